@@ -1,0 +1,173 @@
+"""
+Proof that a log is complete: seqs without a hole, trade ids without a hole, files as they were written.
+"""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from eventlog.cold import ColdLog
+from eventlog.errors import LogBroken
+from eventlog.facts import AGG_TRADE, DIFF, GAP, QUARANTINE, SNAPSHOT, TICK
+from eventlog.files import digest_of
+from eventlog.log import Log
+from market.fixed_point import I64
+
+_SHOWN = 20
+_COLUMNS = {AGG_TRADE: ("agg_id", "first_trade_id", "last_trade_id"), SNAPSHOT: (), DIFF: (), TICK: (),
+            "instrument": (), "session": (), QUARANTINE: ("agg_id",),
+            GAP: ("what", "first", "last", "cause", "state")}  # fmt: skip
+
+Range = tuple[int, int]
+
+
+@dataclass(slots=True)
+class Report:
+    """
+    What a check found.
+
+    Attributes:
+        complete: nothing is missing but what a gap names as given up, nothing is damaged, nothing is there twice.
+        open_gaps: gaps that name what is missing and may still be filled.
+        unnamed_seqs, unnamed_agg_ids: missing ranges that no gap names.
+        broken_chain: agg ids whose first trade id does not follow the one before.
+        damaged: files whose bytes are not those that were committed.
+    """
+
+    log: str
+    complete: bool = False
+    entries: int = 0
+    first_seq: int | None = None
+    last_seq: int | None = None
+    kinds: dict[str, int] = field(default_factory=dict)
+    trades: int = 0
+    first_agg_id: int | None = None
+    last_agg_id: int | None = None
+    duplicates: int = 0
+    quarantined: int = 0
+    open_gaps: list[dict[str, Any]] = field(default_factory=list)
+    given_up_gaps: list[dict[str, Any]] = field(default_factory=list)
+    unnamed_seqs: list[Range] = field(default_factory=list)
+    unnamed_agg_ids: list[Range] = field(default_factory=list)
+    broken_chain: list[int] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """Ready for JSON, lists cut to their first entries."""
+        return {k: v[:_SHOWN] if isinstance(v, list) else v for k, v in asdict(self).items()}
+
+    @property
+    def sound(self) -> bool:
+        """Whether all that is there is right, whatever may be missing by name."""
+        return not (self.unnamed_seqs or self.unnamed_agg_ids or self.broken_chain or self.damaged or self.duplicates)
+
+
+def check(log: Log, verify_files: bool = True) -> Report:
+    """
+    Read a whole log and recompute what it claims.
+
+    Args:
+        verify_files: whether every file's bytes are hashed again.
+    """
+    report = Report(str(log.name))
+    if verify_files:
+        report.damaged = list(_damaged(log.cold))
+    seen = _read(log, report)
+    gaps = _latest(seen[GAP])
+    _check_seqs(report, seen["seq"], gaps)
+    _check_trades(report, seen, gaps)
+    for gap in gaps:
+        if gap["state"] == "open":
+            report.open_gaps.append(gap)
+        elif gap["state"] == "given_up":
+            report.given_up_gaps.append(gap)
+    report.complete = report.sound and not report.open_gaps
+    return report
+
+
+def _read(log: Log, report: Report) -> dict[str, Any]:
+    parts: dict[str, list[I64]] = {name: [] for name in ("seq", "agg_id", "first", "last", "closed")}
+    gaps: list[dict[str, Any]] = []
+    try:
+        for batch in log.read(columns=_COLUMNS):
+            for kind, rows in batch.rows.items():
+                parts["seq"].append(rows["seq"])
+                report.kinds[kind] = report.kinds.get(kind, 0) + len(rows)
+                if kind == AGG_TRADE:
+                    for name, column in (("agg_id", "agg_id"), ("first", "first_trade_id"), ("last", "last_trade_id")):
+                        parts[name].append(rows[column])
+                elif kind == GAP:
+                    gaps += rows.columns.table.select(_COLUMNS[GAP]).slice(rows.start, len(rows)).to_pylist()
+                elif kind == QUARANTINE:
+                    ids = rows.columns.table.column("agg_id").drop_null()
+                    parts["closed"].append(ids.to_numpy())
+    except LogBroken as error:
+        if not report.damaged:
+            raise
+        report.damaged.append(f"reading stopped: {error}")
+    joined: dict[str, Any] = {k: np.concatenate(v) if v else np.empty(0, np.int64) for k, v in parts.items()}
+    return joined | {GAP: gaps}
+
+
+def _damaged(cold: ColdLog) -> Iterable[str]:
+    for segment in cold.refresh().segments if cold.exists() else ():
+        for file in segment.files:
+            path = cold.path_of(file)
+            if not path.exists():
+                yield f"{file.name} is missing"
+            elif digest_of(path) != file.sha256:
+                yield f"{file.name} is not as it was written"
+
+
+def _latest(gaps: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The newest word on each range."""
+    newest: dict[tuple[str, int, int], dict[str, Any]] = {}
+    for gap in gaps:
+        newest[gap["what"], gap["first"], gap["last"]] = gap
+    return list(newest.values())
+
+
+def _check_seqs(report: Report, seqs: I64, gaps: list[dict[str, Any]]) -> None:
+    seqs = np.sort(seqs)
+    report.entries = len(seqs)
+    report.quarantined = report.kinds.get(QUARANTINE, 0)
+    if len(seqs) == 0:
+        return
+    report.first_seq, report.last_seq = int(seqs[0]), int(seqs[-1])
+    report.duplicates += int((np.diff(seqs) == 0).sum())
+    report.unnamed_seqs = _unnamed(np.append(0, seqs), [g for g in gaps if g["what"] == "seqs"])
+
+
+def _check_trades(report: Report, seen: dict[str, Any], gaps: list[dict[str, Any]]) -> None:
+    order = np.argsort(seen["agg_id"], kind="stable")
+    ids = seen["agg_id"][order]
+    report.trades = len(ids)
+    if len(ids) == 0:
+        return
+    report.first_agg_id, report.last_agg_id = int(ids[0]), int(ids[-1])
+    report.duplicates += int((np.diff(ids) == 0).sum())
+    known = np.union1d(ids, seen["closed"])
+    report.unnamed_agg_ids = _unnamed(known, [g for g in gaps if g["what"] == "agg_ids" and g["state"] != "filled"])
+    follows = np.diff(ids) == 1
+    chained = seen["first"][order][1:] == seen["last"][order][:-1] + 1
+    report.broken_chain = [int(i) for i in ids[1:][follows & ~chained]]
+
+
+def _unnamed(numbers: I64, gaps: list[dict[str, Any]]) -> list[Range]:
+    """Missing ranges between rising numbers that no gap covers."""
+    at = np.flatnonzero(np.diff(numbers) > 1)
+    missing = [(int(numbers[i]) + 1, int(numbers[i + 1]) - 1) for i in at]
+    return [rest for hole in missing for rest in _minus(hole, gaps)]
+
+
+def _minus(hole: Range, gaps: list[dict[str, Any]]) -> list[Range]:
+    left = [hole]
+    for gap in gaps:
+        pieces: list[Range] = []
+        for first, last in left:
+            pieces += [(first, min(last, gap["first"] - 1))] if first < gap["first"] else []
+            pieces += [(max(first, gap["last"] + 1), last)] if last > gap["last"] else []
+        left = [p for p in pieces if p[0] <= p[1]]
+    return left

@@ -1,0 +1,60 @@
+"""
+From entries as bytes to columns: our own words here, the venue's through its mapper.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+import pyarrow as pa
+
+from eventlog.errors import BadEntry
+from eventlog.facts import OWN_BODIES, Entry
+from eventlog.kinds import SCHEMAS
+
+Decode = Callable[[Sequence[Entry]], pa.Table]
+"""Turns entries of one kind, in seq order, into a table of that kind's schema; raises BadEntry."""
+
+
+def decode_entries(entries: Sequence[Entry], venue: Mapping[str, Decode]) -> dict[str, pa.Table]:
+    """
+    Entries of any kinds as one table a kind, each in seq order.
+
+    Args:
+        venue: who reads which of the venue's kinds.
+
+    Raises:
+        BadEntry: an entry does not decode; the message names its seq.
+    """
+    by_kind: dict[str, list[Entry]] = {}
+    for entry in entries:
+        by_kind.setdefault(entry.kind, []).append(entry)
+    return {kind: (venue.get(kind) or decode_own)(rows) for kind, rows in by_kind.items()}
+
+
+def decode_own(entries: Sequence[Entry]) -> pa.Table:
+    """Entries of one of our own kinds as a table."""
+    kind = entries[0].kind
+    body_type = OWN_BODIES.get(kind)
+    if body_type is None:
+        raise BadEntry(f"seq {entries[0].seq}: kind {kind!r} is unknown here; was it written by a newer version?")
+    decoder = msgspec.json.Decoder(body_type)
+    bodies = []
+    for entry in entries:
+        try:
+            bodies.append(decoder.decode(entry.data))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise BadEntry(f"seq {entry.seq}: not a {kind}: {error}") from error
+    return table_of(kind, entries, {name: [getattr(b, name) for b in bodies] for name in SCHEMAS[kind].names[2:]})
+
+
+def table_of(kind: str, entries: Sequence[Entry], columns: Mapping[str, object]) -> pa.Table:
+    """A kind's table from its entries' seq and recv_ns and the columns decoded from their bytes."""
+    schema = SCHEMAS[kind]
+    arrays = [
+        pa.array([e.seq for e in entries], pa.int64()),
+        pa.array([e.recv_ns for e in entries], pa.int64()),
+    ]
+    for field in list(schema)[2:]:
+        column = columns[field.name]
+        arrays.append(column if isinstance(column, pa.Array) else pa.array(column, field.type))
+    return pa.Table.from_arrays(arrays, schema=schema)

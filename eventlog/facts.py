@@ -1,0 +1,149 @@
+"""
+What can be written into a log: a fact, the entry it becomes, and the bodies of the facts that are our own words.
+
+The venue's facts (agg_trade, snapshot, diff, instrument) travel as the venue's bytes; their mapper reads them.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+AGG_TRADE = "agg_trade"
+SNAPSHOT = "snapshot"
+DIFF = "diff"
+TICK = "tick"
+INSTRUMENT = "instrument"
+GAP = "gap"
+SESSION = "session"
+QUARANTINE = "quarantine"
+ANALYZER_SESSION = "analyzer_session"
+ANALYSIS = "analysis"
+RECOMMENDATION = "recommendation"
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Something that happened, not yet numbered: its kind, when it reached us, its bytes."""
+
+    kind: str
+    recv_ns: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A fact at its place in the log."""
+
+    seq: int
+    kind: str
+    recv_ns: int
+    data: bytes
+
+
+class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of the bodies that are our own words; written as JSON in field order."""
+
+    def fact(self, kind: str, recv_ns: int) -> Fact:
+        """This body as a fact of that kind."""
+        return Fact(kind, recv_ns, msgspec.json.encode(self))
+
+
+TradesState = Literal["live", "catching_up", "down"]
+DepthState = Literal["live", "stale", "down"]
+
+
+class Tick(Body, frozen=True):
+    """
+    An interval has closed.
+
+    Attributes:
+        boundary_ns: the end of the interval, a multiple of interval_ns.
+        snapshot_seq: the newest snapshot in the log, None before the first.
+        last_agg_id: the largest agg id in the log, None before the first.
+        last_trade_recv_ns, last_depth_recv_ns: last arrival on each stream, None before the first.
+    """
+
+    boundary_ns: int
+    interval_ns: int
+    trades: TradesState
+    depth: DepthState
+    snapshot_seq: int | None = None
+    last_agg_id: int | None = None
+    last_trade_recv_ns: int | None = None
+    last_depth_recv_ns: int | None = None
+
+
+class Gap(Body, frozen=True):
+    """
+    Something is missing, and what became of it.
+
+    Attributes:
+        what: which numbers `first` to `last` (both inclusive) are.
+        cause: disconnect, first_start, log_lost, not_in_file, venue_skipped, …
+        state: open while a filler still tries, then filled or given_up; the newest word on a range holds.
+    """
+
+    what: Literal["agg_ids", "seqs", "update_ids", "snapshot"]
+    first: int
+    last: int
+    cause: str
+    state: Literal["open", "filled", "given_up"]
+
+
+class Session(Body, frozen=True):
+    """A recorder or analyzer came, went, connected or was cut off; settings hold no secrets."""
+
+    event: Literal["started", "connected", "disconnected", "stopped"]
+    detail: str = ""
+    code: str = ""
+    settings: str = ""
+
+
+class Quarantine(Body, frozen=True):
+    """Bytes that could not be read, where they came from and why; `agg_id` where they close a trade's id."""
+
+    reason: str
+    source: str
+    data: bytes
+    agg_id: int | None = None
+
+
+class AnalyzerSession(Body, frozen=True):
+    """Under which settings, parameters and code the analyses that follow were made."""
+
+    event: Literal["started", "stopped"]
+    code: str
+    lock_digest: str
+    parameters_digest: str
+    settings: str
+
+
+class Analysis(Body, frozen=True):
+    """What was seen at a tick: `body` is canonical JSON, computed from market entries up to `market_seq`."""
+
+    market_seq: int
+    as_of_ns: int
+    body: str
+
+
+class Recommendation(Body, frozen=True):
+    """What was advised at a tick; never published where `published_ns` is None."""
+
+    market_seq: int
+    as_of_ns: int
+    analyst: str
+    published_ns: int | None
+    published_seq: int | None
+    body: str
+
+
+OWN_BODIES: dict[str, type[Body]] = {
+    TICK: Tick,
+    GAP: Gap,
+    SESSION: Session,
+    QUARANTINE: Quarantine,
+    ANALYZER_SESSION: AnalyzerSession,
+    ANALYSIS: Analysis,
+    RECOMMENDATION: Recommendation,
+}

@@ -1,0 +1,125 @@
+"""
+A log as its readers see it: the Parquet segments first, then the stream's tail, as one sequence without a seam.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from eventlog.batch import Batch
+from eventlog.codec import Decode, decode_entries
+from eventlog.cold import ColdLog
+from eventlog.errors import LogBroken, LogNotFound
+from eventlog.facts import Entry
+from eventlog.hot import HotLog
+from eventlog.names import LogName
+
+_HOT_BATCH = 5_000
+
+
+class Log:
+    """
+    Reads one log.
+
+    Args:
+        cold: its Parquet part.
+        hot: its stream, None where no server is involved (imports, copies).
+        venue: the mapper's decoders for the venue's kinds.
+    """
+
+    def __init__(self, cold: ColdLog, hot: HotLog | None, venue: Mapping[str, Decode]) -> None:
+        self.cold = cold
+        self.hot = hot
+        self.venue = venue
+
+    @property
+    def name(self) -> LogName:
+        """Which log this is."""
+        return self.cold.name
+
+    def last_seq(self) -> int:
+        """The last seq there is, 0 for an empty log."""
+        archived = self.cold.refresh().last_seq if self.cold.exists() else 0
+        return max(archived, self.hot.bounds()[1] if self.hot else 0)
+
+    def seq_before(self, recv_ns: int) -> int:
+        """
+        A seq after which every entry that arrived at or after a time is found; earlier ones may be among them.
+        """
+        before = 0
+        for segment in self.cold.refresh().segments if self.cold.exists() else ():
+            if segment.last_recv_ns >= recv_ns:
+                return before
+            before = segment.last_seq
+        return before
+
+    def read(
+        self,
+        after_seq: int = 0,
+        until_seq: int | None = None,
+        kinds: Sequence[str] | None = None,
+        columns: Mapping[str, Sequence[str]] | None = None,
+    ) -> Iterator[Batch]:
+        """
+        The entries after one seq up to another, as batches of columns in seq order.
+
+        Args:
+            until_seq: the last one wanted; what is there now where None.
+            kinds: which kinds; all where None. Batches still cover every seq.
+            columns: for a kind, the columns wanted; all where a kind is not named.
+
+        Raises:
+            LogNotFound: there is no such log.
+            LogBroken: entries are missing between the archive and the stream, or do not decode.
+        """
+        end = self.last_seq() if until_seq is None else until_seq
+        if not self.cold.exists() and self.hot is None:
+            raise LogNotFound(f"no log {self.name} in {self.cold.folder}; check --market and --storage")
+        at = after_seq
+        while at < end:
+            started = at
+            if self.cold.exists():
+                self.cold.refresh()
+                for batch in self.cold.read(at, end, kinds, columns):
+                    yield batch
+                    at = batch.last_seq
+            for batch in self._read_hot(at, end, kinds):
+                yield batch
+                at = batch.last_seq
+            if at == started:
+                raise LogBroken(f"{self.name}: seq {at + 1} is in neither the archive nor the stream")
+
+    def follow(
+        self, after_seq: int, stopped: Callable[[], bool], kinds: Sequence[str] | None = None, poll_ms: int = 50
+    ) -> Iterator[Batch]:
+        """
+        The entries after a seq, and then each new one as it comes, until `stopped` says so; needs a stream.
+
+        Args:
+            poll_ms: how often `stopped` is asked while nothing comes.
+        """
+        at = after_seq
+        while not stopped() and self.hot is not None:
+            if self.hot.wait(at, poll_ms):
+                for batch in self.read(at, None, kinds):
+                    yield batch
+                    at = batch.last_seq
+                    if stopped():
+                        return
+
+    def entries(self, after_seq: int, count: int) -> list[Entry]:
+        """Raw entries of the stream after a seq; none where there is no stream."""
+        return self.hot.read(after_seq, None, count) if self.hot else []
+
+    def _read_hot(self, after_seq: int, until_seq: int, kinds: Sequence[str] | None) -> Iterator[Batch]:
+        at = after_seq
+        while self.hot is not None and at < until_seq:
+            entries = self.hot.read(at, until_seq, _HOT_BATCH)
+            if not entries or (entries[0].seq != at + 1 and not self._starts_after_loss(entries[0])):
+                return  # trimmed meanwhile: the archive has them
+            wanted = [e for e in entries if kinds is None or e.kind in kinds]
+            yield Batch.of(at + 1, entries[-1].seq, decode_entries(wanted, self.venue))
+            at = entries[-1].seq
+
+    @staticmethod
+    def _starts_after_loss(entry: Entry) -> bool:
+        """After a loss the log goes on with the gap that names the lost seqs."""
+        return entry.kind == "gap" and b'"seqs"' in entry.data and f'"last":{entry.seq - 1},'.encode() in entry.data

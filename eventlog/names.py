@@ -1,0 +1,29 @@
+"""
+How a log is called: in storage, in Redis, at the command line.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from market.instrument import Market
+
+
+@dataclass(frozen=True, slots=True)
+class LogName:
+    """One log: the `events` of a market, or the `decisions` made about it."""
+
+    stream: Literal["events", "decisions"]
+    market: Market
+
+    @property
+    def key(self) -> str:
+        """The Redis stream; the braces keep all keys of a market on one cluster slot."""
+        return f"{self.stream}:{{{self.market}}}"
+
+    def folder(self, storage: Path) -> Path:
+        """Where the Parquet files of this log lie."""
+        return storage / self.market.venue / self.market.symbol / self.stream
+
+    def __str__(self) -> str:
+        return self.key

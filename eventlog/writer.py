@@ -1,0 +1,192 @@
+"""
+The one writer of a log: numbers facts and stores them once, whatever the server does in between.
+
+Who may write is settled twice. On this storage by a file lock that the kernel frees when the process dies; on the
+server by an epoch that every new writer raises, so that an older one that still runs is refused. Numbers are reserved
+on disk in blocks before they are used: after a server lost everything, no seq is given to a second fact.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from eventlog.clock import Clock
+from eventlog.cold import ColdLog
+from eventlog.errors import LogBroken, StoreWiped, WriterRefused
+from eventlog.facts import GAP, Entry, Fact, Gap
+from eventlog.files import told_plainly, write_synced
+from eventlog.hot import HotLog
+
+_BLOCK = 10_000
+
+
+class _Reserved(msgspec.Struct):
+    """Seqs up to `last` may have been used; they were not used beyond `last` for certain."""
+
+    last: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Seqs the server lost, both inclusive; they are named by a gap and never used again."""
+
+    first: int
+    last: int
+
+
+class StorageLock:
+    """The lock that makes this process the only writer of a log's folder."""
+
+    def __init__(self, folder: Path, log: str) -> None:
+        with told_plainly(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            self._descriptor = os.open(folder / "writer.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(self._descriptor, 64).decode(errors="replace").strip() or "?"
+            os.close(self._descriptor)
+            raise WriterRefused(f"{log} already has a writer (process {holder}); stop it first") from None
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+
+    def release(self) -> None:
+        """Let the next writer in."""
+        os.close(self._descriptor)
+
+
+class LogWriter:
+    """
+    Appends facts to a log.
+
+    Args:
+        cold, hot: the two parts of the log; the cold part is created where it is missing.
+        also_used: seqs that others saw used, e.g. those a decision log names.
+
+    Raises:
+        WriterRefused: another writer is at work, or storage and server belong to different logs.
+    """
+
+    def __init__(self, cold: ColdLog, hot: HotLog, clock: Clock, also_used: Iterable[int] = ()) -> None:
+        self.cold = cold
+        self.hot = hot
+        self._clock = clock
+        self._lock = StorageLock(cold.folder, cold.name.key)
+        self._pending: list[Entry] = []
+        self._follows = False
+        try:
+            self.cold.create(clock.now_ns())
+            self._reserved = self._load_reserved()
+            self._last = max((0, *also_used))
+            self.lost = self._recover()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    @property
+    def last_seq(self) -> int:
+        """The last seq given to a fact."""
+        return self._last
+
+    def append(self, facts: Sequence[Fact]) -> Lost | None:
+        """
+        Number facts and store them; with nothing pending and no facts this does nothing.
+
+        After StoreUnavailable or StoreFull call it again (with further facts or none): what is pending is stored first.
+
+        Returns:
+            What the server had lost, where it turned out to have been wiped; the facts are stored behind that gap.
+        """
+        self._number(facts)
+        lost = None
+        while self._pending:
+            try:
+                self.hot.append(self._pending, self._reserved.epoch, self._follows)
+                self._pending = []
+                self._follows = True
+            except StoreWiped:
+                lost = self._renumber_after_loss()
+        return lost
+
+    def trim_archived(self, keep: int) -> None:
+        """Drop from the stream what is committed, but for the last `keep` entries."""
+        self.hot.trim(max(1, self.cold.catalogue.last_seq - keep))
+
+    def close(self) -> None:
+        """Release the log; the exact last seq goes on record."""
+        if not self._pending:
+            self._save_reserved(_Reserved(self._last, self._reserved.epoch))
+        self._lock.release()
+
+    def _number(self, facts: Sequence[Fact]) -> None:
+        self._reserve(self._last + len(facts))
+        for fact in facts:
+            self._last += 1
+            self._pending.append(Entry(self._last, fact.kind, fact.recv_ns, fact.data))
+
+    def _recover(self) -> Lost | None:
+        """Find where the log ends. Seqs that may have been used and are nowhere now are named as lost."""
+        epoch, known_there = self.hot.take_over(self.cold.catalogue.log_id, self._reserved.epoch)
+        archived = self.cold.catalogue.last_seq
+        first, last = self.hot.bounds()
+        if last and first > archived + 1 and not self._begins_with_loss(first, archived):
+            raise LogBroken(f"{self.cold.name}: seq {archived + 1} to {first - 1} are in neither archive nor stream")
+        known = max(archived, last)
+        used = max(known, self._last)
+        if last == 0 and not known_there:
+            used = max(used, self._reserved.last)
+        self._last = used
+        self._save_reserved(_Reserved(max(used, self._reserved.last), epoch))
+        self._follows = last > 0 and used == last
+        if used == known:
+            return None
+        return self._record_loss(known + 1, used)
+
+    def _begins_with_loss(self, first: int, archived: int) -> bool:
+        """Whether the stream starts with the gap that names everything between it and the archive."""
+        entry = self.hot.read(first - 1, first, 1)[0]
+        if entry.kind != GAP:
+            return False
+        gap = msgspec.json.decode(entry.data, type=Gap)
+        return gap.what == "seqs" and gap.first <= archived + 1 and gap.last == first - 1
+
+    def _renumber_after_loss(self) -> Lost:
+        """The server came back empty: give what was on the way new numbers, behind the gap that names the old."""
+        waiting = [Fact(e.kind, e.recv_ns, e.data) for e in self._pending]
+        self._pending = []
+        self._follows = False
+        epoch, _ = self.hot.take_over(self.cold.catalogue.log_id, self._reserved.epoch)
+        self._save_reserved(_Reserved(self._reserved.last, epoch))
+        lost = self._record_loss(self.cold.refresh().last_seq + 1, self._last)
+        self._number(waiting)
+        return lost
+
+    def _record_loss(self, first: int, last: int) -> Lost:
+        gap = Gap("seqs", first, last, "log_lost", "given_up")
+        self._number([gap.fact(GAP, self._clock.now_ns())])
+        self.hot.append(self._pending, self._reserved.epoch, follows=False)
+        self._pending = []
+        self._follows = True
+        return Lost(first, last)
+
+    def _reserve(self, seq: int) -> None:
+        if seq > self._reserved.last:
+            self._save_reserved(_Reserved(seq + _BLOCK, self._reserved.epoch))
+
+    def _load_reserved(self) -> _Reserved:
+        path = self.cold.folder / "reserved.json"
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=_Reserved)
+        except FileNotFoundError:
+            return _Reserved(self.cold.catalogue.last_seq, 0)
+        except msgspec.DecodeError as error:
+            raise LogBroken(f"{path} is damaged ({error}); restore it from a backup") from error
+
+    def _save_reserved(self, reserved: _Reserved) -> None:
+        write_synced(self.cold.folder / "reserved.json", msgspec.json.encode(reserved))
+        self._reserved = reserved

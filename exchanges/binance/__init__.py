@@ -1,0 +1,1 @@
+"""Binance spot: its bytes as facts, its REST and WebSocket, its archive files."""

@@ -1,0 +1,331 @@
+"""
+Binance spot's bytes as typed columns; pure.
+
+Source: binance-spot-api-docs, web-socket-streams.md and rest-api.md (July 2026). `m` = true means that the buyer was
+the maker, so the seller was the aggressor.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from eventlog.codec import Decode, table_of
+from eventlog.errors import BadEntry
+from eventlog.facts import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT, Entry
+from exchanges.binance.instruments import instrument_from
+from exchanges.binance.levels import book_side, changed_levels
+from market.errors import MarketError
+from market.fixed_point import parse_column
+from market.timestamps import SECOND_NS, venue_times_ns
+
+LARGEST_LEAD_NS = 60 * SECOND_NS
+"""A trade stamped further ahead of its arrival is quarantined: it would evict days."""
+
+
+class BadMessage(BadEntry):
+    """The venue broke its contract in one message; `row` is its place among those handed over."""
+
+    def __init__(self, row: int, reason: str) -> None:
+        super().__init__(reason)
+        self.row = row
+
+
+class _Trade(msgspec.Struct, forbid_unknown_fields=True):
+    """An aggTrade event, or a REST row, which lacks e, E and s."""
+
+    a: int
+    p: str
+    q: str
+    f: int
+    l: int  # noqa: E741 - the venue's name
+    T: int
+    m: bool
+    M: bool | None = None
+    e: str | None = None
+    E: int | None = None
+    s: str | None = None
+
+
+class _SingleTrade(msgspec.Struct, forbid_unknown_fields=True):
+    """A `trade` event: kept as an aggTrade of one trade; nothing is lost, nothing is invented."""
+
+    t: int
+    p: str
+    q: str
+    T: int
+    m: bool
+    e: str
+    E: int
+    s: str
+    M: bool | None = None
+    b: int | None = None
+    a: int | None = None
+
+
+class _Diff(msgspec.Struct, forbid_unknown_fields=True):
+    e: str
+    E: int
+    s: str
+    U: int
+    u: int
+    b: list[tuple[str, str]]
+    a: list[tuple[str, str]]
+
+
+class _Depth(msgspec.Struct, forbid_unknown_fields=True):
+    lastUpdateId: int
+    bids: list[tuple[str, str]]
+    asks: list[tuple[str, str]]
+
+
+class SnapshotEnvelope(msgspec.Struct, frozen=True):
+    """A REST depth body with what we know about how it was asked for."""
+
+    request_ns: int
+    response_ns: int
+    limit: int
+    body: msgspec.Raw
+
+
+class _Combined(msgspec.Struct):
+    stream: str
+    data: msgspec.Raw
+
+
+class _Event(msgspec.Struct):
+    e: str = ""
+
+
+_combined = msgspec.json.Decoder(_Combined)
+_event = msgspec.json.Decoder(_Event)
+
+
+def unwrap(raw: bytes) -> tuple[str, bytes]:
+    """
+    A combined-stream message as its event name ("aggTrade", "depthUpdate", "serverShutdown", …) and its own bytes.
+
+    Raises:
+        BadMessage: no JSON object that names an event.
+    """
+    try:
+        inner = bytes(_combined.decode(raw).data) if raw.startswith(b'{"stream"') else raw
+        name = _event.decode(inner).e
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadMessage(0, f"no message of this venue: {error}") from error
+    return name, inner
+
+
+def pack_snapshot(request_ns: int, response_ns: int, limit: int, body: bytes) -> bytes:
+    """A REST depth body as the bytes of a snapshot fact, compressed."""
+    envelope = SnapshotEnvelope(request_ns, response_ns, limit, msgspec.Raw(body))
+    return bytes(pa.compress(msgspec.json.encode(envelope), codec="zstd", asbytes=True))
+
+
+class BinanceMapper:
+    """
+    Reads one symbol's messages.
+
+    Args:
+        symbol: upper case; a message about another symbol is refused.
+        quantity_decimals: how many decimals quantities keep.
+    """
+
+    def __init__(self, symbol: str, quantity_decimals: int = 8) -> None:
+        self.symbol = symbol
+        self.quantity_decimals = quantity_decimals
+
+    @property
+    def decoders(self) -> Mapping[str, Decode]:
+        """Who reads which kind; each raises BadMessage for the first entry it cannot read."""
+        return {
+            AGG_TRADE: self.agg_trades,
+            SNAPSHOT: self.snapshots,
+            DIFF: self.diffs,
+            INSTRUMENT: self.instruments,
+        }
+
+    def agg_trades(self, entries: Sequence[Entry]) -> pa.Table:
+        """aggTrade events, REST rows and `trade` events, mixed."""
+        trades, extras = self._trade_structs(entries)
+        self._expect_symbol([t.s for t in trades])
+        recv_ns = np.array([e.recv_ns for e in entries], np.int64)
+        trade_time = _times([t.T for t in trades])
+        _expect(trade_time <= recv_ns + LARGEST_LEAD_NS, "its trade time is more than 60 s ahead of its arrival")
+        first, last = np.array([t.f for t in trades], np.int64), np.array([t.l for t in trades], np.int64)
+        ids = np.array([t.a for t in trades], np.int64)
+        _expect((first <= last) & (ids >= 0) & (first >= 0), "its ids are negative or in the wrong order")
+        event_time = [None if t.E is None else t.E for t in trades]
+        return table_of(
+            AGG_TRADE,
+            entries,
+            {
+                "trade_time_ns": pa.array(trade_time),
+                "event_time_ns": _optional_times(event_time),
+                "agg_id": pa.array(ids),
+                "price_e8": pa.array(self._numbers([t.p for t in trades])),
+                "quantity_e8": pa.array(self._numbers([t.q for t in trades], self.quantity_decimals)),
+                "first_trade_id": pa.array(first),
+                "last_trade_id": pa.array(last),
+                "buyer_is_maker": [t.m for t in trades],
+                "best_match": [t.M for t in trades],
+                "source": ["rest" if t.e is None else "trade" if t.e == "trade" else "stream" for t in trades],
+                "extra": extras,
+            },
+        )
+
+    def diffs(self, entries: Sequence[Entry]) -> pa.Table:
+        """depthUpdate events."""
+        rows, extras = _decode_all(entries, _Diff)
+        self._expect_symbol([r.s for r in rows])
+        _expect(np.array([r.e == "depthUpdate" and 0 <= r.U <= r.u for r in rows]), "its update ids are out of order")
+        bids = [self._levels(row, r.b, changed_levels) for row, r in enumerate(rows)]
+        asks = [self._levels(row, r.a, changed_levels) for row, r in enumerate(rows)]
+        columns: dict[str, Any] = {
+            "event_time_ns": pa.array(_times([r.E for r in rows])),
+            "first_update_id": [r.U for r in rows],
+            "last_update_id": [r.u for r in rows],
+            "extra": extras,
+        }
+        return table_of(DIFF, entries, columns | _level_columns(bids, asks))
+
+    def snapshots(self, entries: Sequence[Entry]) -> pa.Table:
+        """Packed REST depth bodies, see `pack_snapshot`."""
+        envelopes = [_unpack(row, entry) for row, entry in enumerate(entries)]
+        bodies = [Entry(e.seq, e.kind, e.recv_ns, bytes(v.body)) for e, v in zip(entries, envelopes, strict=True)]
+        rows, extras = _decode_all(bodies, _Depth)
+        bids = [self._levels(row, r.bids, book_side, -1) for row, r in enumerate(rows)]
+        asks = [self._levels(row, r.asks, book_side, +1) for row, r in enumerate(rows)]
+        uncrossed = [not len(b[0]) or not len(a[0]) or b[0][0] < a[0][0] for b, a in zip(bids, asks, strict=True)]
+        _expect(np.array(uncrossed), "its best bid is not below its best ask")
+        columns: dict[str, Any] = {
+            "request_ns": [v.request_ns for v in envelopes],
+            "response_ns": [v.response_ns for v in envelopes],
+            "limit": [v.limit for v in envelopes],
+            "last_update_id": [r.lastUpdateId for r in rows],
+            "extra": extras,
+        }
+        return table_of(SNAPSHOT, entries, columns | _level_columns(bids, asks))
+
+    def instruments(self, entries: Sequence[Entry]) -> pa.Table:
+        """Symbol objects of exchangeInfo, or the grid an import inferred."""
+        found = []
+        for row, entry in enumerate(entries):
+            try:
+                found.append(instrument_from(entry.data))
+            except (MarketError, msgspec.DecodeError, LookupError, TypeError, ValueError) as error:
+                raise BadMessage(row, f"no symbol of exchangeInfo: {error}") from error
+        names = ("symbol", "status", "tick_size_e8", "step_size_e8", "min_notional_e8", "quantity_decimals", "source")
+        columns: dict[str, Any] = {name: [getattr(i, name) for i in found] for name in names}
+        return table_of(INSTRUMENT, entries, columns | {"extra": [e.data.decode() for e in entries]})
+
+    def _trade_structs(self, entries: Sequence[Entry]) -> tuple[list[_Trade], list[str | None]]:
+        try:
+            joined = b"[" + b",".join(e.data for e in entries) + b"]"
+            trades = msgspec.json.decode(joined, type=list[_Trade])
+            if len(trades) == len(entries) and all(t.e in (None, "aggTrade") for t in trades):
+                return trades, [None] * len(trades)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            pass  # one of them is unusual: read them one by one
+        trades, extras = [], []
+        for row, entry in enumerate(entries):
+            single = b'"e":"trade"' in entry.data
+            message, extra = _decode_one(row, entry.data, _SingleTrade if single else _Trade)
+            if single:
+                extra = _with_order_ids(extra, message)
+                message = _Trade(
+                    message.t, message.p, message.q, message.t, message.t, message.T, message.m, message.M,
+                    message.e, message.E, message.s,
+                )  # fmt: skip
+            elif message.e not in (None, "aggTrade"):
+                raise BadMessage(row, f"its event is {message.e!r}, expected aggTrade")
+            trades.append(message)
+            extras.append(extra)
+        return trades, extras
+
+    def _expect_symbol(self, symbols: Sequence[str | None]) -> None:
+        for row, symbol in enumerate(symbols):
+            if symbol is not None and symbol != self.symbol:
+                raise BadMessage(row, f"it is about {symbol[:20]!r}, expected {self.symbol}")
+
+    def _numbers(self, texts: list[str], decimals: int = 8) -> Any:
+        try:
+            return parse_column(texts, decimals=decimals)
+        except MarketError as error:
+            raise BadMessage(getattr(error, "row", 0) or 0, str(error)) from error
+
+    def _levels(self, row: int, levels: list[tuple[str, str]], read: Any, *order: int) -> Any:
+        try:
+            return read(levels, self.quantity_decimals, *order)
+        except MarketError as error:
+            raise BadMessage(row, str(error)) from error
+
+
+def _decode_all(entries: Sequence[Entry], kind: type[Any]) -> tuple[list[Any], list[str | None]]:
+    pairs = [_decode_one(row, entry.data, kind) for row, entry in enumerate(entries)]
+    return [p[0] for p in pairs], [p[1] for p in pairs]
+
+
+def _decode_one(row: int, data: bytes, kind: type[Any]) -> tuple[Any, str | None]:
+    """A message, and as JSON the fields the venue has added since."""
+    try:
+        return msgspec.json.decode(data, type=kind), None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        pass  # unknown fields, or no such message: the slow way tells
+    try:
+        fields = msgspec.json.decode(data, type=dict[str, Any])
+        known = {name: fields.pop(name) for name in kind.__struct_fields__ if name in fields}
+        return msgspec.convert(known, kind), msgspec.json.encode(fields, order="sorted").decode()
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadMessage(row, f"not as documented: {error}") from error
+
+
+def _with_order_ids(extra: str | None, message: _SingleTrade) -> str | None:
+    ids = {name: value for name, value in (("a", message.a), ("b", message.b)) if value is not None}
+    if not ids:
+        return extra
+    return msgspec.json.encode(ids | (msgspec.json.decode(extra) if extra else {}), order="sorted").decode()
+
+
+def _unpack(row: int, entry: Entry) -> SnapshotEnvelope:
+    try:
+        plain = pa.CompressedInputStream(pa.BufferReader(entry.data), "zstd").read()
+        return msgspec.json.decode(plain, type=SnapshotEnvelope)
+    except (OSError, msgspec.DecodeError) as error:
+        raise BadMessage(row, f"no packed snapshot: {error}") from error
+
+
+def _times(stamps: Sequence[int]) -> Any:
+    try:
+        return venue_times_ns(np.array(stamps, np.int64))
+    except (MarketError, OverflowError):
+        for row, stamp in enumerate(stamps):
+            try:
+                venue_times_ns(np.array([stamp], np.int64))
+            except (MarketError, OverflowError) as error:
+                raise BadMessage(row, str(error)) from error
+        raise
+
+
+def _optional_times(stamps: Sequence[int | None]) -> pa.Array:
+    missing = np.array([s is None for s in stamps], bool)
+    known = _times([s for s in stamps if s is not None]) if not missing.all() else np.empty(0, np.int64)
+    values = np.zeros(len(stamps), np.int64)
+    values[~missing] = known
+    return pa.array(values, mask=missing)
+
+
+def _expect(fine: Any, reason: str) -> None:
+    if not np.all(fine):
+        raise BadMessage(int(np.argmin(fine)), reason)
+
+
+def _level_columns(bids: Sequence[Any], asks: Sequence[Any]) -> dict[str, list[Any]]:
+    return {
+        "bid_price_e8": [b[0] for b in bids],
+        "bid_quantity_e8": [b[1] for b in bids],
+        "ask_price_e8": [a[0] for a in asks],
+        "ask_quantity_e8": [a[1] for a in asks],
+    }

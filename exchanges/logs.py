@@ -1,0 +1,88 @@
+"""
+Opening a market's logs with the mapper of its venue: the one place where storage, server and venue meet.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from eventlog import hot as hots
+from eventlog.codec import Decode
+from eventlog.cold import ColdLog
+from eventlog.embedded_server import EmbeddedServer
+from eventlog.errors import LogNotFound
+from eventlog.facts import INSTRUMENT, Entry
+from eventlog.hot import HotLog
+from eventlog.log import Log
+from eventlog.names import LogName
+from exchanges.binance.instruments import instrument_from
+from exchanges.binance.mapper import BinanceMapper
+from market.errors import BadMarket
+from market.instrument import Market
+
+_SEARCHED = 2_000
+
+
+def mapper_for(market: Market, quantity_decimals: int = 8) -> BinanceMapper:
+    """
+    The mapper of a market's venue.
+
+    Raises:
+        BadMarket: a venue nobody here speaks.
+    """
+    if market.venue != "binance":
+        raise BadMarket(f"venue {market.venue!r} is not supported; binance is")
+    return BinanceMapper(market.symbol, quantity_decimals)
+
+
+@contextmanager
+def open_log(
+    storage: Path, market: Market, stream: Literal["events", "decisions"] = "events", url: str | None = None
+) -> Iterator[Log]:
+    """
+    A log for reading: its archive, and its stream where a server is named or one was ever embedded in this storage.
+
+    Args:
+        url: the Redis server, None for the storage's own.
+
+    Raises:
+        LogNotFound: the storage holds no such log.
+    """
+    name = LogName(stream, market)
+    cold = ColdLog(storage, name)
+    mapper_for(market)
+    if not cold.exists():
+        raise LogNotFound(f"no log {name} in {storage}; record or import one first, or check --market and --storage")
+    server = EmbeddedServer(storage)
+    if url is not None:
+        client = hots.connect(url=url)
+    elif server.holds_data():
+        client = server.ensure()
+    else:
+        yield Log(cold, None, _decoders(cold, None, market))
+        return
+    try:
+        hot = HotLog(client, name)
+        if hot.log_id() not in (None, cold.catalogue.log_id):
+            hots.refuse_other_storage(name, hot.log_id() or "", cold.catalogue.log_id)
+        yield Log(cold, hot, _decoders(cold, hot, market))
+    finally:
+        if url is None:
+            server.release(client)
+        else:
+            client.close()
+
+
+def _decoders(cold: ColdLog, hot: HotLog | None, market: Market) -> Mapping[str, Decode]:
+    return mapper_for(market, quantity_decimals(cold, hot)).decoders
+
+
+def quantity_decimals(cold: ColdLog, hot: HotLog | None) -> int:
+    """How many decimals this log's quantities keep, as its instrument facts say; 8 before the first."""
+    for batch in cold.read(0, cold.catalogue.last_seq, [INSTRUMENT]):
+        if INSTRUMENT in batch.rows:
+            return int(batch.rows[INSTRUMENT]["quantity_decimals"][0])
+    entries: list[Entry] = hot.read(0, None, _SEARCHED) if hot else []
+    found = next((e for e in entries if e.kind == INSTRUMENT), None)
+    return instrument_from(found.data).quantity_decimals if found else 8

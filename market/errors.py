@@ -1,0 +1,37 @@
+"""
+What can be wrong with the words themselves.
+
+MarketError
+├── BadNumber    a price or quantity text that is no exact positive decimal
+├── BadTime      a timestamp outside the years anyone can mean
+├── BadMarket    a market name that is not `venue:SYMBOL`
+└── SumOverflow  an exact sum that no longer fits; never wrapped
+"""
+
+
+class MarketError(ValueError):
+    """Base of everything this package refuses."""
+
+
+class BadNumber(MarketError):
+    """A price or quantity text that is no exact positive decimal."""
+
+    def __init__(self, text: str, reason: str, row: int | None = None) -> None:
+        shown = text if len(text) <= 40 else text[:37] + "..."
+        where = "" if row is None else f" in row {row}"
+        super().__init__(f"{shown!r}{where} {reason}")
+        self.text = text
+        self.reason = reason
+        self.row = row
+
+
+class BadTime(MarketError):
+    """A timestamp outside the years anyone can mean."""
+
+
+class BadMarket(MarketError):
+    """A market name that is not `venue:SYMBOL`."""
+
+
+class SumOverflow(MarketError):
+    """An exact sum passed 2^62: the instrument needs fewer quantity decimals."""

@@ -1,0 +1,156 @@
+"""
+Exact numbers: prices and quantities as int64 counts of 1e-8, parsed from the venue's text without rounding.
+"""
+
+from collections.abc import Sequence
+from math import gcd
+
+import numba as nb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from market.errors import BadNumber, SumOverflow
+
+I64 = npt.NDArray[np.int64]
+
+DECIMALS = 8
+ONE_E8 = 10**DECIMALS
+LARGEST_E8 = 2**62
+
+_REASONS = {
+    1: "is empty",
+    2: "is not a plain decimal number (digits, at most one point, no sign, no exponent)",
+    3: "has more decimals than the {decimals} this market keeps",
+    4: "is too large",
+    5: "is zero",
+}
+
+
+def parse_e8(text: str, *, decimals: int = DECIMALS, allow_zero: bool = False) -> int:
+    """
+    The exact count of 10^-decimals that a venue's decimal text names.
+
+    Args:
+        text: digits with at most one point, e.g. "110000.25".
+        decimals: how many decimals the count keeps; more in the text are refused, zeros too.
+        allow_zero: whether "0.00" is an answer (a deleted book level) or a fault (a price).
+
+    Raises:
+        BadNumber: sign, exponent, NaN, blanks, too many decimals, too large, a zero that makes no sense.
+    """
+    values = parse_column([text], decimals=decimals, allow_zero=allow_zero)
+    return int(values[0])
+
+
+def parse_column(
+    texts: Sequence[str] | pa.Array | pa.ChunkedArray, *, decimals: int = DECIMALS, allow_zero: bool = False
+) -> I64:
+    """
+    The exact counts of 10^-decimals that n decimal texts name; see `parse_e8`.
+
+    Args:
+        texts: n strings, or an Arrow string array without nulls.
+
+    Returns:
+        int64 of shape (n,).
+
+    Raises:
+        BadNumber: for the first text that is refused; `row` is its position.
+    """
+    if isinstance(texts, pa.ChunkedArray):
+        parts: list[I64] = []
+        done = 0
+        for chunk in texts.chunks:
+            parts.append(_parse_array(chunk, decimals, allow_zero, done))
+            done += len(chunk)
+        return np.concatenate(parts) if parts else np.empty(0, np.int64)
+    array = texts if isinstance(texts, pa.Array) else pa.array(texts, pa.string())
+    return _parse_array(array, decimals, allow_zero, 0)
+
+
+def format_e8(value: int, decimals: int = DECIMALS) -> str:
+    """The shortest plain decimal text of a count of 10^-decimals: 11000025000000 is "110000.25"."""
+    sign = "-" if value < 0 else ""
+    if decimals == 0:
+        return f"{value}"
+    whole, rest = divmod(abs(value), 10**decimals)
+    tail = f"{rest:0{decimals}d}".rstrip("0")
+    return f"{sign}{whole}.{tail}" if tail else f"{sign}{whole}"
+
+
+def common_unit(values: I64) -> int:
+    """The largest whole number that divides every value; 1 for none or only zeros."""
+    return int(np.gcd.reduce(values)) or 1 if len(values) else 1
+
+
+def exact_sum(values: I64) -> int:
+    """
+    The sum of n counts.
+
+    Raises:
+        SumOverflow: where its size passes 2^62.
+    """
+    if len(values) and int(np.abs(values).max()) > LARGEST_E8 // len(values):
+        total = sum(int(v) for v in values)
+        if abs(total) > LARGEST_E8:
+            raise SumOverflow(f"a sum of {len(values)} quantities passes 2^62; lower the market's quantity decimals")
+        return total
+    return int(values.sum())
+
+
+def decimals_of(step_e8: int) -> int:
+    """How many decimals a step of 1e-8 counts needs: 1000000 (0.01) needs 2."""
+    return DECIMALS - len(str(gcd(step_e8, ONE_E8))) + 1
+
+
+def _parse_array(array: pa.Array, decimals: int, allow_zero: bool, row_offset: int) -> I64:
+    if len(array) == 0:
+        return np.empty(0, np.int64)
+    if array.null_count:
+        row = next(i for i, v in enumerate(array) if not v.is_valid)
+        raise BadNumber("", "is missing", row_offset + row)
+    _, offsets_buffer, data_buffer = array.cast(pa.string()).buffers()
+    offsets = np.frombuffer(offsets_buffer, np.int32)[array.offset : array.offset + len(array) + 1]
+    data = np.frombuffer(data_buffer, np.uint8) if data_buffer is not None else np.empty(0, np.uint8)
+    values = np.empty(len(array), np.int64)
+    row, code = _parse_texts(data, offsets, decimals, allow_zero, values)
+    if code:
+        raise BadNumber(array[row].as_py(), _REASONS[code].format(decimals=decimals), row_offset + row)
+    return values
+
+
+@nb.njit(cache=True)
+def _parse_texts(data, offsets, decimals, allow_zero, out):  # type: ignore[no-untyped-def]
+    for row in range(len(out)):
+        start, stop = offsets[row], offsets[row + 1]
+        if start == stop:
+            return row, 1
+        value = np.int64(0)
+        fraction = -1
+        digits = 0
+        for at in range(start, stop):
+            byte = data[at]
+            if 48 <= byte <= 57:
+                if fraction >= 0:
+                    fraction += 1
+                    if fraction > decimals:
+                        return row, 3
+                if value > 461168601842738790:
+                    return row, 4
+                value = value * 10 + (byte - 48)
+                digits += 1
+            elif byte == 46 and fraction < 0 and digits > 0:
+                fraction = 0
+            else:
+                return row, 2
+        if fraction == 0:
+            return row, 2
+        for _ in range(decimals - max(fraction, 0)):
+            if value > 461168601842738790:
+                return row, 4
+            value *= 10
+        if value == 0 and not allow_zero:
+            return row, 5
+        out[row] = value
+    return 0, 0

@@ -1,0 +1,81 @@
+"""
+Time: int64 nanoseconds UTC everywhere, milliseconds and microseconds only in what a venue sends.
+"""
+
+from datetime import UTC, datetime
+
+import numpy as np
+
+from market.errors import BadTime
+from market.fixed_point import I64
+
+SECOND_NS = 1_000_000_000
+MINUTE_NS = 60 * SECOND_NS
+HOUR_NS = 60 * MINUTE_NS
+DAY_NS = 24 * HOUR_NS
+
+# A venue's stamp below this is milliseconds, from it on microseconds (1e15 µs is the year 2001, 1e15 ms the year 33658).
+_MICROSECONDS_FROM = 10**15
+_EARLIEST_NS = 1_230_768_000 * SECOND_NS  # 2009-01-01: no coin market is older
+_LATEST_NS = 4_102_444_800 * SECOND_NS  # 2100-01-01
+
+
+def venue_time_ns(stamp: int) -> int:
+    """
+    A venue's millisecond or microsecond stamp as nanoseconds UTC.
+
+    Raises:
+        BadTime: before 2009 or after 2099.
+    """
+    return int(venue_times_ns(np.array([stamp], np.int64))[0])
+
+
+def venue_times_ns(stamps: I64) -> I64:
+    """As `venue_time_ns` for n stamps, each told by its own magnitude."""
+    micro = stamps >= _MICROSECONDS_FROM
+    lowest, highest = (int(stamps.min()), int(stamps.max())) if len(stamps) else (_EARLIEST_NS // 10**6,) * 2
+    if lowest < _EARLIEST_NS // 10**6 or highest >= _LATEST_NS // 10**3 or np.any(stamps[~micro] >= _LATEST_NS // 10**6):
+        bad = next(int(s) for s in stamps if not _plausible(int(s)))
+        raise BadTime(f"{bad} is no time in milliseconds or microseconds between 2009 and 2099")
+    return np.where(micro, stamps * 1_000, stamps * 1_000_000).astype(np.int64)
+
+
+def _plausible(stamp: int) -> bool:
+    if stamp >= _MICROSECONDS_FROM:
+        return stamp < _LATEST_NS // 10**3
+    return _EARLIEST_NS // 10**6 <= stamp < _LATEST_NS // 10**6
+
+
+def floor_to(time_ns: int, span_ns: int) -> int:
+    """The last multiple of a span at or before a time."""
+    return time_ns - time_ns % span_ns
+
+
+def iso(time_ns: int) -> str:
+    """A time as text, to the second where it is whole, else to the nanosecond: 2024-01-01T00:01:00Z."""
+    seconds, rest = divmod(time_ns, SECOND_NS)
+    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{text}Z" if rest == 0 else f"{text}.{rest:09d}Z"
+
+
+def parse_iso(text: str) -> int:
+    """
+    A date or a time as nanoseconds UTC; text without a zone is read as UTC.
+
+    Raises:
+        BadTime: text that is neither.
+    """
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError as error:
+        raise BadTime(f"{text!r} is no date or time; write 2024-01-01 or 2024-01-01T12:30:00Z") from error
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    moment = moment.astimezone(UTC)
+    whole = int((moment.replace(microsecond=0) - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds())
+    return whole * SECOND_NS + moment.microsecond * 1_000
+
+
+def day_of(time_ns: int) -> str:
+    """The UTC day of a time: 2024-01-01."""
+    return datetime.fromtimestamp(time_ns // SECOND_NS, UTC).strftime("%Y-%m-%d")
