@@ -20,7 +20,7 @@ from eventlog.facts import AGG_TRADE, SNAPSHOT
 from eventlog.kinds import SCHEMAS
 from market.fixed_point import I64, common_unit
 
-_ROW_GROUP = 131_072
+_ROW_GROUP = 1 << 20
 _SIDES = ("bid", "ask")
 _TRADE_LAGS = {"recv_ns": "recv_lag_ns", "event_time_ns": "event_lag_ns"}
 _STEPPED = tuple(f"{side}_{what}_e8" for side in _SIDES for what in ("price", "quantity"))
