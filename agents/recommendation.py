@@ -1,0 +1,193 @@
+"""
+A recommendation: price zones for resting orders, and the laws every one of them keeps.
+"""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, Literal
+
+import msgspec
+
+from analysis.view import MarketView, price, rendered
+from market.fixed_point import format_e8, parse_e8
+from market.timestamps import MINUTE_NS, iso, parse_iso
+
+Stance = Literal["two_sided", "bid_only", "ask_only", "stand_aside"]
+Side = Literal["buy", "sell"]
+
+VALID_FOR_NS = 60 * MINUTE_NS
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One resting order of a zone: its price and its part of the whole advice."""
+
+    price_e8: int
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """
+    Where to rest orders on one side.
+
+    Attributes:
+        weight: part of the whole advice; all zones' weights sum to 1.
+        confidence: P(rejected before broken | touched while valid).
+        basis: what kinds of evidence it stands on; `evidence` are their ids.
+        invalidation_e8: a trade beyond this price proves it wrong.
+    """
+
+    side: Side
+    low_e8: int
+    high_e8: int
+    weight: float
+    confidence: float
+    basis: tuple[str, ...]
+    evidence: tuple[str, ...]
+    invalidation_e8: int
+    ladder: tuple[Rung, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What was advised at a tick. Holds no wall time: the same tick gives the same advice."""
+
+    symbol: str
+    as_of_ns: int
+    as_of_seq: int
+    mid_e8: float | None
+    reference_e8: int | None
+    sigma: float | None
+    stance: Stance
+    reason: str
+    zones: tuple[Zone, ...]
+    analyst: str
+    model: str | None
+    prompt_digest: str | None
+    evidence_digest: str
+    warnings: tuple[str, ...]
+    valid_for_ns: int = VALID_FOR_NS
+
+    def render(self) -> bytes:
+        """Canonical JSON, prices as decimal text."""
+        return msgspec.json.encode(
+            {
+                "symbol": self.symbol,
+                "as_of": iso(self.as_of_ns),
+                "as_of_seq": self.as_of_seq,
+                "mid": price(self.mid_e8),
+                "reference": price(self.reference_e8),
+                "sigma": self.sigma,
+                "stance": self.stance,
+                "reason": self.reason,
+                "zones": [_rendered(z) for z in self.zones],
+                "valid_for_s": self.valid_for_ns // 10**9,
+                "analyst": self.analyst,
+                "model": self.model,
+                "prompt_digest": self.prompt_digest,
+                "evidence_digest": self.evidence_digest,
+                "warnings": list(self.warnings),
+            }
+        )
+
+
+def parse(body: str | bytes) -> Advice:
+    """Read a rendered recommendation back; `parse(a.render()) == a` but for a half-tick mid."""
+    fields: dict[str, Any] = msgspec.json.decode(body)
+    return Advice(
+        symbol=fields["symbol"],
+        as_of_ns=parse_iso(fields["as_of"]),
+        as_of_seq=fields["as_of_seq"],
+        mid_e8=None if fields["mid"] is None else parse_e8(fields["mid"], decimals=9) / 10,
+        reference_e8=None if fields["reference"] is None else parse_e8(fields["reference"]),
+        sigma=fields["sigma"],
+        stance=fields["stance"],
+        reason=fields["reason"],
+        zones=tuple(_zone(z) for z in fields["zones"]),
+        analyst=fields["analyst"],
+        model=fields["model"],
+        prompt_digest=fields["prompt_digest"],
+        evidence_digest=fields["evidence_digest"],
+        warnings=tuple(fields["warnings"]),
+        valid_for_ns=fields["valid_for_s"] * 10**9,
+    )
+
+
+def evidence_digest(view: MarketView) -> str:
+    """The digest of the evidence an analyst was shown."""
+    return blake2b(msgspec.json.encode([rendered(e) for e in view.evidence]), digest_size=8).hexdigest()
+
+
+def violations(advice: Advice, view: MarketView) -> list[str]:
+    """Every law of a recommendation that this one breaks; an empty list for a sound one."""
+    broken = []
+    sides = {z.side for z in advice.zones}
+    expected: dict[frozenset[str], Stance] = {
+        frozenset(): "stand_aside",
+        frozenset({"buy"}): "bid_only",
+        frozenset({"sell"}): "ask_only",
+        frozenset({"buy", "sell"}): "two_sided",
+    }
+    if advice.stance != expected[frozenset(sides)]:
+        broken.append(f"stance {advice.stance} with zones on {sorted(sides)}")
+    if advice.stance == "stand_aside" and not advice.reason:
+        broken.append("stands aside without a reason")
+    if advice.zones and abs(sum(z.weight for z in advice.zones) - 1) > 1e-6:
+        broken.append("weights do not sum to 1")
+    for zone in advice.zones:
+        broken += _zone_violations(zone, view)
+    return broken
+
+
+def _zone_violations(zone: Zone, view: MarketView) -> list[str]:
+    name = f"{zone.side} {format_e8(zone.low_e8)}-{format_e8(zone.high_e8)}"
+    known = {e.id: e for e in view.evidence}
+    cited = [known[i] for i in zone.evidence if i in known]
+    prices = [zone.low_e8, zone.high_e8, zone.invalidation_e8, *(r.price_e8 for r in zone.ladder)]
+    reference = view.reference_e8 or 0
+    checks = {
+        "low is above high": zone.low_e8 > zone.high_e8,
+        "a price is off the tick grid": any(p % view.tick_size_e8 for p in prices),
+        "it cites evidence nobody gave": len(cited) < len(zone.evidence) or not cited,
+        "a price is outside its evidence": any(
+            not any(e.low_e8 <= r.price_e8 <= e.high_e8 for e in cited) for r in zone.ladder
+        ),
+        "it is on the wrong side": zone.high_e8 >= reference if zone.side == "buy" else zone.low_e8 <= reference,
+        "its weight is not in 0..1": not 0 < zone.weight <= 1,
+        "its confidence is not in 0..1": not 0 <= zone.confidence <= 1,
+        "its ladder is empty": not zone.ladder,
+        "its ladder leaves the zone": any(not zone.low_e8 <= r.price_e8 <= zone.high_e8 for r in zone.ladder),
+        "it is invalidated inside itself": (
+            zone.invalidation_e8 >= zone.low_e8 if zone.side == "buy" else zone.invalidation_e8 <= zone.high_e8
+        ),
+    }
+    return [f"{name}: {what}" for what, broken in checks.items() if broken]
+
+
+def _rendered(zone: Zone) -> dict[str, Any]:
+    return {
+        "side": zone.side,
+        "low": format_e8(zone.low_e8),
+        "high": format_e8(zone.high_e8),
+        "weight": zone.weight,
+        "confidence": zone.confidence,
+        "basis": list(zone.basis),
+        "evidence": list(zone.evidence),
+        "invalidation": format_e8(zone.invalidation_e8),
+        "ladder": [{"price": format_e8(r.price_e8), "weight": r.weight} for r in zone.ladder],
+    }
+
+
+def _zone(fields: dict[str, Any]) -> Zone:
+    return Zone(
+        side=fields["side"],
+        low_e8=parse_e8(fields["low"]),
+        high_e8=parse_e8(fields["high"]),
+        weight=fields["weight"],
+        confidence=fields["confidence"],
+        basis=tuple(fields["basis"]),
+        evidence=tuple(fields["evidence"]),
+        invalidation_e8=parse_e8(fields["invalidation"]),
+        ladder=tuple(Rung(parse_e8(r["price"]), r["weight"]) for r in fields["ladder"]),
+    )

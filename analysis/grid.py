@@ -1,0 +1,31 @@
+"""
+Widths that follow the price: the 1-2-5 numbers.
+"""
+
+import math
+
+
+def one_two_five(width: float) -> int:
+    """
+    The number 1, 2 or 5 times a power of ten, at least 1, that lies nearest to a width; the smaller one on a tie.
+    """
+    if width <= 1:
+        return 1
+    power = 10 ** math.floor(math.log10(width))
+    return int(min((power, 2 * power, 5 * power, 10 * power), key=lambda c: (abs(c - width), c)))
+
+
+def bin_width_e8(price_e8: float, per_price: float, tick_size_e8: int) -> int:
+    """The width of a book bin, 1e-8 quote: at least a tick, and a whole number of ticks."""
+    width = max(tick_size_e8, one_two_five(price_e8 * per_price))
+    return -(-width // tick_size_e8) * tick_size_e8
+
+
+def bins_for(price_e8: float, bp: float, width_e8: int, least: int) -> int:
+    """How many bins a distance in basis points spans, at least some."""
+    return max(round(price_e8 * bp / 1e4 / width_e8), least)
+
+
+def bp_between(price_e8: float, reference_e8: float) -> float:
+    """The signed distance of a price from a reference, basis points to two decimals."""
+    return round((price_e8 - reference_e8) / reference_e8 * 1e4, 2)

@@ -1,0 +1,200 @@
+"""
+Volume profile: point of control, value area, and the nodes where much or little was traded (ANALYSIS §3).
+"""
+
+from dataclasses import dataclass
+
+import numba as nb
+import numpy as np
+
+from market.fixed_point import I64
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """k neighbouring rows of one width: price of the lowest, and the quantity traded in each (zeros included)."""
+
+    low_e8: int
+    width_e8: int
+    total_e8: I64
+
+    def price_e8(self, row: int) -> int:
+        """The lower edge of a row."""
+        return self.low_e8 + row * self.width_e8
+
+
+@dataclass(frozen=True, slots=True)
+class ControlPoint:
+    """
+    The row with most volume.
+
+    Attributes:
+        rival_row: the best row further away than the exclusion, None where there is none.
+        rival: its volume over the control row's; above 0.9 the control point is ambiguous.
+    """
+
+    row: int
+    rival_row: int | None
+    rival: float
+
+
+@dataclass(frozen=True, slots=True)
+class ValueArea:
+    """Rows low to high, both inclusive, and the share of volume they hold."""
+
+    low: int
+    high: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Nodes:
+    """Bins of the smoothed profile's peaks (high volume) or dips (low volume), with their prominence in 0..1."""
+
+    bins: I64
+    prominence: "np.ndarray[tuple[int], np.dtype[np.float64]]"
+
+
+def rows_of(level_e8: I64, total_e8: I64, width_e8: int) -> Rows:
+    """
+    Levels gathered into neighbouring rows.
+
+    Args:
+        level_e8: k levels, rising, k ≥ 1. total_e8: what was traded at each.
+    """
+    index = level_e8 // width_e8
+    low = int(index[0])
+    totals = np.zeros(int(index[-1]) - low + 1, np.int64)
+    np.add.at(totals, index - low, total_e8)
+    return Rows(low * width_e8, width_e8, totals)
+
+
+def control_point(rows: Rows, exclusion_e8: float) -> ControlPoint:
+    """
+    The point of control: ties go to the row nearest the profile's centre, then to the lower.
+
+    Args:
+        exclusion_e8: a rival lies further away than this.
+    """
+    totals = rows.total_e8
+    best = np.flatnonzero(totals == totals.max())
+    centre = (len(totals) - 1) / 2
+    row = int(min(best, key=lambda r: (abs(r - centre), r)))
+    far = np.abs(np.arange(len(totals)) - row) * rows.width_e8 > exclusion_e8
+    if not far.any() or totals[row] == 0:
+        return ControlPoint(row, None, 0.0)
+    rival = int(np.argmax(np.where(far, totals, -1)))
+    return ControlPoint(row, rival, round(float(totals[rival] / totals[row]), 4))
+
+
+def value_area(totals: I64, start: int, share: float, step: int = 2) -> ValueArea:
+    """
+    The rows around a start that hold a share of the volume.
+
+    The sum of the next `step` rows above is compared with that of the next below; the larger is added, the upper on a
+    tie, until the share is reached. `step` 2 is the two-row rule, 1 the one-row rule.
+    """
+    whole = int(totals.sum())
+    low = high = start
+    held = int(totals[start])
+    while held < share * whole:
+        above = int(totals[high + 1 : high + 1 + step].sum())
+        below = int(totals[max(0, low - step) : low].sum())
+        if high + 1 >= len(totals) or (below > above and low > 0):
+            low = max(0, low - step)
+            held += below
+        else:
+            high = min(len(totals) - 1, high + step)
+            held += above
+    return ValueArea(low, high, round(held / whole, 4) if whole else 0.0)
+
+
+def nodes(totals: I64, half_width: int, prominence: float) -> tuple[Nodes, Nodes]:
+    """
+    High- and low-volume nodes of a profile of one-level bins.
+
+    Args:
+        totals: n bins, zeros included. half_width: of the triangular kernel, in bins.
+        prominence: the least prominence, as a part of the smoothed maximum.
+
+    Returns:
+        Peaks and dips, lowest price first.
+    """
+    smoothed = smooth(totals, half_width)
+    least = prominence * float(smoothed.max()) if len(smoothed) else 0.0
+    return _nodes(smoothed, least), _nodes(-smoothed, least)
+
+
+def smooth(totals: I64, half_width: int) -> I64:
+    """
+    Bins under a triangular kernel of 2·half_width − 1 whole weights, as an exact integer sum (not divided by
+    half_width²); quantities so large that it would not fit are scaled down first.
+    """
+    peak = int(totals.max(initial=0))
+    scale = max(1, -(-peak * half_width**2 * 4 // 2**62))
+    return _smooth(totals // scale, half_width)
+
+
+def _nodes(smoothed: I64, least: float) -> Nodes:
+    bins, heights = _peaks(smoothed)
+    kept = (heights >= least) & (heights > 0)
+    top = float(np.abs(smoothed).max(initial=1)) or 1.0
+    return Nodes(bins[kept], np.round(heights[kept] / top, 4))
+
+
+@nb.njit(cache=True)
+def _smooth(totals, half_width):  # type: ignore[no-untyped-def]
+    """Two running boxes make the triangle."""
+    n = len(totals)
+    pad = half_width - 1
+    boxed = np.empty(n + pad, np.int64)
+    running = np.int64(0)
+    for i in range(n + pad):
+        if i < n:
+            running += totals[i]
+        if i - half_width >= 0:
+            running -= totals[i - half_width]
+        boxed[i] = running
+    out = np.empty(n, np.int64)
+    running = np.int64(0)
+    for i in range(n + pad):
+        running += boxed[i]
+        if i - half_width >= 0:
+            running -= boxed[i - half_width]
+        if i >= pad:
+            out[i - pad] = running
+    return out
+
+
+@nb.njit(cache=True)
+def _peaks(values):  # type: ignore[no-untyped-def]
+    """Inner maxima (the middle of a plateau) with their topographic prominence; one sweep each way for the bases."""
+    n = len(values)
+    bins = np.empty(n, np.int64)
+    found = 0
+    i = 1
+    while i < n - 1:
+        if values[i] > values[i - 1]:
+            end = i
+            while end + 1 < n and values[end + 1] == values[i]:
+                end += 1
+            if end < n - 1 and values[end + 1] < values[i]:
+                bins[found] = (i + end) // 2
+                found += 1
+            i = end + 1
+        else:
+            i += 1
+    heights = np.empty(found, np.float64)
+    for k in range(found):
+        top = values[bins[k]]
+        left_base, right_base = top, top
+        j = bins[k]
+        while j >= 0 and values[j] <= top:
+            left_base = min(left_base, values[j])
+            j -= 1
+        j = bins[k]
+        while j < n and values[j] <= top:
+            right_base = min(right_base, values[j])
+            j += 1
+        heights[k] = float(top - max(left_base, right_base))
+    return bins[:found], heights
