@@ -1,0 +1,54 @@
+"""
+One tick, looked at and decided: what the analyzer and the replay both do, so that it can only be done one way.
+"""
+
+from dataclasses import dataclass
+
+from agents.analyst import Analyst
+from agents.recommendation import Advice, violations
+from analysis.observe import Observer
+from analysis.parameters import Parameters
+from analysis.view import MarketView
+from projections.state import MarketState, TickEntry
+
+
+class UnsoundAdvice(Exception):
+    """An analyst broke a law of recommendations: our bug, never published."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What was seen at a tick, and what was advised; no advice where the tick says trades are not live."""
+
+    tick: TickEntry
+    view: MarketView
+    advice: Advice | None
+
+
+class Decider:
+    """
+    Looks at each tick with one analyst.
+
+    Args:
+        symbol: the market's symbol, for the record. state: the folds that will be driven.
+    """
+
+    def __init__(self, symbol: str, state: MarketState, analyst: Analyst, parameters: Parameters) -> None:
+        self._observer = Observer(symbol, state, parameters)
+        self._analyst = analyst
+
+    def decide(self, tick: TickEntry, state: MarketState) -> Decided:
+        """
+        The analysis and the advice at a tick; a function of the state alone.
+
+        Raises:
+            UnsoundAdvice: the analyst broke a law.
+        """
+        view = self._observer.observe(tick, state)
+        if tick.trades != "live":
+            return Decided(tick, view, None)
+        advice = self._analyst.decide(view)
+        broken = violations(advice, view)
+        if broken:
+            raise UnsoundAdvice(f"tick at seq {tick.seq}: {'; '.join(broken[:3])}")
+        return Decided(tick, view, advice)

@@ -1,0 +1,98 @@
+"""
+How every command talks: one-line errors, JSON where asked, a progress bar on a terminal.
+"""
+
+import json
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from market.errors import BadTime, MarketError
+from market.instrument import Market
+from market.timestamps import parse_iso
+
+MarketOption = Annotated[str, typer.Option("--market", help="venue:SYMBOL, e.g. binance:BTCFDUSD")]
+StorageOption = Annotated[Path, typer.Option("--storage", help="the folder that holds all logs")]
+RedisOption = Annotated[
+    str | None, typer.Option("--redis", help="redis://host:port/db; by default the server embedded in --storage")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
+
+
+class Failure(Exception):
+    """A command cannot do what was asked; the message is one line with cause and mend."""
+
+
+def application(text: str) -> typer.Typer:
+    """A command with subcommands and `--help` everywhere."""
+    app = typer.Typer(help=text, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+    app.callback()(lambda: None)
+    return app
+
+
+def run(app: typer.Typer, known: tuple[type[Exception], ...]) -> NoReturn:
+    """
+    Run a command line; what is known to go wrong becomes one line and exit code 1.
+
+    Args:
+        known: base classes of the errors whose message is meant for people.
+    """
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
+    try:
+        app(standalone_mode=True)
+    except (*known, MarketError, Failure) as error:
+        print(f"error: {one_line(error)}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        raise SystemExit(130) from None
+    raise SystemExit(0)
+
+
+def one_line(error: BaseException) -> str:
+    """An error's message on one line."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def print_json(value: Any) -> None:
+    """A result for programs."""
+    print(json.dumps(value, indent=1))
+
+
+def market_of(text: str) -> Market:
+    """The market an option names."""
+    return Market.parse(text)
+
+
+def time_of(text: str | None, default_ns: int) -> int:
+    """The time an option names, a default where it was not given."""
+    try:
+        return default_ns if text is None else parse_iso(text)
+    except BadTime as error:
+        raise Failure(str(error)) from error
+
+
+@contextmanager
+def progress(what: str, unit_total: int | None) -> Iterator[Any]:
+    """
+    A bar on a terminal, silence elsewhere.
+
+    Yields:
+        A function of (done since the last call, total or None).
+    """
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=unit_total)
+
+        def advance(done: int, total: int | None = None) -> None:
+            bar.update(task, advance=done, total=total)
+
+        yield advance

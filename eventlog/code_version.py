@@ -1,0 +1,27 @@
+"""
+Which code is running: the digest of the product's own source, the same with and without a checkout's history.
+"""
+
+from functools import cache
+from hashlib import blake2b
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+_DECIDING = ("market", "eventlog", "exchanges", "projections", "analysis", "agents", "replay")
+
+
+@cache
+def code_digest() -> str:
+    """The digest of every source file that can change a fold, an analysis or a score."""
+    digest = blake2b(digest_size=8)
+    for package in _DECIDING:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+@cache
+def lock_digest() -> str:
+    """The digest of the locked dependencies; "none" where the lock file is not installed beside the code."""
+    lock = ROOT / "requirements.lock"
+    return blake2b(lock.read_bytes(), digest_size=8).hexdigest() if lock.exists() else "none"

@@ -1,0 +1,143 @@
+"""
+The exchange as a process part: one loopback port for REST and WebSocket, and a market that trades on the wall's time.
+"""
+
+import asyncio
+from contextlib import suppress
+
+from aiohttp import web
+
+from exchanges.simulated.clock import Clock, WallClock
+from exchanges.simulated.connection import ConnectionRules
+from exchanges.simulated.errors import PortError
+from exchanges.simulated.hooks import Hooks
+from exchanges.simulated.limits import WeightMeter
+from exchanges.simulated.parameters import STEP_NS, MarketParameters
+from exchanges.simulated.rest import RestApi
+from exchanges.simulated.streams import StreamHub
+from exchanges.simulated.venue import Venue, warm_up
+from market.timestamps import floor_to
+
+_STEPS_AT_ONCE = 20
+
+
+class SimulatedExchange:
+    """
+    A local Binance for one symbol.
+
+    Args:
+        parameters: the market.
+        seed: decides everything that is traded.
+        clock: the wall, or a test's.
+        history_hours: aggTrades before the start.
+        speed: market seconds in a second of the clock; at 0 the market stands still and only `advance` moves it.
+        weight_limit: request weight a minute.
+        rules: what WebSocket connections must keep to.
+    """
+
+    def __init__(
+        self,
+        parameters: MarketParameters | None = None,
+        seed: int = 7,
+        clock: Clock | None = None,
+        history_hours: float = 72.0,
+        speed: float = 1.0,
+        weight_limit: int = 6_000,
+        rules: ConnectionRules | None = None,
+    ) -> None:
+        self.parameters = parameters or MarketParameters()
+        self.venue: Venue | None = None
+        self._seed = seed
+        self._clock = clock or WallClock()
+        self._history_hours = history_hours
+        self._speed = speed
+        self._step_ns = round(STEP_NS / speed) if speed > 0 else STEP_NS
+        self._meter = WeightMeter(weight_limit)
+        self._hub = StreamHub(self.parameters.symbol, self._clock, rules or ConnectionRules())
+        self._runner: web.AppRunner | None = None
+        self._market: asyncio.Task[None] | None = None
+        self._address = ("", 0)
+
+    @property
+    def url(self) -> str:
+        """Where REST is, without a path."""
+        return f"http://{_in_url(self._address[0])}:{self._address[1]}"
+
+    @property
+    def websocket_url(self) -> str:
+        """Where the streams are, without a path."""
+        return f"ws://{_in_url(self._address[0])}:{self._address[1]}"
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        """
+        Make the history, open the port, and begin to trade.
+
+        Args:
+            host: the address to bind to.
+            port: 0 for any free one.
+
+        Raises:
+            PortError: where the address cannot be bound.
+        """
+        warm_up(self.parameters)
+        start_ns = floor_to(self._clock.now_ns(), STEP_NS)
+        self.venue = Venue(self.parameters, self._seed, start_ns, self._history_hours)
+        self._runner = web.AppRunner(self._app(self.venue), access_log=None, shutdown_timeout=1.0)
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, host, port).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            reason = (error.strerror or str(error)).rpartition(": ")[2]
+            raise PortError(f"cannot serve on {host}:{port}: {reason}; choose another port") from error
+        self._address = (host, int(self._runner.addresses[0][1]))
+        if self._speed > 0:
+            self._market = asyncio.create_task(self._trade(self.venue, start_ns))
+
+    async def wait(self) -> None:
+        """Return when the exchange is stopped; raise what broke the market, should it break."""
+        if self._market is not None:
+            with suppress(asyncio.CancelledError):
+                await asyncio.shield(self._market)
+
+    async def stop(self) -> None:
+        """Stop trading, cut the clients, close the port; raise what broke the market, had it broken."""
+        if self._market is not None:
+            self._market.cancel()
+        await self._hub.drop_all()
+        if self._runner is not None:
+            await self._runner.cleanup()
+        if self._market is not None:
+            with suppress(asyncio.CancelledError):
+                await self._market
+
+    def advance(self, steps: int) -> None:
+        """Make that many steps of market now and send what they made; each is 100 ms of the market's time."""
+        if self.venue is None:
+            raise RuntimeError("start the exchange before it is advanced")
+        for _ in range(steps):
+            self._hub.publish(self.venue.step(self.venue.engine.now_ns + self._step_ns))
+
+    def _app(self, venue: Venue) -> web.Application:
+        app = web.Application()
+        app.router.add_get("/api/v3/{name}", RestApi(venue, self._clock, self._meter).serve)
+        app.router.add_get("/ws", self._hub.serve_raw)
+        app.router.add_get("/ws/{streams:.*}", self._hub.serve_raw)
+        app.router.add_get("/stream", self._hub.serve_combined)
+        Hooks(venue, self._hub).add_to(app)
+        return app
+
+    async def _trade(self, venue: Venue, start_ns: int) -> None:
+        done = 0
+        while True:
+            # Steps are counted from the start, so lateness is caught up and never adds up.
+            due = (self._clock.now_ns() - start_ns) // self._step_ns
+            steps = max(0, min(due - done, _STEPS_AT_ONCE))
+            self.advance(steps)
+            done += steps
+            wait_ns = start_ns + (done + 1) * self._step_ns - self._clock.now_ns()
+            await asyncio.sleep(max(0, wait_ns) / 1e9)
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,183 @@
+"""
+`python -m replay`: run recorded days through the analysis, prove live and replay equal, compare runs.
+"""
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import console
+from analysis.parameters import Parameters
+from console import JsonOption, MarketOption, RedisOption, StorageOption
+from eventlog.clock import WallClock
+from eventlog.errors import EventLogError
+from exchanges.logs import open_log
+from market.timestamps import DAY_NS
+from replay import runs
+from replay.decisions import Sight
+from replay.errors import ReplayError
+from replay.price_path import READS, PricePath
+from replay.report import render
+from replay.run import Request, Result
+from replay.run import run as replay
+
+from replay.scoring import Rules
+from replay.sight import sight_of
+from replay.verify import Verdict, verify_log
+from settings import Scoring, Settings, SettingsError, load
+
+app = console.application(__doc__ or "")
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", help="settings file; without one the defaults analyse and score")
+]
+_ALL = (0, 2**62)
+
+
+@app.command()
+def run(
+    market: MarketOption,
+    storage: StorageOption,
+    start: Annotated[str | None, typer.Option("--from", help="first moment, e.g. 2024-01-01 (UTC)")] = None,
+    to: Annotated[str | None, typer.Option("--to", help="last moment; a date means its end")] = None,
+    analyst: Annotated[str, typer.Option(help="who decides: rules")] = "rules",
+    workers: Annotated[int, typer.Option(min=1, max=64, help="processes that share the ticks")] = 1,
+    out: Annotated[Path, typer.Option("--out", help="the folder of all runs")] = Path("runs"),
+    redis: RedisOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Replay a stretch of log, score every recommendation, write the run folder and its report."""
+    if analyst != "rules":
+        raise console.Failure(f"unknown analyst {analyst!r}; known: rules")
+    settings = load(config) if config else Settings()
+    named = console.market_of(market)
+    end = console.time_of(to, _ALL[1]) + (DAY_NS if to and len(to.strip()) == 10 else 0)
+    sight = sight_of(settings, named.symbol)
+    request = Request(str(named), console.time_of(start, _ALL[0]), end, sight, rules_of(settings.scoring, sight.parameters))
+    with console.progress("replaying", None) as advance:
+        result = replay(partial(open_log, storage, named, "events", redis), request, out, workers, WallClock(), advance)
+    if as_json:
+        console.print_json(result.manifest | {"folder": str(result.folder), "different": result.again})
+    else:
+        _print_result(result)
+    if result.again:
+        raise typer.Exit(1)
+
+
+@app.command()
+def verify(
+    market: MarketOption, storage: StorageOption, redis: RedisOption = None, as_json: JsonOption = False
+) -> None:
+    """Analyse every tick of the decision log again and compare it with what was analysed live, byte for byte."""
+    named = console.market_of(market)
+    with (
+        open_log(storage, named, "events", redis) as log,
+        open_log(storage, named, "decisions", redis) as decisions,
+        console.progress("verifying", None) as advance,
+    ):
+        verdict = verify_log(log, decisions, named.symbol, advance)
+    if as_json:
+        console.print_json(verdict.as_json())
+    else:
+        _print_verdict(verdict)
+    if not verdict.identical:
+        raise typer.Exit(1)
+
+
+@app.command()
+def compare(
+    a: Annotated[Path, typer.Argument(help="a run folder")],
+    b: Annotated[Path, typer.Argument(help="another")],
+    as_json: JsonOption = False,
+) -> None:
+    """Two runs side by side: inputs that differ, recommendations that agree, every figure."""
+    found = runs.compare(runs.load(a), runs.load(b))
+    if as_json:
+        console.print_json(found)
+        return
+    for name, (one, two) in found["inputs"].items():
+        print(f"{name}: {one} | {two}")
+    print(f"{found['equal_recommendations']} of {found['common_ticks']} common ticks have equal recommendations")
+    print(f"{'figure':<24}{'per':<14}{'model':<9}{'a':>10}{'b':>10}{'b - a':>10}")
+    for row in found["figures"]:
+        cells = [("–" if row[k] is None else f"{row[k]:.3f}") for k in ("a", "b", "difference")]
+        print(f"{row['metric']:<24}{row['unit']:<14}{row['model'] or '':<9}" + "".join(f"{c:>10}" for c in cells))
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="a run folder")],
+    storage: StorageOption,
+    redis: RedisOption = None,
+    out: Annotated[Path | None, typer.Option("-o", "--output", help="the file to write; by default report.html there")] = None,
+) -> None:
+    """Draw a run's report again from its tables and the log it was made from."""
+    found = runs.load(folder)
+    inputs = found.manifest["inputs"]
+    first, last = inputs["seq"]
+    with open_log(storage, console.market_of(inputs["market"]), url=redis) as log:
+        path = PricePath.of(log.read(first - 1, last, list(READS), READS))
+    tables = {name: found.table(name) for name in ("recommendations", "episodes", "orders", "fills", "scores")}
+    target = out or folder / "report.html"
+    try:
+        target.write_text(render(found.manifest, tables, path), encoding="utf-8")
+    except OSError as error:
+        raise console.Failure(f"cannot write {target}: {error.strerror}") from error
+    print(target)
+
+
+def rules_of(scoring: Scoring, parameters: Parameters) -> Rules:
+    """The scoring rules that settings and thresholds make."""
+    return Rules(
+        publish_delay_ms=scoring.publish_delay_ms,
+        latency_ms=scoring.latency_ms,
+        maker_fee_bps=scoring.maker_fee_bps,
+        placebo_draws=scoring.placebo_draws,
+        seed=scoring.seed,
+        away_sigma=parameters.away_sigma,
+        beyond_sigma=parameters.beyond_sigma,
+    )
+
+
+def _print_result(result: Result) -> None:
+    manifest = result.manifest
+    print(
+        f"run {manifest['run_id']}: {manifest['analyses']:,} analyses, {manifest['recommendations']:,} recommendations, "
+        f"{manifest['with_zones']:,} with zones, {manifest['episodes']:,} episodes"
+    )
+    for note in manifest["notes"]:
+        print(f"note: {note}")
+    print_scores(runs.load(result.folder).table("scores").to_pylist())
+    if result.again is not None:
+        print("this run existed: " + (f"DIFFERENT in {', '.join(result.again)}" if result.again else "identical again"))
+    print(f"report: {result.folder / 'report.html'}")
+
+
+def print_scores(rows: list[dict[str, Any]]) -> None:
+    """The score table for a terminal."""
+    print(f"{'figure':<22}{'model':<9}{'advice':>9}{'placebo':>9}   {'95 % of difference':<22}{'n':>7}  p")
+    for row in rows:
+        if row["unit"] == "every minute":
+            continue
+        interval = f"{row['low']:+.3f} … {row['high']:+.3f}" if row["low"] is not None else "–"
+        chance = f"{row['p']:.3f}" if row["p"] is not None else "too few blocks"
+        cells = [("–" if row[k] is None else f"{row[k]:.3f}") for k in ("advice", "placebo")]
+        print(
+            f"{row['metric']:<22}{row['model'] or '':<9}{cells[0]:>9}{cells[1]:>9}   {interval:<22}"
+            f"{row['samples']:>7,}  {chance}"
+        )
+
+
+def _print_verdict(verdict: Verdict) -> None:
+    for note in verdict.notes:
+        print(note)
+    print(f"{verdict.equal} of {verdict.total} analyses identical")
+    for difference in verdict.differences[:5]:
+        print(f"first difference at {difference['as_of']} (seq {difference['seq']}): {difference['field']}: "
+              f"live {difference['live']}, replay {difference['replay']}")  # fmt: skip
+
+
+if __name__ == "__main__":
+    console.run(app, (EventLogError, ReplayError, SettingsError))

@@ -1,0 +1,139 @@
+"""
+All decisions of a stretch of log, made by one process or by several, with the same result.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from hashlib import blake2b
+from multiprocessing import get_context
+
+import numpy as np
+
+from agents.decide import Decided, Decider
+from agents.rules import RulesAnalyst
+from analysis.parameters import Parameters
+from eventlog.batch import Batch
+from eventlog.facts import TICK
+from eventlog.log import Log
+from market.fixed_point import I64
+from projections.state import KINDS, READS, MarketState, TickEntry, Windows
+from replay.drive import drive
+
+OpenLog = Callable[[], AbstractContextManager[Log]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What decides a decision: which market, how far back, which thresholds."""
+
+    symbol: str
+    windows: Windows
+    parameters: Parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One tick's decision as bytes: what two runs compare."""
+
+    seq: int
+    boundary_ns: int
+    reference_e8: int | None
+    sigma: float | None
+    analysis_digest: str
+    stance: str | None
+    zones: int
+    advice: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ticks:
+    """The ticks of a log between two boundaries, in seq order."""
+
+    seq: I64
+    boundary_ns: I64
+    recv_ns: I64
+
+    def __len__(self) -> int:
+        return len(self.seq)
+
+
+def ticks_between(log: Log, from_ns: int, to_ns: int) -> Ticks:
+    """The ticks with a boundary after one time up to another."""
+    columns: list[tuple[I64, I64, I64]] = []
+    for batch in log.read(kinds=[TICK], columns={TICK: ("boundary_ns", "recv_ns")}):
+        rows = batch.rows.get(TICK)
+        if rows is not None:
+            wanted = (rows["boundary_ns"] > from_ns) & (rows["boundary_ns"] <= to_ns)
+            columns.append((rows["seq"][wanted], rows["boundary_ns"][wanted], rows["recv_ns"][wanted]))
+    empty = np.empty(0, np.int64)
+    return Ticks(*(np.concatenate(c) if c else empty for c in (zip(*columns, strict=True) if columns else [[]] * 3)))
+
+
+def decide_all(
+    open_log: OpenLog, ticks: Ticks, sight: Sight, workers: int, on_progress: Callable[[int], None]
+) -> Iterator[Decision]:
+    """
+    The decision of every tick, in order.
+
+    Args:
+        open_log: opens the log; called once in every worker process, so it must be picklable where workers > 1.
+        workers: how many processes share the ticks. Each starts a warm-up before its first tick, which is all the
+            past a state can depend on.
+    """
+    if workers <= 1 or len(ticks) < 2 * workers:
+        with open_log() as log:
+            yield from _stretch(log, ticks, sight, on_progress)
+        return
+    parts = np.array_split(np.arange(len(ticks)), workers)
+    stretches = [Ticks(ticks.seq[p], ticks.boundary_ns[p], ticks.recv_ns[p]) for p in parts]
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        futures = [pool.submit(_in_worker, open_log, stretch, sight) for stretch in stretches]
+        for future in futures:
+            for decision in future.result():
+                on_progress(1)
+                yield decision
+
+
+def warmed_up(log: Log, first_boundary_ns: int, last_seq: int, windows: Windows) -> Iterator[Batch]:
+    """The log from a warm-up before a tick up to a seq, as the folds read it."""
+    after = log.seq_before(first_boundary_ns - windows.warmup_ns)
+    return log.read(after, last_seq, KINDS, READS)
+
+
+def decision_of(decided: Decided) -> Decision:
+    """A decision as bytes."""
+    view, advice = decided.view, decided.advice
+    return Decision(
+        seq=decided.tick.seq,
+        boundary_ns=decided.tick.boundary_ns,
+        reference_e8=view.reference_e8,
+        sigma=view.sigma,
+        analysis_digest=blake2b(view.render(), digest_size=16).hexdigest(),
+        stance=advice.stance if advice else None,
+        zones=len(advice.zones) if advice else 0,
+        advice=advice.render() if advice else None,
+    )
+
+
+def _in_worker(open_log: OpenLog, ticks: Ticks, sight: Sight) -> list[Decision]:
+    with open_log() as log:
+        return list(_stretch(log, ticks, sight, lambda _: None))
+
+
+def _stretch(log: Log, ticks: Ticks, sight: Sight, on_progress: Callable[[int], None]) -> Sequence[Decision]:
+    if len(ticks) == 0:
+        return []
+    state = MarketState(sight.windows)
+    decider = Decider(sight.symbol, state, RulesAnalyst(sight.parameters), sight.parameters)
+    first, last = int(ticks.seq[0]), int(ticks.seq[-1])
+    made: list[Decision] = []
+
+    def on_tick(tick: TickEntry, now: MarketState) -> None:
+        if first <= tick.seq <= last:
+            made.append(decision_of(decider.decide(tick, now)))
+            on_progress(1)
+
+    drive(warmed_up(log, int(ticks.boundary_ns[0]), last, sight.windows), state, on_tick)
+    return made

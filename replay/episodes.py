@@ -1,0 +1,71 @@
+"""
+Episodes: a run of overlapping zones of one side in consecutive recommendations, scored once from its first.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agents.recommendation import Advice, Zone
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Advice as it reached the world: when, and which seq was the last known then."""
+
+    advice: Advice
+    published_ns: int
+    published_seq: int
+
+
+@dataclass(slots=True)
+class Episode:
+    """
+    One idea.
+
+    Attributes:
+        first: its first publication, and `zone` what was advised then: what is scored.
+        last_ns: when it was advised last. minutes: in how many recommendations.
+    """
+
+    first: Published
+    zone: Zone
+    last_ns: int
+    minutes: int = 1
+
+    @property
+    def stop_ns(self) -> int:
+        """When its first advice runs out."""
+        return self.first.published_ns + self.first.advice.valid_for_ns
+
+
+def episodes_of(published: Sequence[Published]) -> list[Episode]:
+    """The episodes of recommendations in order of publication, in order of their first."""
+    found: list[Episode] = []
+    running: list[tuple[Zone, Episode]] = []
+    previous_ns: int | None = None
+    for each in published:
+        if previous_ns is not None and each.published_ns - previous_ns > each.advice.valid_for_ns:
+            running = []
+        going: list[tuple[Zone, Episode]] = []
+        free = list(running)
+        for zone in each.advice.zones:
+            partner = max(free, key=lambda item: _overlap(item[0], zone), default=None)
+            if partner is not None and _overlap(partner[0], zone) > 0:
+                free.remove(partner)
+                partner[1].last_ns = each.published_ns
+                partner[1].minutes += 1
+                going.append((zone, partner[1]))
+            else:
+                episode = Episode(each, zone, each.published_ns)
+                found.append(episode)
+                going.append((zone, episode))
+        running = going
+        previous_ns = each.published_ns
+    return found
+
+
+def _overlap(one: Zone, two: Zone) -> int:
+    """How much of two zones is common, at least 1 where they touch; 0 for none or another side."""
+    if one.side != two.side:
+        return 0
+    return max(0, min(one.high_e8, two.high_e8) - max(one.low_e8, two.low_e8) + 1)

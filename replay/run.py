@@ -1,0 +1,204 @@
+"""
+A replay run: decisions over a stretch of log, scored, as a folder whose name is the digest of its inputs.
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from agents.recommendation import parse
+from eventlog.clock import Clock
+from eventlog.code_version import code_digest, lock_digest
+from eventlog.files import digest_of, told_plainly
+from eventlog.log import Log
+from market.timestamps import iso
+from replay.decisions import Decision, OpenLog, Sight, Ticks, decide_all, ticks_between
+from replay.episodes import Published
+from replay.errors import NothingToReplay
+from replay.log_digest import log_digest
+from replay.placebo import Moments
+from replay.price_path import READS, PricePath
+from replay.report import render
+from replay.scoring import Rules, Scored, score
+
+CLOCK_FIELDS = "clock"
+"""The part of a manifest that differs between equal runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to replay: boundaries after from_ns up to to_ns."""
+
+    market: str
+    from_ns: int
+    to_ns: int
+    sight: Sight
+    rules: Rules
+    analyst: str = "rules"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """
+    A finished run.
+
+    Attributes:
+        again: None for a new run; for one that existed already, the files that came out different (none: identical).
+    """
+
+    folder: Path
+    manifest: dict[str, Any]
+    again: list[str] | None
+
+
+def run(
+    open_log: OpenLog, request: Request, runs_dir: Path, workers: int, clock: Clock, on_progress: Callable[[int, int], None]
+) -> Result:
+    """
+    Replay, score, and write the run folder.
+
+    Raises:
+        NothingToReplay: no tick in the range.
+    """
+    started = clock.now_ns()
+    with open_log() as log:
+        ticks = ticks_between(log, request.from_ns, request.to_ns)
+        if len(ticks) == 0:
+            raise NothingToReplay(_no_ticks(log, request))
+        first_seq = log.seq_before(int(ticks.boundary_ns[0]) - request.sight.windows.warmup_ns) + 1
+        last_seq = log.last_seq()
+        content = log_digest(log, first_seq - 1, last_seq)
+    decisions = list(decide_all(open_log, ticks, request.sight, workers, lambda n: on_progress(n, len(ticks))))
+    with open_log() as log:
+        path = PricePath.of(log.read(first_seq - 1, last_seq, list(READS), READS))
+    published, moments = _published(decisions, ticks, request.rules)
+    scored = score(published, moments, path, request.rules)
+    inputs = _inputs(request, first_seq, last_seq, content)
+    run_id = blake2b(json.dumps(inputs, sort_keys=True).encode(), digest_size=8).hexdigest()
+    with told_plainly(runs_dir):
+        runs_dir.mkdir(parents=True, exist_ok=True)
+        aside = runs_dir / f".{run_id}.new"
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir()
+        manifest = _write(aside, run_id, inputs, decisions, scored, path)
+        return _settle(aside, runs_dir / run_id, manifest, started, clock.now_ns())
+
+
+def _no_ticks(log: Log, request: Request) -> str:
+    every = ticks_between(log, 0, 2**62)
+    if len(every) == 0:
+        return f"{log.name} holds no tick, so nothing can be analysed"
+    first, last = iso(int(every.boundary_ns[0])), iso(int(every.boundary_ns[-1]))
+    return f"no tick after {iso(request.from_ns)} up to {iso(request.to_ns)}; the log has ticks from {first} to {last}"
+
+
+def _published(decisions: Sequence[Decision], ticks: Ticks, rules: Rules) -> tuple[list[Published], Moments]:
+    """Every recommendation with the moment it would have been out, and every tick where distance was measurable."""
+    delay = rules.publish_delay_ms * 1_000_000
+    out_ns = {int(s): int(r) + delay for s, r in zip(ticks.seq, ticks.recv_ns, strict=True)}
+    published = [Published(parse(d.advice), out_ns[d.seq], d.seq) for d in decisions if d.advice is not None]
+    usable = [d for d in decisions if d.advice is not None and d.reference_e8 is not None and d.sigma is not None]
+    moments = Moments(
+        published_ns=np.array([out_ns[d.seq] for d in usable], np.int64),
+        published_seq=np.array([d.seq for d in usable], np.int64),
+        reference_e8=np.array([d.reference_e8 for d in usable], np.int64),
+        sigma=np.array([d.sigma for d in usable], np.float64),
+    )
+    return published, moments
+
+
+def _inputs(request: Request, first_seq: int, last_seq: int, content: str) -> dict[str, Any]:
+    return {
+        "market": request.market,
+        "from": iso(request.from_ns),
+        "to": iso(request.to_ns),
+        "seq": [first_seq, last_seq],
+        "log": content,
+        "analyst": request.analyst,
+        "windows": asdict(request.sight.windows),
+        "parameters": request.sight.parameters.digest(),
+        "scoring": asdict(request.rules),
+        "code": code_digest(),
+        "lock": lock_digest(),
+    }
+
+
+def _write(
+    folder: Path, run_id: str, inputs: dict[str, Any], decisions: Sequence[Decision], scored: Scored, path: PricePath
+) -> dict[str, Any]:
+    tables = {
+        "recommendations": _decision_table(decisions),
+        "episodes": scored.episodes,
+        "orders": scored.orders,
+        "fills": scored.fills,
+        "scores": scored.scores,
+    }
+    for name, table in tables.items():
+        pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
+    with_zones = sum(d.zones > 0 for d in decisions)
+    manifest = {
+        "run_id": run_id,
+        "inputs": inputs,
+        "analyses": len(decisions),
+        "recommendations": sum(d.advice is not None for d in decisions),
+        "with_zones": with_zones,
+        "episodes": scored.episodes.num_rows,
+        "notes": _notes(decisions),
+    }
+    (folder / "report.html").write_text(render(manifest, tables, path), encoding="utf-8")
+    manifest["files"] = {f.name: digest_of(f) for f in sorted(folder.iterdir())}
+    return manifest
+
+
+def _notes(decisions: Sequence[Decision]) -> list[str]:
+    """The warnings that every recommendation carries, once."""
+    warnings = [set(parse(d.advice).warnings) for d in decisions if d.advice is not None]
+    shared = sorted(set.intersection(*warnings)) if warnings else []
+    return [*shared, "markouts are against last trades and contain the bid-ask bounce"]
+
+
+def _decision_table(decisions: Sequence[Decision]) -> pa.Table:
+    return pa.table(
+        {
+            "as_of_seq": pa.array([d.seq for d in decisions], pa.int64()),
+            "as_of_ns": pa.array([d.boundary_ns for d in decisions], pa.int64()),
+            "reference_e8": pa.array([d.reference_e8 for d in decisions], pa.int64()),
+            "sigma": pa.array([d.sigma for d in decisions], pa.float64()),
+            "analysis_digest": pa.array([d.analysis_digest for d in decisions], pa.string()),
+            "stance": pa.array([d.stance for d in decisions], pa.string()),
+            "zones": pa.array([d.zones for d in decisions], pa.int64()),
+            "body": pa.array([d.advice.decode() if d.advice else None for d in decisions], pa.string()),
+        }
+    )
+
+
+def _settle(aside: Path, final: Path, manifest: dict[str, Any], started_ns: int, finished_ns: int) -> Result:
+    """Give a run its name; one that exists already is compared and kept."""
+    clock = {
+        "started": iso(started_ns),
+        "finished": iso(finished_ns),
+        "seconds": round((finished_ns - started_ns) / 1e9, 3),
+    }
+    text = json.dumps(manifest | {CLOCK_FIELDS: clock}, indent=1) + "\n"
+    (aside / "manifest.json").write_text(text, encoding="utf-8")
+    if not final.exists():
+        aside.rename(final)
+        return Result(final, manifest, None)
+    there = json.loads((final / "manifest.json").read_text(encoding="utf-8"))
+    different = [n for n, digest in manifest["files"].items() if _digest_or_none(final / n) != digest]
+    if {k: v for k, v in there.items() if k != CLOCK_FIELDS} != manifest:
+        different.append("manifest.json")
+    shutil.rmtree(aside)
+    return Result(final, manifest, different)
+
+
+def _digest_or_none(path: Path) -> str | None:
+    return digest_of(path) if path.exists() else None

@@ -1,0 +1,96 @@
+"""
+Honest statistics for samples that hang together in time: whole blocks are drawn, never single samples.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+F64 = npt.NDArray[np.float64]
+
+LEAST_BLOCKS = 20
+_ROUNDS = 2000
+_MEAN_RUN = 2  # blocks drawn in one go, on average
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """
+    Advice against placebo.
+
+    Attributes:
+        advice, placebo: the means, None without samples. samples, placebo_samples: how many. blocks: how many blocks
+            hold both.
+        low, high: 95 % interval of the difference, stationary block bootstrap; None with fewer than two blocks.
+        p: two-sided permutation p by flipping whole blocks; None with fewer than 20 blocks: too few.
+    """
+
+    advice: float | None
+    placebo: float | None
+    samples: int
+    placebo_samples: int
+    blocks: int
+    low: float | None
+    high: float | None
+    p: float | None
+
+
+def difference(
+    advice: F64, advice_block: npt.NDArray[np.int64], placebo: F64, placebo_block: npt.NDArray[np.int64], seed: int
+) -> Difference:
+    """
+    Compare samples of advice with samples of its placebos.
+
+    Args:
+        advice, placebo: values; NaN is left out.
+        advice_block, placebo_block: the block of time each belongs to; a placebo belongs to its episode's block.
+            Blocks are at least as long as the horizon.
+    """
+    keep, keep_placebo = ~np.isnan(advice), ~np.isnan(placebo)
+    advice, advice_block = advice[keep], advice_block[keep]
+    placebo, placebo_block = placebo[keep_placebo], placebo_block[keep_placebo]
+    blocks = np.intersect1d(advice_block, placebo_block)
+    sums = np.array(
+        [
+            [advice[advice_block == b].sum(), (advice_block == b).sum(),
+             placebo[placebo_block == b].sum(), (placebo_block == b).sum()]
+            for b in blocks
+        ],
+        np.float64,
+    ).reshape(-1, 4)  # fmt: skip
+    low, high = _interval(sums, seed) if len(blocks) >= 2 else (None, None)
+    return Difference(
+        _mean(advice), _mean(placebo), len(advice), len(placebo), len(blocks), low, high,
+        _permutation_p(sums, seed) if len(blocks) >= LEAST_BLOCKS else None,
+    )  # fmt: skip
+
+
+def _mean(values: F64) -> float | None:
+    return round(float(values.mean()), 6) if len(values) else None
+
+
+def _interval(sums: F64, seed: int) -> tuple[float, float]:
+    """Stationary bootstrap (Politis, Romano 1994) over blocks in time order."""
+    chance = np.random.Generator(np.random.PCG64([seed, 1]))
+    n = len(sums)
+    jumps = chance.random((_ROUNDS, n)) < 1 / _MEAN_RUN
+    fresh = chance.integers(0, n, (_ROUNDS, n))
+    picks = np.empty((_ROUNDS, n), np.int64)
+    picks[:, 0] = fresh[:, 0]
+    for i in range(1, n):
+        picks[:, i] = np.where(jumps[:, i], fresh[:, i], (picks[:, i - 1] + 1) % n)
+    drawn = sums[picks].sum(axis=1)
+    effects = drawn[:, 0] / drawn[:, 1] - drawn[:, 2] / drawn[:, 3]
+    low, high = np.quantile(effects, (0.025, 0.975))
+    return round(float(low), 6), round(float(high), 6)
+
+
+def _permutation_p(sums: F64, seed: int) -> float:
+    """Flip which side is advice in whole blocks; each block's difference weighs as its advice samples."""
+    chance = np.random.Generator(np.random.PCG64([seed, 2]))
+    gaps = (sums[:, 0] / sums[:, 1] - sums[:, 2] / sums[:, 3]) * sums[:, 1]
+    seen = abs(gaps.sum())
+    signs = chance.integers(0, 2, (_ROUNDS, len(gaps))) * 2 - 1
+    as_extreme = int((np.abs((signs * gaps).sum(axis=1)) >= seen - 1e-12).sum())
+    return round((as_extreme + 1) / (_ROUNDS + 1), 6)

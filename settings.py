@@ -1,0 +1,273 @@
+"""
+The only reader of YAML and environment: one frozen model, every key known, every fault named by its path.
+
+`${VAR}` and `${VAR:-default}` inside a value are replaced from the environment and from `.env` beside the settings.
+"""
+
+import os
+import re
+import warnings
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from dotenv import dotenv_values
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+
+_CURRENT_MODELS = {"deepseek-chat": "deepseek-flash", "deepseek-reasoner": "deepseek-flash"}
+
+
+class SettingsError(ValueError):
+    """A settings file that cannot be used; the message is one line with the key's path and the mend."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class App(_Section):
+    """What this installation is called and how much it says."""
+
+    name: str = "liquidity-agent"
+    environment: str = "development"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    logs_dir: Path = Path("logs")
+    runs_dir: Path = Path("runs")
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: Any) -> Any:
+        return value.upper() if isinstance(value, str) else value
+
+
+class Redis(_Section):
+    """
+    Where the hot log lives. A url, or host and port, names a server that must answer; `embedded` runs one beside the
+    storage instead.
+    """
+
+    url: SecretStr | None = None
+    host: str | None = None
+    port: Annotated[int, Field(ge=1, le=65535)] = 6379
+    db: Annotated[int, Field(ge=0)] = 0
+    embedded: bool = False
+    storage_dir: Path = Path("storage")
+
+    @property
+    def server_url(self) -> str | None:
+        """The server to connect to, None for the embedded one."""
+        if self.url is not None:
+            return self.url.get_secret_value()
+        return f"redis://{self.host}:{self.port}/{self.db}" if self.host else None
+
+    @model_validator(mode="after")
+    def _one_server(self) -> "Redis":
+        if self.embedded and (self.url or self.host):
+            raise ValueError("embedded: true and a url or host exclude each other; remove one")
+        if not self.embedded and not (self.url or self.host):
+            raise ValueError("no server named; set url, or host and port, or embedded: true")
+        return self
+
+
+class Binance(_Section):
+    """The venue."""
+
+    symbol: Annotated[str, Field(pattern=r"^[A-Z0-9]{2,30}$")] = "BTCFDUSD"
+    timeout: Annotated[float, Field(gt=0, le=120)] = 10.0
+    rest_url: str = "https://data-api.binance.vision"
+    websocket_url: str = "wss://data-stream.binance.vision"
+    weight_per_minute: Annotated[int, Field(ge=300, le=6000)] = 3000
+
+
+class DepthSnapshot(_Section):
+    """REST snapshots of the book."""
+
+    limit: Literal[5, 10, 20, 50, 100, 500, 1000, 5000] = 5000
+    update_interval_seconds: Annotated[int, Field(ge=1, le=3600)] = 60
+    window_size: Annotated[int, Field(ge=1, le=1440)] = 60
+
+
+class OrderFlow(_Section):
+    """Minute buckets of trades; `price_precision` is the width of a price level in quote units."""
+
+    window_size_minutes: Annotated[int, Field(ge=1, le=10_080)] = 2880
+    price_precision: Annotated[float, Field(gt=0)] = 1.0
+    history_hours: Annotated[int, Field(ge=0, le=168)] = 72
+
+
+class Archive(_Section):
+    """When the hot tail goes to Parquet and how much of it stays behind for readers."""
+
+    every_seconds: Annotated[int, Field(ge=1, le=3600)] = 300
+    keep_entries: Annotated[int, Field(ge=1)] = 20_000
+
+
+class DataCollector(_Section):
+    """What is recorded."""
+
+    depth_snapshot: DepthSnapshot = DepthSnapshot()
+    order_flow: OrderFlow = OrderFlow()
+    depth_diff: bool = True
+    archive: Archive = Archive()
+
+
+class DeepSeek(_Section):
+    """The model; without a key the rules decide."""
+
+    api_key: SecretStr | None = None
+    model: str = "deepseek-flash"
+    temperature: Annotated[float, Field(ge=0, le=2)] = 0.2
+
+    @field_validator("model")
+    @classmethod
+    def _current(cls, value: str) -> str:
+        current = _CURRENT_MODELS.get(value)
+        if current is None:
+            return value
+        warnings.warn(
+            f"analyzer.deepseek.model: {value} was discontinued on 2026-07-24; using {current}, write that instead",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return current
+
+    @field_validator("api_key")
+    @classmethod
+    def _blank_is_none(cls, value: SecretStr | None) -> SecretStr | None:
+        return value if value is not None and value.get_secret_value().strip() else None
+
+
+class AnalysisSettings(_Section):
+    """
+    How often is looked, and from which size on an order counts (base coins).
+    """
+
+    interval_seconds: Annotated[int, Field(ge=1, le=3600)] = 60
+    min_order_volume_threshold: Annotated[float, Field(ge=0)] = 0.0
+
+    @field_validator("interval_seconds")
+    @classmethod
+    def _divides(cls, value: int) -> int:
+        if 3600 % value:
+            raise ValueError("must divide an hour, e.g. 10, 30 or 60")
+        return value
+
+
+class Analyzer(_Section):
+    """Who looks and decides."""
+
+    deepseek: DeepSeek = DeepSeek()
+    analysis: AnalysisSettings = AnalysisSettings()
+
+
+class Scoring(_Section):
+    """
+    How advice is scored: when an order can act, what it pays, and how often chance gets a try.
+
+    `publish_delay_ms` stands for the time from tick to publication where a run was not live.
+    """
+
+    publish_delay_ms: Annotated[int, Field(ge=0)] = 2000
+    latency_ms: Annotated[int, Field(ge=0)] = 250
+    maker_fee_bps: float = 0.0
+    placebo_draws: Annotated[int, Field(ge=1, le=1000)] = 20
+    seed: int = 1
+
+
+class Settings(_Section):
+    """Everything a user can set."""
+
+    app: App = App()
+    redis: Redis = Redis(embedded=True)
+    binance: Binance = Binance()
+    data_collector: DataCollector = DataCollector()
+    analyzer: Analyzer = Analyzer()
+    scoring: Scoring = Scoring()
+
+    @property
+    def market(self) -> str:
+        """The market's name in the log."""
+        return f"binance:{self.binance.symbol}"
+
+    def without_secrets(self) -> str:
+        """The effective settings as JSON; keys and the server's address are not in it."""
+        return self.model_dump_json(exclude={"redis": {"url"}, "analyzer": {"deepseek": {"api_key"}}})
+
+
+def load(path: Path) -> Settings:
+    """
+    Read a settings file.
+
+    Raises:
+        SettingsError: it cannot be read, or a key is unknown, missing its variable, or out of range.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(f"cannot read settings {path}: {error.strerror}; name one with --config") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path} is not UTF-8 text: {error.reason}") from error
+    try:
+        raw = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path} is not YAML: {' '.join(str(error).split())[:160]}") from error
+    if not isinstance(raw, dict):
+        raise SettingsError(f"{path} must hold sections like app: and redis:, not a {type(raw).__name__}")
+    environment = {**_dotenv(path), **os.environ}
+    return _validated(path, _substituted(raw, environment, ()))
+
+
+def _dotenv(path: Path) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for candidate in (path.parent / ".env", Path(".env")):
+        found |= {k: v for k, v in dotenv_values(candidate).items() if v is not None}
+    return found
+
+
+def _substituted(value: Any, environment: dict[str, str], path: tuple[str, ...]) -> Any:
+    if isinstance(value, dict):
+        return {k: _substituted(v, environment, (*path, str(k))) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_substituted(v, environment, (*path, str(i))) for i, v in enumerate(value)]
+    if not isinstance(value, str):
+        return value
+
+    def replace(found: re.Match[str]) -> str:
+        name, default = found[1], found[2]
+        if name in environment:
+            return environment[name]
+        if default is not None:
+            return default
+        if path == ("analyzer", "deepseek", "api_key"):
+            return ""  # no key is a choice: the rules decide
+        raise SettingsError(f"{'.'.join(path)}: ${{{name}}} is not set; export {name} or write it into .env")
+
+    return _VARIABLE.sub(replace, value)
+
+
+def _validated(path: Path, raw: dict[str, Any]) -> Settings:
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            settings = Settings.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(p) for p in first["loc"])
+        if first["type"] == "extra_forbidden":
+            known = ", ".join(_known_keys(first["loc"]))
+            raise SettingsError(f"{path}: {where}: unknown key; known here: {known}") from None
+        message = first["msg"].removeprefix("Value error, ")
+        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        raise SettingsError(f"{path}: {where}: {message[0].lower()}{message[1:]}{more}") from None
+    for warning in caught:
+        warnings.warn(str(warning.message), warning.category, stacklevel=3)
+    return settings
+
+
+def _known_keys(location: tuple[int | str, ...]) -> list[str]:
+    model: Any = Settings
+    for part in location[:-1]:
+        model = model.model_fields[str(part)].annotation
+    return list(model.model_fields)
