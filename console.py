@@ -44,10 +44,19 @@ def run(app: typer.Typer, known: tuple[type[Exception], ...]) -> NoReturn:
     Args:
         known: base classes of the errors whose message is meant for people.
     """
+    told: tuple[type[BaseException], ...] = (*known, MarketError, Failure)
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     try:
         app(standalone_mode=True)
-    except (*known, MarketError, Failure) as error:
+    except BaseExceptionGroup as group:
+        nested: BaseException = group
+        while isinstance(nested, BaseExceptionGroup):
+            nested = nested.exceptions[0]
+        if not isinstance(nested, told):
+            raise
+        print(f"error: {one_line(nested)}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except told as error:
         print(f"error: {one_line(error)}", file=sys.stderr)
         raise SystemExit(1) from None
     except KeyboardInterrupt:
@@ -88,7 +97,13 @@ def progress(what: str, unit_total: int | None) -> Iterator[Any]:
         A function of (done since the last call, total or None).
     """
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=unit_total)
 

@@ -11,6 +11,9 @@ from analysis.view import Evidence, MarketView
 UNCALIBRATED = "confidence is the rate of random levels: nothing is calibrated yet"
 
 
+_SIDES: tuple[Side, Side] = ("buy", "sell")
+
+
 class RulesAnalyst:
     """
     Zones from overlapping evidence.
@@ -29,9 +32,7 @@ class RulesAnalyst:
         if view.reference_e8 is None or view.sigma is None:
             return self._advice(view, [], "too little trade on record to measure a distance")
         scored = [
-            (score, zone)
-            for side in ("buy", "sell")
-            for score, zone in self._best(view, side, view.reference_e8, view.sigma)  # type: ignore[arg-type]
+            (score, zone) for side in _SIDES for score, zone in self._best(view, side, view.reference_e8, view.sigma)
         ]
         if not scored:
             return self._advice(view, [], "no evidence within reach of the price")

@@ -77,7 +77,7 @@ class Observer:
 
     def _warnings(self, tick: TickEntry, state: MarketState, reference: int | None, spread: float | None) -> list[str]:
         found = []
-        if tick.depth == "stale":
+        if tick.depth != "live" and state.snapshots.latest() is not None:
             found.append("the newest book is stale")
         if reference is None:
             found.append("no trade in the window")

@@ -3,11 +3,11 @@
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pyarrow as pa
 import typer
@@ -15,13 +15,14 @@ import typer
 import console
 from console import JsonOption, MarketOption, RedisOption, StorageOption
 from eventlog import export as exports
+from eventlog.batch import Rows
 from eventlog.check import Report
 from eventlog.check import check as prove
 from eventlog.clock import WallClock
 from eventlog.cold import ColdLog
 from eventlog.errors import EventLogError
 from eventlog.importing import Imported, Importer
-from eventlog.kinds import MARKET_KINDS
+from eventlog.kinds import MARKET_KINDS, SCHEMAS
 from eventlog.log import Log
 from eventlog.names import LogName
 from eventlog.writer import StorageLock
@@ -105,7 +106,9 @@ def export_command(
     kind: Annotated[
         str, typer.Option(help=f"{', '.join(MARKET_KINDS)}, {MINUTE_BUCKETS}, or {TRADE_FILES} (a JSON a minute)")
     ] = "agg_trade",
-    form: Annotated[Form, typer.Option("--format", help="csv, json (a line a row) or parquet (raw integers)")] = Form.csv,
+    form: Annotated[
+        Form, typer.Option("--format", help="csv, json (a line a row) or parquet (raw integers)")
+    ] = Form.csv,
     redis: RedisOption = None,
 ) -> None:
     """Write everything of one kind to a file."""
@@ -115,7 +118,9 @@ def export_command(
             print(f"{count:,} files in {output}")
             return
         if kind not in (*MARKET_KINDS, MINUTE_BUCKETS):
-            raise console.Failure(f"unknown kind {kind!r}; kinds: {', '.join((*MARKET_KINDS, MINUTE_BUCKETS, TRADE_FILES))}")
+            raise console.Failure(
+                f"unknown kind {kind!r}; kinds: {', '.join((*MARKET_KINDS, MINUTE_BUCKETS, TRADE_FILES))}"
+            )
         tables = _bucket_tables(log) if kind == MINUTE_BUCKETS else _kind_tables(log, kind)
         rows = exports.write(tables, output, form.value)
     print(f"{rows:,} rows of {kind} in {output}")
@@ -187,7 +192,7 @@ def _print_report(report: Report) -> None:
     print(f"  entries  {report.entries:,}, seq {report.first_seq} to {report.last_seq}")
     print(f"  trades   {report.trades:,}, agg ids {report.first_agg_id} to {report.last_agg_id}")
     print("  kinds    " + ", ".join(f"{k} {n:,}" for k, n in sorted(report.kinds.items())))
-    problems = {
+    problems: dict[str, Sequence[Any]] = {
         "missing seqs no gap names": report.unnamed_seqs,
         "missing agg ids no gap names": report.unnamed_agg_ids,
         "open gaps": [f"{g['what']} {g['first']}-{g['last']} ({g['cause']})" for g in report.open_gaps],
@@ -206,6 +211,7 @@ def _print_report(report: Report) -> None:
 
 
 def _kind_tables(log: Log, kind: str) -> Iterator[pa.Table]:
+    yield SCHEMAS[kind].empty_table()  # a log without this kind still gives a file with its columns
     for batch in log.read(kinds=[kind]):
         if kind in batch.rows:
             rows = batch.rows[kind]
@@ -233,9 +239,9 @@ def _minute_views(log: Log) -> Iterator[tuple[int, dict[str, object]]]:
         yield minute_ns, minute_view.view(minute_ns, minute)
 
 
-def _print_rows(rows) -> None:  # type: ignore[no-untyped-def]
+def _print_rows(rows: Mapping[str, Rows]) -> None:
     tables = [(kind, exports.readable(r.columns.table.slice(r.start, len(r)))) for kind, r in rows.items()]
-    lines = []
+    lines: list[tuple[int, str]] = []
     for kind, table in tables:
         for row in table.to_pylist():
             seq, recv = row.pop("seq"), row.pop("recv")

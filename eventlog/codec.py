@@ -28,7 +28,17 @@ def decode_entries(entries: Sequence[Entry], venue: Mapping[str, Decode]) -> dic
     by_kind: dict[str, list[Entry]] = {}
     for entry in entries:
         by_kind.setdefault(entry.kind, []).append(entry)
-    return {kind: (venue.get(kind) or decode_own)(rows) for kind, rows in by_kind.items()}
+    return {kind: _decode(rows, venue.get(kind) or decode_own) for kind, rows in by_kind.items()}
+
+
+def _decode(entries: Sequence[Entry], decode: Decode) -> pa.Table:
+    try:
+        return decode(entries)
+    except BadEntry as error:
+        row = getattr(error, "row", None)  # a mapper names the place among those handed over, not the seq
+        if row is None:
+            raise
+        raise BadEntry(f"seq {entries[row].seq}: not a {entries[row].kind}: {error}") from error
 
 
 def decode_own(entries: Sequence[Entry]) -> pa.Table:

@@ -83,7 +83,7 @@ class ColdLog:
         if rows != last_seq - first_seq + 1 and "gap" not in tables:
             raise LogBroken(f"{self.name}: {rows} entries cannot fill seq {first_seq}-{last_seq}")
         segment = self._write(first_seq, last_seq, sorted(tables.items()))
-        self._commit(_with(committed, committed.segments + (segment,)))
+        self._commit(_with(committed, (*committed.segments, segment)))
         return segment
 
     def read(
@@ -155,9 +155,7 @@ class ColdLog:
             arrivals += pc.min_max(table.column("recv_ns")).as_py().values()
             if kind == AGG_TRADE:
                 agg_ids = pc.min_max(table.column("agg_id")).as_py()
-        return Segment(
-            first_seq, last_seq, min(arrivals), max(arrivals), tuple(files), agg_ids["min"], agg_ids["max"]
-        )
+        return Segment(first_seq, last_seq, min(arrivals), max(arrivals), tuple(files), agg_ids["min"], agg_ids["max"])
 
     def _remove_retired(self, committed: Catalogue, now_ns: int) -> Iterator[Retired]:
         for old in committed.retired:

@@ -43,7 +43,7 @@ class EmbeddedServer:
         """Whether a server ever ran here."""
         return (self.folder / "appendonlydir").exists()
 
-    def ensure(self) -> "redis.Redis[bytes]":
+    def ensure(self) -> redis.Redis:
         """
         A client of the running server, starting one where none runs.
 
@@ -54,11 +54,9 @@ class EmbeddedServer:
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = os.open(self.folder / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            return self._await(None)
-        try:
+            client = self._adopt(lock)
+            if client is not None:
+                return client
             process = self._start(lock)
         finally:
             os.close(lock)
@@ -66,10 +64,10 @@ class EmbeddedServer:
         self.started_here = True
         return client
 
-    def release(self, client: "redis.Redis[bytes]") -> None:
+    def release(self, client: redis.Redis) -> None:
         """Give a client back; the last one out stops the server."""
         try:
-            others = len(client.client_list()) - 1
+            others = sum(c.get("name") != hot.CLIENT_NAME for c in client.client_list())
         except (redis.RedisError, OSError):
             others = 0
         client.close()
@@ -125,17 +123,30 @@ class EmbeddedServer:
         except OSError as error:
             raise ServerFailed(f"cannot run {command[0]}: {error.strerror}; set {BINARY_VARIABLE}") from error
 
-    def _await(self, process: "subprocess.Popen[bytes] | None") -> "redis.Redis[bytes]":
+    def _adopt(self, lock: int) -> "redis.Redis | None":
+        """A client of the server that holds the lock; None once the lock is ours, for a server may be ending."""
         client = hot.connect(unix_socket=str(self.socket))
         deadline = time.monotonic() + _START_TIMEOUT_S
         while time.monotonic() < deadline:
-            if process is not None and process.poll() is not None:
-                raise ServerFailed(f"the embedded server ended at once: {self._last_words()}")
             try:
-                client.ping()
-                return client
-            except (redis.RedisError, OSError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                client.close()
+                return None
+            except BlockingIOError:
+                if _answers(client):
+                    return client
                 time.sleep(0.01)
+        raise ServerFailed(f"the embedded server does not answer on {self.socket}: {self._last_words()}")
+
+    def _await(self, process: "subprocess.Popen[bytes]") -> redis.Redis:
+        client = hot.connect(unix_socket=str(self.socket))
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            if process.poll() is not None:
+                raise ServerFailed(f"the embedded server ended at once: {self._last_words()}")
+            if _answers(client):
+                return client
+            time.sleep(0.01)
         raise ServerFailed(f"the embedded server does not answer on {self.socket}: {self._last_words()}")
 
     def _last_words(self) -> str:
@@ -144,6 +155,13 @@ class EmbeddedServer:
         except OSError:
             return "it left no log"
         return " | ".join(lines[-2:])[-300:] if lines else "it left no log"
+
+
+def _answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except (redis.RedisError, OSError):
+        return False
 
 
 def _socket_path(folder: Path) -> Path:

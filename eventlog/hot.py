@@ -5,6 +5,7 @@ A batch is appended by one server-side script, so it is there whole or not at al
 the server holds. After a lost reply the same batch is sent again: what is stored already must be equal to the byte.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn, cast
@@ -47,13 +48,15 @@ if id and id ~= ARGV[1] then return {'differs', id} end
 if not id then redis.call('HSET', KEYS[1], 'log_id', ARGV[1]) end
 local epoch = math.max(tonumber(redis.call('HGET', KEYS[1], 'epoch') or '0'), tonumber(ARGV[2])) + 1
 redis.call('HSET', KEYS[1], 'epoch', string.format('%.0f', epoch))
-return {id and 'known' or 'new', string.format('%.0f', epoch)}
+return {'ok', string.format('%.0f', epoch)}
 """
 
 
-def connect(
-    *, url: str | None = None, unix_socket: str | None = None, timeout_s: float = 5.0
-) -> "redis.Redis[bytes]":
+CLIENT_NAME = f"liquidity-agent-{os.getpid()}"
+"""What the server calls our connections: whose process they belong to."""
+
+
+def connect(*, url: str | None = None, unix_socket: str | None = None, timeout_s: float = 5.0) -> redis.Redis:
     """
     A client that never repeats a command by itself: a repeated append would write twice.
 
@@ -61,14 +64,15 @@ def connect(
         url: redis://host:port/db, or None for a Unix socket.
     """
     options: dict[str, Any] = {
+        "client_name": CLIENT_NAME,
         "socket_timeout": timeout_s,
         "socket_connect_timeout": timeout_s,
         "retry": Retry(NoBackoff(), 0),
         "decode_responses": False,
     }
     if url is not None:
-        return cast("redis.Redis[bytes]", redis.Redis.from_url(url, **options))
-    return cast("redis.Redis[bytes]", redis.Redis(unix_socket_path=unix_socket, **options))
+        return redis.Redis.from_url(url, **options)
+    return redis.Redis(unix_socket_path=unix_socket, **options)
 
 
 @contextmanager
@@ -110,19 +114,19 @@ class HotLog:
         client: from `connect`; one client serves one thread.
     """
 
-    def __init__(self, client: "redis.Redis[bytes]", name: LogName) -> None:
+    def __init__(self, client: redis.Redis, name: LogName) -> None:
         self.client = client
         self.name = name
         self._state_key = f"{name.key}:writer"
         self._append = client.register_script(_APPEND)
         self._take_over = client.register_script(_TAKE_OVER)
 
-    def take_over(self, log_id: str, least_epoch: int = 0) -> tuple[int, bool]:
+    def take_over(self, log_id: str, least_epoch: int = 0) -> int:
         """
         Become the one writer; every older writer is refused from now on.
 
         Returns:
-            The epoch to append under, and whether the server knew this log before.
+            The epoch to append under.
 
         Raises:
             WriterRefused: the server holds a log of another storage.
@@ -131,7 +135,7 @@ class HotLog:
             word, value = self._take_over(keys=[self._state_key], args=[log_id, least_epoch])
         if word == b"differs":
             refuse_other_storage(self.name, value.decode(), log_id)
-        return int(value), word == b"known"
+        return int(value)
 
     def append(self, entries: Sequence[Entry], epoch: int, follows: bool) -> None:
         """

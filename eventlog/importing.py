@@ -45,8 +45,9 @@ class ImportedTrades:
 
     def take(self, rows: Any) -> "ImportedTrades":
         """The same columns at some rows."""
-        picked = {f.name: getattr(self, f.name) for f in fields(self)}
-        return replace(self, **{name: None if column is None else column[rows] for name, column in picked.items()})
+        picked: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        taken: dict[str, Any] = {name: None if c is None else c[rows] for name, c in picked.items()}
+        return replace(self, **taken)
 
 
 @dataclass(frozen=True, slots=True)

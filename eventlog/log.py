@@ -2,12 +2,13 @@
 A log as its readers see it: the Parquet segments first, then the stream's tail, as one sequence without a seam.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from eventlog.batch import Batch
 from eventlog.codec import Decode, decode_entries
 from eventlog.cold import ColdLog
-from eventlog.errors import LogBroken, LogNotFound
+from eventlog.errors import LogBroken, LogNotFound, StoreUnavailable
 from eventlog.facts import Entry
 from eventlog.hot import HotLog
 from eventlog.names import LogName
@@ -88,7 +89,13 @@ class Log:
                 raise LogBroken(f"{self.name}: seq {at + 1} is in neither the archive nor the stream")
 
     def follow(
-        self, after_seq: int, stopped: Callable[[], bool], kinds: Sequence[str] | None = None, poll_ms: int = 50
+        self,
+        after_seq: int,
+        stopped: Callable[[], bool],
+        kinds: Sequence[str] | None = None,
+        columns: Mapping[str, Sequence[str]] | None = None,
+        poll_ms: int = 50,
+        pause: Callable[[float], None] = time.sleep,
     ) -> Iterator[Batch]:
         """
         The entries after a seq, and then each new one as it comes, until `stopped` says so; needs a stream.
@@ -98,12 +105,16 @@ class Log:
         """
         at = after_seq
         while not stopped() and self.hot is not None:
-            if self.hot.wait(at, poll_ms):
-                for batch in self.read(at, None, kinds):
+            try:
+                if not self.hot.wait(at, poll_ms):
+                    continue
+                for batch in self.read(at, None, kinds, columns):
                     yield batch
                     at = batch.last_seq
                     if stopped():
                         return
+            except StoreUnavailable:
+                pause(poll_ms / 1000)  # whoever keeps the server brings it back; nothing is skipped meanwhile
 
     def entries(self, after_seq: int, count: int) -> list[Entry]:
         """Raw entries of the stream after a seq; none where there is no stream."""

@@ -64,7 +64,9 @@ def read(kind: str, path: Path, columns: Sequence[str] | None = None) -> pa.Tabl
         table = pq.read_table(path, columns=list(stored), partitioning=None)
         return _LOAD.get(kind, _as_read)(table, wanted)
     except FileNotFoundError as error:
-        raise LogBroken(f"{path.name} is in the catalogue but not in {path.parent}; restore it from a backup") from error
+        raise LogBroken(
+            f"{path.name} is in the catalogue but not in {path.parent}; restore it from a backup"
+        ) from error
     except (pa.ArrowException, OSError, KeyError) as error:
         raise LogBroken(f"{path} is damaged ({str(error).splitlines()[0][:120]}); restore it from a backup") from error
 
@@ -129,9 +131,7 @@ def _steps(values: I64, differences: bool) -> tuple[int, I64]:
 
 def _load_snapshots(table: pa.Table, wanted: Sequence[str]) -> pa.Table:
     schema = SCHEMAS[SNAPSHOT]
-    columns = [
-        _unstep(table, name) if name in _STEPPED else table.column(name) for name in wanted
-    ]
+    columns = [_unstep(table, name) if name in _STEPPED else table.column(name) for name in wanted]
     return pa.Table.from_arrays(columns, schema=pa.schema([schema.field(name) for name in wanted]))
 
 
@@ -148,4 +148,3 @@ def _unstep(table: pa.Table, name: str) -> pa.Array:
 
 _STORE = {AGG_TRADE: _store_trades, SNAPSHOT: _store_snapshots}
 _LOAD = {AGG_TRADE: _load_trades, SNAPSHOT: _load_snapshots}
-

@@ -8,6 +8,7 @@ on disk in blocks before they are used: after a server lost everything, no seq i
 
 import fcntl
 import os
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,14 +47,22 @@ class StorageLock:
         with told_plainly(folder):
             folder.mkdir(parents=True, exist_ok=True)
             self._descriptor = os.open(folder / "writer.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not self._taken():
             holder = os.read(self._descriptor, 64).decode(errors="replace").strip() or "?"
             os.close(self._descriptor)
-            raise WriterRefused(f"{log} already has a writer (process {holder}); stop it first") from None
+            raise WriterRefused(f"{log} already has a writer (process {holder}); stop it first")
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+
+    def _taken(self) -> bool:
+        """Try for a moment: whoever asks for the status holds the lock for an instant."""
+        for _ in range(10):
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            except BlockingIOError:
+                time.sleep(0.02)
+        return False
 
     def release(self) -> None:
         """Let the next writer in."""
@@ -77,8 +86,11 @@ class LogWriter:
         self.hot = hot
         self._clock = clock
         self._lock = StorageLock(cold.folder, cold.name.key)
+        self._unnumbered: list[Fact] = []
         self._pending: list[Entry] = []
         self._follows = False
+        self._wiped = False
+        self._untold: Lost | None = None
         try:
             self.cold.create(clock.now_ns())
             self._reserved = self._load_reserved()
@@ -102,15 +114,9 @@ class LogWriter:
         Returns:
             What the server had lost, where it turned out to have been wiped; the facts are stored behind that gap.
         """
-        self._number(facts)
-        lost = None
-        while self._pending:
-            try:
-                self.hot.append(self._pending, self._reserved.epoch, self._follows)
-                self._pending = []
-                self._follows = True
-            except StoreWiped:
-                lost = self._renumber_after_loss()
+        self._unnumbered += facts
+        self._store()
+        lost, self._untold = self._untold, None
         return lost
 
     def trim_archived(self, keep: int) -> None:
@@ -119,33 +125,53 @@ class LogWriter:
 
     def close(self) -> None:
         """Release the log; the exact last seq goes on record."""
-        if not self._pending:
-            self._save_reserved(_Reserved(self._last, self._reserved.epoch))
-        self._lock.release()
+        try:
+            if not self._pending and not self._wiped:
+                self._save_reserved(_Reserved(self._last, self._reserved.epoch))
+        finally:
+            self._lock.release()
 
-    def _number(self, facts: Sequence[Fact]) -> None:
-        self._reserve(self._last + len(facts))
-        for fact in facts:
+    def _store(self) -> None:
+        # Every step that may fail leaves its facts where the next call finds them.
+        while self._wiped or self._unnumbered or self._pending:
+            if self._wiped:
+                self._begin_anew()
+            self._number()
+            try:
+                self.hot.append(self._pending, self._reserved.epoch, self._follows)
+            except StoreWiped:
+                self._wiped = True
+                continue
+            self._pending = []
+            self._follows = True
+
+    def _number(self) -> None:
+        self._reserve(self._last + len(self._unnumbered))
+        for fact in self._unnumbered:
             self._last += 1
             self._pending.append(Entry(self._last, fact.kind, fact.recv_ns, fact.data))
+        self._unnumbered = []
 
     def _recover(self) -> Lost | None:
         """Find where the log ends. Seqs that may have been used and are nowhere now are named as lost."""
-        epoch, known_there = self.hot.take_over(self.cold.catalogue.log_id, self._reserved.epoch)
+        epoch = self.hot.take_over(self.cold.catalogue.log_id, self._reserved.epoch)
         archived = self.cold.catalogue.last_seq
         first, last = self.hot.bounds()
         if last and first > archived + 1 and not self._begins_with_loss(first, archived):
             raise LogBroken(f"{self.cold.name}: seq {archived + 1} to {first - 1} are in neither archive nor stream")
         known = max(archived, last)
         used = max(known, self._last)
-        if last == 0 and not known_there:
+        if last == 0:  # wiped, or never written to; an earlier start may have told the server our name since
             used = max(used, self._reserved.last)
         self._last = used
         self._save_reserved(_Reserved(max(used, self._reserved.last), epoch))
         self._follows = last > 0 and used == last
         if used == known:
             return None
-        return self._record_loss(known + 1, used)
+        lost = Lost(known + 1, used)
+        self._unnumbered = [self._gap_of(lost)]
+        self._store()
+        return lost
 
     def _begins_with_loss(self, first: int, archived: int) -> bool:
         """Whether the stream starts with the gap that names everything between it and the archive."""
@@ -155,24 +181,20 @@ class LogWriter:
         gap = msgspec.json.decode(entry.data, type=Gap)
         return gap.what == "seqs" and gap.first <= archived + 1 and gap.last == first - 1
 
-    def _renumber_after_loss(self) -> Lost:
+    def _begin_anew(self) -> None:
         """The server came back empty: give what was on the way new numbers, behind the gap that names the old."""
+        epoch = self.hot.take_over(self.cold.catalogue.log_id, self._reserved.epoch)
+        self._save_reserved(_Reserved(self._reserved.last, epoch))
+        self._untold = Lost(self.cold.refresh().last_seq + 1, self._last)
         waiting = [Fact(e.kind, e.recv_ns, e.data) for e in self._pending]
+        self._unnumbered = [self._gap_of(self._untold), *waiting, *self._unnumbered]
         self._pending = []
         self._follows = False
-        epoch, _ = self.hot.take_over(self.cold.catalogue.log_id, self._reserved.epoch)
-        self._save_reserved(_Reserved(self._reserved.last, epoch))
-        lost = self._record_loss(self.cold.refresh().last_seq + 1, self._last)
-        self._number(waiting)
-        return lost
+        self._wiped = False
 
-    def _record_loss(self, first: int, last: int) -> Lost:
-        gap = Gap("seqs", first, last, "log_lost", "given_up")
-        self._number([gap.fact(GAP, self._clock.now_ns())])
-        self.hot.append(self._pending, self._reserved.epoch, follows=False)
-        self._pending = []
-        self._follows = True
-        return Lost(first, last)
+    def _gap_of(self, lost: Lost) -> Fact:
+        gap = Gap("seqs", lost.first, lost.last, "log_lost", "given_up")
+        return gap.fact(GAP, self._clock.now_ns())
 
     def _reserve(self, seq: int) -> None:
         if seq > self._reserved.last:

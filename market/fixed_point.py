@@ -3,7 +3,6 @@ Exact numbers: prices and quantities as int64 counts of 1e-8, parsed from the ve
 """
 
 from collections.abc import Sequence
-from math import gcd
 
 import numba as nb
 import numpy as np
@@ -101,7 +100,8 @@ def exact_sum(values: I64) -> int:
 
 def decimals_of(step_e8: int) -> int:
     """How many decimals a step of 1e-8 counts needs: 1000000 (0.01) needs 2."""
-    return DECIMALS - len(str(gcd(step_e8, ONE_E8))) + 1
+    text = str(step_e8)
+    return max(0, DECIMALS - (len(text) - len(text.rstrip("0"))))
 
 
 def _parse_array(array: pa.Array, decimals: int, allow_zero: bool, row_offset: int) -> I64:
@@ -110,8 +110,9 @@ def _parse_array(array: pa.Array, decimals: int, allow_zero: bool, row_offset: i
     if array.null_count:
         row = next(i for i, v in enumerate(array) if not v.is_valid)
         raise BadNumber("", "is missing", row_offset + row)
-    _, offsets_buffer, data_buffer = array.cast(pa.string()).buffers()
-    offsets = np.frombuffer(offsets_buffer, np.int32)[array.offset : array.offset + len(array) + 1]
+    texts = array.cast(pa.string())
+    _, offsets_buffer, data_buffer = texts.buffers()
+    offsets = np.frombuffer(offsets_buffer, np.int32)[texts.offset : texts.offset + len(texts) + 1]
     data = np.frombuffer(data_buffer, np.uint8) if data_buffer is not None else np.empty(0, np.uint8)
     values = np.empty(len(array), np.int64)
     row, code = _parse_texts(data, offsets, decimals, allow_zero, values)

@@ -14,7 +14,7 @@ MINUTE_NS = 60 * SECOND_NS
 HOUR_NS = 60 * MINUTE_NS
 DAY_NS = 24 * HOUR_NS
 
-# A venue's stamp below this is milliseconds, from it on microseconds (1e15 µs is the year 2001, 1e15 ms the year 33658).
+# Below this a venue's stamp is milliseconds, from it on microseconds (1e15 µs is in 2001, 1e15 ms in 33658).
 _MICROSECONDS_FROM = 10**15
 _EARLIEST_NS = 1_230_768_000 * SECOND_NS  # 2009-01-01: no coin market is older
 _LATEST_NS = 4_102_444_800 * SECOND_NS  # 2100-01-01
@@ -34,7 +34,12 @@ def venue_times_ns(stamps: I64) -> I64:
     """As `venue_time_ns` for n stamps, each told by its own magnitude."""
     micro = stamps >= _MICROSECONDS_FROM
     lowest, highest = (int(stamps.min()), int(stamps.max())) if len(stamps) else (_EARLIEST_NS // 10**6,) * 2
-    if lowest < _EARLIEST_NS // 10**6 or highest >= _LATEST_NS // 10**3 or np.any(stamps[~micro] >= _LATEST_NS // 10**6):
+    if (
+        lowest < _EARLIEST_NS // 10**6
+        or highest >= _LATEST_NS // 10**3
+        or np.any(stamps[~micro] >= _LATEST_NS // 10**6)
+        or np.any(stamps[micro] < _EARLIEST_NS // 10**3)
+    ):
         bad = next(int(s) for s in stamps if not _plausible(int(s)))
         raise BadTime(f"{bad} is no time in milliseconds or microseconds between 2009 and 2099")
     return np.where(micro, stamps * 1_000, stamps * 1_000_000).astype(np.int64)
@@ -42,7 +47,7 @@ def venue_times_ns(stamps: I64) -> I64:
 
 def _plausible(stamp: int) -> bool:
     if stamp >= _MICROSECONDS_FROM:
-        return stamp < _LATEST_NS // 10**3
+        return _EARLIEST_NS // 10**3 <= stamp < _LATEST_NS // 10**3
     return _EARLIEST_NS // 10**6 <= stamp < _LATEST_NS // 10**6
 
 
@@ -67,11 +72,11 @@ def parse_iso(text: str) -> int:
     """
     try:
         moment = datetime.fromisoformat(text.strip())
-    except ValueError as error:
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        moment = moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise BadTime(f"{text!r} is no date or time; write 2024-01-01 or 2024-01-01T12:30:00Z") from error
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    moment = moment.astimezone(UTC)
     whole = int((moment.replace(microsecond=0) - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds())
     return whole * SECOND_NS + moment.microsecond * 1_000
 

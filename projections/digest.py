@@ -17,7 +17,7 @@ def of_columns(*columns: I64) -> bytes:
     digest = blake2b(digest_size=SIZE)
     digest.update(np.array([len(c) for c in columns], "<i8").tobytes())
     for column in columns:
-        digest.update(np.ascontiguousarray(column, "<i8"))
+        digest.update(np.ascontiguousarray(column, "<i8").data)
     return digest.digest()
 
 

@@ -190,7 +190,8 @@ class MinuteBuckets:
                 self._last_trade = max((_last_of(m, held) for m, held in self._minutes.items()), default=None)
 
     def _fold_rows(self, rows: Rows) -> None:
-        grouped = group_trades(*(rows[name] for name in COLUMNS), self.level_e8)
+        times, ids, prices, quantities, sold = (rows[name] for name in COLUMNS)
+        grouped = group_trades(times, ids, prices, quantities, sold, self.level_e8)
         for minute_ns, minute in _minutes_of(*grouped):
             if minute_ns < self._dropped_ns:
                 continue

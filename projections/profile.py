@@ -5,7 +5,8 @@ The volume profile of the last minutes, kept as minutes come and go instead of s
 import numba as nb
 import numpy as np
 
-from market.fixed_point import I64
+from market.errors import SumOverflow
+from market.fixed_point import I64, LARGEST_E8
 from market.timestamps import MINUTE_NS
 from projections.minute_buckets import Minute, MinuteBuckets
 
@@ -69,6 +70,8 @@ class IncrementalProfile:
         self._size = _add(
             self._sums, self._size, minute.level_e8, minute.buy_e8, minute.sell_e8, minute.count, np.int64(sign)
         )
+        if self._size < 0:
+            raise SumOverflow("a profile's quantity passes 2^62; lower the market's quantity decimals")
 
 
 @nb.njit(cache=True)
@@ -99,6 +102,9 @@ def _add(sums, size, level, buy, sell, count, sign):  # type: ignore[no-untyped-
         sums[1, write] += sign * buy[i]
         sums[2, write] += sign * sell[i]
         sums[3, write] += sign * count[i]
+        for row in (1, 2):  # two sums that fit cannot wrap past the sign unseen
+            if sums[row, write] < 0 or sums[row, write] > LARGEST_E8:
+                return -1
         write -= 1
     size += fresh
     empty = 0

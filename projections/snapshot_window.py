@@ -65,8 +65,9 @@ class SnapshotWindow:
     def apply(self, batch: Batch) -> None:
         """Take a batch's snapshots."""
         rows = batch.rows.get(SNAPSHOT)
-        for row in range(rows.start, rows.stop) if rows is not None else ():
-            self._take(_snapshot(rows, row))  # type: ignore[arg-type]
+        if rows is not None:
+            for row in range(rows.start, rows.stop):
+                self._take(_snapshot(rows, row))
 
     def close(self, boundary_ns: int) -> None:
         """A tick: the window now ends with its boundary's slot."""
@@ -104,8 +105,15 @@ class SnapshotWindow:
 def _snapshot(rows: Rows, row: int) -> Snapshot:
     columns = rows.columns
     return Snapshot(
-        *(int(columns[n][row]) for n in ("seq", "request_ns", "response_ns", "last_update_id", "limit")),
-        *(columns.levels(n, row) for n in ("bid_price_e8", "bid_quantity_e8", "ask_price_e8", "ask_quantity_e8")),
+        seq=int(columns["seq"][row]),
+        request_ns=int(columns["request_ns"][row]),
+        response_ns=int(columns["response_ns"][row]),
+        last_update_id=int(columns["last_update_id"][row]),
+        limit=int(columns["limit"][row]),
+        bid_price_e8=columns.levels("bid_price_e8", row),
+        bid_quantity_e8=columns.levels("bid_quantity_e8", row),
+        ask_price_e8=columns.levels("ask_price_e8", row),
+        ask_quantity_e8=columns.levels("ask_quantity_e8", row),
     )
 
 

@@ -16,13 +16,11 @@ from eventlog.errors import EventLogError
 from exchanges.logs import open_log
 from market.timestamps import DAY_NS
 from replay import runs
-from replay.decisions import Sight
 from replay.errors import ReplayError
 from replay.price_path import READS, PricePath
 from replay.report import render
 from replay.run import Request, Result
 from replay.run import run as replay
-
 from replay.scoring import Rules
 from replay.sight import sight_of
 from replay.verify import Verdict, verify_log
@@ -55,7 +53,9 @@ def run(
     named = console.market_of(market)
     end = console.time_of(to, _ALL[1]) + (DAY_NS if to and len(to.strip()) == 10 else 0)
     sight = sight_of(settings, named.symbol)
-    request = Request(str(named), console.time_of(start, _ALL[0]), end, sight, rules_of(settings.scoring, sight.parameters))
+    request = Request(
+        str(named), console.time_of(start, _ALL[0]), end, sight, rules_of(settings.scoring, sight.parameters)
+    )
     with console.progress("replaying", None) as advance:
         result = replay(partial(open_log, storage, named, "events", redis), request, out, workers, WallClock(), advance)
     if as_json:
@@ -111,7 +111,9 @@ def report(
     folder: Annotated[Path, typer.Argument(help="a run folder")],
     storage: StorageOption,
     redis: RedisOption = None,
-    out: Annotated[Path | None, typer.Option("-o", "--output", help="the file to write; by default report.html there")] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--output", help="the file to write; by default report.html there")
+    ] = None,
 ) -> None:
     """Draw a run's report again from its tables and the log it was made from."""
     found = runs.load(folder)
@@ -144,7 +146,8 @@ def rules_of(scoring: Scoring, parameters: Parameters) -> Rules:
 def _print_result(result: Result) -> None:
     manifest = result.manifest
     print(
-        f"run {manifest['run_id']}: {manifest['analyses']:,} analyses, {manifest['recommendations']:,} recommendations, "
+        f"run {manifest['run_id']}: {manifest['analyses']:,} analyses, "
+        f"{manifest['recommendations']:,} recommendations, "
         f"{manifest['with_zones']:,} with zones, {manifest['episodes']:,} episodes"
     )
     for note in manifest["notes"]:

@@ -23,7 +23,7 @@ def log_digest(log: Log, after_seq: int, until_seq: int) -> str:
     for batch in log.read(after_seq, until_seq, list(_COLUMNS), _COLUMNS):
         for kind, rows in batch.rows.items():
             for name in ("seq", *_COLUMNS[kind]):
-                running[kind, name].update(np.ascontiguousarray(rows[name]))
+                running[kind, name].update(np.ascontiguousarray(rows[name]).data)
     whole = blake2b(digest_size=16)
     for key in sorted(running):
         whole.update(running[key].digest())

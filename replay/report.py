@@ -31,7 +31,9 @@ def render(manifest: Mapping[str, Any], tables: Mapping[str, pa.Table], path: Pr
     page = Template((_ASSETS / "report.html").read_text(encoding="utf-8"))
     return page.substitute(
         title=html.escape(f"{inputs['market']} · {inputs['from'][:16]} to {inputs['to'][:16]} UTC"),
-        subtitle=html.escape(f"run {manifest['run_id']} · analyst {inputs['analyst']} · seed {inputs['scoring']['seed']}"),
+        subtitle=html.escape(
+            f"run {manifest['run_id']} · analyst {inputs['analyst']} · seed {inputs['scoring']['seed']}"
+        ),
         cards=_cards(manifest, tables),
         scores=_score_table(tables["scores"]),
         outcomes=_outcome_table(tables["episodes"]),
@@ -58,7 +60,19 @@ def _cards(manifest: Mapping[str, Any], tables: Mapping[str, pa.Table]) -> str:
 
 
 def _score_table(scores: pa.Table) -> str:
-    head = ("figure", "per", "fills", "advice", "placebo", "difference", "95 % interval", "p", "n", "n placebo", "blocks")
+    head = (
+        "figure",
+        "per",
+        "fills",
+        "advice",
+        "placebo",
+        "difference",
+        "95 % interval",
+        "p",
+        "n",
+        "n placebo",
+        "blocks",
+    )
     rows = []
     for row in scores.to_pylist():
         both = row["advice"] is not None and row["placebo"] is not None
@@ -85,7 +99,9 @@ def _score_table(scores: pa.Table) -> str:
 
 def _outcome_table(episodes: pa.Table) -> str:
     counted: Counter[tuple[str, str]] = Counter()
-    for basis, outcome in zip(episodes.column("basis").to_pylist(), episodes.column("outcome").to_pylist(), strict=True):
+    for basis, outcome in zip(
+        episodes.column("basis").to_pylist(), episodes.column("outcome").to_pylist(), strict=True
+    ):
         counted[basis, outcome] += 1
     names = ("rejected", "broken", "open", "untouched")
     rows = [

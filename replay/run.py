@@ -60,7 +60,12 @@ class Result:
 
 
 def run(
-    open_log: OpenLog, request: Request, runs_dir: Path, workers: int, clock: Clock, on_progress: Callable[[int, int], None]
+    open_log: OpenLog,
+    request: Request,
+    runs_dir: Path,
+    workers: int,
+    clock: Clock,
+    on_progress: Callable[[int, int], None],
 ) -> Result:
     """
     Replay, score, and write the run folder.

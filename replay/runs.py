@@ -38,7 +38,9 @@ def load(folder: Path) -> Run:
     try:
         return Run(folder, json.loads((folder / "manifest.json").read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
-        raise BadRun(f"{folder} is no run: no readable manifest.json; name a folder that `replay run` printed") from error
+        raise BadRun(
+            f"{folder} is no run: no readable manifest.json; name a folder that `replay run` printed"
+        ) from error
 
 
 def compare(one: Run, two: Run) -> dict[str, Any]:

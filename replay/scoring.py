@@ -14,11 +14,11 @@ from market.timestamps import HOUR_NS
 from replay.episodes import Episode, Published, episodes_of
 from replay.outcomes import (
     BROKEN,
+    F64,
     HORIZONS_S,
     OUTCOMES,
     REJECTED,
     UNTOUCHED,
-    F64,
     Levels,
     Tested,
     fills,
@@ -121,8 +121,8 @@ def _orders(episodes: Sequence[Episode], rules: Rules) -> dict[str, Any]:
 
 
 def _fill(path: PricePath, orders: dict[str, Any], through: bool) -> I64:
-    names = ("is_buy", "price_e8", "start_ns", "stop_ns", "after_seq")
-    return fills(path, *(orders[n] for n in names), through=through)
+    is_buy, price, start, stop, after = (orders[n] for n in ("is_buy", "price_e8", "start_ns", "stop_ns", "after_seq"))
+    return fills(path, is_buy, price, start, stop, after, through)
 
 
 def _scores(
@@ -248,9 +248,7 @@ def _order_table(orders: dict[str, Any]) -> pa.Table:
     return pa.table({name: pa.array(orders[name]) for name in names})
 
 
-def _fill_table(
-    orders: dict[str, Any], filled: dict[str, I64], worth: dict[str, F64], path: PricePath
-) -> pa.Table:
+def _fill_table(orders: dict[str, Any], filled: dict[str, I64], worth: dict[str, F64], path: PricePath) -> pa.Table:
     rows = []
     for model, fill in filled.items():
         for order in np.flatnonzero(fill >= 0).tolist():

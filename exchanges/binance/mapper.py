@@ -176,6 +176,10 @@ class BinanceMapper:
             },
         )
 
+    def agg_trade_ids(self, entries: Sequence[Entry]) -> list[int]:
+        """The agg ids of trades, everything about them checked as in `agg_trades`."""
+        return self.agg_trades(entries).column("agg_id").to_pylist()
+
     def diffs(self, entries: Sequence[Entry]) -> pa.Table:
         """depthUpdate events."""
         rows, extras = _decode_all(entries, _Diff)

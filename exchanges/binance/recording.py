@@ -150,7 +150,8 @@ def bring_in(importer: Importer, path: Path, mapper: BinanceMapper) -> Imported:
     entries = head + recording.with_ticks(importer.cold.catalogue.last_recv_ns, first_seq + len(head))
     holes = importer.holes(recording.agg_ids())
     entries += [
-        Entry(entries[-1].seq + 1 + i, GAP, entries[-1].recv_ns, msgspec.json.encode(gap)) for i, gap in enumerate(holes)
+        Entry(entries[-1].seq + 1 + i, GAP, entries[-1].recv_ns, msgspec.json.encode(gap))
+        for i, gap in enumerate(holes)
     ]
     importer.cold.append(first_seq, entries[-1].seq, decode_entries(entries, mapper.decoders))
     ticks = sum(e.kind == TICK for e in entries)

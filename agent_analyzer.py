@@ -1,0 +1,179 @@
+"""
+The analyzer: follows a market's log, analyses every tick, decides, publishes.
+
+`python agent_analyzer.py --config config/development.yaml`
+"""
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import structlog
+import typer
+
+import console
+import logging_setup
+from agent_data_collector import print_status
+from agents.decide import Decided, Decider
+from agents.publisher import Publisher
+from agents.rules import RulesAnalyst
+from collector import status
+from collector.archiver import Archiver
+from console import JsonOption
+from eventlog import hot as hots
+from eventlog.clock import WallClock
+from eventlog.code_version import code_digest, lock_digest
+from eventlog.cold import ColdLog
+from eventlog.decision_log import last_analysed_seq
+from eventlog.embedded_server import EmbeddedServer
+from eventlog.errors import EventLogError, StoreUnavailable
+from eventlog.facts import ANALYZER_SESSION, AnalyzerSession
+from eventlog.hot import HotLog
+from eventlog.log import Log
+from eventlog.names import LogName
+from eventlog.writer import LogWriter
+from exchanges.logs import mapper_for, quantity_decimals
+from market.instrument import Market
+from market.timestamps import iso
+from projections.state import KINDS, READS, MarketState, TickEntry
+from replay.drive import drive
+from replay.sight import sight_of
+from settings import Settings, SettingsError, load
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+_log = structlog.get_logger()
+
+_ARCHIVE_EVERY_S = 300.0
+_KEEP_ENTRIES = 2_000
+
+
+@app.command()
+def main(
+    config: Annotated[Path, typer.Option("--config", help="settings file")] = Path("config/development.yaml"),
+    show_status: Annotated[bool, typer.Option("--status", help="say what the running analyzer does, and end")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Analyse every tick of a recorded market as it comes, and publish recommendations. Ctrl+C ends it."""
+    settings = load(config)
+    market = Market.parse(settings.market)
+    if show_status:
+        print_status(LogName("decisions", market).folder(settings.redis.storage_dir), as_json)
+        return
+    logging_setup.set_up(settings.app.logs_dir, settings.app.log_level)
+    stop = threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: stop.set())
+    server = EmbeddedServer(settings.redis.storage_dir) if settings.redis.server_url is None else None
+    keeper = server.ensure() if server is not None else None
+    try:
+        url = settings.redis.server_url
+        socket = str(server.socket) if server else None
+        _Analyzer(settings, market, lambda: hots.connect(url=url) if url else hots.connect(unix_socket=socket)).run(
+            stop
+        )
+    finally:
+        if server is not None and keeper is not None:
+            server.release(keeper)
+
+
+class _Analyzer:
+    """Everything one run of the analyzer holds."""
+
+    def __init__(self, settings: Settings, market: Market, connect: Callable[[], Any]) -> None:
+        self._settings = settings
+        self._clock = WallClock()
+        storage = settings.redis.storage_dir
+        events, decisions = LogName("events", market), LogName("decisions", market)
+        mapper = mapper_for(market)
+        self._log = Log(ColdLog(storage, events), HotLog(connect(), events), mapper.decoders)
+        if self._log.cold.exists():
+            mapper.quantity_decimals = quantity_decimals(self._log.cold, self._log.hot)
+        self._writer = LogWriter(ColdLog(storage, decisions), HotLog(connect(), decisions), self._clock)
+        made = Log(ColdLog(storage, decisions), HotLog(connect(), decisions), {})
+        self._analysed = last_analysed_seq(made)
+        self._archiver = Archiver(made, _KEEP_ENTRIES)
+        self._sight = sight_of(settings, market.symbol)
+        self._state = MarketState(self._sight.windows)
+        analyst = RulesAnalyst(self._sight.parameters)
+        self._decider = Decider(market.symbol, self._state, analyst, self._sight.parameters)
+        self._publisher = Publisher(self._writer, connect, market, settings.app.logs_dir, self._clock)
+        self._archived_at = time.monotonic()
+        self._counts = {"analyses": 0, "recommendations": 0, "published": 0}
+
+    def run(self, stop: threading.Event) -> None:
+        """Follow the log until told to stop."""
+        try:
+            while not self._log.cold.exists() and not stop.wait(0.2):
+                pass  # the collector has not started yet
+            if not self._analysed:
+                self._analysed = self._log.last_seq() if not stop.is_set() else 0
+            self._store_session("started", stop)
+            after = self._log.seq_before(self._clock.now_ns() - self._sight.windows.warmup_ns)
+            _log.info("analysing", market=str(self._log.name.market), after_seq=self._analysed, folding_from=after + 1)
+            self._report(None)
+            batches = self._log.follow(after, stop.is_set, KINDS, READS)
+            drive(batches, self._state, lambda tick, state: self._on_tick(tick, state, stop))
+            self._store_session("stopped", stop)
+        finally:
+            self._archive()
+            self._writer.close()
+            _log.info("stopped", **self._counts)
+
+    def _on_tick(self, tick: TickEntry, state: MarketState, stop: threading.Event) -> None:
+        if tick.seq <= self._analysed:
+            return
+        decided = self._decider.decide(tick, state)
+        self._when_server_answers(lambda: self._publisher.publish(decided, self._log), stop)
+        self._analysed = tick.seq
+        self._counts["analyses"] += 1
+        self._counts["recommendations"] += decided.advice is not None
+        self._counts["published"] = self._publisher.published
+        self._report(decided)
+        if time.monotonic() - self._archived_at > _ARCHIVE_EVERY_S:
+            self._archive()
+
+    def _store_session(self, event: Any, stop: threading.Event) -> None:
+        session = AnalyzerSession(
+            event, code_digest(), lock_digest(), self._sight.parameters.digest(), self._settings.without_secrets()
+        )
+        fact = session.fact(ANALYZER_SESSION, self._clock.now_ns())
+        self._when_server_answers(lambda: self._writer.append([fact]), stop)
+
+    def _when_server_answers(self, act: Callable[[], object], stop: threading.Event) -> None:
+        """Do something; while the server is away wait, and then only store what is still pending."""
+        away = False
+        while True:
+            try:
+                act()
+                return
+            except StoreUnavailable as error:
+                if not away:
+                    _log.warning("log server away, waiting", reason=str(error))
+                away = True
+                if stop.wait(0.2):
+                    return
+                act = lambda: self._writer.append(())  # noqa: E731
+
+    def _archive(self) -> None:
+        self._archived_at = time.monotonic()
+        try:
+            self._archiver.archive()
+            self._archiver.compact(self._clock.now_ns())
+        except EventLogError as error:
+            _log.warning("decisions not archived, trying again later", reason=str(error))
+
+    def _report(self, decided: Decided | None) -> None:
+        fields: dict[str, Any] = {"market": str(self._log.name.market), **self._counts}
+        if decided is not None:
+            fields["last_analysis"] = iso(decided.tick.boundary_ns)
+            fields["stance"] = decided.advice.stance if decided.advice else f"none: trades are {decided.tick.trades}"
+            fields["zones"] = len(decided.advice.zones) if decided.advice else 0
+        fields["written_at"] = iso(self._clock.now_ns())
+        status.write(self._writer.cold.folder, fields)
+
+
+if __name__ == "__main__":
+    console.run(app, (EventLogError, SettingsError))

@@ -1,0 +1,1 @@
+"""What recording a market takes: sequencing, gap filling, ticks, archiving, views."""

@@ -1,0 +1,199 @@
+"""
+Trades and book diffs as they come, and the asking for what did not come.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import structlog
+
+from collector.diff_sequencer import DiffSequencer
+from collector.log_tail import LogTail
+from collector.loss import lost_ids
+from collector.recorder import Recorder
+from collector.tick_maker import Seen
+from collector.trade_sequencer import TradeSequencer
+from eventlog.clock import Clock
+from eventlog.codec import decode_entries
+from eventlog.facts import AGG_TRADE, SESSION, Entry, Fact, Session, TradesState
+from eventlog.log import Log
+from eventlog.writer import Lost
+from exchanges.errors import ExchangeError
+from exchanges.port import Arrival, Exchange
+from market.timestamps import HOUR_NS
+
+_FULL_PAGE = 1000
+_BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+
+_log = structlog.get_logger()
+
+
+class Capture:
+    """
+    Keeps the trades in the log without a hole.
+
+    Args:
+        tail: where the log stands. history_hours: how far back an empty log begins.
+        seen: what ticks report; kept up to date here.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        log: Log,
+        recorder: Recorder,
+        clock: Clock,
+        tail: LogTail,
+        history_hours: int,
+        seen: Seen,
+    ) -> None:
+        self.exchange = exchange
+        self.log = log
+        self.recorder = recorder
+        self.clock = clock
+        self.seen = seen
+        gaps = [(g.first, g.last, g.next, g.cause) for g in tail.open_gaps]
+        self.trades = TradeSequencer(tail.next_agg_id, gaps)
+        self.diffs = DiffSequencer()
+        self._history_hours = history_hours
+        self._first_id = tail.next_agg_id
+        self._cause = "first_start" if tail.next_agg_id is None else "restart"
+        self._ask = asyncio.Event()
+        self._catch_up = True
+        self._later: asyncio.Task[int] | None = None
+
+    def state(self) -> TradesState:
+        """Whether the log's trades are as new as the market's."""
+        if not self.exchange.connected:
+            return "down"
+        return "catching_up" if self.trades.catching_up or self._catch_up or self.trades.next_id is None else "live"
+
+    def settled(self) -> list[Fact]:
+        """What can be said about the open gaps of an earlier run before anything was asked."""
+        return self.trades.fetched((), self.clock.now_ns())
+
+    async def feed(self) -> None:
+        """The live stream into the log."""
+        arrivals = self.exchange.arrivals()
+        try:
+            async for batch in arrivals:
+                await self.recorder.put(self._sort(batch))
+                if self.trades.wanted() is not None:
+                    self._ask.set()
+        finally:
+            await arrivals.aclose()
+
+    def _sort(self, batch: Sequence[Arrival]) -> list[Fact]:
+        """What goes into the log for a batch of arrivals, in their order."""
+        now = self.clock.now_ns()
+        facts: list[Fact] = []
+        run: list[tuple[int, Fact]] = []
+        for arrival in batch:
+            fact = arrival.fact
+            if fact is not None and arrival.number and arrival.what in ("agg_trade", "quarantine"):
+                run.append((arrival.number, fact))
+                if arrival.what == "agg_trade":
+                    self.seen.last_trade_recv_ns = arrival.recv_ns
+                continue
+            facts += self._live(run, now)
+            run = []
+            if fact is None:
+                facts.append(self._news(arrival))
+            elif arrival.what == "diff":
+                self.seen.last_depth_recv_ns = arrival.recv_ns
+                facts += self.diffs.take(arrival.first, arrival.number, fact, self._cause)
+            else:
+                facts.append(fact)
+        return facts + self._live(run, now)
+
+    def _live(self, run: list[tuple[int, Fact]], now: int) -> list[Fact]:
+        if not run:
+            return []
+        if self.trades.next_id is None:
+            return []  # history comes first: `fill` finds where it begins and asks for all of it
+        facts = self.trades.live(run, now, self._cause)
+        if not self.trades.catching_up:
+            self._cause = "feed_skipped"
+        return facts
+
+    def _news(self, arrival: Arrival) -> Fact:
+        if arrival.what == "connected":
+            _log.info("connected")
+            self._catch_up = True
+            self._ask.set()
+        else:
+            self._cause = "disconnect"
+            _log.warning("disconnected", reason=arrival.detail)
+        event: Literal["connected", "disconnected"] = "connected" if arrival.what == "connected" else "disconnected"
+        return Session(event, arrival.detail).fact(SESSION, arrival.recv_ns)
+
+    async def fill(self) -> None:
+        """Ask for missing trades: at start, after every connection, and wherever the feed left a hole."""
+        attempt = 0
+        while True:
+            try:
+                if self.trades.next_id is None:
+                    await self._find_start()
+                progressed = await self._ask_once()
+                attempt = 0 if progressed else attempt + 1
+            except ExchangeError as error:
+                attempt += 1
+                _log.warning("trades not available, trying again", reason=str(error))
+            await self.recorder.put(self.trades.overdue(self.clock.now_ns()))
+            if attempt or (self.trades.wanted() is None and not self._catch_up):
+                self._ask.clear()
+                pause = _BACKOFF_S[min(attempt, len(_BACKOFF_S)) - 1] if attempt else 1.0
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(asyncio.sleep(pause) if attempt else self._ask.wait(), pause)
+
+    async def _find_start(self) -> None:
+        """Where an empty log begins: some hours ago, or with the newest trade there is."""
+        since = self.clock.now_ns() - self._history_hours * HOUR_NS
+        first = await self.exchange.first_trade_since(since)
+        if first is None:
+            raise ExchangeError("the market has no trades yet")
+        _log.info("fetching history", hours=self._history_hours, first_agg_id=first)
+        self.trades.start_at(first)
+        self._first_id = first
+
+    async def _ask_once(self) -> bool:
+        """One page of what is wanted; whether that brought anything, or nothing was wanted."""
+        wanted = self.trades.wanted()
+        if wanted is None and not self._catch_up:
+            return True
+        first = wanted[0] if wanted else self.trades.next_id
+        if first is None:
+            return False
+        page = await self.exchange.trades_from(first)
+        facts = self.trades.fetched([(n.agg_id, n.fact) for n in page], self.clock.now_ns())
+        await self.recorder.put(facts)
+        if len(page) < _FULL_PAGE:
+            self._catch_up = False
+        if not self.trades.catching_up and not self._catch_up:
+            self._cause = "feed_skipped"
+        return bool(facts) or wanted is None
+
+    async def lost(self, lost: Lost) -> None:
+        """The server lost entries: find out which trades went with them, and ask for those again."""
+        _log.error("the server lost entries", first_seq=lost.first, last_seq=lost.last)
+        held = await asyncio.get_running_loop().run_in_executor(None, self._archived_ids)
+        # Nothing may be awaited from here on: the queue and the sequencer must be seen at one moment.
+        entries = [Entry(0, f.kind, f.recv_ns, f.data) for f in self.recorder.queued(AGG_TRADE)]
+        waiting = decode_entries(entries, self.log.venue)[AGG_TRADE].column("agg_id").to_numpy() if entries else []
+        known = np.concatenate((held, np.asarray(waiting, np.int64)))
+        first = min(int(known.min()) if len(known) else 2**62, self._first_id or 2**62)
+        now = self.clock.now_ns()
+        facts = []
+        if self.trades.next_id is not None and first < self.trades.next_id:
+            for a, b in lost_ids(known, first, self.trades.next_id, self.trades.missing()):
+                facts += self.trades.lost(a, b, now)
+        self._ask.set()
+        self._later = asyncio.create_task(self.recorder.put(facts))
+
+    def _archived_ids(self) -> Any:
+        batches = self.log.cold.read(0, self.log.cold.refresh().last_seq, [AGG_TRADE], {AGG_TRADE: ("agg_id",)})
+        parts = [b.rows[AGG_TRADE]["agg_id"] for b in batches if AGG_TRADE in b.rows]
+        return np.concatenate(parts) if parts else np.empty(0, np.int64)

@@ -1,0 +1,177 @@
+"""
+The recorder of one market: joins capture, ticks and archive around one log, and ends them in order.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from collector import status
+from collector.archiver import Archiver
+from collector.capture import Capture
+from collector.log_tail import read_tail
+from collector.recorder import Recorder
+from collector.tick_maker import Seen, TickMaker
+from collector.ticker import Ticker
+from eventlog.clock import Clock
+from eventlog.code_version import code_digest
+from eventlog.errors import EventLogError, StoreFull, StoreUnavailable
+from eventlog.facts import SESSION, Fact, Session
+from eventlog.log import Log
+from eventlog.writer import Lost
+from exchanges.errors import ExchangeError, UnknownSymbol
+from exchanges.port import Exchange
+from market.timestamps import SECOND_NS, iso
+
+_SHUTDOWN_DRAIN_S = 2.0
+_SHUTDOWN_ARCHIVE_S = 2.0
+_RETRY_S = 2.0
+_STATUS_S = 0.5
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to record and how often; settings without secrets are for the record."""
+
+    interval_ns: int
+    snapshot_interval_ns: int
+    snapshot_limit: int
+    history_hours: int
+    archive_every_s: float
+    settings: str
+
+
+class Collector:
+    """
+    Records one market until it is told to stop.
+
+    Args:
+        log: the log for reading, with a connection of its own. recorder: the way into it.
+    """
+
+    def __init__(
+        self, plan: Plan, exchange: Exchange, log: Log, recorder: Recorder, archiver: Archiver, clock: Clock
+    ) -> None:
+        self.plan = plan
+        self.exchange = exchange
+        self.log = log
+        self.recorder = recorder
+        self.archiver = archiver
+        self.clock = clock
+        tail = read_tail(log)
+        seen = Seen(snapshot_seq=tail.snapshot_seq)
+        self.capture = Capture(exchange, log, recorder, clock, tail, plan.history_hours, seen)
+        maker = TickMaker(plan.interval_ns, plan.snapshot_interval_ns, max(tail.last_boundary_ns, clock.now_ns()))
+        self.ticker = Ticker(exchange, recorder, clock, maker, self.capture, plan.snapshot_limit)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """
+        Record until `stop` is set, then write everything out.
+
+        Raises:
+            UnknownSymbol: the venue does not list the symbol.
+            EventLogError: this process may not write any more.
+        """
+        tasks = [asyncio.create_task(self.recorder.run(), name="recorder")]
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await self.recorder.put([self._session("started"), *self.capture.settled()])
+            tasks.append(asyncio.create_task(self._instrument_then_record(), name="record"))
+            done, _ = await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {stopping}:
+                task.result()
+        finally:
+            stopping.cancel()
+            await self._shut_down(tasks[0], tasks[1:])
+
+    async def lost(self, lost: Lost) -> None:
+        """See `Capture.lost`."""
+        await self.capture.lost(lost)
+
+    def status(self) -> dict[str, Any]:
+        """What `--status` shows."""
+        return {
+            "market": str(self.log.name.market),
+            "connected": self.exchange.connected > 0,
+            "trades": self.capture.state(),
+            "last_seq": self.recorder.writer.last_seq,
+            "last_tick": self.ticker.last_tick,
+            "counts": dict(sorted(self.recorder.counts.items())),
+            "waiting_trades": self.capture.trades.waiting,
+            "duplicates": self.capture.trades.duplicates + self.capture.diffs.duplicates,
+            "missed_diffs": self.capture.diffs.missed,
+            "server_away": self.recorder.waiting_for_server,
+            "written_at": iso(self.clock.now_ns()),
+        }
+
+    async def _instrument_then_record(self) -> None:
+        await self._instrument()
+        async with asyncio.TaskGroup() as group:
+            for job in (self.capture.feed, self.capture.fill, self.ticker.run, self._archive, self._report):
+                group.create_task(job())
+
+    async def _instrument(self) -> None:
+        while True:
+            try:
+                await self.recorder.put([await self.exchange.instrument()])
+                return
+            except UnknownSymbol:
+                raise
+            except ExchangeError as error:
+                _log.warning("exchangeInfo not available, trying again", reason=str(error))
+                await asyncio.sleep(_RETRY_S)
+
+    async def _archive(self) -> None:
+        """Parquet every few minutes, and closed days merged."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(self.plan.archive_every_s)
+            try:
+                done = await loop.run_in_executor(None, self.archiver.archive)
+                merged = await loop.run_in_executor(None, self.archiver.compact, self.clock.now_ns())
+                _log.info("archived", entries=done, segments_merged=merged)
+            except (StoreUnavailable, StoreFull) as error:
+                _log.warning("not archived, trying again later", reason=str(error))
+
+    async def _report(self) -> None:
+        """The status file, twice a second."""
+        while True:
+            status.write(self.log.cold.folder, self.status())
+            await asyncio.sleep(_STATUS_S)
+
+    def _session(self, event: Any) -> Fact:
+        settings = self.plan.settings if event == "started" else ""
+        return Session(event, "", code_digest(), settings).fact(SESSION, self.clock.now_ns())
+
+    async def _shut_down(self, writing: "asyncio.Task[None]", working: Sequence["asyncio.Task[Any]"]) -> None:
+        """Stop the sources, store what is queued, archive it; each within its time."""
+        for task in working:
+            task.cancel()
+        await asyncio.gather(*working, return_exceptions=True)
+        if not writing.done():
+            with contextlib.suppress(TimeoutError):  # what is not stored now is asked for again at the next start
+                async with asyncio.timeout(_SHUTDOWN_DRAIN_S):
+                    await self.recorder.put([self._session("stopped")])
+                    await self.recorder.stored()
+            writing.cancel()
+        await asyncio.gather(writing, return_exceptions=True)
+        await self._archive_once_more()
+        await self.exchange.close()
+        self.recorder.close()
+        status.write(self.log.cold.folder, self.status() | {"connected": False})
+
+    async def _archive_once_more(self) -> None:
+        deadline = self.clock.now_ns() + int(_SHUTDOWN_ARCHIVE_S * SECOND_NS)
+        loop = asyncio.get_running_loop()
+        try:
+            archive = loop.run_in_executor(None, self.archiver.archive, lambda: self.clock.now_ns() > deadline)
+            async with asyncio.timeout(2 * _SHUTDOWN_ARCHIVE_S):
+                await archive
+        except (EventLogError, TimeoutError) as error:
+            _log.warning("not archived at the end; the stream keeps it for the next start", reason=str(error))

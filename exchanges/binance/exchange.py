@@ -1,0 +1,150 @@
+"""
+Binance spot as the recorder's exchange: stream and REST behind one port, every message read before it is passed on.
+"""
+
+from collections.abc import AsyncGenerator, Sequence
+
+import msgspec
+
+from eventlog.errors import BadEntry
+from eventlog.facts import AGG_TRADE, DIFF, QUARANTINE, Entry, Fact, Quarantine
+from exchanges.binance.mapper import BadMessage, BinanceMapper, unwrap
+from exchanges.binance.rest import BinanceRest
+from exchanges.binance.stream import BinanceStream, Received
+from exchanges.port import Arrival, Numbered
+
+EVENT_KINDS = {"aggTrade": AGG_TRADE, "depthUpdate": DIFF}
+
+
+class _Id(msgspec.Struct):
+    a: int | None = None
+
+
+class BinanceExchange:
+    """
+    One symbol.
+
+    Args:
+        mapper: reads everything before the log sees it; what it cannot read becomes quarantine.
+    """
+
+    def __init__(self, rest: BinanceRest, stream: BinanceStream, mapper: BinanceMapper) -> None:
+        self._rest = rest
+        self._stream = stream
+        self.mapper = mapper
+
+    @property
+    def connected(self) -> int:
+        """How many feed connections are open."""
+        return self._stream.connected
+
+    async def arrivals(self) -> AsyncGenerator[Sequence[Arrival], None]:
+        """See `exchanges.port.Exchange.arrivals`."""
+        batches = self._stream.batches()
+        try:
+            async for batch in batches:
+                yield self.read(batch)
+        finally:
+            await batches.aclose()
+
+    async def instrument(self) -> Fact:
+        """The symbol's object of exchangeInfo; also sets how many decimals quantities keep."""
+        fact = await self._rest.instrument()
+        table = self.mapper.instruments([Entry(0, fact.kind, fact.recv_ns, fact.data)])
+        self.mapper.quantity_decimals = table.column("quantity_decimals")[0].as_py()
+        return fact
+
+    async def snapshot(self, limit: int) -> Fact:
+        """The book now; quarantine where it cannot be read."""
+        fact = await self._rest.snapshot(limit)
+        try:
+            self.mapper.snapshots([Entry(0, fact.kind, fact.recv_ns, fact.data)])
+        except BadEntry as error:
+            return _quarantine(fact, "rest", str(error), None)
+        return fact
+
+    async def trades_from(self, agg_id: int) -> Sequence[Numbered]:
+        """See `exchanges.port.Exchange.trades_from`."""
+        rows = await self._rest.trades_from(agg_id)
+        readable = self._readable([r.fact for r in rows])
+        return [
+            Numbered(row.agg_id, row.fact if reason is None else _quarantine(row.fact, "rest", reason, row.agg_id))
+            for row, (reason, _) in zip(rows, readable, strict=True)
+            if row.agg_id >= agg_id
+        ]
+
+    async def first_trade_since(self, time_ns: int) -> int | None:
+        """See `exchanges.port.Exchange.first_trade_since`."""
+        rows = await self._rest.trades_since(time_ns, 1) or await self._rest.latest_trades(1)
+        return rows[0].agg_id if rows else None
+
+    async def close(self) -> None:
+        """Give connections back."""
+        await self._rest.close()
+
+    def read(self, batch: Sequence[Received]) -> list[Arrival]:
+        """Messages as arrivals, in their order; trades are read together."""
+        out: list[Arrival | None] = [None] * len(batch)
+        trades: list[tuple[int, Fact]] = []
+        for place, received in enumerate(batch):
+            if received.what != "message":
+                out[place] = Arrival(received.what, received.recv_ns, None, detail=received.data.decode())
+                continue
+            try:
+                name, inner = unwrap(received.data)
+            except BadMessage as error:
+                out[place] = _unreadable(Fact("", received.recv_ns, received.data), str(error))
+                continue
+            fact = Fact(EVENT_KINDS.get(name, ""), received.recv_ns, inner)
+            if fact.kind == AGG_TRADE:
+                trades.append((place, fact))
+            elif fact.kind == DIFF:
+                out[place] = self._diff(fact)
+            elif name == "serverShutdown":
+                self._stream.leave_early()
+            else:
+                out[place] = _unreadable(fact, f"unknown event {name[:40]!r}")
+        for (place, fact), (reason, agg_id) in zip(trades, self._readable([f for _, f in trades]), strict=True):
+            fine = reason is None and agg_id is not None
+            out[place] = (
+                Arrival("agg_trade", fact.recv_ns, fact, agg_id or 0) if fine else _unreadable(fact, reason or "")
+            )
+        return [arrival for arrival in out if arrival is not None]
+
+    def _diff(self, fact: Fact) -> Arrival:
+        try:
+            table = self.mapper.diffs([Entry(0, DIFF, fact.recv_ns, fact.data)])
+        except BadMessage as error:
+            return _unreadable(fact, str(error))
+        first, last = table.column("first_update_id")[0].as_py(), table.column("last_update_id")[0].as_py()
+        return Arrival("diff", fact.recv_ns, fact, last, first)
+
+    def _readable(self, facts: Sequence[Fact]) -> list[tuple[str | None, int | None]]:
+        """For each trade why it cannot be read, or None and its agg id; the readable ones are read in one go."""
+        reasons: list[tuple[str | None, int | None]] = [(None, None)] * len(facts)
+        places = list(range(len(facts)))
+        while places:
+            try:
+                entries = [Entry(0, AGG_TRADE, facts[i].recv_ns, facts[i].data) for i in places]
+                for place, agg_id in zip(places, self.mapper.agg_trade_ids(entries), strict=True):
+                    reasons[place] = (None, agg_id)
+                break
+            except BadMessage as error:
+                reasons[places.pop(error.row)] = (str(error), None)
+        return reasons
+
+
+def _unreadable(fact: Fact, reason: str) -> Arrival:
+    agg_id = None
+    if fact.kind == AGG_TRADE:
+        try:
+            agg_id = msgspec.json.decode(fact.data, type=_Id).a
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            agg_id = None
+        agg_id = agg_id if agg_id is not None and 0 < agg_id < 2**62 else None
+    return Arrival("quarantine", fact.recv_ns, _quarantine(fact, "stream", reason, agg_id), agg_id or 0)
+
+
+def _quarantine(fact: Fact, source: str, reason: str, agg_id: int | None) -> Fact:
+    body = Quarantine(reason[:300], source, fact.data[:65_536], agg_id)
+    return body.fact(QUARANTINE, fact.recv_ns)

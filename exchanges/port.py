@@ -1,0 +1,64 @@
+"""
+The port to a venue: what a recorder needs of it.
+"""
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from eventlog.facts import Fact
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """
+    One thing the feed brought.
+
+    Attributes:
+        what: a readable trade, a readable book diff, something unreadable (the fact is its quarantine), or news of the
+            connection (the fact is None, `detail` says why it ended).
+        number: a trade's agg id, a diff's last update id; of something unreadable its agg id where that could be read,
+            else 0.
+        first: a diff's first update id.
+    """
+
+    what: Literal["agg_trade", "diff", "quarantine", "connected", "disconnected"]
+    recv_ns: int
+    fact: Fact | None
+    number: int = 0
+    first: int = 0
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """A trade fetched on request, or its quarantine, and its agg id."""
+
+    agg_id: int
+    fact: Fact
+
+
+class Exchange(Protocol):
+    """A venue's market. Its errors derive from one base class and are worth another try, unless they are fatal."""
+
+    @property
+    def connected(self) -> int:
+        """How many feed connections are open."""
+
+    def arrivals(self) -> AsyncGenerator[Sequence[Arrival], None]:
+        """What comes, in order, in batches; reconnects by itself for ever."""
+
+    async def instrument(self) -> Fact:
+        """The symbol's grid and state."""
+
+    async def snapshot(self, limit: int) -> Fact:
+        """The book now."""
+
+    async def trades_from(self, agg_id: int) -> Sequence[Numbered]:
+        """A page of trades from an id on, rising; the first may be younger. An empty one: nothing there yet."""
+
+    async def first_trade_since(self, time_ns: int) -> int | None:
+        """The id of the first trade from a time on, or of the newest one before it; None for a market without any."""
+
+    async def close(self) -> None:
+        """Give connections back."""
