@@ -144,16 +144,17 @@ def _zone_violations(zone: Zone, view: MarketView) -> list[str]:
     name = f"{zone.side} {format_e8(zone.low_e8)}-{format_e8(zone.high_e8)}"
     known = {e.id: e for e in view.evidence}
     cited = [known[i] for i in zone.evidence if i in known]
-    prices = [zone.low_e8, zone.high_e8, zone.invalidation_e8, *(r.price_e8 for r in zone.ladder)]
-    reference = view.reference_e8 or 0
+    resting = [zone.low_e8, zone.high_e8, *(r.price_e8 for r in zone.ladder)]
+    reference = view.reference_e8
     checks = {
         "low is above high": zone.low_e8 > zone.high_e8,
-        "a price is off the tick grid": any(p % view.tick_size_e8 for p in prices),
+        "a price is off the tick grid": any(p % view.tick_size_e8 for p in (*resting, zone.invalidation_e8)),
         "it cites evidence nobody gave": len(cited) < len(zone.evidence) or not cited,
         "a price is outside its evidence": any(
-            not any(e.low_e8 <= r.price_e8 <= e.high_e8 for e in cited) for r in zone.ladder
+            not any(e.low_e8 <= p <= e.high_e8 for e in cited) for p in resting
         ),
-        "it is on the wrong side": zone.high_e8 >= reference if zone.side == "buy" else zone.low_e8 <= reference,
+        "it is on the wrong side": reference is None
+        or (zone.high_e8 >= reference if zone.side == "buy" else zone.low_e8 <= reference),
         "its weight is not in 0..1": not 0 < zone.weight <= 1,
         "its confidence is not in 0..1": not 0 <= zone.confidence <= 1,
         "its ladder is empty": not zone.ladder,

@@ -83,7 +83,7 @@ def check(log: Log, verify_files: bool = True) -> Report:
             report.open_gaps.append(gap)
         elif gap["state"] == "given_up":
             report.given_up_gaps.append(gap)
-    report.complete = report.sound and not report.open_gaps
+    report.complete = report.sound and not report.open_gaps and report.entries > 0
     return report
 
 

@@ -62,6 +62,9 @@ def connect(*, url: str | None = None, unix_socket: str | None = None, timeout_s
 
     Args:
         url: redis://host:port/db, or None for a Unix socket.
+
+    Raises:
+        EventLogError: the address is none.
     """
     options: dict[str, Any] = {
         "client_name": CLIENT_NAME,

@@ -62,27 +62,27 @@ def test_levels(path: PricePath, levels: Levels) -> Tested:
 
     A level is touched by the first trade at its near edge or beyond. From that trade on it is broken by a trade
     `beyond` past its far edge, rejected by one `away` off its near edge, whichever comes first; a price that jumps
-    past both is a break. Neither within an hour of the touch, or before the record ends: open.
+    past both is a break. Neither within an hour of the touch, or before the record ends: open. Trades that were in the
+    log when the level was published do not count.
     """
-    start = _start(path, levels.start_ns, levels.after_seq)
-    stop = path.index_at(levels.stop_ns)
-    touch = _where(
+    start, stop, known = path.index_at(levels.start_ns), path.index_at(levels.stop_ns), levels.after_seq
+    touch = np.where(
         levels.is_buy,
-        path.first_at_or_below(start, stop, levels.high_e8),
-        path.first_at_or_above(start, stop, levels.low_e8),
+        path.first_at_or_below(start, stop, levels.high_e8, known),
+        path.first_at_or_above(start, stop, levels.low_e8, known),
     )
     touched = touch >= 0
     first = np.maximum(touch, 0)
     last = path.index_at((path.at_ns[first] if len(path) else levels.start_ns) + TEST_NS)
-    broken = _where(
+    broken = np.where(
         levels.is_buy,
-        path.first_at_or_below(first, last, levels.low_e8 - levels.beyond_e8),
-        path.first_at_or_above(first, last, levels.high_e8 + levels.beyond_e8),
+        path.first_at_or_below(first, last, levels.low_e8 - levels.beyond_e8, known),
+        path.first_at_or_above(first, last, levels.high_e8 + levels.beyond_e8, known),
     )
-    rejected = _where(
+    rejected = np.where(
         levels.is_buy,
-        path.first_at_or_above(first, last, levels.high_e8 + levels.away_e8),
-        path.first_at_or_below(first, last, levels.low_e8 - levels.away_e8),
+        path.first_at_or_above(first, last, levels.high_e8 + levels.away_e8, known),
+        path.first_at_or_below(first, last, levels.low_e8 - levels.away_e8, known),
     )
     never = np.int64(2**62)
     broken_at, rejected_at = np.where(broken < 0, never, broken), np.where(rejected < 0, never, rejected)
@@ -99,12 +99,12 @@ def fills(path: PricePath, is_buy: npt.NDArray[np.bool_], price_e8: I64, start_n
     Args:
         through: whether a trade must go strictly beyond the price (pessimistic), or may be at it (optimistic).
     """
-    start, stop = _start(path, start_ns, after_seq), path.index_at(stop_ns)
+    start, stop = path.index_at(start_ns), path.index_at(stop_ns)
     step = np.int64(through)
-    return _where(
+    return np.where(
         is_buy,
-        path.first_at_or_below(start, stop, price_e8 - step),
-        path.first_at_or_above(start, stop, price_e8 + step),
+        path.first_at_or_below(start, stop, price_e8 - step, after_seq),
+        path.first_at_or_above(start, stop, price_e8 + step, after_seq),
     )
 
 
@@ -124,16 +124,3 @@ def markouts(path: PricePath, is_buy: npt.NDArray[np.bool_], price_e8: I64, fill
         gain = sign * (later - price_e8) / price_e8 * 1e4 - fee_bps
         out[known, column] = gain[known]
     return np.round(out, 4)
-
-
-def _start(path: PricePath, start_ns: I64, after_seq: I64) -> I64:
-    """The first trade that is late enough and was not in the log yet when the advice was published."""
-    start = path.index_at(start_ns)
-    for k in np.flatnonzero(start < len(path)).tolist():
-        while start[k] < len(path) and path.seq[start[k]] <= after_seq[k]:
-            start[k] += 1
-    return start
-
-
-def _where(is_buy: npt.NDArray[np.bool_], buy: I64, sell: I64) -> I64:
-    return np.where(is_buy, buy, sell)

@@ -69,17 +69,17 @@ class PricePath:
         known = (at >= 0) & (times_ns <= self.end_ns)
         return np.where(known, self.price_e8[np.maximum(at, 0)] if len(self) else -1, -1)
 
-    def first_at_or_below(self, start: I64, stop: I64, price_e8: I64) -> I64:
-        """For each search, the first trade in [start, stop) at or below a price; −1 for none."""
-        return _first_below(self.price_e8, self.block_low_e8, start, stop, price_e8)
+    def first_at_or_below(self, start: I64, stop: I64, price_e8: I64, after_seq: I64) -> I64:
+        """For each search, the first trade in [start, stop) at or below a price and logged after a seq; −1 for none."""
+        return _first_below(self.price_e8, self.block_low_e8, self.seq, start, stop, price_e8, after_seq)
 
-    def first_at_or_above(self, start: I64, stop: I64, price_e8: I64) -> I64:
-        """For each search, the first trade in [start, stop) at or above a price; −1 for none."""
-        return _first_below(-self.price_e8, -self.block_high_e8, start, stop, -price_e8)
+    def first_at_or_above(self, start: I64, stop: I64, price_e8: I64, after_seq: I64) -> I64:
+        """For each search, the first trade in [start, stop) at or above a price and logged after a seq; −1 for none."""
+        return _first_below(-self.price_e8, -self.block_high_e8, self.seq, start, stop, -price_e8, after_seq)
 
 
 @nb.njit(cache=True)
-def _first_below(price, block_low, start, stop, limit):  # type: ignore[no-untyped-def]
+def _first_below(price, block_low, seq, start, stop, limit, after_seq):  # type: ignore[no-untyped-def]
     out = np.full(len(start), -1, np.int64)
     for k in range(len(start)):
         i, end, bound = start[k], stop[k], limit[k]
@@ -87,7 +87,7 @@ def _first_below(price, block_low, start, stop, limit):  # type: ignore[no-untyp
             if i % _BLOCK == 0 and i + _BLOCK <= end and block_low[i // _BLOCK] > bound:
                 i += _BLOCK
                 continue
-            if price[i] <= bound:
+            if price[i] <= bound and seq[i] > after_seq[k]:
                 out[k] = i
                 break
             i += 1

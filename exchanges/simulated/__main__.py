@@ -1,5 +1,5 @@
 """
-`python -m exchanges.simulated serve`: the local exchange as a process.
+`python -m exchanges.simulated`: the local exchange as a process, or days of it straight into a log.
 """
 
 import asyncio
@@ -8,11 +8,18 @@ from typing import Annotated
 
 import typer
 
+import console
+from eventlog.clock import WallClock
+from eventlog.cold import ColdLog
+from eventlog.errors import EventLogError
+from eventlog.importing import Importer
+from eventlog.names import LogName
 from exchanges.simulated.errors import SimulationError
 from exchanges.simulated.parameters import MarketParameters
+from exchanges.simulated.record import record
 from exchanges.simulated.server import SimulatedExchange
-from market.errors import BadNumber
 from market.fixed_point import parse_e8
+from market.timestamps import MINUTE_NS, floor_to
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -34,15 +41,35 @@ def serve(
     trades_per_second: Annotated[float, typer.Option(help="AggTrades a second, on average.")] = 3.0,
 ) -> None:
     """Trade until interrupted."""
+    parameters = MarketParameters(symbol=symbol, start_price_e8=parse_e8(price), trades_per_second=trades_per_second)
+    exchange = SimulatedExchange(parameters, seed, history_hours=history_hours, speed=speed)
+    asyncio.run(_serve(exchange, host, port))
+
+
+@app.command("record")
+def record_days(
+    market: console.MarketOption,
+    storage: console.StorageOption,
+    start: Annotated[str, typer.Option("--from", help="The first day (UTC).")] = "2026-01-05",
+    days: Annotated[float, typer.Option(min=1 / 24, max=366, help="How many days; parts are whole hours.")] = 1.0,
+    seed: Annotated[int, typer.Option(min=0, help="Decides everything that is traded.")] = 7,
+    price: Annotated[str, typer.Option(help="The price at the start.")] = "100000",
+    trades_per_second: Annotated[float, typer.Option(help="AggTrades a second, on average.")] = 3.0,
+) -> None:
+    """Write days of market straight into a new log, on virtual time."""
+    named = console.market_of(market)
+    parameters = MarketParameters(
+        symbol=named.symbol, start_price_e8=parse_e8(price), trades_per_second=trades_per_second
+    )
+    hours = max(1, round(days * 24))
+    first_ns = floor_to(console.time_of(start, 0), MINUTE_NS)
+    importer = Importer(ColdLog(storage, LogName("events", named)), WallClock())
     try:
-        parameters = MarketParameters(
-            symbol=symbol, start_price_e8=parse_e8(price), trades_per_second=trades_per_second
-        )
-        exchange = SimulatedExchange(parameters, seed, history_hours=history_hours, speed=speed)
-        asyncio.run(_serve(exchange, host, port))
-    except (SimulationError, BadNumber) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from error
+        with console.progress("recording", None) as advance:
+            trades, ticks = record(importer, parameters, seed, first_ns, hours, lambda n: advance(n, hours * 60))
+    finally:
+        importer.close()
+    print(f"{trades:,} trades, {ticks:,} books and ticks of {named} in {storage}")
 
 
 async def _serve(exchange: SimulatedExchange, host: str, port: int) -> None:
@@ -59,4 +86,4 @@ async def _serve(exchange: SimulatedExchange, host: str, port: int) -> None:
 
 
 if __name__ == "__main__":
-    app()
+    console.run(app, (SimulationError, EventLogError))
