@@ -13,7 +13,7 @@ from eventlog.facts import SNAPSHOT, Fact
 from eventlog.writer import LogWriter, Lost
 
 _MOST_QUEUED = 50_000
-_MOST_IN_BATCH = 2_000
+MOST_IN_BATCH = 2_000
 _RETRY_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 
 _log = structlog.get_logger()
@@ -85,7 +85,7 @@ class Recorder:
         """
         while True:
             await self._filled.wait()
-            batch, self._queue = self._queue[:_MOST_IN_BATCH], self._queue[_MOST_IN_BATCH:]
+            batch, self._queue = self._queue[:MOST_IN_BATCH], self._queue[MOST_IN_BATCH:]
             if len(self._queue) < _MOST_QUEUED:
                 self._room.set()
             if not self._queue:

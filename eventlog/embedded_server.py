@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import redis
@@ -38,6 +39,7 @@ class EmbeddedServer:
         self.folder = (storage / "redis").resolve()
         self.socket = _socket_path(self.folder)
         self.started_here = False
+        self._process: subprocess.Popen[bytes] | None = None
 
     def holds_data(self) -> bool:
         """Whether a server ever ran here."""
@@ -57,7 +59,7 @@ class EmbeddedServer:
             client = self._adopt(lock)
             if client is not None:
                 return client
-            process = self._start(lock)
+            self._process = process = self._start(lock)
         finally:
             os.close(lock)
         client = self._await(process)
@@ -83,6 +85,7 @@ class EmbeddedServer:
             return
         finally:
             client.close()
+            self._reap()
         deadline = time.monotonic() + 10
         with open(self.folder / "server.lock", "rb") as lock:
             while time.monotonic() < deadline:
@@ -91,6 +94,12 @@ class EmbeddedServer:
                     return
                 except BlockingIOError:
                     time.sleep(0.02)
+
+    def _reap(self) -> None:
+        """A server that ended as our child leaves nothing behind."""
+        if self._process is not None:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(1)
 
     def _start(self, lock: int) -> "subprocess.Popen[bytes]":
         self.socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -4,7 +4,6 @@ What can be written into a log: a fact, the entry it becomes, and the bodies of 
 The venue's facts (agg_trade, snapshot, diff, instrument) travel as the venue's bytes; their mapper reads them.
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -22,8 +21,7 @@ ANALYSIS = "analysis"
 RECOMMENDATION = "recommendation"
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(msgspec.Struct, frozen=True, gc=False):
     """Something that happened, not yet numbered: its kind, when it reached us, its bytes."""
 
     kind: str
@@ -31,8 +29,7 @@ class Fact:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """A fact at its place in the log."""
 
     seq: int

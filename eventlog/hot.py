@@ -74,7 +74,10 @@ def connect(*, url: str | None = None, unix_socket: str | None = None, timeout_s
         "decode_responses": False,
     }
     if url is not None:
-        return redis.Redis.from_url(url, **options)
+        try:
+            return redis.Redis.from_url(url, **options)
+        except ValueError as error:  # its text may hold the address, and the address a password
+            raise EventLogError("the Redis address is none; write redis://host:port/db") from error
     return redis.Redis(unix_socket_path=unix_socket, **options)
 
 

@@ -3,14 +3,14 @@ The port to a venue: what a recorder needs of it.
 """
 
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
 from typing import Literal, Protocol
+
+import msgspec
 
 from eventlog.facts import Fact
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(msgspec.Struct, frozen=True, gc=False):
     """
     One thing the feed brought.
 
@@ -30,8 +30,7 @@ class Arrival:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Numbered:
+class Numbered(msgspec.Struct, frozen=True, gc=False):
     """A trade fetched on request, or its quarantine, and its agg id."""
 
     agg_id: int

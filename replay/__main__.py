@@ -51,7 +51,7 @@ def run(
         raise console.Failure(f"unknown analyst {analyst!r}; known: rules")
     settings = load(config) if config else Settings()
     named = console.market_of(market)
-    end = console.time_of(to, _ALL[1]) + (DAY_NS if to and len(to.strip()) == 10 else 0)
+    end = min(console.time_of(to, _ALL[1]) + (DAY_NS if to and _is_date(to) else 0), _ALL[1])
     sight = sight_of(settings, named.symbol)
     request = Request(
         str(named), console.time_of(start, _ALL[0]), end, sight, rules_of(settings.scoring, sight.parameters)
@@ -128,6 +128,10 @@ def report(
     except OSError as error:
         raise console.Failure(f"cannot write {target}: {error.strerror}") from error
     print(target)
+
+
+def _is_date(text: str) -> bool:
+    return not set(text.strip()) & set("Tt :")
 
 
 def rules_of(scoring: Scoring, parameters: Parameters) -> Rules:

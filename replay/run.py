@@ -22,11 +22,12 @@ from eventlog.log import Log
 from market.timestamps import iso
 from replay.decisions import Decision, OpenLog, Sight, Ticks, decide_all, ticks_between
 from replay.episodes import Published
-from replay.errors import NothingToReplay
+from replay.errors import BadRun, NothingToReplay
 from replay.log_digest import log_digest
 from replay.placebo import Moments
 from replay.price_path import READS, PricePath
 from replay.report import render
+from replay.runs import load
 from replay.scoring import Rules, Scored, score
 
 CLOCK_FIELDS = "clock"
@@ -86,7 +87,7 @@ def run(
         path = PricePath.of(log.read(first_seq - 1, last_seq, list(READS), READS))
     published, moments = _published(decisions, ticks, request.rules)
     scored = score(published, moments, path, request.rules)
-    inputs = _inputs(request, first_seq, last_seq, content)
+    inputs = _inputs(request, ticks, [first_seq, last_seq], content)
     run_id = blake2b(json.dumps(inputs, sort_keys=True).encode(), digest_size=8).hexdigest()
     with told_plainly(runs_dir):
         runs_dir.mkdir(parents=True, exist_ok=True)
@@ -120,12 +121,12 @@ def _published(decisions: Sequence[Decision], ticks: Ticks, rules: Rules) -> tup
     return published, moments
 
 
-def _inputs(request: Request, first_seq: int, last_seq: int, content: str) -> dict[str, Any]:
+def _inputs(request: Request, ticks: Ticks, seqs: list[int], content: str) -> dict[str, Any]:
     return {
         "market": request.market,
-        "from": iso(request.from_ns),
-        "to": iso(request.to_ns),
-        "seq": [first_seq, last_seq],
+        "from": iso(int(ticks.boundary_ns[0])),
+        "to": iso(int(ticks.boundary_ns[-1])),
+        "seq": seqs,
         "log": content,
         "analyst": request.analyst,
         "windows": asdict(request.sight.windows),
@@ -197,9 +198,8 @@ def _settle(aside: Path, final: Path, manifest: dict[str, Any], started_ns: int,
     if not final.exists():
         aside.rename(final)
         return Result(final, manifest, None)
-    there = json.loads((final / "manifest.json").read_text(encoding="utf-8"))
     different = [n for n, digest in manifest["files"].items() if _digest_or_none(final / n) != digest]
-    if {k: v for k, v in there.items() if k != CLOCK_FIELDS} != manifest:
+    if _manifest_or_none(final) != manifest:
         different.append("manifest.json")
     shutil.rmtree(aside)
     return Result(final, manifest, different)
@@ -207,3 +207,12 @@ def _settle(aside: Path, final: Path, manifest: dict[str, Any], started_ns: int,
 
 def _digest_or_none(path: Path) -> str | None:
     return digest_of(path) if path.exists() else None
+
+
+def _manifest_or_none(folder: Path) -> dict[str, Any] | None:
+    """A run's manifest without its clock fields; None where it cannot be read."""
+    try:
+        there = load(folder).manifest
+    except BadRun:
+        return None
+    return {k: v for k, v in there.items() if k != CLOCK_FIELDS}

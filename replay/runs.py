@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 
 from replay.errors import BadRun
 
+_NEEDED = {"run_id", "inputs", "files"}
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -36,11 +38,14 @@ def load(folder: Path) -> Run:
         BadRun: the folder is no run.
     """
     try:
-        return Run(folder, json.loads((folder / "manifest.json").read_text(encoding="utf-8")))
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise BadRun(
             f"{folder} is no run: no readable manifest.json; name a folder that `replay run` printed"
         ) from error
+    if not isinstance(manifest, dict) or not manifest.keys() >= _NEEDED:
+        raise BadRun(f"{folder} is no run: its manifest.json is not one of `replay run`; name a folder that it printed")
+    return Run(folder, manifest)
 
 
 def compare(one: Run, two: Run) -> dict[str, Any]:

@@ -99,6 +99,7 @@ class _Event(msgspec.Struct):
     e: str = ""
 
 
+_STREAM_EVENTS = {"aggTrade": "aggTrade", "depth@100ms": "depthUpdate", "depth": "depthUpdate", "trade": "trade"}
 _combined = msgspec.json.Decoder(_Combined)
 _event = msgspec.json.Decoder(_Event)
 
@@ -111,11 +112,13 @@ def unwrap(raw: bytes) -> tuple[str, bytes]:
         BadMessage: no JSON object that names an event.
     """
     try:
-        inner = bytes(_combined.decode(raw).data) if raw.startswith(b'{"stream"') else raw
-        name = _event.decode(inner).e
+        if not raw.startswith(b'{"stream"'):
+            return _event.decode(raw).e, raw
+        message = _combined.decode(raw)
+        inner = bytes(message.data)
+        return _STREAM_EVENTS.get(message.stream.partition("@")[2]) or _event.decode(inner).e, inner
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadMessage(0, f"no message of this venue: {error}") from error
-    return name, inner
 
 
 def pack_snapshot(request_ns: int, response_ns: int, limit: int, body: bytes) -> bytes:
@@ -149,36 +152,40 @@ class BinanceMapper:
 
     def agg_trades(self, entries: Sequence[Entry]) -> pa.Table:
         """aggTrade events, REST rows and `trade` events, mixed."""
+        trades, extras, columns = self._checked_trades(entries)
+        columns |= {
+            "event_time_ns": _optional_times([t.E for t in trades]),
+            "buyer_is_maker": [t.m for t in trades],
+            "best_match": [t.M for t in trades],
+            "source": ["rest" if t.e is None else "trade" if t.e == "trade" else "stream" for t in trades],
+            "extra": extras,
+        }
+        return table_of(AGG_TRADE, entries, columns)
+
+    def agg_trade_ids(self, entries: Sequence[Entry]) -> list[int]:
+        """The agg ids of trades that `agg_trades` can read."""
+        trades, _, columns = self._checked_trades(entries)
+        _optional_times([t.E for t in trades])
+        return columns["agg_id"].tolist()
+
+    def _checked_trades(self, entries: Sequence[Entry]) -> tuple[list[_Trade], list[str | None], dict[str, Any]]:
+        """Trades as the venue wrote them, and their numbers and times, checked."""
         trades, extras = self._trade_structs(entries)
         self._expect_symbol([t.s for t in trades])
         recv_ns = np.array([e.recv_ns for e in entries], np.int64)
         trade_time = _times([t.T for t in trades])
         _expect(trade_time <= recv_ns + LARGEST_LEAD_NS, "its trade time is more than 60 s ahead of its arrival")
-        first, last = np.array([t.f for t in trades], np.int64), np.array([t.l for t in trades], np.int64)
-        ids = np.array([t.a for t in trades], np.int64)
+        ids, first, last = (_ids([getattr(t, name) for t in trades]) for name in ("a", "f", "l"))
         _expect((first <= last) & (ids >= 0) & (first >= 0), "its ids are negative or in the wrong order")
-        event_time = [None if t.E is None else t.E for t in trades]
-        return table_of(
-            AGG_TRADE,
-            entries,
-            {
-                "trade_time_ns": pa.array(trade_time),
-                "event_time_ns": _optional_times(event_time),
-                "agg_id": pa.array(ids),
-                "price_e8": pa.array(self._numbers([t.p for t in trades])),
-                "quantity_e8": pa.array(self._numbers([t.q for t in trades], self.quantity_decimals)),
-                "first_trade_id": pa.array(first),
-                "last_trade_id": pa.array(last),
-                "buyer_is_maker": [t.m for t in trades],
-                "best_match": [t.M for t in trades],
-                "source": ["rest" if t.e is None else "trade" if t.e == "trade" else "stream" for t in trades],
-                "extra": extras,
-            },
-        )
-
-    def agg_trade_ids(self, entries: Sequence[Entry]) -> list[int]:
-        """The agg ids of trades, everything about them checked as in `agg_trades`."""
-        return self.agg_trades(entries).column("agg_id").to_pylist()
+        columns = {
+            "trade_time_ns": trade_time,
+            "agg_id": ids,
+            "price_e8": self._numbers([t.p for t in trades]),
+            "quantity_e8": self._numbers([t.q for t in trades], self.quantity_decimals),
+            "first_trade_id": first,
+            "last_trade_id": last,
+        }
+        return trades, extras, columns
 
     def diffs(self, entries: Sequence[Entry]) -> pa.Table:
         """depthUpdate events."""
@@ -189,8 +196,8 @@ class BinanceMapper:
         asks = [self._levels(row, r.a, changed_levels) for row, r in enumerate(rows)]
         columns: dict[str, Any] = {
             "event_time_ns": pa.array(_times([r.E for r in rows])),
-            "first_update_id": [r.U for r in rows],
-            "last_update_id": [r.u for r in rows],
+            "first_update_id": pa.array(_ids([r.U for r in rows])),
+            "last_update_id": pa.array(_ids([r.u for r in rows])),
             "extra": extras,
         }
         return table_of(DIFF, entries, columns | _level_columns(bids, asks))
@@ -208,7 +215,7 @@ class BinanceMapper:
             "request_ns": [v.request_ns for v in envelopes],
             "response_ns": [v.response_ns for v in envelopes],
             "limit": [v.limit for v in envelopes],
-            "last_update_id": [r.lastUpdateId for r in rows],
+            "last_update_id": pa.array(_ids([r.lastUpdateId for r in rows])),
             "extra": extras,
         }
         return table_of(SNAPSHOT, entries, columns | _level_columns(bids, asks))
@@ -299,6 +306,14 @@ def _unpack(row: int, entry: Entry) -> SnapshotEnvelope:
         return msgspec.json.decode(plain, type=SnapshotEnvelope)
     except (OSError, msgspec.DecodeError) as error:
         raise BadMessage(row, f"no packed snapshot: {error}") from error
+
+
+def _ids(numbers: Sequence[int]) -> Any:
+    try:
+        return np.array(numbers, np.int64)
+    except OverflowError as error:
+        row = next(i for i, n in enumerate(numbers) if not -(2**63) <= n < 2**63)
+        raise BadMessage(row, "an id does not fit 64 bits") from error
 
 
 def _times(stamps: Sequence[int]) -> Any:

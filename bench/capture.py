@@ -1,0 +1,127 @@
+"""
+From a WebSocket to the stream, against a bare redis-py pipeline of the same batch size.
+"""
+
+import asyncio
+import multiprocessing
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from bench.measure import Figure
+from collector.capture import Capture
+from collector.log_tail import LogTail
+from collector.recorder import MOST_IN_BATCH, Recorder
+from collector.tick_maker import Seen
+from eventlog import hot as hots
+from eventlog.clock import WallClock
+from eventlog.cold import ColdLog
+from eventlog.embedded_server import EmbeddedServer
+from eventlog.hot import HotLog
+from eventlog.log import Log
+from eventlog.names import LogName
+from eventlog.writer import LogWriter
+from exchanges.binance.exchange import BinanceExchange
+from exchanges.binance.mapper import BinanceMapper
+from exchanges.binance.rest import BinanceRest
+from exchanges.binance.stream import BinanceStream
+from market.instrument import Market
+
+_MESSAGES = 100_000
+
+
+def message(agg_id: int, now_ms: int) -> str:
+    """One aggTrade of the combined stream."""
+    return (
+        f'{{"stream":"btcfdusd@aggTrade","data":{{"e":"aggTrade","E":{now_ms},"s":"BTCFDUSD","a":{agg_id},'
+        f'"p":"100000.{agg_id % 100:02d}000000","q":"0.00123000","f":{agg_id},"l":{agg_id},"T":{now_ms},'
+        f'"m":true,"M":true}}}}'
+    )
+
+
+def _serve(port: Any) -> None:
+    """Another process: send everything as fast as it is taken."""
+    from websockets.asyncio.server import serve
+
+    async def main() -> None:
+        async def send(socket: Any) -> None:
+            now_ms = time.time_ns() // 1_000_000
+            for agg_id in range(1, _MESSAGES + 1):
+                await socket.send(message(agg_id, now_ms))
+            await socket.wait_closed()
+
+        async with serve(send, "127.0.0.1", 0, compression=None) as server:
+            port.send(next(iter(server.sockets)).getsockname()[1])
+            await asyncio.Future()
+
+    asyncio.run(main())
+
+
+async def _record(url: str, storage: Path, client: Any) -> float:
+    """The collector's own path: stream, mapper, sequencer, recorder, server. Returns messages a second."""
+    clock, market = WallClock(), Market.parse("binance:BTCFDUSD")
+    name = LogName("events", market)
+    mapper = BinanceMapper(market.symbol)
+    cold = ColdLog(storage, name)
+    writer = LogWriter(cold, HotLog(client, name), clock)
+
+    async def nothing(_: Any) -> None:
+        return None
+
+    recorder = Recorder(writer, lambda: None, nothing)
+    stream = BinanceStream(url, ["btcfdusd@aggTrade"], clock)
+    exchange = BinanceExchange(BinanceRest("http://127.0.0.1:9", market.symbol, 1, 6000, clock), stream, mapper)
+    log = Log(cold, None, mapper.decoders)
+    capture = Capture(exchange, log, recorder, clock, LogTail(1, (), 0, None), 0, Seen())
+    tasks = [asyncio.create_task(recorder.run()), asyncio.create_task(capture.feed())]
+    while recorder.counts.get("agg_trade", 0) == 0:
+        await asyncio.sleep(0.001)
+    counted, began = recorder.counts["agg_trade"], time.perf_counter()
+    while recorder.counts["agg_trade"] < _MESSAGES:
+        await asyncio.sleep(0.005)
+    rate = (_MESSAGES - counted) / (time.perf_counter() - began)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    recorder.close()
+    writer.close()
+    return rate
+
+
+def _bare(client: Any) -> float:
+    """redis-py alone: a pipeline of XADDs with explicit ids, as many at once as the recorder stores."""
+    now_ms = time.time_ns() // 1_000_000
+    rows = [message(i, now_ms)[40:-1].encode() for i in range(1, _MESSAGES + 1)]
+    began = time.perf_counter()
+    for start in range(0, _MESSAGES, MOST_IN_BATCH):
+        pipe = client.pipeline(transaction=True)
+        for i, data in enumerate(rows[start : start + MOST_IN_BATCH], start + 1):
+            pipe.xadd("bare", {"kind": "agg_trade", "recv_ns": now_ms, "data": data}, id=f"{i}-0")
+        pipe.execute()
+    return _MESSAGES / (time.perf_counter() - began)
+
+
+def socket_to_stream(folder: Path, repetitions: int) -> Figure:
+    """What the collector takes from a socket into the stream."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    sender = context.Process(target=_serve, args=(there,), daemon=True)
+    sender.start()
+    url = f"ws://127.0.0.1:{here.recv()}"
+    server = EmbeddedServer(folder / "capture")
+    client = server.ensure()
+    pairs = []
+    try:
+        for n in range(repetitions + 1):
+            client.flushall()
+            rate = asyncio.run(_record(url, folder / "capture" / str(n), hots.connect(unix_socket=str(server.socket))))
+            client.delete("bare")
+            pairs.append((rate, _bare(client)))
+    finally:
+        sender.kill()
+        server.release(client)
+    pairs = pairs[1:]
+    mine, other = median(p[0] for p in pairs), median(p[1] for p in pairs)
+    detail = f"{mine:,.0f}/s / {other:,.0f}/s, batches of up to {MOST_IN_BATCH}"
+    return Figure("socket → stream / bare pipeline", median(a / b for a, b in pairs), 0.6, False, detail)

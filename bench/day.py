@@ -1,0 +1,107 @@
+"""
+The real day: import, size, read and fold, a whole replay.
+"""
+
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as pcsv
+import pyarrow.parquet as pq
+
+from bench.measure import Figure, ratio
+from eventlog.clock import WallClock
+from eventlog.cold import ColdLog
+from eventlog.importing import Importer
+from eventlog.log import Log
+from eventlog.names import LogName
+from exchanges.binance.archive import read_agg_trades
+from market.instrument import Market
+from projections.minute_buckets import COLUMNS
+from projections.state import KINDS, READS, MarketState, Windows
+from replay.drive import drive
+
+MARKET = Market.parse("binance:BTCUSDT")
+NAME = LogName("events", MARKET)
+
+
+def import_day(archive: Path, folder: Path, repetitions: int) -> Figure:
+    """Import against unzipping and parsing the same file with pyarrow alone."""
+
+    def ours() -> None:
+        shutil.rmtree(folder / "import", ignore_errors=True)
+        importer = Importer(ColdLog(folder / "import", NAME), WallClock())
+        importer.agg_trades(archive.name, read_agg_trades(archive))
+        importer.close()
+
+    def theirs() -> None:
+        with zipfile.ZipFile(archive) as file:
+            text = file.read(file.namelist()[0])
+        pcsv.read_csv(pa.BufferReader(text), read_options=pcsv.ReadOptions(autogenerate_column_names=True))
+
+    found, mine, other = ratio(ours, theirs, repetitions)
+    return Figure("import / (unzip + pyarrow.csv)", found, 2.0, True, f"{mine:.3f} s / {other:.3f} s")
+
+
+def bytes_a_trade(_: Path, folder: Path, __: int) -> Figure:
+    """The size of an archive import on disk."""
+    cold = ColdLog(folder / "import", NAME)
+    files = [f for s in cold.catalogue.segments for f in s.files]
+    trades = sum(f.rows for f in files if f.kind == "agg_trade")
+    size = sum(f.size for f in files)
+    return Figure("bytes a trade on disk", size / trades, 9.0, True, f"{size:,} B, {trades:,} trades, ticks included")
+
+
+def read_and_fold(_: Path, folder: Path, repetitions: int) -> Figure:
+    """Reading the day into minute buckets, 1440 ticks, against pyarrow reading the same columns into numpy."""
+    cold = ColdLog(folder / "import", NAME)
+    (path,) = (cold.path_of(f) for s in cold.catalogue.segments for f in s.files if f.kind == "agg_trade")
+    names = ["seq", *COLUMNS]
+
+    def ours() -> None:
+        state = MarketState(Windows())
+        drive(Log(cold, None, {}).read(kinds=KINDS, columns=READS), state, lambda tick, now: None)
+        assert state.buckets.last_price_e8() is not None
+
+    def theirs() -> None:
+        table = pq.read_table(path, columns=names)
+        for name in names:
+            table.column(name).to_numpy()
+
+    found, mine, other = ratio(ours, theirs, 3 * repetitions)
+    return Figure("read + fold / pyarrow read", found, 3.0, True, f"{mine * 1e3:.1f} ms / {other * 1e3:.1f} ms")
+
+
+_FOLD_ONLY = """
+import sys
+from pathlib import Path
+from eventlog.cold import ColdLog
+from exchanges.logs import open_log
+from market.instrument import Market
+from projections.state import KINDS, READS, MarketState, Windows
+from replay.drive import drive
+with open_log(Path(sys.argv[1]), Market.parse("binance:BTCUSDT")) as log:
+    state = MarketState(Windows())
+    drive(log.read(kinds=KINDS, columns=READS), state, lambda tick, now: None)
+    state.buckets.last_price_e8()
+"""
+
+
+def whole_run(_: Path, folder: Path, repetitions: int) -> Figure:
+    """A whole `replay run` process against one that only loads and folds."""
+    storage = str(folder / "import")
+
+    def ours() -> None:
+        shutil.rmtree(folder / "runs", ignore_errors=True)
+        command = ["-m", "replay", "run", "--market", str(MARKET), "--storage", storage, "--out", str(folder / "runs")]
+        subprocess.run([sys.executable, *command], check=True, stdout=subprocess.DEVNULL)
+
+    def theirs() -> None:
+        subprocess.run([sys.executable, "-c", _FOLD_ONLY, storage], check=True)
+
+    found, mine, other = ratio(ours, theirs, max(3, repetitions // 2))
+    detail = f"{mine:.2f} s / {other:.2f} s: 1440 analyses, scores, report"
+    return Figure("replay run / load and fold, whole processes", found, 5.0, True, detail)
