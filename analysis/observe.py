@@ -4,8 +4,6 @@ From the state at a tick to what an analyst is shown.
 
 from typing import Any
 
-import numpy as np
-
 from analysis.order_flow import order_flow
 from analysis.parameters import Parameters
 from analysis.static_book import static_book
@@ -92,7 +90,6 @@ class Observer:
 
 def _eaten_a_minute(state: MarketState) -> dict[Side, float]:
     """Mean quantity a minute over the last hour: sells eat bids, buys eat asks."""
-    minutes = [m for _, m in state.buckets.minutes(_EATING_MINUTES)]
-    sold = sum(int(np.sum(m.sell_e8)) for m in minutes)
-    bought = sum(int(np.sum(m.buy_e8)) for m in minutes)
+    sides = [minute.sides_e8 for _, minute in state.buckets.minutes(_EATING_MINUTES)]
+    bought, sold = (sum(side) for side in zip(*sides, strict=True)) if sides else (0, 0)
     return {"bid": sold / _EATING_MINUTES, "ask": bought / _EATING_MINUTES}

@@ -23,7 +23,8 @@ class BookSide:
 
     Attributes:
         low_e8: lower price edge of bin 0; bin i of the bids lies i widths below it, of the asks above it.
-        quantity_e8: what each bin holds, zeros included, as far as the side was seen.
+        quantity_e8: what each bin holds, zeros included, as far as the side was seen and a corridor with its last bin's
+            neighbourhood goes.
         corridor: how many bins count as the corridor.
         reach_bp: how far from the mid the side was seen.
     """
@@ -89,10 +90,13 @@ def book_side(snapshot: Snapshot, side: Side, width_e8: int, parameters: Paramet
     quantities = snapshot.bid_quantity_e8 if side == "bid" else snapshot.ask_quantity_e8
     index = prices // width_e8
     away = np.abs(index - index[0])
-    totals = np.zeros(int(away[-1]) + 1, np.int64)
-    np.add.at(totals, away, quantities)
-    reach_bins = len(totals)
-    corridor = min(bins_for(mid, parameters.corridor_bp, width_e8, parameters.corridor_bins), reach_bins)
+    corridor = bins_for(mid, parameters.corridor_bp, width_e8, parameters.corridor_bins)
+    around = bins_for(mid, parameters.neighbourhood_bp, width_e8, parameters.neighbourhood_bins)
+    # no further than that: one order at a thousand times the price must not make a billion bins
+    totals = np.zeros(min(int(away[-1]) + 1, corridor + around), np.int64)
+    kept = away < len(totals)
+    np.add.at(totals, away[kept], quantities[kept])
+    corridor = min(corridor, len(totals))
     reach_bp = round(abs(float(prices[-1]) - mid) / mid * 1e4, 2)
     return BookSide(side, int(index[0]) * width_e8, width_e8, totals, corridor, reach_bp)
 

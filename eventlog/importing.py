@@ -97,7 +97,8 @@ class Importer:
         Raises:
             ImportRefused: they are older than the log's end, or stamped in the future.
         """
-        trades = trades.take(np.argsort(trades.agg_id, kind="stable"))
+        if np.any(np.diff(trades.agg_id) < 0):
+            trades = trades.take(np.argsort(trades.agg_id, kind="stable"))
         unique = np.append(True, np.diff(trades.agg_id) > 0)
         known = int((~unique).sum())
         fresh = unique & ~self._known_ids(trades.agg_id)

@@ -85,6 +85,8 @@ class Log:
             for batch in self._read_hot(at, end, kinds):
                 yield batch
                 at = batch.last_seq
+            if at == started and self._ends_in_loss(at):
+                return
             if at == started:
                 raise LogBroken(f"{self.name}: seq {at + 1} is in neither the archive nor the stream")
 
@@ -129,6 +131,15 @@ class Log:
             wanted = [e for e in entries if kinds is None or e.kind in kinds]
             yield Batch.of(at + 1, entries[-1].seq, decode_entries(wanted, self.venue))
             at = entries[-1].seq
+
+    def _ends_in_loss(self, after_seq: int) -> bool:
+        """Whether what comes next begins with the gap that names the seqs in between."""
+        segments = self.cold.catalogue.segments if self.cold.exists() else ()
+        after = next((s for s in segments if s.last_seq > after_seq), None)
+        if after is not None:
+            return after.first_seq > after_seq + 1  # the catalogue lets no other segment start later
+        entries = self.entries(after_seq, 1)
+        return bool(entries) and self._starts_after_loss(entries[0])
 
     @staticmethod
     def _starts_after_loss(entry: Entry) -> bool:

@@ -2,6 +2,7 @@
 Exact numbers: prices and quantities as int64 counts of 1e-8, parsed from the venue's text without rounding.
 """
 
+import re
 from collections.abc import Sequence
 
 import numba as nb
@@ -16,6 +17,8 @@ I64 = npt.NDArray[np.int64]
 DECIMALS = 8
 ONE_E8 = 10**DECIMALS
 LARGEST_E8 = 2**62
+
+_PLAIN = re.compile(r"[0-9]{1,40}(?:\.[0-9]{1,40})?")
 
 _REASONS = {
     1: "is empty",
@@ -38,8 +41,17 @@ def parse_e8(text: str, *, decimals: int = DECIMALS, allow_zero: bool = False) -
     Raises:
         BadNumber: sign, exponent, NaN, blanks, too many decimals, too large, a zero that makes no sense.
     """
-    values = parse_column([text], decimals=decimals, allow_zero=allow_zero)
-    return int(values[0])
+    if _PLAIN.fullmatch(text) is None:
+        raise BadNumber(text, _REASONS[2 if text else 1])
+    whole, _, fraction = text.partition(".")
+    if len(fraction) > decimals:
+        raise BadNumber(text, _REASONS[3].format(decimals=decimals))
+    value = int(whole + fraction) * 10 ** (decimals - len(fraction))
+    if value > LARGEST_E8:
+        raise BadNumber(text, _REASONS[4])
+    if value == 0 and not allow_zero:
+        raise BadNumber(text, _REASONS[5])
+    return value
 
 
 def parse_column(
@@ -74,8 +86,10 @@ def format_e8(value: int, decimals: int = DECIMALS) -> str:
     if decimals == 0:
         return f"{value}"
     whole, rest = divmod(abs(value), 10**decimals)
+    if rest == 0:
+        return f"{sign}{whole}"
     tail = f"{rest:0{decimals}d}".rstrip("0")
-    return f"{sign}{whole}.{tail}" if tail else f"{sign}{whole}"
+    return f"{sign}{whole}.{tail}"
 
 
 def common_unit(values: I64) -> int:

@@ -40,6 +40,14 @@ class Minute:
     count: I64
     bar: I64
     digest: bytes | None = None
+    _sides: tuple[int, int] | None = None
+
+    @property
+    def sides_e8(self) -> tuple[int, int]:
+        """What was bought and what was sold in the whole minute."""
+        if self._sides is None:
+            self._sides = int(self.buy_e8.sum()), int(self.sell_e8.sum())
+        return self._sides
 
     @property
     def total_e8(self) -> I64:

@@ -36,7 +36,7 @@ class IncrementalProfile:
         if changed is None:
             changed = list(self._held)
             changed += [m for m, _ in self._buckets.minutes(self.minutes)]
-        for minute_ns in [m for m in self._held if m < start] if self._start_ns != start else ():
+        for minute_ns in self._leaving(start):
             self._change(self._held.pop(minute_ns), -1)
         for minute_ns in {*changed, *self._open}:
             held = self._held.pop(minute_ns, None)
@@ -48,6 +48,13 @@ class IncrementalProfile:
                 self._change(minute, +1)
         self._open = {m for m in {*changed, *self._open} if m >= end}
         self._start_ns = start
+
+    def _leaving(self, start_ns: int) -> list[int]:
+        """Which minutes held are too old now; only those that can be are looked at."""
+        span = (start_ns - self._start_ns) // MINUTE_NS
+        if span <= len(self._held):
+            return [m for m in range(self._start_ns, start_ns, MINUTE_NS) if m in self._held]
+        return [m for m in self._held if m < start_ns]
 
     def levels(self) -> tuple[I64, I64, I64, I64]:
         """k levels, lowest first, with exact buy and sell quantities and trade counts; call `refresh` first."""

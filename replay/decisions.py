@@ -15,7 +15,7 @@ from agents.decide import Decided, Decider
 from agents.rules import RulesAnalyst
 from analysis.parameters import Parameters
 from eventlog.batch import Batch
-from eventlog.facts import TICK
+from eventlog.facts import INSTRUMENT, TICK
 from eventlog.log import Log
 from market.fixed_point import I64
 from projections.state import KINDS, READS, MarketState, TickEntry, Windows
@@ -97,9 +97,17 @@ def decide_all(
 
 
 def warmed_up(log: Log, first_boundary_ns: int, last_seq: int, windows: Windows) -> Iterator[Batch]:
-    """The log from a warm-up before a tick up to a seq, as the folds read it."""
+    """The log from a warm-up before a tick up to a seq, as the folds read it, and before it the grid that held then."""
     after = log.seq_before(first_boundary_ns - windows.warmup_ns)
-    return log.read(after, last_seq, KINDS, READS)
+    yield from grid_before(log, after)
+    yield from log.read(after, last_seq, KINDS, READS)
+
+
+def grid_before(log: Log, until_seq: int) -> Iterator[Batch]:
+    """The instrument facts up to a seq: a grid holds until the next one, however long ago it was logged."""
+    for batch in log.read(0, until_seq, [INSTRUMENT]):
+        if INSTRUMENT in batch.rows:
+            yield batch
 
 
 def decision_of(decided: Decided) -> Decision:

@@ -3,6 +3,7 @@ The digest of a stretch of log: the same however it was cut into segments and wh
 """
 
 from hashlib import blake2b
+from itertools import chain
 
 import numpy as np
 
@@ -18,9 +19,10 @@ _COLUMNS = {
 
 
 def log_digest(log: Log, after_seq: int, until_seq: int) -> str:
-    """BLAKE2b over the columns that can decide a replay, one running digest a column."""
+    """BLAKE2b over the columns that can decide a replay, earlier grids included; one running digest a column."""
     running = {(kind, name): blake2b(digest_size=16) for kind, names in _COLUMNS.items() for name in ("seq", *names)}
-    for batch in log.read(after_seq, until_seq, list(_COLUMNS), _COLUMNS):
+    grids = log.read(0, after_seq, [INSTRUMENT], _COLUMNS)
+    for batch in chain(grids, log.read(after_seq, until_seq, list(_COLUMNS), _COLUMNS)):
         for kind, rows in batch.rows.items():
             for name in ("seq", *_COLUMNS[kind]):
                 running[kind, name].update(np.ascontiguousarray(rows[name]).data)

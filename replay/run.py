@@ -94,7 +94,7 @@ def run(
         aside = runs_dir / f".{run_id}.new"
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir()
-        manifest = _write(aside, run_id, inputs, decisions, scored, path)
+        manifest = _write(aside, run_id, inputs, decisions, _notes(published), scored, path)
         return _settle(aside, runs_dir / run_id, manifest, started, clock.now_ns())
 
 
@@ -138,7 +138,13 @@ def _inputs(request: Request, ticks: Ticks, seqs: list[int], content: str) -> di
 
 
 def _write(
-    folder: Path, run_id: str, inputs: dict[str, Any], decisions: Sequence[Decision], scored: Scored, path: PricePath
+    folder: Path,
+    run_id: str,
+    inputs: dict[str, Any],
+    decisions: Sequence[Decision],
+    notes: list[str],
+    scored: Scored,
+    path: PricePath,
 ) -> dict[str, Any]:
     tables = {
         "recommendations": _decision_table(decisions),
@@ -157,16 +163,16 @@ def _write(
         "recommendations": sum(d.advice is not None for d in decisions),
         "with_zones": with_zones,
         "episodes": scored.episodes.num_rows,
-        "notes": _notes(decisions),
+        "notes": notes,
     }
     (folder / "report.html").write_text(render(manifest, tables, path), encoding="utf-8")
     manifest["files"] = {f.name: digest_of(f) for f in sorted(folder.iterdir())}
     return manifest
 
 
-def _notes(decisions: Sequence[Decision]) -> list[str]:
+def _notes(published: Sequence[Published]) -> list[str]:
     """The warnings that every recommendation carries, once."""
-    warnings = [set(parse(d.advice).warnings) for d in decisions if d.advice is not None]
+    warnings = [set(each.advice.warnings) for each in published]
     shared = sorted(set.intersection(*warnings)) if warnings else []
     return [*shared, "markouts are against last trades and contain the bid-ask bounce"]
 

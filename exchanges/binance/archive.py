@@ -42,12 +42,12 @@ def read_agg_trades(path: Path, quantity_decimals: int = 8) -> ImportedTrades:
             number or a time nobody can mean; the message names the row.
     """
     text = _csv_bytes(path)
-    if not text.strip():
+    if not text[:4096].strip():
         raise BadFile(f"{path} is empty; download it again")
     head = text[:512].lstrip()
     if head[:1] in (b"<", b"{"):
         raise BadFile(f"{path} holds {'HTML' if head[:1] == b'<' else 'JSON'}, not CSV; download it again")
-    first_line = text.split(b"\n", 1)[0]
+    first_line = text[: text.find(b"\n")] if b"\n" in text[:4096] else text[:4096]
     has_header = not first_line[:1].isdigit()
     names = list(_COLUMNS)[: first_line.count(b",") + 1]
     if len(names) < 7 or first_line.count(b",") > 7 or (has_header and b"price" not in first_line.lower()):

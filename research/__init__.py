@@ -1,0 +1,1 @@
+"""SQL over everything that was recorded and decided. Nothing in the product imports this."""
