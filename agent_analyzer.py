@@ -16,7 +16,6 @@ import typer
 
 import console
 import logging_setup
-from agent_data_collector import print_status
 from agents.decide import Decided, Decider
 from agents.publisher import Publisher
 from agents.rules import RulesAnalyst
@@ -60,7 +59,7 @@ def main(
     settings = load(config)
     market = Market.parse(settings.market)
     if show_status:
-        print_status(LogName("decisions", market).folder(settings.redis.storage_dir), as_json)
+        console.print_status(status.read(LogName("decisions", market).folder(settings.redis.storage_dir)), as_json)
         return
     logging_setup.set_up(settings.app.logs_dir, settings.app.log_level)
     stop = threading.Event()

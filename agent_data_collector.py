@@ -59,7 +59,7 @@ def main(
     settings = load(config)
     market = Market.parse(settings.market)
     if show_status:
-        print_status(LogName("events", market).folder(settings.redis.storage_dir), as_json)
+        console.print_status(status.read(LogName("events", market).folder(settings.redis.storage_dir)), as_json)
         return
     logging_setup.set_up(settings.app.logs_dir, settings.app.log_level)
     asyncio.run(_record(settings, market))
@@ -157,19 +157,6 @@ def _publish_views(settings: Settings, market: Market, connect: Callable[[], Any
         drive(batches, MarketState(windows), on_tick)
     except Exception:
         _log.exception("views ended; recording goes on without them", kind=AGG_TRADE)
-
-
-def print_status(folder: Path, as_json: bool) -> None:
-    """What a daemon says about itself."""
-    said = status.read(folder)
-    if as_json:
-        console.print_json(said)
-    elif len(said) <= 2:
-        print("not running, and never ran with this storage" if not said["running"] else "starting")
-    else:
-        for name, value in said.items():
-            shown = ", ".join(f"{k} {v:,}" for k, v in value.items()) if isinstance(value, dict) else value
-            print(f"{name:<16}{shown}")
 
 
 if __name__ == "__main__":

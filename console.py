@@ -75,6 +75,18 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=1))
 
 
+def print_status(said: dict[str, Any], as_json: bool) -> None:
+    """What a daemon says about itself."""
+    if as_json:
+        print_json(said)
+    elif len(said) <= 2:
+        print("starting" if said["running"] else "not running, and never ran with this storage")
+    else:
+        for name, value in said.items():
+            shown = ", ".join(f"{k} {v:,}" for k, v in value.items()) if isinstance(value, dict) else value
+            print(f"{name:<16}{shown}")
+
+
 def market_of(text: str) -> Market:
     """The market an option names."""
     return Market.parse(text)

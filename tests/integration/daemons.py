@@ -1,0 +1,186 @@
+"""
+Real processes for tests: the simulated exchange, the collector, the analyzer, and what they wrote.
+"""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+MARKET = "binance:BTCFDUSD"
+
+
+@dataclass
+class Process:
+    """A process of ours, with its output in a file."""
+
+    popen: "subprocess.Popen[bytes]"
+    output: Path
+
+    def kill(self) -> None:
+        """As the machine would: SIGKILL, no warning."""
+        self.popen.kill()
+        self.popen.wait()
+
+    def interrupt(self, timeout_s: float = 15.0) -> int:
+        """As a person would: Ctrl-C."""
+        self.popen.send_signal(signal.SIGINT)
+        return self.popen.wait(timeout_s)
+
+    def text(self) -> str:
+        """What it has printed so far."""
+        return self.output.read_text(errors="replace")
+
+
+@dataclass
+class Stage:
+    """A folder with an exchange, a configuration and daemons in it."""
+
+    folder: Path
+    interval_s: int = 10
+    history_hours: float = 0.1
+    archive_s: int = 5
+    trades_per_second: float = 20.0
+    redis: dict[str, Any] = field(default_factory=dict)
+    processes: list[Process] = field(default_factory=list)
+    rest_url: str = ""
+    websocket_url: str = ""
+
+    @property
+    def storage(self) -> Path:
+        """Where the logs lie."""
+        return self.folder / "storage"
+
+    @property
+    def config(self) -> Path:
+        """The settings file, written anew at each call."""
+        settings = {
+            "app": {"logs_dir": str(self.folder / "logs")},
+            "redis": self.redis or {"embedded": True, "storage_dir": str(self.storage)},
+            "binance": {"symbol": "BTCFDUSD", "rest_url": self.rest_url, "websocket_url": self.websocket_url},
+            "data_collector": {
+                "depth_snapshot": {"limit": 1000, "update_interval_seconds": self.interval_s, "window_size": 60},
+                "order_flow": {"history_hours": max(1, round(self.history_hours))},
+                "archive": {"every_seconds": self.archive_s, "keep_entries": 500},
+            },
+            "analyzer": {"analysis": {"interval_seconds": self.interval_s}},
+        }
+        path = self.folder / "config.yaml"
+        path.write_text(json.dumps(settings))
+        return path
+
+    def start(self, name: str, *arguments: str) -> Process:
+        """Start a process of the product."""
+        output = self.folder / f"{name}-{len(self.processes)}.out"
+        with output.open("wb") as file:
+            popen = subprocess.Popen(
+                [sys.executable, *arguments], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=file, stderr=file
+            )
+        process = Process(popen, output)
+        self.processes.append(process)
+        return process
+
+    def exchange(self, seed: int = 7) -> Process:
+        """Start the simulated exchange and wait until it trades."""
+        process = self.start(
+            "exchange", "-m", "exchanges.simulated", "serve", "--port", "0", "--seed", str(seed),
+            "--history-hours", str(self.history_hours), "--trades-per-second", str(self.trades_per_second),
+        )  # fmt: skip
+        wait_for(lambda: "simulated" in process.text() or process.popen.poll() is not None, 60)
+        found = re.search(r"at (http://\S+) and (ws://\S+)", process.text())
+        assert found, process.text()
+        self.rest_url, self.websocket_url = found[1], found[2]
+        return process
+
+    def collector(self) -> Process:
+        """Start the collector."""
+        return self.start("collector", "agent_data_collector.py", "--config", str(self.config))
+
+    def analyzer(self) -> Process:
+        """Start the analyzer."""
+        return self.start("analyzer", "agent_analyzer.py", "--config", str(self.config))
+
+    def status(self, script: str = "agent_data_collector.py") -> dict[str, Any]:
+        """What a daemon says about itself."""
+        return json.loads(self.run(script, "--config", str(self.config), "--status", "--json").stdout)
+
+    def run(self, *arguments: str, code: int | None = 0) -> "subprocess.CompletedProcess[str]":
+        """Run a command of the product to its end."""
+        done = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120)
+        if code is not None:
+            assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def check(self, code: int | None = 0) -> dict[str, Any]:
+        """`eventlog check --json`."""
+        done = self.run(
+            "-m", "eventlog", "check", "--market", MARKET, "--storage", str(self.storage), "--json", code=code
+        )
+        return json.loads(done.stdout)
+
+    def state(self) -> dict[str, Any]:
+        """What the exchange says about itself."""
+        return self._get("/simulated/state")
+
+    def ledger(self, from_id: int, to_id: int) -> dict[str, list[int]]:
+        """What the exchange really traded, as integer columns."""
+        columns: dict[str, list[int]] = {}
+        at = from_id
+        while at <= to_id:
+            page = self._get(f"/simulated/ledger?fromId={at}&limit={min(100_000, to_id - at + 1)}")
+            rows = next(v for v in page.values() if isinstance(v, list))
+            for name, values in page.items():
+                if isinstance(values, list):
+                    columns.setdefault(name, []).extend(values)
+            if not rows:
+                break
+            at += len(rows)
+        return columns
+
+    def post(self, path: str) -> None:
+        """Press one of the exchange's levers."""
+        request = urllib.request.Request(self.rest_url + path, method="POST", data=b"")
+        urllib.request.urlopen(request, timeout=10).read()
+
+    def end(self) -> None:
+        """Nothing of this stage is left running."""
+        for process in reversed(self.processes):
+            if process.popen.poll() is None:
+                process.kill()
+        from eventlog.embedded_server import EmbeddedServer
+
+        server = EmbeddedServer(self.storage)
+        if server.holds_data():
+            server.stop()
+
+    def _get(self, path: str) -> dict[str, Any]:
+        with urllib.request.urlopen(self.rest_url + path, timeout=10) as reply:
+            return json.loads(reply.read())
+
+
+def wait_for(true: Callable[[], bool], timeout_s: float, every_s: float = 0.05) -> None:
+    """Wait until something is true."""
+    deadline = time.monotonic() + timeout_s
+    while not true():
+        assert time.monotonic() < deadline, f"not true within {timeout_s} s"
+        time.sleep(every_s)
+
+
+def server_pid(storage: Path) -> int:
+    """The process id of the embedded server."""
+    from eventlog import hot
+    from eventlog.embedded_server import EmbeddedServer
+
+    client = hot.connect(unix_socket=str(EmbeddedServer(storage).socket))
+    try:
+        return int(client.info("server")["process_id"])
+    finally:
+        client.close()

@@ -1,0 +1,181 @@
+"""
+The collector against what machines and servers do to it: real processes, real sockets, a real server.
+"""
+
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from eventlog import hot
+from eventlog.embedded_server import EmbeddedServer
+from eventlog.facts import AGG_TRADE
+from exchanges.logs import open_log
+from market.instrument import Market
+from tests.integration.daemons import MARKET, Stage, server_pid, wait_for
+
+FIELDS = ("agg_id", "price_e8", "quantity_e8", "first_trade_id", "last_trade_id", "trade_time_ns", "buyer_is_maker")
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    """A folder with an exchange that trades."""
+    stage = Stage(tmp_path)
+    stage.exchange()
+    yield stage
+    stage.end()
+
+
+def trades_of(stage: Stage) -> dict[str, np.ndarray]:
+    """Every trade of the log, in seq order."""
+    with open_log(stage.storage, Market.parse(MARKET)) as log:
+        rows = [b.rows[AGG_TRADE] for b in log.read(kinds=[AGG_TRADE]) if AGG_TRADE in b.rows]
+    return {name: np.concatenate([r[name] for r in rows]) for name in FIELDS}
+
+
+def assert_equals_ledger(stage: Stage) -> None:
+    """Trade by trade: nothing missing, nothing twice, nothing different."""
+    logged = trades_of(stage)
+    order = np.argsort(logged["agg_id"], kind="stable")
+    ids = logged["agg_id"][order]
+    assert len(np.unique(ids)) == len(ids)
+    ledger = stage.ledger(int(ids[0]), int(ids[-1]))
+    names = {"first_trade_id": "first_id", "last_trade_id": "last_id", "trade_time_ns": "time_ns"}
+    for name in FIELDS:
+        expected = np.array(ledger[names.get(name, name)], np.int64)
+        np.testing.assert_array_equal(logged[name][order].astype(np.int64), expected, err_msg=name)
+
+
+def caught_up(stage: Stage) -> bool:
+    """Whether the collector says its trades are live."""
+    said = stage.status()
+    return bool(said["running"]) and said.get("trades") == "live"
+
+
+def kill_and_restart(stage: Stage, kills: int, seed: int) -> None:
+    """SIGKILL the collector at random moments while the exchange trades on, then let it catch up and end."""
+    chance = random.Random(seed)
+    for _ in range(kills):
+        collector = stage.collector()
+        time.sleep(chance.uniform(0.3, 3.0))
+        assert collector.popen.poll() is None, collector.text()
+        collector.kill()
+    collector = stage.collector()
+    wait_for(lambda: caught_up(stage), 60, 0.3)
+    assert collector.interrupt() == 0, collector.text()
+    report = stage.check()
+    assert report["complete"]
+    assert report["open_gaps"] == []
+    assert report["unnamed_seqs"] == []
+    assert report["duplicates"] == 0
+    assert_equals_ledger(stage)
+
+
+def test_killed_at_random_moments_nothing_is_missing_or_twice(stage: Stage) -> None:
+    """After SIGKILLs the log equals the exchange's ledger, trade by trade, and its seqs have no hole."""
+    kill_and_restart(stage, 6, 1)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+def test_thirty_kills_lose_nothing(stage: Stage) -> None:
+    """Thirty SIGKILLs at random moments: the log equals the ledger."""
+    kill_and_restart(stage, 30, 2)
+
+
+def test_server_killed_and_restarted_loses_nothing(stage: Stage) -> None:
+    """The embedded server dies twice under a running collector, which brings it back."""
+    collector = stage.collector()
+    wait_for(lambda: caught_up(stage), 60, 0.3)
+    for _ in range(2):
+        os.kill(server_pid(stage.storage), signal.SIGKILL)
+        time.sleep(2.0)
+    wait_for(lambda: caught_up(stage) and not stage.status()["server_away"], 30, 0.3)
+    assert collector.interrupt() == 0, collector.text()
+    assert stage.check()["complete"]
+    assert_equals_ledger(stage)
+
+
+def test_server_wiped_while_running_names_what_is_lost(stage: Stage) -> None:
+    """FLUSHALL: the lost seqs are named, never used again, and the lost trades are fetched anew."""
+    stage.archive_s = 3600
+    collector = stage.collector()
+    wait_for(lambda: caught_up(stage), 60, 0.3)
+    client = hot.connect(unix_socket=str(EmbeddedServer(stage.storage).socket))
+    before = dict(client.xrange("events:{binance:BTCFDUSD}"))
+    client.flushall()
+    time.sleep(2.0)
+    wait_for(lambda: caught_up(stage), 30, 0.3)
+    after = dict(client.xrange("events:{binance:BTCFDUSD}"))
+    client.close()
+    assert not before.keys() & after.keys()
+    assert collector.interrupt() == 0, collector.text()
+    report = stage.check()
+    assert report["complete"], report
+    assert any(g["cause"] == "log_lost" and g["what"] == "seqs" for g in report["given_up_gaps"])
+    assert_equals_ledger(stage)
+
+
+def test_server_wiped_while_the_collector_is_down(stage: Stage) -> None:
+    """A collector that was killed and finds an empty server uses none of the old seqs again."""
+    stage.archive_s = 3600
+    collector = stage.collector()
+    wait_for(lambda: caught_up(stage), 60, 0.3)
+    client = hot.connect(unix_socket=str(EmbeddedServer(stage.storage).socket))
+    last = int(client.xrevrange("events:{binance:BTCFDUSD}", count=1)[0][0].split(b"-")[0])
+    collector.kill()
+    client.flushall()
+    client.close()
+    collector = stage.collector()
+    wait_for(lambda: caught_up(stage), 60, 0.3)
+    assert collector.interrupt() == 0, collector.text()
+    report = stage.check()
+    assert report["complete"], report
+    assert report["first_seq"] > last
+    assert_equals_ledger(stage)
+
+
+def test_a_second_collector_refuses(stage: Stage) -> None:
+    """Two collectors on one log: the second says who holds it, in one line, and ends."""
+    collector = stage.collector()
+    wait_for(lambda: caught_up(stage), 60, 0.3)
+    second = stage.collector()
+    assert second.popen.wait(20) == 1
+    line = second.text().strip().splitlines()[-1]
+    assert line.startswith("error: events:{binance:BTCFDUSD} already has a writer (process ")
+    assert str(collector.popen.pid) in line
+    assert collector.interrupt() == 0
+
+
+def test_disconnects_leave_no_hole(stage: Stage) -> None:
+    """The exchange drops every connection twice and announces a shutdown: no trade is missing."""
+    collector = stage.collector()
+    wait_for(lambda: caught_up(stage), 60, 0.3)
+    for _ in range(2):
+        stage.post("/simulated/disconnect")
+        time.sleep(1.0)
+    stage.post("/simulated/shutdown-notice")
+    time.sleep(2.0)
+    wait_for(lambda: caught_up(stage), 30, 0.3)
+    assert collector.interrupt() == 0, collector.text()
+    report = stage.check()
+    assert report["complete"], report
+    assert report["kinds"]["session"] >= 6
+    assert_equals_ledger(stage)
+
+
+def test_interrupt_ends_within_five_seconds_and_archives_everything(stage: Stage) -> None:
+    """Ctrl-C: the collector ends within 5 s, and Parquet alone holds the whole log."""
+    collector = stage.collector()
+    wait_for(lambda: caught_up(stage), 60, 0.3)
+    began = time.monotonic()
+    assert collector.interrupt() == 0, collector.text()
+    assert time.monotonic() - began < 5
+    assert not stage.status()["running"]
+    with open_log(stage.storage, Market.parse(MARKET)) as log:
+        assert log.cold.catalogue.last_seq == log.last_seq()

@@ -1,0 +1,90 @@
+"""
+Live and replay are the same: the daemons on a real exchange process, then every analysis computed again.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from eventlog import parquet_files
+from eventlog.cold import ColdLog
+from eventlog.facts import AGG_TRADE
+from eventlog.names import LogName
+from market.instrument import Market
+from tests.integration.daemons import MARKET, Stage, wait_for
+
+VERIFY = ("-m", "replay", "verify", "--market", MARKET, "--json", "--storage")
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    """A folder with an exchange that trades, and ticks every 2 s."""
+    stage = Stage(tmp_path, interval_s=2, history_hours=1)
+    stage.exchange()
+    yield stage
+    stage.end()
+
+
+def run_daemons(stage: Stage, seconds: float) -> None:
+    """Collector and analyzer for a while, the analyzer restarted once in the middle."""
+    collector, analyzer = stage.collector(), stage.analyzer()
+    wait_for(lambda: stage.status("agent_analyzer.py").get("analyses", 0) > 0, 60, 0.3)
+    time.sleep(seconds / 2)
+    analyzer.kill()
+    analyzer = stage.analyzer()
+    time.sleep(seconds / 2)
+    began = time.monotonic()
+    assert analyzer.interrupt() == 0, analyzer.text()
+    assert time.monotonic() - began < 5
+    assert collector.interrupt() == 0, collector.text()
+
+
+def flip_one_quantity(storage: Path, after_ns: int) -> None:
+    """Change the quantity of the first trade after a time, inside its Parquet file."""
+    cold = ColdLog(storage, LogName("events", Market.parse(MARKET)))
+    for segment in cold.catalogue.segments:
+        for file in segment.files:
+            if file.kind != AGG_TRADE:
+                continue
+            table = parquet_files.read(AGG_TRADE, cold.path_of(file))
+            late = np.flatnonzero(table.column("recv_ns").to_numpy() > after_ns)
+            if len(late):
+                quantities = table.column("quantity_e8").to_numpy().copy()
+                quantities[late[0]] += 1
+                at = table.schema.get_field_index("quantity_e8")
+                table = table.set_column(at, table.schema.field(at), pa.array(quantities))
+                cold.path_of(file).write_bytes(parquet_files.to_bytes(AGG_TRADE, table))
+                return
+    raise AssertionError("no trade to change")
+
+
+def test_every_live_analysis_is_identical_in_replay_and_a_flipped_quantity_is_named(stage: Stage) -> None:
+    """N of N analyses identical across a restart; after one changed quantity the tick and the projection are named."""
+    run_daemons(stage, 24)
+    verdict = json.loads(stage.run(*VERIFY, str(stage.storage)).stdout)
+    assert verdict["identical"]
+    assert verdict["total"] == verdict["equal"] >= 8
+    assert verdict["notes"] == []
+    status = stage.status("agent_analyzer.py")
+    assert status["running"] is False
+    lines = (stage.folder / "logs" / "trading_recommendations_btcfdusd.log").read_text().splitlines()
+    assert len(lines) >= 8
+    assert json.loads(lines[-1])["symbol"] == "BTCFDUSD"
+
+    decisions = ColdLog(stage.storage, LogName("decisions", Market.parse(MARKET)))
+    analyses = [b.rows["analysis"] for b in decisions.read(0, 10**9, ["analysis"]) if "analysis" in b.rows]
+    boundaries = np.concatenate([a["as_of_ns"] for a in analyses])
+    assert len(np.unique(boundaries)) == len(boundaries)
+    middle = int(boundaries[len(boundaries) // 2])
+    flip_one_quantity(stage.storage, middle)
+    verdict = json.loads(stage.run(*VERIFY, str(stage.storage), code=1).stdout)
+    assert not verdict["identical"]
+    assert verdict["differences"][0]["field"] == "state.minute_buckets"
+    assert int(np.datetime64(verdict["differences"][0]["as_of"].rstrip("Z"), "ns").astype(np.int64)) >= middle
+    report = stage.check(code=1)
+    assert any("is not as it was written" in d for d in report["damaged"])
