@@ -87,14 +87,14 @@ def exchange(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 @contextmanager
-def daemon(script: str, environment: dict[str, str], folder: Path) -> Iterator[None]:
-    """One of the daemons, ended by Ctrl-C's signal."""
+def daemon(script: str, environment: dict[str, str], folder: Path) -> Iterator[int]:
+    """One of the daemons, ended by Ctrl-C's signal; yields its process id."""
     with (folder / f"{Path(script).stem}.out").open("wb") as out:
         process = subprocess.Popen(
             [sys.executable, script, "--config", CONFIG], env={**os.environ, **environment}, stdout=out, stderr=out
         )
         try:
-            yield
+            yield process.pid
         finally:
             end(process)
 

@@ -150,9 +150,7 @@ def _zone_violations(zone: Zone, view: MarketView) -> list[str]:
         "low is above high": zone.low_e8 > zone.high_e8,
         "a price is off the tick grid": any(p % view.tick_size_e8 for p in (*resting, zone.invalidation_e8)),
         "it cites evidence nobody gave": len(cited) < len(zone.evidence) or not cited,
-        "a price is outside its evidence": any(
-            not any(e.low_e8 <= p <= e.high_e8 for e in cited) for p in resting
-        ),
+        "a price is outside its evidence": any(not any(e.low_e8 <= p <= e.high_e8 for e in cited) for p in resting),
         "it is on the wrong side": reference is None
         or (zone.high_e8 >= reference if zone.side == "buy" else zone.low_e8 <= reference),
         "its weight is not in 0..1": not 0 < zone.weight <= 1,

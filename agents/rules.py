@@ -63,9 +63,12 @@ class RulesAnalyst:
         if low > high:
             return None
         beyond = int(reference * sigma * self._parameters.beyond_sigma)
-        invalidation = (low - beyond) // tick * tick if side == "buy" else -(-(high + beyond) // tick) * tick
+        if side == "buy":
+            invalidation = min((low - beyond) // tick * tick, low - tick)
+        else:
+            invalidation = max(-(-(high + beyond) // tick) * tick, high + tick)
         if invalidation <= 0:
-            return None
+            return None  # nothing trades there, so nothing could prove it wrong
         return Zone(
             side=side,
             low_e8=low,
@@ -74,7 +77,7 @@ class RulesAnalyst:
             confidence=self._parameters.uncalibrated_confidence,
             basis=tuple(sorted({e.basis for e in cluster})),
             evidence=tuple(sorted(e.id for e in cluster)),
-            invalidation_e8=min(invalidation, low - tick) if side == "buy" else max(invalidation, high + tick),
+            invalidation_e8=invalidation,
             ladder=_ladder(side, low, high, lead.price_e8, tick, self._parameters.ladder_prices),
         )
 

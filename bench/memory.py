@@ -2,11 +2,15 @@
 What the daemons hold at most, with full windows.
 """
 
-import resource
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from demo import daemon, exchange
+
+_LIVE_S = 45
 
 _FULL = """
 import resource, sys
@@ -28,11 +32,20 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
 def daemons_peak(folder: Path) -> Iterator[str]:
-    """Three simulated days, so that every window is full, through what each daemon folds and holds."""
+    """Each daemon live with 72 h of trades, and what it folds once 60 books are in the window as well."""
+    with exchange(folder) as (rest_url, websocket_url):
+        more = {"DEMO_DIR": str(folder), "DEMO_REST_URL": rest_url, "DEMO_WEBSOCKET_URL": websocket_url}
+        with daemon("agent_data_collector.py", more, folder) as one, daemon("agent_analyzer.py", more, folder) as two:
+            time.sleep(_LIVE_S)
+            for name, pid in (("collector", one), ("analyzer", two)):
+                yield f"     peak memory of the {name}, live, 72 h of trades: {_peak_kib(pid) / 1024:.0f} MiB"
     storage = folder / "three-days"
     record = ["-m", "exchanges.simulated", "record", "--market", "binance:BTCFDUSD", "--storage", str(storage)]
     subprocess.run([sys.executable, *record, "--days", "3.1"], check=True, stdout=subprocess.DEVNULL)
     done = subprocess.run([sys.executable, "-c", _FULL, str(storage)], check=True, capture_output=True, text=True)
-    yield f"     peak memory, 72 h of trades and 60 books folded and analysed: {int(done.stdout) / 1024:.0f} MiB"
-    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    yield f"     largest process of this run: {children:.0f} MiB"
+    yield f"     peak memory of fold and analysis, 72 h of trades and 60 books of 5000 levels: {int(done.stdout) / 1024:.0f} MiB"
+
+
+def _peak_kib(pid: int) -> int:
+    text = Path(f"/proc/{pid}/status").read_text()
+    return int(next(line.split()[1] for line in text.splitlines() if line.startswith("VmHWM")))

@@ -111,7 +111,7 @@ class EmbeddedServer:
             "unixsocketperm": "700",
             "dir": ".",
             "appendonly": "yes",
-            "appendfsync": "everysec",
+            "appendfsync": "always",  # everysec may hold back a write it has acknowledged: kill -9 then loses it
             "aof-use-rdb-preamble": "no",
             "maxmemory-policy": "noeviction",
             "save": "",

@@ -165,8 +165,8 @@ def test_a_full_disk_leaves_the_log_as_it_was(tmp_path: Path) -> None:
     first.write_text(GOOD)
     chance = random.Random(1)
     rows = (
-        f"{i},42{chance.randrange(999)}.{chance.randrange(10, 99)},0.{chance.randrange(1, 99999):05d},{i + 10},{i + 10},"
-        f"{1704067260000 + i},True,True"
+        f"{i},42{chance.randrange(999)}.{chance.randrange(10, 99)},0.{chance.randrange(1, 99999):05d},"
+        f"{i + 10},{i + 10},{1704067260000 + i},True,True"
         for i in range(3, 20_000)
     )
     second.write_text("\n".join(rows) + "\n")

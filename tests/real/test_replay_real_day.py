@@ -1,0 +1,105 @@
+"""A recorded day through the command line: imported, replayed again and again, always with the same bytes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DATA = Path(os.environ.get("REAL_DATA_DIR") or ROOT.parent / "shared" / "data")
+DAY = DATA / "aggtrades" / "BTCUSDT-aggTrades-2024-01-01.zip"
+NO_BOOK = "no book was recorded: advice from trades alone"
+
+
+def command(*words: str) -> subprocess.CompletedProcess[str]:
+    """A command as a user types it, from another folder than its own."""
+    return subprocess.run(
+        [sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The day, imported."""
+    if not DAY.exists():
+        pytest.skip(f"no recorded day at {DAY}; set REAL_DATA_DIR to the folder that holds aggtrades/")
+    folder = tmp_path_factory.mktemp("storage")
+    done = command("eventlog", "import", "binance-aggtrades", str(DAY), "--market", "binance:BTCUSDT",
+                   "--storage", str(folder))  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "863,403" in done.stdout
+    return folder
+
+
+def replayed(storage: Path, out: Path, *options: str) -> tuple[Path, dict[str, Any]]:
+    done = command("replay", "run", "--market", "binance:BTCUSDT", "--storage", str(storage), "--from", "2024-01-01",
+                   "--to", "2024-01-01", "--out", str(out), "--json", *options)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    return Path(result["folder"]), result
+
+
+@pytest.fixture(scope="module")
+def first(storage: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return replayed(storage, tmp_path_factory.mktemp("first"))[0]
+
+
+def contents(folder: Path) -> dict[str, Any]:
+    """All files as bytes, the manifest as values without its clock fields."""
+    found: dict[str, Any] = {f.name: f.read_bytes() for f in folder.iterdir()}
+    manifest = json.loads(found["manifest.json"])
+    del manifest["clock"]
+    return found | {"manifest.json": manifest}
+
+
+def test_one_analysis_a_minute(first: Path) -> None:
+    """1440 analyses and recommendations, nearly all with zones, from trades alone, and that is said."""
+    manifest = contents(first)["manifest.json"]
+    assert manifest["analyses"] == manifest["recommendations"] == 1440
+    assert 1400 < manifest["with_zones"] < 1440
+    assert NO_BOOK in manifest["notes"]
+    assert NO_BOOK in (first / "report.html").read_text(encoding="utf-8")
+    bodies = pq.read_table(first / "recommendations.parquet").column("body").to_pylist()
+    assert all(NO_BOOK in json.loads(body)["warnings"] for body in bodies)
+    assert all(json.loads(body)["mid"] is None for body in bodies)
+
+
+def test_again_is_the_same_bytes(first: Path, storage: Path, tmp_path: Path) -> None:
+    """Another process in another folder writes the same files, clock fields aside."""
+    again, _ = replayed(storage, tmp_path)
+    assert contents(again) == contents(first)
+
+
+def test_two_workers_write_the_same_bytes(first: Path, storage: Path) -> None:
+    """Over the existing run, two processes come out identical in every file."""
+    folder, result = replayed(storage, first.parent, "--workers", "2")
+    assert folder == first
+    assert result["different"] == []
+
+
+def test_random_levels_hold_as_often_as_measured(first: Path) -> None:
+    """ANALYSIS §4: placebos on a trending day are rejected 42–47 % of the time, up to 50 % on others."""
+    scores = pq.read_table(first / "scores.parquet").to_pylist()
+    (rejected,) = (r for r in scores if (r["metric"], r["unit"]) == ("rejected", "episode"))
+    assert 0.42 <= rejected["placebo"] <= 0.50
+    assert rejected["placebo_samples"] > 10_000
+    (touched,) = (r for r in scores if (r["metric"], r["unit"]) == ("touched", "episode"))
+    assert touched["samples"] == pq.read_table(first / "episodes.parquet").num_rows
+    assert touched["blocks"] == 12
+    assert {r["p"] for r in scores} == {None}
+
+
+def test_fills_bracket_the_truth(first: Path) -> None:
+    """Whatever fills when a trade goes through a price filled at the touch too, and no later."""
+    fills = pq.read_table(first / "fills.parquet").to_pylist()
+    touch, through = ({f["order"]: f for f in fills if f["model"] == m} for m in ("touch", "through"))
+    assert len(through) > 1000
+    assert set(through) <= set(touch)
+    assert all(touch[order]["filled_ns"] <= fill["filled_ns"] for order, fill in through.items())
+    orders = {o["order"]: o for o in pq.read_table(first / "orders.parquet").to_pylist()}
+    assert all(orders[f["order"]]["start_ns"] <= f["filled_ns"] < orders[f["order"]]["stop_ns"] for f in fills)

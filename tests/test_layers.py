@@ -1,0 +1,164 @@
+"""The arrows between packages, the banned calls and the sizes: read from the source, not from good intentions."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+ARROWS: dict[str, set[str]] = {
+    "market": set(),
+    "eventlog": {"market"},
+    "projections": {"market", "eventlog"},
+    "analysis": {"market", "eventlog", "projections"},
+    "agents": {"market", "eventlog", "projections", "analysis"},
+    "replay": {"market", "eventlog", "projections", "analysis", "agents"},
+    "exchanges": {"market", "eventlog"},
+    "collector": {"market", "eventlog", "projections"},
+}
+"""Who may know whom; `research` may know all of them."""
+
+MORE: dict[str, set[str]] = {
+    "replay/sight.py": {"settings"},  # what settings mean for an analysis
+    "replay/verify.py": {"settings"},  # settings come back from the log
+}
+PORT = ("exchanges.port", "exchanges.errors")
+"""The collector knows an exchange by its port, and by what can go wrong with any venue."""
+
+ENTRY_POINTS = {"settings", "console", "agent_analyzer", "agent_data_collector", "demo"}
+CLOCKS = {"eventlog/clock.py", "exchanges/simulated/clock.py"}
+AMBIENT = {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
+LONGEST_FILE = 500
+LONGEST_FUNCTION = 70
+
+
+def sources() -> list[Path]:
+    """Every file of the product."""
+    packages = [*ARROWS, "research"]
+    found = [path for package in packages for path in (ROOT / package).rglob("*.py")]
+    return sorted([*found, *ROOT.glob("*.py")])
+
+
+def name_of(path: Path) -> str:
+    """A file as it is called here."""
+    return path.relative_to(ROOT).as_posix()
+
+
+def is_entry_point(path: Path) -> bool:
+    """Entry points alone join what may not know each other."""
+    return path.name == "__main__.py" or path.parent == ROOT
+
+
+FILES = [pytest.param(path, id=name_of(path)) for path in sources()]
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    """The modules a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name_of(path)}: imports are absolute here"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def called_names(path: Path) -> Iterator[tuple[int, str]]:
+    """What a file names with at most one dot, with aliases of modules and functions undone."""
+    tree = ast.parse(path.read_text())
+    real: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            real |= {alias.asname or alias.name: alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            real |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            owner = real.get(node.value.id, node.value.id).removeprefix("datetime.")
+            yield node.lineno, f"{owner}.{node.attr}"
+        elif isinstance(node, ast.Name):
+            yield node.lineno, real.get(node.id, node.id)
+
+
+def test_the_files_are_found() -> None:
+    """A test that reads nothing would pass."""
+    names = {name_of(path) for path in sources()}
+    assert {"market/fixed_point.py", "eventlog/__main__.py", "exchanges/binance/mapper.py", "settings.py"} <= names
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_arrows_between_packages(path: Path) -> None:
+    """Nobody imports what stands above it, and nobody imports an entry point or research."""
+    package = name_of(path).split("/")[0]
+    ours = {*ARROWS, "research", *ENTRY_POINTS}
+    for module in imports_of(path):
+        top = module.split(".")[0]
+        if top not in ours or top == package:
+            continue
+        assert ".__main__" not in module, f"{name_of(path)} imports an entry point: {module}"
+        assert top not in {"agent_analyzer", "agent_data_collector", "demo"} or is_entry_point(path)
+        if is_entry_point(path) or package == "research":
+            continue
+        if package == "collector" and module.startswith(PORT):
+            continue
+        allowed = ARROWS[package] | MORE.get(name_of(path), set())
+        assert top in allowed, f"{name_of(path)} imports {module}; {package} may import {sorted(allowed)}"
+
+
+def test_settings_and_console_know_only_words() -> None:
+    """They are joined to the rest by entry points."""
+    assert not {m.split(".")[0] for m in imports_of(ROOT / "settings.py")} & {*ARROWS, "console"}
+    assert {m.split(".")[0] for m in imports_of(ROOT / "console.py")} & {*ARROWS, "settings"} <= {"market"}
+
+
+def test_the_arrows_make_no_circle() -> None:
+    """The table itself is a straight order."""
+    for package, below in ARROWS.items():
+        for other in below:
+            assert package not in ARROWS[other]
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_nobody_reads_the_wall_clock(path: Path) -> None:
+    """Time is stamped by a clock that is handed over; `time.monotonic` is for waiting."""
+    if is_entry_point(path) or name_of(path) in CLOCKS:
+        return
+    found = [f"line {line}: {name}" for line, name in called_names(path) if name in AMBIENT]
+    assert found == []
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_nothing_is_left_to_chance(path: Path) -> None:
+    """Ids come from content or seq; random numbers from a generator that is passed in and seeded."""
+    banned = {"uuid.uuid4", "uuid.uuid1", "os.urandom", "random.random", "random.seed", "np.random.seed"}
+    found = [f"line {line}: {name}" for line, name in called_names(path) if name in banned]
+    assert found == []
+    assert not {"random", "secrets", "uuid"} & {module.split(".")[0] for module in imports_of(path)}
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_only_commands_print(path: Path) -> None:
+    """Everything else returns, raises or logs."""
+    if is_entry_point(path):
+        return
+    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    found = [node.lineno for node in calls if isinstance(node.func, ast.Name) and node.func.id == "print"]
+    assert found == []
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_files_and_functions_stay_small(path: Path) -> None:
+    """A file ends at 500 lines, a function at 70."""
+    text = path.read_text()
+    assert len(text.splitlines()) <= LONGEST_FILE
+    functions = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    lengths = {f.name: (f.end_lineno or 0) - f.lineno + 1 for f in functions}
+    assert {name: length for name, length in lengths.items() if length > LONGEST_FUNCTION} == {}
+
+
+def test_there_is_no_drawer_for_odds_and_ends() -> None:
+    """No utils, no common, no helpers, in the product or in its tests."""
+    names = {path.stem for path in [*sources(), *(ROOT / "tests").rglob("*.py")]}
+    names |= {folder.name for folder in ROOT.iterdir() if folder.is_dir()}
+    assert not names & {"utils", "util", "common", "helpers", "misc"}

@@ -1,0 +1,103 @@
+"""What the feed brings, read before the log sees it: live bad input is quarantined and counted, never a crash."""
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eventlog.clock import ManualClock
+from eventlog.facts import AGG_TRADE, DIFF, QUARANTINE, Quarantine
+from exchanges.binance.exchange import BinanceExchange
+from exchanges.binance.mapper import BinanceMapper
+from exchanges.binance.rest import BinanceRest
+from exchanges.binance.stream import BinanceStream, Received
+from exchanges.port import Arrival
+
+NOW = 1_767_600_000_000_000_000
+CLOCK = ManualClock(NOW)
+
+
+def an_exchange() -> BinanceExchange:
+    """An exchange whose feed is handed to it."""
+    rest = BinanceRest("http://127.0.0.1:9", "BTCFDUSD", 1.0, 6000, CLOCK)
+    return BinanceExchange(rest, BinanceStream("ws://127.0.0.1:9", [], CLOCK), BinanceMapper("BTCFDUSD"))
+
+
+def a_trade(agg_id: int = 7, price: str = "100000.25", **more: object) -> bytes:
+    """An aggTrade as the combined stream wraps it."""
+    fields: dict[str, object] = {
+        "e": "aggTrade", "E": NOW // 10**6, "s": "BTCFDUSD", "a": agg_id, "p": price, "q": "0.001",
+        "f": agg_id, "l": agg_id, "T": NOW // 10**6, "m": True, "M": True,
+    }  # fmt: skip
+    return msgspec.json.encode({"stream": "btcfdusd@aggTrade", "data": fields | more})
+
+
+def arrivals(*messages: bytes) -> list[Arrival]:
+    """What an exchange makes of messages."""
+    return an_exchange().read([Received("message", NOW, m) for m in messages])
+
+
+def test_readable_messages_keep_their_order_and_the_venues_bytes() -> None:
+    """Trades and diffs come out as they came in, with the numbers that order them."""
+    diff = b'{"e":"depthUpdate","E":1767600000000,"s":"BTCFDUSD","U":5,"u":9,"b":[["1.00","0.0"]],"a":[]}'
+    wrapped = b'{"stream":"btcfdusd@depth@100ms","data":' + diff + b"}"
+    found = arrivals(a_trade(7), wrapped, a_trade(8))
+    assert [(a.what, a.number) for a in found] == [("agg_trade", 7), ("diff", 9), ("agg_trade", 8)]
+    assert found[1].first == 5
+    assert found[1].fact is not None
+    assert (found[1].fact.kind, found[1].fact.data) == (DIFF, diff)
+    assert found[0].fact is not None
+    assert found[0].fact.kind == AGG_TRADE
+
+
+BAD = {
+    "a negative price": a_trade(price="-1"),
+    "an exponent": a_trade(price="1e5"),
+    "nine decimals": a_trade(price="1.123456789"),
+    "a number for a text": a_trade(p=1.5),
+    "the year 2030": a_trade(T=1_900_000_000_000),
+    "another symbol": a_trade(s="ETHFDUSD"),
+    "ids reversed": a_trade(f=9, l=8),
+    "an id beyond 64 bits": a_trade(f=2**70, l=2**70),
+    "a missing price": b'{"stream":"btcfdusd@aggTrade","data":{"e":"aggTrade","a":7}}',
+    "half a message": a_trade()[:-20],
+    "bytes": b"\xff\x00\x13",
+    "an unknown event": b'{"stream":"btcfdusd@kline","data":{"e":"kline"}}',
+}
+
+
+def test_bad_messages_are_quarantined_with_their_reason_and_good_ones_go_on() -> None:
+    """Every bad message becomes a quarantine fact; the trades around it are untouched."""
+    for what, message in BAD.items():
+        before, bad, after = arrivals(a_trade(6), message, a_trade(8))
+        assert (before.what, before.number, after.what, after.number) == ("agg_trade", 6, "agg_trade", 8)
+        assert bad.what == "quarantine", what
+        assert bad.fact is not None
+        assert bad.fact.kind == QUARANTINE
+        assert msgspec.json.decode(bad.fact.data, type=Quarantine).reason
+
+
+def test_a_trade_nobody_can_read_closes_its_id() -> None:
+    """Where the id is readable, quarantine carries it, so that no gap remains."""
+    (bad,) = arrivals(a_trade(9, price="NaN"))
+    assert bad.number == 9
+    assert bad.fact is not None
+    assert msgspec.json.decode(bad.fact.data, type=Quarantine).agg_id == 9
+
+
+def test_fields_the_venue_adds_are_no_fault() -> None:
+    """A new field does not stop the recording."""
+    (trade,) = arrivals(a_trade(7, nextField={"x": 1}))
+    assert (trade.what, trade.number) == ("agg_trade", 7)
+
+
+def test_a_shutdown_notice_is_heard_and_not_recorded() -> None:
+    """`serverShutdown` has no symbol and no id; it asks for a new connection."""
+    assert arrivals(b'{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1}}') == []
+
+
+@given(st.lists(st.binary(max_size=60) | st.text(max_size=60).map(str.encode), max_size=5))
+def test_random_bytes_never_stop_the_feed(messages: list[bytes]) -> None:
+    """Whatever comes is quarantine; a trade after it is still read."""
+    found = arrivals(*messages, a_trade(7))
+    assert found[-1].what == "agg_trade"
+    assert all(a.what == "quarantine" for a in found[:-1])

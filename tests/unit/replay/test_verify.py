@@ -1,0 +1,169 @@
+"""Verify recomputes every logged analysis and recommendation, and names the first field that differs."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents.decide import Decider
+from agents.rules import RulesAnalyst
+from eventlog.cold import ColdLog
+from eventlog.facts import ANALYSIS, ANALYZER_SESSION, RECOMMENDATION
+from eventlog.importing import table
+from eventlog.log import Log
+from eventlog.names import LogName
+from projections.state import MarketState, TickEntry
+from replay.drive import drive
+from replay.errors import NothingToReplay
+from replay.sight import sight_of
+from replay.verify import Verdict, first_difference, verify_log
+from settings import Redis, Settings
+from tests.market_builders import MARKET, T0, a_market, batches, write_log
+
+Change = Callable[[dict[str, Any]], None]
+WHOLE = a_market(31, 40)
+
+
+def logged(settings: Settings) -> list[tuple[str, dict[str, Any]]]:
+    """What an analyzer with these settings would have logged about the market."""
+    sight = sight_of(settings, MARKET.symbol)
+    state = MarketState(sight.windows)
+    decider = Decider(MARKET.symbol, state, RulesAnalyst(sight.parameters), sight.parameters)
+    rows: list[tuple[str, dict[str, Any]]] = [
+        (ANALYZER_SESSION, {
+            "event": "started", "code": "live code", "lock_digest": "", "parameters_digest": "",
+            "settings": settings.without_secrets(),
+        })
+    ]  # fmt: skip
+
+    def on_tick(tick: TickEntry, now: MarketState) -> None:
+        decided = decider.decide(tick, now)
+        at = {"market_seq": tick.seq, "as_of_ns": tick.boundary_ns}
+        rows.append((ANALYSIS, at | {"body": decided.view.render().decode()}))
+        if decided.advice is not None:
+            out = {"analyst": "rules", "published_ns": None, "published_seq": None}
+            rows.append((RECOMMENDATION, at | out | {"body": decided.advice.render().decode()}))
+
+    drive(batches(WHOLE), state, on_tick)
+    return rows
+
+
+def decision_log(storage: Path, rows: list[tuple[str, dict[str, Any]]]) -> Log:
+    cold = ColdLog(storage, LogName("decisions", MARKET))
+    cold.create(T0)
+    tables = {}
+    for kind in dict.fromkeys(k for k, _ in rows):
+        mine = [(seq, row) for seq, (k, row) in enumerate(rows, 1) if k == kind]
+        columns = {name: [row[name] for _, row in mine] for name in mine[0][1]}
+        tables[kind] = table(kind, {"seq": [s for s, _ in mine], "recv_ns": [T0] * len(mine), **columns})
+    cold.append(1, len(rows), tables)
+    return Log(cold, None, {})
+
+
+def verdict_of(storage: Path, rows: list[tuple[str, dict[str, Any]]]) -> Verdict:
+    return verify_log(write_log(storage, WHOLE), decision_log(storage, rows), MARKET.symbol, lambda done, total: None)
+
+
+LIVE = logged(Settings())
+
+
+def test_what_was_logged_is_found_again(tmp_path: Path) -> None:
+    """Every tick's analysis and recommendation comes out the same; other code is said first."""
+    verdict = verdict_of(tmp_path, LIVE)
+    assert (verdict.identical, verdict.total, verdict.equal, verdict.differences) == (True, 40, 40, [])
+    assert verdict.notes == ["code differs: the analyses were made by other code than the one that checks them"]
+    assert verdict.as_json()["identical"] is True
+
+
+def test_two_sessions_under_their_own_settings(tmp_path: Path) -> None:
+    """A restart with a larger order threshold is verified with that threshold; a named server does not matter."""
+    changed = Settings.model_validate(
+        {"analyzer": {"analysis": {"min_order_volume_threshold": 500}}, "redis": {"url": "redis://elsewhere:1/0"}}
+    )
+    assert isinstance(changed.redis, Redis)
+    second = logged(changed)
+    assert [r["body"] for k, r in second if k == ANALYSIS] != [r["body"] for k, r in LIVE if k == ANALYSIS]
+    middle = [r["market_seq"] for k, r in LIVE if k == ANALYSIS][20]
+    earlier = [item for item in LIVE[1:] if item[1]["market_seq"] < middle]
+    later = [item for item in second[1:] if item[1]["market_seq"] >= middle]
+    verdict = verdict_of(tmp_path, [LIVE[0], *earlier, second[0], *later])
+    assert (verdict.identical, verdict.total) == (True, 40)
+
+
+def tampered(kind: str, number: int, change: Change) -> list[tuple[str, dict[str, Any]]]:
+    rows = [(k, dict(r)) for k, r in LIVE]
+    change([r for k, r in rows if k == kind][number])
+    return rows
+
+
+def shifted(old: str, new: str) -> Change:
+    def change(row: dict[str, Any]) -> None:
+        assert old in row["body"]
+        row["body"] = row["body"].replace(old, new, 1)
+
+    return change
+
+
+def test_a_changed_analysis_is_named(tmp_path: Path) -> None:
+    """One analysis that says another σ is the one difference, by tick and field."""
+    verdict = verdict_of(tmp_path, tampered(ANALYSIS, 30, shifted('"sigma":0.', '"sigma":1.')))
+    assert (verdict.identical, verdict.total, verdict.equal) == (False, 40, 39)
+    (difference,) = verdict.differences
+    assert (difference["as_of"], difference["field"]) == ("2026-03-02T00:31:00Z", "sigma")
+    assert difference["live"] == pytest.approx(difference["replay"] + 1)
+
+
+def test_a_changed_recommendation_is_named(tmp_path: Path) -> None:
+    """A zone that was advised otherwise is named by its path."""
+    rows = tampered(RECOMMENDATION, -1, shifted('"confidence":0.5', '"confidence":0.9'))
+    (difference,) = verdict_of(tmp_path, rows).differences
+    assert difference["field"] == "recommendation.zones[0].confidence"
+    assert (difference["live"], difference["replay"]) == (0.9, 0.5)
+
+
+def test_a_missing_recommendation_is_named(tmp_path: Path) -> None:
+    """Advice that replay gives and the log does not hold is a difference."""
+    verdict = verdict_of(tmp_path, LIVE[:-1])
+    assert [d["field"] for d in verdict.differences] == ["recommendation"]
+    assert verdict.differences[0]["live"] is None
+
+
+def test_a_tick_that_is_not_there(tmp_path: Path) -> None:
+    """An analysis of a seq that holds no tick is a difference, not a silence."""
+
+    def at_another_seq(row: dict[str, Any]) -> None:
+        row["market_seq"] -= 1
+
+    rows = tampered(ANALYSIS, 39, at_another_seq)
+    found = verdict_of(
+        tmp_path, [r for r in rows if r[0] != RECOMMENDATION or r[1]["market_seq"] < rows[-2][1]["market_seq"]]
+    )
+    assert found.differences[-1]["field"] == "tick"
+    assert (found.identical, found.total, found.equal) == (False, 40, 39)
+
+
+@pytest.mark.parametrize("rows", [LIVE[:1], [*LIVE[:1], *LIVE[:1]]])
+def test_nothing_to_verify(tmp_path: Path, rows: list[tuple[str, dict[str, Any]]]) -> None:
+    """A decision log without analyses is refused, not called identical."""
+    with pytest.raises(NothingToReplay, match="holds no analysis yet"):
+        verdict_of(tmp_path, rows)
+
+
+@pytest.mark.parametrize(
+    ("live", "again", "field"),
+    [
+        ({"a": 1, "b": 2}, {"a": 1, "b": 2}, None),
+        ({"a": 1, "b": 2}, {"a": 1, "b": 3}, "b"),
+        ({"a": {"b": [1, {"c": 2}]}}, {"a": {"b": [1, {"c": 3}]}}, "a.b[1].c"),
+        ({"a": [1]}, {"a": [1, 2]}, "a"),
+        ({"a": 1}, {"a": 1, "z": 0}, "z"),
+        ({"a": 1}, {}, "a"),
+        ({"x": 1, "a": 1}, {"x": 2, "a": 2}, "x"),
+        (None, {"a": 1}, ""),
+    ],
+)
+def test_first_difference(live: Any, again: Any, field: str | None) -> None:
+    """The path of the first field, in the order of the live one, that is not the same."""
+    found = first_difference(live, again, "")
+    assert (found and found["field"]) == field

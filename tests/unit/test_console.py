@@ -1,0 +1,81 @@
+"""How every command talks."""
+
+import warnings
+
+import pytest
+import typer
+
+import console
+from eventlog.errors import EventLogError, LogBroken
+from market.errors import BadMarket
+from tests.builders import MARKET, T0
+
+
+def ending(error: BaseException | None, monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    """The exit code of a command that ends with an error, or with none."""
+    app = console.application("A command.")
+
+    @app.command()
+    def work() -> None:
+        """Work."""
+        if error is not None:
+            raise error
+
+    monkeypatch.setattr("sys.argv", ["program", *(words or ("work",))])
+    monkeypatch.setattr("warnings.formatwarning", warnings.formatwarning)
+    with pytest.raises(SystemExit) as caught:
+        console.run(app, (EventLogError,))
+    return int(caught.value.code or 0)
+
+
+def test_what_is_known_to_go_wrong_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On stderr, without a traceback, exit code 1."""
+    for error in (LogBroken("two\n  lines"), console.Failure("two lines"), BadMarket("two lines")):
+        assert ending(error, monkeypatch) == 1
+        assert capsys.readouterr() == ("", "error: two lines\n")
+
+
+def test_our_own_bug_is_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It crashes, with everything there is to find it by."""
+    with pytest.raises(ZeroDivisionError):
+        ending(ZeroDivisionError(), monkeypatch)
+
+
+def test_exit_codes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """0 only on success."""
+    assert ending(None, monkeypatch) == 0
+    assert ending(KeyboardInterrupt(), monkeypatch) in (1, 130)
+    assert ending(typer.Exit(3), monkeypatch) == 3
+    assert ending(None, monkeypatch, "wrok") == 2
+    assert "No such command" in capsys.readouterr().err
+
+
+def test_options_are_read() -> None:
+    """A market, a time, a default."""
+    assert console.market_of("binance:BTCFDUSD") == MARKET
+    assert console.time_of("2024-01-01", 5) == T0
+    assert console.time_of(None, 5) == 5
+    with pytest.raises(console.Failure, match="is no date or time"):
+        console.time_of("soon", 5)
+
+
+def test_an_error_without_words_has_its_name() -> None:
+    """A line is never empty."""
+    assert console.one_line(KeyError()) == "KeyError"
+    assert console.one_line(ValueError(" a\n b ")) == "a b"
+
+
+def test_progress_is_silent_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Pipes and logs get results only."""
+    with console.progress("working", 3) as advance:
+        advance(1)
+        advance(2, 3)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_json_is_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    """As it is, indented."""
+    console.print_json({"a": [1]})
+    assert capsys.readouterr().out == '{\n "a": [\n  1\n ]\n}\n'
