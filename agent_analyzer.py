@@ -7,9 +7,10 @@ The analyzer: follows a market's log, analyses every tick, decides, publishes.
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import structlog
 import typer
@@ -26,24 +27,27 @@ from eventlog import hot as hots
 from eventlog.clock import WallClock
 from eventlog.code_version import code_digest, lock_digest
 from eventlog.cold import ColdLog
-from eventlog.decision_log import last_analysed_seq
+from eventlog.decision_log import last_analysed
 from eventlog.embedded_server import EmbeddedServer
-from eventlog.errors import EventLogError, StoreUnavailable
-from eventlog.facts import ANALYZER_SESSION, AnalyzerSession
+from eventlog.errors import EventLogError, StoreFull, StoreUnavailable
+from eventlog.facts import ANALYZER_SESSION, AnalyzerSession, Fact
 from eventlog.hot import HotLog
 from eventlog.log import Log
 from eventlog.names import LogName
-from eventlog.writer import LogWriter
+from eventlog.writer import LogWriter, Lost
 from exchanges.logs import mapper_for, quantity_decimals
 from market.instrument import Market
 from market.timestamps import iso
 from projections.state import KINDS, READS, MarketState, TickEntry
+from replay.decisions import grid_before
 from replay.drive import drive
 from replay.sight import sight_of
 from settings import Settings, SettingsError, load
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 _log = structlog.get_logger()
+
+_T = TypeVar("_T")
 
 _ARCHIVE_EVERY_S = 300.0
 _KEEP_ENTRIES = 2_000
@@ -92,13 +96,13 @@ class _Analyzer:
             mapper.quantity_decimals = quantity_decimals(self._log.cold, self._log.hot)
         self._writer = LogWriter(ColdLog(storage, decisions), HotLog(connect(), decisions), self._clock)
         made = Log(ColdLog(storage, decisions), HotLog(connect(), decisions), {})
-        self._analysed = last_analysed_seq(made)
+        self._analysed, self._as_of_ns = last_analysed(made)
         self._archiver = Archiver(made, _KEEP_ENTRIES)
         self._sight = sight_of(settings, market.symbol)
         self._state = MarketState(self._sight.windows)
         analyst = RulesAnalyst(self._sight.parameters)
         self._decider = Decider(market.symbol, self._state, analyst, self._sight.parameters)
-        self._publisher = Publisher(self._writer, connect, market, settings.app.logs_dir, self._clock)
+        self._publisher = Publisher(connect, market, settings.app.logs_dir, self._clock)
         self._archived_at = time.monotonic()
         self._counts = {"analyses": 0, "recommendations": 0, "published": 0}
 
@@ -110,10 +114,11 @@ class _Analyzer:
             if not self._analysed:
                 self._analysed = self._log.last_seq() if not stop.is_set() else 0
             self._store_session("started", stop)
-            after = self._log.seq_before(self._clock.now_ns() - self._sight.windows.warmup_ns)
+            first_ns = min(self._clock.now_ns(), self._as_of_ns or self._clock.now_ns())
+            after = self._log.seq_before(first_ns - self._sight.windows.warmup_ns)
             _log.info("analysing", market=str(self._log.name.market), after_seq=self._analysed, folding_from=after + 1)
             self._report(None)
-            batches = self._log.follow(after, stop.is_set, KINDS, READS)
+            batches = chain(grid_before(self._log, after), self._log.follow(after, stop.is_set, KINDS, READS))
             drive(batches, self._state, lambda tick, state: self._on_tick(tick, state, stop))
             self._store_session("stopped", stop)
         finally:
@@ -125,11 +130,16 @@ class _Analyzer:
         if tick.seq <= self._analysed:
             return
         decided = self._decider.decide(tick, state)
-        self._when_server_answers(lambda: self._publisher.publish(decided, self._log), stop)
+        decision = self._until(lambda: self._publisher.decision(decided, self._log), stop)
+        if decision is None:
+            return  # told to stop while the server was away: the next start analyses this tick
+        if self._store(decision.facts, stop) is not None:
+            self._store_session("started", stop)  # the server lost the one before
+        self._publisher.show(decision)
         self._analysed = tick.seq
         self._counts["analyses"] += 1
         self._counts["recommendations"] += decided.advice is not None
-        self._counts["published"] = self._publisher.published
+        self._counts["published"] += decision.published
         self._report(decided)
         if time.monotonic() - self._archived_at > _ARCHIVE_EVERY_S:
             self._archive()
@@ -138,23 +148,32 @@ class _Analyzer:
         session = AnalyzerSession(
             event, code_digest(), lock_digest(), self._sight.parameters.digest(), self._settings.without_secrets()
         )
-        fact = session.fact(ANALYZER_SESSION, self._clock.now_ns())
-        self._when_server_answers(lambda: self._writer.append([fact]), stop)
+        self._store([session.fact(ANALYZER_SESSION, self._clock.now_ns())], stop)
 
-    def _when_server_answers(self, act: Callable[[], object], stop: threading.Event) -> None:
-        """Do something; while the server is away wait, and then only store what is still pending."""
+    def _store(self, facts: Sequence[Fact], stop: threading.Event) -> Lost | None:
+        """Append facts; while the server is away what is pending is sent again. Returns what the server had lost."""
+        waiting = list(facts)
+
+        def append() -> tuple[Lost | None]:
+            handed = tuple(waiting)
+            waiting.clear()  # the writer keeps what it could not store
+            return (self._writer.append(handed),)
+
+        done = self._until(append, stop)
+        return done[0] if done else None
+
+    def _until(self, act: Callable[[], _T], stop: threading.Event) -> _T | None:
+        """Do something as soon as the server answers; None where the stop came first."""
         away = False
         while True:
             try:
-                act()
-                return
-            except StoreUnavailable as error:
+                return act()
+            except (StoreUnavailable, StoreFull) as error:
                 if not away:
                     _log.warning("log server away, waiting", reason=str(error))
                 away = True
                 if stop.wait(0.2):
-                    return
-                act = lambda: self._writer.append(())  # noqa: E731
+                    return None
 
     def _archive(self) -> None:
         self._archived_at = time.monotonic()

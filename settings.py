@@ -212,17 +212,29 @@ def load(path: Path) -> Settings:
     try:
         raw = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
-        raise SettingsError(f"{path} is not YAML: {' '.join(str(error).split())[:160]}") from error
+        raise SettingsError(
+            f"{path} is not YAML{_place(error)}"
+        ) from None  # its own words quote the line: a key, perhaps
     if not isinstance(raw, dict):
         raise SettingsError(f"{path} must hold sections like app: and redis:, not a {type(raw).__name__}")
     environment = {**_dotenv(path), **os.environ}
     return _validated(path, _substituted(raw, environment, ()))
 
 
+def _place(error: yaml.YAMLError) -> str:
+    """Where a YAML fault is and what was expected, without quoting the text."""
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or "it cannot be read"
+    return f": line {mark.line + 1}: {problem}" if mark is not None else f": {problem}"
+
+
 def _dotenv(path: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     for candidate in (path.parent / ".env", Path(".env")):
-        found |= {k: v for k, v in dotenv_values(candidate).items() if v is not None}
+        try:
+            found |= {k: v for k, v in dotenv_values(candidate).items() if v is not None}
+        except (OSError, UnicodeDecodeError):
+            raise SettingsError(f"{candidate} cannot be read as UTF-8 text; rewrite it or remove it") from None
     return found
 
 

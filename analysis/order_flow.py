@@ -15,6 +15,7 @@ from market.fixed_point import format_e8
 from projections.profile import IncrementalProfile
 
 _SHOWN_NODES = 8
+_MOST_BINS = 500_000
 _WEIGHT_OF_EDGE = 0.4
 _WEIGHT_OF_NODE = 0.6
 
@@ -53,6 +54,7 @@ def _horizon(
     rows = rows_of(levels, total, -(-width // level_e8) * level_e8)
     control = control_point(rows, reference_e8 * parameters.rival_bp / 1e4)
     area = value_area(rows.total_e8, control.row, parameters.value_area_share)
+    level_e8 *= -(-int(levels[-1] - levels[0]) // level_e8 // _MOST_BINS) or 1  # a wild range gets wider bins
     bins = rows_of(levels, total, level_e8)
     half_width = bins_for(reference_e8, parameters.node_bp, level_e8, parameters.node_bins)
     high, low = nodes(bins.total_e8, half_width, parameters.node_prominence)

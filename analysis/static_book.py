@@ -13,6 +13,7 @@ from market.fixed_point import format_e8
 from projections.snapshot_window import Snapshot
 
 NO_BOOK = "no book was recorded: advice from trades alone"
+EMPTY_SIDE = "a side of the newest book is empty: advice from trades alone"
 _STRONG_SHARE = 0.06
 
 
@@ -36,7 +37,8 @@ def static_book(
     newest = snapshots[-1] if snapshots else None
     mid = newest.mid_e8 if newest else None
     if newest is None or mid is None:
-        return {"found": "nothing", "reason": NO_BOOK}, [], [NO_BOOK]
+        reason = NO_BOOK if newest is None else EMPTY_SIDE
+        return {"found": "nothing", "reason": reason}, [], [reason]
     width = bin_width_e8(mid, parameters.bin_per_price, tick_size_e8)
     result: dict[str, Any] = {"mid": price(mid), "bin": format_e8(width), "snapshots": len(snapshots)}
     evidence: list[Evidence] = []

@@ -119,10 +119,6 @@ class LogWriter:
         lost, self._untold = self._untold, None
         return lost
 
-    def trim_archived(self, keep: int) -> None:
-        """Drop from the stream what is committed, but for the last `keep` entries."""
-        self.hot.trim(max(1, self.cold.catalogue.last_seq - keep))
-
     def close(self) -> None:
         """Release the log; the exact last seq goes on record."""
         try:

@@ -26,7 +26,11 @@ class BadNumber(MarketError):
 
 
 class BadTime(MarketError):
-    """A timestamp outside the years anyone can mean."""
+    """A timestamp outside the years anyone can mean; `row` is its place among several."""
+
+    def __init__(self, message: str, row: int | None = None) -> None:
+        super().__init__(message)
+        self.row = row
 
 
 class BadMarket(MarketError):

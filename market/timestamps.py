@@ -40,8 +40,8 @@ def venue_times_ns(stamps: I64) -> I64:
         or np.any(stamps[~micro] >= _LATEST_NS // 10**6)
         or np.any(stamps[micro] < _EARLIEST_NS // 10**3)
     ):
-        bad = next(int(s) for s in stamps if not _plausible(int(s)))
-        raise BadTime(f"{bad} is no time in milliseconds or microseconds between 2009 and 2099")
+        row = next(i for i, stamp in enumerate(stamps) if not _plausible(int(stamp)))
+        raise BadTime(f"{stamps[row]} is no time in milliseconds or microseconds between 2009 and 2099", row)
     return np.where(micro, stamps * 1_000, stamps * 1_000_000).astype(np.int64)
 
 

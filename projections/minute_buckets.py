@@ -132,6 +132,11 @@ class MinuteBuckets:
             if minute is not None:
                 yield minute_ns, minute
 
+    def held(self) -> list[int]:
+        """Every minute with trades in it, closed or open, oldest first."""
+        self._fold()
+        return sorted(self._minutes)
+
     def bars(self, count: int) -> tuple[I64, I64]:
         """
         Prices of the last minutes, empty ones left out.

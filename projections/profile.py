@@ -35,7 +35,7 @@ class IncrementalProfile:
         self._mark, changed = self._buckets.changed_since(self._mark)
         if changed is None:
             changed = list(self._held)
-            changed += [m for m, _ in self._buckets.minutes(self.minutes)]
+            changed += self._buckets.held()
         for minute_ns in self._leaving(start):
             self._change(self._held.pop(minute_ns), -1)
         for minute_ns in {*changed, *self._open}:

@@ -43,7 +43,8 @@ def difference(
     Compare samples of advice with samples of its placebos.
 
     Args:
-        advice, placebo: values; NaN is left out.
+        advice, placebo: values; NaN is left out, and so is a block that holds only one of both
+            (where no block holds both, the means are those of all, and nothing is compared).
         advice_block, placebo_block: the block of time each belongs to; a placebo belongs to its episode's block.
             Blocks are at least as long as the horizon.
     """
@@ -51,6 +52,10 @@ def difference(
     advice, advice_block = advice[keep], advice_block[keep]
     placebo, placebo_block = placebo[keep_placebo], placebo_block[keep_placebo]
     blocks = np.intersect1d(advice_block, placebo_block)
+    if len(blocks):
+        shared, shared_placebo = np.isin(advice_block, blocks), np.isin(placebo_block, blocks)
+        advice, advice_block = advice[shared], advice_block[shared]
+        placebo, placebo_block = placebo[shared_placebo], placebo_block[shared_placebo]
     sums = np.array(
         [
             [advice[advice_block == b].sum(), (advice_block == b).sum(),

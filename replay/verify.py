@@ -67,7 +67,7 @@ def verify_log(log: Log, decisions: Log, symbol: str, on_progress: Callable[[int
         NothingToReplay: the decision log holds no analysis.
     """
     verdict = Verdict()
-    sessions = list(_sessions(decisions))
+    sessions = _sessions(decisions)
     total = sum(len(logged) for _, logged in sessions)
     if total == 0:
         raise NothingToReplay(f"{decisions.name} holds no analysis yet; run agent_analyzer.py first")
@@ -79,22 +79,27 @@ def verify_log(log: Log, decisions: Log, symbol: str, on_progress: Callable[[int
     return verdict
 
 
-def _sessions(decisions: Log) -> Iterator[tuple[dict[str, Any], list[Logged]]]:
-    """Each analyzer session with what was logged in it, in order."""
-    session: dict[str, Any] | None = None
-    logged: dict[int, Logged] = {}
+def _sessions(decisions: Log) -> list[tuple[dict[str, Any], list[Logged]]]:
+    """
+    Each analyzer session with what was logged in it, in order.
+
+    What stands before the first session (its entry was lost with a server) counts to that session. A recommendation
+    belongs to its analysis, wherever that stands.
+    """
+    sessions: list[tuple[dict[str, Any], dict[int, Logged]]] = []
+    early: dict[int, Logged] = {}
     for kind, row in _rows(decisions):
+        seq = int(row.get("market_seq", 0))
         if kind == ANALYZER_SESSION:
-            if session is not None:
-                yield session, list(logged.values())
-            session, logged = row, {}
+            sessions.append((row, {} if sessions else early))
         elif kind == ANALYSIS:
-            logged[row["market_seq"]] = Logged(row["market_seq"], row["as_of_ns"], row["body"])
+            logged = sessions[-1][1] if sessions else early
+            logged[seq] = Logged(seq, row["as_of_ns"], row["body"])
         else:
-            seen = logged[row["market_seq"]]
-            logged[row["market_seq"]] = Logged(seen.market_seq, seen.as_of_ns, seen.analysis, row["body"])
-    if session is not None:
-        yield session, list(logged.values())
+            held = next((made for _, made in reversed(sessions) if seq in made), early)
+            if seq in held:
+                held[seq] = Logged(seq, held[seq].as_of_ns, held[seq].analysis, row["body"])
+    return [(session, list(made.values())) for session, made in sessions]
 
 
 def _rows(decisions: Log) -> Iterator[tuple[str, dict[str, Any]]]:

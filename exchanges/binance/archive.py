@@ -16,7 +16,7 @@ import pyarrow.csv as pcsv
 
 from eventlog.importing import ImportedTrades
 from exchanges.errors import BadFile
-from market.errors import MarketError
+from market.errors import BadNumber, MarketError
 from market.fixed_point import parse_column
 from market.timestamps import venue_times_ns
 
@@ -119,7 +119,8 @@ def _checked(path: Path, table: pa.Table, quantity_decimals: int, first_row: int
     except MarketError as error:
         row = getattr(error, "row", None)
         place = f" line {row + first_row}" if row is not None else ""
-        raise BadFile(f"{path}{place}: {getattr(error, 'text', '')!r} {getattr(error, 'reason', error)}") from error
+        said = f"{error.text!r} {error.reason}" if isinstance(error, BadNumber) else str(error)
+        raise BadFile(f"{path}{place}: {said}") from error
     best = table.column("best_match").to_numpy() if "best_match" in table.column_names else None
     trades = ImportedTrades(
         agg_id=table.column("agg_id").to_numpy(),

@@ -26,13 +26,19 @@ def instrument_from(data: bytes) -> Instrument:
     step = parse_e8(lot["stepSize"])
     notional = filters.get("NOTIONAL") or filters.get("MIN_NOTIONAL") or {"minNotional": "0"}
     return Instrument(
-        symbol=fields["symbol"],
-        status=fields["status"],
+        symbol=_text(fields["symbol"]),
+        status=_text(fields["status"]),
         tick_size_e8=parse_e8(filters["PRICE_FILTER"]["tickSize"]),
         step_size_e8=step,
         min_notional_e8=parse_e8(notional["minNotional"], allow_zero=True),
         quantity_decimals=quantity_decimals_for(int(Decimal(lot["maxQty"])), decimals_of(step)),
     )
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
 
 
 def inferred_instrument(symbol: str, tick_size_e8: int, step_size_e8: int) -> bytes:

@@ -17,12 +17,16 @@ from eventlog.errors import BadEntry
 from eventlog.facts import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT, Entry
 from exchanges.binance.instruments import instrument_from
 from exchanges.binance.levels import book_side, changed_levels
-from market.errors import MarketError
+from market.errors import BadTime, MarketError
 from market.fixed_point import parse_column
 from market.timestamps import SECOND_NS, venue_times_ns
 
 LARGEST_LEAD_NS = 60 * SECOND_NS
 """A trade stamped further ahead of its arrival is quarantined: it would evict days."""
+
+
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What a decoder raises for bytes that nobody can read; nesting without end among them."""
 
 
 class BadMessage(BadEntry):
@@ -99,6 +103,7 @@ class _Event(msgspec.Struct):
     e: str = ""
 
 
+_SOME_TIME = 1_700_000_000_000  # stands in where there is none
 _STREAM_EVENTS = {"aggTrade": "aggTrade", "depth@100ms": "depthUpdate", "depth": "depthUpdate", "trade": "trade"}
 _combined = msgspec.json.Decoder(_Combined)
 _event = msgspec.json.Decoder(_Event)
@@ -117,7 +122,7 @@ def unwrap(raw: bytes) -> tuple[str, bytes]:
         message = _combined.decode(raw)
         inner = bytes(message.data)
         return _STREAM_EVENTS.get(message.stream.partition("@")[2]) or _event.decode(inner).e, inner
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         raise BadMessage(0, f"no message of this venue: {error}") from error
 
 
@@ -212,9 +217,9 @@ class BinanceMapper:
         uncrossed = [not len(b[0]) or not len(a[0]) or b[0][0] < a[0][0] for b, a in zip(bids, asks, strict=True)]
         _expect(np.array(uncrossed), "its best bid is not below its best ask")
         columns: dict[str, Any] = {
-            "request_ns": [v.request_ns for v in envelopes],
-            "response_ns": [v.response_ns for v in envelopes],
-            "limit": [v.limit for v in envelopes],
+            "request_ns": pa.array(_ids([v.request_ns for v in envelopes])),
+            "response_ns": pa.array(_ids([v.response_ns for v in envelopes])),
+            "limit": pa.array(_ids([v.limit for v in envelopes])),
             "last_update_id": pa.array(_ids([r.lastUpdateId for r in rows])),
             "extra": extras,
         }
@@ -226,7 +231,7 @@ class BinanceMapper:
         for row, entry in enumerate(entries):
             try:
                 found.append(instrument_from(entry.data))
-            except (MarketError, msgspec.DecodeError, LookupError, TypeError, ValueError) as error:
+            except (MarketError, LookupError, TypeError, ValueError, ArithmeticError, *_UNREADABLE) as error:
                 raise BadMessage(row, f"no symbol of exchangeInfo: {error}") from error
         names = ("symbol", "status", "tick_size_e8", "step_size_e8", "min_notional_e8", "quantity_decimals", "source")
         columns: dict[str, Any] = {name: [getattr(i, name) for i in found] for name in names}
@@ -238,7 +243,7 @@ class BinanceMapper:
             trades = msgspec.json.decode(joined, type=list[_Trade])
             if len(trades) == len(entries) and all(t.e in (None, "aggTrade") for t in trades):
                 return trades, [None] * len(trades)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except _UNREADABLE:
             pass  # one of them is unusual: read them one by one
         trades, extras = [], []
         for row, entry in enumerate(entries):
@@ -283,13 +288,13 @@ def _decode_one(row: int, data: bytes, kind: type[Any]) -> tuple[Any, str | None
     """A message, and as JSON the fields the venue has added since."""
     try:
         return msgspec.json.decode(data, type=kind), None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _UNREADABLE:
         pass  # unknown fields, or no such message: the slow way tells
     try:
         fields = msgspec.json.decode(data, type=dict[str, Any])
         known = {name: fields.pop(name) for name in kind.__struct_fields__ if name in fields}
         return msgspec.convert(known, kind), msgspec.json.encode(fields, order="sorted").decode()
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         raise BadMessage(row, f"not as documented: {error}") from error
 
 
@@ -304,36 +309,28 @@ def _unpack(row: int, entry: Entry) -> SnapshotEnvelope:
     try:
         plain = pa.CompressedInputStream(pa.BufferReader(entry.data), "zstd").read()
         return msgspec.json.decode(plain, type=SnapshotEnvelope)
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, *_UNREADABLE) as error:
         raise BadMessage(row, f"no packed snapshot: {error}") from error
 
 
-def _ids(numbers: Sequence[int]) -> Any:
+def _ids(numbers: Sequence[int], reason: str = "a number does not fit 64 bits") -> Any:
     try:
         return np.array(numbers, np.int64)
     except OverflowError as error:
         row = next(i for i, n in enumerate(numbers) if not -(2**63) <= n < 2**63)
-        raise BadMessage(row, "an id does not fit 64 bits") from error
+        raise BadMessage(row, reason) from error
 
 
 def _times(stamps: Sequence[int]) -> Any:
     try:
-        return venue_times_ns(np.array(stamps, np.int64))
-    except (MarketError, OverflowError):
-        for row, stamp in enumerate(stamps):
-            try:
-                venue_times_ns(np.array([stamp], np.int64))
-            except (MarketError, OverflowError) as error:
-                raise BadMessage(row, str(error)) from error
-        raise
+        return venue_times_ns(_ids(stamps, "a time does not fit 64 bits"))
+    except BadTime as error:
+        raise BadMessage(error.row or 0, str(error)) from error
 
 
 def _optional_times(stamps: Sequence[int | None]) -> pa.Array:
     missing = np.array([s is None for s in stamps], bool)
-    known = _times([s for s in stamps if s is not None]) if not missing.all() else np.empty(0, np.int64)
-    values = np.zeros(len(stamps), np.int64)
-    values[~missing] = known
-    return pa.array(values, mask=missing)
+    return pa.array(_times([_SOME_TIME if s is None else s for s in stamps]), mask=missing)
 
 
 def _expect(fine: Any, reason: str) -> None:

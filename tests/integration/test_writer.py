@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from collector.archiver import Archiver
 from eventlog import hot
 from eventlog.check import check
 from eventlog.cold import ColdLog
@@ -318,13 +319,14 @@ def test_a_hole_between_archive_and_stream_stops_the_start(tmp_path: Path, clien
 
 
 def test_the_stream_is_trimmed_only_behind_what_is_committed(tmp_path: Path, client: Any) -> None:
-    """And keeps what readers may still want."""
+    """Archiving commits what is new, keeps what readers may still want, and never trims ahead of the commit."""
     writer = a_writer(tmp_path, client)
     writer.append(trades(1, 20))
-    writer.trim_archived(keep=5)
+    archiver = Archiver(a_hot_log(tmp_path, client), keep_entries=13)
+    assert archiver.archive(lambda: True) == 0
     assert len(stored(client)) == 20
-    writer.cold.append(1, 12, as_tables(trades(1, 12)))
-    writer.trim_archived(keep=5)
+    assert archiver.archive() == 20
+    assert archiver.archive() == 0
     assert [seq for seq, _ in stored(client)] == list(range(7, 21))
     assert agg_ids(tmp_path, client) == list(range(1, 21))
     writer.close()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from analysis.parameters import Parameters
-from analysis.static_book import NO_BOOK, static_book
+from analysis.static_book import EMPTY_SIDE, NO_BOOK, static_book
 from analysis.walls import WallFinder
 from market.fixed_point import ONE_E8
 from projections.snapshot_window import Snapshot
@@ -73,9 +73,10 @@ def test_unknown_figures_are_null() -> None:
 def test_no_book_is_said(books: list[Snapshot]) -> None:
     """No snapshot, or one without a mid, is nothing found, with the reason as a warning."""
     result, evidence, warnings = result_of(books)
-    assert result == {"found": "nothing", "reason": NO_BOOK}
+    reason = EMPTY_SIDE if books else NO_BOOK
+    assert result == {"found": "nothing", "reason": reason}
     assert evidence == []
-    assert warnings == [NO_BOOK]
+    assert warnings == [reason]
 
 
 def test_one_level_a_side() -> None:
