@@ -41,7 +41,7 @@ class Observer:
         )
         snapshots = state.snapshots.snapshots()
         depth, walls, warnings = static_book(
-            snapshots, self._finder, tick_size, _eaten_a_minute(state), spread, parameters
+            snapshots, self._finder, tick_size, _eaten_a_minute(state), spread, parameters, state.quantity_decimals
         )
         reference = state.buckets.last_price_e8()
         flow, nodes = self._order_flow(state, reference)
@@ -71,7 +71,7 @@ class Observer:
             profile.refresh()
         if reference is None:
             return {"found": "nothing", "reason": "no trade in the window"}, []
-        return order_flow(self._profiles, reference, state.windows.level_e8, self._parameters)
+        return order_flow(self._profiles, reference, state.windows.level_e8, self._parameters, state.quantity_decimals)
 
     def _warnings(self, tick: TickEntry, state: MarketState, reference: int | None, spread: float | None) -> list[str]:
         found = []

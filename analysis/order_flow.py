@@ -11,7 +11,7 @@ from analysis.grid import bins_for, one_two_five
 from analysis.parameters import Parameters
 from analysis.view import Evidence
 from analysis.volume_profile import Nodes, Rows, control_point, nodes, rows_of, value_area
-from market.fixed_point import format_e8
+from market.fixed_point import DECIMALS, format_e8
 from projections.profile import IncrementalProfile
 
 _SHOWN_NODES = 8
@@ -21,7 +21,11 @@ _WEIGHT_OF_NODE = 0.6
 
 
 def order_flow(
-    profiles: Sequence[IncrementalProfile], reference_e8: int, level_e8: int, parameters: Parameters
+    profiles: Sequence[IncrementalProfile],
+    reference_e8: int,
+    level_e8: int,
+    parameters: Parameters,
+    decimals: int = DECIMALS,
 ) -> tuple[dict[str, Any], list[Evidence]]:
     """
     Volume profiles over the horizons, shortest first; a horizon that shows no more than the one before is null.
@@ -39,14 +43,14 @@ def order_flow(
             result[name] = None
             continue
         shown_minutes = profile.minutes
-        found, given = _horizon(profile, reference_e8, level_e8, parameters)
+        found, given = _horizon(profile, reference_e8, level_e8, parameters, decimals)
         result[name] = {"covered_min": covered, **found}
         evidence += given
     return {"profiles": result}, evidence
 
 
 def _horizon(
-    profile: IncrementalProfile, reference_e8: int, level_e8: int, parameters: Parameters
+    profile: IncrementalProfile, reference_e8: int, level_e8: int, parameters: Parameters, decimals: int
 ) -> tuple[dict[str, Any], list[Evidence]]:
     levels, buy, sell, count = profile.levels()
     total = buy + sell
@@ -60,8 +64,8 @@ def _horizon(
     high, low = nodes(bins.total_e8, half_width, parameters.node_prominence)
     ambiguous = control.rival > parameters.ambiguous_from
     result = {
-        "volume": format_e8(int(total.sum())),
-        "delta": format_e8(int(buy.sum() - sell.sum())),
+        "volume": format_e8(int(total.sum()), decimals),
+        "delta": format_e8(int(buy.sum() - sell.sum()), decimals),
         "trades": int(count.sum()),
         "row": format_e8(rows.width_e8),
         "poc": _row(rows, control.row),

@@ -9,7 +9,7 @@ from analysis.grid import bin_width_e8, bp_between
 from analysis.parameters import Parameters
 from analysis.view import Evidence, price
 from analysis.walls import Side, Wall, WallFinder, book_side
-from market.fixed_point import format_e8
+from market.fixed_point import DECIMALS, format_e8
 from projections.snapshot_window import Snapshot
 
 NO_BOOK = "no book was recorded: advice from trades alone"
@@ -24,12 +24,14 @@ def static_book(
     minute_volume_e8: dict[Side, float],
     sigma: float | None,
     parameters: Parameters,
+    decimals: int = DECIMALS,
 ) -> tuple[dict[str, Any], list[Evidence], list[str]]:
     """
     Walls and depth of the window's last book.
 
     Args:
         minute_volume_e8: mean quantity a minute that eats each side: sells eat bids, buys eat asks.
+        decimals: that the market's quantities keep.
 
     Returns:
         The tool's result, the evidence it gives, and warnings.
@@ -50,20 +52,23 @@ def static_book(
         walls = finder.walls(snapshots, side, width)
         result[side] = {
             "reach_bp": book.reach_bp,
-            "corridor_depth": format_e8(book.corridor_depth_e8),
-            "near_depth": format_e8(int(book.quantity_e8[: max(1, round(mid * 1e-3 / width))].sum())),
-            "walls": [_rendered(w, f"W{side[0]}{n}", mid, sigma, minute_volume_e8[side]) for n, w in enumerate(walls)],
+            "corridor_depth": format_e8(book.corridor_depth_e8, decimals),
+            "near_depth": format_e8(int(book.quantity_e8[: max(1, round(mid * 1e-3 / width))].sum()), decimals),
+            "walls": [
+                _rendered(w, f"W{side[0]}{n}", mid, sigma, minute_volume_e8[side], decimals)
+                for n, w in enumerate(walls)
+            ],
         }
         evidence += [_evidence(w, f"W{side[0]}{n}", width, mid, parameters) for n, w in enumerate(walls)]
     return result, evidence, []
 
 
-def _rendered(wall: Wall, name: str, mid: float, sigma: float | None, eaten_e8: float) -> dict[str, Any]:
+def _rendered(wall: Wall, name: str, mid: float, sigma: float | None, eaten_e8: float, decimals: int) -> dict[str, Any]:
     distance = bp_between(wall.bin.price_e8, mid)
     return {
         "id": name,
         "bin": format_e8(wall.bin.price_e8),
-        "quantity": format_e8(wall.bin.quantity_e8),
+        "quantity": format_e8(wall.bin.quantity_e8, decimals),
         "share": wall.bin.share,
         "contrast": wall.bin.contrast,
         "heavy_price": format_e8(wall.heavy_price_e8),

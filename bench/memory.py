@@ -43,7 +43,8 @@ def daemons_peak(folder: Path) -> Iterator[str]:
     record = ["-m", "exchanges.simulated", "record", "--market", "binance:BTCFDUSD", "--storage", str(storage)]
     subprocess.run([sys.executable, *record, "--days", "3.1"], check=True, stdout=subprocess.DEVNULL)
     done = subprocess.run([sys.executable, "-c", _FULL, str(storage)], check=True, capture_output=True, text=True)
-    yield f"     peak memory of fold and analysis, 72 h of trades and 60 books of 5000 levels: {int(done.stdout) / 1024:.0f} MiB"
+    peak = int(done.stdout) / 1024
+    yield f"     peak memory of fold and analysis, 72 h of trades and 60 books of 5000 levels: {peak:.0f} MiB"
 
 
 def _peak_kib(pid: int) -> int:

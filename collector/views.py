@@ -11,7 +11,7 @@ import structlog
 from eventlog import hot as hots
 from eventlog.clock import Clock
 from eventlog.errors import StoreUnavailable
-from market.fixed_point import format_e8
+from market.fixed_point import DECIMALS, format_e8
 from market.instrument import Market
 from market.timestamps import MINUTE_NS, iso
 from projections import minute_view
@@ -45,6 +45,7 @@ class Views:
         self._market = market
         self._window_minutes = window_minutes
         self._clock = clock
+        self._decimals = DECIMALS
         self._mark = 0
         self._minutes: list[int] = []
         self._books: list[tuple[int, int]] = []
@@ -54,6 +55,7 @@ class Views:
         try:
             with hots.told_plainly():
                 pipe = self._client.pipeline(transaction=True)
+                self._decimals = state.quantity_decimals
                 minutes = self._trades(pipe, state.buckets)
                 books = self._depth(pipe, state.snapshots.snapshots())
                 fields = {
@@ -89,10 +91,9 @@ class Views:
             pipe.rpush(name, *(self._minute(buckets, m) for m in fresh))
         return wanted
 
-    @staticmethod
-    def _minute(buckets: MinuteBuckets, minute_ns: int) -> bytes:
+    def _minute(self, buckets: MinuteBuckets, minute_ns: int) -> bytes:
         minute = buckets.minute(minute_ns)
-        return msgspec.json.encode(minute_view.view(minute_ns, minute)) if minute is not None else b"{}"
+        return msgspec.json.encode(minute_view.view(minute_ns, minute, self._decimals)) if minute is not None else b"{}"
 
     def _depth(self, pipe: Any, snapshots: list[Snapshot]) -> list[tuple[int, int]]:
         """One book a slot; a slot whose newest book changed is written again."""
@@ -117,7 +118,7 @@ class Views:
     def _book(self, snapshot: Snapshot) -> bytes:
         def side(prices: Any, quantities: Any) -> list[list[str]]:
             pairs = zip(prices.tolist(), quantities.tolist(), strict=True)
-            return [[format_e8(p), format_e8(q)] for p, q in pairs]
+            return [[format_e8(p), format_e8(q, self._decimals)] for p, q in pairs]
 
         return msgspec.json.encode(
             {

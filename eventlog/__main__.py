@@ -122,7 +122,7 @@ def export_command(
                 f"unknown kind {kind!r}; kinds: {', '.join((*MARKET_KINDS, MINUTE_BUCKETS, TRADE_FILES))}"
             )
         tables = _bucket_tables(log) if kind == MINUTE_BUCKETS else _kind_tables(log, kind)
-        rows = exports.write(tables, output, form.value)
+        rows = exports.write(tables, output, form.value, quantity_decimals(log.cold, log.hot))
     print(f"{rows:,} rows of {kind} in {output}")
 
 
@@ -136,14 +136,14 @@ def tail(
 ) -> None:
     """Print the last entries of a log, a line each."""
     with open_log(storage, console.market_of(market), url=redis) as log, suppress(BrokenPipeError):
-        last = log.last_seq()
+        last, decimals = log.last_seq(), quantity_decimals(log.cold, log.hot)
         for batch in log.read(max(0, last - count), last):
-            _print_rows(batch.rows)
+            _print_rows(batch.rows, decimals)
         if follow:
             if log.hot is None:
                 raise console.Failure("nothing writes to this log; --follow needs a recorder's server")
             for batch in log.follow(last, lambda: False):
-                _print_rows(batch.rows)
+                _print_rows(batch.rows, decimals)
 
 
 @app.command()
@@ -235,12 +235,13 @@ def _bucket_tables(log: Log) -> Iterator[pa.Table]:
 
 
 def _minute_views(log: Log) -> Iterator[tuple[int, dict[str, object]]]:
+    decimals = quantity_decimals(log.cold, log.hot)
     for minute_ns, minute in _all_minutes(log).minutes():
-        yield minute_ns, minute_view.view(minute_ns, minute)
+        yield minute_ns, minute_view.view(minute_ns, minute, decimals)
 
 
-def _print_rows(rows: Mapping[str, Rows]) -> None:
-    tables = [(kind, exports.readable(r.columns.table.slice(r.start, len(r)))) for kind, r in rows.items()]
+def _print_rows(rows: Mapping[str, Rows], decimals: int) -> None:
+    tables = [(kind, exports.readable(r.columns.table.slice(r.start, len(r)), decimals)) for kind, r in rows.items()]
     lines: list[tuple[int, str]] = []
     for kind, table in tables:
         for row in table.to_pylist():

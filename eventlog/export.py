@@ -13,16 +13,20 @@ import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 
 from eventlog.files import told_plainly
-from market.fixed_point import format_e8
+from market.fixed_point import DECIMALS, format_e8
 from market.timestamps import iso
 
 Format = Literal["csv", "json", "parquet"]
+_PRICES = ("price_e8", "level_e8", "bid_price_e8", "ask_price_e8", "tick_size_e8", "step_size_e8", "min_notional_e8")
 _TIMES = ("recv_ns", "trade_time_ns", "event_time_ns", "boundary_ns", "request_ns", "response_ns", "minute")
 
 
-def write(tables: Iterable[pa.Table], path: Path, form: Format) -> int:
+def write(tables: Iterable[pa.Table], path: Path, form: Format, decimals: int = DECIMALS) -> int:
     """
     Write tables of one schema to a file; it appears under its name only when it is whole.
+
+    Args:
+        decimals: that the market's quantities keep.
 
     Returns:
         How many rows were written.
@@ -33,7 +37,7 @@ def write(tables: Iterable[pa.Table], path: Path, form: Format) -> int:
         try:
             with _WRITERS[form](temporary) as writer:
                 for table in tables:
-                    writer.write(table)
+                    writer.write(table if form == "parquet" else readable(table, decimals))
                     rows += table.num_rows
             temporary.replace(path)
         except BaseException:
@@ -43,13 +47,13 @@ def write(tables: Iterable[pa.Table], path: Path, form: Format) -> int:
     return rows
 
 
-def readable(table: pa.Table) -> pa.Table:
+def readable(table: pa.Table, decimals: int = DECIMALS) -> pa.Table:
     """Fixed-point columns as decimal text and times as ISO text; lists as JSON text."""
     columns, names = [], []
     for name in table.column_names:
         column = table.column(name)
         if name.endswith("_e8"):
-            values: list[Any] = [_decimal(v) for v in column.to_pylist()]
+            values: list[Any] = [_decimal(v, DECIMALS if name in _PRICES else decimals) for v in column.to_pylist()]
             columns.append(pa.array(values, pa.string()))
             names.append(name.removesuffix("_e8"))
         elif name in _TIMES:
@@ -64,10 +68,10 @@ def readable(table: pa.Table) -> pa.Table:
     return pa.Table.from_arrays(columns, names=names)
 
 
-def _decimal(value: Any) -> str | None:
+def _decimal(value: Any, decimals: int) -> str | None:
     if isinstance(value, list):
-        return "[" + ",".join(format_e8(v) for v in value) + "]"
-    return None if value is None else format_e8(value)
+        return "[" + ",".join(format_e8(v, decimals) for v in value) + "]"
+    return None if value is None else format_e8(value, decimals)
 
 
 class _Csv:
@@ -80,10 +84,9 @@ class _Csv:
         return self
 
     def write(self, table: pa.Table) -> None:
-        plain = readable(table)
         if self._writer is None:
-            self._writer = pcsv.CSVWriter(self._path, plain.schema, write_options=_CSV_OPTIONS)
-        self._writer.write(plain)
+            self._writer = pcsv.CSVWriter(self._path, table.schema, write_options=_CSV_OPTIONS)
+        self._writer.write(table)
 
     def __exit__(self, *_: object) -> None:
         if self._writer is not None:
@@ -98,7 +101,7 @@ class _Json:
         return self
 
     def write(self, table: pa.Table) -> None:
-        for batch in readable(table).to_batches(max_chunksize=10_000):
+        for batch in table.to_batches(max_chunksize=10_000):
             self._file.write(msgspec.json.Encoder().encode_lines(batch.to_pylist()))
 
     def __exit__(self, *_: object) -> None:

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from market.fixed_point import format_e8
+from market.fixed_point import DECIMALS, format_e8
 from market.timestamps import iso
 from projections.minute_buckets import Minute
 
 
-def view(minute_ns: int, minute: Minute) -> dict[str, Any]:
-    """One minute: `{"timestamp", "price_levels": {"110000": {"buy_volume", …}}}`, quantities as decimal text."""
+def view(minute_ns: int, minute: Minute, decimals: int = DECIMALS) -> dict[str, Any]:
+    """One minute: `{"timestamp", "price_levels": {"110000": {"buy_volume", …}}}`, decimals as text."""
     columns = zip(
         minute.level_e8.tolist(), minute.buy_e8.tolist(), minute.sell_e8.tolist(), minute.count.tolist(), strict=True
     )
@@ -21,10 +21,10 @@ def view(minute_ns: int, minute: Minute) -> dict[str, Any]:
         "timestamp": iso(minute_ns),
         "price_levels": {
             format_e8(level): {
-                "buy_volume": format_e8(buy),
-                "sell_volume": format_e8(sell),
-                "total_volume": format_e8(buy + sell),
-                "delta": format_e8(buy - sell),
+                "buy_volume": format_e8(buy, decimals),
+                "sell_volume": format_e8(sell, decimals),
+                "total_volume": format_e8(buy + sell, decimals),
+                "delta": format_e8(buy - sell, decimals),
                 "trade_count": count,
             }
             for level, buy, sell, count in columns

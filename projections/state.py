@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from eventlog.batch import Batch, Rows
 from eventlog.facts import AGG_TRADE, INSTRUMENT, SNAPSHOT, TICK
-from market.fixed_point import ONE_E8
+from market.fixed_point import DECIMALS, ONE_E8
 from market.timestamps import MINUTE_NS
 from projections import minute_buckets
 from projections.minute_buckets import MinuteBuckets
@@ -53,6 +53,7 @@ class MarketState:
         self.buckets = MinuteBuckets(windows.bucket_minutes, windows.level_e8)
         self.snapshots = SnapshotWindow(windows.snapshot_slots)
         self.tick_size_e8: int | None = None
+        self.quantity_decimals = DECIMALS
         self.status = "unknown"
 
     def apply(self, batch: Batch) -> None:
@@ -62,6 +63,7 @@ class MarketState:
         rows = batch.rows.get(INSTRUMENT)
         if rows is not None:
             self.tick_size_e8 = int(rows["tick_size_e8"][-1])
+            self.quantity_decimals = int(rows["quantity_decimals"][-1])
             self.status = str(rows.columns.values("status", rows.stop - 1))
 
     def close(self, tick: TickEntry) -> None:

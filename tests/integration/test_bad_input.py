@@ -22,9 +22,11 @@ GOOD = "1,42283.58,0.00069,11,11,1704067200000,True,True\n2,42283.59,0.00144,12,
 
 def command(*arguments: str, limit: Callable[[], None] | None = None) -> "subprocess.CompletedProcess[str]":
     """Run a command of the product as a user does."""
+    measured = {name: value for name, value in os.environ.items() if limit is None or not name.startswith("COVERAGE")}
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=ROOT,
+        env=measured,
         capture_output=True,
         text=True,
         timeout=60,
