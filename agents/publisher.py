@@ -60,7 +60,7 @@ class Publisher:
         tick, advice = decided.tick, decided.advice
         now = self._clock.now_ns()
         facts = [Analysis(tick.seq, tick.boundary_ns, decided.view.render().decode()).fact(ANALYSIS, now)]
-        on_time = now - tick.boundary_ns <= 2 * tick.interval_ns
+        on_time = now - tick.boundary_ns <= tick.interval_ns
         if advice is not None:
             published_ns, published_seq = (now, log.last_seq()) if on_time else (None, None)
             entry = Recommendation(

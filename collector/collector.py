@@ -31,6 +31,7 @@ _SHUTDOWN_DRAIN_S = 2.0
 _SHUTDOWN_ARCHIVE_S = 2.0
 _RETRY_S = 2.0
 _STATUS_S = 0.5
+_GRID_S = 600.0
 
 _log = structlog.get_logger()
 
@@ -64,6 +65,7 @@ class Collector:
         self.recorder = recorder
         self.archiver = archiver
         self.clock = clock
+        self._grid: tuple[object, ...] = ()
         tail = read_tail(log)
         seen = Seen(snapshot_seq=tail.snapshot_seq)
         self.capture = Capture(exchange, log, recorder, clock, tail, plan.history_hours, seen)
@@ -113,19 +115,44 @@ class Collector:
     async def _instrument_then_record(self) -> None:
         await self._instrument()
         async with asyncio.TaskGroup() as group:
-            for job in (self.capture.feed, self.capture.fill, self.ticker.run, self._archive, self._report):
+            jobs = (
+                self.capture.feed,
+                self.capture.fill,
+                self.ticker.run,
+                self._archive,
+                self._report,
+                self._watch_grid,
+            )
+            for job in jobs:
                 group.create_task(job())
 
     async def _instrument(self) -> None:
+        """The grid and state of the symbol, before anything else is recorded."""
         while True:
             try:
-                await self.recorder.put([await self.exchange.instrument()])
+                fact = await self.exchange.instrument()
+                self._grid = self.exchange.grid_of(fact)
+                await self.recorder.put([fact])
                 return
             except UnknownSymbol:
                 raise
             except ExchangeError as error:
                 _log.warning("exchangeInfo not available, trying again", reason=str(error))
                 await asyncio.sleep(_RETRY_S)
+
+    async def _watch_grid(self) -> None:
+        """A new instrument fact whenever grid or state changed."""
+        while True:
+            await asyncio.sleep(_GRID_S)
+            try:
+                fact = await self.exchange.instrument()
+            except ExchangeError as error:
+                _log.warning("exchangeInfo not available", reason=str(error))
+                continue
+            grid = self.exchange.grid_of(fact)
+            if grid != self._grid:
+                self._grid = grid
+                await self.recorder.put([fact])
 
     async def _archive(self) -> None:
         """Parquet every few minutes, and closed days merged."""

@@ -3,7 +3,7 @@
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
@@ -60,8 +60,11 @@ def check(
     as_json: JsonOption = False,
 ) -> None:
     """Recompute what the log claims: seqs and trade ids without a hole, files as they were written."""
-    with open_log(storage, console.market_of(market), url=redis) as log:
-        report = prove(log)
+    with (
+        open_log(storage, console.market_of(market), url=redis) as log,
+        console.progress("checking", None) as advance,
+    ):
+        report = prove(log, on_progress=advance)
     if as_json:
         console.print_json(report.as_json())
     else:
@@ -112,7 +115,10 @@ def export_command(
     redis: RedisOption = None,
 ) -> None:
     """Write everything of one kind to a file."""
-    with open_log(storage, console.market_of(market), url=redis) as log:
+    with (
+        open_log(storage, console.market_of(market), url=redis) as log,
+        console.progress("exporting", None) as advance,
+    ):
         if kind == TRADE_FILES:
             count = sum(1 for _ in exports.minute_files(_minute_views(log), output))
             print(f"{count:,} files in {output}")
@@ -121,7 +127,7 @@ def export_command(
             raise console.Failure(
                 f"unknown kind {kind!r}; kinds: {', '.join((*MARKET_KINDS, MINUTE_BUCKETS, TRADE_FILES))}"
             )
-        tables = _bucket_tables(log) if kind == MINUTE_BUCKETS else _kind_tables(log, kind)
+        tables = _bucket_tables(log) if kind == MINUTE_BUCKETS else _kind_tables(log, kind, advance)
         rows = exports.write(tables, output, form.value, quantity_decimals(log.cold, log.hot))
     print(f"{rows:,} rows of {kind} in {output}")
 
@@ -210,9 +216,11 @@ def _print_report(report: Report) -> None:
         print(f"  quarantined: {report.quarantined}")
 
 
-def _kind_tables(log: Log, kind: str) -> Iterator[pa.Table]:
+def _kind_tables(log: Log, kind: str, on_progress: Callable[[int, int], None]) -> Iterator[pa.Table]:
+    last_seq = log.last_seq()
     yield SCHEMAS[kind].empty_table()  # a log without this kind still gives a file with its columns
     for batch in log.read(kinds=[kind]):
+        on_progress(batch.last_seq - batch.first_seq + 1, last_seq)
         if kind in batch.rows:
             rows = batch.rows[kind]
             yield rows.columns.table.slice(rows.start, len(rows))

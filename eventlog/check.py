@@ -2,7 +2,7 @@
 Proof that a log is complete: seqs without a hole, trade ids without a hole, files as they were written.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -64,17 +64,18 @@ class Report:
         return not (self.unnamed_seqs or self.unnamed_agg_ids or self.broken_chain or self.damaged or self.duplicates)
 
 
-def check(log: Log, verify_files: bool = True) -> Report:
+def check(log: Log, verify_files: bool = True, on_progress: Callable[[int, int], None] = lambda *_: None) -> Report:
     """
     Read a whole log and recompute what it claims.
 
     Args:
         verify_files: whether every file's bytes are hashed again.
+        on_progress: told how many entries were read since, and of how many.
     """
     report = Report(str(log.name))
     if verify_files:
         report.damaged = list(_damaged(log.cold))
-    seen = _read(log, report)
+    seen = _read(log, report, on_progress)
     gaps = _latest(seen[GAP])
     _check_seqs(report, seen["seq"], gaps)
     _check_trades(report, seen, gaps)
@@ -87,11 +88,13 @@ def check(log: Log, verify_files: bool = True) -> Report:
     return report
 
 
-def _read(log: Log, report: Report) -> dict[str, Any]:
+def _read(log: Log, report: Report, on_progress: Callable[[int, int], None]) -> dict[str, Any]:
     parts: dict[str, list[I64]] = {name: [] for name in ("seq", "agg_id", "first", "last", "closed")}
     gaps: list[dict[str, Any]] = []
     try:
+        last_seq = log.last_seq()
         for batch in log.read(columns=_COLUMNS):
+            on_progress(batch.last_seq - batch.first_seq + 1, last_seq)
             for kind, rows in batch.rows.items():
                 parts["seq"].append(rows["seq"])
                 report.kinds[kind] = report.kinds.get(kind, 0) + len(rows)

@@ -50,6 +50,9 @@ class Exchange(Protocol):
     async def instrument(self) -> Fact:
         """The symbol's grid and state."""
 
+    def grid_of(self, fact: Fact) -> tuple[object, ...]:
+        """What of an instrument fact matters: two facts with equal grids say the same."""
+
     async def snapshot(self, limit: int) -> Fact:
         """The book now."""
 

@@ -5,6 +5,7 @@ Binance spot as the recorder's exchange: stream and REST behind one port, every 
 from collections.abc import AsyncGenerator, Sequence
 
 import msgspec
+import structlog
 
 from eventlog.errors import BadEntry
 from eventlog.facts import AGG_TRADE, DIFF, QUARANTINE, Entry, Fact, Quarantine
@@ -14,6 +15,9 @@ from exchanges.binance.stream import BinanceStream, Received
 from exchanges.port import Arrival, Numbered
 
 EVENT_KINDS = {"aggTrade": AGG_TRADE, "depthUpdate": DIFF}
+
+
+_log = structlog.get_logger()
 
 
 class _Id(msgspec.Struct):
@@ -52,7 +56,15 @@ class BinanceExchange:
         fact = await self._rest.instrument()
         table = self.mapper.instruments([Entry(0, fact.kind, fact.recv_ns, fact.data)])
         self.mapper.quantity_decimals = table.column("quantity_decimals")[0].as_py()
+        status = table.column("status")[0].as_py()
+        if status != "TRADING":
+            _log.warning("the venue does not trade this symbol now", symbol=self.mapper.symbol, status=status)
         return fact
+
+    def grid_of(self, fact: Fact) -> tuple[object, ...]:
+        """What of an instrument fact matters: its state and grid, without the rest that the venue sends along."""
+        row = self.mapper.instruments([Entry(0, fact.kind, fact.recv_ns, fact.data)]).to_pylist()[0]
+        return tuple(row[name] for name in ("status", "tick_size_e8", "step_size_e8", "min_notional_e8"))
 
     async def snapshot(self, limit: int) -> Fact:
         """The book now; quarantine where it cannot be read."""

@@ -1,0 +1,67 @@
+"""
+Bad input to the running collector: quarantined and counted, and the recording goes on.
+"""
+
+import json
+import time
+from pathlib import Path
+
+from tests.fakes.venue import Venue, running
+from tests.integration.daemons import Stage, wait_for
+
+NOW_MS = int(time.time() * 1000) - 5_000
+
+
+def a_row(agg_id: int, price: str = "100.00", time_ms: int = NOW_MS) -> dict[str, object]:
+    """A trade as REST writes it."""
+    return {"a": agg_id, "p": price, "q": "0.5", "f": agg_id, "l": agg_id, "T": time_ms, "m": True, "M": True}
+
+
+def an_event(agg_id: int, **more: object) -> bytes:
+    """The same as the stream writes it."""
+    fields = {"e": "aggTrade", "E": NOW_MS, "s": "BTCFDUSD", **a_row(agg_id), **more}
+    return json.dumps({"stream": "btcfdusd@aggTrade", "data": fields}, separators=(",", ":")).encode()
+
+
+def recorded(venue: Venue, folder: Path, quarantined: int) -> dict[str, object]:
+    """Run the collector until it has quarantined so much, and prove its log."""
+    stage = Stage(folder, interval_s=2)
+    with running(venue) as address:
+        stage.rest_url, stage.websocket_url = f"http://{address}", f"ws://{address}"
+        try:
+            collector = stage.collector()
+            wait_for(lambda: stage.status().get("counts", {}).get("quarantine", 0) >= quarantined, 30, 0.3)
+            wait_for(lambda: stage.status()["trades"] == "live", 30, 0.3)
+            assert collector.interrupt() == 0, collector.text()
+            return stage.check()
+        finally:
+            stage.end()
+
+
+def test_messages_nobody_can_read_are_quarantined_and_close_their_ids(tmp_path: Path) -> None:
+    """A bad price, a trade from 2030, junk and an unknown event: four quarantined, ids 1 to 6 without a gap."""
+    rows = [a_row(i) for i in (1, 2)]
+    messages = [
+        an_event(3),
+        an_event(4, p="1e5"),
+        an_event(5, T=1_900_000_000_000),
+        b"\xff\xfe not even text",
+        b'{"stream":"btcfdusd@kline_1m","data":{"e":"kline"}}',
+        an_event(6),
+    ]
+    report = recorded(Venue(rows, messages), tmp_path, 4)
+    assert report["complete"], report
+    assert report["trades"] == 4
+    assert report["kinds"]["quarantine"] == 4  # type: ignore[index]
+    assert (report["first_agg_id"], report["last_agg_id"]) == (1, 6)
+
+
+def test_rest_that_answers_nonsense_is_quarantined_or_asked_again(tmp_path: Path) -> None:
+    """A crossed book is quarantined at every tick; a row with nine decimals closes its id; the rest is recorded."""
+    rows = [a_row(1), a_row(2, price="1.123456789"), a_row(3)]
+    venue = Venue(rows, [an_event(4)])
+    venue.bodies["depth"] = b'{"lastUpdateId":1,"bids":[["101","1"]],"asks":[["100","1"]]}'
+    report = recorded(venue, tmp_path, 3)
+    assert report["complete"], report
+    assert report["trades"] == 3
+    assert "snapshot" not in report["kinds"]  # type: ignore[operator]
