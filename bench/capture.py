@@ -3,11 +3,14 @@ From a WebSocket to the stream, against a bare redis-py pipeline of the same bat
 """
 
 import asyncio
+import logging
 import multiprocessing
 import time
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+import structlog
 
 from bench.measure import Figure
 from collector.capture import Capture
@@ -104,6 +107,7 @@ def _bare(client: Any) -> float:
 
 def socket_to_stream(folder: Path, repetitions: int) -> Figure:
     """What the collector takes from a socket into the stream."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     sender = context.Process(target=_serve, args=(there,), daemon=True)
