@@ -56,9 +56,10 @@ golden: $(READY)
 	@GOLDEN=rewrite $(BIN)/python -m pytest -q tests/golden
 
 live: $(READY)
-	@trap 'kill 0' INT TERM; \
-	$(BIN)/python agent_data_collector.py --config config/development.yaml & \
-	$(BIN)/python agent_analyzer.py --config config/development.yaml & wait
+	@$(BIN)/python agent_data_collector.py --config config/development.yaml & collector=$$!; \
+	$(BIN)/python agent_analyzer.py --config config/development.yaml & analyzer=$$!; \
+	trap 'kill -INT $$analyzer $$collector 2>/dev/null' INT TERM; \
+	wait $$analyzer; wait $$collector; wait $$analyzer $$collector
 
 lock:
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
