@@ -18,6 +18,7 @@ class Seen:
     last_agg_id: int | None = None
     last_trade_recv_ns: int | None = None
     last_depth_recv_ns: int | None = None
+    last_snapshot_recv_ns: int | None = None
 
 
 class TickMaker:
@@ -70,7 +71,8 @@ class TickMaker:
         return tick.fact(TICK, now_ns)
 
     def _depth(self, boundary_ns: int, seen: Seen) -> DepthState:
-        if seen.snapshot_seq is None or seen.last_depth_recv_ns is None:
+        """Live with the book that was due last; updates alone do not make an old book new."""
+        if seen.snapshot_seq is None:
             return "down"
-        age = boundary_ns - seen.last_depth_recv_ns
-        return "live" if age < self.snapshot_interval_ns else "stale"
+        due_ns = floor_to(boundary_ns, self.snapshot_interval_ns)
+        return "live" if (seen.last_snapshot_recv_ns or 0) >= due_ns else "stale"

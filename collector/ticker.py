@@ -37,41 +37,37 @@ class Ticker:
     async def run(self) -> None:
         """Tick for ever."""
         seen = self._capture.seen
-        while True:
-            boundary = self._maker.next_boundary_ns
-            await self._sleep_until(boundary)
-            snapshot = None
-            if boundary % self._maker.snapshot_interval_ns == 0:
-                snapshot = asyncio.create_task(self._snapshot(boundary))
-            while (due := self._maker.due(self._clock.now_ns())) is None:
-                await asyncio.sleep(_POLL_S)
-            if snapshot is not None and not snapshot.done():
-                snapshot.cancel()
-            seen.snapshot_seq = self._recorder.snapshot_seq or seen.snapshot_seq
-            seen.last_agg_id = self._capture.trades.next_id - 1 if self._capture.trades.next_id is not None else None
-            tick = self._maker.make(due, self._clock.now_ns(), self._capture.state(), seen)
-            await self._recorder.put([tick])
-            self.last_tick = iso(due)
+        async with asyncio.TaskGroup() as snapshots:
+            while True:
+                boundary = self._maker.next_boundary_ns
+                await self._sleep_until(boundary)
+                if boundary % self._maker.snapshot_interval_ns == 0:
+                    snapshots.create_task(self._snapshot(boundary))
+                while (due := self._maker.due(self._clock.now_ns())) is None:
+                    await asyncio.sleep(_POLL_S)
+                next_id = self._capture.trades.next_id
+                seen.snapshot_seq = self._recorder.snapshot_seq or seen.snapshot_seq
+                seen.last_agg_id = next_id - 1 if next_id is not None else None
+                tick = self._maker.make(due, self._clock.now_ns(), self._capture.state(), seen)
+                await self._recorder.put([tick])
+                self.last_tick = iso(due)
 
     async def _snapshot(self, boundary_ns: int) -> None:
         """The book of a boundary; a failure goes on record, nothing can bring it back."""
-        cause = "timeout"
         try:
             async with asyncio.timeout(SNAPSHOT_TIMEOUT_NS / 1e9):
                 fact = await self._exchange.snapshot(self._limit)
-                ticket = await self._recorder.put([fact])
-                if fact.kind == SNAPSHOT:
-                    self._capture.seen.last_depth_recv_ns = fact.recv_ns
-                await self._recorder.stored(ticket)
-                cause = ""
-        except TimeoutError:
-            _log.warning("no snapshot in time", boundary=iso(boundary_ns))
-        except ExchangeError as error:
-            cause = type(error).__name__.lower()
-            _log.warning("no snapshot", boundary=iso(boundary_ns), reason=str(error))
-        if cause:
+        except (TimeoutError, ExchangeError) as error:
+            cause = type(error).__name__.lower().removesuffix("error")
+            _log.warning("no snapshot", boundary=iso(boundary_ns), reason=str(error) or "no answer in time")
             gap = Gap("snapshot", boundary_ns, boundary_ns, cause, "given_up")
             await self._recorder.put([gap.fact(GAP, self._clock.now_ns())])
+        else:
+            ticket = await self._recorder.put([fact])
+            await self._recorder.stored(ticket)  # the tick names its seq
+            if fact.kind == SNAPSHOT:
+                self._capture.seen.last_snapshot_recv_ns = fact.recv_ns
+                self._capture.seen.last_depth_recv_ns = fact.recv_ns
         self._maker.snapshot_done(boundary_ns)
 
     async def _sleep_until(self, time_ns: int) -> None:

@@ -213,7 +213,7 @@ class _Ticker:
             boundary_ns=self._end_ns,
             interval_ns=MINUTE_NS,
             trades="live" if trade is not None and self._end_ns - trade.recv_ns < _FRESH_NS else "down",
-            depth="down" if depth is None else "live" if self._end_ns - depth < _FRESH_NS else "stale",
+            depth="down" if not snapshot else "live" if self._end_ns - snapshot.recv_ns < _FRESH_NS else "stale",
             snapshot_seq=snapshot.seq if snapshot else None,
             last_agg_id=self._mapper.agg_trades([trade]).column("agg_id")[0].as_py() if trade else None,
             last_trade_recv_ns=trade.recv_ns if trade else None,

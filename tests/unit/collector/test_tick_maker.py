@@ -45,9 +45,15 @@ def test_missed_boundaries_are_not_made_up() -> None:
 
 
 def test_depth_is_live_stale_or_down() -> None:
-    """A book younger than its interval is live, an older one stale, none is down."""
-    maker = TickMaker(MINUTE_NS, MINUTE_NS, T0)
+    """The book that was due makes it live; an older one is stale, whatever updates came since; none is down."""
+    maker = TickMaker(10 * SECOND_NS, MINUTE_NS, T0)
     boundary = T0 + MINUTE_NS
+    between = boundary + 10 * SECOND_NS
+    fresh = Seen(5, 9, 1, last_depth_recv_ns=boundary + 1, last_snapshot_recv_ns=boundary + 1)
+    missed = Seen(5, 9, 1, last_depth_recv_ns=boundary + 1, last_snapshot_recv_ns=boundary - MINUTE_NS + 1)
     assert made(maker, boundary, boundary, Seen()).depth == "down"
-    assert made(maker, boundary, boundary, Seen(5, 9, 1, boundary - SECOND_NS)).depth == "live"
-    assert made(maker, boundary, boundary, Seen(5, 9, 1, boundary - 2 * MINUTE_NS)).depth == "stale"
+    assert made(maker, boundary, boundary, fresh).depth == "live"
+    assert made(maker, between, between, fresh).depth == "live"
+    assert made(maker, boundary, boundary, missed).depth == "stale"
+    assert made(maker, between, between, missed).depth == "stale"
+    assert made(maker, boundary, boundary, Seen(snapshot_seq=5)).depth == "stale"
