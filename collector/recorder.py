@@ -108,10 +108,6 @@ class Recorder:
                 waiter.set_result(None)
         self._waiters = [(t, w) for t, w in self._waiters if not w.done()]
 
-    async def in_writer_thread(self, call: Callable[[], object]) -> None:
-        """Run something that must not overlap with an append."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, call)
-
     def close(self) -> None:
         """End the writer's thread."""
         self._thread.shutdown(wait=True)

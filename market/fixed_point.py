@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from market.errors import BadNumber, SumOverflow
+from market.errors import BadNumber
 
 I64 = npt.NDArray[np.int64]
 
@@ -95,21 +95,6 @@ def format_e8(value: int, decimals: int = DECIMALS) -> str:
 def common_unit(values: I64) -> int:
     """The largest whole number that divides every value; 1 for none or only zeros."""
     return int(np.gcd.reduce(values)) or 1 if len(values) else 1
-
-
-def exact_sum(values: I64) -> int:
-    """
-    The sum of n counts.
-
-    Raises:
-        SumOverflow: where its size passes 2^62.
-    """
-    if len(values) and int(np.abs(values).max()) > LARGEST_E8 // len(values):
-        total = sum(int(v) for v in values)
-        if abs(total) > LARGEST_E8:
-            raise SumOverflow(f"a sum of {len(values)} quantities passes 2^62; lower the market's quantity decimals")
-        return total
-    return int(values.sum())
 
 
 def decimals_of(step_e8: int) -> int:

@@ -20,18 +20,13 @@ _EARLIEST_NS = 1_230_768_000 * SECOND_NS  # 2009-01-01: no coin market is older
 _LATEST_NS = 4_102_444_800 * SECOND_NS  # 2100-01-01
 
 
-def venue_time_ns(stamp: int) -> int:
+def venue_times_ns(stamps: I64) -> I64:
     """
-    A venue's millisecond or microsecond stamp as nanoseconds UTC.
+    A venue's n millisecond or microsecond stamps as nanoseconds UTC, each told by its own magnitude.
 
     Raises:
-        BadTime: before 2009 or after 2099.
+        BadTime: one before 2009 or after 2099; `row` is its place.
     """
-    return int(venue_times_ns(np.array([stamp], np.int64))[0])
-
-
-def venue_times_ns(stamps: I64) -> I64:
-    """As `venue_time_ns` for n stamps, each told by its own magnitude."""
     micro = stamps >= _MICROSECONDS_FROM
     lowest, highest = (int(stamps.min()), int(stamps.max())) if len(stamps) else (_EARLIEST_NS // 10**6,) * 2
     if (

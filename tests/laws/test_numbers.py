@@ -2,13 +2,11 @@
 
 from decimal import Decimal
 
-import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from market.errors import BadNumber, SumOverflow
-from market.fixed_point import LARGEST_E8, exact_sum, format_e8, parse_column, parse_e8
+from market.errors import BadNumber
+from market.fixed_point import LARGEST_E8, format_e8, parse_column, parse_e8
 
 LAW = settings(deadline=None, max_examples=200)
 COUNTS = st.integers(1, LARGEST_E8)
@@ -49,15 +47,3 @@ def test_a_column_is_its_texts(values: list[int]) -> None:
     """One by one or all at once."""
     texts = [format_e8(v) for v in values]
     assert parse_column(texts).tolist() == values == [parse_e8(t) for t in texts]
-
-
-@LAW
-@given(values=st.lists(st.integers(-LARGEST_E8, LARGEST_E8), max_size=8))
-def test_a_sum_is_pythons_or_an_error(values: list[int]) -> None:
-    """It never wraps."""
-    array = np.array(values, np.int64)
-    if abs(sum(values)) <= LARGEST_E8:
-        assert exact_sum(array) == sum(values)
-    else:
-        with pytest.raises(SumOverflow):
-            exact_sum(array)

@@ -4,12 +4,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from market.errors import BadNumber, MarketError, SumOverflow
+from market.errors import BadNumber
 from market.fixed_point import (
     LARGEST_E8,
     common_unit,
     decimals_of,
-    exact_sum,
     format_e8,
     parse_column,
     parse_e8,
@@ -137,17 +136,6 @@ def test_common_unit_is_the_grid_values_lie_on() -> None:
     assert common_unit(np.array([4_228_358_000_000, 4_228_359_000_000])) == 1_000_000
     assert common_unit(np.array([0, 0])) == 1
     assert common_unit(np.array([], np.int64)) == 1
-
-
-def test_a_sum_is_exact_or_an_error() -> None:
-    """At 2^62 it still is a sum, one more is none, and what int64 would wrap is told."""
-    assert exact_sum(np.array([], np.int64)) == 0
-    assert exact_sum(np.array([2**61, 2**61])) == 2**62
-    assert exact_sum(np.array([2**62, 2**62, -(2**62)])) == 2**62
-    for values in ([2**61, 2**61, 1], [2**62] * 5):
-        with pytest.raises(SumOverflow, match="quantity decimals"):
-            exact_sum(np.array(values))
-    assert issubclass(SumOverflow, MarketError)
 
 
 @pytest.mark.parametrize(
