@@ -97,7 +97,7 @@ class _Analyzer:
         self._writer = LogWriter(ColdLog(storage, decisions), HotLog(connect(), decisions), self._clock)
         made = Log(ColdLog(storage, decisions), HotLog(connect(), decisions), {})
         self._analysed, self._as_of_ns = last_analysed(made)
-        self._archiver = Archiver(made, _KEEP_ENTRIES)
+        self._archiver = Archiver(made, self._writer, _KEEP_ENTRIES)
         self._sight = sight_of(settings, market.symbol)
         self._state = MarketState(self._sight.windows)
         analyst = RulesAnalyst(self._sight.parameters)
@@ -190,7 +190,10 @@ class _Analyzer:
             fields["stance"] = decided.advice.stance if decided.advice else f"none: trades are {decided.tick.trades}"
             fields["zones"] = len(decided.advice.zones) if decided.advice else 0
         fields["written_at"] = iso(self._clock.now_ns())
-        status.write(self._writer.cold.folder, fields)
+        try:
+            status.write(self._writer.cold.folder, fields)
+        except EventLogError as error:
+            _log.warning("status not written", reason=str(error))
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ from eventlog.writer import LogWriter, Lost
 from exchanges.binance.exchange import BinanceExchange
 from exchanges.binance.rest import BinanceRest
 from exchanges.binance.stream import BinanceStream
-from exchanges.errors import ExchangeError
+from exchanges.errors import ExchangeError, UnknownSymbol
 from exchanges.logs import mapper_for, quantity_decimals
 from market.instrument import Market
 from market.timestamps import SECOND_NS
@@ -86,16 +86,20 @@ async def _with_server(settings: Settings, market: Market, server: EmbeddedServe
         url = settings.redis.server_url
         return hots.connect(url=url) if url else hots.connect(unix_socket=str(server.socket) if server else None)
 
+    venue = settings.binance
+    rest = BinanceRest(venue.rest_url, market.symbol, venue.timeout, venue.weight_per_minute, clock)
     cold = ColdLog(storage, name)
-    writer = LogWriter(cold, HotLog(connect(), name), clock, [_named_by_decisions(storage, market, connect)])
+    if not cold.exists():
+        HotLog(connect(), name).log_id()  # a server that is not there is told first
+        await _expect_symbol(rest)
+    said = status.read(cold.folder).get("last_seq", 0)
+    writer = LogWriter(cold, HotLog(connect(), name), clock, [_named_by_decisions(storage, market, connect), said])
     if writer.lost is not None:
         _log.error("the server had lost entries", first_seq=writer.lost.first, last_seq=writer.lost.last)
     mapper = mapper_for(market, quantity_decimals(cold, writer.hot))
     log = Log(ColdLog(storage, name), HotLog(connect(), name), mapper.decoders)
     streams = [f"{market.symbol.lower()}@aggTrade"]
     streams += [f"{market.symbol.lower()}@depth@100ms"] if settings.data_collector.depth_diff else []
-    venue = settings.binance
-    rest = BinanceRest(venue.rest_url, market.symbol, venue.timeout, venue.weight_per_minute, clock)
     exchange = BinanceExchange(rest, BinanceStream(venue.websocket_url, streams, clock), mapper)
     told: list[Collector] = []
 
@@ -104,7 +108,7 @@ async def _with_server(settings: Settings, market: Market, server: EmbeddedServe
 
     recorder = Recorder(writer, (lambda: None) if server is None else (lambda: server.ensure().close()), on_lost)
     archive_log = Log(ColdLog(storage, name), HotLog(connect(), name), mapper.decoders)
-    archiver = Archiver(archive_log, settings.data_collector.archive.keep_entries)
+    archiver = Archiver(archive_log, writer, settings.data_collector.archive.keep_entries)
     collector = Collector(_plan(settings), exchange, log, recorder, archiver, clock)
     told.append(collector)
     ended = threading.Event()
@@ -115,9 +119,20 @@ async def _with_server(settings: Settings, market: Market, server: EmbeddedServe
         await collector.run(stop)
     finally:
         ended.set()
-        views.join(2)
+        views.join(0.5)
         writer.close()
         _log.info("stopped", last_seq=writer.last_seq)
+
+
+async def _expect_symbol(rest: BinanceRest) -> None:
+    """Before a log is created for it, ask whether the venue knows the symbol; no answer is no objection."""
+    try:
+        await rest.instrument()
+    except UnknownSymbol:
+        await rest.close()
+        raise
+    except ExchangeError as error:
+        _log.warning("exchangeInfo not available yet", reason=str(error))
 
 
 def _plan(settings: Settings) -> Plan:

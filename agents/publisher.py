@@ -14,7 +14,7 @@ import structlog
 from agents.decide import Decided
 from eventlog import hot as hots
 from eventlog.clock import Clock
-from eventlog.errors import StoreUnavailable
+from eventlog.errors import EventLogError
 from eventlog.facts import ANALYSIS, RECOMMENDATION, Analysis, Fact, Recommendation
 from eventlog.files import told_plainly
 from eventlog.log import Log
@@ -76,8 +76,11 @@ class Publisher:
             return
         published = iso(decision.made_ns)
         line = {"published": published, **msgspec.json.decode(advice.render())}
-        with told_plainly(self._file), open(self._file, "a", encoding="utf-8") as file:
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        try:
+            with told_plainly(self._file), open(self._file, "a", encoding="utf-8") as file:
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        except EventLogError as error:
+            _log.warning("recommendation not written to its file; the log has it", reason=str(error))
         name = f"analysis_results:{tick.boundary_ns // SECOND_NS}"
         if str(self._market) != "binance:BTCFDUSD":
             name += f":{self._market.symbol}"
@@ -89,6 +92,6 @@ class Publisher:
         try:
             with hots.told_plainly():
                 self._client.set(name, msgspec.json.encode(shown), ex=HOUR_NS // SECOND_NS)
-        except StoreUnavailable as error:
+        except EventLogError as error:
             _log.warning("analysis_results not written", reason=str(error))
             self._client = self._connect()

@@ -76,7 +76,7 @@ async def _record(url: str, storage: Path, client: Any) -> float:
     stream = BinanceStream(url, ["btcfdusd@aggTrade"], clock)
     exchange = BinanceExchange(BinanceRest("http://127.0.0.1:9", market.symbol, 1, 6000, clock), stream, mapper)
     log = Log(cold, None, mapper.decoders)
-    capture = Capture(exchange, log, recorder, clock, LogTail(1, (), 0, None), 0, Seen())
+    capture = Capture(exchange, log, recorder, clock, LogTail(1, 1, (), 0, None), 0, Seen())
     tasks = [asyncio.create_task(recorder.run()), asyncio.create_task(capture.feed())]
     while recorder.counts.get("agg_trade", 0) == 0:
         await asyncio.sleep(0.001)

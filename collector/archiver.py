@@ -2,12 +2,13 @@
 From the hot tail to Parquet: segments are committed first, then the stream is trimmed behind them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Lock
 
 from eventlog.codec import decode_entries
 from eventlog.facts import Entry
 from eventlog.log import Log
+from eventlog.writer import LogWriter
 
 _MOST_IN_SEGMENT = 200_000
 _READ_AT_ONCE = 10_000
@@ -19,11 +20,13 @@ class Archiver:
 
     Args:
         log: its own connection to the server: archiving runs beside appending.
+        writer: the log's writer, which knows of losses.
         keep_entries: how many archived entries stay in the stream for readers that follow.
     """
 
-    def __init__(self, log: Log, keep_entries: int) -> None:
+    def __init__(self, log: Log, writer: LogWriter, keep_entries: int) -> None:
         self._log = log
+        self._writer = writer
         self._keep = keep_entries
         self._one_at_a_time = Lock()
 
@@ -46,20 +49,35 @@ class Archiver:
             return self._log.cold.compact(now_ns)
 
     def _segment(self) -> int:
-        """Commit one segment of at most 200,000 entries; returns how many it holds."""
+        """Commit one segment of at most 200,000 entries; returns how many it holds, 0 where a loss came in between."""
         cold, hot = self._log.cold, self._log.hot
         if hot is None:
             return 0
+        losses = self._writer.losses
         at = cold.refresh().last_seq
         first = at + 1
         entries: list[Entry] = []
         while len(entries) < _MOST_IN_SEGMENT:
-            more = hot.read(at, None, _READ_AT_ONCE)
+            more = _run_of(hot.read(at, None, _READ_AT_ONCE), at if entries else None)
             if not more:
                 break
             entries += more
             at = more[-1].seq
-        if entries:
-            cold.append(first, at, decode_entries(entries, self._log.venue))
-            hot.trim(max(1, at - self._keep))
+        if not entries:
+            return 0
+        tables = decode_entries(entries, self._log.venue)
+        with self._writer.archiving:
+            still = hot.read(entries[0].seq - 1, entries[0].seq, 1)
+            if self._writer.losses != losses or still != entries[:1] or cold.refresh().last_seq != first - 1:
+                return 0  # the server lost what was just read: it counts as lost, and is asked for again
+            cold.append(first, at, tables)
+        hot.trim(max(1, at - self._keep))
         return len(entries)
+
+
+def _run_of(entries: Sequence[Entry], after_seq: int | None) -> Sequence[Entry]:
+    """The entries up to the first jump of their seqs (a new segment begins there); none where they begin with one."""
+    if not entries or (after_seq is not None and entries[0].seq != after_seq + 1):
+        return ()
+    jump = next((i for i in range(1, len(entries)) if entries[i].seq != entries[i - 1].seq + 1), len(entries))
+    return entries[:jump]

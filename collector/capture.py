@@ -18,14 +18,15 @@ from collector.tick_maker import Seen
 from collector.trade_sequencer import TradeSequencer
 from eventlog.clock import Clock
 from eventlog.codec import decode_entries
-from eventlog.facts import AGG_TRADE, SESSION, Entry, Fact, Session, TradesState
+from eventlog.facts import AGG_TRADE, QUARANTINE, SESSION, Entry, Fact, Session, TradesState
 from eventlog.log import Log
 from eventlog.writer import Lost
-from exchanges.errors import ExchangeError
+from exchanges.errors import ExchangeError, VenueReset
 from exchanges.port import Arrival, Exchange
-from market.timestamps import HOUR_NS
+from market.timestamps import HOUR_NS, SECOND_NS
 
 _FULL_PAGE = 1000
+_RESET_NS = 10 * SECOND_NS
 _BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 _log = structlog.get_logger()
@@ -59,10 +60,12 @@ class Capture:
         self.trades = TradeSequencer(tail.next_agg_id, gaps)
         self.diffs = DiffSequencer()
         self._history_hours = history_hours
-        self._first_id = tail.next_agg_id
+        self._first_id = tail.first_agg_id
         self._cause = "first_start" if tail.next_agg_id is None else "restart"
         self._ask = asyncio.Event()
         self._catch_up = True
+        # Id and time of the newest live trade; before the first, the log's end and our own start.
+        self._newest = (tail.next_agg_id - 1, clock.now_ns()) if tail.next_agg_id is not None else (0, 0)
         self._later: asyncio.Task[int] | None = None
 
     def state(self) -> TradesState:
@@ -93,10 +96,10 @@ class Capture:
         run: list[tuple[int, Fact]] = []
         for arrival in batch:
             fact = arrival.fact
-            if fact is not None and arrival.number and arrival.what in ("agg_trade", "quarantine"):
+            if fact is not None and arrival.what == "agg_trade":
                 run.append((arrival.number, fact))
-                if arrival.what == "agg_trade":
-                    self.seen.last_trade_recv_ns = arrival.recv_ns
+                self._expect_no_reset(arrival)
+                self.seen.last_trade_recv_ns = arrival.recv_ns
                 continue
             facts += self._live(run, now)
             run = []
@@ -108,6 +111,22 @@ class Capture:
             else:
                 facts.append(fact)
         return facts + self._live(run, now)
+
+    def _expect_no_reset(self, arrival: Arrival) -> None:
+        """
+        Ids that go back while time goes on are another market's: a test network was wiped, an exchange began anew.
+
+        Raises:
+            VenueReset: this log cannot go on with them.
+        """
+        agg_id, time_ns = self._newest
+        if arrival.number > agg_id:
+            self._newest = (arrival.number, arrival.time_ns)
+        elif time_ns and arrival.time_ns > time_ns + _RESET_NS:
+            raise VenueReset(
+                f"the venue's trade ids went back from {agg_id} to {arrival.number} while time went on: it began anew; "
+                "record into another storage_dir"
+            )
 
     def _live(self, run: list[tuple[int, Fact]], now: int) -> list[Fact]:
         if not run:
@@ -179,21 +198,26 @@ class Capture:
     async def lost(self, lost: Lost) -> None:
         """The server lost entries: find out which trades went with them, and ask for those again."""
         _log.error("the server lost entries", first_seq=lost.first, last_seq=lost.last)
-        held = await asyncio.get_running_loop().run_in_executor(None, self._archived_ids)
+        held = await asyncio.get_running_loop().run_in_executor(None, self._held_ids)
         # Nothing may be awaited from here on: the queue and the sequencer must be seen at one moment.
         entries = [Entry(0, f.kind, f.recv_ns, f.data) for f in self.recorder.queued(AGG_TRADE)]
         waiting = decode_entries(entries, self.log.venue)[AGG_TRADE].column("agg_id").to_numpy() if entries else []
         known = np.concatenate((held, np.asarray(waiting, np.int64)))
-        first = min(int(known.min()) if len(known) else 2**62, self._first_id or 2**62)
-        now = self.clock.now_ns()
-        facts = []
-        if self.trades.next_id is not None and first < self.trades.next_id:
-            for a, b in lost_ids(known, first, self.trades.next_id, self.trades.missing()):
-                facts += self.trades.lost(a, b, now)
+        end = self.trades.settled_before
+        facts: list[Fact] = []
+        if self._first_id is not None and end is not None and self._first_id < end:
+            now = self.clock.now_ns()
+            for first, last in lost_ids(known, self._first_id, end, self.trades.missing()):
+                facts += self.trades.lost(first, last, now)
         self._ask.set()
         self._later = asyncio.create_task(self.recorder.put(facts))
 
-    def _archived_ids(self) -> Any:
-        batches = self.log.cold.read(0, self.log.cold.refresh().last_seq, [AGG_TRADE], {AGG_TRADE: ("agg_id",)})
-        parts = [b.rows[AGG_TRADE]["agg_id"] for b in batches if AGG_TRADE in b.rows]
+    def _held_ids(self) -> Any:
+        """Every trade id that the log still holds; nothing is appended while this runs."""
+        batches = self.log.read(kinds=[AGG_TRADE, QUARANTINE], columns={AGG_TRADE: ("agg_id",)})
+        parts = []
+        for batch in batches:
+            for rows in batch.rows.values():
+                column = rows.columns.table.slice(rows.start, len(rows)).column("agg_id").drop_null()
+                parts.append(column.to_numpy().astype(np.int64))
         return np.concatenate(parts) if parts else np.empty(0, np.int64)

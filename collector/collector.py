@@ -27,7 +27,7 @@ from exchanges.errors import ExchangeError, UnknownSymbol
 from exchanges.port import Exchange
 from market.timestamps import SECOND_NS, iso
 
-_SHUTDOWN_DRAIN_S = 2.0
+_SHUTDOWN_DRAIN_S = 1.5
 _SHUTDOWN_ARCHIVE_S = 2.0
 _RETRY_S = 2.0
 _STATUS_S = 0.5
@@ -85,6 +85,7 @@ class Collector:
         try:
             await self.recorder.put([self._session("started"), *self.capture.settled()])
             tasks.append(asyncio.create_task(self._instrument_then_record(), name="record"))
+            tasks.append(asyncio.create_task(self._report(), name="report"))
             done, _ = await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
             for task in done - {stopping}:
                 task.result()
@@ -169,8 +170,15 @@ class Collector:
     async def _report(self) -> None:
         """The status file, twice a second."""
         while True:
-            status.write(self.log.cold.folder, self.status())
+            self._write_status(self.status())
             await asyncio.sleep(_STATUS_S)
+
+    def _write_status(self, fields: dict[str, Any]) -> None:
+        """It is for looking at: a status that cannot be written stops nothing."""
+        try:
+            status.write(self.log.cold.folder, fields)
+        except EventLogError as error:
+            _log.warning("status not written", reason=str(error))
 
     def _session(self, event: Any) -> Fact:
         settings = self.plan.settings if event == "started" else ""
@@ -181,17 +189,20 @@ class Collector:
         for task in working:
             task.cancel()
         await asyncio.gather(*working, return_exceptions=True)
+        drained = False
         if not writing.done():
             with contextlib.suppress(TimeoutError):  # what is not stored now is asked for again at the next start
                 async with asyncio.timeout(_SHUTDOWN_DRAIN_S):
                     await self.recorder.put([self._session("stopped")])
                     await self.recorder.stored()
+                    drained = True
             writing.cancel()
         await asyncio.gather(writing, return_exceptions=True)
-        await self._archive_once_more()
+        if drained:
+            await self._archive_once_more()
         await self.exchange.close()
         self.recorder.close()
-        status.write(self.log.cold.folder, self.status() | {"connected": False})
+        self._write_status(self.status() | {"connected": False})
 
     async def _archive_once_more(self) -> None:
         deadline = self.clock.now_ns() + int(_SHUTDOWN_ARCHIVE_S * SECOND_NS)

@@ -32,11 +32,12 @@ class LogTail:
     The end of a log.
 
     Attributes:
-        next_agg_id: the first trade it does not hold, None for a log without trades.
+        first_agg_id: the first trade it holds, next_agg_id: the first one it does not; None for a log without trades.
         last_boundary_ns: of its last tick, 0 before the first.
         snapshot_seq: its newest snapshot.
     """
 
+    first_agg_id: int | None
     next_agg_id: int | None
     open_gaps: tuple[OpenGap, ...]
     last_boundary_ns: int
@@ -47,10 +48,13 @@ def read_tail(log: Log) -> LogTail:
     """Find the end of a log, and what is still missing in it."""
     gaps: dict[tuple[int, int], dict[str, Any]] = {}
     newest, boundary, snapshot_seq = -1, 0, None
+    archived = (s.first_agg_id for s in log.cold.catalogue.segments) if log.cold.exists() else ()
+    oldest = min((i for i in archived if i is not None), default=2**62)
     for batch in _ends(log):
         for kind, rows in batch.rows.items():
             if kind == AGG_TRADE:
                 newest = max(newest, int(rows["agg_id"].max()))
+                oldest = min(oldest, int(rows["agg_id"].min()))
             elif kind == QUARANTINE:
                 closed = rows.columns.table.slice(rows.start, len(rows)).column("agg_id").drop_null().to_pylist()
                 newest = max([newest, *closed])
@@ -65,7 +69,10 @@ def read_tail(log: Log) -> LogTail:
     # A hole given up at the very end is settled too: nothing asks for it again.
     newest = max([newest, *(g["last"] for g in gaps.values())])
     still = [_still_open(log, gap) for gap in gaps.values() if gap["state"] == "open"]
-    return LogTail(newest + 1 if newest >= 0 else None, tuple(still), boundary, snapshot_seq)
+    known = newest >= 0
+    return LogTail(
+        min(oldest, newest) if known else None, newest + 1 if known else None, tuple(still), boundary, snapshot_seq
+    )
 
 
 def _ends(log: Log) -> Iterator[Batch]:

@@ -56,12 +56,14 @@ class Recorder:
             A ticket for `stored`.
         """
         if facts:
-            await self._room.wait()
             self._queue.extend(facts)
             self._put += len(facts)
+            ticket = self._put
             self._filled.set()
             if len(self._queue) >= _MOST_QUEUED:
                 self._room.clear()
+            await self._room.wait()  # after queueing: order is kept, and everybody sees what is on its way
+            return ticket
         return self._put
 
     async def stored(self, ticket: int | None = None) -> None:
@@ -110,7 +112,7 @@ class Recorder:
 
     def close(self) -> None:
         """End the writer's thread."""
-        self._thread.shutdown(wait=True)
+        self._thread.shutdown(wait=not self.waiting_for_server)
 
     async def _store(self, batch: Sequence[Fact]) -> None:
         loop = asyncio.get_running_loop()

@@ -45,7 +45,7 @@ class Ticker:
                     snapshots.create_task(self._snapshot(boundary))
                 while (due := self._maker.due(self._clock.now_ns())) is None:
                     await asyncio.sleep(_POLL_S)
-                next_id = self._capture.trades.next_id
+                next_id = self._capture.trades.settled_before
                 seen.snapshot_seq = self._recorder.snapshot_seq or seen.snapshot_seq
                 seen.last_agg_id = next_id - 1 if next_id is not None else None
                 tick = self._maker.make(due, self._clock.now_ns(), self._capture.state(), seen)

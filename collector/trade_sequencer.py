@@ -61,6 +61,11 @@ class TradeSequencer:
         hole = self._hole or (self._late[0] if self._late else None)
         return None if hole is None else (hole.next, hole.last)
 
+    @property
+    def settled_before(self) -> int | None:
+        """Everything before this id went into the log, but for what `missing` names; None for an empty log."""
+        return self._hole.next if self._hole is not None else self.next_id
+
     def missing(self) -> list[tuple[int, int]]:
         """Every range that is still asked for."""
         return [(h.next, h.last) for h in ([self._hole] if self._hole else []) + self._late]

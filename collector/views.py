@@ -10,7 +10,7 @@ import structlog
 
 from eventlog import hot as hots
 from eventlog.clock import Clock
-from eventlog.errors import StoreUnavailable
+from eventlog.errors import StoreFull, StoreUnavailable
 from market.fixed_point import DECIMALS, format_e8
 from market.instrument import Market
 from market.timestamps import MINUTE_NS, iso
@@ -67,7 +67,7 @@ class Views:
                 pipe.hset(f"views:{{{self._market}}}", mapping=cast(Any, fields))
                 pipe.execute()
                 self._minutes, self._books = minutes, books
-        except StoreUnavailable as error:
+        except (StoreUnavailable, StoreFull) as error:
             _log.warning("views not written", reason=str(error))
             self._minutes, self._books, self._mark = [], [], 0
             self._client = self._connect()

@@ -85,6 +85,7 @@ def check(log: Log, verify_files: bool = True, on_progress: Callable[[int, int],
         elif gap["state"] == "given_up":
             report.given_up_gaps.append(gap)
     report.complete = report.sound and not report.open_gaps and report.entries > 0
+    report.complete = report.complete and (report.trades > 0 or report.quarantined == 0)
     return report
 
 

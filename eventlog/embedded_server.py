@@ -68,6 +68,8 @@ class EmbeddedServer:
 
     def release(self, client: redis.Redis) -> None:
         """Give a client back; the last one out stops the server."""
+        client.close()
+        client = hot.connect(unix_socket=str(self.socket), timeout_s=1.0)
         try:
             others = sum(c.get("name") != hot.CLIENT_NAME for c in client.client_list())
         except (redis.RedisError, OSError):

@@ -170,7 +170,7 @@ class HotLog:
         elif word == b"wiped":
             raise StoreWiped(f"the Redis server lost {self.name}")
         else:
-            raise LogBroken(f"{self.name} ends at seq {int(value)}, expected {entries[0].seq - 1}")
+            raise StoreWiped(f"the Redis server lost the end of {self.name}: it stops at seq {int(value)}")
 
     def _expect_equal(self, entries: Sequence[Entry], last_seq: int, epoch: int) -> None:
         """After a refusal: what is stored counts only if it is the same, to the byte; the rest is appended."""

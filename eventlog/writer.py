@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 import msgspec
 
@@ -20,7 +21,7 @@ from eventlog.cold import ColdLog
 from eventlog.errors import LogBroken, StoreWiped, WriterRefused
 from eventlog.facts import GAP, Entry, Fact, Gap
 from eventlog.files import told_plainly, write_synced
-from eventlog.hot import HotLog
+from eventlog.hot import HotLog, refuse_other_storage
 
 _BLOCK = 10_000
 
@@ -91,7 +92,12 @@ class LogWriter:
         self._follows = False
         self._wiped = False
         self._untold: Lost | None = None
+        self.losses = 0  # how often the server turned out to have lost something
+        self.archiving = Lock()  # held while a segment is committed, and while a loss is measured
         try:
+            there = None if cold.exists() else hot.log_id()
+            if there is not None:
+                refuse_other_storage(cold.name, there, "none yet")
             self.cold.create(clock.now_ns())
             self._reserved = self._load_reserved()
             self._last = max((0, *also_used))
@@ -178,10 +184,13 @@ class LogWriter:
         return gap.what == "seqs" and gap.first <= archived + 1 and gap.last == first - 1
 
     def _begin_anew(self) -> None:
-        """The server came back empty: give what was on the way new numbers, behind the gap that names the old."""
+        """The server lost its end: what was on the way gets new numbers, behind the gap that names the old."""
         epoch = self.hot.take_over(self.cold.catalogue.log_id, self._reserved.epoch)
         self._save_reserved(_Reserved(self._reserved.last, epoch))
-        self._untold = Lost(self.cold.refresh().last_seq + 1, self._last)
+        with self.archiving:
+            held = max(self.cold.refresh().last_seq, self.hot.bounds()[1])
+            self._untold = Lost(held + 1, self._last)
+            self.losses += 1
         waiting = [Fact(e.kind, e.recv_ns, e.data) for e in self._pending]
         self._unnumbered = [self._gap_of(self._untold), *waiting, *self._unnumbered]
         self._pending = []

@@ -5,6 +5,7 @@ ExchangeError
 ├── BadFile         a file of the venue's that cannot be read as it claims
 ├── BadReply        the venue answered, but not as documented
 ├── UnknownSymbol   the venue does not know the symbol
+├── VenueReset      the venue's ids began anew: another market under the same name
 ├── Refused         the venue says stop: too many requests (429), a ban (418), a firewall (403)
 └── Unreachable     no answer
 """
@@ -24,6 +25,10 @@ class BadReply(ExchangeError):
 
 class UnknownSymbol(ExchangeError):
     """The venue does not know the symbol."""
+
+
+class VenueReset(ExchangeError):
+    """The venue's ids began anew: another market under the same name."""
 
 
 class Refused(ExchangeError):

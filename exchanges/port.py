@@ -17,8 +17,8 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         what: a readable trade, a readable book diff, something unreadable (the fact is its quarantine), or news of the
             connection (the fact is None, `detail` says why it ended).
-        number: a trade's agg id, a diff's last update id; of something unreadable its agg id where that could be read,
-            else 0.
+        number: a trade's agg id, a diff's last update id.
+        time_ns: a trade's time.
         first: a diff's first update id.
     """
 
@@ -28,6 +28,7 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
     number: int = 0
     first: int = 0
     detail: str = ""
+    time_ns: int = 0
 
 
 class Numbered(msgspec.Struct, frozen=True, gc=False):

@@ -35,7 +35,7 @@ def parse_e8(text: str, *, decimals: int = DECIMALS, allow_zero: bool = False) -
 
     Args:
         text: digits with at most one point, e.g. "110000.25".
-        decimals: how many decimals the count keeps; more in the text are refused, zeros too.
+        decimals: how many the count keeps; beyond them only zeros are taken, and never more than eight in all.
         allow_zero: whether "0.00" is an answer (a deleted book level) or a fault (a price).
 
     Raises:
@@ -44,8 +44,9 @@ def parse_e8(text: str, *, decimals: int = DECIMALS, allow_zero: bool = False) -
     if _PLAIN.fullmatch(text) is None:
         raise BadNumber(text, _REASONS[2 if text else 1])
     whole, _, fraction = text.partition(".")
-    if len(fraction) > decimals:
+    if len(fraction) > max(DECIMALS, decimals) or fraction[decimals:].strip("0"):
         raise BadNumber(text, _REASONS[3].format(decimals=decimals))
+    fraction = fraction[:decimals]
     value = int(whole + fraction) * 10 ** (decimals - len(fraction))
     if value > LARGEST_E8:
         raise BadNumber(text, _REASONS[4])
@@ -135,7 +136,9 @@ def _parse_texts(data, offsets, decimals, allow_zero, out):  # type: ignore[no-u
                 if fraction >= 0:
                     fraction += 1
                     if fraction > decimals:
-                        return row, 3
+                        if fraction > max(DECIMALS, decimals) or byte != 48:
+                            return row, 3
+                        continue
                 if value > 461168601842738790:
                     return row, 4
                 value = value * 10 + (byte - 48)
@@ -146,7 +149,7 @@ def _parse_texts(data, offsets, decimals, allow_zero, out):  # type: ignore[no-u
                 return row, 2
         if fraction == 0:
             return row, 2
-        for _ in range(decimals - max(fraction, 0)):
+        for _ in range(decimals - min(max(fraction, 0), decimals)):
             if value > 461168601842738790:
                 return row, 4
             value *= 10

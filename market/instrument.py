@@ -31,7 +31,7 @@ class Market:
         """
         found = _MARKET.fullmatch(text)
         if found is None:
-            raise BadMarket(f"{text!r} is no market; write venue:SYMBOL, e.g. binance:BTCFDUSD")
+            raise BadMarket(f"{text!r} is no market; write venue:SYMBOL, the symbol in capitals, e.g. binance:BTCFDUSD")
         return cls(found[1], found[2])
 
     def __str__(self) -> str:

@@ -30,6 +30,8 @@ from replay.report import render
 from replay.runs import load
 from replay.scoring import Rules, Scored, score
 
+_FOR_EVER_NS = 2**61
+
 CLOCK_FIELDS = "clock"
 """The part of a manifest that differs between equal runs."""
 
@@ -103,7 +105,10 @@ def _no_ticks(log: Log, request: Request) -> str:
     if len(every) == 0:
         return f"{log.name} holds no tick, so nothing can be analysed"
     first, last = iso(int(every.boundary_ns[0])), iso(int(every.boundary_ns[-1]))
-    return f"no tick after {iso(request.from_ns)} up to {iso(request.to_ns)}; the log has ticks from {first} to {last}"
+    if request.to_ns <= request.from_ns:
+        return f"--from {iso(request.from_ns)} is not before --to {iso(request.to_ns)}; exchange them"
+    until = "its end" if request.to_ns >= _FOR_EVER_NS else iso(request.to_ns)
+    return f"no tick after {iso(request.from_ns)} up to {until}; the log has ticks from {first} to {last}"
 
 
 def _published(decisions: Sequence[Decision], ticks: Ticks, rules: Rules) -> tuple[list[Published], Moments]:

@@ -1,9 +1,9 @@
 """
 DuckDB views over a market's Parquet files and over finished runs; the files come from the catalogue, never from a glob.
 
-Prices and quantities are integer counts of 1e-8 (`price_e8`), times nanoseconds UTC (`recv_ns`), as stored. Trades also
-carry columns for reading: `price` and `quantity` as DOUBLE, `traded_at` as TIMESTAMP, `aggressor` as text. Snapshots
-keep their levels as steps in units of their own grid, as on disk.
+Prices and quantities are integer counts of 1e-8 (`price_e8`), times nanoseconds UTC (`recv_ns`), as stored. Trades
+also carry columns for reading: `price` as DOUBLE, `quantity` as exact DECIMAL, `traded_at` as TIMESTAMP, `aggressor`.
+Snapshots keep their levels as steps in units of their own grid, as on disk. What is still in the stream is not here.
 """
 
 from pathlib import Path
@@ -18,7 +18,7 @@ _TRADES = """
     seq, agg_id, recv_lag_ns + trade_time_ns AS recv_ns, trade_time_ns, price_e8, quantity_e8,
     first_trade_id, last_trade_id, buyer_is_maker, source, extra,
     make_timestamp((trade_time_ns // 1000)::BIGINT) AS traded_at,
-    price_e8 / 1e8 AS price, quantity_e8 / 1e8 AS quantity,
+    price_e8 / 1e8 AS price, quantity_e8::DECIMAL(20, 0) * 0.00000001::DECIMAL(9, 8) AS quantity,
     CASE WHEN buyer_is_maker THEN 'sell' ELSE 'buy' END AS aggressor
 """
 

@@ -4,7 +4,6 @@ Binance spot as the recorder's exchange: stream and REST behind one port, every 
 
 from collections.abc import AsyncGenerator, Sequence
 
-import msgspec
 import structlog
 
 from eventlog.errors import BadEntry
@@ -18,10 +17,6 @@ EVENT_KINDS = {"aggTrade": AGG_TRADE, "depthUpdate": DIFF}
 
 
 _log = structlog.get_logger()
-
-
-class _Id(msgspec.Struct):
-    a: int | None = None
 
 
 class BinanceExchange:
@@ -78,12 +73,12 @@ class BinanceExchange:
     async def trades_from(self, agg_id: int) -> Sequence[Numbered]:
         """See `exchanges.port.Exchange.trades_from`."""
         rows = await self._rest.trades_from(agg_id)
-        readable = self._readable([r.fact for r in rows])
-        return [
-            Numbered(row.agg_id, row.fact if reason is None else _quarantine(row.fact, "rest", reason, row.agg_id))
-            for row, (reason, _) in zip(rows, readable, strict=True)
-            if row.agg_id >= agg_id
-        ]
+        found = []
+        for row, read in zip(rows, self._readable([r.fact for r in rows]), strict=True):
+            if row.agg_id >= agg_id:
+                fact = _quarantine(row.fact, "rest", read, row.agg_id) if isinstance(read, str) else row.fact
+                found.append(Numbered(row.agg_id, fact))
+        return found
 
     async def first_trade_since(self, time_ns: int) -> int | None:
         """See `exchanges.port.Exchange.first_trade_since`."""
@@ -116,11 +111,11 @@ class BinanceExchange:
                 self._stream.leave_early()
             else:
                 out[place] = _unreadable(fact, f"unknown event {name[:40]!r}")
-        for (place, fact), (reason, agg_id) in zip(trades, self._readable([f for _, f in trades]), strict=True):
-            fine = reason is None and agg_id is not None
-            out[place] = (
-                Arrival("agg_trade", fact.recv_ns, fact, agg_id or 0) if fine else _unreadable(fact, reason or "")
-            )
+        for (place, fact), read in zip(trades, self._readable([f for _, f in trades]), strict=True):
+            if isinstance(read, str):
+                out[place] = _unreadable(fact, read)
+            else:
+                out[place] = Arrival("agg_trade", fact.recv_ns, fact, read[0], time_ns=read[1])
         return [arrival for arrival in out if arrival is not None]
 
     def _diff(self, fact: Fact) -> Arrival:
@@ -131,30 +126,24 @@ class BinanceExchange:
         first, last = table.column("first_update_id")[0].as_py(), table.column("last_update_id")[0].as_py()
         return Arrival("diff", fact.recv_ns, fact, last, first)
 
-    def _readable(self, facts: Sequence[Fact]) -> list[tuple[str | None, int | None]]:
-        """For each trade why it cannot be read, or None and its agg id; the readable ones are read in one go."""
-        reasons: list[tuple[str | None, int | None]] = [(None, None)] * len(facts)
+    def _readable(self, facts: Sequence[Fact]) -> list[str | tuple[int, int]]:
+        """For each trade its id and time, or why it cannot be read; the readable ones are read in one go."""
+        found: list[str | tuple[int, int]] = [""] * len(facts)
         places = list(range(len(facts)))
         while places:
             try:
                 entries = [Entry(0, AGG_TRADE, facts[i].recv_ns, facts[i].data) for i in places]
-                for place, agg_id in zip(places, self.mapper.agg_trade_ids(entries), strict=True):
-                    reasons[place] = (None, agg_id)
+                for place, numbers in zip(places, self.mapper.agg_trade_ids(entries), strict=True):
+                    found[place] = numbers
                 break
             except BadMessage as error:
-                reasons[places.pop(error.row)] = (str(error), None)
-        return reasons
+                found[places.pop(error.row)] = str(error)
+        return found
 
 
 def _unreadable(fact: Fact, reason: str) -> Arrival:
-    agg_id = None
-    if fact.kind == AGG_TRADE:
-        try:
-            agg_id = msgspec.json.decode(fact.data, type=_Id).a
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            agg_id = None
-        agg_id = agg_id if agg_id is not None and 0 < agg_id < 2**62 else None
-    return Arrival("quarantine", fact.recv_ns, _quarantine(fact, "stream", reason, agg_id), agg_id or 0)
+    """Quarantine that closes no id: a row garbled on the wire can still be had over REST."""
+    return Arrival("quarantine", fact.recv_ns, _quarantine(fact, "stream", reason, None))
 
 
 def _quarantine(fact: Fact, source: str, reason: str, agg_id: int | None) -> Fact:

@@ -167,11 +167,11 @@ class BinanceMapper:
         }
         return table_of(AGG_TRADE, entries, columns)
 
-    def agg_trade_ids(self, entries: Sequence[Entry]) -> list[int]:
-        """The agg ids of trades that `agg_trades` can read."""
+    def agg_trade_ids(self, entries: Sequence[Entry]) -> list[tuple[int, int]]:
+        """The agg ids and trade times (ns) of trades that `agg_trades` can read."""
         trades, _, columns = self._checked_trades(entries)
         _optional_times([t.E for t in trades])
-        return columns["agg_id"].tolist()
+        return list(zip(columns["agg_id"].tolist(), columns["trade_time_ns"].tolist(), strict=True))
 
     def _checked_trades(self, entries: Sequence[Entry]) -> tuple[list[_Trade], list[str | None], dict[str, Any]]:
         """Trades as the venue wrote them, and their numbers and times, checked."""

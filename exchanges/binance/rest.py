@@ -129,7 +129,8 @@ class BinanceRest:
                 while not reply.content.at_eof() and len(body) < _LONGEST_BODY:
                     body += await reply.content.read(_LONGEST_BODY)
                 received = self._clock.now_ns()
-                self._note_weight(reply.headers.get(_USED))
+                if sent // MINUTE_NS == self._minute:
+                    self._note_weight(reply.headers.get(_USED))
                 if reply.status != 200:
                     raise self._refusal(path, reply.status, reply.headers.get("Retry-After"), body)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:

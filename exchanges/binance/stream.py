@@ -91,21 +91,28 @@ class BinanceStream:
                 self._replace.clear()
                 opened = asyncio.Event()
                 current = asyncio.create_task(self._one_connection(opened))
-                running.add(current)
+                retiring = asyncio.create_task(self._retire(frozenset(running), opened))
+                running |= {current, retiring}
+                for task in (current, retiring):
+                    task.add_done_callback(running.discard)
                 replace = asyncio.create_task(self._replace.wait())
                 await asyncio.wait({current, replace}, return_when=asyncio.FIRST_COMPLETED)
                 replace.cancel()
                 failures = 0 if opened.is_set() else failures + 1
                 if current.done():
-                    running.discard(current)
+                    retiring.cancel()  # an older connection, if one is left, goes on until a new one is open
                     await asyncio.sleep(_BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])
-                else:
-                    asyncio.get_running_loop().call_later(self._rules.overlap_s, current.cancel)
-                    current.add_done_callback(running.discard)
         finally:
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
+
+    async def _retire(self, older: frozenset["asyncio.Task[None]"], opened: asyncio.Event) -> None:
+        """End older connections once a new one has been open for the overlap."""
+        await opened.wait()
+        await asyncio.sleep(self._rules.overlap_s)
+        for task in older:
+            task.cancel()
 
     async def _one_connection(self, opened: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()

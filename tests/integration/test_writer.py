@@ -159,13 +159,38 @@ def test_other_bytes_under_the_same_seq_stop_the_writer(tmp_path: Path, client: 
     writer.close()
 
 
-def test_a_stream_that_ends_early_stops_the_writer(tmp_path: Path, client: Any) -> None:
-    """Entries that were acknowledged are gone, others are still there: no place to go on from."""
+def test_a_stream_that_lost_its_end_goes_on_behind_a_named_gap(tmp_path: Path, client: Any) -> None:
+    """Acknowledged entries are gone, earlier ones are still there: the lost seqs are named and never used again."""
     writer = a_writer(tmp_path, client)
     writer.append(trades(1, 5))
     client.xdel(EVENTS.key, "5-0", "4-0")
-    with pytest.raises(LogBroken, match="ends at seq 3, expected 5"):
-        writer.append(trades(6, 6))
+    assert writer.append(trades(6, 6)) == Lost(4, 6)  # the number on its way counts as used
+    assert [seq for seq, _ in stored(client)] == [1, 2, 3, 7, 8]
+    assert agg_ids(tmp_path, client) == [1, 2, 3, 6]
+    writer.close()
+
+
+def test_what_was_lost_while_it_was_being_archived_is_not_archived(tmp_path: Path, client: Any) -> None:
+    """Entries that the writer counts as lost must not come back in Parquet: they are asked for again."""
+    writer = a_writer(tmp_path, client)
+    writer.append(trades(1, 5))
+    log = a_hot_log(tmp_path, client)
+    read = log.hot.read
+
+    def wiped_after_reading(after_seq: int, until_seq: int | None, count: int) -> list[Entry]:
+        found = read(after_seq, until_seq, count)
+        if found:
+            log.hot.read = read
+            client.flushall()
+            assert writer.append(trades(6, 6)) == Lost(1, 6)
+        return found
+
+    log.hot.read = wiped_after_reading
+    archiver = Archiver(log, writer, keep_entries=1)
+    archiver.archive()
+    assert writer.cold.refresh().last_seq == 0
+    assert archiver.archive() == 2
+    assert agg_ids(tmp_path, client) == [6]
     writer.close()
 
 
@@ -322,7 +347,7 @@ def test_the_stream_is_trimmed_only_behind_what_is_committed(tmp_path: Path, cli
     """Archiving commits what is new, keeps what readers may still want, and never trims ahead of the commit."""
     writer = a_writer(tmp_path, client)
     writer.append(trades(1, 20))
-    archiver = Archiver(a_hot_log(tmp_path, client), keep_entries=13)
+    archiver = Archiver(a_hot_log(tmp_path, client), writer, keep_entries=13)
     assert archiver.archive(lambda: True) == 0
     assert len(stored(client)) == 20
     assert archiver.archive() == 20

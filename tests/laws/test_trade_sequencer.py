@@ -133,3 +133,14 @@ def test_lost_trades_are_asked_for_again() -> None:
     assert sequencer.wanted() == (40, 60)
     assert ids_of(sequencer.live(items([100]), 0, "test")) == [100]
     assert ids_of(sequencer.fetched(items(list(range(40, 70))), 1)) == list(range(40, 61))
+
+
+def test_what_is_settled_grows_while_a_hole_is_filled() -> None:
+    """A loss during a long fill is measured up to what the fill has reached, not up to where it began."""
+    sequencer = TradeSequencer(1)
+    sequencer.live(items([100]), 0, "first_start")
+    assert sequencer.settled_before == 1
+    sequencer.fetched(items(list(range(1, 51))), 1)
+    assert (sequencer.settled_before, sequencer.next_id) == (51, 1)
+    sequencer.fetched(items(list(range(51, 101))), 2)
+    assert sequencer.settled_before == sequencer.next_id == 101

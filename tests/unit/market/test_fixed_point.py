@@ -69,11 +69,16 @@ def test_zero_is_read_where_it_means_something() -> None:
 
 
 def test_a_market_may_keep_fewer_decimals() -> None:
-    """Coins counted in trillions are counted whole; even a trailing zero decimal is then one too many."""
+    """Coins counted in trillions are counted whole; the venue writes them with zero decimals, which lose nothing."""
     assert parse_e8("46116860414", decimals=0) == 46_116_860_414
     assert parse_e8("12.5", decimals=2) == 1250
-    with pytest.raises(BadNumber, match="more decimals than the 0"):
-        parse_e8("1.0", decimals=0)
+    assert parse_e8("123456.00000000", decimals=0) == 123_456
+    assert parse_column(["123456.00000000", "7.50", "7.5000"], decimals=2).tolist() == [12_345_600, 750, 750]
+    for text in ("1.5", "1.01", "1.000000000"):
+        with pytest.raises(BadNumber, match="more decimals than the 0"):
+            parse_e8(text, decimals=0)
+        with pytest.raises(BadNumber, match="more decimals than the 0"):
+            parse_column([text], decimals=0)
 
 
 def test_a_column_names_the_row_it_refuses() -> None:
