@@ -10,7 +10,7 @@ from eventlog.facts import Entry
 from eventlog.log import Log
 from eventlog.writer import LogWriter
 
-_MOST_IN_SEGMENT = 200_000
+_MOST_IN_SEGMENT = 50_000
 _READ_AT_ONCE = 10_000
 
 
@@ -49,7 +49,7 @@ class Archiver:
             return self._log.cold.compact(now_ns)
 
     def _segment(self) -> int:
-        """Commit one segment of at most 200,000 entries; returns how many it holds, 0 where a loss came in between."""
+        """Commit one segment of at most 50,000 entries; returns how many it holds, 0 where a loss came in between."""
         cold, hot = self._log.cold, self._log.hot
         if hot is None:
             return 0

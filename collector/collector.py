@@ -66,6 +66,8 @@ class Collector:
         self.archiver = archiver
         self.clock = clock
         self._grid: tuple[object, ...] = ()
+        self._instrument_fact: Fact | None = None
+        self._again: asyncio.Task[int] | None = None
         tail = read_tail(log)
         seen = Seen(snapshot_seq=tail.snapshot_seq)
         self.capture = Capture(exchange, log, recorder, clock, tail, plan.history_hours, seen)
@@ -94,7 +96,9 @@ class Collector:
             await self._shut_down(tasks[0], tasks[1:])
 
     async def lost(self, lost: Lost) -> None:
-        """See `Capture.lost`."""
+        """What a reader needs first is on record again, and the lost trades are asked for; see `Capture.lost`."""
+        again = [self._session("started")] + ([self._instrument_fact] if self._instrument_fact else [])
+        self._again = asyncio.create_task(self.recorder.put(again))
         await self.capture.lost(lost)
 
     def status(self) -> dict[str, Any]:
@@ -132,7 +136,7 @@ class Collector:
         while True:
             try:
                 fact = await self.exchange.instrument()
-                self._grid = self.exchange.grid_of(fact)
+                self._grid, self._instrument_fact = self.exchange.grid_of(fact), fact
                 await self.recorder.put([fact])
                 return
             except UnknownSymbol:
@@ -152,7 +156,7 @@ class Collector:
                 continue
             grid = self.exchange.grid_of(fact)
             if grid != self._grid:
-                self._grid = grid
+                self._grid, self._instrument_fact = grid, fact
                 await self.recorder.put([fact])
 
     async def _archive(self) -> None:

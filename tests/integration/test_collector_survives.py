@@ -118,6 +118,7 @@ def test_server_wiped_while_running_names_what_is_lost(stage: Stage) -> None:
     report = stage.check()
     assert report["complete"], report
     assert any(g["cause"] == "log_lost" and g["what"] == "seqs" for g in report["given_up_gaps"])
+    assert report["kinds"]["instrument"] == 1
     assert_equals_ledger(stage)
 
 
