@@ -12,7 +12,9 @@ import console
 from analysis.parameters import Parameters
 from console import JsonOption, MarketOption, RedisOption, StorageOption
 from eventlog.clock import WallClock
+from eventlog.cold import ColdLog
 from eventlog.errors import EventLogError
+from eventlog.names import LogName
 from exchanges.logs import open_log
 from market.timestamps import DAY_NS
 from replay import runs
@@ -56,8 +58,11 @@ def run(
     request = Request(
         str(named), console.time_of(start, _ALL[0]), end, sight, rules_of(settings.scoring, sight.parameters)
     )
+    advised = ColdLog(storage, LogName("decisions", named)).exists()
+    decisions = partial(open_log, storage, named, "decisions", redis) if advised else None
     with console.progress("replaying", None) as advance:
-        result = replay(partial(open_log, storage, named, "events", redis), request, out, workers, WallClock(), advance)
+        events = partial(open_log, storage, named, "events", redis)
+        result = replay(events, request, out, workers, WallClock(), advance, decisions)
     if as_json:
         console.print_json(result.manifest | {"folder": str(result.folder), "different": result.again})
     else:

@@ -26,6 +26,8 @@ from replay.errors import BadRun, NothingToReplay
 from replay.log_digest import log_digest
 from replay.placebo import Moments
 from replay.price_path import READS, PricePath
+from replay.publications import Publications, publications
+from replay.publications import digest_of as digest_of_live
 from replay.report import render
 from replay.runs import load
 from replay.scoring import Rules, Scored, score
@@ -69,9 +71,14 @@ def run(
     workers: int,
     clock: Clock,
     on_progress: Callable[[int, int], None],
+    open_decisions: OpenLog | None = None,
 ) -> Result:
     """
     Replay, score, and write the run folder.
+
+    Args:
+        open_decisions: opens the decision log, where there is one: advice that went out live is scored from the moment
+            it did, and advice that did not go out is not scored.
 
     Raises:
         NothingToReplay: no tick in the range.
@@ -87,9 +94,10 @@ def run(
     decisions = list(decide_all(open_log, ticks, request.sight, workers, lambda n: on_progress(n, len(ticks))))
     with open_log() as log:
         path = PricePath.of(log.read(first_seq - 1, last_seq, list(READS), READS))
-    published, moments = _published(decisions, ticks, request.rules)
+    live = _live(open_decisions, ticks)
+    published, moments = _published(decisions, ticks, request.rules, live)
     scored = score(published, moments, path, request.rules)
-    inputs = _inputs(request, ticks, [first_seq, last_seq], content)
+    inputs = _inputs(request, ticks, [first_seq, last_seq], content) | {"published": digest_of_live(live)}
     run_id = blake2b(json.dumps(inputs, sort_keys=True).encode(), digest_size=8).hexdigest()
     with told_plainly(runs_dir):
         runs_dir.mkdir(parents=True, exist_ok=True)
@@ -111,11 +119,25 @@ def _no_ticks(log: Log, request: Request) -> str:
     return f"no tick after {iso(request.from_ns)} up to {until}; the log has ticks from {first} to {last}"
 
 
-def _published(decisions: Sequence[Decision], ticks: Ticks, rules: Rules) -> tuple[list[Published], Moments]:
-    """Every recommendation with the moment it would have been out, and every tick where distance was measurable."""
+def _live(open_decisions: OpenLog | None, ticks: Ticks) -> Publications:
+    if open_decisions is None:
+        return {}
+    with open_decisions() as decisions:
+        replayed = set(ticks.seq.tolist())
+        return {seq: out for seq, out in publications(decisions).items() if seq in replayed}
+
+
+def _published(
+    decisions: Sequence[Decision], ticks: Ticks, rules: Rules, live: Publications
+) -> tuple[list[Published], Moments]:
+    """Recommendations with the moment they were or would have been out, and the ticks where distance was measurable."""
     delay = rules.publish_delay_ms * 1_000_000
     out_ns = {int(s): int(r) + delay for s, r in zip(ticks.seq, ticks.recv_ns, strict=True)}
-    published = [Published(parse(d.advice), out_ns[d.seq], d.seq) for d in decisions if d.advice is not None]
+    published = []
+    for decision in decisions:
+        out = live.get(decision.seq, (out_ns[decision.seq], decision.seq))
+        if decision.advice is not None and out is not None:
+            published.append(Published(parse(decision.advice), *out))
     usable = [d for d in decisions if d.advice is not None and d.reference_e8 is not None and d.sigma is not None]
     moments = Moments(
         published_ns=np.array([out_ns[d.seq] for d in usable], np.int64),
