@@ -13,7 +13,7 @@ from demo import daemon, exchange
 _LIVE_S = 45
 
 _FULL = """
-import resource, sys
+import sys
 from pathlib import Path
 from eventlog.cold import ColdLog
 from exchanges.logs import open_log
@@ -27,7 +27,7 @@ with open_log(Path(sys.argv[1]), Market.parse("binance:BTCFDUSD")) as log:
     state, parameters = MarketState(Windows()), Parameters()
     decider = Decider("BTCFDUSD", state, RulesAnalyst(parameters), parameters)
     drive(log.read(kinds=KINDS, columns=READS), state, lambda tick, now: decider.decide(tick, now))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
 
 
