@@ -238,13 +238,9 @@ class BinanceMapper:
         return table_of(INSTRUMENT, entries, columns | {"extra": [e.data.decode() for e in entries]})
 
     def _trade_structs(self, entries: Sequence[Entry]) -> tuple[list[_Trade], list[str | None]]:
-        try:
-            joined = b"[" + b",".join(e.data for e in entries) + b"]"
-            trades = msgspec.json.decode(joined, type=list[_Trade])
-            if len(trades) == len(entries) and all(t.e in (None, "aggTrade") for t in trades):
-                return trades, [None] * len(trades)
-        except _UNREADABLE:
-            pass  # one of them is unusual: read them one by one
+        usual = _usual_trades(entries)
+        if usual is not None:
+            return usual, [None] * len(usual)
         trades, extras = [], []
         for row, entry in enumerate(entries):
             single = b'"e":"trade"' in entry.data
@@ -284,12 +280,27 @@ def _decode_all(entries: Sequence[Entry], kind: type[Any]) -> tuple[list[Any], l
     return [p[0] for p in pairs], [p[1] for p in pairs]
 
 
+def _usual_trades(entries: Sequence[Entry]) -> list[_Trade] | None:
+    """All of them read at once; None where one is unusual or unreadable, which reading one by one tells apart."""
+    joined = b"[" + b",".join(e.data for e in entries) + b"]"
+    try:
+        trades = msgspec.json.decode(joined, type=list[_Trade])
+    except _UNREADABLE:
+        return None
+    usual = len(trades) == len(entries) and all(t.e in (None, "aggTrade") for t in trades)
+    return trades if usual else None
+
+
 def _decode_one(row: int, data: bytes, kind: type[Any]) -> tuple[Any, str | None]:
     """A message, and as JSON the fields the venue has added since."""
     try:
         return msgspec.json.decode(data, type=kind), None
     except _UNREADABLE:
-        pass  # unknown fields, or no such message: the slow way tells
+        return _decode_with_extra(row, data, kind)
+
+
+def _decode_with_extra(row: int, data: bytes, kind: type[Any]) -> tuple[Any, str]:
+    """The slow way: unknown fields are set aside; what then is still no such message is refused."""
     try:
         fields = msgspec.json.decode(data, type=dict[str, Any])
         known = {name: fields.pop(name) for name in kind.__struct_fields__ if name in fields}

@@ -43,7 +43,7 @@ def said_aside(done: subprocess.CompletedProcess[str]) -> list[str]:
     return [line for line in done.stderr.splitlines() if "coverage" not in line.lower() and "self.warn(" not in line]
 
 
-def refused(done: subprocess.CompletedProcess[str], *said: str) -> None:
+def expect_refused(done: subprocess.CompletedProcess[str], *said: str) -> None:
     """One line on stderr that says each of some words, nothing on stdout, an exit code that is not 0."""
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
@@ -146,31 +146,33 @@ RUN = ("run", "--out", "runs")
 )
 def test_what_cannot_be_run(storage: Path, tmp_path: Path, words: tuple[str, ...], said: tuple[str, ...]) -> None:
     """Market, log, range, date, analyst and settings are refused with what was found and what to do."""
-    refused(replay(*RUN, "--storage", storage, *words, cwd=tmp_path), *said)
+    expect_refused(replay(*RUN, "--storage", storage, *words, cwd=tmp_path), *said)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_storage_that_is_not_there(tmp_path: Path) -> None:
     """A missing storage is named and not created."""
-    refused(replay(*RUN, "--market", MARKET, "--storage", tmp_path / "gone", cwd=tmp_path), "no log", "gone")
+    expect_refused(replay(*RUN, "--market", MARKET, "--storage", tmp_path / "gone", cwd=tmp_path), "no log", "gone")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_out_folder_that_cannot_be_used(storage: Path, tmp_path: Path) -> None:
     """A file where the folder of runs should be is named."""
     (tmp_path / "runs").write_text("a file")
-    refused(replay("run", "--market", MARKET, "--storage", storage, "--out", tmp_path / "runs"), str(tmp_path / "runs"))
+    expect_refused(
+        replay("run", "--market", MARKET, "--storage", storage, "--out", tmp_path / "runs"), str(tmp_path / "runs")
+    )
     below = tmp_path / "runs" / "below"
-    refused(replay("run", "--market", MARKET, "--storage", storage, "--out", below), str(tmp_path / "runs"))
+    expect_refused(replay("run", "--market", MARKET, "--storage", storage, "--out", below), str(tmp_path / "runs"))
 
 
 def test_folders_that_are_no_runs(finished: Path, storage: Path, tmp_path: Path) -> None:
     """Compare and report refuse a folder without a run's manifest, and a page that cannot be written."""
     (tmp_path / "manifest.json").write_text("{}")
-    refused(replay("compare", finished, tmp_path), str(tmp_path), "is no run")
-    refused(replay("report", tmp_path / "nowhere", "--storage", storage), "nowhere is no run")
+    expect_refused(replay("compare", finished, tmp_path), str(tmp_path), "is no run")
+    expect_refused(replay("report", tmp_path / "nowhere", "--storage", storage), "nowhere is no run")
     target = tmp_path / "manifest.json" / "page.html"
-    refused(replay("report", finished, "--storage", storage, "-o", target), "cannot write", str(target))
+    expect_refused(replay("report", finished, "--storage", storage, "-o", target), "cannot write", str(target))
 
 
 def test_workers_are_counted(storage: Path, tmp_path: Path) -> None:
