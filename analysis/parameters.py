@@ -9,6 +9,20 @@ import msgspec
 
 
 @dataclass(frozen=True, slots=True)
+class OrderFlowParameters:
+    """
+    Thresholds of what trades say (ANALYSIS §4).
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class BookFlowParameters:
+    """
+    Thresholds of what changes of the book say (ANALYSIS §5).
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class Parameters:
     """
     Thresholds and widths; bp are basis points of price.
@@ -49,6 +63,8 @@ class Parameters:
     away_sigma: float = 2.0
     beyond_sigma: float = 2.0
     uncalibrated_confidence: float = 0.5
+    order_flow: OrderFlowParameters = OrderFlowParameters()
+    book_flow: BookFlowParameters = BookFlowParameters()
 
     def digest(self) -> str:
         """The digest of all values; two runs with the same one saw with the same eyes."""
