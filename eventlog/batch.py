@@ -19,6 +19,7 @@ class Columns:
     def __init__(self, table: pa.Table) -> None:
         self.table = table
         self._arrays: dict[str, npt.NDArray[Any]] = {}
+        self._lists: dict[str, tuple[I64, I64]] = {}
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -33,6 +34,22 @@ class Columns:
     def values(self, name: str, row: int) -> Any:
         """One cell as a Python value, None where it is null; for kinds with few rows."""
         return self.table.column(name)[row].as_py()
+
+    def flat(self, name: str) -> tuple[I64, I64]:
+        """
+        A list column without a Python object a row.
+
+        Returns:
+            n + 1 offsets, and the values of all rows: row i's are values[offsets[i] : offsets[i + 1]].
+        """
+        found = self._lists.get(name)
+        if found is None:
+            column = self.table.column(name).combine_chunks()
+            array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+            values = array.values.to_numpy(zero_copy_only=False)
+            found = array.offsets.to_numpy().astype(np.int64), np.asarray(values, np.int64)
+            self._lists[name] = found
+        return found
 
     def levels(self, name: str, row: int) -> I64:
         """One cell of a list column as int64."""

@@ -5,17 +5,20 @@ All projections of one market, fed together.
 from dataclasses import dataclass
 
 from eventlog.batch import Batch, Rows
-from eventlog.facts import AGG_TRADE, INSTRUMENT, SNAPSHOT, TICK
+from eventlog.facts import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT, TICK
 from market.fixed_point import DECIMALS, ONE_E8
 from market.timestamps import MINUTE_NS
-from projections import minute_buckets
+from projections import minute_buckets, order_book
+from projections.book_flow import BookFlow
 from projections.minute_buckets import MinuteBuckets
+from projections.order_book import OrderBook
+from projections.recent_trades import RecentTrades
 from projections.snapshot_window import SnapshotWindow
 
-KINDS = (AGG_TRADE, SNAPSHOT, TICK, INSTRUMENT)
+KINDS = (AGG_TRADE, SNAPSHOT, DIFF, TICK, INSTRUMENT)
 """What the projections read."""
 
-READS = {AGG_TRADE: minute_buckets.COLUMNS}
+READS = {AGG_TRADE: minute_buckets.COLUMNS, DIFF: order_book.COLUMNS}
 """Of which kinds only some columns are read."""
 
 
@@ -25,12 +28,15 @@ class Windows:
 
     bucket_minutes: int = 72 * 60
     snapshot_slots: int = 60
+    trade_minutes: int = 240
+    flow_seconds: int = 3600
     level_e8: int = ONE_E8
 
     @property
     def warmup_ns(self) -> int:
         """How much of the log before a tick decides the state at that tick."""
-        return (max(self.bucket_minutes, self.snapshot_slots) + 10) * MINUTE_NS
+        flow_minutes = -(-self.flow_seconds // 60) + 2 * self.snapshot_slots  # a book rests on what is that old
+        return (max(self.bucket_minutes, self.snapshot_slots, self.trade_minutes, flow_minutes) + 10) * MINUTE_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,9 @@ class MarketState:
         self.windows = windows
         self.buckets = MinuteBuckets(windows.bucket_minutes, windows.level_e8)
         self.snapshots = SnapshotWindow(windows.snapshot_slots)
+        self.trades = RecentTrades(windows.trade_minutes)
+        self.order_book = OrderBook(windows.snapshot_slots)
+        self.book_flow = BookFlow(windows.flow_seconds)
         self.tick_size_e8: int | None = None
         self.quantity_decimals = DECIMALS
         self.status = "unknown"
@@ -60,6 +69,8 @@ class MarketState:
         """Take a stretch of the log that holds no tick but as its last entry."""
         self.buckets.apply(batch)
         self.snapshots.apply(batch)
+        self.trades.apply(batch)
+        self.book_flow.apply(batch, self.order_book.apply(batch))
         rows = batch.rows.get(INSTRUMENT)
         if rows is not None:
             self.tick_size_e8 = int(rows["tick_size_e8"][-1])
@@ -70,10 +81,19 @@ class MarketState:
         """Move every window to a tick."""
         self.buckets.close(tick.boundary_ns)
         self.snapshots.close(tick.boundary_ns)
+        self.trades.close(tick.boundary_ns)
+        self.order_book.close(tick.boundary_ns)
+        self.book_flow.close(tick.boundary_ns)
 
     def digests(self) -> dict[str, str]:
         """The digest of each projection, by name."""
-        return {"minute_buckets": self.buckets.digest(), "snapshot_window": self.snapshots.digest()}
+        return {
+            "book_flow": self.book_flow.digest(),
+            "minute_buckets": self.buckets.digest(),
+            "order_book": self.order_book.digest(),
+            "recent_trades": self.trades.digest(),
+            "snapshot_window": self.snapshots.digest(),
+        }
 
 
 def ticks_of(rows: Rows) -> list[TickEntry]:

@@ -12,6 +12,7 @@ from eventlog.facts import AGG_TRADE, TICK, Fact
 from market.timestamps import MINUTE_NS
 from projections.minute_buckets import MinuteBuckets
 from projections.profile import IncrementalProfile
+from projections.recent_trades import RecentTrades
 from projections.snapshot_window import SnapshotWindow
 from projections.state import MarketState, Windows, ticks_of
 from replay.drive import drive
@@ -71,7 +72,7 @@ def digests(batches: list[Batch], windows: Windows) -> tuple[dict[int, dict[str,
 @given(made=logs(), cuts=st.sets(st.integers(1, 60)))
 def test_any_batches_give_the_same_digest_at_every_tick(made: Made, cuts: set[int]) -> None:
     """One batch, one entry a batch, or any cuts between."""
-    windows = Windows(bucket_minutes=WINDOW, snapshot_slots=3)
+    windows = Windows(bucket_minutes=WINDOW, snapshot_slots=3, trade_minutes=4, flow_seconds=60)
     whole, _ = digests([made.batch], windows)
     assert list(whole) == made.ticks
     assert digests(pieces(made.batch, cuts), windows)[0] == whole
@@ -82,7 +83,7 @@ def test_any_batches_give_the_same_digest_at_every_tick(made: Made, cuts: set[in
 @given(made=logs(), cut=st.integers(1, 50))
 def test_both_at_once_is_one_after_the_other(made: Made, cut: int) -> None:
     """apply(a + b) = apply(a), apply(b), asked in between or not."""
-    for make in (lambda: MinuteBuckets(WINDOW), lambda: SnapshotWindow(3)):
+    for make in (lambda: MinuteBuckets(WINDOW), lambda: SnapshotWindow(3), lambda: RecentTrades(4)):
         at_once, in_two, asked = make(), make(), make()
         at_once.apply(made.batch)
         for piece in pieces(made.batch, [cut]):
@@ -98,7 +99,7 @@ def test_both_at_once_is_one_after_the_other(made: Made, cut: int) -> None:
 @given(made=logs())
 def test_asking_changes_nothing(made: Made) -> None:
     """A state that is asked at each tick and one that never was are the same at the end."""
-    windows = Windows(bucket_minutes=WINDOW, snapshot_slots=3)
+    windows = Windows(bucket_minutes=WINDOW, snapshot_slots=3, trade_minutes=4, flow_seconds=60)
     _, asked = digests([made.batch], windows)
     silent = MarketState(windows)
     drive([made.batch], silent, lambda *_: None)
@@ -128,8 +129,8 @@ def test_the_order_of_trades_does_not_matter(made: Made, order: Any) -> None:
 @given(made=logs(), data=st.data())
 def test_there_is_no_memory_beyond_the_windows(made: Made, data: st.DataObject) -> None:
     """One state from the beginning, one warmed up from just before its window: the same at every later tick."""
-    windows = Windows(bucket_minutes=WINDOW, snapshot_slots=3)
-    longest = max(windows.bucket_minutes, windows.snapshot_slots)
+    windows = Windows(bucket_minutes=WINDOW, snapshot_slots=3, trade_minutes=4, flow_seconds=60)
+    longest = max(windows.bucket_minutes, 2 * windows.snapshot_slots)  # a book rests on what is twice that old
     whole, _ = digests([made.batch], windows)
     start = data.draw(st.integers(0, len(made.facts) - 1))
     first_recv = made.facts[start].recv_ns

@@ -1,10 +1,11 @@
 """Stretches of a log: how they are cut."""
 
 import numpy as np
+import pyarrow as pa
 
-from eventlog.batch import Batch
-from eventlog.facts import AGG_TRADE, SNAPSHOT, TICK
-from tests.builders import T0, a_batch, a_snapshot, a_tick, a_trade
+from eventlog.batch import Batch, Columns
+from eventlog.facts import AGG_TRADE, DIFF, SNAPSHOT, TICK
+from tests.builders import T0, a_batch, a_diff, a_snapshot, a_tick, a_trade
 
 
 def seqs(batch: Batch) -> dict[str, list[int]]:
@@ -47,3 +48,18 @@ def test_cells_are_read_as_python_values() -> None:
     assert rows[TICK].columns.values("boundary_ns", 0) == T0 + 60 * 10**9
     assert rows[SNAPSHOT].columns.levels("bid_price_e8", 0).dtype == np.int64
     assert len(rows[SNAPSHOT].columns) == 1
+
+
+def test_lists_are_flat_columns_with_offsets() -> None:
+    """Three diffs of two, no and one levels; a piece of them keeps its own offsets."""
+    diffs = [a_diff(1, 1, [("1", "2"), ("3", "4")]), a_diff(2, 2, []), a_diff(3, 3, [("5", "0")])]
+    columns = a_batch(diffs).rows[DIFF].columns
+    offsets, prices = columns.flat("bid_price_e8")
+    assert (offsets.tolist(), prices.tolist()) == ([0, 2, 2, 3], [10**8, 3 * 10**8, 5 * 10**8])
+    assert columns.flat("bid_quantity_e8")[1].tolist() == [2 * 10**8, 4 * 10**8, 0]
+    assert columns.flat("bid_price_e8")[1] is prices
+    offsets, prices = Columns(columns.table.slice(1)).flat("bid_price_e8")
+    assert [prices[offsets[i] : offsets[i + 1]].tolist() for i in range(2)] == [[], [5 * 10**8]]
+    offsets, prices = Columns(pa.concat_tables([columns.table, columns.table])).flat("bid_price_e8")
+    assert offsets.tolist() == [0, 2, 2, 3, 5, 5, 6]
+    assert prices[3:].tolist() == prices[:3].tolist()

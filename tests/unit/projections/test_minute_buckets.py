@@ -49,6 +49,25 @@ def test_a_trade_counts_for_its_aggressor_at_its_floored_level() -> None:
     assert minute.total_e8.tolist() == [3 * one, one // 2]
 
 
+def test_the_published_minute() -> None:
+    """The users' own example, with the arithmetic put right (ANALYSIS §1): buy, sell, total and delta of two levels."""
+    buckets = folded(
+        a_trade(1, "110000.25", "0.001"),
+        a_trade(2, "110000.01", "0.06"),
+        a_trade(3, "110000.9", "0.05", seller=True),
+        a_trade(4, "110001", "0.03"),
+        a_trade(5, "110001", "0.001", seller=True),
+    )
+    minute = buckets.minute(T0)
+    assert minute is not None
+    assert minute.level_e8.tolist() == [110_000 * ONE_E8, 110_001 * ONE_E8]
+    assert minute.buy_e8.tolist() == [6_100_000, 3_000_000]
+    assert minute.sell_e8.tolist() == [5_000_000, 100_000]
+    assert minute.total_e8.tolist() == [11_100_000, 3_100_000]
+    assert (minute.buy_e8 - minute.sell_e8).tolist() == [1_100_000, 2_900_000]
+    assert minute.count.tolist() == [3, 2]
+
+
 def test_a_level_is_as_wide_as_it_is_set() -> None:
     """Half a quote unit, or ten of them."""
     facts = [a_trade(1, "104.99"), a_trade(2, "105.00"), a_trade(3, "105.49"), a_trade(4, "105.50")]

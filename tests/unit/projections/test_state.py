@@ -12,25 +12,27 @@ from tests.builders import T0, a_batch, a_snapshot, a_tick, a_trade, an_instrume
 
 def test_every_projection_sees_its_own_kinds() -> None:
     """Trades, books and the grid go where they belong, and a tick moves every window."""
-    state = MarketState(Windows(bucket_minutes=10, snapshot_slots=5))
+    state = MarketState(Windows(bucket_minutes=10, snapshot_slots=5, trade_minutes=3))
     assert (state.tick_size_e8, state.status) == (None, "unknown")
     facts = [an_instrument("0.01"), a_snapshot(), a_trade(1), an_instrument("0.10"), a_tick(snapshot_seq=2)]
     batch = a_batch(facts)
     state.apply(batch)
     (tick,) = ticks_of(batch.rows[TICK])
     assert (tick.seq, tick.boundary_ns, tick.trades, tick.snapshot_seq) == (5, T0 + MINUTE_NS, "live", 2)
-    empty = MarketState(Windows(bucket_minutes=10, snapshot_slots=5)).digests()
+    empty = MarketState(Windows(bucket_minutes=10, snapshot_slots=5, trade_minutes=3)).digests()
     state.close(tick)
     assert (state.tick_size_e8, state.status) == (10_000_000, "TRADING")
-    assert state.buckets.end_ns == state.snapshots.end_ns == T0 + MINUTE_NS
-    assert set(state.digests()) == {"minute_buckets", "snapshot_window"}
+    assert state.buckets.end_ns == state.snapshots.end_ns == state.trades.end_ns == T0 + MINUTE_NS
+    assert set(state.digests()) == {"book_flow", "minute_buckets", "order_book", "recent_trades", "snapshot_window"}
     assert all(state.digests()[name] != empty[name] for name in empty)
 
 
 def test_warmup_covers_the_longest_window() -> None:
     """Ten minutes more than any window looks back."""
     assert Windows().warmup_ns == (72 * 60 + 10) * MINUTE_NS
-    assert Windows(bucket_minutes=5, snapshot_slots=60).warmup_ns == 70 * MINUTE_NS
+    assert Windows(bucket_minutes=5, trade_minutes=290).warmup_ns == 300 * MINUTE_NS
+    # An hour of flow, made by books that rest on snapshots of two hours.
+    assert Windows(bucket_minutes=5, snapshot_slots=60, trade_minutes=9).warmup_ns == 190 * MINUTE_NS
 
 
 def test_a_minute_is_shown_in_decimals() -> None:

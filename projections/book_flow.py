@@ -1,0 +1,146 @@
+"""
+Book flow: order flow imbalance, traded volume and the last quote of every second.
+
+Diffs count in the second of their event time, trades in that of their trade time; seconds [end - window, end) are
+shown, later ones wait, and only a tick moves the end. Sums are exact integers, so the order within a second does not
+matter, and trades wait until somebody asks. No flow is formed across a hole in the book. The hot loops are in
+`flow_rows`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from eventlog.batch import Batch, Rows
+from eventlog.facts import AGG_TRADE
+from market.errors import SumOverflow
+from market.fixed_point import I64
+from market.timestamps import SECOND_NS
+from projections import digest
+from projections.book_levels import DEPTH, frozen
+from projections.flow_rows import UPDATE_ID, WIDTH, merged, of_steps, of_trades
+from projections.order_book import Steps
+
+COLUMNS = ("trade_time_ns", "quantity_e8", "buyer_is_maker")
+"""What this fold reads of a trade."""
+
+_MOST_WAITING = 1 << 13
+_MOST_TRADES = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class FlowSeconds:
+    """
+    The k seconds of a window in which anything happened, oldest first; quantities are 1e-8 base.
+
+    Attributes:
+        start_ns, end_ns: the window.
+        second_ns: (k,) where each second begins.
+        ofi_e8: (k, DEPTH) order flow imbalance of each populated level, best first.
+        size_change_x20: (k,) sizes differenced by level index, weighted 8, 5, 4, 2, 1 and not yet divided by 20.
+        buy_e8, sell_e8: (k,) traded by aggressors. trades: (k,) how many.
+        updates: (k,) diffs applied between two good quotes; only these form flow.
+        unread: (k,) diffs that could not be used: no book, a hole, a crossed or one-sided book.
+        resets: (k,) of those, how many found a hole before them.
+        last_update_id: (k,) the newest update that left a good quote, -1 where there was none.
+        bid_e8, bid_quantity_e8, ask_e8, ask_quantity_e8: (k,) that quote, 0 without one.
+    """
+
+    start_ns: int
+    end_ns: int
+    second_ns: I64
+    ofi_e8: I64
+    size_change_x20: I64
+    buy_e8: I64
+    sell_e8: I64
+    trades: I64
+    updates: I64
+    unread: I64
+    resets: I64
+    last_update_id: I64
+    bid_e8: I64
+    bid_quantity_e8: I64
+    ask_e8: I64
+    ask_quantity_e8: I64
+
+
+class BookFlow:
+    """
+    The fold.
+
+    Args:
+        window_seconds: how many seconds are shown, ending with the boundary of the last tick.
+    """
+
+    def __init__(self, window_seconds: int = 3600) -> None:
+        self.window_seconds = window_seconds
+        self.end_ns = 0
+        self._rows = np.empty((0, WIDTH), np.int64)
+        self._waiting: list[I64] = []
+        self._waiting_rows = 0
+        self._trades: list[Rows] = []
+        self._waiting_trades = 0
+
+    def apply(self, batch: Batch, steps: Sequence[Steps]) -> None:
+        """Take a batch's trades, and what its diffs did to the book."""
+        for step in steps:
+            self._add(of_steps(step.recv_ns, step.event_time_ns, step.last_update_id, step.outcome, step.tops))
+        rows = batch.rows.get(AGG_TRADE)
+        if rows is not None:
+            last = self._trades[-1] if self._trades else None
+            if last is not None and last.columns is rows.columns and last.stop == rows.start:
+                self._trades[-1] = Rows(rows.columns, last.start, rows.stop)
+            else:
+                self._trades.append(rows)
+            self._waiting_trades += len(rows)
+        if self._waiting_rows > _MOST_WAITING or self._waiting_trades > _MOST_TRADES:
+            self._fold()
+
+    def close(self, boundary_ns: int) -> None:
+        """A tick: the window now ends at its boundary."""
+        self.end_ns = max(self.end_ns, boundary_ns - boundary_ns % SECOND_NS)
+
+    @property
+    def start_ns(self) -> int:
+        """The first second of the window."""
+        return self.end_ns - self.window_seconds * SECOND_NS
+
+    def seconds(self) -> FlowSeconds:
+        """The closed seconds of the window."""
+        self._fold()
+        rows = self._rows[: int(np.searchsorted(self._rows[:, 0], self.end_ns))]
+        ofi, rest = rows[:, 1 : 1 + DEPTH], rows[:, 1 + DEPTH :].T
+        return FlowSeconds(self.start_ns, self.end_ns, rows[:, 0], ofi, *rest)
+
+    def digest(self) -> str:
+        """The digest of everything held, seconds that wait included."""
+        self._fold()
+        head = np.array([self.window_seconds, self.end_ns], np.int64)
+        return digest.of_columns(head, self._rows.ravel()).hex()
+
+    def _add(self, rows: I64 | None) -> None:
+        if rows is None:
+            raise SumOverflow("a second's book flow passes 2^62; lower the market's quantity decimals")
+        if len(rows):
+            self._waiting.append(rows)
+            self._waiting_rows += len(rows)
+
+    def _fold(self) -> None:
+        """Bring in what waits, then drop what has left the window."""
+        oldest = self.start_ns if self.end_ns else 0
+        for trades in self._trades:
+            times, quantities, sold = (frozen(trades[name]) for name in COLUMNS)
+            self._add(of_trades(times, quantities, sold, oldest))
+        self._trades, self._waiting_trades = [], 0
+        if self._waiting:
+            rows = np.concatenate([self._rows, *self._waiting])
+            self._waiting, self._waiting_rows = [], 0
+            self._rows = np.empty((0, WIDTH), np.int64)
+            whole = merged(rows[np.lexsort((rows[:, UPDATE_ID], rows[:, 0]))])
+            if whole is None:
+                raise SumOverflow("a second's book flow passes 2^62; lower the market's quantity decimals")
+            self._rows = whole
+        gone = int(np.searchsorted(self._rows[:, 0], self.start_ns)) if self.end_ns else 0
+        if gone:
+            self._rows = self._rows[gone:].copy()
