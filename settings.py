@@ -141,11 +141,14 @@ class DeepSeek(_Section):
 
 class AnalysisSettings(_Section):
     """
-    How often is looked, and from which size on an order counts (base coins).
+    How often is looked, from which size on an order counts (base coins), whether orders rest in front of the heaviest
+    price or behind it, and a file of fitted probabilities instead of the shipped ones.
     """
 
     interval_seconds: Annotated[int, Field(ge=1, le=3600)] = 60
     min_order_volume_threshold: Annotated[float, Field(ge=0)] = 0.0
+    ladder_policy: Literal["front", "behind"] = "front"
+    fitted_file: Path | None = None
 
     @field_validator("interval_seconds")
     @classmethod

@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from analysis.view import MarketView, price, rendered
+from analysis.evidence import price, rendered
+from analysis.view import MarketView
 from market.fixed_point import format_e8, parse_e8
 from market.timestamps import MINUTE_NS, iso, parse_iso
 

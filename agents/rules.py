@@ -1,12 +1,15 @@
 """
-The deterministic analyst: zones where walls and accepted prices overlap, weighted by strength.
+The deterministic analyst: the strongest resonance zones on each side, as ladders, weighted by strength.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from agents.recommendation import Advice, Rung, Side, Stance, Zone, evidence_digest
+from analysis.fitted import confidence_features
 from analysis.parameters import Parameters
-from analysis.view import Evidence, MarketView
+from analysis.resonance import Resonance
+from analysis.view import MarketView
 
 UNCALIBRATED = "confidence is the rate of random levels: nothing is calibrated yet"
 
@@ -16,10 +19,7 @@ _SIDES: tuple[Side, Side] = ("buy", "sell")
 
 class RulesAnalyst:
     """
-    Zones from overlapping evidence.
-
-    A zone's score is the geometric mean of its strongest static and its strongest acceptance evidence; a missing leg
-    halves it. The best few a side within reach are advised.
+    Advises the best few zones a side within reach: buys below the reference, sells above.
     """
 
     name = "rules"
@@ -31,31 +31,23 @@ class RulesAnalyst:
         """See `Analyst.decide`."""
         if view.reference_e8 is None or view.sigma is None:
             return self._advice(view, [], "too little trade on record to measure a distance")
-        scored = [
-            (score, zone) for side in _SIDES for score, zone in self._best(view, side, view.reference_e8, view.sigma)
-        ]
+        scored = [found for side in _SIDES for found in self._best(view, side, view.reference_e8, view.sigma)]
         if not scored:
             return self._advice(view, [], "no evidence within reach of the price")
         return self._advice(view, _weighted(scored), "")
 
     def _best(self, view: MarketView, side: Side, reference: int, sigma: float) -> list[tuple[float, Zone]]:
-        reach = int(reference * sigma * self._parameters.zone_reach_sigma)
-        clusters = _clusters(_on_side(view, side, reference, reach))
-        scored = [(_score(c), self._zone(side, c, view, reference, sigma)) for c in clusters]
-        found = [(score, zone) for score, zone in scored if zone is not None]
+        """The strongest zones of a side; of equal ones the nearer."""
+        mine = [z for z in view.zones if (z.price_e8 < reference) == (side == "buy") and z.price_e8 != reference]
+        made = [(z.strength, self._zone(side, z, view, reference, sigma)) for z in mine]
+        found = [(strength, zone) for strength, zone in made if zone is not None]
         found.sort(key=lambda item: (-item[0], abs(item[1].low_e8 - reference), item[1].low_e8))
         return found[: self._parameters.zones_a_side]
 
-    def _zone(
-        self, side: Side, cluster: Sequence[Evidence], view: MarketView, reference: int, sigma: float
-    ) -> Zone | None:
-        """The zone of overlapping evidence, on the grid and on its side of the price; None where nothing is left."""
+    def _zone(self, side: Side, found: Resonance, view: MarketView, reference: int, sigma: float) -> Zone | None:
+        """A zone on the grid and on its side of the price; None where nothing is left of it."""
         tick = view.tick_size_e8
-        lead = max(cluster, key=lambda e: (e.strength, e.leg == "static", -e.price_e8))
-        half = int(lead.price_e8 * self._parameters.zone_half_width_bp / 1e4)
-        low = max(lead.low_e8, lead.price_e8 - half)
-        high = min(lead.high_e8, lead.price_e8 + half)
-        low, high = -(-low // tick) * tick, high // tick * tick
+        low, high = -(-found.low_e8 // tick) * tick, found.high_e8 // tick * tick
         if side == "buy":
             high = min(high, (reference - 1) // tick * tick)
         else:
@@ -69,16 +61,18 @@ class RulesAnalyst:
             invalidation = max(-(-(high + beyond) // tick) * tick, high + tick)
         if invalidation <= 0:
             return None  # nothing trades there, so nothing could prove it wrong
+        away_sigma = (found.price_e8 - reference) / (reference * sigma)
+        features = confidence_features(found.score, len(found.legs), away_sigma)
         return Zone(
             side=side,
             low_e8=low,
             high_e8=high,
             weight=0.0,
-            confidence=self._parameters.uncalibrated_confidence,
-            basis=tuple(sorted({e.basis for e in cluster})),
-            evidence=tuple(sorted(e.id for e in cluster)),
+            confidence=self._parameters.confidence.probability(features),
+            basis=tuple(sorted({e.basis for e in found.evidence})),
+            evidence=tuple(e.id for e in found.evidence),
             invalidation_e8=invalidation,
-            ladder=_ladder(side, low, high, lead.price_e8, tick, self._parameters.ladder_prices),
+            ladder=ladder(side, low, high, found.price_e8, tick, self._parameters),
         )
 
     def _advice(self, view: MarketView, zones: list[Zone], reason: str) -> Advice:
@@ -86,7 +80,10 @@ class RulesAnalyst:
         stance: Stance = (
             "two_sided" if len(sides) == 2 else "bid_only" if "buy" in sides else "ask_only" if sides else "stand_aside"
         )
-        warnings = (*view.warnings, UNCALIBRATED) if zones else view.warnings
+        warnings = view.warnings
+        if zones:
+            fit = self._parameters.confidence
+            warnings += (f"confidence fitted on {fit.fit}" if fit.samples else UNCALIBRATED,)
         return Advice(
             symbol=view.symbol,
             as_of_ns=view.as_of_ns,
@@ -105,58 +102,33 @@ class RulesAnalyst:
         )
 
 
-def _on_side(view: MarketView, side: Side, reference: int, reach: int) -> list[Evidence]:
-    """The evidence whose heaviest price lies on a side of the reference and within reach, lowest first."""
-    if side == "buy":
-        found = [e for e in view.evidence if reference - reach <= e.price_e8 < reference]
-    else:
-        found = [e for e in view.evidence if reference < e.price_e8 <= reference + reach]
-    return sorted(found, key=lambda e: (e.low_e8, e.high_e8, e.id))
+def ladder(
+    side: Side, low_e8: int, high_e8: int, heavy_e8: int, tick_e8: int, parameters: Parameters
+) -> tuple[Rung, ...]:
+    """
+    Prices of a zone's orders, the one beside the heaviest price first, all on the grid and inside the zone.
 
-
-def _clusters(evidence: Sequence[Evidence]) -> list[list[Evidence]]:
-    """Evidence gathered around its strongest pieces: each takes what overlaps its heaviest price."""
-    left = sorted(evidence, key=lambda e: (-e.strength, e.leg != "static", e.price_e8, e.id))
-    clusters = []
-    while left:
-        lead = left[0]
-        cluster = [e for e in left if e.low_e8 <= lead.price_e8 <= e.high_e8]
-        if lead not in cluster:
-            cluster.insert(0, lead)
-        clusters.append(cluster)
-        left = [e for e in left if e not in cluster]
-    return clusters
-
-
-def _score(cluster: Sequence[Evidence]) -> float:
-    legs = {leg: max((e.strength for e in cluster if e.leg == leg), default=0.0) for leg in ("static", "acceptance")}
-    if min(legs.values()) > 0:
-        return round((legs["static"] * legs["acceptance"]) ** 0.5, 6)
-    return round(max(legs.values()) / 2, 6)
-
-
-def _ladder(side: Side, low: int, high: int, heavy: int, tick: int, count: int) -> tuple[Rung, ...]:
-    """Prices from one tick in front of the heaviest price to the zone's far edge, evenly, all on the grid."""
-    front = heavy // tick * tick + tick if side == "buy" else -(-heavy // tick) * tick - tick
-    front = min(max(front, low), high)
-    far = low if side == "buy" else high
-    steps = max(1, count - 1)
-    prices = dict.fromkeys(front + (far - front) * i // steps // tick * tick for i in range(count))
-    return tuple(Rung(min(max(p, low), high), 0.0) for p in prices)
+    `front` starts one tick nearer to the market than the heaviest price and goes on towards the market; `behind`
+    starts one tick beyond it and goes on away from the market.
+    """
+    towards = 1 if (side == "buy") == (parameters.ladder_policy == "front") else -1
+    start = heavy_e8 // tick_e8 * tick_e8 + tick_e8 if towards > 0 else -(-heavy_e8 // tick_e8) * tick_e8 - tick_e8
+    start = min(max(start, low_e8), high_e8)
+    edge = high_e8 if towards > 0 else low_e8
+    steps = max(1, parameters.ladder_prices - 1)
+    ways = [abs(edge - start) * i // steps // tick_e8 * tick_e8 for i in range(parameters.ladder_prices)]
+    prices = dict.fromkeys(start + towards * way for way in ways)
+    return tuple(Rung(p, 0.0) for p in prices)
 
 
 def _weighted(scored: Sequence[tuple[float, Zone]]) -> list[Zone]:
     """Weights in proportion to strength, in whole ten-thousandths that sum to exactly one."""
-    total = sum(score for score, _ in scored) or 1.0
-    parts = [max(1, int(10_000 * score / total)) for score, _ in scored]
+    strengths = [max(score, 1e-6) for score, _ in scored]  # zones without any still weigh the same as each other
+    parts = [max(1, int(10_000 * strength / sum(strengths))) for strength in strengths]
     parts[parts.index(max(parts))] += 10_000 - sum(parts)
     return [_with_weight(zone, part) for (_, zone), part in zip(scored, parts, strict=True)]
 
 
 def _with_weight(zone: Zone, part: int) -> Zone:
     share = round(part / 10_000 / len(zone.ladder), 6)
-    ladder = tuple(Rung(r.price_e8, share) for r in zone.ladder)
-    return Zone(
-        zone.side, zone.low_e8, zone.high_e8, part / 10_000, zone.confidence, zone.basis, zone.evidence,
-        zone.invalidation_e8, ladder,
-    )  # fmt: skip
+    return replace(zone, weight=part / 10_000, ladder=tuple(Rung(r.price_e8, share) for r in zone.ladder))

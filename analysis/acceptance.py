@@ -1,5 +1,5 @@
 """
-The order-flow layer: where trade was accepted, as the result of the tool `orderflow_analysys`.
+Acceptance: where trade went on, from volume profiles over several horizons (ANALYSIS §3).
 """
 
 from collections.abc import Sequence
@@ -7,22 +7,24 @@ from typing import Any
 
 import numpy as np
 
+from analysis.evidence import Basis, Evidence
 from analysis.grid import bins_for, one_two_five
 from analysis.parameters import Parameters
-from analysis.view import Evidence
 from analysis.volume_profile import Nodes, Rows, control_point, nodes, rows_of, value_area
-from market.fixed_point import DECIMALS, format_e8
+from market.fixed_point import DECIMALS, I64, format_e8
 from projections.profile import IncrementalProfile
 
 _SHOWN_NODES = 8
+_LISTED_NODES = 4
 _MOST_BINS = 500_000
+_WEIGHT_OF_RIVAL = 0.7
 _WEIGHT_OF_EDGE = 0.4
 _WEIGHT_OF_NODE = 0.6
 
 
-def order_flow(
+def acceptance(
     profiles: Sequence[IncrementalProfile],
-    reference_e8: int,
+    reference_e8: int | None,
     level_e8: int,
     parameters: Parameters,
     decimals: int = DECIMALS,
@@ -35,6 +37,8 @@ def order_flow(
     """
     result: dict[str, Any] = {}
     evidence: list[Evidence] = []
+    if reference_e8 is None:
+        return {"found": "nothing", "reason": "no trade in the window"}, evidence
     shown_minutes = 0
     for profile in profiles:
         name = f"{profile.minutes}min"
@@ -46,7 +50,7 @@ def order_flow(
         found, given = _horizon(profile, reference_e8, level_e8, parameters, decimals)
         result[name] = {"covered_min": covered, **found}
         evidence += given
-    return {"profiles": result}, evidence
+    return result, evidence
 
 
 def _horizon(
@@ -55,10 +59,10 @@ def _horizon(
     levels, buy, sell, count = profile.levels()
     total = buy + sell
     width = max(level_e8, one_two_five(reference_e8 * parameters.row_bp / 1e4))
-    rows = rows_of(levels, total, -(-width // level_e8) * level_e8)
+    rows = rows_of(levels, total, _wide_enough(levels, -(-width // level_e8) * level_e8))
     control = control_point(rows, reference_e8 * parameters.rival_bp / 1e4)
     area = value_area(rows.total_e8, control.row, parameters.value_area_share)
-    level_e8 *= -(-int(levels[-1] - levels[0]) // level_e8 // _MOST_BINS) or 1  # a wild range gets wider bins
+    level_e8 = _wide_enough(levels, level_e8)
     bins = rows_of(levels, total, level_e8)
     half_width = bins_for(reference_e8, parameters.node_bp, level_e8, parameters.node_bins)
     high, low = nodes(bins.total_e8, half_width, parameters.node_prominence)
@@ -76,14 +80,19 @@ def _horizon(
         "hvn": _shown(bins, high),
         "lvn": _shown(bins, low),
     }
-    tag = f"P{profile.minutes}"
-    evidence = [_row_evidence(f"{tag}.poc", "poc", rows, control.row, 1.0 if not ambiguous else 0.7)]
+    span = profile.minutes
+    evidence = [_row_evidence(span, "poc", "poc", rows, control.row, bins, 1.0 if not ambiguous else _WEIGHT_OF_RIVAL)]
     if ambiguous and control.rival_row is not None:
-        evidence.append(_row_evidence(f"{tag}.rival", "poc", rows, control.rival_row, 0.7))
-    evidence.append(_row_evidence(f"{tag}.val", "value_area", rows, area.low, _WEIGHT_OF_EDGE))
-    evidence.append(_row_evidence(f"{tag}.vah", "value_area", rows, area.high, _WEIGHT_OF_EDGE))
-    evidence += _node_evidence(tag, bins, high, half_width)
+        evidence.append(_row_evidence(span, "rival", "poc", rows, control.rival_row, bins, _WEIGHT_OF_RIVAL))
+    evidence.append(_row_evidence(span, "val", "value_area", rows, area.low, bins, _WEIGHT_OF_EDGE))
+    evidence.append(_row_evidence(span, "vah", "value_area", rows, area.high, bins, _WEIGHT_OF_EDGE))
+    evidence += _node_evidence(span, bins, high, half_width)
     return result, evidence
+
+
+def _wide_enough(levels: I64, width_e8: int) -> int:
+    # one trade at a million times the price must not make a billion rows
+    return width_e8 * (-(-int(levels[-1] - levels[0]) // width_e8 // _MOST_BINS) or 1)
 
 
 def _row(rows: Rows, row: int) -> str:
@@ -91,20 +100,25 @@ def _row(rows: Rows, row: int) -> str:
 
 
 def _shown(bins: Rows, found: Nodes) -> list[list[Any]]:
-    strongest = np.sort(np.argsort(-found.prominence, kind="stable")[:_SHOWN_NODES])
+    strongest = np.sort(np.argsort(-found.prominence, kind="stable")[:_LISTED_NODES])
     return [[format_e8(bins.price_e8(int(found.bins[i]))), float(found.prominence[i])] for i in strongest]
 
 
-def _row_evidence(name: str, basis: Any, rows: Rows, row: int, strength: float) -> Evidence:
+def _row_evidence(minutes: int, name: str, basis: Basis, rows: Rows, row: int, bins: Rows, strength: float) -> Evidence:
+    """A row of the profile; its price is the one in it where most was traded."""
     low = rows.price_e8(row)
-    return Evidence(name, basis, "acceptance", low, low + rows.width_e8, low + rows.width_e8 // 2, strength)
+    first = max(0, (low - bins.low_e8) // bins.width_e8)
+    inside = bins.total_e8[first : max(first + 1, (low + rows.width_e8 - bins.low_e8) // bins.width_e8)]
+    heavy = max(low, bins.price_e8(first + int(np.argmax(inside)))) if len(inside) else low
+    return Evidence(f"P{minutes}.{name}", basis, "acceptance", low, low + rows.width_e8, heavy, strength, minutes)
 
 
-def _node_evidence(tag: str, bins: Rows, found: Nodes, half_width: int) -> list[Evidence]:
+def _node_evidence(minutes: int, bins: Rows, found: Nodes, half_width: int) -> list[Evidence]:
     given = []
     for i in np.argsort(-found.prominence, kind="stable")[:_SHOWN_NODES].tolist():
         at = int(found.bins[i])
         low, high = bins.price_e8(at) - half_width * bins.width_e8 // 2, bins.price_e8(at + 1 + half_width // 2)
         strength = round(_WEIGHT_OF_NODE * float(found.prominence[i]), 4)
-        given.append(Evidence(f"{tag}.hvn{i}", "hvn", "acceptance", low, high, bins.price_e8(at), strength))
+        name = f"P{minutes}.hvn{i}"
+        given.append(Evidence(name, "hvn", "acceptance", low, high, bins.price_e8(at), strength, minutes))
     return given

@@ -4,6 +4,8 @@ Widths that follow the price: the 1-2-5 numbers.
 
 import math
 
+import numpy as np
+
 
 def one_two_five(width: float) -> int:
     """
@@ -29,3 +31,11 @@ def bins_for(price_e8: float, bp: float, width_e8: int, least: int) -> int:
 def bp_between(price_e8: float, reference_e8: float) -> float:
     """The signed distance of a price from a reference, basis points to two decimals."""
     return round((price_e8 - reference_e8) / reference_e8 * 1e4, 2)
+
+
+def heaviest_run(values: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> tuple[int, int]:
+    """The stretch [start, stop) of values with the largest sum; empty where nothing is above zero."""
+    total = np.concatenate(([0.0], np.cumsum(values)))
+    rise = total - np.minimum.accumulate(total)
+    stop = int(np.argmax(rise))
+    return (int(np.argmin(total[: stop + 1])), stop) if rise[stop] > 0 else (0, 0)

@@ -2,18 +2,43 @@
 From the state at a tick to what an analyst is shown.
 """
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from analysis.order_flow import order_flow
+import numpy as np
+
+from analysis.book_side import Side
+from analysis.evidence import Evidence
+from analysis.level_tests import LevelRecord
+from analysis.order_flow import OrderFlow, OrderFlowLayer
 from analysis.parameters import Parameters
-from analysis.static_book import static_book
-from analysis.view import Evidence, MarketView
+from analysis.resonance import Resonance, clusters, resonances, validation_of
+from analysis.static_book import StaticBook, StaticLayer, evidence_of
+from analysis.tool_results import flow_result, static_result
+from analysis.view import MarketView
 from analysis.volatility import sigma
-from analysis.walls import Side, WallFinder
-from projections.profile import IncrementalProfile
 from projections.state import MarketState, TickEntry
 
 _EATING_MINUTES = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """
+    What every detector found at a tick.
+
+    Attributes:
+        sigma: see `volatility.sigma`. zones: strongest first.
+        tests: by evidence id, what became of the level a zone is built around.
+    """
+
+    reference_e8: int | None
+    sigma: float | None
+    static: StaticBook
+    flow: OrderFlow
+    evidence: Sequence[Evidence]
+    zones: Sequence[Resonance]
+    tests: Mapping[str, LevelRecord]
 
 
 class Observer:
@@ -27,26 +52,16 @@ class Observer:
         self._symbol = symbol
         self._parameters = parameters
         self._digest = parameters.digest()
-        self._finder = WallFinder(parameters)
-        longest = state.windows.bucket_minutes
-        self._profiles = [IncrementalProfile(state.buckets, h) for h in parameters.horizons_min if h <= longest]
+        self._static = StaticLayer(state.windows.level_e8, parameters)
+        self._flow = OrderFlowLayer(state, parameters)
 
     def observe(self, tick: TickEntry, state: MarketState) -> MarketView:
-        """Everything known at a tick; a function of the state alone."""
-        parameters = self._parameters
-        tick_size = state.tick_size_e8 or 1
-        starts, bars = state.buckets.bars(parameters.sigma_minutes + 1)
-        spread = sigma(
-            starts, bars[:, 3], state.buckets.end_ns, parameters.sigma_minutes, parameters.sigma_least, tick_size
-        )
-        snapshots = state.snapshots.snapshots()
-        depth, walls, warnings = static_book(
-            snapshots, self._finder, tick_size, _eaten_a_minute(state), spread, parameters, state.quantity_decimals
-        )
-        reference = state.buckets.last_price_e8()
-        flow, nodes = self._order_flow(state, reference)
-        warnings += self._warnings(tick, state, reference, spread)
-        newest = snapshots[-1] if snapshots else None
+        """Everything known at a tick, ready for an analyst; a function of the state alone."""
+        return self.view(tick, state, self.find(state))
+
+    def view(self, tick: TickEntry, state: MarketState, found: Findings) -> MarketView:
+        """What was found at a tick, ready for an analyst."""
+        newest = state.snapshots.latest()
         return MarketView(
             symbol=self._symbol,
             as_of_ns=tick.boundary_ns,
@@ -54,38 +69,78 @@ class Observer:
             interval_ns=tick.interval_ns,
             trades=tick.trades,
             depth_state=tick.depth,
-            reference_e8=reference,
+            reference_e8=found.reference_e8,
             mid_e8=newest.mid_e8 if newest else None,
-            sigma=spread,
-            tick_size_e8=tick_size,
+            sigma=found.sigma,
+            tick_size_e8=state.tick_size_e8 or 1,
             parameters_digest=self._digest,
             state=state.digests(),
-            evidence=tuple(walls + nodes),
-            depth=depth,
-            order_flow=flow,
-            warnings=tuple(warnings),
+            evidence=tuple(found.evidence),
+            zones=tuple(found.zones),
+            depth=static_result(found.static, found.sigma, self._parameters.pull.fit, state.quantity_decimals),
+            order_flow=flow_result(found.flow, found.zones, found.tests, state.quantity_decimals),
+            warnings=tuple(self._warnings(tick, state, found)),
         )
 
-    def _order_flow(self, state: MarketState, reference: int | None) -> tuple[dict[str, Any], list[Evidence]]:
-        for profile in self._profiles:
-            profile.refresh()
-        if reference is None:
-            return {"found": "nothing", "reason": "no trade in the window"}, []
-        return order_flow(self._profiles, reference, state.windows.level_e8, self._parameters, state.quantity_decimals)
+    def find(self, state: MarketState) -> Findings:
+        """What every detector finds at the state's last tick."""
+        parameters, tick_size = self._parameters, state.tick_size_e8 or 1
+        starts, bars = state.buckets.bars(parameters.sigma_minutes + 1)
+        unit = sigma(
+            starts, bars[:, 3], state.buckets.end_ns, parameters.sigma_minutes, parameters.sigma_least, tick_size
+        )
+        snapshots = state.snapshots.snapshots()
+        current = state.order_book.as_snapshot()
+        if current is not None and snapshots and current.last_update_id <= snapshots[-1].last_update_id:
+            current = None  # no update since
+        static = self._static.look(snapshots, state.buckets.minute, tick_size, _eaten_a_minute(state), current)
+        reference = state.buckets.last_price_e8()
+        flow = self._flow.look(state, unit, static)
+        evidence = [*evidence_of(static, snapshots[-1] if snapshots else None, parameters), *flow.evidence]
+        zones, tests = self._resonate(evidence, state, reference, unit, flow)
+        evidence += [e for z in zones for e in z.evidence if e.basis == "rejection"]
+        return Findings(reference, unit, static, flow, evidence, zones, tests)
 
-    def _warnings(self, tick: TickEntry, state: MarketState, reference: int | None, spread: float | None) -> list[str]:
-        found = []
+    def _resonate(
+        self,
+        evidence: Sequence[Evidence],
+        state: MarketState,
+        reference: int | None,
+        unit: float | None,
+        flow: OrderFlow,
+    ) -> tuple[list[Resonance], dict[str, LevelRecord]]:
+        """The zones within reach, each tested against the trades of the last hours."""
+        if reference is None or unit is None or flow.reach is None:
+            return [], {}
+        parameters = self._parameters
+        found = clusters(evidence, reference, int(reference * unit * parameters.zone_reach_sigma))
+        records = self._flow.test(state, np.array([c.lead.price_e8 for c in found], np.int64), flow.reach)
+        tests = {f"T{n}": record for n, record in enumerate(records)}
+        near = flow.reach.near_e8
+        validations = [_validation(name, record, near) for name, record in tests.items()]
+        return resonances(found, validations, self._flow.horizons, parameters), tests
+
+    def _warnings(self, tick: TickEntry, state: MarketState, seen: Findings) -> list[str]:
+        found = [seen.static.reason] if seen.static.reason else []
         if tick.depth != "live" and state.snapshots.latest() is not None:
             found.append("the newest book is stale")
-        if reference is None:
+        if seen.reference_e8 is None:
             found.append("no trade in the window")
-        elif spread is None:
+        elif seen.sigma is None:
             found.append(f"fewer than {self._parameters.sigma_least} minutes of trades: no volatility yet")
         if state.tick_size_e8 is None:
             found.append("no instrument on record: tick size unknown")
         if state.status not in ("TRADING", "unknown"):
             found.append(f"the venue says {state.status}")
         return found
+
+
+def _validation(name: str, record: LevelRecord, near_e8: int) -> Evidence | None:
+    value = validation_of(record)
+    if value is None:
+        return None
+    at = record.level_e8
+    return Evidence(name, "rejection", "validation", at - near_e8, at + near_e8, at, value)
 
 
 def _eaten_a_minute(state: MarketState) -> dict[Side, float]:

@@ -4,22 +4,94 @@ Every threshold of the analysis, in one frozen place; starting values to be judg
 
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
+from typing import Literal
 
 import msgspec
+
+from analysis.fitted import CONFIDENCE_PRIOR, PULL_PRIOR, Logistic
 
 
 @dataclass(frozen=True, slots=True)
 class OrderFlowParameters:
     """
-    Thresholds of what trades say (ANALYSIS §4).
+    Thresholds of what trades say (ANALYSIS §4); sigma counts are multiples of σ, sd of standard deviations.
+
+    Attributes:
+        near_sigma: a trade this near a level tests it. away_sigma, beyond_sigma: so far off it is rejected, so far
+            through it is broken, within test_min.
+        half_life_min: a test of this age counts half. recent_tests: how many outcomes are listed.
+        absorption_sd: excess of aggressive volume at a given level; found_sd: where the level itself is searched,
+            among many windows, and `found_share` of it in one bin.
+        sweep_levels, sweep_quantile: least distinct prices and least place among the last hour's runs.
+        imbalance_ratio, imbalance_share: diagonal volume against volume, and its least part of the profile.
+        thin_share: a passage is thin below this part of the usual volume a row. fast_ratio: and fast above this
+            multiple of a random walk's speed.
     """
+
+    near_sigma: float = 0.25
+    away_sigma: float = 2.0
+    beyond_sigma: float = 2.0
+    test_min: int = 60
+    half_life_min: float = 60.0
+    recent_tests: int = 5
+    absorption_window_s: int = 60
+    absorption_baseline_min: int = 60
+    absorption_least_min: int = 15
+    absorption_sd: float = 2.0
+    found_sd: float = 2.5
+    found_share: float = 0.5
+    sweep_gap_ms: int = 1
+    sweep_levels: int = 10
+    sweep_quantile: float = 0.999
+    sweep_hour_min: int = 60
+    imbalance_ratio: float = 3.0
+    imbalance_share: float = 0.01
+    imbalance_stack: int = 3
+    thin_share: float = 0.5
+    fast_ratio: float = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class BookFlowParameters:
     """
     Thresholds of what changes of the book say (ANALYSIS §5).
+
+    Attributes:
+        z_seconds, z_least: over how many one-second intervals a z-score is taken, and how few will do.
+        ofi_weight, cvd_weight: what the z-scores count in the fusion; strong beyond strong_fusion and
+            strong_consistency.
+        against_ofi_z, against_cvd_z: how far flow must run against price to be a divergence. opposed_ofi_z,
+            opposed_cvd_z: how far OFI and CVD must run against each other to be inconsistent.
+        stale_seconds: after so long without an update the book may be the stream's silence, not the market's.
+        sum_from_bp: where tick or spread pass this, the five-level sum is used instead of the best quote's flow.
+        impact_seconds: the interval of Kyle's λ and of the longer R². least_intervals: how few of them will do.
+        vpin_buckets: into how many buckets the window's volume is cut. vpin_least: how few trades will do.
+        micro_imbalances, micro_spreads: the states of the micro-price. micro_least: how few seconds will do to fit it,
+            micro_least_moves: how few of them with another mid, micro_least_seen: how few in the state of the quote.
     """
+
+    z_seconds: int = 300
+    z_least: int = 60
+    z_clip: float = 10.0
+    ofi_weight: float = 0.6
+    cvd_weight: float = 0.4
+    strong_fusion: float = 2.5
+    strong_consistency: float = 0.7
+    against_ofi_z: float = 1.0
+    against_cvd_z: float = 0.5
+    opposed_ofi_z: float = 2.0
+    opposed_cvd_z: float = 1.0
+    stale_seconds: int = 30
+    sum_from_bp: float = 1.0
+    impact_seconds: int = 10
+    least_intervals: int = 30
+    vpin_buckets: int = 50
+    vpin_least: int = 200
+    micro_imbalances: int = 10
+    micro_spreads: int = 2
+    micro_least: int = 300
+    micro_least_moves: int = 30
+    micro_least_seen: int = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +103,7 @@ class Parameters:
         bin_per_price: a book bin is the 1-2-5 number nearest price times this, at least one tick.
         row_bp: a profile row is the 1-2-5 number nearest this part of price, at least one bucket level.
         min_wall_e8: a wall holds at least this quantity, 1e-8 base; 0 leaves it to the share.
-        uncalibrated_confidence: what a zone states before anything was fitted: the placebo's rate.
+        pull, confidence: fitted offline; each names its fit.
     """
 
     bin_per_price: float = 1.2e-5
@@ -46,6 +118,18 @@ class Parameters:
     wall_seen: int = 3
     wall_of_last: int = 5
     min_wall_e8: int = 0
+    band_cap: float = 0.01
+    band_kernel_bp: float = 2.0
+    band_kernel_bins: int = 3
+    band_ratio: float = 2.0
+    band_bp: float = 9.0
+    band_bins: int = 10
+    band_effective: float = 5.0
+    vacuum_part: float = 1 / 3
+    vacuum_seen: int = 2
+    vacuum_of_last: int = 3
+    vacuum_least_books: int = 10
+    null_draws: int = 5
     row_bp: float = 2.0
     rival_bp: float = 10.0
     ambiguous_from: float = 0.9
@@ -60,9 +144,11 @@ class Parameters:
     zone_reach_sigma: float = 16.0
     zones_a_side: int = 3
     ladder_prices: int = 3
+    ladder_policy: Literal["front", "behind"] = "front"
     away_sigma: float = 2.0
     beyond_sigma: float = 2.0
-    uncalibrated_confidence: float = 0.5
+    pull: Logistic = PULL_PRIOR
+    confidence: Logistic = CONFIDENCE_PRIOR
     order_flow: OrderFlowParameters = OrderFlowParameters()
     book_flow: BookFlowParameters = BookFlowParameters()
 

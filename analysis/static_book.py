@@ -2,95 +2,265 @@
 The static layer: what the newest books show, as the result of the tool `depth_snapshot_analytsis`.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+import numpy as np
+
+from analysis.bands import Band, bands
+from analysis.book_side import F64, SIDES, BookSide, Side
+from analysis.book_window import BookWindow
+from analysis.evidence import Evidence
+from analysis.fitted import pull_features
 from analysis.grid import bin_width_e8, bp_between
+from analysis.null_book import shuffled
 from analysis.parameters import Parameters
-from analysis.view import Evidence, price
-from analysis.walls import Side, Wall, WallFinder, book_side
-from market.fixed_point import DECIMALS, format_e8
+from analysis.vacuums import Vacuum, cell_edges, confirmed, depths, usual_depths, vacuums
+from analysis.wall_life import Ended, Life, MinuteAt, WallLives
+from analysis.walls import Wall, WallFinder, wall_bins
 from projections.snapshot_window import Snapshot
 
 NO_BOOK = "no book was recorded: advice from trades alone"
 EMPTY_SIDE = "a side of the newest book is empty: advice from trades alone"
+CROSSED = "the newest book is crossed: advice from trades alone"
 _STRONG_SHARE = 0.06
+_STRONG_BAND = 4.0
+_PERSISTENCE_BOOKS = 15
+_NEAR_BP = 10.0
 
 
-def static_book(
-    snapshots: Sequence[Snapshot],
-    finder: WallFinder,
-    tick_size_e8: int,
-    minute_volume_e8: dict[Side, float],
-    sigma: float | None,
-    parameters: Parameters,
-    decimals: int = DECIMALS,
-) -> tuple[dict[str, Any], list[Evidence], list[str]]:
+@dataclass(frozen=True, slots=True)
+class StandingWall:
     """
-    Walls and depth of the window's last book.
+    A wall with its life and its prospects.
+
+    Attributes:
+        distance_bp: from the mid, negative below. persistence: the part of the last 15 books in which it stood.
+        pull_probability: that it is pulled before it is touched, within the hour.
+        minutes_to_eat: its quantity over what the last hour traded against its side a minute; None without trades.
+    """
+
+    id: str
+    side: Side
+    wall: Wall
+    life: Life
+    distance_bp: float
+    persistence: float
+    pull_probability: float
+    minutes_to_eat: float | None
+
+    @property
+    def strength(self) -> float:
+        """Its share, as far as it persists and is not likely to be pulled: 0 to 1."""
+        share = min(1.0, self.wall.bin.share / _STRONG_SHARE)
+        return round(share * self.persistence * (1 - self.pull_probability), 4)
+
+
+@dataclass(frozen=True, slots=True)
+class NullCounts:
+    """What the same book shows when its bins are shuffled within octaves of distance; means over the draws."""
+
+    walls: float
+    bands: float
+    vacuums: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class StaticSide:
+    """
+    One side of the newest book.
+
+    Attributes:
+        standing_out: how many bins stand out now, whether or not they did before: what `null.walls` compares with.
+        vacuums: None with too few books to tell.
+    """
+
+    book: BookSide
+    walls: list[StandingWall]
+    standing_out: int
+    bands: list[Band]
+    vacuums: list[Vacuum] | None
+    null: NullCounts
+
+    @property
+    def near_depth_e8(self) -> int:
+        """What lies within 10 bp of the mid."""
+        return int(self.book.quantity_e8[self.book.distance_bp <= _NEAR_BP].sum())
+
+
+@dataclass(frozen=True, slots=True)
+class StaticBook:
+    """
+    The newest book, looked at.
+
+    Attributes:
+        reason: why there is nothing, None where there is. ended: the walls that ended in the window, oldest first.
+        current: sides of the book rebuilt from updates up to the tick, where one is recorded.
+    """
+
+    reason: str | None
+    snapshots: int = 0
+    mid_e8: float = 0.0
+    width_e8: int = 0
+    sides: Mapping[Side, StaticSide] | None = None
+    ended: Sequence[Ended] = ()
+    current: Mapping[Side, BookSide] | None = None
+
+
+class StaticLayer:
+    """
+    Looks at the window of books, tick after tick; what belongs to one book or to two is worked out once.
 
     Args:
-        minute_volume_e8: mean quantity a minute that eats each side: sells eat bids, buys eat asks.
-        decimals: that the market's quantities keep.
-
-    Returns:
-        The tool's result, the evidence it gives, and warnings.
+        level_e8: the width of the levels of a minute's trades.
     """
-    newest = snapshots[-1] if snapshots else None
-    mid = newest.mid_e8 if newest else None
-    if newest is None or mid is None:
-        reason = NO_BOOK if newest is None else EMPTY_SIDE
-        return {"found": "nothing", "reason": reason}, [], [reason]
-    width = bin_width_e8(mid, parameters.bin_per_price, tick_size_e8)
-    result: dict[str, Any] = {"mid": price(mid), "bin": format_e8(width), "snapshots": len(snapshots)}
-    evidence: list[Evidence] = []
-    sides: tuple[Side, Side] = ("bid", "ask")
-    for side in sides:
-        book = book_side(newest, side, width, parameters)
-        if book is None:
-            continue
-        walls = finder.walls(snapshots, side, width)
-        result[side] = {
-            "reach_bp": book.reach_bp,
-            "corridor_depth": format_e8(book.corridor_depth_e8, decimals),
-            "near_depth": format_e8(int(book.quantity_e8[: max(1, round(mid * 1e-3 / width))].sum()), decimals),
-            "walls": [
-                _rendered(w, f"W{side[0]}{n}", mid, sigma, minute_volume_e8[side], decimals)
-                for n, w in enumerate(walls)
-            ],
-        }
-        evidence += [_evidence(w, f"W{side[0]}{n}", width, mid, parameters) for n, w in enumerate(walls)]
-    return result, evidence, []
+
+    def __init__(self, level_e8: int, parameters: Parameters) -> None:
+        self._parameters = parameters
+        self._books = BookWindow(parameters)
+        self._finder = WallFinder(parameters, self._books)
+        self._lives = WallLives(self._books, self._finder, level_e8, parameters)
+
+    def look(
+        self,
+        snapshots: Sequence[Snapshot],
+        minute_at: MinuteAt,
+        tick_size_e8: int,
+        minute_volume_e8: Mapping[Side, float],
+        current: Snapshot | None = None,
+    ) -> StaticBook:
+        """
+        Everything the books show.
+
+        Args:
+            snapshots: the window, oldest first. minute_at: the trades between them.
+            minute_volume_e8: mean quantity a minute that eats each side: sells eat bids, buys eat asks.
+            current: the book rebuilt from updates, newer than the last snapshot.
+        """
+        newest = snapshots[-1] if snapshots else None
+        mid = newest.mid_e8 if newest else None
+        if newest is None or mid is None:
+            return StaticBook(NO_BOOK if newest is None else EMPTY_SIDE)
+        if newest.bid_price_e8[0] >= newest.ask_price_e8[0]:
+            return StaticBook(CROSSED)
+        width = bin_width_e8(mid, self._parameters.bin_per_price, tick_size_e8)
+        self._books.keep(snapshots)
+        self._lives.keep(snapshots)
+        books = self._books.sides(newest, width)
+        dense = self._books.once("bands", newest, width, lambda: bands(books, self._parameters))
+        sides = {}
+        for side in SIDES:
+            cells = cell_edges(mid, width, books[side].reach_bp)
+            history = self._history(snapshots, width, side, cells)
+            earlier = len(history) - self._parameters.vacuum_of_last
+            usual = usual_depths(history[: max(0, earlier)], self._parameters)
+            last = history[max(0, earlier) :]
+            thin = vacuums(books[side], cells, usual, last, self._parameters)
+            sides[side] = StaticSide(
+                book=books[side],
+                walls=self._walls(snapshots, width, minute_at, side, mid, minute_volume_e8[side]),
+                standing_out=len(self._finder.bins([newest], side, width)[0]),
+                bands=dense[side],
+                vacuums=self._vacuums(snapshots, width, side, thin),
+                null=self._null_counts(snapshots, width, side, cells, usual),
+            )
+        ended = self._lives.ended(snapshots, width, minute_at)
+        now = None
+        if current is not None and current.mid_e8 is not None and current.bid_price_e8[0] < current.ask_price_e8[0]:
+            now = BookWindow(self._parameters).sides(current, width)
+        return StaticBook(None, len(snapshots), mid, width, sides, ended, now)
+
+    def _walls(
+        self, snapshots: Sequence[Snapshot], width: int, minute_at: MinuteAt, side: Side, mid: float, eaten_e8: float
+    ) -> list[StandingWall]:
+        walls = self._finder.walls(snapshots, side, width)
+        bins = self._finder.bins(snapshots, side, width)
+        prices = [w.bin.price_e8 for w in walls]
+        standing = {p: next((i for i, b in enumerate(reversed(bins)) if p not in b), len(bins)) for p in prices}
+        lives = self._lives.lives(snapshots, width, minute_at, side, standing)
+        recent = bins[-_PERSISTENCE_BOOKS:]
+        found = []
+        for n, wall in enumerate(walls):
+            price = wall.bin.price_e8
+            distance = bp_between(wall.heavy_price_e8, mid)
+            found.append(
+                StandingWall(
+                    id=f"W{side[0]}{n}",
+                    side=side,
+                    wall=wall,
+                    life=lives[price],
+                    distance_bp=distance,
+                    persistence=round(sum(price in b for b in recent) / len(recent), 4),
+                    pull_probability=self._parameters.pull.probability(
+                        pull_features(wall.bin.share, distance, wall.age_min)
+                    ),
+                    minutes_to_eat=round(wall.bin.quantity_e8 / eaten_e8, 2) if eaten_e8 else None,
+                )
+            )
+        return found
+
+    def _vacuums(
+        self, snapshots: Sequence[Snapshot], width: int, side: Side, found: list[Vacuum] | None
+    ) -> list[Vacuum] | None:
+        """Those that hold price by price, with their edges to the bin; where a far edge is unknown, as found."""
+        if not found:
+            return found
+        books = [b[side] for s in snapshots[: -self._parameters.vacuum_of_last] if (b := self._books.sides(s, width))]
+        now = self._books.sides(snapshots[-1], width)[side]
+        exact = [v if v.censored else confirmed(v, now, books, self._parameters) for v in found]
+        return [v for v in exact if v is not None]
+
+    def _history(self, snapshots: Sequence[Snapshot], width: int, side: Side, cells: F64) -> F64:
+        """What the cells of a side held in each book of the window."""
+        books = [b[side] for s in snapshots if (b := self._books.sides(s, width))]
+        return np.array([depths(b, cells) for b in books]).reshape(len(books), -1)
+
+    def _null_counts(
+        self, snapshots: Sequence[Snapshot], width: int, side: Side, cells: F64, usual: F64 | None
+    ) -> NullCounts:
+        """What the side shows with its last books shuffled; the chance comes from the book, the same for both sides."""
+        last = [b for s in snapshots[-self._parameters.vacuum_of_last :] if (b := self._books.sides(s, width))]
+        draws = self._parameters.null_draws
+        walls = dense = thin = 0
+        for draw in range(draws):
+            chance = np.random.Generator(np.random.PCG64([snapshots[-1].last_update_id, draw]))
+            mixed = [shuffled(books[side], chance) for books in last]
+            both = {s: mixed[-1] if s == side else last[-1][s] for s in SIDES}
+            if usual is not None:
+                held = np.array([depths(b, cells) for b in mixed])
+                thin += len(vacuums(mixed[-1], cells, usual, held, self._parameters) or ())
+            dense += len(bands(both, self._parameters)[side])
+            walls += len(wall_bins(mixed[-1], mixed[-1].mid_e8, self._parameters))
+        each = max(1, draws)
+        vacuous = None if usual is None else round(thin / each, 2)
+        return NullCounts(round(walls / each, 2), round(dense / each, 2), vacuous)
 
 
-def _rendered(wall: Wall, name: str, mid: float, sigma: float | None, eaten_e8: float, decimals: int) -> dict[str, Any]:
-    distance = bp_between(wall.bin.price_e8, mid)
-    return {
-        "id": name,
-        "bin": format_e8(wall.bin.price_e8),
-        "quantity": format_e8(wall.bin.quantity_e8, decimals),
-        "share": wall.bin.share,
-        "contrast": wall.bin.contrast,
-        "heavy_price": format_e8(wall.heavy_price_e8),
-        "heavy_share": wall.heavy_share,
-        "distance_bp": distance,
-        "distance_sigma": round(distance / 1e4 / sigma, 2) if sigma else None,
-        "seen": wall.seen,
-        "age_min": wall.age_min,
-        "at_least": wall.censored,
-        "minutes_to_eat": round(wall.bin.quantity_e8 / eaten_e8, 2) if eaten_e8 else None,
-        "major": wall.major,
-    }
-
-
-def _evidence(wall: Wall, name: str, width_e8: int, mid: float, parameters: Parameters) -> Evidence:
-    margin = int(mid * parameters.zone_half_width_bp / 1e4)
-    return Evidence(
-        id=name,
-        basis="wall",
-        leg="static",
-        low_e8=wall.bin.price_e8 - margin,
-        high_e8=wall.bin.price_e8 + width_e8 + margin,
-        price_e8=wall.heavy_price_e8,
-        strength=round(min(1.0, wall.bin.share / _STRONG_SHARE), 4),
-    )
+def evidence_of(static: StaticBook, snapshot: Snapshot | None, parameters: Parameters) -> list[Evidence]:
+    """What the books give a zone to stand on: walls, bands, and the far edges of vacuums."""
+    found: list[Evidence] = []
+    if static.sides is None or snapshot is None:
+        return found
+    margin = int(static.mid_e8 * parameters.zone_half_width_bp / 1e4)
+    for side, seen in static.sides.items():
+        for wall in seen.walls:
+            low = wall.wall.bin.price_e8
+            found.append(
+                Evidence(wall.id, "wall", "static", low - margin, low + static.width_e8 + margin,
+                         wall.wall.heavy_price_e8, wall.strength)
+            )  # fmt: skip
+        for n, band in enumerate(seen.bands):
+            strength = round(min(1.0, band.ratio / _STRONG_BAND), 4)
+            found.append(
+                Evidence(f"B{side[0]}{n}", "band", "static", band.low_e8, band.high_e8 - 1, band.heavy_bin_e8, strength)
+            )
+        for n, thin in enumerate(seen.vacuums or ()):
+            if not thin.censored:
+                part = thin.quantity_e8 / thin.median_e8
+                edge = thin.far_e8 if side == "ask" else thin.far_e8 - static.width_e8
+                strength = round(max(0.0, min(1.0, 1 - part)), 4)
+                found.append(
+                    Evidence(f"V{side[0]}{n}", "vacuum_edge", "static", edge - margin, edge + static.width_e8 + margin,
+                             edge, strength)
+                )  # fmt: skip
+    return found

@@ -3,36 +3,14 @@ What an analyst is shown at a tick: the two tools' results, and the evidence tha
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
+from analysis.evidence import Evidence, price, rendered
+from analysis.resonance import Resonance
 from market.fixed_point import format_e8
 from market.timestamps import iso
-
-Basis = Literal["wall", "poc", "hvn", "value_area"]
-Leg = Literal["static", "acceptance"]
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """
-    A price interval that matters, and why.
-
-    Attributes:
-        id: what a recommendation cites, unique within a tick.
-        leg: static (the book shows it) or acceptance (trade went on there).
-        low_e8, high_e8: the interval, both inclusive. price_e8: its heaviest price.
-        strength: 0 to 1.
-    """
-
-    id: str
-    basis: Basis
-    leg: Leg
-    low_e8: int
-    high_e8: int
-    price_e8: int
-    strength: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +21,7 @@ class MarketView:
     Attributes:
         reference_e8: the price advice is measured from: the last trade's. None before the first.
         mid_e8: middle of the newest book, None without one. sigma: see `volatility.sigma`.
+        evidence: what was found, piece by piece. zones: where it meets, strongest first.
         depth, order_flow: the results of the two tools, ready for JSON.
         state: digest of each projection.
     """
@@ -60,6 +39,7 @@ class MarketView:
     parameters_digest: str
     state: dict[str, str]
     evidence: tuple[Evidence, ...]
+    zones: tuple[Resonance, ...]
     depth: dict[str, Any]
     order_flow: dict[str, Any]
     warnings: tuple[str, ...]
@@ -82,28 +62,23 @@ class MarketView:
                 "state": self.state,
                 "depth_snapshot_analytsis": self.depth,
                 "orderflow_analysys": self.order_flow,
+                "resonance": [_zone(z) for z in self.zones],
                 "evidence": [rendered(e) for e in self.evidence],
                 "warnings": list(self.warnings),
             }
         )
 
 
-def price(value_e8: float | None) -> str | None:
-    """A price as plain decimal text; a half tick is kept."""
-    if value_e8 is None:
-        return None
-    whole = int(value_e8)
-    return format_e8(whole) if whole == value_e8 else format_e8(int(value_e8 * 10), 9)
-
-
-def rendered(evidence: Evidence) -> dict[str, Any]:
-    """One piece of evidence for JSON."""
+def _zone(zone: Resonance) -> dict[str, Any]:
     return {
-        "id": evidence.id,
-        "basis": evidence.basis,
-        "leg": evidence.leg,
-        "low": format_e8(evidence.low_e8),
-        "high": format_e8(evidence.high_e8),
-        "price": format_e8(evidence.price_e8),
-        "strength": evidence.strength,
+        "id": zone.id,
+        "low": format_e8(zone.low_e8),
+        "high": format_e8(zone.high_e8),
+        "price": format_e8(zone.price_e8),
+        "legs": dict(zone.legs),
+        "missing": list(zone.missing),
+        "triple": zone.triple,
+        "score": zone.score,
+        "strength": zone.strength,
+        "evidence": [e.id for e in zone.evidence],
     }

@@ -94,19 +94,8 @@ def value_area(totals: I64, start: int, share: float, step: int = 2) -> ValueAre
     The sum of the next `step` rows above is compared with that of the next below; the larger is added, the upper on a
     tie, until the share is reached. `step` 2 is the two-row rule, 1 the one-row rule.
     """
-    whole = int(totals.sum())
-    low = high = start
-    held = int(totals[start])
-    while held < share * whole:
-        above = int(totals[high + 1 : high + 1 + step].sum())
-        below = int(totals[max(0, low - step) : low].sum())
-        if high + 1 >= len(totals) or (below > above and low > 0):
-            low = max(0, low - step)
-            held += below
-        else:
-            high = min(len(totals) - 1, high + step)
-            held += above
-    return ValueArea(low, high, round(held / whole, 4) if whole else 0.0)
+    low, high, held, whole = _area(totals, start, share, step)
+    return ValueArea(int(low), int(high), round(held / whole, 4) if whole else 0.0)
 
 
 def nodes(totals: I64, half_width: int, prominence: float) -> tuple[Nodes, Nodes]:
@@ -140,6 +129,23 @@ def _nodes(smoothed: I64, least: float) -> Nodes:
     kept = (heights >= least) & (heights > 0)
     top = float(np.abs(smoothed).max(initial=1)) or 1.0
     return Nodes(bins[kept], np.round(heights[kept] / top, 4))
+
+
+@nb.njit(cache=True)
+def _area(totals, start, share, step):  # type: ignore[no-untyped-def]
+    whole = totals.sum()
+    low, high = start, start
+    held = totals[start]
+    while held < share * whole:
+        above = totals[high + 1 : high + 1 + step].sum()
+        below = totals[max(0, low - step) : low].sum()
+        if high + 1 >= len(totals) or (below > above and low > 0):
+            low = max(0, low - step)
+            held += below
+        else:
+            high = min(len(totals) - 1, high + step)
+            held += above
+    return low, high, held, whole
 
 
 @nb.njit(cache=True)

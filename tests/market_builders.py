@@ -11,8 +11,10 @@ import numpy as np
 import pyarrow as pa
 
 from agents.recommendation import Advice, Rung, Zone
+from analysis.evidence import Evidence
 from analysis.parameters import Parameters
-from analysis.view import Evidence, MarketView
+from analysis.resonance import Resonance, clusters, resonances
+from analysis.view import MarketView
 from eventlog.batch import Batch
 from eventlog.cold import ColdLog
 from eventlog.facts import AGG_TRADE, INSTRUMENT, SNAPSHOT, TICK
@@ -33,7 +35,7 @@ T0 = 1_772_409_600 * SECOND_NS
 
 MARKET = Market("binance", "TESTUSDT")
 SMALL = Parameters(horizons_min=(30, 60, 120))
-SMALL_WINDOWS = Windows(bucket_minutes=120, snapshot_slots=20)
+SMALL_WINDOWS = Windows(bucket_minutes=120, snapshot_slots=20, trade_minutes=60)
 SIGHT = Sight(MARKET.symbol, SMALL_WINDOWS, SMALL)
 
 Tables = dict[str, pa.Table]
@@ -197,6 +199,7 @@ def a_view(evidence: Sequence[Evidence] = (), **changed: Any) -> MarketView:
         "parameters_digest": "0",
         "state": {},
         "evidence": tuple(evidence),
+        "zones": (),
         "depth": {},
         "order_flow": {},
         "warnings": (),
@@ -207,6 +210,14 @@ def a_view(evidence: Sequence[Evidence] = (), **changed: Any) -> MarketView:
 def a_piece(name: str, low: Any, high: Any, price: Any, strength: float = 0.5, leg: Any = "static") -> Evidence:
     """A piece of evidence; a static one is a wall, another a point of control."""
     return Evidence(name, "wall" if leg == "static" else "poc", leg, e8(low), e8(high), e8(price), strength)
+
+
+def meeting(
+    evidence: Sequence[Evidence], reference: Any = 100, sigma: float = 0.001, horizons: int = 1
+) -> tuple[Resonance, ...]:
+    """The zones of some evidence within 16 σ of a price, none of them tested."""
+    found = clusters(evidence, e8(reference), int(e8(reference) * sigma * 16))
+    return tuple(resonances(found, [None] * len(found), horizons, Parameters()))
 
 
 def a_zone(side: Any = "buy", low: Any = "99.5", high: Any = "99.6", **changed: Any) -> Zone:

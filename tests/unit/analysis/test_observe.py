@@ -70,7 +70,7 @@ def as_json(view: MarketView) -> dict[str, object]:
     def refuse(word: str) -> float:
         raise AssertionError(f"{word} in a view")
 
-    return json.loads(view.render(), parse_constant=refuse)  # type: ignore[no-any-return]
+    return json.loads(view.render(), parse_constant=refuse)
 
 
 def test_nothing_on_record() -> None:
@@ -78,7 +78,7 @@ def test_nothing_on_record() -> None:
     (view,) = views_of(instrument={"recv_ns": []})
     found = as_json(view)
     assert found["evidence"] == []
-    assert found["orderflow_analysys"] == {"found": "nothing", "reason": "no trade in the window"}
+    assert found["orderflow_analysys"]["profiles"] == {"found": "nothing", "reason": "no trade in the window"}  # type: ignore[index]
     assert found["depth_snapshot_analytsis"] == {"found": "nothing", "reason": NO_BOOK}
     assert (found["reference"], found["mid"], found["sigma"]) == (None, None, None)
     assert view.warnings == (NO_BOOK, "no trade in the window", "no instrument on record: tick size unknown")
@@ -88,7 +88,7 @@ def test_one_trade_in_the_open_minute() -> None:
     """A trade of the minute after the tick gives a last price and no profile, whatever the horizon."""
     (view,) = views_of(trade_columns([T0 + MINUTE_NS + 1], [e8(100)]))
     assert view.reference_e8 == e8(100)
-    assert set(as_json(view)["orderflow_analysys"]["profiles"].values()) == {None}  # type: ignore[index, union-attr]
+    assert set(as_json(view)["orderflow_analysys"]["profiles"].values()) == {None}  # type: ignore[index]
     assert view.evidence == ()
 
 
@@ -170,3 +170,44 @@ def test_parameters_have_one_digest() -> None:
     assert Parameters(wall_share=0.02).digest() != Parameters().digest()
     (view,) = views_of()
     assert as_json(view)["parameters"] == Parameters().digest()
+
+
+def a_walled_book(minute: int) -> Snapshot:
+    """Bids a hundredth apart from 99.99 down with a wall at 99.60, asks the same upwards without one."""
+    bids = [(round(99.99 - i / 100, 2), 60 if i == 39 else 1) for i in range(120)]
+    return a_snapshot(bids, [(round(100.01 + i / 100, 2), 1) for i in range(120)], minute, seq=minute + 1)
+
+
+def test_a_wall_that_was_tested_is_a_zone_with_its_tests() -> None:
+    """Price falls to the wall at 99.60 each minute and leaves it again: a zone on it, thirty tests, all rejected."""
+    at = T0 + np.arange(90) * (MINUTE_NS // 3)
+    away = np.array([0, -40, -5, 0, -40, 5] * 15)  # closes ten cents apart: σ is 0.1 %, a test within 2.5 cents
+    trades = trade_columns(at, e8(100) + away * 10**6, ONE_E8, away < 0)
+    (view,) = views_of(trades, [a_walled_book(m) for m in range(31)], ticks=(30,))
+    (wall,) = view.depth["bid"]["walls"]
+    zone = next(z for z in view.zones if wall["id"] in [e.id for e in z.evidence])
+    named = {e.id: e for e in zone.evidence}
+    (tested,) = (e for e in named.values() if e.basis == "rejection")
+    record = next(t for t in view.order_flow["tests"] if t["id"] == tested.id)
+    assert tested in view.evidence
+    assert zone.legs["validation"] == tested.strength
+    assert (record["tests"], record["rejected"], record["level"]) == (30, 30, "99.6")
+    assert (record["from"], record["recent"]) == ("above", ["rejected"] * 3)
+    assert tested.low_e8 < zone.price_e8 == tested.price_e8 < tested.high_e8
+    assert (wall["life"], wall["absorbed"]) == ("tested", "29")
+    assert set(zone.legs) | set(zone.missing) == {"static", "acceptance", "validation"}
+
+
+def test_every_id_that_is_shown_is_there() -> None:
+    """What zones cite is evidence, ids are unique, and each zone lies on one side of the price."""
+    at = T0 + np.arange(120) * (MINUTE_NS // 4)
+    trades = trade_columns(at, e8(100) + np.arange(120) % 13 * 3 * 10**6, ONE_E8, np.arange(120) % 3 == 0)
+    (view,) = views_of(trades, [a_walled_book(m) for m in range(31)], ticks=(30,))
+    ids = [e.id for e in view.evidence]
+    assert len(ids) == len(set(ids))
+    assert [z.id for z in view.zones] == [f"Z{n}" for n in range(len(view.zones))]
+    assert {e.id for z in view.zones for e in z.evidence} <= set(ids)
+    assert view.reference_e8 is not None
+    sides = [{e.price_e8 < view.reference_e8 for e in z.evidence} for z in view.zones]
+    assert [len(s) for s in sides] == [1] * len(view.zones)
+    assert len(view.zones) > 0

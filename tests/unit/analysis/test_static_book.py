@@ -1,99 +1,197 @@
-"""The static tool says what the newest book shows, with its figures, or that it shows nothing."""
+"""The static layer: walls with their lives, bands, vacuums, their shuffled controls, and what is missing."""
 
-import json
-import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
+from analysis.book_side import Side
+from analysis.evidence import Evidence
+from analysis.fitted import PULL_FEATURES, Logistic
 from analysis.parameters import Parameters
-from analysis.static_book import EMPTY_SIDE, NO_BOOK, static_book
-from analysis.walls import WallFinder
+from analysis.static_book import CROSSED, EMPTY_SIDE, NO_BOOK, StaticBook, StaticLayer, StaticSide, evidence_of
 from market.fixed_point import ONE_E8
 from projections.snapshot_window import Snapshot
 from tests.market_builders import a_snapshot, e8
 
 RULES = Parameters()
+NOTHING: dict[Side, float] = {"bid": 0.0, "ask": 0.0}
 
 
-def books_with_a_wall(count: int = 3) -> list[Snapshot]:
-    bids = [(100_000 - i, 40 if i == 100 else 1) for i in range(1000)]
-    asks = [(100_001 + i, 1) for i in range(1000)]
-    return [a_snapshot(bids, asks, minute, seq=minute + 1) for minute in range(count)]
+def a_book(minute: int, bids: Mapping[int, float] | None = None, asks: Mapping[int, float] | None = None,
+           bins: int = 1000) -> Snapshot:  # fmt: skip
+    """A thousand bins of one a side around 100000, other quantities at some distances."""
+    below, above = dict(bids or {}), dict(asks or {})
+    return a_snapshot(
+        [(99_999.5 - i, below.get(i, 1)) for i in range(bins)], [(100_000.5 + i, above.get(i, 1)) for i in range(bins)],
+        minute, seq=minute + 1,
+    )  # fmt: skip
 
 
-def result_of(
-    books: list[Snapshot], eaten: float = 0.0, sigma: float | None = 0.001
-) -> tuple[dict[str, Any], list[Any], list[str]]:
-    volume = {"bid": eaten * ONE_E8, "ask": eaten * ONE_E8}
-    return static_book(books, WallFinder(RULES), e8("0.01"), volume, sigma, RULES)
+def look(books: Sequence[Snapshot], eaten: Mapping[Side, float] = NOTHING, current: Snapshot | None = None,
+         rules: Parameters = RULES) -> StaticBook:  # fmt: skip
+    """What a layer of its own sees, no trades between the books."""
+    return StaticLayer(ONE_E8, rules).look(books, lambda at: None, e8("0.01"), eaten, current)
+
+
+def side_of(found: StaticBook, side: Side) -> StaticSide:
+    """One side of what was found."""
+    assert found.sides is not None
+    return found.sides[side]
 
 
 def test_a_wall_with_its_figures() -> None:
-    """Share, contrast, distance in bp and σ, age and minutes to eat, as arithmetic gives them."""
-    result, evidence, warnings = result_of(books_with_a_wall(), eaten=8)
-    assert (result["mid"], result["bin"], result["snapshots"]) == ("100000.5", "1", 3)
-    assert result["ask"]["walls"] == []
-    assert result["bid"]["walls"] == [
-        {
-            "id": "Wb0",
-            "bin": "99900",
-            "quantity": "40",
-            "share": round(40 / 939, 4),
-            "contrast": 40.0,
-            "heavy_price": "99900",
-            "heavy_share": 1.0,
-            "distance_bp": -10.05,
-            "distance_sigma": round(-10.05 / 10, 2),
-            "seen": 3,
-            "age_min": 2,
-            "at_least": True,
-            "minutes_to_eat": 5.0,
-            "major": True,
-        }
-    ]
-    assert result["bid"]["corridor_depth"] == "939"
-    assert result["bid"]["near_depth"] == "100"
-    assert warnings == []
-    piece = evidence[0]
-    assert (piece.id, piece.basis, piece.leg, piece.price_e8) == ("Wb0", "wall", "static", e8(99_900))
-    assert piece.low_e8 == e8(99_900) - int(100_000.5 * ONE_E8 * 5e-4)
-    assert piece.high_e8 == e8(99_901) + int(100_000.5 * ONE_E8 * 5e-4)
-    assert piece.strength == round(round(40 / 939, 4) / 0.06, 4)
+    """Distance, persistence, prospects and minutes to eat, as arithmetic gives them."""
+    books = [a_book(m, {100: 40}) for m in range(3)]
+    found = look(books, {"bid": 8.0 * ONE_E8, "ask": 1.0})
+    assert (found.reason, found.snapshots, found.mid_e8, found.width_e8) == (None, 3, 1e5 * ONE_E8, ONE_E8)
+    (wall,) = side_of(found, "bid").walls
+    assert side_of(found, "ask").walls == []
+    assert (wall.id, wall.side, wall.wall.bin.price_e8) == ("Wb0", "bid", e8(99_899))
+    assert wall.distance_bp == round(-100.5 / 10, 2)
+    assert (wall.persistence, wall.pull_probability, wall.minutes_to_eat) == (1.0, 0.66, 5.0)
+    assert wall.life.state == "held"
+    share = round(40 / 939, 4)
+    assert wall.wall.bin.share == share
+    assert wall.strength == round(share / 0.06 * 1.0 * 0.34, 4)
 
 
-def test_unknown_figures_are_null() -> None:
-    """Without volatility there is no distance in σ, without volume no time to eat a wall."""
-    wall = result_of(books_with_a_wall(), eaten=0, sigma=None)[0]["bid"]["walls"][0]
-    assert wall["distance_sigma"] is None
-    assert wall["minutes_to_eat"] is None
+def test_strength_is_the_share_as_far_as_it_persists() -> None:
+    """From 6 % on the share is full; in 9 of the last 15 books it counts 0.6; the pull probability takes its part."""
+    fit = replace(RULES, pull=Logistic("a test", PULL_FEATURES, (0.0,) * 10, 1))
+    books = [a_book(m, {100: 100} if m >= 11 else None) for m in range(20)]
+    (wall,) = side_of(look(books, rules=fit), "bid").walls
+    assert (wall.persistence, wall.pull_probability, wall.strength) == (0.6, 0.5, 0.3)
+    (few,) = side_of(look(books[10:14], rules=fit), "bid").walls
+    assert few.persistence == 0.75
 
 
-@pytest.mark.parametrize("books", [[], [a_snapshot([], [])], [a_snapshot([(10, 1)], [])]])
-def test_no_book_is_said(books: list[Snapshot]) -> None:
-    """No snapshot, or one without a mid, is nothing found, with the reason as a warning."""
-    result, evidence, warnings = result_of(books)
-    reason = EMPTY_SIDE if books else NO_BOOK
-    assert result == {"found": "nothing", "reason": reason}
-    assert evidence == []
-    assert warnings == [reason]
+def test_the_pull_probability_follows_the_wall() -> None:
+    """A fit on log age alone gives an older wall another probability than a younger one."""
+    by_age = (0.0, 0.0, 0.0, -1.0, *[0.0] * 6)
+    fit = replace(RULES, pull=Logistic("a test", PULL_FEATURES, by_age, 1))
+    books = [a_book(m, {100: 40} | ({200: 40} if m >= 3 else {})) for m in range(7)]
+    walls = {w.wall.age_min: w.pull_probability for w in side_of(look(books, rules=fit), "bid").walls}
+    assert walls == {6: round(1 / 8, 4), 3: round(1 / 5, 4)}
 
 
-def test_one_level_a_side() -> None:
-    """The thinnest book there is has depth, a reach and no NaN; three of it make its only bins walls by share."""
-    for count in (1, 3):
-        thin = [a_snapshot([(100, 1)], [("100.02", 2)], minute, seq=minute + 1) for minute in range(count)]
-        result, evidence, _ = result_of(thin)
-        assert result["bid"]["corridor_depth"] == "1"
-        assert result["ask"]["reach_bp"] == 1.0
-        assert len(evidence) == (2 if count == 3 else 0)
-        assert all(w["contrast"] is None and w["share"] == 1.0 for s in ("bid", "ask") for w in result[s]["walls"])
-        assert not any(math.isnan(v) for v in _numbers(json.loads(json.dumps(result))))
+def test_no_trades_no_time_to_eat() -> None:
+    """Where nothing was traded against a side, its walls have no minutes to eat."""
+    (wall,) = side_of(look([a_book(m, {100: 40}) for m in range(3)]), "bid").walls
+    assert wall.minutes_to_eat is None
 
 
-def _numbers(value: Any) -> list[float]:
-    if isinstance(value, dict):
-        return [n for v in value.values() for n in _numbers(v)]
-    if isinstance(value, list):
-        return [n for v in value for n in _numbers(v)]
-    return [value] if isinstance(value, float) else []
+@pytest.mark.parametrize(
+    ("books", "reason"),
+    [
+        ([], NO_BOOK),
+        ([a_snapshot([], [])], EMPTY_SIDE),
+        ([a_snapshot([(10, 1)], [])], EMPTY_SIDE),
+        ([a_snapshot([(10, 1)], [(10, 1)])], CROSSED),
+        ([a_book(0), a_snapshot([(10, 1)], [(9, 1)], 1, seq=2)], CROSSED),
+    ],
+)
+def test_nothing_has_a_reason(books: list[Snapshot], reason: str) -> None:
+    """No book, a side without levels, or sides that cross: the reason, no sides and no evidence."""
+    found = look(books)
+    assert (found.reason, found.sides) == (reason, None)
+    assert evidence_of(found, books[-1] if books else None, RULES) == []
+
+
+def test_near_depth_is_ten_basis_points() -> None:
+    """A hundred bins of $1 lie within 10 bp of 100000."""
+    found = side_of(look([a_book(0, {0: 3, 99: 2, 100: 50})]), "bid")
+    assert found.near_depth_e8 == (100 + 2 + 1) * ONE_E8
+
+
+def test_standing_out_now_is_not_yet_a_wall() -> None:
+    """What stands out in the newest book alone is counted for comparison with shuffled books, and is no wall."""
+    books = [a_book(0), a_book(1), a_book(2, {100: 40})]
+    found = side_of(look(books), "bid")
+    assert (found.walls, found.standing_out) == ([], 1)
+
+
+def test_shuffled_books_stand_beside_every_count() -> None:
+    """Shuffled bins make no band; a lone wall stands out wherever it lies; the same book has the same chance."""
+    dense = dict.fromkeys(range(300, 420), 8.0)
+    books = [a_book(m, asks=dense) for m in range(3)]
+    first, again = look(books), look(books)
+    assert len(side_of(first, "ask").bands) == 1
+    assert side_of(first, "ask").null.bands < 1
+    assert side_of(first, "ask").null.vacuums is None
+    assert side_of(first, "ask").null == side_of(again, "ask").null
+    lone = side_of(look([a_book(m, {100: 40}) for m in range(3)]), "bid")
+    assert lone.null.walls == 1.0
+
+
+def test_vacuums_need_their_books() -> None:
+    """With twelve books vacuums are not known, of the book or of the shuffled one; with thirteen they are."""
+    thin = dict.fromkeys(range(240, 339), 0.1)
+    known = {12: None, 13: 1}
+    for count, expected in known.items():
+        books = [a_book(m, asks=thin if m >= count - 3 else None) for m in range(count)]
+        seen = side_of(look(books), "ask")
+        assert (None if seen.vacuums is None else len(seen.vacuums)) == expected
+        assert (seen.null.vacuums is None) == (expected is None)
+
+
+def test_the_book_now() -> None:
+    """A book rebuilt from updates is binned beside the last snapshot; a crossed one is left out."""
+    books = [a_book(m, {100: 40}) for m in range(3)]
+    now = look(books, current=a_book(3, {100: 25})).current
+    assert now is not None
+    assert now["bid"].held_e8(now["bid"].index(e8(99_899))) == 25 * ONE_E8
+    assert look(books, current=a_snapshot([(10, 1)], [(9, 1)])).current is None
+    assert look(books).current is None
+
+
+def test_evidence_of_a_wall_a_band_and_a_vacuum() -> None:
+    """Walls reach 5 bp around their bin; a band is its interval; a vacuum counts at the bin beyond its far edge."""
+    dense = dict.fromkeys(range(430, 570), 6.0)
+    thin = dict.fromkeys(range(240, 339), 0.25)
+    books = [a_book(m, {100: 40} | dense, thin if m >= 10 else None) for m in range(13)]
+    found = look(books)
+    pieces = {e.id: e for e in evidence_of(found, books[-1], RULES)}
+    assert set(pieces) == {"Wb0", "Bb0", "Va0"}
+    (wall,), (band,) = side_of(found, "bid").walls, side_of(found, "bid").bands
+    assert pieces["Wb0"] == Evidence(
+        "Wb0", "wall", "static", e8(99_899 - 50), e8(99_900 + 50), e8("99899.5"), wall.strength
+    )
+    assert pieces["Bb0"] == Evidence(
+        "Bb0", "band", "static", band.low_e8, band.high_e8 - 1, band.heavy_bin_e8, round(min(1.0, band.ratio / 4), 4)
+    )
+    assert pieces["Va0"] == Evidence(
+        "Va0", "vacuum_edge", "static", e8(100_339 - 50), e8(100_340 + 50), e8(100_339), 0.75
+    )
+
+
+def test_a_vacuum_of_bids_counts_below_it() -> None:
+    """The bin beyond a thin stretch of bids lies below its lower edge; where that is unknown it counts nowhere."""
+    thin: dict[int, float] = dict.fromkeys(range(240, 339), 0.25)
+    books = [a_book(m, thin if m >= 10 else None, bins=700) for m in range(13)]
+    (piece,) = evidence_of(look(books), books[-1], RULES)
+    assert (piece.id, piece.price_e8) == ("Vb0", e8(99_660))
+    open_ended: dict[int, float] = dict.fromkeys(range(480, 700), 0.25)
+    books = [a_book(m, open_ended if m >= 10 else None, bins=700) for m in range(13)]
+    seen = look(books)
+    assert [v.censored for v in side_of(seen, "bid").vacuums or []] == [True]
+    assert evidence_of(seen, books[-1], RULES) == []
+
+
+def test_what_is_remembered_changes_nothing() -> None:
+    """A layer that saw every window of thirty minutes sees in each what a fresh one sees."""
+    chance = np.random.default_rng(8)
+    books = [a_book(m, {int(k): 40 for k in chance.choice(8, 5, False) * 30}, bins=300) for m in range(30)]
+    kept = StaticLayer(ONE_E8, RULES)
+    for end in range(1, 31):
+        window = books[max(0, end - 14) : end]
+        seen, fresh = kept.look(window, lambda at: None, e8("0.01"), NOTHING), look(window)
+        assert (figures(seen), seen.ended) == (figures(fresh), fresh.ended)
+
+
+def figures(found: StaticBook) -> list[Any]:
+    """What both sides show."""
+    sides = [side_of(found, side) for side in ("bid", "ask")]
+    return [(s.walls, s.standing_out, s.bands, s.vacuums, s.null, s.near_depth_e8) for s in sides]

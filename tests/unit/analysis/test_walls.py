@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from analysis.book_side import book_side
 from analysis.parameters import Parameters
-from analysis.walls import WallFinder, book_side, wall_bins
+from analysis.walls import WallFinder, wall_bins
 from market.fixed_point import ONE_E8
 from projections.snapshot_window import Snapshot
 from tests.market_builders import a_snapshot, e8

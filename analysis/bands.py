@@ -1,0 +1,115 @@
+"""
+Bands: stretches of the book that hold more than their distance from the mid explains (ANALYSIS §2).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numba as nb
+import numpy as np
+
+from analysis.book_side import F64, BookSide, Side
+from analysis.grid import bins_for, heaviest_run
+from analysis.parameters import Parameters
+
+_NEAREST_BP = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """
+    A dense stretch.
+
+    Attributes:
+        low_e8, high_e8: its price edges. heavy_bin_e8: lower edge of its fullest bin.
+        quantity_e8: what it holds. ratio: its mean smoothed density over the baseline's.
+        effective: over how many bins of equal size its quantity would spread the same.
+        near_bp, far_bp: distance of its edges from the mid.
+    """
+
+    side: Side
+    low_e8: int
+    high_e8: int
+    heavy_bin_e8: int
+    quantity_e8: int
+    ratio: float
+    effective: float
+    near_bp: float
+    far_bp: float
+
+
+def bands(books: Mapping[Side, BookSide], parameters: Parameters) -> dict[Side, list[Band]]:
+    """
+    The bands of each side, nearest first.
+
+    Bins are capped, so that a wall makes no band, smoothed by a triangle that is weighed inside the reach, and
+    compared with the mean of both sides at the same distance, taken by octaves and joined in the log.
+    """
+    capped = {side: _capped(book, parameters) for side, book in books.items()}
+    distance = {side: book.distance_bp for side, book in books.items()}
+    centres, density = _baseline(capped, distance)
+    usual = {side: np.interp(np.log2(distance[side]), centres, density) for side in books}
+    return {side: _bands_of(book, capped[side], usual[side], parameters) for side, book in books.items()}
+
+
+def _capped(book: BookSide, parameters: Parameters) -> F64:
+    cap = parameters.band_cap * book.corridor_depth_e8
+    return np.minimum(book.quantity_e8.astype(np.float64), cap)
+
+
+def _baseline(capped: Mapping[Side, F64], distance: Mapping[Side, F64]) -> tuple[F64, F64]:
+    """Mean density of both sides in octaves of distance, at the mean log distance of each octave's bins."""
+    values = np.concatenate(list(capped.values()))
+    logs = np.log2(np.concatenate(list(distance.values())))
+    octave = np.floor(logs).astype(np.int64)  # a bin's distance is above zero
+    first = int(octave.min())
+    count = np.bincount(octave - first)
+    there = count > 0
+    sums, places = np.bincount(octave - first, values), np.bincount(octave - first, logs)
+    return places[there] / count[there], sums[there] / count[there]
+
+
+def _bands_of(book: BookSide, capped: F64, usual: F64, parameters: Parameters) -> list[Band]:
+    half = bins_for(book.mid_e8, parameters.band_kernel_bp, book.width_e8, parameters.band_kernel_bins)
+    smoothed, distance = _smoothed(capped, half), book.distance_bp
+    ratio = np.round(np.divide(smoothed, usual, out=np.zeros_like(smoothed), where=usual > 0), 4)
+    widest = bins_for(book.mid_e8, parameters.band_bp, book.width_e8, parameters.band_bins)
+    dense = np.concatenate(([False], ratio >= parameters.band_ratio, [False]))
+    turns = np.flatnonzero(np.diff(dense.astype(np.int8)))
+    found = []
+    for start, stop in zip(turns[::2].tolist(), turns[1::2].tolist(), strict=True):
+        held = book.quantity_e8[start:stop].astype(np.float64)
+        squares = float((held * held).sum())
+        effective = round(float(held.sum()) ** 2 / squares, 2) if squares else 0.0
+        inside = stop - 1 < len(ratio) - half and distance[start] > _NEAREST_BP
+        if stop - start < widest or not inside or effective < parameters.band_effective:
+            continue
+        # smoothing moved the edges: of all stretches within the kernel's width, the one that holds most above usual
+        first, last = max(0, start - half), min(len(usual), stop + half)
+        run = heaviest_run(capped[first:last] - parameters.band_ratio * usual[first:last])
+        start, stop = (first + run[0], first + run[1]) if run[1] > run[0] else (start, stop)
+        held = book.quantity_e8[start:stop].astype(np.float64)
+        edges = sorted((book.price_e8(start), book.price_e8(stop - 1)))
+        found.append(
+            Band(
+                book.side, edges[0], edges[1] + book.width_e8, book.price_e8(start + int(np.argmax(held))),
+                int(book.quantity_e8[start:stop].sum()), round(float(ratio[start:stop].mean()), 2), effective,
+                round(float(distance[start]), 2), round(float(distance[stop - 1]), 2),
+            )
+        )  # fmt: skip
+    return found
+
+
+@nb.njit(cache=True)
+def _smoothed(values, half_width):  # type: ignore[no-untyped-def]
+    """Each bin's neighbours under a triangle, divided by the weights that fall inside."""
+    n = len(values)
+    out = np.empty(n, np.float64)
+    for i in range(n):
+        total, weights = 0.0, 0.0
+        for j in range(max(0, i - half_width + 1), min(n, i + half_width)):
+            weight = half_width - abs(i - j)
+            total += weight * values[j]
+            weights += weight
+        out[i] = total / weights
+    return out

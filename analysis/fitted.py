@@ -1,0 +1,79 @@
+"""
+What was learned offline over longer times than any window: frozen coefficients that name what they were fitted on.
+"""
+
+from dataclasses import dataclass
+from math import exp, log, log1p
+
+import msgspec
+
+PULL_FEATURES = ("one", "share", "distance", "age", "share²", "distance²", "age²", "share·distance", "distance·age",
+                 "share·age")  # fmt: skip
+"""Log share over 2 %, log distance over 20 bp, log of age in minutes plus one, their squares and products."""
+
+CONFIDENCE_FEATURES = ("one", "score", "legs", "distance_sigma")
+"""A zone's score, how many legs it stands on, and the log of its distance from the price in σ plus one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Logistic:
+    """
+    A fitted probability.
+
+    Attributes:
+        fit: what it was fitted on: market and period, or where a prior comes from.
+        names, coefficients: one coefficient a feature, to 6 decimals.
+        samples: how many outcomes; 0 for a prior taken from elsewhere.
+    """
+
+    fit: str
+    names: tuple[str, ...]
+    coefficients: tuple[float, ...]
+    samples: int = 0
+
+    def probability(self, features: tuple[float, ...]) -> float:
+        """The probability at k features, to 4 decimals."""
+        total = round(sum(c * x for c, x in zip(self.coefficients, features, strict=True)), 9)
+        return round(1 / (1 + exp(-max(-30.0, min(30.0, total)))), 4)
+
+
+def constant(rate: float, names: tuple[str, ...], fit: str) -> Logistic:
+    """A probability that knows nothing but a rate."""
+    return Logistic(fit, names, (round(log(rate / (1 - rate)), 6), *[0.0] * (len(names) - 1)))
+
+
+def pull_features(share: float, distance_bp: float, age_min: float) -> tuple[float, ...]:
+    """What the probability that a wall is pulled before it is touched depends on."""
+    size = log(max(share, 1e-4) / 0.02)
+    away = log(max(abs(distance_bp), 0.1) / 20)
+    age = log1p(max(age_min, 0.0))
+    return 1.0, size, away, age, size * size, away * away, age * age, size * away, away * age, size * age
+
+
+def confidence_features(score: float, legs: int, distance_sigma: float) -> tuple[float, ...]:
+    """What the probability that a touched zone is rejected before it is broken depends on."""
+    return 1.0, score, float(legs), log1p(abs(distance_sigma))
+
+
+PULL_PRIOR = constant(0.66, PULL_FEATURES, "prior: NEXOUSDT, 60 minutes, whatever the wall")
+CONFIDENCE_PRIOR = constant(0.5, CONFIDENCE_FEATURES, "prior: random levels")
+
+
+def parse(body: bytes) -> dict[str, Logistic]:
+    """
+    What `python -m replay fit` wrote: any of `pull` and `confidence`.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    try:
+        found = msgspec.json.decode(body, type=dict[str, Logistic])
+    except msgspec.DecodeError as error:
+        raise ValueError(f"not a file of fitted coefficients: {error}") from error
+    names = {"pull": PULL_FEATURES, "confidence": CONFIDENCE_FEATURES}
+    for name, fit in found.items():
+        if name not in names:
+            raise ValueError(f"{name} is no probability known here; known: {', '.join(names)}")
+        if fit.names != names[name] or len(fit.coefficients) != len(fit.names):
+            raise ValueError(f"{name} was fitted on other features than are used now; fit it again")
+    return found

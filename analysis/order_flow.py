@@ -1,0 +1,163 @@
+"""
+The order-flow layer: where trade was accepted, what tested it, and how aggressively, tick after tick.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from analysis.absorption import Absorption, find_absorption, with_replenishment
+from analysis.acceptance import acceptance
+from analysis.book_flow import book_flow
+from analysis.evidence import Evidence
+from analysis.footprint import Cvd, Footprint, cvd, footprint
+from analysis.grid import one_two_five
+from analysis.level_tests import LevelRecord, Reach, against_trades, reach_of, records_of
+from analysis.naked_points import NakedPoint, NakedPoints
+from analysis.parameters import Parameters
+from analysis.speed import Passage, last_passages
+from analysis.static_book import StaticBook
+from analysis.sweeps import Sweep, sweeps
+from market.fixed_point import I64
+from market.timestamps import MINUTE_NS
+from projections.profile import IncrementalProfile
+from projections.snapshot_window import Snapshot
+from projections.state import MarketState
+
+_CVD_MINUTES = (5, 60, 240)
+_NAKED_WEIGHT = 0.6
+_ABSORPTION_WEIGHT = 0.5  # it has not beaten its control
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFlow:
+    """
+    What trades show at a tick.
+
+    Attributes:
+        profiles: by horizon, rendered. evidence: what a zone may stand on.
+        reach: the distances of a test, None without σ. cvds: by minutes looked back.
+        footprint: of the last hour. passages: by vacuum id, how price last went through it.
+        book_flow: see `analysis.book_flow`, rendered.
+    """
+
+    profiles: Mapping[str, Any]
+    evidence: Sequence[Evidence]
+    reach: Reach | None
+    naked: Sequence[NakedPoint]
+    cvds: Mapping[int, Cvd]
+    footprint: Footprint | None
+    absorbed: Sequence[Absorption]
+    swept: Sequence[Sweep]
+    passages: Mapping[str, Passage | None]
+    book_flow: Mapping[str, Any]
+
+
+class OrderFlowLayer:
+    """
+    Looks at one market's trades; sums that can be kept from tick to tick are kept.
+    """
+
+    def __init__(self, state: MarketState, parameters: Parameters) -> None:
+        self._parameters = parameters
+        longest = state.windows.bucket_minutes
+        self._profiles = [IncrementalProfile(state.buckets, h) for h in parameters.horizons_min if h <= longest]
+        self._naked = NakedPoints(state.buckets, parameters)
+
+    @property
+    def horizons(self) -> int:
+        """How many horizons show any trade."""
+        return sum(profile.covered_minutes > 0 for profile in self._profiles)
+
+    def look(self, state: MarketState, sigma: float | None, static: StaticBook) -> OrderFlow:
+        """Everything trades and changes of the book show at the state's last tick."""
+        parameters, flow = self._parameters, self._parameters.order_flow
+        reference, tick = state.buckets.last_price_e8(), state.tick_size_e8 or 1
+        end, trades = state.buckets.end_ns, state.trades.columns()
+        for profile in self._profiles:
+            profile.refresh()
+        profiles, evidence = acceptance(
+            self._profiles, reference, state.windows.level_e8, parameters, state.quantity_decimals
+        )
+        reach = None if reference is None else reach_of(sigma, reference, tick, flow)
+        absorbed = find_absorption(trades, reach, end, state.windows.level_e8, flow)
+        absorbed = [_with_books(a, state.snapshots.snapshots(), reach) for a in absorbed]
+        naked = self._naked.points()
+        evidence += [_naked_evidence(n, point) for n, point in enumerate(naked)]
+        if reach is not None:
+            evidence += [_absorption_evidence(n, a, reach) for n, a in enumerate(absorbed)]
+        return OrderFlow(
+            profiles=profiles,
+            evidence=evidence,
+            reach=reach,
+            naked=naked,
+            cvds={m: cvd(trades.between(end - m * MINUTE_NS, end)) for m in _CVD_MINUTES},
+            footprint=self._footprint(state, reference),
+            absorbed=absorbed,
+            swept=sweeps(trades, end, flow),
+            passages=self._passages(state, reference, sigma, static),
+            book_flow=book_flow(
+                state.book_flow, state.order_book.status, tick, parameters.book_flow, state.quantity_decimals
+            ),
+        )
+
+    def test(self, state: MarketState, level_e8: I64, reach: Reach | None) -> list[LevelRecord]:
+        """What tests made of k levels in the trades still held."""
+        tests = against_trades(state.trades.columns(), level_e8, reach, self._parameters.order_flow)
+        return records_of(level_e8, [tests], state.buckets.end_ns, self._parameters.order_flow)
+
+    def _footprint(self, state: MarketState, reference: int | None) -> Footprint | None:
+        if reference is None or not self._profiles:
+            return None
+        level, buy, sell, _ = self._profiles[0].levels()
+        return footprint(level, buy, sell, _row_width(reference, state.windows.level_e8, self._parameters),
+                         self._parameters.order_flow)  # fmt: skip
+
+    def _passages(
+        self, state: MarketState, reference: int | None, sigma: float | None, static: StaticBook
+    ) -> dict[str, Passage | None]:
+        thin = {
+            f"V{side[0]}{n}": (v.low_e8, v.high_e8)
+            for side, seen in (static.sides or {}).items()
+            for n, v in enumerate(seen.vacuums or ())
+        }
+        if not thin or reference is None or sigma is None:
+            return {}
+        row = _row_width(reference, state.windows.level_e8, self._parameters)
+        unit = round(sigma * reference)
+        passed = last_passages(state.trades.columns(), list(thin.values()), unit, row, self._parameters.order_flow)
+        return dict(zip(thin, passed, strict=True))
+
+
+def _row_width(reference_e8: int, level_e8: int, parameters: Parameters) -> int:
+    width = max(level_e8, one_two_five(reference_e8 * parameters.row_bp / 1e4))
+    return -(-width // level_e8) * level_e8
+
+
+def _with_books(found: Absorption, snapshots: Sequence[Snapshot], reach: Reach | None) -> Absorption:
+    """With what was displayed around the price in the books before and after, where both are there."""
+    before = [s for s in snapshots if s.request_ns <= found.start_ns]
+    after = [s for s in snapshots if s.request_ns >= found.stop_ns]
+    if not before or not after or reach is None:
+        return found
+    shown = [_displayed(s, found, reach.near_e8) for s in (before[-1], after[0])]
+    return with_replenishment(found, *shown)
+
+
+def _displayed(book: Snapshot, found: Absorption, near_e8: int) -> int:
+    prices, sizes = (
+        (book.bid_price_e8, book.bid_quantity_e8) if found.side == "bid" else (book.ask_price_e8, book.ask_quantity_e8)
+    )
+    return int(sizes[np.abs(prices - found.price_e8) <= near_e8].sum())
+
+
+def _naked_evidence(number: int, point: NakedPoint) -> Evidence:
+    middle = (point.low_e8 + point.high_e8) // 2
+    return Evidence(f"N{number}", "naked_poc", "acceptance", point.low_e8, point.high_e8, middle, _NAKED_WEIGHT)
+
+
+def _absorption_evidence(number: int, found: Absorption, reach: Reach) -> Evidence:
+    low, high = found.price_e8 - reach.near_e8, found.price_e8 + reach.near_e8
+    return Evidence(f"A{number}", "absorption", "validation", low, high, found.price_e8, _ABSORPTION_WEIGHT)

@@ -1,0 +1,175 @@
+"""
+Sweeps: one side taking level after level at once (ANALYSIS §4), and what a run like any other does.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numba as nb
+import numpy as np
+import numpy.typing as npt
+
+from analysis.parameters import OrderFlowParameters
+from market.fixed_point import I64
+from market.timestamps import MINUTE_NS, SECOND_NS
+from projections.trade_columns import Trades
+
+F64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """
+    n runs: trades of consecutive agg ids, one aggressor side, equal or adjacent ms, prices that never turn back.
+
+    Attributes:
+        start, stop: their places among the trades, stop exclusive. sign: +1 buyers. levels: how many distinct prices.
+    """
+
+    start: I64
+    stop: I64
+    sign: I64
+    levels: I64
+    volume_e8: I64
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """
+    A run that swept the book.
+
+    Attributes:
+        first_e8, last_e8: its first and last price. least_e8: the volume that made a sweep of it.
+        runs: how many runs that was measured on.
+    """
+
+    side: Literal["buy", "sell"]
+    start_ns: int
+    stop_ns: int
+    first_id: int
+    last_id: int
+    first_e8: int
+    last_e8: int
+    levels: int
+    volume_e8: int
+    least_e8: int
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class SweepControl:
+    """
+    Where price went after sweeps, and after as many runs drawn by chance.
+
+    Attributes:
+        sweep_bp, control_bp: mean move in the aggressor's direction from a run's last price, basis points; None
+            where there is none. an_hour: how often sweeps come.
+    """
+
+    sweeps: int
+    an_hour: float | None
+    sweep_bp: float | None
+    control_bp: float | None
+
+
+def runs_of(trades: Trades, parameters: OrderFlowParameters) -> Runs:
+    """Every run of the trades, single trades included."""
+    gap_ms = parameters.sweep_gap_ms
+    return Runs(*_runs(trades.time_ns, trades.agg_id, trades.price_e8, trades.quantity_e8, trades.sign, gap_ms))
+
+
+def sweeps(trades: Trades, end_ns: int, parameters: OrderFlowParameters) -> list[Sweep]:
+    """The sweeps that ended within the last minute, judged by the runs of the hour that ends with the tick."""
+    hour = trades.between(end_ns - parameters.sweep_hour_min * MINUTE_NS, end_ns)
+    runs = runs_of(hour, parameters)
+    least = _least(runs.volume_e8, parameters.sweep_quantile)
+    kept = (runs.levels >= parameters.sweep_levels) & (runs.volume_e8 >= least)
+    kept &= hour.time_ns[runs.stop - 1] >= end_ns - MINUTE_NS
+    return [
+        Sweep(
+            side="buy" if runs.sign[i] > 0 else "sell",
+            start_ns=int(hour.time_ns[runs.start[i]]),
+            stop_ns=int(hour.time_ns[runs.stop[i] - 1]),
+            first_id=int(hour.agg_id[runs.start[i]]),
+            last_id=int(hour.agg_id[runs.stop[i] - 1]),
+            first_e8=int(hour.price_e8[runs.start[i]]),
+            last_e8=int(hour.price_e8[runs.stop[i] - 1]),
+            levels=int(runs.levels[i]),
+            volume_e8=int(runs.volume_e8[i]),
+            least_e8=least,
+            runs=len(runs.start),
+        )
+        for i in np.flatnonzero(kept).tolist()
+    ]
+
+
+def sweep_control(
+    trades: Trades, horizon_s: int, chance: np.random.Generator, parameters: OrderFlowParameters
+) -> SweepControl:
+    """
+    What followed every sweep of a log's trades within a horizon, beside as many runs drawn from the same minutes' log.
+
+    Args:
+        chance: seeded; draws the runs of the control.
+    """
+    whole = runs_of(trades, parameters)
+    if len(trades) == 0:
+        return SweepControl(0, None, None, None)
+    first_ns, last_ns = int(trades.time_ns[0]), int(trades.time_ns[-1])
+    ends = range(first_ns - first_ns % MINUTE_NS + parameters.sweep_hour_min * MINUTE_NS, last_ns + 1, MINUTE_NS)
+    ids = [s.last_id for end_ns in ends for s in sweeps(trades, end_ns, parameters)]
+    swept = np.searchsorted(trades.agg_id, np.array(ids, np.int64))
+    signs = trades.sign[swept]
+    late = np.flatnonzero(trades.time_ns[whole.stop - 1] >= first_ns + parameters.sweep_hour_min * MINUTE_NS)
+    drawn = late[chance.integers(0, len(late), len(ids))] if len(late) else late
+    return SweepControl(
+        sweeps=len(ids),
+        an_hour=round(len(ids) / (len(ends) / 60), 2) if len(ends) else None,
+        sweep_bp=_mean(_moves(trades, swept, signs, horizon_s)),
+        control_bp=_mean(_moves(trades, whole.stop[drawn] - 1, whole.sign[drawn], horizon_s)),
+    )
+
+
+def _least(volume: I64, quantile: float) -> int:
+    """The smallest volume that a share of the runs does not exceed."""
+    if len(volume) == 0:
+        return 0
+    place = min(len(volume) - 1, max(0, int(np.ceil(round(quantile * len(volume), 6))) - 1))
+    return int(np.partition(volume, place)[place])
+
+
+def _moves(trades: Trades, at: I64, signs: I64, horizon_s: int) -> F64:
+    times = trades.time_ns[at] + horizon_s * SECOND_NS
+    known = times <= trades.time_ns[-1]
+    later = trades.price_e8[np.searchsorted(trades.time_ns, times[known], side="right") - 1]
+    before = trades.price_e8[at[known]]
+    return np.round(signs[known] * (later - before) / before * 1e4, 4)
+
+
+def _mean(moves: F64) -> float | None:
+    return round(float(moves.mean()), 4) if len(moves) else None
+
+
+@nb.njit(cache=True)
+def _runs(times, ids, prices, quantities, signs, gap_ms):  # type: ignore[no-untyped-def]
+    n = len(times)
+    start, stop, sign = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int64)
+    levels, volume = np.empty(n, np.int64), np.empty(n, np.int64)
+    count = 0
+    for i in range(n):
+        joins = (
+            i > 0
+            and ids[i] == ids[i - 1] + 1
+            and signs[i] == signs[i - 1]
+            and abs(times[i] // 1_000_000 - times[i - 1] // 1_000_000) <= gap_ms
+            and (prices[i] - prices[i - 1]) * signs[i] >= 0
+        )
+        if joins:
+            count -= 1
+            levels[count] += prices[i] != prices[i - 1]
+            volume[count] += quantities[i]
+        else:
+            start[count], sign[count], levels[count], volume[count] = i, signs[i], 1, quantities[i]
+        stop[count] = i + 1
+        count += 1
+    return start[:count], stop[:count], sign[:count], levels[:count], volume[:count]

@@ -1,0 +1,176 @@
+"""Scores, fusion, divergence and lines, each by hand."""
+
+import numpy as np
+import pytest
+
+from analysis.flow_grid import grid_of
+from analysis.flow_measures import (
+    Explained,
+    Fused,
+    Line,
+    by_interval,
+    divergence,
+    explained,
+    fused,
+    line,
+    z_of_sum,
+    z_score,
+)
+from market.errors import SumOverflow
+from market.timestamps import SECOND_NS
+from projections.book_flow import FlowSeconds
+
+
+def some_seconds(n: int, rows: dict[int, dict[str, int]]) -> FlowSeconds:
+    """A window of n seconds from 0 on, with rows at some of them; a row with updates has a quote."""
+    at = sorted(rows)
+    columns = ("updates", "unread", "resets", "buy_e8", "sell_e8", "trades", "size_change_x20")
+    given = {c: np.array([rows[i].get(c, 0) for i in at], np.int64) for c in columns}
+    quotes = {c: np.array([rows[i].get(c, 0) for i in at], np.int64) for c in ("bid_e8", "ask_e8")}
+    sizes = {c: np.array([rows[i].get(c, 1) for i in at], np.int64) for c in ("bid_quantity_e8", "ask_quantity_e8")}
+    ofi = np.zeros((len(at), 5), np.int64)
+    ofi[:, 0] = [rows[i].get("ofi", 0) for i in at]
+    return FlowSeconds(
+        start_ns=0,
+        end_ns=n * SECOND_NS,
+        second_ns=np.array(at, np.int64) * SECOND_NS,
+        ofi_e8=ofi,
+        last_update_id=np.array([i if rows[i].get("updates") else -1 for i in at], np.int64),
+        **given,
+        **quotes,
+        **sizes,
+    )
+
+
+def test_a_z_score_is_in_standard_deviations_of_the_whole() -> None:
+    """1 to 5 have mean 3 and variance 2."""
+    values = np.array([1, 2, 3, 4, 5])
+    assert z_score(values, 5, 5, 10.0) == 1.4142
+    assert z_score(values, 3, 5, 10.0) == 0.0
+    assert z_score(values, 100, 5, 10.0) == 10.0
+    assert z_score(values, -100, 5, 10.0) == -10.0
+
+
+def test_too_few_or_equal_values_have_no_z_score() -> None:
+    """None, never a division by zero."""
+    assert z_score(np.array([1, 2, 3]), 3, 4, 10.0) is None
+    assert z_score(np.array([7, 7, 7, 7]), 7, 4, 10.0) is None
+    assert z_score(np.array([], np.int64), 7, 0, 10.0) is None
+
+
+def test_a_sum_is_held_against_the_sum_of_as_many_independent_intervals() -> None:
+    """Mean 1 and deviation 1: four of them make 4, give or take 2."""
+    values = np.array([0, 2] * 5)
+    assert z_of_sum(values, 8, 4, 10, 10.0) == 2.0
+    assert z_of_sum(values, 4, 4, 10, 10.0) == 0.0
+    assert z_of_sum(values, -1000, 4, 10, 10.0) == -10.0
+
+
+@pytest.mark.parametrize(
+    ("ofi_z", "cvd_z", "expected"),
+    [
+        (3.0, 2.5, Fused(2.8, 0.8333, True)),
+        (-3.0, -2.5, Fused(-2.8, 0.8333, True)),
+        (4.0, 2.0, Fused(3.2, 0.5, False)),  # far apart
+        (2.5, 2.5, Fused(2.5, 1.0, False)),  # not above
+        (10.0, -1.0, Fused(5.6, 0.0, False)),  # against each other
+        (5.0, 0.0, Fused(3.0, 0.0, False)),
+        (0.0, 0.0, Fused(0.0, 0.0, False)),
+    ],
+)
+def test_fusion(ofi_z: float, cvd_z: float, expected: Fused) -> None:
+    """0.6 and 0.4, strong beyond 2.5 and 0.7."""
+    assert fused(ofi_z, cvd_z, (0.6, 0.4), 2.5, 0.7) == expected
+
+
+@pytest.mark.parametrize(
+    ("trend", "ofi_z", "cvd_z", "expected"),
+    [
+        (-1.0, 1.1, 0.6, "bullish"),
+        (-1.0, 1.0, 0.6, "none"),
+        (-1.0, 1.1, 0.5, "none"),
+        (0.0, 1.1, 0.6, "none"),
+        (1.0, -1.1, -0.6, "bearish"),
+        (1.0, 1.1, 0.6, "none"),
+        (1.0, 2.1, -1.1, "inconsistent"),
+        (-1.0, -2.1, 1.1, "inconsistent"),
+        (0.0, 2.0, -1.1, "none"),
+        (0.0, 2.1, -1.0, "none"),
+        (0.0, 2.1, 1.1, "none"),
+    ],
+)
+def test_divergence(trend: float, ofi_z: float, cvd_z: float, expected: str) -> None:
+    """Flow against price, or OFI against CVD; all thresholds must be passed."""
+    assert divergence(trend, ofi_z, cvd_z, (1.0, 0.5), (2.0, 1.0)) == expected
+
+
+def test_a_line_through_points() -> None:
+    """Slope 3/5 and R² 9/25, by hand."""
+    x, y = np.array([1.0, 2.0, 3.0, 4.0]), np.array([2.0, 1.0, 4.0, 3.0])
+    assert line(x, y) == Line(0.6, 0.36, 4)
+    assert line(x, 7.0 - 2 * x) == Line(-2.0, 1.0, 4)
+    assert line(x, np.ones(4)) == Line(None, None, 4)
+    assert line(np.ones(4), y) == Line(None, None, 4)
+    assert line(x[:2], y[:2]) == Line(None, None, 2)
+
+
+def test_flow_and_mid_by_interval() -> None:
+    """Sums of three seconds; the mid from the end of one interval to the end of the next; holes are marked."""
+    flow, mid_x2 = np.arange(10), np.array([2, 4, 6, 8, 8, 20, 20, 20, 26, 99])
+    known = np.ones(10, np.bool_)
+    known[[0, 7]] = False
+    sums, changes, whole = by_interval(flow, mid_x2, known, 3)
+    assert sums.tolist() == [3.0, 12.0, 21.0]
+    assert changes[1:].tolist() == [7.0, 3.0]
+    assert whole.tolist() == [False, True, False]
+
+
+def test_what_a_flow_explains_now_and_next() -> None:
+    """A mid that follows its flow in the same second; and one that follows it a second later."""
+    flow = np.array([0, 3, -1, 4, -1, -5, 9, 2, -6])
+    known = np.arange(9) > 0
+    at_once = explained(flow, 2 * np.cumsum(flow), known, 1)
+    assert (at_once.r2_same, at_once.intervals) == (1.0, 8)
+    later = explained(flow, 2 * np.cumsum(np.concatenate(([0], flow[:-1]))), known, 1)
+    assert later.r2_next == 1.0
+    assert later.r2_same is not None
+    assert later.r2_same < 0.5
+    assert explained(flow, np.full(9, 7), known, 1) == Explained(None, None, 8)
+    assert explained(flow, np.full(9, 7), known, 20) == Explained(None, None, 0)
+
+
+def test_a_quote_lasts_until_the_next_one() -> None:
+    """Silence keeps it; what stands in the window's first second was not seen to change."""
+    quote = {"updates": 1, "bid_e8": 99, "ask_e8": 101}
+    grid = grid_of(some_seconds(6, {1: quote, 4: {**quote, "bid_e8": 100}, 5: {"buy_e8": 3, "trades": 1}}))
+    assert grid.quoted.tolist() == [False, True, True, True, True, True]
+    assert grid.known.tolist() == [False, False, True, True, True, True]
+    assert grid.mid_x2[1:].tolist() == [200, 200, 200, 201, 201]
+    assert (grid.first, grid.signed_e8.tolist()) == (1, [0, 0, 0, 0, 0, 3])
+
+
+def test_nothing_is_known_in_a_hole_and_in_the_silence_before_it() -> None:
+    """The stream was down from the last update heard to the one that did not follow."""
+    quote = {"updates": 1, "bid_e8": 99, "ask_e8": 101}
+    rows = {0: quote, 1: quote, 4: {"unread": 1, "resets": 1}, 6: {"unread": 2}, 7: quote, 8: quote}
+    grid = grid_of(some_seconds(9, rows))
+    assert grid.quoted.tolist() == [True, True, False, False, False, False, False, True, True]
+    assert grid.known.tolist() == [False, True, False, False, False, False, False, False, True]
+
+
+def test_a_window_whose_sums_do_not_fit_is_an_error() -> None:
+    """Each second fits, all together do not."""
+    row = {"buy_e8": 2**61, "sell_e8": 2**61}
+    assert grid_of(some_seconds(9, {1: row})).volume_e8[1] == 2**62
+    with pytest.raises(SumOverflow):
+        grid_of(some_seconds(9, {1: row, 2: row}))
+    with pytest.raises(SumOverflow):
+        grid_of(some_seconds(9, {1: {"ofi": -(2**62)}, 2: {"ofi": 2**62}}))
+
+
+def test_how_long_the_book_was_silent() -> None:
+    """Whole seconds after the last update."""
+    quote = {"updates": 1, "bid_e8": 99, "ask_e8": 101}
+    assert grid_of(some_seconds(9, {3: quote})).silent_s == 5
+    assert grid_of(some_seconds(9, {8: quote})).silent_s == 0
+    assert grid_of(some_seconds(9, {8: {"buy_e8": 1}})).silent_s == 9

@@ -1,0 +1,70 @@
+"""What was fitted offline: one coefficient a feature, and priors that know a rate and nothing else."""
+
+from math import exp, log
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analysis.fitted import (
+    CONFIDENCE_FEATURES,
+    CONFIDENCE_PRIOR,
+    PULL_FEATURES,
+    PULL_PRIOR,
+    Logistic,
+    confidence_features,
+    constant,
+    pull_features,
+)
+
+
+def test_features_by_hand() -> None:
+    """A wall of 4 % at 40 bp after 9 minutes: logs of 2, 2 and 10, their squares and products, in the order named."""
+    size, away, age = log(2), log(2), log(10)
+    expected = (1, size, away, age, size * size, away * away, age * age, size * away, away * age, size * age)
+    assert pull_features(0.04, -40.0, 9) == pytest.approx(expected, abs=1e-12)
+    assert pull_features(0.02, 20.0, 0) == (1.0,) + (0.0,) * 9
+    assert confidence_features(0.5, 2, -1.0) == (1.0, 0.5, 2.0, log(2))
+    assert len(pull_features(0.1, 1, 1)) == len(PULL_FEATURES)
+    assert len(confidence_features(0.1, 1, 1)) == len(CONFIDENCE_FEATURES)
+
+
+def test_features_of_nothing_are_numbers() -> None:
+    """A wall at the mid, of no share or not yet a minute old has finite features, on either side the same ones."""
+    assert pull_features(0.0, 0.0, -1) == pull_features(1e-4, 0.1, 0)
+    assert pull_features(0.03, -12.5, 7) == pull_features(0.03, 12.5, 7)
+
+
+def test_a_logistic_by_hand() -> None:
+    """σ(0.2 + 0.5·2 − 1·0.3) = σ(0.9) = 0.7109; far out it stays inside 0 to 1."""
+    fitted = Logistic("a test", ("one", "a", "b"), (0.2, 0.5, -1.0), 100)
+    assert fitted.probability((1.0, 2.0, 0.3)) == 0.7109 == round(1 / (1 + exp(-0.9)), 4)
+    assert fitted.probability((1.0, 1e6, 0.0)) == 1.0
+    assert fitted.probability((1.0, -1e6, 0.0)) == 0.0
+
+
+def test_features_and_coefficients_must_agree() -> None:
+    """A feature too many is our bug, not a probability."""
+    with pytest.raises(ValueError, match="argument"):
+        Logistic("a test", ("one",), (0.2,)).probability((1.0, 2.0))
+
+
+@given(st.floats(0, 1), st.floats(-1e4, 1e4), st.floats(0, 1e5))
+def test_priors_know_a_rate_and_nothing_else(share: float, distance: float, age: float) -> None:
+    """66 of 100 walls are pulled whatever the wall, and half of all random levels hold, whatever the zone."""
+    assert PULL_PRIOR.probability(pull_features(share, distance, age)) == 0.66
+    assert CONFIDENCE_PRIOR.probability(confidence_features(share, 3, distance)) == 0.5
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.3, 0.5, 0.66, 0.99])
+def test_a_constant_gives_its_rate(rate: float) -> None:
+    """The coefficient of a rate, kept to six decimals, gives the rate back to four."""
+    assert constant(rate, ("one", "x"), "a test").probability((1.0, 5.0)) == rate
+
+
+def test_priors_say_that_they_are_none_of_ours() -> None:
+    """A prior names where it comes from and counts no sample; one coefficient for each feature."""
+    for prior in (PULL_PRIOR, CONFIDENCE_PRIOR):
+        assert prior.fit.startswith("prior: ")
+        assert prior.samples == 0
+        assert len(prior.names) == len(prior.coefficients)

@@ -1,0 +1,79 @@
+"""Whatever few trades there are, every measure of order flow answers without an error and without NaN."""
+
+import math
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analysis.absorption import absorption_at, find_absorption
+from analysis.absorption_control import absorption_control
+from analysis.footprint import cvd, footprint
+from analysis.level_tests import against_trades, reach_of, records_of
+from analysis.parameters import OrderFlowParameters, Parameters
+from analysis.speed import last_passages
+from analysis.sweeps import sweep_control, sweeps
+from market.fixed_point import ONE_E8
+from projections.trade_columns import Trades
+from tests.market_builders import e8
+from tests.trade_builders import after, some_trades
+
+LEAST = OrderFlowParameters(absorption_least_min=2)
+END = after(3600)
+LEVELS = np.array([1, e8(70), e8(100), e8(130)], np.int64)
+
+
+def figures(value: Any) -> list[float]:
+    """Every float in a result, however deep."""
+    if isinstance(value, float):
+        return [value]
+    if isinstance(value, np.ndarray):
+        return [float(v) for v in value]
+    if is_dataclass(value):
+        return [f for field in fields(value) for f in figures(getattr(value, field.name))]
+    if isinstance(value, list | tuple):
+        return [f for item in value for f in figures(item)]
+    return []
+
+
+@st.composite
+def scraps(draw: Any) -> Trades:
+    """Up to forty trades within the hour: all at one price, jumps of 30 %, long silences, times that may fall."""
+    n = draw(st.integers(0, 40))
+    prices = draw(st.lists(st.sampled_from([100, 100, 100, 100.01, 99.99, 130, 70]), min_size=n, max_size=n))
+    seconds = draw(st.lists(st.integers(0, 3599), min_size=n, max_size=n))
+    sizes = draw(st.lists(st.sampled_from([0.00000001, 1, 1000]), min_size=n, max_size=n))
+    signs = draw(st.lists(st.sampled_from([-1, 1]), min_size=n, max_size=n))
+    return some_trades(prices, seconds if draw(st.booleans()) else sorted(seconds), sizes, signs)
+
+
+@settings(max_examples=200, deadline=None)
+@given(scraps(), st.sampled_from([None, 1e-10, 0.0007, 0.2]), st.sampled_from([1, e8("0.01")]))
+def test_nothing_breaks_and_nothing_is_nan(trades: Trades, sigma: float | None, tick: int) -> None:
+    """All measures, with and without σ."""
+    reach = reach_of(sigma, e8(100), tick, LEAST)
+    unit = round((sigma or 0) * e8(100))
+    intervals = [(e8(99), e8(101)), (e8(100), e8(100)), (0, e8(1000))]
+    levels, place = np.unique(trades.price_e8, return_inverse=True)
+    bought = np.bincount(place, np.where(trades.sign > 0, trades.quantity_e8, 0), len(levels)).astype(np.int64)
+    tests = against_trades(trades, LEVELS, reach, LEAST)
+    found = [
+        tests,
+        records_of(LEVELS, [tests], END, LEAST),
+        absorption_at(trades, LEVELS, reach, END, ONE_E8, LEAST),
+        find_absorption(trades, reach, END, ONE_E8, LEAST),
+        absorption_control(trades, tick, ONE_E8, Parameters(order_flow=LEAST)),
+        sweeps(trades, END, LEAST),
+        sweep_control(trades, 60, np.random.default_rng(1), LEAST),
+        cvd(trades),
+        footprint(levels, bought, bought[::-1], ONE_E8, LEAST),
+        last_passages(trades, intervals, unit, ONE_E8, LEAST),
+    ]
+    assert [f for f in figures(found) if not math.isfinite(f)] == []
+    if reach is None:
+        assert len(tests.level) == 0
+        assert found[2] == found[3] == []
+    if len(trades) == 0:
+        assert [len(tests.level), found[2], found[3], found[5], found[9]] == [0, [], [], [], [None] * 3]

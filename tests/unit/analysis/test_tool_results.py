@@ -1,0 +1,136 @@
+"""What the static tool says: every figure by name, at most ten thousand bytes, what does not fit counted."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from analysis.parameters import Parameters
+from analysis.static_book import NO_BOOK, StaticBook, StaticLayer
+from analysis.tool_results import MOST_BYTES, static_result
+from market.fixed_point import ONE_E8
+from market.timestamps import MINUTE_NS
+from projections.minute_buckets import Minute
+from projections.snapshot_window import Snapshot
+from tests.market_builders import T0, a_snapshot, e8
+
+RULES = Parameters()
+
+
+def a_book(minute: int, bids: Mapping[int, float], asks: Mapping[int, float], bins: int = 1000) -> Snapshot:
+    """A thousand bins of one a side around 100000, other quantities at some distances."""
+    return a_snapshot(
+        [(99_999.5 - i, bids.get(i, 1)) for i in range(bins)], [(100_000.5 + i, asks.get(i, 1)) for i in range(bins)],
+        minute, seq=minute + 1,
+    )  # fmt: skip
+
+
+def shown(books: Sequence[Snapshot], sigma: float | None = 0.001, current: Snapshot | None = None,
+          minutes: Mapping[int, Minute] | None = None) -> dict[str, Any]:  # fmt: skip
+    """The result for some books, where eight a minute are sold and none bought."""
+    found = StaticLayer(ONE_E8, RULES).look(
+        books, lambda at: (minutes or {}).get((at - T0) // MINUTE_NS), e8("0.01"), {"bid": 8.0 * ONE_E8, "ask": 0.0},
+        current,
+    )  # fmt: skip
+    return static_result(found, sigma, "a prior", 8)
+
+
+def sold(price: int, quantity: int) -> Minute:
+    """A minute of one trade."""
+    level = np.array([price * ONE_E8], np.int64)
+    amount = np.array([quantity * ONE_E8], np.int64)
+    bar = np.array([price * ONE_E8 + ONE_E8 // 2] * 4 + [1, 1], np.int64)
+    return Minute(level, np.zeros_like(level), amount, np.ones_like(level), bar)
+
+
+def test_a_wall_in_full() -> None:
+    """Every figure of a wall of 40 a hundred bins below the touch, two minutes old, with four sold into it."""
+    books = [a_book(m, {100: 40}, {}) for m in range(3)]
+    result = shown(books, minutes={1: sold(99_899, 4)})
+    assert result["bid"]["walls"] == [
+        {
+            "id": "Wb0", "bin": "99899", "quantity": "40", "share": round(40 / 939, 4), "major": True,
+            "contrast": 40.0, "heavy_price": "99899.5", "heavy_share": 1.0, "distance_bp": -10.05,
+            "distance_sigma": round(-10.05 / 1e4 / 0.001, 2), "seen": 3, "age_min": 2, "at_least": True,
+            "life": "absorbing", "absorbed": "4", "refilled": 1.0, "minutes_to_eat": 5.0, "pull_probability": 0.66,
+            "strength": round(round(40 / 939, 4) / 0.06 * 0.34, 4),
+        }
+    ]  # fmt: skip
+    head = {k: result[k] for k in ("id", "mid", "bin", "snapshots", "pull_probability_from")}
+    assert head == {"id": "D", "mid": "100000", "bin": "1", "snapshots": 3, "pull_probability_from": "a prior"}
+    assert {k: result["bid"][k] for k in ("id", "corridor_depth", "near_depth", "standing_out_now", "reach_bp")} == {
+        "id": "D.bid", "corridor_depth": "939", "near_depth": "100", "standing_out_now": 1, "reach_bp": 99.95,
+    }  # fmt: skip
+
+
+def test_what_is_not_known_is_null() -> None:
+    """No σ, no trades against a side, too few books, no book now: null, never zero or a missing key."""
+    result = shown([a_book(m, {}, {100: 40}) for m in range(3)], sigma=None)
+    (wall,) = result["ask"]["walls"]
+    assert (wall["distance_sigma"], wall["minutes_to_eat"], wall["refilled"]) == (None, None, None)
+    assert (result["ask"]["vacuums"], result["ask"]["in_shuffled_books"]["vacuums"]) == (None, None)
+    assert result["book_now"] is None
+
+
+def test_no_book_is_said() -> None:
+    """Nothing found, and why."""
+    assert static_result(StaticBook(NO_BOOK), 0.001, "a prior", 8) == {"found": "nothing", "reason": NO_BOOK}
+
+
+def test_a_vacuum_and_a_band_in_full() -> None:
+    """Edges as prices and basis points, what is there and what was usual, what crossing costs in quote."""
+    thin = dict.fromkeys(range(240, 339), 0.25)
+    dense = dict.fromkeys(range(430, 570), 6.0)
+    result = shown([a_book(m, dense, thin if m >= 10 else {}) for m in range(13)])
+    cost = sum(0.25 * (100_000.5 + i) for i in range(240, 339))
+    assert result["ask"]["vacuums"] == [
+        {"id": "Va0", "low": "100240", "high": "100339", "distance_bp": [24.05, 33.85], "quantity": "24.75",
+         "usual": "99", "cost_to_cross": f"{cost}", "far_edge_unknown": False}
+    ]  # fmt: skip
+    (band,) = result["bid"]["bands"]
+    assert band["id"] == "Bb0"
+    assert band["heavy_bin"] == "99569"
+    assert float(band["low"]) < 99_431 < 99_569 < float(band["high"])
+    assert band["times_usual"] > 2
+    assert result["bid"]["vacuums"] == []
+
+
+def test_endings_are_counted_and_the_last_listed() -> None:
+    """Eight walls that go are eight pulled, six of them listed, the last first."""
+    books = [a_book(m, {100 + 20 * k: 40 for k in range(8) if m < 6 + k}, {}) for m in range(14)]
+    ended = shown(books)["ended"]
+    assert [ended[kind] for kind in ("filled", "breached", "moved", "pulled")] == [0, 0, 0, 8]
+    assert [e["bin"] for e in ended["last"]] == [str(99_899 - 20 * k) for k in range(7, 1, -1)]
+    assert ended["last"][0] == {
+        "id": "E0", "side": "bid", "bin": "99759", "share": round(40 / 939, 4), "ending": "pulled",
+        "at": "2026-03-02T00:13:00Z", "moved_to": None,
+    }  # fmt: skip
+
+
+def test_the_book_now_has_the_walls_of_the_last_snapshot() -> None:
+    """What each wall's bin holds in the book rebuilt up to the tick, and how far it now is."""
+    books = [a_book(m, {100: 40}, {}) for m in range(3)]
+    now = shown(books, current=a_book(3, {100: 25}, {}))["book_now"]
+    assert now == {"id": "D.now", "mid": "100000", "walls": {"Wb0": {"quantity": "25", "distance_bp": -10.1}}}
+
+
+def test_the_fullest_result_fits() -> None:
+    """Thirteen walls a side, long figures, thin stretches, eight endings: counted, and under ten thousand bytes."""
+    chance = np.random.default_rng(3)
+
+    def a_full_book(minute: int) -> Snapshot:
+        sides = []
+        for away in (-1, 1):
+            held = {i: round(float(chance.uniform(0.9, 1.1)), 8) for i in range(1000)}
+            if minute >= 27:
+                held |= dict.fromkeys((*range(60, 85), *range(171, 239), *range(340, 479)), 0.01234567)
+            held |= {50 * k: 25.12345678 + k for k in range(1, 18) if k < 14 or minute < 20}
+            sides.append([(round(100_000 + away * (i + 0.53), 2), held[i]) for i in range(1000)])
+        return a_snapshot(sides[0], sides[1], minute, seq=minute + 1)
+
+    result = shown([a_full_book(m) for m in range(30)], 0.000123456, a_full_book(30))
+    assert [len(result[s]["walls"]) for s in ("bid", "ask")] == [9, 9]
+    assert [result[s]["more_walls"] for s in ("bid", "ask")] == [4, 4]
+    assert result["ended"]["pulled"] == 8
+    assert len(msgspec.json.encode(result)) <= MOST_BYTES
