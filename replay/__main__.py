@@ -2,13 +2,16 @@
 `python -m replay`: run recorded days through the analysis, prove live and replay equal, compare runs.
 """
 
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 import console
+from analysis.fitted import Logistic
 from analysis.parameters import Parameters
 from console import JsonOption, MarketOption, RedisOption, StorageOption
 from eventlog.clock import WallClock
@@ -18,13 +21,19 @@ from eventlog.names import LogName
 from exchanges.logs import open_log
 from market.timestamps import DAY_NS
 from replay import runs
-from replay.errors import ReplayError
+from replay.decisions import ticks_between
+from replay.errors import NothingToReplay, ReplayError
+from replay.fitting import fitted, learn
+from replay.picture import draw
 from replay.price_path import READS, PricePath
 from replay.report import render
 from replay.run import Request, Result
 from replay.run import run as replay
+from replay.scene import scene_at
 from replay.scoring import Rules
 from replay.sight import sight_of
+from replay.signal_scores import flow_r2, gather, score_signals
+from replay.signal_table import signal_lines
 from replay.verify import Verdict, verify_log
 from settings import Scoring, Settings, SettingsError, load
 
@@ -53,10 +62,9 @@ def run(
         raise console.Failure(f"unknown analyst {analyst!r}; known: rules")
     settings = load(config) if config else Settings()
     named = console.market_of(market)
-    end = min(console.time_of(to, _ALL[1]) + (DAY_NS if to and _is_date(to) else 0), _ALL[1])
     sight = sight_of(settings, named.symbol)
     request = Request(
-        str(named), console.time_of(start, _ALL[0]), end, sight, rules_of(settings.scoring, sight.parameters)
+        str(named), console.time_of(start, _ALL[0]), _end_of(to), sight, rules_of(settings.scoring, sight.parameters)
     )
     advised = ColdLog(storage, LogName("decisions", named)).exists()
     decisions = partial(open_log, storage, named, "decisions", redis) if advised else None
@@ -133,6 +141,92 @@ def report(
     except OSError as error:
         raise console.Failure(f"cannot write {target}: {error.strerror}") from error
     print(target)
+
+
+@app.command()
+def picture(
+    market: MarketOption,
+    storage: StorageOption,
+    at: Annotated[str, typer.Option("--at", help="a moment, e.g. 2024-01-01T12:00 (UTC); the last tick up to it")],
+    out: Annotated[Path, typer.Option("-o", "--output", help="the file to write: .png or .svg")],
+    redis: RedisOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Draw what was known at a tick: the books of the last hour, price, profile, walls with their lives, zones."""
+    if out.suffix.lower() not in (".png", ".svg"):
+        raise console.Failure(f"{out} must end in .png or .svg")
+    named = console.market_of(market)
+    settings = load(config) if config else Settings()
+    with open_log(storage, named, "events", redis) as log:
+        scene = scene_at(log, console.time_of(at, _ALL[1]), sight_of(settings, named.symbol))
+    try:
+        draw(scene, out)
+    except OSError as error:
+        raise console.Failure(f"cannot write {out}: {error.strerror}") from error
+    print(out)
+
+
+@app.command()
+def fit(
+    logs: Annotated[list[str], typer.Argument(help="logs to learn from, each MARKET@DIR, e.g. binance:BTCUSDT@data")],
+    out: Annotated[Path, typer.Option("-o", "--output", help="the file to write, for analyzer.analysis.fitted_file")],
+    config: ConfigOption = None,
+) -> None:
+    """Fit the probability that a wall is pulled and that a touched zone holds, on whole logs, offline."""
+    settings = load(config) if config else Settings()
+    learned = []
+    for each in logs:
+        market, at, folder = each.partition("@")
+        if not at:
+            raise console.Failure(f"{each!r} is not MARKET@DIR, e.g. binance:BTCUSDT@data")
+        named = console.market_of(market)
+        sight = sight_of(settings, named.symbol)
+        with open_log(Path(folder), named) as log, console.progress(f"learning from {market}", None) as advance:
+            learned.append(learn(log, sight, rules_of(settings.scoring, sight.parameters), advance))
+    found = fitted(learned)
+    for name, model in found.items():
+        print(f"{name}: {model if isinstance(model, str) else f'{model.samples:,} outcomes of {model.fit}'}")
+    usable = {name: model for name, model in found.items() if isinstance(model, Logistic)}
+    if not usable:
+        raise console.Failure("nothing could be fitted; learn from longer logs")
+    try:
+        out.write_bytes(msgspec.json.format(msgspec.json.encode(usable), indent=2) + b"\n")
+    except OSError as error:
+        raise console.Failure(f"cannot write {out}: {error.strerror}") from error
+    print(out)
+
+
+@app.command()
+def signals(
+    market: MarketOption,
+    storage: StorageOption,
+    start: Annotated[str | None, typer.Option("--from", help="first moment, e.g. 2024-01-01 (UTC)")] = None,
+    to: Annotated[str | None, typer.Option("--to", help="last moment; a date means its end")] = None,
+    redis: RedisOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Every signal beside its control: did levels hold, did price go the way it was said to, and how sure is that."""
+    named = console.market_of(market)
+    settings = load(config) if config else Settings()
+    sight = sight_of(settings, named.symbol)
+    rules = rules_of(settings.scoring, sight.parameters)
+    with open_log(storage, named, "events", redis) as log:
+        ticks = ticks_between(log, console.time_of(start, _ALL[0]), _end_of(to))
+        if len(ticks) == 0:
+            raise NothingToReplay(f"{log.name} holds no tick in that stretch")
+        with console.progress("looking", len(ticks)) as advance:
+            seen = gather(log, ticks, sight, rules.publish_delay_ms * 1_000_000, advance)
+        scores, explained = score_signals(log, ticks, seen, rules), flow_r2(seen)
+    if as_json:
+        console.print_json({"scores": [asdict(s) for s in scores], "book_flow": explained})
+    else:
+        for line in signal_lines(scores, explained):
+            print(line)
+
+
+def _end_of(to: str | None) -> int:
+    return min(console.time_of(to, _ALL[1]) + (DAY_NS if to and _is_date(to) else 0), _ALL[1])
 
 
 def _is_date(text: str) -> bool:

@@ -67,7 +67,7 @@ def score(published: Sequence[Published], moments: Moments, path: PricePath, rul
         moments: every tick at which distance could be measured, for placebos.
     """
     episodes = episodes_of(published)
-    tested = test_levels(path, _levels(episodes, rules))
+    tested = tested_zones(episodes, path, rules)
     orders = _orders(episodes, rules)
     filled = {model: _fill(path, orders, through) for model, through in MODELS.items()}
     worth = {
@@ -83,6 +83,11 @@ def score(published: Sequence[Published], moments: Moments, path: PricePath, rul
         _fill_table(orders, filled, worth, path),
         pa.Table.from_pylist(scores, schema=_SCORES),
     )
+
+
+def tested_zones(episodes: Sequence[Episode], path: PricePath, rules: Rules) -> Tested:
+    """What became of each episode's zone."""
+    return test_levels(path, _levels(episodes, rules))
 
 
 def _levels(episodes: Sequence[Episode], rules: Rules) -> Levels:

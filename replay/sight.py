@@ -2,20 +2,48 @@
 What settings mean for an analysis: windows and thresholds. The analyzer and every replay take them from here.
 """
 
+from dataclasses import replace
+from pathlib import Path
+
+from analysis.fitted import Logistic, parse
 from analysis.parameters import Parameters
 from market.fixed_point import ONE_E8
 from projections.state import Windows
 from replay.decisions import Sight
-from settings import Settings
+from settings import Settings, SettingsError
 
 
 def sight_of(settings: Settings, symbol: str) -> Sight:
-    """The windows and thresholds that settings ask for."""
+    """
+    The windows and thresholds that settings ask for.
+
+    Raises:
+        SettingsError: the file of fitted probabilities cannot be read.
+    """
     flow, depth = settings.data_collector.order_flow, settings.data_collector.depth_snapshot
-    parameters = Parameters(min_wall_e8=round(settings.analyzer.analysis.min_order_volume_threshold * ONE_E8))
+    analysis = settings.analyzer.analysis
+    parameters = Parameters(
+        min_wall_e8=round(analysis.min_order_volume_threshold * ONE_E8), ladder_policy=analysis.ladder_policy
+    )
+    if analysis.fitted_file is not None:
+        found = _fitted(analysis.fitted_file)
+        parameters = replace(
+            parameters,
+            pull=found.get("pull", parameters.pull),
+            confidence=found.get("confidence", parameters.confidence),
+        )
     windows = Windows(
         bucket_minutes=max(flow.window_size_minutes, *parameters.horizons_min),
         snapshot_slots=depth.window_size,
         level_e8=max(1, round(flow.price_precision * ONE_E8)),
     )
     return Sight(symbol, windows, parameters)
+
+
+def _fitted(file: Path) -> dict[str, Logistic]:
+    try:
+        return parse(file.read_bytes())
+    except OSError as error:
+        raise SettingsError(f"cannot read {file}: {error.strerror}; see analyzer.analysis.fitted_file") from error
+    except ValueError as error:
+        raise SettingsError(f"{file}: {error}") from error

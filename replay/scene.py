@@ -1,0 +1,64 @@
+"""
+What a picture of a tick shows, from the log up to that tick.
+"""
+
+import numpy as np
+
+from agents.decide import Decider
+from agents.recommendation import Advice
+from agents.rules import RulesAnalyst
+from analysis.observe import Observer
+from eventlog.log import Log
+from market.timestamps import iso
+from projections.profile import IncrementalProfile
+from projections.state import MarketState, TickEntry
+from replay.decisions import Sight, ticks_between, warmed_up
+from replay.drive import drive
+from replay.errors import NothingToReplay
+from replay.picture import Scene
+
+_PROFILE_MINUTES = 1440
+
+
+def scene_at(log: Log, at_ns: int, sight: Sight) -> Scene:
+    """
+    The last tick at or before a time, with everything known at it and nothing after.
+
+    Raises:
+        NothingToReplay: the log holds no tick so early.
+    """
+    ticks = ticks_between(log, 0, at_ns)
+    if len(ticks) == 0:
+        raise NothingToReplay(f"{log.name} holds no tick at or before {iso(at_ns)}")
+    seq, boundary = int(ticks.seq[-1]), int(ticks.boundary_ns[-1])
+    state = MarketState(sight.windows)
+    scenes: list[Scene] = []
+
+    def on_tick(tick: TickEntry, now: MarketState) -> None:
+        if tick.seq == seq:
+            scenes.append(_scene(tick, now, sight))
+
+    drive(warmed_up(log, boundary, seq, sight.windows), state, on_tick)
+    return scenes[0]
+
+
+def _scene(tick: TickEntry, state: MarketState, sight: Sight) -> Scene:
+    advice: Advice | None = (
+        Decider(sight.symbol, state, RulesAnalyst(sight.parameters), sight.parameters).decide(tick, state).advice
+    )
+    found = Observer(sight.symbol, state, sight.parameters).find(state)
+    minutes = min(_PROFILE_MINUTES, state.windows.bucket_minutes)
+    profile = IncrementalProfile(state.buckets, minutes)
+    profile.refresh()
+    level, buy, sell, _ = profile.levels()
+    return Scene(
+        symbol=sight.symbol,
+        as_of_ns=tick.boundary_ns,
+        reference_e8=found.reference_e8,
+        snapshots=state.snapshots.snapshots(),
+        trades=state.trades.columns(),
+        profile=(np.array(level), np.array(buy + sell)),
+        profile_minutes=minutes,
+        static=found.static,
+        advice=advice,
+    )

@@ -1,0 +1,53 @@
+"""
+The figures of signals as a table for a terminal.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+from replay.signal_scores import TARGETS, SignalScore
+
+_HEAD = f"{'':<14}{'signal':>9}{'control':>9}   {'95 % of difference':<20}{'n':>6}  {'p, corrected':<16}of the targets"
+
+
+def signal_lines(scores: Sequence[SignalScore], explained: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """
+    A paragraph a signal, then what book flow explains.
+
+    A hit rate is set against the targets: `55 % no` means it was not reached, `55 % yes` that it was, and `sure` that
+    the whole interval of the difference lies above zero as well.
+    """
+    yield _HEAD
+    for signal, group in groupby(scores, key=lambda s: s.signal):
+        rows = list(group)
+        if rows[0].sightings == 0:
+            yield f"{signal}: not sighted"
+            continue
+        yield f"{signal}: sighted {rows[0].sightings:,} times; control: {rows[0].control}"
+        for row in rows:
+            if row.value is not None:
+                yield _line(row)
+    if explained:
+        yield "R² of flow on the mid              same interval   next interval      n"
+        for flow in explained:
+            same, following = (f"{flow[k]:.4f}" if flow[k] is not None else "–" for k in ("r2_same", "r2_next"))
+            yield f"  {flow['flow']:<20}{flow['interval_s']:>4} s {same:>16}{following:>16}{flow['intervals']:>9,}"
+    else:
+        yield "no whole book between ticks: nothing to say about book flow"
+
+
+def _line(row: SignalScore) -> str:
+    unit = "" if row.horizon_s is None else f" {row.horizon_s} s"
+    interval = "–" if row.low is None else f"{row.low:+.3f} … {row.high:+.3f}"
+    chance = "too few blocks" if row.p is None else f"{row.p:.3f}"
+    control = "–" if row.control_value is None else f"{row.control_value:.3f}"
+    line = f"  {row.figure + unit:<12}{row.value:>9.3f}{control:>9}   {interval:<20}{row.samples:>6,}  {chance:<16}"
+    return (line + _against_targets(row)).rstrip()
+
+
+def _against_targets(row: SignalScore) -> str:
+    if row.figure == "move_bp" or row.value is None:
+        return ""
+    sure = " (sure)" if row.low is not None and row.low > 0 else ""
+    return ", ".join(f"{t:.0%} " + (f"yes{sure}" if row.value >= t else "no") for t in TARGETS)

@@ -1,0 +1,178 @@
+"""
+Every detector as a signal, with the control it is measured against.
+
+A signal that names a price is a level: it says price will turn there. One that names none is a direction: it says where
+price goes next. Both are sighted at ticks, once for as long as they last.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from analysis.evidence import Basis
+from analysis.observe import Findings
+from market.timestamps import MINUTE_NS
+from projections.state import MarketState
+
+Control = Literal["ordinary level, same distance", "price extreme alone", "random minute"]
+
+SAME_DISTANCE: Control = "ordinary level, same distance"
+EXTREME_ALONE: Control = "price extreme alone"
+RANDOM_MINUTE: Control = "random minute"
+
+_STRONG_Z = 2.0
+_STRONG_IMBALANCE = 0.5
+_LEAST_TESTS = 2
+_LEVEL_LASTS_NS = 60 * MINUTE_NS
+_DIRECTION_LASTS_NS = 5 * MINUTE_NS
+
+SIGNALS: dict[str, Control] = {
+    "wall": SAME_DISTANCE,
+    "major wall": SAME_DISTANCE,
+    "band": SAME_DISTANCE,
+    "vacuum edge": SAME_DISTANCE,
+    "poc": SAME_DISTANCE,
+    "value area edge": SAME_DISTANCE,
+    "hvn": SAME_DISTANCE,
+    "naked poc": SAME_DISTANCE,
+    "held before": SAME_DISTANCE,
+    "zone, one leg": SAME_DISTANCE,
+    "zone, two legs": SAME_DISTANCE,
+    "zone, triple": SAME_DISTANCE,
+    "absorption": EXTREME_ALONE,
+    "sweep": RANDOM_MINUTE,
+    "footprint stack": RANDOM_MINUTE,
+    "cvd": RANDOM_MINUTE,
+    "cvd level": RANDOM_MINUTE,
+    "ofi, best quote": RANDOM_MINUTE,
+    "ofi, five levels": RANDOM_MINUTE,
+    "ofi_v13": RANDOM_MINUTE,
+    "fusion, strong": RANDOM_MINUTE,
+    "divergence": RANDOM_MINUTE,
+    "queue imbalance": RANDOM_MINUTE,
+}
+"""Every signal and its control; a detector without one is not finished."""
+
+_OF_BASIS: dict[Basis, str] = {
+    "wall": "wall",
+    "band": "band",
+    "vacuum_edge": "vacuum edge",
+    "poc": "poc",
+    "value_area": "value area edge",
+    "hvn": "hvn",
+    "naked_poc": "naked poc",
+}
+_LEGS = {1: "zone, one leg", 2: "zone, two legs", 3: "zone, triple"}
+_FLOWS = {"cvd": ("cvd", "z"), "cvd level": ("cvd", "level_z"), "ofi, best quote": ("ofi1", "z"),
+          "ofi, five levels": ("ofi5", "z"), "ofi_v13": ("ofi_v13", "z")}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """
+    A signal at a tick.
+
+    Attributes:
+        up: whether price should go up from here. price_e8: the level, None for a direction.
+        as_control: whether it is the control, sighted where the signal was not.
+    """
+
+    signal: str
+    up: bool
+    price_e8: int | None
+    as_control: bool = False
+
+
+def sightings(found: Findings, state: MarketState, reach_sigma: float) -> Iterator[Sighting]:
+    """Every signal at a tick; levels within reach of the price only."""
+    reference = found.reference_e8
+    if reference is None or found.sigma is None:
+        return
+    reach = reference * found.sigma * reach_sigma
+    for signal, price in _levels(found):
+        if price != reference and abs(price - reference) <= reach:
+            yield Sighting(signal, price < reference, price)
+    yield from _absorption(found, state)
+    yield from _directions(found)
+
+
+def _levels(found: Findings) -> Iterator[tuple[str, int]]:
+    major = {w.id for seen in (found.static.sides or {}).values() for w in seen.walls if w.wall.major}
+    for piece in found.evidence:
+        if piece.basis in _OF_BASIS:
+            yield _OF_BASIS[piece.basis], piece.price_e8
+        if piece.id in major:
+            yield "major wall", piece.price_e8
+    for record in found.tests.values():
+        if record.recent_rate is not None and record.recent_rate > 0.5 and record.tests >= _LEAST_TESTS:
+            yield "held before", record.level_e8
+    for zone in found.zones:
+        yield _LEGS[len(zone.legs)], zone.price_e8
+
+
+def _absorption(found: Findings, state: MarketState) -> Iterator[Sighting]:
+    sides = {a.side for a in found.flow.absorbed}
+    for each in found.flow.absorbed:
+        yield Sighting("absorption", each.side == "bid", each.price_e8)
+    minute = state.trades.between(state.buckets.end_ns - MINUTE_NS, state.buckets.end_ns).price_e8
+    if len(minute):
+        for side, price in (("bid", int(minute.min())), ("ask", int(minute.max()))):
+            if side not in sides:
+                yield Sighting("absorption", side == "bid", price, as_control=True)
+
+
+def _directions(found: Findings) -> Iterator[Sighting]:
+    if found.flow.swept:
+        yield Sighting("sweep", found.flow.swept[-1].side == "buy", None)
+    if found.flow.footprint is not None:
+        for stack in found.flow.footprint.stacks:
+            yield Sighting("footprint stack", stack.side == "buy", None)
+    flows = found.flow.book_flow
+    for signal, (group, name) in _FLOWS.items():
+        value = _value(flows, group, name)
+        if value is not None and abs(value) >= _STRONG_Z:
+            yield Sighting(signal, value > 0, None)
+    fused = _value(flows, "fusion", "value")
+    if fused is not None and flows["fusion"].get("strong"):
+        yield Sighting("fusion, strong", fused > 0, None)
+    kind = flows.get("divergence", {}).get("kind")
+    if kind in ("bullish", "bearish"):
+        yield Sighting("divergence", kind == "bullish", None)
+    imbalance = _value(flows, "quote", "imbalance")
+    if imbalance is not None and abs(imbalance) >= _STRONG_IMBALANCE:
+        yield Sighting("queue imbalance", imbalance > 0, None)
+
+
+def _value(flows: Mapping[str, Any], group: str, name: str) -> float | None:
+    found = flows.get(group)
+    return found.get(name) if isinstance(found, dict) else None
+
+
+class FirstSightings:
+    """Lets a signal through once for as long as it lasts: a level for an hour, a direction for five minutes."""
+
+    def __init__(self) -> None:
+        self._levels: dict[tuple[str, bool, bool], list[tuple[int, int]]] = {}
+        self._directions: dict[tuple[str, bool], int] = {}
+
+    def fresh(self, at_ns: int, seen: Sequence[Sighting], near_e8: int) -> list[Sighting]:
+        """Which of a tick's sightings are new; levels nearer than a distance are the same."""
+        return [s for s in seen if (self._new_direction(at_ns, s) if s.price_e8 is None else
+                                    self._new_level(at_ns, s, s.price_e8, near_e8))]  # fmt: skip
+
+    def _new_direction(self, at_ns: int, seen: Sighting) -> bool:
+        key = (seen.signal, seen.up)
+        last = self._directions.get(key)
+        if last is not None and at_ns - last < _DIRECTION_LASTS_NS:
+            return False
+        self._directions[key] = at_ns
+        return True
+
+    def _new_level(self, at_ns: int, seen: Sighting, price_e8: int, near_e8: int) -> bool:
+        key = (seen.signal, seen.up, seen.as_control)
+        known = [(p, t) for p, t in self._levels.get(key, []) if at_ns - t < _LEVEL_LASTS_NS]
+        self._levels[key] = known
+        if any(abs(p - price_e8) <= near_e8 for p, _ in known):
+            return False
+        known.append((price_e8, at_ns))
+        return True
