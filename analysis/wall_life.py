@@ -176,12 +176,13 @@ def _change(later: BookSide, price: int, wall: WallBin, new: Mapping[int, WallBi
             traded: Sequence[Minute], level_e8: int) -> Change:  # fmt: skip
     side, width = later.side, later.width_e8
     after = later.held_e8(later.index(price))
-    volume = sum(_volume(m, price, price + width, side, level_e8) for m in traded)
     nearest = [int(m.bar[2 if side == "bid" else 1]) for m in traded]
     if side == "bid":
         touched, through = any(p < price + width for p in nearest), any(p < price for p in nearest)
     else:
         touched, through = any(p >= price for p in nearest), any(p >= price + width for p in nearest)
+    # the levels of a minute may be wider than the bin, its extremes are exact: what was not touched was not eaten
+    volume = sum(_volume(m, price, price + width, side, level_e8) for m in traded) if touched else 0
     moved = None
     for step in range(1, _MOVED_BINS + 1):
         for other in (price - step * width, price + step * width):

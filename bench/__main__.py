@@ -8,6 +8,7 @@ from pathlib import Path
 
 import typer
 
+from bench.book_flow import features
 from bench.capture import socket_to_stream
 from bench.day import bytes_a_trade, import_day, read_and_fold, whole_run
 from bench.measure import Figure
@@ -27,6 +28,11 @@ def main(repetitions: int = typer.Option(7, min=1, help="how often each pair is 
             for measure in (import_day, bytes_a_trade, read_and_fold, whole_run):
                 figures.append(measure(archive, Path(folder), repetitions))
                 print(figures[-1].line(), flush=True)
+        if (REAL / "recordings").is_dir():
+            figures.append(features(REAL / "recordings", Path(folder), repetitions))
+            print(figures[-1].line(), flush=True)
+        else:
+            print(f"skipped the figures of real updates: no recordings in {REAL / 'recordings'} (set REAL_DATA_DIR)")
         figures.append(socket_to_stream(Path(folder), max(3, repetitions // 2)))
         print(figures[-1].line(), flush=True)
         for line in daemons_peak(Path(folder)):

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from bench.analysis import three_days
 from demo import daemon, exchange
 
 _LIVE_S = 45
@@ -39,9 +40,7 @@ def daemons_peak(folder: Path) -> Iterator[str]:
             time.sleep(_LIVE_S)
             for name, pid in (("collector", one), ("analyzer", two)):
                 yield f"     peak memory of the {name}, live, 72 h of trades: {_peak_kib(pid) / 1024:.0f} MiB"
-    storage = folder / "three-days"
-    record = ["-m", "exchanges.simulated", "record", "--market", "binance:BTCFDUSD", "--storage", str(storage)]
-    subprocess.run([sys.executable, *record, "--days", "3.1"], check=True, stdout=subprocess.DEVNULL)
+    storage = three_days(folder)
     done = subprocess.run([sys.executable, "-c", _FULL, str(storage)], check=True, capture_output=True, text=True)
     peak = int(done.stdout) / 1024
     yield f"     peak memory of fold and analysis, 72 h of trades and 60 books of 5000 levels: {peak:.0f} MiB"

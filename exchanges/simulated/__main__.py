@@ -55,6 +55,7 @@ def record_days(
     seed: Annotated[int, typer.Option(min=0, help="Decides everything that is traded.")] = 7,
     price: Annotated[str, typer.Option(help="The price at the start.")] = "100000",
     trades_per_second: Annotated[float, typer.Option(help="AggTrades a second, on average.")] = 3.0,
+    diffs: Annotated[bool, typer.Option("--diffs", help="Write the 100 ms book updates too.")] = False,
 ) -> None:
     """Write days of market straight into a new log, on virtual time."""
     named = console.market_of(market)
@@ -66,7 +67,7 @@ def record_days(
     importer = Importer(ColdLog(storage, LogName("events", named)), WallClock())
     try:
         with console.progress("recording", None) as advance:
-            trades, ticks = record(importer, parameters, seed, first_ns, hours, lambda n: advance(n, hours * 60))
+            trades, ticks = record(importer, parameters, seed, first_ns, hours, lambda n: advance(n, hours * 60), diffs)
     finally:
         importer.close()
     print(f"{trades:,} trades, {ticks:,} books and ticks of {named} in {storage}")

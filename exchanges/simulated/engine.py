@@ -2,29 +2,23 @@
 The simulated market: takes a seed and a start, gives trades, book changes and snapshots, step by step.
 """
 
-from dataclasses import dataclass
-from math import exp, sqrt
+from dataclasses import dataclass, replace
+from math import exp
 
 import numpy as np
 
-from exchanges.simulated import kernel
+from exchanges.simulated import kernel, layout
+from exchanges.simulated.book_levels import nearest_levels
 from exchanges.simulated.errors import ParameterError
-from exchanges.simulated.kernel import Book, Output, Rates
-from exchanges.simulated.parameters import STEP_NS, STEPS_A_DAY, MarketParameters
-from exchanges.simulated.trades import FIELDS, Trades
+from exchanges.simulated.layout import Book, Rates
+from exchanges.simulated.parameters import STEP_NS, MarketParameters
+from exchanges.simulated.pulls import Volatility
+from exchanges.simulated.rates import rates_of, usual_volatility
+from exchanges.simulated.trades import FIELDS, Trades, no_trades
 from market.fixed_point import I64
 
 _BATCHES_OF_ROOM = 4
 _MILLISECOND_NS = 1_000_000
-
-_MOVE_CHANCE = 0.35
-_VOLATILITY_SPREAD = 0.35
-_VOLATILITY_MEMORY_STEPS = 18_000  # half an hour
-_EXCITEMENT_MEMORY_STEPS = 50
-_BRANCHING = 0.6
-_SWEPT_SHARE = 0.4
-_LEVELS_A_SWEEP = 3.2
-_LEVELS_AN_ORDER = 1.31
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +63,21 @@ class MarketEngine:
     def __init__(self, parameters: MarketParameters, rng: np.random.Generator, start_ns: int) -> None:
         self.parameters = parameters
         self._rng = rng
-        self._rates = _rates_of(parameters)
+        self._rates = rates_of(parameters)
         self._book = _empty_book(parameters)
-        room = _BATCHES_OF_ROOM
-        self._out = Output(
-            np.zeros((7, kernel.TRADE_ROOM * room), np.int64),
-            np.zeros((3, kernel.LEVEL_ROOM * room), np.int64),
-            np.zeros((3, kernel.LARGEST_BATCH), np.int64),
-            np.zeros(kernel.LEVEL_ROOM, np.int64),
-        )
+        self._out = layout.empty_output(_BATCHES_OF_ROOM)
         self._now_ns = start_ns
         kernel.seed_book(self._book, self._out, self._rates, rng)
+
+    @property
+    def book(self) -> Book:
+        """The arrays of the hot loop, for planting."""
+        return self._book
+
+    @property
+    def rates(self) -> Rates:
+        """The constants of the hot loop."""
+        return self._rates
 
     @property
     def now_ns(self) -> int:
@@ -89,27 +87,34 @@ class MarketEngine:
     @property
     def last_update_id(self) -> int:
         """The book's last update id."""
-        return int(self._book.state[kernel.UPDATE])
+        return int(self._book.state[layout.UPDATE])
 
     @property
     def next_agg_id(self) -> int:
         """The id of the aggTrade to come."""
-        return int(self._book.state[kernel.NEXT_AGG])
+        return int(self._book.state[layout.NEXT_AGG])
 
     @property
     def next_trade_id(self) -> int:
         """The id of the underlying trade to come."""
-        return int(self._book.state[kernel.NEXT_TRADE])
+        return int(self._book.state[layout.NEXT_TRADE])
 
     @property
     def fair_price_e8(self) -> int:
         """The exogenous price as a tick: no bid lies above it and no ask at or below it."""
-        return int(self._book.state[kernel.FAIR]) * self.parameters.tick_size_e8
+        return int(self._book.state[layout.FAIR]) * self.parameters.tick_size_e8
+
+    @property
+    def volatility(self) -> Volatility:
+        """How far the fair price moves in a minute, at this moment and usually."""
+        usual = usual_volatility(self.parameters)
+        sigma_bp = usual.usual_bp * exp(float(self._book.flow[layout.LOG_VOLATILITY]))
+        return replace(usual, sigma_bp=sigma_bp)
 
     @property
     def level_counts(self) -> tuple[int, int]:
         """How many bid and ask levels the book holds."""
-        return int(self._book.state[kernel.BIDS]), int(self._book.state[kernel.ASKS])
+        return int(self._book.state[layout.BIDS]), int(self._book.state[layout.ASKS])
 
     def step(self, now_ns: int) -> Step:
         """
@@ -134,11 +139,11 @@ class MarketEngine:
         Returns:
             Last update id, then prices and quantities (1e-8) of bids, highest first, and of asks, lowest first.
         """
-        most = kernel.MOST_LEVELS if limit is None else limit
+        most = layout.MOST_LEVELS if limit is None else limit
         return self.last_update_id, self._nearest(0, most), self._nearest(1, most)
 
     def _nearest(self, side: int, limit: int) -> tuple[I64, I64]:
-        ticks, quantity_e8 = kernel.nearest_levels(self._book, side, limit)
+        ticks, quantity_e8 = nearest_levels(self._book, side, limit)
         return ticks * self.parameters.tick_size_e8, quantity_e8
 
     def _run(self, ends_ns: list[int]) -> list[Step]:
@@ -147,8 +152,7 @@ class MarketEngine:
             before = self.last_update_id
             made = kernel.advance(self._book, self._out, self._rates, self._rng, len(ends_ns) - len(steps))
             trade_start = level_start = 0
-            for i in range(made):
-                trade_stop, level_stop, update = (int(end) for end in self._out.ends[:, i])
+            for trade_stop, level_stop, update in self._out.ends[:, :made].T.tolist():
                 now_ns = ends_ns[len(steps)]
                 trades = self._trades(trade_start, trade_stop, now_ns)
                 depth = self._diff(level_start, level_stop, before + 1, update)
@@ -161,14 +165,16 @@ class MarketEngine:
         span_ns = now_ns - self._now_ns
         if span_ns < 0:
             raise ValueError(f"a step cannot end {-span_ns} ns before the one it follows")
+        if start == stop:
+            return no_trades()
         made = self._out.trades[:, start:stop]
-        time_ns = self._now_ns + made[kernel.OFFSET] * span_ns // 1_000_000
+        time_ns = self._now_ns + made[layout.OFFSET] * span_ns // 1_000_000
         columns = np.empty((FIELDS, stop - start), np.int64)
-        columns[0] = made[kernel.AGG]
-        columns[1] = made[kernel.TICK] * self.parameters.tick_size_e8
-        columns[2:5] = made[kernel.QUANTITY : kernel.LAST + 1]
+        columns[0] = made[layout.AGG]
+        columns[1] = made[layout.TICK] * self.parameters.tick_size_e8
+        columns[2:5] = made[layout.QUANTITY : layout.LAST + 1]
         columns[5] = time_ns - time_ns % _MILLISECOND_NS
-        columns[6] = made[kernel.SELLER]
+        columns[6] = made[layout.SELLER]
         return Trades(columns)
 
     def _diff(self, start: int, stop: int, first_update_id: int, last_update_id: int) -> DepthDiff:
@@ -179,44 +185,15 @@ class MarketEngine:
         return DepthDiff(first_update_id, last_update_id, bids, (price_e8[~bid], quantity[~bid]))
 
 
-def _rates_of(parameters: MarketParameters) -> Rates:
-    reach = parameters.reach_ticks
-    moves_a_day = STEPS_A_DAY * _MOVE_CHANCE
-    trades_a_step = parameters.trades_per_second * STEP_NS / 1e9
-    sweeps = min(_MOVE_CHANCE, _SWEPT_SHARE * trades_a_step / _LEVELS_A_SWEEP)
-    orders = (trades_a_step - sweeps * _LEVELS_A_SWEEP) / _LEVELS_AN_ORDER
-    decay = exp(-1.0 / _EXCITEMENT_MEMORY_STEPS)
-    calm = exp(-1.0 / _VOLATILITY_MEMORY_STEPS)
-    return Rates(
-        start_tick=float(parameters.start_tick),
-        lowest_tick=2 * reach,
-        reach=reach,
-        near_span=max(100, reach // 40),
-        density=parameters.density,
-        near_scale=max(2.0, reach / 4_000),
-        typical_e8=float(parameters.typical_quantity_e8),
-        step_e8=parameters.step_size_e8,
-        move_chance=_MOVE_CHANCE,
-        move_size=parameters.daily_volatility / sqrt(moves_a_day),
-        largest_move=reach / 4.0 / parameters.start_tick,
-        calm=calm,
-        restlessness=_VOLATILITY_SPREAD * sqrt(1.0 - calm**2),
-        volatility_variance=_VOLATILITY_SPREAD**2,
-        sweep_chance=sweeps / _MOVE_CHANCE,
-        order_rate=max(0.0, (1.0 - _BRANCHING) * orders - _BRANCHING * sweeps),
-        order_decay=decay,
-        order_kick=_BRANCHING * (1.0 - decay),
-    )
-
-
 def _empty_book(parameters: MarketParameters) -> Book:
     size = 1 << (8 * parameters.reach_ticks - 1).bit_length()
     if size > 1 << 25:
         raise ParameterError("the tick is too fine for this price: the book would need more than 33 million ticks")
-    state = np.zeros(13, np.int64)
-    state[kernel.FAIR] = parameters.start_tick
-    state[kernel.BASE] = parameters.start_tick - size // 2
-    state[kernel.NEXT_AGG] = parameters.first_agg_id
-    state[kernel.NEXT_TRADE] = parameters.first_trade_id
-    state[kernel.UPDATE] = parameters.first_update_id
-    return Book(np.zeros(size, np.int64), state, np.zeros(3))
+    book = layout.empty_book(size)
+    state = book.state
+    state[layout.FAIR] = parameters.start_tick
+    state[layout.BASE] = parameters.start_tick - size // 2
+    state[layout.NEXT_AGG] = parameters.first_agg_id
+    state[layout.NEXT_TRADE] = parameters.first_trade_id
+    state[layout.UPDATE] = parameters.first_update_id
+    return book

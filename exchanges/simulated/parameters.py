@@ -27,10 +27,12 @@ class MarketParameters:
         start_price_e8: price at the start, 1e-8 quote; rounded down to the tick.
         tick_size_e8: step of prices, 1e-8 quote.
         step_size_e8: step of quantities, 1e-8 base.
-        typical_quantity_e8: median size of a level near the touch, 1e-8 base.
+        typical_quantity_e8: 75th percentile of level sizes within 16 bp, 1e-8 base; all sizes follow it.
         daily_volatility: standard deviation of a day's log return.
-        trades_per_second: aggTrades a second, on average; a third less where nearly every tick holds a level.
+        trades_per_second: aggTrades a second, on average over days.
         history_trades_per_second: the same for the history before the start.
+        activity_spread: standard deviation of the logarithm of the pace of orders, which wanders over half an hour.
+        natural_walls: whether the book has walls and round-number stacks of its own.
         depth_reach: how far from the mid the 5000th level lies, as a part of the price.
         first_agg_id: the first aggTrade the engine makes; the history ends one before it.
         first_trade_id: the first trade the engine makes; the history ends one before it.
@@ -45,6 +47,8 @@ class MarketParameters:
     daily_volatility: float = 0.025
     trades_per_second: float = 3.0
     history_trades_per_second: float = 1.0
+    activity_spread: float = 0.67
+    natural_walls: bool = True
     depth_reach: float = 0.016
     first_agg_id: int = 100_000_001
     first_trade_id: int = 250_000_001
@@ -63,6 +67,8 @@ class MarketParameters:
             raise ParameterError(f"daily volatility must be between 0 and 1, not {self.daily_volatility}")
         if not 0.0 < self.trades_per_second <= 300.0 or not 0.0 < self.history_trades_per_second <= 300.0:
             raise ParameterError("trades per second must be above 0 and at most 300")
+        if not 0.0 <= self.activity_spread <= 2.0:
+            raise ParameterError(f"activity spread must be between 0 and 2, not {self.activity_spread}")
         if not 0.005 <= self.depth_reach <= 0.05:
             raise ParameterError(f"depth reach must be between 0.005 and 0.05 of the price, not {self.depth_reach}")
 

@@ -1,22 +1,24 @@
 """
 Days of a simulated market straight into a log, on virtual time: trades, a book a minute, ticks.
 
-A trade arrives at the end of the 100 ms in which it was made. The book is asked for at each boundary and answered 20 ms
-later; the tick follows it.
+A trade arrives at the end of the 100 ms in which it was made, and the diff of that step after its trades. The book is
+asked for at each boundary and answered 20 ms later; the tick follows it.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 
+from eventlog.batch import Batch
 from eventlog.errors import ImportRefused
-from eventlog.facts import AGG_TRADE, INSTRUMENT, SNAPSHOT, TICK, Entry
+from eventlog.facts import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT, TICK, Entry
 from eventlog.importing import Importer, table
 from exchanges.binance.mapper import BinanceMapper
-from exchanges.simulated.engine import MarketEngine
+from exchanges.simulated.engine import MarketEngine, Step
 from exchanges.simulated.parameters import STEP_NS, MarketParameters
 from exchanges.simulated.trades import Trades, join_trades
 from exchanges.simulated.wire import exchange_info
@@ -27,6 +29,23 @@ _ANSWER_NS = 20_000_000
 _STEPS_A_MINUTE = MINUTE_NS // STEP_NS
 _MINUTES_A_SEGMENT = 60
 _LIMIT = 5000
+
+
+class Recordable(Protocol):
+    """What can be recorded: a market engine, or one with plants in it."""
+
+    @property
+    def parameters(self) -> MarketParameters:
+        """The market's."""
+        ...
+
+    def run(self, count: int) -> list[Step]:
+        """Make steps of 100 ms."""
+        ...
+
+    def snapshot(self, limit: int | None = None) -> tuple[int, tuple[I64, I64], tuple[I64, I64]]:
+        """The book now."""
+        ...
 
 
 class _Info(msgspec.Struct):
@@ -40,12 +59,13 @@ def record(
     start_ns: int,
     hours: int,
     on_progress: Callable[[int], None],
+    with_diffs: bool = False,
 ) -> tuple[int, int]:
     """
     Record a new market into an empty log, an hour a segment.
 
     Args:
-        start_ns: a whole minute. on_progress: told of every minute.
+        start_ns: a whole minute. on_progress: told of every minute. with_diffs: whether to write the 100 ms diffs too.
 
     Returns:
         How many trades and how many ticks were written.
@@ -59,12 +79,31 @@ def record(
     importer.cold.append(1, 1, {INSTRUMENT: _instrument(parameters, start_ns)})
     trades = ticks = 0
     for hour in range(hours):
-        made = _segment(engine, start_ns + hour * HOUR_NS, importer.cold.catalogue.last_seq + 1, on_progress)
-        last_seq = importer.cold.catalogue.last_seq + sum(t.num_rows for t in made.values())
-        importer.cold.append(importer.cold.catalogue.last_seq + 1, last_seq, made)
-        trades += made[AGG_TRADE].num_rows
-        ticks += made[TICK].num_rows
+        first_seq = importer.cold.catalogue.last_seq + 1
+        sheet = _Sheet(first_seq, with_diffs)
+        for minute in range(_MINUTES_A_SEGMENT):
+            sheet.add(engine, start_ns + hour * HOUR_NS + (minute + 1) * MINUTE_NS)
+            on_progress(1)
+        importer.cold.append(first_seq, sheet.seq - 1, sheet.tables())
+        trades += len(sheet.trades)
+        ticks += _MINUTES_A_SEGMENT
     return trades, ticks
+
+
+def batches(market: Recordable, start_ns: int, minutes: int, with_diffs: bool = False) -> Iterator[Batch]:
+    """
+    The entries a recording of the market would hold, straight from memory: an instrument, then a batch a minute.
+
+    Args:
+        start_ns: where the market stands, a whole minute, ns UTC.
+    """
+    yield Batch.of(1, 1, {INSTRUMENT: _instrument(market.parameters, start_ns)})
+    seq = 2
+    for minute in range(minutes):
+        sheet = _Sheet(seq, with_diffs)
+        sheet.add(market, start_ns + (minute + 1) * MINUTE_NS)
+        yield Batch.of(seq, sheet.seq - 1, sheet.tables())
+        seq = sheet.seq
 
 
 def _instrument(parameters: MarketParameters, start_ns: int) -> pa.Table:
@@ -72,37 +111,68 @@ def _instrument(parameters: MarketParameters, start_ns: int) -> pa.Table:
     return BinanceMapper(parameters.symbol).instruments([Entry(1, INSTRUMENT, start_ns, bytes(symbol))])
 
 
-def _segment(engine: MarketEngine, start_ns: int, seq: int, on_progress: Callable[[int], None]) -> dict[str, pa.Table]:
-    trades: list[Trades] = []
-    trade_seq: list[I64] = []
-    arrivals: list[I64] = []
-    books: list[dict[str, Any]] = []
-    ticks: list[dict[str, Any]] = []
-    last_id: int | None = None
-    for minute in range(_MINUTES_A_SEGMENT):
-        boundary = start_ns + (minute + 1) * MINUTE_NS
-        steps = engine.run(_STEPS_A_MINUTE)
-        made = [s.trades for s in steps if len(s.trades)]
-        count = sum(len(t) for t in made)
-        trades += made
-        trade_seq.append(np.arange(seq, seq + count))
-        arrivals += [np.full(len(s.trades), s.time_ns) for s in steps if len(s.trades)]
-        seq += count
-        if made:
-            last_id = int(made[-1].agg_id[-1])
-        books.append(_book(engine, boundary, seq))
-        ticks.append(_tick(boundary, seq, last_id, int(arrivals[-1][-1]) if arrivals else None))
-        seq += 2
-        on_progress(1)
+@dataclass(slots=True)
+class _Sheet:
+    """Minutes on their way into tables; `seq` is the next to be given."""
+
+    seq: int
+    with_diffs: bool
+    steps: list[Step] = field(default_factory=list)
+    step_seq: list[int] = field(default_factory=list)
+    books: list[dict[str, Any]] = field(default_factory=list)
+    ticks: list[dict[str, Any]] = field(default_factory=list)
+    last: tuple[int, int] | None = None
+
+    @property
+    def trades(self) -> Trades:
+        """All aggTrades so far."""
+        return join_trades([step.trades for step in self.steps])
+
+    def add(self, market: Recordable, boundary_ns: int) -> None:
+        """Make a minute of market up to a boundary."""
+        for step in market.run(_STEPS_A_MINUTE):
+            self.steps.append(step)
+            self.step_seq.append(self.seq)
+            if len(step.trades):
+                self.last = int(step.trades.agg_id[-1]), step.time_ns
+            self.seq += len(step.trades) + (1 if self.with_diffs and _changed(step) else 0)
+        self.books.append(_book(market, boundary_ns, self.seq))
+        self.ticks.append(_tick(boundary_ns, self.seq, self.last))
+        self.seq += 2
+
+    def tables(self) -> dict[str, pa.Table]:
+        """Everything so far, a table a kind."""
+        counts = np.array([len(step.trades) for step in self.steps])
+        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        seq = np.repeat(np.array(self.step_seq, np.int64), counts) + within
+        arrivals = np.repeat(np.array([step.time_ns for step in self.steps], np.int64), counts)
+        made = {
+            AGG_TRADE: _trade_table(self.trades, seq, arrivals),
+            SNAPSHOT: table(SNAPSHOT, _columns(self.books)),
+            TICK: table(TICK, _columns(self.ticks)),
+        }
+        if self.with_diffs:
+            rows = zip(self.steps, self.step_seq, strict=True)
+            made[DIFF] = table(DIFF, _columns([_diff(s, first + len(s.trades)) for s, first in rows if _changed(s)]))
+        return made
+
+
+def _changed(step: Step) -> bool:
+    return step.depth.last_update_id >= step.depth.first_update_id
+
+
+def _diff(step: Step, seq: int) -> dict[str, Any]:
+    depth = step.depth
     return {
-        AGG_TRADE: _trade_table(join_trades(trades), np.concatenate(trade_seq), np.concatenate(arrivals)),
-        SNAPSHOT: table(SNAPSHOT, _columns(books)),
-        TICK: table(TICK, _columns(ticks)),
-    }
+        "seq": seq, "recv_ns": step.time_ns, "event_time_ns": step.time_ns,
+        "first_update_id": depth.first_update_id, "last_update_id": depth.last_update_id,
+        "bid_price_e8": depth.bids[0], "bid_quantity_e8": depth.bids[1],
+        "ask_price_e8": depth.asks[0], "ask_quantity_e8": depth.asks[1],
+    }  # fmt: skip
 
 
-def _book(engine: MarketEngine, boundary_ns: int, seq: int) -> dict[str, Any]:
-    update_id, (bid_price, bid_quantity), (ask_price, ask_quantity) = engine.snapshot(_LIMIT)
+def _book(market: Recordable, boundary_ns: int, seq: int) -> dict[str, Any]:
+    update_id, (bid_price, bid_quantity), (ask_price, ask_quantity) = market.snapshot(_LIMIT)
     answered = boundary_ns + _ANSWER_NS
     return {
         "seq": seq, "recv_ns": answered, "request_ns": boundary_ns, "response_ns": answered, "limit": _LIMIT,
@@ -111,7 +181,8 @@ def _book(engine: MarketEngine, boundary_ns: int, seq: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _tick(boundary_ns: int, book_seq: int, last_id: int | None, last_recv_ns: int | None) -> dict[str, Any]:
+def _tick(boundary_ns: int, book_seq: int, last: tuple[int, int] | None) -> dict[str, Any]:
+    last_id, last_recv_ns = last or (None, None)
     answered = boundary_ns + _ANSWER_NS
     return {
         "seq": book_seq + 1, "recv_ns": answered, "boundary_ns": boundary_ns, "interval_ns": MINUTE_NS,

@@ -34,7 +34,7 @@ from tests.market_builders import (
 )
 
 SHORT = Parameters(horizons_min=(10, 20, 30))
-WINDOWS = Windows(bucket_minutes=30, snapshot_slots=8)
+WINDOWS = Windows(bucket_minutes=30, snapshot_slots=8, trade_minutes=20)
 
 
 def seen(tables: Tables, ends: list[int] | None = None, every: int = 1) -> dict[int, bytes]:

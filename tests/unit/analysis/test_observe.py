@@ -183,7 +183,8 @@ def test_a_wall_that_was_tested_is_a_zone_with_its_tests() -> None:
     at = T0 + np.arange(90) * (MINUTE_NS // 3)
     away = np.array([0, -40, -5, 0, -40, 5] * 15)  # closes ten cents apart: σ is 0.1 %, a test within 2.5 cents
     trades = trade_columns(at, e8(100) + away * 10**6, ONE_E8, away < 0)
-    (view,) = views_of(trades, [a_walled_book(m) for m in range(31)], ticks=(30,))
+    windows = Windows(level_e8=e8("0.01"))  # wider levels than the book's bins would count trades beside the wall
+    (view,) = views_of(trades, [a_walled_book(m) for m in range(31)], ticks=(30,), windows=windows)
     (wall,) = view.depth["bid"]["walls"]
     zone = next(z for z in view.zones if wall["id"] in [e.id for e in z.evidence])
     named = {e.id: e for e in zone.evidence}
@@ -194,7 +195,7 @@ def test_a_wall_that_was_tested_is_a_zone_with_its_tests() -> None:
     assert (record["tests"], record["rejected"], record["level"]) == (30, 30, "99.6")
     assert (record["from"], record["recent"]) == ("above", ["rejected"] * 3)
     assert tested.low_e8 < zone.price_e8 == tested.price_e8 < tested.high_e8
-    assert (wall["life"], wall["absorbed"]) == ("tested", "29")
+    assert (wall["life"], wall["absorbed"]) == ("tested", "30")
     assert set(zone.legs) | set(zone.missing) == {"static", "acceptance", "validation"}
 
 

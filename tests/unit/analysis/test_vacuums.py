@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from analysis.book_side import BookSide, book_side
 from analysis.parameters import Parameters
-from analysis.vacuums import Vacuum, cell_edges, depths, usual_depths, vacuums
+from analysis.vacuums import Vacuum, cell_edges, confirmed, depths, usual_depths, vacuums
 from market.fixed_point import ONE_E8
 from projections.snapshot_window import Snapshot
 from tests.market_builders import a_snapshot, e8
@@ -176,3 +176,26 @@ def test_prices_of_a_vacuum_hold_no_other_bins() -> None:
     (thin,) = found([a_book()] * 10 + [book] * 3) or []
     inside = (book.ask_price_e8 >= thin.low_e8) & (book.ask_price_e8 < thin.high_e8)
     assert int(book.ask_quantity_e8[inside].sum()) == thin.quantity_e8 == e8(60)
+
+
+@pytest.mark.parametrize("side", ["ask", "bid"])
+def test_confirmed_to_the_bin(side: str) -> None:
+    """A hole in bins 250 to 359 lies across cells: the prices' own medians give its exact edges, on both sides."""
+    earlier, now = [a_book()] * 10, a_book(range(250, 360), side)
+    (rough,) = found(earlier + [now] * 3, side) or []
+    exact = confirmed(rough, binned(now, side), [binned(b, side) for b in earlier], RULES)
+    assert exact is not None
+    edges = [exact.low_e8 / ONE_E8, exact.high_e8 / ONE_E8, exact.far_e8 / ONE_E8]
+    assert edges == ([100_250, 100_360, 100_360] if side == "ask" else [99_640, 99_750, 99_640])
+    assert (exact.quantity_e8, exact.median_e8) == (e8("27.5"), 110.0 * ONE_E8)
+    away = 1 if side == "ask" else -1
+    assert exact.cost == round(sum(0.25 * (100_000 + away * (i + 0.5)) for i in range(250, 360)) * ONE_E8, 2)
+    assert (exact.near_bp, exact.far_bp) == (25.05, 35.95)
+
+
+def test_a_wall_that_went_leaves_no_vacuum() -> None:
+    """A cell that held one wall holds a tenth without it; no ten neighbouring prices hold less than they did."""
+    earlier, now = [a_book(range(300, 301), held=1000)] * 10, a_book()
+    (rough,) = found(earlier + [now] * 3) or []
+    assert (rough.near_bp, rough.far_bp) == (24.0, 33.94)
+    assert confirmed(rough, binned(now), [binned(b) for b in earlier], RULES) is None

@@ -136,6 +136,21 @@ def test_trades_of_another_minute_do_not_count() -> None:
         assert [e[2] for e in endings([*STANDING, a_book(5, None)], minutes)] == [ending]
 
 
+@pytest.mark.parametrize(("low", "ending"), [(WALL + 0.5, "filled"), (WALL + 1.0, "pulled")])
+def test_levels_wider_than_a_bin_count_whole(low: float, ending: str) -> None:
+    """
+    The known limit of minutes: where levels are wider than bins, sales beside a wall pass for sales into it as soon as
+    one trade of the minute touched it; where none did, nothing ate it.
+    """
+    minute = a_minute((WALL + 8.5, 39, "sell"), (low, 0.1, "sell"))
+    wide = Minute(np.array([e8(WALL)]), np.array([0]), np.array([e8("39.1")]), np.array([2]), minute.bar)
+    books = BookWindow(RULES)
+    coarse = WallLives(books, WallFinder(RULES, books), 10 * ONE_E8, RULES)
+    window = [*STANDING, a_book(5, None)]
+    assert [e.ending for e in coarse.ended(window, ONE_E8, trades_of({4: wide}))] == [ending]
+    assert [e.ending for e in lives().ended(window, ONE_E8, trades_of({4: minute}))] == ["pulled"]
+
+
 def test_a_missing_book_joins_its_minutes() -> None:
     """With no book for two minutes the trades of all three between explain the drop together."""
     minutes = {m: a_minute((WALL + 0.5, 10, "sell")) for m in (4, 5, 6)}

@@ -1,0 +1,91 @@
+"""
+A minute's analysis with full windows: 72 h of trades, 60 books of 5000 levels.
+"""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from agents.decide import Decider
+from agents.rules import RulesAnalyst
+from analysis.book_side import Side
+from analysis.order_flow import OrderFlowLayer
+from analysis.parameters import Parameters
+from analysis.static_book import StaticLayer
+from bench.measure import Figure, seconds
+from exchanges.logs import open_log
+from market.fixed_point import ONE_E8
+from market.instrument import Market
+from market.timestamps import HOUR_NS, MINUTE_NS
+from projections.state import KINDS, READS, MarketState, TickEntry, Windows
+from replay.drive import drive
+
+_MARKET = Market("binance", "BTCFDUSD")
+_MEASURED = 30
+_SIGMA = 0.0005
+_BUDGETS_MS = {"books": 10.0, "order flow": 5.0}
+"""What the user's documents allow the two layers."""
+
+
+def three_days(folder: Path) -> Path:
+    """72 h of a simulated market and a little more, with a book a minute."""
+    storage = folder / "three-days"
+    if not storage.exists():
+        record = ["-m", "exchanges.simulated", "record", "--market", str(_MARKET), "--storage", str(storage)]
+        subprocess.run([sys.executable, *record, "--days", "3.1"], check=True, stdout=subprocess.DEVNULL)
+    return storage
+
+
+def minute_of_analysis(folder: Path, repetitions: int) -> Figure:
+    """Folding, analysing and deciding one minute, against numpy binning 60 books and summing 72 h from scratch."""
+    state, parameters = MarketState(Windows()), Parameters()
+    decider = Decider("BTCFDUSD", state, RulesAnalyst(parameters), parameters)
+    books, trades = StaticLayer(state.windows.level_e8, parameters), OrderFlowLayer(state, parameters)
+    last_ns = 0
+    taken: list[tuple[float, float]] = []
+    layers: dict[str, list[float]] = {name: [] for name in _BUDGETS_MS}
+
+    def on_tick(tick: TickEntry, now: MarketState) -> None:
+        if tick.boundary_ns < last_ns - _MEASURED * MINUTE_NS:
+            if tick.boundary_ns >= last_ns - HOUR_NS:
+                decider.decide(tick, now), look(now)
+            return
+        ours = seconds(lambda: decider.decide(tick, now))
+        taken.append((ours, seconds(lambda: _from_scratch(now))))
+        for name, spent in zip(_BUDGETS_MS, look(now), strict=True):
+            layers[name].append(spent)
+
+    def look(now: MarketState) -> tuple[float, float]:
+        eaten: dict[Side, float] = {"bid": 1e8, "ask": 1e8}
+        began = time.perf_counter()
+        static = books.look(now.snapshots.snapshots(), now.buckets.minute, now.tick_size_e8 or 1, eaten)
+        between = time.perf_counter()
+        trades.look(now, _SIGMA, static)
+        return between - began, time.perf_counter() - between
+
+    with open_log(three_days(folder), _MARKET) as log:
+        batches = list(log.read(kinds=KINDS, columns=READS))
+        last_ns = max(int(b.rows["tick"]["boundary_ns"][-1]) for b in batches if "tick" in b.rows)
+        drive(batches, state, on_tick)
+    ours, reference = (median(pair[i] for pair in taken) for i in (0, 1))
+    told = ", ".join(f"{n} {1e3 * median(v):.1f} of {_BUDGETS_MS[n]:.0f} ms" for n, v in layers.items())
+    detail = f"{1e3 * ours:.1f} ms / {1e3 * reference:.1f} ms; {told}"
+    return Figure("a minute's analysis / numpy from scratch", median(o / r for o, r in taken), 2.0, True, detail)
+
+
+def _from_scratch(state: MarketState) -> float:
+    """The least anybody must do who keeps nothing: every book in $1 bins, every minute's levels summed."""
+    kept = 0.0
+    for book in state.snapshots.snapshots():
+        for price, quantity in ((book.bid_price_e8, book.bid_quantity_e8), (book.ask_price_e8, book.ask_quantity_e8)):
+            index = price // ONE_E8
+            kept += float(np.bincount(index - index.min(), quantity).max())
+    minutes = [minute for _, minute in state.buckets.minutes()]
+    levels, at = np.unique(np.concatenate([m.level_e8 for m in minutes]), return_inverse=True)
+    for name in ("buy_e8", "sell_e8", "count"):
+        kept += float(np.bincount(at, np.concatenate([getattr(m, name) for m in minutes])).max())
+    return kept + len(levels)

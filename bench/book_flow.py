@@ -1,0 +1,62 @@
+"""
+Book flow: what its features cost beside applying the updates they are made from.
+"""
+
+from pathlib import Path
+
+import pyarrow as pa
+
+from bench.measure import Figure, ratio
+from eventlog.batch import Batch
+from eventlog.clock import WallClock
+from eventlog.cold import ColdLog
+from eventlog.facts import DIFF, SNAPSHOT
+from eventlog.importing import Importer
+from eventlog.log import Log
+from eventlog.names import LogName
+from exchanges.binance.mapper import BinanceMapper
+from exchanges.binance.recording import bring_in
+from market.instrument import Market
+from projections.book_flow import BookFlow
+from projections.order_book import COLUMNS, OrderBook
+
+NAME = LogName("events", Market.parse("binance:BTCUSDT"))
+ROUNDS = 20
+BUDGET_MS = 3.0
+"""What one update may cost, as the user asked."""
+
+
+def features(recordings: Path, folder: Path, repetitions: int) -> Figure:
+    """Ten minutes of real diffs, over and over from their snapshot: with every feature against without."""
+    storage = ColdLog(folder / "recording", NAME)
+    importer = Importer(storage, WallClock())
+    for path in sorted(recordings.glob("btcusdt-spot-2024-*.gz")):
+        bring_in(importer, path, BinanceMapper("BTCUSDT"))
+    importer.close()
+    batch = _whole(Log(storage, None, {}))
+    updates = ROUNDS * len(batch.rows[DIFF])
+
+    def with_features() -> None:
+        for _ in range(ROUNDS):
+            book, flow = OrderBook(), BookFlow()
+            flow.apply(batch, book.apply(batch))
+            flow.close(int(batch.rows[DIFF]["event_time_ns"][-1]))
+            assert flow.seconds().updates.sum() > 0
+
+    def without() -> None:
+        for _ in range(ROUNDS):
+            book = OrderBook()
+            book.apply(batch, traced=False)
+            assert book.usable
+
+    found, mine, other = ratio(with_features, without, repetitions)
+    each, alone = 1e6 * mine / updates, 1e6 * other / updates
+    detail = f"{updates / mine:,.0f} updates/s, {each:.2f} µs each, {alone:.2f} without; budget {BUDGET_MS:g} ms"
+    return Figure("(apply + book-flow features) / apply", found, 2.0, True, detail)
+
+
+def _whole(log: Log) -> Batch:
+    """The recording's book and diffs as one batch."""
+    parts = list(log.read(kinds=(SNAPSHOT, DIFF), columns={DIFF: COLUMNS}))
+    tables = {k: pa.concat_tables([b.rows[k].columns.table for b in parts if k in b.rows]) for k in (SNAPSHOT, DIFF)}
+    return Batch.of(1, parts[-1].last_seq, tables)

@@ -1,0 +1,296 @@
+"""
+One planted market, looked at every minute: what was planted, what the detectors reported, and which is which.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from analysis.observe import Findings, Observer
+from analysis.parameters import Parameters
+from exchanges.simulated.parameters import MarketParameters
+from exchanges.simulated.planted_market import PlantedMarket
+from exchanges.simulated.planting import Kind, Plant, PlantRecord, Side
+from exchanges.simulated.record import batches
+from market.fixed_point import ONE_E8
+from market.timestamps import MINUTE_NS, SECOND_NS
+from projections.state import MarketState, TickEntry, Windows
+from replay.drive import drive
+
+START_NS = 1_772_409_600 * SECOND_NS
+MINUTES = 90
+MARKET = MarketParameters(natural_walls=False, trades_per_second=10.0)
+WINDOWS = Windows(bucket_minutes=240, trade_minutes=120)
+
+KINDS: tuple[Kind, ...] = ("wall", "band", "vacuum", "absorption", "sweep")
+STRENGTHS: dict[Kind, tuple[float, ...]] = {
+    "wall": (0.003, 0.006, 0.01, 0.015, 0.02, 0.03, 0.045, 0.07),
+    "band": (1.25, 1.5, 2.0, 3.0, 4.0, 6.0),
+    "vacuum": (0.8, 0.6, 0.45, 1 / 3, 0.2, 0.1),
+    "absorption": (1.0, 2.0, 3.0, 4.0, 6.0, 8.0),
+    "sweep": (3.0, 6.0, 9.0, 12.0, 18.0, 25.0),
+}
+"""From invisible to obvious."""
+
+Fate = Literal["holds", "early", "late", "moved"]
+FATES: tuple[Fate, ...] = ("holds", "early", "late", "moved")
+_CLAIM: dict[str, float] = {"wall": 0.03, "band": 2.5, "vacuum": 0.25, "absorption": 4.0, "sweep": 12.0}
+"""From which figure on a report claims a strong structure; a band's smoothed ratio shows about two thirds of it."""
+
+_SAME_ALARM_NS = 10 * MINUTE_NS
+_LATE_NS = 90 * SECOND_NS
+
+
+def is_strong(kind: Kind, strength: float) -> bool:
+    """Whether a structure must be found."""
+    bars: dict[str, float] = {"wall": 0.03, "band": 4.0, "vacuum": 0.2, "absorption": 4.0, "sweep": 12.0}
+    return strength <= bars[kind] if kind == "vacuum" else strength >= bars[kind]
+
+
+@dataclass(slots=True)
+class Planted:
+    """
+    One plant and whether it was found.
+
+    Attributes:
+        delay_min: from its start to the first report, None where there was none. error_bins: how far off it was then.
+        ending, seen_ending: what became of a wall, and what was said of it.
+    """
+
+    kind: Kind
+    strength: float
+    fate: str
+    minutes: float
+    delay_min: float | None = None
+    error_bins: float | None = None
+    ending: str | None = None
+    seen_ending: str | None = None
+
+
+@dataclass(slots=True)
+class Looked:
+    """
+    One market's account.
+
+    Attributes:
+        right, alarms: plants that reports met, and reports that met none, each once for as long as it lasts.
+        strong_right, strong_alarms: the same for reports that claim a strong structure.
+        shown, shuffled: mean count a tick in the book and in its shuffled self, walls, bands and vacuums.
+    """
+
+    plants: list[Planted] = field(default_factory=list)
+    right: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
+    alarms: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
+    strong_right: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
+    strong_alarms: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
+    hours: float = 0.0
+    shown: dict[str, float] = field(default_factory=dict)
+    shuffled: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """
+    A detector's report: an interval, a point in it, and the span of time it speaks of.
+
+    Attributes:
+        strong: whether it claims a structure as large as those that must be found.
+    """
+
+    kind: Kind
+    side: Side
+    low_e8: int
+    high_e8: int
+    price_e8: int
+    start_ns: int
+    stop_ns: int
+    strong: bool
+
+
+def plan(seed: int) -> list[Plant]:
+    """What is planted: on each side two walls, on one a band, on the other a vacuum, and absorption and sweeps."""
+    chance = np.random.default_rng([seed, 77])
+
+    def strength(kind: Kind, strong: bool) -> float:
+        choices = [s for s in STRENGTHS[kind] if is_strong(kind, s) or not strong]
+        return float(chance.choice(choices))
+
+    plants: list[Plant] = []
+    sides: tuple[Side, Side] = ("bid", "ask") if seed % 2 else ("ask", "bid")
+    for number, side in enumerate(sides):
+        for strong in (True, False):
+            fate = FATES[(seed + 2 * number + strong) % 4]
+            lasts = {"holds": 1, "early": int(chance.integers(5, 10)), "late": int(chance.integers(35, 50)),
+                     "moved": int(chance.integers(8, 20))}[fate]  # fmt: skip
+            away = float(chance.uniform(14, 22) if strong else chance.uniform(26, 34))
+            start = int(chance.integers(16, 26))
+            what: Literal["holds", "pulled", "moved"] = (
+                "holds" if fate == "holds" else "moved" if fate == "moved" else "pulled"
+            )
+            plants.append(Plant("wall", side, start, strength("wall", strong), away, minutes=lasts, fate=what))
+    strong = seed % 3 > 0
+    plants.append(Plant("band", sides[0], int(chance.integers(16, 30)), strength("band", strong),
+                        float(chance.uniform(40, 60)), float(chance.uniform(12, 16)), 40))  # fmt: skip
+    plants.append(Plant("vacuum", sides[1], int(chance.integers(30, 45)), strength("vacuum", strong),
+                        float(chance.uniform(40, 55)), float(chance.uniform(22, 30)), 25))  # fmt: skip
+    for minute in (35, 50, 65, 80):
+        side = sides[int(chance.integers(2))]
+        plants.append(Plant("absorption", side, minute, strength("absorption", bool(chance.random() < 0.7))))
+    for minute in (32, 40, 45, 55, 60, 70, 75):
+        side = sides[int(chance.integers(2))]
+        plants.append(Plant("sweep", side, minute, strength("sweep", bool(chance.random() < 0.7))))
+    return plants
+
+
+def look(seed: int, planted: bool) -> Looked:
+    """Run one market and hold what was reported against what was planted."""
+    market = PlantedMarket(MARKET, plan(seed) if planted else [], seed, START_NS)
+    state, parameters = MarketState(WINDOWS), Parameters()
+    observer = Observer(MARKET.symbol, state, parameters)
+    reports: list[Report] = []
+    endings: list[tuple[Side, int, int, str]] = []
+    counts: list[tuple[tuple[int, float], ...]] = []
+
+    def on_tick(tick: TickEntry, now: MarketState) -> None:
+        found = observer.find(now)
+        reports.extend(_reports(found, tick.boundary_ns))
+        endings.extend((e.side, e.price_e8, e.minute_ns, e.ending) for e in found.static.ended
+                       if e.minute_ns == tick.boundary_ns)  # fmt: skip
+        counts.extend(
+            ((s.standing_out, s.null.walls), (len(s.bands), s.null.bands), (len(s.vacuums), s.null.vacuums or 0.0))
+            for s in (found.static.sides or {}).values()
+            if s.vacuums is not None
+        )
+
+    drive(batches(market, START_NS, MINUTES), state, on_tick)
+    return _account(market.records, reports, endings, counts)
+
+
+def _reports(found: Findings, at_ns: int) -> Iterator[Report]:
+    for side, seen in (found.static.sides or {}).items():
+        for standing in seen.walls:
+            low = standing.wall.bin.price_e8
+            yield Report(
+                "wall", side, low, low + ONE_E8 - 1, low, at_ns, at_ns, standing.wall.bin.share >= _CLAIM["wall"]
+            )
+        for band in seen.bands:
+            yield Report(
+                "band", side, band.low_e8, band.high_e8 - 1, band.low_e8, at_ns, at_ns, band.ratio >= _CLAIM["band"]
+            )
+        for thin in seen.vacuums or ():
+            yield Report(
+                "vacuum",
+                side,
+                thin.low_e8,
+                thin.high_e8 - 1,
+                thin.low_e8,
+                at_ns,
+                at_ns,
+                thin.quantity_e8 <= _CLAIM["vacuum"] * thin.median_e8,
+            )
+    for absorbed in found.flow.absorbed:
+        at = absorbed.price_e8
+        yield Report(
+            "absorption",
+            absorbed.side,
+            at,
+            at,
+            at,
+            absorbed.start_ns,
+            absorbed.stop_ns,
+            absorbed.z >= _CLAIM["absorption"],
+        )
+    for sweep in found.flow.swept:
+        side = "bid" if sweep.side == "sell" else "ask"
+        edges = sorted((sweep.first_e8, sweep.last_e8))
+        yield Report(
+            "sweep", side, edges[0], edges[1], edges[0], sweep.start_ns, sweep.stop_ns, sweep.levels >= _CLAIM["sweep"]
+        )
+
+
+def _meets(report: Report, record: PlantRecord) -> bool:
+    """Whether a report speaks of a plant: same kind and side, while it was there, and in the same place."""
+    if report.kind != record.kind or report.side != record.side or record.start_ns is None:
+        return False
+    end_ns = record.end_ns if record.end_ns is not None else 2**62
+    if report.kind in ("absorption", "sweep"):
+        if report.stop_ns < record.start_ns or report.start_ns > end_ns:
+            return False
+        return report.kind == "sweep" or abs(report.price_e8 - record.low_e8) <= 20 * ONE_E8
+    if not record.start_ns <= report.start_ns <= end_ns + (_LATE_NS if report.kind != "wall" else 0):
+        return False
+    if report.kind == "wall":
+        return abs(report.low_e8 // ONE_E8 - record.low_e8 // ONE_E8) <= 1
+    common = min(report.high_e8, record.high_e8) - max(report.low_e8, record.low_e8)
+    return 2 * common >= min(report.high_e8 - report.low_e8, record.high_e8 - record.low_e8)
+
+
+def _left_behind(report: Report, record: PlantRecord) -> bool:
+    """Whether a vacuum is where a band or a wall has gone: it is thinner there than it was, as reported."""
+    if report.kind != "vacuum" or record.kind not in ("band", "wall") or record.side != report.side:
+        return False
+    if record.end_ns is None or report.start_ns < record.end_ns:
+        return False
+    return report.low_e8 <= record.high_e8 and record.low_e8 <= report.high_e8
+
+
+def _error_bins(report: Report, record: PlantRecord) -> float:
+    """How far off: a wall's or absorption's price, the mean of both edges of the others."""
+    if report.kind in ("wall", "absorption"):
+        at = record.heavy_price_e8 if record.heavy_price_e8 is not None else record.low_e8
+        return float(abs(report.price_e8 // ONE_E8 - at // ONE_E8))
+    edges = abs(report.low_e8 - record.low_e8) + abs(report.high_e8 - record.high_e8)
+    return round(edges / 2 / ONE_E8, 2)
+
+
+def _account(
+    records: Sequence[PlantRecord],
+    reports: Sequence[Report],
+    endings: Iterable[tuple[Side, int, int, str]],
+    counts: Sequence[tuple[tuple[int, float], ...]],
+) -> Looked:
+    account = Looked(hours=MINUTES / 60)
+    alarms: list[Report] = []
+    for report in reports:
+        if any(_meets(report, r) or _left_behind(report, r) for r in records):
+            continue
+        repeated = any(
+            a.kind == report.kind and a.side == report.side and report.start_ns - a.stop_ns <= _SAME_ALARM_NS
+            and a.low_e8 - ONE_E8 <= report.high_e8 and report.low_e8 <= a.high_e8 + ONE_E8
+            and a.strong >= report.strong
+            for a in alarms
+        )  # fmt: skip
+        alarms.append(report)
+        account.alarms[report.kind] += not repeated
+        account.strong_alarms[report.kind] += report.strong and not repeated
+    said = list(endings)
+    for record in records:
+        if record.kind not in KINDS or record.start_ns is None:
+            continue
+        met = [r for r in reports if _meets(r, record)]
+        account.right[record.kind] += bool(met)
+        account.strong_right[record.kind] += any(r.strong for r in met)
+        account.plants.append(_planted(record, met, said))
+    for place, name in enumerate(("wall", "band", "vacuum")):
+        pairs = np.array([c[place] for c in counts], np.float64).reshape(-1, 2)
+        account.shown[name], account.shuffled[name] = pairs.mean(axis=0).round(4).tolist() if len(pairs) else (0.0, 0.0)
+    return account
+
+
+def _planted(record: PlantRecord, met: Sequence[Report], endings: Sequence[tuple[Side, int, int, str]]) -> Planted:
+    start = record.start_ns or 0
+    end = record.end_ns or START_NS + MINUTES * MINUTE_NS
+    plant = Planted(record.kind, record.plant.strength, record.plant.fate, (end - start) / MINUTE_NS)
+    plant.ending = record.ending
+    if met:
+        plant.delay_min = round((met[0].start_ns - start) / MINUTE_NS, 2) if record.kind not in (
+            "absorption", "sweep") else 0.0  # fmt: skip
+        plant.error_bins = min(_error_bins(r, record) for r in met) if record.kind in (
+            "absorption", "sweep") else float(np.median([_error_bins(r, record) for r in met]))  # fmt: skip
+    for side, price, at_ns, ending in endings:
+        same = side == record.side and abs(price // ONE_E8 - record.low_e8 // ONE_E8) <= 1
+        if record.kind == "wall" and same and abs(at_ns - end) <= 2 * MINUTE_NS:
+            plant.seen_ending = ending
+    return plant

@@ -1,0 +1,171 @@
+"""
+Whether a wall will be pulled: a forecast fitted on some seeds, judged on others, between the base rate and the best
+that anybody could do who knew the true hazard.
+"""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from multiprocessing import get_context
+
+import numpy as np
+import numpy.typing as npt
+
+from analysis.fitted import PULL_FEATURES, pull_features
+from analysis.observe import Findings, Observer
+from analysis.parameters import Parameters
+from bench.planted import MARKET, START_NS, WINDOWS
+from exchanges.simulated.planted_market import PlantedMarket
+from exchanges.simulated.planting import Hazard, Plant, PlantRecord, Side, WallMinute
+from exchanges.simulated.pulls import Volatility, pull_probability
+from exchanges.simulated.rates import usual_volatility
+from exchanges.simulated.record import batches
+from market.fixed_point import ONE_E8
+from market.timestamps import MINUTE_NS
+from projections.state import MarketState, TickEntry
+from replay.drive import drive
+from replay.fitting import HORIZON_NS, Samples, fit
+
+F64 = npt.NDArray[np.float64]
+
+_MINUTES = 200
+_PLANTED_UNTIL = 120
+_WALLS_A_SIDE = 14
+_SHARES = (0.015, 0.08)
+_DISTANCES_BP = (20.0, 75.0)
+_OBSERVE_EVERY = 3
+_PATHS = 400
+_CALM = replace(MARKET, daily_volatility=0.006)
+"""Quiet enough that walls are pulled more often than reached: what is judged is the forecast of pulls."""
+
+VARYING = Hazard(0.05, 0.8, -1.0, -0.5)
+"""Large walls are pulled sooner, near ones much sooner, old ones later."""
+CONSTANT = Hazard(0.012)
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A wall as a detector saw it, whether it was pulled within the hour before a touch, and the true probability."""
+
+    features: tuple[float, ...]
+    pulled: bool
+    best: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Brier scores on seeds that nothing was fitted on; `covered` is how much of the way to the best was made."""
+
+    observations: int
+    base_rate: float
+    base: float
+    model: float
+    best: float
+
+    @property
+    def covered(self) -> float:
+        """1 for as good as knowing the hazard, 0 for no better than the base rate."""
+        return (self.base - self.model) / (self.base - self.best) if self.base > self.best else 0.0
+
+
+def judge(hazard: Hazard, seeds: int, workers: int) -> Verdict:
+    """Fit on as many seeds as are judged."""
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        made = list(pool.map(partial(observe, hazard=hazard), range(1, 2 * seeds + 1)))
+    learned, judged = [o for m in made[:seeds] for o in m], [o for m in made[seeds:] for o in m]
+    samples = Samples([o.features for o in learned], [float(o.pulled) for o in learned])
+    model = fit(samples, PULL_FEATURES, "planted walls")
+    base_rate = float(np.mean([o.pulled for o in learned]))
+    return Verdict(
+        len(judged), round(base_rate, 4), *(
+            round(_brier(forecasts, judged), 5)
+            for forecasts in (
+                [base_rate] * len(judged), [model.probability(o.features) for o in judged], [o.best for o in judged],
+            )
+        ),
+    )  # fmt: skip
+
+
+def observe(seed: int, hazard: Hazard) -> list[Observation]:
+    """Every few minutes every wall that a detector sees, untouched, in a market full of walls with a hazard."""
+    market = PlantedMarket(_CALM, _plants(seed, hazard), seed, START_NS)
+    state = MarketState(WINDOWS)
+    observer = Observer(MARKET.symbol, state, Parameters())
+    seen: list[tuple[int, Side, int, tuple[float, ...]]] = []
+
+    def on_tick(tick: TickEntry, now: MarketState) -> None:
+        minute = (tick.boundary_ns - START_NS) // MINUTE_NS
+        if minute % _OBSERVE_EVERY == 0 and minute <= _MINUTES - HORIZON_NS // MINUTE_NS:
+            seen.extend(_walls(observer.find(now), tick.boundary_ns))
+
+    drive(batches(market, START_NS, _MINUTES), state, on_tick)
+    chance = np.random.default_rng([seed, 5])
+    found = []
+    for at_ns, side, price, features in seen:
+        record = _record_of(market.records, at_ns, side, price)
+        minute = None if record is None else next((m for m in record.minutes if m.time_ns == at_ns), None)
+        if record is None or minute is None or not minute.alive:
+            continue
+        if record.touched_ns is not None and record.touched_ns <= at_ns:
+            continue
+        found.append(Observation(features, _pulled(record, at_ns), _best(hazard, minute, chance)))
+    return found
+
+
+def lines(seeds: int, workers: int) -> Iterator[tuple[str, bool]]:
+    """A line a hazard and whether its bar is met."""
+    varying, constant = judge(VARYING, seeds, workers), judge(CONSTANT, seeds, workers)
+    yield f"{'pull forecast, hazard':<24}{'n':>7}{'base rate':>11}{'Brier: base':>13}{'model':>9}{'best':>9}", True
+    for name, found in (("by size, distance, age", varying), ("constant", constant)):
+        yield f"{name:<24}{found.observations:>7,}{found.base_rate:>11.3f}{found.base:>13.4f}{found.model:>9.4f}" \
+              f"{found.best:>9.4f}", True  # fmt: skip
+    yield f"covered of the way to the best: {varying.covered:.2f} ≥ 0.60", varying.covered >= 0.6
+    gain = 1 - constant.model / constant.base
+    yield f"gain over the base rate at a constant hazard: {gain:+.3f} ≤ 0.02", gain <= 0.02
+
+
+def _plants(seed: int, hazard: Hazard) -> list[Plant]:
+    chance = np.random.default_rng([seed, 9])
+    sides: tuple[Side, Side] = ("bid", "ask")
+    low, high = np.log(_SHARES)
+    near, far = np.log(_DISTANCES_BP)
+    return [
+        Plant("wall", side, int(chance.integers(2, _PLANTED_UNTIL)), float(np.exp(chance.uniform(low, high))),
+              float(np.exp(chance.uniform(near, far))), hazard=hazard)
+        for side in sides
+        for _ in range(_WALLS_A_SIDE)
+    ]  # fmt: skip
+
+
+def _walls(found: Findings, at_ns: int) -> Iterator[tuple[int, Side, int, tuple[float, ...]]]:
+    for side, seen in (found.static.sides or {}).items():
+        for standing in seen.walls:
+            features = pull_features(standing.wall.bin.share, standing.distance_bp, standing.wall.age_min)
+            yield at_ns, side, standing.wall.bin.price_e8, features
+
+
+def _record_of(records: Sequence[PlantRecord], at_ns: int, side: Side, price_e8: int) -> PlantRecord | None:
+    for record in records:
+        there = record.start_ns is not None and record.start_ns <= at_ns
+        gone = record.end_ns is not None and record.end_ns <= at_ns
+        if there and not gone and record.side == side and record.low_e8 // ONE_E8 == price_e8 // ONE_E8:
+            return record
+    return None
+
+
+def _pulled(record: PlantRecord, at_ns: int) -> bool:
+    if record.ending != "pulled" or record.end_ns is None or record.end_ns > at_ns + HORIZON_NS:
+        return False
+    return record.touched_ns is None or record.touched_ns >= record.end_ns
+
+
+def _best(hazard: Hazard, minute: WallMinute, chance: np.random.Generator) -> float:
+    usual = usual_volatility(_CALM)
+    now = Volatility(minute.sigma_bp, usual.usual_bp, usual.spread, usual.memory_min)
+    horizon = HORIZON_NS // MINUTE_NS
+    return pull_probability(hazard, minute.share, minute.distance_bp, minute.age_min, horizon, now, chance, _PATHS)
+
+
+def _brier(forecasts: Sequence[float], judged: Sequence[Observation]) -> float:
+    return float(np.mean([(f - o.pulled) ** 2 for f, o in zip(forecasts, judged, strict=True)]))

@@ -1,0 +1,77 @@
+"""
+Sizes of levels and trades, and lengths of runs, drawn from the tables of `background`.
+
+Numba's cache does not see a change here: after one, clear `__pycache__`.
+"""
+
+from math import exp, floor, log, log2
+
+import numba as nb
+
+
+@nb.njit(cache=True)
+def _at_rank(ranks, logs, rank):  # type: ignore[no-untyped-def]
+    i = 1
+    while rank > ranks[i]:
+        i += 1
+    part = (rank - ranks[i - 1]) / (ranks[i] - ranks[i - 1])
+    return logs[i - 1] + part * (logs[i] - logs[i - 1])
+
+
+@nb.njit(cache=True)
+def _log_level(rates, rank, distance):  # type: ignore[no-untyped-def]
+    octave = floor(log2(max(distance / rates.ticks_a_bp, 1.0)))
+    row = min(max(octave, 0), len(rates.level_sizes) - 1)
+    return _at_rank(rates.level_ranks, rates.level_sizes[row], rank)
+
+
+@nb.njit(cache=True)
+def mean_level(rates, distance):  # type: ignore[no-untyped-def]
+    """The expected quantity (1e-8 base) of a level at a distance in ticks."""
+    total = 0.0
+    for i in range(400):
+        total += exp(_log_level(rates, (i + 0.5) / 400.0, distance))
+    return total / 400.0 * rates.level_unit_e8
+
+
+@nb.njit(cache=True)
+def _natural(rates, rng, tick, distance, size):  # type: ignore[no-untyped-def]
+    wall_chance = 0.002
+    if tick % 100 == 0:
+        size *= 2.5
+        wall_chance = 0.01
+    if tick % 1_000 == 0:
+        size *= 2.0
+        wall_chance = 0.04
+    if rng.random() < wall_chance and distance > 0:
+        size = rates.level_unit_e8 * 8_000.0 * (0.5 + rng.standard_exponential())
+    return size
+
+
+@nb.njit(cache=True)
+def level_size(rates, rng, tick, distance):  # type: ignore[no-untyped-def]
+    """The quantity (1e-8 base) of a new level, with the walls and stacks of a market that has them."""
+    size = rates.level_unit_e8 * exp(_log_level(rates, rng.random(), distance))
+    return _natural(rates, rng, tick, distance, size) if rates.natural_walls else size
+
+
+@nb.njit(cache=True)
+def run_length(rates, rng, boost):  # type: ignore[no-untyped-def]
+    """How many levels an order takes; runs of several are so many times likelier to be long."""
+    survival = log(1.0 - rng.random())
+    logs = rates.run_lengths
+    survival -= log(boost) if survival < logs[1, 1] - log(boost) else 0.0
+    i = 1
+    while i < logs.shape[1] - 1 and survival < logs[1, i]:
+        i += 1
+    if i == 1:
+        return 1
+    part = min((survival - logs[1, i - 1]) / (logs[1, i] - logs[1, i - 1]), 1.0)
+    return int(exp(logs[0, i - 1] + part * (logs[0, i] - logs[0, i - 1])))
+
+
+@nb.njit(cache=True)
+def trade_size(rates, rng):  # type: ignore[no-untyped-def]
+    """The quantity (1e-8 base) of a trade that meets enough."""
+    size = rates.trade_unit_e8 * exp(_at_rank(rates.trade_sizes[0], rates.trade_sizes[1], rng.random()))
+    return max(1, int(size / rates.step_e8)) * rates.step_e8
