@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -39,7 +40,7 @@ from exchanges.logs import mapper_for, quantity_decimals
 from market.instrument import Market
 from market.timestamps import iso
 from projections.state import KINDS, READS, MarketState, TickEntry
-from replay.decisions import grid_before
+from replay.decisions import Sight, grid_before
 from replay.drive import drive
 from replay.sight import sight_of
 from settings import Settings, SettingsError, load
@@ -65,6 +66,7 @@ def main(
     if show_status:
         console.print_status(status.read(LogName("decisions", market).folder(settings.redis.storage_dir)), as_json)
         return
+    sight = sight_of(settings, market.symbol)
     logging_setup.set_up(settings.app.logs_dir, settings.app.log_level)
     stop = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
@@ -74,9 +76,8 @@ def main(
     try:
         url = settings.redis.server_url
         socket = str(server.socket) if server else None
-        _Analyzer(settings, market, lambda: hots.connect(url=url) if url else hots.connect(unix_socket=socket)).run(
-            stop
-        )
+        connect = partial(hots.connect, url=url) if url else partial(hots.connect, unix_socket=socket)
+        _Analyzer(settings, market, sight, connect).run(stop)
     finally:
         if server is not None and keeper is not None:
             server.release(keeper)
@@ -85,8 +86,9 @@ def main(
 class _Analyzer:
     """Everything one run of the analyzer holds."""
 
-    def __init__(self, settings: Settings, market: Market, connect: Callable[[], Any]) -> None:
+    def __init__(self, settings: Settings, market: Market, sight: Sight, connect: Callable[[], Any]) -> None:
         self._settings = settings
+        self._sight = sight
         self._clock = WallClock()
         storage = settings.redis.storage_dir
         events, decisions = LogName("events", market), LogName("decisions", market)
@@ -98,7 +100,6 @@ class _Analyzer:
         made = Log(ColdLog(storage, decisions), HotLog(connect(), decisions), {})
         self._analysed, self._as_of_ns = last_analysed(made)
         self._archiver = Archiver(made, self._writer, _KEEP_ENTRIES)
-        self._sight = sight_of(settings, market.symbol)
         self._state = MarketState(self._sight.windows)
         analyst = RulesAnalyst(self._sight.parameters)
         self._decider = Decider(market.symbol, self._state, analyst, self._sight.parameters)

@@ -61,6 +61,7 @@ def main(
     if show_status:
         console.print_status(status.read(LogName("events", market).folder(settings.redis.storage_dir)), as_json)
         return
+    sight_of(settings, market.symbol)  # what the views cannot use is said before anything is recorded
     logging_setup.set_up(settings.app.logs_dir, settings.app.log_level)
     asyncio.run(_record(settings, market))
 

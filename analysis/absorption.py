@@ -2,10 +2,10 @@
 Absorption: much aggressive volume at a price that does not give way (ANALYSIS §4).
 
 "Its own last hour" is the same measure in the windows of the hour before: the most that this aggressor took in any
-band of that width, wherever price was. The same level's own hour would be nearly all zeros wherever price was not: there two ordinary
-trades are many deviations. Two other readings were tried. The market's whole volume of that side is so much
-more than one band takes that half of the planted levels or more were missed. The bands at each window's own low or high
-are so light that one tick in fifteen gave an alarm where nothing was planted.
+band of that width, wherever price was. The same level's own hour would be nearly all zeros wherever price was not:
+there two ordinary trades are many deviations. Two other readings were tried. The market's whole volume of that side is
+so much more than one band takes that half of the planted levels or more were missed. The bands at each window's own low
+or high are so light that one tick in fifteen gave an alarm where nothing was planted.
 """
 
 from dataclasses import dataclass, replace

@@ -48,7 +48,7 @@ def acceptance(
             continue
         shown_minutes = profile.minutes
         found, given = _horizon(profile, reference_e8, level_e8, parameters, decimals)
-        result[name] = {"covered_min": covered, **found}
+        result[name] = {"id": f"P{profile.minutes}", "covered_min": covered, **found}
         evidence += given
     return result, evidence
 

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 import numba as nb
 import numpy as np
+import numpy.typing as npt
 
 from analysis.book_side import F64, BookSide, Side
 from analysis.grid import bins_for, heaviest_run
 from analysis.parameters import Parameters
 
 _NEAREST_BP = 2.0
+
+Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +46,37 @@ def bands(books: Mapping[Side, BookSide], parameters: Parameters) -> dict[Side, 
     The bands of each side, nearest first.
 
     Bins are capped, so that a wall makes no band, smoothed by a triangle that is weighed inside the reach, and
-    compared with the mean of both sides at the same distance, taken by octaves and joined in the log.
+    compared with the mean of both sides at the same distance, taken by octaves and joined in the log. A wide run that
+    looks rather dense is left out of that mean: a band must not hide itself.
     """
     capped = {side: _capped(book, parameters) for side, book in books.items()}
-    distance = {side: book.distance_bp for side, book in books.items()}
-    centres, density = _baseline(capped, distance)
-    usual = {side: np.interp(np.log2(distance[side]), centres, density) for side in books}
-    return {side: _bands_of(book, capped[side], usual[side], parameters) for side, book in books.items()}
+    nothing = {side: np.zeros(len(book.quantity_e8), np.bool_) for side, book in books.items()}
+    usual = _usual(books, capped, nothing)
+    hints = {side: _hints(book, _ratio(book, capped[side], usual[side], parameters), parameters)
+             for side, book in books.items()}  # fmt: skip
+    if any(found.any() for found in hints.values()):
+        usual = _usual(books, capped, hints)
+    return {
+        side: _bands_of(
+            book, capped[side], usual[side], _ratio(book, capped[side], usual[side], parameters), parameters
+        )
+        for side, book in books.items()
+    }
+
+
+def _hints(book: BookSide, ratio: F64, parameters: Parameters) -> Flags:
+    """Bins of runs as wide as a band, not at the touch, that are rather dense: they may be hiding themselves."""
+    widest = bins_for(book.mid_e8, parameters.band_bp, book.width_e8, parameters.band_bins)
+    found = np.zeros(len(ratio), np.bool_)
+    for start, stop in _runs(ratio >= parameters.band_hint):
+        if stop - start >= widest and stop <= book.corridor and book.distance_bp[start] > _NEAREST_BP:
+            found[start:stop] = True
+    return found
+
+
+def _runs(dense: Flags) -> list[tuple[int, int]]:
+    turns = np.flatnonzero(np.diff(np.concatenate(([False], dense, [False])).astype(np.int8)))
+    return list(zip(turns[::2].tolist(), turns[1::2].tolist(), strict=True))
 
 
 def _capped(book: BookSide, parameters: Parameters) -> F64:
@@ -57,31 +84,36 @@ def _capped(book: BookSide, parameters: Parameters) -> F64:
     return np.minimum(book.quantity_e8.astype(np.float64), cap)
 
 
-def _baseline(capped: Mapping[Side, F64], distance: Mapping[Side, F64]) -> tuple[F64, F64]:
+def _usual(books: Mapping[Side, BookSide], capped: Mapping[Side, F64], dense: Mapping[Side, Flags]) -> dict[Side, F64]:
     """Mean density of both sides in octaves of distance, at the mean log distance of each octave's bins."""
-    values = np.concatenate(list(capped.values()))
-    logs = np.log2(np.concatenate(list(distance.values())))
+    kept = np.concatenate([~dense[side] for side in books])
+    logs = np.log2(np.concatenate([book.distance_bp for book in books.values()]))
     octave = np.floor(logs).astype(np.int64)  # a bin's distance is above zero
-    first = int(octave.min())
-    count = np.bincount(octave - first)
+    octave -= octave.min()
+    values = np.concatenate([capped[side] for side in books])
+    count = np.bincount(octave[kept], minlength=int(octave.max()) + 1)
     there = count > 0
-    sums, places = np.bincount(octave - first, values), np.bincount(octave - first, logs)
-    return places[there] / count[there], sums[there] / count[there]
+    centres = np.bincount(octave[kept], logs[kept], len(count))[there] / count[there]
+    density = np.bincount(octave[kept], values[kept], len(count))[there] / count[there]
+    return {side: np.interp(np.log2(book.distance_bp), centres, density) for side, book in books.items()}
 
 
-def _bands_of(book: BookSide, capped: F64, usual: F64, parameters: Parameters) -> list[Band]:
+def _ratio(book: BookSide, capped: F64, usual: F64, parameters: Parameters) -> F64:
     half = bins_for(book.mid_e8, parameters.band_kernel_bp, book.width_e8, parameters.band_kernel_bins)
-    smoothed, distance = _smoothed(capped, half), book.distance_bp
-    ratio = np.round(np.divide(smoothed, usual, out=np.zeros_like(smoothed), where=usual > 0), 4)
+    smoothed = _smoothed(capped, half)
+    return np.round(np.divide(smoothed, usual, out=np.zeros_like(smoothed), where=usual > 0), 4)
+
+
+def _bands_of(book: BookSide, capped: F64, usual: F64, ratio: F64, parameters: Parameters) -> list[Band]:
+    half = bins_for(book.mid_e8, parameters.band_kernel_bp, book.width_e8, parameters.band_kernel_bins)
+    distance = book.distance_bp
     widest = bins_for(book.mid_e8, parameters.band_bp, book.width_e8, parameters.band_bins)
-    dense = np.concatenate(([False], ratio >= parameters.band_ratio, [False]))
-    turns = np.flatnonzero(np.diff(dense.astype(np.int8)))
     found = []
-    for start, stop in zip(turns[::2].tolist(), turns[1::2].tolist(), strict=True):
+    for start, stop in _runs(ratio >= parameters.band_ratio):
         held = book.quantity_e8[start:stop].astype(np.float64)
         squares = float((held * held).sum())
         effective = round(float(held.sum()) ** 2 / squares, 2) if squares else 0.0
-        inside = stop - 1 < len(ratio) - half and distance[start] > _NEAREST_BP
+        inside = stop <= min(book.corridor, len(ratio) - half) and distance[start] > _NEAREST_BP
         if stop - start < widest or not inside or effective < parameters.band_effective:
             continue
         # smoothing moved the edges: of all stretches within the kernel's width, the one that holds most above usual

@@ -56,6 +56,14 @@ class BookSide:
         """What a bin holds, 0 outside of what was seen."""
         return int(self.quantity_e8[index]) if 0 <= index < len(self.quantity_e8) else 0
 
+    def held_from(self, price_e8: int, count: int) -> I64:
+        """What a bin and the next ones outwards hold, zeros outside of what was seen."""
+        start = self.index(price_e8)
+        held = np.zeros(count, np.int64)
+        inside = self.quantity_e8[max(0, start) : max(0, start + count)]
+        held[max(0, -start) : max(0, -start) + len(inside)] = inside
+        return held
+
     @property
     def corridor_depth_e8(self) -> int:
         """What the corridor holds."""

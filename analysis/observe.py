@@ -52,7 +52,7 @@ class Observer:
         self._symbol = symbol
         self._parameters = parameters
         self._digest = parameters.digest()
-        self._static = StaticLayer(state.windows.level_e8, parameters)
+        self._static = StaticLayer(parameters)
         self._flow = OrderFlowLayer(state, parameters)
 
     def observe(self, tick: TickEntry, state: MarketState) -> MarketView:
@@ -93,7 +93,7 @@ class Observer:
         current = state.order_book.as_snapshot()
         if current is not None and snapshots and current.last_update_id <= snapshots[-1].last_update_id:
             current = None  # no update since
-        static = self._static.look(snapshots, state.buckets.minute, tick_size, _eaten_a_minute(state), current)
+        static = self._static.look(snapshots, state.trades.between, tick_size, _eaten_a_minute(state), current)
         reference = state.buckets.last_price_e8()
         flow = self._flow.look(state, unit, static)
         evidence = [*evidence_of(static, snapshots[-1] if snapshots else None, parameters), *flow.evidence]
@@ -118,7 +118,7 @@ class Observer:
         tests = {f"T{n}": record for n, record in enumerate(records)}
         near = flow.reach.near_e8
         validations = [_validation(name, record, near) for name, record in tests.items()]
-        return resonances(found, validations, self._flow.horizons, parameters), tests
+        return resonances(found, validations, flow.horizons, reference, parameters), tests
 
     def _warnings(self, tick: TickEntry, state: MarketState, seen: Findings) -> list[str]:
         found = [seen.static.reason] if seen.static.reason else []

@@ -38,6 +38,7 @@ class OrderFlow:
 
     Attributes:
         profiles: by horizon, rendered. evidence: what a zone may stand on.
+        horizons: how many horizons of the profile show something of their own.
         reach: the distances of a test, None without σ. cvds: by minutes looked back.
         footprint: of the last hour. passages: by vacuum id, how price last went through it.
         book_flow: see `analysis.book_flow`, rendered.
@@ -45,6 +46,7 @@ class OrderFlow:
 
     profiles: Mapping[str, Any]
     evidence: Sequence[Evidence]
+    horizons: int
     reach: Reach | None
     naked: Sequence[NakedPoint]
     cvds: Mapping[int, Cvd]
@@ -66,11 +68,6 @@ class OrderFlowLayer:
         self._profiles = [IncrementalProfile(state.buckets, h) for h in parameters.horizons_min if h <= longest]
         self._naked = NakedPoints(state.buckets, parameters)
 
-    @property
-    def horizons(self) -> int:
-        """How many horizons show any trade."""
-        return sum(profile.covered_minutes > 0 for profile in self._profiles)
-
     def look(self, state: MarketState, sigma: float | None, static: StaticBook) -> OrderFlow:
         """Everything trades and changes of the book show at the state's last tick."""
         parameters, flow = self._parameters, self._parameters.order_flow
@@ -91,6 +88,7 @@ class OrderFlowLayer:
         return OrderFlow(
             profiles=profiles,
             evidence=evidence,
+            horizons=sum(isinstance(found, dict) for found in profiles.values()),
             reach=reach,
             naked=naked,
             cvds={m: cvd(trades.between(end - m * MINUTE_NS, end)) for m in _CVD_MINUTES},

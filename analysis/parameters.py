@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from analysis.fitted import CONFIDENCE_PRIOR, PULL_PRIOR, Logistic
+from analysis.fitted import CONFIDENCE, PULL_PRIOR, Logistic
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +122,12 @@ class Parameters:
     band_kernel_bp: float = 2.0
     band_kernel_bins: int = 3
     band_ratio: float = 2.0
+    band_hint: float = 1.5
     band_bp: float = 9.0
     band_bins: int = 10
     band_effective: float = 5.0
-    vacuum_part: float = 1 / 3
-    vacuum_seen: int = 2
+    vacuum_part: float = 0.4
+    vacuum_seen: int = 3
     vacuum_of_last: int = 3
     vacuum_least_books: int = 10
     null_draws: int = 5
@@ -148,7 +149,7 @@ class Parameters:
     away_sigma: float = 2.0
     beyond_sigma: float = 2.0
     pull: Logistic = PULL_PRIOR
-    confidence: Logistic = CONFIDENCE_PRIOR
+    confidence: Logistic = CONFIDENCE
     order_flow: OrderFlowParameters = OrderFlowParameters()
     book_flow: BookFlowParameters = BookFlowParameters()
 

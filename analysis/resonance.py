@@ -92,14 +92,18 @@ def validation_of(record: LevelRecord) -> float | None:
 
 
 def resonances(
-    found: Sequence[Cluster], validations: Sequence[Evidence | None], horizons: int, parameters: Parameters
+    found: Sequence[Cluster],
+    validations: Sequence[Evidence | None],
+    horizons: int,
+    reference_e8: int,
+    parameters: Parameters,
 ) -> list[Resonance]:
     """
     Zones with their scores, strongest first.
 
     Args:
         validations: for each cluster its tests as evidence, None where there were none.
-        horizons: how many horizons of the volume profile were looked at.
+        horizons: how many horizons of the volume profile were looked at. reference_e8: no zone crosses it.
     """
     made = []
     for cluster, tested in zip(found, validations, strict=True):
@@ -110,12 +114,13 @@ def resonances(
             score *= value
         score = round(score ** (1 / len(legs)), 6)
         strength = round(score * len(legs) / len(LEGS), 6)
+        below = cluster.lead.price_e8 < reference_e8
         half = int(cluster.lead.price_e8 * parameters.zone_half_width_bp / 1e4)
         made.append(
             Resonance(
                 id="",
-                low_e8=max(cluster.lead.low_e8, cluster.lead.price_e8 - half),
-                high_e8=min(cluster.lead.high_e8, cluster.lead.price_e8 + half),
+                low_e8=max(cluster.lead.low_e8, cluster.lead.price_e8 - half, 0 if below else reference_e8 + 1),
+                high_e8=min(cluster.lead.high_e8, cluster.lead.price_e8 + half, reference_e8 - 1 if below else 2**62),
                 price_e8=cluster.lead.price_e8,
                 legs=legs,
                 missing=tuple(leg for leg in LEGS if leg not in legs),

@@ -16,7 +16,7 @@ from analysis.grid import bin_width_e8, bp_between
 from analysis.null_book import shuffled
 from analysis.parameters import Parameters
 from analysis.vacuums import Vacuum, cell_edges, confirmed, depths, usual_depths, vacuums
-from analysis.wall_life import Ended, Life, MinuteAt, WallLives
+from analysis.wall_life import Ended, Life, TradesBetween, WallLives
 from analysis.walls import Wall, WallFinder, wall_bins
 from projections.snapshot_window import Snapshot
 
@@ -71,7 +71,8 @@ class StaticSide:
     One side of the newest book.
 
     Attributes:
-        standing_out: how many bins stand out now, whether or not they did before: what `null.walls` compares with.
+        standing_out, dense_now, thin_now: how many bins, runs and cells the newest book shows whether or not they last
+            and are confirmed: what `null` compares with.
         vacuums: None with too few books to tell.
     """
 
@@ -79,6 +80,8 @@ class StaticSide:
     walls: list[StandingWall]
     standing_out: int
     bands: list[Band]
+    dense_now: int
+    thin_now: int | None
     vacuums: list[Vacuum] | None
     null: NullCounts
 
@@ -110,21 +113,18 @@ class StaticBook:
 class StaticLayer:
     """
     Looks at the window of books, tick after tick; what belongs to one book or to two is worked out once.
-
-    Args:
-        level_e8: the width of the levels of a minute's trades.
     """
 
-    def __init__(self, level_e8: int, parameters: Parameters) -> None:
+    def __init__(self, parameters: Parameters) -> None:
         self._parameters = parameters
         self._books = BookWindow(parameters)
         self._finder = WallFinder(parameters, self._books)
-        self._lives = WallLives(self._books, self._finder, level_e8, parameters)
+        self._lives = WallLives(self._books, self._finder, parameters)
 
     def look(
         self,
         snapshots: Sequence[Snapshot],
-        minute_at: MinuteAt,
+        trades_between: TradesBetween,
         tick_size_e8: int,
         minute_volume_e8: Mapping[Side, float],
         current: Snapshot | None = None,
@@ -133,7 +133,7 @@ class StaticLayer:
         Everything the books show.
 
         Args:
-            snapshots: the window, oldest first. minute_at: the trades between them.
+            snapshots: the window, oldest first. trades_between: the trades of a span of time.
             minute_volume_e8: mean quantity a minute that eats each side: sells eat bids, buys eat asks.
             current: the book rebuilt from updates, newer than the last snapshot.
         """
@@ -147,37 +147,55 @@ class StaticLayer:
         self._books.keep(snapshots)
         self._lives.keep(snapshots)
         books = self._books.sides(newest, width)
-        dense = self._books.once("bands", newest, width, lambda: bands(books, self._parameters))
+        dense = [self._dense(s, width) for s in snapshots[-self._parameters.wall_of_last :]]
         sides = {}
         for side in SIDES:
             cells = cell_edges(mid, width, books[side].reach_bp)
-            history = self._history(snapshots, width, side, cells)
-            earlier = len(history) - self._parameters.vacuum_of_last
-            usual = usual_depths(history[: max(0, earlier)], self._parameters)
-            last = history[max(0, earlier) :]
-            thin = vacuums(books[side], cells, usual, last, self._parameters)
+            usual, thin = self._thin(snapshots, width, side, cells)
+            across = self._thin(snapshots, width, side, cell_edges(mid, width, books[side].reach_bp, shifted=True))[1]
             sides[side] = StaticSide(
                 book=books[side],
-                walls=self._walls(snapshots, width, minute_at, side, mid, minute_volume_e8[side]),
+                walls=self._walls(snapshots, width, trades_between, side, mid, minute_volume_e8[side]),
                 standing_out=len(self._finder.bins([newest], side, width)[0]),
-                bands=dense[side],
-                vacuums=self._vacuums(snapshots, width, side, thin),
+                bands=self._lasting(side, dense),
+                dense_now=len(dense[-1].get(side, ())),
+                thin_now=None if thin is None else len(thin),
+                vacuums=None if thin is None else self._confirmed(snapshots, width, side, [*thin, *(across or [])]),
                 null=self._null_counts(snapshots, width, side, cells, usual),
             )
-        ended = self._lives.ended(snapshots, width, minute_at)
+        ended = self._lives.ended(snapshots, width, trades_between)
         now = None
         if current is not None and current.mid_e8 is not None and current.bid_price_e8[0] < current.ask_price_e8[0]:
             now = BookWindow(self._parameters).sides(current, width)
         return StaticBook(None, len(snapshots), mid, width, sides, ended, now)
 
+    def _dense(self, snapshot: Snapshot, width: int) -> dict[Side, list[Band]]:
+        sides = self._books.sides(snapshot, width)
+        return self._books.once("bands", snapshot, width, lambda: bands(sides, self._parameters) if sides else {})
+
+    def _lasting(self, side: Side, dense: Sequence[Mapping[Side, list[Band]]]) -> list[Band]:
+        """The newest book's bands that overlap by half with one in most of the last books, as walls must stand."""
+        found = []
+        for band in dense[-1].get(side, []):
+            seen = sum(any(_overlap(band, other) for other in each.get(side, [])) for each in dense)
+            if seen >= self._parameters.wall_seen:
+                found.append(band)
+        return found
+
     def _walls(
-        self, snapshots: Sequence[Snapshot], width: int, minute_at: MinuteAt, side: Side, mid: float, eaten_e8: float
+        self,
+        snapshots: Sequence[Snapshot],
+        width: int,
+        trades_between: TradesBetween,
+        side: Side,
+        mid: float,
+        eaten_e8: float,
     ) -> list[StandingWall]:
         walls = self._finder.walls(snapshots, side, width)
         bins = self._finder.bins(snapshots, side, width)
         prices = [w.bin.price_e8 for w in walls]
         standing = {p: next((i for i, b in enumerate(reversed(bins)) if p not in b), len(bins)) for p in prices}
-        lives = self._lives.lives(snapshots, width, minute_at, side, standing)
+        lives = self._lives.lives(snapshots, width, trades_between, side, standing)
         recent = bins[-_PERSISTENCE_BOOKS:]
         found = []
         for n, wall in enumerate(walls):
@@ -199,21 +217,27 @@ class StaticLayer:
             )
         return found
 
-    def _vacuums(
-        self, snapshots: Sequence[Snapshot], width: int, side: Side, found: list[Vacuum] | None
-    ) -> list[Vacuum] | None:
-        """Those that hold price by price, with their edges to the bin; where a far edge is unknown, as found."""
-        if not found:
-            return found
+    def _thin(
+        self, snapshots: Sequence[Snapshot], width: int, side: Side, cells: F64
+    ) -> tuple[F64 | None, list[Vacuum] | None]:
+        """What the cells of a side usually held, and those that are thin now."""
+        books = [b[side] for s in snapshots if (b := self._books.sides(s, width))]
+        history = np.array([depths(b, cells) for b in books]).reshape(len(books), -1)
+        earlier = max(0, len(history) - self._parameters.vacuum_of_last)
+        usual = usual_depths(history[:earlier], self._parameters)
+        return usual, vacuums(books[-1], cells, usual, history[earlier:], self._parameters)
+
+    def _confirmed(self, snapshots: Sequence[Snapshot], width: int, side: Side, found: list[Vacuum]) -> list[Vacuum]:
+        """Those that hold price by price, with their edges to the bin, each once, nearest first."""
         books = [b[side] for s in snapshots[: -self._parameters.vacuum_of_last] if (b := self._books.sides(s, width))]
         now = self._books.sides(snapshots[-1], width)[side]
-        exact = [v if v.censored else confirmed(v, now, books, self._parameters) for v in found]
-        return [v for v in exact if v is not None]
-
-    def _history(self, snapshots: Sequence[Snapshot], width: int, side: Side, cells: F64) -> F64:
-        """What the cells of a side held in each book of the window."""
-        books = [b[side] for s in snapshots if (b := self._books.sides(s, width))]
-        return np.array([depths(b, cells) for b in books]).reshape(len(books), -1)
+        exact = [v for each in found if (v := confirmed(each, now, books)) is not None]
+        exact.sort(key=lambda v: (v.low_e8 - v.high_e8, v.near_bp))
+        kept: list[Vacuum] = []
+        for each in exact:
+            if not any(each.low_e8 < k.high_e8 and k.low_e8 < each.high_e8 for k in kept):
+                kept.append(each)
+        return sorted(kept, key=lambda v: v.near_bp)
 
     def _null_counts(
         self, snapshots: Sequence[Snapshot], width: int, side: Side, cells: F64, usual: F64 | None
@@ -234,6 +258,11 @@ class StaticLayer:
         each = max(1, draws)
         vacuous = None if usual is None else round(thin / each, 2)
         return NullCounts(round(walls / each, 2), round(dense / each, 2), vacuous)
+
+
+def _overlap(one: Band, two: Band) -> bool:
+    common = min(one.high_e8, two.high_e8) - max(one.low_e8, two.low_e8)
+    return 2 * common >= min(one.high_e8 - one.low_e8, two.high_e8 - two.low_e8)
 
 
 def evidence_of(static: StaticBook, snapshot: Snapshot | None, parameters: Parameters) -> list[Evidence]:

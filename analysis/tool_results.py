@@ -1,7 +1,8 @@
 """
 The JSON of the two tools, as a model and a person read it: at most 10,000 bytes each, every figure under an id.
 
-What does not fit is counted, never silently left out: lists hold the strongest, `more` says how many others there are.
+What does not fit is counted, never silently left out: lists hold the strongest or the newest, `more` says how many
+others there are.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ from analysis.resonance import Resonance
 from analysis.speed import Passage
 from analysis.static_book import StandingWall, StaticBook, StaticSide
 from analysis.sweeps import Sweep
+from analysis.tool_budget import Listed, cut_to
 from analysis.vacuums import Vacuum
 from analysis.wall_life import ENDINGS, Ended
 from market.fixed_point import format_e8
@@ -58,7 +60,12 @@ def static_result(static: StaticBook, sigma: float | None, pull_fit: str, decima
         result[side] = _side(seen, static, sigma, decimals)
     result["ended"] = _ended(static.ended)
     result["book_now"] = _now(static, decimals)
-    return result
+    now = result["book_now"]["walls"] if result["book_now"] else {}
+    lists = [Listed(result["ended"], "last", "more")]
+    for side in static.sides:
+        lists += [Listed(result[side], "walls", "more_walls", now), Listed(result[side], "bands", "more_bands"),
+                  Listed(result[side], "vacuums", "more_vacuums")]  # fmt: skip
+    return cut_to(result, lists, MOST_BYTES)
 
 
 def _side(seen: StaticSide, static: StaticBook, sigma: float | None, decimals: int) -> dict[str, Any]:
@@ -70,13 +77,15 @@ def _side(seen: StaticSide, static: StaticBook, sigma: float | None, decimals: i
         "near_depth": format_e8(seen.near_depth_e8, decimals),
         "walls": [_wall(w, sigma, decimals) for w in seen.walls[:_WALLS]],
         "more_walls": max(0, len(seen.walls) - _WALLS),
-        "standing_out_now": seen.standing_out,
         "bands": [_band(b, f"B{name}{n}", decimals) for n, b in enumerate(seen.bands[:_BANDS])],
+        "more_bands": max(0, len(seen.bands) - _BANDS),
         "vacuums": None
         if seen.vacuums is None
         else [_vacuum(v, f"V{name}{n}", decimals) for n, v in enumerate(seen.vacuums[:_VACUUMS])],
+        "more_vacuums": max(0, len(seen.vacuums or ()) - _VACUUMS),
+        "this_book_alone": {"walls": seen.standing_out, "bands": seen.dense_now, "vacuums": seen.thin_now},
         "in_shuffled_books": {
-            "standing_out_now": seen.null.walls, "bands": seen.null.bands, "vacuums": seen.null.vacuums
+            "walls": seen.null.walls, "bands": seen.null.bands, "vacuums": seen.null.vacuums
         },
     }  # fmt: skip
 
@@ -139,7 +148,7 @@ def _ended(ended: Sequence[Ended]) -> dict[str, Any]:
          "at": iso(e.minute_ns), "moved_to": price(e.moved_to_e8)}
         for n, e in enumerate(ended[::-1][:_ENDED])
     ]  # fmt: skip
-    return {"id": "D.ended", **counts, "last": last}
+    return {"id": "D.ended", **counts, "last": last, "more": max(0, len(ended) - _ENDED)}
 
 
 def _now(static: StaticBook, decimals: int) -> dict[str, Any] | None:
@@ -167,6 +176,7 @@ def flow_result(
         tests: by evidence id; shown are those of the strongest zones.
     """
     tested = [e.id for z in zones for e in z.evidence if e.id in tests]
+    found = flow.footprint
     result: dict[str, Any] = {
         "id": "O",
         "profiles": dict(flow.profiles),
@@ -175,21 +185,25 @@ def flow_result(
              "share": p.share}
             for n, p in enumerate(flow.naked[:_NAKED])
         ],
+        "more_naked_points": max(0, len(flow.naked) - _NAKED),
         "tests": [_record(name, tests[name]) for name in tested[:_TESTS]],
         "more_tests": max(0, len(tested) - _TESTS),
         "cvd": {"id": "O.cvd", **{f"{m}min": format_e8(c.delta_e8, decimals) for m, c in flow.cvds.items()}},
-        "footprint": None if flow.footprint is None else _footprint(flow.footprint, decimals),
+        "footprint": None if found is None else _footprint(found, decimals),
         "absorption": {
             "id": "O.absorption",
             "found": [_absorption(f"A{n}", a, decimals) for n, a in enumerate(flow.absorbed)],
             "note": NOTE,
         },
-        "sweeps": [_sweep(f"S{n}", s, decimals) for n, s in enumerate(flow.swept[-_SWEEPS:])],
+        "sweeps": [_sweep(f"S{n}", s, decimals) for n, s in enumerate(flow.swept[::-1][:_SWEEPS])],
         "more_sweeps": max(0, len(flow.swept) - _SWEEPS),
-        "vacuums_passed": {name: _passage(p) for name, p in flow.passages.items()},
+        "vacuums_passed": {name: _passage(p) for name, p in flow.passages.items() if int(name[2:]) < _VACUUMS},
         "book_flow": dict(flow.book_flow),
     }  # fmt: skip
-    return result
+    lists = [Listed(result, name, f"more_{name}") for name in ("tests", "naked_points", "sweeps")]
+    if found is not None:
+        lists += [Listed(result["footprint"], name, f"more_{name}") for name in ("heaviest", "stacks")]
+    return cut_to(result, lists, MOST_BYTES)
 
 
 def _record(name: str, record: LevelRecord) -> dict[str, Any]:
@@ -214,8 +228,8 @@ def _footprint(found: Footprint, decimals: int) -> dict[str, Any]:
     return {
         "id": "O.footprint",
         "row": format_e8(found.width_e8),
-        "imbalances": len(found.imbalances),
         "heaviest": rows,
+        "more_heaviest": max(0, len(found.imbalances) - _IMBALANCES),
         "stacks": stacks,
         "more_stacks": max(0, len(found.stacks) - _STACKS),
     }

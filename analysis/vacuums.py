@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from analysis.book_side import F64, BookSide, Side
-from analysis.grid import heaviest_run
 from analysis.parameters import Parameters
 from market.fixed_point import I64
 
 _NEAREST_BP = 2.0
 _GROWTH = 2**0.5
 _LEAST_BINS = 10
+_SHORT_PART = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +41,18 @@ class Vacuum:
     censored: bool
 
 
-def cell_edges(mid_e8: float, width_e8: int, reach_bp: float) -> F64:
+def cell_edges(mid_e8: float, width_e8: int, reach_bp: float, shifted: bool = False) -> F64:
     """
     Edges of k cells of distance, basis points: from 2 bp on each √2 times as far as the last, and ten bins at least.
+
+    Args:
+        shifted: whether the first begins half a cell further out, so that what lies across an edge is inside a cell.
 
     Returns:
         k + 1 rising edges, none beyond the reach; fewer than two where nothing fits.
     """
     least = _LEAST_BINS * width_e8 / mid_e8 * 1e4
-    edges = [_NEAREST_BP]
+    edges = [_NEAREST_BP * (_GROWTH**0.5 if shifted else 1.0)]
     while (following := max(edges[-1] * _GROWTH, edges[-1] + least)) <= reach_bp:
         edges.append(following)
     return np.array(edges)
@@ -100,36 +103,41 @@ def vacuums(book: BookSide, cells: F64, usual: F64 | None, last: F64, parameters
     ]
 
 
-def confirmed(found: Vacuum, book: BookSide, before: Sequence[BookSide], parameters: Parameters) -> Vacuum | None:
+def confirmed(found: Vacuum, book: BookSide, before: Sequence[BookSide]) -> Vacuum | None:
     """
-    The same with edges to the bin, or None where no ten neighbouring prices hold less than they did.
+    The same with edges to the bin, or None where prices do not bear it out.
 
-    Cells are distances from a mid that moves: they say roughly where a vacuum lies, and also thin out where a wall has
-    gone. Each price's own median in earlier books says what it usually holds. Of all stretches within a cell's width of
-    the one found, the one is taken that misses most below half of that.
+    Cells are distances from a mid that moves: they say roughly where a vacuum lies, and also thin out where one large
+    order has gone. Each price's own median in earlier books says what it usually holds; sizes are so unequal that bins
+    are counted, not summed. From the middle of what was found the stretch grows both ways to where most bins, one for
+    one, hold less than half of their usual. It must be ten bins wide and half as wide as what was found, and most of
+    its bins must be short. Quantity and median stay those of the cells.
     """
     bins = max(1, (found.high_e8 - found.low_e8) // book.width_e8)
-    margin = max(_LEAST_BINS, round(bins * (1 - 1 / _GROWTH)))
     near = book.index(found.low_e8 if book.side == "ask" else found.high_e8 - book.width_e8)
-    first, stop = max(0, near - margin), min(len(book.quantity_e8), near + bins + margin)
-    prices = [book.price_e8(i) for i in range(first, stop)]
-    held = np.array([[b.held_e8(b.index(p)) for p in prices] for b in before], np.float64)
-    usual, now = np.median(held, axis=0), book.quantity_e8[first:stop]
-    start, end = heaviest_run(usual / 2 - now)
-    if end - start < _LEAST_BINS or now[start:end].sum() > usual[start:end].sum() * parameters.vacuum_part:
+    first, stop = max(0, near - 2 * bins), min(len(book.quantity_e8), near + 3 * bins)
+    usual = np.median([b.held_from(book.price_e8(first), stop - first) for b in before], axis=0)
+    now, middle = book.quantity_e8[first:stop], near + bins // 2 - first
+    short = 2 * now < usual
+    total = np.concatenate(([0], np.cumsum(np.where(short, 1, -1))))
+    start = int(np.argmin(total[: middle + 1]))
+    end = middle + 1 + int(np.argmax(total[middle + 1 :]))
+    if book.distance_bp[first + start] <= _NEAREST_BP:
+        return None  # the touch is thin, which is no vacuum
+    if 2 * (end - start) < bins or end - start < _LEAST_BINS or short[start:end].mean() < _SHORT_PART:
         return None
-    edges = sorted((prices[start], prices[end - 1]))
+    edges = sorted((book.price_e8(first + start), book.price_e8(first + end - 1)))
     low, high = edges[0], edges[1] + book.width_e8
+    prices = np.array([book.price_e8(i) for i in range(first + start, first + end)]) + book.width_e8 / 2
     return replace(
         found,
         low_e8=low,
         high_e8=high,
         far_e8=low if book.side == "bid" else high,
-        quantity_e8=int(now[start:end].sum()),
-        median_e8=round(float(usual[start:end].sum()), 1),
-        cost=_cost(now[start:end], np.array(prices[start:end]) + book.width_e8 / 2),
+        cost=_cost(now[start:end], prices),
         near_bp=round(float(book.distance_bp[first + start]), 2),
         far_bp=round(float(book.distance_bp[first + end - 1]), 2),
+        censored=first + end > len(book.quantity_e8) - _LEAST_BINS,
     )
 
 

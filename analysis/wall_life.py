@@ -1,25 +1,20 @@
 """
 What becomes of walls between two books: eaten by trades, moved, pulled, or standing (ANALYSIS §2).
 
-Read from the window of snapshots and the minutes of trades between them alone. A wall that goes and comes back within a
+Read from the window of snapshots and the trades between them alone. A wall that goes and comes back within a
 minute is not seen, and a size that goes is never more than inferred to have been pulled.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from operator import is_
 from typing import Literal
-
-import numpy as np
 
 from analysis.book_side import SIDES, BookSide, Side
 from analysis.book_window import BookWindow
 from analysis.parameters import Parameters
 from analysis.walls import WallBin, WallFinder
-from market.fixed_point import I64
-from market.timestamps import MINUTE_NS
-from projections.minute_buckets import Minute
 from projections.snapshot_window import Snapshot
+from projections.trade_columns import Trades
 
 State = Literal["held", "tested", "absorbing"]
 Ending = Literal["filled", "breached", "moved", "pulled"]
@@ -30,8 +25,8 @@ _SAME_SIZE = 0.2
 _MOVED_BINS = 3
 _ABSORBING_FROM = 0.1  # of its size traded in the last minute
 
-MinuteAt = Callable[[int], Minute | None]
-"""The trades of the minute that starts at a time; None where nothing was traded."""
+TradesBetween = Callable[[int, int], Trades]
+"""The trades from one time up to another, ns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,19 +87,15 @@ class Ended:
 class WallLives:
     """
     Follows walls through a window of snapshots; what two books show is worked out once.
-
-    Args:
-        level_e8: the width of the levels of a minute's trades.
     """
 
-    def __init__(self, books: BookWindow, finder: WallFinder, level_e8: int, parameters: Parameters) -> None:
-        self._level_e8 = level_e8
+    def __init__(self, books: BookWindow, finder: WallFinder, parameters: Parameters) -> None:
         self._books = books
         self._finder = finder
         self._parameters = parameters
-        self._changes: dict[tuple[int, int, int], tuple[list[Minute | None], dict[tuple[Side, int], Change]]] = {}
+        self._changes: dict[tuple[int, int, int], tuple[int, dict[tuple[Side, int], Change]]] = {}
 
-    def lives(self, snapshots: Sequence[Snapshot], width_e8: int, minute_at: MinuteAt, side: Side,
+    def lives(self, snapshots: Sequence[Snapshot], width_e8: int, trades_between: TradesBetween, side: Side,
               standing: Mapping[int, int]) -> dict[int, Life]:  # fmt: skip
         """
         The lives of walls that stand in the last snapshot.
@@ -114,21 +105,21 @@ class WallLives:
         """
         longest = max(standing.values(), default=0)
         first = len(snapshots) - longest
-        steps = [self._between(snapshots[i - 1], snapshots[i], width_e8, minute_at)
+        steps = [self._between(snapshots[i - 1], snapshots[i], width_e8, trades_between)
                  for i in range(max(1, first + 1), len(snapshots))]  # fmt: skip
         return {
             price: _life([s[side, price] for s in steps[len(steps) - count + 1 :] if (side, price) in s])
             for price, count in standing.items()
         }
 
-    def ended(self, snapshots: Sequence[Snapshot], width_e8: int, minute_at: MinuteAt) -> list[Ended]:
+    def ended(self, snapshots: Sequence[Snapshot], width_e8: int, trades_between: TradesBetween) -> list[Ended]:
         """
         The walls that ended in the window, oldest first; not before its sixth book, since a wall shows itself in five.
         """
         found = []
         bins = {side: self._finder.bins(snapshots, side, width_e8) for side in SIDES}
         for i in range(self._parameters.wall_of_last, len(snapshots)):
-            step = self._between(snapshots[i - 1], snapshots[i], width_e8, minute_at)
+            step = self._between(snapshots[i - 1], snapshots[i], width_e8, trades_between)
             for side in SIDES:
                 recent = bins[side][i - self._parameters.wall_of_last : i]
                 for price, wall in recent[-1].items():
@@ -149,21 +140,20 @@ class WallLives:
             self._changes = {k: v for k, v in self._changes.items() if k[1] in present}
 
     def _between(
-        self, before: Snapshot, after: Snapshot, width_e8: int, minute_at: MinuteAt
+        self, before: Snapshot, after: Snapshot, width_e8: int, trades_between: TradesBetween
     ) -> dict[tuple[Side, int], Change]:
-        spanned = [minute_at(m) for m in range(before.minute_ns, after.minute_ns, MINUTE_NS)]
+        traded = trades_between(before.minute_ns, after.minute_ns)
         held = self._changes.get((before.seq, after.seq, width_e8))
-        if held is not None and len(held[0]) == len(spanned) and all(map(is_, held[0], spanned)):
+        if held is not None and held[0] == len(traded):  # a late trade makes one more
             return held[1]
-        traded = [m for m in spanned if m is not None]
         found: dict[tuple[Side, int], Change] = {}
         for side, later in self._books.sides(after, width_e8).items():
             walls = self._finder.bins([before], side, width_e8)[0]
             new = self._finder.bins([after], side, width_e8)[0]
             for price, wall in walls.items():
                 if later.index(price) < len(later.quantity_e8) or _complete(after, side):  # not seen is not absent
-                    found[side, price] = _change(later, price, wall, new, walls, traded, self._level_e8)
-        self._changes[before.seq, after.seq, width_e8] = (spanned, found)
+                    found[side, price] = _change(later, price, wall, new, walls, traded)
+        self._changes[before.seq, after.seq, width_e8] = (len(traded), found)
         return found
 
 
@@ -173,16 +163,16 @@ def _complete(snapshot: Snapshot, side: Side) -> bool:
 
 
 def _change(later: BookSide, price: int, wall: WallBin, new: Mapping[int, WallBin], old: Mapping[int, WallBin],
-            traded: Sequence[Minute], level_e8: int) -> Change:  # fmt: skip
+            traded: Trades) -> Change:  # fmt: skip
     side, width = later.side, later.width_e8
     after = later.held_e8(later.index(price))
-    nearest = [int(m.bar[2 if side == "bid" else 1]) for m in traded]
+    low, high = (int(traded.price_e8.min()), int(traded.price_e8.max())) if len(traded) else (2**62, -1)
     if side == "bid":
-        touched, through = any(p < price + width for p in nearest), any(p < price for p in nearest)
+        touched, through = low < price + width, low < price
     else:
-        touched, through = any(p >= price for p in nearest), any(p >= price + width for p in nearest)
-    # the levels of a minute may be wider than the bin, its extremes are exact: what was not touched was not eaten
-    volume = sum(_volume(m, price, price + width, side, level_e8) for m in traded) if touched else 0
+        touched, through = high >= price, high >= price + width
+    inside = (traded.price_e8 >= price) & (traded.price_e8 < price + width)
+    volume = int(traded.quantity_e8[inside & (traded.sign == (-1 if side == "bid" else 1))].sum()) if touched else 0
     moved = None
     for step in range(1, _MOVED_BINS + 1):
         for other in (price - step * width, price + step * width):
@@ -190,15 +180,6 @@ def _change(later: BookSide, price: int, wall: WallBin, new: Mapping[int, WallBi
             if moved is None and abs(size - wall.quantity_e8) <= _SAME_SIZE * wall.quantity_e8:
                 moved = other
     return Change(wall.quantity_e8, after, volume, touched, through, moved)
-
-
-def _volume(minute: Minute, low_e8: int, high_e8: int, side: Side, level_e8: int) -> int:
-    """What aggressors took from a side at prices in [low, high); a level wider than that counts whole."""
-    levels: I64 = minute.level_e8
-    first = int(np.searchsorted(levels, low_e8 - level_e8, "right"))
-    stop = int(np.searchsorted(levels, high_e8, "left"))
-    taken = minute.sell_e8 if side == "bid" else minute.buy_e8
-    return int(taken[first:stop].sum())
 
 
 def _life(changes: Sequence[Change]) -> Life:

@@ -44,7 +44,7 @@ def minute_of_analysis(folder: Path, repetitions: int) -> Figure:
     """Folding, analysing and deciding one minute, against numpy binning 60 books and summing 72 h from scratch."""
     state, parameters = MarketState(Windows()), Parameters()
     decider = Decider("BTCFDUSD", state, RulesAnalyst(parameters), parameters)
-    books, trades = StaticLayer(state.windows.level_e8, parameters), OrderFlowLayer(state, parameters)
+    books, trades = StaticLayer(parameters), OrderFlowLayer(state, parameters)
     last_ns = 0
     taken: list[tuple[float, float]] = []
     layers: dict[str, list[float]] = {name: [] for name in _BUDGETS_MS}
@@ -62,7 +62,7 @@ def minute_of_analysis(folder: Path, repetitions: int) -> Figure:
     def look(now: MarketState) -> tuple[float, float]:
         eaten: dict[Side, float] = {"bid": 1e8, "ask": 1e8}
         began = time.perf_counter()
-        static = books.look(now.snapshots.snapshots(), now.buckets.minute, now.tick_size_e8 or 1, eaten)
+        static = books.look(now.snapshots.snapshots(), now.trades.between, now.tick_size_e8 or 1, eaten)
         between = time.perf_counter()
         trades.look(now, _SIGMA, static)
         return between - began, time.perf_counter() - between

@@ -10,11 +10,12 @@ from statistics import median
 
 import typer
 
-from bench import background
+from bench import background, pulls
 from bench.planted import KINDS, STRENGTHS, Looked, Planted, is_strong, look
 from exchanges.simulated.planting import Kind
 
 _RECALL, _PRECISION = 0.95, 0.9
+_FIRST_SEED = 101  # thresholds were chosen while looking at seeds 1 to 50
 
 
 def run(seeds: Sequence[int], planted: bool, workers: int, on_done: Callable[[], None]) -> list[Looked]:
@@ -117,14 +118,19 @@ def main(
 ) -> None:
     """Plant, look, and print recall, precision, false alarms, localisation and delay; exit code 1 below the bars."""
     with typer.progressbar(length=seeds + max(1, seeds // 5), label="markets") as bar:
-        planted = run(range(1, seeds + 1), True, workers, lambda: bar.update(1))
+        planted = run(range(_FIRST_SEED, _FIRST_SEED + seeds), True, workers, lambda: bar.update(1))
         empty = run(range(10_001, 10_001 + max(1, seeds // 5)), False, workers, lambda: bar.update(1))
     for line in lines(planted, empty):
         print(line)
     print()
+    met = bars_met(planted)
+    for line, held in pulls.lines(max(2, seeds // 6), workers):
+        print(line)
+        met &= held
+    print()
     for line in background.table():
         print(line)
-    raise typer.Exit(0 if bars_met(planted) else 1)
+    raise typer.Exit(0 if met else 1)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from replay.drive import drive
 
 START_NS = 1_772_409_600 * SECOND_NS
 MINUTES = 90
-MARKET = MarketParameters(natural_walls=False, trades_per_second=10.0)
+MARKET = MarketParameters(natural_walls=False, longest_run=9, trades_per_second=10.0)
 WINDOWS = Windows(bucket_minutes=240, trade_minutes=120)
 
 KINDS: tuple[Kind, ...] = ("wall", "band", "vacuum", "absorption", "sweep")
@@ -36,8 +36,8 @@ STRENGTHS: dict[Kind, tuple[float, ...]] = {
 
 Fate = Literal["holds", "early", "late", "moved"]
 FATES: tuple[Fate, ...] = ("holds", "early", "late", "moved")
-_CLAIM: dict[str, float] = {"wall": 0.03, "band": 2.5, "vacuum": 0.25, "absorption": 4.0, "sweep": 12.0}
-"""From which figure on a report claims a strong structure; a band's smoothed ratio shows about two thirds of it."""
+_CLAIM: dict[str, float] = {"wall": 0.03, "band": 3.0, "vacuum": 0.25, "absorption": 4.0, "sweep": 12.0}
+"""From which figure on a report claims a strong structure; somewhat below what must be found."""
 
 _SAME_ALARM_NS = 10 * MINUTE_NS
 _LATE_NS = 90 * SECOND_NS
@@ -159,9 +159,9 @@ def look(seed: int, planted: bool) -> Looked:
         endings.extend((e.side, e.price_e8, e.minute_ns, e.ending) for e in found.static.ended
                        if e.minute_ns == tick.boundary_ns)  # fmt: skip
         counts.extend(
-            ((s.standing_out, s.null.walls), (len(s.bands), s.null.bands), (len(s.vacuums), s.null.vacuums or 0.0))
+            ((s.standing_out, s.null.walls), (s.dense_now, s.null.bands), (s.thin_now, s.null.vacuums or 0.0))
             for s in (found.static.sides or {}).values()
-            if s.vacuums is not None
+            if s.thin_now is not None
         )
 
     drive(batches(market, START_NS, MINUTES), state, on_tick)
@@ -237,10 +237,14 @@ def _left_behind(report: Report, record: PlantRecord) -> bool:
 
 
 def _error_bins(report: Report, record: PlantRecord) -> float:
-    """How far off: a wall's or absorption's price, the mean of both edges of the others."""
+    """How far off: a wall's or absorption's price, a vacuum's far edge, the mean of both edges of the others."""
     if report.kind in ("wall", "absorption"):
         at = record.heavy_price_e8 if record.heavy_price_e8 is not None else record.low_e8
         return float(abs(report.price_e8 // ONE_E8 - at // ONE_E8))
+    if report.kind == "vacuum":
+        return round(
+            abs(report.low_e8 - record.low_e8 if report.side == "bid" else report.high_e8 - record.high_e8) / ONE_E8, 2
+        )
     edges = abs(report.low_e8 - record.low_e8) + abs(report.high_e8 - record.high_e8)
     return round(edges / 2 / ONE_E8, 2)
 

@@ -74,7 +74,7 @@ def judge(hazard: Hazard, seeds: int, workers: int) -> Verdict:
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         made = list(pool.map(partial(observe, hazard=hazard), range(1, 2 * seeds + 1)))
     learned, judged = [o for m in made[:seeds] for o in m], [o for m in made[seeds:] for o in m]
-    samples = Samples([o.features for o in learned], [float(o.pulled) for o in learned])
+    samples = Samples([o.features for o in learned], [float(o.pulled) for o in learned], [0] * len(learned))
     model = fit(samples, PULL_FEATURES, "planted walls")
     base_rate = float(np.mean([o.pulled for o in learned]))
     return Verdict(

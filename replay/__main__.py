@@ -2,7 +2,8 @@
 `python -m replay`: run recorded days through the analysis, prove live and replay equal, compare runs.
 """
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,30 +13,29 @@ import typer
 
 import console
 from analysis.fitted import Logistic
-from analysis.parameters import Parameters
 from console import JsonOption, MarketOption, RedisOption, StorageOption
 from eventlog.clock import WallClock
 from eventlog.cold import ColdLog
 from eventlog.errors import EventLogError
 from eventlog.names import LogName
 from exchanges.logs import open_log
+from market.instrument import Market
 from market.timestamps import DAY_NS
 from replay import runs
 from replay.decisions import ticks_between
 from replay.errors import NothingToReplay, ReplayError
-from replay.fitting import fitted, learn
+from replay.fitting import Learned, fitted, learn
 from replay.picture import draw
 from replay.price_path import READS, PricePath
 from replay.report import render
 from replay.run import Request, Result
 from replay.run import run as replay
 from replay.scene import scene_at
-from replay.scoring import Rules
-from replay.sight import sight_of
+from replay.sight import rules_of, sight_of
 from replay.signal_scores import flow_r2, gather, score_signals
 from replay.signal_table import signal_lines
 from replay.verify import Verdict, verify_log
-from settings import Scoring, Settings, SettingsError, load
+from settings import Settings, SettingsError, load
 
 app = console.application(__doc__ or "")
 ConfigOption = Annotated[
@@ -174,16 +174,11 @@ def fit(
 ) -> None:
     """Fit the probability that a wall is pulled and that a touched zone holds, on whole logs, offline."""
     settings = load(config) if config else Settings()
-    learned = []
-    for each in logs:
-        market, at, folder = each.partition("@")
-        if not at:
-            raise console.Failure(f"{each!r} is not MARKET@DIR, e.g. binance:BTCUSDT@data")
-        named = console.market_of(market)
-        sight = sight_of(settings, named.symbol)
-        with open_log(Path(folder), named) as log, console.progress(f"learning from {market}", None) as advance:
-            learned.append(learn(log, sight, rules_of(settings.scoring, sight.parameters), advance))
-    found = fitted(learned)
+    places = [_place(each) for each in logs]
+    found = fitted(_learned(settings, places, None))
+    pull = found["pull"]
+    if isinstance(pull, Logistic):  # a zone's score, which its confidence depends on, depends on it
+        found["confidence"] = fitted(_learned(settings, places, pull))["confidence"]
     for name, model in found.items():
         print(f"{name}: {model if isinstance(model, str) else f'{model.samples:,} outcomes of {model.fit}'}")
     usable = {name: model for name, model in found.items() if isinstance(model, Logistic)}
@@ -194,6 +189,25 @@ def fit(
     except OSError as error:
         raise console.Failure(f"cannot write {out}: {error.strerror}") from error
     print(out)
+
+
+def _place(text: str) -> tuple[Market, Path]:
+    market, at, folder = text.partition("@")
+    if not at or not folder:
+        raise console.Failure(f"{text!r} is not MARKET@DIR, e.g. binance:BTCUSDT@data")
+    return console.market_of(market), Path(folder)
+
+
+def _learned(settings: Settings, places: Sequence[tuple[Market, Path]], pull: Logistic | None) -> list[Learned]:
+    """What each log teaches, under a pull probability."""
+    learned = []
+    for market, folder in places:
+        sight = sight_of(settings, market.symbol)
+        if pull is not None:
+            sight = replace(sight, parameters=replace(sight.parameters, pull=pull))
+        with open_log(folder, market) as log, console.progress(f"learning from {market}", None) as advance:
+            learned.append(learn(log, sight, rules_of(settings.scoring, sight.parameters), advance))
+    return learned
 
 
 @app.command()
@@ -233,19 +247,6 @@ def _is_date(text: str) -> bool:
     return not set(text.strip()) & set("Tt :")
 
 
-def rules_of(scoring: Scoring, parameters: Parameters) -> Rules:
-    """The scoring rules that settings and thresholds make."""
-    return Rules(
-        publish_delay_ms=scoring.publish_delay_ms,
-        latency_ms=scoring.latency_ms,
-        maker_fee_bps=scoring.maker_fee_bps,
-        placebo_draws=scoring.placebo_draws,
-        seed=scoring.seed,
-        away_sigma=parameters.away_sigma,
-        beyond_sigma=parameters.beyond_sigma,
-    )
-
-
 def _print_result(result: Result) -> None:
     manifest = result.manifest
     print(
@@ -268,11 +269,11 @@ def print_scores(rows: list[dict[str, Any]]) -> None:
         if row["unit"] == "every minute":
             continue
         interval = f"{row['low']:+.3f} … {row['high']:+.3f}" if row["low"] is not None else "–"
-        chance = f"{row['p']:.3f}" if row["p"] is not None else "too few blocks"
+        chance = "" if row["blocks"] is None else "too few blocks" if row["p"] is None else f"{row['p']:.3f}"
         cells = [("–" if row[k] is None else f"{row[k]:.3f}") for k in ("advice", "placebo")]
         print(
             f"{row['metric']:<22}{row['model'] or '':<9}{cells[0]:>9}{cells[1]:>9}   {interval:<22}"
-            f"{row['samples']:>7,}  {chance}"
+            f"{row['samples']:>7,}  {chance}".rstrip()
         )
 
 

@@ -24,7 +24,7 @@ from analysis.static_book import StaticBook
 from eventlog.log import Log
 from market.timestamps import HOUR_NS, iso
 from projections.state import KINDS, READS, MarketState, TickEntry
-from replay.decisions import Sight
+from replay.decisions import Sight, ticks_between
 from replay.drive import drive
 from replay.episodes import Published, episodes_of
 from replay.outcomes import BROKEN, REJECTED
@@ -33,32 +33,38 @@ from replay.price_path import PricePath
 from replay.scoring import Rules, tested_zones
 
 F64 = npt.NDArray[np.float64]
+Period = tuple[str, str, str]
 
 _PENALTY = 1.0
 _ROUNDS = 50
+_FOR_EVER_NS = 2**62
 HORIZON_NS = HOUR_NS
 """A wall counts as pulled when it is within this time, before it was touched."""
 
 
 @dataclass(slots=True)
 class Samples:
-    """n outcomes with their features."""
+    """n outcomes with their features, and which log each is from."""
 
     features: list[tuple[float, ...]] = field(default_factory=list)
     outcome: list[float] = field(default_factory=list)
+    log: list[int] = field(default_factory=list)
 
-    def add(self, features: tuple[float, ...], outcome: bool) -> None:
+    def add(self, features: tuple[float, ...], outcome: bool, log: int = 0) -> None:
         """One more."""
         self.features.append(features)
         self.outcome.append(float(outcome))
+        self.log.append(log)
 
 
-def fit(samples: Samples, names: tuple[str, ...], seen: str) -> Logistic:
+def fit(samples: Samples, names: tuple[str, ...], seen: str, periods: tuple[Period, ...] = ()) -> Logistic:
     """
     The logistic regression of outcomes on features, all coefficients but the first drawn towards 0.
 
+    Logs differ in how often anything holds, so each has a level of its own; what is kept is the level of the first.
+
     Args:
-        seen: what the samples come from, for the record.
+        seen, periods: what the samples come from, in words and as market, first and last tick.
 
     Raises:
         ValueError: fewer than ten outcomes of either kind: nothing to learn from.
@@ -69,9 +75,10 @@ def fit(samples: Samples, names: tuple[str, ...], seen: str) -> Logistic:
     features = np.array(samples.features)
     centre, scale = features.mean(axis=0), features.std(axis=0)
     used = scale > 1e-12
-    standard = np.column_stack([np.ones(len(features)), (features[:, used] - centre[used]) / scale[used]])
+    others = [np.array(samples.log) == number for number in sorted(set(samples.log))[1:]]
+    standard = np.column_stack([np.ones(len(features)), (features[:, used] - centre[used]) / scale[used], *others])
     penalty = np.full(standard.shape[1], _PENALTY)
-    penalty[0] = 0.0
+    penalty[0], penalty[1 + int(used.sum()) :] = 0.0, 0.0
     weights = np.zeros(standard.shape[1])
     for _ in range(_ROUNDS):
         chance = 1 / (1 + np.exp(-np.clip(standard @ weights, -30, 30)))
@@ -82,9 +89,10 @@ def fit(samples: Samples, names: tuple[str, ...], seen: str) -> Logistic:
         if np.abs(step).max() < 1e-9:
             break
     coefficients = np.zeros(features.shape[1])
-    coefficients[used] = weights[1:] / scale[used]
-    coefficients[0] = weights[0] - float((weights[1:] * centre[used] / scale[used]).sum())
-    return Logistic(seen, names, tuple(np.round(coefficients, 6).tolist()), len(outcome))
+    slopes = weights[1 : 1 + int(used.sum())]
+    coefficients[used] = slopes / scale[used]
+    coefficients[0] = weights[0] - float((slopes * centre[used] / scale[used]).sum())
+    return Logistic(seen, names, tuple((np.round(coefficients, 6) + 0.0).tolist()), len(outcome), periods)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +107,13 @@ class PullSamples:
     """
     Follows standing, untouched walls from tick to tick and learns what became of each within the hour.
 
-    A wall that moved, was touched, filled or breached, or still stands was not pulled.
+    A wall that moved, was touched, filled or breached, or still stands was not pulled. What nobody saw the end of,
+    because the record or the books broke off, teaches nothing.
     """
 
     def __init__(self) -> None:
         self._open: list[_SeenWall] = []
+        self._told: set[tuple[Side, int, int]] = set()
         self.samples = Samples()
 
     def see(self, at_ns: int, static: StaticBook) -> None:
@@ -112,13 +122,18 @@ class PullSamples:
             return
         standing = [w for seen in static.sides.values() for w in seen.walls]
         touched = {(w.side, w.wall.bin.price_e8) for w in standing if w.life.state != "held"}
-        ended = {(e.side, e.price_e8): e.ending for e in static.ended if e.minute_ns == at_ns}
+        # by what was not told before, not by its minute: a book may come after its tick
+        told = {(e.side, e.price_e8, e.minute_ns): e.ending for e in static.ended}
+        ended = {key[:2]: ending for key, ending in told.items() if key not in self._told}
+        self._told = set(told)
         going = []
         for seen in self._open:
-            key = (seen.side, seen.price_e8)
+            key, age_ns = (seen.side, seen.price_e8), at_ns - seen.at_ns
+            if age_ns > HORIZON_NS:
+                continue
             if key in ended:
                 self.samples.add(seen.features, ended[key] == "pulled")
-            elif key in touched or at_ns - seen.at_ns >= HORIZON_NS:
+            elif key in touched or age_ns == HORIZON_NS:
                 self.samples.add(seen.features, False)
             else:
                 going.append(seen)
@@ -137,6 +152,7 @@ class Learned:
     pull: Samples
     confidence: Samples
     seen: str
+    periods: tuple[Period, ...]
 
 
 def learn(log: Log, sight: Sight, rules: Rules, on_progress: Callable[[int], None]) -> Learned:
@@ -148,10 +164,11 @@ def learn(log: Log, sight: Sight, rules: Rules, on_progress: Callable[[int], Non
     walls = PullSamples()
     published: list[Published] = []
     features: dict[int, tuple[float, ...]] = {}
-    span: list[int] = []
+    ticks = ticks_between(log, 0, _FOR_EVER_NS)
+    delay_ns = rules.publish_delay_ms * 1_000_000
+    out_ns = dict(zip(ticks.seq.tolist(), (ticks.recv_ns + delay_ns).tolist(), strict=True))
 
     def on_tick(tick: TickEntry, now: MarketState) -> None:
-        span.append(tick.boundary_ns)
         on_progress(1)
         found = observer.find(now)
         view = observer.view(tick, now, found)
@@ -164,13 +181,16 @@ def learn(log: Log, sight: Sight, rules: Rules, on_progress: Callable[[int], Non
             source = by_evidence[zone.evidence]
             away = (source.price_e8 - view.reference_e8) / (view.reference_e8 * view.sigma)
             features[id(zone)] = confidence_features(source.score, len(source.legs), away)
-        published.append(Published(advice, tick.boundary_ns + rules.publish_delay_ms * 1_000_000, tick.seq))
+        published.append(Published(advice, out_ns[tick.seq], tick.seq))
 
     drive(log.read(kinds=KINDS, columns=READS), state, on_tick)
     path = PricePath.of(log.read(kinds=list(PATH_READS), columns=PATH_READS))
     confidence = _zone_outcomes(published, features, path, rules)
-    seen = f"{log.name.market} {iso(span[0])} to {iso(span[-1])}" if span else f"{log.name.market}, no tick"
-    return Learned(walls.samples, confidence, seen)
+    market = str(log.name.market)
+    if len(ticks) == 0:
+        return Learned(walls.samples, confidence, f"{market}, no tick", ())
+    first, last = iso(int(ticks.boundary_ns.min())), iso(int(ticks.boundary_ns.max()))
+    return Learned(walls.samples, confidence, f"{market} {first} to {last}", ((market, first, last),))
 
 
 def _zone_outcomes(
@@ -187,16 +207,16 @@ def _zone_outcomes(
 def fitted(learned: Iterable[Learned]) -> dict[str, Logistic | str]:
     """Both probabilities from all that was learned, or why one cannot be."""
     every = list(learned)
-    seen = "; ".join(each.seen for each in every)
+    seen, periods = "; ".join(each.seen for each in every), tuple(p for each in every for p in each.periods)
     out: dict[str, Logistic | str] = {}
     for name, names in (("pull", PULL_FEATURES), ("confidence", CONFIDENCE_FEATURES)):
         pooled = Samples()
-        for each in every:
+        for number, each in enumerate(every):
             part: Samples = getattr(each, name)
-            pooled.features += part.features
-            pooled.outcome += part.outcome
+            for features, outcome in zip(part.features, part.outcome, strict=True):
+                pooled.add(features, bool(outcome), number)
         try:
-            out[name] = fit(pooled, names, seen)
+            out[name] = fit(pooled, names, seen, periods)
         except ValueError as error:
             out[name] = str(error)
     return out

@@ -77,17 +77,17 @@ def _score_table(scores: pa.Table) -> str:
     for row in scores.to_pylist():
         both = row["advice"] is not None and row["placebo"] is not None
         interval = f"{row['low']:+.3f} … {row['high']:+.3f}" if row["low"] is not None else "–"
-        chance = row["unit"] == "every minute"
-        p = "" if chance else f"{row['p']:.3f}" if row["p"] is not None else "too few"
+        alone = row["blocks"] is None
+        p = "" if alone else f"{row['p']:.3f}" if row["p"] is not None else "too few"
         rows.append(
             (
                 row["metric"],
                 row["unit"],
                 row["model"] or "",
                 _number(row["advice"]),
-                "" if chance else _number(row["placebo"]),
+                "" if alone else _number(row["placebo"]),
                 f"{row['advice'] - row['placebo']:+.3f}" if both else "",
-                "" if chance else interval,
+                "" if alone else interval,
                 p,
                 f"{row['samples']:,}",
                 f"{row['placebo_samples']:,}" if row["placebo_samples"] is not None else "",

@@ -20,6 +20,7 @@ from eventlog.code_version import code_digest, lock_digest
 from eventlog.files import digest_of, told_plainly
 from eventlog.log import Log
 from market.timestamps import iso
+from replay.calibration import NOTE
 from replay.decisions import Decision, OpenLog, Sight, Ticks, decide_all, ticks_between
 from replay.episodes import Published
 from replay.errors import BadRun, NothingToReplay
@@ -104,7 +105,7 @@ def run(
         aside = runs_dir / f".{run_id}.new"
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir()
-        manifest = _write(aside, run_id, inputs, decisions, _notes(published), scored, path)
+        manifest = _write(aside, run_id, inputs, decisions, _notes(published, request, ticks), scored, path)
         return _settle(aside, runs_dir / run_id, manifest, started, clock.now_ns())
 
 
@@ -197,11 +198,26 @@ def _write(
     return manifest
 
 
-def _notes(published: Sequence[Published]) -> list[str]:
-    """The warnings that every recommendation carries, once."""
-    warnings = [set(each.advice.warnings) for each in published]
+def _notes(published: Sequence[Published], request: Request, ticks: Ticks) -> list[str]:
+    """The warnings that every recommendation with zones carries, once, and what else a reader of scores must know."""
+    advised = [each for each in published if each.advice.zones] or published
+    warnings = [set(each.advice.warnings) for each in advised]
     shared = sorted(set.intersection(*warnings)) if warnings else []
-    return [*shared, "markouts are against last trades and contain the bid-ask bounce"]
+    return [
+        *shared,
+        *_in_sample(request, int(ticks.boundary_ns[0]), int(ticks.boundary_ns[-1])),
+        "markouts are against last trades and contain the bid-ask bounce",
+        NOTE,
+    ]
+
+
+def _in_sample(request: Request, first_ns: int, last_ns: int) -> list[str]:
+    parameters = request.sight.parameters
+    seen = {
+        name: fit.seen_within(request.market, first_ns, last_ns)
+        for name, fit in (("pull probability", parameters.pull), ("confidence", parameters.confidence))
+    }
+    return [f"in sample: {name} was fitted on {', '.join(spans)}" for name, spans in seen.items() if spans]
 
 
 def _decision_table(decisions: Sequence[Decision]) -> pa.Table:

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from market.fixed_point import I64
 from market.timestamps import HOUR_NS
+from replay.calibration import brier, calibration_error, constant_brier
 from replay.episodes import Episode, Published, episodes_of
 from replay.outcomes import (
     BROKEN,
@@ -76,6 +77,7 @@ def score(published: Sequence[Published], moments: Moments, path: PricePath, rul
     }
     draws = draw(episodes, moments, rules.placebo_draws, rules.seed)
     scores = _scores(episodes, tested, orders, filled, worth, draws, moments, path, rules)
+    scores += _calibration(episodes, tested, rules)
     scores += _every_minute(published, path, rules)
     return Scored(
         _episode_table(episodes, tested, path),
@@ -190,6 +192,17 @@ def _held(tested: Tested) -> F64:
     """1 rejected, 0 broken, NaN for the rest: open tests are counted apart."""
     decided = (tested.outcome == REJECTED) | (tested.outcome == BROKEN)
     return np.where(decided, (tested.outcome == REJECTED).astype(np.float64), np.nan)
+
+
+def _calibration(episodes: Sequence[Episode], tested: Tested, rules: Rules) -> list[dict[str, Any]]:
+    """How well stated confidence met what was decided; its Brier score stands beside that of the constant rate."""
+    stated, held = np.array([e.zone.confidence for e in episodes], np.float64), _held(tested)
+    block = np.array([e.first.published_ns // _BLOCK_NS for e in episodes], np.int64)
+    error = {"metric": "ece", "unit": "decided episode", "advice": calibration_error(stated, held)}
+    return [
+        _row("brier", "decided episode", None, brier(stated, held), block, constant_brier(held), block, rules.seed),
+        error | {"samples": int((~np.isnan(held)).sum())},
+    ]
 
 
 def _every_minute(published: Sequence[Published], path: PricePath, rules: Rules) -> list[dict[str, Any]]:

@@ -1,5 +1,5 @@
 """
-What settings mean for an analysis: windows and thresholds. The analyzer and every replay take them from here.
+What settings mean: windows and thresholds of an analysis, rules of a scoring. Analyzer and replay take them from here.
 """
 
 from dataclasses import replace
@@ -10,7 +10,8 @@ from analysis.parameters import Parameters
 from market.fixed_point import ONE_E8
 from projections.state import Windows
 from replay.decisions import Sight
-from settings import Settings, SettingsError
+from replay.scoring import Rules
+from settings import Scoring, Settings, SettingsError
 
 
 def sight_of(settings: Settings, symbol: str) -> Sight:
@@ -35,9 +36,23 @@ def sight_of(settings: Settings, symbol: str) -> Sight:
     windows = Windows(
         bucket_minutes=max(flow.window_size_minutes, *parameters.horizons_min),
         snapshot_slots=depth.window_size,
+        trade_minutes=max(Windows().trade_minutes, depth.window_size),
         level_e8=max(1, round(flow.price_precision * ONE_E8)),
     )
     return Sight(symbol, windows, parameters)
+
+
+def rules_of(scoring: Scoring, parameters: Parameters) -> Rules:
+    """The scoring rules that settings and thresholds make."""
+    return Rules(
+        publish_delay_ms=scoring.publish_delay_ms,
+        latency_ms=scoring.latency_ms,
+        maker_fee_bps=scoring.maker_fee_bps,
+        placebo_draws=scoring.placebo_draws,
+        seed=scoring.seed,
+        away_sigma=parameters.away_sigma,
+        beyond_sigma=parameters.beyond_sigma,
+    )
 
 
 def _fitted(file: Path) -> dict[str, Logistic]:

@@ -3,7 +3,7 @@ What signals were worth: each figure beside its control's, at each horizon, with
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from replay.outcomes import BROKEN, F64, HORIZONS_S, REJECTED, Levels, test_leve
 from replay.price_path import READS, PricePath
 from replay.scoring import Rules
 from replay.signals import SAME_DISTANCE, SIGNALS, FirstSightings, Sighting, sightings
-from replay.statistics import difference
+from replay.statistics import difference, holm
 
 TARGETS = (0.55, 0.60)
 """The hit rates asked of a signal."""
@@ -30,7 +30,6 @@ _SHORT_BLOCK_NS = 30 * MINUTE_NS
 _LONG_BLOCK_NS = 2 * HOUR_NS  # an hour to the touch, an hour to the outcome
 _DRAWS = 4
 _FLOW_INTERVALS_S = (1, 10)
-_MINUTE_S = 60
 _MID, _KNOWN = "mid", "known"
 _FLOWS: dict[str, Callable[[FlowGrid], I64]] = {
     "ofi, best quote": lambda grid: grid.ofi_e8[:, 0],
@@ -96,6 +95,7 @@ def gather(log: Log, ticks: Ticks, sight: Sight, publish_delay_ns: int, on_progr
     at: list[int] = []
     moments: list[tuple[int, int, int, float]] = []
     flow: list[dict[str, I64]] = []
+    joined_ns = [0]
 
     def on_tick(tick: TickEntry, now: MarketState) -> None:
         if tick.seq not in out_ns:
@@ -103,8 +103,8 @@ def gather(log: Log, ticks: Ticks, sight: Sight, publish_delay_ns: int, on_progr
         on_progress(1)
         found = observer.find(now)
         grid = grid_of(now.book_flow.seconds())
-        if grid.known[-_MINUTE_S:].any():
-            flow.append(_flow_part(grid, _MINUTE_S if flow else len(grid.known)))
+        flow.append(_flow_part(grid, joined_ns[-1]))
+        joined_ns.append(tick.boundary_ns)
         if found.reference_e8 is None or found.sigma is None or tick.trades != "live":
             return
         unit = found.reference_e8 * found.sigma
@@ -135,17 +135,22 @@ def score_signals(log: Log, ticks: Ticks, seen: Seen, rules: Rules) -> list[Sign
         else:
             other = _drawn(seen, trial, control == SAME_DISTANCE, [rules.seed, number])
         scores += _scores(signal, control, trial, other, seen, path, rules)
-    return _corrected(scores)
+    return [replace(s, p=p) for s, p in zip(scores, holm([s.p for s in scores]), strict=True)]
 
 
 def flow_r2(seen: Seen) -> list[dict[str, Any]]:
     """
     R² of each flow on the mid over the whole stretch: in the same interval, and in the next.
 
-    The seconds are those of the last minute of each tick, joined in order.
+    The seconds are those of the first tick's window, then what each tick adds, every second once.
+
+    Returns:
+        Nothing without a whole second of book.
     """
+    if not any(part[_KNOWN].any() for part in seen.flow):
+        return []
     rows = []
-    for name in _FLOWS if seen.flow else ():
+    for name in _FLOWS:
         values, mid, known = (np.concatenate([p[n] for p in seen.flow]) for n in (name, _MID, _KNOWN))
         for interval in _FLOW_INTERVALS_S:
             found = explained(values, mid, known.astype(bool), interval)
@@ -153,10 +158,11 @@ def flow_r2(seen: Seen) -> list[dict[str, Any]]:
     return rows
 
 
-def _flow_part(grid: FlowGrid, seconds: int) -> dict[str, I64]:
-    """The last seconds of a window, what `flow_r2` needs of them."""
+def _flow_part(grid: FlowGrid, after_ns: int) -> dict[str, I64]:
+    """The seconds of a window after a time, what `flow_r2` needs of them; a window's first second is never known."""
+    first = max(0, (after_ns - grid.start_ns) // SECOND_NS)
     columns = {name: of(grid) for name, of in _FLOWS.items()} | {_MID: grid.mid_x2, _KNOWN: grid.known.astype(np.int64)}
-    return {name: column[-seconds:].copy() for name, column in columns.items()}
+    return {name: column[first:].copy() for name, column in columns.items()}
 
 
 def _trial(seen: Seen, chosen: Sequence[int]) -> Trial:
@@ -242,14 +248,3 @@ def _outcomes(trial: Trial, seen: Seen, path: PricePath, rules: Rules) -> tuple[
         usable = known & (later > 0) & (base > 0)
         moves[usable, column] = np.round(way[usable] * (later[usable] - base[usable]) / base[usable] * 1e4, 4)
     return held, moves
-
-
-def _corrected(scores: Sequence[SignalScore]) -> list[SignalScore]:
-    """Holm's correction over every figure that has a p: many were tried, and some look good by chance."""
-    order = sorted((s.p, n) for n, s in enumerate(scores) if s.p is not None)
-    corrected: dict[int, float] = {}
-    worst = 0.0
-    for rank, (p, n) in enumerate(order):
-        worst = max(worst, min(1.0, p * (len(order) - rank)))
-        corrected[n] = round(worst, 6)
-    return [SignalScore(**asdict(s) | {"p": corrected.get(n)}) for n, s in enumerate(scores)]

@@ -8,7 +8,7 @@ from typing import Any
 
 from replay.signal_scores import TARGETS, SignalScore
 
-_HEAD = f"{'':<14}{'signal':>9}{'control':>9}   {'95 % of difference':<20}{'n':>6}  {'p, corrected':<16}of the targets"
+_HEAD = f"{'':<16}{'signal':>9}{'control':>9}   {'95 % of difference':<20}{'n':>6}  {'p, corrected':<16}of the targets"
 
 
 def signal_lines(scores: Sequence[SignalScore], explained: Sequence[dict[str, Any]]) -> Iterator[str]:
@@ -29,7 +29,7 @@ def signal_lines(scores: Sequence[SignalScore], explained: Sequence[dict[str, An
             if row.value is not None:
                 yield _line(row)
     if explained:
-        yield "R² of flow on the mid              same interval   next interval      n"
+        yield f"{'R² of flow on the mid':<29}{'same interval':>16}{'next interval':>16}{'n':>9}"
         for flow in explained:
             same, following = (f"{flow[k]:.4f}" if flow[k] is not None else "–" for k in ("r2_same", "r2_next"))
             yield f"  {flow['flow']:<20}{flow['interval_s']:>4} s {same:>16}{following:>16}{flow['intervals']:>9,}"
@@ -42,7 +42,7 @@ def _line(row: SignalScore) -> str:
     interval = "–" if row.low is None else f"{row.low:+.3f} … {row.high:+.3f}"
     chance = "too few blocks" if row.p is None else f"{row.p:.3f}"
     control = "–" if row.control_value is None else f"{row.control_value:.3f}"
-    line = f"  {row.figure + unit:<12}{row.value:>9.3f}{control:>9}   {interval:<20}{row.samples:>6,}  {chance:<16}"
+    line = f"  {row.figure + unit:<14}{row.value:>9.3f}{control:>9}   {interval:<20}{row.samples:>6,}  {chance:<16}"
     return (line + _against_targets(row)).rstrip()
 
 

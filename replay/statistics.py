@@ -2,6 +2,7 @@
 Honest statistics for samples that hang together in time: whole blocks are drawn, never single samples.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,6 +70,17 @@ def difference(
         _mean(advice), _mean(placebo), len(advice), len(placebo), len(blocks), low, high,
         _permutation_p(sums, seed) if len(blocks) >= LEAST_BLOCKS else None,
     )  # fmt: skip
+
+
+def holm(values: Sequence[float | None]) -> list[float | None]:
+    """Holm's correction of all p-values of a table: of many figures that were tried some look good by chance."""
+    order = sorted((p, n) for n, p in enumerate(values) if p is not None)
+    corrected: list[float | None] = [None] * len(values)
+    worst = 0.0
+    for rank, (p, n) in enumerate(order):
+        worst = max(worst, min(1.0, p * (len(order) - rank)))
+        corrected[n] = round(worst, 6)
+    return corrected
 
 
 def _mean(values: F64) -> float | None:

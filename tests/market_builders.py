@@ -174,8 +174,11 @@ def a_snapshot(
     bids: Sequence[tuple[Any, Any]], asks: Sequence[tuple[Any, Any]], minute: int = 0, seq: int = 1, limit: int = 5000
 ) -> Snapshot:
     """A book asked for at the start of a minute after T0; levels are (price, quantity), best first."""
-    sides = [np.array([e8(level[part]) for level in side], np.int64) for side in (bids, asks) for part in (0, 1)]
-    return Snapshot(seq, T0 + minute * MINUTE_NS, T0 + minute * MINUTE_NS, 1_000 + seq, limit, *sides)
+    at = T0 + minute * MINUTE_NS
+    below, sizes_below, above, sizes_above = (
+        np.array([e8(level[part]) for level in side], np.int64) for side in (bids, asks) for part in (0, 1)
+    )
+    return Snapshot(seq, at, at, 1_000 + seq, limit, below, sizes_below, above, sizes_above)
 
 
 def a_tick(seq: int = 100, minute: int = 1, trades: str = "live", depth: str = "live") -> TickEntry:
@@ -217,7 +220,7 @@ def meeting(
 ) -> tuple[Resonance, ...]:
     """The zones of some evidence within 16 σ of a price, none of them tested."""
     found = clusters(evidence, e8(reference), int(e8(reference) * sigma * 16))
-    return tuple(resonances(found, [None] * len(found), horizons, Parameters()))
+    return tuple(resonances(found, [None] * len(found), horizons, e8(reference), Parameters()))
 
 
 def a_zone(side: Any = "buy", low: Any = "99.5", high: Any = "99.6", **changed: Any) -> Zone:

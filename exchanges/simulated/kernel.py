@@ -19,7 +19,7 @@ from exchanges.simulated import layout
 from exchanges.simulated.draws import level_size, run_length, trade_size
 
 _MOST_ORDERS = 160
-_MOST_LEVELS_AN_ORDER = 100
+_LARGEST_TOUCH = 0.7
 _FEWEST_FREE_TRADES = 256  # an order needs room for all its levels
 
 
@@ -62,7 +62,10 @@ def anchor(tick, bin_ticks):  # type: ignore[no-untyped-def]
 
 @nb.njit(cache=True)
 def _size(book, rates, rng, tick, distance):  # type: ignore[no-untyped-def]
-    size = rates.touch_e8 * exp(rng.standard_normal()) if distance == 0 else level_size(rates, rng, tick, distance)
+    if distance == 0:  # what price leaves behind must not look like a wall
+        size = rates.touch_e8 * exp(min(rng.standard_normal(), _LARGEST_TOUCH))
+    else:
+        size = level_size(rates, rng, tick, distance)
     if book.state[layout.ZONES] > 0:
         i, kind = _zone(book, rates, tick)
         if kind == layout.THINNED:
@@ -178,7 +181,7 @@ def _take(book, out, rates, rng, offset, boost):  # type: ignore[no-untyped-def]
     if rng.random() < 0.3:
         state[layout.SELLING] = 1 - state[layout.SELLING]
     seller = state[layout.SELLING]
-    run = min(run_length(rates, rng, boost), _MOST_LEVELS_AN_ORDER)
+    run = min(run_length(rates, rng, boost), rates.longest_run)
     taken = 0
     for distance in range(rates.near_span):
         tick = state[layout.FAIR] - distance if seller else state[layout.FAIR] + 1 + distance
@@ -328,7 +331,7 @@ def _move(book, out, rates, rng, offset):  # type: ignore[no-untyped-def]
     first, stop = (fair + 1, target + 1) if way > 0 else (fair, target)
     swept = 0
     if rng.random() < rates.sweep_chance:
-        swept = run_length(rates, rng, 3.0)
+        swept = min(run_length(rates, rng, 3.0), rates.longest_run)
     for tick in range(first, stop, way):
         there = book.quantity[tick - state[layout.BASE]]
         if there == 0:

@@ -82,6 +82,7 @@ class Rates(NamedTuple):
     touch_e8: float
     step_e8: int
     natural_walls: bool
+    longest_run: int
     level_ranks: F64
     level_sizes: F64
     trade_sizes: F64

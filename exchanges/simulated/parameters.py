@@ -33,6 +33,7 @@ class MarketParameters:
         history_trades_per_second: the same for the history before the start.
         activity_spread: standard deviation of the logarithm of the pace of orders, which wanders over half an hour.
         natural_walls: whether the book has walls and round-number stacks of its own.
+        longest_run: how many levels one order takes at most; below ten there are no sweeps but planted ones.
         depth_reach: how far from the mid the 5000th level lies, as a part of the price.
         first_agg_id: the first aggTrade the engine makes; the history ends one before it.
         first_trade_id: the first trade the engine makes; the history ends one before it.
@@ -49,6 +50,7 @@ class MarketParameters:
     history_trades_per_second: float = 1.0
     activity_spread: float = 0.67
     natural_walls: bool = True
+    longest_run: int = 100
     depth_reach: float = 0.016
     first_agg_id: int = 100_000_001
     first_trade_id: int = 250_000_001

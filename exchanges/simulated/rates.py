@@ -85,6 +85,7 @@ def rates_of(parameters: MarketParameters) -> Rates:
         touch_e8=parameters.typical_quantity_e8 * background.TOUCH_SIZE,
         step_e8=parameters.step_size_e8,
         natural_walls=parameters.natural_walls,
+        longest_run=parameters.longest_run,
         level_ranks=np.array(background.SIZE_RANKS),
         level_sizes=background.level_size_table(),
         trade_sizes=background.trade_size_table(),

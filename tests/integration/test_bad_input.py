@@ -240,6 +240,12 @@ def test_commands_say_what_is_wrong_in_one_line(case: str) -> None:
         ("binance: {symbol: '${NOT_SET_ANYWHERE}'}", ("binance.symbol", "NOT_SET_ANYWHERE")),
         ("analyzer: {analysis: {interval_seconds: 7}}", ("analyzer.analysis.interval_seconds", "divide")),
         ("app: [", ("not YAML",)),
+        (
+            "analyzer: {analysis: {fitted_file: /nonexistent.json}}",
+            ("/nonexistent.json", "analyzer.analysis.fitted_file"),
+        ),
+        ("analyzer: {analysis: {fitted_file: README.md}}", ("README.md", "not a file of fitted coefficients")),
+        ("analyzer: {analysis: {ladder_policy: beside}}", ("analyzer.analysis.ladder_policy", "'front' or 'behind'")),
         ("redis: {host: 127.0.0.1, port: 9}", ("does not answer",)),
     ],
 )

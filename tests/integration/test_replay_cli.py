@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from eventlog.cold import ColdLog
+from eventlog.names import LogName
+from replay.signals import SIGNALS
 from tests.market_builders import MARKET, a_market, write_log
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,9 +61,12 @@ def expect_refused(done: subprocess.CompletedProcess[str], *said: str) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--help",), ("run", "verify", "compare", "report")),
+        (("--help",), ("run", "verify", "compare", "report", "picture", "fit", "signals")),
         (("run", "--help"), ("--market", "--storage", "--from", "--to", "--workers", "--out", "--json")),
         (("report", "--help"), ("--storage", "--output")),
+        (("picture", "--help"), ("--market", "--storage", "--at", "--output")),
+        (("fit", "--help"), ("MARKET@DIR", "--output", "--config")),
+        (("signals", "--help"), ("--market", "--storage", "--from", "--to", "--json")),
     ],
 )
 def test_help(words: tuple[str, ...], said: tuple[str, ...]) -> None:
@@ -181,3 +187,134 @@ def test_workers_are_counted(storage: Path, tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "--workers" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_signals_as_json_and_as_lines(storage: Path) -> None:
+    """Every signal with its control; the same again as a table, with a word on the book flow that is not there."""
+    words = ("signals", "--market", MARKET, "--storage", storage, "--from", "2026-03-02T00:30")
+    done = replay(*words, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert {s["signal"]: s["control"] for s in found["scores"]} == SIGNALS
+    assert found["book_flow"] == []
+    sighted = {s["signal"]: s["sightings"] for s in found["scores"]}
+    assert sighted["wall"] > 0
+    lines = replay(*words).stdout.splitlines()
+    assert f"wall: sighted {sighted['wall']:,} times; control: ordinary level, same distance" in lines
+    assert "queue imbalance: not sighted" in lines
+    assert lines[-1] == "no whole book between ticks: nothing to say about book flow"
+
+
+def test_a_fit_is_written_used_and_named(tmp_path: Path) -> None:
+    """Fitted on a log of four hours, named in the settings, it changes the run, which says that it is in sample."""
+    file, storage = tmp_path / "fit.json", tmp_path / "storage"
+    write_log(storage, a_market(61, 240))
+    done = replay("fit", f"{MARKET}@{storage}", "-o", file)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert [line.split(":")[0] for line in lines[:2]] == ["pull", "confidence"]
+    assert f"outcomes of {MARKET} 2026-03-02T00:01:00Z to 2026-03-02T04:00:00Z" in lines[1]
+    assert lines[2] == str(file)
+    before = file.read_bytes()
+    assert replay("fit", f"{MARKET}@{storage}", "-o", file).returncode == 0
+    assert file.read_bytes() == before
+    config = tmp_path / "settings.yaml"
+    config.write_text(f"analyzer: {{analysis: {{fitted_file: {file}}}}}\n")
+    where = ("run", "--market", MARKET, "--storage", storage, "--out", tmp_path / "runs")
+    ran = replay(*where, "--config", config)
+    assert ran.returncode == 0, ran.stderr
+    period = f"{MARKET} 2026-03-02T00:01:00Z to 2026-03-02T04:00:00Z"
+    assert f"note: in sample: confidence was fitted on {period}" in ran.stdout.splitlines()
+    assert any(line.startswith("brier") for line in ran.stdout.splitlines())
+    plain, fitted = (json.loads(replay(*where, *more, "--json").stdout) for more in ((), ("--config", config)))
+    assert plain["inputs"]["parameters"] != fitted["inputs"]["parameters"]
+
+
+def test_a_picture_is_drawn(storage: Path, tmp_path: Path) -> None:
+    """The path is printed; the file is a PNG or an SVG of the last tick up to a time."""
+    for name, start in (("a.png", b"\x89PNG\r\n\x1a\n"), ("a.svg", b"<?xml")):
+        done = replay("picture", "--market", MARKET, "--storage", storage, "--at", "2026-03-02T01:00", "-o",
+                      tmp_path / name)  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip() == str(tmp_path / name)
+        assert (tmp_path / name).read_bytes().startswith(start)
+    assert "at 2026-03-02T01:00:00Z" in (tmp_path / "a.svg").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A log that was created and holds nothing."""
+    folder = tmp_path_factory.mktemp("empty")
+    ColdLog(folder, LogName("events", MARKET)).create(1)
+    return folder
+
+
+HERE, EMPTY = "<storage>", "<empty>"
+OF = ("--market", str(MARKET), "--storage")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("signals", *OF, EMPTY), ("holds no tick in that stretch",)),
+        (("signals", *OF, HERE, "--from", "2026-03-03"), ("holds no tick in that stretch",)),
+        (("signals", *OF, HERE, "--from", "soon"), ("'soon' is no date",)),
+        (("signals", "--market", "binance:NOSUCH", "--storage", HERE), ("no log events:{binance:NOSUCH}",)),
+        (("fit", "binance:TESTUSDT", "-o", "f.json"), ("'binance:TESTUSDT' is not MARKET@DIR", "BTCUSDT@data")),
+        (("fit", "binance:TESTUSDT@", "-o", "f.json"), ("is not MARKET@DIR",)),
+        (("fit", f"TESTUSDT@{HERE}", "-o", "f.json"), ("'TESTUSDT' is no market", "venue:SYMBOL")),
+        (("fit", f"binance:NOSUCH@{HERE}", "-o", "f.json"), ("no log events:{binance:NOSUCH}",)),
+        (("fit", f"{MARKET}@nowhere", "-o", "f.json"), ("no log", "nowhere")),
+        (("fit", f"{MARKET}@{HERE}", f"{MARKET}", "-o", "f.json"), ("is not MARKET@DIR",)),
+        (("picture", *OF, EMPTY, "--at", "2026-03-02", "-o", "p.png"), ("holds no tick at or before 2026-03-02",)),
+        (("picture", *OF, HERE, "--at", "2026-03-01", "-o", "p.png"), ("holds no tick at or before 2026-03-01",)),
+        (("picture", *OF, HERE, "--at", "2026-03-02T01:00", "-o", "p.jpg"), ("p.jpg must end in .png or .svg",)),
+        (("picture", *OF, HERE, "--at", "noon", "-o", "p.png"), ("'noon' is no date",)),
+        (("picture", *OF, HERE, "--at", "2026-03-02T01:00", "-o", "no/p.png"), ("cannot write no/p.png",)),
+        (
+            ("picture", "--market", "binance:NOSUCH", "--storage", HERE, "--at", "2026-03-02", "-o", "p.png"),
+            ("no log",),
+        ),
+    ],
+)
+def test_what_signals_fit_and_picture_cannot_do(
+    storage: Path, empty: Path, tmp_path: Path, words: tuple[str, ...], said: tuple[str, ...]
+) -> None:
+    """One line each, and no file."""
+    typed = [w.replace(HERE, str(storage)).replace(EMPTY, str(empty)) for w in words]
+    expect_refused(replay(*typed, cwd=tmp_path), *said)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_log_that_teaches_nothing(empty: Path, tmp_path: Path) -> None:
+    """Why neither probability could be fitted is printed, the mend is on the error line, and no file is left."""
+    done = replay("fit", f"{MARKET}@{empty}", "-o", tmp_path / "fit.json")
+    assert done.returncode == 1
+    why = "0 of 0 outcomes are positive; ten of each kind are needed"
+    assert done.stdout.splitlines() == [f"pull: {why}", f"confidence: {why}"]
+    assert done.stderr.strip() == "error: nothing could be fitted; learn from longer logs"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (None, ("cannot read", "fit.json", "analyzer.analysis.fitted_file")),
+        ("{}", ("fit.json: it holds no fitted",)),
+    ],
+)
+@pytest.mark.parametrize("command", ["run", "signals", "picture", "fit"])
+def test_a_fitted_file_that_cannot_be_used(
+    storage: Path, tmp_path: Path, command: str, body: str | None, said: tuple[str, ...]
+) -> None:
+    """Every command that reads settings names the file and the key."""
+    (tmp_path / "settings.yaml").write_text("analyzer: {analysis: {fitted_file: fit.json}}")
+    if body is not None:
+        (tmp_path / "fit.json").write_text(body)
+    where = [*OF, str(storage)]
+    words = {
+        "run": ["run", *where], "signals": ["signals", *where], "fit": ["fit", f"{MARKET}@{storage}", "-o", "f.json"],
+        "picture": ["picture", *where, "--at", "2026-03-02T01:00", "-o", "p.png"],
+    }[command]  # fmt: skip
+    expect_refused(replay(*words, "--config", "settings.yaml", cwd=tmp_path), *said)
+    assert sorted(p.name for p in tmp_path.iterdir()) == (["fit.json"] if body is not None else []) + ["settings.yaml"]

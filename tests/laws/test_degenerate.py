@@ -213,6 +213,7 @@ def test_sixty_equal_books() -> None:
     assert depth["snapshots"] == 60
     assert [(w["age_min"], w["at_least"]) for s in ("bid", "ask") for w in depth[s]["walls"]] == [(59, True)] * 2
     assert [depth[s]["vacuums"] for s in ("bid", "ask")] == [[], []]
+    assert [depth[s]["this_book_alone"] for s in ("bid", "ask")] == [{"walls": 1, "bands": 0, "vacuums": 0}] * 2
     assert depth["ended"]["last"] == []
 
 

@@ -23,6 +23,7 @@ from analysis.evidence import Evidence
 from analysis.observe import Findings, Observer
 from analysis.parameters import Parameters
 from analysis.static_book import StaticSide
+from analysis.vacuums import Vacuum
 from eventlog.facts import AGG_TRADE, INSTRUMENT, SNAPSHOT, TICK
 from exchanges.binance.levels import book_side
 from market.errors import BadNumber
@@ -165,6 +166,7 @@ def test_the_control_finds_what_was_planted(seed: int) -> None:
     assert [len(sides[s].bands) for s in ("bid", "ask")] == [1, 0]
     assert [len(sides[s].vacuums or []) for s in ("bid", "ask")] == [0, 1]
     assert [(e.side, e.ending) for e in found.static.ended] == [("ask", "pulled"), ("bid", "moved")]
+    assert [(sides[s].dense_now, sides[s].thin_now) for s in ("bid", "ask")] == [(1, 0), (0, 1)]
     assert advice.stance == "two_sided"
     assert len(found.zones) >= 4
 
@@ -174,7 +176,8 @@ def test_the_control_finds_what_was_planted(seed: int) -> None:
 def test_prices_shifted(seed: int, thousands: int) -> None:
     """
     Every price $1000·k higher: the same walls, endings, bands, vacuums, control points and value areas with the same
-    figures, each $1000·k higher. Only ratios to the usual at a distance change, by what k % of the distance makes.
+    figures, each $1000·k higher. Only what is measured in cells of distance changes, by what k % of the distance makes:
+    ratios to the usual, and a vacuum's quantity and median.
     """
     move = thousands * 1000 * ONE_E8
     (one, _, first), (two, _, second) = looked(made(seed)), looked(made(seed).shifted(thousands * 1000))
@@ -188,9 +191,12 @@ def test_prices_shifted(seed: int, thousands: int) -> None:
             assert b.ratio == pytest.approx(a.ratio, rel=0.05)
         assert seen.vacuums is not None
         assert other.vacuums is not None
-        assert [(v.low_e8, v.high_e8, v.quantity_e8, v.median_e8, v.censored) for v in other.vacuums] == [
-            (v.low_e8 + move, v.high_e8 + move, v.quantity_e8, v.median_e8, v.censored) for v in seen.vacuums
+        assert [(v.low_e8, v.high_e8, v.censored) for v in other.vacuums] == [
+            (v.low_e8 + move, v.high_e8 + move, v.censored) for v in seen.vacuums
         ]
+        for v, w in zip(seen.vacuums, other.vacuums, strict=True):
+            assert (w.quantity_e8, w.median_e8) == pytest.approx((v.quantity_e8, v.median_e8), rel=0.05)
+            assert w.cost - v.cost == pytest.approx(thousands * 1000 * held_inside(seen, v), rel=1e-6)
     assert [(e.side, e.price_e8 + move, e.share, e.ending, e.minute_ns) for e in one.static.ended] == [
         (e.side, e.price_e8, e.share, e.ending, e.minute_ns) for e in two.static.ended
     ]
@@ -201,6 +207,12 @@ def test_prices_shifted(seed: int, thousands: int) -> None:
             Decimal(p) + thousands * 1000 for p in profile["value_area"]
         ]
     assert second.stance == first.stance
+
+
+def held_inside(seen: StaticSide, thin: Vacuum) -> int:
+    """What the bins between a vacuum's edges hold: that which its cost is of."""
+    near = thin.low_e8 if thin.side == "ask" else thin.high_e8 - ONE_E8
+    return int(seen.book.held_from(near, (thin.high_e8 - thin.low_e8) // ONE_E8).sum())
 
 
 def _moved(standing: Any, move: int) -> tuple[Any, ...]:
@@ -279,9 +291,9 @@ def test_the_book_in_a_mirror(seed: int) -> None:
             for v in other.vacuums or []
         ]  # fmt: skip
         for v, w in zip(seen.vacuums or [], other.vacuums or [], strict=True):
-            assert v.cost + w.cost == pytest.approx(2 * PIVOT * v.quantity_e8, rel=1e-9)
-        assert (seen.near_depth_e8, seen.standing_out, seen.null) == (
-            other.near_depth_e8, other.standing_out, other.null)  # fmt: skip
+            assert v.cost + w.cost == pytest.approx(2 * PIVOT * held_inside(seen, v), rel=1e-9)
+        assert (seen.near_depth_e8, seen.standing_out, seen.dense_now, seen.thin_now, seen.null) == (
+            other.near_depth_e8, other.standing_out, other.dense_now, other.thin_now, other.null)  # fmt: skip
     swapped = {"bid": "ask", "ask": "bid"}
     assert sorted(
         (swapped[e.side], middle - e.price_e8 - ONE_E8, e.share, e.ending) for e in one.static.ended

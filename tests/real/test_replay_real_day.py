@@ -103,3 +103,21 @@ def test_fills_bracket_the_truth(first: Path) -> None:
     assert all(touch[order]["filled_ns"] <= fill["filled_ns"] for order, fill in through.items())
     orders = {o["order"]: o for o in pq.read_table(first / "orders.parquet").to_pylist()}
     assert all(orders[f["order"]]["start_ns"] <= f["filled_ns"] < orders[f["order"]]["stop_ns"] for f in fills)
+
+
+def test_stated_confidence_is_judged_and_called_in_sample(first: Path) -> None:
+    """Squared errors of what was stated, beside the plain rate's; the shipped fit saw this day, and that is said."""
+    episodes = pq.read_table(first / "episodes.parquet").to_pylist()
+    decided = [
+        (e["confidence"], e["outcome"] == "rejected") for e in episodes if e["outcome"] in ("rejected", "broken")
+    ]
+    rate = sum(held for _, held in decided) / len(decided)
+    rows = {r["metric"]: r for r in pq.read_table(first / "scores.parquet").to_pylist()}
+    brier, ece = rows["brier"], rows["ece"]
+    assert brier["samples"] == ece["samples"] == len(decided) > 500
+    assert brier["advice"] == pytest.approx(sum((said - held) ** 2 for said, held in decided) / len(decided), abs=1e-6)
+    assert brier["placebo"] == pytest.approx(rate * (1 - rate), abs=1e-6)
+    assert brier["placebo"] < brier["advice"] < 0.27
+    assert 0 < ece["advice"] < 0.12
+    period = "binance:BTCUSDT 2024-01-01T00:01:00Z to 2024-01-02T00:00:00Z"
+    assert f"in sample: confidence was fitted on {period}" in contents(first)["manifest.json"]["notes"]

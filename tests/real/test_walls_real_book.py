@@ -20,7 +20,14 @@ from analysis.walls import wall_bins
 from market.fixed_point import ONE_E8
 from market.timestamps import MINUTE_NS
 from projections.snapshot_window import Snapshot
+from projections.trade_columns import Trades
 from tests.market_builders import T0, a_snapshot, e8
+
+
+def no_trades(_: int, __: int) -> Trades:
+    """Nothing traded, whenever."""
+    return Trades.none()
+
 
 DATA = Path(os.environ.get("REAL_DATA_DIR") or Path(__file__).resolve().parents[2].parent / "shared" / "data")
 BODY = DATA / "snapshots" / "btcusdt-spot-2025-04-14-0000.json.gz"
@@ -102,7 +109,7 @@ def test_reach_is_what_the_recording_says(body: dict[str, list[tuple[str, str]]]
 def look(books: Sequence[Snapshot]) -> StaticBook:
     """What the static layer sees, without trades between the books."""
     volume: dict[Side, float] = dict.fromkeys(SIDES, 0.0)
-    return StaticLayer(ONE_E8, RULES).look(books, lambda at: None, e8("0.01"), volume)
+    return StaticLayer(RULES).look(books, no_trades, e8("0.01"), volume)
 
 
 def test_a_book_that_stands_for_three_minutes(body: dict[str, list[tuple[str, str]]]) -> None:

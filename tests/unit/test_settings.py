@@ -1,5 +1,6 @@
 """Settings: what a user's file may say, and how each mistake is named."""
 
+import json
 import os
 import warnings
 from pathlib import Path
@@ -100,6 +101,17 @@ def test_an_empty_file_is_all_defaults(tmp_path: Path) -> None:
     assert settings.analyzer.analysis.interval_seconds == 60
 
 
+def test_orders_rest_in_front_under_the_shipped_probabilities_unless_told(tmp_path: Path) -> None:
+    """The policy and the file of fitted probabilities are what the file says, and go into the log with the rest."""
+    plain = loaded(tmp_path, "").analyzer.analysis
+    assert (plain.ladder_policy, plain.fitted_file) == ("front", None)
+    told = loaded(tmp_path, "analyzer: {analysis: {ladder_policy: behind, fitted_file: fits/day.json}}")
+    analysis = told.analyzer.analysis
+    assert (analysis.ladder_policy, analysis.fitted_file) == ("behind", Path("fits/day.json"))
+    logged = json.loads(told.without_secrets())["analyzer"]["analysis"]
+    assert (logged["ladder_policy"], logged["fitted_file"]) == ("behind", "fits/day.json")
+
+
 def test_variables_come_from_the_environment_then_from_dotenv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment wins; `.env` beside the settings is read; a default stands where neither is."""
     (tmp_path / ".env").write_text("DEEPSEEK_API_KEY=from-file\nWHERE=dotenv\n")
@@ -154,6 +166,11 @@ def test_no_key_is_a_choice(tmp_path: Path, key: str) -> None:
         ("analyzer: {analysis: {interval_seconds: 7}}", "analyzer.analysis.interval_seconds: must divide an hour"),
         ("analyzer: {analysis: {interval_seconds: 0}}", "analyzer.analysis.interval_seconds: "),
         ("analyzer: {analysis: {min_order_volume_threshold: -1}}", "analyzer.analysis.min_order_volume_threshold: "),
+        (
+            "analyzer: {analysis: {ladder_policy: between}}",
+            "analysis.ladder_policy: input should be 'front' or",
+        ),
+        ("analyzer: {analysis: {fitted_file: 5}}", "analyzer.analysis.fitted_file: input is not a valid path"),
         ("analyzer: {deepseek: {temperature: 3}}", "analyzer.deepseek.temperature: "),
         ("app: {log_level: LOUD}", "app.log_level: "),
         ("redis: {host: h, port: 70000}", "redis.port: "),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from agents.recommendation import parse, violations
 from agents.rules import UNCALIBRATED, RulesAnalyst, ladder
 from analysis.evidence import Evidence
-from analysis.fitted import CONFIDENCE_FEATURES, Logistic
+from analysis.fitted import CONFIDENCE_FEATURES, CONFIDENCE_PRIOR, Logistic, confidence_features
 from analysis.parameters import Parameters
 from analysis.resonance import clusters, resonances
 from analysis.view import MarketView
@@ -43,7 +43,7 @@ def views(draw: Any) -> MarketView:
     found = clusters(pieces, reference, int(reference * (sigma or 0) * 16))
     return a_view(
         pieces,
-        zones=tuple(resonances(found, [None] * len(found), draw(st.integers(1, 5)), Parameters())),
+        zones=tuple(resonances(found, [None] * len(found), draw(st.integers(1, 5)), reference, Parameters())),
         reference_e8=known,
         sigma=sigma,
         tick_size_e8=tick,
@@ -113,7 +113,8 @@ def test_more_legs_weigh_more() -> None:
     """Wall 0.9 on acceptance 0.4 is √0.36 = 0.6 on two of three legs, 0.4; a wall of 0.9 alone 0.3: four to three."""
     both = [a_piece("W1", "99.4", "99.6", "99.5", 0.9), a_piece("P", "99.3", "99.55", "99.45", 0.4, "acceptance")]
     alone = a_piece("W2", "100.4", "100.6", "100.5", 0.9)
-    advice = RULES.decide(view_of(*both, alone))
+    unfitted = RulesAnalyst(replace(Parameters(), confidence=CONFIDENCE_PRIOR))
+    advice = unfitted.decide(view_of(*both, alone))
     assert [(z.side, z.evidence, z.weight) for z in advice.zones] == [
         ("buy", ("P", "W1"), 0.5715),
         ("sell", ("W2",), 0.4285),
@@ -121,6 +122,15 @@ def test_more_legs_weigh_more() -> None:
     assert advice.zones[0].basis == ("poc", "wall")
     assert advice.warnings == (UNCALIBRATED,)
     assert {z.confidence for z in advice.zones} == {0.5}
+
+
+def test_the_confidence_as_shipped_names_its_fit() -> None:
+    """What the rules state unless a file says otherwise: the default fit at score, legs and distance, named."""
+    fit = Parameters().confidence
+    advice = RULES.decide(view_of(a_piece("W", "100.4", "100.6", "100.5", 0.9)))
+    assert [z.confidence for z in advice.zones] == [fit.probability(confidence_features(0.9, 1, 5.0))]
+    assert advice.warnings == (f"confidence fitted on {fit.fit}",)
+    assert fit.samples > 0
 
 
 def test_a_zone_by_hand() -> None:
@@ -227,7 +237,7 @@ def test_a_grid_too_coarse_for_the_evidence() -> None:
 def test_no_zone_that_nothing_could_prove_wrong() -> None:
     """At the lowest prices there are a buy zone has no price left beyond it, and is not advised."""
     lowest = Evidence("W", "wall", "static", 1, 1, 1, 0.5)
-    zones = tuple(resonances(clusters([lowest], 2, 2), [None], 1, Parameters()))
+    zones = tuple(resonances(clusters([lowest], 2, 2), [None], 1, 2, Parameters()))
     assert len(zones) == 1
     view = a_view([lowest], zones=zones, reference_e8=2, sigma=0.1, tick_size_e8=1)
     assert RULES.decide(view).stance == "stand_aside"

@@ -25,7 +25,7 @@ def an_hour(taken: float = 0.0, at: float = 100.0, before_end: int = 30, sign: i
     Each minute of an hour one buy at 105 and one sell at 103, at its seconds 10 and 20: a unit in odd minutes and three
     in even ones; on top, in six trades in the minute that ends some seconds before the tick, what is absorbed.
     """
-    rows = []
+    rows: list[tuple[float, float, float, int]] = []
     for minute in range(60):
         size = 1 + 2 * (minute % 2 == 0)
         rows += [(minute * 60 + 10, 105.0, size, 1), (minute * 60 + 20, 103.0, size, -1)]
@@ -115,6 +115,7 @@ def test_the_heaviest_price_is_named() -> None:
     assert (found.level_e8, found.price_e8, found.volume_e8) == (e8("99.8"), e8("99.8"), 60 * ONE_E8)
     (at_100,) = absorption_at(joined, LEVEL, REACH, after(END), ONE_E8, PARAMETERS)
     assert (at_100.level_e8, at_100.price_e8) == (e8(100), e8("99.8"))
+    assert found.concentration == at_100.concentration == round(40 / 60, 4)
 
 
 def test_what_is_usual_is_no_absorption() -> None:
@@ -125,7 +126,7 @@ def test_what_is_usual_is_no_absorption() -> None:
     planted = an_hour(60)
     short = planted.between(after(END - 15 * 60), after(END))
     assert find_absorption(short, REACH, after(END), ONE_E8, PARAMETERS) == []
-    even = some_trades([100] * 60, np.arange(60) * 60.0, signs=-1)
+    even = some_trades([100] * 60, [60.0 * m for m in range(60)], signs=-1)
     assert absorption_at(even, LEVEL, REACH, after(END), ONE_E8, PARAMETERS) == []
     assert find_absorption(planted, None, after(END), ONE_E8, PARAMETERS) == []
     assert absorption_at(planted, LEVEL, None, after(END), ONE_E8, PARAMETERS) == []
@@ -207,13 +208,27 @@ def test_planted_levels_are_found_in_noise() -> None:
     assert alarms <= 4
 
 
+@pytest.mark.parametrize(("at_once", "found"), [(2.0, True), (1.999, False)])
+def test_half_of_the_volume_in_one_bin_is_enough(at_once: float, found: bool) -> None:
+    """Six sold at 100 of twelve in the band are half of it; a level that is asked about has its figure either way."""
+    rows = [(60 * m + 10.0, 103.0, 1.0 + 2 * (m % 2 == 0), -1) for m in range(60)]
+    rows += [(END - 59.0 + 9 * i, price, 2.0, -1) for i, price in enumerate((99.7, 99.8, 99.9))]
+    rows += [(END - 32.0 + 9 * i, 100.0, at_once, -1) for i in range(3)]  # no window has them without the others
+    seconds, prices, sizes, signs = (list(c) for c in zip(*sorted(rows), strict=True))
+    trades = some_trades(prices, seconds, sizes, signs)
+    shown = find_absorption(trades, REACH, after(END), ONE_E8 // 10, PARAMETERS)
+    assert [a.price_e8 for a in shown if a.side == "bid"] == ([e8(100)] if found else [])
+    (asked,) = absorption_at(trades, LEVEL, REACH, after(END), ONE_E8 // 10, PARAMETERS)
+    assert asked.concentration == round(3 * at_once / (3 * at_once + 6), 4)
+
+
 def test_volume_spread_over_the_band_was_nobody_standing_there() -> None:
     """Twelve units sold at six prices within ε are found at no level, unless half of them went at one price."""
     for spread, expected in (
         ((99.5, 99.6, 99.7, 99.8, 99.9, 100.0), []),
         ((100.0, 100.0, 100.0, 99.8, 99.9, 100.0), [e8(100)]),
     ):
-        rows = [(60 * m + 10.0, 103.0, 1 + 2 * (m % 2 == 0), -1) for m in range(60)]
+        rows = [(60 * m + 10.0, 103.0, 1.0 + 2 * (m % 2 == 0), -1) for m in range(60)]
         rows += [(END - 59.0 + 9 * i, spread[i], 2.0, -1) for i in range(6)]
         seconds, prices, sizes, signs = (list(c) for c in zip(*sorted(rows), strict=True))
         found = find_absorption(some_trades(prices, seconds, sizes, signs), REACH, after(END), ONE_E8 // 10, PARAMETERS)

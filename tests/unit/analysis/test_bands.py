@@ -39,20 +39,35 @@ def block(start: int, stop: int, quantity: float) -> dict[int, float]:
 
 
 def test_a_band_by_its_figures() -> None:
-    """A hundred bins of six among ones: its own edges, what it holds, over how many bins the dense run spreads."""
+    """
+    A hundred bins of six among ones: its own edges, what it holds, over how many bins the dense run spreads.
+
+    Left out of the baseline it is compared with ones. A bin at d bins outside has (20 − d)(21 − d)/800 of its kernel
+    inside, a fifth up to d = 7, so the run has seven ones more at each end. Inside, the part of the kernel that hangs
+    out adds up to 1330/400 at each edge: the mean ratio is 6 − 5·2·3.325/100 = 5.6675.
+    """
     (band,) = found(block(300, 400, 6))
     low, high = (band.low_e8 - e8(100_000)) // ONE_E8, (band.high_e8 - e8(100_000)) // ONE_E8
     assert (low, high) == (300, 400)
     assert band.quantity_e8 == 600 * ONE_E8
-    assert band.effective == round(605**2 / (100 * 36 + 5), 2)
+    assert band.effective == round(614**2 / (100 * 36 + 14), 2)
+    assert band.ratio == 5.67
     assert (band.near_bp, band.far_bp) == (30.05, 39.95)
     assert band.heavy_bin_e8 == e8(100_300)
     assert band.side == "ask"
 
 
+def runs(ratio: list[float], least: float) -> list[tuple[int, int]]:
+    """Where a ratio is at least so much: stretches [start, stop)."""
+    marked = [i for i, r in enumerate(ratio) if r >= least]
+    starts = [i for i in marked if i == 0 or ratio[i - 1] < least]
+    return [(i, next((j for j in range(i, len(ratio)) if ratio[j] < least), len(ratio))) for i in starts]
+
+
 def plainly(asks: Mapping[int, float], bins: int = 1000) -> tuple[list[float], list[float]]:
     """
-    ANALYSIS §2 written out: capped, smoothed inside the reach, over the mean of both sides by octaves.
+    ANALYSIS §2 written out: capped, smoothed inside the reach, over the mean of both sides by octaves, and once more
+    without the asks' runs of 1.5 times that which are 90 bins wide, away from the touch and inside the corridor.
 
     Returns:
         For each bin the smoothed ratio, and how far the capped size itself lies above twice the usual.
@@ -61,32 +76,67 @@ def plainly(asks: Mapping[int, float], bins: int = 1000) -> tuple[list[float], l
     cap = 0.01 * sum(line[:900])
     capped = [min(q, cap) for q in line]
     away = [(i + 0.5) / 10 for i in range(bins)]
-    octaves: dict[int, list[tuple[float, float]]] = {}
-    for held in (capped, [1.0] * bins):
-        for bp, q in zip(away, held, strict=True):
-            octaves.setdefault(int(np.floor(log2(bp))), []).append((log2(bp), q))
-    centres = [sum(x for x, _ in octaves[o]) / len(octaves[o]) for o in sorted(octaves)]
-    density = [sum(q for _, q in octaves[o]) / len(octaves[o]) for o in sorted(octaves)]
-    usual = [float(np.interp(log2(bp), centres, density)) for bp in away]
-    ratio = []
+    smoothed = []
     for i in range(bins):
         near = [(20 - abs(i - j), capped[j]) for j in range(max(0, i - 19), min(bins, i + 20))]
-        ratio.append(sum(w * q for w, q in near) / sum(w for w, _ in near) / usual[i])
+        smoothed.append(sum(w * q for w, q in near) / sum(w for w, _ in near))
+    left_out: set[int] = set()
+    for _ in range(2):
+        octaves: dict[int, list[tuple[float, float]]] = {}
+        kept = [(bp, capped[i]) for i, bp in enumerate(away) if i not in left_out]
+        for bp, q in [*kept, *((bp, 1.0) for bp in away)]:
+            octaves.setdefault(int(np.floor(log2(bp))), []).append((log2(bp), q))
+        centres = [sum(x for x, _ in octaves[o]) / len(octaves[o]) for o in sorted(octaves)]
+        density = [sum(q for _, q in octaves[o]) / len(octaves[o]) for o in sorted(octaves)]
+        usual = [float(np.interp(log2(bp), centres, density)) for bp in away]
+        ratio = [s / u for s, u in zip(smoothed, usual, strict=True)]
+        wide = [(i, j) for i, j in runs(ratio, 1.5) if j - i >= 90 and away[i] > 2 and j <= 900]
+        left_out = {k for i, j in wide for k in range(i, j)}
     return ratio, [c - 2 * u for c, u in zip(capped, usual, strict=True)]
 
 
-def test_a_band_as_plain_python_finds_it() -> None:
+@pytest.mark.parametrize(
+    "asks",
+    [
+        block(300, 400, 6) | block(340, 345, 30),
+        block(320, 640, 8) | block(400, 403, 40),
+        {i: 2.5 + i % 7 for i in range(450, 600)},
+    ],
+)
+def test_a_band_as_plain_python_finds_it(asks: dict[int, float]) -> None:
     """Where the smoothed ratio is two, then, within the kernel of that, the stretch that holds most above the usual."""
-    asks = block(300, 400, 6) | block(340, 345, 30)
     ratio, above = plainly(asks)
-    dense = [i for i in range(1000) if ratio[i] >= 2]
-    assert dense == list(range(dense[0], dense[-1] + 1))
-    low, high = dense[0] - 20, dense[-1] + 1 + 20
-    sums = {(i, j): sum(above[i:j]) for i in range(low, high) for j in range(i + 1, high + 1)}
+    ((first, last),) = runs(ratio, 2)
+    low, high = first - 20, last + 20
+    total = np.concatenate(([0.0], np.cumsum(above)))
+    sums = {(i, j): total[j] - total[i] for i in range(low, high) for j in range(i + 1, high + 1)}
     start, stop = max(sums, key=lambda run: sums[run])
     (band,) = found(asks)
     assert (band.low_e8, band.high_e8) == (e8(100_000 + start), e8(100_000 + stop))
     assert band.ratio == pytest.approx(np.mean(ratio[start:stop]), abs=0.0051)
+
+
+def test_a_band_does_not_hide_itself() -> None:
+    """
+    The octave from 32 to 64 bp on one side, eight times as dense: with it in the mean of both sides nothing there is
+    above 8 / 4.5, and only its ends are found, by the octaves beside it. Left out, the whole of it is one band.
+    """
+    dense = block(320, 640, 8)
+    (whole,) = found(dense)
+    assert (whole.low_e8, whole.high_e8) == (e8(100_320), e8(100_640))
+    ends = found(dense, rules=replace(RULES, band_hint=1e9))
+    assert [(b.low_e8, b.high_e8) for b in ends] == [(e8(100_320), e8(100_426)), (e8(100_509), e8(100_640))]
+    assert all(b.ratio < 8 / 3 < whole.ratio for b in ends)
+
+
+def test_only_what_is_as_wide_as_a_band_is_left_out_of_the_mean() -> None:
+    """
+    A heap of 60 bins in the same octave stays in the mean that a band is compared with, and takes a fifth of its
+    figure or more.
+    """
+    alone, beside = found(block(330, 450, 6))[0], found(block(330, 450, 6) | block(520, 580, 6))[0]
+    assert (alone.low_e8, alone.high_e8) == (beside.low_e8, beside.high_e8)
+    assert beside.ratio < 0.8 * alone.ratio
 
 
 def test_a_wall_is_no_band() -> None:
@@ -96,10 +146,14 @@ def test_a_wall_is_no_band() -> None:
 
 
 def test_a_band_is_nine_basis_points_wide() -> None:
-    """Eighty bins are too few at 9 bp and enough at 8 bp."""
-    narrow = block(300, 380, 6)
-    assert found(narrow) == []
-    assert len(found(narrow, rules=replace(RULES, band_bp=8.0))) == 1
+    """
+    It is the smoothed run that must be 90 bins wide at 9 bp, seven more at each end than what stands there: 75 bins of
+    six are too few and 76 enough; at 8 bp, 66 are.
+    """
+    assert found(block(300, 375, 6)) == []
+    assert len(found(block(300, 376, 6))) == 1
+    assert found(block(300, 365, 6), rules=replace(RULES, band_bp=8.0)) == []
+    assert len(found(block(300, 366, 6), rules=replace(RULES, band_bp=8.0))) == 1
 
 
 def test_few_heavy_bins_spread_wide_are_no_band() -> None:
@@ -122,18 +176,42 @@ def test_the_plateau_at_the_touch_is_no_band() -> None:
     assert band.near_bp > 2
 
 
-def test_near_the_mid_a_side_of_its_own_cannot_be_twice_the_mean_of_both() -> None:
+def test_next_to_the_touch_nothing_is_left_out_of_the_mean() -> None:
     """
-    A stretch that fills an octave of distance is at most twice the mean of it and of what lies opposite, so the rule
-    of two finds no band in the narrow octaves at the mid: however dense, it is reported as near depth alone.
+    A stretch that fills an octave of distance is at most twice the mean of it and of what lies opposite. From 2 bp on
+    smoothing spreads it to the touch, so it stays in that mean and is near depth alone, however dense; from 4.5 bp on
+    it is left out, and is a band that was none with it in the mean.
     """
     assert found(block(20, 160, 1000)) == []
+    (band,) = found(block(45, 175, 12))
+    assert (band.low_e8, band.high_e8) == (e8(100_045), e8(100_175))
+    assert found(block(45, 175, 12), rules=replace(RULES, band_hint=1e9)) == []
 
 
 def test_a_band_ends_a_half_width_inside_the_reach() -> None:
     """A stretch that runs to the last bin seen is none; with 60 usual bins behind it, it is one."""
     assert found(block(500, 600, 8), bins=600) == []
     assert len(found(block(500, 600, 8), bins=660)) == 1
+
+
+def test_a_band_lies_inside_the_corridor() -> None:
+    """The corridor ends at bin 900, 90 bp: what ends 10 bins before it is a band, what goes on beyond it is none."""
+    (band,) = found(block(790, 890, 8))
+    assert (band.low_e8, band.high_e8) == (e8(100_790), e8(100_890))
+    assert found(block(790, 920, 8)) == []
+    assert found(block(910, 1010, 8), bins=1200) == []
+    assert len(found(block(910, 1010, 8), bins=1200, rules=replace(RULES, corridor_bp=110.0))) == 1
+
+
+def test_what_is_dense_beyond_the_corridor_stays_in_the_mean() -> None:
+    """A stretch across the corridor's end takes from the figure of a band before it, one inside it does not."""
+    both_of = block(680, 790, 6) | block(850, 990, 6)
+    (taken,) = found(both_of, bins=1200)
+    first, second = found(both_of, bins=1200, rules=replace(RULES, corridor_bp=110.0))
+    assert [(b.low_e8, b.high_e8) for b in (taken, first, second)] == [
+        (e8(100_000 + low), e8(100_000 + high)) for low, high in ((680, 790), (680, 790), (850, 990))
+    ]
+    assert taken.ratio < 0.8 * first.ratio
 
 
 def test_density_that_distance_explains_is_no_band() -> None:

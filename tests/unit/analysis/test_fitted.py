@@ -1,7 +1,9 @@
 """What was fitted offline: one coefficient a feature, and priors that know a rate and nothing else."""
 
+from dataclasses import replace
 from math import exp, log
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,8 +16,10 @@ from analysis.fitted import (
     Logistic,
     confidence_features,
     constant,
+    parse,
     pull_features,
 )
+from market.timestamps import parse_iso
 
 
 def test_features_by_hand() -> None:
@@ -68,3 +72,49 @@ def test_priors_say_that_they_are_none_of_ours() -> None:
         assert prior.fit.startswith("prior: ")
         assert prior.samples == 0
         assert len(prior.names) == len(prior.coefficients)
+
+
+@pytest.mark.parametrize(
+    ("market", "first", "last", "seen"),
+    [
+        ("binance:TESTUSDT", "2026-03-02T12:00:00Z", "2026-03-02T13:00:00Z", True),
+        ("binance:TESTUSDT", "2026-03-03T00:00:00Z", "2026-03-04T00:00:00Z", True),  # its last moment
+        ("binance:TESTUSDT", "2026-03-03T00:00:01Z", "2026-03-04T00:00:00Z", False),
+        ("binance:TESTUSDT", "2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z", True),  # its first
+        ("binance:TESTUSDT", "2026-03-01T00:00:00Z", "2026-03-01T23:59:59Z", False),
+        ("binance:TESTUSDT", "2026-03-01T00:00:00Z", "2026-03-09T00:00:00Z", True),
+        ("binance:OTHER", "2026-03-02T12:00:00Z", "2026-03-02T13:00:00Z", False),
+    ],
+)
+def test_what_a_fit_has_seen(market: str, first: str, last: str, seen: bool) -> None:
+    """A span that shares a moment with what a fit saw of the same market is in sample, and the stretch is named."""
+    period = ("binance:TESTUSDT", "2026-03-02T00:00:00Z", "2026-03-03T00:00:00Z")
+    fitted = Logistic("a test", ("one",), (0.0,), 10, (period,))
+    expected = ["binance:TESTUSDT 2026-03-02T00:00:00Z to 2026-03-03T00:00:00Z"] if seen else []
+    assert fitted.seen_within(market, parse_iso(first), parse_iso(last)) == expected
+    assert PULL_PRIOR.seen_within(market, parse_iso(first), parse_iso(last)) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("{}", "holds no fitted probability"),
+        ("[", "not a file of fitted coefficients"),
+        ('{"other": {"fit": "", "names": [], "coefficients": []}}', "other is no probability known here"),
+        ('{"pull": {"fit": "", "names": ["one"], "coefficients": [0.1]}}', "pull was fitted on other features"),
+    ],
+)
+def test_a_file_that_cannot_be_used_says_why(body: str, reason: str) -> None:
+    """Nothing in it, no JSON, a probability or features that are not ours: refused with the reason."""
+    with pytest.raises(ValueError, match=reason):
+        parse(body.encode())
+
+
+def test_a_period_without_times_is_refused() -> None:
+    """The confidence file as it is written is read back; with a time that is none it is refused."""
+    plain = constant(0.4, CONFIDENCE_FEATURES, "a test")
+    fit = replace(plain, periods=(("binance:X", "2026-03-02T00:00:00Z", "2026-03-03T00:00:00Z"),))
+    assert parse(msgspec.json.encode({"confidence": fit})) == {"confidence": fit}
+    wrong = replace(fit, periods=(("binance:X", "2026-03-02T00:00:00Z", "tomorrow"),))
+    with pytest.raises(ValueError, match="tomorrow"):
+        parse(msgspec.json.encode({"confidence": wrong}))

@@ -2,11 +2,12 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.grid import bin_width_e8, bins_for, bp_between, one_two_five
+from analysis.grid import bin_width_e8, bins_for, bp_between, heaviest_run, one_two_five
 from market.fixed_point import ONE_E8
 from tests.market_builders import e8
 
@@ -77,3 +78,29 @@ def test_distance_in_basis_points_is_signed() -> None:
     assert bp_between(e8("99.5"), e8(100)) == -50.0
     assert bp_between(e8("100.01"), e8(100)) == 1.0
     assert math.isclose(bp_between(e8(3), e8("2.999")), 3.33)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([-2, 1, -3, 4, -1, 2, 1, -5, 4], (3, 7)),  # the textbook's: 4 − 1 + 2 + 1 = 6
+        ([1, 2, 3], (0, 3)),
+        ([-1, -2], (0, 0)),
+        ([0, 0], (0, 0)),
+        ([], (0, 0)),
+        ([5, -9, 5], (0, 1)),  # the first of equals
+        ([2, -2, 3], (0, 3)),  # the longest where what lies before adds nothing
+    ],
+)
+def test_the_heaviest_run_by_hand(values: list[float], expected: tuple[int, int]) -> None:
+    """The stretch with the largest sum, worked examples first; none where nothing is above zero."""
+    assert heaviest_run(np.array(values, np.float64)) == expected
+
+
+@given(st.lists(st.integers(-20, 20), max_size=25))
+def test_no_other_run_is_heavier(values: list[int]) -> None:
+    """Of all stretches none has a larger sum, and the empty one is given only where none is above zero."""
+    start, stop = heaviest_run(np.array(values, np.float64))
+    best = max((sum(values[i:j]) for i in range(len(values)) for j in range(i + 1, len(values) + 1)), default=0)
+    assert sum(values[start:stop]) == max(0, best)
+    assert (stop > start) == (best > 0)

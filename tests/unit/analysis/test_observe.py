@@ -98,8 +98,8 @@ def test_one_trade_in_a_closed_minute() -> None:
     profiles = as_json(view)["orderflow_analysys"]["profiles"]  # type: ignore[index]
     assert [name for name, p in profiles.items() if p] == ["60min"]
     assert profiles["60min"] == {
-        "covered_min": 1, "volume": "0.25", "delta": "0.25", "trades": 1, "row": "1", "poc": "100", "rival": 0.0,
-        "rival_poc": None, "value_area": ["100", "101"], "value_area_share": 1.0, "hvn": [], "lvn": [],
+        "id": "P60", "covered_min": 1, "volume": "0.25", "delta": "0.25", "trades": 1, "row": "1", "poc": "100",
+        "rival": 0.0, "rival_poc": None, "value_area": ["100", "101"], "value_area_share": 1.0, "hvn": [], "lvn": [],
     }  # fmt: skip
     assert view.sigma is None
     assert view.warnings[-1] == "fewer than 15 minutes of trades: no volatility yet"
@@ -164,6 +164,22 @@ def test_only_horizons_inside_the_window_are_looked_at() -> None:
     assert list(view.order_flow["profiles"]) == ["60min"]
 
 
+def test_acceptance_counts_horizons_that_say_something_of_their_own() -> None:
+    """
+    After 20 minutes the 1 h profile is the only one shown, and what it finds is the whole leg; after 61 minutes the 4 h
+    one says more and the leg is the mean of both.
+    """
+    for minutes, shown in ((20, {60}), (61, {60, 240})):
+        (view,) = views_of(steady(minutes, per_minute=5), ticks=(minutes,))
+        legs = {}
+        for zone in (z for z in view.zones if "acceptance" in z.legs):
+            best = {h: max((e.strength for e in zone.evidence if e.horizon_min == h), default=0.0) for h in shown}
+            legs[zone.id] = (zone.legs["acceptance"], round(sum(best.values()) / len(shown), 4))
+        assert {e.horizon_min for e in view.evidence if e.leg == "acceptance"} == shown
+        assert legs
+        assert all(leg == mean for leg, mean in legs.values())
+
+
 def test_parameters_have_one_digest() -> None:
     """Equal thresholds have equal digests, other thresholds another; it is part of the view."""
     assert Parameters().digest() == Parameters().digest()
@@ -183,8 +199,7 @@ def test_a_wall_that_was_tested_is_a_zone_with_its_tests() -> None:
     at = T0 + np.arange(90) * (MINUTE_NS // 3)
     away = np.array([0, -40, -5, 0, -40, 5] * 15)  # closes ten cents apart: σ is 0.1 %, a test within 2.5 cents
     trades = trade_columns(at, e8(100) + away * 10**6, ONE_E8, away < 0)
-    windows = Windows(level_e8=e8("0.01"))  # wider levels than the book's bins would count trades beside the wall
-    (view,) = views_of(trades, [a_walled_book(m) for m in range(31)], ticks=(30,), windows=windows)
+    (view,) = views_of(trades, [a_walled_book(m) for m in range(31)], ticks=(30,))
     (wall,) = view.depth["bid"]["walls"]
     zone = next(z for z in view.zones if wall["id"] in [e.id for e in z.evidence])
     named = {e.id: e for e in zone.evidence}
@@ -211,4 +226,5 @@ def test_every_id_that_is_shown_is_there() -> None:
     assert view.reference_e8 is not None
     sides = [{e.price_e8 < view.reference_e8 for e in z.evidence} for z in view.zones]
     assert [len(s) for s in sides] == [1] * len(view.zones)
+    assert all(z.high_e8 < view.reference_e8 or z.low_e8 > view.reference_e8 for z in view.zones)
     assert len(view.zones) > 0

@@ -32,7 +32,7 @@ def test_all_three_legs_meet() -> None:
     """0.9, 0.4 and 0.6 have the geometric mean 0.6 (their product is 0.216); nothing is missing: triple."""
     pieces = [a_piece("W", "98.9", "99.1", 99, 0.9), a_piece("P", "98.8", "99.05", "98.9", 0.4, "acceptance")]
     found = clusters(pieces, e8(100), REACH)
-    (zone,) = resonances(found, [some_tests(99, 0.6)], 1, RULES)
+    (zone,) = resonances(found, [some_tests(99, 0.6)], 1, e8(100), RULES)
     assert zone.legs == {"static": 0.9, "acceptance": 0.4, "validation": 0.6}
     assert (zone.score, zone.strength) == (0.6, 0.6)
     assert (zone.missing, zone.triple) == ((), True)
@@ -83,6 +83,15 @@ def test_a_zone_is_five_basis_points_around_its_price_inside_its_lead() -> None:
     assert (wide.low_e8, wide.high_e8) == (e8("98.9505"), e8("99.0495"))
     (narrow,) = meeting([a_piece("W", "98.99", "99.01", 99, 0.9)])
     assert (narrow.low_e8, narrow.high_e8) == (e8("98.99"), e8("99.01"))
+
+
+def test_no_zone_crosses_the_price() -> None:
+    """A hundredth of a basis point from the price a zone of 5 bp each way ends one count before it, on its own side."""
+    for at, low, high in (("99.9999", "99.94990005", "99.99999999"), ("100.0001", "100.00000001", "100.05010005")):
+        (zone,) = meeting([a_piece("W", 99, 101, at, 0.9)])
+        assert (zone.low_e8, zone.price_e8, zone.high_e8) == (e8(low), e8(at), e8(high))
+    (lowest,) = resonances(clusters([Evidence("W", "wall", "static", -9, 9, 1, 0.9)], 2, 2), [None], 1, 2, RULES)
+    assert (lowest.low_e8, lowest.high_e8) == (1, 1)
 
 
 def test_the_strongest_leads_and_of_equals_the_book_then_the_nearer() -> None:
@@ -160,6 +169,7 @@ def test_laws_of_zones(pieces: list[Evidence]) -> None:
         assert not set(zone.legs) & set(zone.missing)
         assert min(zone.legs.values()) - 1e-6 <= zone.score <= max(zone.legs.values()) + 1e-6
         assert zone.low_e8 <= zone.price_e8 <= zone.high_e8
+        assert zone.high_e8 < e8(100) or zone.low_e8 > e8(100)
         assert all(e.low_e8 <= zone.price_e8 <= e.high_e8 for e in zone.evidence)
         assert all((e.price_e8 < e8(100)) == (zone.price_e8 < e8(100)) for e in zone.evidence)
 

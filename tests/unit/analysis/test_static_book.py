@@ -14,7 +14,14 @@ from analysis.parameters import Parameters
 from analysis.static_book import CROSSED, EMPTY_SIDE, NO_BOOK, StaticBook, StaticLayer, StaticSide, evidence_of
 from market.fixed_point import ONE_E8
 from projections.snapshot_window import Snapshot
+from projections.trade_columns import Trades
 from tests.market_builders import a_snapshot, e8
+
+
+def no_trades(_: int, __: int) -> Trades:
+    """Nothing traded, whenever."""
+    return Trades.none()
+
 
 RULES = Parameters()
 NOTHING: dict[Side, float] = {"bid": 0.0, "ask": 0.0}
@@ -33,7 +40,7 @@ def a_book(minute: int, bids: Mapping[int, float] | None = None, asks: Mapping[i
 def look(books: Sequence[Snapshot], eaten: Mapping[Side, float] = NOTHING, current: Snapshot | None = None,
          rules: Parameters = RULES) -> StaticBook:  # fmt: skip
     """What a layer of its own sees, no trades between the books."""
-    return StaticLayer(ONE_E8, rules).look(books, lambda at: None, e8("0.01"), eaten, current)
+    return StaticLayer(rules).look(books, no_trades, e8("0.01"), eaten, current)
 
 
 def side_of(found: StaticBook, side: Side) -> StaticSide:
@@ -126,6 +133,42 @@ def test_shuffled_books_stand_beside_every_count() -> None:
     assert lone.null.walls == 1.0
 
 
+DENSE = dict.fromkeys(range(300, 420), 8.0)
+
+
+@pytest.mark.parametrize(
+    ("dense_in", "bands"),
+    [
+        ([5], 0),
+        ([4, 5], 0),
+        ([3, 4, 5], 1),
+        ([1, 3, 5], 1),
+        ([0, 4, 5], 0),  # six books: the first is none of the last five
+        ([1, 2, 3, 4], 0),
+    ],
+)
+def test_a_band_stands_in_three_of_the_last_five_books(dense_in: list[int], bands: int) -> None:
+    """The newest book's bands count, where two more of the last five have it; those of that book alone are apart."""
+    found = side_of(look([a_book(m, asks=DENSE if m in dense_in else None) for m in range(6)]), "ask")
+    assert (len(found.bands), found.dense_now) == (bands, int(5 in dense_in))
+
+
+@pytest.mark.parametrize(("start", "bands"), [(240, 1), (180, 0)])
+def test_a_band_may_grow_and_shift_by_half(start: int, bands: int) -> None:
+    """Of two stretches of 120 bins those half as wide or more in common are one band, those 60 bins apart none."""
+    shifted = dict.fromkeys(range(start, start + 120), 8.0)
+    found = side_of(look([a_book(m, asks=DENSE if m == 2 else shifted) for m in range(3)]), "ask")
+    assert (len(found.bands), found.dense_now) == (bands, 1)
+    if bands:
+        assert (found.bands[0].low_e8, found.bands[0].high_e8) == (e8(100_300), e8(100_420))
+
+
+def test_a_band_of_the_other_side_does_not_count() -> None:
+    """Bids and asks are asked apart: a band that changed sides has stood in one book."""
+    found = look([a_book(m, DENSE if m < 2 else None, DENSE if m == 2 else None) for m in range(3)])
+    assert [side_of(found, side).bands for side in ("bid", "ask")] == [[], []]
+
+
 def test_vacuums_need_their_books() -> None:
     """With twelve books vacuums are not known, of the book or of the shuffled one; with thirteen they are."""
     thin = dict.fromkeys(range(240, 339), 0.1)
@@ -135,6 +178,38 @@ def test_vacuums_need_their_books() -> None:
         seen = side_of(look(books), "ask")
         assert (None if seen.vacuums is None else len(seen.vacuums)) == expected
         assert (seen.null.vacuums is None) == (expected is None)
+
+
+def thinned(thin: Mapping[int, float], bins: int = 1000) -> StaticSide:
+    """The asks of thirteen books, the last three thin in some bins."""
+    return side_of(look([a_book(m, asks=thin if m >= 10 else None, bins=bins) for m in range(13)]), "ask")
+
+
+@pytest.mark.parametrize(("start", "stop", "cells"), [(240, 339, 1), (290, 390, 0), (250, 470, 1)])
+def test_a_vacuum_across_an_edge_of_the_cells(start: int, stop: int, cells: int) -> None:
+    """
+    Edges lie at bins 240, 339 and 480: a stretch across one, which leaves both cells half full, is inside a cell of the
+    second grid; found by both grids it is given once. Shuffled books are compared with the first grid alone.
+    """
+    found = thinned(dict.fromkeys(range(start, stop), 0.05))
+    assert [(v.low_e8, v.high_e8) for v in found.vacuums or ()] == [(e8(100_000 + start), e8(100_000 + stop))]
+    assert found.thin_now == cells
+
+
+def test_vacuums_are_given_nearest_first() -> None:
+    """Of three stretches the widest is the farthest, and the last."""
+    holes = [range(500, 700), range(30, 45), range(120, 170)]
+    found = thinned({i: 0.05 for hole in holes for i in hole}).vacuums or ()
+    assert [(v.low_e8, v.high_e8) for v in found] == [
+        (e8(100_000 + hole.start), e8(100_000 + hole.stop)) for hole in sorted(holes, key=lambda h: h.start)
+    ]
+
+
+def test_a_cell_without_its_wall_is_thin_now_and_no_vacuum() -> None:
+    """What one large order took with it makes a cell thin, of the book as of the shuffled ones; prices refute it."""
+    books = [a_book(m, asks={300: 1000} if m < 10 else None) for m in range(13)]
+    found = side_of(look(books), "ask")
+    assert (found.vacuums, found.thin_now, found.null.vacuums) == ([], 1, 1.0)
 
 
 def test_the_book_now() -> None:
@@ -181,17 +256,27 @@ def test_a_vacuum_of_bids_counts_below_it() -> None:
 
 
 def test_what_is_remembered_changes_nothing() -> None:
-    """A layer that saw every window of thirty minutes sees in each what a fresh one sees."""
+    """A layer that saw all windows of thirty minutes of walls, bands and thin stretches sees what a fresh one sees."""
     chance = np.random.default_rng(8)
-    books = [a_book(m, {int(k): 40 for k in chance.choice(8, 5, False) * 30}, bins=300) for m in range(30)]
-    kept = StaticLayer(ONE_E8, RULES)
+    kinds: list[dict[int, float]] = [{}, DENSE, dict.fromkeys(range(120, 170), 0.05)]
+    books = [
+        a_book(m, {int(k): 40 for k in chance.choice(8, 5, False) * 30}, kinds[int(chance.integers(0, 3))], bins=600)
+        for m in range(30)
+    ]
+    kept = StaticLayer(RULES)
+    shown = []
     for end in range(1, 31):
         window = books[max(0, end - 14) : end]
-        seen, fresh = kept.look(window, lambda at: None, e8("0.01"), NOTHING), look(window)
+        seen, fresh = kept.look(window, no_trades, e8("0.01"), NOTHING), look(window)
         assert (figures(seen), seen.ended) == (figures(fresh), fresh.ended)
+        shown.append(side_of(seen, "ask"))
+    assert any(s.bands for s in shown)
+    assert any(s.vacuums for s in shown)
 
 
 def figures(found: StaticBook) -> list[Any]:
     """What both sides show."""
     sides = [side_of(found, side) for side in ("bid", "ask")]
-    return [(s.walls, s.standing_out, s.bands, s.vacuums, s.null, s.near_depth_e8) for s in sides]
+    return [
+        (s.walls, s.standing_out, s.bands, s.dense_now, s.vacuums, s.thin_now, s.null, s.near_depth_e8) for s in sides
+    ]

@@ -10,10 +10,10 @@ from analysis.parameters import Parameters
 from analysis.static_book import NO_BOOK, StaticBook, StaticLayer
 from analysis.tool_results import MOST_BYTES, static_result
 from market.fixed_point import ONE_E8
-from market.timestamps import MINUTE_NS
-from projections.minute_buckets import Minute
 from projections.snapshot_window import Snapshot
-from tests.market_builders import T0, a_snapshot, e8
+from projections.trade_columns import Trades
+from tests.market_builders import a_snapshot, e8
+from tests.trade_builders import some_trades
 
 RULES = Parameters()
 
@@ -27,27 +27,17 @@ def a_book(minute: int, bids: Mapping[int, float], asks: Mapping[int, float], bi
 
 
 def shown(books: Sequence[Snapshot], sigma: float | None = 0.001, current: Snapshot | None = None,
-          minutes: Mapping[int, Minute] | None = None) -> dict[str, Any]:  # fmt: skip
+          trades: Trades | None = None) -> dict[str, Any]:  # fmt: skip
     """The result for some books, where eight a minute are sold and none bought."""
-    found = StaticLayer(ONE_E8, RULES).look(
-        books, lambda at: (minutes or {}).get((at - T0) // MINUTE_NS), e8("0.01"), {"bid": 8.0 * ONE_E8, "ask": 0.0},
-        current,
-    )  # fmt: skip
+    between = (trades or Trades.none()).between
+    found = StaticLayer(RULES).look(books, between, e8("0.01"), {"bid": 8.0 * ONE_E8, "ask": 0.0}, current)
     return static_result(found, sigma, "a prior", 8)
 
 
-def sold(price: int, quantity: int) -> Minute:
-    """A minute of one trade."""
-    level = np.array([price * ONE_E8], np.int64)
-    amount = np.array([quantity * ONE_E8], np.int64)
-    bar = np.array([price * ONE_E8 + ONE_E8 // 2] * 4 + [1, 1], np.int64)
-    return Minute(level, np.zeros_like(level), amount, np.ones_like(level), bar)
-
-
 def test_a_wall_in_full() -> None:
-    """Every figure of a wall of 40 a hundred bins below the touch, two minutes old, with four sold into it."""
+    """Every figure of a wall of 40 a hundred bins below the touch, two minutes old; four sold into it, two below it."""
     books = [a_book(m, {100: 40}, {}) for m in range(3)]
-    result = shown(books, minutes={1: sold(99_899, 4)})
+    result = shown(books, trades=some_trades(["99899.5", "99899.5", "99898.9"], [65, 80, 90], [3, 1, 2], -1))
     assert result["bid"]["walls"] == [
         {
             "id": "Wb0", "bin": "99899", "quantity": "40", "share": round(40 / 939, 4), "major": True,
@@ -59,9 +49,11 @@ def test_a_wall_in_full() -> None:
     ]  # fmt: skip
     head = {k: result[k] for k in ("id", "mid", "bin", "snapshots", "pull_probability_from")}
     assert head == {"id": "D", "mid": "100000", "bin": "1", "snapshots": 3, "pull_probability_from": "a prior"}
-    assert {k: result["bid"][k] for k in ("id", "corridor_depth", "near_depth", "standing_out_now", "reach_bp")} == {
-        "id": "D.bid", "corridor_depth": "939", "near_depth": "100", "standing_out_now": 1, "reach_bp": 99.95,
+    assert {k: result["bid"][k] for k in ("id", "corridor_depth", "near_depth", "reach_bp")} == {
+        "id": "D.bid", "corridor_depth": "939", "near_depth": "100", "reach_bp": 99.95,
     }  # fmt: skip
+    assert result["bid"]["this_book_alone"] == {"walls": 1, "bands": 0, "vacuums": None}
+    assert result["bid"]["in_shuffled_books"] == {"walls": 1.0, "bands": 0.0, "vacuums": None}
 
 
 def test_what_is_not_known_is_null() -> None:
@@ -69,7 +61,9 @@ def test_what_is_not_known_is_null() -> None:
     result = shown([a_book(m, {}, {100: 40}) for m in range(3)], sigma=None)
     (wall,) = result["ask"]["walls"]
     assert (wall["distance_sigma"], wall["minutes_to_eat"], wall["refilled"]) == (None, None, None)
-    assert (result["ask"]["vacuums"], result["ask"]["in_shuffled_books"]["vacuums"]) == (None, None)
+    for which in ("this_book_alone", "in_shuffled_books"):
+        assert (result["ask"]["vacuums"], result["ask"][which]["vacuums"]) == (None, None)
+    assert result["ask"]["more_vacuums"] == 0
     assert result["book_now"] is None
 
 
@@ -89,11 +83,32 @@ def test_a_vacuum_and_a_band_in_full() -> None:
          "usual": "99", "cost_to_cross": f"{cost}", "far_edge_unknown": False}
     ]  # fmt: skip
     (band,) = result["bid"]["bands"]
-    assert band["id"] == "Bb0"
-    assert band["heavy_bin"] == "99569"
-    assert float(band["low"]) < 99_431 < 99_569 < float(band["high"])
-    assert band["times_usual"] > 2
+    assert {k: band[k] for k in ("id", "low", "high", "distance_bp", "quantity", "heavy_bin")} == {
+        "id": "Bb0", "low": "99430", "high": "99570", "distance_bp": [43.05, 56.95], "quantity": "840",
+        "heavy_bin": "99569",
+    }  # fmt: skip
+    assert band["times_usual"] > 5
     assert result["bid"]["vacuums"] == []
+    assert (result["ask"]["this_book_alone"]["vacuums"], result["bid"]["this_book_alone"]["bands"]) == (1, 1)
+
+
+def test_what_this_book_alone_shows_is_no_finding_yet() -> None:
+    """A wall and a band that came with the last book, and a cell thin by a wall that went: counted, not listed."""
+    dense = dict.fromkeys(range(430, 570), 6.0)
+    books = [a_book(m, {100: 40} | dense if m == 12 else {}, {300: 1000} if m < 10 else {}) for m in range(13)]
+    result = shown(books)
+    assert result["bid"]["this_book_alone"] == {"walls": 1, "bands": 1, "vacuums": 0}
+    assert result["ask"]["this_book_alone"] == {"walls": 0, "bands": 0, "vacuums": 1}
+    assert [result[s][kind] for s in ("bid", "ask") for kind in ("walls", "bands", "vacuums")] == [[]] * 6
+
+
+def test_four_vacuums_a_side_are_listed() -> None:
+    """Of five vacuums of the asks four are shown, nearest first, and one is counted."""
+    holes = [range(30, 45), range(70, 95), range(135, 185), range(260, 360), range(500, 700)]
+    thin = dict.fromkeys((i for hole in holes for i in hole), 0.05)
+    result = shown([a_book(m, {}, thin if m >= 10 else {}) for m in range(13)])["ask"]
+    assert [v["low"] for v in result["vacuums"]] == ["100030", "100070", "100135", "100260"]
+    assert (result["more_vacuums"], result["more_bands"]) == (1, 0)
 
 
 def test_endings_are_counted_and_the_last_listed() -> None:

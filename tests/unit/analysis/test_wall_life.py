@@ -9,13 +9,14 @@ import pytest
 from analysis.book_side import Side
 from analysis.book_window import BookWindow
 from analysis.parameters import Parameters
-from analysis.wall_life import Ended, Life, MinuteAt, WallLives
+from analysis.wall_life import Ended, Life, TradesBetween, WallLives
 from analysis.walls import WallFinder
 from market.fixed_point import ONE_E8
 from market.timestamps import MINUTE_NS
-from projections.minute_buckets import Minute
 from projections.snapshot_window import Snapshot
+from projections.trade_columns import Trades
 from tests.market_builders import T0, a_snapshot, e8
+from tests.trade_builders import some_trades
 
 RULES = Parameters()
 WALL = 99_960
@@ -31,30 +32,30 @@ def a_book(minute: int, wall: Mapping[int, float] | None, side: Side = "bid", bi
     return a_snapshot(bids, asks, minute, seq=minute + 1, limit=limit)
 
 
-def a_minute(*trades: tuple[float, float, str]) -> Minute:
+Traded = Sequence[tuple[float, float, str]]
+
+
+def a_minute(*trades: tuple[float, float, str]) -> Traded:
     """A minute of trades: price, quantity, and who was the aggressor."""
-    levels = sorted({int(price) for price, _, _ in trades})
-    sums = {by: [sum(e8(q) for p, q, s in trades if int(p) == level and s == by) for level in levels]
-            for by in ("buy", "sell")}  # fmt: skip
-    prices = [e8(p) for p, _, _ in trades]
-    bar = [prices[0], max(prices), min(prices), prices[-1], 1, len(prices)]
-    level, buy, sell = (np.array(c, np.int64) for c in ([e8(x) for x in levels], sums["buy"], sums["sell"]))
-    return Minute(level, buy, sell, np.ones_like(level), np.array(bar, np.int64))
+    return trades
 
 
-def trades_of(minutes: Mapping[int, Minute]) -> MinuteAt:
+def trades_of(minutes: Mapping[int, Traded]) -> TradesBetween:
     """The trades of some minutes after T0, nothing in the others."""
-    return lambda at: minutes.get((at - T0) // MINUTE_NS)
+    rows = [(minute * 60 + i, *trade) for minute in sorted(minutes) for i, trade in enumerate(minutes[minute])]
+    columns = [list(c) for c in zip(*rows, strict=True)] or [[], [], [], []]
+    signs = [1 if by == "buy" else -1 for by in columns[3]]
+    return some_trades(columns[1], columns[0], columns[2], signs).between if rows else Trades.none().between
 
 
 def lives() -> WallLives:
     """A follower of its own."""
     books = BookWindow(RULES)
-    return WallLives(books, WallFinder(RULES, books), ONE_E8, RULES)
+    return WallLives(books, WallFinder(RULES, books), RULES)
 
 
 def endings(
-    books: Sequence[Snapshot], minutes: Mapping[int, Minute] | None = None
+    books: Sequence[Snapshot], minutes: Mapping[int, Traded] | None = None
 ) -> list[tuple[str, int, str, int, int | None]]:
     """Side, bin, ending, minute and new place of the walls that ended."""
     ended: list[Ended] = lives().ended(books, ONE_E8, trades_of(minutes or {}))
@@ -136,19 +137,10 @@ def test_trades_of_another_minute_do_not_count() -> None:
         assert [e[2] for e in endings([*STANDING, a_book(5, None)], minutes)] == [ending]
 
 
-@pytest.mark.parametrize(("low", "ending"), [(WALL + 0.5, "filled"), (WALL + 1.0, "pulled")])
-def test_levels_wider_than_a_bin_count_whole(low: float, ending: str) -> None:
-    """
-    The known limit of minutes: where levels are wider than bins, sales beside a wall pass for sales into it as soon as
-    one trade of the minute touched it; where none did, nothing ate it.
-    """
-    minute = a_minute((WALL + 8.5, 39, "sell"), (low, 0.1, "sell"))
-    wide = Minute(np.array([e8(WALL)]), np.array([0]), np.array([e8("39.1")]), np.array([2]), minute.bar)
-    books = BookWindow(RULES)
-    coarse = WallLives(books, WallFinder(RULES, books), 10 * ONE_E8, RULES)
-    window = [*STANDING, a_book(5, None)]
-    assert [e.ending for e in coarse.ended(window, ONE_E8, trades_of({4: wide}))] == [ending]
-    assert [e.ending for e in lives().ended(window, ONE_E8, trades_of({4: minute}))] == ["pulled"]
+def test_only_trades_at_its_own_prices_eat_a_wall() -> None:
+    """Thirty-nine sold eight dollars beside a wall explain nothing, even where another trade touched it."""
+    beside = a_minute((WALL + 8.5, 39, "sell"), (WALL + 0.5, 0.1, "sell"))
+    assert [e[2] for e in endings([*STANDING, a_book(5, None)], {4: beside})] == ["pulled"]
 
 
 def test_a_missing_book_joins_its_minutes() -> None:
@@ -178,7 +170,7 @@ def test_every_ending_is_listed_oldest_first() -> None:
     assert [(price, minute) for _, price, _, minute, _ in endings(books)] == [(WALL, 6), (WALL - 50, 7)]
 
 
-def life(books: Sequence[Snapshot], minutes: Mapping[int, Minute], standing: int) -> Life:
+def life(books: Sequence[Snapshot], minutes: Mapping[int, Traded], standing: int) -> Life:
     """The life of the wall at WALL."""
     found = lives().lives(books, ONE_E8, trades_of(minutes), "bid", {e8(WALL): standing})
     return found[e8(WALL)]

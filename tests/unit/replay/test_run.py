@@ -9,12 +9,14 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from analysis.fitted import CONFIDENCE_FEATURES, Logistic
 from analysis.parameters import Parameters
 from eventlog.clock import ManualClock
 from eventlog.facts import AGG_TRADE
 from exchanges.logs import open_log
 from market.timestamps import MINUTE_NS
 from replay import runs
+from replay.calibration import NOTE
 from replay.decisions import Sight
 from replay.errors import BadRun, NothingToReplay
 from replay.log_digest import log_digest
@@ -214,3 +216,36 @@ def test_a_damaged_table_is_said(finished: Result, tmp_path: Path) -> None:
     for name in ("scores", "fills"):
         with pytest.raises(BadRun, match=rf"{name}\.parquet cannot be read"):
             damaged.table(name)
+
+
+def with_fit(confidence: Logistic) -> Request:
+    return replace(EVERYTHING, sight=replace(SIGHT, parameters=replace(SIGHT.parameters, confidence=confidence)))
+
+
+@pytest.mark.parametrize(
+    ("market", "first", "last", "inside"),
+    [
+        (str(MARKET), "2026-03-02T00:00:00Z", "2026-03-02T00:01:00Z", True),
+        (str(MARKET), "2026-03-02T01:40:00Z", "2026-03-09T00:00:00Z", True),
+        (str(MARKET), "2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z", False),
+        (str(MARKET), "2026-03-02T01:41:00Z", "2026-03-03T00:00:00Z", False),
+        ("binance:OTHER", "2026-03-02T00:00:00Z", "2026-03-03T00:00:00Z", False),
+    ],
+)
+def test_scores_inside_a_fit_are_in_sample(
+    storage: Path, tmp_path: Path, market: str, first: str, last: str, inside: bool
+) -> None:
+    """A run from 00:01 to 01:40 that shares market and a moment with the fit says so, in its notes and its report."""
+    fit = Logistic("a test", CONFIDENCE_FEATURES, (0.1, 0.0, 0.0, 0.0), 50, ((market, first, last),))
+    done = a_run(storage, tmp_path, with_fit(fit))
+    said = f"in sample: confidence was fitted on {market} {first} to {last}"
+    assert (said in done.manifest["notes"]) is inside
+    assert (said in (done.folder / "report.html").read_text(encoding="utf-8")) is inside
+    assert "confidence fitted on a test" in done.manifest["notes"]
+
+
+def test_what_is_known_of_every_run_is_in_its_notes(finished: Result) -> None:
+    """No fit, no word on samples; what markouts and calibration are measured against is always said."""
+    notes = finished.manifest["notes"]
+    assert notes[-2:] == ["markouts are against last trades and contain the bid-ask bounce", NOTE]
+    assert not any(note.startswith("in sample") for note in notes)

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from replay.statistics import LEAST_BLOCKS, Difference, difference
+from replay.statistics import LEAST_BLOCKS, Difference, difference, holm
 
 
 def compare(advice: list[float], blocks: list[int], placebo: list[float], placebo_blocks: list[int]) -> Difference:
@@ -106,3 +108,20 @@ def test_the_seed_alone_decides() -> None:
     assert difference(advice, block, placebo, block, 5) == one
     assert difference(advice[order], block[order], placebo, block, 5) == one
     assert difference(advice, block, placebo, block, 6) != one
+
+
+def test_holm_by_hand() -> None:
+    """.005·4, .01·3, .03·2, and .04 as no smaller than the one before; what has no p is not counted."""
+    assert holm([0.01, 0.04, 0.03, 0.005]) == [0.03, 0.06, 0.06, 0.02]
+    assert holm([None, 0.01, None, 0.04, 0.03, 0.005]) == [None, 0.03, None, 0.06, 0.06, 0.02]
+    assert holm([0.6, 0.7]) == [1.0, 1.0]
+    assert holm([None]) == [None]
+
+
+@given(st.lists(st.floats(0, 1), max_size=12))
+def test_holm_never_helps(values: list[float]) -> None:
+    """No corrected p is smaller than it was, none above one, and the order of any two is kept."""
+    corrected = [p for p in holm(values) if p is not None]
+    assert all(round(p, 6) <= c <= 1 for p, c in zip(values, corrected, strict=True))
+    order = np.argsort(values, kind="stable")
+    assert np.all(np.diff(np.array(corrected)[order]) >= 0)
