@@ -110,17 +110,18 @@ def _bands_of(book: BookSide, capped: F64, usual: F64, ratio: F64, parameters: P
     widest = bins_for(book.mid_e8, parameters.band_bp, book.width_e8, parameters.band_bins)
     found = []
     for start, stop in _runs(ratio >= parameters.band_ratio):
-        held = book.quantity_e8[start:stop].astype(np.float64)
-        squares = float((held * held).sum())
-        effective = round(float(held.sum()) ** 2 / squares, 2) if squares else 0.0
-        inside = stop <= min(book.corridor, len(ratio) - half) and distance[start] > _NEAREST_BP
-        if stop - start < widest or not inside or effective < parameters.band_effective:
+        if stop - start < widest or distance[start] <= _NEAREST_BP:
             continue
         # smoothing moved the edges: of all stretches within the kernel's width, the one that holds most above usual
         first, last = max(0, start - half), min(len(usual), stop + half)
         run = heaviest_run(capped[first:last] - parameters.band_ratio * usual[first:last])
         start, stop = (first + run[0], first + run[1]) if run[1] > run[0] else (start, stop)
         held = book.quantity_e8[start:stop].astype(np.float64)
+        squares = float((held * held).sum())
+        effective = round(float(held.sum()) ** 2 / squares, 2) if squares else 0.0
+        inside = stop <= min(book.corridor, len(ratio) - half)
+        if stop - start < widest or not inside or effective < parameters.band_effective:
+            continue
         edges = sorted((book.price_e8(start), book.price_e8(stop - 1)))
         found.append(
             Band(

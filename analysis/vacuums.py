@@ -24,8 +24,8 @@ class Vacuum:
 
     Attributes:
         low_e8, high_e8: its price edges, whole bins. far_e8: the edge away from the mid.
-        quantity_e8: what it holds now; cost: that times its prices, 1e-8 quote: what crossing it takes.
-        median_e8: what the same distances held before, in the middle of the window's earlier books.
+        quantity_e8: what its cells hold now. median_e8: what they held before, in the middle of the earlier books.
+        cost: what lies between its edges times its prices, 1e-8 quote: what crossing it takes.
         censored: it reaches as far as the side was seen, so its far edge is not known.
     """
 

@@ -260,7 +260,7 @@ def test_what_is_remembered_changes_nothing() -> None:
     chance = np.random.default_rng(8)
     kinds: list[dict[int, float]] = [{}, DENSE, dict.fromkeys(range(120, 170), 0.05)]
     books = [
-        a_book(m, {int(k): 40 for k in chance.choice(8, 5, False) * 30}, kinds[int(chance.integers(0, 3))], bins=600)
+        a_book(m, {int(k): 40 for k in chance.choice(8, 5, False) * 30}, kinds[m // 4 % 3 if m > 12 else 0], bins=600)
         for m in range(30)
     ]
     kept = StaticLayer(RULES)

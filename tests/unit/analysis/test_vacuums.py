@@ -1,4 +1,4 @@
-"""A vacuum is a stretch of distances that holds a third of what it did, twice in the last three books."""
+"""A vacuum is a stretch of distances that holds two fifths of what it did in each of the last three books."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -86,15 +86,14 @@ def test_depth_of_cells() -> None:
     assert np.isnan(short).tolist() == [False] * 4 + [True] * 7
 
 
-def test_thin_by_a_third_twice_in_three() -> None:
-    """A third of the median counts and a little more does not; two of the last three books decide."""
-    usual = [[9.0]] * 10
-    assert thin_cells(usual, [[3], [3], [9]]) == [True]
-    assert thin_cells(usual, [[9], [3], [3]]) == [True]
-    assert thin_cells(usual, [[3], [9], [3]]) == [True]
+def test_thin_by_two_fifths_in_all_three() -> None:
+    """Two fifths of the median count and a little more does not; each of the last three books must be so thin."""
+    usual = [[10.0]] * 10
+    assert thin_cells(usual, [[4], [4], [4]]) == [True]
     assert thin_cells(usual, [[0], [0], [0]]) == [True]
-    assert thin_cells(usual, [[9], [9], [3]]) == [False]
-    assert thin_cells(usual, [[3], [3.01], [9]]) == [False]
+    assert thin_cells(usual, [[10], [4], [4]]) == [False]
+    assert thin_cells(usual, [[4], [10], [4]]) == [False]
+    assert thin_cells(usual, [[4], [4], [4.01]]) == [False]
 
 
 def test_too_few_books_is_not_none_found() -> None:
@@ -120,7 +119,7 @@ def test_what_was_not_seen_now_is_not_thin() -> None:
 
 
 def test_what_was_always_empty_is_no_vacuum() -> None:
-    """A third of nothing is nothing: a cell whose median is zero is not thin."""
+    """A part of nothing is nothing: a cell whose median is zero is not thin."""
     assert thin_cells([[0.0]] * 10, [[0.0]] * 3) == [False]
 
 
@@ -168,7 +167,7 @@ def test_the_other_side_has_none() -> None:
     st.lists(st.lists(st.integers(0, 12), min_size=3, max_size=3), min_size=3, max_size=3),
 )
 def test_the_rule_in_plain_python(earlier: list[list[int | None]], last: list[list[int]]) -> None:
-    """Median of what was seen, a third of it, two of three, cell by cell, without arrays."""
+    """Median of what was seen, two fifths of it, three of three, cell by cell, without arrays."""
     thin = thin_cells(earlier, last)
     usual = usual_depths(np.array(earlier, np.float64), RULES)
     assert usual is not None
@@ -176,7 +175,7 @@ def test_the_rule_in_plain_python(earlier: list[list[int | None]], last: list[li
         before = sorted(q for row in earlier if (q := row[cell]) is not None)
         middle = (before[(len(before) - 1) // 2] + before[len(before) // 2]) / 2 if len(before) >= 10 else 0
         assert usual[cell] == middle
-        assert thin[cell] == (middle > 0 and sum(row[cell] <= middle / 3 for row in last) >= 2)
+        assert thin[cell] == (middle > 0 and all(row[cell] <= middle * 0.4 for row in last))
 
 
 def test_prices_of_a_vacuum_hold_no_other_bins() -> None:
