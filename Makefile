@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 2
 
-.PHONY: help setup demo test check fmt bench soak golden live lock clean
+.PHONY: help setup demo test check fmt bench detectors soak golden live lock clean
 
 help:
 	@echo "make demo    the whole way in a few minutes: exchange, collector, analyzer, replay, scores"
@@ -14,6 +14,7 @@ help:
 	@echo "make setup   install into $(VENV)      make check   lint and types only"
 	@echo "make fmt     format the code           make bench   speed as ratios against references"
 	@echo "make soak    the long fault tests      make golden  rewrite the golden files"
+	@echo "make detectors  what is found of what was planted (minutes)"
 	@echo "make lock    resolve dependencies anew into requirements.lock"
 
 $(READY): requirements.lock pyproject.toml
@@ -45,6 +46,9 @@ test: check
 fmt: $(READY)
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+detectors: $(READY)
+	@$(BIN)/python -m bench.detectors
 
 bench: $(READY)
 	@$(BIN)/python -m bench

@@ -17,7 +17,7 @@ from analysis.null_book import shuffled
 from analysis.parameters import Parameters
 from analysis.vacuums import Vacuum, cell_edges, confirmed, depths, usual_depths, vacuums
 from analysis.wall_life import Ended, Life, TradesBetween, WallLives
-from analysis.walls import Wall, WallFinder, wall_bins
+from analysis.walls import Wall, WallBin, WallFinder, wall_bins
 from projections.snapshot_window import Snapshot
 
 NO_BOOK = "no book was recorded: advice from trades alone"
@@ -92,13 +92,24 @@ class StaticSide:
 
 
 @dataclass(frozen=True, slots=True)
+class CurrentBook:
+    """
+    The book rebuilt from updates up to the tick: what stands out in it and its bands, without any history.
+    """
+
+    sides: Mapping[Side, BookSide]
+    standing_out: Mapping[Side, list[WallBin]]
+    bands: Mapping[Side, list[Band]]
+
+
+@dataclass(frozen=True, slots=True)
 class StaticBook:
     """
     The newest book, looked at.
 
     Attributes:
         reason: why there is nothing, None where there is. ended: the walls that ended in the window, oldest first.
-        current: sides of the book rebuilt from updates up to the tick, where one is recorded.
+        current: the book rebuilt from updates up to the tick, where one is recorded.
     """
 
     reason: str | None
@@ -107,7 +118,7 @@ class StaticBook:
     width_e8: int = 0
     sides: Mapping[Side, StaticSide] | None = None
     ended: Sequence[Ended] = ()
-    current: Mapping[Side, BookSide] | None = None
+    current: CurrentBook | None = None
 
 
 class StaticLayer:
@@ -164,10 +175,15 @@ class StaticLayer:
                 null=self._null_counts(snapshots, width, side, cells, usual),
             )
         ended = self._lives.ended(snapshots, width, trades_between)
-        now = None
-        if current is not None and current.mid_e8 is not None and current.bid_price_e8[0] < current.ask_price_e8[0]:
-            now = BookWindow(self._parameters).sides(current, width)
+        now = None if current is None else self._now(current, width)
         return StaticBook(None, len(snapshots), mid, width, sides, ended, now)
+
+    def _now(self, current: Snapshot, width: int) -> CurrentBook | None:
+        sides = BookWindow(self._parameters).sides(current, width)
+        if not sides:
+            return None
+        out = {side: wall_bins(book, book.mid_e8, self._parameters) for side, book in sides.items()}
+        return CurrentBook(sides, out, bands(sides, self._parameters))
 
     def _dense(self, snapshot: Snapshot, width: int) -> dict[Side, list[Band]]:
         sides = self._books.sides(snapshot, width)

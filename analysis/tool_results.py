@@ -30,6 +30,7 @@ _WALLS = 9
 _BANDS = 4
 _VACUUMS = 4
 _ENDED = 6
+_NEW = 2
 _NAKED = 3
 _TESTS = 10
 _OUTCOMES = 3
@@ -152,18 +153,24 @@ def _ended(ended: Sequence[Ended]) -> dict[str, Any]:
 
 
 def _now(static: StaticBook, decimals: int) -> dict[str, Any] | None:
-    """The walls of the last snapshot in the book rebuilt from updates up to the tick."""
-    if static.current is None or static.sides is None:
+    """The walls of the last snapshot in the book rebuilt from updates up to the tick, and what is new in it."""
+    current = static.current
+    if current is None or static.sides is None:
         return None
-    mid = next(iter(static.current.values())).mid_e8
+    mid = next(iter(current.sides.values())).mid_e8
     walls: dict[str, Mapping[str, Any]] = {}
+    new: list[list[Any]] = []
     for side, seen in static.sides.items():
-        book = static.current[side]
+        book = current.sides[side]
+        known = {w.wall.bin.price_e8 for w in seen.walls}
+        fresh = sorted((b for b in current.standing_out[side] if b.price_e8 not in known), key=lambda b: -b.quantity_e8)
+        new += [[side, format_e8(b.price_e8), format_e8(b.quantity_e8, decimals), b.share] for b in fresh[:_NEW]]
         for standing in seen.walls[:_WALLS]:
             bin_e8 = standing.wall.bin.price_e8
             held = book.held_e8(book.index(bin_e8))
             walls[standing.id] = {"quantity": format_e8(held, decimals), "distance_bp": bp_between(bin_e8, mid)}
-    return {"id": "D.now", "mid": price(mid), "walls": walls}
+    dense = {side: len(found) for side, found in current.bands.items()}
+    return {"id": "D.now", "mid": price(mid), "walls": walls, "standing_out_besides": new, "bands": dense}
 
 
 def flow_result(

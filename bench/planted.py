@@ -36,8 +36,8 @@ STRENGTHS: dict[Kind, tuple[float, ...]] = {
 
 Fate = Literal["holds", "early", "late", "moved"]
 FATES: tuple[Fate, ...] = ("holds", "early", "late", "moved")
-_CLAIM: dict[str, float] = {"wall": 0.03, "band": 3.0, "vacuum": 0.25, "absorption": 4.0, "sweep": 12.0}
-"""From which figure on a report claims a strong structure; somewhat below what must be found."""
+STRONG: dict[str, float] = {"wall": 0.03, "band": 4.0, "vacuum": 0.2, "absorption": 4.0, "sweep": 12.0}
+"""From which strength on a structure must be found, and a report claims such a one."""
 
 _SAME_ALARM_NS = 10 * MINUTE_NS
 _LATE_NS = 90 * SECOND_NS
@@ -45,8 +45,7 @@ _LATE_NS = 90 * SECOND_NS
 
 def is_strong(kind: Kind, strength: float) -> bool:
     """Whether a structure must be found."""
-    bars: dict[str, float] = {"wall": 0.03, "band": 4.0, "vacuum": 0.2, "absorption": 4.0, "sweep": 12.0}
-    return strength <= bars[kind] if kind == "vacuum" else strength >= bars[kind]
+    return strength <= STRONG[kind] if kind == "vacuum" else strength >= STRONG[kind]
 
 
 @dataclass(slots=True)
@@ -173,11 +172,11 @@ def _reports(found: Findings, at_ns: int) -> Iterator[Report]:
         for standing in seen.walls:
             low = standing.wall.bin.price_e8
             yield Report(
-                "wall", side, low, low + ONE_E8 - 1, low, at_ns, at_ns, standing.wall.bin.share >= _CLAIM["wall"]
+                "wall", side, low, low + ONE_E8 - 1, low, at_ns, at_ns, standing.wall.bin.share >= STRONG["wall"]
             )
         for band in seen.bands:
             yield Report(
-                "band", side, band.low_e8, band.high_e8 - 1, band.low_e8, at_ns, at_ns, band.ratio >= _CLAIM["band"]
+                "band", side, band.low_e8, band.high_e8 - 1, band.low_e8, at_ns, at_ns, band.ratio >= STRONG["band"]
             )
         for thin in seen.vacuums or ():
             yield Report(
@@ -188,7 +187,7 @@ def _reports(found: Findings, at_ns: int) -> Iterator[Report]:
                 thin.low_e8,
                 at_ns,
                 at_ns,
-                thin.quantity_e8 <= _CLAIM["vacuum"] * thin.median_e8,
+                thin.quantity_e8 <= STRONG["vacuum"] * thin.median_e8,
             )
     for absorbed in found.flow.absorbed:
         at = absorbed.price_e8
@@ -200,13 +199,13 @@ def _reports(found: Findings, at_ns: int) -> Iterator[Report]:
             at,
             absorbed.start_ns,
             absorbed.stop_ns,
-            absorbed.z >= _CLAIM["absorption"],
+            absorbed.z >= STRONG["absorption"],
         )
     for sweep in found.flow.swept:
         side = "bid" if sweep.side == "sell" else "ask"
         edges = sorted((sweep.first_e8, sweep.last_e8))
         yield Report(
-            "sweep", side, edges[0], edges[1], edges[0], sweep.start_ns, sweep.stop_ns, sweep.levels >= _CLAIM["sweep"]
+            "sweep", side, edges[0], edges[1], edges[0], sweep.start_ns, sweep.stop_ns, sweep.levels >= STRONG["sweep"]
         )
 
 

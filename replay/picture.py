@@ -26,6 +26,7 @@ _ROWS = 260
 _MARGIN = 0.12
 _FARTHEST_BP = 90.0
 _LABEL_ROOM = 0.035  # of the price axis, a two-line label
+_WALL_LABEL_ROOM = 0.016
 _PRICE = "#111111"
 _COLOUR = {"buy": "#0a8f5b", "sell": "#c8322b"}
 _LABEL_BOX = {"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.75}
@@ -75,7 +76,7 @@ def draw(scene: Scene, file: Path) -> None:
         book, side = figure.subplots(1, 2, sharey=True, width_ratios=[5, 1])
         _heat(book, scene, low, high)
         _prices(book, scene)
-        _walls(book, scene)
+        _walls(book, scene, low, high)
         _profile(side, scene, low, high)
         for axes in (book, side):
             _zones(axes, scene)
@@ -142,17 +143,22 @@ def _prices(axes: "Axes", scene: Scene) -> None:
                   label="trades")  # fmt: skip
 
 
-def _walls(axes: "Axes", scene: Scene) -> None:
+def _walls(axes: "Axes", scene: Scene, low: float, high: float) -> None:
     labelled: set[str] = set()
     for standing in _standing(scene):
         wall, state = standing.wall, standing.life.state
         price = wall.heavy_price_e8 / ONE_E8
         name = f"wall, {state}"
-        axes.plot([-min(60, wall.age_min), 0], [price, price], color=_LIFE[state], lw=1 + 30 * wall.bin.share,
+        axes.plot([-min(60, wall.age_min), 0], [price, price], color=_LIFE[state], lw=min(6.0, 1 + 30 * wall.bin.share),
                   alpha=0.85, solid_capstyle="butt", label=None if name in labelled else name)  # fmt: skip
         labelled.add(name)
-        text = f"{standing.id} {100 * wall.bin.share:.1f} %"
-        axes.annotate(text, (-min(60, wall.age_min), price), fontsize=7, color=_LIFE[state], va="bottom")
+    last = -np.inf
+    for standing in sorted(_standing(scene), key=lambda w: w.wall.heavy_price_e8):
+        last = max(standing.wall.heavy_price_e8 / ONE_E8, last + (high - low) * _WALL_LABEL_ROOM)
+        text = f"{standing.id} {100 * standing.wall.bin.share:.1f} %"
+        start = -min(58, max(4, standing.wall.age_min))
+        axes.annotate(text, (start, last), fontsize=7, color=_LIFE[standing.life.state], va="center", ha="right",
+                      clip_on=True)  # fmt: skip
     for ended in scene.static.ended:
         name = f"wall {ended.ending}"
         axes.plot(_minutes(scene, ended.minute_ns), ended.price_e8 / ONE_E8, _ENDING[ended.ending], color="#555555",
@@ -203,5 +209,6 @@ def _frame(book: "Axes", side: "Axes", scene: Scene, low: float, high: float) ->
     book.ticklabel_format(axis="y", style="plain", useOffset=False)
     handles, _ = book.get_legend_handles_labels()
     if handles:
-        book.legend(loc="upper left", fontsize=7, framealpha=0.85)
+        for line in book.legend(loc="upper left", fontsize=7, framealpha=0.85).get_lines():
+            line.set_linewidth(min(2.0, float(line.get_linewidth())))
     side.tick_params(labelleft=False)

@@ -105,9 +105,9 @@ def gather(log: Log, ticks: Ticks, sight: Sight, publish_delay_ns: int, on_progr
         grid = grid_of(now.book_flow.seconds())
         flow.append(_flow_part(grid, joined_ns[-1]))
         joined_ns.append(tick.boundary_ns)
-        if found.reference_e8 is None or found.sigma is None or tick.trades != "live":
+        if found.reference_e8 is None or tick.trades != "live":
             return
-        unit = found.reference_e8 * found.sigma
+        unit = found.reference_e8 * (found.sigma or 0.0)
         seen = list(sightings(found, now, sight.parameters.zone_reach_sigma))
         fresh = first.fresh(tick.boundary_ns, seen, round(unit * sight.parameters.order_flow.near_sigma))
         noted.extend(fresh)
@@ -181,7 +181,8 @@ def _drawn(seen: Seen, trial: Trial, level: bool, seed: Sequence[int]) -> Trial:
     parts: list[tuple[I64, I64, I64]] = []
     for n in range(len(trial.tick)):
         here = int(trial.tick[n])
-        others = np.flatnonzero((days == days[here]) & (np.arange(len(days)) != here))
+        usable = (days == days[here]) & (np.arange(len(days)) != here) & ((seen.unit_e8 > 0) | (not level))
+        others = np.flatnonzero(usable)
         if len(others) == 0:
             continue
         chance = np.random.Generator(np.random.PCG64([*seed, n]))

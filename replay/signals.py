@@ -84,15 +84,16 @@ class Sighting:
 
 
 def sightings(found: Findings, state: MarketState, reach_sigma: float) -> Iterator[Sighting]:
-    """Every signal at a tick; levels within reach of the price only."""
+    """Every signal at a tick; levels only where σ is known, and within reach of the price."""
     reference = found.reference_e8
-    if reference is None or found.sigma is None:
+    if reference is None:
         return
-    reach = reference * found.sigma * reach_sigma
-    for signal, price in _levels(found):
-        if price != reference and abs(price - reference) <= reach:
-            yield Sighting(signal, price < reference, price)
-    yield from _absorption(found, state)
+    if found.sigma is not None:
+        reach = reference * found.sigma * reach_sigma
+        for signal, price in _levels(found):
+            if price != reference and abs(price - reference) <= reach:
+                yield Sighting(signal, price < reference, price)
+        yield from _absorption(found, state)
     yield from _directions(found)
 
 

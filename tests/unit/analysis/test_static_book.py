@@ -217,7 +217,9 @@ def test_the_book_now() -> None:
     books = [a_book(m, {100: 40}) for m in range(3)]
     now = look(books, current=a_book(3, {100: 25})).current
     assert now is not None
-    assert now["bid"].held_e8(now["bid"].index(e8(99_899))) == 25 * ONE_E8
+    assert now.sides["bid"].held_e8(now.sides["bid"].index(e8(99_899))) == 25 * ONE_E8
+    assert [b.price_e8 for b in now.standing_out["bid"]] == [e8(99_899)]
+    assert now.bands == {"bid": [], "ask": []}
     assert look(books, current=a_snapshot([(10, 1)], [(9, 1)])).current is None
     assert look(books).current is None
 

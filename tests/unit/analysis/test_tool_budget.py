@@ -21,7 +21,7 @@ from analysis.order_flow import OrderFlow
 from analysis.parameters import Parameters
 from analysis.resonance import Resonance
 from analysis.speed import Passage
-from analysis.static_book import NullCounts, StandingWall, StaticBook, StaticSide
+from analysis.static_book import CurrentBook, NullCounts, StandingWall, StaticBook, StaticSide
 from analysis.sweeps import Sweep
 from analysis.tool_budget import Listed, cut_to
 from analysis.tool_results import MOST_BYTES, flow_result, static_result
@@ -257,7 +257,10 @@ def test_the_largest_books_fit() -> None:
     """Walls, bands, vacuums and endings in the longest figures: the heaviest walls stay, each list adds up."""
     sides = {side: a_side(side, 40) for side in SIDES}
     ended = [Ended("ask", LARGE, 0.1234, "pulled", T0 + n * MINUTE_NS, LARGE) for n in range(40)]
-    static = StaticBook(None, 60, float(LARGE), ONE_E8, sides, ended, {s: seen.book for s, seen in sides.items()})
+    besides = [WallBin(LARGE + i * ONE_E8, 2**60, 0.9999, 12345.67) for i in range(20)]
+    books = {s: seen.book for s, seen in sides.items()}
+    now = CurrentBook(books, dict.fromkeys(books, besides), {s: seen.bands for s, seen in sides.items()})
+    static = StaticBook(None, 60, float(LARGE), ONE_E8, sides, ended, now)
     result = static_result(static, 0.000123456, "a fit " + "with a long name " * 20, 8)
     assert size(result) <= MOST_BYTES
     for side, seen in sides.items():

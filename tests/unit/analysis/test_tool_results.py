@@ -126,8 +126,10 @@ def test_endings_are_counted_and_the_last_listed() -> None:
 def test_the_book_now_has_the_walls_of_the_last_snapshot() -> None:
     """What each wall's bin holds in the book rebuilt up to the tick, and how far it now is."""
     books = [a_book(m, {100: 40}, {}) for m in range(3)]
-    now = shown(books, current=a_book(3, {100: 25}, {}))["book_now"]
-    assert now == {"id": "D.now", "mid": "100000", "walls": {"Wb0": {"quantity": "25", "distance_bp": -10.1}}}
+    now = shown(books, current=a_book(3, {100: 25, 200: 30}, {}))["book_now"]
+    assert now["walls"] == {"Wb0": {"quantity": "25", "distance_bp": -10.1}}
+    assert [row[:3] for row in now["standing_out_besides"]] == [["bid", "99799", "30"]]
+    assert (now["id"], now["mid"], now["bands"]) == ("D.now", "100000", {"bid": 0, "ask": 0})
 
 
 def test_the_fullest_result_fits() -> None:
