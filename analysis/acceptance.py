@@ -14,8 +14,7 @@ from analysis.volume_profile import Nodes, Rows, control_point, nodes, rows_of, 
 from market.fixed_point import DECIMALS, I64, format_e8
 from projections.profile import IncrementalProfile
 
-_SHOWN_NODES = 8
-_LISTED_NODES = 4
+_SHOWN_NODES = 5
 _MOST_BINS = 500_000
 _WEIGHT_OF_RIVAL = 0.7
 _WEIGHT_OF_EDGE = 0.4
@@ -77,8 +76,8 @@ def _horizon(
         "rival_poc": _row(rows, control.rival_row) if ambiguous and control.rival_row is not None else None,
         "value_area": [_row(rows, area.low), format_e8(rows.price_e8(area.high) + rows.width_e8)],
         "value_area_share": area.share,
-        "hvn": _shown(bins, high),
-        "lvn": _shown(bins, low),
+        "hvn": _shown(bins, high, f"P{profile.minutes}.hvn"),
+        "lvn": _shown(bins, low, f"P{profile.minutes}.lvn"),
     }
     span = profile.minutes
     evidence = [_row_evidence(span, "poc", "poc", rows, control.row, bins, 1.0 if not ambiguous else _WEIGHT_OF_RIVAL)]
@@ -99,9 +98,13 @@ def _row(rows: Rows, row: int) -> str:
     return format_e8(rows.price_e8(row))
 
 
-def _shown(bins: Rows, found: Nodes) -> list[list[Any]]:
-    strongest = np.sort(np.argsort(-found.prominence, kind="stable")[:_LISTED_NODES])
-    return [[format_e8(bins.price_e8(int(found.bins[i]))), float(found.prominence[i])] for i in strongest]
+def _shown(bins: Rows, found: Nodes, name: str) -> list[list[Any]]:
+    """Id, price and prominence of the strongest, lowest price first; the ids are those of the evidence."""
+    strongest = np.sort(np.argsort(-found.prominence, kind="stable")[:_SHOWN_NODES])
+    return [
+        [f"{name}{i}", format_e8(bins.price_e8(int(found.bins[i]))), float(found.prominence[i])]
+        for i in strongest.tolist()
+    ]
 
 
 def _row_evidence(minutes: int, name: str, basis: Basis, rows: Rows, row: int, bins: Rows, strength: float) -> Evidence:

@@ -41,27 +41,40 @@ class Band:
     far_bp: float
 
 
-def bands(books: Mapping[Side, BookSide], parameters: Parameters) -> dict[Side, list[Band]]:
+def densities(books: Mapping[Side, BookSide], parameters: Parameters) -> dict[Side, tuple[F64, F64]]:
     """
-    The bands of each side, nearest first.
+    How dense each bin's neighbourhood is, over what its distance explains, and what a bin usually holds there.
 
     Bins are capped, so that a wall makes no band, smoothed by a triangle that is weighed inside the reach, and
     compared with the mean of both sides at the same distance, taken by octaves and joined in the log. A wide run that
     looks rather dense is left out of that mean: a band must not hide itself.
+
+    Returns:
+        For each side n ratios to 4 decimals, and n usual quantities.
     """
     capped = {side: _capped(book, parameters) for side, book in books.items()}
     nothing = {side: np.zeros(len(book.quantity_e8), np.bool_) for side, book in books.items()}
     usual = _usual(books, capped, nothing)
-    hints = {side: _hints(book, _ratio(book, capped[side], usual[side], parameters), parameters)
-             for side, book in books.items()}  # fmt: skip
+    ratio = {side: _ratio(book, capped[side], usual[side], parameters) for side, book in books.items()}
+    hints = {side: _hints(book, ratio[side], parameters) for side, book in books.items()}
     if any(found.any() for found in hints.values()):
         usual = _usual(books, capped, hints)
-    return {
-        side: _bands_of(
-            book, capped[side], usual[side], _ratio(book, capped[side], usual[side], parameters), parameters
-        )
-        for side, book in books.items()
-    }
+        ratio = {side: _ratio(book, capped[side], usual[side], parameters) for side, book in books.items()}
+    return {side: (ratio[side], usual[side]) for side in books}
+
+
+def bands(books: Mapping[Side, BookSide], parameters: Parameters) -> dict[Side, list[Band]]:
+    """The bands of each side of one book, nearest first."""
+    dense = densities(books, parameters)
+    return {side: bands_of(book, *dense[side], parameters) for side, book in books.items()}
+
+
+def is_dense(band: Band, book: BookSide, ratio: F64, parameters: Parameters) -> bool:
+    """Whether another book was rather dense where a band is, on the same side of its mid."""
+    first, last = sorted((book.index(band.low_e8), book.index(band.high_e8 - book.width_e8)))
+    if first < 0 or last >= len(ratio):
+        return False
+    return bool(ratio[first : last + 1].mean() >= parameters.band_hint)
 
 
 def _hints(book: BookSide, ratio: F64, parameters: Parameters) -> Flags:
@@ -104,7 +117,9 @@ def _ratio(book: BookSide, capped: F64, usual: F64, parameters: Parameters) -> F
     return np.round(np.divide(smoothed, usual, out=np.zeros_like(smoothed), where=usual > 0), 4)
 
 
-def _bands_of(book: BookSide, capped: F64, usual: F64, ratio: F64, parameters: Parameters) -> list[Band]:
+def bands_of(book: BookSide, ratio: F64, usual: F64, parameters: Parameters) -> list[Band]:
+    """The bands of one side, see `densities`."""
+    capped = _capped(book, parameters)
     half = bins_for(book.mid_e8, parameters.band_kernel_bp, book.width_e8, parameters.band_kernel_bins)
     distance = book.distance_bp
     widest = bins_for(book.mid_e8, parameters.band_bp, book.width_e8, parameters.band_bins)

@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from analysis.grid import bins_for
 from analysis.parameters import Parameters
-from market.fixed_point import I64
+from market.errors import SumOverflow
+from market.fixed_point import I64, LARGEST_E8
 from projections.snapshot_window import Snapshot
 
 F64 = npt.NDArray[np.float64]
@@ -83,6 +84,8 @@ def book_side(snapshot: Snapshot, side: Side, width_e8: int, parameters: Paramet
     most = min(bins_for(mid, _FARTHEST_BP, width_e8, 2 * corridor), max(_MOST_BINS, 2 * corridor))
     totals = np.zeros(min(int(away[-1]) + 1, most), np.int64)
     kept = away < len(totals)
+    if float(quantities.astype(np.float64).sum()) > LARGEST_E8:
+        raise SumOverflow("a side of the book passes 2^62; lower the market's quantity decimals")
     np.add.at(totals, away[kept], quantities[kept])
     reach_bp = round(abs(float(prices[-1]) - mid) / mid * 1e4, 2)
     low = int(index[0]) * width_e8

@@ -17,6 +17,7 @@ from analysis.static_book import StaticBook, StaticLayer, evidence_of
 from analysis.tool_results import flow_result, static_result
 from analysis.view import MarketView
 from analysis.volatility import sigma
+from market.timestamps import MINUTE_NS
 from projections.state import MarketState, TickEntry
 
 _EATING_MINUTES = 60
@@ -145,6 +146,10 @@ def _validation(name: str, record: LevelRecord, near_e8: int) -> Evidence | None
 
 def _eaten_a_minute(state: MarketState) -> dict[Side, float]:
     """Mean quantity a minute over the last hour: sells eat bids, buys eat asks."""
-    sides = [minute.sides_e8 for _, minute in state.buckets.minutes(_EATING_MINUTES)]
-    bought, sold = (sum(side) for side in zip(*sides, strict=True)) if sides else (0, 0)
-    return {"bid": sold / _EATING_MINUTES, "ask": bought / _EATING_MINUTES}
+    hour = list(state.buckets.minutes(_EATING_MINUTES))
+    if not hour:
+        return {"bid": 0.0, "ask": 0.0}
+    first = min(state.buckets.held())
+    covered = min(_EATING_MINUTES, (state.buckets.end_ns - first) // MINUTE_NS)
+    bought, sold = (sum(side) for side in zip(*(minute.sides_e8 for _, minute in hour), strict=True))
+    return {"bid": sold / covered, "ask": bought / covered}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.bands import Band, bands
+from analysis.bands import Band, bands, bands_of, densities, is_dense
 from analysis.book_side import F64, SIDES, BookSide, Side
 from analysis.book_window import BookWindow
 from analysis.evidence import Evidence
@@ -158,18 +158,18 @@ class StaticLayer:
         self._books.keep(snapshots)
         self._lives.keep(snapshots)
         books = self._books.sides(newest, width)
-        dense = [self._dense(s, width) for s in snapshots[-self._parameters.wall_of_last :]]
         sides = {}
         for side in SIDES:
             cells = cell_edges(mid, width, books[side].reach_bp)
             usual, thin = self._thin(snapshots, width, side, cells)
             across = self._thin(snapshots, width, side, cell_edges(mid, width, books[side].reach_bp, shifted=True))[1]
+            lasting, dense_now = self._bands(snapshots, width, side)
             sides[side] = StaticSide(
                 book=books[side],
                 walls=self._walls(snapshots, width, trades_between, side, mid, minute_volume_e8[side]),
                 standing_out=len(self._finder.bins([newest], side, width)[0]),
-                bands=self._lasting(side, dense),
-                dense_now=len(dense[-1].get(side, ())),
+                bands=lasting,
+                dense_now=dense_now,
                 thin_now=None if thin is None else len(thin),
                 vacuums=None if thin is None else self._confirmed(snapshots, width, side, [*thin, *(across or [])]),
                 null=self._null_counts(snapshots, width, side, cells, usual),
@@ -185,18 +185,27 @@ class StaticLayer:
         out = {side: wall_bins(book, book.mid_e8, self._parameters) for side, book in sides.items()}
         return CurrentBook(sides, out, bands(sides, self._parameters))
 
-    def _dense(self, snapshot: Snapshot, width: int) -> dict[Side, list[Band]]:
+    def _densities(self, snapshot: Snapshot, width: int) -> dict[Side, tuple[F64, F64]]:
         sides = self._books.sides(snapshot, width)
-        return self._books.once("bands", snapshot, width, lambda: bands(sides, self._parameters) if sides else {})
+        return self._books.once(
+            "densities", snapshot, width, lambda: densities(sides, self._parameters) if sides else {}
+        )
 
-    def _lasting(self, side: Side, dense: Sequence[Mapping[Side, list[Band]]]) -> list[Band]:
-        """The newest book's bands that overlap by half with one in most of the last books, as walls must stand."""
-        found = []
-        for band in dense[-1].get(side, []):
-            seen = sum(any(_overlap(band, other) for other in each.get(side, [])) for each in dense)
-            if seen >= self._parameters.wall_seen:
-                found.append(band)
-        return found
+    def _bands(self, snapshots: Sequence[Snapshot], width: int, side: Side) -> tuple[list[Band], int]:
+        """The newest book's bands where most of the last books were rather dense too, and how many that book has."""
+        newest = self._books.sides(snapshots[-1], width)[side]
+        every = bands_of(newest, *self._densities(snapshots[-1], width)[side], self._parameters)
+        recent = [
+            (self._books.sides(s, width)[side], self._densities(s, width)[side][0])
+            for s in snapshots[-self._parameters.wall_of_last : -1]
+            if self._books.sides(s, width)
+        ]
+        lasting = [
+            band
+            for band in every
+            if 1 + sum(is_dense(band, *other, self._parameters) for other in recent) >= self._parameters.wall_seen
+        ]
+        return lasting, len(every)
 
     def _walls(
         self,
@@ -274,11 +283,6 @@ class StaticLayer:
         each = max(1, draws)
         vacuous = None if usual is None else round(thin / each, 2)
         return NullCounts(round(walls / each, 2), round(dense / each, 2), vacuous)
-
-
-def _overlap(one: Band, two: Band) -> bool:
-    common = min(one.high_e8, two.high_e8) - max(one.low_e8, two.low_e8)
-    return 2 * common >= min(one.high_e8 - one.low_e8, two.high_e8 - two.low_e8)
 
 
 def evidence_of(static: StaticBook, snapshot: Snapshot | None, parameters: Parameters) -> list[Evidence]:

@@ -186,6 +186,7 @@ def flow_result(
     found = flow.footprint
     result: dict[str, Any] = {
         "id": "O",
+        "profile_ids": "P60.poc, P60.rival, P60.val and P60.vah are the figures of profile P60",
         "profiles": dict(flow.profiles),
         "naked_points": [
             {"id": f"N{n}", "day": iso(p.day_ns)[:10], "low": format_e8(p.low_e8), "high": format_e8(p.high_e8),

@@ -142,7 +142,7 @@ class WallLives:
     def _between(
         self, before: Snapshot, after: Snapshot, width_e8: int, trades_between: TradesBetween
     ) -> dict[tuple[Side, int], Change]:
-        traded = trades_between(before.minute_ns, after.minute_ns)
+        traded = trades_between(before.request_ns, after.request_ns)
         held = self._changes.get((before.seq, after.seq, width_e8))
         if held is not None and held[0] == len(traded):  # a late trade makes one more
             return held[1]

@@ -95,7 +95,7 @@ class Report:
     A detector's report: an interval, a point in it, and the span of time it speaks of.
 
     Attributes:
-        strong: whether it claims a structure as large as those that must be found.
+        seen_ns: the tick. strong: whether it claims a structure as large as those that must be found.
     """
 
     kind: Kind
@@ -105,6 +105,7 @@ class Report:
     price_e8: int
     start_ns: int
     stop_ns: int
+    seen_ns: int
     strong: bool
 
 
@@ -172,12 +173,11 @@ def _reports(found: Findings, at_ns: int) -> Iterator[Report]:
         for standing in seen.walls:
             low = standing.wall.bin.price_e8
             yield Report(
-                "wall", side, low, low + ONE_E8 - 1, low, at_ns, at_ns, standing.wall.bin.share >= STRONG["wall"]
+                "wall", side, low, low + ONE_E8 - 1, low, at_ns, at_ns, at_ns, standing.wall.bin.share >= STRONG["wall"]
             )
         for band in seen.bands:
-            yield Report(
-                "band", side, band.low_e8, band.high_e8 - 1, band.low_e8, at_ns, at_ns, band.ratio >= STRONG["band"]
-            )
+            strong = band.ratio >= STRONG["band"]
+            yield Report("band", side, band.low_e8, band.high_e8 - 1, band.low_e8, at_ns, at_ns, at_ns, strong)
         for thin in seen.vacuums or ():
             yield Report(
                 "vacuum",
@@ -185,6 +185,7 @@ def _reports(found: Findings, at_ns: int) -> Iterator[Report]:
                 thin.low_e8,
                 thin.high_e8 - 1,
                 thin.low_e8,
+                at_ns,
                 at_ns,
                 at_ns,
                 thin.quantity_e8 <= STRONG["vacuum"] * thin.median_e8,
@@ -199,14 +200,14 @@ def _reports(found: Findings, at_ns: int) -> Iterator[Report]:
             at,
             absorbed.start_ns,
             absorbed.stop_ns,
+            at_ns,
             absorbed.z >= STRONG["absorption"],
         )
     for sweep in found.flow.swept:
         side = "bid" if sweep.side == "sell" else "ask"
         edges = sorted((sweep.first_e8, sweep.last_e8))
-        yield Report(
-            "sweep", side, edges[0], edges[1], edges[0], sweep.start_ns, sweep.stop_ns, sweep.levels >= STRONG["sweep"]
-        )
+        strong = sweep.levels >= STRONG["sweep"]
+        yield Report("sweep", side, edges[0], edges[1], edges[0], sweep.start_ns, sweep.stop_ns, at_ns, strong)
 
 
 def _meets(report: Report, record: PlantRecord) -> bool:
@@ -288,10 +289,8 @@ def _planted(record: PlantRecord, met: Sequence[Report], endings: Sequence[tuple
     plant = Planted(record.kind, record.plant.strength, record.plant.fate, (end - start) / MINUTE_NS)
     plant.ending = record.ending
     if met:
-        plant.delay_min = round((met[0].start_ns - start) / MINUTE_NS, 2) if record.kind not in (
-            "absorption", "sweep") else 0.0  # fmt: skip
-        plant.error_bins = min(_error_bins(r, record) for r in met) if record.kind in (
-            "absorption", "sweep") else float(np.median([_error_bins(r, record) for r in met]))  # fmt: skip
+        plant.delay_min = round((met[0].seen_ns - start) / MINUTE_NS, 2)
+        plant.error_bins = float(np.median([_error_bins(r, record) for r in met]))
     for side, price, at_ns, ending in endings:
         same = side == record.side and abs(price // ONE_E8 - record.low_e8 // ONE_E8) <= 1
         if record.kind == "wall" and same and abs(at_ns - end) <= 2 * MINUTE_NS:

@@ -25,7 +25,7 @@ from market.fixed_point import ONE_E8
 from market.timestamps import MINUTE_NS
 from projections.state import MarketState, TickEntry
 from replay.drive import drive
-from replay.fitting import HORIZON_NS, Samples, fit
+from replay.fitting import HORIZON_NS, PullSamples, Samples, fit
 
 F64 = npt.NDArray[np.float64]
 
@@ -70,13 +70,16 @@ class Verdict:
 
 
 def judge(hazard: Hazard, seeds: int, workers: int) -> Verdict:
-    """Fit on as many seeds as are judged."""
+    """Fit as `replay fit` does, on what the books alone show; judge by the ledger, on as many other seeds."""
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        made = list(pool.map(partial(observe, hazard=hazard), range(1, 2 * seeds + 1)))
-    learned, judged = [o for m in made[:seeds] for o in m], [o for m in made[seeds:] for o in m]
-    samples = Samples([o.features for o in learned], [float(o.pulled) for o in learned], [0] * len(learned))
+        learned = list(pool.map(partial(learn, hazard=hazard), range(1, seeds + 1)))
+        judged = [o for m in pool.map(partial(observe, hazard=hazard), range(seeds + 1, 2 * seeds + 1)) for o in m]
+    samples = Samples()
+    for each in learned:
+        for features, outcome in zip(each.features, each.outcome, strict=True):
+            samples.add(features, bool(outcome))
     model = fit(samples, PULL_FEATURES, "planted walls")
-    base_rate = float(np.mean([o.pulled for o in learned]))
+    base_rate = float(np.mean(samples.outcome))
     return Verdict(
         len(judged), round(base_rate, 4), *(
             round(_brier(forecasts, judged), 5)
@@ -85,6 +88,19 @@ def judge(hazard: Hazard, seeds: int, workers: int) -> Verdict:
             )
         ),
     )  # fmt: skip
+
+
+def learn(seed: int, hazard: Hazard) -> Samples:
+    """What the product would learn from a market: endings inferred from its books and trades."""
+    market = PlantedMarket(_CALM, _plants(seed, hazard), seed, START_NS)
+    state = MarketState(WINDOWS)
+    observer, walls = Observer(MARKET.symbol, state, Parameters()), PullSamples()
+    drive(
+        batches(market, START_NS, _MINUTES),
+        state,
+        lambda tick, now: walls.see(tick.boundary_ns, observer.find(now).static),
+    )
+    return walls.samples
 
 
 def observe(seed: int, hazard: Hazard) -> list[Observation]:

@@ -231,7 +231,7 @@ class OrderBook:
         outcome = self._step(run, start, stop, np.iinfo(np.int64).min, tops)
         part = _part(run, start, stop)
         self._buffer.append(_Buffered(int(part[0].max()), int(part[2].max()), part))
-        self._newest_ns = max(self._newest_ns, self._buffer[-1].newest_ns)
+        self._newest_ns = self._buffer[-1].newest_ns  # not the largest ever: one bad stamp must not last
         if not traced:
             return []
         return [Steps(part[0], frozen(diffs["event_time_ns"][start:stop]), part[2], outcome, tops)]
@@ -246,7 +246,7 @@ class OrderBook:
     def _take(self, books: Rows, row: int) -> None:
         columns = books.columns
         recv_ns, update_id = int(columns["recv_ns"][row]), int(columns["last_update_id"][row])
-        self._newest_ns = max(self._newest_ns, recv_ns)
+        self._newest_ns = recv_ns
         oldest = recv_ns - self.anchor_minutes * MINUTE_NS
         self._seen = [mark for mark in self._seen if mark[0] > oldest]
         newer_seen = any(seen_id > update_id for _, seen_id in self._seen)

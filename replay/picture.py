@@ -42,7 +42,7 @@ class Scene:
     Attributes:
         snapshots: the window of books, oldest first. trades: of the same hour.
         profile: k level prices, rising, and what was traded at each, over `profile_minutes`.
-        advice: None where none was given.
+        quantity_unit: how many counts make one base coin. advice: None where none was given.
     """
 
     symbol: str
@@ -53,6 +53,7 @@ class Scene:
     profile: tuple[I64, I64]
     profile_minutes: int
     static: StaticBook
+    quantity_unit: int
     advice: Advice | None
 
 
@@ -124,7 +125,7 @@ def _heat(axes: "Axes", scene: Scene, low: float, high: float) -> None:
         column = 59 - (scene.as_of_ns - book.minute_ns) // MINUTE_NS
         if 0 <= column < 60:
             prices = np.concatenate((book.bid_price_e8, book.ask_price_e8)) / ONE_E8
-            sizes = np.concatenate((book.bid_quantity_e8, book.ask_quantity_e8)) / ONE_E8
+            sizes = np.concatenate((book.bid_quantity_e8, book.ask_quantity_e8)) / scene.quantity_unit
             grid[:, column] = np.histogram(prices, edges, weights=sizes)[0]
     shown = np.log10(np.where(grid > 0, grid, np.nan))
     if np.isfinite(shown).any():
@@ -169,7 +170,7 @@ def _walls(axes: "Axes", scene: Scene, low: float, high: float) -> None:
 def _profile(axes: "Axes", scene: Scene, low: float, high: float) -> None:
     level, total = scene.profile
     edges = np.linspace(low, high, 121)
-    volume, _ = np.histogram(level / ONE_E8, edges, weights=total / ONE_E8)
+    volume, _ = np.histogram(level / ONE_E8, edges, weights=total / scene.quantity_unit)
     axes.barh(edges[:-1], volume, height=np.diff(edges), align="edge", color="#94a3b8")
     axes.set_title(f"traded, {scene.profile_minutes // 60} h")
     axes.set_xlabel("base coins")

@@ -60,5 +60,6 @@ def _scene(tick: TickEntry, state: MarketState, sight: Sight) -> Scene:
         profile=(np.array(level), np.array(buy + sell)),
         profile_minutes=minutes,
         static=found.static,
+        quantity_unit=10**state.quantity_decimals,
         advice=advice,
     )

@@ -204,7 +204,7 @@ def _scores(
     level = bool((trial.price_e8 > 0).any())
     rows: list[tuple[str, int | None, F64, F64]] = [("rejected", None, mine[0], theirs[0])] if level else []
     for column, horizon_s in enumerate(HORIZONS_S):
-        hit, hit_control = (np.where(np.isnan(m), np.nan, m > 0) for m in (mine[1][:, column], theirs[1][:, column]))
+        hit, hit_control = (_hits(m[1][:, column]) for m in (mine, theirs))
         rows += [("hit", horizon_s, hit, hit_control),
                  ("move_bp", horizon_s, mine[1][:, column], theirs[1][:, column])]  # fmt: skip
     scores = []
@@ -219,10 +219,15 @@ def _scores(
     return scores
 
 
+def _hits(move_bp: F64) -> F64:
+    """1 where price went the way that was said, 0 where it went the other, half where it stood still."""
+    return np.where(np.isnan(move_bp), np.nan, (np.sign(move_bp) + 1) / 2)
+
+
 def _outcomes(trial: Trial, seen: Seen, path: PricePath, rules: Rules) -> tuple[F64, F64]:
     """
     Whether each level held (NaN where it was not touched or is open), and the move in the signal's direction at each
-    horizon, basis points: from the touch of a level, from the sighting of a direction.
+    horizon, basis points: from the trade that touched a level, from the last before the sighting of a direction.
     """
     start = seen.at_ns[trial.tick] + rules.latency_ms * 1_000_000
     after = seen.seq[trial.tick]
@@ -238,7 +243,7 @@ def _outcomes(trial: Trial, seen: Seen, path: PricePath, rules: Rules) -> tuple[
         decided = (tested.outcome == REJECTED) | (tested.outcome == BROKEN)
         held[decided] = tested.outcome[decided] == REJECTED
         known, from_ns = tested.touch >= 0, path.at_ns[np.maximum(tested.touch, 0)] if len(path) else start
-        base = trial.price_e8
+        base = np.where(known, path.price_e8[np.maximum(tested.touch, 0)] if len(path) else -1, -1)
     else:
         from_ns = start
         base = path.price_at(start)

@@ -8,6 +8,8 @@ from typing import Any
 
 from replay.signal_scores import TARGETS, SignalScore
 
+_SURE = 0.05
+_FEWEST_BLOCKS = 6  # an interval from fewer is far too narrow
 _HEAD = f"{'':<16}{'signal':>9}{'control':>9}   {'95 % of difference':<20}{'n':>6}  {'p, corrected':<16}of the targets"
 
 
@@ -16,7 +18,7 @@ def signal_lines(scores: Sequence[SignalScore], explained: Sequence[dict[str, An
     A paragraph a signal, then what book flow explains.
 
     A hit rate is set against the targets: `55 % no` means it was not reached, `55 % yes` that it was, and `sure` that
-    the whole interval of the difference lies above zero as well.
+    it beats its control as well, with a corrected p below 0.05.
     """
     yield _HEAD
     for signal, group in groupby(scores, key=lambda s: s.signal):
@@ -39,7 +41,7 @@ def signal_lines(scores: Sequence[SignalScore], explained: Sequence[dict[str, An
 
 def _line(row: SignalScore) -> str:
     unit = "" if row.horizon_s is None else f" {row.horizon_s} s"
-    interval = "–" if row.low is None else f"{row.low:+.3f} … {row.high:+.3f}"
+    interval = "–" if row.low is None or row.blocks < _FEWEST_BLOCKS else f"{row.low:+.3f} … {row.high:+.3f}"
     chance = "too few blocks" if row.p is None else f"{row.p:.3f}"
     control = "–" if row.control_value is None else f"{row.control_value:.3f}"
     line = f"  {row.figure + unit:<14}{row.value:>9.3f}{control:>9}   {interval:<20}{row.samples:>6,}  {chance:<16}"
@@ -49,5 +51,5 @@ def _line(row: SignalScore) -> str:
 def _against_targets(row: SignalScore) -> str:
     if row.figure == "move_bp" or row.value is None:
         return ""
-    sure = " (sure)" if row.low is not None and row.low > 0 else ""
+    sure = " (sure)" if row.p is not None and row.p < _SURE and row.low is not None and row.low > 0 else ""
     return ", ".join(f"{t:.0%} " + (f"yes{sure}" if row.value >= t else "no") for t in TARGETS)

@@ -113,12 +113,14 @@ def _levels(found: Findings) -> Iterator[tuple[str, int]]:
 
 def _absorption(found: Findings, state: MarketState) -> Iterator[Sighting]:
     sides = {a.side for a in found.flow.absorbed}
+    reference = found.reference_e8 or 0
     for each in found.flow.absorbed:
-        yield Sighting("absorption", each.side == "bid", each.price_e8)
+        if each.price_e8 != reference and (each.price_e8 < reference) == (each.side == "bid"):
+            yield Sighting("absorption", each.side == "bid", each.price_e8)
     minute = state.trades.between(state.buckets.end_ns - MINUTE_NS, state.buckets.end_ns).price_e8
     if len(minute):
         for side, price in (("bid", int(minute.min())), ("ask", int(minute.max()))):
-            if side not in sides:
+            if side not in sides and price != reference and (price < reference) == (side == "bid"):
                 yield Sighting("absorption", side == "bid", price, as_control=True)
 
 

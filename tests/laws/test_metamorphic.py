@@ -316,8 +316,8 @@ def test_trades_in_a_mirror(seed: int) -> None:
         assert [Decimal(p) for p in other["value_area"]] == [
             2 * PIVOT - Decimal(p) for p in profile["value_area"][::-1]
         ]
-        assert [(2 * PIVOT - Decimal(p) - 1, s) for p, s in profile["hvn"][::-1]] == [
-            (Decimal(p), s) for p, s in other["hvn"]
+        assert [(2 * PIVOT - Decimal(p) - 1, s) for _, p, s in profile["hvn"][::-1]] == [
+            (Decimal(p), s) for _, p, s in other["hvn"]
         ]
     shown = [e for e in one.evidence if e.leg != "validation"]
     assert sorted(_place(e, mirror=True) for e in shown) == sorted(

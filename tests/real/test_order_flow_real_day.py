@@ -79,10 +79,10 @@ class Placebo:
 
 @pytest.fixture(scope="module")
 def placebo(day: Day) -> Placebo:
-    """400 random minutes, 20 levels each, half below and half above price, 0.5σ to 8σ off, watched for four hours."""
+    """Every other minute, 20 levels each, half below and half above price, 0.5σ to 8σ off, watched for four hours."""
     chance = np.random.default_rng(1)
     columns: tuple[list[I64], ...] = ([], [], [], [])
-    for minute in sorted(chance.integers(60, MINUTES - 60, 400).tolist()):
+    for minute in range(60, MINUTES - 60, 2):
         price, unit, reach = day.reach(minute)
         distance = chance.uniform(0.5, 8, 20)
         side = np.where(np.arange(20) % 2, 1, -1)
@@ -135,8 +135,8 @@ def rate(outcome: I64) -> float:
 
 
 def test_random_levels_are_rejected_as_on_any_trending_day(placebo: Placebo) -> None:
-    """42 to 47 % overall (42.0 of 6,017), and at every distance within what its number of tests leaves to chance."""
-    assert 0.42 <= rate(placebo.exact) <= 0.47
+    """Four in ten overall, fewer than on a quiet day, and at every distance within what its number leaves to chance."""
+    assert 0.39 <= rate(placebo.exact) <= 0.44
     for low, high in ((0.5, 1), (1, 2), (2, 4), (4, 8)):
         inside = (placebo.distance >= low) & (placebo.distance < high)
         assert 0.38 <= rate(placebo.exact[inside]) <= 0.50

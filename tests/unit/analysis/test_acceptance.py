@@ -126,9 +126,10 @@ def test_nodes_are_peaks_and_dips() -> None:
     traded: dict[Any, float] = {4_980 + s * d: 10.0 * q for d, q in heap.items() for s in (1, -1)}
     traded |= {5_010 + s * d: 5.0 * q for d, q in heap.items() for s in (1, -1)} | {4_970: 1.0, 5_020: 1.0}
     result, evidence = told({0: traded}, 5_000, rules=replace(RULES, node_prominence=0.1))
-    assert [p for p, _ in result["60min"]["hvn"]] == ["4980", "5010"]
-    assert [s for _, s in result["60min"]["hvn"]] == [1.0, 0.5]
-    assert [p for p, _ in result["60min"]["lvn"]] == ["4995"]
+    assert [row[1] for row in result["60min"]["hvn"]] == ["4980", "5010"]
+    assert [row[2] for row in result["60min"]["hvn"]] == [1.0, 0.5]
+    assert [row[1] for row in result["60min"]["lvn"]] == ["4995"]
+    assert [row[0] for row in result["60min"]["hvn"]] == ["P60.hvn0", "P60.hvn1"]
     assert {(e.price_e8, e.strength) for e in evidence.values() if e.basis == "hvn"} == {
         (e8(4_980), 0.6), (e8(5_010), 0.3),
     }  # fmt: skip

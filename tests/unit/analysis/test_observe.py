@@ -114,7 +114,7 @@ def test_a_longer_horizon_is_shown_when_it_covers_more() -> None:
 
 
 def test_sells_eat_bids() -> None:
-    """Minutes to eat a bid wall come from the sells of the last hour, an ask wall's from the buys."""
+    """Minutes to eat a bid wall come from the sells of the hour on record, an ask wall's from the buys."""
     sells = trade_columns([T0 + 1, T0 + 2], [e8(100), e8(100)], [e8(60), e8(240)], [True, False])
     book = [(100 - i / 100, 40 if i == 12 else "0.1") for i in range(80)]
     asks = [(200 - float(p), q) for p, q in book]
@@ -122,7 +122,7 @@ def test_sells_eat_bids() -> None:
              for m in range(3)]  # fmt: skip
     (view,) = views_of(sells, books, ticks=(2,))
     eaten = {s: [w["minutes_to_eat"] for w in view.depth[s]["walls"]] for s in ("bid", "ask")}
-    assert eaten == {"bid": [40.0], "ask": [10.0]}
+    assert eaten == {"bid": [1.33], "ask": [0.33]}
 
 
 def test_one_snapshot_shows_depth_and_no_wall() -> None:

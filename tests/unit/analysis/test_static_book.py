@@ -148,7 +148,7 @@ DENSE = dict.fromkeys(range(300, 420), 8.0)
     ],
 )
 def test_a_band_stands_in_three_of_the_last_five_books(dense_in: list[int], bands: int) -> None:
-    """The newest book's bands count, where two more of the last five have it; those of that book alone are apart."""
+    """The newest book's bands count, where two more of the last five were dense; those of that book alone are apart."""
     found = side_of(look([a_book(m, asks=DENSE if m in dense_in else None) for m in range(6)]), "ask")
     assert (len(found.bands), found.dense_now) == (bands, int(5 in dense_in))
 

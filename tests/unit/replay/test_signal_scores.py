@@ -89,7 +89,7 @@ def test_a_level_and_its_control_by_hand(tmp_path: Path) -> None:
     assert [m.value for m in moves] == own
     assert [m.control_value for m in moves] == [round((p - 198) / 198 * 1e4, 4) for p in (198, 194, 199, 199, 199)]
     hits = [found["poc", "hit", h] for h in HORIZONS_S]
-    assert [(h.value, h.control_value) for h in hits] == [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (1.0, 1.0), (1.0, 1.0)]
+    assert [(h.value, h.control_value) for h in hits] == [(0.0, 0.5), (1.0, 0.0), (1.0, 1.0), (1.0, 1.0), (1.0, 1.0)]
 
 
 def test_a_level_above_says_down(tmp_path: Path) -> None:
