@@ -73,8 +73,8 @@ CONFIDENCE_PRIOR = constant(0.5, CONFIDENCE_FEATURES, "prior: random levels")
 CONFIDENCE = Logistic(
     fit="BTCUSDT 2024-01-01 as recorded, trades alone: the rate at which its zones held",
     names=CONFIDENCE_FEATURES,
-    coefficients=(-0.160584, 0.0, 0.0, 0.0),
-    samples=674,
+    coefficients=(-0.161404, 0.0, 0.0, 0.0),
+    samples=683,
     periods=(("binance:BTCUSDT", "2024-01-01T00:01:00Z", "2024-01-02T00:00:00Z"),),
 )
 """
