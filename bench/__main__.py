@@ -8,6 +8,7 @@ from pathlib import Path
 
 import typer
 
+from bench.analysis import minute_of_analysis
 from bench.book_flow import features
 from bench.capture import socket_to_stream
 from bench.day import bytes_a_trade, import_day, read_and_fold, whole_run
@@ -33,6 +34,8 @@ def main(repetitions: int = typer.Option(7, min=1, help="how often each pair is 
             print(figures[-1].line(), flush=True)
         else:
             print(f"skipped the figures of real updates: no recordings in {REAL / 'recordings'} (set REAL_DATA_DIR)")
+        figures.append(minute_of_analysis(Path(folder), repetitions))
+        print(figures[-1].line(), flush=True)
         figures.append(socket_to_stream(Path(folder), max(3, repetitions // 2)))
         print(figures[-1].line(), flush=True)
         for line in daemons_peak(Path(folder)):

@@ -40,7 +40,7 @@ def three_days(folder: Path) -> Path:
     return storage
 
 
-def minute_of_analysis(folder: Path, repetitions: int) -> Figure:
+def minute_of_analysis(folder: Path, _: int) -> Figure:
     """Folding, analysing and deciding one minute, against numpy binning 60 books and summing 72 h from scratch."""
     state, parameters = MarketState(Windows()), Parameters()
     decider = Decider("BTCFDUSD", state, RulesAnalyst(parameters), parameters)
