@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eventlog.batch import Batch, Rows
+from eventlog.batch import Batch
 from eventlog.facts import AGG_TRADE
 from market.errors import SumOverflow
 from market.fixed_point import I64
@@ -21,6 +21,7 @@ from projections import digest
 from projections.book_levels import DEPTH, frozen
 from projections.flow_rows import UPDATE_ID, WIDTH, merged, of_steps, of_trades
 from projections.order_book import Steps
+from projections.waiting_rows import WaitingRows
 
 COLUMNS = ("trade_time_ns", "quantity_e8", "buyer_is_maker")
 """What this fold reads of a trade."""
@@ -79,8 +80,7 @@ class BookFlow:
         self._rows = np.empty((0, WIDTH), np.int64)
         self._waiting: list[I64] = []
         self._waiting_rows = 0
-        self._trades: list[Rows] = []
-        self._waiting_trades = 0
+        self._trades = WaitingRows()
 
     def apply(self, batch: Batch, steps: Sequence[Steps]) -> None:
         """Take a batch's trades, and what its diffs did to the book."""
@@ -88,13 +88,8 @@ class BookFlow:
             self._add(of_steps(step.recv_ns, step.event_time_ns, step.last_update_id, step.outcome, step.tops))
         rows = batch.rows.get(AGG_TRADE)
         if rows is not None:
-            last = self._trades[-1] if self._trades else None
-            if last is not None and last.columns is rows.columns and last.stop == rows.start:
-                self._trades[-1] = Rows(rows.columns, last.start, rows.stop)
-            else:
-                self._trades.append(rows)
-            self._waiting_trades += len(rows)
-        if self._waiting_rows > _MOST_WAITING or self._waiting_trades > _MOST_TRADES:
+            self._trades.add(rows)
+        if self._waiting_rows > _MOST_WAITING or len(self._trades) > _MOST_TRADES:
             self._fold()
 
     def close(self, boundary_ns: int) -> None:
@@ -129,10 +124,9 @@ class BookFlow:
     def _fold(self) -> None:
         """Bring in what waits, then drop what has left the window."""
         oldest = self.start_ns if self.end_ns else 0
-        for trades in self._trades:
+        for trades in self._trades.take():
             times, quantities, sold = (frozen(trades[name]) for name in COLUMNS)
             self._add(of_trades(times, quantities, sold, oldest))
-        self._trades, self._waiting_trades = [], 0
         if self._waiting:
             rows = np.concatenate([self._rows, *self._waiting])
             self._waiting, self._waiting_rows = [], 0

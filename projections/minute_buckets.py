@@ -18,6 +18,7 @@ from market.fixed_point import I64, LARGEST_E8, ONE_E8
 from market.timestamps import MINUTE_NS
 from projections import digest
 from projections.group_trades import group_trades
+from projections.waiting_rows import WaitingRows
 
 COLUMNS = ("trade_time_ns", "agg_id", "price_e8", "quantity_e8", "buyer_is_maker")
 """What this fold reads of a trade."""
@@ -85,8 +86,7 @@ class MinuteBuckets:
         self.level_e8 = level_e8
         self.end_ns = 0
         self._minutes: dict[int, Minute] = {}
-        self._waiting: list[Rows] = []
-        self._waiting_rows = 0
+        self._waiting = WaitingRows()
         self._last_trade: tuple[int, int, int] | None = None  # agg id, price, minute
         self._dropped_ns = 0  # every minute before this one has been dropped
         self._changes: list[int] = []
@@ -96,13 +96,8 @@ class MinuteBuckets:
         """Take a batch's trades."""
         rows = batch.rows.get(AGG_TRADE)
         if rows is not None:
-            last = self._waiting[-1] if self._waiting else None
-            if last is not None and last.columns is rows.columns and last.stop == rows.start:
-                self._waiting[-1] = Rows(rows.columns, last.start, rows.stop)
-            else:
-                self._waiting.append(rows)
-            self._waiting_rows += len(rows)
-            if self._waiting_rows > _MOST_WAITING:
+            self._waiting.add(rows)
+            if len(self._waiting) > _MOST_WAITING:
                 self._fold()
 
     def close(self, boundary_ns: int) -> None:
@@ -190,10 +185,8 @@ class MinuteBuckets:
 
     def _fold(self) -> None:
         """Bring in what waits, then drop what has left the window."""
-        for rows in self._waiting:
+        for rows in self._waiting.take():
             self._fold_rows(rows)
-        self._waiting = []
-        self._waiting_rows = 0
         start = self.start_ns
         if self.end_ns and self._dropped_ns < start:
             for minute_ns in [m for m in self._minutes if m < start]:

@@ -14,6 +14,7 @@ from market.fixed_point import I64
 from market.timestamps import MINUTE_NS
 from projections import digest
 from projections.trade_columns import BLOCK, Trades, extend_blocks, falls_after
+from projections.waiting_rows import WaitingRows
 
 COLUMNS = ("trade_time_ns", "agg_id", "price_e8", "quantity_e8", "buyer_is_maker")
 """What this fold reads of a trade."""
@@ -39,8 +40,7 @@ class RecentTrades:
         self._size = 0
         self._rising_from = 0  # from this row on times never fall
         self._dropped_ns = 0  # every trade before this time has been dropped
-        self._waiting: list[Rows] = []
-        self._waiting_rows = 0
+        self._waiting = WaitingRows()
         self._view: Trades | None = None
         self._digests: dict[int, bytes] = {}
         self._unhashed: set[int] = set()
@@ -48,16 +48,10 @@ class RecentTrades:
     def apply(self, batch: Batch) -> None:
         """Take a batch's trades."""
         rows = batch.rows.get(AGG_TRADE)
-        if rows is None:
-            return
-        last = self._waiting[-1] if self._waiting else None
-        if last is not None and last.columns is rows.columns and last.stop == rows.start:
-            self._waiting[-1] = Rows(rows.columns, last.start, rows.stop)
-        else:
-            self._waiting.append(rows)
-        self._waiting_rows += len(rows)
-        if self._waiting_rows > _MOST_WAITING:
-            self._fold()
+        if rows is not None:
+            self._waiting.add(rows)
+            if len(self._waiting) > _MOST_WAITING:
+                self._fold()
 
     def close(self, boundary_ns: int) -> None:
         """A tick: the window now ends at its boundary."""
@@ -106,20 +100,20 @@ class RecentTrades:
 
     def _fold(self) -> None:
         """Bring in what waits, then drop what has left the window."""
-        for rows in self._waiting:
+        for rows in self._waiting.take():
             self._fold_rows(rows)
-        self._waiting = []
-        self._waiting_rows = 0
         if self.end_ns and self._dropped_ns < self.start_ns:
             self._drop_before(self.start_ns)
 
     def _fold_rows(self, rows: Rows) -> None:
-        times, ids, prices, quantities, sold = (rows[name] for name in COLUMNS)
-        fresh = np.stack((times, ids, prices, quantities, 1 - 2 * sold.astype(np.int64)))
-        if int(times.min()) < self._dropped_ns:
-            fresh = fresh[:, times >= self._dropped_ns]
-        if fresh.shape[1] == 0:
+        inside = rows["trade_time_ns"] >= max(self._dropped_ns, self.start_ns)  # the rest would be dropped at once
+        if not inside.any():
             return
+        first = int(np.argmax(inside))
+        times, ids, prices, quantities, sold = (rows[name][first:] for name in COLUMNS)
+        fresh = np.stack((times, ids, prices, quantities, 1 - 2 * sold.astype(np.int64)))
+        if not inside[first:].all():
+            fresh = fresh[:, inside[first:]]
         self._view = None
         self._unhashed.update((np.unique(fresh[0] // MINUTE_NS) * MINUTE_NS).tolist())
         follows = self._size == self._start or int(fresh[1, 0]) > int(self._held[1, self._size - 1])
