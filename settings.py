@@ -7,8 +7,11 @@ The only reader of YAML and environment: one frozen model, every key known, ever
 import os
 import re
 import warnings
+from datetime import date
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
+from urllib.parse import urlsplit
 
 import yaml
 from dotenv import dotenv_values
@@ -16,7 +19,13 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 
+_WINDOW = re.compile(r"(\d\d):([0-5]\d)-(\d\d):([0-5]\d)")
+
 _CURRENT_MODELS = {"deepseek-chat": "deepseek-flash", "deepseek-reasoner": "deepseek-flash"}
+
+
+_Usd = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+_UsdPerMillion = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
 
 
 class SettingsError(ValueError):
@@ -113,12 +122,64 @@ class DataCollector(_Section):
     archive: Archive = Archive()
 
 
+class ModelPrice(_Section):
+    """
+    What a model's tokens cost in USD per million, by whether the provider had the prompt cached; `peak_multiplier` is
+    how many times as much they cost in peak hours.
+    """
+
+    cache_hit: _UsdPerMillion
+    cache_miss: _UsdPerMillion
+    output: _UsdPerMillion
+    peak_multiplier: Annotated[float, Field(ge=1, le=100, allow_inf_nan=False)] = 1.0
+
+
+_FLASH = ModelPrice(cache_hit=0.003, cache_miss=0.15, output=0.60, peak_multiplier=2)
+_PRICES = {
+    "deepseek-flash": _FLASH,
+    "deepseek-v4-flash": _FLASH,
+    "deepseek-v4-pro": ModelPrice(cache_hit=0.022, cache_miss=0.66, output=1.98, peak_multiplier=2),
+}
+
+
 class DeepSeek(_Section):
-    """The model; without a key the rules decide."""
+    """
+    The model; without a key the rules decide.
+
+    Limits bound what a minute and a UTC day may take; beyond them the rules decide. `peak_hours` are UTC, Monday to
+    Friday except `holidays`. Prices are DeepSeek's of November 2026; a file adds to them or replaces one.
+    """
 
     api_key: SecretStr | None = None
-    model: str = "deepseek-flash"
+    base_url: str = "https://api.deepseek.com"
+    model: Annotated[str, Field(min_length=1)] = "deepseek-flash"
     temperature: Annotated[float, Field(ge=0, le=2)] = 0.2
+    mode: Literal["staged", "compact"] = "staged"
+    thinking: bool = False
+    reasoning_effort: Literal["low", "high", "max"] = "high"
+    strict: bool = False
+    language: Literal["zh", "en"] = "zh"
+    prompts: Annotated[str, Field(min_length=1)] = "default"
+    max_tokens: Annotated[int, Field(ge=1, le=393_216)] = 8192
+    attempts: Annotated[int, Field(ge=1, le=10)] = 3
+    tokens_per_minute: Annotated[int, Field(ge=1)] | None = 200_000
+    tokens_per_day: Annotated[int, Field(ge=1)] | None = 120_000_000
+    usd_per_minute: _Usd | None = 0.20
+    usd_per_day: _Usd | None = 25.0
+    prices: dict[str, ModelPrice] = _PRICES
+    peak_hours: tuple[str, ...] = ("01:00-04:00", "06:00-10:00")
+    holidays: tuple[date, ...] = ()
+
+    @property
+    def endpoint_url(self) -> str:
+        """Where requests go: strict tools live under `/beta` of an address that names no path of its own."""
+        url = self.base_url
+        return f"{url}/beta" if self.strict and not urlsplit(url).path else url
+
+    @property
+    def peak_minutes(self) -> tuple[tuple[int, int], ...]:
+        """The peak hours as minutes of the UTC day, from and until."""
+        return tuple(_minutes(window) for window in self.peak_hours)
 
     @field_validator("model")
     @classmethod
@@ -136,7 +197,65 @@ class DeepSeek(_Section):
     @field_validator("api_key")
     @classmethod
     def _blank_is_none(cls, value: SecretStr | None) -> SecretStr | None:
-        return value if value is not None and value.get_secret_value().strip() else None
+        key = value.get_secret_value().strip() if value is not None else ""
+        if not all("!" <= letter <= "~" for letter in key):
+            raise ValueError("holds a blank or a letter that no key has; copy it again")
+        return SecretStr(key) if key else None
+
+    @field_validator("base_url")
+    @classmethod
+    def _safe_address(cls, value: str) -> str:
+        try:
+            url = urlsplit(value.strip())
+            host, _ = url.hostname, url.port
+        except ValueError:
+            host = None
+        if not host or url.scheme not in ("https", "http"):
+            raise ValueError("must be an address like https://api.deepseek.com")
+        if url.username is not None or url.password is not None or url.query or url.fragment:
+            raise ValueError("must hold no user, password, query or fragment; the key belongs into api_key")
+        if url.scheme == "http" and not _is_loopback(host):
+            raise ValueError("a key must not travel unencrypted; use https (http only to this machine)")
+        return value.strip().rstrip("/")
+
+    @field_validator("prices", mode="before")
+    @classmethod
+    def _added_to_the_known(cls, value: Any) -> Any:
+        return {**_PRICES, **value} if isinstance(value, dict) else value
+
+    @field_validator("peak_hours")
+    @classmethod
+    def _windows(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for window in value:
+            _minutes(window)
+        return value
+
+    @model_validator(mode="after")
+    def _money_needs_a_price(self) -> "DeepSeek":
+        limited = self.usd_per_minute is not None or self.usd_per_day is not None
+        if self.api_key is not None and limited and self.model not in self.prices:
+            raise ValueError(
+                f"usd_per_minute and usd_per_day need a price of {self.model}: add prices.{self.model} with cache_hit, "
+                "cache_miss and output in USD per million tokens, or set both limits to null"
+            )
+        return self
+
+
+def _minutes(window: str) -> tuple[int, int]:
+    found = _WINDOW.fullmatch(window)
+    if found is None:
+        raise ValueError('must be windows like "01:00-04:00"')
+    start, end = int(found[1]) * 60 + int(found[2]), int(found[3]) * 60 + int(found[4])
+    if not start < end <= 24 * 60:
+        raise ValueError(f"{window} must begin before it ends, within one day; split a window at 24:00")
+    return start, end
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 class AnalysisSettings(_Section):
@@ -284,5 +403,5 @@ def _validated(path: Path, raw: dict[str, Any]) -> Settings:
 def _known_keys(location: tuple[int | str, ...]) -> list[str]:
     model: Any = Settings
     for part in location[:-1]:
-        model = model.model_fields[str(part)].annotation
+        model = get_args(model)[-1] if get_origin(model) is dict else model.model_fields[str(part)].annotation
     return list(model.model_fields)

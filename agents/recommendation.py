@@ -52,7 +52,12 @@ class Zone:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What was advised at a tick. Holds no wall time: the same tick gives the same advice."""
+    """
+    What was advised at a tick. Holds no wall time: the same tick and the same answer give the same advice.
+
+    Attributes:
+        fallback: why the rules' answer stands in for the analyst's, None where it does not.
+    """
 
     symbol: str
     as_of_ns: int
@@ -68,6 +73,7 @@ class Advice:
     prompt_digest: str | None
     evidence_digest: str
     warnings: tuple[str, ...]
+    fallback: str | None = None
     valid_for_ns: int = VALID_FOR_NS
 
     def render(self) -> bytes:
@@ -89,6 +95,7 @@ class Advice:
                 "prompt_digest": self.prompt_digest,
                 "evidence_digest": self.evidence_digest,
                 "warnings": list(self.warnings),
+                **({} if self.fallback is None else {"fallback": self.fallback}),
             }
         )
 
@@ -111,6 +118,7 @@ def parse(body: str | bytes) -> Advice:
         prompt_digest=fields["prompt_digest"],
         evidence_digest=fields["evidence_digest"],
         warnings=tuple(fields["warnings"]),
+        fallback=fields.get("fallback"),
         valid_for_ns=fields["valid_for_s"] * 10**9,
     )
 

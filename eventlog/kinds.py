@@ -10,6 +10,7 @@ from eventlog import facts
 
 _I64 = pa.int64()
 _TEXT = pa.string()
+_TEXTS = pa.list_(pa.field("element", _TEXT, nullable=False))
 _LEVELS = pa.list_(pa.field("element", _I64, nullable=False))
 
 
@@ -96,6 +97,42 @@ SCHEMAS: dict[str, pa.Schema] = {
         published_ns=_NULL_I64,
         published_seq=_NULL_I64,
         body=_TEXT,
+    ),
+    facts.MODEL_CALL: _schema(
+        market_seq=_I64,
+        as_of_ns=_I64,
+        analyst=_TEXT,
+        agent=_TEXT,
+        prompt_digest=_TEXT,
+        request_digest=_TEXT,
+        request=_TEXT,
+        attempt=_I64,
+        sent_ns=_I64,
+        took_ms=_I64,
+        verdict=_TEXT,
+        detail=_TEXT,
+        status=_NULL_I64,
+        reply=_NULL_TEXT,
+        model=_NULL_TEXT,
+        fingerprint=_NULL_TEXT,
+        prompt_tokens=_I64,
+        cache_hit_tokens=_I64,
+        cache_miss_tokens=_I64,
+        completion_tokens=_I64,
+        reasoning_tokens=_I64,
+        cost_usd_e12=_I64,
+    ),
+    facts.MODEL_DECISION: _schema(
+        market_seq=_I64,
+        as_of_ns=_I64,
+        analyst=_TEXT,
+        model=_NULL_TEXT,
+        prompt_digest=_TEXT,
+        fallback=_NULL_TEXT,
+        anomalies=_TEXTS,
+        refusals=_TEXTS,
+        numbers=_I64,
+        ungrounded=_I64,
     ),
 }
 

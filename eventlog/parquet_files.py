@@ -33,7 +33,7 @@ def to_bytes(kind: str, table: pa.Table) -> bytes:
     for field in stored.schema:
         if pa.types.is_int64(field.type):
             encodings[field.name] = "DELTA_BINARY_PACKED"
-        elif pa.types.is_list(field.type):
+        elif pa.types.is_list(field.type) and pa.types.is_int64(field.type.value_type):
             encodings[f"{field.name}.list.element"] = "BYTE_STREAM_SPLIT"
     sink = io.BytesIO()
     pq.write_table(

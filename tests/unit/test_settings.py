@@ -4,11 +4,12 @@ import json
 import os
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from settings import Settings, SettingsError, load
+from settings import DeepSeek, Settings, SettingsError, load
 from tests.conftest import ROOT
 
 ORIGINAL = """
@@ -47,7 +48,7 @@ analyzer:
 def _clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No settings of the machine the tests run on."""
     monkeypatch.chdir(tmp_path)
-    for name in ("DEEPSEEK_API_KEY", "REDIS_HOST", "STORAGE_DIR", "DEMO_DIR"):
+    for name in ("DEEPSEEK_API_KEY", "DEEPSEEK_BASE_URL", "REDIS_HOST", "STORAGE_DIR", "DEMO_DIR"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -251,3 +252,156 @@ def test_settings_do_not_change(tmp_path: Path) -> None:
     settings = loaded(tmp_path, "")
     with pytest.raises(ValueError, match="frozen"):
         settings.app.name = "other"
+
+
+def deepseek(tmp_path: Path, **keys: Any) -> DeepSeek:
+    """The model's section of a file that holds these keys."""
+    return loaded(tmp_path, yaml.safe_dump({"analyzer": {"deepseek": keys}})).analyzer.deepseek
+
+
+def deepseek_refusal(tmp_path: Path, **keys: Any) -> str:
+    """What is said of such a file, from the key's path on."""
+    said = refusal(tmp_path, yaml.safe_dump({"analyzer": {"deepseek": keys}}))
+    return said.split(": ", 1)[1]
+
+
+def test_the_model_is_asked_in_three_steps_without_thinking_in_chinese_unless_told(tmp_path: Path) -> None:
+    """The defaults, with the provider's own prices."""
+    model = deepseek(tmp_path)
+    assert (model.base_url, model.endpoint_url) == ("https://api.deepseek.com", "https://api.deepseek.com")
+    assert (model.mode, model.thinking, model.strict, model.language) == ("staged", False, False, "zh")
+    assert (model.prompts, model.attempts, model.max_tokens) == ("default", 3, 8192)
+    flash, pro = model.prices["deepseek-flash"], model.prices["deepseek-v4-pro"]
+    assert (flash.cache_hit, flash.cache_miss, flash.output, flash.peak_multiplier) == (0.003, 0.15, 0.60, 2)
+    assert (pro.cache_hit, pro.cache_miss, pro.output, pro.peak_multiplier) == (0.022, 0.66, 1.98, 2)
+    assert model.peak_minutes == ((60, 240), (360, 600))
+
+
+def test_a_day_of_ordinary_requests_fits_into_the_limits_that_come_along(tmp_path: Path) -> None:
+    """Five requests of 12,000 tokens and 500 out a minute, none cached, seven peak hours: by hand 19.53 dollars."""
+    model = deepseek(tmp_path)
+    flash = model.prices["deepseek-flash"]
+    minute = 5 * (12_000 * flash.cache_miss + 500 * flash.output) / 1e6
+    assert minute == pytest.approx(0.0105)
+    assert model.usd_per_minute is not None
+    assert model.usd_per_day is not None
+    assert model.tokens_per_minute is not None
+    assert model.tokens_per_day is not None
+    assert minute * 2 < model.usd_per_minute
+    assert minute * (17 * 60 + 7 * 60 * 2) == pytest.approx(19.53)
+    assert model.usd_per_day > 19.53
+    assert model.tokens_per_minute > 5 * 12_500 * 2
+    assert model.tokens_per_day > 5 * 12_500 * 1440
+
+
+@pytest.mark.parametrize(
+    ("base_url", "strict", "endpoint"),
+    [
+        ("https://api.deepseek.com/", True, "https://api.deepseek.com/beta"),
+        ("https://api.deepseek.com/beta", True, "https://api.deepseek.com/beta"),
+        ("https://other.example/v1/", True, "https://other.example/v1"),
+        ("http://127.0.0.1:8000", True, "http://127.0.0.1:8000/beta"),
+        ("http://localhost:8000/v1", False, "http://localhost:8000/v1"),
+        ("http://[::1]:8000", False, "http://[::1]:8000"),
+    ],
+)
+def test_where_requests_go(tmp_path: Path, base_url: str, strict: bool, endpoint: str) -> None:
+    """Strict tools are DeepSeek's beta; an address with a path of its own is taken as it is."""
+    assert deepseek(tmp_path, base_url=base_url, strict=strict).endpoint_url == endpoint
+
+
+@pytest.mark.parametrize(
+    "base_url", ["http://api.deepseek.com", "http://10.0.0.5:8000", "http://127.0.0.1.evil.example"]
+)
+def test_a_key_does_not_travel_unencrypted(tmp_path: Path, base_url: str) -> None:
+    """Plain http is for this machine alone."""
+    assert deepseek_refusal(tmp_path, base_url=base_url) == (
+        "analyzer.deepseek.base_url: a key must not travel unencrypted; use https (http only to this machine)"
+    )
+
+
+@pytest.mark.parametrize("base_url", ["", "api.deepseek.com", "ftp://x", "https://", "https://x:port", "https://[x"])
+def test_an_address_is_an_address(tmp_path: Path, base_url: str) -> None:
+    """With a scheme and a host."""
+    assert deepseek_refusal(tmp_path, base_url=base_url) == (
+        "analyzer.deepseek.base_url: must be an address like https://api.deepseek.com"
+    )
+
+
+@pytest.mark.parametrize("base_url", ["https://user:sk-secret@h", "https://h/?key=sk-secret", "https://h/#sk-secret"])
+def test_an_address_holds_no_key(tmp_path: Path, base_url: str) -> None:
+    """It is logged; what it held is not quoted."""
+    said = deepseek_refusal(tmp_path, base_url=base_url)
+    assert "must hold no user, password, query or fragment" in said
+    assert "sk-secret" not in said
+
+
+def test_prices_of_a_file_add_to_those_that_are_known(tmp_path: Path) -> None:
+    """And replace one of the same name."""
+    mine = {"cache_hit": 1, "cache_miss": 2, "output": 3}
+    model = deepseek(tmp_path, prices={"mine": mine, "deepseek-flash": {**mine, "peak_multiplier": 1.5}})
+    assert set(model.prices) == {"mine", "deepseek-flash", "deepseek-v4-flash", "deepseek-v4-pro"}
+    assert model.prices["mine"].peak_multiplier == 1
+    assert (model.prices["deepseek-flash"].output, model.prices["deepseek-flash"].peak_multiplier) == (3, 1.5)
+
+
+def test_a_limit_on_money_needs_the_models_price(tmp_path: Path) -> None:
+    """One line that names the key to add; a price or no limit on money mends it, and so does having no key."""
+    assert deepseek_refusal(tmp_path, api_key="sk-secret", model="mine") == (
+        "analyzer.deepseek: usd_per_minute and usd_per_day need a price of mine: add prices.mine with cache_hit, "
+        "cache_miss and output in USD per million tokens, or set both limits to null"
+    )
+    price = {"mine": {"cache_hit": 0, "cache_miss": 0, "output": 0}}
+    assert deepseek(tmp_path, api_key="sk-secret", model="mine", prices=price).model == "mine"
+    unlimited = deepseek(tmp_path, api_key="sk-secret", model="mine", usd_per_minute=None, usd_per_day=None)
+    assert (unlimited.usd_per_minute, unlimited.usd_per_day) == (None, None)
+    assert deepseek(tmp_path, model="mine").api_key is None
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"mode": "both"}, "analyzer.deepseek.mode: input should be 'staged' or 'compact'"),
+        ({"language": "de"}, "analyzer.deepseek.language: input should be 'zh' or 'en'"),
+        ({"reasoning_effort": "medium"}, "analyzer.deepseek.reasoning_effort: input should be 'low', 'high' or 'max'"),
+        ({"attempts": 0}, "analyzer.deepseek.attempts: input should be greater than or equal to 1"),
+        ({"max_tokens": 393_217}, "analyzer.deepseek.max_tokens: input should be less than or equal to 393216"),
+        ({"usd_per_day": float("nan")}, "analyzer.deepseek.usd_per_day: input should be a finite number"),
+        ({"usd_per_day": -1}, "analyzer.deepseek.usd_per_day: input should be greater than or equal to 0"),
+        ({"peak_hours": ["1-4"]}, 'analyzer.deepseek.peak_hours: must be windows like "01:00-04:00"'),
+        ({"peak_hours": ["22:00-02:00"]}, "analyzer.deepseek.peak_hours: 22:00-02:00 must begin before it ends, within "
+         "one day; split a window at 24:00"),
+        ({"holidays": ["October"]}, "analyzer.deepseek.holidays.0: input should be a valid date"),
+        ({"api_key": "sk one"}, "analyzer.deepseek.api_key: holds a blank or a letter that no key has; copy it again"),
+        ({"prices": []}, "analyzer.deepseek.prices: input should be a valid dictionary"),
+        ({"prices": {"m": {"cache_hit": 1, "input": 2}}}, "analyzer.deepseek.prices.m.cache_miss: field required"),
+        ({"prices": {"m": {"cache_hit": 1, "cache_miss": 1, "output": 1, "in": 2}}}, "analyzer.deepseek.prices.m.in: "
+         "unknown key; known here: cache_hit, cache_miss, output, peak_multiplier"),
+    ],
+)  # fmt: skip
+def test_a_mistake_about_the_model_is_named_by_its_path(tmp_path: Path, keys: dict[str, Any], said: str) -> None:
+    """One line each; a key that is wrong is not quoted."""
+    assert deepseek_refusal(tmp_path, **keys).startswith(said)
+
+
+def test_the_models_settings_are_settings_again_without_the_key(tmp_path: Path) -> None:
+    """What a log holds of them can be read back, the key's price check included."""
+    keys = {
+        "model": "mine",
+        "prices": {"mine": {"cache_hit": 0.1, "cache_miss": 0.2, "output": 0.3}},
+        "holidays": ["2026-10-01"],
+        "peak_hours": ["00:00-24:00"],
+    }
+    settings = loaded(tmp_path, yaml.safe_dump({"analyzer": {"deepseek": {**keys, "api_key": "  sk-secret-5\n"}}}))
+    key = settings.analyzer.deepseek.api_key
+    assert key is not None
+    assert key.get_secret_value() == "sk-secret-5"
+    assert "secret-5" not in f"{settings!r}{settings.model_dump_json()}{settings.without_secrets()}"
+    again = Settings.model_validate_json(settings.without_secrets())
+    assert again == settings.model_copy(
+        update={
+            "analyzer": settings.analyzer.model_copy(
+                update={"deepseek": settings.analyzer.deepseek.model_copy(update={"api_key": None})}
+            )
+        }
+    )

@@ -1,0 +1,179 @@
+"""
+The model analyst: leads a model through the three steps, and answers with the rules where it does not answer soundly
+or in time. The minute never waits for it beyond its deadline.
+"""
+
+import asyncio
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from functools import partial
+from queue import Empty, SimpleQueue
+
+import structlog
+
+from agents.answering import advice_of
+from agents.conversation.dialogue import Agent, Asking, Outcome, converse
+from agents.conversation.prompts import Prompts
+from agents.firewall.admit import problem_of_view
+from agents.model.api import Attempt
+from agents.model.budget import Budget
+from agents.model.client import ModelClient
+from agents.model.errors import NoReply
+from agents.model.prices import USD_E12
+from agents.model.record import call_of
+from agents.recommendation import Advice
+from agents.rules import RulesAnalyst
+from analysis.parameters import Parameters
+from analysis.view import MarketView
+from eventlog.clock import Clock
+from eventlog.facts import MODEL_CALL, MODEL_DECISION, Fact, ModelDecision
+from market.timestamps import SECOND_NS
+
+_log = structlog.get_logger()
+
+NAME = "deepseek"
+_LOOK_EVERY_S = 0.02
+
+
+def deadline_ns(view: MarketView) -> int:
+    """Until when a model may answer: a sixth of the interval, at most 10 s, is left before the next tick."""
+    return view.as_of_ns + view.interval_ns - min(10 * SECOND_NS, view.interval_ns // 6)
+
+
+class ModelAnalyst:
+    """
+    Asks a model about every tick it is shown.
+
+    The client lives on a loop in a thread of its own: a reply that comes after the deadline is still recorded.
+
+    Args:
+        is_stopping: whether the process was told to end; nobody waits for a model then.
+    """
+
+    name = NAME
+
+    def __init__(
+        self,
+        client: ModelClient,
+        budget: Budget,
+        prompts: Prompts,
+        asking: Asking,
+        rules: RulesAnalyst,
+        parameters: Parameters,
+        clock: Clock,
+        is_stopping: Callable[[], bool],
+    ) -> None:
+        self._client = client
+        self._budget = budget
+        self._prompts = prompts
+        self._asking = asking
+        self._rules = rules
+        self._parameters = parameters
+        self._clock = clock
+        self._is_stopping = is_stopping
+        self._facts: SimpleQueue[Fact] = SimpleQueue()
+        self._counts: Counter[str] = Counter()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="model", daemon=True)
+        self._thread.start()
+
+    def decide(self, view: MarketView) -> Advice:
+        """See `Analyst.decide`; returns at the deadline at the latest."""
+        until_ns = deadline_ns(view)
+        problem = problem_of_view(view)
+        if problem is None and self._clock.now_ns() >= until_ns:
+            problem = "the tick was reached too late to ask"
+        outcome = Outcome(reason=problem) if problem else self._ask(view, until_ns)
+        advice = advice_of(view, outcome, NAME, self._prompts.digest, self._rules, self._parameters)
+        self._counts["decided" if outcome.admitted else "fallback"] += 1
+        self._counts["numbers"] += outcome.numbers
+        self._counts["ungrounded"] += outcome.ungrounded
+        made = ModelDecision(
+            market_seq=view.as_of_seq,
+            as_of_ns=view.as_of_ns,
+            analyst=NAME,
+            model=outcome.model,
+            prompt_digest=self._prompts.digest,
+            fallback=advice.fallback,
+            anomalies=outcome.anomalies,
+            refusals=outcome.refusals,
+            numbers=outcome.numbers,
+            ungrounded=outcome.ungrounded,
+        )
+        self._facts.put(made.fact(MODEL_DECISION, self._clock.now_ns()))
+        return advice
+
+    def facts(self) -> Sequence[Fact]:
+        """What there is to log since last asked: calls, late ones included, and how each tick ended."""
+        found = []
+        while True:
+            try:
+                found.append(self._facts.get_nowait())
+            except Empty:
+                return found
+
+    def status(self) -> dict[str, object]:
+        """What a person wants to know: counts, what the client says of itself."""
+        taken = self._budget.taken(self._clock.now_ns())
+        counts = {name: self._counts[name] for name in ("decided", "fallback", "numbers", "ungrounded")}
+        return {
+            **counts,
+            "attempts": self._client.verdicts,
+            "stopped": self._client.stopped,
+            "tokens_today": taken["tokens_today"],
+            "usd_today": round(taken["usd_e12_today"] / USD_E12, 6),
+            "cache_hit_share": self._budget.cache_hit_share,
+        }
+
+    def close(self) -> None:
+        """Give up what is under way, and end."""
+        asyncio.run_coroutine_threadsafe(self._wind_up(), self._loop).result(timeout=3)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout=3)
+        self._loop.close()
+
+    def _ask(self, view: MarketView, until_ns: int) -> Outcome:
+        future = asyncio.run_coroutine_threadsafe(self._converse(view, until_ns), self._loop)
+        left_s = (until_ns - self._clock.now_ns()) / SECOND_NS
+        waited_until = time.monotonic() + left_s
+        while not future.done() and not self._is_stopping() and time.monotonic() < waited_until:
+            time.sleep(_LOOK_EVERY_S)
+        if future.done():
+            return self._ended(future)
+        return Outcome(reason="stopping" if self._is_stopping() else "the model had not answered at the deadline")
+
+    def _ended(self, future: "Future[Outcome]") -> Outcome:
+        try:
+            return future.result()
+        except NoReply as fault:
+            return Outcome(reason=f"{fault.verdict}: {fault.detail}" if fault.detail else fault.verdict)
+        except Exception as error:
+            _log.exception("the conversation failed; the rules answer")
+            return Outcome(reason=f"our own fault: {type(error).__name__}")
+
+    async def _converse(self, view: MarketView, until_ns: int) -> Outcome:
+        dialogue = converse(view, self._prompts, self._asking, self._parameters)
+        turn = next(dialogue)
+        while True:
+            reply = await self._client.complete(turn.request, until_ns, partial(self._note, view, turn.agent))
+            try:
+                turn = dialogue.send(reply)
+            except StopIteration as end:
+                outcome: Outcome = end.value
+                return outcome
+
+    def _note(self, view: MarketView, agent: Agent, attempt: Attempt) -> None:
+        cost = self._budget.cost_e12(attempt.charged, attempt.sent_ns)
+        call = call_of(attempt, view, NAME, agent, self._prompts.digest, cost)
+        self._facts.put(call.fact(MODEL_CALL, self._clock.now_ns()))
+
+    async def _wind_up(self) -> None:
+        mine = asyncio.current_task()
+        others = [task for task in asyncio.all_tasks() if task is not mine]
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await self._client.close()

@@ -1,0 +1,150 @@
+"""
+The words of a chat completion API: a request, a reply, and what came of one attempt to get it.
+"""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, Literal
+
+import msgspec
+
+Request = dict[str, Any]
+"""The JSON body of one `POST /chat/completions`, as it is sent."""
+
+Verdict = Literal[
+    "ok", "late", "timeout", "unreachable", "bad_request", "unauthorised", "no_balance", "rate_limited", "overloaded",
+    "server_error", "not_json", "too_large", "no_choice", "blank", "aborted", "no_resource", "filtered", "no_budget",
+]  # fmt: skip
+"""What came of an attempt; only the reply of an `ok` one is ever read further."""
+
+
+_MOST_TOKENS = 10_000_000  # ten times the longest context: beyond it a count is no count
+
+
+def rendered(request: Request) -> bytes:
+    """A request as the bytes that are logged and whose digest names it."""
+    return msgspec.json.encode(request)
+
+
+def digest_of(request: Request) -> str:
+    """The name of a request: equal requests have equal names."""
+    return blake2b(rendered(request), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """
+    Tokens one reply was billed for; cache_hit + cache_miss = prompt, reasoning is part of completion.
+
+    All zero where a reply does not say, or says what cannot be.
+    """
+
+    prompt: int = 0
+    cache_hit: int = 0
+    cache_miss: int = 0
+    completion: int = 0
+    reasoning: int = 0
+
+    @property
+    def total(self) -> int:
+        """All tokens."""
+        return self.prompt + self.completion
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """
+    One reply, read.
+
+    Attributes:
+        message: the assistant's message as it came, to be sent back as it is. finish_reason: why it ended.
+    """
+
+    message: dict[str, Any]
+    finish_reason: str
+    model: str | None
+    fingerprint: str | None
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """
+    One request sent, and what came of it.
+
+    Attributes:
+        number: 1 for the first time this request was sent. took_ms: until the reply was whole, or given up.
+        status: of HTTP, None where no answer came. body: what came, cut to a bounded length, None where nothing did.
+        detail: the fault in one line, never with a key in it.
+        charged: what the budget counts for it: the reply's usage, the most it can have taken where the reply was
+            lost, nothing where nothing was sent or the provider refused.
+    """
+
+    request: Request
+    number: int
+    sent_ns: int
+    took_ms: int
+    verdict: Verdict
+    detail: str = ""
+    status: int | None = None
+    body: str | None = None
+    reply: Reply | None = None
+    charged: Usage = Usage()
+
+
+class UnreadableReply(ValueError):
+    """A body that is no chat completion; the message says what is wrong, without quoting it."""
+
+
+class NoMessage(UnreadableReply):
+    """A body that is JSON but holds no message."""
+
+
+def read_reply(body: bytes | str) -> Reply:
+    """
+    A reply from the body of a 200 answer.
+
+    Raises:
+        UnreadableReply: it is not JSON (no UTF-8, too deep, numbers out of range).
+        NoMessage: it is, but holds no message.
+    """
+    try:
+        found = msgspec.json.decode(body)
+    except msgspec.DecodeError as error:
+        raise UnreadableReply(f"not JSON: {error}") from None
+    except (UnicodeDecodeError, RecursionError) as error:
+        why = "not UTF-8" if isinstance(error, UnicodeDecodeError) else "nested too deeply"
+        raise UnreadableReply(f"not JSON: {why}") from None
+    choices = found.get("choices") if isinstance(found, dict) else None
+    first = choices[0] if isinstance(choices, list) and choices else None
+    message = first.get("message") if isinstance(first, dict) else None
+    if not isinstance(first, dict) or not isinstance(message, dict):
+        raise NoMessage("no message in it")
+    return Reply(
+        message=message,
+        finish_reason=_text(first.get("finish_reason")) or "",
+        model=_text(found.get("model")),
+        fingerprint=_text(found.get("system_fingerprint")),
+        usage=_usage(found.get("usage")),
+    )
+
+
+def _usage(found: Any) -> Usage:
+    if not isinstance(found, dict):
+        return Usage()
+    prompt, completion = _count(found.get("prompt_tokens")), _count(found.get("completion_tokens"))
+    if prompt is None or completion is None:
+        return Usage()
+    hit = min(_count(found.get("prompt_cache_hit_tokens")) or 0, prompt)
+    details = found.get("completion_tokens_details")
+    reasoning = _count(details.get("reasoning_tokens")) if isinstance(details, dict) else None
+    return Usage(prompt, hit, prompt - hit, completion, min(reasoning or 0, completion))
+
+
+def _count(value: Any) -> int | None:
+    plausible = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_TOKENS
+    return value if plausible else None
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None

@@ -1,0 +1,253 @@
+"""
+Asking a model: one request, as many attempts as time and budget allow, and a record of each.
+
+Time is bounded from outside: `complete` ends at the moment it is given, whatever the server sends to keep the line
+open. What is in flight then goes on for a grace period and is recorded as `late`: it was paid for, and says what the
+model would have answered, but nobody acts on it.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from agents.model.api import Attempt, Reply, Request, Usage, Verdict, digest_of, rendered
+from agents.model.budget import Budget, most_taken
+from agents.model.errors import NoReply
+from agents.model.secret import Secret
+from agents.model.verdicts import STOPPING, Judged, is_worth_repeating, judged, pause_s, retry_after_s
+from eventlog.clock import Clock
+
+_log = structlog.get_logger()
+
+MOST_BYTES = 2 * 1024 * 1024
+"""Of a reply's body; a longer one is given up."""
+
+KEPT_BYTES = 256 * 1024
+"""Of a body that cannot be used; one that can is kept whole, so that it can be read again."""
+
+_MEND = {
+    "no_balance": "the account has no balance left (HTTP 402); top it up and start again",
+    "unauthorised": "the key was refused (HTTP 401); mend analyzer.deepseek.api_key and start again",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """
+    Where a model answers, and how patiently it is asked.
+
+    Attributes:
+        attempts: most times one request is sent. grace_s: how long a reply is awaited after its caller has gone on.
+    """
+
+    base_url: str
+    api_key: str = field(repr=False)
+    attempts: int = 3
+    grace_s: float = 30.0
+
+
+@dataclass(slots=True)
+class _Call:
+    request: Request
+    body: bytes
+    digest: str
+    most: Usage
+    deadline: float  # of the loop's clock
+    on_attempt: Callable[[Attempt], None]
+    abandoned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Flown:
+    attempt: Attempt
+    retry_after_s: float | None = None
+
+
+class ModelClient:
+    """
+    Asks one endpoint within one budget. Belongs to the event loop it is first used in.
+
+    Args:
+        clock: stamps attempts; waiting goes by the loop's own clock.
+    """
+
+    def __init__(self, endpoint: Endpoint, budget: Budget, clock: Clock) -> None:
+        from agents.model.transport import Transport  # late: a run without a model does not load the library
+
+        self._endpoint = endpoint
+        self._key = Secret(endpoint.api_key)
+        self._transport = Transport(endpoint.base_url, self._key, MOST_BYTES)
+        self._budget = budget
+        self._clock = clock
+        self._flying: set[asyncio.Task[_Flown]] = set()
+        self._verdicts: Counter[Verdict] = Counter()
+        self._stopped: Verdict | None = None
+        self._closed = False
+
+    @property
+    def stopped(self) -> str | None:
+        """Why no request is sent any more and what to do, for people; None while all is well."""
+        return _MEND[self._stopped] if self._stopped is not None else None
+
+    @property
+    def verdicts(self) -> dict[Verdict, int]:
+        """How many attempts came to what."""
+        return dict(sorted(self._verdicts.items()))
+
+    @property
+    def in_flight(self) -> int:
+        """Attempts whose reply may still come, late ones included."""
+        return len(self._flying)
+
+    async def complete(self, request: Request, until_ns: int, on_attempt: Callable[[Attempt], None]) -> Reply:
+        """
+        The model's reply to a request.
+
+        Every attempt is handed to `on_attempt` exactly once, in the loop, when it is known what came of it: also one
+        that was not sent (`no_budget`, or after a stop), and one that is still in flight when this ends, whether by
+        its deadline or because its task was cancelled. That one comes up to `grace_s` later, as `late` where a usable
+        reply came. Call `close` to end the wait for those.
+
+        Args:
+            until_ns: when the caller goes on without a reply, by the clock; kept whatever the server does.
+
+        Raises:
+            NoReply: none came; its verdict is the last attempt's, `timeout` where the deadline passed.
+        """
+        deadline = asyncio.get_running_loop().time() + (until_ns - self._clock.now_ns()) / 1e9
+        call = _Call(request, rendered(request), digest_of(request), most_taken(request), deadline, on_attempt)
+        number = 1
+        while True:
+            flown = await self._attempt(call, number)
+            attempt = flown.attempt
+            if attempt.verdict == "ok" and attempt.reply is not None:
+                return attempt.reply
+            pause = self._pause_s(call, flown)
+            if pause is None:
+                raise NoReply("timeout" if attempt.verdict == "late" else attempt.verdict, attempt.detail)
+            await asyncio.sleep(pause)
+            number += 1
+
+    async def close(self) -> None:
+        """Give up what is in flight, recording it, and give the connections back."""
+        self._closed = True
+        await asyncio.sleep(0)  # a task cancelled before its first step would record nothing
+        flying = list(self._flying)
+        for task in flying:
+            task.cancel()
+        await asyncio.gather(*flying, return_exceptions=True)
+        await self._transport.close()
+
+    async def _attempt(self, call: _Call, number: int) -> _Flown:
+        sent_ns = self._clock.now_ns()
+        left = call.deadline - asyncio.get_running_loop().time()
+        refused = self._refusal(call, left, sent_ns)
+        if refused is not None:
+            attempt = Attempt(call.request, number, sent_ns, 0, refused.verdict, refused.detail)
+            return self._recorded(call, _Flown(attempt))
+        self._budget.reserve(call.most, sent_ns)
+        task = asyncio.create_task(self._fly(call, number, sent_ns))
+        self._flying.add(task)
+        task.add_done_callback(lambda done: self._landed(call, done))
+        try:
+            done, _ = await asyncio.wait({task}, timeout=left)
+        except asyncio.CancelledError:
+            call.abandoned = True
+            raise
+        if not done:
+            call.abandoned = True
+            raise NoReply("timeout", "no reply before the deadline")
+        return task.result()
+
+    def _refusal(self, call: _Call, left: float, now_ns: int) -> Judged | None:
+        if self._stopped is not None:
+            return Judged(self._stopped, f"not sent: {_MEND[self._stopped]}")
+        if left <= 0 or self._closed:
+            return Judged("timeout", f"not sent: {'the client was closed' if self._closed else 'no time left'}")
+        spent = self._budget.refusal(call.most, now_ns)
+        return Judged("no_budget", f"not sent: {spent}") if spent is not None else None
+
+    async def _fly(self, call: _Call, number: int, sent_ns: int) -> _Flown:
+        from agents.model.transport import Answer
+
+        loop = asyncio.get_running_loop()
+        answer, started, given_up = Answer(), loop.time(), ""
+        try:
+            async with asyncio.timeout_at(max(call.deadline, started) + self._endpoint.grace_s):
+                await self._transport.post(call.body, answer)
+        except TimeoutError:
+            given_up = "no whole reply, not even in the grace period"
+        except asyncio.CancelledError:
+            given_up = "given up: the client was closed"
+        late = call.abandoned or loop.time() > call.deadline
+        body = self._key.scrub(bytes(answer.body))
+        if answer.whole and answer.status is not None:
+            found = judged(answer.status, body)
+        else:
+            found = _broken_off(answer.status, answer.verdict, answer.fault, given_up)
+        if late and found.verdict == "ok":
+            found = Judged("late", "came after the deadline", found.reply)
+        charged = _charged(found, answer.was_sent, answer.status, call.most)
+        self._budget.settle(call.most, charged, sent_ns)
+        attempt = Attempt(
+            request=call.request,
+            number=number,
+            sent_ns=sent_ns,
+            took_ms=round((loop.time() - started) * 1000),
+            verdict=found.verdict,
+            detail=found.detail,
+            status=answer.status,
+            body=_kept(body, found.verdict) if answer.status is not None else None,
+            reply=found.reply,
+            charged=charged,
+        )
+        self._stop(found.verdict)
+        return self._recorded(call, _Flown(attempt, retry_after_s(answer.retry_after, self._clock.now_ns)))
+
+    def _recorded(self, call: _Call, flown: _Flown) -> _Flown:
+        self._verdicts[flown.attempt.verdict] += 1
+        call.on_attempt(flown.attempt)
+        return flown
+
+    def _landed(self, call: _Call, task: asyncio.Task[_Flown]) -> None:
+        self._flying.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if call.abandoned and error is not None:
+            _log.error("attempt not recorded", reason=type(error).__name__)
+
+    def _stop(self, verdict: Verdict) -> None:
+        if verdict in STOPPING and self._stopped is None:
+            self._stopped = verdict
+            _log.error("no further request is sent", reason=_MEND[verdict])
+
+    def _pause_s(self, call: _Call, flown: _Flown) -> float | None:
+        attempt = flown.attempt
+        if self._closed or attempt.number >= self._endpoint.attempts:
+            return None
+        if not is_worth_repeating(attempt.verdict, attempt.reply):
+            return None
+        pause = pause_s(attempt.number, call.digest, flown.retry_after_s)
+        left = call.deadline - asyncio.get_running_loop().time()
+        return pause if pause < left else None
+
+
+def _broken_off(status: int | None, refused: Verdict | None, fault: str, given_up: str) -> Judged:
+    if given_up:
+        return Judged("timeout", given_up)
+    if status is not None and status != 200:
+        return Judged(judged(status, b"").verdict, f"HTTP {status}, and its body broke off")
+    return Judged(refused or "unreachable", fault or "the connection broke off")
+
+
+def _charged(found: Judged, was_sent: bool, status: int | None, most: Usage) -> Usage:
+    if not was_sent or (status is not None and status != 200):
+        return Usage()  # no provider bills what it refused
+    return found.reply.usage if found.reply is not None and found.reply.usage.prompt else most
+
+
+def _kept(body: bytes, verdict: Verdict) -> str:
+    kept = body if verdict in ("ok", "late") else body[:KEPT_BYTES]
+    return kept.decode("utf-8", errors="replace")

@@ -1,0 +1,162 @@
+"""
+The way to a model: the `openai` client over a connection that bounds what comes back and sends no more than it must.
+
+Imported late, by the client alone: a run without a model never loads the library.
+"""
+
+import errno
+import logging
+import os
+from collections.abc import AsyncIterator
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+import httpx2
+from openai import AsyncOpenAI
+
+from agents.model.api import Verdict
+from agents.model.secret import Secret
+
+_NAME = "liquidity-agent"
+_SENT_HEADERS = frozenset({"host", "connection", "content-length", "content-type", "accept"})
+_CONNECT_S = 10.0
+_NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
+
+
+@dataclass(slots=True)
+class Answer:
+    """
+    What came back of one request, as far as it came.
+
+    Attributes:
+        was_sent: whether the server may have read the request. whole: the body is complete.
+        verdict: set where the body was refused. fault: why it broke off; library messages may quote headers.
+    """
+
+    was_sent: bool = True
+    status: int | None = None
+    retry_after: str | None = None
+    body: bytearray = field(default_factory=bytearray)
+    whole: bool = False
+    verdict: Verdict | None = None
+    fault: str = ""
+
+
+_answer: ContextVar[Answer] = ContextVar("answer")
+
+
+class Transport:
+    """
+    Posts requests to one endpoint; one request, one answer, no retries.
+
+    Args:
+        most_bytes: of a reply's body; what is longer is cut off and marked.
+        inner: what carries the bytes, for tests.
+    """
+
+    def __init__(
+        self, base_url: str, key: Secret, most_bytes: int, inner: httpx2.AsyncBaseTransport | None = None
+    ) -> None:
+        for noisy in ("openai", "httpx2", "httpcore2"):
+            logging.getLogger(noisy).setLevel(logging.WARNING)  # below it they print headers
+        limits = httpx2.Limits(max_connections=64, max_keepalive_connections=8, keepalive_expiry=15.0)
+        # certificates may be named by the environment, proxies and netrc may not: they would see the key
+        carrier = inner or httpx2.AsyncHTTPTransport(
+            verify=httpx2.create_ssl_context(), limits=limits, trust_env=False, retries=0
+        )
+        timeout = httpx2.Timeout(None, connect=_CONNECT_S)
+        http = httpx2.AsyncClient(
+            transport=_Bounded(carrier, key, most_bytes), trust_env=False, follow_redirects=False, timeout=timeout
+        )
+        self._client = AsyncOpenAI(
+            api_key=key.reveal(),
+            base_url=base_url,
+            organization="",
+            project="",
+            webhook_secret="",
+            max_retries=0,
+            timeout=timeout,
+            http_client=http,
+        )
+
+    async def post(self, body: bytes, answer: Answer) -> None:
+        """
+        Send a request's bytes and fill in what comes back, also where it breaks off; raises only when cancelled.
+        """
+        _answer.set(answer)
+        try:
+            await self._client.post(
+                "/chat/completions",
+                cast_to=httpx2.Response,
+                content=body,
+                options={"headers": {"Content-Type": "application/json"}, "follow_redirects": False},
+            )
+        except Exception as error:  # whatever a library raises is a failed attempt; its text is not passed on
+            if not answer.whole and not answer.fault:
+                answer.fault = _in_our_words(error)
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self._client.close()
+
+
+class _Bounded(httpx2.AsyncBaseTransport):
+    def __init__(self, inner: httpx2.AsyncBaseTransport, key: Secret, most_bytes: int) -> None:
+        self._inner = inner
+        self._authorization = f"Bearer {key.reveal()}"
+        self._most_bytes = most_bytes
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        answer = _answer.get()
+        kept = [(name, value) for name, value in request.headers.items() if name.lower() in _SENT_HEADERS]
+        kept += [("Authorization", self._authorization), ("Accept-Encoding", "identity"), ("User-Agent", _NAME)]
+        request.headers = httpx2.Headers(kept)
+        try:
+            response = await self._inner.handle_async_request(request)
+        except _NEVER_SENT:
+            answer.was_sent = False
+            raise
+        answer.status = response.status_code
+        answer.retry_after = response.headers.get("retry-after")
+        encoding = response.headers.get("content-encoding", "identity").lower()
+        if encoding not in ("", "identity"):
+            await response.aclose()
+            answer.verdict, answer.fault = "not_json", "the body is compressed although that was not asked for"
+            raise httpx2.DecodingError(answer.fault, request=request)
+        stream = response.stream
+        assert isinstance(stream, httpx2.AsyncByteStream)
+        bare = [("Content-Type", "application/json")]
+        return httpx2.Response(response.status_code, headers=bare, stream=_Capped(stream, answer, self._most_bytes))
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+class _Capped(httpx2.AsyncByteStream):
+    def __init__(self, inner: httpx2.AsyncByteStream, answer: Answer, most_bytes: int) -> None:
+        self._inner = inner
+        self._answer = answer
+        self._most_bytes = most_bytes
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        answer = self._answer
+        async for chunk in self._inner:
+            answer.body += chunk[: self._most_bytes - len(answer.body) + 1]
+            if len(answer.body) > self._most_bytes:
+                answer.verdict = "too_large"
+                answer.fault = f"the body is longer than {self._most_bytes} bytes"
+                raise httpx2.ReadError(answer.fault)
+            yield chunk
+        answer.whole = True
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+def _in_our_words(error: BaseException) -> str:
+    root: BaseException = error
+    while (cause := root.__cause__ or root.__context__) is not None:
+        root = cause
+        if isinstance(root, OSError) and root.errno is not None and root.errno in errno.errorcode:
+            return f"{type(error).__name__}: {os.strerror(root.errno)}"
+    return type(error).__name__ if root is error else f"{type(error).__name__} ({type(root).__name__})"

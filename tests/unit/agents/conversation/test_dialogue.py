@@ -1,0 +1,216 @@
+"""The three steps: which requests are made of which replies, and what a model that will not be led comes to."""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from agents.conversation.dialogue import Asking, Outcome, Turn, converse
+from agents.conversation.prompts import load
+from agents.conversation.tools import DEPTH, FLOW, candidates, result
+from agents.model.api import Reply, Usage, digest_of, rendered
+from analysis.parameters import Parameters
+from analysis.view import MarketView
+from tests.market_builders import a_piece, a_view, meeting
+
+EN = load("default", "en")
+STAGED, COMPACT = Asking("deepseek-flash"), Asking("deepseek-flash", mode="compact")
+THINKING = Asking("deepseek-flash", thinking=True)
+
+PIECES = (a_piece("Wb0", 99.4, 99.6, 99.5), a_piece("Wa0", 100.4, 100.6, 100.5))
+VIEW = a_view(PIECES, zones=meeting(PIECES), depth={"id": "D", "mid": "100"}, order_flow={"id": "O"})
+
+
+def said(content: str | None = None, *calls: tuple[str, str], **more: Any) -> Reply:
+    """A reply with a text and calls of tools by name and arguments."""
+    message: dict[str, Any] = {"role": "assistant", "content": content, **more}
+    if calls:
+        message["tool_calls"] = [
+            {"id": f"call_{n}", "type": "function", "function": {"name": name, "arguments": arguments}}
+            for n, (name, arguments) in enumerate(calls)
+        ]
+    return Reply(message, "tool_calls" if calls else "stop", "deepseek-flash-1017", "fp", Usage())
+
+
+GOOD = '{"symbol": "TESTUSDT"}'
+DECISION = json.dumps(
+    {
+        "reference": "100",
+        "stance": "bid_only",
+        "reason": "Wb0 holds",
+        "zones": [
+            {"side": "buy", "low": "99.47", "high": "99.53", "weight": 1, "evidence": ["Z0"], "reason": "Wb0 holds"}
+        ],
+    }
+)
+ASIDE = json.dumps({"reference": "100", "stance": "stand_aside", "reason": "nothing holds", "zones": []})
+
+
+def lead(
+    replies: Sequence[Reply | Callable[[Turn], Reply]], asking: Asking = STAGED, view: MarketView = VIEW
+) -> tuple[list[Turn], Outcome]:
+    """Hand replies over in order; every one must be used."""
+    dialogue = converse(view, EN, asking, Parameters())
+    turns = [next(dialogue)]
+    for reply in replies[:-1]:
+        turns.append(dialogue.send(reply(turns[-1]) if callable(reply) else reply))
+    last = replies[-1]
+    with pytest.raises(StopIteration) as end:
+        dialogue.send(last(turns[-1]) if callable(last) else last)
+    return turns, end.value.value
+
+
+def test_staged_is_five_requests_in_order() -> None:
+    """Book, verdict, flow, verdict, decision; tools are forced by name, and each result is the view's own bytes."""
+    turns, outcome = lead(
+        [said(None, (DEPTH, GOOD)), said("Wb0 stands."), said(None, (FLOW, GOOD)), said("Balanced."), said(DECISION)]
+    )
+    assert [t.agent for t in turns] == ["static", "static", "dynamic", "dynamic", "decision"]
+    choices = [t.request.get("tool_choice") for t in turns]
+    assert choices == [
+        {"type": "function", "function": {"name": DEPTH}}, "none",
+        {"type": "function", "function": {"name": FLOW}}, "none", None,
+    ]  # fmt: skip
+    answered = [m for t in turns for m in t.request["messages"] if m["role"] == "tool"]
+    assert [a["content"] for a in answered] == [result(DEPTH, VIEW), result(FLOW, VIEW)]
+    last = turns[-1].request
+    assert last["response_format"] == {"type": "json_object"}
+    shown = last["messages"][-1]["content"]
+    assert all(part in shown for part in ("Wb0 stands.", "Balanced.", candidates(VIEW), result(FLOW, VIEW)))
+    assert outcome.admitted is not None
+    assert (outcome.model, outcome.reason, outcome.anomalies) == ("deepseek-flash-1017", "", [])
+    assert [(z.low_e8, z.high_e8) for z in outcome.admitted.zones] == [(9_947_000_000, 9_953_000_000)]
+
+
+def test_compact_asks_both_tools_at_once() -> None:
+    """One request for both tools, answered in their order, and one for the decision in the same conversation."""
+    turns, outcome = lead([said(None, (DEPTH, GOOD), (FLOW, GOOD)), said(DECISION)], COMPACT)
+    assert [t.request["tool_choice"] for t in turns] == ["required", "none"]
+    roles = [m["role"] for m in turns[1].request["messages"]]
+    assert roles == ["system", "user", "assistant", "tool", "tool", "user"]
+    assert outcome.admitted is not None
+
+
+def test_compact_asks_for_the_tool_that_was_left_out() -> None:
+    """A model that calls one tool is made to call the other by name."""
+    turns, outcome = lead([said(None, (FLOW, GOOD)), said(None, (DEPTH, GOOD)), said(ASIDE)], COMPACT)
+    assert turns[1].request["tool_choice"] == {"type": "function", "function": {"name": DEPTH}}
+    assert outcome.admitted is not None
+
+
+def test_thinking_forces_nothing_and_gives_its_thoughts_back() -> None:
+    """While thinking no tool is forced and no temperature is sent; reasoning goes back with every earlier turn."""
+    turns, _ = lead(
+        [
+            said(None, (DEPTH, GOOD), reasoning_content="first thought"),
+            said("Verdict.", reasoning_content="second thought"),
+            said(None, (FLOW, GOOD), reasoning_content="third"),
+            said("Verdict.", reasoning_content="fourth"),
+            said(ASIDE, reasoning_content="fifth"),
+        ],
+        THINKING,
+    )
+    assert not any("tool_choice" in t.request or "temperature" in t.request for t in turns)
+    assert all(t.request["thinking"] == {"type": "enabled"} for t in turns)
+    assistant = next(m for m in turns[1].request["messages"] if m["role"] == "assistant")
+    assert assistant["reasoning_content"] == "first thought"
+
+
+def test_no_tool_call_is_asked_for_again_and_then_given_up() -> None:
+    """A model that answers in prose is told to call the tool; three times is enough."""
+    turns, outcome = lead([said("I think the book is fine.")] * 3, THINKING)
+    assert turns[1].request["messages"][-1]["content"].startswith("Nothing was looked up. Call depth_snapshot")
+    assert outcome.admitted is None
+    assert outcome.reason == "depth_snapshot_analytsis was not called soundly"
+    assert outcome.anomalies == ["no_tool_call"] * 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ('{"symbol": "BTC', "not JSON"),
+        ("", "not JSON"),
+        ("{}", "do not fit"),
+        ('{"symbol": "ETHUSDT"}', "do not fit"),
+        ('{"symbol": "TESTUSDT", "minutes": 5}', "do not fit"),
+        ("[]", "do not fit"),
+    ],
+)
+def test_bad_arguments_are_answered_with_what_is_wrong(arguments: str, told: str) -> None:
+    """The call is answered, as the API demands, with the fault; the tool is called again."""
+    turns, outcome = lead(
+        [said(None, (DEPTH, arguments)), said(None, (DEPTH, GOOD)), said("V."), said(None, (FLOW, GOOD)), said("V."),
+         said(ASIDE)]
+    )  # fmt: skip
+    assert told in turns[1].request["messages"][-1]["content"]
+    assert outcome.anomalies == ["bad_arguments"]
+    assert outcome.admitted is not None
+
+
+def test_a_tool_that_was_not_offered_shows_nothing() -> None:
+    """The static agent cannot reach the order flow."""
+    turns, _ = lead(
+        [said(None, (FLOW, GOOD), ("rm", "{}")), said(None, (DEPTH, GOOD)), said("V."), said(None, (FLOW, GOOD)),
+         said("V."), said(ASIDE)]
+    )  # fmt: skip
+    answers = [m["content"] for m in turns[1].request["messages"] if m["role"] == "tool"]
+    assert answers == [f"error: there is no such tool here; call {DEPTH}"] * 2
+
+
+@pytest.mark.parametrize(
+    "calls",
+    [
+        "text",
+        [{"id": "a"}],
+        [{"id": "", "function": {"name": DEPTH, "arguments": GOOD}}],
+        [{"id": "a", "function": {"name": DEPTH, "arguments": {"symbol": "TESTUSDT"}}}],
+        [{"id": "a", "function": {"name": DEPTH, "arguments": GOOD}}] * 2,
+    ],
+)
+def test_calls_that_cannot_be_answered_are_never_sent_back(calls: Any) -> None:
+    """Broken calls would make the next request a bad one; they are left out and the tool is asked for again."""
+    broken = Reply({"role": "assistant", "content": None, "tool_calls": calls}, "tool_calls", "m", None, Usage())
+    turns, outcome = lead(
+        [broken, said(None, (DEPTH, GOOD)), said("V."), said(None, (FLOW, GOOD)), said("V."), said(ASIDE)]
+    )
+    assert [m["role"] for m in turns[1].request["messages"]] == ["system", "user", "user"]
+    assert outcome.anomalies == ["unreadable_tool_call", "no_tool_call"]
+
+
+def test_a_refused_decision_is_mended_once() -> None:
+    """The reasons go back; a second sound answer counts, a second unsound one does not."""
+    start = [said(None, (DEPTH, GOOD)), said("V."), said(None, (FLOW, GOOD)), said("V.")]
+    wrong = DECISION.replace("99.53", "120")
+    turns, mended = lead([*start, said(wrong), said(DECISION)])
+    assert turns[-1].request["messages"][-1]["content"].startswith("The decision was refused:\n- ")
+    assert mended.admitted is not None
+    assert mended.anomalies == ["decision_refused"]
+    _, lost = lead([*start, said(wrong), said(wrong)])
+    assert lost.admitted is None
+    assert lost.reason.startswith("the decision was refused twice: ")
+    assert len(lost.refusals) >= 2
+
+
+def test_numbers_nobody_showed_are_counted() -> None:
+    """A verdict's numbers are held against the tool's result: the rate is a metric, the verdict goes on."""
+    _, outcome = lead(
+        [said(None, (DEPTH, GOOD)), said("The mid is 100, support at 98765.43."), said(None, (FLOW, GOOD)), said("V."),
+         said(ASIDE)]
+    )  # fmt: skip
+    assert (outcome.numbers, outcome.ungrounded) == (2, 1)
+
+
+def test_what_stays_the_same_comes_first() -> None:
+    """Two minutes' requests begin with the same system message and tools, byte for byte."""
+    one, two = (next(converse(view, EN, STAGED, Parameters())) for view in (VIEW, a_view(PIECES, as_of_ns=10**18)))
+    assert one.request["messages"][0] == two.request["messages"][0]
+    assert one.request["tools"] == two.request["tools"]
+    assert digest_of(one.request) != digest_of(two.request)
+
+
+def test_the_same_minute_makes_the_same_bytes() -> None:
+    """Requests are a function of view, prompts and settings."""
+    replies = [said(None, (DEPTH, GOOD)), said("V."), said(None, (FLOW, GOOD)), said("V."), said(ASIDE)]
+    first, second = ([rendered(t.request) for t in lead(replies)[0]] for _ in range(2))
+    assert first == second
