@@ -8,7 +8,10 @@ from typing import Any
 
 import msgspec
 
+from agents.firewall.offers import Offer, offers
+from analysis.evidence import price, rendered
 from analysis.view import MarketView
+from market.fixed_point import format_e8
 
 DEPTH = "depth_snapshot_analytsis"
 FLOW = "orderflow_analysys"
@@ -83,16 +86,35 @@ def result(name: str, view: MarketView) -> str:
 
 
 def candidates(view: MarketView) -> str:
-    """What a decision may cite, strongest zone first: zones, and the pieces of evidence they stand on."""
-    shown = msgspec.json.decode(view.render())
-    cited = {name for zone in shown["resonance"] for name in zone["evidence"]}
+    """
+    What a decision may choose from, strongest first: zones as far as orders may rest in them, and the evidence there.
+    """
+    found, left_out = offers(view)
+    evidence = {e.id: e for offer in found for e in offer.zone.evidence}
     return msgspec.json.encode(
         {
-            "reference": shown["reference"],
-            "mid": shown["mid"],
-            "tick_size": shown["tick_size"],
-            "sigma": shown["sigma"],
-            "candidates": shown["resonance"],
-            "evidence": [e for e in shown["evidence"] if e["id"] in cited],
+            "reference": price(view.reference_e8),
+            "mid": price(view.mid_e8),
+            "tick_size": price(view.tick_size_e8),
+            "sigma": view.sigma,
+            "candidates": [_candidate(offer) for offer in found],
+            "zones_out_of_reach": left_out,
+            "evidence": [rendered(evidence[name]) for name in sorted(evidence)],
         }
     ).decode()
+
+
+def _candidate(offer: Offer) -> dict[str, Any]:
+    zone = offer.zone
+    return {
+        "id": zone.id,
+        "side": offer.side,
+        "low": format_e8(offer.low_e8),
+        "high": format_e8(offer.high_e8),
+        "price": format_e8(zone.price_e8),
+        "legs": dict(zone.legs),
+        "missing": list(zone.missing),
+        "score": zone.score,
+        "strength": zone.strength,
+        "evidence": [e.id for e in zone.evidence],
+    }

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.recommendation import parse, violations
-from agents.rules import UNCALIBRATED, RulesAnalyst, ladder
+from agents.rules import RulesAnalyst
+from agents.zone_making import UNCALIBRATED, ladder
 from analysis.evidence import Evidence
 from analysis.fitted import CONFIDENCE_FEATURES, CONFIDENCE_PRIOR, Logistic, confidence_features
 from analysis.parameters import Parameters

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from agents.recommendation import parse as parse_advice
-from agents.rules import UNCALIBRATED
+from agents.zone_making import UNCALIBRATED
 from analysis.fitted import (
     CONFIDENCE_FEATURES,
     CONFIDENCE_PRIOR,

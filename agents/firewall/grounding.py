@@ -1,0 +1,139 @@
+"""
+Whether the numbers of a text were shown to whoever wrote it.
+
+A number is grounded if it is one that was shown, exactly or rounded to the decimals it is written with. Signs are left
+out: "10 bp below" is −10. Not counted are whole numbers up to 12, clock times, dates, spans of time ("60 min") and ids
+("Wb0", "P60.poc"). Short numbers are easily met by chance, so the share of ungrounded ones is a floor. Numbers spelled
+in words are not read.
+"""
+
+import re
+import unicodedata
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+
+from market.fixed_point import ONE_E8
+
+_LARGEST_SMALL = 12
+_LONGEST_NUMBER = 40
+_LONGEST_TEXT = 16_384
+
+_TOKEN = re.compile(
+    r"""
+    (?<!\d)(?:19|20)\d\d-[01]\d-[0-3]\d(?:T[0-2]\d:[0-5]\d(?::[0-5]\d(?:\.\d++)?)?Z?)?(?!\d)
+    | (?<![\d.,:])(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d)?(?![\d:])
+    | (?<![A-Za-z0-9_])(?:P\d{1,4}|[A-Z][a-z]?\d{1,3})(?:\.[a-z]+\d{0,2})?(?![A-Za-z0-9])(?![.,]\d)
+    | (?P<digits>\d{1,3}(?:,\d{3})+(?!\d)|\d++|(?=\.\d))(?P<fraction>(?:\.\d++)?)(?P<power>(?:[eE][+-]?\d{1,2}(?!\d))?)
+      \ ?(?:(?P<times>%|‰|[kK](?![A-Za-z])|[万萬亿億千])
+         |(?P<time>min(?:ute)?s?|h(?:ou)?rs?|h|sec(?:ond)?s?|m?s|days?|d|分[钟鐘]|[个個]?小[时時]|秒|天|日)(?![A-Za-z])
+         |(?P<unit>bps?|σ|sigma|x|times|基[点點]|[倍次])(?![A-Za-z]))?
+    """,
+    re.VERBOSE,
+)
+_TIMES = {"%": "0.01", "‰": "0.001", "k": "1E3", "K": "1E3", "千": "1E3", "万": "1E4", "萬": "1E4",
+          "亿": "1E8", "億": "1E8"}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """
+    A number as a text writes it.
+
+    Attributes:
+        text: as written. unit: whether something follows that no price carries.
+        readings: what it may mean, two where a comma may part two numbers; each holds values with the unit of their
+            last digit.
+    """
+
+    text: str
+    readings: tuple[tuple[tuple[Decimal, Decimal], ...], ...]
+    unit: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Grounding:
+    """How many numbers a text holds, and those of them that nobody had shown, as written."""
+
+    found: int
+    ungrounded: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The numbers of what was shown, read once for several texts."""
+
+    material: str
+
+    def holds(self, number: Number) -> bool:
+        """Whether a number, in one of its readings, was shown."""
+        return any(all(self._near(value, unit) for value, unit in reading) for reading in number.readings)
+
+    @cached_property
+    def _values(self) -> Sequence[Decimal]:
+        numbers = [reading for number in _numbers(self.material) for reading in number.readings]
+        return sorted({value for reading in numbers for value, _ in reading})
+
+    def _near(self, value: Decimal, unit: Decimal) -> bool:
+        at = bisect_left(self._values, value - unit / 2)
+        return at < len(self._values) and self._values[at] <= value + unit / 2
+
+
+def numbers_in(text: str) -> tuple[Number, ...]:
+    """The numbers of a text that count, in order; of a long text those of its first 16,384 characters."""
+    return tuple(number for number in _numbers(text[:_LONGEST_TEXT]) if not _is_small(number))
+
+
+def ground(text: str, shown: str) -> Grounding:
+    """A text's numbers against what was shown, both as text; JSON of results and candidates will do."""
+    material, numbers = Shown(shown), numbers_in(text)
+    return Grounding(len(numbers), tuple(n.text for n in numbers if not material.holds(n)))
+
+
+def prices_in(text: str, reference_e8: int) -> tuple[Number, ...]:
+    """The numbers of a text that may be read as prices: within a factor of ten of the reference, no count or share."""
+    reference = Decimal(reference_e8) / ONE_E8
+    return tuple(
+        number
+        for number in numbers_in(text)
+        if not (number.unit and all(v < 1000 for reading in number.readings for v, _ in reading))
+        and any(reference / 10 <= v <= reference * 10 for reading in number.readings for v, _ in reading)
+    )
+
+
+def _numbers(text: str) -> list[Number]:
+    plain = "".join(
+        str(unicodedata.decimal(c)) if c.isdecimal() and not c.isascii() else c
+        for c in unicodedata.normalize("NFKC", text)
+    )
+    return [_number(m) for m in _TOKEN.finditer(plain) if m["digits"] is not None and not _is_span(m)]
+
+
+def _is_span(match: re.Match[str]) -> bool:
+    return match["time"] is not None and len(match["digits"]) <= 4 and not match["power"]
+
+
+def _number(match: re.Match[str]) -> Number:
+    fraction, power = match["fraction"], match["power"]
+    scale = Decimal(_TIMES[match["times"]]) if match["times"] else Decimal(1)
+    *groups, last = str(match["digits"]).split(",")
+    tail = f"{last}{fraction}{power}"
+    readings: list[tuple[tuple[Decimal, Decimal], ...]] = [(_value("".join(groups) + tail, scale),)]
+    if groups:
+        readings.append((*(_value(part, Decimal(1)) for part in groups), _value(tail, scale)))
+    unit = match["unit"] is not None or match["times"] in ("%", "‰")
+    return Number(match[0].strip()[:_LONGEST_NUMBER], tuple(readings), unit)
+
+
+def _value(text: str, scale: Decimal) -> tuple[Decimal, Decimal]:
+    value = Decimal("0" + text if text.startswith(".") else text)
+    exponent = value.as_tuple().exponent
+    assert isinstance(exponent, int)
+    return value * scale, Decimal((0, (1,), exponent)) * scale
+
+
+def _is_small(number: Number) -> bool:
+    value, unit = number.readings[0][0]
+    return unit == 1 and value <= _LARGEST_SMALL

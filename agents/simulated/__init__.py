@@ -1,0 +1,1 @@
+"""A local model server speaking DeepSeek's API, with its faults on request."""

@@ -1,0 +1,1 @@
+"""What models have said, and might say, that must never become advice."""
