@@ -3,7 +3,12 @@ What can keep a replay from running.
 
 ReplayError
 ├── NothingToReplay   no tick in the range that was asked for
-└── BadRun            a folder that is no run, or two runs that cannot be compared
+├── MissingAnswer     a model's answer that would be replayed is not on record
+├── BadAnswers        a file of answers that cannot be used
+├── AskingStopped     a model cannot be asked on
+├── OtherFit          analysed with fitted coefficients that are not at hand
+├── BadRun            a folder that is no run, or two runs that cannot be compared
+└── BadLedger         a ledger of variants that cannot be read, or that another process holds
 """
 
 
@@ -15,5 +20,25 @@ class NothingToReplay(ReplayError):
     """No tick in the range that was asked for."""
 
 
+class MissingAnswer(ReplayError):
+    """A model's answer that would be replayed is not on record."""
+
+
+class BadAnswers(ReplayError):
+    """A file of answers that cannot be used."""
+
+
+class AskingStopped(ReplayError):
+    """A model cannot be asked on; what it answered so far is stored."""
+
+
+class OtherFit(ReplayError):
+    """Analysed with fitted coefficients that are not at hand."""
+
+
 class BadRun(ReplayError):
     """A folder that is no run, or two runs that cannot be compared."""
+
+
+class BadLedger(ReplayError):
+    """A ledger of variants that cannot be read, or that another process holds."""

@@ -1,0 +1,202 @@
+"""
+`python -m bench.paired`: how often the comparison of two analysts is wrong, where the answer is known.
+
+Two sides decide by the same rule, each with its own chance; what they decide lasts. Then one is made better by 1 bp.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import typer
+
+from replay.paired import Paired, compare, power
+from replay.statistics import difference
+from replay.student_t import power_of_t
+
+F64 = npt.NDArray[np.float64]
+
+MINUTES = 5000
+_BAND = (0.04, 0.06)
+_SURE = 0.05
+_NEAR = 0.02  # measured power against computed: more than two standard errors of 2,000 repetitions
+_WORTH_BP = 3.0
+_RETURN_BP = 5.0
+_WILDNESS = 0.5  # standard deviation of the log of volatility
+_CALM_HALF_LIFE_MIN = 120.0
+_TAIL = 3  # degrees of freedom of a one-minute return
+_AT_ONCE = 50
+_HOUR_MIN = 60
+_APART = 100_000  # seeds between two lines: no two share their chance
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """
+    How the scores of two equal sides come about.
+
+    Attributes:
+        half_life_min: of a decision. exposed: whether the market's return counts as far as a side is exposed to it;
+            otherwise it is the same for both. held: a decision stays whole until it is drawn anew, now and then a
+            wild one; otherwise it drifts. gaps: minutes are missing, one by one and in stretches. horizon_min: a
+            score is the mean of so many minutes.
+    """
+
+    name: str
+    half_life_min: float
+    exposed: bool = True
+    held: bool = False
+    gaps: bool = False
+    horizon_min: int = 1
+    minutes: int = MINUTES
+
+
+WORLDS = [
+    *(World(f"exposed, half-life {h:g} min", h) for h in (0, 3, 10, 30)),
+    *(World(f"common market, half-life {h:g} min", h, exposed=False) for h in (0, 3, 10, 30)),
+    World("held then redrawn, half-life 10 min", 10, exposed=False, held=True),
+    World("gaps, half-life 10 min", 10, gaps=True),
+    World("horizon 60 min, half-life 10 min", 10, horizon_min=60),
+    World("half-life 60 min", 60),
+    World("1,500 minutes, half-life 10 min", 10, minutes=1500),
+]
+BARS = [WORLDS[2], WORLDS[6]]
+"""The experiment the size is promised for: 5,000 minutes, half-life 10 min, horizon 1 min."""
+
+
+def scores(world: World, repetitions: int, seed: int) -> tuple[F64, F64]:
+    """Scores of both sides in bps, minutes × repetitions, NaN in gaps."""
+    chance = np.random.default_rng([seed, 11])
+    shape = (world.minutes + world.horizon_min - 1, repetitions)
+    wild = np.exp(_WILDNESS * _lasting(chance, shape, _CALM_HALF_LIFE_MIN, False))
+    market = chance.standard_t(_TAIL, shape) * (_RETURN_BP / np.sqrt(_TAIL)) * wild
+    sides = []
+    for _ in range(2):
+        decision = _lasting(chance, shape, world.half_life_min, world.held)
+        score = decision * (_WORTH_BP + market) if world.exposed else decision * _WORTH_BP + market
+        sums = np.cumsum(np.vstack([np.zeros((1, repetitions)), score]), axis=0)
+        sides.append((sums[world.horizon_min :] - sums[: -world.horizon_min]) / world.horizon_min)
+    if world.gaps:
+        sides[0][_missing(chance, (world.minutes, repetitions))] = np.nan
+    return sides[0], sides[1]
+
+
+def trials(world: World, repetitions: int, seed: int, effect_bp: float, on_done: Callable[[int], None]) -> list[Paired]:
+    """Every repetition's comparison; side a is better by `effect_bp`."""
+    found = []
+    minute = np.arange(world.minutes)
+    for first in range(0, repetitions, _AT_ONCE):
+        count = min(_AT_ONCE, repetitions - first)
+        a, b = scores(world, count, seed + first)
+        found += [compare(a[:, i] + effect_bp, b[:, i], minute, world.horizon_min) for i in range(count)]
+        on_done(count)
+    return found
+
+
+def rejected(found: list[Paired]) -> float:
+    """Of the comparisons that were tested, how many call the sides different."""
+    tested = [t.p for t in found if t.p is not None]
+    return float(np.mean([p < _SURE for p in tested])) if tested else float("nan")
+
+
+def true_error(world: World) -> float:
+    """Standard error of the mean difference, from how a world without gaps and with a horizon of 1 min is made."""
+    n, stays = world.minutes, _stays(world.half_life_min)
+    together = (1 + stays) / (1 - stays) - 2 * stays * (1 - stays**n) / (n * (1 - stays) ** 2)
+    market = _RETURN_BP**2 * math.exp(2 * _WILDNESS**2) if world.exposed else 0.0
+    return math.sqrt(2 * (_WORTH_BP**2 * together + market) / n)
+
+
+def _stays(half_life_min: float) -> float:
+    return 0.5 ** (1 / half_life_min) if half_life_min else 0.0
+
+
+def _start(seed: int, line: int) -> int:
+    return (seed * 100 + line) * _APART
+
+
+def _lasting(chance: np.random.Generator, shape: tuple[int, int], half_life_min: float, held: bool) -> F64:
+    stays = _stays(half_life_min)
+    decision = chance.standard_t(_TAIL, shape) / np.sqrt(_TAIL) if held else chance.standard_normal(shape)
+    kept = chance.random(shape) < stays if held else np.zeros(shape, np.bool_)
+    for minute in range(1, shape[0]):
+        before = decision[minute - 1]
+        if held:
+            decision[minute] = np.where(kept[minute], before, decision[minute])
+        else:
+            decision[minute] = stays * before + np.sqrt(1 - stays * stays) * decision[minute]
+    return decision
+
+
+def _missing(chance: np.random.Generator, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    gone = chance.random(shape) < 0.05
+    for column in range(shape[1]):
+        for start in chance.integers(0, shape[0], 20).tolist():
+            gone[start : start + int(chance.exponential(40)), column] = True
+    return gone
+
+
+def _by_the_hour(world: World, repetitions: int, seed: int, on_done: Callable[[int], None]) -> float:
+    """What flipping whole hours says of the same scores."""
+    block = np.arange(world.minutes) // _HOUR_MIN
+    wrong = 0
+    for first in range(0, repetitions, _AT_ONCE):
+        count = min(_AT_ONCE, repetitions - first)
+        a, b = scores(world, count, seed + first)
+        for i in range(count):
+            p = difference(a[:, i], block, b[:, i], block, seed + first + i).p
+            wrong += p is not None and p < _SURE
+        on_done(count)
+    return wrong / repetitions
+
+
+def _size_line(world: World, found: list[Paired]) -> tuple[str, bool]:
+    refused = sum(t.p is None for t in found) / len(found)
+    size = rejected(found)
+    worth = int(np.median([t.blocks for t in found]))
+    overall = 0.0 if refused == 1 else size * (1 - refused)
+    met = world not in BARS or _BAND[0] <= size <= _BAND[1]
+    verdict = ("ok" if met else "MISS") if world in BARS else ""
+    return f"{world.name:<38}{size:>9.4f}{refused:>9.3f}{overall:>9.4f}{worth:>8}   {verdict}".rstrip(), met
+
+
+def _power_lines(world: World, equal: list[Paired], better: list[Paired]) -> tuple[list[str], bool]:
+    measured = rejected(better)
+    stated = [power(1.0, t) for t in equal]
+    seen = float(np.std([t.mean for t in equal if t.mean is not None]))
+    computed = power_of_t(1 / true_error(world), int(np.median([t.blocks for t in equal])), _SURE)
+    met = abs(measured - computed) <= _NEAR
+    return [
+        f"{world.name}: +1 bp is found in {measured:.4f}, computed {computed:.4f}   {'ok' if met else 'MISS'}",
+        f"  as stated from one experiment each: mean {np.mean([s for s in stated if s is not None]):.4f}",
+        f"  error of the mean: by design {true_error(world):.4f}, over the experiments {seen:.4f}",
+    ], met
+
+
+def main(
+    repetitions: int = typer.Option(2000, min=50, max=_APART, help="experiments a line"),
+    seed: int = typer.Option(1, min=0, help="of all chance"),
+) -> None:
+    """Print size and power; exit code 1 where a bar is missed."""
+    lines, met = [f"{'two equal sides':<38}{'size':>9}{'refused':>9}{'overall':>9}{'blocks':>8}"], True
+    with typer.progressbar(length=repetitions * (len(WORLDS) + 2 * len(BARS)), label="experiments") as bar:
+        powers: list[str] = []
+        for number, world in enumerate(WORLDS):
+            found = trials(world, repetitions, _start(seed, number), 0.0, bar.update)
+            line, held = _size_line(world, found)
+            lines, met = [*lines, line], met and held
+            if world in BARS:
+                better = trials(world, repetitions, _start(seed, 50 + number), 1.0, bar.update)
+                more, held = _power_lines(world, found, better)
+                powers, met = [*powers, *more], met and held
+                flipped = _by_the_hour(world, repetitions, _start(seed, number), bar.update)
+                powers.append(f"  flipping whole hours instead would reject equal sides in {flipped:.4f}")
+    for line in [*lines, "", *powers]:
+        print(line)
+    raise typer.Exit(0 if met else 1)
+
+
+if __name__ == "__main__":
+    typer.run(main)
