@@ -1,8 +1,8 @@
 """
 The whole way in a few minutes, on one machine, with nobody else: `make demo`.
 
-A simulated exchange trades; the collector records it; the analyzer advises every 10 s; live and replay are proven
-equal; then a recorded day is replayed and its advice scored.
+A simulated exchange trades; the collector records it; every 10 s the analyzer looks and has a simulated DeepSeek
+decide; live and replay are proven equal; then a recorded day is replayed and its advice scored.
 """
 
 import os
@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import typer
@@ -29,17 +29,25 @@ def main(
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     live, recorded = folder / "live", folder / "day"
-    say("1/5", "a local exchange with 72 h of history behind it; collector and analyzer on it, ticks every 10 s")
-    with exchange(folder) as (rest_url, websocket_url):
-        environment = {"DEMO_DIR": str(folder), "DEMO_REST_URL": rest_url, "DEMO_WEBSOCKET_URL": websocket_url}
+    say("1/5", "a local exchange with 72 h of history, a local model; collector and analyzer on them, ticks every 10 s")
+    with exchange(folder) as (_, _, _, rest_url, _, websocket_url, *_), model(folder) as (*_, model_url):
+        environment = {
+            "DEMO_DIR": str(folder),
+            "DEMO_REST_URL": rest_url,
+            "DEMO_WEBSOCKET_URL": websocket_url,
+            "DEEPSEEK_BASE_URL": model_url,
+            "DEEPSEEK_API_KEY": "simulated",
+        }
         with daemon("agent_data_collector.py", environment, folder), daemon("agent_analyzer.py", environment, folder):
             wait(seconds)
             run("agent_data_collector.py", "--config", CONFIG, "--status", more=environment)
             run("agent_analyzer.py", "--config", CONFIG, "--status", more=environment)
     say("2/5", "what was captured, proven by ids")
     run("-m", "eventlog", "check", "--market", MARKET, "--storage", str(live))
-    say("3/5", "every live analysis computed again from the log")
+    say("3/5", "every live analysis and decision computed again from the log; what was said to the model")
     run("-m", "replay", "verify", "--market", MARKET, "--storage", str(live))
+    transcript = str(folder / "transcript.md")
+    run("-m", "replay", "transcript", "--market", MARKET, "--storage", str(live), "-o", transcript)
     say("4/5", "a whole simulated day straight into a log")
     run("-m", "exchanges.simulated", "record", "--market", MARKET, "--storage", str(recorded), "--days", "1")
     run("-m", "eventlog", "check", "--market", MARKET, "--storage", str(recorded))
@@ -71,17 +79,27 @@ def run(*arguments: str, more: dict[str, str] | None = None) -> None:
         sys.exit(f"demo: the command above failed with exit code {done.returncode}")
 
 
-@contextmanager
-def exchange(folder: Path) -> Iterator[tuple[str, str]]:
-    """The simulated exchange as a process; yields its REST and WebSocket addresses."""
+def exchange(folder: Path) -> AbstractContextManager[list[str]]:
+    """The simulated exchange; yields what it says, its addresses among it."""
     arguments = ["-m", "exchanges.simulated", "serve", "--port", "0", "--seed", "7", "--history-hours", "72"]
-    with (folder / "exchange.log").open("wb") as errors:
+    return server("exchange", arguments, folder)
+
+
+def model(folder: Path) -> AbstractContextManager[list[str]]:
+    """The simulated model; yields what it says, its address last."""
+    return server("model", ["-m", "agents.simulated", "serve", "--port", "0", "--seed", "7"], folder)
+
+
+@contextmanager
+def server(name: str, arguments: list[str], folder: Path) -> Iterator[list[str]]:
+    """A process that says in one line where it is; yields that line's words."""
+    with (folder / f"{name}.log").open("wb") as errors:
         process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, stderr=errors, text=True)
         try:
             words = (process.stdout.readline() if process.stdout else "").split()
-            if len(words) < 5:
-                sys.exit(f"demo: the exchange did not start; see {folder / 'exchange.log'}")
-            yield words[3], words[5]
+            if not any("://" in word for word in words):
+                sys.exit(f"demo: the {name} did not start; see {folder / name}.log")
+            yield words
         finally:
             end(process)
 

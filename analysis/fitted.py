@@ -80,7 +80,8 @@ CONFIDENCE = Logistic(
 """
 What the rules state unless a file says otherwise. `python -m replay fit` on that day and three simulated markets gave
 slopes by score, legs and distance as well; with them the day's Brier score was 0.2502, with the plain rate 0.2484. A
-slope that does not beat the rate is not shipped.
+slope that does not beat the rate is not shipped. The rate is the day's alone, so that is its only period; the choice
+against slopes has seen the simulated markets too.
 """
 
 

@@ -39,13 +39,12 @@ class Imbalance:
     buys.
 
     Attributes:
-        low_e8: the row's lower edge. ratio: volume over against, None where nothing stood against it.
+        low_e8: the row's lower edge. ratio: volume over the neighbour's, None where nothing stood against it.
     """
 
     side: Side
     low_e8: int
     volume_e8: int
-    against_e8: int
     ratio: float | None
 
 
@@ -120,7 +119,7 @@ def _outweighs(volume: I64, against: I64, least: int, ratio: float) -> Flags:
 
 
 def _imbalance(side: Side, low_e8: int, volume: int, against: int) -> Imbalance:
-    return Imbalance(side, low_e8, volume, against, round(volume / against, 4) if against else None)
+    return Imbalance(side, low_e8, volume, round(volume / against, 4) if against else None)
 
 
 def _exact_sum(values: I64) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from analysis.absorption import Absorption
 from analysis.book_side import Side
 from analysis.evidence import Evidence
 from analysis.level_tests import LevelRecord
@@ -30,7 +31,8 @@ class Findings:
 
     Attributes:
         sigma: see `volatility.sigma`. zones: strongest first.
-        tests: by evidence id, what became of the level a zone is built around.
+        tests: by evidence id, what became of the level a zone is built around. absorbed: by the same id, what it took
+            of the last minute's aggressors, where that was much.
     """
 
     reference_e8: int | None
@@ -40,6 +42,7 @@ class Findings:
     evidence: Sequence[Evidence]
     zones: Sequence[Resonance]
     tests: Mapping[str, LevelRecord]
+    absorbed: Mapping[str, Absorption]
 
 
 class Observer:
@@ -79,7 +82,7 @@ class Observer:
             evidence=tuple(found.evidence),
             zones=tuple(found.zones),
             depth=static_result(found.static, found.sigma, self._parameters.pull.fit, state.quantity_decimals),
-            order_flow=flow_result(found.flow, found.zones, found.tests, state.quantity_decimals),
+            order_flow=flow_result(found.flow, found.zones, found.tests, found.absorbed, state.quantity_decimals),
             warnings=tuple(self._warnings(tick, state, found)),
         )
 
@@ -100,7 +103,10 @@ class Observer:
         evidence = [*evidence_of(static, snapshots[-1] if snapshots else None, parameters), *flow.evidence]
         zones, tests = self._resonate(evidence, state, reference, unit, flow)
         evidence += [e for z in zones for e in z.evidence if e.basis == "rejection"]
-        return Findings(reference, unit, static, flow, evidence, zones, tests)
+        levels = np.array([record.level_e8 for record in tests.values()], np.int64)
+        taken = self._flow.absorbed_at(state, levels, flow.reach)
+        absorbed = {name: taken[record.level_e8] for name, record in tests.items() if record.level_e8 in taken}
+        return Findings(reference, unit, static, flow, evidence, zones, tests, absorbed)
 
     def _resonate(
         self,
@@ -149,7 +155,7 @@ def _eaten_a_minute(state: MarketState) -> dict[Side, float]:
     hour = list(state.buckets.minutes(_EATING_MINUTES))
     if not hour:
         return {"bid": 0.0, "ask": 0.0}
-    first = min(state.buckets.held())
+    first = state.buckets.held()[0]
     covered = min(_EATING_MINUTES, (state.buckets.end_ns - first) // MINUTE_NS)
     bought, sold = (sum(side) for side in zip(*(minute.sides_e8 for _, minute in hour), strict=True))
     return {"bid": sold / covered, "ask": bought / covered}

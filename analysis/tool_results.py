@@ -37,6 +37,7 @@ _OUTCOMES = 3
 _SWEEPS = 4
 _STACKS = 4
 _IMBALANCES = 4
+_ABSORBED = 2
 
 
 def static_result(static: StaticBook, sigma: float | None, pull_fit: str, decimals: int) -> dict[str, Any]:
@@ -174,13 +175,18 @@ def _now(static: StaticBook, decimals: int) -> dict[str, Any] | None:
 
 
 def flow_result(
-    flow: OrderFlow, zones: Sequence[Resonance], tests: Mapping[str, LevelRecord], decimals: int
+    flow: OrderFlow,
+    zones: Sequence[Resonance],
+    tests: Mapping[str, LevelRecord],
+    absorbed: Mapping[str, Absorption],
+    decimals: int,
 ) -> dict[str, Any]:
     """
     The result of `orderflow_analysys`.
 
     Args:
-        tests: by evidence id; shown are those of the strongest zones.
+        tests: by evidence id; shown are those of the strongest zones. absorbed: by the same id, what such a
+            level took of the last minute's aggressors: id, level, volume, z and replenishment are listed.
     """
     tested = [e.id for z in zones for e in z.evidence if e.id in tests]
     found = flow.footprint
@@ -201,6 +207,11 @@ def flow_result(
         "absorption": {
             "id": "O.absorption",
             "found": [_absorption(f"A{n}", a, decimals) for n, a in enumerate(flow.absorbed)],
+            "at_zones": [
+                [f"{name}.absorbed", format_e8(a.level_e8), format_e8(a.volume_e8, decimals), a.z, a.replenishment]
+                for name, a in sorted(absorbed.items(), key=lambda item: -item[1].z)[:_ABSORBED]
+            ],
+            "more_at_zones": max(0, len(absorbed) - _ABSORBED),
             "note": NOTE,
         },
         "sweeps": [_sweep(f"S{n}", s, decimals) for n, s in enumerate(flow.swept[::-1][:_SWEEPS])],
@@ -209,6 +220,7 @@ def flow_result(
         "book_flow": dict(flow.book_flow),
     }  # fmt: skip
     lists = [Listed(result, name, f"more_{name}") for name in ("tests", "naked_points", "sweeps")]
+    lists.append(Listed(result["absorption"], "at_zones", "more_at_zones"))
     if found is not None:
         lists += [Listed(result["footprint"], name, f"more_{name}") for name in ("heaviest", "stacks")]
     return cut_to(result, lists, MOST_BYTES)

@@ -66,24 +66,15 @@ def test_levels(path: PricePath, levels: Levels) -> Tested:
     log when the level was published do not count.
     """
     start, stop, known = path.index_at(levels.start_ns), path.index_at(levels.stop_ns), levels.after_seq
-    touch = np.where(
-        levels.is_buy,
-        path.first_at_or_below(start, stop, levels.high_e8, known),
-        path.first_at_or_above(start, stop, levels.low_e8, known),
-    )
+    is_buy = levels.is_buy
+    touch = path.first_reached(is_buy, start, stop, np.where(is_buy, levels.high_e8, levels.low_e8), known)
     touched = touch >= 0
     first = np.maximum(touch, 0)
     last = path.index_at((path.at_ns[first] if len(path) else levels.start_ns) + TEST_NS)
-    broken = np.where(
-        levels.is_buy,
-        path.first_at_or_below(first, last, levels.low_e8 - levels.beyond_e8, known),
-        path.first_at_or_above(first, last, levels.high_e8 + levels.beyond_e8, known),
-    )
-    rejected = np.where(
-        levels.is_buy,
-        path.first_at_or_above(first, last, levels.high_e8 + levels.away_e8, known),
-        path.first_at_or_below(first, last, levels.low_e8 - levels.away_e8, known),
-    )
+    far = np.where(is_buy, levels.low_e8 - levels.beyond_e8, levels.high_e8 + levels.beyond_e8)
+    off = np.where(is_buy, levels.high_e8 + levels.away_e8, levels.low_e8 - levels.away_e8)
+    broken = path.first_reached(is_buy, first, last, far, known)
+    rejected = path.first_reached(~is_buy, first, last, off, known)
     never = np.int64(2**62)
     broken_at, rejected_at = np.where(broken < 0, never, broken), np.where(rejected < 0, never, rejected)
     decided = np.where(broken_at <= rejected_at, BROKEN, REJECTED)
@@ -100,12 +91,8 @@ def fills(path: PricePath, is_buy: npt.NDArray[np.bool_], price_e8: I64, start_n
         through: whether a trade must go strictly beyond the price (pessimistic), or may be at it (optimistic).
     """
     start, stop = path.index_at(start_ns), path.index_at(stop_ns)
-    step = np.int64(through)
-    return np.where(
-        is_buy,
-        path.first_at_or_below(start, stop, price_e8 - step, after_seq),
-        path.first_at_or_above(start, stop, price_e8 + step, after_seq),
-    )
+    beyond = np.where(is_buy, price_e8 - np.int64(through), price_e8 + np.int64(through))
+    return path.first_reached(is_buy, start, stop, beyond, after_seq)
 
 
 def markouts(path: PricePath, is_buy: npt.NDArray[np.bool_], price_e8: I64, fill: I64, fee_bps: float) -> F64:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numba as nb
 import numpy as np
+import numpy.typing as npt
 
 from eventlog.batch import Batch
 from eventlog.facts import AGG_TRADE
@@ -15,6 +16,8 @@ from market.timestamps import MINUTE_NS
 
 READS = {AGG_TRADE: ("recv_ns", "trade_time_ns", "agg_id", "price_e8")}
 _BLOCK = 256
+
+Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,26 +72,31 @@ class PricePath:
         known = (at >= 0) & (times_ns <= self.end_ns)
         return np.where(known, self.price_e8[np.maximum(at, 0)] if len(self) else -1, -1)
 
-    def first_at_or_below(self, start: I64, stop: I64, price_e8: I64, after_seq: I64) -> I64:
-        """For each search, the first trade in [start, stop) at or below a price and logged after a seq; −1 for none."""
-        return _first_below(self.price_e8, self.block_low_e8, self.seq, start, stop, price_e8, after_seq)
+    def first_reached(self, falling: Flags, start: I64, stop: I64, price_e8: I64, after_seq: I64) -> I64:
+        """
+        For each search, the first trade in [start, stop) at a price or beyond it and logged after a seq; −1 for none.
 
-    def first_at_or_above(self, start: I64, stop: I64, price_e8: I64, after_seq: I64) -> I64:
-        """For each search, the first trade in [start, stop) at or above a price and logged after a seq; −1 for none."""
-        return _first_below(-self.price_e8, -self.block_high_e8, self.seq, start, stop, -price_e8, after_seq)
+        Args:
+            falling: whether beyond means below.
+        """
+        sign = np.where(falling, 1, -1)
+        blocks = self.block_low_e8, self.block_high_e8
+        return _first_beyond(self.price_e8, *blocks, self.seq, sign, start, stop, price_e8, after_seq)
 
 
 @nb.njit(cache=True)
-def _first_below(price, block_low, seq, start, stop, limit, after_seq):  # type: ignore[no-untyped-def]
+def _first_beyond(price, low, high, seq, sign, start, stop, limit, after_seq):  # type: ignore[no-untyped-def]
     out = np.full(len(start), -1, np.int64)
     for k in range(len(start)):
-        i, end, bound = start[k], stop[k], limit[k]
-        while i < end:
-            if i % _BLOCK == 0 and i + _BLOCK <= end and block_low[i // _BLOCK] > bound:
-                i += _BLOCK
-                continue
-            if price[i] <= bound and seq[i] > after_seq[k]:
-                out[k] = i
-                break
-            i += 1
+        i, end, way, bound = start[k], stop[k], sign[k], sign[k] * limit[k]
+        extremes = low if way > 0 else high
+        while i < end and out[k] < 0:
+            block_end = min((i // _BLOCK + 1) * _BLOCK, end)
+            if way * extremes[i // _BLOCK] <= bound:
+                while i < block_end:
+                    if way * price[i] <= bound and seq[i] > after_seq[k]:
+                        out[k] = i
+                        break
+                    i += 1
+            i = block_end
     return out

@@ -2,9 +2,11 @@
 When advice really went out: what the decision log says of each tick.
 """
 
+from bisect import bisect
+from collections.abc import Container
 from hashlib import blake2b
 
-from eventlog.facts import RECOMMENDATION
+from eventlog.facts import ANALYZER_SESSION, RECOMMENDATION
 from eventlog.log import Log
 
 Publications = dict[int, tuple[int, int] | None]
@@ -23,6 +25,18 @@ def publications(decisions: Log) -> Publications:
                 out = None if row["published_ns"] is None else (row["published_ns"], row["published_seq"])
                 found.setdefault(row["market_seq"], out)
     return found
+
+
+def made_under(decisions: Log, ticks: Container[int]) -> list[str]:
+    """The digests of the parameters under which the advice for some ticks was made, each once."""
+    columns = {ANALYZER_SESSION: ("parameters_digest",), RECOMMENDATION: ("market_seq",)}
+    rows: dict[str, list[tuple[int, str | int]]] = {kind: [] for kind in columns}
+    for batch in decisions.read(kinds=list(columns), columns=columns):
+        for kind, part in batch.rows.items():
+            rows[kind] += zip(part["seq"].tolist(), part[columns[kind][0]].tolist(), strict=True)
+    sessions = rows[ANALYZER_SESSION]
+    places = (bisect(sessions, (seq, "")) for seq, tick in rows[RECOMMENDATION] if tick in ticks)
+    return sorted({str(sessions[place - 1][1]) for place in places if place})
 
 
 def digest_of(live: Publications) -> str:

@@ -2,8 +2,11 @@
 What settings mean: windows and thresholds of an analysis, rules of a scoring. Analyzer and replay take them from here.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+
+import msgspec
 
 from analysis.fitted import Logistic, parse
 from analysis.parameters import Parameters
@@ -14,9 +17,12 @@ from replay.scoring import Rules
 from settings import Scoring, Settings, SettingsError
 
 
-def sight_of(settings: Settings, symbol: str) -> Sight:
+def sight_of(settings: Settings, symbol: str, coefficients: Mapping[str, Logistic] | None = None) -> Sight:
     """
     The windows and thresholds that settings ask for.
+
+    Args:
+        coefficients: fitted probabilities, instead of those of the file that settings name.
 
     Raises:
         SettingsError: the file of fitted probabilities cannot be read.
@@ -26,13 +32,13 @@ def sight_of(settings: Settings, symbol: str) -> Sight:
     parameters = Parameters(
         min_wall_e8=round(analysis.min_order_volume_threshold * ONE_E8), ladder_policy=analysis.ladder_policy
     )
-    if analysis.fitted_file is not None:
-        found = _fitted(analysis.fitted_file)
-        parameters = replace(
-            parameters,
-            pull=found.get("pull", parameters.pull),
-            confidence=found.get("confidence", parameters.confidence),
-        )
+    if coefficients is None:
+        coefficients = _fitted(analysis.fitted_file) if analysis.fitted_file is not None else {}
+    parameters = replace(
+        parameters,
+        pull=coefficients.get("pull", parameters.pull),
+        confidence=coefficients.get("confidence", parameters.confidence),
+    )
     windows = Windows(
         bucket_minutes=max(flow.window_size_minutes, *parameters.horizons_min),
         snapshot_slots=depth.window_size,
@@ -40,6 +46,13 @@ def sight_of(settings: Settings, symbol: str) -> Sight:
         level_e8=max(1, round(flow.price_precision * ONE_E8)),
     )
     return Sight(symbol, windows, parameters)
+
+
+def session_settings(settings: Settings, parameters: Parameters) -> str:
+    """What an analyzer logs of its settings: no secrets, and under `fitted` the coefficients themselves, not a path."""
+    fitted = {"pull": parameters.pull, "confidence": parameters.confidence}
+    known: dict[str, object] = msgspec.json.decode(settings.without_secrets())
+    return msgspec.json.encode({**known, "fitted": fitted}).decode()
 
 
 def rules_of(scoring: Scoring, parameters: Parameters) -> Rules:

@@ -6,16 +6,18 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
-from replay.signal_scores import TARGETS, SignalScore
+from replay.signal_scores import TARGETS, RandomLevels, SignalScore
 
 _SURE = 0.05
 _FEWEST_BLOCKS = 6  # an interval from fewer is far too narrow
 _HEAD = f"{'':<16}{'signal':>9}{'control':>9}   {'95 % of difference':<20}{'n':>6}  {'p, corrected':<16}of the targets"
 
 
-def signal_lines(scores: Sequence[SignalScore], explained: Sequence[dict[str, Any]]) -> Iterator[str]:
+def signal_lines(
+    scores: Sequence[SignalScore], chance: Sequence[RandomLevels], explained: Sequence[dict[str, Any]]
+) -> Iterator[str]:
     """
-    A paragraph a signal, then what book flow explains.
+    A paragraph a signal, then levels that nobody chose, then what book flow explains.
 
     A hit rate is set against the targets: `55 % no` means it was not reached, `55 % yes` that it was, and `sure` that
     it beats its control as well, with a corrected p below 0.05.
@@ -30,6 +32,12 @@ def signal_lines(scores: Sequence[SignalScore], explained: Sequence[dict[str, An
         for row in rows:
             if row.value is not None:
                 yield _line(row)
+    yield f"{'random levels':<16}{'touched':>9}{'rejected':>10}{'open':>7}{'n':>9}"
+    for each in chance:
+        rate = "–" if each.rejected is None else f"{each.rejected:.3f}"
+        touched = f"{each.touched / each.levels:.3f}" if each.levels else "–"
+        distance = f"{each.from_sigma:g} to {each.to_sigma:g} σ"
+        yield f"  {distance:<14}{touched:>9}{rate:>10}{each.open:>7,}{each.levels:>9,}"
     if explained:
         yield f"{'R² of flow on the mid':<29}{'same interval':>16}{'next interval':>16}{'n':>9}"
         for flow in explained:

@@ -2,7 +2,8 @@
 Every detector as a signal, with the control it is measured against.
 
 A signal that names a price is a level: it says price will turn there. One that names none is a direction: it says where
-price goes next. Both are sighted at ticks, once for as long as they last.
+price goes next. Both are sighted at ticks, once for as long as they last. VPIN and Kyle's λ are no signals: they say
+how one-sided and how dear trading was, not which way. MLOFI is judged as its sum, "ofi, five levels".
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Any, Literal
 
 from analysis.evidence import Basis
 from analysis.observe import Findings
+from market.fixed_point import parse_e8
 from market.timestamps import MINUTE_NS
 from projections.state import MarketState
 
@@ -22,8 +24,9 @@ RANDOM_MINUTE: Control = "random minute"
 
 _STRONG_Z = 2.0
 _STRONG_IMBALANCE = 0.5
+_STRONG_LEAN = 0.25  # of the spread: as far as the weighted mid leans at that imbalance
 _LEAST_TESTS = 2
-_LEVEL_LASTS_NS = 60 * MINUTE_NS
+_ENDED_NS = 2 * MINUTE_NS  # a book may come after its tick
 _DIRECTION_LASTS_NS = 5 * MINUTE_NS
 
 SIGNALS: dict[str, Control] = {
@@ -31,9 +34,11 @@ SIGNALS: dict[str, Control] = {
     "major wall": SAME_DISTANCE,
     "band": SAME_DISTANCE,
     "vacuum edge": SAME_DISTANCE,
+    "confirmed vacuum": SAME_DISTANCE,
     "poc": SAME_DISTANCE,
     "value area edge": SAME_DISTANCE,
     "hvn": SAME_DISTANCE,
+    "lvn": SAME_DISTANCE,
     "naked poc": SAME_DISTANCE,
     "held before": SAME_DISTANCE,
     "zone, one leg": SAME_DISTANCE,
@@ -49,9 +54,17 @@ SIGNALS: dict[str, Control] = {
     "ofi_v13": RANDOM_MINUTE,
     "fusion, strong": RANDOM_MINUTE,
     "divergence": RANDOM_MINUTE,
+    "divergence, inconsistent": RANDOM_MINUTE,
     "queue imbalance": RANDOM_MINUTE,
+    "micro-price": RANDOM_MINUTE,
+    "wall pulled": RANDOM_MINUTE,
+    "wall filled": RANDOM_MINUTE,
+    "wall breached": RANDOM_MINUTE,
 }
 """Every signal and its control; a detector without one is not finished."""
+
+LEVEL_LASTS_NS = 60 * MINUTE_NS
+"""For how long a level is the same sighting."""
 
 _OF_BASIS: dict[Basis, str] = {
     "wall": "wall",
@@ -95,6 +108,7 @@ def sightings(found: Findings, state: MarketState, reach_sigma: float) -> Iterat
                 yield Sighting(signal, price < reference, price)
         yield from _absorption(found, state)
     yield from _directions(found)
+    yield from _walls_gone(found, state)
 
 
 def _levels(found: Findings) -> Iterator[tuple[str, int]]:
@@ -104,6 +118,12 @@ def _levels(found: Findings) -> Iterator[tuple[str, int]]:
             yield _OF_BASIS[piece.basis], piece.price_e8
         if piece.id in major:
             yield "major wall", piece.price_e8
+        passed = found.flow.passages.get(piece.id)
+        if passed is not None and passed.confirmed:
+            yield "confirmed vacuum", piece.price_e8
+    for profile in found.flow.profiles.values():
+        if isinstance(profile, dict):
+            yield from (("lvn", parse_e8(price, allow_zero=True)) for _, price, _ in profile["lvn"])
     for record in found.tests.values():
         if record.recent_rate is not None and record.recent_rate > 0.5 and record.tests >= _LEAST_TESTS:
             yield "held before", record.level_e8
@@ -141,9 +161,30 @@ def _directions(found: Findings) -> Iterator[Sighting]:
     kind = flows.get("divergence", {}).get("kind")
     if kind in ("bullish", "bearish"):
         yield Sighting("divergence", kind == "bullish", None)
+    ofi = _value(flows, flows.get("fusion", {}).get("uses", ""), "z")
+    if kind == "inconsistent" and ofi is not None:
+        yield Sighting("divergence, inconsistent", ofi > 0, None)  # with the book, against the trades
     imbalance = _value(flows, "quote", "imbalance")
     if imbalance is not None and abs(imbalance) >= _STRONG_IMBALANCE:
         yield Sighting("queue imbalance", imbalance > 0, None)
+    lean = _lean(flows.get("quote", {}))
+    if abs(lean) >= _STRONG_LEAN:
+        yield Sighting("micro-price", lean > 0, None)
+
+
+def _lean(quote: Mapping[str, Any]) -> float:
+    """How far the fitted micro-price lies from the mid, in spreads; 0 where it is not fitted."""
+    if not str(quote.get("micro_by", "")).startswith("Markov"):
+        return 0.0  # the weighted mid is the imbalance over again
+    bid, ask, micro = (parse_e8(quote[name]) for name in ("bid", "ask", "micro_price"))
+    return round((2 * micro - bid - ask) / (2 * (ask - bid)), 6) if ask > bid else 0.0
+
+
+def _walls_gone(found: Findings, state: MarketState) -> Iterator[Sighting]:
+    """What stood in the way is gone and price should go there; a wall that moved still stands."""
+    for ended in found.static.ended:
+        if ended.ending != "moved" and state.buckets.end_ns - ended.minute_ns <= _ENDED_NS:
+            yield Sighting(f"wall {ended.ending}", ended.side == "ask", None)
 
 
 def _value(flows: Mapping[str, Any], group: str, name: str) -> float | None:
@@ -173,7 +214,7 @@ class FirstSightings:
 
     def _new_level(self, at_ns: int, seen: Sighting, price_e8: int, near_e8: int) -> bool:
         key = (seen.signal, seen.up, seen.as_control)
-        known = [(p, t) for p, t in self._levels.get(key, []) if at_ns - t < _LEVEL_LASTS_NS]
+        known = [(p, t) for p, t in self._levels.get(key, []) if at_ns - t < LEVEL_LASTS_NS]
         self._levels[key] = known
         if any(abs(p - price_e8) <= near_e8 for p, _ in known):
             return False

@@ -4,23 +4,28 @@ Proof that live and replay are the same: every analysis of the decision log, com
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from agents.analyst import Analyst
 from agents.decide import Decider
 from agents.recommendation import Advice
-from agents.rules import RulesAnalyst
+from agents.recorded import MissingCall, tape_of
+from analysis.fitted import parse
 from eventlog.code_version import code_digest
 from eventlog.facts import ANALYSIS, ANALYZER_SESSION, RECOMMENDATION
 from eventlog.log import Log
 from market.timestamps import iso
 from projections.state import MarketState, TickEntry
+from replay.analysts import AsLogged
 from replay.decisions import Sight, warmed_up
 from replay.drive import drive
-from replay.errors import NothingToReplay
+from replay.errors import NothingToReplay, OtherFit
+from replay.model_settings import questions_of
 from replay.sight import sight_of
-from settings import Settings
+from settings import Settings, SettingsError
 
 _SHOWN = 50
 
@@ -59,27 +64,42 @@ class Verdict:
         return asdict(self) | {"identical": self.identical, "differences": self.differences[:_SHOWN]}
 
 
-def verify_log(log: Log, decisions: Log, symbol: str, on_progress: Callable[[int, int], None]) -> Verdict:
+def verify_log(
+    log: Log, decisions: Log, symbol: str, on_progress: Callable[[int, int], None], fitted: Path | None = None
+) -> Verdict:
     """
     Compute every logged analysis and recommendation again, under the settings each was made with.
 
+    Args:
+        fitted: the file of fitted coefficients, for sessions that name one and do not hold what was in it.
+
     Raises:
         NothingToReplay: the decision log holds no analysis.
+        OtherFit: a session's coefficients are neither in the log nor in the file.
     """
     verdict = Verdict()
-    sessions = _sessions(decisions)
+    sessions = sessions_of(decisions)
     total = sum(len(logged) for _, logged in sessions)
     if total == 0:
         raise NothingToReplay(f"{decisions.name} holds no analysis yet; run agent_analyzer.py first")
     if any(session["code"] != code_digest() for session, logged in sessions if logged):
         verdict.notes.append("code differs: the analyses were made by other code than the one that checks them")
-    for session, logged in sessions:
-        sight = sight_of(settings_of(session), symbol)
-        _verify_session(log, logged, sight, verdict, lambda n: on_progress(n, total))
+    tape = tape_of(decisions)
+    sights = [sight_of_session(session, symbol, fitted) if logged else None for session, logged in sessions]
+    for (session, logged), sight in zip(sessions, sights, strict=True):
+        if sight is None:
+            continue
+        there, here = session["parameters_digest"], sight.parameters.digest()
+        if there != here:
+            verdict.notes.append(f"thresholds differ: analysed under digest {there}, checked under {here}")
+        questions = questions_of(settings_of(session).analyzer.deepseek)
+        _verify_session(
+            log, logged, sight, verdict, AsLogged(tape, questions, sight.parameters), lambda n: on_progress(n, total)
+        )
     return verdict
 
 
-def _sessions(decisions: Log) -> list[tuple[dict[str, Any], list[Logged]]]:
+def sessions_of(decisions: Log) -> list[tuple[dict[str, Any], list[Logged]]]:
     """
     Each analyzer session with what was logged in it, in order.
 
@@ -112,20 +132,26 @@ def _rows(decisions: Log) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _verify_session(
-    log: Log, logged: list[Logged], sight: Sight, verdict: Verdict, on_progress: Callable[[int], None]
+    log: Log,
+    logged: list[Logged],
+    sight: Sight,
+    verdict: Verdict,
+    analyst: Analyst,
+    on_progress: Callable[[int], None],
 ) -> None:
-    if not logged:
-        return
     expected = {each.market_seq: each for each in logged}
     state = MarketState(sight.windows)
-    decider = Decider(sight.symbol, state, RulesAnalyst(sight.parameters), sight.parameters)
+    decider = Decider(sight.symbol, state, analyst, sight.parameters)
 
     def on_tick(tick: TickEntry, now: MarketState) -> None:
         there = expected.pop(tick.seq, None)
         if there is None:
             return
-        decided = decider.decide(tick, now)
-        difference = _difference(there, decided.view.render(), decided.advice)
+        try:
+            decided = decider.decide(tick, now)
+            difference = _difference(there, decided.view.render(), decided.advice)
+        except MissingCall as missing:
+            difference = {"field": "model_call", "live": "asked", "replay": str(missing)}
         verdict.total += 1
         verdict.equal += difference is None
         if difference is not None:
@@ -172,4 +198,46 @@ def settings_of(session: dict[str, Any]) -> Settings:
     """The effective settings an analyzer session was run with; where its server was is no longer in them."""
     known = msgspec.json.decode(session["settings"], type=dict[str, Any])
     known.pop("redis", None)
+    known.pop("fitted", None)
     return Settings.model_validate(known)
+
+
+def sight_of_session(session: dict[str, Any], symbol: str, file: Path | None) -> Sight:
+    """
+    What a session saw with: its settings, and the coefficients it logged.
+
+    Args:
+        file: holds the coefficients where the session, of an older version, logged no more than their file's name.
+
+    Raises:
+        OtherFit: these are not the coefficients it saw with, as their digest tells, or they cannot be used.
+    """
+    settings, digest = settings_of(session), session["parameters_digest"]
+    recorded = msgspec.json.decode(session["settings"], type=dict[str, msgspec.Raw]).get("fitted")
+    if recorded is not None:
+        try:
+            return sight_of(settings, symbol, parse(bytes(recorded)))
+        except ValueError as error:
+            raise OtherFit(f"the log was analysed with coefficients that this code cannot use: {error}") from error
+    if settings.analyzer.analysis.fitted_file is None:
+        return sight_of(settings, symbol)
+    try:
+        sight = sight_of(settings_with(settings, file) if file is not None else settings, symbol)
+    except SettingsError as error:
+        if file is not None:
+            raise
+        raise OtherFit(_other_fit(digest)) from error
+    if sight.parameters.digest() != digest:
+        raise OtherFit(_other_fit(digest))
+    return sight
+
+
+def settings_with(settings: Settings, file: Path) -> Settings:
+    """The same settings with another file of fitted coefficients."""
+    known = settings.model_dump(exclude={"redis"})
+    known["analyzer"]["analysis"]["fitted_file"] = file
+    return Settings.model_validate(known)
+
+
+def _other_fit(digest: str) -> str:
+    return f"the log was analysed with other fitted coefficients (digest {digest}): name the file with --fitted F"

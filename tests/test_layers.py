@@ -22,6 +22,9 @@ ARROWS: dict[str, set[str]] = {
 
 MORE: dict[str, set[str]] = {
     "replay/sight.py": {"settings"},  # what settings mean for an analysis
+    "replay/model_settings.py": {"settings"},  # what they mean for a model
+    "replay/asking.py": {"settings"},  # a way of asking is settings and a market
+    "replay/consent.py": {"console"},  # a person is asked
     "replay/verify.py": {"settings"},  # settings come back from the log
 }
 PORT = ("exchanges.port", "exchanges.errors")
@@ -47,8 +50,8 @@ def name_of(path: Path) -> str:
 
 
 def is_entry_point(path: Path) -> bool:
-    """Entry points alone join what may not know each other."""
-    return path.name == "__main__.py" or path.parent == ROOT
+    """Entry points and the commands that make them up alone join what may not know each other."""
+    return path.name == "__main__.py" or path.stem.endswith("_commands") or path.parent == ROOT
 
 
 FILES = [pytest.param(path, id=name_of(path)) for path in sources()]

@@ -95,11 +95,6 @@ class MarketEngine:
         return int(self._book.state[layout.NEXT_AGG])
 
     @property
-    def next_trade_id(self) -> int:
-        """The id of the underlying trade to come."""
-        return int(self._book.state[layout.NEXT_TRADE])
-
-    @property
     def fair_price_e8(self) -> int:
         """The exogenous price as a tick: no bid lies above it and no ask at or below it."""
         return int(self._book.state[layout.FAIR]) * self.parameters.tick_size_e8

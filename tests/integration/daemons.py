@@ -50,6 +50,7 @@ class Stage:
     archive_s: int = 5
     trades_per_second: float = 20.0
     redis: dict[str, Any] = field(default_factory=dict)
+    deepseek: dict[str, Any] = field(default_factory=dict)
     processes: list[Process] = field(default_factory=list)
     rest_url: str = ""
     websocket_url: str = ""
@@ -71,7 +72,7 @@ class Stage:
                 "order_flow": {"history_hours": max(1, round(self.history_hours))},
                 "archive": {"every_seconds": self.archive_s, "keep_entries": 500},
             },
-            "analyzer": {"analysis": {"interval_seconds": self.interval_s}},
+            "analyzer": {"analysis": {"interval_seconds": self.interval_s}, "deepseek": self.deepseek},
         }
         path = self.folder / "config.yaml"
         path.write_text(json.dumps(settings))
@@ -98,6 +99,15 @@ class Stage:
         found = re.search(r"at (http://\S+) and (ws://\S+)", process.text())
         assert found, process.text()
         self.rest_url, self.websocket_url = found[1], found[2]
+        return process
+
+    def model(self, *arguments: str) -> Process:
+        """Start the simulated model; the key is whatever the environment holds."""
+        process = self.start("model", "-m", "agents.simulated", "serve", "--port", "0", *arguments)
+        wait_for(lambda: "simulated DeepSeek at" in process.text() or process.popen.poll() is not None, 60)
+        found = re.search(r"at (http://\S+)", process.text())
+        assert found, process.text()
+        self.deepseek |= {"api_key": "${DEEPSEEK_API_KEY}", "base_url": found[1]}
         return process
 
     def collector(self) -> Process:

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from analysis.absorption import NOTE, Absorption, absorption_at, find_absorption, with_replenishment
-from analysis.absorption_control import AbsorptionControl, Rate, absorption_control
 from analysis.level_tests import Reach
-from analysis.parameters import OrderFlowParameters, Parameters
+from analysis.parameters import OrderFlowParameters
 from market.fixed_point import ONE_E8
 from projections.trade_columns import Trades
 from tests.market_builders import e8
@@ -143,26 +142,6 @@ def test_replenishment_is_what_came_back() -> None:
     assert with_replenishment(taken, 5 * ONE_E8, 5 * ONE_E8).replenishment == 1.0
     assert with_replenishment(taken, 5 * ONE_E8, 0).replenishment == 0.5
     assert taken.replenishment is None
-
-
-def test_the_control_judges_both_by_what_came_after() -> None:
-    """
-    After the planted minute, which ends at the level, price falls through its far reach: the one level that absorbed is
-    broken, where a walk from there holds every other time. A market of nothing has no rates.
-    """
-    parameters = Parameters(order_flow=replace(PARAMETERS, away_sigma=4.0, beyond_sigma=4.0))
-    trades = an_hour(60, before_end=0)
-    later = some_trades([90.0], [END + 30])
-    joined = Trades.of(
-        np.append(trades.time_ns, later.time_ns), np.arange(len(trades) + 1),
-        np.append(trades.price_e8, later.price_e8), np.append(trades.quantity_e8, later.quantity_e8),
-        np.append(trades.sign, later.sign),
-    )  # fmt: skip
-    found = absorption_control(joined, ONE_E8 // 100, ONE_E8, parameters)
-    assert found.absorbed == Rate(1, 0, 1, 0, 0.0, 0.5)
-    assert (found.extreme.n, found.extreme.rejected, found.extreme.broken, found.extreme.open) == (45, 43, 1, 1)
-    nothing = Rate(0, 0, 0, 0, None, None)
-    assert absorption_control(Trades.none(), 1, 1, parameters) == AbsorptionControl(nothing, nothing, NOTE)
 
 
 def a_noisy_market(seed: int, minutes: int, planted_sd: float) -> tuple[Trades, int]:

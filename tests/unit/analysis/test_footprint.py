@@ -44,9 +44,9 @@ def test_buys_are_weighed_against_the_sells_one_row_below() -> None:
         1,
         2,  # 5 % of 39
         (
-            Imbalance("buy", 11, 9, 3, 3.0),
-            Imbalance("sell", 12, 9, 2, 4.5),
-            Imbalance("buy", 14, 4, 0, None),
+            Imbalance("buy", 11, 9, 3.0),
+            Imbalance("sell", 12, 9, 4.5),
+            Imbalance("buy", 14, 4, None),
         ),
         (),
     )
@@ -57,10 +57,10 @@ def test_three_in_a_row_are_stacked() -> None:
     levels = np.array([10, 20, 25, 30, 40])
     buys, sells = np.array([0, 30, 10, 40, 90]), np.array([10, 4, 6, 20, 0])
     found = footprint(levels, buys, sells, 10, PARAMETERS)
-    assert [(i.side, i.low_e8, i.volume_e8, i.against_e8) for i in found.imbalances] == [
-        ("buy", 20, 40, 10),
-        ("buy", 30, 40, 10),
-        ("buy", 40, 90, 20),
+    assert [(i.side, i.low_e8, i.volume_e8, i.ratio) for i in found.imbalances] == [
+        ("buy", 20, 40, 4.0),
+        ("buy", 30, 40, 4.0),
+        ("buy", 40, 90, 4.5),
     ]
     assert found.stacks == (Stack("buy", 20, 50, 3),)
     mirrored = footprint(np.array([10, 20, 30]), np.array([0, 1, 1]), np.array([9, 9, 1]), 10, PARAMETERS)

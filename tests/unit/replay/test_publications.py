@@ -6,15 +6,16 @@ import numpy as np
 
 from agents.recommendation import parse
 from eventlog.cold import ColdLog
-from eventlog.facts import RECOMMENDATION, Recommendation
+from eventlog.facts import ANALYZER_SESSION, RECOMMENDATION, AnalyzerSession, Recommendation
 from eventlog.log import Log
 from eventlog.names import LogName
 from market.instrument import Market
 from replay.decisions import Decision, Ticks
-from replay.publications import digest_of, publications
-from replay.run import _published
+from replay.publications import digest_of, made_under, publications
+from replay.run import Request, _other_eyes, _published
 from replay.scoring import Rules
 from tests.builders import T0, a_cold_log
+from tests.market_builders import SIGHT
 
 RULES = Rules(2000, 250, 0.0, 5, 1, 2.0, 2.0)
 BODY = (
@@ -36,6 +37,23 @@ def a_decision_log(folder: Path) -> Log:
     return Log(cold, None, {})
 
 
+def test_under_which_parameters_advice_was_made(tmp_path: Path) -> None:
+    """Those of the session before it; sessions that made none of it are not named, nor one whose entry was lost."""
+    sessions = {2: "first", 4: "idle", 5: "second"}
+    facts = []
+    for seq in range(1, 8):
+        if seq in sessions:
+            body = AnalyzerSession("started", "", "", sessions[seq], "{}").fact(ANALYZER_SESSION, T0)
+        else:
+            body = Recommendation(10 * seq, T0, "rules", None, None, BODY).fact(RECOMMENDATION, T0)
+        facts.append(body)
+    name = LogName("decisions", Market.parse("binance:BTCUSDT"))
+    log = Log(a_cold_log(tmp_path, facts, name=name), None, {})
+    assert made_under(log, {10, 30, 60, 70}) == ["first", "second"]
+    assert made_under(log, {30}) == ["first"]
+    assert made_under(log, {10, 99}) == []
+
+
 def a_decision(seq: int) -> Decision:
     """A tick's decision with advice."""
     assert parse(BODY).stance == "stand_aside"
@@ -51,3 +69,15 @@ def test_live_moments_count_where_they_are_known(tmp_path: Path) -> None:
     assert [(p.published_ns, p.published_seq) for p in published] == [(T0 + 5, 12), (T0 + 1 + 2 * 10**9, 30)]
     assert len(moments) == 3
     assert digest_of(live) != digest_of({}) == "none"
+
+
+def test_a_run_with_other_eyes_says_so() -> None:
+    """Both digests and the mend; nothing where the advice was made under the run's own."""
+    request = Request("binance:BTCUSDT", 0, 1, SIGHT, RULES)
+    own = SIGHT.parameters.digest()
+    assert _other_eyes(request, []) == _other_eyes(request, [own]) == []
+    (note,) = _other_eyes(request, ["abc", own])
+    assert note == (
+        f"advice went out live under other thresholds or coefficients (digest abc; this run's: {own});"
+        " name its settings with --config"
+    )

@@ -24,7 +24,9 @@ from replay.decisions import Ticks, ticks_between
 from replay.drive import drive
 from replay.outcomes import HORIZONS_S
 from replay.scoring import Rules
-from replay.signal_scores import Seen, SignalScore, flow_r2, gather, score_signals
+from replay.signal_controls import drawn, trial_of
+from replay.signal_record import Seen, Standing, flow_r2, gather
+from replay.signal_scores import RandomLevels, SignalScore, path_after, random_levels, score_signals
 from replay.signal_table import signal_lines
 from replay.signals import SIGNALS, Sighting
 from tests.market_builders import (
@@ -48,13 +50,25 @@ MOMENTS = ((0, 100, 1.0), (1000, 200, 2.0))
 """Two ticks: second, price, σ as a distance."""
 
 
-def a_seen(sighted: Sequence[tuple[int, Sighting]], moments: Sequence[tuple[int, Any, float]] = MOMENTS) -> Seen:
-    """Sightings at ticks, by number."""
+def a_seen(
+    sighted: Sequence[tuple[int, Sighting]], moments: Sequence[tuple[int, Any, float]] = MOMENTS, near: Any = 0
+) -> Seen:
+    """Sightings at ticks, by number, which stood there and nowhere else; ε in units of price."""
+    standing = {}
+    for name in {s.signal for _, s in sighted}:
+        rows = sorted((t, s.price_e8 or 0) for t, s in sighted if s.signal == name and not s.as_control)
+        standing[name] = Standing(*np.array(rows, np.int64).reshape(-1, 2).T)
     return Seen(
-        [s for _, s in sighted], np.array([t for t, _ in sighted], np.int64),
-        np.array([T0 + s * SECOND_NS for s, _, _ in moments], np.int64), np.zeros(len(moments), np.int64),
-        np.array([e8(p) for _, p, _ in moments], np.int64), np.array([u * 1e8 for _, _, u in moments]), [],
-    )  # fmt: skip
+        signal=[s for _, s in sighted],
+        tick=np.array([t for t, _ in sighted], np.int64),
+        at_ns=np.array([T0 + s * SECOND_NS for s, _, _ in moments], np.int64),
+        seq=np.zeros(len(moments), np.int64),
+        reference_e8=np.array([e8(p) for _, p, _ in moments], np.int64),
+        unit_e8=np.array([u * 1e8 for _, _, u in moments]),
+        near_e8=np.full(len(moments), round(near * 1e8)),
+        standing=standing,
+        flow=[],
+    )
 
 
 def a_log(folder: Path, prices: dict[int, Any]) -> tuple[Log, Ticks]:
@@ -69,7 +83,7 @@ def scores_of(
     folder: Path, seen: Seen, rules: Rules = RULES, prices: dict[int, Any] = PRICES
 ) -> dict[tuple[str, str, int | None], SignalScore]:
     log, ticks = a_log(folder, prices)
-    return {(s.signal, s.figure, s.horizon_s): s for s in score_signals(log, ticks, seen, rules)}
+    return {(s.signal, s.figure, s.horizon_s): s for s in score_signals(path_after(log, ticks), seen, rules)}
 
 
 LEVEL = Sighting("poc", True, e8(99))
@@ -162,15 +176,15 @@ def test_nothing_sighted_is_said(tmp_path: Path) -> None:
     found = list(scores_of(tmp_path, a_seen([], [])).values())
     assert [name for name, _ in groupby(s.signal for s in found)] == list(SIGNALS)
     assert {(s.sightings, s.value, s.control_value, s.p) for s in found} == {(0, None, None, None)}
-    lines = list(signal_lines(found, []))
-    assert lines[1:-1] == [f"{name}: not sighted" for name in SIGNALS]
+    lines = list(signal_lines(found, [], []))
+    assert lines[1:-2] == [f"{name}: not sighted" for name in SIGNALS]
     assert lines[-1] == "no whole book between ticks: nothing to say about book flow"
 
 
 def a_score(**changed: Any) -> SignalScore:
     return replace(
-        SignalScore("poc", "ordinary level, same distance", "rejected", None, 1200, 0.58, 0.5, 900, 0.01, 0.15, 40,
-                    0.012), **changed,
+        SignalScore("poc", "ordinary level, same distance", "rejected", None, 1200, 0.58, 0.5, 900, 3600, 0.01, 0.15,
+                    40, 0.012), **changed,
     )  # fmt: skip
 
 
@@ -181,17 +195,94 @@ def test_lines_by_hand() -> None:
         a_score(figure="hit", horizon_s=60, value=0.6, low=-0.01),
     ]  # fmt: skip
     explains = [{"flow": "trades", "interval_s": 10, "r2_same": 0.25, "r2_next": None, "intervals": 1234}]
-    assert [" ".join(line.split()) for line in signal_lines(rows, explains)][1:] == [
+    chance = [RandomLevels(0.5, 8.0, 2000, 1000, 12, 0.428), RandomLevels(4.0, 8.0, 0, 0, 0, None)]
+    assert [" ".join(line.split()) for line in signal_lines(rows, chance, explains)][1:] == [
         "poc: sighted 1,200 times; control: ordinary level, same distance",
         "rejected 0.580 0.500 +0.010 … +0.150 900 0.012 55% yes (sure), 60% no",
         "move_bp 3600 s -1.250 0.500 – 900 too few blocks",
         "hit 60 s 0.600 0.500 -0.010 … +0.150 900 0.012 55% yes, 60% yes",
+        "random levels touched rejected open n",
+        "0.5 to 8 σ 0.500 0.428 12 2,000",
+        "4 to 8 σ – – 0 0",
         "R² of flow on the mid same interval next interval n",
         "trades 10 s 0.2500 – 1,234",
     ]  # fmt: skip
-    head, _, *figures, flow_head, flow = signal_lines(rows, explains)
+    head, _, *figures, flow_head, flow = signal_lines(rows, [], explains)
+    assert figures.pop().startswith("random levels")
     assert {line.index(" 0.500") + len(" 0.500") for line in figures} == {head.index("control") + len("control")}
     assert len(flow_head) == len(flow)
+
+
+# Where controls are not drawn
+
+
+def a_stretch(count: int) -> list[tuple[int, Any, float]]:
+    """A tick a minute at a price of 100 and a σ of one."""
+    return [(60 * m, 100, 1.0) for m in range(count)]
+
+
+def test_a_direction_is_not_its_own_control() -> None:
+    """Of ninety minutes the signal stands in eighty-six, one way or the other: the other four are its controls."""
+    free = {7, 30, 31, 80}
+    stood = [(m, Sighting("cvd", m % 2 == 0, None)) for m in range(90) if m not in free]
+    seen = a_seen(stood, a_stretch(90))
+    controls = [drawn(seen, "cvd", trial_of(seen, [0]), False, [seed]) for seed in range(200)]
+    assert {t for c in controls for t in c.tick.tolist()} == free
+    assert all(len(set(c.tick.tolist())) == len(c.tick) <= 4 for c in controls)
+    assert {len(c.tick) for c in controls} > {1}  # after forty tries what was found has to do
+
+
+def test_a_level_is_not_its_own_control() -> None:
+    """Where price has not moved the drawn level is the level itself, for its hour, and within ε of it as well."""
+    seen = a_seen([(0, LEVEL)], a_stretch(90), near=0.25)
+    controls = [drawn(seen, "poc", trial_of(seen, [0]), True, [seed]) for seed in range(50)]
+    assert {t for c in controls for t in c.tick.tolist()} == set(range(60, 90))
+    assert {p for c in controls for p in c.price_e8.tolist()} == {e8(99)}
+    moved = a_seen([(0, LEVEL)], [(0, 100, 1.0), (60, "100.25", 1.0), (120, "100.26", 1.0)], near=0.25)
+    assert drawn(moved, "poc", trial_of(moved, [0]), True, [1]).tick.tolist() == [2]
+
+
+def test_another_level_of_the_signal_is_no_control() -> None:
+    """The drawn level lies at 109; there, and within ε of it, another point of control stands at two of three ticks."""
+    moments = [(0, 100, 1.0), (60, 110, 1.0), (120, 110, 1.0), (180, 110, 1.0)]
+    others = [(1, Sighting("poc", True, e8("109.25"))), (2, Sighting("poc", True, e8("108.74")))]
+    seen = a_seen([(0, LEVEL), *others, (3, Sighting("hvn", True, e8(109)))], moments, near=0.25)
+    found = drawn(seen, "poc", trial_of(seen, [0]), True, [1])
+    assert (found.tick.tolist(), found.price_e8.tolist()) == ([2, 3], [e8(109), e8(109)])
+
+
+# Levels that nobody chose
+
+
+def test_a_level_is_touched_within_epsilon(tmp_path: Path) -> None:
+    """99 is not reached by 99.2; with an ε of a quarter it is touched there, and rejected two σ above 99, at 101."""
+    prices = {0: 100, 10: "99.2", 20: "100.99", 30: 101, 8000: 101}
+    apart, near = (
+        scores_of(tmp_path / name, a_seen([(0, LEVEL)], near=near), prices=prices)["poc", "rejected", None]
+        for name, near in (("a", 0), ("b", 0.25))
+    )
+    assert (apart.samples, near.samples, near.value) == (0, 1, 1.0)
+    prices = {0: 100, 10: "99.2", 20: "97.01", 25: "100.99", 30: 97, 8000: 97}
+    broken = scores_of(tmp_path / "c", a_seen([(0, LEVEL)], near=0.25), prices=prices)["poc", "rejected", None]
+    assert (broken.samples, broken.value) == (1, 0.0)
+
+
+def test_random_levels_by_hand(tmp_path: Path) -> None:
+    """
+    Price falls by six and comes back by two: of ten levels below, those down to 94 are touched, those above 96 broken;
+    nothing above is touched, and of a stretch where price stands still nothing at all.
+    """
+    log, ticks = a_log(tmp_path, {0: 100, 10: 94, 20: 96, 8000: 96})
+    rates = random_levels(path_after(log, ticks), a_seen([], [(0, 100, 1.0)]), RULES)
+    assert [(r.from_sigma, r.to_sigma) for r in rates] == [(0.5, 8.0), (0.5, 1.0), (1.0, 2.0), (2.0, 4.0), (4.0, 8.0)]
+    assert rates[0].levels == 20 == sum(r.levels for r in rates[1:])
+    assert [sum(getattr(r, n) for r in rates[1:]) for n in ("touched", "open")] == [rates[0].touched, rates[0].open]
+    assert 1 <= rates[0].touched <= 10
+    assert {r.rejected for r in rates[1:4]} <= {0.0, None}
+    log, ticks = a_log(tmp_path / "still", {0: 100, 8000: 100})
+    still = random_levels(path_after(log, ticks), a_seen([], [(0, 100, 1.0)]), RULES)
+    assert [(r.touched, r.rejected) for r in still] == [(0, None)] * 5
+    assert random_levels(path_after(log, ticks), a_seen([], []), RULES)[0] == RandomLevels(0.5, 8.0, 0, 0, 0, None)
 
 
 # Book flow
@@ -288,7 +379,8 @@ def test_scores_of_a_market_by_chance_are_the_same_again(tmp_path: Path) -> None
     made = []
     for _ in range(2):
         with open_log(tmp_path, MARKET) as again:
-            made.append(score_signals(again, ticks, gather(again, ticks, SIGHT, 0, lambda _: None), RULES))
+            seen = gather(again, ticks, SIGHT, 0, lambda _: None)
+            made.append(score_signals(path_after(again, ticks), seen, RULES))
     assert made[0] == made[1]
     text = json.dumps([asdict(s) for s in made[0]], allow_nan=False)
     assert len(json.loads(text)) == len(made[0]) >= len(SIGNALS) * 2 * len(HORIZONS_S)

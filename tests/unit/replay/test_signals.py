@@ -15,6 +15,7 @@ from analysis.order_flow import OrderFlow
 from analysis.resonance import Resonance
 from analysis.static_book import StaticBook
 from analysis.sweeps import Sweep
+from analysis.wall_life import Ended, Ending
 from eventlog.facts import AGG_TRADE, TICK
 from market.fixed_point import ONE_E8
 from market.timestamps import MINUTE_NS, SECOND_NS
@@ -54,7 +55,7 @@ def findings(**changed: Any) -> Findings:
     """Findings at a price of 100 in which nothing was found."""
     fields: dict[str, Any] = {
         "reference_e8": e8(100), "sigma": SIGMA, "static": StaticBook("no book"), "flow": a_flow(), "evidence": (),
-        "zones": (), "tests": {},
+        "zones": (), "tests": {}, "absorbed": {},
     }  # fmt: skip
     return Findings(**fields | changed)
 
@@ -125,6 +126,21 @@ def test_a_major_wall_is_a_wall_too() -> None:
     static: Any = StaticBook(None, sides={"bid": SimpleNamespace(walls=walls)})  # type: ignore[dict-item]
     found = findings(static=static, evidence=(a_piece("wall", 99, "Wb0"), a_piece("wall", "98.9", "Wb1")))
     assert seen(found) == [level("wall", 99), level("wall", "98.9"), level("major wall", "98.9")]
+
+
+def test_a_vacuum_that_price_crossed_fast_is_confirmed() -> None:
+    """Of three edges the one whose vacuum was passed thin and fast is sighted twice."""
+    edges = tuple(a_piece("vacuum_edge", p, n) for p, n in ((99, "Vb0"), ("98.9", "Vb1"), (101, "Va0")))
+    passages: dict[str, Any] = {"Vb0": SimpleNamespace(confirmed=False), "Vb1": SimpleNamespace(confirmed=True)}
+    found = seen(findings(evidence=edges, flow=a_flow(passages=passages | {"Va0": None})))
+    assert [s for s in found if s.signal != "vacuum edge"] == [level("confirmed vacuum", "98.9")]
+
+
+def test_dips_of_the_profile() -> None:
+    """Low-volume nodes of every horizon that shows one, as it is rendered."""
+    profiles: dict[str, Any] = {"60min": {"lvn": [["P60.lvn0", "99.5", 0.2]]}, "240min": None, "1440min": {"lvn": []}}
+    assert seen(findings(flow=a_flow(profiles=profiles))) == [level("lvn", "99.5")]
+    assert seen(findings(flow=a_flow(profiles={"found": "nothing", "reason": "no trade in the window"}))) == []
 
 
 @pytest.mark.parametrize(("legs", "signal"), [(1, "zone, one leg"), (2, "zone, two legs"), (3, "zone, triple")])
@@ -208,24 +224,72 @@ def test_fusion_divergence_and_imbalance() -> None:
     assert seen(findings(flow=a_flow(book_flow=missing))) == []
 
 
-def everything() -> Findings:
+@pytest.mark.parametrize(("uses", "expected"), [("ofi1", [True]), ("ofi5", [False]), ("other", [])])
+def test_flows_against_each_other_follow_the_book(uses: str, expected: list[bool]) -> None:
+    """The way of the book's flow that was fused, against the trades."""
+    flow: dict[str, Any] = {"divergence": {"kind": "inconsistent"}, "fusion": {"uses": uses, "value": 0.1}}
+    flow |= {"ofi1": {"z": 1.9}, "ofi5": {"z": -1.9}}
+    found = seen(findings(flow=a_flow(book_flow=flow)))
+    assert found == [Sighting("divergence, inconsistent", up, None) for up in expected]
+
+
+@pytest.mark.parametrize(
+    ("micro", "by", "expected"),
+    [
+        ("100.25", "Markov chain of 300 seconds", [True]),  # a quarter of the spread above the mid
+        ("99.75", "Markov chain of 300 seconds", [False]),
+        ("100.24", "Markov chain of 300 seconds", []),
+        ("100.4", "weighted mid: too few seconds", []),
+    ],
+)
+def test_a_micro_price_that_leans(micro: str, by: str, expected: list[bool]) -> None:
+    """Fitted, and a quarter of the spread off the mid."""
+    quote = {"bid": "99.5", "ask": "100.5", "micro_price": micro, "micro_by": by}
+    found = seen(findings(flow=a_flow(book_flow={"quote": quote})))
+    assert found == [Sighting("micro-price", up, None) for up in expected]
+
+
+def an_ending(ending: Ending, side: Any = "bid", minutes_ago: int = 1) -> Ended:
+    return Ended(side, e8(99), 0.02, ending, STATE.buckets.end_ns - minutes_ago * MINUTE_NS, None)
+
+
+def test_a_wall_that_is_gone_opens_the_way() -> None:
+    """A bid that was pulled, filled or breached says down, an ask up; a move, or an end three minutes ago, is none."""
+    gone = [an_ending("pulled"), an_ending("filled", "ask"), an_ending("breached", minutes_ago=2)]
+    others = [an_ending("moved"), an_ending("pulled", minutes_ago=3)]
+    assert seen(findings(static=StaticBook("no book", ended=[*others, *gone]))) == [
+        Sighting("wall pulled", False, None), Sighting("wall filled", True, None),
+        Sighting("wall breached", False, None),
+    ]  # fmt: skip
+
+
+def everything(divergence: str = "bearish") -> Findings:
     """A tick at which every detector found something."""
     walls = [SimpleNamespace(id="Wb0", wall=SimpleNamespace(major=True))]
     flow: dict[str, Any] = {name: {"z": 3.0} for name in ("ofi1", "ofi5", "ofi_v13")}
-    flow |= {"cvd": {"z": 3.0, "level_z": 3.0}, "fusion": {"value": 3.0, "strong": True}}
-    flow |= {"divergence": {"kind": "bearish"}, "quote": {"imbalance": 0.9}}
+    flow |= {"cvd": {"z": 3.0, "level_z": 3.0}, "fusion": {"value": 3.0, "strong": True, "uses": "ofi1"}}
+    quote = {"bid": "99", "ask": "101", "imbalance": 0.9, "micro_price": "100.9", "micro_by": "Markov chain"}
+    flow |= {"divergence": {"kind": divergence}, "quote": quote}
+    ended = [an_ending(e) for e in ("pulled", "filled", "breached")]
     return findings(
-        static=StaticBook(None, sides={"bid": SimpleNamespace(walls=walls)}),  # type: ignore[dict-item]
+        static=StaticBook(None, sides={"bid": SimpleNamespace(walls=walls)}, ended=ended),  # type: ignore[dict-item]
         evidence=[a_piece(b, 99, "Wb0" if b == "wall" else b) for b in BASES],
         zones=[a_resonance(101, legs) for legs in (1, 2, 3)],
         tests={"T0": a_record(99)},
-        flow=a_flow(absorbed=(absorbed("ask", 101),), swept=(swept("buy"),), footprint=stacked("buy"), book_flow=flow),
+        flow=a_flow(
+            absorbed=(absorbed("ask", 101),),
+            swept=(swept("buy"),),
+            footprint=stacked("buy"),
+            book_flow=flow,
+            passages={"vacuum_edge": SimpleNamespace(confirmed=True)},
+            profiles={"60min": {"lvn": [["l", "99", 0.2]]}},
+        ),
     )
 
 
 def test_every_signal_is_sighted_and_has_a_control() -> None:
     """No name in the list that nothing yields, none yielded that is not in it; a control for each."""
-    found = list(sightings(everything(), STATE, 16.0))
+    found = [s for kind in ("bearish", "inconsistent") for s in sightings(everything(kind), STATE, 16.0)]
     assert {s.signal for s in found if not s.as_control} == set(SIGNALS)
     assert set(SIGNALS.values()) == {SAME_DISTANCE, EXTREME_ALONE, RANDOM_MINUTE}
     by_level = {s.signal: s.price_e8 is not None for s in found}

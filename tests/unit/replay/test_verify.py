@@ -4,10 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from agents.decide import Decider
 from agents.rules import RulesAnalyst
+from analysis.fitted import CONFIDENCE_FEATURES, constant
 from eventlog.cold import ColdLog
 from eventlog.facts import ANALYSIS, ANALYZER_SESSION, RECOMMENDATION
 from eventlog.importing import table
@@ -15,10 +17,10 @@ from eventlog.log import Log
 from eventlog.names import LogName
 from projections.state import MarketState, TickEntry
 from replay.drive import drive
-from replay.errors import NothingToReplay
-from replay.sight import sight_of
+from replay.errors import NothingToReplay, OtherFit
+from replay.sight import session_settings, sight_of
 from replay.verify import Verdict, first_difference, verify_log
-from settings import Redis, Settings
+from settings import Redis, Settings, SettingsError
 from tests.market_builders import MARKET, T0, a_market, batches, write_log
 
 Change = Callable[[dict[str, Any]], None]
@@ -32,8 +34,8 @@ def logged(settings: Settings) -> list[tuple[str, dict[str, Any]]]:
     decider = Decider(MARKET.symbol, state, RulesAnalyst(sight.parameters), sight.parameters)
     rows: list[tuple[str, dict[str, Any]]] = [
         (ANALYZER_SESSION, {
-            "event": "started", "code": "live code", "lock_digest": "", "parameters_digest": "",
-            "settings": settings.without_secrets(),
+            "event": "started", "code": "live code", "lock_digest": "", "parameters_digest": sight.parameters.digest(),
+            "settings": session_settings(settings, sight.parameters),
         })
     ]  # fmt: skip
 
@@ -61,8 +63,9 @@ def decision_log(storage: Path, rows: list[tuple[str, dict[str, Any]]]) -> Log:
     return Log(cold, None, {})
 
 
-def verdict_of(storage: Path, rows: list[tuple[str, dict[str, Any]]]) -> Verdict:
-    return verify_log(write_log(storage, WHOLE), decision_log(storage, rows), MARKET.symbol, lambda done, total: None)
+def verdict_of(storage: Path, rows: list[tuple[str, dict[str, Any]]], fitted: Path | None = None) -> Verdict:
+    log, decisions = write_log(storage, WHOLE), decision_log(storage, rows)
+    return verify_log(log, decisions, MARKET.symbol, lambda done, total: None, fitted)
 
 
 LIVE = logged(Settings())
@@ -89,6 +92,58 @@ def test_two_sessions_under_their_own_settings(tmp_path: Path) -> None:
     later = [item for item in second[1:] if item[1]["market_seq"] >= middle]
     verdict = verdict_of(tmp_path, [LIVE[0], *earlier, second[0], *later])
     assert (verdict.identical, verdict.total) == (True, 40)
+
+
+def a_fit(file: Path, rate: float) -> Settings:
+    """Settings that name a file of coefficients, and the file."""
+    file.write_bytes(msgspec.json.encode({"confidence": constant(rate, CONFIDENCE_FEATURES, "a test")}))
+    return Settings.model_validate({"analyzer": {"analysis": {"fitted_file": file}}})
+
+
+def test_fitted_coefficients_come_from_the_log(tmp_path: Path) -> None:
+    """Their file may be gone: what was in it stands in the session, and was used."""
+    rows = logged(a_fit(tmp_path / "fit.json", 0.9))
+    assert [r["body"] for k, r in rows if k == RECOMMENDATION] != [r["body"] for k, r in LIVE if k == RECOMMENDATION]
+    (tmp_path / "fit.json").unlink()
+    verdict = verdict_of(tmp_path, rows)
+    assert (verdict.identical, verdict.total, len(verdict.notes)) == (True, 40, 1)
+
+
+def test_a_log_that_holds_only_the_name_of_its_file(tmp_path: Path) -> None:
+    """As older sessions do: gone or changed it is asked for by its digest; named, it has to be the right one."""
+    settings = a_fit(tmp_path / "fit.json", 0.9)
+    session, *rest = logged(settings)
+    old = [(session[0], session[1] | {"settings": settings.without_secrets()}), *rest]
+    assert verdict_of(tmp_path / "a", old).identical
+    digest = session[1]["parameters_digest"]
+    asked = rf"^the log was analysed with other fitted coefficients \(digest {digest}\): name the file with --fitted F$"
+    (tmp_path / "fit.json").rename(tmp_path / "kept.json")
+    with pytest.raises(OtherFit, match=asked):
+        verdict_of(tmp_path / "b", old)
+    assert verdict_of(tmp_path / "c", old, tmp_path / "kept.json").identical
+    a_fit(tmp_path / "fit.json", 0.8)
+    for number, named in enumerate((None, tmp_path / "fit.json")):
+        with pytest.raises(OtherFit, match=asked):
+            verdict_of(tmp_path / f"d{number}", old, named)
+    with pytest.raises(SettingsError, match=r"cannot read .*gone.json"):
+        verdict_of(tmp_path / "e", old, tmp_path / "gone.json")
+
+
+def test_coefficients_of_other_features(tmp_path: Path) -> None:
+    """Logged by a version that used others they cannot be used, and that is said."""
+    known = msgspec.json.decode(LIVE[0][1]["settings"])
+    known["fitted"]["pull"]["names"][0] = "another"
+    session = LIVE[0][1] | {"settings": msgspec.json.encode(known).decode()}
+    with pytest.raises(OtherFit, match="coefficients that this code cannot use: pull was fitted on other features"):
+        verdict_of(tmp_path, [(ANALYZER_SESSION, session), *LIVE[1:]])
+
+
+def test_other_thresholds_are_said_before_differences(tmp_path: Path) -> None:
+    """Where the digest of all thresholds is not that of the session, a note names both."""
+    session = LIVE[0][1] | {"parameters_digest": "0123456789abcdef"}
+    verdict = verdict_of(tmp_path, [(ANALYZER_SESSION, session), *LIVE[1:]])
+    here = LIVE[0][1]["parameters_digest"]
+    assert verdict.notes[1] == f"thresholds differ: analysed under digest 0123456789abcdef, checked under {here}"
 
 
 def tampered(kind: str, number: int, change: Change) -> list[tuple[str, dict[str, Any]]]:

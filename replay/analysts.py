@@ -1,0 +1,57 @@
+"""
+Who decides in a replay: the rules, or a model from what is recorded of it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from agents.analyst import Analyst
+from agents.conversation.dialogue import Asking
+from agents.conversation.prompts import Language, load
+from agents.recommendation import Advice
+from agents.recorded import RecordedAnalyst, Tape
+from agents.rules import RulesAnalyst
+from analysis.parameters import Parameters
+from analysis.view import MarketView
+
+MakeAnalyst = Callable[[Parameters], Analyst]
+"""Makes the analyst of a replay; picklable where several processes share the work."""
+
+MODEL = "deepseek"
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """What a model is asked and how: the request's settings, and which prompts in which language."""
+
+    asking: Asking
+    variant: str
+    language: Language
+
+
+def rules_analyst(parameters: Parameters) -> Analyst:
+    """The deterministic one."""
+    return RulesAnalyst(parameters)
+
+
+def recorded_analyst(read_tape: Callable[[], Tape], questions: Questions, parameters: Parameters) -> Analyst:
+    """A model, from its recorded replies."""
+    prompts = load(questions.variant, questions.language)
+    rules = RulesAnalyst(parameters)
+    return RecordedAnalyst(read_tape(), prompts, questions.asking, rules, parameters, MODEL)
+
+
+class AsLogged:
+    """At each tick whoever decided it live: a model where one was asked, the rules elsewhere."""
+
+    name = "as logged"
+
+    def __init__(self, tape: Tape, questions: Questions, parameters: Parameters) -> None:
+        self._tape = tape
+        self._rules = RulesAnalyst(parameters)
+        self._model = recorded_analyst(lambda: tape, questions, parameters) if tape else self._rules
+
+    def decide(self, view: MarketView) -> Advice:
+        """See `Analyst.decide`."""
+        asked = view.as_of_seq in self._tape and self._tape[view.as_of_seq].decided
+        return (self._model if asked else self._rules).decide(view)

@@ -1,0 +1,146 @@
+"""
+Whether models were shown what would be shown now: every tool result of the decision log, computed again.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from agents.conversation.tools import TOOLS, candidates, result
+from analysis.observe import Observer
+from analysis.view import MarketView
+from eventlog.facts import MODEL_CALL
+from eventlog.log import Log
+from market.timestamps import iso
+from projections.state import MarketState, TickEntry
+from replay.decisions import Sight, warmed_up
+from replay.drive import drive
+from replay.errors import NothingToReplay
+from replay.verify import first_difference, sessions_of, sight_of_session
+
+CANDIDATES = "candidates"
+_CANDIDATES_START = '{"reference":'
+_COLUMNS = {MODEL_CALL: ("market_seq", "as_of_ns", "request")}
+
+
+@dataclass(slots=True)
+class Shown:
+    """
+    What a model was shown at one tick.
+
+    Attributes:
+        results: JSON texts by the name of the tool, and the candidates where the conversation got so far.
+    """
+
+    as_of_ns: int
+    results: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class ToolVerdict:
+    """
+    What a check found.
+
+    Attributes:
+        touched: for each decision that was shown something else: its boundary, seq, tool, and the first difference.
+    """
+
+    decisions: int = 0
+    equal: int = 0
+    touched: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def identical(self) -> bool:
+        """Whether there was something to compare and all of it is equal."""
+        return self.decisions > 0 and self.equal == self.decisions
+
+    def as_json(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return asdict(self) | {"identical": self.identical}
+
+
+def check_session_tools(
+    log: Log, decisions: Log, symbol: str, on_progress: Callable[[int, int], None], fitted: Path | None = None
+) -> ToolVerdict:
+    """
+    Compute every recorded tool result again, with the settings of the newest session and today's thresholds.
+
+    Raises:
+        NothingToReplay: the decision log holds no call of a model.
+    """
+    sessions = [session for session, _ in sessions_of(decisions)]
+    if not sessions:
+        raise NothingToReplay(f"{decisions.name} names no session; run agent_analyzer.py first")
+    return check_tools(log, decisions, sight_of_session(sessions[-1], symbol, fitted), on_progress)
+
+
+def check_tools(log: Log, decisions: Log, sight: Sight, on_progress: Callable[[int, int], None]) -> ToolVerdict:
+    """
+    Compute every recorded tool result again, under the sight given.
+
+    Raises:
+        NothingToReplay: the decision log holds no call of a model.
+    """
+    shown = shown_in(decisions)
+    if not shown:
+        raise NothingToReplay(f"{decisions.name} holds no call of a model; there is nothing to check")
+    verdict = ToolVerdict()
+    state = MarketState(sight.windows)
+    observer = Observer(sight.symbol, state, sight.parameters)
+
+    def on_tick(tick: TickEntry, now: MarketState) -> None:
+        there = shown.get(tick.seq)
+        if there is not None:
+            _compare(tick, there, observer.observe(tick, now), verdict)
+            on_progress(1, len(shown))
+
+    first, last = min(shown), max(shown)
+    drive(warmed_up(log, shown[first].as_of_ns, last, sight.windows), state, on_tick)
+    return verdict
+
+
+def shown_in(decisions: Log) -> dict[int, Shown]:
+    """What models were shown, by the seq of the tick."""
+    found: dict[int, Shown] = {}
+    for batch in decisions.read(kinds=[MODEL_CALL], columns=_COLUMNS):
+        if MODEL_CALL not in batch.rows:
+            continue
+        rows = batch.rows[MODEL_CALL]
+        for row in rows.columns.table.slice(rows.start, len(rows)).to_pylist():
+            seen = found.setdefault(row["market_seq"], Shown(row["as_of_ns"]))
+            seen.results |= results_in(msgspec.json.decode(row["request"]))
+    return found
+
+
+def results_in(request: Mapping[str, Any]) -> dict[str, str]:
+    """The tool results and candidates that a request carries."""
+    names: dict[str, str] = {}
+    found: dict[str, str] = {}
+    for message in request["messages"]:
+        for call in message.get("tool_calls") or ():
+            names[call["id"]] = call["function"]["name"]
+        content = message.get("content") or ""
+        if message["role"] == "tool":
+            name = names.get(message["tool_call_id"], "")
+            if name in TOOLS and content.startswith("{"):
+                found[name] = content
+        elif message["role"] == "user":
+            found.update((CANDIDATES, line) for line in content.splitlines() if line.startswith(_CANDIDATES_START))
+    return found
+
+
+def _compare(tick: TickEntry, there: Shown, view: MarketView, verdict: ToolVerdict) -> None:
+    now = {name: candidates(view) if name == CANDIDATES else result(name, view) for name in there.results}
+    changed = [name for name, text in there.results.items() if text != now[name]]
+    verdict.decisions += 1
+    verdict.equal += not changed
+    if changed:
+        name = changed[0]
+        difference = first_difference(
+            msgspec.json.decode(there.results[name]), msgspec.json.decode(now[name]), name
+        ) or {"field": name, "live": "other bytes", "replay": "other bytes"}
+        where = {"as_of": iso(tick.boundary_ns), "seq": tick.seq, "tools": changed}
+        verdict.touched.append(where | difference)

@@ -1,0 +1,107 @@
+"""A model decides live, in real processes; then every decision again from the record, with no socket and no key."""
+
+import json
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents.recorded import tape_of
+from agents.simulated.faults import FAULTS
+from eventlog import hot
+from eventlog.embedded_server import EmbeddedServer
+from exchanges.logs import open_log
+from market.instrument import Market
+from replay.verify import verify_log
+from tests.integration.daemons import MARKET, Stage, wait_for
+
+KEY = "sk-live-test-93c1f0b7aa52"
+
+
+@pytest.fixture
+def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    """An exchange that trades, a model that answers, ticks every 2 s."""
+    monkeypatch.setenv("DEEPSEEK_API_KEY", KEY)
+    stage = Stage(tmp_path, interval_s=2, history_hours=1)
+    stage.deepseek = {"mode": "compact", "tokens_per_minute": None, "usd_per_minute": None}
+    yield stage
+    stage.end()
+
+
+def live(stage: Stage, seconds: float) -> dict[str, Any]:
+    """Collector and analyzer for a while; what the analyzer said of itself before it was told to stop."""
+    stage.exchange()
+    collector, analyzer = stage.collector(), stage.analyzer()
+    wait_for(lambda: stage.status("agent_analyzer.py").get("analyses", 0) > 0, 60, 0.3)
+    listed = subprocess.run(["ps", "axww"], capture_output=True, text=True, check=True).stdout
+    assert KEY not in listed
+    time.sleep(seconds)
+    status = stage.status("agent_analyzer.py")
+    assert KEY.encode() not in held_by_the_server(stage.storage)
+    began = time.monotonic()
+    assert analyzer.interrupt() == 0, analyzer.text()
+    assert time.monotonic() - began < 5
+    assert collector.interrupt() == 0, collector.text()
+    return status
+
+
+def held_by_the_server(storage: Path) -> bytes:
+    """Every value of the Redis server, in one piece."""
+    client = hot.connect(unix_socket=str(EmbeddedServer(storage).socket))
+    try:
+        found = b""
+        for key in client.scan_iter():
+            kind = client.type(key)
+            if kind in (b"stream", "stream"):
+                found += repr(client.xrange(key)).encode()
+            elif kind in (b"string", "string"):
+                found += repr(client.get(key)).encode()
+            found += repr(key).encode()
+        return found
+    finally:
+        client.close()
+
+
+def no_network(*_: Any) -> None:
+    """What a socket does that must not be opened."""
+    raise AssertionError("a socket was opened")
+
+
+def test_live_decisions_come_again_from_the_record(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The model's decisions and the fallbacks alike: byte for byte, the model gone, the key gone, no connection made."""
+    model = stage.model("--latency-ms", "20")
+    status = live(stage, 14)
+    model.kill()
+    assert status["model"]["decided"] >= 4
+    monkeypatch.delenv("DEEPSEEK_API_KEY")
+    market = Market.parse(MARKET)
+    with open_log(stage.storage, market, "events", None) as log, open_log(stage.storage, market, "decisions", None) as d:
+        monkeypatch.setattr(socket, "create_connection", no_network)
+        tape = tape_of(d)
+        verdict = verify_log(log, d, market.symbol, lambda done, total: None)
+    assert len(tape) >= 4
+    assert verdict.differences == []
+    assert verdict.identical
+    written = (stage.folder / "logs" / "trading_recommendations_btcfdusd.log").read_text()
+    assert json.loads(written.splitlines()[-1])["analyst"] == "deepseek"
+
+
+def test_the_key_is_nowhere_whatever_goes_wrong(stage: Stage) -> None:
+    """Faults of all kinds at random, and then every file, the server's memory and all output searched for the key."""
+    names = [n for n in FAULTS if n not in ("http_401", "http_402", "keep_alive_forever", "huge_body")]
+    rules = [{"fault": name, "when": {"every": 7 + n}} for n, name in enumerate(names)]
+    script = stage.folder / "faults.json"
+    script.write_text(json.dumps(rules))
+    stage.model("--script", str(script))
+    status = live(stage, 16)
+    assert sum(status["model"]["attempts"].values()) >= 8
+    config = stage.folder / "config.yaml"
+    searched = [f for f in stage.folder.rglob("*") if f.is_file() and f != config]
+    assert len(searched) > 10
+    guilty = [f.name for f in searched if KEY.encode() in f.read_bytes()]
+    assert guilty == []
+    assert KEY not in config.read_text()
