@@ -79,7 +79,10 @@ def test_live_decisions_come_again_from_the_record(stage: Stage, monkeypatch: py
     assert status["model"]["decided"] >= 4
     monkeypatch.delenv("DEEPSEEK_API_KEY")
     market = Market.parse(MARKET)
-    with open_log(stage.storage, market, "events", None) as log, open_log(stage.storage, market, "decisions", None) as d:
+    with (
+        open_log(stage.storage, market, "events", None) as log,
+        open_log(stage.storage, market, "decisions", None) as d,
+    ):
         monkeypatch.setattr(socket, "create_connection", no_network)
         tape = tape_of(d)
         verdict = verify_log(log, d, market.symbol, lambda done, total: None)

@@ -39,7 +39,10 @@ def test_every_minute_gets_a_sound_decision(mode: Any, thinking: bool, language:
 def test_the_deadline_is_kept_and_the_late_reply_is_logged() -> None:
     """A model slower than the minute: the rules answer in time, marked; what came late is on record, unpublished."""
     view = shortened(minutes(1)[0], 1.2)
-    with model_server(latency_ms=1_400) as server, asking(server.base_url, Asking("deepseek-flash", "compact")) as asked:
+    with (
+        model_server(latency_ms=1_400) as server,
+        asking(server.base_url, Asking("deepseek-flash", "compact")) as asked,
+    ):
         advice = asked.analyst.decide(at(asked, view))
         assert advice.fallback == "the model had not answered at the deadline" or "timeout" in str(advice.fallback)
         assert violations(advice, view) == []

@@ -49,7 +49,9 @@ NOT_LED = {
 DECISIONS = {name for name, fault in FAULTS.items() if fault.stage == "decision"} | {"prose_around"}
 
 
-def struck(*rules: dict[str, Any], how: Asking | None = None) -> tuple[Any, list[dict[str, Any]], dict[str, Any], float]:
+def struck(
+    *rules: dict[str, Any], how: Asking | None = None
+) -> tuple[Any, list[dict[str, Any]], dict[str, Any], float]:
     """One minute under rules: the advice, the calls on record, how it ended, and how long it took."""
     view = shortened(minutes(1)[0], INTERVAL_S)
     with model_server() as server:

@@ -10,6 +10,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from analysis.absorption import NOTE
+
 ROOT = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("REAL_DATA_DIR") or ROOT.parent / "shared" / "data")
 DAY = DATA / "aggtrades" / "BTCUSDT-aggTrades-2024-01-01.zip"
@@ -82,8 +84,40 @@ def test_two_workers_write_the_same_bytes(first: Path, storage: Path) -> None:
     assert result["different"] == []
 
 
-def test_random_levels_hold_as_often_as_measured(first: Path) -> None:
-    """ANALYSIS §4: placebos on a trending day are rejected 42–47 % of the time, up to 50 % on others."""
+@pytest.fixture(scope="module")
+def signals(storage: Path) -> dict[str, Any]:
+    """What `replay signals` prints of the day."""
+    done = command("replay", "signals", "--market", "binance:BTCUSDT", "--storage", str(storage), "--json")
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_random_levels_are_rejected_as_on_any_trending_day(signals: dict[str, Any]) -> None:
+    """ANALYSIS §4: touched within ε in an hour, 42–47 % of random levels are rejected; farther ones no more often."""
+    whole, *octaves = signals["random_levels"]
+    assert whole["levels"] > 25_000
+    assert 0.42 <= whole["rejected"] <= 0.47
+    assert all(0.41 <= each["rejected"] <= 0.47 for each in octaves)
+    assert whole["open"] < 0.01 * whole["touched"]
+
+
+def test_absorption_does_not_beat_its_control(signals: dict[str, Any]) -> None:
+    """The negative result that is printed wherever absorption is: no more often rejected than an extreme alone."""
+    (found,) = (s for s in signals["scores"] if (s["signal"], s["figure"]) == ("absorption", "rejected"))
+    assert found["value"] <= found["control_value"]
+    assert f"{found['value']:.2f} of the time (n {found['samples']})" in NOTE
+    assert f"{found['control_value']:.2f} (n {found['control_samples']})" in NOTE
+
+
+def test_no_signal_of_the_day_is_sure(signals: dict[str, Any]) -> None:
+    """One day without a book: no figure of any signal beats its control once all are counted."""
+    assert len([s for s in signals["scores"] if s["p"] is not None]) > 20
+    assert [s for s in signals["scores"] if s["p"] is not None and s["p"] < 0.05] == []
+
+
+def test_placebos_of_zones_hold_more_often_than_levels(first: Path) -> None:
+    """A zone is an interval, touched at its near edge and broken beyond its far one: up to half hold by chance."""
     scores = pq.read_table(first / "scores.parquet").to_pylist()
     (rejected,) = (r for r in scores if (r["metric"], r["unit"]) == ("rejected", "episode"))
     assert 0.42 <= rejected["placebo"] <= 0.50

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from analysis.flow_grid import grid_of
 from analysis.flow_measures import (
@@ -15,6 +17,7 @@ from analysis.flow_measures import (
     line,
     z_of_sum,
     z_score,
+    z_scores,
 )
 from market.errors import SumOverflow
 from market.timestamps import SECOND_NS
@@ -56,6 +59,16 @@ def test_too_few_or_equal_values_have_no_z_score() -> None:
     assert z_score(np.array([1, 2, 3]), 3, 4, 10.0) is None
     assert z_score(np.array([7, 7, 7, 7]), 7, 4, 10.0) is None
     assert z_score(np.array([], np.int64), 7, 0, 10.0) is None
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(-(2**55), 2**55) | st.integers(0, 2), min_size=1, max_size=400), st.data())
+def test_scores_of_many_are_the_scores_of_each(values: list[int], data: st.DataObject) -> None:
+    """To the bit, whatever the span: those with too few or equal values before them have none."""
+    column = np.array(values, np.int64)
+    span, least = data.draw(st.integers(1, len(values))), data.draw(st.integers(0, 12))
+    spans = [column[end - span : end] for end in range(span, len(values) + 1)]
+    assert z_scores(column, span, least, 10.0) == [z_score(each, int(each[-1]), least, 10.0) for each in spans]
 
 
 def test_a_sum_is_held_against_the_sum_of_as_many_independent_intervals() -> None:

@@ -1,4 +1,4 @@
-"""Levels against trades and bars: when a test begins, what decides it, and what is remembered of it."""
+"""Levels against trades: when a test begins, what decides it, and what is remembered of it."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.level_search import BROKEN, OPEN, REJECTED
-from analysis.level_tests import LevelRecord, LevelTests, Reach, against_bars, against_trades, reach_of, records_of
+from analysis.level_tests import LevelRecord, LevelTests, Reach, against_trades, reach_of, records_of
 from analysis.parameters import OrderFlowParameters
 from market.fixed_point import ONE_E8
 from market.timestamps import MINUTE_NS
 from projections.trade_columns import Trades
-from tests.market_builders import T0, e8
+from tests.market_builders import e8
 from tests.trade_builders import after, some_trades
 
 PARAMETERS = OrderFlowParameters()
@@ -116,44 +116,6 @@ def test_any_walk_is_read_by_the_words(seed: int, n: int, step: int, gap_s: int)
     assert [(k, *row) for k, row in zip(found.level.tolist(), told(found), strict=True)] == expected
 
 
-def minutes(*bars: tuple[float, float, float, float]) -> tuple[np.ndarray, np.ndarray]:
-    """Open, high, low, close of minute after minute."""
-    starts = T0 + np.arange(len(bars)) * MINUTE_NS
-    return starts, np.array([[e8(p) for p in bar] for bar in bars], np.int64).reshape(-1, 4)
-
-
-@pytest.mark.parametrize(
-    ("bars", "expected"),
-    [
-        # in the bar of the touch only a break counts: its high may have been before the touch
-        ([(103, 105, 100.5, 103), (103, 103.5, 102, 103)], [(ABOVE, OPEN, 0, -1)]),
-        ([(103, 105, 100.5, 103), (103, 104, 102, 103)], [(ABOVE, REJECTED, 0, 1)]),
-        ([(103, 105, 96, 97)], [(ABOVE, BROKEN, 0, 0)]),
-        # a later bar that holds both is a break
-        ([(103, 103, 101, 101), (101, 104, 96, 100)], [(ABOVE, BROKEN, 0, 1)]),
-        ([(97, 99, 97, 99), (99, 99, 96, 96)], [(BELOW, REJECTED, 0, 1)]),
-        ([(100, 101, 99, 100), (100, 102, 100, 102), (102, 102, 101, 101), (101, 104, 101, 104)],
-         [(ABOVE, REJECTED, 2, 3)]),
-        # after a decision the close says where price is
-        ([(103, 103, 95, 95), (95, 99, 95, 97), (97, 97, 96, 97)], [(ABOVE, BROKEN, 0, 0), (BELOW, REJECTED, 1, 2)]),
-        ([(105, 106, 102, 103)], []),
-        ([], []),
-    ],
-)  # fmt: skip
-def test_bars_are_read_against_the_level(bars: list[Any], expected: list[tuple[int, ...]]) -> None:
-    """Hand-made bars."""
-    assert told(against_bars(*minutes(*bars), LEVEL, REACH, PARAMETERS)) == expected
-
-
-def test_a_bar_after_the_hour_does_not_decide() -> None:
-    """The sixtieth bar, the touch's own included, is the last."""
-    touch, still, off = (103, 103, 101, 101), (101, 101, 101, 101), (101, 104, 101, 104)
-    decided = against_bars(*minutes(touch, *[still] * 58, off), LEVEL, REACH, PARAMETERS)
-    assert told(decided) == [(ABOVE, REJECTED, 0, 59)]
-    late = against_bars(*minutes(touch, *[still] * 59, off), LEVEL, REACH, PARAMETERS)
-    assert told(late) == [(ABOVE, OPEN, 0, -1)]
-
-
 def test_records_weigh_by_age() -> None:
     """An hour halves what a test counts; one still open counts in neither rate."""
     trades = some_trades([103, 96, 99, 94, 103, 101, 104, 100], seconds=[0, 0, 1, 2, 3590, 3600, 3601, 3602])
@@ -171,9 +133,9 @@ def test_records_weigh_by_age() -> None:
     assert untested == LevelRecord(e8(500), 0, 0, 0, 0, None, (), (), None, 0.0, None)
 
 
-def test_records_join_bars_and_trades() -> None:
-    """Older hours from bars, newer ones from trades; only the last outcomes are listed."""
-    old = against_bars(*minutes((103, 103, 95, 95)), LEVEL, REACH, PARAMETERS)
+def test_records_join_spans() -> None:
+    """Older trades and newer ones make one record; only the last outcomes are listed."""
+    old = against_trades(some_trades([103, 95], seconds=range(2)), LEVEL, REACH, PARAMETERS)
     new = against_trades(some_trades([103, 101, 104, 100.5, 104], seconds=range(60, 65)), LEVEL, REACH, PARAMETERS)
     parameters = OrderFlowParameters(recent_tests=2)
     (found,) = records_of(LEVEL, [old, new], after(65), parameters)

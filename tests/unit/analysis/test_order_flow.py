@@ -145,13 +145,32 @@ def test_a_naked_point_is_evidence_of_acceptance() -> None:
     assert piece.low_e8 <= piece.price_e8 <= piece.high_e8
 
 
-def absorbing(books: Sequence[Snapshot]) -> OrderFlow:
-    """An hour of small sells, then forty coins sold at 100 within ten seconds while price stays."""
+def an_absorbing_market(last: Any, books: Sequence[Snapshot] = ()) -> MarketState:
+    """An hour of small sells, then forty coins sold at 100 within ten seconds while price stays, and a last trade."""
     quiet = T0 + np.arange(122) * (MINUTE_NS // 2)
     at = np.concatenate((quiet, T0 + 60 * MINUTE_NS + (4 + np.arange(40)) * (SECOND_NS // 4)))
     sold = np.concatenate((e8("0.01") * (1 + np.arange(122) % 3), np.full(40, ONE_E8)))
     order = np.argsort(at)
-    return looked(state_of(trade_columns(at[order], np.full(162, e8(100)), sold[order], True), 61, books))
+    prices = np.append(np.full(161, e8(100)), e8(last))
+    return state_of(trade_columns(at[order], prices, sold[order], True), 61, books)
+
+
+def absorbing(books: Sequence[Snapshot]) -> OrderFlow:
+    return looked(an_absorbing_market(100, books))
+
+
+def test_what_levels_absorbed_on_their_own_side() -> None:
+    """Of the levels within ε of 100 those below the last price took the sells; a bid above it is no level to hold."""
+    levels = np.array([e8(p) for p in ("99.97", "99.98", 100, "100.02", 150)])
+    for last, held in (("100.03", levels[1:4]), ("100.01", levels[1:3]), ("99.97", levels[:0])):
+        state = an_absorbing_market(last)
+        layer = OrderFlowLayer(state, Parameters())
+        reach = layer.look(state, SIGMA, NOTHING).reach
+        found = layer.absorbed_at(state, levels, reach)
+        assert sorted(found) == held.tolist()
+        assert {a.side for a in found.values()} <= {"bid"}
+        assert all(e8(39) <= a.volume_e8 < e8("40.1") for a in found.values())
+    assert layer.absorbed_at(state, levels, None) == {}
 
 
 def test_absorption_is_evidence_around_its_price() -> None:

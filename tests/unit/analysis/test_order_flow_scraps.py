@@ -9,12 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.absorption import absorption_at, find_absorption
-from analysis.absorption_control import absorption_control
 from analysis.footprint import cvd, footprint
 from analysis.level_tests import against_trades, reach_of, records_of
-from analysis.parameters import OrderFlowParameters, Parameters
+from analysis.parameters import OrderFlowParameters
 from analysis.speed import last_passages
-from analysis.sweeps import sweep_control, sweeps
+from analysis.sweeps import sweeps
 from market.fixed_point import ONE_E8
 from projections.trade_columns import Trades
 from tests.market_builders import e8
@@ -64,9 +63,7 @@ def test_nothing_breaks_and_nothing_is_nan(trades: Trades, sigma: float | None, 
         records_of(LEVELS, [tests], END, LEAST),
         absorption_at(trades, LEVELS, reach, END, ONE_E8, LEAST),
         find_absorption(trades, reach, END, ONE_E8, LEAST),
-        absorption_control(trades, tick, ONE_E8, Parameters(order_flow=LEAST)),
         sweeps(trades, END, LEAST),
-        sweep_control(trades, 60, np.random.default_rng(1), LEAST),
         cvd(trades),
         footprint(levels, bought, bought[::-1], ONE_E8, LEAST),
         last_passages(trades, intervals, unit, ONE_E8, LEAST),
@@ -76,4 +73,4 @@ def test_nothing_breaks_and_nothing_is_nan(trades: Trades, sigma: float | None, 
         assert len(tests.level) == 0
         assert found[2] == found[3] == []
     if len(trades) == 0:
-        assert [len(tests.level), found[2], found[3], found[5], found[9]] == [0, [], [], [], [None] * 3]
+        assert [len(tests.level), found[2], found[3], found[4], found[7]] == [0, [], [], [], [None] * 3]

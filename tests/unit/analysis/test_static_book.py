@@ -153,6 +153,19 @@ def test_a_band_stands_in_three_of_the_last_five_books(dense_in: list[int], band
     assert (len(found.bands), found.dense_now) == (bands, int(5 in dense_in))
 
 
+def test_a_band_is_as_dense_as_in_the_middle_one_of_the_last_books() -> None:
+    """
+    Four times the usual in two books and twelve times in the newest: it claims the four, whatever it is now. A book in
+    which nothing stood counts as what it shows there, a one.
+    """
+    four, twelve = dict.fromkeys(range(300, 420), 4.0), dict.fromkeys(range(300, 420), 12.0)
+    (alone,) = side_of(look([a_book(m, asks=four) for m in range(3)]), "ask").bands
+    (band,) = side_of(look([a_book(m, asks=four if m < 2 else twelve) for m in range(3)]), "ask").bands
+    (rising,) = side_of(look([a_book(m, asks=[None, four, four, twelve, twelve][m]) for m in range(5)]), "ask").bands
+    assert 3.5 < alone.ratio < 4
+    assert band.ratio == rising.ratio == alone.ratio
+
+
 @pytest.mark.parametrize(("start", "bands"), [(240, 1), (180, 0)])
 def test_a_band_may_grow_and_shift_by_half(start: int, bands: int) -> None:
     """Of two stretches of 120 bins those half as wide or more in common are one band, those 60 bins apart none."""

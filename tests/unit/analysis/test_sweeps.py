@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.parameters import OrderFlowParameters
-from analysis.sweeps import Sweep, SweepControl, runs_of, sweep_control, sweeps
+from analysis.sweeps import Sweep, runs_of, sweeps
 from market.fixed_point import ONE_E8
 from projections.trade_columns import Trades
 from tests.market_builders import e8
@@ -75,21 +75,3 @@ def test_silence_sweeps_nothing() -> None:
     """No trades, or none in the hour."""
     assert sweeps(Trades.none(), after(60), PARAMETERS) == []
     assert sweeps(some_trades([100]), after(10_000), PARAMETERS) == []
-    chance = np.random.default_rng(1)
-    assert sweep_control(Trades.none(), 60, chance, PARAMETERS) == SweepControl(0, None, None, None)
-
-
-def test_what_followed_is_measured_in_the_aggressors_direction() -> None:
-    """Price stood at 109 after the sweep and at 119.9 a minute later: 1000 bp; the control's runs saw it at rest."""
-    quiet = [round(4000 + i * 5.0, 3) for i in range(1, 1300)]
-    swept = hour_with_runs(10, 2)
-    tail = some_trades([119.9] * len(quiet), quiet)
-    ids = np.concatenate((swept.agg_id, 3000 + tail.agg_id))
-    joined = Trades.of(
-        np.concatenate((swept.time_ns + 60 * 10**9, tail.time_ns)), ids,
-        np.concatenate((swept.price_e8, tail.price_e8)), np.concatenate((swept.quantity_e8, tail.quantity_e8)),
-        np.concatenate((swept.sign, tail.sign)),
-    )  # fmt: skip
-    found = sweep_control(joined, 400, np.random.default_rng(1), PARAMETERS)
-    assert (found.sweeps, found.sweep_bp) == (1, 1000.0)
-    assert found.control_bp == 0.0

@@ -150,7 +150,7 @@ def test_an_event_time_far_ahead_is_passed_over() -> None:
 
 
 def test_sums_that_do_not_fit_are_an_error() -> None:
-    """Never a wrap: in one second's trades, over batches, and in the book."""
+    """Never a wrap: in one second's trades, over batches, and in the book's changes within a second."""
     half = "23058430092.13693953"  # 2^61 + 1
     trades = [a_trade(i, "1", half) for i in (1, 2)]
     with pytest.raises(SumOverflow):
@@ -159,8 +159,46 @@ def test_sums_that_do_not_fit_are_an_error() -> None:
     flow.apply(a_batch([trades[1]], 2), [])
     with pytest.raises(SumOverflow):
         flow.seconds()
+    large = "720575940.37927936"  # 2^56
+    better = [a_diff(11 + i, 11 + i, [(f"99.{501 + i}", large)], []) for i in range(65)]
     with pytest.raises(SumOverflow):
-        folded(a_snapshot(), a_diff(11, 12, [("99.5", half)], []))
+        folded(a_snapshot(update_id=10), *better)
+
+
+def test_a_quantity_too_large_to_sum_is_not_read() -> None:
+    """Above 2^56 at one of the best levels: the updates to it and from it are counted as unread, and nothing stops."""
+    flow = folded(
+        a_snapshot([("99", "2")], [("101", "3")], update_id=10),
+        a_diff(11, 11, [("99", "5")], [], T0),
+        a_diff(12, 12, [("99", "720575940.37927937")], [], T0 + SECOND_NS),
+        a_diff(13, 13, [("99", "4")], [], T0 + 2 * SECOND_NS),
+        a_diff(14, 14, [("99", "720575940.37927936")], [], T0 + 3 * SECOND_NS),
+        a_diff(15, 15, [("99", "6")], [], T0 + 4 * SECOND_NS),
+    )
+    found = flow.seconds()
+    assert found.unread.tolist() == [0, 1, 1, 0, 0]
+    assert found.updates.tolist() == [1, 0, 0, 1, 1]
+    assert found.ofi_e8[:, 0].tolist() == [3 * E8, 0, 0, 2**56 - 4 * E8, 6 * E8 - 2**56]
+    assert found.last_update_id.tolist() == [11, -1, -1, 14, 15]
+
+
+def test_a_snapshot_ahead_of_the_diffs_leaves_them_unread() -> None:
+    """The flow it holds already is nobody's to see: nor is that of the diff it cuts in two, nor of one that is lost."""
+    flow = folded(
+        a_snapshot([("99", "2")], [("101", "3")], update_id=10),
+        a_diff(11, 12, [("99", "3")], [], T0),
+        a_snapshot([("99", "5")], [("101", "3")], update_id=15),
+        a_diff(13, 14, [("99", "4")], [], T0 + SECOND_NS),
+        a_diff(15, 16, [("99", "6")], [], T0 + 2 * SECOND_NS),
+        a_diff(17, 17, [("99", "7")], [], T0 + 3 * SECOND_NS),
+        a_snapshot([("99", "9")], [("101", "3")], update_id=19),
+        a_diff(20, 20, [("99", "10")], [], T0 + 4 * SECOND_NS),
+        a_diff(21, 21, [("99", "12")], [], T0 + 5 * SECOND_NS),
+    )
+    found = flow.seconds()
+    assert found.unread.tolist() == [0, 1, 1, 0, 1, 0]
+    assert found.updates.tolist() == [1, 0, 0, 1, 0, 1]
+    assert found.ofi_e8[:, 0].tolist() == [E8, 0, 0, E8, 0, 2 * E8]
 
 
 def test_the_digest_tells_flows_apart() -> None:
@@ -217,6 +255,42 @@ def digests(batches: list[Batch]) -> dict[int, tuple[str, str]]:
     state = MarketState(WINDOWS)
     drive(batches, state, lambda tick, now: seen.update({tick.seq: (now.order_book.digest(), now.book_flow.digest())}))
     return seen
+
+
+@LAW
+@given(data=st.data())
+def test_snapshots_change_the_flow_of_no_second_that_is_known(data: st.DataObject) -> None:
+    """Wherever they come among the diffs, ahead of them or behind, what they do not leave unread is as without them."""
+    held: dict[tuple[str, int], int] = {("bids", 98): 1, ("bids", 99): 2, ("asks", 102): 3, ("asks", 103): 1}
+    books = {10: dict(held)}
+    diffs = []
+    last = 10
+    for number in range(data.draw(st.integers(1, 12))):
+        changed: dict[tuple[str, int], int] = {}
+        first = last + 1
+        for last in range(first, first + data.draw(st.integers(1, 3))):
+            level = data.draw(
+                st.sampled_from([("bids", 98), ("bids", 99), ("bids", 100), ("asks", 101), ("asks", 102)])
+            )
+            changed[level] = held[level] = data.draw(st.integers(0, 4))
+            books[last] = dict(held)
+        diffs.append(a_diff(first, last, _side(changed, "bids"), _side(changed, "asks"), T0 + number * SECOND_NS))
+    mixed = list(diffs)
+    for update_id in data.draw(st.lists(st.integers(10, last), max_size=3)):
+        shown = {level: quantity for level, quantity in books[update_id].items() if quantity}
+        book = a_snapshot(_side(shown, "bids")[::-1], _side(shown, "asks"), update_id=update_id)
+        mixed.insert(data.draw(st.integers(0, len(mixed))), book)
+    first_book = a_snapshot(_side(books[10], "bids")[::-1], _side(books[10], "asks"), update_id=10)
+    without, found = folded(first_book, *diffs).seconds(), folded(first_book, *mixed).seconds()
+    known = found.unread == 0
+    assert found.second_ns.tolist() == without.second_ns.tolist()
+    assert found.ofi_e8[known].tolist() == without.ofi_e8[known].tolist()
+    assert found.size_change_x20[known].tolist() == without.size_change_x20[known].tolist()
+
+
+def _side(levels: dict[tuple[str, int], int], side: str) -> list[tuple[str, str]]:
+    """The levels of one side, lowest first."""
+    return [(str(price), str(quantity)) for (name, price), quantity in sorted(levels.items()) if name == side]
 
 
 @LAW

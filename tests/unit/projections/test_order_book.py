@@ -55,10 +55,10 @@ def test_no_snapshot_no_book() -> None:
 
 
 def test_what_the_snapshot_holds_already_is_passed_over() -> None:
-    """u up to the snapshot's id is old; the first one kept may begin before it; then ids must follow."""
+    """u up to the snapshot's id changes nothing; the first one kept may begin before it; then ids must follow."""
     book = folded(a_snapshot(update_id=10))
     assert outcomes(book, a_diff(9, 10, asks=[("101", "9")]), a_diff(10, 12), a_diff(11, 12), first_seq=2) == [
-        OLD,
+        UNREAD,
         WHOLE,
         OLD,
     ]

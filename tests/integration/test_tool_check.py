@@ -1,0 +1,147 @@
+"""A constant of the analysis changes: exactly the decisions that were shown something else are named."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from agents.conversation.dialogue import Asking
+from agents.conversation.prompts import load
+from agents.conversation.tools import DEPTH, FLOW, candidates, result
+from agents.recorded import MissingCall, RecordedAnalyst, tape_of
+from agents.rules import RulesAnalyst
+from analysis.observe import Observer
+from analysis.parameters import Parameters
+from analysis.view import MarketView
+from eventlog.clock import ManualClock
+from eventlog.cold import ColdLog
+from eventlog.facts import MODEL_CALL, MODEL_DECISION, Fact
+from eventlog.importing import Importer, table
+from eventlog.log import Log
+from eventlog.names import LogName
+from exchanges.simulated.parameters import MarketParameters
+from exchanges.simulated.record import record
+from market.instrument import Market
+from market.timestamps import MINUTE_NS
+from projections.state import KINDS, READS, MarketState, TickEntry, Windows
+from replay.decisions import Sight
+from replay.drive import drive
+from replay.tool_check import check_tools
+from tests.market_builders import T0
+from tests.model_server import asking, at, model_server
+
+MARKET = Market.parse("binance:BTCFDUSD")
+SIGHT = Sight(MARKET.symbol, Windows(), Parameters())
+ASKING = Asking("deepseek-flash", "compact")
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Log, Log]:
+    """An hour of market, and the decision log of a model that was asked in its last twenty minutes."""
+    folder = tmp_path_factory.mktemp("recorded")
+    cold = ColdLog(folder, LogName("events", MARKET))
+    importer = Importer(cold, ManualClock(T0))
+    record(importer, MarketParameters(symbol=MARKET.symbol), 5, T0, 1, lambda _: None)
+    importer.close()
+    log = Log(cold, None, {})
+    facts: list[Fact] = []
+    with model_server() as server, asking(server.base_url, ASKING) as asked:
+        for view in views(log, SIGHT.parameters).values():
+            assert asked.analyst.decide(at(asked, view)).fallback is None
+        facts += asked.analyst.facts()
+    return log, decision_log(folder, facts)
+
+
+def decision_log(folder: Path, facts: list[Fact]) -> Log:
+    """Facts as a log in Parquet."""
+    cold = ColdLog(folder, LogName("decisions", MARKET))
+    cold.create(T0)
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for seq, fact in enumerate(facts, 1):
+        body = {"seq": seq, "recv_ns": fact.recv_ns, **msgspec.json.decode(fact.data)}
+        rows.setdefault(fact.kind, []).append(body)
+    tables = {
+        kind: table(kind, {name: [row[name] for row in found] for name in found[0]}) for kind, found in rows.items()
+    }
+    cold.append(1, len(facts), tables)
+    return Log(cold, None, {})
+
+
+def views(log: Log, parameters: Parameters) -> dict[int, MarketView]:
+    """What is known at the last twenty ticks, by seq."""
+    state = MarketState(SIGHT.windows)
+    observer = Observer(MARKET.symbol, state, parameters)
+    found: dict[int, MarketView] = {}
+
+    def on_tick(tick: TickEntry, now: MarketState) -> None:
+        if tick.boundary_ns > T0 + 40 * MINUTE_NS:
+            found[tick.seq] = observer.observe(tick, now)
+
+    drive(log.read(kinds=KINDS, columns=READS), state, on_tick)
+    return found
+
+
+def shown(view: MarketView) -> tuple[str, str, str]:
+    """All that a model is shown at a tick."""
+    return result(DEPTH, view), result(FLOW, view), candidates(view)
+
+
+CHANGES: dict[str, Callable[[Parameters], Parameters]] = {
+    "wall contrast": lambda p: replace(p, wall_contrast=4.9),
+    "vacuum part": lambda p: replace(p, vacuum_part=0.38),
+    "zone reach": lambda p: replace(p, zone_reach_sigma=15.0),
+}
+
+
+@pytest.mark.parametrize("name", sorted(CHANGES))
+def test_exactly_the_touched_decisions_are_named(recorded: tuple[Log, Log], name: str) -> None:
+    """Held against an independent look at every tick under both constants."""
+    log, decisions = recorded
+    changed = CHANGES[name](SIGHT.parameters)
+    before, after = views(log, SIGHT.parameters), views(log, changed)
+    expected = [seq for seq in before if shown(before[seq]) != shown(after[seq])]
+    assert 0 < len(expected) < 20
+    verdict = check_tools(log, decisions, replace(SIGHT, parameters=changed), lambda done, total: None)
+    assert [touched["seq"] for touched in verdict.touched] == expected
+    assert (verdict.decisions, verdict.equal) == (20, 20 - len(expected))
+
+
+def test_without_a_change_all_is_equal(recorded: tuple[Log, Log]) -> None:
+    """The same constants show the same bytes."""
+    log, decisions = recorded
+    verdict = check_tools(log, decisions, SIGHT, lambda done, total: None)
+    assert verdict.identical
+    assert verdict.decisions == 20
+
+
+def analyst_of(decisions: Log, parameters: Parameters, language: Any = "en") -> RecordedAnalyst:
+    """The recorded analyst of a decision log."""
+    rules = RulesAnalyst(parameters)
+    return RecordedAnalyst(tape_of(decisions), load("default", language), ASKING, rules, parameters, "deepseek")
+
+
+def test_a_record_fails_closed(recorded: tuple[Log, Log]) -> None:
+    """Another tool result, other prompts or another minute is another question, and nothing is guessed."""
+    log, decisions = recorded
+    before = views(log, SIGHT.parameters)
+    seq, view = next(iter(before.items()))
+    assert analyst_of(decisions, SIGHT.parameters).decide(view).fallback is None
+    with pytest.raises(MissingCall, match="what would be asked is not what was asked then"):
+        analyst_of(decisions, SIGHT.parameters).decide(replace(view, depth={"id": "D", "mid": "1"}))
+    with pytest.raises(MissingCall, match="the prompts are not those of the record"):
+        analyst_of(decisions, SIGHT.parameters, "zh").decide(view)
+    with pytest.raises(MissingCall, match="no model was asked"):
+        analyst_of(decisions, SIGHT.parameters).decide(replace(view, as_of_seq=seq + 1))
+
+
+def test_kinds_of_a_model_travel_through_parquet(recorded: tuple[Log, Log]) -> None:
+    """Every field of a call and of how a minute ended comes back as it was logged."""
+    _, decisions = recorded
+    kinds = dict.fromkeys((MODEL_CALL, MODEL_DECISION), 0)
+    for batch in decisions.read(kinds=list(kinds)):
+        for kind, rows in batch.rows.items():
+            kinds[kind] += len(rows)
+    assert kinds == {MODEL_CALL: 40, MODEL_DECISION: 20}

@@ -1,0 +1,186 @@
+"""Asking about the past: each missing answer once, on what was known then, few at a time, and nothing paid for lost."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agents.conversation.dialogue import Asking
+from agents.conversation.prompts import load
+from agents.model.errors import NoReply
+from agents.recorded import RecordedAnalyst
+from agents.rules import RulesAnalyst
+from analysis.view import MarketView
+from eventlog.clock import ManualClock
+from eventlog.log import Log
+from replay.answer import Side
+from replay.answers import Answers
+from replay.counterfactual import Asked, Asker, ask_all, chosen, live_ticks, outdated, views_at
+from replay.decisions import Ticks, ticks_between
+from tests.fakes.model_client import SimulatedClient
+from tests.market_builders import SIGHT, SMALL, a_market, write_log
+
+PROMPTS = load("default", "en")
+ASKING = Asking("deepseek-flash", "compact")
+SIDE = Side("binance:TESTUSDT", "log", ASKING, "default", "en", PROMPTS.digest, "", {}, "")
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Log:
+    """Forty recorded minutes."""
+    return write_log(tmp_path_factory.mktemp("log"), a_market(61, 40), segments=3)
+
+
+@pytest.fixture(scope="module")
+def ticks(log: Log) -> Ticks:
+    """The last live ticks of them."""
+    live = live_ticks(log, ticks_between(log, 0, 2**62))
+    return chosen(live, live.seq.tolist()[-8:])
+
+
+def asker(client: SimulatedClient) -> Asker:
+    """Someone who asks a simulated model at a time that stands still."""
+    return Asker(client, PROMPTS, ASKING, SMALL, ManualClock(0), lambda attempt: attempt.charged.total, "code")
+
+
+def ask(
+    log: Log, ticks: Ticks, answers: Answers, client: SimulatedClient, repeats: int = 1, concurrency: int = 3
+) -> tuple[Asked, int]:
+    """Ask what is missing; returns how it ended and how much progress was told."""
+    missing = answers.missing(ticks.seq.tolist(), repeats)
+    told: list[int] = []
+    views = views_at(log, chosen(ticks, missing), SIGHT)
+    asked = asyncio.run(ask_all(views, missing, answers, asker(client), concurrency, told.append))
+    return asked, sum(told)
+
+
+def test_views_are_those_of_the_ticks(log: Log, ticks: Ticks) -> None:
+    """One view a tick, in order, the same whether all are looked at or only some."""
+    every = {v.as_of_seq: v.render() for v in views_at(log, ticks, SIGHT)}
+    assert list(every) == ticks.seq.tolist()
+    some = chosen(ticks, ticks.seq.tolist()[2:6:3])
+    assert {v.as_of_seq: v.render() for v in views_at(log, some, SIGHT)} == {s: every[s] for s in some.seq.tolist()}
+
+
+def test_ticks_without_live_trades_are_left_out(log: Log) -> None:
+    """At them nobody decides, so nobody asks."""
+    every = ticks_between(log, 0, 2**62)
+    live = live_ticks(log, every)
+    left_out = set(every.seq.tolist()) - set(live.seq.tolist())
+    states = {
+        int(seq): state
+        for batch in log.read(kinds=["tick"])
+        if "tick" in batch.rows
+        for seq, state in zip(batch.rows["tick"]["seq"], batch.rows["tick"]["trades"], strict=True)
+    }
+    assert left_out == {seq for seq, state in states.items() if state != "live"} != set()
+
+
+def test_each_missing_answer_is_asked_once(log: Log, ticks: Ticks, tmp_path: Path) -> None:
+    """All repeats of all ticks; asked again, not one request is sent."""
+    client = SimulatedClient()
+    with Answers(tmp_path, SIDE) as answers:
+        assert ask(log, ticks, answers, client, repeats=2) == (Asked(), 16)
+        assert answers.missing(ticks.seq.tolist(), 2) == {}
+        assert len(client.requests) == 16 * 2
+        assert ask(log, ticks, answers, client, repeats=2) == (Asked(), 0)
+        assert len(client.requests) == 16 * 2
+        assert ask(log, ticks, answers, client, repeats=3) == (Asked(), 8)
+
+
+def test_few_are_under_way_at_once(log: Log, ticks: Ticks, tmp_path: Path) -> None:
+    """Never more conversations than allowed, and no view is worked out before somebody is free to ask about it."""
+    client, ahead = SimulatedClient(pause_s=0.01), []
+    views = views_at(log, ticks, SIGHT)
+    worked_out = 0
+
+    def counted() -> Iterator[MarketView]:
+        nonlocal worked_out
+        for view in views:
+            worked_out += 1
+            ahead.append(worked_out - told)
+            yield view
+
+    told = 0
+
+    def progress(n: int) -> None:
+        nonlocal told
+        told += n
+
+    with Answers(tmp_path, SIDE) as answers:
+        missing = answers.missing(ticks.seq.tolist(), 2)
+        asyncio.run(ask_all(counted(), missing, answers, asker(client), 3, progress))
+    assert client.most_at_once == 3
+    assert max(ahead) <= 3
+
+
+def test_what_is_stored_decides_again(log: Log, ticks: Ticks, tmp_path: Path) -> None:
+    """From the tape the recorded analyst decides by itself what the model decided, tick by tick, and never asks."""
+    client = SimulatedClient()
+    with Answers(tmp_path, SIDE) as answers:
+        ask(log, ticks, answers, client)
+        tape = answers.recording.tape(0)
+        stored = {a.seq: a for a in answers.recording.answers(ticks.seq.tolist(), [0])}
+    recorded = RecordedAnalyst(tape, PROMPTS, ASKING, RulesAnalyst(SMALL), SMALL, "deepseek")
+    advice = {v.as_of_seq: recorded.decide(v) for v in views_at(log, ticks, SIGHT)}
+    assert {seq: a.fallback for seq, a in advice.items()} == {seq: a.fallback for seq, a in stored.items()}
+    assert {a.model for a in advice.values() if a.fallback is None} == {"deepseek-flash"}
+    assert sum(a.fallback is None for a in advice.values()) == 8
+    assert outdated(views_at(log, ticks, SIGHT), recorded) == set()
+
+
+def test_answers_to_other_questions_are_outdated(log: Log, ticks: Ticks, tmp_path: Path) -> None:
+    """Where other questions would be asked by now, the tick is named."""
+    with Answers(tmp_path, SIDE) as answers:
+        ask(log, ticks, answers, SimulatedClient())
+        tape = answers.recording.tape(0)
+    other = RecordedAnalyst(tape, load("default", "zh"), ASKING, RulesAnalyst(SMALL), SMALL, "deepseek")
+    assert outdated(views_at(log, ticks, SIGHT), other) == set(ticks.seq.tolist())
+
+
+@pytest.mark.parametrize("verdict", ["no_balance", "unauthorised", "no_budget", "unreachable", "bad_request"])
+def test_a_fault_of_today_ends_the_asking(log: Log, ticks: Ticks, tmp_path: Path, verdict: str) -> None:
+    """It says nothing about the minute: asking stops, what was paid for is kept, the next time goes on from there."""
+    fault = NoReply(verdict, "told plainly")  # type: ignore[arg-type]
+    with Answers(tmp_path, SIDE) as answers:
+        asked, stored = ask(log, ticks, answers, SimulatedClient(faults={6: fault}), concurrency=1)
+        assert asked.stopped == f"{verdict}: told plainly"
+        assert stored == 2
+        broken = [a for a in answers.recording.everything() if not a.whole]
+        assert [len(a.calls) for a in broken] == [1]
+        assert ask(log, ticks, answers, SimulatedClient(), concurrency=1) == (Asked(), 6)
+
+
+def test_a_fault_of_the_minute_is_its_answer(log: Log, ticks: Ticks, tmp_path: Path) -> None:
+    """A reply that did not come in time is stored as the fallback it would have been live, and not asked again."""
+    faults = {2: NoReply("timeout", "no reply before the deadline")}
+    with Answers(tmp_path, SIDE) as answers:
+        assert ask(log, ticks, answers, SimulatedClient(faults=faults), concurrency=1) == (Asked(), 8)
+        first = answers.recording.answer(int(ticks.seq[0]), 0)
+        assert (first.fallback, len(first.calls)) == ("timeout: no reply before the deadline", 1)
+        assert answers.missing(ticks.seq.tolist(), 1) == {}
+
+
+def test_cancelled_it_loses_only_what_is_under_way(log: Log, ticks: Ticks, tmp_path: Path) -> None:
+    """Answers stored before stay; what the broken conversations had cost is kept; the rest is asked the next time."""
+    client = SimulatedClient(pause_s=0.02)
+
+    async def cut_off(answers: Answers) -> None:
+        missing = answers.missing(ticks.seq.tolist(), 1)
+        enough = asyncio.Event()
+        views = views_at(log, ticks, SIGHT)
+        asking = asyncio.create_task(ask_all(views, missing, answers, asker(client), 2, lambda _: enough.set()))
+        await enough.wait()
+        await asyncio.sleep(0.03)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+    with Answers(tmp_path, SIDE) as answers:
+        asyncio.run(cut_off(answers))
+        left = answers.missing(ticks.seq.tolist(), 1)
+        assert 0 < len(left) < 8
+        paid = sum(len(a.calls) for a in answers.recording.everything())
+        assert (8 - len(left)) * 2 <= paid <= len(client.requests)
+        assert ask(log, ticks, answers, SimulatedClient()) == (Asked(), len(left))
