@@ -147,7 +147,8 @@ class DeepSeek(_Section):
     The model; without a key the rules decide.
 
     Limits bound what a minute and a UTC day may take; beyond them the rules decide. `peak_hours` are UTC, Monday to
-    Friday except `holidays`. Prices are DeepSeek's of November 2026; a file adds to them or replaces one.
+    Friday except `holidays`. Prices are DeepSeek's of November 2026; a file adds to them or replaces one. Any endpoint
+    of the same API will do: `thinking: null` leaves out the one field that is DeepSeek's own.
     """
 
     api_key: SecretStr | None = None
@@ -155,7 +156,7 @@ class DeepSeek(_Section):
     model: Annotated[str, Field(min_length=1)] = "deepseek-flash"
     temperature: Annotated[float, Field(ge=0, le=2)] = 0.2
     mode: Literal["staged", "compact"] = "staged"
-    thinking: bool = False
+    thinking: bool | None = False
     reasoning_effort: Literal["low", "high", "max"] = "high"
     strict: bool = False
     language: Literal["zh", "en"] = "zh"
