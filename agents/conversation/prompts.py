@@ -13,6 +13,7 @@ from agents.conversation.tools import TOOLS
 
 Language = Literal["zh", "en"]
 
+DEFAULT = "default"
 SHIPPED = Path(__file__).parent.parent / "prompts"
 _NAMES = (
     "static", "dynamic", "decision", "compact",
@@ -60,31 +61,42 @@ _FIELDS: dict[str, frozenset[str]] = {
 
 def load(variant: str, language: Language) -> Prompts:
     """
-    The prompts of a shipped variant by its name, or of a folder by its path.
+    The prompts of a shipped variant by name, or of a folder by path; what it leaves out is the default's.
 
     Raises:
-        BadPrompts: a file is missing, is not UTF-8, or uses a `$name` nobody fills.
+        BadPrompts: there is no such variant, or a file is unknown, is not UTF-8, or uses a `$name` nobody fills.
     """
-    shipped = SHIPPED / variant if variant.replace("_", "").replace("-", "").isalnum() else None
-    folder = (shipped if shipped is not None and shipped.is_dir() else Path(variant)) / language
+    folder = _folder(variant) / language
+    if not folder.is_dir():
+        known = ", ".join(sorted(p.name for p in SHIPPED.iterdir() if p.is_dir()))
+        raise BadPrompts(f"no prompts at {variant}/{language}; shipped variants: {known}; or name a folder of your own")
+    strange = sorted({file.name for file in folder.iterdir()} - {f"{name}.md" for name in _NAMES})
+    if strange:
+        raise BadPrompts(f"{folder / strange[0]} is no prompt; known are {', '.join(f'{name}.md' for name in _NAMES)}")
     texts = {}
     for name in _NAMES:
-        file = folder / f"{name}.md"
-        try:
-            texts[name] = file.read_text(encoding="utf-8").strip()
-        except OSError as error:
-            known = ", ".join(sorted(p.name for p in SHIPPED.iterdir() if p.is_dir()))
-            raise BadPrompts(
-                f"cannot read prompt {file.name} of variant {variant!r} ({language}): {error.strerror}; "
-                f"shipped variants: {known}; or name a folder with {language}/{file.name} in it"
-            ) from error
-        except UnicodeDecodeError as error:
-            raise BadPrompts(f"prompt {file} is not UTF-8 text: {error.reason}") from error
-        _check(file.name, name, texts[name])
+        own = folder / f"{name}.md"
+        texts[name] = _read(own if own.exists() else SHIPPED / DEFAULT / language / own.name)
+        _check(own.name, name, texts[name])
     named = blake2b(digest_size=8)
     for name in _NAMES:
         named.update(f"{name}\0{texts[name]}\0".encode())
     return Prompts(variant, language, texts, named.hexdigest())
+
+
+def _folder(variant: str) -> Path:
+    """A plain word is a shipped variant where there is one; anything else is a path."""
+    shipped = SHIPPED / variant
+    return shipped if Path(variant).name == variant and shipped.is_dir() else Path(variant)
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise BadPrompts(f"cannot read prompt {file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise BadPrompts(f"prompt {file} is not UTF-8 text: {error.reason}") from error
 
 
 def _check(file: str, name: str, text: str) -> None:

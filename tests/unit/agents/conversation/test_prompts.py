@@ -26,7 +26,7 @@ def test_a_folder_of_ones_own_is_a_variant(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
-        ("static", None, "cannot read prompt static.md"),
+        ("statics", b"words", "statics.md is no prompt; known are static.md"),
         ("static", b"", "prompt static.md is empty"),
         ("static", b"\xff\xfe", "not UTF-8"),
         ("ask_static", b"Call $tol", "asks for $tol, which nobody fills"),
@@ -34,15 +34,21 @@ def test_a_folder_of_ones_own_is_a_variant(tmp_path: Path) -> None:
         ("ask_decision", b"Decide: $candidates", "must say the word json"),
     ],
 )
-def test_faults_are_named_by_file(tmp_path: Path, name: str, content: bytes | None, told: str) -> None:
+def test_faults_are_named_by_file(tmp_path: Path, name: str, content: bytes, told: str) -> None:
     """One line, the file's name, and what to do."""
     shutil.copytree(SHIPPED / "default", tmp_path / "mine")
-    file = tmp_path / "mine" / "en" / f"{name}.md"
-    if content is None:
-        file.unlink()
-    else:
-        file.write_bytes(content)
+    (tmp_path / "mine" / "en" / f"{name}.md").write_bytes(content)
     with pytest.raises(BadPrompts) as fault:
         load(str(tmp_path / "mine"), "en")
     assert told in str(fault.value)
     assert "\n" not in str(fault.value)
+
+
+def test_what_a_variant_leaves_out_is_the_defaults(tmp_path: Path) -> None:
+    """A folder with one file is a variant that differs in that file alone."""
+    (tmp_path / "en").mkdir()
+    (tmp_path / "en" / "ask_verdict.md").write_text("Be brief.")
+    mine, default = load(str(tmp_path), "en"), load("default", "en")
+    assert {name for name in default.texts if mine.texts[name] != default.texts[name]} == {"ask_verdict"}
+    with pytest.raises(BadPrompts, match=r"no prompts at .*/zh; shipped variants: cautious, default"):
+        load(str(tmp_path), "zh")
