@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from analysis.flow_grid import Flags, FlowGrid, grid_of
-from analysis.flow_measures import Fused, divergence, explained, fused, z_of_sum, z_score
+from analysis.flow_measures import Fused, divergence, explained, fused, z_of_sum, z_score, z_scores
 from analysis.flow_quote import quote_group
 from analysis.parameters import BookFlowParameters
 from analysis.toxicity import kyle_lambda, vpin
@@ -50,6 +50,14 @@ class _Window:
             return None
         return z_score(flow[span][use[span]], int(flow[at]), self.parameters.z_least, self.parameters.z_clip)
 
+    def last_minute_z(self, flow: I64, use: Flags) -> list[float | None]:
+        """The z of each second of the last minute, against the seconds up to it."""
+        span, first = self.parameters.z_seconds, max(0, len(flow) - MINUTE_S)
+        if first + 1 >= span and use[first + 1 - span :].all():
+            limits = self.parameters.z_least, self.parameters.z_clip
+            return z_scores(flow[first + 1 - span :], span, *limits)
+        return [self.second_z(flow, use, at) for at in range(first, len(flow))]
+
     def fused(self, ofi_z: float, cvd_z: float) -> Fused:
         own = self.parameters
         return fused(ofi_z, cvd_z, (own.ofi_weight, own.cvd_weight), own.strong_fusion, own.strong_consistency)
@@ -79,7 +87,8 @@ def book_flow(
     grid = grid_of(seconds)
     reason = _reason(grid, parameters.stale_seconds)
     window = _Window(grid, np.arange(len(grid.known)) >= grid.first, parameters, decimals, reason)
-    name, ofi = _chosen_flow(grid, tick_size_e8, parameters)
+    five = grid.ofi_e8.sum(axis=1)
+    name, ofi = ("ofi5", five) if _wide(grid, tick_size_e8, parameters) else ("ofi1", grid.ofi_e8[:, 0])
     ofi_z, cvd_z = window.minute_z(ofi, grid.known), window.minute_z(grid.signed_e8, window.traded)
     return {
         "id": "F",
@@ -91,7 +100,7 @@ def book_flow(
         "note": _NOTE,
         "quote": quote_group(grid, tick_size_e8, parameters),
         "ofi1": _ofi("F.ofi1", grid.ofi_e8[:, 0], 1, window),
-        "ofi5": _ofi("F.ofi5", grid.ofi_e8.sum(axis=1), 1, window),
+        "ofi5": _ofi("F.ofi5", five, 1, window),
         "mlofi": _levels(window),
         "ofi_v13": _ofi("F.ofi_v13", grid.size_change_x20, _SIZE_WEIGHTS, window),
         "cvd": _cvd(window, cvd_z),
@@ -99,7 +108,7 @@ def book_flow(
         "divergence": _divergence(ofi_z, cvd_z, window),
         "vpin": _vpin(seconds.buy_e8, seconds.sell_e8, window),
         "kyle": _kyle(window),
-        "explains": _explains(window),
+        "explains": _explains(five, window),
     }
 
 
@@ -113,14 +122,13 @@ def _reason(grid: FlowGrid, stale_seconds: int) -> str | None:
     return None
 
 
-def _chosen_flow(grid: FlowGrid, tick_size_e8: int, parameters: BookFlowParameters) -> tuple[str, I64]:
-    """The best quote's flow, or the sum of five levels where the tick or the usual spread is wide."""
+def _wide(grid: FlowGrid, tick_size_e8: int, parameters: BookFlowParameters) -> bool:
+    """Whether the tick or the usual spread is: then the sum of five levels says more than the best quote's flow."""
     bid, _, ask, _ = grid.quote_e8[:, grid.quoted]
     if len(bid):
         usual = int(np.sort(ask - bid)[len(bid) // 2])
-        if round(2e4 * max(tick_size_e8, usual) / int(bid[-1] + ask[-1]), 4) > parameters.sum_from_bp:
-            return "ofi5", grid.ofi_e8.sum(axis=1)
-    return "ofi1", grid.ofi_e8[:, 0]
+        return round(2e4 * max(tick_size_e8, usual) / int(bid[-1] + ask[-1]), 4) > parameters.sum_from_bp
+    return False
 
 
 def _ofi(name: str, flow: I64, divisor: int, window: _Window) -> dict[str, Any]:
@@ -175,10 +183,9 @@ def _fusion(name: str, ofi: I64, ofi_z: float | None, cvd_z: float | None, windo
 def _strong_seconds(ofi: I64, window: _Window) -> list[tuple[int, Fused]]:
     """The strong seconds of the minute, each against the seconds up to it."""
     found = []
-    n = len(ofi)
-    for at in range(max(0, n - MINUTE_S), n):
-        ofi_z = window.second_z(ofi, window.grid.known, at)
-        cvd_z = window.second_z(window.grid.signed_e8, window.traded, at)
+    flows = (ofi, window.grid.known), (window.grid.signed_e8, window.traded)
+    scores = zip(*(window.last_minute_z(flow, use) for flow, use in flows), strict=True)
+    for at, (ofi_z, cvd_z) in enumerate(scores, max(0, len(ofi) - MINUTE_S)):
         if ofi_z is not None and cvd_z is not None:
             both = window.fused(ofi_z, cvd_z)
             if both.strong:
@@ -219,10 +226,10 @@ def _kyle(window: _Window) -> dict[str, Any]:
     return {"id": "F.kyle", "quote_per_base": float(f"{slope:.4g}"), "r2": found.r2, "n": found.n}
 
 
-def _explains(window: _Window) -> dict[str, Any]:
+def _explains(five: I64, window: _Window) -> dict[str, Any]:
     """R² of each flow on the mid's change, over one second and over the longer interval."""
     grid, least = window.grid, window.parameters.least_intervals
-    flows = {"ofi1": grid.ofi_e8[:, 0], "ofi5": grid.ofi_e8.sum(axis=1)}
+    flows = {"ofi1": grid.ofi_e8[:, 0], "ofi5": five}
     flows |= {"ofi_v13": grid.size_change_x20, "trades": grid.signed_e8}
     result: dict[str, Any] = {"id": "F.explains", "columns": ["r2_same", "r2_next"]}
     for interval in (1, window.parameters.impact_seconds):

@@ -67,6 +67,8 @@ def grid_of(seconds: FlowSeconds) -> FlowGrid:
         SumOverflow: a sum over the window could pass 2^62.
     """
     _expect_to_fit(seconds)
+    if not (seconds.updates.any() or seconds.unread.any()):
+        return _without_book(seconds)
     n = (seconds.end_ns - seconds.start_ns) // SECOND_NS
     at = (seconds.second_ns - seconds.start_ns) // SECOND_NS
     unread, updates = _spread(n, at, seconds.unread), _spread(n, at, seconds.updates)
@@ -96,10 +98,31 @@ def grid_of(seconds: FlowSeconds) -> FlowGrid:
     )
 
 
+def _without_book(seconds: FlowSeconds) -> FlowGrid:
+    """The grid of a window in which no update came: trades alone."""
+    n = (seconds.end_ns - seconds.start_ns) // SECOND_NS
+    at = (seconds.second_ns - seconds.start_ns) // SECOND_NS
+    nothing, never = np.zeros(n, np.int64), np.zeros(n, np.bool_)
+    return FlowGrid(
+        start_ns=seconds.start_ns,
+        quoted=never,
+        known=never,
+        ofi_e8=np.zeros((n, DEPTH), np.int64),
+        size_change_x20=nothing,
+        signed_e8=_spread(n, at, seconds.buy_e8 - seconds.sell_e8),
+        volume_e8=_spread(n, at, seconds.buy_e8 + seconds.sell_e8),
+        trades=_spread(n, at, seconds.trades),
+        updates=nothing,
+        quote_e8=np.zeros((4, n), np.int64),
+        first=int(at[0]) if len(at) else n,
+    )
+
+
 def _expect_to_fit(seconds: FlowSeconds) -> None:
-    """In floats, which cannot wrap."""
+    """In floats, which cannot wrap; looked at one by one only where the largest as often as there are values might."""
     sums = (seconds.ofi_e8, seconds.size_change_x20, np.stack((seconds.buy_e8, seconds.sell_e8)))
-    if any(float(np.abs(part.astype(np.float64)).sum()) > LARGEST_E8 for part in sums):
+    large = [part for part in sums if part.size * max(int(part.max(initial=0)), -int(part.min(initial=0))) > LARGEST_E8]
+    if any(float(np.abs(part.astype(np.float64)).sum()) > LARGEST_E8 for part in large):
         raise SumOverflow("a window's flow passes 2^62; lower the market's quantity decimals")
 
 

@@ -61,6 +61,19 @@ def z_score(values: I64, at: int, least: int, clip: float) -> float | None:
     return z_of_sum(values, at, 1, least, clip)
 
 
+def z_scores(values: I64, span: int, least: int, clip: float) -> list[float | None]:
+    """`z_score` of every value that has a span to look at, among the `span` values that end with it."""
+    windows = np.lib.stride_tricks.sliding_window_view(values, span)
+    if span < max(least, 1):
+        return [None] * len(windows)
+    numbers = np.ascontiguousarray(windows, np.float64)
+    mean = numbers.mean(axis=1)
+    spread = np.sqrt(np.mean((numbers - mean[:, None]) ** 2, axis=1))
+    moves = (windows.max(axis=1) > windows.min(axis=1)).tolist()
+    off = np.divide(numbers[:, -1] - mean, spread, out=np.zeros(len(mean)), where=moves).tolist()
+    return [round(min(clip, max(-clip, z)), 4) if moved else None for z, moved in zip(off, moves, strict=True)]
+
+
 def z_of_sum(values: I64, total: int, count: int, least: int, clip: float) -> float | None:
     """
     As `z_score`, for the sum of `count` intervals: it is held against count times the mean of single intervals, in
@@ -122,6 +135,8 @@ def explained(flow: I64, mid_x2: I64, known: Flags, interval: int) -> Explained:
         flow: (n,) the flow of each second. mid_x2: (n,) twice the mid at its end.
         known: (n,) see `FlowGrid`. interval: how many seconds are taken together, counted from the first.
     """
+    if not known.any():
+        return Explained(None, None, 0)
     sums, changes, whole = by_interval(flow, mid_x2, known, interval)
     same = line(sums[whole], changes[whole])
     both = whole[:-1] & whole[1:]

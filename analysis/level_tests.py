@@ -1,5 +1,5 @@
 """
-Tests of price levels: touched, then rejected or broken, from exact trades or from one-minute bars (ANALYSIS §4).
+Tests of price levels: touched, then rejected or broken, from exact trades (ANALYSIS §4).
 """
 
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from analysis.level_search import BROKEN, OPEN, REJECTED, tested_by_bars, tested_by_trades
+from analysis.level_search import BROKEN, OPEN, REJECTED, tested_by_trades
 from analysis.parameters import OrderFlowParameters
 from market.fixed_point import I64
 from market.timestamps import MINUTE_NS
@@ -39,8 +39,8 @@ class LevelTests:
 
     Attributes:
         level: which level. side: +1 where price came from above, −1 from below.
-        outcome: OPEN, REJECTED or BROKEN. touch_ns: the time of the touching trade or the start of its bar.
-        touch, decided: its place among the trades or bars, and that of the one that decided; −1 for none.
+        outcome: OPEN, REJECTED or BROKEN. touch_ns: the time of the touching trade.
+        touch, decided: its place among the trades, and that of the one that decided; −1 for none.
     """
 
     level: I64
@@ -112,26 +112,6 @@ def against_trades(trades: Trades, level_e8: I64, reach: Reach | None, parameter
         span,
     )
     return LevelTests(found[0], found[1], found[2], trades.time_ns[found[3]], found[3], found[4])
-
-
-def against_bars(
-    start_ns: I64, bars: I64, level_e8: I64, reach: Reach | None, parameters: OrderFlowParameters
-) -> LevelTests:
-    """
-    The same from one-minute bars, for hours whose trades are no longer held.
-
-    Which came first inside a bar is unknown: in the bar of the touch only a break counts, and a later bar that holds
-    both is a break. Several tests within one bar are seen as one.
-
-    Args:
-        start_ns: m minutes, rising. bars: (m, 4) of open, high, low, close.
-    """
-    if reach is None or len(start_ns) == 0 or len(level_e8) == 0:
-        return _no_tests()
-    span = parameters.test_min * MINUTE_NS
-    levels = np.ascontiguousarray(level_e8, np.int64)
-    found = tested_by_bars(start_ns, bars, levels, reach.near_e8, reach.away_e8, reach.beyond_e8, span)
-    return LevelTests(found[0], found[1], found[2], start_ns[found[3]], found[3], found[4])
 
 
 def records_of(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.absorption import Absorption, find_absorption, with_replenishment
+from analysis.absorption import Absorption, absorption_at, find_absorption, with_replenishment
 from analysis.acceptance import acceptance
 from analysis.book_flow import book_flow
 from analysis.evidence import Evidence
@@ -29,6 +29,7 @@ from projections.state import MarketState
 _CVD_MINUTES = (5, 60, 240)
 _NAKED_WEIGHT = 0.6
 _ABSORPTION_WEIGHT = 0.5  # it has not beaten its control
+_ABSORBING_NS = 2 * MINUTE_NS  # the windows of a minute that end within the last
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,21 @@ class OrderFlowLayer:
         """What tests made of k levels in the trades still held."""
         tests = against_trades(state.trades.columns(), level_e8, reach, self._parameters.order_flow)
         return records_of(level_e8, [tests], state.buckets.end_ns, self._parameters.order_flow)
+
+    def absorbed_at(self, state: MarketState, level_e8: I64, reach: Reach | None) -> dict[int, Absorption]:
+        """What the last minute's aggressors left at some of k levels: at bids below the price, at asks above it."""
+        reference, end = state.buckets.last_price_e8(), state.buckets.end_ns
+        trades = state.trades.columns()
+        last = trades.between(end - _ABSORBING_NS, end).price_e8
+        if reference is None or reach is None or len(last) == 0:
+            return {}
+        passed = (level_e8 >= last.min() - reach.near_e8) & (level_e8 <= last.max() + reach.near_e8)
+        bin_e8, flow = state.windows.level_e8, self._parameters.order_flow
+        found = absorption_at(trades, level_e8[passed], reach, end, bin_e8, flow)
+        books = state.snapshots.snapshots()
+        return {
+            a.level_e8: _with_books(a, books, reach) for a in found if (a.level_e8 < reference) == (a.side == "bid")
+        }
 
     def _footprint(self, state: MarketState, reference: int | None) -> Footprint | None:
         if reference is None or not self._profiles:

@@ -1,5 +1,5 @@
 """
-Sweeps: one side taking level after level at once (ANALYSIS §4), and what a run like any other does.
+Sweeps: one side taking level after level at once (ANALYSIS §4).
 """
 
 from dataclasses import dataclass
@@ -7,14 +7,11 @@ from typing import Literal
 
 import numba as nb
 import numpy as np
-import numpy.typing as npt
 
 from analysis.parameters import OrderFlowParameters
 from market.fixed_point import I64
-from market.timestamps import MINUTE_NS, SECOND_NS
+from market.timestamps import MINUTE_NS
 from projections.trade_columns import Trades
-
-F64 = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +53,6 @@ class Sweep:
     runs: int
 
 
-@dataclass(frozen=True, slots=True)
-class SweepControl:
-    """
-    Where price went after sweeps, and after as many runs drawn by chance.
-
-    Attributes:
-        sweep_bp, control_bp: mean move in the aggressor's direction from a run's last price, basis points; None
-            where there is none. an_hour: how often sweeps come.
-    """
-
-    sweeps: int
-    an_hour: float | None
-    sweep_bp: float | None
-    control_bp: float | None
-
-
 def runs_of(trades: Trades, parameters: OrderFlowParameters) -> Runs:
     """Every run of the trades, single trades included."""
     gap_ms = parameters.sweep_gap_ms
@@ -103,51 +84,12 @@ def sweeps(trades: Trades, end_ns: int, parameters: OrderFlowParameters) -> list
     ]
 
 
-def sweep_control(
-    trades: Trades, horizon_s: int, chance: np.random.Generator, parameters: OrderFlowParameters
-) -> SweepControl:
-    """
-    What followed every sweep of a log's trades within a horizon, beside as many runs drawn from the same minutes' log.
-
-    Args:
-        chance: seeded; draws the runs of the control.
-    """
-    whole = runs_of(trades, parameters)
-    if len(trades) == 0:
-        return SweepControl(0, None, None, None)
-    first_ns, last_ns = int(trades.time_ns[0]), int(trades.time_ns[-1])
-    ends = range(first_ns - first_ns % MINUTE_NS + parameters.sweep_hour_min * MINUTE_NS, last_ns + 1, MINUTE_NS)
-    ids = [s.last_id for end_ns in ends for s in sweeps(trades, end_ns, parameters)]
-    swept = np.searchsorted(trades.agg_id, np.array(ids, np.int64))
-    signs = trades.sign[swept]
-    late = np.flatnonzero(trades.time_ns[whole.stop - 1] >= first_ns + parameters.sweep_hour_min * MINUTE_NS)
-    drawn = late[chance.integers(0, len(late), len(ids))] if len(late) else late
-    return SweepControl(
-        sweeps=len(ids),
-        an_hour=round(len(ids) / (len(ends) / 60), 2) if len(ends) else None,
-        sweep_bp=_mean(_moves(trades, swept, signs, horizon_s)),
-        control_bp=_mean(_moves(trades, whole.stop[drawn] - 1, whole.sign[drawn], horizon_s)),
-    )
-
-
 def _least(volume: I64, quantile: float) -> int:
     """The smallest volume that a share of the runs does not exceed."""
     if len(volume) == 0:
         return 0
     place = min(len(volume) - 1, max(0, int(np.ceil(round(quantile * len(volume), 6))) - 1))
     return int(np.partition(volume, place)[place])
-
-
-def _moves(trades: Trades, at: I64, signs: I64, horizon_s: int) -> F64:
-    times = trades.time_ns[at] + horizon_s * SECOND_NS
-    known = times <= trades.time_ns[-1]
-    later = trades.price_e8[np.searchsorted(trades.time_ns, times[known], side="right") - 1]
-    before = trades.price_e8[at[known]]
-    return np.round(signs[known] * (later - before) / before * 1e4, 4)
-
-
-def _mean(moves: F64) -> float | None:
-    return round(float(moves.mean()), 4) if len(moves) else None
 
 
 @nb.njit(cache=True)

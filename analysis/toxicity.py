@@ -47,5 +47,7 @@ def kyle_lambda(signed_e8: I64, mid_x2: I64, known: Flags, interval: int) -> Lin
 
     Kyle 1985: the slope is quote per base; see `by_interval` for the arguments.
     """
+    if not known.any():
+        return Line(None, None, 0)
     signed, change, whole = by_interval(signed_e8, mid_x2, known, interval)
     return line(signed[whole], change[whole])

@@ -1,10 +1,11 @@
 """
-A minute's analysis with full windows: 72 h of trades, 60 books of 5000 levels.
+A minute's analysis with full windows: 72 h of trades, 60 books of 5000 levels, an hour of book updates.
 """
 
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
@@ -12,11 +13,15 @@ import numpy as np
 
 from agents.decide import Decider
 from agents.rules import RulesAnalyst
+from analysis.book_flow import book_flow
 from analysis.book_side import Side
 from analysis.order_flow import OrderFlowLayer
 from analysis.parameters import Parameters
 from analysis.static_book import StaticLayer
 from bench.measure import Figure, seconds
+from eventlog.batch import Batch
+from eventlog.facts import DIFF, TICK
+from eventlog.log import Log
 from exchanges.logs import open_log
 from market.fixed_point import ONE_E8
 from market.instrument import Market
@@ -27,22 +32,34 @@ from replay.drive import drive
 _MARKET = Market("binance", "BTCFDUSD")
 _MEASURED = 30
 _SIGMA = 0.0005
-_BUDGETS_MS = {"books": 10.0, "order flow": 5.0}
-"""What the user's documents allow the two layers."""
+_BUDGETS_MS = {"books": 10.0, "order flow": 5.0, "of it book flow": 3.0}
+"""What the user's documents allow the two layers, and the features of the book's updates."""
+
+_UPDATES_NS = 3 * HOUR_NS  # flow looks back an hour, on a book that rests on what is an hour older
+
+
+class _TimedState(MarketState):
+    """Folds that know how long the last stretch of log took them."""
+
+    folding_s = 0.0
+
+    def apply(self, batch: Batch) -> None:
+        """Take a stretch of the log."""
+        self.folding_s = seconds(lambda: super(_TimedState, self).apply(batch))
 
 
 def three_days(folder: Path) -> Path:
-    """72 h of a simulated market and a little more, with a book a minute."""
+    """72 h of a simulated market and a little more, with a book a minute and its updates between."""
     storage = folder / "three-days"
     if not storage.exists():
         record = ["-m", "exchanges.simulated", "record", "--market", str(_MARKET), "--storage", str(storage)]
-        subprocess.run([sys.executable, *record, "--days", "3.1"], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([sys.executable, *record, "--days", "3.1", "--diffs"], check=True, stdout=subprocess.DEVNULL)
     return storage
 
 
 def minute_of_analysis(folder: Path, _: int) -> Figure:
     """Folding, analysing and deciding one minute, against numpy binning 60 books and summing 72 h from scratch."""
-    state, parameters = MarketState(Windows()), Parameters()
+    state, parameters = _TimedState(Windows()), Parameters()
     decider = Decider("BTCFDUSD", state, RulesAnalyst(parameters), parameters)
     books, trades = StaticLayer(parameters), OrderFlowLayer(state, parameters)
     last_ns = 0
@@ -54,27 +71,34 @@ def minute_of_analysis(folder: Path, _: int) -> Figure:
             if tick.boundary_ns >= last_ns - HOUR_NS:
                 decider.decide(tick, now), look(now)
             return
-        ours = seconds(lambda: decider.decide(tick, now))
+        ours = state.folding_s + seconds(lambda: decider.decide(tick, now))
         taken.append((ours, seconds(lambda: _from_scratch(now))))
         for name, spent in zip(_BUDGETS_MS, look(now), strict=True):
             layers[name].append(spent)
 
-    def look(now: MarketState) -> tuple[float, float]:
+    def look(now: MarketState) -> tuple[float, float, float]:
         eaten: dict[Side, float] = {"bid": 1e8, "ask": 1e8}
         began = time.perf_counter()
         static = books.look(now.snapshots.snapshots(), now.trades.between, now.tick_size_e8 or 1, eaten)
         between = time.perf_counter()
         trades.look(now, _SIGMA, static)
-        return between - began, time.perf_counter() - between
+        ended = time.perf_counter()
+        book_flow(now.book_flow, now.order_book.status, now.tick_size_e8 or 1, parameters.book_flow)
+        return between - began, ended - between, time.perf_counter() - ended
 
     with open_log(three_days(folder), _MARKET) as log:
-        batches = list(log.read(kinds=KINDS, columns=READS))
-        last_ns = max(int(b.rows["tick"]["boundary_ns"][-1]) for b in batches if "tick" in b.rows)
-        drive(batches, state, on_tick)
+        last_ns = max(int(b.rows[TICK]["boundary_ns"][-1]) for b in log.read(kinds=[TICK]) if TICK in b.rows)
+        drive(_batches(log, last_ns), state, on_tick)
     ours, reference = (median(pair[i] for pair in taken) for i in (0, 1))
     told = ", ".join(f"{n} {1e3 * median(v):.1f} of {_BUDGETS_MS[n]:.0f} ms" for n, v in layers.items())
     detail = f"{1e3 * ours:.1f} ms / {1e3 * reference:.1f} ms; {told}"
     return Figure("a minute's analysis / numpy from scratch", median(o / r for o, r in taken), 2.0, True, detail)
+
+
+def _batches(log: Log, last_ns: int) -> Iterator[Batch]:
+    after = log.seq_before(last_ns - _UPDATES_NS)
+    yield from log.read(0, after, [kind for kind in KINDS if kind != DIFF], READS)
+    yield from log.read(after, None, KINDS, READS)
 
 
 def _from_scratch(state: MarketState) -> float:

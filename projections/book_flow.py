@@ -42,7 +42,8 @@ class FlowSeconds:
         size_change_x20: (k,) sizes differenced by level index, weighted 8, 5, 4, 2, 1 and not yet divided by 20.
         buy_e8, sell_e8: (k,) traded by aggressors. trades: (k,) how many.
         updates: (k,) diffs applied between two good quotes; only these form flow.
-        unread: (k,) diffs that could not be used: no book, a hole, a crossed or one-sided book.
+        unread: (k,) diffs that could not be used: no book, a hole, a crossed or one-sided book, a snapshot that held
+            part of them, a quantity above 2^56.
         resets: (k,) of those, how many found a hole before them.
         last_update_id: (k,) the newest update that left a good quote, -1 where there was none.
         bid_e8, bid_quantity_e8, ask_e8, ask_quantity_e8: (k,) that quote, 0 without one.
@@ -128,13 +129,19 @@ class BookFlow:
             times, quantities, sold = (frozen(trades[name]) for name in COLUMNS)
             self._add(of_trades(times, quantities, sold, oldest))
         if self._waiting:
-            rows = np.concatenate([self._rows, *self._waiting])
+            fresh = np.concatenate(self._waiting)
+            kept, touched = np.split(self._rows, [int(np.searchsorted(self._rows[:, 0], fresh[:, 0].min()))])
             self._waiting, self._waiting_rows = [], 0
             self._rows = np.empty((0, WIDTH), np.int64)
+            rows = np.concatenate((touched, fresh))
             whole = merged(rows[np.lexsort((rows[:, UPDATE_ID], rows[:, 0]))])
             if whole is None:
                 raise SumOverflow("a second's book flow passes 2^62; lower the market's quantity decimals")
-            self._rows = whole
-        gone = int(np.searchsorted(self._rows[:, 0], self.start_ns)) if self.end_ns else 0
+            self._rows = np.concatenate((kept[_gone(kept, oldest) :], whole))
+        gone = _gone(self._rows, oldest)
         if gone:
             self._rows = self._rows[gone:].copy()
+
+
+def _gone(rows: I64, oldest_ns: int) -> int:
+    return int(np.searchsorted(rows[:, 0], oldest_ns))

@@ -27,8 +27,12 @@ NO_BOOK, IN_STEP, BROKEN = 0, 1, 2
 OLD, WHOLE, BARE, BROKE, UNREAD = 0, 1, 2, 3, 4
 """
 What became of a diff: known already; applied between two good quotes; applied, but a quote was missing or crossed
-before or after; found a hole before it; found no book.
+before or after, or a snapshot held part of what led up to it; found a hole before it; found no book, or one that a
+snapshot had carried past it.
 """
+
+UNHEARD = -1
+"""The last id of the diffs where none has come lately."""
 
 Run = tuple[I64, I64, I64, I64, I64, I64, I64, I64, I64]
 """n diffs: receive times, first and last update ids; n + 1 offsets, prices and quantities of bids; the same of asks."""
@@ -55,7 +59,8 @@ def follow(keys, quantities, sizes, chain, run, start, stop, oldest_ns, outcome,
 
     Args:
         keys, quantities: (2, capacity), bids and asks; replaced by wider ones where they do not suffice.
-        sizes: (2,) levels held. chain: (2,) state and last update id. Both are changed.
+        sizes: (2,) levels held. chain: (3,) state, last update id of the book, last update id of the diffs. Both are
+            changed. The two ids differ where a snapshot is ahead of the diffs: no flow is formed from it to them.
         oldest_ns: diffs received before this are passed over.
         outcome: (stop - start,) is filled in. tops: (stop - start + 1, 2, DEPTH, 2), the best levels before the first
             diff and after each; empty where nobody wants them.
@@ -73,17 +78,20 @@ def follow(keys, quantities, sizes, chain, run, start, stop, oldest_ns, outcome,
         if received[i] < oldest_ns:
             outcome[at] = OLD
         elif chain[0] != IN_STEP:
+            chain[2] = last_id[i]
             outcome[at] = UNREAD
         elif last_id[i] <= chain[1]:
-            outcome[at] = OLD
+            outcome[at] = UNREAD if last_id[i] > chain[2] else OLD
+            chain[2] = max(chain[2], last_id[i])
         elif first_id[i] > chain[1] + 1:
-            chain[0] = BROKEN
+            chain[0], chain[2] = BROKEN, last_id[i]
             outcome[at] = BROKE
         else:
+            joined = chain[2] == chain[1] or (chain[2] == UNHEARD and first_id[i] == chain[1] + 1)
             keys, quantities = _change(keys, quantities, sizes, 0, run[3], run[4], run[5], i)
             keys, quantities = _change(keys, quantities, sizes, 1, run[6], run[7], run[8], i)
-            chain[1] = last_id[i]
-            before = good
+            chain[1], chain[2] = last_id[i], last_id[i]
+            before = good and joined
             good = quoted(keys, sizes)
             outcome[at] = WHOLE if before and good else BARE
         if traced:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from market.fixed_point import I64
 from market.timestamps import SECOND_NS
-from projections.book_levels import BARE, BROKE, DEPTH, OLD, UNREAD, WHOLE
+from projections.book_levels import BROKE, DEPTH, OLD, WHOLE
 
 WIDTH = 2 + DEPTH + 11
 """
@@ -25,7 +25,7 @@ SIZE_WEIGHTS = (8, 5, 4, 2, 1)
 """0.4, 0.25, 0.2, 0.1 and 0.05, times 20."""
 
 _MOST = np.int64(2**62)
-_MOST_SHOWN = np.int64(2**56)  # five levels of two sides, weighted and differenced, stay within 2^62
+_MOST_SHOWN = np.int64(2**56)  # five levels of two sides, weighted and differenced, stay within 2^62; more is not read
 _AHEAD_NS = 60 * SECOND_NS  # as for trades: one bad stamp must not hold a row for ever
 
 
@@ -84,8 +84,6 @@ def _add_flow(row, before, after):  # type: ignore[no-untyped-def]
         for side in range(2):
             key, held = after[side, level, 0], after[side, level, 1]
             old_key, old = before[side, level, 0], before[side, level, 1]
-            if held > _MOST_SHOWN or old > _MOST_SHOWN:
-                return False
             sign = 1 - 2 * side
             if key >= old_key:
                 flow += sign * held
@@ -99,6 +97,15 @@ def _add_flow(row, before, after):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(cache=True)
+def _readable(top):  # type: ignore[no-untyped-def]
+    for side in range(2):
+        for level in range(DEPTH):
+            if top[side, level, 1] > _MOST_SHOWN:
+                return False
+    return True
+
+
+@nb.njit(cache=True)
 def _of_steps(received, times, update_ids, outcome, tops):  # type: ignore[no-untyped-def]
     rows = np.zeros((len(times), WIDTH), np.int64)
     used = 0
@@ -108,7 +115,7 @@ def _of_steps(received, times, update_ids, outcome, tops):  # type: ignore[no-un
             continue
         used = _row_for(rows, used, times[i])
         row = rows[used - 1]
-        if outcome[i] == WHOLE:
+        if outcome[i] == WHOLE and _readable(tops[i]) and _readable(tops[i + 1]):
             fits = _add_flow(row, tops[i], tops[i + 1]) and fits
             row[SIZE_CHANGE + 4] += 1
             if update_ids[i] > row[UPDATE_ID]:
@@ -117,7 +124,7 @@ def _of_steps(received, times, update_ids, outcome, tops):  # type: ignore[no-un
                     row[UPDATE_ID + 1 + 2 * side] = (1 - 2 * side) * tops[i + 1, side, 0, 0]
                     row[UPDATE_ID + 2 + 2 * side] = tops[i + 1, side, 0, 1]
         else:
-            row[SIZE_CHANGE + 5] += outcome[i] == BARE or outcome[i] == BROKE or outcome[i] == UNREAD
+            row[SIZE_CHANGE + 5] += 1
             row[SIZE_CHANGE + 6] += outcome[i] == BROKE
     return rows[:used].copy(), fits
 
@@ -130,9 +137,10 @@ def _of_trades(times, quantities, sold, oldest_ns):  # type: ignore[no-untyped-d
     used = 0
     i = 0
     while i < n:
-        if times[i] < oldest_ns:
+        while i < n and times[i] < oldest_ns:
             i += 1
-            continue
+        if i == n:
+            break
         second = times[i] - times[i] % SECOND_NS
         end = second + SECOND_NS
         total, sell, first = np.int64(0), np.int64(0), i

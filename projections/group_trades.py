@@ -56,11 +56,10 @@ def _group(times, ids, prices, quantities, buyer_is_maker, level_width):  # type
             buy, sell = np.int64(0), np.int64(0)
             run_start = i
             while i < bar_stop and level <= prices[i] < level_end:
-                if buyer_is_maker[i]:
-                    sell += quantities[i]
-                else:
-                    buy += quantities[i]
-                if buy < 0 or sell < 0:
+                sold = quantities[i] * buyer_is_maker[i]  # sides alternate at random: no branch to guess
+                sell += sold
+                buy += quantities[i] - sold
+                if (buy | sell) < 0:
                     buy, sell = _TOO_MUCH, _TOO_MUCH
                 i += 1
             if 2 * used >= len(table):

@@ -8,6 +8,7 @@ nobody looks at costs nothing.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
 
@@ -85,7 +86,7 @@ class MinuteBuckets:
         self.window_minutes = window_minutes
         self.level_e8 = level_e8
         self.end_ns = 0
-        self._minutes: dict[int, Minute] = {}
+        self._minutes: dict[int, Minute] = {}  # oldest first
         self._waiting = WaitingRows()
         self._last_trade: tuple[int, int, int] | None = None  # agg id, price, minute
         self._dropped_ns = 0  # every minute before this one has been dropped
@@ -121,7 +122,7 @@ class MinuteBuckets:
         if count is not None and count < len(self._minutes):
             wanted: Iterable[int] = range(first, self.end_ns, MINUTE_NS)
         else:
-            wanted = sorted(m for m in self._minutes if first <= m < self.end_ns)
+            wanted = [m for m in self._minutes if first <= m < self.end_ns]
         for minute_ns in wanted:
             minute = self._minutes.get(minute_ns)
             if minute is not None:
@@ -130,7 +131,7 @@ class MinuteBuckets:
     def held(self) -> list[int]:
         """Every minute with trades in it, closed or open, oldest first."""
         self._fold()
-        return sorted(self._minutes)
+        return list(self._minutes)
 
     def bars(self, count: int) -> tuple[I64, I64]:
         """
@@ -172,14 +173,7 @@ class MinuteBuckets:
         """The digest of everything this fold answers with, open minutes included."""
         self._fold()
         parts = [np.array([self.window_minutes, self.level_e8, self.end_ns], "<i8").tobytes()]
-        for minute_ns in sorted(self._minutes):
-            minute = self._minutes[minute_ns]
-            if minute.digest is None:
-                stamp = np.array([minute_ns], np.int64)
-                minute.digest = digest.of_columns(
-                    stamp, minute.level_e8, minute.buy_e8, minute.sell_e8, minute.count, minute.bar
-                )
-            parts.append(minute.digest)
+        parts += [minute.digest or _digest_of(minute_ns, minute) for minute_ns, minute in self._minutes.items()]
         parts.append(np.array(self._last_trade or (-1, -1, -1), "<i8").tobytes())
         return digest.of_digests(parts).hex()
 
@@ -189,7 +183,7 @@ class MinuteBuckets:
             self._fold_rows(rows)
         start = self.start_ns
         if self.end_ns and self._dropped_ns < start:
-            for minute_ns in [m for m in self._minutes if m < start]:
+            for minute_ns in list(takewhile(lambda m: m < start, self._minutes)):
                 del self._minutes[minute_ns]
             self._dropped_ns = start
             if self._last_trade is not None and self._last_trade[2] < start:
@@ -198,15 +192,25 @@ class MinuteBuckets:
     def _fold_rows(self, rows: Rows) -> None:
         times, ids, prices, quantities, sold = (rows[name] for name in COLUMNS)
         grouped = group_trades(times, ids, prices, quantities, sold, self.level_e8)
+        newest, in_order = next(reversed(self._minutes), 0), True
         for minute_ns, minute in _minutes_of(*grouped):
             if minute_ns < self._dropped_ns:
                 continue
             self._changes.append(minute_ns)
             known = self._minutes.get(minute_ns)
+            in_order = in_order and (known is not None or minute_ns >= newest)
             self._minutes[minute_ns] = minute if known is None else known.merge(minute)
             last = _last_of(minute_ns, minute)
             if self._last_trade is None or last > self._last_trade:
                 self._last_trade = last
+        if not in_order:
+            self._minutes = dict(sorted(self._minutes.items()))
+
+
+def _digest_of(minute_ns: int, minute: Minute) -> bytes:
+    stamp = np.array([minute_ns], np.int64)
+    minute.digest = digest.of_columns(stamp, minute.level_e8, minute.buy_e8, minute.sell_e8, minute.count, minute.bar)
+    return minute.digest
 
 
 def _last_of(minute_ns: int, minute: Minute) -> tuple[int, int, int]:

@@ -17,7 +17,7 @@ from eventlog.facts import DIFF, SNAPSHOT
 from market.fixed_point import I64
 from market.timestamps import MINUTE_NS
 from projections import digest
-from projections.book_levels import BROKEN, DEPTH, IN_STEP, NO_BOOK, Run, follow, frozen, load, quoted
+from projections.book_levels import BROKEN, DEPTH, IN_STEP, NO_BOOK, UNHEARD, Run, follow, frozen, load, quoted
 from projections.snapshot_window import Snapshot
 
 COLUMNS = (
@@ -102,11 +102,12 @@ class OrderBook:
         self._keys = np.empty((2, 1024), np.int64)
         self._quantities = np.empty((2, 1024), np.int64)
         self._sizes = np.zeros(2, np.int64)
-        self._chain = np.array([NO_BOOK, 0], np.int64)
+        self._chain = np.array([NO_BOOK, 0, UNHEARD], np.int64)
         self._anchor: _Anchor | None = None
         self._seen: list[tuple[int, int]] = []  # receive time and update id of the snapshots of the last minutes
         self._buffer: deque[_Buffered] = deque()
         self._newest_ns = 0
+        self._heard_ns = 0  # when the last diff was received
 
     def apply(self, batch: Batch, *, traced: bool = True) -> list[Steps]:
         """
@@ -140,7 +141,7 @@ class OrderBook:
         if self._anchor is not None and self._anchor.recv_ns <= oldest:
             self._anchor = None
             self._sizes[:] = 0
-            self._chain[:] = NO_BOOK, 0
+            self._chain[:2] = NO_BOOK, 0
 
     @property
     def status(self) -> Status:
@@ -232,6 +233,7 @@ class OrderBook:
         part = _part(run, start, stop)
         self._buffer.append(_Buffered(int(part[0].max()), int(part[2].max()), part))
         self._newest_ns = self._buffer[-1].newest_ns  # not the largest ever: one bad stamp must not last
+        self._heard_ns = int(part[0][-1])
         if not traced:
             return []
         return [Steps(part[0], frozen(diffs["event_time_ns"][start:stop]), part[2], outcome, tops)]
@@ -264,10 +266,12 @@ class OrderBook:
         far = [int(prices[-1]) if len(prices) >= limit > 0 else None for prices, _ in sides]
         times = int(columns["request_ns"][row]), int(columns["response_ns"][row])
         self._anchor = _Anchor(int(columns["seq"][row]), recv_ns, *times, limit, (far[0], far[1]))
-        self._chain[:] = IN_STEP, update_id
+        heard = int(self._chain[2]) if self._heard_ns > oldest else UNHEARD
+        self._chain[:] = IN_STEP, update_id, heard
         for held in self._buffer:
             if held.last_update_id > update_id:
                 self._step(held.run, 0, len(held.run[0]), self._newest_ns - BUFFER_NS, _UNTRACED)
+        self._chain[2] = heard
 
 
 _SIDES = ("bid", "ask")

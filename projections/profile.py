@@ -65,8 +65,9 @@ class IncrementalProfile:
     @property
     def covered_minutes(self) -> int:
         """How many minutes from the first trade held to the window's end."""
-        first = min(self._held, default=self._buckets.end_ns)
-        return (self._buckets.end_ns - first) // MINUTE_NS
+        end = self._buckets.end_ns
+        first = self._start_ns if self._start_ns in self._held else min(self._held, default=end)
+        return (end - first) // MINUTE_NS
 
     def _change(self, minute: Minute, sign: int) -> None:
         room = self._size + len(minute.level_e8)

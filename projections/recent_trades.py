@@ -86,11 +86,12 @@ class RecentTrades:
     def digest(self) -> str:
         """The digest of everything this fold answers with."""
         trades = self.columns()
-        for minute_ns in [m for m in self._digests if m < self.start_ns]:
+        start = self.start_ns
+        for minute_ns in [m for m in self._digests if m < start]:
             del self._digests[minute_ns]
         for minute_ns in sorted(m for m in self._unhashed if m < self.end_ns):
             self._unhashed.remove(minute_ns)
-            if minute_ns >= self.start_ns:
+            if minute_ns >= start:
                 part = trades.between(minute_ns, minute_ns + MINUTE_NS)
                 self._digests[minute_ns] = digest.of_columns(
                     part.time_ns, part.agg_id, part.price_e8, part.quantity_e8, part.sign
@@ -110,26 +111,27 @@ class RecentTrades:
         if not inside.any():
             return
         first = int(np.argmax(inside))
-        times, ids, prices, quantities, sold = (rows[name][first:] for name in COLUMNS)
-        fresh = np.stack((times, ids, prices, quantities, 1 - 2 * sold.astype(np.int64)))
-        if not inside[first:].all():
-            fresh = fresh[:, inside[first:]]
+        kept = slice(first, None) if inside[first:].all() else inside
+        times, ids, prices, quantities, sold = (rows[name][kept] for name in COLUMNS)
+        fresh = times, ids, prices, quantities, np.where(sold, -1, 1)
         self._view = None
-        self._unhashed.update((np.unique(fresh[0] // MINUTE_NS) * MINUTE_NS).tolist())
-        follows = self._size == self._start or int(fresh[1, 0]) > int(self._held[1, self._size - 1])
-        if follows and bool((np.diff(fresh[1]) > 0).all()):
+        minutes = times // MINUTE_NS * MINUTE_NS
+        self._unhashed.update((int(minutes[0]), *minutes[1:][minutes[1:] != minutes[:-1]].tolist()))
+        follows = self._size == self._start or int(ids[0]) > int(self._held[1, self._size - 1])
+        if follows and bool((ids[1:] > ids[:-1]).all()):
             self._append(fresh)
         else:
-            merged = np.concatenate((self._held[:, self._start : self._size], fresh), axis=1)
+            merged = np.concatenate((self._held[:, self._start : self._size], np.stack(fresh)), axis=1)
             self._replace(merged[:, np.argsort(merged[1], kind="stable")])
 
-    def _append(self, fresh: I64) -> None:
-        count = fresh.shape[1]
+    def _append(self, fresh: tuple[I64, ...]) -> None:
+        count = len(fresh[0])
         if self._size + count > self._held.shape[1]:
             self._replace(self._held[:, self._start : self._size], room=count)
         first = self._size
         self._size += count
-        self._held[:, first : self._size] = fresh
+        for held, column in zip(self._held, fresh, strict=True):
+            held[first : self._size] = column
         self._index_from(first)
 
     def _replace(self, held: I64, room: int = 0) -> None:

@@ -1,5 +1,5 @@
 """
-Rows that wait to be folded until somebody asks; neighbours of one table are joined.
+Rows that wait to be folded until somebody asks; then neighbours of one table are joined.
 """
 
 from collections.abc import Iterator
@@ -21,14 +21,17 @@ class WaitingRows:
 
     def add(self, rows: Rows) -> None:
         """Some more."""
-        last = self._pieces[-1] if self._pieces else None
-        if last is not None and last.columns is rows.columns and last.stop == rows.start:
-            self._pieces[-1] = Rows(rows.columns, last.start, rows.stop)
-        else:
-            self._pieces.append(rows)
-        self._count += len(rows)
+        self._pieces.append(rows)
+        self._count += rows.stop - rows.start
 
     def take(self) -> Iterator[Rows]:
-        """All of them, piece by piece; none waits any longer."""
+        """All of them, in as few pieces as there are; none waits any longer."""
         pieces, self._pieces, self._count = self._pieces, [], 0
-        return iter(pieces)
+        at = 0
+        while at < len(pieces):
+            first, stop = pieces[at], pieces[at].stop
+            at += 1
+            while at < len(pieces) and pieces[at].columns is first.columns and pieces[at].start == stop:
+                stop = pieces[at].stop
+                at += 1
+            yield first if stop == first.stop else Rows(first.columns, first.start, stop)

@@ -70,7 +70,8 @@ def test_levels(path: PricePath, levels: Levels) -> Tested:
     touch = path.first_reached(is_buy, start, stop, np.where(is_buy, levels.high_e8, levels.low_e8), known)
     touched = touch >= 0
     first = np.maximum(touch, 0)
-    last = path.index_at((path.at_ns[first] if len(path) else levels.start_ns) + TEST_NS)
+    ends = path.index_at((path.at_ns[first] if len(path) else levels.start_ns) + TEST_NS)
+    last = np.where(touched, ends, 0)  # what was not touched is not searched
     far = np.where(is_buy, levels.low_e8 - levels.beyond_e8, levels.high_e8 + levels.beyond_e8)
     off = np.where(is_buy, levels.high_e8 + levels.away_e8, levels.low_e8 - levels.away_e8)
     broken = path.first_reached(is_buy, first, last, far, known)
