@@ -7,15 +7,14 @@ from dataclasses import dataclass
 
 import numba as nb
 import numpy as np
-import numpy.typing as npt
 
 from analysis.book_side import F64, BookSide, Side
+from analysis.change_points import Flags, evidence, sixths
 from analysis.grid import bins_for, heaviest_run
 from analysis.parameters import Parameters
 
 _NEAREST_BP = 2.0
-
-Flags = npt.NDArray[np.bool_]
+_ROUNDS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +68,10 @@ def bands(books: Mapping[Side, BookSide], parameters: Parameters) -> dict[Side, 
     return {side: bands_of(book, *dense[side], parameters) for side, book in books.items()}
 
 
-def is_dense(band: Band, book: BookSide, ratio: F64, parameters: Parameters) -> bool:
-    """Whether another book was rather dense where a band is, on the same side of its mid."""
+def density_of(band: Band, book: BookSide, ratio: F64) -> float:
+    """The mean ratio of another book where a band is; 0 where that is not on the same side of its mid, or not seen."""
     first, last = sorted((book.index(band.low_e8), book.index(band.high_e8 - book.width_e8)))
-    if first < 0 or last >= len(ratio):
-        return False
-    return bool(ratio[first : last + 1].mean() >= parameters.band_hint)
+    return round(float(ratio[first : last + 1].mean()), 2) if first >= 0 and last < len(ratio) else 0.0
 
 
 def _hints(book: BookSide, ratio: F64, parameters: Parameters) -> Flags:
@@ -113,8 +110,8 @@ def _usual(books: Mapping[Side, BookSide], capped: Mapping[Side, F64], dense: Ma
 
 def _ratio(book: BookSide, capped: F64, usual: F64, parameters: Parameters) -> F64:
     half = bins_for(book.mid_e8, parameters.band_kernel_bp, book.width_e8, parameters.band_kernel_bins)
-    smoothed = _smoothed(capped, half)
-    return np.round(np.divide(smoothed, usual, out=np.zeros_like(smoothed), where=usual > 0), 4)
+    spread = smoothed(capped, half)
+    return np.round(np.divide(spread, usual, out=np.zeros_like(spread), where=usual > 0), 4)
 
 
 def bands_of(book: BookSide, ratio: F64, usual: F64, parameters: Parameters) -> list[Band]:
@@ -123,20 +120,19 @@ def bands_of(book: BookSide, ratio: F64, usual: F64, parameters: Parameters) -> 
     half = bins_for(book.mid_e8, parameters.band_kernel_bp, book.width_e8, parameters.band_kernel_bins)
     distance = book.distance_bp
     widest = bins_for(book.mid_e8, parameters.band_bp, book.width_e8, parameters.band_bins)
-    found = []
+    found: list[Band] = []
+    taken = 0
     for start, stop in _runs(ratio >= parameters.band_ratio):
         if stop - start < widest or distance[start] <= _NEAREST_BP:
             continue
-        # smoothing moved the edges: of all stretches within the kernel's width, the one that holds most above usual
-        first, last = max(0, start - half), min(len(usual), stop + half)
-        run = heaviest_run(capped[first:last] - parameters.band_ratio * usual[first:last])
-        start, stop = (first + run[0], first + run[1]) if run[1] > run[0] else (start, stop)
+        start, stop = _edges(capped, start, stop, 2 * half)
         held = book.quantity_e8[start:stop].astype(np.float64)
         squares = float((held * held).sum())
         effective = round(float(held.sum()) ** 2 / squares, 2) if squares else 0.0
-        inside = stop <= min(book.corridor, len(ratio) - half)
+        inside = start >= taken and distance[start] > _NEAREST_BP and stop <= min(book.corridor, len(ratio) - half)
         if stop - start < widest or not inside or effective < parameters.band_effective:
             continue
+        taken = stop  # two runs that grow into one another are one band
         edges = sorted((book.price_e8(start), book.price_e8(stop - 1)))
         found.append(
             Band(
@@ -148,8 +144,23 @@ def bands_of(book: BookSide, ratio: F64, usual: F64, parameters: Parameters) -> 
     return found
 
 
+def _edges(capped: F64, start: int, stop: int, room: int) -> tuple[int, int]:
+    # smoothing moved the edges: how full the bins near the run are, one by one, tells them apart, until they stay
+    lowest, highest = start - room, stop + room
+    for _ in range(_ROUNDS):
+        first, last = max(0, start - room), min(len(capped), stop + room)
+        inside = np.zeros(last - first, np.bool_)
+        inside[start - first : stop - first] = True
+        run = heaviest_run(evidence(sixths(capped[None, first:last]), 6, inside))
+        found = max(lowest, first + run[0]), min(highest, first + run[1])
+        if found[1] <= found[0] or found == (start, stop):
+            break
+        start, stop = found
+    return start, stop
+
+
 @nb.njit(cache=True)
-def _smoothed(values, half_width):  # type: ignore[no-untyped-def]
+def smoothed(values, half_width):  # type: ignore[no-untyped-def]
     """Each bin's neighbours under a triangle, divided by the weights that fall inside."""
     n = len(values)
     out = np.empty(n, np.float64)

@@ -3,11 +3,11 @@ The static layer: what the newest books show, as the result of the tool `depth_s
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from analysis.bands import Band, bands, bands_of, densities, is_dense
+from analysis.bands import Band, bands, bands_of, densities, density_of
 from analysis.book_side import F64, SIDES, BookSide, Side
 from analysis.book_window import BookWindow
 from analysis.evidence import Evidence
@@ -15,7 +15,8 @@ from analysis.fitted import pull_features
 from analysis.grid import bin_width_e8, bp_between
 from analysis.null_book import shuffled
 from analysis.parameters import Parameters
-from analysis.vacuums import Vacuum, cell_edges, confirmed, depths, usual_depths, vacuums
+from analysis.vacuum_edges import borne_out
+from analysis.vacuums import Vacuum, cell_edges, depths, usual_depths, vacuums
 from analysis.wall_life import Ended, Life, TradesBetween, WallLives
 from analysis.walls import Wall, WallBin, WallFinder, wall_bins
 from projections.snapshot_window import Snapshot
@@ -192,19 +193,19 @@ class StaticLayer:
         )
 
     def _bands(self, snapshots: Sequence[Snapshot], width: int, side: Side) -> tuple[list[Band], int]:
-        """The newest book's bands where most of the last books were rather dense too, and how many that book has."""
+        """The newest book's bands where most of the last were dense too, with their middle ratio; and its count."""
         newest = self._books.sides(snapshots[-1], width)[side]
         every = bands_of(newest, *self._densities(snapshots[-1], width)[side], self._parameters)
-        recent = [
-            (self._books.sides(s, width)[side], self._densities(s, width)[side][0])
-            for s in snapshots[-self._parameters.wall_of_last : -1]
-            if self._books.sides(s, width)
+        last = [
+            (b[side], self._densities(s, width)[side][0])
+            for s in snapshots[-self._parameters.wall_of_last :]
+            if (b := self._books.sides(s, width))
         ]
-        lasting = [
-            band
-            for band in every
-            if 1 + sum(is_dense(band, *other, self._parameters) for other in recent) >= self._parameters.wall_seen
-        ]
+        lasting = []
+        for band in every:
+            dense = [density_of(band, *each) for each in last]
+            if sum(d >= self._parameters.band_hint for d in dense) >= self._parameters.wall_seen:
+                lasting.append(replace(band, ratio=round(float(np.median(dense)), 2)))
         return lasting, len(every)
 
     def _walls(
@@ -253,16 +254,8 @@ class StaticLayer:
         return usual, vacuums(books[-1], cells, usual, history[earlier:], self._parameters)
 
     def _confirmed(self, snapshots: Sequence[Snapshot], width: int, side: Side, found: list[Vacuum]) -> list[Vacuum]:
-        """Those that hold price by price, with their edges to the bin, each once, nearest first."""
-        books = [b[side] for s in snapshots[: -self._parameters.vacuum_of_last] if (b := self._books.sides(s, width))]
-        now = self._books.sides(snapshots[-1], width)[side]
-        exact = [v for each in found if (v := confirmed(each, now, books)) is not None]
-        exact.sort(key=lambda v: (v.low_e8 - v.high_e8, v.near_bp))
-        kept: list[Vacuum] = []
-        for each in exact:
-            if not any(each.low_e8 < k.high_e8 and k.low_e8 < each.high_e8 for k in kept):
-                kept.append(each)
-        return sorted(kept, key=lambda v: v.near_bp)
+        books = [b[side] for s in snapshots if (b := self._books.sides(s, width))]
+        return borne_out(found, books, self._parameters)
 
     def _null_counts(
         self, snapshots: Sequence[Snapshot], width: int, side: Side, cells: F64, usual: F64 | None

@@ -2,8 +2,7 @@
 Vacuums: distances from the mid at which the book holds far less than it did (ANALYSIS §2).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,10 +10,9 @@ from analysis.book_side import F64, BookSide, Side
 from analysis.parameters import Parameters
 from market.fixed_point import I64
 
-_NEAREST_BP = 2.0
+NEAREST_BP = 2.0
 _GROWTH = 2**0.5
-_LEAST_BINS = 10
-_SHORT_PART = 0.6
+LEAST_BINS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +49,8 @@ def cell_edges(mid_e8: float, width_e8: int, reach_bp: float, shifted: bool = Fa
     Returns:
         k + 1 rising edges, none beyond the reach; fewer than two where nothing fits.
     """
-    least = _LEAST_BINS * width_e8 / mid_e8 * 1e4
-    edges = [_NEAREST_BP * (_GROWTH**0.5 if shifted else 1.0)]
+    least = LEAST_BINS * width_e8 / mid_e8 * 1e4
+    edges = [NEAREST_BP * (_GROWTH**0.5 if shifted else 1.0)]
     while (following := max(edges[-1] * _GROWTH, edges[-1] + least)) <= reach_bp:
         edges.append(following)
     return np.array(edges)
@@ -103,45 +101,8 @@ def vacuums(book: BookSide, cells: F64, usual: F64 | None, last: F64, parameters
     ]
 
 
-def confirmed(found: Vacuum, book: BookSide, before: Sequence[BookSide]) -> Vacuum | None:
-    """
-    The same with edges to the bin, or None where prices do not bear it out.
-
-    Cells are distances from a mid that moves: they say roughly where a vacuum lies, and also thin out where one large
-    order has gone. Each price's own median in earlier books says what it usually holds; sizes are so unequal that bins
-    are counted, not summed. From the middle of what was found the stretch grows both ways to where most bins, one for
-    one, hold less than half of their usual. It must be ten bins wide and half as wide as what was found, and most of
-    its bins must be short. Quantity and median stay those of the cells.
-    """
-    bins = max(1, (found.high_e8 - found.low_e8) // book.width_e8)
-    near = book.index(found.low_e8 if book.side == "ask" else found.high_e8 - book.width_e8)
-    first, stop = max(0, near - 2 * bins), min(len(book.quantity_e8), near + 3 * bins)
-    usual = np.median([b.held_from(book.price_e8(first), stop - first) for b in before], axis=0)
-    now, middle = book.quantity_e8[first:stop], near + bins // 2 - first
-    short = 2 * now < usual
-    total = np.concatenate(([0], np.cumsum(np.where(short, 1, -1))))
-    start = int(np.argmin(total[: middle + 1]))
-    end = middle + 1 + int(np.argmax(total[middle + 1 :]))
-    if book.distance_bp[first + start] <= _NEAREST_BP:
-        return None  # the touch is thin, which is no vacuum
-    if 2 * (end - start) < bins or end - start < _LEAST_BINS or short[start:end].mean() < _SHORT_PART:
-        return None
-    edges = sorted((book.price_e8(first + start), book.price_e8(first + end - 1)))
-    low, high = edges[0], edges[1] + book.width_e8
-    prices = np.array([book.price_e8(i) for i in range(first + start, first + end)]) + book.width_e8 / 2
-    return replace(
-        found,
-        low_e8=low,
-        high_e8=high,
-        far_e8=low if book.side == "bid" else high,
-        cost=_cost(now[start:end], prices),
-        near_bp=round(float(book.distance_bp[first + start]), 2),
-        far_bp=round(float(book.distance_bp[first + end - 1]), 2),
-        censored=first + end > len(book.quantity_e8) - _LEAST_BINS,
-    )
-
-
-def _cost(held: I64, price_e8: F64) -> float:
+def cost_of(held: I64, price_e8: F64) -> float:
+    """What crossing some bins takes at their middle prices, 1e-8 quote."""
     return round(float((held * (price_e8 / 1e8)).sum()), 2)
 
 
@@ -161,7 +122,7 @@ def _vacuum(book: BookSide, edges: F64, usual: F64, first: int, stop: int) -> Va
         high_e8=high,
         far_e8=low if book.side == "bid" else high,
         quantity_e8=int(held.sum()),
-        cost=_cost(held, prices),
+        cost=cost_of(held, prices),
         median_e8=round(float(usual[first:stop].sum()), 1),
         near_bp=round(float(edges[first]), 2),
         far_bp=round(float(edges[stop]), 2),

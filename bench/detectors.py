@@ -60,11 +60,14 @@ def lines(planted: Sequence[Looked], empty: Sequence[Looked]) -> Iterator[str]:
 
 
 def bars_met(planted: Sequence[Looked]) -> bool:
-    """Whether recall and precision of every kind reach the bar."""
-    return all(
-        (_recall(kind, planted) or 0.0) >= _RECALL and (_precision(kind, planted) or 0.0) >= _PRECISION
-        for kind in KINDS
-    )
+    """Whether recall, precision and localisation of every kind reach the bar."""
+    return all(_met(kind, planted) for kind in KINDS)
+
+
+def _met(kind: Kind, looked: Sequence[Looked]) -> bool:
+    errors = [p.error_bins for p in _strong(looked, kind) if p.error_bins is not None]
+    found = (_recall(kind, looked) or 0.0) >= _RECALL and (_precision(kind, looked) or 0.0) >= _PRECISION
+    return found and median(errors) <= _MOST_OFF
 
 
 def _plants(looked: Sequence[Looked], kind: Kind) -> list[Planted]:
@@ -93,10 +96,9 @@ def _strong_line(kind: Kind, looked: Sequence[Looked]) -> str:
     errors = [p.error_bins for p in strong if p.error_bins is not None]
     delays = [p.delay_min for p in strong if p.delay_min is not None]
     recall, precision = _recall(kind, looked), _precision(kind, looked)
-    met = (recall or 0) >= _RECALL and (precision or 0) >= _PRECISION
     cells = [("–" if v is None else f"{v:.3f}") for v in (recall, precision)]
     error, delay = (f"{median(v):.1f}" if v else "–" for v in (errors, delays))
-    verdict = ("ok" if met else "MISS") + (
+    verdict = ("ok" if _met(kind, looked) else "MISS") + (
         f", further off than {_MOST_OFF:g} bin" if errors and median(errors) > _MOST_OFF else ""
     )
     return f"{kind:<14}{cells[0]:>9}{len(strong):>6}{cells[1]:>11}{error:>13}{delay:>12}   {verdict}"
@@ -115,7 +117,11 @@ def _mean(looked: Sequence[Looked], which: str, kind: str) -> float | None:
 
 def main(
     seeds: int = typer.Option(50, min=1, help="planted markets; a fifth as many are left unplanted"),
-    first: int = typer.Option(301, min=1, help="the first seed; thresholds were chosen while looking at 1 to 300"),
+    first: int = typer.Option(
+        501,
+        min=1,
+        help="the first seed; rules were chosen on 1 to 300, and 301 to 350 and 401 to 500 were judged before",
+    ),
     workers: int = typer.Option(2, min=1, max=64, help="processes"),
 ) -> None:
     """Plant, look, and print recall, precision, false alarms, localisation and delay; exit code 1 below the bars."""

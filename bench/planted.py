@@ -237,16 +237,15 @@ def _left_behind(report: Report, record: PlantRecord) -> bool:
 
 
 def _error_bins(report: Report, record: PlantRecord) -> float:
-    """How far off: a wall's or absorption's price, a vacuum's far edge, the mean of both edges of the others."""
+    """How far off, by the bins edges lie in: a wall's or absorption's price, a vacuum's far edge, the mean of both."""
     if report.kind in ("wall", "absorption"):
         at = record.heavy_price_e8 if record.heavy_price_e8 is not None else record.low_e8
         return float(abs(report.price_e8 // ONE_E8 - at // ONE_E8))
+    low = abs(report.low_e8 // ONE_E8 - record.low_e8 // ONE_E8)
+    high = abs(report.high_e8 // ONE_E8 - record.high_e8 // ONE_E8)
     if report.kind == "vacuum":
-        return round(
-            abs(report.low_e8 - record.low_e8 if report.side == "bid" else report.high_e8 - record.high_e8) / ONE_E8, 2
-        )
-    edges = abs(report.low_e8 - record.low_e8) + abs(report.high_e8 - record.high_e8)
-    return round(edges / 2 / ONE_E8, 2)
+        return float(low if report.side == "bid" else high)
+    return (low + high) / 2
 
 
 def _account(
