@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from agents.recorded import tape_of
@@ -72,7 +73,7 @@ def no_network(*_: Any) -> None:
 
 
 def test_live_decisions_come_again_from_the_record(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The model's decisions and the fallbacks alike: byte for byte, the model gone, the key gone, no connection made."""
+    """Decisions and fallbacks alike: byte for byte, the model gone, the key gone, no connection made."""
     model = stage.model("--latency-ms", "20")
     status = live(stage, 14)
     model.kill()
@@ -106,5 +107,8 @@ def test_the_key_is_nowhere_whatever_goes_wrong(stage: Stage) -> None:
     searched = [f for f in stage.folder.rglob("*") if f.is_file() and f != config]
     assert len(searched) > 10
     guilty = [f.name for f in searched if KEY.encode() in f.read_bytes()]
+    tables = [f for f in searched if f.suffix == ".parquet"]
+    assert tables
+    guilty += [f.name for f in tables if KEY in str(pq.read_table(f, partitioning=None).to_pylist())]
     assert guilty == []
     assert KEY not in config.read_text()
