@@ -4,11 +4,25 @@ Null books: a book with its bins shuffled among those at about the same distance
 Structure that a shuffled book shows as often is none.
 """
 
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from analysis.book_side import BookSide
+from analysis.bands import bands
+from analysis.book_side import F64, SIDES, BookSide, Side
+from analysis.parameters import Parameters
+from analysis.vacuums import depths, vacuums
+from analysis.walls import wall_bins
+
+
+@dataclass(frozen=True, slots=True)
+class NullCounts:
+    """What the same book shows when its bins are shuffled within octaves of distance; means over the draws."""
+
+    walls: float
+    bands: float
+    vacuums: float | None
 
 
 def shuffled(book: BookSide, chance: np.random.Generator) -> BookSide:
@@ -18,3 +32,37 @@ def shuffled(book: BookSide, chance: np.random.Generator) -> BookSide:
     quantity = np.empty_like(book.quantity_e8)
     quantity[np.argsort(octave, kind="stable")] = book.quantity_e8[order]
     return replace(book, quantity_e8=quantity)
+
+
+def null_counts(
+    last: Sequence[Mapping[Side, BookSide]],
+    cells: Mapping[Side, F64],
+    usual: Mapping[Side, F64 | None],
+    seed: int,
+    parameters: Parameters,
+) -> dict[Side, NullCounts]:
+    """
+    What each side shows with its last books shuffled.
+
+    Args:
+        last: the books a vacuum must be seen in, oldest first. cells, usual: see `vacuums.vacuums`.
+        seed: comes from the book; both sides are shuffled by the same chance, so a mirrored book counts mirrored.
+    """
+    found = {side: np.zeros(3) for side in SIDES}
+    for draw in range(parameters.null_draws):
+        mixed: list[dict[Side, BookSide]] = [{} for _ in last]
+        for side in SIDES:
+            chance = np.random.Generator(np.random.PCG64([seed, draw]))
+            for place, books in enumerate(last):
+                mixed[place][side] = shuffled(books[side], chance)
+        dense = bands(mixed[-1], parameters)
+        for side in SIDES:
+            newest = mixed[-1][side]
+            held = np.array([depths(books[side], cells[side]) for books in mixed])
+            thin = vacuums(newest, cells[side], usual[side], held, parameters) or ()
+            found[side] += len(wall_bins(newest, newest.mid_e8, parameters)), len(dense[side]), len(thin)
+    means = {side: (counts / max(1, parameters.null_draws)).round(2).tolist() for side, counts in found.items()}
+    return {
+        side: NullCounts(walls, dense, None if usual[side] is None else thin)
+        for side, (walls, dense, thin) in means.items()
+    }

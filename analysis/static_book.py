@@ -13,7 +13,7 @@ from analysis.book_window import BookWindow
 from analysis.evidence import Evidence
 from analysis.fitted import pull_features
 from analysis.grid import bin_width_e8, bp_between
-from analysis.null_book import shuffled
+from analysis.null_book import NullCounts, null_counts
 from analysis.parameters import Parameters
 from analysis.vacuum_edges import borne_out
 from analysis.vacuums import Vacuum, cell_edges, depths, usual_depths, vacuums
@@ -55,15 +55,6 @@ class StandingWall:
         """Its share, as far as it persists and is not likely to be pulled: 0 to 1."""
         share = min(1.0, self.wall.bin.share / _STRONG_SHARE)
         return round(share * self.persistence * (1 - self.pull_probability), 4)
-
-
-@dataclass(frozen=True, slots=True)
-class NullCounts:
-    """What the same book shows when its bins are shuffled within octaves of distance; means over the draws."""
-
-    walls: float
-    bands: float
-    vacuums: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +150,13 @@ class StaticLayer:
         self._books.keep(snapshots)
         self._lives.keep(snapshots)
         books = self._books.sides(newest, width)
+        cells = {side: cell_edges(mid, width, books[side].reach_bp) for side in SIDES}
+        cut = {side: self._thin(snapshots, width, side, cells[side]) for side in SIDES}
+        usual = {side: cut[side][0] for side in SIDES}
+        null = null_counts(self._last(snapshots, width), cells, usual, newest.last_update_id, self._parameters)
         sides = {}
         for side in SIDES:
-            cells = cell_edges(mid, width, books[side].reach_bp)
-            usual, thin = self._thin(snapshots, width, side, cells)
+            thin = cut[side][1]
             across = self._thin(snapshots, width, side, cell_edges(mid, width, books[side].reach_bp, shifted=True))[1]
             lasting, dense_now = self._bands(snapshots, width, side)
             sides[side] = StaticSide(
@@ -173,7 +167,7 @@ class StaticLayer:
                 dense_now=dense_now,
                 thin_now=None if thin is None else len(thin),
                 vacuums=None if thin is None else self._confirmed(snapshots, width, side, [*thin, *(across or [])]),
-                null=self._null_counts(snapshots, width, side, cells, usual),
+                null=null[side],
             )
         ended = self._lives.ended(snapshots, width, trades_between)
         now = None if current is None else self._now(current, width)
@@ -253,29 +247,13 @@ class StaticLayer:
         usual = usual_depths(history[:earlier], self._parameters)
         return usual, vacuums(books[-1], cells, usual, history[earlier:], self._parameters)
 
+    def _last(self, snapshots: Sequence[Snapshot], width: int) -> list[dict[Side, BookSide]]:
+        """The newest books that a vacuum must be seen in."""
+        return [b for s in snapshots[-self._parameters.vacuum_of_last :] if (b := self._books.sides(s, width))]
+
     def _confirmed(self, snapshots: Sequence[Snapshot], width: int, side: Side, found: list[Vacuum]) -> list[Vacuum]:
         books = [b[side] for s in snapshots if (b := self._books.sides(s, width))]
         return borne_out(found, books, self._parameters)
-
-    def _null_counts(
-        self, snapshots: Sequence[Snapshot], width: int, side: Side, cells: F64, usual: F64 | None
-    ) -> NullCounts:
-        """What the side shows with its last books shuffled; the chance comes from the book, the same for both sides."""
-        last = [b for s in snapshots[-self._parameters.vacuum_of_last :] if (b := self._books.sides(s, width))]
-        draws = self._parameters.null_draws
-        walls = dense = thin = 0
-        for draw in range(draws):
-            chance = np.random.Generator(np.random.PCG64([snapshots[-1].last_update_id, draw]))
-            mixed = [shuffled(books[side], chance) for books in last]
-            both = {s: mixed[-1] if s == side else last[-1][s] for s in SIDES}
-            if usual is not None:
-                held = np.array([depths(b, cells) for b in mixed])
-                thin += len(vacuums(mixed[-1], cells, usual, held, self._parameters) or ())
-            dense += len(bands(both, self._parameters)[side])
-            walls += len(wall_bins(mixed[-1], mixed[-1].mid_e8, self._parameters))
-        each = max(1, draws)
-        vacuous = None if usual is None else round(thin / each, 2)
-        return NullCounts(round(walls / each, 2), round(dense / each, 2), vacuous)
 
 
 def evidence_of(static: StaticBook, snapshot: Snapshot | None, parameters: Parameters) -> list[Evidence]:

@@ -4,6 +4,7 @@ Vacuums: distances from the mid at which the book holds far less than it did (AN
 
 from dataclasses import dataclass
 
+import numba as nb
 import numpy as np
 
 from analysis.book_side import F64, BookSide, Side
@@ -58,10 +59,16 @@ def cell_edges(mid_e8: float, width_e8: int, reach_bp: float, shifted: bool = Fa
 
 def depths(book: BookSide, edges: F64) -> F64:
     """What each cell of one side holds; NaN where the side was not seen so far."""
-    distance = book.distance_bp
-    total = np.concatenate(([0], np.cumsum(book.quantity_e8)))
-    held = np.diff(total[np.searchsorted(distance, edges)]).astype(np.float64)
-    held[edges[1:] > book.reach_bp] = np.nan
+    return _depths(book.distance_bp, book.quantity_e8, edges, book.reach_bp)
+
+
+@nb.njit(cache=True)
+def _depths(distance_bp, quantity_e8, edges, reach_bp):  # type: ignore[no-untyped-def]
+    held = np.full(max(0, len(edges) - 1), np.nan)
+    at = np.searchsorted(distance_bp, edges)
+    for cell in range(len(held)):
+        if edges[cell + 1] <= reach_bp:
+            held[cell] = quantity_e8[at[cell] : at[cell + 1]].sum()
     return held
 
 
