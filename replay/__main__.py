@@ -4,7 +4,6 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,26 +14,27 @@ import console
 from analysis.fitted import Logistic
 from console import JsonOption, MarketOption, RedisOption, StorageOption
 from eventlog.clock import WallClock
-from eventlog.cold import ColdLog
 from eventlog.errors import EventLogError
-from eventlog.names import LogName
 from exchanges.logs import open_log
 from market.instrument import Market
 from market.timestamps import DAY_NS
 from replay import runs
 from replay.decisions import ticks_between
 from replay.errors import NothingToReplay, ReplayError
-from replay.fitting import Learned, fitted, learn
+from replay.fitting import Learned, learn
+from replay.fitting import fitted as fits_of
+from replay.model_commands import ConcurrencyOption, Place, RepeatsOption, YesOption, ab, patience, probe, requests_of
 from replay.picture import draw
 from replay.price_path import READS, PricePath
+from replay.record_commands import transcript, verify
 from replay.report import render
 from replay.run import Request, Result
 from replay.run import run as replay
 from replay.scene import scene_at
 from replay.sight import rules_of, sight_of
-from replay.signal_scores import flow_r2, gather, score_signals
+from replay.signal_record import flow_r2, gather
+from replay.signal_scores import path_after, random_levels, score_signals
 from replay.signal_table import signal_lines
-from replay.verify import Verdict, verify_log
 from settings import Settings, SettingsError, load
 
 app = console.application(__doc__ or "")
@@ -50,7 +50,10 @@ def run(
     storage: StorageOption,
     start: Annotated[str | None, typer.Option("--from", help="first moment, e.g. 2024-01-01 (UTC)")] = None,
     to: Annotated[str | None, typer.Option("--to", help="last moment; a date means its end")] = None,
-    analyst: Annotated[str, typer.Option(help="who decides: rules")] = "rules",
+    analyst: Annotated[str, typer.Option(help="who decides: rules, recorded or deepseek")] = "rules",
+    repeats: RepeatsOption = 1,
+    concurrency: ConcurrencyOption = 8,
+    yes: YesOption = False,
     workers: Annotated[int, typer.Option(min=1, max=64, help="processes that share the ticks")] = 1,
     out: Annotated[Path, typer.Option("--out", help="the folder of all runs")] = Path("runs"),
     redis: RedisOption = None,
@@ -58,44 +61,26 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Replay a stretch of log, score every recommendation, write the run folder and its report."""
-    if analyst != "rules":
-        raise console.Failure(f"unknown analyst {analyst!r}; known: rules")
-    settings = load(config) if config else Settings()
+    chosen = load(config) if config else None
+    settings = chosen or Settings()
     named = console.market_of(market)
     sight = sight_of(settings, named.symbol)
     request = Request(
         str(named), console.time_of(start, _ALL[0]), _end_of(to), sight, rules_of(settings.scoring, sight.parameters)
     )
-    advised = ColdLog(storage, LogName("decisions", named)).exists()
-    decisions = partial(open_log, storage, named, "decisions", redis) if advised else None
-    with console.progress("replaying", None) as advance:
-        events = partial(open_log, storage, named, "events", redis)
-        result = replay(events, request, out, workers, WallClock(), advance, decisions)
+    place = Place(named, storage, redis, out)
+    requests = requests_of(request, analyst, place, chosen, repeats, patience(yes, concurrency))
+    results = []
+    for each in requests:
+        with console.progress("replaying", None) as advance:
+            results.append(replay(place.events, each, out, workers, WallClock(), advance, place.decisions))
     if as_json:
-        console.print_json(result.manifest | {"folder": str(result.folder), "different": result.again})
+        told = [r.manifest | {"folder": str(r.folder), "different": r.again} for r in results]
+        console.print_json(told[0] if len(told) == 1 else told)
     else:
-        _print_result(result)
-    if result.again:
-        raise typer.Exit(1)
-
-
-@app.command()
-def verify(
-    market: MarketOption, storage: StorageOption, redis: RedisOption = None, as_json: JsonOption = False
-) -> None:
-    """Analyse every tick of the decision log again and compare it with what was analysed live, byte for byte."""
-    named = console.market_of(market)
-    with (
-        open_log(storage, named, "events", redis) as log,
-        open_log(storage, named, "decisions", redis) as decisions,
-        console.progress("verifying", None) as advance,
-    ):
-        verdict = verify_log(log, decisions, named.symbol, advance)
-    if as_json:
-        console.print_json(verdict.as_json())
-    else:
-        _print_verdict(verdict)
-    if not verdict.identical:
+        for result in results:
+            _print_result(result)
+    if any(result.again for result in results):
         raise typer.Exit(1)
 
 
@@ -175,10 +160,10 @@ def fit(
     """Fit the probability that a wall is pulled and that a touched zone holds, on whole logs, offline."""
     settings = load(config) if config else Settings()
     places = [_place(each) for each in logs]
-    found = fitted(_learned(settings, places, None))
+    found = fits_of(_learned(settings, places, None))
     pull = found["pull"]
     if isinstance(pull, Logistic):  # a zone's score, which its confidence depends on, depends on it
-        found["confidence"] = fitted(_learned(settings, places, pull))["confidence"]
+        found["confidence"] = fits_of(_learned(settings, places, pull))["confidence"]
     for name, model in found.items():
         print(f"{name}: {model if isinstance(model, str) else f'{model.samples:,} outcomes of {model.fit}'}")
     usable = {name: model for name, model in found.items() if isinstance(model, Logistic)}
@@ -220,7 +205,7 @@ def signals(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Every signal beside its control: did levels hold, did price go the way it was said to, and how sure is that."""
+    """Every signal beside its control, and how sure. VPIN and Kyle's λ name no direction; MLOFI is judged as a sum."""
     named = console.market_of(market)
     settings = load(config) if config else Settings()
     sight = sight_of(settings, named.symbol)
@@ -231,12 +216,20 @@ def signals(
             raise NothingToReplay(f"{log.name} holds no tick in that stretch")
         with console.progress("looking", len(ticks)) as advance:
             seen = gather(log, ticks, sight, rules.publish_delay_ms * 1_000_000, advance)
-        scores, explained = score_signals(log, ticks, seen, rules), flow_r2(seen)
+        path = path_after(log, ticks)
+    scores, chance, explained = score_signals(path, seen, rules), random_levels(path, seen, rules), flow_r2(seen)
     if as_json:
-        console.print_json({"scores": [asdict(s) for s in scores], "book_flow": explained})
+        rates = [asdict(each) for each in chance]
+        console.print_json({"scores": [asdict(s) for s in scores], "random_levels": rates, "book_flow": explained})
     else:
-        for line in signal_lines(scores, explained):
+        for line in signal_lines(scores, chance, explained):
             print(line)
+
+
+app.command()(verify)
+app.command()(transcript)
+app.command()(ab)
+app.command()(probe)
 
 
 def _end_of(to: str | None) -> int:
@@ -275,15 +268,6 @@ def print_scores(rows: list[dict[str, Any]]) -> None:
             f"{row['metric']:<22}{row['model'] or '':<9}{cells[0]:>9}{cells[1]:>9}   {interval:<22}"
             f"{row['samples']:>7,}  {chance}".rstrip()
         )
-
-
-def _print_verdict(verdict: Verdict) -> None:
-    for note in verdict.notes:
-        print(note)
-    print(f"{verdict.equal} of {verdict.total} analyses identical")
-    for difference in verdict.differences[:5]:
-        print(f"first difference at {difference['as_of']} (seq {difference['seq']}): {difference['field']}: "
-              f"live {difference['live']}, replay {difference['replay']}")  # fmt: skip
 
 
 if __name__ == "__main__":

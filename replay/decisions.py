@@ -19,6 +19,7 @@ from eventlog.facts import INSTRUMENT, TICK
 from eventlog.log import Log
 from market.fixed_point import I64
 from projections.state import KINDS, READS, MarketState, TickEntry, Windows
+from replay.analysts import MakeAnalyst
 from replay.drive import drive
 
 OpenLog = Callable[[], AbstractContextManager[Log]]
@@ -72,7 +73,12 @@ def ticks_between(log: Log, from_ns: int, to_ns: int) -> Ticks:
 
 
 def decide_all(
-    open_log: OpenLog, ticks: Ticks, sight: Sight, workers: int, on_progress: Callable[[int], None]
+    open_log: OpenLog,
+    ticks: Ticks,
+    sight: Sight,
+    workers: int,
+    on_progress: Callable[[int], None],
+    make_analyst: MakeAnalyst = RulesAnalyst,
 ) -> Iterator[Decision]:
     """
     The decision of every tick, in order.
@@ -81,15 +87,16 @@ def decide_all(
         open_log: opens the log; called once in every worker process, so it must be picklable where workers > 1.
         workers: how many processes share the ticks. Each starts a warm-up before its first tick, which is all the
             past a state can depend on.
+        make_analyst: makes who decides, from the parameters; picklable like `open_log`.
     """
     if workers <= 1 or len(ticks) < 2 * workers:
         with open_log() as log:
-            yield from _stretch(log, ticks, sight, on_progress)
+            yield from _stretch(log, ticks, sight, on_progress, make_analyst)
         return
     parts = np.array_split(np.arange(len(ticks)), workers)
     stretches = [Ticks(ticks.seq[p], ticks.boundary_ns[p], ticks.recv_ns[p]) for p in parts]
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        futures = [pool.submit(_in_worker, open_log, stretch, sight) for stretch in stretches]
+        futures = [pool.submit(_in_worker, open_log, stretch, sight, make_analyst) for stretch in stretches]
         for future in futures:
             for decision in future.result():
                 on_progress(1)
@@ -125,16 +132,18 @@ def decision_of(decided: Decided) -> Decision:
     )
 
 
-def _in_worker(open_log: OpenLog, ticks: Ticks, sight: Sight) -> list[Decision]:
+def _in_worker(open_log: OpenLog, ticks: Ticks, sight: Sight, make_analyst: MakeAnalyst) -> list[Decision]:
     with open_log() as log:
-        return list(_stretch(log, ticks, sight, lambda _: None))
+        return list(_stretch(log, ticks, sight, lambda _: None, make_analyst))
 
 
-def _stretch(log: Log, ticks: Ticks, sight: Sight, on_progress: Callable[[int], None]) -> Sequence[Decision]:
+def _stretch(
+    log: Log, ticks: Ticks, sight: Sight, on_progress: Callable[[int], None], make_analyst: MakeAnalyst
+) -> Sequence[Decision]:
     if len(ticks) == 0:
         return []
     state = MarketState(sight.windows)
-    decider = Decider(sight.symbol, state, RulesAnalyst(sight.parameters), sight.parameters)
+    decider = Decider(sight.symbol, state, make_analyst(sight.parameters), sight.parameters)
     first, last = int(ticks.seq[0]), int(ticks.seq[-1])
     made: list[Decision] = []
 

@@ -4,8 +4,8 @@ A replay run: decisions over a stretch of log, scored, as a folder whose name is
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -15,28 +15,46 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from agents.recommendation import parse
+from agents.recorded import MissingCall
+from agents.rules import RulesAnalyst
 from eventlog.clock import Clock
 from eventlog.code_version import code_digest, lock_digest
 from eventlog.files import digest_of, told_plainly
 from eventlog.log import Log
 from market.timestamps import iso
+from replay.analysts import MakeAnalyst
 from replay.calibration import NOTE
 from replay.decisions import Decision, OpenLog, Sight, Ticks, decide_all, ticks_between
 from replay.episodes import Published
-from replay.errors import BadRun, NothingToReplay
+from replay.errors import MissingAnswer, NothingToReplay
 from replay.log_digest import log_digest
 from replay.placebo import Moments
 from replay.price_path import READS, PricePath
-from replay.publications import Publications, publications
+from replay.publications import Publications, made_under, publications
 from replay.publications import digest_of as digest_of_live
 from replay.report import render
-from replay.runs import load
 from replay.scoring import Rules, Scored, score
+from replay.settling import settle
 
 _FOR_EVER_NS = 2**61
 
-CLOCK_FIELDS = "clock"
-"""The part of a manifest that differs between equal runs."""
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """
+    A model's part in a run.
+
+    Attributes:
+        make_analyst: decides from its recorded replies. inputs: what identifies the answers; part of the run's id.
+        was_live: whether it answered when the minutes were new, so that the decision log says what went out when.
+        took_ms: by a tick's seq, how long the answer took: until then it could not have been out.
+    """
+
+    make_analyst: MakeAnalyst
+    inputs: Mapping[str, Any]
+    was_live: bool
+    took_ms: Mapping[int, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +67,12 @@ class Request:
     sight: Sight
     rules: Rules
     analyst: str = "rules"
+    answered: Answered | None = None
+
+    @property
+    def make_analyst(self) -> MakeAnalyst:
+        """Who decides."""
+        return self.answered.make_analyst if self.answered else RulesAnalyst
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +107,7 @@ def run(
 
     Raises:
         NothingToReplay: no tick in the range.
+        MissingAnswer: a model decides, and what it would be asked was not recorded.
     """
     started = clock.now_ns()
     with open_log() as log:
@@ -92,11 +117,19 @@ def run(
         first_seq = log.seq_before(int(ticks.boundary_ns[0]) - request.sight.windows.warmup_ns) + 1
         last_seq = log.last_seq()
         content = log_digest(log, first_seq - 1, last_seq)
-    decisions = list(decide_all(open_log, ticks, request.sight, workers, lambda n: on_progress(n, len(ticks))))
+    try:
+        decided = decide_all(
+            open_log, ticks, request.sight, workers, lambda n: on_progress(n, len(ticks)), request.make_analyst
+        )
+        decisions = list(decided)
+    except MissingCall as error:
+        raise MissingAnswer(str(error)) from error
     with open_log() as log:
         path = PricePath.of(log.read(first_seq - 1, last_seq, list(READS), READS))
-    live = _live(open_decisions, ticks)
-    published, moments = _published(decisions, ticks, request.rules, live)
+    asked_later = request.answered is not None and not request.answered.was_live
+    live, seen_with = _live(None if asked_later else open_decisions, ticks)
+    took_ms = request.answered.took_ms if request.answered else None
+    published, moments = _published(decisions, ticks, request.rules, live, took_ms)
     scored = score(published, moments, path, request.rules)
     inputs = _inputs(request, ticks, [first_seq, last_seq], content) | {"published": digest_of_live(live)}
     run_id = blake2b(json.dumps(inputs, sort_keys=True).encode(), digest_size=8).hexdigest()
@@ -105,8 +138,11 @@ def run(
         aside = runs_dir / f".{run_id}.new"
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir()
-        manifest = _write(aside, run_id, inputs, decisions, _notes(published, request, ticks), scored, path)
-        return _settle(aside, runs_dir / run_id, manifest, started, clock.now_ns())
+        said = request.answered.notes if request.answered else ()
+        notes = [*said, *_other_eyes(request, seen_with), *_notes(published, request, ticks)]
+        manifest = _write(aside, run_id, inputs, decisions, notes, scored, path)
+        again = settle(aside, runs_dir / run_id, manifest, started, clock.now_ns())
+    return Result(runs_dir / run_id, manifest, again)
 
 
 def _no_ticks(log: Log, request: Request) -> str:
@@ -120,21 +156,45 @@ def _no_ticks(log: Log, request: Request) -> str:
     return f"no tick after {iso(request.from_ns)} up to {until}; the log has ticks from {first} to {last}"
 
 
-def _live(open_decisions: OpenLog | None, ticks: Ticks) -> Publications:
+def _live(open_decisions: OpenLog | None, ticks: Ticks) -> tuple[Publications, list[str]]:
+    """What went out live, and the digests of the parameters it was made under."""
     if open_decisions is None:
-        return {}
+        return {}, []
     with open_decisions() as decisions:
         replayed = set(ticks.seq.tolist())
-        return {seq: out for seq, out in publications(decisions).items() if seq in replayed}
+        live = {seq: out for seq, out in publications(decisions).items() if seq in replayed}
+        return live, made_under(decisions, live)
+
+
+def _other_eyes(request: Request, live: Sequence[str]) -> list[str]:
+    own = request.sight.parameters.digest()
+    others = [digest for digest in live if digest != own]
+    if not others:
+        return []
+    return [
+        f"advice went out live under other thresholds or coefficients (digest {', '.join(others)}; this run's: {own});"
+        " name its settings with --config"
+    ]
+
+
+def out_at(ticks: Ticks, rules: Rules, took_ms: Mapping[int, int] | None) -> dict[int, int]:
+    """When the advice of each tick would have been out: after the usual delay, or the time a model took if longer."""
+    delay, took = rules.publish_delay_ms, took_ms or {}
+    return {
+        seq: recv + max(delay, took.get(seq, 0)) * 1_000_000
+        for seq, recv in zip(ticks.seq.tolist(), ticks.recv_ns.tolist(), strict=True)
+    }
 
 
 def _published(
-    decisions: Sequence[Decision], ticks: Ticks, rules: Rules, live: Publications
+    decisions: Sequence[Decision],
+    ticks: Ticks,
+    rules: Rules,
+    live: Publications,
+    took_ms: Mapping[int, int] | None = None,
 ) -> tuple[list[Published], Moments]:
     """Recommendations with the moment they were or would have been out, and the ticks where distance was measurable."""
-    delay = rules.publish_delay_ms * 1_000_000
-    out_ns = {int(s): int(r) + delay for s, r in zip(ticks.seq, ticks.recv_ns, strict=True)}
-    published = []
+    out_ns, published = out_at(ticks, rules, took_ms), []
     for decision in decisions:
         out = live.get(decision.seq, (out_ns[decision.seq], decision.seq))
         if decision.advice is not None and out is not None:
@@ -157,6 +217,7 @@ def _inputs(request: Request, ticks: Ticks, seqs: list[int], content: str) -> di
         "seq": seqs,
         "log": content,
         "analyst": request.analyst,
+        **({"answers": dict(request.answered.inputs)} if request.answered else {}),
         "windows": asdict(request.sight.windows),
         "parameters": request.sight.parameters.digest(),
         "scoring": asdict(request.rules),
@@ -233,35 +294,3 @@ def _decision_table(decisions: Sequence[Decision]) -> pa.Table:
             "body": pa.array([d.advice.decode() if d.advice else None for d in decisions], pa.string()),
         }
     )
-
-
-def _settle(aside: Path, final: Path, manifest: dict[str, Any], started_ns: int, finished_ns: int) -> Result:
-    """Give a run its name; one that exists already is compared and kept."""
-    clock = {
-        "started": iso(started_ns),
-        "finished": iso(finished_ns),
-        "seconds": round((finished_ns - started_ns) / 1e9, 3),
-    }
-    text = json.dumps(manifest | {CLOCK_FIELDS: clock}, indent=1) + "\n"
-    (aside / "manifest.json").write_text(text, encoding="utf-8")
-    if not final.exists():
-        aside.rename(final)
-        return Result(final, manifest, None)
-    different = [n for n, digest in manifest["files"].items() if _digest_or_none(final / n) != digest]
-    if _manifest_or_none(final) != manifest:
-        different.append("manifest.json")
-    shutil.rmtree(aside)
-    return Result(final, manifest, different)
-
-
-def _digest_or_none(path: Path) -> str | None:
-    return digest_of(path) if path.exists() else None
-
-
-def _manifest_or_none(folder: Path) -> dict[str, Any] | None:
-    """A run's manifest without its clock fields; None where it cannot be read."""
-    try:
-        there = load(folder).manifest
-    except BadRun:
-        return None
-    return {k: v for k, v in there.items() if k != CLOCK_FIELDS}

@@ -117,12 +117,11 @@ def test_a_mirror_keeps_ticks_dollars_and_rows(ticks: int, near: int, row: int) 
 @given(st.integers(1, 10**6), st.integers(0, 500), st.sampled_from(["buy", "sell"]))
 def test_zones_are_mapped_back(low: int, width: int, side: Any) -> None:
     """What was decided about the image is said about the market itself: a shift undone, a mirrored side turned."""
-    zone = a_zone(side, low / 100, (low + width) / 100)
-    shifted = a_zone(side, low / 100 + 5, (low + width) / 100 + 5)
+    zone, shifted = (a_zone(side, f"{move + low / 100:.2f}", f"{move + (low + width) / 100:.2f}") for move in (0, 5))
     assert Changed("", shift_e8=5 * ONE_E8).zone_back(shifted) == (side, zone.low_e8, zone.high_e8)
     turned, image_low, image_high = Changed("", mirror_e8=MIRROR).zone_back(zone)
     assert (turned, image_high - image_low) == ("sell" if side == "buy" else "buy", width * TICK_E8)
-    again = a_zone(turned, image_low / ONE_E8, image_high / ONE_E8)
+    again = a_zone(turned, f"{image_low / ONE_E8:.2f}", f"{image_high / ONE_E8:.2f}")
     assert Changed("", mirror_e8=MIRROR).zone_back(again) == (side, zone.low_e8, zone.high_e8)
 
 

@@ -1,0 +1,146 @@
+"""
+Two ways of asking a model, scored on the same recorded minutes and compared pair by pair.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from agents.recommendation import parse
+from agents.recorded import MissingCall
+from market.fixed_point import I64
+from market.timestamps import MINUTE_NS
+from replay.analysts import MakeAnalyst
+from replay.answer import Side, Totals
+from replay.decisions import OpenLog, Sight, Ticks, decide_all
+from replay.episodes import Published
+from replay.errors import MissingAnswer
+from replay.minute_scores import Score, minute_scores
+from replay.outcomes import F64
+from replay.paired import Paired, compare, detectable
+from replay.price_path import PricePath
+from replay.run import out_at
+from replay.scoring import Rules
+from replay.variants import Comparison, Variant, corrected
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """One time a side was asked about every tick: who decides from the answers, and how long each took."""
+
+    make_analyst: MakeAnalyst
+    took_ms: Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """
+    One side's minutes.
+
+    Attributes:
+        scores: by figure, n minutes × k repeats. with_zones: the share of answers that advised any.
+    """
+
+    scores: Mapping[Score, F64]
+    with_zones: float
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One figure of the table: side A against side B, and its p as one of all that were ever tried."""
+
+    score: Score
+    paired: Paired
+    corrected_p: float | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        figures = asdict(self.paired) | {"corrected_p": self.corrected_p, "detectable": detectable(self.paired)}
+        return asdict(self.score) | figures
+
+
+def whole_minutes(ticks: Ticks) -> Ticks:
+    """The ticks on whole minutes: the ones that are paired."""
+    kept = ticks.boundary_ns % MINUTE_NS == 0
+    return Ticks(ticks.seq[kept], ticks.boundary_ns[kept], ticks.recv_ns[kept])
+
+
+def minutes_of(ticks: Ticks) -> I64:
+    """The minute each tick ends, counted from 1970."""
+    return ticks.boundary_ns // MINUTE_NS
+
+
+def score_side(
+    open_log: OpenLog,
+    ticks: Ticks,
+    sight: Sight,
+    repeats: Sequence[Repeat],
+    rules: Rules,
+    path: PricePath,
+    workers: int,
+    on_progress: Callable[[int], None],
+) -> Scored:
+    """
+    Decide every tick once a repeat from the stored answers, and score each decision by itself.
+
+    Raises:
+        MissingAnswer: an answer that is needed is not stored.
+    """
+    columns: list[dict[Score, F64]] = []
+    advised = 0
+    for repeat in repeats:
+        out_ns = out_at(ticks, rules, repeat.took_ms)
+        try:
+            decisions = list(decide_all(open_log, ticks, sight, workers, on_progress, repeat.make_analyst))
+        except MissingCall as error:
+            raise MissingAnswer(str(error)) from error
+        made = [d for d in decisions if d.advice is not None]
+        advised += sum(d.zones > 0 for d in made)
+        published = [Published(parse(d.advice), out_ns[d.seq], d.seq) for d in made if d.advice is not None]
+        at = np.searchsorted(ticks.seq, [d.seq for d in made])
+        columns.append({s: _placed(v, at, len(ticks)) for s, v in minute_scores(published, path, rules).items()})
+    scores = {score: np.stack([column[score] for column in columns], axis=1) for score in columns[0]}
+    return Scored(scores, round(advised / max(1, len(ticks) * len(repeats)), 4))
+
+
+def compare_sides(a: Scored, b: Scored, minute: I64, scores: Sequence[Score]) -> list[Row]:
+    """Every figure of two sides, paired by minute, repeats averaged first."""
+    return [Row(score, compare(a.scores[score], b.scores[score], minute, score.horizon_min)) for score in scores]
+
+
+def variant_of(side: Side) -> Variant:
+    """A side as the ledger of variants knows it."""
+    thinking = {True: "thinking", False: "not thinking", None: "as it comes"}[side.asking.thinking]
+    return Variant(side.prompt_digest, side.asking.model, f"{side.asking.mode}, {thinking}", side.digest())
+
+
+def judged(rows: Sequence[Row], looks: Sequence[Comparison], past: Sequence[Comparison]) -> list[Row]:
+    """The rows with p-values corrected for everything ever tried; `looks` are the rows as the ledger will keep them."""
+    fair = corrected(looks, past)
+    return [Row(row.score, row.paired, p) for row, p in zip(rows, fair, strict=True)]
+
+
+def rates(totals: Totals) -> dict[str, Any]:
+    """What a side's answers amount to, for people and programs."""
+    return {
+        "answers": totals.answers,
+        "cost_usd": round(totals.cost_usd_e12 / 1e12, 6),
+        "prompt_tokens": totals.prompt_tokens,
+        "cached_tokens": totals.cached_tokens,
+        "completion_tokens": totals.completion_tokens,
+        "fallback_rate": _share(totals.fallbacks, totals.answers),
+        "ungrounded_rate": _share(totals.ungrounded, totals.numbers),
+        "models": totals.models,
+    }
+
+
+def _share(part: int, whole: int) -> float | None:
+    return round(part / whole, 4) if whole else None
+
+
+def _placed(values: F64, at: I64, n: int) -> F64:
+    out = np.full(n, np.nan)
+    out[at] = values
+    return out
