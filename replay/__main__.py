@@ -16,6 +16,8 @@ from console import JsonOption, MarketOption, RedisOption, StorageOption
 from eventlog.clock import WallClock
 from eventlog.errors import EventLogError
 from exchanges.logs import open_log
+from experiments.consent import patience
+from experiments.model_commands import ConcurrencyOption, Place, RepeatsOption, YesOption, ab, probe, requests_of
 from market.instrument import Market
 from market.timestamps import DAY_NS
 from replay import runs
@@ -23,7 +25,6 @@ from replay.decisions import ticks_between
 from replay.errors import NothingToReplay, ReplayError
 from replay.fitting import Learned, learn
 from replay.fitting import fitted as fits_of
-from replay.model_commands import ConcurrencyOption, Place, RepeatsOption, YesOption, ab, patience, probe, requests_of
 from replay.picture import draw
 from replay.price_path import READS, PricePath
 from replay.record_commands import transcript, verify

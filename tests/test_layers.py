@@ -15,6 +15,7 @@ ARROWS: dict[str, set[str]] = {
     "analysis": {"market", "eventlog", "projections"},
     "agents": {"market", "eventlog", "projections", "analysis"},
     "replay": {"market", "eventlog", "projections", "analysis", "agents"},
+    "experiments": {"market", "eventlog", "projections", "analysis", "agents", "replay"},
     "exchanges": {"market", "eventlog"},
     "collector": {"market", "eventlog", "projections"},
 }
@@ -23,8 +24,8 @@ ARROWS: dict[str, set[str]] = {
 MORE: dict[str, set[str]] = {
     "replay/sight.py": {"settings"},  # what settings mean for an analysis
     "replay/model_settings.py": {"settings"},  # what they mean for a model
-    "replay/asking.py": {"settings"},  # a way of asking is settings and a market
-    "replay/consent.py": {"console"},  # a person is asked
+    "experiments/asking.py": {"settings"},  # a way of asking is settings and a market
+    "experiments/consent.py": {"console"},  # a person is asked
     "replay/verify.py": {"settings"},  # settings come back from the log
 }
 PORT = ("exchanges.port", "exchanges.errors")

@@ -20,15 +20,15 @@ from eventlog.cold import ColdLog
 from eventlog.facts import ANALYZER_SESSION, MODEL_CALL, MODEL_DECISION
 from eventlog.importing import table
 from eventlog.names import LogName
+from experiments import model_commands
+from experiments.answers import FOLDER
+from experiments.asking import Patience
+from experiments.consent import Consent
+from experiments.estimate import Estimate
+from experiments.experiment import LEDGER
+from experiments.model_commands import Place, requests_of
 from market.timestamps import MINUTE_NS
-from replay import model_commands
-from replay.answers import FOLDER
-from replay.asking import Patience
-from replay.consent import Consent
 from replay.errors import AskingStopped, MissingAnswer, NothingToReplay
-from replay.estimate import Estimate
-from replay.experiment import LEDGER
-from replay.model_commands import Place, requests_of
 from replay.run import Request, Result
 from replay.run import run as replay
 from replay.runs import load as load_run

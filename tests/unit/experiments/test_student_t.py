@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replay.student_t import critical_t, power_of_t, shift_found, two_sided_p
+from experiments.student_t import critical_t, power_of_t, shift_found, two_sided_p
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from experiments.persistence import flatness
+from experiments.student_t import critical_t, power_of_t, shift_found, two_sided_p
 from market.fixed_point import I64
 from replay.outcomes import F64
-from replay.persistence import flatness
 from replay.statistics import LEAST_BLOCKS
-from replay.student_t import critical_t, power_of_t, shift_found, two_sided_p
 
 _SURE = 0.05
 _POWER = 0.8

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from agents.recommendation import Advice, Side
+from experiments.changes import AS_IT_WAS, RELABELLED, YEAR_NS, Changed, mirror_at
 from market.fixed_point import ONE_E8
-from replay.changes import AS_IT_WAS, RELABELLED, YEAR_NS, Changed, mirror_at
 from replay.decisions import Ticks
 
 Decisions = Mapping[int, Advice]

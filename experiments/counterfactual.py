@@ -26,9 +26,9 @@ from eventlog.batch import Batch
 from eventlog.clock import Clock
 from eventlog.facts import TICK
 from eventlog.log import Log
+from experiments.answer import Answer, Call
+from experiments.answers import Answers
 from projections.state import MarketState, TickEntry
-from replay.answer import Answer, Call
-from replay.answers import Answers
 from replay.decisions import Sight, Ticks, warmed_up
 from replay.drive import drive
 

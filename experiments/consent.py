@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import typer
 
 import console
-from replay.asking import Patience
-from replay.estimate import Estimate
+from experiments.asking import Patience
+from experiments.estimate import Estimate
 
 
 @dataclass

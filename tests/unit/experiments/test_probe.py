@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from agents.recommendation import Advice, Zone
+from experiments.changes import AS_IT_WAS, Changed
+from experiments.probe import AGAIN, Share, changes, every, follows, probe, probe_lines, share, step_e8
 from market.fixed_point import ONE_E8
-from replay.changes import AS_IT_WAS, Changed
 from replay.decisions import Ticks
-from replay.probe import AGAIN, Share, changes, every, follows, probe, probe_lines, share, step_e8
 from tests.market_builders import a_zone, an_advice, e8
 
 TICK_E8 = ONE_E8 // 100

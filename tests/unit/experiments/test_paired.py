@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from experiments.paired import Paired, compare, detectable, power
+from experiments.persistence import flatness
+from experiments.student_t import critical_t, two_sided_p
 from replay.outcomes import F64
-from replay.paired import Paired, compare, detectable, power
-from replay.persistence import flatness
-from replay.student_t import critical_t, two_sided_p
 
 NAN = float("nan")
 LAW = settings(deadline=None, max_examples=40)

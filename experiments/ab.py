@@ -10,20 +10,20 @@ import numpy as np
 
 from agents.recommendation import parse
 from agents.recorded import MissingCall
+from experiments.answer import Side, Totals
+from experiments.minute_scores import Score, minute_scores
+from experiments.paired import Paired, compare, detectable
+from experiments.variants import Comparison, Variant, corrected
 from market.fixed_point import I64
 from market.timestamps import MINUTE_NS
 from replay.analysts import MakeAnalyst
-from replay.answer import Side, Totals
 from replay.decisions import OpenLog, Sight, Ticks, decide_all
 from replay.episodes import Published
 from replay.errors import MissingAnswer
-from replay.minute_scores import Score, minute_scores
 from replay.outcomes import F64
-from replay.paired import Paired, compare, detectable
 from replay.price_path import PricePath
 from replay.run import out_at
 from replay.scoring import Rules
-from replay.variants import Comparison, Variant, corrected
 
 
 @dataclass(frozen=True, slots=True)

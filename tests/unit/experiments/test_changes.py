@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from agents.rules import RulesAnalyst
 from eventlog.batch import Batch
 from eventlog.log import Log
+from experiments.changes import AS_IT_WAS, RELABELLED, YEAR_NS, Changed, mirror_at
+from experiments.counterfactual import chosen, live_ticks, views_at
 from market.fixed_point import ONE_E8
-from replay.changes import AS_IT_WAS, RELABELLED, YEAR_NS, Changed, mirror_at
-from replay.counterfactual import chosen, live_ticks, views_at
 from replay.decisions import Sight, ticks_between
 from tests.builders import a_batch, a_diff, a_snapshot, a_tick, a_trade, an_instrument
 from tests.market_builders import SIGHT, SMALL, a_market, a_zone, batches, e8, write_log

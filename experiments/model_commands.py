@@ -18,24 +18,24 @@ from eventlog.cold import ColdLog
 from eventlog.facts import ANALYZER_SESSION
 from eventlog.names import LogName
 from exchanges.logs import open_log
+from experiments.ab import whole_minutes
+from experiments.answer import tape_digest
+from experiments.asking import Patience, Way, get_answers
+from experiments.changes import AS_IT_WAS, Changed
+from experiments.consent import bar, patience
+from experiments.counterfactual import live_ticks
+from experiments.estimate import memory_note
+from experiments.experiment import Terms, experiment, experiment_lines
+from experiments.minute_scores import scores_of
+from experiments.probe import Decisions, changes, every, probe_lines
+from experiments.probe import probe as probed
 from market.instrument import Market
 from market.timestamps import DAY_NS, MINUTE_NS
-from replay.ab import whole_minutes
 from replay.analysts import MODEL, recorded_analyst
-from replay.answer import tape_digest
-from replay.asking import Patience, Way, get_answers
-from replay.changes import AS_IT_WAS, Changed
-from replay.consent import bar, patience
-from replay.counterfactual import live_ticks
 from replay.decisions import OpenLog, Ticks, ticks_between
 from replay.errors import NothingToReplay
-from replay.estimate import memory_note
-from replay.experiment import Terms, experiment, experiment_lines
-from replay.minute_scores import scores_of
 from replay.model_settings import prompts_of, questions_of
 from replay.outcomes import HORIZONS_S
-from replay.probe import Decisions, changes, every, probe_lines
-from replay.probe import probe as probed
 from replay.run import Answered, Request
 from replay.sight import rules_of, sight_of
 from replay.verify import settings_of, sight_of_session

@@ -17,7 +17,7 @@ import msgspec
 
 from agents.recorded import Tape
 from eventlog.files import told_plainly
-from replay.answer import Answer, Side, minute_of
+from experiments.answer import Answer, Side, minute_of
 from replay.errors import BadAnswers
 
 FOLDER = "answers"

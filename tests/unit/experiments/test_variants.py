@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from experiments.variants import Comparison, Ledger, Variant, corrected
 from replay.errors import BadLedger
-from replay.variants import Comparison, Ledger, Variant, corrected
 
 RULES = Variant("", "rules", "", "5e77")
 STAGED = Variant("a1b2", "deepseek-flash", "staged", "5e77")

@@ -9,8 +9,7 @@ import pytest
 
 from agents.conversation.dialogue import Asking
 from agents.rules import RulesAnalyst
-from market.timestamps import MINUTE_NS, SECOND_NS
-from replay.ab import (
+from experiments.ab import (
     Repeat,
     Row,
     Scored,
@@ -22,16 +21,17 @@ from replay.ab import (
     variant_of,
     whole_minutes,
 )
+from experiments.answer import Side, Totals
+from experiments.minute_scores import Score
+from experiments.paired import Paired
+from experiments.variants import Comparison, Variant
+from market.timestamps import MINUTE_NS, SECOND_NS
 from replay.analysts import Questions, recorded_analyst
-from replay.answer import Side, Totals
 from replay.decisions import Ticks, ticks_between
 from replay.errors import MissingAnswer
-from replay.minute_scores import Score
-from replay.paired import Paired
 from replay.price_path import READS, PricePath
 from replay.run import out_at
 from replay.scoring import Rules
-from replay.variants import Comparison, Variant
 from tests.market_builders import SIGHT, T0, a_market, write_log
 
 RULES = Rules(2000, 250, 0.0, 1, 1, 2.0, 2.0)

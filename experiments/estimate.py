@@ -16,8 +16,8 @@ from agents.model.api import Reply, Request, Usage, rendered
 from agents.model.budget import most_taken
 from analysis.parameters import Parameters
 from analysis.view import MarketView
+from experiments.answer import Totals
 from market.timestamps import DAY_NS
-from replay.answer import Totals
 
 RELEASED = {
     "deepseek-flash": date(2026, 10, 17),

@@ -14,9 +14,9 @@ from agents.rules import RulesAnalyst
 from analysis.view import MarketView
 from eventlog.clock import ManualClock
 from eventlog.log import Log
-from replay.answer import Side
-from replay.answers import Answers
-from replay.counterfactual import Asked, Asker, ask_all, chosen, live_ticks, outdated, views_at
+from experiments.answer import Side
+from experiments.answers import Answers
+from experiments.counterfactual import Asked, Asker, ask_all, chosen, live_ticks, outdated, views_at
 from replay.decisions import Ticks, ticks_between
 from tests.fakes.model_client import SimulatedClient
 from tests.market_builders import SIGHT, SMALL, a_market, write_log

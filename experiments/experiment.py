@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from eventlog.clock import Clock
-from replay.ab import Repeat, Row, Scored, compare_sides, judged, minutes_of, rates, score_side, variant_of
-from replay.answer import Totals
-from replay.asking import Collected, Patience, Way, get_answers
+from experiments.ab import Repeat, Row, Scored, compare_sides, judged, minutes_of, rates, score_side, variant_of
+from experiments.answer import Totals
+from experiments.asking import Collected, Patience, Way, get_answers
+from experiments.minute_scores import Score
+from experiments.variants import Comparison, Ledger
 from replay.decisions import Ticks
-from replay.minute_scores import Score
 from replay.scoring import Rules
 from replay.signal_scores import path_after
-from replay.variants import Comparison, Ledger
 
 LEDGER = "variants.jsonl"
 """The ledger's name in the folder of all runs."""

@@ -8,8 +8,8 @@ import pytest
 
 from agents.conversation.dialogue import Asking
 from agents.model.api import Usage
-from replay.answer import Answer, Call, Side, Totals, tape_digest
-from replay.answers import Answers, read, read_tape
+from experiments.answer import Answer, Call, Side, Totals, tape_digest
+from experiments.answers import Answers, read, read_tape
 from replay.errors import BadAnswers
 
 SIDE = Side("binance:TESTUSDT", "log", Asking("m"), "default", "en", "p", "q", {"slots": 20}, "http://localhost")

@@ -9,11 +9,11 @@ from agents.conversation.prompts import load
 from agents.model.api import Usage, rendered
 from agents.model.budget import most_taken
 from analysis.view import MarketView
+from experiments.answer import Totals
+from experiments.counterfactual import live_ticks, views_at
+from experiments.estimate import RELEASED, Rates, estimate, memory_note, rehearsed
 from market.timestamps import DAY_NS
-from replay.answer import Totals
-from replay.counterfactual import live_ticks, views_at
 from replay.decisions import ticks_between
-from replay.estimate import RELEASED, Rates, estimate, memory_note, rehearsed
 from tests.market_builders import SIGHT, SMALL, a_market, write_log
 
 RATES = Rates(lambda usage: usage.total, lambda usage: 2 * usage.total)

@@ -19,15 +19,15 @@ from analysis.view import MarketView
 from eventlog.clock import Clock
 from eventlog.code_version import code_digest
 from eventlog.log import Log
+from experiments.answer import Side, Totals, tape_digest
+from experiments.answers import FOLDER, Answers, Recording, read, read_tape
+from experiments.changes import AS_IT_WAS, Changed
+from experiments.counterfactual import Asked, Asker, ask_all, chosen, live_ticks, outdated, views_at
+from experiments.estimate import Estimate, Rates, estimate, rehearsed
 from market.timestamps import DAY_NS
 from replay.analysts import MakeAnalyst, Questions, recorded_analyst
-from replay.answer import Side, Totals, tape_digest
-from replay.answers import FOLDER, Answers, Recording, read, read_tape
-from replay.changes import AS_IT_WAS, Changed
-from replay.counterfactual import Asked, Asker, ask_all, chosen, live_ticks, outdated, views_at
 from replay.decisions import OpenLog, Sight, Ticks
 from replay.errors import AskingStopped, NothingToReplay
-from replay.estimate import Estimate, Rates, estimate, rehearsed
 from replay.model_settings import budget_of, endpoint_of, prices_of, prompts_of, questions_of, remember
 from settings import DeepSeek
 

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
+from experiments.persistence import flatness
 from replay.outcomes import F64
-from replay.persistence import flatness
 
 
 def a_series(seed: int, stays: float, n: int = 5000) -> F64:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from agents.recommendation import Rung, Zone
-from replay.minute_scores import Score, minute_scores, scores_of
+from experiments.minute_scores import Score, minute_scores, scores_of
 from replay.scoring import Rules
 from tests.market_builders import a_path, a_zone, e8, published
 

@@ -1,0 +1,1 @@
+"""Models on recorded days: asked again, compared in pairs, probed for what they follow."""
