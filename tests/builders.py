@@ -18,9 +18,13 @@ from eventlog.facts import (
     AGG_TRADE,
     ANALYSIS,
     ANALYZER_SESSION,
+    BOOK_AUDIT,
+    BOOK_RESET,
     DIFF,
     GAP,
     INSTRUMENT,
+    MODEL_CALL,
+    MODEL_DECISION,
     QUARANTINE,
     RECOMMENDATION,
     SESSION,
@@ -28,9 +32,13 @@ from eventlog.facts import (
     TICK,
     Analysis,
     AnalyzerSession,
+    BookAudit,
+    BookReset,
     Entry,
     Fact,
     Gap,
+    ModelCall,
+    ModelDecision,
     Quarantine,
     Recommendation,
     Session,
@@ -143,6 +151,18 @@ def a_quarantine(data: bytes = b"\xff{", agg_id: int | None = None, at_ns: int =
     return Quarantine("no JSON", "stream", data, agg_id).fact(QUARANTINE, at_ns)
 
 
+def a_book_audit(missing: int = 0, at_ns: int = T0) -> Fact:
+    """A word on how the rebuilt book compares with the venue's."""
+    examples = ["ask 101 missing"] * missing
+    body = BookAudit(10, 12, 4, 1, missing, 0, 0, 0, [0, missing], [missing, 0], examples, not missing)
+    return body.fact(BOOK_AUDIT, at_ns)
+
+
+def a_book_reset(first: int = 13, last: int = 14, at_ns: int = T0) -> Fact:
+    """A word on updates that nobody saw."""
+    return BookReset("diff_missing", first, last).fact(BOOK_RESET, at_ns)
+
+
 def an_instrument(tick: str = "0.01", step: str = "0.00001", at_ns: int = T0, largest: str = "9000.0") -> Fact:
     """A symbol object of exchangeInfo."""
     body = {
@@ -172,6 +192,8 @@ def one_of_each_market_kind() -> list[Fact]:
         a_snapshot(update_id=20, at_ns=T0 + MINUTE_NS),
         a_gap(5, 9, at_ns=T0 + MINUTE_NS),
         a_trade(10, "101", "2", T0 + MINUTE_NS + 5_000_000),
+        a_book_audit(missing=1, at_ns=T0 + MINUTE_NS + 6_000_000),
+        a_book_reset(at_ns=T0 + MINUTE_NS + 7_000_000),
         a_tick(T0 + 2 * MINUTE_NS),
     ]
 
@@ -183,7 +205,17 @@ def one_of_each_decision_kind() -> list[Fact]:
         Analysis(9, T0 + MINUTE_NS, '{"mid":"100"}').fact(ANALYSIS, T0 + MINUTE_NS),
         Recommendation(9, T0 + MINUTE_NS, "rules", T0 + MINUTE_NS + 5, 9, "{}").fact(RECOMMENDATION, T0 + MINUTE_NS),
         Recommendation(9, T0 + MINUTE_NS, "rules", None, None, "{}").fact(RECOMMENDATION, T0 + MINUTE_NS),
-    ]
+        ModelCall(
+            market_seq=9, as_of_ns=T0 + MINUTE_NS, analyst="deepseek", agent="static", prompt_digest="p",
+            request_digest="r", request="{}", attempt=1, sent_ns=T0, took_ms=5, verdict="unreachable", detail="gone",
+            status=None, reply=None, model=None, fingerprint=None, prompt_tokens=0, cache_hit_tokens=0,
+            cache_miss_tokens=0, completion_tokens=0, reasoning_tokens=0, cost_usd_e12=0,
+        ).fact(MODEL_CALL, T0 + MINUTE_NS),
+        ModelDecision(
+            market_seq=9, as_of_ns=T0 + MINUTE_NS, analyst="deepseek", model=None, prompt_digest="p", fallback="gone",
+            anomalies=[], refusals=["one", "two"], numbers=3, ungrounded=1,
+        ).fact(MODEL_DECISION, T0 + MINUTE_NS),
+    ]  # fmt: skip
 
 
 def as_entries(facts: Iterable[Fact], first_seq: int = 1) -> list[Entry]:

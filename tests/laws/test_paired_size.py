@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from bench.paired import BARS, WORLDS, World, rejected, trials, true_error
-from replay.paired import power
-from replay.student_t import power_of_t
+from experiments.paired import power
+from experiments.student_t import power_of_t
 
 REPETITIONS = 300
 SLOW = World("half-life 400 min", 400)

@@ -13,13 +13,13 @@ from eventlog.log import Log
 from eventlog.names import LogName
 from exchanges.binance.archive import read_agg_trades
 from exchanges.binance.mapper import BinanceMapper
+from experiments.changes import Changed
+from experiments.counterfactual import views_at
+from experiments.probe import Decisions, Row, changes, every, probe
 from market.fixed_point import ONE_E8
 from market.instrument import Market
 from projections.state import Windows
-from replay.changes import Changed
-from replay.counterfactual import views_at
 from replay.decisions import Sight, ticks_between
-from replay.probe import Decisions, Row, changes, every, probe
 from tests.builders import NOW
 
 NAME = LogName("events", Market("binance", "BTCUSDT"))
