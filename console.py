@@ -83,8 +83,16 @@ def print_status(said: dict[str, Any], as_json: bool) -> None:
         print("starting" if said["running"] else "not running, and never ran with this storage")
     else:
         for name, value in said.items():
-            shown = ", ".join(f"{k} {v:,}" for k, v in value.items()) if isinstance(value, dict) else value
-            print(f"{name:<16}{shown}")
+            print(f"{name:<16}{_told(value)}")
+
+
+def _told(value: Any) -> str:
+    """A value of a status on one line."""
+    if isinstance(value, dict):
+        return ", ".join(f"{k} ({_told(v)})" if isinstance(v, dict) else f"{k} {_told(v)}" for k, v in value.items())
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return "–" if value is None else str(value)
 
 
 def market_of(text: str) -> Market:

@@ -79,3 +79,16 @@ def test_json_is_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
     """As it is, indented."""
     console.print_json({"a": [1]})
     assert capsys.readouterr().out == '{\n "a": [\n  1\n ]\n}\n'
+
+
+def test_a_status_is_a_line_a_field(capsys: pytest.CaptureFixture[str]) -> None:
+    """Counts have their thousands parted, what is inside something stands beside it, what is not known is a dash."""
+    said = {"running": True, "last_seq": 12345, "counts": {"tick": 1234, "diff": 5},
+            "model": {"decided": 3, "attempts": {"ok": 1500}, "stopped": None, "usd_today": 0.25}}  # fmt: skip
+    console.print_status(said, as_json=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "running         True",
+        "last_seq        12,345",
+        "counts          tick 1,234, diff 5",
+        "model           decided 3, attempts (ok 1,500), stopped –, usd_today 0.25",
+    ]
