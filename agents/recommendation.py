@@ -2,13 +2,14 @@
 A recommendation: price zones for resting orders, and the laws every one of them keeps.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Literal
 
 import msgspec
 
-from analysis.evidence import price, rendered
+from analysis.evidence import Evidence, price
 from analysis.view import MarketView
 from market.fixed_point import format_e8, parse_e8
 from market.timestamps import MINUTE_NS, iso, parse_iso
@@ -125,7 +126,7 @@ def parse(body: str | bytes) -> Advice:
 
 def evidence_digest(view: MarketView) -> str:
     """The digest of the evidence an analyst was shown."""
-    return blake2b(msgspec.json.encode([rendered(e) for e in view.evidence]), digest_size=8).hexdigest()
+    return blake2b(view.evidence_json, digest_size=8).hexdigest()
 
 
 def violations(advice: Advice, view: MarketView) -> list[str]:
@@ -144,14 +145,13 @@ def violations(advice: Advice, view: MarketView) -> list[str]:
         broken.append("stands aside without a reason")
     if advice.zones and abs(sum(z.weight for z in advice.zones) - 1) > 1e-6:
         broken.append("weights do not sum to 1")
+    known = {e.id: e for e in view.evidence}
     for zone in advice.zones:
-        broken += _zone_violations(zone, view)
+        broken += _zone_violations(zone, view, known)
     return broken
 
 
-def _zone_violations(zone: Zone, view: MarketView) -> list[str]:
-    name = f"{zone.side} {format_e8(zone.low_e8)}-{format_e8(zone.high_e8)}"
-    known = {e.id: e for e in view.evidence}
+def _zone_violations(zone: Zone, view: MarketView, known: Mapping[str, Evidence]) -> list[str]:
     cited = [known[i] for i in zone.evidence if i in known]
     resting = [zone.low_e8, zone.high_e8, *(r.price_e8 for r in zone.ladder)]
     reference = view.reference_e8
@@ -170,7 +170,9 @@ def _zone_violations(zone: Zone, view: MarketView) -> list[str]:
             zone.invalidation_e8 >= zone.low_e8 if zone.side == "buy" else zone.invalidation_e8 <= zone.high_e8
         ),
     }
-    return [f"{name}: {what}" for what, broken in checks.items() if broken]
+    found = [what for what, broken in checks.items() if broken]
+    name = f"{zone.side} {format_e8(zone.low_e8)}-{format_e8(zone.high_e8)}" if found else ""
+    return [f"{name}: {what}" for what in found]
 
 
 def _rendered(zone: Zone) -> dict[str, Any]:

@@ -3,6 +3,7 @@ The deterministic analyst: the strongest resonance zones on each side, as ladder
 """
 
 from collections.abc import Sequence
+from itertools import islice
 
 from agents.recommendation import Advice, Side, Zone, evidence_digest
 from agents.zone_making import NOTHING_NEAR, UNMEASURED, Footing, Scale, made, on_grid, stance_of, told, weighted
@@ -41,22 +42,15 @@ class RulesAnalyst:
         """The strongest zones of a side; of equal ones the nearer."""
         reference = scale.reference_e8
         mine = [z for z in view.zones if (z.price_e8 < reference) == (side == "buy") and z.price_e8 != reference]
-        tried = [(z.strength, self._zone(side, z, scale)) for z in mine]
-        found = [(strength, zone) for strength, zone in tried if zone is not None]
-        found.sort(key=lambda item: (-item[0], abs(item[1].low_e8 - reference), item[1].low_e8))
-        return found[: self._parameters.zones_a_side]
-
-    def _zone(self, side: Side, found: Resonance, scale: Scale) -> Zone | None:
-        """A zone on the grid and on its side of the price; None where nothing is left of it."""
-        tick, reference = scale.tick_e8, scale.reference_e8
-        low, high = on_grid(found.low_e8, found.high_e8, tick)
-        if side == "buy":
-            high = min(high, (reference - 1) // tick * tick)
-        else:
-            low = max(low, reference // tick * tick + tick)
-        if low > high:
-            return None
-        return made(side, low, high, Footing.of(found), scale, self._parameters)
+        tried = [(z, *_interval(side, z, scale)) for z in mine]
+        tried.sort(key=lambda item: (-item[0].strength, abs(item[1] - reference), item[1]))
+        found = (
+            (z.strength, made(side, low, high, Footing.of(z), scale, self._parameters))
+            for z, low, high in tried
+            if low <= high
+        )
+        whole = ((strength, zone) for strength, zone in found if zone is not None)
+        return list(islice(whole, self._parameters.zones_a_side))
 
     def _advice(self, view: MarketView, zones: list[Zone], reason: str) -> Advice:
         return Advice(
@@ -75,3 +69,12 @@ class RulesAnalyst:
             evidence_digest=evidence_digest(view),
             warnings=self.warnings(view, zones),
         )
+
+
+def _interval(side: Side, found: Resonance, scale: Scale) -> tuple[int, int]:
+    """What of a zone lies on the grid and on its side of the price; the low is above the high where nothing is left."""
+    tick, reference = scale.tick_e8, scale.reference_e8
+    low, high = on_grid(found.low_e8, found.high_e8, tick)
+    if side == "buy":
+        return low, min(high, (reference - 1) // tick * tick)
+    return max(low, reference // tick * tick + tick), high

@@ -14,7 +14,6 @@ from typing import Literal
 import numpy as np
 
 from analysis import absorption_windows as windows
-from analysis.level_tests import Reach
 from analysis.parameters import OrderFlowParameters
 from market.fixed_point import I64
 from market.timestamps import SECOND_NS
@@ -65,21 +64,19 @@ class Absorption:
 
 
 def absorption_at(
-    trades: Trades, level_e8: I64, reach: Reach | None, end_ns: int, bin_e8: int, parameters: OrderFlowParameters
+    frame: windows.Frame | None, level_e8: I64, bin_e8: int, parameters: OrderFlowParameters
 ) -> list[Absorption]:
     """
     Which of k levels absorbed within the last minute.
 
-    Every window that ends within the minute before `end_ns` is looked at, a second apart, and a level's strongest one
-    is given. A level may have taken sells and buys. Nothing where there is no σ or too short an hour.
+    Every window that ends within the minute before the tick is looked at, a second apart, and a level's strongest one
+    is given. A level may have taken sells and buys.
 
     Args:
+        frame: the last minutes cut for windows; nothing is found where they cannot be.
         bin_e8: the width in which the heaviest price is looked for.
     """
-    if reach is None or len(level_e8) == 0:
-        return []
-    frame = windows.frame_of(trades, reach.near_e8, end_ns, parameters)
-    if frame is None:
+    if frame is None or len(level_e8) == 0:
         return []
     levels = np.ascontiguousarray(level_e8, np.int64)
     best = windows.at_levels(frame, levels)
@@ -94,9 +91,7 @@ def absorption_at(
     return found
 
 
-def find_absorption(
-    trades: Trades, reach: Reach | None, end_ns: int, bin_e8: int, parameters: OrderFlowParameters
-) -> list[Absorption]:
+def find_absorption(frame: windows.Frame | None, bin_e8: int, parameters: OrderFlowParameters) -> list[Absorption]:
     """
     Levels that absorbed within the last minute, found from the trades alone: at most one bid and one ask.
 
@@ -104,9 +99,9 @@ def find_absorption(
     excess asked for is `found_sd`, and at least `found_share` of the volume must have been traded in one bin.
 
     Args:
+        frame: as for `absorption_at`.
         bin_e8: the candidate is the heaviest price of the heaviest bin of this width.
     """
-    frame = windows.frame_of(trades, reach.near_e8, end_ns, parameters) if reach is not None else None
     if frame is None:
         return []
     near = frame.near_e8
@@ -120,8 +115,8 @@ def find_absorption(
                 break
             edge = int(extreme[s, stop])
             band = (edge, edge + near) if side == "bid" else (edge - near, edge)
-            level = _heaviest(frame, side, stop, band, bin_e8)
-            seen = None if level is None else _absorption(frame, level, side, stop, bin_e8)
+            candidate = windows.taken(frame, s, stop, *band, bin_e8)
+            seen = None if candidate is None else _absorption(frame, candidate.price_e8, side, stop, bin_e8)
             if seen is None or seen.concentration < parameters.found_share:
                 continue  # spread over the band: nobody stood there
             if strongest is None or seen.z > strongest.z:
@@ -140,26 +135,23 @@ def with_replenishment(found: Absorption, displayed_before_e8: int, displayed_af
 def _absorption(frame: windows.Frame, level: int, side: Side, stop: int, bin_e8: int) -> Absorption | None:
     s = _SIDES.index(side)
     near = frame.near_e8
-    volume = int(_taken(frame, side, stop, level - near, level + near)[1].sum())
-    at = _heaviest(frame, side, stop, (level - near, level + near), bin_e8)
-    if at is None or frame.sd[s] <= 0:
+    taken = windows.taken(frame, s, stop, level - near, level + near, bin_e8)
+    if taken is None or frame.sd[s] <= 0:
         return None
-    low = at // bin_e8 * bin_e8
-    inside = int(_taken(frame, side, stop, max(low, level - near), min(low + bin_e8 - 1, level + near))[1].sum())
     return Absorption(
         level_e8=level,
         side=side,
-        price_e8=at,
-        volume_e8=volume,
+        price_e8=taken.price_e8,
+        volume_e8=taken.volume_e8,
         mean_e8=frame.mean[s],
         sd_e8=frame.sd[s],
-        z=round((volume - frame.mean[s]) / frame.sd[s], 4),
+        z=round((taken.volume_e8 - frame.mean[s]) / frame.sd[s], 4),
         baseline_windows=frame.counted,
         beyond_e8=_farthest(frame.window(stop), level, side),
         start_ns=frame.stop_ns(stop) - frame.window_s * SECOND_NS,
         stop_ns=frame.stop_ns(stop),
         held=_farthest(frame.after(stop), level, side) <= near,
-        concentration=round(inside / volume, 4),
+        concentration=round(taken.inside_e8 / taken.volume_e8, 4),
     )
 
 
@@ -167,25 +159,3 @@ def _farthest(trades: Trades, level: int, side: Side) -> int:
     if len(trades) == 0:
         return 0
     return max(0, level - int(trades.price_e8.min()) if side == "bid" else int(trades.price_e8.max()) - level)
-
-
-def _taken(frame: windows.Frame, side: Side, stop: int, low: int, high: int) -> tuple[I64, I64]:
-    whole = frame.window(stop)
-    inside = (whole.sign == (-1 if side == "bid" else 1)) & (whole.price_e8 >= low) & (whole.price_e8 <= high)
-    return whole.price_e8[inside], whole.quantity_e8[inside]
-
-
-def _heaviest(frame: windows.Frame, side: Side, stop: int, band: tuple[int, int], bin_e8: int) -> int | None:
-    price, quantity = _taken(frame, side, stop, *band)
-    if len(price) == 0:
-        return None
-    heavy = _most_traded(price // bin_e8, quantity)
-    kept = price // bin_e8 == heavy
-    return _most_traded(price[kept], quantity[kept])
-
-
-def _most_traded(key: I64, quantity: I64) -> int:
-    kinds, place = np.unique(key, return_inverse=True)
-    sums = np.zeros(len(kinds), np.int64)
-    np.add.at(sums, place, quantity)
-    return int(kinds[np.argmax(sums)])

@@ -8,6 +8,7 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from analysis.level_tests import Reach
 from analysis.parameters import OrderFlowParameters
 from market.fixed_point import I64
 from market.timestamps import SECOND_NS
@@ -56,11 +57,28 @@ class Frame:
         return self.trades.part(int(self.offsets[end + self.window_s]), len(self.trades))
 
 
-def frame_of(trades: Trades, near_e8: int, end_ns: int, parameters: OrderFlowParameters) -> Frame | None:
-    """The windows of a tick; None where the hour before them is shorter than `absorption_least_min` windows."""
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """
+    What a band took.
+
+    Attributes:
+        volume_e8: all of it. price_e8: where in the heaviest bin most was traded; of equal ones the lowest.
+        inside_e8: what that bin took.
+    """
+
+    volume_e8: int
+    price_e8: int
+    inside_e8: int
+
+
+def frame_of(trades: Trades, reach: Reach | None, end_ns: int, parameters: OrderFlowParameters) -> Frame | None:
+    """
+    The windows of a tick; None without σ, or where the hour before them is shorter than `absorption_least_min` windows.
+    """
     window_ns = parameters.absorption_window_s * SECOND_NS
     seen_from = end_ns - (ENDS - 1) * SECOND_NS - window_ns
-    if len(trades) == 0:
+    if reach is None or len(trades) == 0:
         return None
     count = min(parameters.absorption_baseline_min, (seen_from - int(trades.time_ns[0])) // window_ns)
     if count < max(2, parameters.absorption_least_min):
@@ -68,7 +86,7 @@ def frame_of(trades: Trades, near_e8: int, end_ns: int, parameters: OrderFlowPar
     hour = trades.between(seen_from - count * window_ns, seen_from)
     edges = seen_from - np.arange(count, -1, -1, dtype=np.int64) * window_ns
     places = np.searchsorted(hour.time_ns, edges).astype(np.int64)
-    taken = _heaviest_bands(hour.price_e8, hour.quantity_e8, hour.sign, places, near_e8).astype(np.float64)
+    taken = _heaviest_bands(hour.price_e8, hour.quantity_e8, hour.sign, places, reach.near_e8).astype(np.float64)
     mean, sd = taken.mean(axis=1).tolist(), taken.std(axis=1, ddof=1).tolist()
     last = trades.between(seen_from, end_ns)
     seconds = seen_from + np.arange(ENDS + parameters.absorption_window_s, dtype=np.int64) * SECOND_NS
@@ -78,7 +96,7 @@ def frame_of(trades: Trades, near_e8: int, end_ns: int, parameters: OrderFlowPar
         end_ns=end_ns,
         window_s=parameters.absorption_window_s,
         offsets=offsets,
-        near_e8=near_e8,
+        near_e8=reach.near_e8,
         mean=(round(mean[0], 1), round(mean[1], 1)),
         sd=(round(sd[0], 1), round(sd[1], 1)),
         counted=count,
@@ -92,6 +110,17 @@ def excess(frame: Frame, side: int, volume: I64) -> F64:
         return np.full(len(volume), -1.0)
     z: F64 = np.round((volume.astype(np.float64) - mean) / sd, 4)
     return z
+
+
+def taken(frame: Frame, side: int, end: int, low_e8: int, high_e8: int, bin_e8: int) -> Taken | None:
+    """What sellers (side 0) or buyers (1) took in a band in a window; None for nothing."""
+    whole = frame.window(end)
+    inside = (whole.sign == 2 * side - 1) & (whole.price_e8 >= low_e8) & (whole.price_e8 <= high_e8)
+    price, quantity = whole.price_e8[inside], whole.quantity_e8[inside]
+    if len(price) == 0:
+        return None
+    order = np.argsort(price)
+    return Taken(*(int(v) for v in _heaviest_of(price[order], quantity[order], bin_e8)))
 
 
 def at_levels(frame: Frame, level_e8: I64) -> I64:
@@ -109,6 +138,27 @@ def at_extremes(frame: Frame) -> tuple[I64, I64]:
     """
     t = frame.trades
     return _at_extremes(t.price_e8, t.quantity_e8, t.sign, frame.offsets, frame.window_s, frame.near_e8)
+
+
+@nb.njit(cache=True)
+def _heaviest_of(prices, quantities, width):  # type: ignore[no-untyped-def]
+    """Of rising prices all that was traded, the heaviest price of the heaviest bin, and that bin."""
+    whole, heavy, most = np.int64(0), np.int64(0), np.int64(-1)
+    i, n = 0, len(prices)
+    while i < n:
+        bin_at, in_bin, best, best_at = prices[i] // width, np.int64(0), np.int64(-1), np.int64(0)
+        while i < n and prices[i] // width == bin_at:
+            price, at_price = prices[i], np.int64(0)
+            while i < n and prices[i] == price:
+                at_price += quantities[i]
+                i += 1
+            in_bin += at_price
+            if at_price > best:
+                best, best_at = at_price, price
+        whole += in_bin
+        if in_bin > most:
+            most, heavy = in_bin, best_at
+    return whole, heavy, most
 
 
 @nb.njit(cache=True)

@@ -104,7 +104,7 @@ class Observer:
         zones, tests = self._resonate(evidence, state, reference, unit, flow)
         evidence += [e for z in zones for e in z.evidence if e.basis == "rejection"]
         levels = np.array([record.level_e8 for record in tests.values()], np.int64)
-        taken = self._flow.absorbed_at(state, levels, flow.reach)
+        taken = self._flow.absorbed_at(state, levels, flow.frame)
         absorbed = {name: taken[record.level_e8] for name, record in tests.items() if record.level_e8 in taken}
         return Findings(reference, unit, static, flow, evidence, zones, tests, absorbed)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from analysis.absorption import Absorption, absorption_at, find_absorption, with_replenishment
+from analysis.absorption_windows import Frame, frame_of
 from analysis.acceptance import acceptance
 from analysis.book_flow import book_flow
 from analysis.evidence import Evidence
@@ -29,7 +30,6 @@ from projections.state import MarketState
 _CVD_MINUTES = (5, 60, 240)
 _NAKED_WEIGHT = 0.6
 _ABSORPTION_WEIGHT = 0.5  # it has not beaten its control
-_ABSORBING_NS = 2 * MINUTE_NS  # the windows of a minute that end within the last
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,8 @@ class OrderFlow:
     Attributes:
         profiles: by horizon, rendered. evidence: what a zone may stand on.
         horizons: how many horizons of the profile show something of their own.
-        reach: the distances of a test, None without σ. cvds: by minutes looked back.
+        reach: the distances of a test, None without σ. frame: the last minutes, cut for absorption.
+        cvds: by minutes looked back.
         footprint: of the last hour. passages: by vacuum id, how price last went through it.
         book_flow: see `analysis.book_flow`, rendered.
     """
@@ -49,6 +50,7 @@ class OrderFlow:
     evidence: Sequence[Evidence]
     horizons: int
     reach: Reach | None
+    frame: Frame | None
     naked: Sequence[NakedPoint]
     cvds: Mapping[int, Cvd]
     footprint: Footprint | None
@@ -80,8 +82,10 @@ class OrderFlowLayer:
             self._profiles, reference, state.windows.level_e8, parameters, state.quantity_decimals
         )
         reach = None if reference is None else reach_of(sigma, reference, tick, flow)
-        absorbed = find_absorption(trades, reach, end, state.windows.level_e8, flow)
-        absorbed = [_with_books(a, state.snapshots.snapshots(), reach) for a in absorbed]
+        frame = frame_of(trades, reach, end, flow)
+        absorbed = find_absorption(frame, state.windows.level_e8, flow)
+        if reach is not None:
+            absorbed = [_with_books(a, state.snapshots.snapshots(), reach.near_e8) for a in absorbed]
         naked = self._naked.points()
         evidence += [_naked_evidence(n, point) for n, point in enumerate(naked)]
         if reach is not None:
@@ -91,6 +95,7 @@ class OrderFlowLayer:
             evidence=evidence,
             horizons=sum(isinstance(found, dict) for found in profiles.values()),
             reach=reach,
+            frame=frame,
             naked=naked,
             cvds={m: cvd(trades.between(end - m * MINUTE_NS, end)) for m in _CVD_MINUTES},
             footprint=self._footprint(state, reference),
@@ -107,20 +112,22 @@ class OrderFlowLayer:
         tests = against_trades(state.trades.columns(), level_e8, reach, self._parameters.order_flow)
         return records_of(level_e8, [tests], state.buckets.end_ns, self._parameters.order_flow)
 
-    def absorbed_at(self, state: MarketState, level_e8: I64, reach: Reach | None) -> dict[int, Absorption]:
-        """What the last minute's aggressors left at some of k levels: at bids below the price, at asks above it."""
-        reference, end = state.buckets.last_price_e8(), state.buckets.end_ns
-        trades = state.trades.columns()
-        last = trades.between(end - _ABSORBING_NS, end).price_e8
-        if reference is None or reach is None or len(last) == 0:
+    def absorbed_at(self, state: MarketState, level_e8: I64, frame: Frame | None) -> dict[int, Absorption]:
+        """
+        What the last minute's aggressors left at some of k levels: at bids below the price, at asks above it.
+
+        Args:
+            frame: of the state's last tick.
+        """
+        reference = state.buckets.last_price_e8()
+        if reference is None or frame is None or len(frame.trades) == 0:
             return {}
-        passed = (level_e8 >= last.min() - reach.near_e8) & (level_e8 <= last.max() + reach.near_e8)
+        last, near = frame.trades.price_e8, frame.near_e8
+        passed = (level_e8 >= last.min() - near) & (level_e8 <= last.max() + near)
         bin_e8, flow = state.windows.level_e8, self._parameters.order_flow
-        found = absorption_at(trades, level_e8[passed], reach, end, bin_e8, flow)
+        found = absorption_at(frame, level_e8[passed], bin_e8, flow)
         books = state.snapshots.snapshots()
-        return {
-            a.level_e8: _with_books(a, books, reach) for a in found if (a.level_e8 < reference) == (a.side == "bid")
-        }
+        return {a.level_e8: _with_books(a, books, near) for a in found if (a.level_e8 < reference) == (a.side == "bid")}
 
     def _footprint(self, state: MarketState, reference: int | None) -> Footprint | None:
         if reference is None or not self._profiles:
@@ -150,13 +157,13 @@ def _row_width(reference_e8: int, level_e8: int, parameters: Parameters) -> int:
     return -(-width // level_e8) * level_e8
 
 
-def _with_books(found: Absorption, snapshots: Sequence[Snapshot], reach: Reach | None) -> Absorption:
+def _with_books(found: Absorption, snapshots: Sequence[Snapshot], near_e8: int) -> Absorption:
     """With what was displayed around the price in the books before and after, where both are there."""
     before = [s for s in snapshots if s.request_ns <= found.start_ns]
     after = [s for s in snapshots if s.request_ns >= found.stop_ns]
-    if not before or not after or reach is None:
+    if not before or not after:
         return found
-    shown = [_displayed(s, found, reach.near_e8) for s in (before[-1], after[0])]
+    shown = [_displayed(s, found, near_e8) for s in (before[-1], after[0])]
     return with_replenishment(found, *shown)
 
 

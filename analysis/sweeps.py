@@ -98,20 +98,33 @@ def _runs(times, ids, prices, quantities, signs, gap_ms):  # type: ignore[no-unt
     start, stop, sign = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int64)
     levels, volume = np.empty(n, np.int64), np.empty(n, np.int64)
     count = 0
+    first, run_volume, run_levels = 0, np.int64(0), np.int64(0)
+    last_ms, last_id, last_price, last_sign = (
+        np.int64(0),
+        np.int64(0),
+        np.int64(0),
+        np.int64(0),
+    )  # no side: joins nothing
     for i in range(n):
+        ms, own_id, price, own_sign = times[i] // 1_000_000, ids[i], prices[i], signs[i]
         joins = (
-            i > 0
-            and ids[i] == ids[i - 1] + 1
-            and signs[i] == signs[i - 1]
-            and abs(times[i] // 1_000_000 - times[i - 1] // 1_000_000) <= gap_ms
-            and (prices[i] - prices[i - 1]) * signs[i] >= 0
-        )
-        if joins:
-            count -= 1
-            levels[count] += prices[i] != prices[i - 1]
-            volume[count] += quantities[i]
+            (own_sign == last_sign)
+            & (own_id == last_id + 1)
+            & ((price - last_price) * own_sign >= 0)
+            & (abs(ms - last_ms) <= gap_ms)
+        )  # no `and`: sides alternate at random, no branch to guess
+        if not joins:
+            if i > 0:
+                start[count], stop[count], sign[count] = first, i, last_sign
+                levels[count], volume[count] = run_levels, run_volume
+                count += 1
+            first, run_volume, run_levels = i, np.int64(0), np.int64(1)
         else:
-            start[count], sign[count], levels[count], volume[count] = i, signs[i], 1, quantities[i]
-        stop[count] = i + 1
+            run_levels += price != last_price
+        run_volume += quantities[i]
+        last_ms, last_id, last_price, last_sign = ms, own_id, price, own_sign
+    if n > 0:
+        start[count], stop[count], sign[count] = first, n, last_sign
+        levels[count], volume[count] = run_levels, run_volume
         count += 1
     return start[:count], stop[:count], sign[:count], levels[:count], volume[:count]

@@ -3,6 +3,7 @@ What an analyst is shown at a tick: the two tools' results, and the evidence tha
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ from market.fixed_point import format_e8
 from market.timestamps import iso
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MarketView:
     """
     Everything known at a tick.
@@ -44,6 +45,11 @@ class MarketView:
     order_flow: dict[str, Any]
     warnings: tuple[str, ...]
 
+    @cached_property
+    def evidence_json(self) -> bytes:
+        """The evidence as canonical JSON: what `render` shows and what an evidence digest is of."""
+        return msgspec.json.encode([rendered(e) for e in self.evidence])
+
     def render(self) -> bytes:
         """The analysis as canonical JSON: what the decision log keeps and `verify` compares."""
         return msgspec.json.encode(
@@ -63,7 +69,7 @@ class MarketView:
                 "depth_snapshot_analytsis": self.depth,
                 "orderflow_analysys": self.order_flow,
                 "resonance": [_zone(z) for z in self.zones],
-                "evidence": [rendered(e) for e in self.evidence],
+                "evidence": msgspec.Raw(self.evidence_json),
                 "warnings": list(self.warnings),
             }
         )

@@ -62,11 +62,8 @@ def rows_of(level_e8: I64, total_e8: I64, width_e8: int) -> Rows:
     Args:
         level_e8: k levels, rising, k ≥ 1. total_e8: what was traded at each.
     """
-    index = level_e8 // width_e8
-    low = int(index[0])
-    totals = np.zeros(int(index[-1]) - low + 1, np.int64)
-    np.add.at(totals, index - low, total_e8)
-    return Rows(low * width_e8, width_e8, totals)
+    low = int(level_e8[0]) // width_e8
+    return Rows(low * width_e8, width_e8, _in_rows(level_e8, total_e8, low, width_e8))
 
 
 def control_point(rows: Rows, exclusion_e8: float) -> ControlPoint:
@@ -77,14 +74,10 @@ def control_point(rows: Rows, exclusion_e8: float) -> ControlPoint:
         exclusion_e8: a rival lies further away than this.
     """
     totals = rows.total_e8
-    best = np.flatnonzero(totals == totals.max())
-    centre = (len(totals) - 1) / 2
-    row = int(min(best, key=lambda r: (abs(r - centre), r)))
-    far = np.abs(np.arange(len(totals)) - row) * rows.width_e8 > exclusion_e8
-    if not far.any() or totals[row] == 0:
-        return ControlPoint(row, None, 0.0)
-    rival = int(np.argmax(np.where(far, totals, -1)))
-    return ControlPoint(row, rival, round(float(totals[rival] / totals[row]), 4))
+    best, rival = (int(row) for row in _control(totals, rows.width_e8, float(exclusion_e8)))
+    if rival < 0 or totals[best] == 0:
+        return ControlPoint(best, None, 0.0)
+    return ControlPoint(best, rival, round(float(totals[rival] / totals[best]), 4))
 
 
 def value_area(totals: I64, start: int, share: float, step: int = 2) -> ValueArea:
@@ -129,6 +122,30 @@ def _nodes(smoothed: I64, least: float) -> Nodes:
     kept = (heights >= least) & (heights > 0)
     top = float(np.abs(smoothed).max(initial=1)) or 1.0
     return Nodes(bins[kept], np.round(heights[kept] / top, 4))
+
+
+@nb.njit(cache=True)
+def _in_rows(levels, quantities, low, width):  # type: ignore[no-untyped-def]
+    totals = np.zeros(levels[-1] // width - low + 1, np.int64)
+    for i in range(len(levels)):
+        totals[levels[i] // width - low] += quantities[i]
+    return totals
+
+
+@nb.njit(cache=True)
+def _control(totals, width, exclusion):  # type: ignore[no-untyped-def]
+    """The heaviest row, of equal ones that nearest the centre, then the lowest; its rival, -1 for none."""
+    n = len(totals)
+    best = 0
+    for i in range(1, n):
+        nearer = abs(2 * i - (n - 1)) < abs(2 * best - (n - 1))
+        if totals[i] > totals[best] or (totals[i] == totals[best] and nearer):
+            best = i
+    rival = -1
+    for i in range(n):
+        if abs(i - best) * width > exclusion and (rival < 0 or totals[i] > totals[rival]):
+            rival = i
+    return best, rival
 
 
 @nb.njit(cache=True)

@@ -118,6 +118,17 @@ class WallFinder:
 
 
 @nb.njit(cache=True)
+def _sort(values):  # type: ignore[no-untyped-def]
+    """Into rising order, in place, a handful of values: numba's own sorts clash when several come from its cache."""
+    for i in range(1, len(values)):
+        value, j = values[i], i
+        while j > 0 and values[j - 1] > value:
+            values[j] = values[j - 1]
+            j -= 1
+        values[j] = value
+
+
+@nb.njit(cache=True)
 def _stand_out(quantity, corridor, least, around, percentile, contrast):  # type: ignore[no-untyped-def]
     """Bins of at least some quantity and some multiple of their neighbours' percentile (linear between ranks)."""
     found = np.empty(corridor, np.int64)
@@ -127,7 +138,8 @@ def _stand_out(quantity, corridor, least, around, percentile, contrast):  # type
         if quantity[i] == 0 or quantity[i] < least:
             continue
         low, high = max(0, i - around), min(len(quantity), i + around + 1)
-        beside = np.sort(np.append(quantity[low:i], quantity[i + 1 : high]))
+        beside = np.append(quantity[low:i], quantity[i + 1 : high])
+        _sort(beside)
         level = 0.0
         if len(beside):
             place = percentile * (len(beside) - 1)

@@ -83,14 +83,15 @@ def parse_column(
 
 def format_e8(value: int, decimals: int = DECIMALS) -> str:
     """The shortest plain decimal text of a count of 10^-decimals: 11000025000000 is "110000.25"."""
-    sign = "-" if value < 0 else ""
-    if decimals == 0:
-        return f"{value}"
-    whole, rest = divmod(abs(value), 10**decimals)
-    if rest == 0:
-        return f"{sign}{whole}"
-    tail = f"{rest:0{decimals}d}".rstrip("0")
-    return f"{sign}{whole}.{tail}"
+    if value < 0:
+        return f"-{format_e8(-value, decimals)}"
+    digits = str(value)
+    if decimals == 0 or value == 0:
+        return digits
+    if len(digits) <= decimals:
+        digits = digits.zfill(decimals + 1)
+    tail = digits[-decimals:].rstrip("0")
+    return f"{digits[:-decimals]}.{tail}" if tail else digits[:-decimals]
 
 
 def common_unit(values: I64) -> int:

@@ -3,12 +3,13 @@ Book flow: order flow imbalance, traded volume and the last quote of every secon
 
 Diffs count in the second of their event time, trades in that of their trade time; seconds [end - window, end) are
 shown, later ones wait, and only a tick moves the end. Sums are exact integers, so the order within a second does not
-matter, and trades wait until somebody asks. No flow is formed across a hole in the book. The hot loops are in
-`flow_rows`.
+matter, and trades wait until somebody asks. No flow is formed across a hole in the book. The digest is one of digests
+by minute: a minute is hashed again only where its rows changed. The hot loops are in `flow_rows`.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise, takewhile
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from eventlog.batch import Batch
 from eventlog.facts import AGG_TRADE
 from market.errors import SumOverflow
 from market.fixed_point import I64
-from market.timestamps import SECOND_NS
+from market.timestamps import MINUTE_NS, SECOND_NS
 from projections import digest
 from projections.book_levels import DEPTH, frozen
 from projections.flow_rows import UPDATE_ID, WIDTH, merged, of_steps, of_trades
@@ -82,6 +83,8 @@ class BookFlow:
         self._waiting: list[I64] = []
         self._waiting_rows = 0
         self._trades = WaitingRows()
+        self._digests: dict[int, bytes] = {}  # oldest first
+        self._hashed_ns = 0  # rows before this are in the digests
 
     def apply(self, batch: Batch, steps: Sequence[Steps]) -> None:
         """Take a batch's trades, and what its diffs did to the book."""
@@ -112,8 +115,26 @@ class BookFlow:
     def digest(self) -> str:
         """The digest of everything held, seconds that wait included."""
         self._fold()
-        head = np.array([self.window_seconds, self.end_ns], np.int64)
-        return digest.of_columns(head, self._rows.ravel()).hex()
+        first = -(-self.start_ns // MINUTE_NS) * MINUTE_NS  # a minute that the window cuts is hashed every time
+        for minute_ns in list(takewhile(lambda m: m < first, self._digests)):
+            del self._digests[minute_ns]
+        seconds = self._rows[:, 0]
+        cut, hashed = np.searchsorted(seconds, (first, max(first, self._hashed_ns))).tolist()
+        minutes = seconds[hashed:] // MINUTE_NS
+        places = [hashed, *(np.flatnonzero(np.diff(minutes)) + hashed + 1).tolist(), len(seconds)]
+        for start, stop in pairwise(places if len(minutes) else ()):
+            minute_ns = int(minutes[start - hashed]) * MINUTE_NS
+            self._digests[minute_ns] = digest.of_columns(self._rows[start:stop].ravel())
+            self._hashed_ns = minute_ns + MINUTE_NS
+        head = np.array([self.window_seconds, self.end_ns], "<i8").tobytes()
+        opening = digest.of_columns(self._rows[:cut].ravel())
+        return digest.of_digests([head, opening, *self._digests.values()]).hex()
+
+    def _unhash(self, from_ns: int) -> None:
+        """Rows from here on are no longer as they were hashed."""
+        for minute_ns in list(takewhile(lambda m: m >= from_ns, reversed(self._digests))):
+            del self._digests[minute_ns]
+        self._hashed_ns = min(self._hashed_ns, from_ns)
 
     def _add(self, rows: I64 | None) -> None:
         if rows is None:
@@ -130,7 +151,9 @@ class BookFlow:
             self._add(of_trades(times, quantities, sold, oldest))
         if self._waiting:
             fresh = np.concatenate(self._waiting)
-            kept, touched = np.split(self._rows, [int(np.searchsorted(self._rows[:, 0], fresh[:, 0].min()))])
+            first = int(fresh[:, 0].min())
+            self._unhash(first - first % MINUTE_NS)
+            kept, touched = np.split(self._rows, [int(np.searchsorted(self._rows[:, 0], first))])
             self._waiting, self._waiting_rows = [], 0
             self._rows = np.empty((0, WIDTH), np.int64)
             rows = np.concatenate((touched, fresh))

@@ -41,7 +41,6 @@ class Minute:
     sell_e8: I64
     count: I64
     bar: I64
-    digest: bytes | None = None
     _sides: tuple[int, int] | None = None
 
     @property
@@ -87,6 +86,8 @@ class MinuteBuckets:
         self.level_e8 = level_e8
         self.end_ns = 0
         self._minutes: dict[int, Minute] = {}  # oldest first
+        self._digests: dict[int, bytes] = {}  # of minutes that have not changed since, in the same order
+        self._unhashed: set[int] = set()
         self._waiting = WaitingRows()
         self._last_trade: tuple[int, int, int] | None = None  # agg id, price, minute
         self._dropped_ns = 0  # every minute before this one has been dropped
@@ -172,10 +173,12 @@ class MinuteBuckets:
     def digest(self) -> str:
         """The digest of everything this fold answers with, open minutes included."""
         self._fold()
-        parts = [np.array([self.window_minutes, self.level_e8, self.end_ns], "<i8").tobytes()]
-        parts += [minute.digest or _digest_of(minute_ns, minute) for minute_ns, minute in self._minutes.items()]
-        parts.append(np.array(self._last_trade or (-1, -1, -1), "<i8").tobytes())
-        return digest.of_digests(parts).hex()
+        for minute_ns in sorted(self._unhashed):
+            self._digests[minute_ns] = _digest_of(minute_ns, self._minutes[minute_ns])
+        self._unhashed.clear()
+        head = np.array([self.window_minutes, self.level_e8, self.end_ns], "<i8").tobytes()
+        last = np.array(self._last_trade or (-1, -1, -1), "<i8").tobytes()
+        return digest.of_digests([head, *self._digests.values(), last]).hex()
 
     def _fold(self) -> None:
         """Bring in what waits, then drop what has left the window."""
@@ -185,6 +188,8 @@ class MinuteBuckets:
         if self.end_ns and self._dropped_ns < start:
             for minute_ns in list(takewhile(lambda m: m < start, self._minutes)):
                 del self._minutes[minute_ns]
+                self._digests.pop(minute_ns, None)
+                self._unhashed.discard(minute_ns)
             self._dropped_ns = start
             if self._last_trade is not None and self._last_trade[2] < start:
                 self._last_trade = max((_last_of(m, held) for m, held in self._minutes.items()), default=None)
@@ -197,6 +202,7 @@ class MinuteBuckets:
             if minute_ns < self._dropped_ns:
                 continue
             self._changes.append(minute_ns)
+            self._unhashed.add(minute_ns)
             known = self._minutes.get(minute_ns)
             in_order = in_order and (known is not None or minute_ns >= newest)
             self._minutes[minute_ns] = minute if known is None else known.merge(minute)
@@ -205,12 +211,13 @@ class MinuteBuckets:
                 self._last_trade = last
         if not in_order:
             self._minutes = dict(sorted(self._minutes.items()))
+            self._unhashed.update(self._minutes)
+            self._digests.clear()  # rare: a late trade in a minute that held none
 
 
 def _digest_of(minute_ns: int, minute: Minute) -> bytes:
     stamp = np.array([minute_ns], np.int64)
-    minute.digest = digest.of_columns(stamp, minute.level_e8, minute.buy_e8, minute.sell_e8, minute.count, minute.bar)
-    return minute.digest
+    return digest.of_columns(stamp, minute.level_e8, minute.buy_e8, minute.sell_e8, minute.count, minute.bar)
 
 
 def _last_of(minute_ns: int, minute: Minute) -> tuple[int, int, int]:

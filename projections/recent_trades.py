@@ -42,7 +42,7 @@ class RecentTrades:
         self._dropped_ns = 0  # every trade before this time has been dropped
         self._waiting = WaitingRows()
         self._view: Trades | None = None
-        self._digests: dict[int, bytes] = {}
+        self._digests: dict[int, bytes] = {}  # oldest first
         self._unhashed: set[int] = set()
 
     def apply(self, batch: Batch) -> None:
@@ -87,17 +87,21 @@ class RecentTrades:
         """The digest of everything this fold answers with."""
         trades = self.columns()
         start = self.start_ns
-        for minute_ns in [m for m in self._digests if m < start]:
-            del self._digests[minute_ns]
+        while self._digests and (oldest := next(iter(self._digests))) < start:
+            del self._digests[oldest]
+        in_order = True
         for minute_ns in sorted(m for m in self._unhashed if m < self.end_ns):
             self._unhashed.remove(minute_ns)
             if minute_ns >= start:
+                in_order = in_order and (minute_ns in self._digests or minute_ns >= next(reversed(self._digests), 0))
                 part = trades.between(minute_ns, minute_ns + MINUTE_NS)
                 self._digests[minute_ns] = digest.of_columns(
                     part.time_ns, part.agg_id, part.price_e8, part.quantity_e8, part.sign
                 )
+        if not in_order:
+            self._digests = dict(sorted(self._digests.items()))
         head = np.array([self.trade_minutes, self.end_ns], "<i8").tobytes()
-        return digest.of_digests([head, *(self._digests[m] for m in sorted(self._digests))]).hex()
+        return digest.of_digests([head, *self._digests.values()]).hex()
 
     def _fold(self) -> None:
         """Bring in what waits, then drop what has left the window."""

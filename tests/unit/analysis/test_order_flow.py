@@ -165,8 +165,8 @@ def test_what_levels_absorbed_on_their_own_side() -> None:
     for last, held in (("100.03", levels[1:4]), ("100.01", levels[1:3]), ("99.97", levels[:0])):
         state = an_absorbing_market(last)
         layer = OrderFlowLayer(state, Parameters())
-        reach = layer.look(state, SIGMA, NOTHING).reach
-        found = layer.absorbed_at(state, levels, reach)
+        frame = layer.look(state, SIGMA, NOTHING).frame
+        found = layer.absorbed_at(state, levels, frame)
         assert sorted(found) == held.tolist()
         assert {a.side for a in found.values()} <= {"bid"}
         assert all(e8(39) <= a.volume_e8 < e8("40.1") for a in found.values())

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.absorption import absorption_at, find_absorption
+from analysis.absorption_windows import frame_of
 from analysis.footprint import cvd, footprint
 from analysis.level_tests import against_trades, reach_of, records_of
 from analysis.parameters import OrderFlowParameters
@@ -58,11 +59,12 @@ def test_nothing_breaks_and_nothing_is_nan(trades: Trades, sigma: float | None, 
     levels, place = np.unique(trades.price_e8, return_inverse=True)
     bought = np.bincount(place, np.where(trades.sign > 0, trades.quantity_e8, 0), len(levels)).astype(np.int64)
     tests = against_trades(trades, LEVELS, reach, LEAST)
+    frame = frame_of(trades, reach, END, LEAST)
     found = [
         tests,
         records_of(LEVELS, [tests], END, LEAST),
-        absorption_at(trades, LEVELS, reach, END, ONE_E8, LEAST),
-        find_absorption(trades, reach, END, ONE_E8, LEAST),
+        absorption_at(frame, LEVELS, ONE_E8, LEAST),
+        find_absorption(frame, ONE_E8, LEAST),
         sweeps(trades, END, LEAST),
         cvd(trades),
         footprint(levels, bought, bought[::-1], ONE_E8, LEAST),

@@ -203,6 +203,18 @@ def test_the_digest_tells_states_apart() -> None:
     assert base.digest() == folded(a_trade(1, "100", "1")).digest()
 
 
+def test_a_late_trade_after_a_digest_is_in_the_next() -> None:
+    """In a minute that was hashed, in one between two, and in one that has to leave: as if all had come at once."""
+    trades = [a_trade(i, at_ns=T0 + m * MINUTE_NS) for i, m in ((2, 1), (7, 4), (3, 1), (5, 2), (1, 0))]
+    buckets = folded(trades[0], window=10, end_ns=T0 + 5 * MINUTE_NS)
+    for n in range(2, 6):
+        before = buckets.digest()
+        buckets.apply(a_batch([trades[n - 1]], n))
+        assert buckets.digest() == folded(*trades[:n], window=10, end_ns=T0 + 5 * MINUTE_NS).digest() != before
+    buckets.close(T0 + 12 * MINUTE_NS)
+    assert buckets.digest() == folded(trades[1], trades[3], window=10, end_ns=T0 + 12 * MINUTE_NS).digest()
+
+
 def test_a_batch_without_trades_changes_nothing() -> None:
     """Ticks and books are for others."""
     buckets = folded(a_trade(1))
