@@ -4,6 +4,7 @@ The analyzer: follows a market's log, analyses every tick, decides, publishes.
 `python agent_analyzer.py --config config/development.yaml`
 """
 
+import contextlib
 import signal
 import threading
 import time
@@ -34,7 +35,7 @@ from eventlog.cold import ColdLog
 from eventlog.decision_log import last_analysed
 from eventlog.embedded_server import EmbeddedServer
 from eventlog.errors import EventLogError, StoreFull, StoreUnavailable
-from eventlog.facts import ANALYZER_SESSION, AnalyzerSession, Fact
+from eventlog.facts import ANALYZER_SESSION, MODEL_CALL, AnalyzerSession, Fact
 from eventlog.hot import HotLog
 from eventlog.log import Log
 from eventlog.names import LogName
@@ -115,6 +116,8 @@ class _Analyzer:
         self._decider = Decider(market.symbol, self._state, analyst, self._sight.parameters)
         self._publisher = Publisher(connect, market, settings.app.logs_dir, self._clock)
         self._archived_at = time.monotonic()
+        self._unstored: list[Fact] = []
+        self._lost = False
         self._counts = {"analyses": 0, "recommendations": 0, "published": 0}
 
     def run(self) -> None:
@@ -133,6 +136,9 @@ class _Analyzer:
             drive(batches, self._state, self._on_tick)
             self._end_model()
             self._store_session("stopped")
+        except Exception:
+            self._end_model()  # what was paid for counts, whatever else went wrong
+            raise
         finally:
             self._archive()
             self._writer.close()
@@ -143,9 +149,11 @@ class _Analyzer:
             return
         decided = self._decider.decide(tick, state)
         decision = self._until(lambda: self._publisher.decision(decided, self._log))
-        if decision is None:
-            return  # told to stop while the server was away: the next start analyses this tick
-        if self._store([*self._model_facts(), *decision.facts]) is not None:
+        if decision is None:  # told to stop while the server was away: the next start analyses this tick
+            self._unstored = [fact for fact in self._model_facts() if fact.kind == MODEL_CALL]
+            return
+        if self._store([*self._model_facts(), *decision.facts]) is not None or self._lost:
+            self._lost = False
             self._store_session("started")  # the server lost the one before
         self._publisher.show(decision)
         self._analysed = tick.seq
@@ -164,8 +172,21 @@ class _Analyzer:
         client = ModelClient(endpoint_of(chosen), budget, self._clock)
         prompts = prompts_of(questions)
         return ModelAnalyst(
-            client, budget, prompts, questions.asking, self._rules, parameters, self._clock, self._stop.is_set
+            client,
+            budget,
+            prompts,
+            questions.asking,
+            self._rules,
+            parameters,
+            self._clock,
+            self._stop.is_set,
+            self._store,
         )
+
+    def _keep(self, facts: Sequence[Fact]) -> None:
+        """Store what came while a model is waited for, without waiting for the server."""
+        with contextlib.suppress(StoreUnavailable, StoreFull):  # the writer keeps what it could not store
+            self._lost |= self._writer.append(facts) is not None
 
     def _model_facts(self) -> Sequence[Fact]:
         return self._model.facts() if self._model is not None else ()
@@ -173,7 +194,8 @@ class _Analyzer:
     def _end_model(self) -> None:
         if self._model is not None:
             self._model.close()
-            self._store(self._model.facts())
+            self._store([*self._unstored, *self._model.facts()])
+            self._unstored = []
 
     def _store_session(self, event: Any) -> None:
         parameters = self._sight.parameters

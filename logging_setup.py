@@ -1,5 +1,7 @@
 """
 Where daemons write their log: JSON lines in a file that rotates, and one readable line each on standard error.
+
+Tracebacks are plain: what local names held, a key perhaps, is in neither.
 """
 
 import logging
@@ -26,15 +28,18 @@ def set_up(logs_dir: Path, level: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     terminal = logging.StreamHandler(sys.stderr)
-    renderers: dict[logging.Handler, Any] = {
-        file: structlog.processors.JSONRenderer(),
-        terminal: structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+    plain = structlog.dev.plain_traceback
+    renderers: dict[logging.Handler, list[Any]] = {
+        file: [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()],
+        terminal: [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)],
     }
     root = logging.getLogger()
     root.handlers.clear()
     root.setLevel(level)
-    for handler, renderer in renderers.items():
-        handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared))
+    without_marks = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    for handler, last in renderers.items():
+        formatter = structlog.stdlib.ProcessorFormatter(processors=[without_marks, *last], foreign_pre_chain=shared)
+        handler.setFormatter(formatter)
         root.addHandler(handler)
     for noisy in ("websockets", "aiohttp", "asyncio", "numba"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

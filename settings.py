@@ -21,6 +21,10 @@ _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 
 _WINDOW = re.compile(r"(\d\d):([0-5]\d)-(\d\d):([0-5]\d)")
 
+_VISIBLE = re.compile(r"[!-~]*")
+_PLACE = re.compile(r"([^@]*@)?(\[[0-9A-Fa-f:.]+\]|[^\[\]:@]+)(:\d*)?")
+_HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?")
+
 _CURRENT_MODELS = {"deepseek-chat": "deepseek-flash", "deepseek-reasoner": "deepseek-flash"}
 
 
@@ -206,12 +210,14 @@ class DeepSeek(_Section):
     @field_validator("base_url")
     @classmethod
     def _safe_address(cls, value: str) -> str:
+        if not _VISIBLE.fullmatch(value.strip()):
+            raise ValueError("holds a blank, a hidden or a foreign letter; type it again, such a name in its xn-- form")
         try:
             url = urlsplit(value.strip())
             host, _ = url.hostname, url.port
         except ValueError:
             host = None
-        if not host or url.scheme not in ("https", "http"):
+        if not host or not _is_host(host, url.netloc) or url.scheme not in ("https", "http"):
             raise ValueError("must be an address like https://api.deepseek.com")
         if url.username is not None or url.password is not None or url.query or url.fragment:
             raise ValueError("must hold no user, password, query or fragment; the key belongs into api_key")
@@ -250,6 +256,16 @@ def _minutes(window: str) -> tuple[int, int]:
     if not start < end <= 24 * 60:
         raise ValueError(f"{window} must begin before it ends, within one day; split a window at 24:00")
     return start, end
+
+
+def _is_host(host: str, place: str) -> bool:
+    if _PLACE.fullmatch(place) is None:
+        return False
+    try:
+        return ip_address(host).version == (6 if "[" in place else 4)
+    except ValueError:
+        last = host.rstrip(".").rpartition(".")[2]
+        return len(host) <= 253 and _HOST_NAME.fullmatch(host) is not None and not last.isdigit() and "[" not in place
 
 
 def _is_loopback(host: str) -> bool:

@@ -5,7 +5,7 @@ From the end of a conversation to advice: the model's where the firewall admitte
 from dataclasses import replace
 
 from agents.conversation.dialogue import Outcome
-from agents.recommendation import Advice, evidence_digest
+from agents.recommendation import Advice, evidence_digest, violations
 from agents.rules import RulesAnalyst
 from agents.zone_making import told
 from analysis.parameters import Parameters
@@ -24,7 +24,7 @@ def advice_of(
     admitted = outcome.admitted
     if admitted is None:
         return fallback(view, outcome.reason, analyst, prompt_digest, rules)
-    return Advice(
+    advice = Advice(
         symbol=view.symbol,
         as_of_ns=view.as_of_ns,
         as_of_seq=view.as_of_seq,
@@ -40,6 +40,8 @@ def advice_of(
         evidence_digest=evidence_digest(view),
         warnings=view.warnings + ((told(parameters.confidence),) if admitted.zones else ()),
     )
+    broken = violations(advice, view)
+    return fallback(view, f"our own fault: {broken[0]}", analyst, prompt_digest, rules) if broken else advice
 
 
 def fallback(view: MarketView, reason: str, analyst: str, prompt_digest: str, rules: RulesAnalyst) -> Advice:

@@ -51,6 +51,7 @@ class ModelAnalyst:
 
     Args:
         is_stopping: whether the process was told to end; nobody waits for a model then.
+        keep: stores facts while a conversation goes on, so that a killed process loses what was in flight and no more.
     """
 
     name = NAME
@@ -65,6 +66,7 @@ class ModelAnalyst:
         parameters: Parameters,
         clock: Clock,
         is_stopping: Callable[[], bool],
+        keep: Callable[[Sequence[Fact]], object] | None = None,
     ) -> None:
         self._client = client
         self._budget = budget
@@ -74,6 +76,7 @@ class ModelAnalyst:
         self._parameters = parameters
         self._clock = clock
         self._is_stopping = is_stopping
+        self._keep = keep
         self._facts: SimpleQueue[Fact] = SimpleQueue()
         self._counts: Counter[str] = Counter()
         self._loop = asyncio.new_event_loop()
@@ -84,8 +87,6 @@ class ModelAnalyst:
         """See `Analyst.decide`; returns at the deadline at the latest."""
         until_ns = deadline_ns(view)
         problem = problem_of_view(view)
-        if problem is None and self._clock.now_ns() >= until_ns:
-            problem = "the tick was reached too late to ask"
         outcome = Outcome(reason=problem) if problem else self._ask(view, until_ns)
         advice = advice_of(view, outcome, NAME, self._prompts.digest, self._rules, self._parameters)
         self._counts["decided" if outcome.admitted else "fallback"] += 1
@@ -98,6 +99,7 @@ class ModelAnalyst:
             model=outcome.model,
             prompt_digest=self._prompts.digest,
             fallback=advice.fallback,
+            cut=outcome.cut,
             anomalies=outcome.anomalies,
             refusals=outcome.refusals,
             numbers=outcome.numbers,
@@ -136,29 +138,39 @@ class ModelAnalyst:
         self._loop.close()
 
     def _ask(self, view: MarketView, until_ns: int) -> Outcome:
-        future = asyncio.run_coroutine_threadsafe(self._converse(view, until_ns), self._loop)
-        left_s = (until_ns - self._clock.now_ns()) / SECOND_NS
+        # a clock that steps back must not lengthen the minute
+        most_s = (until_ns - view.as_of_ns) / SECOND_NS
+        left_s = min(most_s, (until_ns - self._clock.now_ns()) / SECOND_NS)
+        if left_s <= 0:
+            return Outcome(reason="the tick was reached too late to ask", cut=True)
+        future = asyncio.run_coroutine_threadsafe(self._converse(view, until_ns, left_s), self._loop)
         waited_until = time.monotonic() + left_s
         while not future.done() and not self._is_stopping() and time.monotonic() < waited_until:
             time.sleep(_LOOK_EVERY_S)
+            if self._keep is not None and not self._facts.empty():
+                self._keep(self.facts())
         if future.done():
             return self._ended(future)
-        return Outcome(reason="stopping" if self._is_stopping() else "the model had not answered at the deadline")
+        future.cancel()  # what is in flight is still recorded when it comes
+        why = "stopping" if self._is_stopping() else "the model had not answered at the deadline"
+        return Outcome(reason=why, cut=True)
 
     def _ended(self, future: "Future[Outcome]") -> Outcome:
         try:
             return future.result()
         except NoReply as fault:
-            return Outcome(reason=f"{fault.verdict}: {fault.detail}" if fault.detail else fault.verdict)
+            return Outcome(reason=str(fault), cut=True)
         except Exception as error:
-            _log.exception("the conversation failed; the rules answer")
-            return Outcome(reason=f"our own fault: {type(error).__name__}")
+            _log.error("the conversation failed; the rules answer", fault=type(error).__name__)
+            return Outcome(reason=f"our own fault: {type(error).__name__}", cut=True)
 
-    async def _converse(self, view: MarketView, until_ns: int) -> Outcome:
+    async def _converse(self, view: MarketView, until_ns: int, left_s: float) -> Outcome:
+        deadline = self._loop.time() + left_s
         dialogue = converse(view, self._prompts, self._asking, self._parameters)
         turn = next(dialogue)
         while True:
-            reply = await self._client.complete(turn.request, until_ns, partial(self._note, view, turn.agent))
+            note = partial(self._note, view, turn.agent)
+            reply = await self._client.complete(turn.request, until_ns, note, deadline)
             try:
                 turn = dialogue.send(reply)
             except StopIteration as end:

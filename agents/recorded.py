@@ -2,12 +2,14 @@
 The recorded analyst: leads the same conversation with the replies of a decision log. It sends nothing, ever.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from agents.answering import advice_of, fallback
 from agents.conversation.dialogue import Asking, Outcome, converse
-from agents.conversation.prompts import Prompts
+from agents.conversation.prompts import BadPrompts, Prompts
+from agents.firewall.admit import problem_of_view
 from agents.model.api import digest_of, read_reply
 from agents.recommendation import Advice
 from agents.rules import RulesAnalyst
@@ -19,7 +21,7 @@ from market.timestamps import iso
 
 _COLUMNS = {
     MODEL_CALL: ("market_seq", "request_digest", "verdict", "reply"),
-    MODEL_DECISION: ("market_seq", "analyst", "prompt_digest", "fallback"),
+    MODEL_DECISION: ("market_seq", "analyst", "prompt_digest", "fallback", "cut"),
 }
 
 
@@ -34,6 +36,7 @@ class RecordedMinute:
 
     Attributes:
         replies: bodies by the digest of the request they answer. fallback: why the rules' answer stood in.
+        cut: whether that came from outside (time, money, a fault), so that replies cannot tell.
     """
 
     replies: dict[str, str] = field(default_factory=dict)
@@ -41,6 +44,7 @@ class RecordedMinute:
     analyst: str = ""
     prompt_digest: str = ""
     fallback: str | None = None
+    cut: bool = False
 
 
 Tape = Mapping[int, RecordedMinute]
@@ -48,7 +52,7 @@ Tape = Mapping[int, RecordedMinute]
 
 
 def tape_of(decisions: Log) -> dict[int, RecordedMinute]:
-    """Every recorded minute of a decision log; of two decisions on one tick the first counts."""
+    """Every recorded minute of a decision log; of two decisions on one tick the last counts: it was published."""
     tape: dict[int, RecordedMinute] = {}
     for batch in decisions.read(kinds=list(_COLUMNS), columns=_COLUMNS):
         for kind in _COLUMNS:
@@ -57,11 +61,11 @@ def tape_of(decisions: Log) -> dict[int, RecordedMinute]:
             rows = batch.rows[kind]
             for row in rows.columns.table.slice(rows.start, len(rows)).to_pylist():
                 minute = tape.setdefault(row["market_seq"], RecordedMinute())
-                if kind == MODEL_DECISION and not minute.decided:
-                    minute.decided, minute.fallback = True, row["fallback"]
+                if kind == MODEL_DECISION:
+                    minute.decided, minute.fallback, minute.cut = True, row["fallback"], row["cut"]
                     minute.analyst, minute.prompt_digest = row["analyst"], row["prompt_digest"]
-                elif kind == MODEL_CALL and row["verdict"] == "ok" and row["reply"] is not None:
-                    minute.replies.setdefault(row["request_digest"], row["reply"])
+                elif row["verdict"] == "ok" and row["reply"] is not None:
+                    minute.replies[row["request_digest"]] = row["reply"]
     return tape
 
 
@@ -70,15 +74,22 @@ class RecordedAnalyst:
     Decides as a model did, from its recorded replies.
 
     Args:
-        tape: what is recorded. asking, prompts: as they were then: another prompt is another question.
+        tape: what is recorded. asking, read_prompts: as they were then: another prompt is another question. Prompts
+            are read when a minute needs them.
     """
 
     def __init__(
-        self, tape: Tape, prompts: Prompts, asking: Asking, rules: RulesAnalyst, parameters: Parameters, name: str
+        self,
+        tape: Tape,
+        read_prompts: Callable[[], Prompts],
+        asking: Asking,
+        rules: RulesAnalyst,
+        parameters: Parameters,
+        name: str,
     ) -> None:
         self.name = name
         self._tape = tape
-        self._prompts = prompts
+        self._read_prompts = read_prompts
         self._asking = asking
         self._rules = rules
         self._parameters = parameters
@@ -93,34 +104,39 @@ class RecordedAnalyst:
         minute = self._tape.get(view.as_of_seq)
         if minute is None or not minute.decided:
             raise MissingCall(f"no model was asked about {iso(view.as_of_ns)}; replay with --analyst rules")
-        digest = self._prompts.digest
-        outcome = self._lead(view, minute) if minute.replies else None
-        if minute.fallback is not None and (outcome is None or outcome.admitted or not outcome.reason):
-            return fallback(view, minute.fallback, self.name, digest, self._rules)
-        if outcome is None:
-            raise self._missing(view, minute, "first")
-        return advice_of(view, outcome, self.name, digest, self._rules, self._parameters)
+        problem = minute.fallback if minute.cut else problem_of_view(view)
+        if problem is not None:
+            return fallback(view, problem, self.name, minute.prompt_digest, self._rules)
+        outcome = self._lead(view, minute)
+        return advice_of(view, outcome, self.name, minute.prompt_digest, self._rules, self._parameters)
 
-    def _lead(self, view: MarketView, minute: RecordedMinute) -> Outcome | None:
-        """The conversation as far as replies are recorded; None where a fallback ended it before its end."""
-        dialogue = converse(view, self._prompts, self._asking, self._parameters)
+    def _lead(self, view: MarketView, minute: RecordedMinute) -> Outcome:
+        """The conversation again, with the recorded replies."""
+        prompts = self._prompts
+        dialogue = converse(view, prompts, self._asking, self._parameters)
         turn = next(dialogue)
         while True:
             body = minute.replies.get(digest_of(turn.request))
             if body is None:
-                if minute.fallback is not None:
-                    return None
-                raise self._missing(view, minute, turn.agent)
+                raise _missing(view, turn.agent, minute.prompt_digest == prompts.digest)
             try:
                 turn = dialogue.send(read_reply(body))
             except StopIteration as end:
                 outcome: Outcome = end.value
                 return outcome
 
-    def _missing(self, view: MarketView, minute: RecordedMinute, agent: str) -> MissingCall:
-        why = (
-            "the prompts are not those of the record"
-            if minute.prompt_digest != self._prompts.digest
-            else "what would be asked is not what was asked then; see verify --verify-tools"
-        )
-        return MissingCall(f"no recorded reply for the {agent} request of {iso(view.as_of_ns)}: {why}")
+    @cached_property
+    def _prompts(self) -> Prompts:
+        try:
+            return self._read_prompts()
+        except BadPrompts as error:
+            raise MissingCall(f"the prompts of the record cannot be read: {error}") from error
+
+
+def _missing(view: MarketView, agent: str, same_prompts: bool) -> MissingCall:
+    why = (
+        "what would be asked is not what was asked then; see verify --verify-tools"
+        if same_prompts
+        else "the prompts are not those of the record"
+    )
+    return MissingCall(f"no recorded reply for the {agent} request of {iso(view.as_of_ns)}: {why}")

@@ -16,6 +16,8 @@ INSTRUMENT = "instrument"
 GAP = "gap"
 SESSION = "session"
 QUARANTINE = "quarantine"
+BOOK_AUDIT = "book_audit"
+BOOK_RESET = "book_reset"
 ANALYZER_SESSION = "analyzer_session"
 ANALYSIS = "analysis"
 RECOMMENDATION = "recommendation"
@@ -108,6 +110,47 @@ class Quarantine(Body, frozen=True):
     agg_id: int | None = None
 
 
+class BookAudit(Body, frozen=True):
+    """
+    How the book rebuilt from updates compared with the venue's own.
+
+    Attributes:
+        snapshot_update_id: the id of the venue's snapshot. update_id: at which both were compared.
+        compared: levels that either has, within what both know. excluded: levels left out, as an update that both have
+            taken names them.
+        missing, ghost, wrong_size: levels only the venue has, only the rebuilt book has, or of other quantities.
+        on_bids: how many of these are bids. by_distance: how many lie below 1 bp from the mid, below 2, 4, … 4,096 bp,
+            and beyond. by_age: how many last changed less than 1 s ago, 2, 4, … 64 s, and before.
+        examples: the worst, in words.
+    """
+
+    snapshot_update_id: int
+    update_id: int
+    compared: int
+    excluded: int
+    missing: int
+    ghost: int
+    wrong_size: int
+    on_bids: int
+    by_distance: list[int]
+    by_age: list[int]
+    examples: list[str]
+    healthy: bool
+
+
+class BookReset(Body, frozen=True):
+    """
+    The book is not to be used until the next snapshot, as updates first_missing to last_missing are.
+
+    Attributes:
+        cause: diff_missing, or snapshot_too_old where a snapshot needs updates that are no longer kept.
+    """
+
+    cause: str
+    first_missing: int
+    last_missing: int
+
+
 class AnalyzerSession(Body, frozen=True):
     """Under which settings, parameters and code the analyses that follow were made."""
 
@@ -178,6 +221,7 @@ class ModelDecision(Body, frozen=True):
 
     Attributes:
         fallback: why the rules' answer stands instead, None where the model's does.
+        cut: whether it ended from outside, by time, money or a fault: no record of replies could tell.
         anomalies: what had to be mended on the way. refusals: why decisions were refused.
         numbers, ungrounded: how many numbers the model's texts held, and how many of them it had not been shown.
     """
@@ -188,6 +232,7 @@ class ModelDecision(Body, frozen=True):
     model: str | None
     prompt_digest: str
     fallback: str | None
+    cut: bool
     anomalies: list[str]
     refusals: list[str]
     numbers: int
@@ -199,6 +244,8 @@ OWN_BODIES: dict[str, type[Body]] = {
     GAP: Gap,
     SESSION: Session,
     QUARANTINE: Quarantine,
+    BOOK_AUDIT: BookAudit,
+    BOOK_RESET: BookReset,
     ANALYZER_SESSION: AnalyzerSession,
     ANALYSIS: Analysis,
     RECOMMENDATION: Recommendation,

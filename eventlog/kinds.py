@@ -86,6 +86,21 @@ SCHEMAS: dict[str, pa.Schema] = {
     facts.GAP: _schema(what=_TEXT, first=_I64, last=_I64, cause=_TEXT, state=_TEXT),
     facts.SESSION: _schema(event=_TEXT, detail=_TEXT, code=_TEXT, settings=_TEXT),
     facts.QUARANTINE: _schema(reason=_TEXT, source=_TEXT, data=pa.binary(), agg_id=_NULL_I64),
+    facts.BOOK_AUDIT: _schema(
+        snapshot_update_id=_I64,
+        update_id=_I64,
+        compared=_I64,
+        excluded=_I64,
+        missing=_I64,
+        ghost=_I64,
+        wrong_size=_I64,
+        on_bids=_I64,
+        by_distance=_LEVELS,
+        by_age=_LEVELS,
+        examples=_TEXTS,
+        healthy=pa.bool_(),
+    ),
+    facts.BOOK_RESET: _schema(cause=_TEXT, first_missing=_I64, last_missing=_I64),
     facts.ANALYZER_SESSION: _schema(
         event=_TEXT, code=_TEXT, lock_digest=_TEXT, parameters_digest=_TEXT, settings=_TEXT
     ),
@@ -129,6 +144,7 @@ SCHEMAS: dict[str, pa.Schema] = {
         model=_NULL_TEXT,
         prompt_digest=_TEXT,
         fallback=_NULL_TEXT,
+        cut=pa.bool_(),
         anomalies=_TEXTS,
         refusals=_TEXTS,
         numbers=_I64,
@@ -145,6 +161,8 @@ MARKET_KINDS = (
     facts.GAP,
     facts.SESSION,
     facts.QUARANTINE,
+    facts.BOOK_AUDIT,
+    facts.BOOK_RESET,
 )
 """What a market's event log may hold, in the order `--help` lists them."""
 

@@ -69,7 +69,7 @@ class Answer:
     Attributes:
         repeat: which time this tick was asked about, from 0. code: digest of the code that asked.
         whole: whether it ended; of one that was broken off, or came too late, only what it cost counts.
-        fallback: why the rules answer in its place, None where the model's decision stands.
+        fallback: why the rules answer in its place, None where the model's decision stands. cut: see `Outcome`.
     """
 
     seq: int
@@ -86,6 +86,7 @@ class Answer:
     refusals: tuple[str, ...] = ()
     numbers: int = 0
     ungrounded: int = 0
+    cut: bool = False
 
 
 @dataclass(slots=True)
@@ -123,7 +124,7 @@ class Totals:
 def minute_of(answer: Answer) -> RecordedMinute:
     """An answer as a recorded minute."""
     replies = {call.request: call.reply for call in answer.calls if call.verdict == "ok" and call.reply is not None}
-    return RecordedMinute(replies, True, MODEL, answer.prompt_digest, answer.fallback)
+    return RecordedMinute(replies, True, MODEL, answer.prompt_digest, answer.fallback, answer.cut)
 
 
 def tape_digest(tape: Tape, seqs: Iterable[int]) -> str:
@@ -132,6 +133,13 @@ def tape_digest(tape: Tape, seqs: Iterable[int]) -> str:
     for seq in seqs:
         if seq in tape:
             minute = tape[seq]
-            told = (seq, minute.decided, minute.prompt_digest, minute.fallback, sorted(minute.replies.items()))
+            told = (
+                seq,
+                minute.decided,
+                minute.prompt_digest,
+                minute.fallback,
+                minute.cut,
+                sorted(minute.replies.items()),
+            )
             digest.update(repr(told).encode())
     return digest.hexdigest()

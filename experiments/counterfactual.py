@@ -182,6 +182,7 @@ async def _answer(view: MarketView, repeat: int, asker: Asker, keep: Callable[[A
             code=asker.code,
             whole=whole,
             fallback=None if outcome.admitted else outcome.reason,
+            cut=outcome.cut,
             took_ms=(asker.clock.now_ns() - started) // 1_000_000,
             calls=tuple(took),
             model=outcome.model,
@@ -196,16 +197,16 @@ async def _answer(view: MarketView, repeat: int, asker: Asker, keep: Callable[[A
         if not ended:
             calls.append(call)
         elif call.charged != Usage():
-            keep(made(False, Outcome(reason="came late"), [call]))
+            keep(made(False, Outcome(reason="came late", cut=True), [call]))
 
     try:
         outcome = await _converse(view, asker, until, note)
     except (NoReply, asyncio.CancelledError) as fault:
         if isinstance(fault, asyncio.CancelledError) or fault.verdict in ENDING:
             if calls:
-                keep(made(False, Outcome(reason="broken off"), calls))
+                keep(made(False, Outcome(reason="broken off", cut=True), calls))
             raise
-        outcome = Outcome(reason=str(fault))
+        outcome = Outcome(reason=str(fault), cut=True)
     finally:
         ended = True
     return made(True, outcome, calls)

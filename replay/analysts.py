@@ -4,6 +4,7 @@ Who decides in a replay: the rules, or a model from what is recorded of it.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from agents.analyst import Analyst
 from agents.conversation.dialogue import Asking
@@ -36,9 +37,9 @@ def rules_analyst(parameters: Parameters) -> Analyst:
 
 def recorded_analyst(read_tape: Callable[[], Tape], questions: Questions, parameters: Parameters) -> Analyst:
     """A model, from its recorded replies."""
-    prompts = load(questions.variant, questions.language)
     rules = RulesAnalyst(parameters)
-    return RecordedAnalyst(read_tape(), prompts, questions.asking, rules, parameters, MODEL)
+    read_prompts = partial(load, questions.variant, questions.language)
+    return RecordedAnalyst(read_tape(), read_prompts, questions.asking, rules, parameters, MODEL)
 
 
 class AsLogged:

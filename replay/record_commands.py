@@ -10,7 +10,7 @@ import typer
 import console
 from console import JsonOption, MarketOption, RedisOption, StorageOption
 from exchanges.logs import open_log
-from replay.tool_check import ToolVerdict, check_session_tools
+from replay.tool_check import ToolVerdict, check_tools
 from replay.transcripts import transcript_at
 from replay.verify import Verdict, verify_log
 
@@ -38,7 +38,7 @@ def verify(
         open_log(storage, named, "decisions", redis) as decisions,
         console.progress("verifying", None) as advance,
     ):
-        check = check_session_tools if tools else verify_log
+        check = check_tools if tools else verify_log
         verdict = check(log, decisions, named.symbol, advance, fitted)
     if as_json:
         console.print_json(verdict.as_json())

@@ -62,44 +62,53 @@ class ToolVerdict:
         return asdict(self) | {"identical": self.identical}
 
 
-def check_session_tools(
+def check_tools(
     log: Log, decisions: Log, symbol: str, on_progress: Callable[[int, int], None], fitted: Path | None = None
 ) -> ToolVerdict:
     """
-    Compute every recorded tool result again, with the settings of the newest session and today's thresholds.
+    Compute every recorded tool result again, with the settings each was made under and today's code.
 
     Raises:
         NothingToReplay: the decision log holds no call of a model.
-    """
-    sessions = [session for session, _ in sessions_of(decisions)]
-    if not sessions:
-        raise NothingToReplay(f"{decisions.name} names no session; run agent_analyzer.py first")
-    return check_tools(log, decisions, sight_of_session(sessions[-1], symbol, fitted), on_progress)
-
-
-def check_tools(log: Log, decisions: Log, sight: Sight, on_progress: Callable[[int, int], None]) -> ToolVerdict:
-    """
-    Compute every recorded tool result again, under the sight given.
-
-    Raises:
-        NothingToReplay: the decision log holds no call of a model.
+        OtherFit: see `verify_log`.
     """
     shown = shown_in(decisions)
     if not shown:
         raise NothingToReplay(f"{decisions.name} holds no call of a model; there is nothing to check")
-    verdict = ToolVerdict()
+    verdict, total = ToolVerdict(), len(shown)
+    for session, logged in sessions_of(decisions):
+        mine = {made.market_seq: shown.pop(made.market_seq) for made in logged if made.market_seq in shown}
+        if mine:
+            sight = sight_of_session(session, symbol, fitted)
+            shown |= compare_shown(log, mine, sight, verdict, lambda n: on_progress(n, total))
+    for seq, there in shown.items():
+        verdict.decisions += 1
+        where = {"as_of": iso(there.as_of_ns), "seq": seq, "tools": sorted(there.results), "field": "tick"}
+        verdict.touched.append(where | {"live": "a tick", "replay": "no analysis at this seq"})
+    return verdict
+
+
+def compare_shown(
+    log: Log,
+    shown: Mapping[int, Shown],
+    sight: Sight,
+    verdict: ToolVerdict,
+    on_progress: Callable[[int], None],
+) -> dict[int, Shown]:
+    """Hold what models were shown against what would be shown under a sight; returns what no tick was found for."""
+    left = dict(shown)
     state = MarketState(sight.windows)
     observer = Observer(sight.symbol, state, sight.parameters)
 
     def on_tick(tick: TickEntry, now: MarketState) -> None:
-        there = shown.get(tick.seq)
+        there = left.pop(tick.seq, None)
         if there is not None:
             _compare(tick, there, observer.observe(tick, now), verdict)
-            on_progress(1, len(shown))
+            on_progress(1)
 
-    first, last = min(shown), max(shown)
-    drive(warmed_up(log, shown[first].as_of_ns, last, sight.windows), state, on_tick)
-    return verdict
+    first, last = min(left), max(left)
+    drive(warmed_up(log, left[first].as_of_ns, last, sight.windows), state, on_tick)
+    return left
 
 
 def shown_in(decisions: Log) -> dict[int, Shown]:

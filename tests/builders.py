@@ -213,7 +213,7 @@ def one_of_each_decision_kind() -> list[Fact]:
         ).fact(MODEL_CALL, T0 + MINUTE_NS),
         ModelDecision(
             market_seq=9, as_of_ns=T0 + MINUTE_NS, analyst="deepseek", model=None, prompt_digest="p", fallback="gone",
-            anomalies=[], refusals=["one", "two"], numbers=3, ungrounded=1,
+            cut=True, anomalies=[], refusals=["one", "two"], numbers=3, ungrounded=1,
         ).fact(MODEL_DECISION, T0 + MINUTE_NS),
     ]  # fmt: skip
 

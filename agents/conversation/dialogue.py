@@ -7,6 +7,8 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import msgspec
+
 from agents.conversation.prompts import Prompts
 from agents.conversation.tools import DEPTH, FLOW, Call, calls_in, candidates, definition, fault_of, forced, result
 from agents.firewall.admit import Admitted, admit
@@ -24,6 +26,8 @@ _TOOL_ROUNDS = 3
 _VERDICT_ROUNDS = 3
 _DECISIONS = 2
 _LONGEST_VERDICT = 1_500
+_LONGEST_ECHO = 64 * 1024
+_LONGEST_THOUGHTS = 128 * 1024
 _SHOWN_REASONS = 8
 
 
@@ -61,6 +65,7 @@ class Outcome:
 
     Attributes:
         admitted: the decision that passed the firewall, None where none did; `reason` then says why.
+        cut: whether it was ended from outside, by time, money or a fault.
         model: who answered last, as it calls itself.
         anomalies: what had to be mended on the way, one word each. refusals: the firewall's reasons, oldest first.
         numbers, ungrounded: how many numbers its texts held, and how many of them nobody had shown.
@@ -68,6 +73,7 @@ class Outcome:
 
     admitted: Admitted | None = None
     reason: str = ""
+    cut: bool = False
     model: str | None = None
     anomalies: list[str] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
@@ -213,6 +219,9 @@ class _Minute:
         self._outcome.model = reply.model
         calls = calls_in(reply.message)
         said = {k: v for k, v in reply.message.items() if v is not None} | {"role": "assistant"}
+        if _is_too_long(said):
+            self._outcome.anomalies.append("too_long")
+            return []
         if calls is None:
             self._outcome.anomalies.append("unreadable_tool_call")
         if not calls:
@@ -223,18 +232,20 @@ class _Minute:
         return calls or []
 
     def _answer(self, messages: _Messages, calls: Sequence[Call], offered: Sequence[str]) -> list[str]:
-        """Answer every call; returns the tools that were called soundly."""
-        sound = []
+        """Answer every call, the same one in full once; returns the tools that were called soundly."""
+        sound: dict[str, str] = {}
         for call in calls:
             fault = fault_of(call, self._view.symbol, offered)
-            if fault is None:
-                sound.append(call.name)
+            if fault is None and call.name in sound:
+                content = f"the same as the answer to {sound[call.name]}"
+            elif fault is None:
+                sound[call.name] = call.id
                 content = result(call.name, self._view)
             else:
                 self._outcome.anomalies.append("bad_arguments")
                 content = f"error: {fault}"
             messages.append({"role": "tool", "tool_call_id": call.id, "content": content})
-        return sound
+        return list(sound)
 
     def _weigh(self, text: str, shown: str) -> None:
         grounding = ground(text, shown)
@@ -250,6 +261,13 @@ class _Minute:
 
 def _user(text: str) -> dict[str, Any]:
     return {"role": "user", "content": text}
+
+
+def _is_too_long(said: dict[str, Any]) -> bool:
+    """Whether a message would make the next request far larger than any sound one."""
+    thoughts = said.get("reasoning_content")
+    bare = len(msgspec.json.encode({k: v for k, v in said.items() if k != "reasoning_content"}))
+    return bare > _LONGEST_ECHO or (isinstance(thoughts, str) and len(thoughts) > _LONGEST_THOUGHTS)
 
 
 def _content(reply: Reply) -> str:

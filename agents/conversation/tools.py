@@ -18,6 +18,8 @@ FLOW = "orderflow_analysys"
 TOOLS = (DEPTH, FLOW)
 """The names are the users' own and stay as spelled."""
 
+_MOST_CALLS = 8
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -49,11 +51,11 @@ def forced(name: str) -> dict[str, Any]:
 
 
 def calls_in(message: Mapping[str, Any]) -> list[Call] | None:
-    """The calls an assistant's message makes, in order; None where some of them cannot even be answered."""
+    """The calls an assistant's message makes, in order; None where they cannot even be answered."""
     found = message.get("tool_calls")
     if not found:
         return []
-    if not isinstance(found, Sequence) or isinstance(found, str):
+    if not isinstance(found, list) or len(found) > _MOST_CALLS:
         return None
     calls = []
     for each in found:
@@ -73,7 +75,7 @@ def fault_of(call: Call, symbol: str, offered: Sequence[str]) -> str | None:
         return f"there is no such tool here; call {' or '.join(offered) or 'none'}"
     try:
         arguments = msgspec.json.decode(call.arguments)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         return f'the arguments are not JSON; write {{"symbol": "{symbol}"}}'
     if arguments != {"symbol": symbol}:
         return f'the arguments do not fit the tool; write {{"symbol": "{symbol}"}}'

@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from agents.conversation.tools import calls_in
+
 _LONGEST = 1_200
 
 
@@ -53,8 +55,11 @@ def _message(message: Mapping[str, Any], whole: bool) -> Iterator[str]:
     role = message.get("role", "?")
     if message.get("reasoning_content"):
         yield f"**{role} thinks:** {_cut(str(message['reasoning_content']), whole)}"
-    for call in message.get("tool_calls") or ():
-        yield f"**{role} calls** `{call['function']['name']}({call['function']['arguments']})`"
+    calls = calls_in(message)
+    if calls is None:
+        yield f"**{role} calls** {_cut(msgspec.json.encode(message['tool_calls']).decode(), whole)}"
+    for call in calls or ():
+        yield f"**{role} calls** `{call.name}({_cut(call.arguments, whole)})`"
     if message.get("content"):
         yield f"**{role}:** {_cut(str(message['content']), whole)}"
 
@@ -65,4 +70,5 @@ def _reply(body: str) -> Mapping[str, Any]:
 
 
 def _cut(text: str, whole: bool) -> str:
+    text = "".join(c if c == "\n" or c.isprintable() else "\ufffd" for c in text)  # a terminal would obey some of them
     return text if whole or len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text):,} characters)"

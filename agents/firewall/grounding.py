@@ -4,7 +4,7 @@ Whether the numbers of a text were shown to whoever wrote it.
 A number is grounded if it is one that was shown, exactly or rounded to the decimals it is written with. Signs are left
 out: "10 bp below" is −10. Not counted are whole numbers up to 12, clock times, dates, spans of time ("60 min") and ids
 ("Wb0", "P60.poc"). Short numbers are easily met by chance, so the share of ungrounded ones is a floor. Numbers spelled
-in words are not read.
+in words are not read. This weighs verdicts; what a decision's reasons may hold is stricter: `figures`.
 """
 
 import re
@@ -17,19 +17,24 @@ from functools import cached_property
 
 from market.fixed_point import ONE_E8
 
+LONGEST_TEXT = 16_384
+
 _LARGEST_SMALL = 12
 _LONGEST_NUMBER = 40
-_LONGEST_TEXT = 16_384
 
+_NUMBER = r"""(?P<digits>\d{1,3}(?:,\d{3})+(?!\d)|\d++|(?=\.\d))(?P<fraction>(?:\.\d++)?)
+      (?P<power>(?:[eE][+-]?\d{1,2}(?!\d))?)
+      (?:\ ?(?:(?P<times>%|‰|[kK](?![A-Za-z])|[万萬亿億千])
+         |(?P<time>m(?:in(?:ute)?s?|s)?|h(?:(?:ou)?rs?)?|s(?:ec(?:ond)?s?)?|d(?:ays?)?
+            |分[钟鐘]|[个個]?小[时時]|秒|天|日)(?![A-Za-z])
+         |(?P<unit>bps?|σ|sigma|x|times|基[点點]|[倍次])(?![A-Za-z])))?"""
+NUMBER = re.compile(_NUMBER, re.VERBOSE)
 _TOKEN = re.compile(
-    r"""
+    rf"""
     (?<!\d)(?:19|20)\d\d-[01]\d-[0-3]\d(?:T[0-2]\d:[0-5]\d(?::[0-5]\d(?:\.\d++)?)?Z?)?(?!\d)
     | (?<![\d.,:])(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d)?(?![\d:])
-    | (?<![A-Za-z0-9_])(?:P\d{1,4}|[A-Z][a-z]?\d{1,3})(?:\.[a-z]+\d{0,2})?(?![A-Za-z0-9])(?![.,]\d)
-    | (?P<digits>\d{1,3}(?:,\d{3})+(?!\d)|\d++|(?=\.\d))(?P<fraction>(?:\.\d++)?)(?P<power>(?:[eE][+-]?\d{1,2}(?!\d))?)
-      \ ?(?:(?P<times>%|‰|[kK](?![A-Za-z])|[万萬亿億千])
-         |(?P<time>min(?:ute)?s?|h(?:ou)?rs?|h|sec(?:ond)?s?|m?s|days?|d|分[钟鐘]|[个個]?小[时時]|秒|天|日)(?![A-Za-z])
-         |(?P<unit>bps?|σ|sigma|x|times|基[点點]|[倍次])(?![A-Za-z]))?
+    | (?<![A-Za-z0-9_])(?:P\d{{1,4}}|[A-Z][a-z]?\d{{1,3}})(?:\.[a-z]+\d{{0,2}})?(?![A-Za-z0-9])(?![.,]\d)
+    | {_NUMBER}
     """,
     re.VERBOSE,
 )
@@ -83,7 +88,7 @@ class Shown:
 
 def numbers_in(text: str) -> tuple[Number, ...]:
     """The numbers of a text that count, in order; of a long text those of its first 16,384 characters."""
-    return tuple(number for number in _numbers(text[:_LONGEST_TEXT]) if not _is_small(number))
+    return tuple(number for number in _numbers(text[:LONGEST_TEXT]) if not is_small(number))
 
 
 def ground(text: str, shown: str) -> Grounding:
@@ -92,30 +97,25 @@ def ground(text: str, shown: str) -> Grounding:
     return Grounding(len(numbers), tuple(n.text for n in numbers if not material.holds(n)))
 
 
-def prices_in(text: str, reference_e8: int) -> tuple[Number, ...]:
-    """The numbers of a text that may be read as prices: within a factor of ten of the reference, no count or share."""
-    reference = Decimal(reference_e8) / ONE_E8
-    return tuple(
-        number
-        for number in numbers_in(text)
-        if not (number.unit and all(v < 1000 for reading in number.readings for v, _ in reading))
-        and any(reference / 10 <= v <= reference * 10 for reading in number.readings for v, _ in reading)
+def with_ascii_digits(text: str) -> str:
+    """A text with compatibility forms undone and every decimal digit an ASCII one, as `NUMBER` reads it."""
+    return "".join(
+        str(unicodedata.decimal(c)) if c.isdecimal() and not c.isascii() else c
+        for c in unicodedata.normalize("NFKC", text)
     )
 
 
 def _numbers(text: str) -> list[Number]:
-    plain = "".join(
-        str(unicodedata.decimal(c)) if c.isdecimal() and not c.isascii() else c
-        for c in unicodedata.normalize("NFKC", text)
-    )
-    return [_number(m) for m in _TOKEN.finditer(plain) if m["digits"] is not None and not _is_span(m)]
+    found = _TOKEN.finditer(with_ascii_digits(text))
+    return [number_of(m) for m in found if m["digits"] is not None and not _is_span(m)]
 
 
 def _is_span(match: re.Match[str]) -> bool:
     return match["time"] is not None and len(match["digits"]) <= 4 and not match["power"]
 
 
-def _number(match: re.Match[str]) -> Number:
+def number_of(match: re.Match[str]) -> Number:
+    """What a match of `NUMBER` means."""
     fraction, power = match["fraction"], match["power"]
     scale = Decimal(_TIMES[match["times"]]) if match["times"] else Decimal(1)
     *groups, last = str(match["digits"]).split(",")
@@ -134,6 +134,7 @@ def _value(text: str, scale: Decimal) -> tuple[Decimal, Decimal]:
     return value * scale, Decimal((0, (1,), exponent)) * scale
 
 
-def _is_small(number: Number) -> bool:
+def is_small(number: Number) -> bool:
+    """Whether it is a whole number up to twelve, as counts are."""
     value, unit = number.readings[0][0]
     return unit == 1 and value <= _LARGEST_SMALL

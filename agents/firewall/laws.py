@@ -8,7 +8,8 @@ from itertools import combinations
 
 import msgspec
 
-from agents.firewall.grounding import Shown, prices_in
+from agents.firewall.figures import Material
+from agents.firewall.offers import offers
 from agents.firewall.plain_text import text_faults
 from agents.firewall.reading import ONE_WEIGHT, Decision, Proposal, quoted
 from agents.recommendation import Stance
@@ -153,15 +154,15 @@ def _weight_faults(zones: Sequence[Proposal]) -> Iterator[str]:
 def _text_faults(decision: Decision, view: MarketView) -> Iterator[str]:
     # a reason may also name the edges of the decision's own zones: laws of their own hold those
     own = [z.low_e8 for z in decision.zones] + [z.high_e8 for z in decision.zones]
-    shown = Shown(_material(view) + " " + " ".join(map(format_e8, own)))
+    offered = [edge for offer in offers(view)[0] for edge in (offer.low_e8, offer.high_e8)]
+    shown = Material(" ".join([_material(view), *map(format_e8, [*own, *offered])]))
     texts = {"reason": decision.reason} | {f"zones[{n}]: reason": zone.reason for n, zone in enumerate(decision.zones)}
     for name, text in texts.items():
         found = text_faults(text)
         yield from (f"{name} {fault}" for fault in found)
-        if not found and view.reference_e8 is not None:
-            strange = [p for p in prices_in(text, view.reference_e8) if not shown.holds(p)]
-            if strange:
-                yield f"{name} names a price nobody showed{quoted(strange[0].text)}; use only prices that were shown"
+        strange = () if found else shown.ground(text).ungrounded
+        if strange:
+            yield f"{name} holds a figure nobody showed{quoted(strange[0])}; use only figures that were shown, as shown"
 
 
 def _material(view: MarketView) -> str:

@@ -8,6 +8,8 @@ is that no figure, id or interval is ever taken from free text.
 import re
 import unicodedata
 
+from agents.firewall.spelled import spelled
+
 LONGEST = 400
 
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
@@ -16,18 +18,22 @@ _AS_PICTURE = "\ufe0f"  # follows many a harmless sign
 _STACKED = re.compile("[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{3}")
 
 _ADDRESS = re.compile(
-    r"[a-z]{2,20}://|\bwww\.|[^\s@]@[a-z0-9]|\b(?:data|javascript|mailto):"
+    r"[a-z]{2,20}://|\bwww\.|[a-z][\w.+-]{0,40}@[a-z]|\b(?:javascript|mailto):|\bdata:[a-z]+/"
     r"|[a-z0-9-]\.(?:com|net|org|io|cn|co|xyz|ru|app|ai|dev|me|info|top|link|site|online)(?![a-z0-9])"
 )
-_MARKUP = re.compile(r"<[|/!a-z]|\|>|```|[{}]|\]\(|\[/?(?:inst|sys|system|user|assistant)\]|<<|>>|^#|\\[nux]")
+_MARKUP = re.compile(r"<[|/!a-z][^<>]*>|\|>|```|[{}]|\]\(|\[/?(?:inst|sys|system|user|assistant)\]|<<|>>|^#|\\[nux]")
 _ROLE = re.compile(
-    r"(?<![a-z])(?:system|assistant|user|developer|tool|human|function)\s{0,3}:"
-    r"|(?:系统|系統|助手|用户|用戶|开发者|工具|人类)\s{0,3}:"
+    r"(?:^|[.!?;。]) ?\W?(?:system|assistant|user|developer|tool|human|function|系统|系統|助手|用户|用戶|开发者|工具|人类)"
+    r"\s{0,3}:"
+)
+_AS_A_LEVEL = (
+    r"(?! (?:[a-z-]+ ){0,2}(?:support|resistance|floor|ceiling|magnet|barrier|buffer|cushion|cap|lid|anchor)\b)"
 )
 _ORDERS = re.compile(
     r"\b(?:ignore|disregard|forget|override|overrule|bypass)\b.{0,40}"
-    r"\b(?:previous|prior|preceding|instructions?|prompts?|rules?|firewall|everything|said above|text above)\b"
-    r"|\b(?:you are now|you must|you should now|act as|pretend|from now on|new instructions?|system prompt|jailbreak"
+    r"\b(?:(?:previous|prior|preceding) (?:text|messages?|context|words?|turns?|conversation)|instructions?|prompts?|rules?"
+    r"|firewall|everything|said above|text above)\b"
+    rf"|\b(?:you are now|you must|you should now|act as (?:an?|the|if)\b{_AS_A_LEVEL}|pretend|from now on|new instructions?|system prompt|jailbreak"
     r"|developer mode|follow (?:these|my|the following)|do not (?:follow|obey)|reveal|api[ _-]?keys?|passwords?"
     r"|(?:execute|run) (?:this|these|commands?|the (?:commands?|following|code))|call the tool"
     r"|(?:output|respond|reply|answer) (?:only|with)|repeat after)\b"
@@ -38,9 +44,10 @@ _ORDERS = re.compile(
     r"|遵循(?:以下|下列|我的)|(?:执行|執行)(?:以下|下列|命令)|密钥|密鑰|密码|密碼|泄露|洩露|越狱|越獄"
     r"|(?:只|请|請)(?:输出|輸出|回答|回复|回覆)"
 )
-_SPELLED = re.compile(
-    r"[一二两三四五六七八九][百千万亿][零〇一二两三四五六七八九百千万亿]|[零〇一二三四五六七八九]{4}"
-    r"|\b(?:thousand|million)\b"
+_OUTSIDE = re.compile(
+    r"\bleverag(?:e|ed|ing)\b|\bmarket[ -]orders?\b|\bstop[ -]?loss|\btake[ -]?profits?\b|\bprofit[ -]targets?\b"
+    r"|\ball[ -]in\b(?! (?:all|the|one|this|that|a|an|line|place)\b)"
+    r"|止损|止損|止盈|杠杆|槓桿|市价单|市價單|市价[买買卖賣]|市價[买買卖賣]|全[仓倉]|梭哈|爆[仓倉]"
 )
 
 
@@ -61,9 +68,10 @@ def text_faults(text: str) -> list[str]:
         "holds markup; write plain words without brackets, braces or code fences": _MARKUP,
         "holds a role label such as a chat speaker; write plain words": _ROLE,
         "holds instructions to a reader; only say why the price matters": _ORDERS,
-        "spells a number in words; write digits": _SPELLED,
+        "speaks of stops, targets, leverage or market orders; a decision holds resting limit orders alone": _OUTSIDE,
     }
-    return faults + [fault for fault, pattern in found.items() if pattern.search(plain)]
+    faults += [fault for fault, pattern in found.items() if pattern.search(plain)]
+    return [*faults, "spells a number in words; write digits"] if spelled(plain) else faults
 
 
 def folded(text: str) -> str:

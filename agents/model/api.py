@@ -2,6 +2,7 @@
 The words of a chat completion API: a request, a reply, and what came of one attempt to get it.
 """
 
+import re
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Literal
@@ -17,8 +18,11 @@ Verdict = Literal[
 ]  # fmt: skip
 """What came of an attempt; only the reply of an `ok` one is ever read further."""
 
+MOST_REQUEST_BYTES = 256 * 1024
+"""Of a request as rendered; a longer one is not sent (`too_large`) and not kept."""
 
 _MOST_TOKENS = 10_000_000  # ten times the longest context: beyond it a count is no count
+_NAME = re.compile(r"[\w.:/@+-]{1,80}", re.ASCII)
 
 
 def rendered(request: Request) -> bytes:
@@ -58,6 +62,7 @@ class Reply:
 
     Attributes:
         message: the assistant's message as it came, to be sent back as it is. finish_reason: why it ended.
+        model, fingerprint: who says it answered; None where that is not a plain name.
     """
 
     message: dict[str, Any]
@@ -123,8 +128,8 @@ def read_reply(body: bytes | str) -> Reply:
     return Reply(
         message=message,
         finish_reason=_text(first.get("finish_reason")) or "",
-        model=_text(found.get("model")),
-        fingerprint=_text(found.get("system_fingerprint")),
+        model=_name(found.get("model")),
+        fingerprint=_name(found.get("system_fingerprint")),
         usage=_usage(found.get("usage")),
     )
 
@@ -135,10 +140,17 @@ def _usage(found: Any) -> Usage:
     prompt, completion = _count(found.get("prompt_tokens")), _count(found.get("completion_tokens"))
     if prompt is None or completion is None:
         return Usage()
-    hit = min(_count(found.get("prompt_cache_hit_tokens")) or 0, prompt)
-    details = found.get("completion_tokens_details")
-    reasoning = _count(details.get("reasoning_tokens")) if isinstance(details, dict) else None
+    hit = _count(found.get("prompt_cache_hit_tokens"))
+    if hit is None:  # how other providers of the same API say it
+        hit = _within(found, "prompt_tokens_details", "cached_tokens")
+    hit = min(hit or 0, prompt)
+    reasoning = _within(found, "completion_tokens_details", "reasoning_tokens")
     return Usage(prompt, hit, prompt - hit, completion, min(reasoning or 0, completion))
+
+
+def _within(usage: dict[str, Any], details: str, name: str) -> int | None:
+    found = usage.get(details)
+    return _count(found.get(name)) if isinstance(found, dict) else None
 
 
 def _count(value: Any) -> int | None:
@@ -148,3 +160,7 @@ def _count(value: Any) -> int | None:
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
+
+
+def _name(value: Any) -> str | None:
+    return value if isinstance(value, str) and _NAME.fullmatch(value) else None

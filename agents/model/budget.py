@@ -13,7 +13,7 @@ from agents.model.api import Request, Usage, rendered
 from agents.model.prices import USD_E12, PriceList
 from market.timestamps import DAY_NS, MINUTE_NS
 
-_KEPT = 4
+_KEPT = 64  # minutes and days: more than calls can be recorded out of order
 _TOKENS_AROUND = 1024
 _TOKENS_PER_MESSAGE = 32
 # What a provider generates unless told: DeepSeek, create chat completion (November 2026).
@@ -66,30 +66,35 @@ class Budget:
         """How much of all prompts replied to the provider had cached, to 4 decimals; None before the first."""
         return round(self._cached / self._prompt, 4) if self._prompt else None
 
-    def refusal(self, most: Usage, now_ns: int) -> str | None:
-        """Why a request that takes at most so much must not be sent now, in one line; None where it may."""
-        cost = self.cost_e12(most, now_ns)
+    def refusal(self, most: Usage, now_ns: int, until_ns: int | None = None) -> str | None:
+        """
+        Why a request that takes at most so much must not be sent now, in one line; None where it may.
+
+        Args:
+            until_ns: when its reply may still come; the dearer of both hours counts.
+        """
+        cost = self._most_e12(most, now_ns, until_ns)
         return self._minute.refusal(most.total, cost, now_ns) or self._day.refusal(most.total, cost, now_ns)
 
-    def reserve(self, most: Usage, now_ns: int) -> None:
-        """Count a request that is being sent with the most it can take."""
-        self._count(most, now_ns, 1)
+    def reserve(self, most: Usage, now_ns: int, until_ns: int | None = None) -> None:
+        """Count a request that is being sent with the most it can take; see `refusal`."""
+        self._count(most.total, self._most_e12(most, now_ns, until_ns), now_ns)
 
-    def settle(self, most: Usage, taken: Usage, sent_ns: int) -> None:
-        """Let what a request really took stand where its most was reserved when it was sent."""
-        self._count(most, sent_ns, -1)
+    def settle(self, most: Usage, taken: Usage, sent_ns: int, until_ns: int | None = None) -> None:
+        """Let what a request really took stand where its most was reserved, with the same times, when it was sent."""
+        self._count(-most.total, -self._most_e12(most, sent_ns, until_ns), sent_ns)
         self.spent(taken, sent_ns)
 
     def spent(self, taken: Usage, now_ns: int) -> None:
         """Count what a request sent at a moment took."""
-        self._count(taken, now_ns, 1)
+        self._count(taken.total, self.cost_e12(taken, now_ns), now_ns)
         self._prompt += taken.prompt
         self._cached += taken.cache_hit
 
     def restore(self, calls: Iterable[tuple[int, Usage]]) -> None:
         """Count recorded requests, each with when it was sent and what was charged for it (`Attempt.charged`)."""
         for sent_ns, charged in calls:
-            self._count(charged, sent_ns, 1)
+            self._count(charged.total, self.cost_e12(charged, sent_ns), sent_ns)
 
     def taken(self, now_ns: int) -> dict[str, int]:
         """Tokens and money (1e-12 USD) counted for a moment's minute and day."""
@@ -105,10 +110,12 @@ class Budget:
         """What this model costs for so much, 1e-12 USD; 0 where it has no price."""
         return self._prices.cost_e12(self._model, usage, at_ns) if self._priced else 0
 
-    def _count(self, usage: Usage, at_ns: int, sign: int) -> None:
-        cost = self.cost_e12(usage, at_ns)
-        self._minute.count(sign * usage.total, sign * cost, at_ns)
-        self._day.count(sign * usage.total, sign * cost, at_ns)
+    def _most_e12(self, most: Usage, now_ns: int, until_ns: int | None) -> int:
+        return max(self.cost_e12(most, at_ns) for at_ns in (now_ns, now_ns if until_ns is None else until_ns))
+
+    def _count(self, tokens: int, cost_e12: int, at_ns: int) -> None:
+        self._minute.count(tokens, cost_e12, at_ns)
+        self._day.count(tokens, cost_e12, at_ns)
 
 
 class _Window:
@@ -129,8 +136,8 @@ class _Window:
         self._tokens[index] += tokens
         self._cost_e12[index] += cost_e12
         while len(self._tokens) > _KEPT:
-            oldest = min(self._tokens)
-            del self._tokens[oldest], self._cost_e12[oldest]
+            farthest = max(self._tokens, key=lambda other: abs(other - index))  # a clock may have stepped back
+            del self._tokens[farthest], self._cost_e12[farthest]
 
     def refusal(self, tokens: int, cost_e12: int, at_ns: int) -> str | None:
         used, spent = self.taken(at_ns)

@@ -10,15 +10,19 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import structlog
 
-from agents.model.api import Attempt, Reply, Request, Usage, Verdict, digest_of, rendered
+from agents.model.api import MOST_REQUEST_BYTES, Attempt, Reply, Request, Usage, Verdict, digest_of, rendered
 from agents.model.budget import Budget, most_taken
 from agents.model.errors import NoReply
 from agents.model.secret import Secret
 from agents.model.verdicts import STOPPING, Judged, is_worth_repeating, judged, pause_s, retry_after_s
 from eventlog.clock import Clock
+
+if TYPE_CHECKING:
+    from agents.model.transport import Answer
 
 _log = structlog.get_logger()
 
@@ -55,6 +59,7 @@ class _Call:
     body: bytes
     digest: str
     most: Usage
+    until_ns: int
     deadline: float  # of the loop's clock
     on_attempt: Callable[[Attempt], None]
     abandoned: bool = False
@@ -68,7 +73,8 @@ class _Flown:
 
 class ModelClient:
     """
-    Asks one endpoint within one budget. Belongs to the event loop it is first used in.
+    Asks one endpoint within one budget. Belongs to the event loop it is first used in, whose blocking calls, lookups of
+    names above all, it has made in threads that hold up nothing (`lookups`).
 
     Args:
         clock: stamps attempts; waiting goes by the loop's own clock.
@@ -102,23 +108,33 @@ class ModelClient:
         """Attempts whose reply may still come, late ones included."""
         return len(self._flying)
 
-    async def complete(self, request: Request, until_ns: int, on_attempt: Callable[[Attempt], None]) -> Reply:
+    async def complete(
+        self,
+        request: Request,
+        until_ns: int,
+        on_attempt: Callable[[Attempt], None],
+        deadline: float | None = None,
+    ) -> Reply:
         """
         The model's reply to a request.
 
         Every attempt is handed to `on_attempt` exactly once, in the loop, when it is known what came of it: also one
-        that was not sent (`no_budget`, or after a stop), and one that is still in flight when this ends, whether by
-        its deadline or because its task was cancelled. That one comes up to `grace_s` later, as `late` where a usable
-        reply came. Call `close` to end the wait for those.
+        that was not sent (`no_budget`, `too_large`, or after a stop), and one that is still in flight when this ends,
+        whether by its deadline or because its task was cancelled. That one comes up to `grace_s` later, as `late` where
+        a usable reply came. Call `close` to end the wait for those.
 
         Args:
             until_ns: when the caller goes on without a reply, by the clock; kept whatever the server does.
+            deadline: the same by the loop's own clock, which never steps; where given it rules, for all the requests
+                of a conversation alike.
 
         Raises:
             NoReply: none came; its verdict is the last attempt's, `timeout` where the deadline passed.
         """
-        deadline = asyncio.get_running_loop().time() + (until_ns - self._clock.now_ns()) / 1e9
-        call = _Call(request, rendered(request), digest_of(request), most_taken(request), deadline, on_attempt)
+        if deadline is None:
+            deadline = asyncio.get_running_loop().time() + (until_ns - self._clock.now_ns()) / 1e9
+        body, digest, most = rendered(request), digest_of(request), most_taken(request)
+        call = _Call(request, body, digest, most, until_ns, deadline, on_attempt)
         number = 1
         while True:
             flown = await self._attempt(call, number)
@@ -127,7 +143,7 @@ class ModelClient:
                 return attempt.reply
             pause = self._pause_s(call, flown)
             if pause is None:
-                raise NoReply("timeout" if attempt.verdict == "late" else attempt.verdict, attempt.detail)
+                raise _no_reply(attempt)
             await asyncio.sleep(pause)
             number += 1
 
@@ -147,8 +163,8 @@ class ModelClient:
         refused = self._refusal(call, left, sent_ns)
         if refused is not None:
             attempt = Attempt(call.request, number, sent_ns, 0, refused.verdict, refused.detail)
-            return self._recorded(call, _Flown(attempt))
-        self._budget.reserve(call.most, sent_ns)
+            return _Flown(self._recorded(call, attempt))
+        self._budget.reserve(call.most, sent_ns, call.until_ns)
         task = asyncio.create_task(self._fly(call, number, sent_ns))
         self._flying.add(task)
         task.add_done_callback(lambda done: self._landed(call, done))
@@ -167,7 +183,9 @@ class ModelClient:
             return Judged(self._stopped, f"not sent: {_MEND[self._stopped]}")
         if left <= 0 or self._closed:
             return Judged("timeout", f"not sent: {'the client was closed' if self._closed else 'no time left'}")
-        spent = self._budget.refusal(call.most, now_ns)
+        if len(call.body) > MOST_REQUEST_BYTES:
+            return Judged("too_large", f"not sent: the request has {len(call.body)} bytes")
+        spent = self._budget.refusal(call.most, now_ns, call.until_ns)
         return Judged("no_budget", f"not sent: {spent}") if spent is not None else None
 
     async def _fly(self, call: _Call, number: int, sent_ns: int) -> _Flown:
@@ -183,15 +201,11 @@ class ModelClient:
         except asyncio.CancelledError:
             given_up = "given up: the client was closed"
         late = call.abandoned or loop.time() > call.deadline
-        body = self._key.scrub(bytes(answer.body))
-        if answer.whole and answer.status is not None:
-            found = judged(answer.status, body)
-        else:
-            found = _broken_off(answer.status, answer.verdict, answer.fault, given_up)
+        found, body = self._heard(answer, given_up)
         if late and found.verdict == "ok":
             found = Judged("late", "came after the deadline", found.reply)
         charged = _charged(found, answer.was_sent, answer.status, call.most)
-        self._budget.settle(call.most, charged, sent_ns)
+        self._budget.settle(call.most, charged, sent_ns, call.until_ns)
         attempt = Attempt(
             request=call.request,
             number=number,
@@ -205,12 +219,26 @@ class ModelClient:
             charged=charged,
         )
         self._stop(found.verdict)
-        return self._recorded(call, _Flown(attempt, retry_after_s(answer.retry_after, self._clock.now_ns)))
+        self._recorded(call, attempt)
+        return _Flown(attempt, retry_after_s(answer.retry_after, self._clock.now_ns))
 
-    def _recorded(self, call: _Call, flown: _Flown) -> _Flown:
-        self._verdicts[flown.attempt.verdict] += 1
-        call.on_attempt(flown.attempt)
-        return flown
+    def _heard(self, answer: "Answer", given_up: str) -> tuple[Judged, bytes]:
+        # never raises: what was paid for is recorded, whatever it brought
+        try:
+            body = self._key.scrub(bytes(answer.body))
+            if answer.whole and answer.status is not None:
+                return judged(answer.status, body), body
+            return _broken_off(answer.status, answer.verdict, answer.fault, given_up), body
+        except Exception as error:
+            _log.error("an answer could not be judged", fault=type(error).__name__)
+            return Judged("not_json", f"our own fault: {type(error).__name__}"), b""
+        finally:
+            answer.body.clear()  # unscrubbed: nobody may come upon it later
+
+    def _recorded(self, call: _Call, attempt: Attempt) -> Attempt:
+        self._verdicts[attempt.verdict] += 1
+        call.on_attempt(attempt)
+        return attempt
 
     def _landed(self, call: _Call, task: asyncio.Task[_Flown]) -> None:
         self._flying.discard(task)
@@ -232,6 +260,12 @@ class ModelClient:
         pause = pause_s(attempt.number, call.digest, flown.retry_after_s)
         left = call.deadline - asyncio.get_running_loop().time()
         return pause if pause < left else None
+
+
+def _no_reply(attempt: Attempt) -> NoReply:
+    if attempt.verdict == "bad_request":
+        return NoReply(attempt.verdict, f"HTTP {attempt.status}")  # callers publish it: not in the server's words
+    return NoReply("timeout" if attempt.verdict == "late" else attempt.verdict, attempt.detail)
 
 
 def _broken_off(status: int | None, refused: Verdict | None, fault: str, given_up: str) -> Judged:

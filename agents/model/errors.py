@@ -13,7 +13,7 @@ class NoReply(Exception):
     No attempt brought a reply; the message is one line without a key in it.
 
     Attributes:
-        verdict: of the last attempt. detail: the fault in one line.
+        verdict: of the last attempt. detail: the fault in one line, in our words; what the server wrote is not in it.
     """
 
     def __init__(self, verdict: Verdict, detail: str) -> None:

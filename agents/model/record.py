@@ -2,13 +2,19 @@
 An attempt as the decision log keeps it.
 """
 
-from agents.model.api import Attempt, digest_of, rendered
+import msgspec
+
+from agents.model.api import MOST_REQUEST_BYTES, Attempt, Request, digest_of, rendered
 from analysis.view import MarketView
 from eventlog.facts import ModelCall
 
 
 def call_of(attempt: Attempt, view: MarketView, analyst: str, agent: str, prompt_digest: str, cost: int) -> ModelCall:
-    """One attempt at the view's tick, with what was charged for it; `cost` in 1e-12 USD."""
+    """
+    One attempt at the view's tick, with what was charged for it; `cost` in 1e-12 USD.
+
+    A request too large to be sent is kept as its `digest` and its length in `bytes` alone, with no `messages`.
+    """
     reply, usage = attempt.reply, attempt.charged
     return ModelCall(
         market_seq=view.as_of_seq,
@@ -17,7 +23,7 @@ def call_of(attempt: Attempt, view: MarketView, analyst: str, agent: str, prompt
         agent=agent,
         prompt_digest=prompt_digest,
         request_digest=digest_of(attempt.request),
-        request=rendered(attempt.request).decode(),
+        request=_kept(attempt.request),
         attempt=attempt.number,
         sent_ns=attempt.sent_ns,
         took_ms=attempt.took_ms,
@@ -34,3 +40,10 @@ def call_of(attempt: Attempt, view: MarketView, analyst: str, agent: str, prompt
         reasoning_tokens=usage.reasoning,
         cost_usd_e12=cost,
     )
+
+
+def _kept(request: Request) -> str:
+    body = rendered(request)
+    if len(body) > MOST_REQUEST_BYTES:
+        body = msgspec.json.encode({"digest": digest_of(request), "bytes": len(body), "messages": []})
+    return body.decode()

@@ -2,10 +2,7 @@
 Keeping a key out of what is kept: replies are scrubbed of it before anyone reads or records them.
 """
 
-import json
-from urllib.parse import quote
-
-import msgspec
+import re
 
 SCRUBBED = "[key]"
 """What stands where a key stood."""
@@ -16,12 +13,13 @@ _SHORTEST = 4  # shorter stand-ins of local servers are parts of ordinary words
 class Secret:
     """A key that does not show itself; `reveal` is for the one place that sends it."""
 
-    __slots__ = ("_forms", "_key")
+    __slots__ = ("_key", "_pattern")
 
     def __init__(self, key: str) -> None:
         self._key = key
-        forms = {key, json.dumps(key)[1:-1], quote(key, safe=""), key.replace("/", "\\/")}
-        self._forms = sorted(forms, key=lambda form: (-len(form), form)) if len(key) >= _SHORTEST else []
+        # from the first backslash of a run on: a long run is tried once
+        forms = [_forms(key[:1], rb"(?<!\\)\\+"), *(_forms(letter, rb"\\+") for letter in key[1:])]
+        self._pattern = re.compile(b"".join(forms)) if len(key) >= _SHORTEST else None
 
     def __repr__(self) -> str:
         return "Secret(…)"
@@ -32,19 +30,21 @@ class Secret:
 
     def scrub(self, body: bytes) -> bytes:
         """
-        A reply's body without the key; where JSON escapes hid it, the body is written anew.
-        """
-        body = self._without(body)
-        if b"\\u" not in body or not self._forms:
-            return body
-        try:
-            plain = msgspec.json.encode(msgspec.json.decode(body))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return body
-        clean = self._without(plain)
-        return clean if clean != plain else body
+        A reply's body without the key, whether the body is JSON or not.
 
-    def _without(self, body: bytes) -> bytes:
-        for form in self._forms:
-            body = body.replace(form.encode(), SCRUBBED.encode())
-        return body
+        Each letter is found as it is, with JSON's escapes at any depth of strings within strings, or as a URL has it.
+        Not found: a part of the key, and the key in another encoding (base64, UTF-16, HTML entities, reversed).
+        """
+        return self._pattern.sub(SCRUBBED.encode(), body) if self._pattern is not None else body
+
+
+def _forms(letter: str, backslashes: bytes) -> bytes:
+    plain = letter.encode()
+    forms = [re.escape(plain), b"(?i:%s)" % b"".join(b"%%%02x" % byte for byte in plain)]
+    if letter == "\\":
+        forms = [re.escape(b"\\" * count) for count in (8, 4, 2)] + forms
+    if letter in '"/':
+        forms.insert(0, backslashes + re.escape(plain))
+    if len(letter) == 1 and ord(letter) <= 0xFFFF:
+        forms.insert(0, backslashes + b"u(?i:%04x)" % ord(letter))
+    return b"(?:%s)" % b"|".join(forms)

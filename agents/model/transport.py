@@ -4,23 +4,27 @@ The way to a model: the `openai` client over a connection that bounds what comes
 Imported late, by the client alone: a run without a model never loads the library.
 """
 
+import asyncio
 import errno
 import logging
 import os
+import ssl
 from collections.abc import AsyncIterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx2
 from openai import AsyncOpenAI
 
 from agents.model.api import Verdict
+from agents.model.lookups import Lookups
 from agents.model.secret import Secret
 
 _NAME = "liquidity-agent"
 _SENT_HEADERS = frozenset({"host", "connection", "content-length", "content-type", "accept"})
 _CONNECT_S = 10.0
-_NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
+_SENDING = "http11.send_request_headers.started"
 
 
 @dataclass(slots=True)
@@ -29,11 +33,11 @@ class Answer:
     What came back of one request, as far as it came.
 
     Attributes:
-        was_sent: whether the server may have read the request. whole: the body is complete.
+        was_sent: whether a connection stood and the server may have read the request. whole: the body is complete.
         verdict: set where the body was refused. fault: why it broke off; library messages may quote headers.
     """
 
-    was_sent: bool = True
+    was_sent: bool = False
     status: int | None = None
     retry_after: str | None = None
     body: bytearray = field(default_factory=bytearray)
@@ -78,12 +82,14 @@ class Transport:
             timeout=timeout,
             http_client=http,
         )
+        self._lookups = Lookups()
 
     async def post(self, body: bytes, answer: Answer) -> None:
         """
         Send a request's bytes and fill in what comes back, also where it breaks off; raises only when cancelled.
         """
         _answer.set(answer)
+        asyncio.get_running_loop().set_default_executor(self._lookups)
         try:
             await self._client.post(
                 "/chat/completions",
@@ -103,21 +109,28 @@ class Transport:
 class _Bounded(httpx2.AsyncBaseTransport):
     def __init__(self, inner: httpx2.AsyncBaseTransport, key: Secret, most_bytes: int) -> None:
         self._inner = inner
-        self._authorization = f"Bearer {key.reveal()}"
+        self._key = key
         self._most_bytes = most_bytes
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         answer = _answer.get()
         kept = [(name, value) for name, value in request.headers.items() if name.lower() in _SENT_HEADERS]
-        kept += [("Authorization", self._authorization), ("Accept-Encoding", "identity"), ("User-Agent", _NAME)]
+        kept += [
+            ("Authorization", f"Bearer {self._key.reveal()}"),
+            ("Accept-Encoding", "identity"),
+            ("User-Agent", _NAME),
+        ]
         request.headers = httpx2.Headers(kept)
-        try:
-            response = await self._inner.handle_async_request(request)
-        except _NEVER_SENT:
-            answer.was_sent = False
-            raise
+
+        async def trace(event: str, _: dict[str, Any]) -> None:
+            answer.was_sent |= event == _SENDING
+
+        request.extensions = {**request.extensions, "trace": trace}
+        response = await self._inner.handle_async_request(request)
+        answer.was_sent = True
         answer.status = response.status_code
-        answer.retry_after = response.headers.get("retry-after")
+        retry_after = response.headers.get("retry-after")
+        answer.retry_after = self._key.scrub(retry_after.encode()).decode() if retry_after is not None else None
         encoding = response.headers.get("content-encoding", "identity").lower()
         if encoding not in ("", "identity"):
             await response.aclose()
@@ -157,6 +170,8 @@ def _in_our_words(error: BaseException) -> str:
     root: BaseException = error
     while (cause := root.__cause__ or root.__context__) is not None:
         root = cause
+        if isinstance(root, ssl.SSLError):  # its errno is not the system's
+            return f"{type(error).__name__}: TLS: {(root.reason or 'failed').lower().replace('_', ' ')}"
         if isinstance(root, OSError) and root.errno is not None and root.errno in errno.errorcode:
             return f"{type(error).__name__}: {os.strerror(root.errno)}"
     return type(error).__name__ if root is error else f"{type(error).__name__} ({type(root).__name__})"

@@ -99,9 +99,9 @@ def retry_after_s(text: str | None, now_ns: Callable[[], int]) -> float | None:
     except ValueError:
         try:
             until = parsedate_to_datetime(text)
-        except ValueError:
+            seconds = until.replace(tzinfo=until.tzinfo or UTC).timestamp() - now_ns() / 1e9
+        except (ValueError, OverflowError, TypeError):  # days, hours and zones that do not exist
             return None
-        seconds = until.replace(tzinfo=until.tzinfo or UTC).timestamp() - now_ns() / 1e9
     return max(seconds, 0.0) if math.isfinite(seconds) else None
 
 
@@ -110,7 +110,10 @@ def _complaint(body: bytes) -> str:
         message = msgspec.json.decode(body)["error"]["message"]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError, IndexError):
         return ""
-    return f": {' '.join(message[:_LONGEST_COMPLAINT].split())}" if isinstance(message, str) else ""
+    if not isinstance(message, str):
+        return ""
+    printable = "".join(letter if letter.isprintable() else " " for letter in message[:_LONGEST_COMPLAINT])
+    return f": {' '.join(printable.split())}"
 
 
 def _is_blank(reply: Reply) -> bool:

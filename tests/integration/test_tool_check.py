@@ -18,7 +18,7 @@ from analysis.parameters import Parameters
 from analysis.view import MarketView
 from eventlog.clock import ManualClock
 from eventlog.cold import ColdLog
-from eventlog.facts import MODEL_CALL, MODEL_DECISION, Fact
+from eventlog.facts import ANALYSIS, ANALYZER_SESSION, MODEL_CALL, MODEL_DECISION, Analysis, AnalyzerSession, Fact
 from eventlog.importing import Importer, table
 from eventlog.log import Log
 from eventlog.names import LogName
@@ -29,7 +29,9 @@ from market.timestamps import MINUTE_NS
 from projections.state import KINDS, READS, MarketState, TickEntry, Windows
 from replay.decisions import Sight
 from replay.drive import drive
-from replay.tool_check import check_tools
+from replay.sight import session_settings
+from replay.tool_check import ToolVerdict, check_tools, compare_shown, shown_in
+from settings import Settings
 from tests.market_builders import T0
 from tests.model_server import asking, at, model_server
 
@@ -89,6 +91,13 @@ def shown(view: MarketView) -> tuple[str, str, str]:
     return result(DEPTH, view), result(FLOW, view), candidates(view)
 
 
+def checked(log: Log, decisions: Log, sight: Sight) -> ToolVerdict:
+    """What models were shown, held against what would be shown under a sight."""
+    verdict = ToolVerdict()
+    assert compare_shown(log, shown_in(decisions), sight, verdict, lambda _: None) == {}
+    return verdict
+
+
 CHANGES: dict[str, Callable[[Parameters], Parameters]] = {
     "wall contrast": lambda p: replace(p, wall_contrast=4.9),
     "vacuum part": lambda p: replace(p, vacuum_part=0.38),
@@ -104,7 +113,7 @@ def test_exactly_the_touched_decisions_are_named(recorded: tuple[Log, Log], name
     before, after = views(log, SIGHT.parameters), views(log, changed)
     expected = [seq for seq in before if shown(before[seq]) != shown(after[seq])]
     assert 0 < len(expected) < 20
-    verdict = check_tools(log, decisions, replace(SIGHT, parameters=changed), lambda done, total: None)
+    verdict = checked(log, decisions, replace(SIGHT, parameters=changed))
     assert [touched["seq"] for touched in verdict.touched] == expected
     assert (verdict.decisions, verdict.equal) == (20, 20 - len(expected))
 
@@ -112,7 +121,7 @@ def test_exactly_the_touched_decisions_are_named(recorded: tuple[Log, Log], name
 def test_without_a_change_all_is_equal(recorded: tuple[Log, Log]) -> None:
     """The same constants show the same bytes."""
     log, decisions = recorded
-    verdict = check_tools(log, decisions, SIGHT, lambda done, total: None)
+    verdict = checked(log, decisions, SIGHT)
     assert verdict.identical
     assert verdict.decisions == 20
 
@@ -120,7 +129,7 @@ def test_without_a_change_all_is_equal(recorded: tuple[Log, Log]) -> None:
 def analyst_of(decisions: Log, parameters: Parameters, language: Any = "en") -> RecordedAnalyst:
     """The recorded analyst of a decision log."""
     rules = RulesAnalyst(parameters)
-    return RecordedAnalyst(tape_of(decisions), load("default", language), ASKING, rules, parameters, "deepseek")
+    return RecordedAnalyst(tape_of(decisions), lambda: load("default", language), ASKING, rules, parameters, "deepseek")
 
 
 def test_a_record_fails_closed(recorded: tuple[Log, Log]) -> None:
@@ -145,3 +154,45 @@ def test_kinds_of_a_model_travel_through_parquet(recorded: tuple[Log, Log]) -> N
         for kind, rows in batch.rows.items():
             kinds[kind] += len(rows)
     assert kinds == {MODEL_CALL: 40, MODEL_DECISION: 20}
+
+
+def a_session(settings: Settings, parameters: Parameters = SIGHT.parameters) -> Fact:
+    """An analyzer's start."""
+    said = session_settings(settings, parameters)
+    return AnalyzerSession("started", "code", "lock", parameters.digest(), said).fact(ANALYZER_SESSION, T0)
+
+
+def test_every_decision_is_checked_under_its_own_settings(recorded: tuple[Log, Log], tmp_path: Path) -> None:
+    """A later session with other thresholds touches nothing; a call about no tick is named, not passed over."""
+    log, decisions = recorded
+    facts = facts_of(decisions)
+    analysed = [
+        Analysis(seq, view.as_of_ns, view.render().decode()).fact(ANALYSIS, T0)
+        for seq, view in views(log, SIGHT.parameters).items()
+    ]
+    other = Settings.model_validate({"analyzer": {"analysis": {"min_order_volume_threshold": 5.0}}})
+    both = [
+        a_session(Settings()),
+        *facts,
+        *analysed,
+        a_session(other, replace(SIGHT.parameters, min_wall_e8=5 * 10**8)),
+    ]
+    verdict = check_tools(log, decision_log(tmp_path / "one", both), MARKET.symbol, lambda done, total: None)
+    assert (verdict.decisions, verdict.touched) == (20, [])
+    call = next(f for f in facts if f.kind == MODEL_CALL)
+    stray = Fact(MODEL_CALL, T0, call.data.replace(b'"market_seq":', b'"market_seq":9'))
+    lost = decision_log(tmp_path / "two", [*both, stray])
+    verdict = check_tools(log, lost, MARKET.symbol, lambda done, total: None)
+    assert not verdict.identical
+    assert [t["replay"] for t in verdict.touched] == ["no analysis at this seq"]
+
+
+def facts_of(decisions: Log) -> list[Fact]:
+    """The facts of a decision log again."""
+    rows = []
+    for batch in decisions.read(kinds=[MODEL_CALL, MODEL_DECISION]):
+        for kind, found in batch.rows.items():
+            rows += [(row.pop("seq"), kind, row) for row in found.columns.table.to_pylist()]
+    return [
+        Fact(kind, row.pop("recv_ns"), msgspec.json.encode(row)) for _, kind, row in sorted(rows, key=lambda r: r[0])
+    ]

@@ -328,6 +328,47 @@ def test_an_address_is_an_address(tmp_path: Path, base_url: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "https://api..deepseek.com",
+        "https://-",
+        f"https://{'a' * 64}.com",
+        "https://*.deepseek.com",
+        "https://a%00b.com",
+        "https://1.2.3.999",
+        "https://[v1.x]",
+        "https://[1.2.3.4]",
+        "https://[fe80::1%25eth0]:1",
+        "https://x][::",
+    ],
+)
+def test_a_host_is_a_name_or_an_address(tmp_path: Path, base_url: str) -> None:
+    """What no resolver could look up is refused before anyone asks it."""
+    assert deepseek_refusal(tmp_path, base_url=base_url) == (
+        "analyzer.deepseek.base_url: must be an address like https://api.deepseek.com"
+    )
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "https://api.deepseek.com\u200b",
+        "https://exa\tmple.com",
+        "https://api.deep seek.com",
+        "https://ü☃.invalid",
+        "https://\u0661.example",
+        "https://api.deepseek.com/\u202ebeta",
+    ],
+)
+def test_an_address_hides_nothing(tmp_path: Path, base_url: str) -> None:
+    """What is copied along with it unseen is told in one line."""
+    assert deepseek_refusal(tmp_path, base_url=base_url) == (
+        "analyzer.deepseek.base_url: holds a blank, a hidden or a foreign letter; type it again, such a name in its "
+        "xn-- form"
+    )
+
+
 @pytest.mark.parametrize("base_url", ["https://user:sk-secret@h", "https://h/?key=sk-secret", "https://h/#sk-secret"])
 def test_an_address_holds_no_key(tmp_path: Path, base_url: str) -> None:
     """It is logged; what it held is not quoted."""

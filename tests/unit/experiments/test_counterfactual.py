@@ -122,7 +122,7 @@ def test_what_is_stored_decides_again(log: Log, ticks: Ticks, tmp_path: Path) ->
         ask(log, ticks, answers, client)
         tape = answers.recording.tape(0)
         stored = {a.seq: a for a in answers.recording.answers(ticks.seq.tolist(), [0])}
-    recorded = RecordedAnalyst(tape, PROMPTS, ASKING, RulesAnalyst(SMALL), SMALL, "deepseek")
+    recorded = RecordedAnalyst(tape, lambda: PROMPTS, ASKING, RulesAnalyst(SMALL), SMALL, "deepseek")
     advice = {v.as_of_seq: recorded.decide(v) for v in views_at(log, ticks, SIGHT)}
     assert {seq: a.fallback for seq, a in advice.items()} == {seq: a.fallback for seq, a in stored.items()}
     assert {a.model for a in advice.values() if a.fallback is None} == {"deepseek-flash"}
@@ -135,7 +135,7 @@ def test_answers_to_other_questions_are_outdated(log: Log, ticks: Ticks, tmp_pat
     with Answers(tmp_path, SIDE) as answers:
         ask(log, ticks, answers, SimulatedClient())
         tape = answers.recording.tape(0)
-    other = RecordedAnalyst(tape, load("default", "zh"), ASKING, RulesAnalyst(SMALL), SMALL, "deepseek")
+    other = RecordedAnalyst(tape, lambda: load("default", "zh"), ASKING, RulesAnalyst(SMALL), SMALL, "deepseek")
     assert outdated(views_at(log, ticks, SIGHT), other) == set(ticks.seq.tolist())
 
 

@@ -135,6 +135,7 @@ def test_no_tool_call_is_asked_for_again_and_then_given_up() -> None:
         ('{"symbol": "ETHUSDT"}', "do not fit"),
         ('{"symbol": "TESTUSDT", "minutes": 5}', "do not fit"),
         ("[]", "do not fit"),
+        ("[" * 5_000, "not JSON"),
     ],
 )
 def test_bad_arguments_are_answered_with_what_is_wrong(arguments: str, told: str) -> None:
@@ -176,6 +177,33 @@ def test_calls_that_cannot_be_answered_are_never_sent_back(calls: Any) -> None:
     )
     assert [m["role"] for m in turns[1].request["messages"]] == ["system", "user", "user"]
     assert outcome.anomalies == ["unreadable_tool_call", "no_tool_call"]
+
+
+def test_the_same_tool_twice_is_answered_in_full_once() -> None:
+    """A reply full of calls must not make a request full of results."""
+    turns, outcome = lead(
+        [said(None, *[(DEPTH, GOOD)] * 8), said("V."), said(None, (FLOW, GOOD)), said("V."), said(ASIDE)]
+    )
+    answers = [m["content"] for m in turns[1].request["messages"] if m["role"] == "tool"]
+    assert answers == [result(DEPTH, VIEW)] + ["the same as the answer to call_0"] * 7
+    assert outcome.admitted is not None
+
+
+@pytest.mark.parametrize(
+    ("flood", "named"),
+    [
+        (said(None, *[(DEPTH, GOOD)] * 9), "unreadable_tool_call"),
+        (said(None, (DEPTH, '{"symbol": "' + "A" * 70_000)), "too_long"),
+        (said("B" * 70_000, (DEPTH, GOOD)), "too_long"),
+    ],
+)
+def test_a_flood_is_not_echoed(flood: Reply, named: str) -> None:
+    """What would make the next request far too large is left out of it, and the tool is asked for again."""
+    turns, outcome = lead(
+        [flood, said(None, (DEPTH, GOOD)), said("V."), said(None, (FLOW, GOOD)), said("V."), said(ASIDE)]
+    )
+    assert max(len(rendered(t.request)) for t in turns) < 32_000
+    assert outcome.anomalies == [named, "no_tool_call"]
 
 
 def test_a_refused_decision_is_mended_once() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.firewall.grounding import Grounding, ground, numbers_in, prices_in
+from agents.firewall.grounding import Grounding, ground, numbers_in
 from market.fixed_point import format_e8
 from tests.market_builders import e8
 

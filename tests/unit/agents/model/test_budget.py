@@ -91,6 +91,33 @@ def test_what_is_settled_counts_when_it_was_sent() -> None:
     assert budget.cache_hit_share == 0.8
 
 
+def test_a_clock_that_steps_back_takes_no_limit_away() -> None:
+    """Whatever was counted ahead of it, the minute that is being counted stays."""
+    budget = a_budget(tokens_per_minute=1000)
+    for minute in range(100, 200):
+        budget.spent(Usage(1, 0, 1, 0), NOW_NS + minute * MINUTE_NS)
+    most = Usage(900, 0, 900, 0)
+    assert budget.refusal(most, NOW_NS) is None
+    budget.reserve(most, NOW_NS)
+    assert budget.taken(NOW_NS)["tokens_this_minute"] == 900
+    assert budget.refusal(most, NOW_NS) is not None
+
+
+def test_a_reply_may_come_in_a_dearer_hour() -> None:
+    """Sent a second before the peak: the dearer hour is reserved, and leaves nothing behind when it is settled."""
+    prices = PriceList({"m": Price.per_million(0.01, 1, 2, 2)}, PeakHours(((601, 700),)))
+    budget = Budget(Limits(usd_e12_per_day=1_500_000_000), prices, "m")
+    most, before_ns, peak_ns = Usage(1000, 0, 1000, 0), NOW_NS + 59 * 10**9, NOW_NS + 61 * 10**9
+    assert budget.refusal(most, before_ns) is None
+    assert budget.refusal(most, before_ns, peak_ns) == (
+        "usd_per_day: 0.000000 of 0.001500 spent, this request may cost 0.002000 more"
+    )
+    budget.reserve(most, before_ns, peak_ns)
+    assert budget.taken(before_ns)["usd_e12_today"] == 2_000_000_000
+    budget.settle(most, Usage(500, 0, 500, 0), before_ns, peak_ns)
+    assert budget.taken(before_ns)["usd_e12_today"] == 500_000_000
+
+
 def test_the_cache_share_is_that_of_replies() -> None:
     """What is only reserved says nothing about the cache."""
     budget = a_budget()

@@ -11,12 +11,13 @@ import msgspec
 import pytest
 import structlog
 
-from agents.model.api import Attempt, Reply, Request, Usage, digest_of, read_reply, rendered
+from agents.model.api import MOST_REQUEST_BYTES, Attempt, Reply, Request, Usage, digest_of, read_reply, rendered
 from agents.model.budget import Budget, Limits, most_taken
 from agents.model.client import KEPT_BYTES, MOST_BYTES, Endpoint, ModelClient
 from agents.model.errors import NoReply
 from agents.model.prices import PeakHours, PriceList
 from agents.model.secret import SCRUBBED
+from agents.model.verdicts import Judged
 from eventlog.clock import WallClock
 from tests.fakes.chat_endpoint import KEY, ChatEndpoint, Step, after, breaks_off, completion, says, serving
 
@@ -64,6 +65,7 @@ async def ask(
     limits: Limits | None = None,
     url: Callable[[str], str] = lambda url: url,
     times: int = 1,
+    request: Request = REQUEST,
 ) -> Asked:
     """Put one request, or the same several times, to an endpoint that follows a script."""
     clock, budget, asked = WallClock(), a_budget(limits), Asked()
@@ -72,7 +74,7 @@ async def ask(
         for _ in range(times):
             try:
                 until_ns = clock.now_ns() + int(seconds * 1e9)
-                asked.outcome = await client.complete(REQUEST, until_ns, asked.attempts.append)
+                asked.outcome = await client.complete(request, until_ns, asked.attempts.append)
             except NoReply as refusal:
                 asked.outcome = refusal
         asked.tokens = budget.taken(clock.now_ns())["tokens_today"]
@@ -168,7 +170,7 @@ async def test_passing_faults_are_tried_again(step: Step, verdict: str) -> None:
 @pytest.mark.parametrize(
     ("step", "verdict", "detail"),
     [
-        (says({"error": {"message": "no\nsuch  field"}}, 400), "bad_request", "HTTP 400: no such field"),
+        (says({"error": {"message": "no\nsuch  field"}}, 400), "bad_request", "HTTP 400"),
         (says("<html>", 422), "bad_request", "HTTP 422"),
         (says("{}", 404), "bad_request", "HTTP 404"),
         (says("", 302, Location="/elsewhere"), "bad_request", "HTTP 302"),
@@ -187,6 +189,21 @@ async def test_lasting_faults_are_not(step: Step, verdict: str, detail: str) -> 
     assert asked.said == [verdict]
     assert (asked.refusal.verdict, asked.refusal.detail) == (verdict, detail)
     assert len(asked.endpoint.seen) == 1
+
+
+async def test_what_a_refusal_says_is_recorded_without_what_moves_a_cursor() -> None:
+    """In the server's words for who looks into the log; what callers publish is ours alone."""
+    asked = await ask(says({"error": {"message": "no\x1b[31m such\u202e\u200b\x00field\n"}}, 400))
+    (attempt,) = asked.attempts
+    assert attempt.detail == "HTTP 400: no [31m such field"
+    assert str(asked.refusal) == "bad_request: HTTP 400"
+
+
+async def test_a_refusal_that_breaks_off_is_told_by_its_number() -> None:
+    """Like a whole one."""
+    asked = await ask(says(b"x" * (MOST_BYTES + 1), 400), attempts=1)
+    assert asked.attempts[0].detail == "HTTP 400, and its body broke off"
+    assert str(asked.refusal) == "bad_request: HTTP 400"
 
 
 async def test_tool_calls_without_text_are_a_reply() -> None:
@@ -229,6 +246,49 @@ async def test_retry_after_beyond_the_deadline_ends_at_once() -> None:
     """Nobody waits for what cannot come in time."""
     asked = await ask(says("{}", 429, Retry_After="60"))
     assert (asked.said, asked.refusal.verdict) == (["rate_limited"], "rate_limited")
+
+
+@pytest.mark.parametrize(
+    "retry_after",
+    ["Mon, 01 Jan 2026 00:00:00 +99999999999999", "Mon, 01 Jan 0001 00:00:00 +2300", "1e400", "Mon, 99 Jan 2026 00:00"],
+)
+async def test_no_header_loses_the_record_of_an_attempt(retry_after: str) -> None:
+    """A date that cannot be says nothing; what was paid for is recorded and counted."""
+    asked = await ask(says(completion(), Retry_After=retry_after))
+    assert (asked.said, asked.tokens) == (["ok"], 110)
+
+
+async def test_a_fault_of_our_own_in_reading_loses_no_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The attempt is recorded and counted with its most."""
+
+    def broken(status: int, body: bytes) -> Judged:
+        raise ArithmeticError(f"{status} {body!r}")
+
+    monkeypatch.setattr("agents.model.client.judged", broken)
+    asked = await ask(says(completion()), attempts=1)
+    (attempt,) = asked.attempts
+    assert (attempt.verdict, attempt.detail, attempt.body) == ("not_json", "our own fault: ArithmeticError", "")
+    assert asked.tokens == most_taken(REQUEST).total
+
+
+async def test_a_request_beyond_all_bounds_is_not_sent() -> None:
+    """The longest that may is; one byte more is refused for good."""
+    around = len(rendered({**REQUEST, "user": ""}))
+    longest = {**REQUEST, "user": "x" * (MOST_REQUEST_BYTES - around)}
+    sent = await ask(says(completion()), request=longest)
+    refused = await ask(says(completion()), request={**longest, "user": longest["user"] + "x"})
+    assert (sent.said, len(sent.endpoint.seen[0].body)) == (["ok"], 262_144)
+    assert (refused.endpoint.seen, refused.tokens) == ([], 0)
+    assert str(refused.refusal) == "too_large: not sent: the request has 262145 bytes"
+    assert [(attempt.verdict, attempt.charged) for attempt in refused.attempts] == [("too_large", Usage())]
+
+
+async def test_a_server_that_speaks_no_tls_is_told_as_such() -> None:
+    """Not by a number that means something else to the system; nothing was sent."""
+    asked = await ask(says("{}"), attempts=1, url=lambda url: url.replace("http:", "https:"))
+    assert str(asked.refusal).startswith("unreachable: APIConnectionError: TLS: ")
+    assert "Operation not permitted" not in str(asked.refusal)
+    assert (asked.attempts[0].charged, asked.endpoint.seen) == (Usage(), [])
 
 
 async def test_nobody_listening_is_unreachable_and_free() -> None:
@@ -294,6 +354,25 @@ async def test_a_key_that_is_echoed_is_kept_nowhere(
     assert len(asked.attempts) == 1
     assert KEY not in "".join(shown)
     assert KEY.removeprefix("s") not in "".join(shown)
+
+
+async def test_no_local_name_holds_a_key_that_is_echoed() -> None:
+    """Where the recorder fails, a traceback that prints what names held prints none."""
+
+    def broken(_: Attempt) -> None:
+        raise RuntimeError("disk")
+
+    clock = WallClock()
+    async with serving(says(completion(KEY), Retry_After=KEY)) as endpoint:
+        client = ModelClient(Endpoint(endpoint.base_url, KEY), a_budget(), clock)
+        with pytest.raises(RuntimeError, match="disk") as caught:
+            await client.complete(REQUEST, clock.now_ns() + 5 * 10**9, broken)
+        await client.close()
+    held = [repr(frame.f_locals) for frame, _ in traceback.walk_tb(caught.tb) if "agents" in frame.f_code.co_filename]
+    assert len(held) >= 3
+    assert "hello" not in "".join(held)
+    assert SCRUBBED in "".join(held)
+    assert KEY not in "".join(held)
 
 
 async def test_a_scrubbed_reply_says_where_the_key_stood() -> None:

@@ -10,7 +10,7 @@ from agents.model.client import Endpoint, ModelClient
 from agents.model.errors import NoReply
 from agents.model.prices import PeakHours, PriceList
 from eventlog.clock import ManualClock
-from tests.fakes.chat_endpoint import KEY, Step, after, blank_lines, completion, says, serving
+from tests.fakes.chat_endpoint import KEY, Step, after, blank_lines, breaks_off, completion, says, serving
 
 REQUEST: Request = {"model": "m", "messages": [{"role": "user", "content": "x"}], "max_tokens": 10}
 NOW_NS = 1_800_000_000_000_000_000
@@ -43,6 +43,11 @@ class Asking:
     def tokens(self) -> int:
         """Counted today."""
         return self.budget.taken(NOW_NS)["tokens_today"]
+
+
+async def _keep_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read()
+    writer.close()
 
 
 @pytest.mark.parametrize(
@@ -150,6 +155,46 @@ async def test_closing_records_what_is_in_flight_and_sends_no_more() -> None:
         assert [attempt.verdict for attempt in asking.attempts] == ["timeout"] * 3
         with pytest.raises(NoReply, match="not sent: the client was closed"):
             await asking.client.complete(REQUEST, NOW_NS + 10**9, asking.attempts.append)
+
+
+@pytest.mark.parametrize("clock_s", [-3600, 3600])
+async def test_a_deadline_of_the_loop_rules_over_a_clock_that_steps(clock_s: int) -> None:
+    """Wherever the clock has got to, the requests of one conversation end at one moment."""
+    async with serving(says(completion()), after(30, says(completion()))) as endpoint:
+        asking = Asking(endpoint.base_url, grace_s=0.1)
+        started = asyncio.get_running_loop().time()
+        until_ns, deadline = NOW_NS + clock_s * 10**9, started + 0.6
+        reply = await asking.client.complete(REQUEST, until_ns, asking.attempts.append, deadline)
+        with pytest.raises(NoReply, match=r"^timeout: no reply before the deadline$"):
+            await asking.client.complete(REQUEST, until_ns, asking.attempts.append, deadline)
+        took = asyncio.get_running_loop().time() - started
+        with pytest.raises(NoReply, match=r"^timeout: not sent: no time left$"):
+            await asking.client.complete(REQUEST, until_ns, asking.attempts.append, deadline)
+        assert reply.message["content"] == "hello"
+        assert 0.55 <= took <= 1.1
+        await asking.client.close()
+
+
+async def test_what_was_never_sent_is_not_charged() -> None:
+    """A server that lets a connection stand but never shakes hands has read nothing."""
+    async with await asyncio.start_server(_keep_silent, "127.0.0.1", 0) as server:
+        asking = Asking(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}", grace_s=0.1)
+        await asking.ask(0.2)
+        await asking.settle()
+        assert [(attempt.verdict, attempt.charged) for attempt in asking.attempts] == [("timeout", Usage())]
+        assert asking.tokens == 0
+        await asking.client.close()
+
+
+async def test_a_kept_connection_is_charged_like_a_new_one() -> None:
+    """The second request of a line that broke under it may have been read."""
+    async with serving(says(completion()), breaks_off(before_headers=True)) as endpoint:
+        asking = Asking(endpoint.base_url, grace_s=0.1)
+        await asking.client.complete(REQUEST, NOW_NS + 10**10, asking.attempts.append)
+        with pytest.raises(NoReply):
+            await asking.client.complete(REQUEST, NOW_NS + 10**9 // 4, asking.attempts.append)
+        assert [attempt.charged for attempt in asking.attempts] == [USAGE, most_taken(REQUEST)]
+        await asking.client.close()
 
 
 async def test_without_time_left_nothing_is_sent() -> None:

@@ -1,5 +1,8 @@
 """Pauses, Retry-After and keys, without a socket."""
 
+import json
+import time
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -23,6 +26,8 @@ NOW_NS = 1_800_000_000 * 10**9  # 2027-01-15 08:00:00 UTC
         ("Fri, 15 Jan 2027 08:00:30 GMT", 30.0),
         ("Fri, 15 Jan 2027 07:00:00 GMT", 0.0),
         ("soon", None),
+        ("Mon, 01 Jan 2026 00:00:00 +99999999999999", None),
+        ("Mon, 01 Jan 0001 00:00:00 +2300", None),
         ("nan", None),
         ("inf", None),
         ("", None),
@@ -79,6 +84,69 @@ def test_no_reply_holds_the_key(key: str, around: str) -> None:
     assert inside or not any(form in body for form in forms for body in plain)
 
 
+KEY = 'sk-a/b"c+d\\0123'
+
+
+@pytest.mark.parametrize("depth", range(5))
+@pytest.mark.parametrize("form", ["plain", "letters", "every second", "capitals", "slash"])
+def test_a_key_is_found_in_strings_within_strings(depth: int, form: str) -> None:
+    """However deep, in any of JSON's escapes, also where the whole is no JSON or broke off."""
+    units = [f"\\u{ord(letter):04x}" for letter in KEY]
+    string = {
+        "plain": json.dumps(KEY),
+        "letters": '"' + "".join(units) + '"',
+        "every second": '"' + "".join(json.dumps(c)[1:-1] if i % 2 else units[i] for i, c in enumerate(KEY)) + '"',
+        "capitals": '"' + "".join("\\u" + unit[2:].upper() for unit in units) + '"',
+        "slash": json.dumps(KEY).replace("/", "\\/"),
+    }[form]
+    assert json.loads(string) == KEY
+    text, expected = f'{{"a":{string}}}', f'{{"a":"{SCRUBBED}"}}'
+    for _ in range(depth):
+        text, expected = json.dumps({"arguments": text}), json.dumps({"arguments": expected})
+    for cut in (0, 1):
+        assert Secret(KEY).scrub(text[cut:].encode()).decode() == expected[cut:]
+
+
+def test_a_key_is_found_as_addresses_have_it() -> None:
+    """With either case of hexadecimal digits."""
+    key = "sk-a/b+c=d"
+    assert Secret(key).scrub(b"?k=sk-a%2Fb%2Bc%3Dd&l=sk-a%2fb%2bc%3dd") == b"?k=[key]&l=[key]"
+
+
+def test_a_backslash_before_a_key_stays_its_own() -> None:
+    """What is JSON stays JSON."""
+    assert Secret("sk-123456").scrub(rb'["\\sk-123456","\nsk-123456"]') == rb'["\\[key]","\n[key]"]'
+
+
+def test_a_hostile_body_is_scrubbed_in_no_time() -> None:
+    """Two million backslashes, or half a key over and over: under half a second."""
+    started = time.perf_counter()
+    for body in (b"\\" * 2_000_000, b"s\\\\" * 600_000, b"sk-1234" * 280_000):
+        assert Secret("sk-123456").scrub(body) == body
+    assert time.perf_counter() - started < 1.5
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        ("deepseek-v4-flash", "deepseek-v4-flash"),
+        ("org/Model_1.5:7b@x+y", "org/Model_1.5:7b@x+y"),
+        ("x" * 80, "x" * 80),
+        ("x" * 81, None),
+        ("deepseek\n", None),
+        ("buy now!", None),
+        ("<b>", None),
+        ("模型", None),
+        ("", None),
+        (7, None),
+    ],
+)
+def test_a_name_that_is_no_name_is_none(said: object, read: str | None) -> None:
+    """It is published and logged: a server must not write sentences there."""
+    reply = read_reply(msgspec.json.encode({"choices": [{"message": {}}], "model": said, "system_fingerprint": said}))
+    assert (reply.model, reply.fingerprint) == (read, read)
+
+
 def test_a_body_without_the_key_is_the_same_bytes() -> None:
     """Escapes alone do not make it be written anew."""
     body = b'{"a": "\\u4f60" , "b":1.50}'
@@ -101,6 +169,20 @@ def test_a_key_does_not_show_itself() -> None:
 @pytest.mark.parametrize(
     ("usage", "read"),
     [
+        (
+            {"prompt_tokens": 100, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 90}},
+            Usage(100, 90, 10, 1, 0),
+        ),
+        (
+            {
+                "prompt_tokens": 100,
+                "completion_tokens": 1,
+                "prompt_cache_hit_tokens": 0,
+                "prompt_tokens_details": {"cached_tokens": 90},
+            },
+            Usage(100, 0, 100, 1, 0),
+        ),
+        ({"prompt_tokens": 9, "completion_tokens": 1, "prompt_tokens_details": [4]}, Usage(9, 0, 9, 1, 0)),
         ({"prompt_tokens": 9, "completion_tokens": 3}, Usage(9, 0, 9, 3, 0)),
         ({"prompt_tokens": 9, "prompt_cache_hit_tokens": 4, "completion_tokens": 0}, Usage(9, 4, 5, 0, 0)),
         ({"prompt_tokens": 9, "prompt_cache_hit_tokens": 40, "completion_tokens": 3}, Usage(9, 9, 0, 3, 0)),

@@ -1,0 +1,50 @@
+"""
+Threads for looking up names that nobody waits for: a resolver that hangs holds up neither a loop nor the end of the
+process, which would join the threads of a loop's own executor.
+"""
+
+import errno
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+_T = TypeVar("_T")
+
+MOST = 32
+"""Lookups under way at once; beyond it one fails."""
+
+
+class Lookups(ThreadPoolExecutor):
+    """An executor for a loop whose blocking calls may be left behind: each has a daemon thread of its own."""
+
+    def __init__(self) -> None:
+        super().__init__(max_workers=1)  # starts no thread: nothing is submitted to it
+        self._places = threading.BoundedSemaphore(MOST)
+
+    def submit(self, fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> "Future[_T]":
+        """
+        Call a function in a thread.
+
+        Raises:
+            OSError: too many are under way.
+        """
+        if not self._places.acquire(blocking=False):
+            raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        future: Future[_T] = Future()
+        threading.Thread(target=self._run, args=(future, fn, args, kwargs), name="lookup", daemon=True).start()
+        return future
+
+    def _run(self, future: "Future[_T]", fn: Callable[..., _T], args: Any, kwargs: Any) -> None:
+        try:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                found = fn(*args, **kwargs)
+            except BaseException as error:
+                future.set_exception(error)
+            else:
+                future.set_result(found)
+        finally:
+            self._places.release()
