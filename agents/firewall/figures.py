@@ -6,7 +6,6 @@ spans of time of at most three days that are no price. Digits that only a blank 
 they are written: "64 950", "64'950", "6 4 9 5 0". Two figures side by side need a word or a comma between them.
 """
 
-import json
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -14,10 +13,8 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
 
 from agents.firewall.grounding import (
-    LONGEST_TEXT,
     NUMBER,
     Grounding,
     Number,
@@ -27,20 +24,18 @@ from agents.firewall.grounding import (
     with_ascii_digits,
 )
 from agents.firewall.plain_text import folded
-from agents.firewall.reading import Malformed, read
 from agents.firewall.spelled import spelled
-from market.fixed_point import ONE_E8
 
+_LONGEST = 4_096
 _LONGEST_SPAN_MIN = 3 * 24 * 60
 _VALID_FOR_MIN = 60  # how long any decision holds: no price, whatever the market
-_MOST_ZONES = 64
 _WIDEST_RANGE = 5
 
 _ID = re.compile(r"(?<![A-Za-z0-9_.])([A-Za-z]\w*)((?:\.[A-Za-z]\w*)?)(?![A-Za-z0-9_]|[.,·'’]\d)", re.ASCII)
 _CLOCK = re.compile(r"(?<![\d.,:])(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d)?(?:Z(?![A-Za-z]))?(?![\d:]|\.\d)")
 _DATE = re.compile(r"(?<!\d)(?:19|20)\d\d-[01]\d-[0-3]\d(?!\d)T?")
 _HEX = re.compile(r"(?<![A-Za-z0-9])0x ?[0-9a-f]{2,}", re.IGNORECASE)
-_ZERO, _ONE = re.compile(r"(?<=\d)[OoОо](?![A-Za-z])"), re.compile(r"(?<=\d)[lI|](?![A-Za-z])")
+_ZERO, _ONE = re.compile(r"(?<=\d)[OoОо](?![A-Za-z])"), re.compile(r"(?<=\d)[lI](?![A-Za-z])")
 _JOINED = re.compile(r" ?['’‘´`_·•・∙⋅|*^\"] ?| +\. *|")
 _RANGE = re.compile(r" ?[-\u2010-\u2015\u2212~] ?")
 _BESIDE = re.compile(r"[^\w]{1,3}")
@@ -72,8 +67,8 @@ class Material:
 
     def ground(self, reason: str) -> Grounding:
         """How many figures a reason holds, and those that nobody had shown. Takes any text and never raises."""
-        plain = self._without_names(_plain(reason[:LONGEST_TEXT]))
-        strange = [*(m[0] for m in _HEX.finditer(plain)), *spelled(folded(reason[:LONGEST_TEXT]))]
+        plain = self._without_names(_plain(reason[:_LONGEST]))
+        strange = [*(m[0] for m in _HEX.finditer(plain)), *spelled(folded(reason[:_LONGEST]))]
         found = len(strange)
         plain = _HEX.sub("z", plain)
         for row in _rows(_figures(plain), plain):
@@ -114,7 +109,7 @@ class Material:
 
     def _weigh(self, row: Sequence[_Figure], plain: str) -> tuple[int, list[str]]:
         """How many figures a row holds, and those of them that were not shown: one where its digits are one number."""
-        if _is_spaced_out(row) or not all(_are_two(a, b, plain[a.end : b.start]) for a, b in pairwise(row)):
+        if _is_spaced_out(row, plain) or not all(_are_two(a, b, plain[a.end : b.start]) for a, b in pairwise(row)):
             whole = plain[row[0].start : row[-1].end]
             return 1, [] if self._holds_joined(row, plain) else [whole.strip()]
         counted = [f for f in row if not self._is_free(f)]
@@ -148,52 +143,6 @@ class Material:
         exponent = value.as_tuple().exponent
         assert isinstance(exponent, int)
         return self._shown.holds(Number(text, (((value, Decimal((0, (1,), exponent))),),), False))
-
-
-def weigh(content: str, shown: str) -> Grounding:
-    """
-    The figures of an answer that should be a decision, refused or not, against what its model was shown.
-
-    Args:
-        content: the answer as it came. shown: as text; JSON of the tools' results and of the candidates.
-
-    Returns:
-        Of a decision, the figures of its reasons, where the edges of its zones inside intervals that were shown count
-        as shown; and edges outside of them and a reference of another moment. Of anything else, those of all its texts.
-    """
-    try:
-        decision = read(content, _MOST_ZONES)
-    except (Malformed, RecursionError):
-        return _sum(Material(shown).ground(text) for text in _texts(content))
-    material = Material(shown)
-    reference = Decimal(decision.reference_e8) / ONE_E8
-    edges = [Decimal(e8) / ONE_E8 for zone in decision.zones for e8 in (zone.low_e8, zone.high_e8)]
-    inside = {e for e in edges if any(low <= e <= high for low, high in material.intervals)}
-    widened = Material(" ".join([shown, *(f"{edge:f}" for edge in sorted(inside))]))
-    outside = [f"{edge:f}" for edge in edges if edge not in inside]
-    stale = [f"{reference:f}"] if reference != material.reference else []
-    reasons = [decision.reason, *(zone.reason for zone in decision.zones)]
-    return _sum(widened.ground(text) for text in (*reasons, *outside, *stale))
-
-
-def _sum(weighed: Iterator[Grounding]) -> Grounding:
-    all_of_them = list(weighed)
-    return Grounding(sum(g.found for g in all_of_them), tuple(n for g in all_of_them for n in g.ungrounded))
-
-
-def _texts(content: str) -> list[str]:
-    try:
-        found = json.loads(content)
-    except (ValueError, RecursionError):
-        return [content]
-    return list(_strings(found))
-
-
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from _strings(each)
 
 
 def _plain(text: str) -> str:
@@ -242,8 +191,9 @@ def _is_digit(figure: _Figure) -> bool:
     return len(figure.digits) == 1 and not figure.fraction and not figure.unit
 
 
-def _is_spaced_out(row: Sequence[_Figure]) -> bool:
-    return len(row) > 2 and all(_is_digit(f) for f in row)
+def _is_spaced_out(row: Sequence[_Figure], plain: str) -> bool:
+    marks = {plain[a.end : b.start] for a, b in pairwise(row)}
+    return len(row) > 2 and all(_is_digit(f) for f in row) and len([m for m in marks if "." not in m]) <= 1
 
 
 def _are_two(one: _Figure, other: _Figure, between: str) -> bool:

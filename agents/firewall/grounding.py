@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 
-from market.fixed_point import ONE_E8
-
 LONGEST_TEXT = 16_384
 
 _LARGEST_SMALL = 12

@@ -23,17 +23,18 @@ _ADDRESS = re.compile(
 )
 _MARKUP = re.compile(r"<[|/!a-z][^<>]*>|\|>|```|[{}]|\]\(|\[/?(?:inst|sys|system|user|assistant)\]|<<|>>|^#|\\[nux]")
 _ROLE = re.compile(
-    r"(?:^|[.!?;。]) ?\W?(?:system|assistant|user|developer|tool|human|function|系统|系統|助手|用户|用戶|开发者|工具|人类)"
-    r"\s{0,3}:"
+    r"(?:^|[.!?;。]) ?\W?(?:system|assistant|user|developer|tool|human|function"
+    r"|系统|系統|助手|用户|用戶|开发者|工具|人类)\s{0,3}:"
 )
 _AS_A_LEVEL = (
     r"(?! (?:[a-z-]+ ){0,2}(?:support|resistance|floor|ceiling|magnet|barrier|buffer|cushion|cap|lid|anchor)\b)"
 )
 _ORDERS = re.compile(
     r"\b(?:ignore|disregard|forget|override|overrule|bypass)\b.{0,40}"
-    r"\b(?:(?:previous|prior|preceding) (?:text|messages?|context|words?|turns?|conversation)|instructions?|prompts?|rules?"
-    r"|firewall|everything|said above|text above)\b"
-    rf"|\b(?:you are now|you must|you should now|act as (?:an?|the|if)\b{_AS_A_LEVEL}|pretend|from now on|new instructions?|system prompt|jailbreak"
+    r"\b(?:(?:previous|prior|preceding) (?:text|messages?|context|words?|turns?|conversation)"
+    r"|instructions?|prompts?|rules?|firewall|everything|said above|text above)\b"
+    rf"|\b(?:you are now|you must|you should now|act as (?:an?|the|if)\b{_AS_A_LEVEL}|pretend"
+    r"|from now on|new instructions?|system prompt|jailbreak"
     r"|developer mode|follow (?:these|my|the following)|do not (?:follow|obey)|reveal|api[ _-]?keys?|passwords?"
     r"|(?:execute|run) (?:this|these|commands?|the (?:commands?|following|code))|call the tool"
     r"|(?:output|respond|reply|answer) (?:only|with)|repeat after)\b"
@@ -71,7 +72,7 @@ def text_faults(text: str) -> list[str]:
         "speaks of stops, targets, leverage or market orders; a decision holds resting limit orders alone": _OUTSIDE,
     }
     faults += [fault for fault, pattern in found.items() if pattern.search(plain)]
-    return [*faults, "spells a number in words; write digits"] if spelled(plain) else faults
+    return [*faults, "spells a number in words; numbers are written in digits"] if spelled(plain) else faults
 
 
 def folded(text: str) -> str:

@@ -42,7 +42,7 @@ def _forms(letter: str, backslashes: bytes) -> bytes:
     plain = letter.encode()
     forms = [re.escape(plain), b"(?i:%s)" % b"".join(b"%%%02x" % byte for byte in plain)]
     if letter == "\\":
-        forms = [re.escape(b"\\" * count) for count in (8, 4, 2)] + forms
+        forms.insert(0, backslashes)
     if letter in '"/':
         forms.insert(0, backslashes + re.escape(plain))
     if len(letter) == 1 and ord(letter) <= 0xFFFF:

@@ -24,6 +24,7 @@ from agents.model.secret import Secret
 _NAME = "liquidity-agent"
 _SENT_HEADERS = frozenset({"host", "connection", "content-length", "content-type", "accept"})
 _CONNECT_S = 10.0
+_CONNECTED = "connection.connect_tcp.complete"
 _SENDING = "http11.send_request_headers.started"
 
 
@@ -121,12 +122,7 @@ class _Bounded(httpx2.AsyncBaseTransport):
             ("User-Agent", _NAME),
         ]
         request.headers = httpx2.Headers(kept)
-
-        async def trace(event: str, _: dict[str, Any]) -> None:
-            answer.was_sent |= event == _SENDING
-
-        request.extensions = {**request.extensions, "trace": trace}
-        response = await self._inner.handle_async_request(request)
+        response = await self._carried(request, answer)
         answer.was_sent = True
         answer.status = response.status_code
         retry_after = response.headers.get("retry-after")
@@ -140,6 +136,22 @@ class _Bounded(httpx2.AsyncBaseTransport):
         assert isinstance(stream, httpx2.AsyncByteStream)
         bare = [("Content-Type", "application/json")]
         return httpx2.Response(response.status_code, headers=bare, stream=_Capped(stream, answer, self._most_bytes))
+
+    async def _carried(self, request: httpx2.Request, answer: Answer) -> httpx2.Response:
+        opened: list[Any] = []
+
+        async def trace(event: str, about: dict[str, Any]) -> None:
+            answer.was_sent |= event == _SENDING
+            if event == _CONNECTED:
+                opened.append(about["return_value"])
+
+        request.extensions = {**request.extensions, "trace": trace}
+        try:
+            return await self._inner.handle_async_request(request)
+        except asyncio.CancelledError:
+            for stream in () if answer.was_sent else opened:
+                await stream.aclose()  # the library leaves open what still shakes hands
+            raise
 
     async def aclose(self) -> None:
         await self._inner.aclose()

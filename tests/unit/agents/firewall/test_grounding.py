@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from agents.firewall.grounding import Grounding, ground, numbers_in
 from market.fixed_point import format_e8
-from tests.market_builders import e8
 
 SHOWN = json.dumps(
     {
@@ -94,21 +93,6 @@ def test_what_is_found_is_counted() -> None:
 def test_a_long_text_is_read_to_a_limit() -> None:
     """Of ten million characters only the first 16,384 are read: a number after them is not seen."""
     assert ground("99 " * 3_000_000 + "77", "99") == Grounding(5_461, ())
-
-
-@pytest.mark.parametrize(
-    ("text", "prices"),
-    [
-        ("held at 99.6 and 140", ["99.6", "140"]),
-        ("15 bp, 40%, 2.5σ, 30次, 60 min, T1", []),
-        ("9.9 or 1001 are too far away", []),
-        ("0.1k", ["0.1k"]),
-        ("1000 bp", ["1000 bp"]),
-    ],
-)
-def test_which_numbers_may_be_prices(text: str, prices: list[str]) -> None:
-    """Around 100: from 10 to 1000, unless a small figure carries a unit that no price has."""
-    assert [n.text for n in prices_in(text, e8(100))] == prices
 
 
 @given(st.integers(13 * 10**8, 10**15), st.integers(0, 8))

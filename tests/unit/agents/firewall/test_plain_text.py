@@ -21,6 +21,18 @@ SOUND = [
     "二十四小时成交密集区",
     "支持位有效，等待回踩不追价！",
     "œuvre naïve Ω σ≈0.05% ±2 ①",
+    "The wall at Wb0 may act as support",
+    "the band may act as a strong support",
+    "Buyers should act as absorbers",
+    "Sellers ignore the prior low",
+    "买方可能无视之前的低点",
+    "Order-flow data: strong absorption on bids",
+    "12BTC@99.60 held",
+    "mid<reference, so lean bid",
+    "Depth tool: bids dominate; both tools: the same",
+    "a few thousand coins absorbed at one point of control",
+    "有一点支撑，万一失守仍有数百万挂单，十二次测试",
+    "all in all the walls stand, all in one place; the best stop of the trend",
     "👍 held, ⚠\ufe0f thin",
 ]
 
