@@ -12,7 +12,8 @@ import msgspec
 from agents.conversation.prompts import Prompts
 from agents.conversation.tools import DEPTH, FLOW, Call, calls_in, candidates, definition, fault_of, forced, result
 from agents.firewall.admit import Admitted, admit
-from agents.firewall.grounding import ground
+from agents.firewall.grounding import Grounding, ground
+from agents.firewall.weighing import weigh
 from agents.model.api import Reply, Request
 from analysis.parameters import Parameters
 from analysis.view import MarketView
@@ -148,7 +149,7 @@ class _Minute:
                 continue
             text = _content(reply)
             if text:
-                self._weigh(text, result(tool, self._view))
+                self._count(ground(text, result(tool, self._view)))
                 return text if len(text) <= _LONGEST_VERDICT else text[:_LONGEST_VERDICT] + "…"
             messages.append(_user(self._prompts.say("ask_verdict")))
         raise _NoUse(f"the {agent} agent gave no verdict")
@@ -174,13 +175,14 @@ class _Minute:
 
     def _decide(self, agent: Agent, messages: _Messages, tools: list[dict[str, Any]]) -> Generator[Turn, Reply, None]:
         """The decision, past the firewall; one round to mend it."""
+        shown = " ".join([result(DEPTH, self._view), result(FLOW, self._view), candidates(self._view)])
         for number in range(_DECISIONS):
             request = self._request(messages, tools, "none") | {"response_format": {"type": "json_object"}}
             reply = yield Turn(agent, request)
             calls = self._echo(messages, reply)
             judged = admit(_content(reply), self._view, self._parameters)
+            self._count(weigh(_content(reply), shown))
             if isinstance(judged, Admitted):
-                self._weigh(judged.reason, candidates(self._view))
                 self._outcome.admitted = judged
                 return
             self._outcome.refusals += judged.reasons
@@ -247,8 +249,7 @@ class _Minute:
             messages.append({"role": "tool", "tool_call_id": call.id, "content": content})
         return list(sound)
 
-    def _weigh(self, text: str, shown: str) -> None:
-        grounding = ground(text, shown)
+    def _count(self, grounding: Grounding) -> None:
         self._outcome.numbers += grounding.found
         self._outcome.ungrounded += len(grounding.ungrounded)
 

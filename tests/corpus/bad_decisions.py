@@ -10,7 +10,7 @@ from typing import Any
 from agents.recommendation import Side
 from analysis.view import MarketView
 from market.fixed_point import format_e8, parse_e8
-from tests.corpus.bad_texts import TEXTS
+from tests.corpus.bad_texts import FIGURE, INVENTED, TEXTS
 from tests.corpus.bad_values import FORMS, ID_LISTS, PRICES, WEIGHTS, written
 from tests.corpus.decisions import a_decision, views
 
@@ -235,6 +235,8 @@ _FAULTS: dict[str, tuple[Spoil, str]] = {
        for n, v in {"null": None, "number": 99.6, "list": ["x"], "object": {}}.items()},
     **{f"reason_with_{n}": (_field("reason", v), word) for n, (v, word) in TEXTS.items()},
     **{f"zone_reason_with_{n}": (_zone("reason", v, -1), word) for n, (v, word) in TEXTS.items()},
+    **{f"reason_with_{n}": (_field("reason", v), FIGURE) for n, v in INVENTED.items()},
+    **{f"zone_reason_with_{n}": (_zone("reason", v, -1), FIGURE) for n, v in INVENTED.items()},
     "a_price_nobody_showed": (_names_a_price("held at {:.2f} twice"), "nobody showed"),
     "such_a_price_in_a_zone": (_names_a_price("held at {:.2f}", zone=True), "nobody showed"),
     "such_a_price_with_commas": (_names_a_price("held at {:,.2f}"), "nobody showed"),

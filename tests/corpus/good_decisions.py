@@ -95,9 +95,18 @@ GOOD_DECISIONS: dict[str, Callable[[dict[str, Any]], str]] = {
         d | {"reason": f"rest from {d['zones'][0]['low']} to {d['zones'][0]['high']}"}
     ),
     "ids, times and spans in a reason": lambda d: written(d | {"reason": "Z0 and P60.poc met at 14:05; valid 60 min"}),
-    "shares and distances in a reason": lambda d: written(
-        d | {"reason": "about 15 bp away, share 4.2%, 2.5σ, 3x usual"}
+    "small counts with units in a reason": lambda d: written(
+        d | {"reason": "5 bp wide, 3x usual, risk 2:1 in 2-3 tests over 1h30min"}
     ),
+    "a size at a shown price": lambda d: written(d | {"reason": f"12BTC@{d['zones'][0]['low']} held 3 times"}),
+    "a range of shown prices": lambda d: written(
+        d | {"reason": f"{d['zones'][0]['low']}-{d['zones'][0]['high']}，{d['reference']}下方"}
+    ),
+    "a wall that acts as support": with_zones(reason="the wall may act as a strong support"),
+    "data after a colon": with_zones(reason="order-flow data: strong absorption"),
+    "a comparison without blanks": with_zones(reason="mid<reference, so lean"),
+    "a low that is ignored": with_zones(reason="traders ignore the prior low"),
+    "a tool and a colon": with_zones(reason="Depth tool: one side dominates"),
     "no reasons": lambda d: written(d | {"reason": "", "zones": [z | {"reason": ""} for z in d["zones"]]}),
     "reasons of 400 characters": with_zones(reason="w" * 400),
     "punctuation": lambda d: written(d | {"reason": "held (twice) — price > mid; 'thin' above & below [see Z0]"}),
