@@ -18,7 +18,8 @@ from analysis.static_book import StaticBook, StaticLayer, evidence_of
 from analysis.tool_results import flow_result, static_result
 from analysis.view import MarketView
 from analysis.volatility import sigma
-from market.timestamps import MINUTE_NS
+from market.timestamps import MINUTE_NS, SECOND_NS, iso
+from projections.order_book import OrderBook
 from projections.state import MarketState, TickEntry
 
 _EATING_MINUTES = 60
@@ -94,7 +95,7 @@ class Observer:
             starts, bars[:, 3], state.buckets.end_ns, parameters.sigma_minutes, parameters.sigma_least, tick_size
         )
         snapshots = state.snapshots.snapshots()
-        current = state.order_book.as_snapshot()
+        current = state.order_book.as_snapshot() if state.order_book.trusted else None
         if current is not None and snapshots and current.last_update_id <= snapshots[-1].last_update_id:
             current = None  # no update since
         static = self._static.look(snapshots, state.trades.between, tick_size, _eaten_a_minute(state), current)
@@ -139,7 +140,29 @@ class Observer:
             found.append("no instrument on record: tick size unknown")
         if state.status not in ("TRADING", "unknown"):
             found.append(f"the venue says {state.status}")
-        return found
+        return found + _book_warnings(tick, state.order_book)
+
+
+def _book_warnings(tick: TickEntry, book: OrderBook) -> list[str]:
+    """What is wrong with the book rebuilt from updates, or was within the interval."""
+    found = []
+    hole, audit = book.hole, book.audit
+    if book.status == "gap":
+        found.append("updates of the book are missing: the book rebuilt from them waits for the next snapshot")
+    elif hole is not None and hole.recv_ns > tick.boundary_ns - tick.interval_ns:
+        found.append(f"updates of the book were missing at {_second(hole.recv_ns)}: it was rebuilt from a snapshot")
+    if book.status in ("live", "one_sided") and not book.in_reach:
+        found.append("the price has left what the last snapshot reached: the book rebuilt from updates is not used")
+    if audit is not None and not audit.healthy:
+        levels = "1 level" if audit.differing == 1 else f"{audit.differing} levels"
+        found.append(
+            f"the book rebuilt from updates differed from the exchange's own at {_second(audit.recv_ns)}: {levels}"
+        )
+    return found
+
+
+def _second(time_ns: int) -> str:
+    return iso(time_ns - time_ns % SECOND_NS)
 
 
 def _validation(name: str, record: LevelRecord, near_e8: int) -> Evidence | None:

@@ -14,6 +14,7 @@ from bench.capture import socket_to_stream
 from bench.day import bytes_a_trade, import_day, read_and_fold, whole_run
 from bench.measure import Figure
 from bench.memory import daemons_peak
+from bench.order_book import NOT_INSTALLED, levels_a_second
 
 REAL = Path(os.environ.get("REAL_DATA_DIR", Path(__file__).resolve().parent.parent.parent / "shared" / "data"))
 
@@ -32,6 +33,9 @@ def main(repetitions: int = typer.Option(7, min=1, help="how often each pair is 
         if (REAL / "recordings").is_dir():
             figures.append(features(REAL / "recordings", Path(folder), repetitions))
             print(figures[-1].line(), flush=True)
+            beside = levels_a_second(REAL / "recordings", Path(folder), repetitions)
+            figures += [beside] if beside else []
+            print(beside.line() if beside else NOT_INSTALLED, flush=True)
         else:
             print(f"skipped the figures of real updates: no recordings in {REAL / 'recordings'} (set REAL_DATA_DIR)")
         figures.append(minute_of_analysis(Path(folder), repetitions))

@@ -3,11 +3,10 @@ The order book, rebuilt from snapshots and diffs by the venue's own procedure.
 
 Source: Binance, "How to manage a local order book correctly" (spot, corrected 2025-11-12). The book is anchored anew at
 every snapshot, with the diffs of the last two minutes applied again, so that it is a function of the newest snapshot
-and what followed. A missing diff makes it unusable until the next snapshot.
+and what followed. A missing diff makes it unusable until the next snapshot. The book of before is compared with the new
+one at the same update id; where the snapshot is ahead of the diffs it is kept until they reach it, and flow is its.
 """
 
-from collections import deque
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -17,7 +16,10 @@ from eventlog.facts import DIFF, SNAPSHOT
 from market.fixed_point import I64
 from market.timestamps import MINUTE_NS
 from projections import digest
-from projections.book_levels import BROKEN, DEPTH, IN_STEP, NO_BOOK, UNHEARD, Run, follow, frozen, load, quoted
+from projections.book_audit import Audit, Compared, audit
+from projections.book_levels import BROKE, BROKEN, DEPTH, NO_BOOK, UNHEARD, Run, Sides, frozen, part_of, run_of
+from projections.diff_buffer import DiffBuffer, Hole, hole_of
+from projections.held_book import HeldBook
 from projections.snapshot_window import Snapshot
 
 COLUMNS = (
@@ -32,9 +34,6 @@ COLUMNS = (
 )
 """What is read of a diff."""
 
-BUFFER_NS = 2 * MINUTE_NS
-"""How far back diffs are kept, to be applied again on a snapshot that arrives after them."""
-
 Status = Literal["no_book", "live", "gap", "one_sided", "crossed"]
 
 
@@ -47,17 +46,7 @@ class Quote(NamedTuple):
     ask_quantity_e8: int
 
 
-class Sides(NamedTuple):
-    """k bid levels and j ask levels, best first."""
-
-    bid_price_e8: I64
-    bid_quantity_e8: I64
-    ask_price_e8: I64
-    ask_quantity_e8: I64
-
-
-@dataclass(frozen=True, slots=True)
-class Steps:
+class Steps(NamedTuple):
     """
     What n diffs did to the book, one after the other.
 
@@ -73,39 +62,28 @@ class Steps:
     tops: I64
 
 
-@dataclass(frozen=True, slots=True)
-class _Anchor:
-    seq: int
-    recv_ns: int
-    request_ns: int
-    response_ns: int
-    limit: int
-    farthest_e8: tuple[int | None, int | None]  # the last known price of a side, None where the side is complete
-
-
-class _Buffered(NamedTuple):
-    newest_ns: int
-    last_update_id: int
-    run: Run
-
-
 class OrderBook:
     """
     The fold.
 
     Args:
         anchor_minutes: for how long a snapshot is good; of older ones nothing is remembered.
+        tolerated: how many differing levels an audit lets pass.
+
+    Attributes:
+        audit: how the book and the venue's last compared; None where none did within `anchor_minutes`.
+        hole: where updates were last found missing; None where none were within `anchor_minutes`.
     """
 
-    def __init__(self, anchor_minutes: int = 60) -> None:
+    def __init__(self, anchor_minutes: int = 60, tolerated: int = 0) -> None:
         self.anchor_minutes = anchor_minutes
-        self._keys = np.empty((2, 1024), np.int64)
-        self._quantities = np.empty((2, 1024), np.int64)
-        self._sizes = np.zeros(2, np.int64)
-        self._chain = np.array([NO_BOOK, 0, UNHEARD], np.int64)
-        self._anchor: _Anchor | None = None
+        self.tolerated = tolerated
+        self.audit: Audit | None = None
+        self.hole: Hole | None = None
+        self._book = HeldBook()
+        self._behind: HeldBook | None = None  # the book of before, until the diffs reach the snapshot of this one
         self._seen: list[tuple[int, int]] = []  # receive time and update id of the snapshots of the last minutes
-        self._buffer: deque[_Buffered] = deque()
+        self._buffer = DiffBuffer()
         self._newest_ns = 0
         self._heard_ns = 0  # when the last diff was received
 
@@ -119,7 +97,7 @@ class OrderBook:
         diffs, books = batch.rows.get(DIFF), batch.rows.get(SNAPSHOT)
         if diffs is None and books is None:
             return []
-        run = None if diffs is None else _run_of(diffs)
+        run = None if diffs is None else run_of(diffs)
         done: list[Steps] = []
         at = 0
         for row in range(books.start, books.stop) if books else ():
@@ -131,28 +109,35 @@ class OrderBook:
                 self._take(books, row)
         if diffs is not None and run is not None:
             done += self._follow(diffs, run, at, len(diffs), traced)
-        while self._buffer and self._buffer[0].newest_ns < self._newest_ns - BUFFER_NS:
-            self._buffer.popleft()
+        self._buffer.trim(self._newest_ns)
         return done
 
     def close(self, boundary_ns: int) -> None:
         """A tick: what rests on a snapshot older than the window is forgotten."""
         oldest = boundary_ns - self.anchor_minutes * MINUTE_NS
-        if self._anchor is not None and self._anchor.recv_ns <= oldest:
-            self._anchor = None
-            self._sizes[:] = 0
-            self._chain[:2] = NO_BOOK, 0
+        anchor = self._book.anchor
+        if anchor is not None and anchor.recv_ns <= boundary_ns - MINUTE_NS:
+            self._behind = None  # the diffs have stopped, or the snapshot is not of their kind
+        if anchor is not None and anchor.recv_ns <= oldest:
+            heard = self._book.chain[2]
+            self._book = HeldBook()
+            self._book.chain[2] = heard
+        if self.audit is not None and self.audit.recv_ns <= oldest:
+            self.audit = None
+        if self.hole is not None and self.hole.recv_ns <= oldest:
+            self.hole = None
 
     @property
     def status(self) -> Status:
         """Live, or why not."""
-        if self._chain[0] == NO_BOOK:
+        book = self._book
+        if book.chain[0] == NO_BOOK:
             return "no_book"
-        if self._chain[0] == BROKEN:
+        if book.chain[0] == BROKEN:
             return "gap"
-        if self._sizes.min() == 0:
+        if not book.two_sided:
             return "one_sided"
-        return "live" if quoted(self._keys, self._sizes) else "crossed"
+        return "live" if book.quoted else "crossed"
 
     @property
     def usable(self) -> bool:
@@ -160,9 +145,24 @@ class OrderBook:
         return self.status == "live"
 
     @property
+    def in_reach(self) -> bool:
+        """Whether price is where the last snapshot reached: beyond, a better level than the best may be unknown."""
+        return self._book.in_reach
+
+    @property
+    def trusted(self) -> bool:
+        """Whether it is usable, within reach, and did not differ from the venue's own when last they were compared."""
+        return self.usable and self.in_reach and (self.audit is None or self.audit.healthy)
+
+    @property
     def last_update_id(self) -> int | None:
         """The last update in the book; None without one."""
-        return int(self._chain[1]) if self._chain[0] == IN_STEP else None
+        return self._book.last_update_id if self._book.in_step else None
+
+    @property
+    def known_e8(self) -> tuple[int | None, int | None]:
+        """The lowest bid and the highest ask up to which every level is known; None where all are, or none."""
+        return self._book.anchor.farthest_e8 if self._book.anchor is not None else (None, None)
 
     def quote(self) -> Quote | None:
         """The best bid and ask; None where the book is not usable."""
@@ -179,71 +179,72 @@ class OrderBook:
 
     def top(self, count: int) -> Sides:
         """The best `count` levels a side, or as many as there are; none without a book in step."""
-        bids, asks = (self._side(side, count) for side in (0, 1))
-        return Sides(*bids, *asks)
+        return self._book.top(count)
 
     def levels(self) -> Sides:
         """Every level held, those beyond the snapshot's reach included."""
-        return self.top(int(self._sizes.max()))
+        return self._book.levels()
 
     def as_snapshot(self) -> Snapshot | None:
         """
-        The book in the form of a snapshot; None where it is not usable.
+        The book in the form of a snapshot; None where it is not usable or price has left its reach.
 
         Levels beyond the farthest price of the snapshot below it are left out: between them others are unknown.
         """
-        if not self.usable or self._anchor is None:
-            return None
-        anchor = self._anchor
-        bid, bid_quantity, ask, ask_quantity = self.levels()
-        low, high = anchor.farthest_e8
-        bids = len(bid) if low is None else int(np.searchsorted(-bid, -low, side="right"))
-        asks = len(ask) if high is None else int(np.searchsorted(ask, high, side="right"))
-        cut = [n for n, far in ((bids, low), (asks, high)) if far is not None]
-        return Snapshot(
-            seq=anchor.seq,
-            request_ns=anchor.request_ns,
-            response_ns=anchor.response_ns,
-            last_update_id=int(self._chain[1]),
-            limit=min(cut) if cut else max(bids, asks) + 1,
-            bid_price_e8=bid[:bids],
-            bid_quantity_e8=bid_quantity[:bids],
-            ask_price_e8=ask[:asks],
-            ask_quantity_e8=ask_quantity[:asks],
-        )
+        return self._book.as_snapshot() if self.usable and self.in_reach else None
 
     def digest(self) -> str:
         """The digest of everything this fold answers with."""
-        anchor = self._anchor.seq if self._anchor is not None else 0
-        in_step = self._chain[0] == IN_STEP
-        head = [self.anchor_minutes, int(self._chain[0]), int(self._chain[1]) if in_step else 0, anchor]
-        return digest.of_columns(np.array(head, np.int64), *self.levels()).hex()
-
-    def _side(self, side: int, count: int) -> tuple[I64, I64]:
-        stop = int(self._sizes[side]) if self._chain[0] == IN_STEP else 0
-        start = max(0, stop - count)
-        keys, quantities = self._keys[side, start:stop][::-1], self._quantities[side, start:stop][::-1]
-        return (keys.copy() if side == 0 else -keys), quantities.copy()
+        anchor = self._book.anchor
+        state = int(self._book.chain[0])
+        head = [self.anchor_minutes, state, self.last_update_id or 0, anchor.seq if anchor is not None else 0]
+        parts = [np.array(head, np.int64), *self.levels()]
+        if self.audit is not None:
+            parts.append(np.array(self.audit.as_numbers(), np.int64))
+        if self.hole is not None:
+            parts.append(np.array(self.hole[:3], np.int64))
+        if self._behind is not None:
+            parts += [np.array([self._behind.last_update_id], np.int64), *self._behind.levels()]
+        return digest.of_columns(*parts).hex()
 
     def _follow(self, diffs: Rows, run: Run, start: int, stop: int, traced: bool) -> list[Steps]:
         if start == stop:
             return []
-        tops = np.empty((stop - start + 1, 2, DEPTH, 2), np.int64) if traced else _UNTRACED
-        outcome = self._step(run, start, stop, np.iinfo(np.int64).min, tops)
-        part = _part(run, start, stop)
-        self._buffer.append(_Buffered(int(part[0].max()), int(part[2].max()), part))
-        self._newest_ns = self._buffer[-1].newest_ns  # not the largest ever: one bad stamp must not last
-        self._heard_ns = int(part[0][-1])
-        if not traced:
-            return []
-        return [Steps(part[0], frozen(diffs["event_time_ns"][start:stop]), part[2], outcome, tops)]
+        self._buffer.add(part_of(run, start, stop))
+        self._newest_ns = int(run[0][start:stop].max())  # not the largest ever: one bad stamp must not last
+        self._heard_ns = int(run[0][stop - 1])
+        done = []
+        while start < stop:
+            end, outcome, tops = self._step(run, start, stop, traced)
+            if traced:
+                times = frozen(diffs["event_time_ns"][start:end])
+                done.append(Steps(run[0][start:end], times, run[2][start:end], outcome, tops))
+            start = end
+        return done
 
-    def _step(self, run: Run, start: int, stop: int, oldest_ns: int, tops: I64) -> I64:
-        outcome = np.empty(stop - start, np.int64)
-        self._keys, self._quantities = follow(
-            self._keys, self._quantities, self._sizes, self._chain, run, start, stop, oldest_ns, outcome, tops
-        )
-        return outcome
+    def _step(self, run: Run, start: int, stop: int, traced: bool) -> tuple[int, I64, I64]:
+        """As far as one book tells what happens: the one behind, as long as there is one."""
+        book, behind = self._book, self._behind
+        if behind is not None:
+            reached = np.flatnonzero(run[2][start:stop] >= book.last_update_id)
+            stop = start + int(reached[0]) + 1 if len(reached) else stop
+        teller = book if behind is None else behind
+        tops = np.empty((stop - start + 1 if traced else 0, 2, DEPTH, 2), np.int64)
+        outcome = teller.step(run, start, stop, tops)
+        hole = hole_of(outcome, run, start, teller, None, "diff_missing")
+        self.hole = hole or self.hole
+        if behind is None:
+            return stop, outcome, tops
+        if hole is not None:
+            stop = start + int(np.flatnonzero(outcome == BROKE)[0]) + 1
+            self._behind = None
+        anchored_at = book.last_update_id
+        book.step(run, start, stop)
+        if self._behind is not None and run[2][stop - 1] >= anchored_at:
+            self._behind = None
+            self._compare(behind, int(run[0][stop - 1]))
+        size = stop - start
+        return stop, outcome[:size], tops[: size + 1] if traced else tops
 
     def _take(self, books: Rows, row: int) -> None:
         columns = books.columns
@@ -255,41 +256,30 @@ class OrderBook:
         self._seen.append((recv_ns, update_id))
         if newer_seen:
             return
-        sides = [(columns.levels(f"{s}_price_e8", row), columns.levels(f"{s}_quantity_e8", row)) for s in _SIDES]
-        most = max(len(prices) for prices, _ in sides)
-        if most > self._keys.shape[1]:
-            self._keys, self._quantities = np.empty((2, 2 * most), np.int64), np.empty((2, 2 * most), np.int64)
-        for side, (prices, quantities) in enumerate(sides):
-            load(self._keys, self._quantities, side, prices, quantities)
-            self._sizes[side] = len(prices)
-        limit = int(columns["limit"][row])
-        far = [int(prices[-1]) if len(prices) >= limit > 0 else None for prices, _ in sides]
-        times = int(columns["request_ns"][row]), int(columns["response_ns"][row])
-        self._anchor = _Anchor(int(columns["seq"][row]), recv_ns, *times, limit, (far[0], far[1]))
-        heard = int(self._chain[2]) if self._heard_ns > oldest else UNHEARD
-        self._chain[:] = IN_STEP, update_id, heard
-        for held in self._buffer:
-            if held.last_update_id > update_id:
-                self._step(held.run, 0, len(held.run[0]), self._newest_ns - BUFFER_NS, _UNTRACED)
-        self._chain[2] = heard
+        before = self._behind or self._book
+        heard = int(self._book.chain[2]) if self._heard_ns > oldest else UNHEARD
+        self._book = HeldBook.of_snapshot(books, row, heard)
+        self.hole = self._buffer.apply_to(self._book, recv_ns) or self.hole
+        self._book.chain[2] = heard
+        self._behind = None
+        if heard == UNHEARD or not before.in_step or before.anchor is None or before.anchor.recv_ns <= oldest:
+            return
+        if before.last_update_id < update_id:
+            self._behind = before
+        else:
+            self._compare(before, recv_ns)
 
-
-_SIDES = ("bid", "ask")
-_UNTRACED = np.empty((0, 2, DEPTH, 2), np.int64)
-
-
-def _run_of(rows: Rows) -> Run:
-    """The rows as arrays of one kind: the kernel is compiled for each kind it meets."""
-    times, first, last = (frozen(rows[name]) for name in ("recv_ns", "first_update_id", "last_update_id"))
-    lists = []
-    for side in _SIDES:
-        offsets, prices = rows.columns.flat(f"{side}_price_e8")
-        _, quantities = rows.columns.flat(f"{side}_quantity_e8")
-        lists += [frozen(offsets[rows.start : rows.stop + 1]), frozen(prices), frozen(quantities)]
-    return times, first, last, lists[0], lists[1], lists[2], lists[3], lists[4], lists[5]
-
-
-def _part(run: Run, start: int, stop: int) -> Run:
-    times, first, last, bids, bid, bid_quantity, asks, ask, ask_quantity = run
-    rows, ends = slice(start, stop), slice(start, stop + 1)
-    return times[rows], first[rows], last[rows], bids[ends], bid, bid_quantity, asks[ends], ask, ask_quantity
+    def _compare(self, before: HeldBook, at_ns: int) -> None:
+        """The book of before against the one anchored anew, where both are at the same update."""
+        book = self._book
+        if not book.in_step or book.anchor is None or before.last_update_id != book.last_update_id:
+            return
+        anchor, update_id = book.anchor, book.last_update_id
+        edges = max(before.edges[0], book.edges[0]), max(before.edges[1], book.edges[1])
+        self.audit = audit(
+            Compared(
+                before.levels(), book.levels(), edges, anchor.last_update_id, update_id,
+                anchor.recv_ns, at_ns, lambda side: self._buffer.touches(side, update_id, at_ns),
+            ),
+            self.tolerated,
+        )  # fmt: skip

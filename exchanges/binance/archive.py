@@ -66,13 +66,13 @@ def _csv_bytes(path: Path) -> bytes:
             return path.read_bytes()
         _expect_checksum(path)
         with zipfile.ZipFile(path) as archive:
-            members = [m for m in archive.infolist() if not m.is_dir()]
+            members = [m for m in archive.infolist() if not m.filename.endswith("/")]
             if len(members) != 1:
                 raise BadFile(f"{path} holds {len(members)} files, expected one CSV")
             if members[0].file_size > _LARGEST_BYTES:
                 raise BadFile(f"{path} unpacks to {members[0].file_size:,} bytes; import daily files instead")
             return archive.read(members[0])
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
         raise BadFile(f"{path} is cut short or damaged ({error}); download it again") from error
     except OSError as error:
         raise BadFile(f"cannot read {path}: {error.strerror or error}") from error

@@ -6,6 +6,7 @@ the maker, so the seller was the aggressor.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ import pyarrow as pa
 from eventlog.codec import Decode, table_of
 from eventlog.errors import BadEntry
 from eventlog.facts import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT, Entry
+from eventlog.kinds import SCHEMAS
 from exchanges.binance.instruments import instrument_from
 from exchanges.binance.levels import book_side, changed_levels
 from market.errors import BadTime, MarketError
@@ -25,7 +27,7 @@ LARGEST_LEAD_NS = 60 * SECOND_NS
 """A trade stamped further ahead of its arrival is quarantined: it would evict days."""
 
 
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What a decoder raises for bytes that nobody can read; nesting without end among them."""
 
 
@@ -118,11 +120,13 @@ def unwrap(raw: bytes) -> tuple[str, bytes]:
     """
     try:
         if not raw.startswith(b'{"stream"'):
-            return _event.decode(raw).e, raw
+            name = _event.decode(raw).e
+            if name or b'"stream"' not in raw or b'"data"' not in raw:  # its fields may come in another order
+                return name, raw
         message = _combined.decode(raw)
         inner = bytes(message.data)
         return _STREAM_EVENTS.get(message.stream.partition("@")[2]) or _event.decode(inner).e, inner
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise BadMessage(0, f"no message of this venue: {error}") from error
 
 
@@ -197,15 +201,15 @@ class BinanceMapper:
         rows, extras = _decode_all(entries, _Diff)
         self._expect_symbol([r.s for r in rows])
         _expect(np.array([r.e == "depthUpdate" and 0 <= r.U <= r.u for r in rows]), "its update ids are out of order")
-        bids = [self._levels(row, r.b, changed_levels) for row, r in enumerate(rows)]
-        asks = [self._levels(row, r.a, changed_levels) for row, r in enumerate(rows)]
         columns: dict[str, Any] = {
+            **self._changed("bid", [r.b for r in rows]),
+            **self._changed("ask", [r.a for r in rows]),
             "event_time_ns": pa.array(_times([r.E for r in rows])),
             "first_update_id": pa.array(_ids([r.U for r in rows])),
             "last_update_id": pa.array(_ids([r.u for r in rows])),
             "extra": extras,
         }
-        return table_of(DIFF, entries, columns | _level_columns(bids, asks))
+        return table_of(DIFF, entries, columns)
 
     def snapshots(self, entries: Sequence[Entry]) -> pa.Table:
         """Packed REST depth bodies, see `pack_snapshot`."""
@@ -230,8 +234,10 @@ class BinanceMapper:
         found = []
         for row, entry in enumerate(entries):
             try:
-                found.append(instrument_from(entry.data))
-            except (MarketError, LookupError, TypeError, ValueError, ArithmeticError, *_UNREADABLE) as error:
+                each = instrument_from(entry.data)
+                np.array([each.tick_size_e8, each.step_size_e8, each.min_notional_e8, each.quantity_decimals], np.int64)
+                found.append(each)
+            except (MarketError, LookupError, TypeError, ValueError, ArithmeticError, *UNREADABLE) as error:
                 raise BadMessage(row, f"no symbol of exchangeInfo: {error}") from error
         names = ("symbol", "status", "tick_size_e8", "step_size_e8", "min_notional_e8", "quantity_decimals", "source")
         columns: dict[str, Any] = {name: [getattr(i, name) for i in found] for name in names}
@@ -268,6 +274,19 @@ class BinanceMapper:
         except MarketError as error:
             raise BadMessage(getattr(error, "row", 0) or 0, str(error)) from error
 
+    def _changed(self, side: str, levels: Sequence[list[tuple[str, str]]]) -> dict[str, pa.Array]:
+        """The changed levels of all rows, read at once; where one cannot be read, row by row to say which."""
+        try:
+            prices, quantities = changed_levels(list(chain.from_iterable(levels)), self.quantity_decimals)
+        except MarketError:
+            for row, each in enumerate(levels):
+                self._levels(row, each, changed_levels)
+            raise
+        offsets = pa.array(np.cumsum([0, *map(len, levels)]), pa.int32())
+        kind = SCHEMAS[DIFF].field(f"{side}_price_e8").type
+        columns = (pa.ListArray.from_arrays(offsets, pa.array(c), type=kind) for c in (prices, quantities))
+        return dict(zip((f"{side}_price_e8", f"{side}_quantity_e8"), columns, strict=True))
+
     def _levels(self, row: int, levels: list[tuple[str, str]], read: Any, *order: int) -> Any:
         try:
             return read(levels, self.quantity_decimals, *order)
@@ -282,10 +301,12 @@ def _decode_all(entries: Sequence[Entry], kind: type[Any]) -> tuple[list[Any], l
 
 def _usual_trades(entries: Sequence[Entry]) -> list[_Trade] | None:
     """All of them read at once; None where one is unusual or unreadable, which reading one by one tells apart."""
+    if not all(e.data[:1] == b"{" and e.data[-1:] == b"}" for e in entries):
+        return None  # two halves of messages must not make a whole one
     joined = b"[" + b",".join(e.data for e in entries) + b"]"
     try:
         trades = msgspec.json.decode(joined, type=list[_Trade])
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
     usual = len(trades) == len(entries) and all(t.e in (None, "aggTrade") for t in trades)
     return trades if usual else None
@@ -295,7 +316,7 @@ def _decode_one(row: int, data: bytes, kind: type[Any]) -> tuple[Any, str | None
     """A message, and as JSON the fields the venue has added since."""
     try:
         return msgspec.json.decode(data, type=kind), None
-    except _UNREADABLE:
+    except UNREADABLE:
         return _decode_with_extra(row, data, kind)
 
 
@@ -305,7 +326,7 @@ def _decode_with_extra(row: int, data: bytes, kind: type[Any]) -> tuple[Any, str
         fields = msgspec.json.decode(data, type=dict[str, Any])
         known = {name: fields.pop(name) for name in kind.__struct_fields__ if name in fields}
         return msgspec.convert(known, kind), msgspec.json.encode(fields, order="sorted").decode()
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise BadMessage(row, f"not as documented: {error}") from error
 
 
@@ -320,7 +341,7 @@ def _unpack(row: int, entry: Entry) -> SnapshotEnvelope:
     try:
         plain = pa.CompressedInputStream(pa.BufferReader(entry.data), "zstd").read()
         return msgspec.json.decode(plain, type=SnapshotEnvelope)
-    except (OSError, *_UNREADABLE) as error:
+    except (OSError, *UNREADABLE) as error:
         raise BadMessage(row, f"no packed snapshot: {error}") from error
 
 

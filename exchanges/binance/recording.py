@@ -17,13 +17,14 @@ from eventlog.codec import decode_entries
 from eventlog.facts import AGG_TRADE, DIFF, GAP, INSTRUMENT, QUARANTINE, SNAPSHOT, TICK, Entry, Quarantine, Tick
 from eventlog.importing import Imported, Importer
 from exchanges.binance.instruments import inferred_instrument
-from exchanges.binance.mapper import BadMessage, BinanceMapper, pack_snapshot, unwrap
+from exchanges.binance.mapper import UNREADABLE, BadMessage, BinanceMapper, pack_snapshot, unwrap
 from exchanges.errors import BadFile
 from market.fixed_point import I64, common_unit
 from market.timestamps import MINUTE_NS, floor_to
 
 _EVENT_KINDS = {"aggTrade": AGG_TRADE, "trade": AGG_TRADE, "depthUpdate": DIFF}
 _FRESH_NS = MINUTE_NS
+_LATEST_NS = 2**62  # in 2116: what is added to a time still fits 64 bits
 
 
 class Recording:
@@ -41,7 +42,7 @@ class Recording:
         self.passed_over = 0
         self.quarantined = 0
         self._mapper = mapper
-        for number, (recv_ns, message) in enumerate(_lines(path), 1):
+        for number, (recv_ns, message) in enumerate(lines(path), 1):
             try:
                 self._take(recv_ns, message)
             except BadMessage as error:
@@ -158,7 +159,13 @@ def bring_in(importer: Importer, path: Path, mapper: BinanceMapper) -> Imported:
     return Imported(len(fresh), known, ticks, len(holes), recording.passed_over, recording.quarantined)
 
 
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+def lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """
+    The lines of a recording: receive time (ns) and message, as they stand in the file.
+
+    Raises:
+        BadFile: it cannot be read, or a line is none of a recording's.
+    """
     try:
         with open(path, "rb") as file:
             packed = file.read(2) == b"\x1f\x8b"
@@ -167,7 +174,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
                 stamp, _, message = line.strip().partition(b" ")
                 if not stamp and not message:
                     continue
-                if not stamp.isdigit() or not 18 <= len(stamp) <= 19 or not message:
+                if not stamp.isdigit() or not 18 <= len(stamp) <= 19 or int(stamp) > _LATEST_NS or not message:
                     raise BadFile(f"{path} line {number} is not `<receive time, ns> <message>`: {line[:40]!r}")
                 yield int(stamp), message
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
@@ -180,7 +187,7 @@ def _limit(body: bytes) -> int:
     try:
         sides = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
         return max(len(msgspec.json.decode(sides[s], type=list[msgspec.Raw])) for s in ("bids", "asks"))
-    except (msgspec.DecodeError, KeyError) as error:
+    except (KeyError, *UNREADABLE) as error:
         raise BadMessage(0, f"no depth body: {error}") from error
 
 

@@ -3,18 +3,24 @@ One WebSocket client: what it listens to, what waits to be sent to it, and when 
 """
 
 import asyncio
+import socket
+import struct
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from exchanges.simulated import control, wire
 from exchanges.simulated.clock import Clock
+from exchanges.simulated.diff_ledger import MadeDiff
 from exchanges.simulated.limits import MessageMeter
 
 SHUTDOWN_STREAM = "!serverShutdown"
 
 _CLOSED = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
+_POLL_S = 0.01
+_LAST_BYTES_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +43,28 @@ class ConnectionRules:
     messages_per_second: int = 5
 
 
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """
+    What goes over the socket.
+
+    Attributes:
+        kind: text, binary, a close with its code and the reason as data, or None for a reset.
+        made: the diff it hands over readable, if it does.
+    """
+
+    data: bytes
+    kind: WSMsgType | None = WSMsgType.TEXT
+    code: int = 0
+    made: MadeDiff | None = None
+
+
 class Connection:
     """
     A client on a socket.
 
     Args:
-        socket: the upgraded connection; it answers no pings by itself.
+        socket: the upgraded connection; it answers neither pings nor closes by itself.
         request: the request it came from.
         combined: whether messages are wrapped with the name of their stream.
         streams: what the address asked for.
@@ -64,17 +86,54 @@ class Connection:
         self._clock = clock
         self._rules = rules
         self._meter = MessageMeter(rules.messages_per_second)
-        self._waiting: asyncio.Queue[bytes] = asyncio.Queue(rules.queue_size)
+        self._waiting: asyncio.Queue[Frame] = asyncio.Queue(rules.queue_size)
         self._pings: dict[bytes, float] = {}
+        self._ending: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
+        self._roomy = asyncio.Event()
+        self._roomy.set()
+        self._dead = False
 
-    def offer(self, stream: str, payload: bytes) -> None:
-        """Send a stream's message if the client listens to that stream."""
-        if stream in self.streams:
-            self.tell(stream, payload)
+    @property
+    def dead(self) -> bool:
+        """Whether it is open to look at and nothing more."""
+        return self._dead
 
     def tell(self, stream: str, payload: bytes) -> None:
         """Send a message whether the client listens or not."""
-        self._send(wire.in_stream(stream, payload) if self._combined else payload)
+        self.put(self.frame(stream, payload))
+
+    def frame(self, stream: str, payload: bytes) -> Frame:
+        """A stream's message as this client gets it."""
+        return Frame(wire.in_stream(stream, payload) if self._combined else payload)
+
+    def put(self, frame: Frame) -> None:
+        """Send a frame after those that wait. It never waits: the market must not."""
+        if self._dead or self._ending.done():
+            return
+        try:
+            self._waiting.put_nowait(frame)
+        except asyncio.QueueFull:
+            self.drop()
+        if self._waiting.qsize() * 2 > self._rules.queue_size:
+            self._roomy.clear()
+
+    async def room(self) -> None:
+        """Until less than half of what may wait for this client does."""
+        if not self._dead and not self._ending.done():
+            await self._roomy.wait()
+
+    def close(self, code: int, reason: bytes) -> None:
+        """Close the connection, politely, after what waits."""
+        self.put(Frame(reason, WSMsgType.CLOSE, code))
+
+    def reset(self) -> None:
+        """Reset the connection after what waits."""
+        self.put(Frame(b"", None))
+
+    def fall_dead(self) -> None:
+        """Send what waits, then nothing ever again, and answer nothing."""
+        self._dead = True
+        self._roomy.set()
 
     def drop(self) -> None:
         """Cut the connection without a word, as a broken line does."""
@@ -82,30 +141,57 @@ class Connection:
             self._transport.abort()
 
     async def run(self) -> None:
-        """Serve the client until it leaves, breaks a rule or is too old."""
-        workers = [asyncio.create_task(self._write()), asyncio.create_task(self._ping())]
+        """Serve the client until it leaves, breaks a rule, is too old or is told to go."""
+        reading = asyncio.create_task(self._read())
+        workers = [asyncio.create_task(self._write()), asyncio.create_task(self._ping()), reading]
         try:
-            async with asyncio.timeout(self._rules.max_age_s):
-                await self._read()
-        except TimeoutError:
-            await self._socket.close(code=WSCloseCode.GOING_AWAY, message=b"connection is too old")
+            ends: set[asyncio.Future[Any]] = {reading, self._ending}
+            await asyncio.wait(ends, timeout=self._rules.max_age_s, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            ended = reading.done()
             for worker in workers:
                 worker.cancel()
-                with suppress(asyncio.CancelledError):
-                    await worker
-
-    def _send(self, message: bytes) -> None:
-        # The only way out for messages. It never waits: the market must not.
-        try:
-            self._waiting.put_nowait(message)
-        except asyncio.QueueFull:
+            await asyncio.gather(*workers, return_exceptions=True)
+            self._roomy.set()
+        if ended:
+            reading.result()
+        elif self._dead:
             self.drop()
+        else:
+            end = Frame(b"connection is too old", WSMsgType.CLOSE, WSCloseCode.GOING_AWAY)
+            end = self._ending.result() if self._ending.done() else end
+            await self._socket.close(code=end.code, message=end.data)
 
     async def _write(self) -> None:
         with suppress(ConnectionError):
             while True:
-                await self._socket.send_frame(await self._waiting.get(), WSMsgType.TEXT)
+                frame = await self._waiting.get()
+                if self._waiting.qsize() * 4 < self._rules.queue_size:
+                    self._roomy.set()
+                if frame.kind is None:
+                    await self._abort_with_reset()
+                    return
+                if frame.kind is WSMsgType.CLOSE:
+                    self._ending.set_result(frame)
+                    return
+                await self._socket.send_frame(frame.data, frame.kind)
+                if frame.made is not None:
+                    frame.made.handed += 1
+        self._roomy.set()
+        self.drop()
+
+    async def _abort_with_reset(self) -> None:
+        transport = self._transport
+        if transport is not None:
+            # What was sent before is the client's; a reset would throw away what has not left yet.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_BYTES_S):
+                    while transport.get_write_buffer_size():
+                        await asyncio.sleep(_POLL_S)
+            # A socket that lingers for no time at all is closed with RST, not FIN.
+            line: socket.socket = transport.get_extra_info("socket")
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._roomy.set()
         self.drop()
 
     async def _ping(self) -> None:
@@ -113,6 +199,8 @@ class Connection:
         with suppress(ConnectionError):
             while True:
                 await asyncio.sleep(self._rules.ping_interval_s)
+                if self._dead:
+                    return
                 if self._pings and loop.time() - min(self._pings.values()) > self._rules.pong_timeout_s:
                     break
                 payload = str(self._clock.now_ns() // 1_000_000).encode()
@@ -123,17 +211,26 @@ class Connection:
     async def _read(self) -> None:
         while True:
             message: WSMessage = await self._socket.receive()
+            if self._dead:
+                await self._wait_until_gone(message)
             if message.type in _CLOSED:
                 return
+            if self._dead:
+                continue
             if not self._meter.allows(self._clock.now_ns()):
                 await self._socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"Too many requests")
                 return
             await self._take(message)
 
+    async def _wait_until_gone(self, message: WSMessage) -> None:
+        # A dead line answers no close frame: it stays until the client lets go of it.
+        while message.type is WSMsgType.CLOSE and self._transport is not None and not self._transport.is_closing():
+            await asyncio.sleep(_POLL_S)
+
     async def _take(self, message: WSMessage) -> None:
         if message.type is WSMsgType.TEXT:
             self.streams, reply = control.answer(message.data, self.streams)
-            self._send(reply)
+            self.put(Frame(reply))
         elif message.type is WSMsgType.PING:
             with suppress(ConnectionError):
                 await self._socket.pong(message.data)

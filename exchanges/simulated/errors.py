@@ -3,7 +3,8 @@ What can be wrong with a simulated exchange.
 
 SimulationError
 ├── ParameterError  a market that cannot be simulated
-└── PortError       the address to serve on is in use or not ours
+├── PortError       the address to serve on is in use or not ours
+└── ScriptError     a script of faults that cannot be read
 
 ApiError            a request the exchange refuses, in the venue's own words (a reply, not a fault of ours)
 """
@@ -19,6 +20,10 @@ class ParameterError(SimulationError):
 
 class PortError(SimulationError):
     """The address to serve on is in use or not ours."""
+
+
+class ScriptError(SimulationError):
+    """A script of faults that cannot be read."""
 
 
 class ApiError(Exception):

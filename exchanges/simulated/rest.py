@@ -3,15 +3,18 @@ The REST half of the exchange: a table of endpoints, and the one way every reply
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiohttp import web
 
-from exchanges.simulated import queries, wire
+from exchanges.simulated import queries, request_faults, wire
+from exchanges.simulated.answers import Answers
 from exchanges.simulated.clock import Clock
+from exchanges.simulated.conditions import Conditions
 from exchanges.simulated.errors import ApiError
 from exchanges.simulated.limits import Charge, WeightMeter
-from exchanges.simulated.venue import Venue
+from exchanges.simulated.request_faults import Faults
+from exchanges.simulated.script import Occasion
 
 _MILLISECOND_NS = 1_000_000
 
@@ -24,7 +27,7 @@ class Endpoint:
 
     names: tuple[str, ...]
     weight: Callable[[Query], int]
-    body: Callable[[Query], bytes]
+    body: Callable[[Query, Faults], bytes]
 
 
 class RestApi:
@@ -32,39 +35,46 @@ class RestApi:
     Answers `GET /api/v3/<name>`.
 
     Args:
-        venue: the market that is asked.
-        clock: dates the replies and the weight's minutes.
+        answers: the market that is asked.
+        conditions: dates the replies, and says what faults strike.
+        clock: dates the weight's minutes.
         meter: counts the weight of every request.
     """
 
-    def __init__(self, venue: Venue, clock: Clock, meter: WeightMeter) -> None:
-        self._venue = venue
+    def __init__(self, answers: Answers, conditions: Conditions, clock: Clock, meter: WeightMeter) -> None:
+        self._answers = answers
+        self._conditions = conditions
         self._clock = clock
         self._meter = meter
+        self._requests = 0
         self._endpoints = {
-            "ping": Endpoint((), lambda _: 1, lambda _: b"{}"),
-            "time": Endpoint((), lambda _: 1, lambda _: wire.server_time(self._now_ms())),
+            "ping": Endpoint((), lambda _: 1, lambda *_: b"{}"),
+            "time": Endpoint((), lambda _: 1, lambda *_: wire.server_time(self._now_ms())),
             "exchangeInfo": Endpoint(queries.EXCHANGE_INFO_NAMES, lambda _: 20, self._exchange_info),
             "depth": Endpoint(queries.DEPTH_NAMES, queries.depth_weight, self._depth),
             "aggTrades": Endpoint(queries.AGG_TRADES_NAMES, lambda _: 4, self._agg_trades),
         }
 
-    async def serve(self, request: web.Request) -> web.Response:
+    async def serve(self, request: web.Request) -> web.StreamResponse:
         """Answer one request; every reply of the exchange leaves through here."""
-        endpoint = self._endpoints.get(request.match_info["name"])
+        name = request.match_info["name"]
+        endpoint = self._endpoints.get(name)
+        self._requests += 1
+        due = self._conditions.script.due(Occasion("request", name, self._requests, self._requests))
+        faults = {struck.fault.name: struck for struck in due}
         charge = self._meter.charge(self._clock.now_ns(), endpoint.weight(request.query) if endpoint else 1)
         try:
-            status, body = 200, self._body(endpoint, request.query, charge)
+            status, body = 200, self._body(endpoint, request.query, charge, faults)
         except ApiError as refusal:
             status, body = refusal.status, wire.error_body(refusal.code, refusal.message)
-        return _response(status, body, charge)
+        return await request_faults.send(request, _response(status, body, charge), faults)
 
-    def _body(self, endpoint: Endpoint | None, query: Query, charge: Charge) -> bytes:
+    def _body(self, endpoint: Endpoint | None, query: Query, charge: Charge, faults: Faults) -> bytes:
         self._refuse_excess(charge)
         if endpoint is None:
             raise ApiError(-1020, "This operation is not supported.", status=404)
         queries.check_names(query, endpoint.names)
-        return endpoint.body(query)
+        return endpoint.body(query, faults)
 
     def _refuse_excess(self, charge: Charge) -> None:
         if charge.status == 418:
@@ -76,21 +86,25 @@ class RestApi:
             advice = "Please use WebSocket Streams for live updates to avoid polling the API."
             raise ApiError(-1003, f"{text} {advice}", status=429)
 
-    def _exchange_info(self, query: Query) -> bytes:
+    def _exchange_info(self, query: Query, _: Faults) -> bytes:
         if "symbol" in query:
-            queries.check_symbol(query, self._venue.parameters.symbol)
-        return wire.exchange_info(self._venue.parameters, self._now_ms(), self._meter.limit)
+            queries.check_symbol(query, self._answers.symbol)
+        return self._answers.exchange_info(self._now_ms(), self._meter.limit)
 
-    def _depth(self, query: Query) -> bytes:
-        queries.check_symbol(query, self._venue.parameters.symbol)
-        return wire.depth_body(*self._venue.engine.snapshot(queries.depth_limit(query)))
+    def _depth(self, query: Query, _: Faults) -> bytes:
+        queries.check_symbol(query, self._answers.symbol)
+        return self._answers.depth(queries.depth_limit(query))
 
-    def _agg_trades(self, query: Query) -> bytes:
-        queries.check_symbol(query, self._venue.parameters.symbol)
-        return wire.agg_trade_rows(self._venue.find(queries.agg_trades_query(query)))
+    def _agg_trades(self, query: Query, faults: Faults) -> bytes:
+        queries.check_symbol(query, self._answers.symbol)
+        asked = queries.agg_trades_query(query)
+        if (skipping := faults.get("wrong_from_id")) and asked.from_id is not None:
+            asked = replace(asked, from_id=asked.from_id + int(skipping.number("skip")))
+        stale = faults.get("stale_trades")
+        return self._answers.agg_trades(asked, int(stale.number("trades")) if stale else 0)
 
     def _now_ms(self) -> int:
-        return self._clock.now_ns() // _MILLISECOND_NS
+        return self._conditions.now_ns() // _MILLISECOND_NS
 
 
 def _response(status: int, body: bytes, charge: Charge) -> web.Response:

@@ -7,13 +7,17 @@ from contextlib import suppress
 
 from aiohttp import web
 
+from exchanges.simulated.answers import MarketAnswers
 from exchanges.simulated.clock import Clock, WallClock
+from exchanges.simulated.conditions import Conditions
 from exchanges.simulated.connection import ConnectionRules
-from exchanges.simulated.errors import PortError
 from exchanges.simulated.hooks import Hooks
 from exchanges.simulated.limits import WeightMeter
+from exchanges.simulated.open_port import OpenPort
 from exchanges.simulated.parameters import STEP_NS, MarketParameters
 from exchanges.simulated.rest import RestApi
+from exchanges.simulated.script import Occasion, Script
+from exchanges.simulated.script_door import ScriptDoor
 from exchanges.simulated.streams import StreamHub
 from exchanges.simulated.venue import Venue, warm_up
 from market.timestamps import floor_to
@@ -33,6 +37,11 @@ class SimulatedExchange:
         speed: market seconds in a second of the clock; at 0 the market stands still and only `advance` moves it.
         weight_limit: request weight a minute.
         rules: what WebSocket connections must keep to.
+        script: faults from the start on.
+
+    Attributes:
+        conditions: the script in force, and what it did to ids, clock and trading.
+        hub: the connections, and the ledger of diffs.
     """
 
     def __init__(
@@ -44,6 +53,7 @@ class SimulatedExchange:
         speed: float = 1.0,
         weight_limit: int = 6_000,
         rules: ConnectionRules | None = None,
+        script: Script | None = None,
     ) -> None:
         self.parameters = parameters or MarketParameters()
         self.venue: Venue | None = None
@@ -53,20 +63,21 @@ class SimulatedExchange:
         self._speed = speed
         self._step_ns = round(STEP_NS / speed) if speed > 0 else STEP_NS
         self._meter = WeightMeter(weight_limit)
-        self._hub = StreamHub(self.parameters.symbol, self._clock, rules or ConnectionRules())
-        self._runner: web.AppRunner | None = None
+        self.conditions = Conditions(self._clock, script)
+        self.hub = StreamHub(self.parameters.symbol, self.conditions, rules or ConnectionRules())
+        self._port = OpenPort()
         self._market: asyncio.Task[None] | None = None
-        self._address = ("", 0)
+        self._steps = 0
 
     @property
     def url(self) -> str:
         """Where REST is, without a path."""
-        return f"http://{_in_url(self._address[0])}:{self._address[1]}"
+        return self._port.url
 
     @property
     def websocket_url(self) -> str:
         """Where the streams are, without a path."""
-        return f"ws://{_in_url(self._address[0])}:{self._address[1]}"
+        return self._port.websocket_url
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """
@@ -82,15 +93,7 @@ class SimulatedExchange:
         warm_up(self.parameters)
         start_ns = floor_to(self._clock.now_ns(), STEP_NS)
         self.venue = Venue(self.parameters, self._seed, start_ns, self._history_hours)
-        self._runner = web.AppRunner(self._app(self.venue), access_log=None, shutdown_timeout=1.0)
-        await self._runner.setup()
-        try:
-            await web.TCPSite(self._runner, host, port).start()
-        except OSError as error:
-            await self._runner.cleanup()
-            reason = (error.strerror or str(error)).rpartition(": ")[2]
-            raise PortError(f"cannot serve on {host}:{port}: {reason}; choose another port") from error
-        self._address = (host, int(self._runner.addresses[0][1]))
+        await self._port.open(self._app(self.venue), host, port)
         if self._speed > 0:
             self._market = asyncio.create_task(self._trade(self.venue, start_ns))
 
@@ -104,9 +107,8 @@ class SimulatedExchange:
         """Stop trading, cut the clients, close the port; raise what broke the market, had it broken."""
         if self._market is not None:
             self._market.cancel()
-        await self._hub.drop_all()
-        if self._runner is not None:
-            await self._runner.cleanup()
+        await self.hub.drop_all()
+        await self._port.close()
         if self._market is not None:
             with suppress(asyncio.CancelledError):
                 await self._market
@@ -116,15 +118,25 @@ class SimulatedExchange:
         if self.venue is None:
             raise RuntimeError("start the exchange before it is advanced")
         for _ in range(steps):
-            self._hub.publish(self.venue.step(self.venue.engine.now_ns + self._step_ns))
+            self._advance(self.venue)
+
+    def _advance(self, venue: Venue) -> None:
+        self._steps += 1
+        for struck in self.conditions.script.due(Occasion("step", "", self._steps, self._steps)):
+            self.conditions.strike(struck, venue.engine.next_agg_id, venue.engine.last_update_id + 1)
+        if not self.conditions.stands_still(self._step_ns):
+            step = venue.step(venue.engine.now_ns + self._step_ns, self.conditions.stamp_shift_ns)
+            self.hub.publish(step)
 
     def _app(self, venue: Venue) -> web.Application:
         app = web.Application()
-        app.router.add_get("/api/v3/{name}", RestApi(venue, self._clock, self._meter).serve)
-        app.router.add_get("/ws", self._hub.serve_raw)
-        app.router.add_get("/ws/{streams:.*}", self._hub.serve_raw)
-        app.router.add_get("/stream", self._hub.serve_combined)
-        Hooks(venue, self._hub).add_to(app)
+        api = RestApi(MarketAnswers(venue, self.conditions), self.conditions, self._clock, self._meter)
+        app.router.add_get("/api/v3/{name}", api.serve)
+        app.router.add_get("/ws", self.hub.serve_raw)
+        app.router.add_get("/ws/{streams:.*}", self.hub.serve_raw)
+        app.router.add_get("/stream", self.hub.serve_combined)
+        Hooks(venue, self.hub, self.conditions).add_to(app)
+        ScriptDoor(self.conditions, self._seed).add_to(app)
         return app
 
     async def _trade(self, venue: Venue, start_ns: int) -> None:
@@ -137,7 +149,3 @@ class SimulatedExchange:
             done += steps
             wait_ns = start_ns + (done + 1) * self._step_ns - self._clock.now_ns()
             await asyncio.sleep(max(0, wait_ns) / 1e9)
-
-
-def _in_url(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

@@ -9,7 +9,7 @@ from exchanges.simulated.history import make_history
 from exchanges.simulated.ledger import Ledger
 from exchanges.simulated.parameters import MarketParameters
 from exchanges.simulated.queries import AggTradesQuery
-from exchanges.simulated.trades import Trades
+from exchanges.simulated.trades import TIME, Trades
 
 
 class Venue:
@@ -30,9 +30,13 @@ class Venue:
         self.ledger = Ledger(int(history.agg_id[0]) if len(history) else parameters.first_agg_id)
         self.ledger.append(history)
 
-    def step(self, now_ns: int) -> Step:
-        """Make 100 ms of market that end at `now_ns`, and write its trades into the ledger."""
+    def step(self, now_ns: int, shift_ns: int = 0) -> Step:
+        """Make 100 ms of market that end at `now_ns`, stamped so much later; write its trades into the ledger."""
         step = self.engine.step(now_ns)
+        if shift_ns:
+            columns = step.trades.columns.copy()
+            columns[TIME] += shift_ns
+            step = Step(step.time_ns + shift_ns, Trades(columns), step.depth)
         self.ledger.append(step.trades)
         return step
 

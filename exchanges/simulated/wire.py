@@ -4,14 +4,30 @@ What the exchange says, as Binance's exact JSON bytes (binance-spot-api-docs: we
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 from exchanges.simulated.engine import DepthDiff
-from exchanges.simulated.parameters import MarketParameters, split_symbol
+from exchanges.simulated.parameters import split_symbol
 from exchanges.simulated.trades import Trades
 from market.fixed_point import I64, ONE_E8
 
 _MILLISECOND_NS = 1_000_000
+
+
+class Listed(Protocol):
+    """What exchangeInfo lists: a symbol and its grid, 1e-8."""
+
+    @property
+    def symbol(self) -> str:
+        """Base and quote written together."""
+
+    @property
+    def tick_size_e8(self) -> int:
+        """Step of prices, 1e-8 quote."""
+
+    @property
+    def step_size_e8(self) -> int:
+        """Step of quantities, 1e-8 base."""
 
 
 def decimal(value_e8: int) -> str:
@@ -62,7 +78,7 @@ def error_body(code: int, message: str) -> bytes:
     return _compact({"code": code, "msg": message})
 
 
-def exchange_info(parameters: MarketParameters, now_ms: int, weight_limit: int) -> bytes:
+def exchange_info(listed: Listed, now_ms: int, weight_limit: int, status: str = "TRADING") -> bytes:
     """The body of `GET /api/v3/exchangeInfo`."""
     limits = [
         {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": weight_limit},
@@ -74,16 +90,16 @@ def exchange_info(parameters: MarketParameters, now_ms: int, weight_limit: int) 
             "serverTime": now_ms,
             "rateLimits": limits,
             "exchangeFilters": [],
-            "symbols": [_symbol(parameters)],
+            "symbols": [_symbol(listed, status)],
         }
     )
 
 
-def _symbol(parameters: MarketParameters) -> dict[str, Any]:
-    base, quote = split_symbol(parameters.symbol)
+def _symbol(listed: Listed, status: str) -> dict[str, Any]:
+    base, quote = split_symbol(listed.symbol)
     return {
-        "symbol": parameters.symbol,
-        "status": "TRADING",
+        "symbol": listed.symbol,
+        "status": status,
         "baseAsset": base,
         "baseAssetPrecision": 8,
         "quoteAsset": quote,
@@ -92,14 +108,14 @@ def _symbol(parameters: MarketParameters) -> dict[str, Any]:
         "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET"],
         "isSpotTradingAllowed": True,
         "isMarginTradingAllowed": False,
-        "filters": _filters(parameters),
+        "filters": _filters(listed),
         "permissions": [],
         "permissionSets": [["SPOT"]],
     }
 
 
-def _filters(parameters: MarketParameters) -> list[dict[str, Any]]:
-    tick, step = decimal(parameters.tick_size_e8), decimal(parameters.step_size_e8)
+def _filters(listed: Listed) -> list[dict[str, Any]]:
+    tick, step = decimal(listed.tick_size_e8), decimal(listed.step_size_e8)
     return [
         {"filterType": "PRICE_FILTER", "minPrice": tick, "maxPrice": "1000000.00000000", "tickSize": tick},
         {"filterType": "LOT_SIZE", "minQty": step, "maxQty": "9000.00000000", "stepSize": step},

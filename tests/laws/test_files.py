@@ -45,7 +45,8 @@ TEXT = st.text(st.characters(codec="utf-8"), max_size=10)
 def column(draw: Any, field: pa.Field, rows: int) -> pa.Array:
     """Any values of a field's type."""
     if pa.types.is_list(field.type):
-        values = [draw(PRICES) for _ in range(rows)]
+        cells = PRICES if pa.types.is_int64(field.type.value_type) else st.lists(TEXT, max_size=4)
+        values = [draw(cells) for _ in range(rows)]
     else:
         kinds: dict[pa.DataType, st.SearchStrategy[Any]] = {
             pa.int64(): INTEGERS,

@@ -182,8 +182,8 @@ def test_a_quantity_too_large_to_sum_is_not_read() -> None:
     assert found.last_update_id.tolist() == [11, -1, -1, 14, 15]
 
 
-def test_a_snapshot_ahead_of_the_diffs_leaves_them_unread() -> None:
-    """The flow it holds already is nobody's to see: nor is that of the diff it cuts in two, nor of one that is lost."""
+def test_a_snapshot_ahead_of_the_diffs_hides_no_flow() -> None:
+    """The book of before is kept until the diffs reach it; flow is lost only where a diff is, and that is counted."""
     flow = folded(
         a_snapshot([("99", "2")], [("101", "3")], update_id=10),
         a_diff(11, 12, [("99", "3")], [], T0),
@@ -196,9 +196,25 @@ def test_a_snapshot_ahead_of_the_diffs_leaves_them_unread() -> None:
         a_diff(21, 21, [("99", "12")], [], T0 + 5 * SECOND_NS),
     )
     found = flow.seconds()
-    assert found.unread.tolist() == [0, 1, 1, 0, 1, 0]
-    assert found.updates.tolist() == [1, 0, 0, 1, 0, 1]
-    assert found.ofi_e8[:, 0].tolist() == [E8, 0, 0, E8, 0, 2 * E8]
+    assert found.unread.tolist() == [0, 0, 0, 0, 1, 0]
+    assert found.resets.tolist() == [0, 0, 0, 0, 1, 0]
+    assert found.updates.tolist() == [1, 1, 1, 1, 0, 1]
+    assert found.ofi_e8[:, 0].tolist() == [E8, E8, 2 * E8, E8, 0, 2 * E8]
+
+
+@pytest.mark.parametrize("seconds", [120, 90])
+def test_a_digest_by_minute_is_that_of_a_fold_that_saw_all_at_once(seconds: int) -> None:
+    """A minute hashed already is hashed again where a late trade lands in it, and where the window has cut it."""
+    trades = [a_trade(i, at_ns=T0 + s * SECOND_NS) for i, s in enumerate((5, 40, 70, 130, 31, 200), 1)]
+    flow = BookFlow(seconds)
+    seen: list[tuple[int, str]] = []
+    for n, end_s in ((1, 60), (2, 60), (3, 120), (4, 120), (5, 120), (5, 150), (6, 180), (6, 240), (6, 600)):
+        if not seen or seen[-1][0] < n:
+            flow.apply(a_batch([trades[n - 1]], n), [])
+        flow.close(T0 + end_s * SECOND_NS)
+        seen.append((n, flow.digest()))
+        assert seen[-1][1] == folded(*trades[:n], seconds=seconds, end_ns=flow.end_ns).digest()
+    assert len({found for _, found in seen}) == len(seen)
 
 
 def test_the_digest_tells_flows_apart() -> None:

@@ -1,16 +1,16 @@
-"""The book by the venue's procedure: vectors by hand, and a simple book of dictionaries that must agree."""
-
-from typing import Any
+"""The book by the venue's procedure: vectors by hand, what is known of it, and how it is compared with the venue's."""
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eventlog.facts import DIFF, SNAPSHOT, Fact
+from eventlog.facts import DIFF, Fact
 from market.timestamps import MINUTE_NS, SECOND_NS
 from projections.book_levels import BARE, BROKE, OLD, UNREAD, WHOLE
-from projections.order_book import BUFFER_NS, OrderBook, Quote
-from tests.builders import T0, a_batch, a_diff, a_snapshot, as_tables, pieces
+from projections.diff_buffer import BUFFER_NS, Hole
+from projections.order_book import OrderBook, Quote
+from tests.book_streams import streams
+from tests.builders import T0, a_batch, a_diff, a_snapshot, pieces
 
 E8 = 10**8
 LAW = settings(deadline=None, max_examples=100)
@@ -185,102 +185,6 @@ def test_the_digest_tells_books_apart() -> None:
     assert base.digest() == folded(a_snapshot()).digest()
 
 
-class PlainBook:
-    """Binance's procedure over two dictionaries, with every diff of the last two minutes kept as it came."""
-
-    def __init__(self) -> None:
-        self.sides: tuple[dict[int, int], dict[int, int]] = ({}, {})
-        self.state = "no_book"
-        self.last = self.anchor = self.newest = 0
-        self.kept: list[dict[str, Any]] = []
-
-    def diff(self, row: dict[str, Any]) -> None:
-        """Take a diff."""
-        self.newest = max(self.newest, row["recv_ns"])
-        self.kept.append(row)
-        self.apply(row)
-
-    def apply(self, row: dict[str, Any]) -> None:
-        """Change the book, if the diff belongs to it."""
-        if self.state != "live" or row["last_update_id"] <= self.last:
-            return
-        if row["first_update_id"] > self.last + 1:
-            self.state = "gap"
-            return
-        for held, name in zip(self.sides, ("bid", "ask"), strict=True):
-            for price, quantity in zip(row[f"{name}_price_e8"], row[f"{name}_quantity_e8"], strict=True):
-                held.pop(price, None)
-                if quantity:
-                    held[price] = quantity
-        self.last = row["last_update_id"]
-
-    def snapshot(self, row: dict[str, Any]) -> None:
-        """Start anew, unless it is older than the one before."""
-        self.newest = max(self.newest, row["recv_ns"])
-        if self.state != "no_book" and row["last_update_id"] < self.anchor:
-            return
-        pairs = [zip(row[f"{n}_price_e8"], row[f"{n}_quantity_e8"], strict=True) for n in ("bid", "ask")]
-        self.sides = dict(pairs[0]), dict(pairs[1])
-        self.state, self.last = "live", row["last_update_id"]
-        self.anchor = self.last
-        for kept in self.kept:
-            if kept["recv_ns"] >= self.newest - BUFFER_NS:
-                self.apply(kept)
-
-
-LEVELS = st.lists(
-    st.tuples(st.integers(1, 40).map(str), st.sampled_from(["0", "0.5", "1", "2.25"])),
-    max_size=6,
-    unique_by=lambda p: p[0],
-)
-
-
-@st.composite
-def streams(draw: Any) -> list[Fact]:
-    """Diffs that mostly follow one another, some missed, doubled or overlapping; snapshots early, late and old."""
-    facts: list[Fact] = []
-    at, last = T0, 100
-    for _ in range(draw(st.integers(1, 25))):
-        at += draw(st.sampled_from([0, 100_000_000, 30 * SECOND_NS]))
-        kind = draw(st.sampled_from(["diff"] * 6 + ["doubled", "missed", "snapshot"]))
-        if kind == "snapshot":
-            back = draw(st.integers(0, 6))
-            bids = [(str(p), "1") for p in sorted(draw(st.sets(st.integers(1, 20))), reverse=True)]
-            asks = [(str(p), "1") for p in sorted(draw(st.sets(st.integers(21, 40))))]
-            facts.append(a_snapshot(bids, asks, at_ns=at, update_id=last - back, limit=5))
-            continue
-        first = last + {"diff": 1, "doubled": -1, "missed": 3}[kind]
-        last = max(last, first + draw(st.integers(0, 2)))
-        facts.append(a_diff(first, last, draw(LEVELS), draw(LEVELS), at))
-    return facts
-
-
-@LAW
-@given(facts=streams(), cuts=st.sets(st.integers(1, 30)))
-def test_it_is_the_book_of_dictionaries_in_any_batches(facts: list[Fact], cuts: set[int]) -> None:
-    """Level by level, after every entry where batches are single entries, at the end in any case."""
-    batch = a_batch(facts)
-    whole, cut, single, plain = OrderBook(), OrderBook(), OrderBook(), PlainBook()
-    whole.apply(batch)
-    for piece in pieces(batch, cuts):
-        cut.apply(piece)
-    for number, fact in enumerate(facts, 1):
-        tables = as_tables([fact], number)
-        single.apply(next(p for p in pieces(batch, range(1, 100)) if p.first_seq == number))
-        if fact.kind == DIFF:
-            plain.diff(tables[DIFF].to_pylist()[0])
-        else:
-            plain.snapshot(tables[SNAPSHOT].to_pylist()[0])
-        held = single.levels()
-        bids = sorted(plain.sides[0].items(), reverse=True) if plain.state == "live" else []
-        asks = sorted(plain.sides[1].items()) if plain.state == "live" else []
-        assert list(zip(held.bid_price_e8.tolist(), held.bid_quantity_e8.tolist(), strict=True)) == bids
-        assert list(zip(held.ask_price_e8.tolist(), held.ask_quantity_e8.tolist(), strict=True)) == asks
-        assert single.usable == bool(bids and asks and bids[0][0] < asks[0][0])
-        assert single.last_update_id == (plain.last if plain.state == "live" else None)
-    assert whole.digest() == cut.digest() == single.digest()
-
-
 @LAW
 @given(facts=streams(), cuts=st.sets(st.integers(1, 30)))
 def test_what_each_diff_did_does_not_depend_on_batches(facts: list[Fact], cuts: set[int]) -> None:
@@ -293,6 +197,135 @@ def test_what_each_diff_did_does_not_depend_on_batches(facts: list[Fact], cuts: 
         found.append([(int(s.outcome[i]), s.tops[i : i + 2].tolist()) for s in steps for i in range(len(s.outcome))])
     assert found[0] == found[1] == found[2]
     assert len(found[0]) == sum(f.kind == DIFF for f in facts)
+
+
+def test_a_level_beyond_the_snapshot_does_not_move_what_is_known() -> None:
+    """Two levels a side were asked for: what a diff names beyond them is held, what lies between is unknown."""
+    bids, asks = [("99", "1"), ("98", "1")], [("101", "1"), ("102", "1")]
+    book = folded(a_snapshot(bids, asks, limit=2), a_diff(11, 12, bids=[("90", "7")], asks=[]))
+    assert book.levels().bid_price_e8.tolist() == [99 * E8, 98 * E8, 90 * E8]
+    assert book.known_e8 == (98 * E8, 102 * E8)
+    assert (book.in_reach, book.trusted) == (True, True)
+    book.apply(a_batch([a_diff(13, 14, bids=[("99", "0"), ("98", "0")], asks=[])], 3))
+    assert (book.status, book.in_reach, book.trusted, book.as_snapshot()) == ("live", False, False, None)
+    assert book.quote() == Quote(90 * E8, 7 * E8, 101 * E8, E8)  # the best that anybody named
+    book.apply(a_batch([a_diff(15, 15, bids=[("98.5", "1")], asks=[])], 4))
+    assert (book.in_reach, book.trusted) == (True, True)
+
+
+def test_a_side_that_is_used_up_within_its_reach_is_not_known_to_be_empty() -> None:
+    """Others lie beyond, unseen; a side that was shown whole is empty."""
+    gone = a_diff(11, 11, bids=[("99", "0")], asks=[])
+    cut, complete = (folded(a_snapshot([("99", "1")], [("101", "1")], limit=limit), gone) for limit in (1, 2))
+    assert (cut.status, cut.in_reach) == ("one_sided", False)
+    assert (complete.status, complete.in_reach) == ("one_sided", True)
+
+
+def test_the_next_snapshot_forgets_what_lay_beyond() -> None:
+    """A level that left what is known is pruned: it may have changed where nobody looked."""
+    book = folded(
+        a_snapshot([("99", "1"), ("98", "1")], [("101", "1"), ("102", "1")], limit=2, at_ns=T0),
+        a_diff(11, 12, bids=[("90", "7")], asks=[], at_ns=T0),
+        a_snapshot([("99.5", "1"), ("99", "1")], [("101", "1"), ("102", "1")], limit=2, update_id=12, at_ns=T0 + 1),
+    )
+    assert book.levels().bid_price_e8.tolist() == [9_950_000_000, 99 * E8]
+    assert book.known_e8 == (99 * E8, 102 * E8)
+
+
+def test_a_snapshot_ahead_of_the_diffs_waits_for_them() -> None:
+    """The answer is the snapshot's; what diffs do is told by the book of before, until they reach it."""
+    book = folded(a_snapshot(update_id=10), a_diff(11, 12, bids=[("99.5", "3")], asks=[]))
+    book.apply(a_batch([a_snapshot([("99.5", "5")], [("100.5", "2")], update_id=15)], 3))
+    assert (book.last_update_id, book.audit) == (15, None)
+    (steps,) = book.apply(a_batch([a_diff(13, 14, bids=[("99.5", "4")], asks=[])], 4))
+    assert steps.outcome.tolist() == [WHOLE]
+    assert steps.tops[:, 0, 0, 1].tolist() == [3 * E8, 4 * E8]
+    assert book.quote() == Quote(9_950_000_000, 5 * E8, 10_050_000_000, 2 * E8)
+    assert (book.last_update_id, book.audit) == (15, None)
+    reaching, after = book.apply(a_batch([a_diff(15, 16, [("99.5", "6")], []), a_diff(17, 17, [("99.5", "7")], [])], 5))
+    assert reaching.tops[:, 0, 0, 1].tolist() == [4 * E8, 6 * E8]
+    assert after.tops[:, 0, 0, 1].tolist() == [6 * E8, 7 * E8]
+    assert [s.outcome.tolist() for s in (reaching, after)] == [[WHOLE], [WHOLE]]
+    assert book.audit is not None
+    # 99 (1) and 101 (3) of the first snapshot are ghosts; 99.5 is named by a diff that both have taken.
+    assert (book.audit.counts, book.audit.compared, book.audit.excluded) == (((0, 1, 0), (0, 1, 0)), 3, 1)
+    assert (book.audit.snapshot_update_id, book.audit.update_id) == (15, 16)
+
+
+def test_an_audit_at_the_update_of_the_snapshot_leaves_nothing_out() -> None:
+    """Book and snapshot at update 12: one of each kind of difference, one level the same."""
+    book = folded(
+        a_snapshot(update_id=10),
+        a_diff(11, 12, bids=[("99", "0"), ("98", "2")], asks=[("101", "4")]),
+        a_snapshot([("99.5", "2"), ("99", "1")], [("100.5", "2"), ("101", "3")], update_id=12),
+    )
+    audit = book.audit
+    assert audit is not None
+    assert [(d.side, d.price_e8, d.what) for d in audit.examples] == [
+        ("bid", 98 * E8, "ghost"),
+        ("ask", 101 * E8, "wrong_size"),
+        ("bid", 99 * E8, "missing"),
+    ]
+    assert (audit.compared, audit.excluded, audit.healthy) == (5, 0, False)
+    assert (book.usable, book.trusted) == (True, False)
+
+
+def test_a_clean_audit_restores_trust() -> None:
+    """Unhealthy until the next clean one; a snapshot that cannot be compared changes nothing."""
+    wrong, right = [("99.5", "9"), ("99", "1")], [("99.5", "2"), ("99", "1")]
+    diffs = [a_diff(11 + i, 11 + i, bids=[], asks=[("101", str(i + 3))]) for i in range(4)]
+    asks = [[("100.5", "2"), ("101", str(i + 3))] for i in range(4)]
+    book = folded(a_snapshot(update_id=10), diffs[0], a_snapshot(wrong, asks[0], update_id=11))
+    assert not book.trusted
+    book.apply(a_batch([diffs[1], a_snapshot(wrong, asks[1], update_id=12)], 4))
+    assert book.trusted
+    book.apply(a_batch([diffs[2], a_snapshot(right, asks[2], update_id=13)], 6))
+    assert not book.trusted
+    book.apply(a_batch([a_diff(20, 20), a_snapshot(right, asks[2], update_id=25)], 8))
+    assert (book.usable, book.trusted) == (True, False)
+
+
+def test_tolerated_differences_are_healthy() -> None:
+    """As many as one says."""
+    facts = (a_snapshot(update_id=10), a_diff(11, 11, [], []), a_snapshot([("99.5", "2")], update_id=11))
+    verdicts = []
+    for tolerated in (0, 1):
+        book = OrderBook(tolerated=tolerated)
+        book.apply(a_batch(facts))
+        verdicts.append((book.audit.differing, book.audit.healthy) if book.audit else None)
+    assert verdicts == [(1, False), (1, True)]
+
+
+def test_snapshots_alone_are_compared_with_nothing() -> None:
+    """A book that no diff has built proves nothing."""
+    book = folded(a_snapshot(update_id=10), a_snapshot([("98", "1")], update_id=11, at_ns=T0 + MINUTE_NS))
+    assert (book.audit, book.last_update_id, book.trusted) == (None, 11, True)
+
+
+def test_a_hole_is_remembered_as_long_as_a_book() -> None:
+    """Which updates were not seen, and when that was found."""
+    book = folded(a_snapshot(update_id=10), a_diff(13, 14, at_ns=T0 + 5), anchor_minutes=2)
+    assert book.hole == Hole(T0 + 5, 11, 12, "diff_missing")
+    book.close(T0 + MINUTE_NS)
+    assert book.hole is not None
+    book.close(T0 + 3 * MINUTE_NS)
+    assert book.hole is None
+
+
+def test_a_hole_that_a_snapshot_covers_is_still_told() -> None:
+    """Diff 13-14 never came; the snapshot at 15 holds it, so the book is whole, and flow was not formed across it."""
+    book = folded(a_snapshot(update_id=10), a_diff(11, 12), a_snapshot(update_id=15))
+    assert outcomes(book, a_diff(15, 16), a_diff(17, 17), first_seq=4) == [BROKE, WHOLE]
+    assert (book.status, book.hole, book.audit) == ("live", Hole(T0, 13, 14, "diff_missing"), None)
+
+
+def test_a_snapshot_that_needs_more_than_is_kept_says_so() -> None:
+    """The book was whole; the newest snapshot is what counts."""
+    late = T0 + BUFFER_NS + SECOND_NS
+    book = folded(
+        a_snapshot(update_id=10), a_diff(11, 12), a_diff(13, 13, at_ns=late), a_snapshot(update_id=10, at_ns=late)
+    )
+    assert (book.status, book.hole) == ("gap", Hole(late, 11, 12, "snapshot_too_old"))
 
 
 def test_the_trace_holds_the_best_levels_before_and_after() -> None:

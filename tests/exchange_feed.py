@@ -1,0 +1,124 @@
+"""A simulated exchange with a script of faults, and the real stream and REST clients that listen to it."""
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from eventlog.clock import WallClock
+from exchanges.binance.exchange import BinanceExchange
+from exchanges.binance.mapper import BinanceMapper
+from exchanges.binance.rest import BinanceRest
+from exchanges.binance.stream import BinanceStream, Received, StreamRules
+from exchanges.port import Arrival
+from exchanges.simulated.parameters import MarketParameters
+from exchanges.simulated.recorded import RecordedExchange
+from exchanges.simulated.script import parse
+from exchanges.simulated.server import SimulatedExchange
+
+SEED = 7
+BUSY = MarketParameters(trades_per_second=30.0)
+STREAMS = ("btcfdusd@aggTrade", "btcfdusd@depth@100ms")
+QUICK = StreamRules(open_s=2.0, silent_s=0.4, overlap_s=0.2)
+
+Rule = dict[str, Any]
+
+
+class Feed:
+    """What the real clients of one exchange have received."""
+
+    def __init__(
+        self,
+        exchange: SimulatedExchange | RecordedExchange,
+        symbol: str = "BTCFDUSD",
+        streams: tuple[str, ...] = STREAMS,
+        rules: StreamRules | None = None,
+        timeout_s: float = 5.0,
+    ) -> None:
+        self.stream = BinanceStream(exchange.websocket_url, streams, WallClock(), rules)
+        self.rest = BinanceRest(exchange.url, symbol, timeout_s, 6_000, WallClock())
+        self.venue = BinanceExchange(self.rest, self.stream, BinanceMapper(symbol))
+        self.received: list[Received] = []
+        self.arrivals: list[Arrival] = []
+        self._listening = asyncio.create_task(self._listen())
+
+    @property
+    def messages(self) -> list[bytes]:
+        """The messages as they came."""
+        return [each.data for each in self.received if each.what == "message"]
+
+    @property
+    def agg_ids(self) -> list[int]:
+        """Ids of the readable trades, as they came."""
+        return [each.number for each in self.arrivals if each.what == "agg_trade"]
+
+    @property
+    def diffs(self) -> list[tuple[int, int]]:
+        """U and u of the readable diffs, as they came."""
+        return [(each.first, each.number) for each in self.arrivals if each.what == "diff"]
+
+    @property
+    def quarantined(self) -> list[str]:
+        """Why something could not be read."""
+        return [json.loads(each.fact.data)["reason"] for each in self.arrivals
+                if each.what == "quarantine" and each.fact]  # fmt: skip
+
+    @property
+    def ends(self) -> list[str]:
+        """Why connections ended."""
+        return [each.detail for each in self.arrivals if each.what == "disconnected"]
+
+    async def until(self, is_so: Callable[[], object], seconds: float = 5.0) -> None:
+        """Wait for something to become so."""
+        async with asyncio.timeout(seconds):
+            while not is_so():
+                await asyncio.sleep(0.005)
+
+    async def close(self) -> None:
+        """Hang up."""
+        self._listening.cancel()
+        await asyncio.gather(self._listening, return_exceptions=True)
+        await self.rest.close()
+
+    async def _listen(self) -> None:
+        batches = self.stream.batches()
+        try:
+            async for batch in batches:
+                self.received += batch
+                self.arrivals += self.venue.read(batch)
+        finally:
+            await batches.aclose()
+
+
+Check = Callable[[SimulatedExchange, Feed], Coroutine[Any, Any, None]]
+
+
+def run(check: Check, *rules: Rule, feed: dict[str, Any] | None = None, **options: Any) -> None:
+    """Run a check against an exchange that stands still, with faults and a feed that is connected."""
+
+    async def body() -> None:
+        settings = {"parameters": BUSY, "seed": SEED, "speed": 0, "history_hours": 0.2, **options}
+        exchange = SimulatedExchange(**settings, script=parse(json.dumps(rules), SEED))
+        await exchange.start()
+        listener = Feed(exchange, **(feed or {}))
+        try:
+            await listener.until(lambda: listener.stream.connected)
+            async with asyncio.timeout(20):
+                await check(exchange, listener)
+        finally:
+            await listener.close()
+            await exchange.stop()
+
+    asyncio.run(body())
+
+
+def traded(exchange: SimulatedExchange) -> list[int]:
+    """Agg ids of the live trades, as given out."""
+    assert exchange.venue is not None
+    live = exchange.venue.ledger.range(BUSY.first_agg_id, 1_000_000)
+    return exchange.conditions.trades(live).agg_id.tolist()
+
+
+def made(exchange: SimulatedExchange) -> list[tuple[int, int]]:
+    """U and u of the diffs, as given out."""
+    return [(diff.first, diff.last) for diff in exchange.hub.diffs.held]
