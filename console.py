@@ -2,7 +2,6 @@
 How every command talks: one-line errors, JSON where asked, a progress bar on a terminal.
 """
 
-import gc
 import json
 import sys
 import warnings
@@ -47,7 +46,6 @@ def run(app: typer.Typer, known: tuple[type[Exception], ...]) -> NoReturn:
     """
     told: tuple[type[BaseException], ...] = (*known, MarketError, Failure)
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
-    gc.freeze()  # what imports made lives as long as the process: not to be searched for garbage again and again
     try:
         app(standalone_mode=True)
     except BaseExceptionGroup as group:

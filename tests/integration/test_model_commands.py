@@ -280,7 +280,7 @@ def decision_log(storage: Path, answers: Path, settings: Settings) -> None:
             tokens = dict.fromkeys(TOKENS, 0) | {"request": "{}", "detail": "", "status": 200}
             shared = {name: call[name] for name in ("agent", "attempt", "sent_ns", "took_ms", "verdict", "reply")}
             calls.append(tick | shared | tokens | {"request_digest": call["request"], "cost_usd_e12": 0})
-        made.append(tick | {"fallback": answer["fallback"], "anomalies": [], "refusals": [], "numbers": 0,
+        made.append(tick | {"fallback": answer["fallback"], "cut": False, "anomalies": [], "refusals": [], "numbers": 0,
                             "ungrounded": 0})  # fmt: skip
     session = {"event": "started", "code": "c", "lock_digest": "l", "parameters_digest": sight.parameters.digest(),
                "settings": session_settings(settings, sight.parameters)}  # fmt: skip
