@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 2
+FUZZ_SECONDS ?= 600
 
-.PHONY: help setup demo test check fmt bench detectors soak golden live lock clean
+.PHONY: help setup demo test check fmt bench detectors soak fuzz golden live lock clean
 
 help:
 	@echo "make demo    the whole way in a few minutes: exchange, collector, analyzer, replay, scores"
@@ -14,6 +15,7 @@ help:
 	@echo "make setup   install into $(VENV)      make check   lint and types only"
 	@echo "make fmt     format the code           make bench   speed as ratios against references"
 	@echo "make soak    the long fault tests      make golden  rewrite the golden files"
+	@echo "make fuzz    inputs that break a reader, ten minutes each (needs atheris)"
 	@echo "make detectors  what is found of what was planted (minutes)"
 	@echo "make lock    resolve dependencies anew into requirements.lock"
 
@@ -55,6 +57,9 @@ bench: $(READY)
 
 soak: $(READY)
 	@$(BIN)/python -m pytest -q -m soak
+
+fuzz: $(READY)
+	@$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
 golden: $(READY)
 	@GOLDEN=rewrite $(BIN)/python -m pytest -q tests/golden

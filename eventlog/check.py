@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from eventlog.catalogue import FileRecord
 from eventlog.cold import ColdLog
 from eventlog.errors import LogBroken
 from eventlog.facts import AGG_TRADE, DIFF, GAP, QUARANTINE, SNAPSHOT, TICK
@@ -17,8 +18,8 @@ from market.fixed_point import I64
 
 _SHOWN = 20
 _COLUMNS = {AGG_TRADE: ("agg_id", "first_trade_id", "last_trade_id"), SNAPSHOT: (), DIFF: (), TICK: (),
-            "instrument": (), "session": (), QUARANTINE: ("agg_id",),
-            GAP: ("what", "first", "last", "cause", "state")}  # fmt: skip
+            "instrument": (), "session": (), "book_audit": (), "book_reset": (), "clock_offset": (),
+            QUARANTINE: ("agg_id",), GAP: ("what", "first", "last", "cause", "state")}  # fmt: skip
 
 Range = tuple[int, int]
 
@@ -76,7 +77,7 @@ def check(log: Log, verify_files: bool = True, on_progress: Callable[[int, int],
     if verify_files:
         report.damaged = list(_damaged(log.cold))
     seen = _read(log, report, on_progress)
-    gaps = _latest(seen[GAP])
+    gaps = latest(seen[GAP])
     _check_seqs(report, seen["seq"], gaps)
     _check_trades(report, seen, gaps)
     for gap in gaps:
@@ -118,14 +119,20 @@ def _read(log: Log, report: Report, on_progress: Callable[[int, int], None]) -> 
 def _damaged(cold: ColdLog) -> Iterable[str]:
     for segment in cold.refresh().segments if cold.exists() else ():
         for file in segment.files:
-            path = cold.path_of(file)
-            if not path.exists():
-                yield f"{file.name} is missing"
-            elif digest_of(path) != file.sha256:
-                yield f"{file.name} is not as it was written"
+            wrong = damage(cold, file)
+            if wrong is not None:
+                yield wrong
 
 
-def _latest(gaps: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def damage(cold: ColdLog, file: FileRecord) -> str | None:
+    """What is wrong with the bytes of a catalogued file, None where they are those that were committed."""
+    path = cold.path_of(file)
+    if not path.exists():
+        return f"{file.name} is missing"
+    return None if digest_of(path) == file.sha256 else f"{file.name} is not as it was written"
+
+
+def latest(gaps: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """The newest word on each range."""
     newest: dict[tuple[str, int, int], dict[str, Any]] = {}
     for gap in gaps:
@@ -163,10 +170,11 @@ def _unnamed(numbers: I64, gaps: list[dict[str, Any]]) -> list[Range]:
     """Missing ranges between rising numbers that no gap covers."""
     at = np.flatnonzero(np.diff(numbers) > 1)
     missing = [(int(numbers[i]) + 1, int(numbers[i + 1]) - 1) for i in at]
-    return [rest for hole in missing for rest in _minus(hole, gaps)]
+    return [rest for hole in missing for rest in minus(hole, gaps)]
 
 
-def _minus(hole: Range, gaps: list[dict[str, Any]]) -> list[Range]:
+def minus(hole: Range, gaps: list[dict[str, Any]]) -> list[Range]:
+    """What of a missing range no gap covers."""
     left = [hole]
     for gap in gaps:
         pieces: list[Range] = []

@@ -7,7 +7,8 @@ units of the snapshot's own grid, a third of the bytes of plain prices.
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -58,11 +59,28 @@ def read(kind: str, path: Path, columns: Sequence[str] | None = None) -> pa.Tabl
     Raises:
         LogBroken: the file is missing, cut short, or not of this kind.
     """
+    wanted, stored = _names(kind, columns)
+    with _told_as_broken(path):
+        return _LOAD.get(kind, _as_read)(pq.read_table(path, columns=stored, partitioning=None), wanted)
+
+
+def pieces(kind: str, path: Path, columns: Sequence[str] | None, rows: int) -> Iterator[pa.Table]:
+    """As `read`, at most so many rows at a time."""
+    wanted, stored = _names(kind, columns)
+    with _told_as_broken(path), pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(rows, columns=stored):
+            yield _LOAD.get(kind, _as_read)(pa.Table.from_batches([batch]), wanted)
+
+
+def _names(kind: str, columns: Sequence[str] | None) -> tuple[list[str], list[str]]:
     wanted = list(SCHEMAS[kind].names if columns is None else dict.fromkeys(("seq", *columns)))
-    stored = dict.fromkeys(name for column in wanted for name in _stored_names(kind, column))
+    return wanted, list(dict.fromkeys(name for column in wanted for name in _stored_names(kind, column)))
+
+
+@contextmanager
+def _told_as_broken(path: Path) -> Iterator[None]:
     try:
-        table = pq.read_table(path, columns=list(stored), partitioning=None)
-        return _LOAD.get(kind, _as_read)(table, wanted)
+        yield
     except FileNotFoundError as error:
         raise LogBroken(
             f"{path.name} is in the catalogue but not in {path.parent}; restore it from a backup"

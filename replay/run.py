@@ -21,6 +21,7 @@ from eventlog.clock import Clock
 from eventlog.code_version import code_digest, lock_digest
 from eventlog.files import digest_of, told_plainly
 from eventlog.log import Log
+from eventlog.mask import unproven
 from market.timestamps import iso
 from replay.analysts import MakeAnalyst
 from replay.calibration import NOTE
@@ -35,6 +36,7 @@ from replay.publications import digest_of as digest_of_live
 from replay.report import render
 from replay.scoring import Rules, Scored, score
 from replay.settling import settle
+from replay.unproven import unproven_notes
 
 _FOR_EVER_NS = 2**61
 
@@ -126,6 +128,7 @@ def run(
         raise MissingAnswer(str(error)) from error
     with open_log() as log:
         path = PricePath.of(log.read(first_seq - 1, last_seq, list(READS), READS))
+        mask = unproven(log, int(ticks.boundary_ns[0]), int(ticks.boundary_ns[-1]))
     asked_later = request.answered is not None and not request.answered.was_live
     live, seen_with = _live(None if asked_later else open_decisions, ticks)
     took_ms = request.answered.took_ms if request.answered else None
@@ -139,7 +142,8 @@ def run(
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir()
         said = request.answered.notes if request.answered else ()
-        notes = [*said, *_other_eyes(request, seen_with), *_notes(published, request, ticks)]
+        doubts = unproven_notes(mask, scored.episodes["published_ns"].to_numpy(), published)
+        notes = [*said, *_other_eyes(request, seen_with), *doubts, *_notes(published, request, ticks)]
         manifest = _write(aside, run_id, inputs, decisions, notes, scored, path)
         again = settle(aside, runs_dir / run_id, manifest, started, clock.now_ns())
     return Result(runs_dir / run_id, manifest, again)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import duckdb
 
+from eventlog.certificate import CERTIFICATES, load
 from eventlog.cold import ColdLog
 from eventlog.names import LogName
 from market.instrument import Market
@@ -27,7 +28,8 @@ def connect(storage: Path, market: Market, runs: Path | None = None) -> duckdb.D
     """
     A connection with a view for each kind of a market's log (`agg_trade`, `tick`, `snapshot`, …), of its decision log
     (`analysis`, `recommendation`, …), and of runs (`run_scores`, `run_episodes`, `run_orders`, `run_fills`,
-    `run_recommendations`).
+    `run_recommendations`). `unproven` (day, what, from_ns, to_ns) holds the ranges of trade or arrival time that the
+    certificates beside the log could not prove; it is empty where no day was certified.
 
     Entries that are still in the stream are not archived yet and not seen here.
     """
@@ -36,6 +38,8 @@ def connect(storage: Path, market: Market, runs: Path | None = None) -> duckdb.D
         cold = ColdLog(storage, LogName(stream, market))
         if cold.exists():
             _views_of(connection, cold)
+            if stream == "events":
+                _view_of_doubt(connection, cold)
     if runs is not None:
         _views_of_runs(connection, runs)
     return connection
@@ -49,6 +53,20 @@ def _views_of(connection: duckdb.DuckDBPyConnection, cold: ColdLog) -> None:
     for kind, paths in files.items():
         columns = _TRADES if kind == "agg_trade" else "*"
         _create(connection, kind, columns, paths)
+
+
+def _view_of_doubt(connection: duckdb.DuckDBPyConnection, cold: ColdLog) -> None:
+    """`unproven`: what the certificates beside the log could not prove, a range a row."""
+    certificates = [load(path) for path in sorted(cold.folder.glob(CERTIFICATES))]
+    rows = [
+        (certificate.day, what, start, end)
+        for certificate in certificates
+        for what, ranges in (("trades", certificate.unproven_trades), ("depth", certificate.unproven_depth))
+        for start, end in ranges
+    ]
+    connection.execute("CREATE TABLE unproven (day VARCHAR, what VARCHAR, from_ns BIGINT, to_ns BIGINT)").fetchall()
+    if rows:
+        connection.executemany("INSERT INTO unproven VALUES (?, ?, ?, ?)", rows)
 
 
 def _views_of_runs(connection: duckdb.DuckDBPyConnection, runs: Path) -> None:

@@ -249,7 +249,7 @@ class BinanceMapper:
             return usual, [None] * len(usual)
         trades, extras = [], []
         for row, entry in enumerate(entries):
-            single = b'"e":"trade"' in entry.data
+            single = b'"e":"trade"' in entry.data and _is_single(entry.data)
             message, extra = _decode_one(row, entry.data, _SingleTrade if single else _Trade)
             if single:
                 extra = _with_order_ids(extra, message)
@@ -330,6 +330,13 @@ def _decode_with_extra(row: int, data: bytes, kind: type[Any]) -> tuple[Any, str
         raise BadMessage(row, f"not as documented: {error}") from error
 
 
+def _is_single(data: bytes) -> bool:
+    try:  # the same words may stand elsewhere in a message
+        return _event.decode(data).e == "trade"
+    except UNREADABLE:
+        return False
+
+
 def _with_order_ids(extra: str | None, message: _SingleTrade) -> str | None:
     ids = {name: value for name, value in (("a", message.a), ("b", message.b)) if value is not None}
     if not ids:
@@ -340,9 +347,12 @@ def _with_order_ids(extra: str | None, message: _SingleTrade) -> str | None:
 def _unpack(row: int, entry: Entry) -> SnapshotEnvelope:
     try:
         plain = pa.CompressedInputStream(pa.BufferReader(entry.data), "zstd").read()
-        return msgspec.json.decode(plain, type=SnapshotEnvelope)
+        envelope = msgspec.json.decode(plain, type=SnapshotEnvelope)
     except (OSError, *UNREADABLE) as error:
         raise BadMessage(row, f"no packed snapshot: {error}") from error
+    if plain.partition(b'"body":')[2].rstrip()[:-1].strip() != bytes(envelope.body).strip():
+        raise BadMessage(row, "no packed snapshot: its body goes on after its end")
+    return envelope
 
 
 def _ids(numbers: Sequence[int], reason: str = "a number does not fit 64 bits") -> Any:

@@ -185,4 +185,4 @@ def test_one_of_each_kind_is_counted(tmp_path: Path) -> None:
     report = checked(tmp_path, *one_of_each_market_kind())
     assert report.sound
     assert not report.complete
-    assert sum(report.kinds.values()) == report.entries == 15
+    assert sum(report.kinds.values()) == report.entries == 16

@@ -33,7 +33,7 @@ def test_a_segment_says_what_it_holds(tmp_path: Path) -> None:
     """Ranges of seq, arrival and agg id, and a file a kind with its digest."""
     cold = a_cold_log(tmp_path, one_of_each_market_kind())
     (segment,) = ColdLog(tmp_path, EVENTS).catalogue.segments
-    assert (segment.first_seq, segment.last_seq) == (1, 15)
+    assert (segment.first_seq, segment.last_seq) == (1, 16)
     assert (segment.first_agg_id, segment.last_agg_id) == (1, 10)
     assert segment.first_recv_ns == T0
     assert segment.last_recv_ns == T0 + 120 * 10**9
