@@ -18,8 +18,12 @@ import console
 import logging_setup
 from collector import status
 from collector.archiver import Archiver
+from collector.catch_up import catch_up
 from collector.collector import Collector, Plan
+from collector.metrics import Meter, measured, publish
 from collector.recorder import Recorder
+from collector.room import Room
+from collector.spill import Spill, named_seq
 from collector.views import Views
 from console import JsonOption
 from eventlog import hot as hots
@@ -34,6 +38,8 @@ from eventlog.log import Log
 from eventlog.names import LogName
 from eventlog.writer import LogWriter, Lost
 from exchanges.binance.exchange import BinanceExchange
+from exchanges.binance.limits import AddressLimits
+from exchanges.binance.raw_messages import event_time_ns
 from exchanges.binance.rest import BinanceRest
 from exchanges.binance.stream import BinanceStream
 from exchanges.errors import ExchangeError, UnknownSymbol
@@ -88,26 +94,37 @@ async def _with_server(settings: Settings, market: Market, server: EmbeddedServe
         return hots.connect(url=url) if url else hots.connect(unix_socket=str(server.socket) if server else None)
 
     venue = settings.binance
-    rest = BinanceRest(venue.rest_url, market.symbol, venue.timeout, venue.weight_per_minute, clock)
+    limits = AddressLimits(venue.weight_per_minute)
+    rest = BinanceRest(venue.rest_url, market.symbol, venue.timeout, venue.weight_per_minute, clock, limits)
     cold = ColdLog(storage, name)
     if not cold.exists():
         HotLog(connect(), name).log_id()  # a server that is not there is told first
         await _expect_symbol(rest)
     said = status.read(cold.folder).get("last_seq", 0)
-    writer = LogWriter(cold, HotLog(connect(), name), clock, [_named_by_decisions(storage, market, connect), said])
+    used = [_named_by_decisions(storage, market, connect), said, named_seq(cold.folder)]
+    writer = LogWriter(cold, HotLog(connect(), name), clock, used)
     if writer.lost is not None:
         _log.error("the server had lost entries", first_seq=writer.lost.first, last_seq=writer.lost.last)
     mapper = mapper_for(market, quantity_decimals(cold, writer.hot))
     log = Log(ColdLog(storage, name), HotLog(connect(), name), mapper.decoders)
+    limit = settings.data_collector.backpressure
+    spill = Spill(cold.folder, limit.spill_megabytes * 1_000_000)
+    await asyncio.get_running_loop().run_in_executor(None, catch_up, spill, writer, log, clock, stop.is_set)
+    if spill.is_open:  # told to stop before everything was stored
+        writer.close()
+        return
     streams = [f"{market.symbol.lower()}@aggTrade"]
     streams += [f"{market.symbol.lower()}@depth@100ms"] if settings.data_collector.depth_diff else []
-    exchange = BinanceExchange(rest, BinanceStream(venue.websocket_url, streams, clock), mapper)
+    stream = BinanceStream(venue.websocket_url, streams, clock, limits=limits)
+    exchange = BinanceExchange(rest, stream, mapper)
     told: list[Collector] = []
 
     async def on_lost(lost: Lost) -> None:
         await told[0].lost(lost)
 
-    recorder = Recorder(writer, (lambda: None) if server is None else (lambda: server.ensure().close()), on_lost)
+    revive = (lambda: None) if server is None else (lambda: server.ensure().close())
+    meter = Meter(clock, event_time_ns)
+    recorder = Recorder(writer, revive, on_lost, spill, Room(limit.queue_facts, limit.queue_megabytes), meter)
     archive_log = Log(ColdLog(storage, name), HotLog(connect(), name), mapper.decoders)
     archiver = Archiver(archive_log, writer, settings.data_collector.archive.keep_entries)
     collector = Collector(_plan(settings), exchange, log, recorder, archiver, clock)
@@ -116,9 +133,12 @@ async def _with_server(settings: Settings, market: Market, server: EmbeddedServe
     views = threading.Thread(target=_publish_views, args=(settings, market, connect, ended), name="views", daemon=True)
     views.start()
     _log.info("recording", market=str(market), next_seq=writer.last_seq + 1, storage=str(storage))
+    sources = {cold.folder: lambda: measured(str(market), meter, recorder, clock)}
+    measuring = asyncio.create_task(publish(sources, settings.metrics.host, settings.metrics.port))
     try:
         await collector.run(stop)
     finally:
+        measuring.cancel()
         ended.set()
         views.join(0.5)
         writer.close()

@@ -117,6 +117,17 @@ class Archive(_Section):
     keep_entries: Annotated[int, Field(ge=1)] = 20_000
 
 
+class Backpressure(_Section):
+    """
+    How much waits in memory while the log's server is slow or away; the rest goes to a file beside the log, up to
+    `spill_megabytes`. Beyond that nothing more is read.
+    """
+
+    queue_facts: Annotated[int, Field(ge=1_000, le=10_000_000)] = 50_000
+    queue_megabytes: Annotated[int, Field(ge=1, le=16_384)] = 64
+    spill_megabytes: Annotated[int, Field(ge=1)] = 8192
+
+
 class DataCollector(_Section):
     """What is recorded."""
 
@@ -124,6 +135,14 @@ class DataCollector(_Section):
     order_flow: OrderFlow = OrderFlow()
     depth_diff: bool = True
     archive: Archive = Archive()
+    backpressure: Backpressure = Backpressure()
+
+
+class Metrics(_Section):
+    """Where Prometheus may ask, on this machine by default; nowhere without a port."""
+
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
 
 
 class ModelPrice(_Section):
@@ -324,6 +343,7 @@ class Settings(_Section):
     data_collector: DataCollector = DataCollector()
     analyzer: Analyzer = Analyzer()
     scoring: Scoring = Scoring()
+    metrics: Metrics = Metrics()
 
     @property
     def market(self) -> str:

@@ -5,12 +5,14 @@ Trades and book diffs as they come, and the asking for what did not come.
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import structlog
 
-from collector.diff_sequencer import DiffSequencer
+from collector.book_keeper import BookKeeper
+from collector.catch_up import held_agg_ids
+from collector.diff_sequencer import DiffSequencer, Ready
 from collector.log_tail import LogTail
 from collector.loss import lost_ids
 from collector.recorder import Recorder
@@ -18,11 +20,12 @@ from collector.tick_maker import Seen
 from collector.trade_sequencer import TradeSequencer
 from eventlog.clock import Clock
 from eventlog.codec import decode_entries
-from eventlog.facts import AGG_TRADE, QUARANTINE, SESSION, Entry, Fact, Session, TradesState
+from eventlog.facts import AGG_TRADE, SESSION, Entry, Fact, Session, TradesState
 from eventlog.log import Log
 from eventlog.writer import Lost
 from exchanges.errors import ExchangeError, VenueReset
 from exchanges.port import Arrival, Exchange
+from market.fixed_point import I64
 from market.timestamps import HOUR_NS, SECOND_NS
 
 _FULL_PAGE = 1000
@@ -39,6 +42,7 @@ class Capture:
     Args:
         tail: where the log stands. history_hours: how far back an empty log begins.
         seen: what ticks report; kept up to date here.
+        keeper: the recorder's own book; None where none is kept.
     """
 
     def __init__(
@@ -50,18 +54,21 @@ class Capture:
         tail: LogTail,
         history_hours: int,
         seen: Seen,
+        keeper: BookKeeper | None = None,
     ) -> None:
         self.exchange = exchange
         self.log = log
         self.recorder = recorder
         self.clock = clock
         self.seen = seen
+        self.keeper = keeper
         gaps = [(g.first, g.last, g.next, g.cause) for g in tail.open_gaps]
         self.trades = TradeSequencer(tail.next_agg_id, gaps)
         self.diffs = DiffSequencer()
         self._history_hours = history_hours
         self._first_id = tail.first_agg_id
         self._cause = "first_start" if tail.next_agg_id is None else "restart"
+        self._diff_cause = "feed_skipped"
         self._ask = asyncio.Event()
         self._catch_up = True
         # Id and time of the newest live trade; before the first, the log's end and our own start.
@@ -83,6 +90,7 @@ class Capture:
         arrivals = self.exchange.arrivals()
         try:
             async for batch in arrivals:
+                self.recorder.arrived(batch)
                 await self.recorder.put(self._sort(batch))
                 if self.trades.wanted() is not None:
                     self._ask.set()
@@ -104,13 +112,18 @@ class Capture:
             facts += self._live(run, now)
             run = []
             if fact is None:
-                facts.append(self._news(arrival))
+                facts += self._news(arrival)
             elif arrival.what == "diff":
                 self.seen.last_depth_recv_ns = arrival.recv_ns
-                facts += self.diffs.take(arrival.first, arrival.number, fact, self._cause)
+                facts += self.kept(self.diffs.take(arrival.first, arrival.number, fact, self._diff_cause, now))
+                self._diff_cause = "feed_skipped"
             else:
                 facts.append(fact)
-        return facts + self._live(run, now)
+        return facts + self._live(run, now) + self.kept(self.diffs.overdue(now))
+
+    def kept(self, ready: Sequence[Ready]) -> list[Fact]:
+        """Facts that go into the log now, with what its book says of them; to be queued before anything is awaited."""
+        return self.keeper.follow(ready) if self.keeper is not None else [r.fact for r in ready]
 
     def _expect_no_reset(self, arrival: Arrival) -> None:
         """
@@ -138,16 +151,24 @@ class Capture:
             self._cause = "feed_skipped"
         return facts
 
-    def _news(self, arrival: Arrival) -> Fact:
-        if arrival.what == "connected":
-            _log.info("connected")
+    def _news(self, arrival: Arrival) -> list[Fact]:
+        """A connection came or went; one that overlaps with another changes nothing for the log."""
+        event: Literal["connected", "disconnected"] = "connected" if arrival.what == "connected" else "disconnected"
+        facts = [Session(event, arrival.detail).fact(SESSION, arrival.recv_ns)]
+        if arrival.overlapping:
+            _log.info(event, reason=arrival.detail, overlapping=True)
+        elif event == "connected":
+            _log.info(event, reason=arrival.detail)
+            if arrival.detail.startswith("silent"):  # it takes over from a connection that did not bring everything
+                self._cause = self._diff_cause = "silent"
             self._catch_up = True
             self._ask.set()
+            self.diffs.renewed()
         else:
-            self._cause = "disconnect"
-            _log.warning("disconnected", reason=arrival.detail)
-        event: Literal["connected", "disconnected"] = "connected" if arrival.what == "connected" else "disconnected"
-        return Session(event, arrival.detail).fact(SESSION, arrival.recv_ns)
+            self._cause = self._diff_cause = "disconnect"
+            _log.warning(event, reason=arrival.detail)
+            facts = self.kept(self.diffs.give_up(arrival.recv_ns)) + facts
+        return facts
 
     async def fill(self) -> None:
         """Ask for missing trades: at start, after every connection, and wherever the feed left a hole."""
@@ -161,7 +182,8 @@ class Capture:
             except ExchangeError as error:
                 attempt += 1
                 _log.warning("trades not available, trying again", reason=str(error))
-            await self.recorder.put(self.trades.overdue(self.clock.now_ns()))
+            now = self.clock.now_ns()
+            await self.recorder.put(self.trades.overdue(now) + self.kept(self.diffs.overdue(now)))
             if attempt or (self.trades.wanted() is None and not self._catch_up):
                 self._ask.clear()
                 pause = _BACKOFF_S[min(attempt, len(_BACKOFF_S)) - 1] if attempt else 1.0
@@ -198,26 +220,22 @@ class Capture:
     async def lost(self, lost: Lost) -> None:
         """The server lost entries: find out which trades went with them, and ask for those again."""
         _log.error("the server lost entries", first_seq=lost.first, last_seq=lost.last)
-        held = await asyncio.get_running_loop().run_in_executor(None, self._held_ids)
+        held = await asyncio.get_running_loop().run_in_executor(None, held_agg_ids, self.log)
         # Nothing may be awaited from here on: the queue and the sequencer must be seen at one moment.
-        entries = [Entry(0, f.kind, f.recv_ns, f.data) for f in self.recorder.queued(AGG_TRADE)]
-        waiting = decode_entries(entries, self.log.venue)[AGG_TRADE].column("agg_id").to_numpy() if entries else []
-        known = np.concatenate((held, np.asarray(waiting, np.int64)))
+        known = np.concatenate((held, *(self._ids_of(facts) for facts in self.recorder.queued(AGG_TRADE))))
         end = self.trades.settled_before
         facts: list[Fact] = []
         if self._first_id is not None and end is not None and self._first_id < end:
             now = self.clock.now_ns()
             for first, last in lost_ids(known, self._first_id, end, self.trades.missing()):
                 facts += self.trades.lost(first, last, now)
+        if self.keeper is not None:
+            self.keeper.forget()
         self._ask.set()
         self._later = asyncio.create_task(self.recorder.put(facts))
 
-    def _held_ids(self) -> Any:
-        """Every trade id that the log still holds; nothing is appended while this runs."""
-        batches = self.log.read(kinds=[AGG_TRADE, QUARANTINE], columns={AGG_TRADE: ("agg_id",)})
-        parts = []
-        for batch in batches:
-            for rows in batch.rows.values():
-                column = rows.columns.table.slice(rows.start, len(rows)).column("agg_id").drop_null()
-                parts.append(column.to_numpy().astype(np.int64))
-        return np.concatenate(parts) if parts else np.empty(0, np.int64)
+    def _ids_of(self, trades: Sequence[Fact]) -> I64:
+        if not trades:
+            return np.empty(0, np.int64)
+        entries = [Entry(0, f.kind, f.recv_ns, f.data) for f in trades]
+        return decode_entries(entries, self.log.venue)[AGG_TRADE].column("agg_id").to_numpy().astype(np.int64)

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import structlog
 
 from collector import status
 from collector.archiver import Archiver
+from collector.book_keeper import BookKeeper
 from collector.capture import Capture
 from collector.log_tail import read_tail
 from collector.recorder import Recorder
@@ -20,7 +22,7 @@ from collector.ticker import Ticker
 from eventlog.clock import Clock
 from eventlog.code_version import code_digest
 from eventlog.errors import EventLogError, StoreFull, StoreUnavailable
-from eventlog.facts import SESSION, Fact, Session
+from eventlog.facts import SESSION, ClockOffset, Fact, Session
 from eventlog.log import Log
 from eventlog.writer import Lost
 from exchanges.errors import ExchangeError, UnknownSymbol
@@ -32,6 +34,9 @@ _SHUTDOWN_ARCHIVE_S = 2.0
 _RETRY_S = 2.0
 _STATUS_S = 0.5
 _GRID_S = 600.0
+_CLOCK_S = 300.0
+_CLOCK_RETRY_S = 30.0
+_LARGEST_OFFSET_NS = SECOND_NS
 
 _log = structlog.get_logger()
 
@@ -67,10 +72,12 @@ class Collector:
         self.clock = clock
         self._grid: tuple[object, ...] = ()
         self._instrument_fact: Fact | None = None
+        self._clock_offset: dict[str, float] | None = None
         self._again: asyncio.Task[int] | None = None
         tail = read_tail(log)
         seen = Seen(snapshot_seq=tail.snapshot_seq)
-        self.capture = Capture(exchange, log, recorder, clock, tail, plan.history_hours, seen)
+        self.keeper = BookKeeper(log.venue)
+        self.capture = Capture(exchange, log, recorder, clock, tail, plan.history_hours, seen, self.keeper)
         maker = TickMaker(plan.interval_ns, plan.snapshot_interval_ns, max(tail.last_boundary_ns, clock.now_ns()))
         self.ticker = Ticker(exchange, recorder, clock, maker, self.capture, plan.snapshot_limit)
 
@@ -111,9 +118,16 @@ class Collector:
             "last_tick": self.ticker.last_tick,
             "counts": dict(sorted(self.recorder.counts.items())),
             "waiting_trades": self.capture.trades.waiting,
+            "waiting_diffs": self.capture.diffs.waiting,
             "duplicates": self.capture.trades.duplicates + self.capture.diffs.duplicates,
             "missed_diffs": self.capture.diffs.missed,
+            "conflicting_diffs": self.capture.diffs.conflicts,
+            "book": self.keeper.status(),
+            "venue": self.exchange.health(),
+            "clock": self._clock_offset,
             "server_away": self.recorder.waiting_for_server,
+            "waiting_on_disk": self.recorder.spill.unread if self.recorder.spill is not None else 0,
+            "reading_stopped": self.recorder.spill_error,
             "written_at": iso(self.clock.now_ns()),
         }
 
@@ -127,9 +141,11 @@ class Collector:
                 self._archive,
                 self._report,
                 self._watch_grid,
+                self._watch_clock,
             )
             for job in jobs:
                 group.create_task(job())
+            group.create_task(self.ticker.snapshots_at_once(self.keeper))
 
     async def _instrument(self) -> None:
         """The grid and state of the symbol, before anything else is recorded."""
@@ -158,6 +174,24 @@ class Collector:
             if grid != self._grid:
                 self._grid, self._instrument_fact = grid, fact
                 await self.recorder.put([fact])
+
+    async def _watch_clock(self) -> None:
+        """How far the venue's clock is from ours goes on record; nothing is corrected with it."""
+        while True:
+            try:
+                fact = await self.exchange.clock_offset()
+            except ExchangeError as error:
+                _log.warning("the venue's clock not measured", reason=str(error))
+                await asyncio.sleep(_CLOCK_RETRY_S)
+                continue
+            found = msgspec.json.decode(fact.data, type=ClockOffset)
+            self._clock_offset = {
+                "offset_ms": round(found.offset_ns / 1e6, 3), "uncertainty_ms": round(found.uncertainty_ns / 1e6, 3),
+            }  # fmt: skip
+            if abs(found.offset_ns) > _LARGEST_OFFSET_NS:
+                _log.warning("the venue's clock is far from ours; check this machine's", **self._clock_offset)
+            await self.recorder.put([fact])
+            await asyncio.sleep(_CLOCK_S)
 
     async def _archive(self) -> None:
         """Parquet every few minutes, and closed days merged."""

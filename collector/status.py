@@ -10,20 +10,22 @@ from typing import Any
 
 from eventlog.files import told_plainly
 
+STATUS = "status.json"
 
-def write(folder: Path, fields: dict[str, Any]) -> None:
-    """Replace the status file. It is for looking at, so it is not synced to disk."""
+
+def write(folder: Path, fields: dict[str, Any], name: str = STATUS) -> None:
+    """Replace the status file, or another one of its kind. It is for looking at, so it is not synced to disk."""
     with told_plainly(folder):
-        temporary = folder / ".status.json.new"
+        temporary = folder / f".{name}.new"
         temporary.write_text(json.dumps(fields, indent=1), encoding="utf-8")
-        temporary.replace(folder / "status.json")
+        temporary.replace(folder / name)
 
 
 def read(folder: Path) -> dict[str, Any]:
     """What the daemon said last, and whether it runs now: `running` is what its lock says."""
     said: dict[str, Any] = {}
     with suppress(OSError, ValueError):
-        said = json.loads((folder / "status.json").read_text(encoding="utf-8"))
+        said = json.loads((folder / STATUS).read_text(encoding="utf-8"))
     running = _locked(folder / "writer.lock")
     if not running:
         said = {**said, "connected": False}

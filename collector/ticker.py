@@ -6,11 +6,13 @@ import asyncio
 
 import structlog
 
+from collector.book_keeper import BookKeeper
 from collector.capture import Capture
+from collector.diff_sequencer import Ready
 from collector.recorder import Recorder
 from collector.tick_maker import SNAPSHOT_TIMEOUT_NS, TickMaker
 from eventlog.clock import Clock
-from eventlog.facts import GAP, SNAPSHOT, Gap
+from eventlog.facts import GAP, SNAPSHOT, Fact, Gap
 from exchanges.errors import ExchangeError
 from exchanges.port import Exchange
 from market.timestamps import iso
@@ -63,12 +65,31 @@ class Ticker:
             gap = Gap("snapshot", boundary_ns, boundary_ns, cause, "given_up")
             await self._recorder.put([gap.fact(GAP, self._clock.now_ns())])
         else:
-            ticket = await self._recorder.put([fact])
-            await self._recorder.stored(ticket)  # the tick names its seq
-            if fact.kind == SNAPSHOT:
-                self._capture.seen.last_snapshot_recv_ns = fact.recv_ns
-                self._capture.seen.last_depth_recv_ns = fact.recv_ns
+            await self._record(fact)
         self._maker.snapshot_done(boundary_ns)
+
+    async def snapshots_at_once(self, keeper: BookKeeper) -> None:
+        """For ever: a book that lost its way, or was found wrong, does not wait for the next boundary."""
+        while True:
+            await keeper.wanted.wait()
+            if pause_ns := keeper.pause_ns(self._clock.now_ns()):
+                await asyncio.sleep(min(pause_ns / 1e9, 1.0))
+                continue
+            keeper.asked_at(self._clock.now_ns())
+            try:
+                async with asyncio.timeout(SNAPSHOT_TIMEOUT_NS / 1e9):
+                    fact = await self._exchange.snapshot(self._limit)
+            except (TimeoutError, ExchangeError) as error:
+                _log.warning("no snapshot for the book", reason=str(error) or "no answer in time")
+            else:
+                await self._record(fact)
+
+    async def _record(self, fact: Fact) -> None:
+        ticket = await self._recorder.put(self._capture.kept([Ready(fact)]))
+        await self._recorder.stored(ticket)  # the tick names its seq
+        if fact.kind == SNAPSHOT:
+            self._capture.seen.last_snapshot_recv_ns = fact.recv_ns
+            self._capture.seen.last_depth_recv_ns = fact.recv_ns
 
     async def _sleep_until(self, time_ns: int) -> None:
         while (left := time_ns - self._clock.now_ns()) > 0:

@@ -16,6 +16,7 @@ import console
 from console import JsonOption, MarketOption, RedisOption, StorageOption
 from eventlog import export as exports
 from eventlog.batch import Rows
+from eventlog.certificate_commands import certify_day, compare
 from eventlog.check import Report
 from eventlog.check import check as prove
 from eventlog.clock import WallClock
@@ -27,6 +28,7 @@ from eventlog.log import Log
 from eventlog.names import LogName
 from eventlog.writer import StorageLock
 from exchanges.binance.archive import read_agg_trades
+from exchanges.binance.raw_messages import lines
 from exchanges.binance.recording import bring_in
 from exchanges.errors import ExchangeError
 from exchanges.logs import mapper_for, open_log, quantity_decimals
@@ -40,6 +42,7 @@ app.add_typer(imports, name="import")
 
 MINUTE_BUCKETS = "minute_buckets"
 TRADE_FILES = "trade_files"
+RAW_NDJSON = "raw_ndjson"
 _LONGEST_WINDOW = 10_000_000  # minutes: every minute of a log stays
 
 
@@ -56,10 +59,16 @@ def check(
     market: MarketOption,
     storage: StorageOption,
     redis: RedisOption = None,
+    day: Annotated[str | None, typer.Option(help="certify this UTC day of the archive: 2026-01-05")] = None,
+    against: Annotated[Path | None, typer.Option(help="a certificate: has anything of its day changed?")] = None,
     allow_gaps: Annotated[bool, typer.Option("--allow-gaps", help="open gaps that are named do not fail")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Recompute what the log claims: seqs and trade ids without a hole, files as they were written."""
+    if day is not None or against is not None:
+        with open_log(storage, console.market_of(market), url=redis) as log:
+            fine = compare(log, against, day, as_json) if against else certify_day(log, day or "", as_json, allow_gaps)
+        raise typer.Exit(0 if fine else 1)
     with (
         open_log(storage, console.market_of(market), url=redis) as log,
         console.progress("checking", None) as advance,
@@ -107,7 +116,11 @@ def export_command(
     market: MarketOption,
     storage: StorageOption,
     kind: Annotated[
-        str, typer.Option(help=f"{', '.join(MARKET_KINDS)}, {MINUTE_BUCKETS}, or {TRADE_FILES} (a JSON a minute)")
+        str,
+        typer.Option(
+            help=f"{', '.join(MARKET_KINDS)}, {MINUTE_BUCKETS}, {TRADE_FILES} (a JSON a minute), "
+            f"or {RAW_NDJSON} (the venue's messages)"
+        ),
     ] = "agg_trade",
     form: Annotated[
         Form, typer.Option("--format", help="csv, json (a line a row) or parquet (raw integers)")
@@ -123,9 +136,13 @@ def export_command(
             count = sum(1 for _ in exports.minute_files(_minute_views(log), output))
             print(f"{count:,} files in {output}")
             return
+        if kind == RAW_NDJSON:
+            raw = lines(log, log.name.market.symbol, quantity_decimals(log.cold, log.hot))
+            print(f"{exports.write_lines(raw, output):,} messages in {output}")
+            return
         if kind not in (*MARKET_KINDS, MINUTE_BUCKETS):
             raise console.Failure(
-                f"unknown kind {kind!r}; kinds: {', '.join((*MARKET_KINDS, MINUTE_BUCKETS, TRADE_FILES))}"
+                f"unknown kind {kind!r}; kinds: {', '.join((*MARKET_KINDS, MINUTE_BUCKETS, TRADE_FILES, RAW_NDJSON))}"
             )
         tables = _bucket_tables(log) if kind == MINUTE_BUCKETS else _kind_tables(log, kind, advance)
         rows = exports.write(tables, output, form.value, quantity_decimals(log.cold, log.hot))

@@ -47,6 +47,29 @@ def write(tables: Iterable[pa.Table], path: Path, form: Format, decimals: int = 
     return rows
 
 
+def write_lines(lines: Iterable[bytes], path: Path) -> int:
+    """
+    Write lines to a file; it appears under its name only when it is whole.
+
+    Returns:
+        How many lines were written.
+    """
+    temporary = path.with_name(f".{path.name}.new")
+    count = 0
+    with told_plainly(path):
+        try:
+            with open(temporary, "wb") as file:
+                for line in lines:
+                    file.write(line + b"\n")
+                    count += 1
+            temporary.replace(path)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                temporary.unlink()
+            raise
+    return count
+
+
 def readable(table: pa.Table, decimals: int = DECIMALS) -> pa.Table:
     """Fixed-point columns as decimal text and times as ISO text; lists as JSON text."""
     columns, names = [], []

@@ -18,6 +18,7 @@ SESSION = "session"
 QUARANTINE = "quarantine"
 BOOK_AUDIT = "book_audit"
 BOOK_RESET = "book_reset"
+CLOCK_OFFSET = "clock_offset"
 ANALYZER_SESSION = "analyzer_session"
 ANALYSIS = "analysis"
 RECOMMENDATION = "recommendation"
@@ -151,6 +152,20 @@ class BookReset(Body, frozen=True):
     last_missing: int
 
 
+class ClockOffset(Body, frozen=True):
+    """
+    How far the venue's clock is ahead of ours; nothing is corrected with it.
+
+    Attributes:
+        offset_ns: the median of the round trips, within the bounds that all of them set; negative where it is behind.
+        uncertainty_ns: how far the truth may be from it. round_trips: how many were made.
+    """
+
+    offset_ns: int
+    uncertainty_ns: int
+    round_trips: int
+
+
 class AnalyzerSession(Body, frozen=True):
     """Under which settings, parameters and code the analyses that follow were made."""
 
@@ -246,6 +261,7 @@ OWN_BODIES: dict[str, type[Body]] = {
     QUARANTINE: Quarantine,
     BOOK_AUDIT: BookAudit,
     BOOK_RESET: BookReset,
+    CLOCK_OFFSET: ClockOffset,
     ANALYZER_SESSION: AnalyzerSession,
     ANALYSIS: Analysis,
     RECOMMENDATION: Recommendation,

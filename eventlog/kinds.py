@@ -101,6 +101,7 @@ SCHEMAS: dict[str, pa.Schema] = {
         healthy=pa.bool_(),
     ),
     facts.BOOK_RESET: _schema(cause=_TEXT, first_missing=_I64, last_missing=_I64),
+    facts.CLOCK_OFFSET: _schema(offset_ns=_I64, uncertainty_ns=_I64, round_trips=_I64),
     facts.ANALYZER_SESSION: _schema(
         event=_TEXT, code=_TEXT, lock_digest=_TEXT, parameters_digest=_TEXT, settings=_TEXT
     ),
@@ -163,6 +164,7 @@ MARKET_KINDS = (
     facts.QUARANTINE,
     facts.BOOK_AUDIT,
     facts.BOOK_RESET,
+    facts.CLOCK_OFFSET,
 )
 """What a market's event log may hold, in the order `--help` lists them."""
 

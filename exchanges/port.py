@@ -16,10 +16,11 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         what: a readable trade, a readable book diff, something unreadable (the fact is its quarantine), or news of the
-            connection (the fact is None, `detail` says why it ended).
+            connection (the fact is None, `detail` says why it ended, or took over from another).
         number: a trade's agg id, a diff's last update id.
         time_ns: a trade's time.
         first: a diff's first update id.
+        overlapping: of a connection that comes or goes while another one brings everything.
     """
 
     what: Literal["agg_trade", "diff", "quarantine", "connected", "disconnected"]
@@ -29,6 +30,7 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
     first: int = 0
     detail: str = ""
     time_ns: int = 0
+    overlapping: bool = False
 
 
 class Numbered(msgspec.Struct, frozen=True, gc=False):
@@ -62,6 +64,12 @@ class Exchange(Protocol):
 
     async def first_trade_since(self, time_ns: int) -> int | None:
         """The id of the first trade from a time on, or of the newest one before it; None for a market without any."""
+
+    async def clock_offset(self) -> Fact:
+        """How far the venue's clock is ahead of ours, from some round trips."""
+
+    def health(self) -> dict[str, int]:
+        """What connections and limits have been through, by name, for looking at."""
 
     async def close(self) -> None:
         """Give connections back."""

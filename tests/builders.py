@@ -20,6 +20,7 @@ from eventlog.facts import (
     ANALYZER_SESSION,
     BOOK_AUDIT,
     BOOK_RESET,
+    CLOCK_OFFSET,
     DIFF,
     GAP,
     INSTRUMENT,
@@ -34,6 +35,7 @@ from eventlog.facts import (
     AnalyzerSession,
     BookAudit,
     BookReset,
+    ClockOffset,
     Entry,
     Fact,
     Gap,
@@ -163,6 +165,11 @@ def a_book_reset(first: int = 13, last: int = 14, at_ns: int = T0) -> Fact:
     return BookReset("diff_missing", first, last).fact(BOOK_RESET, at_ns)
 
 
+def a_clock_offset(offset_ns: int = -3_000_000, at_ns: int = T0) -> Fact:
+    """A word on the venue's clock."""
+    return ClockOffset(offset_ns, 500_000, 7).fact(CLOCK_OFFSET, at_ns)
+
+
 def an_instrument(tick: str = "0.01", step: str = "0.00001", at_ns: int = T0, largest: str = "9000.0") -> Fact:
     """A symbol object of exchangeInfo."""
     body = {
@@ -194,6 +201,7 @@ def one_of_each_market_kind() -> list[Fact]:
         a_trade(10, "101", "2", T0 + MINUTE_NS + 5_000_000),
         a_book_audit(missing=1, at_ns=T0 + MINUTE_NS + 6_000_000),
         a_book_reset(at_ns=T0 + MINUTE_NS + 7_000_000),
+        a_clock_offset(at_ns=T0 + MINUTE_NS + 8_000_000),
         a_tick(T0 + 2 * MINUTE_NS),
     ]
 

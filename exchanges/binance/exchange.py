@@ -2,19 +2,28 @@
 Binance spot as the recorder's exchange: stream and REST behind one port, every message read before it is passed on.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 
 import structlog
 
 from eventlog.errors import BadEntry
-from eventlog.facts import AGG_TRADE, DIFF, QUARANTINE, Entry, Fact, Quarantine
+from eventlog.facts import AGG_TRADE, CLOCK_OFFSET, DIFF, QUARANTINE, Entry, Fact, Quarantine
+from exchanges.binance.clock_offset import clock_offset
 from exchanges.binance.mapper import BadMessage, BinanceMapper, unwrap
 from exchanges.binance.rest import BinanceRest
+from exchanges.binance.silence import SilenceRules
 from exchanges.binance.stream import BinanceStream, Received
+from exchanges.binance.watchdog import Watchdog, Watched
+from exchanges.errors import BadReply
 from exchanges.port import Arrival, Numbered
 
 EVENT_KINDS = {"aggTrade": AGG_TRADE, "depthUpdate": DIFF}
+TRADE_SILENCE = SilenceRules(least_s=15.0, most_s=300.0)
+DIFF_SILENCE = SilenceRules(least_s=5.0, most_s=60.0)
 
+_ROUND_TRIPS = 7
+_BETWEEN_ROUND_TRIPS_S = 0.2
 
 _log = structlog.get_logger()
 
@@ -25,12 +34,23 @@ class BinanceExchange:
 
     Args:
         mapper: reads everything before the log sees it; what it cannot read becomes quarantine.
+        trade_silence, diff_silence: when a silent stream is looked at.
     """
 
-    def __init__(self, rest: BinanceRest, stream: BinanceStream, mapper: BinanceMapper) -> None:
+    def __init__(
+        self,
+        rest: BinanceRest,
+        stream: BinanceStream,
+        mapper: BinanceMapper,
+        trade_silence: SilenceRules = TRADE_SILENCE,
+        diff_silence: SilenceRules = DIFF_SILENCE,
+    ) -> None:
         self._rest = rest
         self._stream = stream
         self.mapper = mapper
+        self._agg_id: int | None = None
+        self._update_id: int | None = None
+        self._watchdog = Watchdog(stream, tuple(self._watched(trade_silence, diff_silence)))
 
     @property
     def connected(self) -> int:
@@ -40,16 +60,24 @@ class BinanceExchange:
     async def arrivals(self) -> AsyncGenerator[Sequence[Arrival], None]:
         """See `exchanges.port.Exchange.arrivals`."""
         batches = self._stream.batches()
+        watching = asyncio.create_task(self._watchdog.run())
         try:
             async for batch in batches:
                 yield self.read(batch)
+                if watching.done():
+                    watching.result()
         finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
             await batches.aclose()
 
     async def instrument(self) -> Fact:
         """The symbol's object of exchangeInfo; also sets how many decimals quantities keep."""
         fact = await self._rest.instrument()
-        table = self.mapper.instruments([Entry(0, fact.kind, fact.recv_ns, fact.data)])
+        try:
+            table = self.mapper.instruments([Entry(0, fact.kind, fact.recv_ns, fact.data)])
+        except BadEntry as error:
+            raise BadReply(f"exchangeInfo is not as documented: {error}") from error
         self.mapper.quantity_decimals = table.column("quantity_decimals")[0].as_py()
         status = table.column("status")[0].as_py()
         if status != "TRADING":
@@ -85,9 +113,43 @@ class BinanceExchange:
         rows = await self._rest.trades_since(time_ns, 1) or await self._rest.latest_trades(1)
         return rows[0].agg_id if rows else None
 
+    async def clock_offset(self) -> Fact:
+        """See `exchanges.port.Exchange.clock_offset`."""
+        trips = []
+        for _ in range(_ROUND_TRIPS):
+            trips.append(await self._rest.server_time())
+            await asyncio.sleep(_BETWEEN_ROUND_TRIPS_S)
+        return clock_offset(trips).fact(CLOCK_OFFSET, trips[-1].received_ns)
+
+    def health(self) -> dict[str, int]:
+        """See `exchanges.port.Exchange.health`."""
+        limits = self._rest.limits
+        return {
+            "connections": self._stream.connections,
+            "overlapping_reconnects": self._stream.replaced,
+            "silent_streams": self._watchdog.alarms,
+            "quiet_markets": self._watchdog.quiet,
+            "request_weight": limits.used,
+            "refusals": limits.refusals,
+        }
+
     async def close(self) -> None:
         """Give connections back."""
         await self._rest.close()
+
+    def _watched(self, trade_silence: SilenceRules, diff_silence: SilenceRules) -> list[Watched]:
+        found = []
+        for name in self._stream.streams:
+            if name.endswith("@aggTrade"):
+                found.append(Watched(name, "trade stream", trade_silence, lambda: self._agg_id, self._last_agg_id))
+            elif "@depth@" in name or name.endswith("@depth"):
+                ask = self._rest.last_update_id
+                found.append(Watched(name, "diff stream", diff_silence, lambda: self._update_id, ask))
+        return found
+
+    async def _last_agg_id(self) -> int | None:
+        rows = await self._rest.latest_trades(1)
+        return rows[-1].agg_id if rows else None
 
     def read(self, batch: Sequence[Received]) -> list[Arrival]:
         """Messages as arrivals, in their order; trades are read together."""
@@ -95,7 +157,9 @@ class BinanceExchange:
         trades: list[tuple[int, Fact]] = []
         for place, received in enumerate(batch):
             if received.what != "message":
-                out[place] = Arrival(received.what, received.recv_ns, None, detail=received.data.decode())
+                why = received.data.decode(errors="replace")
+                over = received.overlapping
+                out[place] = Arrival(received.what, received.recv_ns, None, detail=why, overlapping=over)
                 continue
             try:
                 name, inner = unwrap(received.data)
@@ -108,7 +172,7 @@ class BinanceExchange:
             elif fact.kind == DIFF:
                 out[place] = self._diff(fact)
             elif name == "serverShutdown":
-                self._stream.leave_early()
+                self._stream.replace("planned: serverShutdown", received.line)
             else:
                 out[place] = _unreadable(fact, f"unknown event {name[:40]!r}")
         for (place, fact), read in zip(trades, self._readable([f for _, f in trades]), strict=True):
@@ -116,6 +180,7 @@ class BinanceExchange:
                 out[place] = _unreadable(fact, read)
             else:
                 out[place] = Arrival("agg_trade", fact.recv_ns, fact, read[0], time_ns=read[1])
+                self._agg_id = max(self._agg_id or 0, read[0])
         return [arrival for arrival in out if arrival is not None]
 
     def _diff(self, fact: Fact) -> Arrival:
@@ -124,6 +189,7 @@ class BinanceExchange:
         except BadMessage as error:
             return _unreadable(fact, str(error))
         first, last = table.column("first_update_id")[0].as_py(), table.column("last_update_id")[0].as_py()
+        self._update_id = max(self._update_id or 0, last)
         return Arrival("diff", fact.recv_ns, fact, last, first)
 
     def _readable(self, facts: Sequence[Fact]) -> list[str | tuple[int, int]]:

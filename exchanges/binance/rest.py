@@ -1,5 +1,5 @@
 """
-Binance spot over REST: depth, aggTrades, exchangeInfo.
+Binance spot over REST: depth, aggTrades, exchangeInfo, time.
 
 Source: rest-api.md (July 2026). Limits are per address: the used weight is read from every reply, 429 and 418 stop all
 requests for as long as Retry-After says.
@@ -8,23 +8,28 @@ requests for as long as Retry-After says.
 import asyncio
 import math
 from dataclasses import dataclass
+from typing import TypeVar
 
 import aiohttp
 import msgspec
 
 from eventlog.clock import Clock
 from eventlog.facts import INSTRUMENT, SNAPSHOT, Fact
-from exchanges.binance.mapper import pack_snapshot
+from exchanges.binance.limits import AddressLimits
+from exchanges.binance.mapper import UNREADABLE, pack_snapshot
 from exchanges.errors import BadReply, ExchangeError, Refused, UnknownSymbol, Unreachable
-from market.timestamps import MINUTE_NS
 
 PAGE = 1000
 """Most aggTrades a request returns."""
 
 _WEIGHT_OF_TRADES = 4
 _WEIGHT_OF_INFO = 20
+_WEIGHT_OF_TIME = 1
+_FEWEST_LEVELS = 5
 _USED = "X-MBX-USED-WEIGHT-1M"
 _LONGEST_BODY = 32 * 1024 * 1024
+
+_Shape = TypeVar("_Shape")
 
 
 class _Info(msgspec.Struct):
@@ -33,6 +38,23 @@ class _Info(msgspec.Struct):
 
 class _Row(msgspec.Struct):
     a: int
+
+
+class _Time(msgspec.Struct):
+    serverTime: int
+
+
+class _BookId(msgspec.Struct):
+    lastUpdateId: int
+
+
+@dataclass(frozen=True, slots=True)
+class RoundTrip:
+    """When the time was asked and answered by our clock, and what the venue said in milliseconds of its own."""
+
+    sent_ns: int
+    received_ns: int
+    server_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +77,27 @@ class BinanceRest:
     Args:
         base_url: e.g. https://data-api.binance.vision. timeout_s: for a whole request.
         weight_per_minute: our own ceiling below the venue's 6000.
+        limits: of the address, shared with whoever else speaks to the venue; they hold instead of that ceiling.
+
+    Attributes:
+        symbol: whose endpoints these are. limits: what is held to.
     """
 
-    def __init__(self, base_url: str, symbol: str, timeout_s: float, weight_per_minute: int, clock: Clock) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        symbol: str,
+        timeout_s: float,
+        weight_per_minute: int,
+        clock: Clock,
+        limits: AddressLimits | None = None,
+    ) -> None:
         self.symbol = symbol
         self._base = base_url.rstrip("/")
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
-        self._budget = weight_per_minute
+        self.limits = limits or AddressLimits(weight_per_minute)
         self._clock = clock
         self._session: aiohttp.ClientSession | None = None
-        self._minute = 0
-        self._used = 0
-        self._wait_until_ns = 0
 
     async def close(self) -> None:
         """Give the connections back."""
@@ -81,10 +112,7 @@ class BinanceRest:
             UnknownSymbol: the venue does not list it.
         """
         body, _, received = await self._get("/api/v3/exchangeInfo", {"symbol": self.symbol}, _WEIGHT_OF_INFO)
-        try:
-            symbols = msgspec.json.decode(body, type=_Info).symbols
-        except msgspec.DecodeError as error:
-            raise BadReply(f"exchangeInfo is not as documented: {error}") from error
+        symbols = _decoded("exchangeInfo", body, _Info).symbols
         if len(symbols) != 1:
             raise UnknownSymbol(f"the venue lists {len(symbols)} symbols named {self.symbol}; check binance.symbol")
         return Fact(INSTRUMENT, received, bytes(symbols[0]))
@@ -109,13 +137,24 @@ class BinanceRest:
         """The last aggTrades, oldest first."""
         return await self._trades({"limit": str(limit)})
 
+    async def last_update_id(self) -> int:
+        """The book's newest update id, as cheaply as it can be had."""
+        parameters = {"symbol": self.symbol, "limit": str(_FEWEST_LEVELS)}
+        body, _, _ = await self._get("/api/v3/depth", parameters, depth_weight(_FEWEST_LEVELS))
+        return _decoded("depth", body, _BookId).lastUpdateId
+
+    async def server_time(self) -> RoundTrip:
+        """What time it is at the venue, and between which two moments of ours it said so."""
+        body, sent, received = await self._get("/api/v3/time", {}, _WEIGHT_OF_TIME)
+        return RoundTrip(sent, received, _decoded("time", body, _Time).serverTime)
+
     async def _trades(self, parameters: dict[str, str]) -> list[TradeRow]:
         parameters = {"symbol": self.symbol, **parameters}
         body, _, received = await self._get("/api/v3/aggTrades", parameters, _WEIGHT_OF_TRADES)
         try:
             rows = msgspec.json.decode(body, type=list[msgspec.Raw])
             return [TradeRow(msgspec.json.decode(r, type=_Row).a, Fact("agg_trade", received, bytes(r))) for r in rows]
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise BadReply(f"aggTrades is not as documented: {error}") from error
 
     async def _get(self, path: str, parameters: dict[str, str], weight: int) -> tuple[bytes, int, int]:
@@ -129,8 +168,9 @@ class BinanceRest:
                 while not reply.content.at_eof() and len(body) < _LONGEST_BODY:
                     body += await reply.content.read(_LONGEST_BODY)
                 received = self._clock.now_ns()
-                if sent // MINUTE_NS == self._minute:
-                    self._note_weight(reply.headers.get(_USED))
+                used = reply.headers.get(_USED, "")
+                if used.isascii() and used.isdigit():
+                    self.limits.note_weight(int(used), sent)
                 if reply.status != 200:
                     raise self._refusal(path, reply.status, reply.headers.get("Retry-After"), body)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -139,32 +179,24 @@ class BinanceRest:
 
     async def _wait_for(self, weight: int) -> None:
         """Until a ban is over and the minute's budget has room."""
-        while True:
-            now = self._clock.now_ns()
-            minute = now // MINUTE_NS
-            if minute != self._minute:
-                self._minute, self._used = minute, 0
-            if now < self._wait_until_ns:
-                pause_ns = self._wait_until_ns - now
-            elif self._used + weight > self._budget and self._used:
-                pause_ns = (minute + 1) * MINUTE_NS - now
-            else:
-                self._used += weight
-                return
+        while pause_ns := self.limits.request(weight, self._clock.now_ns()):
             await asyncio.sleep(pause_ns / 1e9)
-
-    def _note_weight(self, used: str | None) -> None:
-        if used is not None and used.isdigit():
-            self._used = max(self._used, int(used))
 
     def _refusal(self, path: str, status: int, retry_after: str | None, body: bytes) -> ExchangeError:
         if status in (418, 429, 403):
             wait_s = _seconds(retry_after, 120.0 if status == 418 else 10.0)
-            self._wait_until_ns = max(self._wait_until_ns, self._clock.now_ns() + int(wait_s * 1e9))
+            self.limits.refused(status, wait_s, self._clock.now_ns())
             return Refused(f"{path} answered {status}; no request for {wait_s:.0f} s", wait_s)
         if status == 400 and b"-1121" in body:
             return UnknownSymbol(f"the venue does not know {self.symbol}; check binance.symbol")
         return BadReply(f"{path} answered {status}: {body[:120].decode(errors='replace')}")
+
+
+def _decoded(name: str, body: bytes, shape: type[_Shape]) -> _Shape:
+    try:
+        return msgspec.json.decode(body, type=shape)
+    except UNREADABLE as error:
+        raise BadReply(f"{name} is not as documented: {error}") from error
 
 
 def _seconds(text: str | None, default: float) -> float:

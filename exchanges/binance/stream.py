@@ -7,7 +7,6 @@ most 300 connection attempts in 5 minutes, nothing is ever replayed.
 
 import asyncio
 import contextlib
-from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -17,29 +16,60 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from eventlog.clock import Clock
+from exchanges.binance.limits import AddressLimits
+from exchanges.binance.line import Line
 
 _MOST_WAITING = 20_000
-_CONNECTIONS = 250  # of 300 in five minutes: others may share the address
-_CONNECTIONS_S = 300.0
 _BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
+_STEADY_S = 10.0  # a connection that lived so long was a good one
+_WEIGHT_PER_MINUTE = 6000
+_NAME_AT = len(b'{"stream":"')
+_BY_AGE = "planned: too old"
+
+News = Literal["message", "connected", "disconnected"]
 
 
 class Received(msgspec.Struct, frozen=True, gc=False):
-    """One message as it came, or what became of the connection."""
+    """
+    One message as it came, or what became of a connection.
 
-    what: Literal["message", "connected", "disconnected"]
+    Attributes:
+        line: which connection it came on, the first being 1.
+        overlapping: of a connection that comes or goes while another one brings everything.
+    """
+
+    what: News
     recv_ns: int
     data: bytes
+    line: int = 0
+    overlapping: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class StreamRules:
-    """How long a connection may live and be silent, and how long two overlap, in seconds."""
+    """
+    How long connections live, in seconds.
+
+    Attributes:
+        open_s: to open one. silent_s: without any message until a ping asks whether it is still there, and again as
+            long until that pong must have come. oldest_s: until it is replaced.
+        overlap_s: how long two overlap at least. proof_s: how long an old one waits at most for the new one to bring
+            every stream that it brings itself.
+    """
 
     open_s: float = 10.0
-    silent_s: float = 30.0
+    silent_s: float = 15.0
     oldest_s: float = 23.75 * 3600
     overlap_s: float = 5.0
+    proof_s: float = 60.0
+
+
+@dataclass(slots=True)
+class Heard:
+    """What a stream has brought: how many messages, and when the last one came (of the event loop's clock)."""
+
+    count: int
+    last_s: float
 
 
 class BinanceStream:
@@ -48,27 +78,60 @@ class BinanceStream:
 
     Args:
         url: e.g. wss://data-stream.binance.vision. streams: e.g. btcfdusd@aggTrade.
+        limits: of the address, shared with whoever else speaks to the venue.
+
+    Attributes:
+        heard: by stream, as the venue spells it in its messages.
+        connections: how many were opened. replaced: how many of them to take over from another.
+        opened_s: when the last one was opened, of the event loop's clock.
     """
 
-    def __init__(self, url: str, streams: Sequence[str], clock: Clock, rules: StreamRules | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        streams: Sequence[str],
+        clock: Clock,
+        rules: StreamRules | None = None,
+        limits: AddressLimits | None = None,
+    ) -> None:
+        self.streams = tuple(streams)
+        self.heard: dict[bytes, Heard] = {}
+        self.connections = 0
+        self.replaced = 0
+        self.opened_s = 0.0
         self._url = f"{url.rstrip('/')}/stream?streams={'/'.join(streams)}"
         self._clock = clock
         self._rules = rules or StreamRules()
+        self._limits = limits or AddressLimits(_WEIGHT_PER_MINUTE)
         self._waiting: list[Received] = []
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
+        self._lines: list[Line] = []
+        self._started = 0
         self._replace = asyncio.Event()
-        self._attempts: deque[float] = deque()
-        self.connected = 0
+        self._why = ""
+
+    @property
+    def connected(self) -> int:
+        """How many connections are open."""
+        return sum(line.open for line in self._lines)
+
+    @property
+    def read_up(self) -> bool:
+        """Whether everything that came was taken: else silence may be ours."""
+        return not self._waiting and self._room.is_set()
 
     async def batches(self) -> AsyncGenerator[list[Received], None]:
         """Whatever arrived since the last batch, in order; reconnects for ever. Close the iterator to end."""
         keeper = asyncio.create_task(self._keep_connected())
+        keeper.add_done_callback(lambda _: self._arrived.set())
         try:
             while True:
                 await self._arrived.wait()
                 self._arrived.clear()
+                if keeper.done():
+                    keeper.result()
                 batch, self._waiting = self._waiting, []
                 self._room.set()
                 if batch:
@@ -78,107 +141,152 @@ class BinanceStream:
             with contextlib.suppress(asyncio.CancelledError):
                 await keeper
 
-    def leave_early(self) -> None:
-        """The venue announced that it closes: open the next connection now, then leave this one."""
-        self._replace.set()
+    def replace(self, why: str, line: int | None = None) -> None:
+        """
+        Open the next connection now, then leave this one.
+
+        Args:
+            why: for the record; "planned: …" where this one brings everything until then.
+            line: which connection is to be left; nothing happens when it is being left already.
+        """
+        if self._lines and line in (None, self._lines[-1].number):
+            self._why = why
+            self._replace.set()
 
     async def _keep_connected(self) -> None:
-        failures = 0
-        running: set[asyncio.Task[None]] = set()
+        loop = asyncio.get_running_loop()
+        failures, why = 0, ""
         try:
             while True:
-                await self._spend_attempt()
+                await self._attempt()
                 self._replace.clear()
-                opened = asyncio.Event()
-                current = asyncio.create_task(self._one_connection(opened))
-                retiring = asyncio.create_task(self._retire(frozenset(running), opened))
-                running |= {current, retiring}
-                for task in (current, retiring):
-                    task.add_done_callback(running.discard)
+                self._started += 1
+                line = Line(self._started, why if self.connected else "")
+                line.task = asyncio.create_task(self._run(line))
+                retiring = asyncio.create_task(self._retire(line, tuple(self._lines)))
+                self._lines.append(line)
                 replace = asyncio.create_task(self._replace.wait())
-                await asyncio.wait({current, replace}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({line.task, replace}, return_when=asyncio.FIRST_COMPLETED)
                 replace.cancel()
-                failures = 0 if opened.is_set() else failures + 1
-                if current.done():
-                    retiring.cancel()  # an older connection, if one is left, goes on until a new one is open
-                    await asyncio.sleep(_BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])
+                retiring.cancel()  # an older connection, if one is left, goes on until a new one is open
+                steady = line.opened.is_set() and loop.time() - line.opened_s >= _STEADY_S
+                failures = 0 if steady else failures + 1
+                if not line.task.done():
+                    why = self._why
+                    self._leave_one(line)
+                if line.task.done() or failures > 1:
+                    await asyncio.sleep(_BACKOFF_S[min(max(failures - 1, 0), len(_BACKOFF_S) - 1)])
         finally:
-            for task in running:
+            tasks = [line.task for line in self._lines]
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _retire(self, older: frozenset["asyncio.Task[None]"], opened: asyncio.Event) -> None:
-        """End older connections once a new one has been open for the overlap."""
-        await opened.wait()
+    def _leave_one(self, line: Line) -> None:
+        """Of a connection that is to be replaced and the older ones only the one that brings more goes on."""
+        older = [other for other in self._lines if other is not line]
+        going = older if line.heard else [line] if older else []
+        for other in going:
+            self._end(other, line.why)
+
+    @staticmethod
+    def _end(line: Line, why: str) -> None:
+        line.ending = line.ending or why
+        line.open = False  # what it still brings while it closes is not read
+        line.task.cancel()
+
+    async def _retire(self, line: Line, older: Sequence[Line]) -> None:
+        """End older connections once a new one has been open for the overlap and brings what they bring."""
+        loop = asyncio.get_running_loop()
+        await line.opened.wait()
+        for other in older:
+            other.heard.clear()
         await asyncio.sleep(self._rules.overlap_s)
-        for task in older:
-            task.cancel()
+        while not line.heard or any(not other.heard <= line.heard for other in older):
+            if line.heard and loop.time() - line.opened_s > self._rules.proof_s:
+                break
+            await asyncio.sleep(self._rules.overlap_s / 10)
+        for other in older:
+            self._end(other, line.why)
 
-    async def _one_connection(self, opened: asyncio.Event) -> None:
+    async def _run(self, line: Line) -> None:
         loop = asyncio.get_running_loop()
         reason = "closed"
         try:
             async with connect(
                 self._url, compression=None, proxy=None, max_queue=4096, max_size=8 * 1024 * 1024,
-                open_timeout=self._rules.open_s, close_timeout=1,
+                open_timeout=self._rules.open_s, close_timeout=1, ping_interval=None,
             ) as socket:  # fmt: skip
-                opened.set()
-                self.connected += 1
-                self._put("connected", b"")
-                ageing = loop.call_later(self._rules.oldest_s, self._replace.set)
+                line.opened_s = self.opened_s = loop.time()
+                self.connections += 1
+                self.replaced += bool(line.why)
+                self._put("connected", line.why.encode(), line, bool(self.connected) and _planned(line.why))
+                line.open = True
+                line.opened.set()
+                ageing = loop.call_later(self._rules.oldest_s, self.replace, _BY_AGE, line.number)
                 try:
-                    reason = await self._receive(socket)
+                    reason = await self._receive(socket, line)
                 finally:
                     ageing.cancel()
-                    self.connected -= 1
         except InvalidStatus as error:
-            reason = f"refused with status {error.response.status_code}"
-            await asyncio.sleep(_retry_after(error))
+            status, wait_s = error.response.status_code, _retry_after(error)
+            if status in (418, 429):
+                self._limits.refused(status, wait_s, self._clock.now_ns(), connecting=True)
+            reason = f"refused with status {status}"
+            await asyncio.sleep(min(wait_s, 1.0))
         except (WebSocketException, OSError, TimeoutError) as error:
             reason = f"{type(error).__name__}: {str(error)[:120]}"
         finally:
-            if opened.is_set():
-                self._put("disconnected", reason.encode())
+            self._lines.remove(line)
+            if line.opened.is_set():
+                line.open = False
+                self._put("disconnected", (line.ending or reason).encode(), line, self.connected > 0)
 
-    async def _receive(self, socket: ClientConnection) -> str:
-        """Messages until the connection ends or falls silent; returns why it ended."""
+    async def _receive(self, socket: ClientConnection, line: Line) -> str:
+        """Messages until the connection ends or is found half-open; returns why it ended."""
         loop = asyncio.get_running_loop()
-        silent_s = self._rules.silent_s
-        last = loop.time()
-
-        async def watch() -> None:
-            while loop.time() - last <= silent_s:
-                await asyncio.sleep(silent_s / 4)
-            socket.transport.abort()
-
-        watchdog = asyncio.create_task(watch())
+        heard, on_line = self.heard, line.heard
+        line.last_s = loop.time()
+        watchdog = asyncio.create_task(line.probe(socket, self._rules.silent_s, self._room))
         try:
             while True:
                 data = await socket.recv(decode=False)
-                last = loop.time()
-                self._put("message", data)
+                line.last_s = last = loop.time()
+                name = data[_NAME_AT : data.find(b'"', _NAME_AT)]
+                entry = heard.get(name)
+                if entry is None:
+                    self._first_of(name, last)
+                else:
+                    entry.count += 1
+                    entry.last_s = last
+                    on_line.add(name)
+                self._put("message", data, line)
                 if not self._room.is_set():
                     await self._room.wait()
         except ConnectionClosed as error:
-            silent = loop.time() - last > silent_s
-            return f"silent for {silent_s:.0f} s" if silent else f"closed: {error}"
+            return line.ending or f"closed: {error}"
         finally:
             watchdog.cancel()
+            await asyncio.gather(watchdog, return_exceptions=True)
 
-    def _put(self, what: Literal["message", "connected", "disconnected"], data: bytes) -> None:
-        self._waiting.append(Received(what, self._clock.now_ns(), data))
+    def _first_of(self, name: bytes, now_s: float) -> None:
+        if name.decode(errors="replace") in self.streams:
+            self.heard[name] = Heard(1, now_s)
+
+    def _put(self, what: News, data: bytes, line: Line, overlapping: bool = False) -> None:
+        self._waiting.append(Received(what, self._clock.now_ns(), data, line.number, overlapping))
         self._arrived.set()
         if len(self._waiting) >= _MOST_WAITING:
             self._room.clear()
 
-    async def _spend_attempt(self) -> None:
-        """Wait until another connection attempt fits the venue's budget."""
-        loop = asyncio.get_running_loop()
-        while self._attempts and loop.time() - self._attempts[0] > _CONNECTIONS_S:
-            self._attempts.popleft()
-        if len(self._attempts) >= _CONNECTIONS:
-            await asyncio.sleep(_CONNECTIONS_S - (loop.time() - self._attempts[0]))
-        self._attempts.append(loop.time())
+    async def _attempt(self) -> None:
+        """Wait until another connection attempt fits the venue's limits."""
+        while pause_ns := self._limits.connection(self._clock.now_ns(), self.connected > 0):
+            await asyncio.sleep(min(pause_ns / 1e9, 60.0))
+
+
+def _planned(why: str) -> bool:
+    return why.startswith("planned")
 
 
 def _retry_after(error: InvalidStatus) -> float:

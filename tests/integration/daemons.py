@@ -5,6 +5,7 @@ Real processes for tests: the simulated exchange, the collector, the analyzer, a
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -51,6 +52,8 @@ class Stage:
     trades_per_second: float = 20.0
     redis: dict[str, Any] = field(default_factory=dict)
     deepseek: dict[str, Any] = field(default_factory=dict)
+    backpressure: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
     processes: list[Process] = field(default_factory=list)
     rest_url: str = ""
     websocket_url: str = ""
@@ -71,7 +74,9 @@ class Stage:
                 "depth_snapshot": {"limit": 1000, "update_interval_seconds": self.interval_s, "window_size": 60},
                 "order_flow": {"history_hours": max(1, round(self.history_hours))},
                 "archive": {"every_seconds": self.archive_s, "keep_entries": 500},
+                "backpressure": self.backpressure,
             },
+            "metrics": self.metrics,
             "analyzer": {"analysis": {"interval_seconds": self.interval_s}, "deepseek": self.deepseek},
         }
         path = self.folder / "config.yaml"
@@ -182,6 +187,13 @@ def wait_for(true: Callable[[], bool], timeout_s: float, every_s: float = 0.05) 
     while not true():
         assert time.monotonic() < deadline, f"not true within {timeout_s} s"
         time.sleep(every_s)
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
 
 
 def server_pid(storage: Path) -> int:

@@ -4,8 +4,10 @@ The collector against what machines and servers do to it: real processes, real s
 
 import os
 import random
+import re
 import signal
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from eventlog.embedded_server import EmbeddedServer
 from eventlog.facts import AGG_TRADE
 from exchanges.logs import open_log
 from market.instrument import Market
-from tests.integration.daemons import MARKET, Stage, server_pid, wait_for
+from tests.integration.daemons import MARKET, Stage, free_port, server_pid, wait_for
 
 FIELDS = ("agg_id", "price_e8", "quantity_e8", "first_trade_id", "last_trade_id", "trade_time_ns", "buyer_is_maker")
 
@@ -27,6 +29,15 @@ FIELDS = ("agg_id", "price_e8", "quantity_e8", "first_trade_id", "last_trade_id"
 def stage(tmp_path: Path) -> Iterator[Stage]:
     """A folder with an exchange that trades."""
     stage = Stage(tmp_path)
+    stage.exchange()
+    yield stage
+    stage.end()
+
+
+@pytest.fixture
+def busy_stage(tmp_path: Path) -> Iterator[Stage]:
+    """A folder with an exchange that trades ten times as fast."""
+    stage = Stage(tmp_path, trades_per_second=200.0, history_hours=0.02)
     stage.exchange()
     yield stage
     stage.end()
@@ -183,3 +194,34 @@ def test_interrupt_ends_within_five_seconds_and_archives_everything(stage: Stage
     assert not stage.status()["running"]
     with open_log(stage.storage, Market.parse(MARKET)) as log:
         assert log.cold.catalogue.last_seq == log.last_seq()
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_a_server_that_stops_while_facts_spill_costs_nothing(busy_stage: Stage, killed: bool) -> None:
+    """
+    The server is stopped until facts go to disk. The collector is killed then, or finds the server again: the log
+    equals the ledger, and the file is gone.
+    """
+    stage = busy_stage
+    stage.backpressure = {"queue_facts": 1000, "queue_megabytes": 1}
+    stage.metrics = {"port": free_port()}
+    collector = stage.collector()
+    wait_for(lambda: caught_up(stage), 60, 0.3)
+    spill = next(stage.storage.rglob("reserved.json")).with_name("spill.log")
+    server = server_pid(stage.storage)
+    os.kill(server, signal.SIGSTOP)
+    try:
+        wait_for(lambda: spill.exists() and spill.stat().st_size > 0, 90, 0.2)
+        scraped = urllib.request.urlopen(f"http://127.0.0.1:{stage.metrics['port']}/metrics", timeout=5).read().decode()
+        if killed:
+            collector.kill()
+    finally:
+        os.kill(server, signal.SIGCONT)
+    held = float(re.search(r"spill_facts\{.*\} (\d+)", scraped)[1])  # type: ignore[index]
+    assert held > 0
+    assert 'dropped{market="binance:BTCFDUSD"} 0' in scraped
+    if killed:
+        collector = stage.collector()
+    wait_for(lambda: caught_up(stage) and not spill.exists(), 60, 0.3)
+    assert collector.interrupt() == 0, collector.text()
+    assert_whole(stage, stage.check())

@@ -446,3 +446,26 @@ def test_the_models_settings_are_settings_again_without_the_key(tmp_path: Path) 
             )
         }
     )
+
+
+def test_metrics_have_no_port_until_one_is_named(tmp_path: Path) -> None:
+    """Off by default, on this machine alone; a port out of range is refused by its path."""
+    path = tmp_path / "s.yaml"
+    path.write_text("{}")
+    assert (load(path).metrics.port, load(path).metrics.host) == (None, "127.0.0.1")
+    path.write_text("metrics: {port: 9108}")
+    assert load(path).metrics.port == 9108
+    path.write_text("metrics: {port: 70000}")
+    with pytest.raises(SettingsError, match=r"metrics\.port: "):
+        load(path)
+
+
+def test_a_queue_has_limits(tmp_path: Path) -> None:
+    """Facts and megabytes in memory, megabytes on disk; a queue too short to be one is refused."""
+    path = tmp_path / "s.yaml"
+    path.write_text("data_collector: {backpressure: {queue_facts: 1000}}")
+    limit = load(path).data_collector.backpressure
+    assert (limit.queue_facts, limit.queue_megabytes, limit.spill_megabytes) == (1000, 64, 8192)
+    path.write_text("data_collector: {backpressure: {queue_facts: 10}}")
+    with pytest.raises(SettingsError, match=r"data_collector\.backpressure\.queue_facts: "):
+        load(path)
