@@ -2,6 +2,7 @@
 Opening a market's logs with the mapper of its venue: the one place where storage, server and venue meet.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,8 @@ from market.errors import BadMarket
 from market.instrument import Market
 
 _SEARCHED = 2_000
+_readers: Counter[Path] = Counter()
+"""How many logs this process holds open on each embedded server."""
 
 
 def mapper_for(market: Market, quantity_decimals: int = 8) -> BinanceMapper:
@@ -59,6 +62,7 @@ def open_log(
         client = hots.connect(url=url)
     elif server.holds_data():
         client = server.ensure()
+        _readers[server.socket] += 1
     else:
         yield Log(cold, None, _decoders(cold, None, market))
         return
@@ -69,7 +73,9 @@ def open_log(
         yield Log(cold, hot, _decoders(cold, hot, market))
     finally:
         if url is None:
-            server.release(client)
+            _readers[server.socket] -= 1
+        if url is None and not _readers[server.socket]:
+            server.release(client)  # it counts other processes; logs open here beside this one are counted here
         else:
             client.close()
 

@@ -13,9 +13,13 @@ from typing import Any
 
 import pytest
 
+from eventlog.cold import ColdLog
 from eventlog.embedded_server import BINARY_VARIABLE, EmbeddedServer
 from eventlog.errors import EventLogError, ServerFailed
-from tests.builders import a_trade, a_writer
+from eventlog.names import LogName
+from exchanges.logs import open_log
+from market.instrument import Market
+from tests.builders import T0, a_trade, a_writer
 from tests.conftest import ROOT
 
 
@@ -206,3 +210,17 @@ def test_releasing_a_server_that_is_gone_is_quiet(own_server: EmbeddedServer) ->
     again = own_server.ensure()
     assert again.ping()
     own_server.release(again)
+
+
+def test_a_log_stays_open_while_another_of_the_same_storage_is_opened_and_closed(own_server: EmbeddedServer) -> None:
+    """The last reader of a process stops the server, not the first."""
+    market = Market.parse("binance:BTCFDUSD")
+    storage = own_server.folder.parent
+    for name in ("events", "decisions"):
+        ColdLog(storage, LogName(name, market)).create(T0)
+    own_server.ensure().close()
+    assert own_server.holds_data()
+    with open_log(storage, market, "events") as events:
+        with open_log(storage, market, "decisions") as decisions:
+            assert decisions.last_seq() == 0
+        assert events.last_seq() == 0
