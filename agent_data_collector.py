@@ -1,5 +1,5 @@
 """
-The collector: records one market into its log until it is told to stop.
+The collector: records markets into their logs until it is told to stop.
 
 `python agent_data_collector.py --config config/development.yaml`
 """
@@ -7,7 +7,8 @@ The collector: records one market into its log until it is told to stop.
 import asyncio
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,30 +18,25 @@ import typer
 import console
 import logging_setup
 from collector import status
-from collector.archiver import Archiver
-from collector.catch_up import catch_up
-from collector.collector import Collector, Plan
-from collector.metrics import Meter, measured, publish
-from collector.recorder import Recorder
+from collector.collector import Plan
+from collector.market_recording import Limits, MarketRecording, Store
+from collector.metrics import publish
 from collector.room import Room
-from collector.spill import Spill, named_seq
 from collector.views import Views
 from console import JsonOption
 from eventlog import hot as hots
 from eventlog.clock import WallClock
 from eventlog.cold import ColdLog
-from eventlog.decision_log import last_named_seq
 from eventlog.embedded_server import EmbeddedServer
 from eventlog.errors import EventLogError
 from eventlog.facts import AGG_TRADE
 from eventlog.hot import HotLog
 from eventlog.log import Log
 from eventlog.names import LogName
-from eventlog.writer import LogWriter, Lost
 from exchanges.binance.exchange import BinanceExchange
 from exchanges.binance.limits import AddressLimits
 from exchanges.binance.raw_messages import event_time_ns
-from exchanges.binance.rest import BinanceRest
+from exchanges.binance.rest import BinanceRest, depth_weight
 from exchanges.binance.stream import BinanceStream
 from exchanges.errors import ExchangeError, UnknownSymbol
 from exchanges.logs import mapper_for, quantity_decimals
@@ -50,6 +46,8 @@ from projections.state import KINDS, READS, MarketState, TickEntry
 from replay.drive import drive
 from replay.sight import sight_of
 from settings import Settings, SettingsError, load
+
+_RESERVED = 0.8  # of the weight a minute, at most, for books; the rest fetches trades
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 _log = structlog.get_logger()
@@ -61,18 +59,37 @@ def main(
     show_status: Annotated[bool, typer.Option("--status", help="say what the running collector does, and end")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Record a market: every trade, the book every minute, every book update. Ctrl+C ends it, nothing lost."""
+    """Record markets: every trade, the book every minute, every book update. Ctrl+C ends it, nothing lost."""
     settings = load(config)
-    market = Market.parse(settings.market)
+    markets = [Market("binance", symbol) for symbol in settings.binance.recorded]
     if show_status:
-        console.print_status(status.read(LogName("events", market).folder(settings.redis.storage_dir)), as_json)
+        storage = settings.redis.storage_dir
+        said = {str(market): status.read(LogName("events", market).folder(storage)) for market in markets}
+        console.print_statuses(said, as_json)
         return
-    sight_of(settings, market.symbol)  # what the views cannot use is said before anything is recorded
+    weight = _weight_of_books(settings)
+    for market in markets:
+        sight_of(settings, market.symbol)  # what the views cannot use is said before anything is recorded
     logging_setup.set_up(settings.app.logs_dir, settings.app.log_level)
-    asyncio.run(_record(settings, market))
+    asyncio.run(_record(settings, markets, weight))
 
 
-async def _record(settings: Settings, market: Market) -> None:
+def _weight_of_books(settings: Settings) -> int:
+    """What the books of all markets cost in a minute."""
+    book, venue = settings.data_collector.depth_snapshot, settings.binance
+    one = depth_weight(book.limit) * 60 / book.update_interval_seconds
+    most = int(_RESERVED * venue.weight_per_minute)
+    weight = round(len(venue.recorded) * one)
+    if weight > most:
+        raise SettingsError(
+            f"data_collector.depth_snapshot: {len(venue.recorded)} books of {book.limit} levels every "
+            f"{book.update_interval_seconds} s cost a weight of {weight:,} a minute, of {most:,} there are (80 % of "
+            "binance.weight_per_minute); record fewer markets, fewer levels or less often"
+        )
+    return weight
+
+
+async def _record(settings: Settings, markets: Sequence[Market], weight: int) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
@@ -80,83 +97,111 @@ async def _record(settings: Settings, market: Market) -> None:
     server = EmbeddedServer(settings.redis.storage_dir) if settings.redis.server_url is None else None
     keeper = server.ensure() if server is not None else None
     try:
-        await _with_server(settings, market, server, stop)
+        await _with_server(settings, markets, weight, server, stop)
     finally:
         if server is not None and keeper is not None:
             server.release(keeper)
 
 
-async def _with_server(settings: Settings, market: Market, server: EmbeddedServer | None, stop: asyncio.Event) -> None:
-    storage, clock, name = settings.redis.storage_dir, WallClock(), LogName("events", market)
+async def _with_server(
+    settings: Settings, markets: Sequence[Market], weight: int, server: EmbeddedServer | None, stop: asyncio.Event
+) -> None:
+    clock, venue = WallClock(), settings.binance
 
     def connect() -> Any:
         url = settings.redis.server_url
         return hots.connect(url=url) if url else hots.connect(unix_socket=str(server.socket) if server else None)
 
-    venue = settings.binance
-    limits = AddressLimits(venue.weight_per_minute)
-    rest = BinanceRest(venue.rest_url, market.symbol, venue.timeout, venue.weight_per_minute, clock, limits)
-    cold = ColdLog(storage, name)
-    if not cold.exists():
-        HotLog(connect(), name).log_id()  # a server that is not there is told first
-        await _expect_symbol(rest)
-    said = status.read(cold.folder).get("last_seq", 0)
-    used = [_named_by_decisions(storage, market, connect), said, named_seq(cold.folder)]
-    writer = LogWriter(cold, HotLog(connect(), name), clock, used)
-    if writer.lost is not None:
-        _log.error("the server had lost entries", first_seq=writer.lost.first, last_seq=writer.lost.last)
-    mapper = mapper_for(market, quantity_decimals(cold, writer.hot))
-    log = Log(ColdLog(storage, name), HotLog(connect(), name), mapper.decoders)
-    limit = settings.data_collector.backpressure
-    spill = Spill(cold.folder, limit.spill_megabytes * 1_000_000)
-    await asyncio.get_running_loop().run_in_executor(None, catch_up, spill, writer, log, clock, stop.is_set)
-    if spill.is_open:  # told to stop before everything was stored
-        writer.close()
-        return
-    streams = [f"{market.symbol.lower()}@aggTrade"]
-    streams += [f"{market.symbol.lower()}@depth@100ms"] if settings.data_collector.depth_diff else []
-    stream = BinanceStream(venue.websocket_url, streams, clock, limits=limits)
-    exchange = BinanceExchange(rest, stream, mapper)
-    told: list[Collector] = []
+    limits = AddressLimits(venue.weight_per_minute, weight)
+    stream = BinanceStream(venue.websocket_url, _streams(settings), clock, limits=limits)
 
-    async def on_lost(lost: Lost) -> None:
-        await told[0].lost(lost)
+    def rest_of(market: Market) -> BinanceRest:
+        return BinanceRest(venue.rest_url, market.symbol, venue.timeout, venue.weight_per_minute, clock, limits)
 
-    revive = (lambda: None) if server is None else (lambda: server.ensure().close())
-    meter = Meter(clock, event_time_ns)
-    recorder = Recorder(writer, revive, on_lost, spill, Room(limit.queue_facts, limit.queue_megabytes), meter)
-    archive_log = Log(ColdLog(storage, name), HotLog(connect(), name), mapper.decoders)
-    archiver = Archiver(archive_log, writer, settings.data_collector.archive.keep_entries)
-    collector = Collector(_plan(settings), exchange, log, recorder, archiver, clock)
-    told.append(collector)
+    def exchange_of(market: Market, cold: ColdLog, hot: HotLog) -> BinanceExchange:
+        return BinanceExchange(rest_of(market), stream, mapper_for(market, quantity_decimals(cold, hot)))
+
+    for market in markets:
+        await _expect_symbol(settings.redis.storage_dir, market, connect, rest_of(market))
+    store = Store(
+        settings.redis.storage_dir, connect, (lambda: None) if server is None else lambda: server.ensure().close()
+    )
+    recordings: list[MarketRecording] = []
+    try:
+        for place, market in enumerate(markets):
+            plan = _plan(settings, place / len(markets))
+            meet = partial(exchange_of, market)
+            each = MarketRecording(market, store, meet, plan, _limits(settings), clock, event_time_ns)
+            recordings.append(each)
+        await _run(settings, recordings, connect, stop)
+    finally:
+        for each in recordings:
+            await each.close()
+
+
+async def _run(
+    settings: Settings, recordings: Sequence[MarketRecording], connect: Callable[[], Any], stop: asyncio.Event
+) -> None:
+    """All markets until told to stop; one that cannot go on ends alone, and its error is raised at the end."""
     ended = threading.Event()
-    views = threading.Thread(target=_publish_views, args=(settings, market, connect, ended), name="views", daemon=True)
-    views.start()
-    _log.info("recording", market=str(market), next_seq=writer.last_seq + 1, storage=str(storage))
-    sources = {cold.folder: lambda: measured(str(market), meter, recorder, clock)}
+    views = [
+        threading.Thread(target=_publish_views, args=(settings, each.market, connect, ended), name="views", daemon=True)
+        for each in recordings
+        if settings.data_collector.views
+    ]
+    for thread in views:
+        thread.start()
+    sources = {each.folder: each.measured for each in recordings}
     measuring = asyncio.create_task(publish(sources, settings.metrics.host, settings.metrics.port))
     try:
-        await collector.run(stop)
+        results = await asyncio.gather(*(_until_stopped(each, stop) for each in recordings), return_exceptions=True)
     finally:
         measuring.cancel()
         ended.set()
-        views.join(0.5)
-        writer.close()
-        _log.info("stopped", last_seq=writer.last_seq)
+        for thread in views:
+            thread.join(0.5)
+    for result in results:
+        if result is not None:
+            raise result
 
 
-async def _expect_symbol(rest: BinanceRest) -> None:
+async def _until_stopped(recording: MarketRecording, stop: asyncio.Event) -> None:
+    try:
+        await recording.run(stop)
+    except Exception as error:
+        _log.error("this market is not recorded any more", market=str(recording.market), reason=str(error))
+        raise
+
+
+def _streams(settings: Settings) -> list[str]:
+    kinds = ("aggTrade", "depth@100ms") if settings.data_collector.depth_diff else ("aggTrade",)
+    return [f"{symbol.lower()}@{kind}" for symbol in settings.binance.recorded for kind in kinds]
+
+
+async def _expect_symbol(storage: Path, market: Market, connect: Callable[[], Any], rest: BinanceRest) -> None:
     """Before a log is created for it, ask whether the venue knows the symbol; no answer is no objection."""
     try:
-        await rest.instrument()
+        name = LogName("events", market)
+        if not ColdLog(storage, name).exists():
+            HotLog(connect(), name).log_id()  # a server that is not there is told first
+            await rest.instrument()
     except UnknownSymbol:
-        await rest.close()
         raise
     except ExchangeError as error:
-        _log.warning("exchangeInfo not available yet", reason=str(error))
+        _log.warning("exchangeInfo not available yet", market=str(market), reason=str(error))
+    finally:
+        await rest.close()
 
 
-def _plan(settings: Settings) -> Plan:
+def _limits(settings: Settings) -> Limits:
+    """What each market may keep waiting: its part of what all of them may."""
+    limit, markets = settings.data_collector.backpressure, len(settings.binance.recorded)
+    room = Room(max(1_000, limit.queue_facts // markets), max(1, limit.queue_megabytes // markets))
+    return Limits(room, limit.spill_megabytes * 1_000_000 // markets)
+
+
+def _plan(settings: Settings, turn: float) -> Plan:
+    """What to record of a market, whose turn to be archived comes so much of the pause earlier than the last one's."""
     recorded, snapshot = settings.data_collector, settings.data_collector.depth_snapshot
     return Plan(
         interval_ns=settings.analyzer.analysis.interval_seconds * SECOND_NS,
@@ -164,13 +209,10 @@ def _plan(settings: Settings) -> Plan:
         snapshot_limit=snapshot.limit,
         history_hours=recorded.order_flow.history_hours,
         archive_every_s=recorded.archive.every_seconds,
+        archive_after_s=recorded.archive.every_seconds * (1 - turn),
+        archive_keep=recorded.archive.keep_entries,
         settings=settings.without_secrets(),
     )
-
-
-def _named_by_decisions(storage: Path, market: Market, connect: Callable[[], Any]) -> int:
-    name = LogName("decisions", market)
-    return last_named_seq(Log(ColdLog(storage, name), HotLog(connect(), name), {}))
 
 
 def _publish_views(settings: Settings, market: Market, connect: Callable[[], Any], ended: threading.Event) -> None:
@@ -192,7 +234,7 @@ def _publish_views(settings: Settings, market: Market, connect: Callable[[], Any
         batches = log.follow(after, ended.is_set, KINDS, READS)
         drive(batches, MarketState(windows), on_tick)
     except Exception:
-        _log.exception("views ended; recording goes on without them", kind=AGG_TRADE)
+        _log.exception("views ended; recording goes on without them", market=str(market), kind=AGG_TRADE)
 
 
 if __name__ == "__main__":

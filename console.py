@@ -5,7 +5,7 @@ How every command talks: one-line errors, JSON where asked, a progress bar on a 
 import json
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -84,6 +84,18 @@ def print_status(said: dict[str, Any], as_json: bool) -> None:
     else:
         for name, value in said.items():
             print(f"{name:<16}{_told(value)}")
+
+
+def print_statuses(said: Mapping[str, dict[str, Any]], as_json: bool) -> None:
+    """What a daemon says about each of several markets; about one alone without its name."""
+    if len(said) == 1:
+        print_status(next(iter(said.values())), as_json)
+    elif as_json:
+        print_json(dict(said))
+    else:
+        for place, (market, status) in enumerate(said.items()):
+            print(f"{chr(10) if place else ''}{market}")
+            print_status({name: value for name, value in status.items() if name != "market"}, as_json)
 
 
 def _told(value: Any) -> str:

@@ -29,6 +29,7 @@ _CURRENT_MODELS = {"deepseek-chat": "deepseek-flash", "deepseek-reasoner": "deep
 
 
 _Usd = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+_Symbol = Annotated[str, Field(pattern=r"^[A-Z0-9]{2,30}$")]
 _UsdPerMillion = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
 
 
@@ -85,13 +86,27 @@ class Redis(_Section):
 
 
 class Binance(_Section):
-    """The venue."""
+    """The venue: `symbol` is what is looked at, `symbols` what is recorded; by default that one alone."""
 
-    symbol: Annotated[str, Field(pattern=r"^[A-Z0-9]{2,30}$")] = "BTCFDUSD"
+    symbol: _Symbol = "BTCFDUSD"
+    symbols: Annotated[tuple[_Symbol, ...], Field(max_length=500)] = ()
     timeout: Annotated[float, Field(gt=0, le=120)] = 10.0
     rest_url: str = "https://data-api.binance.vision"
     websocket_url: str = "wss://data-stream.binance.vision"
     weight_per_minute: Annotated[int, Field(ge=300, le=6000)] = 3000
+
+    @model_validator(mode="after")
+    def _looks_at_what_it_records(self) -> "Binance":
+        if len(set(self.symbols)) < len(self.symbols):
+            raise ValueError("symbols names a market twice")
+        if self.symbols and self.symbol not in self.symbols:
+            raise ValueError(f"symbols does not hold symbol, {self.symbol}: only what is recorded can be looked at")
+        return self
+
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        """The symbols that are recorded."""
+        return self.symbols or (self.symbol,)
 
 
 class DepthSnapshot(_Section):
@@ -129,11 +144,15 @@ class Backpressure(_Section):
 
 
 class DataCollector(_Section):
-    """What is recorded."""
+    """
+    What is recorded of every market. `views` writes the lists of minutes and books into the server for other programs;
+    each market's costs a fold of its own.
+    """
 
     depth_snapshot: DepthSnapshot = DepthSnapshot()
     order_flow: OrderFlow = OrderFlow()
     depth_diff: bool = True
+    views: bool = True
     archive: Archive = Archive()
     backpressure: Backpressure = Backpressure()
 

@@ -43,13 +43,21 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to record and how often; settings without secrets are for the record."""
+    """
+    What to record and how often; settings without secrets are for the record.
+
+    Attributes:
+        archive_after_s: how long after the start is archived first, so that markets take turns. archive_keep: how many
+            archived entries stay in the stream for readers that follow.
+    """
 
     interval_ns: int
     snapshot_interval_ns: int
     snapshot_limit: int
     history_hours: int
     archive_every_s: float
+    archive_after_s: float
+    archive_keep: int
     settings: str
 
 
@@ -196,8 +204,10 @@ class Collector:
     async def _archive(self) -> None:
         """Parquet every few minutes, and closed days merged."""
         loop = asyncio.get_running_loop()
+        pause_s = self.plan.archive_after_s
         while True:
-            await asyncio.sleep(self.plan.archive_every_s)
+            await asyncio.sleep(pause_s)
+            pause_s = self.plan.archive_every_s
             try:
                 done = await loop.run_in_executor(None, self.archiver.archive)
                 merged = await loop.run_in_executor(None, self.archiver.compact, self.clock.now_ns())

@@ -132,8 +132,8 @@ def measured(market: str, meter: Meter, recorder: Recorder, clock: Clock) -> dic
     }
 
 
-Sources = Mapping[Path, Callable[[], dict[str, Any]]]
-"""For the folder of each log, what is measured there."""
+Sources = Mapping[Path, Callable[[], dict[str, Any] | None]]
+"""For the folder of each log, what is measured there; None while nothing is."""
 
 
 async def publish(sources: Sources, host: str, port: int | None, every_s: float = EVERY_S) -> None:
@@ -147,8 +147,10 @@ async def publish(sources: Sources, host: str, port: int | None, every_s: float 
             await _serve(sources, host, port, stack)
         while True:
             for folder, measure in sources.items():
+                if (found := measure()) is None:
+                    continue
                 try:
-                    status.write(folder, measure(), FILE)
+                    status.write(folder, found, FILE)
                 except EventLogError as error:
                     _log.warning("metrics not written", reason=str(error))
             await asyncio.sleep(every_s)
@@ -156,7 +158,8 @@ async def publish(sources: Sources, host: str, port: int | None, every_s: float 
 
 async def _serve(sources: Sources, host: str, port: int, stack: AsyncExitStack) -> None:
     async def answer(_: web.Request) -> web.Response:
-        body = text_of([measure() for measure in sources.values()])
+        found = [measure() for measure in sources.values()]
+        body = text_of([each for each in found if each is not None])
         return web.Response(body=body.encode(), headers={"Content-Type": CONTENT_TYPE})
 
     app = web.Application()

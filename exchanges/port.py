@@ -2,11 +2,12 @@
 The port to a venue: what a recorder needs of it.
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Literal, Protocol
 
 import msgspec
 
+from eventlog.codec import Decode
 from eventlog.facts import Fact
 
 
@@ -46,6 +47,10 @@ class Exchange(Protocol):
     @property
     def connected(self) -> int:
         """How many feed connections are open."""
+
+    @property
+    def decoders(self) -> Mapping[str, Decode]:
+        """Who reads this venue's facts."""
 
     def arrivals(self) -> AsyncGenerator[Sequence[Arrival], None]:
         """What comes, in order, in batches; reconnects by itself for ever."""

@@ -7,9 +7,10 @@ from typing import Any
 
 from eventlog.clock import WallClock
 from exchanges.binance.exchange import BinanceExchange
+from exchanges.binance.inbox import Received
 from exchanges.binance.mapper import BinanceMapper
 from exchanges.binance.rest import BinanceRest
-from exchanges.binance.stream import BinanceStream, Received, StreamRules
+from exchanges.binance.stream import BinanceStream, StreamRules
 from exchanges.port import Arrival
 from exchanges.simulated.parameters import MarketParameters
 from exchanges.simulated.recorded import RecordedExchange

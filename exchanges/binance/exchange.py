@@ -3,17 +3,19 @@ Binance spot as the recorder's exchange: stream and REST behind one port, every 
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 
 import structlog
 
+from eventlog.codec import Decode
 from eventlog.errors import BadEntry
 from eventlog.facts import AGG_TRADE, CLOCK_OFFSET, DIFF, QUARANTINE, Entry, Fact, Quarantine
 from exchanges.binance.clock_offset import clock_offset
+from exchanges.binance.inbox import Received
 from exchanges.binance.mapper import BadMessage, BinanceMapper, unwrap
 from exchanges.binance.rest import BinanceRest
 from exchanges.binance.silence import SilenceRules
-from exchanges.binance.stream import BinanceStream, Received
+from exchanges.binance.stream import BinanceStream
 from exchanges.binance.watchdog import Watchdog, Watched
 from exchanges.errors import BadReply
 from exchanges.port import Arrival, Numbered
@@ -33,6 +35,7 @@ class BinanceExchange:
     One symbol.
 
     Args:
+        stream: of this symbol, or shared with others of the venue.
         mapper: reads everything before the log sees it; what it cannot read becomes quarantine.
         trade_silence, diff_silence: when a silent stream is looked at.
     """
@@ -50,6 +53,8 @@ class BinanceExchange:
         self.mapper = mapper
         self._agg_id: int | None = None
         self._update_id: int | None = None
+        own = mapper.symbol.lower() + "@"
+        self._streams = tuple(name for name in stream.streams if name.startswith(own))
         self._watchdog = Watchdog(stream, tuple(self._watched(trade_silence, diff_silence)))
 
     @property
@@ -57,9 +62,14 @@ class BinanceExchange:
         """How many feed connections are open."""
         return self._stream.connected
 
+    @property
+    def decoders(self) -> Mapping[str, Decode]:
+        """See `exchanges.port.Exchange.decoders`."""
+        return self.mapper.decoders
+
     async def arrivals(self) -> AsyncGenerator[Sequence[Arrival], None]:
         """See `exchanges.port.Exchange.arrivals`."""
-        batches = self._stream.batches()
+        batches = self._stream.batches(self._streams)
         watching = asyncio.create_task(self._watchdog.run())
         try:
             async for batch in batches:
@@ -139,7 +149,7 @@ class BinanceExchange:
 
     def _watched(self, trade_silence: SilenceRules, diff_silence: SilenceRules) -> list[Watched]:
         found = []
-        for name in self._stream.streams:
+        for name in self._streams:
             if name.endswith("@aggTrade"):
                 found.append(Watched(name, "trade stream", trade_silence, lambda: self._agg_id, self._last_agg_id))
             elif "@depth@" in name or name.endswith("@depth"):

@@ -20,31 +20,41 @@ class AddressLimits:
 
     Args:
         weight_per_minute: our own ceiling below the venue's 6000.
+        reserved: how much of it fetching trades leaves alone, for what must come on time.
 
     Attributes:
         used: weight of the current minute, ours or the venue's own count, whichever is more.
         refusals: how often the venue said stop.
     """
 
-    def __init__(self, weight_per_minute: int) -> None:
+    def __init__(self, weight_per_minute: int, reserved: int = 0) -> None:
         self.used = 0
         self.refusals = 0
         self._budget = weight_per_minute
+        self._for_trades = weight_per_minute - reserved
+        self._used_for_trades = 0
         self._minute = 0
         self._requests_from_ns = 0
         self._connections_from_ns = 0
         self._attempts: deque[int] = deque()
 
-    def request(self, weight: int, now_ns: int) -> int:
-        """Spend weight on a request now: 0; or spend nothing, and how many ns to wait before asking again."""
+    def request(self, weight: int, now_ns: int, trades: bool = False) -> int:
+        """
+        Spend weight on a request now: 0; or spend nothing, and how many ns to wait before asking again.
+
+        Args:
+            trades: whether it fetches trades, which can wait.
+        """
         minute = now_ns // MINUTE_NS
         if minute != self._minute:
-            self._minute, self.used = minute, 0
+            self._minute, self.used, self._used_for_trades = minute, 0, 0
         if now_ns < self._requests_from_ns:
             return self._requests_from_ns - now_ns
-        if self.used + weight > self._budget and self.used:
+        too_many_trades = trades and self._used_for_trades + weight > self._for_trades and self._used_for_trades
+        if too_many_trades or (self.used + weight > self._budget and self.used):
             return (minute + 1) * MINUTE_NS - now_ns
         self.used += weight
+        self._used_for_trades += weight if trades else 0
         return 0
 
     def note_weight(self, used: int, sent_ns: int) -> None:

@@ -22,6 +22,7 @@ from exchanges.errors import BadReply, ExchangeError, Refused, UnknownSymbol, Un
 PAGE = 1000
 """Most aggTrades a request returns."""
 
+_AGG_TRADES = "/api/v3/aggTrades"
 _WEIGHT_OF_TRADES = 4
 _WEIGHT_OF_INFO = 20
 _WEIGHT_OF_TIME = 1
@@ -150,7 +151,7 @@ class BinanceRest:
 
     async def _trades(self, parameters: dict[str, str]) -> list[TradeRow]:
         parameters = {"symbol": self.symbol, **parameters}
-        body, _, received = await self._get("/api/v3/aggTrades", parameters, _WEIGHT_OF_TRADES)
+        body, _, received = await self._get(_AGG_TRADES, parameters, _WEIGHT_OF_TRADES)
         try:
             rows = msgspec.json.decode(body, type=list[msgspec.Raw])
             return [TradeRow(msgspec.json.decode(r, type=_Row).a, Fact("agg_trade", received, bytes(r))) for r in rows]
@@ -158,7 +159,7 @@ class BinanceRest:
             raise BadReply(f"aggTrades is not as documented: {error}") from error
 
     async def _get(self, path: str, parameters: dict[str, str], weight: int) -> tuple[bytes, int, int]:
-        await self._wait_for(weight)
+        await self._wait_for(weight, path == _AGG_TRADES)
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=self._timeout, trust_env=False)
         sent = self._clock.now_ns()
@@ -177,9 +178,9 @@ class BinanceRest:
             raise Unreachable(f"{self._base}{path} does not answer: {_short(error)}") from error
         return body, sent, received
 
-    async def _wait_for(self, weight: int) -> None:
+    async def _wait_for(self, weight: int, trades: bool) -> None:
         """Until a ban is over and the minute's budget has room."""
-        while pause_ns := self.limits.request(weight, self._clock.now_ns()):
+        while pause_ns := self.limits.request(weight, self._clock.now_ns(), trades):
             await asyncio.sleep(pause_ns / 1e9)
 
     def _refusal(self, path: str, status: int, retry_after: str | None, body: bytes) -> ExchangeError:

@@ -1,5 +1,6 @@
 """
-Binance spot's combined stream over WebSocket: one feed from one connection, or from two while they overlap.
+Binance spot's combined stream over WebSocket: one feed from one connection, or from two while they overlap, for one
+reader or for several that each take their part.
 
 Source: web-socket-streams.md (July 2026): a connection lives 24 h at most, `serverShutdown` asks to leave early, at
 most 300 connection attempts in 5 minutes, nothing is ever replayed.
@@ -9,15 +10,17 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from eventlog.clock import Clock
+from exchanges.binance.inbox import Inbox, News, Received
 from exchanges.binance.limits import AddressLimits
 from exchanges.binance.line import Line
+
+MOST_STREAMS = 1024
+"""How many streams Binance puts on one connection."""
 
 _MOST_WAITING = 20_000
 _BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
@@ -25,24 +28,6 @@ _STEADY_S = 10.0  # a connection that lived so long was a good one
 _WEIGHT_PER_MINUTE = 6000
 _NAME_AT = len(b'{"stream":"')
 _BY_AGE = "planned: too old"
-
-News = Literal["message", "connected", "disconnected"]
-
-
-class Received(msgspec.Struct, frozen=True, gc=False):
-    """
-    One message as it came, or what became of a connection.
-
-    Attributes:
-        line: which connection it came on, the first being 1.
-        overlapping: of a connection that comes or goes while another one brings everything.
-    """
-
-    what: News
-    recv_ns: int
-    data: bytes
-    line: int = 0
-    overlapping: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +59,7 @@ class Heard:
 
 class BinanceStream:
     """
-    The feed of some streams.
+    The feed of some streams; connected while anybody reads it.
 
     Args:
         url: e.g. wss://data-stream.binance.vision. streams: e.g. btcfdusd@aggTrade.
@@ -103,10 +88,12 @@ class BinanceStream:
         self._clock = clock
         self._rules = rules or StreamRules()
         self._limits = limits or AddressLimits(_WEIGHT_PER_MINUTE)
-        self._waiting: list[Received] = []
-        self._arrived = asyncio.Event()
+        self._inboxes: list[Inbox] = []
+        self._reader_of: dict[bytes, Inbox] = {}
+        self._waiting = 0
         self._room = asyncio.Event()
         self._room.set()
+        self._keeper: asyncio.Task[None] | None = None
         self._lines: list[Line] = []
         self._started = 0
         self._replace = asyncio.Event()
@@ -117,29 +104,30 @@ class BinanceStream:
         """How many connections are open."""
         return sum(line.open for line in self._lines)
 
-    @property
-    def read_up(self) -> bool:
-        """Whether everything that came was taken: else silence may be ours."""
-        return not self._waiting and self._room.is_set()
+    def read_up(self, stream: str) -> bool:
+        """Whether everything that a stream brought was taken: else its silence may be ours."""
+        inbox = self._reader_of.get(stream.encode())
+        return self._room.is_set() and inbox is not None and not inbox.waiting
 
-    async def batches(self) -> AsyncGenerator[list[Received], None]:
-        """Whatever arrived since the last batch, in order; reconnects for ever. Close the iterator to end."""
-        keeper = asyncio.create_task(self._keep_connected())
-        keeper.add_done_callback(lambda _: self._arrived.set())
+    async def batches(self, streams: Sequence[str] | None = None) -> AsyncGenerator[list[Received], None]:
+        """
+        Whatever arrived since the last batch, in order; reconnects for ever. Close the iterator to end.
+
+        Args:
+            streams: this reader's part, all by default. What names no stream that is read is the first reader's.
+        """
+        inbox = Inbox(self.streams if streams is None else streams)
+        keeper = self._join(inbox)
         try:
             while True:
-                await self._arrived.wait()
-                self._arrived.clear()
+                await inbox.filled.wait()
                 if keeper.done():
                     keeper.result()
-                batch, self._waiting = self._waiting, []
-                self._room.set()
+                batch = self._taken(inbox)
                 if batch:
                     yield batch
         finally:
-            keeper.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await keeper
+            await self._leave(inbox)
 
     def replace(self, why: str, line: int | None = None) -> None:
         """
@@ -152,6 +140,42 @@ class BinanceStream:
         if self._lines and line in (None, self._lines[-1].number):
             self._why = why
             self._replace.set()
+
+    def _join(self, inbox: Inbox) -> "asyncio.Task[None]":
+        """One more reader; the first one opens the connection, a later one is told of those that are open."""
+        self._inboxes.append(inbox)
+        self._reader_of |= dict.fromkeys(inbox.streams, inbox)
+        for line in self._lines:
+            if line.open:
+                self._waiting += 1
+                inbox.put(Received("connected", self._clock.now_ns(), b"", line.number, bool(inbox.waiting)))
+        if self._keeper is None:
+            self._keeper = asyncio.create_task(self._keep_connected())
+            self._keeper.add_done_callback(lambda _: self._wake())
+        return self._keeper
+
+    async def _leave(self, inbox: Inbox) -> None:
+        """One reader less; the last one closes the connection."""
+        self._inboxes.remove(inbox)
+        self._reader_of = {name: each for each in self._inboxes for name in each.streams}
+        self._taken(inbox)
+        keeper = self._keeper
+        if keeper is not None and not self._inboxes:
+            self._keeper = None
+            keeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await keeper
+
+    def _wake(self) -> None:
+        for inbox in self._inboxes:
+            inbox.filled.set()
+
+    def _taken(self, inbox: Inbox) -> list[Received]:
+        batch = inbox.take()
+        self._waiting -= len(batch)
+        if self._waiting < _MOST_WAITING:
+            self._room.set()
+        return batch
 
     async def _keep_connected(self) -> None:
         loop = asyncio.get_running_loop()
@@ -220,7 +244,7 @@ class BinanceStream:
                 line.opened_s = self.opened_s = loop.time()
                 self.connections += 1
                 self.replaced += bool(line.why)
-                self._put("connected", line.why.encode(), line, bool(self.connected) and _planned(line.why))
+                self._tell("connected", line.why.encode(), line, bool(self.connected) and _planned(line.why))
                 line.open = True
                 line.opened.set()
                 ageing = loop.call_later(self._rules.oldest_s, self.replace, _BY_AGE, line.number)
@@ -240,7 +264,7 @@ class BinanceStream:
             self._lines.remove(line)
             if line.opened.is_set():
                 line.open = False
-                self._put("disconnected", (line.ending or reason).encode(), line, self.connected > 0)
+                self._tell("disconnected", (line.ending or reason).encode(), line, self.connected > 0)
 
     async def _receive(self, socket: ClientConnection, line: Line) -> str:
         """Messages until the connection ends or is found half-open; returns why it ended."""
@@ -260,7 +284,7 @@ class BinanceStream:
                     entry.count += 1
                     entry.last_s = last
                     on_line.add(name)
-                self._put("message", data, line)
+                self._put(name, data, line)
                 if not self._room.is_set():
                     await self._room.wait()
         except ConnectionClosed as error:
@@ -273,11 +297,19 @@ class BinanceStream:
         if name.decode(errors="replace") in self.streams:
             self.heard[name] = Heard(1, now_s)
 
-    def _put(self, what: News, data: bytes, line: Line, overlapping: bool = False) -> None:
-        self._waiting.append(Received(what, self._clock.now_ns(), data, line.number, overlapping))
-        self._arrived.set()
-        if len(self._waiting) >= _MOST_WAITING:
-            self._room.clear()
+    def _put(self, name: bytes, data: bytes, line: Line) -> None:
+        inbox = self._reader_of.get(name) or (self._inboxes[0] if self._inboxes else None)
+        if inbox is not None:
+            inbox.put(Received("message", self._clock.now_ns(), data, line.number))
+            self._waiting += 1
+            if self._waiting >= _MOST_WAITING:
+                self._room.clear()
+
+    def _tell(self, what: News, why: bytes, line: Line, overlapping: bool) -> None:
+        """News of a connection is for everybody."""
+        for inbox in self._inboxes:
+            inbox.put(Received(what, self._clock.now_ns(), why, line.number, overlapping))
+            self._waiting += 1
 
     async def _attempt(self) -> None:
         """Wait until another connection attempt fits the venue's limits."""

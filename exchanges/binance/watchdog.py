@@ -80,7 +80,7 @@ class Watchdog:
                     if state.looking is not None and state.looking.done():
                         state.looking.result()
                         state.looking = None
-                    up = self._stream.connected and self._stream.read_up
+                    up = self._stream.connected and self._stream.read_up(state.watched.name)
                     if up and state.looking is None and state.budget.spent(now):
                         state.looking = asyncio.create_task(self._look(state))
                 opened = self._stream.opened_s

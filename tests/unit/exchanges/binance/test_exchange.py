@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from eventlog.clock import ManualClock
 from eventlog.facts import AGG_TRADE, DIFF, QUARANTINE, Quarantine
 from exchanges.binance.exchange import BinanceExchange
+from exchanges.binance.inbox import Received
 from exchanges.binance.mapper import BinanceMapper
 from exchanges.binance.rest import BinanceRest
-from exchanges.binance.stream import BinanceStream, Received
+from exchanges.binance.stream import BinanceStream
 from exchanges.port import Arrival
 
 NOW = 1_767_600_000_000_000_000

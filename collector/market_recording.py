@@ -1,0 +1,148 @@
+"""
+One market's recording, from its log on disk to the recorder that fills it: opened in order, closed in order.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from collector import status
+from collector.archiver import Archiver
+from collector.catch_up import catch_up
+from collector.collector import Collector, Plan
+from collector.metrics import Meter, measured
+from collector.recorder import Recorder
+from collector.room import Room
+from collector.spill import Spill, named_seq
+from eventlog.clock import Clock
+from eventlog.cold import ColdLog
+from eventlog.decision_log import last_named_seq
+from eventlog.hot import HotLog
+from eventlog.log import Log
+from eventlog.names import LogName
+from eventlog.writer import LogWriter, Lost
+from exchanges.port import Exchange
+from market.instrument import Market
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """
+    Where logs are kept.
+
+    Attributes:
+        connect: a new connection to the server. revive: called when it does not answer.
+    """
+
+    folder: Path
+    connect: Callable[[], Any]
+    revive: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What waits for the server at most, in memory and then on disk."""
+
+    room: Room
+    spill_bytes: int
+
+
+class MarketRecording:
+    """
+    Records one market.
+
+    Args:
+        exchange_of: the venue's market, for a log as it is found.
+        event_time_ns: when the venue sent a message, None where it does not say.
+
+    Raises:
+        EventLogError: the log cannot be written by this process.
+    """
+
+    def __init__(
+        self,
+        market: Market,
+        store: Store,
+        exchange_of: Callable[[ColdLog, HotLog], Exchange],
+        plan: Plan,
+        limits: Limits,
+        clock: Clock,
+        event_time_ns: Callable[[bytes], int | None],
+    ) -> None:
+        self.market = market
+        self.store = store
+        self.plan = plan
+        self.clock = clock
+        self.cold = ColdLog(store.folder, LogName("events", market))
+        self.writer = LogWriter(self.cold, HotLog(store.connect(), self.cold.name), clock, self._used())
+        if self.writer.lost is not None:
+            lost = self.writer.lost
+            _log.error("the server had lost entries", market=str(market), first_seq=lost.first, last_seq=lost.last)
+        self.exchange = exchange_of(self.cold, self.writer.hot)
+        self._meter = Meter(clock, event_time_ns)
+        self._spill = Spill(self.cold.folder, limits.spill_bytes)
+        self._room = limits.room
+        self._collector: Collector | None = None
+        self._closed = False
+
+    @property
+    def folder(self) -> Path:
+        """Where the log lies."""
+        return self.cold.folder
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """
+        Store what an earlier run left, then record until told to stop, and close.
+
+        Raises:
+            UnknownSymbol: the venue does not list the symbol.
+            EventLogError: this process may not write any more.
+        """
+        log, loop = self._log_for_reading(), asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(None, catch_up, self._spill, self.writer, log, self.clock, stop.is_set)
+            if self._spill.is_open:  # told to stop before everything was stored
+                return
+            recorder = Recorder(self.writer, self.store.revive, self._lost, self._spill, self._room, self._meter)
+            archiver = Archiver(self._log_for_reading(), self.writer, self.plan.archive_keep)
+            self._collector = Collector(self.plan, self.exchange, log, recorder, archiver, self.clock)
+            _log.info("recording", market=str(self.market), next_seq=self.writer.last_seq + 1)
+            await self._collector.run(stop)
+        finally:
+            _log.info("stopped", market=str(self.market), last_seq=self.writer.last_seq)
+            await self.close()
+
+    async def close(self) -> None:
+        """Let go of log and exchange, whether it ran or not."""
+        if not self._closed:
+            self._closed = True
+            await self.exchange.close()
+            self.writer.close()
+
+    def measured(self) -> dict[str, Any] | None:
+        """See `collector.metrics.measured`; None before recording begins."""
+        if self._collector is None:
+            return None
+        return measured(str(self.market), self._meter, self._collector.recorder, self.clock)
+
+    async def _lost(self, lost: Lost) -> None:
+        if self._collector is not None:
+            await self._collector.lost(lost)
+
+    def _log_for_reading(self) -> Log:
+        """With a connection of its own."""
+        name = self.cold.name
+        return Log(ColdLog(self.store.folder, name), HotLog(self.store.connect(), name), self.exchange.decoders)
+
+    def _used(self) -> list[int]:
+        """The highest seqs that somebody has named: none of them may be given out again."""
+        name = LogName("decisions", self.market)
+        decisions = Log(ColdLog(self.store.folder, name), HotLog(self.store.connect(), name), {})
+        said = status.read(self.cold.folder).get("last_seq", 0)
+        return [last_named_seq(decisions), said, named_seq(self.cold.folder)]
