@@ -202,9 +202,11 @@ def _placed(path: Path, number: int, line: bytes) -> _Place | None:
     try:
         if number > 1:
             return _PLACE.decode(line)
-        if _HEAD.decode(line).digest == path.stem:
-            return None
-    except msgspec.MsgspecError:
-        pass
-    what = "is no answer" if number > 1 else "does not begin a file of answers of this name"
-    raise BadAnswers(f"{path}: line {number} {what}; move the file away and ask again")
+        named = _HEAD.decode(line).digest
+    except msgspec.MsgspecError as error:
+        raise BadAnswers(f"{path}: line {number} is no answer ({error}); move the file away and ask again") from None
+    if named != path.stem:
+        raise BadAnswers(
+            f"{path}: line 1 does not begin a file of answers of this name; move the file away and ask again"
+        )
+    return None
