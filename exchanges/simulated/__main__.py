@@ -53,7 +53,9 @@ def simulated(faults: FaultsOption = False) -> None:
 
 @app.command(epilog=_EPILOG)
 def serve(
-    symbol: Annotated[str, typer.Option(help="The one symbol that is traded.")] = "BTCFDUSD",
+    symbol: Annotated[
+        str, typer.Option(help="What is traded; of several, with commas between, faults strike the first.")
+    ] = "BTCFDUSD",
     host: Annotated[str, typer.Option(help="The address to bind to.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65_535, help="The port; 0 takes any free one.")] = 0,
     seed: Annotated[int, typer.Option(min=0, help="Decides everything that is traded.")] = 7,
@@ -80,7 +82,11 @@ def serve(
         return
     if pace is None or pace > _FASTEST_MARKET:
         raise ParameterError(f"a market trades at a speed up to {_FASTEST_MARKET}; max is for --recording")
-    parameters = MarketParameters(symbol=symbol, start_price_e8=parse_e8(price), trades_per_second=trades_per_second)
+    symbols = tuple(dict.fromkeys(name.strip() for name in symbol.split(",")))
+    parameters = [
+        MarketParameters(symbol=name, start_price_e8=parse_e8(price), trades_per_second=trades_per_second)
+        for name in symbols
+    ]
     exchange = SimulatedExchange(parameters, seed, history_hours=history_hours, speed=pace, script=rules)
     asyncio.run(_serve(exchange, f"simulated {symbol}", host, port))
 

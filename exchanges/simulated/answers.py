@@ -12,14 +12,14 @@ from exchanges.simulated.conditions import Conditions
 from exchanges.simulated.queries import AggTradesQuery
 from exchanges.simulated.trades import Trades
 from exchanges.simulated.venue import Venue
+from exchanges.simulated.wire import Listed
 
 
 class Answers(Protocol):
     """A market that can be asked; bodies are Binance's own."""
 
-    @property
-    def symbol(self) -> str:
-        """The one symbol there is."""
+    def listed(self) -> tuple[Listed, str]:
+        """The symbol with its grid, and its state."""
 
     def depth(self, limit: int) -> bytes:
         """
@@ -31,9 +31,6 @@ class Answers(Protocol):
 
     def agg_trades(self, query: AggTradesQuery, unknown: int) -> bytes:
         """The aggTrades asked for, the newest `unknown` of all left out."""
-
-    def exchange_info(self, now_ms: int, weight_limit: int) -> bytes:
-        """The symbol's grid and state."""
 
 
 class MarketAnswers:
@@ -48,10 +45,9 @@ class MarketAnswers:
         self._venue = venue
         self._conditions = conditions
 
-    @property
-    def symbol(self) -> str:
-        """The symbol traded."""
-        return self._venue.parameters.symbol
+    def listed(self) -> tuple[Listed, str]:
+        """See `Answers.listed`."""
+        return self._venue.parameters, self._conditions.status
 
     def depth(self, limit: int) -> bytes:
         """See `Answers.depth`; a simulated market always has a book."""
@@ -61,10 +57,6 @@ class MarketAnswers:
     def agg_trades(self, query: AggTradesQuery, unknown: int) -> bytes:
         """See `Answers.agg_trades`."""
         return wire.agg_trade_rows(self._without_hidden(self._found(query, unknown)))
-
-    def exchange_info(self, now_ms: int, weight_limit: int) -> bytes:
-        """See `Answers.exchange_info`."""
-        return wire.exchange_info(self._venue.parameters, now_ms, weight_limit, self._conditions.status)
 
     def _found(self, query: AggTradesQuery, unknown: int) -> Trades:
         ledger, jumps = self._venue.ledger, self._conditions.agg_ids

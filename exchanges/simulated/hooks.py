@@ -2,13 +2,14 @@
 What a test may ask of the exchange beyond what Binance offers: `/simulated/...`.
 """
 
+from collections.abc import Sequence
+
 from aiohttp import web
 
 from exchanges.simulated import wire
-from exchanges.simulated.conditions import Conditions
 from exchanges.simulated.errors import ApiError
+from exchanges.simulated.listing import Listing
 from exchanges.simulated.queries import whole_number
-from exchanges.simulated.streams import StreamHub
 from exchanges.simulated.venue import Venue
 
 _MOST_ROWS = 100_000
@@ -16,12 +17,11 @@ _COLUMNS = ("agg_id", "price_e8", "quantity_e8", "first_id", "last_id", "time_ns
 
 
 class Hooks:
-    """Looks into the market and pulls at its connections."""
+    """Looks into the markets, `symbol` names which, by default the first; and pulls at the connections."""
 
-    def __init__(self, venue: Venue, hub: StreamHub, conditions: Conditions) -> None:
-        self._venue = venue
-        self._hub = hub
-        self._conditions = conditions
+    def __init__(self, listings: Sequence[Listing]) -> None:
+        self._listings = {each.parameters.symbol: each for each in listings}
+        self._hub = listings[0].hub
 
     def add_to(self, app: web.Application) -> None:
         """Put the hooks on an application."""
@@ -33,30 +33,34 @@ class Hooks:
         app.router.add_post("/simulated/shutdown-notice", self._shutdown_notice)
 
     async def _ledger(self, request: web.Request) -> web.Response:
+        listing, venue = self._of(request)
         from_id, limit = _range(request)
-        trades = self._venue.ledger.range(self._conditions.agg_ids.inner(from_id), limit)
-        given = self._conditions.trades(trades)
+        trades = venue.ledger.range(listing.conditions.agg_ids.inner(from_id), limit)
+        given = listing.conditions.trades(trades)
         return web.json_response(dict(zip(_COLUMNS, given.columns.tolist(), strict=True)))
 
     async def _diffs(self, request: web.Request) -> web.Response:
-        return web.json_response(self._hub.diffs.render(*_range(request)))
+        listing, _ = self._of(request)
+        return web.json_response(listing.hub.diffs.render(*_range(request)))
 
-    async def _unobtainable(self, _: web.Request) -> web.Response:
-        lost = [diff.last for diff in self._hub.diffs.held if not diff.handed]
-        return web.json_response({"agg_ids": sorted(self._conditions.hidden), "update_ids": lost})
+    async def _unobtainable(self, request: web.Request) -> web.Response:
+        listing, _ = self._of(request)
+        lost = [diff.last for diff in listing.hub.diffs.held if not diff.handed]
+        return web.json_response({"agg_ids": sorted(listing.conditions.hidden), "update_ids": lost})
 
-    async def _state(self, _: web.Request) -> web.Response:
-        engine, ledger = self._venue.engine, self._venue.ledger
+    async def _state(self, request: web.Request) -> web.Response:
+        listing, venue = self._of(request)
+        engine, ledger, conditions = venue.engine, venue.ledger, listing.conditions
         bids, asks = engine.level_counts
         return web.json_response(
             {
-                "symbol": self._venue.parameters.symbol,
-                "status": self._conditions.status,
+                "symbol": listing.parameters.symbol,
+                "status": conditions.status,
                 "now_ns": engine.now_ns,
                 "trades": len(ledger),
-                "first_agg_id": self._conditions.agg_ids.outer(ledger.first_agg_id),
-                "last_agg_id": self._conditions.agg_ids.outer(ledger.next_agg_id - 1),
-                "last_update_id": self._conditions.update_ids.outer(engine.last_update_id),
+                "first_agg_id": conditions.agg_ids.outer(ledger.first_agg_id),
+                "last_agg_id": conditions.agg_ids.outer(ledger.next_agg_id - 1),
+                "last_update_id": conditions.update_ids.outer(engine.last_update_id),
                 "fair_price_e8": engine.fair_price_e8,
                 "bid_levels": bids,
                 "ask_levels": asks,
@@ -70,6 +74,12 @@ class Hooks:
 
     async def _shutdown_notice(self, _: web.Request) -> web.Response:
         return web.json_response({"notified": self._hub.give_notice()})
+
+    def _of(self, request: web.Request) -> tuple[Listing, Venue]:
+        listing = self._listings.get(request.query.get("symbol", next(iter(self._listings))))
+        if listing is None or listing.venue is None:
+            raise web.HTTPNotFound(text=f"no such symbol; traded: {', '.join(self._listings)}")
+        return listing, listing.venue
 
 
 def _range(request: web.Request) -> tuple[int, int]:

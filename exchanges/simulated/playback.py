@@ -15,6 +15,7 @@ from exchanges.binance.mapper import BadMessage, unwrap
 from exchanges.binance.recording import lines
 from exchanges.errors import BadFile
 from exchanges.simulated import wire
+from exchanges.simulated.conditions import TRADING
 from exchanges.simulated.errors import ApiError
 from exchanges.simulated.faults import Stream
 from exchanges.simulated.listener import Message
@@ -173,9 +174,9 @@ class Playback:
             start = max(0, stop - query.limit)
         return b"[" + b",".join(self._rows[start : min(stop, start + query.limit)]) + b"]"
 
-    def exchange_info(self, now_ms: int, weight_limit: int) -> bytes:
-        """See `Answers.exchange_info`; the grid is the one that the recorded trades lie on."""
-        return wire.exchange_info(self._found, now_ms, weight_limit)
+    def listed(self) -> tuple[wire.Listed, str]:
+        """See `Answers.listed`; the grid is the one that the recorded trades lie on."""
+        return self._found, TRADING
 
     def _messages(self, stream: str, payload: bytes) -> Sequence[Message]:
         symbol, _, suffix = stream.partition("@")

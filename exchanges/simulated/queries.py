@@ -3,7 +3,7 @@ What a REST request asks for: query text to values, or the venue's refusal (bina
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 from exchanges.simulated.errors import ApiError
@@ -47,9 +47,9 @@ def check_names(query: Mapping[str, str], names: tuple[str, ...]) -> None:
     )
 
 
-def check_symbol(query: Mapping[str, str], symbol: str) -> None:
+def symbol(query: Mapping[str, str], traded: Container[str]) -> str:
     """
-    Refuse any symbol but the one traded.
+    Which symbol is asked for, of those that are traded.
 
     Raises:
         ApiError: -1102 missing, -1100 malformed, -1121 unknown.
@@ -59,8 +59,9 @@ def check_symbol(query: Mapping[str, str], symbol: str) -> None:
         raise ApiError(-1102, "Mandatory parameter 'symbol' was not sent, was empty/null, or malformed.")
     if not re.fullmatch(_SYMBOL, sent):
         raise ApiError(-1100, f"Illegal characters found in parameter 'symbol'; legal range is '{_SYMBOL}'.")
-    if sent != symbol:
+    if sent not in traded:
         raise ApiError(-1121, "Invalid symbol.")
+    return sent
 
 
 def depth_limit(query: Mapping[str, str]) -> int:

@@ -18,6 +18,7 @@ from eventlog.errors import ImportRefused
 from eventlog.facts import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT, TICK, Entry
 from eventlog.importing import Importer, table
 from exchanges.binance.mapper import BinanceMapper
+from exchanges.simulated.conditions import TRADING
 from exchanges.simulated.engine import MarketEngine, Step
 from exchanges.simulated.parameters import STEP_NS, MarketParameters
 from exchanges.simulated.trades import Trades, join_trades
@@ -107,7 +108,9 @@ def batches(market: Recordable, start_ns: int, minutes: int, with_diffs: bool = 
 
 
 def _instrument(parameters: MarketParameters, start_ns: int) -> pa.Table:
-    symbol = msgspec.json.decode(exchange_info(parameters, start_ns // 1_000_000, 6000), type=_Info).symbols[0]
+    symbol = msgspec.json.decode(
+        exchange_info([(parameters, TRADING)], start_ns // 1_000_000, 6000), type=_Info
+    ).symbols[0]
     return BinanceMapper(parameters.symbol).instruments([Entry(1, INSTRUMENT, start_ns, bytes(symbol))])
 
 

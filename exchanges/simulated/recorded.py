@@ -111,7 +111,7 @@ class RecordedExchange:
 
     def _app(self) -> web.Application:
         app = web.Application()
-        api = RestApi(self._playback, self.conditions, self._clock, WeightMeter())
+        api = RestApi({self.symbol: self._playback}, self.conditions, self._clock, WeightMeter())
         app.router.add_get("/api/v3/{name}", api.serve)
         app.router.add_get("/ws", self.hub.serve_raw)
         app.router.add_get("/ws/{streams:.*}", self.hub.serve_raw)

@@ -35,13 +35,15 @@ class RestApi:
     Answers `GET /api/v3/<name>`.
 
     Args:
-        answers: the market that is asked.
+        answers: the markets that are asked, by symbol.
         conditions: dates the replies, and says what faults strike.
         clock: dates the weight's minutes.
         meter: counts the weight of every request.
     """
 
-    def __init__(self, answers: Answers, conditions: Conditions, clock: Clock, meter: WeightMeter) -> None:
+    def __init__(
+        self, answers: Mapping[str, Answers], conditions: Conditions, clock: Clock, meter: WeightMeter
+    ) -> None:
         self._answers = answers
         self._conditions = conditions
         self._clock = clock
@@ -87,21 +89,19 @@ class RestApi:
             raise ApiError(-1003, f"{text} {advice}", status=429)
 
     def _exchange_info(self, query: Query, _: Faults) -> bytes:
-        if "symbol" in query:
-            queries.check_symbol(query, self._answers.symbol)
-        return self._answers.exchange_info(self._now_ms(), self._meter.limit)
+        asked = [self._answers[queries.symbol(query, self._answers)]] if "symbol" in query else self._answers.values()
+        return wire.exchange_info([each.listed() for each in asked], self._now_ms(), self._meter.limit)
 
     def _depth(self, query: Query, _: Faults) -> bytes:
-        queries.check_symbol(query, self._answers.symbol)
-        return self._answers.depth(queries.depth_limit(query))
+        return self._answers[queries.symbol(query, self._answers)].depth(queries.depth_limit(query))
 
     def _agg_trades(self, query: Query, faults: Faults) -> bytes:
-        queries.check_symbol(query, self._answers.symbol)
+        answers = self._answers[queries.symbol(query, self._answers)]
         asked = queries.agg_trades_query(query)
         if (skipping := faults.get("wrong_from_id")) and asked.from_id is not None:
             asked = replace(asked, from_id=asked.from_id + int(skipping.number("skip")))
         stale = faults.get("stale_trades")
-        return self._answers.agg_trades(asked, int(stale.number("trades")) if stale else 0)
+        return answers.agg_trades(asked, int(stale.number("trades")) if stale else 0)
 
     def _now_ms(self) -> int:
         return self._conditions.now_ns() // _MILLISECOND_NS

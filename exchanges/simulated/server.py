@@ -1,8 +1,9 @@
 """
-The exchange as a process part: one loopback port for REST and WebSocket, and a market that trades on the wall's time.
+The exchange as a process part: one loopback port for REST and WebSocket, and markets that trade on the wall's time.
 """
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 
 from aiohttp import web
@@ -13,10 +14,11 @@ from exchanges.simulated.conditions import Conditions
 from exchanges.simulated.connection import ConnectionRules
 from exchanges.simulated.hooks import Hooks
 from exchanges.simulated.limits import WeightMeter
+from exchanges.simulated.listing import Listing
 from exchanges.simulated.open_port import OpenPort
 from exchanges.simulated.parameters import STEP_NS, MarketParameters
 from exchanges.simulated.rest import RestApi
-from exchanges.simulated.script import Occasion, Script
+from exchanges.simulated.script import Script
 from exchanges.simulated.script_door import ScriptDoor
 from exchanges.simulated.streams import StreamHub
 from exchanges.simulated.venue import Venue, warm_up
@@ -27,10 +29,10 @@ _STEPS_AT_ONCE = 20
 
 class SimulatedExchange:
     """
-    A local Binance for one symbol.
+    A local Binance.
 
     Args:
-        parameters: the market.
+        parameters: the market; of several, the first one is what hooks and scripts speak of.
         seed: decides everything that is traded.
         clock: the wall, or a test's.
         history_hours: aggTrades before the start.
@@ -46,7 +48,7 @@ class SimulatedExchange:
 
     def __init__(
         self,
-        parameters: MarketParameters | None = None,
+        parameters: MarketParameters | Sequence[MarketParameters] | None = None,
         seed: int = 7,
         clock: Clock | None = None,
         history_hours: float = 72.0,
@@ -55,19 +57,27 @@ class SimulatedExchange:
         rules: ConnectionRules | None = None,
         script: Script | None = None,
     ) -> None:
-        self.parameters = parameters or MarketParameters()
-        self.venue: Venue | None = None
         self._seed = seed
         self._clock = clock or WallClock()
         self._history_hours = history_hours
         self._speed = speed
         self._step_ns = round(STEP_NS / speed) if speed > 0 else STEP_NS
         self._meter = WeightMeter(weight_limit)
-        self.conditions = Conditions(self._clock, script)
-        self.hub = StreamHub(self.parameters.symbol, self.conditions, rules or ConnectionRules())
+        several = parameters if isinstance(parameters, Sequence) else (parameters or MarketParameters(),)
+        self.listings: list[Listing] = []
+        for each in several:
+            conditions = Conditions(self._clock, None if self.listings else script)
+            beside = self.listings[0].hub if self.listings else None
+            hub = StreamHub(each.symbol, conditions, rules or ConnectionRules(), beside)
+            self.listings.append(Listing(each, conditions, hub))
+        self.conditions, self.hub = self.listings[0].conditions, self.listings[0].hub
         self._port = OpenPort()
         self._market: asyncio.Task[None] | None = None
-        self._steps = 0
+
+    @property
+    def venue(self) -> Venue | None:
+        """The first market; None before the start."""
+        return self.listings[0].venue
 
     @property
     def url(self) -> str:
@@ -90,12 +100,13 @@ class SimulatedExchange:
         Raises:
             PortError: where the address cannot be bound.
         """
-        warm_up(self.parameters)
+        warm_up(self.listings[0].parameters)
         start_ns = floor_to(self._clock.now_ns(), STEP_NS)
-        self.venue = Venue(self.parameters, self._seed, start_ns, self._history_hours)
-        await self._port.open(self._app(self.venue), host, port)
+        for place, each in enumerate(self.listings):
+            each.open(self._seed + place, start_ns, self._history_hours)
+        await self._port.open(self._app(), host, port)
         if self._speed > 0:
-            self._market = asyncio.create_task(self._trade(self.venue, start_ns))
+            self._market = asyncio.create_task(self._trade(start_ns))
 
     async def wait(self) -> None:
         """Return when the exchange is stopped; raise what broke the market, should it break."""
@@ -115,31 +126,24 @@ class SimulatedExchange:
 
     def advance(self, steps: int) -> None:
         """Make that many steps of market now and send what they made; each is 100 ms of the market's time."""
-        if self.venue is None:
-            raise RuntimeError("start the exchange before it is advanced")
         for _ in range(steps):
-            self._advance(self.venue)
+            for each in self.listings:
+                each.step(self._step_ns)
 
-    def _advance(self, venue: Venue) -> None:
-        self._steps += 1
-        for struck in self.conditions.script.due(Occasion("step", "", self._steps, self._steps)):
-            self.conditions.strike(struck, venue.engine.next_agg_id, venue.engine.last_update_id + 1)
-        if not self.conditions.stands_still(self._step_ns):
-            step = venue.step(venue.engine.now_ns + self._step_ns, self.conditions.stamp_shift_ns)
-            self.hub.publish(step)
-
-    def _app(self, venue: Venue) -> web.Application:
+    def _app(self) -> web.Application:
         app = web.Application()
-        api = RestApi(MarketAnswers(venue, self.conditions), self.conditions, self._clock, self._meter)
+        open_ones = [(each, each.venue) for each in self.listings if each.venue is not None]
+        answers = {each.parameters.symbol: MarketAnswers(venue, each.conditions) for each, venue in open_ones}
+        api = RestApi(answers, self.conditions, self._clock, self._meter)
         app.router.add_get("/api/v3/{name}", api.serve)
         app.router.add_get("/ws", self.hub.serve_raw)
         app.router.add_get("/ws/{streams:.*}", self.hub.serve_raw)
         app.router.add_get("/stream", self.hub.serve_combined)
-        Hooks(venue, self.hub, self.conditions).add_to(app)
+        Hooks(self.listings).add_to(app)
         ScriptDoor(self.conditions, self._seed).add_to(app)
         return app
 
-    async def _trade(self, venue: Venue, start_ns: int) -> None:
+    async def _trade(self, start_ns: int) -> None:
         done = 0
         while True:
             # Steps are counted from the start, so lateness is caught up and never adds up.

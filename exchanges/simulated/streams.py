@@ -25,21 +25,24 @@ _GONE_S = 1.0
 
 class StreamHub:
     """
-    All WebSocket connections of one symbol.
+    All WebSocket connections, and the streams of one symbol over them.
 
     Args:
         symbol: the symbol traded; stream names carry it in lower case.
         conditions: dates the events, and says what faults strike.
         rules: what connections must keep to.
+        beside: the hub that accepts this exchange's connections, where this one only sends over them.
     """
 
-    def __init__(self, symbol: str, conditions: Conditions, rules: ConnectionRules) -> None:
+    def __init__(
+        self, symbol: str, conditions: Conditions, rules: ConnectionRules, beside: "StreamHub | None" = None
+    ) -> None:
         self.diffs = DiffLedger()
         self._symbol = symbol
         self._conditions = conditions
         self._rules = rules
         self._merger = DepthMerger()
-        self._listeners: dict[int, Listener] = {}
+        self._listeners: dict[int, Listener] = {} if beside is None else beside._listeners
         self._attempts = 0
         self._accepted = 0
         self._somebody = asyncio.Event()

@@ -3,7 +3,7 @@ What the exchange says, as Binance's exact JSON bytes (binance-spot-api-docs: we
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
 from exchanges.simulated.engine import DepthDiff
@@ -78,8 +78,8 @@ def error_body(code: int, message: str) -> bytes:
     return _compact({"code": code, "msg": message})
 
 
-def exchange_info(listed: Listed, now_ms: int, weight_limit: int, status: str = "TRADING") -> bytes:
-    """The body of `GET /api/v3/exchangeInfo`."""
+def exchange_info(listed: Iterable[tuple[Listed, str]], now_ms: int, weight_limit: int) -> bytes:
+    """The body of `GET /api/v3/exchangeInfo`; what is listed is each symbol and its status."""
     limits = [
         {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": weight_limit},
         {"rateLimitType": "RAW_REQUESTS", "interval": "MINUTE", "intervalNum": 5, "limit": 300_000},
@@ -90,7 +90,7 @@ def exchange_info(listed: Listed, now_ms: int, weight_limit: int, status: str = 
             "serverTime": now_ms,
             "rateLimits": limits,
             "exchangeFilters": [],
-            "symbols": [_symbol(listed, status)],
+            "symbols": [_symbol(each, status) for each, status in listed],
         }
     )
 

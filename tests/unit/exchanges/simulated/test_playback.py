@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from exchanges.errors import BadFile
+from exchanges.simulated import wire
 from exchanges.simulated.errors import ApiError
 from exchanges.simulated.playback import Playback, survey
 from exchanges.simulated.queries import AggTradesQuery
@@ -173,7 +174,7 @@ def test_an_unreadable_event_is_sent_as_it_came(tmp_path: Path) -> None:
 
 def test_the_recorded_grid_is_listed(tmp_path: Path) -> None:
     """exchangeInfo gives the symbol with the tick and the step of its trades."""
-    (symbol,) = json.loads(played(tmp_path, an_agg_trade(1)).exchange_info(0, 6_000))["symbols"]
+    (symbol,) = json.loads(wire.exchange_info([played(tmp_path, an_agg_trade(1)).listed()], 0, 6_000))["symbols"]
     assert (symbol["symbol"], symbol["quoteAsset"], symbol["status"]) == ("BTCUSDT", "USDT", "TRADING")
     assert symbol["filters"][0]["tickSize"] == "100.10000000"
     assert symbol["filters"][1]["stepSize"] == "0.01000000"

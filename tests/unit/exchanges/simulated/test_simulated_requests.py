@@ -56,7 +56,7 @@ def test_depth_weights(limit: str, weight: int) -> None:
 def test_symbols_are_checked(query: dict[str, str], code: int) -> None:
     """A missing, malformed or unknown symbol each has its own refusal."""
     with pytest.raises(ApiError) as refusal:
-        queries.check_symbol(query, "BTCFDUSD")
+        queries.symbol(query, {"BTCFDUSD"})
     assert refusal.value.code == code
 
 

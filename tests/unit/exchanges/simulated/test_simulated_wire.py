@@ -63,7 +63,7 @@ def test_the_small_messages() -> None:
 
 def test_exchange_info_names_the_grid() -> None:
     """The symbol's filters carry the grid the market really trades on."""
-    info = json.loads(wire.exchange_info(MarketParameters(), 5, 6_000))
+    info = json.loads(wire.exchange_info([(MarketParameters(), "TRADING")], 5, 6_000))
     symbol = info["symbols"][0]
     assert (symbol["symbol"], symbol["status"]) == ("BTCFDUSD", "TRADING")
     assert (symbol["baseAsset"], symbol["quoteAsset"]) == ("BTC", "FDUSD")
