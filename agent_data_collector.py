@@ -169,7 +169,7 @@ async def _until_stopped(recording: MarketRecording, stop: asyncio.Event) -> Non
     try:
         await recording.run(stop)
     except Exception as error:
-        _log.error("this market is not recorded any more", market=str(recording.market), reason=str(error))
+        _log.error("this market is not recorded any more", reason=str(error))
         raise
 
 

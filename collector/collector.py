@@ -147,7 +147,6 @@ class Collector:
                 self.capture.fill,
                 self.ticker.run,
                 self._archive,
-                self._report,
                 self._watch_grid,
                 self._watch_clock,
             )
@@ -216,9 +215,15 @@ class Collector:
                 _log.warning("not archived, trying again later", reason=str(error))
 
     async def _report(self) -> None:
-        """The status file, twice a second."""
+        """The status file, twice a second, and never two at once."""
+        loop = asyncio.get_running_loop()
         while True:
-            self._write_status(self.status())
+            writing = loop.run_in_executor(None, self._write_status, self.status())
+            try:
+                await asyncio.shield(writing)
+            except asyncio.CancelledError:
+                await asyncio.wait([writing])
+                raise
             await asyncio.sleep(_STATUS_S)
 
     def _write_status(self, fields: dict[str, Any]) -> None:

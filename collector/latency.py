@@ -14,6 +14,7 @@ from market.timestamps import SECOND_NS
 
 WINDOW_NS = 300 * SECOND_NS
 _SLICES = 30
+_AT_ONCE = 1_000
 _SHARES = (0.50, 0.95, 0.99)
 _FINE = 128
 _HALF = _FINE // 2
@@ -27,16 +28,20 @@ class RollingLatency:
     def __init__(self) -> None:
         self._counts = np.zeros((_SLICES, 2 * _OF_ONE_SIGN), np.int32)
         self._slice = 0
+        self._new: list[int] = []  # of the current slice, not counted yet
 
     def add(self, durations_ns: Sequence[int], now_ns: int) -> None:
         """Count n durations, which may be negative, at a time that never goes back."""
         if durations_ns:
             self._move_to(now_ns)
-            np.add.at(self._counts[self._slice % _SLICES], _bucket_of(np.array(durations_ns, np.int64) // 1_000), 1)
+            self._new += durations_ns
+            if len(self._new) >= _AT_ONCE:
+                self._count()
 
     def summary(self, now_ns: int) -> dict[str, float | int | None]:
         """p50, p95 and p99 in ms (nearest rank; None without a duration) and how many durations they are of."""
         self._move_to(now_ns)
+        self._count()
         total = np.cumsum(self._counts.sum(axis=0, dtype=np.int64))
         count = int(total[-1])
         said: dict[str, float | int | None] = {"count": count}
@@ -48,9 +53,17 @@ class RollingLatency:
 
     def _move_to(self, now_ns: int) -> None:
         now = now_ns // (WINDOW_NS // _SLICES)
+        if now <= self._slice:
+            return
+        self._count()
         for passed in range(max(self._slice + 1, now - _SLICES + 1), now + 1):
             self._counts[passed % _SLICES] = 0
-        self._slice = max(self._slice, now)
+        self._slice = now
+
+    def _count(self) -> None:
+        if self._new:
+            np.add.at(self._counts[self._slice % _SLICES], _bucket_of(np.array(self._new, np.int64) // 1_000), 1)
+            self._new = []
 
 
 def _bucket_of(microseconds: I64) -> I64:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from structlog.contextvars import bind_contextvars
 
 from collector import status
 from collector.archiver import Archiver
@@ -104,6 +105,7 @@ class MarketRecording:
             UnknownSymbol: the venue does not list the symbol.
             EventLogError: this process may not write any more.
         """
+        bind_contextvars(market=str(self.market))
         log, loop = self._log_for_reading(), asyncio.get_running_loop()
         try:
             await loop.run_in_executor(None, catch_up, self._spill, self.writer, log, self.clock, stop.is_set)
@@ -112,10 +114,10 @@ class MarketRecording:
             recorder = Recorder(self.writer, self.store.revive, self._lost, self._spill, self._room, self._meter)
             archiver = Archiver(self._log_for_reading(), self.writer, self.plan.archive_keep)
             self._collector = Collector(self.plan, self.exchange, log, recorder, archiver, self.clock)
-            _log.info("recording", market=str(self.market), next_seq=self.writer.last_seq + 1)
+            _log.info("recording", next_seq=self.writer.last_seq + 1)
             await self._collector.run(stop)
         finally:
-            _log.info("stopped", market=str(self.market), last_seq=self.writer.last_seq)
+            _log.info("stopped", last_seq=self.writer.last_seq)
             await self.close()
 
     async def close(self) -> None:

@@ -150,7 +150,7 @@ async def publish(sources: Sources, host: str, port: int | None, every_s: float 
                 if (found := measure()) is None:
                     continue
                 try:
-                    status.write(folder, found, FILE)
+                    await asyncio.to_thread(status.write, folder, found, FILE)
                 except EventLogError as error:
                     _log.warning("metrics not written", reason=str(error))
             await asyncio.sleep(every_s)
