@@ -2,14 +2,17 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
 
 from eventlog.clock import WallClock
 from exchanges.binance.exchange import BinanceExchange
 from exchanges.binance.inbox import Received
+from exchanges.binance.limits import AddressLimits
 from exchanges.binance.mapper import BinanceMapper
 from exchanges.binance.rest import BinanceRest
+from exchanges.binance.silence import SilenceRules
 from exchanges.binance.stream import BinanceStream, StreamRules
 from exchanges.port import Arrival
 from exchanges.simulated.parameters import MarketParameters
@@ -35,10 +38,12 @@ class Feed:
         streams: tuple[str, ...] = STREAMS,
         rules: StreamRules | None = None,
         timeout_s: float = 5.0,
+        limits: AddressLimits | None = None,
+        silence: Sequence[SilenceRules] = (),
     ) -> None:
-        self.stream = BinanceStream(exchange.websocket_url, streams, WallClock(), rules)
-        self.rest = BinanceRest(exchange.url, symbol, timeout_s, 6_000, WallClock())
-        self.venue = BinanceExchange(self.rest, self.stream, BinanceMapper(symbol))
+        self.stream = BinanceStream(exchange.websocket_url, streams, WallClock(), rules, limits)
+        self.rest = BinanceRest(exchange.url, symbol, timeout_s, 6_000, WallClock(), limits)
+        self.venue = BinanceExchange(self.rest, self.stream, BinanceMapper(symbol), *silence)
         self.received: list[Received] = []
         self.arrivals: list[Arrival] = []
         self._listening = asyncio.create_task(self._listen())
@@ -69,7 +74,7 @@ class Feed:
         """Why connections ended."""
         return [each.detail for each in self.arrivals if each.what == "disconnected"]
 
-    async def until(self, is_so: Callable[[], object], seconds: float = 5.0) -> None:
+    async def until(self, is_so: Callable[[], object], seconds: float = 10.0) -> None:
         """Wait for something to become so."""
         async with asyncio.timeout(seconds):
             while not is_so():
@@ -79,7 +84,7 @@ class Feed:
         """Hang up."""
         self._listening.cancel()
         await asyncio.gather(self._listening, return_exceptions=True)
-        await self.rest.close()
+        await self.venue.close()
 
     async def _listen(self) -> None:
         batches = self.stream.batches()
@@ -91,6 +96,25 @@ class Feed:
             await batches.aclose()
 
 
+_Listener = TypeVar("_Listener", bound=Feed)
+
+
+@asynccontextmanager
+async def listened_to(
+    listen: Callable[[SimulatedExchange], _Listener], script: Sequence[Rule], **options: Any
+) -> AsyncIterator[tuple[SimulatedExchange, _Listener]]:
+    """An exchange with faults, standing still unless told otherwise, and who listens to it."""
+    settings = {"parameters": BUSY, "seed": SEED, "speed": 0, "history_hours": 0.2, **options}
+    exchange = SimulatedExchange(**settings, script=parse(json.dumps(script), SEED))
+    await exchange.start()
+    listener = listen(exchange)
+    try:
+        yield exchange, listener
+    finally:
+        await listener.close()
+        await exchange.stop()
+
+
 Check = Callable[[SimulatedExchange, Feed], Coroutine[Any, Any, None]]
 
 
@@ -98,17 +122,13 @@ def run(check: Check, *rules: Rule, feed: dict[str, Any] | None = None, **option
     """Run a check against an exchange that stands still, with faults and a feed that is connected."""
 
     async def body() -> None:
-        settings = {"parameters": BUSY, "seed": SEED, "speed": 0, "history_hours": 0.2, **options}
-        exchange = SimulatedExchange(**settings, script=parse(json.dumps(rules), SEED))
-        await exchange.start()
-        listener = Feed(exchange, **(feed or {}))
-        try:
+        async with listened_to(lambda exchange: Feed(exchange, **(feed or {})), rules, **options) as (
+            exchange,
+            listener,
+        ):
             await listener.until(lambda: listener.stream.connected)
             async with asyncio.timeout(20):
                 await check(exchange, listener)
-        finally:
-            await listener.close()
-            await exchange.stop()
 
     asyncio.run(body())
 

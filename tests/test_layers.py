@@ -13,10 +13,11 @@ ARROWS: dict[str, set[str]] = {
     "eventlog": {"market"},
     "projections": {"market", "eventlog"},
     "analysis": {"market", "eventlog", "projections"},
-    "agents": {"market", "eventlog", "projections", "analysis"},
+    "faults": set(),
+    "agents": {"market", "eventlog", "projections", "analysis", "faults"},
     "replay": {"market", "eventlog", "projections", "analysis", "agents"},
     "experiments": {"market", "eventlog", "projections", "analysis", "agents", "replay"},
-    "exchanges": {"market", "eventlog"},
+    "exchanges": {"market", "eventlog", "faults"},
     "collector": {"market", "eventlog", "projections"},
 }
 """Who may know whom; `research` may know all of them."""

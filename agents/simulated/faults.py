@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from faults.rules import Value
+
 Stage = Literal["delay", "status", "decision", "draft", "body", "wire"]
 """When a fault strikes: before the answer, instead of it, in the decision, the message, its JSON, or the bytes."""
 
 Where = Literal["any", "call", "decision", "thinking"]
 """Which replies can show it: all, those that call tools, those that decide, those with reasoning in them."""
-
-Value = float | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class Fault:
 
     Attributes:
         says: what happens, in a sentence. parameters: their names and what they are unless told otherwise.
+        signed: whether numbers among them may be below zero.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Fault:
     says: str
     where: Where = "any"
     parameters: Mapping[str, Value] = field(default_factory=dict)
+    signed: bool = False
 
 
 _ALL = (

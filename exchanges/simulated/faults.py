@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from faults.rules import Value
+
 Place = Literal["step", "connect", "message", "request"]
 """What a fault strikes: 100 ms of market, a client that connects, a message on a stream, a REST request."""
 
 Stream = Literal["trades", "diffs", "slow_diffs", "other"]
 """Whose messages: aggTrades, the 100 ms diffs, the diffs of a second, anything else that a recording holds."""
-
-Value = float | str
 
 
 @dataclass(frozen=True, slots=True)

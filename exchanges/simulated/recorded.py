@@ -4,7 +4,6 @@ An exchange that plays a recording: its own bytes over the same sockets, REST as
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from aiohttp import web
@@ -14,17 +13,16 @@ from exchanges.simulated.conditions import Conditions
 from exchanges.simulated.connection import ConnectionRules
 from exchanges.simulated.errors import ScriptError
 from exchanges.simulated.limits import WeightMeter
-from exchanges.simulated.open_port import OpenPort
+from exchanges.simulated.local_exchange import LocalExchange
 from exchanges.simulated.playback import Playback, all_lines, survey
 from exchanges.simulated.rest import RestApi
 from exchanges.simulated.script import Script
-from exchanges.simulated.script_door import ScriptDoor
 from exchanges.simulated.streams import StreamHub
 
 _LINES_AT_ONCE = 100
 
 
-class RecordedExchange:
+class RecordedExchange(LocalExchange):
     """
     A Binance of the past for one symbol; it begins when the first client connects.
 
@@ -61,29 +59,16 @@ class RecordedExchange:
         self._time = _PlayedTime(found.first_ns)
         self._clock = clock or WallClock()
         self._playback = Playback(found, rebuild)
-        self.conditions = Conditions(self._time, script)
-        self.hub = StreamHub(found.symbol, self.conditions, rules or ConnectionRules())
+        conditions = Conditions(self._time, script)
+        super().__init__(conditions, StreamHub(found.symbol, conditions, rules or ConnectionRules()), seed)
         self.ended = asyncio.Event()
         self.played = 0
         self._lines = found.lines
-        self._seed = seed
-        self._port = OpenPort()
-        self._playing: asyncio.Task[None] | None = None
 
     @property
     def symbol(self) -> str:
         """The symbol recorded."""
         return self._playback.symbol
-
-    @property
-    def url(self) -> str:
-        """Where REST is, without a path."""
-        return self._port.url
-
-    @property
-    def websocket_url(self) -> str:
-        """Where the streams are, without a path."""
-        return self._port.websocket_url
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """
@@ -92,33 +77,10 @@ class RecordedExchange:
         Raises:
             PortError: where the address cannot be bound.
         """
-        await self._port.open(self._app(), host, port)
-        self._playing = asyncio.create_task(self._play())
-
-    async def wait(self) -> None:
-        """Return when the recording has ended; raise what broke it, should it break."""
-        if self._playing is not None:
-            with suppress(asyncio.CancelledError):
-                await asyncio.shield(self._playing)
-
-    async def stop(self) -> None:
-        """Stop playing, cut the clients, close the port."""
-        if self._playing is not None:
-            self._playing.cancel()
-        await self.hub.drop_all()
-        await self._port.close()
-        await self.wait()
-
-    def _app(self) -> web.Application:
-        app = web.Application()
-        api = RestApi({self.symbol: self._playback}, self.conditions, self._clock, WeightMeter())
-        app.router.add_get("/api/v3/{name}", api.serve)
-        app.router.add_get("/ws", self.hub.serve_raw)
-        app.router.add_get("/ws/{streams:.*}", self.hub.serve_raw)
-        app.router.add_get("/stream", self.hub.serve_combined)
+        app = self._app(RestApi({self.symbol: self._playback}, self.conditions, self._clock, WeightMeter()))
         app.router.add_get("/simulated/state", self._state)
-        ScriptDoor(self.conditions, self._seed).add_to(app)
-        return app
+        await self._open(app, host, port)
+        self._going_on = asyncio.create_task(self._play())
 
     async def _play(self) -> None:
         await self.hub.somebody()

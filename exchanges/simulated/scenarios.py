@@ -6,13 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from exchanges.simulated.faults import FAULTS, Place, Value
+from exchanges.simulated.faults import FAULTS, Place
+from faults.rules import Value
 
 _MESSAGES = 200
 _REQUESTS = 12
 _STEPS = 200
 _MOST_RULES = 8
 _STATUSES = ("HALT", "BREAK", "CANCEL_ONLY")
+
+_WAITS = ("seconds", "retry_after_s")
 
 _BRIEF: dict[str, dict[str, Value]] = {
     "refused_connection": {"status": 503, "retry_after_s": 1},
@@ -29,18 +32,20 @@ _BRIEF: dict[str, dict[str, Value]] = {
 
 
 def draw_rules(
-    seed: int, places: tuple[Place, ...] = ("step", "connect", "message", "request")
+    seed: int, places: tuple[Place, ...] = ("step", "connect", "message", "request"), stretch: float = 1.0
 ) -> list[dict[str, Any]]:
     """
-    One to eight rules for `script.parse`; what waits in them waits for less than a second.
+    One to eight rules for `script.parse`; what waits in them waits for at most a second.
 
     Args:
         seed: decides all of them.
         places: what may be struck.
+        stretch: how many times as long everything waits.
     """
     rng = np.random.default_rng([seed, 5])
     names = [fault.name for fault in FAULTS.values() if fault.place in places]
-    return [_rule(rng, names[int(rng.integers(len(names)))]) for _ in range(int(rng.integers(1, _MOST_RULES + 1)))]
+    drawn = [_rule(rng, names[int(rng.integers(len(names)))]) for _ in range(int(rng.integers(1, _MOST_RULES + 1)))]
+    return [rule | {name: rule[name] * stretch for name in _WAITS if name in rule} for rule in drawn]
 
 
 def _rule(rng: np.random.Generator, name: str) -> dict[str, Any]:

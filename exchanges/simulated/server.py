@@ -4,9 +4,6 @@ The exchange as a process part: one loopback port for REST and WebSocket, and ma
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
-
-from aiohttp import web
 
 from exchanges.simulated.answers import MarketAnswers
 from exchanges.simulated.clock import Clock, WallClock
@@ -15,11 +12,10 @@ from exchanges.simulated.connection import ConnectionRules
 from exchanges.simulated.hooks import Hooks
 from exchanges.simulated.limits import WeightMeter
 from exchanges.simulated.listing import Listing
-from exchanges.simulated.open_port import OpenPort
+from exchanges.simulated.local_exchange import LocalExchange
 from exchanges.simulated.parameters import STEP_NS, MarketParameters
 from exchanges.simulated.rest import RestApi
 from exchanges.simulated.script import Script
-from exchanges.simulated.script_door import ScriptDoor
 from exchanges.simulated.streams import StreamHub
 from exchanges.simulated.venue import Venue, warm_up
 from market.timestamps import floor_to
@@ -27,7 +23,7 @@ from market.timestamps import floor_to
 _STEPS_AT_ONCE = 20
 
 
-class SimulatedExchange:
+class SimulatedExchange(LocalExchange):
     """
     A local Binance.
 
@@ -70,24 +66,12 @@ class SimulatedExchange:
             beside = self.listings[0].hub if self.listings else None
             hub = StreamHub(each.symbol, conditions, rules or ConnectionRules(), beside)
             self.listings.append(Listing(each, conditions, hub))
-        self.conditions, self.hub = self.listings[0].conditions, self.listings[0].hub
-        self._port = OpenPort()
-        self._market: asyncio.Task[None] | None = None
+        super().__init__(self.listings[0].conditions, self.listings[0].hub, seed)
 
     @property
     def venue(self) -> Venue | None:
         """The first market; None before the start."""
         return self.listings[0].venue
-
-    @property
-    def url(self) -> str:
-        """Where REST is, without a path."""
-        return self._port.url
-
-    @property
-    def websocket_url(self) -> str:
-        """Where the streams are, without a path."""
-        return self._port.websocket_url
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """
@@ -104,25 +88,11 @@ class SimulatedExchange:
         start_ns = floor_to(self._clock.now_ns(), STEP_NS)
         for place, each in enumerate(self.listings):
             each.open(self._seed + place, start_ns, self._history_hours)
-        await self._port.open(self._app(), host, port)
+        app = self._app(RestApi(self._answers(), self.conditions, self._clock, self._meter))
+        Hooks(self.listings).add_to(app)
+        await self._open(app, host, port)
         if self._speed > 0:
-            self._market = asyncio.create_task(self._trade(start_ns))
-
-    async def wait(self) -> None:
-        """Return when the exchange is stopped; raise what broke the market, should it break."""
-        if self._market is not None:
-            with suppress(asyncio.CancelledError):
-                await asyncio.shield(self._market)
-
-    async def stop(self) -> None:
-        """Stop trading, cut the clients, close the port; raise what broke the market, had it broken."""
-        if self._market is not None:
-            self._market.cancel()
-        await self.hub.drop_all()
-        await self._port.close()
-        if self._market is not None:
-            with suppress(asyncio.CancelledError):
-                await self._market
+            self._going_on = asyncio.create_task(self._trade(start_ns))
 
     def advance(self, steps: int) -> None:
         """Make that many steps of market now and send what they made; each is 100 ms of the market's time."""
@@ -130,18 +100,9 @@ class SimulatedExchange:
             for each in self.listings:
                 each.step(self._step_ns)
 
-    def _app(self) -> web.Application:
-        app = web.Application()
+    def _answers(self) -> dict[str, MarketAnswers]:
         open_ones = [(each, each.venue) for each in self.listings if each.venue is not None]
-        answers = {each.parameters.symbol: MarketAnswers(venue, each.conditions) for each, venue in open_ones}
-        api = RestApi(answers, self.conditions, self._clock, self._meter)
-        app.router.add_get("/api/v3/{name}", api.serve)
-        app.router.add_get("/ws", self.hub.serve_raw)
-        app.router.add_get("/ws/{streams:.*}", self.hub.serve_raw)
-        app.router.add_get("/stream", self.hub.serve_combined)
-        Hooks(self.listings).add_to(app)
-        ScriptDoor(self.conditions, self._seed).add_to(app)
-        return app
+        return {each.parameters.symbol: MarketAnswers(venue, each.conditions) for each, venue in open_ones}
 
     async def _trade(self, start_ns: int) -> None:
         done = 0

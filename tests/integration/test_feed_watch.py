@@ -1,7 +1,6 @@
 """The feed's watchdog, overlapping connections and limits, against the simulated exchange over real sockets."""
 
 import asyncio
-import json
 from collections.abc import Callable, Coroutine
 from itertools import pairwise
 from typing import Any
@@ -11,25 +10,22 @@ import pytest
 
 from eventlog.clock import WallClock
 from eventlog.facts import ClockOffset
-from exchanges.binance.exchange import BinanceExchange
 from exchanges.binance.limits import AddressLimits
-from exchanges.binance.mapper import BinanceMapper
 from exchanges.binance.rest import BinanceRest
 from exchanges.binance.silence import SilenceRules
-from exchanges.binance.stream import BinanceStream, StreamRules
+from exchanges.binance.stream import StreamRules
 from exchanges.errors import Refused
 from exchanges.port import Arrival
 from exchanges.simulated.connection import ConnectionRules
-from exchanges.simulated.script import parse
 from exchanges.simulated.server import SimulatedExchange
-from tests.exchange_feed import BUSY, SEED, STREAMS, made, traded
+from tests.exchange_feed import Feed, listened_to, made, traded
 
 SOON = SilenceRules(least_s=1.0, most_s=1.5)
 NEVER = SilenceRules(least_s=600.0, most_s=600.0)
 SHORT = StreamRules(open_s=2.0, silent_s=30.0, overlap_s=0.3)
 
 
-class Watched:
+class Watched(Feed):
     """What the port of one exchange has brought."""
 
     def __init__(
@@ -40,11 +36,7 @@ class Watched:
         limits: AddressLimits | None = None,
     ) -> None:
         self.limits = limits or AddressLimits(6000)
-        self.stream = BinanceStream(exchange.websocket_url, STREAMS, WallClock(), rules, self.limits)
-        self.rest = BinanceRest(exchange.url, "BTCFDUSD", 5.0, 6000, WallClock(), self.limits)
-        self.venue = BinanceExchange(self.rest, self.stream, BinanceMapper("BTCFDUSD"), *silence)
-        self.arrivals: list[Arrival] = []
-        self._listening = asyncio.create_task(self._listen())
+        super().__init__(exchange, rules=rules, limits=self.limits, silence=silence)
 
     def of(self, what: str) -> list[Arrival]:
         """Arrivals of one sort."""
@@ -54,18 +46,6 @@ class Watched:
     def news(self) -> list[tuple[str, str, bool]]:
         """What became of connections."""
         return [(a.what, a.detail, a.overlapping) for a in self.arrivals if a.what in ("connected", "disconnected")]
-
-    async def until(self, is_so: Callable[[], object], seconds: float = 10.0) -> None:
-        """Wait for something to become so."""
-        async with asyncio.timeout(seconds):
-            while not is_so():
-                await asyncio.sleep(0.005)
-
-    async def close(self) -> None:
-        """Hang up."""
-        self._listening.cancel()
-        await asyncio.gather(self._listening, return_exceptions=True)
-        await self.venue.close()
 
     async def _listen(self) -> None:
         batches = self.venue.arrivals()
@@ -83,18 +63,10 @@ def run(check: Check, *rules: dict[str, Any], speed: float = 1.0, pings: float =
     """Run a check against an exchange with faults and the feed of its port."""
 
     async def body() -> None:
-        exchange = SimulatedExchange(
-            BUSY, SEED, speed=speed, history_hours=0.2, script=parse(json.dumps(rules), SEED),
-            rules=ConnectionRules(ping_interval_s=pings),
-        )  # fmt: skip
-        await exchange.start()
-        watched = Watched(exchange, **feed)
-        try:
-            async with asyncio.timeout(25):
-                await check(exchange, watched)
-        finally:
-            await watched.close()
-            await exchange.stop()
+        pinging = ConnectionRules(ping_interval_s=pings)
+        stage = listened_to(lambda exchange: Watched(exchange, **feed), rules, speed=speed, rules=pinging)
+        async with stage as (exchange, watched), asyncio.timeout(25):
+            await check(exchange, watched)
 
     asyncio.run(body())
 

@@ -1,0 +1,1 @@
+"""Faults on request: the scripts that tell a simulated server when to go wrong and how."""
