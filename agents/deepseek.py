@@ -15,7 +15,7 @@ from queue import Empty, SimpleQueue
 import structlog
 
 from agents.answering import advice_of
-from agents.conversation.dialogue import Agent, Asking, Outcome, converse
+from agents.conversation.dialogue import Agent, Asking, Outcome, Turn, converse, proceed
 from agents.conversation.prompts import Prompts
 from agents.firewall.admit import problem_of_view
 from agents.model.api import Attempt
@@ -167,15 +167,11 @@ class ModelAnalyst:
     async def _converse(self, view: MarketView, until_ns: int, left_s: float) -> Outcome:
         deadline = self._loop.time() + left_s
         dialogue = converse(view, self._prompts, self._asking, self._parameters)
-        turn = next(dialogue)
-        while True:
+        turn = proceed(dialogue)
+        while isinstance(turn, Turn):
             note = partial(self._note, view, turn.agent)
-            reply = await self._client.complete(turn.request, until_ns, note, deadline)
-            try:
-                turn = dialogue.send(reply)
-            except StopIteration as end:
-                outcome: Outcome = end.value
-                return outcome
+            turn = proceed(dialogue, await self._client.complete(turn.request, until_ns, note, deadline))
+        return turn
 
     def _note(self, view: MarketView, agent: Agent, attempt: Attempt) -> None:
         cost = self._budget.cost_e12(attempt.charged, attempt.sent_ns)

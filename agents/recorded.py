@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from agents.answering import advice_of, fallback
-from agents.conversation.dialogue import Asking, Outcome, converse
+from agents.conversation.dialogue import Asking, Outcome, Turn, converse, proceed
 from agents.conversation.prompts import BadPrompts, Prompts
 from agents.firewall.admit import problem_of_view
 from agents.model.api import digest_of, read_reply
@@ -114,16 +114,13 @@ class RecordedAnalyst:
         """The conversation again, with the recorded replies."""
         prompts = self._prompts
         dialogue = converse(view, prompts, self._asking, self._parameters)
-        turn = next(dialogue)
-        while True:
+        turn = proceed(dialogue)
+        while isinstance(turn, Turn):
             body = minute.replies.get(digest_of(turn.request))
             if body is None:
                 raise _missing(view, turn.agent, minute.prompt_digest == prompts.digest)
-            try:
-                turn = dialogue.send(read_reply(body))
-            except StopIteration as end:
-                outcome: Outcome = end.value
-                return outcome
+            turn = proceed(dialogue, read_reply(body))
+        return turn
 
     @cached_property
     def _prompts(self) -> Prompts:

@@ -199,14 +199,14 @@ _ANSWER = msgspec.json.Decoder(Answer)
 
 def _placed(path: Path, number: int, line: bytes) -> _Place | None:
     """Where a line belongs, None for the first, which says what the file is about."""
+    what = "is no answer" if number > 1 else "does not begin a file of answers of this name"
+    refusal = BadAnswers(f"{path}: line {number} {what}; move the file away and ask again")
     try:
         if number > 1:
             return _PLACE.decode(line)
         named = _HEAD.decode(line).digest
-    except msgspec.MsgspecError as error:
-        raise BadAnswers(f"{path}: line {number} is no answer ({error}); move the file away and ask again") from None
+    except msgspec.MsgspecError:
+        raise refusal from None
     if named != path.stem:
-        raise BadAnswers(
-            f"{path}: line 1 does not begin a file of answers of this name; move the file away and ask again"
-        )
+        raise refusal
     return None

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from agents.analyst import Analyst
-from agents.conversation.dialogue import Agent, Asking, Outcome, converse
+from agents.conversation.dialogue import Agent, Asking, Outcome, Turn, converse, proceed
 from agents.conversation.prompts import Prompts
 from agents.deepseek import deadline_ns
 from agents.firewall.admit import problem_of_view
@@ -42,7 +42,13 @@ ENDING: frozenset[Verdict] = frozenset({"no_balance", "unauthorised", "no_budget
 class Client(Protocol):
     """What is needed of a model's client; see `ModelClient`."""
 
-    async def complete(self, request: Request, until_ns: int, on_attempt: Callable[[Attempt], None]) -> Reply:
+    async def complete(
+        self,
+        request: Request,
+        until_ns: int,
+        on_attempt: Callable[[Attempt], None],
+        deadline: float | None = None,
+    ) -> Reply:
         """The reply to a request."""
 
 
@@ -217,14 +223,10 @@ async def _converse(view: MarketView, asker: Asker, until_ns: int, note: Callabl
     if problem is not None:
         return Outcome(reason=problem)
     dialogue = converse(view, asker.prompts, asker.asking, asker.parameters)
-    turn = next(dialogue)
-    while True:
-        reply = await asker.client.complete(turn.request, until_ns, partial(note, turn.agent))
-        try:
-            turn = dialogue.send(reply)
-        except StopIteration as end:
-            outcome: Outcome = end.value
-            return outcome
+    turn = proceed(dialogue)
+    while isinstance(turn, Turn):
+        turn = proceed(dialogue, await asker.client.complete(turn.request, until_ns, partial(note, turn.agent)))
+    return turn
 
 
 def _call_of(agent: Agent, attempt: Attempt, cost_usd_e12: int) -> Call:

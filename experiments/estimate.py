@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from agents.conversation.dialogue import Asking, converse
+from agents.conversation.dialogue import Asking, Turn, converse, proceed
 from agents.conversation.prompts import Prompts
 from agents.model.api import Reply, Request, Usage, rendered
 from agents.model.budget import most_taken
@@ -88,14 +88,12 @@ def estimate(
 def rehearsed(view: MarketView, prompts: Prompts, asking: Asking, parameters: Parameters) -> list[Request]:
     """The requests of a conversation in which tools are called at once and the decision has to be mended, the last."""
     dialogue = converse(view, prompts, asking, parameters)
-    turn = next(dialogue)
+    turn = proceed(dialogue)
     requests = []
-    while True:
+    while isinstance(turn, Turn):
         requests.append(turn.request)
-        try:
-            turn = dialogue.send(Reply(_said(turn.request, view.symbol), "stop", None, None, Usage()))
-        except StopIteration:
-            return requests
+        turn = proceed(dialogue, Reply(_said(turn.request, view.symbol), "stop", None, None, Usage()))
+    return requests
 
 
 def memory_note(model: str, first_ns: int, last_ns: int) -> str | None:

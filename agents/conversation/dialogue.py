@@ -96,6 +96,15 @@ def converse(view: MarketView, prompts: Prompts, asking: Asking, parameters: Par
     return _Minute(view, prompts, asking, parameters).run()
 
 
+def proceed(dialogue: Dialogue, reply: Reply | None = None) -> Turn | Outcome:
+    """The next turn of a dialogue after the reply to the last one (None to begin with), or how it ended."""
+    try:
+        return next(dialogue) if reply is None else dialogue.send(reply)
+    except StopIteration as end:
+        outcome: Outcome = end.value
+        return outcome
+
+
 class _Minute:
     """One minute's conversation."""
 

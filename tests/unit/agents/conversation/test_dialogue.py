@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agents.conversation.dialogue import Asking, Outcome, Turn, converse
+from agents.conversation.dialogue import Asking, Outcome, Turn, converse, proceed
 from agents.conversation.prompts import load
 from agents.conversation.tools import DEPTH, FLOW, candidates, result
 from agents.model.api import Reply, Usage, digest_of, rendered
@@ -242,3 +242,11 @@ def test_the_same_minute_makes_the_same_bytes() -> None:
     replies = [said(None, (DEPTH, GOOD)), said("V."), said(None, (FLOW, GOOD)), said("V."), said(ASIDE)]
     first, second = ([rendered(t.request) for t in lead(replies)[0]] for _ in range(2))
     assert first == second
+
+
+def test_a_dialogue_proceeds_from_turn_to_turn_to_its_outcome() -> None:
+    """It begins without a reply, takes one for each turn, and ends as the generator itself does."""
+    replies = [said(None, (DEPTH, GOOD)), said("V."), said(None, (FLOW, GOOD)), said("V."), said(DECISION)]
+    turns, outcome = lead(replies)
+    dialogue = converse(VIEW, EN, STAGED, Parameters())
+    assert [proceed(dialogue), *(proceed(dialogue, reply) for reply in replies)] == [*turns, outcome]

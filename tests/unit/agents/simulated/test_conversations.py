@@ -5,7 +5,7 @@ from typing import Literal
 
 import pytest
 
-from agents.conversation.dialogue import Asking, Mode, Outcome, converse
+from agents.conversation.dialogue import Asking, Mode, Outcome, Turn, converse, proceed
 from agents.conversation.prompts import load
 from agents.decide import Decider
 from agents.firewall.admit import problem_of_view
@@ -34,14 +34,12 @@ def views() -> list[MarketView]:
 def led(model: SimulatedModel, view: MarketView, asking: Asking, language: Literal["zh", "en"]) -> tuple[Outcome, int]:
     """How a minute ends, and after how many requests."""
     dialogue = converse(view, load("default", language), asking, SMALL)
-    turn, asked = next(dialogue), 0
-    while True:
+    turn, asked = proceed(dialogue), 0
+    while isinstance(turn, Turn):
         asked += 1
         answer, _ = model.take(Asked("/chat/completions", "Bearer k", None, 0, rendered(turn.request)))
-        try:
-            turn = dialogue.send(read_reply(answer.body))
-        except StopIteration as end:
-            return end.value, asked
+        turn = proceed(dialogue, read_reply(answer.body))
+    return turn, asked
 
 
 @pytest.mark.parametrize(("mode", "requests"), [("staged", 5), ("compact", 2)])
