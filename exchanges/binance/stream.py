@@ -114,7 +114,7 @@ class BinanceStream:
         Whatever arrived since the last batch, in order; reconnects for ever. Close the iterator to end.
 
         Args:
-            streams: this reader's part, all by default. What names no stream that is read is the first reader's.
+            streams: this reader's part, all by default. What names none of the feed's streams is the first reader's.
         """
         inbox = Inbox(self.streams if streams is None else streams)
         keeper = self._join(inbox)
@@ -190,9 +190,11 @@ class BinanceStream:
                 retiring = asyncio.create_task(self._retire(line, tuple(self._lines)))
                 self._lines.append(line)
                 replace = asyncio.create_task(self._replace.wait())
-                await asyncio.wait({line.task, replace}, return_when=asyncio.FIRST_COMPLETED)
-                replace.cancel()
-                retiring.cancel()  # an older connection, if one is left, goes on until a new one is open
+                try:
+                    await asyncio.wait({line.task, replace}, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    replace.cancel()
+                    retiring.cancel()  # an older connection, if one is left, goes on until a new one is open
                 steady = line.opened.is_set() and loop.time() - line.opened_s >= _STEADY_S
                 failures = 0 if steady else failures + 1
                 if not line.task.done():
@@ -298,12 +300,15 @@ class BinanceStream:
             self.heard[name] = Heard(1, now_s)
 
     def _put(self, name: bytes, data: bytes, line: Line) -> None:
-        inbox = self._reader_of.get(name) or (self._inboxes[0] if self._inboxes else None)
-        if inbox is not None:
-            inbox.put(Received("message", self._clock.now_ns(), data, line.number))
-            self._waiting += 1
-            if self._waiting >= _MOST_WAITING:
-                self._room.clear()
+        inbox = self._reader_of.get(name)
+        if inbox is None:
+            if not self._inboxes or name.decode(errors="replace") in self.streams:
+                return  # nobody reads this one now
+            inbox = self._inboxes[0]
+        inbox.put(Received("message", self._clock.now_ns(), data, line.number))
+        self._waiting += 1
+        if self._waiting >= _MOST_WAITING:
+            self._room.clear()
 
     def _tell(self, what: News, why: bytes, line: Line, overlapping: bool) -> None:
         """News of a connection is for everybody."""

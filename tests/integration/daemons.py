@@ -50,6 +50,8 @@ class Stage:
     history_hours: float = 0.1
     archive_s: int = 5
     trades_per_second: float = 20.0
+    symbols: tuple[str, ...] = ("BTCFDUSD",)
+    views: bool = True
     redis: dict[str, Any] = field(default_factory=dict)
     deepseek: dict[str, Any] = field(default_factory=dict)
     backpressure: dict[str, Any] = field(default_factory=dict)
@@ -69,12 +71,18 @@ class Stage:
         settings = {
             "app": {"logs_dir": str(self.folder / "logs")},
             "redis": self.redis or {"embedded": True, "storage_dir": str(self.storage)},
-            "binance": {"symbol": "BTCFDUSD", "rest_url": self.rest_url, "websocket_url": self.websocket_url},
+            "binance": {
+                "symbol": self.symbols[0],
+                "symbols": self.symbols,
+                "rest_url": self.rest_url,
+                "websocket_url": self.websocket_url,
+            },
             "data_collector": {
                 "depth_snapshot": {"limit": 1000, "update_interval_seconds": self.interval_s, "window_size": 60},
                 "order_flow": {"history_hours": max(1, round(self.history_hours))},
                 "archive": {"every_seconds": self.archive_s, "keep_entries": 500},
                 "backpressure": self.backpressure,
+                "views": self.views,
             },
             "metrics": self.metrics,
             "analyzer": {"analysis": {"interval_seconds": self.interval_s}, "deepseek": self.deepseek},
@@ -98,6 +106,7 @@ class Stage:
         """Start the simulated exchange and wait until it trades."""
         process = self.start(
             "exchange", "-m", "exchanges.simulated", "serve", "--port", "0", "--seed", str(seed),
+            "--symbol", ",".join(self.symbols),
             "--history-hours", str(self.history_hours), "--trades-per-second", str(self.trades_per_second),
         )  # fmt: skip
         wait_for(lambda: "simulated" in process.text() or process.popen.poll() is not None, 60)
@@ -134,10 +143,10 @@ class Stage:
             assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
-    def check(self, code: int | None = 0) -> dict[str, Any]:
+    def check(self, code: int | None = 0, market: str = MARKET) -> dict[str, Any]:
         """`eventlog check --json`."""
         done = self.run(
-            "-m", "eventlog", "check", "--market", MARKET, "--storage", str(self.storage), "--json", code=code
+            "-m", "eventlog", "check", "--market", market, "--storage", str(self.storage), "--json", code=code
         )
         return json.loads(done.stdout)
 
@@ -145,12 +154,13 @@ class Stage:
         """What the exchange says about itself."""
         return self._get("/simulated/state")
 
-    def ledger(self, from_id: int, to_id: int) -> dict[str, list[int]]:
-        """What the exchange really traded, as integer columns."""
+    def ledger(self, from_id: int, to_id: int, symbol: str | None = None) -> dict[str, list[int]]:
+        """What the exchange really traded, by default of its first symbol, as integer columns."""
+        of = f"&symbol={symbol or self.symbols[0]}"
         columns: dict[str, list[int]] = {}
         at = from_id
         while at <= to_id:
-            page = self._get(f"/simulated/ledger?fromId={at}&limit={min(100_000, to_id - at + 1)}")
+            page = self._get(f"/simulated/ledger?fromId={at}&limit={min(100_000, to_id - at + 1)}{of}")
             rows = next(v for v in page.values() if isinstance(v, list))
             for name, values in page.items():
                 if isinstance(values, list):

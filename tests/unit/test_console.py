@@ -1,5 +1,6 @@
 """How every command talks."""
 
+import json
 import warnings
 
 import pytest
@@ -79,6 +80,20 @@ def test_json_is_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
     """As it is, indented."""
     console.print_json({"a": [1]})
     assert capsys.readouterr().out == '{\n "a": [\n  1\n ]\n}\n'
+
+
+def test_several_statuses_each_have_their_market(capsys: pytest.CaptureFixture[str]) -> None:
+    """A block each under the market's name; one alone is printed as ever; for programs by name."""
+    said = {"a:B": {"running": True, "market": "a:B", "last_seq": 1, "trades": "live"}, "a:C": {"running": False}}
+    console.print_statuses(said, as_json=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "a:B", "running         True", "last_seq        1", "trades          live", "",
+        "a:C", "not running, and never ran with this storage",
+    ]  # fmt: skip
+    console.print_statuses({"a:B": said["a:B"]}, as_json=False)
+    assert capsys.readouterr().out.splitlines()[0] == "running         True"
+    console.print_statuses(said, as_json=True)
+    assert json.loads(capsys.readouterr().out) == said
 
 
 def test_a_status_is_a_line_a_field(capsys: pytest.CaptureFixture[str]) -> None:

@@ -469,3 +469,17 @@ def test_a_queue_has_limits(tmp_path: Path) -> None:
     path.write_text("data_collector: {backpressure: {queue_facts: 10}}")
     with pytest.raises(SettingsError, match=r"data_collector\.backpressure\.queue_facts: "):
         load(path)
+
+
+def test_one_symbol_is_recorded_unless_several_are_named(tmp_path: Path) -> None:
+    """The one that is looked at is among them, and none is named twice."""
+    assert loaded(tmp_path, "binance: {symbol: BTCUSDT}").binance.recorded == ("BTCUSDT",)
+    several = loaded(tmp_path, "binance: {symbol: ETHUSDT, symbols: [BTCUSDT, ETHUSDT]}")
+    assert several.binance.recorded == ("BTCUSDT", "ETHUSDT")
+    assert several.market == "binance:ETHUSDT"
+    with pytest.raises(SettingsError, match="binance: symbols does not hold symbol, BTCFDUSD"):
+        loaded(tmp_path, "binance: {symbols: [BTCUSDT]}")
+    with pytest.raises(SettingsError, match="binance: symbols names a market twice"):
+        loaded(tmp_path, "binance: {symbols: [BTCFDUSD, BTCFDUSD]}")
+    with pytest.raises(SettingsError, match=r"binance\.symbols\.1: "):
+        loaded(tmp_path, "binance: {symbols: [BTCFDUSD, btc]}")

@@ -19,6 +19,16 @@ def test_weight_is_spent_until_the_minute_is_full() -> None:
     assert limits.used == 250
 
 
+def test_fetching_trades_leaves_alone_what_is_reserved() -> None:
+    """Of 3000 the trades may have 500; books go on, and what books use is not taken from the trades."""
+    limits = AddressLimits(3000, reserved=2500)
+    assert limits.request(500, T0, trades=True) == 0
+    assert limits.request(4, T0 + 1, trades=True) == MINUTE_NS - 1
+    assert [limits.request(250, T0 + 2) for _ in range(10)] == [0] * 10
+    assert limits.request(1, T0 + 3) == MINUTE_NS - 3
+    assert limits.request(500, T0 + MINUTE_NS, trades=True) == 0
+
+
 def test_a_request_larger_than_the_ceiling_is_made_alone() -> None:
     """A ceiling below one request's weight must not stop the recording for ever."""
     limits = AddressLimits(100)
