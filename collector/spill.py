@@ -23,8 +23,8 @@ import structlog
 from eventlog.errors import LogBroken, StoreFull
 from eventlog.facts import Fact
 from eventlog.files import sync_folder, told_plainly, write_synced
+from eventlog.names import SPILL_FILE
 
-_FILE = "spill.log"
 _POSITION = "spill.position.json"
 MOST_BYTES = 8 << 30
 _LONGEST_RECORD = 1 << 28
@@ -44,7 +44,7 @@ class _Position(msgspec.Struct, frozen=True):
 def named_seq(folder: Path) -> int:
     """A seq that a log's spill says was used, 0 where there is none; for who does not hold the log's lock yet."""
     with suppress(FileNotFoundError, msgspec.DecodeError):
-        if (folder / _FILE).exists():
+        if (folder / SPILL_FILE).exists():
             return msgspec.json.decode((folder / _POSITION).read_bytes(), type=_Position).after_seq
     return 0
 
@@ -62,7 +62,7 @@ class Spill:
     """
 
     def __init__(self, folder: Path, most_bytes: int = MOST_BYTES) -> None:
-        self.path = folder / _FILE
+        self.path = folder / SPILL_FILE
         self._position_path = folder / _POSITION
         self._most_bytes = most_bytes
         self._there = False

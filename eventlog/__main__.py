@@ -231,6 +231,8 @@ def _print_report(report: Report) -> None:
         print(f"  duplicates: {report.duplicates}")
     if report.quarantined:
         print(f"  quarantined: {report.quarantined}")
+    if report.waiting_bytes:
+        print(f"  waiting  {report.waiting_bytes:,} bytes on disk, not counted here; the collector stores them")
 
 
 def _kind_tables(log: Log, kind: str, on_progress: Callable[[int, int], None]) -> Iterator[pa.Table]:

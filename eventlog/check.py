@@ -35,6 +35,7 @@ class Report:
         unnamed_seqs, unnamed_agg_ids: missing ranges that no gap names.
         broken_chain: agg ids whose first trade id does not follow the one before.
         damaged: files whose bytes are not those that were committed.
+        waiting_bytes: what the recorder has on disk for the log, not counted in anything else here.
     """
 
     log: str
@@ -54,6 +55,7 @@ class Report:
     unnamed_agg_ids: list[Range] = field(default_factory=list)
     broken_chain: list[int] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
+    waiting_bytes: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """Ready for JSON, lists cut to their first entries."""
@@ -73,7 +75,7 @@ def check(log: Log, verify_files: bool = True, on_progress: Callable[[int, int],
         verify_files: whether every file's bytes are hashed again.
         on_progress: told how many entries were read since, and of how many.
     """
-    report = Report(str(log.name))
+    report = Report(str(log.name), waiting_bytes=log.cold.waiting_bytes)
     if verify_files:
         report.damaged = list(_damaged(log.cold))
     seen = _read(log, report, on_progress)

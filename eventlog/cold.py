@@ -20,7 +20,7 @@ from eventlog.catalogue import Catalogue, FileRecord, Retired, Segment
 from eventlog.errors import LogBroken, LogNotFound
 from eventlog.facts import AGG_TRADE
 from eventlog.files import told_plainly, write_synced
-from eventlog.names import LogName
+from eventlog.names import SPILL_FILE, LogName
 from market.timestamps import HOUR_NS, day_of
 
 _RETIRED_FOR_NS = HOUR_NS
@@ -56,6 +56,15 @@ class ColdLog:
         if self._catalogue.log != self.name.key:
             raise LogBroken(f"{self.folder} holds {self._catalogue.log}, not {self.name}; was a folder renamed?")
         return self._catalogue
+
+    @property
+    def waiting_bytes(self) -> int:
+        """How much its recorder has on disk that is in no log yet."""
+        with told_plainly(self.folder):
+            try:
+                return (self.folder / SPILL_FILE).stat().st_size
+            except FileNotFoundError:
+                return 0
 
     def create(self, now_ns: int) -> Catalogue:
         """The catalogue of this log, a new empty one where there is none."""

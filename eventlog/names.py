@@ -8,6 +8,9 @@ from typing import Literal
 
 from market.instrument import Market
 
+SPILL_FILE = "spill.log"
+"""Beside a log's files: what its recorder has taken and its server not yet."""
+
 
 @dataclass(frozen=True, slots=True)
 class LogName:
