@@ -48,6 +48,7 @@ from replay.sight import sight_of
 from settings import Settings, SettingsError, load
 
 _RESERVED = 0.8  # of the weight a minute, at most, for books; the rest fetches trades
+_VIEWS_GATHER_MS = 250  # a view is of a minute: it may come so much later, for a fraction of the reads
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 _log = structlog.get_logger()
@@ -231,7 +232,7 @@ def _publish_views(settings: Settings, market: Market, connect: Callable[[], Any
             if tick.seq > known:
                 views.publish(tick, state)
 
-        batches = log.follow(after, ended.is_set, KINDS, READS)
+        batches = log.follow(after, ended.is_set, KINDS, READS, pause=ended.wait, gather_ms=_VIEWS_GATHER_MS)
         drive(batches, MarketState(windows), on_tick)
     except Exception:
         _log.exception("views ended; recording goes on without them", market=str(market), kind=AGG_TRADE)

@@ -11,6 +11,8 @@ import typer
 from bench.analysis import minute_of_analysis
 from bench.book_flow import features
 from bench.capture import socket_to_stream
+from bench.collector_cpu import NOT_INSTALLED as NO_PEER
+from bench.collector_cpu import cpu_a_message
 from bench.day import bytes_a_trade, import_day, read_and_fold, whole_run
 from bench.measure import Figure
 from bench.memory import daemons_peak
@@ -36,6 +38,9 @@ def main(repetitions: int = typer.Option(7, min=1, help="how often each pair is 
             beside = levels_a_second(REAL / "recordings", Path(folder), repetitions)
             figures += [beside] if beside else []
             print(beside.line() if beside else NOT_INSTALLED, flush=True)
+            beside = cpu_a_message(REAL / "recordings", Path(folder), max(3, repetitions // 2))
+            figures += [beside] if beside else []
+            print(beside.line() if beside else NO_PEER, flush=True)
         else:
             print(f"skipped the figures of real updates: no recordings in {REAL / 'recordings'} (set REAL_DATA_DIR)")
         figures.append(minute_of_analysis(Path(folder), repetitions))

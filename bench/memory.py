@@ -34,7 +34,7 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
 
 def daemons_peak(folder: Path) -> Iterator[str]:
     """Each daemon live with 72 h of trades, and what it folds once 60 books are in the window as well."""
-    with exchange(folder) as (rest_url, websocket_url):
+    with exchange(folder) as (_, _, _, rest_url, _, websocket_url, *_):
         more = {"DEMO_DIR": str(folder), "DEMO_REST_URL": rest_url, "DEMO_WEBSOCKET_URL": websocket_url}
         with daemon("agent_data_collector.py", more, folder) as one, daemon("agent_analyzer.py", more, folder) as two:
             time.sleep(_LIVE_S)

@@ -99,19 +99,23 @@ class Log:
         kinds: Sequence[str] | None = None,
         columns: Mapping[str, Sequence[str]] | None = None,
         poll_ms: int = 50,
-        pause: Callable[[float], None] = time.sleep,
+        pause: Callable[[float], object] = time.sleep,
+        gather_ms: int = 0,
     ) -> Iterator[Batch]:
         """
         The entries after a seq, and then each new one as it comes, until `stopped` says so; needs a stream.
 
         Args:
             poll_ms: how often `stopped` is asked while nothing comes.
+            gather_ms: how long what came waits for more to be read with it; many small reads cost more than few.
         """
         at = after_seq
         while not stopped() and self.hot is not None:
             try:
                 if not self.hot.wait(at, poll_ms):
                     continue
+                if gather_ms:
+                    pause(gather_ms / 1000)
                 for batch in self.read(at, None, kinds, columns):
                     yield batch
                     at = batch.last_seq

@@ -120,7 +120,12 @@ class BinanceExchange:
 
     async def first_trade_since(self, time_ns: int) -> int | None:
         """See `exchanges.port.Exchange.first_trade_since`."""
-        rows = await self._rest.trades_since(time_ns, 1) or await self._rest.latest_trades(1)
+        rows = await self._rest.trades_since(time_ns, 1)
+        if not rows:
+            rows = await self._rest.latest_trades(1)
+            read = self._readable([row.fact for row in rows])
+            if any(not isinstance(each, str) and each[1] >= time_ns for each in read):
+                raise BadReply("aggTrades knew of no trade since a time, and then of one")
         return rows[0].agg_id if rows else None
 
     async def clock_offset(self) -> Fact:
@@ -195,10 +200,9 @@ class BinanceExchange:
 
     def _diff(self, fact: Fact) -> Arrival:
         try:
-            table = self.mapper.diffs([Entry(0, DIFF, fact.recv_ns, fact.data)])
+            first, last = self.mapper.diff_ids(Entry(0, DIFF, fact.recv_ns, fact.data))
         except BadMessage as error:
             return _unreadable(fact, str(error))
-        first, last = table.column("first_update_id")[0].as_py(), table.column("last_update_id")[0].as_py()
         self._update_id = max(self._update_id or 0, last)
         return Arrival("diff", fact.recv_ns, fact, last, first)
 

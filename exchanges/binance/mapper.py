@@ -17,10 +17,11 @@ from eventlog.codec import Decode, table_of
 from eventlog.errors import BadEntry
 from eventlog.facts import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT, Entry
 from eventlog.kinds import SCHEMAS
+from exchanges.binance import usual
 from exchanges.binance.instruments import instrument_from
 from exchanges.binance.levels import book_side, changed_levels
 from market.errors import BadTime, MarketError
-from market.fixed_point import parse_column
+from market.fixed_point import DECIMALS, parse_column
 from market.timestamps import SECOND_NS, venue_times_ns
 
 LARGEST_LEAD_NS = 60 * SECOND_NS
@@ -109,6 +110,8 @@ _SOME_TIME = 1_700_000_000_000  # stands in where there is none
 _STREAM_EVENTS = {"aggTrade": "aggTrade", "depth@100ms": "depthUpdate", "depth": "depthUpdate", "trade": "trade"}
 _combined = msgspec.json.Decoder(_Combined)
 _event = msgspec.json.Decoder(_Event)
+_diff = msgspec.json.Decoder(_Diff)
+_trades = msgspec.json.Decoder(list[_Trade])
 
 
 def unwrap(raw: bytes) -> tuple[str, bytes]:
@@ -173,6 +176,9 @@ class BinanceMapper:
 
     def agg_trade_ids(self, entries: Sequence[Entry]) -> list[tuple[int, int]]:
         """The agg ids and trade times (ns) of trades that `agg_trades` can read."""
+        found = _usual_trades(entries)
+        if found is not None and all(self._is_usual(t, e.recv_ns) for t, e in zip(found, entries, strict=True)):
+            return [(t.a, t.T * 1_000_000) for t in found]
         trades, _, columns = self._checked_trades(entries)
         _optional_times([t.E for t in trades])
         return list(zip(columns["agg_id"].tolist(), columns["trade_time_ns"].tolist(), strict=True))
@@ -210,6 +216,24 @@ class BinanceMapper:
             "extra": extras,
         }
         return table_of(DIFF, entries, columns)
+
+    def diff_ids(self, entry: Entry) -> tuple[int, int]:
+        """First and last update id of a diff that `diffs` can read."""
+        try:
+            diff = _diff.decode(entry.data)
+        except UNREADABLE:
+            diff = None
+        if (
+            diff is not None
+            and self.quantity_decimals == DECIMALS
+            and (diff.e, diff.s) == ("depthUpdate", self.symbol)
+            and usual.ids(diff.U, diff.u)
+            and usual.time(diff.E)
+            and usual.levels(chain(diff.b, diff.a))
+        ):
+            return diff.U, diff.u
+        table = self.diffs([entry])
+        return table.column("first_update_id")[0].as_py(), table.column("last_update_id")[0].as_py()
 
     def snapshots(self, entries: Sequence[Entry]) -> pa.Table:
         """Packed REST depth bodies, see `pack_snapshot`."""
@@ -263,6 +287,19 @@ class BinanceMapper:
             extras.append(extra)
         return trades, extras
 
+    def _is_usual(self, trade: _Trade, recv_ns: int) -> bool:
+        """Whether a look is enough to know that a trade can be read."""
+        return (
+            self.quantity_decimals == DECIMALS
+            and trade.s in (None, self.symbol)
+            and usual.ids(trade.f, trade.l)
+            and usual.ids(trade.a, trade.a)
+            and usual.time(trade.T)
+            and recv_ns + LARGEST_LEAD_NS >= trade.T * 1_000_000
+            and (trade.E is None or usual.time(trade.E))
+            and usual.trade(trade.p, trade.q)
+        )
+
     def _expect_symbol(self, symbols: Sequence[str | None]) -> None:
         for row, symbol in enumerate(symbols):
             if symbol is not None and symbol != self.symbol:
@@ -305,7 +342,7 @@ def _usual_trades(entries: Sequence[Entry]) -> list[_Trade] | None:
         return None  # two halves of messages must not make a whole one
     joined = b"[" + b",".join(e.data for e in entries) + b"]"
     try:
-        trades = msgspec.json.decode(joined, type=list[_Trade])
+        trades = _trades.decode(joined)
     except UNREADABLE:
         return None
     usual = len(trades) == len(entries) and all(t.e in (None, "aggTrade") for t in trades)

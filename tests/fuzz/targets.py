@@ -28,6 +28,7 @@ LARGEST = 4096
 """Inputs are cut here: what makes a reader slow must not be their mere length."""
 
 KINDS = (AGG_TRADE, DIFF, SNAPSHOT, INSTRUMENT)
+_IDS = {AGG_TRADE: ("agg_id", "trade_time_ns"), DIFF: ("first_update_id", "last_update_id")}
 WRONGS = {AGG_TRADE: trade_wrongs, DIFF: diff_wrongs, SNAPSHOT: snapshot_wrongs, INSTRUMENT: instrument_wrongs}
 _MEMORY = Path("/dev/shm")
 _FOLDER = tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None)
@@ -44,6 +45,8 @@ def mapper(data: bytes) -> list[str]:
     for entry, message, table in zip(entries, messages, alone, strict=True):
         if isinstance(table, pa.Table):
             wrongs += [f"alone {entry.seq}: {w}" for w in WRONGS[kind](table.to_pylist()[0], message)]
+        if kind in _IDS and _ids(kind, entry) != (_row_ids(kind, table) if isinstance(table, pa.Table) else None):
+            wrongs.append(f"alone {entry.seq}: its ids are read otherwise than the message")
     bad = [i for i, table in enumerate(alone) if not isinstance(table, pa.Table)]
     if isinstance(together, BadMessage):
         wrongs += [] if together.row in bad else [f"row {together.row} is refused in company: {together}"]
@@ -171,6 +174,19 @@ def _read(kind: str, entries: list[Entry]) -> Any:
         return MAPPER.decoders[kind](entries)
     except BadMessage as error:
         return error
+
+
+def _ids(kind: str, entry: Entry) -> tuple[int, int] | None:
+    """What the feed is sorted by, read without the rest; None where it is refused."""
+    try:
+        return MAPPER.diff_ids(entry) if kind == DIFF else MAPPER.agg_trade_ids([entry])[0]
+    except BadMessage:
+        return None
+
+
+def _row_ids(kind: str, table: pa.Table) -> tuple[int, int]:
+    first, last = (table.column(name)[0].as_py() for name in _IDS[kind])
+    return first, last
 
 
 def _file(data: bytes, name: str) -> Path:

@@ -1,16 +1,20 @@
 """What the feed brings, read before the log sees it: live bad input is quarantined and counted, never a crash."""
 
+from typing import Any
+
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from eventlog.clock import ManualClock
-from eventlog.facts import AGG_TRADE, DIFF, QUARANTINE, Quarantine
+from eventlog.facts import AGG_TRADE, DIFF, QUARANTINE, Fact, Quarantine
 from exchanges.binance.exchange import BinanceExchange
 from exchanges.binance.inbox import Received
 from exchanges.binance.mapper import BinanceMapper
-from exchanges.binance.rest import BinanceRest
+from exchanges.binance.rest import BinanceRest, TradeRow
 from exchanges.binance.stream import BinanceStream
+from exchanges.errors import BadReply
 from exchanges.port import Arrival
 
 NOW = 1_767_600_000_000_000_000
@@ -95,6 +99,47 @@ def test_fields_the_venue_adds_are_no_fault() -> None:
 def test_a_shutdown_notice_is_heard_and_not_recorded() -> None:
     """`serverShutdown` has no symbol and no id; it asks for a new connection."""
     assert arrivals(b'{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1}}') == []
+
+
+class Rows:
+    """REST that knows of some trades since a time, and of a newest one."""
+
+    def __init__(self, since: list[TradeRow], newest: list[TradeRow]) -> None:
+        self.since, self.newest = since, newest
+
+    async def trades_since(self, time_ns: int, limit: int) -> list[TradeRow]:
+        """The trades since a time."""
+        return self.since[:limit]
+
+    async def latest_trades(self, limit: int) -> list[TradeRow]:
+        """The newest one."""
+        return self.newest[-limit:]
+
+
+def a_row(agg_id: int, at_ns: int) -> TradeRow:
+    """A row of REST aggTrades."""
+    body = {"a": agg_id, "p": "1", "q": "1", "f": agg_id, "l": agg_id, "T": at_ns // 10**6, "m": True, "M": True}
+    return TradeRow(agg_id, Fact(AGG_TRADE, NOW, msgspec.json.encode(body)))
+
+
+async def first_since(rest: Any) -> int | None:
+    """The first trade of the last second."""
+    return await BinanceExchange(rest, BinanceStream("ws://x", [], CLOCK), BinanceMapper("BTCFDUSD")).first_trade_since(
+        NOW - 10**9
+    )
+
+
+async def test_a_history_begins_with_its_first_trade_or_the_newest_before_it() -> None:
+    """Of a quiet market the last trade there was; of a market without any, none."""
+    assert await first_since(Rows([a_row(5, NOW)], [a_row(9, NOW)])) == 5
+    assert await first_since(Rows([], [a_row(9, NOW - 2 * 10**9)])) == 9
+    assert await first_since(Rows([], [])) is None
+
+
+async def test_a_history_is_not_skipped_for_one_empty_page() -> None:
+    """No trade since a time, and then one from after it: the first answer was wrong, and is asked for again."""
+    with pytest.raises(BadReply, match="knew of no trade"):
+        await first_since(Rows([], [a_row(9, NOW)]))
 
 
 @given(st.lists(st.binary(max_size=60) | st.text(max_size=60).map(str.encode), max_size=5))

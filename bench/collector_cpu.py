@@ -1,0 +1,215 @@
+"""
+What a message costs the collector, beside cryptofeed on the same feed: CPU time of the process, user and system.
+
+A recorded market is played over loopback to one and then to the other, thirty times as fast as it was; both append to
+the same server over TCP, whose own time counts for neither, and both have started before the measuring does. Each as
+its users run it: ours is `agent_data_collector.py` on asyncio's own loop; theirs a FeedHandler with `TradeStream` and
+`BookStream` on uvloop, which it brings along.
+
+Both read JSON, follow update ids, keep the book, ask for a snapshot, and append everything. Ours besides that refuses
+what cannot be read to the last digit, proves trade ids contiguous and fetches what is missing, appends in transactions
+without a hole, follows its own log with the folds that the views show, and keeps count for status and metrics. Theirs
+besides that turns each message into an object of decimals, and appends a whole book after every thousand diffs. What
+ours does by the minute (ticks, snapshots, views, archive) is put off: it does not grow with the messages.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from bench.measure import Figure
+from demo import server
+from eventlog.embedded_server import EmbeddedServer
+from exchanges.binance.recording import lines
+
+PYTHON_VARIABLE = "PEER_PYTHON"
+NOT_INSTALLED = (
+    f"skipped the collector beside cryptofeed: not installed (pip install cryptofeed redis into an environment of its "
+    f"own and name its python in {PYTHON_VARIABLE})"
+)
+
+_ROOT = Path(__file__).resolve().parent.parent
+_SPEED = 30
+_FIRST = 0.25  # of the recording, until both have started
+_PATIENCE_S = 90.0
+_TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class _Feed:
+    """A recording to be played: the book it starts from first, then trades and diffs."""
+
+    path: Path
+    trades: int
+    diffs: int
+
+    @property
+    def messages(self) -> int:
+        """How many a consumer receives."""
+        return self.trades + self.diffs
+
+
+def cpu_a_message(recordings: Path, folder: Path, repetitions: int) -> Figure | None:
+    """
+    Ten minutes of real messages, to ours and to theirs in turn; None where cryptofeed is not installed.
+
+    Args:
+        folder: where everything is written.
+    """
+    peer = os.environ.get(PYTHON_VARIABLE, sys.executable)
+    if subprocess.run([peer, "-c", "import cryptofeed"], capture_output=True, check=False).returncode:
+        return None
+    folder = folder / "collector_cpu"
+    folder.mkdir()
+    feed = _feed(sorted(recordings.glob("btcusdt-spot-2024-*.gz")), folder / "feed")
+    log = EmbeddedServer(folder / "server")
+    client = log.ensure()
+    port = _free_port()
+    client.config_set("port", port)
+    pairs = []
+    try:
+        for number in range(repetitions):
+            pair = []
+            for consumer in (_ours(folder / f"{number}", client, port), _theirs(peer, client, port)):
+                client.flushall()
+                pair.append(_measured(consumer, feed, folder))
+            pairs.append((pair[0], pair[1]))
+    finally:
+        log.release(client)
+    mine, other = (median(column) for column in zip(*pairs, strict=True))
+    found = median(us / them for us, them in pairs)
+    detail = f"{mine * 1e6:.0f} µs / {other * 1e6:.0f} µs of CPU a message"
+    return Figure("collector / cryptofeed, CPU a message", found, 1.0, True, detail)
+
+
+@dataclass(frozen=True, slots=True)
+class _Consumer:
+    """
+    Who is measured.
+
+    Attributes:
+        command: as it is run, given where REST and streams are. stored: how many entries it has appended.
+        least: of the entries of a feed, how many it must have appended.
+    """
+
+    name: str
+    command: Callable[[str, str], list[str]]
+    stored: Callable[[], int]
+    least: Callable[[_Feed], int]
+
+
+def _ours(folder: Path, client: Any, port: int) -> _Consumer:
+    def command(rest_url: str, websocket_url: str) -> list[str]:
+        folder.mkdir()
+        settings = {
+            "app": {"logs_dir": str(folder / "logs")},
+            "redis": {"url": f"redis://127.0.0.1:{port}/0", "storage_dir": str(folder / "storage")},
+            "binance": {"symbol": "BTCUSDT", "rest_url": rest_url, "websocket_url": websocket_url},
+            "data_collector": {
+                "depth_snapshot": {"limit": 1000, "update_interval_seconds": 3600},
+                "order_flow": {"history_hours": 0},
+            },
+            "analyzer": {"analysis": {"interval_seconds": 3600}},
+        }
+        path = folder / "settings.yaml"
+        path.write_text(json.dumps(settings))
+        return [sys.executable, str(_ROOT / "agent_data_collector.py"), "--config", str(path)]
+
+    def stored() -> int:
+        return int(client.xlen("events:{binance:BTCUSDT}"))
+
+    return _Consumer("collector", command, stored, lambda feed: feed.messages)
+
+
+def _theirs(python: str, client: Any, port: int) -> _Consumer:
+    script = Path(__file__).with_name("cryptofeed_peer.py")
+
+    def command(rest_url: str, websocket_url: str) -> list[str]:
+        return [python, "-I", str(script), rest_url, websocket_url, str(port), "BTC-USDT"]
+
+    def stored() -> int:
+        return int(client.xlen("trades-BINANCE-BTC-USDT") + client.xlen("book-BINANCE-BTC-USDT"))
+
+    # The diffs that its snapshot held already are in no stream of theirs.
+    return _Consumer("cryptofeed", command, stored, lambda feed: feed.trades + int(0.9 * feed.diffs))
+
+
+def _measured(consumer: _Consumer, feed: _Feed, folder: Path) -> float:
+    """CPU seconds a message, from the feed's first quarter to its last entry in the server."""
+    play = ["-m", "exchanges.simulated", "serve", "--recording", str(feed.path), "--speed", str(_SPEED)]
+    with (
+        server("exchange", [*play, "--rebuild-books"], folder) as (*_, rest_url, _, websocket_url),
+        (folder / f"{consumer.name}.out").open("wb") as out,
+    ):
+        command = consumer.command(rest_url, websocket_url)
+        process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+        try:
+            _until(lambda: _state(rest_url)["played"] >= _FIRST * feed.messages, process)
+            used, played = _cpu_s(process.pid), _state(rest_url)["played"]
+            _until(lambda: _state(rest_url)["ended"] and consumer.stored() >= consumer.least(feed), process)
+            _until_still(consumer.stored)
+            return (_cpu_s(process.pid) - used) / (feed.messages - played)
+        finally:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _feed(files: list[Path], path: Path) -> _Feed:
+    """What of the recordings both listen to; their book is known to REST from the start."""
+    heads = {b'{"lastUpdateId"': 0, b'{"stream":"btcusdt@trade"': 1, b'{"stream":"btcusdt@depth@100ms"': 2}
+    found: list[tuple[int, int, bytes]] = []
+    for file in files:
+        for recv_ns, message in lines(file):
+            kinds = [kind for head, kind in heads.items() if message.startswith(head)]
+            found += [(kind, recv_ns, message) for kind in kinds]
+    first_ns = found[0][1]
+    found.sort(key=lambda line: line[0] > 0)
+    path.write_bytes(b"".join(b"%d %s\n" % (at if kind else first_ns, text) for kind, at, text in found))
+    return _Feed(path, *(sum(kind == wanted for kind, _, _ in found) for wanted in (1, 2)))
+
+
+def _cpu_s(pid: int) -> float:
+    """User and system time of a process with all its threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND
+
+
+def _state(rest_url: str) -> dict[str, Any]:
+    with urllib.request.urlopen(f"{rest_url}/simulated/state", timeout=10) as reply:
+        found: dict[str, Any] = json.loads(reply.read())
+        return found
+
+
+def _until(true: Callable[[], bool], process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + _PATIENCE_S
+    while not true():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"did not follow the feed to its end: {process.args!r}, exit code {process.returncode}")
+        time.sleep(0.1)
+
+
+def _until_still(count: Callable[[], int]) -> None:
+    before = -1
+    while (now := count()) != before:
+        before = now
+        time.sleep(0.3)
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
