@@ -71,7 +71,8 @@ class Archiver:
             if self._writer.losses != losses or still != entries[:1] or cold.refresh().last_seq != first - 1:
                 return 0  # the server lost what was just read: it counts as lost, and is asked for again
             cold.append(first, at, tables)
-        hot.trim(max(1, at - self._keep))
+        # What is stored without the writer having heard of it is sent again, and must be found there.
+        hot.trim(max(1, min(at - self._keep, self._writer.stored_seq + 1)))
         return len(entries)
 
 

@@ -24,7 +24,7 @@ from eventlog.facts import AGG_TRADE, SESSION, Entry, Fact, Session, TradesState
 from eventlog.log import Log
 from eventlog.writer import Lost
 from exchanges.errors import ExchangeError, VenueReset
-from exchanges.port import Arrival, Exchange
+from exchanges.port import Arrival, Exchange, Numbered
 from market.fixed_point import I64
 from market.timestamps import HOUR_NS, SECOND_NS
 
@@ -64,11 +64,11 @@ class Capture:
         self.keeper = keeper
         gaps = [(g.first, g.last, g.next, g.cause) for g in tail.open_gaps]
         self.trades = TradeSequencer(tail.next_agg_id, gaps)
-        self.diffs = DiffSequencer()
+        self.diffs = DiffSequencer(tail.last_update_id)
         self._history_hours = history_hours
         self._first_id = tail.first_agg_id
         self._cause = "first_start" if tail.next_agg_id is None else "restart"
-        self._diff_cause = "feed_skipped"
+        self._diff_cause = "feed_skipped" if tail.last_update_id is None else "restart"
         self._ask = asyncio.Event()
         self._catch_up = True
         # Id and time of the newest live trade; before the first, the log's end and our own start.
@@ -84,6 +84,10 @@ class Capture:
     def settled(self) -> list[Fact]:
         """What can be said about the open gaps of an earlier run before anything was asked."""
         return self.trades.fetched((), self.clock.now_ns())
+
+    def left(self) -> list[Fact]:
+        """The diffs that still wait when nothing more will come; trades that wait are asked for by the next run."""
+        return self.kept(self.diffs.give_up(self.clock.now_ns()))
 
     async def feed(self) -> None:
         """The live stream into the log."""
@@ -208,7 +212,7 @@ class Capture:
         first = wanted[0] if wanted else self.trades.next_id
         if first is None:
             return False
-        page = await self.exchange.trades_from(first)
+        page = await self._page_from(first)
         facts = self.trades.fetched([(n.agg_id, n.fact) for n in page], self.clock.now_ns())
         await self.recorder.put(facts)
         if len(page) < _FULL_PAGE:
@@ -216,6 +220,14 @@ class Capture:
         if not self.trades.catching_up and not self._catch_up:
             self._cause = "feed_skipped"
         return bool(facts) or wanted is None
+
+    async def _page_from(self, agg_id: int) -> Sequence[Numbered]:
+        """Trades that the venue leaves out are asked for again: only what it leaves out twice does not exist."""
+        page = await self.exchange.trades_from(agg_id)
+        if not page or page[0].agg_id == agg_id:
+            return page
+        again = await self.exchange.trades_from(agg_id)
+        return again if not again or again[0].agg_id < page[0].agg_id else page
 
     async def lost(self, lost: Lost) -> None:
         """The server lost entries: find out which trades went with them, and ask for those again."""

@@ -28,13 +28,14 @@ def catch_up(spill: Spill, writer: LogWriter, log: Log, clock: Clock, cancelled:
     Store what a file of an earlier run holds; the file is gone then, unless `cancelled` ended this early.
 
     Raises:
-        EventLogError: the server went away again; the file keeps what is left.
+        StoreUnavailable, StoreFull: the file keeps what is left; call this again.
 
     Returns:
         How many facts were stored.
     """
     if not spill.is_open:
         return 0
+    writer.append(())  # what an earlier call left on its way counts as known from here on
     first = next(spill.waiting(), None)
     if first is not None:
         _expect_ours(log, spill, first)

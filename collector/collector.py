@@ -122,7 +122,7 @@ class Collector:
             "market": str(self.log.name.market),
             "connected": self.exchange.connected > 0,
             "trades": self.capture.state(),
-            "last_seq": self.recorder.writer.last_seq,
+            "last_seq": self.recorder.writer.stored_seq,
             "last_tick": self.ticker.last_tick,
             "counts": dict(sorted(self.recorder.counts.items())),
             "waiting_trades": self.capture.trades.waiting,
@@ -246,7 +246,7 @@ class Collector:
         if not writing.done():
             with contextlib.suppress(TimeoutError):  # what is not stored now is asked for again at the next start
                 async with asyncio.timeout(_SHUTDOWN_DRAIN_S):
-                    await self.recorder.put([self._session("stopped")])
+                    await self.recorder.put([*self.capture.left(), self._session("stopped")])
                     await self.recorder.stored()
                     drained = True
             writing.cancel()

@@ -39,12 +39,15 @@ class DiffSequencer:
     """
     Follows `U = previous u + 1`.
 
+    Args:
+        last_update_id: of the newest diff that the log holds, None before the first.
+
     Attributes:
         duplicates, missed, conflicts: diffs that came again, holes that were given up, other bytes under the same ids.
     """
 
-    def __init__(self) -> None:
-        self.last_update_id: int | None = None
+    def __init__(self, last_update_id: int | None = None) -> None:
+        self.last_update_id = last_update_id
         self.duplicates = 0
         self.missed = 0
         self.conflicts = 0

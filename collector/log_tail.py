@@ -9,11 +9,11 @@ from typing import Any
 
 from eventlog.batch import Batch
 from eventlog.catalogue import Segment
-from eventlog.facts import AGG_TRADE, GAP, QUARANTINE, SNAPSHOT, TICK
+from eventlog.facts import AGG_TRADE, DIFF, GAP, QUARANTINE, SNAPSHOT, TICK
 from eventlog.log import Log
 
-_COLUMNS = {AGG_TRADE: ("agg_id",), TICK: ("boundary_ns",), SNAPSHOT: (), QUARANTINE: ("agg_id",),
-            GAP: ("what", "first", "last", "cause", "state")}  # fmt: skip
+_COLUMNS = {AGG_TRADE: ("agg_id",), DIFF: ("last_update_id",), TICK: ("boundary_ns",), SNAPSHOT: (),
+            QUARANTINE: ("agg_id",), GAP: ("what", "first", "last", "cause", "state")}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class LogTail:
     Attributes:
         first_agg_id: the first trade it holds, next_agg_id: the first one it does not; None for a log without trades.
         last_boundary_ns: of its last tick, 0 before the first.
-        snapshot_seq: its newest snapshot.
+        snapshot_seq: its newest snapshot. last_update_id: of its newest diff; None before the first.
     """
 
     first_agg_id: int | None
@@ -42,12 +42,13 @@ class LogTail:
     open_gaps: tuple[OpenGap, ...]
     last_boundary_ns: int
     snapshot_seq: int | None
+    last_update_id: int | None = None
 
 
 def read_tail(log: Log) -> LogTail:
     """Find the end of a log, and what is still missing in it."""
     gaps: dict[tuple[int, int], dict[str, Any]] = {}
-    newest, boundary, snapshot_seq = -1, 0, None
+    newest, boundary, snapshot_seq, update_id = -1, 0, None, -1
     archived = (s.first_agg_id for s in log.cold.catalogue.segments) if log.cold.exists() else ()
     oldest = min((i for i in archived if i is not None), default=2**62)
     for batch in _ends(log):
@@ -58,6 +59,8 @@ def read_tail(log: Log) -> LogTail:
             elif kind == QUARANTINE:
                 closed = rows.columns.table.slice(rows.start, len(rows)).column("agg_id").drop_null().to_pylist()
                 newest = max([newest, *closed])
+            elif kind == DIFF:
+                update_id = max(update_id, int(rows["last_update_id"].max()))
             elif kind == TICK:
                 boundary = max(boundary, int(rows["boundary_ns"].max()))
             elif kind == SNAPSHOT:
@@ -71,7 +74,12 @@ def read_tail(log: Log) -> LogTail:
     still = [_still_open(log, gap) for gap in gaps.values() if gap["state"] == "open"]
     known = newest >= 0
     return LogTail(
-        min(oldest, newest) if known else None, newest + 1 if known else None, tuple(still), boundary, snapshot_seq
+        min(oldest, newest) if known else None,
+        newest + 1 if known else None,
+        tuple(still),
+        boundary,
+        snapshot_seq,
+        update_id if update_id >= 0 else None,
     )
 
 
@@ -84,7 +92,7 @@ def _ends(log: Log) -> Iterator[Batch]:
         yield from log.cold.read(0, archived, [GAP, QUARANTINE], _COLUMNS)
         with_trades = [s for s in segments if s.last_agg_id is not None]
         last = max(with_trades, key=lambda s: s.last_agg_id or 0, default=None)
-        chosen = {AGG_TRADE: last, TICK: _newest(segments, TICK), SNAPSHOT: _newest(segments, SNAPSHOT)}
+        chosen = {AGG_TRADE: last} | {kind: _newest(segments, kind) for kind in (DIFF, TICK, SNAPSHOT)}
         for kind, segment in chosen.items():
             if segment is not None:
                 yield from log.cold.read(segment.first_seq - 1, segment.last_seq, [kind], _COLUMNS)

@@ -4,6 +4,7 @@ One market's recording, from its log on disk to the recorder that fills it: open
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,15 @@ from collector.spill import Spill, named_seq
 from eventlog.clock import Clock
 from eventlog.cold import ColdLog
 from eventlog.decision_log import last_named_seq
+from eventlog.errors import EventLogError, StoreFull, StoreUnavailable
 from eventlog.hot import HotLog
 from eventlog.log import Log
 from eventlog.names import LogName
 from eventlog.writer import LogWriter, Lost
 from exchanges.port import Exchange
 from market.instrument import Market
+
+_RETRY_S = 0.5
 
 _log = structlog.get_logger()
 
@@ -106,9 +110,9 @@ class MarketRecording:
             EventLogError: this process may not write any more.
         """
         bind_contextvars(market=str(self.market))
-        log, loop = self._log_for_reading(), asyncio.get_running_loop()
+        log = self._log_for_reading()
         try:
-            await loop.run_in_executor(None, catch_up, self._spill, self.writer, log, self.clock, stop.is_set)
+            await self._catch_up(log, stop)
             if self._spill.is_open:  # told to stop before everything was stored
                 return
             recorder = Recorder(self.writer, self.store.revive, self._lost, self._spill, self._room, self._meter)
@@ -132,6 +136,19 @@ class MarketRecording:
         if self._collector is None:
             return None
         return measured(str(self.market), self._meter, self._collector.recorder, self.clock)
+
+    async def _catch_up(self, log: Log, stop: asyncio.Event) -> None:
+        loop = asyncio.get_running_loop()
+        while not stop.is_set():
+            try:
+                await loop.run_in_executor(None, catch_up, self._spill, self.writer, log, self.clock, stop.is_set)
+                return
+            except (StoreUnavailable, StoreFull) as error:
+                _log.warning("what was spilled is not stored yet, trying again", reason=str(error))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), _RETRY_S)
+            with suppress(EventLogError):  # whatever keeps it away now, the next attempt tries again
+                await loop.run_in_executor(None, self.store.revive)
 
     async def _lost(self, lost: Lost) -> None:
         if self._collector is not None:

@@ -236,7 +236,7 @@ class Recorder:
     async def _move(self, spill: Spill) -> None:
         """The whole queue to the end of the file; the first time, behind what is in hand."""
         first = not self._spilling
-        if first:
+        if first and not self.spill_error:
             _log.warning("the log does not take facts as fast as they come: spilling", queued=len(self._queue))
         in_hand = self._in_hand if first else []
         self._moving, self._queue = self._queue, []
@@ -272,7 +272,7 @@ class Recorder:
         if not left:
             return
         try:
-            spill.append(left, self._last_seq)
+            spill.append(left, self._last_seq, limited=False)
             _log.warning("not stored yet, kept for the next start", facts=spill.unread, file=str(spill.path))
         except EventLogError as error:
             _log.error("not stored, and not kept", facts=len(left), reason=str(error))

@@ -88,18 +88,19 @@ class Spill:
         """How many bytes of the file are not in the log yet."""
         return self._end - self._at.offset
 
-    def append(self, facts: Sequence[Fact], after_seq: int) -> None:
+    def append(self, facts: Sequence[Fact], after_seq: int, limited: bool = True) -> None:
         """
         Add facts, on disk when this returns; all of them or none.
 
         Args:
             after_seq: the log's last seq, for the first facts of a file: the first of them comes right behind it.
+            limited: whether the file's largest size holds; what memory cannot keep any longer may pass it.
 
         Raises:
             StoreFull: no room on the disk, or the file would pass its limit.
         """
         data = b"".join(_record(fact) for fact in facts)
-        if self._end + len(data) > self._most_bytes:
+        if limited and self._end + len(data) > self._most_bytes:
             raise StoreFull(f"{self.path} would grow beyond {self._most_bytes:,} bytes; bring the log's server back")
         with told_plainly(self.path):
             if self.unread == 0:  # first the position: a file without one says nothing

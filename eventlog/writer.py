@@ -101,6 +101,7 @@ class LogWriter:
             self.cold.create(clock.now_ns())
             self._reserved = self._load_reserved()
             self._last = max((0, *also_used))
+            self._stored = 0
             self.lost = self._recover()
         except BaseException:
             self._lock.release()
@@ -110,6 +111,11 @@ class LogWriter:
     def last_seq(self) -> int:
         """The last seq given to a fact."""
         return self._last
+
+    @property
+    def stored_seq(self) -> int:
+        """The last seq known to be in the log; what is on its way behind it may never get there."""
+        return self._stored
 
     def append(self, facts: Sequence[Fact]) -> Lost | None:
         """
@@ -144,6 +150,7 @@ class LogWriter:
             except StoreWiped:
                 self._wiped = True
                 continue
+            self._stored = self._pending[-1].seq
             self._pending = []
             self._follows = True
 
@@ -165,7 +172,7 @@ class LogWriter:
         used = max(known, self._last)
         if last == 0:  # wiped, or never written to; an earlier start may have told the server our name since
             used = max(used, self._reserved.last)
-        self._last = used
+        self._last = self._stored = used
         self._save_reserved(_Reserved(max(used, self._reserved.last), epoch))
         self._follows = last > 0 and used == last
         if used == known:

@@ -23,7 +23,7 @@ from eventlog import hot
 from eventlog.check import check
 from eventlog.clock import ManualClock
 from eventlog.embedded_server import EmbeddedServer
-from eventlog.errors import LogBroken
+from eventlog.errors import LogBroken, StoreUnavailable
 from eventlog.facts import AGG_TRADE, GAP, Fact
 from eventlog.hot import HotLog
 from eventlog.writer import Lost
@@ -260,6 +260,23 @@ def test_a_stored_batch_nobody_noted_is_not_stored_again(tmp_path: Path, client:
     assert catch_up(Spill(writer.cold.folder), writer, log, ManualClock(NOW), lambda: False) == 2
     writer.close()
     assert agg_ids(client) == [1, 2, 3, 4, 5, 6, 7]
+
+
+@pytest.mark.parametrize("lost", ["request", "reply"])
+def test_a_server_that_goes_away_while_catching_up_costs_nothing(
+    tmp_path: Path, proxy: Proxy, client: Any, lost: str
+) -> None:
+    """The first attempt ends in the middle of a batch, whether that was stored or not: the next one stores the rest."""
+    writer = a_writer(tmp_path, hot.connect(unix_socket=str(proxy.path)))
+    spill, log = Spill(writer.cold.folder), a_hot_log(tmp_path, client)
+    spill.append([a_trade(n) for n in range(1, 5_001)], 0)
+    proxy.lose_request(b"EVALSHA") if lost == "request" else proxy.lose_reply(b"EVALSHA")
+    with pytest.raises(StoreUnavailable):
+        catch_up(spill, writer, log, ManualClock(NOW), lambda: False)
+    catch_up(spill, writer, log, ManualClock(NOW), lambda: False)
+    writer.close()
+    assert agg_ids(client) == list(range(1, 5_001))
+    assert not spill.is_open
 
 
 def test_trades_lost_with_the_server_before_a_spill_are_named(tmp_path: Path, client: Any) -> None:

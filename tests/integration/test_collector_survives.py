@@ -1,9 +1,10 @@
 """
 The collector against what machines and servers do to it: real processes, real sockets, a real server.
+
+What `kill -9` does between any two of its writes is in `tests/soak/test_kills.py`.
 """
 
 import os
-import random
 import re
 import signal
 import time
@@ -69,37 +70,11 @@ def caught_up(stage: Stage) -> bool:
     return bool(said["running"]) and said.get("trades") == "live"
 
 
-def kill_and_restart(stage: Stage, kills: int, seed: int) -> dict[str, Any]:
-    """SIGKILL the collector at random moments while the exchange trades on, let it catch up, end, and prove its log."""
-    chance = random.Random(seed)
-    for _ in range(kills):
-        collector = stage.collector()
-        time.sleep(chance.uniform(0.3, 3.0))
-        assert collector.popen.poll() is None, collector.text()
-        collector.kill()
-    collector = stage.collector()
-    wait_for(lambda: caught_up(stage), 60, 0.3)
-    assert collector.interrupt() == 0, collector.text()
-    return stage.check()
-
-
 def assert_whole(stage: Stage, report: dict[str, Any]) -> None:
     """Complete, without a hole or a double, and equal to the exchange's ledger."""
     assert report["complete"]
     assert (report["open_gaps"], report["unnamed_seqs"], report["duplicates"]) == ([], [], 0)
     assert_equals_ledger(stage)
-
-
-def test_killed_at_random_moments_nothing_is_missing_or_twice(stage: Stage) -> None:
-    """After SIGKILLs the log equals the exchange's ledger, trade by trade, and its seqs have no hole."""
-    assert_whole(stage, kill_and_restart(stage, 6, 1))
-
-
-@pytest.mark.soak
-@pytest.mark.timeout(900)
-def test_thirty_kills_lose_nothing(stage: Stage) -> None:
-    """Thirty SIGKILLs at random moments: the log equals the ledger."""
-    assert_whole(stage, kill_and_restart(stage, 30, 2))
 
 
 def test_server_killed_and_restarted_loses_nothing(stage: Stage) -> None:

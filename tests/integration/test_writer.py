@@ -71,6 +71,23 @@ def test_facts_are_numbered_and_stored_as_they_are(tmp_path: Path, client: Any) 
     writer.close()
 
 
+def test_what_never_arrived_is_not_said_to_be_stored(tmp_path: Path, proxy: Proxy, client: Any) -> None:
+    """The process dies while 4 and 5 are on their way: the next takes their numbers, and nothing counts as lost."""
+    writer = a_writer(tmp_path, hot.connect(unix_socket=str(proxy.path)))
+    writer.append(trades(1, 3))
+    proxy.lose_request(b"EVALSHA")
+    with pytest.raises(StoreUnavailable):
+        writer.append(trades(4, 5))
+    assert (writer.last_seq, writer.stored_seq) == (5, 3)
+    writer._lock.release()  # as the kernel does
+    writer = a_writer(tmp_path, client, also_used=[writer.stored_seq])
+    assert writer.lost is None
+    writer.append(trades(4, 6))
+    assert (writer.last_seq, writer.stored_seq) == (6, 6)
+    writer.close()
+    assert [seq for seq, _ in stored(client)] == [1, 2, 3, 4, 5, 6]
+
+
 def test_the_next_writer_goes_on_where_the_last_ended(tmp_path: Path, client: Any) -> None:
     """After the stream, after the archive, after what a decision log names."""
     for ids in ((1, 2), (3, 3)):
@@ -191,6 +208,22 @@ def test_what_was_lost_while_it_was_being_archived_is_not_archived(tmp_path: Pat
     assert writer.cold.refresh().last_seq == 0
     assert archiver.archive() == 2
     assert agg_ids(tmp_path, client) == [6]
+    writer.close()
+
+
+def test_what_the_writer_has_not_heard_of_is_archived_but_not_trimmed(
+    tmp_path: Path, proxy: Proxy, client: Any
+) -> None:
+    """A reply is lost, then everything is archived: the batch is sent again and found as it was."""
+    writer = a_writer(tmp_path, hot.connect(unix_socket=str(proxy.path)))
+    writer.append(trades(1, 3))
+    proxy.lose_reply(b"EVALSHA")
+    with pytest.raises(StoreUnavailable):
+        writer.append(trades(4, 6))
+    assert Archiver(a_hot_log(tmp_path, client), writer, keep_entries=1).archive() == 6
+    assert [seq for seq, _ in stored(client)] == [4, 5, 6]
+    writer.append(trades(7, 7))
+    assert agg_ids(tmp_path, client) == [1, 2, 3, 4, 5, 6, 7]
     writer.close()
 
 
@@ -461,6 +494,26 @@ def test_a_reader_follows_a_writer(tmp_path: Path, client: Any) -> None:
     assert seen == [2, 3, 4, 5, 6, 7]
     assert [e.seq for e in reader.entries(5, 2)] == [6, 7]
     assert list(reader.follow(7, lambda: True)) == []
+    assert reader.hot is not None
+    reader.hot.client.close()
+    writer.close()
+
+
+def test_a_reader_may_let_entries_gather(tmp_path: Path, client: Any) -> None:
+    """What comes while it waits is read with what it waited for, in one batch."""
+    writer = a_writer(tmp_path, client)
+    writer.append(trades(1, 1))
+    reader = a_hot_log(tmp_path, hot.connect(unix_socket=client.connection_pool.connection_kwargs["path"]))
+    waited: list[float] = []
+
+    def pause(seconds: float) -> None:
+        waited.append(seconds)
+        writer.append(trades(2, 5))
+
+    followed = reader.follow(0, lambda: False, pause=pause, gather_ms=250)
+    batch = next(followed)
+    assert (batch.first_seq, batch.last_seq, waited) == (1, 5, [0.25])
+    followed.close()  # type: ignore[attr-defined]
     assert reader.hot is not None
     reader.hot.client.close()
     writer.close()

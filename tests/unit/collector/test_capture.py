@@ -9,19 +9,19 @@ from collector.capture import Capture
 from collector.log_tail import LogTail
 from collector.tick_maker import Seen
 from eventlog.clock import ManualClock
-from eventlog.facts import AGG_TRADE, DIFF, GAP, SESSION, Fact
+from eventlog.facts import AGG_TRADE, DIFF, GAP, SESSION, Fact, Gap
 from exchanges.errors import VenueReset
-from exchanges.port import Arrival
+from exchanges.port import Arrival, Numbered
 from market.timestamps import SECOND_NS
 
 NOW = 1_767_600_000 * SECOND_NS
 
 
-def a_capture(next_id: int | None = 101) -> Capture:
-    """A capture whose log ends before an id; nothing is asked of venue, log or recorder."""
+def a_capture(next_id: int | None = 101, update_id: int | None = None, exchange: Any = None) -> Capture:
+    """A capture whose log ends before an id, with an update; nothing is asked of log or recorder."""
     nothing: Any = None
-    tail = LogTail(None if next_id is None else 1, next_id, (), 0, None)
-    return Capture(nothing, nothing, nothing, ManualClock(NOW), tail, 72, Seen())
+    tail = LogTail(None if next_id is None else 1, next_id, (), 0, None, update_id)
+    return Capture(exchange, nothing, nothing, ManualClock(NOW), tail, 72, Seen())
 
 
 def a_trade(agg_id: int, at_ns: int = NOW) -> Arrival:
@@ -116,3 +116,52 @@ def test_a_disconnect_ends_the_wait_for_a_diff() -> None:
     assert named(capture._sort([diff_of(9, 12), news("disconnected", "closed")])) == [
         "feed_skipped", "9-12", "disconnected",
     ]  # fmt: skip
+
+
+def test_what_was_missed_between_two_runs_is_named() -> None:
+    """The first diff of a new run stands behind a gap that says so."""
+    capture = a_capture(update_id=5)
+    facts = capture._sort([news("connected"), diff_of(9, 12), diff_of(13, 14), diff_of(20, 21)])
+    assert named(facts) == ["connected", "restart", "9-12", "13-14"]
+    assert msgspec.json.decode(facts[1].data, type=Gap) == Gap("update_ids", 6, 8, "restart", "given_up")
+
+
+def test_at_the_end_waiting_diffs_go_on_record() -> None:
+    """What they waited for will not come any more: it is named, and they are not lost with it."""
+    capture = a_capture()
+    assert named(capture._sort([diff_of(1, 5), diff_of(9, 12), diff_of(15, 16)])) == ["1-5"]
+    assert named(capture.left()) == ["feed_skipped", "9-12", "feed_skipped", "15-16"]
+    assert capture.left() == []
+
+
+class Pages:
+    """A venue that answers requests for trades with one page after the other; notes what was asked."""
+
+    def __init__(self, *pages: tuple[int, ...]) -> None:
+        self.pages = list(pages)
+        self.asked: list[int] = []
+
+    async def trades_from(self, agg_id: int) -> list[Numbered]:
+        """The next page."""
+        self.asked.append(agg_id)
+        return [Numbered(i, Fact(AGG_TRADE, NOW, b"%d" % i)) for i in self.pages.pop(0)]
+
+
+@pytest.mark.parametrize(
+    ("pages", "found"),
+    [
+        (((101, 102),), [101, 102]),
+        (((103,), (101, 102, 103)), [101, 102, 103]),
+        (((103,), (103, 104)), [103]),
+        (((103,), (105,)), [103]),
+        (((103,), ()), []),
+        (((),), []),
+    ],
+)
+async def test_trades_are_not_given_up_for_one_page_that_leaves_them_out(
+    pages: tuple[tuple[int, ...], ...], found: list[int]
+) -> None:
+    """A page that begins late is asked for again, and the fuller answer counts."""
+    venue = Pages(*pages)
+    assert [n.agg_id for n in await a_capture(exchange=venue)._page_from(101)] == found
+    assert venue.asked == [101] * len(pages)

@@ -35,6 +35,15 @@ def test_diffs_that_follow_go_through_and_repeats_are_dropped() -> None:
     assert diffs.duplicates == 1
 
 
+def test_a_new_run_goes_on_where_the_log_ends() -> None:
+    """What came before is dropped, what nobody was there for is named."""
+    diffs = DiffSequencer(5)
+    assert taken(diffs, (4, 5)) == []
+    diffs.renewed()
+    assert taken(diffs, (9, 12)) == [a_gap(6, 8), b"9-12"]
+    assert (diffs.duplicates, diffs.missed) == (1, 1)
+
+
 def test_the_same_ids_with_other_bytes_are_quarantined() -> None:
     """Of two connections that contradict each other the first is followed, and what the second said is kept."""
     diffs = DiffSequencer()

@@ -36,6 +36,16 @@ def test_a_file_without_waiting_facts_begins_behind_the_log_as_it_is_then(tmp_pa
     assert Spill(tmp_path).next(9) == FACTS[1:]
 
 
+def test_what_memory_cannot_keep_may_pass_the_limit(tmp_path: Path) -> None:
+    """The limit holds while there is another place; at the end there is none."""
+    spill = Spill(tmp_path, most_bytes=40)
+    spill.append(FACTS[:1], 40)
+    with pytest.raises(StoreFull, match="beyond 40 bytes"):
+        spill.append(FACTS[2:], 40)
+    spill.append(FACTS[2:], 40, limited=False)
+    assert Spill(tmp_path, most_bytes=40).next(9) == [FACTS[0], FACTS[2]]
+
+
 def test_finished_it_leaves_nothing(tmp_path: Path) -> None:
     """No file, no position, and a new file can begin."""
     spill = Spill(tmp_path)
