@@ -67,10 +67,18 @@ class Collector:
 
     Args:
         log: the log for reading, with a connection of its own. recorder: the way into it.
+        archiving: held while archiving; shared by markets that are archived one after the other.
     """
 
     def __init__(
-        self, plan: Plan, exchange: Exchange, log: Log, recorder: Recorder, archiver: Archiver, clock: Clock
+        self,
+        plan: Plan,
+        exchange: Exchange,
+        log: Log,
+        recorder: Recorder,
+        archiver: Archiver,
+        clock: Clock,
+        archiving: asyncio.Lock,
     ) -> None:
         self.plan = plan
         self.exchange = exchange
@@ -78,6 +86,7 @@ class Collector:
         self.recorder = recorder
         self.archiver = archiver
         self.clock = clock
+        self._archiving = archiving
         self._grid: tuple[object, ...] = ()
         self._instrument_fact: Fact | None = None
         self._clock_offset: dict[str, float] | None = None
@@ -208,8 +217,9 @@ class Collector:
             await asyncio.sleep(pause_s)
             pause_s = self.plan.archive_every_s
             try:
-                done = await loop.run_in_executor(None, self.archiver.archive)
-                merged = await loop.run_in_executor(None, self.archiver.compact, self.clock.now_ns())
+                async with self._archiving:
+                    done = await loop.run_in_executor(None, self.archiver.archive)
+                    merged = await loop.run_in_executor(None, self.archiver.compact, self.clock.now_ns())
                 _log.info("archived", entries=done, segments_merged=merged)
             except (StoreUnavailable, StoreFull) as error:
                 _log.warning("not archived, trying again later", reason=str(error))

@@ -5,7 +5,7 @@ One market's recording, from its log on disk to the recorder that fills it: open
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +43,13 @@ class Store:
 
     Attributes:
         connect: a new connection to the server. revive: called when it does not answer.
+        archiving: held by the market that is being archived.
     """
 
     folder: Path
     connect: Callable[[], Any]
     revive: Callable[[], None]
+    archiving: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,9 @@ class MarketRecording:
                 return
             recorder = Recorder(self.writer, self.store.revive, self._lost, self._spill, self._room, self._meter)
             archiver = Archiver(self._log_for_reading(), self.writer, self.plan.archive_keep)
-            self._collector = Collector(self.plan, self.exchange, log, recorder, archiver, self.clock)
+            self._collector = Collector(
+                self.plan, self.exchange, log, recorder, archiver, self.clock, self.store.archiving
+            )
             _log.info("recording", next_seq=self.writer.last_seq + 1)
             await self._collector.run(stop)
         finally:
