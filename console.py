@@ -25,6 +25,10 @@ RedisOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
 
+_COLUMNS = (
+    "running", "connected", "trades", "last_seq", "last_tick", "book state", "missed_diffs", "waiting_on_disk",
+)  # fmt: skip
+
 
 class Failure(Exception):
     """A command cannot do what was asked; the message is one line with cause and mend."""
@@ -83,19 +87,28 @@ def print_status(said: dict[str, Any], as_json: bool) -> None:
         print("starting" if said["running"] else "not running, and never ran with this storage")
     else:
         for name, value in said.items():
-            print(f"{name:<16}{_told(value)}")
+            print(f"{name:<18}{_told(value)}")
 
 
 def print_statuses(said: Mapping[str, dict[str, Any]], as_json: bool) -> None:
-    """What a daemon says about each of several markets; about one alone without its name."""
+    """What a daemon says about each of several markets, a line each; about one alone everything."""
     if len(said) == 1:
         print_status(next(iter(said.values())), as_json)
     elif as_json:
         print_json(dict(said))
     else:
-        for place, (market, status) in enumerate(said.items()):
-            print(f"{chr(10) if place else ''}{market}")
-            print_status({name: value for name, value in status.items() if name != "market"}, as_json)
+        rows = [("market", *_COLUMNS)] + [
+            (market, *(_told(_inside(status, name)) for name in _COLUMNS)) for market, status in said.items()
+        ]
+        widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+        for row in rows:
+            print("  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _inside(status: Mapping[str, Any], name: str) -> Any:
+    outer, _, inner = name.partition(" ")
+    value = status.get(outer)
+    return (value or {}).get(inner) if inner else value
 
 
 def _told(value: Any) -> str:
@@ -104,7 +117,7 @@ def _told(value: Any) -> str:
         return ", ".join(f"{k} ({_told(v)})" if isinstance(v, dict) else f"{k} {_told(v)}" for k, v in value.items())
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
-    return "–" if value is None else str(value)
+    return "–" if value is None or value == "" else str(value)
 
 
 def market_of(text: str) -> Market:
