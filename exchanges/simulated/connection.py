@@ -29,7 +29,7 @@ class ConnectionRules:
     How long and how badly behaved a connection may be.
 
     Attributes:
-        queue_size: messages that may wait for a slow client; one more and it is disconnected.
+        queue_size: messages of a symbol that may wait for a slow client; one more and it is disconnected.
         ping_interval_s: time between the server's pings.
         pong_timeout_s: a ping unanswered for longer ends the connection.
         max_age_s: the age at which every connection ends.

@@ -4,6 +4,7 @@ The exchange as a process part: one loopback port for REST and WebSocket, and ma
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 from exchanges.simulated.answers import MarketAnswers
 from exchanges.simulated.clock import Clock, WallClock
@@ -60,11 +61,13 @@ class SimulatedExchange(LocalExchange):
         self._step_ns = round(STEP_NS / speed) if speed > 0 else STEP_NS
         self._meter = WeightMeter(weight_limit)
         several = parameters if isinstance(parameters, Sequence) else (parameters or MarketParameters(),)
+        of_one = rules or ConnectionRules()
+        of_all = replace(of_one, queue_size=of_one.queue_size * len(several))
         self.listings: list[Listing] = []
         for each in several:
             conditions = Conditions(self._clock, None if self.listings else script)
             beside = self.listings[0].hub if self.listings else None
-            hub = StreamHub(each.symbol, conditions, rules or ConnectionRules(), beside)
+            hub = StreamHub(each.symbol, conditions, of_all, beside)
             self.listings.append(Listing(each, conditions, hub))
         super().__init__(self.listings[0].conditions, self.listings[0].hub, seed)
 

@@ -52,6 +52,7 @@ class Stage:
     trades_per_second: float = 20.0
     symbols: tuple[str, ...] = ("BTCFDUSD",)
     views: bool = True
+    weight_per_minute: int = 3000
     redis: dict[str, Any] = field(default_factory=dict)
     deepseek: dict[str, Any] = field(default_factory=dict)
     backpressure: dict[str, Any] = field(default_factory=dict)
@@ -74,6 +75,7 @@ class Stage:
             "binance": {
                 "symbol": self.symbols[0],
                 "symbols": self.symbols,
+                "weight_per_minute": self.weight_per_minute,
                 "rest_url": self.rest_url,
                 "websocket_url": self.websocket_url,
             },
