@@ -49,7 +49,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._now_s += seconds
 
     def run_in_executor(
-        self, executor: Executor | None, func: Callable[[Unpack[_Arguments]], _Result], *args: Unpack[_Arguments]
+        self, executor: Executor | None, func: Callable[[Unpack[_Arguments]], _Result], *args: *_Arguments
     ) -> asyncio.Future[_Result]:
         """As any loop does; the job is under way until the loop has heard how it ended."""
         job = (executor or self._pool).submit(func, *args)

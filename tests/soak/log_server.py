@@ -59,7 +59,11 @@ class Line:
 
     def before(self, command: str) -> None:
         """A command is about to be sent."""
-        if self.trouble == "slow" and command == "EVALSHA" and threading.current_thread() is not threading.main_thread():
+        if (
+            self.trouble == "slow"
+            and command == "EVALSHA"
+            and threading.current_thread() is not threading.main_thread()
+        ):
             self._clock.sleep(_SLOW_S)
         if self.trouble == "away" or (self.trouble == "flaky" and self._rng.random() < 0.3):
             self._fail("refused")

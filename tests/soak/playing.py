@@ -13,7 +13,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from eventlog import hot
 from eventlog.clock import WallClock
 from eventlog.embedded_server import EmbeddedServer
 from tests.soak.drawn import Scenario, draw
@@ -104,7 +103,11 @@ class Stage:
         folder = self._folder / f"scenario-{scenario.seed}"
         line = Line(self._server.socket, clock, scenario.seed)
         # Many share the machine in real time: everything may come a little later there.
-        late = {} if isinstance(loop, VirtualLoop) else {"on_the_way": 20, "longest_end_s": 30.0}
+        late = (
+            {}
+            if isinstance(loop, VirtualLoop)
+            else {"on_the_way": 20, "longest_end_s": 30.0, "longest_recovery_s": 240.0}
+        )
         play, since = Play.of(scenario, folder, line, clock, **late), loop.time()
         try:
             await play.run()

@@ -30,7 +30,6 @@ from tests.soak.drawn import Scenario
 from tests.soak.log_server import Line
 
 HISTORY_HOURS = 0.1
-LONGEST_RECOVERY_S = 900.0
 IN_FLIGHT_S = 2
 
 _CALM_S = 3
@@ -43,7 +42,8 @@ class Play:
 
     Attributes:
         folder: where the log lies. line: the way to the log's server.
-        on_the_way: how many diffs may be between exchange and collector. longest_end_s: how long it may take to end.
+        on_the_way: how many diffs may be between exchange and collector. longest_end_s, longest_recovery_s: how
+            long it may take to end, and after the last fault until all is well.
         wrong: what was seen to be wrong while it ran. struck: which faults struck, as often as they did.
         recovered_s: how long it took after the last fault.
         stopped_at: the newest update id it could know whenever the collector was told to stop.
@@ -57,6 +57,7 @@ class Play:
     exchange: SimulatedExchange
     on_the_way: int = 0
     longest_end_s: float = 5.0
+    longest_recovery_s: float = 900.0
     wrong: list[str] = field(default_factory=list)
     recording: MarketRecording | None = None
     recovered_s: float = 0.0
@@ -169,8 +170,8 @@ class Play:
             self.marks.append(self._mark())
             lacking = self._lacking()
             calm = 0 if lacking else calm + 1
-            if loop.time() - since > LONGEST_RECOVERY_S:
-                self.wrong.append(f"not recovered in {LONGEST_RECOVERY_S:.0f} s: {', '.join(lacking)}")
+            if loop.time() - since > self.longest_recovery_s:
+                self.wrong.append(f"not recovered in {self.longest_recovery_s:.0f} s: {', '.join(lacking)}")
                 return
             await asyncio.sleep(1.0)
         self.recovered_s = loop.time() - since

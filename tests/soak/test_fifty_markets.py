@@ -32,8 +32,8 @@ TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 def stage(tmp_path: Path) -> Iterator[Stage]:
     """A folder with an exchange that trades fifty symbols: 190 trades and 10 book updates a second each."""
     stage = Stage(
-        tmp_path, symbols=SYMBOLS, weight_per_minute=6000, views=False, interval_s=120, archive_s=60, history_hours=0.05,
-        trades_per_second=190.0, backpressure={"queue_facts": QUEUE_FACTS},
+        tmp_path, symbols=SYMBOLS, weight_per_minute=6000, views=False, interval_s=120, archive_s=60,
+        history_hours=0.05, trades_per_second=190.0, backpressure={"queue_facts": QUEUE_FACTS},
     )  # fmt: skip
     stage.exchange()
     yield stage
