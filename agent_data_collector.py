@@ -20,6 +20,7 @@ import logging_setup
 from collector import status
 from collector.collector import Plan
 from collector.market_recording import Limits, MarketRecording, Store
+from collector.memory import use_one_allocator
 from collector.metrics import publish
 from collector.room import Room
 from collector.views import Views
@@ -72,6 +73,7 @@ def main(
     for market in markets:
         sight_of(settings, market.symbol)  # what the views cannot use is said before anything is recorded
     logging_setup.set_up(settings.app.logs_dir, settings.app.log_level)
+    use_one_allocator()
     asyncio.run(_record(settings, markets, weight))
 
 

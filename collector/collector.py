@@ -5,6 +5,7 @@ The recorder of one market: joins capture, ticks and archive around one log, and
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,7 +68,7 @@ class Collector:
 
     Args:
         log: the log for reading, with a connection of its own. recorder: the way into it.
-        archiving: held while archiving; shared by markets that are archived one after the other.
+        archiving: the thread that archives; shared by markets, which are archived one after the other.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class Collector:
         recorder: Recorder,
         archiver: Archiver,
         clock: Clock,
-        archiving: asyncio.Lock,
+        archiving: Executor,
     ) -> None:
         self.plan = plan
         self.exchange = exchange
@@ -217,9 +218,8 @@ class Collector:
             await asyncio.sleep(pause_s)
             pause_s = self.plan.archive_every_s
             try:
-                async with self._archiving:
-                    done = await loop.run_in_executor(None, self.archiver.archive)
-                    merged = await loop.run_in_executor(None, self.archiver.compact, self.clock.now_ns())
+                done = await loop.run_in_executor(self._archiving, self.archiver.archive)
+                merged = await loop.run_in_executor(self._archiving, self.archiver.compact, self.clock.now_ns())
                 _log.info("archived", entries=done, segments_merged=merged)
             except (StoreUnavailable, StoreFull) as error:
                 _log.warning("not archived, trying again later", reason=str(error))
@@ -271,7 +271,9 @@ class Collector:
         deadline = self.clock.now_ns() + int(_SHUTDOWN_ARCHIVE_S * SECOND_NS)
         loop = asyncio.get_running_loop()
         try:
-            archive = loop.run_in_executor(None, self.archiver.archive, lambda: self.clock.now_ns() > deadline)
+            archive = loop.run_in_executor(
+                self._archiving, self.archiver.archive, lambda: self.clock.now_ns() > deadline
+            )
             async with asyncio.timeout(2 * _SHUTDOWN_ARCHIVE_S):
                 await archive
         except (EventLogError, TimeoutError) as error:

@@ -4,6 +4,7 @@ One market's recording, from its log on disk to the recorder that fills it: open
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,13 +44,13 @@ class Store:
 
     Attributes:
         connect: a new connection to the server. revive: called when it does not answer.
-        archiving: held by the market that is being archived.
+        archiving: a thread of its own: others would each keep what archiving took.
     """
 
     folder: Path
     connect: Callable[[], Any]
     revive: Callable[[], None]
-    archiving: asyncio.Lock = field(default_factory=asyncio.Lock)
+    archiving: Executor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="archiver"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 
+from collector.memory import use_one_allocator
 from eventlog.certificate import Certificate, certify
 from eventlog.cold import ColdLog
 from eventlog.log import Log
@@ -85,7 +85,6 @@ async def _watch(megabytes: list[float]) -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", lambda _: 0)
     while True:
         gc.collect()
-        pa.default_memory_pool().release_unused()
         trim(0)
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         megabytes.append(pages * os.sysconf("SC_PAGE_SIZE") / 1e6)
@@ -117,6 +116,7 @@ def test_a_day_with_a_disconnect_every_hour(tmp_path: Path, capsys: pytest.Captu
         for hour in range(1, 24)
     ]
     rules += [{"when": {"nth": nth}, "fault": "age_limit", "seconds": HOUR_S / 2} for nth in (5, 12, 19)]
+    use_one_allocator()
     with Stage() as stage:
         recorded = record(a_day(rules, speed), tmp_path, stage.socket)
     with capsys.disabled():
@@ -136,6 +136,7 @@ def test_a_day_with_a_disconnect_every_hour(tmp_path: Path, capsys: pytest.Captu
 @pytest.mark.timeout(1800)
 def test_a_day_on_one_connection(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing happens but that the connection grows too old: another takes over before, and not a diff is missing."""
+    use_one_allocator()
     with Stage() as stage:
         recorded = record(a_day([], 0.02), tmp_path, stage.socket)
     with capsys.disabled():

@@ -1,0 +1,15 @@
+"""
+Memory of a process that runs for months.
+"""
+
+import pyarrow as pa
+
+
+def use_one_allocator() -> None:
+    """
+    Have Arrow take its memory where everything else does.
+
+    Its own allocator keeps a heap for every thread that ever archived: over a day of archiving it took some 30 MB more,
+    and kept growing.
+    """
+    pa.set_memory_pool(pa.system_memory_pool())
