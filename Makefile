@@ -14,7 +14,7 @@ help:
 	@echo "make live    collector and analyzer on real Binance (config/development.yaml)"
 	@echo "make setup   install into $(VENV)      make check   lint and types only"
 	@echo "make fmt     format the code           make bench   speed as ratios against references"
-	@echo "make soak    the long fault tests      make golden  rewrite the golden files"
+	@echo "make soak    fault tests (an hour)   make golden  rewrite the golden files"
 	@echo "make fuzz    inputs that break a reader, ten minutes each (needs atheris)"
 	@echo "make detectors  what is found of what was planted (minutes)"
 	@echo "make lock    resolve dependencies anew into requirements.lock"
