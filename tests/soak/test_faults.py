@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -47,21 +48,25 @@ def test_two_thousand_scenarios(capsys: pytest.CaptureFixture[str]) -> None:
     started, share = time.monotonic(), SEEDS // WORKERS
     command = [sys.executable, "-m", "tests.soak", "--every", "100", "--seed"]
     ranges = [(first, first + share - 1) for first in range(1, SEEDS, share)]
-    workers = [
-        subprocess.Popen([*command, str(a), "--until", str(b)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        for a, b in ranges
-    ]
-    said = ""
-    for worker in workers:
-        for line in worker.stdout or ():
-            said += line
-            with capsys.disabled():
-                sys.stdout.write(f"\n{time.monotonic() - started:5.0f} s  {line.rstrip()[:300]}")
+    said, codes = "", []
+    with ExitStack() as running:
+        workers = [
+            running.enter_context(
+                subprocess.Popen([*command, str(a), "--until", str(b)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+            )
+            for a, b in ranges
+        ]
+        for worker in workers:
+            for line in worker.stdout or ():
+                said += line
+                with capsys.disabled():
+                    sys.stdout.write(f"\n{time.monotonic() - started:5.0f} s  {line.rstrip()[:300]}")
+            codes.append(worker.wait())
     played = sum(int(n) for n in re.findall(r"^played (\d+)", said, re.MULTILINE))
     struck = Counter[str]()
     for line in re.findall(r"^struck (.*)$", said, re.MULTILINE):
         struck.update({name: int(count) for count, name in re.findall(r"(\d+) (\w+)", line)})
-    assert [worker.wait() for worker in workers] == [0] * WORKERS, said
+    assert codes == [0] * WORKERS, said
     assert played == SEEDS
     assert {name for name in FAULTS if struck[name] < 20} == set()
 
