@@ -212,22 +212,31 @@ class Capture:
         first = wanted[0] if wanted else self.trades.next_id
         if first is None:
             return False
-        page = await self._page_from(first)
+        page, is_last = await self._page_from(first)
         facts = self.trades.fetched([(n.agg_id, n.fact) for n in page], self.clock.now_ns())
         await self.recorder.put(facts)
-        if len(page) < _FULL_PAGE:
+        if is_last:
             self._catch_up = False
         if not self.trades.catching_up and not self._catch_up:
             self._cause = "feed_skipped"
         return bool(facts) or wanted is None
 
-    async def _page_from(self, agg_id: int) -> Sequence[Numbered]:
-        """Trades that the venue leaves out are asked for again: only what it leaves out twice does not exist."""
+    async def _page_from(self, agg_id: int) -> tuple[Sequence[Numbered], bool]:
+        """
+        Trades from an id on, and whether there are no more now.
+
+        Ids that are left out are asked for again: only what the venue leaves out twice does not exist.
+        """
         page = await self.exchange.trades_from(agg_id)
-        if not page or page[0].agg_id == agg_id:
-            return page
+        if not page or page[-1].agg_id - agg_id == len(page) - 1:
+            return page, len(page) < _FULL_PAGE
         again = await self.exchange.trades_from(agg_id)
-        return again if not again or again[0].agg_id < page[0].agg_id else page
+        if not again:
+            raise ExchangeError(f"trades from {agg_id} were there, and then none")
+        end = min(page[-1].agg_id, again[-1].agg_id)  # beyond, ids were left out once at most
+        both = {each.agg_id: each for each in (*page, *again) if each.agg_id <= end}
+        is_last = len(page) < _FULL_PAGE and page[-1].agg_id == again[-1].agg_id
+        return [both[known] for known in sorted(both)], is_last
 
     async def lost(self, lost: Lost) -> None:
         """The server lost entries: find out which trades went with them, and ask for those again."""

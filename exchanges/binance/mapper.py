@@ -133,6 +133,14 @@ def unwrap(raw: bytes) -> tuple[str, bytes]:
         raise BadMessage(0, f"no message of this venue: {error}") from error
 
 
+def stream_of(raw: bytes) -> str:
+    """Which stream a combined-stream message names, wherever in it; empty where it names none."""
+    try:
+        return _combined.decode(raw).stream
+    except UNREADABLE:
+        return ""
+
+
 def pack_snapshot(request_ns: int, response_ns: int, limit: int, body: bytes) -> bytes:
     """A REST depth body as the bytes of a snapshot fact, compressed."""
     envelope = SnapshotEnvelope(request_ns, response_ns, limit, msgspec.Raw(body))

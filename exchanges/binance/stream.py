@@ -18,9 +18,7 @@ from eventlog.clock import Clock
 from exchanges.binance.inbox import Inbox, News, Received
 from exchanges.binance.limits import AddressLimits
 from exchanges.binance.line import Line
-
-MOST_STREAMS = 1024
-"""How many streams Binance puts on one connection."""
+from exchanges.binance.mapper import stream_of
 
 _MOST_WAITING = 20_000
 _BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
@@ -80,6 +78,7 @@ class BinanceStream:
         limits: AddressLimits | None = None,
     ) -> None:
         self.streams = tuple(streams)
+        self._names = frozenset(name.encode() for name in streams)
         self.heard: dict[bytes, Heard] = {}
         self.connections = 0
         self.replaced = 0
@@ -152,6 +151,8 @@ class BinanceStream:
         if self._keeper is None:
             self._keeper = asyncio.create_task(self._keep_connected())
             self._keeper.add_done_callback(lambda _: self._wake())
+        elif self._keeper.done():
+            self._wake()
         return self._keeper
 
     async def _leave(self, inbox: Inbox) -> None:
@@ -279,6 +280,8 @@ class BinanceStream:
                 data = await socket.recv(decode=False)
                 line.last_s = last = loop.time()
                 name = data[_NAME_AT : data.find(b'"', _NAME_AT)]
+                if name not in self._names:
+                    name = stream_of(data).encode()  # its fields may come in another order
                 entry = heard.get(name)
                 if entry is None:
                     self._first_of(name, last)
@@ -296,13 +299,13 @@ class BinanceStream:
             await asyncio.gather(watchdog, return_exceptions=True)
 
     def _first_of(self, name: bytes, now_s: float) -> None:
-        if name.decode(errors="replace") in self.streams:
+        if name in self._names:
             self.heard[name] = Heard(1, now_s)
 
     def _put(self, name: bytes, data: bytes, line: Line) -> None:
         inbox = self._reader_of.get(name)
         if inbox is None:
-            if not self._inboxes or name.decode(errors="replace") in self.streams:
+            if not self._inboxes or name in self._names:
                 return  # nobody reads this one now
             inbox = self._inboxes[0]
         inbox.put(Received("message", self._clock.now_ns(), data, line.number))

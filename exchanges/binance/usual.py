@@ -28,7 +28,9 @@ def time(stamp: int) -> bool:
 
 def levels(changed: Iterable[tuple[str, str]]) -> bool:
     """Whether all prices and quantities are numbers as usual, no price zero."""
-    return _LEVELS.fullmatch(",".join((*chain.from_iterable(changed), ""))) is not None
+    texts = list(chain.from_iterable(changed))
+    joined = ",".join((*texts, ""))
+    return joined.count(",") == len(texts) and _LEVELS.fullmatch(joined) is not None
 
 
 def trade(price: str, quantity: str) -> bool:

@@ -10,7 +10,7 @@ from collector.log_tail import LogTail
 from collector.tick_maker import Seen
 from eventlog.clock import ManualClock
 from eventlog.facts import AGG_TRADE, DIFF, GAP, SESSION, Fact, Gap
-from exchanges.errors import VenueReset
+from exchanges.errors import ExchangeError, VenueReset
 from exchanges.port import Arrival, Numbered
 from market.timestamps import SECOND_NS
 
@@ -148,20 +148,29 @@ class Pages:
 
 
 @pytest.mark.parametrize(
-    ("pages", "found"),
+    ("pages", "found", "is_last"),
     [
-        (((101, 102),), [101, 102]),
-        (((103,), (101, 102, 103)), [101, 102, 103]),
-        (((103,), (103, 104)), [103]),
-        (((103,), (105,)), [103]),
-        (((103,), ()), []),
-        (((),), []),
+        (((101, 102),), [101, 102], True),
+        (((103,), (101, 102, 103)), [101, 102, 103], True),
+        (((103,), (103, 104)), [103], False),
+        (((103,), (105,)), [103], False),
+        (((101, 102, 104), (101, 102, 103, 104)), [101, 102, 103, 104], True),
+        (((101, 102, 104), (101, 102, 104)), [101, 102, 104], True),
+        (((101, 103), (101, 103, 105)), [101, 103], False),
+        (((),), [], True),
     ],
 )
 async def test_trades_are_not_given_up_for_one_page_that_leaves_them_out(
-    pages: tuple[tuple[int, ...], ...], found: list[int]
+    pages: tuple[tuple[int, ...], ...], found: list[int], is_last: bool
 ) -> None:
-    """A page that begins late is asked for again, and the fuller answer counts."""
+    """A page with a hole is asked for again; what one answer has is there, what was left out once only is not said."""
     venue = Pages(*pages)
-    assert [n.agg_id for n in await a_capture(exchange=venue)._page_from(101)] == found
+    page, nothing_more = await a_capture(exchange=venue)._page_from(101)
+    assert ([n.agg_id for n in page], nothing_more) == (found, is_last)
     assert venue.asked == [101] * len(pages)
+
+
+async def test_a_page_with_a_hole_and_then_none_is_no_answer() -> None:
+    """It is worth another try."""
+    with pytest.raises(ExchangeError, match="trades from 101 were there, and then none"):
+        await a_capture(exchange=Pages((101, 103), ()))._page_from(101)

@@ -82,6 +82,21 @@ def test_what_is_usual(price: str, quantity: str, is_usual: bool) -> None:
     assert usual.levels([(price, quantity)]) == (is_usual or quantity == "0.00000000")
 
 
+@pytest.mark.parametrize(
+    "levels",
+    [
+        [("1.00000000,2.00000000", "3.00000000,4.00000000")],
+        [("1.00000000", "2.00000000,3.00000000"), ("4.00000000", "")],
+    ],
+)
+def test_a_number_that_is_two_is_not_usual(levels: list[tuple[str, str]]) -> None:
+    """What stands between numbers may stand in a text, too: it is refused as the mapper refuses it."""
+    assert not usual.levels(levels)
+    entry = changed(a_diff(1, 2, [("99", "1")], []), b=levels)
+    assert verdict(MAPPER.diff_ids, entry) == verdict(ids_of_the_table, MAPPER, entry)
+    assert isinstance(verdict(MAPPER.diff_ids, entry), str)
+
+
 def test_another_symbol_is_refused() -> None:
     """Its diff and its trade, with the mapper's own words."""
     with pytest.raises(BadMessage, match="it is about 'OTHER'"):
