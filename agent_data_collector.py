@@ -5,9 +5,10 @@ The collector: records markets into their logs until it is told to stop.
 """
 
 import asyncio
+import math
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -48,7 +49,10 @@ from replay.drive import drive
 from replay.sight import sight_of
 from settings import Settings, SettingsError, load
 
-_RESERVED = 0.8  # of the weight a minute, at most, for books; the rest fetches trades
+_KNOWN = (EventLogError, ExchangeError, SettingsError)
+_RESERVED = 0.8  # of the weight a minute, at most, for books; the rest is for everything else
+_LONGEST_QUERY = 8_000  # what Binance reads of an address that names all streams
+_FEWEST_FACTS = 100  # a queue of less is none
 _VIEWS_GATHER_MS = 250  # a view is of a minute: it may come so much later, for a fraction of the reads
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -70,6 +74,7 @@ def main(
         console.print_statuses(said, as_json)
         return
     weight = _weight_of_books(settings)
+    _expect_short_query(settings)
     for market in markets:
         sight_of(settings, market.symbol)  # what the views cannot use is said before anything is recorded
     logging_setup.set_up(settings.app.logs_dir, settings.app.log_level)
@@ -78,18 +83,29 @@ def main(
 
 
 def _weight_of_books(settings: Settings) -> int:
-    """What the books of all markets cost in a minute."""
+    """What the books of all markets cost at most in one minute: all ask at once, and one that comes late is a gap."""
     book, venue = settings.data_collector.depth_snapshot, settings.binance
-    one = depth_weight(book.limit) * 60 / book.update_interval_seconds
     most = int(_RESERVED * venue.weight_per_minute)
-    weight = round(len(venue.recorded) * one)
+    weight = len(venue.recorded) * depth_weight(book.limit) * math.ceil(60 / book.update_interval_seconds)
     if weight > most:
         raise SettingsError(
             f"data_collector.depth_snapshot: {len(venue.recorded)} books of {book.limit} levels every "
-            f"{book.update_interval_seconds} s cost a weight of {weight:,} a minute, of {most:,} there are (80 % of "
-            "binance.weight_per_minute); record fewer markets, fewer levels or less often"
+            f"{book.update_interval_seconds} s cost a weight of {weight:,} in one minute, of {most:,} there are (80 % "
+            "of binance.weight_per_minute); record fewer markets, fewer levels or, down to once a minute, less often"
         )
     return weight
+
+
+def _expect_short_query(settings: Settings) -> None:
+    symbols = settings.binance.recorded
+    lengths = [len(f"streams={'/'.join(_streams(settings, symbols[: n + 1]))}") for n in range(len(symbols))]
+    too_many = sum(length > _LONGEST_QUERY for length in lengths)
+    if too_many:
+        raise SettingsError(
+            f"binance.symbols: {len(symbols)} markets are {too_many} too many for one connection: their "
+            f"streams make an address of {lengths[-1]:,} characters, of {_LONGEST_QUERY:,} Binance reads; name fewer, "
+            "and the others in the settings of a second collector with another redis.storage_dir"
+        )
 
 
 async def _record(settings: Settings, markets: Sequence[Market], weight: int) -> None:
@@ -116,7 +132,7 @@ async def _with_server(
         return hots.connect(url=url) if url else hots.connect(unix_socket=str(server.socket) if server else None)
 
     limits = AddressLimits(venue.weight_per_minute, weight)
-    stream = BinanceStream(venue.websocket_url, _streams(settings), clock, limits=limits)
+    stream = BinanceStream(venue.websocket_url, _streams(settings, venue.recorded), clock, limits=limits)
 
     def rest_of(market: Market) -> BinanceRest:
         return BinanceRest(venue.rest_url, market.symbol, venue.timeout, venue.weight_per_minute, clock, limits)
@@ -124,11 +140,11 @@ async def _with_server(
     def exchange_of(market: Market, cold: ColdLog, hot: HotLog) -> BinanceExchange:
         return BinanceExchange(rest_of(market), stream, mapper_for(market, quantity_decimals(cold, hot)))
 
-    for market in markets:
-        await _expect_symbol(settings.redis.storage_dir, market, connect, rest_of(market))
-    store = Store(
-        settings.redis.storage_dir, connect, (lambda: None) if server is None else lambda: server.ensure().close()
-    )
+    storage = settings.redis.storage_dir
+    await _unless(stop, (_expect_symbol(storage, market, connect, rest_of(market)) for market in markets))
+    if stop.is_set():
+        return
+    store = Store(storage, connect, (lambda: None) if server is None else lambda: server.ensure().close())
     recordings: list[MarketRecording] = []
     try:
         for place, market in enumerate(markets):
@@ -139,7 +155,14 @@ async def _with_server(
         await _run(settings, recordings, connect, stop)
     finally:
         for each in recordings:
-            await each.close()
+            await _close(each)
+
+
+async def _close(recording: MarketRecording) -> None:
+    try:
+        await recording.close()
+    except Exception:  # the others are to be closed, too
+        _log.exception("closing failed", market=str(recording.market))
 
 
 async def _run(
@@ -163,22 +186,41 @@ async def _run(
         ended.set()
         for thread in views:
             thread.join(0.5)
-    for result in results:
-        if result is not None:
-            raise result
+    errors = [result for result in results if result is not None]
+    if errors:
+        raise errors[0] if len(errors) == 1 else BaseExceptionGroup("markets not recorded to the end", errors)
 
 
 async def _until_stopped(recording: MarketRecording, stop: asyncio.Event) -> None:
     try:
         await recording.run(stop)
     except Exception as error:
-        _log.error("this market is not recorded any more", reason=str(error))
+        for reason in console.reasons(error):
+            bug = None if isinstance(reason, _KNOWN) else reason
+            _log.error("this market is not recorded any more", reason=console.one_line(reason), exc_info=bug)
         raise
 
 
-def _streams(settings: Settings) -> list[str]:
+def _streams(settings: Settings, symbols: Sequence[str]) -> list[str]:
     kinds = ("aggTrade", "depth@100ms") if settings.data_collector.depth_diff else ("aggTrade",)
-    return [f"{symbol.lower()}@{kind}" for symbol in settings.binance.recorded for kind in kinds]
+    return [f"{symbol.lower()}@{kind}" for symbol in symbols for kind in kinds]
+
+
+async def _unless(stop: asyncio.Event, work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """All of it at once; left undone when one fails, which is raised, or when told to stop."""
+
+    async def do() -> None:
+        async with asyncio.TaskGroup() as group:
+            for each in work:
+                group.create_task(each)
+
+    doing, stopping = asyncio.create_task(do()), asyncio.create_task(stop.wait())
+    await asyncio.wait((doing, stopping), return_when=asyncio.FIRST_COMPLETED)
+    doing.cancel()
+    stopping.cancel()
+    failed, _ = await asyncio.gather(doing, stopping, return_exceptions=True)
+    if isinstance(failed, Exception):
+        raise failed
 
 
 async def _expect_symbol(storage: Path, market: Market, connect: Callable[[], Any], rest: BinanceRest) -> None:
@@ -186,7 +228,7 @@ async def _expect_symbol(storage: Path, market: Market, connect: Callable[[], An
     try:
         name = LogName("events", market)
         if not ColdLog(storage, name).exists():
-            HotLog(connect(), name).log_id()  # a server that is not there is told first
+            await asyncio.to_thread(lambda: HotLog(connect(), name).log_id())  # no server: told first
             await rest.instrument()
     except UnknownSymbol:
         raise
@@ -199,7 +241,7 @@ async def _expect_symbol(storage: Path, market: Market, connect: Callable[[], An
 def _limits(settings: Settings) -> Limits:
     """What each market may keep waiting: its part of what all of them may."""
     limit, markets = settings.data_collector.backpressure, len(settings.binance.recorded)
-    room = Room(max(1_000, limit.queue_facts // markets), max(1, limit.queue_megabytes // markets))
+    room = Room(max(_FEWEST_FACTS, limit.queue_facts // markets), limit.queue_megabytes * 1_000_000 // markets)
     return Limits(room, limit.spill_megabytes * 1_000_000 // markets)
 
 
@@ -241,4 +283,4 @@ def _publish_views(settings: Settings, market: Market, connect: Callable[[], Any
 
 
 if __name__ == "__main__":
-    console.run(app, (EventLogError, ExchangeError, SettingsError))
+    console.run(app, _KNOWN)

@@ -43,7 +43,7 @@ def application(text: str) -> typer.Typer:
 
 def run(app: typer.Typer, known: tuple[type[Exception], ...]) -> NoReturn:
     """
-    Run a command line; what is known to go wrong becomes one line and exit code 1.
+    Run a command line; what is known to go wrong becomes one line each and exit code 1.
 
     Args:
         known: base classes of the errors whose message is meant for people.
@@ -55,10 +55,8 @@ def run(app: typer.Typer, known: tuple[type[Exception], ...]) -> NoReturn:
     except BaseExceptionGroup as group:
         if group.split(told)[1] is not None:
             raise  # a bug of ours is among them
-        nested: BaseException = group
-        while isinstance(nested, BaseExceptionGroup):
-            nested = nested.exceptions[0]
-        print(f"error: {one_line(nested)}", file=sys.stderr)
+        for line in dict.fromkeys(one_line(reason) for reason in reasons(group)):
+            print(f"error: {line}", file=sys.stderr)
         raise SystemExit(1) from None
     except told as error:
         print(f"error: {one_line(error)}", file=sys.stderr)
@@ -67,6 +65,13 @@ def run(app: typer.Typer, known: tuple[type[Exception], ...]) -> NoReturn:
         print("interrupted", file=sys.stderr)
         raise SystemExit(130) from None
     raise SystemExit(0)
+
+
+def reasons(error: BaseException) -> list[BaseException]:
+    """The errors inside a group, however deep; one that is no group is its own reason."""
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    return [reason for inside in error.exceptions for reason in reasons(inside)]
 
 
 def one_line(error: BaseException) -> str:

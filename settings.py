@@ -95,6 +95,11 @@ class Binance(_Section):
     websocket_url: str = "wss://data-stream.binance.vision"
     weight_per_minute: Annotated[int, Field(ge=300, le=6000)] = 3000
 
+    @field_validator("symbols", mode="before")
+    @classmethod
+    def _null_names_none(cls, value: Any) -> Any:
+        return () if value is None else value
+
     @model_validator(mode="after")
     def _looks_at_what_it_records(self) -> "Binance":
         if len(set(self.symbols)) < len(self.symbols):

@@ -12,14 +12,14 @@ from exchanges.port import Arrival
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """How much the queue holds; beyond either limit it goes to the file."""
+    """How many facts and bytes the queue holds; beyond either limit it goes to the file."""
 
     facts: int = 50_000
-    megabytes: int = 64
+    size: int = 64_000_000
 
     def is_full(self, facts: int, size: int) -> bool:
         """Whether a queue of so many facts and bytes takes no more."""
-        return facts >= self.facts or size >= self.megabytes * 1_000_000
+        return facts >= self.facts or size >= self.size
 
 
 class Listener(Protocol):

@@ -20,7 +20,7 @@ class AddressLimits:
 
     Args:
         weight_per_minute: our own ceiling below the venue's 6000.
-        reserved: how much of it fetching trades leaves alone, for what must come on time.
+        reserved: how much of it everything else leaves alone for books, which must come on time.
 
     Attributes:
         used: weight of the current minute, ours or the venue's own count, whichever is more.
@@ -31,30 +31,30 @@ class AddressLimits:
         self.used = 0
         self.refusals = 0
         self._budget = weight_per_minute
-        self._for_trades = weight_per_minute - reserved
-        self._used_for_trades = 0
+        self._for_others = weight_per_minute - reserved
+        self._used_by_others = 0
         self._minute = 0
         self._requests_from_ns = 0
         self._connections_from_ns = 0
         self._attempts: deque[int] = deque()
 
-    def request(self, weight: int, now_ns: int, trades: bool = False) -> int:
+    def request(self, weight: int, now_ns: int, books: bool = False) -> int:
         """
         Spend weight on a request now: 0; or spend nothing, and how many ns to wait before asking again.
 
         Args:
-            trades: whether it fetches trades, which can wait.
+            books: whether it fetches a book that must come on time; everything else can wait.
         """
         minute = now_ns // MINUTE_NS
         if minute != self._minute:
-            self._minute, self.used, self._used_for_trades = minute, 0, 0
+            self._minute, self.used, self._used_by_others = minute, 0, 0
         if now_ns < self._requests_from_ns:
             return self._requests_from_ns - now_ns
-        too_many_trades = trades and self._used_for_trades + weight > self._for_trades and self._used_for_trades
-        if too_many_trades or (self.used + weight > self._budget and self.used):
+        too_much_else = not books and self._used_by_others + weight > self._for_others and self._used_by_others
+        if too_much_else or (self.used + weight > self._budget and self.used):
             return (minute + 1) * MINUTE_NS - now_ns
         self.used += weight
-        self._used_for_trades += weight if trades else 0
+        self._used_by_others += 0 if books else weight
         return 0
 
     def note_weight(self, used: int, sent_ns: int) -> None:

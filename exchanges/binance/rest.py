@@ -115,13 +115,15 @@ class BinanceRest:
         body, _, received = await self._get("/api/v3/exchangeInfo", {"symbol": self.symbol}, _WEIGHT_OF_INFO)
         symbols = _decoded("exchangeInfo", body, _Info).symbols
         if len(symbols) != 1:
-            raise UnknownSymbol(f"the venue lists {len(symbols)} symbols named {self.symbol}; check binance.symbol")
+            raise UnknownSymbol(
+                f"the venue lists {len(symbols)} symbols named {self.symbol}; check binance.symbol and binance.symbols"
+            )
         return Fact(INSTRUMENT, received, bytes(symbols[0]))
 
     async def snapshot(self, limit: int) -> Fact:
         """The book, as a packed fact with the times of request and response."""
         parameters = {"symbol": self.symbol, "limit": str(limit)}
-        body, sent, received = await self._get("/api/v3/depth", parameters, depth_weight(limit))
+        body, sent, received = await self._get("/api/v3/depth", parameters, depth_weight(limit), books=True)
         if not body.startswith(b"{"):
             raise BadReply("depth is not JSON")
         return Fact(SNAPSHOT, received, pack_snapshot(sent, received, limit, body))
@@ -158,8 +160,10 @@ class BinanceRest:
         except UNREADABLE as error:
             raise BadReply(f"aggTrades is not as documented: {error}") from error
 
-    async def _get(self, path: str, parameters: dict[str, str], weight: int) -> tuple[bytes, int, int]:
-        await self._wait_for(weight, path == _AGG_TRADES)
+    async def _get(
+        self, path: str, parameters: dict[str, str], weight: int, books: bool = False
+    ) -> tuple[bytes, int, int]:
+        await self._wait_for(weight, books)
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=self._timeout, trust_env=False)
         sent = self._clock.now_ns()
@@ -178,9 +182,9 @@ class BinanceRest:
             raise Unreachable(f"{self._base}{path} does not answer: {_short(error)}") from error
         return body, sent, received
 
-    async def _wait_for(self, weight: int, trades: bool) -> None:
+    async def _wait_for(self, weight: int, books: bool) -> None:
         """Until a ban is over and the minute's budget has room."""
-        while pause_ns := self.limits.request(weight, self._clock.now_ns(), trades):
+        while pause_ns := self.limits.request(weight, self._clock.now_ns(), books):
             await asyncio.sleep(pause_ns / 1e9)
 
     def _refusal(self, path: str, status: int, retry_after: str | None, body: bytes) -> ExchangeError:
@@ -189,7 +193,7 @@ class BinanceRest:
             self.limits.refused(status, wait_s, self._clock.now_ns())
             return Refused(f"{path} answered {status}; no request for {wait_s:.0f} s", wait_s)
         if status == 400 and b"-1121" in body:
-            return UnknownSymbol(f"the venue does not know {self.symbol}; check binance.symbol")
+            return UnknownSymbol(f"the venue does not know {self.symbol}; check binance.symbol and binance.symbols")
         return BadReply(f"{path} answered {status}: {body[:120].decode(errors='replace')}")
 
 

@@ -152,9 +152,9 @@ class Stage:
         )
         return json.loads(done.stdout)
 
-    def state(self) -> dict[str, Any]:
-        """What the exchange says about itself."""
-        return self._get("/simulated/state")
+    def state(self, symbol: str | None = None) -> dict[str, Any]:
+        """What the exchange says about itself and a symbol, by default its first."""
+        return self._get(f"/simulated/state?symbol={symbol or self.symbols[0]}")
 
     def ledger(self, from_id: int, to_id: int, symbol: str | None = None) -> dict[str, list[int]]:
         """What the exchange really traded, by default of its first symbol, as integer columns."""

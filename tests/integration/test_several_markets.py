@@ -1,6 +1,7 @@
 """Several markets in one collector: one connection, one log each, whatever happens to one of them."""
 
 import asyncio
+import socket
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from eventlog.clock import WallClock
 from eventlog.facts import AGG_TRADE, DIFF
+from eventlog.names import LogName
 from exchanges.binance.inbox import Received
 from exchanges.binance.stream import BinanceStream
 from exchanges.logs import open_log
@@ -177,9 +179,37 @@ def test_what_books_cost_too_much_is_said_at_the_start(tmp_path: Path) -> None:
     """One line with the weight and what to change; nothing is recorded."""
     stage = Stage(tmp_path, symbols=SYMBOLS, interval_s=1, rest_url="http://127.0.0.1:9")
     done = stage.run("agent_data_collector.py", "--config", str(stage.config), code=1)
-    assert "3 books of 1000 levels every 1 s cost a weight of 9,000 a minute, of 2,400 there are" in done.stderr
+    assert "3 books of 1000 levels every 1 s cost a weight of 9,000 in one minute, of 2,400 there are" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not stage.storage.exists()
+
+
+def test_an_unknown_symbol_among_several_ends_it_before_there_is_a_log(stage: Stage) -> None:
+    """One line that names the symbol and the keys to look at."""
+    stage.symbols = (*SYMBOLS, "XRPFDUSD")
+    done = stage.run("agent_data_collector.py", "--config", str(stage.config), code=1)
+    assert done.stderr == "error: the venue does not know XRPFDUSD; check binance.symbol and binance.symbols\n"
+    assert not any(_log_folder(stage, symbol).exists() for symbol in stage.symbols)
+
+
+def test_ctrl_c_is_heard_while_the_venue_does_not_answer(tmp_path: Path) -> None:
+    """All symbols are asked for at once; told to stop, it ends sooner than any request would, and leaves no log."""
+    with socket.create_server(("127.0.0.1", 0), backlog=8) as silent:
+        silent.settimeout(30)
+        stage = Stage(tmp_path, symbols=SYMBOLS, rest_url=f"http://127.0.0.1:{silent.getsockname()[1]}")
+        collector = stage.collector()
+        try:
+            asked = [silent.accept()[0] for _ in SYMBOLS]
+            assert collector.interrupt(timeout_s=6) == 0, collector.text()
+        finally:
+            stage.end()
+        for connection in asked:
+            connection.close()
+    assert not any(_log_folder(stage, symbol).exists() for symbol in SYMBOLS)
+
+
+def _log_folder(stage: Stage, symbol: str) -> Path:
+    return LogName("events", Market("binance", symbol)).folder(stage.storage)
 
 
 def _live(stage: Stage) -> bool:

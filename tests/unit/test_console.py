@@ -38,10 +38,19 @@ def test_what_is_known_to_go_wrong_is_one_line(
         assert capsys.readouterr() == ("", "error: two lines\n")
 
 
+def test_several_errors_are_a_line_each(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """However deep they lie; the same words are said once."""
+    inside = ExceptionGroup("inside", [LogBroken("two"), BadMarket("one")])
+    assert ending(ExceptionGroup("all", [LogBroken("one"), inside]), monkeypatch) == 1
+    assert capsys.readouterr() == ("", "error: one\nerror: two\n")
+
+
 def test_our_own_bug_is_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It crashes, with everything there is to find it by."""
+    """It crashes, with everything there is to find it by, also among others."""
     with pytest.raises(ZeroDivisionError):
         ending(ZeroDivisionError(), monkeypatch)
+    with pytest.raises(ExceptionGroup, match="all"):
+        ending(ExceptionGroup("all", [LogBroken("one"), ZeroDivisionError()]), monkeypatch)
 
 
 def test_exit_codes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

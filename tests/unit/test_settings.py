@@ -477,6 +477,8 @@ def test_one_symbol_is_recorded_unless_several_are_named(tmp_path: Path) -> None
     several = loaded(tmp_path, "binance: {symbol: ETHUSDT, symbols: [BTCUSDT, ETHUSDT]}")
     assert several.binance.recorded == ("BTCUSDT", "ETHUSDT")
     assert several.market == "binance:ETHUSDT"
+    for none in ("[]", "null", "\n    # - BTCUSDT"):
+        assert loaded(tmp_path, f"binance:\n  symbol: BTCUSDT\n  symbols: {none}").binance.recorded == ("BTCUSDT",)
     with pytest.raises(SettingsError, match="binance: symbols does not hold symbol, BTCFDUSD"):
         loaded(tmp_path, "binance: {symbols: [BTCUSDT]}")
     with pytest.raises(SettingsError, match="binance: symbols names a market twice"):

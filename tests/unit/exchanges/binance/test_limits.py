@@ -19,14 +19,29 @@ def test_weight_is_spent_until_the_minute_is_full() -> None:
     assert limits.used == 250
 
 
-def test_fetching_trades_leaves_alone_what_is_reserved() -> None:
-    """Of 3000 the trades may have 500; books go on, and what books use is not taken from the trades."""
+def test_everything_else_leaves_alone_what_is_reserved_for_books() -> None:
+    """Of 3000 all else may have 500; books go on, and what books use is not taken from the others."""
     limits = AddressLimits(3000, reserved=2500)
-    assert limits.request(500, T0, trades=True) == 0
-    assert limits.request(4, T0 + 1, trades=True) == MINUTE_NS - 1
-    assert [limits.request(250, T0 + 2) for _ in range(10)] == [0] * 10
-    assert limits.request(1, T0 + 3) == MINUTE_NS - 3
-    assert limits.request(500, T0 + MINUTE_NS, trades=True) == 0
+    assert limits.request(500, T0) == 0
+    assert limits.request(4, T0 + 1) == MINUTE_NS - 1
+    assert [limits.request(250, T0 + 2, books=True) for _ in range(10)] == [0] * 10
+    assert limits.request(1, T0 + 3, books=True) == MINUTE_NS - 3
+    assert limits.request(500, T0 + MINUTE_NS) == 0
+
+
+def test_books_may_have_all_there_is() -> None:
+    """More than what is reserved for them, where nobody else asked first."""
+    limits = AddressLimits(3000, reserved=500)
+    assert [limits.request(250, T0, books=True) for _ in range(12)] == [0] * 12
+    assert limits.request(1, T0 + 1) == MINUTE_NS - 1
+
+
+def test_a_request_larger_than_what_is_left_for_it_is_made_alone() -> None:
+    """Reserving nearly all stops nothing for ever."""
+    limits = AddressLimits(3000, reserved=2990)
+    assert limits.request(20, T0) == 0
+    assert limits.request(1, T0 + 1) == MINUTE_NS - 1
+    assert limits.request(20, T0 + MINUTE_NS) == 0
 
 
 def test_a_request_larger_than_the_ceiling_is_made_alone() -> None:
@@ -116,3 +131,18 @@ def test_never_more_weight_than_the_ceiling_in_a_minute(steps: list[tuple[int, i
         if limits.request(weight, now) == 0:
             spent[now // MINUTE_NS] = spent.get(now // MINUTE_NS, 0) + weight
     assert max(spent.values(), default=0) <= 3000
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5 * SECOND_NS), st.sampled_from([1, 4, 20, 250]), st.booleans()), max_size=200)
+)
+def test_what_is_reserved_is_there_for_books_at_any_time(steps: list[tuple[int, int, bool]]) -> None:
+    """Whatever else was asked for, the rest of what is reserved can be had at once."""
+    limits, now = AddressLimits(3000, reserved=2400), T0
+    books: dict[int, int] = {}
+    for step, weight, is_book in steps:
+        now += step
+        if limits.request(weight, now, is_book) == 0 and is_book:
+            books[now // MINUTE_NS] = books.get(now // MINUTE_NS, 0) + weight
+    left = 2400 - books.get(now // MINUTE_NS, 0)
+    assert left <= 0 or limits.request(left, now, books=True) == 0
