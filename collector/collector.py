@@ -4,10 +4,11 @@ The recorder of one market: joins capture, ticks and archive around one log, and
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
@@ -16,7 +17,7 @@ from collector import status
 from collector.archiver import Archiver
 from collector.book_keeper import BookKeeper
 from collector.capture import Capture
-from collector.log_tail import read_tail
+from collector.log_tail import LogTail
 from collector.recorder import Recorder
 from collector.tick_maker import Seen, TickMaker
 from collector.ticker import Ticker
@@ -40,6 +41,8 @@ _CLOCK_RETRY_S = 30.0
 _LARGEST_OFFSET_NS = SECOND_NS
 
 _log = structlog.get_logger()
+
+_Argument = TypeVar("_Argument")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ class Collector:
     Records one market until it is told to stop.
 
     Args:
-        log: the log for reading, with a connection of its own. recorder: the way into it.
+        log: the log for reading, with a connection of its own. tail: where it stands. recorder: the way into it.
         archiving: the thread that archives; shared by markets, which are archived one after the other.
     """
 
@@ -76,6 +79,7 @@ class Collector:
         plan: Plan,
         exchange: Exchange,
         log: Log,
+        tail: LogTail,
         recorder: Recorder,
         archiver: Archiver,
         clock: Clock,
@@ -88,11 +92,11 @@ class Collector:
         self.archiver = archiver
         self.clock = clock
         self._archiving = archiving
+        self._ending = threading.Event()  # what is being archived ends with its segment
         self._grid: tuple[object, ...] = ()
         self._instrument_fact: Fact | None = None
         self._clock_offset: dict[str, float] | None = None
         self._again: asyncio.Task[int] | None = None
-        tail = read_tail(log)
         seen = Seen(snapshot_seq=tail.snapshot_seq)
         self.keeper = BookKeeper(log.venue)
         self.capture = Capture(exchange, log, recorder, clock, tail, plan.history_hours, seen, self.keeper)
@@ -212,17 +216,34 @@ class Collector:
 
     async def _archive(self) -> None:
         """Parquet every few minutes, and closed days merged."""
-        loop = asyncio.get_running_loop()
         pause_s = self.plan.archive_after_s
         while True:
             await asyncio.sleep(pause_s)
             pause_s = self.plan.archive_every_s
             try:
-                done = await loop.run_in_executor(self._archiving, self.archiver.archive)
-                merged = await loop.run_in_executor(self._archiving, self.archiver.compact, self.clock.now_ns())
+                done = await self._in_archiver(self.archiver.archive, self._ending.is_set)
+                merged = await self._in_archiver(self.archiver.compact, self.clock.now_ns())
                 _log.info("archived", entries=done, segments_merged=merged)
             except (StoreUnavailable, StoreFull) as error:
                 _log.warning("not archived, trying again later", reason=str(error))
+
+    async def _in_archiver(self, do: Callable[[_Argument], int], argument: _Argument) -> int:
+        """In the archiver's thread. What began there is waited for even when cancelled: it writes under our lock."""
+        turn = threading.Lock()  # taken by the job as it begins, or by who does not want it any more
+
+        def begin() -> int:
+            return do(argument) if turn.acquire(blocking=False) else 0
+
+        job = asyncio.get_running_loop().run_in_executor(self._archiving, begin)
+        try:
+            return await asyncio.shield(job)
+        except asyncio.CancelledError:
+            self._ending.set()
+            if turn.acquire(blocking=False):
+                job.cancel()  # it waits behind another market's
+            else:
+                await asyncio.wait([job])
+            raise
 
     async def _report(self) -> None:
         """The status file, twice a second, and never two at once."""
@@ -265,16 +286,12 @@ class Collector:
             await self._archive_once_more()
         await self.exchange.close()
         self.recorder.close()
-        self._write_status(self.status() | {"connected": False})
+        self._write_status(self.status() | {"connected": False, "trades": "down"})
 
     async def _archive_once_more(self) -> None:
         deadline = self.clock.now_ns() + int(_SHUTDOWN_ARCHIVE_S * SECOND_NS)
-        loop = asyncio.get_running_loop()
         try:
-            archive = loop.run_in_executor(
-                self._archiving, self.archiver.archive, lambda: self.clock.now_ns() > deadline
-            )
             async with asyncio.timeout(2 * _SHUTDOWN_ARCHIVE_S):
-                await archive
+                await self._in_archiver(self.archiver.archive, lambda: self.clock.now_ns() > deadline)
         except (EventLogError, TimeoutError) as error:
             _log.warning("not archived at the end; the stream keeps it for the next start", reason=str(error))

@@ -17,6 +17,7 @@ from collector import status
 from collector.archiver import Archiver
 from collector.catch_up import catch_up
 from collector.collector import Collector, Plan
+from collector.log_tail import LogTail, read_tail
 from collector.metrics import Meter, measured
 from collector.recorder import Recorder
 from collector.room import Room
@@ -44,7 +45,8 @@ class Store:
 
     Attributes:
         connect: a new connection to the server. revive: called when it does not answer.
-        archiving: a thread of its own: others would each keep what archiving took.
+        archiving: the one thread that archives all logs: glibc keeps freed memory per thread, so that one thread keeps
+            what archiving took once, and a thread for each log would keep it many times.
     """
 
     folder: Path
@@ -92,9 +94,13 @@ class MarketRecording:
         if self.writer.lost is not None:
             lost = self.writer.lost
             _log.error("the server had lost entries", market=str(market), first_seq=lost.first, last_seq=lost.last)
-        self.exchange = exchange_of(self.cold, self.writer.hot)
+        try:
+            self._spill = Spill(self.cold.folder, limits.spill_bytes)
+            self.exchange = exchange_of(self.cold, self.writer.hot)
+        except BaseException:
+            self.writer.close()
+            raise
         self._meter = Meter(clock, event_time_ns)
-        self._spill = Spill(self.cold.folder, limits.spill_bytes)
         self._room = limits.room
         self._collector: Collector | None = None
         self._closed = False
@@ -115,13 +121,13 @@ class MarketRecording:
         bind_contextvars(market=str(self.market))
         log = self._log_for_reading()
         try:
-            await self._catch_up(log, stop)
-            if self._spill.is_open:  # told to stop before everything was stored
+            tail = await self._tail(log, stop)
+            if tail is None:
                 return
             recorder = Recorder(self.writer, self.store.revive, self._lost, self._spill, self._room, self._meter)
             archiver = Archiver(self._log_for_reading(), self.writer, self.plan.archive_keep)
             self._collector = Collector(
-                self.plan, self.exchange, log, recorder, archiver, self.clock, self.store.archiving
+                self.plan, self.exchange, log, tail, recorder, archiver, self.clock, self.store.archiving
             )
             _log.info("recording", next_seq=self.writer.last_seq + 1)
             await self._collector.run(stop)
@@ -137,23 +143,28 @@ class MarketRecording:
             self.writer.close()
 
     def measured(self) -> dict[str, Any] | None:
-        """See `collector.metrics.measured`; None before recording begins."""
-        if self._collector is None:
+        """See `collector.metrics.measured`; None before recording begins and after it ended."""
+        if self._collector is None or self._closed:
             return None
         return measured(str(self.market), self._meter, self._collector.recorder, self.clock)
 
-    async def _catch_up(self, log: Log, stop: asyncio.Event) -> None:
+    async def _tail(self, log: Log, stop: asyncio.Event) -> LogTail | None:
+        """Where the log stands once what was spilled is stored; None where it was told to stop before."""
         loop = asyncio.get_running_loop()
         while not stop.is_set():
             try:
-                await loop.run_in_executor(None, catch_up, self._spill, self.writer, log, self.clock, stop.is_set)
-                return
+                return await loop.run_in_executor(None, self._catch_up, log, stop.is_set)
             except (StoreUnavailable, StoreFull) as error:
-                _log.warning("what was spilled is not stored yet, trying again", reason=str(error))
+                _log.warning("recording cannot begin yet, trying again", reason=str(error))
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), _RETRY_S)
             with suppress(EventLogError):  # whatever keeps it away now, the next attempt tries again
                 await loop.run_in_executor(None, self.store.revive)
+        return None
+
+    def _catch_up(self, log: Log, cancelled: Callable[[], bool]) -> LogTail | None:
+        catch_up(self._spill, self.writer, log, self.clock, cancelled)
+        return None if self._spill.is_open else read_tail(log)
 
     async def _lost(self, lost: Lost) -> None:
         if self._collector is not None:

@@ -23,6 +23,8 @@ from exchanges.port import Arrival
 MOST_IN_BATCH = 2_000
 _RETRY_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 _FULL_DISK_S = 1.0
+_GATHER_S = 0.005  # what comes meanwhile is stored with it: a batch costs more than the facts in it
+_WORTH_STORING = 200
 
 _log = structlog.get_logger()
 
@@ -171,6 +173,8 @@ class Recorder:
     async def _write(self) -> None:
         while True:
             await self._filled.wait()
+            if len(self._queue) < _WORTH_STORING and not self._spilling:
+                await asyncio.sleep(_GATHER_S)
             batch = await self._next()
             self._look()
             if not batch:

@@ -23,9 +23,8 @@ import structlog
 from eventlog.errors import LogBroken, StoreFull
 from eventlog.facts import Fact
 from eventlog.files import sync_folder, told_plainly, write_synced
-from eventlog.names import SPILL_FILE
+from eventlog.names import SPILL_FILE, SPILL_POSITION_FILE
 
-_POSITION = "spill.position.json"
 MOST_BYTES = 8 << 30
 _LONGEST_RECORD = 1 << 28
 _HEAD = struct.Struct("<II")
@@ -45,7 +44,7 @@ def named_seq(folder: Path) -> int:
     """A seq that a log's spill says was used, 0 where there is none; for who does not hold the log's lock yet."""
     with suppress(FileNotFoundError, msgspec.DecodeError):
         if (folder / SPILL_FILE).exists():
-            return msgspec.json.decode((folder / _POSITION).read_bytes(), type=_Position).after_seq
+            return msgspec.json.decode((folder / SPILL_POSITION_FILE).read_bytes(), type=_Position).after_seq
     return 0
 
 
@@ -63,7 +62,7 @@ class Spill:
 
     def __init__(self, folder: Path, most_bytes: int = MOST_BYTES) -> None:
         self.path = folder / SPILL_FILE
-        self._position_path = folder / _POSITION
+        self._position_path = folder / SPILL_POSITION_FILE
         self._most_bytes = most_bytes
         self._there = False
         self._at = _Position(0, 0)

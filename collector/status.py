@@ -28,7 +28,7 @@ def read(folder: Path) -> dict[str, Any]:
         said = json.loads((folder / STATUS).read_text(encoding="utf-8"))
     running = _locked(folder / "writer.lock")
     if not running:
-        said = {**said, "connected": False}
+        said = {**said, "connected": False, **({"trades": "down"} if "trades" in said else {})}
     return {"running": running, **said}
 
 

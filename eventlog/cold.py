@@ -7,8 +7,10 @@ catalogue makes them part of the log. A crash in between leaves files nobody lis
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,11 +22,17 @@ from eventlog.catalogue import Catalogue, FileRecord, Retired, Segment
 from eventlog.errors import LogBroken, LogNotFound
 from eventlog.facts import AGG_TRADE
 from eventlog.files import told_plainly, write_synced
-from eventlog.names import SPILL_FILE, LogName
+from eventlog.names import SPILL_FILE, SPILL_POSITION_FILE, LogName
 from market.timestamps import HOUR_NS, day_of
 
 _RETIRED_FOR_NS = HOUR_NS
 _LARGEST_SEGMENT = 20_000_000
+
+
+class _SpillPosition(msgspec.Struct, frozen=True):
+    """What of a spill's position is asked here; who spills writes it."""
+
+    offset: int
 
 
 class ColdLog:
@@ -60,9 +68,13 @@ class ColdLog:
     @property
     def waiting_bytes(self) -> int:
         """How much its recorder has on disk that is in no log yet."""
+        stored = 0
+        with suppress(OSError, msgspec.DecodeError):
+            position = (self.folder / SPILL_POSITION_FILE).read_bytes()
+            stored = msgspec.json.decode(position, type=_SpillPosition).offset
         with told_plainly(self.folder):
             try:
-                return (self.folder / SPILL_FILE).stat().st_size
+                return max(0, (self.folder / SPILL_FILE).stat().st_size - stored)
             except FileNotFoundError:
                 return 0
 

@@ -11,6 +11,9 @@ from market.instrument import Market
 SPILL_FILE = "spill.log"
 """Beside a log's files: what its recorder has taken and its server not yet."""
 
+SPILL_POSITION_FILE = "spill.position.json"
+"""Beside the spill: the byte up to which it is in the log."""
+
 
 @dataclass(frozen=True, slots=True)
 class LogName:

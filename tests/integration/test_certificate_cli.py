@@ -91,9 +91,18 @@ def test_research_sees_what_is_not_proven(storage: Path) -> None:
 
 def test_what_waits_for_the_server_is_told_and_no_day_is_certified_without_it(storage: Path) -> None:
     """The check counts it apart; a certificate could speak of a day that is not whole yet."""
-    (storage / "binance" / "BTCFDUSD" / "events" / "spill.log").write_bytes(b"12345678")
+    folder = storage / "binance" / "BTCFDUSD" / "events"
+    (folder / "spill.log").write_bytes(b"12345678")
     assert "  waiting  8 bytes on disk, not counted here; the collector stores them" in ran(storage).stdout.splitlines()
     assert json.loads(ran(storage, "--json").stdout)["waiting_bytes"] == 8
     refused = ran(storage, "--day", DAY)
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "8 bytes wait beside events:{binance:BTCFDUSD} and may be of 2024-01-01; certify when" in refused.stderr
+    position = folder / "spill.position.json"
+    position.write_text('{"offset":5,"after_seq":4}')
+    assert json.loads(ran(storage, "--json").stdout)["waiting_bytes"] == 3
+    position.write_text('{"offset":')
+    assert json.loads(ran(storage, "--json").stdout)["waiting_bytes"] == 8
+    position.write_text('{"offset":8,"after_seq":4}')
+    certified = ran(storage, "--day", DAY, "--allow-gaps")
+    assert (certified.returncode, certified.stderr) == (0, "")
