@@ -153,7 +153,9 @@ class _Canned(BinanceRest):
         super().__init__("http://nowhere", MAPPER.symbol, 1.0, 6000, ManualClock(T0))
         self._body = body
 
-    async def _get(self, path: str, parameters: dict[str, str], weight: int) -> tuple[bytes, int, int]:
+    async def _get(
+        self, path: str, parameters: dict[str, str], weight: int, books: bool = False
+    ) -> tuple[bytes, int, int]:
         return self._body, T0, T0
 
 
