@@ -18,7 +18,7 @@ from collector.archiver import Archiver
 from collector.book_keeper import BookKeeper
 from collector.capture import Capture
 from collector.log_tail import LogTail
-from collector.recorder import Recorder
+from collector.recorder import Recorder, to_its_end
 from collector.tick_maker import Seen, TickMaker
 from collector.ticker import Ticker
 from eventlog.clock import Clock
@@ -249,12 +249,7 @@ class Collector:
         """The status file, twice a second, and never two at once."""
         loop = asyncio.get_running_loop()
         while True:
-            writing = loop.run_in_executor(None, self._write_status, self.status())
-            try:
-                await asyncio.shield(writing)
-            except asyncio.CancelledError:
-                await asyncio.wait([writing])
-                raise
+            await to_its_end(loop.run_in_executor(None, self._write_status, self.status()))
             await asyncio.sleep(_STATUS_S)
 
     def _write_status(self, fields: dict[str, Any]) -> None:
@@ -284,7 +279,6 @@ class Collector:
         await asyncio.gather(writing, return_exceptions=True)
         if drained:
             await self._archive_once_more()
-        await self.exchange.close()
         self.recorder.close()
         self._write_status(self.status() | {"connected": False, "trades": "down"})
 

@@ -9,7 +9,7 @@ disk slows reading down; a full one stops it, until there is room or the server 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -26,7 +26,18 @@ _FULL_DISK_S = 1.0
 _GATHER_S = 0.005  # what comes meanwhile is stored with it: a batch costs more than the facts in it
 _WORTH_STORING = 200
 
+_Result = TypeVar("_Result")
+
 _log = structlog.get_logger()
+
+
+async def to_its_end(job: asyncio.Future[_Result]) -> _Result:
+    """Wait for a job even when cancelled meanwhile: what it began is never left half done."""
+    try:
+        return await asyncio.shield(job)
+    except asyncio.CancelledError:
+        await asyncio.wait([job])
+        raise
 
 
 class Recorder:
@@ -263,12 +274,7 @@ class Recorder:
 
     async def _at_file(self, do: Callable[..., Any], *arguments: Any) -> Any:
         """In the file's thread, to its end: what began there is never left half known."""
-        job = asyncio.get_running_loop().run_in_executor(self._file_thread, do, *arguments)
-        try:
-            return await asyncio.shield(job)
-        except asyncio.CancelledError:
-            await asyncio.wait([job])
-            raise
+        return await to_its_end(asyncio.get_running_loop().run_in_executor(self._file_thread, do, *arguments))
 
     def _leave(self, spill: Spill) -> None:
         """What was not stored, to the file."""

@@ -42,13 +42,7 @@ ENDING: frozenset[Verdict] = frozenset({"no_balance", "unauthorised", "no_budget
 class Client(Protocol):
     """What is needed of a model's client; see `ModelClient`."""
 
-    async def complete(
-        self,
-        request: Request,
-        until_ns: int,
-        on_attempt: Callable[[Attempt], None],
-        deadline: float | None = None,
-    ) -> Reply:
+    async def complete(self, request: Request, until_ns: int, on_attempt: Callable[[Attempt], None]) -> Reply:
         """The reply to a request."""
 
 

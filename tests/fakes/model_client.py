@@ -24,13 +24,7 @@ class SimulatedClient:
         self._faults = faults or {}
         self._pause_s = pause_s
 
-    async def complete(
-        self,
-        request: Request,
-        until_ns: int,
-        on_attempt: Callable[[Attempt], None],
-        deadline: float | None = None,
-    ) -> Reply:
+    async def complete(self, request: Request, until_ns: int, on_attempt: Callable[[Attempt], None]) -> Reply:
         """Answer, after others had their turn."""
         self.requests.append(digest_of(request))
         number = len(self.requests)
