@@ -4,10 +4,13 @@ The collector: records markets into their logs until it is told to stop.
 `python agent_data_collector.py --config config/development.yaml`
 """
 
+import interrupts
+
+if __name__ == "__main__":
+    interrupts.leave_quietly()
+
 import asyncio
 import math
-import signal
-import threading
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -20,18 +23,20 @@ import console
 import logging_setup
 from collector import status
 from collector.collector import Plan
+from collector.descriptors import raise_limit
 from collector.market_recording import Limits, MarketRecording, Store
 from collector.memory import use_one_allocator
 from collector.metrics import publish
 from collector.room import Room
-from collector.views import Views
+from collector.server_watch import ServerWatch
+from collector.summaries import summarise
+from collector.view_publisher import ViewPlan, ViewPublisher
 from console import JsonOption
-from eventlog import hot as hots
 from eventlog.clock import WallClock
 from eventlog.cold import ColdLog
+from eventlog.connections import Connections
 from eventlog.embedded_server import EmbeddedServer
 from eventlog.errors import EventLogError
-from eventlog.facts import AGG_TRADE
 from eventlog.hot import HotLog
 from eventlog.log import Log
 from eventlog.names import LogName
@@ -44,16 +49,17 @@ from exchanges.errors import ExchangeError, UnknownSymbol
 from exchanges.logs import mapper_for, quantity_decimals
 from market.instrument import Market
 from market.timestamps import SECOND_NS
-from projections.state import KINDS, READS, MarketState, TickEntry
 from replay.drive import drive
 from replay.sight import sight_of
 from settings import Settings, SettingsError, load
+from stopping import StopSignal
 
 _KNOWN = (EventLogError, ExchangeError, SettingsError)
 _RESERVED = 0.8  # of the weight a minute, at most, for books; the rest is for everything else
 _LONGEST_QUERY = 8_000  # what Binance reads of an address that names all streams
 _FEWEST_FACTS = 100  # a queue of less is none
-_VIEWS_GATHER_MS = 250  # a view is of a minute: it may come so much later, for a fraction of the reads
+_RELEASE_S = 1.5  # for the log's server to end, where this was the last process
+_CUT_AFTER_S = 2.0  # of the time to end in: by then the log's server has answered, or does not
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 _log = structlog.get_logger()
@@ -62,7 +68,9 @@ _log = structlog.get_logger()
 @app.command()
 def main(
     config: Annotated[Path, typer.Option("--config", help="settings file")] = Path("config/development.yaml"),
-    show_status: Annotated[bool, typer.Option("--status", help="say what the running collector does, and end")] = False,
+    show_status: Annotated[
+        bool, typer.Option("--status", help="say what the running collector does, and end; exit code 1 where none runs")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Record markets: every trade, the book every minute, every book update. Ctrl+C ends it, nothing lost."""
@@ -70,16 +78,23 @@ def main(
     markets = [Market("binance", symbol) for symbol in settings.binance.recorded]
     if show_status:
         storage = settings.redis.storage_dir
-        said = {str(market): status.read(LogName("events", market).folder(storage)) for market in markets}
+        said = {str(market): status.of_collector(storage, market) for market in markets}
         console.print_statuses(said, as_json)
-        return
+        raise typer.Exit(0 if all(each["running"] for each in said.values()) else 1)
     weight = _weight_of_books(settings)
     _expect_short_query(settings)
     for market in markets:
         sight_of(settings, market.symbol)  # what the views cannot use is said before anything is recorded
-    logging_setup.set_up(settings.app.logs_dir, settings.app.log_level)
+    logging_setup.set_up(settings.app.logs_dir, settings.app.log_level, settings.app.logs_keep_days)
+    raise_limit()
     use_one_allocator()
-    asyncio.run(_record(settings, markets, weight))
+    stop = StopSignal()
+    try:
+        asyncio.run(_record(settings, markets, weight, stop))
+    except (EventLogError, ExchangeError) as error:
+        if not stop.requested.is_set():
+            raise
+        _log.warning("ended before it had begun", reason=console.one_line(error))
 
 
 def _weight_of_books(settings: Settings) -> int:
@@ -108,34 +123,43 @@ def _expect_short_query(settings: Settings) -> None:
         )
 
 
-async def _record(settings: Settings, markets: Sequence[Market], weight: int) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(name, stop.set)
+async def _record(settings: Settings, markets: Sequence[Market], weight: int, signal: StopSignal) -> None:
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    signal.call(lambda: loop.call_soon_threadsafe(stop.set))
     server = EmbeddedServer(settings.redis.storage_dir) if settings.redis.server_url is None else None
-    keeper = server.ensure() if server is not None else None
+    keeper = server.ensure(signal.requested.is_set) if server is not None else None
     try:
-        await _with_server(settings, markets, weight, server, stop)
+        connections = server.connections if server is not None else Connections(url=settings.redis.server_url)
+        signal.call_after(_CUT_AFTER_S, connections.cut)
+        await _with_server(settings, markets, weight, connections, _reviver(server, signal), stop)
     finally:
         if server is not None and keeper is not None:
-            server.release(keeper)
+            server.release(keeper, min(signal.left_s(), _RELEASE_S))
+
+
+def _reviver(server: EmbeddedServer | None, signal: StopSignal) -> Callable[[], None]:
+    """What brings a server of our own back; nobody waits for it once the process is told to end."""
+    return (lambda: None) if server is None else (lambda: server.ensure(signal.requested.is_set).close())
 
 
 async def _with_server(
-    settings: Settings, markets: Sequence[Market], weight: int, server: EmbeddedServer | None, stop: asyncio.Event
+    settings: Settings,
+    markets: Sequence[Market],
+    weight: int,
+    connections: Connections,
+    revive: Callable[[], None],
+    stop: asyncio.Event,
 ) -> None:
-    clock, venue = WallClock(), settings.binance
-
-    def connect() -> Any:
-        url = settings.redis.server_url
-        return hots.connect(url=url) if url else hots.connect(unix_socket=str(server.socket) if server else None)
-
+    clock, venue, connect = WallClock(), settings.binance, connections.connect
     limits = AddressLimits(venue.weight_per_minute, weight)
-    stream = BinanceStream(venue.websocket_url, _streams(settings, venue.recorded), clock, limits=limits)
+    streams, proxy = _streams(settings, venue.recorded), settings.proxy_for(venue.websocket_url)
+    stream = BinanceStream(venue.websocket_url, streams, clock, limits=limits, proxy=proxy)
 
     def rest_of(market: Market) -> BinanceRest:
-        return BinanceRest(venue.rest_url, market.symbol, venue.timeout, venue.weight_per_minute, clock, limits)
+        proxy = settings.proxy_for(venue.rest_url)
+        return BinanceRest(
+            venue.rest_url, market.symbol, venue.timeout, venue.weight_per_minute, clock, limits, proxy=proxy
+        )
 
     def exchange_of(market: Market, cold: ColdLog, hot: HotLog) -> BinanceExchange:
         return BinanceExchange(rest_of(market), stream, mapper_for(market, quantity_decimals(cold, hot)))
@@ -144,18 +168,30 @@ async def _with_server(
     await _unless(stop, (_expect_symbol(storage, market, connect, rest_of(market)) for market in markets))
     if stop.is_set():
         return
-    store = Store(storage, connect, (lambda: None) if server is None else lambda: server.ensure().close())
+    watch = ServerWatch(connect)
+    store = Store(storage, connect, revive)
     recordings: list[MarketRecording] = []
+    views = {market: _views(settings, market, connect) for market in markets if settings.data_collector.views}
     try:
         for place, market in enumerate(markets):
-            plan = _plan(settings, place / len(markets))
-            meet = partial(exchange_of, market)
-            each = MarketRecording(market, store, meet, plan, _limits(settings), clock, event_time_ns)
-            recordings.append(each)
-        await _run(settings, recordings, connect, stop)
+            about = partial(_about, storage, market, views.get(market), watch)
+            plan, meet = _plan(settings, place / len(markets)), partial(exchange_of, market)
+            recordings.append(
+                MarketRecording(market, store, meet, plan, _limits(settings), clock, event_time_ns, about)
+            )
+        await _run(settings, recordings, tuple(views.values()), watch, stop)
     finally:
         for each in recordings:
             await _close(each)
+
+
+def _about(storage: Path, market: Market, views: ViewPublisher | None, watch: ServerWatch) -> dict[str, Any]:
+    """What the status of a market says beside what its recorder knows."""
+    return {
+        **(views.status() if views is not None else {}),
+        "last_analysis": status.last_analysis(storage, market),
+        "server": watch.status(),
+    }
 
 
 async def _close(recording: MarketRecording) -> None:
@@ -166,26 +202,31 @@ async def _close(recording: MarketRecording) -> None:
 
 
 async def _run(
-    settings: Settings, recordings: Sequence[MarketRecording], connect: Callable[[], Any], stop: asyncio.Event
+    settings: Settings,
+    recordings: Sequence[MarketRecording],
+    views: Sequence[ViewPublisher],
+    watch: ServerWatch,
+    stop: asyncio.Event,
 ) -> None:
     """All markets until told to stop; one that cannot go on ends alone, and its error is raised at the end."""
-    ended = threading.Event()
-    views = [
-        threading.Thread(target=_publish_views, args=(settings, each.market, connect, ended), name="views", daemon=True)
-        for each in recordings
-        if settings.data_collector.views
-    ]
-    for thread in views:
-        thread.start()
+    _log.info("collector starts", name=settings.app.name, environment=settings.app.environment)
+    for each in views:
+        each.start()
     sources = {each.folder: each.measured for each in recordings}
-    measuring = asyncio.create_task(publish(sources, settings.metrics.host, settings.metrics.port))
+    metrics = settings.metrics
+    beside = [
+        asyncio.create_task(publish(sources, metrics.host, metrics.port, allowed_hosts=metrics.allowed_hosts)),
+        asyncio.create_task(summarise([each.measured for each in recordings])),
+        asyncio.create_task(watch.run()),
+    ]
     try:
         results = await asyncio.gather(*(_until_stopped(each, stop) for each in recordings), return_exceptions=True)
     finally:
-        measuring.cancel()
-        ended.set()
-        for thread in views:
-            thread.join(0.5)
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
+        for each in views:
+            each.end(0.5)
     errors = [result for result in results if result is not None]
     if errors:
         raise errors[0] if len(errors) == 1 else BaseExceptionGroup("markets not recorded to the end", errors)
@@ -260,26 +301,15 @@ def _plan(settings: Settings, turn: float) -> Plan:
     )
 
 
-def _publish_views(settings: Settings, market: Market, connect: Callable[[], Any], ended: threading.Event) -> None:
-    """Fold the log as the analyzer does and publish what the folds hold."""
-    clock, name = WallClock(), LogName("events", market)
-    try:
-        mapper = mapper_for(market)
-        log = Log(ColdLog(settings.redis.storage_dir, name), HotLog(connect(), name), mapper.decoders)
-        mapper.quantity_decimals = quantity_decimals(log.cold, log.hot)
-        windows = sight_of(settings, market.symbol).windows
-        after = log.seq_before(clock.now_ns() - windows.warmup_ns)
-        views = Views(connect, market, settings.data_collector.order_flow.window_size_minutes, clock)
-        known = log.last_seq()
+def _views(settings: Settings, market: Market, connect: Callable[[], Any]) -> ViewPublisher:
+    """Who folds a market's log as the analyzer does and publishes what the folds hold."""
 
-        def on_tick(tick: TickEntry, state: MarketState) -> None:
-            if tick.seq > known:
-                views.publish(tick, state)
+    def log_of(cold: ColdLog, hot: HotLog) -> Log:
+        return Log(cold, hot, mapper_for(market, quantity_decimals(cold, hot)).decoders)
 
-        batches = log.follow(after, ended.is_set, KINDS, READS, pause=ended.wait, gather_ms=_VIEWS_GATHER_MS)
-        drive(batches, MarketState(windows), on_tick)
-    except Exception:
-        _log.exception("views ended; recording goes on without them", market=str(market), kind=AGG_TRADE)
+    minutes = settings.data_collector.order_flow.window_size_minutes
+    plan = ViewPlan(sight_of(settings, market.symbol).windows, minutes, settings.redis.trade_files)
+    return ViewPublisher(market, settings.redis.storage_dir, plan, log_of, connect, drive, WallClock())
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 How every command talks: one-line errors, JSON where asked, a progress bar on a terminal.
 """
 
+import io
 import json
+import os
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
@@ -14,8 +16,10 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+import interrupts
 from market.errors import BadTime, MarketError
 from market.instrument import Market
+from market.printable import printable
 from market.timestamps import parse_iso
 
 MarketOption = Annotated[str, typer.Option("--market", help="venue:SYMBOL, e.g. binance:BTCFDUSD")]
@@ -25,13 +29,53 @@ RedisOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
 
+_OF_ANYBODY = {
+    "running", "connected", "is_running", "websocket_connected", "redis_connected", "depth_snapshots_count",
+    "trade_window_count", "last_analysis",
+}  # fmt: skip
+"""What is known also of a daemon that has said nothing of itself yet."""
 _COLUMNS = (
     "running", "connected", "trades", "last_seq", "last_tick", "book state", "missed_diffs", "waiting_on_disk",
 )  # fmt: skip
 
 
+_FOR_ITS_OWNER = 0o077  # recordings, decisions and conversations are nobody else's to read
+_NOBODY_READS = 141  # what a shell says of a process that a closed pipe ended
+
+
 class Failure(Exception):
     """A command cannot do what was asked; the message is one line with cause and mend."""
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what keeps a file that a user named from being written into one line."""
+    try:
+        yield
+    except OSError as error:
+        raise Failure(f"cannot write {path}: {error.strerror}") from error
+
+
+def show(*words: object, flush: bool = False) -> None:
+    """
+    Print words as one line, or as the lines they hold; what came from outside is seen, and never obeyed by a terminal.
+    """
+    print(visible(" ".join(map(str, words))), flush=flush)
+
+
+def visible(text: str) -> str:
+    """A text of some lines, each made printable."""
+    return "\n".join(printable(line) for line in text.split("\n"))
+
+
+def prepare() -> None:
+    """What every command and daemon begins with: files for their owner alone, text that any terminal can take."""
+    os.umask(_FOR_ITS_OWNER)
+    interrupts.raise_again()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {visible(str(message))}\n"
 
 
 def application(text: str) -> typer.Typer:
@@ -49,7 +93,7 @@ def run(app: typer.Typer, known: tuple[type[Exception], ...]) -> NoReturn:
         known: base classes of the errors whose message is meant for people.
     """
     told: tuple[type[BaseException], ...] = (*known, MarketError, Failure)
-    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
+    prepare()
     try:
         app(standalone_mode=True)
     except BaseExceptionGroup as group:
@@ -63,7 +107,10 @@ def run(app: typer.Typer, known: tuple[type[Exception], ...]) -> NoReturn:
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        raise SystemExit(130) from None
+        raise SystemExit(interrupts.INTERRUPTED) from None
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads what Python still flushes
+        raise SystemExit(_NOBODY_READS) from None
     raise SystemExit(0)
 
 
@@ -76,7 +123,7 @@ def reasons(error: BaseException) -> list[BaseException]:
 
 def one_line(error: BaseException) -> str:
     """An error's message on one line."""
-    return " ".join(str(error).split()) or type(error).__name__
+    return printable(" ".join(str(error).split())) or type(error).__name__
 
 
 def print_json(value: Any) -> None:
@@ -88,11 +135,11 @@ def print_status(said: dict[str, Any], as_json: bool) -> None:
     """What a daemon says about itself."""
     if as_json:
         print_json(said)
-    elif len(said) <= 2:
+    elif said.keys() <= _OF_ANYBODY:
         print("starting" if said["running"] else "not running, and never ran with this storage")
     else:
         for name, value in said.items():
-            print(f"{name:<18}{_told(value)}")
+            show(f"{name:<22}{_told(value)}")
 
 
 def print_statuses(said: Mapping[str, dict[str, Any]], as_json: bool) -> None:
@@ -107,7 +154,7 @@ def print_statuses(said: Mapping[str, dict[str, Any]], as_json: bool) -> None:
         ]
         widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
         for row in rows:
-            print("  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip())
+            show("  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip())
 
 
 def _inside(status: Mapping[str, Any], name: str) -> Any:

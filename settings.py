@@ -5,50 +5,50 @@ The only reader of YAML and environment: one frozen model, every key known, ever
 """
 
 import os
-import re
 import warnings
-from datetime import date
-from ipaddress import ip_address
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Literal
 
-import yaml
-from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+from addresses import checked_proxy, checked_redis_address, checked_web_address, is_private
+from proxies import Proxies
+from settings_deepseek import DeepSeek, ModelPrice
+from settings_file import SettingsError, read, read_dotenv, shown, substituted
+from settings_reference import entries, reason_of
+from settings_types import Exact, Folder, Host, Line, Section, Symbol
 
-_WINDOW = re.compile(r"(\d\d):([0-5]\d)-(\d\d):([0-5]\d)")
+__all__ = [
+    "AnalysisSettings", "Analyzer", "App", "Archive", "Backpressure", "Binance", "DataCollector", "DeepSeek",
+    "DepthSnapshot", "Metrics", "ModelPrice", "Network", "OrderFlow", "Redis", "Scoring", "Settings", "SettingsError",
+    "load", "parse",
+]  # fmt: skip
 
-_VISIBLE = re.compile(r"[!-~]*")
-_PLACE = re.compile(r"([^@]*@)?(\[[0-9A-Fa-f:.]+\]|[^\[\]:@]+)(:\d*)?")
-_HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?")
+_NO_PROXY = "none"
 
-_CURRENT_MODELS = {"deepseek-chat": "deepseek-flash", "deepseek-reasoner": "deepseek-flash"}
-
-
-_Usd = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
-_Symbol = Annotated[str, Field(pattern=r"^[A-Z0-9]{2,30}$")]
-_UsdPerMillion = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
-
-
-class SettingsError(ValueError):
-    """A settings file that cannot be used; the message is one line with the key's path and the mend."""
+_Null = BeforeValidator(lambda value: () if value is None else value)
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class App(_Section):
+class App(Section):
     """What this installation is called and how much it says."""
 
-    name: str = "liquidity-agent"
-    environment: str = "development"
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    logs_dir: Path = Path("logs")
-    runs_dir: Path = Path("runs")
+    name: Line = Field(default="liquidity-agent", description="What this installation is called in its logs.")
+    environment: Line = Field(default="development", description="What it is for, in your words, for its logs.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="The least severe messages that are written; small letters will do."
+    )
+    logs_dir: Folder = Field(default=Path("logs"), description="Folder of the daemons' log files.")
+    runs_dir: Folder = Field(default=Path("runs"), description="Folder of replay runs.")
+    logs_keep_days: int = Field(default=14, ge=7, le=3650, description="How many days log files are kept.")
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -56,25 +56,68 @@ class App(_Section):
         return value.upper() if isinstance(value, str) else value
 
 
-class Redis(_Section):
+class Network(Section):
+    """How requests leave this machine."""
+
+    proxy: SecretStr | None = Field(
+        default=None,
+        description="HTTP proxy for all hosts but this machine, http://[user:password@]host:port; `none` for no proxy; "
+        "null for what HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say.",
+    )
+
+    @field_validator("proxy")
+    @classmethod
+    def _address_or_none(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        text = value.get_secret_value().strip()
+        return SecretStr(_NO_PROXY if text.lower() in ("", _NO_PROXY) else checked_proxy(text))
+
+
+class Redis(Section):
     """
     Where the hot log lives. A url, or host and port, names a server that must answer; `embedded` runs one beside the
     storage instead.
     """
 
-    url: SecretStr | None = None
-    host: str | None = None
-    port: Annotated[int, Field(ge=1, le=65535)] = 6379
-    db: Annotated[int, Field(ge=0)] = 0
-    embedded: bool = False
-    storage_dir: Path = Path("storage")
+    url: SecretStr | None = Field(
+        default=None,
+        description="The server's address: redis://, rediss:// (encrypted) or unix://, with user and password where it "
+        "asks for them; it counts more than host, port and db.",
+    )
+    host: Host | None = Field(default=None, description="The server's host name or IP address, instead of url.")
+    port: int = Field(default=6379, ge=1, le=65_535, description="The server's port, beside host.")
+    db: int = Field(default=0, ge=0, le=65_535, description="The number of the server's database, beside host.")
+    embedded: bool = Field(
+        default=False,
+        description="Whether to run a server of its own beside the storage; true where the file has no redis section.",
+    )
+    storage_dir: Folder = Field(default=Path("storage"), description="Folder of all logs.")
+    trade_files: bool = Field(
+        default=False,
+        description="Whether to write a trades_YYYYMMDD_HHMM.json when minutes leave the window of minute buckets.",
+    )
 
     @property
     def server_url(self) -> str | None:
         """The server to connect to, None for the embedded one."""
         if self.url is not None:
             return self.url.get_secret_value()
-        return f"redis://{self.host}:{self.port}/{self.db}" if self.host else None
+        if self.host is None:
+            return None
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"redis://{host}:{self.port}/{self.db}"
+
+    @field_validator("url")
+    @classmethod
+    def _address(cls, value: SecretStr | None) -> SecretStr | None:
+        text = value.get_secret_value().strip() if value is not None else ""
+        return SecretStr(checked_redis_address(text)) if text else None
+
+    @field_validator("host", mode="before")
+    @classmethod
+    def _blank_is_none(cls, value: Any) -> Any:
+        return None if isinstance(value, str) and not value.strip() else value
 
     @model_validator(mode="after")
     def _one_server(self) -> "Redis":
@@ -85,20 +128,35 @@ class Redis(_Section):
         return self
 
 
-class Binance(_Section):
+class Binance(Section):
     """The venue: `symbol` is what is looked at, `symbols` what is recorded; by default that one alone."""
 
-    symbol: _Symbol = "BTCFDUSD"
-    symbols: Annotated[tuple[_Symbol, ...], Field(max_length=500)] = ()
-    timeout: Annotated[float, Field(gt=0, le=120)] = 10.0
-    rest_url: str = "https://data-api.binance.vision"
-    websocket_url: str = "wss://data-stream.binance.vision"
-    weight_per_minute: Annotated[int, Field(ge=300, le=6000)] = 3000
+    symbol: Symbol = Field(default="BTCFDUSD", description="The market that is looked at: 2 to 30 of A-Z and 0-9.")
+    symbols: Annotated[tuple[Symbol, ...], _Null] = Field(
+        default=(), max_length=500, description="The markets that are recorded, `symbol` among them; none: it alone."
+    )
+    timeout: float = Field(default=10.0, ge=0.1, le=120, description="Seconds that a REST request may take.")
+    rest_url: str = Field(
+        default="https://data-api.binance.vision",
+        description="REST address; http only to this machine or a private IP address.",
+    )
+    websocket_url: str = Field(
+        default="wss://data-stream.binance.vision",
+        description="WebSocket address; ws only to this machine or a private IP address.",
+    )
+    weight_per_minute: int = Field(
+        default=3000, ge=300, le=6000, description="The most request weight taken in a minute; Binance allows 6000."
+    )
 
-    @field_validator("symbols", mode="before")
+    @field_validator("rest_url")
     @classmethod
-    def _null_names_none(cls, value: Any) -> Any:
-        return () if value is None else value
+    def _rest(cls, value: str) -> str:
+        return _venue_address(value, "http", "https://data-api.binance.vision")
+
+    @field_validator("websocket_url")
+    @classmethod
+    def _websocket(cls, value: str) -> str:
+        return _venue_address(value, "ws", "wss://data-stream.binance.vision")
 
     @model_validator(mode="after")
     def _looks_at_what_it_records(self) -> "Binance":
@@ -114,220 +172,122 @@ class Binance(_Section):
         return self.symbols or (self.symbol,)
 
 
-class DepthSnapshot(_Section):
+def _venue_address(text: str, plain: str, example: str) -> str:
+    url = checked_web_address(text, (f"{plain}s", plain), example)
+    if url.scheme == plain and not is_private(url.hostname or ""):
+        raise ValueError(f"must be encrypted ({plain}s); {plain} only to this machine or a private IP address")
+    return text.strip().rstrip("/")
+
+
+class DepthSnapshot(Section):
     """REST snapshots of the book."""
 
-    limit: Literal[5, 10, 20, 50, 100, 500, 1000, 5000] = 5000
-    update_interval_seconds: Annotated[int, Field(ge=1, le=3600)] = 60
-    window_size: Annotated[int, Field(ge=1, le=1440)] = 60
+    limit: Literal[5, 10, 20, 50, 100, 500, 1000, 5000] = Field(
+        default=5000, description="Levels a side of a snapshot; more cost more request weight."
+    )
+    update_interval_seconds: int = Field(default=60, ge=1, le=3600, description="Seconds from snapshot to snapshot.")
+    window_size: int = Field(default=60, ge=1, le=1440, description="How many of the last snapshots are looked at.")
 
 
-class OrderFlow(_Section):
-    """Minute buckets of trades; `price_precision` is the width of a price level in quote units."""
+class OrderFlow(Section):
+    """Minute buckets of trades."""
 
-    window_size_minutes: Annotated[int, Field(ge=1, le=10_080)] = 2880
-    price_precision: Annotated[float, Field(gt=0)] = 1.0
-    history_hours: Annotated[int, Field(ge=0, le=168)] = 72
+    window_size_minutes: int = Field(
+        default=2880,
+        ge=1,
+        le=10_080,
+        description="Minutes of trades that views hold; an analysis looks at 4320 at least.",
+    )
+    price_precision: Exact | None = Field(
+        default=None, ge=1e-8, le=1_000_000,
+        description="Width of a price level, in quote coins, at most 8 decimals; null: a power of ten that follows the "
+        "price, 0.05 to 0.5 basis points of it.",
+    )  # fmt: skip
+    history_hours: int = Field(
+        default=72, ge=0, le=168, description="Hours of trades fetched from the venue where a log begins."
+    )
 
 
-class Archive(_Section):
+class Archive(Section):
     """When the hot tail goes to Parquet and how much of it stays behind for readers."""
 
-    every_seconds: Annotated[int, Field(ge=1, le=3600)] = 300
-    keep_entries: Annotated[int, Field(ge=1)] = 20_000
+    every_seconds: int = Field(default=300, ge=1, le=3600, description="Seconds from archiving to archiving.")
+    keep_entries: int = Field(
+        default=20_000, ge=1, le=10_000_000, description="Archived entries that stay in the server for readers."
+    )
 
 
-class Backpressure(_Section):
+class Backpressure(Section):
     """
     How much waits in memory while the log's server is slow or away; the rest goes to a file beside the log, up to
     `spill_megabytes`. Beyond that nothing more is read.
     """
 
-    queue_facts: Annotated[int, Field(ge=1_000, le=10_000_000)] = 50_000
-    queue_megabytes: Annotated[int, Field(ge=1, le=16_384)] = 64
-    spill_megabytes: Annotated[int, Field(ge=1)] = 8192
+    queue_facts: int = Field(
+        default=50_000, ge=1_000, le=10_000_000, description="Facts of all markets that wait in memory at most."
+    )
+    queue_megabytes: int = Field(
+        default=64, ge=1, le=16_384, description="Megabytes of facts that wait in memory at most."
+    )
+    spill_megabytes: int = Field(
+        default=8192, ge=1, le=10_000_000, description="Megabytes of facts that wait in files at most."
+    )
 
 
-class DataCollector(_Section):
-    """
-    What is recorded of every market. `views` writes the lists of minutes and books into the server for other programs;
-    each market's costs a fold of its own.
-    """
+class DataCollector(Section):
+    """What is recorded of every market."""
 
-    depth_snapshot: DepthSnapshot = DepthSnapshot()
-    order_flow: OrderFlow = OrderFlow()
-    depth_diff: bool = True
-    views: bool = True
-    archive: Archive = Archive()
-    backpressure: Backpressure = Backpressure()
+    depth_snapshot: DepthSnapshot = Field(default=DepthSnapshot(), description="REST snapshots of the book.")
+    order_flow: OrderFlow = Field(default=OrderFlow(), description="Minute buckets of trades.")
+    depth_diff: bool = Field(default=True, description="Whether every update of the book is recorded.")
+    views: bool = Field(
+        default=True,
+        description="Whether lists of minutes and books are written into the server for other programs; that costs a "
+        "fold of each market.",
+    )
+    archive: Archive = Field(default=Archive(), description="When the hot tail goes to Parquet.")
+    backpressure: Backpressure = Field(
+        default=Backpressure(), description="How much waits while the log's server is slow or away."
+    )
 
 
-class Metrics(_Section):
+class Metrics(Section):
     """Where Prometheus may ask, on this machine by default; nowhere without a port."""
 
-    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
-    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    host: Host = Field(default="127.0.0.1", description="The address that is listened at.")
+    port: int | None = Field(default=None, ge=1, le=65_535, description="The port that is listened at; null for none.")
+    allowed_hosts: Annotated[tuple[Host, ...], _Null] = Field(
+        default=(),
+        max_length=100,
+        description="Host names without port that a request may name, besides those of this machine and `host`.",
+    )
 
-
-class ModelPrice(_Section):
-    """
-    What a model's tokens cost in USD per million, by whether the provider had the prompt cached; `peak_multiplier` is
-    how many times as much they cost in peak hours.
-    """
-
-    cache_hit: _UsdPerMillion
-    cache_miss: _UsdPerMillion
-    output: _UsdPerMillion
-    peak_multiplier: Annotated[float, Field(ge=1, le=100, allow_inf_nan=False)] = 1.0
-
-
-_FLASH = ModelPrice(cache_hit=0.003, cache_miss=0.15, output=0.60, peak_multiplier=2)
-_PRICES = {
-    "deepseek-flash": _FLASH,
-    "deepseek-v4-flash": _FLASH,
-    "deepseek-v4-pro": ModelPrice(cache_hit=0.022, cache_miss=0.66, output=1.98, peak_multiplier=2),
-}
-
-
-class DeepSeek(_Section):
-    """
-    The model; without a key the rules decide.
-
-    Limits bound what a minute and a UTC day may take; beyond them the rules decide. `peak_hours` are UTC, Monday to
-    Friday except `holidays`. Prices are DeepSeek's of November 2026; a file adds to them or replaces one. Any endpoint
-    of the same API will do: `thinking: null` leaves out the one field that is DeepSeek's own.
-    """
-
-    api_key: SecretStr | None = None
-    base_url: str = "https://api.deepseek.com"
-    model: Annotated[str, Field(min_length=1)] = "deepseek-flash"
-    temperature: Annotated[float, Field(ge=0, le=2)] = 0.2
-    mode: Literal["staged", "compact"] = "staged"
-    thinking: bool | None = False
-    reasoning_effort: Literal["low", "high", "max"] = "high"
-    strict: bool = False
-    language: Literal["zh", "en"] = "zh"
-    prompts: Annotated[str, Field(min_length=1)] = "default"
-    max_tokens: Annotated[int, Field(ge=1, le=393_216)] = 8192
-    attempts: Annotated[int, Field(ge=1, le=10)] = 3
-    tokens_per_minute: Annotated[int, Field(ge=1)] | None = 200_000
-    tokens_per_day: Annotated[int, Field(ge=1)] | None = 120_000_000
-    usd_per_minute: _Usd | None = 0.20
-    usd_per_day: _Usd | None = 25.0
-    prices: dict[str, ModelPrice] = _PRICES
-    peak_hours: tuple[str, ...] = ("01:00-04:00", "06:00-10:00")
-    holidays: tuple[date, ...] = ()
-
-    @property
-    def endpoint_url(self) -> str:
-        """Where requests go: strict tools live under `/beta` of an address that names no path of its own."""
-        url = self.base_url
-        return f"{url}/beta" if self.strict and not urlsplit(url).path else url
-
-    @property
-    def peak_minutes(self) -> tuple[tuple[int, int], ...]:
-        """The peak hours as minutes of the UTC day, from and until."""
-        return tuple(_minutes(window) for window in self.peak_hours)
-
-    @field_validator("model")
+    @field_validator("allowed_hosts")
     @classmethod
-    def _current(cls, value: str) -> str:
-        current = _CURRENT_MODELS.get(value)
-        if current is None:
-            return value
-        warnings.warn(
-            f"analyzer.deepseek.model: {value} was discontinued on 2026-07-24; using {current}, write that instead",
-            DeprecationWarning,
-            stacklevel=2,
-        )
-        return current
-
-    @field_validator("api_key")
-    @classmethod
-    def _blank_is_none(cls, value: SecretStr | None) -> SecretStr | None:
-        key = value.get_secret_value().strip() if value is not None else ""
-        if not all("!" <= letter <= "~" for letter in key):
-            raise ValueError("holds a blank or a letter that no key has; copy it again")
-        return SecretStr(key) if key else None
-
-    @field_validator("base_url")
-    @classmethod
-    def _safe_address(cls, value: str) -> str:
-        if not _VISIBLE.fullmatch(value.strip()):
-            raise ValueError("holds a blank, a hidden or a foreign letter; type it again, such a name in its xn-- form")
-        try:
-            url = urlsplit(value.strip())
-            host, _ = url.hostname, url.port
-        except ValueError:
-            host = None
-        if not host or not _is_host(host, url.netloc) or url.scheme not in ("https", "http"):
-            raise ValueError("must be an address like https://api.deepseek.com")
-        if url.username is not None or url.password is not None or url.query or url.fragment:
-            raise ValueError("must hold no user, password, query or fragment; the key belongs into api_key")
-        if url.scheme == "http" and not _is_loopback(host):
-            raise ValueError("a key must not travel unencrypted; use https (http only to this machine)")
-        return value.strip().rstrip("/")
-
-    @field_validator("prices", mode="before")
-    @classmethod
-    def _added_to_the_known(cls, value: Any) -> Any:
-        return {**_PRICES, **value} if isinstance(value, dict) else value
-
-    @field_validator("peak_hours")
-    @classmethod
-    def _windows(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for window in value:
-            _minutes(window)
-        return value
-
-    @model_validator(mode="after")
-    def _money_needs_a_price(self) -> "DeepSeek":
-        limited = self.usd_per_minute is not None or self.usd_per_day is not None
-        if self.api_key is not None and limited and self.model not in self.prices:
-            raise ValueError(
-                f"usd_per_minute and usd_per_day need a price of {self.model}: add prices.{self.model} with cache_hit, "
-                "cache_miss and output in USD per million tokens, or set both limits to null"
-            )
-        return self
+    def _as_compared(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(name.lower().removesuffix(".") for name in value)
 
 
-def _minutes(window: str) -> tuple[int, int]:
-    found = _WINDOW.fullmatch(window)
-    if found is None:
-        raise ValueError('must be windows like "01:00-04:00"')
-    start, end = int(found[1]) * 60 + int(found[2]), int(found[3]) * 60 + int(found[4])
-    if not start < end <= 24 * 60:
-        raise ValueError(f"{window} must begin before it ends, within one day; split a window at 24:00")
-    return start, end
+class AnalysisSettings(Section):
+    """How often is looked, and what counts."""
 
-
-def _is_host(host: str, place: str) -> bool:
-    if _PLACE.fullmatch(place) is None:
-        return False
-    try:
-        return ip_address(host).version == (6 if "[" in place else 4)
-    except ValueError:
-        last = host.rstrip(".").rpartition(".")[2]
-        return len(host) <= 253 and _HOST_NAME.fullmatch(host) is not None and not last.isdigit() and "[" not in place
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
-
-
-class AnalysisSettings(_Section):
-    """
-    How often is looked, from which size on an order counts (base coins), whether orders rest in front of the heaviest
-    price or behind it, and a file of fitted probabilities instead of the shipped ones.
-    """
-
-    interval_seconds: Annotated[int, Field(ge=1, le=3600)] = 60
-    min_order_volume_threshold: Annotated[float, Field(ge=0)] = 0.0
-    ladder_policy: Literal["front", "behind"] = "front"
-    fitted_file: Path | None = None
+    interval_seconds: int = Field(
+        default=60, ge=1, le=3600, description="Seconds from analysis to analysis; they divide an hour."
+    )
+    min_order_volume_threshold: Exact = Field(
+        default=0.01, ge=0, le=10**10, description="The least quantity of a wall, in base coins, at most 8 decimals."
+    )
+    ladder_policy: Literal["front", "behind"] = Field(
+        default="front", description="Whether a zone's orders rest in front of its heaviest price or behind it."
+    )
+    ladder_rungs: int = Field(default=3, ge=1, le=20, description="How many prices a zone's ladder has at most.")
+    ladder_spread_percent: float = Field(
+        default=0.05, ge=0.001, le=5,
+        description="How far a zone and its ladder reach to each side of the heaviest price, in percent of it.",
+    )  # fmt: skip
+    fitted_file: Folder | None = Field(
+        default=None, description="File of fitted probabilities (`replay fit`); null for those that come along."
+    )
 
     @field_validator("interval_seconds")
     @classmethod
@@ -337,132 +297,119 @@ class AnalysisSettings(_Section):
         return value
 
 
-class Analyzer(_Section):
+class Analyzer(Section):
     """Who looks and decides."""
 
-    deepseek: DeepSeek = DeepSeek()
-    analysis: AnalysisSettings = AnalysisSettings()
+    deepseek: DeepSeek = Field(default=DeepSeek(), description="The model that decides, and what it may cost.")
+    analysis: AnalysisSettings = Field(default=AnalysisSettings(), description="How often is looked, and what counts.")
 
 
-class Scoring(_Section):
-    """
-    How advice is scored: when an order can act, what it pays, and how often chance gets a try.
+class Scoring(Section):
+    """How advice is scored: when an order can act, what it pays, and how often chance gets a try."""
 
-    `publish_delay_ms` stands for the time from tick to publication where a run was not live.
-    """
+    publish_delay_ms: int = Field(
+        default=2000, ge=0, le=3_600_000,
+        description="Milliseconds from tick to publication, where a run was not live.",
+    )  # fmt: skip
+    latency_ms: int = Field(
+        default=250, ge=0, le=3_600_000, description="Milliseconds from publication until an order can be filled."
+    )
+    maker_fee_bps: float = Field(
+        default=0.0, ge=-1000, le=1000, description="What a fill costs, in basis points; below 0 it pays."
+    )
+    placebo_draws: int = Field(default=20, ge=1, le=1000, description="Random zones beside each of ours.")
+    seed: int = Field(default=1, ge=0, le=2**63 - 1, description="What random numbers start from.")
 
-    publish_delay_ms: Annotated[int, Field(ge=0)] = 2000
-    latency_ms: Annotated[int, Field(ge=0)] = 250
-    maker_fee_bps: float = 0.0
-    placebo_draws: Annotated[int, Field(ge=1, le=1000)] = 20
-    seed: int = 1
 
-
-class Settings(_Section):
+class Settings(Section):
     """Everything a user can set."""
 
-    app: App = App()
-    redis: Redis = Redis(embedded=True)
-    binance: Binance = Binance()
-    data_collector: DataCollector = DataCollector()
-    analyzer: Analyzer = Analyzer()
-    scoring: Scoring = Scoring()
-    metrics: Metrics = Metrics()
+    app: App = Field(default=App(), description="What this installation is called and how much it says.")
+    network: Network = Field(default=Network(), description="How requests leave this machine.")
+    redis: Redis = Field(
+        default=Redis(embedded=True),
+        description="Where the hot log lives: a server that is named by url, or by host and port, or `embedded`.",
+    )
+    binance: Binance = Field(default=Binance(), description="The venue and its markets.")
+    data_collector: DataCollector = Field(default=DataCollector(), description="What is recorded of every market.")
+    analyzer: Analyzer = Field(default=Analyzer(), description="Who looks and decides.")
+    scoring: Scoring = Field(default=Scoring(), description="How advice is scored.")
+    metrics: Metrics = Field(default=Metrics(), description="Where Prometheus may ask; nowhere without a port.")
+
+    _environment: Proxies = PrivateAttr(default=Proxies())
 
     @property
     def market(self) -> str:
         """The market's name in the log."""
         return f"binance:{self.binance.symbol}"
 
+    def proxy_for(self, url: str) -> str | None:
+        """
+        The proxy for a request, its user and password included; None where it goes straight to the host.
+
+        Args:
+            url: an http, https, ws or wss address; this machine is never asked through a proxy.
+        """
+        if self.network.proxy is None:
+            return self._environment.proxy_for(url)
+        address = self.network.proxy.get_secret_value()
+        return Proxies.of_setting(None if address == _NO_PROXY else address).proxy_for(url)
+
     def without_secrets(self) -> str:
-        """The effective settings as JSON; keys and the server's address are not in it."""
-        return self.model_dump_json(exclude={"redis": {"url"}, "analyzer": {"deepseek": {"api_key"}}})
+        """The effective settings as JSON; keys, passwords and the addresses that may hold them are not in it."""
+        return self.model_dump_json(exclude=_SECRETS)
+
+
+def _secrets() -> dict[str, Any]:
+    """Every secret key, as pydantic wants to be told what to leave out."""
+    left_out: dict[str, Any] = {}
+    for entry in entries(Settings):
+        if entry.is_secret:
+            inside = left_out
+            for key in entry.path[:-1]:
+                inside = inside.setdefault(key, {})
+            inside[entry.path[-1]] = True
+    return left_out
+
+
+_SECRETS = _secrets()
 
 
 def load(path: Path) -> Settings:
     """
-    Read a settings file.
+    Read a settings file, and which proxies the environment names.
 
     Raises:
-        SettingsError: it cannot be read, or a key is unknown, missing its variable, or out of range.
+        SettingsError: it cannot be read, a key is unknown, given twice or out of range, a variable is missing, or the
+            environment names a proxy that cannot be used.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise SettingsError(f"cannot read settings {path}: {error.strerror}; name one with --config") from error
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{path} is not UTF-8 text: {error.reason}") from error
-    try:
-        raw = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
-        raise SettingsError(
-            f"{path} is not YAML{_place(error)}"
-        ) from None  # its own words quote the line: a key, perhaps
-    if not isinstance(raw, dict):
-        raise SettingsError(f"{path} must hold sections like app: and redis:, not a {type(raw).__name__}")
-    environment = {**_dotenv(path), **os.environ}
-    return _validated(path, _substituted(raw, environment, ()))
-
-
-def _place(error: yaml.YAMLError) -> str:
-    """Where a YAML fault is and what was expected, without quoting the text."""
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or "it cannot be read"
-    return f": line {mark.line + 1}: {problem}" if mark is not None else f": {problem}"
-
-
-def _dotenv(path: Path) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for candidate in (path.parent / ".env", Path(".env")):
+    values = read(path)
+    variables = {**read_dotenv((path.parent, Path()), os.environ), **os.environ}
+    settings = parse(substituted(values, variables, shown(path)), shown(path))
+    if settings.network.proxy is None:
         try:
-            found |= {k: v for k, v in dotenv_values(candidate).items() if v is not None}
-        except (OSError, UnicodeDecodeError):
-            raise SettingsError(f"{candidate} cannot be read as UTF-8 text; rewrite it or remove it") from None
-    return found
-
-
-def _substituted(value: Any, environment: dict[str, str], path: tuple[str, ...]) -> Any:
-    if isinstance(value, dict):
-        return {k: _substituted(v, environment, (*path, str(k))) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_substituted(v, environment, (*path, str(i))) for i, v in enumerate(value)]
-    if not isinstance(value, str):
-        return value
-
-    def replace(found: re.Match[str]) -> str:
-        name, default = found[1], found[2]
-        if name in environment:
-            return environment[name]
-        if default is not None:
-            return default
-        if path == ("analyzer", "deepseek", "api_key"):
-            return ""  # no key is a choice: the rules decide
-        raise SettingsError(f"{'.'.join(path)}: ${{{name}}} is not set; export {name} or write it into .env")
-
-    return _VARIABLE.sub(replace, value)
-
-
-def _validated(path: Path, raw: dict[str, Any]) -> Settings:
-    try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            settings = Settings.model_validate(raw)
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(str(p) for p in first["loc"])
-        if first["type"] == "extra_forbidden":
-            known = ", ".join(_known_keys(first["loc"]))
-            raise SettingsError(f"{path}: {where}: unknown key; known here: {known}") from None
-        message = first["msg"].removeprefix("Value error, ")
-        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise SettingsError(f"{path}: {where}: {message[0].lower()}{message[1:]}{more}") from None
-    for warning in caught:
-        warnings.warn(str(warning.message), warning.category, stacklevel=3)
+            settings._environment = Proxies.of_environment(variables)
+        except ValueError as error:
+            raise SettingsError(str(error)) from None
     return settings
 
 
-def _known_keys(location: tuple[int | str, ...]) -> list[str]:
-    model: Any = Settings
-    for part in location[:-1]:
-        model = get_args(model)[-1] if get_origin(model) is dict else model.model_fields[str(part)].annotation
-    return list(model.model_fields)
+def parse(values: Mapping[str, Any], source: str) -> Settings:
+    """
+    Settings from plain values, of a file or of a log.
+
+    Args:
+        source: what to call them in an error, e.g. the file's name.
+
+    Raises:
+        SettingsError: a key is unknown, missing or out of range.
+    """
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            settings = Settings.model_validate(values)
+    except ValidationError as error:
+        raise SettingsError(f"{source}: {reason_of(error, Settings)}") from None
+    for warning in caught:
+        warnings.warn(str(warning.message), warning.category, stacklevel=3)
+    return settings

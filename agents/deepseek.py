@@ -7,10 +7,9 @@ import asyncio
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
-from queue import Empty, SimpleQueue
 
 import structlog
 
@@ -51,7 +50,8 @@ class ModelAnalyst:
 
     Args:
         is_stopping: whether the process was told to end; nobody waits for a model then.
-        keep: stores facts while a conversation goes on, so that a killed process loses what was in flight and no more.
+        on_call: takes each call's fact as soon as it is known what came of the call, late ones included; called in the
+            client's thread, and must not wait for anything.
     """
 
     name = NAME
@@ -66,7 +66,7 @@ class ModelAnalyst:
         parameters: Parameters,
         clock: Clock,
         is_stopping: Callable[[], bool],
-        keep: Callable[[Sequence[Fact]], object] | None = None,
+        on_call: Callable[[Fact], object],
     ) -> None:
         self._client = client
         self._budget = budget
@@ -76,8 +76,8 @@ class ModelAnalyst:
         self._parameters = parameters
         self._clock = clock
         self._is_stopping = is_stopping
-        self._keep = keep
-        self._facts: SimpleQueue[Fact] = SimpleQueue()
+        self._on_call = on_call
+        self._ending: Fact | None = None
         self._counts: Counter[str] = Counter()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="model", daemon=True)
@@ -105,26 +105,23 @@ class ModelAnalyst:
             numbers=outcome.numbers,
             ungrounded=outcome.ungrounded,
         )
-        self._facts.put(made.fact(MODEL_DECISION, self._clock.now_ns()))
+        self._ending = made.fact(MODEL_DECISION, self._clock.now_ns())
         return advice
 
-    def facts(self) -> Sequence[Fact]:
-        """What there is to log since last asked: calls, late ones included, and how each tick ended."""
-        found = []
-        while True:
-            try:
-                found.append(self._facts.get_nowait())
-            except Empty:
-                return found
+    def take_ending(self) -> Fact | None:
+        """How the last tick ended, once; to be stored together with its analysis."""
+        ending, self._ending = self._ending, None
+        return ending
 
     def status(self) -> dict[str, object]:
-        """What a person wants to know: counts, what the client says of itself."""
+        """What a person wants to know: counts, and what the client says of itself and of its server's last refusal."""
         taken = self._budget.taken(self._clock.now_ns())
         counts = {name: self._counts[name] for name in ("decided", "fallback", "numbers", "ungrounded")}
         return {
             **counts,
             "attempts": self._client.verdicts,
             "stopped": self._client.stopped,
+            "trouble": self._client.trouble,
             "tokens_today": taken["tokens_today"],
             "usd_today": round(taken["usd_e12_today"] / USD_E12, 6),
             "cache_hit_share": self._budget.cache_hit_share,
@@ -147,8 +144,6 @@ class ModelAnalyst:
         waited_until = time.monotonic() + left_s
         while not future.done() and not self._is_stopping() and time.monotonic() < waited_until:
             time.sleep(_LOOK_EVERY_S)
-            if self._keep is not None and not self._facts.empty():
-                self._keep(self.facts())
         if future.done():
             return self._ended(future)
         future.cancel()  # what is in flight is still recorded when it comes
@@ -176,12 +171,13 @@ class ModelAnalyst:
     def _note(self, view: MarketView, agent: Agent, attempt: Attempt) -> None:
         cost = self._budget.cost_e12(attempt.charged, attempt.sent_ns)
         call = call_of(attempt, view, NAME, agent, self._prompts.digest, cost)
-        self._facts.put(call.fact(MODEL_CALL, self._clock.now_ns()))
+        self._on_call(call.fact(MODEL_CALL, self._clock.now_ns()))
 
     async def _wind_up(self) -> None:
+        await self._client.close()  # first: a request that had not begun would be cancelled without a record
         mine = asyncio.current_task()
         others = [task for task in asyncio.all_tasks() if task is not mine]
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
-        await self._client.close()
+        await self._loop.shutdown_asyncgens()

@@ -14,12 +14,16 @@ import structlog
 from agents.decide import Decided
 from eventlog import hot as hots
 from eventlog.clock import Clock
+from eventlog.daily_file import DailyFile
 from eventlog.errors import EventLogError
 from eventlog.facts import ANALYSIS, RECOMMENDATION, Analysis, Fact, Recommendation
-from eventlog.files import told_plainly
 from eventlog.log import Log
+from market.fixed_point import format_e8
 from market.instrument import Market
+from market.printable import printable
 from market.timestamps import HOUR_NS, SECOND_NS, iso
+
+_LONGEST_REASON = 200
 
 _log = structlog.get_logger()
 
@@ -40,15 +44,18 @@ class Publisher:
 
     Args:
         connect: makes a connection for `analysis_results:{timestamp}`.
-        logs_dir: where `trading_recommendations_<symbol>.log` grows, a JSON line a recommendation.
+        logs_dir: where `trading_recommendations_<symbol>.log` grows, a JSON line a recommendation, a file a day.
+        keep_days: how many days of it stay beside today's.
     """
 
-    def __init__(self, connect: Callable[[], Any], market: Market, logs_dir: Path, clock: Clock) -> None:
+    def __init__(
+        self, connect: Callable[[], Any], market: Market, logs_dir: Path, clock: Clock, keep_days: int = 14
+    ) -> None:
         self._connect = connect
         self._client = connect()
         self._market = market
         self._clock = clock
-        self._file = logs_dir / f"trading_recommendations_{market.symbol.lower()}.log"
+        self._file = DailyFile(logs_dir / f"trading_recommendations_{market.symbol.lower()}.log", keep_days)
 
     def decision(self, decided: Decided, log: Log) -> Decision:
         """
@@ -77,8 +84,7 @@ class Publisher:
         published = iso(decision.made_ns)
         line = {"published": published, **msgspec.json.decode(advice.render())}
         try:
-            with told_plainly(self._file), open(self._file, "a", encoding="utf-8") as file:
-                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            self._file.append(json.dumps(line, ensure_ascii=False) + "\n", decision.made_ns)
         except EventLogError as error:
             _log.warning("recommendation not written to its file; the log has it", reason=str(error))
         name = f"analysis_results:{tick.boundary_ns // SECOND_NS}"
@@ -95,3 +101,21 @@ class Publisher:
         except EventLogError as error:
             _log.warning("analysis_results not written", reason=str(error))
             self._client = self._connect()
+
+    def tell(self, decision: Decision) -> None:
+        """Tell a person in one line of the log what was advised, or why nothing was."""
+        tick, advice = decision.decided.tick, decision.decided.advice
+        at = iso(tick.boundary_ns)
+        if advice is None:
+            _log.info("no advice: trades are not live", tick=at, trades=tick.trades)
+        elif not decision.published:
+            _log.info("advice not published: the tick was reached too late", tick=at)
+        elif advice.stance == "stand_aside":
+            _log.info("stands aside", tick=at, reason=printable(advice.reason, _LONGEST_REASON))
+        else:
+            zones = ", ".join(
+                f"{zone.side} {format_e8(zone.low_e8)}-{format_e8(zone.high_e8)} ({zone.weight:.0%})"
+                for zone in advice.zones
+            )
+            by = advice.analyst if advice.fallback is None else f"rules, for {advice.analyst}: {advice.fallback}"
+            _log.info("advice published", tick=at, stance=advice.stance, zones=zones, by=printable(by, _LONGEST_REASON))

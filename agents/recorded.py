@@ -10,7 +10,8 @@ from agents.answering import advice_of, fallback
 from agents.conversation.dialogue import Asking, Outcome, Turn, converse, proceed
 from agents.conversation.prompts import BadPrompts, Prompts
 from agents.firewall.admit import problem_of_view
-from agents.model.api import digest_of, read_reply
+from agents.model.api import UnreadableReply, digest_of, read_reply
+from agents.model.shapes import MENDS
 from agents.recommendation import Advice
 from agents.rules import RulesAnalyst
 from analysis.parameters import Parameters
@@ -21,7 +22,7 @@ from market.timestamps import iso
 
 _COLUMNS = {
     MODEL_CALL: ("market_seq", "request_digest", "verdict", "reply"),
-    MODEL_DECISION: ("market_seq", "analyst", "prompt_digest", "fallback", "cut"),
+    MODEL_DECISION: ("market_seq", "analyst", "prompt_digest", "fallback", "cut", "anomalies"),
 }
 
 
@@ -37,6 +38,7 @@ class RecordedMinute:
     Attributes:
         replies: bodies by the digest of the request they answer. fallback: why the rules' answer stood in.
         cut: whether that came from outside (time, money, a fault), so that replies cannot tell.
+        mends: the words of `shapes.MENDS` on record, None where nobody knows.
     """
 
     replies: dict[str, str] = field(default_factory=dict)
@@ -45,6 +47,7 @@ class RecordedMinute:
     prompt_digest: str = ""
     fallback: str | None = None
     cut: bool = False
+    mends: frozenset[str] | None = None
 
 
 Tape = Mapping[int, RecordedMinute]
@@ -64,6 +67,7 @@ def tape_of(decisions: Log) -> dict[int, RecordedMinute]:
                 if kind == MODEL_DECISION:
                     minute.decided, minute.fallback, minute.cut = True, row["fallback"], row["cut"]
                     minute.analyst, minute.prompt_digest = row["analyst"], row["prompt_digest"]
+                    minute.mends = MENDS.intersection(row["anomalies"] or ())
                 elif row["verdict"] == "ok" and row["reply"] is not None:
                     minute.replies[row["request_digest"]] = row["reply"]
     return tape
@@ -111,15 +115,40 @@ class RecordedAnalyst:
         return advice_of(view, outcome, self.name, minute.prompt_digest, self._rules, self._parameters)
 
     def _lead(self, view: MarketView, minute: RecordedMinute) -> Outcome:
-        """The conversation again, with the recorded replies."""
+        """
+        The conversation again, with the recorded replies, read as they were then: before shapes of other endpoints were
+        mended, a reply in one of them was refused or taken as it came.
+        """
+        outcome: Outcome | MissingCall
+        try:
+            outcome = self._led(view, minute, mend=True)
+            if _fits(outcome, minute):
+                return outcome
+        except MissingCall as missing:
+            outcome = missing
+        unmended = self._as_then(view, minute)
+        if unmended is not None and _fits(unmended, minute):
+            return unmended
+        if isinstance(outcome, MissingCall):
+            raise outcome
+        return outcome
+
+    def _as_then(self, view: MarketView, minute: RecordedMinute) -> Outcome | None:
+        """How it ends with replies as they came; None where the record does not go on so: it was made by today's."""
+        try:
+            return self._led(view, minute, mend=False)
+        except (MissingCall, UnreadableReply):
+            return None
+
+    def _led(self, view: MarketView, minute: RecordedMinute, mend: bool) -> Outcome:
         prompts = self._prompts
-        dialogue = converse(view, prompts, self._asking, self._parameters)
+        dialogue = converse(view, prompts, self._asking, self._parameters, mend)
         turn = proceed(dialogue)
         while isinstance(turn, Turn):
             body = minute.replies.get(digest_of(turn.request))
             if body is None:
                 raise _missing(view, turn.agent, minute.prompt_digest == prompts.digest)
-            turn = proceed(dialogue, read_reply(body))
+            turn = proceed(dialogue, read_reply(body, mend))
         return turn
 
     @cached_property
@@ -128,6 +157,12 @@ class RecordedAnalyst:
             return self._read_prompts()
         except BadPrompts as error:
             raise MissingCall(f"the prompts of the record cannot be read: {error}") from error
+
+
+def _fits(outcome: Outcome, minute: RecordedMinute) -> bool:
+    """Whether a conversation ended as the record says."""
+    reason = None if outcome.admitted else outcome.reason
+    return reason == minute.fallback and (minute.mends is None or minute.mends == outcome.mends)
 
 
 def _missing(view: MarketView, agent: str, same_prompts: bool) -> MissingCall:

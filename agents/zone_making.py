@@ -4,6 +4,7 @@ From an interval and what it stands on to a whole zone: what every analyst's zon
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 
 from agents.recommendation import Rung, Side, Stance, Zone
 from analysis.evidence import Evidence
@@ -51,7 +52,7 @@ def made(side: Side, low_e8: int, high_e8: int, footing: Footing, scale: Scale, 
     A whole zone without weight from an interval on the grid; None where no price could prove it wrong.
     """
     tick = scale.tick_e8
-    beyond = int(scale.reference_e8 * scale.sigma * parameters.beyond_sigma)
+    beyond = ceil(scale.reference_e8 * scale.sigma * parameters.beyond_sigma)
     if side == "buy":
         invalidation = min((low_e8 - beyond) // tick * tick, low_e8 - tick)
     else:

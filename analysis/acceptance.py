@@ -10,12 +10,11 @@ import numpy as np
 from analysis.evidence import Basis, Evidence
 from analysis.grid import bins_for, one_two_five
 from analysis.parameters import Parameters
-from analysis.volume_profile import Nodes, Rows, control_point, nodes, rows_of, value_area
-from market.fixed_point import DECIMALS, I64, format_e8
+from analysis.volume_profile import Nodes, Rows, control_point, nodes, row_width, rows_of, value_area
+from market.fixed_point import DECIMALS, format_e8
 from projections.profile import IncrementalProfile
 
 _SHOWN_NODES = 5
-_MOST_BINS = 500_000
 _WEIGHT_OF_RIVAL = 0.7
 _WEIGHT_OF_EDGE = 0.4
 _WEIGHT_OF_NODE = 0.6
@@ -58,10 +57,10 @@ def _horizon(
     levels, buy, sell, count = profile.levels()
     total = buy + sell
     width = max(level_e8, one_two_five(reference_e8 * parameters.row_bp / 1e4))
-    rows = rows_of(levels, total, _wide_enough(levels, -(-width // level_e8) * level_e8))
+    rows = rows_of(levels, total, row_width(levels, -(-width // level_e8) * level_e8))
     control = control_point(rows, reference_e8 * parameters.rival_bp / 1e4)
     area = value_area(rows.total_e8, control.row, parameters.value_area_share)
-    level_e8 = _wide_enough(levels, level_e8)
+    level_e8 = row_width(levels, level_e8)
     bins = rows_of(levels, total, level_e8)
     half_width = bins_for(reference_e8, parameters.node_bp, level_e8, parameters.node_bins)
     high, low = nodes(bins.total_e8, half_width, parameters.node_prominence)
@@ -87,11 +86,6 @@ def _horizon(
     evidence.append(_row_evidence(span, "vah", "value_area", rows, area.high, bins, _WEIGHT_OF_EDGE))
     evidence += _node_evidence(span, bins, high, half_width)
     return result, evidence
-
-
-def _wide_enough(levels: I64, width_e8: int) -> int:
-    # one trade at a million times the price must not make a billion rows
-    return width_e8 * (-(-int(levels[-1] - levels[0]) // width_e8 // _MOST_BINS) or 1)
 
 
 def _row(rows: Rows, row: int) -> str:

@@ -4,13 +4,28 @@ Book flow at a tick, in words for an analyst: what changed at the best levels, w
 A figure that cannot be had is null, and its group names the reason.
 """
 
+from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
+from math import floor, log10
 from typing import Any
 
 import numpy as np
 
 from analysis.flow_grid import Flags, FlowGrid, grid_of
-from analysis.flow_measures import Fused, divergence, explained, fused, z_of_sum, z_score, z_scores
+from analysis.flow_measures import (
+    Fused,
+    divergence,
+    divergence_strength,
+    explained,
+    fused,
+    in_sigma,
+    moving_average,
+    place,
+    z_of_sum,
+    z_score,
+    z_scores,
+)
 from analysis.flow_quote import quote_group
 from analysis.parameters import BookFlowParameters
 from analysis.toxicity import kyle_lambda, vpin
@@ -21,11 +36,12 @@ from projections.order_book import Status
 
 MINUTE_S = 60
 _SHOWN_SECONDS = 5
+_PLACES, _LITTLE = 4, 0.01
 _SIZE_WEIGHTS = 20  # what the weights of `ofi_v13` are scaled by
 _NOTE = "OFI explains price in the same interval and predicts little; no order between trades and book below 1 s"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Window:
     grid: FlowGrid
     traded: Flags  # from the first second on in which anything happened
@@ -34,7 +50,13 @@ class _Window:
     reason: str | None  # why the last minute's book is not known
 
     def base(self, quantity: float) -> float:
-        return round(quantity / 10**self.decimals, 4)
+        return round(quantity / 10**self.decimals, self.places)
+
+    @cached_property
+    def places(self) -> int:
+        """How many decimals of base coins are told: four, and more where less than a hundredth was traded in all."""
+        coins = int(self.grid.volume_e8.sum()) / 10**self.decimals
+        return _PLACES if coins == 0 or coins >= _LITTLE else _PLACES - floor(log10(coins / _LITTLE))
 
     def minute_z(self, flow: I64, use: Flags) -> float | None:
         span = slice(-self.parameters.z_seconds, None)
@@ -105,7 +127,7 @@ def book_flow(
         "ofi_v13": _ofi("F.ofi_v13", grid.size_change_x20, _SIZE_WEIGHTS, window),
         "cvd": _cvd(window, cvd_z),
         "fusion": _fusion(name, ofi, ofi_z, cvd_z, window),
-        "divergence": _divergence(ofi_z, cvd_z, window),
+        "divergence": _divergence(ofi_z, cvd_z, tick_size_e8, window),
         "vpin": _vpin(seconds.buy_e8, seconds.sell_e8, window),
         "kyle": _kyle(window),
         "explains": _explains(five, window),
@@ -157,17 +179,44 @@ def _cvd(window: _Window, z: float | None) -> dict[str, Any]:
         "window": window.base(int(level[-1])),
         "z": z,
         "level_z": z_score(recent, int(level[-1]), parameters.z_least, parameters.z_clip),
+        **_averages(level, window),
     }
     return found if z is not None else {**found, "reason": window.why_no_z(window.traded)}
+
+
+def _averages(level: I64, window: _Window) -> dict[str, Any]:
+    """
+    Moving averages of CVD's level: over each span its value, its change in a minute and where the level lies from it;
+    and whether the shortest crossed the longest in that minute.
+
+    They begin with the window, not with the process, and are null until there is a span and a minute of it.
+    """
+    spans, held = window.parameters.ema_seconds, level[window.traded]
+    any_trade, ago = bool(window.grid.trades.any()), -1 - MINUTE_S
+    averages = {s: moving_average(held, s) for s in spans if any_trade and len(held) >= s + MINUTE_S}
+    figures: dict[str, Any] = {}
+    for span in spans:
+        mean = averages.get(span)
+        figures[f"ema_{span}s"] = None if mean is None else window.base(mean[-1]) + 0.0
+        figures[f"ema_slope_{span}s"] = None if mean is None else window.base(mean[-1] - mean[ago]) + 0.0
+        figures[f"ema_side_{span}s"] = None if mean is None else place(float(held[-1]), mean[-1])
+    if len(averages) == len(spans):
+        short, long = averages[min(spans)], averages[max(spans)]
+        before, now = place(short[ago], long[ago]), place(short[-1], long[-1])
+        crossed = now not in (before, "at")
+        return {**figures, "ema_cross": {"above": "up", "below": "down"}[now] if crossed else "none"}
+    needed = f"{len(held)} seconds; an EMA needs its span and {MINUTE_S} more"
+    return {**figures, "ema_cross": None, "ema_reason": needed if any_trade else "no trade in the window"}
 
 
 def _fusion(name: str, ofi: I64, ofi_z: float | None, cvd_z: float | None, window: _Window) -> dict[str, Any]:
     head = {"id": "F.fusion", "uses": name}
     if window.reason is not None or ofi_z is None or cvd_z is None:
         why = window.reason or f"no z of {name if ofi_z is None else 'cvd'}"
-        return {**head, "value": None, "strong_seconds": None, "reason": why}
+        return {**head, "value": None, "label": None, "strong_seconds": None, "reason": why}
     minute = window.fused(ofi_z, cvd_z)
     strong = _strong_seconds(ofi, window)
+    labels = Counter(both.label for _, both in strong)
     shown = sorted(sorted(strong, key=lambda found: -abs(found[1].value))[:_SHOWN_SECONDS], key=lambda found: found[0])
     clock = [iso(window.grid.start_ns + at * SECOND_NS)[11:-1] for at, _ in shown]
     return {
@@ -175,7 +224,10 @@ def _fusion(name: str, ofi: I64, ofi_z: float | None, cvd_z: float | None, windo
         "value": minute.value,
         "consistency": minute.consistency,
         "strong": minute.strong,
+        "label": minute.label,
         "strong_seconds": len(strong),
+        "strong_buy_seconds": labels["strong_buy"],
+        "strong_sell_seconds": labels["strong_sell"],
         "strongest": [[at, both.value, both.consistency] for at, (_, both) in zip(clock, shown, strict=True)],
     }
 
@@ -193,15 +245,22 @@ def _strong_seconds(ofi: I64, window: _Window) -> list[tuple[int, Fused]]:
     return found
 
 
-def _divergence(ofi_z: float | None, cvd_z: float | None, window: _Window) -> dict[str, Any]:
+def _divergence(ofi_z: float | None, cvd_z: float | None, tick_size_e8: int, window: _Window) -> dict[str, Any]:
+    """The trend of the minute in σ is that of the mid's changes by second, over the span of the z-scores."""
     if window.reason is not None or ofi_z is None or cvd_z is None:
-        return {"id": "F.divergence", "kind": None, "reason": window.reason or "no z of both flows"}
-    own, mid_x2 = window.parameters, window.grid.mid_x2
+        return {"id": "F.divergence", "kind": None, "strength": None, "reason": window.reason or "no z of both flows"}
+    own, mid_x2, span = window.parameters, window.grid.mid_x2, slice(-window.parameters.z_seconds, None)
     before = int(mid_x2[-MINUTE_S - 1])  # a whole minute has a quote before it
-    trend = round(1e4 * (int(mid_x2[-1]) - before) / before, 4)
+    change = int(mid_x2[-1]) - before
+    trend = round(1e4 * change / before, 4)
     against = own.against_ofi_z, own.against_cvd_z
     opposed = own.opposed_ofi_z, own.opposed_cvd_z
-    return {"id": "F.divergence", "kind": divergence(trend, ofi_z, cvd_z, against, opposed), "trend_bp": trend}
+    kind = divergence(trend, ofi_z, cvd_z, against, opposed)
+    changes = np.diff(mid_x2, prepend=mid_x2[:1])[span][window.grid.known[span]]
+    sigmas = in_sigma(change, changes, MINUTE_S, 2 * tick_size_e8, own.z_clip)
+    weights, full = (own.ofi_weight, own.cvd_weight), (own.full_trend_sigma, own.strong_fusion)
+    strength = divergence_strength(kind, sigmas, ofi_z, cvd_z, weights, full)
+    return {"id": "F.divergence", "kind": kind, "strength": strength, "trend_bp": trend, "trend_sigma": sigmas}
 
 
 def _vpin(buy_e8: I64, sell_e8: I64, window: _Window) -> dict[str, Any]:

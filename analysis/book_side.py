@@ -85,7 +85,7 @@ def book_side(snapshot: Snapshot, side: Side, width_e8: int, parameters: Paramet
     totals = np.zeros(min(int(away[-1]) + 1, most), np.int64)
     kept = away < len(totals)
     if float(quantities.astype(np.float64).sum()) > LARGEST_E8:
-        raise SumOverflow("a side of the book passes 2^62; lower the market's quantity decimals")
+        raise SumOverflow("a side of the book")
     np.add.at(totals, away[kept], quantities[kept])
     reach_bp = round(abs(float(prices[-1]) - mid) / mid * 1e4, 2)
     low = int(index[0]) * width_e8

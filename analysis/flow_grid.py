@@ -123,7 +123,7 @@ def _expect_to_fit(seconds: FlowSeconds) -> None:
     sums = (seconds.ofi_e8, seconds.size_change_x20, np.stack((seconds.buy_e8, seconds.sell_e8)))
     large = [part for part in sums if part.size * max(int(part.max(initial=0)), -int(part.min(initial=0))) > LARGEST_E8]
     if any(float(np.abs(part.astype(np.float64)).sum()) > LARGEST_E8 for part in large):
-        raise SumOverflow("a window's flow passes 2^62; lower the market's quantity decimals")
+        raise SumOverflow("a window's flow")
 
 
 def _spread(n: int, at: I64, values: I64) -> I64:

@@ -1,8 +1,9 @@
 """
-What flows say of themselves and of price: z-scores, fusion, divergence, and how much of price they explain.
+What flows say of themselves and of price: z-scores, averages, fusion, divergence, and how much of price they explain.
 """
 
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Literal
 
 import numpy as np
@@ -11,6 +12,8 @@ from analysis.flow_grid import F64, Flags
 from market.fixed_point import I64
 
 Divergence = Literal["bullish", "bearish", "inconsistent", "none"]
+Label = Literal["strong_buy", "strong_sell", "neutral"]
+Place = Literal["above", "below", "at"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,13 @@ class Fused:
     value: float
     consistency: float
     strong: bool
+
+    @property
+    def label(self) -> Label:
+        """Strong with a positive value, strong with a negative one, or neither."""
+        if not self.strong:
+            return "neutral"
+        return "strong_buy" if self.value > 0 else "strong_sell"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +125,69 @@ def divergence(
     if abs(ofi_z) > opposed_z[0] and abs(cvd_z) > opposed_z[1] and ofi_z * cvd_z < 0:
         return "inconsistent"
     return "none"
+
+
+def divergence_strength(
+    kind: Divergence,
+    trend_sigma: float,
+    ofi_z: float,
+    cvd_z: float,
+    weights: tuple[float, float],
+    full: tuple[float, float],
+) -> float | None:
+    """
+    How far price and flow disagree, or OFI and CVD with each other: 0 to 1, never falling as any of its inputs grows.
+
+        price = min(1, |trend_sigma| / full[0])
+        flow = min(1, (weights[0]·|ofi_z| + weights[1]·|cvd_z|) / full[1])
+        bullish, bearish: √(price · flow)        inconsistent: flow, for price has no part in it
+
+    A trend of -1.5 σ against z-scores of 1.5 and 0.75, weights 0.6 and 0.4, full at 2 σ and 2.5: price 0.75, flow 0.48,
+    strength 0.6.
+
+    Returns:
+        To 4 decimals; None where there is no divergence.
+    """
+    if kind == "none":
+        return None
+    flow = min(1.0, (weights[0] * abs(ofi_z) + weights[1] * abs(cvd_z)) / full[1])
+    if kind == "inconsistent":
+        return round(flow, 4)
+    return round((min(1.0, abs(trend_sigma) / full[0]) * flow) ** 0.5, 4)
+
+
+def in_sigma(change: int, changes: I64, intervals: int, least: int, clip: float) -> float:
+    """
+    A change over some intervals in σ of as many: the root mean square of single changes times the root of their number.
+
+    No mean is taken off, so the sign is that of the change. Squares are summed as whole numbers.
+
+    Args:
+        changes: n changes over one interval each, n at least 1. least: σ is not below this, above 0.
+
+    Returns:
+        To 4 decimals, within ±clip.
+    """
+    square = sum(each * each for each in changes.tolist())
+    sigma = max(float(least), (square / len(changes) * intervals) ** 0.5)
+    return round(min(clip, max(-clip, change / sigma)), 4)
+
+
+def moving_average(values: I64, span: int) -> list[float]:
+    """
+    The exponential moving average at each of n values: the newest weighs 2 / (span + 1), the first begins it.
+
+    One value after the other in plain floats: the bits depend on the values alone, and equal values have themselves
+    as their average.
+    """
+    weight = 2.0 / (span + 1)
+    return list(accumulate(values.astype(np.float64).tolist(), lambda mean, value: mean + weight * (value - mean)))
+
+
+def place(value: float, other: float) -> Place:
+    """Where one quantity lies from another, in counts; `at` is within half a count, the smallest there is."""
+    away = round(value - other)
+    return "at" if not away else "above" if away > 0 else "below"
 
 
 def line(x: F64, y: F64) -> Line:

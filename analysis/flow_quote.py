@@ -7,7 +7,9 @@ from typing import Any
 from analysis.flow_grid import FlowGrid
 from analysis.micro_price import fit_micro_price, queue_imbalance, weighted_mid
 from analysis.parameters import BookFlowParameters
-from market.fixed_point import format_e8
+from market.fixed_point import DECIMALS, ONE_E8, format_e8
+
+_WHOLE = len(str(10_000 * ONE_E8))
 
 
 def quote_group(grid: FlowGrid, tick_size_e8: int, parameters: BookFlowParameters) -> dict[str, Any]:
@@ -51,4 +53,6 @@ def _micro_price(grid: FlowGrid, tick_size_e8: int, parameters: BookFlowParamete
 
 
 def _price(value_e8: float) -> str:
-    return format_e8(round(value_e8))
+    """To 8 decimals from a price of 10,000 on, to one more for each power of ten below: it lies between two ticks."""
+    finer = max(0, _WHOLE - len(str(int(value_e8))))
+    return format_e8(round(value_e8 * 10**finer), DECIMALS + finer)

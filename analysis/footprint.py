@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis.parameters import OrderFlowParameters
-from analysis.volume_profile import rows_of
+from analysis.volume_profile import row_width, rows_of
 from market.fixed_point import I64
 from projections.trade_columns import Trades
 
@@ -85,10 +85,11 @@ def footprint(level_e8: I64, buy_e8: I64, sell_e8: I64, width_e8: int, parameter
 
     Args:
         level_e8, buy_e8, sell_e8: k levels, rising, with what was bought and sold at each; may be none.
-        width_e8: of a row, as in `volume_profile.rows_of`.
+        width_e8: of a row, as in `volume_profile.rows_of`; a wider one is taken where prices lie very far apart.
     """
     if len(level_e8) == 0:
         return Footprint(width_e8, 0, (), ())
+    width_e8 = row_width(level_e8, width_e8)
     bought, sold = rows_of(level_e8, buy_e8, width_e8), rows_of(level_e8, sell_e8, width_e8)
     whole = _exact_sum(buy_e8) + _exact_sum(sell_e8)
     least = max(1, round(parameters.imbalance_share * whole))

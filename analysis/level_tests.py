@@ -5,6 +5,7 @@ Tests of price levels: touched, then rejected or broken, from exact trades (ANAL
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import ceil
 
 import numpy as np
 
@@ -82,9 +83,19 @@ def reach_of(sigma: float | None, price_e8: int, tick_size_e8: int, parameters: 
     if sigma is None or sigma <= 0:
         return None
     unit = sigma * price_e8
-    near = max(round(parameters.near_sigma * unit), tick_size_e8)
-    away, beyond = round(parameters.away_sigma * unit), round(parameters.beyond_sigma * unit)
+    near = max(_within(parameters.near_sigma * unit, tick_size_e8), tick_size_e8)
+    away, beyond = (_past(s * unit, tick_size_e8) for s in (parameters.away_sigma, parameters.beyond_sigma))
     return Reach(near, max(away, near + 1), max(beyond, near + 1))
+
+
+def _within(distance: float, tick: int) -> int:
+    """Rounded, but no further than the last tick that lies within it: a tick may be no more than one count."""
+    return min(round(distance), int(distance) // tick * tick + tick - 1)
+
+
+def _past(distance: float, tick: int) -> int:
+    """Rounded, but past all ticks that lie within it."""
+    return max(round(distance), -(-ceil(distance) // tick) * tick - tick + 1)
 
 
 def against_trades(trades: Trades, level_e8: I64, reach: Reach | None, parameters: OrderFlowParameters) -> LevelTests:

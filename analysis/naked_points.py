@@ -9,9 +9,10 @@ import numpy as np
 
 from analysis.grid import one_two_five
 from analysis.parameters import Parameters
-from analysis.volume_profile import control_point, rows_of
+from analysis.volume_profile import control_point, row_width, rows_of
 from market.timestamps import DAY_NS, MINUTE_NS
 from projections.minute_buckets import Minute, MinuteBuckets
+from projections.price_levels import level_width_e8
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +78,13 @@ class NakedPoints:
         minutes: list[Minute] = [m for m in held if m is not None]
         if not minutes:
             return None
-        level_e8 = self._buckets.level_e8
+        close = int(minutes[-1].bar[3])
+        level_e8 = level_width_e8(close, self._buckets.level_e8)
         levels, place = np.unique(np.concatenate([m.level_e8 for m in minutes]), return_inverse=True)
         totals = np.zeros(len(levels), np.int64)
         np.add.at(totals, place, np.concatenate([m.total_e8 for m in minutes]))
-        close = int(minutes[-1].bar[3])
         width = max(level_e8, one_two_five(close * self._parameters.row_bp / 1e4))
-        rows = rows_of(levels, totals, -(-width // level_e8) * level_e8)
+        rows = rows_of(levels, totals, row_width(levels, -(-width // level_e8) * level_e8))
         row = control_point(rows, 0.0).row
         low, volume = rows.price_e8(row), int(rows.total_e8[row])
         share = round(volume / int(totals.sum()), 4)

@@ -14,6 +14,7 @@ from analysis.book_side import F64, SIDES, BookSide, Side
 from analysis.parameters import Parameters
 from analysis.vacuums import depths, vacuums
 from analysis.walls import wall_bins
+from market.fixed_point import DECIMALS
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ def null_counts(
     usual: Mapping[Side, F64 | None],
     seed: int,
     parameters: Parameters,
+    decimals: int = DECIMALS,
 ) -> dict[Side, NullCounts]:
     """
     What each side shows with its last books shuffled.
@@ -47,6 +49,7 @@ def null_counts(
     Args:
         last: the books a vacuum must be seen in, oldest first. cells, usual: see `vacuums.vacuums`.
         seed: comes from the book; both sides are shuffled by the same chance, so a mirrored book counts mirrored.
+        decimals: that the market's quantities keep.
     """
     found = {side: np.zeros(3) for side in SIDES}
     for draw in range(parameters.null_draws):
@@ -60,7 +63,8 @@ def null_counts(
             newest = mixed[-1][side]
             held = np.array([depths(books[side], cells[side]) for books in mixed])
             thin = vacuums(newest, cells[side], usual[side], held, parameters) or ()
-            found[side] += len(wall_bins(newest, newest.mid_e8, parameters)), len(dense[side]), len(thin)
+            walls = wall_bins(newest, newest.mid_e8, parameters, decimals)
+            found[side] += len(walls), len(dense[side]), len(thin)
     means = {side: (counts / max(1, parameters.null_draws)).round(2).tolist() for side, counts in found.items()}
     return {
         side: NullCounts(walls, dense, None if usual[side] is None else thin)

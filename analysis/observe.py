@@ -2,7 +2,7 @@
 From the state at a tick to what an analyst is shown.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,11 +18,14 @@ from analysis.static_book import StaticBook, StaticLayer, evidence_of
 from analysis.tool_results import flow_result, static_result
 from analysis.view import MarketView
 from analysis.volatility import sigma
+from analysis.walls import least_wall
+from market.fixed_point import format_e8
 from market.timestamps import MINUTE_NS, SECOND_NS, iso
 from projections.order_book import OrderBook
 from projections.state import MarketState, TickEntry
 
 _EATING_MINUTES = 60
+_WIDEST_LEVEL_BP = 10.0  # wider levels hide the nodes of a profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ class Observer:
             reference_e8=found.reference_e8,
             mid_e8=newest.mid_e8 if newest else None,
             sigma=found.sigma,
-            tick_size_e8=state.tick_size_e8 or 1,
+            tick_size_e8=state.grid_e8(),
             parameters_digest=self._digest,
             state=state.digests(),
             evidence=tuple(found.evidence),
@@ -89,7 +92,7 @@ class Observer:
 
     def find(self, state: MarketState) -> Findings:
         """What every detector finds at the state's last tick."""
-        parameters, tick_size = self._parameters, state.tick_size_e8 or 1
+        parameters, tick_size = self._parameters, state.grid_e8()
         starts, bars = state.buckets.bars(parameters.sigma_minutes + 1)
         unit = sigma(
             starts, bars[:, 3], state.buckets.end_ns, parameters.sigma_minutes, parameters.sigma_least, tick_size
@@ -98,7 +101,9 @@ class Observer:
         current = state.order_book.as_snapshot() if state.order_book.trusted else None
         if current is not None and snapshots and current.last_update_id <= snapshots[-1].last_update_id:
             current = None  # no update since
-        static = self._static.look(snapshots, state.trades.between, tick_size, _eaten_a_minute(state), current)
+        static = self._static.look(
+            snapshots, state.trades.between, tick_size, _eaten_a_minute(state), current, state.quantity_decimals
+        )
         reference = state.buckets.last_price_e8()
         flow = self._flow.look(state, unit, static)
         evidence = [*evidence_of(static, snapshots[-1] if snapshots else None, parameters), *flow.evidence]
@@ -137,10 +142,27 @@ class Observer:
         elif seen.sigma is None:
             found.append(f"fewer than {self._parameters.sigma_least} minutes of trades: no volatility yet")
         if state.tick_size_e8 is None:
-            found.append("no instrument on record: tick size unknown")
+            found.append(f"no instrument on record: {_tick_seen(state)}")
         if state.status not in ("TRADING", "unknown"):
             found.append(f"the venue says {state.status}")
-        return found + _book_warnings(tick, state.order_book)
+        return [*found, *self._misfits(state, seen), *_book_warnings(tick, state.order_book)]
+
+    def _misfits(self, state: MarketState, seen: Findings) -> Iterator[str]:
+        """What is set in coins and does not fit this market; no figure of the tick, so that a run says it once."""
+        level, reference, parameters = state.windows.level_e8, seen.reference_e8, self._parameters
+        if level is not None and reference is not None and level * 1e4 > _WIDEST_LEVEL_BP * reference:
+            yield (
+                f"price levels of {format_e8(level)} are wider than {_WIDEST_LEVEL_BP:g} bp of the price and hide what"
+                " is in them; set data_collector.order_flow.price_precision to null"
+            )
+        least = least_wall(parameters, state.quantity_decimals)
+        depths = [side.book.corridor_depth_e8 for side in (seen.static.sides or {}).values()]
+        if depths and least > parameters.major_share * max(depths):
+            yield (
+                f"walls of less than {format_e8(parameters.min_wall_e8)} coins are passed over, which is more than"
+                f" {parameters.major_share:.0%} of the book within {parameters.corridor_bp:g} bp;"
+                " lower analyzer.analysis.min_order_volume_threshold"
+            )
 
 
 def _book_warnings(tick: TickEntry, book: OrderBook) -> list[str]:
@@ -159,6 +181,12 @@ def _book_warnings(tick: TickEntry, book: OrderBook) -> list[str]:
             f"the book rebuilt from updates differed from the exchange's own at {_second(audit.recv_ns)}: {levels}"
         )
     return found
+
+
+def _tick_seen(state: MarketState) -> str:
+    if not len(state.trades.columns()) and state.snapshots.latest() is None:
+        return "tick size unknown"
+    return f"prices step by {format_e8(state.grid_e8())} as far as was seen"
 
 
 def _second(time_ns: int) -> str:

@@ -26,6 +26,7 @@ from market.timestamps import MINUTE_NS
 from projections.profile import IncrementalProfile
 from projections.snapshot_window import Snapshot
 from projections.state import MarketState
+from projections.trade_columns import Trades
 
 _CVD_MINUTES = (5, 60, 240)
 _NAKED_WEIGHT = 0.6
@@ -74,16 +75,14 @@ class OrderFlowLayer:
     def look(self, state: MarketState, sigma: float | None, static: StaticBook) -> OrderFlow:
         """Everything trades and changes of the book show at the state's last tick."""
         parameters, flow = self._parameters, self._parameters.order_flow
-        reference, tick = state.buckets.last_price_e8(), state.tick_size_e8 or 1
+        reference, tick, level = state.buckets.last_price_e8(), state.grid_e8(), state.level_e8()
         end, trades = state.buckets.end_ns, state.trades.columns()
         for profile in self._profiles:
             profile.refresh()
-        profiles, evidence = acceptance(
-            self._profiles, reference, state.windows.level_e8, parameters, state.quantity_decimals
-        )
+        profiles, evidence = acceptance(self._profiles, reference, level, parameters, state.quantity_decimals)
         reach = None if reference is None else reach_of(sigma, reference, tick, flow)
         frame = frame_of(trades, reach, end, flow)
-        absorbed = find_absorption(frame, state.windows.level_e8, flow)
+        absorbed = find_absorption(frame, level, flow)
         if reach is not None:
             absorbed = [_with_books(a, state.snapshots.snapshots(), reach.near_e8) for a in absorbed]
         naked = self._naked.points()
@@ -98,10 +97,10 @@ class OrderFlowLayer:
             frame=frame,
             naked=naked,
             cvds={m: cvd(trades.between(end - m * MINUTE_NS, end)) for m in _CVD_MINUTES},
-            footprint=self._footprint(state, reference),
+            footprint=self._footprint(reference, level),
             absorbed=absorbed,
             swept=sweeps(trades, end, flow),
-            passages=self._passages(state, reference, sigma, static),
+            passages=self._passages(trades, reference, level, sigma, static),
             book_flow=book_flow(
                 state.book_flow, state.order_book.status, tick, parameters.book_flow, state.quantity_decimals
             ),
@@ -124,20 +123,19 @@ class OrderFlowLayer:
             return {}
         last, near = frame.trades.price_e8, frame.near_e8
         passed = (level_e8 >= last.min() - near) & (level_e8 <= last.max() + near)
-        bin_e8, flow = state.windows.level_e8, self._parameters.order_flow
-        found = absorption_at(frame, level_e8[passed], bin_e8, flow)
+        found = absorption_at(frame, level_e8[passed], state.level_e8(), self._parameters.order_flow)
         books = state.snapshots.snapshots()
         return {a.level_e8: _with_books(a, books, near) for a in found if (a.level_e8 < reference) == (a.side == "bid")}
 
-    def _footprint(self, state: MarketState, reference: int | None) -> Footprint | None:
+    def _footprint(self, reference: int | None, level_e8: int) -> Footprint | None:
         if reference is None or not self._profiles:
             return None
-        level, buy, sell, _ = self._profiles[0].levels()
-        return footprint(level, buy, sell, _row_width(reference, state.windows.level_e8, self._parameters),
-                         self._parameters.order_flow)  # fmt: skip
+        levels, buy, sell, _ = self._profiles[0].levels()
+        width = _row_width(reference, level_e8, self._parameters)
+        return footprint(levels, buy, sell, width, self._parameters.order_flow)
 
     def _passages(
-        self, state: MarketState, reference: int | None, sigma: float | None, static: StaticBook
+        self, trades: Trades, reference: int | None, level_e8: int, sigma: float | None, static: StaticBook
     ) -> dict[str, Passage | None]:
         thin = {
             f"V{side[0]}{n}": (v.low_e8, v.high_e8)
@@ -146,9 +144,9 @@ class OrderFlowLayer:
         }
         if not thin or reference is None or sigma is None:
             return {}
-        row = _row_width(reference, state.windows.level_e8, self._parameters)
+        row = _row_width(reference, level_e8, self._parameters)
         unit = round(sigma * reference)
-        passed = last_passages(state.trades.columns(), list(thin.values()), unit, row, self._parameters.order_flow)
+        passed = last_passages(trades, list(thin.values()), unit, row, self._parameters.order_flow)
         return dict(zip(thin, passed, strict=True))
 
 

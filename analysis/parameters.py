@@ -62,6 +62,10 @@ class BookFlowParameters:
             strong_consistency.
         against_ofi_z, against_cvd_z: how far flow must run against price to be a divergence. opposed_ofi_z,
             opposed_cvd_z: how far OFI and CVD must run against each other to be inconsistent.
+        full_trend_sigma: a minute's trend of so many σ counts fully in a divergence's strength; flow counts fully from
+            strong_fusion on.
+        ema_seconds: spans of the moving averages of CVD, shortest first: the minute that a tick reports, and the memory
+            of a z-score. Both are short beside the window: where it began weighs less than 1e-10 in them after an hour.
         stale_seconds: after so long without an update the book may be the stream's silence, not the market's.
         sum_from_bp: where tick or spread pass this, the five-level sum is used instead of the best quote's flow.
         impact_seconds: the interval of Kyle's λ and of the longer R². least_intervals: how few of them will do.
@@ -81,6 +85,8 @@ class BookFlowParameters:
     against_cvd_z: float = 0.5
     opposed_ofi_z: float = 2.0
     opposed_cvd_z: float = 1.0
+    full_trend_sigma: float = 2.0
+    ema_seconds: tuple[int, ...] = (60, 300)
     stale_seconds: int = 30
     sum_from_bp: float = 1.0
     impact_seconds: int = 10

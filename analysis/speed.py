@@ -13,7 +13,7 @@ import numba as nb
 import numpy as np
 
 from analysis.parameters import OrderFlowParameters
-from market.fixed_point import ONE_E8
+from market.fixed_point import DECIMALS, ONE_E8
 from market.timestamps import SECOND_NS
 from projections.trade_columns import BLOCK, Trades
 
@@ -85,8 +85,9 @@ def _passage(
     inside = trades.part(before + 1, after)
     moved = abs(int(trades.price_e8[after]) - int(trades.price_e8[before]))
     spent_ns = max(_LEAST_NS, int(trades.time_ns[after] - trades.time_ns[before]))
-    speed = round(moved / ONE_E8 / (spent_ns / SECOND_NS), 8)
-    walk_speed = round(3 * (unit / ONE_E8) ** 2 / (width / ONE_E8) / 60, 8)
+    places = _places(low)
+    speed = round(moved / ONE_E8 / (spent_ns / SECOND_NS), places)
+    walk_speed = round(3 * (unit / ONE_E8) ** 2 / (width / ONE_E8) / 60, places)
     volume = int(inside.quantity_e8.sum())
     a_row = round(volume / max(1.0, width / row), 4)
     thin = a_row <= parameters.thin_share * usual
@@ -105,6 +106,11 @@ def _passage(
         fast=fast,
         confirmed=thin and fast,
     )
+
+
+def _places(price_e8: int) -> int:
+    """How many decimals a speed keeps: 8 from a price of 10,000 on, one more for each power of ten below."""
+    return DECIMALS + max(0, len(str(10_000 * ONE_E8)) - len(str(price_e8)))
 
 
 @nb.njit(cache=True)

@@ -19,6 +19,7 @@ from analysis.vacuum_edges import borne_out
 from analysis.vacuums import Vacuum, cell_edges, depths, usual_depths, vacuums
 from analysis.wall_life import Ended, Life, TradesBetween, WallLives
 from analysis.walls import Wall, WallBin, WallFinder, wall_bins
+from market.fixed_point import DECIMALS
 from projections.snapshot_window import Snapshot
 
 NO_BOOK = "no book was recorded: advice from trades alone"
@@ -120,9 +121,14 @@ class StaticLayer:
 
     def __init__(self, parameters: Parameters) -> None:
         self._parameters = parameters
-        self._books = BookWindow(parameters)
-        self._finder = WallFinder(parameters, self._books)
-        self._lives = WallLives(self._books, self._finder, parameters)
+        self._start(DECIMALS)
+
+    def _start(self, decimals: int) -> None:
+        """Forget everything; quantities keep so many decimals from now on."""
+        self._decimals = decimals
+        self._books = BookWindow(self._parameters)
+        self._finder = WallFinder(self._parameters, self._books, decimals)
+        self._lives = WallLives(self._books, self._finder, self._parameters)
 
     def look(
         self,
@@ -131,6 +137,7 @@ class StaticLayer:
         tick_size_e8: int,
         minute_volume_e8: Mapping[Side, float],
         current: Snapshot | None = None,
+        decimals: int = DECIMALS,
     ) -> StaticBook:
         """
         Everything the books show.
@@ -139,7 +146,10 @@ class StaticLayer:
             snapshots: the window, oldest first. trades_between: the trades of a span of time.
             minute_volume_e8: mean quantity a minute that eats each side: sells eat bids, buys eat asks.
             current: the book rebuilt from updates, newer than the last snapshot.
+            decimals: that the market's quantities keep.
         """
+        if decimals != self._decimals:
+            self._start(decimals)
         newest = snapshots[-1] if snapshots else None
         mid = newest.mid_e8 if newest else None
         if newest is None or mid is None:
@@ -153,7 +163,8 @@ class StaticLayer:
         cells = {side: cell_edges(mid, width, books[side].reach_bp) for side in SIDES}
         cut = {side: self._thin(snapshots, width, side, cells[side]) for side in SIDES}
         usual = {side: cut[side][0] for side in SIDES}
-        null = null_counts(self._last(snapshots, width), cells, usual, newest.last_update_id, self._parameters)
+        last = self._last(snapshots, width)
+        null = null_counts(last, cells, usual, newest.last_update_id, self._parameters, decimals)
         sides = {}
         for side in SIDES:
             thin = cut[side][1]
@@ -177,7 +188,7 @@ class StaticLayer:
         sides = BookWindow(self._parameters).sides(current, width)
         if not sides:
             return None
-        out = {side: wall_bins(book, book.mid_e8, self._parameters) for side, book in sides.items()}
+        out = {side: wall_bins(book, book.mid_e8, self._parameters, self._decimals) for side, book in sides.items()}
         return CurrentBook(sides, out, bands(sides, self._parameters))
 
     def _densities(self, snapshot: Snapshot, width: int) -> dict[Side, tuple[F64, F64]]:

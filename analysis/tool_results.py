@@ -22,7 +22,7 @@ from analysis.sweeps import Sweep
 from analysis.tool_budget import Listed, cut_to
 from analysis.vacuums import Vacuum
 from analysis.wall_life import ENDINGS, Ended
-from market.fixed_point import format_e8
+from market.fixed_point import DECIMALS, format_e8
 from market.timestamps import iso
 
 MOST_BYTES = 10_000
@@ -138,7 +138,7 @@ def _vacuum(thin: Vacuum, name: str, decimals: int) -> dict[str, Any]:
         "distance_bp": [thin.near_bp, thin.far_bp],
         "quantity": format_e8(thin.quantity_e8, decimals),
         "usual": format_e8(int(thin.median_e8), decimals),
-        "cost_to_cross": format_e8(int(thin.cost), decimals),
+        "cost_to_cross": format_e8(int(thin.cost * 10 ** (DECIMALS - decimals))),
         "far_edge_unknown": thin.censored,
     }
 

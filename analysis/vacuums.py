@@ -9,11 +9,12 @@ import numpy as np
 
 from analysis.book_side import F64, BookSide, Side
 from analysis.parameters import Parameters
-from market.fixed_point import I64
+from market.fixed_point import DECIMALS, I64, ONE_E8
 
 NEAREST_BP = 2.0
 _GROWTH = 2**0.5
 LEAST_BINS = 10
+_LARGE_COST = 1e4  # coins counted whole, at a fraction of a cent: less of it is told with more decimals
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Vacuum:
     Attributes:
         low_e8, high_e8: its price edges, whole bins. far_e8: the edge away from the mid.
         quantity_e8: what its cells hold now. median_e8: what they held before, in the middle of the earlier books.
-        cost: what lies between its edges times its prices, 1e-8 quote: what crossing it takes.
+        cost: what lies between its edges times its prices, counts of quantity times quote: what crossing it takes.
         censored: it reaches as far as the side was seen, so its far edge is not known.
     """
 
@@ -109,8 +110,9 @@ def vacuums(book: BookSide, cells: F64, usual: F64 | None, last: F64, parameters
 
 
 def cost_of(held: I64, price_e8: F64) -> float:
-    """What crossing some bins takes at their middle prices, 1e-8 quote."""
-    return round(float((held * (price_e8 / 1e8)).sum()), 2)
+    """What crossing some bins takes at their middle prices, counts of quantity times quote."""
+    cost = float((held * (price_e8 / ONE_E8)).sum())
+    return round(cost, 2 if cost >= _LARGE_COST else DECIMALS)
 
 
 def _vacuum(book: BookSide, edges: F64, usual: F64, first: int, stop: int) -> Vacuum:

@@ -9,6 +9,8 @@ import numpy as np
 
 from market.fixed_point import I64
 
+_MOST_ROWS = 500_000
+
 
 @dataclass(frozen=True, slots=True)
 class Rows:
@@ -64,6 +66,17 @@ def rows_of(level_e8: I64, total_e8: I64, width_e8: int) -> Rows:
     """
     low = int(level_e8[0]) // width_e8
     return Rows(low * width_e8, width_e8, _in_rows(level_e8, total_e8, low, width_e8))
+
+
+def row_width(level_e8: I64, width_e8: int) -> int:
+    """
+    A width in which so few rows hold all levels that they fit into memory: one trade at a million times the price must
+    not make a billion rows.
+
+    Args:
+        level_e8: k levels, rising, k ≥ 1. width_e8: the width wanted; a wider one is a multiple of it.
+    """
+    return width_e8 * (-(-int(level_e8[-1] - level_e8[0]) // width_e8 // _MOST_ROWS) or 1)
 
 
 def control_point(rows: Rows, exclusion_e8: float) -> ControlPoint:

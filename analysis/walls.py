@@ -13,6 +13,7 @@ from analysis.book_side import BookSide, Side, heaviest
 from analysis.book_window import BookWindow
 from analysis.grid import bins_for
 from analysis.parameters import Parameters
+from market.fixed_point import DECIMALS
 from market.timestamps import MINUTE_NS
 from projections.snapshot_window import Snapshot
 
@@ -52,12 +53,17 @@ class Wall:
     major: bool
 
 
-def wall_bins(book: BookSide, mid_e8: float, parameters: Parameters) -> list[WallBin]:
-    """The bins of one side that stand out in one snapshot, nearest first."""
+def least_wall(parameters: Parameters, decimals: int) -> float:
+    """The least quantity of a wall, in counts of a market whose quantities keep so many decimals."""
+    return parameters.min_wall_e8 / 10 ** (DECIMALS - decimals)
+
+
+def wall_bins(book: BookSide, mid_e8: float, parameters: Parameters, decimals: int = DECIMALS) -> list[WallBin]:
+    """The bins of one side that stand out in one snapshot, nearest first; `decimals` are those of quantities."""
     depth = book.corridor_depth_e8
     if depth == 0:
         return []
-    least = max(parameters.wall_share * depth, float(parameters.min_wall_e8))
+    least = max(parameters.wall_share * depth, least_wall(parameters, decimals))
     around = bins_for(mid_e8, parameters.neighbourhood_bp, book.width_e8, parameters.neighbourhood_bins)
     indices, usual = _stand_out(
         book.quantity_e8, book.corridor, least, around, parameters.wall_percentile / 100, parameters.wall_contrast
@@ -77,10 +83,12 @@ class WallFinder:
 
     Args:
         books: what was worked out once per snapshot; a finder of its own may be left to make one.
+        decimals: that the market's quantities keep.
     """
 
-    def __init__(self, parameters: Parameters, books: BookWindow | None = None) -> None:
+    def __init__(self, parameters: Parameters, books: BookWindow | None = None, decimals: int = DECIMALS) -> None:
         self._parameters = parameters
+        self._decimals = decimals
         self._books = books or BookWindow(parameters)
 
     def walls(self, snapshots: Sequence[Snapshot], side: Side, width_e8: int) -> list[Wall]:
@@ -113,7 +121,7 @@ class WallFinder:
     def _of(self, snapshot: Snapshot, width_e8: int) -> dict[Side, dict[int, WallBin]]:
         found: dict[Side, dict[int, WallBin]] = {"bid": {}, "ask": {}}
         for side, book in self._books.sides(snapshot, width_e8).items():
-            found[side] = {w.price_e8: w for w in wall_bins(book, book.mid_e8, self._parameters)}
+            found[side] = {w.price_e8: w for w in wall_bins(book, book.mid_e8, self._parameters, self._decimals)}
         return found
 
 

@@ -14,7 +14,6 @@ from eventlog.facts import DIFF, SNAPSHOT
 from eventlog.importing import Importer
 from eventlog.log import Log
 from eventlog.names import LogName
-from exchanges.binance.mapper import BinanceMapper
 from exchanges.binance.recording import bring_in
 from market.instrument import Market
 from projections.book_flow import BookFlow
@@ -31,7 +30,7 @@ def features(recordings: Path, folder: Path, repetitions: int) -> Figure:
     storage = ColdLog(folder / "recording", NAME)
     importer = Importer(storage, WallClock())
     for path in sorted(recordings.glob("btcusdt-spot-2024-*.gz")):
-        bring_in(importer, path, BinanceMapper("BTCUSDT"))
+        bring_in(importer, path)
     importer.close()
     batch = _whole(Log(storage, None, {}))
     updates = ROUNDS * len(batch.rows[DIFF])

@@ -17,7 +17,6 @@ from collector.capture import Capture
 from collector.log_tail import LogTail
 from collector.recorder import MOST_IN_BATCH, Recorder
 from collector.tick_maker import Seen
-from eventlog import hot as hots
 from eventlog.clock import WallClock
 from eventlog.cold import ColdLog
 from eventlog.embedded_server import EmbeddedServer
@@ -119,7 +118,7 @@ def socket_to_stream(folder: Path, repetitions: int) -> Figure:
     try:
         for n in range(repetitions + 1):
             client.flushall()
-            rate = asyncio.run(_record(url, folder / "capture" / str(n), hots.connect(unix_socket=str(server.socket))))
+            rate = asyncio.run(_record(url, folder / "capture" / str(n), server.connect()))
             client.delete("bare")
             pairs.append((rate, _bare(client)))
     finally:

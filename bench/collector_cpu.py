@@ -34,7 +34,7 @@ from typing import Any
 from bench.measure import Figure
 from demo import server
 from eventlog.embedded_server import EmbeddedServer
-from exchanges.binance.recording import lines
+from exchanges.binance.recording_lines import lines
 
 PYTHON_VARIABLE = "PEER_PYTHON"
 NOT_INSTALLED = (

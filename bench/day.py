@@ -18,6 +18,7 @@ from eventlog.cold import ColdLog
 from eventlog.importing import Importer
 from eventlog.log import Log
 from eventlog.names import LogName
+from eventlog.trade_import import import_trades
 from exchanges.binance.archive import read_agg_trades
 from market.instrument import Market
 from projections.minute_buckets import COLUMNS
@@ -34,7 +35,7 @@ def import_day(archive: Path, folder: Path, repetitions: int) -> Figure:
     def ours() -> None:
         shutil.rmtree(folder / "import", ignore_errors=True)
         importer = Importer(ColdLog(folder / "import", NAME), WallClock())
-        importer.agg_trades(archive.name, read_agg_trades(archive))
+        import_trades(importer, archive.name, read_agg_trades(archive))
         importer.close()
 
     def theirs() -> None:

@@ -36,9 +36,12 @@ def daemons_peak(folder: Path) -> Iterator[str]:
     """Each daemon live with 72 h of trades, and what it folds once 60 books are in the window as well."""
     with exchange(folder) as (_, _, _, rest_url, _, websocket_url, *_):
         more = {"DEMO_DIR": str(folder), "DEMO_REST_URL": rest_url, "DEMO_WEBSOCKET_URL": websocket_url}
-        with daemon("agent_data_collector.py", more, folder) as one, daemon("agent_analyzer.py", more, folder) as two:
+        with (
+            daemon("collector", "agent_data_collector.py", more, folder) as one,
+            daemon("analyzer", "agent_analyzer.py", more, folder) as two,
+        ):
             time.sleep(_LIVE_S)
-            for name, pid in (("collector", one), ("analyzer", two)):
+            for name, pid in (("collector", one.process.pid), ("analyzer", two.process.pid)):
                 yield f"     peak memory of the {name}, live, 72 h of trades: {_peak_kib(pid) / 1024:.0f} MiB"
     storage = three_days(folder)
     done = subprocess.run([sys.executable, "-c", _FULL, str(storage)], check=True, capture_output=True, text=True)

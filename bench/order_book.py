@@ -21,7 +21,6 @@ from eventlog.facts import DIFF, SNAPSHOT
 from eventlog.importing import Importer
 from eventlog.log import Log
 from eventlog.names import LogName
-from exchanges.binance.mapper import BinanceMapper
 from exchanges.binance.recording import bring_in
 from market.fixed_point import I64, ONE_E8
 from market.instrument import Market
@@ -77,7 +76,7 @@ def _whole(recordings: Path, folder: Path) -> Batch:
     storage = ColdLog(folder / "order_book", NAME)
     importer = Importer(storage, WallClock())
     for path in sorted(recordings.glob("btcusdt-spot-2024-*.gz")):
-        bring_in(importer, path, BinanceMapper("BTCUSDT"))
+        bring_in(importer, path)
     importer.close()
     parts = list(Log(storage, None, {}).read(kinds=(SNAPSHOT, DIFF), columns={DIFF: COLUMNS}))
     tables = {k: pa.concat_tables([b.rows[k].columns.table for b in parts if k in b.rows]) for k in (SNAPSHOT, DIFF)}

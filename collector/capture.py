@@ -28,6 +28,15 @@ from exchanges.port import Arrival, Exchange, Numbered
 from market.fixed_point import I64
 from market.timestamps import HOUR_NS, SECOND_NS
 
+LARGEST_OFFSET_NS = 10 * SECOND_NS
+"""Of the venue's clock from ours: beyond, a minute's trades are not those that came in it."""
+
+LONGEST_UNPROVEN_NS = 1_000 * SECOND_NS
+"""
+Without a trade or the venue's word that there was none; a silent stream is asked about after 900 s at the latest (see
+`exchanges.binance.silence`).
+"""
+
 _FULL_PAGE = 1000
 _RESET_NS = 10 * SECOND_NS
 _BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -74,12 +83,61 @@ class Capture:
         # Id and time of the newest live trade; before the first, the log's end and our own start.
         self._newest = (tail.next_agg_id - 1, clock.now_ns()) if tail.next_agg_id is not None else (0, 0)
         self._later: asyncio.Task[int] | None = None
+        self.clock_offset_ns: int | None = None  # how far the venue's clock is ahead of ours, as last measured
+        self._late_ns: int | None = None  # how long after its own time the newest trade of the feed came
+        self._proven_ns = 0  # when the log last was seen to hold the newest trade there is
+        self._unreadable = 0  # trades that came since and could not be read
+        self._newest_unreadable = False  # so that the venue's word that there is no newer one proves nothing
 
     def state(self) -> TradesState:
         """Whether the log's trades are as new as the market's."""
+        return self.assessment()[0]
+
+    def assessment(self) -> tuple[TradesState, str]:
+        """
+        The state of the log's trades, and why they are not live; empty where they are.
+
+        A connection alone proves nothing: trades are live while the log took one, or the venue said that there is none,
+        not long ago, and none came meanwhile that nobody could read.
+        """
         if not self.exchange.connected:
-            return "down"
-        return "catching_up" if self.trades.catching_up or self._catch_up or self.trades.next_id is None else "live"
+            return "down", "the feed is not connected"
+        if self.clock_offset_ns is not None and abs(self.clock_offset_ns) > LARGEST_OFFSET_NS:
+            ahead = self.clock_offset_ns / SECOND_NS
+            return (
+                "down",
+                f"the venue's clock is {ahead:+.1f} s from ours: minutes cannot be told apart; set this clock",
+            )
+        if self._unreadable:
+            return "down", f"{self._unreadable} trades came that could not be read"
+        if self._late_ns is not None and self.out_of_time:
+            late = self._late_ns / SECOND_NS
+            return "down", f"trades come {late:+.1f} s after their own time: a clock is wrong, or the feed is late"
+        if self.trades.next_id is None:
+            return "catching_up", "no trade is in the log yet"
+        if self.trades.catching_up or self._catch_up:
+            return "catching_up", "trades before the newest are still being fetched"
+        if self.exchange.mute_ns > max(self.exchange.quiet_ns, self.seen.last_trade_recv_ns or 0):
+            return "catching_up", "the last connection brought no trade though there were some, nor has this one yet"
+        if self.clock_offset_ns is None and self._late_ns is None:
+            return "catching_up", "neither the venue's clock nor a trade tells yet whether this clock is right"
+        silent_ns = self.clock.now_ns() - max(self._proven_ns, self.exchange.quiet_ns)
+        if silent_ns > LONGEST_UNPROVEN_NS:
+            return (
+                "down",
+                f"no trade came for {silent_ns // SECOND_NS} s, and the venue did not say that there was none",
+            )
+        return "live", ""
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether the newest trade came so long before or after its own time that its minute is another one."""
+        return self._late_ns is not None and abs(self._late_ns) > LARGEST_OFFSET_NS
+
+    @property
+    def doubts_clocks(self) -> bool:
+        """Whether what came lately may be so because this clock, or the venue's, was set to another time."""
+        return self.out_of_time or self._unreadable > 0
 
     def settled(self) -> list[Fact]:
         """What can be said about the open gaps of an earlier run before anything was asked."""
@@ -111,6 +169,7 @@ class Capture:
             if fact is not None and arrival.what == "agg_trade":
                 run.append((arrival.number, fact))
                 self._expect_no_reset(arrival)
+                self._late_ns = arrival.recv_ns - arrival.time_ns
                 self.seen.last_trade_recv_ns = arrival.recv_ns
                 continue
             facts += self._live(run, now)
@@ -122,6 +181,7 @@ class Capture:
                 facts += self.kept(self.diffs.take(arrival.first, arrival.number, fact, self._diff_cause, now))
                 self._diff_cause = "feed_skipped"
             else:
+                self._unreadable += arrival.kind in ("", AGG_TRADE)
                 facts.append(fact)
         return facts + self._live(run, now) + self.kept(self.diffs.overdue(now))
 
@@ -151,9 +211,14 @@ class Capture:
         if self.trades.next_id is None:
             return []  # history comes first: `fill` finds where it begins and asks for all of it
         facts = self.trades.live(run, now, self._cause)
+        if any(fact.kind == AGG_TRADE for fact in facts):
+            self._proven(now)
         if not self.trades.catching_up:
             self._cause = "feed_skipped"
         return facts
+
+    def _proven(self, now_ns: int) -> None:
+        self._proven_ns, self._unreadable, self._newest_unreadable = now_ns, 0, False
 
     def _news(self, arrival: Arrival) -> list[Fact]:
         """A connection came or went; one that overlaps with another changes nothing for the log."""
@@ -217,6 +282,12 @@ class Capture:
         await self.recorder.put(facts)
         if is_last:
             self._catch_up = False
+            if page:
+                self._newest_unreadable = page[-1].fact.kind != AGG_TRADE
+            if not self._newest_unreadable:
+                self._proven(self.clock.now_ns())
+            else:
+                self._unreadable += bool(page)
         if not self.trades.catching_up and not self._catch_up:
             self._cause = "feed_skipped"
         return bool(facts) or wanted is None

@@ -5,7 +5,7 @@ The recorder of one market: joins capture, ticks and archive around one log, and
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -24,20 +24,22 @@ from collector.ticker import Ticker
 from eventlog.clock import Clock
 from eventlog.code_version import code_digest
 from eventlog.errors import EventLogError, StoreFull, StoreUnavailable
-from eventlog.facts import SESSION, ClockOffset, Fact, Session
+from eventlog.facts import SESSION, ClockOffset, Fact, Session, TradesState
 from eventlog.log import Log
 from eventlog.writer import Lost
 from exchanges.errors import ExchangeError, UnknownSymbol
 from exchanges.port import Exchange
 from market.timestamps import SECOND_NS, iso
 
-_SHUTDOWN_DRAIN_S = 1.5
+_SHUTDOWN_DRAIN_S = 1.8
+_LEAST_DRAIN_S = 0.2
 _SHUTDOWN_ARCHIVE_S = 2.0
 _RETRY_S = 2.0
 _STATUS_S = 0.5
 _GRID_S = 600.0
 _CLOCK_S = 300.0
 _CLOCK_RETRY_S = 30.0
+_CLOCK_LEAST_S = 5.0
 _LARGEST_OFFSET_NS = SECOND_NS
 
 _log = structlog.get_logger()
@@ -72,6 +74,7 @@ class Collector:
     Args:
         log: the log for reading, with a connection of its own. tail: where it stands. recorder: the way into it.
         archiving: the thread that archives; shared by markets, which are archived one after the other.
+        about: what the status says beside what is known here.
     """
 
     def __init__(
@@ -84,6 +87,7 @@ class Collector:
         archiver: Archiver,
         clock: Clock,
         archiving: Executor,
+        about: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
         self.plan = plan
         self.exchange = exchange
@@ -92,10 +96,12 @@ class Collector:
         self.archiver = archiver
         self.clock = clock
         self._archiving = archiving
+        self._about = about
         self._ending = threading.Event()  # what is being archived ends with its segment
         self._grid: tuple[object, ...] = ()
         self._instrument_fact: Fact | None = None
         self._clock_offset: dict[str, float] | None = None
+        self._archive_error = ""
         self._again: asyncio.Task[int] | None = None
         seen = Seen(snapshot_seq=tail.snapshot_seq)
         self.keeper = BookKeeper(log.venue)
@@ -132,10 +138,12 @@ class Collector:
 
     def status(self) -> dict[str, Any]:
         """What `--status` shows."""
+        trades, why = self._assessment()
         return {
             "market": str(self.log.name.market),
             "connected": self.exchange.connected > 0,
-            "trades": self.capture.state(),
+            "trades": trades,
+            "trades_reason": why,
             "last_seq": self.recorder.writer.stored_seq,
             "last_tick": self.ticker.last_tick,
             "counts": dict(sorted(self.recorder.counts.items())),
@@ -150,8 +158,18 @@ class Collector:
             "server_away": self.recorder.waiting_for_server,
             "waiting_on_disk": self.recorder.spill.unread if self.recorder.spill is not None else 0,
             "reading_stopped": self.recorder.spill_error,
+            "server_losses": self.recorder.writer.losses,
+            "archive_error": self._archive_error,
+            **self._about(),
             "written_at": iso(self.clock.now_ns()),
         }
+
+    def _assessment(self) -> tuple[TradesState, str]:
+        """The state of the log's trades, and why they are not live; what waits for the server is not in the log."""
+        trades, why = self.capture.assessment()
+        if trades == "live" and self.recorder.waiting_for_server:
+            return "catching_up", f"the log's server takes nothing: {self.recorder.waiting:,} facts wait for it"
+        return trades, why
 
     async def _instrument_then_record(self) -> None:
         await self._instrument()
@@ -209,10 +227,21 @@ class Collector:
             self._clock_offset = {
                 "offset_ms": round(found.offset_ns / 1e6, 3), "uncertainty_ms": round(found.uncertainty_ns / 1e6, 3),
             }  # fmt: skip
-            if abs(found.offset_ns) > _LARGEST_OFFSET_NS:
+            far = abs(found.offset_ns) > _LARGEST_OFFSET_NS
+            if far:
                 _log.warning("the venue's clock is far from ours; check this machine's", **self._clock_offset)
+            self.capture.clock_offset_ns = found.offset_ns
             await self.recorder.put([fact])
-            await asyncio.sleep(_CLOCK_S)
+            await self._until_measured_again(_CLOCK_RETRY_S if far else _CLOCK_S)
+
+    async def _until_measured_again(self, pause_s: float) -> None:
+        """A pause that ends early where something new speaks of clocks that were set meanwhile."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + pause_s
+        doubted = self.capture.doubts_clocks
+        await asyncio.sleep(_CLOCK_LEAST_S)
+        while loop.time() < until and self.capture.doubts_clocks == doubted:
+            await asyncio.sleep(1.0)
 
     async def _archive(self) -> None:
         """Parquet every few minutes, and closed days merged."""
@@ -224,8 +253,13 @@ class Collector:
                 done = await self._in_archiver(self.archiver.archive, self._ending.is_set)
                 merged = await self._in_archiver(self.archiver.compact, self.clock.now_ns())
                 _log.info("archived", entries=done, segments_merged=merged)
+                self._archive_error = ""
             except (StoreUnavailable, StoreFull) as error:
+                self._archive_error = str(error)
                 _log.warning("not archived, trying again later", reason=str(error))
+            except EventLogError as error:  # the archive is broken, the stream is not: recording goes on
+                self._archive_error = str(error)
+                _log.error("the archive needs a person; recording goes on into the stream", reason=str(error))
 
     async def _in_archiver(self, do: Callable[[_Argument], int], argument: _Argument) -> int:
         """In the archiver's thread. What began there is waited for even when cancelled: it writes under our lock."""
@@ -242,7 +276,8 @@ class Collector:
             if turn.acquire(blocking=False):
                 job.cancel()  # it waits behind another market's
             else:
-                await asyncio.wait([job])
+                with contextlib.suppress(Exception):  # whom it would have told is gone
+                    await job
             raise
 
     async def _report(self) -> None:
@@ -265,13 +300,15 @@ class Collector:
 
     async def _shut_down(self, writing: "asyncio.Task[None]", working: Sequence["asyncio.Task[Any]"]) -> None:
         """Stop the sources, store what is queued, archive it; each within its time."""
+        loop = asyncio.get_running_loop()
+        stored_by = loop.time() + _SHUTDOWN_DRAIN_S  # sources that wait for the server take of it
         for task in working:
             task.cancel()
         await asyncio.gather(*working, return_exceptions=True)
         drained = False
         if not writing.done():
             with contextlib.suppress(TimeoutError):  # what is not stored now is asked for again at the next start
-                async with asyncio.timeout(_SHUTDOWN_DRAIN_S):
+                async with asyncio.timeout_at(max(stored_by, loop.time() + _LEAST_DRAIN_S)):
                     await self.recorder.put([*self.capture.left(), self._session("stopped")])
                     await self.recorder.stored()
                     drained = True

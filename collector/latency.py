@@ -1,10 +1,12 @@
 """
-Percentiles of the last minutes in bounded memory: counts in fixed buckets, one set of them for each slice of time.
+Percentiles, means and maxima of the last minutes in bounded memory: one set of counts for each slice of time.
 
-Up to 128 µs either way a bucket is 1 µs wide; beyond, each doubling has 64 buckets, so that a percentile is never more
-than 1/64 above the value it stands for. Negative latencies are data: clocks disagree.
+Percentiles come from fixed buckets: up to 128 µs either way a bucket is 1 µs wide; beyond, each doubling has 64
+buckets, so that a percentile is never more than 1/64 above the value it stands for. Negative latencies are data: clocks
+disagree. A clock that was set back by a whole window or more begins a new window.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,6 +16,7 @@ from market.timestamps import SECOND_NS
 
 WINDOW_NS = 300 * SECOND_NS
 _SLICES = 30
+_SLICE_NS = WINDOW_NS // _SLICES
 _AT_ONCE = 1_000
 _SHARES = (0.50, 0.95, 0.99)
 _FINE = 128
@@ -22,21 +25,48 @@ _LARGEST_US = (1 << 42) - 1  # 50 days
 _OF_ONE_SIGN = _FINE + (42 - 7) * _HALF
 
 
-class RollingLatency:
-    """Durations of the last five minutes, to a slice of ten seconds."""
+class _Rolling(ABC):
+    """Whole numbers of the last five minutes, to a slice of ten seconds."""
 
     def __init__(self) -> None:
-        self._counts = np.zeros((_SLICES, 2 * _OF_ONE_SIGN), np.int32)
         self._slice = 0
+        self._begin_ns = 0
+        self._end_ns = 0
         self._new: list[int] = []  # of the current slice, not counted yet
 
-    def add(self, durations_ns: Sequence[int], now_ns: int) -> None:
-        """Count n durations, which may be negative, at a time that never goes back."""
-        if durations_ns:
-            self._move_to(now_ns)
-            self._new += durations_ns
+    def add(self, values: Sequence[int], now_ns: int) -> None:
+        """Count n numbers, which may be negative, at a time of the clock."""
+        if values:
+            if not self._begin_ns <= now_ns < self._end_ns:
+                self._move_to(now_ns)
+            self._new += values
             if len(self._new) >= _AT_ONCE:
                 self._count()
+
+    def _move_to(self, now_ns: int) -> None:
+        now = now_ns // _SLICE_NS
+        if self._slice - _SLICES < now <= self._slice:
+            return
+        self._count()
+        self._keep(max(now, self._slice) - _SLICES + 1, min(now, self._slice))  # none of a clock set back
+        self._slice = now
+        self._begin_ns, self._end_ns = now * _SLICE_NS, (now + 1) * _SLICE_NS
+
+    @abstractmethod
+    def _keep(self, first: int, last: int) -> None:
+        """Forget all slices but those from the first up to the last one."""
+
+    @abstractmethod
+    def _count(self) -> None:
+        """Count what is new into the current slice."""
+
+
+class RollingLatency(_Rolling):
+    """Durations of the last five minutes in ns, to a slice of ten seconds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._counts = np.zeros((_SLICES, 2 * _OF_ONE_SIGN), np.int32)
 
     def summary(self, now_ns: int) -> dict[str, float | int | None]:
         """p50, p95 and p99 in ms (nearest rank; None without a duration) and how many durations they are of."""
@@ -51,18 +81,43 @@ class RollingLatency:
             said[f"p{round(share * 100)}_ms"] = found
         return said
 
-    def _move_to(self, now_ns: int) -> None:
-        now = now_ns // (WINDOW_NS // _SLICES)
-        if now <= self._slice:
-            return
-        self._count()
-        for passed in range(max(self._slice + 1, now - _SLICES + 1), now + 1):
-            self._counts[passed % _SLICES] = 0
-        self._slice = now
+    def _keep(self, first: int, last: int) -> None:
+        kept = {each % _SLICES for each in range(first, last + 1)}
+        self._counts[[place for place in range(_SLICES) if place not in kept]] = 0
 
     def _count(self) -> None:
         if self._new:
             np.add.at(self._counts[self._slice % _SLICES], _bucket_of(np.array(self._new, np.int64) // 1_000), 1)
+            self._new = []
+
+
+class RollingMean(_Rolling):
+    """Mean, maximum and count of the whole numbers of the last five minutes, to a slice of ten seconds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._slices: dict[int, tuple[int, int, int]] = {}  # by number of the slice: count, total, largest
+
+    def summary(self, now_ns: int) -> dict[str, float | int | None]:
+        """Mean and maximum (None without a number), and how many numbers they are of."""
+        self._move_to(now_ns)
+        self._count()
+        if not self._slices:
+            return {"avg": None, "max": None, "count": 0}
+        counts, totals, largest = zip(*self._slices.values(), strict=True)
+        return {"avg": round(sum(totals) / sum(counts), 3), "max": max(largest), "count": sum(counts)}
+
+    def _keep(self, first: int, last: int) -> None:
+        self._slices = {at: each for at, each in self._slices.items() if first <= at <= last}
+
+    def _count(self) -> None:
+        if self._new:
+            count, total, largest = self._slices.get(self._slice, (0, 0, self._new[0]))
+            self._slices[self._slice] = (
+                count + len(self._new),
+                total + sum(self._new),
+                max(largest, max(self._new)),
+            )
             self._new = []
 
 

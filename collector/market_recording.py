@@ -3,7 +3,7 @@ One market's recording, from its log on disk to the recorder that fills it: open
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -70,6 +70,7 @@ class MarketRecording:
     Args:
         exchange_of: the venue's market, for a log as it is found.
         event_time_ns: when the venue sent a message, None where it does not say.
+        about: what the status says beside what the recorder knows.
 
     Raises:
         EventLogError: the log cannot be written by this process.
@@ -84,6 +85,7 @@ class MarketRecording:
         limits: Limits,
         clock: Clock,
         event_time_ns: Callable[[bytes], int | None],
+        about: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
         self.market = market
         self.store = store
@@ -102,6 +104,7 @@ class MarketRecording:
             raise
         self._meter = Meter(clock, event_time_ns)
         self._room = limits.room
+        self._about = about
         self._collector: Collector | None = None
         self._closed = False
 
@@ -127,7 +130,7 @@ class MarketRecording:
             recorder = Recorder(self.writer, self.store.revive, self._lost, self._spill, self._room, self._meter)
             archiver = Archiver(self._log_for_reading(), self.writer, self.plan.archive_keep)
             self._collector = Collector(
-                self.plan, self.exchange, log, tail, recorder, archiver, self.clock, self.store.archiving
+                self.plan, self.exchange, log, tail, recorder, archiver, self.clock, self.store.archiving, self._about
             )
             _log.info("recording", next_seq=self.writer.last_seq + 1)
             await self._collector.run(stop)
@@ -180,4 +183,4 @@ class MarketRecording:
         name = LogName("decisions", self.market)
         decisions = Log(ColdLog(self.store.folder, name), HotLog(self.store.connect(), name), {})
         said = status.read(self.cold.folder).get("last_seq", 0)
-        return [last_named_seq(decisions), said, named_seq(self.cold.folder)]
+        return [last_named_seq(decisions), said if type(said) is int else 0, named_seq(self.cold.folder)]

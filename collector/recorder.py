@@ -37,6 +37,8 @@ async def to_its_end(job: asyncio.Future[_Result]) -> _Result:
         return await asyncio.shield(job)
     except asyncio.CancelledError:
         await asyncio.wait([job])
+        if not job.cancelled():
+            job.exception()  # looked at: whom it would have told is gone
         raise
 
 
@@ -105,6 +107,8 @@ class Recorder:
         ticket = self._put
         self._filled.set()
         self._look()
+        if self.listener is not None:
+            self.listener.queued(self.queue_depth)
         if not self._room.is_set():  # after queueing: order is kept, and everybody sees what is on its way
             loop = asyncio.get_running_loop()
             since = loop.time()
@@ -143,12 +147,22 @@ class Recorder:
     @property
     def queue_depth(self) -> int:
         """How many facts memory holds."""
-        return len(self._queue) + len(self._moving) + len(self._in_hand) - self._in_file
+        return self.cache_size - self._in_file
+
+    @property
+    def cache_size(self) -> int:
+        """How many facts memory holds that are not in the log yet, those read back from the file included."""
+        return len(self._queue) + len(self._moving) + len(self._in_hand)
 
     @property
     def queue_bytes(self) -> int:
         """How many bytes the facts in the queue have."""
         return self._queue_bytes + size_of(self._moving)
+
+    @property
+    def waiting(self) -> int:
+        """How many facts are not in the log yet, in memory and in the file."""
+        return self._put - self._stored
 
     @property
     def dropped(self) -> int:
@@ -295,6 +309,7 @@ class Recorder:
             if fact.kind == SNAPSHOT:
                 self.snapshot_seq = first + place
         self._stored += len(batch)
+        _log.debug("stored", facts=len(batch), last_seq=self.writer.last_seq)
         if self.listener is not None:
             self.listener.stored(batch)
         for ticket, waiter in self._waiters:

@@ -34,6 +34,9 @@ class Listener(Protocol):
     def waited(self, seconds: float) -> None:
         """Somebody waited for room."""
 
+    def queued(self, depth: int) -> None:
+        """Facts were put; so many wait in memory now."""
+
 
 def size_of(facts: Sequence[Fact]) -> int:
     """How many bytes of messages facts hold."""

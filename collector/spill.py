@@ -5,7 +5,7 @@ The file holds facts not yet numbered, each as `length crc32 payload`, and with 
 was put: nothing between the log's end and the file's first fact is missing. `position.json` names the byte up to which
 the facts are in the log, and the log's last seq at that moment. A process that died between storing a batch and saying
 so leaves entries behind that seq: the next one counts them and begins that many facts later, so none is stored twice.
-Bytes behind the last whole record are what a machine did not finish writing; they are cut off.
+Bytes behind the last whole record are what a machine did not finish writing; they are moved aside.
 """
 
 import os
@@ -17,34 +17,30 @@ from pathlib import Path
 from typing import BinaryIO
 from zlib import crc32
 
-import msgspec
 import structlog
 
 from eventlog.errors import LogBroken, StoreFull
 from eventlog.facts import Fact
-from eventlog.files import sync_folder, told_plainly, write_synced
-from eventlog.names import SPILL_FILE, SPILL_POSITION_FILE
+from eventlog.files import move_aside, open_plain, open_private, sync_folder, told_plainly, write_whole
+from eventlog.names import SPILL_FILE, SPILL_POSITION_FILE, SpillPosition
+from eventlog.sealed_json import read_sealed, seal
 
 MOST_BYTES = 8 << 30
 _LONGEST_RECORD = 1 << 28
+_LONGEST_REST = 2 * _LONGEST_RECORD
+"""Behind the last whole record: a write that was not finished is shorter."""
 _HEAD = struct.Struct("<II")
 _STAMP = struct.Struct("<qB")
+_MEND = "restore it from a backup, or move it and spill.log away: the trades in it are fetched again"
 
 _log = structlog.get_logger()
 
 
-class _Position(msgspec.Struct, frozen=True):
-    """Facts before `offset` are in the log, and were when its last seq was `after_seq`."""
-
-    offset: int
-    after_seq: int
-
-
 def named_seq(folder: Path) -> int:
     """A seq that a log's spill says was used, 0 where there is none; for who does not hold the log's lock yet."""
-    with suppress(FileNotFoundError, msgspec.DecodeError):
+    with suppress(OSError, LogBroken):  # who opens the spill says what is wrong with it
         if (folder / SPILL_FILE).exists():
-            return msgspec.json.decode((folder / SPILL_POSITION_FILE).read_bytes(), type=_Position).after_seq
+            return read_sealed(folder / SPILL_POSITION_FILE, SpillPosition, _MEND).after_seq
     return 0
 
 
@@ -65,10 +61,12 @@ class Spill:
         self._position_path = folder / SPILL_POSITION_FILE
         self._most_bytes = most_bytes
         self._there = False
-        self._at = _Position(0, 0)
+        self._at = SpillPosition(0, 0)
         self._end = 0
         self.unread = 0  # facts that are not in the log yet
         with told_plainly(self.path):
+            if self.path.is_symlink() or self._position_path.is_symlink():
+                raise LogBroken(f"{self.path} or its position is a link; remove it")
             if self.path.exists():
                 self._open_old()
 
@@ -103,7 +101,7 @@ class Spill:
             raise StoreFull(f"{self.path} would grow beyond {self._most_bytes:,} bytes; bring the log's server back")
         with told_plainly(self.path):
             if self.unread == 0:  # first the position: a file without one says nothing
-                self._say(_Position(self._end, after_seq))
+                self._say(SpillPosition(self._end, after_seq))
             _write(self.path, data, self._end)
             if not self._there:
                 sync_folder(self.path.parent)
@@ -126,7 +124,7 @@ class Spill:
     def waiting(self) -> Iterator[Fact]:
         """Every fact that is not in the log yet, in order."""
         if self._there:
-            with told_plainly(self.path), open(self.path, "rb") as file:
+            with told_plainly(self.path), open_plain(self.path) as file:
                 for fact, _ in _records(file, self._at.offset, self._end):
                     yield fact
 
@@ -137,44 +135,62 @@ class Spill:
         Args:
             last_seq: the log's last seq.
         """
-        with told_plainly(self.path), open(self.path, "rb") as file:
+        with told_plainly(self.path), open_plain(self.path) as file:
             ends = [end for _, end in islice(_records(file, self._at.offset, self._end), count)]
-        self._say(_Position(ends[-1] if ends else self._at.offset, last_seq))
+        self._say(SpillPosition(ends[-1] if ends else self._at.offset, last_seq))
         self.unread -= count
 
     def finish(self) -> None:
         """Everything is in the log: the file goes."""
-        self._there, self._at, self._end, self.unread = False, _Position(0, 0), 0, 0
+        self._there, self._at, self._end, self.unread = False, SpillPosition(0, 0), 0, 0
         with told_plainly(self.path):
             self.path.unlink(missing_ok=True)
             sync_folder(self.path.parent)
             self._position_path.unlink(missing_ok=True)
 
-    def _say(self, position: _Position) -> None:
-        write_synced(self._position_path, msgspec.json.encode(position))
+    def _say(self, position: SpillPosition) -> None:
+        write_whole(self._position_path, seal(position))
         self._at = position
 
     def _open_old(self) -> None:
         try:
-            self._at = msgspec.json.decode(self._position_path.read_bytes(), type=_Position)
-        except (FileNotFoundError, msgspec.DecodeError) as error:
-            raise LogBroken(
-                f"{self._position_path} cannot be read ({error}); restore it, or move {self.path}"
-            ) from error
+            self._at = read_sealed(self._position_path, SpillPosition, _MEND)
+        except FileNotFoundError as error:
+            raise LogBroken(f"{self._position_path} is missing; {_MEND}") from error
         self._there = True
-        size = self.path.stat().st_size
         self._end = self._at.offset
-        with open(self.path, "rb") as file:
+        with open_plain(self.path) as file:
+            size = os.fstat(file.fileno()).st_size
             for _, end in _records(file, self._at.offset, size):
                 self._end = end
                 self.unread += 1
         if self._end < size:
-            _log.warning("the spill's last write was not finished", file=str(self.path), bytes_cut=size - self._end)
-            os.truncate(self.path, self._end)
+            self._cut_off()
+
+    def _cut_off(self) -> None:
+        """
+        Bytes behind the last whole record are a write that was not finished, or damage: they are kept aside. What was
+        in them is missing by its ids, so that it is asked for again, or named.
+        """
+        part = self.path.with_name(f"{self.path.name}.rest")
+        with open_plain(self.path) as file:
+            size = os.fstat(file.fileno()).st_size - self._end
+            if size > _LONGEST_REST:
+                raise LogBroken(f"{self.path} holds {size:,} bytes behind byte {self._end} that are no facts; {_MEND}")
+            file.seek(self._end)
+            rest = file.read(size)
+        write_whole(part, rest)
+        kept = move_aside(part)
+        _log.warning("the spill ends in bytes that are no facts", file=str(self.path), bytes=len(rest), kept=kept.name)
+        descriptor = open_private(self.path, os.O_WRONLY)
+        try:
+            os.ftruncate(descriptor, self._end)
+        finally:
+            os.close(descriptor)
 
 
 def _write(path: Path, data: bytes, offset: int) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    descriptor = open_private(path, os.O_WRONLY)
     try:
         os.ftruncate(descriptor, offset)
         left, at = memoryview(data), offset

@@ -4,41 +4,94 @@ What a daemon says about itself: a small file beside its log, written at every t
 
 import fcntl
 import json
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from eventlog.files import told_plainly
+from eventlog.errors import LogBroken
+from eventlog.files import read_plain, write_whole
+from eventlog.names import LogName
+from market.instrument import Market
 
 STATUS = "status.json"
+
+_MOST_BYTES = 16 * 1024 * 1024
 
 
 def write(folder: Path, fields: dict[str, Any], name: str = STATUS) -> None:
     """Replace the status file, or another one of its kind. It is for looking at, so it is not synced to disk."""
-    with told_plainly(folder):
-        temporary = folder / f".{name}.new"
-        temporary.write_text(json.dumps(fields, indent=1), encoding="utf-8")
-        temporary.replace(folder / name)
+    write_whole(folder / name, json.dumps(fields, indent=1).encode(), synced=False)
 
 
 def read(folder: Path) -> dict[str, Any]:
     """What the daemon said last, and whether it runs now: `running` is what its lock says."""
-    said: dict[str, Any] = {}
-    with suppress(OSError, ValueError):
-        said = json.loads((folder / STATUS).read_text(encoding="utf-8"))
-    running = _locked(folder / "writer.lock")
+    said = read_fields(folder)
+    running = _is_locked(folder / "writer.lock")
     if not running:
         said = {**said, "connected": False, **({"trades": "down"} if "trades" in said else {})}
     return {"running": running, **said}
 
 
-def _locked(path: Path) -> bool:
+def of_collector(storage: Path, market: Market) -> dict[str, Any]:
+    """
+    What the collector says of a market, under its own names and under those of the user's documents, which are there
+    also where it never ran.
+    """
+    said = read(LogName("events", market).folder(storage))
+    return {
+        **said,
+        "is_running": said["running"],
+        "websocket_connected": bool(said["running"] and said.get("connected")),
+        "redis_connected": _reaches_server(said),
+        "depth_snapshots_count": said.get("depth_snapshots_count", 0),
+        "trade_window_count": said.get("trade_window_count", 0),
+        "last_analysis": last_analysis(storage, market),
+    }
+
+
+def of_analyzer(storage: Path, market: Market) -> dict[str, Any]:
+    """
+    What the analyzer says of a market, under its own names and under those of the user's documents, which are there
+    also where it never ran.
+    """
+    said = read(LogName("decisions", market).folder(storage))
+    said.pop("connected", None)  # it has no feed
+    named = {"is_running": said["running"], "redis_connected": _reaches_server(said)}
+    return {**said, **named, "last_analysis": last_analysis(storage, market)}
+
+
+def _reaches_server(said: dict[str, Any]) -> bool:
+    """Whether a daemon's server takes what it is given."""
+    server = said.get("server") or {}
+    return bool(said["running"] and server.get("answers") and not said.get("server_away"))
+
+
+def last_analysis(storage: Path, market: Market) -> str | None:
+    """Up to when a market was analysed last; None where it never was."""
+    found = read_fields(LogName("decisions", market).folder(storage)).get("last_analysis")
+    return found if isinstance(found, str) else None
+
+
+def read_fields(folder: Path, name: str = STATUS) -> dict[str, Any]:
+    """What a status file says; nothing where there is none, or none that can be read."""
+    with suppress(OSError, ValueError, RecursionError, LogBroken):
+        fields = json.loads(read_plain(folder / name, _MOST_BYTES))
+        return fields if isinstance(fields, dict) else {}
+    return {}
+
+
+def _is_locked(path: Path) -> bool:
     try:
-        with open(path, "rb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
+        lock = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(lock)
     return False

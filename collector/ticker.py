@@ -12,7 +12,7 @@ from collector.diff_sequencer import Ready
 from collector.recorder import Recorder
 from collector.tick_maker import SNAPSHOT_TIMEOUT_NS, TickMaker
 from eventlog.clock import Clock
-from eventlog.facts import GAP, SNAPSHOT, Fact, Gap
+from eventlog.facts import GAP, SNAPSHOT, Fact, Gap, TradesState
 from exchanges.errors import ExchangeError
 from exchanges.port import Exchange
 from market.timestamps import iso
@@ -29,6 +29,7 @@ class Ticker:
         self, exchange: Exchange, recorder: Recorder, clock: Clock, maker: TickMaker, capture: Capture, limit: int
     ) -> None:
         self.last_tick = ""
+        self._trades: TradesState | None = None
         self._exchange = exchange
         self._recorder = recorder
         self._clock = clock
@@ -50,9 +51,22 @@ class Ticker:
                 next_id = self._capture.trades.settled_before
                 seen.snapshot_seq = self._recorder.snapshot_seq or seen.snapshot_seq
                 seen.last_agg_id = next_id - 1 if next_id is not None else None
-                tick = self._maker.make(due, self._clock.now_ns(), self._capture.state(), seen)
+                trades = self._assess()
+                tick = self._maker.make(due, self._clock.now_ns(), trades, seen)
                 await self._recorder.put([tick])
                 self.last_tick = iso(due)
+                _log.debug("tick", boundary=self.last_tick, trades=trades, last_agg_id=seen.last_agg_id)
+
+    def _assess(self) -> TradesState:
+        """The state of the trades; a person is told when it changes."""
+        state, why = self._capture.assessment()
+        if state != self._trades:
+            if state == "live":
+                _log.info("caught up: trades are live")
+            else:
+                _log.warning("trades are not live", state=state, reason=why)
+        self._trades = state
+        return state
 
     async def _snapshot(self, boundary_ns: int) -> None:
         """The book of a boundary; a failure goes on record, nothing can bring it back."""

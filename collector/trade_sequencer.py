@@ -8,7 +8,7 @@ on request; after a limit the hole goes on record as an open gap, the live trade
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from eventlog.facts import GAP, Fact, Gap
+from eventlog.facts import GAP, VENUE_SKIPPED, Fact, Gap
 from market.timestamps import SECOND_NS
 
 LONGEST_WAIT_NS = 120 * SECOND_NS
@@ -114,6 +114,7 @@ class TradeSequencer:
             hole = self._hole_of(agg_id)
             if hole is not None:
                 out += self._skipped(hole, agg_id, now_ns)
+                hole.early.pop(agg_id, None)  # it came live too: what is in the log waits no more
                 out.append(fact)
                 hole.next = agg_id + 1
             elif self.next_id is not None and agg_id == self.next_id and self._hole is None:
@@ -168,7 +169,7 @@ class TradeSequencer:
                 hole.next += 1
                 continue
             end = min([i for i in hole.early if i < agg_id], default=agg_id)
-            out.append(Gap("agg_ids", hole.next, end - 1, "venue_skipped", "given_up").fact(GAP, now_ns))
+            out.append(Gap("agg_ids", hole.next, end - 1, VENUE_SKIPPED, "given_up").fact(GAP, now_ns))
             hole.next = end
         return out
 

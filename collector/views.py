@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import msgspec
+import redis
 import structlog
 
 from eventlog import hot as hots
 from eventlog.clock import Clock
-from eventlog.errors import StoreFull, StoreUnavailable
+from eventlog.errors import EventLogError
 from market.fixed_point import DECIMALS, format_e8
 from market.instrument import Market
 from market.timestamps import MINUTE_NS, iso
@@ -21,6 +22,9 @@ from projections.state import MarketState, TickEntry
 
 PLAIN_MARKET = "binance:BTCFDUSD"
 """The market whose views carry no symbol in their names."""
+
+TRADES = "trades_window"
+BOOKS = "depth_snapshot_5000"
 
 _log = structlog.get_logger()
 
@@ -37,44 +41,110 @@ class Views:
     Args:
         connect: makes a connection, and a new one after it broke.
         window_minutes: how many minutes `trades_window` shows at most.
+
+    Attributes:
+        minutes, books: how many entries the two lists have on the server. failure: why the last tick's views could not
+            be written; empty where they were.
     """
 
     def __init__(self, connect: Callable[[], Any], market: Market, window_minutes: int, clock: Clock) -> None:
+        self.minutes = 0
+        self.books = 0
+        self.failure = ""
         self._connect = connect
         self._client = connect()
         self._market = market
         self._window_minutes = window_minutes
         self._clock = clock
         self._decimals = DECIMALS
-        self._mark = 0
+        self._mark = self._seq = 0
         self._minutes: list[int] = []
         self._books: list[tuple[int, int]] = []
 
     def publish(self, tick: TickEntry, state: MarketState) -> None:
-        """Write the views of a tick; a server that is away costs this tick's views and nothing else."""
+        """
+        Write the views of a tick; a server that is away costs this tick's views and nothing else. One that came back
+        empty, or from which somebody removed a view, is written to anew.
+        """
         try:
             with hots.told_plainly():
-                pipe = self._client.pipeline(transaction=True)
-                self._decimals = state.quantity_decimals
-                minutes = self._trades(pipe, state.buckets)
-                books = self._depth(pipe, state.snapshots.snapshots())
-                fields = {
-                    "seq": tick.seq,
-                    "minute": iso(tick.boundary_ns),
-                    "written_at": iso(self._clock.now_ns()),
-                    **{f"digest:{name}": digest for name, digest in state.digests().items()},
-                }
-                pipe.hset(f"views:{{{self._market}}}", mapping=cast(Any, fields))
-                pipe.execute()
-                self._minutes, self._books = minutes, books
-        except (StoreUnavailable, StoreFull) as error:
-            _log.warning("views not written", reason=str(error))
-            self._minutes, self._books, self._mark = [], [], 0
+                if not self._is_there():
+                    self._forget()
+                self._write(tick, state)
+        except EventLogError as error:
+            reason = self._wrong_type() or str(error)
+            if reason != self.failure:
+                _log.warning("views not written", reason=reason, market=str(self._market))
+            self.failure = reason
+            self.minutes = self.books = 0
+            self._forget()
             self._client = self._connect()
+        else:
+            if self.failure:
+                _log.info("views are written again", market=str(self._market))
+            self.failure = ""
+            self.minutes, self.books = len(self._minutes), len(self._books)
+
+    def look(self) -> None:
+        """Miss what the server, or somebody, removed since the last tick; the next one writes it."""
+        try:
+            with hots.told_plainly():
+                lost = bool(self._seq) and not self._is_there()
+        except EventLogError:
+            return  # the next tick says so
+        if lost:
+            self._forget()
+            self.failure = "the Redis server lost the views; the next tick writes them"
+            self.minutes = self.books = 0
+            _log.warning("views are missing", reason=self.failure, market=str(self._market))
+
+    def _write(self, tick: TickEntry, state: MarketState) -> None:
+        pipe = self._client.pipeline(transaction=True)
+        self._decimals = state.quantity_decimals
+        minutes = self._trades(pipe, state.buckets)
+        books = self._depth(pipe, state.snapshots.snapshots())
+        fields = {
+            "seq": tick.seq,
+            "minute": iso(tick.boundary_ns),
+            "written_at": iso(self._clock.now_ns()),
+            **{f"digest:{name}": digest for name, digest in state.digests().items()},
+        }
+        pipe.hset(self._hash, mapping=cast(Any, fields))
+        pipe.execute()
+        self._minutes, self._books, self._seq = minutes, books, tick.seq
+
+    @property
+    def _hash(self) -> str:
+        return f"views:{{{self._market}}}"
+
+    def _forget(self) -> None:
+        """Nothing is known of what the server holds: the next tick writes everything."""
+        self._mark = self._seq = 0
+        self._minutes, self._books = [], []
+
+    def _is_there(self) -> bool:
+        """Whether the server still holds what was written last."""
+        if not self._seq:
+            return False
+        pipe = self._client.pipeline(transaction=False)
+        pipe.hget(self._hash, "seq")
+        pipe.llen(key(TRADES, self._market))
+        pipe.llen(key(BOOKS, self._market))
+        return bool(pipe.execute() == [str(self._seq).encode(), len(self._minutes), len(self._books)])
+
+    def _wrong_type(self) -> str:
+        """Which key is in the views' way; empty where none is, or nobody can say."""
+        wanted = {self._hash: b"hash", key(TRADES, self._market): b"list", key(BOOKS, self._market): b"list"}
+        try:
+            found = {name: self._client.type(name) for name in wanted}
+        except (redis.RedisError, OSError):
+            return ""
+        strange = [name for name, kind in found.items() if kind not in (wanted[name], b"none")]
+        return f"{strange[0]} on the Redis server is no {wanted[strange[0]].decode()}; remove it" if strange else ""
 
     def _trades(self, pipe: Any, buckets: MinuteBuckets) -> list[int]:
         """Change only what changed: new minutes at the end, old ones off the front, late trades in place."""
-        name = key("trades_window", self._market)
+        name = key(TRADES, self._market)
         self._mark, changed = buckets.changed_since(self._mark)
         first = buckets.end_ns - self._window_minutes * MINUTE_NS
         wanted = [m for m, _ in buckets.minutes(self._window_minutes)]
@@ -97,7 +167,7 @@ class Views:
 
     def _depth(self, pipe: Any, snapshots: list[Snapshot]) -> list[tuple[int, int]]:
         """One book a slot; a slot whose newest book changed is written again."""
-        name = key("depth_snapshot_5000", self._market)
+        name = key(BOOKS, self._market)
         wanted = [(s.minute_ns, s.seq) for s in snapshots]
         gone = 0
         while gone < len(self._books) and (not wanted or self._books[gone][0] < wanted[0][0]):

@@ -20,13 +20,15 @@ from eventlog.day_findings import NamedGap, Ticks, flaws, lacks, named_gaps, tic
 from eventlog.day_reading import DayReading, Progress, read_day, silent
 from eventlog.day_tally import Book, Trades, Updates
 from eventlog.errors import EventLogError, LogBroken
-from eventlog.files import told_plainly, write_synced
+from eventlog.files import read_plain, told_plainly, write_whole
 from eventlog.log import Log
 from market.fixed_point import I64
 from market.timestamps import DAY_NS, day_of, iso, parse_iso
 
 LAYOUT = 1
 CERTIFICATES = "certificate-*.json"
+_MOST_BYTES = 32 * 1024 * 1024
+"""Of a certificate: that of a day of a feed that broke off every second is smaller."""
 
 
 class Certificate(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,7 +136,7 @@ def seal_of(certificate: Certificate) -> str:
 
 def save(certificate: Certificate, path: Path) -> None:
     """Write a certificate, whole or not at all."""
-    write_synced(path, msgspec.json.format(msgspec.json.encode(certificate), indent=1))
+    write_whole(path, msgspec.json.format(msgspec.json.encode(certificate), indent=1))
 
 
 def load(path: Path) -> Certificate:
@@ -146,9 +148,9 @@ def load(path: Path) -> Certificate:
     """
     try:
         with told_plainly(path):
-            found = msgspec.json.decode(path.read_bytes(), type=Certificate)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise LogBroken(f"{path} is no certificate ({error}); make it again with check --day") from error
+            found = msgspec.json.decode(read_plain(path, _MOST_BYTES), type=Certificate)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError) as error:
+        raise LogBroken(f"{path} is no certificate ({str(error)[:120]}); make it again with check --day") from error
     if found.layout != LAYOUT:
         raise EventLogError(f"{path} has layout {found.layout}, this version reads {LAYOUT}; make it again")
     if found.seal != seal_of(found):

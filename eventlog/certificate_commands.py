@@ -35,7 +35,7 @@ def certify_day(log: Log, day: str, as_json: bool, allow_gaps: bool) -> bool:
 
 def compare(log: Log, path: Path, day: str | None, as_json: bool) -> bool:
     """Hold a day against its certificate and print what differs; whether nothing does."""
-    certificate = load(path)
+    certificate = load(path.resolve())  # whoever names a link means what it leads to
     if day is not None and certificate.day != day:
         raise console.Failure(f"{path} is of {certificate.day}, not of {day}; leave --day out, or name the other file")
     with console.progress("comparing", None) as advance:
@@ -43,7 +43,7 @@ def compare(log: Log, path: Path, day: str | None, as_json: bool) -> bool:
     if as_json:
         console.print_json({"day": certificate.day, "seal": certificate.seal, "difference": found})
     else:
-        print(found or f"{certificate.day}: as certified, seal {certificate.seal}")
+        console.show(found or f"{certificate.day}: as certified, seal {certificate.seal}")
     return found is None
 
 
@@ -57,28 +57,34 @@ def _midnight(day: str) -> int:
 def _print(certificate: Certificate, path: Path) -> None:
     trades, book, ticks = certificate.trades, certificate.book, certificate.ticks
     word = "complete" if certificate.complete else "NOT complete"
-    print(f"{certificate.log} {certificate.day}: {word}")
+    console.show(f"{certificate.log} {certificate.day}: {word}")
     for reason in certificate.reasons:
-        print(f"  {reason}")
-    print(f"  entries  {certificate.entries:,}" + (f", seq {_range(certificate.seqs)}" if certificate.seqs else ""))
-    print(f"  trades   {trades.count:,}, agg ids {_ranges(trades.agg_ids)}; trade ids {_ranges(trades.trade_ids)}")
+        console.show(f"  {reason}")
+    console.show(
+        f"  entries  {certificate.entries:,}" + (f", seq {_range(certificate.seqs)}" if certificate.seqs else "")
+    )
+    console.show(
+        f"  trades   {trades.count:,}, agg ids {_ranges(trades.agg_ids)}; trade ids {_ranges(trades.trade_ids)}"
+    )
     fetched = ", ".join(f"{source} {count:,}" for source, count in trades.sources.items())
-    print(f"  sources  {fetched or 'none'}")
-    print(f"  updates  {certificate.updates.count:,}, ids {_ranges(certificate.updates.chained)}")
-    print(
+    console.show(f"  sources  {fetched or 'none'}")
+    console.show(f"  updates  {certificate.updates.count:,}, ids {_ranges(certificate.updates.chained)}")
+    console.show(
         f"  book     {book.snapshots:,} snapshots, {book.audits:,} audits, {book.unhealthy:,} of them unhealthy, "
         f"{len(book.resets):,} resets"
     )
-    print(
+    console.show(
         f"  ticks    {ticks.present:,} of {ticks.expected:,}; "
         f"trades live at {ticks.trades_live:,}, depth at {ticks.depth_live:,}"
     )
-    print(f"  unproven trades {_minutes(certificate.unproven_trades)}, depth {_minutes(certificate.unproven_depth)}")
+    console.show(
+        f"  unproven trades {_minutes(certificate.unproven_trades)}, depth {_minutes(certificate.unproven_depth)}"
+    )
     for gap in certificate.gaps:
-        print(f"  gap      {gap.what} {gap.first}-{gap.last}: {gap.cause}, {gap.state}")
+        console.show(f"  gap      {gap.what} {gap.first}-{gap.last}: {gap.cause}, {gap.state}")
     if certificate.quarantined:
-        print("  quarantined " + ", ".join(f"{n} {reason}" for reason, n in certificate.quarantined.items()))
-    print(f"  seal     {certificate.seal} in {path}")
+        console.show("  quarantined " + ", ".join(f"{n} {reason}" for reason, n in certificate.quarantined.items()))
+    console.show(f"  seal     {certificate.seal} in {path}")
 
 
 def _range(pair: Range) -> str:

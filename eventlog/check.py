@@ -2,24 +2,26 @@
 Proof that a log is complete: seqs without a hole, trade ids without a hole, files as they were written.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 
 from eventlog.catalogue import FileRecord
 from eventlog.cold import ColdLog
 from eventlog.errors import LogBroken
-from eventlog.facts import AGG_TRADE, DIFF, GAP, QUARANTINE, SNAPSHOT, TICK
-from eventlog.files import digest_of
+from eventlog.facts import AGG_TRADE, CONFLICT, DIFF, GAP, QUARANTINE, SNAPSHOT, TICK, VENUE_SKIPPED
+from eventlog.files import digest_of, told_plainly
 from eventlog.log import Log
 from market.fixed_point import I64
 
 _SHOWN = 20
+_NAMED = 5
 _COLUMNS = {AGG_TRADE: ("agg_id", "first_trade_id", "last_trade_id"), SNAPSHOT: (), DIFF: (), TICK: (),
             "instrument": (), "session": (), "book_audit": (), "book_reset": (), "clock_offset": (),
-            QUARANTINE: ("agg_id",), GAP: ("what", "first", "last", "cause", "state")}  # fmt: skip
+            QUARANTINE: ("agg_id", "reason"), GAP: ("what", "first", "last", "cause", "state")}  # fmt: skip
 
 Range = tuple[int, int]
 
@@ -30,16 +32,20 @@ class Report:
     What a check found.
 
     Attributes:
-        complete: nothing is missing but what a gap names as given up, nothing is damaged, nothing is there twice.
-        open_gaps: gaps that name what is missing and may still be filled.
+        complete: there are trades, and nothing is missing, damaged, contradicted or there twice. reasons: why not.
+        trades_complete: the same of the trades alone, whatever of the book or of our own entries is missing.
+        open_gaps: gaps that name what is missing and may still be filled. given_up_gaps: and will not be.
         unnamed_seqs, unnamed_agg_ids: missing ranges that no gap names.
         broken_chain: agg ids whose first trade id does not follow the one before.
-        damaged: files whose bytes are not those that were committed.
+        closed_agg_ids: of trades that nobody could read. conflicts: facts whose id stands for another.
+        damaged: files whose bytes are not those that were committed. unlisted: files that no catalogue names.
         waiting_bytes: what the recorder has on disk for the log, not counted in anything else here.
     """
 
     log: str
     complete: bool = False
+    reasons: list[str] = field(default_factory=list)
+    trades_complete: bool = False
     entries: int = 0
     first_seq: int | None = None
     last_seq: int | None = None
@@ -54,7 +60,10 @@ class Report:
     unnamed_seqs: list[Range] = field(default_factory=list)
     unnamed_agg_ids: list[Range] = field(default_factory=list)
     broken_chain: list[int] = field(default_factory=list)
+    closed_agg_ids: list[int] = field(default_factory=list)
+    conflicts: int = 0
     damaged: list[str] = field(default_factory=list)
+    unlisted: list[str] = field(default_factory=list)
     waiting_bytes: int = 0
 
     def as_json(self) -> dict[str, Any]:
@@ -63,8 +72,9 @@ class Report:
 
     @property
     def sound(self) -> bool:
-        """Whether all that is there is right, whatever may be missing by name."""
-        return not (self.unnamed_seqs or self.unnamed_agg_ids or self.broken_chain or self.damaged or self.duplicates)
+        """Whether there are trades and all that is there is right, whatever may be missing by name."""
+        unnamed = self.unnamed_seqs or self.unnamed_agg_ids or self.broken_chain
+        return self.trades > 0 and not (unnamed or self.damaged or self.duplicates)
 
 
 def check(log: Log, verify_files: bool = True, on_progress: Callable[[int, int], None] = lambda *_: None) -> Report:
@@ -87,9 +97,54 @@ def check(log: Log, verify_files: bool = True, on_progress: Callable[[int, int],
             report.open_gaps.append(gap)
         elif gap["state"] == "given_up":
             report.given_up_gaps.append(gap)
-    report.complete = report.sound and not report.open_gaps and report.entries > 0
-    report.complete = report.complete and (report.trades > 0 or report.quarantined == 0)
+    report.unlisted = [path.name for path in log.cold.unlisted()] if log.cold.exists() else []
+    report.reasons = list(_reasons(report))
+    report.complete = not report.reasons
+    report.trades_complete = _trades_complete(report)
     return report
+
+
+def missing_for_good(gaps: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Gaps that are given up, but those of numbers that the venue never gave to a trade."""
+    return [gap for gap in gaps if gap["state"] == "given_up" and gap["cause"] != VENUE_SKIPPED]
+
+
+def in_words(gap: dict[str, Any]) -> str:
+    """A gap as a person reads it."""
+    return f"{gap['what']} {gap['first']}-{gap['last']} ({gap['cause']})"
+
+
+def _trades_complete(report: Report) -> bool:
+    lost = [*report.open_gaps, *missing_for_good(report.given_up_gaps)]
+    wrong = report.unnamed_agg_ids or report.broken_chain or report.closed_agg_ids or report.damaged
+    return not (wrong or report.conflicts or report.duplicates or any(gap["what"] == "agg_ids" for gap in lost)) and (
+        report.trades > 0
+    )
+
+
+def _reasons(report: Report) -> Iterator[str]:
+    """Why a log is not complete, a line each."""
+    found: dict[str, Sequence[object]] = {
+        "missing seqs no gap names": report.unnamed_seqs,
+        "missing agg ids no gap names": report.unnamed_agg_ids,
+        "open gaps": [in_words(gap) for gap in report.open_gaps],
+        "missing for good": [in_words(gap) for gap in missing_for_good(report.given_up_gaps)],
+        "trade ids out of chain at agg ids": report.broken_chain,
+        "trades nobody could read, agg ids": report.closed_agg_ids,
+        "damaged files": report.damaged,
+    }
+    for what, each in found.items():
+        if each:
+            shown = ", ".join(str(f) for f in each[:_NAMED]) + (" …" if len(each) > _NAMED else "")
+            yield f"{what}: {len(each):,}: {shown}"
+    if report.conflicts:
+        yield f"facts that contradict others of the same id, quarantined: {report.conflicts:,}"
+    if report.duplicates:
+        yield f"entries that are there twice: {report.duplicates:,}"
+    if report.trades == 0 and report.entries:
+        yield f"no trade among {report.entries:,} entries"
+    elif report.trades == 0 and not report.damaged:  # what is damaged may have been anything
+        yield "nothing was recorded"
 
 
 def _read(log: Log, report: Report, on_progress: Callable[[int, int], None]) -> dict[str, Any]:
@@ -108,8 +163,9 @@ def _read(log: Log, report: Report, on_progress: Callable[[int, int], None]) -> 
                 elif kind == GAP:
                     gaps += rows.columns.table.select(_COLUMNS[GAP]).slice(rows.start, len(rows)).to_pylist()
                 elif kind == QUARANTINE:
-                    ids = rows.columns.table.column("agg_id").drop_null()
-                    parts["closed"].append(ids.to_numpy())
+                    table = rows.columns.table.slice(rows.start, len(rows))
+                    parts["closed"].append(table.column("agg_id").drop_null().to_numpy())
+                    report.conflicts += pc.sum(pc.equal(table.column("reason"), CONFLICT)).as_py() or 0
     except LogBroken as error:
         if not report.damaged:
             raise
@@ -129,9 +185,13 @@ def _damaged(cold: ColdLog) -> Iterable[str]:
 def damage(cold: ColdLog, file: FileRecord) -> str | None:
     """What is wrong with the bytes of a catalogued file, None where they are those that were committed."""
     path = cold.path_of(file)
-    if not path.exists():
-        return f"{file.name} is missing"
-    return None if digest_of(path) == file.sha256 else f"{file.name} is not as it was written"
+    try:
+        with told_plainly(path):
+            if not path.exists():
+                return f"{file.name} is missing"
+            return None if digest_of(path) == file.sha256 else f"{file.name} is not as it was written"
+    except LogBroken as error:
+        return str(error)
 
 
 def latest(gaps: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -157,6 +217,7 @@ def _check_trades(report: Report, seen: dict[str, Any], gaps: list[dict[str, Any
     order = np.argsort(seen["agg_id"], kind="stable")
     ids = seen["agg_id"][order]
     report.trades = len(ids)
+    report.closed_agg_ids = np.setdiff1d(seen["closed"], ids).tolist()
     if len(ids) == 0:
         return
     report.first_agg_id, report.last_agg_id = int(ids[0]), int(ids[-1])

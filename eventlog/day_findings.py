@@ -7,10 +7,12 @@ from itertools import pairwise
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from eventlog.chains import Range, broken_at, holes
-from eventlog.check import latest, minus
+from eventlog.check import in_words, latest, minus, missing_for_good
 from eventlog.day_reading import DayReading, day_ids
+from eventlog.facts import AGG_TRADE, CONFLICT
 from eventlog.mask import Mask
 from market.timestamps import MINUTE_NS, iso
 
@@ -79,7 +81,14 @@ def lacks(reading: DayReading, mask: Mask, gaps: Sequence[NamedGap], last_archiv
     """What may still come, or lies outside the log."""
     if not reading.tally.kinds:
         return ["the log holds nothing of the day"]
-    found = _listed("open gaps", [f"{g.what} {g.first}-{g.last} ({g.cause})" for g in gaps if g.state == "open"])
+    rows = [structs.asdict(gap) for gap in gaps]
+    found = _listed("open gaps", [in_words(gap) for gap in rows if gap["state"] == "open"])
+    found += _listed("missing for good", [in_words(gap) for gap in missing_for_good(rows)])
+    found += _listed("trades nobody could read, agg ids", _closed(reading))
+    if reading.tally.quarantined[CONFLICT]:
+        found.append(f"facts that contradict others of the same id: {reading.tally.quarantined[CONFLICT]}")
+    if reading.tally.kinds[AGG_TRADE] == 0:
+        found.append("no trade arrived")
     if last_archived_ns < reading.end_ns:
         found.append(f"the archive ends at {iso(last_archived_ns)}, before the day does")
     for start, end in mask.trades.tolist():
@@ -91,12 +100,19 @@ def lacks(reading: DayReading, mask: Mask, gaps: Sequence[NamedGap], last_archiv
 
 
 def _missing_ids(reading: DayReading, gaps: list[dict[str, Any]]) -> list[Range]:
-    ids = day_ids(reading)
-    if ids is None:
-        return []
-    missing = [h for h in holes(reading.evidence.trades.runs()) if h[1] >= ids[0] - 1 and h[0] <= ids[1]]
-    inside = [i for i in sorted(reading.closed) if any(first <= i <= last for first, last in missing)]
-    return _left(missing, [*gaps, *({"first": i, "last": i} for i in inside)])
+    return _left(_holes(reading), [*gaps, *({"first": i, "last": i} for i in _closed(reading))])
+
+
+def _holes(reading: DayReading) -> list[Range]:
+    """Missing agg ids among those of the day."""
+    low, high = day_ids(reading) or (0, -1)
+    return [h for h in holes(reading.evidence.trades.runs()) if h[1] >= low - 1 and h[0] <= high]
+
+
+def _closed(reading: DayReading) -> list[int]:
+    """Missing agg ids of trades that came and that nobody could read."""
+    missing = _holes(reading)
+    return [i for i in sorted(reading.closed) if any(first <= i <= last for first, last in missing)]
 
 
 def _missing_updates(reading: DayReading, gaps: list[dict[str, Any]]) -> list[Range]:

@@ -57,3 +57,8 @@ class ImportRefused(EventLogError):
 
 class ServerFailed(EventLogError):
     """The embedded server could not be started."""
+
+
+def first_line(error: BaseException, most: int = 160) -> str:
+    """What another's error says, in one line of at most so many letters; its name where it says nothing."""
+    return (str(error) or type(error).__name__).splitlines()[0][:most]

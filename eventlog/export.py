@@ -2,22 +2,34 @@
 Handing out what a log holds: CSV, JSON lines or Parquet, prices and quantities as plain decimals in text formats.
 """
 
+import os
+from base64 import b64encode
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import msgspec
 import pyarrow as pa
 import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 
-from eventlog.files import told_plainly
+from eventlog.files import told_plainly, write_whole
 from market.fixed_point import DECIMALS, format_e8
 from market.timestamps import iso
 
 Format = Literal["csv", "json", "parquet"]
-_PRICES = ("price_e8", "level_e8", "bid_price_e8", "ask_price_e8", "tick_size_e8", "step_size_e8", "min_notional_e8")
+
+_MODE = 0o600
+PRICES = (
+    "price_e8", "level_e8", "bid_price_e8", "ask_price_e8", "tick_size_e8", "step_size_e8",
+    "min_notional_e8", "open_e8", "high_e8", "low_e8", "close_e8", "vwap_e8",
+)  # fmt: skip
+"""Fixed-point columns that count 1e-8 in every market; the others count in the market's quantity unit."""
+
+SPANS = ("interval_ns", "offset_ns", "uncertainty_ns")
+"""Columns in ns that are no moments."""
+
 _TIMES = ("recv_ns", "trade_time_ns", "event_time_ns", "boundary_ns", "request_ns", "response_ns", "minute")
 
 
@@ -31,19 +43,11 @@ def write(tables: Iterable[pa.Table], path: Path, form: Format, decimals: int = 
     Returns:
         How many rows were written.
     """
-    temporary = path.with_name(f".{path.name}.new")
     rows = 0
-    with told_plainly(path):
-        try:
-            with _WRITERS[form](temporary) as writer:
-                for table in tables:
-                    writer.write(table if form == "parquet" else readable(table, decimals))
-                    rows += table.num_rows
-            temporary.replace(path)
-        except BaseException:
-            with suppress(FileNotFoundError):
-                temporary.unlink()
-            raise
+    with _whole_file(path) as file, _WRITERS[form](file) as writer:
+        for table in tables:
+            writer.write(table if form == "parquet" else readable(table, decimals))
+            rows += table.num_rows
     return rows
 
 
@@ -54,20 +58,28 @@ def write_lines(lines: Iterable[bytes], path: Path) -> int:
     Returns:
         How many lines were written.
     """
-    temporary = path.with_name(f".{path.name}.new")
     count = 0
+    with _whole_file(path) as file:
+        for line in lines:
+            file.write(line + b"\n")
+            count += 1
+    return count
+
+
+@contextmanager
+def _whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that gets its name when all is written; where that ends in an error, nothing of it stays."""
+    temporary = path.with_name(f".{path.name}.new")
     with told_plainly(path):
+        temporary.unlink(missing_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
-            with open(temporary, "wb") as file:
-                for line in lines:
-                    file.write(line + b"\n")
-                    count += 1
+            with open(os.open(temporary, flags, _MODE), "wb") as file:
+                yield file
             temporary.replace(path)
         except BaseException:
-            with suppress(FileNotFoundError):
-                temporary.unlink()
+            temporary.unlink(missing_ok=True)
             raise
-    return count
 
 
 def readable(table: pa.Table, decimals: int = DECIMALS) -> pa.Table:
@@ -76,7 +88,7 @@ def readable(table: pa.Table, decimals: int = DECIMALS) -> pa.Table:
     for name in table.column_names:
         column = table.column(name)
         if name.endswith("_e8"):
-            values: list[Any] = [_decimal(v, DECIMALS if name in _PRICES else decimals) for v in column.to_pylist()]
+            values: list[Any] = [_decimal(v, DECIMALS if name in PRICES else decimals) for v in column.to_pylist()]
             columns.append(pa.array(values, pa.string()))
             names.append(name.removesuffix("_e8"))
         elif name in _TIMES:
@@ -91,6 +103,34 @@ def readable(table: pa.Table, decimals: int = DECIMALS) -> pa.Table:
     return pa.Table.from_arrays(columns, names=names)
 
 
+def records(kind: str, table: pa.Table, decimals: int = DECIMALS) -> Iterator[dict[str, Any]]:
+    """
+    A kind's rows for JSON, nothing left out: prices and quantities as decimal text, moments as ISO text and in ns,
+    bytes as text (those that are none as `\\xff`) and in base64.
+
+    Args:
+        decimals: that the market's quantities keep.
+    """
+    for row in table.to_pylist():
+        record: dict[str, Any] = {"seq": row.pop("seq"), "kind": kind}
+        for name, value in row.items():
+            record |= _fields(name, value, DECIMALS if name in PRICES else decimals)
+        yield record
+
+
+def _fields(name: str, value: Any, decimals: int) -> dict[str, Any]:
+    if name.endswith("_e8"):
+        many = isinstance(value, list)
+        return {
+            name.removesuffix("_e8"): [format_e8(v, decimals) for v in value] if many else _decimal(value, decimals)
+        }
+    if name.endswith("_ns") and name not in SPANS:
+        return {name.removesuffix("_ns"): None if value is None else iso(value), name: value}
+    if isinstance(value, bytes):
+        return {name: value.decode(errors="backslashreplace"), f"{name}_base64": b64encode(value).decode()}
+    return {name: value}
+
+
 def _decimal(value: Any, decimals: int) -> str | None:
     if isinstance(value, list):
         return "[" + ",".join(format_e8(v, decimals) for v in value) + "]"
@@ -98,17 +138,16 @@ def _decimal(value: Any, decimals: int) -> str | None:
 
 
 class _Csv:
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
         self._writer: pcsv.CSVWriter | None = None
 
     def __enter__(self) -> "_Csv":
-        self._path.touch()
         return self
 
     def write(self, table: pa.Table) -> None:
         if self._writer is None:
-            self._writer = pcsv.CSVWriter(self._path, table.schema, write_options=_CSV_OPTIONS)
+            self._writer = pcsv.CSVWriter(self._file, table.schema, write_options=_CSV_OPTIONS)
         self._writer.write(table)
 
     def __exit__(self, *_: object) -> None:
@@ -117,8 +156,8 @@ class _Csv:
 
 
 class _Json:
-    def __init__(self, path: Path) -> None:
-        self._file = open(path, "wb")  # noqa: SIM115 - closed in __exit__
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
 
     def __enter__(self) -> "_Json":
         return self
@@ -128,21 +167,20 @@ class _Json:
             self._file.write(msgspec.json.Encoder().encode_lines(batch.to_pylist()))
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        pass
 
 
 class _Parquet:
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
         self._writer: pq.ParquetWriter | None = None
 
     def __enter__(self) -> "_Parquet":
-        self._path.touch()
         return self
 
     def write(self, table: pa.Table) -> None:
         if self._writer is None:
-            self._writer = pq.ParquetWriter(self._path, table.schema, compression="zstd")
+            self._writer = pq.ParquetWriter(self._file, table.schema, compression="zstd")
         self._writer.write_table(table)
 
     def __exit__(self, *_: object) -> None:
@@ -163,8 +201,18 @@ def minute_files(minutes: Iterable[tuple[int, dict[str, Any]]], folder: Path) ->
     """
     with told_plainly(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        for minute_ns, view in minutes:
-            stamp = iso(minute_ns)
-            name = f"trades_{stamp[:10].replace('-', '')}_{stamp[11:13]}{stamp[14:16]}.json"
-            (folder / name).write_bytes(msgspec.json.format(msgspec.json.encode(view)))
-            yield folder / name
+    for minute_ns, view in minutes:
+        yield minute_file(minute_ns, view, folder)
+
+
+def minute_file(minute_ns: int, view: dict[str, Any], folder: Path) -> Path:
+    """
+    Write the file of one minute, whole or not at all.
+
+    Returns:
+        Where it is.
+    """
+    stamp = iso(minute_ns)
+    path = folder / f"trades_{stamp[:10].replace('-', '')}_{stamp[11:13]}{stamp[14:16]}.json"
+    write_whole(path, msgspec.json.format(msgspec.json.encode(view)), synced=False)
+    return path

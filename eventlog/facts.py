@@ -93,6 +93,10 @@ class Gap(Body, frozen=True):
     state: Literal["open", "filled", "given_up"]
 
 
+VENUE_SKIPPED = "venue_skipped"
+"""The cause of a gap of numbers that the venue never gave to a trade: nothing is missing."""
+
+
 class Session(Body, frozen=True):
     """A recorder or analyzer came, went, connected or was cut off; settings hold no secrets."""
 
@@ -109,6 +113,10 @@ class Quarantine(Body, frozen=True):
     source: str
     data: bytes
     agg_id: int | None = None
+
+
+CONFLICT = "its id stands for another of its kind already"
+"""The reason of a quarantined fact that contradicts another, which is in the log."""
 
 
 class BookAudit(Body, frozen=True):

@@ -5,19 +5,27 @@ A batch is appended by one server-side script, so it is there whole or not at al
 the server holds. After a lost reply the same batch is sent again: what is stored already must be equal to the byte.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn, cast
+from zlib import crc32
 
 import redis
-from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
-from redis.retry import Retry
 
-from eventlog.errors import EventLogError, Fenced, LogBroken, StoreFull, StoreUnavailable, StoreWiped, WriterRefused
+from eventlog.connections import DEFAULT_TIMEOUT_S, Connections
+from eventlog.errors import (
+    EventLogError,
+    Fenced,
+    LogBroken,
+    StoreFull,
+    StoreUnavailable,
+    StoreWiped,
+    WriterRefused,
+    first_line,
+)
 from eventlog.facts import Entry
 from eventlog.names import LogName
 
@@ -35,8 +43,9 @@ elseif ARGV[3] == 'follows' then
   return {'wiped', '0'}
 end
 local seq = first
-for i = 4, #ARGV, 3 do
-  redis.call('XADD', KEYS[1], string.format('%.0f-0', seq), 'kind', ARGV[i], 'recv_ns', ARGV[i+1], 'data', ARGV[i+2])
+for i = 4, #ARGV, 4 do
+  redis.call('XADD', KEYS[1], string.format('%.0f-0', seq),
+    'kind', ARGV[i], 'recv_ns', ARGV[i+1], 'data', ARGV[i+2], 'crc', ARGV[i+3])
   seq = seq + 1
 end
 return {'ok', tostring(seq - 1)}
@@ -52,42 +61,31 @@ return {'ok', string.format('%.0f', epoch)}
 """
 
 
-CLIENT_NAME = f"liquidity-agent-{os.getpid()}"
-"""What the server calls our connections: whose process they belong to."""
-
-
-def connect(*, url: str | None = None, unix_socket: str | None = None, timeout_s: float = 5.0) -> redis.Redis:
-    """
-    A client that never repeats a command by itself: a repeated append would write twice.
-
-    Args:
-        url: redis://host:port/db, or None for a Unix socket.
-
-    Raises:
-        EventLogError: the address is none.
-    """
-    options: dict[str, Any] = {
-        "client_name": CLIENT_NAME,
-        "socket_timeout": timeout_s,
-        "socket_connect_timeout": timeout_s,
-        "retry": Retry(NoBackoff(), 0),
-        "decode_responses": False,
-    }
-    if url is not None:
-        try:
-            return redis.Redis.from_url(url, **options)
-        except ValueError as error:  # its text may hold the address, and the address a password
-            raise EventLogError("the Redis address is none; write redis://host:port/db") from error
-    return redis.Redis(unix_socket_path=unix_socket, **options)
+def connect(
+    *,
+    url: str | None = None,
+    unix_socket: str | None = None,
+    password: str | None = None,
+    timeout_s: float = DEFAULT_TIMEOUT_S,
+) -> redis.Redis:
+    """One client of a server; see `Connections`."""
+    return Connections(url=url, unix_socket=unix_socket, password=password, timeout_s=timeout_s).connect()
 
 
 @contextmanager
-def told_plainly() -> Iterator[None]:
-    """Turn a client library's error into ours: unavailable, full, or broken."""
+def told_plainly(key: str = "a key") -> Iterator[None]:
+    """
+    Turn a client library's error into ours: unavailable, full, or broken.
+
+    Args:
+        key: what the command is about, for the message.
+    """
     try:
         yield
+    except AuthenticationError as error:
+        raise StoreUnavailable("the Redis server refuses our password; write the right one into redis.url") from error
     except (RedisConnectionError, RedisTimeoutError, OSError) as error:
-        raise StoreUnavailable(f"the Redis server does not answer ({_first_line(error)}); is it running?") from error
+        raise StoreUnavailable(f"the Redis server does not answer ({first_line(error)}); is it running?") from error
     except OutOfMemoryError as error:
         raise StoreFull("the Redis server is out of memory; raise maxmemory or archive more often") from error
     except ReadOnlyError as error:
@@ -95,9 +93,13 @@ def told_plainly() -> Iterator[None]:
     except ResponseError as error:
         if str(error).startswith("MISCONF"):
             raise StoreFull("the Redis server cannot write its append-only file; free disk space") from error
-        raise EventLogError(f"the Redis server refused a command: {_first_line(error)}") from error
+        if "WRONGTYPE" in str(error):
+            raise EventLogError(
+                f"{key} on the Redis server holds something else than ours; remove it, or name another db in redis.url"
+            ) from error
+        raise EventLogError(f"the Redis server refused a command: {first_line(error)}") from error
     except RedisError as error:
-        raise StoreUnavailable(f"the Redis server failed: {_first_line(error)}") from error
+        raise StoreUnavailable(f"the Redis server failed: {first_line(error)}") from error
 
 
 def refuse_other_storage(name: LogName, there: str, here: str) -> NoReturn:
@@ -106,10 +108,6 @@ def refuse_other_storage(name: LogName, there: str, here: str) -> NoReturn:
         f"{name} on this server belongs to another storage (log id {there}, here {here}); "
         "name the storage it was recorded with, or an empty server"
     )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0][:160]
 
 
 class HotLog:
@@ -137,7 +135,7 @@ class HotLog:
         Raises:
             WriterRefused: the server holds a log of another storage.
         """
-        with told_plainly():
+        with told_plainly(self._state_key):
             word, value = self._take_over(keys=[self._state_key], args=[log_id, least_epoch])
         if word == b"differs":
             refuse_other_storage(self.name, value.decode(), log_id)
@@ -158,8 +156,8 @@ class HotLog:
         """
         args: list[Any] = [epoch, entries[0].seq, "follows" if follows else "starts"]
         for entry in entries:
-            args += (entry.kind, entry.recv_ns, entry.data)
-        with told_plainly():
+            args += (entry.kind, entry.recv_ns, entry.data, _checksum(entry))
+        with told_plainly(f"{self.name.key} or {self._state_key}"):
             word, value = self._append(keys=[self.name.key, self._state_key], args=args)
         if word == b"ok":
             return
@@ -185,31 +183,43 @@ class HotLog:
     def read(self, after_seq: int, until_seq: int | None, count: int) -> list[Entry]:
         """Up to `count` entries after a seq, up to another where one is given."""
         end = "+" if until_seq is None else f"{until_seq}-0"
-        with told_plainly():
+        with told_plainly(self.name.key):
             rows = cast(Any, self.client.xrange(self.name.key, min=f"({after_seq}-0", max=end, count=count))
-        return [_entry(row) for row in rows]
+        return [self._entry(row) for row in rows]
 
     def wait(self, after_seq: int, block_ms: int) -> bool:
         """Whether an entry after a seq is there within a time."""
-        with told_plainly():
+        with told_plainly(self.name.key):
             return bool(self.client.xread({self.name.key: f"{after_seq}-0"}, count=1, block=block_ms))
 
     def bounds(self) -> tuple[int, int]:
         """First and last seq in the stream; (0, 0) for an empty one."""
-        with told_plainly():
+        with told_plainly(self.name.key):
             first = cast(Any, self.client.xrange(self.name.key, count=1))
             last = cast(Any, self.client.xrevrange(self.name.key, count=1))
         return (_seq(first[0]), _seq(last[0])) if first and last else (0, 0)
 
     def log_id(self) -> str | None:
         """Whose log the server holds, None for nobody's."""
-        with told_plainly():
+        with told_plainly(self._state_key):
             value = cast(bytes | None, self.client.hget(self._state_key, "log_id"))
         return None if value is None else value.decode()
 
+    def _entry(self, row: tuple[bytes, dict[bytes, bytes]]) -> Entry:
+        """One entry as it was stored; one without a checksum, from an earlier version, is taken at its word."""
+        seq, fields = _seq(row), row[1]
+        try:
+            entry = Entry(seq, fields[b"kind"].decode(), int(fields[b"recv_ns"]), fields[b"data"])
+            fits = int(fields.get(b"crc", _checksum(entry))) == _checksum(entry)
+        except (LookupError, ValueError):
+            fits = False
+        if not fits:
+            raise LogBroken(f"{self.name}: seq {seq} on the Redis server is not as it was stored; is its disk sound?")
+        return entry
+
     def trim(self, keep_from_seq: int) -> None:
         """Drop the entries before a seq; the last entry always stays."""
-        with told_plainly():
+        with told_plainly(self.name.key):
             self.client.xtrim(self.name.key, minid=f"{keep_from_seq}-0", approximate=False)
 
 
@@ -217,6 +227,6 @@ def _seq(row: tuple[bytes, dict[bytes, bytes]]) -> int:
     return int(row[0].split(b"-")[0])
 
 
-def _entry(row: tuple[bytes, dict[bytes, bytes]]) -> Entry:
-    fields = row[1]
-    return Entry(_seq(row), fields[b"kind"].decode(), int(fields[b"recv_ns"]), fields[b"data"])
+def _checksum(entry: Entry) -> int:
+    """Of everything an entry says; the server's own files hold none."""
+    return crc32(entry.data, crc32(f"{entry.seq} {entry.kind} {entry.recv_ns} ".encode()))

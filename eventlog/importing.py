@@ -1,58 +1,41 @@
 """
-Bringing what others recorded into a log: whole files, each fact once, with the minute ticks they never had.
-
-An archive has nobody's arrival times: a trade's `recv_ns` is its trade time (the largest so far, where a venue's
-clock stepped back), and a tick follows the last trade before each minute's end.
+Bringing what others recorded into a log: whole files, each fact once, in order of time, or nothing at all.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from eventlog import parquet_files
+from eventlog.catalogue import FILE_NAME, Segment
 from eventlog.clock import Clock
 from eventlog.cold import ColdLog
 from eventlog.errors import ImportRefused
-from eventlog.facts import AGG_TRADE, GAP, INSTRUMENT, SESSION, TICK, Gap
+from eventlog.facts import QUARANTINE, SESSION, TICK
 from eventlog.kinds import SCHEMAS
+from eventlog.names import RESERVED_FILE
 from eventlog.writer import StorageLock
-from market.fixed_point import I64, common_unit
-from market.instrument import Instrument
-from market.timestamps import MINUTE_NS, SECOND_NS, floor_to, iso
+from market.timestamps import SECOND_NS, iso
 
-Bools = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True, slots=True)
-class ImportedTrades:
-    """n aggregated trades in the file's order, columns of shape (n,)."""
-
-    agg_id: I64
-    price_e8: I64
-    quantity_e8: I64
-    first_trade_id: I64
-    last_trade_id: I64
-    trade_time_ns: I64
-    buyer_is_maker: Bools
-    best_match: Bools | None
-
-    def __len__(self) -> int:
-        return len(self.agg_id)
-
-    def take(self, rows: Any) -> "ImportedTrades":
-        """The same columns at some rows."""
-        picked: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
-        taken: dict[str, Any] = {name: None if c is None else c[rows] for name, c in picked.items()}
-        return replace(self, **taken)
+_LARGEST_LEAD_NS = 60 * SECOND_NS
+"""How far clocks may differ; what is stamped further ahead is a mistake that would evict days."""
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What an import did: rows added, rows already there, what else it wrote or passed over."""
+    """
+    What an import did.
+
+    Attributes:
+        added: trades and book messages new to the log. known: that it held already, to the last digit.
+        ticks, holes, quarantined: facts it wrote beside. conflicts: trades or updates whose id the log knows with
+            another content; each is on record, once, as a quarantine fact.
+        skipped: messages of other streams. others: of other symbols.
+        notes: what a person must be told of the file, a line each.
+    """
 
     added: int
     known: int
@@ -60,6 +43,9 @@ class Imported:
     holes: int = 0
     skipped: int = 0
     quarantined: int = 0
+    conflicts: int = 0
+    others: int = 0
+    notes: tuple[str, ...] = ()
 
 
 class Importer:
@@ -67,7 +53,7 @@ class Importer:
     Writes to one log that no recorder writes to.
 
     Args:
-        cold: the log; created where it is missing.
+        cold: the log; created where it is missing, and gone again at `close` where nothing was brought into it.
 
     Raises:
         ImportRefused: the log was recorded live.
@@ -77,111 +63,154 @@ class Importer:
     def __init__(self, cold: ColdLog, clock: Clock) -> None:
         self.cold = cold
         self.clock = clock
-        self._lock = StorageLock(cold.folder, cold.name.key)
+        self._closed = False
+        self._created = _missing(cold.folder)
+        self._lock = StorageLock(cold)
         try:
+            self._is_new = not cold.exists()
             cold.create(clock.now_ns())
-            if self._recorded_live():
+            if self.has(SESSION) or (cold.folder / RESERVED_FILE).exists():
                 raise ImportRefused(f"{cold.name} was recorded live; import into another --storage")
         except BaseException:
             self._lock.release()
             raise
 
     def close(self) -> None:
-        """Let other writers in."""
-        self._lock.release()
+        """Let other writers in; a log that was made and stayed empty is not left behind."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            if self._is_new and not self.cold.refresh().segments:
+                self._remove()
+        finally:
+            self._lock.release()
 
-    def agg_trades(self, file: str, trades: ImportedTrades) -> Imported:
+    @contextmanager
+    def draft(self) -> Iterator["Draft"]:
+        """New segments, none of which is left where this ends in an error."""
+        draft = Draft(self.cold)
+        try:
+            yield draft
+        except BaseException:
+            draft.discard()
+            raise
+
+    def expect_past(self, file: str, time_ns: int) -> None:
         """
-        Append the trades of one archive file that the log does not hold yet.
+        Refuse a time in the future.
 
         Raises:
-            ImportRefused: they are older than the log's end, or stamped in the future.
+            ImportRefused: it is.
         """
-        if np.any(np.diff(trades.agg_id) < 0):
-            trades = trades.take(np.argsort(trades.agg_id, kind="stable"))
-        unique = np.append(True, np.diff(trades.agg_id) > 0)
-        known = int((~unique).sum())
-        fresh = unique & ~self._known_ids(trades.agg_id)
-        known = len(trades) - int(fresh.sum())
-        if known:
-            trades = trades.take(fresh)
-        if len(trades) == 0:
-            return Imported(0, known)
-        recv_ns = np.maximum.accumulate(trades.trade_time_ns)
-        self.expect_later(file, int(recv_ns[0]), int(recv_ns[-1]))
-        tables, last_seq, holes = self._tables(trades, recv_ns)
-        self.cold.append(self.cold.catalogue.last_seq + 1, last_seq, tables)
-        return Imported(len(trades), known, tables[TICK].num_rows, holes)
+        if time_ns > self.clock.now_ns() + _LARGEST_LEAD_NS:
+            raise ImportRefused(f"{file} holds a time in the future, {iso(time_ns)}; nothing was imported")
 
-    def expect_later(self, file: str, first_ns: int, last_ns: int) -> None:
-        """Refuse what starts before the log ends, or ends in the future."""
-        end = self.cold.catalogue.last_recv_ns
-        if first_ns < end:
-            raise ImportRefused(
-                f"{file} starts at {iso(first_ns)}, before the log's end at {iso(end)}; "
-                "import files in order of time, or into another --storage"
-            )
-        if last_ns > self.clock.now_ns() + 60 * SECOND_NS:
-            raise ImportRefused(f"{file} holds a trade stamped {iso(last_ns)}, in the future; nothing was imported")
+    def refuse_older(self, file: str, first_ns: int, end_ns: int) -> None:
+        """
+        Say that a file starts before the log ends.
+
+        Raises:
+            ImportRefused: always.
+        """
+        raise ImportRefused(
+            f"{file} starts at {iso(first_ns)}, before the log's end at {iso(end_ns)}; "
+            "import files in order of time, or into another --storage"
+        )
 
     def has(self, kind: str) -> bool:
         """Whether the log holds entries of a kind."""
         return any(f.kind == kind for s in self.cold.catalogue.segments for f in s.files)
 
-    def column(self, kind: str, name: str) -> I64:
-        """One column of everything of a kind in the log."""
-        parts = [b.rows[kind][name] for b in self.cold.read(0, self.cold.catalogue.last_seq, [kind], {kind: [name]})
-                 if kind in b.rows]  # fmt: skip
-        return np.concatenate(parts) if parts else np.empty(0, np.int64)
-
-    def _recorded_live(self) -> bool:
-        return self.has(SESSION) or (self.cold.folder / "reserved.json").exists()
-
-    def _known_ids(self, ids: I64) -> Bools:
-        known = np.zeros(len(ids), bool)
-        for segment in self.cold.catalogue.segments:
-            if segment.first_agg_id is None or segment.last_agg_id is None:
-                continue
-            if segment.last_agg_id < ids[0] or segment.first_agg_id > ids[-1]:
-                continue
+    def last_row(self, kind: str) -> dict[str, Any] | None:
+        """The last entry of a kind, None where there is none."""
+        for segment in reversed(self.cold.catalogue.segments):
             for file in segment.files:
-                if file.kind == AGG_TRADE:
-                    stored = parquet_files.read(AGG_TRADE, self.cold.path_of(file), ["agg_id"])
-                    known |= np.isin(ids, stored.column("agg_id").to_numpy())
-        return known
+                if file.kind == kind:
+                    found: dict[str, Any] = self.cold.table(file).slice(file.rows - 1).to_pylist()[0]
+                    return found
+        return None
 
-    def _tables(self, trades: ImportedTrades, recv_ns: I64) -> tuple[dict[str, pa.Table], int, int]:
-        n = len(trades)
-        base = self.cold.catalogue.last_seq
-        tables: dict[str, pa.Table] = {}
-        if not self.has(INSTRUMENT):
-            base += 1
-            tables[INSTRUMENT] = _inferred(base, self.cold.name.market.symbol, trades, int(recv_ns[0]))
-        first_end = floor_to(int(recv_ns[0]), MINUTE_NS) + MINUTE_NS
-        ends = np.arange(first_end, floor_to(int(recv_ns[-1]), MINUTE_NS) + MINUTE_NS + 1, MINUTE_NS)
-        before = np.searchsorted(recv_ns, ends, side="left")
-        trade_seq = base + 1 + np.arange(n) + np.searchsorted(ends, recv_ns, side="right")
-        tick_seq = base + 1 + before + np.arange(len(ends))
-        tables[AGG_TRADE] = _trade_table(trades, trade_seq, recv_ns)
-        tables[TICK] = _tick_table(ends, tick_seq, trades.agg_id[before - 1], recv_ns[before - 1])
-        last_seq = base + n + len(ends)
-        holes = self.holes(trades.agg_id)
-        if holes:
-            tables[GAP] = table(GAP, {
-                "seq": last_seq + 1 + np.arange(len(holes)),
-                "recv_ns": np.full(len(holes), int(ends[-1])),
-                **{name: [getattr(g, name) for g in holes] for name in ("what", "first", "last", "cause", "state")},
-            })  # fmt: skip
-        return tables, last_seq + len(holes), len(holes)
+    @property
+    def last_agg_id(self) -> int | None:
+        """The largest agg id of the log, None without trades."""
+        return max((s.last_agg_id for s in self.cold.catalogue.segments if s.last_agg_id is not None), default=None)
 
-    def holes(self, ids: I64) -> list[Gap]:
-        """What is missing among rising trade ids, and between them and the log's last; nothing for no ids."""
-        if len(ids) == 0:
-            return []
-        newest = [s.last_agg_id for s in self.cold.catalogue.segments if s.last_agg_id is not None]
-        whole = np.append(max(newest), ids) if newest else ids
-        at = np.flatnonzero(np.diff(whole) > 1)
-        return [Gap("agg_ids", int(whole[i]) + 1, int(whole[i + 1]) - 1, "not_in_file", "open") for i in at]
+    def quarantined_bytes(self) -> set[bytes]:
+        """The bytes of every quarantine fact: what was set aside once is not again."""
+        held: set[bytes] = set()
+        for batch in self.cold.read(0, self.cold.catalogue.last_seq, [QUARANTINE], {QUARANTINE: ["data"]}):
+            if QUARANTINE in batch.rows:
+                held.update(batch.rows[QUARANTINE].columns.table.column("data").to_pylist())
+        return held
+
+    def _remove(self) -> None:
+        for path in (FILE_NAME, "writer.lock"):
+            (self.cold.folder / path).unlink(missing_ok=True)
+        for folder in self._created:
+            with suppress(OSError):
+                folder.rmdir()
+
+
+class Draft:
+    """
+    Segments behind a log's end that are written and become part of it together.
+
+    Attributes:
+        next_seq: of the next entry.
+        last_recv_ns: the largest arrival before it, 0 for none.
+    """
+
+    def __init__(self, cold: ColdLog) -> None:
+        self._cold = cold
+        self._segments: list[Segment] = []
+        self._replaced: Segment | None = None
+        self.next_seq = cold.catalogue.last_seq + 1
+        self.last_recv_ns = cold.catalogue.last_recv_ns
+
+    @property
+    def segments(self) -> Sequence[Segment]:
+        """Those of the log and those written, in order."""
+        return [s for s in self._cold.catalogue.segments if s is not self._replaced] + self._segments
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was written."""
+        return not self._segments
+
+    def provisional(self) -> dict[str, Any] | None:
+        """The tick that an import put at its end for the time being, None where the log ends otherwise."""
+        last = self._cold.catalogue.segments[-1:]
+        if not last or self._segments or [(f.kind, f.rows) for f in last[0].files] != [(TICK, 1)]:
+            return None
+        found: dict[str, Any] = self._cold.table(last[0].files[0]).to_pylist()[0]
+        return found
+
+    def replace_provisional(self) -> None:
+        """Begin at the provisional tick: trades before its boundary have come."""
+        self._replaced = self._cold.catalogue.segments[-1]
+        self.next_seq = self._replaced.first_seq
+        self.last_recv_ns = max((s.last_recv_ns for s in self._cold.catalogue.segments[:-1]), default=0)
+
+    def write(self, last_seq: int, tables: Mapping[str, pa.Table]) -> None:
+        """Write the entries next_seq to last_seq as a segment; they fill it."""
+        segment = self._cold.write(self.next_seq, last_seq, sorted(tables.items()))
+        self._segments.append(segment)
+        self.next_seq = last_seq + 1
+        self.last_recv_ns = max(self.last_recv_ns, segment.last_recv_ns)
+
+    def commit(self, now_ns: int) -> None:
+        """Make all of it part of the log."""
+        if self._segments:
+            self._cold.commit(self._segments, self._replaced, now_ns)
+            self._segments = []
+
+    def discard(self) -> None:
+        """Remove what was written and not committed."""
+        for segment in self._segments:
+            for file in segment.files:
+                self._cold.path_of(file).unlink(missing_ok=True)
+        self._segments = []
 
 
 def table(kind: str, columns: Mapping[str, Any]) -> pa.Table:
@@ -194,33 +223,10 @@ def table(kind: str, columns: Mapping[str, Any]) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def _trade_table(trades: ImportedTrades, seq: I64, recv_ns: I64) -> pa.Table:
-    columns = {f.name: getattr(trades, f.name) for f in fields(trades)}
-    source = pa.array(["archive"]).dictionary_encode()
-    repeated = pa.DictionaryArray.from_arrays(np.zeros(len(seq), np.int32), source.dictionary).cast(pa.string())
-    return table(AGG_TRADE, {"seq": seq, "recv_ns": recv_ns, "source": repeated, **columns})
-
-
-def _tick_table(ends: I64, seq: I64, last_agg_id: I64, last_recv_ns: I64) -> pa.Table:
-    return table(
-        TICK,
-        {
-            "seq": seq,
-            "recv_ns": ends,
-            "boundary_ns": ends,
-            "interval_ns": np.full(len(ends), MINUTE_NS),
-            "trades": ["live"] * len(ends),
-            "depth": ["down"] * len(ends),
-            "last_agg_id": last_agg_id,
-            "last_trade_recv_ns": last_recv_ns,
-        },
-    )
-
-
-def _inferred(seq: int, symbol: str, trades: ImportedTrades, recv_ns: int) -> pa.Table:
-    seen = Instrument(
-        symbol, "unknown", common_unit(trades.price_e8), common_unit(trades.quantity_e8), source="inferred"
-    )
-    names = ("symbol", "status", "tick_size_e8", "step_size_e8", "min_notional_e8", "quantity_decimals", "source")
-    columns = {name: [getattr(seen, name)] for name in names}
-    return table(INSTRUMENT, {"seq": [seq], "recv_ns": [recv_ns], **columns})
+def _missing(folder: Path) -> list[Path]:
+    """The folders that are not there yet, the deepest first."""
+    found = []
+    while not folder.exists():
+        found.append(folder)
+        folder = folder.parent
+    return found

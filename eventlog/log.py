@@ -4,6 +4,7 @@ A log as its readers see it: the Parquet segments first, then the stream's tail,
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 
 from eventlog.batch import Batch
 from eventlog.codec import Decode, decode_entries
@@ -69,9 +70,12 @@ class Log:
 
         Raises:
             LogNotFound: there is no such log.
-            LogBroken: entries are missing between the archive and the stream, or do not decode.
+            LogBroken: entries are missing between the archive and the stream, or do not decode; or the archive's
+                catalogue is lost.
         """
         end = self.last_seq() if until_seq is None else until_seq
+        if not self.cold.exists():
+            self.cold.expect_nothing_recorded()
         if not self.cold.exists() and self.hot is None:
             raise LogNotFound(f"no log {self.name} in {self.cold.folder}; check --market and --storage")
         at = after_seq
@@ -134,9 +138,21 @@ class Log:
             entries = self.hot.read(at, until_seq, _HOT_BATCH)
             if not entries or (entries[0].seq != at + 1 and not self._starts_after_loss(entries[0])):
                 return  # trimmed meanwhile: the archive has them
+            self._expect_no_hole(entries)
             wanted = [e for e in entries if kinds is None or e.kind in kinds]
             yield Batch.of(at + 1, entries[-1].seq, decode_entries(wanted, self.venue))
             at = entries[-1].seq
+
+    def _expect_no_hole(self, entries: Sequence[Entry]) -> None:
+        """What the server's disk damaged may have lost its place in the stream, and then lacks without a word."""
+        if entries[-1].seq - entries[0].seq == len(entries) - 1:
+            return
+        for before, entry in pairwise(entries):
+            if entry.seq != before.seq + 1 and not self._starts_after_loss(entry):
+                raise LogBroken(
+                    f"{self.name}: seq {before.seq + 1} is missing on the Redis server, and no gap names it; is its "
+                    "disk sound?"
+                )
 
     def _ends_in_loss(self, after_seq: int) -> bool:
         """Whether what comes next begins with the gap that names the seqs in between."""

@@ -6,13 +6,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import msgspec
+
 from market.instrument import Market
+
+RESERVED_FILE = "reserved.json"
+"""Beside a log's files: which seqs its writer may have used."""
 
 SPILL_FILE = "spill.log"
 """Beside a log's files: what its recorder has taken and its server not yet."""
 
 SPILL_POSITION_FILE = "spill.position.json"
 """Beside the spill: the byte up to which it is in the log."""
+
+
+class SpillPosition(msgspec.Struct, frozen=True):
+    """Facts before byte `offset` are in the log, and were when its last seq was `after_seq`."""
+
+    offset: int
+    after_seq: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ units of the snapshot's own grid, a third of the bytes of plain prices.
 """
 
 import io
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,20 +17,29 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from eventlog.errors import LogBroken
+from eventlog.errors import LogBroken, first_line
 from eventlog.facts import AGG_TRADE, SNAPSHOT
 from eventlog.kinds import SCHEMAS
+from eventlog.parquet_bounds import UNREADABLE, expect_plausible
 from market.fixed_point import I64, common_unit
 
 _ROW_GROUP = 1 << 20
+_LOG = b"log"
 _SIDES = ("bid", "ask")
 _TRADE_LAGS = {"recv_ns": "recv_lag_ns", "event_time_ns": "event_lag_ns"}
 _STEPPED = tuple(f"{side}_{what}_e8" for side in _SIDES for what in ("price", "quantity"))
 
 
-def to_bytes(kind: str, table: pa.Table) -> bytes:
-    """A kind's table as the bytes of its Parquet file; equal tables give equal bytes."""
+def to_bytes(kind: str, table: pa.Table, log: str = "") -> bytes:
+    """
+    A kind's table as the bytes of its Parquet file; equal tables of one log give equal bytes.
+
+    Args:
+        log: which log it is of, for a file to say so by itself.
+    """
     stored = _STORE.get(kind, _as_is)(table)
+    if log:
+        stored = stored.replace_schema_metadata({_LOG: log.encode()})
     encodings = {}
     for field in stored.schema:
         if pa.types.is_int64(field.type):
@@ -60,16 +70,32 @@ def read(kind: str, path: Path, columns: Sequence[str] | None = None) -> pa.Tabl
         LogBroken: the file is missing, cut short, or not of this kind.
     """
     wanted, stored = _names(kind, columns)
-    with _told_as_broken(path):
-        return _LOAD.get(kind, _as_read)(pq.read_table(path, columns=stored, partitioning=None), wanted)
+    with _opened(path) as file:
+        expect_plausible(file, path)
+        return _LOAD.get(kind, _as_read)(
+            pq.read_table(file, columns=stored, partitioning=None, page_checksum_verification=True), wanted
+        )
+
+
+def log_of(path: Path) -> str:
+    """
+    Which log a file says it is of; empty where an earlier version wrote it.
+
+    Raises:
+        LogBroken: it is missing or cut short.
+    """
+    with _opened(path) as file:
+        return (pq.read_schema(file).metadata or {}).get(_LOG, b"").decode()
 
 
 def pieces(kind: str, path: Path, columns: Sequence[str] | None, rows: int) -> Iterator[pa.Table]:
     """As `read`, at most so many rows at a time."""
     wanted, stored = _names(kind, columns)
-    with _told_as_broken(path), pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(rows, columns=stored):
-            yield _LOAD.get(kind, _as_read)(pa.Table.from_batches([batch]), wanted)
+    with _opened(path) as opened:
+        expect_plausible(opened, path)
+        with pq.ParquetFile(opened, page_checksum_verification=True) as file:
+            for batch in file.iter_batches(rows, columns=stored):
+                yield _LOAD.get(kind, _as_read)(pa.Table.from_batches([batch]), wanted)
 
 
 def _names(kind: str, columns: Sequence[str] | None) -> tuple[list[str], list[str]]:
@@ -78,15 +104,16 @@ def _names(kind: str, columns: Sequence[str] | None) -> tuple[list[str], list[st
 
 
 @contextmanager
-def _told_as_broken(path: Path) -> Iterator[None]:
+def _opened(path: Path) -> Iterator[pa.NativeFile]:
     try:
-        yield
+        with pa.OSFile(os.fsencode(path)) as file:  # as bytes: Arrow would take a name for UTF-8, whatever the locale
+            yield file
     except FileNotFoundError as error:
         raise LogBroken(
             f"{path.name} is in the catalogue but not in {path.parent}; restore it from a backup"
         ) from error
-    except (pa.ArrowException, OSError, KeyError) as error:
-        raise LogBroken(f"{path} is damaged ({str(error).splitlines()[0][:120]}); restore it from a backup") from error
+    except UNREADABLE as error:
+        raise LogBroken(f"{path} is damaged ({first_line(error, 120)}); restore it from a backup") from error
 
 
 def _stored_names(kind: str, column: str) -> tuple[str, ...]:

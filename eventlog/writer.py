@@ -11,26 +11,29 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Lock
 
 import msgspec
 
 from eventlog.clock import Clock
 from eventlog.cold import ColdLog
-from eventlog.errors import LogBroken, StoreWiped, WriterRefused
+from eventlog.errors import EventLogError, LogBroken, StoreUnavailable, StoreWiped, WriterRefused
 from eventlog.facts import GAP, Entry, Fact, Gap
-from eventlog.files import told_plainly, write_synced
+from eventlog.files import create_private_folder, open_private, told_plainly, write_whole
 from eventlog.hot import HotLog, refuse_other_storage
+from eventlog.names import RESERVED_FILE
+from eventlog.sealed_json import read_sealed, seal
+from eventlog.server_facts import read_facts
 
 _BLOCK = 10_000
 
 
-class _Reserved(msgspec.Struct):
-    """Seqs up to `last` may have been used; they were not used beyond `last` for certain."""
+class Reserved(msgspec.Struct, frozen=True):
+    """Seqs of a log up to `last` may have been used; they were not used beyond `last` for certain."""
 
     last: int
     epoch: int
+    log_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +45,23 @@ class Lost:
 
 
 class StorageLock:
-    """The lock that makes this process the only writer of a log's folder."""
+    """
+    The lock that makes this process the only writer of a log's folder, which is made where it is missing.
 
-    def __init__(self, folder: Path, log: str) -> None:
+    Raises:
+        WriterRefused: another process holds it. LogBroken: the log, or the lock, lies behind a link.
+    """
+
+    def __init__(self, cold: ColdLog) -> None:
+        cold.expect_no_link()
+        folder, log = cold.folder, cold.name.key
         with told_plainly(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            self._descriptor = os.open(folder / "writer.lock", os.O_RDWR | os.O_CREAT, 0o600)
+            create_private_folder(folder)
+            self._path = folder / "writer.lock"
+            self._descriptor = open_private(self._path)
         if not self._taken():
-            holder = os.read(self._descriptor, 64).decode(errors="replace").strip() or "?"
+            said = os.read(self._descriptor, 64).decode(errors="replace").strip()
+            holder = said if said.isascii() and said.isdigit() else "?"
             os.close(self._descriptor)
             raise WriterRefused(f"{log} already has a writer (process {holder}); stop it first")
         os.ftruncate(self._descriptor, 0)
@@ -60,9 +72,15 @@ class StorageLock:
         for _ in range(10):
             try:
                 fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return True
             except BlockingIOError:
                 time.sleep(0.02)
+                continue
+            if self._path.exists() and self._path.stat().st_ino == os.fstat(self._descriptor).st_ino:
+                return True
+            os.close(self._descriptor)  # an import that came to nothing took its lock away with it
+            with told_plainly(self._path):
+                create_private_folder(self._path.parent)
+                self._descriptor = open_private(self._path)
         return False
 
     def release(self) -> None:
@@ -86,7 +104,7 @@ class LogWriter:
         self.cold = cold
         self.hot = hot
         self._clock = clock
-        self._lock = StorageLock(cold.folder, cold.name.key)
+        self._lock = StorageLock(cold)
         self._unnumbered: list[Fact] = []
         self._pending: list[Entry] = []
         self._follows = False
@@ -95,9 +113,12 @@ class LogWriter:
         self.losses = 0  # how often the server turned out to have lost something
         self.archiving = Lock()  # held while a segment is committed, and while a loss is measured
         try:
-            there = None if cold.exists() else hot.log_id()
-            if there is not None:
-                refuse_other_storage(cold.name, there, "none yet")
+            if not cold.exists():
+                cold.expect_nothing_recorded()
+                there = hot.log_id()
+                if there is not None:
+                    refuse_other_storage(cold.name, there, "none yet")
+            self._expect_keeping_server()
             self.cold.create(clock.now_ns())
             self._reserved = self._load_reserved()
             self._last = max((0, *also_used))
@@ -135,9 +156,23 @@ class LogWriter:
         """Release the log; the exact last seq goes on record."""
         try:
             if not self._pending and not self._wiped:
-                self._save_reserved(_Reserved(self._last, self._reserved.epoch))
+                self._reserve_up_to(self._last, self._reserved.epoch)
         finally:
             self._lock.release()
+
+    def _expect_keeping_server(self) -> None:
+        """A server that throws away what it was given is not written to; one that hides what it is like is believed."""
+        refusal = self._server_refusal()
+        if refusal is not None:
+            raise WriterRefused(refusal)
+
+    def _server_refusal(self) -> str | None:
+        try:
+            return read_facts(self.hot.client).refusal
+        except StoreUnavailable:
+            raise
+        except EventLogError:
+            return None  # it does not let us ask
 
     def _store(self) -> None:
         # Every step that may fail leaves its facts where the next call finds them.
@@ -173,7 +208,7 @@ class LogWriter:
         if last == 0:  # wiped, or never written to; an earlier start may have told the server our name since
             used = max(used, self._reserved.last)
         self._last = self._stored = used
-        self._save_reserved(_Reserved(max(used, self._reserved.last), epoch))
+        self._reserve_up_to(max(used, self._reserved.last), epoch)
         self._follows = last > 0 and used == last
         if used == known:
             return None
@@ -191,9 +226,15 @@ class LogWriter:
         return gap.what == "seqs" and gap.first <= archived + 1 and gap.last == first - 1
 
     def _begin_anew(self) -> None:
-        """The server lost its end: what was on the way gets new numbers, behind the gap that names the old."""
+        """
+        The server lost its end: what was on the way gets new numbers, behind the gap that names the old. While it would
+        lose that again, nothing is given to it, and no number used up.
+        """
+        refusal = self._server_refusal()
+        if refusal is not None:
+            raise StoreUnavailable(refusal)
         epoch = self.hot.take_over(self.cold.catalogue.log_id, self._reserved.epoch)
-        self._save_reserved(_Reserved(self._reserved.last, epoch))
+        self._reserve_up_to(self._reserved.last, epoch)
         with self.archiving:
             held = max(self.cold.refresh().last_seq, self.hot.bounds()[1])
             self._untold = Lost(held + 1, self._last)
@@ -210,17 +251,17 @@ class LogWriter:
 
     def _reserve(self, seq: int) -> None:
         if seq > self._reserved.last:
-            self._save_reserved(_Reserved(seq + _BLOCK, self._reserved.epoch))
+            self._reserve_up_to(seq + _BLOCK, self._reserved.epoch)
 
-    def _load_reserved(self) -> _Reserved:
-        path = self.cold.folder / "reserved.json"
-        try:
-            return msgspec.json.decode(path.read_bytes(), type=_Reserved)
-        except FileNotFoundError:
-            return _Reserved(self.cold.catalogue.last_seq, 0)
-        except msgspec.DecodeError as error:
-            raise LogBroken(f"{path} is damaged ({error}); restore it from a backup") from error
+    def _load_reserved(self) -> Reserved:
+        path = self.cold.folder / RESERVED_FILE
+        with told_plainly(path):
+            try:
+                return read_sealed(path, Reserved, "restore it from a backup")
+            except FileNotFoundError:
+                return Reserved(self.cold.catalogue.last_seq, 0)
 
-    def _save_reserved(self, reserved: _Reserved) -> None:
-        write_synced(self.cold.folder / "reserved.json", msgspec.json.encode(reserved))
+    def _reserve_up_to(self, last: int, epoch: int) -> None:
+        reserved = Reserved(last, epoch, self.cold.catalogue.log_id)
+        write_whole(self.cold.folder / RESERVED_FILE, seal(reserved))
         self._reserved = reserved

@@ -23,6 +23,8 @@ from market.errors import BadMarket
 from market.instrument import Market
 
 _SEARCHED = 2_000
+_FIRST = {"events": "record or import one", "decisions": "run agent_analyzer.py on it"}
+"""What makes a log of each kind."""
 _readers: Counter[Path] = Counter()
 """How many logs this process holds open on each embedded server."""
 
@@ -50,13 +52,14 @@ def open_log(
         url: the Redis server, None for the storage's own.
 
     Raises:
-        LogNotFound: the storage holds no such log.
+        LogNotFound: the storage holds no such log. LogBroken: it holds a recording whose catalogue is lost.
     """
     name = LogName(stream, market)
     cold = ColdLog(storage, name)
     mapper_for(market)
     if not cold.exists():
-        raise LogNotFound(f"no log {name} in {storage}; record or import one first, or check --market and --storage")
+        cold.expect_nothing_recorded()
+        raise LogNotFound(f"no log {name} in {storage}; {_FIRST[stream]} first, or check --market and --storage")
     server = EmbeddedServer(storage)
     if url is not None:
         client = hots.connect(url=url)

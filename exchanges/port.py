@@ -22,6 +22,7 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
         time_ns: a trade's time.
         first: a diff's first update id.
         overlapping: of a connection that comes or goes while another one brings everything.
+        kind: what something unreadable seems to be: agg_trade, diff, or other; empty where nobody can say.
     """
 
     what: Literal["agg_trade", "diff", "quarantine", "connected", "disconnected"]
@@ -32,6 +33,7 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
     detail: str = ""
     time_ns: int = 0
     overlapping: bool = False
+    kind: str = ""
 
 
 class Numbered(msgspec.Struct, frozen=True, gc=False):
@@ -47,6 +49,14 @@ class Exchange(Protocol):
     @property
     def connected(self) -> int:
         """How many feed connections are open."""
+
+    @property
+    def quiet_ns(self) -> int:
+        """When the venue last said that there is no trade beyond those the feed brought; 0 before the first time."""
+
+    @property
+    def mute_ns(self) -> int:
+        """When a connection was last replaced because it brought no trade though there were some; 0 for never."""
 
     @property
     def decoders(self) -> Mapping[str, Decode]:

@@ -40,7 +40,8 @@ class Scored:
     One side's minutes.
 
     Attributes:
-        scores: by figure, n minutes × k repeats. with_zones: the share of answers that advised any.
+        scores: by figure, n minutes × k repeats; NaN where the rules decided in the model's place.
+        with_zones: the share of answers in which the model advised any.
     """
 
     scores: Mapping[Score, F64]
@@ -83,7 +84,8 @@ def score_side(
     on_progress: Callable[[int], None],
 ) -> Scored:
     """
-    Decide every tick once a repeat from the stored answers, and score each decision by itself.
+    Decide every tick once a repeat from the stored answers, and score each decision by itself. What the rules decided
+    in a model's place is no score of its side.
 
     Raises:
         MissingAnswer: an answer that is needed is not stored.
@@ -96,10 +98,11 @@ def score_side(
             decisions = list(decide_all(open_log, ticks, sight, workers, on_progress, repeat.make_analyst))
         except MissingCall as error:
             raise MissingAnswer(str(error)) from error
-        made = [d for d in decisions if d.advice is not None]
-        advised += sum(d.zones > 0 for d in made)
-        published = [Published(parse(d.advice), out_ns[d.seq], d.seq) for d in made if d.advice is not None]
-        at = np.searchsorted(ticks.seq, [d.seq for d in made])
+        made = [(d.seq, parse(d.advice)) for d in decisions if d.advice is not None]
+        own = [(seq, advice) for seq, advice in made if advice.fallback is None]
+        advised += sum(bool(advice.zones) for _, advice in own)
+        published = [Published(advice, out_ns[seq], seq) for seq, advice in own]
+        at = np.searchsorted(ticks.seq, [seq for seq, _ in own])
         columns.append({s: _placed(v, at, len(ticks)) for s, v in minute_scores(published, path, rules).items()})
     scores = {score: np.stack([column[score] for column in columns], axis=1) for score in columns[0]}
     return Scored(scores, round(advised / max(1, len(ticks) * len(repeats)), 4))
@@ -126,6 +129,7 @@ def rates(totals: Totals) -> dict[str, Any]:
     """What a side's answers amount to, for people and programs."""
     return {
         "answers": totals.answers,
+        "share": totals.share.as_json(),
         "cost_usd": round(totals.cost_usd_e12 / 1e12, 6),
         "prompt_tokens": totals.prompt_tokens,
         "cached_tokens": totals.cached_tokens,

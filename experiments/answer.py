@@ -2,6 +2,7 @@
 What a model answered about a recorded minute, and which way of asking it answered.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -10,8 +11,13 @@ import msgspec
 
 from agents.conversation.dialogue import Asking
 from agents.model.api import Usage
+from agents.model.shapes import MENDS
 from agents.recorded import RecordedMinute, Tape
+from market.printable import printable
 from replay.analysts import MODEL
+from replay.model_share import ModelShare
+
+_LONGEST_COMPLAINT = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +109,12 @@ class Totals:
     cached_tokens: int = 0
     completion_tokens: int = 0
     models: list[str] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+
+    @property
+    def share(self) -> ModelShare:
+        """How many of them are the model's own, and why the others are not."""
+        return ModelShare(self.answers, self.answers - self.fallbacks, ModelShare.of(self.reasons).fallback)
 
     def add(self, answer: Answer) -> None:
         """Count one more."""
@@ -115,6 +127,7 @@ class Totals:
         if answer.whole:
             self.answers += 1
             self.fallbacks += answer.fallback is not None
+            self.reasons += [] if answer.fallback is None else [answer.fallback]
             self.numbers += answer.numbers
             self.ungrounded += answer.ungrounded
             if answer.model is not None and answer.model not in self.models:
@@ -124,7 +137,14 @@ class Totals:
 def minute_of(answer: Answer) -> RecordedMinute:
     """An answer as a recorded minute."""
     replies = {call.request: call.reply for call in answer.calls if call.verdict == "ok" and call.reply is not None}
-    return RecordedMinute(replies, True, MODEL, answer.prompt_digest, answer.fallback, answer.cut)
+    mends = MENDS.intersection(answer.anomalies)
+    return RecordedMinute(replies, True, MODEL, answer.prompt_digest, answer.fallback, answer.cut, mends)
+
+
+def complaint_of(details: Iterable[str]) -> str:
+    """What most failed calls were told, as one line; blank where none failed."""
+    found = Counter(detail for detail in details if detail).most_common(1)
+    return printable(found[0][0], _LONGEST_COMPLAINT) if found else ""
 
 
 def tape_digest(tape: Tape, seqs: Iterable[int]) -> str:

@@ -16,12 +16,14 @@ from typing import Any, Self
 import msgspec
 
 from agents.recorded import Tape
-from eventlog.files import told_plainly
+from eventlog.files import expect_no_link, open_plain, open_private, told_plainly
 from experiments.answer import Answer, Side, minute_of
 from replay.errors import BadAnswers
 
 FOLDER = "answers"
 """The folder inside that of all runs."""
+
+_LONGEST_LINE = 64 * 1024 * 1024
 
 _Key = tuple[int, int]  # seq of a tick, repeat
 _Span = tuple[int, int]  # offset, length
@@ -63,7 +65,7 @@ class Recording:
         return {a.seq: minute_of(a) for a in self._read(place for (_, r), place in self.at.items() if r == repeat)}
 
     def _read(self, places: Iterable[tuple[int, int]]) -> Iterator[Answer]:
-        with told_plainly(self.path), open(self.path, "rb") as file:
+        with told_plainly(self.path), open_plain(self.path) as file:
             for offset, length in places:
                 file.seek(offset)
                 yield _ANSWER.decode(file.read(length))
@@ -87,8 +89,10 @@ def read(path: Path) -> Recording:
     broken: list[_Span] = []
     end = 0
     try:
-        with open(path, "rb") as file:
-            for number, line in enumerate(file, start=1):
+        with open_plain(path) as file:
+            for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), b""), start=1):
+                if len(line) == _LONGEST_LINE:
+                    raise BadAnswers(f"{path}: line {number} is longer than any answer; it was made by other hands")
                 if not line.endswith(b"\n"):
                     warnings.warn(f"{path}: line {number} was torn off; that answer is asked again", stacklevel=2)
                     break
@@ -98,6 +102,8 @@ def read(path: Path) -> Recording:
                 end += len(line)
     except FileNotFoundError as error:
         raise BadAnswers(f"there are no answers {path}; ask for them with --analyst deepseek") from error
+    except OSError as error:
+        raise BadAnswers(f"cannot read {path}: {error.strerror}; put the file itself in its place") from error
     return Recording(path, at, tuple(broken), end)
 
 
@@ -126,8 +132,9 @@ class Answers:
         self.side = side
         self.path = folder / f"{side.digest()}.jsonl"
         with told_plainly(folder):
+            expect_no_link(folder.parent, folder)
             folder.mkdir(parents=True, exist_ok=True)
-            self._file = open(self.path, "ab")  # noqa: SIM115 - closed by `close`
+            self._file = os.fdopen(open_private(self.path, os.O_WRONLY | os.O_APPEND), "ab")  # closed by `close`
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -5,7 +5,7 @@ Getting the answers of one way of asking: what is stored, what is missing, what 
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from hashlib import blake2b
 from itertools import chain
@@ -19,10 +19,11 @@ from analysis.view import MarketView
 from eventlog.clock import Clock
 from eventlog.code_version import code_digest
 from eventlog.log import Log
-from experiments.answer import Side, Totals, tape_digest
+from experiments.answer import Side, Totals, complaint_of, tape_digest
 from experiments.answers import FOLDER, Answers, Recording, read, read_tape
 from experiments.changes import AS_IT_WAS, Changed
-from experiments.counterfactual import Asked, Asker, ask_all, chosen, live_ticks, outdated, views_at
+from experiments.counterfactual import Asker, ask_all, chosen, live_ticks, outdated, views_at
+from experiments.course import Asked
 from experiments.estimate import Estimate, Rates, estimate, rehearsed
 from market.timestamps import DAY_NS
 from replay.analysts import MakeAnalyst, Questions, recorded_analyst
@@ -31,6 +32,7 @@ from replay.errors import AskingStopped, NothingToReplay
 from replay.model_settings import budget_of, endpoint_of, prices_of, prompts_of, questions_of, remember
 from settings import DeepSeek
 
+_HOPELESS = "the others would be refused as well until that is mended"
 _A_SATURDAY_NS = 2 * DAY_NS  # of 1970: no peak hours
 
 
@@ -42,6 +44,7 @@ class Way:
     Attributes:
         settings: of the model. sight: what is shown. open_log, open_decisions: the market's logs, the second where
             there is one. runs_dir: the folder of all runs; the answers lie in one inside it.
+        proxy: the address of the proxy on the way to the model, None for the straight way; no part of the answers.
     """
 
     market: str
@@ -51,6 +54,7 @@ class Way:
     open_decisions: OpenLog | None
     runs_dir: Path
     changed: Changed = AS_IT_WAS
+    proxy: str | None = field(default=None, repr=False)
 
     @property
     def folder(self) -> Path:
@@ -127,6 +131,11 @@ class Collected:
         answers = self.recording.answers(self.ticks.seq.tolist(), repeats)
         return sum(call.cost_usd_e12 for answer in answers for call in answer.calls if call.sent_ns >= at_ns)
 
+    def complaint(self, repeats: range) -> str:
+        """What the model's server said most often where it refused, for the operator; blank where it never did."""
+        answers = self.recording.answers(self.ticks.seq.tolist(), repeats)
+        return complaint_of(call.detail for answer in answers for call in answer.calls if call.verdict != "ok")
+
     def took_ms(self, repeat: int) -> dict[int, int]:
         """How long each answer took, by the seq of its tick."""
         seqs = self.ticks.seq.tolist()
@@ -162,7 +171,8 @@ def get_answers(way: Way, ticks: Ticks, repeats: int, patience: Patience, clock:
             )
         with Answers(way.folder, side) as answers:
             missing = answers.missing(live.seq.tolist(), repeats)
-            for seq, again in _outdated(way, log, live, answers.recording, repeats).items():
+            old, void = _outdated(way, log, live, answers.recording, repeats), _void(live, answers.recording, repeats)
+            for seq, again in [*old.items(), *void.items()]:
                 missing[seq] = sorted({*missing.get(seq, ()), *again})
             if missing:
                 _ask(way, log, chosen(live, missing), missing, answers, patience, clock)
@@ -183,10 +193,21 @@ def _outdated(way: Way, log: Log, live: Ticks, recording: Recording, repeats: in
     return found
 
 
+def _void(live: Ticks, recording: Recording, repeats: int) -> dict[int, list[int]]:
+    """Answers that were cut off, where none ever came to an end: they tell of a broken endpoint, not of their ticks."""
+    found: dict[int, list[int]] = {}
+    for answer in recording.answers(live.seq.tolist(), range(repeats)):
+        if answer.fallback is None or (answer.calls and not answer.cut):
+            return {}
+        if answer.cut:
+            found.setdefault(answer.seq, []).append(answer.repeat)
+    return found
+
+
 def _ask(
     way: Way, log: Log, ticks: Ticks, missing: dict[int, list[int]], answers: Answers, patience: Patience, clock: Clock
 ) -> None:
-    endpoint = endpoint_of(way.settings)
+    endpoint = endpoint_of(way.settings, way.proxy)
     views = way.views(log, ticks)
     first = next(views)
     count, stored = sum(len(repeats) for repeats in missing.values()), 0
@@ -201,13 +222,11 @@ def _ask(
         shown = chain([first], views)
         try:
             asked = asyncio.run(_session(way, endpoint, shown, missing, answers, patience.concurrency, clock, counted))
-            stopped = asked.stopped
         except KeyboardInterrupt:
-            stopped = "interrupted"
-    if stopped is not None:
-        raise AskingStopped(
-            f"{stopped}; {stored} of {count} answers were stored, run the same command again for the others"
-        )
+            asked = Asked("interrupted")
+    if asked.stopped is not None:
+        kept = f"{asked.stopped}; {stored} of {count} answers were stored"
+        raise AskingStopped(f"{kept}, {_HOPELESS if asked.lasts else 'run the same command again for the others'}")
 
 
 async def _session(
@@ -221,7 +240,7 @@ async def _session(
     on_progress: Callable[[int], None],
 ) -> Asked:
     budget = _budget(way, clock)
-    client = ModelClient(endpoint, budget, clock)
+    client = ModelClient(endpoint, budget, clock, logs=False)
     asker = Asker(
         client=client,
         prompts=prompts_of(way.questions),
@@ -233,7 +252,7 @@ async def _session(
     )
     try:
         asked = await ask_all(views, missing, answers, asker, concurrency, on_progress)
-        return Asked(client.stopped) if client.stopped is not None else asked
+        return Asked(client.stopped, lasts=True) if client.stopped is not None else asked
     finally:
         await client.close()
 

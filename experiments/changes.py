@@ -90,7 +90,7 @@ AS_IT_WAS = Changed("as it was")
 def mirror_at(reference_e8: int, coarse_e8: int, tick_e8: int) -> int:
     """
     What prices and their images shall sum to: the mirror stands half a tick below a coarse round price near the
-    reference, so that ticks map to ticks, and dollars and rows to whole dollars and rows.
+    reference, so that ticks map to ticks, and price levels and rows to whole levels and rows.
     """
     return 2 * (round(reference_e8 / coarse_e8) * coarse_e8) - tick_e8
 

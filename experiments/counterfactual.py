@@ -28,8 +28,9 @@ from eventlog.facts import TICK
 from eventlog.log import Log
 from experiments.answer import Answer, Call
 from experiments.answers import Answers
+from experiments.course import Asked, Course
 from projections.state import MarketState, TickEntry
-from replay.decisions import Sight, Ticks, warmed_up
+from replay.decisions import Sight, Ticks, state_of, warmed_up
 from replay.drive import drive
 
 Change = Callable[[Iterable[Batch]], Iterable[Batch]]
@@ -37,6 +38,8 @@ Change = Callable[[Iterable[Batch]], Iterable[Batch]]
 
 ENDING: frozenset[Verdict] = frozenset({"no_balance", "unauthorised", "no_budget", "unreachable", "bad_request"})
 """Faults that say nothing about the minute that was asked about: asking ends, and the minute is asked about again."""
+
+_ABOUT_ONE_REQUEST = frozenset({400, 413, 422})
 
 
 class Client(Protocol):
@@ -64,13 +67,6 @@ class Asker:
     code: str
 
 
-@dataclass(slots=True)
-class Asked:
-    """How asking ended: why it stopped before the end, None where it did not."""
-
-    stopped: str | None = None
-
-
 def live_ticks(log: Log, ticks: Ticks) -> Ticks:
     """Those of some ticks that were reached with trades live: at the others nobody decides anything."""
     if len(ticks) == 0:
@@ -95,7 +91,7 @@ def views_at(log: Log, ticks: Ticks, sight: Sight, change: Change = iter) -> Ite
     """
     if len(ticks) == 0:
         return
-    state = MarketState(sight.windows)
+    state = state_of(log, sight.windows)
     observer = Observer(sight.symbol, state, sight.parameters)
     wanted = frozenset(ticks.seq.tolist())
     seen: list[MarketView] = []
@@ -137,20 +133,19 @@ async def ask_all(
     A view is worked out when somebody is free to ask about it, so that few are held at once. Cancelling it loses what
     is under way and nothing else: what is stored is not asked again.
     """
-    asked, free = Asked(), asyncio.Semaphore(concurrency)
+    course, free = Course(answers, on_progress), asyncio.Semaphore(concurrency)
 
     async def one(view: MarketView, repeat: int) -> None:
         try:
-            if asked.stopped is None:
-                answers.add(await _answer(view, repeat, asker, answers.add))
-                on_progress(1)
+            if course.asked.stopped is None:
+                course.take(*await _answer(view, repeat, asker, answers.add))
         except NoReply as fault:
-            asked.stopped = asked.stopped or str(fault)
+            course.stop(fault)
         finally:
             free.release()
 
     async with asyncio.TaskGroup() as group:
-        while asked.stopped is None:
+        while course.asked.stopped is None:
             async with free:
                 view = await asyncio.to_thread(next, views, None)
             if view is None:
@@ -158,12 +153,16 @@ async def ask_all(
             for repeat in missing.get(view.as_of_seq, ()):
                 await free.acquire()
                 group.create_task(one(view, repeat))
-    return asked
+    course.end()
+    return course.asked
 
 
-async def _answer(view: MarketView, repeat: int, asker: Asker, keep: Callable[[Answer], None]) -> Answer:
+async def _answer(
+    view: MarketView, repeat: int, asker: Asker, keep: Callable[[Answer], None]
+) -> tuple[Answer, NoReply | None]:
     """
-    One conversation; what was paid for is kept even where it comes to nothing.
+    One conversation, and the refusal that it ended with where this may be about its request alone; what was paid for is
+    kept even where it comes to nothing.
 
     Raises:
         NoReply: there is no use in asking on.
@@ -171,7 +170,7 @@ async def _answer(view: MarketView, repeat: int, asker: Asker, keep: Callable[[A
     started = asker.clock.now_ns()
     until = started + deadline_ns(view) - view.as_of_ns
     calls: list[Call] = []
-    ended = False
+    ended, refusal = False, None
 
     def made(whole: bool, outcome: Outcome, took: Sequence[Call]) -> Answer:
         return Answer(
@@ -202,14 +201,19 @@ async def _answer(view: MarketView, repeat: int, asker: Asker, keep: Callable[[A
     try:
         outcome = await _converse(view, asker, until, note)
     except (NoReply, asyncio.CancelledError) as fault:
-        if isinstance(fault, asyncio.CancelledError) or fault.verdict in ENDING:
+        if isinstance(fault, asyncio.CancelledError) or (fault.verdict in ENDING and not _is_about_one_request(fault)):
             if calls:
                 keep(made(False, Outcome(reason="broken off", cut=True), calls))
             raise
         outcome = Outcome(reason=str(fault), cut=True)
+        refusal = fault if fault.verdict in ENDING else None
     finally:
         ended = True
-    return made(True, outcome, calls)
+    return made(True, outcome, calls), refusal
+
+
+def _is_about_one_request(fault: NoReply) -> bool:
+    return fault.verdict == "bad_request" and fault.status in _ABOUT_ONE_REQUEST
 
 
 async def _converse(view: MarketView, asker: Asker, until_ns: int, note: Callable[[Agent, Attempt], None]) -> Outcome:

@@ -80,15 +80,18 @@ def experiment(
         ticks: on whole minutes. scoring: opens a progress bar over so many decisions.
 
     Raises:
+        NothingDecided: the model of a side decided at no tick; nothing is compared, and the ledger stays as it is.
         ReplayError: see `get_answers`.
     """
     k, started_ns = terms.repeats, clock.now_ns()
     one = get_answers(a, ticks, k, patience, clock)
+    _expect_any(one, range(k), "A")
     with b.open_log() as log:
         is_same = b.side(log).digest() == one.side.digest()
         path = path_after(log, ticks)
     again = range(k, 2 * k) if is_same else range(k)
     two = get_answers(b, ticks, again.stop, patience, clock)
+    _expect_any(two, again, "B")
     sides: list[Scored] = []
     with scoring(2 * k * len(one.ticks)) as advance:
         for way, found, repeats in ((a, one, range(k)), (b, two, again)):
@@ -107,6 +110,12 @@ def experiment(
     tried = len({c.key for c in ledger.comparisons()})
     zones = (sides[0].with_zones, sides[1].with_zones)
     return Experiment(one, two, spent, zones, len(one.ticks), is_same, rows, tried)
+
+
+def _expect_any(found: Collected, repeats: range, name: str) -> None:
+    """See `ModelShare.expect_any`."""
+    what = f"Side {name} has no answer of its own to compare: mend why, or choose another stretch"
+    found.totals(repeats).share.expect_any(found.complaint(repeats), what)
 
 
 def _look(row: Row, one: Collected, two: Collected, repeats: int, cost_usd_e12: int, now_ns: int) -> Comparison:
@@ -131,7 +140,7 @@ def experiment_lines(found: Experiment) -> Iterator[str]:
         told = rates(spent)
         yield (
             f"{name}: prompts {side.side.variant} ({side.side.prompt_digest}), {side.side.asking.model}, "
-            f"{side.side.asking.mode}: {spent.answers:,} answers, {told['cost_usd']:.4f} USD, "
+            f"{side.side.asking.mode}: {spent.answers:,} answers, {told['cost_usd']:.4f} USD, {spent.share.sentence}, "
             f"fallback {_percent(told['fallback_rate'])}, ungrounded numbers {_percent(told['ungrounded_rate'])}, "
             f"with zones {_percent(share)}"
         )

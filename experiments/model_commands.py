@@ -2,6 +2,7 @@
 Models on recorded days, as commands: who decides in `run`, and `ab` and `probe` whole.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,27 +16,28 @@ from agents.rules import RulesAnalyst
 from console import JsonOption, MarketOption, RedisOption, StorageOption
 from eventlog.clock import WallClock
 from eventlog.cold import ColdLog
-from eventlog.facts import ANALYZER_SESSION
+from eventlog.facts import ANALYZER_SESSION, MODEL_CALL
 from eventlog.names import LogName
 from exchanges.logs import open_log
 from experiments.ab import whole_minutes
-from experiments.answer import tape_digest
-from experiments.asking import Patience, Way, get_answers
+from experiments.answer import complaint_of, tape_digest
+from experiments.asking import Collected, Patience, Way, get_answers
 from experiments.changes import AS_IT_WAS, Changed
 from experiments.consent import bar, patience
 from experiments.counterfactual import live_ticks
 from experiments.estimate import memory_note
 from experiments.experiment import Terms, experiment, experiment_lines
 from experiments.minute_scores import scores_of
-from experiments.probe import Decisions, changes, every, probe_lines
+from experiments.probe import Decisions, changes, every, probe_lines, share_lines
 from experiments.probe import probe as probed
 from market.instrument import Market
 from market.timestamps import DAY_NS, MINUTE_NS
-from replay.analysts import MODEL, recorded_analyst
+from replay.analysts import MODEL, Questions, recorded_analyst
 from replay.decisions import OpenLog, Ticks, ticks_between
 from replay.errors import NothingToReplay
 from replay.model_settings import prompts_of, questions_of
 from replay.outcomes import HORIZONS_S
+from replay.plain_json import plain
 from replay.run import Answered, Request
 from replay.sight import rules_of, sight_of
 from replay.verify import settings_of, sight_of_session
@@ -53,6 +55,7 @@ WorkersOption = Annotated[int, typer.Option(min=1, max=64, help="processes that 
 RECORDED = "recorded"
 ANALYSTS = ("rules", RECORDED, MODEL)
 _LAST_NS = 2**62
+_NOTHING_TO_FOLLOW = "There is no decision that could be followed: mend why, or choose another stretch"
 _SHIFTS = (-1, 1)
 
 
@@ -81,7 +84,8 @@ class Place:
         """The way of asking that settings mean."""
         sight = sight_of(settings, self.market.symbol)
         chosen = settings.analyzer.deepseek
-        return Way(str(self.market), chosen, sight, self.events, self.decisions, self.out, changed)
+        proxy = settings.proxy_for(chosen.endpoint_url)
+        return Way(str(self.market), chosen, sight, self.events, self.decisions, self.out, changed, proxy)
 
     def ticks(self, start: str | None, to: str | None) -> Ticks:
         """
@@ -129,14 +133,18 @@ def requests_of(
     found = get_answers(place.way(settings), ticks, repeats, asking, WallClock())
     notes = _memory_notes(settings, ticks)
     questions = questions_of(settings.analyzer.deepseek)
-    return [
-        replace(
-            request,
-            analyst=MODEL,
-            answered=Answered(found.make_analyst(n, questions), found.inputs(n), False, found.took_ms(n), tuple(notes)),
-        )
-        for n in range(repeats)
-    ]
+    return [replace(request, analyst=MODEL, answered=_answered(found, n, questions, notes)) for n in range(repeats)]
+
+
+def _answered(found: Collected, repeat: int, questions: Questions, notes: Sequence[str]) -> Answered:
+    return Answered(
+        make_analyst=found.make_analyst(repeat, questions),
+        inputs=found.inputs(repeat),
+        was_live=False,
+        took_ms=found.took_ms(repeat),
+        notes=tuple(notes),
+        complaint=found.complaint(range(repeat, repeat + 1)),
+    )
 
 
 def ab(
@@ -165,15 +173,15 @@ def ab(
         raise NothingToReplay("no tick of that stretch is on a whole minute, and minutes are what is paired")
     rules = rules_of(one.scoring, sight_of(one, place.market.symbol).parameters)
     terms = Terms(rules, repeats, scores_of(_horizons(horizons)), workers)
-    for note in dict.fromkeys([*_memory_notes(one, ticks), *_memory_notes(two, ticks)]):
-        typer.echo(f"note: {note}", err=True)
+    notes = list(dict.fromkeys([*_memory_notes(one, ticks), *_memory_notes(two, ticks)]))
+    _tell(notes)
     asking = patience(yes, concurrency, 2)
     found = experiment(place.way(one), place.way(two), ticks, terms, asking, WallClock(), bar("scoring"))
     if as_json:
-        console.print_json(found.as_json())
+        console.print_json(plain(found.as_json() | {"notes": notes}))
         return
     for line in experiment_lines(found):
-        typer.echo(line)
+        console.show(line)
 
 
 def probe(
@@ -201,16 +209,24 @@ def probe(
         first = next((v for v in views if v.reference_e8 is not None), None)
     if first is None or first.reference_e8 is None:
         raise NothingToReplay("nothing was traded before any tick of that stretch: there is no price to shift")
-    for note in _memory_notes(settings, ticks) if analyst == MODEL else ():
-        typer.echo(f"note: {note}", err=True)
+    notes = _memory_notes(settings, ticks) if analyst == MODEL else []
+    _tell(notes)
     changed = changes(first.reference_e8, first.tick_size_e8, _SHIFTS)
     asking = patience(yes, concurrency, len(changed) + 2)
-    rows = probed(partial(_decisions, place, settings, ticks, analyst, asking), changed, first.tick_size_e8)
+    decide = partial(_decisions, place, settings, ticks, analyst, asking)
+    rows = probed(decide, changed, first.tick_size_e8, analyst == MODEL)
+    for line in share_lines(rows):
+        typer.echo(line, err=True)
     if as_json:
-        console.print_json({"analyst": analyst, "changes": [row.as_json() for row in rows]})
+        console.print_json(plain({"analyst": analyst, "changes": [row.as_json() for row in rows], "notes": notes}))
         return
     for line in probe_lines(rows):
-        typer.echo(line)
+        console.show(line)
+
+
+def _tell(notes: Sequence[str]) -> None:
+    for note in notes:
+        typer.echo(f"note: {console.visible(note)}", err=True)
 
 
 def _decisions(
@@ -220,6 +236,9 @@ def _decisions(
     parameters = way.sight.parameters
     if analyst == MODEL:
         found = get_answers(way, ticks, repeat + 1, asking, WallClock())
+        if changed == AS_IT_WAS:
+            asked = range(repeat, repeat + 1)
+            found.totals(asked).share.expect_any(found.complaint(asked), _NOTHING_TO_FOLLOW)
         decider = found.make_analyst(repeat, way.questions)(parameters)
     else:
         decider = RulesAnalyst(parameters)
@@ -246,8 +265,23 @@ def _recorded(request: Request, place: Place, settings: Settings | None, ticks: 
         "asking": asdict(questions.asking),
         "tape": tape_digest(read_tape(), ticks.seq.tolist()),
     }
-    answered = Answered(partial(recorded_analyst, read_tape, questions), inputs, True)
+    answered = Answered(
+        partial(recorded_analyst, read_tape, questions), inputs, True, complaint=_complaint(place.decisions, ticks)
+    )
     return replace(request, analyst=RECORDED, answered=answered)
+
+
+def _complaint(open_decisions: OpenLog, ticks: Ticks) -> str:
+    """What the model's server said most often where it refused live."""
+    details, asked = list[str](), frozenset(ticks.seq.tolist())
+    columns = {MODEL_CALL: ("market_seq", "verdict", "detail")}
+    with open_decisions() as decisions:
+        for batch in decisions.read(kinds=[MODEL_CALL], columns=columns):
+            rows = batch.rows.get(MODEL_CALL)
+            if rows is not None:
+                calls = rows.columns.table.slice(rows.start, len(rows)).to_pylist()
+                details += [c["detail"] for c in calls if c["verdict"] != "ok" and c["market_seq"] in asked]
+    return complaint_of(details)
 
 
 def _tape(open_decisions: OpenLog) -> Tape:

@@ -4,13 +4,14 @@ How a decision follows when the same minute comes at other prices, under another
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from agents.recommendation import Advice, Side
 from experiments.changes import AS_IT_WAS, RELABELLED, YEAR_NS, Changed, mirror_at
 from market.fixed_point import ONE_E8
 from replay.decisions import Ticks
+from replay.model_share import ModelShare
 
 Decisions = Mapping[int, Advice]
 """By the seq of a tick."""
@@ -20,7 +21,7 @@ AGAIN = "asked again"
 
 _EXACT_WEIGHT, _CLOSE_WEIGHT = 0.001, 0.01
 _BP = 10_000
-_COARSEST_E8 = 1000 * ONE_E8
+_STEPS = 12
 _SURE = 1.959964
 
 
@@ -52,7 +53,12 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """How n decisions followed one change."""
+    """
+    How n decisions followed one change.
+
+    Attributes:
+        share: how many of the decisions about the changed market are the decider's own; None of rules.
+    """
 
     change: str
     n: int
@@ -60,27 +66,34 @@ class Row:
     closely: Share
     overlap: Share
     stance: Share
+    share: ModelShare | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Ready for JSON."""
-        return asdict(self)
+        found = asdict(self)
+        del found["share"]
+        return found | ({} if self.share is None else {"model": self.share.as_json()})
 
 
 def changes(reference_e8: int, tick_e8: int, steps: Sequence[int]) -> list[Changed]:
     """
     What is done to a market near a price: shifts by so many steps, another name and date, a mirror.
 
-    A step is $1000, or what is a hundredth to a tenth of lower prices.
+    A step is a round part of the price, see `step_e8`.
     """
-    step = step_e8(reference_e8)
+    step = step_e8(reference_e8, tick_e8)
     shifted = [Changed(f"{n * step / ONE_E8:+g}", shift_e8=n * step) for n in steps]
     labels = Changed("relabelled", symbol=RELABELLED, later_ns=YEAR_NS)
     return [*shifted, labels, Changed("mirrored", mirror_e8=mirror_at(reference_e8, step, tick_e8))]
 
 
-def step_e8(reference_e8: int) -> int:
-    """By how much prices are shifted at most: see `changes`."""
-    return int(min(_COARSEST_E8, 10 ** (len(str(reference_e8)) - 2)))
+def step_e8(reference_e8: int, tick_e8: int) -> int:
+    """
+    By how much prices are shifted: a power of ten in whole ticks, about a hundredth to a twelfth of the price, which is
+    1000 from 12,000 to 120,000.
+    """
+    step = 10 ** (len(str(max(1, reference_e8 // _STEPS))) - 1)
+    return -(-step // tick_e8) * tick_e8
 
 
 def every(ticks: Ticks, n: int) -> Ticks:
@@ -88,16 +101,28 @@ def every(ticks: Ticks, n: int) -> Ticks:
     return Ticks(ticks.seq[::n], ticks.boundary_ns[::n], ticks.recv_ns[::n])
 
 
-def probe(decide: Callable[[Changed, int], Decisions], changed: Sequence[Changed], tick_e8: int) -> list[Row]:
+def probe(
+    decide: Callable[[Changed, int], Decisions], changed: Sequence[Changed], tick_e8: int, by_model: bool = False
+) -> list[Row]:
     """
     How decisions follow each change; last comes the noise that has to be told from it.
 
     Args:
         decide: what is decided about a changed market, asked for the first or the second time.
+        by_model: whether a model decides: what the rules decided in its place follows nothing and is left out.
     """
     before = decide(AS_IT_WAS, 0)
-    rows = [_row(each.name, before, decide(each, 0), each, tick_e8) for each in changed]
-    return [*rows, _row(AGAIN, before, decide(AS_IT_WAS, 1), AS_IT_WAS, tick_e8)]
+
+    def row(name: str, change: Changed, again: int) -> Row:
+        after = decide(change, again)
+        found = _row(name, _own(before), _own(after), change, tick_e8)
+        return replace(found, share=ModelShare.of(a.fallback for a in after.values())) if by_model else found
+
+    return [*(row(each.name, each, 0) for each in changed), row(AGAIN, AS_IT_WAS, 1)]
+
+
+def _own(decisions: Decisions) -> Decisions:
+    return {seq: advice for seq, advice in decisions.items() if advice.fallback is None}
 
 
 def follows(one: Advice, two: Advice, changed: Changed, tick_e8: int) -> Follows:
@@ -157,6 +182,13 @@ def _on(zones: Sequence[_Placed], others: Sequence[_Placed]) -> float:
 
 def _meets(one: tuple[Side, int, int], two: tuple[Side, int, int]) -> bool:
     return one[0] == two[0] and one[1] <= two[2] and two[1] <= one[2]
+
+
+def share_lines(rows: Sequence[Row]) -> Iterator[str]:
+    """For a terminal, how many of a model's decisions were its own; nothing of rules."""
+    for row in rows:
+        if row.share is not None:
+            yield f"{row.change}: {row.share.sentence}"
 
 
 def probe_lines(rows: Sequence[Row]) -> Iterator[str]:

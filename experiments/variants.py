@@ -16,12 +16,13 @@ from typing import BinaryIO
 
 import msgspec
 
-from eventlog.files import sync_folder, told_plainly
+from eventlog.files import open_plain, open_private, sync_folder, told_plainly
 from replay.errors import BadLedger
 from replay.statistics import holm
 
 _VERSION = 1
 _PAUSE_S = 0.02
+_MOST_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +97,10 @@ class Ledger:
         line = msgspec.json.encode(_Line(_VERSION, comparison)) + b"\n"
         with told_plainly(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with open(self.path, "a+b") as file:
+            with os.fdopen(open_private(self.path, os.O_RDWR | os.O_APPEND), "a+b") as file:
                 self._lock(file, fcntl.LOCK_EX)
                 file.seek(0)
-                file.truncate(self._whole(file.read())[1])
+                file.truncate(self._whole(self._data(file))[1])
                 file.write(line)
                 file.flush()
                 os.fsync(file.fileno())
@@ -117,9 +118,9 @@ class Ledger:
         with told_plainly(self.path):
             if not self.path.exists():
                 return []
-            with open(self.path, "rb") as file:
+            with open_plain(self.path) as file:
                 self._lock(file, fcntl.LOCK_SH)
-                data = file.read()
+                data = self._data(file)
         return self._whole(data)[0]
 
     def tried(self, metric: str) -> int:
@@ -129,6 +130,12 @@ class Ledger:
     def cost_usd_e12(self) -> int:
         """What all of it cost, what was run again included."""
         return sum(c.cost_usd_e12 for c in self.comparisons())
+
+    def _data(self, file: BinaryIO) -> bytes:
+        data = file.read(_MOST_BYTES + 1)
+        if len(data) > _MOST_BYTES:
+            raise BadLedger(f"{self.path} is longer than {_MOST_BYTES:,} bytes, which no ledger is; restore it")
+        return data
 
     def _lock(self, file: BinaryIO, how: int) -> None:
         until = time.monotonic() + self._wait_s

@@ -38,4 +38,15 @@ class BadMarket(MarketError):
 
 
 class SumOverflow(MarketError):
-    """An exact sum passed 2^62: the instrument needs fewer quantity decimals."""
+    """
+    An exact sum passed 2^62: a log keeps the quantity decimals that its first file or its instrument gave it.
+
+    Args:
+        what: whose sum, e.g. "a minute's quantity".
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what} passes 2^62: fewer quantity decimals are needed; "
+            "begin a log in an empty storage with the loudest day"
+        )

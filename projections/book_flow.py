@@ -138,7 +138,7 @@ class BookFlow:
 
     def _add(self, rows: I64 | None) -> None:
         if rows is None:
-            raise SumOverflow("a second's book flow passes 2^62; lower the market's quantity decimals")
+            raise SumOverflow("a second's book flow")
         if len(rows):
             self._waiting.append(rows)
             self._waiting_rows += len(rows)
@@ -159,7 +159,7 @@ class BookFlow:
             rows = np.concatenate((touched, fresh))
             whole = merged(rows[np.lexsort((rows[:, UPDATE_ID], rows[:, 0]))])
             if whole is None:
-                raise SumOverflow("a second's book flow passes 2^62; lower the market's quantity decimals")
+                raise SumOverflow("a second's book flow")
             self._rows = np.concatenate((kept[_gone(kept, oldest) :], whole))
         gone = _gone(self._rows, oldest)
         if gone:

@@ -9,13 +9,24 @@ import numpy.typing as npt
 from market.errors import SumOverflow
 from market.fixed_point import I64
 from market.timestamps import MINUTE_NS
+from projections.price_levels import following_width, prices_of_width
+
+_ANY_PRICE = 2**63 - 1
 
 
 def group_trades(
-    times: I64, ids: I64, prices: I64, quantities: I64, buyer_is_maker: npt.NDArray[np.bool_], level_e8: int
+    times: I64,
+    ids: I64,
+    prices: I64,
+    quantities: I64,
+    buyer_is_maker: npt.NDArray[np.bool_],
+    level_e8: int | None,
 ) -> tuple[I64, I64, I64, I64]:
     """
     Sum n trades by minute of trade time and floored price level.
+
+    Args:
+        level_e8: width of a level, None where it follows the price; see `price_levels`.
 
     Returns:
         m minutes, rising; a (4, k) array of level, buy, sell, count, ordered by minute and level; m + 1 offsets into
@@ -24,9 +35,9 @@ def group_trades(
     Raises:
         SumOverflow: a sum passed 2^62.
     """
-    groups, keys, bars, bar_minutes = _group(times, ids, prices, quantities, buyer_is_maker, np.int64(level_e8))
+    groups, keys, bars, bar_minutes = _group(times, ids, prices, quantities, buyer_is_maker, np.int64(level_e8 or 0))
     if groups.shape[1] and groups[1:3].max() > 2**62:
-        raise SumOverflow("a minute's quantity passes 2^62; lower the market's quantity decimals")
+        raise SumOverflow("a minute's quantity")
     order = np.lexsort((groups[0], keys))
     minute_order = np.argsort(bar_minutes)
     minutes = bar_minutes[minute_order]
@@ -35,9 +46,10 @@ def group_trades(
 
 
 @nb.njit(cache=True)
-def _group(times, ids, prices, quantities, buyer_is_maker, level_width):  # type: ignore[no-untyped-def]
+def _group(times, ids, prices, quantities, buyer_is_maker, set_width):  # type: ignore[no-untyped-def]
     """Trades come in runs of one minute and one level: a run is summed in registers and booked once."""
     n = len(times)
+    width, from_price, to_price = set_width, np.int64(0), np.int64(_ANY_PRICE if set_width else 0)
     table = np.full(1024, -1, np.int64)
     groups = np.empty((4, 512), np.int64)
     keys = np.empty(512, np.int64)
@@ -51,8 +63,11 @@ def _group(times, ids, prices, quantities, buyer_is_maker, level_width):  # type
         bar_stop = _end_of_minute(times, i, minute)
         bar_count, bars, bar_minutes = _book_bar(bars, bar_minutes, bar_count, minute, ids, prices, i, bar_stop)
         while i < bar_stop:
-            level = prices[i] - prices[i] % level_width
-            level_end = level + level_width
+            if prices[i] < from_price or prices[i] >= to_price:
+                width = following_width(prices[i])
+                from_price, to_price = prices_of_width(width)
+            level = prices[i] - prices[i] % width
+            level_end = level + width
             buy, sell = np.int64(0), np.int64(0)
             run_start = i
             while i < bar_stop and level <= prices[i] < level_end:

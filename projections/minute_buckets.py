@@ -19,6 +19,7 @@ from market.fixed_point import I64, LARGEST_E8, ONE_E8
 from market.timestamps import MINUTE_NS
 from projections import digest
 from projections.group_trades import group_trades
+from projections.price_levels import level_width_e8
 from projections.waiting_rows import WaitingRows
 
 COLUMNS = ("trade_time_ns", "agg_id", "price_e8", "quantity_e8", "buyer_is_maker")
@@ -62,7 +63,7 @@ class Minute:
         for row, name in enumerate(("buy_e8", "sell_e8", "count")):
             np.add.at(sums[row], at, np.concatenate((getattr(self, name), getattr(other, name))))
         if sums.max() > LARGEST_E8:
-            raise SumOverflow("a minute's quantity passes 2^62; lower the market's quantity decimals")
+            raise SumOverflow("a minute's quantity")
         return Minute(levels, sums[0], sums[1], sums[2], _merge_bars(self.bar, other.bar))
 
 
@@ -78,10 +79,10 @@ class MinuteBuckets:
 
     Args:
         window_minutes: how many closed minutes are kept, ending with the minute of the last tick.
-        level_e8: width of a price level, 1e-8 quote.
+        level_e8: width of a price level, 1e-8 quote; None where it follows the price, see `price_levels`.
     """
 
-    def __init__(self, window_minutes: int, level_e8: int = ONE_E8) -> None:
+    def __init__(self, window_minutes: int, level_e8: int | None = None) -> None:
         self.window_minutes = window_minutes
         self.level_e8 = level_e8
         self.end_ns = 0
@@ -176,7 +177,8 @@ class MinuteBuckets:
         for minute_ns in sorted(self._unhashed):
             self._digests[minute_ns] = _digest_of(minute_ns, self._minutes[minute_ns])
         self._unhashed.clear()
-        head = np.array([self.window_minutes, self.level_e8, self.end_ns], "<i8").tobytes()
+        level = ONE_E8 if self._last_trade is None else level_width_e8(self._last_trade[1], self.level_e8)
+        head = np.array([self.window_minutes, level, self.end_ns], "<i8").tobytes()
         last = np.array(self._last_trade or (-1, -1, -1), "<i8").tobytes()
         return digest.of_digests([head, *self._digests.values(), last]).hex()
 

@@ -79,7 +79,7 @@ class IncrementalProfile:
             self._sums, self._size, minute.level_e8, minute.buy_e8, minute.sell_e8, minute.count, np.int64(sign)
         )
         if self._size < 0:
-            raise SumOverflow("a profile's quantity passes 2^62; lower the market's quantity decimals")
+            raise SumOverflow("a profile's quantity")
 
 
 @nb.njit(cache=True)

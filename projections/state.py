@@ -4,15 +4,19 @@ All projections of one market, fed together.
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from eventlog.batch import Batch, Rows
 from eventlog.facts import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT, TICK
-from market.fixed_point import DECIMALS, ONE_E8
+from market.fixed_point import DECIMALS
 from market.timestamps import MINUTE_NS
 from projections import minute_buckets, order_book
 from projections.book_flow import BookFlow
 from projections.minute_buckets import MinuteBuckets
 from projections.order_book import OrderBook
+from projections.price_levels import level_width_e8
 from projections.recent_trades import RecentTrades
+from projections.seen_tick import tick_seen_e8
 from projections.snapshot_window import SnapshotWindow
 
 KINDS = (AGG_TRADE, SNAPSHOT, DIFF, TICK, INSTRUMENT)
@@ -24,13 +28,13 @@ READS = {AGG_TRADE: minute_buckets.COLUMNS, DIFF: order_book.COLUMNS}
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """How far back each projection looks, and how wide a price level is."""
+    """How far back each projection looks, and how wide a price level is; None: it follows the price."""
 
     bucket_minutes: int = 72 * 60
     snapshot_slots: int = 60
     trade_minutes: int = 240
     flow_seconds: int = 3600
-    level_e8: int = ONE_E8
+    level_e8: int | None = None
 
     @property
     def warmup_ns(self) -> int:
@@ -52,9 +56,17 @@ class TickEntry:
 
 
 class MarketState:
-    """What is known about a market at a tick, from its log alone."""
+    """
+    What is known about a market at a tick, from its log alone.
 
-    def __init__(self, windows: Windows) -> None:
+    Args:
+        quantity_decimals: that the log's quantities keep, where its instrument facts come later than what is folded.
+
+    Attributes:
+        tick_size_e8: as the last instrument fact says, None before the first.
+    """
+
+    def __init__(self, windows: Windows, quantity_decimals: int = DECIMALS) -> None:
         self.windows = windows
         self.buckets = MinuteBuckets(windows.bucket_minutes, windows.level_e8)
         self.snapshots = SnapshotWindow(windows.snapshot_slots)
@@ -62,7 +74,7 @@ class MarketState:
         self.order_book = OrderBook(windows.snapshot_slots)
         self.book_flow = BookFlow(windows.flow_seconds)
         self.tick_size_e8: int | None = None
-        self.quantity_decimals = DECIMALS
+        self.quantity_decimals = quantity_decimals
         self.status = "unknown"
 
     def apply(self, batch: Batch) -> None:
@@ -84,6 +96,19 @@ class MarketState:
         self.trades.close(tick.boundary_ns)
         self.order_book.close(tick.boundary_ns)
         self.book_flow.close(tick.boundary_ns)
+
+    def grid_e8(self) -> int:
+        """The tick size on record; where none is, the step that trades and the newest book show; 1 without any."""
+        if self.tick_size_e8 is not None:
+            return self.tick_size_e8
+        newest = self.snapshots.latest()
+        books = (newest.bid_price_e8, newest.ask_price_e8) if newest is not None else ()
+        return tick_seen_e8(np.concatenate((self.trades.columns().price_e8, *books)))
+
+    def level_e8(self) -> int:
+        """The least width that a row of prices has now: that of the minute buckets' levels, at least a tick."""
+        tick, price = self.grid_e8(), self.buckets.last_price_e8()
+        return tick if price is None else max(level_width_e8(price, self.windows.level_e8), tick)
 
     def digests(self) -> dict[str, str]:
         """The digest of each projection, by name."""

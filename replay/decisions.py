@@ -117,6 +117,17 @@ def grid_before(log: Log, until_seq: int) -> Iterator[Batch]:
             yield batch
 
 
+def state_of(log: Log, windows: Windows) -> MarketState:
+    """
+    The folds of a log before its first fact. Its quantities are counted as its first instrument fact says, also where
+    that stands behind what is folded: it is how the log is written, and nothing that a market did.
+    """
+    for batch in log.read(kinds=[INSTRUMENT], columns={INSTRUMENT: ("quantity_decimals",)}):
+        if INSTRUMENT in batch.rows:
+            return MarketState(windows, int(batch.rows[INSTRUMENT]["quantity_decimals"][0]))
+    return MarketState(windows)
+
+
 def decision_of(decided: Decided) -> Decision:
     """A decision as bytes."""
     view, advice = decided.view, decided.advice
@@ -142,7 +153,7 @@ def _stretch(
 ) -> Sequence[Decision]:
     if len(ticks) == 0:
         return []
-    state = MarketState(sight.windows)
+    state = state_of(log, sight.windows)
     decider = Decider(sight.symbol, state, make_analyst(sight.parameters), sight.parameters)
     first, last = int(ticks.seq[0]), int(ticks.seq[-1])
     made: list[Decision] = []

@@ -6,10 +6,13 @@ ReplayError
 ├── MissingAnswer     a model's answer that would be replayed is not on record
 ├── BadAnswers        a file of answers that cannot be used
 ├── AskingStopped     a model cannot be asked on
+├── NothingDecided    a model decided at no tick, so that no figure is its own
 ├── OtherFit          analysed with fitted coefficients that are not at hand
 ├── BadRun            a folder that is no run, or two runs that cannot be compared
 └── BadLedger         a ledger of variants that cannot be read, or that another process holds
 """
+
+from typing import Any
 
 
 class ReplayError(Exception):
@@ -30,6 +33,19 @@ class BadAnswers(ReplayError):
 
 class AskingStopped(ReplayError):
     """A model cannot be asked on; what it answered so far is stored."""
+
+
+class NothingDecided(ReplayError):
+    """
+    A model decided at no tick of a stretch, so that no figure is its own; a run's folder is written all the same.
+
+    Attributes:
+        result: of a run, what it came to (`replay.run.Result`); None where nothing was run.
+    """
+
+    def __init__(self, message: str, result: Any = None) -> None:
+        super().__init__(message)
+        self.result = result
 
 
 class OtherFit(ReplayError):

@@ -24,7 +24,7 @@ from analysis.static_book import StaticBook
 from eventlog.log import Log
 from market.timestamps import HOUR_NS, iso
 from projections.state import KINDS, READS, MarketState, TickEntry
-from replay.decisions import Sight, ticks_between
+from replay.decisions import Sight, state_of, ticks_between
 from replay.drive import drive
 from replay.episodes import Published, episodes_of
 from replay.outcomes import BROKEN, REJECTED
@@ -159,7 +159,7 @@ def learn(log: Log, sight: Sight, rules: Rules, on_progress: Callable[[int], Non
     """
     Walk a whole log and gather outcomes of walls and of advised zones, each zone once, from its first publication.
     """
-    state = MarketState(sight.windows)
+    state = state_of(log, sight.windows)
     observer, analyst = Observer(sight.symbol, state, sight.parameters), RulesAnalyst(sight.parameters)
     walls = PullSamples()
     published: list[Published] = []

@@ -17,7 +17,7 @@ _COLUMNS = {
     AGG_TRADE: ("recv_ns", "trade_time_ns", "agg_id", "price_e8", "quantity_e8", "buyer_is_maker"),
     TICK: ("recv_ns", "boundary_ns", "interval_ns", "trades", "depth"),
     SNAPSHOT: ("recv_ns", "request_ns", "last_update_id", *_SIDES),
-    INSTRUMENT: ("tick_size_e8", "status"),
+    INSTRUMENT: ("tick_size_e8", "quantity_decimals", "status"),
 }
 
 

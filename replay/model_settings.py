@@ -7,7 +7,9 @@ from agents.conversation.prompts import BadPrompts, Prompts, load
 from agents.model.api import Usage
 from agents.model.budget import Budget, Limits
 from agents.model.client import Endpoint
+from agents.model.errors import BadProxy
 from agents.model.prices import PeakHours, Price, PriceList, usd_e12
+from agents.model.proxies import way_through
 from eventlog.facts import MODEL_CALL
 from eventlog.log import Log
 from market.timestamps import DAY_NS
@@ -68,16 +70,23 @@ def budget_of(chosen: DeepSeek) -> Budget:
     return Budget(limits, prices_of(chosen), chosen.model)
 
 
-def endpoint_of(chosen: DeepSeek) -> Endpoint:
+def endpoint_of(chosen: DeepSeek, proxy: str | None = None) -> Endpoint:
     """
     Where the model answers.
 
+    Args:
+        proxy: the http(s) address of the proxy on the way there, None for the straight way.
+
     Raises:
-        SettingsError: there is no key.
+        SettingsError: there is no key, or the proxy cannot be used.
     """
     if chosen.api_key is None:
         raise SettingsError("analyzer.deepseek.api_key is not set; export DEEPSEEK_API_KEY or write it into .env")
-    return Endpoint(chosen.endpoint_url, chosen.api_key.get_secret_value(), chosen.attempts)
+    try:
+        way = way_through(chosen.endpoint_url, proxy)
+    except BadProxy as error:
+        raise SettingsError(f"the model cannot be asked: {error}") from error
+    return Endpoint(chosen.endpoint_url, chosen.api_key.get_secret_value(), chosen.attempts, proxy=way)
 
 
 def remember(budget: Budget, decisions: Log, now_ns: int) -> None:

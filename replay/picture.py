@@ -4,6 +4,7 @@ One picture of a tick: the books of the last hour, price, profile, walls with th
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil, floor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import numpy.typing as npt
 
 from agents.recommendation import Advice
 from analysis.static_book import StandingWall, StaticBook
-from market.fixed_point import I64, ONE_E8
+from market.fixed_point import I64, ONE_E8, format_e8
 from market.timestamps import HOUR_NS, MINUTE_NS, iso
 from projections.snapshot_window import Snapshot
 from projections.trade_columns import Trades
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 F64 = npt.NDArray[np.float64]
 
 _ROWS = 260
+_PROFILE_ROWS = 120
+_LEAST_TICKS = 3
 _MARGIN = 0.12
 _FARTHEST_BP = 90.0
 _LABEL_ROOM = 0.035  # of the price axis, a two-line label
@@ -42,7 +45,8 @@ class Scene:
     Attributes:
         snapshots: the window of books, oldest first. trades: of the same hour.
         profile: k level prices, rising, and what was traded at each, over `profile_minutes`.
-        quantity_unit: how many counts make one base coin. advice: None where none was given.
+        quantity_unit: how many counts make one base coin. tick_size_e8: the step of prices.
+        advice: None where none was given. origin: who gave it, or why there is none; a sentence.
     """
 
     symbol: str
@@ -54,7 +58,14 @@ class Scene:
     profile_minutes: int
     static: StaticBook
     quantity_unit: int
+    tick_size_e8: int
     advice: Advice | None
+    origin: str
+
+    @property
+    def is_fallback(self) -> bool:
+        """Whether the rules' advice stands in for a model's."""
+        return self.advice is not None and self.advice.fallback is not None
 
 
 def draw(scene: Scene, file: Path) -> None:
@@ -89,8 +100,10 @@ def draw(scene: Scene, file: Path) -> None:
 
 
 def _span(scene: Scene) -> tuple[float, float]:
-    """The prices shown: where trade and advice are, walls nearby, and a margin."""
-    centre = scene.reference_e8 or (scene.snapshots[-1].mid_e8 if scene.snapshots else None) or ONE_E8
+    """The prices shown: where trade and advice are, walls nearby, and a margin; 0 to 0 where no price is known."""
+    centre = scene.reference_e8 or (scene.snapshots[-1].mid_e8 if scene.snapshots else None)
+    if centre is None:
+        return 0.0, 0.0
     edges = [float(centre)]
     hour = _hour(scene)
     if len(hour):
@@ -99,8 +112,17 @@ def _span(scene: Scene) -> tuple[float, float]:
         edges += [zone.low_e8, zone.high_e8]
     edges += [w.wall.bin.price_e8 for w in _standing(scene) if abs(w.distance_bp) <= _FARTHEST_BP]
     low, high = min(edges), max(edges)
-    margin = max((high - low) * _MARGIN, centre * 5e-4)
-    return (low - margin) / ONE_E8, (high + margin) / ONE_E8
+    margin = max((high - low) * _MARGIN, centre * 5e-4, _LEAST_TICKS * scene.tick_size_e8)
+    return max(0.0, low - margin) / ONE_E8, (high + margin) / ONE_E8
+
+
+def _rows(scene: Scene, low: float, high: float, most: int) -> F64:
+    """Edges of rows over the prices shown, each as high as a tick at least: nothing lies between two ticks."""
+    tick = scene.tick_size_e8 / ONE_E8
+    if (high - low) / most >= tick:
+        return np.linspace(low, high, most + 1)
+    first, last = floor(low / tick), ceil(high / tick)
+    return (np.arange(first, last + 2) - 0.5) * tick
 
 
 def _standing(scene: Scene) -> list[StandingWall]:
@@ -119,8 +141,8 @@ def _minutes(scene: Scene, time_ns: Any) -> Any:
 
 def _heat(axes: "Axes", scene: Scene, low: float, high: float) -> None:
     """Displayed size per price row and minute, by colour on a log scale."""
-    edges = np.linspace(low, high, _ROWS + 1)
-    grid = np.full((_ROWS, 60), np.nan)
+    edges = _rows(scene, low, high, _ROWS)
+    grid = np.full((len(edges) - 1, 60), np.nan)
     for book in scene.snapshots:
         column = 59 - (scene.as_of_ns - book.minute_ns) // MINUTE_NS
         if 0 <= column < 60:
@@ -129,11 +151,11 @@ def _heat(axes: "Axes", scene: Scene, low: float, high: float) -> None:
             grid[:, column] = np.histogram(prices, edges, weights=sizes)[0]
     shown = np.log10(np.where(grid > 0, grid, np.nan))
     if np.isfinite(shown).any():
-        floor, ceiling = np.nanpercentile(shown, [20, 99.7])
-        axes.imshow(shown, origin="lower", aspect="auto", extent=(-60, 0, low, high), cmap="Blues",
-                    vmin=float(floor), vmax=float(max(ceiling, floor + 0.1)), interpolation="nearest")  # fmt: skip
+        least, most = np.nanpercentile(shown, [20, 99.7]).tolist()
+        axes.imshow(shown, origin="lower", aspect="auto", extent=(-60, 0, edges[0], edges[-1]), cmap="Blues",
+                    vmin=least, vmax=max(most, least + 0.1), interpolation="nearest")  # fmt: skip
     else:
-        axes.text(-30, (low + high) / 2, "no book on record", ha="center", va="center", color="#666666")
+        axes.text(0.5, 0.5, "no book on record", ha="center", va="center", color="#666666", transform=axes.transAxes)
 
 
 def _prices(axes: "Axes", scene: Scene) -> None:
@@ -142,6 +164,9 @@ def _prices(axes: "Axes", scene: Scene) -> None:
         step = max(1, len(hour) // 4000)
         axes.plot(_minutes(scene, hour.time_ns[::step]), hour.price_e8[::step] / ONE_E8, color=_PRICE, lw=0.9,
                   label="trades")  # fmt: skip
+    else:
+        axes.text(0.5, 0.45, "no trade in the hour", ha="center", va="center", color="#666666",
+                  transform=axes.transAxes)  # fmt: skip
 
 
 def _walls(axes: "Axes", scene: Scene, low: float, high: float) -> None:
@@ -169,7 +194,7 @@ def _walls(axes: "Axes", scene: Scene, low: float, high: float) -> None:
 
 def _profile(axes: "Axes", scene: Scene, low: float, high: float) -> None:
     level, total = scene.profile
-    edges = np.linspace(low, high, 121)
+    edges = _rows(scene, low, high, _PROFILE_ROWS)
     volume, _ = np.histogram(level / ONE_E8, edges, weights=total / scene.quantity_unit)
     axes.barh(edges[:-1], volume, height=np.diff(edges), align="edge", color="#94a3b8")
     axes.set_title(f"traded, {scene.profile_minutes // 60} h")
@@ -178,7 +203,12 @@ def _profile(axes: "Axes", scene: Scene, low: float, high: float) -> None:
 
 def _zones(axes: "Axes", scene: Scene) -> None:
     for zone in scene.advice.zones if scene.advice else ():
-        axes.axhspan(zone.low_e8 / ONE_E8, zone.high_e8 / ONE_E8, color=_COLOUR[zone.side], alpha=0.28, lw=0)
+        low, high = zone.low_e8 / ONE_E8, zone.high_e8 / ONE_E8
+        half = scene.tick_size_e8 / ONE_E8 / 2 if low == high else 0.0  # a zone of one price has a height
+        if scene.is_fallback:
+            axes.axhspan(low - half, high + half, fc="none", ec=_COLOUR[zone.side], hatch="///", ls="--", alpha=0.6)
+        else:
+            axes.axhspan(low - half, high + half, color=_COLOUR[zone.side], alpha=0.28, lw=0)
 
 
 def _orders(axes: "Axes", scene: Scene) -> None:
@@ -195,21 +225,30 @@ def _zone_labels(axes: "Axes", scene: Scene, low: float, high: float) -> None:
     for zone in zones:
         middle = (zone.low_e8 + zone.high_e8) / 2 / ONE_E8
         last = max(middle, last + room)
-        text = f"{zone.side} {zone.weight:.0%} · p {zone.confidence:.2f}\n{'+'.join(zone.basis)}"
+        by = " (fallback)" if scene.is_fallback else ""
+        text = f"{zone.side} {zone.weight:.0%} · p {zone.confidence:.2f}{by}\n{'+'.join(zone.basis)}"
         axes.annotate(text, (0.99, last), fontsize=7, xycoords=("axes fraction", "data"), ha="right", va="center",
                       color=_COLOUR[zone.side], bbox=_LABEL_BOX)  # fmt: skip
 
 
 def _frame(book: "Axes", side: "Axes", scene: Scene, low: float, high: float) -> None:
     stance = scene.advice.stance.replace("_", " ") if scene.advice else "no advice"
-    book.set_title(f"{scene.symbol} at {iso(scene.as_of_ns)} · {stance}", loc="left", fontweight="bold")
+    book.set_title(f"{scene.symbol} at {iso(scene.as_of_ns)} · {stance}\n{scene.origin}", loc="left", fontsize=10)
     book.set_xlim(-60, 0)
-    book.set_ylim(low, high)
+    if high > low:
+        book.set_ylim(low, high)
+    else:
+        book.text(0.5, 0.4, "no price on record", ha="center", va="center", color="#666666", transform=book.transAxes)
     book.set_xlabel("minutes before")
     book.set_ylabel("price")
-    book.ticklabel_format(axis="y", style="plain", useOffset=False)
+    book.yaxis.set_major_formatter(_price)
     handles, _ = book.get_legend_handles_labels()
     if handles:
         for line in book.legend(loc="upper left", fontsize=7, framealpha=0.85).get_lines():
             line.set_linewidth(min(2.0, float(line.get_linewidth())))
     side.tick_params(labelleft=False)
+
+
+def _price(value: float, _: float) -> str:
+    """A label of the price axis: as many of 8 decimals as it needs."""
+    return format_e8(round(value * ONE_E8))

@@ -10,6 +10,7 @@ import typer
 import console
 from console import JsonOption, MarketOption, RedisOption, StorageOption
 from exchanges.logs import open_log
+from replay.plain_json import plain
 from replay.tool_check import ToolVerdict, check_tools
 from replay.transcripts import transcript_at
 from replay.verify import Verdict, verify_log
@@ -41,7 +42,7 @@ def verify(
         check = check_tools if tools else verify_log
         verdict = check(log, decisions, named.symbol, advance, fitted)
     if as_json:
-        console.print_json(verdict.as_json())
+        console.print_json(plain(verdict.as_json()))
     elif isinstance(verdict, ToolVerdict):
         _print_tools(verdict)
     else:
@@ -65,26 +66,24 @@ def transcript(
     with open_log(storage, named, "decisions", redis) as decisions:
         text = "\n\n".join(transcript_at(decisions, console.time_of(at, _FOR_EVER_NS), whole))
     if out is None:
-        print(text)
+        console.show(text)
         return
-    try:
+    with console.writing(out):
         out.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise console.Failure(f"cannot write {out}: {error.strerror}") from error
-    print(out)
+    console.show(out)
 
 
 def _print_verdict(verdict: Verdict) -> None:
     for note in verdict.notes:
-        print(note)
-    print(f"{verdict.equal} of {verdict.total} analyses identical")
+        console.show(note)
+    console.show(f"{verdict.equal} of {verdict.total} analyses identical")
     for difference in verdict.differences[:_SHOWN]:
-        print(f"first difference at {difference['as_of']} (seq {difference['seq']}): {difference['field']}: "
+        console.show(f"first difference at {difference['as_of']} (seq {difference['seq']}): {difference['field']}: "
               f"live {difference['live']}, replay {difference['replay']}")  # fmt: skip
 
 
 def _print_tools(verdict: ToolVerdict) -> None:
-    print(f"{verdict.equal} of {verdict.decisions} decisions were shown what would be shown now")
+    console.show(f"{verdict.equal} of {verdict.decisions} decisions were shown what would be shown now")
     for touched in verdict.touched:
-        print(f"{touched['as_of']} (seq {touched['seq']}): {', '.join(touched['tools'])}: {touched['field']}: "
+        console.show(f"{touched['as_of']} (seq {touched['seq']}): {', '.join(touched['tools'])}: {touched['field']}: "
               f"shown {touched['live']}, now {touched['replay']}")  # fmt: skip

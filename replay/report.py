@@ -13,7 +13,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from market.printable import printable
 from market.timestamps import MINUTE_NS
+from replay.attribution import DECIDED_BY, FALLBACK
+from replay.model_share import ModelShare
 from replay.price_path import PricePath
 
 _ASSETS = Path(__file__).parent / "assets"
@@ -30,19 +33,28 @@ def render(manifest: Mapping[str, Any], tables: Mapping[str, pa.Table], path: Pr
     inputs = manifest["inputs"]
     page = Template((_ASSETS / "report.html").read_text(encoding="utf-8"))
     return page.substitute(
-        title=html.escape(f"{inputs['market']} · {inputs['from'][:16]} to {inputs['to'][:16]} UTC"),
-        subtitle=html.escape(
-            f"run {manifest['run_id']} · analyst {inputs['analyst']} · seed {inputs['scoring']['seed']}"
-        ),
+        title=_shown(f"{inputs['market']} · {inputs['from'][:16]} to {inputs['to'][:16]} UTC"),
+        subtitle=_shown(f"run {manifest['run_id']} · analyst {inputs['analyst']} · seed {inputs['scoring']['seed']}"),
+        model=_model(manifest.get("model")),
         cards=_cards(manifest, tables),
         scores=_score_table(tables["scores"]),
         outcomes=_outcome_table(tables["episodes"]),
-        notes="".join(f"<li>{html.escape(note)}</li>" for note in manifest["notes"]),
+        notes="".join(f"<li>{_shown(note)}</li>" for note in manifest["notes"]),
         inputs=_input_table(inputs),
         data=_data(tables["episodes"], path),
         uplot_css=(_ASSETS / "uPlot.min.css").read_text(encoding="utf-8"),
         uplot_js=(_ASSETS / "uPlot.iife.min.js").read_text(encoding="utf-8"),
     )
+
+
+def _model(share: Mapping[str, Any] | None) -> str:
+    """What a reader of a model's run must see first: how much of it is the model's own."""
+    if share is None:
+        return ""
+    found = ModelShare(share["asked"], share["decided"], share["fallback"])
+    whole = found.decided == found.asked
+    doubt = "" if whole else " What the rules decided is named (fallback), is drawn as an outline, and is no model's."
+    return f'<p class="{"quiet" if whole else "alert"}">{_shown(found.sentence + "." + doubt)}</p>'
 
 
 def _cards(manifest: Mapping[str, Any], tables: Mapping[str, pa.Table]) -> str:
@@ -56,7 +68,7 @@ def _cards(manifest: Mapping[str, Any], tables: Mapping[str, pa.Table]) -> str:
         ("rejected", outcomes["rejected"]),
         ("broken", outcomes["broken"]),
     ]
-    return "".join(f'<div class="card"><b>{value:,}</b>{html.escape(name)}</div>' for name, value in shown)
+    return "".join(f'<div class="card"><b>{value:,}</b>{_shown(name)}</div>' for name, value in shown)
 
 
 def _score_table(scores: pa.Table) -> str:
@@ -99,10 +111,8 @@ def _score_table(scores: pa.Table) -> str:
 
 def _outcome_table(episodes: pa.Table) -> str:
     counted: Counter[tuple[str, str]] = Counter()
-    for basis, outcome in zip(
-        episodes.column("basis").to_pylist(), episodes.column("outcome").to_pylist(), strict=True
-    ):
-        counted[basis, outcome] += 1
+    for row in episodes.to_pylist():
+        counted[row["basis"] + (FALLBACK if _is_fallback(row) else ""), row["outcome"]] += 1
     names = ("rejected", "broken", "open", "untouched")
     rows = [
         (basis, *(counted[basis, n] for n in names), sum(counted[basis, n] for n in names))
@@ -117,9 +127,17 @@ def _input_table(inputs: Mapping[str, Any]) -> str:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    top = "".join(f"<th>{html.escape(h)}</th>" for h in head)
-    body = "".join("<tr>" + "".join(f"<td>{html.escape(str(c))}</td>" for c in row) + "</tr>" for row in rows)
+    top = "".join(f"<th>{_shown(h)}</th>" for h in head)
+    body = "".join("<tr>" + "".join(f"<td>{_shown(str(c))}</td>" for c in row) + "</tr>" for row in rows)
     return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _shown(text: str) -> str:
+    return html.escape(printable(text))
+
+
+def _is_fallback(episode: Mapping[str, Any]) -> bool:
+    return episode.get(DECIDED_BY) == "fallback"
 
 
 def _number(value: float | None) -> str:
@@ -143,6 +161,7 @@ def _data(episodes: pa.Table, path: PricePath) -> str:
             row["low_e8"] / 1e8,
             row["high_e8"] / 1e8,
             row["outcome"],
+            *([1] if _is_fallback(row) else []),
         ]
         for row in episodes.to_pylist()
     ]

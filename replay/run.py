@@ -24,21 +24,25 @@ from eventlog.log import Log
 from eventlog.mask import unproven
 from market.timestamps import iso
 from replay.analysts import MakeAnalyst
+from replay.attribution import score_apart
 from replay.calibration import NOTE
 from replay.decisions import Decision, OpenLog, Sight, Ticks, decide_all, ticks_between
 from replay.episodes import Published
-from replay.errors import MissingAnswer, NothingToReplay
+from replay.errors import MissingAnswer, NothingDecided, NothingToReplay
 from replay.log_digest import log_digest
+from replay.model_share import ModelShare
 from replay.placebo import Moments
 from replay.price_path import READS, PricePath
 from replay.publications import Publications, made_under, publications
 from replay.publications import digest_of as digest_of_live
+from replay.quiet import quiet_notes
 from replay.report import render
 from replay.scoring import Rules, Scored, score
 from replay.settling import settle
 from replay.unproven import unproven_notes
 
 _FOR_EVER_NS = 2**61
+_NOTHING_OWN = "No figure of {folder} is the model's: mend why it did not answer, or choose another stretch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ class Answered:
         make_analyst: decides from its recorded replies. inputs: what identifies the answers; part of the run's id.
         was_live: whether it answered when the minutes were new, so that the decision log says what went out when.
         took_ms: by a tick's seq, how long the answer took: until then it could not have been out.
+        complaint: what the model's server said where it refused, for the operator; blank where nobody knows.
     """
 
     make_analyst: MakeAnalyst
@@ -57,6 +62,7 @@ class Answered:
     was_live: bool
     took_ms: Mapping[int, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    complaint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +89,19 @@ class Result:
     A finished run.
 
     Attributes:
+        scores: every figure, as of `scores.parquet`.
         again: None for a new run; for one that existed already, the files that came out different (none: identical).
     """
 
     folder: Path
     manifest: dict[str, Any]
+    scores: list[dict[str, Any]]
     again: list[str] | None
+
+    @property
+    def report(self) -> Path:
+        """Where its report lies."""
+        return self.folder / "report.html"
 
 
 def run(
@@ -110,6 +123,8 @@ def run(
     Raises:
         NothingToReplay: no tick in the range.
         MissingAnswer: a model decides, and what it would be asked was not recorded.
+        NothingDecided: a model was to decide, and the rules stood in for it at every tick; the folder is written, and
+            none of its figures is called the model's.
     """
     started = clock.now_ns()
     with open_log() as log:
@@ -133,7 +148,8 @@ def run(
     live, seen_with = _live(None if asked_later else open_decisions, ticks)
     took_ms = request.answered.took_ms if request.answered else None
     published, moments = _published(decisions, ticks, request.rules, live, took_ms)
-    scored = score(published, moments, path, request.rules)
+    share = _share(decisions) if request.answered is not None else None
+    scored = (score if share is None else score_apart)(published, moments, path, request.rules)
     inputs = _inputs(request, ticks, [first_seq, last_seq], content) | {"published": digest_of_live(live)}
     run_id = blake2b(json.dumps(inputs, sort_keys=True).encode(), digest_size=8).hexdigest()
     with told_plainly(runs_dir):
@@ -141,12 +157,27 @@ def run(
         aside = runs_dir / f".{run_id}.new"
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir()
-        said = request.answered.notes if request.answered else ()
+        said = (share.sentence, *request.answered.notes) if share and request.answered else ()
         doubts = unproven_notes(mask, scored.episodes["published_ns"].to_numpy(), published)
-        notes = [*said, *_other_eyes(request, seen_with), *doubts, *_notes(published, request, ticks)]
-        manifest = _write(aside, run_id, inputs, decisions, notes, scored, path)
+        little = [*quiet_notes(path, ticks.boundary_ns), *_no_zone(decisions)]
+        notes = [*said, *little, *_other_eyes(request, seen_with), *doubts, *_notes(published, request, ticks)]
+        manifest = _write(aside, run_id, inputs, decisions, share, notes, scored, path)
         again = settle(aside, runs_dir / run_id, manifest, started, clock.now_ns())
-    return Result(runs_dir / run_id, manifest, again)
+    result = Result(runs_dir / run_id, manifest, scored.scores.to_pylist(), again)
+    if share is not None and request.answered is not None:
+        try:
+            share.expect_any(request.answered.complaint, _NOTHING_OWN.format(folder=result.folder))
+        except NothingDecided as error:
+            raise NothingDecided(str(error), result) from None
+    return result
+
+
+def _share(decisions: Sequence[Decision]) -> ModelShare:
+    return ModelShare.of(parse(each.advice).fallback for each in decisions if each.advice is not None)
+
+
+def _no_zone(decisions: Sequence[Decision]) -> list[str]:
+    return [] if any(d.zones for d in decisions) else ["no zone was advised at any tick, so nothing was scored"]
 
 
 def _no_ticks(log: Log, request: Request) -> str:
@@ -235,6 +266,7 @@ def _write(
     run_id: str,
     inputs: dict[str, Any],
     decisions: Sequence[Decision],
+    share: ModelShare | None,
     notes: list[str],
     scored: Scored,
     path: PricePath,
@@ -256,6 +288,7 @@ def _write(
         "recommendations": sum(d.advice is not None for d in decisions),
         "with_zones": with_zones,
         "episodes": scored.episodes.num_rows,
+        **({} if share is None else {"model": share.as_json()}),
         "notes": notes,
     }
     (folder / "report.html").write_text(render(manifest, tables, path), encoding="utf-8")

@@ -1,18 +1,30 @@
 """
-Reading finished runs, and comparing two of them.
+Reading finished runs as they were written, and comparing two of them.
 """
 
-import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from eventlog import parquet_bounds
+from eventlog.errors import EventLogError, LogBroken
+from eventlog.files import digest_of, open_plain, read_plain, told_plainly
+from eventlog.sealed_json import CHECKSUM, UNREADABLE, is_as_written
 from replay.errors import BadRun
 
+CLOCK = "clock"
+"""The part of a manifest that differs between equal runs."""
 _NEEDED = {"run_id", "inputs", "files"}
+_COUNTS = {"analyses", "recommendations", "with_zones", "episodes"}
+_FIELDS = _NEEDED | _COUNTS | {"model", "notes", CLOCK}
+_MOST_BYTES = 4 * 1024 * 1024
+"""Of a manifest: notes and inputs of the longest run are some kilobytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,29 +35,82 @@ class Run:
     manifest: dict[str, Any]
 
     def table(self, name: str) -> pa.Table:
-        """One of its tables."""
+        """
+        One of its tables.
+
+        Raises:
+            BadRun: it cannot be read, or is not as it was written.
+        """
+        path = self.folder / f"{name}.parquet"
+        self.expect_intact(path)
         try:
-            return pq.read_table(self.folder / f"{name}.parquet", partitioning=None)
-        except (OSError, pa.ArrowException) as error:
-            raise BadRun(f"{self.folder / name}.parquet cannot be read; run the replay again") from error
+            with open_plain(path) as plain, pa.PythonFile(plain) as file:
+                parquet_bounds.expect_plausible(file, path)
+                return pq.read_table(file, partitioning=None)
+        except (LogBroken, *parquet_bounds.UNREADABLE) as error:
+            raise BadRun(f"{path} cannot be read; run the replay again") from error
+
+    def expect_intact(self, path: Path) -> None:
+        """
+        Hold one of its files to the digest it was written with.
+
+        Raises:
+            BadRun: it is missing, or is not as it was written.
+        """
+        try:
+            with told_plainly(path):
+                same = digest_of(path) == self.manifest["files"].get(path.name)
+        except EventLogError as error:
+            raise BadRun(f"{error}; run the replay again") from error
+        if not same:
+            raise BadRun(f"{path} is not as it was written; run the replay again")
+
+
+@contextmanager
+def of_replay_run(*folders: Path) -> Iterator[None]:
+    """
+    Refuse runs that lack what every run holds, or hold something else in its place, as soon as it is asked for.
+
+    Raises:
+        BadRun: they do.
+    """
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, pa.ArrowException) as error:
+        named = " or ".join(map(str, folders))
+        raise BadRun(f"{named} is no run of `replay run` ({type(error).__name__}: {str(error)[:80]})") from error
 
 
 def load(folder: Path) -> Run:
     """
-    Read a run's manifest.
+    Read a run's manifest; one without a checksum, as earlier versions wrote it, is taken at its word.
 
     Raises:
-        BadRun: the folder is no run.
+        BadRun: the folder is no run, or its manifest was changed since it was written.
     """
+    path = folder / "manifest.json"
     try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        data = read_plain(path, _MOST_BYTES)
+        manifest, intact = msgspec.json.decode(data), is_as_written(data, _FIELDS)
+    except (OSError, LogBroken, *UNREADABLE) as error:
         raise BadRun(
             f"{folder} is no run: no readable manifest.json; name a folder that `replay run` printed"
         ) from error
-    if not isinstance(manifest, dict) or not manifest.keys() >= _NEEDED:
+    if not _is_one(manifest):
         raise BadRun(f"{folder} is no run: its manifest.json is not one of `replay run`; name a folder that it printed")
+    manifest.pop(CHECKSUM, None)
+    if not intact:
+        raise BadRun(f"{path} was changed since it was written; run the replay again")
     return Run(folder, manifest)
+
+
+def _is_one(manifest: Any) -> bool:
+    return (
+        isinstance(manifest, dict)
+        and manifest.keys() >= _NEEDED
+        and isinstance(manifest["inputs"], dict)
+        and isinstance(manifest["files"], dict)
+    )
 
 
 def compare(one: Run, two: Run) -> dict[str, Any]:

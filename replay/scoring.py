@@ -99,12 +99,17 @@ def _levels(episodes: Sequence[Episode], rules: Rules) -> Levels:
         is_buy=np.array([e.zone.side == "buy" for e in episodes], bool),
         low_e8=np.array([e.zone.low_e8 for e in episodes], np.int64),
         high_e8=np.array([e.zone.high_e8 for e in episodes], np.int64),
-        away_e8=np.rint(unit * rules.away_sigma).astype(np.int64),
-        beyond_e8=np.rint(unit * rules.beyond_sigma).astype(np.int64),
+        away_e8=distances(unit, rules.away_sigma),
+        beyond_e8=distances(unit, rules.beyond_sigma),
         start_ns=start,
         stop_ns=np.array([e.stop_ns for e in episodes], np.int64),
         after_seq=np.array([e.first.published_seq for e in episodes], np.int64),
     )
+
+
+def distances(unit_e8: F64, sigmas: float) -> I64:
+    """So many σ as price distances: what is so far is at least so far, also where a tick is no more than one count."""
+    return np.ceil(np.round(unit_e8 * sigmas, 6)).astype(np.int64)
 
 
 def _unit(episode: Episode) -> float:
@@ -171,8 +176,8 @@ def _placebo_levels(
     published = moments.published_ns[draws.moment]
     start, after = published + rules.latency_ms * 1_000_000, moments.published_seq[draws.moment]
     levels = Levels(
-        is_buy, draws.low_e8, draws.high_e8, np.rint(unit * rules.away_sigma).astype(np.int64),
-        np.rint(unit * rules.beyond_sigma).astype(np.int64), start, published + valid, after,
+        is_buy, draws.low_e8, draws.high_e8, distances(unit, rules.away_sigma), distances(unit, rules.beyond_sigma),
+        start, published + valid, after,
     )  # fmt: skip
     orders = {
         "is_buy": is_buy,

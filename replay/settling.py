@@ -2,18 +2,16 @@
 Giving a finished run its name: a new one keeps it, one that exists already is compared and kept.
 """
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
 
+from eventlog.errors import LogBroken
 from eventlog.files import digest_of
+from eventlog.sealed_json import seal_fields
 from market.timestamps import iso
 from replay.errors import BadRun
-from replay.runs import load
-
-CLOCK_FIELDS = "clock"
-"""The part of a manifest that differs between equal runs."""
+from replay.runs import CLOCK, load
 
 
 def settle(aside: Path, final: Path, manifest: dict[str, Any], started_ns: int, finished_ns: int) -> list[str] | None:
@@ -28,8 +26,7 @@ def settle(aside: Path, final: Path, manifest: dict[str, Any], started_ns: int, 
         "finished": iso(finished_ns),
         "seconds": round((finished_ns - started_ns) / 1e9, 3),
     }
-    text = json.dumps(manifest | {CLOCK_FIELDS: clock}, indent=1) + "\n"
-    (aside / "manifest.json").write_text(text, encoding="utf-8")
+    (aside / "manifest.json").write_bytes(seal_fields(manifest | {CLOCK: clock}))
     if not final.exists():
         aside.rename(final)
         return None
@@ -41,7 +38,10 @@ def settle(aside: Path, final: Path, manifest: dict[str, Any], started_ns: int, 
 
 
 def _digest_or_none(path: Path) -> str | None:
-    return digest_of(path) if path.exists() else None
+    try:
+        return digest_of(path)
+    except (OSError, LogBroken):
+        return None
 
 
 def _manifest_or_none(folder: Path) -> dict[str, Any] | None:
@@ -50,4 +50,4 @@ def _manifest_or_none(folder: Path) -> dict[str, Any] | None:
         there = load(folder).manifest
     except BadRun:
         return None
-    return {k: v for k, v in there.items() if k != CLOCK_FIELDS}
+    return {k: v for k, v in there.items() if k != CLOCK}

@@ -10,11 +10,15 @@ import msgspec
 
 from analysis.fitted import Logistic, parse
 from analysis.parameters import Parameters
+from eventlog.errors import LogBroken
+from eventlog.files import read_plain
 from market.fixed_point import ONE_E8
 from projections.state import Windows
 from replay.decisions import Sight
 from replay.scoring import Rules
 from settings import Scoring, Settings, SettingsError
+
+_MOST_FITTED = 1024 * 1024
 
 
 def sight_of(settings: Settings, symbol: str, coefficients: Mapping[str, Logistic] | None = None) -> Sight:
@@ -30,7 +34,10 @@ def sight_of(settings: Settings, symbol: str, coefficients: Mapping[str, Logisti
     flow, depth = settings.data_collector.order_flow, settings.data_collector.depth_snapshot
     analysis = settings.analyzer.analysis
     parameters = Parameters(
-        min_wall_e8=round(analysis.min_order_volume_threshold * ONE_E8), ladder_policy=analysis.ladder_policy
+        min_wall_e8=round(analysis.min_order_volume_threshold * ONE_E8),
+        ladder_policy=analysis.ladder_policy,
+        ladder_prices=analysis.ladder_rungs,
+        zone_half_width_bp=round(analysis.ladder_spread_percent * 100, 6),
     )
     if coefficients is None:
         coefficients = _fitted(analysis.fitted_file) if analysis.fitted_file is not None else {}
@@ -43,7 +50,7 @@ def sight_of(settings: Settings, symbol: str, coefficients: Mapping[str, Logisti
         bucket_minutes=max(flow.window_size_minutes, *parameters.horizons_min),
         snapshot_slots=depth.window_size,
         trade_minutes=max(Windows().trade_minutes, depth.window_size),
-        level_e8=max(1, round(flow.price_precision * ONE_E8)),
+        level_e8=None if flow.price_precision is None else round(flow.price_precision * ONE_E8),
     )
     return Sight(symbol, windows, parameters)
 
@@ -70,8 +77,10 @@ def rules_of(scoring: Scoring, parameters: Parameters) -> Rules:
 
 def _fitted(file: Path) -> dict[str, Logistic]:
     try:
-        return parse(file.read_bytes())
+        return parse(read_plain(file.resolve(), _MOST_FITTED))  # a log of other hands may name anything here
     except OSError as error:
         raise SettingsError(f"cannot read {file}: {error.strerror}; see analyzer.analysis.fitted_file") from error
+    except LogBroken as error:
+        raise SettingsError(f"{error}; see analyzer.analysis.fitted_file") from error
     except ValueError as error:
         raise SettingsError(f"{file}: {error}") from error

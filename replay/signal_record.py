@@ -16,7 +16,7 @@ from eventlog.log import Log
 from market.fixed_point import I64
 from market.timestamps import SECOND_NS
 from projections.state import MarketState, TickEntry
-from replay.decisions import Sight, Ticks, warmed_up
+from replay.decisions import Sight, Ticks, state_of, warmed_up
 from replay.drive import drive
 from replay.outcomes import F64
 from replay.signals import FirstSightings, Sighting, sightings
@@ -70,7 +70,7 @@ class Seen:
 
 def gather(log: Log, ticks: Ticks, sight: Sight, publish_delay_ns: int, on_progress: Callable[[int], None]) -> Seen:
     """Walk the log and note every signal at every tick of a stretch."""
-    state = MarketState(sight.windows)
+    state = state_of(log, sight.windows)
     observer, first = Observer(sight.symbol, state, sight.parameters), FirstSightings()
     out_ns = dict(zip(ticks.seq.tolist(), (ticks.recv_ns + publish_delay_ns).tolist(), strict=True))
     noted: list[Sighting] = []

@@ -11,7 +11,7 @@ from market.timestamps import HOUR_NS, MINUTE_NS, SECOND_NS
 from replay.decisions import Ticks
 from replay.outcomes import BROKEN, F64, HORIZONS_S, OPEN, REJECTED, UNTOUCHED, Levels, test_levels
 from replay.price_path import READS, PricePath
-from replay.scoring import Rules
+from replay.scoring import Rules, distances
 from replay.signal_controls import Trial, drawn, random_trial, trial_of
 from replay.signal_record import Seen
 from replay.signals import EXTREME_ALONE, SAME_DISTANCE, SIGNALS
@@ -160,9 +160,6 @@ def _levels(trial: Trial, seen: Seen, rules: Rules) -> Levels:
     """Touched by a trade within ε, in the hour after the sighting; how far off or through counts from the price."""
     start = seen.at_ns[trial.tick] + rules.latency_ms * 1_000_000
     unit, near = seen.unit_e8[trial.tick], seen.near_e8[trial.tick]
-    away, beyond = (
-        np.maximum(np.rint(unit * sigmas).astype(np.int64) - near, 1)
-        for sigmas in (rules.away_sigma, rules.beyond_sigma)
-    )
+    away, beyond = (np.maximum(distances(unit, sigmas) - near, 1) for sigmas in (rules.away_sigma, rules.beyond_sigma))
     low, high = trial.price_e8 - near, trial.price_e8 + near
     return Levels(trial.up, low, high, away, beyond, start, start + HOUR_NS, seen.seq[trial.tick])

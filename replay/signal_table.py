@@ -53,11 +53,17 @@ def _line(row: SignalScore) -> str:
     chance = "too few blocks" if row.p is None else f"{row.p:.3f}"
     control = "–" if row.control_value is None else f"{row.control_value:.3f}"
     line = f"  {row.figure + unit:<14}{row.value:>9.3f}{control:>9}   {interval:<20}{row.samples:>6,}  {chance:<16}"
-    return (line + _against_targets(row)).rstrip()
+    words = (f"{t['rate']:.0%} {_word(t)}" for t in against_targets(row))
+    return (line + ", ".join(words)).rstrip()
 
 
-def _against_targets(row: SignalScore) -> str:
+def against_targets(row: SignalScore) -> list[dict[str, Any]]:
+    """For each target of a hit rate whether it was reached, and surely so: it beats its control as well; else none."""
     if row.figure == "move_bp" or row.value is None:
-        return ""
-    sure = " (sure)" if row.p is not None and row.p < _SURE and row.low is not None and row.low > 0 else ""
-    return ", ".join(f"{t:.0%} " + (f"yes{sure}" if row.value >= t else "no") for t in TARGETS)
+        return []
+    sure = row.p is not None and row.p < _SURE and row.low is not None and row.low > 0
+    return [{"rate": t, "reached": row.value >= t, "sure": row.value >= t and sure} for t in TARGETS]
+
+
+def _word(target: dict[str, Any]) -> str:
+    return "no" if not target["reached"] else "yes (sure)" if target["sure"] else "yes"

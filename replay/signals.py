@@ -8,6 +8,7 @@ how one-sided and how dear trading was, not which way. MLOFI is judged as its su
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Literal
 
 from analysis.evidence import Basis
@@ -176,8 +177,8 @@ def _lean(quote: Mapping[str, Any]) -> float:
     """How far the fitted micro-price lies from the mid, in spreads; 0 where it is not fitted."""
     if not str(quote.get("micro_by", "")).startswith("Markov"):
         return 0.0  # the weighted mid is the imbalance over again
-    bid, ask, micro = (parse_e8(quote[name]) for name in ("bid", "ask", "micro_price"))
-    return round((2 * micro - bid - ask) / (2 * (ask - bid)), 6) if ask > bid else 0.0
+    bid, ask, micro = (Decimal(quote[name]) for name in ("bid", "ask", "micro_price"))
+    return round(float((2 * micro - bid - ask) / (2 * (ask - bid))), 6) if ask > bid else 0.0
 
 
 def _walls_gone(found: Findings, state: MarketState) -> Iterator[Sighting]:

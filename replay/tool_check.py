@@ -9,14 +9,14 @@ from typing import Any
 
 import msgspec
 
-from agents.conversation.tools import TOOLS, candidates, result
+from agents.conversation.tools import TOOLS, calls_in, candidates, result
 from analysis.observe import Observer
 from analysis.view import MarketView
 from eventlog.facts import MODEL_CALL
 from eventlog.log import Log
 from market.timestamps import iso
 from projections.state import MarketState, TickEntry
-from replay.decisions import Sight, warmed_up
+from replay.decisions import Sight, state_of, warmed_up
 from replay.drive import drive
 from replay.errors import NothingToReplay
 from replay.verify import first_difference, sessions_of, sight_of_session
@@ -97,7 +97,7 @@ def compare_shown(
 ) -> dict[int, Shown]:
     """Hold what models were shown against what would be shown under a sight; returns what no tick was found for."""
     left = dict(shown)
-    state = MarketState(sight.windows)
+    state = state_of(log, sight.windows)
     observer = Observer(sight.symbol, state, sight.parameters)
 
     def on_tick(tick: TickEntry, now: MarketState) -> None:
@@ -120,23 +120,27 @@ def shown_in(decisions: Log) -> dict[int, Shown]:
         rows = batch.rows[MODEL_CALL]
         for row in rows.columns.table.slice(rows.start, len(rows)).to_pylist():
             seen = found.setdefault(row["market_seq"], Shown(row["as_of_ns"]))
-            seen.results |= results_in(msgspec.json.decode(row["request"]))
+            seen.results |= results_in(_decoded(row["request"]))
     return found
 
 
-def results_in(request: Mapping[str, Any]) -> dict[str, str]:
-    """The tool results and candidates that a request carries."""
+def results_in(request: Any) -> dict[str, str]:
+    """The tool results and candidates that a request carries; what has not its form carries none."""
+    messages = request.get("messages") if isinstance(request, dict) else None
     names: dict[str, str] = {}
     found: dict[str, str] = {}
-    for message in request["messages"]:
-        for call in message.get("tool_calls") or ():
-            names[call["id"]] = call["function"]["name"]
-        content = message.get("content") or ""
-        if message["role"] == "tool":
-            name = names.get(message["tool_call_id"], "")
+    for message in messages if isinstance(messages, list) else ():
+        if not isinstance(message, dict):
+            continue
+        names |= {call.id: call.name for call in calls_in(message) or ()}
+        content = message.get("content")
+        if not isinstance(content, str):
+            continue
+        if message.get("role") == "tool":
+            name = names.get(str(message.get("tool_call_id")), "")
             if name in TOOLS and content.startswith("{"):
                 found[name] = content
-        elif message["role"] == "user":
+        elif message.get("role") == "user":
             found.update((CANDIDATES, line) for line in content.splitlines() if line.startswith(_CANDIDATES_START))
     return found
 
@@ -148,8 +152,18 @@ def _compare(tick: TickEntry, there: Shown, view: MarketView, verdict: ToolVerdi
     verdict.equal += not changed
     if changed:
         name = changed[0]
-        difference = first_difference(
-            msgspec.json.decode(there.results[name]), msgspec.json.decode(now[name]), name
-        ) or {"field": name, "live": "other bytes", "replay": "other bytes"}
+        difference = first_difference(_decoded(there.results[name]), _decoded(now[name]), name) or {
+            "field": name,
+            "live": "other bytes",
+            "replay": "other bytes",
+        }
         where = {"as_of": iso(tick.boundary_ns), "seq": tick.seq, "tools": changed}
         verdict.touched.append(where | difference)
+
+
+def _decoded(text: str) -> Any:
+    """A JSON value; None where a record holds none, as of somebody else."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None

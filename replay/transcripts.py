@@ -8,6 +8,7 @@ from typing import Any
 from agents.conversation.transcript import transcript
 from eventlog.facts import MODEL_CALL, MODEL_DECISION
 from eventlog.log import Log
+from market.printable import printable
 from market.timestamps import iso
 from replay.errors import NothingToReplay
 
@@ -32,7 +33,7 @@ def transcript_at(decisions: Log, until_ns: int, whole: bool) -> Iterator[str]:
             calls.append(row)
     if not calls:
         raise NothingToReplay(f"{decisions.name} holds no call of a model up to {iso(until_ns)}")
-    yield f"# {decisions.name.market} as of {iso(calls[0]['as_of_ns'])}, prompts {calls[0]['prompt_digest']}"
+    yield f"# {decisions.name.market} as of {iso(calls[0]['as_of_ns'])}, prompts {printable(calls[0]['prompt_digest'])}"
     yield from transcript(calls, ended.get(calls[0]["market_seq"]), whole)
 
 

@@ -20,12 +20,13 @@ from eventlog.log import Log
 from market.timestamps import iso
 from projections.state import MarketState, TickEntry
 from replay.analysts import AsLogged
-from replay.decisions import Sight, warmed_up
+from replay.decisions import Sight, state_of, warmed_up
 from replay.drive import drive
 from replay.errors import NothingToReplay, OtherFit
 from replay.model_settings import questions_of
 from replay.sight import sight_of
 from settings import Settings, SettingsError
+from settings import parse as parse_settings
 
 _SHOWN = 50
 
@@ -140,7 +141,7 @@ def _verify_session(
     on_progress: Callable[[int], None],
 ) -> None:
     expected = {each.market_seq: each for each in logged}
-    state = MarketState(sight.windows)
+    state = state_of(log, sight.windows)
     decider = Decider(sight.symbol, state, analyst, sight.parameters)
 
     def on_tick(tick: TickEntry, now: MarketState) -> None:
@@ -197,9 +198,11 @@ def first_difference(live: Any, replay: Any, path: str) -> dict[str, Any] | None
 def settings_of(session: dict[str, Any]) -> Settings:
     """The effective settings an analyzer session was run with; where its server was is no longer in them."""
     known = msgspec.json.decode(session["settings"], type=dict[str, Any])
-    known.pop("redis", None)
-    known.pop("fitted", None)
-    return Settings.model_validate(known)
+    for name in ("redis", "network", "fitted"):
+        known.pop(name, None)
+    if isinstance(venue := known.get("binance"), dict):
+        known["binance"] = {name: value for name, value in venue.items() if not name.endswith("_url")}
+    return parse_settings(known, "the log's settings")
 
 
 def sight_of_session(session: dict[str, Any], symbol: str, file: Path | None) -> Sight:
@@ -236,7 +239,7 @@ def settings_with(settings: Settings, file: Path) -> Settings:
     """The same settings with another file of fitted coefficients."""
     known = settings.model_dump(exclude={"redis"})
     known["analyzer"]["analysis"]["fitted_file"] = file
-    return Settings.model_validate(known)
+    return parse_settings(known, "the log's settings")
 
 
 def _other_fit(digest: str) -> str:

@@ -1,84 +1,231 @@
 """
 DuckDB views over a market's Parquet files and over finished runs; the files come from the catalogue, never from a glob.
 
-Prices and quantities are integer counts of 1e-8 (`price_e8`), times nanoseconds UTC (`recv_ns`), as stored. Trades
-also carry columns for reading: `price` as DOUBLE, `quantity` as exact DECIMAL, `traded_at` as TIMESTAMP, `aggressor`.
-Snapshots keep their levels as steps in units of their own grid, as on disk. What is still in the stream is not here.
+Every kind has its view, with its columns, also where nothing of it was recorded. What is still in the stream is not
+here. A file is read only as it was written; see `research.sources`.
 """
 
+import atexit
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Literal
+from weakref import WeakSet
 
 import duckdb
+import numpy as np
+import pyarrow as pa
+from duckdb.func import PythonUDFType
 
 from eventlog.certificate import CERTIFICATES, load
 from eventlog.cold import ColdLog
+from eventlog.errors import EventLogError, LogBroken, LogNotFound
+from eventlog.kinds import MARKET_KINDS, SCHEMAS
 from eventlog.names import LogName
+from exchanges.logs import mapper_for, quantity_decimals
+from market.fixed_point import DECIMALS
 from market.instrument import Market
+from research import derived
+from research.columns import UNSTEP, select_nothing, select_readable, select_stored
+from research.errors import ResearchError
+from research.sources import INTACT_FILES, LogFiles, RunFiles, Source, Sources
 
-_TRADES = """
-    seq, agg_id, recv_lag_ns + trade_time_ns AS recv_ns, trade_time_ns, price_e8, quantity_e8,
-    first_trade_id, last_trade_id, buyer_is_maker, source, extra,
-    make_timestamp((trade_time_ns // 1000)::BIGINT) AS traded_at,
-    price_e8 / 1e8 AS price, quantity_e8::DECIMAL(20, 0) * 0.00000001::DECIMAL(9, 8) AS quantity,
-    CASE WHEN buyer_is_maker THEN 'sell' ELSE 'buy' END AS aggressor
-"""
+RUN_TABLES = ("scores", "episodes", "orders", "fills", "recommendations")
+
+_STREAMS: tuple[tuple[Literal["events", "decisions"], tuple[str, ...]], ...] = (
+    ("events", MARKET_KINDS),
+    ("decisions", tuple(kind for kind in SCHEMAS if kind not in MARKET_KINDS)),
+)
+_open: WeakSet[duckdb.DuckDBPyConnection] = WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """A connection that is still open when Python ends writes its functions' remains to stderr."""
+    for connection in list(_open):
+        connection.close()
 
 
 def connect(storage: Path, market: Market, runs: Path | None = None) -> duckdb.DuckDBPyConnection:
     """
-    A connection with a view for each kind of a market's log (`agg_trade`, `tick`, `snapshot`, …), of its decision log
-    (`analysis`, `recommendation`, …), and of runs (`run_scores`, `run_episodes`, `run_orders`, `run_fills`,
-    `run_recommendations`). `unproven` (day, what, from_ns, to_ns) holds the ranges of trade or arrival time that the
-    certificates beside the log could not prove; it is empty where no day was certified.
+    A connection with a view for each kind of a market's log and of its decision log, and of runs.
+
+    Views: `agg_trade`, `tick`, `snapshot`, `diff`, …; `minute_bars`, `book_levels` and `diffs` over them; `analysis`,
+    `recommendation`, …; `run_scores`, `run_episodes`, `run_orders`, `run_fills` and `run_recommendations` where runs
+    are named. `unproven` (day, what, from_ns, to_ns) holds the ranges of trade or arrival time that the certificates
+    beside the log could not prove; it is empty where no day was certified.
 
     Entries that are still in the stream are not archived yet and not seen here.
+
+    Raises:
+        LogNotFound: the storage holds neither log. LogBroken: a catalogue is lost, or what it needs is damaged.
+        duckdb.Error: in a query, also where a file of a view that it names is not as it was written.
     """
+    return open_views(storage, market, runs)[0]
+
+
+def open_views(storage: Path, market: Market, runs: Path | None = None) -> tuple[duckdb.DuckDBPyConnection, Sources]:
+    """As `connect`, with the files behind the views, which know why they were refused."""
+    mapper_for(market)
+    logs = _logs(storage, market)
     connection = duckdb.connect()
-    for stream in ("events", "decisions"):
-        cold = ColdLog(storage, LogName(stream, market))
-        if cold.exists():
-            _views_of(connection, cold)
-            if stream == "events":
-                _view_of_doubt(connection, cold)
-    if runs is not None:
-        _views_of_runs(connection, runs)
-    return connection
+    _open.add(connection)
+    try:
+        # whatever the machine's zone, times mean the same; and a mistyped name is no reason to fetch code
+        connection.execute("SET TimeZone = 'UTC'; SET autoinstall_known_extensions = false").fetchall()
+        sources = Sources()
+        sources.serve(connection)
+        _serve_unstep(connection)
+        with sources.defining():
+            _create_all(connection, sources, logs, runs)
+    except BaseException:
+        connection.close()
+        raise
+    return connection, sources
 
 
-def _views_of(connection: duckdb.DuckDBPyConnection, cold: ColdLog) -> None:
-    files: dict[str, list[str]] = {}
-    for segment in cold.catalogue.segments:
-        for file in segment.files:
-            files.setdefault(file.kind, []).append(str(cold.path_of(file)))
-    for kind, paths in files.items():
-        columns = _TRADES if kind == "agg_trade" else "*"
-        _create(connection, kind, columns, paths)
-
-
-def _view_of_doubt(connection: duckdb.DuckDBPyConnection, cold: ColdLog) -> None:
-    """`unproven`: what the certificates beside the log could not prove, a range a row."""
-    certificates = [load(path) for path in sorted(cold.folder.glob(CERTIFICATES))]
-    rows = [
-        (certificate.day, what, start, end)
-        for certificate in certificates
-        for what, ranges in (("trades", certificate.unproven_trades), ("depth", certificate.unproven_depth))
-        for start, end in ranges
-    ]
-    connection.execute("CREATE TABLE unproven (day VARCHAR, what VARCHAR, from_ns BIGINT, to_ns BIGINT)").fetchall()
-    if rows:
-        connection.executemany("INSERT INTO unproven VALUES (?, ?, ?, ?)", rows)
-
-
-def _views_of_runs(connection: duckdb.DuckDBPyConnection, runs: Path) -> None:
-    for name in ("scores", "episodes", "orders", "fills", "recommendations"):
-        paths = sorted(str(p) for p in runs.glob(f"*/{name}.parquet") if not p.parent.name.startswith("."))
-        if paths:
-            _create(connection, f"run_{name}", "parse_path(filename)[-2] AS run_id, * EXCLUDE (filename)", paths, True)
-
-
-def _create(
-    connection: duckdb.DuckDBPyConnection, name: str, columns: str, paths: list[str], filename: bool = False
+def _create_all(
+    connection: duckdb.DuckDBPyConnection, sources: Sources, logs: Mapping[str, ColdLog], runs: Path | None
 ) -> None:
-    listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
-    options = ", filename = true" if filename else ""
-    connection.execute(f"CREATE VIEW {name} AS SELECT {columns} FROM read_parquet([{listed}]{options})").fetchall()
+    decimals = quantity_decimals(logs["events"], None) if "events" in logs else DECIMALS
+    if not 0 <= decimals <= DECIMALS:
+        raise LogBroken(
+            f"{logs['events'].name}: an instrument says that quantities keep {decimals} decimals; 0 to 8 fit"
+        )
+    for stream, kinds in _STREAMS:
+        files = LogFiles(logs[stream]) if stream in logs else None
+        for kind in kinds:
+            _create_kind(connection, sources, kind, files.kind(kind) if files else None, decimals)
+    _create(connection, "minute_bars", derived.minute_bars(decimals))
+    _create(connection, "book_levels", derived.book_levels(decimals))
+    _create(connection, "diffs", derived.diffs(decimals))
+    _create_unproven(connection, logs.get("events"))
+    if runs is not None:
+        _create_runs(connection, sources, runs)
+
+
+def _logs(storage: Path, market: Market) -> dict[str, ColdLog]:
+    logs: dict[str, ColdLog] = {}
+    missing: LogNotFound | None = None
+    storage = storage.absolute()  # files are looked at again in every query, wherever the process is then
+    for stream, _ in _STREAMS:
+        cold = ColdLog(storage, LogName(stream, market))
+        try:
+            cold.refresh()
+            logs[stream] = cold
+        except LogNotFound as error:
+            missing = missing or error
+    if not logs and missing is not None:
+        raise missing
+    return logs
+
+
+def _create_kind(
+    connection: duckdb.DuckDBPyConnection, sources: Sources, kind: str, source: Source | None, decimals: int
+) -> None:
+    if source is None:
+        _create(connection, kind, select_readable(kind, select_nothing(kind), decimals))
+        return
+    stored = select_stored(kind, f"read_parquet({INTACT_FILES}('{kind}'), hive_partitioning = false)")
+    refused = select_readable(kind, select_nothing(kind, f"read_blob({INTACT_FILES}('{kind}'))"), decimals)
+    _create_of_files(connection, sources, kind, source, select_readable(kind, stored, decimals), refused)
+
+
+def _create_of_files(
+    connection: duckdb.DuckDBPyConnection, sources: Sources, view: str, source: Source, query: str, refused: str
+) -> None:
+    """
+    Create a view over files.
+
+    Args:
+        refused: a query that needs the files to be intact and not to be readable: for a view over damaged ones, which
+            is there for others to be asked, and says what is wrong as soon as it is asked itself.
+    """
+    sources.add(view, source)
+    try:
+        _create(connection, view, query)
+    except duckdb.Error as error:
+        try:
+            source.intact_paths()
+        except Exception:  # whatever it is, it is raised again for whoever asks this view
+            sources.add(view, _Unreadable(source))
+            _create(connection, view, refused)
+            return
+        if isinstance(sources.failure, EventLogError):
+            raise sources.failure from error
+        reason = str(error).split("\n")[0]
+        raise ResearchError(f"the files of {view} are as they were written, but no such table: {reason}") from error
+
+
+class _Unreadable:
+    """Files of which at least one was damaged; see `Source`."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def paths(self) -> list[Path]:
+        """Any file that is there will do: the view is defined, its files are not read."""
+        return [Path(__file__)]
+
+    def intact_paths(self) -> list[Path]:
+        """See `Source`; a file that was mended since needs a new connection, as its columns are not known here."""
+        self._source.intact_paths()
+        raise LogBroken("files were damaged when this connection was made; connect again")
+
+
+def _create_runs(connection: duckdb.DuckDBPyConnection, sources: Sources, runs: Path) -> None:
+    for table in RUN_TABLES:
+        view = f"run_{table}"
+        source = RunFiles(runs, table)
+        if source.paths():
+            options = "hive_partitioning = false, union_by_name = true, filename = true"
+            files = f"read_parquet({INTACT_FILES}('{view}'), {options})"
+            query = f"SELECT parse_path(filename)[-2] AS run_id, * EXCLUDE (filename) FROM {files}"
+            refused = f"SELECT '' AS run_id FROM read_blob({INTACT_FILES}('{view}'))"
+            _create_of_files(connection, sources, view, source, query, refused)
+
+
+def _create_unproven(connection: duckdb.DuckDBPyConnection, cold: ColdLog | None) -> None:
+    """`unproven`: what the certificates beside the log could not prove, a range a row."""
+    rows = []
+    for path in sorted(cold.folder.glob(CERTIFICATES)) if cold is not None else ():
+        if path.is_symlink() or not path.is_file():
+            raise LogBroken(f"{path} is no plain file; remove it")
+        certificate = load(path)
+        if cold is not None and certificate.log != cold.name.key:
+            raise LogBroken(f"{path} is of {certificate.log[:80]}, not of {cold.name}; move it away")
+        for what, ranges in (("trades", certificate.unproven_trades), ("depth", certificate.unproven_depth)):
+            rows += [(certificate.day, what, start, end) for start, end in ranges]
+    table = pa.table(
+        {
+            "day": pa.array([row[0] for row in rows], pa.string()),
+            "what": pa.array([row[1] for row in rows], pa.string()),
+            "from_ns": pa.array([row[2] for row in rows], pa.int64()),
+            "to_ns": pa.array([row[3] for row in rows], pa.int64()),
+        }
+    )
+    connection.register("_unproven", table)
+    connection.execute("CREATE TABLE unproven AS SELECT * FROM _unproven").fetchall()
+    connection.unregister("_unproven")
+
+
+def _create(connection: duckdb.DuckDBPyConnection, view: str, query: str) -> None:
+    connection.execute(f"CREATE VIEW {view} AS {query}").fetchall()
+
+
+def _serve_unstep(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.create_function(UNSTEP, _unstep, ["BIGINT[]", "BIGINT"], "BIGINT[]", type=PythonUDFType.ARROW)
+
+
+def _unstep(steps: Any, units: Any) -> pa.Array:
+    """Prices of lists of levels, of the steps between them in units of a list's own grid."""
+    lists = steps.combine_chunks() if isinstance(steps, pa.ChunkedArray) else steps
+    if lists.values.null_count:
+        raise ValueError("a level is null")
+    unit = np.asarray(units.to_numpy(zero_copy_only=False) if isinstance(units, pa.Array) else units, np.int64)
+    offsets = lists.offsets.to_numpy().astype(np.int64)
+    values = np.asarray(lists.values.to_numpy(zero_copy_only=False), np.int64)[offsets[0] : offsets[-1]]
+    offsets = offsets - offsets[0]
+    sums = np.concatenate(([0], np.cumsum(values)))
+    lengths = np.diff(offsets)
+    prices = (sums[1:] - np.repeat(sums[offsets[:-1]], lengths)) * np.repeat(unit, lengths)
+    return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), pa.array(prices))

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from eventlog import hot
 from eventlog.batch import Batch
 from eventlog.clock import ManualClock
 from eventlog.codec import decode_entries
@@ -319,3 +320,15 @@ def a_recording(path: Path, lines: Iterable[tuple[int, bytes]]) -> Path:
     text = b"".join(b"%d %s\n" % line for line in lines)
     path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
     return path
+
+
+def way_to(client: Any) -> tuple[str, str]:
+    """The socket and the password of a client's server."""
+    kwargs = client.connection_pool.connection_kwargs
+    return kwargs["path"], kwargs["password"]
+
+
+def another(client: Any) -> Any:
+    """Another client of the same server."""
+    path, password = way_to(client)
+    return hot.connect(unix_socket=path, password=password)

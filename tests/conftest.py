@@ -7,12 +7,35 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
-from eventlog import hot
 from eventlog.embedded_server import EmbeddedServer
 from tests.fakes.proxy import Proxy
 
 ROOT = Path(__file__).resolve().parent.parent
+
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")  # how long an example takes says how busy the machine is
+
+SLOW_FOLDERS = ("integration", "real", "soak")
+"""Whole processes and whole days: `make test` leaves them to `make test-all`, as it does whatever is marked slow."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the folders that take long."""
+    for item in items:
+        if item.path.relative_to(ROOT / "tests").parts[0] in SLOW_FOLDERS:
+            item.add_marker(pytest.mark.slow)
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """
+    Name bytes that are no text by their argument.
+
+    What packs them may put the time in, and the processes that share the tests must collect the same names.
+    """
+    is_binary = isinstance(val, bytes) and not (val.isascii() and val.decode("ascii").isprintable())
+    return argname if is_binary else None
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +59,7 @@ def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded
 @pytest.fixture
 def client(shared_server: EmbeddedServer) -> Iterator[Any]:
     """A client of the shared server, which is empty."""
-    client = hot.connect(unix_socket=str(shared_server.socket))
+    client = shared_server.connect()
     client.flushall()
     yield client
     client.close()
@@ -53,5 +76,5 @@ def own_server(tmp_path: Path) -> Iterator[EmbeddedServer]:
 @pytest.fixture
 def proxy(shared_server: EmbeddedServer) -> Iterator[Proxy]:
     """A way to the shared server that loses what it is told to lose."""
-    with tempfile.TemporaryDirectory() as folder, Proxy(Path(folder) / "p.sock", shared_server.socket) as proxy:
+    with tempfile.TemporaryDirectory() as folder, Proxy(Path(folder) / "p.sock", shared_server) as proxy:
         yield proxy

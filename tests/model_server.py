@@ -14,6 +14,7 @@ from agents.deepseek import ModelAnalyst
 from agents.model.budget import Budget, Limits
 from agents.model.client import Endpoint, ModelClient
 from agents.model.prices import PeakHours, Price, PriceList
+from agents.recommendation import Advice
 from agents.rules import RulesAnalyst
 from agents.simulated.model import SimulatedModel
 from agents.simulated.server import ModelServer
@@ -22,6 +23,7 @@ from analysis.parameters import Parameters
 from analysis.view import MarketView
 from bench.planted import MARKET, START_NS, WINDOWS, plan
 from eventlog.clock import ManualClock
+from eventlog.facts import Fact
 from exchanges.simulated.planted_market import PlantedMarket
 from exchanges.simulated.record import batches
 from market.timestamps import SECOND_NS
@@ -71,11 +73,26 @@ def model_server(**options: Any) -> Iterator[ModelServer]:
 
 @dataclass
 class Asked:
-    """An analyst, and the clock it goes by."""
+    """An analyst, the clock it goes by, and what it has handed out for the log."""
 
     analyst: ModelAnalyst
     clock: ManualClock
     budget: Budget
+    calls: list[Fact]
+
+    def decide(self, view: MarketView) -> Advice:
+        """Have a minute decided; how it ended is kept behind its calls."""
+        advice = self.analyst.decide(view)
+        ending = self.analyst.take_ending()
+        assert ending is not None
+        self.calls.append(ending)
+        return advice
+
+    def facts(self) -> list[Fact]:
+        """Calls and endings since last asked."""
+        taken = list(self.calls)
+        del self.calls[: len(taken)]
+        return taken
 
 
 @contextmanager
@@ -86,9 +103,12 @@ def asking(base_url: str, how: Asking, language: Any = "en", limits: Limits | No
     budget = Budget(limits or Limits(), prices, how.model)
     client = ModelClient(Endpoint(base_url, KEY, grace_s=1.0), budget, clock)
     rules = RulesAnalyst(PARAMETERS)
-    analyst = ModelAnalyst(client, budget, load("default", language), how, rules, PARAMETERS, clock, lambda: False)
+    calls: list[Fact] = []
+    analyst = ModelAnalyst(
+        client, budget, load("default", language), how, rules, PARAMETERS, clock, lambda: False, calls.append
+    )
     try:
-        yield Asked(analyst, clock, budget)
+        yield Asked(analyst, clock, budget, calls)
     finally:
         analyst.close()
 

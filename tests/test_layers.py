@@ -32,8 +32,10 @@ MORE: dict[str, set[str]] = {
 PORT = ("exchanges.port", "exchanges.errors")
 """The collector knows an exchange by its port, and by what can go wrong with any venue."""
 
-ENTRY_POINTS = {"settings", "console", "agent_analyzer", "agent_data_collector", "demo"}
+ENTRY_POINTS = {path.stem for path in ROOT.glob("*.py")}
 CLOCKS = {"eventlog/clock.py", "exchanges/simulated/clock.py"}
+PASSWORDS = {"eventlog/embedded_server.py"}
+"""Where a secret is made that nobody may guess."""
 AMBIENT = {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
 LONGEST_FILE = 500
 LONGEST_FUNCTION = 70
@@ -139,6 +141,8 @@ def test_nothing_is_left_to_chance(path: Path) -> None:
     banned = {"uuid.uuid4", "uuid.uuid1", "os.urandom", "random.random", "random.seed", "np.random.seed"}
     found = [f"line {line}: {name}" for line, name in called_names(path) if name in banned]
     assert found == []
+    if name_of(path) in PASSWORDS:
+        return
     assert not {"random", "secrets", "uuid"} & {module.split(".")[0] for module in imports_of(path)}
 
 

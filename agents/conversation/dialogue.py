@@ -10,11 +10,24 @@ from typing import Any, Literal
 import msgspec
 
 from agents.conversation.prompts import Prompts
-from agents.conversation.tools import DEPTH, FLOW, Call, calls_in, candidates, definition, fault_of, forced, result
+from agents.conversation.tools import (
+    DEPTH,
+    FLOW,
+    Call,
+    calls_in,
+    candidates,
+    definition,
+    fault_of,
+    forced,
+    result,
+    says_nothing,
+)
 from agents.firewall.admit import Admitted, admit
 from agents.firewall.grounding import Grounding, ground
+from agents.firewall.reading import bare
 from agents.firewall.weighing import weigh
 from agents.model.api import Reply, Request
+from agents.model.shapes import MENDS, NO_ARGUMENTS
 from analysis.parameters import Parameters
 from analysis.view import MarketView
 from market.timestamps import iso
@@ -68,7 +81,8 @@ class Outcome:
         admitted: the decision that passed the firewall, None where none did; `reason` then says why.
         cut: whether it was ended from outside, by time, money or a fault.
         model: who answered last, as it calls itself.
-        anomalies: what had to be mended on the way, one word each. refusals: the firewall's reasons, oldest first.
+        anomalies: what went wrong on the way, a word each time, and what had to be mended, a word of `shapes.MENDS`
+            each kind. refusals: the firewall's reasons, oldest first.
         numbers, ungrounded: how many numbers its texts held, and how many of them nobody had shown.
     """
 
@@ -81,6 +95,11 @@ class Outcome:
     numbers: int = 0
     ungrounded: int = 0
 
+    @property
+    def mends(self) -> frozenset[str]:
+        """Those of the anomalies that were mended."""
+        return MENDS.intersection(self.anomalies)
+
 
 Dialogue = Generator[Turn, Reply, Outcome]
 _Steps = Generator[Turn, Reply, str]
@@ -91,9 +110,14 @@ class _NoUse(Exception):
     """The model would not be led on; the message is the reason."""
 
 
-def converse(view: MarketView, prompts: Prompts, asking: Asking, parameters: Parameters) -> Dialogue:
-    """Lead a model through one minute. Yields turns, is sent their replies, returns how it ended."""
-    return _Minute(view, prompts, asking, parameters).run()
+def converse(view: MarketView, prompts: Prompts, asking: Asking, parameters: Parameters, mend: bool = True) -> Dialogue:
+    """
+    Lead a model through one minute. Yields turns, is sent their replies, returns how it ended.
+
+    Args:
+        mend: whether shapes of other endpoints are taken; not where a record was made without. See `read_reply`.
+    """
+    return _Minute(view, prompts, asking, parameters, mend).run()
 
 
 def proceed(dialogue: Dialogue, reply: Reply | None = None) -> Turn | Outcome:
@@ -108,11 +132,12 @@ def proceed(dialogue: Dialogue, reply: Reply | None = None) -> Turn | Outcome:
 class _Minute:
     """One minute's conversation."""
 
-    def __init__(self, view: MarketView, prompts: Prompts, asking: Asking, parameters: Parameters) -> None:
+    def __init__(self, view: MarketView, prompts: Prompts, asking: Asking, parameters: Parameters, mend: bool) -> None:
         self._view = view
         self._prompts = prompts
         self._asking = asking
         self._parameters = parameters
+        self._mend = mend
         self._outcome = Outcome()
         self._about = {"symbol": view.symbol, "as_of": iso(view.as_of_ns)}
 
@@ -189,8 +214,9 @@ class _Minute:
             request = self._request(messages, tools, "none") | {"response_format": {"type": "json_object"}}
             reply = yield Turn(agent, request)
             calls = self._echo(messages, reply)
-            judged = admit(_content(reply), self._view, self._parameters)
-            self._count(weigh(_content(reply), shown))
+            text = bare(_content(reply), self._note) if self._mend else _content(reply)
+            judged = admit(text, self._view, self._parameters)
+            self._count(weigh(text, shown))
             if isinstance(judged, Admitted):
                 self._outcome.admitted = judged
                 return
@@ -226,8 +252,10 @@ class _Minute:
         return forced(left[0]) if len(left) == 1 else "required"
 
     def _echo(self, messages: _Messages, reply: Reply) -> list[Call]:
-        """Take up what the assistant said, as it said it; calls that cannot be answered are left out."""
+        """Take up what the assistant said; calls that cannot be answered are left out."""
         self._outcome.model = reply.model
+        for word in reply.mends:
+            self._note(word)
         calls = calls_in(reply.message)
         said = {k: v for k, v in reply.message.items() if v is not None} | {"role": "assistant"}
         if _is_too_long(said):
@@ -246,7 +274,9 @@ class _Minute:
         """Answer every call, the same one in full once; returns the tools that were called soundly."""
         sound: dict[str, str] = {}
         for call in calls:
-            fault = fault_of(call, self._view.symbol, offered)
+            fault = fault_of(call, self._view.symbol, offered, self._mend)
+            if fault is None and says_nothing(call):
+                self._note(NO_ARGUMENTS)
             if fault is None and call.name in sound:
                 content = f"the same as the answer to {sound[call.name]}"
             elif fault is None:
@@ -257,6 +287,10 @@ class _Minute:
                 content = f"error: {fault}"
             messages.append({"role": "tool", "tool_call_id": call.id, "content": content})
         return list(sound)
+
+    def _note(self, mend: str) -> None:
+        if mend not in self._outcome.anomalies:
+            self._outcome.anomalies.append(mend)
 
     def _count(self, grounding: Grounding) -> None:
         self._outcome.numbers += grounding.found
@@ -275,9 +309,10 @@ def _user(text: str) -> dict[str, Any]:
 
 def _is_too_long(said: dict[str, Any]) -> bool:
     """Whether a message would make the next request far larger than any sound one."""
-    thoughts = said.get("reasoning_content")
-    bare = len(msgspec.json.encode({k: v for k, v in said.items() if k != "reasoning_content"}))
-    return bare > _LONGEST_ECHO or (isinstance(thoughts, str) and len(thoughts) > _LONGEST_THOUGHTS)
+    thoughts = said.get("reasoning_content", "")
+    rest = len(msgspec.json.encode({k: v for k, v in said.items() if k != "reasoning_content"}))
+    length = len(thoughts if isinstance(thoughts, str) else msgspec.json.encode(thoughts))
+    return rest > _LONGEST_ECHO or length > _LONGEST_THOUGHTS
 
 
 def _content(reply: Reply) -> str:

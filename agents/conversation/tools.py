@@ -69,17 +69,27 @@ def calls_in(message: Mapping[str, Any]) -> list[Call] | None:
     return calls if len({c.id for c in calls}) == len(calls) else None
 
 
-def fault_of(call: Call, symbol: str, offered: Sequence[str]) -> str | None:
-    """What is wrong with a call, None for a sound one."""
+def fault_of(call: Call, symbol: str, offered: Sequence[str], may_be_bare: bool = False) -> str | None:
+    """
+    What is wrong with a call, None for a sound one.
+
+    Args:
+        may_be_bare: whether no argument at all will do: the only one there is has one value.
+    """
     if call.name not in offered:
         return f"there is no such tool here; call {' or '.join(offered) or 'none'}"
     try:
         arguments = msgspec.json.decode(call.arguments)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return f'the arguments are not JSON; write {{"symbol": "{symbol}"}}'
-    if arguments != {"symbol": symbol}:
+    if arguments != {"symbol": symbol} and not (may_be_bare and arguments == {}):
         return f'the arguments do not fit the tool; write {{"symbol": "{symbol}"}}'
     return None
+
+
+def says_nothing(call: Call) -> bool:
+    """Whether a call gives no argument."""
+    return "".join(call.arguments.split()) == "{}"
 
 
 def result(name: str, view: MarketView) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
+from agents.model.shapes import CODE_FENCE, Note, answer_in, without_mark
 from agents.recommendation import Side, Stance
 from market.errors import BadNumber
 from market.fixed_point import DECIMALS, parse_e8
@@ -21,6 +22,8 @@ _QUOTED = 16
 _SAFE = re.compile(r"[A-Za-z0-9._+-]+")
 _FIELDS = ("reference", "stance", "reason", "zones")
 _ZONE_FIELDS = ("side", "low", "high", "weight", "evidence", "reason")
+_OPENING = re.compile(r"(?:`{3,}|~{3,})[ \t]*[\w.+#-]{0,20}(?=[\s{])")
+_CLOSING = re.compile(r"(?<![`~])(?:`{3,}|~{3,})\Z")
 _ONLY = "give only the JSON object"
 
 
@@ -90,6 +93,27 @@ def read(content: str, most_zones: int) -> Decision:
         reason=found["reason"],
         zones=tuple(_proposal(zone) for zone in found["zones"]),
     )
+
+
+def bare(content: str, note: Note) -> str:
+    """
+    The text of an answer without byte order marks, thoughts in front, and one code fence of any language around it.
+
+    One end of the fence may be missing, where a prompt opened it or a stop sequence closed it. What stands between two
+    fences, or beside one, stays and is refused as it is.
+
+    Args:
+        note: takes a word of `shapes.MENDS` for each of them.
+    """
+    text = answer_in(content, note).strip()
+    opening = _OPENING.match(text)
+    inside = text[opening.end() :] if opening is not None else text
+    closing = _CLOSING.search(inside)
+    inside = inside[: closing.start()] if closing is not None else inside
+    if (opening is None and closing is None) or "```" in inside or "~~~" in inside:
+        return text
+    note(CODE_FENCE)
+    return without_mark(inside.strip(), note)
 
 
 def quoted(text: str) -> str:

@@ -3,11 +3,14 @@ The words of a chat completion API: a request, a reply, and what came of one att
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Literal
 
 import msgspec
+
+from agents.model.shapes import mended_message, mended_usage, without_mark
 
 Request = dict[str, Any]
 """The JSON body of one `POST /chat/completions`, as it is sent."""
@@ -61,8 +64,10 @@ class Reply:
     One reply, read.
 
     Attributes:
-        message: the assistant's message as it came, to be sent back as it is. finish_reason: why it ended.
+        message: the assistant's message in the one shape that is read on, and that every endpoint takes back.
+        finish_reason: why it ended.
         model, fingerprint: who says it answered; None where that is not a plain name.
+        mends: what was mended to get there, a word of `shapes.MENDS` each, none twice.
     """
 
     message: dict[str, Any]
@@ -70,6 +75,7 @@ class Reply:
     model: str | None
     fingerprint: str | None
     usage: Usage
+    mends: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,33 +111,56 @@ class NoMessage(UnreadableReply):
     """A body that is JSON but holds no message."""
 
 
-def read_reply(body: bytes | str) -> Reply:
+def read_reply(body: bytes | str, mend: bool = True) -> Reply:
     """
     A reply from the body of a 200 answer.
+
+    Args:
+        mend: whether shapes of other endpoints are read as well; not where a record was made without.
 
     Raises:
         UnreadableReply: it is not JSON (no UTF-8, too deep, numbers out of range).
         NoMessage: it is, but holds no message.
     """
-    try:
-        found = msgspec.json.decode(body)
-    except msgspec.DecodeError as error:
-        raise UnreadableReply(f"not JSON: {error}") from None
-    except (UnicodeDecodeError, RecursionError) as error:
-        why = "not UTF-8" if isinstance(error, UnicodeDecodeError) else "nested too deeply"
-        raise UnreadableReply(f"not JSON: {why}") from None
+    mends: dict[str, None] = {}
+
+    def note(word: str) -> None:
+        mends[word] = None
+
+    found = _decoded(body, note if mend else None)
     choices = found.get("choices") if isinstance(found, dict) else None
     first = choices[0] if isinstance(choices, list) and choices else None
     message = first.get("message") if isinstance(first, dict) else None
     if not isinstance(first, dict) or not isinstance(message, dict):
         raise NoMessage("no message in it")
+    finish_reason = _text(first.get("finish_reason")) or ""
+    usage = found.get("usage")
+    if mend:
+        try:
+            message = mended_message(message, finish_reason == "length", note)
+        except RecursionError:
+            raise UnreadableReply("not JSON: nested too deeply") from None
+        usage = mended_usage(usage, note)
     return Reply(
         message=message,
-        finish_reason=_text(first.get("finish_reason")) or "",
+        finish_reason=finish_reason,
         model=_name(found.get("model")),
         fingerprint=_name(found.get("system_fingerprint")),
-        usage=_usage(found.get("usage")),
+        usage=_usage(usage),
+        mends=tuple(mends),
     )
+
+
+def _decoded(body: bytes | str, note: Callable[[str], None] | None) -> Any:
+    try:
+        if note is not None:
+            body = without_mark(body.decode() if isinstance(body, bytes) else body, note)
+        return msgspec.json.decode(body)
+    except msgspec.DecodeError as error:
+        raise UnreadableReply(f"not JSON: {error}") from None
+    except (UnicodeDecodeError, RecursionError) as error:
+        why = "not UTF-8" if isinstance(error, UnicodeDecodeError) else "nested too deeply"
+        raise UnreadableReply(f"not JSON: {why}") from None
 
 
 def _usage(found: Any) -> Usage:

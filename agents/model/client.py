@@ -9,14 +9,15 @@ model would have answered, but nobody acts on it.
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import structlog
 
 from agents.model.api import MOST_REQUEST_BYTES, Attempt, Reply, Request, Usage, Verdict, digest_of, rendered
 from agents.model.budget import Budget, most_taken
-from agents.model.errors import NoReply
+from agents.model.complaints import moved_to
+from agents.model.errors import LASTING, NoReply
 from agents.model.secret import Secret
 from agents.model.verdicts import STOPPING, Judged, is_worth_repeating, judged, pause_s, retry_after_s
 from eventlog.clock import Clock
@@ -32,9 +33,15 @@ MOST_BYTES = 2 * 1024 * 1024
 KEPT_BYTES = 256 * 1024
 """Of a body that cannot be used; one that can is kept whole, so that it can be read again."""
 
-_MEND = {
-    "no_balance": "the account has no balance left (HTTP 402); top it up and start again",
-    "unauthorised": "the key was refused (HTTP 401); mend analyzer.deepseek.api_key and start again",
+_STOPS: dict[Verdict, tuple[str, str]] = {
+    "no_balance": (
+        "the account has no balance left (HTTP 402)",
+        "top it up and start again: until then nothing is sent",
+    ),
+    "unauthorised": (
+        "the key was refused (HTTP 401)",
+        "mend analyzer.deepseek.api_key and start again: until then nothing is sent",
+    ),
 }
 
 
@@ -45,12 +52,14 @@ class Endpoint:
 
     Attributes:
         attempts: most times one request is sent. grace_s: how long a reply is awaited after its caller has gone on.
+        proxy: the http(s) address of a proxy, with user and password where it wants them; None for the straight way.
     """
 
     base_url: str
     api_key: str = field(repr=False)
     attempts: int = 3
     grace_s: float = 30.0
+    proxy: str | None = field(default=None, repr=False)
 
 
 @dataclass(slots=True)
@@ -68,6 +77,7 @@ class _Call:
 @dataclass(frozen=True, slots=True)
 class _Flown:
     attempt: Attempt
+    fault: Judged
     retry_after_s: float | None = None
 
 
@@ -78,25 +88,36 @@ class ModelClient:
 
     Args:
         clock: stamps attempts; waiting goes by the loop's own clock.
+        logs: whether refusals are written to the log; a command tells them in its own lines.
+
+    Raises:
+        BadProxy: the endpoint's proxy is no address of one, or would see the key.
     """
 
-    def __init__(self, endpoint: Endpoint, budget: Budget, clock: Clock) -> None:
+    def __init__(self, endpoint: Endpoint, budget: Budget, clock: Clock, logs: bool = True) -> None:
         from agents.model.transport import Transport  # late: a run without a model does not load the library
 
         self._endpoint = endpoint
         self._key = Secret(endpoint.api_key)
-        self._transport = Transport(endpoint.base_url, self._key, MOST_BYTES)
+        self._transport = Transport(endpoint.base_url, self._key, MOST_BYTES, proxy=endpoint.proxy)
         self._budget = budget
         self._clock = clock
         self._flying: set[asyncio.Task[_Flown]] = set()
         self._verdicts: Counter[Verdict] = Counter()
-        self._stopped: Verdict | None = None
+        self._stopped: Judged | None = None
+        self._trouble: str | None = None
+        self._logs = logs
         self._closed = False
 
     @property
     def stopped(self) -> str | None:
-        """Why no request is sent any more and what to do, for people; None while all is well."""
-        return _MEND[self._stopped] if self._stopped is not None else None
+        """Why no request is sent any more and what to do, for the operator; None while all is well."""
+        return f"{self._stopped.in_full}; {_STOPS[self._stopped.verdict][1]}" if self._stopped is not None else None
+
+    @property
+    def trouble(self) -> str | None:
+        """What the server said when it refused last, for the operator; None where it replied since."""
+        return self._trouble
 
     @property
     def verdicts(self) -> dict[Verdict, int]:
@@ -143,7 +164,7 @@ class ModelClient:
                 return attempt.reply
             pause = self._pause_s(call, flown)
             if pause is None:
-                raise _no_reply(attempt)
+                raise _no_reply(attempt, flown.fault)
             await asyncio.sleep(pause)
             number += 1
 
@@ -162,8 +183,9 @@ class ModelClient:
         left = call.deadline - asyncio.get_running_loop().time()
         refused = self._refusal(call, left, sent_ns)
         if refused is not None:
-            attempt = Attempt(call.request, number, sent_ns, 0, refused.verdict, refused.detail)
-            return _Flown(self._recorded(call, attempt))
+            detail = f"not sent: {self.stopped}" if self.stopped is not None else refused.detail
+            attempt = Attempt(call.request, number, sent_ns, 0, refused.verdict, detail)
+            return _Flown(self._recorded(call, attempt), refused)
         self._budget.reserve(call.most, sent_ns, call.until_ns)
         task = asyncio.create_task(self._fly(call, number, sent_ns))
         self._flying.add(task)
@@ -180,7 +202,7 @@ class ModelClient:
 
     def _refusal(self, call: _Call, left: float, now_ns: int) -> Judged | None:
         if self._stopped is not None:
-            return Judged(self._stopped, f"not sent: {_MEND[self._stopped]}")
+            return replace(self._stopped, detail=f"not sent: {'; '.join(_STOPS[self._stopped.verdict])}")
         if left <= 0 or self._closed:
             return Judged("timeout", f"not sent: {'the client was closed' if self._closed else 'no time left'}")
         if len(call.body) > MOST_REQUEST_BYTES:
@@ -212,23 +234,24 @@ class ModelClient:
             sent_ns=sent_ns,
             took_ms=round((loop.time() - started) * 1000),
             verdict=found.verdict,
-            detail=found.detail,
+            detail=found.in_full,
             status=answer.status,
             body=_kept(body, found.verdict) if answer.status is not None else None,
             reply=found.reply,
             charged=charged,
         )
-        self._stop(found.verdict)
+        self._take_note(found, answer.status)
         self._recorded(call, attempt)
-        return _Flown(attempt, retry_after_s(answer.retry_after, self._clock.now_ns))
+        return _Flown(attempt, found, retry_after_s(answer.retry_after, self._clock.now_ns))
 
     def _heard(self, answer: "Answer", given_up: str) -> tuple[Judged, bytes]:
         # never raises: what was paid for is recorded, whatever it brought
         try:
             body = self._key.scrub(bytes(answer.body))
             if answer.whole and answer.status is not None:
-                return judged(answer.status, body), body
-            return _broken_off(answer.status, answer.verdict, answer.fault, given_up), body
+                found = judged(answer.status, body)
+                return (replace(found, said=moved_to(answer.location)) if _is_redirect(answer) else found), body
+            return _broken_off(answer, given_up), body
         except Exception as error:
             _log.error("an answer could not be judged", fault=type(error).__name__)
             return Judged("not_json", f"our own fault: {type(error).__name__}"), b""
@@ -246,10 +269,19 @@ class ModelClient:
         if call.abandoned and error is not None:
             _log.error("attempt not recorded", reason=type(error).__name__)
 
-    def _stop(self, verdict: Verdict) -> None:
-        if verdict in STOPPING and self._stopped is None:
-            self._stopped = verdict
-            _log.error("no further request is sent", reason=_MEND[verdict])
+    def _take_note(self, found: Judged, status: int | None) -> None:
+        """Remember what the operator must know, and say it once."""
+        if found.verdict in ("ok", "late"):
+            self._trouble = None
+        elif found.verdict in STOPPING and self._stopped is None:
+            self._stopped = Judged(found.verdict, _STOPS[found.verdict][0], said=found.said)
+            self._trouble = self.stopped
+            if self._logs:
+                _log.error("no further request is sent", reason=self._trouble)
+        elif status is not None and found.in_full != self._trouble:
+            self._trouble = found.in_full
+            if self._logs and (found.verdict in LASTING or found.said):
+                _log.warning("the model's server refuses", reason=self._trouble)
 
     def _pause_s(self, call: _Call, flown: _Flown) -> float | None:
         attempt = flown.attempt
@@ -262,18 +294,24 @@ class ModelClient:
         return pause if pause < left else None
 
 
-def _no_reply(attempt: Attempt) -> NoReply:
-    if attempt.verdict == "bad_request":
-        return NoReply(attempt.verdict, f"HTTP {attempt.status}")  # callers publish it: not in the server's words
-    return NoReply("timeout" if attempt.verdict == "late" else attempt.verdict, attempt.detail)
+def _no_reply(attempt: Attempt, fault: Judged) -> NoReply:
+    verdict: Verdict = "timeout" if attempt.verdict == "late" else attempt.verdict
+    detail = f"HTTP {attempt.status}" if verdict == "bad_request" else fault.detail
+    return NoReply(verdict, detail, fault.said, attempt.status)  # callers publish all but what the server said
 
 
-def _broken_off(status: int | None, refused: Verdict | None, fault: str, given_up: str) -> Judged:
+def _is_redirect(answer: "Answer") -> bool:
+    return answer.status is not None and 300 <= answer.status < 400
+
+
+def _broken_off(answer: "Answer", given_up: str) -> Judged:
+    status = answer.status
     if given_up:
         return Judged("timeout", given_up)
     if status is not None and status != 200:
-        return Judged(judged(status, b"").verdict, f"HTTP {status}, and its body broke off")
-    return Judged(refused or "unreachable", fault or "the connection broke off")
+        said = moved_to(answer.location) if _is_redirect(answer) else ""
+        return Judged(judged(status, b"").verdict, f"HTTP {status}, and its body broke off", said=said)
+    return Judged(answer.verdict or "unreachable", answer.fault or "the connection broke off")
 
 
 def _charged(found: Judged, was_sent: bool, status: int | None, most: Usage) -> Usage:

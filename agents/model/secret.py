@@ -32,8 +32,9 @@ class Secret:
         """
         A reply's body without the key, whether the body is JSON or not.
 
-        Each letter is found as it is, with JSON's escapes at any depth of strings within strings, or as a URL has it.
-        Not found: a part of the key, and the key in another encoding (base64, UTF-16, HTML entities, reversed).
+        Each letter is found as it is, with JSON's escapes at any depth of strings within strings, as a URL has it, or
+        as a page does, by its number. Not found: a part of the key, and the key in another encoding (base64, UTF-16,
+        reversed).
         """
         return self._pattern.sub(SCRUBBED.encode(), body) if self._pattern is not None else body
 
@@ -41,6 +42,10 @@ class Secret:
 def _forms(letter: str, backslashes: bytes) -> bytes:
     plain = letter.encode()
     forms = [re.escape(plain), b"(?i:%s)" % b"".join(b"%%%02x" % byte for byte in plain)]
+    if len(letter) == 1:
+        forms.append(b"(?i:&#0{0,6}(?:%d|x0{0,6}%x);?)" % (ord(letter), ord(letter)))
+    if letter == "&":
+        forms.insert(0, b"&amp;")
     if letter == "\\":
         forms.insert(0, backslashes)
     if letter in '"/':

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-import msgspec
-
 from agents.model.api import NoMessage, Reply, UnreadableReply, Verdict, read_reply
+from agents.model.complaints import complaint
 
 AGAIN: frozenset[Verdict] = frozenset(
     {
@@ -40,36 +39,46 @@ _OF_FINISH: dict[str, Verdict] = {
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 8.0
 _SPREAD = 0.25
-_LONGEST_COMPLAINT = 160
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A whole answer, judged; `reply` where one could be read, whatever its verdict."""
+    """
+    A whole answer, judged.
+
+    Attributes:
+        detail: the fault in our words. said: in the server's, one printable line, for the operator alone.
+        reply: where one could be read, whatever its verdict.
+    """
 
     verdict: Verdict
     detail: str = ""
     reply: Reply | None = None
+    said: str = ""
+
+    @property
+    def in_full(self) -> str:
+        """The fault in our words and the server's."""
+        return f"{self.detail}: {self.said}" if self.said else self.detail
 
 
 def judged(status: int, body: bytes) -> Judged:
     """What a whole answer amounts to."""
     if status != 200:
         other: Verdict = "server_error" if status >= 500 else "bad_request"
-        verdict = _OF_STATUS.get(status, other)
-        return Judged(verdict, f"HTTP {status}{_complaint(body) if verdict == 'bad_request' else ''}")
+        return Judged(_OF_STATUS.get(status, other), f"HTTP {status}", said=complaint(body))
     try:
         reply = read_reply(body)
     except NoMessage as error:
-        return Judged("no_choice", str(error))
+        return Judged("no_choice", str(error), said=complaint(body))
     except UnreadableReply as error:
-        return Judged("not_json", str(error))
+        return Judged("not_json", str(error), said=complaint(body))
     failed = _OF_FINISH.get(reply.finish_reason)
     if failed is not None:
         return Judged(failed, f"finish_reason {reply.finish_reason}", reply)
     if _is_blank(reply):
         spent = "; max_tokens were used up" if reply.finish_reason == "length" else ""
-        return Judged("blank", f"neither text nor a tool call{spent}", reply)
+        return Judged("blank", f"neither text nor a tool call{spent}", reply, complaint(body))
     return Judged("ok", "", reply)
 
 
@@ -103,17 +112,6 @@ def retry_after_s(text: str | None, now_ns: Callable[[], int]) -> float | None:
         except (ValueError, OverflowError, TypeError):  # days, hours and zones that do not exist
             return None
     return max(seconds, 0.0) if math.isfinite(seconds) else None
-
-
-def _complaint(body: bytes) -> str:
-    try:
-        message = msgspec.json.decode(body)["error"]["message"]
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError, IndexError):
-        return ""
-    if not isinstance(message, str):
-        return ""
-    printable = "".join(letter if letter.isprintable() else " " for letter in message[:_LONGEST_COMPLAINT])
-    return f": {' '.join(printable.split())}"
 
 
 def _is_blank(reply: Reply) -> bool:

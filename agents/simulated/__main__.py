@@ -2,6 +2,11 @@
 `python -m agents.simulated`: the local model as a process.
 """
 
+import interrupts
+
+if __name__ == "__main__":
+    interrupts.leave_quietly()
+
 import asyncio
 import signal
 from pathlib import Path
@@ -25,7 +30,7 @@ app = typer.Typer(
 
 def _list_faults(wanted: bool) -> None:
     if wanted:
-        print(listed())
+        console.show(listed())
         raise typer.Exit
 
 
@@ -70,7 +75,7 @@ async def _serve(server: ModelServer) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: loop.call_soon_threadsafe(interrupted.set))
     async with server:
-        print(f"simulated DeepSeek at {server.base_url}", flush=True)
+        console.show(f"simulated DeepSeek at {server.base_url}", flush=True)
         await interrupted.wait()
 
 

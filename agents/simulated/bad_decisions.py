@@ -14,6 +14,7 @@ Decision = dict[str, Any]
 
 _ENDS = ("low", "high")
 
+_DEAR = 1_000.0
 _SOME_ZONE: Decision = {
     "side": "buy", "low": "100", "high": "101", "weight": 1.0, "evidence": ["Z0"], "reason": "Z0",
 }  # fmt: skip
@@ -49,6 +50,15 @@ def _number(value: Any) -> float:
         return 100.0
 
 
+def _above(value: float) -> float:
+    return value + min(1.0, value / 100)
+
+
+def _price(value: float) -> str:
+    """With cents, and as many decimals more as a cheap coin needs."""
+    return f"{value:.2f}" if value >= _DEAR else f"{value:.8f}"
+
+
 def _other_stance(decision: Decision) -> Decision:
     return {**decision, "stance": "ask_only" if decision.get("stance") == "bid_only" else "bid_only"}
 
@@ -59,13 +69,13 @@ def _extra_fields(decision: Decision) -> Decision:
 
 
 def _stale_reference(decision: Decision) -> Decision:
-    return {**decision, "reference": f"{_number(decision.get('reference')) * 1.01:.2f}"}
+    return {**decision, "reference": _price(_number(decision.get("reference")) * 1.01)}
 
 
 _FAULTS: Mapping[str, Callable[[Decision], Decision]] = {
     "off_grid_price": _in_first_zone(lambda zone: {"low": f"{zone['low']}{'' if '.' in zone['low'] else '.00'}005"}),
     "invented_level": _in_first_zone(
-        lambda zone: {end: f"{_number(zone[end]) * (0.9 if zone['side'] == 'buy' else 1.1):.2f}" for end in _ENDS}
+        lambda zone: {end: _price(_number(zone[end]) * (0.9 if zone["side"] == "buy" else 1.1)) for end in _ENDS}
     ),
     "wrong_side": _in_first_zone(lambda zone: {"side": "sell" if zone["side"] == "buy" else "buy"}),
     "weights_off": _in_first_zone(lambda zone: {"weight": round(zone["weight"] + 0.5, 4)}),
@@ -73,7 +83,7 @@ _FAULTS: Mapping[str, Callable[[Decision], Decision]] = {
     "text_weight": _in_first_zone(lambda zone: {"weight": "most"}),
     "nan_price": _in_first_zone(lambda zone: {"low": float("nan")}),
     "negative_price": _in_first_zone(lambda zone: {"low": f"-{zone['low']}"}),
-    "inverted_zone": _in_first_zone(lambda zone: {"low": f"{_number(zone['high']) + 1:.2f}"}),
+    "inverted_zone": _in_first_zone(lambda zone: {"low": _price(_above(_number(zone["high"])))}),
     "stale_reference": _stale_reference,
     "extra_fields": _extra_fields,
     "missing_field": lambda decision: {key: value for key, value in decision.items() if key != "stance"},

@@ -1,138 +1,142 @@
 """
-Binance's own archive files of aggTrades (data.binance.vision): a zip with one CSV, or the CSV itself.
+Binance's own archive files of aggTrades (data.binance.vision): a zip with one CSV, or the CSV itself, or gzip.
 
-Source: binance-public-data README. Spot files have no header; timestamps are microseconds from 2025-01-01 on.
+Source: binance-public-data README. Spot files have no header; timestamps are microseconds from 2025-01-01 on. Files
+that went through other hands have headers, byte order marks, quotes; columns are then read by their names.
 """
 
 import hashlib
-import zipfile
-import zlib
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv as pcsv
-
-from eventlog.importing import ImportedTrades
+from eventlog.imported_trades import ImportedTrades, QuantityTooLarge, joined
+from exchanges.binance.archive_rows import LONGEST_LINE, Layout, layout_of, trades_of
 from exchanges.errors import BadFile
-from market.errors import BadNumber, MarketError
-from market.fixed_point import parse_column
-from market.timestamps import venue_times_ns
+from exchanges.packed_files import unpacked
+from market.fixed_point import DECIMALS
 
-_COLUMNS = {
-    "agg_id": pa.int64(),
-    "price": pa.string(),
-    "quantity": pa.string(),
-    "first_trade_id": pa.int64(),
-    "last_trade_id": pa.int64(),
-    "time": pa.int64(),
-    "buyer_is_maker": pa.bool_(),
-    "best_match": pa.bool_(),
-}
-_LARGEST_BYTES = 8 * 1024**3
+_BLOCK_BYTES = 16 * 1024**2
+
+_KIND = r"(?:aggtrades|trades|booktickers?|bookdepth|metrics|fundingrate|[0-9]{1,2}(?:s|m|h|d|w|mo))"
+_FILE_NAME = re.compile(rf"(?:^|[^A-Z0-9])([A-Z0-9]{{2,30}}(?:_PERP|_[0-9]{{6}})?)-{_KIND}-[0-9]{{4}}-[0-9]{{2}}", re.I)
+
+_QUOTES = "USDT|USDC|FDUSD|TUSD|BUSD|DAI|BTC|ETH|BNB|EUR|TRY|BRL|JPY|ARS|MXN|PLN|ZAR|UAH"
+_LIKELY_NAME = re.compile(
+    rf"(?:^|[^A-Z0-9])([A-Z0-9]{{2,26}}(?:{_QUOTES}))[-_. ]?(?:agg[-_]?)?trades?(?:[^A-Z0-9]|$)", re.I
+)
+"""As people rename such files; only what ends in a coin that others are priced in is a market's name."""
+
+_LIKE_FUTURES = (
+    "it has no column is_best_match, which Binance's spot archives have and its futures archives, of the same names, "
+    "have not: make sure that it is of the spot market"
+)
 
 
-def read_agg_trades(path: Path, quantity_decimals: int = 8) -> ImportedTrades:
+class Archive:
     """
-    Every row of an archive file.
+    One archive file.
+
+    Args:
+        symbol: that it must be of, as far as its name says; None takes any. on_read: told how many bytes were read.
 
     Raises:
-        BadFile: missing, cut short, not a zip or CSV of aggTrades, a checksum beside it that differs, or a row with a
-            number or a time nobody can mean; the message names the row.
+        BadFile: its name says that it is of another symbol, or it differs from the checksum beside it.
     """
-    text = _csv_bytes(path)
-    if not text[:4096].strip():
-        raise BadFile(f"{path} is empty; download it again")
-    head = text[:512].lstrip()
-    if head[:1] in (b"<", b"{"):
-        raise BadFile(f"{path} holds {'HTML' if head[:1] == b'<' else 'JSON'}, not CSV; download it again")
-    first_line = text[: text.find(b"\n")] if b"\n" in text[:4096] else text[:4096]
-    has_header = not first_line[:1].isdigit()
-    names = list(_COLUMNS)[: first_line.count(b",") + 1]
-    if len(names) < 7 or first_line.count(b",") > 7 or (has_header and b"price" not in first_line.lower()):
-        raise BadFile(f"{path} does not hold aggTrades: 7 or 8 columns were expected, it starts {first_line[:60]!r}")
-    table = _table(path, text, names, has_header)
-    if table.num_rows == 0:
-        raise BadFile(f"{path} holds no trades; download it again")
-    return _checked(path, table, quantity_decimals, 2 if has_header else 1)
 
-
-def _csv_bytes(path: Path) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            packed = file.read(4) == b"PK\x03\x04"
-        if not packed:
-            return path.read_bytes()
+    def __init__(self, path: Path, symbol: str | None = None, on_read: Callable[[int], None] = lambda _: None) -> None:
+        self.path = path
+        self._on_read = on_read
+        self._symbol = symbol
+        self._lacks_best_match = False
+        self._is_named = False
+        self._expect_symbol(path.name)
         _expect_checksum(path)
-        with zipfile.ZipFile(path) as archive:
-            members = [m for m in archive.infolist() if not m.filename.endswith("/")]
-            if len(members) != 1:
-                raise BadFile(f"{path} holds {len(members)} files, expected one CSV")
-            if members[0].file_size > _LARGEST_BYTES:
-                raise BadFile(f"{path} unpacks to {members[0].file_size:,} bytes; import daily files instead")
-            return archive.read(members[0])
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-        raise BadFile(f"{path} is cut short or damaged ({error}); download it again") from error
-    except OSError as error:
-        raise BadFile(f"cannot read {path}: {error.strerror or error}") from error
+
+    def blocks(self, decimals: int) -> Iterator[ImportedTrades]:
+        """
+        The rows of the file from the first on.
+
+        Args:
+            decimals: in counts of 10^-decimals quantities come.
+
+        Raises:
+            BadFile: missing, cut short, not a zip or CSV of aggTrades, or a row with a number or a time nobody can
+                mean; the message names the line. QuantityTooLarge: they do not fit so many decimals.
+        """
+        rows = line = 0
+        layout: Layout | None = None
+        with unpacked(self.path, ".csv", self._on_read) as (name, stream):
+            self._expect_symbol(name)
+            for text in _whole_lines(self.path, stream):
+                if layout is None:
+                    layout = layout_of(self.path, text)
+                    self._lacks_best_match = "best_match" not in layout.columns
+                trades = trades_of(self.path, text, layout, line, decimals)
+                line += text.count(b"\n")
+                if trades is not None:
+                    rows += len(trades)
+                    yield trades
+        if rows == 0:
+            raise BadFile(f"{self.path} {'is empty' if line == 0 else 'holds no trades'}; download it again")
+
+    def notes(self) -> tuple[str, ...]:
+        """What a person must know of it, a line each, once it was read."""
+        unnamed = f"no name in it says of which market it is: taken for {self._symbol}, as --market says"
+        return (
+            *((_LIKE_FUTURES,) if self._lacks_best_match else ()),
+            *((unnamed,) if self._symbol is not None and not self._is_named else ()),
+        )
+
+    def _expect_symbol(self, name: str) -> None:
+        found = _FILE_NAME.search(name) or _LIKELY_NAME.search(name)
+        self._is_named |= found is not None
+        if found is not None and self._symbol is not None and found[1].upper() != self._symbol:
+            raise BadFile(f"{name} is of {found[1].upper()}, the market is {self._symbol}; check --market")
+
+
+def read_agg_trades(path: Path, quantity_decimals: int = DECIMALS) -> ImportedTrades:
+    """
+    Every row of an archive file at once; see `Archive.blocks`.
+
+    Raises:
+        BadFile: it cannot be read.
+    """
+    try:
+        return joined(list(Archive(path).blocks(quantity_decimals)))
+    except QuantityTooLarge as error:
+        raise BadFile(str(error)) from error
 
 
 def _expect_checksum(path: Path) -> None:
     """Binance publishes `<name>.CHECKSUM` beside each file; where it was kept, it must agree."""
     beside = path.with_name(path.name + ".CHECKSUM")
-    if not beside.exists():
-        return
-    words = beside.read_text(errors="replace").split()
-    with open(path, "rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        if not beside.is_file() or not path.is_file():
+            return
+        with open(beside, "rb") as file:
+            words = file.read(1 << 12).decode(errors="replace").split()
+        with open(path, "rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise BadFile(f"cannot read {beside}: {error.strerror or error}") from error
     if not words or words[0].lower() != found:
         raise BadFile(f"{path} does not match {beside.name}; download it again")
 
 
-def _table(path: Path, text: bytes, names: list[str], has_header: bool) -> pa.Table:
-    try:
-        return pcsv.read_csv(
-            pa.BufferReader(text),
-            read_options=pcsv.ReadOptions(column_names=names, skip_rows=int(has_header)),
-            convert_options=pcsv.ConvertOptions(
-                column_types={name: _COLUMNS[name] for name in names},
-                null_values=[""],
-                strings_can_be_null=False,
-                true_values=["True", "true", "TRUE"],
-                false_values=["False", "false", "FALSE"],
-            ),
-        )
-    except pa.ArrowException as error:
-        raise BadFile(f"{path} does not hold aggTrades: {str(error).splitlines()[0][:160]}") from error
-
-
-def _checked(path: Path, table: pa.Table, quantity_decimals: int, first_row: int) -> ImportedTrades:
-    for name in table.column_names:
-        if table.column(name).null_count:
-            row = pc.index(table.column(name).is_null(), True).as_py() + first_row
-            raise BadFile(f"{path} line {row}: {name} is missing")
-    try:
-        prices = parse_column(table.column("price"))
-        quantities = parse_column(table.column("quantity"), decimals=quantity_decimals)
-        times = venue_times_ns(table.column("time").to_numpy())
-    except MarketError as error:
-        row = getattr(error, "row", None)
-        place = f" line {row + first_row}" if row is not None else ""
-        said = f"{error.text!r} {error.reason}" if isinstance(error, BadNumber) else str(error)
-        raise BadFile(f"{path}{place}: {said}") from error
-    best = table.column("best_match").to_numpy() if "best_match" in table.column_names else None
-    trades = ImportedTrades(
-        agg_id=table.column("agg_id").to_numpy(),
-        price_e8=prices,
-        quantity_e8=quantities,
-        first_trade_id=table.column("first_trade_id").to_numpy(),
-        last_trade_id=table.column("last_trade_id").to_numpy(),
-        trade_time_ns=times,
-        buyer_is_maker=table.column("buyer_is_maker").to_numpy(),
-        best_match=best,
-    )
-    wrong = (trades.agg_id < 0) | (trades.first_trade_id < 0) | (trades.first_trade_id > trades.last_trade_id)
-    if wrong.any():
-        raise BadFile(f"{path} line {int(np.argmax(wrong)) + first_row}: its ids are negative or in the wrong order")
-    return trades
+def _whole_lines(path: Path, stream: IO[bytes]) -> Iterator[bytes]:
+    """The text in blocks of whole lines, each ending in a line end."""
+    rest, line = b"", 1
+    while True:
+        piece = stream.read(_BLOCK_BYTES)
+        text = rest + piece
+        cut = text.rfind(b"\n") + 1 if piece else len(text)
+        if len(text) - cut > LONGEST_LINE:
+            raise BadFile(f"{path} line {line + text.count(bytes([10]))} is longer than any trade; it is no CSV")
+        if text[:cut].strip():
+            yield text[:cut] if text[:cut].endswith(b"\n") else text[:cut] + b"\n"
+        line += text[:cut].count(b"\n")
+        rest = text[cut:]
+        if not piece:
+            return

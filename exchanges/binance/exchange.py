@@ -24,6 +24,7 @@ EVENT_KINDS = {"aggTrade": AGG_TRADE, "depthUpdate": DIFF}
 TRADE_SILENCE = SilenceRules(least_s=15.0, most_s=300.0)
 DIFF_SILENCE = SilenceRules(least_s=5.0, most_s=60.0)
 
+_OTHER = "other"
 _ROUND_TRIPS = 7
 _BETWEEN_ROUND_TRIPS_S = 0.2
 
@@ -53,6 +54,7 @@ class BinanceExchange:
         self.mapper = mapper
         self._agg_id: int | None = None
         self._update_id: int | None = None
+        self._quiet_ns = self._mute_ns = 0
         own = mapper.symbol.lower() + "@"
         self._streams = tuple(name for name in stream.streams if name.startswith(own))
         self._watchdog = Watchdog(stream, tuple(self._watched(trade_silence, diff_silence)))
@@ -61,6 +63,16 @@ class BinanceExchange:
     def connected(self) -> int:
         """How many feed connections are open."""
         return self._stream.connected
+
+    @property
+    def quiet_ns(self) -> int:
+        """See `exchanges.port.Exchange.quiet_ns`."""
+        return self._quiet_ns
+
+    @property
+    def mute_ns(self) -> int:
+        """See `exchanges.port.Exchange.mute_ns`."""
+        return self._mute_ns
 
     @property
     def decoders(self) -> Mapping[str, Decode]:
@@ -156,11 +168,18 @@ class BinanceExchange:
         found = []
         for name in self._streams:
             if name.endswith("@aggTrade"):
-                found.append(Watched(name, "trade stream", trade_silence, lambda: self._agg_id, self._last_agg_id))
+                newest, told = (lambda: self._agg_id), (self._was_quiet, self._was_mute)
+                found.append(Watched(name, "trade stream", trade_silence, newest, self._last_agg_id, *told))
             elif "@depth@" in name or name.endswith("@depth"):
                 ask = self._rest.last_update_id
                 found.append(Watched(name, "diff stream", diff_silence, lambda: self._update_id, ask))
         return found
+
+    def _was_quiet(self) -> None:
+        self._quiet_ns = self._rest.now_ns()
+
+    def _was_mute(self) -> None:
+        self._mute_ns = self._rest.now_ns()
 
     async def _last_agg_id(self) -> int | None:
         rows = await self._rest.latest_trades(1)
@@ -189,7 +208,7 @@ class BinanceExchange:
             elif name == "serverShutdown":
                 self._stream.replace("planned: serverShutdown", received.line)
             else:
-                out[place] = _unreadable(fact, f"unknown event {name[:40]!r}")
+                out[place] = _unreadable(Fact(_OTHER, fact.recv_ns, inner), f"unknown event {name[:40]!r}")
         for (place, fact), read in zip(trades, self._readable([f for _, f in trades]), strict=True):
             if isinstance(read, str):
                 out[place] = _unreadable(fact, read)
@@ -223,7 +242,7 @@ class BinanceExchange:
 
 def _unreadable(fact: Fact, reason: str) -> Arrival:
     """Quarantine that closes no id: a row garbled on the wire can still be had over REST."""
-    return Arrival("quarantine", fact.recv_ns, _quarantine(fact, "stream", reason, None))
+    return Arrival("quarantine", fact.recv_ns, _quarantine(fact, "stream", reason, None), kind=fact.kind)
 
 
 def _quarantine(fact: Fact, source: str, reason: str, agg_id: int | None) -> Fact:

@@ -281,7 +281,7 @@ class BinanceMapper:
             return usual, [None] * len(usual)
         trades, extras = [], []
         for row, entry in enumerate(entries):
-            single = b'"e":"trade"' in entry.data and _is_single(entry.data)
+            single = b'"trade"' in entry.data and _is_single(entry.data)
             message, extra = _decode_one(row, entry.data, _SingleTrade if single else _Trade)
             if single:
                 extra = _with_order_ids(extra, message)

@@ -1,229 +1,163 @@
 """
-Recordings of the venue's own messages: `<local receive time, ns> <message>` a line, plain or gzip.
+Recordings of the venue's own messages, brought into a log: trades, book changes and REST books, each fact once.
 
-`trade` messages are kept as aggTrades of one trade; bookTicker is counted and passed over; a bare
-`{"lastUpdateId": …}` is a REST depth body. Minute ticks are put in where the receive time crosses a minute.
+`trade` messages are kept as aggTrades of one trade, where there is no `aggTrade` beside them; what else was recorded is
+counted and passed over. A bare `{"lastUpdateId": …}` is a REST depth body. Minute ticks are put in where the receive
+time crosses a minute, gaps before what follows a hole.
 """
 
-import gzip
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
 import numpy as np
+import pyarrow as pa
 
-from eventlog.codec import decode_entries
-from eventlog.facts import AGG_TRADE, DIFF, GAP, INSTRUMENT, QUARANTINE, SNAPSHOT, TICK, Entry, Quarantine, Tick
+from eventlog.chains import TradeChain
+from eventlog.errors import ImportRefused
+from eventlog.facts import AGG_TRADE, INSTRUMENT
 from eventlog.importing import Imported, Importer
-from exchanges.binance.instruments import inferred_instrument
-from exchanges.binance.mapper import UNREADABLE, BadMessage, BinanceMapper, pack_snapshot, unwrap
+from eventlog.observed_market import ObservedMarket, known_instrument
+from exchanges.binance.mapper import BinanceMapper
+from exchanges.binance.recording_blocks import Block, RecordedFact, blocks_of, facts_of
+from exchanges.binance.recording_contents import Contents, contents_of, expect_any
+from exchanges.binance.recording_entries import RecordedEntries
+from exchanges.binance.recording_lines import RecordedLines
 from exchanges.errors import BadFile
-from market.fixed_point import I64, common_unit
-from market.timestamps import MINUTE_NS, floor_to
+from market.fixed_point import DECIMALS
+from market.instrument import Instrument
 
-_EVENT_KINDS = {"aggTrade": AGG_TRADE, "trade": AGG_TRADE, "depthUpdate": DIFF}
-_FRESH_NS = MINUTE_NS
-_LATEST_NS = 2**62  # in 2116: what is added to a time still fits 64 bits
+_SCALES = (DECIMALS, 4, 0)
 
 
 class Recording:
     """
-    The facts of one recording.
+    One recording, as far as it is of one market.
 
-    Attributes:
-        entries: facts in the order of the lines, numbered from 0, ticks not yet among them.
-        passed_over: messages of streams the log has no kind for.
-        quarantined: messages that could not be read; they are among the entries, as such.
+    Raises:
+        BadFile: it is no recording, of a futures market, or holds nothing of the symbol.
     """
 
-    def __init__(self, path: Path, mapper: BinanceMapper) -> None:
-        self.entries: list[Entry] = []
-        self.passed_over = 0
-        self.quarantined = 0
-        self._mapper = mapper
-        for number, (recv_ns, message) in enumerate(lines(path), 1):
-            try:
-                self._take(recv_ns, message)
-            except BadMessage as error:
-                self.quarantine(Entry(number, "message", recv_ns, message), str(error))
-        if not self.entries:
-            raise BadFile(f"{path} holds no trade, depth update or snapshot")
-        self._quarantine_unreadable()
+    def __init__(self, path: Path, symbol: str, on_read: Callable[[int], None] = lambda _: None) -> None:
+        self.path = path
+        self.symbol = symbol
+        self._lines = RecordedLines(path, on_read)
+        self.contents: Contents = contents_of(self._lines, symbol)
+        expect_any(self._lines, self.contents, (f for f in self.facts() if not f.fault))
 
-    def quarantine(self, entry: Entry, reason: str) -> None:
-        """Keep unreadable bytes as a quarantine fact at the end of what was read so far."""
-        self.entries.append(self._quarantined(entry, reason))
+    def facts(self) -> Iterator[RecordedFact]:
+        """Its facts in the order of their lines, unreadable ones among them."""
+        return facts_of(self._lines, self.contents)
 
-    def with_ticks(self, after_ns: int, first_seq: int) -> list[Entry]:
-        """The entries with a tick wherever the receive time crosses a minute after a time, numbered from a seq."""
-        ticker = _Ticker(self._mapper, after_ns)
-        numbered: list[Entry] = []
-        for entry in self.entries:
-            for each in (*ticker.before(entry), entry):
-                numbered.append(Entry(first_seq + len(numbered), each.kind, each.recv_ns, each.data))
-            ticker.saw(numbered[-1])
-        return numbered
+    def blocks(self, decimals: int) -> Iterator[Block]:
+        """Its facts as columns, quantities in counts of 10^-decimals."""
+        return blocks_of(self.facts(), BinanceMapper(self.symbol, decimals))
 
-    def unknown(self, importer: Importer) -> int:
-        """Drop the entries a log holds already; returns how many."""
-        known_trades = {int(i) for i in importer.column(AGG_TRADE, "agg_id")}
-        known_diffs = {int(i) for i in importer.column(DIFF, "last_update_id")}
-        known_books = {int(i) for i in importer.column(SNAPSHOT, "last_update_id")}
-        before = len(self.entries)
-        keys = {AGG_TRADE: ("agg_id", known_trades), DIFF: ("last_update_id", known_diffs),
-                SNAPSHOT: ("last_update_id", known_books)}  # fmt: skip
-        drop = set[int]()
-        for kind, (name, known) in keys.items():
-            places = [i for i, e in enumerate(self.entries) if e.kind == kind]
-            if places:
-                ids = self._mapper.decoders[kind]([self.entries[i] for i in places]).column(name).to_pylist()
-                for place, number in zip(places, ids, strict=True):
-                    if number in known:
-                        drop.add(place)
-                    known.add(number)
-        self.entries = [e for i, e in enumerate(self.entries) if i not in drop]
-        return before - len(self.entries)
-
-    def agg_ids(self) -> I64:
-        """The trades' ids, rising."""
-        entries = [e for e in self.entries if e.kind == AGG_TRADE]
-        ids = self._mapper.agg_trades(entries).column("agg_id").to_numpy() if entries else np.empty(0, np.int64)
-        return np.sort(ids)
-
-    def instrument(self) -> bytes:
-        """The grid that the recorded prices and quantities lie on."""
-        ticks, steps = set[int](), set[int]()
-        for kind, names in ((AGG_TRADE, ("price_e8", "quantity_e8")),):
-            entries = [e for e in self.entries if e.kind == kind]
-            if entries:
-                table = self._mapper.decoders[kind](entries)
-                ticks.add(common_unit(table.column(names[0]).to_numpy()))
-                steps.add(common_unit(table.column(names[1]).to_numpy()))
-        return inferred_instrument(self._mapper.symbol, min(ticks, default=1), min(steps, default=1))
-
-    def _take(self, recv_ns: int, message: bytes) -> None:
-        if message.startswith(b'{"lastUpdateId"'):
-            packed = pack_snapshot(recv_ns, recv_ns, _limit(message), message)
-            self.entries.append(Entry(0, SNAPSHOT, recv_ns, packed))
-            return
-        name, inner = unwrap(message)
-        kind = _EVENT_KINDS.get(name)
-        if kind is None:
-            self.passed_over += 1
-        else:
-            self.entries.append(Entry(0, kind, recv_ns, inner))
-
-    def _quarantine_unreadable(self) -> None:
-        """Read everything once, a kind at a time; what the mapper refuses becomes quarantine where it stands."""
-        for kind in (AGG_TRADE, DIFF, SNAPSHOT):
-            places = [i for i, e in enumerate(self.entries) if e.kind == kind]
-            while places:
-                try:
-                    self._mapper.decoders[kind]([self.entries[i] for i in places])
-                    break
-                except BadMessage as error:
-                    bad = places.pop(error.row)
-                    self.entries[bad] = self._quarantined(self.entries[bad], str(error))
-
-    def _quarantined(self, entry: Entry, reason: str) -> Entry:
-        self.quarantined += 1
-        body = Quarantine(reason, "import", entry.data)
-        return Entry(0, QUARANTINE, entry.recv_ns, msgspec.json.encode(body))
+    def notes(self) -> tuple[str, ...]:
+        """What a person must know of it, a line each."""
+        torn = [f"{self._lines.torn}; every whole line was taken"] if self._lines.torn else []
+        return (*self.contents.notes(), *torn)
 
 
-def bring_in(importer: Importer, path: Path, mapper: BinanceMapper) -> Imported:
+def bring_in(importer: Importer, path: Path, on_read: Callable[[int], None] = lambda _: None) -> Imported:
     """
     Append a recording to a log, whole; what the log holds already is left out.
 
-    Raises:
-        BadFile: it is no recording. ImportRefused: it is older than the log's end.
-    """
-    recording = Recording(path, mapper)
-    known = recording.unknown(importer)
-    fresh = [e for e in recording.entries if e.kind != QUARANTINE]
-    if not fresh:
-        return Imported(0, known, skipped=recording.passed_over)
-    arrivals = [e.recv_ns for e in recording.entries]
-    importer.expect_later(str(path), min(arrivals), max(arrivals))
-    first_seq = importer.cold.catalogue.last_seq + 1
-    head = [] if importer.has(INSTRUMENT) else [Entry(first_seq, INSTRUMENT, arrivals[0], recording.instrument())]
-    entries = head + recording.with_ticks(importer.cold.catalogue.last_recv_ns, first_seq + len(head))
-    holes = importer.holes(recording.agg_ids())
-    entries += [
-        Entry(entries[-1].seq + 1 + i, GAP, entries[-1].recv_ns, msgspec.json.encode(gap))
-        for i, gap in enumerate(holes)
-    ]
-    importer.cold.append(first_seq, entries[-1].seq, decode_entries(entries, mapper.decoders))
-    ticks = sum(e.kind == TICK for e in entries)
-    return Imported(len(fresh), known, ticks, len(holes), recording.passed_over, recording.quarantined)
-
-
-def lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """
-    The lines of a recording: receive time (ns) and message, as they stand in the file.
+    Args:
+        on_read: told how many bytes of the file were read since.
 
     Raises:
-        BadFile: it cannot be read, or a line is none of a recording's.
+        BadFile: it is no recording of the log's market. ImportRefused: it is older than the log's end, or its trades
+            are counted otherwise than the log's.
     """
-    try:
-        with open(path, "rb") as file:
-            packed = file.read(2) == b"\x1f\x8b"
-        with gzip.open(path, "rb") if packed else open(path, "rb") as file:
-            for number, line in enumerate(file, 1):
-                stamp, _, message = line.strip().partition(b" ")
-                if not stamp and not message:
-                    continue
-                if not stamp.isdigit() or not 18 <= len(stamp) <= 19 or int(stamp) > _LATEST_NS or not message:
-                    raise BadFile(f"{path} line {number} is not `<receive time, ns> <message>`: {line[:40]!r}")
-                yield int(stamp), message
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise BadFile(f"{path} is cut short or damaged ({error}); fetch it again") from error
-    except OSError as error:
-        raise BadFile(f"cannot read {path}: {error.strerror or error}") from error
+    symbol = importer.cold.name.market.symbol
+    recording = Recording(path, symbol, on_read)
+    _expect_same_stream(importer, recording)
+    known = known_instrument(importer.last_row(INSTRUMENT))
+    survey = _surveyed(recording, known)
+    if not survey.facts:
+        is_coarse = known is not None and known.quantity_decimals < DECIMALS
+        is_finer = is_coarse and "more decimals than" in survey.first_fault
+        way_on = "; import it into another --storage" if is_finer else ""
+        raise BadFile(f"{path}: nothing in it can be read; {survey.first_fault}{way_on}")
+    importer.expect_past(str(path), survey.last_ns)
+    with importer.draft() as draft:
+        entries = RecordedEntries(importer, draft, str(path), survey.market, survey.chain.runs(), survey.first_ns)
+        for block in recording.blocks(survey.market.decimals):
+            entries.add(block)
+        entries.flush()
+        draft.commit(importer.clock.now_ns())
+    return Imported(
+        **entries.counts, skipped=recording.contents.skipped, others=recording.contents.foreign, notes=recording.notes()
+    )
 
 
-def _limit(body: bytes) -> int:
-    try:
-        sides = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-        return max(len(msgspec.json.decode(sides[s], type=list[msgspec.Raw])) for s in ("bids", "asks"))
-    except (KeyError, *UNREADABLE) as error:
-        raise BadMessage(0, f"no depth body: {error}") from error
-
-
-class _Ticker:
-    """Puts in the minute ticks that the recorder did not write."""
-
-    def __init__(self, mapper: BinanceMapper, after_ns: int) -> None:
-        self._end_ns = after_ns and floor_to(after_ns, MINUTE_NS) + MINUTE_NS
-        self._mapper = mapper
-        self._last: dict[str, Entry] = {}
-
-    def before(self, entry: Entry) -> Sequence[Entry]:
-        """The tick due before an entry, if one is; boundaries nobody watched are not made up."""
-        if not self._end_ns or entry.recv_ns >= self._end_ns + MINUTE_NS:
-            self._end_ns = floor_to(entry.recv_ns, MINUTE_NS) + MINUTE_NS
-        elif entry.recv_ns >= self._end_ns:
-            tick = self._tick()
-            self._end_ns += MINUTE_NS
-            return [tick]
-        return []
-
-    def saw(self, entry: Entry) -> None:
-        """Remember the newest entry of each kind."""
-        self._last[entry.kind] = entry
-
-    def _tick(self) -> Entry:
-        trade, snapshot = self._last.get(AGG_TRADE), self._last.get(SNAPSHOT)
-        depth = max((e.recv_ns for k, e in self._last.items() if k in (DIFF, SNAPSHOT)), default=None)
-        tick = Tick(
-            boundary_ns=self._end_ns,
-            interval_ns=MINUTE_NS,
-            trades="live" if trade is not None and self._end_ns - trade.recv_ns < _FRESH_NS else "down",
-            depth="down" if not snapshot else "live" if self._end_ns - snapshot.recv_ns < _FRESH_NS else "stale",
-            snapshot_seq=snapshot.seq if snapshot else None,
-            last_agg_id=self._mapper.agg_trades([trade]).column("agg_id")[0].as_py() if trade else None,
-            last_trade_recv_ns=trade.recv_ns if trade else None,
-            last_depth_recv_ns=depth,
+def _expect_same_stream(importer: Importer, recording: Recording) -> None:
+    """Single trades and aggTrades are numbered apart."""
+    last = importer.last_row(AGG_TRADE)
+    found = recording.contents.trade_event
+    if last is None or not recording.contents.events[found]:
+        return
+    if (last["source"] == "trade") != (found == "trade"):
+        held = "`trade`" if last["source"] == "trade" else "`aggTrade`"
+        raise ImportRefused(
+            f"{recording.path} holds `{found}` messages, and {importer.cold.name} {held}, which count trades "
+            "otherwise; import into another --storage"
         )
-        return Entry(0, TICK, self._end_ns, msgspec.json.encode(tick))
+
+
+@dataclass(slots=True)
+class _Survey:
+    """What a first reading of all numbers tells."""
+
+    market: ObservedMarket
+    chain: TradeChain = field(default_factory=TradeChain)
+    facts: int = 0
+    unreadable: int = 0
+    too_large: int = 0
+    first_ns: int = 0
+    last_ns: int = 0
+    first_fault: str = ""
+
+    def add(self, block: Block) -> None:
+        self.unreadable += len(block.aside)
+        self.too_large += block.too_large
+        self.first_ns = self.first_ns or block.recv_ns[0]
+        for place in list(block.aside)[:1]:
+            self.first_fault = self.first_fault or block.aside[place][0]
+        newest = np.maximum.accumulate(np.array([self.last_ns, *block.recv_ns]))[1:]
+        self.last_ns = int(newest[-1])
+        for kind, (places, rows) in block.tables.items():
+            self.facts += len(places)
+            if kind == AGG_TRADE:
+                names = ("agg_id", "first_trade_id", "last_trade_id", "trade_time_ns")
+                self.chain.add(*(rows.column(name).to_numpy() for name in names))
+                at = newest[places]
+                self.market.add(at, rows.column("price_e8").to_numpy(), rows.column("quantity_e8").to_numpy())
+            else:
+                self._add_levels(rows, [int(newest[place]) for place in places])
+
+    def _add_levels(self, rows: pa.Table, times: Sequence[int]) -> None:
+        for side in ("bid", "ask"):
+            price, quantity = (rows.column(f"{side}_{what}_e8").combine_chunks() for what in ("price", "quantity"))
+            offsets = price.offsets.to_numpy()
+            prices, quantities = price.values.to_numpy(), quantity.values.to_numpy()
+            for time_ns, start, stop in zip(times, offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
+                if stop > start:
+                    self.market.add_levels(time_ns, prices[start:stop], quantities[start:stop])
+
+
+def _surveyed(recording: Recording, known: Instrument | None) -> _Survey:
+    """Read all numbers once, as exactly as they fit."""
+    best: _Survey | None = None
+    for decimals in _SCALES if known is None else (known.quantity_decimals,):
+        survey = _Survey(ObservedMarket(recording.symbol, decimals, known))
+        for block in recording.blocks(decimals):
+            survey.add(block)
+        if best is None or survey.unreadable < best.unreadable:
+            best = survey
+        if not survey.too_large:
+            break
+    assert best is not None
+    best.market.settle(str(recording.path))
+    return best

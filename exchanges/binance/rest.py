@@ -7,17 +7,20 @@ requests for as long as Retry-After says.
 
 import asyncio
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
 import aiohttp
 import msgspec
+import structlog
 
 from eventlog.clock import Clock
 from eventlog.facts import INSTRUMENT, SNAPSHOT, Fact
 from exchanges.binance.limits import AddressLimits
 from exchanges.binance.mapper import UNREADABLE, pack_snapshot
 from exchanges.errors import BadReply, ExchangeError, Refused, UnknownSymbol, Unreachable
+from market.printable import printable
 
 PAGE = 1000
 """Most aggTrades a request returns."""
@@ -31,6 +34,7 @@ _USED = "X-MBX-USED-WEIGHT-1M"
 _LONGEST_BODY = 32 * 1024 * 1024
 
 _Shape = TypeVar("_Shape")
+_log = structlog.get_logger()
 
 
 class _Info(msgspec.Struct):
@@ -79,6 +83,7 @@ class BinanceRest:
         base_url: e.g. https://data-api.binance.vision. timeout_s: for a whole request.
         weight_per_minute: our own ceiling below the venue's 6000.
         limits: of the address, shared with whoever else speaks to the venue; they hold instead of that ceiling.
+        proxy: what requests go through; its address may hold a password.
 
     Attributes:
         symbol: whose endpoints these are. limits: what is held to.
@@ -92,13 +97,20 @@ class BinanceRest:
         weight_per_minute: int,
         clock: Clock,
         limits: AddressLimits | None = None,
+        proxy: str | None = None,
     ) -> None:
         self.symbol = symbol
         self._base = base_url.rstrip("/")
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self.limits = limits or AddressLimits(weight_per_minute)
         self._clock = clock
+        self._proxy = proxy
+        self._via = "" if proxy is None else " through the proxy"
         self._session: aiohttp.ClientSession | None = None
+
+    def now_ns(self) -> int:
+        """The time by the clock that stamps requests."""
+        return self._clock.now_ns()
 
     async def close(self) -> None:
         """Give the connections back."""
@@ -168,7 +180,10 @@ class BinanceRest:
             self._session = aiohttp.ClientSession(timeout=self._timeout, trust_env=False)
         sent = self._clock.now_ns()
         try:
-            async with self._session.get(self._base + path, params=parameters) as reply:
+            asking = self._session.get(
+                self._base + path, params=parameters, proxy=self._proxy, allow_redirects=False
+            )  # a redirect leads where nobody chose to go
+            async with asking as reply:
                 body = await reply.content.read(_LONGEST_BODY)
                 while not reply.content.at_eof() and len(body) < _LONGEST_BODY:
                     body += await reply.content.read(_LONGEST_BODY)
@@ -176,10 +191,12 @@ class BinanceRest:
                 used = reply.headers.get(_USED, "")
                 if used.isascii() and used.isdigit():
                     self.limits.note_weight(int(used), sent)
+                took_ms = round((received - sent) / 1e6, 1)
+                _log.debug("asked", path=path, status=reply.status, bytes=len(body), took_ms=took_ms)
                 if reply.status != 200:
-                    raise self._refusal(path, reply.status, reply.headers.get("Retry-After"), body)
+                    raise self._refusal(path, reply.status, reply.headers, body)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Unreachable(f"{self._base}{path} does not answer: {_short(error)}") from error
+            raise Unreachable(f"{self._base}{path} does not answer{self._via}: {_short(error, self._proxy)}") from error
         return body, sent, received
 
     async def _wait_for(self, weight: int, books: bool) -> None:
@@ -187,14 +204,24 @@ class BinanceRest:
         while pause_ns := self.limits.request(weight, self._clock.now_ns(), books):
             await asyncio.sleep(pause_ns / 1e9)
 
-    def _refusal(self, path: str, status: int, retry_after: str | None, body: bytes) -> ExchangeError:
+    def _refusal(self, path: str, status: int, headers: Mapping[str, str], body: bytes) -> ExchangeError:
         if status in (418, 429, 403):
-            wait_s = _seconds(retry_after, 120.0 if status == 418 else 10.0)
+            wait_s = _seconds(headers.get("Retry-After"), 120.0 if status == 418 else 10.0)
             self.limits.refused(status, wait_s, self._clock.now_ns())
             return Refused(f"{path} answered {status}; no request for {wait_s:.0f} s", wait_s)
         if status == 400 and b"-1121" in body:
             return UnknownSymbol(f"the venue does not know {self.symbol}; check binance.symbol and binance.symbols")
-        return BadReply(f"{path} answered {status}: {body[:120].decode(errors='replace')}")
+        if status == 451:
+            return BadReply(
+                f"{path} answered 451: {self._base} does not serve this place; name another binance.rest_url, such as "
+                "https://data-api.binance.vision"
+            )
+        if 300 <= status < 400:
+            there = printable(headers.get("Location", "nowhere").partition("?")[0], 120)
+            return BadReply(
+                f"{path} answered {status} and points to {there}; if that is right, name it in binance.rest_url"
+            )
+        return BadReply(f"{path} answered {status}: {printable(body[:120].decode(errors='replace'))}")
 
 
 def _decoded(name: str, body: bytes, shape: type[_Shape]) -> _Shape:
@@ -212,5 +239,8 @@ def _seconds(text: str | None, default: float) -> float:
     return value if math.isfinite(value) and 0 < value < 4 * 86_400 else default
 
 
-def _short(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0][:160]
+def _short(error: BaseException, proxy: str | None) -> str:
+    """An error on one line; of a proxy that asks for a password only the kind of error: its text may quote that."""
+    if proxy is not None and "@" in proxy:
+        return type(error).__name__
+    return printable((str(error) or type(error).__name__).splitlines()[0], 160)

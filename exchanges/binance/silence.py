@@ -34,6 +34,7 @@ class SilenceBudget:
         self._from_s = now_s
         self._patience = 1
         self._broken = False
+        self._spoke = False  # on this connection
 
     def heard(self, count: int, last_s: float, now_s: float) -> None:
         """So many messages came since the last call, the newest at `last_s`."""
@@ -43,12 +44,12 @@ class SilenceBudget:
             gap = 0.0 if self._broken else max(0.0, last_s - self._last_s)
             self._samples.append((now_s, count, gap))
             self._last_s = self._from_s = max(self._last_s, last_s)
-            self._patience, self._broken = 1, False
+            self._patience, self._broken, self._spoke = 1, False, True
 
     def connected(self, now_s: float) -> None:
         """The stream begins again: silence counts from here, and the gap before says nothing."""
         self._from_s = max(self._from_s, now_s)
-        self._broken = True
+        self._broken, self._spoke = True, False
 
     def looked(self, now_s: float, broken: bool) -> None:
         """Somebody looked whether the market was silent or the stream: next time they wait twice as long."""
@@ -63,7 +64,7 @@ class SilenceBudget:
     def allowed_s(self) -> float:
         """How long nothing may come before somebody looks."""
         rules, count = self._rules, sum(sample[1] for sample in self._samples)
-        usual = rules.most_s
+        usual = rules.most_s if self._spoke else rules.least_s  # nothing says yet that it speaks at all
         if count:
             span = max(1.0, self._last_s - self._samples[0][0])
             usual = max(_MEAN_GAPS * span / count, _LONGEST_GAPS * max(sample[2] for sample in self._samples))

@@ -11,7 +11,8 @@ import contextlib
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.client import connect as _connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from eventlog.clock import Clock
@@ -19,13 +20,25 @@ from exchanges.binance.inbox import Inbox, News, Received
 from exchanges.binance.limits import AddressLimits
 from exchanges.binance.line import Line
 from exchanges.binance.mapper import stream_of
+from market.printable import printable
 
 _MOST_WAITING = 20_000
+_MOST_WAITING_BYTES = 64 * 1024 * 1024
+_LONGEST_MESSAGE = 4 * 1024 * 1024  # a change of every level of a 5000-level book is a tenth of it
+_MOST_UNREAD = 64  # messages; with the longest, a connection takes no more than 256 MiB before anybody reads
 _BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 _STEADY_S = 10.0  # a connection that lived so long was a good one
 _WEIGHT_PER_MINUTE = 6000
 _NAME_AT = len(b'{"stream":"')
 _BY_AGE = "planned: too old"
+
+
+class connect(_connect):  # noqa: N801 - as the library spells it
+    """A connection that goes where it was told to, and nowhere else."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """A redirect is an answer like any other: it leads where nobody chose to go."""
+        return exc
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +75,7 @@ class BinanceStream:
     Args:
         url: e.g. wss://data-stream.binance.vision. streams: e.g. btcfdusd@aggTrade.
         limits: of the address, shared with whoever else speaks to the venue.
+        proxy: what the connection goes through; its address may hold a password.
 
     Attributes:
         heard: by stream, as the venue spells it in its messages.
@@ -76,6 +90,7 @@ class BinanceStream:
         clock: Clock,
         rules: StreamRules | None = None,
         limits: AddressLimits | None = None,
+        proxy: str | None = None,
     ) -> None:
         self.streams = tuple(streams)
         self._names = frozenset(name.encode() for name in streams)
@@ -85,11 +100,13 @@ class BinanceStream:
         self.opened_s = 0.0
         self._url = f"{url.rstrip('/')}/stream?streams={'/'.join(streams)}"
         self._clock = clock
+        self._proxy = proxy
         self._rules = rules or StreamRules()
         self._limits = limits or AddressLimits(_WEIGHT_PER_MINUTE)
         self._inboxes: list[Inbox] = []
         self._reader_of: dict[bytes, Inbox] = {}
         self._waiting = 0
+        self._waiting_bytes = 0
         self._room = asyncio.Event()
         self._room.set()
         self._keeper: asyncio.Task[None] | None = None
@@ -174,7 +191,8 @@ class BinanceStream:
     def _taken(self, inbox: Inbox) -> list[Received]:
         batch = inbox.take()
         self._waiting -= len(batch)
-        if self._waiting < _MOST_WAITING:
+        self._waiting_bytes -= sum(len(each.data) for each in batch if each.what == "message")
+        if not self._is_full():
             self._room.set()
         return batch
 
@@ -241,7 +259,7 @@ class BinanceStream:
         reason = "closed"
         try:
             async with connect(
-                self._url, compression=None, proxy=None, max_queue=4096, max_size=8 * 1024 * 1024,
+                self._url, compression=None, proxy=self._proxy, max_queue=_MOST_UNREAD, max_size=_LONGEST_MESSAGE,
                 open_timeout=self._rules.open_s, close_timeout=1, ping_interval=None,
             ) as socket:  # fmt: skip
                 line.opened_s = self.opened_s = loop.time()
@@ -259,10 +277,11 @@ class BinanceStream:
             status, wait_s = error.response.status_code, _retry_after(error)
             if status in (418, 429):
                 self._limits.refused(status, wait_s, self._clock.now_ns(), connecting=True)
-            reason = f"refused with status {status}"
+            reason = _refusal(error)
             await asyncio.sleep(min(wait_s, 1.0))
         except (WebSocketException, OSError, TimeoutError) as error:
-            reason = f"{type(error).__name__}: {str(error)[:120]}"
+            said = "" if self._proxy is not None else f": {printable(str(error), 120)}"  # it may quote a password
+            reason = f"{type(error).__name__}{said}"
         finally:
             self._lines.remove(line)
             if line.opened.is_set():
@@ -310,8 +329,12 @@ class BinanceStream:
             inbox = self._inboxes[0]
         inbox.put(Received("message", self._clock.now_ns(), data, line.number))
         self._waiting += 1
-        if self._waiting >= _MOST_WAITING:
+        self._waiting_bytes += len(data)
+        if self._is_full():
             self._room.clear()
+
+    def _is_full(self) -> bool:
+        return self._waiting >= _MOST_WAITING or self._waiting_bytes >= _MOST_WAITING_BYTES
 
     def _tell(self, what: News, why: bytes, line: Line, overlapping: bool) -> None:
         """News of a connection is for everybody."""
@@ -323,6 +346,13 @@ class BinanceStream:
         """Wait until another connection attempt fits the venue's limits."""
         while pause_ns := self._limits.connection(self._clock.now_ns(), self.connected > 0):
             await asyncio.sleep(min(pause_ns / 1e9, 60.0))
+
+
+def _refusal(error: InvalidStatus) -> str:
+    status, there = error.response.status_code, error.response.headers.get("Location", "")
+    if status == 451:
+        return "refused with status 451: not served in this place; name another binance.websocket_url"
+    return f"refused with status {status}" + (f", which points to {printable(there, 120)}" if there else "")
 
 
 def _planned(why: str) -> bool:

@@ -23,6 +23,8 @@ class Watched:
     Attributes:
         name: as the venue spells it. label: for the record.
         newest: the largest id it brought; None before the first. ask: what the venue itself says is the largest.
+        quiet: called when the venue says that it has no more than the stream brought. mute: when it has, or does not
+            say, and the stream's connection is replaced.
     """
 
     name: str
@@ -30,6 +32,8 @@ class Watched:
     rules: SilenceRules
     newest: Callable[[], int | None]
     ask: Callable[[], Awaitable[int | None]]
+    quiet: Callable[[], None] = lambda: None
+    mute: Callable[[], None] = lambda: None
 
 
 @dataclass(slots=True)
@@ -109,12 +113,14 @@ class Watchdog:
                 return
             if there <= self._known(state):
                 self.quiet += 1
+                watched.quiet()
                 state.budget.looked(loop.time(), broken=False)
                 return
         await asyncio.sleep(self._grace_s)
         self._note(state, loop.time())
         if state.count == count and self._stream.opened_s == opened:
             self.alarms += 1
+            watched.mute()
             state.budget.looked(loop.time(), broken=True)
             self._stream.replace(f"silent: {watched.label} {state.budget.silent_s(loop.time()):.0f} s")
 

@@ -2,6 +2,11 @@
 `python -m exchanges.simulated`: the local exchange as a process, or days of it straight into a log.
 """
 
+import interrupts
+
+if __name__ == "__main__":
+    interrupts.leave_quietly()
+
 import asyncio
 import signal
 from pathlib import Path
@@ -37,7 +42,7 @@ app = typer.Typer(
 
 def _list_faults(wanted: bool) -> None:
     if wanted:
-        print(listed())
+        console.show(listed())
         raise typer.Exit
 
 
@@ -115,7 +120,7 @@ def record_days(
             trades, ticks = record(importer, parameters, seed, first_ns, hours, lambda n: advance(n, hours * 60), diffs)
     finally:
         importer.close()
-    print(f"{trades:,} trades, {ticks:,} books and ticks of {named} in {storage}")
+    console.show(f"{trades:,} trades, {ticks:,} books and ticks of {named} in {storage}")
 
 
 def _script_of(file: Path | None, seed: int) -> Script:
@@ -144,7 +149,7 @@ async def _serve(exchange: SimulatedExchange | RecordedExchange, name: str, host
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: loop.call_soon_threadsafe(interrupted.set))
     await exchange.start(host, port)
-    print(f"{name} at {exchange.url} and {exchange.websocket_url}", flush=True)
+    console.show(f"{name} at {exchange.url} and {exchange.websocket_url}", flush=True)
     waits = [asyncio.create_task(interrupted.wait()), asyncio.create_task(_wait(exchange))]
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     if isinstance(exchange, RecordedExchange) and exchange.ended.is_set():
@@ -163,7 +168,9 @@ async def _wait(exchange: SimulatedExchange | RecordedExchange) -> None:
     await exchange.wait()
     if exchange.ended.is_set():
         took = monotonic() - began
-        print(f"the recording has ended: {exchange.played:,} lines in {took:.1f} s; interrupt to stop", flush=True)
+        console.show(
+            f"the recording has ended: {exchange.played:,} lines in {took:.1f} s; interrupt to stop", flush=True
+        )
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from exchanges.binance.mapper import BadMessage, unwrap
-from exchanges.binance.recording import lines
+from exchanges.binance.recording_lines import lines
 from exchanges.errors import BadFile
 from exchanges.simulated import wire
 from exchanges.simulated.conditions import TRADING

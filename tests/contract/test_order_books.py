@@ -18,6 +18,8 @@ from projections.order_book import OrderBook
 from tests.book_streams import streams
 from tests.builders import T0, a_batch, a_diff, a_snapshot, as_tables
 
+pytestmark = pytest.mark.slow
+
 E8 = 10**8
 LAW = settings(deadline=None, max_examples=200)
 

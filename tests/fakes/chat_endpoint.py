@@ -1,6 +1,7 @@
 """A chat completion endpoint on loopback that answers each request as the next entry of a script says."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -32,8 +33,8 @@ class ChatEndpoint:
 
 
 @asynccontextmanager
-async def serving(*script: Step) -> AsyncIterator[ChatEndpoint]:
-    """An endpoint that follows a script and repeats its last entry."""
+async def serving(*script: Step, tls: ssl.SSLContext | None = None) -> AsyncIterator[ChatEndpoint]:
+    """An endpoint that follows a script and repeats its last entry; over TLS where a context is given."""
     endpoint = ChatEndpoint()
 
     async def handler(request: web.Request) -> web.StreamResponse:
@@ -45,8 +46,8 @@ async def serving(*script: Step) -> AsyncIterator[ChatEndpoint]:
     app.router.add_post("/chat/completions", handler)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    endpoint.base_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
+    endpoint.base_url = f"{'http' if tls is None else 'https'}://127.0.0.1:{runner.addresses[0][1]}"
     try:
         yield endpoint
     finally:

@@ -5,25 +5,30 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
+
+from eventlog import hot
+from eventlog.embedded_server import EmbeddedServer
 
 
 class Proxy:
     """
     Args:
         path: where clients connect.
-        server: the socket of the real server.
+        server: the real server, which runs.
     """
 
-    def __init__(self, path: Path, server: Path) -> None:
+    def __init__(self, path: Path, server: EmbeddedServer) -> None:
         self.path = path
-        self.server = server
+        self.server = server.socket
+        self._password = server.password()
         self.delay_s = 0.0
         self._lose_request: bytes | None = None
         self._lose_reply: bytes | None = None
         self._open: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
         self._refusing = False
+        self._silent = False
         self._listener = socket.socket(socket.AF_UNIX)
 
     def __enter__(self) -> Self:
@@ -40,6 +45,10 @@ class Proxy:
         for thread in self._threads:
             thread.join()
 
+    def connect(self, timeout_s: float = 5.0) -> Any:
+        """A client that goes this way."""
+        return hot.connect(unix_socket=str(self.path), password=self._password, timeout_s=timeout_s)
+
     def lose_request(self, word: bytes) -> None:
         """Cut the connection instead of passing on the next request that holds a word."""
         self._lose_request = word
@@ -54,9 +63,13 @@ class Proxy:
         while self._open:
             _end(self._open.pop())
 
+    def fall_silent(self) -> None:
+        """Go on accepting clients and what they say, and answer nothing until `mend`."""
+        self._silent = True
+
     def mend(self) -> None:
         """Let clients through again."""
-        self._refusing = False
+        self._refusing = self._silent = False
 
     def _run(self, target: object, *args: object) -> None:
         self._threads.append(threading.Thread(target=target, args=args, daemon=True))  # type: ignore[arg-type]
@@ -81,6 +94,8 @@ class Proxy:
     def _pass_requests(self, near: socket.socket, far: socket.socket, deaf: threading.Event) -> None:
         with near, far, suppress(OSError):
             while data := near.recv(1 << 20):
+                if self._silent:
+                    continue
                 if self._lose_request is not None and self._lose_request in data:
                     self._lose_request = None
                     break

@@ -5,7 +5,8 @@ A venue that says exactly what a test tells it to: REST and WebSocket of Binance
 import asyncio
 import json
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,13 +27,18 @@ class Venue:
     """
     Rows of aggTrades for REST, and messages that every new connection is sent, in order, once.
 
+    Args:
+        rows, messages: made of the time in ms at which the venue is asked first, so that they are of now.
+
     Attributes:
-        bodies: REST answers by path, used instead of the usual ones.
+        bodies: REST answers by path, used instead of the usual ones. ahead_ms: how far its clock is ahead.
     """
 
-    def __init__(self, rows: list[dict[str, Any]], messages: list[bytes]) -> None:
-        self.rows = rows
-        self.messages = messages
+    def __init__(self, rows: Callable[[int], list[dict[str, Any]]], messages: Callable[[int], list[bytes]]) -> None:
+        self._rows = rows
+        self._messages = messages
+        self._began_ms: int | None = None
+        self.ahead_ms = 0
         self.bodies: dict[str, bytes] = {}
         self.port = 0
 
@@ -43,22 +49,32 @@ class Venue:
         app.router.add_get("/api/v3/{name}", self._rest)
         return app
 
+    def _first_ms(self) -> int:
+        if self._began_ms is None:
+            self._began_ms = self._now_ms()
+        return self._began_ms
+
+    def _now_ms(self) -> int:
+        return time.time_ns() // 1_000_000 + self.ahead_ms
+
     async def _rest(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
         if name in self.bodies:
             return web.Response(body=self.bodies[name])
         if name == "exchangeInfo":
             return web.json_response({"symbols": [SYMBOL_INFO]})
+        if name == "time":
+            return web.json_response({"serverTime": self._now_ms()})
         if name == "depth":
             return web.json_response({"lastUpdateId": 1, "bids": [["99.99", "1"]], "asks": [["100.01", "1"]]})
         first = int(request.query.get("fromId", "0"))
         limit = int(request.query.get("limit", "500"))
-        return web.Response(body=json.dumps([r for r in self.rows if r["a"] >= first][:limit]))
+        return web.Response(body=json.dumps([r for r in self._rows(self._first_ms()) if r["a"] >= first][:limit]))
 
     async def _stream(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
-        for message in self.messages:
+        for message in self._messages(self._first_ms()):
             await socket.send_bytes(message) if message[:1] == b"\xff" else await socket.send_str(message.decode())
         async for message in socket:
             if message.type == WSMsgType.CLOSE:

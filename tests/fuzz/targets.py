@@ -8,7 +8,6 @@ import io
 import tempfile
 import zipfile
 from collections.abc import Callable, Coroutine
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -80,24 +79,24 @@ def recording(data: bytes) -> list[str]:
     """A recording's file: every line is a fact, quarantined or passed over, and facts say what their lines say."""
     path = _file(data, "r")
     try:
-        held = Recording(path, MAPPER)
+        held = Recording(path, MAPPER.symbol)
     except BadFile as error:
         return [f"two lines: {error}"] if "\n" in str(error) else []
     wrongs = []
-    count = sum(entry.kind in (*KINDS, QUARANTINE) for entry in held.entries)
-    if count != len(held.entries) or sum(e.kind == QUARANTINE for e in held.entries) != held.quarantined:
-        wrongs.append("an entry of no kind")
-    for entry in held.entries:
-        table = _read(entry.kind, [entry]) if entry.kind != QUARANTINE else None
-        if isinstance(table, BadMessage):
-            wrongs.append(f"a {entry.kind} that nobody can read")
-        elif table is not None and entry.kind != SNAPSHOT:
-            wrongs += WRONGS[entry.kind](table.to_pylist()[0], entry.data)
-    numbered = held.with_ticks(0, 1)
-    if [e.seq for e in numbered] != list(range(1, len(numbered) + 1)):
-        wrongs.append("seqs with a hole")
-    _read(INSTRUMENT, [Entry(1, INSTRUMENT, T0, held.instrument())])
-    held.agg_ids()
+    facts = list(held.facts())
+    blocks = list(held.blocks(8))
+    rows = sum(len(places) for block in blocks for places, _ in block.tables.values())
+    aside = sum(len(block.aside) for block in blocks)
+    if rows + aside != len(facts) or any(fact.kind not in (*KINDS, QUARANTINE) for fact in facts):
+        wrongs.append("a fact that is neither read nor set aside")
+    readable = 0
+    for fact in facts:
+        table = _read(fact.kind, [Entry(1, fact.kind, fact.recv_ns, fact.data)]) if fact.kind != QUARANTINE else None
+        readable += isinstance(table, pa.Table)
+        if isinstance(table, pa.Table) and fact.kind != SNAPSHOT:
+            wrongs += WRONGS[fact.kind](table.to_pylist()[0], fact.message)
+    if readable != rows:
+        wrongs.append(f"{readable} facts can be read alone, {rows} in company")
     return wrongs
 
 
@@ -109,7 +108,7 @@ def archive(data: bytes) -> list[str]:
         trades = read_agg_trades(path)
     except BadFile as error:
         return [f"two lines: {error}"] if "\n" in str(error) else []
-    columns = {name: column.tolist() for name, column in asdict(trades).items() if column is not None}
+    columns = {name: column.tolist() for name, column in trades.columns().items() if column is not None}
     return archive_wrongs(columns, text if to_zip or text[:4] != b"PK\x03\x04" else _unzipped(text))
 
 

@@ -20,7 +20,7 @@ from eventlog.cold import ColdLog
 from eventlog.importing import Importer
 from eventlog.names import LogName
 from exchanges.binance.recording import bring_in
-from exchanges.logs import mapper_for, open_log
+from exchanges.logs import open_log
 from market.instrument import Market
 from projections import minute_view
 from projections.state import KINDS, READS, MarketState
@@ -50,7 +50,7 @@ def test_golden_case_is_unchanged(case: Path, tmp_path: Path) -> None:
 def stages(raw: Path, folder: Path) -> dict[str, Any]:
     """What each stage makes of a recording."""
     importer = Importer(ColdLog(folder, LogName("events", MARKET)), CLOCK)
-    imported = bring_in(importer, raw, mapper_for(MARKET))
+    imported = bring_in(importer, raw)
     importer.close()
     sight = sight_of(Settings(), MARKET.symbol)
     state = MarketState(sight.windows)

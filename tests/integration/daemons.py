@@ -10,10 +10,12 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from eventlog.embedded_server import EmbeddedServer
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MARKET = "binance:BTCFDUSD"
@@ -34,7 +36,12 @@ class Process:
     def interrupt(self, timeout_s: float = 15.0) -> int:
         """As a person would: Ctrl-C."""
         self.popen.send_signal(signal.SIGINT)
-        return self.popen.wait(timeout_s)
+        try:
+            return self.popen.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.popen.send_signal(signal.SIGABRT)  # it then writes what each of its threads is at
+            self.popen.wait()
+            raise AssertionError(f"not ended {timeout_s} s after Ctrl-C:\n{self.text()[-20_000:]}") from None
 
     def text(self) -> str:
         """What it has printed so far."""
@@ -58,8 +65,9 @@ class Stage:
     backpressure: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     processes: list[Process] = field(default_factory=list)
-    rest_url: str = ""
-    websocket_url: str = ""
+    servers: list[EmbeddedServer] = field(default_factory=list)
+    rest_url: str = "http://127.0.0.1:9"
+    websocket_url: str = "ws://127.0.0.1:9"
 
     @property
     def storage(self) -> Path:
@@ -98,18 +106,25 @@ class Stage:
         output = self.folder / f"{name}-{len(self.processes)}.out"
         with output.open("wb") as file:
             popen = subprocess.Popen(
-                [sys.executable, *arguments], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=file, stderr=file
+                [sys.executable, "-X", "faulthandler", *arguments],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
             )
         process = Process(popen, output)
         self.processes.append(process)
         return process
 
-    def exchange(self, seed: int = 7) -> Process:
+    def exchange(self, seed: int = 7, faults: Sequence[dict[str, Any]] = ()) -> Process:
         """Start the simulated exchange and wait until it trades."""
+        script = self.folder / "exchange-faults.json"
+        script.write_text(json.dumps(list(faults)))
         process = self.start(
             "exchange", "-m", "exchanges.simulated", "serve", "--port", "0", "--seed", str(seed),
             "--symbol", ",".join(self.symbols),
             "--history-hours", str(self.history_hours), "--trades-per-second", str(self.trades_per_second),
+            *(("--script", str(script)) if faults else ()),
         )  # fmt: skip
         wait_for(lambda: "simulated" in process.text() or process.popen.poll() is not None, 60)
         found = re.search(r"at (http://\S+) and (ws://\S+)", process.text())
@@ -126,6 +141,14 @@ class Stage:
         self.deepseek |= {"api_key": "${DEEPSEEK_API_KEY}", "base_url": found[1]}
         return process
 
+    def own_server(self) -> EmbeddedServer:
+        """Start a server that the daemons know by its address alone: only the test brings it back, or ends it."""
+        server = EmbeddedServer(self.folder / "server")
+        server.ensure().close()
+        self.servers.append(server)
+        self.redis = {"url": server_url(server.socket, server), "storage_dir": str(self.storage)}
+        return server
+
     def collector(self) -> Process:
         """Start the collector."""
         return self.start("collector", "agent_data_collector.py", "--config", str(self.config))
@@ -136,7 +159,7 @@ class Stage:
 
     def status(self, script: str = "agent_data_collector.py") -> dict[str, Any]:
         """What a daemon says about itself."""
-        return json.loads(self.run(script, "--config", str(self.config), "--status", "--json").stdout)
+        return json.loads(self.run(script, "--config", str(self.config), "--status", "--json", code=None).stdout)
 
     def run(self, *arguments: str, code: int | None = 0) -> "subprocess.CompletedProcess[str]":
         """Run a command of the product to its end."""
@@ -182,11 +205,9 @@ class Stage:
         for process in reversed(self.processes):
             if process.popen.poll() is None:
                 process.kill()
-        from eventlog.embedded_server import EmbeddedServer
-
-        server = EmbeddedServer(self.storage)
-        if server.holds_data():
-            server.stop()
+        for server in (*self.servers, EmbeddedServer(self.storage)):
+            if server.holds_data():
+                server.stop()
 
     def _get(self, path: str) -> dict[str, Any]:
         with urllib.request.urlopen(self.rest_url + path, timeout=10) as reply:
@@ -201,6 +222,11 @@ def wait_for(true: Callable[[], bool], timeout_s: float, every_s: float = 0.05) 
         time.sleep(every_s)
 
 
+def server_url(socket: Path, server: EmbeddedServer) -> str:
+    """The address of a server, or of what stands before it, as the settings name it."""
+    return f"unix://{socket}?password={server.password()}"
+
+
 def free_port() -> int:
     """A port of this machine that nobody listens on."""
     with socket.socket() as found:
@@ -210,10 +236,7 @@ def free_port() -> int:
 
 def server_pid(storage: Path) -> int:
     """The process id of the embedded server."""
-    from eventlog import hot
-    from eventlog.embedded_server import EmbeddedServer
-
-    client = hot.connect(unix_socket=str(EmbeddedServer(storage).socket))
+    client = EmbeddedServer(storage).connect()
     try:
         return int(client.info("server")["process_id"])
     finally:

@@ -19,7 +19,6 @@ from collector.catch_up import catch_up
 from collector.recorder import Recorder
 from collector.room import Room
 from collector.spill import Spill, named_seq
-from eventlog import hot
 from eventlog.check import check
 from eventlog.clock import ManualClock
 from eventlog.embedded_server import EmbeddedServer
@@ -38,7 +37,7 @@ from pathlib import Path
 from collector.recorder import Recorder
 from collector.room import Room
 from collector.spill import Spill
-from eventlog import hot
+from eventlog.embedded_server import EmbeddedServer
 from tests.builders import *
 
 async def nobody(_):
@@ -46,7 +45,7 @@ async def nobody(_):
 
 async def main():
     storage = Path(sys.argv[1])
-    writer = a_writer(storage, hot.connect(unix_socket=sys.argv[2], timeout_s=0.3))
+    writer = a_writer(storage, EmbeddedServer(storage).connect(timeout_s=0.3))
     spill = Spill(writer.cold.folder)
     recorder = Recorder(writer, lambda: None, nobody, spill, Room(facts=500))
     running = asyncio.create_task(recorder.run())
@@ -75,7 +74,7 @@ def running(own_server: EmbeddedServer) -> Iterator[EmbeddedServer]:
 
 def pid_of(server: EmbeddedServer) -> int:
     """The server's process."""
-    client = hot.connect(unix_socket=str(server.socket))
+    client = server.connect()
     try:
         return int(client.info("server")["process_id"])
     finally:
@@ -106,7 +105,7 @@ async def put_all(recorder: Recorder, first: int, last: int) -> int:
 
 def test_a_stopped_server_costs_nothing(tmp_path: Path, running: EmbeddedServer) -> None:
     """SIGSTOP, 50,000 messages, SIGCONT: all there, in order; memory never held more than 4,500; the file is gone."""
-    client = hot.connect(unix_socket=str(running.socket), timeout_s=0.3)
+    client = running.connect(timeout_s=0.3)
     writer = a_writer(tmp_path, client)
     spill, pid = Spill(writer.cold.folder), pid_of(running)
 
@@ -134,7 +133,7 @@ def test_a_stopped_server_costs_nothing(tmp_path: Path, running: EmbeddedServer)
     writer.close()
     assert deepest <= 4_500
     assert in_file > MESSAGES - 10_000
-    reader = hot.connect(unix_socket=str(running.socket))
+    reader = running.connect()
     assert agg_ids(reader) == list(range(1, MESSAGES + 501))
     assert not (writer.cold.folder / "spill.log").exists()
     reader.close()
@@ -143,7 +142,7 @@ def test_a_stopped_server_costs_nothing(tmp_path: Path, running: EmbeddedServer)
 
 def test_a_slow_way_to_the_server_spills_and_catches_up(tmp_path: Path, proxy: Proxy, client: Any) -> None:
     """Every request is late, and the connection is cut once: all is there once, in order."""
-    slow = hot.connect(unix_socket=str(proxy.path), timeout_s=2.0)
+    slow = proxy.connect(timeout_s=2.0)
     writer = a_writer(tmp_path, slow)
     spill = Spill(writer.cold.folder)
 
@@ -171,7 +170,7 @@ def test_a_slow_way_to_the_server_spills_and_catches_up(tmp_path: Path, proxy: P
 
 def test_a_server_emptied_while_facts_spill_loses_nothing_unseen(tmp_path: Path, proxy: Proxy, client: Any) -> None:
     """What is gone can be told from what waits in memory or on disk: the log ends up with all the rest."""
-    slow = hot.connect(unix_socket=str(proxy.path), timeout_s=2.0)
+    slow = proxy.connect(timeout_s=2.0)
     writer = a_writer(tmp_path, slow)
     spill = Spill(writer.cold.folder)
     gone: list[int] = []
@@ -210,7 +209,7 @@ def test_killed_while_spilling_or_catching_up_nothing_is_twice(
 ) -> None:
     """SIGKILL at a drawn moment: the next start stores what the file holds, behind what the log holds, each once."""
     chance, pid = random.Random(seed), pid_of(running)
-    words = [sys.executable, "-c", SCRIPT, str(tmp_path), str(running.socket)]
+    words = [sys.executable, "-c", SCRIPT, str(tmp_path)]
     with subprocess.Popen(words, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdin is not None
@@ -230,7 +229,7 @@ def test_killed_while_spilling_or_catching_up_nothing_is_twice(
         process.kill()
         process.wait()
     os.kill(pid, signal.SIGCONT)
-    client = hot.connect(unix_socket=str(running.socket))
+    client = running.connect()
     folder = a_cold_log(tmp_path).folder
     before = len(agg_ids(client))
     writer = a_writer(tmp_path, client, also_used=[named_seq(folder)])
@@ -267,7 +266,7 @@ def test_a_server_that_goes_away_while_catching_up_costs_nothing(
     tmp_path: Path, proxy: Proxy, client: Any, lost: str
 ) -> None:
     """The first attempt ends in the middle of a batch, whether that was stored or not: the next one stores the rest."""
-    writer = a_writer(tmp_path, hot.connect(unix_socket=str(proxy.path)))
+    writer = a_writer(tmp_path, proxy.connect())
     spill, log = Spill(writer.cold.folder), a_hot_log(tmp_path, client)
     spill.append([a_trade(n) for n in range(1, 5_001)], 0)
     proxy.lose_request(b"EVALSHA") if lost == "request" else proxy.lose_reply(b"EVALSHA")

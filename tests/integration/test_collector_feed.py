@@ -61,13 +61,14 @@ def test_a_lost_diff_resets_the_book_and_a_snapshot_mends_it_at_once(stage: Stag
     (reset,) = rows(stage, BOOK_RESET)
     assert reset["cause"] == "diff_missing"
     assert any(snapshot["seq"] > reset["seq"] for snapshot in rows(stage, SNAPSHOT))
-    gaps = [g for g in stage.check()["given_up_gaps"] if g["what"] == "update_ids"]
+    gaps = [g for g in stage.check(1)["given_up_gaps"] if g["what"] == "update_ids"]
     assert [(g["first"], g["last"], g["cause"]) for g in gaps] == [
         (reset["first_missing"], reset["last_missing"], "feed_skipped")
     ]
     assert [row["round_trips"] for row in rows(stage, CLOCK_OFFSET)] == [7]
 
 
+@pytest.mark.soak
 def test_planned_reconnects_neither_lose_a_diff_nor_reset_the_book(stage: Stage) -> None:
     """Two shutdown notices and one diff that comes late: no gap, no reset, every update in the log once."""
     collector = stage.collector()

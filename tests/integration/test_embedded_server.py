@@ -32,11 +32,12 @@ def process_of(client: Any) -> int:
 def visitor(own_server: EmbeddedServer) -> Iterator[Any]:
     """A connection from another process that stays open."""
     script = (
-        "import sys; from eventlog import hot\n"
-        "client = hot.connect(unix_socket=sys.argv[1]); client.ping(); print('here', flush=True); sys.stdin.read()\n"
+        "import sys; from pathlib import Path; from eventlog.embedded_server import EmbeddedServer\n"
+        "client = EmbeddedServer(Path(sys.argv[1])).connect(); client.ping(); print('here', flush=True)\n"
+        "sys.stdin.read()\n"
     )
     own_server.ensure().close()
-    words = [sys.executable, "-c", script, str(own_server.socket)]
+    words = [sys.executable, "-c", script, str(own_server.storage)]
     with subprocess.Popen(words, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "here\n"

@@ -2,7 +2,9 @@
 
 import json
 import socket
+import socketserver
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +15,6 @@ import pytest
 
 from agents.recorded import tape_of
 from agents.simulated.faults import FAULTS
-from eventlog import hot
 from eventlog.embedded_server import EmbeddedServer
 from exchanges.logs import open_log
 from market.instrument import Market
@@ -52,7 +53,7 @@ def live(stage: Stage, seconds: float) -> dict[str, Any]:
 
 def held_by_the_server(storage: Path) -> bytes:
     """Every value of the Redis server, in one piece."""
-    client = hot.connect(unix_socket=str(EmbeddedServer(storage).socket))
+    client = EmbeddedServer(storage).connect()
     try:
         found = b""
         for key in client.scan_iter():
@@ -112,3 +113,35 @@ def test_the_key_is_nowhere_whatever_goes_wrong(stage: Stage) -> None:
     guilty += [f.name for f in tables if KEY in str(pq.read_table(f, partitioning=None).to_pylist())]
     assert guilty == []
     assert KEY not in config.read_text()
+
+
+class Refusing(socketserver.StreamRequestHandler):
+    """A proxy that opens no tunnel and remembers who was asked for."""
+
+    asked: list[str] = []
+
+    def handle(self) -> None:
+        """One request."""
+        self.asked.append(self.rfile.readline().decode())
+        while self.rfile.readline().strip():
+            pass
+        self.wfile.write(b"HTTP/1.1 403 Forbidden\r\n\r\n")
+
+
+def test_the_model_is_asked_through_the_proxy_of_the_environment(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The analyzer asks for a tunnel to the endpoint, not for the endpoint itself, and says what came of it."""
+    stage.deepseek |= {"api_key": KEY, "base_url": "https://model.invalid"}
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Refusing) as proxy:
+        proxy.daemon_threads = True
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.server_address[1]}")
+        stage.exchange()
+        collector, analyzer = stage.collector(), stage.analyzer()
+        wait_for(lambda: bool(Refusing.asked), 60, 0.2)
+        wait_for(lambda: bool(stage.status("agent_analyzer.py").get("model", {}).get("attempts")), 60, 0.3)
+        said = stage.status("agent_analyzer.py")["model"]
+        assert analyzer.interrupt() == 0, analyzer.text()
+        assert collector.interrupt() == 0, collector.text()
+        proxy.shutdown()
+    assert set(Refusing.asked) == {"CONNECT model.invalid:443 HTTP/1.1\r\n"}
+    assert (said["decided"], said["trouble"]) == (0, None)

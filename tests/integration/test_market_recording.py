@@ -15,7 +15,6 @@ from collector.collector import Plan
 from collector.market_recording import Limits, MarketRecording, Store
 from collector.metrics import FILE, publish
 from collector.room import Room
-from eventlog import hot
 from eventlog.clock import WallClock
 from eventlog.codec import Decode
 from eventlog.errors import EventLogError, LogBroken
@@ -31,6 +30,7 @@ class Quiet:
     """A venue whose feed is open, as another market keeps it, and that brings nothing and answers nothing."""
 
     connected = 1
+    quiet_ns = mute_ns = 0
     decoders: Mapping[str, Decode] = MAPPER.decoders
 
     async def arrivals(self) -> AsyncGenerator[Sequence[Arrival], None]:
@@ -71,12 +71,15 @@ class Quiet:
 
 
 def a_recording(
-    storage: Path, socket: Path, archive_s: float = 3600.0, exchange_of: Callable[..., Exchange] = lambda *_: Quiet()
+    storage: Path,
+    connect: Callable[[], Any],
+    archive_s: float = 3600.0,
+    exchange_of: Callable[..., Exchange] = lambda *_: Quiet(),
 ) -> MarketRecording:
     """A recording of a quiet market into a storage and a server."""
     plan = Plan(HOUR_NS, HOUR_NS, 100, 1, archive_s, archive_s, 1, "{}")
     archiving = ThreadPoolExecutor(1)
-    store = Store(storage, lambda: hot.connect(unix_socket=str(socket)), lambda: None, archiving)
+    store = Store(storage, connect, lambda: None, archiving)
     return MarketRecording(MARKET, store, exchange_of, plan, Limits(Room(), 1 << 20), WallClock(), lambda _: None)
 
 
@@ -90,7 +93,7 @@ def test_a_market_that_ended_does_not_look_alive(tmp_path: Path, client: Any, sh
     """Its feed is still open for others: the last status says down, and `metrics.json` is not written again."""
 
     async def main() -> dict[str, Any]:
-        recording, stop = a_recording(tmp_path, shared_server.socket), asyncio.Event()
+        recording, stop = a_recording(tmp_path, shared_server.connect), asyncio.Event()
         publishing = asyncio.create_task(publish({recording.folder: recording.measured}, "", None, every_s=0.01))
         running = asyncio.create_task(recording.run(stop))
         await _until((recording.folder / FILE).exists)
@@ -122,7 +125,7 @@ def test_a_fault_while_the_end_is_read_passes(tmp_path: Path, client: Any, proxy
     """The first question of a run loses its connection; the next attempt reads the end, and recording begins."""
 
     async def main() -> None:
-        recording, stop = a_recording(tmp_path, proxy.path), asyncio.Event()
+        recording, stop = a_recording(tmp_path, proxy.connect), asyncio.Event()
         proxy.lose_request(b"XRANGE")
         running = asyncio.create_task(recording.run(stop))
         await _until(lambda: running.done() or (recording.measured() or {}).get("stored", {}).get(SESSION, 0) > 0)
@@ -142,12 +145,12 @@ def test_a_recording_that_cannot_be_made_frees_its_log(tmp_path: Path, client: A
         raise EventLogError("no such grid")
 
     with pytest.raises(EventLogError, match="no such grid"):
-        a_recording(tmp_path, shared_server.socket, exchange_of=refuse)
+        a_recording(tmp_path, shared_server.connect, exchange_of=refuse)
     writer = a_writer(tmp_path, client)
     (writer.cold.folder / "spill.log").write_bytes(b"12345678")
     writer.close()
-    with pytest.raises(LogBroken, match=r"spill\.position\.json cannot be read"):
-        a_recording(tmp_path, shared_server.socket)
+    with pytest.raises(LogBroken, match=r"spill\.position\.json is missing; restore it"):
+        a_recording(tmp_path, shared_server.connect)
     a_writer(tmp_path, client).close()
 
 
@@ -181,7 +184,7 @@ def test_the_lock_stays_while_a_segment_is_written(
     monkeypatch.setattr("collector.collector._SHUTDOWN_ARCHIVE_S", 0.05)
 
     async def main() -> None:
-        recording, stop = a_recording(tmp_path, shared_server.socket, archive_s=0.02), asyncio.Event()
+        recording, stop = a_recording(tmp_path, shared_server.connect, archive_s=0.02), asyncio.Event()
         running = asyncio.create_task(recording.run(stop))
         await _until(begun.is_set)
         stop.set()
@@ -203,7 +206,7 @@ def test_another_markets_archiving_is_not_waited_for(
     monkeypatch.setattr("collector.collector._SHUTDOWN_ARCHIVE_S", 0.1)
 
     async def main() -> None:
-        recording, stop = a_recording(tmp_path, shared_server.socket, archive_s=0.02), asyncio.Event()
+        recording, stop = a_recording(tmp_path, shared_server.connect, archive_s=0.02), asyncio.Event()
         others = recording.store.archiving.submit(go_on.wait, 10)
         running = asyncio.create_task(recording.run(stop))
         await _until(lambda: status.read(recording.folder).get("connected", False))

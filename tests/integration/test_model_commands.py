@@ -219,9 +219,9 @@ def test_an_empty_account_stops_and_goes_on_later(storage: Path, tmp_path: Path)
     with model_server() as server:
         settings = load(settings_file(tmp_path, server.base_url))
         server.follow([{"when": {"nth": 8}, "fault": "http_402"}])
-        with pytest.raises(AskingStopped, match="run the same command again for the others") as stopped:
+        with pytest.raises(AskingStopped, match="would be refused as well until that is mended") as stopped:
             requests_of(a_request(settings), "deepseek", place, settings, 1, patience())
-        assert "top it up" in str(stopped.value)
+        assert "no balance left (HTTP 402): Insufficient Balance; top it up" in str(stopped.value)
         (answers,) = (tmp_path / "runs" / FOLDER).glob("*.jsonl")
         kept = [json.loads(line) for line in answers.read_text().splitlines()[1:]]
         assert 0 < sum(line["whole"] for line in kept) < 20
@@ -277,11 +277,12 @@ def decision_log(storage: Path, answers: Path, settings: Settings) -> None:
         tick = {"market_seq": answer["seq"], "as_of_ns": answer["as_of_ns"], "analyst": "deepseek",
                 "prompt_digest": answer["prompt_digest"]}  # fmt: skip
         for call in answer["calls"]:
-            tokens = dict.fromkeys(TOKENS, 0) | {"request": "{}", "detail": "", "status": 200}
-            shared = {name: call[name] for name in ("agent", "attempt", "sent_ns", "took_ms", "verdict", "reply")}
+            tokens = dict.fromkeys(TOKENS, 0) | {"request": "{}", "status": 200}
+            names = ("agent", "attempt", "sent_ns", "took_ms", "verdict", "detail", "reply")
+            shared = {name: call[name] for name in names}
             calls.append(tick | shared | tokens | {"request_digest": call["request"], "cost_usd_e12": 0})
-        made.append(tick | {"fallback": answer["fallback"], "cut": False, "anomalies": [], "refusals": [], "numbers": 0,
-                            "ungrounded": 0})  # fmt: skip
+        made.append(tick | {"fallback": answer["fallback"], "cut": answer["cut"], "anomalies": answer["anomalies"],
+                            "refusals": [], "numbers": 0, "ungrounded": 0})  # fmt: skip
     session = {"event": "started", "code": "c", "lock_digest": "l", "parameters_digest": sight.parameters.digest(),
                "settings": session_settings(settings, sight.parameters)}  # fmt: skip
     cold, seq, tables = ColdLog(storage, LogName("decisions", MARKET)), 0, {}

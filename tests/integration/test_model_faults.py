@@ -35,14 +35,13 @@ FINAL = {
 SLOW = {"slow_first_byte", "keep_alive_forever", "keep_alive"}
 HARMLESS = {
     "usage_missing", "usage_absurd", "wrong_model", "fingerprint_changes", "no_reasoning", "same_tool_twice",
-    "second_tool", "fenced",
+    "second_tool", "fenced", "same_call_id",
 }  # fmt: skip
 """What a decision survives."""
 
 NOT_LED = {
     "calls_as_tokens": "no_tool_call", "calls_as_json_text": "no_tool_call", "no_tool_call": "no_tool_call",
     "bad_arguments": "bad_arguments", "arguments_off_schema": "bad_arguments", "unknown_tool": "bad_arguments",
-    "same_call_id": "unreadable_tool_call",
 }  # fmt: skip
 """What the conversation has to mend, and gives up in the end."""
 
@@ -59,11 +58,11 @@ def struck(
         with asking(server.base_url, how or Asking("deepseek-flash", "compact")) as asked:
             at(asked, view)
             began = time.monotonic()
-            advice = asked.analyst.decide(view)
+            advice = asked.decide(view)
             took = time.monotonic() - began
             assert violations(advice, view) == []
-            facts = list(asked.analyst.facts())
-        facts += asked.analyst.facts()
+            facts = list(asked.facts())
+        facts += asked.facts()
     calls = [msgspec.json.decode(f.data) for f in facts if f.kind == MODEL_CALL]
     (ended,) = [msgspec.json.decode(f.data) for f in facts if f.kind == MODEL_DECISION]
     assert not any(KEY.encode() in fact.data for fact in facts)
@@ -174,7 +173,19 @@ def test_without_balance_the_process_asks_no_more() -> None:
         server.follow([{"fault": "http_402"}])
         with asking(server.base_url, Asking("deepseek-flash", "compact")) as asked:
             for view in minutes(3):
-                advice = asked.analyst.decide(at(asked, view))
+                advice = asked.decide(at(asked, view))
             assert server.model.ledger.total == 1
             assert "402" in str(asked.analyst.status()["stopped"])
             assert str(advice.fallback).startswith("no_balance")
+
+
+def test_status_says_what_the_server_refused_with_until_it_replies_again() -> None:
+    """The operator sees the server's own words beside the counts; they go when it answers."""
+    with model_server() as server, asking(server.base_url, Asking("deepseek-flash", "compact")) as asked:
+        first, second = minutes(2)
+        server.follow([{"fault": "http_400"}])
+        asked.decide(at(asked, first))
+        assert "HTTP 400" in str(asked.analyst.status()["trouble"])
+        server.follow([])
+        asked.decide(at(asked, second))
+        assert asked.analyst.status()["trouble"] is None

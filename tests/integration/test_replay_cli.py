@@ -2,10 +2,13 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from eventlog.cold import ColdLog
@@ -99,6 +102,57 @@ def test_a_run_prints_its_scores(storage: Path, tmp_path: Path) -> None:
     assert third.returncode == 1
     assert json.loads(third.stdout)["different"] == ["fills.parquet", "scores.parquet", "manifest.json"]
     assert said_aside(third) == []
+
+
+def strictly(text: str) -> Any:
+    """JSON by its standard, which knows no NaN."""
+
+    def refuse(word: str) -> float:
+        raise AssertionError(f"{word} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_a_run_as_json_holds_what_the_screen_shows(finished: Path, storage: Path) -> None:
+    """Counts, notes, every line of the score table with its interval, and the report's path."""
+    where = ("run", "--market", MARKET, "--storage", storage, "--out", finished.parent)
+    found, lines = strictly(replay(*where, "--json").stdout), replay(*where).stdout.splitlines()
+    assert found["scores"] == pq.read_table(finished / "scores.parquet").to_pylist()
+    assert found["report"] == lines[-1].removeprefix("report: ")
+    assert found["notes"] == [line.removeprefix("note: ") for line in lines if line.startswith("note: ")]
+    counts = [f"{found[name]:,}" for name in ("analyses", "recommendations", "with_zones", "episodes")]
+    assert re.findall(r"([0-9][0-9,]*) ", lines[0].partition(": ")[2]) == counts
+    told = [row for row in found["scores"] if row["unit"] != "every minute"]
+    table = lines[next(n for n, line in enumerate(lines) if line.startswith("figure")) + 1 : -2]
+    assert len(table) == len(told)
+    for line, row in zip(table, told, strict=True):
+        assert line.startswith(row["metric"])
+        assert f"{row['samples']:,}" in line
+        for name in ("advice", "placebo", "low", "high"):
+            assert row[name] is None or f"{row[name]:.3f}" in line
+
+
+@pytest.mark.parametrize(
+    ("words", "keys"),
+    [
+        (("report", "RUN", "--storage", "STORAGE", "-o", "a.html"), {"run_id", "report"}),
+        (("picture", "--market", MARKET, "--storage", "STORAGE", "--at", "2026-03-02T01:00", "-o", "a.png"),
+         {"picture", "as_of", "as_of_seq", "origin", "zones"}),
+        (("fit", f"{MARKET}@STORAGE", "-o", "f.json"), {"fitted", "file"}),
+        (("signals", "--market", MARKET, "--storage", "STORAGE"), {"notes", "scores", "random_levels", "book_flow"}),
+        (("compare", "RUN", "RUN"), {"a", "b", "inputs", "common_ticks", "equal_recommendations", "figures"}),
+        (("probe", "--market", MARKET, "--storage", "STORAGE", "--every", "30"), {"analyst", "changes", "notes"}),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)  # fmt: skip
+def test_every_result_as_json(
+    finished: Path, storage: Path, tmp_path: Path, words: tuple[str, ...], keys: set[str]
+) -> None:
+    """One valid object on stdout, its keys known, and nothing else there."""
+    named = [str(w).replace("RUN", str(finished)).replace("STORAGE", str(storage)) for w in words]
+    done = replay(*named, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert strictly(done.stdout).keys() == keys
 
 
 def test_compare(finished: Path, storage: Path) -> None:
@@ -226,7 +280,8 @@ def test_a_fit_is_written_used_and_named(tmp_path: Path) -> None:
     period = f"{MARKET} 2026-03-02T00:01:00Z to 2026-03-02T04:00:00Z"
     assert f"note: in sample: confidence was fitted on {period}" in ran.stdout.splitlines()
     assert any(line.startswith("brier") for line in ran.stdout.splitlines())
-    plain, fitted = (json.loads(replay(*where, *more, "--json").stdout) for more in ((), ("--config", config)))
+    fitted = json.loads(next((tmp_path / "runs").glob("*/manifest.json")).read_bytes())
+    plain = json.loads(replay(*where, "--json").stdout)
     assert plain["inputs"]["parameters"] != fitted["inputs"]["parameters"]
 
 

@@ -52,8 +52,8 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Log, Log]:
     facts: list[Fact] = []
     with model_server() as server, asking(server.base_url, ASKING) as asked:
         for view in views(log, SIGHT.parameters).values():
-            assert asked.analyst.decide(at(asked, view)).fallback is None
-        facts += asked.analyst.facts()
+            assert asked.decide(at(asked, view)).fallback is None
+        facts += asked.facts()
     return log, decision_log(folder, facts)
 
 

@@ -9,13 +9,12 @@ from typing import Any
 import pytest
 
 from collector.views import Views, key
-from eventlog import hot
 from eventlog.clock import ManualClock
 from market.instrument import Market
 from market.timestamps import MINUTE_NS, SECOND_NS, iso
 from projections import minute_view
 from projections.state import MarketState, TickEntry, Windows
-from tests.builders import T0, a_batch, a_snapshot, a_trade
+from tests.builders import T0, a_batch, a_snapshot, a_trade, another
 
 MARKET = Market.parse("binance:BTCFDUSD")
 WINDOW = 6
@@ -30,8 +29,7 @@ def shown(client: Any, name: str) -> list[Any]:
 def test_views_equal_the_folds_after_every_tick(client: Any, seed: int) -> None:
     """Late trades, empty minutes, replaced books, a wiped server: the lists are what the folds hold, oldest first."""
     chance = random.Random(seed)
-    path = client.connection_pool.connection_kwargs["path"]
-    views = Views(lambda: hot.connect(unix_socket=path), MARKET, WINDOW, ManualClock(T0))
+    views = Views(lambda: another(client), MARKET, WINDOW, ManualClock(T0))
     state = MarketState(Windows(bucket_minutes=WINDOW + 2, snapshot_slots=4))
     agg_id = seq = 0
     for step in range(40):
@@ -50,7 +48,7 @@ def test_views_equal_the_folds_after_every_tick(client: Any, seed: int) -> None:
         state.close(tick)
         if chance.random() < 0.1:
             client.flushall()
-            views = Views(lambda: hot.connect(unix_socket=path), MARKET, WINDOW, ManualClock(T0))
+            views = Views(lambda: another(client), MARKET, WINDOW, ManualClock(T0))
         views.publish(tick, state)
         minutes = [minute_view.view(m, minute) for m, minute in state.buckets.minutes(WINDOW)]
         assert shown(client, "trades_window") == minutes
@@ -63,12 +61,11 @@ def test_views_equal_the_folds_after_every_tick(client: Any, seed: int) -> None:
 
 def test_a_books_levels_are_decimal_text(client: Any) -> None:
     """`[[price, quantity], …]`, best first, as other programs expect it."""
-    path = client.connection_pool.connection_kwargs["path"]
     state = MarketState(Windows())
     state.apply(a_batch([a_snapshot([("99.5", "2"), ("99", "1")], [("100.5", "0.00001")], T0)]))
     tick = TickEntry(2, T0, MINUTE_NS, "live", "live", None)
     state.close(tick)
-    Views(lambda: hot.connect(unix_socket=path), MARKET, WINDOW, ManualClock(T0)).publish(tick, state)
+    Views(lambda: another(client), MARKET, WINDOW, ManualClock(T0)).publish(tick, state)
     (book,) = shown(client, "depth_snapshot_5000")
     assert (book["symbol"], book["bids"], book["asks"]) == (
         "BTCFDUSD",

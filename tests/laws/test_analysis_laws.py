@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -32,6 +33,8 @@ from tests.market_builders import (
     tick_columns,
     trade_columns,
 )
+
+pytestmark = pytest.mark.slow
 
 SHORT = Parameters(horizons_min=(10, 20, 30))
 WINDOWS = Windows(bucket_minutes=30, snapshot_slots=8, trade_minutes=20)

@@ -282,19 +282,21 @@ def test_a_price_of_one_tick() -> None:
 
 
 def test_no_grid_on_record() -> None:
-    """Without an instrument a tick is the smallest count there is, and that is said; all else is as ever."""
-    found = seen(walk(), books(a_book), instrument={"recv_ns": []})
+    """Without an instrument the tick is what prices show, and that is said; all else is as ever."""
+    found, known = seen(walk(), books(a_book), instrument={"recv_ns": []}), seen(walk(), books(a_book))
     assert faults(found) == []
     view, advice, _ = found[-1]
-    assert view.warnings == ("no instrument on record: tick size unknown",)
-    assert (view.tick_size_e8, advice.stance) == (1, "two_sided")
+    assert view.warnings == ("no instrument on record: prices step by 0.01 as far as was seen",)
+    assert (view.tick_size_e8, advice.stance) == (ONE_E8 // 100, "two_sided")
+    assert advice.zones == known[-1][1].zones
 
 
 def test_a_tick_wider_than_the_market() -> None:
-    """With ticks of a thousand dollars all evidence lies between two of them; the advice says that there is none."""
+    """With ticks of a thousand dollars what zones there are lie on them, however many prices lie in between."""
     found = seen(walk(), books(a_book), instrument_columns(T0, 1000 * ONE_E8))
     assert faults(found) == []
-    assert found[-1][1].stance == "stand_aside"
+    zones = found[-1][1].zones
+    assert all(z.low_e8 % (1000 * ONE_E8) == z.high_e8 % (1000 * ONE_E8) == 0 for z in zones)
 
 
 def test_trades_of_one_side_only() -> None:

@@ -14,6 +14,8 @@ from projections.state import MarketState, TickEntry, Windows
 from replay.drive import drive
 from tests.market_builders import MARKET, Tables, a_market, batches, rows_between
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class Case:

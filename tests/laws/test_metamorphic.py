@@ -225,14 +225,15 @@ def _moved(standing: Any, move: int) -> tuple[Any, ...]:
 
 
 QUANTITIES = {"quantity", "corridor_depth", "near_depth", "absorbed", "usual", "cost_to_cross", "volume", "delta"}
-ROUNDED = {"minute", "window", "bucket"}
+ROUNDED = {"minute", "window", "bucket", "ema_60s", "ema_300s", "ema_slope_60s", "ema_slope_300s"}
 """Sums in coins to four decimals, of book flow: a multiple of the rounded is not the rounded multiple."""
 
 
 def times(value: Any, factor: int, name: str = "") -> Any:
     """A rendered view with every quantity multiplied, all else as it is; digests and rounded sums are left out."""
     if isinstance(value, dict):
-        inside = {k: "volume" if name == "cvd" and k != "id" else k for k in value if k != "state"}
+        sums = name == "cvd" and value["id"] == "O.cvd"
+        inside = {k: "volume" if sums and k != "id" else k for k in value if k != "state"}
         return {k: times(value[k], factor, what) for k, what in inside.items()}
     if name == "heaviest":  # of the footprint: side, row, volume, ratio
         return [[side, row, times(volume, factor, "volume"), ratio] for side, row, volume, ratio in value]

@@ -38,6 +38,8 @@ from tests.market_builders import (
     write_log,
 )
 
+pytestmark = pytest.mark.slow
+
 SAMPLED = 50
 DATA = Path(os.environ.get("REAL_DATA_DIR") or Path(__file__).resolve().parents[2].parent / "shared" / "data")
 REAL_DAY = DATA / "aggtrades" / "BTCUSDT-aggTrades-2024-01-01.zip"

@@ -9,6 +9,8 @@ from bench.paired import BARS, WORLDS, World, rejected, trials, true_error
 from experiments.paired import power
 from experiments.student_t import power_of_t
 
+pytestmark = pytest.mark.slow
+
 REPETITIONS = 300
 SLOW = World("half-life 400 min", 400)
 SHORT = World("300 minutes", 10, minutes=300)

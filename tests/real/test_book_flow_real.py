@@ -43,7 +43,7 @@ def logs(tmp_path_factory: pytest.TempPathFactory, real_data: Path) -> dict[str,
     for year, days in YEARS.items():
         importer = Importer(ColdLog(tmp_path_factory.mktemp(year), NAME), ManualClock(NOW))
         for day in days:
-            bring_in(importer, real_data / "recordings" / f"btcusdt-spot-{day}.gz", BinanceMapper("BTCUSDT"))
+            bring_in(importer, real_data / "recordings" / f"btcusdt-spot-{day}.gz")
         importer.close()
         made[year] = Log(importer.cold, None, BinanceMapper("BTCUSDT").decoders)
     return made

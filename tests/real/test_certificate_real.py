@@ -10,6 +10,7 @@ from eventlog.cold import ColdLog
 from eventlog.importing import Importer
 from eventlog.log import Log
 from eventlog.names import LogName
+from eventlog.trade_import import import_trades
 from exchanges.binance.archive import read_agg_trades
 from exchanges.binance.mapper import BinanceMapper
 from exchanges.binance.recording import bring_in
@@ -26,9 +27,9 @@ def imported(storage: Path, *files: Path) -> Log:
     importer = Importer(ColdLog(storage, NAME), ManualClock(NOW + 10_000 * DAY_NS))
     for path in files:
         if path.suffix == ".zip":
-            importer.agg_trades(path.name, read_agg_trades(path))
+            import_trades(importer, path.name, read_agg_trades(path))
         else:
-            bring_in(importer, path, mapper)
+            bring_in(importer, path)
     importer.close()
     return Log(ColdLog(storage, NAME), None, mapper.decoders)
 

@@ -17,6 +17,7 @@ from eventlog.cold import ColdLog
 from eventlog.importing import Importer
 from eventlog.log import Log
 from eventlog.names import LogName
+from eventlog.trade_import import import_trades
 from exchanges.binance.archive import read_agg_trades
 from exchanges.binance.mapper import BinanceMapper
 from market.fixed_point import format_e8
@@ -36,7 +37,7 @@ def decided(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> list[D
     archive = real_data / "aggtrades" / "BTCUSDT-aggTrades-2024-01-01.zip"
     storage = tmp_path_factory.mktemp("firewall_day")
     importer = Importer(ColdLog(storage, NAME), ManualClock(NOW))
-    importer.agg_trades(archive.name, read_agg_trades(archive))
+    import_trades(importer, archive.name, read_agg_trades(archive))
     importer.close()
     state = MarketState(Windows())
     decider = Decider("BTCUSDT", state, RulesAnalyst(RULES), RULES)

@@ -17,8 +17,8 @@ from eventlog.facts import BOOK_RESET, DIFF, GAP, QUARANTINE, SNAPSHOT
 from eventlog.importing import Importer
 from eventlog.log import Log
 from eventlog.names import LogName
-from exchanges.binance.mapper import BinanceMapper
-from exchanges.binance.recording import bring_in, lines
+from exchanges.binance.recording import bring_in
+from exchanges.binance.recording_lines import lines
 from exchanges.logs import open_log
 from exchanges.simulated.recorded import RecordedExchange
 from market.instrument import Market
@@ -101,7 +101,9 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 
 async def collected(stage: Stage, files: list[Path], trades: int, diffs: int) -> None:
     """
-    Play a recording to a collector, which is given time to start: what follows the first book waits for it to be live.
+    Play a recording to a collector, which is given time to start: the first book waits until it is in step.
+
+    Its trades stay `down`: the venue's clock is years from ours.
     """
     exchange = RecordedExchange(files, speed=None)
     folder = LogName("events", MARKET).folder(stage.storage)
@@ -120,7 +122,7 @@ async def collected(stage: Stage, files: list[Path], trades: int, diffs: int) ->
 
     async def room_once_live() -> None:
         if exchange.played == before_book + 1:
-            await until(trades="live", book="in_step")
+            await until(trades="down", book="in_step")
         await room()
 
     exchange.hub.room = room_once_live  # type: ignore[method-assign]
@@ -187,7 +189,7 @@ def test_a_collector_records_what_an_import_does(
     asyncio.run(collected(stage, files, trades, diffs))
     importer = Importer(ColdLog(tmp_path / "imported", LogName("events", MARKET)), WallClock())
     for file in files:
-        bring_in(importer, file, BinanceMapper(MARKET.symbol))
+        bring_in(importer, file)
     importer.close()
     with open_log(tmp_path / "imported", MARKET) as imported, open_log(stage.storage, MARKET) as played:
         said = [rows(log, facts.AGG_TRADE).select(SAME_OF_A_TRADE).sort_by("agg_id") for log in (imported, played)]

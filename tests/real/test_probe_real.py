@@ -11,6 +11,7 @@ from eventlog.cold import ColdLog
 from eventlog.importing import Importer
 from eventlog.log import Log
 from eventlog.names import LogName
+from eventlog.trade_import import import_trades
 from exchanges.binance.archive import read_agg_trades
 from exchanges.binance.mapper import BinanceMapper
 from experiments.changes import Changed
@@ -32,7 +33,7 @@ def rows(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     archive = real_data / "aggtrades" / "BTCUSDT-aggTrades-2024-01-01.zip"
     storage = tmp_path_factory.mktemp("probe_day")
     importer = Importer(ColdLog(storage, NAME), ManualClock(NOW))
-    importer.agg_trades(archive.name, read_agg_trades(archive))
+    import_trades(importer, archive.name, read_agg_trades(archive))
     importer.close()
     log = Log(ColdLog(storage, NAME), None, BinanceMapper("BTCUSDT").decoders)
     morning_ns = 1_704_081_600 * 10**9

@@ -27,7 +27,7 @@ MAPPER = BinanceMapper("BTCUSDT")
 def brought(storage: Path, *files: Path) -> tuple[list[Imported], Log]:
     """Import recordings one after the other."""
     importer = Importer(ColdLog(storage, NAME), ManualClock(NOW))
-    done = [bring_in(importer, file, MAPPER) for file in files]
+    done = [bring_in(importer, file) for file in files]
     importer.close()
     return done, Log(importer.cold, None, MAPPER.decoders)
 

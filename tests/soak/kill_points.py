@@ -28,12 +28,19 @@ SITES: dict[str, int] = {
     "spill.log unlink": 2, "spill.position.json unlink": 2, "parquet unlink": 8, "folder fsync": 24,
     "append send": 12, "acknowledged": 12, "take over send": 1, "SCRIPT send": 2, "XTRIM send": 2, "MULTI send": 1,
     "server start": 1, "writer.lock open": 1, "writer.lock ftruncate": 1, "writer.lock pwrite": 1,
-    "status.json write_text": 4, "status.json replace": 4, "metrics.json write_text": 1, "metrics.json replace": 1,
-    "spill.log truncate": 1,
+    **{f"status.json {word}": 4 for word in ("open", "write", "replace")},
+    **{f"metrics.json {word}": 1 for word in ("open", "write", "replace")},
+    **{f"spill.log.rest {word}": 1 for word in ("open", "write", "fsync", "replace")},
+    "server.lock open": 1, **{f"server.conf {word}": 1 for word in ("open", "write", "replace")},
+    **{f"server.password {word}": 1 for word in ("open", "write", "fsync", "replace")},
 }  # fmt: skip
-"""Everything the collector writes, and how often at most in the first two seconds of a life, from trial runs."""
-_AT_START = ("writer.lock", "take over", "server start", "SCRIPT")
-_RARE = (*_AT_START, "status.json", "metrics.json", "spill.log truncate")
+"""Everything the collector writes until it ends, and how often at most in two seconds of a life, from trial runs."""
+BESIDE_THE_LOG = {"leaving.lock open", "strategy_agent.log open", "strategy_agent.log.lock open"}
+"""What it opens when nothing more can be lost, and what it writes for people."""
+
+_AT_START = ("writer.lock", "take over", "server", "SCRIPT")
+_ONLY_AT_START = ("writer.lock", "take over", "server.", "spill.log.rest")
+_RARE = (*_AT_START, "status.json", "metrics.json", "spill.log.rest")
 _FIRST = (*_AT_START, "catalogue.json", "reserved.json", "folder")
 _WHEN: tuple[When, ...] = ("before", "during", "after")
 _IN_A_LIFE = 5
@@ -67,14 +74,14 @@ def drawn_points(who: Who, seed: int, count: int) -> list[Point]:
     """The points of a stage: the first one while a log is created, the others wherever the collector writes."""
     chance = random.Random(f"{who} {seed}")
     often = [name for name in SITES if not name.startswith(_RARE)]
-    weighted = 2 * often + [name for name in SITES if name.startswith(_RARE)] + 8 * ["append send"]
+    weighted = 2 * often + 2 * [name for name in SITES if name.startswith(_RARE)] + 8 * ["append send"]
     first = [name for name in SITES if name.startswith(_FIRST)]
-    running = [name for name in weighted if not name.startswith(("writer.lock", "take over", "spill.log truncate"))]
+    running = [name for name in weighted if not name.startswith(_ONLY_AT_START)]
     points: list[Point] = []
     while len(points) < count:
         starting = len(points) % _IN_A_LIFE == 0 or who != "server"
         site = chance.choice(first if not points else weighted if starting else running)
-        if site == "spill.log truncate":  # only a write that was not finished is cut off
+        if site.startswith("spill.log.rest"):  # only a write that was not finished is moved aside
             points.append(Point(who, "spill.log pwrite", 1, "during", 0.5, slow=True))
         points.append(_drawn(who, site, chance.randint(1, SITES[site]) if points else 1, chance))
     return points[:count]

@@ -139,15 +139,12 @@ def _count_files(killer: Killer) -> None:
     for module in (eventlog.files, eventlog.writer, collector.spill):
         _set(module, "os", _Os(killer, names))
 
-    def opened(path: Any, mode: str = "r", *arguments: Any, **options: Any) -> Any:
-        if "w" not in mode:
-            return begin(path, mode, *arguments, **options)
-        file = killer.around(f"{_name(path)} open", lambda: begin(path, mode, *arguments, **options))
-        names[file.fileno()] = _name(path)
-        return _File(killer, file, _name(path))
+    def opened(file: Any, mode: str = "r", *arguments: Any, **options: Any) -> Any:
+        opened_now = begin(file, mode, *arguments, **options)
+        return _File(killer, opened_now, names.get(file, "?")) if "w" in mode else opened_now
 
     _set(eventlog.files, "open", opened)
-    for word in ("unlink", "replace", "write_text"):
+    for word in ("unlink", "replace"):
         _count_path(killer, word)
 
 
@@ -155,7 +152,7 @@ def _count_path(killer: Killer, word: str) -> None:
     real = getattr(Path, word)
 
     def counted(path: Path, *arguments: Any, **options: Any) -> Any:
-        if path.suffix == ".sock":
+        if path.suffix == ".sock" or path.name.startswith("."):  # a write that was not finished goes first
             return real(path, *arguments, **options)
         return killer.around(f"{_name(path)} {word}", lambda: real(path, *arguments, **options))
 
@@ -208,8 +205,8 @@ def _note_the_server(killer: Killer) -> None:
 
         return killer.around("server start", begin, halves)
 
-    def ensured(server: EmbeddedServer) -> Any:
-        client = ensure(server)
+    def ensured(server: EmbeddedServer, *arguments: Any) -> Any:
+        client = ensure(server, *arguments)
         with suppress(redis.RedisError, OSError):
             killer.server = int(client.info("server")["process_id"])
         return client

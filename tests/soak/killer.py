@@ -15,7 +15,6 @@ from typing import Any
 import redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from eventlog import hot
 from eventlog.embedded_server import EmbeddedServer
 from eventlog.facts import Entry, Fact
 from tests.soak.kill_points import Journal, Life, Point, Told, done_file
@@ -161,7 +160,7 @@ class Killer:
                 self._arm()
 
     def _begin_rewrite(self, wait_s: float) -> None:
-        client = hot.connect(unix_socket=str(EmbeddedServer(self._storage).socket), timeout_s=0.5)
+        client = EmbeddedServer(self._storage).connect(timeout_s=0.5)
         with suppress(redis.RedisError, OSError):
             client.bgrewriteaof()
         client.close()

@@ -4,13 +4,12 @@ A way to the log's server that fails as it is told: what a client of ours sees w
 
 import random
 import threading
+from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import redis
 
-from eventlog import hot
 from eventlog.clock import Clock
 from tests.soak.drawn import Kind
 
@@ -28,17 +27,17 @@ class Line:
         trouble: what is the matter now, None where nothing is. failed: how many commands failed so far.
     """
 
-    def __init__(self, socket: Path, clock: Clock, seed: int) -> None:
+    def __init__(self, connect: Callable[[], redis.Redis], clock: Clock, seed: int) -> None:
         self.trouble: Kind | None = None
         self.failed = 0
-        self._socket = socket
+        self._connect = connect
         self._clock = clock
         self._rng = random.Random(seed)
         self._clients: list[redis.Redis] = []
 
     def connect(self) -> redis.Redis:
         """A client that goes this way."""
-        plain = hot.connect(unix_socket=str(self._socket))
+        plain = self._connect()
         client = _Client(connection_pool=plain.connection_pool)
         client.line = self
         self._clients.append(client)

@@ -13,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import redis
+
 from eventlog.clock import WallClock
 from eventlog.embedded_server import EmbeddedServer
 from tests.soak.drawn import Scenario, draw
@@ -74,10 +76,9 @@ class Stage:
         self._server.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    @property
-    def socket(self) -> Path:
-        """Where the log server listens."""
-        return self._server.socket
+    def connect(self) -> redis.Redis:
+        """A client of the log server."""
+        return self._server.connect()
 
     def play(self, seed: int) -> Played:
         """A scenario on virtual time."""
@@ -101,7 +102,7 @@ class Stage:
         self, scenario: Scenario, clock: VirtualClock | WallClock, loop: asyncio.AbstractEventLoop
     ) -> Played:
         folder = self._folder / f"scenario-{scenario.seed}"
-        line = Line(self._server.socket, clock, scenario.seed)
+        line = Line(self.connect, clock, scenario.seed)
         # Many share the machine in real time: everything may come a little later there.
         late = (
             {}

@@ -9,6 +9,8 @@ import structlog
 import agent_data_collector as collector
 from collector.market_recording import Limits
 from collector.room import Room
+from collector.server_watch import ServerWatch
+from eventlog import hot
 from eventlog.errors import LogBroken
 from exchanges.errors import UnknownSymbol
 from settings import Settings, SettingsError
@@ -108,8 +110,8 @@ def test_the_error_of_one_market_is_raised_as_it_is_and_several_together() -> No
 
     async def record(*errors: Exception | None) -> None:
         recordings = [Recording(error) for error in errors]
-        quiet = settings(1, views=False)
-        await collector._run(quiet, recordings, lambda: None, stop)  # type: ignore[arg-type]
+        quiet, nowhere = settings(1, views=False), ServerWatch(lambda: hot.connect(unix_socket="/nowhere"))
+        await collector._run(quiet, recordings, (), nowhere, stop)  # type: ignore[arg-type]
 
     with pytest.raises(LogBroken, match="one"):
         asyncio.run(record(None, first))

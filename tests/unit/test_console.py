@@ -105,7 +105,7 @@ def test_several_statuses_are_a_line_each(capsys: pytest.CaptureFixture[str]) ->
         "a:LONGER  False    –          –       –         –          –           –             –",
     ]
     console.print_statuses({"a:B": said["a:B"]}, as_json=False)
-    assert capsys.readouterr().out.splitlines()[0] == "running           True"
+    assert capsys.readouterr().out.splitlines()[0] == "running               True"
     console.print_statuses(said, as_json=True)
     assert json.loads(capsys.readouterr().out) == said
 
@@ -116,8 +116,8 @@ def test_a_status_is_a_line_a_field(capsys: pytest.CaptureFixture[str]) -> None:
             "model": {"decided": 3, "attempts": {"ok": 1500}, "stopped": None, "usd_today": 0.25}}  # fmt: skip
     console.print_status(said, as_json=False)
     assert capsys.readouterr().out.splitlines() == [
-        "running           True",
-        "last_seq          12,345",
-        "counts            tick 1,234, diff 5",
-        "model             decided 3, attempts (ok 1,500), stopped –, usd_today 0.25",
+        "running               True",
+        "last_seq              12,345",
+        "counts                tick 1,234, diff 5",
+        "model                 decided 3, attempts (ok 1,500), stopped –, usd_today 0.25",
     ]

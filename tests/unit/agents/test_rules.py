@@ -52,6 +52,7 @@ def views(draw: Any) -> MarketView:
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(views())
 def test_never_breaks_a_law(view: MarketView) -> None:

@@ -178,6 +178,7 @@ def a_noisy_market(seed: int, minutes: int, planted_sd: float) -> tuple[Trades, 
     return some_trades(prices[order].tolist(), at[order].tolist(), sizes[order], signs[order]), e8(level)
 
 
+@pytest.mark.slow
 def test_planted_levels_are_found_in_noise() -> None:
     """
     Of forty levels that took five deviations of the market's minutes nine in ten are found to the unit; of forty

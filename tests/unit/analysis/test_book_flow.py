@@ -8,11 +8,13 @@ from statistics import fmean, pstdev
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.book_flow import book_flow
 from analysis.parameters import BookFlowParameters
+from eventlog.batch import Batch
 from eventlog.facts import Fact
 from market.timestamps import SECOND_NS
 from projections.book_flow import BookFlow
@@ -27,8 +29,12 @@ BIDS, ASKS = [("100.00", "10"), ("99.99", "5")], [("100.01", "10"), ("100.02", "
 
 def found(facts: list[Fact], seconds: int, window: int = 600, **more: Any) -> dict[str, Any]:
     """Book flow at the end of some seconds, from its JSON."""
+    return result_of(a_batch(facts), seconds, window, **more)
+
+
+def result_of(batch: Batch, seconds: int, window: int = 600, **more: Any) -> dict[str, Any]:
+    """As `found`, from facts that are a batch already."""
     book, flow = OrderBook(), BookFlow(window)
-    batch = a_batch(facts)
     flow.apply(batch, book.apply(batch))
     flow.close(T0 + seconds * SECOND_NS)
     return json.loads(msgspec.json.encode(book_flow(flow, book.status, TICK, PARAMETERS, **more)))
@@ -93,7 +99,14 @@ def test_the_figures_of_a_made_market() -> None:
     assert result["mlofi"]["minute"] == [0.0] * 5
     assert result["ofi_v13"]["minute"] == 0.0
     assert result["cvd"]["z"] == 0.0
-    assert result["divergence"] == {"id": "F.divergence", "kind": "none", "trend_bp": 0.0}
+    assert result["divergence"] == {
+        "id": "F.divergence",
+        "kind": "none",
+        "strength": None,
+        "trend_bp": 0.0,
+        "trend_sigma": 0.0,
+    }
+    assert (result["fusion"]["strong"], result["fusion"]["label"]) == (False, "neutral")
     up_to = [1 if second % 2 else -1 for second in range(90, 390)]
     up_to[-1] = 6
     z = round((6 - fmean(up_to)) / pstdev(up_to), 4)
@@ -110,6 +123,7 @@ def test_a_second_is_strong_when_book_and_trades_agree() -> None:
     scores = [round((x[-1] - fmean(x)) / pstdev(x), 4) for x in (flow, traded)]
     value = round(0.6 * scores[0] + 0.4 * scores[1], 4)
     assert result["fusion"]["strong_seconds"] == 1
+    assert (result["fusion"]["strong_buy_seconds"], result["fusion"]["strong_sell_seconds"]) == (1, 0)
     assert result["fusion"]["strongest"] == [["00:06:29", value, round(min(scores) / max(scores), 4)]]
     assert result["fusion"]["uses"] == "ofi1"
     assert result["cvd"]["minute"] == 4.0
@@ -181,7 +195,13 @@ def test_silence_and_steadiness_have_no_score() -> None:
     result = found(growing, 400)
     assert result["ofi1"] == {"id": "F.ofi1", "minute": 60.0, "z": None, "reason": "no spread: all intervals are equal"}
     assert result["fusion"]["reason"] == "no z of ofi1"
-    assert result["divergence"] == {"id": "F.divergence", "kind": None, "reason": "no z of both flows"}
+    assert result["divergence"] == {
+        "id": "F.divergence",
+        "kind": None,
+        "strength": None,
+        "reason": "no z of both flows",
+    }
+    assert result["fusion"]["label"] is None
     assert found(breathing(61), 61)["ofi1"] == {
         "id": "F.ofi1",
         "minute": 0.0,
@@ -214,6 +234,7 @@ def markets(draw: Any) -> list[Fact]:
     return facts
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(facts=markets(), end=st.sampled_from([1, 30, 61, 120, 400]), window=st.sampled_from([1, 59, 60, 61, 600]))
 def test_any_market_gives_numbers_or_reasons(facts: list[Fact], end: int, window: int) -> None:
@@ -227,3 +248,9 @@ def test_any_market_gives_numbers_or_reasons(facts: list[Fact], end: int, window
         main |= {"mlofi": "minute", "divergence": "kind", "vpin": "value", "kyle": "quote_per_base"}
         for group, figure in main.items():
             assert (result[group][figure] is None) == ("reason" in result[group])
+        cvd, fusion, against = result["cvd"], result["fusion"], result["divergence"]
+        averages = [cvd[f"ema_{what}{span}s"] for span in (60, 300) for what in ("", "slope_", "side_")]
+        assert (None in [*averages, cvd["ema_cross"]]) == ("ema_reason" in cvd)
+        assert (fusion["label"] is None) == (fusion["value"] is None)
+        assert (against["strength"] is None) == (against["kind"] in (None, "none"))
+        assert 0 <= (against["strength"] or 0) <= 1

@@ -7,14 +7,20 @@ from hypothesis import strategies as st
 
 from analysis.flow_grid import grid_of
 from analysis.flow_measures import (
+    Divergence,
     Explained,
     Fused,
+    Label,
     Line,
     by_interval,
     divergence,
+    divergence_strength,
     explained,
     fused,
+    in_sigma,
     line,
+    moving_average,
+    place,
     z_of_sum,
     z_score,
     z_scores,
@@ -115,6 +121,96 @@ def test_fusion(ofi_z: float, cvd_z: float, expected: Fused) -> None:
 def test_divergence(trend: float, ofi_z: float, cvd_z: float, expected: str) -> None:
     """Flow against price, or OFI against CVD; all thresholds must be passed."""
     assert divergence(trend, ofi_z, cvd_z, (1.0, 0.5), (2.0, 1.0)) == expected
+
+
+@pytest.mark.parametrize(
+    ("ofi_z", "cvd_z", "expected"),
+    [
+        (3.0, 2.5, "strong_buy"),
+        (-3.0, -2.5, "strong_sell"),
+        (4.0, 2.0, "neutral"),  # consistency 0.5
+        (2.5, 2.5, "neutral"),  # 2.5 is not above 2.5
+        (10.0, -1.0, "neutral"),
+        (0.0, 0.0, "neutral"),
+    ],
+)
+def test_a_fusion_has_one_of_three_labels(ofi_z: float, cvd_z: float, expected: Label) -> None:
+    """Strong and positive, strong and negative, or neither."""
+    assert fused(ofi_z, cvd_z, (0.6, 0.4), 2.5, 0.7).label == expected
+
+
+WEIGHTS, FULL = (0.6, 0.4), (2.0, 2.5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "trend", "ofi_z", "cvd_z", "expected"),
+    [
+        ("bullish", -1.5, 1.5, 0.75, 0.6),  # √(0.75 · 0.48)
+        ("bearish", 1.5, -1.5, -0.75, 0.6),
+        ("bullish", -2.0, 2.5, 2.5, 1.0),
+        ("bullish", -9.0, 9.0, 9.0, 1.0),
+        ("bullish", 0.0, 9.0, 9.0, 0.0),  # a trend too small to be seen in four decimals
+        ("inconsistent", 1.0, 2.5, -1.25, 0.8),  # (1.5 + 0.5) / 2.5; the trend has no part in it
+        ("inconsistent", 0.0, -2.5, 1.25, 0.8),
+        ("inconsistent", 0.0, 4.0, -1.5, 1.0),
+        ("none", -2.0, 0.9, 0.9, None),
+    ],
+)
+def test_how_far_price_and_flow_disagree(
+    kind: Divergence, trend: float, ofi_z: float, cvd_z: float, expected: float | None
+) -> None:
+    """By hand; nothing where they do not."""
+    assert divergence_strength(kind, trend, ofi_z, cvd_z, WEIGHTS, FULL) == expected
+
+
+@given(
+    st.sampled_from(["bullish", "bearish", "inconsistent"]),
+    st.tuples(*[st.floats(0, 10)] * 3),
+    st.tuples(*[st.floats(0, 10)] * 3),
+)
+def test_a_strength_never_falls_as_an_input_grows(
+    kind: Divergence, sizes: tuple[float, float, float], more: tuple[float, float, float]
+) -> None:
+    """From 0 to 1, in trend and both flows, whatever their signs."""
+    one = divergence_strength(kind, *sizes, WEIGHTS, FULL)
+    other = divergence_strength(kind, *(-a - b for a, b in zip(sizes, more, strict=True)), WEIGHTS, FULL)
+    assert one is not None
+    assert other is not None
+    assert 0 <= one <= other <= 1
+
+
+def test_a_change_in_the_deviation_of_as_many_small_ones() -> None:
+    """Steps of ±2 and σ √4 times 2; not below the least; no mean is taken off; bounded."""
+    steps = np.array([2, -2, 2, -2, 2])
+    assert in_sigma(6, steps, 4, 1, 10.0) == 1.5
+    assert in_sigma(-6, steps, 4, 8, 10.0) == -0.75
+    assert in_sigma(-8, np.full(5, -2), 4, 1, 10.0) == -2.0
+    assert in_sigma(1000, steps, 4, 1, 10.0) == 10.0
+    assert in_sigma(0, np.zeros(5, np.int64), 4, 1, 10.0) == 0.0
+    assert in_sigma(2**62, np.array([2**62, -(2**62)]), 4, 1, 10.0) == 0.5
+
+
+def test_a_moving_average_as_published() -> None:
+    """The first values of an example in the pandas guide to `ewm` (alpha 2/3, adjust=False); and weights of 0.2."""
+    assert [round(v, 6) for v in moving_average(np.array([0, 1, 2]), 2)] == [0.0, 0.666667, 1.555556]
+    assert moving_average(np.array([10, 20, 20]), 9) == pytest.approx([10.0, 12.0, 13.6])
+    assert moving_average(np.array([], np.int64), 9) == []
+
+
+@given(st.lists(st.integers(-(2**62), 2**62), min_size=1, max_size=50), st.integers(1, 400))
+def test_a_moving_average_stays_among_its_values_and_mirrors(values: list[int], span: int) -> None:
+    """Never outside what was seen, exactly the other way round for the opposite values, itself where all are equal."""
+    column = np.array(values, np.int64)
+    means = moving_average(column, span)
+    slack = 1e-9 * max(map(abs, values))
+    assert all(min(values) - slack <= each <= max(values) + slack for each in means)
+    assert moving_average(-column, span) == [-each for each in means]
+    assert moving_average(np.full(9, values[0]), span) == [float(values[0])] * 9
+
+
+def test_where_a_quantity_lies_from_another() -> None:
+    """Half a count apart is no difference."""
+    assert [place(3.0, other) for other in (2.4, 2.6, 3.0, 3.4, 3.6)] == ["above", "at", "at", "at", "below"]
 
 
 def test_a_line_through_points() -> None:

@@ -98,8 +98,9 @@ def test_one_trade_in_a_closed_minute() -> None:
     profiles = as_json(view)["orderflow_analysys"]["profiles"]  # type: ignore[index]
     assert [name for name, p in profiles.items() if p] == ["60min"]
     assert profiles["60min"] == {
-        "id": "P60", "covered_min": 1, "volume": "0.25", "delta": "0.25", "trades": 1, "row": "1", "poc": "100",
-        "rival": 0.0, "rival_poc": None, "value_area": ["100", "101"], "value_area_share": 1.0, "hvn": [], "lvn": [],
+        "id": "P60", "covered_min": 1, "volume": "0.25", "delta": "0.25", "trades": 1, "row": "0.02",
+        "poc": "100", "rival": 0.0, "rival_poc": None, "value_area": ["100", "100.02"], "value_area_share": 1.0,
+        "hvn": [], "lvn": [],
     }  # fmt: skip
     assert view.sigma is None
     assert view.warnings[-1] == "fewer than 15 minutes of trades: no volatility yet"

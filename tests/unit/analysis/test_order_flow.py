@@ -34,8 +34,8 @@ NOTHING = StaticBook(NO_BOOK)
 
 
 def state_of(trades: Columns, minutes: int, books: Sequence[Snapshot] = (), start_ns: int = T0) -> MarketState:
-    """A market after some minutes."""
-    state = MarketState(Windows())
+    """A market after some minutes, in levels of a dollar."""
+    state = MarketState(Windows(level_e8=ONE_E8))
     parts = {
         INSTRUMENT: instrument_columns(start_ns),
         AGG_TRADE: trades,

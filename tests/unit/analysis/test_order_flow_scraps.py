@@ -5,6 +5,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -49,6 +50,7 @@ def scraps(draw: Any) -> Trades:
     return some_trades(prices, seconds if draw(st.booleans()) else sorted(seconds), sizes, signs)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(scraps(), st.sampled_from([None, 1e-10, 0.0007, 0.2]), st.sampled_from([1, e8("0.01")]))
 def test_nothing_breaks_and_nothing_is_nan(trades: Trades, sigma: float | None, tick: int) -> None:

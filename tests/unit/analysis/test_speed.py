@@ -45,7 +45,7 @@ def test_slow_or_heavy_is_no_vacuum() -> None:
     """Ninety seconds for 12 units is 0.1333 a second, below twice a walk's; five units a row are more than 71 / 22."""
     (slow,) = last_passages(some_trades([99, 105, 111], [0, 45, 90]), [INTERVAL], UNIT, ONE_E8, PARAMETERS)
     assert slow is not None
-    assert (slow.speed, slow.fast, slow.thin, slow.confirmed) == (0.13333333, False, True, False)
+    assert (slow.speed, slow.fast, slow.thin, slow.confirmed) == (0.1333333333, False, True, False)
     heavy = some_trades([*[98, 99] * 10, 105, 111], quantities=[*[1] * 20, 50, 1])
     (found,) = last_passages(heavy, [INTERVAL], UNIT, ONE_E8, PARAMETERS)
     assert found is not None

@@ -40,6 +40,8 @@ from projections.state import MarketState, TickEntry, Windows
 from replay.drive import drive
 from tests.market_builders import T0, Tables, a_piece, batches, e8, numbered, tick_columns, trade_columns
 
+pytestmark = pytest.mark.slow
+
 DAYS_NS = 71 * HOUR_NS
 
 

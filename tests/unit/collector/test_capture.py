@@ -9,7 +9,7 @@ from collector.capture import Capture
 from collector.log_tail import LogTail
 from collector.tick_maker import Seen
 from eventlog.clock import ManualClock
-from eventlog.facts import AGG_TRADE, DIFF, GAP, SESSION, Fact, Gap
+from eventlog.facts import AGG_TRADE, DIFF, GAP, QUARANTINE, SESSION, Fact, Gap
 from exchanges.errors import ExchangeError, VenueReset
 from exchanges.port import Arrival, Numbered
 from market.timestamps import SECOND_NS
@@ -174,3 +174,109 @@ async def test_a_page_with_a_hole_and_then_none_is_no_answer() -> None:
     """It is worth another try."""
     with pytest.raises(ExchangeError, match="trades from 101 were there, and then none"):
         await a_capture(exchange=Pages((101, 103), ()))._page_from(101)
+
+
+class Venue:
+    """An exchange that is connected, and says now and then that nothing came."""
+
+    connected = 1
+    quiet_ns = 0
+    mute_ns = 0
+
+    def __init__(self) -> None:
+        self.page: list[Numbered] = []
+
+    async def trades_from(self, agg_id: int) -> list[Numbered]:
+        """What there is from an id on."""
+        return [row for row in self.page if row.agg_id >= agg_id]
+
+
+class Queue:
+    """A recorder that takes everything."""
+
+    async def put(self, facts: Any) -> int:
+        """Take it."""
+        return 0
+
+
+async def caught_up(*page: Numbered) -> Capture:
+    """A capture that has fetched a page, and then an empty one; its venue's clock is right."""
+    venue = Venue()
+    venue.page = list(page)
+    capture = a_capture(exchange=venue)
+    capture.recorder = Queue()  # type: ignore[assignment]
+    capture.clock_offset_ns = 0
+    await capture._ask_once()
+    capture._catch_up = True
+    await capture._ask_once()
+    return capture
+
+
+def assessed(capture: Capture) -> tuple[str, str]:
+    """The state of the trades, and the first words of why."""
+    state, why = capture.assessment()
+    return state, " ".join(why.split()[:3])
+
+
+async def test_trades_are_live_once_the_newest_is_there() -> None:
+    """And the clocks agree, as far as anybody can tell."""
+    capture = await caught_up(Numbered(101, Fact(AGG_TRADE, NOW, b"101")))
+    assert assessed(capture) == ("live", "")
+    capture.clock_offset_ns = None
+    assert assessed(capture) == ("catching_up", "neither the venue's")
+    capture._sort([a_trade(102)])
+    assert assessed(capture) == ("live", "")
+
+
+@pytest.mark.parametrize("seconds", [-120, -11, 11, 120])
+async def test_trades_out_of_their_time_are_not_live(seconds: int) -> None:
+    """Too early or too late: a clock is wrong, or the feed is behind; the next one in its time is live again."""
+    capture = await caught_up(Numbered(101, Fact(AGG_TRADE, NOW, b"101")))
+    capture._sort([Arrival("agg_trade", NOW, Fact(AGG_TRADE, NOW, b"102"), 102, time_ns=NOW - seconds * SECOND_NS)])
+    assert capture.doubts_clocks
+    assert capture.assessment()[0] == "down"
+    assert f"trades come {seconds:+.1f} s after their own time" in capture.assessment()[1]
+    capture._sort([a_trade(103)])
+    assert assessed(capture) == ("live", "")
+
+
+@pytest.mark.parametrize("seconds", [-120, 120])
+async def test_a_venue_whose_clock_is_elsewhere_is_not_live(seconds: int) -> None:
+    """By how much is said."""
+    capture = await caught_up(Numbered(101, Fact(AGG_TRADE, NOW, b"101")))
+    capture.clock_offset_ns = seconds * SECOND_NS
+    assert f"the venue's clock is {seconds:+.1f} s from ours" in capture.assessment()[1]
+    assert capture.state() == "down"
+
+
+async def test_that_nothing_newer_exists_does_not_make_an_unreadable_trade_live() -> None:
+    """The newest trade was closed as unreadable; only one that can be read ends that."""
+    capture = await caught_up(Numbered(101, Fact(QUARANTINE, NOW, b"{}")))
+    assert assessed(capture) == ("down", "1 trades came")
+    capture._sort([a_trade(102)])
+    assert assessed(capture) == ("live", "")
+
+
+async def test_junk_beyond_which_the_venue_has_nothing_was_no_trade() -> None:
+    """It came, could not be read, and the venue says that no trade is missing."""
+    capture = await caught_up(Numbered(101, Fact(AGG_TRADE, NOW, b"101")))
+    capture._sort([Arrival("quarantine", NOW, Fact(QUARANTINE, NOW, b"{}"))])
+    assert assessed(capture) == ("down", "1 trades came")
+    capture._catch_up = True
+    await capture._ask_once()
+    assert assessed(capture) == ("live", "")
+
+
+async def test_a_stream_that_brought_no_trade_is_not_live_before_one_came() -> None:
+    """Whatever was fetched meanwhile; or before the venue says that there is none."""
+    capture = await caught_up(Numbered(101, Fact(AGG_TRADE, NOW, b"101")))
+    capture.exchange.mute_ns = NOW  # type: ignore[misc]
+    capture._sort([news("disconnected", "closed"), news("connected", "silent: trade stream 30 s")])
+    await capture._ask_once()
+    assert assessed(capture) == ("catching_up", "the last connection")
+    capture.exchange.quiet_ns = NOW + 1  # type: ignore[misc]
+    assert capture.state() == "live"
+    capture.exchange.quiet_ns = 0  # type: ignore[misc]
+    assert capture.state() == "catching_up"
+    capture._sort([a_trade(102)])
+    assert assessed(capture) == ("live", "")

@@ -1,11 +1,11 @@
-"""Rolling percentiles against ranks counted by hand."""
+"""Rolling percentiles and means against numbers counted by hand."""
 
 import math
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.latency import RollingLatency
+from collector.latency import RollingLatency, RollingMean
 from market.timestamps import SECOND_NS
 from tests.builders import T0
 
@@ -47,6 +47,53 @@ def test_what_is_older_than_five_minutes_is_forgotten() -> None:
     assert latency.summary(T0 + 300 * SECOND_NS) == {"count": 1, "p50_ms": 0.009, "p95_ms": 0.009, "p99_ms": 0.009}
     assert latency.summary(T0 + 310 * SECOND_NS)["count"] == 0
     assert latency.summary(T0 + 10_000 * SECOND_NS)["count"] == 0
+
+
+def test_a_clock_that_was_set_back_begins_a_new_window() -> None:
+    """An hour ahead by mistake: what was counted there goes, what comes at the right time is counted as ever."""
+    hour_ns = 3600 * SECOND_NS
+    latency, mean = RollingLatency(), RollingMean()
+    for each in (latency, mean):
+        each.add([5 * US], T0 + hour_ns)
+        each.add([1 * US], T0)
+        each.add([2 * US], T0 + 290 * SECOND_NS)
+    assert latency.summary(T0 + 290 * SECOND_NS)["count"] == 2
+    assert mean.summary(T0 + 290 * SECOND_NS) == {"avg": 1.5 * US, "max": 2 * US, "count": 2}
+    assert mean.summary(T0 + 300 * SECOND_NS) == {"avg": 2 * US, "max": 2 * US, "count": 1}
+
+
+def test_a_clock_that_was_set_back_a_little_loses_nothing() -> None:
+    """A minute back: both numbers are of the last five minutes."""
+    mean = RollingMean()
+    mean.add([1], T0 + 60 * SECOND_NS)
+    mean.add([2], T0)
+    assert mean.summary(T0) == {"avg": 1.5, "max": 2, "count": 2}
+
+
+def test_a_mean_is_of_five_minutes() -> None:
+    """1 and 2 in one slice, 9 in the next: mean and maximum while both count, then of the second, then of nothing."""
+    mean = RollingMean()
+    mean.add([1, 2], T0)
+    mean.add([], T0)
+    mean.add([9], T0 + 10 * SECOND_NS)
+    assert mean.summary(T0 + 299 * SECOND_NS) == {"avg": 4, "max": 9, "count": 3}
+    assert mean.summary(T0 + 300 * SECOND_NS) == {"avg": 9, "max": 9, "count": 1}
+    assert mean.summary(T0 + 310 * SECOND_NS) == {"avg": None, "max": None, "count": 0}
+
+
+@given(st.lists(st.tuples(st.integers(-(10**20), 10**20), st.integers(0, 700)), min_size=1, max_size=50))
+def test_a_mean_is_that_of_the_numbers_in_the_window(numbers: list[tuple[int, int]]) -> None:
+    """Whatever the numbers and the rising seconds at which they come: the last thirty slices of ten seconds count."""
+    mean, at_s = RollingMean(), 0
+    slices: list[tuple[int, int]] = []
+    for number, pause_s in numbers:
+        at_s += pause_s
+        mean.add([number], T0 + at_s * SECOND_NS)
+        slices.append((at_s // 10, number))
+    window = [number for place, number in slices if place > at_s // 10 - 30]
+    summary = mean.summary(T0 + at_s * SECOND_NS)
+    assert (summary["max"], summary["count"]) == (max(window), len(window))
+    assert summary["avg"] == round(sum(window) / len(window), 3)
 
 
 @given(st.lists(st.integers(-(10**10), 10**13), min_size=1, max_size=200))

@@ -107,6 +107,9 @@ class Ear:
         """Once more."""
         self.waits.append(seconds)
 
+    def queued(self, depth: int) -> None:
+        """Not of interest here."""
+
 
 async def until(true: Callable[[], bool]) -> None:
     """Let the others run until something is true."""

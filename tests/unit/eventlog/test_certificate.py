@@ -82,17 +82,17 @@ def test_a_hole_nobody_names_is_a_flaw_and_its_time_is_unproven(tmp_path: Path) 
     assert found.unproven_trades == [(T0 + 30 * MINUTE_NS, T0 + 50 * MINUTE_NS + 1)]
 
 
-@pytest.mark.parametrize(("state", "complete"), [("open", False), ("given_up", True)])
-def test_a_hole_a_gap_names_is_no_flaw(tmp_path: Path, state: str, complete: bool) -> None:
-    """Open, it may still be filled; given up, the venue has no more. Its time stays unproven."""
+@pytest.mark.parametrize(("state", "said"), [("open", "open gaps"), ("given_up", "missing for good")])
+def test_a_hole_a_gap_names_is_no_flaw(tmp_path: Path, state: str, said: str) -> None:
+    """Open, it may still be filled; given up, it is missing for good. Its time stays unproven."""
     found = certified(
         tmp_path,
         [*a_day(leave_out=[5])[:-1], a_gap(5, 5, state=state, at_ns=T0 + DAY_NS - 1)],
         [a_tick(T0 + DAY_NS, last_agg_id=144)],
     )
-    assert (found.complete, found.sound) == (complete, True)
+    assert (found.complete, found.sound) == (False, True)
     assert [(g.first, g.last, g.cause, g.state) for g in found.gaps] == [(5, 5, "disconnect", state)]
-    assert found.reasons == ([] if complete else ["open gaps: 1: agg_ids 5-5 (disconnect)"])
+    assert found.reasons == [f"{said}: 1: agg_ids 5-5 (disconnect)"]
     assert len(found.unproven_trades) == 1
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from eventlog.check import Report, check
 from eventlog.errors import LogBroken
-from eventlog.facts import AGG_TRADE, Fact
+from eventlog.facts import AGG_TRADE, CONFLICT, GAP, QUARANTINE, Fact, Gap, Quarantine
 from market.timestamps import MINUTE_NS
 from tests.builders import (
     T0,
@@ -40,7 +40,7 @@ def test_a_whole_log_is_complete(tmp_path: Path) -> None:
 def test_an_empty_log_proves_nothing(tmp_path: Path) -> None:
     """Nothing in it is wrong, but nobody should read "complete" under a mistyped name."""
     report = check(a_log(tmp_path))
-    assert report.sound
+    assert not report.sound
     assert not report.complete
     assert (report.entries, report.first_seq, report.first_agg_id) == (0, None, None)
 
@@ -58,11 +58,13 @@ def test_a_hole_in_agg_ids_that_no_gap_names(tmp_path: Path) -> None:
     assert report.unnamed_agg_ids == [(2, 3), (6, 8)]
 
 
-@pytest.mark.parametrize(("state", "complete", "sound"), [("open", False, True), ("given_up", True, True)])
-def test_a_hole_that_a_gap_names(tmp_path: Path, state: str, complete: bool, sound: bool) -> None:
-    """An open gap may still be filled and fails; one given up is on record and does not."""
+@pytest.mark.parametrize("state", ["open", "given_up"])
+def test_a_hole_that_a_gap_names(tmp_path: Path, state: str) -> None:
+    """Named is not there: the log is sound, and not complete."""
     report = checked(tmp_path, a_trade(1), a_gap(2, 3, state=state), a_trade(4))
-    assert (report.complete, report.sound) == (complete, sound)
+    assert (report.complete, report.sound) == (False, True)
+    word = "open gaps" if state == "open" else "missing for good"
+    assert report.reasons == [f"{word}: 1: agg_ids 2-3 (disconnect)"]
     named = report.open_gaps if state == "open" else report.given_up_gaps
     assert [(g["first"], g["last"]) for g in named] == [(2, 3)]
     assert report.unnamed_agg_ids == []
@@ -82,14 +84,52 @@ def test_a_gap_names_only_what_it_names(tmp_path: Path) -> None:
     report = checked(tmp_path / "a", a_trade(1), a_gap(3, 4, state="given_up"), a_trade(7))
     assert report.unnamed_agg_ids == [(2, 2), (5, 6)]
     both = (a_gap(2, 4, state="given_up"), a_gap(4, 6, state="given_up"))
-    assert checked(tmp_path / "b", a_trade(1), *both, a_trade(7)).complete
+    assert checked(tmp_path / "b", a_trade(1), *both, a_trade(7)).sound
+
+
+def test_numbers_that_the_venue_skipped_are_not_missing(tmp_path: Path) -> None:
+    """No trade ever had them."""
+    skipped = Gap("agg_ids", 2, 3, "venue_skipped", "given_up").fact(GAP, T0)
+    assert checked(tmp_path, a_trade(1), skipped, a_trade(4)).complete
+
+
+@pytest.mark.parametrize(
+    ("what", "first", "last"), [("update_ids", 5, 9), ("seqs", 100, 120), ("snapshot", T0, T0), ("agg_ids", 50, 60)]
+)
+def test_whatever_is_given_up_is_not_complete(tmp_path: Path, what: str, first: int, last: int) -> None:
+    """Of the book as of the trades."""
+    report = checked(tmp_path, a_trade(1), a_gap(first, last, what, "given_up"), a_trade(2))
+    assert (report.complete, report.sound) == (False, True)
+    assert report.reasons == [f"missing for good: 1: {what} {first}-{last} (disconnect)"]
+
+
+def test_a_fact_that_contradicts_another_is_not_complete(tmp_path: Path) -> None:
+    """Which of the two is true, nobody knows."""
+    conflict = Quarantine(CONFLICT, "import", b"{}").fact(QUARANTINE, T0)
+    report = checked(tmp_path, a_trade(1), conflict, a_trade(2))
+    assert (report.complete, report.conflicts) == (False, 1)
+
+
+def test_a_log_without_a_trade_is_not_complete(tmp_path: Path) -> None:
+    """However many ticks it has."""
+    report = checked(tmp_path, a_tick(), a_quarantine())
+    assert report.reasons == ["no trade among 2 entries"]
+
+
+def test_files_nobody_lists_are_named(tmp_path: Path) -> None:
+    """A crash leaves them; they are no part of the log and nothing is missing for them."""
+    log = a_log(tmp_path, [a_trade(1)])
+    (log.cold.folder / "000000000000002-000000000000002.agg_trade.parquet").write_bytes(b"x")
+    report = check(log)
+    assert report.complete
+    assert report.unlisted == ["000000000000002-000000000000002.agg_trade.parquet"]
 
 
 def test_the_newest_word_on_a_range_holds(tmp_path: Path) -> None:
     """Open, then given up."""
     report = checked(tmp_path, a_trade(1), a_gap(2, 2), a_trade(3), a_gap(2, 2, state="given_up"))
-    assert report.complete
     assert report.open_gaps == []
+    assert len(report.given_up_gaps) == 1
 
 
 def test_a_gap_of_other_numbers_names_no_trades(tmp_path: Path) -> None:
@@ -101,14 +141,15 @@ def test_a_gap_of_other_numbers_names_no_trades(tmp_path: Path) -> None:
 def test_a_quarantined_trade_closes_its_id(tmp_path: Path) -> None:
     """The row could not be read, but it is known to have been there."""
     report = checked(tmp_path, a_trade(1), a_quarantine(agg_id=2), a_quarantine(), a_trade(3))
-    assert report.complete
-    assert report.quarantined == 2
+    assert report.sound
+    assert (report.quarantined, report.closed_agg_ids) == (2, [2])
+    assert report.reasons == ["trades nobody could read, agg ids: 1: 2"]
 
 
 def test_trade_ids_out_of_chain(tmp_path: Path) -> None:
     """`first_id` must be the previous `last_id` + 1, between neighbours only."""
     fine = [a_trade(1, first_id=10, last_id=12), a_trade(2, first_id=13), a_gap(3, 3, state="given_up")]
-    assert checked(tmp_path / "a", *fine, a_trade(4, first_id=90)).complete
+    assert checked(tmp_path / "a", *fine, a_trade(4, first_id=90)).sound
     report = checked(tmp_path / "b", *fine, a_trade(4, first_id=90), a_trade(5, first_id=92))
     assert report.broken_chain == [5]
     assert not report.sound
@@ -131,11 +172,12 @@ def test_a_hole_in_seqs_that_no_gap_names(tmp_path: Path) -> None:
 
 
 def test_seqs_that_a_gap_names_as_lost(tmp_path: Path) -> None:
-    """The server lost them; the log says so and is complete."""
+    """The server lost them; the log says so, and is not complete."""
     cold = a_cold_log(tmp_path, [a_trade(1)])
     cold.append(5, 6, as_tables([a_gap(2, 4, "seqs", "given_up"), a_trade(2)], 5))
     report = check(a_log(tmp_path))
-    assert report.complete
+    assert report.sound
+    assert report.reasons == ["missing for good: 1: seqs 2-4 (disconnect)"]
     assert [(g["first"], g["last"]) for g in report.given_up_gaps] == [(2, 4)]
 
 
@@ -155,6 +197,17 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     path.write_bytes(data)
     report = check(log)
     assert any(path.name in line and "not as it was written" in line for line in report.damaged)
+    assert not report.complete
+
+
+def test_what_cannot_be_read_is_not_nothing(tmp_path: Path) -> None:
+    """Damage before the first entry that could be counted: nobody says that nothing was recorded."""
+    log = a_log(tmp_path, [a_trade(1)])
+    path = log.cold.path_of(log.cold.catalogue.segments[0].files[0])
+    path.write_bytes(b"damage")
+    report = check(log)
+    assert report.entries == 0
+    assert report.reasons == [f"damaged files: 2: {', '.join(report.damaged)}"]
     assert not report.complete
 
 

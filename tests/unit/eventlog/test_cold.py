@@ -214,7 +214,7 @@ def test_a_folder_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A write that fails leaves the old bytes and nothing beside them."""
     path = tmp_path / "file"
-    files.write_synced(path, b"old")
+    files.write_whole(path, b"old")
 
     def broken(*_: object) -> None:
         raise OSError(5, "Input/output error")
@@ -222,8 +222,8 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
     with monkeypatch.context() as patch:
         patch.setattr("os.replace", broken)
         with pytest.raises(EventLogError, match="Input/output error"):
-            files.write_synced(path, b"new")
+            files.write_whole(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
-    files.write_synced(path, b"new")
+    files.write_whole(path, b"new")
     assert path.read_bytes() == b"new"

@@ -36,13 +36,13 @@ def imported(tmp_path: Path) -> Path:
     packed = archive_zip(tmp_path / "b.zip", {"b.csv": archive_row(4, at=T0_MS + 60_000) + "\n"})
     result = run("import", "binance-aggtrades", plain, packed, storage=tmp_path / "s")
     assert result.exit_code == 0, result.output
-    assert "a.csv: 3 entries added, 1 ticks" in result.output
-    assert "b.zip: 1 entries added, 1 ticks" in result.output
+    assert "a.csv: 3 entries added, 1 tick" in result.output
+    assert "b.zip: 1 entry added, 1 tick" in result.output
     return tmp_path / "s"
 
 
 def test_check_exits_zero_only_for_a_complete_log(tmp_path: Path, imported: Path) -> None:
-    """An open gap fails unless it is allowed; a hole nobody named always fails."""
+    """An open gap fails unless it is allowed; a hole nobody named, and a log without a trade, always fail."""
     assert run("check", storage=imported).exit_code == 0
     a_cold_log(tmp_path / "gap", [a_trade(1), a_gap(2, 2), a_trade(3)])
     assert run("check", storage=tmp_path / "gap").exit_code == 1
@@ -52,6 +52,10 @@ def test_check_exits_zero_only_for_a_complete_log(tmp_path: Path, imported: Path
     assert failed.exit_code == 1
     assert "NOT complete" in failed.output
     assert "missing agg ids no gap names: 1: (2, 2)" in failed.output
+    a_cold_log(tmp_path / "nothing", [a_tick()])
+    failed = run("check", "--allow-gaps", storage=tmp_path / "nothing")
+    assert failed.exit_code == 1
+    assert "no trade among 1 entries" in failed.output
 
 
 def test_check_speaks_json(imported: Path) -> None:
@@ -64,7 +68,7 @@ def test_importing_again_says_so(tmp_path: Path, imported: Path) -> None:
     """Nothing is added, and that is no failure."""
     result = run("import", "binance-aggtrades", tmp_path / "a.csv", storage=imported)
     assert result.exit_code == 0
-    assert "nothing added, all 3 entries were there already" in result.output
+    assert "nothing added, 3 were there already" in result.output
 
 
 def test_a_recording_is_brought_in(tmp_path: Path) -> None:
@@ -77,7 +81,7 @@ def test_a_recording_is_brought_in(tmp_path: Path) -> None:
     path = a_recording(tmp_path / "r.gz", lines)
     result = run("import", "recording", path, storage=tmp_path / "s")
     assert result.exit_code == 0, result.output
-    assert "1 messages of other streams passed over, 1 quarantined" in " ".join(result.output.split())
+    assert "1 cannot be read, quarantined, 1 message of other streams passed over" in " ".join(result.output.split())
 
 
 @pytest.mark.parametrize("kind", ["agg_trade", "tick", "minute_buckets"])
@@ -95,7 +99,7 @@ def test_export_writes_a_file(tmp_path: Path, imported: Path, kind: str, form: s
 
 def test_export_writes_a_file_a_minute(tmp_path: Path, imported: Path) -> None:
     """The files older systems read."""
-    result = run("export", "--kind", "trade_files", "-o", tmp_path / "minutes", storage=imported)
+    result = run("export", "--kind", "trade_files", "--level", 1, "-o", tmp_path / "minutes", storage=imported)
     assert result.exit_code == 0
     names = sorted(p.name for p in (tmp_path / "minutes").iterdir())
     assert names == ["trades_20240101_0000.json", "trades_20240101_0001.json"]
@@ -138,6 +142,13 @@ def test_compact_merges_closed_days(tmp_path: Path) -> None:
     assert "1 remain" in result.output
 
 
+def test_compact_speaks_json(tmp_path: Path) -> None:
+    """How many segments went, and how many remain."""
+    a_cold_log(tmp_path, [a_trade(1)], [a_trade(2)])
+    said = json.loads(run("compact", "--json", storage=tmp_path).stdout)
+    assert (said["log"], said["merged_away"], said["segments"]) == ("events:{binance:BTCFDUSD}", 1, 1)
+
+
 @pytest.mark.parametrize("words", [["check"], ["tail"], ["compact"], ["export", "-o", "x"]])
 def test_a_log_that_is_not_there_is_one_line(tmp_path: Path, words: list[str]) -> None:
     """With what to look at, and without making it."""
@@ -148,7 +159,15 @@ def test_a_log_that_is_not_there_is_one_line(tmp_path: Path, words: list[str]) -
 
 def test_every_command_explains_itself() -> None:
     """`--help` everywhere."""
-    for words in ([], ["check"], ["import", "binance-aggtrades"], ["import", "recording"], ["export"], ["tail"]):
+    for words in (
+        [],
+        ["check"],
+        ["import", "binance-aggtrades"],
+        ["import", "recording"],
+        ["export"],
+        ["tail"],
+        ["rebuild-catalogue"],
+    ):
         result = run(*words, "--help")
         assert result.exit_code == 0
         assert "Usage" in result.output

@@ -89,6 +89,26 @@ def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_link_in_the_way_is_not_written_through(tmp_path: Path) -> None:
+    """Whoever may write into the folder could point it at a file of ours."""
+    (tmp_path / "ours").write_text("ours")
+    (tmp_path / ".t.csv.new").symlink_to(tmp_path / "ours")
+    assert export.write(two_tables(), tmp_path / "t.csv", "csv") == 3
+    assert export.write_lines([b"x"], tmp_path / "t.csv") == 1
+    assert (tmp_path / "ours").read_text() == "ours"
+    assert (tmp_path / "t.csv").read_bytes() == b"x\n"
+
+
+def test_records_are_whole_json(tmp_path: Path) -> None:
+    """Nothing cut: levels as lists of text, bytes twice, moments twice."""
+    tables = as_tables([a_quarantine(b"\xff{", 5)])
+    (bad,) = export.records(QUARANTINE, tables[QUARANTINE])
+    assert (bad["data"], bad["data_base64"], bad["agg_id"]) == ("\\xff{", "/3s=", 5)
+    (book,) = export.records(SNAPSHOT, as_tables([a_snapshot([("99.5", "2")], [])])[SNAPSHOT], decimals=6)
+    assert (book["bid_price"], book["bid_quantity"], book["ask_price"]) == (["99.5"], ["200"], [])
+    assert (book["recv"], book["recv_ns"]) == ("2024-01-01T00:00:00Z", T0)
+
+
 def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     """The folder does not exist."""
     with pytest.raises(EventLogError, match=r"cannot use .*missing"):

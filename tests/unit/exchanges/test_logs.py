@@ -64,7 +64,7 @@ def test_another_storages_server_is_refused(tmp_path: Path, shared_server: Embed
     """Joining two logs would make a third that never was."""
     a_writer(tmp_path / "a", client).close()
     a_cold_log(tmp_path / "b", [a_trade(1)], created_ns=1)
-    url = f"unix://{shared_server.socket}"
+    url = f"unix://{shared_server.socket}?password={shared_server.password()}"
     with pytest.raises(WriterRefused, match="belongs to another storage"), open_log(tmp_path / "b", MARKET, url=url):
         pass
     with open_log(tmp_path / "a", MARKET, url=url) as log:

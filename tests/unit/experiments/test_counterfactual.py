@@ -16,7 +16,8 @@ from eventlog.clock import ManualClock
 from eventlog.log import Log
 from experiments.answer import Side
 from experiments.answers import Answers
-from experiments.counterfactual import Asked, Asker, ask_all, chosen, live_ticks, outdated, views_at
+from experiments.counterfactual import Asker, ask_all, chosen, live_ticks, outdated, views_at
+from experiments.course import MOST_REFUSED, Asked
 from replay.decisions import Ticks, ticks_between
 from tests.fakes.model_client import SimulatedClient
 from tests.market_builders import SIGHT, SMALL, a_market, write_log
@@ -91,7 +92,7 @@ def test_each_missing_answer_is_asked_once(log: Log, ticks: Ticks, tmp_path: Pat
 
 def test_few_are_under_way_at_once(log: Log, ticks: Ticks, tmp_path: Path) -> None:
     """Never more conversations than allowed, and no view is worked out before somebody is free to ask about it."""
-    client, ahead = SimulatedClient(pause_s=0.01), []
+    client, ahead = SimulatedClient(until_at_once=3), []
     views = views_at(log, ticks, SIGHT)
     worked_out = 0
 
@@ -150,6 +151,68 @@ def test_a_fault_of_today_ends_the_asking(log: Log, ticks: Ticks, tmp_path: Path
         broken = [a for a in answers.recording.everything() if not a.whole]
         assert [len(a.calls) for a in broken] == [1]
         assert ask(log, ticks, answers, SimulatedClient(), concurrency=1) == (Asked(), 6)
+
+
+def refused(*numbers: int, status: int = 400) -> dict[int, NoReply]:
+    """Requests that are refused, by their number."""
+    return {n: NoReply("bad_request", f"HTTP {status}", "no such model", status) for n in numbers}
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_a_server_that_refuses_every_request_is_left_alone(
+    log: Log, ticks: Ticks, tmp_path: Path, concurrency: int
+) -> None:
+    """After a few conversations, not after all; nothing is stored, and the operator reads the server's reason."""
+    client = SimulatedClient(faults=refused(*range(1, 99)))
+    with Answers(tmp_path, SIDE) as answers:
+        asked, stored = ask(log, ticks, answers, client, repeats=4, concurrency=concurrency)
+        assert (asked, stored) == (Asked("bad_request: HTTP 400: no such model", lasts=True), 0)
+        assert MOST_REFUSED <= len(client.requests) < MOST_REFUSED + concurrency
+        assert len(answers.missing(ticks.seq.tolist(), 4)) == len(ticks)
+    few = SimulatedClient(faults=refused(*range(1, 99)))
+    with Answers(tmp_path, SIDE) as answers:
+        asked, stored = ask(log, chosen(ticks, ticks.seq.tolist()[:2]), answers, few)
+        assert (asked.stopped, asked.lasts, stored) == ("bad_request: HTTP 400: no such model", True, 0)
+
+
+@pytest.mark.parametrize("number", [1, 6, 15])
+def test_one_request_that_is_refused_is_its_minutes_answer(log: Log, ticks: Ticks, tmp_path: Path, number: int) -> None:
+    """Where the others are answered, first, in between or last: one bad minute keeps no other from being had."""
+    with Answers(tmp_path, SIDE) as answers:
+        client = SimulatedClient(faults=refused(number, status=422))
+        assert ask(log, ticks, answers, client, concurrency=1) == (Asked(), 8)
+        endings = [a.fallback for a in answers.recording.answers(ticks.seq.tolist(), [0])]
+        assert sorted(endings, key=str) == [None] * 7 + ["bad_request: HTTP 422"]
+        paid = sum(len(a.calls) for a in answers.recording.everything())
+        assert paid == len(client.requests) - 1
+
+
+def test_the_last_missing_minute_may_be_refused(log: Log, ticks: Ticks, tmp_path: Path) -> None:
+    """What was answered before says that the server works: the minute has its answer, and the command an end."""
+    with Answers(tmp_path, SIDE) as answers:
+        ask(log, chosen(ticks, ticks.seq.tolist()[:-1]), answers, SimulatedClient())
+        assert ask(log, ticks, answers, SimulatedClient(faults=refused(1))) == (Asked(), 1)
+        assert answers.missing(ticks.seq.tolist(), 1) == {}
+
+
+def test_a_server_that_begins_to_refuse_is_left_alone(log: Log, ticks: Ticks, tmp_path: Path) -> None:
+    """What it answered is kept; what it refused is asked again the next time, and what that had cost counts."""
+    with Answers(tmp_path, SIDE) as answers:
+        client = SimulatedClient(faults=refused(6, *range(7, 99)))
+        asked, stored = ask(log, ticks, answers, client, concurrency=1)
+        assert (asked.lasts, stored) == (True, 2)
+        assert len(client.requests) == 5 + MOST_REFUSED
+        assert sum(len(a.calls) for a in answers.recording.everything()) == 5
+        assert ask(log, ticks, answers, SimulatedClient(), concurrency=1) == (Asked(), 6)
+
+
+@pytest.mark.parametrize("status", [301, 308, 403, 404, 405, 410, 451])
+def test_a_refusal_of_the_whole_endpoint_ends_at_once(log: Log, ticks: Ticks, tmp_path: Path, status: int) -> None:
+    """It is about no request: one is enough."""
+    client = SimulatedClient(faults=refused(1, status=status))
+    with Answers(tmp_path, SIDE) as answers:
+        asked, stored = ask(log, ticks, answers, client, concurrency=1)
+    assert (len(client.requests), asked.lasts, stored) == (1, True, 0)
 
 
 def test_a_fault_of_the_minute_is_its_answer(log: Log, ticks: Ticks, tmp_path: Path) -> None:

@@ -79,13 +79,22 @@ def test_shares_carry_wilsons_interval() -> None:
 
 @pytest.mark.parametrize(
     ("price", "step"),
-    [("110000", 1000), ("83412.5", 1000), ("20000", 1000), ("3000", 100), ("612", 10), ("1.2", 0.1)],
-)
+    [("110000", 1000), ("83412.5", 1000), ("20000", 1000), ("3000", 100), ("612", 10), ("1.2", 0.1),
+     ("5000000", 100_000), ("1600000000", 100_000_000), ("0.6", 0.01)],
+)  # fmt: skip
 def test_shifts_suit_the_price(price: str, step: float) -> None:
-    """A thousand dollars for bitcoin, a hundredth to a tenth of what is cheaper."""
-    assert step_e8(e8(price)) == round(step * ONE_E8)
+    """A thousand dollars for bitcoin, a hundredth to a twelfth of what is cheaper or dearer."""
+    assert step_e8(e8(price), TICK_E8) == round(step * ONE_E8)
     named = [each.name for each in changes(e8(price), TICK_E8, (-1, 2))]
     assert named == [f"{-step:+g}", f"{2 * step:+g}", "relabelled", "mirrored"]
+
+
+@pytest.mark.parametrize(
+    ("price", "tick", "step"), [(239, 1, 10), (10**6, 1, 10**4), (25 * 10**6, 10**5, 10**6), (90, 30, 30), (5, 1, 1)]
+)
+def test_a_shift_stays_on_the_grid(price: int, tick: int, step: int) -> None:
+    """Also where a price is a few ticks."""
+    assert step_e8(price, tick) == step
 
 
 def test_each_change_gets_its_row_and_noise_the_last() -> None:

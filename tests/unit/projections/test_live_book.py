@@ -1,6 +1,7 @@
 """What the recorder's book has the log say, and when."""
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 
 from eventlog.codec import decode_entries
@@ -88,6 +89,7 @@ def test_diffs_do_not_wait_without_end() -> None:
         assert book.book.last_update_id == (60 if number == 49 else 10)
 
 
+@pytest.mark.slow
 @LAW
 @given(facts=streams())
 def test_it_says_what_the_replay_will_find(facts: list[Fact]) -> None:

@@ -1,6 +1,7 @@
 """The book by the venue's procedure: vectors by hand, what is known of it, and how it is compared with the venue's."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -185,6 +186,7 @@ def test_the_digest_tells_books_apart() -> None:
     assert base.digest() == folded(a_snapshot()).digest()
 
 
+@pytest.mark.slow
 @LAW
 @given(facts=streams(), cuts=st.sets(st.integers(1, 30)))
 def test_what_each_diff_did_does_not_depend_on_batches(facts: list[Fact], cuts: set[int]) -> None:

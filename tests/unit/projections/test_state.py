@@ -43,6 +43,10 @@ def test_a_minute_is_shown_in_decimals() -> None:
     assert minute is not None
     assert minute_view.view(T0, minute) == {
         "timestamp": "2024-01-01T00:00:00Z",
+        "open": "110000.25",
+        "high": "110000.75",
+        "low": "110000.25",
+        "close": "110000.75",
         "price_levels": {
             "110000": {
                 "buy_volume": "0.5",
@@ -50,6 +54,9 @@ def test_a_minute_is_shown_in_decimals() -> None:
                 "total_volume": "0.7",
                 "delta": "0.3",
                 "trade_count": 2,
+                "buy_vol": "0.5",
+                "sell_vol": "0.2",
+                "total_vol": "0.7",
             }
         },
     }

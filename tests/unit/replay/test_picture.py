@@ -80,6 +80,7 @@ def test_the_same_scene_gives_the_same_bytes(scene: Scene, tmp_path: Path, suffi
     assert one == two != other
 
 
+@pytest.mark.slow
 def test_other_processes_draw_the_same_bytes(tmp_path: Path) -> None:
     """Whatever addresses and hash seeds they have."""
     write_log(tmp_path / "log", a_market(5, 70))

@@ -112,6 +112,40 @@ def test_text_is_escaped() -> None:
     assert page.count("<script>") == page.count("</script>") == 2
 
 
+SHARE = {"asked": 60, "decided": 7, "fallback": {"no_choice": 50, "<b>timeout\x1b[2J": 3}}
+
+
+def test_a_models_share_stands_at_the_top() -> None:
+    """Before any figure: how much is the model's own, why not the rest, and how that is named."""
+    page = a_report(manifest=a_manifest(analyst="deepseek") | {"model": SHARE})
+    sentence = "model decided 7 of 60; at the others the rules stood in: no_choice 50, &lt;b&gt;timeout\\x1b[2J 3."
+    assert page.index(f'<p class="alert">{sentence}') < page.index('class="cards"')
+    assert "is named (fallback)" in page
+    whole = a_report(manifest=a_manifest() | {"model": {"asked": 60, "decided": 60, "fallback": {}}})
+    assert '<p class="quiet">model decided 60 of 60.</p>' in whole
+    assert "model decided" not in a_report()
+
+
+def test_what_the_rules_decided_is_named_and_drawn_apart() -> None:
+    """In the table of outcomes and in the chart."""
+    tables = tables_of(some_scores(PATH))
+    by = pa.array(["model", "fallback"], pa.string())
+    tables["episodes"] = tables["episodes"].append_column("decided_by", by)
+    page = render(a_manifest() | {"model": SHARE}, tables, PATH)
+    basis = tables["episodes"].column("basis").to_pylist()
+    assert f"<td>{basis[0]}</td>" in page
+    assert f"<td>{basis[1]} (fallback)</td>" in page
+    assert [len(zone) for zone in data_of(page)["zones"]] == [5, 6]
+
+
+def test_nothing_in_a_report_hides() -> None:
+    """Controls and bidi marks of notes and inputs are spelled out."""
+    hostile = "a\x1b[2J\u202eb\u200b"
+    page = a_report(manifest=a_manifest(analyst=hostile) | {"notes": [hostile], "run_id": hostile})
+    assert page.count("a\\x1b[2J\\u202eb\\u200b") == 4
+    assert not set("\x1b\u202e\u200b") & set(page)
+
+
 def test_every_figure_is_in_the_table() -> None:
     """Each score stands with its value, its placebo's and why there is no p."""
     scores = some_scores(PATH).scores.to_pylist()

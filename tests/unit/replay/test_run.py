@@ -13,6 +13,8 @@ from analysis.fitted import CONFIDENCE_FEATURES, Logistic
 from analysis.parameters import Parameters
 from eventlog.clock import ManualClock
 from eventlog.facts import AGG_TRADE
+from eventlog.files import digest_of
+from eventlog.sealed_json import seal_fields
 from exchanges.logs import open_log
 from market.timestamps import MINUTE_NS
 from replay import runs
@@ -63,6 +65,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     found = {f.name: f.read_bytes() for f in folder.iterdir()}
     manifest = json.loads(found["manifest.json"])
     assert set(manifest.pop("clock")) == {"started", "finished", "seconds"}
+    assert len(manifest.pop("checksum")) == 16
     return found | {"manifest.json": json.dumps(manifest).encode()}
 
 
@@ -105,6 +108,7 @@ def test_an_existing_run_is_recomputed_and_kept(storage: Path, tmp_path: Path) -
     assert [p.name for p in tmp_path.iterdir()] == [first.folder.name]
 
 
+@pytest.mark.slow
 def test_tampering_is_named(storage: Path, tmp_path: Path) -> None:
     """A changed, a missing and an unreadable file of an existing run are named as different."""
     folder = a_run(storage, tmp_path).folder
@@ -119,6 +123,7 @@ def test_tampering_is_named(storage: Path, tmp_path: Path) -> None:
     assert a_run(storage, tmp_path).again == ["fills.parquet", "scores.parquet", "manifest.json"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "request_",
     [
@@ -145,6 +150,7 @@ def test_one_other_trade_is_another_log(tmp_path: Path) -> None:
     assert log_digest(made[0], 0, 1) == log_digest(made[1], 0, 1)
 
 
+@pytest.mark.slow
 def test_a_range_takes_boundaries_after_and_up_to(storage: Path, tmp_path: Path) -> None:
     """From minute 40 to 60 there are twenty ticks: 41 to 60, decided as in the whole run."""
     part = a_run(storage, tmp_path, replace(EVERYTHING, from_ns=T0 + 40 * MINUTE_NS, to_ns=T0 + 60 * MINUTE_NS))
@@ -164,6 +170,7 @@ def test_no_tick_in_range(storage: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_compare_names_what_differs(finished: Result, storage: Path, tmp_path: Path) -> None:
     """Another seed gives the same decisions and advice figures; only the scoring inputs differ."""
     other = a_run(storage, tmp_path, replace(EVERYTHING, rules=replace(RULES, seed=2)))
@@ -192,8 +199,9 @@ def test_two_markets_cannot_be_compared(finished: Result, tmp_path: Path) -> Non
     """Runs about different markets are refused by name."""
     shutil.copytree(finished.folder, tmp_path / "other")
     manifest = json.loads((tmp_path / "other" / "manifest.json").read_text())
+    del manifest["checksum"]
     manifest["inputs"]["market"] = "binance:ETHUSDT"
-    (tmp_path / "other" / "manifest.json").write_text(json.dumps(manifest))
+    (tmp_path / "other" / "manifest.json").write_bytes(seal_fields(manifest))
     with pytest.raises(BadRun, match="TESTUSDT, the other about binance:ETHUSDT"):
         runs.compare(runs.load(finished.folder), runs.load(tmp_path / "other"))
 
@@ -208,20 +216,25 @@ def test_a_folder_that_is_no_run(tmp_path: Path, text: str | None) -> None:
 
 
 def test_a_damaged_table_is_said(finished: Result, tmp_path: Path) -> None:
-    """A table that is missing or no Parquet is named."""
+    """A table that is missing or no Parquet is named, by its digest or by whoever gave it one."""
     shutil.copytree(finished.folder, tmp_path / "run")
     damaged = runs.load(tmp_path / "run")
     (tmp_path / "run" / "scores.parquet").write_bytes(b"PAR1nothing")
     (tmp_path / "run" / "fills.parquet").unlink()
-    for name in ("scores", "fills"):
-        with pytest.raises(BadRun, match=rf"{name}\.parquet cannot be read"):
-            damaged.table(name)
+    with pytest.raises(BadRun, match=r"scores\.parquet is not as it was written"):
+        damaged.table("scores")
+    with pytest.raises(BadRun, match=r"fills\.parquet: No such file or directory; run the replay again"):
+        damaged.table("fills")
+    damaged.manifest["files"]["scores.parquet"] = digest_of(tmp_path / "run" / "scores.parquet")
+    with pytest.raises(BadRun, match=r"scores\.parquet cannot be read"):
+        damaged.table("scores")
 
 
 def with_fit(confidence: Logistic) -> Request:
     return replace(EVERYTHING, sight=replace(SIGHT, parameters=replace(SIGHT.parameters, confidence=confidence)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("market", "first", "last", "inside"),
     [

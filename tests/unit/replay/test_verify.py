@@ -21,14 +21,14 @@ from replay.errors import NothingToReplay, OtherFit
 from replay.sight import session_settings, sight_of
 from replay.verify import Verdict, first_difference, verify_log
 from settings import Redis, Settings, SettingsError
-from tests.market_builders import MARKET, T0, a_market, batches, write_log
+from tests.market_builders import MARKET, T0, Tables, a_market, batches, write_log
 
 Change = Callable[[dict[str, Any]], None]
 WHOLE = a_market(31, 40)
 
 
-def logged(settings: Settings) -> list[tuple[str, dict[str, Any]]]:
-    """What an analyzer with these settings would have logged about the market."""
+def logged(settings: Settings, tables: Tables = WHOLE) -> list[tuple[str, dict[str, Any]]]:
+    """What an analyzer with these settings would have logged about a market."""
     sight = sight_of(settings, MARKET.symbol)
     state = MarketState(sight.windows)
     decider = Decider(MARKET.symbol, state, RulesAnalyst(sight.parameters), sight.parameters)
@@ -47,7 +47,7 @@ def logged(settings: Settings) -> list[tuple[str, dict[str, Any]]]:
             out = {"analyst": "rules", "published_ns": None, "published_seq": None}
             rows.append((RECOMMENDATION, at | out | {"body": decided.advice.render().decode()}))
 
-    drive(batches(WHOLE), state, on_tick)
+    drive(batches(tables), state, on_tick)
     return rows
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -131,7 +132,6 @@ def test_no_tool_call_is_asked_for_again_and_then_given_up() -> None:
     [
         ('{"symbol": "BTC', "not JSON"),
         ("", "not JSON"),
-        ("{}", "do not fit"),
         ('{"symbol": "ETHUSDT"}', "do not fit"),
         ('{"symbol": "TESTUSDT", "minutes": 5}', "do not fit"),
         ("[]", "do not fit"),
@@ -147,6 +147,41 @@ def test_bad_arguments_are_answered_with_what_is_wrong(arguments: str, told: str
     assert told in turns[1].request["messages"][-1]["content"]
     assert outcome.anomalies == ["bad_arguments"]
     assert outcome.admitted is not None
+
+
+@pytest.mark.parametrize("arguments", ["{}", " { } ", "{\n}"])
+def test_a_call_without_arguments_is_noted_and_answered(arguments: str) -> None:
+    """The only argument has one value, so nothing is guessed; that it was left out is on record, once."""
+    _, outcome = lead(
+        [said(None, (DEPTH, arguments)), said("V."), said(None, (FLOW, arguments)), said("V."), said(ASIDE)]
+    )
+    assert outcome.admitted is not None
+    assert outcome.anomalies == ["no_arguments"]
+    assert outcome.mends == {"no_arguments"}
+
+
+def test_mends_are_on_record_once_a_kind() -> None:
+    """What a reply needed to be read is among the anomalies, whatever reply it was."""
+    mended = replace(said("V."), mends=("content_in_parts",))
+    _, outcome = lead(
+        [said(None, (DEPTH, GOOD)), mended, said(None, (FLOW, GOOD)), mended, said(f"```JS\r\n{ASIDE}```")]
+    )
+    assert outcome.admitted is not None
+    assert outcome.anomalies == ["content_in_parts", "code_fence"]
+
+
+def test_unmended_a_record_reads_as_it_did() -> None:
+    """Without mends a call without arguments is answered with its fault, and a strange fence is refused."""
+    dialogue = converse(VIEW, EN, STAGED, Parameters(), mend=False)
+    proceed(dialogue)
+    turn = proceed(dialogue, said(None, (DEPTH, "{}")))
+    assert isinstance(turn, Turn)
+    assert "do not fit" in turn.request["messages"][-1]["content"]
+    for reply in (said(None, (DEPTH, GOOD)), said("V."), said(None, (FLOW, GOOD)), said("V.")):
+        proceed(dialogue, reply)
+    turn = proceed(dialogue, said(f"```JS\n{ASIDE}\n```"))
+    assert isinstance(turn, Turn)
+    assert "was refused" in turn.request["messages"][-1]["content"]
 
 
 def test_a_tool_that_was_not_offered_shows_nothing() -> None:

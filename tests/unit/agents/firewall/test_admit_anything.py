@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -90,6 +91,7 @@ def nearly_sound(draw: Any) -> tuple[MarketView, str]:
     return view, json.dumps({"reference": "100", "stance": stance, "reason": "as seen", "zones": zones})
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(nearly_sound())
 def test_whatever_is_admitted_breaks_no_law(case: tuple[MarketView, str]) -> None:

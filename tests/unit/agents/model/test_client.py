@@ -1,6 +1,7 @@
 """The client against real sockets: what each answer amounts to, what is tried again, what never leaves."""
 
 import gzip
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,6 +36,7 @@ class Asked:
     endpoint: ChatEndpoint = field(default_factory=ChatEndpoint)
     verdicts: dict[Any, int] = field(default_factory=dict)
     stopped: str | None = None
+    trouble: str | None = None
     tokens: int = 0
 
     @property
@@ -75,7 +77,7 @@ async def ask(
                 asked.outcome = refusal
         asked.tokens = budget.taken(clock.now_ns())["tokens_today"]
         await client.close()
-        asked.verdicts, asked.stopped = dict(client.verdicts), client.stopped
+        asked.verdicts, asked.stopped, asked.trouble = dict(client.verdicts), client.stopped, client.trouble
     return asked
 
 
@@ -195,11 +197,52 @@ async def test_what_a_refusal_says_is_recorded_without_what_moves_a_cursor() -> 
     assert str(asked.refusal) == "bad_request: HTTP 400"
 
 
+async def test_a_refusal_is_logged_once_and_known_until_a_reply_comes() -> None:
+    """The operator reads the server's reason when it comes up and when it changes, not every minute."""
+    refused, other = says({"error": {"message": "no model"}}, 404), says({"error": {"message": "no path"}}, 404)
+    with structlog.testing.capture_logs() as lines:
+        asked = await ask(refused, refused, other, times=4)
+    assert [line["reason"] for line in lines] == ["HTTP 404: no model", "HTTP 404: no path"]
+    assert {line["event"] for line in lines} == {"the model's server refuses"}
+    assert asked.trouble == "HTTP 404: no path"
+    assert (await ask(refused, says(completion()), times=2)).trouble is None
+
+
+@pytest.mark.parametrize("status", [200, 429, 500])
+async def test_what_a_server_says_of_itself_is_logged_once(status: int) -> None:
+    """Also where the same request may pass the next time, or where it calls its error a success."""
+    with structlog.testing.capture_logs() as lines:
+        await ask(says({"error": {"message": "busy\x1b[2J"}}, status), attempts=1, times=3)
+    told = "no message in it" if status == 200 else f"HTTP {status}"
+    assert [line["reason"] for line in lines] == [f"{told}: busy [2J"]
+
+
 async def test_a_refusal_that_breaks_off_is_told_by_its_number() -> None:
     """Like a whole one."""
     asked = await ask(says(b"x" * (MOST_BYTES + 1), 400), attempts=1)
     assert asked.attempts[0].detail == "HTTP 400, and its body broke off"
     assert str(asked.refusal) == "bad_request: HTTP 400"
+
+
+@pytest.mark.parametrize("status", [200, 400])
+async def test_a_body_that_is_cut_off_leaves_nothing_to_the_garbage_collector(status: int) -> None:
+    """It would end a generator in a task of a loop that may be about to end: "Task was destroyed but it is pending"."""
+    begun: list[Any] = []
+    hooks = sys.get_asyncgen_hooks()
+
+    def note(generator: Any) -> None:
+        begun.append(generator)
+        if hooks.firstiter is not None:
+            hooks.firstiter(generator)
+
+    sys.set_asyncgen_hooks(firstiter=note)
+    try:
+        await ask(says(b" " * (MOST_BYTES + 1), status), attempts=1)
+    finally:
+        sys.set_asyncgen_hooks(*hooks)
+    left = [generator.__qualname__ for generator in begun if generator.ag_frame is not None]
+    assert "_Capped.__aiter__" in {generator.__qualname__ for generator in begun}
+    assert [name for name in left if name.startswith(("_Capped", "AsyncResponseStream"))] == []
 
 
 async def test_tool_calls_without_text_are_a_reply() -> None:

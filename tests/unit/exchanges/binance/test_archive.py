@@ -84,7 +84,7 @@ def test_a_bad_file_is_named_with_its_line(tmp_path: Path, text: str, reason: st
 def test_a_zip_must_hold_one_file(tmp_path: Path) -> None:
     """Which of two would it be?"""
     two = archive_zip(tmp_path / "two.zip", {"a.csv": archive_row(1), "b.csv": archive_row(2)})
-    with pytest.raises(BadFile, match="holds 2 files, expected one CSV"):
+    with pytest.raises(BadFile, match=r"holds 2 files \('a.csv', 'b.csv'\), expected one CSV"):
         read_agg_trades(two)
     with zipfile.ZipFile(tmp_path / "none.zip", "w") as archive:
         archive.writestr("folder/", "")
@@ -101,7 +101,7 @@ def test_a_damaged_zip_is_named(tmp_path: Path) -> None:
     changed[len(whole) // 3] ^= 0x55
     for data in (whole[: len(whole) // 2], whole[:30], bytes(changed)):
         path.write_bytes(data)
-        with pytest.raises(BadFile, match=r"cut short or damaged.*download it again"):
+        with pytest.raises(BadFile, match=r"cut short or damaged.*fetch it again"):
             read_agg_trades(path)
 
 

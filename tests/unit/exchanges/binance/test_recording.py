@@ -37,7 +37,7 @@ def importer(tmp_path: Path) -> Iterator[Importer]:
 
 def brought(importer: Importer, tmp_path: Path, *lines: Line) -> Imported:
     """Import a recording."""
-    return bring_in(importer, a_recording(tmp_path / "r.gz", lines), MAPPER)
+    return bring_in(importer, a_recording(tmp_path / "r.gz", lines))
 
 
 def log_of(importer: Importer) -> Log:
@@ -65,13 +65,21 @@ def test_a_recording_becomes_facts_in_the_order_of_its_lines(importer: Importer,
 
 
 def test_ticks_stand_where_the_receive_time_crosses_a_minute(importer: Importer, tmp_path: Path) -> None:
-    """They know what the log held then; minutes nobody watched are not made up."""
+    """They know what the log held then; of a silence the next trade's id tells whether one was missed in it."""
     times = [T0 + 30 * SECOND_NS, T0 + 61 * SECOND_NS, T0 + 10 * MINUTE_NS, T0 + 11 * MINUTE_NS]
     brought(importer, tmp_path, *(a_trade_line(i + 1, at) for i, at in enumerate(times)))
     ticks = contents(log_of(importer).read())[TICK]
-    assert [(t["boundary_ns"] - T0) // MINUTE_NS for t in ticks] == [1, 11]
-    assert [(t["last_agg_id"], t["trades"], t["depth"]) for t in ticks] == [(1, "live", "down"), (3, "down", "down")]
-    assert [t["seq"] for t in ticks] == [3, 6]
+    assert [(t["boundary_ns"] - T0) // MINUTE_NS for t in ticks] == list(range(1, 12))
+    assert [t["last_agg_id"] for t in ticks] == [1, *[2] * 9, 3]
+    assert {(t["trades"], t["depth"]) for t in ticks} == {("live", "down")}
+    assert [t["seq"] for t in ticks[:2]] == [3, 5]
+
+
+def test_a_minute_in_which_a_trade_was_missed_is_not_live(importer: Importer, tmp_path: Path) -> None:
+    """The first boundary saw a trade come; whether the later ones did, nobody knows."""
+    brought(importer, tmp_path, a_trade_line(1, T0), a_trade_line(5, T0 + 3 * MINUTE_NS + 1))
+    ticks = contents(log_of(importer).read())[TICK]
+    assert [t["trades"] for t in ticks] == ["live", "down", "down"]
 
 
 def test_a_message_that_cannot_be_read_is_quarantined_where_it_stands(importer: Importer, tmp_path: Path) -> None:
@@ -132,7 +140,8 @@ def test_an_older_recording_is_refused(importer: Importer, tmp_path: Path) -> No
         (b"", "holds no trade"),
         (b"\n\n", "holds no trade"),
         (b'1704067200000000000 {"e":"kline"}\n', "holds no trade"),
-        (b'1704067200000 {"e":"trade"}\n', "line 1 is not"),
+        (b'1704067200000 {"e":"trade"}\n', "nothing in it can be read; not as documented"),
+        (b'170406720000 {"e":"trade"}\n', "line 1 is not"),
         (b"hello world\n", "line 1 is not"),
         (b"1704067200000000000\n", "line 1 is not"),
         (b"\x1f\x8b\x08broken", "cut short or damaged"),
@@ -142,16 +151,26 @@ def test_what_is_no_recording_is_named(importer: Importer, tmp_path: Path, data:
     """With the line where there is one."""
     (tmp_path / "r.gz").write_bytes(data)
     with pytest.raises(BadFile, match=reason):
-        bring_in(importer, tmp_path / "r.gz", MAPPER)
+        bring_in(importer, tmp_path / "r.gz")
     assert importer.cold.refresh().last_seq == 0
 
 
-def test_a_recording_cut_short_is_imported_not_at_all(importer: Importer, tmp_path: Path) -> None:
-    """A file is imported whole or not at all."""
-    path = a_recording(tmp_path / "r.gz", [a_trade_line(i, T0 + i) for i in range(1, 500)])
-    path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(BadFile, match="cut short"):
-        bring_in(importer, path, MAPPER)
+def test_a_packed_recording_cut_short_gives_its_whole_lines(importer: Importer, tmp_path: Path) -> None:
+    """As a killed recorder leaves it; when the file is whole, the rest follows."""
+    path = a_recording(tmp_path / "r.gz", [a_trade_line(i, T0 + i) for i in range(1, 5_000)])
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-20])
+    done = bring_in(importer, path)
+    assert 0 < done.added < 4_999
+    assert "ends within its packing, after line" in done.notes[0]
+    assert check(log_of(importer)).trades == done.added
+    path.write_bytes(whole)
+    again = bring_in(importer, path)
+    assert (again.added, again.known, again.notes) == (4_999 - done.added, done.added, ())
+
+
+def test_a_recording_that_is_not_there(importer: Importer, tmp_path: Path) -> None:
+    """One line, and nothing is written."""
     with pytest.raises(BadFile, match="No such file"):
-        bring_in(importer, tmp_path / "none", MAPPER)
+        bring_in(importer, tmp_path / "none")
     assert importer.cold.refresh().last_seq == 0

@@ -40,9 +40,15 @@ def test_a_burst_after_a_pause_makes_pauses_usual() -> None:
     assert budget.allowed_s() == 12.0
 
 
-def test_a_stream_never_heard_has_the_longest_time() -> None:
-    """Nothing is known of it."""
-    assert SilenceBudget(RULES, 0.0).allowed_s() == 60.0
+def test_a_stream_never_heard_is_looked_at_soon() -> None:
+    """Nothing says yet that it speaks at all; one that has spoken once and seldom has the longest time."""
+    budget = SilenceBudget(RULES, 0.0)
+    assert budget.allowed_s() == 5.0
+    budget.heard(1, 1.0, 1.0)
+    budget.heard(0, 1.0, 400.0)
+    assert budget.allowed_s() == 60.0
+    budget.connected(401.0)
+    assert budget.allowed_s() == 5.0
 
 
 def test_patience_doubles_until_it_speaks() -> None:

@@ -45,6 +45,7 @@ def ids_of_the_table(mapper: BinanceMapper, entry: Entry) -> tuple[int, int]:
     return row["first_update_id"], row["last_update_id"]
 
 
+@pytest.mark.slow
 @LAW
 @given(MAPPERS, NUMBERS, NUMBERS, STAMPS, st.lists(st.tuples(TEXTS, TEXTS), max_size=3), st.sampled_from(["b", "a"]))
 def test_a_diff_is_looked_at_as_it_is_read(

@@ -188,6 +188,7 @@ def test_a_wall_the_price_wants_through_is_eaten_by_trades() -> None:
     assert record.touched_ns <= record.end_ns
 
 
+@pytest.mark.slow
 def test_a_hazard_pulls_as_often_as_it_says() -> None:
     """Of 240 wall minutes at a chance of 1 - exp(-0.2), the number of pulls lies within four deviations."""
     plants = [Plant("wall", "bid", m, 0.005, distance_bp=50.0, hazard=Hazard(0.2)) for m in range(40)]

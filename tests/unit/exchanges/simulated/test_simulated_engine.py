@@ -49,6 +49,7 @@ def apply(levels: Levels, side: tuple[np.ndarray, np.ndarray]) -> None:
             levels.pop(price, None)
 
 
+@pytest.mark.slow
 def test_a_snapshot_and_the_diffs_after_it_make_every_later_snapshot() -> None:
     """Two hours of violent market: snapshot plus diffs is the book, which never thins, crosses or loses an id."""
     engine = an_engine(3, STORM)
@@ -150,6 +151,7 @@ def test_one_order_makes_one_agg_trade_for_each_level() -> None:
     assert np.mean(way[same] > 0) > 0.95
 
 
+@pytest.mark.slow
 def test_the_trade_rate_is_the_one_asked_for() -> None:
     """An hour trades about as often as the parameters say, where the pace of orders does not wander."""
     for rate in (1.0, 10.0):

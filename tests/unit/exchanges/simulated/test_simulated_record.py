@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from eventlog.batch import Batch
 from eventlog.clock import ManualClock
@@ -26,6 +27,7 @@ def an_engine() -> MarketEngine:
     return MarketEngine(MarketParameters(), np.random.Generator(np.random.PCG64(3)), START)
 
 
+@pytest.mark.slow
 def test_an_hour_with_diffs_reads_back_as_it_was_made(tmp_path: Path) -> None:
     """Seqs have no hole, snapshots and trades are those of an hour without, and each diff follows the last."""
     importer = Importer(ColdLog(tmp_path, LogName("events", MARKET)), ManualClock(START + 100 * HOUR_NS))

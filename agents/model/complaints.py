@@ -1,0 +1,114 @@
+"""
+What a server says of itself where it refuses, in one line for the operator: never for a prompt or a recommendation.
+
+Shapes met: OpenAI and DeepSeek `{"error": {"message"}}`, Ollama `{"error": "…"}`, FastAPI and vLLM `{"detail": …}`,
+Azure and gateways `{"message"}`, Gemini the first in a list, RFC 9457 `title` and `detail`, proxies text or a page.
+"""
+
+import html
+import re
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from market.printable import printable
+
+LONGEST = 200
+"""Characters of what is taken from a body, and of an address."""
+
+_READ_BYTES = 64 * 1024
+_DEEPEST = 5
+_MOST_OF_A_LIST = 3
+_KEYS = (
+    "error", "errors", "message", "detail", "details", "msg", "error_message", "error_msg", "error_description",
+    "status_msg", "reason", "title", "description", "base_resp", "code",
+)  # fmt: skip
+_HEADINGS = re.compile(rb"<(title|h1|message)\b[^<>]{0,200}>(.{1,500}?)</\1\s{0,4}>", re.IGNORECASE | re.DOTALL)
+_TAGS = re.compile(r"<[^<>]{0,500}>")
+_API_PATH = "/chat/completions"
+
+
+def complaint(body: bytes) -> str:
+    """The server's own reason in one clean line; blank where the body gives none."""
+    text = body.decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
+    try:
+        said = _reason(msgspec.json.decode(text), 0)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        said = _of_page(body[:_READ_BYTES]) if text.startswith("<") else _of_text(text[:_READ_BYTES])
+    seen = "".join(letter if letter.isprintable() else " " for letter in said[: 20 * LONGEST])
+    return printable(" ".join(seen.split()), LONGEST)
+
+
+def moved_to(location: str | None) -> str:
+    """
+    Where a redirect points and what to do, for the operator: the address without user, query and fragment.
+
+    Args:
+        location: absolute, None or blank where the server names none.
+    """
+    try:
+        url = urlsplit((location or "").strip())
+        host, port = url.hostname or "", url.port
+    except ValueError:
+        return "moved to an address that cannot be read"
+    if not host or url.scheme not in ("http", "https"):
+        return "moved, but the server does not say where"
+    place = f"[{host}]" if ":" in host else host
+    base = f"{url.scheme}://{place}{'' if port is None else f':{port}'}{url.path.rstrip('/')}"
+    address = printable(base.removesuffix(_API_PATH), LONGEST)
+    if url.scheme == "http" and not is_loopback(host):
+        return f"moved to {address}, which is not encrypted: no key is sent there"
+    return f"moved to {address}; if you trust it, write it into analyzer.deepseek.base_url"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine: only to it may a key travel unencrypted."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def _reason(value: Any, depth: int) -> str:
+    """The first text under a key that names a fault, however it is wrapped."""
+    if isinstance(value, str):
+        return value.strip()
+    if depth >= _DEEPEST:
+        return ""
+    if isinstance(value, list):
+        return "; ".join(filter(None, (_reason(each, depth + 1) for each in value[:_MOST_OF_A_LIST])))
+    if not isinstance(value, dict):
+        return ""
+    known = {name.lower(): each for name, each in value.items() if isinstance(name, str)}
+    for name in _KEYS:
+        said = _reason(known.get(name), depth + 1)
+        if said:
+            return _placed(known.get("loc"), said)
+    choices = known.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices else None
+    return _reason({"error": first.get("error")}, depth + 1) if isinstance(first, dict) else ""
+
+
+def _placed(where: Any, said: str) -> str:
+    """A fault with the field that it is about, as validators tell it."""
+    if not isinstance(where, list):
+        return said
+    names = [str(each) for each in where[:6] if isinstance(each, str | int)]
+    return f"{'.'.join(names)}: {said}" if names else said
+
+
+def _of_page(page: bytes) -> str:
+    """The title of a web page, the message of an XML fault; else that it is one."""
+    found = {name.lower(): text for name, text in _HEADINGS.findall(page)}
+    for name in (b"message", b"title", b"h1"):
+        said = _TAGS.sub(" ", html.unescape(found.get(name, b"").decode("utf-8", "replace"))).strip()
+        if said:
+            return said
+    return "a web page without a title"
+
+
+def _of_text(text: str) -> str:
+    strange = sum(letter == "\ufffd" or letter == "\x00" for letter in text)
+    return "" if 10 * strange > len(text) else text

@@ -1,0 +1,203 @@
+"""
+What the footer of a Parquet file says of its columns, read without Arrow.
+
+Arrow ends the whole process where it is asked about a column whose statistics are damaged; here that is an error.
+The footer is one struct of Thrift's compact protocol; its field ids are Parquet's (parquet.thrift).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+MOST_BYTES = 4 * 1024 * 1024
+"""Of a footer: a column takes some hundred bytes for every million rows."""
+
+_MAGIC = b"PAR1"
+_TAIL = 8  # the footer's length and the magic
+_DEEPEST = 16
+_BYTE_ARRAY = 6
+
+_STOP, _TRUE, _FALSE = 0, 1, 2
+_SINGLE = (1, 2, 3)  # of a byte each: truths as elements, and bytes
+_WHOLE = (4, 5, 6)  # of 16, 32 and 64 bits
+_DOUBLE, _BINARY, _MAP, _STRUCT = 7, 8, 11, 12
+_SEQUENCES = (9, 10)  # lists and sets
+
+
+class Readable(Protocol):
+    """An open file."""
+
+    def size(self) -> int:
+        """Its bytes."""
+
+    def seek(self, position: int) -> int:
+        """Go to a position from its start."""
+
+    def read(self, nbytes: int) -> bytes:
+        """So many bytes, fewer at its end."""
+
+
+class BadFooter(Exception):
+    """There is no footer, or it is damaged; the message says what of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """
+    A column in one group of rows.
+
+    Attributes:
+        path: its name, with dots where it is nested. values: how many it claims to hold, of all lists together.
+        unpacked: bytes of its pages before they were compressed. is_text: whether each value brings its own length.
+    """
+
+    path: str
+    values: int
+    unpacked: int
+    is_text: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RowGroup:
+    """A group of rows."""
+
+    rows: int
+    columns: tuple[Column, ...]
+
+
+def row_groups(file: Readable) -> list[RowGroup]:
+    """
+    The groups of rows of a file.
+
+    Raises:
+        BadFooter: it has no readable footer. OSError: the file cannot be read.
+    """
+    size = file.size()
+    file.seek(max(0, size - _TAIL))
+    tail = file.read(_TAIL)
+    length = int.from_bytes(tail[:4], "little")
+    if tail[4:] != _MAGIC or not 0 < length <= size - _TAIL - len(_MAGIC):
+        raise BadFooter("it does not end as a Parquet file does")
+    if length > MOST_BYTES:
+        raise BadFooter(f"its footer has {length:,} bytes")
+    file.seek(size - _TAIL - length)
+    try:
+        about = _Compact(file.read(length)).struct()
+        groups = list(_groups(about))
+        if _count(about[3]) != sum(group.rows for group in groups):
+            raise ValueError("it counts other rows than its groups")
+        return groups
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise BadFooter(f"its footer is damaged ({str(error)[:80]})") from error
+
+
+def _groups(about: dict[int, Any]) -> Iterator[RowGroup]:
+    for group in about[4]:
+        found = RowGroup(_count(group[3]), tuple(_column(column[3]) for column in group[1]))
+        if any(column.values != found.rows for column in found.columns if "." not in column.path):
+            raise ValueError("its columns are not of one length")
+        yield found
+
+
+def _column(about: dict[int, Any]) -> Column:
+    path = ".".join(name.decode() for name in about[3])
+    return Column(path, _count(about[5]), _count(about[6]), about[1] == _BYTE_ARRAY)
+
+
+def _count(value: Any) -> int:
+    if not isinstance(value, int) or value < 0:
+        raise ValueError(f"{str(value)[:40]} is no count")
+    return value
+
+
+class _Compact:
+    """A reader of Thrift's compact protocol: structs as fields by their ids."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+        self._depth = 0
+
+    def struct(self) -> dict[int, Any]:
+        fields: dict[int, Any] = {}
+        number = 0
+        self._descend()
+        while (head := self._byte()) != _STOP:
+            delta, kind = head >> 4, head & 15
+            number = number + delta if delta else self._zigzag()
+            fields[number] = kind == _TRUE if kind in (_TRUE, _FALSE) else self._value(kind)
+        self._depth -= 1
+        return fields
+
+    def _value(self, kind: int) -> Any:
+        if kind in _WHOLE:
+            return self._zigzag()
+        if kind == _BINARY:
+            return self._bytes(self._varint())
+        if kind == _STRUCT:
+            return self.struct()
+        if kind in _SEQUENCES:
+            return self._list()
+        if kind in _SINGLE:
+            return self._byte()
+        if kind == _DOUBLE:
+            return self._bytes(8)
+        if kind == _MAP:
+            return self._map()
+        raise ValueError(f"type {kind}")
+
+    def _list(self) -> list[Any]:
+        head = self._byte()
+        count, kind = head >> 4, head & 15
+        if count == 15:
+            count = self._varint()
+        return self._several(count, kind)
+
+    def _map(self) -> list[Any]:
+        count = self._varint()
+        if count == 0:
+            return []
+        kinds = self._byte()
+        return [self._several(1, kind) for _ in range(self._expect_room(count)) for kind in (kinds >> 4, kinds & 15)]
+
+    def _several(self, count: int, kind: int) -> list[Any]:
+        self._descend()
+        found = [self._value(kind) for _ in range(self._expect_room(count))]
+        self._depth -= 1
+        return found
+
+    def _expect_room(self, count: int) -> int:
+        """An element takes a byte at least."""
+        if count > len(self._data) - self._at:
+            raise ValueError(f"{count} elements")
+        return count
+
+    def _descend(self) -> None:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise ValueError("too deep")
+
+    def _byte(self) -> int:
+        value = self._data[self._at]
+        self._at += 1
+        return value
+
+    def _bytes(self, count: int) -> bytes:
+        value = self._data[self._at : self._at + self._expect_room(count)]
+        self._at += count
+        return value
+
+    def _varint(self) -> int:
+        value = shift = 0
+        while True:
+            byte = self._byte()
+            value |= (byte & 127) << shift
+            if byte < 128:
+                return value
+            shift += 7
+            if shift > 63:
+                raise ValueError("a number without an end")
+
+    def _zigzag(self) -> int:
+        value = self._varint()
+        return (value >> 1) ^ -(value & 1)

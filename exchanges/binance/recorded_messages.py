@@ -1,0 +1,115 @@
+"""
+What a recorded message is, told by its content alone: the order of its fields and blanks between them say nothing.
+"""
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from eventlog.facts import AGG_TRADE, DIFF, SNAPSHOT
+from exchanges.binance.mapper import UNREADABLE, BadMessage
+from exchanges.errors import BadFile
+
+_KINDS = {"aggTrade": AGG_TRADE, "trade": AGG_TRADE, "depthUpdate": DIFF}
+
+
+class _Message(msgspec.Struct):
+    """The fields by which a message is known; none has to be there."""
+
+    e: Any = None
+    s: Any = None
+    U: Any = None
+    u: Any = None
+    pu: Any = None
+    ps: Any = None
+    T: Any = None
+    X: Any = None
+    M: Any = None
+    stream: Any = None
+    data: msgspec.Raw = msgspec.Raw()
+    result: msgspec.Raw = msgspec.Raw()
+    lastUpdateId: Any = None
+    bids: msgspec.Raw = msgspec.Raw()
+    asks: msgspec.Raw = msgspec.Raw()
+
+
+class Recorded(NamedTuple):
+    """
+    A message as it was recognised.
+
+    Attributes:
+        kind: of the fact it becomes, None for streams the log has no kind for. event: the venue's name of it.
+        symbol: its own, or its stream's; None where neither says. ids: of its updates, first and last.
+        limit: levels of a book's longer side. stream: that it came on, empty where it does not say.
+        like_futures: a trade without `M`, which every one of the spot market has and none of the futures market.
+    """
+
+    kind: str | None
+    event: str
+    symbol: str | None
+    body: bytes
+    ids: tuple[int, int] | None = None
+    limit: int = 0
+    stream: str = ""
+    like_futures: bool = False
+
+
+_message = msgspec.json.Decoder(_Message)
+_levels = msgspec.json.Decoder(list[msgspec.Raw])
+_anything = msgspec.json.Decoder(msgspec.Raw)
+
+
+def recognise(raw: bytes) -> Recorded:
+    """
+    Tell what a message is.
+
+    Raises:
+        BadMessage: it is no JSON, or a book without levels. Futures: it is of a futures market.
+    """
+    try:
+        if raw[:1] == b"[":  # several symbols at once, as no stream of ours sends them
+            _anything.decode(raw)
+            return Recorded(None, "list", None, raw)
+        outer = _message.decode(raw)
+        inner, body, stream = outer, raw, outer.stream
+        for wrapped in (outer.data, outer.result):
+            if stream is not None or wrapped is outer.result:
+                text = bytes(wrapped).strip()
+                if text[:1] == b"{":
+                    inner, body = _message.decode(text), text
+                    break
+        name = stream if isinstance(stream, str) else ""
+        market, _, kind = name.partition("@")
+        of_stream = market.upper() if kind and market.isalnum() else None
+        return _recognised(inner, body, kind, inner.s if isinstance(inner.s, str) else of_stream)
+    except UNREADABLE as error:
+        raise BadMessage(0, f"no message of this venue: {error}") from error
+
+
+class Futures(BadFile):
+    """The recording is of a futures market, which has other rules for its update ids."""
+
+
+def _recognised(message: _Message, body: bytes, stream: str, symbol: str | None) -> Recorded:
+    event = message.e
+    kind = _KINDS.get(event) if isinstance(event, str) else None
+    if kind is not None:
+        if message.pu is not None or message.ps is not None or message.X is not None:
+            raise Futures(event)
+        if kind == DIFF and message.T is not None:
+            raise Futures(event)
+        ids = (message.U, message.u) if isinstance(message.U, int) and isinstance(message.u, int) else None
+        return Recorded(kind, str(event), symbol, body, ids, 0, stream, kind == AGG_TRADE and message.M is None)
+    if event is None and message.lastUpdateId is not None and not stream.startswith("depth"):  # a few best levels
+        if message.T is not None:
+            raise Futures("depth")
+        number = message.lastUpdateId if isinstance(message.lastUpdateId, int) else 0
+        limit = max(len(_side(message.bids)), len(_side(message.asks)))
+        return Recorded(SNAPSHOT, "depth", symbol, body, (number, number), limit)
+    return Recorded(None, str(event or "other"), symbol, body)
+
+
+def _side(raw: msgspec.Raw) -> list[msgspec.Raw]:
+    if not bytes(raw):
+        raise BadMessage(0, "no depth body: it lacks bids or asks")
+    return _levels.decode(raw)

@@ -1,0 +1,59 @@
+"""
+Reading a log that may not hold its instrument yet: how finely quantities are counted is learned where the log says it.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import pyarrow as pa
+
+from eventlog.codec import Decode
+from eventlog.cold import ColdLog
+from eventlog.facts import INSTRUMENT, Entry
+from eventlog.hot import HotLog
+from eventlog.log import Log
+from exchanges.binance.mapper import BinanceMapper
+
+
+class LateScale:
+    """
+    A mapper's decoders for one log, which count quantities as the log's first instrument fact says, from the moment it
+    is there; with 8 decimals before.
+
+    Args:
+        mapper: its quantity_decimals are set here. cold, hot: the log, or the place of one that is still to be made.
+    """
+
+    def __init__(self, mapper: BinanceMapper, cold: ColdLog, hot: HotLog | None) -> None:
+        self._mapper = mapper
+        self._log = Log(cold, hot, mapper.decoders)
+        self._searched = 0
+        self.known = False
+
+    @property
+    def decoders(self) -> Mapping[str, Decode]:
+        """See `BinanceMapper.decoders`."""
+        return {kind: self._scaled(decode) for kind, decode in self._mapper.decoders.items()}
+
+    def learn(self) -> int:
+        """
+        How many decimals quantities keep, as far as the log says it by now.
+
+        Raises:
+            EventLogError: the log cannot be read.
+        """
+        last = self._log.last_seq() if not self.known else 0
+        if last > self._searched:
+            for batch in self._log.read(self._searched, last, [INSTRUMENT]):
+                if INSTRUMENT in batch.rows:
+                    self._mapper.quantity_decimals = int(batch.rows[INSTRUMENT]["quantity_decimals"][0])
+                    self.known = True
+                    break
+            self._searched = last
+        return self._mapper.quantity_decimals
+
+    def _scaled(self, decode: Decode) -> Decode:
+        def read(entries: Sequence[Entry]) -> pa.Table:
+            self.learn()
+            return decode(entries)
+
+        return read

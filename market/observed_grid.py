@@ -1,0 +1,104 @@
+"""
+The grid that prices and quantities lie on, as far as numbers that were seen tell it.
+
+Venues step by powers of ten, seldom by two or five times one: what few numbers happen to have in common is not their
+grid. Pure.
+"""
+
+from dataclasses import dataclass, field
+from math import gcd
+
+import numpy as np
+
+from market.fixed_point import DECIMALS, I64, LARGEST_E8, ONE_E8, decimals_of
+from market.timestamps import HOUR_NS
+
+_MANY = 50  # distinct values from which a common factor of 2 or 5 is no chance: below, one in 2^49 files would show it
+_WINDOW_NS = 72 * HOUR_NS
+_LEAST_SPAN_NS = HOUR_NS  # a shorter file says little about how much is traded in days
+_ROOM = 8  # how many times as much may be traded before a sum over the window passes 2^62
+_MOST_TURNOVER = 10**10  # quote coins in the window, on days that a quiet one says nothing about
+
+
+@dataclass(slots=True)
+class ObservedUnit:
+    """
+    What a set of whole numbers, none negative, has in common.
+
+    Attributes:
+        divisor: the largest number that divides all, 0 before the first. distinct: all of them, until they are many.
+    """
+
+    divisor: int = 0
+    distinct: set[int] = field(default_factory=set)
+
+    def add(self, values: I64) -> None:
+        """Take n values; zeros say nothing."""
+        if len(values):
+            self.divisor = gcd(int(np.gcd.reduce(values)), self.divisor)
+            if len(self.distinct) < _MANY:
+                self.distinct.update(np.unique(values).tolist())
+                self.distinct.discard(0)
+
+    def merge(self, other: "ObservedUnit") -> None:
+        """Take what another has seen."""
+        self.divisor = gcd(self.divisor, other.divisor)
+        if len(self.distinct) < _MANY:
+            self.distinct |= other.distinct
+
+    @property
+    def has_many(self) -> bool:
+        """Whether enough different values were seen to believe that they would have shown a finer step."""
+        return len(self.distinct) >= _MANY
+
+    @property
+    def step(self) -> int:
+        """The largest plausible step that divides every value; 1 where none was seen."""
+        power = 1
+        while self.divisor and self.divisor % (10 * power) == 0:
+            power *= 10
+        if self.has_many:
+            for factor in (5, 2):
+                if self.divisor % (factor * power) == 0:
+                    return factor * power
+        return power
+
+
+def next_step(known: int, seen: ObservedUnit) -> int:
+    """
+    The step after more numbers were seen: a finer one at once, a coarser one only where many numbers show it.
+
+    Args:
+        known: the step so far, 0 for none.
+    """
+    if seen.divisor == 0:
+        return known or 1
+    if seen.divisor % (known or seen.divisor + 1):
+        return gcd(known, seen.step)
+    return seen.step if seen.has_many and seen.step > known and seen.step % known == 0 else known
+
+
+def quantity_decimals_seen(
+    traded: int, span_ns: int, seen: ObservedUnit, quoted: int = 0, cheapest_e8: int = LARGEST_E8
+) -> int:
+    """
+    How many decimals quantities keep, so that days of them fit 2^62: all eight, or as many as the smallest step needs.
+
+    Args:
+        traded: the sum of what was traded, 1e-8. span_ns: from the first trade to the last. seen: quantities, 1e-8.
+        quoted: the largest sum of one side of a book, 1e-8. cheapest_e8: the lowest price. Of a cheap coin much more
+            may be traded another day: as many decimals are left out as that takes, where many quantities lack them.
+    """
+    needed = decimals_of(seen.step)
+    in_window = traded * _WINDOW_NS // max(span_ns, _LEAST_SPAN_NS)
+    if max(in_window, quoted) * _ROOM >= LARGEST_E8:
+        return needed
+    decimals = DECIMALS
+    while seen.has_many and decimals > needed and _MOST_TURNOVER * ONE_E8 * 10**decimals // cheapest_e8 >= LARGEST_E8:
+        decimals -= 1
+    return decimals
+
+
+def passes_sums(traded: int, span_ns: int) -> bool:
+    """Whether what was traded, in the counts a log keeps, passes 2^62 within the longest window."""
+    return traded * _WINDOW_NS // max(span_ns, _WINDOW_NS) > LARGEST_E8

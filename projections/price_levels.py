@@ -1,0 +1,41 @@
+"""
+How wide a price level is where no width is set: a power of ten that follows the price.
+
+A level's width is a function of the price in it alone. So whoever sees a trade knows its level, live and in a replay,
+and whatever came before; and where price passes a power of ten, levels get ten times as wide or as narrow there.
+"""
+
+import numba as nb
+import numpy as np
+
+LEAST_LEVELS = 20_000
+"""How many levels a price is worth at least, and less than ten times as many: a level is 0.05 to 0.5 basis points."""
+
+_ANY_PRICE = 2**63 - 1
+_WIDEST = 10**13
+
+
+def level_width_e8(price_e8: int, set_e8: int | None = None) -> int:
+    """
+    The width of the level that a price lies in, 1e-8 quote: $1 from 20,000 to 200,000.
+
+    Args:
+        price_e8: above 0. set_e8: the width that is set, None where it follows the price.
+    """
+    return int(following_width(price_e8)) if set_e8 is None else set_e8
+
+
+@nb.njit(cache=True)
+def following_width(price_e8):  # type: ignore[no-untyped-def]
+    """The largest power of ten of which a price is worth `LEAST_LEVELS`; 1 where there is none."""
+    most, width = price_e8 // (10 * LEAST_LEVELS), np.int64(1)
+    while width <= most:
+        width *= 10
+    return width
+
+
+@nb.njit(cache=True)
+def prices_of_width(width_e8):  # type: ignore[no-untyped-def]
+    """The prices whose levels have this width, the second exclusive."""
+    first = width_e8 * LEAST_LEVELS if width_e8 > 1 else 0
+    return first, 10 * width_e8 * LEAST_LEVELS if width_e8 < _WIDEST else _ANY_PRICE

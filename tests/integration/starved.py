@@ -1,0 +1,35 @@
+"""How long processes waited for a core: what a busy machine takes from them says nothing about the product."""
+
+import os
+from pathlib import Path
+
+
+class Starved:
+    """
+    Adds up how long threads of processes were ready to run and did not; 0 where the system does not say.
+
+    Args:
+        pids: the processes; this one is always among them.
+    """
+
+    def __init__(self, *pids: int) -> None:
+        self._pids = (os.getpid(), *pids)
+        self._first: dict[Path, int] = {}
+        self._last: dict[Path, int] = {}
+        self.look()
+
+    def look(self) -> None:
+        """Take note; threads that end are remembered as they were seen last."""
+        for pid in self._pids:
+            for path in Path("/proc").glob(f"{pid}/task/*/schedstat"):
+                try:
+                    waited_ns = int(path.read_text().split()[1])
+                except (OSError, LookupError, ValueError):
+                    continue
+                self._first.setdefault(path, waited_ns)
+                self._last[path] = waited_ns
+
+    @property
+    def seconds(self) -> float:
+        """How long they waited since the beginning, all threads together."""
+        return sum(self._last[path] - first for path, first in self._first.items()) / 1e9

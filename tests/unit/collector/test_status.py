@@ -1,0 +1,99 @@
+"""What `--status` makes of what a daemon wrote about itself."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from collector import status
+from eventlog.names import LogName
+from market.instrument import Market
+
+MARKET = Market.parse("binance:BTCFDUSD")
+SAID: dict[str, Any] = {"market": str(MARKET), "connected": True, "trades": "live", "server_away": False,
+                        "server": {"answers": True}}  # fmt: skip
+
+
+def folder_of(storage: Path, log: Any) -> Path:
+    """Where a daemon writes."""
+    folder = LogName(log, MARKET).folder(storage)
+    folder.mkdir(parents=True)
+    return folder
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[None]:
+    """As if the daemon ran: it holds the lock of its log."""
+    lock = os.open(folder / "writer.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        os.close(lock)
+
+
+NOTHING_YET = {
+    "is_running": False, "websocket_connected": False, "redis_connected": False, "depth_snapshots_count": 0,
+    "trade_window_count": 0, "last_analysis": None,
+}  # fmt: skip
+
+
+def test_one_that_never_ran_is_not_running(tmp_path: Path) -> None:
+    """Whoever asks by a name of the user's documents is answered all the same, also while one starts."""
+    assert status.of_collector(tmp_path, MARKET) == {"running": False, "connected": False, **NOTHING_YET}
+    named = {name: NOTHING_YET[name] for name in ("is_running", "redis_connected", "last_analysis")}
+    assert status.of_analyzer(tmp_path, MARKET) == {"running": False, **named}
+    with running(folder_of(tmp_path, "decisions")):
+        assert status.of_analyzer(tmp_path, MARKET) == {**named, "running": True, "is_running": True}
+
+
+def test_one_that_runs_is_believed(tmp_path: Path) -> None:
+    """Under its own names and under those of the user's documents."""
+    folder = folder_of(tmp_path, "events")
+    status.write(folder, SAID)
+    with running(folder):
+        said = status.of_collector(tmp_path, MARKET)
+    assert (said["running"], said["is_running"], said["trades"]) == (True, True, "live")
+    assert (said["websocket_connected"], said["redis_connected"]) == (True, True)
+    assert (said["depth_snapshots_count"], said["trade_window_count"], said["last_analysis"]) == (0, 0, None)
+
+
+def test_one_that_was_killed_is_down_whatever_it_said_last(tmp_path: Path) -> None:
+    """Its lock is free."""
+    status.write(folder_of(tmp_path, "events"), SAID)
+    said = status.of_collector(tmp_path, MARKET)
+    assert (said["running"], said["connected"], said["trades"]) == (False, False, "down")
+    assert (said["websocket_connected"], said["redis_connected"]) == (False, False)
+
+
+@pytest.mark.parametrize("log", ["events", "decisions"])
+@pytest.mark.parametrize("change", [{"server_away": "gone"}, {"server": {"answers": False}}, {"server": None}])
+def test_a_server_that_is_away_is_not_connected(tmp_path: Path, log: Any, change: dict[str, Any]) -> None:
+    """Whoever notices: who writes to it, or who looks at it."""
+    folder = folder_of(tmp_path, log)
+    status.write(folder, SAID | change)
+    with running(folder):
+        said = (status.of_collector if log == "events" else status.of_analyzer)(tmp_path, MARKET)
+    assert said["running"]
+    assert not said["redis_connected"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1, 2]", "[" * 100_000, '"x"'])
+def test_a_file_that_is_none_says_nothing(tmp_path: Path, text: str) -> None:
+    """As after a disk that was full."""
+    folder = folder_of(tmp_path, "events")
+    (folder / status.STATUS).write_text(text)
+    assert status.of_collector(tmp_path, MARKET) == {"running": False, "connected": False, **NOTHING_YET}
+
+
+def test_a_link_in_place_of_the_file_is_not_followed(tmp_path: Path) -> None:
+    """Logs are handed on between people."""
+    folder = folder_of(tmp_path, "events")
+    outside = tmp_path / "outside.json"
+    outside.write_text('{"trades": "live", "market": "x", "more": 1}')
+    (folder / status.STATUS).symlink_to(outside)
+    assert status.of_collector(tmp_path, MARKET) == {"running": False, "connected": False, **NOTHING_YET}

@@ -1,0 +1,145 @@
+"""Markets unlike BTC with the settings of a user who sets nothing: runs, signals, pictures, fits, and their figures."""
+
+import json
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from agents.decide import Decided, Decider
+from agents.rules import RulesAnalyst
+from eventlog.clock import ManualClock
+from eventlog.facts import AGG_TRADE, INSTRUMENT, SNAPSHOT
+from eventlog.log import Log
+from market.fixed_point import ONE_E8
+from market.timestamps import MINUTE_NS
+from projections.state import KINDS, READS
+from replay.decisions import state_of, ticks_between
+from replay.drive import drive
+from replay.fitting import fitted, learn
+from replay.picture import draw
+from replay.run import Request, Result, run
+from replay.scene import scene_at
+from replay.sight import rules_of, sight_of
+from replay.signal_record import gather
+from replay.signal_scores import path_after, random_levels, score_signals
+from settings import Settings
+from tests.grids import GRIDS, a_market_on
+from tests.market_builders import MARKET, T0, Tables, write_log
+
+MINUTES = 100
+SETTINGS = Settings()
+SIGHT = sight_of(SETTINGS, MARKET.symbol)
+RULES = rules_of(SETTINGS.scoring, SIGHT.parameters)
+
+
+def replayed(log: Log, folder: Path) -> Result:
+    """A run of a whole log."""
+    request = Request(str(MARKET), 0, 2**61, SIGHT, RULES)
+    return run(lambda: nullcontext(log), request, folder, 1, ManualClock(T0), lambda *_: None)
+
+
+def decided(log: Log) -> list[Decided]:
+    """Every tick."""
+    state = state_of(log, SIGHT.windows)
+    decider = Decider(MARKET.symbol, state, RulesAnalyst(SIGHT.parameters), SIGHT.parameters)
+    found: list[Decided] = []
+    drive(log.read(kinds=KINDS, columns=READS), state, lambda tick, now: found.append(decider.decide(tick, now)))
+    return found
+
+
+def without_digests(each: Decided) -> Any:
+    """What is seen at a tick, but for the digests of the folds, and what is cut into whole counts."""
+    shown = json.loads(each.view.render())
+    del shown["state"]
+    shown["orderflow_analysys"]["book_flow"].get("vpin", {}).pop("bucket", None)  # in whole counts
+    return shown
+
+
+OFTEN = ("sixty cents", "239 ticks of 1e-8")
+MARKETS = [pytest.param(name, False, id=f"{name}-trades alone") for name in GRIDS] + [
+    pytest.param(name, True, id=f"{name}-with books", marks=pytest.mark.slow if name in OFTEN else pytest.mark.soak)
+    for name in GRIDS
+]
+
+
+@pytest.mark.parametrize(("name", "books"), MARKETS)
+def test_every_command_gives_sane_figures(name: str, books: bool, tmp_path: Path) -> None:
+    """Zones at nearly every tick that σ is known at, a few a side and on the grid; scores; signals; a picture."""
+    grid = GRIDS[name]
+    log = write_log(tmp_path / "storage", a_market_on(grid, 3, MINUTES, books))
+    result = replayed(log, tmp_path / "runs")
+    assert MINUTES - 20 <= result.manifest["with_zones"] <= MINUTES - 15
+    zones = [z for each in decided(log) if each.advice for z in each.advice.zones]
+    assert len(zones) <= 6 * MINUTES
+    assert all(p % grid.tick_e8 == 0 for z in zones for p in (z.low_e8, z.high_e8, z.invalidation_e8))
+    figures = {(row["metric"], row["model"]): row["advice"] for row in result.scores}
+    assert 0 < figures["touched", None] <= 1
+    assert figures["filled", "touch"] >= figures["filled", "through"]
+    ticks = ticks_between(log, 0, 2**61)
+    seen = gather(log, ticks, SIGHT, 0, lambda _: None)
+    path = path_after(log, ticks)
+    sighted = {score.signal for score in score_signals(path, seen, RULES) if score.sightings}
+    assert {"poc", "hvn"} & sighted
+    assert random_levels(path, seen, RULES)[0].touched > 0
+    draw(scene_at(log, T0 + MINUTES * MINUTE_NS, SIGHT), tmp_path / "picture.png")
+    assert (tmp_path / "picture.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_a_log_on_any_grid_teaches(name: str, tmp_path: Path) -> None:
+    """Outcomes are found, or a reason why there is nothing to learn from."""
+    log = write_log(tmp_path, a_market_on(GRIDS[name], 4, MINUTES))
+    learned = learn(log, SIGHT, RULES, lambda _: None)
+    assert len(learned.confidence.outcome) > 10
+    assert set(fitted([learned])) == {"pull", "confidence"}
+
+
+def counted_in_1e8(tables: Tables) -> Tables:
+    """The same coins, counted in 1e-8 instead of whole."""
+    changed = dict(tables)
+    for kind, names in ((AGG_TRADE, ["quantity_e8"]), (SNAPSHOT, ["bid_quantity_e8", "ask_quantity_e8"])):
+        whole = tables[kind]
+        for column in names:
+            values = [
+                [q * ONE_E8 for q in row] if isinstance(row, list) else row * ONE_E8
+                for row in whole.column(column).to_pylist()
+            ]
+            at = whole.schema.get_field_index(column)
+            whole = whole.set_column(at, whole.schema.field(column), pa.array(values, whole.schema.field(column).type))
+        changed[kind] = whole
+    at = tables[INSTRUMENT].schema.get_field_index("quantity_decimals")
+    n = tables[INSTRUMENT].num_rows
+    changed[INSTRUMENT] = tables[INSTRUMENT].set_column(
+        at, tables[INSTRUMENT].schema.field("quantity_decimals"), pa.array([8] * n, pa.int64())
+    )
+    return changed
+
+
+def test_coins_counted_whole_are_the_same_coins(tmp_path: Path) -> None:
+    """Every figure, wall and zone, the threshold of walls included: counts differ, coins do not."""
+    grid = replace(GRIDS["coins counted whole"], quantity=40_000)
+    whole = a_market_on(grid, 3, 40)
+    here = decided(write_log(tmp_path / "whole", whole))
+    there = decided(write_log(tmp_path / "parts", counted_in_1e8(whole)))
+    assert any(e.basis == "wall" for each in here for e in each.view.evidence)
+    for one, two in zip(here, there, strict=True):
+        assert without_digests(one) == without_digests(two)
+        assert (one.advice and one.advice.render()) == (two.advice and two.advice.render())
+
+
+def test_an_instrument_that_is_logged_late_says_how_the_log_counts(tmp_path: Path) -> None:
+    """Figures before it are in coins as well, not a hundred million times too small; the tick it cannot know then."""
+    grid = replace(GRIDS["coins counted whole"], quantity=40_000)
+    early, late = (
+        decided(write_log(tmp_path / str(at), a_market_on(grid, 3, 40, known_ns=T0 + at * MINUTE_NS))) for at in (0, 30)
+    )
+    volumes = [[each.view.order_flow["profiles"]["60min"]["volume"] for each in found[:25]] for found in (early, late)]
+    assert volumes[0] == volumes[1]
+    assert float(volumes[0][-1]) > 1e6
+    assert "no instrument on record: prices step by 0.00000001 as far as was seen" in late[20].view.warnings
+    assert late[35].view.warnings == early[35].view.warnings
+    assert [z.low_e8 for z in early[20].advice.zones] == [z.low_e8 for z in late[20].advice.zones]  # type: ignore[union-attr]
