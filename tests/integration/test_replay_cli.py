@@ -177,6 +177,18 @@ def test_report_is_drawn_again(finished: Path, storage: Path, tmp_path: Path) ->
     assert (tmp_path / "again.html").read_bytes() == (finished / "report.html").read_bytes()
 
 
+def test_a_report_is_not_written_through_a_link(finished: Path, storage: Path, tmp_path: Path) -> None:
+    """A run is handed on, and a link with it: where that leads is left as it is, unless the user says so himself."""
+    link = tmp_path / "run"
+    link.symlink_to(finished)
+    before = (finished / "report.html").stat().st_mtime_ns
+    done = replay("report", link, "--storage", storage)
+    assert done.returncode == 1
+    assert done.stderr == f"error: {link} is a link, and a report is not written through one; say where with -o FILE\n"
+    assert (finished / "report.html").stat().st_mtime_ns == before
+    assert replay("report", link, "--storage", storage, "-o", tmp_path / "again.html").returncode == 0
+
+
 def test_a_date_means_its_end(storage: Path, tmp_path: Path) -> None:
     """`--to` with a date, written either way, takes the whole day; the largest date there is does not overflow."""
     for to in ("20260302", "9999-12-31"):
