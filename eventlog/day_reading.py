@@ -101,10 +101,7 @@ def _take(reading: DayReading, cold: ColdLog, segment: Segment) -> None:
     rows = 0
     for file in segment.files:
         reading.files.append(file)
-        wrong = damage(cold, file)
-        if wrong is not None:
-            reading.damaged.append(wrong)
-        for table in _tables(reading, cold, file, SCHEMAS[file.kind].names, wrong is not None):
+        for table in _tables(reading, cold, file, SCHEMAS[file.kind].names):
             seqs = table.column("seq").to_numpy() - segment.first_seq
             seen[seqs[(seqs >= 0) & (seqs < len(seen))]] = True
             rows += table.num_rows
@@ -128,7 +125,7 @@ def _glance(reading: DayReading, cold: ColdLog, segment: Segment, near: bool) ->
         wanted = EVIDENCE.get(file.kind) if near else None
         if file.kind in _BEFORE or wanted is not None:
             names = _BEFORE.get(file.kind, wanted)
-            for table in _tables(reading, cold, file, names, False):
+            for table in _tables(reading, cold, file, names):
                 _witness(reading, file.kind, table)
 
 
@@ -141,19 +138,21 @@ def _take_late(reading: DayReading, cold: ColdLog, later: Iterable[Segment]) -> 
             continue
         for file in segment.files:
             if file.kind == AGG_TRADE:
-                for table in _tables(reading, cold, file, EVIDENCE[AGG_TRADE], False):
+                for table in _tables(reading, cold, file, EVIDENCE[AGG_TRADE]):
                     ids = table.column("agg_id").to_numpy()
                     wanted = np.logical_or.reduce([(ids >= first) & (ids <= last) for first, last in missing])
                     reading.evidence.add(AGG_TRADE, table.filter(pa.array(wanted)))
 
 
-def _tables(
-    reading: DayReading, cold: ColdLog, file: FileRecord, names: Sequence[str] | None, known_bad: bool
-) -> Iterable[pa.Table]:
+def _tables(reading: DayReading, cold: ColdLog, file: FileRecord, names: Sequence[str] | None) -> Iterable[pa.Table]:
+    """A file's rows; of one that is not as it was written, what can still be read, and why not all is believed."""
+    wrong = damage(cold, file)
+    if wrong is not None:
+        reading.damaged.append(wrong)
     try:
         yield from parquet_files.pieces(file.kind, cold.path_of(file), names, _ROWS.get(file.kind, _FEW))
     except LogBroken as error:
-        if not known_bad:
+        if wrong is None:
             reading.damaged.append(str(error))
 
 

@@ -7,7 +7,6 @@ units of the snapshot's own grid, a third of the bytes of plain prices.
 """
 
 import io
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ import pyarrow.parquet as pq
 
 from eventlog.errors import LogBroken, first_line
 from eventlog.facts import AGG_TRADE, SNAPSHOT
+from eventlog.files import open_plain
 from eventlog.kinds import SCHEMAS
 from eventlog.parquet_bounds import UNREADABLE, expect_plausible
 from market.fixed_point import I64, common_unit
@@ -106,7 +106,7 @@ def _names(kind: str, columns: Sequence[str] | None) -> tuple[list[str], list[st
 @contextmanager
 def _opened(path: Path) -> Iterator[pa.NativeFile]:
     try:
-        with pa.OSFile(os.fsencode(path)) as file:  # as bytes: Arrow would take a name for UTF-8, whatever the locale
+        with open_plain(path) as plain, pa.PythonFile(plain) as file:  # Arrow by itself would wait at a pipe for ever
             yield file
     except FileNotFoundError as error:
         raise LogBroken(

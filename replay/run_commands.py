@@ -76,7 +76,9 @@ def _written(text: str, folder: Path, out: Path | None) -> Path:
     """Where a report lies now: where it was named, else in its run, in place of whatever has its name there."""
     if out is None:
         if folder.is_symlink():  # a run is handed on; where its links lead is not the reader's to write to
-            raise console.Failure(f"{folder} is a link, and a report is not written through one; say where with -o FILE")
+            raise console.Failure(
+                f"{folder} is a link, and a report is not written through one; say where with -o FILE"
+            )
         write_whole(folder / "report.html", text.encode())
         return folder / "report.html"
     with console.writing(out):

@@ -118,13 +118,19 @@ def listing(folder: Path) -> Listing:
     return found
 
 
-def kept(folder: Path) -> set[str]:
+def kept(folder: Path) -> set[bytes]:
     """The contents of all that must not vanish from a storage: recordings, certificates, spills."""
     return {
-        hashlib.sha256(path.read_bytes()).hexdigest()
+        path.read_bytes()
         for path in folder.rglob("*")
         if path.is_file() and not path.is_symlink() and path.name.endswith((".parquet", ".aof", "spill.log"))
     }
+
+
+def is_kept(recorded: set[bytes], folder: Path) -> bool:
+    """Whether a storage holds every content still, under whichever name; a server's file may have grown."""
+    held = kept(folder)
+    return all(content in held or any(now.startswith(content) for now in held) for content in recorded)
 
 
 MOMENT = "2026-03-02T00:05"
@@ -202,13 +208,14 @@ def _as_at_a_shell(module: str, words: list[str]) -> Iterator[None]:
     """The words, the signals and the umask that a command takes for its own; one that waits for ever is an error."""
     arguments, interrupt, umask = sys.argv, signal.getsignal(signal.SIGINT), os.umask(0o000)
     alarm = signal.signal(signal.SIGALRM, _waited_for)
-    signal.alarm(_LONGEST_S)
+    others = signal.setitimer(signal.ITIMER_REAL, _LONGEST_S)
     sys.argv = [module, *words]
     try:
         yield
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, alarm)
+        signal.setitimer(signal.ITIMER_REAL, *others)
         signal.signal(signal.SIGINT, interrupt)
         sys.argv = arguments
         os.umask(umask)

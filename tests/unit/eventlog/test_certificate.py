@@ -1,5 +1,6 @@
 """A day's certificate: what it claims is so, and whatever is changed afterwards shows, minute and all."""
 
+import os
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -358,6 +359,29 @@ def test_a_missing_file_names_the_first_minute_it_held(tmp_path: Path) -> None:
     again = certify(log, T0)
     assert not again.sound
     assert f"damaged: 1: {record.name} is missing" in again.reasons[0]
+
+
+def test_a_pipe_in_place_of_a_file_is_damage_and_keeps_nobody_waiting(tmp_path: Path) -> None:
+    """Whoever hands a log on can put one there; it is named, and the rest of the day is read."""
+    log = a_log(tmp_path, a_day())
+    record = next(f for f in log.cold.catalogue.segments[0].files if f.kind == AGG_TRADE)
+    path = log.cold.path_of(record)
+    path.unlink()
+    os.mkfifo(path)
+    certificate = certify(log, T0)
+    assert not certificate.sound
+    assert f"damaged: 1: {path} is no plain file" in certificate.reasons[0]
+
+
+def test_another_days_file_that_says_what_came_late_is_held_to_its_digest(tmp_path: Path) -> None:
+    """Nothing of a file that was changed since is believed without a word, not even in passing."""
+    late = a_trade(5, at_ns=T0 + 40 * MINUTE_NS, recv_ns=T0 + DAY_NS + 120 * MINUTE_NS)
+    log = a_log(tmp_path, a_day(leave_out=[5]), [late])
+    record = next(f for f in log.cold.catalogue.segments[1].files if f.kind == AGG_TRADE)
+    path = log.cold.path_of(record)
+    assert not any("damaged" in reason for reason in certify(log, T0).reasons)
+    path.write_bytes(parquet_files.to_bytes(AGG_TRADE, parquet_files.read(AGG_TRADE, path), "other"))
+    assert f"damaged: 1: {record.name} is not as it was written" in certify(log, T0).reasons[0]
 
 
 def test_another_log_is_not_what_was_certified(tmp_path: Path) -> None:
