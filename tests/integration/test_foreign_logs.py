@@ -465,7 +465,7 @@ def test_no_command_is_left_out() -> None:
     assert named == set(COMMANDS)
 
 
-@pytest.mark.parametrize("name", a_slice(VARIANTS, 2))
+@pytest.mark.parametrize("name", a_slice(VARIANTS, 3))
 def test_every_command_on_what_others_hand_on(name: str, place: Place, tmp_path: Path) -> None:
     """Nothing outside is touched and nothing recorded is lost; one line of error or a right answer, no escape."""
     VARIANTS[name](place)
@@ -491,7 +491,7 @@ def test_every_command_on_what_others_hand_on(name: str, place: Place, tmp_path:
 DAEMONS = {"agent_data_collector.py": EVENTS, "agent_analyzer.py": DECISIONS}
 
 
-@pytest.mark.parametrize("name", a_slice(OF_STORAGE, 4))
+@pytest.mark.parametrize("name", a_slice(OF_STORAGE, 6))
 def test_daemons_on_what_others_hand_on(name: str, place: Place) -> None:
     """Started for a moment, and asked how they are: the same."""
     VARIANTS[name](place)
