@@ -134,7 +134,9 @@ def wait_for_analyses(wanted: int, storage: Path, daemons: tuple[Daemon, ...], p
             show("")
             return
         now, before = time.monotonic(), progress
-        progress = f"trades {collector.get('trades', 'not yet')}, {analysed} of {wanted} ticks analysed"
+        progress = f"trades {collector.get('trades', 'not yet')}, {min(analysed, wanted)} of {wanted} ticks analysed"
+        if analysed >= wanted:
+            progress += ", none published yet: each was reached more than an interval late"
         if progress != before:
             got_on = now
         if progress != before or now - said > _SAY_EVERY_S:
