@@ -100,7 +100,7 @@ def check(log: Log, verify_files: bool = True, on_progress: Callable[[int, int],
     report.unlisted = [path.name for path in log.cold.unlisted()] if log.cold.exists() else []
     report.reasons = list(_reasons(report))
     report.complete = not report.reasons
-    report.trades_complete = _trades_complete(report)
+    report.trades_complete = _trades_complete(report, seen["trade_seq"])
     return report
 
 
@@ -114,8 +114,11 @@ def in_words(gap: dict[str, Any]) -> str:
     return f"{gap['what']} {gap['first']}-{gap['last']} ({gap['cause']})"
 
 
-def _trades_complete(report: Report) -> bool:
+def _trades_complete(report: Report, seqs: I64) -> bool:
     lost = [*report.open_gaps, *missing_for_good(report.given_up_gaps)]
+    unknown = [*report.unnamed_seqs, *((gap["first"], gap["last"]) for gap in lost if gap["what"] == "seqs")]
+    if len(seqs) == 0 or any(first < seqs.min() or last > seqs.max() for first, last in unknown):
+        return False  # between trades their ids tell; before the first and behind the last nothing does
     wrong = report.unnamed_agg_ids or report.broken_chain or report.closed_agg_ids or report.damaged
     return not (wrong or report.conflicts or report.duplicates or any(gap["what"] == "agg_ids" for gap in lost)) and (
         report.trades > 0
@@ -148,7 +151,7 @@ def _reasons(report: Report) -> Iterator[str]:
 
 
 def _read(log: Log, report: Report, on_progress: Callable[[int, int], None]) -> dict[str, Any]:
-    parts: dict[str, list[I64]] = {name: [] for name in ("seq", "agg_id", "first", "last", "closed")}
+    parts: dict[str, list[I64]] = {name: [] for name in ("seq", "trade_seq", "agg_id", "first", "last", "closed")}
     gaps: list[dict[str, Any]] = []
     try:
         last_seq = log.last_seq()
@@ -158,6 +161,7 @@ def _read(log: Log, report: Report, on_progress: Callable[[int, int], None]) -> 
                 parts["seq"].append(rows["seq"])
                 report.kinds[kind] = report.kinds.get(kind, 0) + len(rows)
                 if kind == AGG_TRADE:
+                    parts["trade_seq"].append(rows["seq"])
                     for name, column in (("agg_id", "agg_id"), ("first", "first_trade_id"), ("last", "last_trade_id")):
                         parts[name].append(rows[column])
                 elif kind == GAP:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from eventlog import parquet_files
 from eventlog.catalogue import FileRecord, Segment
@@ -17,7 +16,7 @@ from eventlog.check import damage
 from eventlog.cold import ColdLog
 from eventlog.day_tally import DayTally
 from eventlog.errors import LogBroken
-from eventlog.facts import AGG_TRADE, DIFF, GAP, QUARANTINE, SNAPSHOT
+from eventlog.facts import AGG_TRADE, CONFLICT, DIFF, GAP, QUARANTINE, SNAPSHOT
 from eventlog.kinds import SCHEMAS
 from eventlog.mask import EVIDENCE, Evidence
 from eventlog.minute_digests import MinuteDigests
@@ -26,7 +25,8 @@ from market.timestamps import DAY_NS, HOUR_NS
 Progress = Callable[[int, int], None]
 _ROWS = {AGG_TRADE: 1 << 16, DIFF: 1 << 12, SNAPSHOT: 16}
 _FEW = 1 << 12
-_BEFORE = {GAP: None, QUARANTINE: ("agg_id", "recv_ns")}
+_QUARANTINED = ("agg_id", "reason", "recv_ns")
+_BEFORE = {GAP: None, QUARANTINE: _QUARANTINED}
 
 
 def silent(_done: int, _total: int) -> None:
@@ -41,6 +41,7 @@ class DayReading:
     Attributes:
         files: of all segments that hold entries of the day. damaged: what is wrong with their bytes, in words.
         gaps: every word on a gap in the whole log, in seq order. closed: agg ids that quarantine closes.
+        contradicted: agg ids that something else came for, and not on the day.
         missing_seqs: in the day's segments and before each; gaps may name them. duplicate_seqs: how many came twice.
         evidence: of the day, an hour around it, and trades of the day that came later.
     """
@@ -53,6 +54,7 @@ class DayReading:
     damaged: list[str] = field(default_factory=list)
     gaps: list[dict[str, Any]] = field(default_factory=list)
     closed: set[int] = field(default_factory=set)
+    contradicted: set[int] = field(default_factory=set)
     missing_seqs: list[Range] = field(default_factory=list)
     duplicate_seqs: int = 0
 
@@ -160,7 +162,11 @@ def _witness(reading: DayReading, kind: str, table: pa.Table) -> None:
     if kind == GAP:
         reading.gaps += table.to_pylist()
     elif kind == QUARANTINE:
-        reading.closed |= set(pc.drop_null(table.column("agg_id")).to_pylist())
+        for agg_id, reason, recv_ns in zip(*(table.column(name).to_pylist() for name in _QUARANTINED), strict=True):
+            if agg_id is not None:
+                reading.closed.add(agg_id)
+                if reason == CONFLICT and not reading.day_ns <= recv_ns < reading.end_ns:
+                    reading.contradicted.add(agg_id)
     else:
         reading.evidence.add(kind, table)
 

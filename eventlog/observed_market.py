@@ -102,8 +102,12 @@ class ObservedMarket:
                 now = self._changes[at] = replace(base, tick_size_e8=tick, step_size_e8=step, source="inferred")
 
     def change_before(self, time_ns: int) -> Instrument | None:
-        """The instrument to be told before the first entry of a day; None where nothing changed, or it was told."""
-        return self._changes.pop(time_ns // DAY_NS, None)
+        """
+        The instrument to be told before the first entry of a day; None where nothing changed, or it was told. What
+        changed on a day of which nothing was written, as all of it was known, is told on the next.
+        """
+        due = [day for day in self._changes if day <= time_ns // DAY_NS]
+        return [self._changes.pop(day) for day in sorted(due)][-1] if due else None
 
 
 def instrument_columns(told: Instrument) -> dict[str, Any]:

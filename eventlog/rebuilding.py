@@ -5,27 +5,34 @@ Every file is read whole. What is not needed, as the parts of a day that were me
 removed, and nothing at all is changed where entries are missing.
 """
 
+import hashlib
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from eventlog import catalogue as catalogues
 from eventlog import parquet_files
-from eventlog.catalogue import FILE_NAME, Catalogue, parse_file_name
+from eventlog.catalogue import FILE_NAME, Catalogue, FileRecord, Segment, parse_file_name
 from eventlog.certificate import CERTIFICATES, load
 from eventlog.chains import Range
 from eventlog.clock import Clock
 from eventlog.cold import ColdLog, new_log_id
 from eventlog.errors import EventLogError, LogBroken, LogNotFound
-from eventlog.files import move_aside, told_plainly
+from eventlog.facts import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT
+from eventlog.files import move_aside, told_plainly, write_whole
+from eventlog.kinds import SCHEMAS
 from eventlog.names import RESERVED_FILE
 from eventlog.sealed_json import read_sealed
 from eventlog.segment_proof import MOST_NAMED, SegmentProof, name_ranges, prove_segment, ranges_left
 from eventlog.writer import Reserved, StorageLock
+
+_WITH_QUANTITIES = (AGG_TRADE, DIFF, SNAPSHOT)
 
 Progress = Callable[[int, int], None]
 """Told how many files were read since, and of how many."""
@@ -109,12 +116,51 @@ def rebuild_catalogue(
         end = parts[-1].segment.last_seq if parts else 0
         last = end if incomplete_end else max((last for _, last in files), default=0)
         _expect_complete(cold, parts, start, last, faults)
-        segments = tuple(part.segment for part in parts)
+        said_again = _instrument_before(cold, files, parts) if incomplete_start else []
+        segments = (*said_again, *(part.segment for part in parts))
         catalogue = Catalogue(cold.name.key, _log_id(cold, server_id, clock), segments=segments)
         aside = _replace(cold, catalogue)
         return Rebuilt(cold.refresh(), aside, _contradicted(whole, parts))
     finally:
         lock.release()
+
+
+def _instrument_before(
+    cold: ColdLog, files: Mapping[Range, Mapping[str, Path]], parts: Sequence[SegmentProof]
+) -> list[Segment]:
+    """
+    A segment that says again what the lost start said of the instrument: nobody could tell quantities otherwise.
+
+    Raises:
+        LogBroken: no file that is left says it.
+    """
+    if cold.name.stream != "events" or not parts or parts[0].segment.first_seq == 1:
+        return []
+    if any(file.kind == INSTRUMENT for part in parts for file in part.segment.files):
+        return []
+    if not any(file.kind in _WITH_QUANTITIES for part in parts for file in part.segment.files):
+        return []
+    for kinds in (kinds for _, kinds in sorted(files.items(), reverse=True) if INSTRUMENT in kinds):
+        with suppress(LogBroken):
+            told = parquet_files.read(INSTRUMENT, kinds[INSTRUMENT]).to_pylist()[-1]
+            return [_said_again(cold, told, parts[0].segment)]
+    raise LogBroken(
+        f"{cold.folder}: no whole file says how many decimals its quantities have; nothing was changed; put a "
+        f"*.{INSTRUMENT}.parquet of this log beside them, from a backup or from the storage they were moved from"
+    )
+
+
+def _said_again(cold: ColdLog, told: Mapping[str, Any], before: Segment) -> Segment:
+    """An instrument fact of its own, written before the first segment."""
+    seq, recv_ns = before.first_seq - 1, before.first_recv_ns
+    row = dict(told) | {"seq": seq, "recv_ns": recv_ns}
+    data = parquet_files.to_bytes(INSTRUMENT, pa.Table.from_pylist([row], SCHEMAS[INSTRUMENT]), cold.name.key)
+    path = cold.folder / catalogues.file_name(seq, seq, INSTRUMENT)
+    if path.exists():
+        move_aside(path)
+    write_whole(path, data)
+    record = FileRecord(INSTRUMENT, path.name, 1, len(data), hashlib.sha256(data).hexdigest())
+    return Segment(seq, seq, recv_ns, recv_ns, (record,))
 
 
 def _replace(cold: ColdLog, catalogue: Catalogue) -> tuple[Path, ...]:

@@ -132,7 +132,7 @@ class _Conflict(NamedTuple):
     """A trade whose id stands for another already: before which trade of a block it comes, and both contents."""
 
     before: int
-    recv_ns: int
+    agg_id: int
     data: bytes
 
 
@@ -151,6 +151,7 @@ class _Entries:
         self._before: ImportedTrades | None = None
         self._aside: set[bytes] | None = None
         self._known = self._ticks = self._holes = self._added = self._conflicts = 0
+        self._reopened = False
 
     def imported(self) -> Imported:
         """What was written so far."""
@@ -172,7 +173,7 @@ class _Entries:
 
     def finish(self) -> None:
         """The tick after the last trade, in a segment of its own: the next file may bring more of its minute."""
-        if self._added == 0 or self._last_ns is None:
+        if self._last_ns is None or not (self._added or self._reopened):
             return
         boundary = self._last_ns // MINUTE_NS * MINUTE_NS + MINUTE_NS
         seq = self._draft.next_seq
@@ -233,7 +234,7 @@ class _Entries:
             if data in self._aside:
                 continue
             self._aside.add(data)
-            found.append(_Conflict(int(rows[i]), int(ours.trade_time_ns[i]), data))
+            found.append(_Conflict(int(rows[i]), int(ours.agg_id[i]), data))
         return found
 
     def _write(self, trades: ImportedTrades, recv_ns: I64, conflicts: list[_Conflict]) -> None:
@@ -252,6 +253,10 @@ class _Entries:
                 tables.append((_INSTRUMENT, np.zeros(1, np.int64), INSTRUMENT, columns))
             self._last_id, self._last_ns = int(ids[-1]), int(times[-1])
         if conflicts:
+            tick = self._draft.provisional() if n == 0 else None
+            if tick is not None:  # it stays the last, for what comes next to go on from
+                self._draft.replace_provisional()
+                self._next_boundary_ns, self._reopened = tick["boundary_ns"], True
             tables.append(self._conflict_columns(recv_ns, conflicts))
         if tables:
             self._number(tables)
@@ -285,9 +290,10 @@ class _Entries:
     def _conflict_columns(self, recv_ns: I64, conflicts: list[_Conflict]) -> tuple[int, I64, str, dict[str, Any]]:
         """Trades that differ under a known id, as they stand; none arrives before what it follows."""
         latest = int(recv_ns[-1]) if len(recv_ns) else self._draft.last_recv_ns
-        arrivals = [int(recv_ns[c.before]) if c.before < len(recv_ns) else max(latest, c.recv_ns) for c in conflicts]
+        arrivals = [int(recv_ns[c.before]) if c.before < len(recv_ns) else latest for c in conflicts]
         return _CONFLICT, np.array([c.before for c in conflicts], np.int64), QUARANTINE, {
             "recv_ns": arrivals,
+            "agg_id": [c.agg_id for c in conflicts],
             "reason": [CONFLICT] * len(arrivals),
             "source": ["import"] * len(arrivals),
             "data": [c.data for c in conflicts],

@@ -13,6 +13,8 @@ from console import JsonOption, RedisOption, StorageOption
 from eventlog.files import write_whole
 from exchanges.logs import open_log
 from replay import runs
+from replay.errors import BadRun
+from replay.log_digest import log_digest
 from replay.plain_json import plain
 from replay.price_path import READS, PricePath
 from replay.report import render
@@ -64,6 +66,11 @@ def report(
         first, last = inputs["seq"]
         with open_log(storage, console.market_of(inputs["market"]), url=redis) as log:
             path = PricePath.of(log.read(first - 1, last, list(READS), READS))
+            if log_digest(log, first - 1, last) != inputs["log"]:
+                raise BadRun(
+                    f"{folder} was not made of what {storage} holds of {log.name.market} now; name the storage it was "
+                    "made of, or run the replay again"
+                )
         text = render(found.manifest, {name: found.table(name) for name in _TABLES}, path)
     target = _written(text, folder, out)
     if as_json:

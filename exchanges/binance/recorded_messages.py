@@ -10,6 +10,7 @@ from eventlog.facts import AGG_TRADE, DIFF, SNAPSHOT
 from exchanges.binance.mapper import UNREADABLE, BadMessage
 from exchanges.errors import BadFile
 
+_MICROSECONDS_FROM = 10**15
 _KINDS = {"aggTrade": AGG_TRADE, "trade": AGG_TRADE, "depthUpdate": DIFF}
 
 
@@ -22,7 +23,12 @@ class _Message(msgspec.Struct):
     u: Any = None
     pu: Any = None
     ps: Any = None
+    E: Any = None
     T: Any = None
+    a: Any = None
+    t: Any = None
+    f: Any = None
+    last_id: Any = msgspec.field(name="l", default=None)
     X: Any = None
     M: Any = None
     stream: Any = None
@@ -39,7 +45,8 @@ class Recorded(NamedTuple):
 
     Attributes:
         kind: of the fact it becomes, None for streams the log has no kind for. event: the venue's name of it.
-        symbol: its own, or its stream's; None where neither says. ids: of its updates, first and last.
+        symbol: its own, or its stream's; None where neither says. ids: of its updates or single trades, first and last.
+        number: the id it has in a log, agg id or last update id. at_ns: when a trade was made, an update was sent.
         limit: levels of a book's longer side. stream: that it came on, empty where it does not say.
         like_futures: a trade without `M`, which every one of the spot market has and none of the futures market.
     """
@@ -52,6 +59,8 @@ class Recorded(NamedTuple):
     limit: int = 0
     stream: str = ""
     like_futures: bool = False
+    number: int | None = None
+    at_ns: int | None = None
 
 
 _message = msgspec.json.Decoder(_Message)
@@ -98,8 +107,17 @@ def _recognised(message: _Message, body: bytes, stream: str, symbol: str | None)
             raise Futures(event)
         if kind == DIFF and message.T is not None:
             raise Futures(event)
-        ids = (message.U, message.u) if isinstance(message.U, int) and isinstance(message.u, int) else None
-        return Recorded(kind, str(event), symbol, body, ids, 0, stream, kind == AGG_TRADE and message.M is None)
+        if kind == DIFF:
+            return Recorded(
+                kind, str(event), symbol, body, _ids(message.U, message.u), 0, stream, False, _int(message.u),
+                _at_ns(message.E),
+            )  # fmt: skip
+        single = event == "trade"
+        ids = _ids(message.t, message.t) if single else _ids(message.f, message.last_id)
+        return Recorded(
+            kind, str(event), symbol, body, ids, 0, stream, message.M is None, _int(message.t if single else message.a),
+            _at_ns(message.T),
+        )  # fmt: skip
     if event is None and message.lastUpdateId is not None and not stream.startswith("depth"):  # a few best levels
         if message.T is not None:
             raise Futures("depth")
@@ -107,6 +125,23 @@ def _recognised(message: _Message, body: bytes, stream: str, symbol: str | None)
         limit = max(len(_side(message.bids)), len(_side(message.asks)))
         return Recorded(SNAPSHOT, "depth", symbol, body, (number, number), limit)
     return Recorded(None, str(event or "other"), symbol, body)
+
+
+def _int(value: Any) -> int | None:
+    return value if type(value) is int and 0 <= value < 1 << 63 else None
+
+
+def _ids(first: Any, last: Any) -> tuple[int, int] | None:
+    low, high = _int(first), _int(last)
+    return None if low is None or high is None else (low, high)
+
+
+def _at_ns(stamp: Any) -> int | None:
+    """A stamp in ms or µs."""
+    value = _int(stamp)
+    if value is None:
+        return None
+    return value * (1_000 if value >= _MICROSECONDS_FROM else 1_000_000)
 
 
 def _side(raw: msgspec.Raw) -> list[msgspec.Raw]:

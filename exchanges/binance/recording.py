@@ -15,12 +15,12 @@ import pyarrow as pa
 
 from eventlog.chains import TradeChain
 from eventlog.errors import ImportRefused
-from eventlog.facts import AGG_TRADE, INSTRUMENT
+from eventlog.facts import AGG_TRADE, DIFF, INSTRUMENT
 from eventlog.importing import Imported, Importer
 from eventlog.observed_market import ObservedMarket, known_instrument
 from exchanges.binance.mapper import BinanceMapper
 from exchanges.binance.recording_blocks import Block, RecordedFact, blocks_of, facts_of
-from exchanges.binance.recording_contents import Contents, contents_of, expect_any
+from exchanges.binance.recording_contents import Contents, contents_of, expect_any, is_restart, restart_in_words
 from exchanges.binance.recording_entries import RecordedEntries
 from exchanges.binance.recording_lines import RecordedLines
 from exchanges.errors import BadFile
@@ -81,6 +81,7 @@ def bring_in(importer: Importer, path: Path, on_read: Callable[[int], None] = la
         way_on = "; import it into another --storage" if is_finer else ""
         raise BadFile(f"{path}: nothing in it can be read; {survey.first_fault}{way_on}")
     importer.expect_past(str(path), survey.last_ns)
+    _expect_later_ids(importer, recording)
     with importer.draft() as draft:
         entries = RecordedEntries(importer, draft, str(path), survey.market, survey.chain.runs(), survey.first_ns)
         for block in recording.blocks(survey.market.decimals):
@@ -104,6 +105,20 @@ def _expect_same_stream(importer: Importer, recording: Recording) -> None:
             f"{recording.path} holds `{found}` messages, and {importer.cold.name} {held}, which count trades "
             "otherwise; import into another --storage"
         )
+
+
+def _expect_later_ids(importer: Importer, recording: Recording) -> None:
+    """What comes later than all of the log has larger ids."""
+    contents = recording.contents
+    last_trade, last_diff = importer.last_row(AGG_TRADE), importer.last_row(DIFF)
+    known = {
+        contents.trade_event: last_trade and (importer.last_agg_id or 0, last_trade["trade_time_ns"]),
+        "depthUpdate": last_diff and (last_diff["last_update_id"], last_diff["event_time_ns"]),
+    }
+    for event, highest in known.items():
+        newest = contents.newest.get(event)
+        if newest and highest and is_restart(*newest, *highest):
+            raise ImportRefused(f"{recording.path}: {restart_in_words(*newest, *highest)}")
 
 
 @dataclass(slots=True)

@@ -2,7 +2,7 @@
 What a recording holds, counted before anything of it is taken: which of its messages are of one market, and each once.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -11,14 +11,42 @@ from exchanges.binance.mapper import BadMessage
 from exchanges.binance.recorded_messages import Futures, Recorded, recognise
 from exchanges.binance.recording_lines import RecordedLines
 from exchanges.errors import BadFile
-from market.timestamps import MINUTE_NS, iso
+from market.timestamps import MINUTE_NS, SECOND_NS, iso
 
 _FAST_DEPTH, _SLOW_DEPTH = "depth@100ms", "depth"
 _LARGEST_STEP_BACK_NS = 10 * MINUTE_NS
+_LONGEST_EDGE_NS = 10 * SECOND_NS
+"""How far apart two streams of one market begin and end, and how far stamps of a venue stray, at the most."""
 _EVENTS = ("aggTrade", "trade", "depthUpdate", "depth")
 _FUTURES_EVENTS = ("markPriceUpdate", "forceOrder", "bookTicker", "continuous_kline", "contractInfo")
 """Spot's bookTicker has no event's name."""
 _NAMED = 3
+_MOST_WAITING = 10_000  # single trades that an aggTrade, sent with the last of them, may still be about
+
+
+class Restarted(Exception):
+    """An id lies below those that came long before it."""
+
+
+@dataclass(slots=True)
+class _Reach:
+    """Ids from first to last."""
+
+    first: int
+    last: int
+
+
+def is_restart(number: int, at_ns: int, highest: int, highest_ns: int) -> bool:
+    """Whether an id that is none of the highest belongs to a later time, by more than a venue's clock ever steps."""
+    return number < highest and at_ns - highest_ns > _LONGEST_EDGE_NS
+
+
+def restart_in_words(number: int, at_ns: int, highest: int, highest_ns: int) -> str:
+    """Why it cannot be taken, and what to do."""
+    return (
+        f"id {number} of {iso(at_ns)} comes after id {highest} of {iso(highest_ns)}; ids of a market rise, so it is of "
+        "another, or the venue began anew: cut the recording there and import what follows into another --storage"
+    )
 
 
 @dataclass(slots=True)
@@ -29,6 +57,7 @@ class Contents:
     Attributes:
         symbol: the market's. events: how many of each of the market's events, and of streams without a symbol.
         others: how many messages of each other symbol. like_futures: how many trades are as of a futures market.
+        newest: each event's largest id, and the time it is of.
     """
 
     symbol: str
@@ -39,18 +68,33 @@ class Contents:
     streams: Counter[str] = field(default_factory=Counter)
     first_fault: str = ""
     like_futures: int = 0
+    newest: dict[str, tuple[int, int]] = field(default_factory=dict)
     _updates: dict[str, tuple[int, int]] = field(default_factory=dict)
     _books: list[tuple[int, int]] = field(default_factory=list)
     _foreign_books: frozenset[int] = frozenset()
+    _fast: tuple[int, int] | None = None
+    _slow: list[tuple[int, tuple[int, int] | None]] = field(default_factory=list)
+    _doubled_diffs: frozenset[int] = frozenset()
+    _aggregated: "_Reach | None" = None
+    _singles: list["_Reach"] = field(default_factory=list)
+    _waiting: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=_MOST_WAITING))
+    _before: tuple[int, int] | None = None
+    _after: tuple[int, int] | None = None
 
-    def add(self, number: int, found: Recorded) -> None:
-        """Count a message of a line."""
+    def add(self, number: int, found: Recorded, recv_ns: int) -> None:
+        """
+        Count a message of a line.
+
+        Raises:
+            Restarted: its id lies below those that came long before it.
+        """
         if found.symbol not in (None, self.symbol):
             self.others[str(found.symbol)] += 1
         else:
             self.events[found.event] += 1
             self.streams[found.stream] += found.kind == DIFF
             self.like_futures += found.like_futures
+            self._add_own(number, found, recv_ns)
         if found.ids is None:
             return
         if found.kind == DIFF and found.symbol is not None:
@@ -59,8 +103,50 @@ class Contents:
         elif found.kind == SNAPSHOT and found.symbol is None:
             self._books.append((number, found.ids[0]))
 
+    def _add_own(self, number: int, found: Recorded, recv_ns: int) -> None:
+        """Which ids came on which stream, and whether they rise as time does."""
+        if found.kind == DIFF:
+            if found.stream == _SLOW_DEPTH:
+                self._slow.append((number, found.ids))
+            elif found.ids is not None and found.stream == _FAST_DEPTH:
+                low, high = self._fast or found.ids
+                self._fast = min(low, found.ids[0]), max(high, found.ids[1])
+        elif found.event == "aggTrade" and found.ids is not None:
+            if self._aggregated is None:
+                self._aggregated = _Reach(*found.ids)
+                early = [at for number, at in self._waiting if number < found.ids[0]]
+                self._before = (self._before[0], early[-1]) if self._before and early else None
+            reach, self._after = self._aggregated, None
+            reach.first, reach.last = min(reach.first, found.ids[0]), max(reach.last, found.ids[1])
+        elif found.event == "trade" and found.ids is not None:
+            self._add_single(found.ids[0], recv_ns)
+        if found.number is None or found.at_ns is None:
+            return
+        highest, at_ns = self.newest.get(found.event, (-1, 0))
+        if found.number > highest:
+            self.newest[found.event] = found.number, found.at_ns
+        elif is_restart(found.number, found.at_ns, highest, at_ns):
+            raise Restarted(restart_in_words(found.number, found.at_ns, highest, at_ns))
+
+    def _add_single(self, number: int, recv_ns: int) -> None:
+        if self._singles and self._singles[-1].last + 1 == number:
+            self._singles[-1].last = number
+        else:
+            self._singles.append(_Reach(number, number))
+        if self._aggregated is None:
+            self._before = self._before or (recv_ns, recv_ns)
+            self._waiting.append((number, recv_ns))
+        elif number > self._aggregated.last:
+            self._after = (self._after or (recv_ns, recv_ns))[0], recv_ns
+
     def settle(self) -> None:
         """Everything was counted: books, which name no symbol, belong where their update ids do."""
+        if self._fast is not None:
+            low, high = self._fast
+            self._doubled_diffs = frozenset(
+                n for n, ids in self._slow if ids is None or (ids[0] <= high and ids[1] >= low)
+            )
+        self._slow = []
         if self.others:
             self._foreign_books = frozenset(number for number, update in self._books if not self._is_ours(update))
         self._books = []
@@ -72,7 +158,7 @@ class Contents:
         if found.kind == AGG_TRADE:
             return found.event == self.trade_event
         if found.kind == DIFF:
-            return not (found.stream == _SLOW_DEPTH and self.streams[_FAST_DEPTH])
+            return number not in self._doubled_diffs
         return number not in self._foreign_books
 
     @property
@@ -122,17 +208,41 @@ class Contents:
         """Facts that came on two streams, and how many are left out for it."""
         found = []
         if self.events["aggTrade"] and self.events["trade"]:
-            found.append((self.events["trade"], "`trade` were passed over: the same trades are there as `aggTrade`"))
-        if self.streams[_FAST_DEPTH] and self.streams[_SLOW_DEPTH]:
-            said = f"`{_SLOW_DEPTH}` were passed over: the same changes are there as `{_FAST_DEPTH}`"
-            found.append((self.streams[_SLOW_DEPTH], said))
+            alone = self._alone()
+            but = f", but for {alone:,} at its ends" if alone else ""
+            said = f"`trade` were passed over: the same trades are there as `aggTrade`{but}"
+            found.append((self.events["trade"], said))
+        if self._doubled_diffs:
+            said = f"`{_SLOW_DEPTH}` were passed over: their update ids lie among those of `{_FAST_DEPTH}`"
+            found.append((len(self._doubled_diffs), said))
         return found
+
+    def _alone(self) -> int:
+        """How many single trades lie outside of what came as aggTrade."""
+        reach = self._aggregated
+        if reach is None:
+            return 0
+        before = sum(max(min(run.last + 1, reach.first) - run.first, 0) for run in self._singles)
+        return before + sum(max(run.last - max(run.first - 1, reach.last), 0) for run in self._singles)
+
+    @property
+    def changed_ns(self) -> int | None:
+        """When a recording went over from one stream of trades to the other; None where one has all of them."""
+        if self._aggregated is None:
+            return None
+        if self._before is not None and self._before[1] - self._before[0] > _LONGEST_EDGE_NS:
+            return self._before[1]
+        if self._after is not None and self._after[1] - self._after[0] > _LONGEST_EDGE_NS:
+            return self._after[0]
+        return None
 
     def _is_ours(self, update: int) -> bool:
         """Whether an update id lies nearer to those of this market than to those of any other in the recording."""
         ours = self._updates.get(self.symbol)
         if ours is None:
             return False
+        if not self.others.keys() <= self._updates.keys():  # a symbol whose ids nobody knows: it may be of that one
+            return ours[0] - 1 <= update <= ours[1]
         return all(
             _distance(update, ours) < _distance(update, theirs)
             for symbol, theirs in self._updates.items()
@@ -160,12 +270,19 @@ def contents_of(lines: RecordedLines, symbol: str) -> Contents:
             contents.first_fault = contents.first_fault or line.fault
             continue
         try:
-            contents.add(line.number, recognise(line.message))
+            contents.add(line.number, recognise(line.message), line.recv_ns)
+        except Restarted as error:
+            raise BadFile(f"{lines.path} line {line.number}: {error}") from error
         except Futures as error:
             raise _of_futures(f"{lines.path} line {line.number}", str(error), symbol) from error
         except BadMessage as error:
             contents.first_fault = contents.first_fault or f"line {line.number}: {error}"
     contents.settle()
+    if contents.changed_ns is not None:
+        raise BadFile(
+            f"{lines.path}: at {iso(contents.changed_ns)} it goes over from `trade` to `aggTrade`, or back, which "
+            "count trades otherwise; cut it there and import the parts into storages of their own"
+        )
     if contents.futures_event is not None:
         raise _of_futures(str(lines.path), contents.futures_event, symbol)
     return contents

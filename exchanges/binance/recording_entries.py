@@ -18,8 +18,11 @@ from eventlog.imported_trades import equal_rows, trades_of
 from eventlog.importing import Draft, Importer
 from eventlog.kinds import SCHEMAS
 from eventlog.observed_market import ObservedMarket
+from exchanges.binance.mapper import BadMessage
+from exchanges.binance.recorded_messages import recognise
 from exchanges.binance.recorded_ticks import RecordedTicks
 from exchanges.binance.recording_blocks import Block
+from exchanges.errors import BadFile
 from market.fixed_point import I64
 from market.timestamps import DAY_NS, HOUR_NS
 
@@ -125,7 +128,8 @@ class RecordedEntries:
                 reason, data = block.aside[place]
                 arrival = max(recv_ns, self._draft.last_recv_ns)
                 self._put_in(arrival)
-                self._say(QUARANTINE, {"recv_ns": arrival, "reason": reason, "source": "import", "data": data})
+                words = {"reason": reason, "source": "import", "data": data, "agg_id": _agg_id_of(data)}
+                self._say(QUARANTINE, {"recv_ns": arrival, **words})
             elif place in facts and place not in dropped:
                 kind, row = facts[place]
                 self._put_in(recv_ns)
@@ -239,6 +243,15 @@ def _holes_after(newest: int | None, runs: I64) -> list[Range]:
         later = runs[runs[:, LAST] > newest]
         runs = np.vstack([np.full((1, 6), newest, np.int64), later])
     return holes(runs)
+
+
+def _agg_id_of(message: bytes) -> int | None:
+    """Of a trade nobody could read, or that contradicts another; None for other messages, or where it says none."""
+    try:
+        found = recognise(message)
+    except (BadMessage, BadFile):
+        return None
+    return found.number if found.kind == AGG_TRADE else None
 
 
 def _id_columns(kind: str, rows: pa.Table) -> list[tuple[int, int]]:

@@ -177,6 +177,15 @@ def test_report_is_drawn_again(finished: Path, storage: Path, tmp_path: Path) ->
     assert (tmp_path / "again.html").read_bytes() == (finished / "report.html").read_bytes()
 
 
+def test_a_report_is_drawn_over_the_runs_own_log_alone(finished: Path, tmp_path: Path) -> None:
+    """Prices of another log of the same market would stand under its figures."""
+    write_log(tmp_path, a_market(7, 91))
+    done = replay("report", finished, "--storage", tmp_path, "-o", tmp_path / "again.html")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {finished} was not made of what {tmp_path} holds of {MARKET} now; name the")
+    assert not (tmp_path / "again.html").exists()
+
+
 def test_a_report_is_not_written_through_a_link(finished: Path, storage: Path, tmp_path: Path) -> None:
     """A run is handed on, and a link with it: where that leads is left as it is, unless the user says so himself."""
     link = tmp_path / "run"

@@ -111,7 +111,7 @@ def test_a_model_goes_on_deciding_and_nothing_is_lost(stage: Stage, fault: str) 
         bring_back(server, pid, fault)
     before = decided(stage)
     wait_for(lambda: stage.status()["trades"] == "live" and decided(stage) >= before + 2, 60, 0.3)
-    assert stage.status("agent_analyzer.py")["redis_connected"]
+    wait_for(lambda: bool(stage.status("agent_analyzer.py")["redis_connected"]), 20, 0.3)  # told once a second
     assert analyzer.interrupt() == 0, analyzer.text()
     assert collector.interrupt() == 0, collector.text()
     made = rows_of(stage, "decisions", ANALYSIS, MODEL_CALL, MODEL_DECISION, RECOMMENDATION)

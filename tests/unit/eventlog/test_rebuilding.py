@@ -15,13 +15,14 @@ from eventlog.certificate import certify, path_of, save
 from eventlog.clock import ManualClock
 from eventlog.cold import ColdLog
 from eventlog.errors import EventLogError, LogBroken, LogNotFound, WriterRefused
-from eventlog.facts import AGG_TRADE, GAP, TICK, Fact
+from eventlog.facts import AGG_TRADE, GAP, INSTRUMENT, TICK, Fact
 from eventlog.kinds import SCHEMAS
 from eventlog.names import RESERVED_FILE, LogName
 from eventlog.parquet_files import to_bytes
 from eventlog.rebuilding import Rebuilt, rebuild_catalogue
 from eventlog.sealed_json import seal
 from eventlog.writer import Reserved, StorageLock
+from exchanges.logs import quantity_decimals
 from market.instrument import Market
 from market.timestamps import DAY_NS
 from tests.builders import (
@@ -34,6 +35,7 @@ from tests.builders import (
     a_log,
     a_tick,
     a_trade,
+    an_instrument,
     as_tables,
     contents,
     one_of_each_decision_kind,
@@ -291,17 +293,43 @@ def test_a_torn_end_needs_a_word(tmp_path: Path) -> None:
 
 def test_a_lost_start_needs_a_word(tmp_path: Path) -> None:
     """A log that begins late would look whole to whoever only counts."""
-    cold = a_cold_log(tmp_path, trades(1, 3), trades(4, 6))
+    cold = a_cold_log(tmp_path, [an_instrument(), *trades(1, 2)], trades(3, 5))
     lost = lose_catalogue(cold)
     (cold.folder / file_name(1, 3, AGG_TRADE)).unlink()
-    with pytest.raises(LogBroken, match=r"no whole file holds seq 1-3;.*say --incomplete-start$"):
+    with pytest.raises(LogBroken, match=r"no whole file holds seq 1-3.*say --incomplete-start$"):
         rebuilt(cold, incomplete_end=True)
-    assert rebuilt(cold, incomplete_start=True).catalogue.segments == lost.segments[1:]
+    assert rebuilt(cold, incomplete_start=True).catalogue.segments[1:] == lost.segments[1:]
+
+
+def test_a_lost_start_still_says_in_which_decimals_quantities_are(tmp_path: Path) -> None:
+    """The instrument was told in what is lost: it is told again in front, from its own file, or nothing is rebuilt."""
+    cold = a_cold_log(tmp_path, [an_instrument(step="1", largest="90000000000"), *trades(1, 2)], trades(3, 5))
+    told = cold.table(cold.catalogue.segments[0].files[1]).to_pylist()[0]
+    assert told["quantity_decimals"] < 8
+    lose_catalogue(cold)
+    (cold.folder / file_name(1, 3, AGG_TRADE)).unlink()
+    spare = cold.folder / file_name(1, 3, INSTRUMENT)
+    data = spare.read_bytes()
+    spare.unlink()
+    before = listing(cold.folder)
+    with pytest.raises(
+        LogBroken, match=r"no whole file says how many decimals .* put a \*.instrument.parquet of this log"
+    ):
+        rebuilt(cold, incomplete_start=True)
+    assert listing(cold.folder) == before
+    spare.write_bytes(data)
+    first = rebuilt(cold, incomplete_start=True).catalogue.segments[0]
+    at = cold.refresh().segments[1].first_recv_ns
+    assert cold.table(first.files[0]).to_pylist() == [told | {"seq": 3, "recv_ns": at}]
+    assert quantity_decimals(cold, None) == told["quantity_decimals"]
+    cold.compact(NOW)
+    lose_catalogue(cold)
+    assert rebuilt(cold, incomplete_start=True).catalogue.segments[0].first_seq == 3
 
 
 def test_a_lost_start_and_a_torn_end_name_both_words(tmp_path: Path) -> None:
     """What is told to be typed works when it is typed."""
-    cold = a_cold_log(tmp_path, trades(1, 3), trades(4, 6), trades(7, 9))
+    cold = a_cold_log(tmp_path, trades(1, 3), [an_instrument(), *trades(4, 5)], trades(6, 8))
     lost = lose_catalogue(cold)
     (cold.folder / file_name(1, 3, AGG_TRADE)).unlink()
     (cold.folder / file_name(7, 9, AGG_TRADE)).write_bytes(b"PAR1")
@@ -312,14 +340,15 @@ def test_a_lost_start_and_a_torn_end_name_both_words(tmp_path: Path) -> None:
 
 def test_a_hole_in_the_middle_is_refused(tmp_path: Path) -> None:
     """Whatever is said: a log with an unnamed hole is none. What lies behind it is a log elsewhere."""
-    cold = a_cold_log(tmp_path, trades(1, 3), trades(4, 6), trades(7, 9))
+    cold = a_cold_log(tmp_path, trades(1, 3), trades(4, 6), [an_instrument(), *trades(7, 8)])
     lost = lose_catalogue(cold)
     (cold.folder / file_name(4, 6, AGG_TRADE)).unlink()
     with pytest.raises(LogBroken, match=r"no whole file holds seq 4-6;.*move those from seq 4 on into another storage"):
         rebuilt(cold, incomplete_start=True, incomplete_end=True)
     other = ColdLog(tmp_path / "other", EVENTS)
     other.folder.mkdir(parents=True)
-    (cold.folder / file_name(7, 9, AGG_TRADE)).rename(other.folder / file_name(7, 9, AGG_TRADE))
+    for kind in (AGG_TRADE, INSTRUMENT):
+        (cold.folder / file_name(7, 9, kind)).rename(other.folder / file_name(7, 9, kind))
     assert rebuilt(cold).catalogue.segments == lost.segments[:1]
     assert rebuilt(other, incomplete_start=True).catalogue.segments == lost.segments[2:]
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from eventlog.certificate import certify
 from eventlog.check import check
 from eventlog.clock import ManualClock
 from eventlog.cold import ColdLog
@@ -154,6 +155,39 @@ def test_any_other_content_under_a_known_id_is_a_conflict(
     assert (done.added, done.known, done.conflicts) == (0, 0, 1)
     done = brought(importer, tmp_path, archive_row(1)[:-5])
     assert (done.added, done.known, done.conflicts) == (0, 1, 0)
+
+
+def test_a_file_of_conflicts_alone_bars_no_way(importer: Importer, tmp_path: Path) -> None:
+    """What comes next is taken as if it had not been there; the trade's own day is not called complete."""
+    brought(importer, tmp_path, archive_row(1), archive_row(2, at=T0_MS + 20_000))
+    before = importer.last_row(TICK)
+    assert brought(importer, tmp_path, archive_row(2, at=T0_MS + 20_000, quantity="9")).conflicts == 1
+    assert importer.last_row(TICK) == before | {"seq": before["seq"] + 1}
+    done = brought(importer, tmp_path, archive_row(3, at=T0_MS + 30_000), archive_row(4, at=T0_MS + 90_000))
+    assert (done.added, done.holes) == (2, 0)
+    found = held(importer)
+    assert [row["boundary_ns"] - T0 for row in found[TICK]] == [MINUTE_NS, 2 * MINUTE_NS]
+    assert [row["agg_id"] for row in found[QUARANTINE]] == [2]
+    arrivals = [row["recv_ns"] for _, row in in_order(found)]
+    assert arrivals == sorted(arrivals)
+
+
+def test_a_contradicted_trade_is_lacking_on_its_own_day(importer: Importer, tmp_path: Path) -> None:
+    """Though what contradicts it came when the log had gone on for a day."""
+    days = [archive_row(1 + i, at=T0_MS + i * MINUTE_MS) for i in range(2 * 24 * 60)]
+    brought(importer, tmp_path, *days)
+    log = Log(importer.cold, None, BinanceMapper(EVENTS.market.symbol).decoders)
+    assert certify(log, T0).complete
+    brought(importer, tmp_path, archive_row(5, at=T0_MS + 4 * MINUTE_MS, quantity="9"))
+    assert certify(log, T0).reasons == ["facts that contradict others of the same id: 1"]
+
+
+def test_a_grid_of_a_day_of_which_nothing_is_new_is_told_with_the_next(importer: Importer, tmp_path: Path) -> None:
+    """The first row of a file may be one of the day before that is known already."""
+    brought(importer, tmp_path, *(archive_row(1 + i, at=T0_MS + i * 1000, price=f"100.{i % 10}") for i in range(50)))
+    fine = [archive_row(60 + i, at=T0_MS + DAY_MS + i * 1000, price=f"100.{10 + i}") for i in range(50)]
+    brought(importer, tmp_path, archive_row(50, at=T0_MS + 49_000, price="100.95"), *fine)
+    assert [row["tick_size_e8"] for row in held(importer)[INSTRUMENT]] == [10**7, 10**6]
 
 
 def test_a_file_in_microseconds_is_that_in_milliseconds(importer: Importer, tmp_path: Path) -> None:

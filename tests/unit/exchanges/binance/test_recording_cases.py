@@ -133,6 +133,75 @@ def test_of_two_speeds_of_the_book_one_is_taken(importer: Importer, tmp_path: Pa
     assert "`depth` were passed over" in done.notes[0]
 
 
+def test_a_stream_that_the_other_does_not_cover_is_not_left_out(importer: Importer, tmp_path: Path) -> None:
+    """A recorder that went over from one speed to the other in the middle: both parts are taken."""
+    slow = [{"stream": "btcusdt@depth", "data": a_diff(i, i + 9)} for i in range(1, 101, 10)]
+    fast = [{"stream": "btcusdt@depth@100ms", "data": a_diff(i, i)} for i in range(101, 111)]
+    again = {"stream": "btcusdt@depth", "data": a_diff(105, 110)}
+    done = brought(importer, tmp_path, *slow, *fast, again)
+    assert (done.added, done.skipped, done.holes) == (20, 1, 0)
+    assert done.notes == ("1 messages of `depth` were passed over: their update ids lie among those of `depth@100ms`",)
+
+
+@pytest.mark.parametrize("singles_first", [True, False])
+def test_trades_that_change_their_stream_are_refused(importer: Importer, tmp_path: Path, singles_first: bool) -> None:
+    """A log counts one or the other; a trade or two at the ends, seen on one stream alone, are told."""
+    aggregated = [a_trade(i, T0 + i * SECOND_NS, f=60 + i, l=60 + i) for i in range(5)]
+    first, last = (0, 59) if singles_first else (65, 124)
+    singles = [a_single(i, T0 + i * SECOND_NS) for i in range(first, last + 1)]
+    parts = [*singles, *aggregated] if singles_first else [*aggregated, *singles]
+    at = "2024-01-01T00:00:59Z" if singles_first else "2024-01-01T00:00:05Z"
+    with pytest.raises(BadFile, match=rf"at {at} it goes over from `trade` to `aggTrade`, or back.*cut it there"):
+        brought(importer, tmp_path, *parts)
+    near = [a_single(59), (T0 + MINUTE_NS, a_single(60)), *((T0 + MINUTE_NS, each) for each in aggregated)]
+    done = brought(importer, tmp_path, *near)
+    assert (done.added, done.skipped) == (5, 2)
+    assert "the same trades are there as `aggTrade`, but for 1 at its ends" in done.notes[0]
+
+
+@pytest.mark.parametrize("files", [1, 2])
+def test_ids_that_begin_anew_are_refused(importer: Importer, tmp_path: Path, files: int) -> None:
+    """Trades and updates of a later time with smaller ids are of another market, or of another beginning."""
+    old = [a_trade(100 + i, T0 + i * SECOND_NS) for i in range(3)]
+    new = [(T0 + i * SECOND_NS, a_trade(1 + i, T0 + i * SECOND_NS)) for i in range(60, 63)]
+    if files == 2:
+        brought(importer, tmp_path, *old)
+        old = []
+    before = held(importer)
+    with pytest.raises(
+        (BadFile, ImportRefused), match=r"id 6[13] of .* comes after id 102 of .*; ids of a market rise"
+    ):
+        brought(importer, tmp_path, *old, *new)
+    assert held(importer) == before
+
+
+def test_update_ids_that_begin_anew_are_refused(importer: Importer, tmp_path: Path) -> None:
+    """Not so those of a second connection that lags, which say again what is known."""
+    late = [a_diff(i, i, E=T0_MS + i) for i in (1, 2, 3, 2)]
+    assert brought(importer, tmp_path, *late).known == 1
+    with pytest.raises(BadFile, match=r"line 2: id 5 of .* comes after id 9 of"):
+        brought(importer, tmp_path, a_diff(4, 9, E=T0_MS + 60_000), a_diff(5, 5, E=T0_MS + 90_000))
+
+
+def test_a_trade_nobody_could_read_is_missing(importer: Importer, tmp_path: Path) -> None:
+    """Also behind the last that could be read, where no id that follows tells of it."""
+    bad = {"p": "not a price"}
+    done = brought(importer, tmp_path, a_trade(1), a_trade(2, **bad), a_trade(3), a_trade(4, **bad))
+    assert (done.added, done.quarantined) == (2, 2)
+    assert [row["agg_id"] for row in held(importer)[QUARANTINE]] == [2, 4]
+    report = check(log_of(importer))
+    assert not report.complete
+    assert report.closed_agg_ids == [2, 4]
+
+
+def test_a_book_of_a_symbol_whose_ids_nobody_knows_is_not_taken(importer: Importer, tmp_path: Path) -> None:
+    """Only what lies among the market's own update ids is its own then."""
+    messages = [a_diff(1, 10), a_book(10), a_trade(5, symbol="ETHUSDT"), a_book(777), a_diff(11, 20)]
+    done = brought(importer, tmp_path, *messages)
+    assert [row["last_update_id"] for row in held(importer)[SNAPSHOT]] == [10]
+    assert "ETHUSDT 1 and 1 books" in done.notes[0]
+
+
 def test_logs_of_single_trades_and_of_agg_trades_do_not_mix(importer: Importer, tmp_path: Path) -> None:
     """Their ids count different things."""
     brought(importer, tmp_path, a_single(1), a_single(2))
