@@ -17,6 +17,7 @@ import pyarrow as pa
 from eventlog.errors import ImportRefused
 from eventlog.facts import AGG_TRADE, CONFLICT, GAP, INSTRUMENT, QUARANTINE, TICK
 from eventlog.imported_trades import (
+    Bools,
     ImportedTrades,
     QuantityTooLarge,
     TradeSource,
@@ -52,7 +53,7 @@ def import_trades(importer: Importer, file: str, source: TradeSource) -> Importe
     if last_trade and last_trade["source"] == "trade":
         raise ImportRefused(f"{importer.cold.name} holds single trades, not aggTrades; import into another --storage")
     known = known_instrument(importer.last_row(INSTRUMENT))
-    survey, source = _surveyed(file, source, importer.cold.name.market.symbol, known)
+    survey, source = _surveyed(file, source, importer, known)
     importer.expect_past(file, survey.last_ns)
     with importer.draft() as draft:
         entries = _Entries(importer, draft, file, survey.market)
@@ -68,6 +69,7 @@ class _Survey:
     """What a first reading tells: the market's grid, whether ids rise, the largest time."""
 
     market: ObservedMarket
+    importer: Importer
     ordered: bool = True
     last_id: int = -1
     last_ns: int = 0
@@ -85,24 +87,41 @@ class _Survey:
                 f"{file}: trade {block.agg_id[row]} is stamped {iso(int(block.trade_time_ns[row]))}, after one stamped "
                 f"{iso(int(newest[row]))}; one of them is wrong"
             )
-        self.market.add(newest, block.price_e8, block.quantity_e8)
+        told = self._told(block, ids)
+        self.market.add(newest[told], block.price_e8[told], block.quantity_e8[told])
         self.last_id, self.last_ns = int(ids[-1]), int(newest[-1])
 
+    def _told(self, block: ImportedTrades, ids: I64) -> Bools:
+        """Which rows tell of the market: not those that contradict another of their id, which the log will not hold."""
+        told = np.diff(ids) != 0
+        newest = self.importer.last_agg_id
+        if newest is not None and self.ordered and ids[1] <= newest:
+            cold = self.importer.cold
+            found = stored_trades(cold, cold.catalogue.segments, int(ids[1]), int(ids[-1]))
+            if found is not None:
+                stored = trades_of(found, block.decimals)
+                at = np.minimum(np.searchsorted(stored.agg_id, block.agg_id), len(stored) - 1)
+                met = np.flatnonzero(stored.agg_id[at] == block.agg_id)
+                told[met] &= equal_rows(block.take(met), stored.take(at[met]))
+        return told
 
-def _surveyed(file: str, source: TradeSource, symbol: str, known: Instrument | None) -> tuple[_Survey, TradeSource]:
+
+def _surveyed(
+    file: str, source: TradeSource, importer: Importer, known: Instrument | None
+) -> tuple[_Survey, TradeSource]:
     """Read everything once; where ids do not rise, the source that comes back is in order of them."""
-    survey = _first_reading(file, source, symbol, known)
+    survey = _first_reading(file, source, importer, known)
     if not survey.ordered:
         source = _in_order(file, source, survey.market.decimals)
-        survey = _first_reading(file, source, symbol, known)
+        survey = _first_reading(file, source, importer, known)
     survey.market.settle(file)
     return survey, source
 
 
-def _first_reading(file: str, source: TradeSource, symbol: str, known: Instrument | None) -> _Survey:
+def _first_reading(file: str, source: TradeSource, importer: Importer, known: Instrument | None) -> _Survey:
     """Quantities are read as exactly as they fit."""
     for decimals in _SCALES if known is None else (known.quantity_decimals,):
-        survey = _Survey(ObservedMarket(symbol, decimals, known))
+        survey = _Survey(ObservedMarket(importer.cold.name.market.symbol, decimals, known), importer)
         try:
             for block in source.blocks(decimals):
                 survey.add(file, block)

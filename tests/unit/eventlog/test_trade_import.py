@@ -182,6 +182,17 @@ def test_a_contradicted_trade_is_lacking_on_its_own_day(importer: Importer, tmp_
     assert certify(log, T0).reasons == ["facts that contradict others of the same id: 1"]
 
 
+@pytest.mark.parametrize("files", [1, 2])
+def test_what_contradicts_a_known_trade_tells_no_grid(importer: Importer, tmp_path: Path, files: int) -> None:
+    """It is not among the log's prices."""
+    rows = [archive_row(1 + i, at=T0_MS + i * 1000, price=f"100.{i % 10}") for i in range(50)]
+    odd = archive_row(50, at=T0_MS + 49_000, price="100.90001")
+    more = archive_row(51, at=T0_MS + 50_000, price="100.4")
+    parts = [[*rows, odd, more]] if files == 1 else [rows, [odd, more]]
+    assert sum(brought(importer, tmp_path, *part).conflicts for part in parts) == 1
+    assert [row["tick_size_e8"] for row in held(importer)[INSTRUMENT]] == [10**7]
+
+
 def test_a_grid_of_a_day_of_which_nothing_is_new_is_told_with_the_next(importer: Importer, tmp_path: Path) -> None:
     """The first row of a file may be one of the day before that is known already."""
     brought(importer, tmp_path, *(archive_row(1 + i, at=T0_MS + i * 1000, price=f"100.{i % 10}") for i in range(50)))
