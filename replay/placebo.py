@@ -41,7 +41,8 @@ def draw(episodes: Sequence[Episode], moments: Moments, count: int, seed: int) -
     For each episode up to `count` other moments of its UTC day, drawn without repetition.
 
     Offsets keep their sign and their size in σ: a zone 3σ below its price then lies 3σ below the price at the drawn
-    moment. `rung_e8` is the zone's first rung, moved in the same way. An episode alone in its day gets none.
+    moment. `rung_e8` is the zone's first rung, moved in the same way. An episode alone in its day gets none, nor does
+    one get those that would lie at or below 0.
     """
     days = moments.published_ns // DAY_NS
     parts: list[tuple[I64, ...]] = []
@@ -62,7 +63,8 @@ def draw(episodes: Sequence[Episode], moments: Moments, count: int, seed: int) -
             moments.reference_e8[chosen] + np.rint((edge - advice.reference_e8) / unit * scale).astype(np.int64)
             for edge in edges
         ]
-        parts.append((np.full(len(chosen), number), chosen, *moved))
+        stands = moved[0] > 0  # none can stand at a price of 0, as one of a coin that fell far would
+        parts.append((np.full(stands.sum(), number), chosen[stands], *(edge[stands] for edge in moved)))
     if not parts:
         return Draws(*(np.empty(0, np.int64) for _ in range(5)))
     return Draws(*(np.concatenate(column).astype(np.int64) for column in zip(*parts, strict=True)))

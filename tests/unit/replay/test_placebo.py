@@ -31,7 +31,7 @@ def test_same_day_and_never_the_own_moment() -> None:
     """Moments of the day before and after, and the episode's own, are never drawn."""
     moments = some_moments(list(range(-300, 2 * 24 * 60, 30)))
     for minute in (0, 600, 1410):
-        found = draw([an_episode(minute)], moments, 1000, 1)
+        found = draw([an_episode(minute, "sell", "100.4", "100.7")], moments, 1000, 1)
         days = set((moments.published_ns[found.moment] // DAY_NS).tolist())
         assert days == {T0 // DAY_NS}
         assert T0 + minute * MINUTE_NS not in moments.published_ns[found.moment]
@@ -59,6 +59,14 @@ def test_by_hand() -> None:
     ]  # fmt: skip
 
 
+def test_none_stands_at_no_price() -> None:
+    """Ten σ below 100 where σ is a tenth of the price and more: only the moment that has room is left."""
+    moments = Moments(T0 + np.array([0, 5, 10]) * MINUTE_NS, np.array([1, 2, 3]), np.full(3, e8(100)),
+                      np.array([0.001, 0.1, 0.05]))  # fmt: skip
+    found = draw([an_episode()], moments, 20, 1)
+    assert (found.moment.tolist(), found.low_e8.tolist()) == ([2], [e8(50)])
+
+
 def test_the_first_rung_is_moved() -> None:
     """Of a ladder only its first rung is tried by placebos."""
     zone = a_zone(low="99", high="99.5", ladder=(Rung(e8("99.4"), 0.5), Rung(e8("99.1"), 0.5)))
@@ -81,10 +89,11 @@ def test_seed_decides_and_nothing_else() -> None:
 
 def test_later_episodes_do_not_move_earlier_draws() -> None:
     """Each episode draws for itself: more episodes after it, or another offset before it, change nothing."""
-    few = draw([an_episode(0), an_episode(30)], HOURLY, 10, 1)
-    many = draw([an_episode(0), an_episode(30), an_episode(60), an_episode(90)], HOURLY, 10, 1)
+    zone = ("sell", "100.4", "100.7")
+    few = draw([an_episode(0, *zone), an_episode(30, *zone)], HOURLY, 10, 1)
+    many = draw([an_episode(minute, *zone) for minute in (0, 30, 60, 90)], HOURLY, 10, 1)
     assert many.moment[:20].tolist() == few.moment.tolist()
-    changed = draw([an_episode(0, low="95", high="96"), an_episode(30)], HOURLY, 10, 1)
+    changed = draw([an_episode(0, "sell", "104", "105"), an_episode(30, *zone)], HOURLY, 10, 1)
     assert changed.moment.tolist() == few.moment.tolist()
     assert changed.low_e8[10:].tolist() == few.low_e8[10:].tolist()
 
