@@ -116,8 +116,7 @@ def in_words(gap: dict[str, Any]) -> str:
 
 def _trades_complete(report: Report, seqs: I64) -> bool:
     lost = [*report.open_gaps, *missing_for_good(report.given_up_gaps)]
-    unknown = [*report.unnamed_seqs, *((gap["first"], gap["last"]) for gap in lost if gap["what"] == "seqs")]
-    if len(seqs) == 0 or any(first < seqs.min() or last > seqs.max() for first, last in unknown):
+    if len(seqs) == 0 or any(first < seqs.min() or last > seqs.max() for first, last in report.unnamed_seqs):
         return False  # between trades their ids tell; before the first and behind the last nothing does
     wrong = report.unnamed_agg_ids or report.broken_chain or report.closed_agg_ids or report.damaged
     return not (wrong or report.conflicts or report.duplicates or any(gap["what"] == "agg_ids" for gap in lost)) and (

@@ -1,10 +1,13 @@
 """
-How much a Parquet file unpacks to, before it is unpacked: a few bytes can stand for any number of equal values.
+Parquet files of unknown hands: opened only where they are plain, and held to what they unpack to before they are
+unpacked, as a few bytes can stand for any number of equal values.
 
 What its footer and its dictionaries say is counted; a footer that contradicts its own pages is not found out here.
 """
 
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from eventlog.errors import LogBroken
+from eventlog.files import open_plain
 from eventlog.parquet_footer import BadFooter, row_groups
 
 UNREADABLE = (pa.ArrowException, BadFooter, OSError, KeyError, UnicodeDecodeError)
@@ -22,6 +26,21 @@ _PLENTY = 256 * 1024 * 1024
 _LARGEST_RATIO = 200
 """Recorded trades and books unpack to 5 to 20 times their size; up to `_PLENTY` a file may be regular."""
 _ROWS = 1 << 16
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[pa.NativeFile]:
+    """
+    A plain file, opened for Arrow, which by itself would wait at a pipe for ever.
+
+    It is Arrow's own file and none of Python's: threads that read ahead and call back into Python end a process that is
+    about to exit with SIGABRT.
+
+    Raises:
+        OSError: it cannot be opened; ELOOP where it is a link. LogBroken: it is no plain file.
+    """
+    with open_plain(path), pa.OSFile(os.fsencode(path)) as file:  # as bytes: a name need not be UTF-8
+        yield file
 
 
 def expect_plausible(file: pa.NativeFile, path: Path) -> None:
@@ -65,8 +84,8 @@ def _sizes(file: pa.NativeFile) -> Iterator[int]:
 def _text_sizes(file: pa.NativeFile, name: str) -> Iterator[int]:
     """What the texts of a column take, counted by its dictionary, which is never multiplied out."""
     file.seek(0)
-    with pq.ParquetFile(file, read_dictionary=[name]) as opened:
-        for batch in opened.iter_batches(_ROWS, columns=[name]):
+    with pq.ParquetFile(file, read_dictionary=[name]) as parts:
+        for batch in parts.iter_batches(_ROWS, columns=[name]):
             values = batch.column(0)
             while isinstance(values, pa.ListArray):
                 values = values.flatten()

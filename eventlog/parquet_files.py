@@ -18,9 +18,8 @@ import pyarrow.parquet as pq
 
 from eventlog.errors import LogBroken, first_line
 from eventlog.facts import AGG_TRADE, SNAPSHOT
-from eventlog.files import open_plain
 from eventlog.kinds import SCHEMAS
-from eventlog.parquet_bounds import UNREADABLE, expect_plausible
+from eventlog.parquet_bounds import UNREADABLE, expect_plausible, opened
 from market.fixed_point import I64, common_unit
 
 _ROW_GROUP = 1 << 20
@@ -91,9 +90,9 @@ def log_of(path: Path) -> str:
 def pieces(kind: str, path: Path, columns: Sequence[str] | None, rows: int) -> Iterator[pa.Table]:
     """As `read`, at most so many rows at a time."""
     wanted, stored = _names(kind, columns)
-    with _opened(path) as opened:
-        expect_plausible(opened, path)
-        with pq.ParquetFile(opened, page_checksum_verification=True) as file:
+    with _opened(path) as whole:
+        expect_plausible(whole, path)
+        with pq.ParquetFile(whole, page_checksum_verification=True) as file:
             for batch in file.iter_batches(rows, columns=stored):
                 yield _LOAD.get(kind, _as_read)(pa.Table.from_batches([batch]), wanted)
 
@@ -106,7 +105,7 @@ def _names(kind: str, columns: Sequence[str] | None) -> tuple[list[str], list[st
 @contextmanager
 def _opened(path: Path) -> Iterator[pa.NativeFile]:
     try:
-        with open_plain(path) as plain, pa.PythonFile(plain) as file:  # Arrow by itself would wait at a pipe for ever
+        with opened(path) as file:
             yield file
     except FileNotFoundError as error:
         raise LogBroken(

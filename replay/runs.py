@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from eventlog import parquet_bounds
 from eventlog.errors import EventLogError, LogBroken
-from eventlog.files import digest_of, open_plain, read_plain, told_plainly
+from eventlog.files import digest_of, read_plain, told_plainly
 from eventlog.sealed_json import CHECKSUM, UNREADABLE, is_as_written
 from replay.errors import BadRun
 
@@ -44,7 +44,7 @@ class Run:
         path = self.folder / f"{name}.parquet"
         self.expect_intact(path)
         try:
-            with open_plain(path) as plain, pa.PythonFile(plain) as file:
+            with parquet_bounds.opened(path) as file:
                 parquet_bounds.expect_plausible(file, path)
                 return pq.read_table(file, partitioning=None)
         except (LogBroken, *parquet_bounds.UNREADABLE) as error:

@@ -190,18 +190,13 @@ def test_a_log_that_does_not_begin_at_one(tmp_path: Path) -> None:
     assert not report.trades_complete
 
 
-@pytest.mark.parametrize(("first", "said"), [(1, False), (3, True), (7, False)])
-def test_lost_entries_may_be_trades_where_no_id_tells(tmp_path: Path, first: int, said: bool) -> None:
-    """Between two trades whose ids follow nothing is missing; before the first and behind the last it may be."""
-    cold = a_cold_log(tmp_path)
-    lost = a_gap(first, first, "seqs", "given_up")
-    facts, start = {
-        1: ([lost, a_trade(1), a_trade(2)], 2),
-        3: ([a_trade(1), a_tick(), lost, a_trade(2)], 1),
-        7: ([a_trade(1), lost], 1),
-    }[first]
-    cold.append(start, start + len(facts) - 1, as_tables(facts, start))
-    assert check(a_log(tmp_path)).trades_complete is said
+def test_lost_entries_between_trades_whose_ids_follow_are_none_of_them(tmp_path: Path) -> None:
+    """Before the first trade and behind the last no id tells."""
+    cold = a_cold_log(tmp_path, [a_trade(1)])
+    cold.append(5, 6, as_tables([a_gap(2, 3, "seqs", "filled"), a_trade(2)], 5))
+    report = check(a_log(tmp_path))
+    assert report.unnamed_seqs == [(4, 4)]
+    assert report.trades_complete
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
