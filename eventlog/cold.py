@@ -246,16 +246,20 @@ class ColdLog:
         for kind, table in tables:
             if table.num_rows == 0:
                 continue
-            data = parquet_files.to_bytes(kind, table, self.name.key)
             name = catalogues.file_name(first_seq, last_seq, kind)
             if name not in self.catalogue.names and (self.folder / name).exists():
                 move_aside(self.folder / name)
-            write_whole(self.folder / name, data)
-            files.append(FileRecord(kind, name, table.num_rows, len(data), hashlib.sha256(data).hexdigest()))
+            files.append(self.write_file(name, kind, table))
             arrivals += pc.min_max(table.column("recv_ns")).as_py().values()
             if kind == AGG_TRADE:
                 agg_ids = pc.min_max(table.column("agg_id")).as_py()
         return Segment(first_seq, last_seq, min(arrivals), max(arrivals), tuple(files), agg_ids["min"], agg_ids["max"])
+
+    def write_file(self, name: str, kind: str, table: pa.Table) -> FileRecord:
+        """Write one file of a segment, on disk when this returns."""
+        data = parquet_files.to_bytes(kind, table, self.name.key)
+        write_whole(self.folder / name, data)
+        return FileRecord(kind, name, table.num_rows, len(data), hashlib.sha256(data).hexdigest())
 
     def _remove_retired(self, committed: Catalogue, now_ns: int) -> Iterator[Retired]:
         """Remove files merged an hour ago whose entries an intact file holds, too; those that stay."""

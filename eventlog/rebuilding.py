@@ -5,7 +5,6 @@ Every file is read whole. What is not needed, as the parts of a day that were me
 removed, and nothing at all is changed where entries are missing.
 """
 
-import hashlib
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -18,14 +17,14 @@ import pyarrow as pa
 
 from eventlog import catalogue as catalogues
 from eventlog import parquet_files
-from eventlog.catalogue import FILE_NAME, Catalogue, FileRecord, Segment, parse_file_name
+from eventlog.catalogue import FILE_NAME, Catalogue, Segment, parse_file_name
 from eventlog.certificate import CERTIFICATES, load
 from eventlog.chains import Range
 from eventlog.clock import Clock
 from eventlog.cold import ColdLog, new_log_id
 from eventlog.errors import EventLogError, LogBroken, LogNotFound
 from eventlog.facts import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT
-from eventlog.files import move_aside, told_plainly, write_whole
+from eventlog.files import move_aside, told_plainly
 from eventlog.kinds import SCHEMAS
 from eventlog.names import RESERVED_FILE
 from eventlog.sealed_json import read_sealed
@@ -153,13 +152,11 @@ def _instrument_before(
 def _said_again(cold: ColdLog, told: Mapping[str, Any], before: Segment) -> Segment:
     """An instrument fact of its own, written before the first segment."""
     seq, recv_ns = before.first_seq - 1, before.first_recv_ns
-    row = dict(told) | {"seq": seq, "recv_ns": recv_ns}
-    data = parquet_files.to_bytes(INSTRUMENT, pa.Table.from_pylist([row], SCHEMAS[INSTRUMENT]), cold.name.key)
-    path = cold.folder / catalogues.file_name(seq, seq, INSTRUMENT)
-    if path.exists():
-        move_aside(path)
-    write_whole(path, data)
-    record = FileRecord(INSTRUMENT, path.name, 1, len(data), hashlib.sha256(data).hexdigest())
+    name = catalogues.file_name(seq, seq, INSTRUMENT)
+    if (cold.folder / name).exists():
+        move_aside(cold.folder / name)
+    row = {**told, "seq": seq, "recv_ns": recv_ns}
+    record = cold.write_file(name, INSTRUMENT, pa.Table.from_pylist([row], SCHEMAS[INSTRUMENT]))
     return Segment(seq, seq, recv_ns, recv_ns, (record,))
 
 

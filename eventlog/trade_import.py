@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from eventlog.cold import ColdLog
 from eventlog.errors import ImportRefused
 from eventlog.facts import AGG_TRADE, CONFLICT, GAP, INSTRUMENT, QUARANTINE, TICK
 from eventlog.imported_trades import (
@@ -94,15 +95,9 @@ class _Survey:
     def _told(self, block: ImportedTrades, ids: I64) -> Bools:
         """Which rows tell of the market: not those that contradict another of their id, which the log will not hold."""
         told = np.diff(ids) != 0
-        newest = self.importer.last_agg_id
-        if newest is not None and self.ordered and ids[1] <= newest:
-            cold = self.importer.cold
-            found = stored_trades(cold, cold.catalogue.segments, int(ids[1]), int(ids[-1]))
-            if found is not None:
-                stored = trades_of(found, block.decimals)
-                at = np.minimum(np.searchsorted(stored.agg_id, block.agg_id), len(stored) - 1)
-                met = np.flatnonzero(stored.agg_id[at] == block.agg_id)
-                told[met] &= equal_rows(block.take(met), stored.take(at[met]))
+        if self.ordered:
+            met, stored = _met(self.importer.cold, block)
+            told[met] &= equal_rows(block.take(met), stored)
         return told
 
 
@@ -145,6 +140,18 @@ def _in_order(file: str, source: TradeSource, decimals: int) -> ImportedTrades:
             raise ImportRefused(f"{file}: its agg ids do not rise, and it is too long to be sorted here; sort it first")
     whole = joined(blocks)
     return whole.take(np.argsort(whole.agg_id, kind="stable"))
+
+
+def _met(cold: ColdLog, block: ImportedTrades) -> tuple[I64, ImportedTrades]:
+    """Which of some trades, whose ids do not fall, have an id that a log holds, and what it holds under each."""
+    found = stored_trades(cold, cold.catalogue.segments, int(block.agg_id[0]), int(block.agg_id[-1]))
+    if found is None:
+        none = np.empty(0, np.int64)
+        return none, block.take(none)
+    stored = trades_of(found, block.decimals)
+    at = np.minimum(np.searchsorted(stored.agg_id, block.agg_id), len(stored) - 1)
+    met = np.flatnonzero(stored.agg_id[at] == block.agg_id)
+    return met, stored.take(at[met])
 
 
 class _Conflict(NamedTuple):
@@ -229,14 +236,11 @@ class _Entries:
         fresh[:done] = False
         again = rows[done:][first_of[done:] < rows[done:]]
         conflicts = self._compared(whole.take(again), whole.take(first_of[again]), again)
-        cold = self._importer.cold
-        found = stored_trades(cold, cold.catalogue.segments, int(block.agg_id[0]), int(block.agg_id[-1]))
-        if found is not None:
-            stored = trades_of(found, block.decimals)
-            at = np.minimum(np.searchsorted(stored.agg_id, whole.agg_id), len(stored) - 1)
-            met = np.flatnonzero(fresh & (stored.agg_id[at] == whole.agg_id))
-            fresh[met] = False
-            conflicts += self._compared(whole.take(met), stored.take(at[met]), met)
+        met, stored = _met(self._importer.cold, block)
+        first_met = fresh[done:][met]
+        met, stored = met[first_met] + done, stored.take(np.flatnonzero(first_met))
+        fresh[met] = False
+        conflicts += self._compared(whole.take(met), stored, met)
         placed = [c._replace(before=int(fresh[: c.before].sum())) for c in sorted(conflicts)]
         return whole.take(fresh), placed
 

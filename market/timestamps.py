@@ -40,6 +40,18 @@ def venue_times_ns(stamps: I64) -> I64:
     return np.where(micro, stamps * 1_000, stamps * 1_000_000).astype(np.int64)
 
 
+def venue_time_ns(stamp: int) -> int:
+    """
+    One such stamp.
+
+    Raises:
+        BadTime: it is before 2009 or after 2099.
+    """
+    if not _plausible(stamp):
+        raise BadTime(f"{stamp} is no time in milliseconds or microseconds between 2009 and 2099", 0)
+    return stamp * (1_000 if stamp >= _MICROSECONDS_FROM else 1_000_000)
+
+
 def _plausible(stamp: int) -> bool:
     if stamp >= _MICROSECONDS_FROM:
         return _EARLIEST_NS // 10**3 <= stamp < _LATEST_NS // 10**3

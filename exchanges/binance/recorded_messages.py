@@ -9,8 +9,9 @@ import msgspec
 from eventlog.facts import AGG_TRADE, DIFF, SNAPSHOT
 from exchanges.binance.mapper import UNREADABLE, BadMessage
 from exchanges.errors import BadFile
+from market.errors import BadTime
+from market.timestamps import venue_time_ns
 
-_MICROSECONDS_FROM = 10**15
 _KINDS = {"aggTrade": AGG_TRADE, "trade": AGG_TRADE, "depthUpdate": DIFF}
 
 
@@ -137,11 +138,10 @@ def _ids(first: Any, last: Any) -> tuple[int, int] | None:
 
 
 def _at_ns(stamp: Any) -> int | None:
-    """A stamp in ms or µs."""
-    value = _int(stamp)
-    if value is None:
-        return None
-    return value * (1_000 if value >= _MICROSECONDS_FROM else 1_000_000)
+    try:
+        return None if type(stamp) is not int else venue_time_ns(stamp)
+    except BadTime:
+        return None  # whoever reads the message says so
 
 
 def _side(raw: msgspec.Raw) -> list[msgspec.Raw]:

@@ -20,9 +20,10 @@ from eventlog.importing import Imported, Importer
 from eventlog.observed_market import ObservedMarket, known_instrument
 from exchanges.binance.mapper import BinanceMapper
 from exchanges.binance.recording_blocks import Block, RecordedFact, blocks_of, facts_of
-from exchanges.binance.recording_contents import Contents, contents_of, expect_any, is_restart, restart_in_words
+from exchanges.binance.recording_contents import Contents, contents_of, expect_any
 from exchanges.binance.recording_entries import RecordedEntries
 from exchanges.binance.recording_lines import RecordedLines
+from exchanges.binance.rising_ids import Newest
 from exchanges.errors import BadFile
 from market.fixed_point import DECIMALS
 from market.instrument import Instrument
@@ -112,13 +113,13 @@ def _expect_later_ids(importer: Importer, recording: Recording) -> None:
     contents = recording.contents
     last_trade, last_diff = importer.last_row(AGG_TRADE), importer.last_row(DIFF)
     known = {
-        contents.trade_event: last_trade and (importer.last_agg_id or 0, last_trade["trade_time_ns"]),
-        "depthUpdate": last_diff and (last_diff["last_update_id"], last_diff["event_time_ns"]),
+        contents.trade_event: last_trade and Newest(importer.last_agg_id or 0, last_trade["trade_time_ns"]),
+        "depthUpdate": last_diff and Newest(last_diff["last_update_id"], last_diff["event_time_ns"]),
     }
-    for event, highest in known.items():
-        newest = contents.newest.get(event)
-        if newest and highest and is_restart(*newest, *highest):
-            raise ImportRefused(f"{recording.path}: {restart_in_words(*newest, *highest)}")
+    for event, held in known.items():
+        came = contents.newest.get(event)
+        if held and came and held.is_before(came.number, came.at_ns):
+            raise ImportRefused(f"{recording.path}: {held.in_words(came.number, came.at_ns)}")
 
 
 @dataclass(slots=True)

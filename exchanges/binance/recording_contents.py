@@ -2,7 +2,7 @@
 What a recording holds, counted before anything of it is taken: which of its messages are of one market, and each once.
 """
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -10,43 +10,21 @@ from eventlog.facts import AGG_TRADE, DIFF, SNAPSHOT
 from exchanges.binance.mapper import BadMessage
 from exchanges.binance.recorded_messages import Futures, Recorded, recognise
 from exchanges.binance.recording_lines import RecordedLines
+from exchanges.binance.recording_streams import DepthStreams, TradeStreams, widened
+from exchanges.binance.rising_ids import Newest
 from exchanges.errors import BadFile
-from market.timestamps import MINUTE_NS, SECOND_NS, iso
+from market.timestamps import MINUTE_NS, iso
 
 _FAST_DEPTH, _SLOW_DEPTH = "depth@100ms", "depth"
 _LARGEST_STEP_BACK_NS = 10 * MINUTE_NS
-_LONGEST_EDGE_NS = 10 * SECOND_NS
-"""How far apart two streams of one market begin and end, and how far stamps of a venue stray, at the most."""
 _EVENTS = ("aggTrade", "trade", "depthUpdate", "depth")
 _FUTURES_EVENTS = ("markPriceUpdate", "forceOrder", "bookTicker", "continuous_kline", "contractInfo")
 """Spot's bookTicker has no event's name."""
 _NAMED = 3
-_MOST_WAITING = 10_000  # single trades that an aggTrade, sent with the last of them, may still be about
 
 
 class Restarted(Exception):
     """An id lies below those that came long before it."""
-
-
-@dataclass(slots=True)
-class _Reach:
-    """Ids from first to last."""
-
-    first: int
-    last: int
-
-
-def is_restart(number: int, at_ns: int, highest: int, highest_ns: int) -> bool:
-    """Whether an id that is none of the highest belongs to a later time, by more than a venue's clock ever steps."""
-    return number < highest and at_ns - highest_ns > _LONGEST_EDGE_NS
-
-
-def restart_in_words(number: int, at_ns: int, highest: int, highest_ns: int) -> str:
-    """Why it cannot be taken, and what to do."""
-    return (
-        f"id {number} of {iso(at_ns)} comes after id {highest} of {iso(highest_ns)}; ids of a market rise, so it is of "
-        "another, or the venue began anew: cut the recording there and import what follows into another --storage"
-    )
 
 
 @dataclass(slots=True)
@@ -68,18 +46,13 @@ class Contents:
     streams: Counter[str] = field(default_factory=Counter)
     first_fault: str = ""
     like_futures: int = 0
-    newest: dict[str, tuple[int, int]] = field(default_factory=dict)
+    newest: dict[str, Newest] = field(default_factory=dict)
     _updates: dict[str, tuple[int, int]] = field(default_factory=dict)
     _books: list[tuple[int, int]] = field(default_factory=list)
     _foreign_books: frozenset[int] = frozenset()
-    _fast: tuple[int, int] | None = None
-    _slow: list[tuple[int, tuple[int, int] | None]] = field(default_factory=list)
+    _trades: TradeStreams = field(default_factory=TradeStreams)
+    _depth: DepthStreams = field(default_factory=DepthStreams)
     _doubled_diffs: frozenset[int] = frozenset()
-    _aggregated: "_Reach | None" = None
-    _singles: list["_Reach"] = field(default_factory=list)
-    _waiting: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=_MOST_WAITING))
-    _before: tuple[int, int] | None = None
-    _after: tuple[int, int] | None = None
 
     def add(self, number: int, found: Recorded, recv_ns: int) -> None:
         """
@@ -98,55 +71,32 @@ class Contents:
         if found.ids is None:
             return
         if found.kind == DIFF and found.symbol is not None:
-            low, high = self._updates.get(found.symbol, found.ids)
-            self._updates[found.symbol] = min(low, found.ids[0]), max(high, found.ids[1])
+            self._updates[found.symbol] = widened(self._updates.get(found.symbol), found.ids)
         elif found.kind == SNAPSHOT and found.symbol is None:
             self._books.append((number, found.ids[0]))
 
     def _add_own(self, number: int, found: Recorded, recv_ns: int) -> None:
         """Which ids came on which stream, and whether they rise as time does."""
-        if found.kind == DIFF:
-            if found.stream == _SLOW_DEPTH:
-                self._slow.append((number, found.ids))
-            elif found.ids is not None and found.stream == _FAST_DEPTH:
-                low, high = self._fast or found.ids
-                self._fast = min(low, found.ids[0]), max(high, found.ids[1])
-        elif found.event == "aggTrade" and found.ids is not None:
-            if self._aggregated is None:
-                self._aggregated = _Reach(*found.ids)
-                early = [at for number, at in self._waiting if number < found.ids[0]]
-                self._before = (self._before[0], early[-1]) if self._before and early else None
-            reach, self._after = self._aggregated, None
-            reach.first, reach.last = min(reach.first, found.ids[0]), max(reach.last, found.ids[1])
-        elif found.event == "trade" and found.ids is not None:
-            self._add_single(found.ids[0], recv_ns)
+        ids = found.ids
+        if found.kind == DIFF and found.stream == _SLOW_DEPTH:
+            self._depth.add_slow(number, ids)
+        elif ids and found.kind == DIFF and found.stream == _FAST_DEPTH:
+            self._depth.add_fast(ids)
+        elif ids and found.event == "aggTrade":
+            self._trades.add_aggregated(ids)
+        elif ids and found.event == "trade":
+            self._trades.add_single(ids[0], recv_ns)
         if found.number is None or found.at_ns is None:
             return
-        highest, at_ns = self.newest.get(found.event, (-1, 0))
-        if found.number > highest:
-            self.newest[found.event] = found.number, found.at_ns
-        elif is_restart(found.number, found.at_ns, highest, at_ns):
-            raise Restarted(restart_in_words(found.number, found.at_ns, highest, at_ns))
-
-    def _add_single(self, number: int, recv_ns: int) -> None:
-        if self._singles and self._singles[-1].last + 1 == number:
-            self._singles[-1].last = number
-        else:
-            self._singles.append(_Reach(number, number))
-        if self._aggregated is None:
-            self._before = self._before or (recv_ns, recv_ns)
-            self._waiting.append((number, recv_ns))
-        elif number > self._aggregated.last:
-            self._after = (self._after or (recv_ns, recv_ns))[0], recv_ns
+        newest = self.newest.get(found.event)
+        if newest is None or found.number > newest.number:
+            self.newest[found.event] = Newest(found.number, found.at_ns)
+        elif newest.is_before(found.number, found.at_ns):
+            raise Restarted(newest.in_words(found.number, found.at_ns))
 
     def settle(self) -> None:
         """Everything was counted: books, which name no symbol, belong where their update ids do."""
-        if self._fast is not None:
-            low, high = self._fast
-            self._doubled_diffs = frozenset(
-                n for n, ids in self._slow if ids is None or (ids[0] <= high and ids[1] >= low)
-            )
-        self._slow = []
+        self._doubled_diffs = self._depth.covered()
         if self.others:
             self._foreign_books = frozenset(number for number, update in self._books if not self._is_ours(update))
         self._books = []
@@ -208,7 +158,7 @@ class Contents:
         """Facts that came on two streams, and how many are left out for it."""
         found = []
         if self.events["aggTrade"] and self.events["trade"]:
-            alone = self._alone()
+            alone = self._trades.alone
             but = f", but for {alone:,} at its ends" if alone else ""
             said = f"`trade` were passed over: the same trades are there as `aggTrade`{but}"
             found.append((self.events["trade"], said))
@@ -217,24 +167,10 @@ class Contents:
             found.append((len(self._doubled_diffs), said))
         return found
 
-    def _alone(self) -> int:
-        """How many single trades lie outside of what came as aggTrade."""
-        reach = self._aggregated
-        if reach is None:
-            return 0
-        before = sum(max(min(run.last + 1, reach.first) - run.first, 0) for run in self._singles)
-        return before + sum(max(run.last - max(run.first - 1, reach.last), 0) for run in self._singles)
-
     @property
     def changed_ns(self) -> int | None:
-        """When a recording went over from one stream of trades to the other; None where one has all of them."""
-        if self._aggregated is None:
-            return None
-        if self._before is not None and self._before[1] - self._before[0] > _LONGEST_EDGE_NS:
-            return self._before[1]
-        if self._after is not None and self._after[1] - self._after[0] > _LONGEST_EDGE_NS:
-            return self._after[0]
-        return None
+        """When trades went over from one stream to the other; None where one has all of them."""
+        return self._trades.changed_ns
 
     def _is_ours(self, update: int) -> bool:
         """Whether an update id lies nearer to those of this market than to those of any other in the recording."""

@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 
 from market.errors import BadTime
-from market.timestamps import MINUTE_NS, day_of, floor_to, iso, parse_iso, venue_times_ns
+from market.timestamps import MINUTE_NS, day_of, floor_to, iso, parse_iso, venue_time_ns, venue_times_ns
 from tests.builders import T0
 
 
 def one(stamp: int) -> int:
     """A single stamp."""
-    return int(venue_times_ns(np.array([stamp], np.int64))[0])
+    found = int(venue_times_ns(np.array([stamp], np.int64))[0])
+    assert venue_time_ns(stamp) == found
+    return found
 
 
 def test_milliseconds_and_microseconds_are_told_by_their_size() -> None:
@@ -43,6 +45,8 @@ def test_a_stamp_nobody_can_mean_is_refused(stamp: int) -> None:
     """Neither before 2009 nor after 2099, in whatever unit, alone or among good ones."""
     with pytest.raises(BadTime, match=str(stamp)):
         one(stamp)
+    with pytest.raises(BadTime, match=str(stamp)):
+        venue_time_ns(stamp)
     with pytest.raises(BadTime, match=str(stamp)):
         venue_times_ns(np.array([1_704_067_200_000, stamp, 1_704_067_200_000_000]))
 

@@ -183,6 +183,13 @@ def test_update_ids_that_begin_anew_are_refused(importer: Importer, tmp_path: Pa
         brought(importer, tmp_path, a_diff(4, 9, E=T0_MS + 60_000), a_diff(5, 5, E=T0_MS + 90_000))
 
 
+@pytest.mark.parametrize("stamp", [9 * 10**18, 10**30, -1, 5, True, "x", 10**17])
+def test_a_stamp_that_is_no_time_begins_nothing_anew(importer: Importer, tmp_path: Path, stamp: object) -> None:
+    """One message is set aside; the others are taken."""
+    done = brought(importer, tmp_path, a_trade(5), a_trade(3, T=stamp), a_trade(6))
+    assert (done.added, done.quarantined) == (2, 1)
+
+
 def test_a_trade_nobody_could_read_is_missing(importer: Importer, tmp_path: Path) -> None:
     """Also behind the last that could be read, where no id that follows tells of it."""
     bad = {"p": "not a price"}
