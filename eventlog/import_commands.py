@@ -3,6 +3,7 @@
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -58,7 +59,7 @@ def _bring(files: Sequence[Path], market: str, storage: Path, as_json: bool, bri
     done: list[dict[str, Any]] = []
     try:
         with (
-            _importer(market, storage) as importer,
+            closing(_importer(market, storage)) as importer,
             console.progress("importing", _to_read(files, readings)) as advance,
         ):
             for path in files:
@@ -76,17 +77,10 @@ def _to_read(files: Sequence[Path], readings: int) -> int:
     return sum(readings * path.stat().st_size for path in files if path.is_file())
 
 
-class _importer:  # noqa: N801 - used as a context manager
-    def __init__(self, market: str, storage: Path) -> None:
-        name = LogName("events", console.market_of(market))
-        mapper_for(name.market)
-        self._importer = Importer(ColdLog(storage, name), WallClock())
-
-    def __enter__(self) -> Importer:
-        return self._importer
-
-    def __exit__(self, *_: object) -> None:
-        self._importer.close()
+def _importer(market: str, storage: Path) -> Importer:
+    name = LogName("events", console.market_of(market))
+    mapper_for(name.market)
+    return Importer(ColdLog(storage, name), WallClock())
 
 
 def _say(path: Path, done: Imported) -> None:

@@ -65,12 +65,12 @@ def report(
         inputs = found.manifest["inputs"]
         first, last = inputs["seq"]
         with open_log(storage, console.market_of(inputs["market"]), url=redis) as log:
-            path = PricePath.of(log.read(first - 1, last, list(READS), READS))
             if log_digest(log, first - 1, last) != inputs["log"]:
                 raise BadRun(
                     f"{folder} was not made of what {storage} holds of {log.name.market} now; name the storage it was "
                     "made of, or run the replay again"
                 )
+            path = PricePath.of(log.read(first - 1, last, list(READS), READS))
         text = render(found.manifest, {name: found.table(name) for name in _TABLES}, path)
     target = _written(text, folder, out)
     if as_json:

@@ -48,9 +48,12 @@ from eventlog.facts import (
     Tick,
 )
 from eventlog.hot import HotLog
+from eventlog.importing import Imported, Importer
 from eventlog.log import Log
 from eventlog.names import LogName
+from eventlog.trade_import import import_trades
 from eventlog.writer import LogWriter
+from exchanges.binance.archive import Archive
 from exchanges.binance.mapper import BinanceMapper, pack_snapshot
 from market.instrument import Market
 from market.timestamps import MINUTE_NS
@@ -305,6 +308,12 @@ def archive_csv(path: Path, rows: Iterable[str], header: str | None = None) -> P
     """An archive CSV."""
     path.write_text("".join(f"{line}\n" for line in ([header] if header else []) + list(rows)))
     return path
+
+
+def brought(importer: Importer, tmp_path: Path, *rows: str) -> Imported:
+    """Import rows of an archive."""
+    path = archive_csv(tmp_path / "rows.csv", rows)
+    return import_trades(importer, path.name, Archive(path))
 
 
 def archive_zip(path: Path, files: Mapping[str, str]) -> Path:

@@ -1,6 +1,5 @@
 """Bringing files in: each fact once, in order, with ticks and gaps, whole or not at all."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,27 +11,11 @@ from eventlog.errors import ImportRefused, WriterRefused
 from eventlog.facts import AGG_TRADE, GAP, INSTRUMENT, TICK
 from eventlog.importing import Imported, Importer
 from eventlog.log import Log
-from eventlog.trade_import import import_trades
 from eventlog.writer import StorageLock
-from exchanges.binance.archive import read_agg_trades
 from market.timestamps import MINUTE_NS
-from tests.builders import EVENTS, MAPPER, NOW, T0, a_cold_log, a_session, archive_csv, archive_row, contents
+from tests.builders import EVENTS, MAPPER, NOW, T0, a_cold_log, a_session, archive_row, brought, contents
 
 T0_MS = T0 // 10**6
-
-
-@pytest.fixture
-def importer(tmp_path: Path) -> Iterator[Importer]:
-    """An importer of an empty log."""
-    importer = Importer(ColdLog(tmp_path / "storage", EVENTS), ManualClock(NOW))
-    yield importer
-    importer.close()
-
-
-def brought(importer: Importer, tmp_path: Path, *rows: str) -> Imported:
-    """Import rows of an archive."""
-    path = archive_csv(tmp_path / "rows.csv", rows)
-    return import_trades(importer, path.name, read_agg_trades(path))
 
 
 def log_of(importer: Importer) -> Log:

@@ -1,7 +1,7 @@
 """Archives as logs: grids by day, scales, conflicts, and the same log however the trades are split into files."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from exchanges.binance.archive import Archive, read_agg_trades
 from exchanges.binance.mapper import BinanceMapper
 from market.instrument import Market
 from market.timestamps import DAY_NS, MINUTE_NS
-from tests.builders import EVENTS, NOW, T0, archive_csv, archive_row, contents
+from tests.builders import EVENTS, NOW, T0, archive_csv, archive_row, brought, contents
 from tests.conftest import ROOT
 
 CASES = ROOT / "tests" / "corpus" / "imports"
@@ -31,20 +31,6 @@ T0_MS = T0 // 10**6
 DAY_MS, MINUTE_MS = 86_400_000, 60_000
 
 Found = dict[str, list[dict[str, Any]]]
-
-
-@pytest.fixture
-def importer(tmp_path: Path) -> Iterator[Importer]:
-    """An importer of an empty log."""
-    importer = Importer(ColdLog(tmp_path / "storage", EVENTS), ManualClock(NOW))
-    yield importer
-    importer.close()
-
-
-def brought(importer: Importer, tmp_path: Path, *rows: str) -> Imported:
-    """Import rows of an archive."""
-    path = archive_csv(tmp_path / "rows.csv", rows)
-    return import_trades(importer, path.name, Archive(path))
 
 
 def held(importer: Importer) -> Found:
