@@ -49,9 +49,11 @@ async def main():
     spill = Spill(writer.cold.folder)
     recorder = Recorder(writer, lambda: None, nobody, spill, Room(facts=500))
     running = asyncio.create_task(recorder.run())
+    await recorder.put([a_trade(number) for number in range(1, 501)])
+    await recorder.stored()  # a log whose first facts never came through gives up the seqs it may have used
     print("up", flush=True)
     sys.stdin.readline()
-    for number in range(1, 20_001):
+    for number in range(501, 20_001):
         await recorder.put([a_trade(number)])
         if number % 1000 == 0:
             print(number, spill.unread, flush=True)
@@ -213,7 +215,7 @@ def test_killed_while_spilling_or_catching_up_nothing_is_twice(
     with subprocess.Popen(words, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdin is not None
-        assert process.stdout.readline() == "up\n"
+        assert "up\n" in process.stdout  # what is logged stands before it
         process.stdin.write("\n")
         process.stdin.flush()
         stop_at, go_at = chance.choice([1, 3]), chance.choice([6, 20])
