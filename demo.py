@@ -17,7 +17,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -81,6 +81,16 @@ def main(
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, mode=0o700)
     live, recorded = folder / "live", folder / "day"
+    day = ("-m", "exchanges.simulated", "record", "--market", MARKET, "--storage", str(recorded), "--days", "1")
+    with beside(folder / "day.log", *day) as show_day:
+        steps(analyses, live, recorded, folder, patience, show_day)
+    print(f"\ndone in {time.monotonic() - began:.0f} s. Open the report above in a browser.")
+
+
+def steps(
+    analyses: int, live: Path, recorded: Path, folder: Path, patience: float, show_day: Callable[[], None]
+) -> None:
+    """The five steps; the day of the fourth is written since the first."""
     say("1/5", "a local exchange with 72 h of history, a local model; collector and analyzer on them, ticks every 10 s")
     with exchange(folder, patience) as (_, _, _, rest_url, _, websocket_url, *_), model(folder, patience) as words:
         environment = {
@@ -103,12 +113,11 @@ def main(
     run("-m", "replay", "verify", "--market", MARKET, "--storage", str(live))
     transcript = str(folder / "transcript.md")
     run("-m", "replay", "transcript", "--market", MARKET, "--storage", str(live), "-o", transcript)
-    say("4/5", "a whole simulated day straight into a log")
-    run("-m", "exchanges.simulated", "record", "--market", MARKET, "--storage", str(recorded), "--days", "1")
+    say("4/5", "a whole simulated day straight into a log, written since the first step")
+    show_day()
     run("-m", "eventlog", "check", "--market", MARKET, "--storage", str(recorded))
     say("5/5", "that day replayed: recommendations scored beside their placebo")
     run("-m", "replay", "run", "--market", MARKET, "--storage", str(recorded), "--out", str(folder / "runs"))
-    print(f"\ndone in {time.monotonic() - began:.0f} s. Open the report above in a browser.")
 
 
 def say(step: str, text: str) -> None:
@@ -170,6 +179,24 @@ def run(*arguments: str, more: dict[str, str] | None = None) -> None:
     done = subprocess.run([sys.executable, *arguments], env={**os.environ, **(more or {})}, check=False)
     if done.returncode:
         fail(f"the command above failed with exit code {done.returncode}")
+
+
+@contextmanager
+def beside(log: Path, *arguments: str) -> Iterator[Callable[[], None]]:
+    """A command of the product that runs beside the steps; yields what shows it, and what it printed, once it ended."""
+    process = Daemon(log.stem, list(arguments), log)
+
+    def finish() -> None:
+        print(f"$ python {' '.join(arguments)}", flush=True)
+        code = process.process.wait()
+        print(log.read_text(encoding="utf-8", errors="replace"), end="", flush=True)
+        if code:
+            fail(f"the command above failed with exit code {code}")
+
+    try:
+        yield finish
+    finally:
+        process.end()
 
 
 def exchange(folder: Path, patience: float = 900.0) -> AbstractContextManager[list[str]]:

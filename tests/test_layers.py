@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -61,9 +62,15 @@ def is_entry_point(path: Path) -> bool:
 FILES = [pytest.param(path, id=name_of(path)) for path in sources()]
 
 
+@cache
+def nodes_of(path: Path) -> list[ast.AST]:
+    """Every node of a file's tree."""
+    return list(ast.walk(ast.parse(path.read_text())))
+
+
 def imports_of(path: Path) -> Iterator[str]:
     """The modules a file imports, wherever in it."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -73,14 +80,13 @@ def imports_of(path: Path) -> Iterator[str]:
 
 def called_names(path: Path) -> Iterator[tuple[int, str]]:
     """What a file names with at most one dot, with aliases of modules and functions undone."""
-    tree = ast.parse(path.read_text())
     real: dict[str, str] = {}
-    for node in ast.walk(tree):
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             real |= {alias.asname or alias.name: alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             real |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
-    for node in ast.walk(tree):
+    for node in nodes_of(path):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             owner = real.get(node.value.id, node.value.id).removeprefix("datetime.")
             yield node.lineno, f"{owner}.{node.attr}"
@@ -151,7 +157,7 @@ def test_only_commands_print(path: Path) -> None:
     """Everything else returns, raises or logs."""
     if is_entry_point(path):
         return
-    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    calls = [node for node in nodes_of(path) if isinstance(node, ast.Call)]
     found = [node.lineno for node in calls if isinstance(node.func, ast.Name) and node.func.id == "print"]
     assert found == []
 
@@ -161,7 +167,7 @@ def test_files_and_functions_stay_small(path: Path) -> None:
     """A file ends at 500 lines, a function at 70."""
     text = path.read_text()
     assert len(text.splitlines()) <= LONGEST_FILE
-    functions = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    functions = [n for n in nodes_of(path) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
     lengths = {f.name: (f.end_lineno or 0) - f.lineno + 1 for f in functions}
     assert {name: length for name, length in lengths.items() if length > LONGEST_FUNCTION} == {}
 

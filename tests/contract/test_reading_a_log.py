@@ -155,6 +155,7 @@ def test_batches_follow_one_another(log: Log) -> None:
         assert at == len(FACTS)
 
 
+@pytest.mark.slow
 def test_any_stretch_can_be_read(log: Log) -> None:
     """After any seq, up to any other; an empty stretch is no batch."""
     whole = as_tables(FACTS)

@@ -73,6 +73,7 @@ def tables(draw: Any, kind: str) -> pa.Table:
     return pa.Table.from_arrays([arrays[field.name] for field in schema], schema=schema)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(SCHEMAS))
 def test_a_table_comes_back_from_its_file(kind: str) -> None:
     """Decoding what was encoded is the same, for every kind, column by column too."""

@@ -217,7 +217,7 @@ def test_what_comes_after_a_tick_changes_nothing(original: dict[int, bytes], min
     assert garbled[T0 + 30 * MINUTE_NS] != original[T0 + 30 * MINUTE_NS]
 
 
-@pytest.mark.parametrize("factor", [2, 7, 1000])
+@pytest.mark.parametrize("factor", [7, *(pytest.param(factor, marks=pytest.mark.slow) for factor in (2, 1000))])
 def test_prices_scaled(factor: int) -> None:
     """Every price and the tick times a factor: averages, labels, divergences and strengths stay as they are."""
     for market in LEANS[::3]:
@@ -226,7 +226,7 @@ def test_prices_scaled(factor: int) -> None:
             assert one[group] == two[group]
 
 
-@pytest.mark.parametrize("factor", [2, 7, 1000])
+@pytest.mark.parametrize("factor", [7, *(pytest.param(factor, marks=pytest.mark.slow) for factor in (2, 1000))])
 def test_sizes_scaled(factor: int) -> None:
     """Every quantity times a factor: averages are multiplied, what has no unit stays as it is."""
     for market in LEANS[::3]:

@@ -98,6 +98,7 @@ def test_both_at_once_is_one_after_the_other(made: Made, cut: int) -> None:
         assert at_once.digest() == in_two.digest() == asked.digest()
 
 
+@pytest.mark.slow
 @LAW
 @given(made=logs())
 def test_asking_changes_nothing(made: Made) -> None:

@@ -369,6 +369,7 @@ def test_levels_of_a_snapshot_have_one_order(ticks: list[int], chance: Any, dire
             book_side(other, 8, direction)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.randoms())
 def test_levels_of_an_update_have_no_order(chance: Any) -> None:

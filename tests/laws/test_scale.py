@@ -123,9 +123,8 @@ def _is_scaled(here: Any, there: Any, power: int) -> bool:
     return abs(one - two) <= max(Decimal("1E-8"), abs(one) * Decimal("1E-9"))
 
 
-@pytest.mark.parametrize(
-    "power", [pytest.param(power, marks=pytest.mark.slow if power < 0 else ()) for power in POWERS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("power", POWERS)
 @pytest.mark.parametrize("name", MARKETS)
 def test_a_scaled_market_is_seen_and_advised_alike(name: str, power: int) -> None:
     """The whole analysis and every zone, tick by tick: figures are equal, prices exactly as many times larger."""

@@ -66,6 +66,7 @@ def test_never_breaks_a_law(view: MarketView) -> None:
     assert set(view.warnings) <= set(advice.warnings)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(views())
 def test_zones_are_few_near_and_laddered_inwards(view: MarketView) -> None:

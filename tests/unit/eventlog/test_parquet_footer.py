@@ -57,6 +57,7 @@ def test_it_says_what_arrow_reads_of_other_files(options: dict[str, object]) -> 
     assert groups_of(sink.getvalue()) == by_arrow(sink.getvalue())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "bit"), [("gap", 2), ("snapshot", 1)])
 def test_a_flipped_footer_ends_nothing(tmp_path: Path, kind: str, bit: int) -> None:
     """Every byte of a footer with a bit flipped: read as it was, or refused. Some of these end Arrow's process."""

@@ -191,6 +191,7 @@ def test_a_bomb_takes_little_memory(tmp_path: Path, way: str, start: bytes, body
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 def test_an_honest_file_packs_less_than_a_bomb(tmp_path: Path) -> None:
     """The most regular trades there can be: within bounds."""
     path = tmp_path / "x.gz"

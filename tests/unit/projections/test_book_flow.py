@@ -309,6 +309,7 @@ def _side(levels: dict[tuple[str, int], int], side: str) -> list[tuple[str, str]
     return [(str(price), str(quantity)) for (name, price), quantity in sorted(levels.items()) if name == side]
 
 
+@pytest.mark.slow
 @LAW
 @given(facts=logs(), cuts=st.sets(st.integers(1, 80)))
 def test_any_batches_give_the_same_digests(facts: list[Fact], cuts: set[int]) -> None:
@@ -319,6 +320,7 @@ def test_any_batches_give_the_same_digests(facts: list[Fact], cuts: set[int]) ->
     assert digests(pieces(batch, cuts)) == digests(pieces(batch, range(1, 200))) == whole
 
 
+@pytest.mark.slow
 @LAW
 @given(facts=logs(), data=st.data())
 def test_there_is_no_memory_beyond_the_windows(facts: list[Fact], data: st.DataObject) -> None:
@@ -330,6 +332,7 @@ def test_there_is_no_memory_beyond_the_windows(facts: list[Fact], data: st.DataO
             assert found == whole[seq]
 
 
+@pytest.mark.slow
 @LAW
 @given(facts=logs())
 def test_asking_changes_nothing(facts: list[Fact]) -> None:

@@ -217,6 +217,7 @@ def open_market(storage: Path) -> Log:
     return Log(ColdLog(storage, LogName("events", MARKET)), None, {})
 
 
+@pytest.mark.slow
 def test_learning_from_a_log(learned: Learned) -> None:
     """Where and when it was is on record; features are in the ranges they can have, outcomes 0 or 1."""
     assert learned.periods == ((str(MARKET), "2026-03-02T00:01:00Z", "2026-03-02T03:00:00Z"),)
@@ -230,6 +231,7 @@ def test_learning_from_a_log(learned: Learned) -> None:
     assert set(learned.confidence.outcome) == {0.0, 1.0}
 
 
+@pytest.mark.slow
 def test_zones_learn_what_scoring_says(learned: Learned, storage: Path) -> None:
     """As many outcomes as the run's decided episodes, and as many of them held."""
     request = Request(str(MARKET), 0, 2**62, SIGHT, replace(RULES, placebo_draws=1))

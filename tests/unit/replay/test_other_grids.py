@@ -60,7 +60,11 @@ def without_digests(each: Decided) -> Any:
 
 
 OFTEN = ("sixty cents", "239 ticks of 1e-8")
-MARKETS = [pytest.param(name, False, id=f"{name}-trades alone") for name in GRIDS] + [
+QUICK = OFTEN[0]
+MARKETS = [
+    pytest.param(name, False, id=f"{name}-trades alone", marks=pytest.mark.slow if name != QUICK else ())
+    for name in GRIDS
+] + [
     pytest.param(name, True, id=f"{name}-with books", marks=pytest.mark.slow if name in OFTEN else pytest.mark.soak)
     for name in GRIDS
 ]
@@ -89,6 +93,7 @@ def test_every_command_gives_sane_figures(name: str, books: bool, tmp_path: Path
     assert (tmp_path / "picture.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GRIDS)
 def test_a_log_on_any_grid_teaches(name: str, tmp_path: Path) -> None:
     """Outcomes are found, or a reason why there is nothing to learn from."""

@@ -70,6 +70,7 @@ def test_both_formats_are_written(scene: Scene, tmp_path: Path) -> None:
     assert scene.static.sides is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".png", ".svg"])
 def test_the_same_scene_gives_the_same_bytes(scene: Scene, tmp_path: Path, suffix: str) -> None:
     """Nothing of the moment of drawing is in the file; another reference price gives another one."""

@@ -332,6 +332,7 @@ def book_log(tmp_path_factory: pytest.TempPathFactory) -> Log:
     return log
 
 
+@pytest.mark.slow
 def test_ticks_join_seconds_without_counting_one_twice(book_log: Log) -> None:
     """Gathered tick by tick, from the first or from the seventh on, R² is that of the last tick's whole window."""
     grids: list[FlowGrid] = []

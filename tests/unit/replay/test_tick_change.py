@@ -29,7 +29,10 @@ FINE = Grid(12 * ONE_E8, ONE_E8 // 1000, 6.0, quantity=10 * ONE_E8)
 CHANGES = {"finer": (COARSE, FINE), "coarser": (FINE, COARSE), "there and back": (COARSE, FINE, COARSE)}
 PROVEN = [*(pytest.param(name, marks=pytest.mark.soak) for name in ("finer", "coarser")), "there and back"]
 """The third holds the other two: those are for the long tests."""
-MARKETS = [pytest.param(name, False, id=f"{name}-trades alone") for name in CHANGES] + [
+MARKETS = [
+    pytest.param(name, False, id=f"{name}-trades alone", marks=pytest.mark.slow if name != PROVEN[-1] else ())
+    for name in CHANGES
+] + [
     pytest.param(name, True, id=f"{name}-with books", marks=mark)
     for name, mark in zip(CHANGES, (pytest.mark.soak, pytest.mark.soak, pytest.mark.slow), strict=True)
 ]

@@ -73,6 +73,7 @@ WAYS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_a_flipped_bit_is_refused_by_every_way(tmp_path: Path, way: str) -> None:
     """The file is named, and what to do; a view of other files answers."""

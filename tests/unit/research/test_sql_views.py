@@ -260,6 +260,7 @@ def test_minute_bars_are_those_of_the_fold(tmp_path: Path, facts: Sequence[Fact]
     assert bool(expected) == any(fact.kind == AGG_TRADE for fact in facts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [

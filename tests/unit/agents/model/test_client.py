@@ -131,6 +131,7 @@ async def test_the_environment_adds_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     assert not {"openai-organization", "openai-project", "x-more"} & {name.lower() for name in seen.headers}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("step", "verdict"),
     [

@@ -43,8 +43,8 @@ def led(model: SimulatedModel, view: MarketView, asking: Asking, language: Liter
 
 
 @pytest.mark.parametrize(("mode", "requests"), [("staged", 5), ("compact", 2)])
-@pytest.mark.parametrize("thinking", [False, True])
-@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("thinking", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("language", ["en", pytest.param("zh", marks=pytest.mark.slow)])
 def test_every_minute_is_decided_without_a_repair(
     mode: Mode, requests: int, thinking: bool, language: Literal["zh", "en"]
 ) -> None:
