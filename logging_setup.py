@@ -8,6 +8,7 @@ what local names held, a key perhaps, is in neither. What came from outside reac
 import atexit
 import logging
 import queue
+import select
 import sys
 import traceback
 from contextlib import suppress
@@ -25,6 +26,8 @@ from market.printable import printable
 FILE_NAME = "strategy_agent.log"
 
 _MOST_WAITING = 10_000
+_PATIENCE_S = 1.0
+"""How long a line waits for a terminal that takes nothing, a paused pager perhaps: the file has it anyway."""
 _NOISY = ("websockets", "aiohttp", "asyncio", "numba")
 
 
@@ -125,10 +128,20 @@ class _Entrance(QueueHandler):
 
 
 class _ToTerminal(logging.Handler):
-    """Lines on whatever standard error is now; one that is closed, or cannot show a letter, costs nothing else."""
+    """
+    Lines on whatever standard error is now; one that is closed, takes nothing, or cannot show a letter, costs nothing
+    else. While it takes nothing, lines are left out.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_taking = True
 
     def emit(self, record: logging.LogRecord) -> None:
         with suppress(OSError, ValueError):
+            self._is_taking = _takes_words(_PATIENCE_S if self._is_taking else 0.0)
+            if not self._is_taking:
+                return
             text = self.format(record) + "\n"
             encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
             sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding))
@@ -155,6 +168,15 @@ class _ToFile(logging.Handler):
     def close(self) -> None:
         self._file.close()
         super().close()
+
+
+def _takes_words(patience_s: float) -> bool:
+    """Whether standard error takes a line within some time; one that is no file of the system always does."""
+    try:
+        descriptor = sys.stderr.fileno()
+    except (OSError, ValueError, AttributeError):
+        return True
+    return bool(select.select([], [descriptor], [], patience_s)[1])
 
 
 def _with_error(_logger: Any, _name: str, fields: Any) -> Any:

@@ -3,11 +3,13 @@ How a daemon is told to end: it says so at once, whatever it is busy with, and h
 """
 
 import os
+import select
 import signal
 import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 LIMIT_S = 5.0
 """How long ending may take, whatever the log's server does."""
@@ -74,6 +76,13 @@ class StopSignal:
                     self._requested_s = time.monotonic()
                     self.requested.set()
                 listeners = tuple(self._listeners) if first else ()
-            os.write(2, _BEGUN if first else _AGAIN)
+            _say(_BEGUN if first else _AGAIN)
             for listener in listeners:
                 listener()
+
+
+def _say(words: bytes) -> None:
+    """To the terminal where it listens: one that is gone, or takes nothing just now, must not hold up the end."""
+    with suppress(OSError, ValueError):
+        if select.select([], [2], [], 0)[1]:
+            os.write(2, words)

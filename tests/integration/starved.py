@@ -3,10 +3,15 @@
 import os
 from pathlib import Path
 
+_COUNTED = 2
+
 
 class Starved:
     """
-    Adds up how long threads of processes were ready to run and did not; 0 where the system does not say.
+    How long threads of processes were ready to run and did not; 0 where the system does not say.
+
+    Of each process the two threads count that waited longest, the one that hears and the one that acts: what more of
+    them waited at the same time was no longer for it.
 
     Args:
         pids: the processes; this one is always among them.
@@ -31,5 +36,9 @@ class Starved:
 
     @property
     def seconds(self) -> float:
-        """How long they waited since the beginning, all threads together."""
-        return sum(self._last[path] - first for path, first in self._first.items()) / 1e9
+        """How long they waited since the beginning."""
+        total_ns = 0
+        for pid in self._pids:
+            threads = (path for path in self._first if path.parts[2] == str(pid))
+            total_ns += sum(sorted(self._last[path] - self._first[path] for path in threads)[-_COUNTED:])
+        return total_ns / 1e9

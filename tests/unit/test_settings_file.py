@@ -279,10 +279,9 @@ def test_a_dotenv_stands_for_itself(tmp_path: Path) -> None:
     assert read_dotenv((tmp_path,), {"HOME_OF_B": "h"}) == {"A": "1", "B": "1-h-c-", "E": "e f"}
 
 
-@pytest.mark.timeout(10)
 def test_variables_are_replaced_in_linear_time(tmp_path: Path) -> None:
     """Beginnings of a variable that never end cost nothing."""
-    started = time.monotonic()
+    started = time.thread_time()
     text = "app:\n" + "".join(f"  k{n}: '{'${A:-' * 1_900}'\n" for n in range(26))
     assert refusal(tmp_path, text).startswith("app.k0: a ${ that names no variable")
-    assert time.monotonic() - started < 5
+    assert time.thread_time() - started < 5

