@@ -19,7 +19,7 @@ CONFIG ?= config/development.yaml
 
 help:
 	@echo "make demo    the whole way in a few minutes: exchange, collector, analyzer, replay, scores"
-	@echo "make test    lint, types, the quick tests (a few minutes)   make test-all  every test, with coverage"
+	@echo "make test    lint, types, the quick tests (a few minutes)   make test-all  every test but those of soak, with coverage"
 	@echo "make live    collector and analyzer on real Binance (config/development.yaml)"
 	@echo "make setup   install into $(VENV)      make check   lint and types only"
 	@echo "make fmt     format the code           make bench   speed as ratios against references"

@@ -32,6 +32,7 @@ from collector.archiver import Archiver
 from collector.catch_up import catch_up
 from collector.descriptors import raise_limit
 from collector.outlet import Outlet
+from collector.recurring_warning import RecurringWarning
 from collector.server_watch import EVERY_S, ServerWatch
 from collector.spill import Spill, named_seq
 from console import JsonOption
@@ -87,6 +88,8 @@ def main(
     if show_status:
         said = status.of_analyzer(settings.redis.storage_dir, market)
         console.print_status(said, as_json)
+        if (note := status.note_on_age(said, WallClock().now_ns())) is not None:
+            typer.echo(note, err=True)
         raise typer.Exit(0 if said["running"] else 1)
     sight = sight_of(settings, market.symbol)
     prompts_of(questions_of(settings.analyzer.deepseek))  # a fault in them is told before anything starts
@@ -144,6 +147,7 @@ class _Analyzer:
         self._decider = Decider(market.symbol, self._state, analyst, self._sight.parameters)
         self._publisher = Publisher(connect, market, settings.app.logs_dir, self._clock, settings.app.logs_keep_days)
         self._watch = ServerWatch(connect)
+        self._status_warning = RecurringWarning("status not written", "status written again")
         self._archived_at = time.monotonic()
         self._reporting = threading.Lock()
         self._ended = threading.Event()
@@ -296,7 +300,9 @@ class _Analyzer:
             try:
                 status.write(self._writer.cold.folder, fields)
             except EventLogError as error:
-                _log.warning("status not written", reason=str(error))
+                self._status_warning.occurs(str(error))
+            else:
+                self._status_warning.ends()
 
 
 def _about(decided: Decided) -> dict[str, Any]:

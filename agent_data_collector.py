@@ -80,6 +80,8 @@ def main(
         storage = settings.redis.storage_dir
         said = {str(market): status.of_collector(storage, market) for market in markets}
         console.print_statuses(said, as_json)
+        for note in filter(None, (status.note_on_age(each, WallClock().now_ns()) for each in said.values())):
+            typer.echo(note, err=True)
         raise typer.Exit(0 if all(each["running"] for each in said.values()) else 1)
     weight = _weight_of_books(settings)
     _expect_short_query(settings)

@@ -39,6 +39,8 @@ _COLUMNS = (
 )  # fmt: skip
 
 
+_OF_A_LOG = ("catalogue.json", "reserved.json", "server.lock")
+"""Files that a log's folder holds, or that of its server."""
 _FOR_ITS_OWNER = 0o077  # recordings, decisions and conversations are nobody else's to read
 _NOBODY_READS = 141  # what a shell says of a process that a closed pipe ended
 
@@ -47,9 +49,25 @@ class Failure(Exception):
     """A command cannot do what was asked; the message is one line with cause and mend."""
 
 
+def expect_no_log(path: Path) -> None:
+    """
+    Nothing that a user has written may take the place of what a log, or its server, keeps.
+
+    Args:
+        path: of the file to write, or of a folder to write files into.
+
+    Raises:
+        Failure: it lies in such a folder.
+    """
+    for folder in (path.resolve(), *path.resolve().parents):
+        if any((folder / name).exists() for name in _OF_A_LOG):
+            raise Failure(f"{path} lies in {folder}, where a log is kept; name a file elsewhere")
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn what keeps a file that a user named from being written into one line."""
+    """Turn what keeps a file that a user named from being written into one line; a log's own files are not written."""
+    expect_no_log(path)
     try:
         yield
     except OSError as error:
@@ -108,6 +126,10 @@ def run(app: typer.Typer, known: tuple[type[Exception], ...]) -> NoReturn:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         raise SystemExit(interrupts.INTERRUPTED) from None
+    except SystemExit as ended:
+        if ended.code == interrupts.INTERRUPTED:  # typer heard it, and says nothing
+            print("interrupted", file=sys.stderr)
+        raise
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads what Python still flushes
         raise SystemExit(_NOBODY_READS) from None

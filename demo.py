@@ -31,6 +31,8 @@ _POLL_S = 0.5
 _SAY_EVERY_S = 15.0
 _END_S = 60.0  # a busy machine may take long to write everything out; a daemon that takes longer hangs
 _LAST_LINES = 5
+_OWN = "exchange.log"
+"""What every demonstration writes first: by it a folder is known as one that may be emptied."""
 
 
 class Daemon:
@@ -78,8 +80,11 @@ def main(
 ) -> None:
     """Run the demonstration."""
     began = time.monotonic()
+    if folder.exists() and any(folder.iterdir()) and not (folder / _OWN).exists():
+        fail(f"{folder} holds what no demonstration wrote; name another --folder, this one would be emptied")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, mode=0o700)
+    (folder / _OWN).touch()
     live, recorded = folder / "live", folder / "day"
     day = ("-m", "exchanges.simulated", "record", "--market", MARKET, "--storage", str(recorded), "--days", "1")
     with beside(folder / "day.log", *day) as show_day:

@@ -14,15 +14,16 @@ from contextlib import suppress
 LIMIT_S = 5.0
 """How long ending may take, whatever the log's server does."""
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""The last where nobody has it ignored, as `nohup` does."""
 _BEGUN = b"\nstopping: what is queued is stored first; at most 5 s\n"
 _AGAIN = b"still stopping\n"
 
 
 class StopSignal:
     """
-    Ctrl+C or SIGTERM, as something to wait for. Create it in the main thread; it stays in charge until the process
-    ends, so that a second Ctrl+C cannot break off what the first one began.
+    Ctrl+C, SIGTERM or the end of its terminal, as something to wait for. Create it in the main thread; it stays in
+    charge until the process ends, so that a second Ctrl+C cannot break off what the first one began.
 
     The kernel's word goes to a thread of its own: that one says that the process stops even while the main thread is in
     the middle of something that cannot be interrupted.
@@ -36,9 +37,10 @@ class StopSignal:
         self._requested_s = 0.0
         self._listeners: list[Callable[[], object]] = []
         self._guard = threading.Lock()
+        self._numbers = [n for n in _SIGNALS if n != signal.SIGHUP or signal.getsignal(n) != signal.SIG_IGN]
         self._reader, self._writer = socket.socketpair()
         self._writer.setblocking(False)
-        for number in _SIGNALS:
+        for number in self._numbers:
             signal.signal(number, lambda *_: None)  # without a handler of Python's own the default one would act
         signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         threading.Thread(target=self._listen, name="stop signal", daemon=True).start()
@@ -68,7 +70,7 @@ class StopSignal:
 
     def _listen(self) -> None:
         while numbers := self._reader.recv(64):
-            if not any(number in _SIGNALS for number in numbers):
+            if not any(number in self._numbers for number in numbers):
                 continue
             with self._guard:
                 first = not self.requested.is_set()

@@ -19,6 +19,7 @@ from collector.book_keeper import BookKeeper
 from collector.capture import Capture
 from collector.log_tail import LogTail
 from collector.recorder import Recorder, to_its_end
+from collector.recurring_warning import RecurringWarning
 from collector.tick_maker import Seen, TickMaker
 from collector.ticker import Ticker
 from eventlog.clock import Clock
@@ -102,6 +103,7 @@ class Collector:
         self._instrument_fact: Fact | None = None
         self._clock_offset: dict[str, float] | None = None
         self._archive_error = ""
+        self._status_warning = RecurringWarning("status not written", "status written again")
         self._again: asyncio.Task[int] | None = None
         seen = Seen(snapshot_seq=tail.snapshot_seq)
         self.keeper = BookKeeper(log.venue)
@@ -292,7 +294,9 @@ class Collector:
         try:
             status.write(self.log.cold.folder, fields)
         except EventLogError as error:
-            _log.warning("status not written", reason=str(error))
+            self._status_warning.occurs(str(error))
+        else:
+            self._status_warning.ends()
 
     def _session(self, event: Any) -> Fact:
         settings = self.plan.settings if event == "started" else ""

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import structlog
 
+from collector.recurring_warning import RecurringWarning
 from collector.room import Listener, Room, size_of
 from collector.spill import Spill
 from eventlog.errors import EventLogError, StoreFull, StoreUnavailable
@@ -70,6 +71,7 @@ class Recorder:
         self.spilled = 0
         self.spill_error = ""
         self._revive = revive
+        self._revive_warning = RecurringWarning("log server does not come back yet", "log server was brought back")
         self._on_lost = on_lost
         self._room_for = room or Room()
         self.snapshot_seq: int | None = None
@@ -334,6 +336,7 @@ class Recorder:
                 continue
             if attempt:
                 _log.info("log server back", attempts=attempt)
+                self._revive_warning.ends()
             self.waiting_for_server = False
             if lost is not None:
                 await self._on_lost(lost)
@@ -343,4 +346,4 @@ class Recorder:
         try:
             self._revive()
         except Exception as error:  # whatever keeps it away now, the next attempt tries again
-            _log.warning("log server does not come back yet", reason=str(error))
+            self._revive_warning.occurs(str(error))

@@ -12,10 +12,14 @@ from typing import Any
 from eventlog.errors import LogBroken
 from eventlog.files import read_plain, write_whole
 from eventlog.names import LogName
+from market.errors import BadTime
 from market.instrument import Market
+from market.timestamps import SECOND_NS, parse_iso
 
 STATUS = "status.json"
 
+_OLD_S = 30
+"""A busy machine may be late with a status, not by so much."""
 _MOST_BYTES = 16 * 1024 * 1024
 
 
@@ -59,6 +63,25 @@ def of_analyzer(storage: Path, market: Market) -> dict[str, Any]:
     said.pop("connected", None)  # it has no feed
     named = {"is_running": said["running"], "redis_connected": _reaches_server(said)}
     return {**said, **named, "last_analysis": last_analysis(storage, market)}
+
+
+def note_on_age(said: dict[str, Any], now_ns: int) -> str | None:
+    """
+    That a running daemon's status is an old one; None where it is of now.
+
+    Args:
+        said: as `of_collector` or `of_analyzer` gives it. now_ns: by this machine's clock.
+    """
+    if not said["running"] or not isinstance(written := said.get("written_at"), str):
+        return None
+    with suppress(BadTime):
+        age_s = (now_ns - parse_iso(written)) // SECOND_NS
+        if age_s > _OLD_S:
+            return (
+                f"note: this was written {age_s:,} s ago and not since, though it is written every second: the disk "
+                "takes nothing, or the daemon hangs; its log says more"
+            )
+    return None
 
 
 def _reaches_server(said: dict[str, Any]) -> bool:

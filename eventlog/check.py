@@ -88,9 +88,10 @@ def check(log: Log, verify_files: bool = True, on_progress: Callable[[int, int],
     report = Report(str(log.name), waiting_bytes=log.cold.waiting_bytes)
     if verify_files:
         report.damaged = list(_damaged(log.cold))
+    stored_seq = _stored_seq(log.cold, report)
     seen = _read(log, report, on_progress)
     gaps = latest(seen[GAP])
-    _check_seqs(report, seen["seq"], gaps)
+    _check_seqs(report, seen["seq"], gaps, stored_seq)
     _check_trades(report, seen, gaps)
     for gap in gaps:
         if gap["state"] == "open":
@@ -205,15 +206,24 @@ def latest(gaps: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return list(newest.values())
 
 
-def _check_seqs(report: Report, seqs: I64, gaps: list[dict[str, Any]]) -> None:
+def _stored_seq(cold: ColdLog, report: Report) -> int:
+    """Up to where a writer that ended well had stored everything: a server may have lost its end since."""
+    try:
+        return cold.stored_seq()
+    except LogBroken as error:
+        report.damaged.append(str(error))
+        return 0
+
+
+def _check_seqs(report: Report, seqs: I64, gaps: list[dict[str, Any]], stored_seq: int) -> None:
     seqs = np.sort(seqs)
     report.entries = len(seqs)
     report.quarantined = report.kinds.get(QUARANTINE, 0)
-    if len(seqs) == 0:
-        return
-    report.first_seq, report.last_seq = int(seqs[0]), int(seqs[-1])
-    report.duplicates += int((np.diff(seqs) == 0).sum())
-    report.unnamed_seqs = _unnamed(np.append(0, seqs), [g for g in gaps if g["what"] == "seqs"])
+    if len(seqs):
+        report.first_seq, report.last_seq = int(seqs[0]), int(seqs[-1])
+        report.duplicates += int((np.diff(seqs) == 0).sum())
+    end = max(stored_seq, report.last_seq or 0) + 1
+    report.unnamed_seqs = _unnamed(np.concatenate([[0], seqs, [end]]), [g for g in gaps if g["what"] == "seqs"])
 
 
 def _check_trades(report: Report, seen: dict[str, Any], gaps: list[dict[str, Any]]) -> None:

@@ -21,10 +21,10 @@ from eventlog import parquet_files
 from eventlog.batch import Batch
 from eventlog.catalogue import Catalogue, FileRecord, Retired, Segment
 from eventlog.errors import LogBroken, LogNotFound
-from eventlog.facts import AGG_TRADE
+from eventlog.facts import AGG_TRADE, TICK
 from eventlog.files import create_private_folder, expect_no_link, move_aside, told_plainly, write_whole
 from eventlog.intact import expect_intact
-from eventlog.names import RESERVED_FILE, SPILL_FILE, SPILL_POSITION_FILE, LogName, SpillPosition
+from eventlog.names import RESERVED_FILE, SPILL_FILE, SPILL_POSITION_FILE, LogName, Reserved, SpillPosition
 from eventlog.sealed_json import read_sealed
 from market.timestamps import HOUR_NS, day_of
 
@@ -72,6 +72,20 @@ class ColdLog:
         if self._catalogue.log != self.name.key:
             raise LogBroken(f"{self.folder} holds {self._catalogue.log}, not {self.name}; was a folder renamed?")
         return self._catalogue
+
+    def stored_seq(self) -> int:
+        """
+        The last seq that was stored for certain, as a writer that ended well has left it; 0 where none has.
+
+        Raises:
+            LogBroken: what it left is damaged.
+        """
+        with told_plainly(self.folder):
+            try:
+                reserved = read_sealed(self.folder / RESERVED_FILE, Reserved, "restore it from a backup")
+            except FileNotFoundError:
+                return 0
+        return reserved.last if reserved.closed else 0
 
     @property
     def waiting_bytes(self) -> int:
@@ -151,6 +165,8 @@ class ColdLog:
     def compact(self, now_ns: int) -> int:
         """
         Merge the segments of each closed UTC day into one and remove files that were merged an hour ago.
+
+        A provisional tick at the log's end stays as it is: the next import has to find it.
 
         Returns:
             How many segments were merged away.
@@ -280,6 +296,14 @@ class ColdLog:
             move_aside(path)
 
 
+def is_provisional(last: Segment) -> bool:
+    """
+    Whether a log's last segment is the tick that an import put at its end for the time being: that tick and nothing
+    else. One of a recorder's that looks so is as any other to whoever merges, once more has come.
+    """
+    return [(file.kind, file.rows) for file in last.files] == [(TICK, 1)]
+
+
 def new_log_id(name: LogName, now_ns: int) -> str:
     """What a log that begins now is told apart by from others of the same name."""
     return hashlib.blake2b(f"{name.key} {now_ns}".encode(), digest_size=8).hexdigest()
@@ -307,11 +331,12 @@ def _trim(batch: Batch, after_seq: int, until_seq: int) -> Batch:
 
 
 def _closed_days(segments: Sequence[Segment], today: str) -> Iterator[list[Segment]]:
-    """Segments in runs of one closed UTC day each; today's, and a day's overflow, stay as they are."""
+    """Segments in runs of one closed UTC day each; today's, a day's overflow and what is provisional stay alone."""
     group: list[Segment] = []
     for segment in segments:
         day = day_of(segment.first_recv_ns)
         fits = group and day == day_of(group[0].first_recv_ns) and day != today
+        fits = fits and not (segment is segments[-1] and is_provisional(segment))
         if fits and segment.last_seq - group[0].first_seq < _LARGEST_SEGMENT:
             group.append(segment)
             continue

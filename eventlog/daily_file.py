@@ -30,7 +30,8 @@ class DailyFile:
 
     def append(self, lines: str, now_ns: int) -> None:
         """
-        Add whole lines, each with its end, to the file of the day it is.
+        Add whole lines, each with its end, to the file of the day it is; a line that a full disk or a crash cut off
+        before them is ended first.
 
         Raises:
             StoreFull, EventLogError: they cannot be written.
@@ -38,6 +39,8 @@ class DailyFile:
         with told_plainly(self.path):
             data = memoryview(lines.encode("utf-8", "backslashreplace"))
             descriptor = self._of_day(day_of(now_ns))
+            if _is_cut_off(descriptor):
+                os.write(descriptor, b"\n")
             while data:
                 data = data[os.write(descriptor, data) :]
 
@@ -63,7 +66,7 @@ class DailyFile:
             if self.path.exists() and (last := self._last_day()) < day:
                 self._set_aside(last)
                 self._remove_before(day)
-            return open_private(self.path, os.O_WRONLY | os.O_APPEND)
+            return open_private(self.path, os.O_RDWR | os.O_APPEND)
         finally:
             os.close(lock)
 
@@ -93,3 +96,9 @@ class DailyFile:
         for path in self.path.parent.glob(f"{self.path.name}.{_DATE}"):
             if path.name.removeprefix(f"{self.path.name}.") < oldest:
                 path.unlink(missing_ok=True)
+
+
+def _is_cut_off(descriptor: int) -> bool:
+    """Whether a file's last line has no end."""
+    size = os.fstat(descriptor).st_size
+    return size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"

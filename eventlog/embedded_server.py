@@ -135,7 +135,7 @@ class EmbeddedServer:
             self._connections = None
         deadline = time.monotonic() + timeout_s
         with suppress(EventLogError), self._leaving(deadline):
-            if not self._others(deadline):
+            if self._others(deadline) == 0:
                 self.stop(deadline - time.monotonic())
 
     def stop(self, timeout_s: float = _LEAVE_TIMEOUT_S) -> None:
@@ -199,8 +199,8 @@ class EmbeddedServer:
         finally:
             os.close(lock)
 
-    def _others(self, deadline: float) -> int:
-        """How many connections of other processes the server has; 0 where it does not answer."""
+    def _others(self, deadline: float) -> int | None:
+        """How many connections of other processes the server has; None where it does not answer."""
         try:
             client = self.connect(timeout_s=_share_of(deadline))
             try:
@@ -208,7 +208,7 @@ class EmbeddedServer:
             finally:
                 client.close()
         except (redis.RedisError, OSError, EventLogError):
-            return 0
+            return None
 
     def _reap(self, timeout_s: float = 1.0) -> None:
         """A server that ended as our child leaves nothing behind."""

@@ -78,6 +78,7 @@ def export(
     if level is not None and kind not in _LEVELLED:
         raise console.Failure(f"--level is for {' and '.join(_LEVELLED)}; leave it out, or choose another --kind")
     level_e8 = None if level is None else _level_of(level)
+    console.expect_no_log(output)
     with (
         open_log(storage, console.market_of(market), url=redis) as log,
         console.progress("exporting", None) as advance,

@@ -20,6 +20,20 @@ SPILL_POSITION_FILE = "spill.position.json"
 """Beside the spill: the byte up to which it is in the log."""
 
 
+class Reserved(msgspec.Struct, frozen=True):
+    """
+    Seqs of a log up to `last` may have been used; they were not used beyond `last` for certain.
+
+    Attributes:
+        closed: whether the writer ended with all of them stored: none is free, and each must be somewhere.
+    """
+
+    last: int
+    epoch: int
+    log_id: str = ""
+    closed: bool = False
+
+
 class SpillPosition(msgspec.Struct, frozen=True):
     """Facts before byte `offset` are in the log, and were when its last seq was `after_seq`."""
 

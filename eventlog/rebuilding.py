@@ -26,10 +26,10 @@ from eventlog.errors import EventLogError, LogBroken, LogNotFound
 from eventlog.facts import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT
 from eventlog.files import move_aside, told_plainly
 from eventlog.kinds import SCHEMAS
-from eventlog.names import RESERVED_FILE
+from eventlog.names import RESERVED_FILE, Reserved
 from eventlog.sealed_json import read_sealed
 from eventlog.segment_proof import MOST_NAMED, SegmentProof, name_ranges, prove_segment, ranges_left
-from eventlog.writer import Reserved, StorageLock
+from eventlog.writer import StorageLock
 
 _WITH_QUANTITIES = (AGG_TRADE, DIFF, SNAPSHOT)
 

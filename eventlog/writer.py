@@ -21,19 +21,11 @@ from eventlog.errors import EventLogError, LogBroken, StoreUnavailable, StoreWip
 from eventlog.facts import GAP, Entry, Fact, Gap
 from eventlog.files import create_private_folder, open_private, told_plainly, write_whole
 from eventlog.hot import HotLog, refuse_other_storage
-from eventlog.names import RESERVED_FILE
+from eventlog.names import RESERVED_FILE, Reserved
 from eventlog.sealed_json import read_sealed, seal
 from eventlog.server_facts import read_facts
 
 _BLOCK = 10_000
-
-
-class Reserved(msgspec.Struct, frozen=True):
-    """Seqs of a log up to `last` may have been used; they were not used beyond `last` for certain."""
-
-    last: int
-    epoch: int
-    log_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +148,7 @@ class LogWriter:
         """Release the log; the exact last seq goes on record."""
         try:
             if not self._pending and not self._wiped:
-                self._reserve_up_to(self._last, self._reserved.epoch)
+                self._reserve_up_to(self._last, self._reserved.epoch, closed=True)
         finally:
             self._lock.release()
 
@@ -205,7 +197,9 @@ class LogWriter:
             raise LogBroken(f"{self.cold.name}: seq {archived + 1} to {first - 1} are in neither archive nor stream")
         known = max(archived, last)
         used = max(known, self._last)
-        if last == 0:  # wiped, or never written to; an earlier start may have told the server our name since
+        # Wiped, or never written to (an earlier start may have told the server our name since); or closed with all of
+        # them stored: the server may have lost its end.
+        if last == 0 or self._reserved.closed:
             used = max(used, self._reserved.last)
         self._last = self._stored = used
         self._reserve_up_to(max(used, self._reserved.last), epoch)
@@ -261,7 +255,7 @@ class LogWriter:
             except FileNotFoundError:
                 return Reserved(self.cold.catalogue.last_seq, 0)
 
-    def _reserve_up_to(self, last: int, epoch: int) -> None:
-        reserved = Reserved(last, epoch, self.cold.catalogue.log_id)
+    def _reserve_up_to(self, last: int, epoch: int, closed: bool = False) -> None:
+        reserved = Reserved(last, epoch, self.cold.catalogue.log_id, closed)
         write_whole(self.cold.folder / RESERVED_FILE, seal(reserved))
         self._reserved = reserved

@@ -10,6 +10,7 @@ arrays and objects.
 import math
 import re
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +30,7 @@ _KEPT = {
 }  # fmt: skip
 """Types that come to Python as they are; others go through DuckDB's own text."""
 _ANSWERING = {"SELECT", "EXPLAIN", "EXECUTE", "CALL", "RELATION"}
-_TIME = re.compile(r"(\S+) (\d\d:\d\d:\d\d(?:\.\d+)?)([+-]\d\d(?::\d\d)*)?( \(BC\))?")
+_TIME = re.compile(r"(\S+)( \(BC\))? (\d\d:\d\d:\d\d(?:\.\d+)?)([+-]\d\d(?::\d\d)*)?")
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -84,19 +85,28 @@ def ask(connection: duckdb.DuckDBPyConnection, statements: Sequence[duckdb.State
     Raises:
         BadQuery: one of them fails.
     """
-    with told_in_one_line():
-        for statement in statements[:-1]:
-            connection.execute(statement).fetchall()
-        last = statements[-1]
-        relation = connection.sql(last.query)
-        if relation is None or not _gives_rows(last):
-            return Answer()
-        types = list(relation.types)
-        places = [f"c{i}" for i in range(len(types))]
-        columns = ", ".join(f"CAST({place} AS {_plain_type(t)})" for place, t in zip(places, types, strict=True))
-        query = f"SELECT {columns} FROM {_ANSWER} AS t({', '.join(places)}) LIMIT {limit + 1}"
-        answer = relation.query(_ANSWER, query)
-        rows = answer.fetchall() if answer is not None else []
+    with told_in_one_line(), ThreadPoolExecutor(1) as thread:
+        answer = thread.submit(_ask, connection, statements, limit)
+        try:
+            return answer.result()
+        except KeyboardInterrupt:  # DuckDB looks at no signal while it computes
+            connection.interrupt()
+            raise
+
+
+def _ask(connection: duckdb.DuckDBPyConnection, statements: Sequence[duckdb.Statement], limit: int) -> Answer:
+    for statement in statements[:-1]:
+        connection.execute(statement).fetchall()
+    last = statements[-1]
+    relation = connection.sql(_without_end(last.query))
+    if relation is None or not _gives_rows(last):
+        return Answer()
+    types = list(relation.types)
+    places = [f"c{i}" for i in range(len(types))]
+    columns = ", ".join(f"CAST({place} AS {_plain_type(t)})" for place, t in zip(places, types, strict=True))
+    query = f"SELECT {columns} FROM {_ANSWER} AS t({', '.join(places)}) LIMIT {limit + 1}"
+    answer = relation.query(_ANSWER, query)
+    rows = answer.fetchall() if answer is not None else []
     plain = tuple(tuple(_plain(v, t) for v, t in zip(row, types, strict=True)) for row in rows[:limit])
     return Answer(tuple(relation.columns), plain, len(rows) > limit, last.type.name == "EXPLAIN")
 
@@ -113,6 +123,16 @@ def told_in_one_line() -> Iterator[None]:
     except duckdb.Error as error:
         text = str(error).partition("\nLINE ")[0].partition("\nStack Trace")[0]
         raise BadQuery(printable(" ".join(text.split()), _LONGEST_REASON)) from error
+
+
+def _without_end(query: str) -> str:
+    """A statement without its `;` and the comments behind: it becomes part of another."""
+    text = query.encode()
+    for at, kind in reversed(duckdb.tokenize(query)):
+        if kind != duckdb.token_type.comment and text[at : at + 1] != b";":
+            break
+        text = text[:at]
+    return text.decode()
 
 
 def _gives_rows(statement: duckdb.Statement) -> bool:
@@ -165,7 +185,7 @@ def _plain_inside(value: Any, t: DuckDBPyType | None) -> Any:
     return [_plain(each, inside[0][1] if kind in ("list", "array") else None) for each in value]
 
 
-def _iso(day: str, time: str, zone: str, era: str) -> str:
+def _iso(day: str, era: str, time: str, zone: str) -> str:
     zone = "Z" if zone == "+00" else f"{zone}:00" if len(zone) == len("+00") else zone
     return f"{day}T{time}{zone}{era}"
 

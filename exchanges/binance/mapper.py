@@ -24,8 +24,8 @@ from market.errors import BadTime, MarketError
 from market.fixed_point import DECIMALS, parse_column
 from market.timestamps import SECOND_NS, venue_times_ns
 
-LARGEST_LEAD_NS = 60 * SECOND_NS
-"""A trade stamped further ahead of its arrival is quarantined: it would evict days."""
+LARGEST_LEAD_NS = 600 * SECOND_NS
+"""A trade stamped further ahead of its arrival is quarantined: it would evict days. A clock may be wrong by minutes."""
 
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -197,7 +197,7 @@ class BinanceMapper:
         self._expect_symbol([t.s for t in trades])
         recv_ns = np.array([e.recv_ns for e in entries], np.int64)
         trade_time = _times([t.T for t in trades])
-        _expect(trade_time <= recv_ns + LARGEST_LEAD_NS, "its trade time is more than 60 s ahead of its arrival")
+        _expect(trade_time <= recv_ns + LARGEST_LEAD_NS, "its trade time is more than 10 minutes ahead of its arrival")
         ids, first, last = (_ids([getattr(t, name) for t in trades]) for name in ("a", "f", "l"))
         _expect((first <= last) & (ids >= 0) & (first >= 0), "its ids are negative or in the wrong order")
         columns = {

@@ -28,13 +28,14 @@ def advised(stage: Stage) -> int:
         return sum(len(b.rows.get(RECOMMENDATION, ())) for b in log.read(kinds=[RECOMMENDATION]))
 
 
-def assert_all_recorded(stage: Stage, ms: int) -> None:
-    """Every trade, or its quarantine where its time is more than a minute ahead of its arrival, is in the log."""
+def assert_all_recorded(stage: Stage) -> None:
+    """Every trade is in the log, whatever its stamp says."""
     report = stage.check(code=None)
     assert (report["unnamed_agg_ids"], report["unnamed_seqs"], report["duplicates"]) == ([], [], 0), report
     assert not [g for g in (*report["open_gaps"], *report["given_up_gaps"]) if g["what"] == "agg_ids"], report
-    assert (report["quarantined"] > 0) == (ms > 60_000)
-    assert report["trades_complete"] or ms > 60_000, report
+    assert report["quarantined"] == 0
+    assert report["trades"] > 100
+    assert report["trades_complete"], report
 
 
 @pytest.mark.parametrize("ms", [SKEW_MS, pytest.param(-SKEW_MS, marks=pytest.mark.soak)])
@@ -56,7 +57,7 @@ def test_a_venue_two_minutes_off_is_never_live(tmp_path: Path, ms: int) -> None:
         assert "no advice: trades are not live" in analyzer.text()
         assert "live" not in ticks(stage)
         assert advised(stage) == 0
-        assert_all_recorded(stage, ms)
+        assert_all_recorded(stage)
     finally:
         stage.end()
 
@@ -77,7 +78,7 @@ def test_a_venue_whose_clock_jumps_is_not_live_any_more(tmp_path: Path, ms: int)
         wait_for(lambda: stage.status()["last_tick"] > last, 20, 0.2)
         assert ticks(stage).count("live") == live
         assert collector.interrupt() == 0, collector.text()
-        assert_all_recorded(stage, ms)
+        assert_all_recorded(stage)
     finally:
         stage.end()
 

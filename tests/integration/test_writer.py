@@ -23,6 +23,7 @@ from tests.builders import (
     T0,
     a_cold_log,
     a_hot_log,
+    a_log,
     a_tick,
     a_trade,
     a_writer,
@@ -348,6 +349,38 @@ def test_an_emptied_server_is_known_even_after_a_start_that_failed(tmp_path: Pat
     assert writer.lost == Lost(1, 3)
     assert [seq for seq, _ in stored(client)] == [4]
     writer.close()
+
+
+@pytest.mark.parametrize("archived", [0, 2])
+def test_a_stream_that_lost_its_end_while_the_writer_was_down(tmp_path: Path, client: Any, archived: int) -> None:
+    """It ended well, so all of its seqs were stored: those that are gone are missed by a check, and named."""
+    writer = a_writer(tmp_path, client)
+    writer.append(trades(1, 5))
+    if archived:
+        writer.cold.append(1, archived, as_tables(trades(1, archived)))
+    writer.close()
+    client.xdel(EVENTS.key, "5-0", "4-0")
+    report = check(a_hot_log(tmp_path, client))
+    assert (report.complete, report.unnamed_seqs) == (False, [(4, 5)])
+    writer = a_writer(tmp_path, client)
+    assert writer.lost == Lost(4, 5)
+    writer.append(trades(6, 6))
+    assert [seq for seq, _ in stored(client)] == [1, 2, 3, 6, 7]
+    writer.close()
+    report = check(a_hot_log(tmp_path, client))
+    assert (report.unnamed_seqs, [(g["first"], g["last"]) for g in report.given_up_gaps]) == ([], [(4, 5)])
+
+
+def test_a_log_handed_on_without_its_server_lacks_what_was_not_archived(tmp_path: Path, client: Any) -> None:
+    """A check of the files alone says so, also where no file was written."""
+    writer = a_writer(tmp_path, client)
+    writer.append(trades(1, 5))
+    writer.close()
+    assert check(a_log(tmp_path)).unnamed_seqs == [(1, 5)]
+    writer.cold.append(1, 4, as_tables(trades(1, 4)))
+    assert check(a_log(tmp_path)).unnamed_seqs == [(5, 5)]
+    writer.cold.append(5, 5, as_tables(trades(5, 5), first_seq=5))
+    assert check(a_log(tmp_path)).complete
 
 
 def test_a_clean_stop_with_all_archived_loses_nothing(tmp_path: Path, client: Any) -> None:

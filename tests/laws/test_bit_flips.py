@@ -191,13 +191,13 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     return storage
 
 
-def streamed(storage: Path) -> list[Any]:
-    """What a reader gets of the server's stream."""
+def streamed(storage: Path) -> tuple[list[Any], bool]:
+    """What a reader gets of the server's stream, and whether a check finds it complete."""
     server = EmbeddedServer(storage)
     client = server.ensure()
     try:
         log = Log(ColdLog(storage, EVENTS), HotLog(client, EVENTS), BinanceMapper(MARKET.symbol).decoders)
-        return contents(log.read()).get("agg_trade", [])
+        return contents(log.read()).get("agg_trade", []), check(log).complete
     finally:
         client.close()
         server.stop()
@@ -207,7 +207,7 @@ def streamed(storage: Path) -> list[Any]:
 @settings(max_examples=200, deadline=None)
 @given(data=st.data())
 def test_no_flip_in_the_servers_own_files_is_read_silently(recorded: Path, tmp_path_factory: Any, data: Any) -> None:
-    """The server refuses to start, the entry's checksum does not fit, or the end is missing: never other figures."""
+    """The server refuses to start, the entry's checksum does not fit, or the end is missing, as a check says."""
     storage = tmp_path_factory.mktemp("flip") / "storage"
     shutil.copytree(recorded, storage)
     files = [p for p in files_of(storage) if p.suffix in (".aof", ".rdb", ".manifest") and p.stat().st_size]
@@ -215,11 +215,12 @@ def test_no_flip_in_the_servers_own_files_is_read_silently(recorded: Path, tmp_p
     at = data.draw(st.integers(0, path.stat().st_size * 8 - 1))
     path.write_bytes(flipped(path.read_bytes(), at))
     before = [(i + 1, 10_025_000_000, 50_000_000) for i in range(200)]
-    rows, said = [], ""
+    rows, is_complete, said = [], False, ""
     try:
-        rows = streamed(storage)
+        rows, is_complete = streamed(storage)
     except EventLogError as error:
         said = str(error)
     assert "\n" not in said
     found = [(row["agg_id"], row["price_e8"], row["quantity_e8"]) for row in rows]
     assert found == before[: len(found)]
+    assert is_complete == (found == before)

@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from pathlib import Path
 
 import pytest
 import typer
@@ -121,3 +122,17 @@ def test_a_status_is_a_line_a_field(capsys: pytest.CaptureFixture[str]) -> None:
         "counts                tick 1,234, diff 5",
         "model                 decided 3, attempts (ok 1,500), stopped –, usd_today 0.25",
     ]
+
+
+@pytest.mark.parametrize("name", ["catalogue.json", "reserved.json", "server.lock"])
+@pytest.mark.parametrize("inside", ["a.parquet", "trade_files/a.json"])
+def test_no_output_takes_the_place_of_what_a_log_keeps(tmp_path: Path, name: str, inside: str) -> None:
+    """Its files lie beside one that only a log has; a link to such a folder leads there as well."""
+    folder = tmp_path / "events"
+    folder.mkdir()
+    (folder / name).touch()
+    (tmp_path / "link").symlink_to(folder)
+    for way in (folder, tmp_path / "link"):
+        with pytest.raises(console.Failure, match="where a log is kept; name a file elsewhere"):
+            console.expect_no_log(way / inside)
+    console.expect_no_log(tmp_path / inside)

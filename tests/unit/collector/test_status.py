@@ -12,6 +12,8 @@ import pytest
 from collector import status
 from eventlog.names import LogName
 from market.instrument import Market
+from market.timestamps import SECOND_NS, iso
+from tests.builders import NOW
 
 MARKET = Market.parse("binance:BTCFDUSD")
 SAID: dict[str, Any] = {"market": str(MARKET), "connected": True, "trades": "live", "server_away": False,
@@ -80,6 +82,21 @@ def test_a_server_that_is_away_is_not_connected(tmp_path: Path, log: Any, change
         said = (status.of_collector if log == "events" else status.of_analyzer)(tmp_path, MARKET)
     assert said["running"]
     assert not said["redis_connected"]
+
+
+@pytest.mark.parametrize(
+    ("written", "is_old"),
+    [(iso(NOW - 60 * SECOND_NS), True), (iso(NOW - 5 * SECOND_NS), False), (iso(NOW), False), ("x", False), (5, False)],
+)
+def test_an_old_status_of_one_that_runs_says_so(tmp_path: Path, written: Any, is_old: bool) -> None:
+    """As on a full disk, where the last one that could be written stays; what has ended has no other."""
+    folder = folder_of(tmp_path, "events")
+    status.write(folder, SAID | {"written_at": written})
+    with running(folder):
+        note = status.note_on_age(status.of_collector(tmp_path, MARKET), NOW)
+    assert (note is not None) is is_old
+    assert note is None or "60 s ago and not since" in note
+    assert status.note_on_age(status.of_collector(tmp_path, MARKET), NOW) is None
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1, 2]", "[" * 100_000, '"x"'])

@@ -97,6 +97,15 @@ def test_export_writes_a_file(tmp_path: Path, imported: Path, kind: str, form: s
     assert form == "parquet" or lines == rows + (form == "csv")
 
 
+def test_export_overwrites_no_log(imported: Path) -> None:
+    """Not even with what it holds itself."""
+    files = {path: path.read_bytes() for path in imported.rglob("*.parquet")}
+    failed = run("export", "--format", "parquet", "-o", next(iter(files)), storage=imported)
+    assert failed.exit_code == 1
+    assert "where a log is kept" in str(failed.exception)
+    assert {path: path.read_bytes() for path in imported.rglob("*.parquet")} == files
+
+
 def test_export_writes_a_file_a_minute(tmp_path: Path, imported: Path) -> None:
     """The files older systems read."""
     result = run("export", "--kind", "trade_files", "--level", 1, "-o", tmp_path / "minutes", storage=imported)

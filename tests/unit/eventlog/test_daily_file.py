@@ -78,6 +78,20 @@ def test_many_processes_at_once_lose_no_line(tmp_path: Path) -> None:
     assert sorted(lines) == sorted(f"{n} {i} " + "x" * 300 for n in range(3) for i in range(200))
 
 
+def test_a_line_that_was_cut_off_is_ended_first(tmp_path: Path) -> None:
+    """A full disk or a crash left half a line: what follows stands in lines of its own."""
+    path = tmp_path / "a.log"
+    file = DailyFile(path, 7)
+    file.append('{"a": 1}\n', T0)
+    with path.open("a") as other:
+        other.write('{"a": 2, "b"')
+    begun_on(path, T0)
+    file.append('{"a": 3}\n', T0)
+    file.append('{"a": 4}\n', T0)
+    assert path.read_text() == '{"a": 1}\n{"a": 2, "b"\n{"a": 3}\n{"a": 4}\n'
+    file.close()
+
+
 def test_a_removed_file_is_begun_again(tmp_path: Path) -> None:
     """Somebody tidied up."""
     path = tmp_path / "a.log"

@@ -17,11 +17,11 @@ from eventlog.cold import ColdLog
 from eventlog.errors import EventLogError, LogBroken, LogNotFound, WriterRefused
 from eventlog.facts import AGG_TRADE, GAP, INSTRUMENT, TICK, Fact
 from eventlog.kinds import SCHEMAS
-from eventlog.names import RESERVED_FILE, LogName
+from eventlog.names import RESERVED_FILE, LogName, Reserved
 from eventlog.parquet_files import to_bytes
 from eventlog.rebuilding import Rebuilt, rebuild_catalogue
 from eventlog.sealed_json import seal
-from eventlog.writer import Reserved, StorageLock
+from eventlog.writer import StorageLock
 from exchanges.logs import quantity_decimals
 from market.instrument import Market
 from market.timestamps import DAY_NS

@@ -58,6 +58,7 @@ VALUES = {
     "timestamp_s '2024-01-01 00:00:00'": "2024-01-01T00:00:00",
     "timestamp_ms '2024-01-01 00:00:00.5'": "2024-01-01T00:00:00.5",
     "timestamp '12024-01-01 00:00:00'": "12024-01-01T00:00:00",
+    "'0044-03-15 (BC) 10:00:00'::timestamp": "0044-03-15T10:00:00 (BC)",
     "timestamp 'infinity'": "infinity",
     "timestamptz '-infinity'": "-infinity",
     "date '2024-01-31'": "2024-01-31",
@@ -126,7 +127,8 @@ def test_the_order_and_the_number_of_rows(connection: duckdb.DuckDBPyConnection)
     "query",
     ["show tables", "describe select 1", "summarize select 1", "pragma version", "call pragma_version()", "values (1)",
      "with a as (select 1) from a", "explain select 1", "set threads = 2; select 1;", "select 1 -- why",
-     "/* x */ select 1", "-- x\nselect 1", "create macro f() as 5; select f()",
+     "/* x */ select 1", "-- x\nselect 1", "select 1; -- why", "select 'é;' as a ; /* ; */ -- x",
+     "create macro f() as 5; select f()",
      "prepare p as select 1; execute p", "from (select 1)", "pivot (select 1 a, 2 b) on a using sum(b)",
      "begin; select 1"],
 )  # fmt: skip

@@ -118,7 +118,7 @@ BAD_TRADES: list[tuple[Callable[[Fact], Fact], str]] = [
     (lambda f: changed(f, f=5, l=4), "wrong order"),
     (lambda f: changed(f, T=5), "no time"),
     (lambda f: changed(f, E=5), "no time"),
-    (lambda f: changed(f, T=(T0 + 61 * SECOND_NS) // 10**6), "ahead of its arrival"),
+    (lambda f: changed(f, T=(T0 + 601 * SECOND_NS) // 10**6), "ahead of its arrival"),
     (lambda f: Fact(f.kind, f.recv_ns, b""), "not as documented"),
     (lambda f: Fact(f.kind, f.recv_ns, b"null"), "not as documented"),
     (lambda f: Fact(f.kind, f.recv_ns, f.data[:-1]), "not as documented"),
