@@ -142,6 +142,17 @@ def test_two_that_end_at_once_leave_no_server_behind(stage: Stage) -> None:
         wait_for(lambda pid=pid: _is_gone(pid), 5)
 
 
+def test_a_terminal_that_is_closed_ends_both(stage: Stage) -> None:
+    """SIGHUP means what Ctrl+C means, where nobody has it ignored."""
+    collector, analyzer = until_both_work(stage)
+    pid = server_pid(stage.storage)
+    for process in (collector, analyzer):
+        process.popen.send_signal(signal.SIGHUP)
+    assert [collector.popen.wait(15), analyzer.popen.wait(15)] == [0, 0], collector.text() + analyzer.text()
+    wait_for(lambda: _is_gone(pid), 5)
+    assert stage.check()["complete"]
+
+
 def test_make_live_ends_with_one_ctrl_c_and_leaves_nothing(stage: Stage) -> None:
     """As at a terminal: the signal goes to the whole group, make included."""
     command = f"make live CONFIG={stage.config} PYTHON={sys.executable}"
