@@ -26,6 +26,7 @@ from market.fixed_point import I64
 from market.timestamps import DAY_NS, day_of, iso, parse_iso
 
 LAYOUT = 1
+_SHOWN = 5
 CERTIFICATES = "certificate-*.json"
 _MOST_BYTES = 32 * 1024 * 1024
 """Of a certificate: that of a day of a feed that broke off every second is smaller."""
@@ -42,6 +43,8 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
         code: that made the certificate; recorded_by: that recorded. columns: what the digests are over, by kind.
         previous: the seal of the certificate of the day before, None where there was none.
         minutes: each minute with entries, how many, and the chain's digest up to it. head: the last of them.
+        contradicted: agg ids of the day's trades that facts which came on other days contradict; older certificates do
+            not say it, and keep their seal.
         seal: the digest of everything above it.
     """
 
@@ -73,6 +76,7 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     previous: str | None
     minutes: list[tuple[str, int, str]]
     head: str
+    contradicted: list[int] | msgspec.UnsetType = msgspec.UNSET
     seal: str = ""
 
 
@@ -125,6 +129,7 @@ def certify(log: Log, day_ns: int, on_progress: Progress = silent) -> Certificat
         previous=previous,
         minutes=chain,
         head=chain[-1][2] if chain else "",
+        contradicted=reading.contradicted_trades,
     )
     return replace(unsealed, seal=seal_of(unsealed))
 
@@ -160,7 +165,8 @@ def load(path: Path) -> Certificate:
 
 def difference(log: Log, certificate: Certificate, on_progress: Progress = silent) -> str | None:
     """
-    How a day now differs from its certificate: one line that names the first minute that does; None where nothing does.
+    How a day now differs from its certificate: one line that names the first minute that does, or which of its trades
+    were contradicted on other days; None where nothing does.
 
     Files that were merged since are no difference: their entries are what counts.
     """
@@ -173,7 +179,22 @@ def difference(log: Log, certificate: Certificate, on_progress: Progress = silen
         if was != found:
             minute = min(each[0] for each in (was, found) if each is not None)
             return f"{certificate.day} {minute} is the first minute that differs from the certificate{because}"
-    return f"{certificate.day}: every minute's entries are as certified, but {because[2:]}" if because else None
+    but = because[2:] or _contradicted_since(certificate, reading)
+    return f"{certificate.day}: every minute's entries are as certified, but {but}" if but else None
+
+
+def _contradicted_since(certificate: Certificate, reading: DayReading) -> str:
+    """What other days say otherwise against a day's trades than when it was certified, in words; empty for nothing."""
+    said = certificate.contradicted
+    if isinstance(said, msgspec.UnsetType):
+        if not certificate.complete:
+            return ""  # nobody knows what was contradicted by then
+        said = []
+    changed = sorted(set(said) ^ set(reading.contradicted_trades))
+    if not changed:
+        return ""
+    shown = ", ".join(map(str, changed[:_SHOWN])) + (" …" if len(changed) > _SHOWN else "")
+    return f"what contradicts its trades has changed since, agg ids {shown}; certify it again with check --day"
 
 
 def _chain(log: str, day: str, previous: str | None, reading: DayReading) -> list[tuple[str, int, str]]:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from eventlog.catalogue import FileRecord
 from eventlog.cold import ColdLog
 from eventlog.errors import LogBroken
-from eventlog.facts import AGG_TRADE, CONFLICT, DIFF, GAP, QUARANTINE, SNAPSHOT, TICK, VENUE_SKIPPED
+from eventlog.facts import AGG_TRADE, CONFLICT, DIFF, GAP, QUARANTINE, SNAPSHOT, TICK, UNREAD_TRADE, VENUE_SKIPPED
 from eventlog.files import digest_of, told_plainly
 from eventlog.log import Log
 from market.fixed_point import I64
@@ -21,7 +21,7 @@ _SHOWN = 20
 _NAMED = 5
 _COLUMNS = {AGG_TRADE: ("agg_id", "first_trade_id", "last_trade_id"), SNAPSHOT: (), DIFF: (), TICK: (),
             "instrument": (), "session": (), "book_audit": (), "book_reset": (), "clock_offset": (),
-            QUARANTINE: ("agg_id", "reason"), GAP: ("what", "first", "last", "cause", "state")}  # fmt: skip
+            QUARANTINE: ("agg_id", "reason", "source"), GAP: ("what", "first", "last", "cause", "state")}  # fmt: skip
 
 Range = tuple[int, int]
 
@@ -37,7 +37,8 @@ class Report:
         open_gaps: gaps that name what is missing and may still be filled. given_up_gaps: and will not be.
         unnamed_seqs, unnamed_agg_ids: missing ranges that no gap names.
         broken_chain: agg ids whose first trade id does not follow the one before.
-        closed_agg_ids: of trades that nobody could read. conflicts: facts whose id stands for another.
+        closed_agg_ids: of trades that nobody could read. unread_trades: messages without an id that may have been some.
+        conflicts: facts whose id stands for another.
         damaged: files whose bytes are not those that were committed. unlisted: files that no catalogue names.
         waiting_bytes: what the recorder has on disk for the log, not counted in anything else here.
     """
@@ -61,6 +62,7 @@ class Report:
     unnamed_agg_ids: list[Range] = field(default_factory=list)
     broken_chain: list[int] = field(default_factory=list)
     closed_agg_ids: list[int] = field(default_factory=list)
+    unread_trades: int = 0
     conflicts: int = 0
     damaged: list[str] = field(default_factory=list)
     unlisted: list[str] = field(default_factory=list)
@@ -120,9 +122,13 @@ def _trades_complete(report: Report, seqs: I64) -> bool:
     if len(seqs) == 0 or any(first < seqs.min() or last > seqs.max() for first, last in report.unnamed_seqs):
         return False  # between trades their ids tell; before the first and behind the last nothing does
     wrong = report.unnamed_agg_ids or report.broken_chain or report.closed_agg_ids or report.damaged
-    return not (wrong or report.conflicts or report.duplicates or any(gap["what"] == "agg_ids" for gap in lost)) and (
-        report.trades > 0
-    )
+    return not (
+        wrong
+        or report.unread_trades
+        or report.conflicts
+        or report.duplicates
+        or any(gap["what"] == "agg_ids" for gap in lost)
+    ) and (report.trades > 0)
 
 
 def _reasons(report: Report) -> Iterator[str]:
@@ -140,6 +146,8 @@ def _reasons(report: Report) -> Iterator[str]:
         if each:
             shown = ", ".join(str(f) for f in each[:_NAMED]) + (" …" if len(each) > _NAMED else "")
             yield f"{what}: {len(each):,}: {shown}"
+    if report.unread_trades:
+        yield f"messages that nobody could read and that may have been trades: {report.unread_trades:,}"
     if report.conflicts:
         yield f"facts that contradict others of the same id, quarantined: {report.conflicts:,}"
     if report.duplicates:
@@ -170,6 +178,7 @@ def _read(log: Log, report: Report, on_progress: Callable[[int, int], None]) -> 
                     table = rows.columns.table.slice(rows.start, len(rows))
                     parts["closed"].append(table.column("agg_id").drop_null().to_numpy())
                     report.conflicts += pc.sum(pc.equal(table.column("reason"), CONFLICT)).as_py() or 0
+                    report.unread_trades += pc.sum(pc.equal(table.column("source"), UNREAD_TRADE)).as_py() or 0
     except LogBroken as error:
         if not report.damaged:
             raise

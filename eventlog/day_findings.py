@@ -85,8 +85,9 @@ def lacks(reading: DayReading, mask: Mask, gaps: Sequence[NamedGap], last_archiv
     found = _listed("open gaps", [in_words(gap) for gap in rows if gap["state"] == "open"])
     found += _listed("missing for good", [in_words(gap) for gap in missing_for_good(rows)])
     found += _listed("trades nobody could read, agg ids", _closed(reading))
-    low, high = day_ids(reading) or (0, -1)
-    conflicts = reading.tally.quarantined[CONFLICT] + sum(low <= agg_id <= high for agg_id in reading.contradicted)
+    if reading.unread_trades:
+        found.append(f"messages that nobody could read and that may have been trades: {reading.unread_trades}")
+    conflicts = reading.tally.quarantined[CONFLICT] + len(reading.contradicted_trades)
     if conflicts:
         found.append(f"facts that contradict others of the same id: {conflicts}")
     if reading.tally.kinds[AGG_TRADE] == 0:

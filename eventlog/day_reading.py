@@ -16,7 +16,7 @@ from eventlog.check import damage
 from eventlog.cold import ColdLog
 from eventlog.day_tally import DayTally
 from eventlog.errors import LogBroken
-from eventlog.facts import AGG_TRADE, CONFLICT, DIFF, GAP, QUARANTINE, SNAPSHOT
+from eventlog.facts import AGG_TRADE, CONFLICT, DIFF, GAP, QUARANTINE, SNAPSHOT, UNREAD_TRADE
 from eventlog.kinds import SCHEMAS
 from eventlog.mask import EVIDENCE, Evidence
 from eventlog.minute_digests import MinuteDigests
@@ -25,7 +25,7 @@ from market.timestamps import DAY_NS, HOUR_NS
 Progress = Callable[[int, int], None]
 _ROWS = {AGG_TRADE: 1 << 16, DIFF: 1 << 12, SNAPSHOT: 16}
 _FEW = 1 << 12
-_QUARANTINED = ("agg_id", "reason", "recv_ns")
+_QUARANTINED = ("agg_id", "reason", "source", "recv_ns")
 _BEFORE = {GAP: None, QUARANTINE: _QUARANTINED}
 
 
@@ -42,6 +42,7 @@ class DayReading:
         files: of all segments that hold entries of the day. damaged: what is wrong with their bytes, in words.
         gaps: every word on a gap in the whole log, in seq order. closed: agg ids that quarantine closes.
         contradicted: agg ids that something else came for, and not on the day.
+        unread_trades: messages of the day without an id that may have been trades.
         missing_seqs: in the day's segments and before each; gaps may name them. duplicate_seqs: how many came twice.
         evidence: of the day, an hour around it, and trades of the day that came later.
     """
@@ -55,6 +56,7 @@ class DayReading:
     gaps: list[dict[str, Any]] = field(default_factory=list)
     closed: set[int] = field(default_factory=set)
     contradicted: set[int] = field(default_factory=set)
+    unread_trades: int = 0
     missing_seqs: list[Range] = field(default_factory=list)
     duplicate_seqs: int = 0
 
@@ -62,6 +64,12 @@ class DayReading:
     def end_ns(self) -> int:
         """When the day is over."""
         return self.day_ns + DAY_NS
+
+    @property
+    def contradicted_trades(self) -> list[int]:
+        """Agg ids of the day's trades that facts of other days contradict, rising."""
+        low, high = day_ids(self) or (0, -1)
+        return sorted(agg_id for agg_id in self.contradicted if low <= agg_id <= high)
 
 
 def read_day(
@@ -162,7 +170,10 @@ def _witness(reading: DayReading, kind: str, table: pa.Table) -> None:
     if kind == GAP:
         reading.gaps += table.to_pylist()
     elif kind == QUARANTINE:
-        for agg_id, reason, recv_ns in zip(*(table.column(name).to_pylist() for name in _QUARANTINED), strict=True):
+        columns = (table.column(name).to_pylist() for name in _QUARANTINED)
+        for agg_id, reason, source, recv_ns in zip(*columns, strict=True):
+            if source == UNREAD_TRADE and reading.day_ns <= recv_ns < reading.end_ns:
+                reading.unread_trades += 1
             if agg_id is not None:
                 reading.closed.add(agg_id)
                 if reason == CONFLICT and not reading.day_ns <= recv_ns < reading.end_ns:

@@ -118,6 +118,9 @@ class Quarantine(Body, frozen=True):
 CONFLICT = "its id stands for another of its kind already"
 """The reason of a quarantined fact that contradicts another, which is in the log."""
 
+UNREAD_TRADE = "import, may be a trade"
+"""The source of a quarantined message whose id nobody could read, and which may have been a trade."""
+
 
 class BookAudit(Body, frozen=True):
     """

@@ -12,9 +12,10 @@ import pyarrow as pa
 
 from eventlog.catalogue import FILE_NAME, Segment
 from eventlog.clock import Clock
-from eventlog.cold import ColdLog
-from eventlog.errors import ImportRefused
-from eventlog.facts import QUARANTINE, SESSION, TICK
+from eventlog.cold import ColdLog, is_provisional
+from eventlog.errors import ImportRefused, WriterRefused
+from eventlog.facts import QUARANTINE, SESSION
+from eventlog.files import told_plainly
 from eventlog.kinds import SCHEMAS
 from eventlog.names import RESERVED_FILE
 from eventlog.writer import StorageLock
@@ -65,13 +66,16 @@ class Importer:
         self.clock = clock
         self._closed = False
         self._created = _missing(cold.folder)
-        self._lock = StorageLock(cold)
+        self._lock = self._locked()
+        self._is_new = False
         try:
             self._is_new = not cold.exists()
             cold.create(clock.now_ns())
             if self.has(SESSION) or (cold.folder / RESERVED_FILE).exists():
                 raise ImportRefused(f"{cold.name} was recorded live; import into another --storage")
         except BaseException:
+            if self._is_new:
+                self._remove()
             self._lock.release()
             raise
 
@@ -144,9 +148,21 @@ class Importer:
                 held.update(batch.rows[QUARANTINE].columns.table.column("data").to_pylist())
         return held
 
+    def _locked(self) -> StorageLock:
+        try:
+            with told_plainly(self.cold.folder):
+                return StorageLock(self.cold)
+        except WriterRefused:
+            raise  # the folders are another's by now
+        except BaseException:
+            if self._created and not (self.cold.folder / FILE_NAME).exists():
+                self._remove()
+            raise
+
     def _remove(self) -> None:
         for path in (FILE_NAME, "writer.lock"):
-            (self.cold.folder / path).unlink(missing_ok=True)
+            with suppress(OSError):
+                (self.cold.folder / path).unlink()
         for folder in self._created:
             with suppress(OSError):
                 folder.rmdir()
@@ -181,7 +197,7 @@ class Draft:
     def provisional(self) -> dict[str, Any] | None:
         """The tick that an import put at its end for the time being, None where the log ends otherwise."""
         last = self._cold.catalogue.segments[-1:]
-        if not last or self._segments or [(f.kind, f.rows) for f in last[0].files] != [(TICK, 1)]:
+        if not last or self._segments or not is_provisional(last[0]):
             return None
         found: dict[str, Any] = self._cold.table(last[0].files[0]).to_pylist()[0]
         return found

@@ -6,27 +6,18 @@ that went through other hands have headers, byte order marks, quotes; columns ar
 """
 
 import hashlib
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
 from eventlog.imported_trades import ImportedTrades, QuantityTooLarge, joined
+from exchanges.binance.archive_names import symbol_in
 from exchanges.binance.archive_rows import LONGEST_LINE, Layout, layout_of, trades_of
 from exchanges.errors import BadFile
 from exchanges.packed_files import unpacked
 from market.fixed_point import DECIMALS
 
 _BLOCK_BYTES = 16 * 1024**2
-
-_KIND = r"(?:aggtrades|trades|booktickers?|bookdepth|metrics|fundingrate|[0-9]{1,2}(?:s|m|h|d|w|mo))"
-_FILE_NAME = re.compile(rf"(?:^|[^A-Z0-9])([A-Z0-9]{{2,30}}(?:_PERP|_[0-9]{{6}})?)-{_KIND}-[0-9]{{4}}-[0-9]{{2}}", re.I)
-
-_QUOTES = "USDT|USDC|FDUSD|TUSD|BUSD|DAI|BTC|ETH|BNB|EUR|TRY|BRL|JPY|ARS|MXN|PLN|ZAR|UAH"
-_LIKELY_NAME = re.compile(
-    rf"(?:^|[^A-Z0-9])([A-Z0-9]{{2,26}}(?:{_QUOTES}))[-_. ]?(?:agg[-_]?)?trades?(?:[^A-Z0-9]|$)", re.I
-)
-"""As people rename such files; only what ends in a coin that others are priced in is a market's name."""
 
 _LIKE_FUTURES = (
     "it has no column is_best_match, which Binance's spot archives have and its futures archives, of the same names, "
@@ -90,10 +81,11 @@ class Archive:
         )
 
     def _expect_symbol(self, name: str) -> None:
-        found = _FILE_NAME.search(name) or _LIKELY_NAME.search(name)
+        found = symbol_in(name, self._symbol)
         self._is_named |= found is not None
-        if found is not None and self._symbol is not None and found[1].upper() != self._symbol:
-            raise BadFile(f"{name} is of {found[1].upper()}, the market is {self._symbol}; check --market")
+        if found is not None and self._symbol is not None and found != self._symbol:
+            way_on = "check --market, or rename the file if its name is wrong"
+            raise BadFile(f"{name} is of {found}, the market is {self._symbol}; {way_on}")
 
 
 def read_agg_trades(path: Path, quantity_decimals: int = DECIMALS) -> ImportedTrades:

@@ -215,6 +215,8 @@ class _Block:
             text = _BLANKS.sub(rb"\1", text.strip(b" \t"))
         if header is not None or re.search(rb"(?m)^[\"' ]*[A-Za-z_,]", text):
             text = b"".join(self._data_lines(text))
+        if self._has_hexadecimal(text):
+            raise self._unreadable()
         # A file whose columns nobody knows by name keeps them under names of no use.
         names = [name or f"_{i}" for i, name in enumerate(self._layout.columns)]
         wanted = [name for name in names if name in _TYPES]
@@ -234,6 +236,14 @@ class _Block:
             )
         except pa.ArrowException as error:
             raise self._unreadable() from error
+
+    def _has_hexadecimal(self, text: bytes) -> bool:
+        """Whether a whole number is written as `0x10`, which Arrow reads as 16."""
+        if b"0x" not in text and b"0X" not in text:
+            return False
+        whole = [i for i, name in enumerate(self._layout.columns) if _TYPES.get(name) == pa.int64()]
+        rows = [_cells(line) for line in text.splitlines() if b"0x" in line.lower()]
+        return any("x" in cells[i].lower() for cells in rows for i in whole if i < len(cells))
 
     def _data_lines(self, text: bytes) -> Iterator[bytes]:
         """The lines of these but headers: files that were joined hold several."""

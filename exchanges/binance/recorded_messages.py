@@ -8,6 +8,7 @@ import msgspec
 
 from eventlog.facts import AGG_TRADE, DIFF, SNAPSHOT
 from exchanges.binance.mapper import UNREADABLE, BadMessage
+from exchanges.binance.recording_addresses import NO_ADDRESS, Address
 from exchanges.errors import BadFile
 from market.errors import BadTime
 from market.timestamps import venue_time_ns
@@ -46,7 +47,8 @@ class Recorded(NamedTuple):
 
     Attributes:
         kind: of the fact it becomes, None for streams the log has no kind for. event: the venue's name of it.
-        symbol: its own, or its stream's; None where neither says. ids: of its updates or single trades, first and last.
+        symbol: its own, or its stream's, or its address's; None where none of them says.
+        ids: of its updates or single trades, first and last.
         number: the id it has in a log, agg id or last update id. at_ns: when a trade was made, an update was sent.
         limit: levels of a book's longer side. stream: that it came on, empty where it does not say.
         like_futures: a trade without `M`, which every one of the spot market has and none of the futures market.
@@ -69,9 +71,12 @@ _levels = msgspec.json.Decoder(list[msgspec.Raw])
 _anything = msgspec.json.Decoder(msgspec.Raw)
 
 
-def recognise(raw: bytes) -> Recorded:
+def recognise(raw: bytes, address: Address = NO_ADDRESS) -> Recorded:
     """
     Tell what a message is.
+
+    Args:
+        address: what is known of it where it does not say so itself.
 
     Raises:
         BadMessage: it is no JSON, or a book without levels. Futures: it is of a futures market.
@@ -79,7 +84,7 @@ def recognise(raw: bytes) -> Recorded:
     try:
         if raw[:1] == b"[":  # several symbols at once, as no stream of ours sends them
             _anything.decode(raw)
-            return Recorded(None, "list", None, raw)
+            return Recorded(None, "list", address.symbol, raw)
         outer = _message.decode(raw)
         inner, body, stream = outer, raw, outer.stream
         for wrapped in (outer.data, outer.result):
@@ -90,8 +95,8 @@ def recognise(raw: bytes) -> Recorded:
                     break
         name = stream if isinstance(stream, str) else ""
         market, _, kind = name.partition("@")
-        of_stream = market.upper() if kind and market.isalnum() else None
-        return _recognised(inner, body, kind, inner.s if isinstance(inner.s, str) else of_stream)
+        of_stream = market.upper() if kind and market.isalnum() else address.symbol
+        return _recognised(inner, body, kind or address.stream, inner.s if isinstance(inner.s, str) else of_stream)
     except UNREADABLE as error:
         raise BadMessage(0, f"no message of this venue: {error}") from error
 

@@ -9,6 +9,7 @@ time crosses a minute, gaps before what follows a hole.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,11 +20,12 @@ from eventlog.facts import AGG_TRADE, DIFF, INSTRUMENT
 from eventlog.importing import Imported, Importer
 from eventlog.observed_market import ObservedMarket, known_instrument
 from exchanges.binance.mapper import BinanceMapper
+from exchanges.binance.recorded_updates import UpdateRanges
 from exchanges.binance.recording_blocks import Block, RecordedFact, blocks_of, facts_of
 from exchanges.binance.recording_contents import Contents, contents_of, expect_any
 from exchanges.binance.recording_entries import RecordedEntries
 from exchanges.binance.recording_lines import RecordedLines
-from exchanges.binance.rising_ids import Newest
+from exchanges.binance.rising_ids import Newest, RisingTimes
 from exchanges.errors import BadFile
 from market.fixed_point import DECIMALS
 from market.instrument import Instrument
@@ -75,7 +77,7 @@ def bring_in(importer: Importer, path: Path, on_read: Callable[[int], None] = la
     recording = Recording(path, symbol, on_read)
     _expect_same_stream(importer, recording)
     known = known_instrument(importer.last_row(INSTRUMENT))
-    survey = _surveyed(recording, known)
+    survey = _surveyed(recording, known, importer.last_row(AGG_TRADE))
     if not survey.facts:
         is_coarse = known is not None and known.quantity_decimals < DECIMALS
         is_finer = is_coarse and "more decimals than" in survey.first_fault
@@ -84,7 +86,8 @@ def bring_in(importer: Importer, path: Path, on_read: Callable[[int], None] = la
     importer.expect_past(str(path), survey.last_ns)
     _expect_later_ids(importer, recording)
     with importer.draft() as draft:
-        entries = RecordedEntries(importer, draft, str(path), survey.market, survey.chain.runs(), survey.first_ns)
+        ids, event = (survey.chain.runs(), survey.updates.ranges()), recording.contents.trade_event
+        entries = RecordedEntries(importer, draft, str(path), survey.market, *ids, survey.first_ns, event)
         for block in recording.blocks(survey.market.decimals):
             entries.add(block)
         entries.flush()
@@ -127,7 +130,9 @@ class _Survey:
     """What a first reading of all numbers tells."""
 
     market: ObservedMarket
+    times: RisingTimes
     chain: TradeChain = field(default_factory=TradeChain)
+    updates: UpdateRanges = field(default_factory=UpdateRanges)
     facts: int = 0
     unreadable: int = 0
     too_large: int = 0
@@ -147,11 +152,15 @@ class _Survey:
             self.facts += len(places)
             if kind == AGG_TRADE:
                 names = ("agg_id", "first_trade_id", "last_trade_id", "trade_time_ns")
-                self.chain.add(*(rows.column(name).to_numpy() for name in names))
+                columns = [rows.column(name).to_numpy() for name in names]
+                self.chain.add(*columns)
+                self.times.add(columns[0], columns[-1])
                 at = newest[places]
                 self.market.add(at, rows.column("price_e8").to_numpy(), rows.column("quantity_e8").to_numpy())
             else:
                 self._add_levels(rows, [int(newest[place]) for place in places])
+            if kind == DIFF:
+                self.updates.add(*(rows.column(f"{end}_update_id").to_numpy() for end in ("first", "last")))
 
     def _add_levels(self, rows: pa.Table, times: Sequence[int]) -> None:
         for side in ("bid", "ask"):
@@ -163,11 +172,12 @@ class _Survey:
                     self.market.add_levels(time_ns, prices[start:stop], quantities[start:stop])
 
 
-def _surveyed(recording: Recording, known: Instrument | None) -> _Survey:
+def _surveyed(recording: Recording, known: Instrument | None, last_trade: dict[str, Any] | None) -> _Survey:
     """Read all numbers once, as exactly as they fit."""
     best: _Survey | None = None
     for decimals in _SCALES if known is None else (known.quantity_decimals,):
-        survey = _Survey(ObservedMarket(recording.symbol, decimals, known))
+        times = RisingTimes(str(recording.path), last_trade)
+        survey = _Survey(ObservedMarket(recording.symbol, decimals, known), times)
         for block in recording.blocks(decimals):
             survey.add(block)
         if best is None or survey.unreadable < best.unreadable:

@@ -62,7 +62,7 @@ def facts_of(lines: RecordedLines, contents: Contents) -> Iterator[RecordedFact]
             yield RecordedFact(QUARANTINE, line.recv_ns, line.message, line.message, line.fault)
             continue
         try:
-            found = recognise(line.message)
+            found = recognise(line.message, line.address)
         except BadMessage as error:
             yield RecordedFact(QUARANTINE, line.recv_ns, line.message, line.message, str(error))
             continue

@@ -11,12 +11,11 @@ from exchanges.binance.mapper import BadMessage
 from exchanges.binance.recorded_messages import Futures, Recorded, recognise
 from exchanges.binance.recording_lines import RecordedLines
 from exchanges.binance.recording_streams import DepthStreams, TradeStreams, widened
-from exchanges.binance.rising_ids import Newest
+from exchanges.binance.rising_ids import LARGEST_STEP_BACK_NS, Newest
 from exchanges.errors import BadFile
-from market.timestamps import MINUTE_NS, iso
+from market.timestamps import iso
 
 _FAST_DEPTH, _SLOW_DEPTH = "depth@100ms", "depth"
-_LARGEST_STEP_BACK_NS = 10 * MINUTE_NS
 _EVENTS = ("aggTrade", "trade", "depthUpdate", "depth")
 _FUTURES_EVENTS = ("markPriceUpdate", "forceOrder", "bookTicker", "continuous_kline", "contractInfo")
 """Spot's bookTicker has no event's name."""
@@ -196,7 +195,7 @@ def contents_of(lines: RecordedLines, symbol: str) -> Contents:
     contents = Contents(symbol)
     for line in lines:
         contents.lines += 1
-        if line.recv_ns < contents.last_ns - _LARGEST_STEP_BACK_NS:
+        if line.recv_ns < contents.last_ns - LARGEST_STEP_BACK_NS:
             raise BadFile(
                 f"{lines.path} line {line.number} is stamped {iso(line.recv_ns)}, after one stamped "
                 f"{iso(contents.last_ns)}; one of them is wrong"
@@ -206,7 +205,7 @@ def contents_of(lines: RecordedLines, symbol: str) -> Contents:
             contents.first_fault = contents.first_fault or line.fault
             continue
         try:
-            contents.add(line.number, recognise(line.message), line.recv_ns)
+            contents.add(line.number, recognise(line.message, line.address), line.recv_ns)
         except Restarted as error:
             raise BadFile(f"{lines.path} line {line.number}: {error}") from error
         except Futures as error:

@@ -13,25 +13,26 @@ from msgspec import structs
 
 from eventlog.catalogue import Segment
 from eventlog.chains import LAST, Range, holes
-from eventlog.facts import AGG_TRADE, CONFLICT, DIFF, GAP, INSTRUMENT, QUARANTINE, SNAPSHOT, TICK
+from eventlog.facts import AGG_TRADE, CONFLICT, DIFF, GAP, INSTRUMENT, QUARANTINE, SNAPSHOT, TICK, UNREAD_TRADE
 from eventlog.imported_trades import equal_rows, trades_of
 from eventlog.importing import Draft, Importer
 from eventlog.kinds import SCHEMAS
 from eventlog.observed_market import ObservedMarket
-from exchanges.binance.mapper import BadMessage
-from exchanges.binance.recorded_messages import recognise
+from eventlog.open_gaps import OpenGaps
+from exchanges.binance.recorded_books import BOOK_COLUMNS, LEVELS, Book, contradict
 from exchanges.binance.recorded_ticks import RecordedTicks
+from exchanges.binance.recorded_updates import MissingUpdates, newest_update
 from exchanges.binance.recording_blocks import Block
-from exchanges.errors import BadFile
+from exchanges.binance.unread_trades import unread
 from market.fixed_point import I64
-from market.timestamps import DAY_NS, HOUR_NS
+from market.timestamps import DAY_NS, HOUR_NS, SECOND_NS
 
 _SEGMENT_ROWS = 500_000
 _SEGMENT_BYTES = 128 * 1024**2
 _OVERLAP_NS = HOUR_NS  # how far clocks of recorders of the same market may differ
+_JOIN_STEP_BACK_NS = SECOND_NS  # a recorder's clock steps back by milliseconds, also between two files
 _IDS = {AGG_TRADE: "agg_id", DIFF: "last_update_id", SNAPSHOT: "last_update_id"}
-_LEVELS = tuple(f"{side}_{what}_e8" for side in ("bid", "ask") for what in ("price", "quantity"))
-_CONTENT = {DIFF: ("first_update_id", *_LEVELS), SNAPSHOT: ("limit", *_LEVELS)}
+_DIFF_CONTENT = ("first_update_id", *LEVELS)
 
 
 class RecordedEntries:
@@ -40,14 +41,23 @@ class RecordedEntries:
 
     Args:
         market: the grids it was found to have, settled. runs: its trades, see `TradeChain.runs`.
-        first_ns: its first receive time.
+        updates: its book updates, see `UpdateRanges.ranges`. first_ns: its first receive time.
+        trade_event: which of its messages are its trades, `aggTrade` or `trade`.
 
     Attributes:
         counts: facts added and known, and how many ticks, holes, quarantined messages and conflicts were written.
     """
 
     def __init__(
-        self, importer: Importer, draft: Draft, file: str, market: ObservedMarket, runs: I64, first_ns: int
+        self,
+        importer: Importer,
+        draft: Draft,
+        file: str,
+        market: ObservedMarket,
+        runs: I64,
+        updates: I64,
+        first_ns: int,
+        trade_event: str,
     ) -> None:
         self._importer = importer
         self._draft = draft
@@ -56,9 +66,10 @@ class RecordedEntries:
         self._holes = {last + 1: (first, last) for first, last in _holes_after(importer.last_agg_id, runs)}
         last_id = int(runs[:, LAST].max()) if len(runs) else -1
         self._ticks = RecordedTicks(importer, draft, list(self._holes.values()), last_id)
-        diff = importer.last_row(DIFF)
-        self._last_update: int | None = diff["last_update_id"] if diff else None
+        self._open_gaps = OpenGaps(importer.cold, runs)
+        self._missing_updates = MissingUpdates(newest_update(importer), updates)
         self._stored = _StoredFacts(importer, draft, first_ns - _OVERLAP_NS)
+        self._trade_event = trade_event
         self._set_aside = importer.quarantined_bytes()
         self._parts: dict[str, list[pa.Table]] = {}
         self._own: dict[str, list[dict[str, Any]]] = {}
@@ -97,6 +108,8 @@ class RecordedEntries:
 
     def _repeated(self, kind: str, rows: pa.Table) -> tuple[list[int], list[int]]:
         """Rows that say again what is known, and rows whose id is known for something else."""
+        if kind == SNAPSHOT:
+            return self._repeated_books(rows)
         ids = rows.column(_IDS[kind]).to_numpy()
         _, first, inverse = np.unique(ids, return_index=True, return_inverse=True)
         again = np.flatnonzero(first[inverse] < np.arange(len(ids)))
@@ -112,8 +125,28 @@ class RecordedEntries:
         for mine, others in pairs:
             for row, same in zip(mine.tolist(), _equal(kind, rows.take(mine), others), strict=True):
                 (known if same else conflicting).append(row)
-        # Two books of one update may have been asked for with different limits: both are true.
-        return known, [] if kind == SNAPSHOT else conflicting
+        return known, conflicting
+
+    def _repeated_books(self, rows: pa.Table) -> tuple[list[int], list[int]]:
+        """The same of books: several of one update are true where they differ in their depth alone."""
+        ids = rows.column("last_update_id").to_numpy()
+        stored = self._stored.of(SNAPSHOT, ids, self._parts.get(SNAPSHOT, []))
+        books: dict[int, list[Book]] = {}
+        for book in [] if stored is None else stored.select(BOOK_COLUMNS).to_pylist():
+            books.setdefault(book["last_update_id"], []).append(book)
+        several = {number for number, count in zip(*np.unique(ids, return_counts=True), strict=True) if count > 1}
+        known: list[int] = []
+        conflicting: list[int] = []
+        for row in [i for i, number in enumerate(ids.tolist()) if number in several or number in books]:
+            (book,) = rows.slice(row, 1).select(BOOK_COLUMNS).to_pylist()
+            others = books.setdefault(book["last_update_id"], [])
+            if book in others:
+                known.append(row)
+            elif any(contradict(book, other) for other in others):
+                conflicting.append(row)
+            else:
+                others.append(book)
+        return known, conflicting
 
     def _number(self, block: Block, dropped: set[int]) -> None:
         """Give each message that stays its seq, and what belongs before it."""
@@ -128,13 +161,14 @@ class RecordedEntries:
                 reason, data = block.aside[place]
                 arrival = max(recv_ns, self._draft.last_recv_ns)
                 self._put_in(arrival)
-                words = {"reason": reason, "source": "import", "data": data, "agg_id": _agg_id_of(data)}
-                self._say(QUARANTINE, {"recv_ns": arrival, **words})
+                self._say(QUARANTINE, {"recv_ns": arrival, "reason": reason, "data": data, **self._told_of(data)})
             elif place in facts and place not in dropped:
                 kind, row = facts[place]
                 self._put_in(recv_ns)
                 self._follow(kind, ids[kind][row], recv_ns)
                 taken[kind].append((row, self._next()))
+                if kind == AGG_TRADE:
+                    self._close_gap(ids[kind][row][1], recv_ns)
         for kind, (_, rows) in block.tables.items():
             places, seqs = (pa.array([pair[i] for pair in taken[kind]], pa.int64()) for i in (0, 1))
             self._keep(kind, rows.take(places).set_column(0, rows.schema.field(0), seqs))
@@ -151,7 +185,7 @@ class RecordedEntries:
             self._draft.replace_provisional()
             self._seq = self._draft.next_seq
             self._ticks.begin_at(tick["boundary_ns"])
-        if recv_ns < self._draft.last_recv_ns:
+        if recv_ns < self._draft.last_recv_ns - _JOIN_STEP_BACK_NS:
             self._importer.refuse_older(self._file, recv_ns, self._draft.last_recv_ns)
 
     def _put_in(self, recv_ns: int) -> None:
@@ -174,11 +208,23 @@ class RecordedEntries:
                 self._say_gap("agg_ids", hole, "open", recv_ns)
         elif kind == DIFF:
             self._ticks.saw_diff(recv_ns)
-            before, self._last_update = self._last_update, max(ids[1], self._last_update or 0)
-            if before is not None and ids[0] > before + 1:  # nobody can ask for them again
-                self._say_gap("update_ids", (before + 1, ids[0] - 1), "given_up", recv_ns)
+            for hole in self._missing_updates.before(ids[0]):  # nobody can ask for them again
+                self._say_gap("update_ids", hole, "given_up", recv_ns)
         else:
             self._ticks.saw_book(self._seq, recv_ns)
+
+    def _told_of(self, message: bytes) -> dict[str, Any]:
+        """What is known of a message that is set aside."""
+        found = unread(message, self._importer.cold.name.market.symbol, self._trade_event)
+        source = UNREAD_TRADE if found.may_be_trade and found.agg_id is None else "import"
+        return {"source": source, "agg_id": found.agg_id}
+
+    def _close_gap(self, agg_id: int, recv_ns: int) -> None:
+        """A trade that came late may be the last that a gap of the log lacked."""
+        gap = self._open_gaps.closed_by(agg_id)
+        if gap is not None:
+            words = {name: gap[name] for name in ("what", "first", "last", "cause")}
+            self._say(GAP, {"recv_ns": recv_ns, **words, "state": "filled"})
 
     def _say_gap(self, what: str, missing: Range, state: str, recv_ns: int) -> None:
         words = {"what": what, "first": missing[0], "last": missing[1], "cause": "not_in_file", "state": state}
@@ -245,15 +291,6 @@ def _holes_after(newest: int | None, runs: I64) -> list[Range]:
     return holes(runs)
 
 
-def _agg_id_of(message: bytes) -> int | None:
-    """Of a trade nobody could read, or that contradicts another; None for other messages, or where it says none."""
-    try:
-        found = recognise(message)
-    except (BadMessage, BadFile):
-        return None
-    return found.number if found.kind == AGG_TRADE else None
-
-
 def _id_columns(kind: str, rows: pa.Table) -> list[tuple[int, int]]:
     last = rows.column(_IDS[kind]).to_pylist()
     first = rows.column("first_update_id").to_pylist() if kind == DIFF else last
@@ -267,5 +304,5 @@ def _equal(kind: str, mine: pa.Table, others: pa.Table) -> list[bool]:
     if kind == AGG_TRADE:
         same: list[bool] = equal_rows(trades_of(mine, 0), trades_of(others, 0)).tolist()
         return same
-    names = list(_CONTENT[kind])
-    return [a == b for a, b in zip(mine.select(names).to_pylist(), others.select(names).to_pylist(), strict=True)]
+    pairs = zip(*(table.select(_DIFF_CONTENT).to_pylist() for table in (mine, others)), strict=True)
+    return [one == other for one, other in pairs]

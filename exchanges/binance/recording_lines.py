@@ -12,6 +12,7 @@ from typing import IO, NamedTuple
 
 import msgspec
 
+from exchanges.binance.recording_addresses import NO_ADDRESS, Address, address_of
 from exchanges.errors import BadFile
 from exchanges.packed_files import CutShort, unpacked
 
@@ -20,7 +21,7 @@ _MOST_BLANK = 100_000  # lines in a row
 _KEPT = 4096  # of a line nobody can use
 _STAMP = rb"([0-9]{10,19})(?:\.([0-9]{1,18}))?"
 _LINE = re.compile(_STAMP + rb"[:,;|]?\s+(.*)", re.S)
-_CONNECTION = re.compile(rb"[a-z]{2,5}://\S+ (<->|<-|->) (.*)", re.S)
+_CONNECTION = re.compile(rb"([a-z]{2,5}://\S{1,65536}) (<->|<-|->) (.*)", re.S)
 _SETTINGS = b"configuration: "  # of the recorder, in the first line
 _MARK = b"\xef\xbb\xbf"  # of byte order; in the middle where files were joined
 _LATEST_NS = 2**62  # in 2116: what is added to a time still fits 64 bits
@@ -33,12 +34,14 @@ class Line(NamedTuple):
 
     Attributes:
         number: from 1. fault: why nobody can use it, else empty; its time is then that of the line before.
+        address: what the address before the message says of it.
     """
 
     number: int
     recv_ns: int
     message: bytes
     fault: str = ""
+    address: Address = NO_ADDRESS
 
 
 class RecordedLines:
@@ -60,7 +63,7 @@ class RecordedLines:
         All lines but blank ones and those of connections.
 
         Raises:
-            BadFile: the file cannot be read, or starts with what is no line of a recording.
+            BadFile: the file cannot be read, starts with what is no line of a recording, or is of a futures market.
         """
         self.torn = ""
         number = before_ns = blank = 0
@@ -77,7 +80,7 @@ class RecordedLines:
                     fault = f"line {number} is longer than {_LONGEST_LINE:,} bytes: {size:,}"
                     line: Line | None = Line(number, before_ns, text[:_KEPT], fault)
                 else:
-                    line = _line_of(number, text)
+                    line = self._line_of(number, text)
                 if line is None:
                     continue
                 if (line.fault and not ended) or (not ended and not _is_json(line.message)):
@@ -98,6 +101,25 @@ class RecordedLines:
             self.torn = f"the file ends within its packing, after line {number}"
             return b""
 
+    def _line_of(self, number: int, text: bytes) -> Line | None:
+        """What a line says, None where it says nothing of the market."""
+        if not text or text.startswith(_SETTINGS):
+            return None
+        connection, rest, address = _CONNECTION.match(text), text, NO_ADDRESS
+        if connection is not None:
+            address = address_of(connection[1])
+            if address.other_market:
+                said = f"its address {_shown(connection[1])} is of {address.other_market}, which is not spot"
+                raise BadFile(f"{self.path} line {number}: {said}; record the spot streams")
+            if connection[2] != b"->":
+                return None
+            rest = connection[3]
+        found = _LINE.match(rest)
+        recv_ns = None if found is None else _time_ns(found[1], found[2] or b"")
+        if found is None or recv_ns is None:
+            return Line(number, 0, text[:_KEPT], f"line {number} is not `<receive time> <message>`: {_shown(text)}")
+        return Line(number, recv_ns, found[3], address=address)
+
 
 def lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """
@@ -110,20 +132,6 @@ def lines(path: Path) -> Iterator[tuple[int, bytes]]:
         if line.fault:
             raise BadFile(f"{path}: {line.fault}")
         yield line.recv_ns, line.message
-
-
-def _line_of(number: int, text: bytes) -> Line | None:
-    """What a line says, None where it says nothing of the market."""
-    if not text or text.startswith(_SETTINGS):
-        return None
-    connection = _CONNECTION.match(text)
-    if connection is not None and connection[1] != b"->":
-        return None
-    found = _LINE.match(text if connection is None else connection[2])
-    recv_ns = None if found is None else _time_ns(found[1], found[2] or b"")
-    if found is None or recv_ns is None:
-        return Line(number, 0, text[:_KEPT], f"line {number} is not `<receive time> <message>`: {_shown(text)}")
-    return Line(number, recv_ns, found[3])
 
 
 def _time_ns(whole: bytes, fraction: bytes) -> int | None:

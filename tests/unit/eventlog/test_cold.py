@@ -169,6 +169,16 @@ def test_closed_days_are_merged_and_today_is_not(tmp_path: Path) -> None:
     assert contents(log.read()) == before
 
 
+def test_a_single_tick_is_merged_once_more_has_come(tmp_path: Path) -> None:
+    """At the log's end it may be an import's, which the next one continues; before that it is as any other entry."""
+    cold = a_cold_log(tmp_path, [a_trade(1)], [a_trade(2)], [a_tick(T0 + 60 * 10**9, last_agg_id=2)])
+    assert cold.compact(NOW) == 1
+    assert [(s.first_seq, s.last_seq) for s in cold.catalogue.segments] == [(1, 2), (3, 3)]
+    cold.append(4, 4, as_tables([a_trade(3, at_ns=T0 + 61 * 10**9)], 4))
+    assert cold.compact(NOW) == 2
+    assert [(s.first_seq, s.last_seq) for s in cold.catalogue.segments] == [(1, 4)]
+
+
 def test_only_the_columns_asked_for_are_read(tmp_path: Path) -> None:
     """`seq` always comes along; a column kept as a lag comes back whole."""
     log = a_log(tmp_path, [a_trade(1, recv_ns=T0 + 5), a_tick()])

@@ -1,5 +1,6 @@
 """Bringing files in: each fact once, in order, with ticks and gaps, whole or not at all."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from eventlog.check import check
 from eventlog.clock import ManualClock
 from eventlog.cold import ColdLog
-from eventlog.errors import ImportRefused, WriterRefused
+from eventlog.errors import ImportRefused, StoreFull, WriterRefused
 from eventlog.facts import AGG_TRADE, GAP, INSTRUMENT, TICK
 from eventlog.importing import Imported, Importer
 from eventlog.log import Log
@@ -121,6 +122,28 @@ def test_a_live_log_takes_no_imports(tmp_path: Path) -> None:
     with pytest.raises(ImportRefused, match="another --storage"):
         Importer(reserved, ManualClock(NOW))
     StorageLock(reserved).release()
+
+
+@pytest.mark.parametrize("above", ["", "storage"])
+@pytest.mark.parametrize("failing", ["eventlog.files.write_new", "eventlog.writer.os.pwrite"])
+def test_a_log_that_cannot_be_made_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str, above: str
+) -> None:
+    """As on a full disk: no folder and no lock stay, but a folder that was there."""
+
+    def is_full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / above).mkdir(exist_ok=True)
+    before = sorted(tmp_path.rglob("*"))
+    with monkeypatch.context() as patch:
+        patch.setattr(failing, is_full)
+        with pytest.raises(StoreFull, match="no room left to write"):
+            Importer(ColdLog(tmp_path / "storage", EVENTS), ManualClock(NOW))
+    assert sorted(tmp_path.rglob("*")) == before
+    importer = Importer(ColdLog(tmp_path / "storage", EVENTS), ManualClock(NOW))
+    assert brought(importer, tmp_path, archive_row(1)).added == 1
+    importer.close()
 
 
 def test_a_log_somebody_writes_to_is_left_alone(importer: Importer, tmp_path: Path) -> None:

@@ -1,28 +1,34 @@
 """Archives as logs: grids by day, scales, conflicts, and the same log however the trades are split into files."""
 
 import random
+import tracemalloc
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
+from msgspec.structs import replace
 
-from eventlog.certificate import certify
+from eventlog import trade_import
+from eventlog.certificate import certify, difference, load, save, seal_of
 from eventlog.check import check
 from eventlog.clock import ManualClock
 from eventlog.cold import ColdLog
 from eventlog.errors import ImportRefused
 from eventlog.facts import AGG_TRADE, GAP, INSTRUMENT, QUARANTINE, TICK
+from eventlog.imported_trades import ImportedTrades
 from eventlog.importing import Imported, Importer
 from eventlog.log import Log
 from eventlog.names import LogName
+from eventlog.rebuilding import rebuild_catalogue
 from eventlog.trade_import import import_trades
 from exchanges.binance.archive import Archive, read_agg_trades
 from exchanges.binance.mapper import BinanceMapper
 from market.instrument import Market
-from market.timestamps import DAY_NS, MINUTE_NS
+from market.timestamps import DAY_NS, MINUTE_NS, SECOND_NS
 from tests.builders import EVENTS, NOW, T0, archive_csv, archive_row, brought, contents
 from tests.conftest import ROOT
 
@@ -143,6 +149,53 @@ def test_any_other_content_under_a_known_id_is_a_conflict(
     assert (done.added, done.known, done.conflicts) == (0, 1, 0)
 
 
+def test_what_is_sorted_is_held_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The most rows that are taken need less than a GB, in columns of 50 bytes a row; more are refused unread."""
+    rows, most = 500_000, trade_import._MOST_UNORDERED
+    ids = np.arange(rows, 0, -1)
+    maker = np.ones(rows, bool)
+    trades = ImportedTrades(ids, ids, ids, ids, ids, ids, maker, maker)
+    tracemalloc.start()
+    try:
+        found = trade_import._in_order("rows.csv", trades, 8, rows)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found.agg_id.tolist() == sorted(ids.tolist())
+    assert peak / rows * most < 0.75e9
+    with pytest.raises(ImportRefused, match="changed while it was read"):
+        trade_import._in_order("rows.csv", trades, 8, rows - 1)
+    monkeypatch.setattr(trade_import, "_MOST_UNORDERED", rows - 1)
+    with pytest.raises(ImportRefused, match="too long to be sorted here"):
+        trade_import._in_order("rows.csv", trades, 8, rows)
+
+
+@pytest.mark.parametrize("first_id", [3, 4])
+def test_merging_between_two_files_changes_nothing(tmp_path: Path, first_id: int) -> None:
+    """The next file continues the minute, in a log whose catalogue was lost, too, and where ids are missing between."""
+    files = [
+        [archive_row(1), archive_row(2, at=T0_MS + 1_000)],
+        [archive_row(first_id, at=T0_MS + 10_000), archive_row(first_id + 1, at=T0_MS + 90_000)],
+        [archive_row(first_id + 2, at=T0_MS + 91_000)],
+    ]
+    found = []
+    for name in ("as it comes", "merged", "rebuilt"):
+        cold = ColdLog(tmp_path / name, EVENTS)
+        for rows in files:
+            importer = Importer(cold, ManualClock(NOW))
+            brought(importer, tmp_path, *rows)
+            importer.close()
+            if name != "as it comes":
+                cold.compact(NOW)
+            if name == "rebuilt":
+                (cold.folder / "catalogue.json").unlink()
+                assert rebuild_catalogue(cold, ManualClock(NOW)) is not None
+        found.append(held(importer))
+        assert len(cold.catalogue.segments) == (4 if name == "as it comes" else 2)
+    assert found[0] == found[1] == found[2]
+    assert [row["recv_ns"] - T0 for row in found[0][AGG_TRADE]][2] == 10 * SECOND_NS
+
+
 def test_a_file_of_conflicts_alone_bars_no_way(importer: Importer, tmp_path: Path) -> None:
     """What comes next is taken as if it had not been there; the trade's own day is not called complete."""
     brought(importer, tmp_path, archive_row(1), archive_row(2, at=T0_MS + 20_000))
@@ -166,6 +219,35 @@ def test_a_contradicted_trade_is_lacking_on_its_own_day(importer: Importer, tmp_
     assert certify(log, T0).complete
     brought(importer, tmp_path, archive_row(5, at=T0_MS + 4 * MINUTE_MS, quantity="9"))
     assert certify(log, T0).reasons == ["facts that contradict others of the same id: 1"]
+
+
+@pytest.mark.parametrize("is_older", [False, True])
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_a_day_is_not_as_certified_once_a_trade_of_it_is_contradicted(
+    importer: Importer, tmp_path: Path, is_older: bool, is_whole: bool
+) -> None:
+    """Also by a certificate from before these were kept, where it said complete: nothing contradicted the day then."""
+    days = [archive_row(1 + i, at=T0_MS + i * MINUTE_MS) for i in range(0 if is_whole else 1, 2 * 24 * 60)]
+    brought(importer, tmp_path, *days)
+    log = Log(importer.cold, None, BinanceMapper(EVENTS.market.symbol).decoders)
+    certificate = certify(log, T0)
+    assert certificate.complete == is_whole
+    if is_older:
+        certificate = replace(certificate, contradicted=msgspec.UNSET)
+    path = tmp_path / "certificate.json"
+    save(replace(certificate, seal=seal_of(certificate)), path)
+    assert (b"contradicted" in path.read_bytes()) == (not is_older)
+    assert difference(log, load(path)) is None
+    brought(importer, tmp_path, archive_row(5, at=T0_MS + 4 * MINUTE_MS, quantity="9"))
+    found = difference(log, load(path))
+    if is_older and not is_whole:
+        assert found is None
+    else:
+        assert found == (
+            "2024-01-01: every minute's entries are as certified, but what contradicts its trades has changed since, "
+            "agg ids 5; certify it again with check --day"
+        )
+    assert difference(log, certify(log, T0)) is None
 
 
 @pytest.mark.parametrize("files", [1, 2])

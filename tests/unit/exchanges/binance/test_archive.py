@@ -62,6 +62,8 @@ def test_microseconds_are_told_by_their_size(tmp_path: Path) -> None:
         (archive_row(1) + "\nx" + archive_row(2) + "\n", "does not hold aggTrades"),
         (archive_row(1) + "\n" + archive_row(2, maker="maybe") + "\n", "does not hold aggTrades"),
         (archive_row(1) + "\n" + archive_row(10**30) + "\n", "does not hold aggTrades"),
+        (archive_row(1) + "\n0x" + archive_row(10) + "\n", "line 2 does not hold aggTrades: agg_id is '0x10'"),
+        (archive_row(1) + "\n" + archive_row(2).replace(f"{T0_MS}", "0X18CC") + "\n", "line 2 .*time is '0X18CC'"),
         (archive_row(1) + "\n" + archive_row(2, price="-5") + "\n", "line 2.*'-5' is not a plain decimal"),
         (archive_row(1) + "\n" + archive_row(2, quantity="0") + "\n", "line 2.*'0' is zero"),
         (HEADER + "\n" + archive_row(1) + "\n" + archive_row(2, quantity="") + "\n", "line 3"),
