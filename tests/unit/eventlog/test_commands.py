@@ -145,7 +145,7 @@ def test_follow_needs_a_server(imported: Path) -> None:
 
 def test_compact_merges_closed_days(tmp_path: Path) -> None:
     """And says how many segments went."""
-    a_cold_log(tmp_path, [a_trade(1)], [a_trade(2)], [a_tick()])
+    a_cold_log(tmp_path, [a_trade(1)], [a_tick()], [a_trade(2)])
     result = run("compact", storage=tmp_path)
     assert "2 segments merged away" in result.output
     assert "1 remain" in result.output
