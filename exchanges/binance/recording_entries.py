@@ -19,7 +19,7 @@ from eventlog.importing import Draft, Importer
 from eventlog.kinds import SCHEMAS
 from eventlog.observed_market import ObservedMarket
 from eventlog.open_gaps import OpenGaps
-from exchanges.binance.recorded_books import BOOK_COLUMNS, LEVELS, Book, contradict
+from exchanges.binance.recorded_books import BOOK_COLUMNS, LEVELS, Books
 from exchanges.binance.recorded_ticks import RecordedTicks
 from exchanges.binance.recorded_updates import MissingUpdates, newest_update
 from exchanges.binance.recording_blocks import Block
@@ -128,24 +128,27 @@ class RecordedEntries:
         return known, conflicting
 
     def _repeated_books(self, rows: pa.Table) -> tuple[list[int], list[int]]:
-        """The same of books: several of one update are true where they differ in their depth alone."""
+        """
+        The same of books: several of one update are true where they differ in their depth alone, and one that came at
+        another time says that the book was still the same then.
+        """
         ids = rows.column("last_update_id").to_numpy()
         stored = self._stored.of(SNAPSHOT, ids, self._parts.get(SNAPSHOT, []))
-        books: dict[int, list[Book]] = {}
-        for book in [] if stored is None else stored.select(BOOK_COLUMNS).to_pylist():
-            books.setdefault(book["last_update_id"], []).append(book)
+        books: dict[int, Books] = {}
+        for book in [] if stored is None else stored.select(["recv_ns", *BOOK_COLUMNS]).to_pylist():
+            books.setdefault(book["last_update_id"], Books()).add(book.pop("recv_ns"), book)
         several = {number for number, count in zip(*np.unique(ids, return_counts=True), strict=True) if count > 1}
         known: list[int] = []
         conflicting: list[int] = []
         for row in [i for i, number in enumerate(ids.tolist()) if number in several or number in books]:
-            (book,) = rows.slice(row, 1).select(BOOK_COLUMNS).to_pylist()
-            others = books.setdefault(book["last_update_id"], [])
-            if book in others:
+            (book,) = rows.slice(row, 1).select(["recv_ns", *BOOK_COLUMNS]).to_pylist()
+            recv_ns, others = book.pop("recv_ns"), books.setdefault(book["last_update_id"], Books())
+            if others.hold(recv_ns, book):
                 known.append(row)
-            elif any(contradict(book, other) for other in others):
+            elif others.contradict(book):
                 conflicting.append(row)
             else:
-                others.append(book)
+                others.add(recv_ns, book)
         return known, conflicting
 
     def _number(self, block: Block, dropped: set[int]) -> None:

@@ -443,9 +443,23 @@ def test_other_content_under_a_known_id_is_on_record(
 
 
 def test_two_books_of_one_update_are_both_true(importer: Importer, tmp_path: Path) -> None:
-    """They may have been asked for with different limits; the same book twice is one."""
-    done = brought(importer, tmp_path, a_book(5), a_book(5, "60000", "59999"), a_book(5))
-    assert (done.added, done.known, done.conflicts) == (2, 1, 0)
+    """They may have been asked for with different limits; the same one again says that it still holds."""
+    books = [(T0 + i * SECOND_NS, book) for i, book in enumerate((a_book(5), a_book(5, "60000", "59999"), a_book(5)))]
+    done = brought(importer, tmp_path, *books, books[2], books[0])
+    assert (done.added, done.known, done.conflicts) == (3, 2, 0)
+    again = brought(importer, tmp_path, *books)
+    assert (again.added, again.known, again.conflicts) == (0, 3, 0)
+
+
+@pytest.mark.parametrize("cut", [None, 50, 100])
+def test_a_book_that_stays_the_same_is_live(importer: Importer, tmp_path: Path, cut: int | None) -> None:
+    """Asked for every minute for two hours of a market in which nothing happens, in one file or in two."""
+    lines = [(T0 + minute * MINUTE_NS + SECOND_NS, a_book(5)) for minute in range(120)]
+    for part in (lines,) if cut is None else (lines[:cut], lines[cut:]):
+        assert brought(importer, tmp_path, *part).added == len(part)
+    depth = {t["boundary_ns"]: t["depth"] for t in held(importer)[TICK]}
+    assert len(held(importer)[SNAPSHOT]) == 120
+    assert set(depth.values()) == {"live"}
 
 
 def test_a_quiet_market_is_live_where_ids_prove_it(importer: Importer, tmp_path: Path) -> None:
