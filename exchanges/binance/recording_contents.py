@@ -158,7 +158,7 @@ class Contents:
         found = []
         if self.events["aggTrade"] and self.events["trade"]:
             alone = self._trades.alone
-            but = f", but for {alone:,} at its ends" if alone else ""
+            but = f", but for {alone:,} that are not" if alone else ""
             said = f"`trade` were passed over: the same trades are there as `aggTrade`{but}"
             found.append((self.events["trade"], said))
         if self._doubled_diffs:

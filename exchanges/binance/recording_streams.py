@@ -20,6 +20,14 @@ def widened(reach: Ids | None, ids: Ids) -> Ids:
     return ids if reach is None else (min(reach[0], ids[0]), max(reach[1], ids[1]))
 
 
+def _extend(runs: list[Ids], ids: Ids) -> None:
+    """Take ids that mostly follow the last run."""
+    if runs and runs[-1][1] + 1 == ids[0]:
+        runs[-1] = runs[-1][0], ids[1]
+    else:
+        runs.append(ids)
+
+
 @dataclass(slots=True)
 class DepthStreams:
     """Book updates of the faster and of the slower stream."""
@@ -48,6 +56,7 @@ class TradeStreams:
     """Single trades, and the aggTrades they are parts of; by their trade ids."""
 
     _aggregated: Ids | None = None
+    _parts: list[Ids] = field(default_factory=list)
     _singles: list[Ids] = field(default_factory=list)
     _waiting: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=_MOST_WAITING))
     _before: Times | None = None
@@ -59,13 +68,11 @@ class TradeStreams:
             early = [at_ns for number, at_ns in self._waiting if number < ids[0]]
             self._before = (self._before[0], early[-1]) if self._before and early else None
         self._aggregated, self._after = widened(self._aggregated, ids), None
+        _extend(self._parts, ids)
 
     def add_single(self, number: int, recv_ns: int) -> None:
         """A single trade, and when it came."""
-        if self._singles and self._singles[-1][1] + 1 == number:
-            self._singles[-1] = self._singles[-1][0], number
-        else:
-            self._singles.append((number, number))
+        _extend(self._singles, (number, number))
         if self._aggregated is None:
             self._before = self._before or (recv_ns, recv_ns)
             self._waiting.append((number, recv_ns))
@@ -74,12 +81,19 @@ class TradeStreams:
 
     @property
     def alone(self) -> int:
-        """How many single trades lie outside of what came as aggTrade; 0 where nothing did."""
+        """How many single trades did not come as part of an aggTrade; 0 where none of those came."""
         if self._aggregated is None:
             return 0
-        low, high = self._aggregated
-        before = sum(max(min(last + 1, low) - first, 0) for first, last in self._singles)
-        return before + sum(max(last - max(first - 1, high), 0) for first, last in self._singles)
+        singles = sum(last - first + 1 for first, last in self._singles)
+        parts, at = sorted(self._parts), 0
+        for first, last in sorted(self._singles):
+            while at < len(parts) and parts[at][1] < first:
+                at += 1
+            place = at
+            while place < len(parts) and parts[place][0] <= last:
+                singles -= min(parts[place][1], last) - max(parts[place][0], first) + 1
+                place += 1
+        return max(singles, 0)
 
     @property
     def changed_ns(self) -> int | None:

@@ -156,7 +156,7 @@ def test_trades_that_change_their_stream_are_refused(importer: Importer, tmp_pat
     near = [a_single(59), (T0 + MINUTE_NS, a_single(60)), *((T0 + MINUTE_NS, each) for each in aggregated)]
     done = brought(importer, tmp_path, *near)
     assert (done.added, done.skipped) == (5, 2)
-    assert "the same trades are there as `aggTrade`, but for 1 at its ends" in done.notes[0]
+    assert "the same trades are there as `aggTrade`, but for 1 that are not" in done.notes[0]
 
 
 @pytest.mark.parametrize("files", [1, 2])
