@@ -21,11 +21,18 @@ SLOW_FOLDERS = ("integration", "real", "soak")
 """Whole processes and whole days: `make test` leaves them to `make test-all`, as it does whatever is marked slow."""
 
 
+UNCOUNTED_FOLDERS = ("laws", "golden", "fuzz")
+"""They compute much and reach no line that no other test reaches: counted, they take half as long again."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the folders that take long."""
+    """Mark the folders that take long, and those in which coverage is not counted."""
     for item in items:
-        if item.path.relative_to(ROOT / "tests").parts[0] in SLOW_FOLDERS:
+        folder = item.path.relative_to(ROOT / "tests").parts[0]
+        if folder in SLOW_FOLDERS:
             item.add_marker(pytest.mark.slow)
+        if folder in UNCOUNTED_FOLDERS:
+            item.add_marker(pytest.mark.no_cover)
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
