@@ -5,11 +5,13 @@ oldest go. Several processes may share one.
 
 import fcntl
 import os
+import time
 from pathlib import Path
 
 from eventlog.files import create_private_folder, open_private, told_plainly
 from market.timestamps import DAY_NS, day_of, parse_iso
 
+_WRITTEN_S = 0.05  # another process that is in the middle of a line has written it by then
 _DATE = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
 
 
@@ -27,6 +29,7 @@ class DailyFile:
         self._keep_days = keep_days
         self._descriptor: int | None = None
         self._day = ""
+        self._is_cut_off = False
 
     def append(self, lines: str, now_ns: int) -> None:
         """
@@ -37,12 +40,12 @@ class DailyFile:
             StoreFull, EventLogError: they cannot be written.
         """
         with told_plainly(self.path):
-            data = memoryview(lines.encode("utf-8", "backslashreplace"))
             descriptor = self._of_day(day_of(now_ns))
-            if _is_cut_off(descriptor):
-                os.write(descriptor, b"\n")
+            text = lines.encode("utf-8", "backslashreplace")
+            data = memoryview(b"\n" + text if self._is_cut_off else text)
             while data:
                 data = data[os.write(descriptor, data) :]
+                self._is_cut_off = len(data) > 0
 
     def close(self) -> None:
         """Let go of the file; another append opens it again."""
@@ -56,6 +59,7 @@ class DailyFile:
             self.close()
             self._descriptor = self._open(day)
             self._day = day
+            self._is_cut_off = _is_cut_off(self._descriptor)
         return self._descriptor
 
     def _open(self, day: str) -> int:
@@ -99,6 +103,13 @@ class DailyFile:
 
 
 def _is_cut_off(descriptor: int) -> bool:
-    """Whether a file's last line has no end."""
-    size = os.fstat(descriptor).st_size
-    return size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+    """Whether a file's last line has no end, and nobody is writing it."""
+    seen = -1
+    while True:
+        size = os.fstat(descriptor).st_size
+        if size == 0 or os.pread(descriptor, 1, size - 1) == b"\n":
+            return False
+        if size == seen:
+            return True
+        seen = size
+        time.sleep(_WRITTEN_S)

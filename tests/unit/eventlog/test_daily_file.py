@@ -81,14 +81,38 @@ def test_many_processes_at_once_lose_no_line(tmp_path: Path) -> None:
 def test_a_line_that_was_cut_off_is_ended_first(tmp_path: Path) -> None:
     """A full disk or a crash left half a line: what follows stands in lines of its own."""
     path = tmp_path / "a.log"
-    file = DailyFile(path, 7)
-    file.append('{"a": 1}\n', T0)
-    with path.open("a") as other:
-        other.write('{"a": 2, "b"')
+    path.write_text('{"a": 1}\n{"a": 2, "b"')
     begun_on(path, T0)
+    file = DailyFile(path, 7)
     file.append('{"a": 3}\n', T0)
     file.append('{"a": 4}\n', T0)
     assert path.read_text() == '{"a": 1}\n{"a": 2, "b"\n{"a": 3}\n{"a": 4}\n'
+    file.close()
+
+
+def test_a_line_that_a_full_disk_cut_off_is_ended_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the next append of the same process; where nothing of a line was written, nothing has to be ended."""
+    path = tmp_path / "a.log"
+    file = DailyFile(path, 7)
+    file.append('{"a": 1}\n', T0)
+    begun_on(path, T0)
+    room = [3, 0]
+
+    def write(descriptor: int, data: memoryview) -> int:
+        size = room.pop(0)
+        if size == 0:
+            raise OSError(28, "No space left on device")
+        return real(descriptor, data[:size])
+
+    real = os.write
+    for _ in range(2):
+        monkeypatch.setattr(os, "write", write)
+        with pytest.raises(EventLogError):
+            file.append('{"a": 2}\n', T0)
+        monkeypatch.undo()
+        room = [0]
+    file.append('{"a": 3}\n', T0)
+    assert path.read_text() == '{"a": 1}\n{"a\n{"a": 3}\n'
     file.close()
 
 
