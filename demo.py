@@ -85,17 +85,21 @@ def main(
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, mode=0o700)
     (folder / _OWN).touch()
-    live, recorded = folder / "live", folder / "day"
-    day = ("-m", "exchanges.simulated", "record", "--market", MARKET, "--storage", str(recorded), "--days", "1")
+    recorded = str(folder / "day")
+    day = ("-m", "exchanges.simulated", "record", "--market", MARKET, "--storage", recorded, "--days", "1")
     with beside(folder / "day.log", *day) as show_day:
-        steps(analyses, live, recorded, folder, patience, show_day)
+        live_steps(analyses, folder, patience)
+        say("4/5", "a whole simulated day straight into a log, written since the first step")
+        show_day()
+    run("-m", "eventlog", "check", "--market", MARKET, "--storage", recorded)
+    say("5/5", "that day replayed: recommendations scored beside their placebo")
+    run("-m", "replay", "run", "--market", MARKET, "--storage", recorded, "--out", str(folder / "runs"))
     print(f"\ndone in {time.monotonic() - began:.0f} s. Open the report above in a browser.")
 
 
-def steps(
-    analyses: int, live: Path, recorded: Path, folder: Path, patience: float, show_day: Callable[[], None]
-) -> None:
-    """The five steps; the day of the fourth is written since the first."""
+def live_steps(analyses: int, folder: Path, patience: float) -> None:
+    """The first three: a market is recorded and analysed live, and all of it proven."""
+    live = folder / "live"
     say("1/5", "a local exchange with 72 h of history, a local model; collector and analyzer on them, ticks every 10 s")
     with exchange(folder, patience) as (_, _, _, rest_url, _, websocket_url, *_), model(folder, patience) as words:
         environment = {
@@ -118,11 +122,6 @@ def steps(
     run("-m", "replay", "verify", "--market", MARKET, "--storage", str(live))
     transcript = str(folder / "transcript.md")
     run("-m", "replay", "transcript", "--market", MARKET, "--storage", str(live), "-o", transcript)
-    say("4/5", "a whole simulated day straight into a log, written since the first step")
-    show_day()
-    run("-m", "eventlog", "check", "--market", MARKET, "--storage", str(recorded))
-    say("5/5", "that day replayed: recommendations scored beside their placebo")
-    run("-m", "replay", "run", "--market", MARKET, "--storage", str(recorded), "--out", str(folder / "runs"))
 
 
 def say(step: str, text: str) -> None:

@@ -71,7 +71,6 @@ class Recorder:
         self.spilled = 0
         self.spill_error = ""
         self._revive = revive
-        self._revive_warning = RecurringWarning("log server does not come back yet", "log server was brought back")
         self._on_lost = on_lost
         self._room_for = room or Room()
         self.snapshot_seq: int | None = None
@@ -322,6 +321,7 @@ class Recorder:
     async def _store(self, batch: Sequence[Fact]) -> None:
         loop = asyncio.get_running_loop()
         facts, attempt = batch, 0
+        away = RecurringWarning("log server does not come back yet", "")
         while True:
             try:
                 lost = await loop.run_in_executor(self._thread, self.writer.append, facts)
@@ -332,18 +332,17 @@ class Recorder:
                 self.waiting_for_server = True
                 await asyncio.sleep(_RETRY_S[min(attempt, len(_RETRY_S) - 1)])
                 attempt += 1
-                await loop.run_in_executor(self._thread, self._try_revive)
+                await loop.run_in_executor(self._thread, self._try_revive, away)
                 continue
             if attempt:
                 _log.info("log server back", attempts=attempt)
-                self._revive_warning.ends()
             self.waiting_for_server = False
             if lost is not None:
                 await self._on_lost(lost)
             return
 
-    def _try_revive(self) -> None:
+    def _try_revive(self, away: RecurringWarning) -> None:
         try:
             self._revive()
         except Exception as error:  # whatever keeps it away now, the next attempt tries again
-            self._revive_warning.occurs(str(error))
+            away.occurs(str(error))

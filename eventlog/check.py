@@ -122,13 +122,8 @@ def _trades_complete(report: Report, seqs: I64) -> bool:
     if len(seqs) == 0 or any(first < seqs.min() or last > seqs.max() for first, last in report.unnamed_seqs):
         return False  # between trades their ids tell; before the first and behind the last nothing does
     wrong = report.unnamed_agg_ids or report.broken_chain or report.closed_agg_ids or report.damaged
-    return not (
-        wrong
-        or report.unread_trades
-        or report.conflicts
-        or report.duplicates
-        or any(gap["what"] == "agg_ids" for gap in lost)
-    ) and (report.trades > 0)
+    wrong_too = report.unread_trades or report.conflicts or report.duplicates
+    return report.trades > 0 and not (wrong or wrong_too or any(gap["what"] == "agg_ids" for gap in lost))
 
 
 def _reasons(report: Report) -> Iterator[str]:
@@ -218,10 +213,12 @@ def latest(gaps: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 def _stored_seq(cold: ColdLog, report: Report) -> int:
     """Up to where a writer that ended well had stored everything: a server may have lost its end since."""
     try:
-        return cold.stored_seq()
+        with told_plainly(cold.folder):
+            reserved = cold.reserved()
     except LogBroken as error:
         report.damaged.append(str(error))
         return 0
+    return reserved.last if reserved is not None and reserved.closed else 0
 
 
 def _check_seqs(report: Report, seqs: I64, gaps: list[dict[str, Any]], stored_seq: int) -> None:

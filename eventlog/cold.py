@@ -73,19 +73,17 @@ class ColdLog:
             raise LogBroken(f"{self.folder} holds {self._catalogue.log}, not {self.name}; was a folder renamed?")
         return self._catalogue
 
-    def stored_seq(self) -> int:
+    def reserved(self) -> Reserved | None:
         """
-        The last seq that was stored for certain, as a writer that ended well has left it; 0 where none has.
+        Which seqs the log's writer may have used, None where none ever wrote.
 
         Raises:
-            LogBroken: what it left is damaged.
+            OSError: it cannot be read. LogBroken: it is damaged.
         """
-        with told_plainly(self.folder):
-            try:
-                reserved = read_sealed(self.folder / RESERVED_FILE, Reserved, "restore it from a backup")
-            except FileNotFoundError:
-                return 0
-        return reserved.last if reserved.closed else 0
+        try:
+            return read_sealed(self.folder / RESERVED_FILE, Reserved, "restore it from a backup")
+        except FileNotFoundError:
+            return None
 
     @property
     def waiting_bytes(self) -> int:

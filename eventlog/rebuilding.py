@@ -26,8 +26,7 @@ from eventlog.errors import EventLogError, LogBroken, LogNotFound
 from eventlog.facts import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT
 from eventlog.files import move_aside, told_plainly
 from eventlog.kinds import SCHEMAS
-from eventlog.names import RESERVED_FILE, Reserved
-from eventlog.sealed_json import read_sealed
+from eventlog.names import RESERVED_FILE
 from eventlog.segment_proof import MOST_NAMED, SegmentProof, name_ranges, prove_segment, ranges_left
 from eventlog.writer import StorageLock
 
@@ -276,8 +275,8 @@ def _way_on(parts: Sequence[SegmentProof], missing: Sequence[Range]) -> str:
 def _log_id(cold: ColdLog, server_id: str | None, clock: Clock) -> str:
     """Whose log it is: what its writer, its server or a certificate says; a new name where nobody ever named it."""
     with suppress(OSError):
-        reserved = read_sealed(cold.folder / RESERVED_FILE, Reserved, "restore it from a backup")
-        if reserved.log_id:
+        reserved = cold.reserved()
+        if reserved is not None and reserved.log_id:
             return reserved.log_id
     if server_id is not None:
         return server_id

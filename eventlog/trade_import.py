@@ -34,7 +34,7 @@ from market.instrument import Instrument
 from market.timestamps import DAY_NS, MINUTE_NS, iso
 
 _MOST_UNORDERED = 8_000_000  # rows that are sorted in memory: 0.6 GB, 0.9 GB with all the process holds beside
-_LARGEST_STEP_BACK_NS = 10 * MINUTE_NS
+LARGEST_STEP_BACK_NS = 10 * MINUTE_NS
 """A venue's clock steps back by milliseconds, seldom by seconds; beyond this a stamp is wrong."""
 _JOIN_STEP_BACK_NS = MINUTE_NS  # the same between two files, where nothing but the ids says that they follow
 _LONGEST_SILENCE_MINUTES = 31 * 24 * 60  # beyond, the minutes in between say nothing about a market
@@ -83,7 +83,7 @@ class _Survey:
         ids = np.append(self.last_id, block.agg_id)
         self.ordered = self.ordered and bool(np.all(np.diff(ids) >= 0))
         newest = np.maximum.accumulate(np.append(self.last_ns, block.trade_time_ns))[1:]
-        late = np.flatnonzero(newest - block.trade_time_ns > _LARGEST_STEP_BACK_NS)
+        late = np.flatnonzero(newest - block.trade_time_ns > LARGEST_STEP_BACK_NS)
         if self.ordered and len(late):
             row = int(late[0])
             raise ImportRefused(

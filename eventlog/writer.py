@@ -22,7 +22,7 @@ from eventlog.facts import GAP, Entry, Fact, Gap
 from eventlog.files import create_private_folder, open_private, told_plainly, write_whole
 from eventlog.hot import HotLog, refuse_other_storage
 from eventlog.names import RESERVED_FILE, Reserved
-from eventlog.sealed_json import read_sealed, seal
+from eventlog.sealed_json import seal
 from eventlog.server_facts import read_facts
 
 _BLOCK = 10_000
@@ -112,7 +112,8 @@ class LogWriter:
                     refuse_other_storage(cold.name, there, "none yet")
             self._expect_keeping_server()
             self.cold.create(clock.now_ns())
-            self._reserved = self._load_reserved()
+            with told_plainly(cold.folder):
+                self._reserved = cold.reserved() or Reserved(cold.catalogue.last_seq, 0)
             self._last = max((0, *also_used))
             self._stored = 0
             self.lost = self._recover()
@@ -246,14 +247,6 @@ class LogWriter:
     def _reserve(self, seq: int) -> None:
         if seq > self._reserved.last:
             self._reserve_up_to(seq + _BLOCK, self._reserved.epoch)
-
-    def _load_reserved(self) -> Reserved:
-        path = self.cold.folder / RESERVED_FILE
-        with told_plainly(path):
-            try:
-                return read_sealed(path, Reserved, "restore it from a backup")
-            except FileNotFoundError:
-                return Reserved(self.cold.catalogue.last_seq, 0)
 
     def _reserve_up_to(self, last: int, epoch: int, closed: bool = False) -> None:
         reserved = Reserved(last, epoch, self.cold.catalogue.log_id, closed)

@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from eventlog.facts import AGG_TRADE, DIFF, SNAPSHOT
+from eventlog.trade_import import LARGEST_STEP_BACK_NS
 from exchanges.binance.mapper import BadMessage
 from exchanges.binance.recorded_messages import Futures, Recorded, recognise
 from exchanges.binance.recording_lines import RecordedLines
 from exchanges.binance.recording_streams import DepthStreams, TradeStreams, widened
-from exchanges.binance.rising_ids import LARGEST_STEP_BACK_NS, Newest
+from exchanges.binance.rising_ids import Newest
 from exchanges.errors import BadFile
 from market.timestamps import iso
 

@@ -8,12 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from eventlog.trade_import import LARGEST_STEP_BACK_NS
 from exchanges.errors import BadFile
 from market.fixed_point import I64
-from market.timestamps import MINUTE_NS, SECOND_NS, iso
-
-LARGEST_STEP_BACK_NS = 10 * MINUTE_NS
-"""How far a time may lie before the one before it; beyond, one of the two is wrong."""
+from market.timestamps import SECOND_NS, iso
 
 _LARGEST_STRAY_NS = 10 * SECOND_NS
 """How far a venue's stamps stray, at the most."""

@@ -1,7 +1,6 @@
 """Recordings whose messages come in another order than they were sent, contradict each other, or are half there."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,30 +9,16 @@ import pytest
 
 from eventlog.certificate import certify
 from eventlog.check import Report, check
-from eventlog.clock import ManualClock
-from eventlog.cold import ColdLog
 from eventlog.facts import GAP, QUARANTINE, SNAPSHOT, UNREAD_TRADE
 from eventlog.importing import Importer
 from eventlog.log import Log
-from eventlog.names import LogName
 from exchanges.binance.mapper import BinanceMapper
 from exchanges.binance.recorded_updates import UpdateRanges
 from exchanges.binance.unread_trades import unread
 from exchanges.errors import BadFile
-from market.instrument import Market
 from market.timestamps import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS
-from tests.builders import NOW, T0
+from tests.builders import T0
 from tests.unit.exchanges.binance.test_recording_cases import SYMBOL, a_diff, a_single, a_trade, brought, held
-
-
-@pytest.fixture
-def importer(tmp_path: Path) -> Iterator[Importer]:
-    """An importer of an empty log."""
-    importer = Importer(
-        ColdLog(tmp_path / "storage", LogName("events", Market("binance", SYMBOL))), ManualClock(NOW * 2)
-    )
-    yield importer
-    importer.close()
 
 
 def report_of(importer: Importer) -> Report:

@@ -4,7 +4,7 @@ import gzip
 import itertools
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,16 +80,6 @@ def a_file(path: Path, messages: Sequence[Message | tuple[int, Message]], way: s
         lines.append(way % (at, json.dumps(body, separators=(",", ":"))))
     path.write_text("".join(lines))
     return path
-
-
-@pytest.fixture
-def importer(tmp_path: Path) -> Iterator[Importer]:
-    """An importer of an empty log."""
-    importer = Importer(
-        ColdLog(tmp_path / "storage", LogName("events", Market("binance", SYMBOL))), ManualClock(NOW * 2)
-    )
-    yield importer
-    importer.close()
 
 
 def brought(importer: Importer, tmp_path: Path, *messages: Message | tuple[int, Message]) -> Imported:
