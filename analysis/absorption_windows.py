@@ -4,12 +4,12 @@ The sliding windows of absorption: what was taken in each, and what the hour bef
 
 from dataclasses import dataclass
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
 from analysis.level_tests import Reach
 from analysis.parameters import OrderFlowParameters
+from market.compiled import compiled
 from market.fixed_point import I64
 from market.timestamps import SECOND_NS
 from projections.trade_columns import Trades
@@ -140,7 +140,7 @@ def at_extremes(frame: Frame) -> tuple[I64, I64]:
     return _at_extremes(t.price_e8, t.quantity_e8, t.sign, frame.offsets, frame.window_s, frame.near_e8)
 
 
-@nb.njit(cache=True)
+@compiled
 def _heaviest_of(prices, quantities, width):  # type: ignore[no-untyped-def]
     """Of rising prices all that was traded, the heaviest price of the heaviest bin, and that bin."""
     whole, heavy, most = np.int64(0), np.int64(0), np.int64(-1)
@@ -161,7 +161,7 @@ def _heaviest_of(prices, quantities, width):  # type: ignore[no-untyped-def]
     return whole, heavy, most
 
 
-@nb.njit(cache=True)
+@compiled
 def _at_levels(prices, quantities, signs, offsets, window_s, levels, near):  # type: ignore[no-untyped-def]
     seconds = len(offsets) - 1
     best = np.full((len(levels), 2), -1, np.int64)
@@ -193,7 +193,7 @@ def _at_levels(prices, quantities, signs, offsets, window_s, levels, near):  # t
     return best
 
 
-@nb.njit(cache=True)
+@compiled
 def _at_extremes(prices, quantities, signs, offsets, window_s, near):  # type: ignore[no-untyped-def]
     most = np.full((2, ENDS), -1, np.int64)
     extreme = np.full((2, ENDS), -1, np.int64)
@@ -216,7 +216,7 @@ def _at_extremes(prices, quantities, signs, offsets, window_s, near):  # type: i
     return most, extreme
 
 
-@nb.njit(cache=True)
+@compiled
 def _heaviest_bands(prices, quantities, signs, offsets, near):  # type: ignore[no-untyped-def]
     count = len(offsets) - 1
     most = np.zeros((2, count), np.int64)

@@ -5,13 +5,13 @@ Bands: stretches of the book that hold more than their distance from the mid exp
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numba as nb
 import numpy as np
 
 from analysis.book_side import F64, BookSide, Side
 from analysis.change_points import Flags, evidence, sixths
 from analysis.grid import bins_for, heaviest_run
 from analysis.parameters import Parameters
+from market.compiled import compiled
 
 _NEAREST_BP = 2.0
 _ROUNDS = 8
@@ -159,7 +159,7 @@ def _edges(capped: F64, start: int, stop: int, room: int) -> tuple[int, int]:
     return start, stop
 
 
-@nb.njit(cache=True)
+@compiled
 def smoothed(values, half_width):  # type: ignore[no-untyped-def]
     """Each bin's neighbours under a triangle, divided by the weights that fall inside."""
     n = len(values)

@@ -5,12 +5,12 @@ Footprint: cumulative volume delta, and rows where one aggressor outweighs the o
 from dataclasses import dataclass
 from typing import Literal
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
 from analysis.parameters import OrderFlowParameters
 from analysis.volume_profile import row_width, rows_of
+from market.compiled import compiled
 from market.fixed_point import I64
 from projections.trade_columns import Trades
 
@@ -128,7 +128,7 @@ def _exact_sum(values: I64) -> int:
     return (int((values >> 32).sum()) << 32) + int((values & 0xFFFFFFFF).sum())
 
 
-@nb.njit(cache=True)
+@compiled
 def _side_sums(quantities, signs):  # type: ignore[no-untyped-def]
     """Upper and lower halves of what buyers and sellers took."""
     buy_high, buy_low, sell_high, sell_low = np.int64(0), np.int64(0), np.int64(0), np.int64(0)

@@ -2,9 +2,9 @@
 The search for tests of levels: one pass over trades for each level.
 """
 
-import numba as nb
 import numpy as np
 
+from market.compiled import compiled
 from projections.trade_columns import first_outside
 
 OPEN, REJECTED, BROKEN = 1, 2, 3
@@ -13,7 +13,7 @@ OPEN, REJECTED, BROKEN = 1, 2, 3
 _FAR = np.int64(2**63 - 1)
 
 
-@nb.njit(cache=True)
+@compiled
 def tested_by_trades(times, prices, high, low, offset, levels, near, away, beyond, span):  # type: ignore[no-untyped-def]
     found = np.empty((5, 64), np.int64)
     count = 0
@@ -48,7 +48,7 @@ def tested_by_trades(times, prices, high, low, offset, levels, near, away, beyon
     return found[:, :count].copy()
 
 
-@nb.njit(cache=True)
+@compiled
 def _first_at(times, start, time_ns):  # type: ignore[no-untyped-def]
     """The first trade from a place on at a time or later, by halving."""
     stop = len(times)
@@ -61,7 +61,7 @@ def _first_at(times, start, time_ns):  # type: ignore[no-untyped-def]
     return start
 
 
-@nb.njit(cache=True)
+@compiled
 def _twice(found):  # type: ignore[no-untyped-def]
     wider = np.empty((5, 2 * found.shape[1]), np.int64)
     wider[:, : found.shape[1]] = found

@@ -8,10 +8,10 @@ mirrored market is as likely), which makes that sum finite.
 
 from dataclasses import dataclass
 
-import numba as nb
 import numpy as np
 
 from analysis.flow_grid import F64, Flags
+from market.compiled import compiled
 from market.fixed_point import I64
 
 _ROUNDS = 1000
@@ -112,7 +112,7 @@ def _adjustments(here: I64, there: I64, change: F64, states: int) -> F64:
     return _sum_of_changes(left, right)
 
 
-@nb.njit(cache=True)
+@compiled
 def _sum_of_changes(left, right):  # type: ignore[no-untyped-def]
     """Gauss with row exchange instead of LAPACK: the same bits with any linear algebra library."""
     n = len(left)

@@ -9,10 +9,10 @@ between two changes of row.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numba as nb
 import numpy as np
 
 from analysis.parameters import OrderFlowParameters
+from market.compiled import compiled
 from market.fixed_point import DECIMALS, ONE_E8
 from market.timestamps import SECOND_NS
 from projections.trade_columns import BLOCK, Trades
@@ -113,7 +113,7 @@ def _places(price_e8: int) -> int:
     return DECIMALS + max(0, len(str(10_000 * ONE_E8)) - len(str(price_e8)))
 
 
-@nb.njit(cache=True)
+@compiled
 def _last_crossing(prices, block_high, block_low, offset, low, high):  # type: ignore[no-untyped-def]
     """The last trade outside before the last crossing and the first one after it; −1 where there is none."""
     turned = 0
@@ -144,7 +144,7 @@ def _last_crossing(prices, block_high, block_low, offset, low, high):  # type: i
     return -1, -1, turned
 
 
-@nb.njit(cache=True)
+@compiled
 def _row_changes(prices, row):  # type: ignore[no-untyped-def]
     changes = 1
     for i in range(1, len(prices)):

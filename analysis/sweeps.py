@@ -5,10 +5,10 @@ Sweeps: one side taking level after level at once (ANALYSIS §4).
 from dataclasses import dataclass
 from typing import Literal
 
-import numba as nb
 import numpy as np
 
 from analysis.parameters import OrderFlowParameters
+from market.compiled import compiled
 from market.fixed_point import I64
 from market.timestamps import MINUTE_NS
 from projections.trade_columns import Trades
@@ -92,7 +92,7 @@ def _least(volume: I64, quantile: float) -> int:
     return int(np.partition(volume, place)[place])
 
 
-@nb.njit(cache=True)
+@compiled
 def _runs(times, ids, prices, quantities, signs, gap_ms):  # type: ignore[no-untyped-def]
     n = len(times)
     start, stop, sign = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int64)

@@ -4,11 +4,11 @@ Vacuums: distances from the mid at which the book holds far less than it did (AN
 
 from dataclasses import dataclass
 
-import numba as nb
 import numpy as np
 
 from analysis.book_side import F64, BookSide, Side
 from analysis.parameters import Parameters
+from market.compiled import compiled
 from market.fixed_point import DECIMALS, I64, ONE_E8
 
 NEAREST_BP = 2.0
@@ -63,7 +63,7 @@ def depths(book: BookSide, edges: F64) -> F64:
     return _depths(book.distance_bp, book.quantity_e8, edges, book.reach_bp)
 
 
-@nb.njit(cache=True)
+@compiled
 def _depths(distance_bp, quantity_e8, edges, reach_bp):  # type: ignore[no-untyped-def]
     held = np.full(max(0, len(edges) - 1), np.nan)
     at = np.searchsorted(distance_bp, edges)

@@ -4,9 +4,9 @@ Volume profile: point of control, value area, and the nodes where much or little
 
 from dataclasses import dataclass
 
-import numba as nb
 import numpy as np
 
+from market.compiled import compiled
 from market.fixed_point import I64
 
 _MOST_ROWS = 500_000
@@ -137,7 +137,7 @@ def _nodes(smoothed: I64, least: float) -> Nodes:
     return Nodes(bins[kept], np.round(heights[kept] / top, 4))
 
 
-@nb.njit(cache=True)
+@compiled
 def _in_rows(levels, quantities, low, width):  # type: ignore[no-untyped-def]
     totals = np.zeros(levels[-1] // width - low + 1, np.int64)
     for i in range(len(levels)):
@@ -145,7 +145,7 @@ def _in_rows(levels, quantities, low, width):  # type: ignore[no-untyped-def]
     return totals
 
 
-@nb.njit(cache=True)
+@compiled
 def _control(totals, width, exclusion):  # type: ignore[no-untyped-def]
     """The heaviest row, of equal ones that nearest the centre, then the lowest; its rival, -1 for none."""
     n = len(totals)
@@ -161,7 +161,7 @@ def _control(totals, width, exclusion):  # type: ignore[no-untyped-def]
     return best, rival
 
 
-@nb.njit(cache=True)
+@compiled
 def _area(totals, start, share, step):  # type: ignore[no-untyped-def]
     whole = totals.sum()
     low, high = start, start
@@ -178,7 +178,7 @@ def _area(totals, start, share, step):  # type: ignore[no-untyped-def]
     return low, high, held, whole
 
 
-@nb.njit(cache=True)
+@compiled
 def _smooth(totals, half_width):  # type: ignore[no-untyped-def]
     """Two running boxes make the triangle."""
     n = len(totals)
@@ -202,7 +202,7 @@ def _smooth(totals, half_width):  # type: ignore[no-untyped-def]
     return out
 
 
-@nb.njit(cache=True)
+@compiled
 def _peaks(values):  # type: ignore[no-untyped-def]
     """Inner maxima (the middle of a plateau) with their topographic prominence; one sweep each way for the bases."""
     n = len(values)

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import numba as nb
 import numpy as np
 
 from analysis.book_side import BookSide, Side, heaviest
 from analysis.book_window import BookWindow
 from analysis.grid import bins_for
 from analysis.parameters import Parameters
+from market.compiled import compiled
 from market.fixed_point import DECIMALS
 from market.timestamps import MINUTE_NS
 from projections.snapshot_window import Snapshot
@@ -125,7 +125,7 @@ class WallFinder:
         return found
 
 
-@nb.njit(cache=True)
+@compiled
 def _sort(values):  # type: ignore[no-untyped-def]
     """Into rising order, in place, a handful of values: numba's own sorts clash when several come from its cache."""
     for i in range(1, len(values)):
@@ -136,7 +136,7 @@ def _sort(values):  # type: ignore[no-untyped-def]
         values[j] = value
 
 
-@nb.njit(cache=True)
+@compiled
 def _stand_out(quantity, corridor, least, around, percentile, contrast):  # type: ignore[no-untyped-def]
     """Bins of at least some quantity and some multiple of their neighbours' percentile (linear between ranks)."""
     found = np.empty(corridor, np.int64)

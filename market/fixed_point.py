@@ -5,11 +5,11 @@ Exact numbers: prices and quantities as int64 counts of 1e-8, parsed from the ve
 import re
 from collections.abc import Sequence
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from market.compiled import compiled
 from market.errors import BadNumber
 
 I64 = npt.NDArray[np.int64]
@@ -122,7 +122,7 @@ def _parse_array(array: pa.Array, decimals: int, allow_zero: bool, row_offset: i
     return values
 
 
-@nb.njit(cache=True)
+@compiled
 def _parse_texts(data, offsets, decimals, allow_zero, out):  # type: ignore[no-untyped-def]
     for row in range(len(out)):
         start, stop = offsets[row], offsets[row + 1]

@@ -8,11 +8,11 @@ that nobody named no memory is used.
 
 from typing import NamedTuple, TypeVar
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
 from eventlog.batch import Rows
+from market.compiled import compiled
 from market.fixed_point import I64
 
 _T = TypeVar("_T", bound=np.generic)
@@ -99,7 +99,7 @@ class Levels(NamedTuple):
     quantities: I64
 
 
-@nb.njit(cache=True)
+@compiled
 def follow(levels, chain, run, start, stop, oldest_ns, outcome, tops):  # type: ignore[no-untyped-def]
     """
     Apply the diffs start to stop of a run by the venue's procedure.
@@ -146,7 +146,7 @@ def follow(levels, chain, run, start, stop, oldest_ns, outcome, tops):  # type: 
     return levels
 
 
-@nb.njit(cache=True)
+@compiled
 def best_key(levels, side):  # type: ignore[no-untyped-def]
     """The key of the best level of a side, ABSENT where it is empty."""
     tick, size = levels.ends[side, 0], levels.sizes[side]
@@ -154,14 +154,14 @@ def best_key(levels, side):  # type: ignore[no-untyped-def]
     return max(best, levels.keys[side, size - 1]) if size > 0 else best
 
 
-@nb.njit(cache=True)
+@compiled
 def quoted(levels):  # type: ignore[no-untyped-def]
     """Whether there are a best bid and a best ask, the bid below the ask."""
     bid, ask = best_key(levels, 0), best_key(levels, 1)
     return bid != ABSENT and ask != ABSENT and bid < -ask
 
 
-@nb.njit(cache=True)
+@compiled
 def copy_top(levels, top):  # type: ignore[no-untyped-def]
     """Fill (2, DEPTH, 2) with key and quantity of the best levels, best first."""
     near, ends, grid, sizes, keys, quantities = levels
@@ -183,7 +183,7 @@ def copy_top(levels, top):  # type: ignore[no-untyped-def]
                 top[side, level, 1] = 0
 
 
-@nb.njit(cache=True)
+@compiled
 def change(levels, side, prices, amounts, start, stop):  # type: ignore[no-untyped-def]
     """Set the levels start to stop of a list of prices and quantities; returns the levels, as `follow` does."""
     near, ends, grid, sizes, _, _ = levels
@@ -212,7 +212,7 @@ def change(levels, side, prices, amounts, start, stop):  # type: ignore[no-untyp
     return Levels(near, ends, grid, sizes, keys, quantities)
 
 
-@nb.njit(cache=True)
+@compiled
 def _room(keys, quantities, needed):  # type: ignore[no-untyped-def]
     held = keys.shape[1]
     if needed <= held:
@@ -223,7 +223,7 @@ def _room(keys, quantities, needed):  # type: ignore[no-untyped-def]
     return wider_keys, wider
 
 
-@nb.njit(cache=True)
+@compiled
 def _put(keys, quantities, size, key, quantity):  # type: ignore[no-untyped-def]
     low, high = 0, size
     while low < high:

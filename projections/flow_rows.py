@@ -5,10 +5,10 @@ Order flow imbalance of a populated level, and the five levels of it: Cont, Kuka
 Xu, Gould, Howison 2019, section 3. A level that is not there counts as infinitely far away and empty.
 """
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from market.compiled import compiled
 from market.fixed_point import I64
 from market.timestamps import SECOND_NS
 from projections.book_levels import BROKE, DEPTH, OLD, WHOLE
@@ -74,7 +74,7 @@ def level_flow(before: I64, after: I64) -> I64:
     return row[1 : SIZE_CHANGE + 1]
 
 
-@nb.njit(cache=True)
+@compiled
 def _add_flow(row, before, after):  # type: ignore[no-untyped-def]
     """False where a sum no longer fits."""
     fits = True
@@ -96,7 +96,7 @@ def _add_flow(row, before, after):  # type: ignore[no-untyped-def]
     return fits and abs(row[SIZE_CHANGE]) <= _MOST
 
 
-@nb.njit(cache=True)
+@compiled
 def _readable(top):  # type: ignore[no-untyped-def]
     for side in range(2):
         for level in range(DEPTH):
@@ -105,7 +105,7 @@ def _readable(top):  # type: ignore[no-untyped-def]
     return True
 
 
-@nb.njit(cache=True)
+@compiled
 def _of_steps(received, times, update_ids, outcome, tops):  # type: ignore[no-untyped-def]
     rows = np.zeros((len(times), WIDTH), np.int64)
     used = 0
@@ -129,7 +129,7 @@ def _of_steps(received, times, update_ids, outcome, tops):  # type: ignore[no-un
     return rows[:used].copy(), fits
 
 
-@nb.njit(cache=True)
+@compiled
 def _of_trades(times, quantities, sold, oldest_ns):  # type: ignore[no-untyped-def]
     """A run of trades in one second is summed in registers and booked once."""
     n = len(times)
@@ -162,7 +162,7 @@ def _of_trades(times, quantities, sold, oldest_ns):  # type: ignore[no-untyped-d
     return rows[:used].copy(), True
 
 
-@nb.njit(cache=True)
+@compiled
 def _row_for(rows, used, time):  # type: ignore[no-untyped-def]
     second = time - time % SECOND_NS
     if used == 0 or rows[used - 1, 0] != second:
@@ -172,7 +172,7 @@ def _row_for(rows, used, time):  # type: ignore[no-untyped-def]
     return used
 
 
-@nb.njit(cache=True)
+@compiled
 def _merged(rows):  # type: ignore[no-untyped-def]
     whole = np.empty_like(rows)
     used = 0

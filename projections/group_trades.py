@@ -2,10 +2,10 @@
 The hot loop of the minute buckets: trades summed by minute and level in one pass.
 """
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from market.compiled import compiled
 from market.errors import SumOverflow
 from market.fixed_point import I64
 from market.timestamps import MINUTE_NS
@@ -45,7 +45,7 @@ def group_trades(
     return minutes, np.ascontiguousarray(groups[:, order]), starts, bars[minute_order]
 
 
-@nb.njit(cache=True)
+@compiled
 def _group(times, ids, prices, quantities, buyer_is_maker, set_width):  # type: ignore[no-untyped-def]
     """Trades come in runs of one minute and one level: a run is summed in registers and booked once."""
     n = len(times)
@@ -91,7 +91,7 @@ def _group(times, ids, prices, quantities, buyer_is_maker, set_width):  # type: 
 _TOO_MUCH = np.int64(2**62 + 1)
 
 
-@nb.njit(cache=True)
+@compiled
 def _end_of_minute(times, start, minute):  # type: ignore[no-untyped-def]
     end = minute + MINUTE_NS
     i = start
@@ -100,7 +100,7 @@ def _end_of_minute(times, start, minute):  # type: ignore[no-untyped-def]
     return i
 
 
-@nb.njit(cache=True)
+@compiled
 def _book_bar(bars, bar_minutes, bar_count, minute, ids, prices, start, stop):  # type: ignore[no-untyped-def]
     bar = -1
     for b in range(bar_count - 1, -1, -1):
@@ -132,7 +132,7 @@ def _book_bar(bars, bar_minutes, bar_count, minute, ids, prices, start, stop):  
     return bar_count, bars, bar_minutes
 
 
-@nb.njit(cache=True)
+@compiled
 def _book_run(table, groups, keys, used, minute, level, buy, sell, count):  # type: ignore[no-untyped-def]
     mask = len(table) - 1
     slot = _hash(minute, level) & mask
@@ -150,13 +150,13 @@ def _book_run(table, groups, keys, used, minute, level, buy, sell, count):  # ty
     return used + 1
 
 
-@nb.njit(cache=True)
+@compiled
 def _hash(minute, level):  # type: ignore[no-untyped-def]
     mixed = np.uint64(minute) * np.uint64(0x9E3779B97F4A7C15) ^ np.uint64(level) * np.uint64(0xC2B2AE3D27D4EB4F)
     return np.int64(mixed >> np.uint64(20)) & np.int64(0x7FFFFFFF)
 
 
-@nb.njit(cache=True)
+@compiled
 def _rehash(capacity, keys, groups, used):  # type: ignore[no-untyped-def]
     table = np.full(capacity, -1, np.int64)
     for at in range(used):

@@ -5,14 +5,15 @@ A level's width is a function of the price in it alone. So whoever sees a trade 
 and whatever came before; and where price passes a power of ten, levels get ten times as wide or as narrow there.
 """
 
-import numba as nb
 import numpy as np
+
+from market.compiled import compiled
 
 LEAST_LEVELS = 20_000
 """How many levels a price is worth at least, and less than ten times as many: a level is 0.05 to 0.5 basis points."""
 
 _ANY_PRICE = 2**63 - 1
-_WIDEST = 10**13
+_WIDEST = 10**14  # of the largest price that an int64 holds
 
 
 def level_width_e8(price_e8: int, set_e8: int | None = None) -> int:
@@ -25,7 +26,7 @@ def level_width_e8(price_e8: int, set_e8: int | None = None) -> int:
     return int(following_width(price_e8)) if set_e8 is None else set_e8
 
 
-@nb.njit(cache=True)
+@compiled
 def following_width(price_e8):  # type: ignore[no-untyped-def]
     """The largest power of ten of which a price is worth `LEAST_LEVELS`; 1 where there is none."""
     most, width = price_e8 // (10 * LEAST_LEVELS), np.int64(1)
@@ -34,7 +35,7 @@ def following_width(price_e8):  # type: ignore[no-untyped-def]
     return width
 
 
-@nb.njit(cache=True)
+@compiled
 def prices_of_width(width_e8):  # type: ignore[no-untyped-def]
     """The prices whose levels have this width, the second exclusive."""
     first = width_e8 * LEAST_LEVELS if width_e8 > 1 else 0

@@ -2,9 +2,9 @@
 The volume profile of the last minutes, kept as minutes come and go instead of summed anew.
 """
 
-import numba as nb
 import numpy as np
 
+from market.compiled import compiled
 from market.errors import SumOverflow
 from market.fixed_point import I64, LARGEST_E8
 from market.timestamps import MINUTE_NS
@@ -82,7 +82,7 @@ class IncrementalProfile:
             raise SumOverflow("a profile's quantity")
 
 
-@nb.njit(cache=True)
+@compiled
 def _add(sums, size, level, buy, sell, count, sign):  # type: ignore[no-untyped-def]
     """Add sorted levels into sorted levels from the top down, in place; emptied levels go when half are empty."""
     fresh = 0

@@ -4,10 +4,10 @@ Trades as columns in agg_id order, with the extremes of every block of them, so 
 
 from dataclasses import dataclass
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from market.compiled import compiled
 from market.fixed_point import I64
 
 BLOCK = 256
@@ -83,7 +83,7 @@ class Trades:
         )
 
 
-@nb.njit(cache=True)
+@compiled
 def extend_blocks(prices, blocks, first, size):  # type: ignore[no-untyped-def]
     """Write the high and low of every block that holds one of the rows from first up to size."""
     for block in range(first // BLOCK, -(-size // BLOCK)):
@@ -97,7 +97,7 @@ def extend_blocks(prices, blocks, first, size):  # type: ignore[no-untyped-def]
         blocks[0, block], blocks[1, block] = high, low
 
 
-@nb.njit(cache=True)
+@compiled
 def falls_after(times, first, stop):  # type: ignore[no-untyped-def]
     """The last row in first..stop−1 whose time lies before that of the row above it; 0 for none."""
     for i in range(stop - 1, max(first, 1) - 1, -1):
@@ -106,7 +106,7 @@ def falls_after(times, first, stop):  # type: ignore[no-untyped-def]
     return 0
 
 
-@nb.njit(cache=True)
+@compiled
 def first_outside(prices, block_high, block_low, offset, start, stop, below, above):  # type: ignore[no-untyped-def]
     """The first trade in start..stop−1 at or below one price or at or above another; stop where there is none."""
     i = start

@@ -5,12 +5,12 @@ The prices that followed, and when one was first reached: an index of extremes p
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
 from eventlog.batch import Batch
 from eventlog.facts import AGG_TRADE
+from market.compiled import compiled
 from market.fixed_point import I64
 from market.timestamps import MINUTE_NS
 
@@ -84,7 +84,7 @@ class PricePath:
         return _first_beyond(self.price_e8, *blocks, self.seq, sign, start, stop, price_e8, after_seq)
 
 
-@nb.njit(cache=True)
+@compiled
 def _first_beyond(price, low, high, seq, sign, start, stop, limit, after_seq):  # type: ignore[no-untyped-def]
     out = np.full(len(start), -1, np.int64)
     for k in range(len(start)):

@@ -2,13 +2,13 @@
 Reading the levels of a book off its grid.
 """
 
-import numba as nb
 import numpy as np
 
 from exchanges.simulated import layout
+from market.compiled import compiled
 
 
-@nb.njit(cache=True)
+@compiled
 def nearest_levels(book, side, limit):  # type: ignore[no-untyped-def]
     """The best levels of a side, best first: their ticks and quantities, at most `limit` of them."""
     state = book.state

@@ -6,10 +6,10 @@ Numba's cache does not see a change here: after one, clear `__pycache__`.
 
 from math import exp, floor, log, log2
 
-import numba as nb
+from market.compiled import compiled
 
 
-@nb.njit(cache=True)
+@compiled
 def _at_rank(ranks, logs, rank):  # type: ignore[no-untyped-def]
     i = 1
     while rank > ranks[i]:
@@ -18,14 +18,14 @@ def _at_rank(ranks, logs, rank):  # type: ignore[no-untyped-def]
     return logs[i - 1] + part * (logs[i] - logs[i - 1])
 
 
-@nb.njit(cache=True)
+@compiled
 def _log_level(rates, rank, distance):  # type: ignore[no-untyped-def]
     octave = floor(log2(max(distance / rates.ticks_a_bp, 1.0)))
     row = min(max(octave, 0), len(rates.level_sizes) - 1)
     return _at_rank(rates.level_ranks, rates.level_sizes[row], rank)
 
 
-@nb.njit(cache=True)
+@compiled
 def mean_level(rates, distance):  # type: ignore[no-untyped-def]
     """The expected quantity (1e-8 base) of a level at a distance in ticks."""
     total = 0.0
@@ -34,7 +34,7 @@ def mean_level(rates, distance):  # type: ignore[no-untyped-def]
     return total / 400.0 * rates.level_unit_e8
 
 
-@nb.njit(cache=True)
+@compiled
 def _natural(rates, rng, tick, distance, size):  # type: ignore[no-untyped-def]
     wall_chance = 0.002
     if tick % 100 == 0:
@@ -48,14 +48,14 @@ def _natural(rates, rng, tick, distance, size):  # type: ignore[no-untyped-def]
     return size
 
 
-@nb.njit(cache=True)
+@compiled
 def level_size(rates, rng, tick, distance):  # type: ignore[no-untyped-def]
     """The quantity (1e-8 base) of a new level, with the walls and stacks of a market that has them."""
     size = rates.level_unit_e8 * exp(_log_level(rates, rng.random(), distance))
     return _natural(rates, rng, tick, distance, size) if rates.natural_walls else size
 
 
-@nb.njit(cache=True)
+@compiled
 def run_length(rates, rng, boost):  # type: ignore[no-untyped-def]
     """How many levels an order takes; runs of several are so many times likelier to be long."""
     survival = log(1.0 - rng.random())
@@ -70,7 +70,7 @@ def run_length(rates, rng, boost):  # type: ignore[no-untyped-def]
     return int(exp(logs[0, i - 1] + part * (logs[0, i] - logs[0, i - 1])))
 
 
-@nb.njit(cache=True)
+@compiled
 def trade_size(rates, rng):  # type: ignore[no-untyped-def]
     """The quantity (1e-8 base) of a trade that meets enough."""
     size = rates.trade_unit_e8 * exp(_at_rank(rates.trade_sizes[0], rates.trade_sizes[1], rng.random()))

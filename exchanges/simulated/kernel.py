@@ -12,18 +12,18 @@ Numba's cache does not see a change in `draws` or `layout`: after one, clear `__
 
 from math import exp, floor, log, sqrt
 
-import numba as nb
 import numpy as np
 
 from exchanges.simulated import layout
 from exchanges.simulated.draws import level_size, run_length, trade_size
+from market.compiled import compiled
 
 _MOST_ORDERS = 160
 _LARGEST_TOUCH = 0.7
 _FEWEST_FREE_TRADES = 256  # an order needs room for all its levels
 
 
-@nb.njit(cache=True)
+@compiled
 def _set(book, out, tick, quantity):  # type: ignore[no-untyped-def]
     state = book.state
     at = tick - state[layout.BASE]
@@ -42,7 +42,7 @@ def _set(book, out, tick, quantity):  # type: ignore[no-untyped-def]
     state[layout.TOUCHED] += 1
 
 
-@nb.njit(cache=True)
+@compiled
 def _zone(book, rates, tick):  # type: ignore[no-untyped-def]
     for i in range(book.state[layout.ZONES]):
         if book.zones[i, layout.ZONE_LOW] <= tick <= book.zones[i, layout.ZONE_HIGH]:
@@ -53,14 +53,14 @@ def _zone(book, rates, tick):  # type: ignore[no-untyped-def]
     return -1, 0
 
 
-@nb.njit(cache=True)
+@compiled
 def anchor(tick, bin_ticks):  # type: ignore[no-untyped-def]
     """Whether a tick is the one of its bin at which a band stands: one in each bin, at no regular place."""
     number = tick // bin_ticks
     return tick % bin_ticks == (number * 2_654_435_761 >> 8) % bin_ticks
 
 
-@nb.njit(cache=True)
+@compiled
 def _size(book, rates, rng, tick, distance):  # type: ignore[no-untyped-def]
     if distance == 0:  # what price leaves behind must not look like a wall
         size = rates.touch_e8 * exp(min(rng.standard_normal(), _LARGEST_TOUCH))
@@ -77,7 +77,7 @@ def _size(book, rates, rng, tick, distance):  # type: ignore[no-untyped-def]
     return steps * rates.step_e8
 
 
-@nb.njit(cache=True)
+@compiled
 def _wanted(rates, rng, tick, distance):  # type: ignore[no-untyped-def]
     chance = rates.density + 0.4 / (1.0 + distance / rates.near_scale)
     if distance > rates.far_ticks:
@@ -87,7 +87,7 @@ def _wanted(rates, rng, tick, distance):  # type: ignore[no-untyped-def]
     return rng.random() < min(chance, 0.95)
 
 
-@nb.njit(cache=True)
+@compiled
 def _renew(book, out, rates, rng, tick, distance, wanted):  # type: ignore[no-untyped-def]
     state = book.state
     before = book.quantity[tick - state[layout.BASE]]
@@ -103,7 +103,7 @@ def _renew(book, out, rates, rng, tick, distance, wanted):  # type: ignore[no-un
         _set(book, out, tick, _size(book, rates, rng, tick, distance))
 
 
-@nb.njit(cache=True)
+@compiled
 def _quote(book, out, rates, rng, near, deep):  # type: ignore[no-untyped-def]
     # Visits are the most frequent thing there is: what they read is taken out of the tuples first.
     state, quantity = book.state, book.quantity
@@ -131,7 +131,7 @@ def _quote(book, out, rates, rng, near, deep):  # type: ignore[no-untyped-def]
                 _renew(book, out, rates, rng, tick, distance, wanted)
 
 
-@nb.njit(cache=True)
+@compiled
 def _trade(book, out, rates, rng, tick, quantity, seller, offset):  # type: ignore[no-untyped-def]
     state = book.state
     n = state[layout.TRADES]
@@ -148,7 +148,7 @@ def _trade(book, out, rates, rng, tick, quantity, seller, offset):  # type: igno
     state[layout.TRADES] = n + 1
 
 
-@nb.njit(cache=True)
+@compiled
 def _barrier_at(book, tick):  # type: ignore[no-untyped-def]
     for i in range(book.state[layout.BARRIERS]):
         if book.barriers[i, layout.STANDS] != 0 and book.barriers[i, layout.BARRIER_TICK] == tick:
@@ -156,7 +156,7 @@ def _barrier_at(book, tick):  # type: ignore[no-untyped-def]
     return -1
 
 
-@nb.njit(cache=True)
+@compiled
 def _hit(book, out, i, quantity):  # type: ignore[no-untyped-def]
     # A trade at a barrier: what is hidden behind it comes up to what it shows; with nothing left it is filled.
     barrier = book.barriers[i]
@@ -174,7 +174,7 @@ def _hit(book, out, i, quantity):  # type: ignore[no-untyped-def]
         barrier[layout.LAST_STEP] = book.state[layout.STEPS]
 
 
-@nb.njit(cache=True)
+@compiled
 def _take(book, out, rates, rng, offset, boost):  # type: ignore[no-untyped-def]
     # An order takes a whole run of levels; what its trades leave of all but the last is cancelled by its makers.
     state = book.state
@@ -202,7 +202,7 @@ def _take(book, out, rates, rng, offset, boost):  # type: ignore[no-untyped-def]
     return taken
 
 
-@nb.njit(cache=True)
+@compiled
 def _strike(book, out, rates, rng, seller, quantity, offset):  # type: ignore[no-untyped-def]
     # Extra volume at the best price of a side, and nowhere else.
     state = book.state
@@ -233,7 +233,7 @@ def _strike(book, out, rates, rng, seller, quantity, offset):  # type: ignore[no
     return taken
 
 
-@nb.njit(cache=True)
+@compiled
 def _push(book, out, rates, rng, offset):  # type: ignore[no-untyped-def]
     state = book.state
     for i in range(state[layout.PUSHES]):
@@ -254,7 +254,7 @@ def _push(book, out, rates, rng, offset):  # type: ignore[no-untyped-def]
                 push[layout.PUSH_TAKEN] += taken
 
 
-@nb.njit(cache=True)
+@compiled
 def _sweep(book, out, rates, rng, offset):  # type: ignore[no-untyped-def]
     # One order takes so many levels whole; makers add to them as it comes until it finds the quantity it is for.
     state = book.state
@@ -280,7 +280,7 @@ def _sweep(book, out, rates, rng, offset):  # type: ignore[no-untyped-def]
         state[layout.FAIR] = last - seller
 
 
-@nb.njit(cache=True)
+@compiled
 def _next_fair(book, rates, rng):  # type: ignore[no-untyped-def]
     flow = book.flow
     flow[layout.LOG_VOLATILITY] = rates.calm * flow[layout.LOG_VOLATILITY] + rates.restlessness * rng.standard_normal()
@@ -297,7 +297,7 @@ def _next_fair(book, rates, rng):  # type: ignore[no-untyped-def]
     return floor(rates.start_tick * exp(flow[layout.LOG_PRICE]) + 0.5)
 
 
-@nb.njit(cache=True)
+@compiled
 def _held(book, rates, target):  # type: ignore[no-untyped-def]
     # The nearest barrier on the way stops the price; how far it would have gone is kept within `press_room`.
     state, flow = book.state, book.flow
@@ -317,7 +317,7 @@ def _held(book, rates, target):  # type: ignore[no-untyped-def]
     return target, pressed
 
 
-@nb.njit(cache=True)
+@compiled
 def _move(book, out, rates, rng, offset):  # type: ignore[no-untyped-def]
     state = book.state
     fair = state[layout.FAIR]
@@ -344,7 +344,7 @@ def _move(book, out, rates, rng, offset):  # type: ignore[no-untyped-def]
     return pressed
 
 
-@nb.njit(cache=True)
+@compiled
 def _keep_depth(book, out, rates, rng, side):  # type: ignore[no-untyped-def]
     state = book.state
     edge, outward = (layout.HIGH, 1) if side else (layout.LOW, -1)
@@ -366,7 +366,7 @@ def _keep_depth(book, out, rates, rng, side):  # type: ignore[no-untyped-def]
                 _set(book, out, tick, _size(book, rates, rng, tick, distance))
 
 
-@nb.njit(cache=True)
+@compiled
 def _recentre(book):  # type: ignore[no-untyped-def]
     state, size = book.state, len(book.quantity)
     if abs(state[layout.FAIR] - state[layout.BASE] - size // 2) <= size // 8:
@@ -377,7 +377,7 @@ def _recentre(book):  # type: ignore[no-untyped-def]
     book.quantity[state[layout.LOW] - state[layout.BASE] : state[layout.HIGH] - state[layout.BASE] + 1] = kept
 
 
-@nb.njit(cache=True)
+@compiled
 def _write_levels(book, out):  # type: ignore[no-untyped-def]
     state = book.state
     keys = np.sort(out.touched[: state[layout.TOUCHED]])
@@ -395,7 +395,7 @@ def _write_levels(book, out):  # type: ignore[no-untyped-def]
     state[layout.UPDATE] += len(keys)
 
 
-@nb.njit(cache=True)
+@compiled
 def _orders(book, rates, rng):  # type: ignore[no-untyped-def]
     flow = book.flow
     noise = rates.activity_restlessness * rng.standard_normal()
@@ -411,7 +411,7 @@ def _orders(book, rates, rng):  # type: ignore[no-untyped-def]
     return min(orders, _MOST_ORDERS), min(burst, _MOST_ORDERS)
 
 
-@nb.njit(cache=True)
+@compiled
 def _step(book, out, rates, rng):  # type: ignore[no-untyped-def]
     state = book.state
     state[layout.TOUCHED] = 0
@@ -441,7 +441,7 @@ def _step(book, out, rates, rng):  # type: ignore[no-untyped-def]
     state[layout.STEPS] += 1
 
 
-@nb.njit(cache=True)
+@compiled
 def seed_book(book, out, rates, rng):  # type: ignore[no-untyped-def]
     """Fill an empty grid whose fair tick is set, and forget the changes that took."""
     state = book.state
@@ -456,7 +456,7 @@ def seed_book(book, out, rates, rng):  # type: ignore[no-untyped-def]
     state[layout.TOUCHED] = 0
 
 
-@nb.njit(cache=True)
+@compiled
 def advance(book, out, rates, rng, count):  # type: ignore[no-untyped-def]
     """
     Make steps until `count` are done or the output has no room for another.

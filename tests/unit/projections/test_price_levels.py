@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from market.fixed_point import LARGEST_E8, ONE_E8, parse_e8
@@ -29,6 +29,8 @@ def test_widths_of_known_markets(price: str, width: str) -> None:
 
 
 @given(price=PRICES)
+@example(price=2 * 10**18 - 1)
+@example(price=LARGEST_E8)
 def test_a_width_is_a_power_of_ten_of_half_a_basis_point_at_most(price: int) -> None:
     """And no less than a twentieth, but for prices of few counts; the range it holds in holds the price."""
     width = level_width_e8(price)
@@ -38,10 +40,13 @@ def test_a_width_is_a_power_of_ten_of_half_a_basis_point_at_most(price: int) -> 
     assert price < width * 200_000
     first, stop = prices_of_width(width)
     assert first <= price < stop
+    assert level_width_e8(max(1, first)) == level_width_e8(stop - 1) == width, "it ends where another begins"
+    assert first == 0 or level_width_e8(first - 1) < width
 
 
 @settings(deadline=None)
 @given(prices=st.lists(PRICES, min_size=1, max_size=30), cut=st.integers(0, 30))
+@example(prices=[2 * 10**17, 2_260_810_000_000_000_000], cut=0)  # from the second widest levels into the widest
 def test_buckets_do_not_depend_on_what_came_before(prices: list[int], cut: int) -> None:
     """A process that saw all trades and one that saw the last of them sort those into the same levels."""
     facts = [a_trade(n + 1, _text(p), "0.5", T0 + n * MINUTE_NS) for n, p in enumerate(prices)]
