@@ -14,8 +14,14 @@ from tests.fakes.proxy import Proxy
 
 ROOT = Path(__file__).resolve().parent.parent
 
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("any machine")  # how long an example takes says how busy the machine is
+EXPLORE = int(os.environ.get("EXPLORE") or 0)
+"""0: the same drawn examples every time, so that green means green. N: N times as many, others each time."""
+
+# How long an example takes says how busy the machine is.
+settings.register_profile(
+    "any machine", deadline=None, derandomize=not EXPLORE, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 SLOW_FOLDERS = ("integration", "real", "soak")
 """Whole processes and whole days: `make test` leaves them to `make test-all`, as it does whatever is marked slow."""
@@ -26,8 +32,11 @@ UNCOUNTED_FOLDERS = ("laws", "golden", "fuzz")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the folders that take long, and those in which coverage is not counted."""
+    """Mark the folders that take long, and those in which coverage is not counted; draw as much as is asked for."""
     for item in items:
+        drawn = getattr(getattr(item, "obj", None), "_hypothesis_internal_use_settings", None)
+        if EXPLORE and drawn is not None:
+            item.obj._hypothesis_internal_use_settings = settings(drawn, max_examples=EXPLORE * drawn.max_examples)
         folder = item.path.relative_to(ROOT / "tests").parts[0]
         if folder in SLOW_FOLDERS:
             item.add_marker(pytest.mark.slow)

@@ -139,7 +139,7 @@ def _plain(cell: str) -> str:
 def _cells(line: bytes) -> list[str]:
     text = line.decode("utf-8", "replace").strip().replace("\r", " ")
     try:
-        return [cell.strip() for cell in next(csv.reader([text]), [])]
+        return [cell.strip() for cell in next(csv.reader([text]), None) or [text]]
     except csv.Error:
         return [text]
 

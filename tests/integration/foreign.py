@@ -1,15 +1,10 @@
 """A storage that somebody else hands on, what lies outside of it, and every command that opens it."""
 
 import hashlib
-import io
 import os
-import runpy
 import shutil
-import signal
 import stat
-import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,14 +15,13 @@ from eventlog.log import Log
 from eventlog.names import LogName
 from market.instrument import Market
 from tests.builders import MAPPER, archive_csv, archive_row, as_tables, one_of_each_decision_kind
-from tests.conftest import ROOT
+from tests.commands import run_here
 from tests.market_builders import T0, a_market, write_log
 
 MARKET = Market("binance", "BTCFDUSD")
 EVENTS, DECISIONS = LogName("events", MARKET), LogName("decisions", MARKET)
 SCREEN = "\x1b[2J\x1b]0;owned\x07"
 """What a terminal obeys."""
-_LONGEST_S = 60
 
 Listing = dict[str, tuple[Any, ...]]
 
@@ -188,38 +182,5 @@ def ways_of(command: tuple[str, ...], place: Place) -> Iterator[list[str]]:
 
 def run_command(command: tuple[str, ...], place: Place, way: int = 0) -> tuple[int, str, str]:
     """Exit code, standard output and error of a command in one of its ways."""
-    return run_words(command[0], list(ways_of(command, place))[way])
-
-
-def run_words(module: str, words: list[str]) -> tuple[int, str, str]:
-    """As `python -m module words`, in this process: its entry point with all that it does about errors."""
-    out, err = io.StringIO(), io.StringIO()
-    code: Any = 0
-    with _as_at_a_shell(module, words), redirect_stdout(out), redirect_stderr(err):
-        try:
-            runpy.run_path(str(ROOT / module / "__main__.py"), run_name="__main__")
-        except SystemExit as end:
-            code = end.code
-    return code if isinstance(code, int) else 1, out.getvalue(), err.getvalue()
-
-
-@contextmanager
-def _as_at_a_shell(module: str, words: list[str]) -> Iterator[None]:
-    """The words, the signals and the umask that a command takes for its own; one that waits for ever is an error."""
-    arguments, interrupt, umask = sys.argv, signal.getsignal(signal.SIGINT), os.umask(0o000)
-    alarm = signal.signal(signal.SIGALRM, _waited_for)
-    others = signal.setitimer(signal.ITIMER_REAL, _LONGEST_S)
-    sys.argv = [module, *words]
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, alarm)
-        signal.setitimer(signal.ITIMER_REAL, *others)
-        signal.signal(signal.SIGINT, interrupt)
-        sys.argv = arguments
-        os.umask(umask)
-
-
-def _waited_for(_number: int, _frame: Any) -> None:
-    raise TimeoutError(f"no end after {_LONGEST_S} s")
+    done = run_here(command[0], *list(ways_of(command, place))[way])
+    return done.returncode, done.stdout, done.stderr

@@ -112,7 +112,13 @@ READERS: dict[str, tuple[str, ...]] = {
 }
 
 
-@pytest.mark.parametrize("name", [name for name in READERS if name != "check --day"])
+OFTEN = ("check", "compact", "sql")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name in OFTEN else pytest.mark.soak) for name in READERS if name != "check --day"],
+)
 def test_a_huge_catalogue(storage: Path, name: str) -> None:
     """Sparse, or full of what no catalogue holds."""
     path = EVENTS.folder(storage) / "catalogue.json"
@@ -264,7 +270,7 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.parametrize("way", ["gzip", "deflate", "plain", "redirect"])
+@pytest.mark.parametrize("way", ["gzip", pytest.param("deflate", marks=pytest.mark.soak), "plain", "redirect"])
 def test_a_venues_answer_that_is_a_bomb(way: str) -> None:
     """A line each, in bounded memory; a redirect is not followed."""
     packed = b"" if way in ("plain", "redirect") else _packed(way)

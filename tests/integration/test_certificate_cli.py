@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,16 +11,14 @@ from exchanges.logs import open_log
 from market.timestamps import DAY_NS, MINUTE_NS
 from research.views import connect
 from tests.builders import MARKET, T0, a_cold_log, a_gap, a_tick, a_trade
-from tests.conftest import ROOT
+from tests.commands import run_here
 
 DAY = "2024-01-01"
 
 
 def ran(storage: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """The check command, on the usual market."""
-    where = ["--market", str(MARKET), "--storage", str(storage)]
-    command = [sys.executable, "-m", "eventlog", "check", *where, *words]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return run_here("eventlog", "check", "--market", MARKET, "--storage", storage, *words)
 
 
 @pytest.fixture

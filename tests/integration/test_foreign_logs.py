@@ -27,6 +27,7 @@ from eventlog.facts import ANALYZER_SESSION, AnalyzerSession
 from eventlog.files import digest_of
 from eventlog.sealed_json import seal, seal_fields
 from tests.builders import as_tables, one_of_each_decision_kind
+from tests.commands import run_here
 from tests.conftest import ROOT
 from tests.integration.daemons import Process, wait_for
 from tests.integration.foreign import (
@@ -39,7 +40,6 @@ from tests.integration.foreign import (
     is_kept,
     kept,
     listing,
-    run_words,
     ways_of,
 )
 from tests.market_builders import T0
@@ -465,7 +465,7 @@ def test_no_command_is_left_out() -> None:
     assert named == set(COMMANDS)
 
 
-@pytest.mark.parametrize("name", a_slice(VARIANTS, 3))
+@pytest.mark.parametrize("name", a_slice(VARIANTS, 4))
 def test_every_command_on_what_others_hand_on(name: str, place: Place, tmp_path: Path) -> None:
     """Nothing outside is touched and nothing recorded is lost; one line of error or a right answer, no escape."""
     VARIANTS[name](place)
@@ -474,7 +474,8 @@ def test_every_command_on_what_others_hand_on(name: str, place: Place, tmp_path:
         for words in ways_of(command, place):
             before, recorded = listing(place.outside), kept(place.storage)
             told = f"{name}: {' '.join((command[0], *words))}"
-            code, out, err = run_words(command[0], words)
+            done = run_here(command[0], *words)
+            code, out, err = done.returncode, done.stdout, done.stderr
             assert listing(place.outside) == before, told
             assert is_kept(recorded, place.storage), told
             expect_plain(out, told)
@@ -491,7 +492,7 @@ def test_every_command_on_what_others_hand_on(name: str, place: Place, tmp_path:
 DAEMONS = {"agent_data_collector.py": EVENTS, "agent_analyzer.py": DECISIONS}
 
 
-@pytest.mark.parametrize("name", a_slice(OF_STORAGE, 6))
+@pytest.mark.parametrize("name", a_slice(OF_STORAGE, 12))
 def test_daemons_on_what_others_hand_on(name: str, place: Place) -> None:
     """Started for a moment, and asked how they are: the same."""
     VARIANTS[name](place)

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from experiments.model_commands import Place, requests_of
 from replay.errors import AskingStopped, NothingDecided
 from replay.runs import load as load_run
 from settings import Settings, load
-from tests.conftest import ROOT
+from tests.commands import run_here
 from tests.fakes.odd_endpoint import odd_endpoint
 from tests.integration.test_model_commands import (
     KEY,
@@ -58,11 +57,7 @@ def an_error(_: Body) -> Body:
 
 def replay(*words: Any) -> subprocess.CompletedProcess[str]:
     """The command line as a user has it, without a terminal."""
-    return subprocess.run(
-        [sys.executable, "-m", "replay", *map(str, words)],
-        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
-        env={k: v for k, v in os.environ.items() if "proxy" not in k.lower()},
-    )  # fmt: skip
+    return run_here("replay", *words, environment={k: v for k, v in os.environ.items() if "proxy" not in k.lower()})
 
 
 def is_clean(text: str) -> bool:

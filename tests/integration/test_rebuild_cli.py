@@ -32,6 +32,7 @@ from tests.builders import (
     one_of_each_decision_kind,
     one_of_each_market_kind,
 )
+from tests.commands import run_here
 from tests.conftest import ROOT
 from tests.integration.daemons import Stage
 
@@ -41,6 +42,8 @@ WHERE = ("--market", str(MARKET), "--storage")
 
 def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
     """A command of the product."""
+    if arguments[0] == "-m":
+        return run_here(str(arguments[1]), *arguments[2:])
     command = [sys.executable, *map(str, arguments)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
 

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import pytest
 from eventlog.cold import ColdLog
 from eventlog.names import LogName
 from replay.signals import SIGNALS
+from tests.commands import run_here
 from tests.market_builders import MARKET, a_market, write_log
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,10 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def replay(*words: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     """The command line, with a plain terminal of fixed width."""
-    return subprocess.run(
-        [sys.executable, "-m", "replay", *map(str, words)], cwd=cwd, capture_output=True, text=True, timeout=120,
-        check=False, env=os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "120", "NO_COLOR": "1", "TERM": "dumb"},
-    )  # fmt: skip
+    plain = {"PYTHONPATH": str(ROOT), "COLUMNS": "120", "NO_COLOR": "1", "TERM": "dumb"}
+    return run_here("replay", *words, cwd=cwd, environment=os.environ | plain)
 
 
 @pytest.fixture(scope="module")

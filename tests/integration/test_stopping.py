@@ -79,7 +79,7 @@ def test_both_daemons_say_so_at_once_and_end_in_time(stage: Stage) -> None:
 @pytest.mark.parametrize(
     ("server", "known"),
     [
-        pytest.param("killed", False, id="killed-just now"),
+        pytest.param("killed", False, id="killed-just now", marks=pytest.mark.soak),
         pytest.param("frozen", True, id="frozen-for a while"),
         pytest.param("killed", True, id="killed-for a while", marks=pytest.mark.soak),
         pytest.param("frozen", False, id="frozen-just now", marks=pytest.mark.soak),
@@ -130,9 +130,10 @@ def test_what_a_dead_server_could_not_take_is_there_after_the_next_start(stage: 
     assert not list(stage.storage.rglob("spill.log"))
 
 
-def test_two_that_end_at_once_leave_no_server_behind(stage: Stage) -> None:
+@pytest.mark.parametrize("times", [1, pytest.param(6, marks=pytest.mark.soak)])
+def test_two_that_end_at_once_leave_no_server_behind(stage: Stage, times: int) -> None:
     """Ctrl+C reaches both daemons in the same instant, twice: the server goes with the last of them, every time."""
-    for _ in range(4):
+    for _ in range(times):
         collector, analyzer = stage.collector(), stage.analyzer()
         wait_for(lambda: stage.status()["running"] and stage.status("agent_analyzer.py")["running"], 60, 0.1)
         pid = server_pid(stage.storage)
@@ -182,7 +183,7 @@ def test_make_live_ends_where_what_reads_it_is_interrupted_too(stage: Stage) -> 
     assert stage.check()["complete"]
 
 
-@pytest.mark.parametrize("reader", ["gone", "deaf"])
+@pytest.mark.parametrize("reader", [pytest.param("gone", marks=pytest.mark.soak), "deaf"])
 def test_both_end_whoever_reads_what_they_say(stage: Stage, reader: str) -> None:
     """A pipe whose reader has gone, and one that is full because its reader, a pager perhaps, takes nothing."""
     ours, theirs = os.pipe()

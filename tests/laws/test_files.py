@@ -212,6 +212,8 @@ def test_any_lines_are_a_recording_or_a_bad_file(data: st.DataObject) -> None:
 
 @LAW
 @example(text=b"PK\x03\x04" + b"\0" * 40)
+@example(text=b"\x1c")  # blank as text, not as bytes
+@example(text="\u3000\n1,2\n\x85".encode())
 @given(
     text=st.binary(max_size=80)
     | st.lists(

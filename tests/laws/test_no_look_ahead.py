@@ -166,6 +166,7 @@ def real_decisions(real_day: Tables) -> list[Decision]:
     return found
 
 
+@pytest.mark.soak
 def test_real_day_garbled(real_day: Tables, real_decisions: list[Decision]) -> None:
     """At fifty ticks of a recorded day the decision is the same whatever is put behind it."""
     for at in sampled(real_decisions, 3):
@@ -176,6 +177,7 @@ def test_real_day_garbled(real_day: Tables, real_decisions: list[Decision]) -> N
         assert decide(batches(other), REAL_SIGHT, seq, seq) == [real_decisions[at]]
 
 
+@pytest.mark.soak
 def test_real_day_cut(real_day: Tables, real_decisions: list[Decision]) -> None:
     """At fifty ticks of a recorded day the decision is the same when the record ends there."""
     for at in sampled(real_decisions, 4):
@@ -183,6 +185,7 @@ def test_real_day_cut(real_day: Tables, real_decisions: list[Decision]) -> None:
         assert decide(batches(rows_between(real_day, 0, seq)), REAL_SIGHT, seq, seq) == [real_decisions[at]]
 
 
+@pytest.mark.soak
 def test_real_day_whole_stretches(real_day: Tables, real_decisions: list[Decision]) -> None:
     """For two ticks every earlier decision of the day is made again from a garbled log."""
     for at in (200, 420):

@@ -28,6 +28,7 @@ def test_the_figures_by_hand() -> None:
     assert found["size P99.9"] == pytest.approx(8.98 / 3.0)
 
 
+@pytest.mark.soak
 def test_sizes_by_distance_are_the_recorded_ones(real_data: Path, simulated: Figures) -> None:
     """
     From the quartile to the 95th percentile of a bin's size every octave is within half in log terms, on the mean 0.2.
@@ -47,6 +48,7 @@ def test_sizes_by_distance_are_the_recorded_ones(real_data: Path, simulated: Fig
     assert difference[64, 128][far] < -0.5
 
 
+@pytest.mark.soak
 def test_trades_cluster_as_recorded(real_data: Path, simulated: Figures) -> None:
     """Shared milliseconds, runs, Fano factors and autocorrelation; loose where four hours are short."""
     recorded, found = recorded_clustering(real_data), simulated[1]

@@ -26,6 +26,8 @@ from tests.builders import NOW
 NAME = LogName("events", Market("binance", "BTCUSDT"))
 PARAMETERS = Parameters()
 
+pytestmark = pytest.mark.soak
+
 
 @pytest.fixture(scope="module")
 def rows(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Row]:

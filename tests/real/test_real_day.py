@@ -234,6 +234,7 @@ with freeze_time(frozen) if frozen else nullcontext():
 """
 
 
+@pytest.mark.soak
 def test_other_seeds_zones_and_dates_give_the_same_digest(storage: Path, buckets: MinuteBuckets) -> None:
     """Hash seeds 0 and 1, UTC and Shanghai, the wall clock and two frozen dates: in processes of their own."""
     ways = [("0", "UTC", ""), ("1", "Asia/Shanghai", ""), ("0", "UTC", "2001-02-03"), ("1", "UTC", "2038-01-20")]

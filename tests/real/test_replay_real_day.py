@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from analysis.absorption import NOTE
+from tests.commands import run_here
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("REAL_DATA_DIR") or ROOT.parent / "shared" / "data")
@@ -20,9 +20,7 @@ NO_BOOK = "no book was recorded: advice from trades alone"
 
 def command(*words: str) -> subprocess.CompletedProcess[str]:
     """A command as a user types it, from another folder than its own."""
-    return subprocess.run(
-        [sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
-    )
+    return run_here(*words)
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +92,7 @@ def signals(storage: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.soak
 def test_random_levels_are_rejected_as_on_any_trending_day(signals: dict[str, Any]) -> None:
     """ANALYSIS §4: touched within ε in an hour, 42–47 % of random levels are rejected; farther ones no more often."""
     whole, *octaves = signals["random_levels"]
@@ -103,6 +102,7 @@ def test_random_levels_are_rejected_as_on_any_trending_day(signals: dict[str, An
     assert whole["open"] < 0.01 * whole["touched"]
 
 
+@pytest.mark.soak
 def test_absorption_does_not_beat_its_control(signals: dict[str, Any]) -> None:
     """The negative result that is printed wherever absorption is: no more often rejected than an extreme alone."""
     (found,) = (s for s in signals["scores"] if (s["signal"], s["figure"]) == ("absorption", "rejected"))
@@ -111,6 +111,7 @@ def test_absorption_does_not_beat_its_control(signals: dict[str, Any]) -> None:
     assert f"{found['control_value']:.2f} (n {found['control_samples']})" in NOTE
 
 
+@pytest.mark.soak
 def test_no_signal_of_the_day_is_sure(signals: dict[str, Any]) -> None:
     """One day without a book: no figure of any signal beats its control once all are counted."""
     assert len([s for s in signals["scores"] if s["p"] is not None]) > 20

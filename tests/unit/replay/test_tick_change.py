@@ -32,10 +32,7 @@ PROVEN = [*(pytest.param(name, marks=pytest.mark.soak) for name in ("finer", "co
 MARKETS = [
     pytest.param(name, False, id=f"{name}-trades alone", marks=pytest.mark.slow if name != PROVEN[-1] else ())
     for name in CHANGES
-] + [
-    pytest.param(name, True, id=f"{name}-with books", marks=mark)
-    for name, mark in zip(CHANGES, (pytest.mark.soak, pytest.mark.soak, pytest.mark.slow), strict=True)
-]
+] + [pytest.param(name, True, id=f"{name}-with books", marks=pytest.mark.soak) for name in CHANGES]
 SETTINGS = Settings()
 SIGHT = sight_of(SETTINGS, MARKET.symbol)
 
