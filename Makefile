@@ -52,9 +52,9 @@ check: $(READY)
 test: check
 	@$(PYTEST) -m "not slow and not soak"
 
-# One worker more than cores: most of these tests wait for processes. A file's tests share what takes long.
+# Two workers more than cores: most of these tests wait for processes. A file's tests share what takes long.
 test-all: check
-	@$(PYTEST) -n $$(($(WORKERS) + 1)) --dist loadfile -m "$(ALL)" $(TESTS) $(COVERAGE)
+	@$(PYTEST) -n $$(($(WORKERS) + 2)) --dist loadfile -m "$(ALL)" $(TESTS) $(COVERAGE)
 
 fmt: $(READY)
 	@$(BIN)/ruff format .

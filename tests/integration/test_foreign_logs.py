@@ -43,6 +43,7 @@ from tests.integration.foreign import (
     ways_of,
 )
 from tests.market_builders import T0
+from tests.slices import a_slice
 
 Variant = Callable[[Place], None]
 
@@ -450,11 +451,6 @@ def registered(prefix: tuple[str, ...], command: Any) -> Iterator[tuple[str, ...
             yield from registered((*prefix, name), inside)
     else:
         yield prefix
-
-
-def a_slice(names: Iterable[str], every: int) -> list[Any]:
-    """Some of them in every run of all tests, the others with the long fault tests."""
-    return [pytest.param(each, marks=() if n % every == 0 else pytest.mark.soak) for n, each in enumerate(names)]
 
 
 def test_no_command_is_left_out() -> None:

@@ -101,7 +101,8 @@ def test_both_end_in_time_with_a_server_of_ours_that_is_dead(stage: Stage, serve
             os.kill(pid, signal.SIGCONT)
 
 
-@pytest.mark.parametrize("server", [pytest.param("gone", marks=pytest.mark.soak), "deaf"])
+@pytest.mark.soak
+@pytest.mark.parametrize("server", ["gone", "deaf"])
 def test_both_end_in_time_with_a_server_of_the_users_that_is_dead(stage: Stage, server: str) -> None:
     """One at an address that refuses everybody, and one that accepts everything and never answers."""
     own = stage.own_server()
