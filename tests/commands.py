@@ -25,14 +25,16 @@ def run_here(
     As `python -m module words`, with all that the entry point does about errors.
 
     Args:
+        module: or a script's name, as `agent_analyzer.py`, for what it says and ends.
         environment: the variables that are set, None for those of this process.
     """
     out, err = io.StringIO(), io.StringIO()
     code: Any = 0
     arguments = [module, *map(str, words)]
+    entry = ROOT / (module if module.endswith(".py") else f"{module.replace('.', '/')}/__main__.py")
     with _as_at_a_shell(arguments, cwd, environment), redirect_stdout(out), redirect_stderr(err):
         try:
-            runpy.run_path(str(ROOT / module.replace(".", "/") / "__main__.py"), run_name="__main__")
+            runpy.run_path(str(entry), run_name="__main__")
         except SystemExit as end:
             code = end.code
     return subprocess.CompletedProcess(arguments, code if isinstance(code, int) else 1, out.getvalue(), err.getvalue())
