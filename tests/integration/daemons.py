@@ -77,7 +77,7 @@ class Stage:
 
     @property
     def config(self) -> Path:
-        """The settings file, written anew at each call."""
+        """The settings file, written anew at each call, and there as a whole at any moment."""
         settings = {
             "app": {"logs_dir": str(self.folder / "logs")},
             "redis": self.redis or {"embedded": True, "storage_dir": str(self.storage)},
@@ -98,9 +98,9 @@ class Stage:
             "metrics": self.metrics,
             "analyzer": {"analysis": {"interval_seconds": self.interval_s}, "deepseek": self.deepseek},
         }
-        path = self.folder / "config.yaml"
-        path.write_text(json.dumps(settings))
-        return path
+        path, written = self.folder / "config.yaml", self.folder / "config.new"
+        written.write_text(json.dumps(settings))
+        return written.replace(path)  # a daemon that starts reads it meanwhile
 
     def start(self, name: str, *arguments: str) -> Process:
         """Start a process of the product."""
@@ -209,6 +209,7 @@ class Stage:
         for process in reversed(self.processes):
             if process.popen.poll() is None:
                 process.kill()
+            sys.stdout.write(f"{process.output.name}: {process.text()[-2000:]}\n")  # shown where a test fails
         for server in (*self.servers, EmbeddedServer(self.storage)):
             if server.holds_data():
                 server.stop()
@@ -218,7 +219,7 @@ class Stage:
             return json.loads(reply.read())
 
 
-def wait_for(true: Callable[[], bool], timeout_s: float, every_s: float = 0.05) -> None:
+def wait_for(true: Callable[[], bool], timeout_s: float, every_s: float = 0.2) -> None:
     """Wait until something is true."""
     deadline = time.monotonic() + timeout_s
     while not true():
