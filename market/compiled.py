@@ -7,7 +7,9 @@ as well: without a look at those, an update that changes one of them alone would
 """
 
 import hashlib
+import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +48,17 @@ def made_from(names: dict[str, Any]) -> str:
         if isinstance(value, _FROZEN_IN):
             digest.update(f"{name}={value!r}\n".encode())
         elif isinstance(value, CPUDispatcher) and value.py_func.__module__ != names["__name__"]:
-            inside = value.py_func.__globals__
-            source = hashlib.sha256(Path(inside["__file__"]).read_bytes()).hexdigest()
-            digest.update(f"{name}={value.py_func.__qualname__} {source} {made_from(inside)}\n".encode())
+            digest.update(f"{name}={value.py_func.__qualname__} {_whole(value.py_func.__module__)}\n".encode())
         elif isinstance(value, np.ndarray):
             digest.update(f"{name}={value.dtype}{value.shape}{value.tobytes()!r}\n".encode())
     return digest.hexdigest()
+
+
+@cache
+def _whole(module: str) -> str:
+    """A digest of another module's source, and of what came into that: it is loaded, and stays as it is."""
+    names = vars(sys.modules[module])
+    return f"{hashlib.sha256(Path(names['__file__']).read_bytes()).hexdigest()} {made_from(names)}"
 
 
 class _MadeFrom:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, is_hypothesis_test, settings
 
 from eventlog.embedded_server import EmbeddedServer
 from tests.fakes.proxy import Proxy
@@ -34,8 +34,8 @@ UNCOUNTED_FOLDERS = ("laws", "golden", "fuzz")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the folders that take long, and those in which coverage is not counted; draw as much as is asked for."""
     for item in items:
-        drawn = getattr(getattr(item, "obj", None), "_hypothesis_internal_use_settings", None)
-        if EXPLORE and drawn is not None:
+        if EXPLORE and isinstance(item, pytest.Function) and is_hypothesis_test(item.obj):
+            drawn = item.obj._hypothesis_internal_use_settings
             item.obj._hypothesis_internal_use_settings = settings(drawn, max_examples=EXPLORE * drawn.max_examples)
         folder = item.path.relative_to(ROOT / "tests").parts[0]
         if folder in SLOW_FOLDERS:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from eventlog.embedded_server import EmbeddedServer
-from tests.commands import run_here
+from tests.commands import run
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MARKET = "binance:BTCFDUSD"
@@ -163,11 +163,8 @@ class Stage:
         return json.loads(self.run(script, "--config", str(self.config), "--status", "--json", code=None).stdout)
 
     def run(self, *arguments: str, code: int | None = 0) -> "subprocess.CompletedProcess[str]":
-        """Run a command of the product to its end: in a process of its own where it may begin a daemon's work."""
-        if arguments[0] == "-m" or "--status" in arguments:
-            done = run_here(*arguments[arguments[0] == "-m" :])
-        else:
-            done = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120)
+        """Run a command of the product to its end."""
+        done = run(*arguments)
         if code is not None:
             assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done

@@ -20,6 +20,8 @@ from tests.market_builders import T0, a_market, write_log
 
 MARKET = Market("binance", "BTCFDUSD")
 EVENTS, DECISIONS = LogName("events", MARKET), LogName("decisions", MARKET)
+LONGEST_S = 60
+"""For a command on what others hand on: one that a pipe or a link holds up is an error."""
 SCREEN = "\x1b[2J\x1b]0;owned\x07"
 """What a terminal obeys."""
 
@@ -95,8 +97,8 @@ def build(folder: Path) -> Place:
     (place.outside / "secret").write_text("mine\n")
     shutil.copytree(place.storage, place.outside / "storage")
     archive_csv(place.work / "more.csv", [archive_row(10**6 + i, at=T0 // 10**6 + 600_000 + i) for i in range(3)])
-    code, _, err = run_command(("replay", "run"), place)
-    assert code == 0, err
+    done = run_here("replay", *next(ways_of(("replay", "run"), place)), longest_s=LONGEST_S)
+    assert done.returncode == 0, done.stderr
     return place
 
 
@@ -178,9 +180,3 @@ def ways_of(command: tuple[str, ...], place: Place) -> Iterator[list[str]]:
                 word = word.replace(name, value)
             filled.append(word)
         yield [*command[1:], *filled, *where]
-
-
-def run_command(command: tuple[str, ...], place: Place, way: int = 0) -> tuple[int, str, str]:
-    """Exit code, standard output and error of a command in one of its ways."""
-    done = run_here(command[0], *list(ways_of(command, place))[way])
-    return done.returncode, done.stdout, done.stderr

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.builders import HEADER
-from tests.commands import run_here
+from tests.commands import run
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MARKET = "binance:BTCUSDT"
@@ -24,10 +24,10 @@ GOOD = "1,42283.58,0.00069,11,11,1704067200000,True,True\n2,42283.59,0.00144,12,
 
 
 def command(*arguments: str, limit: Callable[[], None] | None = None) -> "subprocess.CompletedProcess[str]":
-    """Run a command of the product as a user does: in a process of its own where that is a daemon or has limits."""
-    if limit is None and arguments[0] == "-m":
-        return run_here(*arguments[1:])
-    measured = {name: value for name, value in os.environ.items() if limit is None or not name.startswith("COVERAGE")}
+    """Run a command of the product as a user does: in a process of its own where it has limits."""
+    if limit is None:
+        return run(*arguments)
+    measured = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=ROOT,

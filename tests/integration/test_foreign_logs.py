@@ -34,6 +34,7 @@ from tests.integration.foreign import (
     COMMANDS,
     DECISIONS,
     EVENTS,
+    LONGEST_S,
     SCREEN,
     Place,
     build,
@@ -470,7 +471,7 @@ def test_every_command_on_what_others_hand_on(name: str, place: Place, tmp_path:
         for words in ways_of(command, place):
             before, recorded = listing(place.outside), kept(place.storage)
             told = f"{name}: {' '.join((command[0], *words))}"
-            done = run_here(command[0], *words)
+            done = run_here(command[0], *words, longest_s=LONGEST_S)
             code, out, err = done.returncode, done.stdout, done.stderr
             assert listing(place.outside) == before, told
             assert is_kept(recorded, place.storage), told

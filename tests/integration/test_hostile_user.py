@@ -14,7 +14,7 @@ import pytest
 from eventlog.embedded_server import EmbeddedServer
 from tests.commands import run_here
 from tests.integration.daemons import MARKET, Process, Stage, wait_for
-from tests.integration.foreign import COMMANDS, build, ways_of
+from tests.integration.foreign import COMMANDS, LONGEST_S, build, ways_of
 from tests.integration.test_server_is_ours import NOBODY, impostor
 
 SETPRIV = shutil.which("setpriv")
@@ -104,7 +104,7 @@ def test_what_commands_write_is_their_users_alone(open_place: Path) -> None:
     place = build(open_place / "place")
     for command in COMMANDS:
         for words in ways_of(command, place):
-            run_here(command[0], *words)
+            run_here(command[0], *words, longest_s=LONGEST_S)
     outputs = {path.name for path in place.work.iterdir()}
     assert {"a.csv", "a.parquet", "a.json", "minutes", "a.svg", "talk.md"} <= outputs
     wide = {path: oct(mode) for path, mode in modes(place.work).items() if mode & OTHERS and "more.csv" not in path}

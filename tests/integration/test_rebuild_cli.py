@@ -4,7 +4,6 @@ import json
 import re
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -32,20 +31,11 @@ from tests.builders import (
     one_of_each_decision_kind,
     one_of_each_market_kind,
 )
-from tests.commands import run_here
-from tests.conftest import ROOT
+from tests.commands import run
 from tests.integration.daemons import Stage
 
 DECISIONS = LogName("decisions", MARKET)
 WHERE = ("--market", str(MARKET), "--storage")
-
-
-def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
-    """A command of the product."""
-    if arguments[0] == "-m":
-        return run_here(str(arguments[1]), *arguments[2:])
-    command = [sys.executable, *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
 
 
 def rebuild(storage: Path, *words: str) -> "subprocess.CompletedProcess[str]":

@@ -57,7 +57,7 @@ def seen(tables: Tables, ends: list[int] | None = None, every: int = 1) -> dict[
     return views
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.integers(0, 10**6), st.integers(2, 25), st.lists(st.integers(1, 1500), max_size=6).map(sorted))
 def test_seldom_looks_and_other_batches_see_the_same(seed: int, every: int, ends: list[int]) -> None:
     """An observer that looks now and then, fed in other batches, sees to the byte what one that looks always sees."""
@@ -67,7 +67,7 @@ def test_seldom_looks_and_other_batches_see_the_same(seed: int, every: int, ends
     assert seldom == {seq: always[seq] for seq in seldom}
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.integers(0, 10**6), st.integers(45, 109))
 def test_a_fresh_observer_sees_what_an_old_one_sees(seed: int, minute: int) -> None:
     """Started a warm-up ago, or looking for the first time at an old state, it sees the same at its first tick on."""
@@ -153,7 +153,7 @@ def scraps(draw: st.DrawFn) -> Tables:
     return numbered({k: c for k, c in parts.items() if len(c["recv_ns"])})
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(scraps())
 def test_scraps_of_a_market_never_break_it(tables: Tables) -> None:
     """Whatever little there is, each tick has an analysis without NaN and lawful advice or a reason for none."""

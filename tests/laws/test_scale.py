@@ -28,6 +28,7 @@ from replay.run import Request, run
 from replay.sight import rules_of, sight_of
 from settings import Settings
 from tests.market_builders import MARKET, T0, a_market, batches, write_log
+from tests.slices import a_slice
 
 _PRICES = {
     AGG_TRADE: ("price_e8",),
@@ -38,8 +39,7 @@ _PRICES = {
 _IN_QUOTE = {"speed", "walk_speed", "quote_per_base"}
 """Plain numbers that are prices by something."""
 
-POWERS = (-6, -3, 3)
-OFTEN = [-6, *(pytest.param(power, marks=pytest.mark.soak) for power in POWERS[1:])]
+POWERS = a_slice((-6, -3, 3), 3)
 
 
 def times(values: pa.Array, power: int) -> pa.Array:
@@ -125,7 +125,7 @@ def _is_scaled(here: Any, there: Any, power: int) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("power", OFTEN)
+@pytest.mark.parametrize("power", POWERS)
 @pytest.mark.parametrize("name", MARKETS)
 def test_a_scaled_market_is_seen_and_advised_alike(name: str, power: int) -> None:
     """The whole analysis and every zone, tick by tick: figures are equal, prices exactly as many times larger."""
@@ -145,7 +145,7 @@ def test_a_scaled_market_is_seen_and_advised_alike(name: str, power: int) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("power", OFTEN)
+@pytest.mark.parametrize("power", POWERS)
 def test_a_scaled_market_has_the_same_scores(power: int, tmp_path: Path) -> None:
     """Touched, rejected, filled, and what a fill was worth in basis points, beside its placebo."""
     found = []

@@ -19,8 +19,8 @@ NO_BOOK = "no book was recorded: advice from trades alone"
 
 
 def command(*words: str) -> subprocess.CompletedProcess[str]:
-    """A command as a user types it, from another folder than its own."""
-    return run_here(*words)
+    """A command as a user types it, over a whole day."""
+    return run_here(*words, longest_s=600)
 
 
 @pytest.fixture(scope="module")
