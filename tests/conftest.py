@@ -1,6 +1,7 @@
 """What tests share: a real server, and real recordings where there are any."""
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,12 @@ settings.register_profile(
     "any machine", deadline=None, derandomize=not EXPLORE, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("any machine")
+
+# Under nohup, or behind a script's `&`, a signal is ignored here and in every process begun here, which the tests of
+# stopping could not end. One that is taken and does nothing stays ignored here and means what it does in the others.
+for _number in (signal.SIGHUP, signal.SIGINT):
+    if signal.getsignal(_number) == signal.SIG_IGN:
+        signal.signal(_number, lambda *_: None)
 
 SLOW_FOLDERS = ("integration", "real", "soak")
 """Whole processes and whole days: `make test` leaves them to `make test-all`, as it does whatever is marked slow."""
