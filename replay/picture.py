@@ -155,7 +155,7 @@ def _heat(axes: "Axes", scene: Scene, low: float, high: float) -> None:
         axes.imshow(shown, origin="lower", aspect="auto", extent=(-60, 0, edges[0], edges[-1]), cmap="Blues",
                     vmin=least, vmax=max(most, least + 0.1), interpolation="nearest")  # fmt: skip
     else:
-        axes.text(0.5, 0.5, "no book on record", ha="center", va="center", color="#666666", transform=axes.transAxes)
+        axes.text(0.01, 0.01, "no book on record", ha="left", va="bottom", color="#666666", transform=axes.transAxes)
 
 
 def _prices(axes: "Axes", scene: Scene) -> None:
@@ -199,6 +199,8 @@ def _profile(axes: "Axes", scene: Scene, low: float, high: float) -> None:
     axes.barh(edges[:-1], volume, height=np.diff(edges), align="edge", color="#94a3b8")
     axes.set_title(f"traded, {scene.profile_minutes // 60} h")
     axes.set_xlabel("base coins")
+    axes.locator_params("x", nbins=4)
+    axes.xaxis.set_major_formatter(lambda coins, _: short_amount(coins))
 
 
 def _zones(axes: "Axes", scene: Scene) -> None:
@@ -252,3 +254,15 @@ def _frame(book: "Axes", side: "Axes", scene: Scene, low: float, high: float) ->
 def _price(value: float, _: float) -> str:
     """A label of the price axis: as many of 8 decimals as it needs."""
     return format_e8(round(value * ONE_E8))
+
+
+def short_amount(coins: float) -> str:
+    """
+    An amount as short as labels that stand side by side must be: 0.25, 300, 40 k, 1.5 M.
+
+    Behind B (10^9) come T and Q (10^15).
+    """
+    for unit, letter in ((1e15, "Q"), (1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if coins >= unit:
+            return f"{coins / unit:.4g} {letter}"
+    return f"{coins:.4g}"

@@ -233,6 +233,15 @@ def test_every_source_file_named_is_there(page: Path) -> None:
             assert (ROOT / text).exists() or text in SOURCES, f"`{text}`: no such file"
 
 
+@pages
+def test_a_page_says_what_its_short_command_stands_for(page: Path) -> None:
+    """Nobody knows it who came by a search; the READMEs define it."""
+    text = page.read_text(encoding="utf-8")
+    if page.name != "CHANGELOG.md" and re.search(r"(^|`)la [a-z]", text, re.MULTILINE):
+        said = "alias la=" if page in READMES else "`la` stands for"
+        assert said in text
+
+
 def test_every_page_is_linked() -> None:
     """From another page: what nobody links to, nobody finds."""
     linked = {

@@ -13,7 +13,7 @@ from eventlog.facts import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT, TICK
 from eventlog.log import Log
 from market.timestamps import MINUTE_NS
 from replay.errors import NothingToReplay
-from replay.picture import Scene, draw
+from replay.picture import Scene, draw, short_amount
 from replay.scene import scene_at
 from tests.conftest import ROOT
 from tests.market_builders import (
@@ -159,3 +159,13 @@ def test_what_cannot_be_drawn(scene: Scene, tmp_path: Path) -> None:
     with pytest.raises(NothingToReplay, match=r"holds no tick at or before 2026-03-02T00:00:59"):
         scene_at(log, T0 + MINUTE_NS - 1, SIGHT)
     assert [p.name for p in tmp_path.iterdir()] == ["log"]
+
+
+@pytest.mark.parametrize(
+    ("coins", "label"),
+    [(0, "0"), (0.00025, "0.00025"), (12.5, "12.5"), (999, "999"), (1000, "1 k"), (250_000, "250 k"), (1.5e6, "1.5 M"),
+     (2e9, "2 B"), (92_141_578_736, "92.14 B"), (4e14, "400 T"), (4e16, "40 Q")],
+)  # fmt: skip
+def test_amounts_are_short(coins: float, label: str) -> None:
+    """Labels of a cheap coin's millions must not run into each other."""
+    assert short_amount(coins) == label
