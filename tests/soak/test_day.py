@@ -5,14 +5,16 @@ A day on virtual time: the connection breaks every hour, or lives until the venu
 import asyncio
 import ctypes
 import gc
+import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from collector.memory import use_one_allocator
 from eventlog.certificate import Certificate, certify
@@ -103,6 +105,14 @@ def told(recorded: Recorded) -> str:
         f"{book.audits} audits, {book.unhealthy} unhealthy, {len(book.resets)} resets; "
         f"memory of the second hour {hours[1]:.1f} MB, of the last {hours[-1]:.1f} MB ({hours[-1] / hours[1] - 1:+.1%})"
     )
+
+
+@pytest.fixture(autouse=True)
+def said_nowhere() -> Iterator[None]:
+    """A day's lines of the log, kept by whoever captures what is printed, are memory that grows."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.mark.soak
