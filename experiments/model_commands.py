@@ -204,11 +204,15 @@ def probe(
     settings = load(config) if config else Settings()
     place = Place(console.market_of(market), storage, redis, out)
     with place.events() as log:
-        ticks = live_ticks(log, every(place.ticks(start, to), every_n))
+        looked_at = every(place.ticks(start, to), every_n)
+        ticks = live_ticks(log, looked_at)
         views = place.way(settings).views(log, ticks)
         first = next((v for v in views if v.reference_e8 is not None), None)
     if first is None or first.reference_e8 is None:
-        raise NothingToReplay("nothing was traded before any tick of that stretch: there is no price to shift")
+        raise NothingToReplay(
+            f"at none of the {len(looked_at)} ticks looked at (--every {every_n}) are trades live with a price: "
+            "there is none to shift; --every 1 looks at all of the stretch"
+        )
     notes = _memory_notes(settings, ticks) if analyst == MODEL else []
     _tell(notes)
     changed = changes(first.reference_e8, first.tick_size_e8, _SHIFTS)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import console
-from eventlog.facts import MODEL_DECISION
+from eventlog.facts import MODEL_DECISION, TICK
 from exchanges.logs import open_log
 from experiments.answers import FOLDER, Answers
 from experiments.experiment import LEDGER
@@ -328,3 +328,16 @@ def test_ab_says_how_much_is_the_models_own(storage: Path, tmp_path: Path) -> No
         assert 0 < share["decided"] < share["asked"] == 19
     most = min(found["a"]["share"]["decided"], found["b"]["share"]["decided"])
     assert all(row["minutes"] <= most for row in found["scores"])
+
+
+def test_probe_says_how_many_ticks_it_looked_at(tmp_path: Path) -> None:
+    """Live trades between those are no reason to say that nothing was traded."""
+    tables = a_market(5, 15)
+    at = tables[TICK].schema.get_field_index("trades")
+    states = ["down" if row % 10 == 0 else "live" for row in range(tables[TICK].num_rows)]
+    write_log(tmp_path, tables | {TICK: tables[TICK].set_column(at, tables[TICK].schema.field(at), [states])})
+    words = ("probe", "--market", MARKET, "--storage", tmp_path)
+    few = replay(*words)
+    assert (few.returncode, few.stdout) == (1, "")
+    assert "error: at none of the 2 ticks looked at (--every 10)" in few.stderr
+    assert replay(*words, "--every", 1).returncode == 0
