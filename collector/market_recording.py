@@ -182,5 +182,5 @@ class MarketRecording:
         """The highest seqs that somebody has named: none of them may be given out again."""
         name = LogName("decisions", self.market)
         decisions = Log(ColdLog(self.store.folder, name), HotLog(self.store.connect(), name), {})
-        said = status.read(self.cold.folder).get("last_seq", 0)
+        said = status.read_fields(self.cold.folder).get("last_seq", 0)
         return [last_named_seq(decisions), said if type(said) is int else 0, named_seq(self.cold.folder)]

@@ -257,7 +257,7 @@ async def _write(sources: Sources, every_s: float) -> None:
             if (now := measure()) is None:
                 continue
             try:
-                await asyncio.to_thread(status.write, folder, now, FILE)
+                await asyncio.to_thread(status.write_fields, folder, now, FILE)
             except EventLogError as error:
                 warnings[folder].occurs(str(error))
             else:

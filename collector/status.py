@@ -12,6 +12,7 @@ from typing import Any
 from eventlog.errors import LogBroken
 from eventlog.files import read_plain, write_whole
 from eventlog.names import LogName
+from eventlog.writer import RUN
 from market.errors import BadTime
 from market.instrument import Market
 from market.timestamps import SECOND_NS, parse_iso
@@ -23,18 +24,27 @@ _OLD_S = 30
 _MOST_BYTES = 16 * 1024 * 1024
 
 
-def write(folder: Path, fields: dict[str, Any], name: str = STATUS) -> None:
-    """Replace the status file, or another one of its kind. It is for looking at, so it is not synced to disk."""
+def write(folder: Path, fields: dict[str, Any]) -> None:
+    """Replace the status file, in the name of this run of this process."""
+    write_fields(folder, {**fields, "run": RUN}, STATUS)
+
+
+def write_fields(folder: Path, fields: dict[str, Any], name: str) -> None:
+    """Replace a file of a status's kind. It is for looking at, so it is not synced to disk."""
     write_whole(folder / name, json.dumps(fields, indent=1).encode(), synced=False)
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """What the daemon said last, and whether it runs now: `running` is what its lock says."""
+    """
+    What the daemon said last, and whether it runs now: `running` is what its lock says. Of one that has the lock and
+    has said nothing yet nothing more is known: what its predecessor said last was of another time.
+    """
+    holder = _holder(folder / "writer.lock")
     said = read_fields(folder)
-    running = _is_locked(folder / "writer.lock")
-    if not running:
-        said = {**said, "connected": False, **({"trades": "down"} if "trades" in said else {})}
-    return {"running": running, **said}
+    run = said.pop("run", None)
+    if holder is not None:
+        return {"running": True, **(said if run == holder else {})}
+    return {"running": False, **said, "connected": False, **({"trades": "down"} if "trades" in said else {})}
 
 
 def of_collector(storage: Path, market: Market) -> dict[str, Any]:
@@ -104,17 +114,18 @@ def read_fields(folder: Path, name: str = STATUS) -> dict[str, Any]:
     return {}
 
 
-def _is_locked(path: Path) -> bool:
+def _holder(path: Path) -> str | None:
+    """Which run of a process holds a lock, empty where it has not written itself down yet; None where none does."""
     try:
         lock = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
-        return False
+        return None
     try:
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return True
+        return os.read(lock, 64).decode(errors="replace").partition("\n")[2].strip()
     except OSError:
-        return False
+        return None
     finally:
         os.close(lock)
-    return False
+    return None

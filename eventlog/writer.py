@@ -8,6 +8,7 @@ on disk in blocks before they are used: after a server lost everything, no seq i
 
 import fcntl
 import os
+import secrets
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from eventlog.names import RESERVED_FILE, Reserved
 from eventlog.sealed_json import seal
 from eventlog.server_facts import read_facts
 
+RUN = secrets.token_hex(8)
+"""Tells this run of a process from every other, also one that has its number again after a restart."""
 _BLOCK = 10_000
 
 
@@ -52,12 +55,12 @@ class StorageLock:
             self._path = folder / "writer.lock"
             self._descriptor = open_private(self._path)
         if not self._taken():
-            said = os.read(self._descriptor, 64).decode(errors="replace").strip()
+            said, _, _ = os.read(self._descriptor, 64).decode(errors="replace").strip().partition("\n")
             holder = said if said.isascii() and said.isdigit() else "?"
             os.close(self._descriptor)
             raise WriterRefused(f"{log} already has a writer (process {holder}); stop it first")
         os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+        os.pwrite(self._descriptor, f"{os.getpid()}\n{RUN}\n".encode(), 0)
 
     def _taken(self) -> bool:
         """Try for a moment: whoever asks for the status holds the lock for an instant."""

@@ -11,6 +11,7 @@ import pytest
 
 from collector import status
 from eventlog.names import LogName
+from eventlog.writer import RUN
 from market.instrument import Market
 from market.timestamps import SECOND_NS, iso
 from tests.builders import NOW
@@ -28,10 +29,11 @@ def folder_of(storage: Path, log: Any) -> Path:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[None]:
-    """As if the daemon ran: it holds the lock of its log."""
+def running(folder: Path, run: str = RUN) -> Iterator[None]:
+    """As if the daemon ran: it holds the lock of its log, and says in it which run it is."""
     lock = os.open(folder / "writer.lock", os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)
+    os.write(lock, f"{os.getpid()}\n{run}\n".encode() if run else b"")
     try:
         yield
     finally:
@@ -70,6 +72,16 @@ def test_one_that_was_killed_is_down_whatever_it_said_last(tmp_path: Path) -> No
     said = status.of_collector(tmp_path, MARKET)
     assert (said["running"], said["connected"], said["trades"]) == (False, False, "down")
     assert (said["websocket_connected"], said["redis_connected"]) == (False, False)
+
+
+@pytest.mark.parametrize("run", ["", "0123456789abcdef"])
+def test_one_that_starts_says_nothing_of_its_predecessor(tmp_path: Path, run: str) -> None:
+    """A collector was killed with its trades live, and the next one has just taken the lock: nothing is live yet."""
+    folder = folder_of(tmp_path, "events")
+    status.write(folder, SAID)
+    with running(folder, run):
+        said = status.of_collector(tmp_path, MARKET)
+    assert said == {**NOTHING_YET, "running": True, "is_running": True}
 
 
 @pytest.mark.parametrize("log", ["events", "decisions"])
