@@ -2,9 +2,7 @@
 What a daemon says about itself: a small file beside its log, written at every tick, read by `--status`.
 """
 
-import fcntl
 import json
-import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,12 +10,13 @@ from typing import Any
 from eventlog.errors import LogBroken
 from eventlog.files import read_plain, write_whole
 from eventlog.names import LogName
-from eventlog.writer import RUN
+from eventlog.writer import term_of
 from market.errors import BadTime
 from market.instrument import Market
 from market.timestamps import SECOND_NS, parse_iso
 
 STATUS = "status.json"
+_LOCK = "writer.lock"
 
 _OLD_S = 30
 """A busy machine may be late with a status, not by so much."""
@@ -25,8 +24,8 @@ _MOST_BYTES = 16 * 1024 * 1024
 
 
 def write(folder: Path, fields: dict[str, Any]) -> None:
-    """Replace the status file, in the name of this run of this process."""
-    write_fields(folder, {**fields, "run": RUN}, STATUS)
+    """Replace the status file. Whoever writes it holds the log's lock, and the file names that term of writing."""
+    write_fields(folder, {**fields, "term": term_of(folder / _LOCK)}, STATUS)
 
 
 def write_fields(folder: Path, fields: dict[str, Any], name: str) -> None:
@@ -39,11 +38,11 @@ def read(folder: Path) -> dict[str, Any]:
     What the daemon said last, and whether it runs now: `running` is what its lock says. Of one that has the lock and
     has said nothing yet nothing more is known: what its predecessor said last was of another time.
     """
-    holder = _holder(folder / "writer.lock")
+    term = term_of(folder / _LOCK)
     said = read_fields(folder)
-    run = said.pop("run", None)
-    if holder is not None:
-        return {"running": True, **(said if run == holder else {})}
+    written_in = said.pop("term", None)
+    if term is not None:
+        return {"running": True, **(said if written_in == term else {})}
     return {"running": False, **said, "connected": False, **({"trades": "down"} if "trades" in said else {})}
 
 
@@ -112,20 +111,3 @@ def read_fields(folder: Path, name: str = STATUS) -> dict[str, Any]:
         fields = json.loads(read_plain(folder / name, _MOST_BYTES))
         return fields if isinstance(fields, dict) else {}
     return {}
-
-
-def _holder(path: Path) -> str | None:
-    """Which run of a process holds a lock, empty where it has not written itself down yet; None where none does."""
-    try:
-        lock = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return os.read(lock, 64).decode(errors="replace").partition("\n")[2].strip()
-    except OSError:
-        return None
-    finally:
-        os.close(lock)
-    return None

@@ -8,10 +8,10 @@ on disk in blocks before they are used: after a server lost everything, no seq i
 
 import fcntl
 import os
-import secrets
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Lock
 
 import msgspec
@@ -26,8 +26,6 @@ from eventlog.names import RESERVED_FILE, Reserved
 from eventlog.sealed_json import seal
 from eventlog.server_facts import read_facts
 
-RUN = secrets.token_hex(8)
-"""Tells this run of a process from every other, also one that has its number again after a restart."""
 _BLOCK = 10_000
 
 
@@ -55,12 +53,13 @@ class StorageLock:
             self._path = folder / "writer.lock"
             self._descriptor = open_private(self._path)
         if not self._taken():
-            said, _, _ = os.read(self._descriptor, 64).decode(errors="replace").strip().partition("\n")
-            holder = said if said.isascii() and said.isdigit() else "?"
+            holder, _ = _holder_and_term(self._descriptor)
             os.close(self._descriptor)
             raise WriterRefused(f"{log} already has a writer (process {holder}); stop it first")
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, f"{os.getpid()}\n{RUN}\n".encode(), 0)
+        _, term = _holder_and_term(self._descriptor)
+        text = f"{os.getpid():<10}\n{term + 1}\n".encode()  # of one width: a kill leaves the old line or the new one
+        os.pwrite(self._descriptor, text, 0)
+        os.ftruncate(self._descriptor, len(text))
 
     def _taken(self) -> bool:
         """Try for a moment: whoever asks for the status holds the lock for an instant."""
@@ -81,6 +80,34 @@ class StorageLock:
     def release(self) -> None:
         """Let the next writer in."""
         os.close(self._descriptor)
+
+
+def _holder_and_term(descriptor: int) -> tuple[str, int]:
+    """The process that a lock names, `?` where none can be read, and how many held it so far."""
+    lines = os.pread(descriptor, 64, 0).decode(errors="replace").splitlines()
+    holder, term, *_ = [line.strip() if line.isascii() and line.strip().isdigit() else "" for line in lines] + ["", ""]
+    return holder or "?", int(term or 0)
+
+
+def term_of(lock: Path) -> int | None:
+    """
+    Which term of writing runs: how many writers have held a lock so far. None while none holds it.
+
+    A process id would not do: after a restart of a machine or a container another process may have the same.
+    """
+    try:
+        descriptor = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _holder_and_term(descriptor)[1]
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    return None
 
 
 class LogWriter:

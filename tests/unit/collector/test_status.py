@@ -1,7 +1,5 @@
 """What `--status` makes of what a daemon wrote about itself."""
 
-import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,8 +8,9 @@ from typing import Any
 import pytest
 
 from collector import status
+from eventlog.cold import ColdLog
 from eventlog.names import LogName
-from eventlog.writer import RUN
+from eventlog.writer import StorageLock
 from market.instrument import Market
 from market.timestamps import SECOND_NS, iso
 from tests.builders import NOW
@@ -29,15 +28,14 @@ def folder_of(storage: Path, log: Any) -> Path:
 
 
 @contextmanager
-def running(folder: Path, run: str = RUN) -> Iterator[None]:
-    """As if the daemon ran: it holds the lock of its log, and says in it which run it is."""
-    lock = os.open(folder / "writer.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    os.write(lock, f"{os.getpid()}\n{run}\n".encode() if run else b"")
+def running(folder: Path) -> Iterator[None]:
+    """As if the daemon ran: it holds the lock of its log."""
+    log: Any = folder.name
+    lock = StorageLock(ColdLog(folder.parents[2], LogName(log, MARKET)))
     try:
         yield
     finally:
-        os.close(lock)
+        lock.release()
 
 
 NOTHING_YET = {
@@ -58,8 +56,8 @@ def test_one_that_never_ran_is_not_running(tmp_path: Path) -> None:
 def test_one_that_runs_is_believed(tmp_path: Path) -> None:
     """Under its own names and under those of the user's documents."""
     folder = folder_of(tmp_path, "events")
-    status.write(folder, SAID)
     with running(folder):
+        status.write(folder, SAID)
         said = status.of_collector(tmp_path, MARKET)
     assert (said["running"], said["is_running"], said["trades"]) == (True, True, "live")
     assert (said["websocket_connected"], said["redis_connected"]) == (True, True)
@@ -74,14 +72,21 @@ def test_one_that_was_killed_is_down_whatever_it_said_last(tmp_path: Path) -> No
     assert (said["websocket_connected"], said["redis_connected"]) == (False, False)
 
 
-@pytest.mark.parametrize("run", ["", "0123456789abcdef"])
-def test_one_that_starts_says_nothing_of_its_predecessor(tmp_path: Path, run: str) -> None:
-    """A collector was killed with its trades live, and the next one has just taken the lock: nothing is live yet."""
+@pytest.mark.parametrize("before", [b"", b"4711\n", b"x\xff\ny\n", b"1234567890\n99\n"])
+def test_one_that_starts_says_nothing_of_its_predecessor(tmp_path: Path, before: bytes) -> None:
+    """
+    A collector was killed with its trades live, and the next one has just taken the lock: nothing is live yet. Also
+    where the killed one was of a version that wrote no term, or what it wrote cannot be read.
+    """
     folder = folder_of(tmp_path, "events")
+    (folder / "writer.lock").write_bytes(before)
     status.write(folder, SAID)
-    with running(folder, run):
-        said = status.of_collector(tmp_path, MARKET)
-    assert said == {**NOTHING_YET, "running": True, "is_running": True}
+    with running(folder):
+        assert status.of_collector(tmp_path, MARKET) == {**NOTHING_YET, "running": True, "is_running": True}
+        status.write(folder, SAID)
+        assert status.of_collector(tmp_path, MARKET)["trades"] == "live"
+    with running(folder):
+        assert status.of_collector(tmp_path, MARKET) == {**NOTHING_YET, "running": True, "is_running": True}
 
 
 @pytest.mark.parametrize("log", ["events", "decisions"])
@@ -89,8 +94,8 @@ def test_one_that_starts_says_nothing_of_its_predecessor(tmp_path: Path, run: st
 def test_a_server_that_is_away_is_not_connected(tmp_path: Path, log: Any, change: dict[str, Any]) -> None:
     """Whoever notices: who writes to it, or who looks at it."""
     folder = folder_of(tmp_path, log)
-    status.write(folder, SAID | change)
     with running(folder):
+        status.write(folder, SAID | change)
         said = (status.of_collector if log == "events" else status.of_analyzer)(tmp_path, MARKET)
     assert said["running"]
     assert not said["redis_connected"]
@@ -103,8 +108,8 @@ def test_a_server_that_is_away_is_not_connected(tmp_path: Path, log: Any, change
 def test_an_old_status_of_one_that_runs_says_so(tmp_path: Path, written: Any, is_old: bool) -> None:
     """As on a full disk, where the last one that could be written stays; what has ended has no other."""
     folder = folder_of(tmp_path, "events")
-    status.write(folder, SAID | {"written_at": written})
     with running(folder):
+        status.write(folder, SAID | {"written_at": written})
         note = status.note_on_age(status.of_collector(tmp_path, MARKET), NOW)
     assert (note is not None) is is_old
     assert note is None or "60 s ago and not since" in note
