@@ -6,7 +6,7 @@ import socketserver
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from agents.recorded import tape_of
-from agents.simulated.faults import FAULTS
 from eventlog.embedded_server import EmbeddedServer
 from exchanges.logs import open_log
 from market.instrument import Market
 from replay.verify import verify_log
+from simulators.model.faults import FAULTS
 from tests.integration.daemons import MARKET, Stage, wait_for
 
 KEY = "sk-live-test-93c1f0b7aa52"
@@ -34,21 +34,19 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     stage.end()
 
 
-def live(stage: Stage, seconds: float) -> dict[str, Any]:
-    """Collector and analyzer for a while; what the analyzer said of itself before it was told to stop."""
+def live(stage: Stage, is_enough: Callable[[dict[str, Any]], bool]) -> None:
+    """Collector and analyzer until what the analyzer says of its model is enough."""
     stage.exchange()
     collector, analyzer = stage.collector(), stage.analyzer()
-    wait_for(lambda: stage.status("agent_analyzer.py").get("analyses", 0) > 0, 60, 0.3)
+    wait_for(lambda: "model" in stage.status("agent_analyzer.py"), 60, 0.3)
     listed = subprocess.run(["ps", "axww"], capture_output=True, text=True, check=True).stdout
     assert KEY not in listed
-    time.sleep(seconds)
-    status = stage.status("agent_analyzer.py")
+    wait_for(lambda: is_enough(stage.status("agent_analyzer.py")["model"]), 120, 0.3)
     assert KEY.encode() not in held_by_the_server(stage.storage)
     began = time.monotonic()
     assert analyzer.interrupt() == 0, analyzer.text()
     assert time.monotonic() - began < 5
     assert collector.interrupt() == 0, collector.text()
-    return status
 
 
 def held_by_the_server(storage: Path) -> bytes:
@@ -76,9 +74,8 @@ def no_network(*_: Any) -> None:
 def test_live_decisions_come_again_from_the_record(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Decisions and fallbacks alike: byte for byte, the model gone, the key gone, no connection made."""
     model = stage.model("--latency-ms", "20")
-    status = live(stage, 14)
+    live(stage, lambda model: model["decided"] >= 4)
     model.kill()
-    assert status["model"]["decided"] >= 4
     monkeypatch.delenv("DEEPSEEK_API_KEY")
     market = Market.parse(MARKET)
     with (
@@ -102,8 +99,7 @@ def test_the_key_is_nowhere_whatever_goes_wrong(stage: Stage) -> None:
     script = stage.folder / "faults.json"
     script.write_text(json.dumps(rules))
     stage.model("--script", str(script))
-    status = live(stage, 16)
-    assert sum(status["model"]["attempts"].values()) >= 8
+    live(stage, lambda model: sum(model["attempts"].values()) >= 8)
     config = stage.folder / "config.yaml"
     searched = [f for f in stage.folder.rglob("*") if f.is_file() and f != config]
     assert len(searched) > 10
