@@ -86,7 +86,7 @@ def main(
     folder.mkdir(parents=True, mode=0o700)
     (folder / _OWN).touch()
     recorded = str(folder / "day")
-    day = ("-m", "exchanges.simulated", "record", "--market", MARKET, "--storage", recorded, "--days", "1")
+    day = ("-m", "simulators.exchange", "record", "--market", MARKET, "--storage", recorded, "--days", "1")
     with beside(folder / "day.log", *day) as show_day:
         live_steps(analyses, folder, patience)
         say("4/5", "a whole simulated day straight into a log, written since the first step")
@@ -205,13 +205,13 @@ def beside(log: Path, *arguments: str) -> Iterator[Callable[[], None]]:
 
 def exchange(folder: Path, patience: float = 900.0) -> AbstractContextManager[list[str]]:
     """The simulated exchange; yields what it says, its addresses among it."""
-    arguments = ["-m", "exchanges.simulated", "serve", "--port", "0", "--seed", "7", "--history-hours", "72"]
+    arguments = ["-m", "simulators.exchange", "serve", "--port", "0", "--seed", "7", "--history-hours", "72"]
     return server("exchange", arguments, folder, patience)
 
 
 def model(folder: Path, patience: float = 900.0) -> AbstractContextManager[list[str]]:
     """The simulated model; yields what it says, its address last."""
-    return server("model", ["-m", "agents.simulated", "serve", "--port", "0", "--seed", "7"], folder, patience)
+    return server("model", ["-m", "simulators.model", "serve", "--port", "0", "--seed", "7"], folder, patience)
 
 
 @contextmanager

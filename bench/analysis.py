@@ -52,7 +52,7 @@ def three_days(folder: Path) -> Path:
     """72 h of a simulated market and a little more, with a book a minute and its updates between."""
     storage = folder / "three-days"
     if not storage.exists():
-        record = ["-m", "exchanges.simulated", "record", "--market", str(_MARKET), "--storage", str(storage)]
+        record = ["-m", "simulators.exchange", "record", "--market", str(_MARKET), "--storage", str(storage)]
         subprocess.run([sys.executable, *record, "--days", "3.1", "--diffs"], check=True, stdout=subprocess.DEVNULL)
     return storage
 

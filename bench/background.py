@@ -18,10 +18,10 @@ import pyarrow as pa
 import pyarrow.csv as pcsv
 import typer
 
-from exchanges.simulated.engine import MarketEngine
-from exchanges.simulated.parameters import MarketParameters
-from exchanges.simulated.trades import join_trades
 from market.fixed_point import I64, ONE_E8
+from simulators.exchange.market.engine import MarketEngine
+from simulators.exchange.market.parameters import MarketParameters
+from simulators.exchange.market.trades import join_trades
 
 F64 = npt.NDArray[np.float64]
 Side = tuple[I64, I64]

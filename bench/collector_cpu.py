@@ -154,7 +154,7 @@ def _theirs(python: str, client: Any, port: int) -> _Consumer:
 
 def _measured(consumer: _Consumer, feed: _Feed, folder: Path) -> float:
     """CPU seconds a message, from the feed's first quarter to its last entry in the server."""
-    play = ["-m", "exchanges.simulated", "serve", "--recording", str(feed.path), "--speed", str(_SPEED)]
+    play = ["-m", "simulators.exchange", "serve", "--recording", str(feed.path), "--speed", str(_SPEED)]
     with (
         server("exchange", [*play, "--rebuild-books"], folder) as (*_, rest_url, _, websocket_url),
         (folder / f"{consumer.name}.out").open("wb") as out,

@@ -12,7 +12,7 @@ import typer
 
 from bench import background, pulls
 from bench.planted import KINDS, STRENGTHS, Looked, Planted, is_strong, look
-from exchanges.simulated.planting import Kind
+from simulators.exchange.market.planting import Kind
 
 _RECALL, _PRECISION, _MOST_OFF = 0.95, 0.9, 1.0
 

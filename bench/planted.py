@@ -10,14 +10,14 @@ import numpy as np
 
 from analysis.observe import Findings, Observer
 from analysis.parameters import Parameters
-from exchanges.simulated.parameters import MarketParameters
-from exchanges.simulated.planted_market import PlantedMarket
-from exchanges.simulated.planting import Kind, Plant, PlantRecord, Side
-from exchanges.simulated.record import batches
 from market.fixed_point import ONE_E8
 from market.timestamps import MINUTE_NS, SECOND_NS
 from projections.state import MarketState, TickEntry, Windows
 from replay.drive import drive
+from simulators.exchange.market.parameters import MarketParameters
+from simulators.exchange.market.planting import Kind, Plant, PlantRecord, Side
+from simulators.exchange.planted.planted_market import PlantedMarket
+from simulators.exchange.playback.record import batches
 
 START_NS = 1_772_409_600 * SECOND_NS
 MINUTES = 90

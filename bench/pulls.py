@@ -16,16 +16,16 @@ from analysis.fitted import PULL_FEATURES, pull_features
 from analysis.observe import Findings, Observer
 from analysis.parameters import Parameters
 from bench.planted import MARKET, START_NS, WINDOWS
-from exchanges.simulated.planted_market import PlantedMarket
-from exchanges.simulated.planting import Hazard, Plant, PlantRecord, Side, WallMinute
-from exchanges.simulated.pulls import Volatility, pull_probability
-from exchanges.simulated.rates import usual_volatility
-from exchanges.simulated.record import batches
 from market.fixed_point import ONE_E8
 from market.timestamps import MINUTE_NS
 from projections.state import MarketState, TickEntry
 from replay.drive import drive
 from replay.fitting import HORIZON_NS, PullSamples, Samples, fit
+from simulators.exchange.market.planting import Hazard, Plant, PlantRecord, Side, WallMinute
+from simulators.exchange.market.pulls import Volatility, pull_probability
+from simulators.exchange.market.rates import usual_volatility
+from simulators.exchange.planted.planted_market import PlantedMarket
+from simulators.exchange.playback.record import batches
 
 F64 = npt.NDArray[np.float64]
 

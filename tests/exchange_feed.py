@@ -15,10 +15,10 @@ from exchanges.binance.rest import BinanceRest
 from exchanges.binance.silence import SilenceRules
 from exchanges.binance.stream import BinanceStream, StreamRules
 from exchanges.port import Arrival
-from exchanges.simulated.parameters import MarketParameters
-from exchanges.simulated.recorded import RecordedExchange
-from exchanges.simulated.script import parse
-from exchanges.simulated.server import SimulatedExchange
+from simulators.exchange.faults.script import parse
+from simulators.exchange.market.parameters import MarketParameters
+from simulators.exchange.playback.recorded import RecordedExchange
+from simulators.exchange.server import SimulatedExchange
 
 SEED = 7
 BUSY = MarketParameters(trades_per_second=30.0)

@@ -16,19 +16,19 @@ from agents.model.client import Endpoint, ModelClient
 from agents.model.prices import PeakHours, Price, PriceList
 from agents.recommendation import Advice
 from agents.rules import RulesAnalyst
-from agents.simulated.model import SimulatedModel
-from agents.simulated.server import ModelServer
 from analysis.observe import Observer
 from analysis.parameters import Parameters
 from analysis.view import MarketView
 from bench.planted import MARKET, START_NS, WINDOWS, plan
 from eventlog.clock import ManualClock
 from eventlog.facts import Fact
-from exchanges.simulated.planted_market import PlantedMarket
-from exchanges.simulated.record import batches
 from market.timestamps import SECOND_NS
 from projections.state import MarketState, TickEntry
 from replay.drive import drive
+from simulators.exchange.planted.planted_market import PlantedMarket
+from simulators.exchange.playback.record import batches
+from simulators.model.model import SimulatedModel
+from simulators.model.server import ModelServer
 
 KEY = "sk-never-to-be-seen-5f0c9a7e"
 PARAMETERS = Parameters()

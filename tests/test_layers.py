@@ -14,12 +14,12 @@ ARROWS: dict[str, set[str]] = {
     "eventlog": {"market"},
     "projections": {"market", "eventlog"},
     "analysis": {"market", "eventlog", "projections"},
-    "faults": set(),
-    "agents": {"market", "eventlog", "projections", "analysis", "faults"},
+    "agents": {"market", "eventlog", "projections", "analysis"},
     "replay": {"market", "eventlog", "projections", "analysis", "agents"},
     "experiments": {"market", "eventlog", "projections", "analysis", "agents", "replay"},
-    "exchanges": {"market", "eventlog", "faults"},
+    "exchanges": {"market", "eventlog"},
     "collector": {"market", "eventlog", "projections"},
+    "simulators": {"market", "eventlog", "exchanges", "agents"},
 }
 """Who may know whom; `research` may know all of them."""
 
@@ -34,7 +34,7 @@ PORT = ("exchanges.port", "exchanges.errors")
 """The collector knows an exchange by its port, and by what can go wrong with any venue."""
 
 ENTRY_POINTS = {path.stem for path in ROOT.glob("*.py")}
-CLOCKS = {"eventlog/clock.py", "exchanges/simulated/clock.py"}
+CLOCKS = {"eventlog/clock.py", "simulators/exchange/clock.py"}
 PASSWORDS = {"eventlog/embedded_server.py"}
 """Where a secret is made that nobody may guess."""
 AMBIENT = {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
@@ -97,7 +97,13 @@ def called_names(path: Path) -> Iterator[tuple[int, str]]:
 def test_the_files_are_found() -> None:
     """A test that reads nothing would pass."""
     names = {name_of(path) for path in sources()}
-    assert {"market/fixed_point.py", "eventlog/__main__.py", "exchanges/binance/mapper.py", "settings.py"} <= names
+    assert {
+        "market/fixed_point.py",
+        "eventlog/__main__.py",
+        "exchanges/binance/mapper.py",
+        "settings.py",
+        "simulators/exchange/server.py",
+    } <= names
 
 
 @pytest.mark.parametrize("path", FILES)

@@ -21,7 +21,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 READMES = (ROOT / "README.md", ROOT / "README.zh-CN.md")
 NAMES = ROOT / "docs" / "names.md"
 SOURCES = {path.name for path in ROOT.glob("[!.]*/**/*.py")} | {path.name for path in ROOT.glob("*.py")}
-PACKAGES = ("eventlog", "replay", "research", "exchanges.simulated", "agents.simulated")
+PACKAGES = ("eventlog", "replay", "research", "simulators.exchange", "simulators.model")
 """Whose `__main__` is a command with subcommands."""
 
 SCRIPTS = ("agent_data_collector", "agent_analyzer")

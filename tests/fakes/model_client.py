@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 from agents.model.api import Attempt, Reply, Request, digest_of, read_reply, rendered
 from agents.model.errors import NoReply
-from agents.simulated.model import Asked, SimulatedModel
+from simulators.model.model import Asked, SimulatedModel
 
 
 class SimulatedClient:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from agents.simulated.model import Asked, SimulatedModel
+from simulators.model.model import Asked, SimulatedModel
 
 Change = Callable[[dict[str, Any]], Any]
 """Makes another body, JSON or bytes, of a good reply's JSON."""

@@ -24,7 +24,7 @@ from tests.conftest import ROOT
 READMES = (ROOT / "README.md", ROOT / "README.zh-CN.md")
 PICTURE = ROOT / "docs" / "tick.png"
 AT = "2026-01-05T05:37"
-RECORD = "exchanges.simulated record --market binance:BTCFDUSD --storage simulated --from 2026-01-05 --days 0.25"
+RECORD = "simulators.exchange record --market binance:BTCFDUSD --storage simulated --from 2026-01-05 --days 0.25"
 DRAW = f"replay picture --market binance:BTCFDUSD --storage simulated --at {AT} -o tick.png"
 RUN = f"replay run --market binance:BTCFDUSD --storage simulated --from 2026-01-05T05:36 --to {AT} --out runs"
 

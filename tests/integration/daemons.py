@@ -122,7 +122,7 @@ class Stage:
         script = self.folder / "exchange-faults.json"
         script.write_text(json.dumps(list(faults)))
         process = self.start(
-            "exchange", "-m", "exchanges.simulated", "serve", "--port", "0", "--seed", str(seed),
+            "exchange", "-m", "simulators.exchange", "serve", "--port", "0", "--seed", str(seed),
             "--symbol", ",".join(self.symbols),
             "--history-hours", str(self.history_hours), "--trades-per-second", str(self.trades_per_second),
             *(("--script", str(script)) if faults else ()),
@@ -135,7 +135,7 @@ class Stage:
 
     def model(self, *arguments: str) -> Process:
         """Start the simulated model; the key is whatever the environment holds."""
-        process = self.start("model", "-m", "agents.simulated", "serve", "--port", "0", *arguments)
+        process = self.start("model", "-m", "simulators.model", "serve", "--port", "0", *arguments)
         wait_for(lambda: "simulated DeepSeek at" in process.text() or process.popen.poll() is not None, 60)
         found = re.search(r"at (http://\S+)", process.text())
         assert found, process.text()

@@ -225,10 +225,10 @@ COMMANDS = {
     "no settings": (("agent_data_collector.py", "--config", "/nonexistent.yaml"), "cannot read settings"),
     "no settings either": (("agent_analyzer.py", "--config", "/nonexistent.yaml"), "cannot read settings"),
     "a file for a folder": (
-        ("-m", "exchanges.simulated", "record", "--market", "binance:BTCFDUSD", "--storage", "README.md"),
+        ("-m", "simulators.exchange", "record", "--market", "binance:BTCFDUSD", "--storage", "README.md"),
         "README.md",
     ),
-    "a bad price": (("-m", "exchanges.simulated", "serve", "--price", "1e5"), "1e5"),
+    "a bad price": (("-m", "simulators.exchange", "serve", "--price", "1e5"), "1e5"),
     "bad SQL": (("-m", "research", "sql", "selec", "--market", MARKET, "--storage", "."), "Parser Error"),
 }
 
@@ -273,7 +273,7 @@ def test_a_taken_port_is_named() -> None:
     """The simulated exchange says which port it cannot have."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        expect_one_line(command("-m", "exchanges.simulated", "serve", "--port", str(port)), str(port))
+        expect_one_line(command("-m", "simulators.exchange", "serve", "--port", str(port)), str(port))
 
 
 def test_unwritable_places_are_named(tmp_path: Path) -> None:

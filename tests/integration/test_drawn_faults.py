@@ -7,8 +7,8 @@ import json
 import pytest
 
 from exchanges.errors import ExchangeError
-from exchanges.simulated.scenarios import draw_rules
-from exchanges.simulated.server import SimulatedExchange
+from simulators.exchange.faults.scenarios import draw_rules
+from simulators.exchange.server import SimulatedExchange
 from tests.exchange_feed import QUICK, Feed, made, run, traded
 
 _STEPS = 200

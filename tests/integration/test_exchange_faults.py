@@ -10,8 +10,8 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from exchanges.simulated.connection import ConnectionRules
-from exchanges.simulated.server import SimulatedExchange
+from simulators.exchange.server import SimulatedExchange
+from simulators.exchange.streams.connection import ConnectionRules
 from tests.exchange_feed import QUICK, STREAMS, Feed, made, run, traded
 
 TRADES, DIFFS = STREAMS

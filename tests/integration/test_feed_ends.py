@@ -2,7 +2,7 @@
 
 import asyncio
 
-from exchanges.simulated.server import SimulatedExchange
+from simulators.exchange.server import SimulatedExchange
 from tests.exchange_feed import BUSY, SEED, Feed
 
 
@@ -18,6 +18,6 @@ def test_no_task_is_left_when_the_last_reader_leaves() -> None:
         await feed.close()
         left = {repr(task.get_coro()) for task in asyncio.all_tasks() - before}
         await exchange.stop()
-        return {task for task in left if "exchanges/simulated" not in task and "aiohttp" not in task}
+        return {task for task in left if "simulators/exchange" not in task and "aiohttp" not in task}
 
     assert asyncio.run(main()) == set()

@@ -16,8 +16,8 @@ from exchanges.binance.silence import SilenceRules
 from exchanges.binance.stream import StreamRules
 from exchanges.errors import Refused
 from exchanges.port import Arrival
-from exchanges.simulated.connection import ConnectionRules
-from exchanges.simulated.server import SimulatedExchange
+from simulators.exchange.server import SimulatedExchange
+from simulators.exchange.streams.connection import ConnectionRules
 from tests.exchange_feed import Feed, listened_to, made, traded
 
 SOON = SilenceRules(least_s=1.0, most_s=1.5)

@@ -14,7 +14,6 @@ from typer.testing import CliRunner
 
 import console
 from agents.conversation.prompts import SHIPPED
-from agents.simulated.server import ModelServer
 from eventlog.clock import WallClock
 from eventlog.cold import ColdLog
 from eventlog.facts import ANALYZER_SESSION, MODEL_CALL, MODEL_DECISION
@@ -34,6 +33,7 @@ from replay.run import run as replay
 from replay.runs import load as load_run
 from replay.sight import rules_of, session_settings, sight_of
 from settings import Settings, SettingsError, load
+from simulators.model.server import ModelServer
 from tests.market_builders import MARKET, T0, a_market, write_log
 from tests.model_server import model_server
 

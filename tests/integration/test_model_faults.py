@@ -9,8 +9,8 @@ import pytest
 
 from agents.conversation.dialogue import Asking
 from agents.recommendation import violations
-from agents.simulated.faults import FAULTS
 from eventlog.facts import MODEL_CALL, MODEL_DECISION
+from simulators.model.faults import FAULTS
 from tests.model_server import KEY, asking, at, minutes, model_server, shortened
 
 INTERVAL_S = 2.4

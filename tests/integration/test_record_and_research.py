@@ -16,11 +16,11 @@ from eventlog.errors import ImportRefused
 from eventlog.importing import Importer
 from eventlog.names import LogName
 from exchanges.logs import open_log
-from exchanges.simulated.parameters import MarketParameters
-from exchanges.simulated.record import record
 from market.instrument import Market
 from market.timestamps import HOUR_NS, MINUTE_NS
 from research.views import connect
+from simulators.exchange.market.parameters import MarketParameters
+from simulators.exchange.playback.record import record
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MARKET = Market.parse("binance:BTCFDUSD")

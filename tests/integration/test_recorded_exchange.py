@@ -14,9 +14,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from exchanges.simulated.errors import ScriptError
-from exchanges.simulated.recorded import RecordedExchange
-from exchanges.simulated.script import parse
+from simulators.exchange.errors import ScriptError
+from simulators.exchange.faults.script import parse
+from simulators.exchange.playback.recorded import RecordedExchange
 from tests.conftest import ROOT
 from tests.exchange_feed import Feed
 
@@ -117,7 +117,7 @@ def test_the_command_plays_and_says_when_it_has_ended(tmp_path: Path) -> None:
     """Two files after one another; it goes on answering until it is interrupted."""
     a_recording(tmp_path / "1.gz", 20)
     (tmp_path / "2").write_bytes(b"%d %s\n" % (FIRST_NS + 10**9, an_agg_trade(21)))
-    command = [sys.executable, "-m", "exchanges.simulated", "serve", "--speed", "max", "--recording"]
+    command = [sys.executable, "-m", "simulators.exchange", "serve", "--speed", "max", "--recording"]
     process = subprocess.Popen(
         [*command, str(tmp_path / "1.gz"), "--recording", str(tmp_path / "2")],
         cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"},
@@ -155,7 +155,7 @@ async def heard(url: str, count: int) -> list[int]:
 )
 def test_what_cannot_be_served_is_one_line(options: list[str], said: str) -> None:
     """Exit code 1 and a line that names the mend."""
-    command = [sys.executable, "-m", "exchanges.simulated", "serve", *options]
+    command = [sys.executable, "-m", "simulators.exchange", "serve", *options]
     began = time.monotonic()
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
@@ -166,7 +166,7 @@ def test_what_cannot_be_served_is_one_line(options: list[str], said: str) -> Non
 
 def test_the_faults_are_listed() -> None:
     """--faults and --help name every fault."""
-    command = [sys.executable, "-m", "exchanges.simulated"]
+    command = [sys.executable, "-m", "simulators.exchange"]
     listed = subprocess.run([*command, "--faults"], cwd=ROOT, capture_output=True, text=True, timeout=60)
     helped = subprocess.run([*command, "serve", "--help"], cwd=ROOT, capture_output=True, text=True, timeout=60)
     names = [line.split()[0] for line in listed.stdout.splitlines()]

@@ -9,7 +9,7 @@ import pytest
 
 from eventlog.facts import Entry
 from exchanges.errors import BadReply, ExchangeError, Refused, Unreachable
-from exchanges.simulated.server import SimulatedExchange
+from simulators.exchange.server import SimulatedExchange
 from tests.exchange_feed import Feed, run, traded
 
 

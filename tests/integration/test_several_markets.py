@@ -15,9 +15,9 @@ from eventlog.names import LogName
 from exchanges.binance.inbox import Received
 from exchanges.binance.stream import BinanceStream
 from exchanges.logs import open_log
-from exchanges.simulated.parameters import MarketParameters
-from exchanges.simulated.server import SimulatedExchange
 from market.instrument import Market
+from simulators.exchange.market.parameters import MarketParameters
+from simulators.exchange.server import SimulatedExchange
 from tests.integration.daemons import Stage, wait_for
 
 SYMBOLS = ("BTCFDUSD", "ETHFDUSD", "BNBFDUSD")

@@ -17,9 +17,9 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from exchanges.simulated.connection import ConnectionRules
-from exchanges.simulated.parameters import MarketParameters
-from exchanges.simulated.server import SimulatedExchange
+from simulators.exchange.market.parameters import MarketParameters
+from simulators.exchange.server import SimulatedExchange
+from simulators.exchange.streams.connection import ConnectionRules
 
 Row = dict[str, Any]
 Check = Callable[[SimulatedExchange, aiohttp.ClientSession], Coroutine[Any, Any, None]]
@@ -344,7 +344,7 @@ def test_two_exchanges_with_one_seed_trade_the_same() -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_the_process_serves_until_told_to_stop() -> None:
     """`serve` prints its addresses, refuses a taken port in one line, and leaves with 0 on SIGTERM."""
-    command = [sys.executable, "-m", "exchanges.simulated", "serve", "--history-hours", "0.1", "--port"]
+    command = [sys.executable, "-m", "simulators.exchange", "serve", "--history-hours", "0.1", "--port"]
     environment = {**os.environ, "PYTHONPATH": os.getcwd()}
     with subprocess.Popen([*command, "0"], stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None

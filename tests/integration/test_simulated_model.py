@@ -18,12 +18,12 @@ import pytest
 
 from agents.conversation.tools import DEPTH, FLOW, forced
 from agents.model.api import UnreadableReply, read_reply
-from agents.simulated.errors import BadScript, PortError
-from agents.simulated.faults import FAULTS
-from agents.simulated.model import SimulatedModel
-from agents.simulated.server import ModelServer
 from eventlog.clock import ManualClock
-from tests.unit.agents.simulated.chats import (
+from simulators.model.errors import BadScript, PortError
+from simulators.model.faults import FAULTS
+from simulators.model.model import SimulatedModel
+from simulators.model.server import ModelServer
+from tests.unit.simulators.model.chats import (
     DEPTH_RESULT,
     SHOWN,
     answered,
@@ -398,7 +398,7 @@ def test_the_process_serves_until_told_to_stop(tmp_path: Path) -> None:
     script, bad = tmp_path / "script.json", tmp_path / "bad.json"
     script.write_text('[{"fault": "http_402"}]')
     bad.write_text('[{"fault": "gremlin"}]')
-    command = [sys.executable, "-m", "agents.simulated", "serve"]
+    command = [sys.executable, "-m", "simulators.model", "serve"]
     environment = {**os.environ, "PYTHONPATH": os.getcwd()}
     serve = [*command, "--port", "0", "--seed", "1", "--latency-ms", "1", "--script", str(script)]
     with subprocess.Popen(serve, stdout=subprocess.PIPE, text=True, env=environment) as process:

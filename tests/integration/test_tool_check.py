@@ -22,8 +22,6 @@ from eventlog.facts import ANALYSIS, ANALYZER_SESSION, MODEL_CALL, MODEL_DECISIO
 from eventlog.importing import Importer, table
 from eventlog.log import Log
 from eventlog.names import LogName
-from exchanges.simulated.parameters import MarketParameters
-from exchanges.simulated.record import record
 from market.instrument import Market
 from market.timestamps import MINUTE_NS
 from projections.state import KINDS, READS, MarketState, TickEntry, Windows
@@ -32,6 +30,8 @@ from replay.drive import drive
 from replay.sight import session_settings
 from replay.tool_check import ToolVerdict, check_tools, compare_shown, shown_in
 from settings import Settings
+from simulators.exchange.market.parameters import MarketParameters
+from simulators.exchange.playback.record import record
 from tests.market_builders import T0
 from tests.model_server import asking, at, model_server
 

@@ -20,13 +20,13 @@ from bench.planted import plan
 from eventlog.batch import Batch
 from eventlog.clock import ManualClock
 from eventlog.facts import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT
-from exchanges.simulated.planted_market import PlantedMarket
-from exchanges.simulated.record import batches as recorded
 from projections.state import MarketState
 from replay.drive import drive
 from replay.run import Request, run
 from replay.sight import rules_of, sight_of
 from settings import Settings
+from simulators.exchange.planted.planted_market import PlantedMarket
+from simulators.exchange.playback.record import batches as recorded
 from tests.market_builders import MARKET, T0, a_market, batches, write_log
 from tests.slices import a_slice
 

@@ -20,12 +20,12 @@ from eventlog.names import LogName
 from exchanges.binance.recording import bring_in
 from exchanges.binance.recording_lines import lines
 from exchanges.logs import open_log
-from exchanges.simulated.recorded import RecordedExchange
 from market.instrument import Market
 from projections import digest
 from projections.dict_book import DictBook
 from projections.live_book import changes, shown
 from projections.order_book import OrderBook
+from simulators.exchange.playback.recorded import RecordedExchange
 from tests.exchange_feed import Feed
 from tests.integration.daemons import Stage
 

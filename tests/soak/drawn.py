@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from exchanges.simulated.faults import FAULTS
-from exchanges.simulated.parameters import MarketParameters
-from exchanges.simulated.scenarios import draw_rules
+from simulators.exchange.faults.faults import FAULTS
+from simulators.exchange.faults.scenarios import draw_rules
+from simulators.exchange.market.parameters import MarketParameters
 
 Kind = Literal["away", "reply_lost", "flaky", "slow"]
 
@@ -32,7 +32,7 @@ class Scenario:
     One run of the collector, all of it decided by the seed.
 
     Attributes:
-        rules: of the exchange's script, for `exchanges.simulated.script.parse`.
+        rules: of the exchange's script, for `simulators.exchange.faults.script.parse`.
         speed: market seconds in a second. lasts_s: how long there are faults.
         restart_s: when the collector is ended and started again, None for never; away_s: how long it is gone.
         queue_facts: how much memory holds before it spills. spill_bytes: how much the disk takes then.

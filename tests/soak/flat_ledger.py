@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from exchanges.simulated.diff_ledger import DiffLedger, MadeDiff
+from simulators.exchange.streams.diff_ledger import DiffLedger, MadeDiff
 
 _IN_MEMORY = 1_000
 

@@ -22,10 +22,10 @@ from exchanges.binance.raw_messages import event_time_ns
 from exchanges.binance.rest import BinanceRest
 from exchanges.binance.stream import BinanceStream
 from exchanges.logs import mapper_for, quantity_decimals
-from exchanges.simulated.script import Script, parse
-from exchanges.simulated.server import SimulatedExchange
 from market.instrument import Market
 from market.timestamps import SECOND_NS
+from simulators.exchange.faults.script import Script, parse
+from simulators.exchange.server import SimulatedExchange
 from tests.soak.drawn import Scenario
 from tests.soak.log_server import Line
 

@@ -22,8 +22,8 @@ from eventlog.cold import ColdLog
 from eventlog.log import Log
 from eventlog.names import LogName
 from exchanges.logs import mapper_for
-from exchanges.simulated.parameters import MarketParameters
 from market.timestamps import DAY_NS, MINUTE_NS
+from simulators.exchange.market.parameters import MarketParameters
 from tests.soak.drawn import Scenario
 from tests.soak.flat_ledger import FlatLedger
 from tests.soak.judgement import Verdict, judge

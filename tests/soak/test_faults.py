@@ -12,7 +12,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from exchanges.simulated.faults import FAULTS
+from simulators.exchange.faults.faults import FAULTS
 from tests.conftest import ROOT
 from tests.slices import a_slice
 from tests.soak.playing import Stage, reproduction

@@ -31,13 +31,13 @@ from analysis.wall_life import Ended, Life
 from analysis.walls import Wall, WallBin
 from eventlog.batch import Batch
 from eventlog.facts import AGG_TRADE, TICK
-from exchanges.simulated.engine import MarketEngine
-from exchanges.simulated.parameters import MarketParameters
-from exchanges.simulated.record import batches as recorded
 from market.fixed_point import LARGEST_E8, ONE_E8
 from market.timestamps import HOUR_NS, MINUTE_NS
 from projections.state import MarketState, TickEntry, Windows
 from replay.drive import drive
+from simulators.exchange.market.engine import MarketEngine
+from simulators.exchange.market.parameters import MarketParameters
+from simulators.exchange.playback.record import batches as recorded
 from tests.market_builders import T0, Tables, a_piece, batches, e8, numbered, tick_columns, trade_columns
 
 pytestmark = pytest.mark.slow

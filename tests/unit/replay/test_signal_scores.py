@@ -15,9 +15,6 @@ from analysis.flow_measures import explained
 from eventlog.facts import AGG_TRADE, TICK
 from eventlog.log import Log
 from exchanges.logs import open_log
-from exchanges.simulated.engine import MarketEngine
-from exchanges.simulated.parameters import MarketParameters
-from exchanges.simulated.record import batches as recorded
 from market.timestamps import DAY_NS, MINUTE_NS, SECOND_NS
 from projections.state import MarketState
 from replay.decisions import Ticks, ticks_between
@@ -29,6 +26,9 @@ from replay.signal_record import Seen, Standing, flow_r2, gather
 from replay.signal_scores import RandomLevels, SignalScore, path_after, random_levels, score_signals
 from replay.signal_table import signal_lines
 from replay.signals import SIGNALS, Sighting
+from simulators.exchange.market.engine import MarketEngine
+from simulators.exchange.market.parameters import MarketParameters
+from simulators.exchange.playback.record import batches as recorded
 from tests.market_builders import (
     MARKET,
     SIGHT,

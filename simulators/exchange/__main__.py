@@ -1,0 +1,177 @@
+"""
+`python -m simulators.exchange`: the local exchange as a process, or days of it straight into a log.
+"""
+
+import interrupts
+
+if __name__ == "__main__":
+    interrupts.leave_quietly()
+
+import asyncio
+import signal
+from pathlib import Path
+from time import monotonic
+from typing import Annotated
+
+import typer
+
+import console
+from eventlog.clock import WallClock
+from eventlog.cold import ColdLog
+from eventlog.errors import EventLogError
+from eventlog.importing import Importer
+from eventlog.names import LogName
+from exchanges.errors import ExchangeError
+from market.fixed_point import parse_e8
+from market.timestamps import MINUTE_NS, floor_to
+from simulators.exchange.errors import ParameterError, ScriptError, SimulationError
+from simulators.exchange.faults.faults import listed
+from simulators.exchange.faults.script import Script, parse
+from simulators.exchange.market.parameters import MarketParameters
+from simulators.exchange.playback.record import record
+from simulators.exchange.playback.recorded import RecordedExchange
+from simulators.exchange.server import SimulatedExchange
+
+_SLOWEST, _FASTEST, _FASTEST_MARKET = 0.01, 10_000, 100
+_EPILOG = "\b\nFaults of a script, what they strike, and their parameters:\n" + listed()
+
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, epilog=_EPILOG
+)
+
+
+def _list_faults(wanted: bool) -> None:
+    if wanted:
+        console.show(listed())
+        raise typer.Exit
+
+
+FaultsOption = Annotated[
+    bool, typer.Option("--faults", callback=_list_faults, is_eager=True, help="List the faults and leave.")
+]
+
+
+@app.callback()
+def simulated(faults: FaultsOption = False) -> None:
+    """A local exchange that speaks Binance spot's own REST and WebSocket, with an exchange's faults on request."""
+
+
+@app.command(epilog=_EPILOG)
+def serve(
+    symbol: Annotated[
+        str, typer.Option(help="What is traded; of several, with commas between, faults strike the first.")
+    ] = "BTCFDUSD",
+    host: Annotated[str, typer.Option(help="The address to bind to.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="The port; 0 takes any free one.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Decides everything that is traded.")] = 7,
+    history_hours: Annotated[float, typer.Option(min=0, max=1_000, help="Hours of trades before the start.")] = 72.0,
+    speed: Annotated[str, typer.Option(help="Market seconds in a second; max as fast as clients read.")] = "1",
+    price: Annotated[str, typer.Option(help="The price at the start.")] = "100000",
+    trades_per_second: Annotated[float, typer.Option(help="AggTrades a second, on average.")] = 3.0,
+    script: Annotated[Path | None, typer.Option(help="A JSON file of rules: which faults, when.")] = None,
+    recording: Annotated[
+        list[Path] | None,
+        typer.Option(help="Play this recording instead, when a client connects; more of them one after the other."),
+    ] = None,
+    rebuild_books: Annotated[
+        bool, typer.Option("--rebuild-books", help="Of a recording: answer depth as of then, not as last recorded.")
+    ] = False,
+    faults: FaultsOption = False,
+) -> None:
+    """Trade, or play a recording, until interrupted."""
+    rules, pace = _script_of(script, seed), _pace_of(speed)
+    exchange: SimulatedExchange | RecordedExchange
+    if recording:
+        exchange = RecordedExchange(recording, pace, rules, rebuild_books, seed=seed)
+        asyncio.run(_serve(exchange, f"recorded {exchange.symbol}", host, port))
+        return
+    if pace is None or pace > _FASTEST_MARKET:
+        raise ParameterError(f"a market trades at a speed up to {_FASTEST_MARKET}; max is for --recording")
+    symbols = tuple(dict.fromkeys(name.strip() for name in symbol.split(",")))
+    parameters = [
+        MarketParameters(symbol=name, start_price_e8=parse_e8(price), trades_per_second=trades_per_second)
+        for name in symbols
+    ]
+    exchange = SimulatedExchange(parameters, seed, history_hours=history_hours, speed=pace, script=rules)
+    asyncio.run(_serve(exchange, f"simulated {symbol}", host, port))
+
+
+@app.command("record")
+def record_days(
+    market: console.MarketOption,
+    storage: console.StorageOption,
+    start: Annotated[str, typer.Option("--from", help="The first day (UTC).")] = "2026-01-05",
+    days: Annotated[float, typer.Option(min=1 / 24, max=366, help="How many days; parts are whole hours.")] = 1.0,
+    seed: Annotated[int, typer.Option(min=0, help="Decides everything that is traded.")] = 7,
+    price: Annotated[str, typer.Option(help="The price at the start.")] = "100000",
+    trades_per_second: Annotated[float, typer.Option(help="AggTrades a second, on average.")] = 3.0,
+    diffs: Annotated[bool, typer.Option("--diffs", help="Write the 100 ms book updates too.")] = False,
+) -> None:
+    """Write days of market straight into a new log, on virtual time."""
+    named = console.market_of(market)
+    parameters = MarketParameters(
+        symbol=named.symbol, start_price_e8=parse_e8(price), trades_per_second=trades_per_second
+    )
+    hours = max(1, round(days * 24))
+    first_ns = floor_to(console.time_of(start, 0), MINUTE_NS)
+    importer = Importer(ColdLog(storage, LogName("events", named)), WallClock())
+    try:
+        with console.progress("recording", None) as advance:
+            trades, ticks = record(importer, parameters, seed, first_ns, hours, lambda n: advance(n, hours * 60), diffs)
+    finally:
+        importer.close()
+    console.show(f"{trades:,} trades, {ticks:,} books and ticks of {named} in {storage}")
+
+
+def _script_of(file: Path | None, seed: int) -> Script:
+    if file is None:
+        return Script()
+    try:
+        return parse(file.read_bytes(), seed)
+    except OSError as error:
+        raise ScriptError(f"cannot read the script {file}: {error.strerror}; give a JSON file of rules") from error
+
+
+def _pace_of(text: str) -> float | None:
+    if text == "max":
+        return None
+    try:
+        pace = float(text)
+    except ValueError:
+        pace = 0.0
+    if not _SLOWEST <= pace <= _FASTEST:
+        raise ParameterError(f"--speed is a number from {_SLOWEST} to {_FASTEST}, or max, not {text!r}")
+    return pace
+
+
+async def _serve(exchange: SimulatedExchange | RecordedExchange, name: str, host: str, port: int) -> None:
+    loop, interrupted = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(interrupted.set))
+    await exchange.start(host, port)
+    console.show(f"{name} at {exchange.url} and {exchange.websocket_url}", flush=True)
+    waits = [asyncio.create_task(interrupted.wait()), asyncio.create_task(_wait(exchange))]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    if isinstance(exchange, RecordedExchange) and exchange.ended.is_set():
+        await interrupted.wait()
+    for wait in waits:
+        wait.cancel()
+    await exchange.stop()
+
+
+async def _wait(exchange: SimulatedExchange | RecordedExchange) -> None:
+    if not isinstance(exchange, RecordedExchange):
+        await exchange.wait()
+        return
+    await exchange.hub.somebody()
+    began = monotonic()
+    await exchange.wait()
+    if exchange.ended.is_set():
+        took = monotonic() - began
+        console.show(
+            f"the recording has ended: {exchange.played:,} lines in {took:.1f} s; interrupt to stop", flush=True
+        )
+
+
+if __name__ == "__main__":
+    console.run(app, (SimulationError, EventLogError, ExchangeError))

@@ -1,0 +1,1 @@
+"""What goes wrong with the simulated exchange, when it is asked to."""

@@ -1,0 +1,154 @@
+"""
+What can be planted into a simulated market (ANALYSIS.md §9), and the record kept of it.
+
+The record is for judging detectors; nothing an analyzer reads holds any of it.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from simulators.exchange.errors import ParameterError
+
+Kind = Literal["wall", "band", "vacuum", "absorption", "sweep", "iceberg", "poc"]
+Side = Literal["bid", "ask"]
+Fate = Literal["holds", "pulled", "moved"]
+Ending = Literal["waiting", "standing", "pulled", "moved", "filled", "breached", "done", "absent"]
+
+CORRIDOR_BP = 90.0
+LEAST_BP = 0.5
+LEAST_BAND_BP = 9.0
+
+
+@dataclass(frozen=True, slots=True)
+class Hazard:
+    """
+    How likely a wall is pulled: base · (share / 1 %)^a · (distance / 10 bp)^b · (age in minutes + 1)^c a minute.
+
+    Attributes:
+        base: pulls a minute at a share of 1 %, 10 bp away, just placed; all powers 0 make it constant.
+        share_power, distance_power, age_power: a, b, c.
+    """
+
+    base: float
+    share_power: float = 0.0
+    distance_power: float = 0.0
+    age_power: float = 0.0
+
+    def per_minute(self, share: float, distance_bp: float, age_min: float) -> float:
+        """The rate a minute; distances below half a basis point count as half of one."""
+        size = (max(share, 1e-9) / 0.01) ** self.share_power
+        near = (max(distance_bp, LEAST_BP) / 10.0) ** self.distance_power
+        return self.base * size * near * (age_min + 1.0) ** self.age_power
+
+
+@dataclass(frozen=True, slots=True)
+class Plant:
+    """
+    One structure to plant.
+
+    Attributes:
+        kind, side: what and where; a sweep or absorption on the bid is by sellers, a poc has no side of its own.
+        minute: whole minutes from the market's start until it is planted.
+        strength: wall and iceberg, share of the side's depth within 90 bp; band and vacuum, factor on what would
+            stand there; absorption, standard deviations of the market's one-minute volume of that aggressor; sweep,
+            levels in one order; poc, extra volume over the market's usual volume in that time. 0 plants nothing, and
+            so does 1 for a band or vacuum.
+        distance_bp: from the mid at planting to the near edge; absorption, sweep and poc happen at the touch.
+        width_bp: of a band or vacuum; 0 takes 12 bp for a band and √2 - 1 of the distance for a vacuum.
+        minutes: how long it lasts; a wall that holds ignores it.
+        fate: of a wall, unless trades or its hazard end it sooner.
+        hazard: of a wall, None for none.
+    """
+
+    kind: Kind
+    side: Side
+    minute: int
+    strength: float
+    distance_bp: float = 0.0
+    width_bp: float = 0.0
+    minutes: int = 1
+    fate: Fate = "holds"
+    hazard: Hazard | None = None
+
+    def __post_init__(self) -> None:
+        if self.minute < 0 or self.minutes < 1 or self.strength < 0.0:
+            raise ParameterError(
+                "a plant starts at minute 0 or later, lasts a minute or more, and has no negative strength"
+            )
+        if self.kind in ("wall", "iceberg") and not (self.distance_bp >= LEAST_BP and self.strength < 0.5):
+            raise ParameterError(f"a {self.kind} needs half a basis point from the mid and less than half of the depth")
+        if self.kind in ("band", "vacuum") and self.distance_bp < 2.0:
+            raise ParameterError(f"a {self.kind} stands at least 2 bp from the mid, not {self.distance_bp}")
+        if self.kind == "band" and self.width_bp and self.width_bp < LEAST_BAND_BP:
+            raise ParameterError(f"a band is at least {LEAST_BAND_BP:g} bp wide, not {self.width_bp}")
+        if self.kind == "sweep" and self.strength > 60:
+            raise ParameterError("one order sweeps at most 60 levels")
+
+    @property
+    def absent(self) -> bool:
+        """Whether its strength says that nothing is to be seen."""
+        if self.kind == "band":
+            return self.strength <= 1.0
+        return self.strength == 0.0 or (self.kind == "vacuum" and self.strength >= 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class WallMinute:
+    """
+    A wall at the start of a minute.
+
+    Attributes:
+        time_ns: that moment. share: of the side's depth within 90 bp. distance_bp: from the mid to the heavy price.
+        hazard: pulls a minute. sigma_bp: the market's true volatility a minute. alive: False in the row after its end.
+    """
+
+    time_ns: int
+    share: float
+    distance_bp: float
+    age_min: int
+    hazard: float
+    sigma_bp: float
+    alive: bool
+
+
+@dataclass(slots=True)
+class PlantRecord:
+    """
+    What became of a plant.
+
+    Attributes:
+        id: kind and number, in order of planting; a moved wall goes on under the next number with `parent` set.
+        low_e8, high_e8: the prices it covers, both included, 1e-8 quote.
+        heavy_price_e8: where most of it stands; None where no price is special.
+        planned, realised: strength as asked for and as measured, in the same unit.
+        start_ns, end_ns: None while it has not begun, or not ended. touched_ns: the first trade at its heavy price.
+    """
+
+    id: str
+    plant: Plant
+    parent: str | None = None
+    low_e8: int = 0
+    high_e8: int = 0
+    heavy_price_e8: int | None = None
+    planned: float = 0.0
+    realised: float = 0.0
+    start_ns: int | None = None
+    end_ns: int | None = None
+    touched_ns: int | None = None
+    ending: Ending = "waiting"
+    minutes: list[WallMinute] = field(default_factory=list)
+
+    @property
+    def kind(self) -> Kind:
+        """What was planted."""
+        return self.plant.kind
+
+    @property
+    def side(self) -> Side:
+        """On which side of the book."""
+        return self.plant.side
+
+    @property
+    def hazard(self) -> Hazard | None:
+        """The true hazard of a wall."""
+        return self.plant.hazard

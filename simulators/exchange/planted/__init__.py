@@ -1,0 +1,1 @@
+"""A market with planted structures, each on record: walls, bands, voids, absorption, sweeps."""

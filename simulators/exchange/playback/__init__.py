@@ -1,0 +1,1 @@
+"""Recordings played by the simulated exchange, and markets written straight into a log."""

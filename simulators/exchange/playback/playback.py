@@ -1,0 +1,230 @@
+"""
+A recording as a market: its messages one by one, and what REST would have answered after each.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from math import gcd
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from exchanges.binance.mapper import BadMessage, unwrap
+from exchanges.binance.recording_lines import lines
+from exchanges.errors import BadFile
+from market.errors import MarketError
+from market.fixed_point import parse_e8
+from simulators.exchange.errors import ApiError
+from simulators.exchange.faults.conditions import TRADING
+from simulators.exchange.faults.faults import Stream
+from simulators.exchange.market.parameters import split_symbol
+from simulators.exchange.playback.rebuilt_book import RebuiltBook
+from simulators.exchange.streams.listener import Message
+from simulators.exchange.venue import wire
+from simulators.exchange.venue.queries import AggTradesQuery
+
+_MILLISECOND_NS = 1_000_000
+_KINDS: dict[str, Stream] = {"depth@100ms": "diffs", "depth": "slow_diffs", "depth@1000ms": "slow_diffs"}
+
+
+class _Envelope(msgspec.Struct):
+    stream: str
+    data: msgspec.Raw
+
+
+@dataclass(slots=True)
+class _Row:
+    time_ms: int
+    json: bytes
+
+
+@dataclass(slots=True)
+class Survey:
+    """
+    What a first look at a recording finds: its symbol, its grid (1e-8), its lines, its first receive time (ns).
+
+    Attributes:
+        names: of its streams.
+        first_trades: the first message of each stream of trades, by the stream's name without its symbol.
+    """
+
+    symbol: str = ""
+    tick_size_e8: int = 0
+    step_size_e8: int = 0
+    start_price_e8: int = 0
+    lines: int = 0
+    first_ns: int = 0
+    has_agg_trades: bool = False
+    names: set[str] = field(default_factory=set)
+    first_trades: dict[str, bytes] = field(default_factory=dict)
+
+
+def survey(paths: Sequence[Path]) -> Survey:
+    """
+    Look through a recording.
+
+    Args:
+        paths: its files in the order they are played.
+
+    Raises:
+        BadFile: one cannot be read, or they hold no message of a combined stream with a trade.
+    """
+    found = Survey()
+    for recv_ns, message in all_lines(paths):
+        found.first_ns = found.first_ns or recv_ns
+        found.lines += 1
+        name = _envelope(message)
+        if name is None:
+            continue
+        found.names.add(name.stream)
+        found.symbol = found.symbol or name.stream.partition("@")[0].upper()
+        if name.stream.endswith(("@aggTrade", "@trade")):
+            found.first_trades.setdefault(name.stream.rpartition("@")[2], message)
+            _note_grid(found, name.data)
+    found.has_agg_trades = any(name.endswith("@aggTrade") for name in found.names)
+    if not found.start_price_e8:
+        names = ", ".join(str(path) for path in paths)
+        raise BadFile(f"{names}: no trade of a combined stream; give a recording of `<time, ns> <message>` lines")
+    return found
+
+
+def all_lines(paths: Sequence[Path]) -> Iterator[tuple[int, bytes]]:
+    """The lines of several files as of one; see `exchanges.binance.recording.lines`."""
+    for path in paths:
+        yield from lines(path)
+
+
+class Playback:
+    """
+    Answers from a recording as far as it was played.
+
+    Where a recording holds `trade` messages and no aggTrade, each trade is sent on the aggTrade stream too, as an
+    aggTrade of one trade, and answered over REST as such. REST knows the first trade before anything is played: a
+    recorder that asks where the market begins begins there.
+
+    Args:
+        found: what `survey` says of the recording.
+        rebuild: answer depth with the newest recorded book and the diffs since, not with that book as it stands.
+
+    Raises:
+        ParameterError: a symbol whose base and quote cannot be told apart.
+
+    Attributes:
+        passed_over: lines that were of no stream and no book.
+    """
+
+    def __init__(self, found: Survey, rebuild: bool = False) -> None:
+        split_symbol(found.symbol)
+        self._found = found
+        self._singles = not found.has_agg_trades
+        self._book: bytes | None = None
+        self._rebuilt = RebuiltBook() if rebuild else None
+        self._ids: list[int] = []
+        self._times_ms: list[int] = []
+        self._rows: list[bytes] = []
+        self.take(found.first_trades["trade" if self._singles else "aggTrade"])
+        self.passed_over = 0
+
+    @property
+    def symbol(self) -> str:
+        """The symbol recorded."""
+        return self._found.symbol
+
+    def take(self, message: bytes) -> Sequence[Message]:
+        """Play a line: note what REST will answer from now on; returns what the streams send."""
+        if message.startswith(b'{"lastUpdateId"'):
+            self._book = message
+            if self._rebuilt is not None:
+                self._rebuilt.restart(message)
+            return ()
+        envelope = _envelope(message)
+        if envelope is None:
+            self.passed_over += 1
+            return ()
+        try:
+            return self._messages(envelope.stream, bytes(envelope.data))
+        except (BadMessage, msgspec.DecodeError, KeyError, TypeError, ValueError):
+            # Unreadable then, unreadable now: it is sent as it came, and REST knows nothing of it.
+            return (Message(envelope.stream, "other", 0, 0, bytes(envelope.data)),)
+
+    def depth(self, limit: int) -> bytes:
+        """See `Answers.depth`."""
+        if self._book is None:
+            raise ApiError(-1000, "The recording has not come to a book yet.", status=503)
+        if self._rebuilt is not None:
+            return self._rebuilt.body(limit)
+        sides: dict[str, Any] = msgspec.json.decode(self._book)
+        if max(len(sides["bids"]), len(sides["asks"])) <= limit:
+            return self._book
+        return msgspec.json.encode({**sides, "bids": sides["bids"][:limit], "asks": sides["asks"][:limit]})
+
+    def agg_trades(self, query: AggTradesQuery, unknown: int) -> bytes:
+        """See `Answers.agg_trades`."""
+        known = max(0, len(self._ids) - unknown)
+        start, stop = 0, known
+        if query.from_id is not None:
+            start = bisect_left(self._ids, query.from_id)
+        if query.end_ns is not None:
+            stop = min(known, bisect_right(self._times_ms, query.end_ns // _MILLISECOND_NS))
+        if query.start_ns is not None:
+            start = bisect_left(self._times_ms, -(-query.start_ns // _MILLISECOND_NS))
+        elif query.from_id is None:
+            start = max(0, stop - query.limit)
+        return b"[" + b",".join(self._rows[start : min(stop, start + query.limit)]) + b"]"
+
+    def listed(self) -> tuple[wire.Listed, str]:
+        """See `Answers.listed`; the grid is the one that the recorded trades lie on."""
+        return self._found, TRADING
+
+    def _messages(self, stream: str, payload: bytes) -> Sequence[Message]:
+        symbol, _, suffix = stream.partition("@")
+        name, _ = unwrap(payload)
+        kind = _KINDS.get(suffix, "other")
+        if name == "aggTrade" and suffix == "aggTrade":
+            return (self._trade(stream, payload, msgspec.json.decode(payload)),)
+        if name == "trade" and suffix == "trade" and self._singles:
+            fields = _as_agg_trade(msgspec.json.decode(payload))
+            number = fields["a"]
+            agg_trade = self._trade(f"{symbol}@aggTrade", msgspec.json.encode(fields), fields)
+            return (Message(stream, "trades", number, number, payload), agg_trade)
+        if name == "depthUpdate" and kind != "other":
+            fields = msgspec.json.decode(payload)
+            if self._rebuilt is not None:
+                self._rebuilt.apply(fields)
+            return (Message(stream, kind, int(fields["U"]), int(fields["u"]), payload),)
+        return (Message(stream, "other", 0, 0, payload),)
+
+    def _trade(self, stream: str, payload: bytes, fields: dict[str, Any]) -> Message:
+        number = int(fields["a"])
+        row = msgspec.json.encode({name: value for name, value in fields.items() if name not in {"e", "E", "s"}})
+        if not self._ids or number > self._ids[-1]:
+            self._ids.append(number)
+            self._times_ms.append(int(fields["T"]))
+            self._rows.append(row)
+        return Message(stream, "trades", number, number, payload)
+
+
+def _as_agg_trade(trade: dict[str, Any]) -> dict[str, Any]:
+    number = trade["t"]
+    head = {"e": "aggTrade", "E": trade["E"], "s": trade["s"], "a": number, "p": trade["p"], "q": trade["q"]}
+    return {**head, "f": number, "l": number, "T": trade["T"], "m": trade["m"], "M": trade.get("M", True)}
+
+
+def _envelope(message: bytes) -> _Envelope | None:
+    try:
+        return msgspec.json.decode(message, type=_Envelope)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _note_grid(found: Survey, payload: msgspec.Raw) -> None:
+    try:
+        fields = msgspec.json.decode(payload)
+        price, quantity = parse_e8(fields["p"]), parse_e8(fields["q"])
+    except (msgspec.DecodeError, MarketError, KeyError, TypeError, ValueError):
+        return
+    found.start_price_e8 = found.start_price_e8 or price
+    found.tick_size_e8 = gcd(found.tick_size_e8, price)
+    found.step_size_e8 = gcd(found.step_size_e8, quantity)

@@ -1,0 +1,1 @@
+"""The simulated exchange's REST, Binance's part of it and the tests' own."""

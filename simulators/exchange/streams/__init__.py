@@ -1,0 +1,1 @@
+"""The simulated exchange's WebSocket streams."""

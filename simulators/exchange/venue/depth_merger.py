@@ -1,0 +1,48 @@
+"""
+Many depth diffs as one: what the slower of the two depth streams sends.
+"""
+
+import numpy as np
+
+from market.fixed_point import I64
+from simulators.exchange.market.engine import DepthDiff
+
+
+class DepthMerger:
+    """
+    Collects the diffs of `span` steps and hands out their sum.
+
+    Args:
+        span: how many steps one merged diff covers; 10 steps of 100 ms make a second.
+    """
+
+    def __init__(self, span: int = 10) -> None:
+        self._span = span
+        self._steps = 0
+        self._first: int | None = None
+        self._bids: dict[int, int] = {}
+        self._asks: dict[int, int] = {}
+
+    def add(self, diff: DepthDiff) -> DepthDiff | None:
+        """Take a step's diff; every `span` steps the merged diff, or None where nothing changed in them."""
+        self._steps += 1
+        if diff.last_update_id >= diff.first_update_id:
+            self._first = diff.first_update_id if self._first is None else self._first
+            self._bids.update(zip(*(column.tolist() for column in diff.bids), strict=True))
+            self._asks.update(zip(*(column.tolist() for column in diff.asks), strict=True))
+        if self._steps < self._span:
+            return None
+        return self._take(diff.last_update_id)
+
+    def _take(self, last_update_id: int) -> DepthDiff | None:
+        first, self._first, self._steps = self._first, None, 0
+        if first is None:
+            return None
+        merged = DepthDiff(first, last_update_id, _sorted(self._bids, falling=True), _sorted(self._asks))
+        self._bids, self._asks = {}, {}
+        return merged
+
+
+def _sorted(levels: dict[int, int], falling: bool = False) -> tuple[I64, I64]:
+    prices = sorted(levels, reverse=falling)
+    return np.array(prices, np.int64), np.array([levels[price] for price in prices], np.int64)

@@ -1,0 +1,147 @@
+"""
+What the exchange says, as Binance's exact JSON bytes (binance-spot-api-docs: web-socket-streams.md, rest-api.md).
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
+
+from market.fixed_point import I64, ONE_E8
+from simulators.exchange.market.engine import DepthDiff
+from simulators.exchange.market.parameters import split_symbol
+from simulators.exchange.market.trades import Trades
+
+_MILLISECOND_NS = 1_000_000
+
+
+class Listed(Protocol):
+    """What exchangeInfo lists: a symbol and its grid, 1e-8."""
+
+    @property
+    def symbol(self) -> str:
+        """Base and quote written together."""
+
+    @property
+    def tick_size_e8(self) -> int:
+        """Step of prices, 1e-8 quote."""
+
+    @property
+    def step_size_e8(self) -> int:
+        """Step of quantities, 1e-8 base."""
+
+
+def decimal(value_e8: int) -> str:
+    """A count of 1e-8 with all its eight decimals: 100000.25000000."""
+    whole, rest = divmod(value_e8, ONE_E8)
+    return f"{whole}.{rest:08d}"
+
+
+def agg_trade_events(symbol: str, event_ms: int, trades: Trades) -> list[bytes]:
+    """One `aggTrade` stream message for each aggTrade."""
+    head = f'{{"e":"aggTrade","E":{event_ms},"s":"{symbol}",'
+    return [f"{head}{fields}}}".encode() for fields in _trade_fields(trades)]
+
+
+def agg_trade_rows(trades: Trades) -> bytes:
+    """The body of `GET /api/v3/aggTrades`: the stream's fields without e, E and s."""
+    return ("[" + ",".join(f"{{{fields}}}" for fields in _trade_fields(trades)) + "]").encode()
+
+
+def depth_update(symbol: str, event_ms: int, diff: DepthDiff) -> bytes:
+    """A `depthUpdate` stream message."""
+    head = f'{{"e":"depthUpdate","E":{event_ms},"s":"{symbol}","U":{diff.first_update_id},"u":{diff.last_update_id},'
+    return f'{head}"b":{_levels(*diff.bids)},"a":{_levels(*diff.asks)}}}'.encode()
+
+
+def depth_body(last_update_id: int, bids: tuple[I64, I64], asks: tuple[I64, I64]) -> bytes:
+    """The body of `GET /api/v3/depth`."""
+    return f'{{"lastUpdateId":{last_update_id},"bids":{_levels(*bids)},"asks":{_levels(*asks)}}}'.encode()
+
+
+def in_stream(stream: str, payload: bytes) -> bytes:
+    """A message as a combined connection gets it."""
+    return b'{"stream":"' + stream.encode() + b'","data":' + payload + b"}"
+
+
+def shutdown_notice(event_ms: int) -> bytes:
+    """The `serverShutdown` message; its stream is `!serverShutdown`."""
+    return f'{{"e":"serverShutdown","E":{event_ms}}}'.encode()
+
+
+def server_time(now_ms: int) -> bytes:
+    """The body of `GET /api/v3/time`."""
+    return f'{{"serverTime":{now_ms}}}'.encode()
+
+
+def error_body(code: int, message: str) -> bytes:
+    """The body of a refusal."""
+    return _compact({"code": code, "msg": message})
+
+
+def exchange_info(listed: Iterable[tuple[Listed, str]], now_ms: int, weight_limit: int) -> bytes:
+    """The body of `GET /api/v3/exchangeInfo`; what is listed is each symbol and its status."""
+    limits = [
+        {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": weight_limit},
+        {"rateLimitType": "RAW_REQUESTS", "interval": "MINUTE", "intervalNum": 5, "limit": 300_000},
+    ]
+    return _compact(
+        {
+            "timezone": "UTC",
+            "serverTime": now_ms,
+            "rateLimits": limits,
+            "exchangeFilters": [],
+            "symbols": [_symbol(each, status) for each, status in listed],
+        }
+    )
+
+
+def _symbol(listed: Listed, status: str) -> dict[str, Any]:
+    base, quote = split_symbol(listed.symbol)
+    return {
+        "symbol": listed.symbol,
+        "status": status,
+        "baseAsset": base,
+        "baseAssetPrecision": 8,
+        "quoteAsset": quote,
+        "quotePrecision": 8,
+        "quoteAssetPrecision": 8,
+        "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET"],
+        "isSpotTradingAllowed": True,
+        "isMarginTradingAllowed": False,
+        "filters": _filters(listed),
+        "permissions": [],
+        "permissionSets": [["SPOT"]],
+    }
+
+
+def _filters(listed: Listed) -> list[dict[str, Any]]:
+    tick, step = decimal(listed.tick_size_e8), decimal(listed.step_size_e8)
+    return [
+        {"filterType": "PRICE_FILTER", "minPrice": tick, "maxPrice": "1000000.00000000", "tickSize": tick},
+        {"filterType": "LOT_SIZE", "minQty": step, "maxQty": "9000.00000000", "stepSize": step},
+        {
+            "filterType": "NOTIONAL",
+            "minNotional": "5.00000000",
+            "applyMinToMarket": True,
+            "maxNotional": "9000000.00000000",
+            "applyMaxToMarket": False,
+            "avgPriceMins": 5,
+        },
+    ]
+
+
+def _trade_fields(trades: Trades) -> Iterator[str]:
+    for agg_id, price, quantity, first, last, time_ns, maker in trades.columns.T.tolist():
+        yield (
+            f'"a":{agg_id},"p":"{decimal(price)}","q":"{decimal(quantity)}","f":{first},"l":{last},'
+            f'"T":{time_ns // _MILLISECOND_NS},"m":{"true" if maker else "false"},"M":true'
+        )
+
+
+def _levels(price_e8: I64, quantity_e8: I64) -> str:
+    rows = zip(price_e8.tolist(), quantity_e8.tolist(), strict=True)
+    return "[" + ",".join([f'["{decimal(price)}","{decimal(quantity)}"]' for price, quantity in rows]) + "]"
+
+
+def _compact(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()

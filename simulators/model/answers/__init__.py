@@ -1,0 +1,1 @@
+"""What the simulated model answers, sound or unsound."""

@@ -1,0 +1,1 @@
+"""What the simulated model server takes and what it refuses."""
