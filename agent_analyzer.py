@@ -53,10 +53,10 @@ from exchanges.logs import mapper_for
 from market.instrument import Market
 from market.timestamps import iso
 from projections.state import KINDS, READS, MarketState, TickEntry
-from replay.decisions import Sight, grid_before
 from replay.drive import drive
 from replay.model_settings import budget_of, endpoint_of, prompts_of, questions_of, remember
-from replay.sight import session_settings, sight_of
+from replay.sight import Sight, session_settings, sight_of
+from replay.warm_up import grid_before
 from settings import Settings, SettingsError, load
 from stopping import StopSignal
 

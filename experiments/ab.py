@@ -17,13 +17,14 @@ from experiments.variants import Comparison, Variant, corrected
 from market.fixed_point import I64
 from market.timestamps import MINUTE_NS
 from replay.analysts import MakeAnalyst
-from replay.decisions import OpenLog, Sight, Ticks, decide_all
+from replay.decisions import OpenLog, Ticks, decide_all
 from replay.episodes import Published
 from replay.errors import MissingAnswer
 from replay.outcomes import F64
 from replay.price_path import PricePath
 from replay.run import out_at
 from replay.scoring import Rules
+from replay.sight import Sight
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,9 +27,10 @@ from experiments.course import Asked
 from experiments.estimate import Estimate, Rates, estimate, rehearsed
 from market.timestamps import DAY_NS
 from replay.analysts import MakeAnalyst, Questions, recorded_analyst
-from replay.decisions import OpenLog, Sight, Ticks
+from replay.decisions import OpenLog, Ticks
 from replay.errors import AskingStopped, NothingToReplay
 from replay.model_settings import budget_of, endpoint_of, prices_of, prompts_of, questions_of, remember
+from replay.sight import Sight
 from settings import DeepSeek
 
 _HOPELESS = "the others would be refused as well until that is mended"

@@ -30,8 +30,10 @@ from experiments.answer import Answer, Call
 from experiments.answers import Answers
 from experiments.course import Asked, Course
 from projections.state import MarketState, TickEntry
-from replay.decisions import Sight, Ticks, state_of, warmed_up
+from replay.decisions import Ticks
 from replay.drive import drive
+from replay.sight import Sight
+from replay.warm_up import state_of, warmed_up
 
 Change = Callable[[Iterable[Batch]], Iterable[Batch]]
 """Makes another market of a log's batches before anything is folded."""

@@ -39,7 +39,8 @@ from replay.model_settings import prompts_of, questions_of
 from replay.outcomes import HORIZONS_S
 from replay.plain_json import plain
 from replay.run import Answered, Request
-from replay.sight import rules_of, sight_of
+from replay.scoring_rules import rules_of
+from replay.sight import sight_of
 from replay.verify import settings_of, sight_of_session
 from settings import Settings, load
 

@@ -24,7 +24,8 @@ from replay.record_commands import transcript, verify
 from replay.run import Request, Result
 from replay.run import run as replay
 from replay.run_commands import compare, json_of, print_run, report
-from replay.sight import rules_of, sight_of
+from replay.scoring_rules import rules_of
+from replay.sight import sight_of
 from replay.sight_commands import ALL_NS, ConfigOption, FromOption, ToOption, end_of, fit, picture, signals
 from settings import Settings, SettingsError, load
 

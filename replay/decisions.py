@@ -13,25 +13,16 @@ import numpy as np
 
 from agents.decide import Decided, Decider
 from agents.rules import RulesAnalyst
-from analysis.parameters import Parameters
-from eventlog.batch import Batch
-from eventlog.facts import INSTRUMENT, TICK
+from eventlog.facts import TICK
 from eventlog.log import Log
 from market.fixed_point import I64
-from projections.state import KINDS, READS, MarketState, TickEntry, Windows
+from projections.state import MarketState, TickEntry
 from replay.analysts import MakeAnalyst
 from replay.drive import drive
+from replay.sight import Sight
+from replay.warm_up import state_of, warmed_up
 
 OpenLog = Callable[[], AbstractContextManager[Log]]
-
-
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """What decides a decision: which market, how far back, which thresholds."""
-
-    symbol: str
-    windows: Windows
-    parameters: Parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,31 +92,6 @@ def decide_all(
             for decision in future.result():
                 on_progress(1)
                 yield decision
-
-
-def warmed_up(log: Log, first_boundary_ns: int, last_seq: int, windows: Windows) -> Iterator[Batch]:
-    """The log from a warm-up before a tick up to a seq, as the folds read it, and before it the grid that held then."""
-    after = log.seq_before(first_boundary_ns - windows.warmup_ns)
-    yield from grid_before(log, after)
-    yield from log.read(after, last_seq, KINDS, READS)
-
-
-def grid_before(log: Log, until_seq: int) -> Iterator[Batch]:
-    """The instrument facts up to a seq: a grid holds until the next one, however long ago it was logged."""
-    for batch in log.read(0, until_seq, [INSTRUMENT]):
-        if INSTRUMENT in batch.rows:
-            yield batch
-
-
-def state_of(log: Log, windows: Windows) -> MarketState:
-    """
-    The folds of a log before its first fact. Its quantities are counted as its first instrument fact says, also where
-    that stands behind what is folded: it is how the log is written, and nothing that a market did.
-    """
-    for batch in log.read(kinds=[INSTRUMENT], columns={INSTRUMENT: ("quantity_decimals",)}):
-        if INSTRUMENT in batch.rows:
-            return MarketState(windows, int(batch.rows[INSTRUMENT]["quantity_decimals"][0]))
-    return MarketState(windows)
 
 
 def decision_of(decided: Decided) -> Decision:

@@ -26,7 +26,7 @@ from market.timestamps import iso
 from replay.analysts import MakeAnalyst
 from replay.attribution import score_apart
 from replay.calibration import NOTE
-from replay.decisions import Decision, OpenLog, Sight, Ticks, decide_all, ticks_between
+from replay.decisions import Decision, OpenLog, Ticks, decide_all, ticks_between
 from replay.episodes import Published
 from replay.errors import MissingAnswer, NothingDecided, NothingToReplay
 from replay.log_digest import log_digest
@@ -39,6 +39,7 @@ from replay.quiet import quiet_notes
 from replay.report import render
 from replay.scoring import Rules, Scored, score
 from replay.settling import settle
+from replay.sight import Sight
 from replay.unproven import unproven_notes
 
 _FOR_EVER_NS = 2**61

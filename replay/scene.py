@@ -11,11 +11,13 @@ from eventlog.log import Log
 from market.timestamps import iso
 from projections.profile import IncrementalProfile
 from projections.state import MarketState, TickEntry
-from replay.decisions import Sight, state_of, ticks_between, warmed_up
+from replay.decisions import ticks_between
 from replay.drive import drive
 from replay.errors import NothingToReplay
 from replay.origin import Origin
 from replay.picture import Scene
+from replay.sight import Sight
+from replay.warm_up import state_of, warmed_up
 
 _PROFILE_MINUTES = 1440
 _BY_RULES = "no decision log: what the rules advise"

@@ -1,9 +1,9 @@
 """
-What settings mean: windows and thresholds of an analysis, rules of a scoring. Analyzer and replay take them from here.
+What decides a decision, and how settings make it: windows and thresholds. Analyzer and replay take them from here.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -14,11 +14,18 @@ from eventlog.errors import LogBroken
 from eventlog.files import read_plain
 from market.fixed_point import ONE_E8
 from projections.state import Windows
-from replay.decisions import Sight
-from replay.scoring import Rules
-from settings import Scoring, Settings, SettingsError
+from settings import Settings, SettingsError
 
 _MOST_FITTED = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What decides a decision: which market, how far back, which thresholds."""
+
+    symbol: str
+    windows: Windows
+    parameters: Parameters
 
 
 def sight_of(settings: Settings, symbol: str, coefficients: Mapping[str, Logistic] | None = None) -> Sight:
@@ -60,19 +67,6 @@ def session_settings(settings: Settings, parameters: Parameters) -> str:
     fitted = {"pull": parameters.pull, "confidence": parameters.confidence}
     known: dict[str, object] = msgspec.json.decode(settings.without_secrets())
     return msgspec.json.encode({**known, "fitted": fitted}).decode()
-
-
-def rules_of(scoring: Scoring, parameters: Parameters) -> Rules:
-    """The scoring rules that settings and thresholds make."""
-    return Rules(
-        publish_delay_ms=scoring.publish_delay_ms,
-        latency_ms=scoring.latency_ms,
-        maker_fee_bps=scoring.maker_fee_bps,
-        placebo_draws=scoring.placebo_draws,
-        seed=scoring.seed,
-        away_sigma=parameters.away_sigma,
-        beyond_sigma=parameters.beyond_sigma,
-    )
 
 
 def _fitted(file: Path) -> dict[str, Logistic]:

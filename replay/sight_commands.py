@@ -19,7 +19,7 @@ from eventlog.names import LogName
 from exchanges.logs import open_log
 from market.instrument import Market
 from market.timestamps import DAY_NS, iso
-from replay.decisions import Sight, ticks_between
+from replay.decisions import ticks_between
 from replay.errors import NothingToReplay
 from replay.fitting import Learned, fitted, learn
 from replay.origin import Origin, origin_at
@@ -27,7 +27,8 @@ from replay.picture import draw
 from replay.plain_json import plain
 from replay.quiet import quiet_notes
 from replay.scene import scene_at, tick_at
-from replay.sight import rules_of, sight_of
+from replay.scoring_rules import rules_of
+from replay.sight import Sight, sight_of
 from replay.signal_record import flow_r2, gather
 from replay.signal_scores import path_after, random_levels, score_signals
 from replay.signal_table import against_targets, signal_lines

@@ -20,11 +20,11 @@ from eventlog.log import Log
 from market.timestamps import iso
 from projections.state import MarketState, TickEntry
 from replay.analysts import AsLogged
-from replay.decisions import Sight, state_of, warmed_up
 from replay.drive import drive
 from replay.errors import NothingToReplay, OtherFit
 from replay.model_settings import questions_of
-from replay.sight import sight_of
+from replay.sight import Sight, sight_of
+from replay.warm_up import state_of, warmed_up
 from settings import Settings, SettingsError
 from settings import parse as parse_settings
 

@@ -24,7 +24,8 @@ ARROWS: dict[str, set[str]] = {
 """Who may know whom; `research` may know all of them."""
 
 MORE: dict[str, set[str]] = {
-    "replay/sight.py": {"settings"},  # what settings mean for an analysis
+    "replay/sight.py": {"settings"},
+    "replay/scoring_rules.py": {"settings"},  # what settings mean for an analysis
     "replay/model_settings.py": {"settings"},  # what they mean for a model
     "experiments/asking.py": {"settings"},  # a way of asking is settings and a market
     "experiments/consent.py": {"console"},  # a person is asked

@@ -31,7 +31,8 @@ from replay.errors import AskingStopped, MissingAnswer, NothingToReplay
 from replay.run import Request, Result
 from replay.run import run as replay
 from replay.runs import load as load_run
-from replay.sight import rules_of, session_settings, sight_of
+from replay.scoring_rules import rules_of
+from replay.sight import session_settings, sight_of
 from settings import Settings, SettingsError, load
 from simulators.model.server import ModelServer
 from tests.market_builders import MARKET, T0, a_market, write_log

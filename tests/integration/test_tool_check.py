@@ -25,9 +25,8 @@ from eventlog.names import LogName
 from market.instrument import Market
 from market.timestamps import MINUTE_NS
 from projections.state import KINDS, READS, MarketState, TickEntry, Windows
-from replay.decisions import Sight
 from replay.drive import drive
-from replay.sight import session_settings
+from replay.sight import Sight, session_settings
 from replay.tool_check import ToolVerdict, check_tools, compare_shown, shown_in
 from settings import Settings
 from simulators.exchange.market.parameters import MarketParameters

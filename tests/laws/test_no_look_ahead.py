@@ -18,9 +18,9 @@ from exchanges.binance.archive import read_agg_trades
 from exchanges.logs import open_log
 from market.timestamps import MINUTE_NS
 from projections.state import MarketState, TickEntry
-from replay.decisions import Decision, Sight, decide_all, decision_of, ticks_between
+from replay.decisions import Decision, decide_all, decision_of, ticks_between
 from replay.drive import drive
-from replay.sight import sight_of
+from replay.sight import Sight, sight_of
 from settings import Settings
 from tests.market_builders import (
     MARKET,

@@ -23,7 +23,8 @@ from eventlog.facts import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT
 from projections.state import MarketState
 from replay.drive import drive
 from replay.run import Request, run
-from replay.sight import rules_of, sight_of
+from replay.scoring_rules import rules_of
+from replay.sight import sight_of
 from settings import Settings
 from simulators.exchange.planted.planted_market import PlantedMarket
 from simulators.exchange.playback.record import batches as recorded

@@ -20,7 +20,8 @@ from experiments.probe import Decisions, Row, changes, every, probe
 from market.fixed_point import ONE_E8
 from market.instrument import Market
 from projections.state import Windows
-from replay.decisions import Sight, ticks_between
+from replay.decisions import ticks_between
+from replay.sight import Sight
 from tests.builders import NOW
 
 NAME = LogName("events", Market("binance", "BTCUSDT"))

@@ -11,7 +11,8 @@ import yaml
 
 from agents.model.prices import usd_e12
 from replay.model_settings import prices_of
-from replay.sight import rules_of, sight_of
+from replay.scoring_rules import rules_of
+from replay.sight import sight_of
 from settings import Settings
 from settings_reference import NAME, Entry, entries
 from tests.settings_builders import forget_environment, loaded, nested, refusal

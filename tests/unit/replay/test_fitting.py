@@ -32,12 +32,12 @@ from eventlog.log import Log
 from eventlog.names import LogName
 from exchanges.logs import open_log
 from market.timestamps import HOUR_NS, MINUTE_NS
-from replay.decisions import Sight, decide_all, ticks_between
+from replay.decisions import decide_all, ticks_between
 from replay.fitting import Learned, PullSamples, Samples, fit, fitted, learn
 from replay.run import Request, run
 from replay.runs import load
 from replay.scoring import Rules
-from replay.sight import sight_of
+from replay.sight import Sight, sight_of
 from settings import AnalysisSettings, Analyzer, Settings, SettingsError
 from tests.market_builders import MARKET, SIGHT, T0, a_market, e8, numbered, trade_columns, write_log
 

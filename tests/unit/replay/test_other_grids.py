@@ -17,15 +17,17 @@ from eventlog.log import Log
 from market.fixed_point import ONE_E8
 from market.timestamps import MINUTE_NS
 from projections.state import KINDS, READS
-from replay.decisions import state_of, ticks_between
+from replay.decisions import ticks_between
 from replay.drive import drive
 from replay.fitting import fitted, learn
 from replay.picture import draw
 from replay.run import Request, Result, run
 from replay.scene import scene_at
-from replay.sight import rules_of, sight_of
+from replay.scoring_rules import rules_of
+from replay.sight import sight_of
 from replay.signal_record import gather
 from replay.signal_scores import path_after, random_levels, score_signals
+from replay.warm_up import state_of
 from settings import Settings
 from tests.grids import GRIDS, a_market_on
 from tests.market_builders import MARKET, T0, Tables, write_log

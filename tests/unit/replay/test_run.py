@@ -19,11 +19,11 @@ from exchanges.logs import open_log
 from market.timestamps import MINUTE_NS
 from replay import runs
 from replay.calibration import NOTE
-from replay.decisions import Sight
 from replay.errors import BadRun, NothingToReplay
 from replay.log_digest import log_digest
 from replay.run import Request, Result, run
 from replay.scoring import Rules
+from replay.sight import Sight
 from tests.market_builders import (
     MARKET,
     SIGHT,

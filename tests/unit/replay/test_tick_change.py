@@ -13,10 +13,11 @@ from eventlog.log import Log
 from market.fixed_point import ONE_E8
 from market.timestamps import MINUTE_NS
 from projections.state import MarketState
-from replay.decisions import Sight, decide_all, ticks_between
+from replay.decisions import decide_all, ticks_between
 from replay.drive import drive
 from replay.run import Request, run
-from replay.sight import rules_of, sight_of
+from replay.scoring_rules import rules_of
+from replay.sight import Sight, sight_of
 from replay.verify import verify_log
 from settings import Settings
 from tests.grids import Grid, a_market_that_changes
