@@ -42,7 +42,7 @@ setup: $(READY)
 	@echo "installed into $(VENV)"
 
 demo: $(READY)
-	@$(BIN)/python demo.py
+	@$(BIN)/python -m cli.demo
 
 check: $(READY)
 	@$(BIN)/ruff format --check --quiet . || { echo "formatting differs: run make fmt"; exit 1; }

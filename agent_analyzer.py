@@ -4,7 +4,7 @@ The analyzer: follows a market's log, analyses every tick, decides, publishes.
 `python agent_analyzer.py --config config/development.yaml`
 """
 
-import interrupts
+from cli import interrupts
 
 if __name__ == "__main__":
     interrupts.leave_quietly()
@@ -19,23 +19,14 @@ from typing import Annotated, Any, TypeVar
 import structlog
 import typer
 
-import console
-import logging_setup
 from agents.analyst import Analyst
-from agents.decide import Decided, Decider
 from agents.deepseek import ModelAnalyst
 from agents.model.client import ModelClient
-from agents.publisher import Publisher
 from agents.rules import RulesAnalyst
-from collector import status
-from collector.archiver import Archiver
-from collector.catch_up import catch_up
-from collector.descriptors import raise_limit
-from collector.outlet import Outlet
-from collector.recurring_warning import RecurringWarning
-from collector.server_watch import EVERY_S, ServerWatch
-from collector.spill import Spill, named_seq
-from console import JsonOption
+from analyzer.outlet import Outlet
+from analyzer.publisher import Publisher
+from cli import console
+from cli.console import JsonOption
 from eventlog.clock import WallClock
 from eventlog.code_version import code_digest, lock_digest
 from eventlog.cold import ColdLog
@@ -47,18 +38,26 @@ from eventlog.facts import ANALYZER_SESSION, AnalyzerSession, Fact
 from eventlog.hot import HotLog
 from eventlog.log import Log
 from eventlog.names import LogName
+from eventlog.spill.recovery import catch_up
+from eventlog.spill.spill import Spill, named_seq
+from eventlog.store.archiver import Archiver
 from eventlog.writer import LogWriter
-from exchanges.late_scale import LateScale
-from exchanges.logs import mapper_for
 from market.instrument import Market
 from market.timestamps import iso
 from projections.state import KINDS, READS, MarketState, TickEntry
-from replay.drive import drive
-from replay.model_settings import budget_of, endpoint_of, prompts_of, questions_of, remember
-from replay.sight import Sight, session_settings, sight_of
-from replay.warm_up import grid_before
-from settings import Settings, SettingsError, load
-from stopping import StopSignal
+from runtime.analysis_config import Sight, session_settings, sight_of
+from runtime.daemon import logging_setup, status
+from runtime.daemon.file_limit import raise_limit
+from runtime.daemon.recurring_warning import RecurringWarning
+from runtime.daemon.server_watch import EVERY_S, ServerWatch
+from runtime.daemon.stopping import StopSignal
+from runtime.decide import Decided, Decider
+from runtime.late_scale import LateScale
+from runtime.loop import drive
+from runtime.model_config import budget_of, endpoint_of, prompts_of, questions_of, remember
+from runtime.open_log import mapper_for
+from runtime.settings.settings import Settings, SettingsError, load
+from runtime.warm_up import grid_before
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 _log = structlog.get_logger()

@@ -4,7 +4,7 @@ The collector: records markets into their logs until it is told to stop.
 `python agent_data_collector.py --config config/development.yaml`
 """
 
-import interrupts
+from cli import interrupts
 
 if __name__ == "__main__":
     interrupts.leave_quietly()
@@ -19,19 +19,14 @@ from typing import Annotated, Any
 import structlog
 import typer
 
-import console
-import logging_setup
-from collector import status
+from cli import console
+from cli.console import JsonOption
 from collector.collector import Plan
-from collector.descriptors import raise_limit
 from collector.market_recording import Limits, MarketRecording, Store
-from collector.memory import use_one_allocator
 from collector.metrics import publish
 from collector.room import Room
-from collector.server_watch import ServerWatch
 from collector.summaries import summarise
 from collector.view_publisher import ViewPlan, ViewPublisher
-from console import JsonOption
 from eventlog.clock import WallClock
 from eventlog.cold import ColdLog
 from eventlog.connections import Connections
@@ -46,13 +41,17 @@ from exchanges.binance.raw_messages import event_time_ns
 from exchanges.binance.rest import BinanceRest, depth_weight
 from exchanges.binance.stream import BinanceStream
 from exchanges.errors import ExchangeError, UnknownSymbol
-from exchanges.logs import mapper_for, quantity_decimals
 from market.instrument import Market
 from market.timestamps import SECOND_NS
-from replay.drive import drive
-from replay.sight import sight_of
-from settings import Settings, SettingsError, load
-from stopping import StopSignal
+from runtime.analysis_config import sight_of
+from runtime.daemon import logging_setup, status
+from runtime.daemon.file_limit import raise_limit
+from runtime.daemon.memory import use_one_allocator
+from runtime.daemon.server_watch import ServerWatch
+from runtime.daemon.stopping import StopSignal
+from runtime.loop import drive
+from runtime.open_log import mapper_for, quantity_decimals
+from runtime.settings.settings import Settings, SettingsError, load
 
 _KNOWN = (EventLogError, ExchangeError, SettingsError)
 _RESERVED = 0.8  # of the weight a minute, at most, for books; the rest is for everything else

@@ -11,7 +11,6 @@ from statistics import median
 
 import numpy as np
 
-from agents.decide import Decider
 from agents.rules import RulesAnalyst
 from analysis.book_flow import book_flow
 from analysis.book_side import Side
@@ -22,12 +21,13 @@ from bench.measure import Figure, seconds
 from eventlog.batch import Batch
 from eventlog.facts import DIFF, TICK
 from eventlog.log import Log
-from exchanges.logs import open_log
 from market.fixed_point import ONE_E8
 from market.instrument import Market
 from market.timestamps import HOUR_NS, MINUTE_NS
 from projections.state import KINDS, READS, MarketState, TickEntry, Windows
-from replay.drive import drive
+from runtime.decide import Decider
+from runtime.loop import drive
+from runtime.open_log import open_log
 
 _MARKET = Market("binance", "BTCFDUSD")
 _MEASURED = 30

@@ -32,7 +32,7 @@ from statistics import median
 from typing import Any
 
 from bench.measure import Figure
-from demo import server
+from cli.demo import server
 from eventlog.embedded_server import EmbeddedServer
 from exchanges.binance.recording_lines import lines
 

@@ -23,7 +23,7 @@ from exchanges.binance.archive import read_agg_trades
 from market.instrument import Market
 from projections.minute_buckets import COLUMNS
 from projections.state import KINDS, READS, MarketState, Windows
-from replay.drive import drive
+from runtime.loop import drive
 
 MARKET = Market.parse("binance:BTCUSDT")
 NAME = LogName("events", MARKET)
@@ -80,10 +80,10 @@ _FOLD_ONLY = """
 import sys
 from pathlib import Path
 from eventlog.cold import ColdLog
-from exchanges.logs import open_log
+from runtime.open_log import open_log
 from market.instrument import Market
 from projections.state import KINDS, READS, MarketState, Windows
-from replay.drive import drive
+from runtime.loop import drive
 with open_log(Path(sys.argv[1]), Market.parse("binance:BTCUSDT")) as log:
     state = MarketState(Windows())
     drive(log.read(kinds=KINDS, columns=READS), state, lambda tick, now: None)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.analysis import three_days
-from demo import daemon, exchange
+from cli.demo import daemon, exchange
 
 _LIVE_S = 45
 
@@ -17,13 +17,13 @@ _FULL = """
 import sys
 from pathlib import Path
 from eventlog.cold import ColdLog
-from exchanges.logs import open_log
+from runtime.open_log import open_log
 from market.instrument import Market
-from agents.decide import Decider
+from runtime.decide import Decider
 from agents.rules import RulesAnalyst
 from analysis.parameters import Parameters
 from projections.state import KINDS, READS, MarketState, Windows
-from replay.drive import drive
+from runtime.loop import drive
 with open_log(Path(sys.argv[1]), Market.parse("binance:BTCFDUSD")) as log:
     state, parameters = MarketState(Windows()), Parameters()
     decider = Decider("BTCFDUSD", state, RulesAnalyst(parameters), parameters)

@@ -13,7 +13,7 @@ from analysis.parameters import Parameters
 from market.fixed_point import ONE_E8
 from market.timestamps import MINUTE_NS, SECOND_NS
 from projections.state import MarketState, TickEntry, Windows
-from replay.drive import drive
+from runtime.loop import drive
 from simulators.exchange.market.parameters import MarketParameters
 from simulators.exchange.market.planting import Kind, Plant, PlantRecord, Side
 from simulators.exchange.planted.planted_market import PlantedMarket

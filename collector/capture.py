@@ -11,10 +11,8 @@ import numpy as np
 import structlog
 
 from collector.book_keeper import BookKeeper
-from collector.catch_up import held_agg_ids
 from collector.diff_sequencer import DiffSequencer, Ready
 from collector.log_tail import LogTail
-from collector.loss import lost_ids
 from collector.recorder import Recorder
 from collector.tick_maker import Seen
 from collector.trade_sequencer import TradeSequencer
@@ -22,6 +20,8 @@ from eventlog.clock import Clock
 from eventlog.codec import decode_entries
 from eventlog.facts import AGG_TRADE, SESSION, Entry, Fact, Session, TradesState
 from eventlog.log import Log
+from eventlog.spill.missing_ids import lost_ids
+from eventlog.spill.recovery import held_agg_ids
 from eventlog.writer import Lost
 from exchanges.errors import ExchangeError, VenueReset
 from exchanges.port import Arrival, Exchange, Numbered

@@ -13,13 +13,10 @@ from typing import Any, TypeVar
 import msgspec
 import structlog
 
-from collector import status
-from collector.archiver import Archiver
 from collector.book_keeper import BookKeeper
 from collector.capture import Capture
 from collector.log_tail import LogTail
 from collector.recorder import Recorder, to_its_end
-from collector.recurring_warning import RecurringWarning
 from collector.tick_maker import Seen, TickMaker
 from collector.ticker import Ticker
 from eventlog.clock import Clock
@@ -27,10 +24,13 @@ from eventlog.code_version import code_digest
 from eventlog.errors import EventLogError, StoreFull, StoreUnavailable
 from eventlog.facts import SESSION, ClockOffset, Fact, Session, TradesState
 from eventlog.log import Log
+from eventlog.store.archiver import Archiver
 from eventlog.writer import Lost
 from exchanges.errors import ExchangeError, UnknownSymbol
 from exchanges.port import Exchange
 from market.timestamps import SECOND_NS, iso
+from runtime.daemon import status
+from runtime.daemon.recurring_warning import RecurringWarning
 
 _SHUTDOWN_DRAIN_S = 1.8
 _LEAST_DRAIN_S = 0.2

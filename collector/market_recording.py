@@ -13,15 +13,11 @@ from typing import Any
 import structlog
 from structlog.contextvars import bind_contextvars
 
-from collector import status
-from collector.archiver import Archiver
-from collector.catch_up import catch_up
 from collector.collector import Collector, Plan
 from collector.log_tail import LogTail, read_tail
 from collector.metrics import Meter, measured
 from collector.recorder import Recorder
 from collector.room import Room
-from collector.spill import Spill, named_seq
 from eventlog.clock import Clock
 from eventlog.cold import ColdLog
 from eventlog.decision_log import last_named_seq
@@ -29,9 +25,13 @@ from eventlog.errors import EventLogError, StoreFull, StoreUnavailable
 from eventlog.hot import HotLog
 from eventlog.log import Log
 from eventlog.names import LogName
+from eventlog.spill.recovery import catch_up
+from eventlog.spill.spill import Spill, named_seq
+from eventlog.store.archiver import Archiver
 from eventlog.writer import LogWriter, Lost
 from exchanges.port import Exchange
 from market.instrument import Market
+from runtime.daemon import status
 
 _RETRY_S = 0.5
 

@@ -17,17 +17,17 @@ from typing import Any
 
 import structlog
 
-from collector import status
 from collector.latency import WINDOW_NS, RollingLatency, RollingMean
 from collector.metrics_server import serve
 from collector.prometheus import text_of
 from collector.recorder import Recorder
-from collector.recurring_warning import RecurringWarning
 from eventlog.clock import Clock
 from eventlog.errors import EventLogError
 from eventlog.facts import AGG_TRADE, BOOK_RESET, DIFF, QUARANTINE, Fact
 from exchanges.port import Arrival
 from market.timestamps import SECOND_NS, iso
+from runtime.daemon import status
+from runtime.daemon.recurring_warning import RecurringWarning
 
 EVERY_S = 10.0
 FILE = "metrics.json"

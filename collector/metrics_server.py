@@ -17,7 +17,7 @@ from collector.allowed_hosts import host_name, is_allowed_host
 from collector.listeners import SpareDescriptor, address_of, is_in_reserve, listen
 from collector.metrics_connection import Connection, ConnectionLimits, reply
 from collector.prometheus import CONTENT_TYPE
-from collector.recurring_warning import RecurringWarning
+from runtime.daemon.recurring_warning import RecurringWarning
 
 PATH = "/metrics"
 MOST_CONNECTIONS = 16

@@ -1,9 +1,9 @@
 """
 Facts on their way into the log: a bounded queue, one writer, batches.
 
-While the server is slow or away, what the queue has no room for goes to a file (`collector.spill`), in order: the file
-holds everything from the batch in hand on, so that log and file together have no hole wherever a process ends. A slow
-disk slows reading down; a full one stops it, until there is room or the server is back. Nothing is dropped.
+While the server is slow or away, what the queue has no room for goes to a file (`eventlog.spill.spill`), in order: the
+file holds everything from the batch in hand on, so that log and file together have no hole wherever a process ends. A
+slow disk slows reading down; a full one stops it, until there is room or the server is back. Nothing is dropped.
 """
 
 import asyncio
@@ -13,13 +13,13 @@ from typing import Any, TypeVar
 
 import structlog
 
-from collector.recurring_warning import RecurringWarning
 from collector.room import Listener, Room, size_of
-from collector.spill import Spill
 from eventlog.errors import EventLogError, StoreFull, StoreUnavailable
 from eventlog.facts import SNAPSHOT, Fact
+from eventlog.spill.spill import Spill
 from eventlog.writer import LogWriter, Lost
 from exchanges.port import Arrival
+from runtime.daemon.recurring_warning import RecurringWarning
 
 MOST_IN_BATCH = 2_000
 _RETRY_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)

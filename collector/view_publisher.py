@@ -56,7 +56,7 @@ class ViewPublisher:
 
     Args:
         log_of: opens the log for reading, with a connection of its own. connect: a new connection, for writing views.
-        drive: see `replay.drive`.
+        drive: see `runtime.loop`.
     """
 
     def __init__(

@@ -16,7 +16,6 @@ from experiments.paired import Paired, compare, detectable
 from experiments.variants import Comparison, Variant, corrected
 from market.fixed_point import I64
 from market.timestamps import MINUTE_NS
-from replay.analysts import MakeAnalyst
 from replay.decisions import OpenLog, Ticks, decide_all
 from replay.episodes import Published
 from replay.errors import MissingAnswer
@@ -24,7 +23,8 @@ from replay.outcomes import F64
 from replay.price_path import PricePath
 from replay.run import out_at
 from replay.scoring import Rules
-from replay.sight import Sight
+from runtime.analysis_config import Sight
+from runtime.analysts import MakeAnalyst
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from agents.model.api import Usage
 from agents.model.shapes import MENDS
 from agents.recorded import RecordedMinute, Tape
 from market.printable import printable
-from replay.analysts import MODEL
 from replay.model_share import ModelShare
+from runtime.analysts import MODEL
 
 _LONGEST_COMPLAINT = 300
 

@@ -26,12 +26,12 @@ from experiments.counterfactual import Asker, ask_all, chosen, live_ticks, outda
 from experiments.course import Asked
 from experiments.estimate import Estimate, Rates, estimate, rehearsed
 from market.timestamps import DAY_NS
-from replay.analysts import MakeAnalyst, Questions, recorded_analyst
 from replay.decisions import OpenLog, Ticks
 from replay.errors import AskingStopped, NothingToReplay
-from replay.model_settings import budget_of, endpoint_of, prices_of, prompts_of, questions_of, remember
-from replay.sight import Sight
-from settings import DeepSeek
+from runtime.analysis_config import Sight
+from runtime.analysts import MakeAnalyst, Questions, recorded_analyst
+from runtime.model_config import budget_of, endpoint_of, prices_of, prompts_of, questions_of, remember
+from runtime.settings.settings import DeepSeek
 
 _HOPELESS = "the others would be refused as well until that is mended"
 _A_SATURDAY_NS = 2 * DAY_NS  # of 1970: no peak hours

@@ -31,9 +31,9 @@ from experiments.answers import Answers
 from experiments.course import Asked, Course
 from projections.state import MarketState, TickEntry
 from replay.decisions import Ticks
-from replay.drive import drive
-from replay.sight import Sight
-from replay.warm_up import state_of, warmed_up
+from runtime.analysis_config import Sight
+from runtime.loop import drive
+from runtime.warm_up import state_of, warmed_up
 
 Change = Callable[[Iterable[Batch]], Iterable[Batch]]
 """Makes another market of a log's batches before anything is folded."""

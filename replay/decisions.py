@@ -11,16 +11,16 @@ from multiprocessing import get_context
 
 import numpy as np
 
-from agents.decide import Decided, Decider
 from agents.rules import RulesAnalyst
 from eventlog.facts import TICK
 from eventlog.log import Log
 from market.fixed_point import I64
 from projections.state import MarketState, TickEntry
-from replay.analysts import MakeAnalyst
-from replay.drive import drive
-from replay.sight import Sight
-from replay.warm_up import state_of, warmed_up
+from runtime.analysis_config import Sight
+from runtime.analysts import MakeAnalyst
+from runtime.decide import Decided, Decider
+from runtime.loop import drive
+from runtime.warm_up import state_of, warmed_up
 
 OpenLog = Callable[[], AbstractContextManager[Log]]
 

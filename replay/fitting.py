@@ -25,14 +25,14 @@ from eventlog.log import Log
 from market.timestamps import HOUR_NS, iso
 from projections.state import KINDS, READS, MarketState, TickEntry
 from replay.decisions import ticks_between
-from replay.drive import drive
 from replay.episodes import Published, episodes_of
 from replay.outcomes import BROKEN, REJECTED
 from replay.price_path import READS as PATH_READS
 from replay.price_path import PricePath
 from replay.scoring import Rules, tested_zones
-from replay.sight import Sight
-from replay.warm_up import state_of
+from runtime.analysis_config import Sight
+from runtime.loop import drive
+from runtime.warm_up import state_of
 
 F64 = npt.NDArray[np.float64]
 Period = tuple[str, str, str]

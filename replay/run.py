@@ -23,7 +23,6 @@ from eventlog.files import digest_of, told_plainly
 from eventlog.log import Log
 from eventlog.mask import unproven
 from market.timestamps import iso
-from replay.analysts import MakeAnalyst
 from replay.attribution import score_apart
 from replay.calibration import NOTE
 from replay.decisions import Decision, OpenLog, Ticks, decide_all, ticks_between
@@ -39,8 +38,9 @@ from replay.quiet import quiet_notes
 from replay.report import render
 from replay.scoring import Rules, Scored, score
 from replay.settling import settle
-from replay.sight import Sight
 from replay.unproven import unproven_notes
+from runtime.analysis_config import Sight
+from runtime.analysts import MakeAnalyst
 
 _FOR_EVER_NS = 2**61
 _NOTHING_OWN = "No figure of {folder} is the model's: mend why it did not answer, or choose another stretch"

@@ -4,7 +4,6 @@ What a picture of a tick shows, from the log up to that tick.
 
 import numpy as np
 
-from agents.decide import Decider
 from agents.rules import RulesAnalyst
 from analysis.observe import Observer
 from eventlog.log import Log
@@ -12,12 +11,13 @@ from market.timestamps import iso
 from projections.profile import IncrementalProfile
 from projections.state import MarketState, TickEntry
 from replay.decisions import ticks_between
-from replay.drive import drive
 from replay.errors import NothingToReplay
 from replay.origin import Origin
 from replay.picture import Scene
-from replay.sight import Sight
-from replay.warm_up import state_of, warmed_up
+from runtime.analysis_config import Sight
+from runtime.decide import Decider
+from runtime.loop import drive
+from runtime.warm_up import state_of, warmed_up
 
 _PROFILE_MINUTES = 1440
 _BY_RULES = "no decision log: what the rules advise"

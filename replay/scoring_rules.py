@@ -4,7 +4,7 @@ The rules of a scoring, as settings make them.
 
 from analysis.parameters import Parameters
 from replay.scoring import Rules
-from settings import Scoring
+from runtime.settings.settings import Scoring
 
 
 def rules_of(scoring: Scoring, parameters: Parameters) -> Rules:

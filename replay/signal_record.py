@@ -17,11 +17,11 @@ from market.fixed_point import I64
 from market.timestamps import SECOND_NS
 from projections.state import MarketState, TickEntry
 from replay.decisions import Ticks
-from replay.drive import drive
 from replay.outcomes import F64
-from replay.sight import Sight
 from replay.signals import FirstSightings, Sighting, sightings
-from replay.warm_up import state_of, warmed_up
+from runtime.analysis_config import Sight
+from runtime.loop import drive
+from runtime.warm_up import state_of, warmed_up
 
 _FLOW_INTERVALS_S = (1, 10)
 _MID, _KNOWN = "mid", "known"

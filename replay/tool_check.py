@@ -16,11 +16,11 @@ from eventlog.facts import MODEL_CALL
 from eventlog.log import Log
 from market.timestamps import iso
 from projections.state import MarketState, TickEntry
-from replay.drive import drive
 from replay.errors import NothingToReplay
-from replay.sight import Sight
 from replay.verify import first_difference, sessions_of, sight_of_session
-from replay.warm_up import state_of, warmed_up
+from runtime.analysis_config import Sight
+from runtime.loop import drive
+from runtime.warm_up import state_of, warmed_up
 
 CANDIDATES = "candidates"
 _CANDIDATES_START = '{"reference":'

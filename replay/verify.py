@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 
 from agents.analyst import Analyst
-from agents.decide import Decider
 from agents.recommendation import Advice
 from agents.recorded import MissingCall, tape_of
 from analysis.fitted import parse
@@ -19,14 +18,15 @@ from eventlog.facts import ANALYSIS, ANALYZER_SESSION, RECOMMENDATION
 from eventlog.log import Log
 from market.timestamps import iso
 from projections.state import MarketState, TickEntry
-from replay.analysts import AsLogged
-from replay.drive import drive
 from replay.errors import NothingToReplay, OtherFit
-from replay.model_settings import questions_of
-from replay.sight import Sight, sight_of
-from replay.warm_up import state_of, warmed_up
-from settings import Settings, SettingsError
-from settings import parse as parse_settings
+from runtime.analysis_config import Sight, sight_of
+from runtime.analysts import AsLogged
+from runtime.decide import Decider
+from runtime.loop import drive
+from runtime.model_config import questions_of
+from runtime.settings.settings import Settings, SettingsError
+from runtime.settings.settings import parse as parse_settings
+from runtime.warm_up import state_of, warmed_up
 
 _SHOWN = 50
 

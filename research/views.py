@@ -21,13 +21,13 @@ from eventlog.cold import ColdLog
 from eventlog.errors import EventLogError, LogBroken, LogNotFound
 from eventlog.kinds import MARKET_KINDS, SCHEMAS
 from eventlog.names import LogName
-from exchanges.logs import mapper_for, quantity_decimals
 from market.fixed_point import DECIMALS
 from market.instrument import Market
 from research import derived
 from research.columns import UNSTEP, select_nothing, select_readable, select_stored
 from research.errors import ResearchError
 from research.sources import INTACT_FILES, LogFiles, RunFiles, Source, Sources
+from runtime.open_log import mapper_for, quantity_decimals
 
 RUN_TABLES = ("scores", "episodes", "orders", "fills", "recommendations")
 

@@ -28,7 +28,7 @@ from projections.snapshot_window import Snapshot
 from projections.state import TickEntry, Windows
 from replay.episodes import Published
 from replay.price_path import PricePath
-from replay.sight import Sight
+from runtime.analysis_config import Sight
 
 T0 = 1_772_409_600 * SECOND_NS
 """2026-03-02T00:00:00Z, a Monday."""

@@ -24,7 +24,7 @@ from eventlog.clock import ManualClock
 from eventlog.facts import Fact
 from market.timestamps import SECOND_NS
 from projections.state import MarketState, TickEntry
-from replay.drive import drive
+from runtime.loop import drive
 from simulators.exchange.planted.planted_market import PlantedMarket
 from simulators.exchange.playback.record import batches
 from simulators.model.model import SimulatedModel

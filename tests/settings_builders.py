@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from settings import Settings, SettingsError, load
+from runtime.settings.settings import Settings, SettingsError, load
 
 _NAMES = ("DEEPSEEK_API_KEY", "DEEPSEEK_BASE_URL", "REDIS_HOST", "STORAGE_DIR", "DEMO_DIR")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")

@@ -13,28 +13,33 @@ ARROWS: dict[str, set[str]] = {
     "market": set(),
     "eventlog": {"market"},
     "projections": {"market", "eventlog"},
-    "analysis": {"market", "eventlog", "projections"},
-    "agents": {"market", "eventlog", "projections", "analysis"},
-    "replay": {"market", "eventlog", "projections", "analysis", "agents"},
-    "experiments": {"market", "eventlog", "projections", "analysis", "agents", "replay"},
     "exchanges": {"market", "eventlog"},
-    "collector": {"market", "eventlog", "projections"},
-    "simulators": {"market", "eventlog", "exchanges", "agents"},
-}
-"""Who may know whom; `research` may know all of them."""
+    "analysis": {"market", "projections"},
+    "agents": {"market", "eventlog", "analysis"},
+    "runtime": {"market", "eventlog", "projections", "exchanges", "analysis", "agents"},
+    "collector": {"market", "eventlog", "projections", "exchanges", "runtime"},
+    "analyzer": {"market", "eventlog", "projections", "analysis", "agents", "runtime"},
+    "replay": {"market", "eventlog", "projections", "analysis", "agents", "runtime"},
+    "experiments": {"market", "eventlog", "projections", "analysis", "agents", "runtime", "replay"},
+    "research": {"market", "eventlog", "runtime", "replay"},
+    "cli": {
+        "market", "eventlog", "projections", "exchanges", "analysis", "agents", "runtime", "replay", "experiments",
+        "research",
+    },
+    "agent_data_collector": {"market", "eventlog", "exchanges", "runtime", "collector", "cli"},
+    "agent_analyzer": {"market", "eventlog", "projections", "agents", "runtime", "analyzer", "cli"},
+    "simulators": {"market", "eventlog", "exchanges", "agents", "cli"},
+}  # fmt: skip
+"""
+Who may know whom, of every file: each stands on what is named above it. The commands (`cli`) start a simulator as a
+process of its own; a package's `__main__.py` runs the commands of the same name without importing them.
+"""
 
-MORE: dict[str, set[str]] = {
-    "replay/sight.py": {"settings"},
-    "replay/scoring_rules.py": {"settings"},  # what settings mean for an analysis
-    "replay/model_settings.py": {"settings"},  # what they mean for a model
-    "experiments/asking.py": {"settings"},  # a way of asking is settings and a market
-    "experiments/consent.py": {"console"},  # a person is asked
-    "replay/verify.py": {"settings"},  # settings come back from the log
-}
 PORT = ("exchanges.port", "exchanges.errors")
 """The collector knows an exchange by its port, and by what can go wrong with any venue."""
+COMMANDS = {"cli", "agent_data_collector", "agent_analyzer"}
+"""What a person types: they print, and hand the wall clock to everything else."""
 
-ENTRY_POINTS = {path.stem for path in ROOT.glob("*.py")}
 CLOCKS = {"eventlog/clock.py", "simulators/exchange/clock.py"}
 PASSWORDS = {"eventlog/embedded_server.py"}
 """Where a secret is made that nobody may guess."""
@@ -44,9 +49,8 @@ LONGEST_FUNCTION = 70
 
 
 def sources() -> list[Path]:
-    """Every file of the product."""
-    packages = [*ARROWS, "research"]
-    found = [path for package in packages for path in (ROOT / package).rglob("*.py")]
+    """Every file of the product and of its simulators."""
+    found = [path for package in ARROWS for path in (ROOT / package).rglob("*.py")]
     return sorted([*found, *ROOT.glob("*.py")])
 
 
@@ -55,9 +59,14 @@ def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-def is_entry_point(path: Path) -> bool:
-    """Entry points and the commands that make them up alone join what may not know each other."""
-    return path.name == "__main__.py" or path.stem.endswith("_commands") or path.parent == ROOT
+def package_of(path: Path) -> str:
+    """The row of the table that a file obeys."""
+    return name_of(path).split("/")[0].removesuffix(".py")
+
+
+def is_command(path: Path) -> bool:
+    """Whether a person types it."""
+    return path.name == "__main__.py" or package_of(path) in COMMANDS
 
 
 FILES = [pytest.param(path, id=name_of(path)) for path in sources()]
@@ -102,47 +111,43 @@ def test_the_files_are_found() -> None:
         "market/fixed_point.py",
         "eventlog/__main__.py",
         "exchanges/binance/mapper.py",
-        "settings.py",
-        "simulators/exchange/server.py",
+        "agent_analyzer.py",
     } <= names
+
+
+def test_every_package_has_a_row() -> None:
+    """A folder of modules that the table does not name would obey nothing."""
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} | {path.stem for path in ROOT.glob("*.py")}
+    assert packages - set(ARROWS) == {"tests", "bench"}
 
 
 @pytest.mark.parametrize("path", FILES)
 def test_arrows_between_packages(path: Path) -> None:
-    """Nobody imports what stands above it, and nobody imports an entry point or research."""
-    package = name_of(path).split("/")[0]
-    ours = {*ARROWS, "research", *ENTRY_POINTS}
+    """Nobody imports what stands above it: no package, no command, no `__main__.py`."""
+    package = package_of(path)
     for module in imports_of(path):
         top = module.split(".")[0]
-        if top not in ours or top == package:
+        if top not in ARROWS and top not in {"tests", "bench"}:
             continue
         assert ".__main__" not in module, f"{name_of(path)} imports an entry point: {module}"
-        assert top not in {"agent_analyzer", "agent_data_collector", "demo"} or is_entry_point(path)
-        if is_entry_point(path) or package == "research":
+        if top == package:
             continue
-        if package == "collector" and module.startswith(PORT):
-            continue
-        allowed = ARROWS[package] | MORE.get(name_of(path), set())
-        assert top in allowed, f"{name_of(path)} imports {module}; {package} may import {sorted(allowed)}"
-
-
-def test_settings_and_console_know_only_words() -> None:
-    """They are joined to the rest by entry points."""
-    assert not {m.split(".")[0] for m in imports_of(ROOT / "settings.py")} & {*ARROWS, "console"}
-    assert {m.split(".")[0] for m in imports_of(ROOT / "console.py")} & {*ARROWS, "settings"} <= {"market"}
+        assert top in ARROWS[package], f"{name_of(path)} imports {module}; {package} may import {ARROWS[package]}"
+        if package == "collector" and top == "exchanges":
+            assert module.startswith(PORT), f"{name_of(path)} imports {module}; the port is {PORT}"
 
 
 def test_the_arrows_make_no_circle() -> None:
-    """The table itself is a straight order."""
+    """The table itself is a straight order: every package stands on rows above its own."""
+    rows = list(ARROWS)
     for package, below in ARROWS.items():
-        for other in below:
-            assert package not in ARROWS[other]
+        assert all(rows.index(other) < rows.index(package) for other in below), package
 
 
 @pytest.mark.parametrize("path", FILES)
 def test_nobody_reads_the_wall_clock(path: Path) -> None:
     """Time is stamped by a clock that is handed over; `time.monotonic` is for waiting."""
-    if is_entry_point(path) or name_of(path) in CLOCKS:
+    if is_command(path) or name_of(path) in CLOCKS:
         return
     found = [f"line {line}: {name}" for line, name in called_names(path) if name in AMBIENT]
     assert found == []
@@ -162,7 +167,7 @@ def test_nothing_is_left_to_chance(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES)
 def test_only_commands_print(path: Path) -> None:
     """Everything else returns, raises or logs."""
-    if is_entry_point(path):
+    if is_command(path):
         return
     calls = [node for node in nodes_of(path) if isinstance(node, ast.Call)]
     found = [node.lineno for node in calls if isinstance(node.func, ast.Name) and node.func.id == "print"]

@@ -13,16 +13,19 @@ import pytest
 import typer
 from typer.exceptions import TyperException
 
-from settings import Settings
-from settings_reference import NAME, entries
+from runtime.settings.reference import NAME, entries
+from runtime.settings.settings import Settings
 from tests.conftest import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 READMES = (ROOT / "README.md", ROOT / "README.zh-CN.md")
 NAMES = ROOT / "docs" / "names.md"
 SOURCES = {path.name for path in ROOT.glob("[!.]*/**/*.py")} | {path.name for path in ROOT.glob("*.py")}
-PACKAGES = ("eventlog", "replay", "research", "simulators.exchange", "simulators.model")
-"""Whose `__main__` is a command with subcommands."""
+PACKAGES = {
+    "eventlog": "cli.log.app", "replay": "cli.replay.app", "research": "cli.sql",
+    "simulators.exchange": "simulators.exchange.__main__", "simulators.model": "simulators.model.__main__",
+}  # fmt: skip
+"""Packages that `python -m` runs as a command with subcommands, and the module that holds it."""
 
 SCRIPTS = ("agent_data_collector", "agent_analyzer")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -85,7 +88,7 @@ def application(name: str) -> Any:
     """The command that `python -m NAME`, or a script of that name, is; None for a module that is none of PACKAGES."""
     if name in SCRIPTS:
         return typer.main.get_command(importlib.import_module(name).app)
-    return typer.main.get_command(importlib.import_module(f"{name}.__main__").app) if name in PACKAGES else None
+    return typer.main.get_command(importlib.import_module(PACKAGES[name]).app) if name in PACKAGES else None
 
 
 def command_in(words: list[str]) -> tuple[Any, list[str]]:

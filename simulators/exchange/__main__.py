@@ -2,7 +2,7 @@
 `python -m simulators.exchange`: the local exchange as a process, or days of it straight into a log.
 """
 
-import interrupts
+from cli import interrupts
 
 if __name__ == "__main__":
     interrupts.leave_quietly()
@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-import console
+from cli import console
 from eventlog.clock import WallClock
 from eventlog.cold import ColdLog
 from eventlog.errors import EventLogError

@@ -2,7 +2,7 @@
 `python -m simulators.model`: the local model as a process.
 """
 
-import interrupts
+from cli import interrupts
 
 if __name__ == "__main__":
     interrupts.leave_quietly()
@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-import console
+from cli import console
 from simulators.model.errors import BadScript, SimulatedModelError
 from simulators.model.faults import listed
 from simulators.model.model import SimulatedModel

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from agents.decide import Decided, Decider
 from agents.rules import RulesAnalyst
 from agents.zone_making import on_grid
 from analysis.resonance import Resonance
 from analysis.view import MarketView
 from market.fixed_point import format_e8
 from projections.state import MarketState, TickEntry
-from replay.drive import drive
+from runtime.decide import Decided, Decider
+from runtime.loop import drive
 from tests.market_builders import SMALL, SMALL_WINDOWS, a_market, a_piece, a_view, batches, e8, meeting
 
 _PIECES = (

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from agents.decide import Decided, Decider
 from agents.rules import RulesAnalyst
 from eventlog.check import check
 from eventlog.clock import ManualClock
@@ -20,16 +19,17 @@ from eventlog.cold import ColdLog
 from eventlog.importing import Importer
 from eventlog.names import LogName
 from exchanges.binance.recording import bring_in
-from exchanges.logs import open_log
 from market.instrument import Market
 from projections import minute_view
 from projections.state import KINDS, READS, MarketState
-from replay.drive import drive
 from replay.run import Request, run
 from replay.runs import load
 from replay.scoring import Rules
-from replay.sight import sight_of
-from settings import Settings
+from runtime.analysis_config import sight_of
+from runtime.decide import Decided, Decider
+from runtime.loop import drive
+from runtime.open_log import open_log
+from runtime.settings.settings import Settings
 
 CASES = sorted(p.parent for p in Path(__file__).parent.glob("*/raw.gz"))
 MARKET = Market.parse("binance:BTCFDUSD")

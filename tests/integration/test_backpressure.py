@@ -15,16 +15,16 @@ from typing import Any
 
 import pytest
 
-from collector.catch_up import catch_up
 from collector.recorder import Recorder
 from collector.room import Room
-from collector.spill import Spill, named_seq
 from eventlog.check import check
 from eventlog.clock import ManualClock
 from eventlog.embedded_server import EmbeddedServer
 from eventlog.errors import LogBroken, StoreUnavailable
 from eventlog.facts import AGG_TRADE, GAP, Fact
 from eventlog.hot import HotLog
+from eventlog.spill.recovery import catch_up
+from eventlog.spill.spill import Spill, named_seq
 from eventlog.writer import Lost
 from tests.builders import EVENTS, NOW, T0, a_cold_log, a_hot_log, a_trade, a_writer, contents
 from tests.conftest import ROOT
@@ -36,7 +36,7 @@ import asyncio, sys
 from pathlib import Path
 from collector.recorder import Recorder
 from collector.room import Room
-from collector.spill import Spill
+from eventlog.spill.spill import Spill
 from eventlog.embedded_server import EmbeddedServer
 from tests.builders import *
 

@@ -183,7 +183,9 @@ def test_a_huge_spill(storage: Path, start: bytes) -> None:
     folder = EVENTS.folder(storage)
     sparse(folder / "spill.log", start)
     (folder / "spill.position.json").write_bytes(seal(SpillPosition(0, 2)))
-    expect_one_line("-c", SCRIPT.format(body="from collector.spill import Spill; Spill(Path(sys.argv[1]))"), folder)
+    expect_one_line(
+        "-c", SCRIPT.format(body="from eventlog.spill.spill import Spill; Spill(Path(sys.argv[1]))"), folder
+    )
     assert (folder / "spill.log").stat().st_size == HUGE
 
 

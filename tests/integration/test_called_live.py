@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from eventlog.facts import RECOMMENDATION, TICK
-from exchanges.logs import open_log
 from market.instrument import Market
+from runtime.open_log import open_log
 from tests.fakes.venue import Venue, running
 from tests.integration.daemons import MARKET, Stage, wait_for
 

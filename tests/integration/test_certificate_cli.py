@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from eventlog.certificate import certify, path_of, save
-from exchanges.logs import open_log
 from market.timestamps import DAY_NS, MINUTE_NS
 from research.views import connect
+from runtime.open_log import open_log
 from tests.builders import MARKET, T0, a_cold_log, a_gap, a_tick, a_trade
 from tests.commands import run_here
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from eventlog.facts import BOOK_RESET, CLOCK_OFFSET, DIFF, SESSION, SNAPSHOT
-from exchanges.logs import open_log
 from market.instrument import Market
+from runtime.open_log import open_log
 from tests.integration.daemons import MARKET, Stage, wait_for
 
 

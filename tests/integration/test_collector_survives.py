@@ -18,8 +18,8 @@ import pytest
 
 from eventlog.embedded_server import EmbeddedServer
 from eventlog.facts import AGG_TRADE
-from exchanges.logs import open_log
 from market.instrument import Market
+from runtime.open_log import open_log
 from tests.integration.daemons import MARKET, Stage, free_port, server_pid, wait_for
 
 FIELDS = ("agg_id", "price_e8", "quantity_e8", "first_trade_id", "last_trade_id", "trade_time_ns", "buyer_is_maker")

@@ -17,8 +17,8 @@ from eventlog.cold import ColdLog
 from eventlog.embedded_server import BINARY_VARIABLE, EmbeddedServer
 from eventlog.errors import EventLogError, ServerFailed
 from eventlog.names import LogName
-from exchanges.logs import open_log
 from market.instrument import Market
+from runtime.open_log import open_log
 from tests.builders import T0, a_trade, a_writer
 from tests.conftest import ROOT
 

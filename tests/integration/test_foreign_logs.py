@@ -17,9 +17,9 @@ import pyarrow.parquet as pq
 import pytest
 import typer
 
-import eventlog.__main__ as eventlog_commands
-import replay.__main__ as replay_commands
-import research.__main__ as research_commands
+from cli import sql as research_commands
+from cli.log import app as eventlog_commands
+from cli.replay import app as replay_commands
 from eventlog.catalogue import Catalogue, Retired
 from eventlog.cold import ColdLog
 from eventlog.embedded_server import EmbeddedServer

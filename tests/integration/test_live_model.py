@@ -15,9 +15,9 @@ import pytest
 
 from agents.recorded import tape_of
 from eventlog.embedded_server import EmbeddedServer
-from exchanges.logs import open_log
 from market.instrument import Market
 from replay.verify import verify_log
+from runtime.open_log import open_log
 from simulators.model.faults import FAULTS
 from tests.integration.daemons import MARKET, Stage, wait_for
 

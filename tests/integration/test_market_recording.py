@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-from collector import status
-from collector.archiver import Archiver
 from collector.collector import Plan
 from collector.market_recording import Limits, MarketRecording, Store
 from collector.metrics import FILE, publish
@@ -19,9 +17,11 @@ from eventlog.clock import WallClock
 from eventlog.codec import Decode
 from eventlog.errors import EventLogError, LogBroken
 from eventlog.facts import SESSION, Fact
+from eventlog.store.archiver import Archiver
 from exchanges.errors import ExchangeError
 from exchanges.port import Arrival, Exchange, Numbered
 from market.timestamps import HOUR_NS
+from runtime.daemon import status
 from tests.builders import MAPPER, MARKET, a_hot_log, a_writer, an_instrument
 from tests.fakes.proxy import Proxy
 

@@ -12,28 +12,27 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-import console
 from agents.conversation.prompts import SHIPPED
+from cli import console, trials
+from cli.consent import Consent
+from cli.trials import Place, requests_of
 from eventlog.clock import WallClock
 from eventlog.cold import ColdLog
 from eventlog.facts import ANALYZER_SESSION, MODEL_CALL, MODEL_DECISION
 from eventlog.importing import table
 from eventlog.names import LogName
-from experiments import model_commands
 from experiments.answers import FOLDER
 from experiments.asking import Patience
-from experiments.consent import Consent
 from experiments.estimate import Estimate
 from experiments.experiment import LEDGER
-from experiments.model_commands import Place, requests_of
 from market.timestamps import MINUTE_NS
 from replay.errors import AskingStopped, MissingAnswer, NothingToReplay
 from replay.run import Request, Result
 from replay.run import run as replay
 from replay.runs import load as load_run
 from replay.scoring_rules import rules_of
-from replay.sight import session_settings, sight_of
-from settings import Settings, SettingsError, load
+from runtime.analysis_config import session_settings, sight_of
+from runtime.settings.settings import Settings, SettingsError, load
 from simulators.model.server import ModelServer
 from tests.market_builders import MARKET, T0, a_market, write_log
 from tests.model_server import model_server
@@ -64,8 +63,8 @@ def settings_file(folder: Path, url: str, key: str = KEY) -> Path:
 def command(*words: Any) -> Any:
     """A command line, without a terminal to ask at."""
     app = typer.Typer(pretty_exceptions_enable=False)
-    app.command()(model_commands.ab)
-    app.command()(model_commands.probe)
+    app.command()(trials.ab)
+    app.command()(trials.probe)
     return CliRunner().invoke(app, [str(word) for word in words])
 
 

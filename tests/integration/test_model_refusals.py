@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
-import console
+from cli import console
+from cli.trials import Place, requests_of
 from eventlog.facts import MODEL_DECISION, TICK
-from exchanges.logs import open_log
 from experiments.answers import FOLDER, Answers
 from experiments.experiment import LEDGER
-from experiments.model_commands import Place, requests_of
 from replay.errors import AskingStopped, NothingDecided
 from replay.runs import load as load_run
-from settings import Settings, load
+from runtime.open_log import open_log
+from runtime.settings.settings import Settings, load
 from tests.commands import run_here
 from tests.fakes.odd_endpoint import odd_endpoint
 from tests.integration.test_model_commands import (

@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from cli.trials import Place, requests_of
 from experiments.answers import FOLDER
-from experiments.model_commands import Place, requests_of
 from replay.runs import load as load_run
-from settings import Settings, load
+from runtime.settings.settings import Settings, load
 from tests.fakes.odd_endpoint import odd_endpoint
 from tests.integration.test_model_commands import a_request, decision_log, patience, replayed, settings_file
 from tests.market_builders import MARKET, a_market, write_log

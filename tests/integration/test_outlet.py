@@ -19,9 +19,7 @@ from agents.model.budget import Budget, Limits
 from agents.model.client import Endpoint, ModelClient
 from agents.model.prices import PeakHours, Price, PriceList
 from agents.rules import RulesAnalyst
-from collector.catch_up import catch_up
-from collector.outlet import Outlet
-from collector.spill import Spill
+from analyzer.outlet import Outlet
 from eventlog.clock import ManualClock, WallClock
 from eventlog.cold import ColdLog
 from eventlog.embedded_server import EmbeddedServer
@@ -30,6 +28,8 @@ from eventlog.facts import MODEL_CALL, SESSION, Fact, Session
 from eventlog.hot import HotLog
 from eventlog.log import Log
 from eventlog.names import LogName
+from eventlog.spill.recovery import catch_up
+from eventlog.spill.spill import Spill
 from eventlog.writer import LogWriter
 from market.timestamps import SECOND_NS
 from tests.builders import MARKET, NOW

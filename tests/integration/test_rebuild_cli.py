@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from collector.archiver import Archiver
 from eventlog.catalogue import FILE_NAME
 from eventlog.clock import ManualClock
 from eventlog.cold import ColdLog
@@ -17,8 +16,9 @@ from eventlog.embedded_server import EmbeddedServer
 from eventlog.hot import HotLog
 from eventlog.log import Log
 from eventlog.names import LogName
+from eventlog.store.archiver import Archiver
 from eventlog.writer import LogWriter, StorageLock
-from exchanges.logs import open_log
+from runtime.open_log import open_log
 from tests.builders import (
     EVENTS,
     MAPPER,

@@ -15,10 +15,10 @@ from eventlog.cold import ColdLog
 from eventlog.errors import ImportRefused
 from eventlog.importing import Importer
 from eventlog.names import LogName
-from exchanges.logs import open_log
 from market.instrument import Market
 from market.timestamps import HOUR_NS, MINUTE_NS
 from research.views import connect
+from runtime.open_log import open_log
 from simulators.exchange.market.parameters import MarketParameters
 from simulators.exchange.playback.record import record
 

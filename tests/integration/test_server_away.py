@@ -12,9 +12,9 @@ import pytest
 
 from eventlog.embedded_server import EmbeddedServer
 from eventlog.facts import ANALYSIS, MODEL_CALL, MODEL_DECISION, RECOMMENDATION, TICK
-from exchanges.logs import open_log
 from market.instrument import Market
 from market.timestamps import SECOND_NS
+from runtime.open_log import open_log
 from tests.integration.daemons import MARKET, Stage, server_pid, wait_for
 
 INTERVAL_S = 3

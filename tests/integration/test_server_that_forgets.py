@@ -13,8 +13,8 @@ import pytest
 
 from eventlog.embedded_server import EmbeddedServer
 from eventlog.facts import ANALYSIS, RECOMMENDATION
-from exchanges.logs import open_log
 from market.instrument import Market
+from runtime.open_log import open_log
 from tests.integration.daemons import MARKET, Process, Stage, wait_for
 
 EVENTS, DECISIONS = f"events:{{{MARKET}}}", f"decisions:{{{MARKET}}}"

@@ -14,8 +14,8 @@ from eventlog.facts import AGG_TRADE, DIFF
 from eventlog.names import LogName
 from exchanges.binance.inbox import Received
 from exchanges.binance.stream import BinanceStream
-from exchanges.logs import open_log
 from market.instrument import Market
+from runtime.open_log import open_log
 from simulators.exchange.market.parameters import MarketParameters
 from simulators.exchange.server import SimulatedExchange
 from tests.integration.daemons import Stage, wait_for

@@ -25,10 +25,10 @@ from eventlog.names import LogName
 from market.instrument import Market
 from market.timestamps import MINUTE_NS
 from projections.state import KINDS, READS, MarketState, TickEntry, Windows
-from replay.drive import drive
-from replay.sight import Sight, session_settings
 from replay.tool_check import ToolVerdict, check_tools, compare_shown, shown_in
-from settings import Settings
+from runtime.analysis_config import Sight, session_settings
+from runtime.loop import drive
+from runtime.settings.settings import Settings
 from simulators.exchange.market.parameters import MarketParameters
 from simulators.exchange.playback.record import record
 from tests.market_builders import T0

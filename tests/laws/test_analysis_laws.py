@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.decide import Decider
 from agents.recommendation import violations
 from agents.rules import RulesAnalyst
 from analysis.observe import Observer
@@ -17,7 +16,8 @@ from eventlog.facts import AGG_TRADE, INSTRUMENT, SNAPSHOT, TICK
 from market.timestamps import MINUTE_NS, SECOND_NS
 from projections.snapshot_window import Snapshot
 from projections.state import MarketState, TickEntry, Windows
-from replay.drive import drive
+from runtime.decide import Decider
+from runtime.loop import drive
 from tests.market_builders import (
     MARKET,
     T0,

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.spill import Spill
 from eventlog.catalogue import Retired
 from eventlog.certificate import certify, load, path_of, save
 from eventlog.check import check
@@ -22,6 +21,7 @@ from eventlog.errors import EventLogError
 from eventlog.hot import HotLog
 from eventlog.log import Log
 from eventlog.names import LogName
+from eventlog.spill.spill import Spill
 from eventlog.writer import LogWriter
 from exchanges.binance.mapper import BinanceMapper
 from market.timestamps import MINUTE_NS

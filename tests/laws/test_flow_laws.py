@@ -24,7 +24,7 @@ from eventlog.facts import Fact
 from market.fixed_point import ONE_E8
 from market.timestamps import MINUTE_NS, SECOND_NS
 from projections.state import MarketState, TickEntry, Windows
-from replay.drive import drive
+from runtime.loop import drive
 from tests.builders import T0, a_batch, a_diff, a_snapshot, a_tick, a_trade, pieces
 
 WINDOWS = Windows(bucket_minutes=7, snapshot_slots=2, trade_minutes=7, flow_seconds=420)

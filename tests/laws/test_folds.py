@@ -16,7 +16,7 @@ from projections.profile import IncrementalProfile
 from projections.recent_trades import RecentTrades
 from projections.snapshot_window import SnapshotWindow
 from projections.state import MarketState, Windows, ticks_of
-from replay.drive import drive
+from runtime.loop import drive
 from tests.builders import T0, a_batch, a_snapshot, a_tick, a_trade, pieces
 
 LAW = settings(deadline=None, max_examples=60)

@@ -11,7 +11,7 @@ from analysis.parameters import Parameters
 from eventlog.facts import INSTRUMENT, TICK
 from market.timestamps import MINUTE_NS
 from projections.state import MarketState, TickEntry, Windows
-from replay.drive import drive
+from runtime.loop import drive
 from tests.market_builders import MARKET, Tables, a_market, batches, rows_between
 
 pytestmark = pytest.mark.slow

@@ -31,7 +31,7 @@ from market.fixed_point import I64, ONE_E8
 from market.timestamps import MINUTE_NS, SECOND_NS
 from projections.snapshot_window import Snapshot
 from projections.state import MarketState, TickEntry, Windows, ticks_of
-from replay.drive import drive
+from runtime.loop import drive
 from tests import builders
 from tests.market_builders import (
     T0,

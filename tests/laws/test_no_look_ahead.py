@@ -10,18 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agents.decide import Decider
 from agents.rules import RulesAnalyst
 from eventlog.batch import Batch
 from eventlog.facts import AGG_TRADE, INSTRUMENT, TICK
 from exchanges.binance.archive import read_agg_trades
-from exchanges.logs import open_log
 from market.timestamps import MINUTE_NS
 from projections.state import MarketState, TickEntry
 from replay.decisions import Decision, decide_all, decision_of, ticks_between
-from replay.drive import drive
-from replay.sight import Sight, sight_of
-from settings import Settings
+from runtime.analysis_config import Sight, sight_of
+from runtime.decide import Decider
+from runtime.loop import drive
+from runtime.open_log import open_log
+from runtime.settings.settings import Settings
 from tests.market_builders import (
     MARKET,
     SIGHT,

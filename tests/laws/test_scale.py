@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from agents.decide import Decided, Decider
 from agents.rules import RulesAnalyst
 from bench.planted import MARKET as PLANTED
 from bench.planted import plan
@@ -21,11 +20,12 @@ from eventlog.batch import Batch
 from eventlog.clock import ManualClock
 from eventlog.facts import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT
 from projections.state import MarketState
-from replay.drive import drive
 from replay.run import Request, run
 from replay.scoring_rules import rules_of
-from replay.sight import sight_of
-from settings import Settings
+from runtime.analysis_config import sight_of
+from runtime.decide import Decided, Decider
+from runtime.loop import drive
+from runtime.settings.settings import Settings
 from simulators.exchange.planted.planted_market import PlantedMarket
 from simulators.exchange.playback.record import batches as recorded
 from tests.market_builders import MARKET, T0, a_market, batches, write_log

@@ -27,7 +27,7 @@ from market.timestamps import SECOND_NS
 from projections.book_levels import BARE, BROKE, OLD, UNREAD, WHOLE
 from projections.order_book import OrderBook
 from projections.state import KINDS, READS, MarketState, Windows
-from replay.drive import drive
+from runtime.loop import drive
 from tests.builders import NOW
 
 NAME = LogName("events", Market("binance", "BTCUSDT"))

@@ -27,7 +27,7 @@ from projections.live_book import LiveBook, changes, shown
 from projections.order_book import OrderBook
 from projections.snapshot_window import Snapshot
 from projections.state import MarketState, Windows
-from replay.drive import drive
+from runtime.loop import drive
 from tests.builders import a_tick
 
 MAPPER = BinanceMapper("BTCUSDT")

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from agents.decide import Decided, Decider
 from agents.firewall.admit import Admitted, Refused, admit, problem_of_view
 from agents.recommendation import Advice
 from agents.rules import RulesAnalyst
@@ -23,7 +22,8 @@ from exchanges.binance.mapper import BinanceMapper
 from market.fixed_point import format_e8
 from market.instrument import Market
 from projections.state import KINDS, READS, MarketState, TickEntry, Windows
-from replay.drive import drive
+from runtime.decide import Decided, Decider
+from runtime.loop import drive
 from tests.builders import NOW
 
 NAME = LogName("events", Market("binance", "BTCUSDT"))

@@ -8,7 +8,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from collector import status
 from eventlog import facts
 from eventlog.batch import Batch
 from eventlog.clock import WallClock
@@ -19,12 +18,13 @@ from eventlog.log import Log
 from eventlog.names import LogName
 from exchanges.binance.recording import bring_in
 from exchanges.binance.recording_lines import lines
-from exchanges.logs import open_log
 from market.instrument import Market
 from projections import digest
 from projections.dict_book import DictBook
 from projections.live_book import changes, shown
 from projections.order_book import OrderBook
+from runtime.daemon import status
+from runtime.open_log import open_log
 from simulators.exchange.playback.recorded import RecordedExchange
 from tests.exchange_feed import Feed
 from tests.integration.daemons import Stage

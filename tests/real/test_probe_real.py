@@ -21,7 +21,7 @@ from market.fixed_point import ONE_E8
 from market.instrument import Market
 from projections.state import Windows
 from replay.decisions import ticks_between
-from replay.sight import Sight
+from runtime.analysis_config import Sight
 from tests.builders import NOW
 
 NAME = LogName("events", Market("binance", "BTCUSDT"))

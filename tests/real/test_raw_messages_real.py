@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from eventlog.__main__ import app
+from cli.log.app import app
 
 
 @pytest.mark.parametrize(("day", "count"), [("2021-04-04", 2_126), ("2024-08-08", 13_208)])

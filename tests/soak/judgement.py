@@ -16,7 +16,7 @@ from eventlog.facts import AGG_TRADE, BOOK_AUDIT, DIFF, GAP, QUARANTINE, SESSION
 from eventlog.hot import HotLog
 from eventlog.log import Log
 from eventlog.names import LogName
-from exchanges.logs import mapper_for, quantity_decimals
+from runtime.open_log import mapper_for, quantity_decimals
 from tests.soak.scenario import Play
 
 _KINDS = (AGG_TRADE, DIFF, GAP, QUARANTINE, SESSION, TICK, BOOK_AUDIT)

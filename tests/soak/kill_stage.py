@@ -20,15 +20,15 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from collector import status
 from eventlog import embedded_server
 from eventlog.codec import decode_entries
 from eventlog.facts import AGG_TRADE, DIFF, Entry
 from eventlog.log import Log
 from eventlog.names import LogName
-from exchanges.logs import open_log
 from market.instrument import Market
 from market.timestamps import iso
+from runtime.daemon import status
+from runtime.open_log import open_log
 from tests.integration.daemons import MARKET, Stage, wait_for
 from tests.soak import traced_server
 from tests.soak.kill_points import BESIDE_THE_LOG, SITES, Life, Point, Told, done_file, lives, read_journal

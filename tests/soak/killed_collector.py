@@ -22,25 +22,22 @@ import redis
 from redis.connection import AbstractConnection
 
 import agent_data_collector
-import collector.archiver
-import collector.catch_up
 import collector.recorder
-import collector.spill
-import console
 import eventlog.cold
 import eventlog.files
 import eventlog.writer
-from collector.archiver import Archiver
+from cli import console
 from collector.room import Room
-from collector.spill import Spill
 from eventlog import hot
 from eventlog.embedded_server import BINARY_VARIABLE, EmbeddedServer
 from eventlog.errors import EventLogError
 from eventlog.facts import Entry, Fact
 from eventlog.hot import HotLog
+from eventlog.spill.spill import Spill
+from eventlog.store.archiver import Archiver
 from exchanges.errors import ExchangeError
 from market.timestamps import DAY_NS, SECOND_NS
-from settings import SettingsError
+from runtime.settings.settings import SettingsError
 from tests.soak.kill_points import Life
 from tests.soak.killer import Killer
 
@@ -136,7 +133,7 @@ def _name(path: Any) -> str:
 def _count_files(killer: Killer) -> None:
     names: dict[int, str] = {}
     begin = builtins.open
-    for module in (eventlog.files, eventlog.writer, collector.spill):
+    for module in (eventlog.files, eventlog.writer, eventlog.spill.spill):
         _set(module, "os", _Os(killer, names))
 
     def opened(file: Any, mode: str = "r", *arguments: Any, **options: Any) -> Any:
@@ -218,9 +215,9 @@ def _note_the_server(killer: Killer) -> None:
 def _keep_small(killer: Killer) -> None:
     _set(eventlog.writer, "_BLOCK", 100)
     _set(eventlog.cold, "_RETIRED_FOR_NS", 5 * SECOND_NS)
-    _set(collector.archiver, "_MOST_IN_SEGMENT", 500)
-    _set(collector.archiver, "_READ_AT_ONCE", 300)
-    _set(collector.catch_up, "_AT_ONCE", 50)
+    _set(eventlog.store.archiver, "_MOST_IN_SEGMENT", 500)
+    _set(eventlog.store.archiver, "_READ_AT_ONCE", 300)
+    _set(eventlog.spill.recovery, "_AT_ONCE", 50)
     _set(collector.recorder, "MOST_IN_BATCH", 200)
     _set(Room, "is_full", lambda _, facts, __: facts >= 40)
     compact, append = Archiver.compact, Spill.append

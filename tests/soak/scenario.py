@@ -21,9 +21,9 @@ from exchanges.binance.limits import AddressLimits
 from exchanges.binance.raw_messages import event_time_ns
 from exchanges.binance.rest import BinanceRest
 from exchanges.binance.stream import BinanceStream
-from exchanges.logs import mapper_for, quantity_decimals
 from market.instrument import Market
 from market.timestamps import SECOND_NS
+from runtime.open_log import mapper_for, quantity_decimals
 from simulators.exchange.faults.script import Script, parse
 from simulators.exchange.server import SimulatedExchange
 from tests.soak.drawn import Scenario

@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 import structlog
 
-from collector.memory import use_one_allocator
 from eventlog.certificate import Certificate, certify
 from eventlog.cold import ColdLog
 from eventlog.log import Log
 from eventlog.names import LogName
-from exchanges.logs import mapper_for
 from market.timestamps import DAY_NS, MINUTE_NS
+from runtime.daemon.memory import use_one_allocator
+from runtime.open_log import mapper_for
 from simulators.exchange.market.parameters import MarketParameters
 from tests.soak.drawn import Scenario
 from tests.soak.flat_ledger import FlatLedger

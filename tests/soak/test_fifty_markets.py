@@ -16,8 +16,8 @@ import pytest
 
 from collector.log_tail import read_tail
 from eventlog.facts import AGG_TRADE, DIFF, GAP
-from exchanges.logs import open_log
 from market.instrument import Market
+from runtime.open_log import open_log
 from tests.integration.daemons import Stage, wait_for
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(900)]

@@ -9,11 +9,11 @@ import structlog
 import agent_data_collector as collector
 from collector.market_recording import Limits
 from collector.room import Room
-from collector.server_watch import ServerWatch
 from eventlog import hot
 from eventlog.errors import LogBroken
 from exchanges.errors import UnknownSymbol
-from settings import Settings, SettingsError
+from runtime.daemon.server_watch import ServerWatch
+from runtime.settings.settings import Settings, SettingsError
 
 
 def settings(markets: int, **collects: Any) -> Settings:

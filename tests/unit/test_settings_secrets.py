@@ -8,8 +8,8 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from settings import Settings, SettingsError, load, parse
-from settings_reference import NAME, entries
+from runtime.settings.reference import NAME, entries
+from runtime.settings.settings import Settings, SettingsError, load, parse
 from tests.settings_builders import forget_environment, loaded
 
 MARK = "sk-MARKER0secret"

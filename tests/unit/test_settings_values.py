@@ -10,11 +10,11 @@ import pytest
 import yaml
 
 from agents.model.prices import usd_e12
-from replay.model_settings import prices_of
 from replay.scoring_rules import rules_of
-from replay.sight import sight_of
-from settings import Settings
-from settings_reference import NAME, Entry, entries
+from runtime.analysis_config import sight_of
+from runtime.model_config import prices_of
+from runtime.settings.reference import NAME, Entry, entries
+from runtime.settings.settings import Settings
 from tests.settings_builders import forget_environment, loaded, nested, refusal
 
 ENTRIES = list(entries(Settings))

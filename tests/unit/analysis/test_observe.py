@@ -14,7 +14,7 @@ from market.fixed_point import ONE_E8
 from market.timestamps import MINUTE_NS, SECOND_NS
 from projections.snapshot_window import Snapshot
 from projections.state import MarketState, TickEntry, Windows
-from replay.drive import drive
+from runtime.loop import drive
 from tests.market_builders import (
     T0,
     Columns,

@@ -6,7 +6,7 @@ from analysis.view import MarketView
 from eventlog.facts import Fact
 from market.timestamps import MINUTE_NS, SECOND_NS
 from projections.state import MarketState, TickEntry, Windows
-from replay.drive import drive
+from runtime.loop import drive
 from tests.builders import T0, a_batch, a_diff, a_snapshot, a_tick, an_instrument
 
 MISSING = "updates of the book are missing: the book rebuilt from them waits for the next snapshot"

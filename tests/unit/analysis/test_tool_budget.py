@@ -34,7 +34,7 @@ from eventlog.facts import AGG_TRADE, TICK
 from market.fixed_point import LARGEST_E8, ONE_E8
 from market.timestamps import HOUR_NS, MINUTE_NS
 from projections.state import MarketState, TickEntry, Windows
-from replay.drive import drive
+from runtime.loop import drive
 from simulators.exchange.market.engine import MarketEngine
 from simulators.exchange.market.parameters import MarketParameters
 from simulators.exchange.playback.record import batches as recorded

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.diff_sequencer import LONGEST_WAIT_NS, MOST_WAITING, DiffSequencer
-from collector.loss import lost_ids
 from eventlog.facts import DIFF, QUARANTINE, Fact, Gap, Quarantine
+from eventlog.spill.missing_ids import lost_ids
 from market.timestamps import SECOND_NS
 
 NOW = 1_767_600_000 * SECOND_NS

@@ -9,8 +9,8 @@ import pytest
 
 from collector.recorder import Recorder
 from collector.room import Room
-from collector.spill import Spill
 from eventlog.facts import AGG_TRADE, Fact
+from eventlog.spill.spill import Spill
 from eventlog.writer import Lost
 from exchanges.port import Arrival
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from eventlog.__main__ import app
+from cli.log.app import app
 from tests.builders import (
     HEADER,
     T0,

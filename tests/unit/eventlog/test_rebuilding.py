@@ -22,9 +22,9 @@ from eventlog.parquet_files import to_bytes
 from eventlog.rebuilding import Rebuilt, rebuild_catalogue
 from eventlog.sealed_json import seal
 from eventlog.writer import StorageLock
-from exchanges.logs import quantity_decimals
 from market.instrument import Market
 from market.timestamps import DAY_NS
+from runtime.open_log import quantity_decimals
 from tests.builders import (
     EVENTS,
     MARKET,

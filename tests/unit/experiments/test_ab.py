@@ -26,12 +26,12 @@ from experiments.minute_scores import Score
 from experiments.paired import Paired
 from experiments.variants import Comparison, Variant
 from market.timestamps import MINUTE_NS, SECOND_NS
-from replay.analysts import Questions, recorded_analyst
 from replay.decisions import Ticks, ticks_between
 from replay.errors import MissingAnswer
 from replay.price_path import READS, PricePath
 from replay.run import out_at
 from replay.scoring import Rules
+from runtime.analysts import Questions, recorded_analyst
 from tests.market_builders import SIGHT, T0, a_market, write_log
 
 RULES = Rules(2000, 250, 0.0, 1, 1, 2.0, 2.0)

@@ -16,7 +16,7 @@ from experiments.changes import AS_IT_WAS, RELABELLED, YEAR_NS, Changed, mirror_
 from experiments.counterfactual import chosen, live_ticks, views_at
 from market.fixed_point import ONE_E8
 from replay.decisions import ticks_between
-from replay.sight import Sight
+from runtime.analysis_config import Sight
 from tests.builders import a_batch, a_diff, a_snapshot, a_tick, a_trade, an_instrument
 from tests.market_builders import SIGHT, SMALL, a_market, a_zone, batches, e8, write_log
 

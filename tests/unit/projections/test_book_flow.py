@@ -16,7 +16,7 @@ from projections.book_levels import ABSENT
 from projections.flow_rows import level_flow
 from projections.order_book import OrderBook
 from projections.state import MarketState, Windows, ticks_of
-from replay.drive import drive
+from runtime.loop import drive
 from tests.builders import T0, a_batch, a_diff, a_snapshot, a_tick, a_trade, pieces
 
 E8 = 10**8

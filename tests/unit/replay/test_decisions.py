@@ -10,11 +10,11 @@ import pytest
 
 from analysis.parameters import Parameters
 from eventlog.log import Log
-from exchanges.logs import open_log
 from market.timestamps import MINUTE_NS
 from replay.decisions import Decision, Ticks, decide_all, ticks_between
-from replay.sight import sight_of
-from settings import Settings
+from runtime.analysis_config import sight_of
+from runtime.open_log import open_log
+from runtime.settings.settings import Settings
 from tests.market_builders import MARKET, SIGHT, T0, a_market, write_log
 
 

@@ -30,15 +30,15 @@ from eventlog.cold import ColdLog
 from eventlog.facts import AGG_TRADE
 from eventlog.log import Log
 from eventlog.names import LogName
-from exchanges.logs import open_log
 from market.timestamps import HOUR_NS, MINUTE_NS
 from replay.decisions import decide_all, ticks_between
 from replay.fitting import Learned, PullSamples, Samples, fit, fitted, learn
 from replay.run import Request, run
 from replay.runs import load
 from replay.scoring import Rules
-from replay.sight import Sight, sight_of
-from settings import AnalysisSettings, Analyzer, Settings, SettingsError
+from runtime.analysis_config import Sight, sight_of
+from runtime.open_log import open_log
+from runtime.settings.settings import AnalysisSettings, Analyzer, Settings, SettingsError
 from tests.market_builders import MARKET, SIGHT, T0, a_market, e8, numbered, trade_columns, write_log
 
 RULES = Rules(2000, 250, 0.0, 5, 1, 2.0, 2.0)

@@ -14,8 +14,8 @@ from replay.errors import NothingToReplay
 from replay.origin import Origin, origin_at
 from replay.picture import draw
 from replay.scene import scene_at, tick_at
-from replay.sight import sight_of
-from settings import Settings
+from runtime.analysis_config import sight_of
+from runtime.settings.settings import Settings
 from tests.market_builders import MARKET, T0, a_zone, an_advice, write_log
 from tests.unit.replay.test_verify import LIVE, WHOLE, decision_log, logged
 

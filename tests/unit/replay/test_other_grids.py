@@ -9,7 +9,6 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from agents.decide import Decided, Decider
 from agents.rules import RulesAnalyst
 from eventlog.clock import ManualClock
 from eventlog.facts import AGG_TRADE, INSTRUMENT, SNAPSHOT
@@ -18,17 +17,18 @@ from market.fixed_point import ONE_E8
 from market.timestamps import MINUTE_NS
 from projections.state import KINDS, READS
 from replay.decisions import ticks_between
-from replay.drive import drive
 from replay.fitting import fitted, learn
 from replay.picture import draw
 from replay.run import Request, Result, run
 from replay.scene import scene_at
 from replay.scoring_rules import rules_of
-from replay.sight import sight_of
 from replay.signal_record import gather
 from replay.signal_scores import path_after, random_levels, score_signals
-from replay.warm_up import state_of
-from settings import Settings
+from runtime.analysis_config import sight_of
+from runtime.decide import Decided, Decider
+from runtime.loop import drive
+from runtime.settings.settings import Settings
+from runtime.warm_up import state_of
 from tests.grids import GRIDS, a_market_on
 from tests.market_builders import MARKET, T0, Tables, write_log
 

@@ -15,7 +15,6 @@ from eventlog.clock import ManualClock
 from eventlog.facts import AGG_TRADE
 from eventlog.files import digest_of
 from eventlog.sealed_json import seal_fields
-from exchanges.logs import open_log
 from market.timestamps import MINUTE_NS
 from replay import runs
 from replay.calibration import NOTE
@@ -23,7 +22,8 @@ from replay.errors import BadRun, NothingToReplay
 from replay.log_digest import log_digest
 from replay.run import Request, Result, run
 from replay.scoring import Rules
-from replay.sight import Sight
+from runtime.analysis_config import Sight
+from runtime.open_log import open_log
 from tests.market_builders import (
     MARKET,
     SIGHT,

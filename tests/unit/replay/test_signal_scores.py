@@ -14,11 +14,9 @@ from analysis.flow_grid import FlowGrid, grid_of
 from analysis.flow_measures import explained
 from eventlog.facts import AGG_TRADE, TICK
 from eventlog.log import Log
-from exchanges.logs import open_log
 from market.timestamps import DAY_NS, MINUTE_NS, SECOND_NS
 from projections.state import MarketState
 from replay.decisions import Ticks, ticks_between
-from replay.drive import drive
 from replay.outcomes import HORIZONS_S
 from replay.scoring import Rules
 from replay.signal_controls import drawn, trial_of
@@ -26,6 +24,8 @@ from replay.signal_record import Seen, Standing, flow_r2, gather
 from replay.signal_scores import RandomLevels, SignalScore, path_after, random_levels, score_signals
 from replay.signal_table import signal_lines
 from replay.signals import SIGNALS, Sighting
+from runtime.loop import drive
+from runtime.open_log import open_log
 from simulators.exchange.market.engine import MarketEngine
 from simulators.exchange.market.parameters import MarketParameters
 from simulators.exchange.playback.record import batches as recorded

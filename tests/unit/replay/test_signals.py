@@ -20,8 +20,8 @@ from eventlog.facts import AGG_TRADE, TICK
 from market.fixed_point import ONE_E8
 from market.timestamps import MINUTE_NS, SECOND_NS
 from projections.state import MarketState
-from replay.drive import drive
 from replay.signals import EXTREME_ALONE, RANDOM_MINUTE, SAME_DISTANCE, SIGNALS, FirstSightings, Sighting, sightings
+from runtime.loop import drive
 from tests.market_builders import SMALL_WINDOWS, T0, batches, e8, numbered, tick_columns, trade_columns
 
 SIGMA = 0.001

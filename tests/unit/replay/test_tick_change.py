@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agents.decide import Decided, Decider
 from agents.rules import RulesAnalyst
 from eventlog.clock import ManualClock
 from eventlog.log import Log
@@ -14,12 +13,13 @@ from market.fixed_point import ONE_E8
 from market.timestamps import MINUTE_NS
 from projections.state import MarketState
 from replay.decisions import decide_all, ticks_between
-from replay.drive import drive
 from replay.run import Request, run
 from replay.scoring_rules import rules_of
-from replay.sight import Sight, sight_of
 from replay.verify import verify_log
-from settings import Settings
+from runtime.analysis_config import Sight, sight_of
+from runtime.decide import Decided, Decider
+from runtime.loop import drive
+from runtime.settings.settings import Settings
 from tests.grids import Grid, a_market_that_changes
 from tests.market_builders import MARKET, T0, Tables, batches, write_log
 from tests.unit.replay.test_verify import decision_log, logged

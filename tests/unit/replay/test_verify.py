@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from agents.decide import Decider
 from agents.rules import RulesAnalyst
 from analysis.fitted import CONFIDENCE_FEATURES, constant
 from eventlog.cold import ColdLog
@@ -16,11 +15,12 @@ from eventlog.importing import table
 from eventlog.log import Log
 from eventlog.names import LogName
 from projections.state import MarketState, TickEntry
-from replay.drive import drive
 from replay.errors import NothingToReplay, OtherFit
-from replay.sight import session_settings, sight_of
 from replay.verify import Verdict, first_difference, verify_log
-from settings import Redis, Settings, SettingsError
+from runtime.analysis_config import session_settings, sight_of
+from runtime.decide import Decider
+from runtime.loop import drive
+from runtime.settings.settings import Redis, Settings, SettingsError
 from tests.market_builders import MARKET, T0, Tables, a_market, batches, write_log
 
 Change = Callable[[dict[str, Any]], None]

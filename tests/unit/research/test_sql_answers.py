@@ -9,8 +9,8 @@ import duckdb
 import pytest
 from typer.testing import CliRunner, Result
 
+from cli.sql import app
 from eventlog.cold import ColdLog
-from research.__main__ import app
 from research.answers import Answer, ask, statements_of
 from research.errors import BadQuery
 from tests.builders import EVENTS, a_cold_log, a_quarantine, a_tick, a_trade

@@ -7,13 +7,13 @@ import pytest
 
 from agents.conversation.dialogue import Asking, Mode, Outcome, Turn, converse, proceed
 from agents.conversation.prompts import load
-from agents.decide import Decider
 from agents.firewall.admit import problem_of_view
 from agents.model.api import read_reply, rendered
 from agents.rules import RulesAnalyst
 from analysis.view import MarketView
 from projections.state import MarketState, TickEntry
-from replay.drive import drive
+from runtime.decide import Decider
+from runtime.loop import drive
 from simulators.model.model import Asked, SimulatedModel
 from tests.market_builders import SMALL, SMALL_WINDOWS, a_market, batches
 

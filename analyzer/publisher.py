@@ -1,0 +1,121 @@
+"""
+Decisions on their way out: into the decision log first, then to whoever looks.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from eventlog import hot as hots
+from eventlog.clock import Clock
+from eventlog.daily_file import DailyFile
+from eventlog.errors import EventLogError
+from eventlog.facts import ANALYSIS, RECOMMENDATION, Analysis, Fact, Recommendation
+from eventlog.log import Log
+from market.fixed_point import format_e8
+from market.instrument import Market
+from market.printable import printable
+from market.timestamps import HOUR_NS, SECOND_NS, iso
+from runtime.decide import Decided
+
+_LONGEST_REASON = 200
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A decision ready for the log; `published` where its advice goes out."""
+
+    decided: Decided
+    facts: tuple[Fact, ...]
+    published: bool
+    made_ns: int
+
+
+class Publisher:
+    """
+    Words decisions for the log, and shows the published ones.
+
+    Args:
+        connect: makes a connection for `analysis_results:{timestamp}`.
+        logs_dir: where `trading_recommendations_<symbol>.log` grows, a JSON line a recommendation, a file a day.
+        keep_days: how many days of it stay beside today's.
+    """
+
+    def __init__(
+        self, connect: Callable[[], Any], market: Market, logs_dir: Path, clock: Clock, keep_days: int = 14
+    ) -> None:
+        self._connect = connect
+        self._client = connect()
+        self._market = market
+        self._clock = clock
+        self._file = DailyFile(logs_dir / f"trading_recommendations_{market.symbol.lower()}.log", keep_days)
+
+    def decision(self, decided: Decided, log: Log) -> Decision:
+        """
+        The facts of a decision; its advice is not published where the tick was reached more than an interval late.
+
+        Raises:
+            StoreUnavailable: nobody can say which seq was the last.
+        """
+        tick, advice = decided.tick, decided.advice
+        now = self._clock.now_ns()
+        facts = [Analysis(tick.seq, tick.boundary_ns, decided.view.render().decode()).fact(ANALYSIS, now)]
+        on_time = now - tick.boundary_ns <= tick.interval_ns
+        if advice is not None:
+            published_ns, published_seq = (now, log.last_seq()) if on_time else (None, None)
+            entry = Recommendation(
+                tick.seq, tick.boundary_ns, advice.analyst, published_ns, published_seq, advice.render().decode()
+            )
+            facts.append(entry.fact(RECOMMENDATION, now))
+        return Decision(decided, tuple(facts), advice is not None and on_time, now)
+
+    def show(self, decision: Decision) -> None:
+        """Publish what is in the log now: a line in the file, and the whole analysis in Redis for an hour."""
+        advice, tick = decision.decided.advice, decision.decided.tick
+        if not decision.published or advice is None:
+            return
+        published = iso(decision.made_ns)
+        line = {"published": published, **msgspec.json.decode(advice.render())}
+        try:
+            self._file.append(json.dumps(line, ensure_ascii=False) + "\n", decision.made_ns)
+        except EventLogError as error:
+            _log.warning("recommendation not written to its file; the log has it", reason=str(error))
+        name = f"analysis_results:{tick.boundary_ns // SECOND_NS}"
+        if str(self._market) != "binance:BTCFDUSD":
+            name += f":{self._market.symbol}"
+        shown = {
+            "analysis": msgspec.Raw(decision.decided.view.render()),
+            "recommendation": msgspec.Raw(advice.render()),
+            "published": published,
+        }
+        try:
+            with hots.told_plainly():
+                self._client.set(name, msgspec.json.encode(shown), ex=HOUR_NS // SECOND_NS)
+        except EventLogError as error:
+            _log.warning("analysis_results not written", reason=str(error))
+            self._client = self._connect()
+
+    def tell(self, decision: Decision) -> None:
+        """Tell a person in one line of the log what was advised, or why nothing was."""
+        tick, advice = decision.decided.tick, decision.decided.advice
+        at = iso(tick.boundary_ns)
+        if advice is None:
+            _log.info("no advice: trades are not live", tick=at, trades=tick.trades)
+        elif not decision.published:
+            _log.info("advice not published: the tick was reached too late", tick=at)
+        elif advice.stance == "stand_aside":
+            _log.info("stands aside", tick=at, reason=printable(advice.reason, _LONGEST_REASON))
+        else:
+            zones = ", ".join(
+                f"{zone.side} {format_e8(zone.low_e8)}-{format_e8(zone.high_e8)} ({zone.weight:.0%})"
+                for zone in advice.zones
+            )
+            by = advice.analyst if advice.fallback is None else f"rules, for {advice.analyst}: {advice.fallback}"
+            _log.info("advice published", tick=at, stance=advice.stance, zones=zones, by=printable(by, _LONGEST_REASON))

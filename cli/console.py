@@ -1,0 +1,232 @@
+"""
+How every command talks: one-line errors, JSON where asked, a progress bar on a terminal.
+"""
+
+import io
+import json
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from cli import interrupts
+from market.errors import BadTime, MarketError
+from market.instrument import Market
+from market.printable import printable
+from market.timestamps import parse_iso
+
+MarketOption = Annotated[str, typer.Option("--market", help="venue:SYMBOL, e.g. binance:BTCFDUSD")]
+StorageOption = Annotated[Path, typer.Option("--storage", help="the folder that holds all logs")]
+RedisOption = Annotated[
+    str | None, typer.Option("--redis", help="redis://host:port/db; by default the server embedded in --storage")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
+
+_OF_ANYBODY = {
+    "running", "connected", "is_running", "websocket_connected", "redis_connected", "depth_snapshots_count",
+    "trade_window_count", "last_analysis",
+}  # fmt: skip
+"""What is known also of a daemon that has said nothing of itself yet."""
+_COLUMNS = (
+    "running", "connected", "trades", "last_seq", "last_tick", "book state", "missed_diffs", "waiting_on_disk",
+)  # fmt: skip
+
+
+_OF_A_LOG = ("catalogue.json", "reserved.json", "server.lock")
+"""Files that a log's folder holds, or that of its server."""
+_FOR_ITS_OWNER = 0o077  # recordings, decisions and conversations are nobody else's to read
+_NOBODY_READS = 141  # what a shell says of a process that a closed pipe ended
+
+
+class Failure(Exception):
+    """A command cannot do what was asked; the message is one line with cause and mend."""
+
+
+def expect_no_log(path: Path) -> None:
+    """
+    Nothing that a user has written may take the place of what a log, or its server, keeps.
+
+    Args:
+        path: of the file to write, or of a folder to write files into.
+
+    Raises:
+        Failure: it lies in such a folder.
+    """
+    for folder in (path.resolve(), *path.resolve().parents):
+        if any((folder / name).exists() for name in _OF_A_LOG):
+            raise Failure(f"{path} lies in {folder}, where a log is kept; name a file elsewhere")
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what keeps a file that a user named from being written into one line; a log's own files are not written."""
+    expect_no_log(path)
+    try:
+        yield
+    except OSError as error:
+        raise Failure(f"cannot write {path}: {error.strerror}") from error
+
+
+def show(*words: object, flush: bool = False) -> None:
+    """
+    Print words as one line, or as the lines they hold; what came from outside is seen, and never obeyed by a terminal.
+    """
+    print(visible(" ".join(map(str, words))), flush=flush)
+
+
+def visible(text: str) -> str:
+    """A text of some lines, each made printable."""
+    return "\n".join(printable(line) for line in text.split("\n"))
+
+
+def prepare() -> None:
+    """What every command and daemon begins with: files for their owner alone, text that any terminal can take."""
+    os.umask(_FOR_ITS_OWNER)
+    interrupts.raise_again()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {visible(str(message))}\n"
+
+
+def application(text: str) -> typer.Typer:
+    """A command with subcommands and `--help` everywhere."""
+    app = typer.Typer(help=text, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+    app.callback()(lambda: None)
+    return app
+
+
+def run(app: typer.Typer, known: tuple[type[Exception], ...]) -> NoReturn:
+    """
+    Run a command line; what is known to go wrong becomes one line each and exit code 1.
+
+    Args:
+        known: base classes of the errors whose message is meant for people.
+    """
+    told: tuple[type[BaseException], ...] = (*known, MarketError, Failure)
+    prepare()
+    try:
+        app(standalone_mode=True)
+    except BaseExceptionGroup as group:
+        if group.split(told)[1] is not None:
+            raise  # a bug of ours is among them
+        for line in dict.fromkeys(one_line(reason) for reason in reasons(group)):
+            print(f"error: {line}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except told as error:
+        print(f"error: {one_line(error)}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        raise SystemExit(interrupts.INTERRUPTED) from None
+    except SystemExit as ended:
+        if ended.code == interrupts.INTERRUPTED:  # typer heard it, and says nothing
+            print("interrupted", file=sys.stderr)
+        raise
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads what Python still flushes
+        raise SystemExit(_NOBODY_READS) from None
+    raise SystemExit(0)
+
+
+def reasons(error: BaseException) -> list[BaseException]:
+    """The errors inside a group, however deep; one that is no group is its own reason."""
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    return [reason for inside in error.exceptions for reason in reasons(inside)]
+
+
+def one_line(error: BaseException) -> str:
+    """An error's message on one line."""
+    return printable(" ".join(str(error).split())) or type(error).__name__
+
+
+def print_json(value: Any) -> None:
+    """A result for programs."""
+    print(json.dumps(value, indent=1))
+
+
+def print_status(said: dict[str, Any], as_json: bool) -> None:
+    """What a daemon says about itself."""
+    if as_json:
+        print_json(said)
+    elif said.keys() <= _OF_ANYBODY:
+        print("starting" if said["running"] else "not running, and never ran with this storage")
+    else:
+        for name, value in said.items():
+            show(f"{name:<22}{_told(value)}")
+
+
+def print_statuses(said: Mapping[str, dict[str, Any]], as_json: bool) -> None:
+    """What a daemon says about each of several markets, a line each; about one alone everything."""
+    if len(said) == 1:
+        print_status(next(iter(said.values())), as_json)
+    elif as_json:
+        print_json(dict(said))
+    else:
+        rows = [("market", *_COLUMNS)] + [
+            (market, *(_told(_inside(status, name)) for name in _COLUMNS)) for market, status in said.items()
+        ]
+        widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+        for row in rows:
+            show("  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _inside(status: Mapping[str, Any], name: str) -> Any:
+    outer, _, inner = name.partition(" ")
+    value = status.get(outer)
+    return (value or {}).get(inner) if inner else value
+
+
+def _told(value: Any) -> str:
+    """A value of a status on one line."""
+    if isinstance(value, dict):
+        return ", ".join(f"{k} ({_told(v)})" if isinstance(v, dict) else f"{k} {_told(v)}" for k, v in value.items())
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return "–" if value is None or value == "" else str(value)
+
+
+def market_of(text: str) -> Market:
+    """The market an option names."""
+    return Market.parse(text)
+
+
+def time_of(text: str | None, default_ns: int) -> int:
+    """The time an option names, a default where it was not given."""
+    try:
+        return default_ns if text is None else parse_iso(text)
+    except BadTime as error:
+        raise Failure(str(error)) from error
+
+
+@contextmanager
+def progress(what: str, unit_total: int | None) -> Iterator[Any]:
+    """
+    A bar on a terminal, silence elsewhere.
+
+    Yields:
+        A function of (done since the last call, total or None).
+    """
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=unit_total)
+
+        def advance(done: int, total: int | None = None) -> None:
+            bar.update(task, advance=done, total=total)
+
+        yield advance

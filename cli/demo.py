@@ -1,0 +1,251 @@
+"""
+The whole way in a few minutes, on one machine, with nobody else: `make demo`.
+
+A simulated exchange trades; the collector records it; every 10 s the analyzer looks and has a simulated DeepSeek
+decide; live and replay are proven equal; then a recorded day is replayed and its advice scored. Every step waits for
+what it needs, not for a time: a slow or busy machine takes longer and gets the same.
+"""
+
+from cli import interrupts
+
+if __name__ == "__main__":
+    interrupts.leave_quietly()
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+import typer
+
+MARKET = "binance:BTCFDUSD"
+CONFIG = "config/demo.yaml"
+
+_POLL_S = 0.5
+_SAY_EVERY_S = 15.0
+_END_S = 60.0  # a busy machine may take long to write everything out; a daemon that takes longer hangs
+_LAST_LINES = 5
+_OWN = "exchange.log"
+"""What every demonstration writes first: by it a folder is known as one that may be emptied."""
+
+
+class Daemon:
+    """
+    A process of the demonstration, its output in a file.
+
+    Args:
+        name: for the reader. log: where its output goes.
+    """
+
+    def __init__(self, name: str, arguments: list[str], log: Path, more: dict[str, str] | None = None) -> None:
+        self.name = name
+        self.log = log
+        with log.open("wb") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, *arguments], env={**os.environ, **(more or {})}, stdout=out, stderr=out
+            )
+
+    def expect_alive(self) -> None:
+        """End the demonstration where the process has ended by itself."""
+        code = self.process.poll()
+        if code is not None:
+            fail(f"the {self.name} ended by itself with exit code {code}; the end of {self.log}:\n{self.last_lines()}")
+
+    def last_lines(self) -> str:
+        """The end of what it said."""
+        lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return "\n".join(f"  {line}" for line in lines[-_LAST_LINES:]) or "  (nothing)"
+
+    def end(self) -> None:
+        """Ask it to end as Ctrl+C does, and wait until it has; say so where it does not."""
+        self.process.send_signal(2)
+        try:
+            self.process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            print(f"demo: the {self.name} did not end within {_END_S:.0f} s and was killed", file=sys.stderr)
+
+
+def main(
+    analyses: int = typer.Option(6, min=1, help="how many ticks are analysed live before going on"),
+    patience: int = typer.Option(900, min=60, help="seconds after which a step that does not get on is given up"),
+    folder: Path = typer.Option(Path("storage/demo"), help="where everything is written; emptied first"),
+) -> None:
+    """Run the demonstration."""
+    began = time.monotonic()
+    if folder.exists() and any(folder.iterdir()) and not (folder / _OWN).exists():
+        fail(f"{folder} holds what no demonstration wrote; name another --folder, this one would be emptied")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, mode=0o700)
+    (folder / _OWN).touch()
+    recorded = str(folder / "day")
+    day = ("-m", "simulators.exchange", "record", "--market", MARKET, "--storage", recorded, "--days", "1")
+    with beside(folder / "day.log", *day) as show_day:
+        live_steps(analyses, folder, patience)
+        say("4/5", "a whole simulated day straight into a log, written since the first step")
+        show_day()
+    run("-m", "eventlog", "check", "--market", MARKET, "--storage", recorded)
+    say("5/5", "that day replayed: recommendations scored beside their placebo")
+    run("-m", "replay", "run", "--market", MARKET, "--storage", recorded, "--out", str(folder / "runs"))
+    print(f"\ndone in {time.monotonic() - began:.0f} s. Open the report above in a browser.")
+
+
+def live_steps(analyses: int, folder: Path, patience: float) -> None:
+    """The first three: a market is recorded and analysed live, and all of it proven."""
+    live = folder / "live"
+    say("1/5", "a local exchange with 72 h of history, a local model; collector and analyzer on them, ticks every 10 s")
+    with exchange(folder, patience) as (_, _, _, rest_url, _, websocket_url, *_), model(folder, patience) as words:
+        environment = {
+            "DEMO_DIR": str(folder),
+            "DEMO_REST_URL": rest_url,
+            "DEMO_WEBSOCKET_URL": websocket_url,
+            "DEEPSEEK_BASE_URL": words[-1],
+            "DEEPSEEK_API_KEY": "simulated",
+        }
+        with (
+            daemon("collector", "agent_data_collector.py", environment, folder) as collector,
+            daemon("analyzer", "agent_analyzer.py", environment, folder) as analyzer,
+        ):
+            wait_for_analyses(analyses, live, (collector, analyzer), patience)
+            run("agent_data_collector.py", "--config", CONFIG, "--status", more=environment)
+            run("agent_analyzer.py", "--config", CONFIG, "--status", more=environment)
+    say("2/5", "what was captured, proven by ids")
+    run("-m", "eventlog", "check", "--market", MARKET, "--storage", str(live))
+    say("3/5", "every live analysis and decision computed again from the log; what was said to the model")
+    run("-m", "replay", "verify", "--market", MARKET, "--storage", str(live))
+    transcript = str(folder / "transcript.md")
+    run("-m", "replay", "transcript", "--market", MARKET, "--storage", str(live), "-o", transcript)
+
+
+def say(step: str, text: str) -> None:
+    """Announce a step."""
+    print(f"\n[{step}] {text}", flush=True)
+
+
+def fail(reason: str) -> NoReturn:
+    """End the demonstration with a reason."""
+    sys.exit(f"demo: {reason}")
+
+
+def wait_for_analyses(wanted: int, storage: Path, daemons: tuple[Daemon, ...], patience: float) -> None:
+    """Until the analyzer has analysed so many ticks and published some of them; says how far it is meanwhile."""
+    decisions, events = (storage / MARKET.replace(":", "/") / stream for stream in ("decisions", "events"))
+    progress, got_on, said = "", time.monotonic(), 0.0
+    while True:
+        for each in daemons:
+            each.expect_alive()
+        analyzer, collector = status(decisions), status(events)
+        analysed, published = analyzer.get("analyses", 0), analyzer.get("published", 0)
+        if analysed >= wanted and published:
+            show("")
+            return
+        now, before = time.monotonic(), progress
+        progress = f"trades {collector.get('trades', 'not yet')}, {min(analysed, wanted)} of {wanted} ticks analysed"
+        if analysed >= wanted:
+            progress += ", none published yet: each was reached more than an interval late"
+        if progress != before:
+            got_on = now
+        if progress != before or now - said > _SAY_EVERY_S:
+            show(progress)
+            said = now
+        if now - got_on > patience:
+            tails = "\n".join(f"{each.name}, end of {each.log}:\n{each.last_lines()}" for each in daemons)
+            fail(f"nothing got on for {patience:.0f} s ({progress})\n{tails}")
+        time.sleep(_POLL_S)
+
+
+def status(folder: Path) -> dict[str, Any]:
+    """What a daemon says of itself beside its log; nothing before it has begun."""
+    try:
+        return dict(json.loads((folder / "status.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return {}
+
+
+def show(progress: str) -> None:
+    """How far it is: over itself on a terminal, a line each elsewhere."""
+    if sys.stdout.isatty():
+        print(f"\r  {progress:<70}" if progress else f"\r{'':<72}\r", end="", flush=True)
+    elif progress:
+        print(f"  {progress}", flush=True)
+
+
+def run(*arguments: str, more: dict[str, str] | None = None) -> None:
+    """Run a command of the product and show what it prints; a failure ends the demonstration."""
+    print(f"$ python {' '.join(arguments)}", flush=True)
+    done = subprocess.run([sys.executable, *arguments], env={**os.environ, **(more or {})}, check=False)
+    if done.returncode:
+        fail(f"the command above failed with exit code {done.returncode}")
+
+
+@contextmanager
+def beside(log: Path, *arguments: str) -> Iterator[Callable[[], None]]:
+    """A command of the product that runs beside the steps; yields what shows it, and what it printed, once it ended."""
+    process = Daemon(log.stem, list(arguments), log)
+
+    def finish() -> None:
+        print(f"$ python {' '.join(arguments)}", flush=True)
+        code = process.process.wait()
+        print(log.read_text(encoding="utf-8", errors="replace"), end="", flush=True)
+        if code:
+            fail(f"the command above failed with exit code {code}")
+
+    try:
+        yield finish
+    finally:
+        process.end()
+
+
+def exchange(folder: Path, patience: float = 900.0) -> AbstractContextManager[list[str]]:
+    """The simulated exchange; yields what it says, its addresses among it."""
+    arguments = ["-m", "simulators.exchange", "serve", "--port", "0", "--seed", "7", "--history-hours", "72"]
+    return server("exchange", arguments, folder, patience)
+
+
+def model(folder: Path, patience: float = 900.0) -> AbstractContextManager[list[str]]:
+    """The simulated model; yields what it says, its address last."""
+    return server("model", ["-m", "simulators.model", "serve", "--port", "0", "--seed", "7"], folder, patience)
+
+
+@contextmanager
+def server(name: str, arguments: list[str], folder: Path, patience: float = 900.0) -> Iterator[list[str]]:
+    """A process that says in one line where it is; yields that line's words."""
+    process = Daemon(name, ["-u", *arguments], folder / f"{name}.log")
+    try:
+        deadline = time.monotonic() + patience
+        while not (said := whole_lines_with_address(process.log)):
+            process.expect_alive()
+            if time.monotonic() > deadline:
+                fail(f"the {name} did not start within {patience:.0f} s; see {process.log}")
+            time.sleep(0.05)
+        yield said[0].split()
+    finally:
+        process.end()
+
+
+def whole_lines_with_address(log: Path) -> list[str]:
+    """What of a log names an address; a line that is still being written is none."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+    return [line for line in lines if "://" in line and line.endswith("\n")]
+
+
+@contextmanager
+def daemon(name: str, script: str, environment: dict[str, str], folder: Path) -> Iterator[Daemon]:
+    """One of the daemons, ended by Ctrl-C's signal."""
+    process = Daemon(name, [script, "--config", CONFIG], folder / f"{name}.log", environment)
+    try:
+        yield process
+    finally:
+        process.end()
+
+
+if __name__ == "__main__":
+    interrupts.raise_again()
+    typer.run(main)

@@ -1,0 +1,112 @@
+"""
+`python -m eventlog`: prove a log, bring files in, hand data out, watch it, merge its files, make its catalogue anew.
+"""
+
+from cli import interrupts
+
+if __name__ == "__main__":
+    interrupts.leave_quietly()
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import console
+from cli.console import JsonOption, MarketOption, RedisOption, StorageOption
+from cli.log import imports
+from cli.log.certificate import certify_day, compare
+from cli.log.export import export
+from cli.log.rebuild import rebuild
+from cli.log.tail import tail
+from eventlog.check import Report
+from eventlog.check import check as prove
+from eventlog.clock import WallClock
+from eventlog.cold import ColdLog
+from eventlog.errors import EventLogError
+from eventlog.names import LogName
+from eventlog.writer import StorageLock
+from exchanges.errors import ExchangeError
+from runtime.open_log import open_log
+
+app = console.application(__doc__ or "")
+app.add_typer(imports.app, name="import")
+app.command("export")(export)
+app.command("tail")(tail)
+app.command("rebuild-catalogue")(rebuild)
+
+
+@app.command()
+def check(
+    market: MarketOption,
+    storage: StorageOption,
+    redis: RedisOption = None,
+    day: Annotated[str | None, typer.Option(help="certify this UTC day of the archive: 2026-01-05")] = None,
+    against: Annotated[Path | None, typer.Option(help="a certificate: has anything of its day changed?")] = None,
+    allow_gaps: Annotated[
+        bool, typer.Option("--allow-gaps", help="what is missing and named, open or for good, does not fail")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Recompute what the log claims: seqs and trade ids without a hole, files as they were written."""
+    if day is not None or against is not None:
+        with open_log(storage, console.market_of(market), url=redis) as log:
+            fine = compare(log, against, day, as_json) if against else certify_day(log, day or "", as_json, allow_gaps)
+        raise typer.Exit(0 if fine else 1)
+    with (
+        open_log(storage, console.market_of(market), url=redis) as log,
+        console.progress("checking", None) as advance,
+    ):
+        report = prove(log, on_progress=advance)
+    if as_json:
+        console.print_json(report.as_json())
+    else:
+        _print_report(report)
+    if not (report.complete or (allow_gaps and report.sound)):
+        raise typer.Exit(1)
+
+
+@app.command()
+def compact(market: MarketOption, storage: StorageOption, as_json: JsonOption = False) -> None:
+    """Merge the segments of each closed UTC day into one."""
+    name = LogName("events", console.market_of(market))
+    cold = ColdLog(storage, name)
+    cold.refresh()
+    lock = StorageLock(cold)
+    try:
+        started = time.monotonic()
+        merged = cold.compact(WallClock().now_ns())
+    finally:
+        lock.release()
+    seconds, remaining = round(time.monotonic() - started, 1), len(cold.catalogue.segments)
+    if as_json:
+        console.print_json({"log": str(name), "merged_away": merged, "segments": remaining, "seconds": seconds})
+    else:
+        console.show(f"{merged} segments merged away in {seconds} s; {remaining} remain")
+
+
+def _span(first: int | None, last: int | None) -> str:
+    return "none" if first is None else f"{first} to {last}"
+
+
+def _print_report(report: Report) -> None:
+    word = "complete" if report.complete else "NOT complete"
+    console.show(f"{report.log}: {word}")
+    console.show(f"  entries  {report.entries:,}, seq {_span(report.first_seq, report.last_seq)}")
+    console.show(f"  trades   {report.trades:,}, agg ids {_span(report.first_agg_id, report.last_agg_id)}")
+    console.show("  kinds    " + ", ".join(f"{k} {n:,}" for k, n in sorted(report.kinds.items())))
+    if report.trades_complete and not report.complete:
+        console.show("  every trade is there; what is missing is not a trade:")
+    for reason in report.reasons:
+        console.show(f"  {reason}")
+    if report.quarantined:
+        console.show(f"  quarantined: {report.quarantined}")
+    if report.unlisted:
+        console.show(f"  {len(report.unlisted):,} files no catalogue names; the next write moves them to aside/")
+    if report.waiting_bytes:
+        console.show(f"  waiting  {report.waiting_bytes:,} bytes on disk, not counted here; the collector stores them")
+
+
+if __name__ == "__main__":
+    console.run(app, (EventLogError, ExchangeError))

@@ -1,0 +1,155 @@
+"""
+`python -m eventlog export`: what a log holds as a file for other programs.
+"""
+
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pyarrow as pa
+import typer
+
+from cli import console
+from cli.console import JsonOption, MarketOption, RedisOption, StorageOption
+from eventlog import export as exports
+from eventlog.facts import AGG_TRADE
+from eventlog.kinds import MARKET_KINDS, SCHEMAS
+from eventlog.log import Log
+from exchanges.binance.raw_messages import lines
+from market.errors import BadNumber
+from market.fixed_point import parse_e8
+from market.timestamps import MINUTE_NS
+from projections import minute_bars, minute_view
+from projections.minute_bars import MinuteBars
+from projections.minute_buckets import COLUMNS, Minute, MinuteBuckets
+from runtime.open_log import open_log, quantity_decimals
+
+MINUTE_BARS = "minute_bars"
+MINUTE_BUCKETS = "minute_buckets"
+TRADE_FILES = "trade_files"
+RAW_NDJSON = "raw_ndjson"
+
+_LONGEST_WINDOW = 10_000_000  # minutes: every minute of a log stays
+_KINDS = (*MARKET_KINDS, MINUTE_BARS, MINUTE_BUCKETS, TRADE_FILES, RAW_NDJSON)
+_LEVELLED = (MINUTE_BUCKETS, TRADE_FILES)
+
+Progress = Callable[[int, int], None]
+
+
+class Form(StrEnum):
+    """What an export is written as."""
+
+    csv = "csv"
+    json = "json"
+    parquet = "parquet"
+
+
+def export(
+    output: Annotated[Path, typer.Option("-o", "--output", help="the file, or for trade_files the folder, to write")],
+    market: MarketOption,
+    storage: StorageOption,
+    kind: Annotated[
+        str,
+        typer.Option(
+            help=f"{', '.join(MARKET_KINDS)}; {MINUTE_BARS} (OHLC, volumes, trades and VWAP: a row for every minute "
+            "that had a trade or was live without one, none for a minute of which nothing is known), "
+            f"{MINUTE_BUCKETS} (a row a price level), {TRADE_FILES} (a JSON a minute), or {RAW_NDJSON} "
+            "(the venue's messages)"
+        ),
+    ] = AGG_TRADE,
+    form: Annotated[
+        Form, typer.Option("--format", help="csv, json (a line a row) or parquet (raw integers)")
+    ] = Form.csv,
+    level: Annotated[
+        str | None,
+        typer.Option(
+            help=f"width of a price level of {MINUTE_BUCKETS} and {TRADE_FILES}, in quote coins; as the views have it "
+            "where none is set"
+        ),
+    ] = None,
+    redis: RedisOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write everything of one kind to a file."""
+    if kind not in _KINDS:
+        raise console.Failure(f"unknown kind {kind!r}; kinds: {', '.join(_KINDS)}")
+    if level is not None and kind not in _LEVELLED:
+        raise console.Failure(f"--level is for {' and '.join(_LEVELLED)}; leave it out, or choose another --kind")
+    level_e8 = None if level is None else _level_of(level)
+    console.expect_no_log(output)
+    with (
+        open_log(storage, console.market_of(market), url=redis) as log,
+        console.progress("exporting", None) as advance,
+    ):
+        count = _write(log, kind, form, output, level_e8, advance)
+    if as_json:
+        console.print_json({"kind": kind, "count": count, "output": str(output)})
+        return
+    what = {TRADE_FILES: "files", RAW_NDJSON: "messages"}.get(kind, f"rows of {kind}")
+    console.show(f"{count:,} {what} in {output}")
+
+
+def _level_of(text: str) -> int:
+    try:
+        return parse_e8(text)
+    except BadNumber as error:
+        raise console.Failure(f"--level: {error}") from error
+
+
+def _write(log: Log, kind: str, form: Form, output: Path, level_e8: int | None, advance: Progress) -> int:
+    decimals = quantity_decimals(log.cold, log.hot)
+    if kind == RAW_NDJSON:
+        return exports.write_lines(lines(log, log.name.market.symbol, decimals), output)
+    if kind == TRADE_FILES:
+        return sum(1 for _ in exports.minute_files(_minute_views(log, level_e8, decimals, advance), output))
+    if kind == MINUTE_BUCKETS:
+        tables = _bucket_tables(log, level_e8, advance)
+    else:
+        tables = _bar_tables(log, advance) if kind == MINUTE_BARS else _kind_tables(log, kind, advance)
+    return exports.write(tables, output, form.value, decimals)
+
+
+def _kind_tables(log: Log, kind: str, advance: Progress) -> Iterator[pa.Table]:
+    last_seq = log.last_seq()
+    yield SCHEMAS[kind].empty_table()  # a log without this kind still gives a file with its columns
+    for batch in log.read(kinds=[kind]):
+        advance(batch.last_seq - batch.first_seq + 1, last_seq)
+        if kind in batch.rows:
+            rows = batch.rows[kind]
+            yield rows.columns.table.slice(rows.start, len(rows))
+
+
+def _all_minutes(log: Log, level_e8: int | None, advance: Progress) -> MinuteBuckets:
+    buckets = MinuteBuckets(_LONGEST_WINDOW) if level_e8 is None else MinuteBuckets(_LONGEST_WINDOW, level_e8)
+    newest, last_seq = 0, log.last_seq()
+    for batch in log.read(kinds=[AGG_TRADE], columns={AGG_TRADE: COLUMNS}):
+        advance(batch.last_seq - batch.first_seq + 1, last_seq)
+        buckets.apply(batch)
+        if AGG_TRADE in batch.rows:
+            newest = max(newest, int(batch.rows[AGG_TRADE]["trade_time_ns"].max()))
+    buckets.close(newest - newest % MINUTE_NS + MINUTE_NS)
+    return buckets
+
+
+def _bucket_tables(log: Log, level_e8: int | None, advance: Progress) -> Iterator[pa.Table]:
+    none = np.empty(0, np.int64)
+    yield minute_view.table(0, Minute(none, none, none, none, none))  # a log without trades gives its columns
+    for minute_ns, minute in _all_minutes(log, level_e8, advance).minutes():
+        yield minute_view.table(minute_ns, minute)
+
+
+def _minute_views(
+    log: Log, level_e8: int | None, decimals: int, advance: Progress
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    for minute_ns, minute in _all_minutes(log, level_e8, advance).minutes():
+        yield minute_ns, minute_view.view(minute_ns, minute, decimals)
+
+
+def _bar_tables(log: Log, advance: Progress) -> Iterator[pa.Table]:
+    bars, last_seq = MinuteBars(), log.last_seq()
+    for batch in log.read(kinds=list(minute_bars.COLUMNS), columns=minute_bars.COLUMNS):
+        advance(batch.last_seq - batch.first_seq + 1, last_seq)
+        bars.apply(batch)
+    yield from bars.tables()

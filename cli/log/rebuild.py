@@ -1,0 +1,124 @@
+"""
+`python -m eventlog rebuild-catalogue`: the way back where the catalogue of a market's log is lost or damaged.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from cli import console
+from cli.console import JsonOption, MarketOption, RedisOption, StorageOption
+from eventlog import hot as hots
+from eventlog.clock import WallClock
+from eventlog.cold import ColdLog
+from eventlog.embedded_server import EmbeddedServer
+from eventlog.errors import EventLogError, LogNotFound
+from eventlog.hot import HotLog
+from eventlog.names import RESERVED_FILE, LogName
+from eventlog.rebuilding import Rebuilt, rebuild_catalogue
+from runtime.open_log import mapper_for
+
+_STREAMS: tuple[Literal["events", "decisions"], ...] = ("events", "decisions")
+_SHOWN = 3
+
+
+def rebuild(
+    market: MarketOption,
+    storage: StorageOption,
+    redis: RedisOption = None,
+    incomplete_start: Annotated[
+        bool,
+        typer.Option("--incomplete-start", help="what came before the first whole files is lost; do without it"),
+    ] = False,
+    incomplete_end: Annotated[
+        bool,
+        typer.Option(
+            "--incomplete-end", help="what lies behind the last whole files is what a crash left; put it aside"
+        ),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """
+    Make the lost or damaged catalogue of a market's log, and of its decisions, anew from the files.
+
+    Every file is read. A catalogue that is sound is left as it is; files that are not needed are moved aside, never
+    removed; where entries are missing, nothing is changed.
+    """
+    chosen = console.market_of(market)
+    mapper_for(chosen)
+    logs = [ColdLog(storage, LogName(stream, chosen)) for stream in _STREAMS]
+    logs = [cold for cold in logs if cold.folder.is_dir()]
+    if not logs:
+        raise LogNotFound(f"no log of {chosen} in {storage}; check --market and --storage")
+    reports: list[dict[str, Any]] = []
+    errors: list[EventLogError] = []
+    for cold in logs:
+        try:
+            with console.progress(f"reading {cold.name}", None) as advance:
+                server_id = _server_id(cold, redis)
+                done = rebuild_catalogue(cold, WallClock(), server_id, incomplete_start, incomplete_end, advance)
+        except EventLogError as error:
+            errors.append(error)
+            continue
+        reports.append(_report(cold, done))
+        if not as_json:
+            _print(cold, done)
+    if as_json:
+        console.print_json(reports)
+    if reports:
+        errors = [error for error in errors if not isinstance(error, LogNotFound)]  # a stream that nobody ever wrote
+    if errors:
+        raise ExceptionGroup("not rebuilt", errors)
+
+
+def _server_id(cold: ColdLog, url: str | None) -> str | None:
+    """The log id that the log's server holds; None where the log's own files hold it, or there is no server."""
+    if (cold.folder / RESERVED_FILE).exists():
+        return None
+    server = EmbeddedServer(cold.storage)
+    if url is not None:
+        client = hots.connect(url=url)
+    elif server.holds_data():
+        client = server.ensure()
+    else:
+        return None
+    try:
+        return HotLog(client, cold.name).log_id()
+    finally:
+        if url is None:
+            server.release(client)
+        else:
+            client.close()
+
+
+def _report(cold: ColdLog, done: Rebuilt | None) -> dict[str, Any]:
+    catalogue = cold.catalogue
+    first = catalogue.segments[0].first_seq if catalogue.segments else None
+    return {
+        "log": str(cold.name),
+        "rebuilt": done is not None,
+        "segments": len(catalogue.segments),
+        "entries": sum(file.rows for segment in catalogue.segments for file in segment.files),
+        "first_seq": first,
+        "last_seq": catalogue.last_seq or None,
+        "aside": [str(path) for path in done.aside] if done else [],
+        "contradicted": [list(each) for each in done.contradicted] if done else [],
+    }
+
+
+def _print(cold: ColdLog, done: Rebuilt | None) -> None:
+    if done is None:
+        console.show(f"{cold.name}: its catalogue is sound; nothing was done")
+        return
+    segments = done.catalogue.segments
+    span = f", seq {segments[0].first_seq} to {segments[-1].last_seq}" if segments else ""
+    console.show(f"{cold.name}: catalogue rebuilt: {len(segments):,} segments, {done.entries:,} entries{span}")
+    if done.aside:
+        console.show(f"  moved aside, to {done.aside[0].parent}: {len(done.aside):,} files: {_names(done.aside)}")
+    for first, last in done.contradicted:
+        console.show(f"  seq {first} to {last} among them held other entries than the files that were chosen")
+
+
+def _names(paths: tuple[Path, ...]) -> str:
+    return ", ".join(path.name for path in paths[:_SHOWN]) + (" …" if len(paths) > _SHOWN else "")

@@ -1,0 +1,65 @@
+"""
+`python -m eventlog tail`: the last entries of a log and those that come, a line each.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Annotated
+
+import typer
+
+from cli import console
+from cli.console import MarketOption, RedisOption, StorageOption
+from eventlog import export as exports
+from eventlog.batch import Batch
+from market.printable import printable
+from runtime.open_log import open_log, quantity_decimals
+
+_LONGEST = 60
+
+Formatter = Callable[[Batch, int], Iterator[tuple[int, str]]]
+"""The entries of a batch, whose quantities keep so many decimals, as (seq, line)."""
+
+
+def tail(
+    market: MarketOption,
+    storage: StorageOption,
+    redis: RedisOption = None,
+    count: Annotated[int, typer.Option("-n", help="how many of the last entries", min=1)] = 10,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="go on as entries come")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="a JSON object a line; nothing is cut, times are ISO text and ns")
+    ] = False,
+) -> None:
+    """Print the last entries of a log, a line each."""
+    form: Formatter = _as_json if as_json else _as_text
+    with open_log(storage, console.market_of(market), url=redis) as log, suppress(BrokenPipeError):
+        last, decimals = log.last_seq(), quantity_decimals(log.cold, log.hot)
+        for batch in log.read(max(0, last - count), last):
+            _print(form(batch, decimals))
+        if follow:
+            if log.hot is None:
+                raise console.Failure("nothing writes to this log; --follow needs a recorder's server")
+            for batch in log.follow(last, lambda: False):
+                _print(form(batch, decimals))
+
+
+def _print(lines: Iterator[tuple[int, str]]) -> None:
+    for _, line in sorted(lines):
+        console.show(line, flush=True)
+
+
+def _as_text(batch: Batch, decimals: int) -> Iterator[tuple[int, str]]:
+    for kind, rows in batch.rows.items():
+        table = exports.readable(rows.columns.table.slice(rows.start, len(rows)), decimals)
+        for row in table.to_pylist():
+            seq, recv = row.pop("seq"), row.pop("recv")
+            words = [f"{name}={printable(str(v), _LONGEST)}" for name, v in row.items() if v is not None]
+            yield seq, f"{seq:>10} {recv} {kind:<11} {' '.join(words)}"
+
+
+def _as_json(batch: Batch, decimals: int) -> Iterator[tuple[int, str]]:
+    for kind, rows in batch.rows.items():
+        for record in exports.records(kind, rows.columns.table.slice(rows.start, len(rows)), decimals):
+            yield record["seq"], json.dumps(record)

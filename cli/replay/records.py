@@ -1,0 +1,89 @@
+"""
+The decision log, as commands: is it what would be decided again, what were models shown, what was said.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import console
+from cli.console import JsonOption, MarketOption, RedisOption, StorageOption
+from replay.plain_json import plain
+from replay.tool_check import ToolVerdict, check_tools
+from replay.transcripts import transcript_at
+from replay.verify import Verdict, verify_log
+from runtime.open_log import open_log
+
+_FOR_EVER_NS = 2**62
+_SHOWN = 5
+
+
+def verify(
+    market: MarketOption,
+    storage: StorageOption,
+    tools: Annotated[
+        bool, typer.Option("--verify-tools", help="only what models were shown: names each decision a change touches")
+    ] = False,
+    redis: RedisOption = None,
+    fitted: Annotated[
+        Path | None, typer.Option("--fitted", help="fitted coefficients, where an older log holds only their file name")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Analyse every tick of the decision log again and compare it with what was analysed live, byte for byte."""
+    named = console.market_of(market)
+    verdict: Verdict | ToolVerdict
+    with (
+        open_log(storage, named, "events", redis) as log,
+        open_log(storage, named, "decisions", redis) as decisions,
+        console.progress("verifying", None) as advance,
+    ):
+        check = check_tools if tools else verify_log
+        verdict = check(log, decisions, named.symbol, advance, fitted)
+    if as_json:
+        console.print_json(plain(verdict.as_json()))
+    elif isinstance(verdict, ToolVerdict):
+        _print_tools(verdict)
+    else:
+        _print_verdict(verdict)
+    if not verdict.identical:
+        raise typer.Exit(1)
+
+
+def transcript(
+    market: MarketOption,
+    storage: StorageOption,
+    at: Annotated[
+        str | None, typer.Option("--at", help="a moment, e.g. 2024-01-01T12:00 (UTC); the last conversation up to it")
+    ] = None,
+    whole: Annotated[bool, typer.Option("--whole", help="cut nothing short")] = False,
+    out: Annotated[Path | None, typer.Option("-o", "--output", help="the file to write instead, Markdown")] = None,
+    redis: RedisOption = None,
+) -> None:
+    """What was said between us and a model about one tick, as the decision log holds it."""
+    named = console.market_of(market)
+    with open_log(storage, named, "decisions", redis) as decisions:
+        text = "\n\n".join(transcript_at(decisions, console.time_of(at, _FOR_EVER_NS), whole))
+    if out is None:
+        console.show(text)
+        return
+    with console.writing(out):
+        out.write_text(text + "\n", encoding="utf-8")
+    console.show(out)
+
+
+def _print_verdict(verdict: Verdict) -> None:
+    for note in verdict.notes:
+        console.show(note)
+    console.show(f"{verdict.equal} of {verdict.total} analyses identical")
+    for difference in verdict.differences[:_SHOWN]:
+        console.show(f"first difference at {difference['as_of']} (seq {difference['seq']}): {difference['field']}: "
+              f"live {difference['live']}, replay {difference['replay']}")  # fmt: skip
+
+
+def _print_tools(verdict: ToolVerdict) -> None:
+    console.show(f"{verdict.equal} of {verdict.decisions} decisions were shown what would be shown now")
+    for touched in verdict.touched:
+        console.show(f"{touched['as_of']} (seq {touched['seq']}): {', '.join(touched['tools'])}: {touched['field']}: "
+              f"shown {touched['live']}, now {touched['replay']}")  # fmt: skip

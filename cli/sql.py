@@ -1,0 +1,124 @@
+"""
+`python -m research`: SQL over everything.
+"""
+
+from cli import interrupts
+
+if __name__ == "__main__":
+    interrupts.leave_quietly()
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import duckdb
+import typer
+from rich.cells import cell_len
+
+from cli import console
+from cli.console import JsonOption, MarketOption, StorageOption
+from eventlog.cold import ColdLog
+from eventlog.errors import EventLogError
+from eventlog.names import LogName
+from market.instrument import Market
+from market.printable import printable
+from replay.errors import ReplayError
+from research.answers import Answer, ask, statements_of, told_in_one_line
+from research.errors import BadQuery, ResearchError
+from research.views import open_views
+
+app = console.application(__doc__ or "")
+
+_WIDEST = 40
+_MOST_ROWS = 10**9
+_QUIET = "SET python_enable_replacements = false; SET enable_progress_bar_print = false"
+"""No variable of this program is a table, and nothing but the answer is printed."""
+_NOTHING_TO_SHOW = "done; the statement gives no rows"
+_NOT_ARCHIVED = (
+    "note: nothing of this market's recording is archived yet, so its views are empty; `python -m eventlog export` "
+    "reads what is still in the log's server"
+)
+
+
+@app.command(context_settings={"ignore_unknown_options": True})  # a query may begin with a comment
+def sql(
+    query: Annotated[
+        str, typer.Argument(help="DuckDB SQL; `show tables` lists the views, `describe VIEW` its columns")
+    ],
+    market: MarketOption,
+    storage: StorageOption,
+    runs: Annotated[Path | None, typer.Option("--runs", help="the folder of all runs; gives the views run_…")] = None,
+    as_json: JsonOption = False,
+    limit: Annotated[int, typer.Option(min=1, max=_MOST_ROWS, help="rows to print at most")] = 50,
+) -> None:
+    """
+    Run a query over a market's archive, its decisions and finished runs.
+
+    A file that a query needs is held against its digest first. A table cuts long cells with an …; JSON cuts nothing:
+    times are ISO text, decimals are text, NaN and infinities are "NaN", "Infinity" and "-Infinity".
+    """
+    statements = statements_of(query)
+    with _views(storage, console.market_of(market), runs) as connection:
+        answer = ask(connection, statements, limit)
+    if as_json:
+        console.print_json(answer.records())
+    else:
+        _print(answer)
+    if not _is_archived(storage, console.market_of(market)):
+        print(_NOT_ARCHIVED, file=sys.stderr)
+    if answer.more:
+        print(f"(first {limit} rows; --limit shows more)", file=sys.stderr if as_json else sys.stdout)
+
+
+@contextmanager
+def _views(storage: Path, market: Market, runs: Path | None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection whose refusal of damaged files is told as such."""
+    with told_in_one_line():
+        connection, sources = open_views(storage, market, runs)
+        connection.execute(_QUIET).fetchall()
+    with connection:
+        try:
+            yield connection
+        except BadQuery as error:
+            if sources.failure is not None:
+                raise sources.failure from error
+            if runs is None and "run_" in str(error):
+                raise BadQuery(f"{error}; views of runs need --runs") from error
+            raise
+
+
+def _is_archived(storage: Path, market: Market) -> bool:
+    """False for a recording of which SQL sees nothing; a log of decisions alone lacks nothing."""
+    recording = ColdLog(storage, LogName("events", market))
+    return not recording.exists() or bool(recording.refresh().segments)
+
+
+def _print(answer: Answer) -> None:
+    if not answer.columns:
+        console.show(_NOTHING_TO_SHOW)
+        return
+    if answer.drawing:
+        console.show("\n".join(str(row[-1]).rstrip("\n") for row in answer.rows))
+        return
+    table = [_cells(answer.columns), *(_cells([_text(value) for value in row]) for row in answer.rows)]
+    widths = [max(cell_len(row[i]) for row in table) for i in range(len(answer.columns))]
+    for row in table:
+        padded = (cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True))
+        console.show("  ".join(padded).rstrip())
+
+
+def _cells(texts: Sequence[str]) -> list[str]:
+    return [printable(text, _WIDEST) for text in texts]
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+if __name__ == "__main__":
+    console.run(app, (EventLogError, ReplayError, ResearchError))

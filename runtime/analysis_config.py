@@ -1,0 +1,80 @@
+"""
+What decides a decision, and how settings make it: windows and thresholds. Analyzer and replay take them from here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+
+from analysis.fitted import Logistic, parse
+from analysis.parameters import Parameters
+from eventlog.errors import LogBroken
+from eventlog.files import read_plain
+from market.fixed_point import ONE_E8
+from projections.state import Windows
+from runtime.settings.settings import Settings, SettingsError
+
+_MOST_FITTED = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What decides a decision: which market, how far back, which thresholds."""
+
+    symbol: str
+    windows: Windows
+    parameters: Parameters
+
+
+def sight_of(settings: Settings, symbol: str, coefficients: Mapping[str, Logistic] | None = None) -> Sight:
+    """
+    The windows and thresholds that settings ask for.
+
+    Args:
+        coefficients: fitted probabilities, instead of those of the file that settings name.
+
+    Raises:
+        SettingsError: the file of fitted probabilities cannot be read.
+    """
+    flow, depth = settings.data_collector.order_flow, settings.data_collector.depth_snapshot
+    analysis = settings.analyzer.analysis
+    parameters = Parameters(
+        min_wall_e8=round(analysis.min_order_volume_threshold * ONE_E8),
+        ladder_policy=analysis.ladder_policy,
+        ladder_prices=analysis.ladder_rungs,
+        zone_half_width_bp=round(analysis.ladder_spread_percent * 100, 6),
+    )
+    if coefficients is None:
+        coefficients = _fitted(analysis.fitted_file) if analysis.fitted_file is not None else {}
+    parameters = replace(
+        parameters,
+        pull=coefficients.get("pull", parameters.pull),
+        confidence=coefficients.get("confidence", parameters.confidence),
+    )
+    windows = Windows(
+        bucket_minutes=max(flow.window_size_minutes, *parameters.horizons_min),
+        snapshot_slots=depth.window_size,
+        trade_minutes=max(Windows().trade_minutes, depth.window_size),
+        level_e8=None if flow.price_precision is None else round(flow.price_precision * ONE_E8),
+    )
+    return Sight(symbol, windows, parameters)
+
+
+def session_settings(settings: Settings, parameters: Parameters) -> str:
+    """What an analyzer logs of its settings: no secrets, and under `fitted` the coefficients themselves, not a path."""
+    fitted = {"pull": parameters.pull, "confidence": parameters.confidence}
+    known: dict[str, object] = msgspec.json.decode(settings.without_secrets())
+    return msgspec.json.encode({**known, "fitted": fitted}).decode()
+
+
+def _fitted(file: Path) -> dict[str, Logistic]:
+    try:
+        return parse(read_plain(file.resolve(), _MOST_FITTED))  # a log of other hands may name anything here
+    except OSError as error:
+        raise SettingsError(f"cannot read {file}: {error.strerror}; see analyzer.analysis.fitted_file") from error
+    except LogBroken as error:
+        raise SettingsError(f"{error}; see analyzer.analysis.fitted_file") from error
+    except ValueError as error:
+        raise SettingsError(f"{file}: {error}") from error

@@ -1,0 +1,109 @@
+"""
+What settings mean for a model: what it is asked, where, and what that may cost.
+"""
+
+from agents.conversation.dialogue import Asking
+from agents.conversation.prompts import BadPrompts, Prompts, load
+from agents.model.api import Usage
+from agents.model.budget import Budget, Limits
+from agents.model.client import Endpoint
+from agents.model.errors import BadProxy
+from agents.model.prices import PeakHours, Price, PriceList, usd_e12
+from agents.model.proxies import way_through
+from eventlog.facts import MODEL_CALL
+from eventlog.log import Log
+from market.timestamps import DAY_NS
+from runtime.analysts import Questions
+from runtime.settings.settings import DeepSeek, SettingsError
+
+_COLUMNS = {
+    MODEL_CALL: ("sent_ns", "prompt_tokens", "cache_hit_tokens", "cache_miss_tokens", "completion_tokens",
+                 "reasoning_tokens")
+}  # fmt: skip
+
+
+def questions_of(chosen: DeepSeek) -> Questions:
+    """What is asked and how."""
+    asking = Asking(
+        model=chosen.model,
+        mode=chosen.mode,
+        thinking=chosen.thinking,
+        effort=chosen.reasoning_effort,
+        strict=chosen.strict,
+        temperature=chosen.temperature,
+        max_tokens=chosen.max_tokens,
+    )
+    return Questions(asking, chosen.prompts, chosen.language)
+
+
+def prompts_of(questions: Questions) -> Prompts:
+    """
+    The prompts that are asked with.
+
+    Raises:
+        SettingsError: they cannot be used.
+    """
+    try:
+        return load(questions.variant, questions.language)
+    except BadPrompts as error:
+        raise SettingsError(f"analyzer.deepseek.prompts: {error}") from error
+
+
+def prices_of(chosen: DeepSeek) -> PriceList:
+    """What models cost."""
+    prices = {
+        name: Price.per_million(p.cache_hit, p.cache_miss, p.output, p.peak_multiplier)
+        for name, p in chosen.prices.items()
+    }
+    return PriceList(prices, PeakHours(chosen.peak_minutes, frozenset(chosen.holidays)))
+
+
+def budget_of(chosen: DeepSeek) -> Budget:
+    """What may be spent; nothing is yet."""
+    minute, day = chosen.usd_per_minute, chosen.usd_per_day
+    limits = Limits(
+        tokens_per_minute=chosen.tokens_per_minute,
+        tokens_per_day=chosen.tokens_per_day,
+        usd_e12_per_minute=None if minute is None else usd_e12(minute),
+        usd_e12_per_day=None if day is None else usd_e12(day),
+    )
+    return Budget(limits, prices_of(chosen), chosen.model)
+
+
+def endpoint_of(chosen: DeepSeek, proxy: str | None = None) -> Endpoint:
+    """
+    Where the model answers.
+
+    Args:
+        proxy: the http(s) address of the proxy on the way there, None for the straight way.
+
+    Raises:
+        SettingsError: there is no key, or the proxy cannot be used.
+    """
+    if chosen.api_key is None:
+        raise SettingsError("analyzer.deepseek.api_key is not set; export DEEPSEEK_API_KEY or write it into .env")
+    try:
+        way = way_through(chosen.endpoint_url, proxy)
+    except BadProxy as error:
+        raise SettingsError(f"the model cannot be asked: {error}") from error
+    return Endpoint(chosen.endpoint_url, chosen.api_key.get_secret_value(), chosen.attempts, proxy=way)
+
+
+def remember(budget: Budget, decisions: Log, now_ns: int) -> None:
+    """Count what the decision log says was spent today: a restart is no fresh budget."""
+    today_ns = now_ns // DAY_NS * DAY_NS
+    for batch in decisions.read(kinds=[MODEL_CALL], columns=_COLUMNS):
+        if MODEL_CALL in batch.rows:
+            rows = batch.rows[MODEL_CALL]
+            calls = rows.columns.table.slice(rows.start, len(rows)).to_pylist()
+            budget.restore((call["sent_ns"], _usage(call)) for call in calls if call["sent_ns"] >= today_ns)
+
+
+def _usage(call: dict[str, int]) -> Usage:
+    return Usage(
+        prompt=call["prompt_tokens"],
+        cache_hit=call["cache_hit_tokens"],
+        cache_miss=call["cache_miss_tokens"],
+        completion=call["completion_tokens"],
+        reasoning=call["reasoning_tokens"],
+    )

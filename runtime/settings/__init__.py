@@ -1,0 +1,1 @@
+"""The settings: YAML and environment, checked and frozen."""

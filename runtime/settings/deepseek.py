@@ -1,0 +1,151 @@
+"""
+The settings of the model that decides, and what its tokens cost.
+"""
+
+import warnings
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from runtime.settings.addresses import checked_web_address, is_loopback
+from runtime.settings.types import Day, Line, Section, Usd, Window, minutes_of
+from runtime.settings.yaml_file import shown_key
+
+_CURRENT_MODELS = {"deepseek-chat": "deepseek-flash", "deepseek-reasoner": "deepseek-flash"}
+
+_UsdPerMillion = Annotated[float, Field(ge=0, le=1000)]
+
+
+class ModelPrice(Section):
+    """What a model's tokens cost."""
+
+    cache_hit: _UsdPerMillion = Field(description="USD per million prompt tokens that the provider had cached.")
+    cache_miss: _UsdPerMillion = Field(description="USD per million prompt tokens that it had not.")
+    output: _UsdPerMillion = Field(description="USD per million generated tokens.")
+    peak_multiplier: float = Field(default=1.0, ge=1, le=100, description="How many times as much in peak hours.")
+
+
+_FLASH = ModelPrice(cache_hit=0.003, cache_miss=0.15, output=0.60, peak_multiplier=2)
+_PRICES = {
+    "deepseek-flash": _FLASH,
+    "deepseek-v4-flash": _FLASH,
+    "deepseek-v4-pro": ModelPrice(cache_hit=0.022, cache_miss=0.66, output=1.98, peak_multiplier=2),
+}
+
+
+class DeepSeek(Section):
+    """
+    The model; without a key the rules decide.
+
+    Limits bound what a minute and a UTC day may take; beyond them the rules decide. Prices are DeepSeek's of November
+    2026; a file adds to them or replaces one. Any endpoint of the same API will do.
+    """
+
+    api_key: SecretStr | None = Field(default=None, description="The provider's key; without one the rules decide.")
+    base_url: str = Field(
+        default="https://api.deepseek.com", description="Address of the API; http only to this machine."
+    )
+    model: Annotated[Line, Field(min_length=1)] = Field(default="deepseek-flash", description="The model's name.")
+    temperature: float = Field(default=0.1, ge=0, le=2, description="How freely the model chooses its words.")
+    mode: Literal["staged", "compact"] = Field(
+        default="staged", description="Ask in three steps with tools, or in one with everything."
+    )
+    thinking: bool | None = Field(
+        default=False,
+        description="Whether the model thinks first; null leaves out the one field that is DeepSeek's own.",
+    )
+    reasoning_effort: Literal["low", "high", "max"] = Field(
+        default="high", description="How hard it thinks, where it does."
+    )
+    strict: bool = Field(default=False, description="Whether tools' arguments must follow their schema to the letter.")
+    language: Literal["zh", "en"] = Field(default="zh", description="The language of prompts and answers.")
+    prompts: Annotated[Line, Field(min_length=1)] = Field(
+        default="default", description="The folder of prompts in agents/prompts."
+    )
+    max_tokens: int = Field(default=8192, ge=1, le=393_216, description="Tokens that one answer may have.")
+    attempts: int = Field(default=3, ge=1, le=10, description="How often one request is sent at most.")
+    tokens_per_minute: int | None = Field(
+        default=200_000, ge=1, le=10**9, description="Tokens that a minute may take; null for no limit."
+    )
+    tokens_per_day: int | None = Field(
+        default=120_000_000, ge=1, le=10**12, description="Tokens that a UTC day may take; null for no limit."
+    )
+    usd_per_minute: Usd | None = Field(
+        default=0.20, description="US dollars that a minute may take, 0 or at least 0.000001; null for no limit."
+    )
+    usd_per_day: Usd | None = Field(
+        default=25.0, description="US dollars that a UTC day may take, 0 or at least 0.000001; null for no limit."
+    )
+    prices: dict[Line, ModelPrice] = Field(
+        default=_PRICES,
+        max_length=1_000,
+        description="Prices by the model's name; a file adds to those that are known, or replaces one.",
+    )
+    peak_hours: tuple[Window, ...] = Field(
+        default=("01:00-04:00", "06:00-10:00"), max_length=48,
+        description="Windows of the UTC day in which tokens cost more, Monday to Friday.",
+    )  # fmt: skip
+    holidays: tuple[Day, ...] = Field(
+        default=(), max_length=1_000, description="Days without peak hours, like 2026-10-01."
+    )
+
+    @property
+    def endpoint_url(self) -> str:
+        """Where requests go: strict tools live under `/beta` of an address that names no path of its own."""
+        url = self.base_url
+        return f"{url}/beta" if self.strict and not urlsplit(url).path else url
+
+    @property
+    def peak_minutes(self) -> tuple[tuple[int, int], ...]:
+        """The peak hours as minutes of the UTC day, from and until."""
+        return tuple(minutes_of(window) for window in self.peak_hours)
+
+    @field_validator("model")
+    @classmethod
+    def _current(cls, value: str) -> str:
+        current = _CURRENT_MODELS.get(value)
+        if current is None:
+            return value
+        warnings.warn(
+            f"analyzer.deepseek.model: {value} was discontinued on 2026-07-24; using {current}, write that instead",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return current
+
+    @field_validator("api_key")
+    @classmethod
+    def _blank_is_none(cls, value: SecretStr | None) -> SecretStr | None:
+        key = value.get_secret_value().strip() if value is not None else ""
+        if not all("!" <= letter <= "~" for letter in key):
+            raise ValueError("holds a blank or a letter that no key has; copy it again")
+        return SecretStr(key) if key else None
+
+    @field_validator("base_url")
+    @classmethod
+    def _safe_address(cls, value: str) -> str:
+        try:
+            url = checked_web_address(value, ("https", "http"), "https://api.deepseek.com")
+        except ValueError as error:
+            more = "; the key belongs into api_key" if "password" in str(error) else ""
+            raise ValueError(f"{error}{more}") from None
+        if url.scheme == "http" and not is_loopback(url.hostname or ""):
+            raise ValueError("a key must not travel unencrypted; use https (http only to this machine)")
+        return value.strip().rstrip("/")
+
+    @field_validator("prices", mode="before")
+    @classmethod
+    def _added_to_the_known(cls, value: Any) -> Any:
+        return {**_PRICES, **value} if isinstance(value, dict) else value
+
+    @model_validator(mode="after")
+    def _money_needs_a_price(self) -> "DeepSeek":
+        limited = self.usd_per_minute is not None or self.usd_per_day is not None
+        if self.api_key is not None and limited and self.model not in self.prices:
+            name = shown_key(self.model)
+            raise ValueError(
+                f"usd_per_minute and usd_per_day need a price of {name}: add prices.{name} with cache_hit, "
+                "cache_miss and output in USD per million tokens, or set both limits to null"
+            )
+        return self

@@ -1,0 +1,261 @@
+"""
+What settings models say about themselves: each key's kind, limits, default and description, as words and as Markdown.
+
+Pure, and made for any pydantic model whose sections are models: `docs/settings.md` is written from it.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from difflib import get_close_matches
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+
+from runtime.settings.yaml_file import HIDDEN_KEY, dotted
+
+_KINDS: dict[Any, str] = {
+    bool: "true or false",
+    int: "whole number",
+    float: "number",
+    str: "text",
+    SecretStr: "secret text",
+    Path: "path",
+    date: "date",
+}
+_HARMLESS = re.compile(r"(?!sk-)([A-Za-z0-9_.-]{1,24}|[A-Za-z_.-]{1,40})")
+_OUT_OF_RANGE = ("int_", "float_", "finite_number", "greater_than", "less_than")
+_REASONS = {
+    "missing": "must be given",
+    "bool_": "must be true or false",
+    "string_type": "must be text; put quotes around what looks like a number, a date, a truth value or null",
+    "string_too_short": "must not be empty",
+    "date_": "must be a date like 2026-10-01",
+    "path_": "must be a path; put quotes around ~ and numbers",
+    "tuple_type": "must be a list, like [a, b]",
+    "dict_type": "must hold keys and values",
+    "model_": "must hold keys and values",
+}
+_UNCOUNTED = ("text", "secret text", "true or false", "keys and values", "section")
+
+NAME = "<name>"
+"""Stands in a path for keys that a user chooses."""
+
+_INTRODUCTION = """\
+# Settings
+
+Every key of a settings file (`--config FILE`, see `config/`). All may be left out: the default stands then.
+`${VAR}` and `${VAR:-default}` in a value are replaced from the environment and from `.env` beside the file.
+A key that is not listed here, or that is given twice, is an error.
+
+This page is written from the code: `GOLDEN=rewrite pytest tests/unit/runtime/settings/test_reference.py`.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """
+    One key of a settings file, a section too.
+
+    Attributes:
+        path: the keys that lead to it; `<name>` stands for keys that a user chooses.
+        kind: its value in words, e.g. "whole number or null". limits: what it may be, "" where the kind says all.
+        section: the model of its keys where it is a section.
+    """
+
+    path: tuple[str, ...]
+    info: FieldInfo
+    kind: str
+    limits: str
+    section: type[BaseModel] | None
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether its value must never be shown."""
+        return SecretStr in _types(self.info.annotation)
+
+    @property
+    def is_number(self) -> bool:
+        """Whether its value is a number, or null."""
+        return get_origin(self.info.annotation) is not dict and bool(_types(self.info.annotation) & {int, float})
+
+    @property
+    def demand(self) -> str:
+        """What its value must be, e.g. "must be a whole number from 1 to 65,535, or null"."""
+        kind, null, _ = self.kind.partition(" or null")
+        article = "" if kind.startswith(_UNCOUNTED) else "a "
+        return f"must be {article}{kind}{' ' if self.limits else ''}{self.limits}{', or null' if null else ''}"
+
+
+def entries(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[Entry]:
+    """Every key of a model, sections before what is in them, in the model's order."""
+    for name, info in model.model_fields.items():
+        entry = entry_of(name, info, path)
+        yield entry
+        if entry.section is not None:
+            inside = (*entry.path, NAME) if get_origin(info.annotation) is dict else entry.path
+            yield from entries(entry.section, inside)
+
+
+def entry_of(name: str, info: FieldInfo, path: tuple[str, ...] = ()) -> Entry:
+    """One field of a model; `path` leads to the model."""
+    kind, limits = words(info.annotation, info.metadata)
+    section = next((t for t in _types(info.annotation) if isinstance(t, type) and issubclass(t, BaseModel)), None)
+    return Entry((*path, name), info, kind, limits, section)
+
+
+def words(annotation: Any, metadata: Sequence[Any] = ()) -> tuple[str, str]:
+    """
+    A value's kind and limits, e.g. ("whole number or null", "from 1 to 65,535").
+
+    Args:
+        annotation: the field's type. metadata: its limits, as pydantic keeps them.
+    """
+    origin, inside = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return words(inside[0], [*inside[1:], *metadata])
+    if origin in (Union, UnionType):
+        kind, limits = words(next(part for part in inside if part is not NoneType), metadata)
+        return f"{kind} or null", limits
+    if origin is Literal:
+        kind = "text" if isinstance(inside[0], str) else "whole number"
+        return kind, _either([str(choice) for choice in inside])
+    if origin is tuple:
+        return f"list of {words(inside[0])[0]}s", _limits(metadata, "entries")
+    if origin is dict:
+        return "keys and values", ""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "section", ""
+    return _KINDS[annotation], _limits(metadata)
+
+
+def reference(model: type[BaseModel]) -> str:
+    """The page about a model as Markdown: one table a section, one row a key; secrets' defaults are not shown."""
+    everything = list(entries(model))
+    parts = [_INTRODUCTION]
+    for entry in everything:
+        if entry.section is None:
+            continue
+        inside = [e for e in everything if e.path[: len(entry.path)] == entry.path and _is_row_of(e, entry)]
+        parts.append(f"## `{'.'.join(entry.path)}`\n\n{entry.info.description}\n")
+        if inside:
+            rows = "\n".join(_row(e) for e in inside)
+            parts.append(f"| key | kind | default | allowed | meaning |\n|---|---|---|---|---|\n{rows}\n")
+    return "\n".join(parts)
+
+
+def reason_of(error: ValidationError, model: type[BaseModel]) -> str:
+    """What a file says wrong first, by its key's path, on one line that quotes no value; and how much more there is."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    known = {entry.path: entry for entry in entries(model)}
+    names = _as_entry([part for part in first["loc"] if isinstance(part, str)], known)
+    where = dotted(first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"{_unknown(first['loc'], names, known)}{more}"
+    reason = _reason(first["type"], first["msg"], known.get(names), len(names) < len(first["loc"]))
+    return f"{where}: {reason}{more}" if where else f"{reason}{more}"
+
+
+def number(value: float) -> str:
+    """A number as people write it: 0.00000001, 65,535."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.12f}".rstrip("0").rstrip(".")
+
+
+def _as_entry(names: Sequence[str], known: Mapping[tuple[str, ...], Entry]) -> tuple[str, ...]:
+    """A path with NAME for the keys that a user chose."""
+    path: tuple[str, ...] = ()
+    for name in names:
+        chosen = path in known and get_origin(known[path].info.annotation) is dict
+        path = (*path, NAME if chosen else name)
+    return path
+
+
+def _unknown(location: Sequence[int | str], names: tuple[str, ...], known: Mapping[tuple[str, ...], Entry]) -> str:
+    """That a key is unknown, what is known there, and what may be meant. A key that may be a password is not shown."""
+    key, here = names[-1], [path[-1] for path in known if path[:-1] == names[:-1]]
+    near = get_close_matches(key.lower().replace("-", "_"), here, 1)
+    elsewhere = [".".join(path) for path in known if path[-1] == key]
+    meant = (near or elsewhere)[:1]
+    shown = key if near or elsewhere or _HARMLESS.fullmatch(key) else HIDDEN_KEY
+    where = ".".join(part for part in (dotted(location[:-1]), shown) if part)
+    hint = f"; did you mean {meant[0]}?" if meant else ""
+    return f"{where}: unknown key; known here: {', '.join(here)}{hint}"
+
+
+def _reason(kind: str, message: str, entry: Entry | None, inside_list: bool) -> str:
+    if kind == "value_error":
+        return message.removeprefix("Value error, ")
+    if entry is not None and not inside_list and kind.startswith(_OUT_OF_RANGE) and entry.is_number:
+        return entry.demand
+    if kind in ("too_long", "string_too_long") and entry is not None and not inside_list:
+        return f"must have {entry.limits}"
+    for prefix, reason in _REASONS.items():
+        if kind.startswith(prefix):
+            return reason
+    return f"{message[0].lower()}{message[1:]}".replace("input should be", "must be")
+
+
+def _is_row_of(entry: Entry, section: Entry) -> bool:
+    below = entry.path[len(section.path) :]
+    return len([key for key in below if key != NAME]) == 1 and (entry.section is None or NAME not in below)
+
+
+def _row(entry: Entry) -> str:
+    key = ".".join(entry.path)
+    kind = "section, see below" if entry.section is not None and entry.kind == "section" else entry.kind
+    cells = (f"`{key}`", kind, _default(entry), entry.limits or "–", str(entry.info.description))
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _default(entry: Entry) -> str:
+    if entry.info.is_required():
+        return "must be given"
+    value = entry.info.get_default(call_default_factory=True, validated_data={})
+    if isinstance(value, dict):
+        return ", ".join(f"`{name}`" for name in value)
+    if entry.section is not None:
+        return "–"
+    if value is None:
+        return "null"
+    if entry.is_secret:
+        return "–"
+    return f"`{_text(value)}`"
+
+
+def _text(value: Any) -> str:
+    """A default as it would stand in a file."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return f"[{', '.join(_text(each) for each in value)}]"
+    if isinstance(value, Path):
+        return value.as_posix()
+    return number(value).replace(",", "") if isinstance(value, int | float) else str(value)
+
+
+def _limits(metadata: Sequence[Any], things: str = "letters") -> str:
+    limits: dict[str, Any] = {}
+    for each in metadata:
+        for limit in each.metadata if isinstance(each, FieldInfo) else (each,):
+            limits |= {name: getattr(limit, name) for name in ("ge", "le", "max_length") if hasattr(limit, name)}
+    if "ge" in limits and "le" in limits:
+        return f"from {number(limits['ge'])} to {number(limits['le'])}"
+    return f"at most {number(limits['max_length'])} {things}" if "max_length" in limits else ""
+
+
+def _either(choices: Sequence[str]) -> str:
+    return choices[0] if len(choices) == 1 else f"{', '.join(choices[:-1])} or {choices[-1]}"
+
+
+def _types(annotation: Any) -> set[Any]:
+    """All types an annotation is made of."""
+    inside = get_args(annotation)
+    if get_origin(annotation) is Literal or not inside:
+        return {annotation}
+    parts = inside[:1] if get_origin(annotation) is Annotated else inside
+    return {each for part in parts for each in _types(part)}

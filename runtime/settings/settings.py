@@ -1,0 +1,415 @@
+"""
+The only reader of YAML and environment: one frozen model, every key known, every fault named by its path.
+
+`${VAR}` and `${VAR:-default}` inside a value are replaced from the environment and from `.env` beside the settings.
+"""
+
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from runtime.settings.addresses import checked_proxy, checked_redis_address, checked_web_address, is_private
+from runtime.settings.deepseek import DeepSeek, ModelPrice
+from runtime.settings.proxies import Proxies
+from runtime.settings.reference import entries, reason_of
+from runtime.settings.types import Exact, Folder, Host, Line, Section, Symbol
+from runtime.settings.yaml_file import SettingsError, read, read_dotenv, shown, substituted
+
+__all__ = [
+    "AnalysisSettings", "Analyzer", "App", "Archive", "Backpressure", "Binance", "DataCollector", "DeepSeek",
+    "DepthSnapshot", "Metrics", "ModelPrice", "Network", "OrderFlow", "Redis", "Scoring", "Settings", "SettingsError",
+    "load", "parse",
+]  # fmt: skip
+
+_NO_PROXY = "none"
+
+_Null = BeforeValidator(lambda value: () if value is None else value)
+
+
+class App(Section):
+    """What this installation is called and how much it says."""
+
+    name: Line = Field(default="liquidity-agent", description="What this installation is called in its logs.")
+    environment: Line = Field(default="development", description="What it is for, in your words, for its logs.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="The least severe messages that are written; small letters will do."
+    )
+    logs_dir: Folder = Field(default=Path("logs"), description="Folder of the daemons' log files.")
+    runs_dir: Folder = Field(default=Path("runs"), description="Folder of replay runs.")
+    logs_keep_days: int = Field(default=14, ge=7, le=3650, description="How many days log files are kept.")
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: Any) -> Any:
+        return value.upper() if isinstance(value, str) else value
+
+
+class Network(Section):
+    """How requests leave this machine."""
+
+    proxy: SecretStr | None = Field(
+        default=None,
+        description="HTTP proxy for all hosts but this machine, http://[user:password@]host:port; `none` for no proxy; "
+        "null for what HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say.",
+    )
+
+    @field_validator("proxy")
+    @classmethod
+    def _address_or_none(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        text = value.get_secret_value().strip()
+        return SecretStr(_NO_PROXY if text.lower() in ("", _NO_PROXY) else checked_proxy(text))
+
+
+class Redis(Section):
+    """
+    Where the hot log lives. A url, or host and port, names a server that must answer; `embedded` runs one beside the
+    storage instead.
+    """
+
+    url: SecretStr | None = Field(
+        default=None,
+        description="The server's address: redis://, rediss:// (encrypted) or unix://, with user and password where it "
+        "asks for them; it counts more than host, port and db.",
+    )
+    host: Host | None = Field(default=None, description="The server's host name or IP address, instead of url.")
+    port: int = Field(default=6379, ge=1, le=65_535, description="The server's port, beside host.")
+    db: int = Field(default=0, ge=0, le=65_535, description="The number of the server's database, beside host.")
+    embedded: bool = Field(
+        default=False,
+        description="Whether to run a server of its own beside the storage; true where the file has no redis section.",
+    )
+    storage_dir: Folder = Field(default=Path("storage"), description="Folder of all logs.")
+    trade_files: bool = Field(
+        default=False,
+        description="Whether to write a trades_YYYYMMDD_HHMM.json when minutes leave the window of minute buckets.",
+    )
+
+    @property
+    def server_url(self) -> str | None:
+        """The server to connect to, None for the embedded one."""
+        if self.url is not None:
+            return self.url.get_secret_value()
+        if self.host is None:
+            return None
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"redis://{host}:{self.port}/{self.db}"
+
+    @field_validator("url")
+    @classmethod
+    def _address(cls, value: SecretStr | None) -> SecretStr | None:
+        text = value.get_secret_value().strip() if value is not None else ""
+        return SecretStr(checked_redis_address(text)) if text else None
+
+    @field_validator("host", mode="before")
+    @classmethod
+    def _blank_is_none(cls, value: Any) -> Any:
+        return None if isinstance(value, str) and not value.strip() else value
+
+    @model_validator(mode="after")
+    def _one_server(self) -> "Redis":
+        if self.embedded and (self.url or self.host):
+            raise ValueError("embedded: true and a url or host exclude each other; remove one")
+        if not self.embedded and not (self.url or self.host):
+            raise ValueError("no server named; set url, or host and port, or embedded: true")
+        return self
+
+
+class Binance(Section):
+    """The venue: `symbol` is what is looked at, `symbols` what is recorded; by default that one alone."""
+
+    symbol: Symbol = Field(default="BTCFDUSD", description="The market that is looked at: 2 to 30 of A-Z and 0-9.")
+    symbols: Annotated[tuple[Symbol, ...], _Null] = Field(
+        default=(), max_length=500, description="The markets that are recorded, `symbol` among them; none: it alone."
+    )
+    timeout: float = Field(default=10.0, ge=0.1, le=120, description="Seconds that a REST request may take.")
+    rest_url: str = Field(
+        default="https://data-api.binance.vision",
+        description="REST address; http only to this machine or a private IP address.",
+    )
+    websocket_url: str = Field(
+        default="wss://data-stream.binance.vision",
+        description="WebSocket address; ws only to this machine or a private IP address.",
+    )
+    weight_per_minute: int = Field(
+        default=3000, ge=300, le=6000, description="The most request weight taken in a minute; Binance allows 6000."
+    )
+
+    @field_validator("rest_url")
+    @classmethod
+    def _rest(cls, value: str) -> str:
+        return _venue_address(value, "http", "https://data-api.binance.vision")
+
+    @field_validator("websocket_url")
+    @classmethod
+    def _websocket(cls, value: str) -> str:
+        return _venue_address(value, "ws", "wss://data-stream.binance.vision")
+
+    @model_validator(mode="after")
+    def _looks_at_what_it_records(self) -> "Binance":
+        if len(set(self.symbols)) < len(self.symbols):
+            raise ValueError("symbols names a market twice")
+        if self.symbols and self.symbol not in self.symbols:
+            raise ValueError(f"symbols does not hold symbol, {self.symbol}: only what is recorded can be looked at")
+        return self
+
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        """The symbols that are recorded."""
+        return self.symbols or (self.symbol,)
+
+
+def _venue_address(text: str, plain: str, example: str) -> str:
+    url = checked_web_address(text, (f"{plain}s", plain), example)
+    if url.scheme == plain and not is_private(url.hostname or ""):
+        raise ValueError(f"must be encrypted ({plain}s); {plain} only to this machine or a private IP address")
+    return text.strip().rstrip("/")
+
+
+class DepthSnapshot(Section):
+    """REST snapshots of the book."""
+
+    limit: Literal[5, 10, 20, 50, 100, 500, 1000, 5000] = Field(
+        default=5000, description="Levels a side of a snapshot; more cost more request weight."
+    )
+    update_interval_seconds: int = Field(default=60, ge=1, le=3600, description="Seconds from snapshot to snapshot.")
+    window_size: int = Field(default=60, ge=1, le=1440, description="How many of the last snapshots are looked at.")
+
+
+class OrderFlow(Section):
+    """Minute buckets of trades."""
+
+    window_size_minutes: int = Field(
+        default=2880,
+        ge=1,
+        le=10_080,
+        description="Minutes of trades that views hold; an analysis looks at 4320 at least.",
+    )
+    price_precision: Exact | None = Field(
+        default=None, ge=1e-8, le=1_000_000,
+        description="Width of a price level, in quote coins, at most 8 decimals; null: a power of ten that follows the "
+        "price, 0.05 to 0.5 basis points of it.",
+    )  # fmt: skip
+    history_hours: int = Field(
+        default=72, ge=0, le=168, description="Hours of trades fetched from the venue where a log begins."
+    )
+
+
+class Archive(Section):
+    """When the hot tail goes to Parquet and how much of it stays behind for readers."""
+
+    every_seconds: int = Field(default=300, ge=1, le=3600, description="Seconds from archiving to archiving.")
+    keep_entries: int = Field(
+        default=20_000, ge=1, le=10_000_000, description="Archived entries that stay in the server for readers."
+    )
+
+
+class Backpressure(Section):
+    """
+    How much waits in memory while the log's server is slow or away; the rest goes to a file beside the log, up to
+    `spill_megabytes`. Beyond that nothing more is read.
+    """
+
+    queue_facts: int = Field(
+        default=50_000, ge=1_000, le=10_000_000, description="Facts of all markets that wait in memory at most."
+    )
+    queue_megabytes: int = Field(
+        default=64, ge=1, le=16_384, description="Megabytes of facts that wait in memory at most."
+    )
+    spill_megabytes: int = Field(
+        default=8192, ge=1, le=10_000_000, description="Megabytes of facts that wait in files at most."
+    )
+
+
+class DataCollector(Section):
+    """What is recorded of every market."""
+
+    depth_snapshot: DepthSnapshot = Field(default=DepthSnapshot(), description="REST snapshots of the book.")
+    order_flow: OrderFlow = Field(default=OrderFlow(), description="Minute buckets of trades.")
+    depth_diff: bool = Field(default=True, description="Whether every update of the book is recorded.")
+    views: bool = Field(
+        default=True,
+        description="Whether lists of minutes and books are written into the server for other programs; that costs a "
+        "fold of each market.",
+    )
+    archive: Archive = Field(default=Archive(), description="When the hot tail goes to Parquet.")
+    backpressure: Backpressure = Field(
+        default=Backpressure(), description="How much waits while the log's server is slow or away."
+    )
+
+
+class Metrics(Section):
+    """Where Prometheus may ask, on this machine by default; nowhere without a port."""
+
+    host: Host = Field(default="127.0.0.1", description="The address that is listened at.")
+    port: int | None = Field(default=None, ge=1, le=65_535, description="The port that is listened at; null for none.")
+    allowed_hosts: Annotated[tuple[Host, ...], _Null] = Field(
+        default=(),
+        max_length=100,
+        description="Host names without port that a request may name, besides those of this machine and `host`.",
+    )
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _as_compared(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(name.lower().removesuffix(".") for name in value)
+
+
+class AnalysisSettings(Section):
+    """How often is looked, and what counts."""
+
+    interval_seconds: int = Field(
+        default=60, ge=1, le=3600, description="Seconds from analysis to analysis; they divide an hour."
+    )
+    min_order_volume_threshold: Exact = Field(
+        default=0.01, ge=0, le=10**10, description="The least quantity of a wall, in base coins, at most 8 decimals."
+    )
+    ladder_policy: Literal["front", "behind"] = Field(
+        default="front", description="Whether a zone's orders rest in front of its heaviest price or behind it."
+    )
+    ladder_rungs: int = Field(default=3, ge=1, le=20, description="How many prices a zone's ladder has at most.")
+    ladder_spread_percent: float = Field(
+        default=0.05, ge=0.001, le=5,
+        description="How far a zone and its ladder reach to each side of the heaviest price, in percent of it.",
+    )  # fmt: skip
+    fitted_file: Folder | None = Field(
+        default=None, description="File of fitted probabilities (`replay fit`); null for those that come along."
+    )
+
+    @field_validator("interval_seconds")
+    @classmethod
+    def _divides(cls, value: int) -> int:
+        if 3600 % value:
+            raise ValueError("must divide an hour, e.g. 10, 30 or 60")
+        return value
+
+
+class Analyzer(Section):
+    """Who looks and decides."""
+
+    deepseek: DeepSeek = Field(default=DeepSeek(), description="The model that decides, and what it may cost.")
+    analysis: AnalysisSettings = Field(default=AnalysisSettings(), description="How often is looked, and what counts.")
+
+
+class Scoring(Section):
+    """How advice is scored: when an order can act, what it pays, and how often chance gets a try."""
+
+    publish_delay_ms: int = Field(
+        default=2000, ge=0, le=3_600_000,
+        description="Milliseconds from tick to publication, where a run was not live.",
+    )  # fmt: skip
+    latency_ms: int = Field(
+        default=250, ge=0, le=3_600_000, description="Milliseconds from publication until an order can be filled."
+    )
+    maker_fee_bps: float = Field(
+        default=0.0, ge=-1000, le=1000, description="What a fill costs, in basis points; below 0 it pays."
+    )
+    placebo_draws: int = Field(default=20, ge=1, le=1000, description="Random zones beside each of ours.")
+    seed: int = Field(default=1, ge=0, le=2**63 - 1, description="What random numbers start from.")
+
+
+class Settings(Section):
+    """Everything a user can set."""
+
+    app: App = Field(default=App(), description="What this installation is called and how much it says.")
+    network: Network = Field(default=Network(), description="How requests leave this machine.")
+    redis: Redis = Field(
+        default=Redis(embedded=True),
+        description="Where the hot log lives: a server that is named by url, or by host and port, or `embedded`.",
+    )
+    binance: Binance = Field(default=Binance(), description="The venue and its markets.")
+    data_collector: DataCollector = Field(default=DataCollector(), description="What is recorded of every market.")
+    analyzer: Analyzer = Field(default=Analyzer(), description="Who looks and decides.")
+    scoring: Scoring = Field(default=Scoring(), description="How advice is scored.")
+    metrics: Metrics = Field(default=Metrics(), description="Where Prometheus may ask; nowhere without a port.")
+
+    _environment: Proxies = PrivateAttr(default=Proxies())
+
+    @property
+    def market(self) -> str:
+        """The market's name in the log."""
+        return f"binance:{self.binance.symbol}"
+
+    def proxy_for(self, url: str) -> str | None:
+        """
+        The proxy for a request, its user and password included; None where it goes straight to the host.
+
+        Args:
+            url: an http, https, ws or wss address; this machine is never asked through a proxy.
+        """
+        if self.network.proxy is None:
+            return self._environment.proxy_for(url)
+        address = self.network.proxy.get_secret_value()
+        return Proxies.of_setting(None if address == _NO_PROXY else address).proxy_for(url)
+
+    def without_secrets(self) -> str:
+        """The effective settings as JSON; keys, passwords and the addresses that may hold them are not in it."""
+        return self.model_dump_json(exclude=_SECRETS)
+
+
+def _secrets() -> dict[str, Any]:
+    """Every secret key, as pydantic wants to be told what to leave out."""
+    left_out: dict[str, Any] = {}
+    for entry in entries(Settings):
+        if entry.is_secret:
+            inside = left_out
+            for key in entry.path[:-1]:
+                inside = inside.setdefault(key, {})
+            inside[entry.path[-1]] = True
+    return left_out
+
+
+_SECRETS = _secrets()
+
+
+def load(path: Path) -> Settings:
+    """
+    Read a settings file, and which proxies the environment names.
+
+    Raises:
+        SettingsError: it cannot be read, a key is unknown, given twice or out of range, a variable is missing, or the
+            environment names a proxy that cannot be used.
+    """
+    values = read(path)
+    variables = {**read_dotenv((path.parent, Path()), os.environ), **os.environ}
+    settings = parse(substituted(values, variables, shown(path)), shown(path))
+    if settings.network.proxy is None:
+        try:
+            settings._environment = Proxies.of_environment(variables)
+        except ValueError as error:
+            raise SettingsError(str(error)) from None
+    return settings
+
+
+def parse(values: Mapping[str, Any], source: str) -> Settings:
+    """
+    Settings from plain values, of a file or of a log.
+
+    Args:
+        source: what to call them in an error, e.g. the file's name.
+
+    Raises:
+        SettingsError: a key is unknown, missing or out of range.
+    """
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            settings = Settings.model_validate(values)
+    except ValidationError as error:
+        raise SettingsError(f"{source}: {reason_of(error, Settings)}") from None
+    for warning in caught:
+        warnings.warn(str(warning.message), warning.category, stacklevel=3)
+    return settings
