@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from cli import interrupts
 from market.errors import BadTime, MarketError
 from market.instrument import Market
-from market.printable import printable
+from market.printable import one_line, printable, reasons
 from market.timestamps import parse_iso
 
 MarketOption = Annotated[str, typer.Option("--market", help="venue:SYMBOL, e.g. binance:BTCFDUSD")]
@@ -134,18 +134,6 @@ def run(app: typer.Typer, known: tuple[type[Exception], ...]) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads what Python still flushes
         raise SystemExit(_NOBODY_READS) from None
     raise SystemExit(0)
-
-
-def reasons(error: BaseException) -> list[BaseException]:
-    """The errors inside a group, however deep; one that is no group is its own reason."""
-    if not isinstance(error, BaseExceptionGroup):
-        return [error]
-    return [reason for inside in error.exceptions for reason in reasons(inside)]
-
-
-def one_line(error: BaseException) -> str:
-    """An error's message on one line."""
-    return printable(" ".join(str(error).split())) or type(error).__name__
 
 
 def print_json(value: Any) -> None:

@@ -56,3 +56,15 @@ def _shown(letter: str) -> str:
     if code < 0x100:
         return _NAMED.get(letter, rf"\x{code:02x}")
     return rf"\u{code:04x}" if code < 0x10000 else rf"\U{code:08x}"
+
+
+def reasons(error: BaseException) -> list[BaseException]:
+    """The errors inside a group, however deep; one that is no group is its own reason."""
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    return [reason for inside in error.exceptions for reason in reasons(inside)]
+
+
+def one_line(error: BaseException) -> str:
+    """An error's message on one line."""
+    return printable(" ".join(str(error).split())) or type(error).__name__

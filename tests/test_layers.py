@@ -27,7 +27,7 @@ ARROWS: dict[str, set[str]] = {
         "research",
     },
     "agent_data_collector": {"market", "eventlog", "exchanges", "runtime", "collector", "cli"},
-    "agent_analyzer": {"market", "eventlog", "projections", "agents", "runtime", "analyzer", "cli"},
+    "agent_analyzer": {"market", "eventlog", "runtime", "analyzer", "cli"},
     "simulators": {"market", "eventlog", "exchanges", "agents", "cli"},
 }  # fmt: skip
 """

@@ -25,6 +25,7 @@ from experiments.answers import FOLDER
 from experiments.asking import Patience
 from experiments.estimate import Estimate
 from experiments.experiment import LEDGER
+from market.printable import one_line
 from market.timestamps import MINUTE_NS
 from replay.errors import AskingStopped, MissingAnswer, NothingToReplay
 from replay.run import Request, Result
@@ -377,7 +378,7 @@ def test_wrong_words_are_one_line(storage: Path, tmp_path: Path, words: tuple[st
     """What is missing or wrong is said with the mend, before anything is asked."""
     done = command("ab", "--market", MARKET, "--storage", storage, "--out", tmp_path, "--yes", *words)
     assert isinstance(done.exception, console.Failure | NothingToReplay | SettingsError)
-    assert said in console.one_line(done.exception)
+    assert said in one_line(done.exception)
 
 
 def test_consent_is_given_once() -> None:

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from cli import console
 from cli.trials import Place, requests_of
 from eventlog.facts import MODEL_DECISION, TICK
 from experiments.answers import FOLDER, Answers
 from experiments.experiment import LEDGER
+from market.printable import one_line
 from replay.errors import AskingStopped, NothingDecided
 from replay.runs import load as load_run
 from runtime.open_log import open_log
@@ -142,7 +142,7 @@ def test_a_refusal_that_lasts_ends_the_run(
         settings = load(settings_file(tmp_path, endpoint.base_url))
         with pytest.raises(AskingStopped) as stopped:
             requests_of(a_request(settings, 20), "deepseek", place, settings, 1, patience())
-    line = console.one_line(stopped.value)
+    line = one_line(stopped.value)
     assert said in line
     assert AGAIN not in line
     assert line.endswith("0 of 49 answers were stored, the others would be refused as well until that is mended")

@@ -10,6 +10,7 @@ import typer
 from cli import console
 from eventlog.errors import EventLogError, LogBroken
 from market.errors import BadMarket
+from market.printable import one_line
 from tests.builders import MARKET, T0
 
 
@@ -74,8 +75,8 @@ def test_options_are_read() -> None:
 
 def test_an_error_without_words_has_its_name() -> None:
     """A line is never empty."""
-    assert console.one_line(KeyError()) == "KeyError"
-    assert console.one_line(ValueError(" a\n b ")) == "a b"
+    assert one_line(KeyError()) == "KeyError"
+    assert one_line(ValueError(" a\n b ")) == "a b"
 
 
 def test_progress_is_silent_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 import structlog
 
-import agent_data_collector as collector
+from collector import service
 from collector.market_recording import Limits
 from collector.room import Room
 from eventlog import hot
 from eventlog.errors import LogBroken
 from exchanges.errors import UnknownSymbol
+from runtime.binance_venue import expect_short_query, weight_of_books
 from runtime.daemon.server_watch import ServerWatch
 from runtime.settings.settings import Settings, SettingsError
 
@@ -57,14 +58,14 @@ class Recording:
 def test_books_of_all_markets_are_asked_for_in_one_minute(markets: int, limit: int, every_s: int, weight: int) -> None:
     """An hour between them spreads nothing; every 40 s they come twice in some minutes."""
     book = {"limit": limit, "update_interval_seconds": every_s}
-    assert collector._weight_of_books(settings(markets, depth_snapshot=book)) == weight
+    assert weight_of_books(settings(markets, depth_snapshot=book)) == weight
 
 
 def test_books_that_do_not_fit_into_a_minute_are_refused() -> None:
     """Ten full books need 2500 of 2400, however seldom."""
     book = {"limit": 5000, "update_interval_seconds": 3600}
     with pytest.raises(SettingsError) as caught:
-        collector._weight_of_books(settings(10, depth_snapshot=book))
+        weight_of_books(settings(10, depth_snapshot=book))
     assert str(caught.value) == (
         "data_collector.depth_snapshot: 10 books of 5000 levels every 3600 s cost a weight of 2,500 in one minute, of "
         "2,400 there are (80 % of binance.weight_per_minute); record fewer markets, fewer levels or, down to once a "
@@ -74,15 +75,15 @@ def test_books_that_do_not_fit_into_a_minute_are_refused() -> None:
 
 def test_more_streams_than_an_address_can_name_are_refused() -> None:
     """A market takes 17 + 1 + 20 + 1 letters, `streams=` 7 more than that: 204 make 7,963, one more 8,002."""
-    collector._expect_short_query(settings(204))
+    expect_short_query(settings(204))
     with pytest.raises(SettingsError) as caught:
-        collector._expect_short_query(settings(500))
+        expect_short_query(settings(500))
     assert str(caught.value) == (
         "binance.symbols: 500 markets are 296 too many for one connection: their streams make an address of 19,507 "
         "characters, of 8,000 Binance reads; name fewer, and the others in the settings of a second collector with "
         "another redis.storage_dir"
     )
-    collector._expect_short_query(settings(420, depth_diff=False))
+    expect_short_query(settings(420, depth_diff=False))
 
 
 @pytest.mark.parametrize(
@@ -91,7 +92,7 @@ def test_more_streams_than_an_address_can_name_are_refused() -> None:
 )
 def test_what_may_wait_is_of_all_markets_together(markets: int, facts: int, size: int, spill: int) -> None:
     """Each has its part, whatever that is; but a queue of fewer than 100 facts is none."""
-    assert collector._limits(settings(markets)) == Limits(Room(facts, size), spill)
+    assert service.limits_of(settings(markets)) == Limits(Room(facts, size), spill)
 
 
 def test_why_a_market_ended_is_told_with_the_reasons_inside() -> None:
@@ -99,7 +100,7 @@ def test_why_a_market_ended_is_told_with_the_reasons_inside() -> None:
     bug = ZeroDivisionError("by zero")
     error = ExceptionGroup("inside", [LogBroken("seq 7"), ExceptionGroup("deeper", [bug])])
     with structlog.testing.capture_logs() as logged, pytest.raises(ExceptionGroup, match="inside"):
-        asyncio.run(collector._until_stopped(Recording(error), asyncio.Event()))  # type: ignore[arg-type]
+        asyncio.run(service.until_stopped(Recording(error), asyncio.Event()))  # type: ignore[arg-type]
     assert [(each["reason"], each["exc_info"]) for each in logged] == [("seq 7", None), ("by zero", bug)]
 
 
@@ -111,7 +112,7 @@ def test_the_error_of_one_market_is_raised_as_it_is_and_several_together() -> No
     async def record(*errors: Exception | None) -> None:
         recordings = [Recording(error) for error in errors]
         quiet, nowhere = settings(1, views=False), ServerWatch(lambda: hot.connect(unix_socket="/nowhere"))
-        await collector._run(quiet, recordings, (), nowhere, stop)  # type: ignore[arg-type]
+        await service.run_all(quiet, recordings, (), nowhere, stop)  # type: ignore[arg-type]
 
     with pytest.raises(LogBroken, match="one"):
         asyncio.run(record(None, first))
@@ -124,7 +125,7 @@ def test_a_recording_that_cannot_be_closed_is_logged() -> None:
     """So that the next one is closed, too."""
     recording = Recording(OSError("disk"))
     with structlog.testing.capture_logs() as logged:
-        asyncio.run(collector._close(recording))  # type: ignore[arg-type]
+        asyncio.run(service.close(recording))  # type: ignore[arg-type]
     assert recording.closed
     assert [each["event"] for each in logged] == ["closing failed"]
 
@@ -142,7 +143,7 @@ def test_work_is_left_when_told_to_stop() -> None:
     async def check() -> None:
         stop = asyncio.Event()
         asyncio.get_running_loop().call_later(0.01, stop.set)
-        await collector._unless(stop, (wait(name) for name in "ab"))
+        await service.unless(stop, (wait(name) for name in "ab"))
 
     asyncio.run(asyncio.wait_for(check(), 5))
     assert sorted(ended) == ["a", "b"]
@@ -162,6 +163,6 @@ def test_work_that_fails_ends_the_rest() -> None:
             ended.append("wait")
 
     with pytest.raises(ExceptionGroup) as caught:
-        asyncio.run(asyncio.wait_for(collector._unless(asyncio.Event(), (each() for each in (wait, fail))), 5))
+        asyncio.run(asyncio.wait_for(service.unless(asyncio.Event(), (each() for each in (wait, fail))), 5))
     assert [str(each) for each in caught.value.exceptions] == ["XRPFDUSD"]
     assert ended == ["wait"]

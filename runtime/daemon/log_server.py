@@ -1,0 +1,56 @@
+"""
+The log's server while a daemon runs: the one that settings name, or the storage's own, begun and left in time.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eventlog.connections import Connections
+from eventlog.embedded_server import EmbeddedServer
+from runtime.daemon.stopping import StopSignal
+
+_RELEASE_S = 1.5  # for the log's server to end, where this was the last process
+_CUT_AFTER_S = 2.0  # of the time to end in: by then the log's server has answered, or does not
+
+
+@dataclass(frozen=True, slots=True)
+class LogServer:
+    """
+    A server of logs.
+
+    Attributes:
+        connect: makes a new connection to it. revive: brings it back where it is the storage's own and has died.
+    """
+
+    connect: Callable[[], Any]
+    revive: Callable[[], None]
+
+
+@contextmanager
+def log_server(url: str | None, storage: Path, stop: StopSignal) -> Iterator[LogServer]:
+    """
+    The server of a storage's logs until the daemon ends; its connections are cut where it does not answer by then.
+
+    Args:
+        url: of the server; None for the one embedded in the storage, which is started where it does not run.
+
+    Raises:
+        StoreUnavailable: the embedded server does not start.
+    """
+    server = EmbeddedServer(storage) if url is None else None
+    keeper = server.ensure(stop.requested.is_set) if server is not None else None
+    try:
+        connections = server.connections if server is not None else Connections(url=url)
+        stop.call_after(_CUT_AFTER_S, connections.cut)
+        yield LogServer(connections.connect, _reviver(server, stop))
+    finally:
+        if server is not None and keeper is not None:
+            server.release(keeper, min(stop.left_s(), _RELEASE_S))
+
+
+def _reviver(server: EmbeddedServer | None, stop: StopSignal) -> Callable[[], None]:
+    """What brings a server of our own back; nobody waits for it once the process is told to end."""
+    return (lambda: None) if server is None else (lambda: server.ensure(stop.requested.is_set).close())
