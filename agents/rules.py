@@ -6,9 +6,19 @@ from collections.abc import Sequence
 from itertools import islice
 
 from agents.recommendation import Advice, Side, Zone, evidence_digest
-from agents.zone_making import NOTHING_NEAR, UNMEASURED, Footing, Scale, made, on_grid, stance_of, told, weighted
+from agents.zones import (
+    NOTHING_NEAR,
+    UNMEASURED,
+    Footing,
+    Scale,
+    made,
+    on_grid,
+    stance_of,
+    told,
+    weighted,
+)
+from analysis.confluence import Resonance
 from analysis.parameters import Parameters
-from analysis.resonance import Resonance
 from analysis.view import MarketView
 
 _SIDES: tuple[Side, Side] = ("buy", "sell")

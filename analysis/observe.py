@@ -7,21 +7,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.absorption import Absorption
-from analysis.book_side import Side
+from analysis.book.book_side import Side
+from analysis.book.static_book import StaticBook, StaticLayer, evidence_of
+from analysis.book.walls import least_wall
+from analysis.confluence import Resonance, clusters, resonances, validation_of
 from analysis.evidence import Evidence
-from analysis.level_tests import LevelRecord
 from analysis.order_flow import OrderFlow, OrderFlowLayer
 from analysis.parameters import Parameters
-from analysis.resonance import Resonance, clusters, resonances, validation_of
-from analysis.static_book import StaticBook, StaticLayer, evidence_of
-from analysis.tool_results import flow_result, static_result
+from analysis.render.tool_results import flow_result, static_result
+from analysis.trades.absorption import Absorption
+from analysis.trades.level_tests import LevelRecord
+from analysis.trades.volatility import sigma
 from analysis.view import MarketView
-from analysis.volatility import sigma
-from analysis.walls import least_wall
 from market.fixed_point import format_e8
 from market.timestamps import MINUTE_NS, SECOND_NS, iso
-from projections.order_book import OrderBook
+from projections.book.order_book import OrderBook
 from projections.state import MarketState, TickEntry
 
 _EATING_MINUTES = 60

@@ -8,25 +8,25 @@ from typing import Any
 
 import numpy as np
 
-from analysis.absorption import Absorption, absorption_at, find_absorption, with_replenishment
-from analysis.absorption_windows import Frame, frame_of
-from analysis.acceptance import acceptance
-from analysis.book_flow import book_flow
+from analysis.book.static_book import StaticBook
 from analysis.evidence import Evidence
-from analysis.footprint import Cvd, Footprint, cvd, footprint
+from analysis.flow.book_flow import book_flow
 from analysis.grid import one_two_five
-from analysis.level_tests import LevelRecord, Reach, against_trades, reach_of, records_of
-from analysis.naked_points import NakedPoint, NakedPoints
 from analysis.parameters import Parameters
-from analysis.speed import Passage, last_passages
-from analysis.static_book import StaticBook
-from analysis.sweeps import Sweep, sweeps
+from analysis.trades.absorption import Absorption, absorption_at, find_absorption, with_replenishment
+from analysis.trades.absorption_windows import Frame, frame_of
+from analysis.trades.acceptance import acceptance
+from analysis.trades.crossings import Passage, last_passages
+from analysis.trades.footprint import Cvd, Footprint, cvd, footprint
+from analysis.trades.level_tests import LevelRecord, Reach, against_trades, reach_of, records_of
+from analysis.trades.naked_points import NakedPoint, NakedPoints
+from analysis.trades.sweeps import Sweep, sweeps
 from market.fixed_point import I64
 from market.timestamps import MINUTE_NS
-from projections.profile import IncrementalProfile
-from projections.snapshot_window import Snapshot
+from projections.book.snapshot_window import Snapshot
 from projections.state import MarketState
-from projections.trade_columns import Trades
+from projections.trades.trade_columns import Trades
+from projections.trades.volume_profile import IncrementalProfile
 
 _CVD_MINUTES = (5, 60, 240)
 _NAKED_WEIGHT = 0.6
@@ -44,7 +44,7 @@ class OrderFlow:
         reach: the distances of a test, None without σ. frame: the last minutes, cut for absorption.
         cvds: by minutes looked back.
         footprint: of the last hour. passages: by vacuum id, how price last went through it.
-        book_flow: see `analysis.book_flow`, rendered.
+        book_flow: see `analysis.flow.book_flow`, rendered.
     """
 
     profiles: Mapping[str, Any]

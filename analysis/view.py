@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
+from analysis.confluence import Resonance
 from analysis.evidence import Evidence, price, rendered
-from analysis.resonance import Resonance
 from market.fixed_point import format_e8
 from market.timestamps import iso
 

@@ -11,24 +11,24 @@ from typing import Any, TypeVar
 import structlog
 
 from agents.analyst import Analyst
-from agents.deepseek import ModelAnalyst
-from agents.model.client import ModelClient
+from agents.llm.client.client import ModelClient
+from agents.llm.deepseek import ModelAnalyst
 from agents.rules import RulesAnalyst
 from analyzer.outlet import Outlet
 from analyzer.publisher import Publisher
 from eventlog.clock import WallClock
 from eventlog.code_version import code_digest, lock_digest
-from eventlog.cold import ColdLog
-from eventlog.decision_log import last_analysed
 from eventlog.errors import EventLogError, StoreFull, StoreUnavailable
 from eventlog.facts import ANALYZER_SESSION, AnalyzerSession, Fact
-from eventlog.hot import HotLog
-from eventlog.log import Log
 from eventlog.names import LogName
 from eventlog.spill.recovery import catch_up
 from eventlog.spill.spill import Spill, named_seq
 from eventlog.store.archiver import Archiver
-from eventlog.writer import LogWriter
+from eventlog.store.cold import ColdLog
+from eventlog.store.decision_log import last_analysed
+from eventlog.store.hot import HotLog
+from eventlog.store.log import Log
+from eventlog.store.writer import LogWriter
 from market.instrument import Market
 from market.timestamps import iso
 from projections.state import KINDS, READS, MarketState, TickEntry

@@ -13,7 +13,7 @@ import structlog
 from eventlog.errors import StoreFull, StoreUnavailable
 from eventlog.facts import Fact
 from eventlog.spill.spill import Spill
-from eventlog.writer import LogWriter, Lost
+from eventlog.store.writer import LogWriter, Lost
 
 _RETRY_S = 0.2
 _LOOK_S = 0.05

@@ -11,12 +11,12 @@ from typing import Any
 import msgspec
 import structlog
 
-from eventlog import hot as hots
 from eventlog.clock import Clock
-from eventlog.daily_file import DailyFile
+from eventlog.disk.daily_file import DailyFile
 from eventlog.errors import EventLogError
 from eventlog.facts import ANALYSIS, RECOMMENDATION, Analysis, Fact, Recommendation
-from eventlog.log import Log
+from eventlog.store import hot as hots
+from eventlog.store.log import Log
 from market.fixed_point import format_e8
 from market.instrument import Market
 from market.printable import printable

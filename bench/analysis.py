@@ -12,15 +12,15 @@ from statistics import median
 import numpy as np
 
 from agents.rules import RulesAnalyst
-from analysis.book_flow import book_flow
-from analysis.book_side import Side
+from analysis.book.book_side import Side
+from analysis.book.static_book import StaticLayer
+from analysis.flow.book_flow import book_flow
 from analysis.order_flow import OrderFlowLayer
 from analysis.parameters import Parameters
-from analysis.static_book import StaticLayer
 from bench.measure import Figure, seconds
-from eventlog.batch import Batch
 from eventlog.facts import DIFF, TICK
-from eventlog.log import Log
+from eventlog.store.batch import Batch
+from eventlog.store.log import Log
 from market.fixed_point import ONE_E8
 from market.instrument import Market
 from market.timestamps import HOUR_NS, MINUTE_NS

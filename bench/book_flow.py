@@ -7,17 +7,17 @@ from pathlib import Path
 import pyarrow as pa
 
 from bench.measure import Figure, ratio
-from eventlog.batch import Batch
 from eventlog.clock import WallClock
-from eventlog.cold import ColdLog
 from eventlog.facts import DIFF, SNAPSHOT
-from eventlog.importing import Importer
-from eventlog.log import Log
 from eventlog.names import LogName
-from exchanges.binance.recording import bring_in
+from eventlog.store.batch import Batch
+from eventlog.store.cold import ColdLog
+from eventlog.store.log import Log
+from eventlog.transfer.importing import Importer
+from exchanges.binance.recordings.recording import bring_in
 from market.instrument import Market
-from projections.book_flow import BookFlow
-from projections.order_book import COLUMNS, OrderBook
+from projections.book.order_book import COLUMNS, OrderBook
+from projections.flow.book_flow import BookFlow
 
 NAME = LogName("events", Market.parse("binance:BTCUSDT"))
 ROUNDS = 20

@@ -13,21 +13,21 @@ from typing import Any
 import structlog
 
 from bench.measure import Figure
-from collector.capture import Capture
-from collector.log_tail import LogTail
-from collector.recorder import MOST_IN_BATCH, Recorder
-from collector.tick_maker import Seen
+from collector.fact_queue import MOST_IN_BATCH, Recorder
+from collector.sequencing.capture import Capture
+from collector.sequencing.log_tail import LogTail
+from collector.sequencing.tick_maker import Seen
 from eventlog.clock import WallClock
-from eventlog.cold import ColdLog
-from eventlog.embedded_server import EmbeddedServer
-from eventlog.hot import HotLog
-from eventlog.log import Log
 from eventlog.names import LogName
-from eventlog.writer import LogWriter
+from eventlog.server.embedded_server import EmbeddedServer
+from eventlog.store.cold import ColdLog
+from eventlog.store.hot import HotLog
+from eventlog.store.log import Log
+from eventlog.store.writer import LogWriter
 from exchanges.binance.exchange import BinanceExchange
+from exchanges.binance.feed.stream import BinanceStream
 from exchanges.binance.mapper import BinanceMapper
 from exchanges.binance.rest import BinanceRest
-from exchanges.binance.stream import BinanceStream
 from market.instrument import Market
 
 _MESSAGES = 100_000

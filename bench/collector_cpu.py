@@ -33,8 +33,8 @@ from typing import Any
 
 from bench.measure import Figure
 from cli.demo import server
-from eventlog.embedded_server import EmbeddedServer
-from exchanges.binance.recording_lines import lines
+from eventlog.server.embedded_server import EmbeddedServer
+from exchanges.binance.recordings.recording_lines import lines
 
 PYTHON_VARIABLE = "PEER_PYTHON"
 NOT_INSTALLED = (

@@ -14,15 +14,15 @@ import pyarrow.parquet as pq
 
 from bench.measure import Figure, ratio
 from eventlog.clock import WallClock
-from eventlog.cold import ColdLog
-from eventlog.importing import Importer
-from eventlog.log import Log
 from eventlog.names import LogName
-from eventlog.trade_import import import_trades
-from exchanges.binance.archive import read_agg_trades
+from eventlog.store.cold import ColdLog
+from eventlog.store.log import Log
+from eventlog.transfer.importing import Importer
+from eventlog.transfer.trade_import import import_trades
+from exchanges.binance.archives.archive import read_agg_trades
 from market.instrument import Market
-from projections.minute_buckets import COLUMNS
 from projections.state import KINDS, READS, MarketState, Windows
+from projections.trades.minute_buckets import COLUMNS
 from runtime.loop import drive
 
 MARKET = Market.parse("binance:BTCUSDT")
@@ -79,7 +79,7 @@ def read_and_fold(_: Path, folder: Path, repetitions: int) -> Figure:
 _FOLD_ONLY = """
 import sys
 from pathlib import Path
-from eventlog.cold import ColdLog
+from eventlog.store.cold import ColdLog
 from runtime.open_log import open_log
 from market.instrument import Market
 from projections.state import KINDS, READS, MarketState, Windows

@@ -16,7 +16,7 @@ _LIVE_S = 45
 _FULL = """
 import sys
 from pathlib import Path
-from eventlog.cold import ColdLog
+from eventlog.store.cold import ColdLog
 from runtime.open_log import open_log
 from market.instrument import Market
 from runtime.decide import Decider

@@ -14,17 +14,17 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from bench.measure import Figure, seconds
-from eventlog.batch import Batch, Rows
 from eventlog.clock import WallClock
-from eventlog.cold import ColdLog
 from eventlog.facts import DIFF, SNAPSHOT
-from eventlog.importing import Importer
-from eventlog.log import Log
 from eventlog.names import LogName
-from exchanges.binance.recording import bring_in
+from eventlog.store.batch import Batch, Rows
+from eventlog.store.cold import ColdLog
+from eventlog.store.log import Log
+from eventlog.transfer.importing import Importer
+from exchanges.binance.recordings.recording import bring_in
 from market.fixed_point import I64, ONE_E8
 from market.instrument import Market
-from projections.order_book import COLUMNS, OrderBook
+from projections.book.order_book import COLUMNS, OrderBook
 
 NAME = LogName("events", Market.parse("binance:BTCUSDT"))
 ROUNDS = 20

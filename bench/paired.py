@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
-from experiments.paired import Paired, compare, power
-from experiments.student_t import power_of_t
-from replay.statistics import difference
+from replay.scoring.paired import Paired, compare, power
+from replay.scoring.statistics import difference
+from replay.scoring.student_t import power_of_t
 
 F64 = npt.NDArray[np.float64]
 

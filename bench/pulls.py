@@ -19,7 +19,7 @@ from bench.planted import MARKET, START_NS, WINDOWS
 from market.fixed_point import ONE_E8
 from market.timestamps import MINUTE_NS
 from projections.state import MarketState, TickEntry
-from replay.fitting import HORIZON_NS, PullSamples, Samples, fit
+from replay.signals.fitting import HORIZON_NS, PullSamples, Samples, fit
 from runtime.loop import drive
 from simulators.exchange.market.planting import Hazard, Plant, PlantRecord, Side, WallMinute
 from simulators.exchange.market.pulls import Volatility, pull_probability

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import typer
 
 from cli import console
-from experiments.asking import Patience
-from experiments.estimate import Estimate
+from replay.trials.asking import Patience
+from replay.trials.estimate import Estimate
 
 
 @dataclass

@@ -20,9 +20,9 @@ from rich.cells import cell_len
 
 from cli import console
 from cli.console import JsonOption, MarketOption, StorageOption
-from eventlog.cold import ColdLog
 from eventlog.errors import EventLogError
 from eventlog.names import LogName
+from eventlog.store.cold import ColdLog
 from market.instrument import Market
 from market.printable import printable
 from replay.errors import ReplayError

@@ -10,34 +10,34 @@ from typing import Annotated
 
 import typer
 
-from agents.recorded import Tape, tape_of
+from agents.llm.recorded import Tape, tape_of
 from agents.rules import RulesAnalyst
 from cli import console
 from cli.consent import bar, patience
 from cli.console import JsonOption, MarketOption, RedisOption, StorageOption
 from eventlog.clock import WallClock
-from eventlog.cold import ColdLog
 from eventlog.facts import ANALYZER_SESSION, MODEL_CALL
 from eventlog.names import LogName
-from experiments.ab import whole_minutes
-from experiments.answer import complaint_of, tape_digest
-from experiments.asking import Collected, Patience, Way, get_answers
-from experiments.changes import AS_IT_WAS, Changed
-from experiments.counterfactual import live_ticks
-from experiments.estimate import memory_note
-from experiments.experiment import Terms, experiment, experiment_lines
-from experiments.minute_scores import scores_of
-from experiments.probe import Decisions, changes, every, probe_lines, share_lines
-from experiments.probe import probe as probed
+from eventlog.store.cold import ColdLog
 from market.instrument import Market
 from market.timestamps import DAY_NS, MINUTE_NS
 from replay.decisions import OpenLog, Ticks, ticks_between
 from replay.errors import NothingToReplay
-from replay.outcomes import HORIZONS_S
 from replay.plain_json import plain
-from replay.run import Answered, Request
-from replay.scoring_rules import rules_of
-from replay.verify import settings_of, sight_of_session
+from replay.runs.run import Answered, Request
+from replay.scoring.outcomes import HORIZONS_S
+from replay.scoring.rules import rules_of
+from replay.trials.ab import whole_minutes
+from replay.trials.answer import complaint_of, tape_digest
+from replay.trials.asking import Collected, Patience, Way, get_answers
+from replay.trials.changes import AS_IT_WAS, Changed
+from replay.trials.counterfactual import live_ticks
+from replay.trials.estimate import memory_note
+from replay.trials.experiment import Terms, experiment, experiment_lines
+from replay.trials.minute_scores import scores_of
+from replay.trials.probe import Decisions, changes, every, probe_lines, share_lines
+from replay.trials.probe import probe as probed
+from replay.verify.verify import settings_of, sight_of_session
 from runtime.analysis_config import sight_of
 from runtime.analysts import MODEL, Questions, recorded_analyst
 from runtime.model_config import prompts_of, questions_of

@@ -13,22 +13,22 @@ from typing import Any
 import structlog
 from structlog.contextvars import bind_contextvars
 
-from collector.collector import Collector, Plan
-from collector.log_tail import LogTail, read_tail
-from collector.metrics import Meter, measured
-from collector.recorder import Recorder
-from collector.room import Room
+from collector.fact_queue import Recorder
+from collector.market_recorder import Collector, Plan
+from collector.metrics.metrics import Meter, measured
+from collector.queue_limits import Room
+from collector.sequencing.log_tail import LogTail, read_tail
 from eventlog.clock import Clock
-from eventlog.cold import ColdLog
-from eventlog.decision_log import last_named_seq
 from eventlog.errors import EventLogError, StoreFull, StoreUnavailable
-from eventlog.hot import HotLog
-from eventlog.log import Log
 from eventlog.names import LogName
 from eventlog.spill.recovery import catch_up
 from eventlog.spill.spill import Spill, named_seq
 from eventlog.store.archiver import Archiver
-from eventlog.writer import LogWriter, Lost
+from eventlog.store.cold import ColdLog
+from eventlog.store.decision_log import last_named_seq
+from eventlog.store.hot import HotLog
+from eventlog.store.log import Log
+from eventlog.store.writer import LogWriter, Lost
 from exchanges.port import Exchange
 from market.instrument import Market
 from runtime.daemon import status
@@ -146,7 +146,7 @@ class MarketRecording:
             self.writer.close()
 
     def measured(self) -> dict[str, Any] | None:
-        """See `collector.metrics.measured`; None before recording begins and after it ended."""
+        """See `collector.metrics.metrics.measured`; None before recording begins and after it ended."""
         if self._collector is None or self._closed:
             return None
         return measured(str(self.market), self._meter, self._collector.recorder, self.clock)

@@ -10,17 +10,17 @@ from typing import Any, Protocol
 
 import structlog
 
-from collector.collector import Plan
+from collector.market_recorder import Plan
 from collector.market_recording import Limits, MarketRecording, Store
-from collector.metrics import publish
-from collector.room import Room
-from collector.summaries import summarise
-from collector.view_publisher import ViewPlan, ViewPublisher
+from collector.metrics.metrics import publish
+from collector.metrics.summaries import summarise
+from collector.queue_limits import Room
+from collector.views.view_publisher import ViewPlan, ViewPublisher
 from eventlog.clock import WallClock
-from eventlog.cold import ColdLog
 from eventlog.errors import EventLogError
-from eventlog.hot import HotLog
-from eventlog.log import Log
+from eventlog.store.cold import ColdLog
+from eventlog.store.hot import HotLog
+from eventlog.store.log import Log
 from exchanges.errors import ExchangeError
 from exchanges.port import Exchange
 from market.instrument import Market

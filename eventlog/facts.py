@@ -212,7 +212,7 @@ class ModelCall(Body, frozen=True):
 
     Attributes:
         agent: static, dynamic, decision or compact. request, reply: JSON as sent and as received.
-        attempt: 1 for the first time this request was sent. verdict: see `agents.model.api.Verdict`; detail: in words.
+        attempt: 1 for the first time this request was sent. verdict: how it went; detail: in words.
         status: of HTTP. model, fingerprint: what the reply says answered it.
         cost_usd_e12: what it cost, 1e-12 USD.
     """

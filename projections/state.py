@@ -6,18 +6,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eventlog.batch import Batch, Rows
 from eventlog.facts import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT, TICK
+from eventlog.store.batch import Batch, Rows
 from market.fixed_point import DECIMALS
 from market.timestamps import MINUTE_NS
-from projections import minute_buckets, order_book
-from projections.book_flow import BookFlow
-from projections.minute_buckets import MinuteBuckets
-from projections.order_book import OrderBook
-from projections.price_levels import level_width_e8
-from projections.recent_trades import RecentTrades
-from projections.seen_tick import tick_seen_e8
-from projections.snapshot_window import SnapshotWindow
+from projections.book import order_book
+from projections.book.order_book import OrderBook
+from projections.book.snapshot_window import SnapshotWindow
+from projections.flow.book_flow import BookFlow
+from projections.price_step import tick_seen_e8
+from projections.trades import minute_buckets
+from projections.trades.minute_buckets import MinuteBuckets
+from projections.trades.price_levels import level_width_e8
+from projections.trades.recent_trades import RecentTrades
 
 KINDS = (AGG_TRADE, SNAPSHOT, DIFF, TICK, INSTRUMENT)
 """What the projections read."""

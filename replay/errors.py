@@ -40,7 +40,7 @@ class NothingDecided(ReplayError):
     A model decided at no tick of a stretch, so that no figure is its own; a run's folder is written all the same.
 
     Attributes:
-        result: of a run, what it came to (`replay.run.Result`); None where nothing was run.
+        result: of a run, what it came to (`replay.runs.run.Result`); None where nothing was run.
     """
 
     def __init__(self, message: str, result: Any = None) -> None:

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from eventlog.export import PRICES, SPANS
 from eventlog.facts import AGG_TRADE, SNAPSHOT
 from eventlog.kinds import SCHEMAS
+from eventlog.transfer.export import PRICES, SPANS
 from market.fixed_point import DECIMALS
 
 UNSTEP = "unstep"
-"""The SQL function of (steps, unit) that gives prices of levels; see `eventlog.parquet_files`."""
+"""The SQL function of (steps, unit) that gives prices of levels; see `eventlog.disk.parquet_files`."""
 
 _DIGITS = 19  # of the largest int64
 _TYPES = {

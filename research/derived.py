@@ -9,7 +9,7 @@ from research.columns import exact, moment
 
 def minute_bars(decimals: int) -> str:
     """
-    A row a minute that is known, the same as `projections.minute_bars`.
+    A row a minute that is known, the same as `projections.trades.minute_bars`.
 
     `trades` counts single trades; `vwap` is rounded to 1e-8 and null where nothing was traded.
 

@@ -13,11 +13,11 @@ from typing import Protocol
 
 import duckdb
 
-from eventlog.catalogue import FileRecord
-from eventlog.cold import ColdLog
+from eventlog.disk.files import told_plainly
 from eventlog.errors import EventLogError, LogBroken
-from eventlog.files import told_plainly
-from replay import runs
+from eventlog.store.catalogue import FileRecord
+from eventlog.store.cold import ColdLog
+from replay.runs import finished_runs
 
 INTACT_FILES = "intact_files"
 """The SQL function of (view) that gives a view's files once they are as they were written."""
@@ -160,7 +160,7 @@ class RunFiles:
     def intact_paths(self) -> Sequence[Path]:
         """See `Source`."""
         for path in self._paths:
-            runs.load(path.parent).expect_intact(path)
+            finished_runs.load(path.parent).expect_intact(path)
         return self._paths
 
 

@@ -16,11 +16,11 @@ import numpy as np
 import pyarrow as pa
 from duckdb.func import PythonUDFType
 
-from eventlog.certificate import CERTIFICATES, load
-from eventlog.cold import ColdLog
 from eventlog.errors import EventLogError, LogBroken, LogNotFound
 from eventlog.kinds import MARKET_KINDS, SCHEMAS
 from eventlog.names import LogName
+from eventlog.proof.certificate import CERTIFICATES, load
+from eventlog.store.cold import ColdLog
 from market.fixed_point import DECIMALS
 from market.instrument import Market
 from research import derived

@@ -10,8 +10,8 @@ import msgspec
 
 from analysis.fitted import Logistic, parse
 from analysis.parameters import Parameters
+from eventlog.disk.files import read_plain
 from eventlog.errors import LogBroken
-from eventlog.files import read_plain
 from market.fixed_point import ONE_E8
 from projections.state import Windows
 from runtime.settings.settings import Settings, SettingsError

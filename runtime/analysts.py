@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from agents.analyst import Analyst
-from agents.conversation.dialogue import Asking
-from agents.conversation.prompts import Language, load
+from agents.llm.conversation.dialogue import Asking
+from agents.llm.conversation.prompts import Language, load
+from agents.llm.recorded import RecordedAnalyst, Tape
 from agents.recommendation import Advice
-from agents.recorded import RecordedAnalyst, Tape
 from agents.rules import RulesAnalyst
 from analysis.parameters import Parameters
 from analysis.view import MarketView

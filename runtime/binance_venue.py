@@ -11,14 +11,14 @@ from typing import Any
 import structlog
 
 from eventlog.clock import Clock
-from eventlog.cold import ColdLog
-from eventlog.hot import HotLog
 from eventlog.names import LogName
+from eventlog.store.cold import ColdLog
+from eventlog.store.hot import HotLog
 from exchanges.binance.exchange import BinanceExchange
+from exchanges.binance.feed.stream import BinanceStream
 from exchanges.binance.limits import AddressLimits
 from exchanges.binance.raw_messages import event_time_ns
 from exchanges.binance.rest import BinanceRest, depth_weight
-from exchanges.binance.stream import BinanceStream
 from exchanges.errors import ExchangeError, UnknownSymbol
 from market.instrument import Market
 from runtime.open_log import mapper_for, quantity_decimals

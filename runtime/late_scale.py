@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 
 from eventlog.codec import Decode
-from eventlog.cold import ColdLog
 from eventlog.facts import INSTRUMENT, Entry
-from eventlog.hot import HotLog
-from eventlog.log import Log
+from eventlog.store.cold import ColdLog
+from eventlog.store.hot import HotLog
+from eventlog.store.log import Log
 from exchanges.binance.mapper import BinanceMapper
 
 

@@ -2,16 +2,16 @@
 What settings mean for a model: what it is asked, where, and what that may cost.
 """
 
-from agents.conversation.dialogue import Asking
-from agents.conversation.prompts import BadPrompts, Prompts, load
-from agents.model.api import Usage
-from agents.model.budget import Budget, Limits
-from agents.model.client import Endpoint
-from agents.model.errors import BadProxy
-from agents.model.prices import PeakHours, Price, PriceList, usd_e12
-from agents.model.proxies import way_through
+from agents.llm.client.budget import Budget, Limits
+from agents.llm.client.client import Endpoint
+from agents.llm.client.errors import BadProxy
+from agents.llm.client.prices import PeakHours, Price, PriceList, usd_e12
+from agents.llm.client.proxies import way_through
+from agents.llm.conversation.dialogue import Asking
+from agents.llm.conversation.prompts import BadPrompts, Prompts, load
+from agents.llm.wire.api import Usage
 from eventlog.facts import MODEL_CALL
-from eventlog.log import Log
+from eventlog.store.log import Log
 from market.timestamps import DAY_NS
 from runtime.analysts import Questions
 from runtime.settings.settings import DeepSeek, SettingsError

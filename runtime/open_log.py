@@ -8,15 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from eventlog import hot as hots
 from eventlog.codec import Decode
-from eventlog.cold import ColdLog
-from eventlog.embedded_server import EmbeddedServer
 from eventlog.errors import LogNotFound
 from eventlog.facts import INSTRUMENT, Entry
-from eventlog.hot import HotLog
-from eventlog.log import Log
 from eventlog.names import LogName
+from eventlog.server.embedded_server import EmbeddedServer
+from eventlog.store import hot as hots
+from eventlog.store.cold import ColdLog
+from eventlog.store.hot import HotLog
+from eventlog.store.log import Log
 from exchanges.binance.instruments import instrument_from
 from exchanges.binance.mapper import BinanceMapper
 from market.errors import BadMarket

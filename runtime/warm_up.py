@@ -4,9 +4,9 @@ What the folds of a log begin with: the past that a state depends on, and the gr
 
 from collections.abc import Iterator
 
-from eventlog.batch import Batch
 from eventlog.facts import INSTRUMENT
-from eventlog.log import Log
+from eventlog.store.batch import Batch
+from eventlog.store.log import Log
 from projections.state import KINDS, READS, MarketState, Windows
 
 

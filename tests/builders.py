@@ -10,11 +10,8 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from eventlog import hot
-from eventlog.batch import Batch
 from eventlog.clock import ManualClock
 from eventlog.codec import decode_entries
-from eventlog.cold import ColdLog
 from eventlog.facts import (
     AGG_TRADE,
     ANALYSIS,
@@ -47,13 +44,16 @@ from eventlog.facts import (
     Session,
     Tick,
 )
-from eventlog.hot import HotLog
-from eventlog.importing import Imported, Importer
-from eventlog.log import Log
 from eventlog.names import LogName
-from eventlog.trade_import import import_trades
-from eventlog.writer import LogWriter
-from exchanges.binance.archive import Archive
+from eventlog.store import hot
+from eventlog.store.batch import Batch
+from eventlog.store.cold import ColdLog
+from eventlog.store.hot import HotLog
+from eventlog.store.log import Log
+from eventlog.store.writer import LogWriter
+from eventlog.transfer.importing import Imported, Importer
+from eventlog.transfer.trade_import import import_trades
+from exchanges.binance.archives.archive import Archive
 from exchanges.binance.mapper import BinanceMapper, pack_snapshot
 from market.instrument import Market
 from market.timestamps import MINUTE_NS

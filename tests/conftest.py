@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, is_hypothesis_test, settings
 
-from eventlog.embedded_server import EmbeddedServer
+from eventlog.server.embedded_server import EmbeddedServer
 from tests.fakes.proxy import Proxy
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 
 from eventlog.clock import WallClock
 from exchanges.binance.exchange import BinanceExchange
-from exchanges.binance.inbox import Received
+from exchanges.binance.feed.message_buffer import Received
+from exchanges.binance.feed.stall_detector import SilenceRules
+from exchanges.binance.feed.stream import BinanceStream, StreamRules
 from exchanges.binance.limits import AddressLimits
 from exchanges.binance.mapper import BinanceMapper
 from exchanges.binance.rest import BinanceRest
-from exchanges.binance.silence import SilenceRules
-from exchanges.binance.stream import BinanceStream, StreamRules
 from exchanges.port import Arrival
 from simulators.exchange.faults.script import parse
 from simulators.exchange.market.parameters import MarketParameters

@@ -8,7 +8,7 @@ import numpy as np
 from eventlog.facts import AGG_TRADE, INSTRUMENT, SNAPSHOT, TICK
 from market.fixed_point import ONE_E8
 from market.timestamps import MINUTE_NS, SECOND_NS
-from projections.snapshot_window import Snapshot
+from projections.book.snapshot_window import Snapshot
 from tests.market_builders import (
     MARKET,
     T0,

@@ -11,23 +11,23 @@ import numpy as np
 import pyarrow as pa
 
 from agents.recommendation import Advice, Rung, Zone
+from analysis.confluence import Resonance, clusters, resonances
 from analysis.evidence import Evidence
 from analysis.parameters import Parameters
-from analysis.resonance import Resonance, clusters, resonances
 from analysis.view import MarketView
-from eventlog.batch import Batch
-from eventlog.cold import ColdLog
 from eventlog.facts import AGG_TRADE, INSTRUMENT, SNAPSHOT, TICK
-from eventlog.importing import table
-from eventlog.log import Log
 from eventlog.names import LogName
+from eventlog.store.batch import Batch
+from eventlog.store.cold import ColdLog
+from eventlog.store.log import Log
+from eventlog.transfer.importing import table
 from market.fixed_point import ONE_E8, parse_e8
 from market.instrument import Market
 from market.timestamps import MINUTE_NS, SECOND_NS
-from projections.snapshot_window import Snapshot
+from projections.book.snapshot_window import Snapshot
 from projections.state import TickEntry, Windows
-from replay.episodes import Published
-from replay.price_path import PricePath
+from replay.scoring.episodes import Published
+from replay.scoring.price_path import PricePath
 from runtime.analysis_config import Sight
 
 T0 = 1_772_409_600 * SECOND_NS

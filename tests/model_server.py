@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from agents.conversation.dialogue import Asking
-from agents.conversation.prompts import load
-from agents.deepseek import ModelAnalyst
-from agents.model.budget import Budget, Limits
-from agents.model.client import Endpoint, ModelClient
-from agents.model.prices import PeakHours, Price, PriceList
+from agents.llm.client.budget import Budget, Limits
+from agents.llm.client.client import Endpoint, ModelClient
+from agents.llm.client.prices import PeakHours, Price, PriceList
+from agents.llm.conversation.dialogue import Asking
+from agents.llm.conversation.prompts import load
+from agents.llm.deepseek import ModelAnalyst
 from agents.recommendation import Advice
 from agents.rules import RulesAnalyst
 from analysis.observe import Observer

@@ -20,10 +20,9 @@ ARROWS: dict[str, set[str]] = {
     "collector": {"market", "eventlog", "projections", "exchanges", "runtime"},
     "analyzer": {"market", "eventlog", "projections", "analysis", "agents", "runtime"},
     "replay": {"market", "eventlog", "projections", "analysis", "agents", "runtime"},
-    "experiments": {"market", "eventlog", "projections", "analysis", "agents", "runtime", "replay"},
     "research": {"market", "eventlog", "runtime", "replay"},
     "cli": {
-        "market", "eventlog", "projections", "exchanges", "analysis", "agents", "runtime", "replay", "experiments",
+        "market", "eventlog", "projections", "exchanges", "analysis", "agents", "runtime", "replay",
         "research",
     },
     "agent_data_collector": {"market", "eventlog", "exchanges", "runtime", "collector", "cli"},
@@ -41,7 +40,7 @@ COMMANDS = {"cli", "agent_data_collector", "agent_analyzer"}
 """What a person types: they print, and hand the wall clock to everything else."""
 
 CLOCKS = {"eventlog/clock.py", "simulators/exchange/clock.py"}
-PASSWORDS = {"eventlog/embedded_server.py"}
+PASSWORDS = {"eventlog/server/embedded_server.py"}
 """Where a secret is made that nobody may guess."""
 AMBIENT = {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
 LONGEST_FILE = 500

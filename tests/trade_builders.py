@@ -9,7 +9,7 @@ import numpy as np
 
 from market.fixed_point import ONE_E8
 from market.timestamps import SECOND_NS
-from projections.trade_columns import Trades
+from projections.trades.trade_columns import Trades
 from tests.market_builders import T0, e8
 
 

@@ -20,13 +20,13 @@ from cli.log.certificate import certify_day, compare
 from cli.log.export import export
 from cli.log.rebuild import rebuild
 from cli.log.tail import tail
-from eventlog.check import Report
-from eventlog.check import check as prove
 from eventlog.clock import WallClock
-from eventlog.cold import ColdLog
 from eventlog.errors import EventLogError
 from eventlog.names import LogName
-from eventlog.writer import StorageLock
+from eventlog.proof.check import Report
+from eventlog.proof.check import check as prove
+from eventlog.store.cold import ColdLog
+from eventlog.store.writer import StorageLock
 from exchanges.errors import ExchangeError
 from runtime.open_log import open_log
 

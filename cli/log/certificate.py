@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 
 from cli import console
-from eventlog.certificate import Certificate, certify, difference, load, path_of, save
-from eventlog.chains import Range
-from eventlog.log import Log
+from eventlog.proof.certificate import Certificate, certify, difference, load, path_of, save
+from eventlog.proof.chains import Range
+from eventlog.store.log import Log
 from market.timestamps import DAY_NS, MINUTE_NS, parse_iso
 
 _SHOWN = 3

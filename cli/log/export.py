@@ -13,17 +13,17 @@ import typer
 
 from cli import console
 from cli.console import JsonOption, MarketOption, RedisOption, StorageOption
-from eventlog import export as exports
 from eventlog.facts import AGG_TRADE
 from eventlog.kinds import MARKET_KINDS, SCHEMAS
-from eventlog.log import Log
+from eventlog.store.log import Log
+from eventlog.transfer import export as exports
 from exchanges.binance.raw_messages import lines
 from market.errors import BadNumber
 from market.fixed_point import parse_e8
 from market.timestamps import MINUTE_NS
-from projections import minute_bars, minute_view
-from projections.minute_bars import MinuteBars
-from projections.minute_buckets import COLUMNS, Minute, MinuteBuckets
+from projections.trades import minute_bars, minute_view
+from projections.trades.minute_bars import MinuteBars
+from projections.trades.minute_buckets import COLUMNS, Minute, MinuteBuckets
 from runtime.open_log import open_log, quantity_decimals
 
 MINUTE_BARS = "minute_bars"

@@ -13,12 +13,12 @@ import typer
 from cli import console
 from cli.console import JsonOption, MarketOption, StorageOption
 from eventlog.clock import WallClock
-from eventlog.cold import ColdLog
-from eventlog.importing import Imported, Importer
 from eventlog.names import LogName
-from eventlog.trade_import import import_trades
-from exchanges.binance.archive import Archive
-from exchanges.binance.recording import bring_in
+from eventlog.store.cold import ColdLog
+from eventlog.transfer.importing import Imported, Importer
+from eventlog.transfer.trade_import import import_trades
+from exchanges.binance.archives.archive import Archive
+from exchanges.binance.recordings.recording import bring_in
 from runtime.open_log import mapper_for
 
 Bring = Callable[[Importer, Path, Callable[[int], None]], Imported]

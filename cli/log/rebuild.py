@@ -9,14 +9,14 @@ import typer
 
 from cli import console
 from cli.console import JsonOption, MarketOption, RedisOption, StorageOption
-from eventlog import hot as hots
 from eventlog.clock import WallClock
-from eventlog.cold import ColdLog
-from eventlog.embedded_server import EmbeddedServer
 from eventlog.errors import EventLogError, LogNotFound
-from eventlog.hot import HotLog
 from eventlog.names import RESERVED_FILE, LogName
-from eventlog.rebuilding import Rebuilt, rebuild_catalogue
+from eventlog.server.embedded_server import EmbeddedServer
+from eventlog.store import hot as hots
+from eventlog.store.cold import ColdLog
+from eventlog.store.hot import HotLog
+from eventlog.transfer.rebuilding import Rebuilt, rebuild_catalogue
 from runtime.open_log import mapper_for
 
 _STREAMS: tuple[Literal["events", "decisions"], ...] = ("events", "decisions")

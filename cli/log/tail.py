@@ -11,8 +11,8 @@ import typer
 
 from cli import console
 from cli.console import MarketOption, RedisOption, StorageOption
-from eventlog import export as exports
-from eventlog.batch import Batch
+from eventlog.store.batch import Batch
+from eventlog.transfer import export as exports
 from market.printable import printable
 from runtime.open_log import open_log, quantity_decimals
 

@@ -23,9 +23,9 @@ from cli.trials import ConcurrencyOption, Place, RepeatsOption, YesOption, ab, p
 from eventlog.clock import WallClock
 from eventlog.errors import EventLogError
 from replay.errors import NothingDecided, ReplayError
-from replay.run import Request, Result
-from replay.run import run as replay
-from replay.scoring_rules import rules_of
+from replay.runs.run import Request, Result
+from replay.runs.run import run as replay
+from replay.scoring.rules import rules_of
 from runtime.analysis_config import sight_of
 from runtime.settings.settings import Settings, SettingsError, load
 

@@ -14,23 +14,23 @@ import typer
 from analysis.fitted import Logistic
 from cli import console
 from cli.console import JsonOption, MarketOption, RedisOption, StorageOption
-from eventlog.cold import ColdLog
 from eventlog.names import LogName
+from eventlog.store.cold import ColdLog
 from market.instrument import Market
 from market.timestamps import DAY_NS, iso
 from replay.decisions import ticks_between
 from replay.errors import NothingToReplay
-from replay.fitting import Learned, fitted, learn
-from replay.origin import Origin, origin_at
-from replay.picture import draw
+from replay.pictures.picture import draw
+from replay.pictures.scene import scene_at, tick_at
 from replay.plain_json import plain
-from replay.quiet import quiet_notes
-from replay.scene import scene_at, tick_at
-from replay.scoring_rules import rules_of
-from replay.signal_record import flow_r2, gather
-from replay.signal_scores import path_after, random_levels, score_signals
-from replay.signal_table import against_targets, signal_lines
-from replay.verify import sight_of_session
+from replay.scoring.quiet import quiet_notes
+from replay.scoring.rules import rules_of
+from replay.signals.fitting import Learned, fitted, learn
+from replay.signals.signal_record import flow_r2, gather
+from replay.signals.signal_scores import path_after, random_levels, score_signals
+from replay.signals.signal_table import against_targets, signal_lines
+from replay.verify.origin import Origin, origin_at
+from replay.verify.verify import sight_of_session
 from runtime.analysis_config import Sight, sight_of
 from runtime.open_log import open_log
 from runtime.settings.settings import Settings, load

@@ -10,9 +10,9 @@ import typer
 from cli import console
 from cli.console import JsonOption, MarketOption, RedisOption, StorageOption
 from replay.plain_json import plain
-from replay.tool_check import ToolVerdict, check_tools
-from replay.transcripts import transcript_at
-from replay.verify import Verdict, verify_log
+from replay.verify.tool_check import ToolVerdict, check_tools
+from replay.verify.transcripts import transcript_at
+from replay.verify.verify import Verdict, verify_log
 from runtime.open_log import open_log
 
 _FOR_EVER_NS = 2**62

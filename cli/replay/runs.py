@@ -10,14 +10,14 @@ import typer
 
 from cli import console
 from cli.console import JsonOption, RedisOption, StorageOption
-from eventlog.files import write_whole
-from replay import runs
+from eventlog.disk.files import write_whole
 from replay.errors import BadRun
-from replay.log_digest import log_digest
 from replay.plain_json import plain
-from replay.price_path import READS, PricePath
-from replay.report import render
-from replay.run import Result
+from replay.runs import finished_runs
+from replay.runs.log_digest import log_digest
+from replay.runs.report import render
+from replay.runs.run import Result
+from replay.scoring.price_path import READS, PricePath
 from runtime.open_log import open_log
 
 _TABLES = ("recommendations", "episodes", "orders", "fills", "scores")
@@ -30,8 +30,8 @@ def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Two runs side by side: inputs that differ, recommendations that agree, every figure."""
-    with runs.of_replay_run(a, b):
-        _compare(runs.compare(runs.load(a), runs.load(b)), as_json)
+    with finished_runs.of_replay_run(a, b):
+        _compare(finished_runs.compare(finished_runs.load(a), finished_runs.load(b)), as_json)
 
 
 def _compare(found: Mapping[str, Any], as_json: bool) -> None:
@@ -60,8 +60,8 @@ def report(
     as_json: JsonOption = False,
 ) -> None:
     """Draw a run's report again from its tables and the log it was made from."""
-    found = runs.load(folder)
-    with runs.of_replay_run(folder):
+    found = finished_runs.load(folder)
+    with finished_runs.of_replay_run(folder):
         inputs = found.manifest["inputs"]
         first, last = inputs["seq"]
         with open_log(storage, console.market_of(inputs["market"]), url=redis) as log:

@@ -10,10 +10,10 @@ import structlog
 from eventlog.clock import Clock
 from eventlog.errors import LogBroken
 from eventlog.facts import AGG_TRADE, GAP, QUARANTINE, Fact, Gap
-from eventlog.log import Log
 from eventlog.spill.missing_ids import lost_ids
 from eventlog.spill.spill import Spill
-from eventlog.writer import LogWriter
+from eventlog.store.log import Log
+from eventlog.store.writer import LogWriter
 from market.fixed_point import I64
 from market.timestamps import HOUR_NS
 

@@ -19,11 +19,11 @@ from zlib import crc32
 
 import structlog
 
+from eventlog.disk.files import move_aside, open_plain, open_private, sync_folder, told_plainly, write_whole
+from eventlog.disk.sealed_json import read_sealed, seal
 from eventlog.errors import LogBroken, StoreFull
 from eventlog.facts import Fact
-from eventlog.files import move_aside, open_plain, open_private, sync_folder, told_plainly, write_whole
 from eventlog.names import SPILL_FILE, SPILL_POSITION_FILE, SpillPosition
-from eventlog.sealed_json import read_sealed, seal
 
 MOST_BYTES = 8 << 30
 _LONGEST_RECORD = 1 << 28

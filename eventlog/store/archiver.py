@@ -7,8 +7,8 @@ from threading import Lock
 
 from eventlog.codec import decode_entries
 from eventlog.facts import Entry
-from eventlog.log import Log
-from eventlog.writer import LogWriter
+from eventlog.store.log import Log
+from eventlog.store.writer import LogWriter
 
 _MOST_IN_SEGMENT = 50_000
 _READ_AT_ONCE = 10_000

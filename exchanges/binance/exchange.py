@@ -11,12 +11,12 @@ from eventlog.codec import Decode
 from eventlog.errors import BadEntry
 from eventlog.facts import AGG_TRADE, CLOCK_OFFSET, DIFF, QUARANTINE, Entry, Fact, Quarantine
 from exchanges.binance.clock_offset import clock_offset
-from exchanges.binance.inbox import Received
+from exchanges.binance.feed.message_buffer import Received
+from exchanges.binance.feed.stall_detector import SilenceRules
+from exchanges.binance.feed.stream import BinanceStream
+from exchanges.binance.feed.watchdog import Watchdog, Watched
 from exchanges.binance.mapper import BadMessage, BinanceMapper, unwrap
 from exchanges.binance.rest import BinanceRest
-from exchanges.binance.silence import SilenceRules
-from exchanges.binance.stream import BinanceStream
-from exchanges.binance.watchdog import Watchdog, Watched
 from exchanges.errors import BadReply
 from exchanges.port import Arrival, Numbered
 

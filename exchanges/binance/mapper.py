@@ -17,7 +17,7 @@ from eventlog.codec import Decode, table_of
 from eventlog.errors import BadEntry
 from eventlog.facts import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT, Entry
 from eventlog.kinds import SCHEMAS
-from exchanges.binance import usual
+from exchanges.binance import fast_check
 from exchanges.binance.instruments import instrument_from
 from exchanges.binance.levels import book_side, changed_levels
 from market.errors import BadTime, MarketError
@@ -235,9 +235,9 @@ class BinanceMapper:
             diff is not None
             and self.quantity_decimals == DECIMALS
             and (diff.e, diff.s) == ("depthUpdate", self.symbol)
-            and usual.ids(diff.U, diff.u)
-            and usual.time(diff.E)
-            and usual.levels(chain(diff.b, diff.a))
+            and fast_check.ids(diff.U, diff.u)
+            and fast_check.time(diff.E)
+            and fast_check.levels(chain(diff.b, diff.a))
         ):
             return diff.U, diff.u
         table = self.diffs([entry])
@@ -300,12 +300,12 @@ class BinanceMapper:
         return (
             self.quantity_decimals == DECIMALS
             and trade.s in (None, self.symbol)
-            and usual.ids(trade.f, trade.l)
-            and usual.ids(trade.a, trade.a)
-            and usual.time(trade.T)
+            and fast_check.ids(trade.f, trade.l)
+            and fast_check.ids(trade.a, trade.a)
+            and fast_check.time(trade.T)
             and recv_ns + LARGEST_LEAD_NS >= trade.T * 1_000_000
-            and (trade.E is None or usual.time(trade.E))
-            and usual.trade(trade.p, trade.q)
+            and (trade.E is None or fast_check.time(trade.E))
+            and fast_check.trade(trade.p, trade.q)
         )
 
     def _expect_symbol(self, symbols: Sequence[str | None]) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
-from eventlog.batch import Rows
 from eventlog.errors import BadEntry
 from eventlog.facts import AGG_TRADE, DIFF, Entry
-from eventlog.log import Log
+from eventlog.store.batch import Rows
+from eventlog.store.log import Log
 
 _AT_ONCE = 5_000
 _KINDS = (AGG_TRADE, DIFF)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from eventlog.trade_import import LARGEST_STEP_BACK_NS
+from eventlog.transfer.trade_import import LARGEST_STEP_BACK_NS
 from exchanges.errors import BadFile
 from market.fixed_point import I64
 from market.timestamps import SECOND_NS, iso

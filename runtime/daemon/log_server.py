@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eventlog.connections import Connections
-from eventlog.embedded_server import EmbeddedServer
+from eventlog.server.connections import Connections
+from eventlog.server.embedded_server import EmbeddedServer
 from runtime.daemon.stopping import StopSignal
 
 _RELEASE_S = 1.5  # for the log's server to end, where this was the last process

@@ -18,9 +18,9 @@ from typing import Any, TextIO
 
 import structlog
 
-from eventlog.daily_file import DailyFile
+from eventlog.disk.daily_file import DailyFile
+from eventlog.disk.files import create_private_folder, told_plainly
 from eventlog.errors import EventLogError
-from eventlog.files import create_private_folder, told_plainly
 from market.printable import printable
 
 FILE_NAME = "strategy_agent.log"

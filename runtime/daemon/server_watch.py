@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from eventlog.errors import EventLogError, StoreUnavailable
-from eventlog.server_facts import ServerFacts, read_facts
+from eventlog.store.server_facts import ServerFacts, read_facts
 
 EVERY_S = 5.0
 

@@ -7,10 +7,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from eventlog.disk.files import read_plain, write_whole
 from eventlog.errors import LogBroken
-from eventlog.files import read_plain, write_whole
 from eventlog.names import LogName
-from eventlog.writer import term_of
+from eventlog.store.writer import term_of
 from market.errors import BadTime
 from market.instrument import Market
 from market.timestamps import SECOND_NS, parse_iso

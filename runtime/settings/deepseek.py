@@ -61,7 +61,7 @@ class DeepSeek(Section):
     strict: bool = Field(default=False, description="Whether tools' arguments must follow their schema to the letter.")
     language: Literal["zh", "en"] = Field(default="zh", description="The language of prompts and answers.")
     prompts: Annotated[Line, Field(min_length=1)] = Field(
-        default="default", description="The folder of prompts in agents/prompts."
+        default="default", description="The folder of prompts in agents/llm/prompts."
     )
     max_tokens: int = Field(default=8192, ge=1, le=393_216, description="Tokens that one answer may have.")
     attempts: int = Field(default=3, ge=1, le=10, description="How often one request is sent at most.")

@@ -17,10 +17,10 @@ import typer
 
 from cli import console
 from eventlog.clock import WallClock
-from eventlog.cold import ColdLog
 from eventlog.errors import EventLogError
-from eventlog.importing import Importer
 from eventlog.names import LogName
+from eventlog.store.cold import ColdLog
+from eventlog.transfer.importing import Importer
 from exchanges.errors import ExchangeError
 from market.fixed_point import parse_e8
 from market.timestamps import MINUTE_NS, floor_to

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from agents.model.api import Request, digest_of
+from agents.llm.wire.api import Request, digest_of
 from simulators.model.answers.bad_decisions import spoil_decision
 from simulators.model.answers.bad_drafts import spoil_draft
 from simulators.model.answers.brain import answer

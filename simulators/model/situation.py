@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from json import JSONDecodeError, JSONDecoder
 from typing import Any, Literal
 
-from agents.conversation.tools import DEPTH, FLOW
-from agents.model.api import Request
+from agents.llm.conversation.tools import DEPTH, FLOW
+from agents.llm.wire.api import Request
 
 Agent = Literal["static", "dynamic", "decision", "compact", "other"]
 Step = Literal["call", "verdict", "decision"]

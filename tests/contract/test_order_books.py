@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from eventlog.facts import DIFF, Fact
 from market.timestamps import SECOND_NS
 from projections import digest
-from projections.book_audit import Audit
-from projections.book_levels import Sides
-from projections.dict_book import Change, DictBook, Shown
-from projections.diff_buffer import BUFFER_NS, Hole
-from projections.order_book import OrderBook
+from projections.book.book_audit import Audit
+from projections.book.book_levels import Sides
+from projections.book.diff_buffer import BUFFER_NS, Hole
+from projections.book.order_book import OrderBook
+from projections.book.reference_book import Change, DictBook, Shown
 from tests.book_streams import streams
 from tests.builders import T0, a_batch, a_diff, a_snapshot, as_tables
 

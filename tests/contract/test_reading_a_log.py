@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from eventlog.facts import AGG_TRADE, GAP, TICK
-from eventlog.log import Log
+from eventlog.store.log import Log
 from market.timestamps import DAY_NS
 from tests.builders import (
     EVENTS,

@@ -7,8 +7,8 @@ from functools import cache
 from typing import Any
 
 from agents.rules import RulesAnalyst
-from agents.zone_making import on_grid
-from analysis.resonance import Resonance
+from agents.zones import on_grid
+from analysis.confluence import Resonance
 from analysis.view import MarketView
 from market.fixed_point import format_e8
 from projections.state import MarketState, TickEntry

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from agents.firewall.admit import Admitted
+from agents.llm.firewall.admit import Admitted
 from agents.recommendation import Advice, evidence_digest
 from analysis.view import MarketView
 from tests.corpus.bad_values import raw, written

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Callable, Mapping
 
-from agents.model.api import Attempt, Reply, Request, digest_of, read_reply, rendered
-from agents.model.errors import NoReply
+from agents.llm.client.errors import NoReply
+from agents.llm.wire.api import Attempt, Reply, Request, digest_of, read_reply, rendered
 from simulators.model.model import Asked, SimulatedModel
 
 

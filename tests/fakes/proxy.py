@@ -7,8 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-from eventlog import hot
-from eventlog.embedded_server import EmbeddedServer
+from eventlog.server.embedded_server import EmbeddedServer
+from eventlog.store import hot
 
 
 class Proxy:

@@ -13,18 +13,18 @@ from typing import Any
 import pytest
 
 from agents.rules import RulesAnalyst
-from eventlog.check import check
 from eventlog.clock import ManualClock
-from eventlog.cold import ColdLog
-from eventlog.importing import Importer
 from eventlog.names import LogName
-from exchanges.binance.recording import bring_in
+from eventlog.proof.check import check
+from eventlog.store.cold import ColdLog
+from eventlog.transfer.importing import Importer
+from exchanges.binance.recordings.recording import bring_in
 from market.instrument import Market
-from projections import minute_view
 from projections.state import KINDS, READS, MarketState
-from replay.run import Request, run
-from replay.runs import load
-from replay.scoring import Rules
+from projections.trades import minute_view
+from replay.runs.finished_runs import load
+from replay.runs.run import Request, run
+from replay.scoring.scoring import Rules
 from runtime.analysis_config import sight_of
 from runtime.decide import Decided, Decider
 from runtime.loop import drive

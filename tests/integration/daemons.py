@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from eventlog.embedded_server import EmbeddedServer
+from eventlog.server.embedded_server import EmbeddedServer
 from tests.commands import run
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eventlog.certificate import certify, path_of, save
-from eventlog.cold import ColdLog
-from eventlog.log import Log
 from eventlog.names import LogName
+from eventlog.proof.certificate import certify, path_of, save
+from eventlog.store.cold import ColdLog
+from eventlog.store.log import Log
 from market.instrument import Market
 from tests.builders import MAPPER, archive_csv, archive_row, as_tables, one_of_each_decision_kind
 from tests.commands import run_here

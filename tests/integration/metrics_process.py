@@ -14,10 +14,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from collector.metrics import Meter, measured, publish
-from collector.recorder import Recorder
+from collector.fact_queue import Recorder
+from collector.metrics.metrics import Meter, measured, publish
 from eventlog.clock import WallClock
-from eventlog.writer import Lost
+from eventlog.store.writer import Lost
 
 
 class Shelf:

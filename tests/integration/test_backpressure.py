@@ -15,17 +15,17 @@ from typing import Any
 
 import pytest
 
-from collector.recorder import Recorder
-from collector.room import Room
-from eventlog.check import check
+from collector.fact_queue import Recorder
+from collector.queue_limits import Room
 from eventlog.clock import ManualClock
-from eventlog.embedded_server import EmbeddedServer
 from eventlog.errors import LogBroken, StoreUnavailable
 from eventlog.facts import AGG_TRADE, GAP, Fact
-from eventlog.hot import HotLog
+from eventlog.proof.check import check
+from eventlog.server.embedded_server import EmbeddedServer
 from eventlog.spill.recovery import catch_up
 from eventlog.spill.spill import Spill, named_seq
-from eventlog.writer import Lost
+from eventlog.store.hot import HotLog
+from eventlog.store.writer import Lost
 from tests.builders import EVENTS, NOW, T0, a_cold_log, a_hot_log, a_trade, a_writer, contents
 from tests.conftest import ROOT
 from tests.fakes.proxy import Proxy
@@ -34,10 +34,10 @@ MESSAGES = 50_000
 SCRIPT = """
 import asyncio, sys
 from pathlib import Path
-from collector.recorder import Recorder
-from collector.room import Room
+from collector.fact_queue import Recorder
+from collector.queue_limits import Room
 from eventlog.spill.spill import Spill
-from eventlog.embedded_server import EmbeddedServer
+from eventlog.server.embedded_server import EmbeddedServer
 from tests.builders import *
 
 async def nobody(_):

@@ -19,12 +19,12 @@ import pytest
 import websockets
 from aiohttp import web
 
-from eventlog.catalogue import Catalogue, FileRecord, Segment
-from eventlog.cold import ColdLog
-from eventlog.files import digest_of
+from eventlog.disk.files import digest_of
+from eventlog.disk.sealed_json import seal, seal_fields
 from eventlog.kinds import SCHEMAS
 from eventlog.names import SpillPosition
-from eventlog.sealed_json import seal, seal_fields
+from eventlog.store.catalogue import Catalogue, FileRecord, Segment
+from eventlog.store.cold import ColdLog
 from tests.builders import EVENTS, MARKET, T0, a_cold_log, a_trade
 from tests.conftest import ROOT
 
@@ -170,10 +170,10 @@ def test_huge_settings(tmp_path: Path) -> None:
 def test_a_huge_ledger_and_huge_answers(tmp_path: Path) -> None:
     """What experiments leave in the folder of runs."""
     sparse(tmp_path / "variants.jsonl")
-    ledger = "from experiments.variants import Ledger; Ledger(Path(sys.argv[1])).comparisons()"
+    ledger = "from replay.trials.variants import Ledger; Ledger(Path(sys.argv[1])).comparisons()"
     expect_one_line("-c", SCRIPT.format(body=ledger), tmp_path / "variants.jsonl")
     sparse(tmp_path / "a.jsonl")
-    answers = "from experiments.answers import read; read(Path(sys.argv[1]))"
+    answers = "from replay.trials.answers import read; read(Path(sys.argv[1]))"
     expect_one_line("-c", SCRIPT.format(body=answers), tmp_path / "a.jsonl")
 
 
@@ -314,7 +314,7 @@ async def _served(handler: Any, script: str) -> tuple[int, str, str, int]:
 HOLD = """
 import asyncio, sys
 from eventlog.clock import WallClock
-from exchanges.binance.stream import BinanceStream
+from exchanges.binance.feed.stream import BinanceStream
 
 NAME = "btcfdusd@aggTrade"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from eventlog.certificate import certify, path_of, save
+from eventlog.proof.certificate import certify, path_of, save
 from market.timestamps import DAY_NS, MINUTE_NS
 from research.views import connect
 from runtime.open_log import open_log

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from eventlog.embedded_server import EmbeddedServer
 from eventlog.facts import AGG_TRADE
+from eventlog.server.embedded_server import EmbeddedServer
 from market.instrument import Market
 from runtime.open_log import open_log
 from tests.integration.daemons import MARKET, Stage, free_port, server_pid, wait_for

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from eventlog.cold import ColdLog
-from eventlog.embedded_server import BINARY_VARIABLE, EmbeddedServer
 from eventlog.errors import EventLogError, ServerFailed
 from eventlog.names import LogName
+from eventlog.server.embedded_server import BINARY_VARIABLE, EmbeddedServer
+from eventlog.store.cold import ColdLog
 from market.instrument import Market
 from runtime.open_log import open_log
 from tests.builders import T0, a_trade, a_writer
@@ -32,7 +32,7 @@ def process_of(client: Any) -> int:
 def visitor(own_server: EmbeddedServer) -> Iterator[Any]:
     """A connection from another process that stays open."""
     script = (
-        "import sys; from pathlib import Path; from eventlog.embedded_server import EmbeddedServer\n"
+        "import sys; from pathlib import Path; from eventlog.server.embedded_server import EmbeddedServer\n"
         "client = EmbeddedServer(Path(sys.argv[1])).connect(); client.ping(); print('here', flush=True)\n"
         "sys.stdin.read()\n"
     )

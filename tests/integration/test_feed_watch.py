@@ -10,10 +10,10 @@ import pytest
 
 from eventlog.clock import WallClock
 from eventlog.facts import ClockOffset
+from exchanges.binance.feed.stall_detector import SilenceRules
+from exchanges.binance.feed.stream import StreamRules
 from exchanges.binance.limits import AddressLimits
 from exchanges.binance.rest import BinanceRest
-from exchanges.binance.silence import SilenceRules
-from exchanges.binance.stream import StreamRules
 from exchanges.errors import Refused
 from exchanges.port import Arrival
 from simulators.exchange.server import SimulatedExchange

@@ -20,12 +20,12 @@ import typer
 from cli import sql as research_commands
 from cli.log import app as eventlog_commands
 from cli.replay import app as replay_commands
-from eventlog.catalogue import Catalogue, Retired
-from eventlog.cold import ColdLog
-from eventlog.embedded_server import EmbeddedServer
+from eventlog.disk.files import digest_of
+from eventlog.disk.sealed_json import seal, seal_fields
 from eventlog.facts import ANALYZER_SESSION, AnalyzerSession
-from eventlog.files import digest_of
-from eventlog.sealed_json import seal, seal_fields
+from eventlog.server.embedded_server import EmbeddedServer
+from eventlog.store.catalogue import Catalogue, Retired
+from eventlog.store.cold import ColdLog
 from tests.builders import as_tables, one_of_each_decision_kind
 from tests.commands import run_here
 from tests.conftest import ROOT

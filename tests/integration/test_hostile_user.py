@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from eventlog.embedded_server import EmbeddedServer
+from eventlog.server.embedded_server import EmbeddedServer
 from tests.commands import run_here
 from tests.integration.daemons import MARKET, Process, Stage, wait_for
 from tests.integration.foreign import COMMANDS, LONGEST_S, build, ways_of

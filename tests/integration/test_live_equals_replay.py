@@ -13,11 +13,11 @@ import pyarrow as pa
 import pytest
 from msgspec.structs import replace
 
-from eventlog import parquet_files
-from eventlog.catalogue import FileRecord
-from eventlog.cold import ColdLog
+from eventlog.disk import parquet_files
 from eventlog.facts import AGG_TRADE
 from eventlog.names import LogName
+from eventlog.store.catalogue import FileRecord
+from eventlog.store.cold import ColdLog
 from market.instrument import Market
 from tests.integration.daemons import MARKET, Stage, wait_for
 

@@ -13,10 +13,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from agents.recorded import tape_of
-from eventlog.embedded_server import EmbeddedServer
+from agents.llm.recorded import tape_of
+from eventlog.server.embedded_server import EmbeddedServer
 from market.instrument import Market
-from replay.verify import verify_log
+from replay.verify.verify import verify_log
 from runtime.open_log import open_log
 from simulators.model.faults import FAULTS
 from tests.integration.daemons import MARKET, Stage, wait_for

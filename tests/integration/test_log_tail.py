@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from collector.log_tail import read_tail
+from collector.sequencing.log_tail import read_tail
 from eventlog.errors import LogBroken
 from eventlog.store.archiver import Archiver
 from tests.builders import EVENTS, a_diff, a_hot_log, a_snapshot, a_tick, a_trade, a_writer

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from collector.collector import Plan
+from collector.market_recorder import Plan
 from collector.market_recording import Limits, MarketRecording, Store
-from collector.metrics import FILE, publish
-from collector.room import Room
+from collector.metrics.metrics import FILE, publish
+from collector.queue_limits import Room
 from eventlog.clock import WallClock
 from eventlog.codec import Decode
 from eventlog.errors import EventLogError, LogBroken
@@ -181,7 +181,7 @@ def test_the_lock_stays_while_a_segment_is_written(
 ) -> None:
     """Told to stop in the middle of archiving: that ends early, and only then the log is let go."""
     begun, go_on, told = slow_archive
-    monkeypatch.setattr("collector.collector._SHUTDOWN_ARCHIVE_S", 0.05)
+    monkeypatch.setattr("collector.market_recorder._SHUTDOWN_ARCHIVE_S", 0.05)
 
     async def main() -> None:
         recording, stop = a_recording(tmp_path, shared_server.connect, archive_s=0.02), asyncio.Event()
@@ -203,7 +203,7 @@ def test_another_markets_archiving_is_not_waited_for(
 ) -> None:
     """The thread is busy with something else: what waits behind it never begins."""
     begun, go_on, told = slow_archive
-    monkeypatch.setattr("collector.collector._SHUTDOWN_ARCHIVE_S", 0.1)
+    monkeypatch.setattr("collector.market_recorder._SHUTDOWN_ARCHIVE_S", 0.1)
 
     async def main() -> None:
         recording, stop = a_recording(tmp_path, shared_server.connect, archive_s=0.02), asyncio.Event()

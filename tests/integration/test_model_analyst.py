@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from agents.conversation.dialogue import Asking
-from agents.conversation.tools import DEPTH, FLOW
-from agents.model.budget import Limits
+from agents.llm.client.budget import Limits
+from agents.llm.conversation.dialogue import Asking
+from agents.llm.conversation.tools import DEPTH, FLOW
 from agents.recommendation import violations
 from eventlog.facts import MODEL_CALL, MODEL_DECISION
 from tests.model_server import asking, at, minutes, model_server, shortened

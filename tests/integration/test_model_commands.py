@@ -12,26 +12,26 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from agents.conversation.prompts import SHIPPED
+from agents.llm.conversation.prompts import SHIPPED
 from cli import console, trials
 from cli.consent import Consent
 from cli.trials import Place, requests_of
 from eventlog.clock import WallClock
-from eventlog.cold import ColdLog
 from eventlog.facts import ANALYZER_SESSION, MODEL_CALL, MODEL_DECISION
-from eventlog.importing import table
 from eventlog.names import LogName
-from experiments.answers import FOLDER
-from experiments.asking import Patience
-from experiments.estimate import Estimate
-from experiments.experiment import LEDGER
+from eventlog.store.cold import ColdLog
+from eventlog.transfer.importing import table
 from market.printable import one_line
 from market.timestamps import MINUTE_NS
 from replay.errors import AskingStopped, MissingAnswer, NothingToReplay
-from replay.run import Request, Result
-from replay.run import run as replay
-from replay.runs import load as load_run
-from replay.scoring_rules import rules_of
+from replay.runs.finished_runs import load as load_run
+from replay.runs.run import Request, Result
+from replay.runs.run import run as replay
+from replay.scoring.rules import rules_of
+from replay.trials.answers import FOLDER
+from replay.trials.asking import Patience
+from replay.trials.estimate import Estimate
+from replay.trials.experiment import LEDGER
 from runtime.analysis_config import session_settings, sight_of
 from runtime.settings.settings import Settings, SettingsError, load
 from simulators.model.server import ModelServer

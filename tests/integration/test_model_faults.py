@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from agents.conversation.dialogue import Asking
+from agents.llm.conversation.dialogue import Asking
 from agents.recommendation import violations
 from eventlog.facts import MODEL_CALL, MODEL_DECISION
 from simulators.model.faults import FAULTS

@@ -13,11 +13,11 @@ import pytest
 
 from cli.trials import Place, requests_of
 from eventlog.facts import MODEL_DECISION, TICK
-from experiments.answers import FOLDER, Answers
-from experiments.experiment import LEDGER
 from market.printable import one_line
 from replay.errors import AskingStopped, NothingDecided
-from replay.runs import load as load_run
+from replay.runs.finished_runs import load as load_run
+from replay.trials.answers import FOLDER, Answers
+from replay.trials.experiment import LEDGER
 from runtime.open_log import open_log
 from runtime.settings.settings import Settings, load
 from tests.commands import run_here

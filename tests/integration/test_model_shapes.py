@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from cli.trials import Place, requests_of
-from experiments.answers import FOLDER
-from replay.runs import load as load_run
+from replay.runs.finished_runs import load as load_run
+from replay.trials.answers import FOLDER
 from runtime.settings.settings import Settings, load
 from tests.fakes.odd_endpoint import odd_endpoint
 from tests.integration.test_model_commands import a_request, decision_log, patience, replayed, settings_file

@@ -12,25 +12,25 @@ from typing import Any
 
 import pytest
 
-from agents.conversation.dialogue import Asking
-from agents.conversation.prompts import load
-from agents.deepseek import ModelAnalyst, deadline_ns
-from agents.model.budget import Budget, Limits
-from agents.model.client import Endpoint, ModelClient
-from agents.model.prices import PeakHours, Price, PriceList
+from agents.llm.client.budget import Budget, Limits
+from agents.llm.client.client import Endpoint, ModelClient
+from agents.llm.client.prices import PeakHours, Price, PriceList
+from agents.llm.conversation.dialogue import Asking
+from agents.llm.conversation.prompts import load
+from agents.llm.deepseek import ModelAnalyst, deadline_ns
 from agents.rules import RulesAnalyst
 from analyzer.outlet import Outlet
 from eventlog.clock import ManualClock, WallClock
-from eventlog.cold import ColdLog
-from eventlog.embedded_server import EmbeddedServer
 from eventlog.errors import Fenced, StoreUnavailable
 from eventlog.facts import MODEL_CALL, SESSION, Fact, Session
-from eventlog.hot import HotLog
-from eventlog.log import Log
 from eventlog.names import LogName
+from eventlog.server.embedded_server import EmbeddedServer
 from eventlog.spill.recovery import catch_up
 from eventlog.spill.spill import Spill
-from eventlog.writer import LogWriter
+from eventlog.store.cold import ColdLog
+from eventlog.store.hot import HotLog
+from eventlog.store.log import Log
+from eventlog.store.writer import LogWriter
 from market.timestamps import SECOND_NS
 from tests.builders import MARKET, NOW
 from tests.fakes.proxy import Proxy

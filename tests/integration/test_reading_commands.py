@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from eventlog.embedded_server import EmbeddedServer
+from eventlog.server.embedded_server import EmbeddedServer
 from tests.builders import (
     MARKET,
     a_cold_log,

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from eventlog.catalogue import FILE_NAME
 from eventlog.clock import ManualClock
-from eventlog.cold import ColdLog
-from eventlog.embedded_server import EmbeddedServer
-from eventlog.hot import HotLog
-from eventlog.log import Log
 from eventlog.names import LogName
+from eventlog.server.embedded_server import EmbeddedServer
 from eventlog.store.archiver import Archiver
-from eventlog.writer import LogWriter, StorageLock
+from eventlog.store.catalogue import FILE_NAME
+from eventlog.store.cold import ColdLog
+from eventlog.store.hot import HotLog
+from eventlog.store.log import Log
+from eventlog.store.writer import LogWriter, StorageLock
 from runtime.open_log import open_log
 from tests.builders import (
     EVENTS,

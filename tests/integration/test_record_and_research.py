@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from eventlog.clock import ManualClock
-from eventlog.cold import ColdLog
 from eventlog.errors import ImportRefused
-from eventlog.importing import Importer
 from eventlog.names import LogName
+from eventlog.store.cold import ColdLog
+from eventlog.transfer.importing import Importer
 from market.instrument import Market
 from market.timestamps import HOUR_NS, MINUTE_NS
 from research.views import connect

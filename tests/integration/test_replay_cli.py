@@ -10,9 +10,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from eventlog.cold import ColdLog
 from eventlog.names import LogName
-from replay.signals import SIGNALS
+from eventlog.store.cold import ColdLog
+from replay.signals.signals import SIGNALS
 from tests.commands import run_here
 from tests.market_builders import MARKET, a_market, write_log
 

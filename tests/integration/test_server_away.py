@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from eventlog.embedded_server import EmbeddedServer
 from eventlog.facts import ANALYSIS, MODEL_CALL, MODEL_DECISION, RECOMMENDATION, TICK
+from eventlog.server.embedded_server import EmbeddedServer
 from market.instrument import Market
 from market.timestamps import SECOND_NS
 from runtime.open_log import open_log

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import redis
 
-from eventlog import hot
-from eventlog.connections import Connections, peer_user
-from eventlog.embedded_server import EmbeddedServer
 from eventlog.errors import EventLogError, LogBroken, ServerFailed, StoreUnavailable
+from eventlog.server.connections import Connections, peer_user
+from eventlog.server.embedded_server import EmbeddedServer
+from eventlog.store import hot
 from tests.conftest import ROOT
 
 NOBODY = 65_534

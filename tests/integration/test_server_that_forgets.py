@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from eventlog.embedded_server import EmbeddedServer
 from eventlog.facts import ANALYSIS, RECOMMENDATION
+from eventlog.server.embedded_server import EmbeddedServer
 from market.instrument import Market
 from runtime.open_log import open_log
 from tests.integration.daemons import MARKET, Process, Stage, wait_for

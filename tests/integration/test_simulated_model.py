@@ -16,8 +16,8 @@ import aiohttp
 import openai
 import pytest
 
-from agents.conversation.tools import DEPTH, FLOW, forced
-from agents.model.api import UnreadableReply, read_reply
+from agents.llm.conversation.tools import DEPTH, FLOW, forced
+from agents.llm.wire.api import UnreadableReply, read_reply
 from eventlog.clock import ManualClock
 from simulators.model.errors import BadScript, PortError
 from simulators.model.faults import FAULTS

@@ -8,24 +8,24 @@ from typing import Any
 import msgspec
 import pytest
 
-from agents.conversation.dialogue import Asking
-from agents.conversation.prompts import load
-from agents.conversation.tools import DEPTH, FLOW, candidates, result
-from agents.recorded import MissingCall, RecordedAnalyst, tape_of
+from agents.llm.conversation.dialogue import Asking
+from agents.llm.conversation.prompts import load
+from agents.llm.conversation.tools import DEPTH, FLOW, candidates, result
+from agents.llm.recorded import MissingCall, RecordedAnalyst, tape_of
 from agents.rules import RulesAnalyst
 from analysis.observe import Observer
 from analysis.parameters import Parameters
 from analysis.view import MarketView
 from eventlog.clock import ManualClock
-from eventlog.cold import ColdLog
 from eventlog.facts import ANALYSIS, ANALYZER_SESSION, MODEL_CALL, MODEL_DECISION, Analysis, AnalyzerSession, Fact
-from eventlog.importing import Importer, table
-from eventlog.log import Log
 from eventlog.names import LogName
+from eventlog.store.cold import ColdLog
+from eventlog.store.log import Log
+from eventlog.transfer.importing import Importer, table
 from market.instrument import Market
 from market.timestamps import MINUTE_NS
 from projections.state import KINDS, READS, MarketState, TickEntry, Windows
-from replay.tool_check import ToolVerdict, check_tools, compare_shown, shown_in
+from replay.verify.tool_check import ToolVerdict, check_tools, compare_shown, shown_in
 from runtime.analysis_config import Sight, session_settings
 from runtime.loop import drive
 from runtime.settings.settings import Settings

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from collector.views import Views, key
+from collector.views.views import Views, key
 from eventlog.clock import ManualClock
 from market.instrument import Market
 from market.timestamps import MINUTE_NS, SECOND_NS, iso
-from projections import minute_view
 from projections.state import MarketState, TickEntry, Windows
+from projections.trades import minute_view
 from tests.builders import T0, a_batch, a_snapshot, a_trade, another
 
 MARKET = Market.parse("binance:BTCFDUSD")

@@ -9,14 +9,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from eventlog.check import check
-from eventlog.cold import ColdLog
-from eventlog.embedded_server import EmbeddedServer
 from eventlog.errors import EventLogError, Fenced, LogBroken, StoreFull, StoreUnavailable, WriterRefused
 from eventlog.facts import AGG_TRADE, GAP, Entry, Fact
-from eventlog.hot import HotLog
+from eventlog.proof.check import check
+from eventlog.server.embedded_server import EmbeddedServer
 from eventlog.store.archiver import Archiver
-from eventlog.writer import Lost
+from eventlog.store.cold import ColdLog
+from eventlog.store.hot import HotLog
+from eventlog.store.writer import Lost
 from tests.builders import (
     EVENTS,
     NOW,

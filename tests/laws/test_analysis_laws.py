@@ -14,7 +14,7 @@ from analysis.parameters import Parameters
 from analysis.view import MarketView
 from eventlog.facts import AGG_TRADE, INSTRUMENT, SNAPSHOT, TICK
 from market.timestamps import MINUTE_NS, SECOND_NS
-from projections.snapshot_window import Snapshot
+from projections.book.snapshot_window import Snapshot
 from projections.state import MarketState, TickEntry, Windows
 from runtime.decide import Decider
 from runtime.loop import drive

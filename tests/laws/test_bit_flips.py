@@ -11,18 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eventlog.catalogue import Retired
-from eventlog.certificate import certify, load, path_of, save
-from eventlog.check import check
 from eventlog.clock import ManualClock
-from eventlog.cold import ColdLog
-from eventlog.embedded_server import EmbeddedServer
 from eventlog.errors import EventLogError
-from eventlog.hot import HotLog
-from eventlog.log import Log
 from eventlog.names import LogName
+from eventlog.proof.certificate import certify, load, path_of, save
+from eventlog.proof.check import check
+from eventlog.server.embedded_server import EmbeddedServer
 from eventlog.spill.spill import Spill
-from eventlog.writer import LogWriter
+from eventlog.store.catalogue import Retired
+from eventlog.store.cold import ColdLog
+from eventlog.store.hot import HotLog
+from eventlog.store.log import Log
+from eventlog.store.writer import LogWriter
 from exchanges.binance.mapper import BinanceMapper
 from market.timestamps import MINUTE_NS
 from research.views import connect

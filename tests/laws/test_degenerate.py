@@ -9,14 +9,14 @@ import pytest
 
 from agents.recommendation import Advice, parse, violations
 from agents.rules import RulesAnalyst
+from analysis.book.static_book import CROSSED, EMPTY_SIDE, NO_BOOK
 from analysis.observe import Observer
 from analysis.parameters import Parameters
-from analysis.static_book import CROSSED, EMPTY_SIDE, NO_BOOK
 from analysis.view import MarketView
 from eventlog.facts import AGG_TRADE, INSTRUMENT, SNAPSHOT, TICK
 from market.fixed_point import ONE_E8
 from market.timestamps import MINUTE_NS, SECOND_NS
-from projections.snapshot_window import Snapshot
+from projections.book.snapshot_window import Snapshot
 from projections.state import MarketState, TickEntry, Windows
 from runtime.loop import drive
 from tests.market_builders import (

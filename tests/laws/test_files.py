@@ -9,17 +9,17 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from eventlog import parquet_files
 from eventlog.clock import ManualClock
-from eventlog.cold import ColdLog
+from eventlog.disk import parquet_files
 from eventlog.errors import EventLogError, LogBroken
 from eventlog.facts import AGG_TRADE, DIFF, INSTRUMENT, QUARANTINE, SNAPSHOT, Entry
-from eventlog.importing import Imported, Importer
 from eventlog.kinds import SCHEMAS
-from eventlog.log import Log
-from exchanges.binance.archive import read_agg_trades
+from eventlog.store.cold import ColdLog
+from eventlog.store.log import Log
+from eventlog.transfer.importing import Imported, Importer
+from exchanges.binance.archives.archive import read_agg_trades
 from exchanges.binance.mapper import BadMessage, pack_snapshot, unwrap
-from exchanges.binance.recording import bring_in
+from exchanges.binance.recordings.recording import bring_in
 from exchanges.errors import BadFile, ExchangeError
 from tests.builders import (
     EVENTS,

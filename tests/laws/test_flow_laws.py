@@ -17,10 +17,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.book_flow import book_flow
+from analysis.flow.book_flow import book_flow
 from analysis.parameters import BookFlowParameters
-from eventlog.batch import Batch
 from eventlog.facts import Fact
+from eventlog.store.batch import Batch
 from market.fixed_point import ONE_E8
 from market.timestamps import MINUTE_NS, SECOND_NS
 from projections.state import MarketState, TickEntry, Windows

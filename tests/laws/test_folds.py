@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eventlog.batch import Batch
 from eventlog.facts import AGG_TRADE, TICK, Fact
+from eventlog.store.batch import Batch
 from market.timestamps import MINUTE_NS
-from projections.minute_buckets import MinuteBuckets
-from projections.profile import IncrementalProfile
-from projections.recent_trades import RecentTrades
-from projections.snapshot_window import SnapshotWindow
+from projections.book.snapshot_window import SnapshotWindow
 from projections.state import MarketState, Windows, ticks_of
+from projections.trades.minute_buckets import MinuteBuckets
+from projections.trades.recent_trades import RecentTrades
+from projections.trades.volume_profile import IncrementalProfile
 from runtime.loop import drive
 from tests.builders import T0, a_batch, a_snapshot, a_tick, a_trade, pieces
 

@@ -19,17 +19,17 @@ from hypothesis import strategies as st
 
 from agents.recommendation import Advice
 from agents.rules import RulesAnalyst
+from analysis.book.static_book import StaticSide
+from analysis.book.voids import Vacuum
 from analysis.evidence import Evidence
 from analysis.observe import Findings, Observer
 from analysis.parameters import Parameters
-from analysis.static_book import StaticSide
-from analysis.vacuums import Vacuum
 from eventlog.facts import AGG_TRADE, INSTRUMENT, SNAPSHOT, TICK
 from exchanges.binance.levels import book_side
 from market.errors import BadNumber
 from market.fixed_point import I64, ONE_E8
 from market.timestamps import MINUTE_NS, SECOND_NS
-from projections.snapshot_window import Snapshot
+from projections.book.snapshot_window import Snapshot
 from projections.state import MarketState, TickEntry, Windows, ticks_of
 from runtime.loop import drive
 from tests import builders

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from agents.rules import RulesAnalyst
-from eventlog.batch import Batch
 from eventlog.facts import AGG_TRADE, INSTRUMENT, TICK
-from exchanges.binance.archive import read_agg_trades
+from eventlog.store.batch import Batch
+from exchanges.binance.archives.archive import read_agg_trades
 from market.timestamps import MINUTE_NS
 from projections.state import MarketState, TickEntry
 from replay.decisions import Decision, decide_all, decision_of, ticks_between

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from bench.paired import BARS, WORLDS, World, rejected, trials, true_error
-from experiments.paired import power
-from experiments.student_t import power_of_t
+from replay.scoring.paired import power
+from replay.scoring.student_t import power_of_t
 
 pytestmark = pytest.mark.slow
 

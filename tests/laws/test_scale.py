@@ -16,12 +16,12 @@ import pytest
 from agents.rules import RulesAnalyst
 from bench.planted import MARKET as PLANTED
 from bench.planted import plan
-from eventlog.batch import Batch
 from eventlog.clock import ManualClock
 from eventlog.facts import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT
+from eventlog.store.batch import Batch
 from projections.state import MarketState
-from replay.run import Request, run
-from replay.scoring_rules import rules_of
+from replay.runs.run import Request, run
+from replay.scoring.rules import rules_of
 from runtime.analysis_config import sight_of
 from runtime.decide import Decided, Decider
 from runtime.loop import drive

@@ -6,8 +6,8 @@ import msgspec
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from collector.log_tail import OpenGap
-from collector.trade_sequencer import LONGEST_WAIT_NS, TradeSequencer
+from collector.sequencing.log_tail import OpenGap
+from collector.sequencing.trade_sequencer import LONGEST_WAIT_NS, TradeSequencer
 from eventlog.facts import AGG_TRADE, GAP, Fact, Gap
 
 FEED = st.lists(

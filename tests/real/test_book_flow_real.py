@@ -8,24 +8,24 @@ import msgspec
 import numpy as np
 import pytest
 
-from analysis.book_flow import book_flow
-from analysis.flow_grid import FlowGrid, grid_of
-from analysis.flow_measures import Explained, explained
+from analysis.flow.book_flow import book_flow
+from analysis.flow.flow_grid import FlowGrid, grid_of
+from analysis.flow.flow_measures import Explained, explained
 from analysis.parameters import BookFlowParameters
-from eventlog.batch import Batch
 from eventlog.clock import ManualClock
-from eventlog.cold import ColdLog
 from eventlog.facts import DIFF
-from eventlog.importing import Importer
-from eventlog.log import Log
 from eventlog.names import LogName
+from eventlog.store.batch import Batch
+from eventlog.store.cold import ColdLog
+from eventlog.store.log import Log
+from eventlog.transfer.importing import Importer
 from exchanges.binance.mapper import BinanceMapper
-from exchanges.binance.recording import bring_in
+from exchanges.binance.recordings.recording import bring_in
 from market.fixed_point import I64
 from market.instrument import Market
 from market.timestamps import SECOND_NS
-from projections.book_levels import BARE, BROKE, OLD, UNREAD, WHOLE
-from projections.order_book import OrderBook
+from projections.book.book_levels import BARE, BROKE, OLD, UNREAD, WHOLE
+from projections.book.order_book import OrderBook
 from projections.state import KINDS, READS, MarketState, Windows
 from runtime.loop import drive
 from tests.builders import NOW

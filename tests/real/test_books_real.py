@@ -12,20 +12,20 @@ import pytest
 
 from analysis.observe import Observer
 from analysis.parameters import Parameters
-from eventlog.batch import Batch
 from eventlog.codec import decode_entries
 from eventlog.facts import DIFF, SNAPSHOT, TICK, Entry
+from eventlog.store.batch import Batch
 from exchanges.binance.mapper import BinanceMapper, pack_snapshot
-from exchanges.binance.recording import Recording
+from exchanges.binance.recordings.recording import Recording
 from market.fixed_point import format_e8
 from market.timestamps import MINUTE_NS
 from projections import digest
-from projections.book_levels import Sides
-from projections.dict_book import DictBook
-from projections.diff_buffer import Hole
-from projections.live_book import LiveBook, changes, shown
-from projections.order_book import OrderBook
-from projections.snapshot_window import Snapshot
+from projections.book.book_levels import Sides
+from projections.book.diff_buffer import Hole
+from projections.book.live_book import LiveBook, changes, shown
+from projections.book.order_book import OrderBook
+from projections.book.reference_book import DictBook
+from projections.book.snapshot_window import Snapshot
 from projections.state import MarketState, Windows
 from runtime.loop import drive
 from tests.builders import a_tick

@@ -4,16 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from eventlog.certificate import Certificate, certify, difference
 from eventlog.clock import ManualClock
-from eventlog.cold import ColdLog
-from eventlog.importing import Importer
-from eventlog.log import Log
 from eventlog.names import LogName
-from eventlog.trade_import import import_trades
-from exchanges.binance.archive import read_agg_trades
+from eventlog.proof.certificate import Certificate, certify, difference
+from eventlog.store.cold import ColdLog
+from eventlog.store.log import Log
+from eventlog.transfer.importing import Importer
+from eventlog.transfer.trade_import import import_trades
+from exchanges.binance.archives.archive import read_agg_trades
 from exchanges.binance.mapper import BinanceMapper
-from exchanges.binance.recording import bring_in
+from exchanges.binance.recordings.recording import bring_in
 from market.instrument import Market
 from market.timestamps import DAY_NS, parse_iso
 from tests.builders import NOW, T0

@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 
-from agents.firewall.admit import Admitted, Refused, admit, problem_of_view
+from agents.llm.firewall.admit import Admitted, Refused, admit, problem_of_view
 from agents.recommendation import Advice
 from agents.rules import RulesAnalyst
 from analysis.parameters import Parameters
 from analysis.view import MarketView
 from eventlog.clock import ManualClock
-from eventlog.cold import ColdLog
-from eventlog.importing import Importer
-from eventlog.log import Log
 from eventlog.names import LogName
-from eventlog.trade_import import import_trades
-from exchanges.binance.archive import read_agg_trades
+from eventlog.store.cold import ColdLog
+from eventlog.store.log import Log
+from eventlog.transfer.importing import Importer
+from eventlog.transfer.trade_import import import_trades
+from exchanges.binance.archives.archive import read_agg_trades
 from exchanges.binance.mapper import BinanceMapper
 from market.fixed_point import format_e8
 from market.instrument import Market

@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.level_search import BROKEN, OPEN, REJECTED
-from analysis.level_tests import Reach, against_trades, reach_of
+from analysis.book.level_search import BROKEN, OPEN, REJECTED
 from analysis.parameters import Parameters
-from analysis.sweeps import sweeps
-from analysis.volatility import sigma
-from exchanges.binance.archive import read_agg_trades
+from analysis.trades.level_tests import Reach, against_trades, reach_of
+from analysis.trades.sweeps import sweeps
+from analysis.trades.volatility import sigma
+from exchanges.binance.archives.archive import read_agg_trades
 from market.fixed_point import I64
 from market.timestamps import MINUTE_NS, SECOND_NS
-from projections.trade_columns import Trades
+from projections.trades.trade_columns import Trades
 from tests.market_builders import e8
 
 PARAMETERS = Parameters()

@@ -9,20 +9,20 @@ import pyarrow as pa
 import pytest
 
 from eventlog import facts
-from eventlog.batch import Batch
 from eventlog.clock import WallClock
-from eventlog.cold import ColdLog
 from eventlog.facts import BOOK_RESET, DIFF, GAP, QUARANTINE, SNAPSHOT
-from eventlog.importing import Importer
-from eventlog.log import Log
 from eventlog.names import LogName
-from exchanges.binance.recording import bring_in
-from exchanges.binance.recording_lines import lines
+from eventlog.store.batch import Batch
+from eventlog.store.cold import ColdLog
+from eventlog.store.log import Log
+from eventlog.transfer.importing import Importer
+from exchanges.binance.recordings.recording import bring_in
+from exchanges.binance.recordings.recording_lines import lines
 from market.instrument import Market
 from projections import digest
-from projections.dict_book import DictBook
-from projections.live_book import changes, shown
-from projections.order_book import OrderBook
+from projections.book.live_book import changes, shown
+from projections.book.order_book import OrderBook
+from projections.book.reference_book import DictBook
 from runtime.daemon import status
 from runtime.open_log import open_log
 from simulators.exchange.playback.recorded import RecordedExchange

@@ -7,20 +7,20 @@ import pytest
 from agents.rules import RulesAnalyst
 from analysis.parameters import Parameters
 from eventlog.clock import ManualClock
-from eventlog.cold import ColdLog
-from eventlog.importing import Importer
-from eventlog.log import Log
 from eventlog.names import LogName
-from eventlog.trade_import import import_trades
-from exchanges.binance.archive import read_agg_trades
+from eventlog.store.cold import ColdLog
+from eventlog.store.log import Log
+from eventlog.transfer.importing import Importer
+from eventlog.transfer.trade_import import import_trades
+from exchanges.binance.archives.archive import read_agg_trades
 from exchanges.binance.mapper import BinanceMapper
-from experiments.changes import Changed
-from experiments.counterfactual import views_at
-from experiments.probe import Decisions, Row, changes, every, probe
 from market.fixed_point import ONE_E8
 from market.instrument import Market
 from projections.state import Windows
 from replay.decisions import ticks_between
+from replay.trials.changes import Changed
+from replay.trials.counterfactual import views_at
+from replay.trials.probe import Decisions, Row, changes, every, probe
 from runtime.analysis_config import Sight
 from tests.builders import NOW
 

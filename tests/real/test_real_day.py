@@ -15,21 +15,21 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from eventlog.batch import Batch
-from eventlog.check import check
 from eventlog.clock import ManualClock
-from eventlog.cold import ColdLog
 from eventlog.facts import AGG_TRADE, GAP, TICK
-from eventlog.importing import Imported, Importer
-from eventlog.log import Log
 from eventlog.names import LogName
-from eventlog.trade_import import import_trades
-from exchanges.binance.archive import read_agg_trades
+from eventlog.proof.check import check
+from eventlog.store.batch import Batch
+from eventlog.store.cold import ColdLog
+from eventlog.store.log import Log
+from eventlog.transfer.importing import Imported, Importer
+from eventlog.transfer.trade_import import import_trades
+from exchanges.binance.archives.archive import read_agg_trades
 from exchanges.binance.mapper import BinanceMapper
 from market.fixed_point import format_e8
 from market.instrument import Market
 from market.timestamps import DAY_NS, HOUR_NS, MINUTE_NS
-from projections.minute_buckets import COLUMNS, MinuteBuckets
+from projections.trades.minute_buckets import COLUMNS, MinuteBuckets
 from tests.builders import NOW, T0
 from tests.conftest import ROOT
 
@@ -214,11 +214,11 @@ import sys
 from contextlib import nullcontext
 from pathlib import Path
 from freezegun import freeze_time
-from eventlog.cold import ColdLog
+from eventlog.store.cold import ColdLog
 from eventlog.names import LogName
 from market.instrument import Market
 from market.timestamps import DAY_NS
-from projections.minute_buckets import COLUMNS, MinuteBuckets
+from projections.trades.minute_buckets import COLUMNS, MinuteBuckets
 
 storage, frozen = sys.argv[1:]
 with freeze_time(frozen) if frozen else nullcontext():

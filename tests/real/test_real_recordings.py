@@ -7,15 +7,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from eventlog.check import check
 from eventlog.clock import ManualClock
-from eventlog.cold import ColdLog
 from eventlog.facts import AGG_TRADE, DIFF, SNAPSHOT, TICK, Entry
-from eventlog.importing import Imported, Importer
-from eventlog.log import Log
 from eventlog.names import LogName
+from eventlog.proof.check import check
+from eventlog.store.cold import ColdLog
+from eventlog.store.log import Log
+from eventlog.transfer.importing import Imported, Importer
 from exchanges.binance.mapper import BinanceMapper, pack_snapshot
-from exchanges.binance.recording import bring_in
+from exchanges.binance.recordings.recording import bring_in
 from market.instrument import Market
 from market.timestamps import MINUTE_NS, parse_iso
 from tests.builders import NOW, contents

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from analysis.absorption import NOTE
+from analysis.trades.absorption import NOTE
 from tests.commands import run_here
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.book_side import SIDES, Side, book_side
+from analysis.book.book_side import SIDES, Side, book_side
+from analysis.book.static_book import StaticBook, StaticLayer, evidence_of
+from analysis.book.walls import wall_bins
 from analysis.grid import bin_width_e8
 from analysis.parameters import Parameters
-from analysis.static_book import StaticBook, StaticLayer, evidence_of
-from analysis.walls import wall_bins
 from market.fixed_point import ONE_E8
 from market.timestamps import MINUTE_NS
-from projections.snapshot_window import Snapshot
-from projections.trade_columns import Trades
+from projections.book.snapshot_window import Snapshot
+from projections.trades.trade_columns import Trades
 from tests.market_builders import T0, a_snapshot, e8
 
 

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from eventlog.check import check, latest, missing_for_good
 from eventlog.codec import decode_entries
-from eventlog.cold import ColdLog
 from eventlog.facts import AGG_TRADE, BOOK_AUDIT, DIFF, GAP, QUARANTINE, SESSION, TICK, Entry
-from eventlog.hot import HotLog
-from eventlog.log import Log
 from eventlog.names import LogName
+from eventlog.proof.check import check, latest, missing_for_good
+from eventlog.store.cold import ColdLog
+from eventlog.store.hot import HotLog
+from eventlog.store.log import Log
 from runtime.open_log import mapper_for, quantity_decimals
 from tests.soak.scenario import Play
 

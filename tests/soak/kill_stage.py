@@ -20,11 +20,11 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from eventlog import embedded_server
 from eventlog.codec import decode_entries
 from eventlog.facts import AGG_TRADE, DIFF, Entry
-from eventlog.log import Log
 from eventlog.names import LogName
+from eventlog.server import embedded_server
+from eventlog.store.log import Log
 from market.instrument import Market
 from market.timestamps import iso
 from runtime.daemon import status

@@ -22,19 +22,18 @@ import redis
 from redis.connection import AbstractConnection
 
 import agent_data_collector
-import collector.recorder
-import eventlog.cold
-import eventlog.files
-import eventlog.writer
 from cli import console
-from collector.room import Room
-from eventlog import hot
-from eventlog.embedded_server import BINARY_VARIABLE, EmbeddedServer
+from collector import fact_queue
+from collector.queue_limits import Room
+from eventlog.disk import files
 from eventlog.errors import EventLogError
 from eventlog.facts import Entry, Fact
-from eventlog.hot import HotLog
+from eventlog.server.embedded_server import BINARY_VARIABLE, EmbeddedServer
+from eventlog.spill import recovery, spill
 from eventlog.spill.spill import Spill
+from eventlog.store import archiver, cold, hot, writer
 from eventlog.store.archiver import Archiver
+from eventlog.store.hot import HotLog
 from exchanges.errors import ExchangeError
 from market.timestamps import DAY_NS, SECOND_NS
 from runtime.settings.settings import SettingsError
@@ -133,14 +132,14 @@ def _name(path: Any) -> str:
 def _count_files(killer: Killer) -> None:
     names: dict[int, str] = {}
     begin = builtins.open
-    for module in (eventlog.files, eventlog.writer, eventlog.spill.spill):
+    for module in (files, writer, spill):
         _set(module, "os", _Os(killer, names))
 
     def opened(file: Any, mode: str = "r", *arguments: Any, **options: Any) -> Any:
         opened_now = begin(file, mode, *arguments, **options)
         return _File(killer, opened_now, names.get(file, "?")) if "w" in mode else opened_now
 
-    _set(eventlog.files, "open", opened)
+    _set(files, "open", opened)
     for word in ("unlink", "replace"):
         _count_path(killer, word)
 
@@ -213,18 +212,18 @@ def _note_the_server(killer: Killer) -> None:
 
 
 def _keep_small(killer: Killer) -> None:
-    _set(eventlog.writer, "_BLOCK", 100)
-    _set(eventlog.cold, "_RETIRED_FOR_NS", 5 * SECOND_NS)
-    _set(eventlog.store.archiver, "_MOST_IN_SEGMENT", 500)
-    _set(eventlog.store.archiver, "_READ_AT_ONCE", 300)
-    _set(eventlog.spill.recovery, "_AT_ONCE", 50)
-    _set(collector.recorder, "MOST_IN_BATCH", 200)
+    _set(writer, "_BLOCK", 100)
+    _set(cold, "_RETIRED_FOR_NS", 5 * SECOND_NS)
+    _set(archiver, "_MOST_IN_SEGMENT", 500)
+    _set(archiver, "_READ_AT_ONCE", 300)
+    _set(recovery, "_AT_ONCE", 50)
+    _set(fact_queue, "MOST_IN_BATCH", 200)
     _set(Room, "is_full", lambda _, facts, __: facts >= 40)
     compact, append = Archiver.compact, Spill.append
-    _set(Archiver, "compact", lambda archiver, now_ns: compact(archiver, now_ns + DAY_NS))
+    _set(Archiver, "compact", lambda self, now_ns: compact(self, now_ns + DAY_NS))
 
-    def spilled(spill: Spill, facts: Sequence[Fact], *arguments: Any, **options: Any) -> None:
-        append(spill, facts, *arguments, **options)
+    def spilled(self: Spill, facts: Sequence[Fact], *arguments: Any, **options: Any) -> None:
+        append(self, facts, *arguments, **options)
         killer.spilled(facts)
 
     _set(Spill, "append", spilled)

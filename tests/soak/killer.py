@@ -15,8 +15,8 @@ from typing import Any
 import redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from eventlog.embedded_server import EmbeddedServer
 from eventlog.facts import Entry, Fact
+from eventlog.server.embedded_server import EmbeddedServer
 from tests.soak.kill_points import Journal, Life, Point, Told, done_file
 
 _WITHIN_S = 2.5

@@ -16,7 +16,7 @@ from typing import Self
 import redis
 
 from eventlog.clock import WallClock
-from eventlog.embedded_server import EmbeddedServer
+from eventlog.server.embedded_server import EmbeddedServer
 from tests.soak.drawn import Scenario, draw
 from tests.soak.judgement import Verdict, judge
 from tests.soak.log_server import Line

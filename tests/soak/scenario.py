@@ -9,18 +9,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from collector.collector import Plan
+from collector.market_recorder import Plan
 from collector.market_recording import Limits, MarketRecording, Store
-from collector.room import Room
+from collector.queue_limits import Room
 from eventlog.clock import Clock
-from eventlog.cold import ColdLog
 from eventlog.errors import StoreFull, StoreUnavailable
-from eventlog.hot import HotLog
+from eventlog.store.cold import ColdLog
+from eventlog.store.hot import HotLog
 from exchanges.binance.exchange import BinanceExchange
+from exchanges.binance.feed.stream import BinanceStream
 from exchanges.binance.limits import AddressLimits
 from exchanges.binance.raw_messages import event_time_ns
 from exchanges.binance.rest import BinanceRest
-from exchanges.binance.stream import BinanceStream
 from market.instrument import Market
 from market.timestamps import SECOND_NS
 from runtime.open_log import mapper_for, quantity_decimals
@@ -182,13 +182,17 @@ class Play:
         if collector is None or len(self.marks) <= IN_FLIGHT_S:
             return ["not recording"]
         agg_id, update_id = self.must_know
-        said, trades, diffs = collector.status(), collector.capture.trades, collector.capture.diffs
+        said, trades, diffs = (
+            collector.status(),
+            collector.sequencing.capture.trades,
+            collector.sequencing.capture.diffs,
+        )
         behind = {
             "not connected": not said["connected"],
             f"trades are {said['trades']}": said["trades"] != "live",
             f"{said['waiting_trades']} trades wait": said["waiting_trades"] > 0,
             f"{said['waiting_on_disk']} facts wait on disk": said["waiting_on_disk"] > 0,
-            "spill still there": collector.recorder.spill.is_open,
+            "spill still there": collector.fact_queue.spill.is_open,
             "the server is away": said["server_away"],
             f"trades end before {trades.next_id}, not behind {agg_id}": (trades.next_id or 0) <= agg_id,
             f"diffs end at {diffs.last_update_id}, not {update_id}": (diffs.last_update_id or 0) < update_id,
@@ -204,7 +208,7 @@ class Play:
         """The newest update id that the collector had a chance to take; none while memory and disk are both full."""
         collector: Any = self.recording._collector if self.recording is not None else None
         if collector is not None and collector.status()["reading_stopped"]:
-            return collector.capture.diffs.last_update_id or 0
+            return collector.sequencing.capture.diffs.last_update_id or 0
         held = self.exchange.hub.diffs.held[: -self.on_the_way or None]
         return held[-1].last if held else 0
 

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 import structlog
 
-from eventlog.certificate import Certificate, certify
-from eventlog.cold import ColdLog
-from eventlog.log import Log
 from eventlog.names import LogName
+from eventlog.proof.certificate import Certificate, certify
+from eventlog.store.cold import ColdLog
+from eventlog.store.log import Log
 from market.timestamps import DAY_NS, MINUTE_NS
 from runtime.daemon.memory import use_one_allocator
 from runtime.open_log import mapper_for

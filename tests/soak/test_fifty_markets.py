@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from collector.log_tail import read_tail
+from collector.sequencing.log_tail import read_tail
 from eventlog.facts import AGG_TRADE, DIFF, GAP
 from market.instrument import Market
 from runtime.open_log import open_log

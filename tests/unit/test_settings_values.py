@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from agents.model.prices import usd_e12
-from replay.scoring_rules import rules_of
+from agents.llm.client.prices import usd_e12
+from replay.scoring.rules import rules_of
 from runtime.analysis_config import sight_of
 from runtime.model_config import prices_of
 from runtime.settings.reference import NAME, Entry, entries

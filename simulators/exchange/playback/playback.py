@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from exchanges.binance.mapper import BadMessage, unwrap
-from exchanges.binance.recording_lines import lines
+from exchanges.binance.recordings.recording_lines import lines
 from exchanges.errors import BadFile
 from market.errors import MarketError
 from market.fixed_point import parse_e8
@@ -91,7 +91,7 @@ def survey(paths: Sequence[Path]) -> Survey:
 
 
 def all_lines(paths: Sequence[Path]) -> Iterator[tuple[int, bytes]]:
-    """The lines of several files as of one; see `exchanges.binance.recording.lines`."""
+    """The lines of several files as of one; see `exchanges.binance.recordings.recording.lines`."""
     for path in paths:
         yield from lines(path)
 

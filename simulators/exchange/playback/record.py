@@ -13,10 +13,10 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from eventlog.batch import Batch
 from eventlog.errors import ImportRefused
 from eventlog.facts import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT, TICK, Entry
-from eventlog.importing import Importer, table
+from eventlog.store.batch import Batch
+from eventlog.transfer.importing import Importer, table
 from exchanges.binance.mapper import BinanceMapper
 from market.fixed_point import I64
 from market.timestamps import HOUR_NS, MINUTE_NS

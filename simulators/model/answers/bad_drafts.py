@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from agents.conversation.tools import TOOLS
+from agents.llm.conversation.tools import TOOLS
 from simulators.model.answers.drafts import Draft, ToolCall
 from simulators.model.script import Struck
 

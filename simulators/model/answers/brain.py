@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from agents.model.api import Request
+from agents.llm.wire.api import Request
 from simulators.model.answers.decisions import decide
 from simulators.model.answers.drafts import Draft, ToolCall
 from simulators.model.answers.styles import Style

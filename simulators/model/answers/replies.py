@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-from agents.model.api import Request
+from agents.llm.wire.api import Request
 from simulators.model.answers.drafts import Draft
 from simulators.model.script import Struck
 from simulators.model.situation import is_thinking

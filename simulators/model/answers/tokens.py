@@ -10,7 +10,7 @@ from hashlib import blake2b
 
 import msgspec
 
-from agents.model.api import Request
+from agents.llm.wire.api import Request
 
 BYTES_A_TOKEN = 4
 UNIT_TOKENS = 64

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from agents.model.api import Request
+from agents.llm.wire.api import Request
 from simulators.model.checks.order import check_order
 from simulators.model.checks.schemas import check_strict
 from simulators.model.errors import Refusal

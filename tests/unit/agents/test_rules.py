@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from agents.recommendation import parse, violations
 from agents.rules import RulesAnalyst
-from agents.zone_making import UNCALIBRATED, ladder
+from agents.zones import UNCALIBRATED, ladder
+from analysis.confluence import clusters, resonances
 from analysis.evidence import Evidence
 from analysis.fitted import CONFIDENCE_FEATURES, CONFIDENCE_PRIOR, Logistic, confidence_features
 from analysis.parameters import Parameters
-from analysis.resonance import clusters, resonances
 from analysis.view import MarketView
 from market.fixed_point import ONE_E8
 from tests.market_builders import a_piece, a_view, e8, meeting

@@ -10,7 +10,7 @@ from eventlog.facts import AGG_TRADE, Fact
 from market.timestamps import SECOND_NS
 from tests.builders import T0, a_diff, a_snapshot, a_trade
 from tests.market_builders import batches, numbered, trade_columns
-from tests.unit.analysis.test_book_flow import ASKS, BIDS, at, found, numbers_in, result_of
+from tests.unit.analysis.flow.test_book_flow import ASKS, BIDS, at, found, numbers_in, result_of
 
 
 def trades_of(signed: list[int]) -> list[Fact]:

@@ -4,7 +4,7 @@ import pytest
 
 from eventlog.facts import AGG_TRADE, Fact
 from tests.builders import a_diff, a_snapshot, a_trade
-from tests.unit.analysis.test_book_flow import at, found
+from tests.unit.analysis.flow.test_book_flow import at, found
 
 
 def leaning(trend: int, bought: bool, joined: bool, seconds: int = 400) -> list[Fact]:

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.flow_grid import grid_of
-from analysis.flow_measures import (
+from analysis.flow.flow_grid import grid_of
+from analysis.flow.flow_measures import (
     Divergence,
     Explained,
     Fused,
@@ -27,7 +27,7 @@ from analysis.flow_measures import (
 )
 from market.errors import SumOverflow
 from market.timestamps import SECOND_NS
-from projections.book_flow import FlowSeconds
+from projections.flow.book_flow import FlowSeconds
 
 
 def some_seconds(n: int, rows: dict[int, dict[str, int]]) -> FlowSeconds:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.micro_price import MicroPrice, fit_micro_price, queue_imbalance, weighted_mid
+from analysis.flow.micro_price import MicroPrice, fit_micro_price, queue_imbalance, weighted_mid
 
 HIGH, LOW = (3, 1), (1, 3)
 """Bid and ask quantity: the mid is about to rise, or to fall."""

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from analysis.flow_measures import Line
-from analysis.toxicity import Vpin, kyle_lambda, vpin
+from analysis.flow.flow_measures import Line
+from analysis.flow.toxicity import Vpin, kyle_lambda, vpin
 
 
 def test_vpin_of_three_buckets() -> None:

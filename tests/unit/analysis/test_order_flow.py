@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from analysis.book.static_book import NO_BOOK, StaticBook
 from analysis.order_flow import OrderFlow, OrderFlowLayer
 from analysis.parameters import OrderFlowParameters, Parameters
-from analysis.static_book import NO_BOOK, StaticBook
 from eventlog.facts import AGG_TRADE, INSTRUMENT, SNAPSHOT, TICK
 from market.fixed_point import ONE_E8
 from market.timestamps import DAY_NS, MINUTE_NS, SECOND_NS
-from projections.snapshot_window import Snapshot
+from projections.book.snapshot_window import Snapshot
 from projections.state import MarketState, Windows
 from runtime.loop import drive
 from tests.market_builders import (

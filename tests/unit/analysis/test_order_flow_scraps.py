@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.absorption import absorption_at, find_absorption
-from analysis.absorption_windows import frame_of
-from analysis.footprint import cvd, footprint
-from analysis.level_tests import against_trades, reach_of, records_of
 from analysis.parameters import OrderFlowParameters
-from analysis.speed import last_passages
-from analysis.sweeps import sweeps
+from analysis.trades.absorption import absorption_at, find_absorption
+from analysis.trades.absorption_windows import frame_of
+from analysis.trades.crossings import last_passages
+from analysis.trades.footprint import cvd, footprint
+from analysis.trades.level_tests import against_trades, reach_of, records_of
+from analysis.trades.sweeps import sweeps
 from market.fixed_point import ONE_E8
-from projections.trade_columns import Trades
+from projections.trades.trade_columns import Trades
 from tests.market_builders import e8
 from tests.trade_builders import after, some_trades
 

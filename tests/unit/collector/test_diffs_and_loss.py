@@ -5,7 +5,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.diff_sequencer import LONGEST_WAIT_NS, MOST_WAITING, DiffSequencer
+from collector.sequencing.diff_sequencer import LONGEST_WAIT_NS, MOST_WAITING, DiffSequencer
 from eventlog.facts import DIFF, QUARANTINE, Fact, Gap, Quarantine
 from eventlog.spill.missing_ids import lost_ids
 from market.timestamps import SECOND_NS

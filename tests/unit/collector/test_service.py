@@ -8,9 +8,9 @@ import structlog
 
 from collector import service
 from collector.market_recording import Limits
-from collector.room import Room
-from eventlog import hot
+from collector.queue_limits import Room
 from eventlog.errors import LogBroken
+from eventlog.store import hot
 from exchanges.errors import UnknownSymbol
 from runtime.binance_venue import expect_short_query, weight_of_books
 from runtime.daemon.server_watch import ServerWatch

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from eventlog.clock import ManualClock
-from eventlog.cold import ColdLog
-from eventlog.importing import Importer
+from eventlog.store.cold import ColdLog
+from eventlog.transfer.importing import Importer
 from tests.builders import EVENTS, NOW
 
 

@@ -127,12 +127,12 @@ import gzip, sys, zipfile
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from eventlog.clock import ManualClock
-from eventlog.cold import ColdLog
-from eventlog.importing import Importer
+from eventlog.store.cold import ColdLog
+from eventlog.transfer.importing import Importer
 from eventlog.names import LogName
-from eventlog.trade_import import import_trades
-from exchanges.binance.archive import Archive
-from exchanges.binance.recording import bring_in
+from eventlog.transfer.trade_import import import_trades
+from exchanges.binance.archives.archive import Archive
+from exchanges.binance.recordings.recording import bring_in
 from market.instrument import Market
 path, way = Path(sys.argv[1]), sys.argv[3]
 name = LogName("events", Market("binance", "BTCUSDT"))

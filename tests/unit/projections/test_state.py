@@ -4,9 +4,10 @@ import numpy as np
 
 from eventlog.facts import TICK
 from market.timestamps import MINUTE_NS
-from projections import digest, minute_view
-from projections.minute_buckets import MinuteBuckets
+from projections import digest
 from projections.state import MarketState, Windows, ticks_of
+from projections.trades import minute_view
+from projections.trades.minute_buckets import MinuteBuckets
 from tests.builders import T0, a_batch, a_snapshot, a_tick, a_trade, an_instrument
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from analysis.parameters import Parameters
-from eventlog.log import Log
+from eventlog.store.log import Log
 from market.timestamps import MINUTE_NS
 from replay.decisions import Decision, Ticks, decide_all, ticks_between
 from runtime.analysis_config import sight_of

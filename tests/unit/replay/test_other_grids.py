@@ -12,18 +12,18 @@ import pytest
 from agents.rules import RulesAnalyst
 from eventlog.clock import ManualClock
 from eventlog.facts import AGG_TRADE, INSTRUMENT, SNAPSHOT
-from eventlog.log import Log
+from eventlog.store.log import Log
 from market.fixed_point import ONE_E8
 from market.timestamps import MINUTE_NS
 from projections.state import KINDS, READS
 from replay.decisions import ticks_between
-from replay.fitting import fitted, learn
-from replay.picture import draw
-from replay.run import Request, Result, run
-from replay.scene import scene_at
-from replay.scoring_rules import rules_of
-from replay.signal_record import gather
-from replay.signal_scores import path_after, random_levels, score_signals
+from replay.pictures.picture import draw
+from replay.pictures.scene import scene_at
+from replay.runs.run import Request, Result, run
+from replay.scoring.rules import rules_of
+from replay.signals.fitting import fitted, learn
+from replay.signals.signal_record import gather
+from replay.signals.signal_scores import path_after, random_levels, score_signals
 from runtime.analysis_config import sight_of
 from runtime.decide import Decided, Decider
 from runtime.loop import drive

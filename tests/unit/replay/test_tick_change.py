@@ -8,21 +8,21 @@ import pytest
 
 from agents.rules import RulesAnalyst
 from eventlog.clock import ManualClock
-from eventlog.log import Log
+from eventlog.store.log import Log
 from market.fixed_point import ONE_E8
 from market.timestamps import MINUTE_NS
 from projections.state import MarketState
 from replay.decisions import decide_all, ticks_between
-from replay.run import Request, run
-from replay.scoring_rules import rules_of
-from replay.verify import verify_log
+from replay.runs.run import Request, run
+from replay.scoring.rules import rules_of
+from replay.verify.verify import verify_log
 from runtime.analysis_config import Sight, sight_of
 from runtime.decide import Decided, Decider
 from runtime.loop import drive
 from runtime.settings.settings import Settings
 from tests.grids import Grid, a_market_that_changes
 from tests.market_builders import MARKET, T0, Tables, batches, write_log
-from tests.unit.replay.test_verify import decision_log, logged
+from tests.unit.replay.verify.test_verify import decision_log, logged
 
 MINUTES = 60
 COARSE = Grid(12 * ONE_E8, ONE_E8 // 100, 0.6, quantity=10 * ONE_E8)

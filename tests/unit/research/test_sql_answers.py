@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli.sql import app
-from eventlog.cold import ColdLog
+from eventlog.store.cold import ColdLog
 from research.answers import Answer, ask, statements_of
 from research.errors import BadQuery
 from tests.builders import EVENTS, a_cold_log, a_quarantine, a_tick, a_trade

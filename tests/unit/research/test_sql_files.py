@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from eventlog.certificate import certify, path_of, save
-from eventlog.cold import ColdLog
+from eventlog.disk.files import digest_of
 from eventlog.errors import EventLogError, LogBroken
 from eventlog.facts import AGG_TRADE, SNAPSHOT, TICK
-from eventlog.files import digest_of
+from eventlog.proof.certificate import certify, path_of, save
+from eventlog.store.cold import ColdLog
 from market.timestamps import DAY_NS, HOUR_NS
 from replay.errors import BadRun
 from research.errors import ResearchError
@@ -182,7 +182,9 @@ def test_files_are_looked_at_once_while_they_rest(tmp_path: Path, monkeypatch: p
     for path in cold.folder.glob("*.parquet"):
         os.utime(path, hour_ago)
     hashed: list[str] = []
-    monkeypatch.setattr("eventlog.cold.expect_intact", lambda path, record: hashed.append(record.kind), raising=True)
+    monkeypatch.setattr(
+        "eventlog.store.cold.expect_intact", lambda path, record: hashed.append(record.kind), raising=True
+    )
     with connect(tmp_path, MARKET) as connection:
         del hashed[:]  # the scale of quantities is read once
         connection.execute("select count(*) from tick").fetchall()

@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from eventlog import export
-from eventlog.cold import ColdLog
 from eventlog.errors import LogBroken, LogNotFound
 from eventlog.facts import AGG_TRADE, DIFF, SNAPSHOT, Fact
 from eventlog.kinds import MARKET_KINDS, SCHEMAS
-from eventlog.log import Log
 from eventlog.names import LogName
+from eventlog.store.cold import ColdLog
+from eventlog.store.log import Log
+from eventlog.transfer import export
 from exchanges.binance.mapper import BinanceMapper
 from market.errors import BadMarket
 from market.instrument import Market
 from market.timestamps import DAY_NS, MINUTE_NS
-from projections.minute_bars import MinuteBars
+from projections.trades.minute_bars import MinuteBars
 from research.views import connect
 from tests.builders import (
     EVENTS,

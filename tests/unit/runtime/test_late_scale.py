@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from eventlog.cold import ColdLog
 from eventlog.facts import AGG_TRADE
-from eventlog.hot import HotLog
-from eventlog.log import Log
+from eventlog.store.cold import ColdLog
+from eventlog.store.hot import HotLog
+from eventlog.store.log import Log
 from exchanges.binance.mapper import BinanceMapper
 from runtime.late_scale import LateScale
 from tests.builders import EVENTS, MARKET, T0, a_cold_log, a_trade, a_writer, an_instrument

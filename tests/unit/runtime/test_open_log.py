@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from eventlog.cold import ColdLog
-from eventlog.embedded_server import EmbeddedServer
 from eventlog.errors import EventLogError, LogNotFound, StoreUnavailable, WriterRefused
 from eventlog.facts import AGG_TRADE
+from eventlog.server.embedded_server import EmbeddedServer
+from eventlog.store.cold import ColdLog
 from market.errors import BadMarket
 from market.instrument import Market
 from runtime.open_log import mapper_for, open_log, quantity_decimals

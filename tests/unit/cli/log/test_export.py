@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from cli.log.app import app
 from market.timestamps import MINUTE_NS
-from projections.minute_bars import SCHEMA
+from projections.trades.minute_bars import SCHEMA
 from tests.builders import T0, a_cold_log, a_tick, a_trade, an_instrument
 
 

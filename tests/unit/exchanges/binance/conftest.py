@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from eventlog.clock import ManualClock
-from eventlog.cold import ColdLog
-from eventlog.importing import Importer
 from eventlog.names import LogName
+from eventlog.store.cold import ColdLog
+from eventlog.transfer.importing import Importer
 from market.instrument import Market
 from tests.builders import NOW
 

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from eventlog.certificate import certify
-from eventlog.check import Report, check
 from eventlog.facts import GAP, QUARANTINE, SNAPSHOT, UNREAD_TRADE
-from eventlog.importing import Importer
-from eventlog.log import Log
+from eventlog.proof.certificate import certify
+from eventlog.proof.check import Report, check
+from eventlog.store.log import Log
+from eventlog.transfer.importing import Importer
 from exchanges.binance.mapper import BinanceMapper
-from exchanges.binance.recorded_updates import UpdateRanges
-from exchanges.binance.unread_trades import unread
+from exchanges.binance.recordings.recorded_updates import UpdateRanges
+from exchanges.binance.recordings.unread_trades import unread
 from exchanges.errors import BadFile
 from market.timestamps import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS
 from tests.builders import T0

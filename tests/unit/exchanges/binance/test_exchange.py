@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from eventlog.clock import ManualClock
 from eventlog.facts import AGG_TRADE, DIFF, QUARANTINE, Fact, Quarantine
 from exchanges.binance.exchange import BinanceExchange
-from exchanges.binance.inbox import Received
+from exchanges.binance.feed.message_buffer import Received
+from exchanges.binance.feed.stream import BinanceStream
 from exchanges.binance.mapper import BinanceMapper
 from exchanges.binance.rest import BinanceRest, TradeRow
-from exchanges.binance.stream import BinanceStream
 from exchanges.errors import BadReply
 from exchanges.port import Arrival
 

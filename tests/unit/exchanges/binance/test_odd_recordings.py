@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from eventlog.clock import ManualClock
-from eventlog.cold import ColdLog
 from eventlog.errors import EventLogError
 from eventlog.facts import AGG_TRADE, DIFF, GAP, INSTRUMENT, QUARANTINE, SNAPSHOT
-from eventlog.importing import Imported, Importer
 from eventlog.names import LogName
-from exchanges.binance.recording import bring_in
+from eventlog.store.cold import ColdLog
+from eventlog.transfer.importing import Imported, Importer
+from exchanges.binance.recordings.recording import bring_in
 from exchanges.errors import BadFile
 from market.instrument import Market
 from market.timestamps import DAY_NS, SECOND_NS

@@ -8,8 +8,8 @@ import pytest
 from websockets.asyncio.server import serve
 
 from eventlog.clock import ManualClock
-from exchanges.binance.inbox import Inbox
-from exchanges.binance.stream import BinanceStream
+from exchanges.binance.feed.message_buffer import Inbox
+from exchanges.binance.feed.stream import BinanceStream
 from tests.builders import T0
 
 CLOCK = ManualClock(T0)

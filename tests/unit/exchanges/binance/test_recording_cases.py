@@ -10,18 +10,18 @@ from typing import Any
 
 import pytest
 
-from eventlog.check import check
 from eventlog.clock import ManualClock
-from eventlog.cold import ColdLog
 from eventlog.errors import ImportRefused
 from eventlog.facts import AGG_TRADE, DIFF, GAP, INSTRUMENT, QUARANTINE, SNAPSHOT, TICK
-from eventlog.importing import Imported, Importer
-from eventlog.log import Log
 from eventlog.names import LogName
-from eventlog.trade_import import import_trades
-from exchanges.binance.archive import Archive
+from eventlog.proof.check import check
+from eventlog.store.cold import ColdLog
+from eventlog.store.log import Log
+from eventlog.transfer.importing import Imported, Importer
+from eventlog.transfer.trade_import import import_trades
+from exchanges.binance.archives.archive import Archive
 from exchanges.binance.mapper import BinanceMapper
-from exchanges.binance.recording import bring_in
+from exchanges.binance.recordings.recording import bring_in
 from exchanges.errors import BadFile
 from market.instrument import Market
 from market.timestamps import MINUTE_NS, SECOND_NS

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from eventlog.daily_file import DailyFile
+from eventlog.disk.daily_file import DailyFile
 from runtime.daemon import logging_setup
 
 SECRET = "sk-held-by-a-local-name"

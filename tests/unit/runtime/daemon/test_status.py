@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from eventlog.cold import ColdLog
 from eventlog.names import LogName
-from eventlog.writer import StorageLock
+from eventlog.store.cold import ColdLog
+from eventlog.store.writer import StorageLock
 from market.instrument import Market
 from market.timestamps import SECOND_NS, iso
 from runtime.daemon import status

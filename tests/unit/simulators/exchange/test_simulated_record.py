@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eventlog.batch import Batch
 from eventlog.clock import ManualClock
-from eventlog.cold import ColdLog
-from eventlog.importing import Importer
 from eventlog.names import LogName
+from eventlog.store.batch import Batch
+from eventlog.store.cold import ColdLog
+from eventlog.transfer.importing import Importer
 from market.instrument import Market
 from market.timestamps import HOUR_NS, MINUTE_NS
 from projections.state import MarketState, TickEntry, Windows, ticks_of

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from agents.conversation.tools import DEPTH, FLOW, definition, forced
+from agents.llm.conversation.tools import DEPTH, FLOW, definition, forced
 from simulators.model.model import Asked, SimulatedModel
 from simulators.model.script import parse
 

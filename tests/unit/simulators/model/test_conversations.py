@@ -5,10 +5,10 @@ from typing import Literal
 
 import pytest
 
-from agents.conversation.dialogue import Asking, Mode, Outcome, Turn, converse, proceed
-from agents.conversation.prompts import load
-from agents.firewall.admit import problem_of_view
-from agents.model.api import read_reply, rendered
+from agents.llm.conversation.dialogue import Asking, Mode, Outcome, Turn, converse, proceed
+from agents.llm.conversation.prompts import load
+from agents.llm.firewall.admit import problem_of_view
+from agents.llm.wire.api import read_reply, rendered
 from agents.rules import RulesAnalyst
 from analysis.view import MarketView
 from projections.state import MarketState, TickEntry

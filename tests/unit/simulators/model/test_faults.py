@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.conversation.tools import DEPTH, FLOW
-from agents.model.api import read_reply
+from agents.llm.conversation.tools import DEPTH, FLOW
+from agents.llm.wire.api import read_reply
 from simulators.model.faults import FAULTS
 from tests.unit.simulators.model.chats import (
     SHOWN,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.conversation.tools import DEPTH, FLOW, candidates
+from agents.llm.conversation.tools import DEPTH, FLOW, candidates
 from simulators.model.answers.decisions import decide
 from simulators.model.answers.styles import STYLES, Moods, Style
 from tests.market_builders import a_piece, a_view, meeting

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.conversation.tools import FLOW, forced
+from agents.llm.conversation.tools import FLOW, forced
 from simulators.model.checks.acceptance import check_request
 from simulators.model.errors import Refusal
 from simulators.model.model import Asked

@@ -1,0 +1,1 @@
+"""A language model as the analyst: asked live, or answered from the record."""

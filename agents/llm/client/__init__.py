@@ -1,0 +1,1 @@
+"""The client of a model's API: transport, budget, prices, secrets."""

@@ -1,0 +1,44 @@
+"""
+What can go wrong when a model is asked.
+
+Exception
+├── NoReply       no attempt brought a reply that can be read further
+└── ValueError
+    └── BadProxy  a proxy that cannot be used, or that would see the key
+"""
+
+from agents.llm.wire.api import Verdict
+
+LASTING: frozenset[Verdict] = frozenset({"bad_request", "unauthorised", "no_balance"})
+"""Refusals that the same request meets again until a person has mended something."""
+
+
+class NoReply(Exception):
+    """
+    No attempt brought a reply; the message is one line without a key in it.
+
+    Attributes:
+        verdict: of the last attempt. detail: the fault in one line, in our words; what the server wrote is not in it.
+        said: what the server wrote, one printable line, for the operator alone. status: of HTTP, None without one.
+    """
+
+    def __init__(self, verdict: Verdict, detail: str, said: str = "", status: int | None = None) -> None:
+        super().__init__(f"{verdict}: {detail}" if detail else verdict)
+        self.verdict: Verdict = verdict
+        self.detail = detail
+        self.said = said
+        self.status = status
+
+    @property
+    def lasts(self) -> bool:
+        """Whether the same request would be refused again."""
+        return self.verdict in LASTING
+
+    @property
+    def in_full(self) -> str:
+        """The message with what the server wrote: never to be published."""
+        return f"{self}: {self.said}" if self.said else str(self)
+
+
+class BadProxy(ValueError):
+    """A proxy that cannot be used, or that would see the key; the message is one line without user and password."""

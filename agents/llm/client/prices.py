@@ -1,0 +1,99 @@
+"""
+What a reply costs, in whole 1e-12 USD: by model, by what the provider had cached, by the hour.
+
+Source: DeepSeek, models and pricing (November 2026). A price per million tokens is so many 1e-6 USD; per token that is
+the same number of 1e-12 USD, so all sums are exact. Where a multiplier leaves a fraction, it is rounded up.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+from agents.llm.wire.api import Usage
+from market.timestamps import DAY_NS, MINUTE_NS
+
+USD_E12 = 10**12
+"""Counts of 1e-12 USD in one dollar."""
+
+_E6 = 10**6
+_EPOCH = date(1970, 1, 1).toordinal()
+_THURSDAY = 3  # the weekday of day 0
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """
+    One model's price, 1e-12 USD per token, and its multiplier in peak hours in 1e-6.
+    """
+
+    cache_hit_e12: int
+    cache_miss_e12: int
+    output_e12: int
+    peak_multiplier_e6: int
+
+    @classmethod
+    def per_million(cls, cache_hit: float, cache_miss: float, output: float, peak_multiplier: float) -> "Price":
+        """A price as providers print it, in USD per million tokens."""
+        return cls(_scaled(cache_hit), _scaled(cache_miss), _scaled(output), _scaled(peak_multiplier))
+
+
+@dataclass(frozen=True, slots=True)
+class PeakHours:
+    """
+    When tokens cost more: windows of the UTC day, Monday to Friday, holidays excepted.
+
+    Attributes:
+        minutes: from and until, as minutes of the day, until not included.
+        holidays: days that count as weekend.
+    """
+
+    minutes: tuple[tuple[int, int], ...] = ()
+    holidays: frozenset[date] = frozenset()
+
+    def holds(self, at_ns: int) -> bool:
+        """Whether a moment is in peak hours."""
+        day, minute = at_ns // DAY_NS, at_ns % DAY_NS // MINUTE_NS
+        if (day + _THURSDAY) % 7 >= 5 or date.fromordinal(day + _EPOCH) in self.holidays:
+            return False
+        return any(start <= minute < until for start, until in self.minutes)
+
+
+class PriceList:
+    """
+    What the models of one provider cost.
+
+    Args:
+        prices: by the name a request calls the model.
+    """
+
+    def __init__(self, prices: Mapping[str, Price], peak: PeakHours) -> None:
+        self._prices = dict(prices)
+        self._peak = peak
+
+    def knows(self, model: str) -> bool:
+        """Whether a model has a price."""
+        return model in self._prices
+
+    def cost_e12(self, model: str, usage: Usage, at_ns: int) -> int:
+        """
+        What a reply costs whose request was sent at a moment, 1e-12 USD.
+
+        Raises:
+            KeyError: the model has no price.
+        """
+        price = self._prices[model]
+        prompt = usage.cache_hit * price.cache_hit_e12 + usage.cache_miss * price.cache_miss_e12
+        plain = prompt + usage.completion * price.output_e12
+        return -(-plain * price.peak_multiplier_e6 // _E6) if self._peak.holds(at_ns) else plain
+
+
+def usd_e12(usd: float) -> int:
+    """Dollars as a person writes them, in 1e-12."""
+    return int(Decimal(str(usd)) * USD_E12)
+
+
+def _scaled(value: float) -> int:
+    scaled = Decimal(str(value)) * _E6
+    whole = int(scaled)
+    return whole if whole == scaled else whole + 1

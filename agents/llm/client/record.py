@@ -1,0 +1,49 @@
+"""
+An attempt as the decision log keeps it.
+"""
+
+import msgspec
+
+from agents.llm.wire.api import MOST_REQUEST_BYTES, Attempt, Request, digest_of, rendered
+from analysis.view import MarketView
+from eventlog.facts import ModelCall
+
+
+def call_of(attempt: Attempt, view: MarketView, analyst: str, agent: str, prompt_digest: str, cost: int) -> ModelCall:
+    """
+    One attempt at the view's tick, with what was charged for it; `cost` in 1e-12 USD.
+
+    A request too large to be sent is kept as its `digest` and its length in `bytes` alone, with no `messages`.
+    """
+    reply, usage = attempt.reply, attempt.charged
+    return ModelCall(
+        market_seq=view.as_of_seq,
+        as_of_ns=view.as_of_ns,
+        analyst=analyst,
+        agent=agent,
+        prompt_digest=prompt_digest,
+        request_digest=digest_of(attempt.request),
+        request=_kept(attempt.request),
+        attempt=attempt.number,
+        sent_ns=attempt.sent_ns,
+        took_ms=attempt.took_ms,
+        verdict=attempt.verdict,
+        detail=attempt.detail,
+        status=attempt.status,
+        reply=attempt.body,
+        model=reply.model if reply else None,
+        fingerprint=reply.fingerprint if reply else None,
+        prompt_tokens=usage.prompt,
+        cache_hit_tokens=usage.cache_hit,
+        cache_miss_tokens=usage.cache_miss,
+        completion_tokens=usage.completion,
+        reasoning_tokens=usage.reasoning,
+        cost_usd_e12=cost,
+    )
+
+
+def _kept(request: Request) -> str:
+    body = rendered(request)
+    if len(body) > MOST_REQUEST_BYTES:
+        body = msgspec.json.encode({"digest": digest_of(request), "bytes": len(body), "messages": []})
+    return body.decode()

@@ -1,0 +1,112 @@
+"""
+Prompts: a folder of text files a variant and language, named by the digest of all of them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from string import Template
+from typing import Literal
+
+from agents.llm.conversation.tools import TOOLS
+
+Language = Literal["zh", "en"]
+
+DEFAULT = "default"
+SHIPPED = Path(__file__).parent.parent / "prompts"
+_NAMES = (
+    "static", "dynamic", "decision", "compact",
+    "ask_static", "ask_dynamic", "ask_verdict", "ask_decision", "ask_compact", "ask_compact_decision",
+    "call_the_tool", "repair",
+    *TOOLS,
+)  # fmt: skip
+
+
+class BadPrompts(ValueError):
+    """Prompts that cannot be used; the message is one line and names the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompts:
+    """
+    One variant in one language.
+
+    Attributes:
+        variant: what the user called it. texts: by name. digest: of everything in it.
+    """
+
+    variant: str
+    language: Language
+    texts: Mapping[str, str]
+    digest: str
+
+    def say(self, name: str, **values: str) -> str:
+        """A text with its `$names` filled in."""
+        return Template(self.texts[name]).substitute(values)
+
+
+_FIELDS: dict[str, frozenset[str]] = {
+    "ask_static": frozenset({"symbol", "as_of", "tool"}),
+    "ask_dynamic": frozenset({"symbol", "as_of", "tool"}),
+    "ask_compact": frozenset({"symbol", "as_of"}),
+    "ask_decision": frozenset(
+        {"symbol", "as_of", "depth", "order_flow", "static_verdict", "dynamic_verdict", "candidates"}
+    ),
+    "ask_compact_decision": frozenset({"candidates"}),
+    "call_the_tool": frozenset({"tool"}),
+    "repair": frozenset({"reasons"}),
+}
+
+
+def load(variant: str, language: Language) -> Prompts:
+    """
+    The prompts of a shipped variant by name, or of a folder by path; what it leaves out is the default's.
+
+    Raises:
+        BadPrompts: there is no such variant, or a file is unknown, is not UTF-8, or uses a `$name` nobody fills.
+    """
+    folder = _folder(variant) / language
+    if not folder.is_dir():
+        known = ", ".join(sorted(p.name for p in SHIPPED.iterdir() if p.is_dir()))
+        raise BadPrompts(f"no prompts at {variant}/{language}; shipped variants: {known}; or name a folder of your own")
+    strange = sorted({file.name for file in folder.iterdir()} - {f"{name}.md" for name in _NAMES})
+    if strange:
+        raise BadPrompts(f"{folder / strange[0]} is no prompt; known are {', '.join(f'{name}.md' for name in _NAMES)}")
+    texts = {}
+    for name in _NAMES:
+        own = folder / f"{name}.md"
+        texts[name] = _read(own if own.exists() else SHIPPED / DEFAULT / language / own.name)
+        _check(own.name, name, texts[name])
+    named = blake2b(digest_size=8)
+    for name in _NAMES:
+        named.update(f"{name}\0{texts[name]}\0".encode())
+    return Prompts(variant, language, texts, named.hexdigest())
+
+
+def _folder(variant: str) -> Path:
+    """A plain word is a shipped variant where there is one; anything else is a path."""
+    shipped = SHIPPED / variant
+    return shipped if Path(variant).name == variant and shipped.is_dir() else Path(variant)
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise BadPrompts(f"cannot read prompt {file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise BadPrompts(f"prompt {file} is not UTF-8 text: {error.reason}") from error
+
+
+def _check(file: str, name: str, text: str) -> None:
+    if not text:
+        raise BadPrompts(f"prompt {file} is empty")
+    template = Template(text)
+    if not template.is_valid():
+        raise BadPrompts(f"prompt {file} holds a $ that names nothing; write $$ for a dollar")
+    unknown = set(template.get_identifiers()) - _FIELDS.get(name, frozenset())
+    if unknown:
+        raise BadPrompts(f"prompt {file} asks for ${sorted(unknown)[0]}, which nobody fills")
+    if "decision" in name and name.startswith("ask") and "json" not in text.lower():
+        raise BadPrompts(f"prompt {file} must say the word json: the API asks for it")

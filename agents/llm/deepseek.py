@@ -1,0 +1,183 @@
+"""
+The model analyst: leads a model through the three steps, and answers with the rules where it does not answer soundly
+or in time. The minute never waits for it beyond its deadline.
+"""
+
+import asyncio
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+
+import structlog
+
+from agents.llm.client.budget import Budget
+from agents.llm.client.client import ModelClient
+from agents.llm.client.errors import NoReply
+from agents.llm.client.prices import USD_E12
+from agents.llm.client.record import call_of
+from agents.llm.conversation.dialogue import Agent, Asking, Outcome, Turn, converse, proceed
+from agents.llm.conversation.prompts import Prompts
+from agents.llm.firewall.admit import problem_of_view
+from agents.llm.to_advice import advice_of
+from agents.llm.wire.api import Attempt
+from agents.recommendation import Advice
+from agents.rules import RulesAnalyst
+from analysis.parameters import Parameters
+from analysis.view import MarketView
+from eventlog.clock import Clock
+from eventlog.facts import MODEL_CALL, MODEL_DECISION, Fact, ModelDecision
+from market.timestamps import SECOND_NS
+
+_log = structlog.get_logger()
+
+NAME = "deepseek"
+_LOOK_EVERY_S = 0.02
+
+
+def deadline_ns(view: MarketView) -> int:
+    """Until when a model may answer: a sixth of the interval, at most 10 s, is left before the next tick."""
+    return view.as_of_ns + view.interval_ns - min(10 * SECOND_NS, view.interval_ns // 6)
+
+
+class ModelAnalyst:
+    """
+    Asks a model about every tick it is shown.
+
+    The client lives on a loop in a thread of its own: a reply that comes after the deadline is still recorded.
+
+    Args:
+        is_stopping: whether the process was told to end; nobody waits for a model then.
+        on_call: takes each call's fact as soon as it is known what came of the call, late ones included; called in the
+            client's thread, and must not wait for anything.
+    """
+
+    name = NAME
+
+    def __init__(
+        self,
+        client: ModelClient,
+        budget: Budget,
+        prompts: Prompts,
+        asking: Asking,
+        rules: RulesAnalyst,
+        parameters: Parameters,
+        clock: Clock,
+        is_stopping: Callable[[], bool],
+        on_call: Callable[[Fact], object],
+    ) -> None:
+        self._client = client
+        self._budget = budget
+        self._prompts = prompts
+        self._asking = asking
+        self._rules = rules
+        self._parameters = parameters
+        self._clock = clock
+        self._is_stopping = is_stopping
+        self._on_call = on_call
+        self._ending: Fact | None = None
+        self._counts: Counter[str] = Counter()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="model", daemon=True)
+        self._thread.start()
+
+    def decide(self, view: MarketView) -> Advice:
+        """See `Analyst.decide`; returns at the deadline at the latest."""
+        until_ns = deadline_ns(view)
+        problem = problem_of_view(view)
+        outcome = Outcome(reason=problem) if problem else self._ask(view, until_ns)
+        advice = advice_of(view, outcome, NAME, self._prompts.digest, self._rules, self._parameters)
+        self._counts["decided" if outcome.admitted else "fallback"] += 1
+        self._counts["numbers"] += outcome.numbers
+        self._counts["ungrounded"] += outcome.ungrounded
+        made = ModelDecision(
+            market_seq=view.as_of_seq,
+            as_of_ns=view.as_of_ns,
+            analyst=NAME,
+            model=outcome.model,
+            prompt_digest=self._prompts.digest,
+            fallback=advice.fallback,
+            cut=outcome.cut,
+            anomalies=outcome.anomalies,
+            refusals=outcome.refusals,
+            numbers=outcome.numbers,
+            ungrounded=outcome.ungrounded,
+        )
+        self._ending = made.fact(MODEL_DECISION, self._clock.now_ns())
+        return advice
+
+    def take_ending(self) -> Fact | None:
+        """How the last tick ended, once; to be stored together with its analysis."""
+        ending, self._ending = self._ending, None
+        return ending
+
+    def status(self) -> dict[str, object]:
+        """What a person wants to know: counts, and what the client says of itself and of its server's last refusal."""
+        taken = self._budget.taken(self._clock.now_ns())
+        counts = {name: self._counts[name] for name in ("decided", "fallback", "numbers", "ungrounded")}
+        return {
+            **counts,
+            "attempts": self._client.verdicts,
+            "stopped": self._client.stopped,
+            "trouble": self._client.trouble,
+            "tokens_today": taken["tokens_today"],
+            "usd_today": round(taken["usd_e12_today"] / USD_E12, 6),
+            "cache_hit_share": self._budget.cache_hit_share,
+        }
+
+    def close(self) -> None:
+        """Give up what is under way, and end."""
+        asyncio.run_coroutine_threadsafe(self._wind_up(), self._loop).result(timeout=3)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout=3)
+        self._loop.close()
+
+    def _ask(self, view: MarketView, until_ns: int) -> Outcome:
+        # a clock that steps back must not lengthen the minute
+        most_s = (until_ns - view.as_of_ns) / SECOND_NS
+        left_s = min(most_s, (until_ns - self._clock.now_ns()) / SECOND_NS)
+        if left_s <= 0:
+            return Outcome(reason="the tick was reached too late to ask", cut=True)
+        future = asyncio.run_coroutine_threadsafe(self._converse(view, until_ns, left_s), self._loop)
+        waited_until = time.monotonic() + left_s
+        while not future.done() and not self._is_stopping() and time.monotonic() < waited_until:
+            time.sleep(_LOOK_EVERY_S)
+        if future.done():
+            return self._ended(future)
+        future.cancel()  # what is in flight is still recorded when it comes
+        why = "stopping" if self._is_stopping() else "the model had not answered at the deadline"
+        return Outcome(reason=why, cut=True)
+
+    def _ended(self, future: "Future[Outcome]") -> Outcome:
+        try:
+            return future.result()
+        except NoReply as fault:
+            return Outcome(reason=str(fault), cut=True)
+        except Exception as error:
+            _log.error("the conversation failed; the rules answer", fault=type(error).__name__)
+            return Outcome(reason=f"our own fault: {type(error).__name__}", cut=True)
+
+    async def _converse(self, view: MarketView, until_ns: int, left_s: float) -> Outcome:
+        deadline = self._loop.time() + left_s
+        dialogue = converse(view, self._prompts, self._asking, self._parameters)
+        turn = proceed(dialogue)
+        while isinstance(turn, Turn):
+            note = partial(self._note, view, turn.agent)
+            turn = proceed(dialogue, await self._client.complete(turn.request, until_ns, note, deadline))
+        return turn
+
+    def _note(self, view: MarketView, agent: Agent, attempt: Attempt) -> None:
+        cost = self._budget.cost_e12(attempt.charged, attempt.sent_ns)
+        call = call_of(attempt, view, NAME, agent, self._prompts.digest, cost)
+        self._on_call(call.fact(MODEL_CALL, self._clock.now_ns()))
+
+    async def _wind_up(self) -> None:
+        await self._client.close()  # first: a request that had not begun would be cancelled without a record
+        mine = asyncio.current_task()
+        others = [task for task in asyncio.all_tasks() if task is not mine]
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await self._loop.shutdown_asyncgens()

@@ -1,0 +1,106 @@
+"""
+The number firewall: what a model decided becomes zones only if every figure in it stands on what the model was shown.
+
+Nothing is taken from the answer but intervals, weights and words; ladders, confidence, invalidation and basis are
+worked out here as the rules work them out.
+"""
+
+from dataclasses import dataclass
+
+from agents.llm.firewall.laws import Citable, faults
+from agents.llm.firewall.reading import Decision, Malformed, Proposal, read
+from agents.recommendation import Stance, Zone
+from agents.zones import NOTHING_NEAR, UNMEASURED, Footing, Scale, made, weighted
+from analysis.confluence import Resonance
+from analysis.evidence import Evidence
+from analysis.parameters import Parameters
+from analysis.view import MarketView
+
+_MOST_REASONS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A decision that broke no law, its zones whole."""
+
+    stance: Stance
+    reason: str
+    zones: tuple[Zone, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why a decision was not taken: sentences of one line, the first to be mended first, none quoting a text."""
+
+    reasons: tuple[str, ...]
+
+
+def admit(content: str, view: MarketView, parameters: Parameters) -> Admitted | Refused:
+    """
+    A model's decision as zones, or why not. Takes any text and never raises.
+
+    Args:
+        content: the answer as it came. view: what the model was shown.
+    """
+    problem = problem_of_view(view)
+    if problem is not None or view.reference_e8 is None or view.sigma is None:
+        return Refused((f"nothing can be decided at this tick: {problem}",))
+    try:
+        decision = read(content, 2 * parameters.zones_a_side)
+    except Malformed as malformed:
+        return Refused(_few(malformed.reasons))
+    broken = faults(decision, view)
+    if broken:
+        return Refused(_few(broken))
+    return _built(decision, view, Scale(view.reference_e8, view.sigma, view.tick_size_e8), parameters)
+
+
+def problem_of_view(view: MarketView) -> str | None:
+    """Why no model should be asked about a view, None where one may be."""
+    if view.reference_e8 is None or view.sigma is None:
+        return UNMEASURED
+    return None if view.zones else NOTHING_NEAR
+
+
+def _few(reasons: tuple[str, ...] | list[str]) -> tuple[str, ...]:
+    more = len(reasons) - _MOST_REASONS
+    return (*reasons[:_MOST_REASONS], *([f"and {more} more faults of these kinds"] if more > 0 else []))
+
+
+def _built(decision: Decision, view: MarketView, scale: Scale, parameters: Parameters) -> Admitted | Refused:
+    citable = Citable.of(view)
+    zones = []
+    for n, proposal in enumerate(decision.zones):
+        footing = _footing(proposal, view, citable)
+        zone = made(proposal.side, proposal.low_e8, proposal.high_e8, footing, scale, parameters)
+        if zone is None:
+            return Refused((f"zones[{n}]: no price is left below it that could prove it wrong; leave it out",))
+        zones.append((proposal.weight, zone))
+    return Admitted(decision.stance, decision.reason.strip(), tuple(weighted(zones)) if zones else ())
+
+
+def _footing(zone: Proposal, view: MarketView, citable: Citable) -> Footing:
+    """What a proposal stands on: all of the zone that holds it, or the evidence that does, and what else it touches."""
+    holder = citable.holder(zone)
+    assert holder is not None  # a law
+    pieces = {e.id: e for each in citable.cited(zone) for e in _pieces(each) if _touches(e, zone)}
+    pieces |= {e.id: e for e in _pieces(holder)}
+    evidence = tuple(pieces[name] for name in sorted(pieces))
+    met = holder if isinstance(holder, Resonance) else _resonance(holder, zone, view)
+    if isinstance(met, Resonance):
+        return Footing(met.price_e8, met.score, len(met.legs), evidence)
+    return Footing(min(max(met.price_e8, zone.low_e8), zone.high_e8), met.strength, 1, evidence)
+
+
+def _resonance(piece: Evidence, zone: Proposal, view: MarketView) -> Resonance | Evidence:
+    """The resonance zone that a proposal inside one piece of its evidence lies in; the piece where there is none."""
+    around = (z for z in view.zones if z.low_e8 <= zone.low_e8 and zone.high_e8 <= z.high_e8)
+    return next((z for z in around if any(e.id == piece.id for e in z.evidence)), piece)
+
+
+def _pieces(cited: Resonance | Evidence) -> tuple[Evidence, ...]:
+    return cited.evidence if isinstance(cited, Resonance) else (cited,)
+
+
+def _touches(evidence: Evidence, zone: Proposal) -> bool:
+    return evidence.low_e8 <= zone.high_e8 and zone.low_e8 <= evidence.high_e8

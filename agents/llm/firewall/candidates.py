@@ -1,0 +1,62 @@
+"""
+What a decision may choose from: each zone as far as a resting order may lie in it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, floor
+
+from agents.recommendation import Side
+from agents.zones import on_grid
+from analysis.confluence import Resonance
+from analysis.grid import bp_between
+from analysis.view import MarketView
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """
+    A zone, and the part of it that breaks no law of prices: on the grid, on its side of reference and mid, inside the
+    observed book.
+    """
+
+    zone: Resonance
+    side: Side
+    low_e8: int
+    high_e8: int
+
+
+def offers(view: MarketView) -> tuple[Sequence[Offer], int]:
+    """What may be chosen, strongest first, and how many zones nothing is left of."""
+    made = [_offer(zone, view) for zone in view.zones]
+    kept = [offer for offer in made if offer is not None]
+    return kept, len(made) - len(kept)
+
+
+def _offer(zone: Resonance, view: MarketView) -> Offer | None:
+    reference, tick = view.reference_e8, view.tick_size_e8
+    if reference is None:
+        return None
+    mid = reference if view.mid_e8 is None else view.mid_e8
+    low, high = zone.low_e8, zone.high_e8
+    side: Side = "buy" if zone.price_e8 < reference else "sell"
+    if side == "buy":
+        low, high = max(low, _farthest(view, "bid")), min(high, reference - 1, ceil(mid) - 1)
+    else:
+        low, high = max(low, reference + 1, floor(mid) + 1), min(high, _farthest(view, "ask"))
+    low, high = on_grid(low, high, tick)
+    return Offer(zone, side, low, high) if low <= high else None
+
+
+def _farthest(view: MarketView, side: str) -> int:
+    """The price furthest from the mid that the book shows on a side; without a book none is too far."""
+    seen = view.depth.get(side)
+    reach = seen.get("reach_bp") if isinstance(seen, dict) else None
+    below = side == "bid"
+    if view.mid_e8 is None or reach is None:
+        return 0 if below else 2**62
+    price = int(view.mid_e8 * (1 - reach / 1e4 if below else 1 + reach / 1e4))
+    step = view.tick_size_e8 if below else -view.tick_size_e8
+    while abs(bp_between(price, view.mid_e8)) > reach:
+        price += step
+    return price

@@ -1,0 +1,60 @@
+"""
+How much of what a model wrote as its decision stands on what it was shown, whether the decision was admitted or not.
+"""
+
+import json
+from collections.abc import Iterator
+from decimal import Decimal
+from itertools import islice
+
+from agents.llm.firewall.figures import Material
+from agents.llm.firewall.grounding import Grounding
+from agents.llm.firewall.reading import LARGEST_BYTES, Malformed, read
+from market.fixed_point import ONE_E8
+
+_MOST_ZONES = 64
+_MOST_TEXTS = 100
+
+
+def weigh(content: str, shown: str) -> Grounding:
+    """
+    The figures of an answer that should be a decision, refused or not, against what its model was shown.
+
+    Args:
+        content: the answer as it came. shown: as text; JSON of the tools' results and of the candidates.
+
+    Returns:
+        Of a decision, the figures of its reasons, where the edges of its zones inside intervals that were shown count
+        as shown; and edges outside of them and a reference of another moment. Of anything else, those of all its texts.
+    """
+    material = Material(shown)
+    try:
+        decision = read(content, _MOST_ZONES)
+    except (Malformed, RecursionError):
+        return _sum(material.ground(text) for text in islice(_texts(content), _MOST_TEXTS))
+    reference = Decimal(decision.reference_e8) / ONE_E8
+    edges = [Decimal(e8) / ONE_E8 for zone in decision.zones for e8 in (zone.low_e8, zone.high_e8)]
+    inside = {e for e in edges if any(low <= e <= high for low, high in material.intervals)}
+    widened = Material(" ".join([shown, *(f"{edge:f}" for edge in sorted(inside))]))
+    outside = [f"{edge:f}" for edge in edges if edge not in inside]
+    stale = [f"{reference:f}"] if reference != material.reference else []
+    reasons = [decision.reason, *(zone.reason for zone in decision.zones)]
+    return _sum(widened.ground(text) for text in (*reasons, *outside, *stale))
+
+
+def _sum(weighed: Iterator[Grounding]) -> Grounding:
+    all_of_them = list(weighed)
+    return Grounding(sum(g.found for g in all_of_them), tuple(n for g in all_of_them for n in g.ungrounded))
+
+
+def _texts(content: str) -> Iterator[str]:
+    try:
+        left = [json.loads(content[: LARGEST_BYTES + 1])]
+    except (ValueError, RecursionError):
+        yield content
+        return
+    while left:
+        value = left.pop()
+        if isinstance(value, str):
+            yield value
+        left += reversed(list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else [])

@@ -1,0 +1,172 @@
+"""
+What a decision must keep to, law by law, each with its own reason in one line that a model can act on.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import msgspec
+
+from agents.llm.firewall.candidates import offers
+from agents.llm.firewall.figures import Material
+from agents.llm.firewall.plain_text import text_faults
+from agents.llm.firewall.reading import ONE_WEIGHT, Decision, Proposal, quoted
+from agents.recommendation import Stance
+from agents.zones import on_grid
+from analysis.confluence import Resonance
+from analysis.evidence import Evidence, price
+from analysis.grid import bp_between
+from analysis.view import MarketView
+from market.fixed_point import format_e8
+
+Cited = Resonance | Evidence
+
+_WEIGHT_SLACK = ONE_WEIGHT // 100
+_NAMED = 3
+_STANCES: dict[frozenset[str], Stance] = {
+    frozenset(): "stand_aside",
+    frozenset({"buy"}): "bid_only",
+    frozenset({"sell"}): "ask_only",
+    frozenset({"buy", "sell"}): "two_sided",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Citable:
+    """What a decision may cite: zones and evidence of a view by id."""
+
+    known: dict[str, Cited]
+
+    @classmethod
+    def of(cls, view: MarketView) -> "Citable":
+        """Everything a view gave an id."""
+        return cls({e.id: e for e in view.evidence} | {z.id: z for z in view.zones})
+
+    def cited(self, zone: Proposal) -> list[Cited]:
+        """What a proposal cites, as far as it is known."""
+        return [self.known[name] for name in zone.evidence if name in self.known]
+
+    def holder(self, zone: Proposal) -> Cited | None:
+        """What the whole proposal lies in, a resonance zone before a piece of evidence; None if nothing it cites."""
+        holding = [c for c in self.cited(zone) if c.low_e8 <= zone.low_e8 and zone.high_e8 <= c.high_e8]
+        return min(holding, key=lambda c: not isinstance(c, Resonance), default=None)
+
+
+def faults(decision: Decision, view: MarketView) -> list[str]:
+    """Every law a decision breaks, in the order a model should mend them."""
+    if decision.reference_e8 != view.reference_e8:
+        return [f"reference speaks of another moment; the reference price of this tick is {price(view.reference_e8)}"]
+    citable = Citable.of(view)
+    found = _stance_faults(decision)
+    for n, zone in enumerate(decision.zones):
+        found += [f"zones[{n}]: {fault}" for fault in _zone_faults(zone, view, citable)]
+    return [*found, *_overlaps(decision.zones), *_weight_faults(decision.zones), *_text_faults(decision, view)]
+
+
+def _stance_faults(decision: Decision) -> list[str]:
+    sides = frozenset(z.side for z in decision.zones)
+    if decision.stance != _STANCES[sides]:
+        held = " and ".join(sorted(sides)) or "no"
+        return [f"the stance {decision.stance} does not fit {held} zones; with these it is {_STANCES[sides]}"]
+    if decision.stance == "stand_aside" and not decision.reason.strip():
+        return ["stand_aside needs a reason"]
+    return []
+
+
+def _zone_faults(zone: Proposal, view: MarketView, citable: Citable) -> Iterator[str]:
+    tick = view.tick_size_e8
+    if zone.low_e8 > zone.high_e8:
+        yield f"low {format_e8(zone.low_e8)} is above high {format_e8(zone.high_e8)}"
+    low, high = on_grid(zone.low_e8, zone.high_e8, tick)
+    for name, value, near in (("low", zone.low_e8, low), ("high", zone.high_e8, high)):
+        if value != near:
+            yield f"{name} {format_e8(value)} is off the tick grid of {format_e8(tick)}; inward is {format_e8(near)}"
+    yield from _side_faults(zone, view)
+    yield from _citation_faults(zone, view, citable)
+    yield from _reach_faults(zone, view)
+
+
+def _side_faults(zone: Proposal, view: MarketView) -> Iterator[str]:
+    bounds = {"reference": view.reference_e8, "mid": view.mid_e8}
+    for name, bound in bounds.items():
+        if bound is None:
+            continue
+        if zone.side == "buy" and zone.high_e8 >= bound:
+            yield f"high {format_e8(zone.high_e8)} is on the wrong side; a buy lies below the {name} {price(bound)}"
+        if zone.side == "sell" and zone.low_e8 <= bound:
+            yield f"low {format_e8(zone.low_e8)} is on the wrong side; a sell lies above the {name} {price(bound)}"
+
+
+def _citation_faults(zone: Proposal, view: MarketView, citable: Citable) -> Iterator[str]:
+    unknown = [name for name in zone.evidence if name not in citable.known]
+    if unknown:
+        yield f"evidence cites an unknown id{quoted(unknown[0])}; cite ids that were shown"
+    cited = citable.cited(zone)
+    for each in cited:
+        if view.reference_e8 is not None and _across(each, zone, view.reference_e8):
+            yield f"evidence {each.id} lies on the other side of the reference than a {zone.side}"
+    if cited and not unknown and zone.low_e8 <= zone.high_e8 and citable.holder(zone) is None:
+        held = ", ".join(f"{c.id} is {_interval(c, view.tick_size_e8)}" for c in cited[:_NAMED])
+        yield f"it does not lie wholly inside one zone or evidence it cites: {held}"
+
+
+def _across(cited: Cited, zone: Proposal, reference_e8: int) -> bool:
+    return cited.price_e8 > reference_e8 if zone.side == "buy" else cited.price_e8 < reference_e8
+
+
+def _interval(cited: Cited, tick: int) -> str:
+    low, high = on_grid(cited.low_e8, cited.high_e8, tick)
+    return f"{format_e8(low)} to {format_e8(high)}" if low <= high else "too narrow for the grid"
+
+
+def _reach_faults(zone: Proposal, view: MarketView) -> Iterator[str]:
+    """The book's reach is measured from its mid in hundredths of a basis point, and so are these."""
+    side, far = ("bid", zone.low_e8) if zone.side == "buy" else ("ask", zone.high_e8)
+    seen = view.depth.get(side)
+    reach = seen.get("reach_bp") if isinstance(seen, dict) else None
+    if view.mid_e8 is None or reach is None:
+        return
+    away = abs(bp_between(far, view.mid_e8))
+    if away > reach:
+        yield f"{format_e8(far)} is beyond the observed book: {away} bp from the mid, seen are {reach} bp"
+
+
+def _overlaps(zones: Sequence[Proposal]) -> Iterator[str]:
+    for (n, first), (m, second) in combinations(enumerate(zones), 2):
+        if first.side != second.side:
+            continue
+        if (first.low_e8, first.high_e8) == (second.low_e8, second.high_e8):
+            yield f"zones[{m}]: is a duplicate of zones[{n}]; give each zone once"
+        elif first.low_e8 < second.high_e8 and second.low_e8 < first.high_e8:  # candidates often share an edge
+            yield f"zones[{m}]: overlaps zones[{n}]; zones of one side may share an edge at most"
+
+
+def _weight_faults(zones: Sequence[Proposal]) -> Iterator[str]:
+    for n, zone in enumerate(zones):
+        if zone.weight > ONE_WEIGHT:
+            yield f"zones[{n}]: weight is above 1; it must be above 0 and at most 1"
+    total = sum(zone.weight for zone in zones)
+    if zones and abs(total - ONE_WEIGHT) > _WEIGHT_SLACK:
+        yield f"the weights sum to {total / ONE_WEIGHT:.4f}; they must sum to 1"
+
+
+def _text_faults(decision: Decision, view: MarketView) -> Iterator[str]:
+    # a reason may also name the edges of the decision's own zones: laws of their own hold those
+    own = [z.low_e8 for z in decision.zones] + [z.high_e8 for z in decision.zones]
+    offered = [edge for offer in offers(view)[0] for edge in (offer.low_e8, offer.high_e8)]
+    shown = Material(" ".join([_material(view), *map(format_e8, [*own, *offered])]))
+    texts = {"reason": decision.reason} | {f"zones[{n}]: reason": zone.reason for n, zone in enumerate(decision.zones)}
+    for name, text in texts.items():
+        found = text_faults(text)
+        yield from (f"{name} {fault}" for fault in found)
+        strange = () if found else shown.ground(text).ungrounded
+        if strange:
+            yield f"{name} holds a figure nobody showed{quoted(strange[0])}; use only figures that were shown, as shown"
+
+
+def _material(view: MarketView) -> str:
+    """What was shown, without the names of states and parameters, which are digits too."""
+    shown = msgspec.json.decode(view.render())
+    kept = {k: v for k, v in shown.items() if k not in ("as_of_seq", "state", "parameters")}
+    return msgspec.json.encode(kept).decode()

@@ -1,0 +1,174 @@
+"""
+The recorded analyst: leads the same conversation with the replies of a decision log. It sends nothing, ever.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from agents.llm.conversation.dialogue import Asking, Outcome, Turn, converse, proceed
+from agents.llm.conversation.prompts import BadPrompts, Prompts
+from agents.llm.firewall.admit import problem_of_view
+from agents.llm.to_advice import advice_of, fallback
+from agents.llm.wire.api import UnreadableReply, digest_of, read_reply
+from agents.llm.wire.shapes import MENDS
+from agents.recommendation import Advice
+from agents.rules import RulesAnalyst
+from analysis.parameters import Parameters
+from analysis.view import MarketView
+from eventlog.facts import MODEL_CALL, MODEL_DECISION
+from eventlog.store.log import Log
+from market.timestamps import iso
+
+_COLUMNS = {
+    MODEL_CALL: ("market_seq", "request_digest", "verdict", "reply"),
+    MODEL_DECISION: ("market_seq", "analyst", "prompt_digest", "fallback", "cut", "anomalies"),
+}
+
+
+class MissingCall(Exception):
+    """The record holds no reply to what would be asked; the message is one line and says what to do."""
+
+
+@dataclass(slots=True)
+class RecordedMinute:
+    """
+    What the record holds of one tick.
+
+    Attributes:
+        replies: bodies by the digest of the request they answer. fallback: why the rules' answer stood in.
+        cut: whether that came from outside (time, money, a fault), so that replies cannot tell.
+        mends: the words of `shapes.MENDS` on record, None where nobody knows.
+    """
+
+    replies: dict[str, str] = field(default_factory=dict)
+    decided: bool = False
+    analyst: str = ""
+    prompt_digest: str = ""
+    fallback: str | None = None
+    cut: bool = False
+    mends: frozenset[str] | None = None
+
+
+Tape = Mapping[int, RecordedMinute]
+"""By the seq of a tick."""
+
+
+def tape_of(decisions: Log) -> dict[int, RecordedMinute]:
+    """Every recorded minute of a decision log; of two decisions on one tick the last counts: it was published."""
+    tape: dict[int, RecordedMinute] = {}
+    for batch in decisions.read(kinds=list(_COLUMNS), columns=_COLUMNS):
+        for kind in _COLUMNS:
+            if kind not in batch.rows:
+                continue
+            rows = batch.rows[kind]
+            for row in rows.columns.table.slice(rows.start, len(rows)).to_pylist():
+                minute = tape.setdefault(row["market_seq"], RecordedMinute())
+                if kind == MODEL_DECISION:
+                    minute.decided, minute.fallback, minute.cut = True, row["fallback"], row["cut"]
+                    minute.analyst, minute.prompt_digest = row["analyst"], row["prompt_digest"]
+                    minute.mends = MENDS.intersection(row["anomalies"] or ())
+                elif row["verdict"] == "ok" and row["reply"] is not None:
+                    minute.replies[row["request_digest"]] = row["reply"]
+    return tape
+
+
+class RecordedAnalyst:
+    """
+    Decides as a model did, from its recorded replies.
+
+    Args:
+        tape: what is recorded. asking, read_prompts: as they were then: another prompt is another question. Prompts
+            are read when a minute needs them.
+    """
+
+    def __init__(
+        self,
+        tape: Tape,
+        read_prompts: Callable[[], Prompts],
+        asking: Asking,
+        rules: RulesAnalyst,
+        parameters: Parameters,
+        name: str,
+    ) -> None:
+        self.name = name
+        self._tape = tape
+        self._read_prompts = read_prompts
+        self._asking = asking
+        self._rules = rules
+        self._parameters = parameters
+
+    def decide(self, view: MarketView) -> Advice:
+        """
+        See `Analyst.decide`.
+
+        Raises:
+            MissingCall: the record does not hold what this minute would ask.
+        """
+        minute = self._tape.get(view.as_of_seq)
+        if minute is None or not minute.decided:
+            raise MissingCall(f"no model was asked about {iso(view.as_of_ns)}; replay with --analyst rules")
+        problem = minute.fallback if minute.cut else problem_of_view(view)
+        if problem is not None:
+            return fallback(view, problem, self.name, minute.prompt_digest, self._rules)
+        outcome = self._lead(view, minute)
+        return advice_of(view, outcome, self.name, minute.prompt_digest, self._rules, self._parameters)
+
+    def _lead(self, view: MarketView, minute: RecordedMinute) -> Outcome:
+        """
+        The conversation again, with the recorded replies, read as they were then: before shapes of other endpoints were
+        mended, a reply in one of them was refused or taken as it came.
+        """
+        outcome: Outcome | MissingCall
+        try:
+            outcome = self._led(view, minute, mend=True)
+            if _fits(outcome, minute):
+                return outcome
+        except MissingCall as missing:
+            outcome = missing
+        unmended = self._as_then(view, minute)
+        if unmended is not None and _fits(unmended, minute):
+            return unmended
+        if isinstance(outcome, MissingCall):
+            raise outcome
+        return outcome
+
+    def _as_then(self, view: MarketView, minute: RecordedMinute) -> Outcome | None:
+        """How it ends with replies as they came; None where the record does not go on so: it was made by today's."""
+        try:
+            return self._led(view, minute, mend=False)
+        except (MissingCall, UnreadableReply):
+            return None
+
+    def _led(self, view: MarketView, minute: RecordedMinute, mend: bool) -> Outcome:
+        prompts = self._prompts
+        dialogue = converse(view, prompts, self._asking, self._parameters, mend)
+        turn = proceed(dialogue)
+        while isinstance(turn, Turn):
+            body = minute.replies.get(digest_of(turn.request))
+            if body is None:
+                raise _missing(view, turn.agent, minute.prompt_digest == prompts.digest)
+            turn = proceed(dialogue, read_reply(body, mend))
+        return turn
+
+    @cached_property
+    def _prompts(self) -> Prompts:
+        try:
+            return self._read_prompts()
+        except BadPrompts as error:
+            raise MissingCall(f"the prompts of the record cannot be read: {error}") from error
+
+
+def _fits(outcome: Outcome, minute: RecordedMinute) -> bool:
+    """Whether a conversation ended as the record says."""
+    reason = None if outcome.admitted else outcome.reason
+    return reason == minute.fallback and (minute.mends is None or minute.mends == outcome.mends)
+
+
+def _missing(view: MarketView, agent: str, same_prompts: bool) -> MissingCall:
+    why = (
+        "what would be asked is not what was asked then; see verify --verify-tools"
+        if same_prompts
+        else "the prompts are not those of the record"
+    )
+    return MissingCall(f"no recorded reply for the {agent} request of {iso(view.as_of_ns)}: {why}")

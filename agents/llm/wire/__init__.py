@@ -1,0 +1,1 @@
+"""Requests and replies as the chat-completion API words them."""

@@ -1,0 +1,119 @@
+"""
+What an answer amounts to, whether the same request is worth sending again, and when.
+
+Source: DeepSeek, error codes, JSON output and chat completion pages (November 2026).
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+
+from agents.llm.wire.api import NoMessage, Reply, UnreadableReply, Verdict, read_reply
+from agents.llm.wire.complaints import complaint
+
+AGAIN: frozenset[Verdict] = frozenset(
+    {
+        "rate_limited", "overloaded", "server_error", "unreachable", "timeout",
+        "aborted", "no_resource", "blank", "not_json", "no_choice",
+    }
+)  # fmt: skip
+"""Passing faults: the same request may succeed a moment later."""
+
+STOPPING: frozenset[Verdict] = frozenset({"no_balance", "unauthorised"})
+"""Faults that a person must mend first."""
+
+_OF_STATUS: dict[int, Verdict] = {
+    401: "unauthorised",
+    402: "no_balance",
+    408: "timeout",
+    429: "rate_limited",
+    503: "overloaded",
+}
+_OF_FINISH: dict[str, Verdict] = {
+    "aborted": "aborted",
+    "insufficient_system_resource": "no_resource",
+    "content_filter": "filtered",
+}
+_FIRST_PAUSE_S = 0.5
+_LONGEST_PAUSE_S = 8.0
+_SPREAD = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """
+    A whole answer, judged.
+
+    Attributes:
+        detail: the fault in our words. said: in the server's, one printable line, for the operator alone.
+        reply: where one could be read, whatever its verdict.
+    """
+
+    verdict: Verdict
+    detail: str = ""
+    reply: Reply | None = None
+    said: str = ""
+
+    @property
+    def in_full(self) -> str:
+        """The fault in our words and the server's."""
+        return f"{self.detail}: {self.said}" if self.said else self.detail
+
+
+def judged(status: int, body: bytes) -> Judged:
+    """What a whole answer amounts to."""
+    if status != 200:
+        other: Verdict = "server_error" if status >= 500 else "bad_request"
+        return Judged(_OF_STATUS.get(status, other), f"HTTP {status}", said=complaint(body))
+    try:
+        reply = read_reply(body)
+    except NoMessage as error:
+        return Judged("no_choice", str(error), said=complaint(body))
+    except UnreadableReply as error:
+        return Judged("not_json", str(error), said=complaint(body))
+    failed = _OF_FINISH.get(reply.finish_reason)
+    if failed is not None:
+        return Judged(failed, f"finish_reason {reply.finish_reason}", reply)
+    if _is_blank(reply):
+        spent = "; max_tokens were used up" if reply.finish_reason == "length" else ""
+        return Judged("blank", f"neither text nor a tool call{spent}", reply, complaint(body))
+    return Judged("ok", "", reply)
+
+
+def is_worth_repeating(verdict: Verdict, reply: Reply | None) -> bool:
+    """Whether the same request may do better; one that used up its tokens on nothing will not."""
+    return verdict in AGAIN and not (verdict == "blank" and reply is not None and reply.finish_reason == "length")
+
+
+def pause_s(number: int, digest: str, retry_after_s: float | None) -> float:
+    """
+    How long to wait after an attempt: doubling, spread by the request's digest, never less than the server asks for.
+
+    Args:
+        number: of the attempt that failed, from 1. digest: of the request, hexadecimal.
+    """
+    doubled = min(_FIRST_PAUSE_S * 2 ** (number - 1), _LONGEST_PAUSE_S)
+    spread = 1 - _SPREAD * int(digest[:4], 16) / 0xFFFF
+    return max(doubled * spread, retry_after_s or 0.0)
+
+
+def retry_after_s(text: str | None, now_ns: Callable[[], int]) -> float | None:
+    """What a Retry-After header asks for, seconds or a date; None where it says nothing that can be read."""
+    if text is None:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            until = parsedate_to_datetime(text)
+            seconds = until.replace(tzinfo=until.tzinfo or UTC).timestamp() - now_ns() / 1e9
+        except (ValueError, OverflowError, TypeError):  # days, hours and zones that do not exist
+            return None
+    return max(seconds, 0.0) if math.isfinite(seconds) else None
+
+
+def _is_blank(reply: Reply) -> bool:
+    content, calls = reply.message.get("content"), reply.message.get("tool_calls")
+    return not (isinstance(content, str) and content.strip()) and not (isinstance(calls, list) and calls)

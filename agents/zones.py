@@ -1,0 +1,122 @@
+"""
+From an interval and what it stands on to a whole zone: what every analyst's zones share, whoever chose the interval.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import ceil
+
+from agents.recommendation import Rung, Side, Stance, Zone
+from analysis.confluence import Resonance
+from analysis.evidence import Evidence
+from analysis.fitted import Logistic, confidence_features
+from analysis.parameters import Parameters
+
+UNMEASURED = "too little trade on record to measure a distance"
+NOTHING_NEAR = "no evidence within reach of the price"
+UNCALIBRATED = "confidence is the rate of random levels: nothing is calibrated yet"
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """What a zone is measured with: the reference price, the unit of distance as a fraction of it, the tick."""
+
+    reference_e8: int
+    sigma: float
+    tick_e8: int
+
+
+@dataclass(frozen=True, slots=True)
+class Footing:
+    """
+    What a zone stands on.
+
+    Attributes:
+        price_e8: the heaviest price. score, legs: as of a resonance zone; they give the confidence.
+        evidence: what the zone will cite.
+    """
+
+    price_e8: int
+    score: float
+    legs: int
+    evidence: tuple[Evidence, ...]
+
+    @classmethod
+    def of(cls, zone: Resonance) -> "Footing":
+        """All that a resonance zone stands on."""
+        return cls(zone.price_e8, zone.score, len(zone.legs), zone.evidence)
+
+
+def made(side: Side, low_e8: int, high_e8: int, footing: Footing, scale: Scale, parameters: Parameters) -> Zone | None:
+    """
+    A whole zone without weight from an interval on the grid; None where no price could prove it wrong.
+    """
+    tick = scale.tick_e8
+    beyond = ceil(scale.reference_e8 * scale.sigma * parameters.beyond_sigma)
+    if side == "buy":
+        invalidation = min((low_e8 - beyond) // tick * tick, low_e8 - tick)
+    else:
+        invalidation = max(-(-(high_e8 + beyond) // tick) * tick, high_e8 + tick)
+    if invalidation <= 0:
+        return None  # nothing trades there
+    away_sigma = (footing.price_e8 - scale.reference_e8) / (scale.reference_e8 * scale.sigma)
+    features = confidence_features(footing.score, footing.legs, away_sigma)
+    return Zone(
+        side=side,
+        low_e8=low_e8,
+        high_e8=high_e8,
+        weight=0.0,
+        confidence=parameters.confidence.probability(features),
+        basis=tuple(sorted({e.basis for e in footing.evidence})),
+        evidence=tuple(e.id for e in footing.evidence),
+        invalidation_e8=invalidation,
+        ladder=ladder(side, low_e8, high_e8, footing.price_e8, tick, parameters),
+    )
+
+
+def on_grid(low_e8: int, high_e8: int, tick_e8: int) -> tuple[int, int]:
+    """The first and the last price on the grid inside an interval; the first is above the last where there is none."""
+    return -(-low_e8 // tick_e8) * tick_e8, high_e8 // tick_e8 * tick_e8
+
+
+def ladder(
+    side: Side, low_e8: int, high_e8: int, heavy_e8: int, tick_e8: int, parameters: Parameters
+) -> tuple[Rung, ...]:
+    """
+    Prices of a zone's orders, the one beside the heaviest price first, all on the grid and inside the zone.
+
+    `front` starts one tick nearer to the market than the heaviest price and goes on towards the market; `behind`
+    starts one tick beyond it and goes on away from the market.
+    """
+    towards = 1 if (side == "buy") == (parameters.ladder_policy == "front") else -1
+    start = heavy_e8 // tick_e8 * tick_e8 + tick_e8 if towards > 0 else -(-heavy_e8 // tick_e8) * tick_e8 - tick_e8
+    start = min(max(start, low_e8), high_e8)
+    edge = high_e8 if towards > 0 else low_e8
+    steps = max(1, parameters.ladder_prices - 1)
+    ways = [abs(edge - start) * i // steps // tick_e8 * tick_e8 for i in range(parameters.ladder_prices)]
+    prices = dict.fromkeys(start + towards * way for way in ways)
+    return tuple(Rung(p, 0.0) for p in prices)
+
+
+def weighted(scored: Sequence[tuple[float, Zone]]) -> list[Zone]:
+    """Weights in proportion to strength, in whole ten-thousandths that sum to exactly one."""
+    strengths = [max(score, 1e-6) for score, _ in scored]  # zones without any still weigh the same as each other
+    parts = [max(1, int(10_000 * strength / sum(strengths))) for strength in strengths]
+    parts[parts.index(max(parts))] += 10_000 - sum(parts)
+    return [_with_weight(zone, part) for (_, zone), part in zip(scored, parts, strict=True)]
+
+
+def stance_of(zones: Sequence[Zone]) -> Stance:
+    """The stance that zones amount to."""
+    sides = {z.side for z in zones}
+    return "two_sided" if len(sides) == 2 else "bid_only" if "buy" in sides else "ask_only" if sides else "stand_aside"
+
+
+def told(confidence: Logistic) -> str:
+    """The warning under advice with zones: what their confidence was fitted on."""
+    return f"confidence fitted on {confidence.fit}" if confidence.samples else UNCALIBRATED
+
+
+def _with_weight(zone: Zone, part: int) -> Zone:
+    share = round(part / 10_000 / len(zone.ladder), 6)
+    return replace(zone, weight=part / 10_000, ladder=tuple(Rung(r.price_e8, share) for r in zone.ladder))

@@ -1,0 +1,108 @@
+"""
+One side of a book in bins of one width, from the best price outwards.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from analysis.grid import bins_for
+from analysis.parameters import Parameters
+from market.errors import SumOverflow
+from market.fixed_point import I64, LARGEST_E8
+from projections.book.snapshot_window import Snapshot
+
+F64 = npt.NDArray[np.float64]
+Side = Literal["bid", "ask"]
+SIDES: tuple[Side, Side] = ("bid", "ask")
+
+_FARTHEST_BP = 1000.0  # one order at a thousand times the price must not make a billion bins
+_MOST_BINS = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class BookSide:
+    """
+    One side of a book in bins.
+
+    Attributes:
+        low_e8: lower price edge of bin 0; bin i of the bids lies i widths below it, of the asks above it.
+        quantity_e8: what each bin holds, zeros included, as far as the side was seen, at most 10 % of price.
+        corridor: how many bins count as the corridor.
+        mid_e8: the middle of the book it belongs to. reach_bp: how far from there the side was seen.
+        distance_bp: how far each bin's middle lies from the mid, basis points, at least a thousandth.
+    """
+
+    side: Side
+    low_e8: int
+    width_e8: int
+    quantity_e8: I64
+    corridor: int
+    mid_e8: float
+    reach_bp: float
+    distance_bp: F64
+
+    def price_e8(self, index: int) -> int:
+        """The lower price edge of a bin."""
+        return self.low_e8 + (index if self.side == "ask" else -index) * self.width_e8
+
+    def index(self, price_e8: int) -> int:
+        """The bin that holds a price; one outside of what was seen gives an index outside."""
+        away = (price_e8 // self.width_e8 * self.width_e8 - self.low_e8) // self.width_e8
+        return away if self.side == "ask" else -away
+
+    def held_e8(self, index: int) -> int:
+        """What a bin holds, 0 outside of what was seen."""
+        return int(self.quantity_e8[index]) if 0 <= index < len(self.quantity_e8) else 0
+
+    def held_from(self, price_e8: int, count: int) -> I64:
+        """What a bin and the next ones outwards hold, zeros outside of what was seen."""
+        start = self.index(price_e8)
+        held = np.zeros(count, np.int64)
+        inside = self.quantity_e8[max(0, start) : max(0, start + count)]
+        held[max(0, -start) : max(0, -start) + len(inside)] = inside
+        return held
+
+    @property
+    def corridor_depth_e8(self) -> int:
+        """What the corridor holds."""
+        return int(self.quantity_e8[: self.corridor].sum())
+
+
+def book_side(snapshot: Snapshot, side: Side, width_e8: int, parameters: Parameters) -> BookSide | None:
+    """One side of a snapshot in bins; None where either side is empty."""
+    mid = snapshot.mid_e8
+    if mid is None:
+        return None
+    prices = snapshot.bid_price_e8 if side == "bid" else snapshot.ask_price_e8
+    quantities = snapshot.bid_quantity_e8 if side == "bid" else snapshot.ask_quantity_e8
+    index = prices // width_e8
+    away = np.abs(index - index[0])
+    corridor = bins_for(mid, parameters.corridor_bp, width_e8, parameters.corridor_bins)
+    most = min(bins_for(mid, _FARTHEST_BP, width_e8, 2 * corridor), max(_MOST_BINS, 2 * corridor))
+    totals = np.zeros(min(int(away[-1]) + 1, most), np.int64)
+    kept = away < len(totals)
+    if float(quantities.astype(np.float64).sum()) > LARGEST_E8:
+        raise SumOverflow("a side of the book")
+    np.add.at(totals, away[kept], quantities[kept])
+    reach_bp = round(abs(float(prices[-1]) - mid) / mid * 1e4, 2)
+    low = int(index[0]) * width_e8
+    middle = low + width_e8 / 2 + np.arange(len(totals)) * float(width_e8 if side == "ask" else -width_e8)
+    distance = np.maximum(np.abs(middle - mid) / mid * 1e4, 1e-3)
+    return BookSide(side, low, width_e8, totals, min(corridor, len(totals)), mid, reach_bp, distance)
+
+
+def heaviest(snapshot: Snapshot, side: Side, low_e8: int, high_e8: int) -> tuple[int, float] | None:
+    """
+    The price in [low, high) that holds most, and its part of what the interval holds; None where it holds nothing.
+    """
+    prices = snapshot.bid_price_e8 if side == "bid" else snapshot.ask_price_e8
+    quantities = snapshot.bid_quantity_e8 if side == "bid" else snapshot.ask_quantity_e8
+    inside = (prices >= low_e8) & (prices < high_e8)
+    held = quantities[inside]
+    if len(held) == 0:
+        return None
+    top = int(np.argmax(held))
+    return int(prices[inside][top]), round(float(held[top] / held.sum()), 4)

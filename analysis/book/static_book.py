@@ -1,0 +1,297 @@
+"""
+The static layer: what the newest books show, as the result of the tool `depth_snapshot_analytsis`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from analysis.book.bands import Band, bands, bands_of, densities, density_of
+from analysis.book.book_side import F64, SIDES, BookSide, Side
+from analysis.book.book_window import BookWindow
+from analysis.book.null_book import NullCounts, null_counts
+from analysis.book.void_edges import borne_out
+from analysis.book.voids import Vacuum, cell_edges, depths, usual_depths, vacuums
+from analysis.book.wall_life import Ended, Life, TradesBetween, WallLives
+from analysis.book.walls import Wall, WallBin, WallFinder, wall_bins
+from analysis.evidence import Evidence
+from analysis.fitted import pull_features
+from analysis.grid import bin_width_e8, bp_between
+from analysis.parameters import Parameters
+from market.fixed_point import DECIMALS
+from projections.book.snapshot_window import Snapshot
+
+NO_BOOK = "no book was recorded: advice from trades alone"
+EMPTY_SIDE = "a side of the newest book is empty: advice from trades alone"
+CROSSED = "the newest book is crossed: advice from trades alone"
+_STRONG_SHARE = 0.06
+_STRONG_BAND = 4.0
+_PERSISTENCE_BOOKS = 15
+_NEAR_BP = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class StandingWall:
+    """
+    A wall with its life and its prospects.
+
+    Attributes:
+        distance_bp: from the mid, negative below. persistence: the part of the last 15 books in which it stood.
+        pull_probability: that it is pulled before it is touched, within the hour.
+        minutes_to_eat: its quantity over what the last hour traded against its side a minute; None without trades.
+    """
+
+    id: str
+    side: Side
+    wall: Wall
+    life: Life
+    distance_bp: float
+    persistence: float
+    pull_probability: float
+    minutes_to_eat: float | None
+
+    @property
+    def strength(self) -> float:
+        """Its share, as far as it persists and is not likely to be pulled: 0 to 1."""
+        share = min(1.0, self.wall.bin.share / _STRONG_SHARE)
+        return round(share * self.persistence * (1 - self.pull_probability), 4)
+
+
+@dataclass(frozen=True, slots=True)
+class StaticSide:
+    """
+    One side of the newest book.
+
+    Attributes:
+        standing_out, dense_now, thin_now: how many bins, runs and cells the newest book shows whether or not they last
+            and are confirmed: what `null` compares with.
+        vacuums: None with too few books to tell.
+    """
+
+    book: BookSide
+    walls: list[StandingWall]
+    standing_out: int
+    bands: list[Band]
+    dense_now: int
+    thin_now: int | None
+    vacuums: list[Vacuum] | None
+    null: NullCounts
+
+    @property
+    def near_depth_e8(self) -> int:
+        """What lies within 10 bp of the mid."""
+        return int(self.book.quantity_e8[self.book.distance_bp <= _NEAR_BP].sum())
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentBook:
+    """
+    The book rebuilt from updates up to the tick: what stands out in it and its bands, without any history.
+    """
+
+    sides: Mapping[Side, BookSide]
+    standing_out: Mapping[Side, list[WallBin]]
+    bands: Mapping[Side, list[Band]]
+
+
+@dataclass(frozen=True, slots=True)
+class StaticBook:
+    """
+    The newest book, looked at.
+
+    Attributes:
+        reason: why there is nothing, None where there is. ended: the walls that ended in the window, oldest first.
+        current: the book rebuilt from updates up to the tick, where one is recorded.
+    """
+
+    reason: str | None
+    snapshots: int = 0
+    mid_e8: float = 0.0
+    width_e8: int = 0
+    sides: Mapping[Side, StaticSide] | None = None
+    ended: Sequence[Ended] = ()
+    current: CurrentBook | None = None
+
+
+class StaticLayer:
+    """
+    Looks at the window of books, tick after tick; what belongs to one book or to two is worked out once.
+    """
+
+    def __init__(self, parameters: Parameters) -> None:
+        self._parameters = parameters
+        self._start(DECIMALS)
+
+    def _start(self, decimals: int) -> None:
+        """Forget everything; quantities keep so many decimals from now on."""
+        self._decimals = decimals
+        self._books = BookWindow(self._parameters)
+        self._finder = WallFinder(self._parameters, self._books, decimals)
+        self._lives = WallLives(self._books, self._finder, self._parameters)
+
+    def look(
+        self,
+        snapshots: Sequence[Snapshot],
+        trades_between: TradesBetween,
+        tick_size_e8: int,
+        minute_volume_e8: Mapping[Side, float],
+        current: Snapshot | None = None,
+        decimals: int = DECIMALS,
+    ) -> StaticBook:
+        """
+        Everything the books show.
+
+        Args:
+            snapshots: the window, oldest first. trades_between: the trades of a span of time.
+            minute_volume_e8: mean quantity a minute that eats each side: sells eat bids, buys eat asks.
+            current: the book rebuilt from updates, newer than the last snapshot.
+            decimals: that the market's quantities keep.
+        """
+        if decimals != self._decimals:
+            self._start(decimals)
+        newest = snapshots[-1] if snapshots else None
+        mid = newest.mid_e8 if newest else None
+        if newest is None or mid is None:
+            return StaticBook(NO_BOOK if newest is None else EMPTY_SIDE)
+        if newest.bid_price_e8[0] >= newest.ask_price_e8[0]:
+            return StaticBook(CROSSED)
+        width = bin_width_e8(mid, self._parameters.bin_per_price, tick_size_e8)
+        self._books.keep(snapshots)
+        self._lives.keep(snapshots)
+        books = self._books.sides(newest, width)
+        cells = {side: cell_edges(mid, width, books[side].reach_bp) for side in SIDES}
+        cut = {side: self._thin(snapshots, width, side, cells[side]) for side in SIDES}
+        usual = {side: cut[side][0] for side in SIDES}
+        last = self._last(snapshots, width)
+        null = null_counts(last, cells, usual, newest.last_update_id, self._parameters, decimals)
+        sides = {}
+        for side in SIDES:
+            thin = cut[side][1]
+            across = self._thin(snapshots, width, side, cell_edges(mid, width, books[side].reach_bp, shifted=True))[1]
+            lasting, dense_now = self._bands(snapshots, width, side)
+            sides[side] = StaticSide(
+                book=books[side],
+                walls=self._walls(snapshots, width, trades_between, side, mid, minute_volume_e8[side]),
+                standing_out=len(self._finder.bins([newest], side, width)[0]),
+                bands=lasting,
+                dense_now=dense_now,
+                thin_now=None if thin is None else len(thin),
+                vacuums=None if thin is None else self._confirmed(snapshots, width, side, [*thin, *(across or [])]),
+                null=null[side],
+            )
+        ended = self._lives.ended(snapshots, width, trades_between)
+        now = None if current is None else self._now(current, width)
+        return StaticBook(None, len(snapshots), mid, width, sides, ended, now)
+
+    def _now(self, current: Snapshot, width: int) -> CurrentBook | None:
+        sides = BookWindow(self._parameters).sides(current, width)
+        if not sides:
+            return None
+        out = {side: wall_bins(book, book.mid_e8, self._parameters, self._decimals) for side, book in sides.items()}
+        return CurrentBook(sides, out, bands(sides, self._parameters))
+
+    def _densities(self, snapshot: Snapshot, width: int) -> dict[Side, tuple[F64, F64]]:
+        sides = self._books.sides(snapshot, width)
+        return self._books.once(
+            "densities", snapshot, width, lambda: densities(sides, self._parameters) if sides else {}
+        )
+
+    def _bands(self, snapshots: Sequence[Snapshot], width: int, side: Side) -> tuple[list[Band], int]:
+        """The newest book's bands where most of the last were dense too, with their middle ratio; and its count."""
+        newest = self._books.sides(snapshots[-1], width)[side]
+        every = bands_of(newest, *self._densities(snapshots[-1], width)[side], self._parameters)
+        last = [
+            (b[side], self._densities(s, width)[side][0])
+            for s in snapshots[-self._parameters.wall_of_last :]
+            if (b := self._books.sides(s, width))
+        ]
+        lasting = []
+        for band in every:
+            dense = [density_of(band, *each) for each in last]
+            if sum(d >= self._parameters.band_hint for d in dense) >= self._parameters.wall_seen:
+                lasting.append(replace(band, ratio=round(float(np.median(dense)), 2)))
+        return lasting, len(every)
+
+    def _walls(
+        self,
+        snapshots: Sequence[Snapshot],
+        width: int,
+        trades_between: TradesBetween,
+        side: Side,
+        mid: float,
+        eaten_e8: float,
+    ) -> list[StandingWall]:
+        walls = self._finder.walls(snapshots, side, width)
+        bins = self._finder.bins(snapshots, side, width)
+        prices = [w.bin.price_e8 for w in walls]
+        standing = {p: next((i for i, b in enumerate(reversed(bins)) if p not in b), len(bins)) for p in prices}
+        lives = self._lives.lives(snapshots, width, trades_between, side, standing)
+        recent = bins[-_PERSISTENCE_BOOKS:]
+        found = []
+        for n, wall in enumerate(walls):
+            price = wall.bin.price_e8
+            distance = bp_between(wall.heavy_price_e8, mid)
+            found.append(
+                StandingWall(
+                    id=f"W{side[0]}{n}",
+                    side=side,
+                    wall=wall,
+                    life=lives[price],
+                    distance_bp=distance,
+                    persistence=round(sum(price in b for b in recent) / len(recent), 4),
+                    pull_probability=self._parameters.pull.probability(
+                        pull_features(wall.bin.share, distance, wall.age_min)
+                    ),
+                    minutes_to_eat=round(wall.bin.quantity_e8 / eaten_e8, 2) if eaten_e8 else None,
+                )
+            )
+        return found
+
+    def _thin(
+        self, snapshots: Sequence[Snapshot], width: int, side: Side, cells: F64
+    ) -> tuple[F64 | None, list[Vacuum] | None]:
+        """What the cells of a side usually held, and those that are thin now."""
+        books = [b[side] for s in snapshots if (b := self._books.sides(s, width))]
+        history = np.array([depths(b, cells) for b in books]).reshape(len(books), -1)
+        earlier = max(0, len(history) - self._parameters.vacuum_of_last)
+        usual = usual_depths(history[:earlier], self._parameters)
+        return usual, vacuums(books[-1], cells, usual, history[earlier:], self._parameters)
+
+    def _last(self, snapshots: Sequence[Snapshot], width: int) -> list[dict[Side, BookSide]]:
+        """The newest books that a vacuum must be seen in."""
+        return [b for s in snapshots[-self._parameters.vacuum_of_last :] if (b := self._books.sides(s, width))]
+
+    def _confirmed(self, snapshots: Sequence[Snapshot], width: int, side: Side, found: list[Vacuum]) -> list[Vacuum]:
+        books = [b[side] for s in snapshots if (b := self._books.sides(s, width))]
+        return borne_out(found, books, self._parameters)
+
+
+def evidence_of(static: StaticBook, snapshot: Snapshot | None, parameters: Parameters) -> list[Evidence]:
+    """What the books give a zone to stand on: walls, bands, and the far edges of vacuums."""
+    found: list[Evidence] = []
+    if static.sides is None or snapshot is None:
+        return found
+    margin = int(static.mid_e8 * parameters.zone_half_width_bp / 1e4)
+    for side, seen in static.sides.items():
+        for wall in seen.walls:
+            low = wall.wall.bin.price_e8
+            found.append(
+                Evidence(wall.id, "wall", "static", low - margin, low + static.width_e8 + margin,
+                         wall.wall.heavy_price_e8, wall.strength)
+            )  # fmt: skip
+        for n, band in enumerate(seen.bands):
+            strength = round(min(1.0, band.ratio / _STRONG_BAND), 4)
+            found.append(
+                Evidence(f"B{side[0]}{n}", "band", "static", band.low_e8, band.high_e8 - 1, band.heavy_bin_e8, strength)
+            )
+        for n, thin in enumerate(seen.vacuums or ()):
+            if not thin.censored:
+                part = thin.quantity_e8 / thin.median_e8
+                edge = thin.far_e8 if side == "ask" else thin.far_e8 - static.width_e8
+                strength = round(max(0.0, min(1.0, 1 - part)), 4)
+                found.append(
+                    Evidence(f"V{side[0]}{n}", "vacuum_edge", "static", edge - margin, edge + static.width_e8 + margin,
+                             edge, strength)
+                )  # fmt: skip
+    return found

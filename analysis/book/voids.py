@@ -1,0 +1,139 @@
+"""
+Vacuums: distances from the mid at which the book holds far less than it did (ANALYSIS §2).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.book.book_side import F64, BookSide, Side
+from analysis.parameters import Parameters
+from market.compiled import compiled
+from market.fixed_point import DECIMALS, I64, ONE_E8
+
+NEAREST_BP = 2.0
+_GROWTH = 2**0.5
+LEAST_BINS = 10
+_LARGE_COST = 1e4  # coins counted whole, at a fraction of a cent: less of it is told with more decimals
+
+
+@dataclass(frozen=True, slots=True)
+class Vacuum:
+    """
+    A thin stretch.
+
+    Attributes:
+        low_e8, high_e8: its price edges, whole bins. far_e8: the edge away from the mid.
+        quantity_e8: what its cells hold now. median_e8: what they held before, in the middle of the earlier books.
+        cost: what lies between its edges times its prices, counts of quantity times quote: what crossing it takes.
+        censored: it reaches as far as the side was seen, so its far edge is not known.
+    """
+
+    side: Side
+    low_e8: int
+    high_e8: int
+    far_e8: int
+    quantity_e8: int
+    cost: float
+    median_e8: float
+    near_bp: float
+    far_bp: float
+    censored: bool
+
+
+def cell_edges(mid_e8: float, width_e8: int, reach_bp: float, shifted: bool = False) -> F64:
+    """
+    Edges of k cells of distance, basis points: from 2 bp on each √2 times as far as the last, and ten bins at least.
+
+    Args:
+        shifted: whether the first begins half a cell further out, so that what lies across an edge is inside a cell.
+
+    Returns:
+        k + 1 rising edges, none beyond the reach; fewer than two where nothing fits.
+    """
+    least = LEAST_BINS * width_e8 / mid_e8 * 1e4
+    edges = [NEAREST_BP * (_GROWTH**0.5 if shifted else 1.0)]
+    while (following := max(edges[-1] * _GROWTH, edges[-1] + least)) <= reach_bp:
+        edges.append(following)
+    return np.array(edges)
+
+
+def depths(book: BookSide, edges: F64) -> F64:
+    """What each cell of one side holds; NaN where the side was not seen so far."""
+    return _depths(book.distance_bp, book.quantity_e8, edges, book.reach_bp)
+
+
+@compiled
+def _depths(distance_bp, quantity_e8, edges, reach_bp):  # type: ignore[no-untyped-def]
+    held = np.full(max(0, len(edges) - 1), np.nan)
+    at = np.searchsorted(distance_bp, edges)
+    for cell in range(len(held)):
+        if edges[cell + 1] <= reach_bp:
+            held[cell] = quantity_e8[at[cell] : at[cell + 1]].sum()
+    return held
+
+
+def usual_depths(before: F64, parameters: Parameters) -> F64 | None:
+    """
+    The median each of k cells held before.
+
+    Args:
+        before: (n, k) depths of the window's earlier books.
+
+    Returns:
+        0 for a cell that was seen in too few of them; None where all books together are too few.
+    """
+    if len(before) < parameters.vacuum_least_books or before.shape[1] == 0:
+        return None
+    seen = (~np.isnan(before)).sum(axis=0)
+    ranked = np.sort(before, axis=0)  # what was not seen comes last
+    cell = np.arange(before.shape[1])
+    middle = (ranked[np.maximum(seen - 1, 0) // 2, cell] + ranked[seen // 2, cell]) / 2
+    return np.where(seen >= parameters.vacuum_least_books, middle, 0.0)
+
+
+def vacuums(book: BookSide, cells: F64, usual: F64 | None, last: F64, parameters: Parameters) -> list[Vacuum] | None:
+    """
+    The thin stretches of one side of the last book, nearest first; None with too few books to tell.
+
+    Args:
+        cells: k + 1 edges, see `cell_edges`. usual: see `usual_depths`. last: (m, k) depths of the last books.
+    """
+    if usual is None:
+        return None
+    thin = ((last <= usual * parameters.vacuum_part) & (usual > 0)).sum(axis=0) >= parameters.vacuum_seen
+    turns = np.flatnonzero(np.diff(np.concatenate(([False], thin, [False])).astype(np.int8)))
+    return [
+        _vacuum(book, cells, usual, first, stop)
+        for first, stop in zip(turns[::2].tolist(), turns[1::2].tolist(), strict=True)
+    ]
+
+
+def cost_of(held: I64, price_e8: F64) -> float:
+    """What crossing some bins takes at their middle prices, counts of quantity times quote."""
+    cost = float((held * (price_e8 / ONE_E8)).sum())
+    return round(cost, 2 if cost >= _LARGE_COST else DECIMALS)
+
+
+def _vacuum(book: BookSide, edges: F64, usual: F64, first: int, stop: int) -> Vacuum:
+    start, end = np.searchsorted(book.distance_bp, [edges[first], edges[stop]]).tolist()
+    held = book.quantity_e8[start:end]
+    prices = (
+        book.low_e8
+        + book.width_e8 / 2
+        + np.arange(start, end) * (float(book.width_e8) if book.side == "ask" else -float(book.width_e8))
+    )
+    near, far = book.price_e8(start), book.price_e8(max(start, end - 1))
+    low, high = min(near, far), max(near, far) + book.width_e8
+    return Vacuum(
+        side=book.side,
+        low_e8=low,
+        high_e8=high,
+        far_e8=low if book.side == "bid" else high,
+        quantity_e8=int(held.sum()),
+        cost=cost_of(held, prices),
+        median_e8=round(float(usual[first:stop].sum()), 1),
+        near_bp=round(float(edges[first]), 2),
+        far_bp=round(float(edges[stop]), 2),
+        censored=stop == len(edges) - 1,
+    )

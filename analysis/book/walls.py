@@ -1,0 +1,161 @@
+"""
+Walls: single bins of the book that hold far more than their neighbourhood (ANALYSIS §2).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from analysis.book.book_side import BookSide, Side, heaviest
+from analysis.book.book_window import BookWindow
+from analysis.grid import bins_for
+from analysis.parameters import Parameters
+from market.compiled import compiled
+from market.fixed_point import DECIMALS
+from market.timestamps import MINUTE_NS
+from projections.book.snapshot_window import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class WallBin:
+    """
+    A bin that stands out in one snapshot.
+
+    Attributes:
+        contrast: its quantity over the 80th percentile of its neighbourhood, None where that is zero.
+    """
+
+    price_e8: int
+    quantity_e8: int
+    share: float
+    contrast: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wall:
+    """
+    A wall: it stands out now and did in most of the last snapshots.
+
+    Attributes:
+        heavy_price_e8, heavy_share: the price in the bin that holds most, and how much of the bin it holds.
+        seen: in how many of the last snapshots. age_min: since how many minutes without a break.
+        censored: it already stood in the oldest snapshot, so it is at least that old.
+    """
+
+    bin: WallBin
+    heavy_price_e8: int
+    heavy_share: float
+    seen: int
+    age_min: int
+    censored: bool
+    major: bool
+
+
+def least_wall(parameters: Parameters, decimals: int) -> float:
+    """The least quantity of a wall, in counts of a market whose quantities keep so many decimals."""
+    return parameters.min_wall_e8 / 10 ** (DECIMALS - decimals)
+
+
+def wall_bins(book: BookSide, mid_e8: float, parameters: Parameters, decimals: int = DECIMALS) -> list[WallBin]:
+    """The bins of one side that stand out in one snapshot, nearest first; `decimals` are those of quantities."""
+    depth = book.corridor_depth_e8
+    if depth == 0:
+        return []
+    least = max(parameters.wall_share * depth, least_wall(parameters, decimals))
+    around = bins_for(mid_e8, parameters.neighbourhood_bp, book.width_e8, parameters.neighbourhood_bins)
+    indices, usual = _stand_out(
+        book.quantity_e8, book.corridor, least, around, parameters.wall_percentile / 100, parameters.wall_contrast
+    )
+    return [
+        WallBin(
+            book.price_e8(i), held := int(book.quantity_e8[i]), round(held / depth, 4),
+            round(held / around_it, 2) if around_it > 0 else None,
+        )
+        for i, around_it in zip(indices.tolist(), usual.tolist(), strict=True)
+    ]  # fmt: skip
+
+
+class WallFinder:
+    """
+    Finds walls over a window of snapshots.
+
+    Args:
+        books: what was worked out once per snapshot; a finder of its own may be left to make one.
+        decimals: that the market's quantities keep.
+    """
+
+    def __init__(self, parameters: Parameters, books: BookWindow | None = None, decimals: int = DECIMALS) -> None:
+        self._parameters = parameters
+        self._decimals = decimals
+        self._books = books or BookWindow(parameters)
+
+    def walls(self, snapshots: Sequence[Snapshot], side: Side, width_e8: int) -> list[Wall]:
+        """
+        The walls of a side at the last snapshot, heaviest share first.
+
+        Args:
+            snapshots: the window, oldest first; none gives no walls.
+        """
+        if not snapshots:
+            return []
+        bins = self.bins(snapshots, side, width_e8)
+        found = []
+        for price, wall_bin in bins[-1].items():
+            seen = sum(price in b for b in bins[-self._parameters.wall_of_last :])
+            if seen < self._parameters.wall_seen:
+                continue
+            standing = next((i for i, b in enumerate(reversed(bins)) if price not in b), len(bins))
+            age = (snapshots[-1].minute_ns - snapshots[-standing].minute_ns) // MINUTE_NS
+            heavy = heaviest(snapshots[-1], side, price, price + width_e8)
+            if heavy is not None:
+                major = wall_bin.share >= self._parameters.major_share
+                found.append(Wall(wall_bin, *heavy, seen, age, standing == len(bins), major))
+        return sorted(found, key=lambda w: (-w.bin.share, w.bin.price_e8))
+
+    def bins(self, snapshots: Sequence[Snapshot], side: Side, width_e8: int) -> list[dict[int, WallBin]]:
+        """What stands out on a side in each snapshot, by price."""
+        return [self._books.once("walls", s, width_e8, partial(self._of, s, width_e8))[side] for s in snapshots]
+
+    def _of(self, snapshot: Snapshot, width_e8: int) -> dict[Side, dict[int, WallBin]]:
+        found: dict[Side, dict[int, WallBin]] = {"bid": {}, "ask": {}}
+        for side, book in self._books.sides(snapshot, width_e8).items():
+            found[side] = {w.price_e8: w for w in wall_bins(book, book.mid_e8, self._parameters, self._decimals)}
+        return found
+
+
+@compiled
+def _sort(values):  # type: ignore[no-untyped-def]
+    """Into rising order, in place, a handful of values: numba's own sorts clash when several come from its cache."""
+    for i in range(1, len(values)):
+        value, j = values[i], i
+        while j > 0 and values[j - 1] > value:
+            values[j] = values[j - 1]
+            j -= 1
+        values[j] = value
+
+
+@compiled
+def _stand_out(quantity, corridor, least, around, percentile, contrast):  # type: ignore[no-untyped-def]
+    """Bins of at least some quantity and some multiple of their neighbours' percentile (linear between ranks)."""
+    found = np.empty(corridor, np.int64)
+    usual = np.empty(corridor, np.float64)
+    count = 0
+    for i in range(corridor):
+        if quantity[i] == 0 or quantity[i] < least:
+            continue
+        low, high = max(0, i - around), min(len(quantity), i + around + 1)
+        beside = np.append(quantity[low:i], quantity[i + 1 : high])
+        _sort(beside)
+        level = 0.0
+        if len(beside):
+            place = percentile * (len(beside) - 1)
+            under = int(place)
+            above = min(under + 1, len(beside) - 1)
+            level = beside[under] + (beside[above] - beside[under]) * (place - under)
+        if quantity[i] >= contrast * level:
+            found[count] = i
+            usual[count] = level
+            count += 1
+    return found[:count], usual[:count]

@@ -1,0 +1,158 @@
+"""
+Resonance: price intervals where independent findings meet (ANALYSIS §6).
+
+A zone stands on up to three legs: what the book shows (static), where trade was accepted (acceptance), and whether the
+price held when it was tested (validation). Its score is the geometric mean of the legs it has; the ones it lacks are
+named, and its strength is the score times the part of the legs that are there.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from analysis.evidence import LEGS, Evidence, Leg
+from analysis.parameters import Parameters
+from analysis.trades.level_tests import LevelRecord
+
+_SHOWN_A_SIDE = 8
+_PRIOR_TESTS = 2.0  # decided tests at even odds that every level starts with
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """
+    Evidence around its strongest piece.
+
+    Attributes:
+        lead: the strongest piece. members: it and everything that overlaps its heaviest price.
+    """
+
+    lead: Evidence
+    members: tuple[Evidence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Resonance:
+    """
+    A zone with its legs.
+
+    Attributes:
+        low_e8, high_e8: the interval, both inclusive. price_e8: its heaviest price.
+        legs: each present leg's value, 0 to 1. missing: the others.
+        score: geometric mean of the legs. strength: score times the part of legs present.
+        evidence: ids of what it stands on.
+    """
+
+    id: str
+    low_e8: int
+    high_e8: int
+    price_e8: int
+    legs: Mapping[Leg, float]
+    missing: tuple[Leg, ...]
+    score: float
+    strength: float
+    evidence: tuple[Evidence, ...]
+
+    @property
+    def triple(self) -> bool:
+        """Whether all three legs meet here."""
+        return not self.missing
+
+
+def clusters(evidence: Sequence[Evidence], reference_e8: int, reach_e8: int) -> list[Cluster]:
+    """
+    Evidence gathered around its strongest pieces, on each side of the price and within reach of it, strongest first.
+
+    A piece joins the first cluster whose heaviest price it holds; nothing crosses the reference.
+    """
+    found = []
+    for below in (True, False):
+        left = sorted(
+            (e for e in evidence if (e.price_e8 < reference_e8) == below and e.price_e8 != reference_e8
+             and abs(e.price_e8 - reference_e8) <= reach_e8),
+            key=lambda e: (-e.strength, e.leg != "static", abs(e.price_e8 - reference_e8), e.price_e8, e.id),
+        )  # fmt: skip
+        gathered = 0
+        while left and gathered < _SHOWN_A_SIDE:
+            lead = left[0]
+            members = [e for e in left if e is lead or e.low_e8 <= lead.price_e8 <= e.high_e8]
+            found.append(Cluster(lead, tuple(members)))
+            left = [e for e in left if not any(e is m for m in members)]
+            gathered += 1
+    return found
+
+
+def validation_of(record: LevelRecord) -> float | None:
+    """
+    How often the level held, the most recent tests first, pulled towards even odds; None where no test was decided.
+    """
+    if record.recent_rate is None:
+        return None
+    held = record.recent_rate * record.recent_weight
+    return round((held + _PRIOR_TESTS / 2) / (record.recent_weight + _PRIOR_TESTS), 4)
+
+
+def resonances(
+    found: Sequence[Cluster],
+    validations: Sequence[Evidence | None],
+    horizons: int,
+    reference_e8: int,
+    parameters: Parameters,
+) -> list[Resonance]:
+    """
+    Zones with their scores, strongest first.
+
+    Args:
+        validations: for each cluster its tests as evidence, None where there were none.
+        horizons: how many horizons of the volume profile were looked at. reference_e8: no zone crosses it.
+    """
+    made = []
+    for cluster, tested in zip(found, validations, strict=True):
+        members = cluster.members if tested is None else (*cluster.members, tested)
+        legs = _legs(members, horizons)
+        score = 1.0
+        for value in legs.values():
+            score *= value
+        score = round(score ** (1 / len(legs)), 6)
+        strength = round(score * len(legs) / len(LEGS), 6)
+        below = cluster.lead.price_e8 < reference_e8
+        half = int(cluster.lead.price_e8 * parameters.zone_half_width_bp / 1e4)
+        made.append(
+            Resonance(
+                id="",
+                low_e8=max(cluster.lead.low_e8, cluster.lead.price_e8 - half, 0 if below else reference_e8 + 1),
+                high_e8=min(cluster.lead.high_e8, cluster.lead.price_e8 + half, reference_e8 - 1 if below else 2**62),
+                price_e8=cluster.lead.price_e8,
+                legs=legs,
+                missing=tuple(leg for leg in LEGS if leg not in legs),
+                score=score,
+                strength=strength,
+                evidence=tuple(sorted(members, key=lambda e: e.id)),
+            )
+        )
+    made.sort(key=lambda z: (-z.strength, z.price_e8))
+    return [_named(zone, f"Z{n}") for n, zone in enumerate(made)]
+
+
+def _legs(members: Sequence[Evidence], horizons: int) -> dict[Leg, float]:
+    legs: dict[Leg, float] = {}
+    static = [e.strength for e in members if e.leg == "static"]
+    if static:
+        missed = 1.0
+        for strength in static:
+            missed *= 1 - strength
+        legs["static"] = round(1 - missed, 4)
+    accepted: dict[int, float] = {}
+    for each in members:
+        if each.leg == "acceptance":
+            accepted[each.horizon_min] = max(each.strength, accepted.get(each.horizon_min, 0.0))
+    if accepted:
+        legs["acceptance"] = round(min(1.0, sum(accepted.values()) / max(1, horizons)), 4)
+    tested = [e.strength for e in members if e.leg == "validation"]
+    if tested:
+        legs["validation"] = max(tested)
+    return legs
+
+
+def _named(zone: Resonance, name: str) -> Resonance:
+    return Resonance(name, zone.low_e8, zone.high_e8, zone.price_e8, zone.legs, zone.missing, zone.score,
+                     zone.strength, zone.evidence)  # fmt: skip

@@ -1,0 +1,1 @@
+"""Measures of changes of the book: OFI, micro-price, toxicity."""

@@ -1,0 +1,232 @@
+"""
+What flows say of themselves and of price: z-scores, averages, fusion, divergence, and how much of price they explain.
+"""
+
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Literal
+
+import numpy as np
+
+from analysis.flow.flow_grid import F64, Flags
+from market.fixed_point import I64
+
+Divergence = Literal["bullish", "bearish", "inconsistent", "none"]
+Label = Literal["strong_buy", "strong_sell", "neutral"]
+Place = Literal["above", "below", "at"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fused:
+    """
+    Two z-scores as one.
+
+    Attributes:
+        value: the weighted sum. consistency: the smaller over the larger size where the signs agree, else 0.
+        strong: whether both are past their thresholds.
+    """
+
+    value: float
+    consistency: float
+    strong: bool
+
+    @property
+    def label(self) -> Label:
+        """Strong with a positive value, strong with a negative one, or neither."""
+        if not self.strong:
+            return "neutral"
+        return "strong_buy" if self.value > 0 else "strong_sell"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A straight line through n points: slope and R²; both None with fewer than three points or a flat side."""
+
+    slope: float | None
+    r2: float | None
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """
+    How much of the change of the mid a flow explains: in the same interval, and in the one that follows.
+
+    Attributes:
+        intervals: how many were whole. r2_same, r2_next: None with fewer than three, or where nothing moved.
+    """
+
+    r2_same: float | None
+    r2_next: float | None
+    intervals: int
+
+
+def z_score(values: I64, at: int, least: int, clip: float) -> float | None:
+    """
+    How far a value lies from the mean of others, in their standard deviations (of the whole, not of a sample).
+
+    Returns:
+        To 4 decimals, within ±clip; None with fewer than `least` values or where all are equal.
+    """
+    return z_of_sum(values, at, 1, least, clip)
+
+
+def z_scores(values: I64, span: int, least: int, clip: float) -> list[float | None]:
+    """`z_score` of every value that has a span to look at, among the `span` values that end with it."""
+    windows = np.lib.stride_tricks.sliding_window_view(values, span)
+    if span < max(least, 1):
+        return [None] * len(windows)
+    numbers = np.ascontiguousarray(windows, np.float64)
+    mean = numbers.mean(axis=1)
+    spread = np.sqrt(np.mean((numbers - mean[:, None]) ** 2, axis=1))
+    moves = (windows.max(axis=1) > windows.min(axis=1)).tolist()
+    off = np.divide(numbers[:, -1] - mean, spread, out=np.zeros(len(mean)), where=moves).tolist()
+    return [round(min(clip, max(-clip, z)), 4) if moved else None for z, moved in zip(off, moves, strict=True)]
+
+
+def z_of_sum(values: I64, total: int, count: int, least: int, clip: float) -> float | None:
+    """
+    As `z_score`, for the sum of `count` intervals: it is held against count times the mean of single intervals, in
+    the square root of count times their standard deviation, as if intervals were independent.
+    """
+    if len(values) < max(least, 1) or values.max() == values.min():
+        return None
+    numbers = values.astype(np.float64)
+    mean = float(numbers.mean())
+    spread = float(np.sqrt(np.mean((numbers - mean) ** 2)))
+    return round(min(clip, max(-clip, (total - count * mean) / (spread * count**0.5))), 4)
+
+
+def fused(
+    ofi_z: float, cvd_z: float, weights: tuple[float, float], strong_value: float, strong_consistency: float
+) -> Fused:
+    """The weighted sum of the z-scores of OFI and CVD, to 4 decimals, and whether they agree."""
+    value = round(weights[0] * ofi_z + weights[1] * cvd_z, 4)
+    sizes = abs(ofi_z), abs(cvd_z)
+    consistency = round(min(sizes) / max(sizes), 4) if ofi_z * cvd_z > 0 else 0.0
+    return Fused(value, consistency, abs(value) > strong_value and consistency > strong_consistency)
+
+
+def divergence(
+    trend: float, ofi_z: float, cvd_z: float, from_z: tuple[float, float], opposed_z: tuple[float, float]
+) -> Divergence:
+    """
+    Whether flow runs against price, or against itself.
+
+    Args:
+        trend: the change of price; its sign counts.
+        from_z: what the z-scores of OFI and CVD must pass against the trend.
+        opposed_z: what their sizes must pass, with opposite signs, to be inconsistent.
+    """
+    if trend < 0 and ofi_z > from_z[0] and cvd_z > from_z[1]:
+        return "bullish"
+    if trend > 0 and ofi_z < -from_z[0] and cvd_z < -from_z[1]:
+        return "bearish"
+    if abs(ofi_z) > opposed_z[0] and abs(cvd_z) > opposed_z[1] and ofi_z * cvd_z < 0:
+        return "inconsistent"
+    return "none"
+
+
+def divergence_strength(
+    kind: Divergence,
+    trend_sigma: float,
+    ofi_z: float,
+    cvd_z: float,
+    weights: tuple[float, float],
+    full: tuple[float, float],
+) -> float | None:
+    """
+    How far price and flow disagree, or OFI and CVD with each other: 0 to 1, never falling as any of its inputs grows.
+
+        price = min(1, |trend_sigma| / full[0])
+        flow = min(1, (weights[0]·|ofi_z| + weights[1]·|cvd_z|) / full[1])
+        bullish, bearish: √(price · flow)        inconsistent: flow, for price has no part in it
+
+    A trend of -1.5 σ against z-scores of 1.5 and 0.75, weights 0.6 and 0.4, full at 2 σ and 2.5: price 0.75, flow 0.48,
+    strength 0.6.
+
+    Returns:
+        To 4 decimals; None where there is no divergence.
+    """
+    if kind == "none":
+        return None
+    flow = min(1.0, (weights[0] * abs(ofi_z) + weights[1] * abs(cvd_z)) / full[1])
+    if kind == "inconsistent":
+        return round(flow, 4)
+    return round((min(1.0, abs(trend_sigma) / full[0]) * flow) ** 0.5, 4)
+
+
+def in_sigma(change: int, changes: I64, intervals: int, least: int, clip: float) -> float:
+    """
+    A change over some intervals in σ of as many: the root mean square of single changes times the root of their number.
+
+    No mean is taken off, so the sign is that of the change. Squares are summed as whole numbers.
+
+    Args:
+        changes: n changes over one interval each, n at least 1. least: σ is not below this, above 0.
+
+    Returns:
+        To 4 decimals, within ±clip.
+    """
+    square = sum(each * each for each in changes.tolist())
+    sigma = max(float(least), (square / len(changes) * intervals) ** 0.5)
+    return round(min(clip, max(-clip, change / sigma)), 4)
+
+
+def moving_average(values: I64, span: int) -> list[float]:
+    """
+    The exponential moving average at each of n values: the newest weighs 2 / (span + 1), the first begins it.
+
+    One value after the other in plain floats: the bits depend on the values alone, and equal values have themselves
+    as their average.
+    """
+    weight = 2.0 / (span + 1)
+    return list(accumulate(values.astype(np.float64).tolist(), lambda mean, value: mean + weight * (value - mean)))
+
+
+def place(value: float, other: float) -> Place:
+    """Where one quantity lies from another, in counts; `at` is within half a count, the smallest there is."""
+    away = round(value - other)
+    return "at" if not away else "above" if away > 0 else "below"
+
+
+def line(x: F64, y: F64) -> Line:
+    """The least-squares line through n points; slope unrounded, R² to 4 decimals."""
+    n = len(x)
+    if n < 3 or x.max() == x.min() or y.max() == y.min():
+        return Line(None, None, n)
+    dx, dy = x - x.mean(), y - y.mean()
+    xx, xy, yy = float((dx * dx).sum()), float((dx * dy).sum()), float((dy * dy).sum())
+    return Line(xy / xx, round(xy * xy / (xx * yy), 4), n)
+
+
+def explained(flow: I64, mid_x2: I64, known: Flags, interval: int) -> Explained:
+    """
+    R² of the mid's change on a flow.
+
+    Args:
+        flow: (n,) the flow of each second. mid_x2: (n,) twice the mid at its end.
+        known: (n,) see `FlowGrid`. interval: how many seconds are taken together, counted from the first.
+    """
+    if not known.any():
+        return Explained(None, None, 0)
+    sums, changes, whole = by_interval(flow, mid_x2, known, interval)
+    same = line(sums[whole], changes[whole])
+    both = whole[:-1] & whole[1:]
+    following = line(sums[:-1][both], changes[1:][both])
+    return Explained(same.r2, following.r2, same.n)
+
+
+def by_interval(flow: I64, mid_x2: I64, known: Flags, interval: int) -> tuple[F64, F64, Flags]:
+    """
+    A flow and the change of the mid over intervals of some seconds, a last incomplete one left out.
+
+    Returns:
+        k sums, k changes (of the mid itself, 1e-8 quote), and whether the book was whole throughout each.
+    """
+    k = len(flow) // interval
+    ends = np.arange(k) * interval + interval - 1
+    starts = np.maximum(ends - interval, 0)  # the first second is never known: nothing is before it
+    sums = flow[: k * interval].reshape(k, interval).sum(axis=1)
+    whole = np.asarray(known[: k * interval].reshape(k, interval).all(axis=1), np.bool_)
+    return sums.astype(np.float64), (mid_x2[ends] - mid_x2[starts]).astype(np.float64) / 2, whole

@@ -1,0 +1,153 @@
+"""
+Where the mid is going next, from the quote: queue imbalance, weighted mid and micro-price.
+
+Source: Stoikov, "The micro-price: a high-frequency estimator of future prices", 2018, sections 3-4: the states are
+imbalance and spread; the expected sum of all coming changes of the mid is added to the mid. Data are made symmetric (a
+mirrored market is as likely), which makes that sum finite.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.flow.flow_grid import F64, Flags
+from market.compiled import compiled
+from market.fixed_point import I64
+
+_ROUNDS = 1000
+_SMALL = 1e-6
+
+
+def queue_imbalance(bid_quantity: int, ask_quantity: int) -> float:
+    """(bid - ask) / (bid + ask), to 4 decimals."""
+    return round((bid_quantity - ask_quantity) / (bid_quantity + ask_quantity), 4)
+
+
+def weighted_mid(bid_e8: int, bid_quantity: int, ask_e8: int, ask_quantity: int) -> float:
+    """The mid drawn to the side with less size: 99.99 with 12 and 100.01 with 4 give 100.005."""
+    return (bid_e8 * ask_quantity + ask_e8 * bid_quantity) / (bid_quantity + ask_quantity)
+
+
+@dataclass(frozen=True, slots=True)
+class MicroPrice:
+    """
+    A fitted model.
+
+    Attributes:
+        adjustment_e8: (spreads, imbalances) what is added to the mid.
+        seen: (spreads, imbalances) in how many seconds (mirrored ones included) a state was met.
+        moves: how many of `transitions` moved the mid.
+    """
+
+    tick_size_e8: int
+    adjustment_e8: F64
+    seen: I64
+    transitions: int
+    moves: int
+
+    def price_e8(self, bid_e8: int, bid_quantity: int, ask_e8: int, ask_quantity: int, least: int) -> float | None:
+        """The micro-price of a quote; None where its state was met fewer than `least` times."""
+        spreads, imbalances = self.adjustment_e8.shape
+        spread = min(spreads, max(1, (ask_e8 - bid_e8) // self.tick_size_e8)) - 1
+        imbalance = min(imbalances - 1, imbalances * bid_quantity // (bid_quantity + ask_quantity))
+        if self.seen[spread, imbalance] < least:
+            return None
+        return (bid_e8 + ask_e8) / 2 + float(self.adjustment_e8[spread, imbalance])
+
+
+def fit_micro_price(
+    quote_e8: I64,
+    known: Flags,
+    tick_size_e8: int,
+    imbalances: int,
+    spreads: int,
+    least_transitions: int,
+    least_moves: int,
+) -> MicroPrice | str:
+    """
+    Fit the micro-price to quotes at even intervals.
+
+    Args:
+        quote_e8: (4, n) bid, its quantity, ask, its quantity.
+        known: (n,) whether the step from the quote before to this one can be used.
+        imbalances, spreads: how many states of each; the widest spread stands for all wider ones.
+
+    Returns:
+        The model, or why there is none.
+    """
+    bid, bid_quantity, ask, ask_quantity = quote_e8
+    total = np.maximum(bid_quantity + ask_quantity, 1)
+    imbalance = np.minimum(imbalances - 1, imbalances * bid_quantity // total)
+    spread = np.clip((ask - bid) // tick_size_e8, 1, spreads) - 1
+    steps = np.flatnonzero(known[1:])
+    change = np.diff(bid + ask)[steps] / 2
+    moves = int(np.count_nonzero(change))
+    if len(steps) < least_transitions:
+        return f"{len(steps)} of {least_transitions} steps"
+    if moves < least_moves:
+        return f"the mid moved {moves} of {least_moves} times"
+    here = spread[steps] * imbalances + imbalance[steps]
+    there = spread[steps + 1] * imbalances + imbalance[steps + 1]
+    mirror = np.arange(spreads * imbalances).reshape(spreads, imbalances)[:, ::-1].ravel()
+    here, there = np.concatenate((here, mirror[here])), np.concatenate((there, mirror[there]))
+    adjustment = _adjustments(here, there, np.concatenate((change, -change)), spreads * imbalances)
+    if not len(adjustment):
+        return "the expected changes have no finite sum"
+    seen = np.bincount(here, minlength=spreads * imbalances).reshape(spreads, imbalances)
+    return MicroPrice(tick_size_e8, adjustment.reshape(spreads, imbalances), seen, len(steps), moves)
+
+
+def _adjustments(here: I64, there: I64, change: F64, states: int) -> F64:
+    """G* = sum over k of B^k G1, G1 = (1 - Q)^-1 E[change], B = (1 - Q)^-1 T; empty where the sum does not end."""
+    still = np.zeros((states, states))
+    moved = np.zeros((states, states))
+    expected = np.zeros(states)
+    flat = change == 0
+    np.add.at(still, (here[flat], there[flat]), 1.0)
+    np.add.at(moved, (here[~flat], there[~flat]), 1.0)
+    np.add.at(expected, here, change)
+    met = np.maximum(np.bincount(here, minlength=states), 1).astype(np.float64)
+    right = np.column_stack((expected / met, moved / met[:, None]))
+    left = np.eye(states) - still / met[:, None]
+    return _sum_of_changes(left, right)
+
+
+@compiled
+def _sum_of_changes(left, right):  # type: ignore[no-untyped-def]
+    """Gauss with row exchange instead of LAPACK: the same bits with any linear algebra library."""
+    n = len(left)
+    for column in range(n):
+        pivot = column
+        for row in range(column + 1, n):
+            if abs(left[row, column]) > abs(left[pivot, column]):
+                pivot = row
+        if abs(left[pivot, column]) < _SMALL:
+            return np.empty(0)
+        for i in range(n):
+            left[column, i], left[pivot, i] = left[pivot, i], left[column, i]
+        for i in range(n + 1):
+            right[column, i], right[pivot, i] = right[pivot, i], right[column, i]
+        for row in range(n):
+            factor = left[row, column] / left[column, column]
+            if row != column and factor != 0.0:
+                for i in range(column, n):
+                    left[row, i] -= factor * left[column, i]
+                for i in range(n + 1):
+                    right[row, i] -= factor * right[column, i]
+    term = np.empty(n)
+    for row in range(n):
+        for i in range(n + 1):
+            right[row, i] /= left[row, row]
+        term[row] = right[row, 0]
+    first = np.abs(term).max()
+    total = np.zeros(n)
+    for _ in range(_ROUNDS):
+        total += term
+        if np.abs(term).max() <= _SMALL * first:
+            return total
+        following = np.zeros(n)
+        for row in range(n):
+            for i in range(n):
+                following[row] += right[row, i + 1] * term[i]
+        term = following
+    return np.empty(0)

@@ -1,0 +1,53 @@
+"""
+Who pays for trading: VPIN with true aggressor signs, and Kyle's λ.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.flow.flow_grid import Flags
+from analysis.flow.flow_measures import Line, by_interval, line
+from market.fixed_point import I64
+
+
+@dataclass(frozen=True, slots=True)
+class Vpin:
+    """The share of volume that was one-sided, over n full volume buckets; None without one."""
+
+    value: float | None
+    buckets: int
+
+
+def vpin(buy_e8: I64, sell_e8: I64, bucket_e8: int) -> Vpin:
+    """
+    Volume-synchronised probability of informed trading: sum of |sold - bought| over n buckets / (n * bucket).
+
+    Easley, López de Prado, O'Hara 2012, with the aggressor's side as recorded instead of guessed from price. A row that
+    crosses the end of a bucket is shared out in proportion; a last bucket that is not full is left out.
+
+    Args:
+        buy_e8, sell_e8: k rows in order of time. bucket_e8: the volume of a bucket.
+    """
+    total = buy_e8 + sell_e8
+    traded = total > 0
+    volume = np.concatenate(([0], np.cumsum(total[traded]))).astype(np.float64)
+    bought = np.concatenate(([0], np.cumsum(buy_e8[traded]))).astype(np.float64)
+    buckets = int(total.sum()) // bucket_e8 if bucket_e8 > 0 else 0
+    if buckets == 0:
+        return Vpin(None, 0)
+    edges = np.arange(buckets + 1) * float(bucket_e8)
+    one_sided = np.abs(2 * np.diff(np.interp(edges, volume, bought)) - bucket_e8)
+    return Vpin(round(float(one_sided.sum()) / (buckets * bucket_e8), 4), buckets)
+
+
+def kyle_lambda(signed_e8: I64, mid_x2: I64, known: Flags, interval: int) -> Line:
+    """
+    The change of the mid for each unit of base bought more than sold, over intervals of some seconds.
+
+    Kyle 1985: the slope is quote per base; see `by_interval` for the arguments.
+    """
+    if not known.any():
+        return Line(None, None, 0)
+    signed, change, whole = by_interval(signed_e8, mid_x2, known, interval)
+    return line(signed[whole], change[whole])

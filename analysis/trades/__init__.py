@@ -1,0 +1,1 @@
+"""Measures of trades: profiles, tests of levels, absorption, sweeps."""

@@ -1,0 +1,237 @@
+"""
+The sliding windows of absorption: what was taken in each, and what the hour before was like.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from analysis.parameters import OrderFlowParameters
+from analysis.trades.level_tests import Reach
+from market.compiled import compiled
+from market.fixed_point import I64
+from market.timestamps import SECOND_NS
+from projections.trades.trade_columns import Trades
+
+F64 = npt.NDArray[np.float64]
+
+ENDS = 60
+"""How many windows a tick looks at: one a second of the last minute."""
+
+_MOST_CELLS = 4096  # a wild window beside a tiny ε is looked at in wider bands
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """
+    The last minutes of trades, cut for windows; window i ends ENDS − 1 − i seconds before the tick.
+
+    Attributes:
+        trades: of the ENDS − 1 seconds and one window before the tick.
+        offsets: where each second of them begins, and the end.
+        near_e8: ε.
+        mean, sd: of what sellers took, and buyers, in the heaviest band of each window of the hour before those.
+        counted: how many windows that hour held.
+    """
+
+    trades: Trades
+    end_ns: int
+    window_s: int
+    offsets: I64
+    near_e8: int
+    mean: tuple[float, float]
+    sd: tuple[float, float]
+    counted: int
+
+    def stop_ns(self, end: int) -> int:
+        """When a window ends."""
+        return self.end_ns - (ENDS - 1 - end) * SECOND_NS
+
+    def window(self, end: int) -> Trades:
+        """The trades of a window."""
+        return self.trades.part(int(self.offsets[end]), int(self.offsets[end + self.window_s]))
+
+    def after(self, end: int) -> Trades:
+        """The trades from a window's end to the tick."""
+        return self.trades.part(int(self.offsets[end + self.window_s]), len(self.trades))
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """
+    What a band took.
+
+    Attributes:
+        volume_e8: all of it. price_e8: where in the heaviest bin most was traded; of equal ones the lowest.
+        inside_e8: what that bin took.
+    """
+
+    volume_e8: int
+    price_e8: int
+    inside_e8: int
+
+
+def frame_of(trades: Trades, reach: Reach | None, end_ns: int, parameters: OrderFlowParameters) -> Frame | None:
+    """
+    The windows of a tick; None without σ, or where the hour before them is shorter than `absorption_least_min` windows.
+    """
+    window_ns = parameters.absorption_window_s * SECOND_NS
+    seen_from = end_ns - (ENDS - 1) * SECOND_NS - window_ns
+    if reach is None or len(trades) == 0:
+        return None
+    count = min(parameters.absorption_baseline_min, (seen_from - int(trades.time_ns[0])) // window_ns)
+    if count < max(2, parameters.absorption_least_min):
+        return None
+    hour = trades.between(seen_from - count * window_ns, seen_from)
+    edges = seen_from - np.arange(count, -1, -1, dtype=np.int64) * window_ns
+    places = np.searchsorted(hour.time_ns, edges).astype(np.int64)
+    taken = _heaviest_bands(hour.price_e8, hour.quantity_e8, hour.sign, places, reach.near_e8).astype(np.float64)
+    mean, sd = taken.mean(axis=1).tolist(), taken.std(axis=1, ddof=1).tolist()
+    last = trades.between(seen_from, end_ns)
+    seconds = seen_from + np.arange(ENDS + parameters.absorption_window_s, dtype=np.int64) * SECOND_NS
+    offsets = np.searchsorted(last.time_ns, seconds).astype(np.int64)
+    return Frame(
+        trades=last,
+        end_ns=end_ns,
+        window_s=parameters.absorption_window_s,
+        offsets=offsets,
+        near_e8=reach.near_e8,
+        mean=(round(mean[0], 1), round(mean[1], 1)),
+        sd=(round(sd[0], 1), round(sd[1], 1)),
+        counted=count,
+    )
+
+
+def excess(frame: Frame, side: int, volume: I64) -> F64:
+    """How many standard deviations above the hour's mean each volume lies; −1 where the hour has no spread."""
+    mean, sd = frame.mean[side], frame.sd[side]
+    if sd <= 0:
+        return np.full(len(volume), -1.0)
+    z: F64 = np.round((volume.astype(np.float64) - mean) / sd, 4)
+    return z
+
+
+def taken(frame: Frame, side: int, end: int, low_e8: int, high_e8: int, bin_e8: int) -> Taken | None:
+    """What sellers (side 0) or buyers (1) took in a band in a window; None for nothing."""
+    whole = frame.window(end)
+    inside = (whole.sign == 2 * side - 1) & (whole.price_e8 >= low_e8) & (whole.price_e8 <= high_e8)
+    price, quantity = whole.price_e8[inside], whole.quantity_e8[inside]
+    if len(price) == 0:
+        return None
+    order = np.argsort(price)
+    return Taken(*(int(v) for v in _heaviest_of(price[order], quantity[order], bin_e8)))
+
+
+def at_levels(frame: Frame, level_e8: I64) -> I64:
+    """For each of k levels, bid and ask: the window in which it held and took most; −1 where it took nothing."""
+    t = frame.trades
+    return _at_levels(t.price_e8, t.quantity_e8, t.sign, frame.offsets, frame.window_s, level_e8, frame.near_e8)
+
+
+def at_extremes(frame: Frame) -> tuple[I64, I64]:
+    """
+    For each window what sellers took within 2ε of its low and buyers within 2ε of its high, and the two extremes.
+
+    Returns:
+        Two (2, ENDS) arrays; −1 where a window has no trade.
+    """
+    t = frame.trades
+    return _at_extremes(t.price_e8, t.quantity_e8, t.sign, frame.offsets, frame.window_s, frame.near_e8)
+
+
+@compiled
+def _heaviest_of(prices, quantities, width):  # type: ignore[no-untyped-def]
+    """Of rising prices all that was traded, the heaviest price of the heaviest bin, and that bin."""
+    whole, heavy, most = np.int64(0), np.int64(0), np.int64(-1)
+    i, n = 0, len(prices)
+    while i < n:
+        bin_at, in_bin, best, best_at = prices[i] // width, np.int64(0), np.int64(-1), np.int64(0)
+        while i < n and prices[i] // width == bin_at:
+            price, at_price = prices[i], np.int64(0)
+            while i < n and prices[i] == price:
+                at_price += quantities[i]
+                i += 1
+            in_bin += at_price
+            if at_price > best:
+                best, best_at = at_price, price
+        whole += in_bin
+        if in_bin > most:
+            most, heavy = in_bin, best_at
+    return whole, heavy, most
+
+
+@compiled
+def _at_levels(prices, quantities, signs, offsets, window_s, levels, near):  # type: ignore[no-untyped-def]
+    seconds = len(offsets) - 1
+    best = np.full((len(levels), 2), -1, np.int64)
+    taken = np.empty((2, seconds + 1), np.int64)
+    failed = np.empty((2, seconds + 1), np.int64)  # seconds in which price went beyond
+    for k in range(len(levels)):
+        low, high = levels[k] - near, levels[k] + near
+        taken[:, 0] = 0
+        failed[:, 0] = 0
+        for second in range(seconds):
+            sold, bought, under, over = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
+            for i in range(offsets[second], offsets[second + 1]):
+                if prices[i] < low:
+                    under = np.int64(1)
+                elif prices[i] > high:
+                    over = np.int64(1)
+                elif signs[i] < 0:
+                    sold += quantities[i]
+                else:
+                    bought += quantities[i]
+            taken[0, second + 1], taken[1, second + 1] = taken[0, second] + sold, taken[1, second] + bought
+            failed[0, second + 1], failed[1, second + 1] = failed[0, second] + under, failed[1, second] + over
+        for side in range(2):
+            most = np.int64(0)
+            for end in range(ENDS):
+                volume = taken[side, end + window_s] - taken[side, end]
+                if volume > most and failed[side, end + window_s] == failed[side, end]:
+                    most, best[k, side] = volume, end
+    return best
+
+
+@compiled
+def _at_extremes(prices, quantities, signs, offsets, window_s, near):  # type: ignore[no-untyped-def]
+    most = np.full((2, ENDS), -1, np.int64)
+    extreme = np.full((2, ENDS), -1, np.int64)
+    for end in range(ENDS):
+        start, stop = offsets[end], offsets[end + window_s]
+        if start >= stop:
+            continue
+        low, high = prices[start], prices[start]
+        for i in range(start, stop):
+            low, high = min(low, prices[i]), max(high, prices[i])
+        sold, bought = np.int64(0), np.int64(0)
+        for i in range(start, stop):
+            if signs[i] < 0:
+                if prices[i] <= low + 2 * near:
+                    sold += quantities[i]
+            elif prices[i] >= high - 2 * near:
+                bought += quantities[i]
+        most[0, end], most[1, end] = sold, bought
+        extreme[0, end], extreme[1, end] = low, high
+    return most, extreme
+
+
+@compiled
+def _heaviest_bands(prices, quantities, signs, offsets, near):  # type: ignore[no-untyped-def]
+    count = len(offsets) - 1
+    most = np.zeros((2, count), np.int64)
+    for k in range(count):
+        start, stop = offsets[k], offsets[k + 1]
+        if start >= stop:
+            continue
+        low, high = prices[start], prices[start]
+        for i in range(start, stop):
+            low, high = min(low, prices[i]), max(high, prices[i])
+        width = max(near, (high - low) // _MOST_CELLS + 1)
+        cells = np.zeros((2, (high - low) // width + 2), np.int64)
+        for i in range(start, stop):
+            cells[0 if signs[i] < 0 else 1, (prices[i] - low) // width] += quantities[i]
+        for side in range(2):
+            for cell in range(cells.shape[1] - 1):
+                most[side, k] = max(most[side, k], cells[side, cell] + cells[side, cell + 1])
+    return most

@@ -1,0 +1,142 @@
+"""
+Footprint: cumulative volume delta, and rows where one aggressor outweighs the other diagonally (ANALYSIS §4).
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from analysis.parameters import OrderFlowParameters
+from analysis.trades.volume_profile import row_width, rows_of
+from market.compiled import compiled
+from market.fixed_point import I64
+from projections.trades.trade_columns import Trades
+
+Flags = npt.NDArray[np.bool_]
+Side = Literal["buy", "sell"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cvd:
+    """Exact quantities of a span: bought and sold by aggressors, and the cumulative volume delta bought − sold."""
+
+    buy_e8: int
+    sell_e8: int
+    trades: int
+
+    @property
+    def delta_e8(self) -> int:
+        """What buyers took more than sellers."""
+        return self.buy_e8 - self.sell_e8
+
+
+@dataclass(frozen=True, slots=True)
+class Imbalance:
+    """
+    A row where one side outweighs the other's diagonal neighbour: buys a row above the sells, sells a row below the
+    buys.
+
+    Attributes:
+        low_e8: the row's lower edge. ratio: volume over the neighbour's, None where nothing stood against it.
+    """
+
+    side: Side
+    low_e8: int
+    volume_e8: int
+    ratio: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Neighbouring imbalances of one side: from the lowest row's lower edge to the highest row's upper edge."""
+
+    side: Side
+    low_e8: int
+    high_e8: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """
+    Imbalances, lowest row first and buys before sells, and the stacks among them.
+
+    Attributes:
+        least_e8: the volume from which a row counted.
+    """
+
+    width_e8: int
+    least_e8: int
+    imbalances: tuple[Imbalance, ...]
+    stacks: tuple[Stack, ...]
+
+
+def cvd(trades: Trades) -> Cvd:
+    """The exact cumulative volume delta of some trades; sums of any size, zero for none."""
+    buy_high, buy_low, sell_high, sell_low = _side_sums(trades.quantity_e8, trades.sign)
+    return Cvd((int(buy_high) << 32) + int(buy_low), (int(sell_high) << 32) + int(sell_low), len(trades))
+
+
+def footprint(level_e8: I64, buy_e8: I64, sell_e8: I64, width_e8: int, parameters: OrderFlowParameters) -> Footprint:
+    """
+    The diagonal imbalances of a profile.
+
+    Args:
+        level_e8, buy_e8, sell_e8: k levels, rising, with what was bought and sold at each; may be none.
+        width_e8: of a row, as in `volume_profile.rows_of`; a wider one is taken where prices lie very far apart.
+    """
+    if len(level_e8) == 0:
+        return Footprint(width_e8, 0, (), ())
+    width_e8 = row_width(level_e8, width_e8)
+    bought, sold = rows_of(level_e8, buy_e8, width_e8), rows_of(level_e8, sell_e8, width_e8)
+    whole = _exact_sum(buy_e8) + _exact_sum(sell_e8)
+    least = max(1, round(parameters.imbalance_share * whole))
+    buys = np.append(bought.total_e8, 0)  # a row nobody traded in above and below
+    sells = np.append(0, sold.total_e8)
+    buys_stand = _outweighs(buys[:-1], sells[:-1], least, parameters.imbalance_ratio)
+    sells_stand = _outweighs(sells[1:], buys[1:], least, parameters.imbalance_ratio)
+    imbalances, stacks = [], []
+    for row in np.flatnonzero(buys_stand | sells_stand).tolist():
+        low = bought.price_e8(row)
+        if buys_stand[row]:
+            imbalances.append(_imbalance("buy", low, int(buys[row]), int(sells[row])))
+        if sells_stand[row]:
+            imbalances.append(_imbalance("sell", low, int(sells[row + 1]), int(buys[row + 1])))
+    sides: tuple[tuple[Side, Flags], ...] = (("buy", buys_stand), ("sell", sells_stand))
+    for side, stand in sides:
+        edges = np.flatnonzero(np.diff(np.concatenate(([0], stand.astype(np.int8), [0]))))
+        for start, stop in edges.reshape(-1, 2).tolist():
+            if stop - start >= parameters.imbalance_stack:
+                stacks.append(Stack(side, bought.price_e8(start), bought.price_e8(stop), stop - start))
+    return Footprint(width_e8, least, tuple(imbalances), tuple(stacks))
+
+
+def _outweighs(volume: I64, against: I64, least: int, ratio: float) -> Flags:
+    known = against > 0
+    times = np.round(volume / np.where(known, against, 1), 4)
+    return (volume >= least) & (~known | (times >= ratio))
+
+
+def _imbalance(side: Side, low_e8: int, volume: int, against: int) -> Imbalance:
+    return Imbalance(side, low_e8, volume, round(volume / against, 4) if against else None)
+
+
+def _exact_sum(values: I64) -> int:
+    """In halves, so that no sum wraps."""
+    return (int((values >> 32).sum()) << 32) + int((values & 0xFFFFFFFF).sum())
+
+
+@compiled
+def _side_sums(quantities, signs):  # type: ignore[no-untyped-def]
+    """Upper and lower halves of what buyers and sellers took."""
+    buy_high, buy_low, sell_high, sell_low = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
+    for i in range(len(quantities)):
+        if signs[i] > 0:
+            buy_high += quantities[i] >> 32
+            buy_low += quantities[i] & 0xFFFFFFFF
+        else:
+            sell_high += quantities[i] >> 32
+            sell_low += quantities[i] & 0xFFFFFFFF
+    return buy_high, buy_low, sell_high, sell_low

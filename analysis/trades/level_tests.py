@@ -1,0 +1,187 @@
+"""
+Tests of price levels: touched, then rejected or broken, from exact trades (ANALYSIS §4).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import ceil
+
+import numpy as np
+
+from analysis.book.level_search import BROKEN, OPEN, REJECTED, tested_by_trades
+from analysis.parameters import OrderFlowParameters
+from market.fixed_point import I64
+from market.timestamps import MINUTE_NS
+from projections.trades.trade_columns import Trades
+
+_NAMES = {OPEN: "open", REJECTED: "rejected", BROKEN: "broken"}
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """
+    The distances of a test, 1e-8 quote.
+
+    Attributes:
+        near_e8: a trade this near touches the level. away_e8: how far off rejects it. beyond_e8: how far through
+            breaks it.
+    """
+
+    near_e8: int
+    away_e8: int
+    beyond_e8: int
+
+
+@dataclass(frozen=True, slots=True)
+class LevelTests:
+    """
+    n tests of k levels, level by level, each level's oldest first.
+
+    Attributes:
+        level: which level. side: +1 where price came from above, −1 from below.
+        outcome: OPEN, REJECTED or BROKEN. touch_ns: the time of the touching trade.
+        touch, decided: its place among the trades, and that of the one that decided; −1 for none.
+    """
+
+    level: I64
+    side: I64
+    outcome: I64
+    touch_ns: I64
+    touch: I64
+    decided: I64
+
+
+@dataclass(frozen=True, slots=True)
+class LevelRecord:
+    """
+    What became of one level's tests.
+
+    Attributes:
+        last_ns: when the last test began, None without one.
+        outcomes, sides: of the last tests, most recent first; a side is where price came from.
+        rate: rejected over decided tests, None where none was decided.
+        recent_weight: decided tests, each counted by half for every half-life of its age.
+        recent_rate: the rate under these weights.
+    """
+
+    level_e8: int
+    tests: int
+    rejected: int
+    broken: int
+    open: int
+    last_ns: int | None
+    outcomes: tuple[str, ...]
+    sides: tuple[str, ...]
+    rate: float | None
+    recent_weight: float
+    recent_rate: float | None
+
+
+def reach_of(sigma: float | None, price_e8: int, tick_size_e8: int, parameters: OrderFlowParameters) -> Reach | None:
+    """The distances at a price, from σ as a fraction of it; None where there is no σ."""
+    if sigma is None or sigma <= 0:
+        return None
+    unit = sigma * price_e8
+    near = max(_within(parameters.near_sigma * unit, tick_size_e8), tick_size_e8)
+    away, beyond = (_past(s * unit, tick_size_e8) for s in (parameters.away_sigma, parameters.beyond_sigma))
+    return Reach(near, max(away, near + 1), max(beyond, near + 1))
+
+
+def _within(distance: float, tick: int) -> int:
+    """Rounded, but no further than the last tick that lies within it: a tick may be no more than one count."""
+    return min(round(distance), int(distance) // tick * tick + tick - 1)
+
+
+def _past(distance: float, tick: int) -> int:
+    """Rounded, but past all ticks that lie within it."""
+    return max(round(distance), -(-ceil(distance) // tick) * tick - tick + 1)
+
+
+def against_trades(trades: Trades, level_e8: I64, reach: Reach | None, parameters: OrderFlowParameters) -> LevelTests:
+    """
+    Every test of k levels against exact trades, in agg_id order.
+
+    A test begins at the first trade in the level's band or through it that comes from outside. From that trade on, a
+    trade `beyond` on the far side breaks the level, one `away` on the side it came from rejects it, whichever comes
+    first; a trade that jumps past both is a break. Neither within the hour, or before the trades end: open. The next
+    test may begin when price has left the band.
+    """
+    if reach is None or len(trades) == 0 or len(level_e8) == 0:
+        return _no_tests()
+    span = parameters.test_min * MINUTE_NS
+    found = tested_by_trades(
+        trades.time_ns,
+        trades.price_e8,
+        trades.block_high_e8,
+        trades.block_low_e8,
+        trades.block_offset,
+        np.ascontiguousarray(level_e8, np.int64),
+        reach.near_e8,
+        reach.away_e8,
+        reach.beyond_e8,
+        span,
+    )
+    return LevelTests(found[0], found[1], found[2], trades.time_ns[found[3]], found[3], found[4])
+
+
+def records_of(
+    level_e8: I64, tests: Sequence[LevelTests], as_of_ns: int, parameters: OrderFlowParameters
+) -> list[LevelRecord]:
+    """
+    What became of each of k levels.
+
+    Args:
+        tests: of the same levels, older spans first; what was open where one span ends stays open.
+    """
+    level = np.concatenate([t.level for t in tests]) if tests else np.empty(0, np.int64)
+    order = np.argsort(level, kind="stable")
+    ends = np.searchsorted(level[order], np.arange(len(level_e8) + 1))
+    if len(level) == 0:
+        return [_record(int(price), [], [], [], as_of_ns, parameters) for price in level_e8]
+    sides, outcomes, touches = (
+        np.concatenate([getattr(t, name) for t in tests])[order].tolist() for name in ("side", "outcome", "touch_ns")
+    )
+    parts = [slice(start, stop) for start, stop in pairwise(ends.tolist())]
+    return [
+        _record(int(price), sides[part], outcomes[part], touches[part], as_of_ns, parameters)
+        for price, part in zip(level_e8, parts, strict=True)
+    ]
+
+
+def _record(
+    level_e8: int,
+    sides: list[int],
+    outcomes: list[int],
+    touches: list[int],
+    as_of_ns: int,
+    parameters: OrderFlowParameters,
+) -> LevelRecord:
+    rejected, broken = outcomes.count(REJECTED), outcomes.count(BROKEN)
+    half_life_ns = parameters.half_life_min * MINUTE_NS
+    weight = kept = 0.0
+    for outcome, touch_ns in zip(outcomes, touches, strict=True):
+        if outcome != OPEN:
+            share = 0.5 ** (max(0, as_of_ns - touch_ns) / half_life_ns)
+            weight += share
+            kept += share * (outcome == REJECTED)
+    decided = rejected + broken
+    last = slice(None, -1 - parameters.recent_tests, -1)
+    return LevelRecord(
+        level_e8=level_e8,
+        tests=len(outcomes),
+        rejected=rejected,
+        broken=broken,
+        open=len(outcomes) - decided,
+        last_ns=touches[-1] if touches else None,
+        outcomes=tuple(_NAMES[o] for o in outcomes[last]),
+        sides=tuple("above" if s > 0 else "below" for s in sides[last]),
+        rate=round(rejected / decided, 4) if decided else None,
+        recent_weight=round(weight, 4),
+        recent_rate=round(kept / weight, 4) if decided and weight > 0 else None,
+    )
+
+
+def _no_tests() -> LevelTests:
+    empty = np.empty(0, np.int64)
+    return LevelTests(empty, empty, empty, empty, empty, empty)

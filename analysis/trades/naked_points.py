@@ -1,0 +1,108 @@
+"""
+Naked points of control: where a closed day traded most, and nobody has traded since (ANALYSIS §3).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.grid import one_two_five
+from analysis.parameters import Parameters
+from analysis.trades.volume_profile import control_point, row_width, rows_of
+from market.timestamps import DAY_NS, MINUTE_NS
+from projections.trades.minute_buckets import Minute, MinuteBuckets
+from projections.trades.price_levels import level_width_e8
+
+
+@dataclass(frozen=True, slots=True)
+class NakedPoint:
+    """
+    The control row of a UTC day, not traded since the day ended.
+
+    Attributes:
+        day_ns: when the day began. low_e8, high_e8: the row, its upper edge exclusive.
+        volume_e8, share: of the row, and its part of the day's. minutes: of the day, with trades in them.
+    """
+
+    day_ns: int
+    low_e8: int
+    high_e8: int
+    volume_e8: int
+    share: float
+    minutes: int
+
+
+@dataclass(slots=True)
+class _Day:
+    point: NakedPoint | None
+    traded: bool = False
+
+
+class NakedPoints:
+    """
+    The naked points of a fold's closed days.
+
+    What is kept between calls is also in the fold: a fresh one answers the same. A tick costs its own minutes only.
+    """
+
+    def __init__(self, buckets: MinuteBuckets, parameters: Parameters) -> None:
+        self._buckets = buckets
+        self._parameters = parameters
+        self._days: dict[int, _Day] = {}
+        self._open: set[int] = set()  # minutes with trades that have not closed yet
+        self._mark = 0
+
+    def points(self) -> list[NakedPoint]:
+        """The naked points of the days that lie wholly inside the window, oldest first."""
+        start, end = self._buckets.start_ns, self._buckets.end_ns
+        self._mark, changed = self._buckets.changed_since(self._mark)
+        if changed is None:
+            self._days.clear()
+            changed = self._buckets.held()
+        fresh = {*changed, *self._open}
+        self._open = {m for m in fresh if m >= end}
+        for day_ns in {m - m % DAY_NS for m in fresh} | {d for d in self._days if d < start}:
+            self._days.pop(day_ns, None)
+        closed = [m for m in fresh if start <= m < end]
+        for day_ns, day in self._days.items():
+            self._look(day, (m for m in closed if m >= day_ns + DAY_NS))
+        for day_ns in range(-(-max(start, 0) // DAY_NS) * DAY_NS, end - DAY_NS + 1, DAY_NS):
+            if day_ns not in self._days:
+                day = self._days[day_ns] = _Day(self._point(day_ns))
+                self._look(day, range(day_ns + DAY_NS, end, MINUTE_NS))
+        return [d.point for _, d in sorted(self._days.items()) if d.point is not None and not d.traded]
+
+    def _point(self, day_ns: int) -> NakedPoint | None:
+        held = (self._buckets.minute(m) for m in range(day_ns, day_ns + DAY_NS, MINUTE_NS))
+        minutes: list[Minute] = [m for m in held if m is not None]
+        if not minutes:
+            return None
+        close = int(minutes[-1].bar[3])
+        level_e8 = level_width_e8(close, self._buckets.level_e8)
+        levels, place = np.unique(np.concatenate([m.level_e8 for m in minutes]), return_inverse=True)
+        totals = np.zeros(len(levels), np.int64)
+        np.add.at(totals, place, np.concatenate([m.total_e8 for m in minutes]))
+        width = max(level_e8, one_two_five(close * self._parameters.row_bp / 1e4))
+        rows = rows_of(levels, totals, row_width(levels, -(-width // level_e8) * level_e8))
+        row = control_point(rows, 0.0).row
+        low, volume = rows.price_e8(row), int(rows.total_e8[row])
+        share = round(volume / int(totals.sum()), 4)
+        return NakedPoint(day_ns, low, low + rows.width_e8, volume, share, len(minutes))
+
+    def _look(self, day: _Day, minutes: Iterable[int]) -> None:
+        point = day.point
+        if point is None or day.traded:
+            return
+        for minute_ns in minutes:
+            minute = self._buckets.minute(minute_ns)
+            if minute is not None and _traded_in(minute, point.low_e8, point.high_e8):
+                day.traded = True
+                return
+
+
+def _traded_in(minute: Minute, low_e8: int, high_e8: int) -> bool:
+    if minute.bar[1] < low_e8 or minute.bar[2] >= high_e8:
+        return False
+    first, last = np.searchsorted(minute.level_e8, (low_e8, high_e8))
+    return bool(last > first)

@@ -1,0 +1,1 @@
+"""How late, how fast and how full everything is, in a file, in the log and for Prometheus."""

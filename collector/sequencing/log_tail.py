@@ -1,0 +1,122 @@
+"""
+Where a log stands: what a recorder must know before it goes on. Read from the catalogue and from what is not archived
+yet, so that a year of log is as quick to open as a day.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from eventlog.facts import AGG_TRADE, DIFF, GAP, QUARANTINE, SNAPSHOT, TICK
+from eventlog.store.batch import Batch
+from eventlog.store.catalogue import Segment
+from eventlog.store.log import Log
+
+_COLUMNS = {AGG_TRADE: ("agg_id",), DIFF: ("last_update_id",), TICK: ("boundary_ns",), SNAPSHOT: (),
+            QUARANTINE: ("agg_id",), GAP: ("what", "first", "last", "cause", "state")}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class OpenGap:
+    """Agg ids first to last that an open gap names; up to `next` they are settled."""
+
+    first: int
+    last: int
+    next: int
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogTail:
+    """
+    The end of a log.
+
+    Attributes:
+        first_agg_id: the first trade it holds, next_agg_id: the first one it does not; None for a log without trades.
+        last_boundary_ns: of its last tick, 0 before the first.
+        snapshot_seq: its newest snapshot. last_update_id: of its newest diff; None before the first.
+    """
+
+    first_agg_id: int | None
+    next_agg_id: int | None
+    open_gaps: tuple[OpenGap, ...]
+    last_boundary_ns: int
+    snapshot_seq: int | None
+    last_update_id: int | None = None
+
+
+def read_tail(log: Log) -> LogTail:
+    """Find the end of a log, and what is still missing in it."""
+    gaps: dict[tuple[int, int], dict[str, Any]] = {}
+    newest, boundary, snapshot_seq, update_id = -1, 0, None, -1
+    archived = (s.first_agg_id for s in log.cold.catalogue.segments) if log.cold.exists() else ()
+    oldest = min((i for i in archived if i is not None), default=2**62)
+    for batch in _ends(log):
+        for kind, rows in batch.rows.items():
+            if kind == AGG_TRADE:
+                newest = max(newest, int(rows["agg_id"].max()))
+                oldest = min(oldest, int(rows["agg_id"].min()))
+            elif kind == QUARANTINE:
+                closed = rows.columns.table.slice(rows.start, len(rows)).column("agg_id").drop_null().to_pylist()
+                newest = max([newest, *closed])
+            elif kind == DIFF:
+                update_id = max(update_id, int(rows["last_update_id"].max()))
+            elif kind == TICK:
+                boundary = max(boundary, int(rows["boundary_ns"].max()))
+            elif kind == SNAPSHOT:
+                snapshot_seq = int(rows["seq"][-1])
+            elif kind == GAP:
+                for gap in rows.columns.table.slice(rows.start, len(rows)).to_pylist():
+                    if gap["what"] == "agg_ids":
+                        gaps[gap["first"], gap["last"]] = gap
+    # A hole given up at the very end is settled too: nothing asks for it again.
+    newest = max([newest, *(g["last"] for g in gaps.values())])
+    still = [_still_open(log, gap) for gap in gaps.values() if gap["state"] == "open"]
+    known = newest >= 0
+    return LogTail(
+        min(oldest, newest) if known else None,
+        newest + 1 if known else None,
+        tuple(still),
+        boundary,
+        snapshot_seq,
+        update_id if update_id >= 0 else None,
+    )
+
+
+def _ends(log: Log) -> Iterator[Batch]:
+    """All gaps and quarantine, the archive's newest segment of each other kind, and everything not archived."""
+    archived = 0
+    if log.cold.exists():
+        segments = log.cold.refresh().segments
+        archived = log.cold.catalogue.last_seq
+        yield from log.cold.read(0, archived, [GAP, QUARANTINE], _COLUMNS)
+        with_trades = [s for s in segments if s.last_agg_id is not None]
+        last = max(with_trades, key=lambda s: s.last_agg_id or 0, default=None)
+        chosen = {AGG_TRADE: last} | {kind: _newest(segments, kind) for kind in (DIFF, TICK, SNAPSHOT)}
+        for kind, segment in chosen.items():
+            if segment is not None:
+                yield from log.cold.read(segment.first_seq - 1, segment.last_seq, [kind], _COLUMNS)
+    yield from log.read(archived, kinds=list(_COLUMNS), columns=_COLUMNS)
+
+
+def _newest(segments: tuple[Segment, ...], kind: str) -> Segment | None:
+    return next((s for s in reversed(segments) if any(f.kind == kind for f in s.files)), None)
+
+
+def _still_open(log: Log, gap: dict[str, Any]) -> OpenGap:
+    """Holes are filled from the front: everything up to the newest trade held inside is settled."""
+    first, last = gap["first"], gap["last"]
+    held = first - 1
+    segments = log.cold.catalogue.segments if log.cold.exists() else ()
+    ranges = [
+        (s.first_seq - 1, s.last_seq)
+        for s in segments
+        if s.first_agg_id is not None and s.first_agg_id <= last and (s.last_agg_id or 0) >= first
+    ]
+    ranges.append((log.cold.catalogue.last_seq if log.cold.exists() else 0, log.last_seq()))
+    for after, until in ranges:
+        for batch in log.read(after, until, [AGG_TRADE], _COLUMNS) if until > after else ():
+            if AGG_TRADE in batch.rows:
+                ids = batch.rows[AGG_TRADE]["agg_id"]
+                held = max([held, *ids[(ids >= first) & (ids <= last)].tolist()])
+    return OpenGap(first, last, held + 1, gap["cause"])

@@ -1,0 +1,1 @@
+"""What others read in Redis of a recording."""

@@ -1,0 +1,61 @@
+"""
+The files of older systems, `trades_YYYYMMDD_HHMM.json`, one a minute, as soon as that minute leaves the window.
+
+They lie in `trade_files/` beside the market's logs; times are UTC. They are for other programs and never read back.
+"""
+
+from pathlib import Path
+
+from eventlog.disk.files import create_private_folder, expect_no_link, told_plainly
+from eventlog.transfer.export import minute_file
+from market.timestamps import MINUTE_NS
+from projections.state import MarketState
+from projections.trades import minute_view
+
+FOLDER = "trade_files"
+
+
+class TradeFiles:
+    """
+    Writes the files of one market.
+
+    Args:
+        folder: where they go; made where it is missing.
+        window_minutes: how many minutes a minute with trades stays in the window.
+    """
+
+    def __init__(self, folder: Path, window_minutes: int) -> None:
+        self.folder = folder
+        self._window_minutes = window_minutes
+        self._mark = 0
+        self._start_ns: int | None = None
+
+    def write(self, state: MarketState) -> int:
+        """
+        Write what has left the window since the last call, and what changed after it had left; at the first call what
+        the folds still hold of it.
+
+        Returns:
+            How many files were written.
+
+        Raises:
+            StoreFull, EventLogError: one could not be written; the next call tries again.
+            LogBroken: the folder is a link.
+        """
+        buckets = state.buckets
+        start_ns = buckets.end_ns - self._window_minutes * MINUTE_NS
+        mark, changed = buckets.changed_since(self._mark)
+        before = self._start_ns
+        late = set(buckets.held() if changed is None or before is None else changed)
+        with told_plainly(self.folder):
+            expect_no_link(self.folder.parent, self.folder)
+            create_private_folder(self.folder)
+        count = 0
+        for minute_ns in buckets.held():
+            if minute_ns < start_ns and (before is None or minute_ns >= before or minute_ns in late):
+                minute = buckets.minute(minute_ns)
+                if minute is not None:
+                    minute_file(minute_ns, minute_view.view(minute_ns, minute, state.quantity_decimals), self.folder)
+                    count += 1
+        self._mark, self._start_ns = mark, start_ns
+        return count

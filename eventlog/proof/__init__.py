@@ -1,0 +1,1 @@
+"""What a log proves of itself: complete, intact, and where it cannot say."""

@@ -1,0 +1,1 @@
+"""The log's server: the one that is embedded, and connections to any."""

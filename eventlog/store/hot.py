@@ -1,0 +1,232 @@
+"""
+The hot tail of a log: a Redis stream whose entry ids are `<seq>-0`.
+
+A batch is appended by one server-side script, so it is there whole or not at all, and only by the writer whose epoch
+the server holds. After a lost reply the same batch is sent again: what is stored already must be equal to the byte.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn, cast
+from zlib import crc32
+
+import redis
+from redis.exceptions import AuthenticationError, OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from eventlog.errors import (
+    EventLogError,
+    Fenced,
+    LogBroken,
+    StoreFull,
+    StoreUnavailable,
+    StoreWiped,
+    WriterRefused,
+    first_line,
+)
+from eventlog.facts import Entry
+from eventlog.names import LogName
+from eventlog.server.connections import DEFAULT_TIMEOUT_S, Connections
+
+_APPEND = """
+local held = redis.call('HGET', KEYS[2], 'epoch')
+if not held then return {'wiped', '0'} end
+if held ~= ARGV[1] then return {'fenced', held} end
+local first = tonumber(ARGV[2])
+local top = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
+if top then
+  local last = tonumber(string.match(top[1], '^%d+'))
+  if last >= first then return {'stored', tostring(last)} end
+  if last ~= first - 1 and ARGV[3] == 'follows' then return {'hole', tostring(last)} end
+elseif ARGV[3] == 'follows' then
+  return {'wiped', '0'}
+end
+local seq = first
+for i = 4, #ARGV, 4 do
+  redis.call('XADD', KEYS[1], string.format('%.0f-0', seq),
+    'kind', ARGV[i], 'recv_ns', ARGV[i+1], 'data', ARGV[i+2], 'crc', ARGV[i+3])
+  seq = seq + 1
+end
+return {'ok', tostring(seq - 1)}
+"""
+
+_TAKE_OVER = """
+local id = redis.call('HGET', KEYS[1], 'log_id')
+if id and id ~= ARGV[1] then return {'differs', id} end
+if not id then redis.call('HSET', KEYS[1], 'log_id', ARGV[1]) end
+local epoch = math.max(tonumber(redis.call('HGET', KEYS[1], 'epoch') or '0'), tonumber(ARGV[2])) + 1
+redis.call('HSET', KEYS[1], 'epoch', string.format('%.0f', epoch))
+return {'ok', string.format('%.0f', epoch)}
+"""
+
+
+def connect(
+    *,
+    url: str | None = None,
+    unix_socket: str | None = None,
+    password: str | None = None,
+    timeout_s: float = DEFAULT_TIMEOUT_S,
+) -> redis.Redis:
+    """One client of a server; see `Connections`."""
+    return Connections(url=url, unix_socket=unix_socket, password=password, timeout_s=timeout_s).connect()
+
+
+@contextmanager
+def told_plainly(key: str = "a key") -> Iterator[None]:
+    """
+    Turn a client library's error into ours: unavailable, full, or broken.
+
+    Args:
+        key: what the command is about, for the message.
+    """
+    try:
+        yield
+    except AuthenticationError as error:
+        raise StoreUnavailable("the Redis server refuses our password; write the right one into redis.url") from error
+    except (RedisConnectionError, RedisTimeoutError, OSError) as error:
+        raise StoreUnavailable(f"the Redis server does not answer ({first_line(error)}); is it running?") from error
+    except OutOfMemoryError as error:
+        raise StoreFull("the Redis server is out of memory; raise maxmemory or archive more often") from error
+    except ReadOnlyError as error:
+        raise StoreUnavailable("the Redis server is read-only; name the primary in redis.url") from error
+    except ResponseError as error:
+        if str(error).startswith("MISCONF"):
+            raise StoreFull("the Redis server cannot write its append-only file; free disk space") from error
+        if "WRONGTYPE" in str(error):
+            raise EventLogError(
+                f"{key} on the Redis server holds something else than ours; remove it, or name another db in redis.url"
+            ) from error
+        raise EventLogError(f"the Redis server refused a command: {first_line(error)}") from error
+    except RedisError as error:
+        raise StoreUnavailable(f"the Redis server failed: {first_line(error)}") from error
+
+
+def refuse_other_storage(name: LogName, there: str, here: str) -> NoReturn:
+    """Say that server and storage hold different logs."""
+    raise WriterRefused(
+        f"{name} on this server belongs to another storage (log id {there}, here {here}); "
+        "name the storage it was recorded with, or an empty server"
+    )
+
+
+class HotLog:
+    """
+    The stream of one log.
+
+    Args:
+        client: from `connect`; one client serves one thread.
+    """
+
+    def __init__(self, client: redis.Redis, name: LogName) -> None:
+        self.client = client
+        self.name = name
+        self._state_key = f"{name.key}:writer"
+        self._append = client.register_script(_APPEND)
+        self._take_over = client.register_script(_TAKE_OVER)
+
+    def take_over(self, log_id: str, least_epoch: int = 0) -> int:
+        """
+        Become the one writer; every older writer is refused from now on.
+
+        Returns:
+            The epoch to append under.
+
+        Raises:
+            WriterRefused: the server holds a log of another storage.
+        """
+        with told_plainly(self._state_key):
+            word, value = self._take_over(keys=[self._state_key], args=[log_id, least_epoch])
+        if word == b"differs":
+            refuse_other_storage(self.name, value.decode(), log_id)
+        return int(value)
+
+    def append(self, entries: Sequence[Entry], epoch: int, follows: bool) -> None:
+        """
+        Store a batch of consecutive entries, whole or not at all; storing it twice is storing it once.
+
+        Args:
+            follows: whether the stream must hold the entry before the first; False right after recovery.
+
+        Raises:
+            StoreUnavailable: nobody knows whether it is stored: send the same batch again.
+            StoreFull, Fenced: not stored.
+            StoreWiped: the server lost the log.
+            LogBroken: other bytes are stored under these numbers, or the stream ends early.
+        """
+        args: list[Any] = [epoch, entries[0].seq, "follows" if follows else "starts"]
+        for entry in entries:
+            args += (entry.kind, entry.recv_ns, entry.data, _checksum(entry))
+        with told_plainly(f"{self.name.key} or {self._state_key}"):
+            word, value = self._append(keys=[self.name.key, self._state_key], args=args)
+        if word == b"ok":
+            return
+        if word == b"stored":
+            self._expect_equal(entries, int(value), epoch)
+        elif word == b"fenced":
+            raise Fenced(f"another writer took over {self.name}; this one stops")
+        elif word == b"wiped":
+            raise StoreWiped(f"the Redis server lost {self.name}")
+        else:
+            raise StoreWiped(f"the Redis server lost the end of {self.name}: it stops at seq {int(value)}")
+
+    def _expect_equal(self, entries: Sequence[Entry], last_seq: int, epoch: int) -> None:
+        """After a refusal: what is stored counts only if it is the same, to the byte; the rest is appended."""
+        known = {entry.seq: entry for entry in self.read(entries[0].seq - 1, entries[-1].seq, len(entries))}
+        stored = [entry for entry in entries if entry.seq <= last_seq]
+        for entry in stored:
+            if known.get(entry.seq) != entry:
+                raise LogBroken(f"{self.name}: seq {entry.seq} holds other bytes; another writer was here")
+        if len(stored) < len(entries):
+            self.append(entries[len(stored) :], epoch, follows=True)
+
+    def read(self, after_seq: int, until_seq: int | None, count: int) -> list[Entry]:
+        """Up to `count` entries after a seq, up to another where one is given."""
+        end = "+" if until_seq is None else f"{until_seq}-0"
+        with told_plainly(self.name.key):
+            rows = cast(Any, self.client.xrange(self.name.key, min=f"({after_seq}-0", max=end, count=count))
+        return [self._entry(row) for row in rows]
+
+    def wait(self, after_seq: int, block_ms: int) -> bool:
+        """Whether an entry after a seq is there within a time."""
+        with told_plainly(self.name.key):
+            return bool(self.client.xread({self.name.key: f"{after_seq}-0"}, count=1, block=block_ms))
+
+    def bounds(self) -> tuple[int, int]:
+        """First and last seq in the stream; (0, 0) for an empty one."""
+        with told_plainly(self.name.key):
+            first = cast(Any, self.client.xrange(self.name.key, count=1))
+            last = cast(Any, self.client.xrevrange(self.name.key, count=1))
+        return (_seq(first[0]), _seq(last[0])) if first and last else (0, 0)
+
+    def log_id(self) -> str | None:
+        """Whose log the server holds, None for nobody's."""
+        with told_plainly(self._state_key):
+            value = cast(bytes | None, self.client.hget(self._state_key, "log_id"))
+        return None if value is None else value.decode()
+
+    def _entry(self, row: tuple[bytes, dict[bytes, bytes]]) -> Entry:
+        """One entry as it was stored; one without a checksum, from an earlier version, is taken at its word."""
+        seq, fields = _seq(row), row[1]
+        try:
+            entry = Entry(seq, fields[b"kind"].decode(), int(fields[b"recv_ns"]), fields[b"data"])
+            fits = int(fields.get(b"crc", _checksum(entry))) == _checksum(entry)
+        except (LookupError, ValueError):
+            fits = False
+        if not fits:
+            raise LogBroken(f"{self.name}: seq {seq} on the Redis server is not as it was stored; is its disk sound?")
+        return entry
+
+    def trim(self, keep_from_seq: int) -> None:
+        """Drop the entries before a seq; the last entry always stays."""
+        with told_plainly(self.name.key):
+            self.client.xtrim(self.name.key, minid=f"{keep_from_seq}-0", approximate=False)
+
+
+def _seq(row: tuple[bytes, dict[bytes, bytes]]) -> int:
+    return int(row[0].split(b"-")[0])
+
+
+def _checksum(entry: Entry) -> int:
+    """Of everything an entry says; the server's own files hold none."""
+    return crc32(entry.data, crc32(f"{entry.seq} {entry.kind} {entry.recv_ns} ".encode()))

@@ -1,0 +1,1 @@
+"""Logs made of others' files, and files made of logs."""

@@ -1,0 +1,218 @@
+"""
+Handing out what a log holds: CSV, JSON lines or Parquet, prices and quantities as plain decimals in text formats.
+"""
+
+import os
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import msgspec
+import pyarrow as pa
+import pyarrow.csv as pcsv
+import pyarrow.parquet as pq
+
+from eventlog.disk.files import told_plainly, write_whole
+from market.fixed_point import DECIMALS, format_e8
+from market.timestamps import iso
+
+Format = Literal["csv", "json", "parquet"]
+
+_MODE = 0o600
+PRICES = (
+    "price_e8", "level_e8", "bid_price_e8", "ask_price_e8", "tick_size_e8", "step_size_e8",
+    "min_notional_e8", "open_e8", "high_e8", "low_e8", "close_e8", "vwap_e8",
+)  # fmt: skip
+"""Fixed-point columns that count 1e-8 in every market; the others count in the market's quantity unit."""
+
+SPANS = ("interval_ns", "offset_ns", "uncertainty_ns")
+"""Columns in ns that are no moments."""
+
+_TIMES = ("recv_ns", "trade_time_ns", "event_time_ns", "boundary_ns", "request_ns", "response_ns", "minute")
+
+
+def write(tables: Iterable[pa.Table], path: Path, form: Format, decimals: int = DECIMALS) -> int:
+    """
+    Write tables of one schema to a file; it appears under its name only when it is whole.
+
+    Args:
+        decimals: that the market's quantities keep.
+
+    Returns:
+        How many rows were written.
+    """
+    rows = 0
+    with _whole_file(path) as file, _WRITERS[form](file) as writer:
+        for table in tables:
+            writer.write(table if form == "parquet" else readable(table, decimals))
+            rows += table.num_rows
+    return rows
+
+
+def write_lines(lines: Iterable[bytes], path: Path) -> int:
+    """
+    Write lines to a file; it appears under its name only when it is whole.
+
+    Returns:
+        How many lines were written.
+    """
+    count = 0
+    with _whole_file(path) as file:
+        for line in lines:
+            file.write(line + b"\n")
+            count += 1
+    return count
+
+
+@contextmanager
+def _whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that gets its name when all is written; where that ends in an error, nothing of it stays."""
+    temporary = path.with_name(f".{path.name}.new")
+    with told_plainly(path):
+        temporary.unlink(missing_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            with open(os.open(temporary, flags, _MODE), "wb") as file:
+                yield file
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def readable(table: pa.Table, decimals: int = DECIMALS) -> pa.Table:
+    """Fixed-point columns as decimal text and times as ISO text; lists as JSON text."""
+    columns, names = [], []
+    for name in table.column_names:
+        column = table.column(name)
+        if name.endswith("_e8"):
+            values: list[Any] = [_decimal(v, DECIMALS if name in PRICES else decimals) for v in column.to_pylist()]
+            columns.append(pa.array(values, pa.string()))
+            names.append(name.removesuffix("_e8"))
+        elif name in _TIMES:
+            columns.append(pa.array([None if v is None else iso(v) for v in column.to_pylist()], pa.string()))
+            names.append(name.removesuffix("_ns"))
+        elif pa.types.is_binary(column.type):
+            columns.append(pa.array([v.decode(errors="replace") for v in column.to_pylist()], pa.string()))
+            names.append(name)
+        else:
+            columns.append(column.combine_chunks() if column.num_chunks != 1 else column.chunk(0))
+            names.append(name)
+    return pa.Table.from_arrays(columns, names=names)
+
+
+def records(kind: str, table: pa.Table, decimals: int = DECIMALS) -> Iterator[dict[str, Any]]:
+    """
+    A kind's rows for JSON, nothing left out: prices and quantities as decimal text, moments as ISO text and in ns,
+    bytes as text (those that are none as `\\xff`) and in base64.
+
+    Args:
+        decimals: that the market's quantities keep.
+    """
+    for row in table.to_pylist():
+        record: dict[str, Any] = {"seq": row.pop("seq"), "kind": kind}
+        for name, value in row.items():
+            record |= _fields(name, value, DECIMALS if name in PRICES else decimals)
+        yield record
+
+
+def _fields(name: str, value: Any, decimals: int) -> dict[str, Any]:
+    if name.endswith("_e8"):
+        many = isinstance(value, list)
+        return {
+            name.removesuffix("_e8"): [format_e8(v, decimals) for v in value] if many else _decimal(value, decimals)
+        }
+    if name.endswith("_ns") and name not in SPANS:
+        return {name.removesuffix("_ns"): None if value is None else iso(value), name: value}
+    if isinstance(value, bytes):
+        return {name: value.decode(errors="backslashreplace"), f"{name}_base64": b64encode(value).decode()}
+    return {name: value}
+
+
+def _decimal(value: Any, decimals: int) -> str | None:
+    if isinstance(value, list):
+        return "[" + ",".join(format_e8(v, decimals) for v in value) + "]"
+    return None if value is None else format_e8(value, decimals)
+
+
+class _Csv:
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._writer: pcsv.CSVWriter | None = None
+
+    def __enter__(self) -> "_Csv":
+        return self
+
+    def write(self, table: pa.Table) -> None:
+        if self._writer is None:
+            self._writer = pcsv.CSVWriter(self._file, table.schema, write_options=_CSV_OPTIONS)
+        self._writer.write(table)
+
+    def __exit__(self, *_: object) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+
+class _Json:
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def __enter__(self) -> "_Json":
+        return self
+
+    def write(self, table: pa.Table) -> None:
+        for batch in table.to_batches(max_chunksize=10_000):
+            self._file.write(msgspec.json.Encoder().encode_lines(batch.to_pylist()))
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+class _Parquet:
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._writer: pq.ParquetWriter | None = None
+
+    def __enter__(self) -> "_Parquet":
+        return self
+
+    def write(self, table: pa.Table) -> None:
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(self._file, table.schema, compression="zstd")
+        self._writer.write_table(table)
+
+    def __exit__(self, *_: object) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+
+_CSV_OPTIONS = pcsv.WriteOptions(quoting_style="needed")
+_WRITERS: dict[Format, Any] = {"csv": _Csv, "json": _Json, "parquet": _Parquet}
+
+
+def minute_files(minutes: Iterable[tuple[int, dict[str, Any]]], folder: Path) -> Iterator[Path]:
+    """
+    The per-minute files `trades_YYYYMMDD_HHMM.json` of older systems, one a minute, times in UTC.
+
+    Args:
+        minutes: (minute in ns, the view of that minute).
+    """
+    with told_plainly(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    for minute_ns, view in minutes:
+        yield minute_file(minute_ns, view, folder)
+
+
+def minute_file(minute_ns: int, view: dict[str, Any], folder: Path) -> Path:
+    """
+    Write the file of one minute, whole or not at all.
+
+    Returns:
+        Where it is.
+    """
+    stamp = iso(minute_ns)
+    path = folder / f"trades_{stamp[:10].replace('-', '')}_{stamp[11:13]}{stamp[14:16]}.json"
+    write_whole(path, msgspec.json.format(msgspec.json.encode(view)), synced=False)
+    return path

@@ -1,0 +1,1 @@
+"""Binance's archive files of trades."""

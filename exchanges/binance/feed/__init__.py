@@ -1,0 +1,1 @@
+"""Binance's WebSocket feed: connections, what they bring, and whether they still do."""

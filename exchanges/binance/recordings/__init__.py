@@ -1,0 +1,1 @@
+"""Raw messages of Binance that others recorded."""

@@ -1,0 +1,155 @@
+"""
+What a recorded message is, told by its content alone: the order of its fields and blanks between them say nothing.
+"""
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from eventlog.facts import AGG_TRADE, DIFF, SNAPSHOT
+from exchanges.binance.mapper import UNREADABLE, BadMessage
+from exchanges.binance.recordings.recording_addresses import NO_ADDRESS, Address
+from exchanges.errors import BadFile
+from market.errors import BadTime
+from market.timestamps import venue_time_ns
+
+_KINDS = {"aggTrade": AGG_TRADE, "trade": AGG_TRADE, "depthUpdate": DIFF}
+
+
+class _Message(msgspec.Struct):
+    """The fields by which a message is known; none has to be there."""
+
+    e: Any = None
+    s: Any = None
+    U: Any = None
+    u: Any = None
+    pu: Any = None
+    ps: Any = None
+    E: Any = None
+    T: Any = None
+    a: Any = None
+    t: Any = None
+    f: Any = None
+    last_id: Any = msgspec.field(name="l", default=None)
+    X: Any = None
+    M: Any = None
+    stream: Any = None
+    data: msgspec.Raw = msgspec.Raw()
+    result: msgspec.Raw = msgspec.Raw()
+    lastUpdateId: Any = None
+    bids: msgspec.Raw = msgspec.Raw()
+    asks: msgspec.Raw = msgspec.Raw()
+
+
+class Recorded(NamedTuple):
+    """
+    A message as it was recognised.
+
+    Attributes:
+        kind: of the fact it becomes, None for streams the log has no kind for. event: the venue's name of it.
+        symbol: its own, or its stream's, or its address's; None where none of them says.
+        ids: of its updates or single trades, first and last.
+        number: the id it has in a log, agg id or last update id. at_ns: when a trade was made, an update was sent.
+        limit: levels of a book's longer side. stream: that it came on, empty where it does not say.
+        like_futures: a trade without `M`, which every one of the spot market has and none of the futures market.
+    """
+
+    kind: str | None
+    event: str
+    symbol: str | None
+    body: bytes
+    ids: tuple[int, int] | None = None
+    limit: int = 0
+    stream: str = ""
+    like_futures: bool = False
+    number: int | None = None
+    at_ns: int | None = None
+
+
+_message = msgspec.json.Decoder(_Message)
+_levels = msgspec.json.Decoder(list[msgspec.Raw])
+_anything = msgspec.json.Decoder(msgspec.Raw)
+
+
+def recognise(raw: bytes, address: Address = NO_ADDRESS) -> Recorded:
+    """
+    Tell what a message is.
+
+    Args:
+        address: what is known of it where it does not say so itself.
+
+    Raises:
+        BadMessage: it is no JSON, or a book without levels. Futures: it is of a futures market.
+    """
+    try:
+        if raw[:1] == b"[":  # several symbols at once, as no stream of ours sends them
+            _anything.decode(raw)
+            return Recorded(None, "list", address.symbol, raw)
+        outer = _message.decode(raw)
+        inner, body, stream = outer, raw, outer.stream
+        for wrapped in (outer.data, outer.result):
+            if stream is not None or wrapped is outer.result:
+                text = bytes(wrapped).strip()
+                if text[:1] == b"{":
+                    inner, body = _message.decode(text), text
+                    break
+        name = stream if isinstance(stream, str) else ""
+        market, _, kind = name.partition("@")
+        of_stream = market.upper() if kind and market.isalnum() else address.symbol
+        return _recognised(inner, body, kind or address.stream, inner.s if isinstance(inner.s, str) else of_stream)
+    except UNREADABLE as error:
+        raise BadMessage(0, f"no message of this venue: {error}") from error
+
+
+class Futures(BadFile):
+    """The recording is of a futures market, which has other rules for its update ids."""
+
+
+def _recognised(message: _Message, body: bytes, stream: str, symbol: str | None) -> Recorded:
+    event = message.e
+    kind = _KINDS.get(event) if isinstance(event, str) else None
+    if kind is not None:
+        if message.pu is not None or message.ps is not None or message.X is not None:
+            raise Futures(event)
+        if kind == DIFF and message.T is not None:
+            raise Futures(event)
+        if kind == DIFF:
+            return Recorded(
+                kind, str(event), symbol, body, _ids(message.U, message.u), 0, stream, False, _int(message.u),
+                _at_ns(message.E),
+            )  # fmt: skip
+        single = event == "trade"
+        ids = _ids(message.t, message.t) if single else _ids(message.f, message.last_id)
+        return Recorded(
+            kind, str(event), symbol, body, ids, 0, stream, message.M is None, _int(message.t if single else message.a),
+            _at_ns(message.T),
+        )  # fmt: skip
+    if event is None and message.lastUpdateId is not None and not stream.startswith("depth"):  # a few best levels
+        if message.T is not None:
+            raise Futures("depth")
+        number = message.lastUpdateId if isinstance(message.lastUpdateId, int) else 0
+        limit = max(len(_side(message.bids)), len(_side(message.asks)))
+        return Recorded(SNAPSHOT, "depth", symbol, body, (number, number), limit)
+    return Recorded(None, str(event or "other"), symbol, body)
+
+
+def _int(value: Any) -> int | None:
+    return value if type(value) is int and 0 <= value < 1 << 63 else None
+
+
+def _ids(first: Any, last: Any) -> tuple[int, int] | None:
+    low, high = _int(first), _int(last)
+    return None if low is None or high is None else (low, high)
+
+
+def _at_ns(stamp: Any) -> int | None:
+    try:
+        return None if type(stamp) is not int else venue_time_ns(stamp)
+    except BadTime:
+        return None  # whoever reads the message says so
+
+
+def _side(raw: msgspec.Raw) -> list[msgspec.Raw]:
+    if not bytes(raw):
+        raise BadMessage(0, "no depth body: it lacks bids or asks")
+    return _levels.decode(raw)

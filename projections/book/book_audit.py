@@ -1,0 +1,221 @@
+"""
+The truth audit: a book rebuilt from updates against the venue's own at the same update id.
+
+Both have taken the same diffs since the snapshot's id, so a level that one of these diffs names is equal in both and
+says nothing: such levels are counted apart. What lies beyond the known edge of either book is not compared.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from market.fixed_point import I64, format_e8
+from market.timestamps import SECOND_NS
+from projections.book.book_levels import ABSENT, SIDES, Sides
+from projections.book.diff_buffer import Touches
+
+What = Literal["missing", "ghost", "wrong_size"]
+WHATS: tuple[What, ...] = ("missing", "ghost", "wrong_size")
+"""A level only the venue has, one only the rebuilt book has, and one whose quantities differ."""
+
+OCTAVES = 14
+"""Distances from the mid are counted below 1 bp, below 2, 4, … 4,096 bp, and from there on."""
+
+AGES = 8
+"""Ages are counted below 1 s, below 2, 4, … 64 s, and older, or older than anybody remembers."""
+
+_EXAMPLES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """
+    A level on which two books differ.
+
+    Attributes:
+        held_e8, shown_e8: its quantity in the rebuilt book and in the venue's, 0 where it is not there.
+        distance_bp_e2: from the middle of the venue's book, 1e-2 bp.
+        age_ns: since a diff last named it; None where none has in two minutes.
+    """
+
+    side: Literal["bid", "ask"]
+    price_e8: int
+    held_e8: int
+    shown_e8: int
+    distance_bp_e2: int
+    age_ns: int | None
+
+    @property
+    def what(self) -> What:
+        """Missing, ghost or wrong size."""
+        return "missing" if self.held_e8 == 0 else "ghost" if self.shown_e8 == 0 else "wrong_size"
+
+    def __str__(self) -> str:
+        age = "age unknown" if self.age_ns is None else f"{self.age_ns / SECOND_NS:.1f} s old"
+        return (
+            f"{self.side} {format_e8(self.price_e8)} {self.what}: {format_e8(self.held_e8)} rebuilt, "
+            f"{format_e8(self.shown_e8)} shown, {self.distance_bp_e2 / 100:.2f} bp away, {age}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """
+    How a rebuilt book and the venue's compare.
+
+    Attributes:
+        recv_ns: when the snapshot was received. snapshot_update_id: its id; update_id: at which both were compared.
+        compared: levels that either book has, within what both know. excluded: of those, left out because a diff that
+            both have taken names them.
+        counts: bids and asks, each missing, ghost, wrong size. by_distance: OCTAVES counts, by_age: AGES counts of
+            differing levels.
+        examples: the levels that differ by the most, at most ten.
+    """
+
+    recv_ns: int
+    snapshot_update_id: int
+    update_id: int
+    compared: int
+    excluded: int
+    counts: tuple[tuple[int, int, int], tuple[int, int, int]]
+    by_distance: tuple[int, ...]
+    by_age: tuple[int, ...]
+    examples: tuple[Difference, ...]
+    healthy: bool
+
+    def count(self, what: What) -> int:
+        """How many levels of both sides differ in this way."""
+        return sum(side[WHATS.index(what)] for side in self.counts)
+
+    @property
+    def differing(self) -> int:
+        """How many levels differ."""
+        return sum(map(sum, self.counts))
+
+    def as_numbers(self) -> list[int]:
+        """Everything in it that counts, for a digest."""
+        whole = [self.recv_ns, self.snapshot_update_id, self.update_id, self.compared, self.excluded, self.healthy]
+        return [*whole, *self.counts[0], *self.counts[1], *self.by_distance, *self.by_age]
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """
+    Two books at one update id.
+
+    Attributes:
+        held, shown: the rebuilt book and the venue's. edges: the farthest key of bids and of asks that both know.
+        snapshot_update_id, update_id: see `Audit`. at_ns: when the last diff of both was received.
+        touches: the changes of a side in the last two minutes.
+    """
+
+    held: Sides
+    shown: Sides
+    edges: tuple[int, int]
+    snapshot_update_id: int
+    update_id: int
+    recv_ns: int
+    at_ns: int
+    touches: Callable[[int], Touches]
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    price_e8: I64
+    held_e8: I64
+    shown_e8: I64
+    compared: int
+    excluded: int
+    age_ns: I64  # -1 where unknown
+
+
+def audit(books: Compared, tolerated: int = 0) -> Audit:
+    """
+    Compare two books level by level.
+
+    Args:
+        tolerated: how many differing levels are still healthy.
+    """
+    twice_mid = _twice_mid(books.shown) or _twice_mid(books.held)
+    bounds = np.array([-(-twice_mid * 2**octave // 10**4) for octave in range(OCTAVES - 1)], np.int64)
+    steps = np.array([SECOND_NS * 2**k for k in range(AGES - 1)], np.int64)
+    counts, examples = [], list[Difference]()
+    by_distance, by_age = np.zeros(OCTAVES, np.int64), np.zeros(AGES, np.int64)
+    sides = [_compared(books, side) for side in (0, 1)]
+    for name, side in zip(SIDES, sides, strict=True):
+        missing, ghost = side.held_e8 == 0, side.shown_e8 == 0
+        counts.append((int(missing.sum()), int(ghost.sum()), int((~missing & ~ghost).sum())))
+        far = np.abs(2 * (side.price_e8 - twice_mid // 2) - twice_mid % 2)
+        by_distance += np.bincount(np.searchsorted(bounds, far, side="right"), minlength=OCTAVES)
+        octave = np.where(side.age_ns < 0, AGES - 1, np.searchsorted(steps, side.age_ns, side="right"))
+        by_age += np.bincount(octave, minlength=AGES)
+        examples += _examples(name, side, twice_mid)
+    worst = sorted(examples, key=lambda e: (-abs(e.held_e8 - e.shown_e8), e.side, e.price_e8))[:_EXAMPLES]
+    differing = sum(map(sum, counts))
+    return Audit(
+        books.recv_ns,
+        books.snapshot_update_id,
+        books.update_id,
+        sum(s.compared for s in sides),
+        sum(s.excluded for s in sides),
+        (counts[0], counts[1]),
+        tuple(by_distance.tolist()),
+        tuple(by_age.tolist()),
+        tuple(worst),
+        differing <= tolerated,
+    )
+
+
+def _compared(books: Compared, side: int) -> _Side:
+    edge, sign = books.edges[side], 1 - 2 * side
+    parts = [_within(*sides.of(side), sign, edge) for sides in (books.held, books.shown)]
+    union = np.union1d(parts[0][0], parts[1][0])
+    held, shown = np.zeros(len(union), np.int64), np.zeros(len(union), np.int64)
+    for quantities, (price, quantity) in zip((held, shown), parts, strict=True):
+        quantities[np.searchsorted(union, price)] = quantity
+    touches = books.touches(side)
+    both = touches.price_e8[touches.last_update_id > books.snapshot_update_id]
+    excluded = np.isin(union, both)
+    differs = (held != shown) & ~excluded
+    age = _ages(union[differs], touches, books.at_ns)
+    left_out = int(excluded.sum())
+    return _Side(union[differs], held[differs], shown[differs], len(union) - left_out, left_out, age)
+
+
+def _within(price_e8: I64, quantity_e8: I64, sign: int, edge: int) -> tuple[I64, I64]:
+    if edge == ABSENT:
+        return price_e8, quantity_e8
+    known = sign * price_e8 >= edge
+    return price_e8[known], quantity_e8[known]
+
+
+def _ages(price_e8: I64, touches: Touches, at_ns: int) -> I64:
+    ages = np.full(len(price_e8), -1, np.int64)
+    if len(price_e8) and len(touches.price_e8):
+        order = np.argsort(touches.price_e8, kind="stable")
+        last = np.searchsorted(touches.price_e8[order], price_e8, side="right") - 1
+        found = (last >= 0) & (touches.price_e8[order[last]] == price_e8)
+        ages[found] = np.maximum(0, at_ns - touches.recv_ns[order[last[found]]])
+    return ages
+
+
+def _examples(name: str, side: _Side, twice_mid: int) -> list[Difference]:
+    """The worst of one side; more than are wanted where many differ by the same."""
+    worst = np.argsort(-np.abs(side.held_e8 - side.shown_e8), kind="stable")[:_EXAMPLES].tolist()
+    rows = zip(*(column[worst].tolist() for column in (side.price_e8, side.held_e8, side.shown_e8, side.age_ns)),
+               strict=True)  # fmt: skip
+    return [
+        Difference(
+            "bid" if name == "bid" else "ask", price, held, shown,
+            abs(2 * price - twice_mid) * 10**6 // twice_mid, None if age < 0 else age,
+        )
+        for price, held, shown, age in rows
+    ]  # fmt: skip
+
+
+def _twice_mid(sides: Sides) -> int:
+    """Best bid and best ask together, or twice the one there is; 0 without any."""
+    best = [int(price[0]) for price in (sides.bid_price_e8, sides.ask_price_e8) if len(price)]
+    return 2 * best[0] if len(best) == 1 else sum(best)

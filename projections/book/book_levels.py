@@ -1,0 +1,251 @@
+"""
+The hot loop of the order book: an array of ticks around the touch, and two sorted arrays for what lies off it.
+
+A level's key is its price for bids and minus its price for asks, so that the best level of either side has the largest
+key. A level on the grid of ticks costs one store, wherever it is; one off the grid or far away, one more row. Of ticks
+that nobody named no memory is used.
+"""
+
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from eventlog.store.batch import Rows
+from market.compiled import compiled
+from market.fixed_point import I64
+
+_T = TypeVar("_T", bound=np.generic)
+
+DEPTH = 5
+"""How many populated levels a side a trace holds."""
+
+ABSENT = np.iinfo(np.int64).min
+"""The key of a level that is not there, and the edge of a side that is known to its end."""
+
+NO_BOOK, IN_STEP, BROKEN = 0, 1, 2
+"""Whether update ids have been followed without a hole since a snapshot."""
+
+OLD, WHOLE, BARE, BROKE, UNREAD = 0, 1, 2, 3, 4
+"""
+What became of a diff: known already; applied between two good quotes; applied, but a quote was missing or crossed
+before or after, or a snapshot held part of what led up to it; found a hole before it; found no book, or one that a
+snapshot had carried past it.
+"""
+
+UNHEARD = -1
+"""The last id of the diffs where none has come lately."""
+
+Run = tuple[I64, I64, I64, I64, I64, I64, I64, I64, I64]
+"""n diffs: receive times, first and last update ids; n + 1 offsets, prices and quantities of bids; the same of asks."""
+
+SIDES = ("bid", "ask")
+
+
+class Sides(NamedTuple):
+    """k bid levels and j ask levels, best first."""
+
+    bid_price_e8: I64
+    bid_quantity_e8: I64
+    ask_price_e8: I64
+    ask_quantity_e8: I64
+
+    def of(self, side: int) -> tuple[I64, I64]:
+        """Prices and quantities of the bids (0) or of the asks (1)."""
+        return self[2 * side], self[2 * side + 1]
+
+
+def frozen(values: npt.NDArray[_T]) -> npt.NDArray[_T]:
+    """The same values, contiguous and read-only: a kernel is compiled anew for every kind of array it meets."""
+    view = np.ascontiguousarray(values).view()
+    view.flags.writeable = False
+    return view
+
+
+def run_of(rows: Rows) -> Run:
+    """The rows of diffs as arrays of one kind."""
+    times, first, last = (frozen(rows[name]) for name in ("recv_ns", "first_update_id", "last_update_id"))
+    lists = []
+    for side in SIDES:
+        offsets, prices = rows.columns.flat(f"{side}_price_e8")
+        _, quantities = rows.columns.flat(f"{side}_quantity_e8")
+        lists += [frozen(offsets[rows.start : rows.stop + 1]), frozen(prices), frozen(quantities)]
+    return times, first, last, lists[0], lists[1], lists[2], lists[3], lists[4], lists[5]
+
+
+def part_of(run: Run, start: int, stop: int) -> Run:
+    """The diffs start to stop of a run."""
+    times, first, last, bids, bid, bid_quantity, asks, ask, ask_quantity = run
+    rows, ends = slice(start, stop), slice(start, stop + 1)
+    return times[rows], first[rows], last[rows], bids[ends], bid, bid_quantity, asks[ends], ask, ask_quantity
+
+
+class Levels(NamedTuple):
+    """
+    The levels of a book, changed in place.
+
+    Attributes:
+        near: (2, width) quantities of bids and of asks by tick, the largest key last, 0 where there is no level.
+        ends: (2, 2) for each side the last tick that is populated, -1 where none is, and the first that was ever named.
+        grid: the size of a tick, the key of the first tick of the bids, and of the asks.
+        sizes: (2,) how many levels of a side are off the ticks. keys, quantities: (2, capacity) those, the best last.
+    """
+
+    near: I64
+    ends: I64
+    grid: I64
+    sizes: I64
+    keys: I64
+    quantities: I64
+
+
+@compiled
+def follow(levels, chain, run, start, stop, oldest_ns, outcome, tops):  # type: ignore[no-untyped-def]
+    """
+    Apply the diffs start to stop of a run by the venue's procedure.
+
+    Args:
+        levels: changed in place but for the levels off the ticks, which are replaced where they do not suffice.
+        chain: (3,) state, last update id of the book, last update id of the diffs; changed. The two ids differ where a
+            snapshot is ahead of the diffs: no flow is formed from it to them.
+        oldest_ns: diffs received before this are passed over.
+        outcome: (stop - start,) is filled in. tops: (stop - start + 1, 2, DEPTH, 2), the best levels before the first
+            diff and after each; empty where nobody wants them.
+
+    Returns:
+        The levels.
+    """
+    received, first_id, last_id, bids, bid, bid_quantity, asks, ask, ask_quantity = run
+    traced = len(tops) > 0
+    good = quoted(levels)
+    if traced:
+        copy_top(levels, tops[0])
+    for i in range(start, stop):
+        at = i - start
+        if received[i] < oldest_ns:
+            outcome[at] = OLD
+        elif chain[0] != IN_STEP:
+            chain[2] = last_id[i]
+            outcome[at] = UNREAD
+        elif last_id[i] <= chain[1]:
+            outcome[at] = UNREAD if last_id[i] > chain[2] else OLD
+            chain[2] = max(chain[2], last_id[i])
+        elif first_id[i] > chain[1] + 1:
+            chain[0], chain[2] = BROKEN, last_id[i]
+            outcome[at] = BROKE
+        else:
+            joined = chain[2] == chain[1] or (chain[2] == UNHEARD and first_id[i] == chain[1] + 1)
+            levels = change(levels, 0, bid, bid_quantity, bids[i], bids[i + 1])
+            levels = change(levels, 1, ask, ask_quantity, asks[i], asks[i + 1])
+            chain[1], chain[2] = last_id[i], last_id[i]
+            before = good and joined
+            good = quoted(levels)
+            outcome[at] = WHOLE if before and good else BARE
+        if traced:
+            copy_top(levels, tops[at + 1])
+    return levels
+
+
+@compiled
+def best_key(levels, side):  # type: ignore[no-untyped-def]
+    """The key of the best level of a side, ABSENT where it is empty."""
+    tick, size = levels.ends[side, 0], levels.sizes[side]
+    best = levels.grid[1 + side] + tick * levels.grid[0] if tick >= 0 else ABSENT
+    return max(best, levels.keys[side, size - 1]) if size > 0 else best
+
+
+@compiled
+def quoted(levels):  # type: ignore[no-untyped-def]
+    """Whether there are a best bid and a best ask, the bid below the ask."""
+    bid, ask = best_key(levels, 0), best_key(levels, 1)
+    return bid != ABSENT and ask != ABSENT and bid < -ask
+
+
+@compiled
+def copy_top(levels, top):  # type: ignore[no-untyped-def]
+    """Fill (2, DEPTH, 2) with key and quantity of the best levels, best first."""
+    near, ends, grid, sizes, keys, quantities = levels
+    for side in range(2):
+        tick, first, far = ends[side, 0], ends[side, 1], sizes[side] - 1
+        for level in range(DEPTH):
+            while tick >= first and near[side, tick] == 0:
+                tick -= 1
+            here = grid[1 + side] + tick * grid[0] if tick >= first else ABSENT
+            there = keys[side, far] if far >= 0 else ABSENT
+            top[side, level, 0] = max(here, there)
+            if here > there:
+                top[side, level, 1] = near[side, tick]
+                tick -= 1
+            elif far >= 0:
+                top[side, level, 1] = quantities[side, far]
+                far -= 1
+            else:
+                top[side, level, 1] = 0
+
+
+@compiled
+def change(levels, side, prices, amounts, start, stop):  # type: ignore[no-untyped-def]
+    """Set the levels start to stop of a list of prices and quantities; returns the levels, as `follow` does."""
+    near, ends, grid, sizes, _, _ = levels
+    keys, quantities = _room(levels.keys, levels.quantities, sizes[side] + stop - start)
+    side_keys, side_quantities = keys[side], quantities[side]
+    row, width, unit, base = near[side], near.shape[1], grid[0], grid[1 + side]
+    per_unit = 1.0 / unit
+    sign = 1 - 2 * side
+    best, first = ends[side, 0], ends[side, 1]
+    for i in range(start, stop):
+        key, amount = sign * prices[i], amounts[i]
+        away = key - base
+        tick = np.int64(away * per_unit + 0.5)
+        if away < 0 or tick >= width or tick * unit != away:
+            sizes[side] = _put(side_keys, side_quantities, sizes[side], key, amount)
+            continue
+        row[tick] = amount
+        first = min(first, tick)
+        best = max(best, tick if amount != 0 else -1)  # selected, not branched upon: which it is cannot be guessed
+        if tick == best and amount == 0:
+            while best >= first and row[best] == 0:
+                best -= 1
+            if best < first:
+                best, first = -1, width
+    ends[side, 0], ends[side, 1] = best, first
+    return Levels(near, ends, grid, sizes, keys, quantities)
+
+
+@compiled
+def _room(keys, quantities, needed):  # type: ignore[no-untyped-def]
+    held = keys.shape[1]
+    if needed <= held:
+        return keys, quantities
+    wider_keys, wider = np.empty((2, 2 * needed), np.int64), np.empty((2, 2 * needed), np.int64)
+    wider_keys[:, :held] = keys
+    wider[:, :held] = quantities
+    return wider_keys, wider
+
+
+@compiled
+def _put(keys, quantities, size, key, quantity):  # type: ignore[no-untyped-def]
+    low, high = 0, size
+    while low < high:
+        middle = (low + high) >> 1
+        if keys[middle] < key:
+            low = middle + 1
+        else:
+            high = middle
+    found = low < size and keys[low] == key
+    if quantity == 0:
+        if found:
+            size -= 1
+            for i in range(low, size):
+                keys[i] = keys[i + 1]
+                quantities[i] = quantities[i + 1]
+    elif found:
+        quantities[low] = quantity
+    else:
+        for i in range(size, low, -1):
+            keys[i] = keys[i - 1]
+            quantities[i] = quantities[i - 1]
+        keys[low] = key
+        quantities[low] = quantity
+        size += 1
+    return size

@@ -1,0 +1,204 @@
+"""
+One book in arrays: what a snapshot said, and the diffs since.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from eventlog.store.batch import Rows
+from market.fixed_point import I64, common_unit
+from projections.book.book_levels import (
+    ABSENT,
+    DEPTH,
+    IN_STEP,
+    NO_BOOK,
+    SIDES,
+    UNHEARD,
+    Levels,
+    Run,
+    Sides,
+    best_key,
+    change,
+    copy_top,
+    follow,
+    frozen,
+    quoted,
+)
+from projections.book.snapshot_window import Snapshot
+
+_NEVER = np.iinfo(np.int64).min
+_WIDEST = 1 << 20  # ticks; memory is used only where one is named
+_SPANS = 8  # so much wider than a snapshot, as many changes lie beyond it
+_FARTHEST = 1 << 61  # so that no difference of two keys wraps
+_UNTRACED = np.empty((0, 2, DEPTH, 2), np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """
+    The snapshot below a book.
+
+    Attributes:
+        farthest_e8: the last known price of bids and of asks, None where the side is complete.
+    """
+
+    seq: int
+    recv_ns: int
+    request_ns: int
+    response_ns: int
+    last_update_id: int
+    farthest_e8: tuple[int | None, int | None]
+
+
+class HeldBook:
+    """
+    Levels, and where they stand in the chain of update ids.
+
+    A level beyond the edge of its snapshot is known once a diff has named it, until the next snapshot; what lies
+    between it and the edge is not, so the edge never moves.
+
+    Attributes:
+        chain: see `book_levels.follow`.
+        edges: the farthest key of a side up to which every level is known, ABSENT where all are.
+    """
+
+    def __init__(self) -> None:
+        self.anchor: Anchor | None = None
+        self.chain = np.array([NO_BOOK, 0, UNHEARD], np.int64)
+        self.edges = (ABSENT, ABSENT)
+        self._levels = _room_for(np.empty(0, np.int64))
+
+    @classmethod
+    def of_snapshot(cls, books: Rows, row: int, heard: int) -> "HeldBook":
+        """
+        The book of one snapshot.
+
+        Args:
+            heard: the last update id of the diffs, UNHEARD where none has come lately.
+        """
+        columns, made = books.columns, cls()
+        sides = [(columns.levels(f"{s}_price_e8", row), columns.levels(f"{s}_quantity_e8", row)) for s in SIDES]
+        made._levels = _room_for(np.concatenate([prices for prices, _ in sides]))
+        for side, (prices, quantities) in enumerate(sides):
+            made._levels = change(made._levels, side, frozen(prices), frozen(quantities), 0, len(prices))
+        limit = int(columns["limit"][row])
+        bid, ask = (int(prices[-1]) if len(prices) >= limit > 0 else None for prices, _ in sides)
+        made.edges = (ABSENT if bid is None else bid, ABSENT if ask is None else -ask)
+        names = ("seq", "recv_ns", "request_ns", "response_ns", "last_update_id")
+        seq, recv_ns, request_ns, response_ns, update_id = (int(columns[name][row]) for name in names)
+        made.anchor = Anchor(seq, recv_ns, request_ns, response_ns, update_id, (bid, ask))
+        made.chain[:] = IN_STEP, made.anchor.last_update_id, heard
+        return made
+
+    @property
+    def in_step(self) -> bool:
+        """Whether no diff is missing since its snapshot."""
+        return bool(self.chain[0] == IN_STEP)
+
+    @property
+    def last_update_id(self) -> int:
+        """The last update in it; of a broken one, the last before the hole."""
+        return int(self.chain[1])
+
+    @property
+    def quoted(self) -> bool:
+        """See `book_levels.quoted`."""
+        return bool(quoted(self._levels))
+
+    def step(self, run: Run, start: int, stop: int, tops: I64 = _UNTRACED, oldest_ns: int = _NEVER) -> I64:
+        """
+        Apply the diffs start to stop of a run.
+
+        Args:
+            tops, oldest_ns: see `book_levels.follow`.
+
+        Returns:
+            (stop - start,): what became of each.
+        """
+        outcome = np.empty(stop - start, np.int64)
+        self._levels = follow(self._levels, self.chain, run, start, stop, oldest_ns, outcome, tops)
+        return outcome
+
+    @property
+    def in_reach(self) -> bool:
+        """Whether the best level of each side lies within what its snapshot reached."""
+        return all(best_key(self._levels, side) >= edge for side, edge in enumerate(self.edges))
+
+    @property
+    def two_sided(self) -> bool:
+        """Whether neither side is empty."""
+        return all(best_key(self._levels, side) != ABSENT for side in (0, 1))
+
+    def top(self, count: int) -> Sides:
+        """The best `count` levels a side, or as many as there are; none where it is not in step."""
+        if count > DEPTH:
+            return Sides(*(column[:count] for column in self.levels()))
+        best = np.empty((2, DEPTH, 2), np.int64)
+        copy_top(self._levels, best)
+        columns = []
+        for side in (0, 1):
+            held = best[side, : count if self.in_step else 0]
+            held = held[held[:, 0] != ABSENT]
+            columns += [held[:, 0] * (1 - 2 * side), held[:, 1].copy()]
+        return Sides(*columns)
+
+    def levels(self) -> Sides:
+        """Every level held, those beyond the snapshot's reach included; none where it is not in step."""
+        bids, asks = (self._side(side) for side in (0, 1))
+        return Sides(*bids, *asks)
+
+    def as_snapshot(self) -> Snapshot | None:
+        """Its levels up to the farthest price of its snapshot, in the form of one; None where it is not in step."""
+        anchor = self.anchor
+        if anchor is None or not self.in_step:
+            return None
+        bid, bid_quantity, ask, ask_quantity = self.levels()
+        low, high = anchor.farthest_e8
+        bids = len(bid) if low is None else int(np.searchsorted(-bid, -low, side="right"))
+        asks = len(ask) if high is None else int(np.searchsorted(ask, high, side="right"))
+        cut = [n for n, far in ((bids, low), (asks, high)) if far is not None]
+        return Snapshot(
+            seq=anchor.seq,
+            request_ns=anchor.request_ns,
+            response_ns=anchor.response_ns,
+            last_update_id=self.last_update_id,
+            limit=min(cut) if cut else max(bids, asks) + 1,
+            bid_price_e8=bid[:bids],
+            bid_quantity_e8=bid_quantity[:bids],
+            ask_price_e8=ask[:asks],
+            ask_quantity_e8=ask_quantity[:asks],
+        )
+
+    def _side(self, side: int) -> tuple[I64, I64]:
+        near, ends, grid, sizes, keys, quantities = self._levels
+        last, first = ends[side].tolist()
+        size = int(sizes[side])
+        if not self.in_step:
+            last, size = -1, 0
+        row = near[side, min(first, last + 1) : last + 1]
+        ticks = np.flatnonzero(row)
+        every = np.concatenate((grid[1 + side] + (ticks + first) * grid[0], keys[side, :size]))
+        amounts = np.concatenate((row[ticks], quantities[side, :size]))
+        order = np.argsort(every, kind="stable")[::-1] if size else slice(None, None, -1)
+        every, amounts = every[order], np.ascontiguousarray(amounts[order])
+        return every * (1 - 2 * side), amounts
+
+
+def _room_for(price_e8: I64) -> Levels:
+    """No level yet, and ticks for several times the span of some prices, as far as that is not too wide."""
+    unit, middle, width = 1, 0, 1
+    if len(price_e8):
+        unit = common_unit(price_e8)
+        low, high = int(price_e8.min()), int(price_e8.max())
+        middle = low + (high - low) // unit // 2 * unit
+        width = max(1, min(_WIDEST, max(1024, _SPANS * (high - low) // unit), _FARTHEST // unit))
+    base = middle - width // 2 * unit
+    return Levels(
+        near=np.zeros((2, width), np.int64),
+        ends=np.array([[-1, width], [-1, width]], np.int64),
+        grid=np.array([unit, base, -(base + (width - 1) * unit)], np.int64),
+        sizes=np.zeros(2, np.int64),
+        keys=np.empty((2, 64), np.int64),
+        quantities=np.empty((2, 64), np.int64),
+    )

@@ -1,0 +1,87 @@
+"""
+The diffs of the last two minutes: to be applied again on a snapshot, and to say when a level last changed.
+"""
+
+from collections import deque
+from typing import NamedTuple
+
+import numpy as np
+
+from market.fixed_point import I64
+from market.timestamps import MINUTE_NS
+from projections.book.book_levels import BROKE, Run
+from projections.book.book_state import HeldBook
+
+BUFFER_NS = 2 * MINUTE_NS
+"""How far back diffs are kept."""
+
+
+class Touches(NamedTuple):
+    """n changes of levels of one side, oldest first: the price, the last update id of the diff and its receive time."""
+
+    price_e8: I64
+    last_update_id: I64
+    recv_ns: I64
+
+
+class Hole(NamedTuple):
+    """
+    Update ids that nobody saw, and when that was found out.
+
+    Attributes:
+        cause: diff_missing, or snapshot_too_old where a snapshot needs diffs that are no longer kept.
+    """
+
+    recv_ns: int
+    first_missing: int
+    last_missing: int
+    cause: str
+
+
+class DiffBuffer:
+    """
+    Runs of diffs in the order they came.
+    """
+
+    def __init__(self) -> None:
+        self._runs: deque[tuple[int, int, Run]] = deque()  # newest receive time, largest update id
+
+    def add(self, run: Run) -> None:
+        """Some more."""
+        self._runs.append((int(run[0].max()), int(run[2].max()), run))
+
+    def trim(self, newest_ns: int) -> None:
+        """Drop the runs that are too old."""
+        while self._runs and self._runs[0][0] < newest_ns - BUFFER_NS:
+            self._runs.popleft()
+
+    def apply_to(self, book: HeldBook, newest_ns: int) -> Hole | None:
+        """Bring a snapshot up to the newest diff; the hole that was found on the way, if one was."""
+        update_id, hole = book.last_update_id, None
+        for _, largest, run in self._runs:
+            if largest > update_id:
+                outcome = book.step(run, 0, len(run[0]), oldest_ns=newest_ns - BUFFER_NS)
+                hole = hole or hole_of(outcome, run, 0, book, newest_ns, "snapshot_too_old")
+        return hole
+
+    def touches(self, side: int, last_update_id: int, newest_ns: int) -> Touches:
+        """The changes of a side in the two minutes before a time, those up to an update id."""
+        prices, ids, times = [], [], []
+        for _, _, run in self._runs:
+            kept = (run[2] <= last_update_id) & (run[0] >= newest_ns - BUFFER_NS)
+            offsets, price = run[3 + 3 * side], run[4 + 3 * side]
+            counts = np.diff(offsets)
+            prices.append(price[offsets[0] : offsets[-1]][np.repeat(kept, counts)])
+            ids.append(np.repeat(run[2][kept], counts[kept]))
+            times.append(np.repeat(run[0][kept], counts[kept]))
+        none = [np.empty(0, np.int64)]
+        return Touches(*(np.concatenate(parts or none) for parts in (prices, ids, times)))
+
+
+def hole_of(outcome: I64, run: Run, start: int, book: HeldBook, at_ns: int | None, cause: str) -> Hole | None:
+    """The hole a book found in the diffs of a run from `start` on; when `at_ns` is None, at the diff behind it."""
+    found = np.flatnonzero(outcome == BROKE)
+    if not len(found):
+        return None
+    at = start + int(found[0])
+    return Hole(int(run[0][at]) if at_ns is None else at_ns, book.last_update_id + 1, int(run[1][at]) - 1, cause)

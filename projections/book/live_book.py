@@ -1,0 +1,134 @@
+"""
+The recorder's own book: it says what the log must say about itself, as the facts go into it.
+
+A diff costs a comparison of ids when it comes; its levels are read with those of many others, when a snapshot is to be
+compared.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import pyarrow as pa
+
+from eventlog.codec import Decode, decode_entries
+from eventlog.facts import BOOK_AUDIT, BOOK_RESET, DIFF, SNAPSHOT, BookAudit, BookReset, Entry, Fact
+from eventlog.store.batch import Columns
+from projections.book.book_audit import Audit
+from projections.book.book_levels import SIDES, Sides
+from projections.book.diff_buffer import Hole
+from projections.book.reference_book import Change, DictBook, Shown
+
+_MOST_WAITING = 50  # few enough that nobody waits long for them, enough to be read cheaply
+
+
+class LiveBook:
+    """
+    Follows the diffs and snapshots of one market, in the order in which they are logged.
+
+    Args:
+        decoders: who reads the venue's facts; only facts that they can read may come here.
+        tolerated: how many differing levels an audit lets pass.
+
+    Attributes:
+        book: as of the last diff that was read; `read` reads the rest.
+        audit: how the book and the venue's last compared, None before the first time.
+        audits, unhealthy, resets: how often each was found.
+    """
+
+    def __init__(self, decoders: Mapping[str, Decode], tolerated: int = 0) -> None:
+        self.book = DictBook(tolerated)
+        self.audit: Audit | None = None
+        self.audits = 0
+        self.unhealthy = 0
+        self.resets = 0
+        self._decoders = decoders
+        self._waiting: list[Fact] = []
+        self._followed: int | None = None  # the last update id of book and waiting diffs; None where none counts
+
+    def take(self, fact: Fact, first: int = 0, last: int = 0) -> list[Fact]:
+        """
+        Take a fact that goes into the log.
+
+        Args:
+            first, last: update ids of a diff.
+
+        Returns:
+            What the log should say after it: that the book is reset, or how an audit went. Mostly nothing.
+        """
+        if fact.kind == DIFF:
+            self._waiting.append(fact)
+            followed, awaited = self._followed, self.book.awaited
+            missing = followed is not None and first > followed + 1
+            if missing or (awaited is not None and last >= awaited) or len(self._waiting) >= _MOST_WAITING:
+                return self.read()
+            if followed is not None and last > followed:
+                self._followed = last
+            return []
+        if fact.kind == SNAPSHOT:
+            found = self.read()
+            book = shown(decode_entries([_entry(fact)], self._decoders)[SNAPSHOT])
+            found += self._told(self.book.snapshot(book), fact.recv_ns)
+            self._followed = self.book.followed
+            return found
+        return []
+
+    def read(self) -> list[Fact]:
+        """Bring the book up to the last diff; what the log should say for it."""
+        if not self._waiting:
+            return []
+        table = decode_entries([_entry(fact) for fact in self._waiting], self._decoders)[DIFF]
+        self._waiting = []
+        found = [fact for diff in changes(table) for fact in self._told(self.book.diff(diff), diff.recv_ns)]
+        self._followed = self.book.followed
+        return found
+
+    def _told(self, found: tuple[Hole | None, Audit | None], recv_ns: int) -> list[Fact]:
+        hole, audit = found
+        facts = []
+        if hole is not None:
+            self.resets += 1
+            facts.append(BookReset(hole.cause, hole.first_missing, hole.last_missing).fact(BOOK_RESET, recv_ns))
+        if audit is not None:
+            self.audit = audit
+            self.audits += 1
+            self.unhealthy += not audit.healthy
+            facts.append(body_of(audit).fact(BOOK_AUDIT, recv_ns))
+        return facts
+
+
+def body_of(audit: Audit) -> BookAudit:
+    """An audit in the words of the log."""
+    return BookAudit(
+        snapshot_update_id=audit.snapshot_update_id,
+        update_id=audit.update_id,
+        compared=audit.compared,
+        excluded=audit.excluded,
+        missing=audit.count("missing"),
+        ghost=audit.count("ghost"),
+        wrong_size=audit.count("wrong_size"),
+        on_bids=sum(audit.counts[0]),
+        by_distance=list(audit.by_distance),
+        by_age=list(audit.by_age),
+        examples=[str(example) for example in audit.examples],
+        healthy=audit.healthy,
+    )
+
+
+def _entry(fact: Fact) -> Entry:
+    return Entry(0, fact.kind, fact.recv_ns, fact.data)
+
+
+def shown(table: pa.Table) -> Shown:
+    """The first row of a table of snapshots."""
+    columns = Columns(table)
+    sides = Sides(*(columns.levels(f"{side}_{what}_e8", 0) for side in SIDES for what in ("price", "quantity")))
+    recv_ns, update_id, limit = (int(columns[name][0]) for name in ("recv_ns", "last_update_id", "limit"))
+    return Shown(recv_ns, update_id, limit, sides)
+
+
+def changes(table: pa.Table) -> Iterator[Change]:
+    """The rows of a table of diffs."""
+    ids = (table.column(name).to_pylist() for name in ("recv_ns", "first_update_id", "last_update_id"))
+    names = ("bid_price_e8", "ask_price_e8", "bid_quantity_e8", "ask_quantity_e8")
+    levels = (table.column(name).to_pylist() for name in names)
+    for recv_ns, first, last, bids, asks, bid_sizes, ask_sizes in zip(*ids, *levels, strict=True):
+        yield Change(recv_ns, first, last, (bids, asks), (bid_sizes, ask_sizes))

@@ -1,0 +1,285 @@
+"""
+The order book, rebuilt from snapshots and diffs by the venue's own procedure.
+
+Source: Binance, "How to manage a local order book correctly" (spot, corrected 2025-11-12). The book is anchored anew at
+every snapshot, with the diffs of the last two minutes applied again, so that it is a function of the newest snapshot
+and what followed. A missing diff makes it unusable until the next snapshot. The book of before is compared with the new
+one at the same update id; where the snapshot is ahead of the diffs it is kept until they reach it, and flow is its.
+"""
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from eventlog.facts import DIFF, SNAPSHOT
+from eventlog.store.batch import Batch, Rows
+from market.fixed_point import I64
+from market.timestamps import MINUTE_NS
+from projections import digest
+from projections.book.book_audit import Audit, Compared, audit
+from projections.book.book_levels import BROKE, BROKEN, DEPTH, NO_BOOK, UNHEARD, Run, Sides, frozen, part_of, run_of
+from projections.book.book_state import HeldBook
+from projections.book.diff_buffer import DiffBuffer, Hole, hole_of
+from projections.book.snapshot_window import Snapshot
+
+COLUMNS = (
+    "recv_ns",
+    "event_time_ns",
+    "first_update_id",
+    "last_update_id",
+    "bid_price_e8",
+    "bid_quantity_e8",
+    "ask_price_e8",
+    "ask_quantity_e8",
+)
+"""What is read of a diff."""
+
+Status = Literal["no_book", "live", "gap", "one_sided", "crossed"]
+
+
+class Quote(NamedTuple):
+    """Best bid and best ask with their quantities."""
+
+    bid_e8: int
+    bid_quantity_e8: int
+    ask_e8: int
+    ask_quantity_e8: int
+
+
+class Steps(NamedTuple):
+    """
+    What n diffs did to the book, one after the other.
+
+    Attributes:
+        outcome: (n,) OLD, WHOLE, BARE, BROKE or UNREAD of `book_levels`.
+        tops: (n + 1, 2, DEPTH, 2) bids and asks, best first, key and quantity: before the first diff, after each.
+    """
+
+    recv_ns: I64
+    event_time_ns: I64
+    last_update_id: I64
+    outcome: I64
+    tops: I64
+
+
+class OrderBook:
+    """
+    The fold.
+
+    Args:
+        anchor_minutes: for how long a snapshot is good; of older ones nothing is remembered.
+        tolerated: how many differing levels an audit lets pass.
+
+    Attributes:
+        audit: how the book and the venue's last compared; None where none did within `anchor_minutes`.
+        hole: where updates were last found missing; None where none were within `anchor_minutes`.
+    """
+
+    def __init__(self, anchor_minutes: int = 60, tolerated: int = 0) -> None:
+        self.anchor_minutes = anchor_minutes
+        self.tolerated = tolerated
+        self.audit: Audit | None = None
+        self.hole: Hole | None = None
+        self._book = HeldBook()
+        self._behind: HeldBook | None = None  # the book of before, until the diffs reach the snapshot of this one
+        self._seen: list[tuple[int, int]] = []  # receive time and update id of the snapshots of the last minutes
+        self._buffer = DiffBuffer()
+        self._newest_ns = 0
+        self._heard_ns = 0  # when the last diff was received
+
+    def apply(self, batch: Batch, *, traced: bool = True) -> list[Steps]:
+        """
+        Take a batch's snapshots and diffs, in seq order.
+
+        Returns:
+            What each run of diffs did; nothing where it is not to be traced.
+        """
+        diffs, books = batch.rows.get(DIFF), batch.rows.get(SNAPSHOT)
+        if diffs is None and books is None:
+            return []
+        run = None if diffs is None else run_of(diffs)
+        done: list[Steps] = []
+        at = 0
+        for row in range(books.start, books.stop) if books else ():
+            if diffs is not None and run is not None:
+                before = int(np.searchsorted(diffs["seq"], books.columns["seq"][row])) if books else 0
+                done += self._follow(diffs, run, at, before, traced)
+                at = before
+            if books:
+                self._take(books, row)
+        if diffs is not None and run is not None:
+            done += self._follow(diffs, run, at, len(diffs), traced)
+        self._buffer.trim(self._newest_ns)
+        return done
+
+    def close(self, boundary_ns: int) -> None:
+        """A tick: what rests on a snapshot older than the window is forgotten."""
+        oldest = boundary_ns - self.anchor_minutes * MINUTE_NS
+        anchor = self._book.anchor
+        if anchor is not None and anchor.recv_ns <= boundary_ns - MINUTE_NS:
+            self._behind = None  # the diffs have stopped, or the snapshot is not of their kind
+        if anchor is not None and anchor.recv_ns <= oldest:
+            heard = self._book.chain[2]
+            self._book = HeldBook()
+            self._book.chain[2] = heard
+        if self.audit is not None and self.audit.recv_ns <= oldest:
+            self.audit = None
+        if self.hole is not None and self.hole.recv_ns <= oldest:
+            self.hole = None
+
+    @property
+    def status(self) -> Status:
+        """Live, or why not."""
+        book = self._book
+        if book.chain[0] == NO_BOOK:
+            return "no_book"
+        if book.chain[0] == BROKEN:
+            return "gap"
+        if not book.two_sided:
+            return "one_sided"
+        return "live" if book.quoted else "crossed"
+
+    @property
+    def usable(self) -> bool:
+        """Whether the book is whole: anchored, no diff missing, two sides, not crossed."""
+        return self.status == "live"
+
+    @property
+    def in_reach(self) -> bool:
+        """Whether price is where the last snapshot reached: beyond, a better level than the best may be unknown."""
+        return self._book.in_reach
+
+    @property
+    def trusted(self) -> bool:
+        """Whether it is usable, within reach, and did not differ from the venue's own when last they were compared."""
+        return self.usable and self.in_reach and (self.audit is None or self.audit.healthy)
+
+    @property
+    def last_update_id(self) -> int | None:
+        """The last update in the book; None without one."""
+        return self._book.last_update_id if self._book.in_step else None
+
+    @property
+    def known_e8(self) -> tuple[int | None, int | None]:
+        """The lowest bid and the highest ask up to which every level is known; None where all are, or none."""
+        return self._book.anchor.farthest_e8 if self._book.anchor is not None else (None, None)
+
+    def quote(self) -> Quote | None:
+        """The best bid and ask; None where the book is not usable."""
+        if not self.usable:
+            return None
+        sides = self.top(1)
+        return Quote(*(int(column[0]) for column in sides))
+
+    @property
+    def mid_e8(self) -> float | None:
+        """Half-way between best bid and best ask; None where the book is not usable."""
+        best = self.quote()
+        return None if best is None else (best.bid_e8 + best.ask_e8) / 2
+
+    def top(self, count: int) -> Sides:
+        """The best `count` levels a side, or as many as there are; none without a book in step."""
+        return self._book.top(count)
+
+    def levels(self) -> Sides:
+        """Every level held, those beyond the snapshot's reach included."""
+        return self._book.levels()
+
+    def as_snapshot(self) -> Snapshot | None:
+        """
+        The book in the form of a snapshot; None where it is not usable or price has left its reach.
+
+        Levels beyond the farthest price of the snapshot below it are left out: between them others are unknown.
+        """
+        return self._book.as_snapshot() if self.usable and self.in_reach else None
+
+    def digest(self) -> str:
+        """The digest of everything this fold answers with."""
+        anchor = self._book.anchor
+        state = int(self._book.chain[0])
+        head = [self.anchor_minutes, state, self.last_update_id or 0, anchor.seq if anchor is not None else 0]
+        parts = [np.array(head, np.int64), *self.levels()]
+        if self.audit is not None:
+            parts.append(np.array(self.audit.as_numbers(), np.int64))
+        if self.hole is not None:
+            parts.append(np.array(self.hole[:3], np.int64))
+        if self._behind is not None:
+            parts += [np.array([self._behind.last_update_id], np.int64), *self._behind.levels()]
+        return digest.of_columns(*parts).hex()
+
+    def _follow(self, diffs: Rows, run: Run, start: int, stop: int, traced: bool) -> list[Steps]:
+        if start == stop:
+            return []
+        self._buffer.add(part_of(run, start, stop))
+        self._newest_ns = int(run[0][start:stop].max())  # not the largest ever: one bad stamp must not last
+        self._heard_ns = int(run[0][stop - 1])
+        done = []
+        while start < stop:
+            end, outcome, tops = self._step(run, start, stop, traced)
+            if traced:
+                times = frozen(diffs["event_time_ns"][start:end])
+                done.append(Steps(run[0][start:end], times, run[2][start:end], outcome, tops))
+            start = end
+        return done
+
+    def _step(self, run: Run, start: int, stop: int, traced: bool) -> tuple[int, I64, I64]:
+        """As far as one book tells what happens: the one behind, as long as there is one."""
+        book, behind = self._book, self._behind
+        if behind is not None:
+            reached = np.flatnonzero(run[2][start:stop] >= book.last_update_id)
+            stop = start + int(reached[0]) + 1 if len(reached) else stop
+        teller = book if behind is None else behind
+        tops = np.empty((stop - start + 1 if traced else 0, 2, DEPTH, 2), np.int64)
+        outcome = teller.step(run, start, stop, tops)
+        hole = hole_of(outcome, run, start, teller, None, "diff_missing")
+        self.hole = hole or self.hole
+        if behind is None:
+            return stop, outcome, tops
+        if hole is not None:
+            stop = start + int(np.flatnonzero(outcome == BROKE)[0]) + 1
+            self._behind = None
+        anchored_at = book.last_update_id
+        book.step(run, start, stop)
+        if self._behind is not None and run[2][stop - 1] >= anchored_at:
+            self._behind = None
+            self._compare(behind, int(run[0][stop - 1]))
+        size = stop - start
+        return stop, outcome[:size], tops[: size + 1] if traced else tops
+
+    def _take(self, books: Rows, row: int) -> None:
+        columns = books.columns
+        recv_ns, update_id = int(columns["recv_ns"][row]), int(columns["last_update_id"][row])
+        self._newest_ns = recv_ns
+        oldest = recv_ns - self.anchor_minutes * MINUTE_NS
+        self._seen = [mark for mark in self._seen if mark[0] > oldest]
+        newer_seen = any(seen_id > update_id for _, seen_id in self._seen)
+        self._seen.append((recv_ns, update_id))
+        if newer_seen:
+            return
+        before = self._behind or self._book
+        heard = int(self._book.chain[2]) if self._heard_ns > oldest else UNHEARD
+        self._book = HeldBook.of_snapshot(books, row, heard)
+        self.hole = self._buffer.apply_to(self._book, recv_ns) or self.hole
+        self._book.chain[2] = heard
+        self._behind = None
+        if heard == UNHEARD or not before.in_step or before.anchor is None or before.anchor.recv_ns <= oldest:
+            return
+        if before.last_update_id < update_id:
+            self._behind = before
+        else:
+            self._compare(before, recv_ns)
+
+    def _compare(self, before: HeldBook, at_ns: int) -> None:
+        """The book of before against the one anchored anew, where both are at the same update."""
+        book = self._book
+        if not book.in_step or book.anchor is None or before.last_update_id != book.last_update_id:
+            return
+        anchor, update_id = book.anchor, book.last_update_id
+        edges = max(before.edges[0], book.edges[0]), max(before.edges[1], book.edges[1])
+        self.audit = audit(
+            Compared(
+                before.levels(), book.levels(), edges, anchor.last_update_id, update_id,
+                anchor.recv_ns, at_ns, lambda side: self._buffer.touches(side, update_id, at_ns),
+            ),
+            self.tolerated,
+        )  # fmt: skip

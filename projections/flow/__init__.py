@@ -1,0 +1,1 @@
+"""Folds over changes of the book."""

@@ -1,0 +1,190 @@
+"""
+The hot loops of book flow: diffs and trades summed by second.
+
+Order flow imbalance of a populated level, and the five levels of it: Cont, Kukanov, Stoikov 2014, eq. 1-2, and
+Xu, Gould, Howison 2019, section 3. A level that is not there counts as infinitely far away and empty.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from market.compiled import compiled
+from market.fixed_point import I64
+from market.timestamps import SECOND_NS
+from projections.book.book_levels import BROKE, DEPTH, OLD, WHOLE
+
+WIDTH = 2 + DEPTH + 11
+"""
+Columns of a row: second, OFI of each level, weighted size change, buy, sell, trades, updates, unread, resets; then of
+the second's last good quote: update id, bid, its quantity, ask, its quantity.
+"""
+
+SIZE_CHANGE = 1 + DEPTH
+UPDATE_ID = SIZE_CHANGE + 7
+SIZE_WEIGHTS = (8, 5, 4, 2, 1)
+"""0.4, 0.25, 0.2, 0.1 and 0.05, times 20."""
+
+_MOST = np.int64(2**62)
+_MOST_SHOWN = np.int64(2**56)  # five levels of two sides, weighted and differenced, stay within 2^62; more is not read
+_AHEAD_NS = 60 * SECOND_NS  # as for trades: one bad stamp must not hold a row for ever
+
+
+def of_steps(recv_ns: I64, event_time_ns: I64, last_update_id: I64, outcome: I64, tops: I64) -> I64 | None:
+    """
+    Rows of n diffs, one for each run of diffs in the same second; None where a sum passes 2^62.
+
+    Args:
+        outcome, tops: see `order_book.Steps`.
+    """
+    rows, fits = _of_steps(recv_ns, event_time_ns, last_update_id, outcome, tops)
+    return rows if fits else None
+
+
+def of_trades(
+    trade_time_ns: I64, quantity_e8: I64, buyer_is_maker: npt.NDArray[np.bool_], oldest_ns: int
+) -> I64 | None:
+    """
+    Rows of n trades, one for each run of trades in the same second; None where a sum passes 2^62.
+
+    Args:
+        oldest_ns: trades before this are passed over.
+    """
+    rows, fits = _of_trades(trade_time_ns, quantity_e8, buyer_is_maker, oldest_ns)
+    return rows if fits else None
+
+
+def merged(rows: I64) -> I64 | None:
+    """One row a second, of rows ordered by second and update id; None where a sum passes 2^62."""
+    whole, fits = _merged(rows)
+    return whole if fits else None
+
+
+def level_flow(before: I64, after: I64) -> I64:
+    """
+    The flow of each populated level between two books.
+
+    Args:
+        before, after: (2, DEPTH, 2) bids and asks, best first; key (minus the price for asks) and quantity.
+
+    Returns:
+        (DEPTH + 1,): OFI of each level, and the weighted size change times 20.
+    """
+    row = np.zeros(WIDTH, np.int64)
+    _add_flow(row, before, after)
+    return row[1 : SIZE_CHANGE + 1]
+
+
+@compiled
+def _add_flow(row, before, after):  # type: ignore[no-untyped-def]
+    """False where a sum no longer fits."""
+    fits = True
+    for level in range(DEPTH):
+        flow = np.int64(0)
+        change = np.int64(0)
+        for side in range(2):
+            key, held = after[side, level, 0], after[side, level, 1]
+            old_key, old = before[side, level, 0], before[side, level, 1]
+            sign = 1 - 2 * side
+            if key >= old_key:
+                flow += sign * held
+            if key <= old_key:
+                flow -= sign * old
+            change += sign * (held - old)
+        row[1 + level] += flow
+        row[SIZE_CHANGE] += SIZE_WEIGHTS[level] * change
+        fits = fits and abs(row[1 + level]) <= _MOST
+    return fits and abs(row[SIZE_CHANGE]) <= _MOST
+
+
+@compiled
+def _readable(top):  # type: ignore[no-untyped-def]
+    for side in range(2):
+        for level in range(DEPTH):
+            if top[side, level, 1] > _MOST_SHOWN:
+                return False
+    return True
+
+
+@compiled
+def _of_steps(received, times, update_ids, outcome, tops):  # type: ignore[no-untyped-def]
+    rows = np.zeros((len(times), WIDTH), np.int64)
+    used = 0
+    fits = True
+    for i in range(len(times)):
+        if outcome[i] == OLD or times[i] > received[i] + _AHEAD_NS:
+            continue
+        used = _row_for(rows, used, times[i])
+        row = rows[used - 1]
+        if outcome[i] == WHOLE and _readable(tops[i]) and _readable(tops[i + 1]):
+            fits = _add_flow(row, tops[i], tops[i + 1]) and fits
+            row[SIZE_CHANGE + 4] += 1
+            if update_ids[i] > row[UPDATE_ID]:
+                row[UPDATE_ID] = update_ids[i]
+                for side in range(2):
+                    row[UPDATE_ID + 1 + 2 * side] = (1 - 2 * side) * tops[i + 1, side, 0, 0]
+                    row[UPDATE_ID + 2 + 2 * side] = tops[i + 1, side, 0, 1]
+        else:
+            row[SIZE_CHANGE + 5] += 1
+            row[SIZE_CHANGE + 6] += outcome[i] == BROKE
+    return rows[:used].copy(), fits
+
+
+@compiled
+def _of_trades(times, quantities, sold, oldest_ns):  # type: ignore[no-untyped-def]
+    """A run of trades in one second is summed in registers and booked once."""
+    n = len(times)
+    rows = np.zeros((256, WIDTH), np.int64)
+    used = 0
+    i = 0
+    while i < n:
+        while i < n and times[i] < oldest_ns:
+            i += 1
+        if i == n:
+            break
+        second = times[i] - times[i] % SECOND_NS
+        end = second + SECOND_NS
+        total, sell, first = np.int64(0), np.int64(0), i
+        while i < n and second <= times[i] < end:
+            if quantities[i] > _MOST - total:
+                return rows[:0].copy(), False
+            total += quantities[i]
+            sell += quantities[i] * sold[i]  # sides alternate at random: no branch to guess
+            i += 1
+        if used == len(rows):
+            wider = np.zeros((2 * used, WIDTH), np.int64)
+            wider[:used] = rows
+            rows = wider
+        rows[used, 0] = second
+        rows[used, UPDATE_ID] = -1
+        rows[used, SIZE_CHANGE + 1], rows[used, SIZE_CHANGE + 2] = total - sell, sell
+        rows[used, SIZE_CHANGE + 3] = i - first
+        used += 1
+    return rows[:used].copy(), True
+
+
+@compiled
+def _row_for(rows, used, time):  # type: ignore[no-untyped-def]
+    second = time - time % SECOND_NS
+    if used == 0 or rows[used - 1, 0] != second:
+        rows[used, 0] = second
+        rows[used, UPDATE_ID] = -1
+        used += 1
+    return used
+
+
+@compiled
+def _merged(rows):  # type: ignore[no-untyped-def]
+    whole = np.empty_like(rows)
+    used = 0
+    for i in range(len(rows)):
+        if used == 0 or whole[used - 1, 0] != rows[i, 0]:
+            whole[used] = rows[i]
+            used += 1
+            continue
+        for column in range(1, UPDATE_ID):
+            whole[used - 1, column] += rows[i, column]  # two sums that fit cannot wrap past 2^62 unseen
+            if abs(whole[used - 1, column]) > _MOST or whole[used - 1, column] == np.iinfo(np.int64).min:
+                return rows[:0].copy(), False
+        if rows[i, UPDATE_ID] > whole[used - 1, UPDATE_ID]:
+            whole[used - 1, UPDATE_ID:] = rows[i, UPDATE_ID:]
+    return whole[:used].copy(), True

@@ -1,0 +1,1 @@
+"""Folds over trades: minutes, price levels, recent trades."""

@@ -1,0 +1,167 @@
+"""
+The hot loop of the minute buckets: trades summed by minute and level in one pass.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from market.compiled import compiled
+from market.errors import SumOverflow
+from market.fixed_point import I64
+from market.timestamps import MINUTE_NS
+from projections.trades.price_levels import following_width, prices_of_width
+
+_ANY_PRICE = 2**63 - 1
+
+
+def group_trades(
+    times: I64,
+    ids: I64,
+    prices: I64,
+    quantities: I64,
+    buyer_is_maker: npt.NDArray[np.bool_],
+    level_e8: int | None,
+) -> tuple[I64, I64, I64, I64]:
+    """
+    Sum n trades by minute of trade time and floored price level.
+
+    Args:
+        level_e8: width of a level, None where it follows the price; see `price_levels`.
+
+    Returns:
+        m minutes, rising; a (4, k) array of level, buy, sell, count, ordered by minute and level; m + 1 offsets into
+        it; an (m, 6) array of open, high, low, close, first agg id, last agg id.
+
+    Raises:
+        SumOverflow: a sum passed 2^62.
+    """
+    groups, keys, bars, bar_minutes = _group(times, ids, prices, quantities, buyer_is_maker, np.int64(level_e8 or 0))
+    if groups.shape[1] and groups[1:3].max() > 2**62:
+        raise SumOverflow("a minute's quantity")
+    order = np.lexsort((groups[0], keys))
+    minute_order = np.argsort(bar_minutes)
+    minutes = bar_minutes[minute_order]
+    starts = np.append(np.searchsorted(keys[order], minutes), len(order))
+    return minutes, np.ascontiguousarray(groups[:, order]), starts, bars[minute_order]
+
+
+@compiled
+def _group(times, ids, prices, quantities, buyer_is_maker, set_width):  # type: ignore[no-untyped-def]
+    """Trades come in runs of one minute and one level: a run is summed in registers and booked once."""
+    n = len(times)
+    width, from_price, to_price = set_width, np.int64(0), np.int64(_ANY_PRICE if set_width else 0)
+    table = np.full(1024, -1, np.int64)
+    groups = np.empty((4, 512), np.int64)
+    keys = np.empty(512, np.int64)
+    used = 0
+    bars = np.empty((16, 6), np.int64)
+    bar_minutes = np.empty(16, np.int64)
+    bar_count = 0
+    i = 0
+    while i < n:
+        minute = times[i] - times[i] % MINUTE_NS
+        bar_stop = _end_of_minute(times, i, minute)
+        bar_count, bars, bar_minutes = _book_bar(bars, bar_minutes, bar_count, minute, ids, prices, i, bar_stop)
+        while i < bar_stop:
+            if prices[i] < from_price or prices[i] >= to_price:
+                width = following_width(prices[i])
+                from_price, to_price = prices_of_width(width)
+            level = prices[i] - prices[i] % width
+            level_end = level + width
+            buy, sell = np.int64(0), np.int64(0)
+            run_start = i
+            while i < bar_stop and level <= prices[i] < level_end:
+                sold = quantities[i] * buyer_is_maker[i]  # sides alternate at random: no branch to guess
+                sell += sold
+                buy += quantities[i] - sold
+                if (buy | sell) < 0:
+                    buy, sell = _TOO_MUCH, _TOO_MUCH
+                i += 1
+            if 2 * used >= len(table):
+                table = _rehash(4 * len(table), keys, groups, used)
+            if used == len(keys):
+                wider = np.empty((4, 2 * used), np.int64)
+                wider[:, :used] = groups
+                groups = wider
+                keys = np.append(keys, np.empty(used, np.int64))
+            used = _book_run(table, groups, keys, used, minute, level, buy, sell, i - run_start)
+    return groups[:, :used], keys[:used], bars[:bar_count], bar_minutes[:bar_count]
+
+
+_TOO_MUCH = np.int64(2**62 + 1)
+
+
+@compiled
+def _end_of_minute(times, start, minute):  # type: ignore[no-untyped-def]
+    end = minute + MINUTE_NS
+    i = start
+    while i < len(times) and minute <= times[i] < end:
+        i += 1
+    return i
+
+
+@compiled
+def _book_bar(bars, bar_minutes, bar_count, minute, ids, prices, start, stop):  # type: ignore[no-untyped-def]
+    bar = -1
+    for b in range(bar_count - 1, -1, -1):
+        if bar_minutes[b] == minute:
+            bar = b
+            break
+    if bar < 0:
+        if bar_count == len(bar_minutes):
+            grown = np.empty((2 * bar_count, 6), np.int64)
+            grown[:bar_count] = bars
+            bars = grown
+            bar_minutes = np.append(bar_minutes, np.empty(bar_count, np.int64))
+        bar = bar_count
+        bar_count += 1
+        bar_minutes[bar] = minute
+        bars[bar, :4] = prices[start]
+        bars[bar, 4:] = ids[start]
+    opened, high, low, closed, first, last = bars[bar]
+    for i in range(start, stop):
+        price, number = prices[i], ids[i]
+        high = max(high, price)
+        low = min(low, price)
+        if number < first:
+            opened, first = price, number
+        if number >= last:
+            closed, last = price, number
+    bars[bar, 0], bars[bar, 1], bars[bar, 2], bars[bar, 3] = opened, high, low, closed
+    bars[bar, 4], bars[bar, 5] = first, last
+    return bar_count, bars, bar_minutes
+
+
+@compiled
+def _book_run(table, groups, keys, used, minute, level, buy, sell, count):  # type: ignore[no-untyped-def]
+    mask = len(table) - 1
+    slot = _hash(minute, level) & mask
+    while table[slot] >= 0:
+        at = table[slot]
+        if keys[at] == minute and groups[0, at] == level:
+            groups[1, at] = min(groups[1, at] + buy, _TOO_MUCH) if groups[1, at] + buy >= 0 else _TOO_MUCH
+            groups[2, at] = min(groups[2, at] + sell, _TOO_MUCH) if groups[2, at] + sell >= 0 else _TOO_MUCH
+            groups[3, at] += count
+            return used
+        slot = (slot + 1) & mask
+    table[slot] = used
+    keys[used] = minute
+    groups[0, used], groups[1, used], groups[2, used], groups[3, used] = level, buy, sell, count
+    return used + 1
+
+
+@compiled
+def _hash(minute, level):  # type: ignore[no-untyped-def]
+    mixed = np.uint64(minute) * np.uint64(0x9E3779B97F4A7C15) ^ np.uint64(level) * np.uint64(0xC2B2AE3D27D4EB4F)
+    return np.int64(mixed >> np.uint64(20)) & np.int64(0x7FFFFFFF)
+
+
+@compiled
+def _rehash(capacity, keys, groups, used):  # type: ignore[no-untyped-def]
+    table = np.full(capacity, -1, np.int64)
+    for at in range(used):
+        slot = _hash(keys[at], groups[0, at]) & (capacity - 1)
+        while table[slot] >= 0:
+            slot = (slot + 1) & (capacity - 1)
+        table[slot] = at
+    return table

@@ -1,0 +1,164 @@
+"""
+Recent trades: every trade of the last minutes as columns in agg_id order.
+
+Only a tick moves the window; trades of the open minute wait. Late trades land by agg_id, and batches of any size give
+the same state. Folding waits until somebody asks. One buffer grows at its end while a pointer moves its start, and is
+never written below its end: what was handed out stays as it was.
+"""
+
+import numpy as np
+
+from eventlog.facts import AGG_TRADE
+from eventlog.store.batch import Batch, Rows
+from market.fixed_point import I64
+from market.timestamps import MINUTE_NS
+from projections import digest
+from projections.pending_rows import WaitingRows
+from projections.trades.trade_columns import BLOCK, Trades, extend_blocks, falls_after
+
+COLUMNS = ("trade_time_ns", "agg_id", "price_e8", "quantity_e8", "buyer_is_maker")
+"""What this fold reads of a trade."""
+
+_MOST_WAITING = 1 << 18
+_LEAST_ROOM = 4 * BLOCK
+
+
+class RecentTrades:
+    """
+    The fold.
+
+    Args:
+        trade_minutes: how many closed minutes are kept, ending with the minute of the last tick.
+    """
+
+    def __init__(self, trade_minutes: int = 240) -> None:
+        self.trade_minutes = trade_minutes
+        self.end_ns = 0
+        self._held = np.empty((5, _LEAST_ROOM), np.int64)  # time, agg id, price, quantity, sign
+        self._blocks = np.empty((2, _LEAST_ROOM // BLOCK + 1), np.int64)  # high, low
+        self._start = 0
+        self._size = 0
+        self._rising_from = 0  # from this row on times never fall
+        self._dropped_ns = 0  # every trade before this time has been dropped
+        self._waiting = WaitingRows()
+        self._view: Trades | None = None
+        self._digests: dict[int, bytes] = {}  # oldest first
+        self._unhashed: set[int] = set()
+
+    def apply(self, batch: Batch) -> None:
+        """Take a batch's trades."""
+        rows = batch.rows.get(AGG_TRADE)
+        if rows is not None:
+            self._waiting.add(rows)
+            if len(self._waiting) > _MOST_WAITING:
+                self._fold()
+
+    def close(self, boundary_ns: int) -> None:
+        """A tick: the window now ends at its boundary."""
+        end_ns = max(self.end_ns, boundary_ns - boundary_ns % MINUTE_NS)
+        if end_ns != self.end_ns:
+            self.end_ns = end_ns
+            self._view = None
+
+    @property
+    def start_ns(self) -> int:
+        """The first minute of the window."""
+        return self.end_ns - self.trade_minutes * MINUTE_NS
+
+    def columns(self) -> Trades:
+        """The trades of the window's closed minutes, in agg_id order."""
+        self._fold()
+        if self._view is None:
+            blocks = self._start // BLOCK
+            held = self._held[:, self._start : self._size]
+            ordered = self._rising_from <= self._start
+            high, low = self._blocks[:, blocks : -(-self._size // BLOCK)]
+            everything = Trades(
+                held[0], held[1], held[2], held[3], held[4], high, low, self._start - blocks * BLOCK, ordered
+            )
+            self._view = everything.between(self.start_ns, self.end_ns)
+        return self._view
+
+    def between(self, start_ns: int, stop_ns: int) -> Trades:
+        """The window's trades of a span of time, its start included, in agg_id order."""
+        return self.columns().between(start_ns, stop_ns)
+
+    def digest(self) -> str:
+        """The digest of everything this fold answers with."""
+        trades = self.columns()
+        start = self.start_ns
+        while self._digests and (oldest := next(iter(self._digests))) < start:
+            del self._digests[oldest]
+        in_order = True
+        for minute_ns in sorted(m for m in self._unhashed if m < self.end_ns):
+            self._unhashed.remove(minute_ns)
+            if minute_ns >= start:
+                in_order = in_order and (minute_ns in self._digests or minute_ns >= next(reversed(self._digests), 0))
+                part = trades.between(minute_ns, minute_ns + MINUTE_NS)
+                self._digests[minute_ns] = digest.of_columns(
+                    part.time_ns, part.agg_id, part.price_e8, part.quantity_e8, part.sign
+                )
+        if not in_order:
+            self._digests = dict(sorted(self._digests.items()))
+        head = np.array([self.trade_minutes, self.end_ns], "<i8").tobytes()
+        return digest.of_digests([head, *self._digests.values()]).hex()
+
+    def _fold(self) -> None:
+        """Bring in what waits, then drop what has left the window."""
+        for rows in self._waiting.take():
+            self._fold_rows(rows)
+        if self.end_ns and self._dropped_ns < self.start_ns:
+            self._drop_before(self.start_ns)
+
+    def _fold_rows(self, rows: Rows) -> None:
+        inside = rows["trade_time_ns"] >= max(self._dropped_ns, self.start_ns)  # the rest would be dropped at once
+        if not inside.any():
+            return
+        first = int(np.argmax(inside))
+        kept = slice(first, None) if inside[first:].all() else inside
+        times, ids, prices, quantities, sold = (rows[name][kept] for name in COLUMNS)
+        fresh = times, ids, prices, quantities, np.where(sold, -1, 1)
+        self._view = None
+        minutes = times // MINUTE_NS * MINUTE_NS
+        self._unhashed.update((int(minutes[0]), *minutes[1:][minutes[1:] != minutes[:-1]].tolist()))
+        follows = self._size == self._start or int(ids[0]) > int(self._held[1, self._size - 1])
+        if follows and bool((ids[1:] > ids[:-1]).all()):
+            self._append(fresh)
+        else:
+            merged = np.concatenate((self._held[:, self._start : self._size], np.stack(fresh)), axis=1)
+            self._replace(merged[:, np.argsort(merged[1], kind="stable")])
+
+    def _append(self, fresh: tuple[I64, ...]) -> None:
+        count = len(fresh[0])
+        if self._size + count > self._held.shape[1]:
+            self._replace(self._held[:, self._start : self._size], room=count)
+        first = self._size
+        self._size += count
+        for held, column in zip(self._held, fresh, strict=True):
+            held[first : self._size] = column
+        self._index_from(first)
+
+    def _replace(self, held: I64, room: int = 0) -> None:
+        """A buffer of its own, with as much room again."""
+        self._size = held.shape[1]
+        capacity = max(_LEAST_ROOM, 2 * (self._size + room))
+        self._held = np.empty((5, capacity), np.int64)
+        self._held[:, : self._size] = held
+        self._blocks = np.empty((2, capacity // BLOCK + 1), np.int64)
+        self._start = self._rising_from = 0
+        self._index_from(0)
+
+    def _index_from(self, first: int) -> None:
+        extend_blocks(self._held[2], self._blocks, first, self._size)
+        self._rising_from = max(self._rising_from, falls_after(self._held[0], max(first, self._start + 1), self._size))
+
+    def _drop_before(self, start_ns: int) -> None:
+        self._dropped_ns = start_ns
+        times = self._held[0, self._start : self._size]
+        if self._rising_from <= self._start:
+            self._start += int(np.searchsorted(times, start_ns))
+            self._view = None
+        elif len(times) and int(times.min()) < start_ns:
+            self._view = None
+            self._replace(self._held[:, self._start : self._size][:, times >= start_ns])
+        self._unhashed = {m for m in self._unhashed if m >= start_ns}

@@ -1,0 +1,128 @@
+"""
+The volume profile of the last minutes, kept as minutes come and go instead of summed anew.
+"""
+
+import numpy as np
+
+from market.compiled import compiled
+from market.errors import SumOverflow
+from market.fixed_point import I64, LARGEST_E8
+from market.timestamps import MINUTE_NS
+from projections.trades.minute_buckets import Minute, MinuteBuckets
+
+
+class IncrementalProfile:
+    """
+    Buy, sell and count by level over the last `minutes` closed minutes of a fold.
+
+    A minute that a late trade changed is taken out as it was and put in as it is.
+    """
+
+    def __init__(self, buckets: MinuteBuckets, minutes: int) -> None:
+        self.minutes = minutes
+        self._buckets = buckets
+        self._held: dict[int, Minute] = {}
+        self._sums = np.zeros((4, 256), np.int64)  # level, buy, sell, count
+        self._size = 0
+        self._mark = 0
+        self._start_ns = 0
+        self._open: set[int] = set()  # minutes with trades that have not closed yet
+
+    def refresh(self) -> None:
+        """Bring the sums up to the fold's window."""
+        end = self._buckets.end_ns
+        start = end - self.minutes * MINUTE_NS
+        self._mark, changed = self._buckets.changed_since(self._mark)
+        if changed is None:
+            changed = list(self._held)
+            changed += self._buckets.held()
+        for minute_ns in self._leaving(start):
+            self._change(self._held.pop(minute_ns), -1)
+        for minute_ns in {*changed, *self._open}:
+            held = self._held.pop(minute_ns, None)
+            if held is not None:
+                self._change(held, -1)
+            minute = self._buckets.minute(minute_ns) if start <= minute_ns < end else None
+            if minute is not None:
+                self._held[minute_ns] = minute
+                self._change(minute, +1)
+        self._open = {m for m in {*changed, *self._open} if m >= end}
+        self._start_ns = start
+
+    def _leaving(self, start_ns: int) -> list[int]:
+        """Which minutes held are too old now; only those that can be are looked at."""
+        span = (start_ns - self._start_ns) // MINUTE_NS
+        if span <= len(self._held):
+            return [m for m in range(self._start_ns, start_ns, MINUTE_NS) if m in self._held]
+        return [m for m in self._held if m < start_ns]
+
+    def levels(self) -> tuple[I64, I64, I64, I64]:
+        """k levels, lowest first, with exact buy and sell quantities and trade counts; call `refresh` first."""
+        level, buy, sell, count = self._sums[:, : self._size]
+        traded = count > 0
+        return level[traded], buy[traded], sell[traded], count[traded]
+
+    @property
+    def covered_minutes(self) -> int:
+        """How many minutes from the first trade held to the window's end."""
+        end = self._buckets.end_ns
+        first = self._start_ns if self._start_ns in self._held else min(self._held, default=end)
+        return (end - first) // MINUTE_NS
+
+    def _change(self, minute: Minute, sign: int) -> None:
+        room = self._size + len(minute.level_e8)
+        if room > self._sums.shape[1]:
+            wider = np.zeros((4, 2 * room), np.int64)
+            wider[:, : self._size] = self._sums[:, : self._size]
+            self._sums = wider
+        self._size = _add(
+            self._sums, self._size, minute.level_e8, minute.buy_e8, minute.sell_e8, minute.count, np.int64(sign)
+        )
+        if self._size < 0:
+            raise SumOverflow("a profile's quantity")
+
+
+@compiled
+def _add(sums, size, level, buy, sell, count, sign):  # type: ignore[no-untyped-def]
+    """Add sorted levels into sorted levels from the top down, in place; emptied levels go when half are empty."""
+    fresh = 0
+    at = 0
+    for i in range(len(level)):
+        while at < size and sums[0, at] < level[i]:
+            at += 1
+        if at == size or sums[0, at] != level[i]:
+            fresh += 1
+    write = size + fresh - 1
+    read = size - 1
+    for i in range(len(level) - 1, -1, -1):
+        while read >= 0 and sums[0, read] > level[i]:
+            if write != read:
+                sums[:, write] = sums[:, read]
+            read -= 1
+            write -= 1
+        if read >= 0 and sums[0, read] == level[i]:
+            if write != read:
+                sums[:, write] = sums[:, read]
+            read -= 1
+        else:
+            sums[0, write] = level[i]
+            sums[1:, write] = 0
+        sums[1, write] += sign * buy[i]
+        sums[2, write] += sign * sell[i]
+        sums[3, write] += sign * count[i]
+        for row in (1, 2):  # two sums that fit cannot wrap past the sign unseen
+            if sums[row, write] < 0 or sums[row, write] > LARGEST_E8:
+                return -1
+        write -= 1
+    size += fresh
+    empty = 0
+    for i in range(size):
+        empty += sums[3, i] == 0
+    if 2 * empty > size:
+        kept = 0
+        for i in range(size):
+            if sums[3, i] != 0:
+                sums[:, kept] = sums[:, i]
+                kept += 1
+        size = kept
+    return size

@@ -1,0 +1,1 @@
+"""A tick as a picture."""

@@ -1,0 +1,83 @@
+"""
+What a picture of a tick shows, from the log up to that tick.
+"""
+
+import numpy as np
+
+from agents.rules import RulesAnalyst
+from analysis.observe import Observer
+from eventlog.store.log import Log
+from market.timestamps import iso
+from projections.state import MarketState, TickEntry
+from projections.trades.volume_profile import IncrementalProfile
+from replay.decisions import ticks_between
+from replay.errors import NothingToReplay
+from replay.pictures.picture import Scene
+from replay.verify.origin import Origin
+from runtime.analysis_config import Sight
+from runtime.decide import Decider
+from runtime.loop import drive
+from runtime.warm_up import state_of, warmed_up
+
+_PROFILE_MINUTES = 1440
+_BY_RULES = "no decision log: what the rules advise"
+
+
+def tick_at(log: Log, at_ns: int) -> tuple[int, int]:
+    """
+    The seq and the boundary of the last tick at or before a time.
+
+    Raises:
+        NothingToReplay: the log holds no tick so early.
+    """
+    ticks = ticks_between(log, -1, at_ns)
+    if len(ticks) == 0:
+        raise NothingToReplay(f"{log.name} holds no tick at or before {iso(at_ns)}")
+    return int(ticks.seq[-1]), int(ticks.boundary_ns[-1])
+
+
+def scene_at(log: Log, at_ns: int, sight: Sight, origin: Origin | None = None) -> Scene:
+    """
+    The last tick at or before a time, with everything known at it and nothing after.
+
+    Args:
+        origin: what the decision log says of that tick; None where there is no such log: the rules decide then.
+
+    Raises:
+        NothingToReplay: the log holds no tick so early.
+    """
+    seq, boundary = tick_at(log, at_ns)
+    state = state_of(log, sight.windows)
+    scenes: list[Scene] = []
+
+    def on_tick(tick: TickEntry, now: MarketState) -> None:
+        if tick.seq == seq:
+            scenes.append(_scene(tick, now, sight, origin))
+
+    drive(warmed_up(log, boundary, seq, sight.windows), state, on_tick)
+    return scenes[0]
+
+
+def _scene(tick: TickEntry, state: MarketState, sight: Sight, origin: Origin | None) -> Scene:
+    if origin is None:
+        rules = Decider(sight.symbol, state, RulesAnalyst(sight.parameters), sight.parameters)
+        origin = Origin(rules.decide(tick, state).advice, _BY_RULES, None)
+    found = Observer(sight.symbol, state, sight.parameters).find(state)
+    minutes = min(_PROFILE_MINUTES, state.windows.bucket_minutes)
+    profile = IncrementalProfile(state.buckets, minutes)
+    profile.refresh()
+    level, buy, sell, _ = profile.levels()
+    return Scene(
+        symbol=sight.symbol,
+        as_of_ns=tick.boundary_ns,
+        reference_e8=found.reference_e8,
+        snapshots=state.snapshots.snapshots(),
+        trades=state.trades.columns(),
+        profile=(np.array(level), np.array(buy + sell)),
+        profile_minutes=minutes,
+        static=found.static,
+        quantity_unit=10**state.quantity_decimals,
+        tick_size_e8=state.grid_e8(),
+        advice=origin.advice,
+        origin=origin.sentence,
+    )

@@ -1,0 +1,154 @@
+"""
+Reading finished runs as they were written, and comparing two of them.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from eventlog.disk import parquet_bounds
+from eventlog.errors import EventLogError, LogBroken
+from eventlog.disk.files import digest_of, read_plain, told_plainly
+from eventlog.disk.sealed_json import CHECKSUM, UNREADABLE, is_as_written
+from replay.errors import BadRun
+
+CLOCK = "clock"
+"""The part of a manifest that differs between equal runs."""
+_NEEDED = {"run_id", "inputs", "files"}
+_COUNTS = {"analyses", "recommendations", "with_zones", "episodes"}
+_FIELDS = _NEEDED | _COUNTS | {"model", "notes", CLOCK}
+_MOST_BYTES = 4 * 1024 * 1024
+"""Of a manifest: notes and inputs of the longest run are some kilobytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run folder, read back."""
+
+    folder: Path
+    manifest: dict[str, Any]
+
+    def table(self, name: str) -> pa.Table:
+        """
+        One of its tables.
+
+        Raises:
+            BadRun: it cannot be read, or is not as it was written.
+        """
+        path = self.folder / f"{name}.parquet"
+        self.expect_intact(path)
+        try:
+            with parquet_bounds.opened(path) as file:
+                parquet_bounds.expect_plausible(file, path)
+                return pq.read_table(file, partitioning=None)
+        except (LogBroken, *parquet_bounds.UNREADABLE) as error:
+            raise BadRun(f"{path} cannot be read; run the replay again") from error
+
+    def expect_intact(self, path: Path) -> None:
+        """
+        Hold one of its files to the digest it was written with.
+
+        Raises:
+            BadRun: it is missing, or is not as it was written.
+        """
+        try:
+            with told_plainly(path):
+                same = digest_of(path) == self.manifest["files"].get(path.name)
+        except EventLogError as error:
+            raise BadRun(f"{error}; run the replay again") from error
+        if not same:
+            raise BadRun(f"{path} is not as it was written; run the replay again")
+
+
+@contextmanager
+def of_replay_run(*folders: Path) -> Iterator[None]:
+    """
+    Refuse runs that lack what every run holds, or hold something else in its place, as soon as it is asked for.
+
+    Raises:
+        BadRun: they do.
+    """
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, pa.ArrowException) as error:
+        named = " or ".join(map(str, folders))
+        raise BadRun(f"{named} is no run of `replay run` ({type(error).__name__}: {str(error)[:80]})") from error
+
+
+def load(folder: Path) -> Run:
+    """
+    Read a run's manifest; one without a checksum, as earlier versions wrote it, is taken at its word.
+
+    Raises:
+        BadRun: the folder is no run, or its manifest was changed since it was written.
+    """
+    path = folder / "manifest.json"
+    try:
+        data = read_plain(path, _MOST_BYTES)
+        manifest, intact = msgspec.json.decode(data), is_as_written(data, _FIELDS)
+    except (OSError, LogBroken, *UNREADABLE) as error:
+        raise BadRun(
+            f"{folder} is no run: no readable manifest.json; name a folder that `replay run` printed"
+        ) from error
+    if not _is_one(manifest):
+        raise BadRun(f"{folder} is no run: its manifest.json is not one of `replay run`; name a folder that it printed")
+    manifest.pop(CHECKSUM, None)
+    if not intact:
+        raise BadRun(f"{path} was changed since it was written; run the replay again")
+    return Run(folder, manifest)
+
+
+def _is_one(manifest: Any) -> bool:
+    return (
+        isinstance(manifest, dict)
+        and manifest.keys() >= _NEEDED
+        and isinstance(manifest["inputs"], dict)
+        and isinstance(manifest["files"], dict)
+    )
+
+
+def compare(one: Run, two: Run) -> dict[str, Any]:
+    """
+    Two runs side by side: what differed in their inputs, and every figure of both.
+
+    Raises:
+        BadRun: they are about different markets.
+    """
+    first, second = one.manifest["inputs"], two.manifest["inputs"]
+    if first["market"] != second["market"]:
+        raise BadRun(f"one run is about {first['market']}, the other about {second['market']}")
+    inputs = {k: [first[k], second[k]] for k in first if first[k] != second.get(k)}
+    figures = []
+    others = {_key(row): row for row in two.table("scores").to_pylist()}
+    for row in one.table("scores").to_pylist():
+        other = others.get(_key(row), {})
+        known = row["advice"] is not None and other.get("advice") is not None
+        figures.append(
+            {
+                "metric": row["metric"],
+                "unit": row["unit"],
+                "model": row["model"],
+                "a": row["advice"],
+                "b": other.get("advice"),
+                "difference": round(other["advice"] - row["advice"], 6) if known else None,
+            }
+        )
+    same = _same_decisions(one.table("recommendations"), two.table("recommendations"))
+    return {"a": one.manifest["run_id"], "b": two.manifest["run_id"], "inputs": inputs, **same, "figures": figures}
+
+
+def _key(row: dict[str, Any]) -> tuple[Any, ...]:
+    return row["metric"], row["unit"], row["model"]
+
+
+def _same_decisions(one: pa.Table, two: pa.Table) -> dict[str, int]:
+    left = dict(zip(one.column("as_of_ns").to_pylist(), one.column("body").to_pylist(), strict=True))
+    right = dict(zip(two.column("as_of_ns").to_pylist(), two.column("body").to_pylist(), strict=True))
+    common = left.keys() & right.keys()
+    return {"common_ticks": len(common), "equal_recommendations": sum(left[t] == right[t] for t in common)}

@@ -1,0 +1,168 @@
+"""
+A run as one self-contained HTML file: price, zones over time, scores. Nothing is loaded from anywhere.
+"""
+
+import html
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from market.printable import printable
+from market.timestamps import MINUTE_NS
+from replay.runs.attribution import DECIDED_BY, FALLBACK
+from replay.runs.model_share import ModelShare
+from replay.scoring.price_path import PricePath
+
+_ASSETS = Path(__file__).parent / "assets"
+_MOST_POINTS = 6_000
+
+
+def render(manifest: Mapping[str, Any], tables: Mapping[str, pa.Table], path: PricePath) -> str:
+    """
+    The report's text; equal runs give equal bytes.
+
+    Args:
+        manifest: the run's manifest, without clock fields. tables: the run's tables by name.
+    """
+    inputs = manifest["inputs"]
+    page = Template((_ASSETS / "report.html").read_text(encoding="utf-8"))
+    return page.substitute(
+        title=_shown(f"{inputs['market']} · {inputs['from'][:16]} to {inputs['to'][:16]} UTC"),
+        subtitle=_shown(f"run {manifest['run_id']} · analyst {inputs['analyst']} · seed {inputs['scoring']['seed']}"),
+        model=_model(manifest.get("model")),
+        cards=_cards(manifest, tables),
+        scores=_score_table(tables["scores"]),
+        outcomes=_outcome_table(tables["episodes"]),
+        notes="".join(f"<li>{_shown(note)}</li>" for note in manifest["notes"]),
+        inputs=_input_table(inputs),
+        data=_data(tables["episodes"], path),
+        uplot_css=(_ASSETS / "uPlot.min.css").read_text(encoding="utf-8"),
+        uplot_js=(_ASSETS / "uPlot.iife.min.js").read_text(encoding="utf-8"),
+    )
+
+
+def _model(share: Mapping[str, Any] | None) -> str:
+    """What a reader of a model's run must see first: how much of it is the model's own."""
+    if share is None:
+        return ""
+    found = ModelShare(share["asked"], share["decided"], share["fallback"])
+    whole = found.decided == found.asked
+    doubt = "" if whole else " What the rules decided is named (fallback), is drawn as an outline, and is no model's."
+    return f'<p class="{"quiet" if whole else "alert"}">{_shown(found.sentence + "." + doubt)}</p>'
+
+
+def _cards(manifest: Mapping[str, Any], tables: Mapping[str, pa.Table]) -> str:
+    outcomes = Counter(tables["episodes"].column("outcome").to_pylist())
+    touched = sum(outcomes.values()) - outcomes["untouched"]
+    shown = [
+        ("analyses", manifest["analyses"]),
+        ("recommendations with zones", manifest["with_zones"]),
+        ("episodes", manifest["episodes"]),
+        ("episodes touched", touched),
+        ("rejected", outcomes["rejected"]),
+        ("broken", outcomes["broken"]),
+    ]
+    return "".join(f'<div class="card"><b>{value:,}</b>{_shown(name)}</div>' for name, value in shown)
+
+
+def _score_table(scores: pa.Table) -> str:
+    head = (
+        "figure",
+        "per",
+        "fills",
+        "advice",
+        "placebo",
+        "difference",
+        "95 % interval",
+        "p",
+        "n",
+        "n placebo",
+        "blocks",
+    )
+    rows = []
+    for row in scores.to_pylist():
+        both = row["advice"] is not None and row["placebo"] is not None
+        interval = f"{row['low']:+.3f} … {row['high']:+.3f}" if row["low"] is not None else "–"
+        alone = row["blocks"] is None
+        p = "" if alone else f"{row['p']:.3f}" if row["p"] is not None else "too few"
+        rows.append(
+            (
+                row["metric"],
+                row["unit"],
+                row["model"] or "",
+                _number(row["advice"]),
+                "" if alone else _number(row["placebo"]),
+                f"{row['advice'] - row['placebo']:+.3f}" if both else "",
+                "" if alone else interval,
+                p,
+                f"{row['samples']:,}",
+                f"{row['placebo_samples']:,}" if row["placebo_samples"] is not None else "",
+                row["blocks"] if row["blocks"] is not None else "",
+            )
+        )
+    return _table(head, rows)
+
+
+def _outcome_table(episodes: pa.Table) -> str:
+    counted: Counter[tuple[str, str]] = Counter()
+    for row in episodes.to_pylist():
+        counted[row["basis"] + (FALLBACK if _is_fallback(row) else ""), row["outcome"]] += 1
+    names = ("rejected", "broken", "open", "untouched")
+    rows = [
+        (basis, *(counted[basis, n] for n in names), sum(counted[basis, n] for n in names))
+        for basis in sorted({b for b, _ in counted})
+    ]
+    return _table(("stands on", *names, "all"), rows)
+
+
+def _input_table(inputs: Mapping[str, Any]) -> str:
+    rows = [(k, json.dumps(v) if isinstance(v, dict | list) else v) for k, v in inputs.items()]
+    return _table(("input", "value"), rows)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    top = "".join(f"<th>{_shown(h)}</th>" for h in head)
+    body = "".join("<tr>" + "".join(f"<td>{_shown(str(c))}</td>" for c in row) + "</tr>" for row in rows)
+    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _shown(text: str) -> str:
+    return html.escape(printable(text))
+
+
+def _is_fallback(episode: Mapping[str, Any]) -> bool:
+    return episode.get(DECIDED_BY) == "fallback"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _data(episodes: pa.Table, path: PricePath) -> str:
+    """The chart's columns: last price a minute (or coarser, for long runs), and the zones."""
+    time: list[int] = []
+    price: list[float] = []
+    if len(path):
+        first, last = int(path.at_ns[0]), path.end_ns
+        step = MINUTE_NS * max(1, -(-(last - first) // MINUTE_NS // _MOST_POINTS))
+        grid = np.arange(first - first % step + step, last + 1, step)
+        prices = path.price_at(grid)
+        time, price = (grid // 10**9).tolist(), np.round(prices / 1e8, 8).tolist()
+    zones = [
+        [
+            row["published_ns"] // 10**9,
+            max(row["last_published_ns"], row["published_ns"] + MINUTE_NS) // 10**9,
+            row["low_e8"] / 1e8,
+            row["high_e8"] / 1e8,
+            row["outcome"],
+            *([1] if _is_fallback(row) else []),
+        ]
+        for row in episodes.to_pylist()
+    ]
+    return json.dumps({"time": time, "price": price, "zones": zones}, separators=(",", ":")).replace("<", "\\u003c")

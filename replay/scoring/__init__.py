@@ -1,0 +1,1 @@
+"""What advice was worth: episodes, outcomes, placebos, statistics."""

@@ -1,0 +1,114 @@
+"""
+What became of levels and of orders: touched, rejected, broken; filled, and what a fill was worth afterwards.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from market.fixed_point import I64
+from market.timestamps import MINUTE_NS, SECOND_NS
+from replay.scoring.price_path import PricePath
+
+F64 = npt.NDArray[np.float64]
+
+UNTOUCHED, OPEN, REJECTED, BROKEN = 0, 1, 2, 3
+OUTCOMES = ("untouched", "open", "rejected", "broken")
+
+HORIZONS_S = (10, 60, 300, 900, 3600)
+"""Markout horizons."""
+
+TEST_NS = 60 * MINUTE_NS
+"""How long a touched level has to be rejected or broken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """
+    n levels under test. Prices are exact; a buy level lies below the price it is measured from.
+
+    Attributes:
+        is_buy: which side. low_e8, high_e8: the interval.
+        away_e8: how far price must move off to reject it. beyond_e8: how far through it breaks it.
+        start_ns, stop_ns: when a touch counts.
+        after_seq: the last seq that was known when the level was published.
+    """
+
+    is_buy: npt.NDArray[np.bool_]
+    low_e8: I64
+    high_e8: I64
+    away_e8: I64
+    beyond_e8: I64
+    start_ns: I64
+    stop_ns: I64
+    after_seq: I64
+
+    def __len__(self) -> int:
+        return len(self.low_e8)
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """What became of n levels: one of OUTCOMES, the touching trade (index into the path, −1 for none)."""
+
+    outcome: I64
+    touch: I64
+
+
+def test_levels(path: PricePath, levels: Levels) -> Tested:
+    """
+    Test levels against exact trades, in agg_id order.
+
+    A level is touched by the first trade at its near edge or beyond. From that trade on it is broken by a trade
+    `beyond` past its far edge, rejected by one `away` off its near edge, whichever comes first; a price that jumps
+    past both is a break. Neither within an hour of the touch, or before the record ends: open. Trades that were in the
+    log when the level was published do not count.
+    """
+    start, stop, known = path.index_at(levels.start_ns), path.index_at(levels.stop_ns), levels.after_seq
+    is_buy = levels.is_buy
+    touch = path.first_reached(is_buy, start, stop, np.where(is_buy, levels.high_e8, levels.low_e8), known)
+    touched = touch >= 0
+    first = np.maximum(touch, 0)
+    ends = path.index_at((path.at_ns[first] if len(path) else levels.start_ns) + TEST_NS)
+    last = np.where(touched, ends, 0)  # what was not touched is not searched
+    far = np.where(is_buy, levels.low_e8 - levels.beyond_e8, levels.high_e8 + levels.beyond_e8)
+    off = np.where(is_buy, levels.high_e8 + levels.away_e8, levels.low_e8 - levels.away_e8)
+    broken = path.first_reached(is_buy, first, last, far, known)
+    rejected = path.first_reached(~is_buy, first, last, off, known)
+    never = np.int64(2**62)
+    broken_at, rejected_at = np.where(broken < 0, never, broken), np.where(rejected < 0, never, rejected)
+    decided = np.where(broken_at <= rejected_at, BROKEN, REJECTED)
+    decided = np.where((broken_at == never) & (rejected_at == never), OPEN, decided)
+    return Tested(np.where(touched, decided, UNTOUCHED), np.where(touched, touch, -1))
+
+
+def fills(path: PricePath, is_buy: npt.NDArray[np.bool_], price_e8: I64, start_ns: I64, stop_ns: I64,
+          after_seq: I64, through: bool) -> I64:  # fmt: skip
+    """
+    The trade that would have filled each of n orders; −1 for none.
+
+    Args:
+        through: whether a trade must go strictly beyond the price (pessimistic), or may be at it (optimistic).
+    """
+    start, stop = path.index_at(start_ns), path.index_at(stop_ns)
+    beyond = np.where(is_buy, price_e8 - np.int64(through), price_e8 + np.int64(through))
+    return path.first_reached(is_buy, start, stop, beyond, after_seq)
+
+
+def markouts(path: PricePath, is_buy: npt.NDArray[np.bool_], price_e8: I64, fill: I64, fee_bps: float) -> F64:
+    """
+    What each of n fills was worth later, in basis points of its price after fees, against last trades.
+
+    Returns:
+        (n, h) for the horizons; NaN without a fill, or where the record ends before the horizon.
+    """
+    sign = np.where(is_buy, 1.0, -1.0)
+    at = path.at_ns[np.maximum(fill, 0)] if len(path) else np.zeros(len(fill), np.int64)
+    out = np.full((len(fill), len(HORIZONS_S)), np.nan)
+    for column, horizon_s in enumerate(HORIZONS_S):
+        later = path.price_at(at + horizon_s * SECOND_NS)
+        known = (fill >= 0) & (later >= 0)
+        gain = sign * (later - price_e8) / price_e8 * 1e4 - fee_bps
+        out[known, column] = gain[known]
+    return np.round(out, 4)

@@ -1,0 +1,59 @@
+"""
+How far the spectrum of a series falls off from frequency zero: what its persistence does to its slowest cosines.
+
+An autoregression is fitted to means of a few minutes, its order by Akaike's criterion, the downward bias of its sum put
+right to first order (Marriott, Pope 1954; Kendall 1954).
+"""
+
+import math
+
+import numpy as np
+
+from replay.scoring.outcomes import F64
+
+_MEANS = 600  # as many are left at least, where there were as many: persistence of minutes stays in sight
+_MOST_LAGS = 10
+_CLOSEST_TO_ONE = 0.999
+_EXPLAINED = 1e-9  # of the variance may be left: what is foretold so well has no spectrum
+
+
+def flatness(series: F64, most: int) -> F64:
+    """
+    Mean height of the spectrum over the slowest 1, 2 … `most` cosines, over its height at frequency zero.
+
+    Returns:
+        `most` ratios, at most 1: where the spectrum rises no use is made of it.
+    """
+    step = max(1, len(series) // _MEANS)
+    n = len(series) // step
+    weights = _autoregression(series[: n * step].reshape(n, step).mean(axis=1))
+    total = float(weights.sum())
+    if total > 0:
+        unbiased = min(total + (1 + 3 * total) / n, _CLOSEST_TO_ONE)
+        weights, total = weights * (unbiased / total), unbiased
+    turn = np.exp(-1j * np.pi * np.arange(1, most + 1) * step / len(series))
+    gain = np.ones(most, np.complex128)
+    for lag, weight in enumerate(weights.tolist(), 1):
+        gain -= weight * turn**lag
+    height = (1 - total) ** 2 / np.abs(gain) ** 2
+    return np.minimum(np.cumsum(height) / np.arange(1, most + 1), 1.0)
+
+
+def _autoregression(series: F64) -> F64:
+    """Levinson's recursion over the orders; the weights of the best."""
+    n = len(series)
+    centred = series - series.mean()
+    covariance = [float((centred[: n - lag] * centred[lag:]).sum()) / n for lag in range(min(_MOST_LAGS, n - 1) + 1)]
+    left = covariance[0]
+    weights = best = np.zeros(0, np.float64)
+    lowest = n * math.log(left) if left > 0 else -math.inf
+    for order in range(1, len(covariance)):
+        if left <= _EXPLAINED * covariance[0]:
+            break
+        foretold = float((weights * covariance[order - 1 : 0 : -1]).sum())
+        reflection = (covariance[order] - foretold) / left
+        weights = np.append(weights - reflection * weights[::-1], reflection)
+        left *= 1 - reflection * reflection
+        if left > 0 and n * math.log(left) + 2 * order < lowest:
+            lowest, best = n * math.log(left) + 2 * order, weights
+    return best

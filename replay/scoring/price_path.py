@@ -1,0 +1,102 @@
+"""
+The prices that followed, and when one was first reached: an index of extremes per block makes each search short.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from eventlog.facts import AGG_TRADE
+from eventlog.store.batch import Batch
+from market.compiled import compiled
+from market.fixed_point import I64
+from market.timestamps import MINUTE_NS
+
+READS = {AGG_TRADE: ("recv_ns", "trade_time_ns", "agg_id", "price_e8")}
+_BLOCK = 256
+
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class PricePath:
+    """
+    n trades in agg_id order, the order in which the venue made them.
+
+    Attributes:
+        at_ns: when each could be known: its arrival, or its trade time where it was fetched more than a minute late.
+            Never falling.
+        seq: its place in the log, for the law that nothing known before advice may score it.
+        block_low_e8, block_high_e8: extremes of each block of 256 prices.
+    """
+
+    at_ns: I64
+    price_e8: I64
+    seq: I64
+    block_low_e8: I64
+    block_high_e8: I64
+
+    @classmethod
+    def of(cls, batches: Iterable[Batch]) -> "PricePath":
+        """Gather the trades of a log."""
+        parts = [b.rows[AGG_TRADE] for b in batches if AGG_TRADE in b.rows]
+        names = ("seq", "recv_ns", "trade_time_ns", "agg_id", "price_e8")
+        empty = np.empty(0, np.int64)
+        seq, recv, traded, ids, price = (np.concatenate([p[n] for p in parts] or [empty]) for n in names)
+        if np.any(np.diff(ids) <= 0):
+            order = np.argsort(ids, kind="stable")
+            seq, recv, traded, price = seq[order], recv[order], traded[order], price[order]
+        known = np.where(recv - traded < MINUTE_NS, recv, traded)
+        starts = np.arange(0, len(price), _BLOCK)
+        low = np.minimum.reduceat(price, starts) if len(price) else empty
+        high = np.maximum.reduceat(price, starts) if len(price) else empty
+        return cls(np.maximum.accumulate(known) if len(known) else empty, price, seq, low, high)
+
+    def __len__(self) -> int:
+        return len(self.price_e8)
+
+    @property
+    def end_ns(self) -> int:
+        """The last moment anything is known about; 0 for no trades."""
+        return int(self.at_ns[-1]) if len(self.at_ns) else 0
+
+    def index_at(self, times_ns: I64) -> I64:
+        """For each time, the first trade at or after it."""
+        return np.searchsorted(self.at_ns, times_ns, side="left")
+
+    def price_at(self, times_ns: I64) -> I64:
+        """For each time, the last price at or before it; −1 before the first trade or after the last is known."""
+        at = np.searchsorted(self.at_ns, times_ns, side="right") - 1
+        known = (at >= 0) & (times_ns <= self.end_ns)
+        return np.where(known, self.price_e8[np.maximum(at, 0)] if len(self) else -1, -1)
+
+    def first_reached(self, falling: Flags, start: I64, stop: I64, price_e8: I64, after_seq: I64) -> I64:
+        """
+        For each search, the first trade in [start, stop) at a price or beyond it and logged after a seq; −1 for none.
+
+        Args:
+            falling: whether beyond means below.
+        """
+        sign = np.where(falling, 1, -1)
+        blocks = self.block_low_e8, self.block_high_e8
+        return _first_beyond(self.price_e8, *blocks, self.seq, sign, start, stop, price_e8, after_seq)
+
+
+@compiled
+def _first_beyond(price, low, high, seq, sign, start, stop, limit, after_seq):  # type: ignore[no-untyped-def]
+    out = np.full(len(start), -1, np.int64)
+    for k in range(len(start)):
+        i, end, way, bound = start[k], stop[k], sign[k], sign[k] * limit[k]
+        extremes = low if way > 0 else high
+        while i < end and out[k] < 0:
+            block_end = min((i // _BLOCK + 1) * _BLOCK, end)
+            if way * extremes[i // _BLOCK] <= bound:
+                while i < block_end:
+                    if way * price[i] <= bound and seq[i] > after_seq[k]:
+                        out[k] = i
+                        break
+                    i += 1
+            i = block_end
+    return out

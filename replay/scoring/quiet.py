@@ -1,0 +1,28 @@
+"""
+What must be said of a stretch in which little or nothing was traded: figures over it say little or nothing.
+"""
+
+import numpy as np
+
+from market.fixed_point import I64
+from market.timestamps import MINUTE_NS
+from replay.scoring.price_path import PricePath
+
+_MOST_QUIET = 0.5
+"""The share of minutes without a trade from which on a reader is told; below it a market is merely calm."""
+
+
+def quiet_notes(path: PricePath, boundary_ns: I64) -> list[str]:
+    """
+    A sentence about minutes without a trade, where they are most of a stretch.
+
+    Args:
+        boundary_ns: the ends of n minutes.
+    """
+    traded = path.index_at(boundary_ns) - path.index_at(boundary_ns - MINUTE_NS)
+    total, quiet = len(boundary_ns), int(np.count_nonzero(traded == 0))
+    if total and quiet == total:
+        return [f"nothing was traded in any of {total:,} minutes: no figure here says anything of advice or signals"]
+    if quiet > _MOST_QUIET * total:
+        return [f"nothing was traded in {quiet:,} of {total:,} minutes"]
+    return []

@@ -1,0 +1,20 @@
+"""
+The rules of a scoring, as settings make them.
+"""
+
+from analysis.parameters import Parameters
+from replay.scoring.scoring import Rules
+from runtime.settings.settings import Scoring
+
+
+def rules_of(scoring: Scoring, parameters: Parameters) -> Rules:
+    """The scoring rules that settings and thresholds make."""
+    return Rules(
+        publish_delay_ms=scoring.publish_delay_ms,
+        latency_ms=scoring.latency_ms,
+        maker_fee_bps=scoring.maker_fee_bps,
+        placebo_draws=scoring.placebo_draws,
+        seed=scoring.seed,
+        away_sigma=parameters.away_sigma,
+        beyond_sigma=parameters.beyond_sigma,
+    )

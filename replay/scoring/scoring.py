@@ -1,0 +1,297 @@
+"""
+From recommendations to figures: episodes, their zones' outcomes, their orders' fills and markouts, beside placebos.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from market.fixed_point import I64
+from market.timestamps import HOUR_NS
+from replay.scoring.calibration import brier, calibration_error, constant_brier
+from replay.scoring.episodes import Episode, Published, episodes_of
+from replay.scoring.outcomes import (
+    BROKEN,
+    F64,
+    HORIZONS_S,
+    OUTCOMES,
+    REJECTED,
+    UNTOUCHED,
+    Levels,
+    Tested,
+    fills,
+    markouts,
+    test_levels,
+)
+from replay.scoring.placebo import Draws, Moments, draw
+from replay.scoring.price_path import PricePath
+from replay.scoring.statistics import difference
+
+MODELS = {"touch": False, "through": True}
+"""Fill models that bracket the truth, and whether a trade must go strictly beyond the price."""
+
+_BLOCK_NS = 2 * HOUR_NS  # at least valid_for plus the test that may follow a touch
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How a run is scored; every value is part of its id."""
+
+    publish_delay_ms: int
+    latency_ms: int
+    maker_fee_bps: float
+    placebo_draws: int
+    seed: int
+    away_sigma: float
+    beyond_sigma: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """The tables of a run."""
+
+    episodes: pa.Table
+    orders: pa.Table
+    fills: pa.Table
+    scores: pa.Table
+
+
+def score(published: Sequence[Published], moments: Moments, path: PricePath, rules: Rules) -> Scored:
+    """
+    Score advice against the prices that followed it.
+
+    Args:
+        published: recommendations with zones or without, in order.
+        moments: every tick at which distance could be measured, for placebos.
+    """
+    episodes = episodes_of(published)
+    tested = tested_zones(episodes, path, rules)
+    orders = _orders(episodes, rules)
+    filled = {model: _fill(path, orders, through) for model, through in MODELS.items()}
+    worth = {
+        model: markouts(path, orders["is_buy"], orders["price_e8"], fill, rules.maker_fee_bps)
+        for model, fill in filled.items()
+    }
+    draws = draw(episodes, moments, rules.placebo_draws, rules.seed)
+    scores = _scores(episodes, tested, orders, filled, worth, draws, moments, path, rules)
+    scores += _calibration(episodes, tested, rules)
+    scores += _every_minute(published, path, rules)
+    return Scored(
+        _episode_table(episodes, tested, path),
+        _order_table(orders),
+        _fill_table(orders, filled, worth, path),
+        pa.Table.from_pylist(scores, schema=_SCORES),
+    )
+
+
+def tested_zones(episodes: Sequence[Episode], path: PricePath, rules: Rules) -> Tested:
+    """What became of each episode's zone."""
+    return test_levels(path, _levels(episodes, rules))
+
+
+def _levels(episodes: Sequence[Episode], rules: Rules) -> Levels:
+    unit = np.array([_unit(e) for e in episodes], np.float64)
+    start = np.array([e.first.published_ns for e in episodes], np.int64) + rules.latency_ms * 1_000_000
+    return Levels(
+        is_buy=np.array([e.zone.side == "buy" for e in episodes], bool),
+        low_e8=np.array([e.zone.low_e8 for e in episodes], np.int64),
+        high_e8=np.array([e.zone.high_e8 for e in episodes], np.int64),
+        away_e8=distances(unit, rules.away_sigma),
+        beyond_e8=distances(unit, rules.beyond_sigma),
+        start_ns=start,
+        stop_ns=np.array([e.stop_ns for e in episodes], np.int64),
+        after_seq=np.array([e.first.published_seq for e in episodes], np.int64),
+    )
+
+
+def distances(unit_e8: F64, sigmas: float) -> I64:
+    """So many σ as price distances: what is so far is at least so far, also where a tick is no more than one count."""
+    return np.ceil(np.round(unit_e8 * sigmas, 6)).astype(np.int64)
+
+
+def _unit(episode: Episode) -> float:
+    """σ as a price distance at an episode's first advice."""
+    return (episode.first.advice.reference_e8 or 0) * (episode.first.advice.sigma or 0.0)
+
+
+def _orders(episodes: Sequence[Episode], rules: Rules) -> dict[str, Any]:
+    """Every rung of every episode's first advice, resting until that advice runs out."""
+    rows = [(n, e, rung) for n, e in enumerate(episodes) for rung in e.zone.ladder]
+    return {
+        "order": np.arange(len(rows)),
+        "episode": np.array([n for n, _, _ in rows], np.int64),
+        "is_buy": np.array([e.zone.side == "buy" for _, e, _ in rows], bool),
+        "price_e8": np.array([r.price_e8 for _, _, r in rows], np.int64),
+        "weight": np.array([r.weight for _, _, r in rows], np.float64),
+        "start_ns": np.array([e.first.published_ns for _, e, _ in rows], np.int64) + rules.latency_ms * 1_000_000,
+        "stop_ns": np.array([e.stop_ns for _, e, _ in rows], np.int64),
+        "after_seq": np.array([e.first.published_seq for _, e, _ in rows], np.int64),
+    }
+
+
+def _fill(path: PricePath, orders: dict[str, Any], through: bool) -> I64:
+    is_buy, price, start, stop, after = (orders[n] for n in ("is_buy", "price_e8", "start_ns", "stop_ns", "after_seq"))
+    return fills(path, is_buy, price, start, stop, after, through)
+
+
+def _scores(
+    episodes: Sequence[Episode], tested: Tested, orders: dict[str, Any], filled: dict[str, I64],
+    worth: dict[str, F64], draws: Draws, moments: Moments, path: PricePath, rules: Rules,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Every figure of the episodes beside its placebo's."""
+    chance_levels, chance_orders = _placebo_levels(episodes, draws, moments, rules)
+    chance = test_levels(path, chance_levels)
+    block = np.array([e.first.published_ns // _BLOCK_NS for e in episodes], np.int64)
+    chance_block = block[draws.episode] if len(draws.episode) else draws.episode
+    rows = [
+        _row("touched", "episode", None, _touched(tested), block, _touched(chance), chance_block, rules.seed),
+        _row("rejected", "episode", None, _held(tested), block, _held(chance), chance_block, rules.seed),
+    ]
+    front = np.append(True, np.diff(orders["episode"]) > 0) if len(orders["episode"]) else np.empty(0, bool)
+    order_block = block[orders["episode"][front]] if len(block) else block
+    for model, through in MODELS.items():
+        chance_fill = _fill(path, chance_orders, through)
+        chance_worth = markouts(
+            path, chance_orders["is_buy"], chance_orders["price_e8"], chance_fill, rules.maker_fee_bps
+        )
+        done = (filled[model][front] >= 0).astype(np.float64)
+        chance_done = (chance_fill >= 0).astype(np.float64)
+        rows.append(_row("filled", "first rung", model, done, order_block, chance_done, chance_block, rules.seed))
+        for column, horizon_s in enumerate(HORIZONS_S):
+            name = f"markout_{horizon_s}s_bps"
+            mine, other = worth[model][front][:, column], chance_worth[:, column]
+            rows.append(_row(name, "first rung", model, mine, order_block, other, chance_block, rules.seed))
+    return rows
+
+
+def _placebo_levels(
+    episodes: Sequence[Episode], draws: Draws, moments: Moments, rules: Rules
+) -> tuple[Levels, dict[str, Any]]:
+    is_buy = np.array([e.zone.side == "buy" for e in episodes], bool)[draws.episode]
+    valid = np.array([e.first.advice.valid_for_ns for e in episodes], np.int64)[draws.episode]
+    unit = moments.reference_e8[draws.moment] * moments.sigma[draws.moment]
+    published = moments.published_ns[draws.moment]
+    start, after = published + rules.latency_ms * 1_000_000, moments.published_seq[draws.moment]
+    levels = Levels(
+        is_buy, draws.low_e8, draws.high_e8, distances(unit, rules.away_sigma), distances(unit, rules.beyond_sigma),
+        start, published + valid, after,
+    )  # fmt: skip
+    orders = {
+        "is_buy": is_buy,
+        "price_e8": draws.rung_e8,
+        "start_ns": start,
+        "stop_ns": published + valid,
+        "after_seq": after,
+    }
+    return levels, orders
+
+
+def _touched(tested: Tested) -> F64:
+    return (tested.outcome != UNTOUCHED).astype(np.float64)
+
+
+def _held(tested: Tested) -> F64:
+    """1 rejected, 0 broken, NaN for the rest: open tests are counted apart."""
+    decided = (tested.outcome == REJECTED) | (tested.outcome == BROKEN)
+    return np.where(decided, (tested.outcome == REJECTED).astype(np.float64), np.nan)
+
+
+def _calibration(episodes: Sequence[Episode], tested: Tested, rules: Rules) -> list[dict[str, Any]]:
+    """How well stated confidence met what was decided; its Brier score stands beside that of the constant rate."""
+    stated, held = np.array([e.zone.confidence for e in episodes], np.float64), _held(tested)
+    block = np.array([e.first.published_ns // _BLOCK_NS for e in episodes], np.int64)
+    error = {"metric": "ece", "unit": "decided episode", "advice": calibration_error(stated, held)}
+    return [
+        _row("brier", "decided episode", None, brier(stated, held), block, constant_brier(held), block, rules.seed),
+        error | {"samples": int((~np.isnan(held)).sum())},
+    ]
+
+
+def _every_minute(published: Sequence[Published], path: PricePath, rules: Rules) -> list[dict[str, Any]]:
+    """Secondary figures: every zone of every recommendation as if it were new."""
+    singles = [Episode(p, zone, p.published_ns) for p in published for zone in p.advice.zones]
+    tested = test_levels(path, _levels(singles, rules))
+    return [
+        _plain("touched", _touched(tested)),
+        _plain("rejected", _held(tested)),
+    ]
+
+
+def _plain(metric: str, values: F64) -> dict[str, Any]:
+    known = values[~np.isnan(values)]
+    mean = round(float(known.mean()), 6) if len(known) else None
+    return {"metric": metric, "unit": "every minute", "advice": mean, "samples": len(known)}
+
+
+def _row(
+    metric: str, unit: str, model: str | None, advice: F64, block: I64, placebo: F64, placebo_block: I64, seed: int
+) -> dict[str, Any]:
+    found = difference(advice, block, placebo, placebo_block, seed)
+    return {
+        "metric": metric, "unit": unit, "model": model, "advice": found.advice, "placebo": found.placebo,
+        "samples": found.samples, "placebo_samples": found.placebo_samples, "blocks": found.blocks,
+        "low": found.low, "high": found.high, "p": found.p,
+    }  # fmt: skip
+
+
+_SCORES = pa.schema(
+    [
+        ("metric", pa.string()), ("unit", pa.string()), ("model", pa.string()), ("advice", pa.float64()),
+        ("placebo", pa.float64()), ("samples", pa.int64()), ("placebo_samples", pa.int64()), ("blocks", pa.int64()),
+        ("low", pa.float64()), ("high", pa.float64()), ("p", pa.float64()),
+    ]
+)  # fmt: skip
+
+
+def _episode_table(episodes: Sequence[Episode], tested: Tested, path: PricePath) -> pa.Table:
+    touch_ns = [int(path.at_ns[i]) if i >= 0 else None for i in tested.touch.tolist()]
+    return pa.table(
+        {
+            "episode": pa.array(range(len(episodes)), pa.int64()),
+            "side": pa.array([e.zone.side for e in episodes], pa.string()),
+            "low_e8": pa.array([e.zone.low_e8 for e in episodes], pa.int64()),
+            "high_e8": pa.array([e.zone.high_e8 for e in episodes], pa.int64()),
+            "weight": pa.array([e.zone.weight for e in episodes], pa.float64()),
+            "confidence": pa.array([e.zone.confidence for e in episodes], pa.float64()),
+            "basis": pa.array(["+".join(e.zone.basis) for e in episodes], pa.string()),
+            "published_ns": pa.array([e.first.published_ns for e in episodes], pa.int64()),
+            "last_published_ns": pa.array([e.last_ns for e in episodes], pa.int64()),
+            "minutes": pa.array([e.minutes for e in episodes], pa.int64()),
+            "outcome": pa.array([OUTCOMES[o] for o in tested.outcome.tolist()], pa.string()),
+            "touch_ns": pa.array(touch_ns, pa.int64()),
+        }
+    )
+
+
+def _order_table(orders: dict[str, Any]) -> pa.Table:
+    names = ("order", "episode", "is_buy", "price_e8", "weight", "start_ns", "stop_ns")
+    return pa.table({name: pa.array(orders[name]) for name in names})
+
+
+def _fill_table(orders: dict[str, Any], filled: dict[str, I64], worth: dict[str, F64], path: PricePath) -> pa.Table:
+    rows = []
+    for model, fill in filled.items():
+        for order in np.flatnonzero(fill >= 0).tolist():
+            values = worth[model][order]
+            rows.append(
+                {
+                    "order": order,
+                    "model": model,
+                    "filled_ns": int(path.at_ns[fill[order]]),
+                    "price_e8": int(orders["price_e8"][order]),
+                    **{
+                        f"markout_{h}s_bps": None if np.isnan(v) else float(v)
+                        for h, v in zip(HORIZONS_S, values, strict=True)
+                    },
+                }
+            )
+    return pa.Table.from_pylist(rows, schema=_FILLS)
+
+
+_FILLS = pa.schema(
+    [("order", pa.int64()), ("model", pa.string()), ("filled_ns", pa.int64()), ("price_e8", pa.int64())]
+    + [(f"markout_{h}s_bps", pa.float64()) for h in HORIZONS_S]
+)

@@ -1,0 +1,1 @@
+"""Signals, each with its control, and what is fitted on them."""

@@ -1,0 +1,295 @@
+"""
+Getting the answers of one way of asking: what is stored, what is missing, what that will cost, and the asking itself.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from hashlib import blake2b
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from agents.llm.client.budget import Budget
+from agents.llm.client.client import Endpoint, ModelClient
+from agents.llm.wire.api import Usage
+from analysis.view import MarketView
+from eventlog.clock import Clock
+from eventlog.code_version import code_digest
+from eventlog.store.log import Log
+from market.timestamps import DAY_NS
+from replay.decisions import OpenLog, Ticks
+from replay.errors import AskingStopped, NothingToReplay
+from replay.trials.answer import Side, Totals, complaint_of, tape_digest
+from replay.trials.answers import FOLDER, Answers, Recording, read, read_tape
+from replay.trials.changes import AS_IT_WAS, Changed
+from replay.trials.counterfactual import Asker, ask_all, chosen, live_ticks, outdated, views_at
+from replay.trials.course import Asked
+from replay.trials.estimate import Estimate, Rates, estimate, rehearsed
+from runtime.analysis_config import Sight
+from runtime.analysts import MakeAnalyst, Questions, recorded_analyst
+from runtime.model_config import budget_of, endpoint_of, prices_of, prompts_of, questions_of, remember
+from runtime.settings.settings import DeepSeek
+
+_HOPELESS = "the others would be refused as well until that is mended"
+_A_SATURDAY_NS = 2 * DAY_NS  # of 1970: no peak hours
+
+
+@dataclass(frozen=True)
+class Way:
+    """
+    One way of asking about one market.
+
+    Attributes:
+        settings: of the model. sight: what is shown. open_log, open_decisions: the market's logs, the second where
+            there is one. runs_dir: the folder of all runs; the answers lie in one inside it.
+        proxy: the address of the proxy on the way to the model, None for the straight way; no part of the answers.
+    """
+
+    market: str
+    settings: DeepSeek
+    sight: Sight
+    open_log: OpenLog
+    open_decisions: OpenLog | None
+    runs_dir: Path
+    changed: Changed = AS_IT_WAS
+    proxy: str | None = field(default=None, repr=False)
+
+    @property
+    def folder(self) -> Path:
+        """Where answers lie."""
+        return self.runs_dir / FOLDER
+
+    @property
+    def questions(self) -> Questions:
+        """What is asked and how."""
+        return questions_of(self.settings)
+
+    @property
+    def shown(self) -> Sight:
+        """The sight under the name that the market is shown under."""
+        sight, symbol = self.sight, self.changed.symbol
+        return sight if symbol is None else Sight(symbol, sight.windows, sight.parameters)
+
+    def side(self, log: Log) -> Side:
+        """What its answers are comparable with."""
+        questions, windows = self.questions, self.sight.windows
+        changed = self.changed
+        change = "" if changed == AS_IT_WAS else f"{changed.shift_e8} {changed.symbol} {changed.mirror_e8}"
+        return Side(
+            market=self.market,
+            log_id=log.cold.catalogue.log_id,
+            asking=questions.asking,
+            variant=questions.variant,
+            language=questions.language,
+            prompt_digest=prompts_of(questions).digest,
+            parameters=self.sight.parameters.digest(),
+            windows={name: getattr(windows, name) for name in windows.__slots__},
+            endpoint=self.settings.endpoint_url,
+            change=change,
+        )
+
+    def views(self, log: Log, ticks: Ticks) -> Iterator[MarketView]:
+        """What is shown at some ticks."""
+        return views_at(log, ticks, self.shown, self.changed.batches if self.changed != AS_IT_WAS else iter)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """
+    How a user lets a model be asked.
+
+    Attributes:
+        agree: is shown the estimate before anything is sent, and raises where that is not wanted.
+        progress: opens a progress bar over so many conversations.
+    """
+
+    concurrency: int
+    agree: Callable[[Estimate], None]
+    progress: Callable[[int], AbstractContextManager[Callable[[int], None]]]
+
+
+@dataclass(frozen=True)
+class Collected:
+    """The whole answers of one side about some ticks."""
+
+    side: Side
+    recording: Recording
+    ticks: Ticks
+    repeats: int
+
+    def totals(self, repeats: range) -> Totals:
+        """What they amount to."""
+        found = Totals()
+        for answer in self.recording.answers(self.ticks.seq.tolist(), repeats):
+            found.add(answer)
+        return found
+
+    def spent_since(self, at_ns: int, repeats: range) -> int:
+        """What those of them cost that were asked for since a moment, 1e-12 USD."""
+        answers = self.recording.answers(self.ticks.seq.tolist(), repeats)
+        return sum(call.cost_usd_e12 for answer in answers for call in answer.calls if call.sent_ns >= at_ns)
+
+    def complaint(self, repeats: range) -> str:
+        """What the model's server said most often where it refused, for the operator; blank where it never did."""
+        answers = self.recording.answers(self.ticks.seq.tolist(), repeats)
+        return complaint_of(call.detail for answer in answers for call in answer.calls if call.verdict != "ok")
+
+    def took_ms(self, repeat: int) -> dict[int, int]:
+        """How long each answer took, by the seq of its tick."""
+        seqs = self.ticks.seq.tolist()
+        return {answer.seq: answer.took_ms for answer in self.recording.answers(seqs, [repeat])}
+
+    def make_analyst(self, repeat: int, questions: Questions) -> MakeAnalyst:
+        """Who decides by one repeat's answers; picklable."""
+        return partial(recorded_analyst, partial(read_tape, self.recording.path, repeat), questions)
+
+    def inputs(self, repeat: int) -> dict[str, Any]:
+        """What identifies one repeat's answers."""
+        seqs = self.ticks.seq.tolist()
+        took = blake2b(repr(sorted(self.took_ms(repeat).items())).encode(), digest_size=8).hexdigest()
+        asked = {"side": self.side.digest(), "prompts": self.side.prompt_digest, "asking": asdict(self.side.asking)}
+        return asked | {"repeat": repeat, "tape": tape_digest(self.recording.tape(repeat), seqs), "took": took}
+
+
+def get_answers(way: Way, ticks: Ticks, repeats: int, patience: Patience, clock: Clock) -> Collected:
+    """
+    All answers about the ticks at which trades are live: those that are stored, and the missing ones by asking.
+
+    Raises:
+        NothingToReplay: trades are live at none of the ticks.
+        AskingStopped: the model cannot be asked on; what came is kept, and the message says how to go on.
+        BadAnswers: another process is asking, or the stored answers cannot be read.
+        SettingsError: an answer is missing and there is no key to ask with.
+    """
+    with way.open_log() as log:
+        side, live = way.side(log), live_ticks(log, ticks)
+        if len(live) == 0:
+            raise NothingToReplay(
+                f"{log.name} has no tick with live trades in that stretch: there is nothing to decide"
+            )
+        with Answers(way.folder, side) as answers:
+            missing = answers.missing(live.seq.tolist(), repeats)
+            old, void = _outdated(way, log, live, answers.recording, repeats), _void(live, answers.recording, repeats)
+            for seq, again in [*old.items(), *void.items()]:
+                missing[seq] = sorted({*missing.get(seq, ()), *again})
+            if missing:
+                _ask(way, log, chosen(live, missing), missing, answers, patience, clock)
+            return Collected(side, answers.recording, live, repeats)
+
+
+def _outdated(way: Way, log: Log, live: Ticks, recording: Recording, repeats: int) -> dict[int, list[int]]:
+    """Answers of other code, where that would ask something else by now."""
+    found: dict[int, list[int]] = {}
+    for repeat in range(repeats):
+        stored = recording.answers(live.seq.tolist(), [repeat])
+        old = chosen(live, [answer.seq for answer in stored if answer.code != code_digest()])
+        if len(old):
+            read_repeat = partial(recording.tape, repeat)
+            analyst = recorded_analyst(read_repeat, way.questions, way.sight.parameters)
+            for seq in outdated(way.views(log, old), analyst):
+                found.setdefault(seq, []).append(repeat)
+    return found
+
+
+def _void(live: Ticks, recording: Recording, repeats: int) -> dict[int, list[int]]:
+    """Answers that were cut off, where none ever came to an end: they tell of a broken endpoint, not of their ticks."""
+    found: dict[int, list[int]] = {}
+    for answer in recording.answers(live.seq.tolist(), range(repeats)):
+        if answer.fallback is None or (answer.calls and not answer.cut):
+            return {}
+        if answer.cut:
+            found.setdefault(answer.seq, []).append(answer.repeat)
+    return found
+
+
+def _ask(
+    way: Way, log: Log, ticks: Ticks, missing: dict[int, list[int]], answers: Answers, patience: Patience, clock: Clock
+) -> None:
+    endpoint = endpoint_of(way.settings, way.proxy)
+    views = way.views(log, ticks)
+    first = next(views)
+    count, stored = sum(len(repeats) for repeats in missing.values()), 0
+    patience.agree(_estimated(way, first, count, answers.recording, clock))
+    with patience.progress(count) as advance:
+
+        def counted(n: int) -> None:
+            nonlocal stored
+            stored += n
+            advance(n)
+
+        shown = chain([first], views)
+        try:
+            asked = asyncio.run(_session(way, endpoint, shown, missing, answers, patience.concurrency, clock, counted))
+        except KeyboardInterrupt:
+            asked = Asked("interrupted")
+    if asked.stopped is not None:
+        kept = f"{asked.stopped}; {stored} of {count} answers were stored"
+        raise AskingStopped(f"{kept}, {_HOPELESS if asked.lasts else 'run the same command again for the others'}")
+
+
+async def _session(
+    way: Way,
+    endpoint: Endpoint,
+    views: Iterator[MarketView],
+    missing: dict[int, list[int]],
+    answers: Answers,
+    concurrency: int,
+    clock: Clock,
+    on_progress: Callable[[int], None],
+) -> Asked:
+    budget = _budget(way, clock)
+    client = ModelClient(endpoint, budget, clock, logs=False)
+    asker = Asker(
+        client=client,
+        prompts=prompts_of(way.questions),
+        asking=way.questions.asking,
+        parameters=way.sight.parameters,
+        clock=clock,
+        cost_usd_e12=lambda attempt: budget.cost_e12(attempt.charged, attempt.sent_ns),
+        code=code_digest(),
+    )
+    try:
+        asked = await ask_all(views, missing, answers, asker, concurrency, on_progress)
+        return Asked(client.stopped, lasts=True) if client.stopped is not None else asked
+    finally:
+        await client.close()
+
+
+def _estimated(way: Way, view: MarketView, count: int, recording: Recording, clock: Clock) -> Estimate:
+    known = Totals()
+    for answer in recording.everything():
+        if answer.whole and answer.calls:
+            known.add(answer)
+    asking = way.questions.asking
+    requests = rehearsed(view, prompts_of(way.questions), asking, way.sight.parameters)
+    return estimate(requests, count, way.settings.attempts, _rates(way.settings, clock.now_ns()), known)
+
+
+def _rates(settings: DeepSeek, now_ns: int) -> Rates | None:
+    prices, model = prices_of(settings), settings.model
+    if not prices.knows(model):
+        return None
+    times = settings.prices[model].peak_multiplier if settings.peak_hours else 1.0
+
+    def dearest(usage: Usage) -> int:
+        return round(prices.cost_e12(model, usage, _A_SATURDAY_NS) * times)
+
+    return Rates(lambda usage: prices.cost_e12(model, usage, now_ns), dearest)
+
+
+def _budget(way: Way, clock: Clock) -> Budget:
+    """What may be spent today; the limits of a minute are for the one minute of live advice."""
+    budget = budget_of(way.settings.model_copy(update={"tokens_per_minute": None, "usd_per_minute": None}))
+    now_ns = clock.now_ns()
+    today_ns = now_ns // DAY_NS * DAY_NS
+    for path in sorted(way.folder.glob("*.jsonl")):
+        if path.stat().st_mtime_ns >= today_ns:
+            calls = (call for answer in read(path).everything() for call in answer.calls)
+            budget.restore((call.sent_ns, call.charged) for call in calls if call.sent_ns >= today_ns)
+    if way.open_decisions is not None:
+        with way.open_decisions() as decisions:
+            remember(budget, decisions, now_ns)
+    return budget

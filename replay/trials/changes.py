@@ -1,0 +1,116 @@
+"""
+The same market made another before anything is folded: at other prices, under another name and date, in a mirror.
+
+Whatever decides on structure alone must decide the same about all of them, once its answer is mapped back.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from agents.recommendation import Side, Stance, Zone
+from eventlog.facts import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT
+from eventlog.store.batch import Batch
+from market.timestamps import DAY_NS
+
+_PRICES = {AGG_TRADE: ("price_e8",)} | dict.fromkeys((SNAPSHOT, DIFF), ("bid_price_e8", "ask_price_e8"))
+_NO_TIMES = {"interval_ns"}
+_SIDES = ("price_e8", "quantity_e8")
+_OTHER: Mapping[Stance, Stance] = {
+    "bid_only": "ask_only", "ask_only": "bid_only", "two_sided": "two_sided", "stand_aside": "stand_aside"
+}  # fmt: skip
+
+RELABELLED = "ZZZFDUSD"
+YEAR_NS = 364 * DAY_NS
+"""52 weeks: days of the week stay, no date does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """
+    One way to change a market.
+
+    Attributes:
+        name: as it is printed. shift_e8: added to every price. symbol: in place of its own, None to keep it.
+        later_ns: added to every time. mirror_e8: what a price and its image sum to, None for no mirror.
+    """
+
+    name: str
+    shift_e8: int = 0
+    symbol: str | None = None
+    later_ns: int = 0
+    mirror_e8: int | None = None
+
+    def batches(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """A log's batches, changed; seqs stay."""
+        for batch in batches:
+            tables = {k: self._table(k, r.columns.table.slice(r.start, len(r))) for k, r in batch.rows.items()}
+            yield Batch.of(batch.first_seq, batch.last_seq, tables)
+
+    def zone_back(self, zone: Zone) -> tuple[Side, int, int]:
+        """The side and interval that a zone of the changed market is in the one it was made of."""
+        low, high = zone.low_e8 - self.shift_e8, zone.high_e8 - self.shift_e8
+        if self.mirror_e8 is None:
+            return zone.side, low, high
+        return "sell" if zone.side == "buy" else "buy", self.mirror_e8 - high, self.mirror_e8 - low
+
+    def stance_back(self, stance: Stance) -> Stance:
+        """The stance likewise."""
+        return stance if self.mirror_e8 is None else _OTHER[stance]
+
+    def _table(self, kind: str, table: pa.Table) -> pa.Table:
+        if self.shift_e8:
+            table = _mapped(table, _PRICES.get(kind, ()), lambda prices: pc.add_checked(prices, self.shift_e8))
+        if self.mirror_e8 is not None:
+            table = self._mirrored(kind, table)
+        if self.later_ns:
+            times = [n for n in table.column_names if n.endswith("_ns") and n not in _NO_TIMES]
+            table = _mapped(table, times, lambda values: pc.add_checked(values, self.later_ns))
+        if self.symbol is not None and kind == INSTRUMENT:
+            table = _with(table, "symbol", pa.array([self.symbol] * table.num_rows, pa.string()))
+        return table
+
+    def _mirrored(self, kind: str, table: pa.Table) -> pa.Table:
+        table = _mapped(table, _PRICES.get(kind, ()), lambda prices: pc.subtract_checked(self.mirror_e8, prices))
+        if kind == AGG_TRADE:
+            return _with(table, "buyer_is_maker", pc.invert(table.column("buyer_is_maker")))
+        if kind in (SNAPSHOT, DIFF):
+            for part in _SIDES:
+                bid, ask = table.column(f"bid_{part}"), table.column(f"ask_{part}")
+                table = _with(_with(table, f"bid_{part}", ask), f"ask_{part}", bid)
+        return table
+
+
+AS_IT_WAS = Changed("as it was")
+"""No change."""
+
+
+def mirror_at(reference_e8: int, coarse_e8: int, tick_e8: int) -> int:
+    """
+    What prices and their images shall sum to: the mirror stands half a tick below a coarse round price near the
+    reference, so that ticks map to ticks, and price levels and rows to whole levels and rows.
+    """
+    return 2 * (round(reference_e8 / coarse_e8) * coarse_e8) - tick_e8
+
+
+def _mapped(table: pa.Table, names: Iterable[str], change: Callable[[pa.Array], pa.Array]) -> pa.Table:
+    for name in names:
+        if name not in table.column_names:
+            continue
+        column = table.column(name).combine_chunks()
+        column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+        if pa.types.is_list(column.type):
+            values = change(column.flatten())
+            starts = pc.subtract(column.offsets, column.offsets[0])
+            changed = pa.ListArray.from_arrays(starts, values, type=column.type)
+        else:
+            changed = change(column)
+        table = _with(table, name, changed)
+    return table
+
+
+def _with(table: pa.Table, name: str, column: pa.Array | pa.ChunkedArray) -> pa.Table:
+    at = table.schema.get_field_index(name)
+    return table.set_column(at, table.schema.field(name), column)

@@ -1,0 +1,184 @@
+"""
+The ledger of every variant ever compared: who searches among many finds something good by chance, so each look counts.
+
+JSON lines, one a comparison, only ever appended to, each on disk before `record` returns.
+"""
+
+import fcntl
+import os
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from eventlog.disk.files import open_plain, open_private, sync_folder, told_plainly
+from replay.errors import BadLedger
+from replay.scoring.statistics import holm
+
+_VERSION = 1
+_PAUSE_S = 0.02
+_MOST_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """
+    What decided.
+
+    Attributes:
+        prompt: digest of its prompts, empty for rules. model: by name. mode: staged or compact, with thinking or
+            without. settings: digest of whatever else changes its answers.
+    """
+
+    prompt: str
+    model: str
+    mode: str
+    settings: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """
+    Two variants, scored once by one metric.
+
+    Attributes:
+        from_ns, to_ns: the recorded range. repeats: answers a minute and side. at_ns: when it was done.
+        p: as it came, uncorrected; None where there were too few minutes. cost_usd_e12: of both sides, 1e-12 USD.
+    """
+
+    a: Variant
+    b: Variant
+    metric: str
+    market: str
+    from_ns: int
+    to_ns: int
+    repeats: int
+    at_ns: int
+    p: float | None
+    cost_usd_e12: int
+
+    @property
+    def key(self) -> str:
+        """Its name: the same for a comparison run again, or with its sides swapped."""
+        sides = sorted(msgspec.json.encode(side).decode() for side in (self.a, self.b))
+        look = [*sides, self.metric, self.market, self.from_ns, self.to_ns, self.repeats]
+        return blake2b(msgspec.json.encode(look), digest_size=16).hexdigest()
+
+
+class _Line(msgspec.Struct, forbid_unknown_fields=True):
+    v: int
+    comparison: Comparison
+
+
+class Ledger:
+    """
+    A file of comparisons; one process at a time writes it.
+
+    Args:
+        wait_s: how long another process is waited for.
+    """
+
+    def __init__(self, path: Path, wait_s: float = 10.0) -> None:
+        self.path = path
+        self._wait_s = wait_s
+
+    def record(self, comparison: Comparison) -> None:
+        """
+        Append a comparison; one that was recorded before is kept as well, and counts once.
+
+        Raises:
+            BadLedger: it cannot be read, or another process holds it.
+        """
+        line = msgspec.json.encode(_Line(_VERSION, comparison)) + b"\n"
+        with told_plainly(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with os.fdopen(open_private(self.path, os.O_RDWR | os.O_APPEND), "a+b") as file:
+                self._lock(file, fcntl.LOCK_EX)
+                file.seek(0)
+                file.truncate(self._whole(self._data(file))[1])
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
+            sync_folder(self.path.parent)
+
+    def comparisons(self) -> list[Comparison]:
+        """
+        Everything recorded, oldest first; what was run again comes again.
+
+        A last line that was cut off, as a crash may leave it, is passed over with a warning.
+
+        Raises:
+            BadLedger: a line is no comparison, or one of a later version; or another process holds it.
+        """
+        with told_plainly(self.path):
+            if not self.path.exists():
+                return []
+            with open_plain(self.path) as file:
+                self._lock(file, fcntl.LOCK_SH)
+                data = self._data(file)
+        return self._whole(data)[0]
+
+    def tried(self, metric: str) -> int:
+        """How many different comparisons were made by a metric, whatever came of them."""
+        return len({c.key for c in self.comparisons() if c.metric == metric})
+
+    def cost_usd_e12(self) -> int:
+        """What all of it cost, what was run again included."""
+        return sum(c.cost_usd_e12 for c in self.comparisons())
+
+    def _data(self, file: BinaryIO) -> bytes:
+        data = file.read(_MOST_BYTES + 1)
+        if len(data) > _MOST_BYTES:
+            raise BadLedger(f"{self.path} is longer than {_MOST_BYTES:,} bytes, which no ledger is; restore it")
+        return data
+
+    def _lock(self, file: BinaryIO, how: int) -> None:
+        until = time.monotonic() + self._wait_s
+        while True:
+            try:
+                return fcntl.flock(file, how | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= until:
+                    raise BadLedger(
+                        f"{self.path} is in the hands of another process; run again when it is done"
+                    ) from None
+            time.sleep(_PAUSE_S)
+
+    def _whole(self, data: bytes) -> tuple[list[Comparison], int]:
+        """The comparisons, and how many bytes are theirs."""
+        end = data.rfind(b"\n") + 1
+        if end < len(data):
+            warnings.warn(f"{self.path}: its last line was cut off and is passed over", stacklevel=3)
+        return [self._read(n, line) for n, line in enumerate(data[:end].split(b"\n")[:-1], 1)], end
+
+    def _read(self, number: int, line: bytes) -> Comparison:
+        try:
+            found = msgspec.json.decode(line, type=_Line)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise BadLedger(f"{self.path}, line {number} is no comparison: {error}; restore it from a copy") from error
+        if found.v != _VERSION:
+            raise BadLedger(
+                f"{self.path}, line {number} is of version {found.v}, this code knows {_VERSION}: update it"
+            )
+        return found.comparison
+
+
+def corrected(tested: Sequence[Comparison], past: Sequence[Comparison]) -> list[float | None]:
+    """
+    The p-values of comparisons, each as one of all that were ever made (Holm): of every metric, on every range.
+
+    Args:
+        tested: those in question. past: what the ledger holds, with them or without; of one that was run again the
+            latest p counts.
+
+    Returns:
+        One a comparison tested, None where it had too few minutes.
+    """
+    latest = {c.key: c.p for c in (*past, *tested)}
+    fair = dict(zip(latest, holm(list(latest.values())), strict=True))
+    return [fair[c.key] for c in tested]

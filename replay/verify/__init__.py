@@ -1,0 +1,1 @@
+"""Live against replay, byte for byte."""

@@ -1,0 +1,170 @@
+"""
+Whether models were shown what would be shown now: every tool result of the decision log, computed again.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from agents.llm.conversation.tools import TOOLS, calls_in, candidates, result
+from analysis.observe import Observer
+from analysis.view import MarketView
+from eventlog.facts import MODEL_CALL
+from eventlog.store.log import Log
+from market.timestamps import iso
+from projections.state import MarketState, TickEntry
+from replay.errors import NothingToReplay
+from replay.verify.verify import first_difference, sessions_of, sight_of_session
+from runtime.analysis_config import Sight
+from runtime.loop import drive
+from runtime.warm_up import state_of, warmed_up
+
+CANDIDATES = "candidates"
+_CANDIDATES_START = '{"reference":'
+_COLUMNS = {MODEL_CALL: ("market_seq", "as_of_ns", "request")}
+
+
+@dataclass(slots=True)
+class Shown:
+    """
+    What a model was shown at one tick.
+
+    Attributes:
+        results: JSON texts by the name of the tool, and the candidates where the conversation got so far.
+    """
+
+    as_of_ns: int
+    results: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class ToolVerdict:
+    """
+    What a check found.
+
+    Attributes:
+        touched: for each decision that was shown something else: its boundary, seq, tool, and the first difference.
+    """
+
+    decisions: int = 0
+    equal: int = 0
+    touched: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def identical(self) -> bool:
+        """Whether there was something to compare and all of it is equal."""
+        return self.decisions > 0 and self.equal == self.decisions
+
+    def as_json(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return asdict(self) | {"identical": self.identical}
+
+
+def check_tools(
+    log: Log, decisions: Log, symbol: str, on_progress: Callable[[int, int], None], fitted: Path | None = None
+) -> ToolVerdict:
+    """
+    Compute every recorded tool result again, with the settings each was made under and today's code.
+
+    Raises:
+        NothingToReplay: the decision log holds no call of a model.
+        OtherFit: see `verify_log`.
+    """
+    shown = shown_in(decisions)
+    if not shown:
+        raise NothingToReplay(f"{decisions.name} holds no call of a model; there is nothing to check")
+    verdict, total = ToolVerdict(), len(shown)
+    for session, logged in sessions_of(decisions):
+        mine = {made.market_seq: shown.pop(made.market_seq) for made in logged if made.market_seq in shown}
+        if mine:
+            sight = sight_of_session(session, symbol, fitted)
+            shown |= compare_shown(log, mine, sight, verdict, lambda n: on_progress(n, total))
+    for seq, there in shown.items():
+        verdict.decisions += 1
+        where = {"as_of": iso(there.as_of_ns), "seq": seq, "tools": sorted(there.results), "field": "tick"}
+        verdict.touched.append(where | {"live": "a tick", "replay": "no analysis at this seq"})
+    return verdict
+
+
+def compare_shown(
+    log: Log,
+    shown: Mapping[int, Shown],
+    sight: Sight,
+    verdict: ToolVerdict,
+    on_progress: Callable[[int], None],
+) -> dict[int, Shown]:
+    """Hold what models were shown against what would be shown under a sight; returns what no tick was found for."""
+    left = dict(shown)
+    state = state_of(log, sight.windows)
+    observer = Observer(sight.symbol, state, sight.parameters)
+
+    def on_tick(tick: TickEntry, now: MarketState) -> None:
+        there = left.pop(tick.seq, None)
+        if there is not None:
+            _compare(tick, there, observer.observe(tick, now), verdict)
+            on_progress(1)
+
+    first, last = min(left), max(left)
+    drive(warmed_up(log, left[first].as_of_ns, last, sight.windows), state, on_tick)
+    return left
+
+
+def shown_in(decisions: Log) -> dict[int, Shown]:
+    """What models were shown, by the seq of the tick."""
+    found: dict[int, Shown] = {}
+    for batch in decisions.read(kinds=[MODEL_CALL], columns=_COLUMNS):
+        if MODEL_CALL not in batch.rows:
+            continue
+        rows = batch.rows[MODEL_CALL]
+        for row in rows.columns.table.slice(rows.start, len(rows)).to_pylist():
+            seen = found.setdefault(row["market_seq"], Shown(row["as_of_ns"]))
+            seen.results |= results_in(_decoded(row["request"]))
+    return found
+
+
+def results_in(request: Any) -> dict[str, str]:
+    """The tool results and candidates that a request carries; what has not its form carries none."""
+    messages = request.get("messages") if isinstance(request, dict) else None
+    names: dict[str, str] = {}
+    found: dict[str, str] = {}
+    for message in messages if isinstance(messages, list) else ():
+        if not isinstance(message, dict):
+            continue
+        names |= {call.id: call.name for call in calls_in(message) or ()}
+        content = message.get("content")
+        if not isinstance(content, str):
+            continue
+        if message.get("role") == "tool":
+            name = names.get(str(message.get("tool_call_id")), "")
+            if name in TOOLS and content.startswith("{"):
+                found[name] = content
+        elif message.get("role") == "user":
+            found.update((CANDIDATES, line) for line in content.splitlines() if line.startswith(_CANDIDATES_START))
+    return found
+
+
+def _compare(tick: TickEntry, there: Shown, view: MarketView, verdict: ToolVerdict) -> None:
+    now = {name: candidates(view) if name == CANDIDATES else result(name, view) for name in there.results}
+    changed = [name for name, text in there.results.items() if text != now[name]]
+    verdict.decisions += 1
+    verdict.equal += not changed
+    if changed:
+        name = changed[0]
+        difference = first_difference(_decoded(there.results[name]), _decoded(now[name]), name) or {
+            "field": name,
+            "live": "other bytes",
+            "replay": "other bytes",
+        }
+        where = {"as_of": iso(tick.boundary_ns), "seq": tick.seq, "tools": changed}
+        verdict.touched.append(where | difference)
+
+
+def _decoded(text: str) -> Any:
+    """A JSON value; None where a record holds none, as of somebody else."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None

@@ -1,0 +1,297 @@
+"""The static layer: walls with their lives, bands, vacuums, their shuffled controls, and what is missing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from analysis.book.book_side import Side
+from analysis.book.static_book import CROSSED, EMPTY_SIDE, NO_BOOK, StaticBook, StaticLayer, StaticSide, evidence_of
+from analysis.evidence import Evidence
+from analysis.fitted import PULL_FEATURES, Logistic
+from analysis.parameters import Parameters
+from market.fixed_point import ONE_E8
+from projections.book.snapshot_window import Snapshot
+from projections.trades.trade_columns import Trades
+from tests.market_builders import a_snapshot, e8
+
+
+def no_trades(_: int, __: int) -> Trades:
+    """Nothing traded, whenever."""
+    return Trades.none()
+
+
+RULES = Parameters()
+NOTHING: dict[Side, float] = {"bid": 0.0, "ask": 0.0}
+
+
+def a_book(minute: int, bids: Mapping[int, float] | None = None, asks: Mapping[int, float] | None = None,
+           bins: int = 1000) -> Snapshot:  # fmt: skip
+    """A thousand bins of one a side around 100000, other quantities at some distances."""
+    below, above = dict(bids or {}), dict(asks or {})
+    return a_snapshot(
+        [(99_999.5 - i, below.get(i, 1)) for i in range(bins)], [(100_000.5 + i, above.get(i, 1)) for i in range(bins)],
+        minute, seq=minute + 1,
+    )  # fmt: skip
+
+
+def look(books: Sequence[Snapshot], eaten: Mapping[Side, float] = NOTHING, current: Snapshot | None = None,
+         rules: Parameters = RULES) -> StaticBook:  # fmt: skip
+    """What a layer of its own sees, no trades between the books."""
+    return StaticLayer(rules).look(books, no_trades, e8("0.01"), eaten, current)
+
+
+def side_of(found: StaticBook, side: Side) -> StaticSide:
+    """One side of what was found."""
+    assert found.sides is not None
+    return found.sides[side]
+
+
+def test_a_wall_with_its_figures() -> None:
+    """Distance, persistence, prospects and minutes to eat, as arithmetic gives them."""
+    books = [a_book(m, {100: 40}) for m in range(3)]
+    found = look(books, {"bid": 8.0 * ONE_E8, "ask": 1.0})
+    assert (found.reason, found.snapshots, found.mid_e8, found.width_e8) == (None, 3, 1e5 * ONE_E8, ONE_E8)
+    (wall,) = side_of(found, "bid").walls
+    assert side_of(found, "ask").walls == []
+    assert (wall.id, wall.side, wall.wall.bin.price_e8) == ("Wb0", "bid", e8(99_899))
+    assert wall.distance_bp == round(-100.5 / 10, 2)
+    assert (wall.persistence, wall.pull_probability, wall.minutes_to_eat) == (1.0, 0.66, 5.0)
+    assert wall.life.state == "held"
+    share = round(40 / 939, 4)
+    assert wall.wall.bin.share == share
+    assert wall.strength == round(share / 0.06 * 1.0 * 0.34, 4)
+
+
+def test_strength_is_the_share_as_far_as_it_persists() -> None:
+    """From 6 % on the share is full; in 9 of the last 15 books it counts 0.6; the pull probability takes its part."""
+    fit = replace(RULES, pull=Logistic("a test", PULL_FEATURES, (0.0,) * 10, 1))
+    books = [a_book(m, {100: 100} if m >= 11 else None) for m in range(20)]
+    (wall,) = side_of(look(books, rules=fit), "bid").walls
+    assert (wall.persistence, wall.pull_probability, wall.strength) == (0.6, 0.5, 0.3)
+    (few,) = side_of(look(books[10:14], rules=fit), "bid").walls
+    assert few.persistence == 0.75
+
+
+def test_the_pull_probability_follows_the_wall() -> None:
+    """A fit on log age alone gives an older wall another probability than a younger one."""
+    by_age = (0.0, 0.0, 0.0, -1.0, *[0.0] * 6)
+    fit = replace(RULES, pull=Logistic("a test", PULL_FEATURES, by_age, 1))
+    books = [a_book(m, {100: 40} | ({200: 40} if m >= 3 else {})) for m in range(7)]
+    walls = {w.wall.age_min: w.pull_probability for w in side_of(look(books, rules=fit), "bid").walls}
+    assert walls == {6: round(1 / 8, 4), 3: round(1 / 5, 4)}
+
+
+def test_no_trades_no_time_to_eat() -> None:
+    """Where nothing was traded against a side, its walls have no minutes to eat."""
+    (wall,) = side_of(look([a_book(m, {100: 40}) for m in range(3)]), "bid").walls
+    assert wall.minutes_to_eat is None
+
+
+@pytest.mark.parametrize(
+    ("books", "reason"),
+    [
+        ([], NO_BOOK),
+        ([a_snapshot([], [])], EMPTY_SIDE),
+        ([a_snapshot([(10, 1)], [])], EMPTY_SIDE),
+        ([a_snapshot([(10, 1)], [(10, 1)])], CROSSED),
+        ([a_book(0), a_snapshot([(10, 1)], [(9, 1)], 1, seq=2)], CROSSED),
+    ],
+)
+def test_nothing_has_a_reason(books: list[Snapshot], reason: str) -> None:
+    """No book, a side without levels, or sides that cross: the reason, no sides and no evidence."""
+    found = look(books)
+    assert (found.reason, found.sides) == (reason, None)
+    assert evidence_of(found, books[-1] if books else None, RULES) == []
+
+
+def test_near_depth_is_ten_basis_points() -> None:
+    """A hundred bins of $1 lie within 10 bp of 100000."""
+    found = side_of(look([a_book(0, {0: 3, 99: 2, 100: 50})]), "bid")
+    assert found.near_depth_e8 == (100 + 2 + 1) * ONE_E8
+
+
+def test_standing_out_now_is_not_yet_a_wall() -> None:
+    """What stands out in the newest book alone is counted for comparison with shuffled books, and is no wall."""
+    books = [a_book(0), a_book(1), a_book(2, {100: 40})]
+    found = side_of(look(books), "bid")
+    assert (found.walls, found.standing_out) == ([], 1)
+
+
+def test_shuffled_books_stand_beside_every_count() -> None:
+    """Shuffled bins make no band; a lone wall stands out wherever it lies; the same book has the same chance."""
+    dense = dict.fromkeys(range(300, 420), 8.0)
+    books = [a_book(m, asks=dense) for m in range(3)]
+    first, again = look(books), look(books)
+    assert len(side_of(first, "ask").bands) == 1
+    assert side_of(first, "ask").null.bands < 1
+    assert side_of(first, "ask").null.vacuums is None
+    assert side_of(first, "ask").null == side_of(again, "ask").null
+    lone = side_of(look([a_book(m, {100: 40}) for m in range(3)]), "bid")
+    assert lone.null.walls == 1.0
+
+
+DENSE = dict.fromkeys(range(300, 420), 8.0)
+
+
+@pytest.mark.parametrize(
+    ("dense_in", "bands"),
+    [
+        ([5], 0),
+        ([4, 5], 0),
+        ([3, 4, 5], 1),
+        ([1, 3, 5], 1),
+        ([0, 4, 5], 0),  # six books: the first is none of the last five
+        ([1, 2, 3, 4], 0),
+    ],
+)
+def test_a_band_stands_in_three_of_the_last_five_books(dense_in: list[int], bands: int) -> None:
+    """The newest book's bands count, where two more of the last five were dense; those of that book alone are apart."""
+    found = side_of(look([a_book(m, asks=DENSE if m in dense_in else None) for m in range(6)]), "ask")
+    assert (len(found.bands), found.dense_now) == (bands, int(5 in dense_in))
+
+
+def test_a_band_is_as_dense_as_in_the_middle_one_of_the_last_books() -> None:
+    """
+    Four times the usual in two books and twelve times in the newest: it claims the four, whatever it is now. A book in
+    which nothing stood counts as what it shows there, a one.
+    """
+    four, twelve = dict.fromkeys(range(300, 420), 4.0), dict.fromkeys(range(300, 420), 12.0)
+    (alone,) = side_of(look([a_book(m, asks=four) for m in range(3)]), "ask").bands
+    (band,) = side_of(look([a_book(m, asks=four if m < 2 else twelve) for m in range(3)]), "ask").bands
+    (rising,) = side_of(look([a_book(m, asks=[None, four, four, twelve, twelve][m]) for m in range(5)]), "ask").bands
+    assert 3.5 < alone.ratio < 4
+    assert band.ratio == rising.ratio == alone.ratio
+
+
+@pytest.mark.parametrize(("start", "bands"), [(240, 1), (180, 0)])
+def test_a_band_may_grow_and_shift_by_half(start: int, bands: int) -> None:
+    """Of two stretches of 120 bins those half as wide or more in common are one band, those 60 bins apart none."""
+    shifted = dict.fromkeys(range(start, start + 120), 8.0)
+    found = side_of(look([a_book(m, asks=DENSE if m == 2 else shifted) for m in range(3)]), "ask")
+    assert (len(found.bands), found.dense_now) == (bands, 1)
+    if bands:
+        assert (found.bands[0].low_e8, found.bands[0].high_e8) == (e8(100_300), e8(100_420))
+
+
+def test_a_band_of_the_other_side_does_not_count() -> None:
+    """Bids and asks are asked apart: a band that changed sides has stood in one book."""
+    found = look([a_book(m, DENSE if m < 2 else None, DENSE if m == 2 else None) for m in range(3)])
+    assert [side_of(found, side).bands for side in ("bid", "ask")] == [[], []]
+
+
+def test_vacuums_need_their_books() -> None:
+    """With twelve books vacuums are not known, of the book or of the shuffled one; with thirteen they are."""
+    thin = dict.fromkeys(range(240, 339), 0.1)
+    known = {12: None, 13: 1}
+    for count, expected in known.items():
+        books = [a_book(m, asks=thin if m >= count - 3 else None) for m in range(count)]
+        seen = side_of(look(books), "ask")
+        assert (None if seen.vacuums is None else len(seen.vacuums)) == expected
+        assert (seen.null.vacuums is None) == (expected is None)
+
+
+def thinned(thin: Mapping[int, float], bins: int = 1000) -> StaticSide:
+    """The asks of thirteen books, the last three thin in some bins."""
+    return side_of(look([a_book(m, asks=thin if m >= 10 else None, bins=bins) for m in range(13)]), "ask")
+
+
+@pytest.mark.parametrize(("start", "stop", "cells"), [(240, 339, 1), (290, 390, 0), (250, 470, 1)])
+def test_a_vacuum_across_an_edge_of_the_cells(start: int, stop: int, cells: int) -> None:
+    """
+    Edges lie at bins 240, 339 and 480: a stretch across one, which leaves both cells half full, is inside a cell of the
+    second grid; found by both grids it is given once. Shuffled books are compared with the first grid alone.
+    """
+    found = thinned(dict.fromkeys(range(start, stop), 0.05))
+    assert [(v.low_e8, v.high_e8) for v in found.vacuums or ()] == [(e8(100_000 + start), e8(100_000 + stop))]
+    assert found.thin_now == cells
+
+
+def test_vacuums_are_given_nearest_first() -> None:
+    """Of three stretches the widest is the farthest, and the last."""
+    holes = [range(500, 700), range(30, 45), range(120, 170)]
+    found = thinned({i: 0.05 for hole in holes for i in hole}).vacuums or ()
+    assert [(v.low_e8, v.high_e8) for v in found] == [
+        (e8(100_000 + hole.start), e8(100_000 + hole.stop)) for hole in sorted(holes, key=lambda h: h.start)
+    ]
+
+
+def test_a_cell_without_its_wall_is_thin_now_and_no_vacuum() -> None:
+    """What one large order took with it makes a cell thin, of the book as of the shuffled ones; prices refute it."""
+    books = [a_book(m, asks={300: 1000} if m < 10 else None) for m in range(13)]
+    found = side_of(look(books), "ask")
+    assert (found.vacuums, found.thin_now, found.null.vacuums) == ([], 1, 1.0)
+
+
+def test_the_book_now() -> None:
+    """A book rebuilt from updates is binned beside the last snapshot; a crossed one is left out."""
+    books = [a_book(m, {100: 40}) for m in range(3)]
+    now = look(books, current=a_book(3, {100: 25})).current
+    assert now is not None
+    assert now.sides["bid"].held_e8(now.sides["bid"].index(e8(99_899))) == 25 * ONE_E8
+    assert [b.price_e8 for b in now.standing_out["bid"]] == [e8(99_899)]
+    assert now.bands == {"bid": [], "ask": []}
+    assert look(books, current=a_snapshot([(10, 1)], [(9, 1)])).current is None
+    assert look(books).current is None
+
+
+def test_evidence_of_a_wall_a_band_and_a_vacuum() -> None:
+    """Walls reach 5 bp around their bin; a band is its interval; a vacuum counts at the bin beyond its far edge."""
+    dense = dict.fromkeys(range(430, 570), 6.0)
+    thin = dict.fromkeys(range(240, 339), 0.25)
+    books = [a_book(m, {100: 40} | dense, thin if m >= 10 else None) for m in range(13)]
+    found = look(books)
+    pieces = {e.id: e for e in evidence_of(found, books[-1], RULES)}
+    assert set(pieces) == {"Wb0", "Bb0", "Va0"}
+    (wall,), (band,) = side_of(found, "bid").walls, side_of(found, "bid").bands
+    assert pieces["Wb0"] == Evidence(
+        "Wb0", "wall", "static", e8(99_899 - 50), e8(99_900 + 50), e8("99899.5"), wall.strength
+    )
+    assert pieces["Bb0"] == Evidence(
+        "Bb0", "band", "static", band.low_e8, band.high_e8 - 1, band.heavy_bin_e8, round(min(1.0, band.ratio / 4), 4)
+    )
+    assert pieces["Va0"] == Evidence(
+        "Va0", "vacuum_edge", "static", e8(100_339 - 50), e8(100_340 + 50), e8(100_339), 0.75
+    )
+
+
+def test_a_vacuum_of_bids_counts_below_it() -> None:
+    """The bin beyond a thin stretch of bids lies below its lower edge; where that is unknown it counts nowhere."""
+    thin: dict[int, float] = dict.fromkeys(range(240, 339), 0.25)
+    books = [a_book(m, thin if m >= 10 else None, bins=700) for m in range(13)]
+    (piece,) = evidence_of(look(books), books[-1], RULES)
+    assert (piece.id, piece.price_e8) == ("Vb0", e8(99_660))
+    open_ended: dict[int, float] = dict.fromkeys(range(480, 700), 0.25)
+    books = [a_book(m, open_ended if m >= 10 else None, bins=700) for m in range(13)]
+    seen = look(books)
+    assert [v.censored for v in side_of(seen, "bid").vacuums or []] == [True]
+    assert evidence_of(seen, books[-1], RULES) == []
+
+
+def test_what_is_remembered_changes_nothing() -> None:
+    """A layer that saw all windows of thirty minutes of walls, bands and thin stretches sees what a fresh one sees."""
+    chance = np.random.default_rng(8)
+    kinds: list[dict[int, float]] = [{}, DENSE, dict.fromkeys(range(120, 170), 0.05)]
+    books = [
+        a_book(m, {int(k): 40 for k in chance.choice(8, 5, False) * 30}, kinds[m // 4 % 3 if m > 12 else 0], bins=600)
+        for m in range(30)
+    ]
+    kept = StaticLayer(RULES)
+    shown = []
+    for end in range(1, 31):
+        window = books[max(0, end - 14) : end]
+        seen, fresh = kept.look(window, no_trades, e8("0.01"), NOTHING), look(window)
+        assert (figures(seen), seen.ended) == (figures(fresh), fresh.ended)
+        shown.append(side_of(seen, "ask"))
+    assert any(s.bands for s in shown)
+    assert any(s.vacuums for s in shown)
+
+
+def figures(found: StaticBook) -> list[Any]:
+    """What both sides show."""
+    sides = [side_of(found, side) for side in ("bid", "ask")]
+    return [
+        (s.walls, s.standing_out, s.bands, s.dense_now, s.vacuums, s.thin_now, s.null, s.near_depth_e8) for s in sides
+    ]

@@ -1,0 +1,77 @@
+"""Runs, which of them are sweeps, and what is drawn beside them."""
+
+import numpy as np
+import pytest
+
+from analysis.parameters import OrderFlowParameters
+from analysis.trades.sweeps import Sweep, runs_of, sweeps
+from market.fixed_point import ONE_E8
+from projections.trades.trade_columns import Trades
+from tests.market_builders import e8
+from tests.trade_builders import after, some_trades
+
+PARAMETERS = OrderFlowParameters()
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, [(1, 4, 3, 4)]),
+        ({"signs": [1, 1, -1, -1]}, [(1, 2, 2, 2), (-1, 1, 1, 1), (-1, 1, 1, 1)]),
+        ({"signs": [-1, -1, -1, -1]}, [(-1, 1, 1, 1), (-1, 2, 1, 2), (-1, 1, 1, 1)]),
+        ({"ids": [1, 2, 4, 5]}, [(1, 2, 2, 2), (1, 2, 2, 2)]),  # an id is missing
+        ({"seconds": [0, 0.001, 0.002, 0.003]}, [(1, 4, 3, 4)]),  # adjacent ms
+        ({"seconds": [0, 0.002, 0.002, 0.003]}, [(1, 1, 1, 1), (1, 3, 2, 3)]),
+        ({"prices": [100, 101, 100, 101]}, [(1, 2, 2, 2), (1, 2, 2, 2)]),  # price turns back
+    ],
+)  # fmt: skip
+def test_what_makes_a_run(change: dict[str, list[float]], expected: list[tuple[int, ...]]) -> None:
+    """Sign, trades, levels and volume of each run of four trades at 100, 101, 101, 102 within a millisecond."""
+    trades = some_trades(**({"prices": [100, 101, 101, 102], "seconds": [0, 0, 0, 0]} | change))
+    runs = runs_of(trades, PARAMETERS)
+    found = zip(
+        runs.sign.tolist(), (runs.stop - runs.start).tolist(), runs.levels.tolist(),
+        (runs.volume_e8 // ONE_E8).tolist(), strict=True,
+    )  # fmt: skip
+    assert list(found) == expected
+
+
+def test_sellers_run_downwards() -> None:
+    """Falling prices are one run of a seller and four of a buyer."""
+    assert runs_of(some_trades([104, 103, 102, 101], [0] * 4, signs=-1), PARAMETERS).levels.tolist() == [4]
+    assert runs_of(some_trades([104, 103, 102, 101], [0] * 4), PARAMETERS).levels.tolist() == [1, 1, 1, 1]
+
+
+def hour_with_runs(levels: int, quantity: float) -> Trades:
+    """2000 single buys of one unit, and at second 3590 one run that takes a quantity at each of some levels."""
+    quiet = np.linspace(0, 3580, 2000)
+    return some_trades(
+        [100] * 2000 + [100 + i for i in range(levels)],
+        [*quiet, *[3590] * levels],
+        [1] * 2000 + [quantity] * levels,
+    )
+
+
+def test_a_sweep_takes_ten_levels_and_more_than_the_hour_is_used_to() -> None:
+    """2001 runs: the 99.9th percentile is the 1999th smallest, one unit."""
+    trades = hour_with_runs(10, 2)
+    assert sweeps(trades, after(3600), PARAMETERS) == [
+        Sweep("buy", after(3590), after(3590), 2001, 2010, e8(100), e8(109), 10, 20 * ONE_E8, ONE_E8, 2001)
+    ]
+    assert sweeps(hour_with_runs(9, 2), after(3600), PARAMETERS) == []
+    assert sweeps(trades, after(3590), PARAMETERS) == []  # not there yet
+    assert sweeps(trades, after(3651), PARAMETERS) == []  # more than a minute ago
+    assert len(sweeps(trades, after(3650), PARAMETERS)) == 1
+
+
+def test_ten_levels_of_little_are_no_sweep() -> None:
+    """In 400 runs the 99.9th percentile is the largest: five units in all are less than one trade of six."""
+    trades = some_trades([100] * 400 + list(range(100, 110)), [*range(400), *[500] * 10], [6, *[1] * 399, *[0.5] * 10])
+    assert sweeps(trades, after(540), PARAMETERS) == []
+    assert [s.least_e8 for s in sweeps(trades.part(1, 410), after(540), PARAMETERS)] == [5 * ONE_E8]
+
+
+def test_silence_sweeps_nothing() -> None:
+    """No trades, or none in the hour."""
+    assert sweeps(Trades.none(), after(60), PARAMETERS) == []
+    assert sweeps(some_trades([100]), after(10_000), PARAMETERS) == []

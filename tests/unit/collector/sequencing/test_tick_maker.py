@@ -1,0 +1,59 @@
+"""Ticks: one a boundary, after the snapshot or without it, none made up."""
+
+import msgspec
+
+from collector.sequencing.tick_maker import SNAPSHOT_TIMEOUT_NS, Seen, TickMaker
+from eventlog.facts import Tick
+from market.timestamps import MINUTE_NS, SECOND_NS
+
+T0 = 1_700_000_040 * SECOND_NS // MINUTE_NS * MINUTE_NS
+
+
+def a_maker(interval_s: int = 10, snapshot_s: int = 60) -> TickMaker:
+    """Ticks every ten seconds, a book a minute."""
+    return TickMaker(interval_s * SECOND_NS, snapshot_s * SECOND_NS, T0 + 1)
+
+
+def made(maker: TickMaker, boundary_ns: int, now_ns: int, seen: Seen) -> Tick:
+    """The tick a maker makes."""
+    return msgspec.json.decode(maker.make(boundary_ns, now_ns, "live", seen).data, type=Tick)
+
+
+def test_a_boundary_without_a_snapshot_is_due_at_once() -> None:
+    """Between snapshots a tick waits for nothing."""
+    maker = a_maker()
+    assert maker.due(T0 + 10 * SECOND_NS - 1) is None
+    assert maker.due(T0 + 10 * SECOND_NS) == T0 + 10 * SECOND_NS
+
+
+def test_a_snapshot_boundary_waits_for_its_book_but_not_for_ever() -> None:
+    """The tick comes with the snapshot, or five seconds later without it."""
+    maker = TickMaker(MINUTE_NS, MINUTE_NS, T0)
+    boundary = T0 + MINUTE_NS
+    assert maker.due(boundary + SECOND_NS) is None
+    assert maker.due(boundary + SNAPSHOT_TIMEOUT_NS) == boundary
+    maker.snapshot_done(boundary)
+    assert maker.due(boundary + SECOND_NS) == boundary
+
+
+def test_missed_boundaries_are_not_made_up() -> None:
+    """After a pause only the newest boundary that passed gets its tick."""
+    maker = a_maker()
+    late = T0 + 95 * SECOND_NS
+    made(maker, T0 + 10 * SECOND_NS, late, Seen())
+    assert maker.next_boundary_ns == T0 + 90 * SECOND_NS
+
+
+def test_depth_is_live_stale_or_down() -> None:
+    """The book that was due makes it live; an older one is stale, whatever updates came since; none is down."""
+    maker = TickMaker(10 * SECOND_NS, MINUTE_NS, T0)
+    boundary = T0 + MINUTE_NS
+    between = boundary + 10 * SECOND_NS
+    fresh = Seen(5, 9, 1, last_depth_recv_ns=boundary + 1, last_snapshot_recv_ns=boundary + 1)
+    missed = Seen(5, 9, 1, last_depth_recv_ns=boundary + 1, last_snapshot_recv_ns=boundary - MINUTE_NS + 1)
+    assert made(maker, boundary, boundary, Seen()).depth == "down"
+    assert made(maker, boundary, boundary, fresh).depth == "live"
+    assert made(maker, between, between, fresh).depth == "live"
+    assert made(maker, boundary, boundary, missed).depth == "stale"
+    assert made(maker, between, between, missed).depth == "stale"
+    assert made(maker, boundary, boundary, Seen(snapshot_seq=5)).depth == "stale"

@@ -1,0 +1,82 @@
+"""Calibration by hand: squared errors, the best constant beside them, and the gap of ten bins."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from replay.scoring.calibration import bins_of, brier, calibration_error, constant_brier
+from replay.scoring.price_path import PricePath
+from replay.scoring.scoring import Rules, score
+from tests.market_builders import a_path, a_zone, published
+from tests.unit.replay.scoring.test_scoring import BUY, MOMENTS, PATH, SELL
+
+NAN = float("nan")
+RULES = Rules(0, 1000, 0.0, 5, 1, 2.0, 2.0)
+
+
+def test_brier_by_hand() -> None:
+    """0.8 said and held: 0.04; 0.3 said and held: 0.49; 0.6 said and broken: 0.36; what is open has no error."""
+    errors = brier(np.array([0.8, 0.3, 0.6, 0.9]), np.array([1.0, 1.0, 0.0, NAN]))
+    assert errors[:3].tolist() == [0.04, 0.49, 0.36]
+    assert np.isnan(errors[3])
+
+
+def test_the_constant_is_the_rate_of_what_was_decided() -> None:
+    """Two of three held: 1/9, 1/9 and 4/9, whose mean is 2/3 times 1/3."""
+    errors = constant_brier(np.array([1.0, 1.0, 0.0, NAN]))
+    assert errors[:3] == pytest.approx([1 / 9, 1 / 9, 4 / 9], abs=1e-8)
+    assert np.isnan(errors[3])
+
+
+def test_calibration_error_by_hand() -> None:
+    """
+    In 0.6–0.7 two were said 0.62 and 0.68 and one held, a gap of 0.15; in 0.9–1 one said 0.9 held, a gap of 0.1; in
+    0–0.1 one said 0.05 did not. Weighed by 2, 1 and 1 of 4: 0.075 + 0.025 + 0.0125.
+    """
+    stated = np.array([0.62, 0.68, 0.9, 0.05, 0.5])
+    assert calibration_error(stated, np.array([1.0, 0.0, 1.0, 0.0, NAN])) == 0.1125
+
+
+def test_a_tenth_belongs_to_the_bin_above_it() -> None:
+    """0.3 is in the bin that begins there, whatever 0.1 times 3 is in binary; 1 is in the last."""
+    assert bins_of(np.array([0.0, 0.0999, 0.1, 0.3, 0.7, 0.9999, 1.0])).tolist() == [0, 0, 1, 3, 7, 9, 9]
+
+
+def test_nothing_decided_has_no_figure() -> None:
+    """No episode, or only open ones."""
+    assert calibration_error(np.empty(0), np.empty(0)) is None
+    assert calibration_error(np.array([0.5]), np.array([NAN])) is None
+    assert np.isnan(constant_brier(np.array([NAN]))).all()
+
+
+@given(st.lists(st.tuples(st.integers(0, 10_000), st.booleans()), min_size=1, max_size=60))
+def test_the_rate_itself_is_the_best_constant_and_perfectly_calibrated(drawn: list[tuple[int, bool]]) -> None:
+    """No constant has a smaller Brier score than the rate; stated everywhere, the rate has no calibration error."""
+    held = np.array([float(h) for _, h in drawn])
+    rate = held.mean()
+    constants = [float(brier(np.full(len(held), p / 10_000), held).mean()) for p, _ in drawn]
+    assert float(constant_brier(held).mean()) <= min(constants) + 1e-6
+    assert calibration_error(np.full(len(held), rate), held) == pytest.approx(0.0, abs=1e-6)
+
+
+def figures(path: PricePath, confidences: tuple[float, float]) -> dict[str, dict[str, object]]:
+    """The rows about calibration of one piece of advice: a buy zone that holds, a sell zone that breaks."""
+    zones = [a_zone(z.side, z.low_e8 / 1e8, z.high_e8 / 1e8, confidence=c)
+             for z, c in zip((BUY, SELL), confidences, strict=True)]  # fmt: skip
+    rows = score([published(*zones, sigma=0.01)], MOMENTS, path, RULES).scores.to_pylist()
+    return {r["metric"]: r for r in rows if r["unit"] == "decided episode"}
+
+
+def test_a_run_has_both_figures() -> None:
+    """0.7 said of the one that held, 0.4 of the one that broke: Brier (0.09 + 0.16)/2 beside a quarter, ECE 0.35."""
+    found = figures(PATH, (0.7, 0.4))
+    assert (found["brier"]["advice"], found["brier"]["placebo"], found["brier"]["samples"]) == (0.125, 0.25, 2)
+    assert (found["ece"]["advice"], found["ece"]["placebo"], found["ece"]["samples"]) == (0.35, None, 2)
+    assert (found["brier"]["blocks"], found["brier"]["p"], found["ece"]["blocks"]) == (1, None, None)
+
+
+def test_a_market_that_decides_nothing_has_rows_without_figures() -> None:
+    """Price never comes near: both rows are there and say nothing."""
+    found = figures(a_path([100, 100]), (0.7, 0.4))
+    assert [(r["advice"], r["samples"]) for r in found.values()] == [(None, 0), (None, 0)]

@@ -1,0 +1,73 @@
+"""An episode is one idea: overlapping zones of one side, advised again and again, scored once."""
+
+from agents.recommendation import Zone
+from market.timestamps import MINUTE_NS
+from replay.scoring.episodes import Episode, episodes_of
+from tests.market_builders import T0, a_zone, published
+
+
+def runs(*advised: list[Zone], minutes: list[float] | None = None) -> list[Episode]:
+    """Episodes of one recommendation a minute, or at some minutes."""
+    at = minutes or list(range(len(advised)))
+    return episodes_of([published(*zones, minute=m) for m, zones in zip(at, advised, strict=True)])
+
+
+def spans(episodes: list[Episode]) -> list[tuple[float, float, int]]:
+    """First and last minute, and in how many recommendations."""
+    return [((e.first.published_ns - T0) / MINUTE_NS, (e.last_ns - T0) / MINUTE_NS, e.minutes) for e in episodes]
+
+
+def test_overlapping_zones_are_one_episode() -> None:
+    """A zone that drifts is the same idea; what is scored is what was advised first."""
+    first, second, third = a_zone(low=98, high=99), a_zone(low="98.5", high="99.5"), a_zone(low="99.4", high="99.8")
+    found = runs([first], [second], [third])
+    assert spans(found) == [(0, 2, 3)]
+    assert found[0].zone is first
+    assert found[0].stop_ns == T0 + 60 * MINUTE_NS
+
+
+def test_touching_edges_are_an_overlap() -> None:
+    """Zones that share one price go on; zones a hundred-millionth apart do not."""
+    assert len(runs([a_zone(low=98, high=99)], [a_zone(low=99, high="99.5")])) == 1
+    assert len(runs([a_zone(low=98, high=99)], [a_zone(low="99.00000001", high="99.5")])) == 2
+
+
+def test_a_pause_ends_an_episode() -> None:
+    """A recommendation without the zone ends it; the same zone later is a new episode."""
+    zone = a_zone()
+    assert spans(runs([zone], [], [zone])) == [(0, 0, 1), (2, 2, 1)]
+    assert spans(runs([zone], [a_zone(low=90, high=91)], [zone])) == [(0, 0, 1), (1, 1, 1), (2, 2, 1)]
+
+
+def test_sides_never_mix() -> None:
+    """A sell zone at the same prices is another episode."""
+    found = runs([a_zone("buy", 99, 100)], [a_zone("sell", 99, 100)])
+    assert [e.zone.side for e in found] == ["buy", "sell"]
+    both = runs([a_zone("buy", 99, 100), a_zone("sell", 101, 102)], [a_zone("sell", 101, 102), a_zone("buy", 99, 100)])
+    assert spans(both) == [(0, 1, 2), (0, 1, 2)]
+
+
+def test_a_merge_continues_the_larger_overlap() -> None:
+    """Two zones that become one: the one with more in common goes on, the other ends."""
+    found = runs([a_zone(low=95, high=96), a_zone(low=97, high=99)], [a_zone(low="95.5", high=99)])
+    assert spans(found) == [(0, 0, 1), (0, 1, 2)]
+
+
+def test_a_split_continues_once() -> None:
+    """One zone that becomes two: the first named goes on, the other is new."""
+    found = runs([a_zone(low=95, high=99)], [a_zone(low=98, high=99), a_zone(low=95, high=96)])
+    assert spans(found) == [(0, 1, 2), (1, 1, 1)]
+    assert found[1].zone == a_zone(low=95, high=96)
+
+
+def test_silence_longer_than_validity_ends_every_episode() -> None:
+    """After sixty minutes without word the same zone is a new idea; after exactly sixty it is not."""
+    zone = a_zone()
+    assert len(runs([zone], [zone], minutes=[0, 60])) == 1
+    assert len(runs([zone], [zone], minutes=[0, 60.001])) == 2
+
+
+def test_no_advice_no_episodes() -> None:
+    """Nothing published, or only standing aside, gives none."""
+    assert episodes_of([]) == []
+    assert runs([], []) == []

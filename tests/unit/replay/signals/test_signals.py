@@ -1,0 +1,346 @@
+"""Signals: each has a control and is sighted where its finding is, once for as long as it lasts."""
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any, get_args
+
+import pytest
+
+from analysis.book.static_book import StaticBook
+from analysis.book.wall_life import Ended, Ending
+from analysis.confluence import Resonance
+from analysis.evidence import Basis, Evidence
+from analysis.observe import Findings
+from analysis.order_flow import OrderFlow
+from analysis.trades.absorption import Absorption
+from analysis.trades.footprint import Footprint, Stack
+from analysis.trades.level_tests import LevelRecord
+from analysis.trades.sweeps import Sweep
+from eventlog.facts import AGG_TRADE, TICK
+from market.fixed_point import ONE_E8
+from market.timestamps import MINUTE_NS, SECOND_NS
+from projections.state import MarketState
+from replay.signals.signals import (
+    EXTREME_ALONE,
+    RANDOM_MINUTE,
+    SAME_DISTANCE,
+    SIGNALS,
+    FirstSightings,
+    Sighting,
+    sightings,
+)
+from runtime.loop import drive
+from tests.market_builders import SMALL_WINDOWS, T0, batches, e8, numbered, tick_columns, trade_columns
+
+SIGMA = 0.001
+"""A tenth of a unit at 100; sixteen of them reach from 98.4 to 101.6."""
+
+
+def a_state() -> MarketState:
+    """A minute that traded from 99.9 to 100.2, after one at 95."""
+    state = MarketState(SMALL_WINDOWS)
+    at = [T0 + s * SECOND_NS for s in (5, 65, 75, 85, 95)]
+    trades = trade_columns(at, [e8(p) for p in (95, 100, "99.9", "100.2", 100)])
+    ticks = tick_columns([T0 + MINUTE_NS, T0 + 2 * MINUTE_NS], lag_ns=1)
+    drive(batches(numbered({AGG_TRADE: trades, TICK: ticks})), state, lambda *_: None)
+    return state
+
+
+STATE = a_state()
+
+
+def a_flow(**changed: Any) -> OrderFlow:
+    """Order flow in which nothing was found."""
+    fields: dict[str, Any] = {
+        "profiles": {}, "evidence": (), "reach": None, "naked": (), "cvds": {}, "footprint": None, "absorbed": (),
+        "swept": (), "passages": {}, "book_flow": {"id": "F", "found": "nothing"},
+    }  # fmt: skip
+    names = OrderFlow.__dataclass_fields__
+    return OrderFlow(**{n: (fields | changed).get(n, 0) for n in names})
+
+
+def findings(**changed: Any) -> Findings:
+    """Findings at a price of 100 in which nothing was found."""
+    fields: dict[str, Any] = {
+        "reference_e8": e8(100), "sigma": SIGMA, "static": StaticBook("no book"), "flow": a_flow(), "evidence": (),
+        "zones": (), "tests": {}, "absorbed": {},
+    }  # fmt: skip
+    return Findings(**fields | changed)
+
+
+def a_piece(basis: Basis, price: Any, name: str = "X") -> Evidence:
+    return Evidence(name, basis, "acceptance", e8(price), e8(price), e8(price), 0.5)
+
+
+def a_resonance(price: Any, legs: int) -> Resonance:
+    """A zone on some legs."""
+    there = dict(list({"static": 0.5, "acceptance": 0.5, "validation": 0.5}.items())[:legs])
+    return Resonance("Z0", e8(price), e8(price), e8(price), there, (), 0.5, 0.5, ())  # type: ignore[arg-type]
+
+
+def a_record(price: Any, tests: int = 2, rate: float | None = 0.6) -> LevelRecord:
+    return LevelRecord(e8(price), tests, 0, 0, 0, None, (), (), rate, 1.0, rate)
+
+
+def absorbed(side: Any, price: Any) -> Absorption:
+    return Absorption(e8(price), side, e8(price), ONE_E8, 1.0, 1.0, 3.0, 60, 0, T0, T0 + 1, True, 1.0)
+
+
+def swept(side: Any) -> Sweep:
+    fields: dict[str, Any] = dict.fromkeys(Sweep.__dataclass_fields__, 1)
+    return Sweep(**fields | {"side": side})
+
+
+def stacked(*sides: Any) -> Footprint:
+    return Footprint(ONE_E8, 1, (), tuple(Stack(s, e8(100), e8(103), 3) for s in sides))
+
+
+def level(signal: str, price: Any) -> Sighting:
+    return Sighting(signal, e8(price) < e8(100), e8(price))
+
+
+CONTROLS = [Sighting("absorption", True, e8("99.9"), True), Sighting("absorption", False, e8("100.2"), True)]
+"""Where nothing absorbed, the extremes of the last minute stand in, and those alone."""
+
+
+def seen(found: Findings) -> list[Sighting]:
+    """All that is sighted but the price extremes."""
+    return [s for s in sightings(found, STATE, 16.0) if s not in CONTROLS]
+
+
+BASES: dict[Basis, str] = {
+    "wall": "wall", "band": "band", "vacuum_edge": "vacuum edge", "poc": "poc", "hvn": "hvn",
+    "value_area": "value area edge", "naked_poc": "naked poc",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("basis", BASES)
+def test_evidence_is_a_level(basis: Basis) -> None:
+    """A piece below the price says up, one above it down."""
+    found = findings(evidence=(a_piece(basis, 99), a_piece(basis, 101)))
+    assert seen(found) == [Sighting(BASES[basis], True, e8(99)), Sighting(BASES[basis], False, e8(101))]
+
+
+def test_evidence_that_is_no_level_of_its_own() -> None:
+    """What was rejected or absorbed is sighted as tests and as absorption, not a second time."""
+    others = [b for b in get_args(Basis) if b not in BASES]
+    assert sorted(others) == ["absorption", "rejection"]
+    assert seen(findings(evidence=[a_piece(b, 99) for b in others])) == []
+
+
+def test_a_major_wall_is_a_wall_too() -> None:
+    """Of two walls the major one is sighted under both names."""
+    walls = [SimpleNamespace(id=n, wall=SimpleNamespace(major=n == "Wb1")) for n in ("Wb0", "Wb1")]
+    static: Any = StaticBook(None, sides={"bid": SimpleNamespace(walls=walls)})  # type: ignore[dict-item]
+    found = findings(static=static, evidence=(a_piece("wall", 99, "Wb0"), a_piece("wall", "98.9", "Wb1")))
+    assert seen(found) == [level("wall", 99), level("wall", "98.9"), level("major wall", "98.9")]
+
+
+def test_a_vacuum_that_price_crossed_fast_is_confirmed() -> None:
+    """Of three edges the one whose vacuum was passed thin and fast is sighted twice."""
+    edges = tuple(a_piece("vacuum_edge", p, n) for p, n in ((99, "Vb0"), ("98.9", "Vb1"), (101, "Va0")))
+    passages: dict[str, Any] = {"Vb0": SimpleNamespace(confirmed=False), "Vb1": SimpleNamespace(confirmed=True)}
+    found = seen(findings(evidence=edges, flow=a_flow(passages=passages | {"Va0": None})))
+    assert [s for s in found if s.signal != "vacuum edge"] == [level("confirmed vacuum", "98.9")]
+
+
+def test_dips_of_the_profile() -> None:
+    """Low-volume nodes of every horizon that shows one, as it is rendered."""
+    profiles: dict[str, Any] = {"60min": {"lvn": [["P60.lvn0", "99.5", 0.2]]}, "240min": None, "1440min": {"lvn": []}}
+    assert seen(findings(flow=a_flow(profiles=profiles))) == [level("lvn", "99.5")]
+    assert seen(findings(flow=a_flow(profiles={"found": "nothing", "reason": "no trade in the window"}))) == []
+
+
+@pytest.mark.parametrize(("legs", "signal"), [(1, "zone, one leg"), (2, "zone, two legs"), (3, "zone, triple")])
+def test_zones_by_their_legs(legs: int, signal: str) -> None:
+    """One, two or three legs are three signals, so that each can be judged."""
+    assert seen(findings(zones=(a_resonance(101, legs),))) == [level(signal, 101)]
+
+
+def test_a_level_that_held_before() -> None:
+    """Two tests, most of them rejected, recent ones first; one test, or an even record, is none."""
+    tests = {"T0": a_record(99), "T1": a_record(101, tests=1), "T2": a_record(102, rate=0.5), "T3": a_record(98)}
+    tests["T4"] = a_record(100, rate=None)
+    assert seen(findings(tests={k: v for k, v in tests.items() if k != "T3"})) == [level("held before", 99)]
+
+
+def test_only_levels_within_reach_and_not_at_the_price() -> None:
+    """Sixteen σ are 1.6: 98.4 and 101.6 are in, what is a tick further or at the price is not."""
+    pieces = [a_piece("poc", p) for p in ("98.39", "98.4", 100, "101.6", "101.61")]
+    assert [s.price_e8 for s in seen(findings(evidence=pieces))] == [e8("98.4"), e8("101.6")]
+
+
+@pytest.mark.parametrize("unknown", [{"reference_e8": None}, {"sigma": None}])
+def test_without_a_price_or_a_unit_nothing_is_sighted(unknown: dict[str, Any]) -> None:
+    """Distances could not be measured."""
+    assert list(sightings(findings(evidence=(a_piece("poc", 99),), **unknown), STATE, 16.0)) == []
+
+
+def test_absorption_and_its_control() -> None:
+    """A bid that absorbed says up; the side that did not is its control at the last minute's extreme."""
+    none = list(sightings(findings(), STATE, 16.0))
+    assert none == CONTROLS
+    both = list(sightings(findings(flow=a_flow(absorbed=(absorbed("bid", "99.95"),))), STATE, 16.0))
+    assert both == [Sighting("absorption", True, e8("99.95")), CONTROLS[1]]
+
+
+@pytest.mark.parametrize(("side", "up"), [("buy", True), ("sell", False)])
+def test_the_last_sweep_gives_the_direction(side: str, up: bool) -> None:
+    """The newest of several counts."""
+    other = "sell" if up else "buy"
+    assert seen(findings(flow=a_flow(swept=(swept(other), swept(side))))) == [Sighting("sweep", up, None)]
+
+
+def test_footprint_stacks() -> None:
+    """Each stack says its side's direction."""
+    found = seen(findings(flow=a_flow(footprint=stacked("buy", "sell"))))
+    assert found == [Sighting("footprint stack", True, None), Sighting("footprint stack", False, None)]
+
+
+FLOWS = {
+    "cvd": ("cvd", "z"), "cvd level": ("cvd", "level_z"), "ofi, best quote": ("ofi1", "z"),
+    "ofi, five levels": ("ofi5", "z"), "ofi_v13": ("ofi_v13", "z"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("signal", FLOWS)
+@pytest.mark.parametrize(("z", "expected"), [(2.0, [True]), (-2.5, [False]), (1.99, []), (None, [])])
+def test_strong_flow_is_a_direction(signal: str, z: float | None, expected: list[bool]) -> None:
+    """From two standard deviations on, with their sign; a z that could not be had is none."""
+    group, name = FLOWS[signal]
+    flow = {"id": "F", group: {"id": f"F.{group}", name: z}}
+    assert seen(findings(flow=a_flow(book_flow=flow))) == [Sighting(signal, up, None) for up in expected]
+
+
+def test_fusion_divergence_and_imbalance() -> None:
+    """Only a strong fusion, only a divergence with a side, only a quote of three to one."""
+    flow: dict[str, Any] = {
+        "fusion": {"value": -3.0, "strong": True}, "divergence": {"kind": "bullish"}, "quote": {"imbalance": 0.5},
+    }  # fmt: skip
+    assert seen(findings(flow=a_flow(book_flow=flow))) == [
+        Sighting("fusion, strong", False, None), Sighting("divergence", True, None),
+        Sighting("queue imbalance", True, None),
+    ]  # fmt: skip
+    weak: dict[str, Any] = {
+        "fusion": {"value": 3.0, "strong": False}, "divergence": {"kind": "inconsistent"},
+        "quote": {"imbalance": -0.49},
+    }  # fmt: skip
+    assert seen(findings(flow=a_flow(book_flow=weak))) == []
+    missing: dict[str, Any] = {
+        "fusion": {"value": None, "reason": "no z"}, "divergence": {"kind": None}, "quote": {"bid": None}, "ofi1": None,
+    }  # fmt: skip
+    assert seen(findings(flow=a_flow(book_flow=missing))) == []
+
+
+@pytest.mark.parametrize(("uses", "expected"), [("ofi1", [True]), ("ofi5", [False]), ("other", [])])
+def test_flows_against_each_other_follow_the_book(uses: str, expected: list[bool]) -> None:
+    """The way of the book's flow that was fused, against the trades."""
+    flow: dict[str, Any] = {"divergence": {"kind": "inconsistent"}, "fusion": {"uses": uses, "value": 0.1}}
+    flow |= {"ofi1": {"z": 1.9}, "ofi5": {"z": -1.9}}
+    found = seen(findings(flow=a_flow(book_flow=flow)))
+    assert found == [Sighting("divergence, inconsistent", up, None) for up in expected]
+
+
+@pytest.mark.parametrize(
+    ("micro", "by", "expected"),
+    [
+        ("100.25", "Markov chain of 300 seconds", [True]),  # a quarter of the spread above the mid
+        ("99.75", "Markov chain of 300 seconds", [False]),
+        ("100.24", "Markov chain of 300 seconds", []),
+        ("100.4", "weighted mid: too few seconds", []),
+    ],
+)
+def test_a_micro_price_that_leans(micro: str, by: str, expected: list[bool]) -> None:
+    """Fitted, and a quarter of the spread off the mid."""
+    quote = {"bid": "99.5", "ask": "100.5", "micro_price": micro, "micro_by": by}
+    found = seen(findings(flow=a_flow(book_flow={"quote": quote})))
+    assert found == [Sighting("micro-price", up, None) for up in expected]
+
+
+def an_ending(ending: Ending, side: Any = "bid", minutes_ago: int = 1) -> Ended:
+    return Ended(side, e8(99), 0.02, ending, STATE.buckets.end_ns - minutes_ago * MINUTE_NS, None)
+
+
+def test_a_wall_that_is_gone_opens_the_way() -> None:
+    """A bid that was pulled, filled or breached says down, an ask up; a move, or an end three minutes ago, is none."""
+    gone = [an_ending("pulled"), an_ending("filled", "ask"), an_ending("breached", minutes_ago=2)]
+    others = [an_ending("moved"), an_ending("pulled", minutes_ago=3)]
+    assert seen(findings(static=StaticBook("no book", ended=[*others, *gone]))) == [
+        Sighting("wall pulled", False, None), Sighting("wall filled", True, None),
+        Sighting("wall breached", False, None),
+    ]  # fmt: skip
+
+
+def everything(divergence: str = "bearish") -> Findings:
+    """A tick at which every detector found something."""
+    walls = [SimpleNamespace(id="Wb0", wall=SimpleNamespace(major=True))]
+    flow: dict[str, Any] = {name: {"z": 3.0} for name in ("ofi1", "ofi5", "ofi_v13")}
+    flow |= {"cvd": {"z": 3.0, "level_z": 3.0}, "fusion": {"value": 3.0, "strong": True, "uses": "ofi1"}}
+    quote = {"bid": "99", "ask": "101", "imbalance": 0.9, "micro_price": "100.9", "micro_by": "Markov chain"}
+    flow |= {"divergence": {"kind": divergence}, "quote": quote}
+    ended = [an_ending(e) for e in ("pulled", "filled", "breached")]
+    return findings(
+        static=StaticBook(None, sides={"bid": SimpleNamespace(walls=walls)}, ended=ended),  # type: ignore[dict-item]
+        evidence=[a_piece(b, 99, "Wb0" if b == "wall" else b) for b in BASES],
+        zones=[a_resonance(101, legs) for legs in (1, 2, 3)],
+        tests={"T0": a_record(99)},
+        flow=a_flow(
+            absorbed=(absorbed("ask", 101),),
+            swept=(swept("buy"),),
+            footprint=stacked("buy"),
+            book_flow=flow,
+            passages={"vacuum_edge": SimpleNamespace(confirmed=True)},
+            profiles={"60min": {"lvn": [["l", "99", 0.2]]}},
+        ),
+    )
+
+
+def test_every_signal_is_sighted_and_has_a_control() -> None:
+    """No name in the list that nothing yields, none yielded that is not in it; a control for each."""
+    found = [s for kind in ("bearish", "inconsistent") for s in sightings(everything(kind), STATE, 16.0)]
+    assert {s.signal for s in found if not s.as_control} == set(SIGNALS)
+    assert set(SIGNALS.values()) == {SAME_DISTANCE, EXTREME_ALONE, RANDOM_MINUTE}
+    by_level = {s.signal: s.price_e8 is not None for s in found}
+    assert {n for n, is_level in by_level.items() if is_level} == {
+        n for n, control in SIGNALS.items() if control != RANDOM_MINUTE
+    }
+
+
+# Once for as long as it lasts
+
+
+def fresh_at(first: FirstSightings, minutes: Iterator[int] | range, seen: Sighting, near: int = 5) -> list[int]:
+    """The minutes at which a sighting was let through."""
+    return [m for m in minutes if first.fresh(T0 + m * MINUTE_NS, [seen], near)]
+
+
+def test_a_level_lasts_an_hour() -> None:
+    """Seen at every minute for two hours and a bit it counts at 0, 60 and 120."""
+    assert fresh_at(FirstSightings(), range(125), level("poc", 99)) == [0, 60, 120]
+
+
+def test_a_direction_lasts_five_minutes() -> None:
+    """Seen at every minute it counts at 0, 5, 10; the other way is a signal of its own."""
+    first = FirstSightings()
+    up, down = Sighting("cvd", True, None), Sighting("cvd", False, None)
+    assert fresh_at(first, range(12), up) == [0, 5, 10]
+    assert first.fresh(T0 + 11 * MINUTE_NS, [down, down], 5) == [down]
+
+
+def test_levels_nearer_than_a_distance_are_one() -> None:
+    """Within five of a known one it is the same, six away another; the distance is to every level known."""
+    first = FirstSightings()
+    prices = [1000, 1005, 1006, 1011, 1012, 995, 994]
+    seen = [Sighting("poc", True, p) for p in prices]
+    assert [s.price_e8 for s in first.fresh(T0, seen, 5)] == [1000, 1006, 1012, 994]
+
+
+def test_what_makes_a_level_another() -> None:
+    """The same price under another name, from the other side, or as a control is new; as itself it is not."""
+    first = FirstSightings()
+    seen = [
+        Sighting("poc", True, 1000), Sighting("hvn", True, 1000), Sighting("poc", False, 1000),
+        Sighting("absorption", True, 1000), Sighting("absorption", True, 1000, as_control=True),
+    ]  # fmt: skip
+    assert first.fresh(T0, seen, 5) == seen
+    assert first.fresh(T0 + MINUTE_NS, seen, 5) == []
