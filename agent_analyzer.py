@@ -28,7 +28,7 @@ from runtime.daemon.file_limit import raise_limit
 from runtime.daemon.log_server import log_server
 from runtime.daemon.stopping import StopSignal
 from runtime.model_config import prompts_of, questions_of
-from runtime.settings.settings import Settings, SettingsError, load
+from runtime.settings.settings import Settings, load
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 _log = structlog.get_logger()
@@ -70,4 +70,4 @@ def _run(settings: Settings, market: Market, sight: Sight, stop: StopSignal) -> 
 
 
 if __name__ == "__main__":
-    console.run(app, (EventLogError, SettingsError))
+    console.run(app)

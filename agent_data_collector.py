@@ -32,7 +32,7 @@ from runtime.daemon.file_limit import raise_limit
 from runtime.daemon.log_server import log_server
 from runtime.daemon.memory import use_one_allocator
 from runtime.daemon.stopping import StopSignal
-from runtime.settings.settings import Settings, SettingsError, load
+from runtime.settings.settings import Settings, load
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 _log = structlog.get_logger()
@@ -79,4 +79,4 @@ async def _record(settings: Settings, markets: Sequence[Market], venue: BinanceV
 
 
 if __name__ == "__main__":
-    console.run(app, (EventLogError, ExchangeError, SettingsError))
+    console.run(app)

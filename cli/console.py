@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from cli import interrupts
-from market.errors import BadTime, MarketError
+from market.errors import BadTime, KnownError
 from market.instrument import Market
 from market.printable import one_line, printable, reasons
 from market.timestamps import parse_iso
@@ -45,7 +45,7 @@ _FOR_ITS_OWNER = 0o077  # recordings, decisions and conversations are nobody els
 _NOBODY_READS = 141  # what a shell says of a process that a closed pipe ended
 
 
-class Failure(Exception):
+class Failure(KnownError):
     """A command cannot do what was asked; the message is one line with cause and mend."""
 
 
@@ -103,24 +103,18 @@ def application(text: str) -> typer.Typer:
     return app
 
 
-def run(app: typer.Typer, known: tuple[type[Exception], ...]) -> NoReturn:
-    """
-    Run a command line; what is known to go wrong becomes one line each and exit code 1.
-
-    Args:
-        known: base classes of the errors whose message is meant for people.
-    """
-    told: tuple[type[BaseException], ...] = (*known, MarketError, Failure)
+def run(app: typer.Typer) -> NoReturn:
+    """Run a command line; what is known to go wrong becomes one line each and exit code 1."""
     prepare()
     try:
         app(standalone_mode=True)
     except BaseExceptionGroup as group:
-        if group.split(told)[1] is not None:
+        if group.split(KnownError)[1] is not None:
             raise  # a bug of ours is among them
         for line in dict.fromkeys(one_line(reason) for reason in reasons(group)):
             print(f"error: {line}", file=sys.stderr)
         raise SystemExit(1) from None
-    except told as error:
+    except KnownError as error:
         print(f"error: {one_line(error)}", file=sys.stderr)
         raise SystemExit(1) from None
     except KeyboardInterrupt:

@@ -20,14 +20,12 @@ from rich.cells import cell_len
 
 from cli import console
 from cli.console import JsonOption, MarketOption, StorageOption
-from eventlog.errors import EventLogError
 from eventlog.names import LogName
 from eventlog.store.cold import ColdLog
 from market.instrument import Market
 from market.printable import printable
-from replay.errors import ReplayError
 from research.answers import Answer, ask, statements_of, told_in_one_line
-from research.errors import BadQuery, ResearchError
+from research.errors import BadQuery
 from research.views import open_views
 
 app = console.application(__doc__ or "")
@@ -121,4 +119,4 @@ def _text(value: Any) -> str:
 
 
 if __name__ == "__main__":
-    console.run(app, (EventLogError, ReplayError, ResearchError))
+    console.run(app)

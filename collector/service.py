@@ -17,12 +17,11 @@ from collector.metrics.summaries import summarise
 from collector.queue_limits import Room
 from collector.views.view_publisher import ViewPlan, ViewPublisher
 from eventlog.clock import WallClock
-from eventlog.errors import EventLogError
 from eventlog.store.cold import ColdLog
 from eventlog.store.hot import HotLog
 from eventlog.store.log import Log
-from exchanges.errors import ExchangeError
 from exchanges.port import Exchange
+from market.errors import KnownError
 from market.instrument import Market
 from market.printable import one_line, reasons
 from market.timestamps import SECOND_NS
@@ -32,9 +31,8 @@ from runtime.daemon.log_server import LogServer
 from runtime.daemon.server_watch import ServerWatch
 from runtime.loop import drive
 from runtime.open_log import mapper_for, quantity_decimals
-from runtime.settings.settings import Settings, SettingsError
+from runtime.settings.settings import Settings
 
-_KNOWN = (EventLogError, ExchangeError, SettingsError)
 _FEWEST_FACTS = 100  # a queue of less is none
 
 _log = structlog.get_logger()
@@ -144,7 +142,7 @@ async def until_stopped(recording: MarketRecording, stop: asyncio.Event) -> None
         await recording.run(stop)
     except Exception as error:
         for reason in reasons(error):
-            bug = None if isinstance(reason, _KNOWN) else reason
+            bug = None if isinstance(reason, KnownError) else reason
             _log.error("this market is not recorded any more", reason=one_line(reason), exc_info=bug)
         raise
 

@@ -14,8 +14,10 @@ EventLogError
 └── ServerFailed       the embedded server could not be started
 """
 
+from market.errors import KnownError
 
-class EventLogError(Exception):
+
+class EventLogError(KnownError):
     """Base of everything this package raises; the message is one line and names the mend."""
 
 

@@ -10,8 +10,10 @@ ExchangeError
 └── Unreachable     no answer
 """
 
+from market.errors import KnownError
 
-class ExchangeError(Exception):
+
+class ExchangeError(KnownError):
     """Base of everything a venue does to us; the message is one line and names the mend."""
 
 

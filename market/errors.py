@@ -1,15 +1,24 @@
 """
-What can be wrong with the words themselves.
+What can be wrong with the words themselves, and the root of everything that is said to a person in one line.
 
-MarketError
-├── BadNumber    a price or quantity text that is no exact positive decimal
-├── BadTime      a timestamp outside the years anyone can mean
-├── BadMarket    a market name that is not `venue:SYMBOL`
-└── SumOverflow  an exact sum that no longer fits; never wrapped
+KnownError      of every package: the message says what was found, what was expected, and what to do
+└── MarketError
+    ├── BadNumber    a price or quantity text that is no exact positive decimal
+    ├── BadTime      a timestamp outside the years anyone can mean
+    ├── BadMarket    a market name that is not `venue:SYMBOL`
+    └── SumOverflow  an exact sum that no longer fits; never wrapped
 """
 
 
-class MarketError(ValueError):
+class KnownError(Exception):
+    """
+    Base of what is known to go wrong: a person at a terminal reads its message, one line, and no traceback.
+
+    Whatever is raised and is no KnownError is a bug of ours.
+    """
+
+
+class MarketError(KnownError, ValueError):
     """Base of everything this package refuses."""
 
 

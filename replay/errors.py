@@ -14,8 +14,10 @@ ReplayError
 
 from typing import Any
 
+from market.errors import KnownError
 
-class ReplayError(Exception):
+
+class ReplayError(KnownError):
     """Base; the message is one line and names the mend."""
 
 

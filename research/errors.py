@@ -5,8 +5,10 @@ ResearchError
 └── BadQuery        the query is not SQL, names what is not there, or cannot be computed
 """
 
+from market.errors import KnownError
 
-class ResearchError(Exception):
+
+class ResearchError(KnownError):
     """Base of everything this package raises of its own; the message is one line."""
 
 

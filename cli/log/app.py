@@ -21,13 +21,11 @@ from cli.log.export import export
 from cli.log.rebuild import rebuild
 from cli.log.tail import tail
 from eventlog.clock import WallClock
-from eventlog.errors import EventLogError
 from eventlog.names import LogName
 from eventlog.proof.check import Report
 from eventlog.proof.check import check as prove
 from eventlog.store.cold import ColdLog
 from eventlog.store.writer import StorageLock
-from exchanges.errors import ExchangeError
 from runtime.open_log import open_log
 
 app = console.application(__doc__ or "")
@@ -109,4 +107,4 @@ def _print_report(report: Report) -> None:
 
 
 if __name__ == "__main__":
-    console.run(app, (EventLogError, ExchangeError))
+    console.run(app)

@@ -21,13 +21,12 @@ from cli.replay.records import transcript, verify
 from cli.replay.runs import compare, json_of, print_run, report
 from cli.trials import ConcurrencyOption, Place, RepeatsOption, YesOption, ab, probe, requests_of
 from eventlog.clock import WallClock
-from eventlog.errors import EventLogError
-from replay.errors import NothingDecided, ReplayError
+from replay.errors import NothingDecided
 from replay.runs.run import Request, Result
 from replay.runs.run import run as replay
 from replay.scoring.rules import rules_of
 from runtime.analysis_config import sight_of
-from runtime.settings.settings import Settings, SettingsError, load
+from runtime.settings.settings import Settings, load
 
 app = console.application(__doc__ or "")
 
@@ -94,4 +93,4 @@ for _command in (compare, report, picture, fit, signals, verify, transcript, ab,
 
 
 if __name__ == "__main__":
-    console.run(app, (EventLogError, ReplayError, SettingsError))
+    console.run(app)

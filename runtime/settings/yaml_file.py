@@ -21,6 +21,8 @@ from dotenv.variables import Literal, parse_variables
 from yaml.composer import ComposerError
 from yaml.reader import ReaderError
 
+from market.errors import KnownError
+
 MOST_BYTES = 256 * 1024
 MOST_VALUES = 20_000
 MOST_DEPTH = 20
@@ -50,7 +52,7 @@ KeyPath = tuple[str, ...]
 """The keys that lead to a value, from the top; a place in a list counts as a key."""
 
 
-class SettingsError(ValueError):
+class SettingsError(KnownError, ValueError):
     """Settings that cannot be used; the message is one line with the key's path and what to do."""
 
 

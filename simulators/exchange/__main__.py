@@ -17,14 +17,12 @@ import typer
 
 from cli import console
 from eventlog.clock import WallClock
-from eventlog.errors import EventLogError
 from eventlog.names import LogName
 from eventlog.store.cold import ColdLog
 from eventlog.transfer.importing import Importer
-from exchanges.errors import ExchangeError
 from market.fixed_point import parse_e8
 from market.timestamps import MINUTE_NS, floor_to
-from simulators.exchange.errors import ParameterError, ScriptError, SimulationError
+from simulators.exchange.errors import ParameterError, ScriptError
 from simulators.exchange.faults.faults import listed
 from simulators.exchange.faults.script import Script, parse
 from simulators.exchange.market.parameters import MarketParameters
@@ -174,4 +172,4 @@ async def _wait(exchange: SimulatedExchange | RecordedExchange) -> None:
 
 
 if __name__ == "__main__":
-    console.run(app, (SimulationError, EventLogError, ExchangeError))
+    console.run(app)

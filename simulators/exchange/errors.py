@@ -9,8 +9,10 @@ SimulationError
 ApiError            a request the exchange refuses, in the venue's own words (a reply, not a fault of ours)
 """
 
+from market.errors import KnownError
 
-class SimulationError(Exception):
+
+class SimulationError(KnownError):
     """Base of everything that keeps the exchange from running."""
 
 

@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from cli import console
-from simulators.model.errors import BadScript, SimulatedModelError
+from simulators.model.errors import BadScript
 from simulators.model.faults import listed
 from simulators.model.model import SimulatedModel
 from simulators.model.script import Script, parse
@@ -80,4 +80,4 @@ async def _serve(server: ModelServer) -> None:
 
 
 if __name__ == "__main__":
-    console.run(app, (SimulatedModelError,))
+    console.run(app)

@@ -7,8 +7,10 @@ What can go wrong with the simulated model, our side and the caller's.
     Refusal          a request the API answers with an error; never leaves the server
 """
 
+from market.errors import KnownError
 
-class SimulatedModelError(Exception):
+
+class SimulatedModelError(KnownError):
     """The simulated model cannot do what was asked; the message is one line."""
 
 

@@ -26,7 +26,6 @@ from cli import console
 from collector import fact_queue
 from collector.queue_limits import Room
 from eventlog.disk import files
-from eventlog.errors import EventLogError
 from eventlog.facts import Entry, Fact
 from eventlog.server.embedded_server import BINARY_VARIABLE, EmbeddedServer
 from eventlog.spill import recovery, spill
@@ -34,9 +33,7 @@ from eventlog.spill.spill import Spill
 from eventlog.store import archiver, cold, hot, writer
 from eventlog.store.archiver import Archiver
 from eventlog.store.hot import HotLog
-from exchanges.errors import ExchangeError
 from market.timestamps import DAY_NS, SECOND_NS
-from runtime.settings.settings import SettingsError
 from tests.soak.kill_points import Life
 from tests.soak.killer import Killer
 
@@ -249,7 +246,7 @@ def live(path: Path, output: Path | None = None) -> None:
     _count_commands(killer)
     _note_the_server(killer)
     sys.argv = ["agent_data_collector.py", "--config", life.config]
-    console.run(agent_data_collector.app, (EventLogError, ExchangeError, SettingsError))
+    console.run(agent_data_collector.app)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from cli import console
-from eventlog.errors import EventLogError, LogBroken
+from eventlog.errors import LogBroken
 from market.errors import BadMarket
 from market.printable import one_line
 from tests.builders import MARKET, T0
@@ -27,7 +27,7 @@ def ending(error: BaseException | None, monkeypatch: pytest.MonkeyPatch, *words:
     monkeypatch.setattr("sys.argv", ["program", *(words or ("work",))])
     monkeypatch.setattr("warnings.formatwarning", warnings.formatwarning)
     with pytest.raises(SystemExit) as caught:
-        console.run(app, (EventLogError,))
+        console.run(app)
     return int(caught.value.code or 0)
 
 
