@@ -17,7 +17,7 @@ import typer
 
 from analyzer.analyzer import Analyzer
 from cli import console
-from cli.console import JsonOption
+from cli.options import JsonOption
 from eventlog.clock import WallClock
 from eventlog.errors import EventLogError
 from market.instrument import Market

@@ -18,7 +18,7 @@ import structlog
 import typer
 
 from cli import console
-from cli.console import JsonOption
+from cli.options import JsonOption
 from collector.service import record
 from eventlog.clock import WallClock
 from eventlog.errors import EventLogError

@@ -10,24 +10,13 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Any, NoReturn
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from cli import interrupts
-from market.errors import BadTime, KnownError
-from market.instrument import Market
+from market.errors import KnownError
 from market.printable import one_line, printable, reasons
-from market.timestamps import parse_iso
-
-MarketOption = Annotated[str, typer.Option("--market", help="venue:SYMBOL, e.g. binance:BTCFDUSD")]
-StorageOption = Annotated[Path, typer.Option("--storage", help="the folder that holds all logs")]
-RedisOption = Annotated[
-    str | None, typer.Option("--redis", help="redis://host:port/db; by default the server embedded in --storage")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
 
 _OF_ANYBODY = {
     "running", "connected", "is_running", "websocket_connected", "redis_connected", "depth_snapshots_count",
@@ -176,19 +165,6 @@ def _told(value: Any) -> str:
     return "–" if value is None or value == "" else str(value)
 
 
-def market_of(text: str) -> Market:
-    """The market an option names."""
-    return Market.parse(text)
-
-
-def time_of(text: str | None, default_ns: int) -> int:
-    """The time an option names, a default where it was not given."""
-    try:
-        return default_ns if text is None else parse_iso(text)
-    except BadTime as error:
-        raise Failure(str(error)) from error
-
-
 @contextmanager
 def progress(what: str, unit_total: int | None) -> Iterator[Any]:
     """
@@ -197,6 +173,16 @@ def progress(what: str, unit_total: int | None) -> Iterator[Any]:
     Yields:
         A function of (done since the last call, total or None).
     """
+    from rich.console import Console  # a command that only says how it is called does without
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),

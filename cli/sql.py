@@ -19,7 +19,7 @@ import typer
 from rich.cells import cell_len
 
 from cli import console
-from cli.console import JsonOption, MarketOption, StorageOption
+from cli.options import ConfigOption, JsonOption, MarketOption, StorageOption, log_source
 from eventlog.names import LogName
 from eventlog.store.cold import ColdLog
 from market.instrument import Market
@@ -46,9 +46,10 @@ def sql(
     query: Annotated[
         str, typer.Argument(help="DuckDB SQL; `show tables` lists the views, `describe VIEW` its columns")
     ],
-    market: MarketOption,
-    storage: StorageOption,
+    market: MarketOption = None,
+    storage: StorageOption = None,
     runs: Annotated[Path | None, typer.Option("--runs", help="the folder of all runs; gives the views run_…")] = None,
+    config: ConfigOption = None,
     as_json: JsonOption = False,
     limit: Annotated[int, typer.Option(min=1, max=_MOST_ROWS, help="rows to print at most")] = 50,
 ) -> None:
@@ -58,14 +59,14 @@ def sql(
     A file that a query needs is held against its digest first. A table cuts long cells with an …; JSON cuts nothing:
     times are ISO text, decimals are text, NaN and infinities are "NaN", "Infinity" and "-Infinity".
     """
-    statements = statements_of(query)
-    with _views(storage, console.market_of(market), runs) as connection:
+    statements, source = statements_of(query), log_source(market, storage, None, config)
+    with _views(source.storage, source.market, runs) as connection:
         answer = ask(connection, statements, limit)
     if as_json:
         console.print_json(answer.records())
     else:
         _print(answer)
-    if not _is_archived(storage, console.market_of(market)):
+    if not _is_archived(source.storage, source.market):
         print(_NOT_ARCHIVED, file=sys.stderr)
     if answer.more:
         print(f"(first {limit} rows; --limit shows more)", file=sys.stderr if as_json else sys.stdout)

@@ -4,7 +4,6 @@ All decisions of a stretch of log, made by one process or by several, with the s
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from hashlib import blake2b
 from multiprocessing import get_context
@@ -20,9 +19,8 @@ from runtime.analysis_config import Sight
 from runtime.analysts import MakeAnalyst
 from runtime.decide import Decided, Decider
 from runtime.loop import drive
+from runtime.open_log import OpenLog
 from runtime.warm_up import state_of, warmed_up
-
-OpenLog = Callable[[], AbstractContextManager[Log]]
 
 
 @dataclass(frozen=True, slots=True)

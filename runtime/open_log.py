@@ -3,8 +3,8 @@ Opening a market's logs with the mapper of its venue: the one place where storag
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +21,9 @@ from exchanges.binance.instruments import instrument_from
 from exchanges.binance.mapper import BinanceMapper
 from market.errors import BadMarket
 from market.instrument import Market
+
+OpenLog = Callable[[], AbstractContextManager[Log]]
+"""Opens a log for reading; picklable where several processes share the work."""
 
 _SEARCHED = 2_000
 _FIRST = {"events": "record or import one", "decisions": "run agent_analyzer.py on it"}

@@ -16,6 +16,8 @@ from unittest import mock
 from tests.conftest import ROOT
 
 _LONGEST_S = 120
+_DOORS = ("cli.log.app", "cli.replay.app", "cli.sql")
+"""What `python -m` runs under another name."""
 
 
 def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
@@ -67,7 +69,10 @@ def _as_at_a_shell(arguments: list[str], cwd: Path, environment: Mapping[str, st
     try:
         with chdir(cwd), variables, mock.patch.object(sys, "argv", arguments), warnings.catch_warnings():
             warnings.simplefilter("default")
-            yield
+            with mock.patch.dict(sys.modules):
+                for door in _DOORS:  # a process of its own would not have loaded it yet
+                    sys.modules.pop(door, None)
+                yield
     finally:
         signal.signal(signal.SIGINT, interrupt)
         warnings.formatwarning = formatted

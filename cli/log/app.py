@@ -14,19 +14,18 @@ from typing import Annotated
 import typer
 
 from cli import console
-from cli.console import JsonOption, MarketOption, RedisOption, StorageOption
 from cli.log import imports
 from cli.log.certificate import certify_day, compare
 from cli.log.export import export
 from cli.log.rebuild import rebuild
 from cli.log.tail import tail
+from cli.options import ConfigOption, JsonOption, MarketOption, RedisOption, StorageOption, log_source
 from eventlog.clock import WallClock
 from eventlog.names import LogName
 from eventlog.proof.check import Report
 from eventlog.proof.check import check as prove
 from eventlog.store.cold import ColdLog
 from eventlog.store.writer import StorageLock
-from runtime.open_log import open_log
 
 app = console.application(__doc__ or "")
 app.add_typer(imports.app, name="import")
@@ -37,9 +36,10 @@ app.command("rebuild-catalogue")(rebuild)
 
 @app.command()
 def check(
-    market: MarketOption,
-    storage: StorageOption,
+    market: MarketOption = None,
+    storage: StorageOption = None,
     redis: RedisOption = None,
+    config: ConfigOption = None,
     day: Annotated[str | None, typer.Option(help="certify this UTC day of the archive: 2026-01-05")] = None,
     against: Annotated[Path | None, typer.Option(help="a certificate: has anything of its day changed?")] = None,
     allow_gaps: Annotated[
@@ -49,11 +49,11 @@ def check(
 ) -> None:
     """Recompute what the log claims: seqs and trade ids without a hole, files as they were written."""
     if day is not None or against is not None:
-        with open_log(storage, console.market_of(market), url=redis) as log:
+        with log_source(market, storage, redis, config).events() as log:
             fine = compare(log, against, day, as_json) if against else certify_day(log, day or "", as_json, allow_gaps)
         raise typer.Exit(0 if fine else 1)
     with (
-        open_log(storage, console.market_of(market), url=redis) as log,
+        log_source(market, storage, redis, config).events() as log,
         console.progress("checking", None) as advance,
     ):
         report = prove(log, on_progress=advance)
@@ -66,10 +66,16 @@ def check(
 
 
 @app.command()
-def compact(market: MarketOption, storage: StorageOption, as_json: JsonOption = False) -> None:
+def compact(
+    market: MarketOption = None,
+    storage: StorageOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Merge the segments of each closed UTC day into one."""
-    name = LogName("events", console.market_of(market))
-    cold = ColdLog(storage, name)
+    source = log_source(market, storage, None, config)
+    name = LogName("events", source.market)
+    cold = ColdLog(source.storage, name)
     cold.refresh()
     lock = StorageLock(cold)
     try:

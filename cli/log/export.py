@@ -12,7 +12,7 @@ import pyarrow as pa
 import typer
 
 from cli import console
-from cli.console import JsonOption, MarketOption, RedisOption, StorageOption
+from cli.options import ConfigOption, JsonOption, MarketOption, RedisOption, StorageOption, log_source
 from eventlog.facts import AGG_TRADE
 from eventlog.kinds import MARKET_KINDS, SCHEMAS
 from eventlog.store.log import Log
@@ -24,7 +24,7 @@ from market.timestamps import MINUTE_NS
 from projections.trades import minute_bars, minute_view
 from projections.trades.minute_bars import MinuteBars
 from projections.trades.minute_buckets import COLUMNS, Minute, MinuteBuckets
-from runtime.open_log import open_log, quantity_decimals
+from runtime.open_log import quantity_decimals
 
 MINUTE_BARS = "minute_bars"
 MINUTE_BUCKETS = "minute_buckets"
@@ -48,8 +48,8 @@ class Form(StrEnum):
 
 def export(
     output: Annotated[Path, typer.Option("-o", "--output", help="the file, or for trade_files the folder, to write")],
-    market: MarketOption,
-    storage: StorageOption,
+    market: MarketOption = None,
+    storage: StorageOption = None,
     kind: Annotated[
         str,
         typer.Option(
@@ -70,6 +70,7 @@ def export(
         ),
     ] = None,
     redis: RedisOption = None,
+    config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write everything of one kind to a file."""
@@ -80,7 +81,7 @@ def export(
     level_e8 = None if level is None else _level_of(level)
     console.expect_no_log(output)
     with (
-        open_log(storage, console.market_of(market), url=redis) as log,
+        log_source(market, storage, redis, config).events() as log,
         console.progress("exporting", None) as advance,
     ):
         count = _write(log, kind, form, output, level_e8, advance)

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from cli import console
-from cli.console import JsonOption, MarketOption, StorageOption
+from cli.options import ConfigOption, JsonOption, LogSource, MarketOption, StorageOption, log_source
 from eventlog.clock import WallClock
 from eventlog.names import LogName
 from eventlog.store.cold import ColdLog
@@ -29,37 +29,40 @@ app = typer.Typer(help="Bring recorded files into a log, each fact once.", no_ar
 @app.command("binance-aggtrades")
 def import_agg_trades(
     files: Annotated[list[Path], typer.Argument(help="Binance archive files: zip, gzip or CSV")],
-    market: MarketOption,
-    storage: StorageOption,
+    market: MarketOption = None,
+    storage: StorageOption = None,
+    config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Import aggTrades archives (with or without header, ms or µs), each trade once."""
-    symbol = console.market_of(market).symbol
+    source = log_source(market, storage, None, config)
+    symbol = source.market.symbol
 
     def bring(importer: Importer, path: Path, on_read: Callable[[int], None]) -> Imported:
         archive = Archive(path, symbol, on_read)
         return replace(import_trades(importer, str(path), archive), notes=archive.notes())
 
-    _bring(files, market, storage, as_json, bring, 2)
+    _bring(files, source, as_json, bring, 2)
 
 
 @app.command("recording")
 def import_recording(
     files: Annotated[list[Path], typer.Argument(help="`<receive time> <message>` a line; plain, gzip or zip")],
-    market: MarketOption,
-    storage: StorageOption,
+    market: MarketOption = None,
+    storage: StorageOption = None,
+    config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Import recordings of stream messages and depth snapshots; times in s, ms, µs or ns."""
-    _bring(files, market, storage, as_json, bring_in, 3)
+    _bring(files, log_source(market, storage, None, config), as_json, bring_in, 3)
 
 
-def _bring(files: Sequence[Path], market: str, storage: Path, as_json: bool, bring: Bring, readings: int) -> None:
+def _bring(files: Sequence[Path], source: LogSource, as_json: bool, bring: Bring, readings: int) -> None:
     """Bring in one file after the other; those before one that is refused stay."""
     done: list[dict[str, Any]] = []
     try:
         with (
-            closing(_importer(market, storage)) as importer,
+            closing(_importer(source)) as importer,
             console.progress("importing", _to_read(files, readings)) as advance,
         ):
             for path in files:
@@ -77,10 +80,10 @@ def _to_read(files: Sequence[Path], readings: int) -> int:
     return sum(readings * path.stat().st_size for path in files if path.is_file())
 
 
-def _importer(market: str, storage: Path) -> Importer:
-    name = LogName("events", console.market_of(market))
+def _importer(source: LogSource) -> Importer:
+    name = LogName("events", source.market)
     mapper_for(name.market)
-    return Importer(ColdLog(storage, name), WallClock())
+    return Importer(ColdLog(source.storage, name), WallClock())
 
 
 def _say(path: Path, done: Imported) -> None:

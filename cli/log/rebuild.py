@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from cli import console
-from cli.console import JsonOption, MarketOption, RedisOption, StorageOption
+from cli.options import ConfigOption, JsonOption, MarketOption, RedisOption, StorageOption, log_source
 from eventlog.clock import WallClock
 from eventlog.errors import EventLogError, LogNotFound
 from eventlog.names import RESERVED_FILE, LogName
@@ -24,9 +24,10 @@ _SHOWN = 3
 
 
 def rebuild(
-    market: MarketOption,
-    storage: StorageOption,
+    market: MarketOption = None,
+    storage: StorageOption = None,
     redis: RedisOption = None,
+    config: ConfigOption = None,
     incomplete_start: Annotated[
         bool,
         typer.Option("--incomplete-start", help="what came before the first whole files is lost; do without it"),
@@ -45,18 +46,19 @@ def rebuild(
     Every file is read. A catalogue that is sound is left as it is; files that are not needed are moved aside, never
     removed; where entries are missing, nothing is changed.
     """
-    chosen = console.market_of(market)
+    source = log_source(market, storage, redis, config)
+    chosen, folder = source.market, source.storage
     mapper_for(chosen)
-    logs = [ColdLog(storage, LogName(stream, chosen)) for stream in _STREAMS]
+    logs = [ColdLog(folder, LogName(stream, chosen)) for stream in _STREAMS]
     logs = [cold for cold in logs if cold.folder.is_dir()]
     if not logs:
-        raise LogNotFound(f"no log of {chosen} in {storage}; check --market and --storage")
+        raise LogNotFound(f"no log of {chosen} in {folder}; check --market and --storage")
     reports: list[dict[str, Any]] = []
     errors: list[EventLogError] = []
     for cold in logs:
         try:
             with console.progress(f"reading {cold.name}", None) as advance:
-                server_id = _server_id(cold, redis)
+                server_id = _server_id(cold, source.redis)
                 done = rebuild_catalogue(cold, WallClock(), server_id, incomplete_start, incomplete_end, advance)
         except EventLogError as error:
             errors.append(error)

@@ -10,11 +10,11 @@ from typing import Annotated
 import typer
 
 from cli import console
-from cli.console import MarketOption, RedisOption, StorageOption
+from cli.options import ConfigOption, MarketOption, RedisOption, StorageOption, log_source
 from eventlog.store.batch import Batch
 from eventlog.transfer import export as exports
 from market.printable import printable
-from runtime.open_log import open_log, quantity_decimals
+from runtime.open_log import quantity_decimals
 
 _LONGEST = 60
 
@@ -23,9 +23,10 @@ Formatter = Callable[[Batch, int], Iterator[tuple[int, str]]]
 
 
 def tail(
-    market: MarketOption,
-    storage: StorageOption,
+    market: MarketOption = None,
+    storage: StorageOption = None,
     redis: RedisOption = None,
+    config: ConfigOption = None,
     count: Annotated[int, typer.Option("-n", help="how many of the last entries", min=1)] = 10,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="go on as entries come")] = False,
     as_json: Annotated[
@@ -34,7 +35,7 @@ def tail(
 ) -> None:
     """Print the last entries of a log, a line each."""
     form: Formatter = _as_json if as_json else _as_text
-    with open_log(storage, console.market_of(market), url=redis) as log, suppress(BrokenPipeError):
+    with log_source(market, storage, redis, config).events() as log, suppress(BrokenPipeError):
         last, decimals = log.last_seq(), quantity_decimals(log.cold, log.hot)
         for batch in log.read(max(0, last - count), last):
             _print(form(batch, decimals))

@@ -25,7 +25,8 @@ from eventlog.proof.coverage import unproven
 from market.timestamps import iso
 from replay.runs.attribution import score_apart
 from replay.scoring.calibration import NOTE
-from replay.decisions import Decision, OpenLog, Ticks, decide_all, ticks_between
+from replay.decisions import Decision, Ticks, decide_all, ticks_between
+from runtime.open_log import OpenLog
 from replay.scoring.episodes import Published
 from replay.errors import MissingAnswer, NothingDecided, NothingToReplay
 from replay.runs.log_digest import log_digest

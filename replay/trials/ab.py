@@ -12,7 +12,7 @@ from agents.llm.recorded import MissingCall
 from agents.recommendation import parse
 from market.fixed_point import I64
 from market.timestamps import MINUTE_NS
-from replay.decisions import OpenLog, Ticks, decide_all
+from replay.decisions import Ticks, decide_all
 from replay.errors import MissingAnswer
 from replay.runs.run import out_at
 from replay.scoring.episodes import Published
@@ -25,6 +25,7 @@ from replay.trials.minute_scores import Score, minute_scores
 from replay.trials.variants import Comparison, Variant, corrected
 from runtime.analysis_config import Sight
 from runtime.analysts import MakeAnalyst
+from runtime.open_log import OpenLog
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from eventlog.clock import Clock
 from eventlog.code_version import code_digest
 from eventlog.store.log import Log
 from market.timestamps import DAY_NS
-from replay.decisions import OpenLog, Ticks
+from replay.decisions import Ticks
 from replay.errors import AskingStopped, NothingToReplay
 from replay.trials.answer import Side, Totals, complaint_of, tape_digest
 from replay.trials.answers import FOLDER, Answers, Recording, read, read_tape
@@ -31,6 +31,7 @@ from replay.trials.estimate import Estimate, Rates, estimate, rehearsed
 from runtime.analysis_config import Sight
 from runtime.analysts import MakeAnalyst, Questions, recorded_analyst
 from runtime.model_config import budget_of, endpoint_of, prices_of, prompts_of, questions_of, remember
+from runtime.open_log import OpenLog
 from runtime.settings.settings import DeepSeek
 
 _HOPELESS = "the others would be refused as well until that is mended"

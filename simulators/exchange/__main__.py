@@ -16,11 +16,13 @@ from typing import Annotated
 import typer
 
 from cli import console
+from cli.options import time_of
 from eventlog.clock import WallClock
 from eventlog.names import LogName
 from eventlog.store.cold import ColdLog
 from eventlog.transfer.importing import Importer
 from market.fixed_point import parse_e8
+from market.instrument import Market
 from market.timestamps import MINUTE_NS, floor_to
 from simulators.exchange.errors import ParameterError, ScriptError
 from simulators.exchange.faults.faults import listed
@@ -96,8 +98,8 @@ def serve(
 
 @app.command("record")
 def record_days(
-    market: console.MarketOption,
-    storage: console.StorageOption,
+    market: Annotated[str, typer.Option("--market", help="venue:SYMBOL, e.g. binance:BTCFDUSD")],
+    storage: Annotated[Path, typer.Option("--storage", help="the folder that holds all logs")],
     start: Annotated[str, typer.Option("--from", help="The first day (UTC).")] = "2026-01-05",
     days: Annotated[float, typer.Option(min=1 / 24, max=366, help="How many days; parts are whole hours.")] = 1.0,
     seed: Annotated[int, typer.Option(min=0, help="Decides everything that is traded.")] = 7,
@@ -106,12 +108,12 @@ def record_days(
     diffs: Annotated[bool, typer.Option("--diffs", help="Write the 100 ms book updates too.")] = False,
 ) -> None:
     """Write days of market straight into a new log, on virtual time."""
-    named = console.market_of(market)
+    named = Market.parse(market)
     parameters = MarketParameters(
         symbol=named.symbol, start_price_e8=parse_e8(price), trades_per_second=trades_per_second
     )
     hours = max(1, round(days * 24))
-    first_ns = floor_to(console.time_of(start, 0), MINUTE_NS)
+    first_ns = floor_to(time_of(start, 0), MINUTE_NS)
     importer = Importer(ColdLog(storage, LogName("events", named)), WallClock())
     try:
         with console.progress("recording", None) as advance:

@@ -11,7 +11,6 @@ from cli import console
 from eventlog.errors import LogBroken
 from market.errors import BadMarket
 from market.printable import one_line
-from tests.builders import MARKET, T0
 
 
 def ending(error: BaseException | None, monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
@@ -62,15 +61,6 @@ def test_exit_codes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
     assert ending(typer.Exit(3), monkeypatch) == 3
     assert ending(None, monkeypatch, "wrok") == 2
     assert "No such command" in capsys.readouterr().err
-
-
-def test_options_are_read() -> None:
-    """A market, a time, a default."""
-    assert console.market_of("binance:BTCFDUSD") == MARKET
-    assert console.time_of("2024-01-01", 5) == T0
-    assert console.time_of(None, 5) == 5
-    with pytest.raises(console.Failure, match="is no date or time"):
-        console.time_of("soon", 5)
 
 
 def test_an_error_without_words_has_its_name() -> None:

@@ -1,5 +1,5 @@
 """
-The decision log, as commands: is it what would be decided again, what were models shown, what was said.
+`liquidity verify` and `liquidity transcript`: is the decision log what would be decided again, and what was said.
 """
 
 from pathlib import Path
@@ -8,39 +8,38 @@ from typing import Annotated
 import typer
 
 from cli import console
-from cli.console import JsonOption, MarketOption, RedisOption, StorageOption
+from cli.options import ALL_NS, ConfigOption, JsonOption, MarketOption, RedisOption, StorageOption, log_source, time_of
 from replay.plain_json import plain
 from replay.verify.tool_check import ToolVerdict, check_tools
 from replay.verify.transcripts import transcript_at
 from replay.verify.verify import Verdict, verify_log
-from runtime.open_log import open_log
 
-_FOR_EVER_NS = 2**62
 _SHOWN = 5
 
 
 def verify(
-    market: MarketOption,
-    storage: StorageOption,
+    market: MarketOption = None,
+    storage: StorageOption = None,
     tools: Annotated[
         bool, typer.Option("--verify-tools", help="only what models were shown: names each decision a change touches")
     ] = False,
     redis: RedisOption = None,
+    config: ConfigOption = None,
     fitted: Annotated[
         Path | None, typer.Option("--fitted", help="fitted coefficients, where an older log holds only their file name")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Analyse every tick of the decision log again and compare it with what was analysed live, byte for byte."""
-    named = console.market_of(market)
+    source = log_source(market, storage, redis, config)
     verdict: Verdict | ToolVerdict
     with (
-        open_log(storage, named, "events", redis) as log,
-        open_log(storage, named, "decisions", redis) as decisions,
+        source.events() as log,
+        source.decisions() as decisions,
         console.progress("verifying", None) as advance,
     ):
         check = check_tools if tools else verify_log
-        verdict = check(log, decisions, named.symbol, advance, fitted)
+        verdict = check(log, decisions, source.market.symbol, advance, fitted)
     if as_json:
         console.print_json(plain(verdict.as_json()))
     elif isinstance(verdict, ToolVerdict):
@@ -52,19 +51,20 @@ def verify(
 
 
 def transcript(
-    market: MarketOption,
-    storage: StorageOption,
+    market: MarketOption = None,
+    storage: StorageOption = None,
     at: Annotated[
         str | None, typer.Option("--at", help="a moment, e.g. 2024-01-01T12:00 (UTC); the last conversation up to it")
     ] = None,
     whole: Annotated[bool, typer.Option("--whole", help="cut nothing short")] = False,
     out: Annotated[Path | None, typer.Option("-o", "--output", help="the file to write instead, Markdown")] = None,
     redis: RedisOption = None,
+    config: ConfigOption = None,
 ) -> None:
     """What was said between us and a model about one tick, as the decision log holds it."""
-    named = console.market_of(market)
-    with open_log(storage, named, "decisions", redis) as decisions:
-        text = "\n\n".join(transcript_at(decisions, console.time_of(at, _FOR_EVER_NS), whole))
+    source = log_source(market, storage, redis, config)
+    with source.decisions() as decisions:
+        text = "\n\n".join(transcript_at(decisions, time_of(at, ALL_NS[1]), whole))
     if out is None:
         console.show(text)
         return

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from cli import console
-from cli.console import JsonOption, RedisOption, StorageOption
+from cli.options import ConfigOption, JsonOption, RedisOption, StorageOption, log_source
 from eventlog.disk.files import write_whole
 from replay.errors import BadRun
 from replay.plain_json import plain
@@ -18,7 +18,6 @@ from replay.runs.log_digest import log_digest
 from replay.runs.report import render
 from replay.runs.run import Result
 from replay.scoring.price_path import READS, PricePath
-from runtime.open_log import open_log
 
 _TABLES = ("recommendations", "episodes", "orders", "fills", "scores")
 _LEAST_NAME = 22
@@ -52,8 +51,9 @@ def _compare(found: Mapping[str, Any], as_json: bool) -> None:
 
 def report(
     folder: Annotated[Path, typer.Argument(help="a run folder")],
-    storage: StorageOption,
+    storage: StorageOption = None,
     redis: RedisOption = None,
+    config: ConfigOption = None,
     out: Annotated[
         Path | None, typer.Option("-o", "--output", help="the file to write; by default report.html there")
     ] = None,
@@ -64,11 +64,12 @@ def report(
     with finished_runs.of_replay_run(folder):
         inputs = found.manifest["inputs"]
         first, last = inputs["seq"]
-        with open_log(storage, console.market_of(inputs["market"]), url=redis) as log:
+        source = log_source(inputs["market"], storage, redis, config)
+        with source.events() as log:
             if log_digest(log, first - 1, last) != inputs["log"]:
                 raise BadRun(
-                    f"{folder} was not made of what {storage} holds of {log.name.market} now; name the storage it was "
-                    "made of, or run the replay again"
+                    f"{folder} was not made of what {source.storage} holds of {log.name.market} now; name the storage "
+                    "it was made of, or run the replay again"
                 )
             path = PricePath.of(log.read(first - 1, last, list(READS), READS))
         text = render(found.manifest, {name: found.table(name) for name in _TABLES}, path)

@@ -1,0 +1,54 @@
+"""
+How commands have a model asked about recorded minutes: the options for it, the way of asking, the ticks.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.options import ALL_NS, LogSource, end_of, time_of
+from market.timestamps import MINUTE_NS
+from replay.decisions import Ticks, ticks_between
+from replay.errors import NothingToReplay
+from replay.trials.asking import Way
+from replay.trials.changes import AS_IT_WAS, Changed
+from replay.trials.estimate import memory_note
+from runtime.analysis_config import sight_of
+from runtime.settings.settings import Settings
+
+OutOption = Annotated[Path, typer.Option("--out", help="the folder of all runs; answers are kept in it")]
+RepeatsOption = Annotated[int, typer.Option(min=1, max=100, help="how often a model is asked about each tick")]
+ConcurrencyOption = Annotated[int, typer.Option(min=1, max=256, help="conversations under way at once")]
+YesOption = Annotated[bool, typer.Option("--yes", help="spend without being asked")]
+WorkersOption = Annotated[int, typer.Option(min=1, max=64, help="processes that share the ticks")]
+
+
+def way_of(source: LogSource, settings: Settings, out: Path, changed: Changed = AS_IT_WAS) -> Way:
+    """The way of asking that settings mean; answers are kept in `out`."""
+    sight = sight_of(settings, source.market.symbol)
+    chosen = settings.analyzer.deepseek
+    proxy = settings.proxy_for(chosen.endpoint_url)
+    decisions = source.decisions if source.has_decisions else None
+    return Way(str(source.market), chosen, sight, source.events, decisions, out, changed, proxy)
+
+
+def ticks_of(source: LogSource, start: str | None, to: str | None) -> Ticks:
+    """
+    The ticks of a stretch.
+
+    Raises:
+        NothingToReplay: there is none.
+    """
+    with source.events() as log:
+        ticks = ticks_between(log, time_of(start, ALL_NS[0]), end_of(to))
+        if len(ticks) == 0:
+            raise NothingToReplay(f"{log.name} holds no tick in that stretch; look at it with eventlog check")
+        return ticks
+
+
+def memory_notes(settings: Settings, ticks: Ticks) -> list[str]:
+    """What must be said where a model may remember the stretch it is asked about."""
+    first, last = int(ticks.boundary_ns[0]) - MINUTE_NS, int(ticks.boundary_ns[-1])
+    note = memory_note(settings.analyzer.deepseek.model, first, last)
+    return [note] if note else []

@@ -1,0 +1,102 @@
+"""
+`liquidity`: every command under one name. A command's libraries are loaded when it runs, and no others.
+"""
+
+from cli import interrupts
+
+interrupts.leave_quietly()
+
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """
+    A command that is not loaded yet.
+
+    Attributes:
+        target: `module:name` of a function, or of a group of commands. says: its line in the list of commands.
+        context: how its words are read, where not as usual.
+    """
+
+    target: str
+    says: str
+    context: dict[str, Any] = field(default_factory=dict)
+
+
+ENTRIES = {
+    "log": Entry("cli.log.app:app", "Verify a log, bring files in, hand data out, watch it."),
+    "replay": Entry("cli.replay.run:app", "Run recorded days through the analysis, score them, compare runs."),
+    "verify": Entry("cli.replay.verify:verify", "Prove that live decisions replay to the byte."),
+    "transcript": Entry("cli.replay.verify:transcript", "What was said between us and a model about one tick."),
+    "picture": Entry("cli.replay.picture:picture", "Draw what was known at a tick."),
+    "signals": Entry("cli.replay.signals:signals", "Every signal beside its control, and how sure."),
+    "fit": Entry("cli.replay.signals:fit", "Learn probabilities from whole logs, offline."),
+    "trials": Entry("cli.trials:app", "Ask models about recorded days: compare prompts, probe decisions."),
+    "sql": Entry(
+        "cli.sql:sql",
+        "SQL over a market's archive, its decisions and finished runs.",
+        {"ignore_unknown_options": True},  # a query may begin with a comment
+    ),
+    "simulate": Entry("cli.simulate:app", "A simulated exchange, or a simulated model, on this machine."),
+    "demo": Entry("cli.demo:main", "The whole way in a few minutes, on one machine, with nobody else."),
+}
+"""The commands in the order in which a newcomer meets them."""
+
+
+class LazyGroup(TyperGroup):
+    """The commands of ENTRIES; listing them loads none."""
+
+    _is_listing = False
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Their names."""
+        return list(ENTRIES)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """A command by its name, None for one that is not there; while they are listed, its name and its line alone."""
+        if cmd_name not in ENTRIES:
+            return None
+        if self._is_listing:
+            return TyperCommand(cmd_name, help=ENTRIES[cmd_name].says)
+        return loaded(cmd_name)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """The list of commands."""
+        self._is_listing = True
+        super().format_help(ctx, formatter)
+
+
+def loaded(name: str) -> Any:
+    """A command of ENTRIES with its libraries."""
+    module, _, attribute = ENTRIES[name].target.partition(":")
+    target = getattr(import_module(module), attribute)
+    if not isinstance(target, typer.Typer):
+        one = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        one.command(name, context_settings=ENTRIES[name].context)(target)
+        target = one
+    command = typer.main.get_command(target)
+    command.name = name
+    return command
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    help="Records markets, finds where liquidity matters, recommends prices, and finds out what that was worth.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.callback()(lambda: None)
+
+
+def main() -> None:
+    """The console script."""
+    from cli import console  # after the list of commands could have been printed without it
+
+    console.run(app)

@@ -1,0 +1,114 @@
+"""
+The options of commands that look at a market, and what they name together: its logs, and the settings it is seen with.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.console import Failure
+from eventlog.names import LogName
+from eventlog.store.cold import ColdLog
+from market.errors import BadTime
+from market.instrument import Market
+from market.timestamps import DAY_NS, parse_iso
+from runtime.open_log import OpenLog, open_log
+
+if TYPE_CHECKING:
+    from runtime.settings.settings import Settings
+
+DEFAULT_CONFIG = Path("config/development.yaml")
+"""As the daemons have it."""
+
+MarketOption = Annotated[
+    str | None, typer.Option("--market", help="venue:SYMBOL, e.g. binance:BTCFDUSD; by default the settings file's")
+]
+StorageOption = Annotated[
+    Path | None, typer.Option("--storage", help="the folder that holds all logs; by default the settings file's")
+]
+RedisOption = Annotated[
+    str | None,
+    typer.Option("--redis", help="redis://host:port/db; by default the settings file's, else the one in --storage"),
+]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", help=f"settings file; {DEFAULT_CONFIG} where --market or --storage is not named"),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
+FromOption = Annotated[str | None, typer.Option("--from", help="first moment, e.g. 2024-01-01 (UTC)")]
+ToOption = Annotated[str | None, typer.Option("--to", help="last moment; a date means its end")]
+
+ALL_NS = (0, 2**62)
+"""From before the first tick of any log to after the last."""
+
+
+@dataclass(frozen=True)
+class LogSource:
+    """
+    A market's logs.
+
+    Attributes:
+        redis: the server that holds their newest entries; None for the one embedded in the storage, if any.
+        settings: of the file that was named, or that named the market; None where there was none.
+    """
+
+    market: Market
+    storage: Path
+    redis: str | None
+    settings: "Settings | None"
+
+    @property
+    def events(self) -> OpenLog:
+        """Opens the market's log."""
+        return partial(open_log, self.storage, self.market, "events", self.redis)
+
+    @property
+    def has_decisions(self) -> bool:
+        """Whether an analyzer ever ran on it."""
+        return ColdLog(self.storage, LogName("decisions", self.market)).exists()
+
+    @property
+    def decisions(self) -> OpenLog:
+        """Opens the decision log."""
+        return partial(open_log, self.storage, self.market, "decisions", self.redis)
+
+
+def log_source(
+    market: str | None, storage: Path | None, redis: str | None = None, config: Path | None = None
+) -> LogSource:
+    """
+    What the options of a command name: each as given, or as the settings file has it.
+
+    Raises:
+        Failure: no market or no storage is named, and there is no settings file. SettingsError: it cannot be read.
+        BadMarket: the market's name is none.
+    """
+    if config is None and (market is None or storage is None):
+        if not DEFAULT_CONFIG.exists():
+            raise Failure(f"which log? Name --market and --storage, or a --config; there is no {DEFAULT_CONFIG} here")
+        config = DEFAULT_CONFIG
+    if config is None:
+        return LogSource(Market.parse(market or ""), storage or Path(), redis, None)
+    from runtime.settings.settings import load  # what needs no settings does not load what reads them
+
+    settings = load(config)
+    if redis is None and storage in (None, settings.redis.storage_dir):
+        redis = settings.redis.server_url
+    return LogSource(Market.parse(market or settings.market), storage or settings.redis.storage_dir, redis, settings)
+
+
+def time_of(text: str | None, default_ns: int) -> int:
+    """The time an option names, a default where it was not given."""
+    try:
+        return default_ns if text is None else parse_iso(text)
+    except BadTime as error:
+        raise Failure(str(error)) from error
+
+
+def end_of(to: str | None) -> int:
+    """The moment that --to names, the end of a day where it names a date alone."""
+    is_date = to is not None and not set(to.strip()) & set("Tt :")
+    return min(time_of(to, ALL_NS[1]) + (DAY_NS if is_date else 0), ALL_NS[1])

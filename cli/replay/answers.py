@@ -1,0 +1,115 @@
+"""
+Who decides in a replay: the rules, a model that is asked now, or what is recorded of one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+
+from agents.llm.recorded import Tape, tape_of
+from cli import console
+from cli.asking import memory_notes, way_of
+from cli.options import LogSource
+from eventlog.clock import WallClock
+from eventlog.facts import ANALYZER_SESSION, MODEL_CALL
+from replay.decisions import Ticks, ticks_between
+from replay.runs.run import Answered, Request
+from replay.scoring.rules import rules_of
+from replay.trials.answer import complaint_of, tape_digest
+from replay.trials.asking import Collected, Patience, get_answers
+from replay.verify.verify import settings_of, sight_of_session
+from runtime.analysts import MODEL, Questions, recorded_analyst
+from runtime.model_config import prompts_of, questions_of
+from runtime.open_log import OpenLog
+from runtime.settings.settings import Settings
+
+RECORDED = "recorded"
+ANALYSTS = ("rules", RECORDED, MODEL)
+
+
+def requests_of(
+    request: Request, analyst: str, source: LogSource, out: Path, repeats: int, asking: Patience
+) -> list[Request]:
+    """
+    What to replay where somebody may be meant who is no rule: one request a repeat.
+
+    Args:
+        source: where it has no settings, what is recorded is replayed under those that it was made with.
+        out: the folder of all runs; a model's answers are kept in it.
+
+    Raises:
+        Failure: an unknown analyst, or options that do not fit it.
+        ReplayError, SettingsError: see `get_answers`.
+    """
+    if analyst not in ANALYSTS:
+        raise console.Failure(f"unknown analyst {analyst!r}; known: {', '.join(ANALYSTS)}")
+    if analyst != MODEL and repeats != 1:
+        raise console.Failure(f"--repeats is for --analyst {MODEL}: {analyst} gives the same answer every time")
+    if analyst == "rules":
+        return [request]
+    with source.events() as log:
+        ticks = ticks_between(log, request.from_ns, request.to_ns)
+    if len(ticks) == 0:
+        return [request]  # the run says what there is
+    if analyst == RECORDED:
+        return [_recorded(request, source, ticks)]
+    settings = source.settings or Settings()
+    found = get_answers(way_of(source, settings, out), ticks, repeats, asking, WallClock())
+    notes = memory_notes(settings, ticks)
+    questions = questions_of(settings.analyzer.deepseek)
+    return [replace(request, analyst=MODEL, answered=_answered(found, n, questions, notes)) for n in range(repeats)]
+
+
+def _answered(found: Collected, repeat: int, questions: Questions, notes: Sequence[str]) -> Answered:
+    return Answered(
+        make_analyst=found.make_analyst(repeat, questions),
+        inputs=found.inputs(repeat),
+        was_live=False,
+        took_ms=found.took_ms(repeat),
+        notes=tuple(notes),
+        complaint=found.complaint(range(repeat, repeat + 1)),
+    )
+
+
+def _recorded(request: Request, source: LogSource, ticks: Ticks) -> Request:
+    if not source.has_decisions:
+        raise console.Failure(f"there is no decision log of {source.market} in {source.storage}; nothing was recorded")
+    settings, session = source.settings, None
+    with source.decisions() as decisions:
+        for batch in decisions.read(kinds=[ANALYZER_SESSION]):
+            if ANALYZER_SESSION in batch.rows:
+                rows = batch.rows[ANALYZER_SESSION]
+                session = rows.columns.table.slice(rows.stop - 1, 1).to_pylist()[0]
+    if settings is None and session is not None:
+        settings, sight = settings_of(session), sight_of_session(session, source.market.symbol, None)
+        request = replace(request, sight=sight, rules=rules_of(Settings().scoring, sight.parameters))
+    questions = questions_of((settings or Settings()).analyzer.deepseek)
+    read_tape = partial(_tape, source.decisions)
+    inputs = {
+        "prompts": prompts_of(questions).digest,
+        "asking": asdict(questions.asking),
+        "tape": tape_digest(read_tape(), ticks.seq.tolist()),
+    }
+    answered = Answered(
+        partial(recorded_analyst, read_tape, questions), inputs, True, complaint=_complaint(source.decisions, ticks)
+    )
+    return replace(request, analyst=RECORDED, answered=answered)
+
+
+def _complaint(open_decisions: OpenLog, ticks: Ticks) -> str:
+    """What the model's server said most often where it refused live."""
+    details, asked = list[str](), frozenset(ticks.seq.tolist())
+    columns = {MODEL_CALL: ("market_seq", "verdict", "detail")}
+    with open_decisions() as decisions:
+        for batch in decisions.read(kinds=[MODEL_CALL], columns=columns):
+            rows = batch.rows.get(MODEL_CALL)
+            if rows is not None:
+                calls = rows.columns.table.slice(rows.start, len(rows)).to_pylist()
+                details += [c["detail"] for c in calls if c["verdict"] != "ok" and c["market_seq"] in asked]
+    return complaint_of(details)
+
+
+def _tape(open_decisions: OpenLog) -> Tape:
+    with open_decisions() as decisions:
+        return tape_of(decisions)

@@ -1,0 +1,71 @@
+"""
+`liquidity picture`: what was known at a tick, drawn.
+"""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import console
+from cli.options import (
+    ALL_NS,
+    ConfigOption,
+    JsonOption,
+    LogSource,
+    MarketOption,
+    RedisOption,
+    StorageOption,
+    log_source,
+    time_of,
+)
+from market.timestamps import iso
+from replay.pictures.picture import draw
+from replay.pictures.scene import scene_at, tick_at
+from replay.plain_json import plain
+from replay.verify.origin import Origin, origin_at
+from replay.verify.verify import sight_of_session
+from runtime.analysis_config import Sight, sight_of
+from runtime.settings.settings import Settings
+
+
+def picture(
+    at: Annotated[str, typer.Option("--at", help="a moment, e.g. 2024-01-01T12:00 (UTC); the last tick up to it")],
+    out: Annotated[Path, typer.Option("-o", "--output", help="the file to write: .png or .svg")],
+    market: MarketOption = None,
+    storage: StorageOption = None,
+    redis: RedisOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """
+    Draw what was known at a tick: the books of the last hour, price, profile, walls with their lives, and the zones
+    that were published; where the market has no decision log, those of the rules.
+    """
+    if out.suffix.lower() not in (".png", ".svg"):
+        raise console.Failure(f"{out} must end in .png or .svg")
+    source, until = log_source(market, storage, redis, config), time_of(at, ALL_NS[1])
+    with source.events() as log:
+        seq, _ = tick_at(log, until)
+        origin = None
+        if source.has_decisions:
+            with source.decisions() as decisions:
+                origin = origin_at(decisions, seq)
+        scene = scene_at(log, until, _sight_for(source, origin), origin)
+    with console.writing(out):
+        draw(scene, out)
+    if as_json:
+        zones = None if scene.advice is None else json.loads(scene.advice.render())["zones"]
+        told = {"picture": str(out), "as_of": iso(scene.as_of_ns), "as_of_seq": seq, "origin": scene.origin}
+        console.print_json(plain(told | {"zones": zones}))
+    else:
+        typer.echo(f"note: {scene.origin}", err=True)
+        console.show(out)
+
+
+def _sight_for(source: LogSource, origin: Origin | None) -> Sight:
+    """What a tick is looked at with: the settings named, those it was analysed under, or the defaults."""
+    if source.settings is None and origin is not None and origin.session is not None:
+        return sight_of_session(origin.session, source.market.symbol, None)
+    return sight_of(source.settings or Settings(), source.market.symbol)
