@@ -78,7 +78,7 @@ CONFIDENCE = Logistic(
     periods=(("binance:BTCUSDT", "2024-01-01T00:01:00Z", "2024-01-02T00:00:00Z"),),
 )
 """
-What the rules state unless a file says otherwise. `python -m replay fit` on that day and three simulated markets gave
+What the rules state unless a file says otherwise. `liquidity fit` on that day and three simulated markets gave
 slopes by score, legs and distance as well; with them the day's Brier score was 0.2502, with the plain rate 0.2484. A
 slope that does not beat the rate is not shipped. The rate is the day's alone, so that is its only period; the choice
 against slopes has seen the simulated markets too.
@@ -87,7 +87,7 @@ against slopes has seen the simulated markets too.
 
 def parse(body: bytes) -> dict[str, Logistic]:
     """
-    What `python -m replay fit` wrote: any of `pull` and `confidence`.
+    What `liquidity fit` wrote: any of `pull` and `confidence`.
 
     Raises:
         ValueError: it is something else.

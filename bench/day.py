@@ -92,7 +92,7 @@ with open_log(Path(sys.argv[1]), Market.parse("binance:BTCUSDT")) as log:
 
 
 def whole_run(_: Path, folder: Path, repetitions: int) -> Figure:
-    """A whole `replay run` process against one that only loads and folds."""
+    """A whole `liquidity replay run` process against one that only loads and folds."""
     storage = str(folder / "import")
 
     def ours() -> None:

@@ -70,7 +70,7 @@ class Verdict:
 
 
 def judge(hazard: Hazard, seeds: int, workers: int) -> Verdict:
-    """Fit as `replay fit` does, on what the books alone show; judge by the ledger, on as many other seeds."""
+    """Fit as `liquidity fit` does, on what the books alone show; judge by the ledger, on as many other seeds."""
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         learned = list(pool.map(partial(learn, hazard=hazard), range(1, seeds + 1)))
         judged = [o for m in pool.map(partial(observe, hazard=hazard), range(seeds + 1, 2 * seeds + 1)) for o in m]

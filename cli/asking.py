@@ -43,7 +43,7 @@ def ticks_of(source: LogSource, start: str | None, to: str | None) -> Ticks:
     with source.events() as log:
         ticks = ticks_between(log, time_of(start, ALL_NS[0]), end_of(to))
         if len(ticks) == 0:
-            raise NothingToReplay(f"{log.name} holds no tick in that stretch; look at it with eventlog check")
+            raise NothingToReplay(f"{log.name} holds no tick in that stretch; look at it with `liquidity log check`")
         return ticks
 
 

@@ -1,5 +1,5 @@
 """
-`python -m research`: SQL over everything.
+`liquidity sql`: SQL over everything.
 """
 
 from cli import interrupts
@@ -36,7 +36,7 @@ _QUIET = "SET python_enable_replacements = false; SET enable_progress_bar_print 
 """No variable of this program is a table, and nothing but the answer is printed."""
 _NOTHING_TO_SHOW = "done; the statement gives no rows"
 _NOT_ARCHIVED = (
-    "note: nothing of this market's recording is archived yet, so its views are empty; `python -m eventlog export` "
+    "note: nothing of this market's recording is archived yet, so its views are empty; `liquidity log export` "
     "reads what is still in the log's server"
 )
 

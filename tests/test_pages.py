@@ -13,6 +13,7 @@ import pytest
 import typer
 from typer.exceptions import TyperException
 
+from cli.main import ENTRIES, loaded
 from runtime.settings.reference import NAME, entries
 from runtime.settings.settings import Settings
 from tests.conftest import ROOT
@@ -76,8 +77,12 @@ def words_of(line: str) -> list[str]:
         return []
     ends = [at for at, word in enumerate(words) if word in ("|", "&&", ";", ">", "&")]
     words = words[: ends[0]] if ends else words
-    if words[:1] == ["la"]:
-        return ["-m", *words[1:]]
+    if words[:3] == ["liquidity", "simulate", "exchange"]:
+        return ["-m", "simulators.exchange", *words[3:]]
+    if words[:3] == ["liquidity", "simulate", "model"]:
+        return ["-m", "simulators.model", *words[3:]]
+    if words[:1] == ["liquidity"]:
+        return words
     if words and words[0] in PYTHON:
         return words[1:]
     return words if words[:1] == ["make"] else []
@@ -86,6 +91,10 @@ def words_of(line: str) -> list[str]:
 @cache
 def application(name: str) -> Any:
     """The command that `python -m NAME`, or a script of that name, is; None for a module that is none of PACKAGES."""
+    if name == "liquidity":
+        group = typer.main.get_command(importlib.import_module("cli.main").app)
+        group.commands = {each: loaded(each) for each in ENTRIES}  # type: ignore[attr-defined]
+        return group
     if name in SCRIPTS:
         return typer.main.get_command(importlib.import_module(name).app)
     return typer.main.get_command(importlib.import_module(PACKAGES[name]).app) if name in PACKAGES else None
@@ -161,7 +170,7 @@ def test_every_command_in_a_block_can_be_typed(page: Path) -> None:
         if words[0] == "make":
             assert {word for word in words[1:] if "=" not in word} <= targets(), line
             continue
-        if words[0] not in ("-m", *(f"{name}.py" for name in SCRIPTS)):
+        if words[0] not in ("-m", "liquidity", *(f"{name}.py" for name in SCRIPTS)):
             continue
         command, rest = command_in(words)
         if command is not None:
@@ -179,8 +188,10 @@ def test_every_command_in_a_sentence_is_there(page: Path) -> None:
             continue
         if words[0] in PACKAGES and len(words) > 1 and words[1].isidentifier():
             words = ["-m", *words]
-        elif words[0] in ("la", *PYTHON):
-            words = words_of(text) or ["-m", *words[1:]]
+        elif words[0] in PYTHON or words[0] == "liquidity":
+            words = words_of(text) or words
+            if words in (["liquidity"], ["-m"]):
+                continue
         elif words[0].removesuffix(".py") not in SCRIPTS:
             continue
         if len(words) < 2 and words[0] == "-m":
@@ -191,7 +202,7 @@ def test_every_command_in_a_sentence_is_there(page: Path) -> None:
             assert options <= options_of(command), f"{text}: no option {options - options_of(command)}"
 
 
-@pytest.mark.parametrize("name", [*PACKAGES, *SCRIPTS])
+@pytest.mark.parametrize("name", [*PACKAGES, *SCRIPTS, "liquidity"])
 def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """`--help` prints a sentence about it and about each option."""
     for words, command in every_command(application(name), name):
@@ -240,9 +251,9 @@ def test_every_source_file_named_is_there(page: Path) -> None:
 def test_a_page_says_what_its_short_command_stands_for(page: Path) -> None:
     """Nobody knows it who came by a search; the READMEs define it."""
     text = page.read_text(encoding="utf-8")
-    if page.name != "CHANGELOG.md" and re.search(r"(^|`)la [a-z]", text, re.MULTILINE):
-        said = "alias la=" if page in READMES else "`la` stands for"
-        assert said in text
+    if page.name != "CHANGELOG.md" and re.search(r"^liquidity [a-z]", text, re.MULTILINE):
+        said = "alias liquidity=" if page in READMES else r"`liquidity`\s+stands\s+for"
+        assert re.search(said, text)
 
 
 def test_every_page_is_linked() -> None:
@@ -283,20 +294,20 @@ def test_both_readmes_link_the_same_pages() -> None:
         ("[a](nowhere.md)", test_every_link_leads_somewhere),
         ("# One\n\n[a](#two)", test_every_link_leads_somewhere),
         ("```\nmake tea\n```\n", test_every_command_in_a_block_can_be_typed),
-        ("```\nla eventlog chek --market binance:X --storage s\n```\n", test_every_command_in_a_block_can_be_typed),
-        ("```\nla eventlog check --market binance:X --stoarge s\n```\n", test_every_command_in_a_block_can_be_typed),
+        ("```\nliquidity log chek --market binance:X --storage s\n```\n", test_every_command_in_a_block_can_be_typed),
+        ("```\nliquidity log check --market binance:X --stoarge s\n```\n", test_every_command_in_a_block_can_be_typed),
         (
-            "```\nla eventlog tail --market binance:X --storage s -n x\n```\n",
+            "```\nliquidity log tail --market binance:X --storage s -n x\n```\n",
             test_every_command_in_a_block_can_be_typed,
         ),
         ("```\n.venv/bin/python -m nothing\n```\n", test_every_command_in_a_block_can_be_typed),
         ("```\n.venv/bin/python agent_analyzer.py --conf F\n```\n", test_every_command_in_a_block_can_be_typed),
         ("try `make tea`", test_every_command_in_a_sentence_is_there),
-        ("try `replay verify --tools`", test_every_command_in_a_sentence_is_there),
+        ("try `liquidity verify --tools`", test_every_command_in_a_sentence_is_there),
         ("see `redis.trades_file`", test_every_setting_named_is_one),
         ("see `eventlog/nothing.py`", test_every_source_file_named_is_there),
         ("see `nothing.py`", test_every_source_file_named_is_there),
-        ("try `replay\nverfy` and `make tea`", test_every_command_in_a_sentence_is_there),
+        ("try `liquidity\nverfy` and `make tea`", test_every_command_in_a_sentence_is_there),
     ],
 )
 def test_a_page_that_is_wrong_is_noticed(text: str, test: Callable[[Path], None], tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
 """
-`python -m eventlog`: prove a log, bring files in, hand data out, watch it, merge its files, make its catalogue anew.
+`liquidity log`: prove a log, bring files in, hand data out, watch it, merge its files, make its catalogue anew.
 """
 
 from cli import interrupts

@@ -1,5 +1,5 @@
 """
-`python -m eventlog check --day`: writes a day's certificate, or holds the day against one.
+`liquidity log check --day`: writes a day's certificate, or holds the day against one.
 """
 
 from collections.abc import Sequence

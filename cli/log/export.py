@@ -1,5 +1,5 @@
 """
-`python -m eventlog export`: what a log holds as a file for other programs.
+`liquidity log export`: what a log holds as a file for other programs.
 """
 
 from collections.abc import Callable, Iterator

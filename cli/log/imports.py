@@ -1,5 +1,5 @@
 """
-`python -m eventlog import`: files that others recorded, brought into a log.
+`liquidity log import`: files that others recorded, brought into a log.
 """
 
 from collections.abc import Callable, Sequence

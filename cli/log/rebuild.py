@@ -1,5 +1,5 @@
 """
-`python -m eventlog rebuild-catalogue`: the way back where the catalogue of a market's log is lost or damaged.
+`liquidity log rebuild-catalogue`: the way back where the catalogue of a market's log is lost or damaged.
 """
 
 from pathlib import Path

@@ -1,5 +1,5 @@
 """
-`python -m eventlog tail`: the last entries of a log and those that come, a line each.
+`liquidity log tail`: the last entries of a log and those that come, a line each.
 """
 
 import json

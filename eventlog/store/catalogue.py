@@ -104,7 +104,7 @@ def rebuild_command(folder: Path) -> str:
     """What to type about a lost or damaged catalogue; `folder` is `<storage>/<venue>/<symbol>/<stream>`."""
     storage, market = folder.parent.parent.parent, f"{folder.parent.parent.name}:{folder.parent.name}"
     options = f"--market {market} --storage {shlex.quote(str(storage))}"
-    return f"`python -m eventlog rebuild-catalogue {options}` makes it anew from the files"
+    return f"`liquidity log rebuild-catalogue {options}` makes it anew from the files"
 
 
 def load(folder: Path) -> Catalogue:

@@ -78,7 +78,7 @@ def of_replay_run(*folders: Path) -> Iterator[None]:
         yield
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, pa.ArrowException) as error:
         named = " or ".join(map(str, folders))
-        raise BadRun(f"{named} is no run of `replay run` ({type(error).__name__}: {str(error)[:80]})") from error
+        raise BadRun(f"{named} is no run of `liquidity replay run` ({type(error).__name__}: {str(error)[:80]})") from error
 
 
 def load(folder: Path) -> Run:
@@ -94,10 +94,10 @@ def load(folder: Path) -> Run:
         manifest, intact = msgspec.json.decode(data), is_as_written(data, _FIELDS)
     except (OSError, LogBroken, *UNREADABLE) as error:
         raise BadRun(
-            f"{folder} is no run: no readable manifest.json; name a folder that `replay run` printed"
+            f"{folder} is no run: no readable manifest.json; name a folder that `liquidity replay run` printed"
         ) from error
     if not _is_one(manifest):
-        raise BadRun(f"{folder} is no run: its manifest.json is not one of `replay run`; name a folder that it printed")
+        raise BadRun(f"{folder} is no run: its manifest.json is not one of `liquidity replay run`; name a folder that it printed")
     manifest.pop(CHECKSUM, None)
     if not intact:
         raise BadRun(f"{path} was changed since it was written; run the replay again")

@@ -286,7 +286,7 @@ class AnalysisSettings(Section):
         description="How far a zone and its ladder reach to each side of the heaviest price, in percent of it.",
     )  # fmt: skip
     fitted_file: Folder | None = Field(
-        default=None, description="File of fitted probabilities (`replay fit`); null for those that come along."
+        default=None, description="File of fitted probabilities (`liquidity fit`); null for those that come along."
     )
 
     @field_validator("interval_seconds")

@@ -24,9 +24,11 @@ from tests.conftest import ROOT
 READMES = (ROOT / "README.md", ROOT / "README.zh-CN.md")
 PICTURE = ROOT / "docs" / "tick.png"
 AT = "2026-01-05T05:37"
-RECORD = "simulators.exchange record --market binance:BTCFDUSD --storage simulated --from 2026-01-05 --days 0.25"
-DRAW = f"replay picture --market binance:BTCFDUSD --storage simulated --at {AT} -o tick.png"
-RUN = f"replay run --market binance:BTCFDUSD --storage simulated --from 2026-01-05T05:36 --to {AT} --out runs"
+RECORD = (
+    "liquidity simulate exchange record --market binance:BTCFDUSD --storage simulated --from 2026-01-05 --days 0.25"
+)
+DRAW = f"liquidity picture --market binance:BTCFDUSD --storage simulated --at {AT} -o tick.png"
+RUN = f"liquidity replay run --market binance:BTCFDUSD --storage simulated --from 2026-01-05T05:36 --to {AT} --out runs"
 
 REWRITE = os.environ.get("GOLDEN") == "rewrite"
 HERE = (platform.system(), platform.machine())
@@ -46,7 +48,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exhibits")
     for command in (RECORD, DRAW, RUN):
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        words = [sys.executable, "-m", *command.split()]
+        words = [sys.executable, "-c", "from cli.main import main; main()", *command.split()[1:]]
         done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=200)
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
     return folder
@@ -85,8 +87,8 @@ def test_the_picture_is_what_the_command_draws(workplace: Path) -> None:
 def test_the_commands_stand_beside_them(readme: Path) -> None:
     """A reader can make both himself."""
     text = readme.read_text(encoding="utf-8")
-    assert f"la {RECORD}\n" in text
-    assert f"la {DRAW}\n" in text
+    assert f"{RECORD}\n" in text
+    assert f"{DRAW}\n" in text
     assert "(docs/tick.png)" in text
 
 

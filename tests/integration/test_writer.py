@@ -319,7 +319,7 @@ def test_an_emptied_server_that_then_goes_away(
 def test_a_server_emptied_while_the_writer_is_down(tmp_path: Path, client: Any) -> None:
     """The numbers it had reserved on disk may have been used; none of them is used again."""
     script = (
-        "import os, sys; from pathlib import Path; from eventlog import hot; from tests.builders import *\n"
+        "import os, sys; from pathlib import Path; from eventlog.store import hot; from tests.builders import *\n"
         "writer = a_writer(Path(sys.argv[1]), hot.connect(unix_socket=sys.argv[2], password=sys.argv[3]))\n"
         "writer.append([a_trade(i) for i in range(1, 4)])\n"
         "os.kill(os.getpid(), 9)\n"
@@ -485,7 +485,7 @@ def test_a_killed_server_loses_and_doubles_nothing(tmp_path: Path, own_server: E
 def test_a_killed_writer_lets_the_next_one_in(tmp_path: Path, client: Any) -> None:
     """The kernel frees its lock; what it stored is there, and nothing was lost."""
     script = (
-        "import sys, time; from pathlib import Path; from eventlog import hot; from tests.builders import *\n"
+        "import sys, time; from pathlib import Path; from eventlog.store import hot; from tests.builders import *\n"
         "writer = a_writer(Path(sys.argv[1]), hot.connect(unix_socket=sys.argv[2], password=sys.argv[3]))\n"
         "for i in range(1, 10**6):\n"
         "    writer.append([a_trade(i)])\n"

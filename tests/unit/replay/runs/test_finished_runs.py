@@ -104,7 +104,7 @@ def test_fields_of_another_kind_make_no_run(tmp_path: Path, inputs: object) -> N
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "manifest.json").write_text(json.dumps({"run_id": "a", "inputs": inputs, "files": {}}))
-    with pytest.raises(BadRun, match="is not one of `replay run`"):
+    with pytest.raises(BadRun, match="is not one of `liquidity replay run`"):
         load(folder)
 
 
