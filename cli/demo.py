@@ -17,7 +17,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -26,6 +26,8 @@ import typer
 
 MARKET = "binance:BTCFDUSD"
 CONFIG = "config/demo.yaml"
+LIQUIDITY = ("-m", "cli")
+"""What Python is told to run the commands."""
 
 _POLL_S = 0.5
 _SAY_EVERY_S = 15.0
@@ -78,22 +80,24 @@ def main(
     patience: int = typer.Option(900, min=60, help="seconds after which a step that does not get on is given up"),
     folder: Path = typer.Option(Path("storage/demo"), help="where everything is written; emptied first"),
 ) -> None:
-    """Run the demonstration."""
+    """The whole way in a few minutes: record, analyse, prove, replay, score; nothing outside this machine is asked."""
     began = time.monotonic()
+    if not Path(CONFIG).exists():
+        fail(f"there is no {CONFIG} here; run it in the project's folder")
     if folder.exists() and any(folder.iterdir()) and not (folder / _OWN).exists():
         fail(f"{folder} holds what no demonstration wrote; name another --folder, this one would be emptied")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, mode=0o700)
     (folder / _OWN).touch()
     recorded = str(folder / "day")
-    day = ("-m", "simulators.exchange", "record", "--market", MARKET, "--storage", recorded, "--days", "1")
+    day = (*LIQUIDITY, "simulate", "exchange", "record", "--market", MARKET, "--storage", recorded, "--days", "1")
     with beside(folder / "day.log", *day) as show_day:
         live_steps(analyses, folder, patience)
         say("4/5", "a whole simulated day straight into a log, written since the first step")
         show_day()
-    run("-m", "eventlog", "check", "--market", MARKET, "--storage", recorded)
+    run(*LIQUIDITY, "log", "check", "--market", MARKET, "--storage", recorded)
     say("5/5", "that day replayed: recommendations scored beside their placebo")
-    run("-m", "replay", "run", "--market", MARKET, "--storage", recorded, "--out", str(folder / "runs"))
+    run(*LIQUIDITY, "replay", "run", "--market", MARKET, "--storage", recorded, "--out", str(folder / "runs"))
     print(f"\ndone in {time.monotonic() - began:.0f} s. Open the report above in a browser.")
 
 
@@ -117,11 +121,11 @@ def live_steps(analyses: int, folder: Path, patience: float) -> None:
             run("agent_data_collector.py", "--config", CONFIG, "--status", more=environment)
             run("agent_analyzer.py", "--config", CONFIG, "--status", more=environment)
     say("2/5", "what was captured, proven by ids")
-    run("-m", "eventlog", "check", "--market", MARKET, "--storage", str(live))
+    run(*LIQUIDITY, "log", "check", "--market", MARKET, "--storage", str(live))
     say("3/5", "every live analysis and decision computed again from the log; what was said to the model")
-    run("-m", "replay", "verify", "--market", MARKET, "--storage", str(live))
+    run(*LIQUIDITY, "verify", "--market", MARKET, "--storage", str(live))
     transcript = str(folder / "transcript.md")
-    run("-m", "replay", "transcript", "--market", MARKET, "--storage", str(live), "-o", transcript)
+    run(*LIQUIDITY, "transcript", "--market", MARKET, "--storage", str(live), "-o", transcript)
 
 
 def say(step: str, text: str) -> None:
@@ -177,9 +181,15 @@ def show(progress: str) -> None:
         print(f"  {progress}", flush=True)
 
 
+def typed(arguments: Sequence[str]) -> str:
+    """What a person would type."""
+    is_ours = tuple(arguments[:2]) == LIQUIDITY
+    return " ".join(("liquidity", *arguments[2:]) if is_ours else ("python", *arguments))
+
+
 def run(*arguments: str, more: dict[str, str] | None = None) -> None:
     """Run a command of the product and show what it prints; a failure ends the demonstration."""
-    print(f"$ python {' '.join(arguments)}", flush=True)
+    print(f"$ {typed(arguments)}", flush=True)
     done = subprocess.run([sys.executable, *arguments], env={**os.environ, **(more or {})}, check=False)
     if done.returncode:
         fail(f"the command above failed with exit code {done.returncode}")
@@ -191,7 +201,7 @@ def beside(log: Path, *arguments: str) -> Iterator[Callable[[], None]]:
     process = Daemon(log.stem, list(arguments), log)
 
     def finish() -> None:
-        print(f"$ python {' '.join(arguments)}", flush=True)
+        print(f"$ {typed(arguments)}", flush=True)
         code = process.process.wait()
         print(log.read_text(encoding="utf-8", errors="replace"), end="", flush=True)
         if code:
@@ -205,13 +215,13 @@ def beside(log: Path, *arguments: str) -> Iterator[Callable[[], None]]:
 
 def exchange(folder: Path, patience: float = 900.0) -> AbstractContextManager[list[str]]:
     """The simulated exchange; yields what it says, its addresses among it."""
-    arguments = ["-m", "simulators.exchange", "serve", "--port", "0", "--seed", "7", "--history-hours", "72"]
+    arguments = [*LIQUIDITY, "simulate", "exchange", "serve", "--port", "0", "--seed", "7", "--history-hours", "72"]
     return server("exchange", arguments, folder, patience)
 
 
 def model(folder: Path, patience: float = 900.0) -> AbstractContextManager[list[str]]:
     """The simulated model; yields what it says, its address last."""
-    return server("model", ["-m", "simulators.model", "serve", "--port", "0", "--seed", "7"], folder, patience)
+    return server("model", [*LIQUIDITY, "simulate", "model", "serve", "--port", "0", "--seed", "7"], folder, patience)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -141,6 +142,35 @@ def test_the_arrows_make_no_circle() -> None:
     rows = list(ARROWS)
     for package, below in ARROWS.items():
         assert all(rows.index(other) < rows.index(package) for other in below), package
+
+
+def test_wings_make_no_circle() -> None:
+    """Of two folders neither of which lies in the other, at most one stands on the other, however many lie between."""
+    stands_on: dict[Path, set[Path]] = {}
+    for path in sources():
+        for module in imports_of(path):
+            other = folder_of(module)
+            if other is not None and not (inside(path.parent, other) or inside(other, path.parent)):
+                stands_on.setdefault(path.parent, set()).add(other)
+    try:
+        TopologicalSorter(stands_on).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(name_of(folder) for folder in error.args[1]))
+
+
+def folder_of(module: str) -> Path | None:
+    """Where a module of ours lies, or the module that a name is of; None for those of others."""
+    if module.split(".")[0] not in ARROWS:
+        return None
+    path = ROOT.joinpath(*module.split("."))
+    while not path.with_suffix(".py").exists() and not path.is_dir():
+        path = path.parent
+    return path if path.is_dir() else path.parent
+
+
+def inside(folder: Path, other: Path) -> bool:
+    """Whether a folder is another one, or lies in it; those at the root lie in nothing."""
+    return other != ROOT and folder.is_relative_to(other)
 
 
 @pytest.mark.parametrize("path", FILES)
