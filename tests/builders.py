@@ -54,7 +54,8 @@ from eventlog.store.writer import LogWriter
 from eventlog.transfer.importing import Imported, Importer
 from eventlog.transfer.trade_import import import_trades
 from exchanges.binance.archives.archive import Archive
-from exchanges.binance.mapper import BinanceMapper, pack_snapshot
+from exchanges.binance.mapper import BinanceMapper
+from exchanges.binance.messages import pack_snapshot
 from market.instrument import Market
 from market.timestamps import MINUTE_NS
 

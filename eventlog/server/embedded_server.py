@@ -8,14 +8,11 @@ one append-only file.
 """
 
 import fcntl
-import hashlib
 import os
 import re
 import secrets
-import stat
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -36,13 +33,13 @@ from eventlog.disk.files import (
 )
 from eventlog.errors import EventLogError, ServerFailed, first_line
 from eventlog.server.connections import CLIENT_NAME, DEFAULT_TIMEOUT_S, Connections
+from eventlog.server.socket_folder import create_socket_folder, expect_plain, expect_private, socket_path
 
 BINARY_VARIABLE = "LIQUIDITY_SERVER_BINARY"
 PASSWORD_FILE = "server.password"
 
 _START_TIMEOUT_S = 30.0
 _LEAVE_TIMEOUT_S = 4.0
-_LONGEST_SOCKET_PATH = 100
 _LONGEST_PASSWORD = 66
 _LAST_WORDS = 4_096
 _DANGEROUS = ("MODULE", "DEBUG", "REPLICAOF", "SLAVEOF", "MIGRATE", "ACL")
@@ -63,7 +60,7 @@ class EmbeddedServer:
     def __init__(self, storage: Path) -> None:
         self.storage = storage.resolve()
         self.folder = self.storage / "redis"
-        self.socket = _socket_path(self.folder, self._owner())
+        self.socket = socket_path(self.folder, self._owner())
         self.started_here = False
         self._process: subprocess.Popen[bytes] | None = None
         self._connections: Connections | None = None
@@ -182,7 +179,7 @@ class EmbeddedServer:
         return os.geteuid()
 
     def _open_connections(self, timeout_s: float = DEFAULT_TIMEOUT_S) -> Connections:
-        _expect_private(self.socket.parent, self._owner())
+        expect_private(self.socket.parent, self._owner())
         return Connections(
             unix_socket=str(self.socket), password=self.password(), owner=self._owner(), timeout_s=timeout_s
         )
@@ -221,9 +218,9 @@ class EmbeddedServer:
             raise ServerFailed(
                 f"{self.storage} belongs to another user, whose log's server does not run; run this as him"
             )
-        _expect_plain(self.folder)
-        _create_socket_folder(self.socket.parent)
-        _expect_private(self.socket.parent, os.geteuid())
+        expect_plain(self.folder)
+        create_socket_folder(self.socket.parent)
+        expect_private(self.socket.parent, os.geteuid())
         self.socket.unlink(missing_ok=True)
         os.set_inheritable(lock, True)
         password = self._own_password()
@@ -359,46 +356,6 @@ def _configuration(socket: Path, password: str) -> str:
 def _quoted(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
-
-
-def _expect_plain(folder: Path) -> None:
-    """The server writes wherever its files' names lead: none of them may be a link, or anything but a file."""
-    for path in folder.rglob("*"):
-        about = path.lstat()
-        if not (stat.S_ISREG(about.st_mode) or stat.S_ISDIR(about.st_mode)):
-            raise ServerFailed(f"{path} is neither a file nor a folder; remove it, the log's server would follow it")
-        if stat.S_ISREG(about.st_mode) and about.st_nlink > 1:
-            raise ServerFailed(f"{path} has another name elsewhere; copy it, the log's server would write to both")
-
-
-def _create_socket_folder(folder: Path) -> None:
-    with told_plainly(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileExistsError):
-            folder.mkdir(mode=0o700)
-
-
-def _expect_private(folder: Path, owner: int) -> None:
-    """
-    The folder of the socket must be its owner's alone: in a place where everybody may make folders, another user may
-    have made it first.
-    """
-    try:
-        about = folder.lstat()
-    except OSError as error:
-        raise ServerFailed(f"no folder of the log's server at {folder}: {error.strerror}") from error
-    if not stat.S_ISDIR(about.st_mode) or about.st_uid != owner or about.st_mode & OWNER_ONLY:
-        raise ServerFailed(
-            f"{folder} is not this user's alone: another user may have made it; remove it, or set TMPDIR to a folder "
-            "of your own"
-        )
-
-
-def _socket_path(folder: Path, owner: int) -> Path:
-    """A socket path of bounded length, the same for every process that names the same folder."""
-    short = hashlib.blake2b(os.fsencode(folder), digest_size=8).hexdigest()
-    path = Path(tempfile.gettempdir()) / f"liquidity-agent-{owner}" / f"{short}.sock"
-    return path if len(str(path)) <= _LONGEST_SOCKET_PATH else Path("/tmp") / f"la-{owner}" / f"{short}.sock"
 
 
 def _binary() -> str:

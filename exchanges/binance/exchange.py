@@ -15,7 +15,8 @@ from exchanges.binance.feed.message_buffer import Received
 from exchanges.binance.feed.stall_detector import SilenceRules
 from exchanges.binance.feed.stream import BinanceStream
 from exchanges.binance.feed.watchdog import Watchdog, Watched
-from exchanges.binance.mapper import BadMessage, BinanceMapper, unwrap
+from exchanges.binance.mapper import BinanceMapper
+from exchanges.binance.messages import BadMessage, unwrap
 from exchanges.binance.rest import BinanceRest
 from exchanges.errors import BadReply
 from exchanges.port import Arrival, Numbered

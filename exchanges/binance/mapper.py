@@ -14,12 +14,21 @@ import numpy as np
 import pyarrow as pa
 
 from eventlog.codec import Decode, table_of
-from eventlog.errors import BadEntry
 from eventlog.facts import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT, Entry
 from eventlog.kinds import SCHEMAS
 from exchanges.binance import fast_check
 from exchanges.binance.instruments import instrument_from
 from exchanges.binance.levels import book_side, changed_levels
+from exchanges.binance.messages import (
+    UNREADABLE,
+    BadMessage,
+    Depth,
+    Diff,
+    SingleTrade,
+    SnapshotEnvelope,
+    Trade,
+    event_of,
+)
 from market.errors import BadTime, MarketError
 from market.fixed_point import DECIMALS, parse_column
 from market.timestamps import SECOND_NS, venue_times_ns
@@ -28,123 +37,9 @@ LARGEST_LEAD_NS = 600 * SECOND_NS
 """A trade stamped further ahead of its arrival is quarantined: it would evict days. A clock may be wrong by minutes."""
 
 
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What a decoder raises for bytes that nobody can read; nesting without end among them."""
-
-
-class BadMessage(BadEntry):
-    """The venue broke its contract in one message; `row` is its place among those handed over."""
-
-    def __init__(self, row: int, reason: str) -> None:
-        super().__init__(reason)
-        self.row = row
-
-
-class _Trade(msgspec.Struct, forbid_unknown_fields=True):
-    """An aggTrade event, or a REST row, which lacks e, E and s."""
-
-    a: int
-    p: str
-    q: str
-    f: int
-    l: int  # noqa: E741 - the venue's name
-    T: int
-    m: bool
-    M: bool | None = None
-    e: str | None = None
-    E: int | None = None
-    s: str | None = None
-
-
-class _SingleTrade(msgspec.Struct, forbid_unknown_fields=True):
-    """A `trade` event: kept as an aggTrade of one trade; nothing is lost, nothing is invented."""
-
-    t: int
-    p: str
-    q: str
-    T: int
-    m: bool
-    e: str
-    E: int
-    s: str
-    M: bool | None = None
-    b: int | None = None
-    a: int | None = None
-
-
-class _Diff(msgspec.Struct, forbid_unknown_fields=True):
-    e: str
-    E: int
-    s: str
-    U: int
-    u: int
-    b: list[tuple[str, str]]
-    a: list[tuple[str, str]]
-
-
-class _Depth(msgspec.Struct, forbid_unknown_fields=True):
-    lastUpdateId: int
-    bids: list[tuple[str, str]]
-    asks: list[tuple[str, str]]
-
-
-class SnapshotEnvelope(msgspec.Struct, frozen=True):
-    """A REST depth body with what we know about how it was asked for."""
-
-    request_ns: int
-    response_ns: int
-    limit: int
-    body: msgspec.Raw
-
-
-class _Combined(msgspec.Struct):
-    stream: str
-    data: msgspec.Raw
-
-
-class _Event(msgspec.Struct):
-    e: str = ""
-
-
 _SOME_TIME = 1_700_000_000_000  # stands in where there is none
-_STREAM_EVENTS = {"aggTrade": "aggTrade", "depth@100ms": "depthUpdate", "depth": "depthUpdate", "trade": "trade"}
-_combined = msgspec.json.Decoder(_Combined)
-_event = msgspec.json.Decoder(_Event)
-_diff = msgspec.json.Decoder(_Diff)
-_trades = msgspec.json.Decoder(list[_Trade])
-
-
-def unwrap(raw: bytes) -> tuple[str, bytes]:
-    """
-    A combined-stream message as its event name ("aggTrade", "depthUpdate", "serverShutdown", …) and its own bytes.
-
-    Raises:
-        BadMessage: no JSON object that names an event.
-    """
-    try:
-        if not raw.startswith(b'{"stream"'):
-            name = _event.decode(raw).e
-            if name or b'"stream"' not in raw or b'"data"' not in raw:  # its fields may come in another order
-                return name, raw
-        message = _combined.decode(raw)
-        inner = bytes(message.data)
-        return _STREAM_EVENTS.get(message.stream.partition("@")[2]) or _event.decode(inner).e, inner
-    except UNREADABLE as error:
-        raise BadMessage(0, f"no message of this venue: {error}") from error
-
-
-def stream_of(raw: bytes) -> str:
-    """Which stream a combined-stream message names, wherever in it; empty where it names none."""
-    try:
-        return _combined.decode(raw).stream
-    except UNREADABLE:
-        return ""
-
-
-def pack_snapshot(request_ns: int, response_ns: int, limit: int, body: bytes) -> bytes:
-    """A REST depth body as the bytes of a snapshot fact, compressed."""
-    envelope = SnapshotEnvelope(request_ns, response_ns, limit, msgspec.Raw(body))
-    return bytes(pa.compress(msgspec.json.encode(envelope), codec="zstd", asbytes=True))
+_diff = msgspec.json.Decoder(Diff)
+_trades = msgspec.json.Decoder(list[Trade])
 
 
 class BinanceMapper:
@@ -191,7 +86,7 @@ class BinanceMapper:
         _optional_times([t.E for t in trades])
         return list(zip(columns["agg_id"].tolist(), columns["trade_time_ns"].tolist(), strict=True))
 
-    def _checked_trades(self, entries: Sequence[Entry]) -> tuple[list[_Trade], list[str | None], dict[str, Any]]:
+    def _checked_trades(self, entries: Sequence[Entry]) -> tuple[list[Trade], list[str | None], dict[str, Any]]:
         """Trades as the venue wrote them, and their numbers and times, checked."""
         trades, extras = self._trade_structs(entries)
         self._expect_symbol([t.s for t in trades])
@@ -212,7 +107,7 @@ class BinanceMapper:
 
     def diffs(self, entries: Sequence[Entry]) -> pa.Table:
         """depthUpdate events."""
-        rows, extras = _decode_all(entries, _Diff)
+        rows, extras = _decode_all(entries, Diff)
         self._expect_symbol([r.s for r in rows])
         _expect(np.array([r.e == "depthUpdate" and 0 <= r.U <= r.u for r in rows]), "its update ids are out of order")
         columns: dict[str, Any] = {
@@ -247,7 +142,7 @@ class BinanceMapper:
         """Packed REST depth bodies, see `pack_snapshot`."""
         envelopes = [_unpack(row, entry) for row, entry in enumerate(entries)]
         bodies = [Entry(e.seq, e.kind, e.recv_ns, bytes(v.body)) for e, v in zip(entries, envelopes, strict=True)]
-        rows, extras = _decode_all(bodies, _Depth)
+        rows, extras = _decode_all(bodies, Depth)
         bids = [self._levels(row, r.bids, book_side, -1) for row, r in enumerate(rows)]
         asks = [self._levels(row, r.asks, book_side, +1) for row, r in enumerate(rows)]
         uncrossed = [not len(b[0]) or not len(a[0]) or b[0][0] < a[0][0] for b, a in zip(bids, asks, strict=True)]
@@ -275,17 +170,17 @@ class BinanceMapper:
         columns: dict[str, Any] = {name: [getattr(i, name) for i in found] for name in names}
         return table_of(INSTRUMENT, entries, columns | {"extra": [e.data.decode() for e in entries]})
 
-    def _trade_structs(self, entries: Sequence[Entry]) -> tuple[list[_Trade], list[str | None]]:
+    def _trade_structs(self, entries: Sequence[Entry]) -> tuple[list[Trade], list[str | None]]:
         usual = _usual_trades(entries)
         if usual is not None:
             return usual, [None] * len(usual)
         trades, extras = [], []
         for row, entry in enumerate(entries):
             single = b'"trade"' in entry.data and _is_single(entry.data)
-            message, extra = _decode_one(row, entry.data, _SingleTrade if single else _Trade)
+            message, extra = _decode_one(row, entry.data, SingleTrade if single else Trade)
             if single:
                 extra = _with_order_ids(extra, message)
-                message = _Trade(
+                message = Trade(
                     message.t, message.p, message.q, message.t, message.t, message.T, message.m, message.M,
                     message.e, message.E, message.s,
                 )  # fmt: skip
@@ -295,7 +190,7 @@ class BinanceMapper:
             extras.append(extra)
         return trades, extras
 
-    def _is_usual(self, trade: _Trade, recv_ns: int) -> bool:
+    def _is_usual(self, trade: Trade, recv_ns: int) -> bool:
         """Whether a look is enough to know that a trade can be read."""
         return (
             self.quantity_decimals == DECIMALS
@@ -344,7 +239,7 @@ def _decode_all(entries: Sequence[Entry], kind: type[Any]) -> tuple[list[Any], l
     return [p[0] for p in pairs], [p[1] for p in pairs]
 
 
-def _usual_trades(entries: Sequence[Entry]) -> list[_Trade] | None:
+def _usual_trades(entries: Sequence[Entry]) -> list[Trade] | None:
     """All of them read at once; None where one is unusual or unreadable, which reading one by one tells apart."""
     if not all(e.data[:1] == b"{" and e.data[-1:] == b"}" for e in entries):
         return None  # two halves of messages must not make a whole one
@@ -377,12 +272,12 @@ def _decode_with_extra(row: int, data: bytes, kind: type[Any]) -> tuple[Any, str
 
 def _is_single(data: bytes) -> bool:
     try:  # the same words may stand elsewhere in a message
-        return _event.decode(data).e == "trade"
+        return event_of(data) == "trade"
     except UNREADABLE:
         return False
 
 
-def _with_order_ids(extra: str | None, message: _SingleTrade) -> str | None:
+def _with_order_ids(extra: str | None, message: SingleTrade) -> str | None:
     ids = {name: value for name, value in (("a", message.a), ("b", message.b)) if value is not None}
     if not ids:
         return extra

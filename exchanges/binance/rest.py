@@ -18,7 +18,7 @@ import structlog
 from eventlog.clock import Clock
 from eventlog.facts import INSTRUMENT, SNAPSHOT, Fact
 from exchanges.binance.limits import AddressLimits
-from exchanges.binance.mapper import UNREADABLE, pack_snapshot
+from exchanges.binance.messages import UNREADABLE, pack_snapshot
 from exchanges.errors import BadReply, ExchangeError, Refused, UnknownSymbol, Unreachable
 from market.printable import printable
 

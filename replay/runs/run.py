@@ -136,13 +136,7 @@ def run(
         first_seq = log.seq_before(int(ticks.boundary_ns[0]) - request.sight.windows.warmup_ns) + 1
         last_seq = log.last_seq()
         content = log_digest(log, first_seq - 1, last_seq)
-    try:
-        decided = decide_all(
-            open_log, ticks, request.sight, workers, lambda n: on_progress(n, len(ticks)), request.make_analyst
-        )
-        decisions = list(decided)
-    except MissingCall as error:
-        raise MissingAnswer(str(error)) from error
+    decisions = _decided(open_log, request, ticks, workers, on_progress)
     with open_log() as log:
         path = PricePath.of(log.read(first_seq - 1, last_seq, list(READS), READS))
         mask = unproven(log, int(ticks.boundary_ns[0]), int(ticks.boundary_ns[-1]))
@@ -172,6 +166,18 @@ def run(
         except NothingDecided as error:
             raise NothingDecided(str(error), result) from None
     return result
+
+
+def _decided(
+    open_log: OpenLog, request: Request, ticks: Ticks, workers: int, on_progress: Callable[[int, int], None]
+) -> list[Decision]:
+    def advance(done: int) -> None:
+        on_progress(done, len(ticks))
+
+    try:
+        return list(decide_all(open_log, ticks, request.sight, workers, advance, request.make_analyst))
+    except MissingCall as error:
+        raise MissingAnswer(str(error)) from error
 
 
 def _share(decisions: Sequence[Decision]) -> ModelShare:

@@ -8,7 +8,7 @@ import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import (
     BeforeValidator,
@@ -20,11 +20,13 @@ from pydantic import (
     model_validator,
 )
 
-from runtime.settings.addresses import checked_proxy, checked_redis_address, checked_web_address, is_private
+from runtime.settings.addresses import checked_proxy, checked_redis_address
+from runtime.settings.binance import Binance
+from runtime.settings.collector import Archive, Backpressure, DataCollector, DepthSnapshot, Metrics, OrderFlow
 from runtime.settings.deepseek import DeepSeek, ModelPrice
 from runtime.settings.proxies import Proxies
 from runtime.settings.reference import entries, reason_of
-from runtime.settings.types import Exact, Folder, Host, Line, Section, Symbol
+from runtime.settings.types import Exact, Folder, Host, Line, Section
 from runtime.settings.yaml_file import SettingsError, read, read_dotenv, shown, substituted
 
 __all__ = [
@@ -126,146 +128,6 @@ class Redis(Section):
         if not self.embedded and not (self.url or self.host):
             raise ValueError("no server named; set url, or host and port, or embedded: true")
         return self
-
-
-class Binance(Section):
-    """The venue: `symbol` is what is looked at, `symbols` what is recorded; by default that one alone."""
-
-    symbol: Symbol = Field(default="BTCFDUSD", description="The market that is looked at: 2 to 30 of A-Z and 0-9.")
-    symbols: Annotated[tuple[Symbol, ...], _Null] = Field(
-        default=(), max_length=500, description="The markets that are recorded, `symbol` among them; none: it alone."
-    )
-    timeout: float = Field(default=10.0, ge=0.1, le=120, description="Seconds that a REST request may take.")
-    rest_url: str = Field(
-        default="https://data-api.binance.vision",
-        description="REST address; http only to this machine or a private IP address.",
-    )
-    websocket_url: str = Field(
-        default="wss://data-stream.binance.vision",
-        description="WebSocket address; ws only to this machine or a private IP address.",
-    )
-    weight_per_minute: int = Field(
-        default=3000, ge=300, le=6000, description="The most request weight taken in a minute; Binance allows 6000."
-    )
-
-    @field_validator("rest_url")
-    @classmethod
-    def _rest(cls, value: str) -> str:
-        return _venue_address(value, "http", "https://data-api.binance.vision")
-
-    @field_validator("websocket_url")
-    @classmethod
-    def _websocket(cls, value: str) -> str:
-        return _venue_address(value, "ws", "wss://data-stream.binance.vision")
-
-    @model_validator(mode="after")
-    def _looks_at_what_it_records(self) -> "Binance":
-        if len(set(self.symbols)) < len(self.symbols):
-            raise ValueError("symbols names a market twice")
-        if self.symbols and self.symbol not in self.symbols:
-            raise ValueError(f"symbols does not hold symbol, {self.symbol}: only what is recorded can be looked at")
-        return self
-
-    @property
-    def recorded(self) -> tuple[str, ...]:
-        """The symbols that are recorded."""
-        return self.symbols or (self.symbol,)
-
-
-def _venue_address(text: str, plain: str, example: str) -> str:
-    url = checked_web_address(text, (f"{plain}s", plain), example)
-    if url.scheme == plain and not is_private(url.hostname or ""):
-        raise ValueError(f"must be encrypted ({plain}s); {plain} only to this machine or a private IP address")
-    return text.strip().rstrip("/")
-
-
-class DepthSnapshot(Section):
-    """REST snapshots of the book."""
-
-    limit: Literal[5, 10, 20, 50, 100, 500, 1000, 5000] = Field(
-        default=5000, description="Levels a side of a snapshot; more cost more request weight."
-    )
-    update_interval_seconds: int = Field(default=60, ge=1, le=3600, description="Seconds from snapshot to snapshot.")
-    window_size: int = Field(default=60, ge=1, le=1440, description="How many of the last snapshots are looked at.")
-
-
-class OrderFlow(Section):
-    """Minute buckets of trades."""
-
-    window_size_minutes: int = Field(
-        default=2880,
-        ge=1,
-        le=10_080,
-        description="Minutes of trades that views hold; an analysis looks at 4320 at least.",
-    )
-    price_precision: Exact | None = Field(
-        default=None, ge=1e-8, le=1_000_000,
-        description="Width of a price level, in quote coins, at most 8 decimals; null: a power of ten that follows the "
-        "price, 0.05 to 0.5 basis points of it.",
-    )  # fmt: skip
-    history_hours: int = Field(
-        default=72, ge=0, le=168, description="Hours of trades fetched from the venue where a log begins."
-    )
-
-
-class Archive(Section):
-    """When the hot tail goes to Parquet and how much of it stays behind for readers."""
-
-    every_seconds: int = Field(default=300, ge=1, le=3600, description="Seconds from archiving to archiving.")
-    keep_entries: int = Field(
-        default=20_000, ge=1, le=10_000_000, description="Archived entries that stay in the server for readers."
-    )
-
-
-class Backpressure(Section):
-    """
-    How much waits in memory while the log's server is slow or away; the rest goes to a file beside the log, up to
-    `spill_megabytes`. Beyond that nothing more is read.
-    """
-
-    queue_facts: int = Field(
-        default=50_000, ge=1_000, le=10_000_000, description="Facts of all markets that wait in memory at most."
-    )
-    queue_megabytes: int = Field(
-        default=64, ge=1, le=16_384, description="Megabytes of facts that wait in memory at most."
-    )
-    spill_megabytes: int = Field(
-        default=8192, ge=1, le=10_000_000, description="Megabytes of facts that wait in files at most."
-    )
-
-
-class DataCollector(Section):
-    """What is recorded of every market."""
-
-    depth_snapshot: DepthSnapshot = Field(default=DepthSnapshot(), description="REST snapshots of the book.")
-    order_flow: OrderFlow = Field(default=OrderFlow(), description="Minute buckets of trades.")
-    depth_diff: bool = Field(default=True, description="Whether every update of the book is recorded.")
-    views: bool = Field(
-        default=True,
-        description="Whether lists of minutes and books are written into the server for other programs; that costs a "
-        "fold of each market.",
-    )
-    archive: Archive = Field(default=Archive(), description="When the hot tail goes to Parquet.")
-    backpressure: Backpressure = Field(
-        default=Backpressure(), description="How much waits while the log's server is slow or away."
-    )
-
-
-class Metrics(Section):
-    """Where Prometheus may ask, on this machine by default; nowhere without a port."""
-
-    host: Host = Field(default="127.0.0.1", description="The address that is listened at.")
-    port: int | None = Field(default=None, ge=1, le=65_535, description="The port that is listened at; null for none.")
-    allowed_hosts: Annotated[tuple[Host, ...], _Null] = Field(
-        default=(),
-        max_length=100,
-        description="Host names without port that a request may name, besides those of this machine and `host`.",
-    )
-
-    @field_validator("allowed_hosts")
-    @classmethod
-    def _as_compared(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(name.lower().removesuffix(".") for name in value)
 
 
 class AnalysisSettings(Section):

@@ -16,7 +16,7 @@ import pyarrow as pa
 from eventlog.clock import ManualClock
 from eventlog.facts import AGG_TRADE, DIFF, INSTRUMENT, QUARANTINE, SNAPSHOT, Entry
 from exchanges.binance.archives.archive import read_agg_trades
-from exchanges.binance.mapper import BadMessage, pack_snapshot, unwrap
+from exchanges.binance.messages import BadMessage, pack_snapshot, unwrap
 from exchanges.binance.recordings.recording import Recording
 from exchanges.binance.rest import BinanceRest
 from exchanges.errors import BadFile, ExchangeError

@@ -18,7 +18,7 @@ from eventlog.store.cold import ColdLog
 from eventlog.store.log import Log
 from eventlog.transfer.importing import Imported, Importer
 from exchanges.binance.archives.archive import read_agg_trades
-from exchanges.binance.mapper import BadMessage, pack_snapshot, unwrap
+from exchanges.binance.messages import BadMessage, pack_snapshot, unwrap
 from exchanges.binance.recordings.recording import bring_in
 from exchanges.errors import BadFile, ExchangeError
 from tests.builders import (

@@ -15,7 +15,8 @@ from analysis.parameters import Parameters
 from eventlog.codec import decode_entries
 from eventlog.facts import DIFF, SNAPSHOT, TICK, Entry
 from eventlog.store.batch import Batch
-from exchanges.binance.mapper import BinanceMapper, pack_snapshot
+from exchanges.binance.mapper import BinanceMapper
+from exchanges.binance.messages import pack_snapshot
 from exchanges.binance.recordings.recording import Recording
 from market.fixed_point import format_e8
 from market.timestamps import MINUTE_NS

@@ -14,7 +14,8 @@ from eventlog.proof.check import check
 from eventlog.store.cold import ColdLog
 from eventlog.store.log import Log
 from eventlog.transfer.importing import Imported, Importer
-from exchanges.binance.mapper import BinanceMapper, pack_snapshot
+from exchanges.binance.mapper import BinanceMapper
+from exchanges.binance.messages import pack_snapshot
 from exchanges.binance.recordings.recording import bring_in
 from market.instrument import Market
 from market.timestamps import MINUTE_NS, parse_iso

@@ -19,7 +19,7 @@ from eventlog.clock import Clock
 from exchanges.binance.feed.connection import Line
 from exchanges.binance.feed.message_buffer import Inbox, News, Received
 from exchanges.binance.limits import AddressLimits
-from exchanges.binance.mapper import stream_of
+from exchanges.binance.messages import stream_of
 from market.printable import printable
 
 _MOST_WAITING = 20_000

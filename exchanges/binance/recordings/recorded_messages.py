@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from eventlog.facts import AGG_TRADE, DIFF, SNAPSHOT
-from exchanges.binance.mapper import UNREADABLE, BadMessage
+from exchanges.binance.messages import UNREADABLE, BadMessage
 from exchanges.binance.recordings.recording_addresses import NO_ADDRESS, Address
 from exchanges.errors import BadFile
 from market.errors import BadTime

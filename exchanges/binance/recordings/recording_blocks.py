@@ -9,7 +9,8 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from eventlog.facts import AGG_TRADE, DIFF, QUARANTINE, SNAPSHOT, Entry
-from exchanges.binance.mapper import BadMessage, BinanceMapper, pack_snapshot
+from exchanges.binance.mapper import BinanceMapper
+from exchanges.binance.messages import BadMessage, pack_snapshot
 from exchanges.binance.recordings.recorded_messages import recognise
 from exchanges.binance.recordings.recording_contents import Contents
 from exchanges.binance.recordings.recording_lines import RecordedLines

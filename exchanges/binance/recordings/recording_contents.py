@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from eventlog.facts import AGG_TRADE, DIFF, SNAPSHOT
 from eventlog.transfer.trade_import import LARGEST_STEP_BACK_NS
-from exchanges.binance.mapper import BadMessage
+from exchanges.binance.messages import BadMessage
 from exchanges.binance.recordings.recorded_messages import Futures, Recorded, recognise
 from exchanges.binance.recordings.recording_lines import RecordedLines
 from exchanges.binance.recordings.recording_streams import DepthStreams, TradeStreams, widened

@@ -7,128 +7,19 @@ makes the makers in its way pull their quotes, or a taker sweep them. Orders clu
 sizes recorded at that distance. What is planted is kept by zones (where the background is held back), barriers (which
 the price does not pass while quantity stands there) and pushes (extra aggressors); without any they change nothing.
 Random numbers come from the generator passed in, in an order that no batching changes.
-Numba's cache does not see a change in `draws` or `layout`: after one, clear `__pycache__`.
 """
 
-from math import exp, floor, log, sqrt
+from math import exp, floor, log
 
 import numpy as np
 
 from market.compiled import compiled
 from simulators.exchange.market import layout
-from simulators.exchange.market.draws import level_size, run_length, trade_size
+from simulators.exchange.market.draws import run_length, trade_size
+from simulators.exchange.market.quotes import keep_depth, quote, recentre, set_level, write_levels, zone_of
 
 _MOST_ORDERS = 160
-_LARGEST_TOUCH = 0.7
 _FEWEST_FREE_TRADES = 256  # an order needs room for all its levels
-
-
-@compiled
-def _set(book, out, tick, quantity):  # type: ignore[no-untyped-def]
-    state = book.state
-    at = tick - state[layout.BASE]
-    before = book.quantity[at]
-    if before == quantity:
-        return
-    side = 1 if tick > state[layout.FAIR] else 0
-    if before == 0:
-        state[layout.BIDS + side] += 1
-    elif quantity == 0:
-        state[layout.BIDS + side] -= 1
-    book.quantity[at] = quantity
-    if state[layout.TOUCHED] >= len(out.touched):
-        raise ValueError("a step changed more levels than a step has room for")
-    out.touched[state[layout.TOUCHED]] = tick * 2 + side
-    state[layout.TOUCHED] += 1
-
-
-@compiled
-def _zone(book, rates, tick):  # type: ignore[no-untyped-def]
-    for i in range(book.state[layout.ZONES]):
-        if book.zones[i, layout.ZONE_LOW] <= tick <= book.zones[i, layout.ZONE_HIGH]:
-            kind = book.zones[i, layout.ZONE_KIND]
-            if kind == layout.ANCHORED and not anchor(tick, rates.bin_ticks):
-                continue
-            return i, kind
-    return -1, 0
-
-
-@compiled
-def anchor(tick, bin_ticks):  # type: ignore[no-untyped-def]
-    """Whether a tick is the one of its bin at which a band stands: one in each bin, at no regular place."""
-    number = tick // bin_ticks
-    return tick % bin_ticks == (number * 2_654_435_761 >> 8) % bin_ticks
-
-
-@compiled
-def _size(book, rates, rng, tick, distance):  # type: ignore[no-untyped-def]
-    if distance == 0:  # what price leaves behind must not look like a wall
-        size = rates.touch_e8 * exp(min(rng.standard_normal(), _LARGEST_TOUCH))
-    else:
-        size = level_size(rates, rng, tick, distance)
-    if book.state[layout.ZONES] > 0:
-        i, kind = _zone(book, rates, tick)
-        if kind == layout.THINNED:
-            size *= book.zones[i, layout.ZONE_E6] * 1e-6
-    steps = max(1, int(size / rates.step_e8))
-    if steps >= 20 and rng.random() < 0.3:
-        whole = 1_000 if steps >= 10_000 else 10
-        steps -= steps % whole
-    return steps * rates.step_e8
-
-
-@compiled
-def _wanted(rates, rng, tick, distance):  # type: ignore[no-untyped-def]
-    chance = rates.density + 0.4 / (1.0 + distance / rates.near_scale)
-    if distance > rates.far_ticks:
-        chance *= rates.far_density
-    if tick % 100 == 0:
-        chance *= 8.0
-    return rng.random() < min(chance, 0.95)
-
-
-@compiled
-def _renew(book, out, rates, rng, tick, distance, wanted):  # type: ignore[no-untyped-def]
-    state = book.state
-    before = book.quantity[tick - state[layout.BASE]]
-    if state[layout.ZONES] > 0:
-        _, kind = _zone(book, rates, tick)
-        if kind == layout.FROZEN or kind == layout.ANCHORED:
-            return
-    if rates.natural_walls and before > 4_000.0 * rates.level_unit_e8 and rng.random() < 0.98:
-        return  # a wall stays
-    if not wanted:
-        _set(book, out, tick, 0)
-    elif before == 0 or rng.random() < 0.5:
-        _set(book, out, tick, _size(book, rates, rng, tick, distance))
-
-
-@compiled
-def _quote(book, out, rates, rng, near, deep):  # type: ignore[no-untyped-def]
-    # Visits are the most frequent thing there is: what they read is taken out of the tuples first.
-    state, quantity = book.state, book.quantity
-    even, density, near_scale = rates.even_ticks, rates.density, rates.near_scale
-    decades = log(1.0 + rates.near_span / even)
-    far_ticks, far_density = rates.far_ticks, rates.far_density
-    fair, base, low, high = state[layout.FAIR], state[layout.BASE], state[layout.LOW], state[layout.HIGH]
-    for side in range(2):
-        touch = fair + side
-        free = state[layout.ZONES] == 0 or _zone(book, rates, touch)[1] != layout.FROZEN
-        if free and quantity[touch - base] == 0 and rng.random() < 0.9:
-            _set(book, out, touch, _size(book, rates, rng, touch, 0))
-        span = high - fair if side else fair - low
-        for visit in range(near + deep):
-            draw = rng.random()  # near ones: more in every decade of distance than in the one before
-            distance = int(even * (exp(sqrt(draw) * decades) - 1.0)) if visit < near else int(draw * span)
-            tick = fair + 1 + distance if side else fair - distance
-            if tick < low or tick > high:
-                continue
-            chance = density + 0.4 / (1.0 + distance / near_scale)
-            if distance > far_ticks:
-                chance *= far_density
-            wanted = rng.random() < (min(chance * 8.0, 0.95) if tick % 100 == 0 else chance)
-            if wanted or quantity[tick - base] > 0:
-                _renew(book, out, rates, rng, tick, distance, wanted)
 
 
 @compiled
@@ -167,7 +58,7 @@ def _hit(book, out, i, quantity):  # type: ignore[no-untyped-def]
     if there < barrier[layout.SHOWN]:
         more = min(barrier[layout.SHOWN] - there, barrier[layout.HIDDEN])
         barrier[layout.HIDDEN] -= more
-        _set(book, out, barrier[layout.BARRIER_TICK], there + more)
+        set_level(book, out, barrier[layout.BARRIER_TICK], there + more)
         there += more
     if there == 0:
         barrier[layout.STANDS] = 0
@@ -191,9 +82,9 @@ def _take(book, out, rates, rng, offset, boost):  # type: ignore[no-untyped-def]
         part = min(trade_size(rates, rng), there)
         _trade(book, out, rates, rng, tick, part, seller, offset)
         taken += 1
-        kind = _zone(book, rates, tick)[1] if state[layout.ZONES] > 0 else 0
+        kind = zone_of(book, rates, tick)[1] if state[layout.ZONES] > 0 else 0
         stays = taken == run or kind == layout.FROZEN or kind == layout.ANCHORED
-        _set(book, out, tick, there - part if stays else 0)
+        set_level(book, out, tick, there - part if stays else 0)
         barrier = _barrier_at(book, tick)
         if barrier >= 0:
             _hit(book, out, barrier, part)
@@ -223,7 +114,7 @@ def _strike(book, out, rates, rng, seller, quantity, offset):  # type: ignore[no
         if part == 0:
             break
         _trade(book, out, rates, rng, tick, part, seller, offset)
-        _set(book, out, tick, there - part)
+        set_level(book, out, tick, there - part)
         taken += part
         if barrier < 0:
             break
@@ -269,7 +160,7 @@ def _sweep(book, out, rates, rng, offset):  # type: ignore[no-untyped-def]
         there = book.quantity[tick - state[layout.BASE]]
         if there > 0:
             _trade(book, out, rates, rng, tick, max(there, each), seller, offset)
-            _set(book, out, tick, 0)
+            set_level(book, out, tick, 0)
             taken, last = taken + 1, tick
         tick += way
     state[layout.SWEEP_LEVELS], state[layout.SWEEP_TAKEN] = 0, taken
@@ -339,60 +230,9 @@ def _move(book, out, rates, rng, offset):  # type: ignore[no-untyped-def]
         if swept > 0:
             _trade(book, out, rates, rng, tick, min(trade_size(rates, rng), there), 1 if way < 0 else 0, offset)
             swept -= 1
-        _set(book, out, tick, 0)
+        set_level(book, out, tick, 0)
     state[layout.FAIR] = target
     return pressed
-
-
-@compiled
-def _keep_depth(book, out, rates, rng, side):  # type: ignore[no-untyped-def]
-    state = book.state
-    edge, outward = (layout.HIGH, 1) if side else (layout.LOW, -1)
-    fair = state[layout.FAIR]
-    while state[layout.BIDS + side] > layout.MOST_LEVELS or abs(state[edge] - fair) > 1.6 * rates.reach:
-        _set(book, out, state[edge], 0)
-        state[edge] -= outward
-    while state[layout.BIDS + side] < layout.FEWEST_LEVELS:
-        distance = abs(state[edge] - fair)
-        if distance < 1.3 * rates.reach:
-            state[edge] += outward
-            tick = state[edge]
-            if _wanted(rates, rng, tick, distance):
-                _set(book, out, tick, _size(book, rates, rng, tick, distance))
-        else:
-            distance = int(rng.random() * (distance - 1))
-            tick = fair + 1 + distance if side else fair - distance
-            if book.quantity[tick - state[layout.BASE]] == 0 and _zone(book, rates, tick)[1] != layout.FROZEN:
-                _set(book, out, tick, _size(book, rates, rng, tick, distance))
-
-
-@compiled
-def _recentre(book):  # type: ignore[no-untyped-def]
-    state, size = book.state, len(book.quantity)
-    if abs(state[layout.FAIR] - state[layout.BASE] - size // 2) <= size // 8:
-        return
-    kept = book.quantity[state[layout.LOW] - state[layout.BASE] : state[layout.HIGH] - state[layout.BASE] + 1].copy()
-    book.quantity[:] = 0
-    state[layout.BASE] = state[layout.FAIR] - size // 2
-    book.quantity[state[layout.LOW] - state[layout.BASE] : state[layout.HIGH] - state[layout.BASE] + 1] = kept
-
-
-@compiled
-def _write_levels(book, out):  # type: ignore[no-untyped-def]
-    state = book.state
-    keys = np.sort(out.touched[: state[layout.TOUCHED]])
-    n = state[layout.LEVELS]
-    for i in range(len(keys)):
-        if i > 0 and keys[i] == keys[i - 1]:
-            continue
-        tick, side = keys[i] >> 1, keys[i] & 1
-        stands = side == (1 if tick > state[layout.FAIR] else 0)
-        out.levels[0, n] = side
-        out.levels[1, n] = tick
-        out.levels[2, n] = book.quantity[tick - state[layout.BASE]] if stands else 0
-        n += 1
-    state[layout.LEVELS] = n
-    state[layout.UPDATE] += len(keys)
 
 
 @compiled
@@ -416,14 +256,14 @@ def _step(book, out, rates, rng):  # type: ignore[no-untyped-def]
     state = book.state
     state[layout.TOUCHED] = 0
     for i in range(state[layout.EDITS]):
-        _set(book, out, book.edits[i, 0], book.edits[i, 1])
+        set_level(book, out, book.edits[i, 0], book.edits[i, 1])
     state[layout.EDITS] = 0
     full = state[layout.TRADES] + layout.TRADE_ROOM - _FEWEST_FREE_TRADES
     calm, burst = _orders(book, rates, rng)
     orders = calm + burst
     offsets = np.sort((rng.random(orders + 1) * 1e6).astype(np.int64))
     pressed = _move(book, out, rates, rng, offsets[0])
-    _quote(book, out, rates, rng, rates.near_visits, 6)
+    quote(book, out, rates, rng, rates.near_visits, 6)
     for i in range(orders):
         if state[layout.TRADES] < full:
             _take(book, out, rates, rng, offsets[i + 1], 1.0 if i < calm else rates.burst_boost)
@@ -434,10 +274,10 @@ def _step(book, out, rates, rng):  # type: ignore[no-untyped-def]
         _push(book, out, rates, rng, offsets[orders])
     if state[layout.SWEEP_LEVELS] > 0:
         _sweep(book, out, rates, rng, 999_999)
-    _quote(book, out, rates, rng, 2, 0)
-    _keep_depth(book, out, rates, rng, 0)
-    _keep_depth(book, out, rates, rng, 1)
-    _write_levels(book, out)
+    quote(book, out, rates, rng, 2, 0)
+    keep_depth(book, out, rates, rng, 0)
+    keep_depth(book, out, rates, rng, 1)
+    write_levels(book, out)
     state[layout.STEPS] += 1
 
 
@@ -450,9 +290,9 @@ def seed_book(book, out, rates, rng):  # type: ignore[no-untyped-def]
     book.flow[layout.LOG_VOLATILITY] = rates.volatility_variance**0.5 * rng.standard_normal()
     book.flow[layout.LOG_ACTIVITY] = 0.5 * rates.activity_variance  # every market starts at its usual pace
     book.flow[layout.EXCITEMENT] = rates.usual_excitement
-    _keep_depth(book, out, rates, rng, 0)
-    _keep_depth(book, out, rates, rng, 1)
-    _quote(book, out, rates, rng, 0, 0)
+    keep_depth(book, out, rates, rng, 0)
+    keep_depth(book, out, rates, rng, 1)
+    quote(book, out, rates, rng, 0, 0)
     state[layout.TOUCHED] = 0
 
 
@@ -473,7 +313,7 @@ def advance(book, out, rates, rng, count):  # type: ignore[no-untyped-def]
             or state[layout.LEVELS] + layout.LEVEL_ROOM > out.levels.shape[1]
         ):
             return step
-        _recentre(book)
+        recentre(book)
         _step(book, out, rates, rng)
         out.ends[0, step] = state[layout.TRADES]
         out.ends[1, step] = state[layout.LEVELS]

@@ -13,10 +13,10 @@ from simulators.exchange.market.parameters import MarketParameters
 from simulators.exchange.market.planting import Ending, Plant, PlantRecord
 from simulators.exchange.market.pulls import Volatility
 from simulators.exchange.market.rates import usual_minute_e8
-from simulators.exchange.market.volumes import Volumes
 from simulators.exchange.planted.planter import Planter
 from simulators.exchange.planted.standing import Iceberg, Wall
 from simulators.exchange.planted.structures import STEPS_A_MINUTE, STRUCTURES, Scene, Structure
+from simulators.exchange.planted.volumes import Volumes
 
 _END, _BEGIN = 0, 1
 _STEPS_A_LOOK = 10

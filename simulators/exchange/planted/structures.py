@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulators.exchange.market import kernel, layout
+from simulators.exchange.market import layout
 from simulators.exchange.market.background import TRADES_PER_TYPICAL
 from simulators.exchange.market.engine import MarketEngine
 from simulators.exchange.market.parameters import STEP_NS
 from simulators.exchange.market.planting import Ending, Kind, PlantRecord
-from simulators.exchange.market.volumes import Volumes
+from simulators.exchange.market.quotes import anchor
 from simulators.exchange.planted.planter import Planter
+from simulators.exchange.planted.volumes import Volumes
 
 STEPS_A_MINUTE = 600
 _BASIS_POINT = 1e-4
@@ -90,7 +91,7 @@ class Band(Structure):
         self.added = {}
         for number, more in zip(bins, extra, strict=True):
             tick = number * planter.bin_ticks
-            while not kernel.anchor(tick, planter.bin_ticks):
+            while not anchor(tick, planter.bin_ticks):
                 tick += 1
             self.added[tick] = int(held[tick - self.low]) + planter.whole(more)
         planter.edit(self.added)

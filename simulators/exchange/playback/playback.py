@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from exchanges.binance.mapper import BadMessage, unwrap
+from exchanges.binance.messages import BadMessage, unwrap
 from exchanges.binance.recordings.recording_lines import lines
 from exchanges.errors import BadFile
 from market.errors import MarketError

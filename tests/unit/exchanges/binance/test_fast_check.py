@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from eventlog.facts import DIFF, Entry, Fact
 from exchanges.binance import fast_check
-from exchanges.binance.mapper import BadMessage, BinanceMapper
+from exchanges.binance.mapper import BinanceMapper
+from exchanges.binance.messages import BadMessage
 from tests.builders import MAPPER, T0, a_diff, a_trade, as_entries
 
 LAW = settings(deadline=None, max_examples=300)

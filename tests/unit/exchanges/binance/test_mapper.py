@@ -8,7 +8,8 @@ import pyarrow as pa
 import pytest
 
 from eventlog.facts import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT, Entry, Fact
-from exchanges.binance.mapper import BadMessage, BinanceMapper, pack_snapshot, unwrap
+from exchanges.binance.mapper import BinanceMapper
+from exchanges.binance.messages import BadMessage, pack_snapshot, unwrap
 from market.timestamps import SECOND_NS
 from tests.builders import (
     MAPPER,

@@ -1,0 +1,63 @@
+"""
+The settings of Binance: which markets, at which addresses, within which limits.
+"""
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from runtime.settings.addresses import checked_web_address, is_private
+from runtime.settings.types import Section, Symbol
+
+_Null = BeforeValidator(lambda value: () if value is None else value)
+
+
+class Binance(Section):
+    """The venue: `symbol` is what is looked at, `symbols` what is recorded; by default that one alone."""
+
+    symbol: Symbol = Field(default="BTCFDUSD", description="The market that is looked at: 2 to 30 of A-Z and 0-9.")
+    symbols: Annotated[tuple[Symbol, ...], _Null] = Field(
+        default=(), max_length=500, description="The markets that are recorded, `symbol` among them; none: it alone."
+    )
+    timeout: float = Field(default=10.0, ge=0.1, le=120, description="Seconds that a REST request may take.")
+    rest_url: str = Field(
+        default="https://data-api.binance.vision",
+        description="REST address; http only to this machine or a private IP address.",
+    )
+    websocket_url: str = Field(
+        default="wss://data-stream.binance.vision",
+        description="WebSocket address; ws only to this machine or a private IP address.",
+    )
+    weight_per_minute: int = Field(
+        default=3000, ge=300, le=6000, description="The most request weight taken in a minute; Binance allows 6000."
+    )
+
+    @field_validator("rest_url")
+    @classmethod
+    def _rest(cls, value: str) -> str:
+        return _venue_address(value, "http", "https://data-api.binance.vision")
+
+    @field_validator("websocket_url")
+    @classmethod
+    def _websocket(cls, value: str) -> str:
+        return _venue_address(value, "ws", "wss://data-stream.binance.vision")
+
+    @model_validator(mode="after")
+    def _looks_at_what_it_records(self) -> "Binance":
+        if len(set(self.symbols)) < len(self.symbols):
+            raise ValueError("symbols names a market twice")
+        if self.symbols and self.symbol not in self.symbols:
+            raise ValueError(f"symbols does not hold symbol, {self.symbol}: only what is recorded can be looked at")
+        return self
+
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        """The symbols that are recorded."""
+        return self.symbols or (self.symbol,)
+
+
+def _venue_address(text: str, plain: str, example: str) -> str:
+    url = checked_web_address(text, (f"{plain}s", plain), example)
+    if url.scheme == plain and not is_private(url.hostname or ""):
+        raise ValueError(f"must be encrypted ({plain}s); {plain} only to this machine or a private IP address")
+    return text.strip().rstrip("/")

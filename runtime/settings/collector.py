@@ -1,0 +1,100 @@
+"""
+The settings of the collector: what it records, what may wait, what it says in figures.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, field_validator
+
+from runtime.settings.types import Exact, Host, Section
+
+_Null = BeforeValidator(lambda value: () if value is None else value)
+
+
+class DepthSnapshot(Section):
+    """REST snapshots of the book."""
+
+    limit: Literal[5, 10, 20, 50, 100, 500, 1000, 5000] = Field(
+        default=5000, description="Levels a side of a snapshot; more cost more request weight."
+    )
+    update_interval_seconds: int = Field(default=60, ge=1, le=3600, description="Seconds from snapshot to snapshot.")
+    window_size: int = Field(default=60, ge=1, le=1440, description="How many of the last snapshots are looked at.")
+
+
+class OrderFlow(Section):
+    """Minute buckets of trades."""
+
+    window_size_minutes: int = Field(
+        default=2880,
+        ge=1,
+        le=10_080,
+        description="Minutes of trades that views hold; an analysis looks at 4320 at least.",
+    )
+    price_precision: Exact | None = Field(
+        default=None, ge=1e-8, le=1_000_000,
+        description="Width of a price level, in quote coins, at most 8 decimals; null: a power of ten that follows the "
+        "price, 0.05 to 0.5 basis points of it.",
+    )  # fmt: skip
+    history_hours: int = Field(
+        default=72, ge=0, le=168, description="Hours of trades fetched from the venue where a log begins."
+    )
+
+
+class Archive(Section):
+    """When the hot tail goes to Parquet and how much of it stays behind for readers."""
+
+    every_seconds: int = Field(default=300, ge=1, le=3600, description="Seconds from archiving to archiving.")
+    keep_entries: int = Field(
+        default=20_000, ge=1, le=10_000_000, description="Archived entries that stay in the server for readers."
+    )
+
+
+class Backpressure(Section):
+    """
+    How much waits in memory while the log's server is slow or away; the rest goes to a file beside the log, up to
+    `spill_megabytes`. Beyond that nothing more is read.
+    """
+
+    queue_facts: int = Field(
+        default=50_000, ge=1_000, le=10_000_000, description="Facts of all markets that wait in memory at most."
+    )
+    queue_megabytes: int = Field(
+        default=64, ge=1, le=16_384, description="Megabytes of facts that wait in memory at most."
+    )
+    spill_megabytes: int = Field(
+        default=8192, ge=1, le=10_000_000, description="Megabytes of facts that wait in files at most."
+    )
+
+
+class DataCollector(Section):
+    """What is recorded of every market."""
+
+    depth_snapshot: DepthSnapshot = Field(default=DepthSnapshot(), description="REST snapshots of the book.")
+    order_flow: OrderFlow = Field(default=OrderFlow(), description="Minute buckets of trades.")
+    depth_diff: bool = Field(default=True, description="Whether every update of the book is recorded.")
+    views: bool = Field(
+        default=True,
+        description="Whether lists of minutes and books are written into the server for other programs; that costs a "
+        "fold of each market.",
+    )
+    archive: Archive = Field(default=Archive(), description="When the hot tail goes to Parquet.")
+    backpressure: Backpressure = Field(
+        default=Backpressure(), description="How much waits while the log's server is slow or away."
+    )
+
+
+class Metrics(Section):
+    """Where Prometheus may ask, on this machine by default; nowhere without a port."""
+
+    host: Host = Field(default="127.0.0.1", description="The address that is listened at.")
+    port: int | None = Field(default=None, ge=1, le=65_535, description="The port that is listened at; null for none.")
+    allowed_hosts: Annotated[tuple[Host, ...], _Null] = Field(
+        default=(),
+        max_length=100,
+        description="Host names without port that a request may name, besides those of this machine and `host`.",
+    )
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _as_compared(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(name.lower().removesuffix(".") for name in value)

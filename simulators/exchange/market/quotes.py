@@ -1,0 +1,172 @@
+"""
+The quotes of the simulated book, compiled: levels that are born, change their size and die, and how deep it is.
+"""
+
+from math import exp, log, sqrt
+
+import numpy as np
+
+from market.compiled import compiled
+from simulators.exchange.market import layout
+from simulators.exchange.market.draws import level_size
+
+_LARGEST_TOUCH = 0.7
+
+
+@compiled
+def set_level(book, out, tick, quantity):  # type: ignore[no-untyped-def]
+    state = book.state
+    at = tick - state[layout.BASE]
+    before = book.quantity[at]
+    if before == quantity:
+        return
+    side = 1 if tick > state[layout.FAIR] else 0
+    if before == 0:
+        state[layout.BIDS + side] += 1
+    elif quantity == 0:
+        state[layout.BIDS + side] -= 1
+    book.quantity[at] = quantity
+    if state[layout.TOUCHED] >= len(out.touched):
+        raise ValueError("a step changed more levels than a step has room for")
+    out.touched[state[layout.TOUCHED]] = tick * 2 + side
+    state[layout.TOUCHED] += 1
+
+
+@compiled
+def zone_of(book, rates, tick):  # type: ignore[no-untyped-def]
+    for i in range(book.state[layout.ZONES]):
+        if book.zones[i, layout.ZONE_LOW] <= tick <= book.zones[i, layout.ZONE_HIGH]:
+            kind = book.zones[i, layout.ZONE_KIND]
+            if kind == layout.ANCHORED and not anchor(tick, rates.bin_ticks):
+                continue
+            return i, kind
+    return -1, 0
+
+
+@compiled
+def anchor(tick, bin_ticks):  # type: ignore[no-untyped-def]
+    """Whether a tick is the one of its bin at which a band stands: one in each bin, at no regular place."""
+    number = tick // bin_ticks
+    return tick % bin_ticks == (number * 2_654_435_761 >> 8) % bin_ticks
+
+
+@compiled
+def quote_size(book, rates, rng, tick, distance):  # type: ignore[no-untyped-def]
+    if distance == 0:  # what price leaves behind must not look like a wall
+        size = rates.touch_e8 * exp(min(rng.standard_normal(), _LARGEST_TOUCH))
+    else:
+        size = level_size(rates, rng, tick, distance)
+    if book.state[layout.ZONES] > 0:
+        i, kind = zone_of(book, rates, tick)
+        if kind == layout.THINNED:
+            size *= book.zones[i, layout.ZONE_E6] * 1e-6
+    steps = max(1, int(size / rates.step_e8))
+    if steps >= 20 and rng.random() < 0.3:
+        whole = 1_000 if steps >= 10_000 else 10
+        steps -= steps % whole
+    return steps * rates.step_e8
+
+
+@compiled
+def wanted_size(rates, rng, tick, distance):  # type: ignore[no-untyped-def]
+    chance = rates.density + 0.4 / (1.0 + distance / rates.near_scale)
+    if distance > rates.far_ticks:
+        chance *= rates.far_density
+    if tick % 100 == 0:
+        chance *= 8.0
+    return rng.random() < min(chance, 0.95)
+
+
+@compiled
+def renew(book, out, rates, rng, tick, distance, wanted):  # type: ignore[no-untyped-def]
+    state = book.state
+    before = book.quantity[tick - state[layout.BASE]]
+    if state[layout.ZONES] > 0:
+        _, kind = zone_of(book, rates, tick)
+        if kind == layout.FROZEN or kind == layout.ANCHORED:
+            return
+    if rates.natural_walls and before > 4_000.0 * rates.level_unit_e8 and rng.random() < 0.98:
+        return  # a wall stays
+    if not wanted:
+        set_level(book, out, tick, 0)
+    elif before == 0 or rng.random() < 0.5:
+        set_level(book, out, tick, quote_size(book, rates, rng, tick, distance))
+
+
+@compiled
+def quote(book, out, rates, rng, near, deep):  # type: ignore[no-untyped-def]
+    # Visits are the most frequent thing there is: what they read is taken out of the tuples first.
+    state, quantity = book.state, book.quantity
+    even, density, near_scale = rates.even_ticks, rates.density, rates.near_scale
+    decades = log(1.0 + rates.near_span / even)
+    far_ticks, far_density = rates.far_ticks, rates.far_density
+    fair, base, low, high = state[layout.FAIR], state[layout.BASE], state[layout.LOW], state[layout.HIGH]
+    for side in range(2):
+        touch = fair + side
+        free = state[layout.ZONES] == 0 or zone_of(book, rates, touch)[1] != layout.FROZEN
+        if free and quantity[touch - base] == 0 and rng.random() < 0.9:
+            set_level(book, out, touch, quote_size(book, rates, rng, touch, 0))
+        span = high - fair if side else fair - low
+        for visit in range(near + deep):
+            draw = rng.random()  # near ones: more in every decade of distance than in the one before
+            distance = int(even * (exp(sqrt(draw) * decades) - 1.0)) if visit < near else int(draw * span)
+            tick = fair + 1 + distance if side else fair - distance
+            if tick < low or tick > high:
+                continue
+            chance = density + 0.4 / (1.0 + distance / near_scale)
+            if distance > far_ticks:
+                chance *= far_density
+            wanted = rng.random() < (min(chance * 8.0, 0.95) if tick % 100 == 0 else chance)
+            if wanted or quantity[tick - base] > 0:
+                renew(book, out, rates, rng, tick, distance, wanted)
+
+
+@compiled
+def keep_depth(book, out, rates, rng, side):  # type: ignore[no-untyped-def]
+    state = book.state
+    edge, outward = (layout.HIGH, 1) if side else (layout.LOW, -1)
+    fair = state[layout.FAIR]
+    while state[layout.BIDS + side] > layout.MOST_LEVELS or abs(state[edge] - fair) > 1.6 * rates.reach:
+        set_level(book, out, state[edge], 0)
+        state[edge] -= outward
+    while state[layout.BIDS + side] < layout.FEWEST_LEVELS:
+        distance = abs(state[edge] - fair)
+        if distance < 1.3 * rates.reach:
+            state[edge] += outward
+            tick = state[edge]
+            if wanted_size(rates, rng, tick, distance):
+                set_level(book, out, tick, quote_size(book, rates, rng, tick, distance))
+        else:
+            distance = int(rng.random() * (distance - 1))
+            tick = fair + 1 + distance if side else fair - distance
+            if book.quantity[tick - state[layout.BASE]] == 0 and zone_of(book, rates, tick)[1] != layout.FROZEN:
+                set_level(book, out, tick, quote_size(book, rates, rng, tick, distance))
+
+
+@compiled
+def recentre(book):  # type: ignore[no-untyped-def]
+    state, size = book.state, len(book.quantity)
+    if abs(state[layout.FAIR] - state[layout.BASE] - size // 2) <= size // 8:
+        return
+    kept = book.quantity[state[layout.LOW] - state[layout.BASE] : state[layout.HIGH] - state[layout.BASE] + 1].copy()
+    book.quantity[:] = 0
+    state[layout.BASE] = state[layout.FAIR] - size // 2
+    book.quantity[state[layout.LOW] - state[layout.BASE] : state[layout.HIGH] - state[layout.BASE] + 1] = kept
+
+
+@compiled
+def write_levels(book, out):  # type: ignore[no-untyped-def]
+    state = book.state
+    keys = np.sort(out.touched[: state[layout.TOUCHED]])
+    n = state[layout.LEVELS]
+    for i in range(len(keys)):
+        if i > 0 and keys[i] == keys[i - 1]:
+            continue
+        tick, side = keys[i] >> 1, keys[i] & 1
+        stands = side == (1 if tick > state[layout.FAIR] else 0)
+        out.levels[0, n] = side
+        out.levels[1, n] = tick
+        out.levels[2, n] = book.quantity[tick - state[layout.BASE]] if stands else 0
+        n += 1
+    state[layout.LEVELS] = n
+    state[layout.UPDATE] += len(keys)
