@@ -184,15 +184,15 @@ class Play:
         agg_id, update_id = self.must_know
         said, trades, diffs = (
             collector.status(),
-            collector.sequencing.capture.trades,
-            collector.sequencing.capture.diffs,
+            collector.capture.trades,
+            collector.capture.diffs,
         )
         behind = {
             "not connected": not said["connected"],
             f"trades are {said['trades']}": said["trades"] != "live",
             f"{said['waiting_trades']} trades wait": said["waiting_trades"] > 0,
             f"{said['waiting_on_disk']} facts wait on disk": said["waiting_on_disk"] > 0,
-            "spill still there": collector.fact_queue.spill.is_open,
+            "spill still there": collector.recorder.spill.is_open,
             "the server is away": said["server_away"],
             f"trades end before {trades.next_id}, not behind {agg_id}": (trades.next_id or 0) <= agg_id,
             f"diffs end at {diffs.last_update_id}, not {update_id}": (diffs.last_update_id or 0) < update_id,
@@ -208,7 +208,7 @@ class Play:
         """The newest update id that the collector had a chance to take; none while memory and disk are both full."""
         collector: Any = self.recording._collector if self.recording is not None else None
         if collector is not None and collector.status()["reading_stopped"]:
-            return collector.sequencing.capture.diffs.last_update_id or 0
+            return collector.capture.diffs.last_update_id or 0
         held = self.exchange.hub.diffs.held[: -self.on_the_way or None]
         return held[-1].last if held else 0
 
