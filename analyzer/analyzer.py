@@ -19,7 +19,8 @@ from analyzer.publisher import Publisher
 from eventlog.clock import WallClock
 from eventlog.code_version import code_digest, lock_digest
 from eventlog.errors import EventLogError, StoreFull, StoreUnavailable
-from eventlog.facts import ANALYZER_SESSION, AnalyzerSession, Fact
+from eventlog.facts.analysis import ANALYZER_SESSION, AnalyzerSession
+from eventlog.facts.entry import Fact
 from eventlog.names import LogName
 from eventlog.spill.recovery import catch_up
 from eventlog.spill.spill import Spill, named_seq

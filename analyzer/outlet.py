@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from eventlog.errors import StoreFull, StoreUnavailable
-from eventlog.facts import Fact
+from eventlog.facts.entry import Fact
 from eventlog.spill.spill import Spill
 from eventlog.store.writer import LogWriter, Lost
 

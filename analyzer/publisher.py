@@ -14,7 +14,8 @@ import structlog
 from eventlog.clock import Clock
 from eventlog.disk.daily_file import DailyFile
 from eventlog.errors import EventLogError
-from eventlog.facts import ANALYSIS, RECOMMENDATION, Analysis, Fact, Recommendation
+from eventlog.facts.analysis import ANALYSIS, RECOMMENDATION, Analysis, Recommendation
+from eventlog.facts.entry import Fact
 from eventlog.store import hot as hots
 from eventlog.store.log import Log
 from market.fixed_point import format_e8

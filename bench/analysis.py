@@ -18,7 +18,8 @@ from analysis.flow.book_flow import book_flow
 from analysis.order_flow import OrderFlowLayer
 from analysis.parameters import Parameters
 from bench.measure import Figure, seconds
-from eventlog.facts import DIFF, TICK
+from eventlog.facts.capture import TICK
+from eventlog.facts.market import DIFF
 from eventlog.store.batch import Batch
 from eventlog.store.log import Log
 from market.fixed_point import ONE_E8

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from bench.measure import Figure, ratio
 from eventlog.clock import WallClock
-from eventlog.facts import DIFF, SNAPSHOT
+from eventlog.facts.market import DIFF, SNAPSHOT
 from eventlog.names import LogName
 from eventlog.store.batch import Batch
 from eventlog.store.cold import ColdLog

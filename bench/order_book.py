@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from bench.measure import Figure, seconds
 from eventlog.clock import WallClock
-from eventlog.facts import DIFF, SNAPSHOT
+from eventlog.facts.market import DIFF, SNAPSHOT
 from eventlog.names import LogName
 from eventlog.store.batch import Batch, Rows
 from eventlog.store.cold import ColdLog

@@ -15,7 +15,8 @@ import structlog
 
 from collector.queue_limits import Listener, Room, size_of
 from eventlog.errors import EventLogError, StoreFull, StoreUnavailable
-from eventlog.facts import SNAPSHOT, Fact
+from eventlog.facts.entry import Fact
+from eventlog.facts.market import SNAPSHOT
 from eventlog.spill.spill import Spill
 from eventlog.store.writer import LogWriter, Lost
 from exchanges.port import Arrival

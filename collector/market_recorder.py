@@ -22,7 +22,8 @@ from collector.sequencing.ticker import Ticker
 from eventlog.clock import Clock
 from eventlog.code_version import code_digest
 from eventlog.errors import EventLogError, StoreFull, StoreUnavailable
-from eventlog.facts import SESSION, ClockOffset, Fact, Session, TradesState
+from eventlog.facts.capture import SESSION, ClockOffset, Session, TradesState
+from eventlog.facts.entry import Fact
 from eventlog.store.archiver import Archiver
 from eventlog.store.log import Log
 from eventlog.store.writer import Lost

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from eventlog.facts import Fact
+from eventlog.facts.entry import Fact
 from exchanges.port import Arrival
 
 

@@ -8,8 +8,8 @@ import msgspec
 import pyarrow as pa
 
 from eventlog.errors import BadEntry
-from eventlog.facts import OWN_BODIES, Entry
-from eventlog.kinds import SCHEMAS
+from eventlog.facts.entry import Entry
+from eventlog.facts.registry import KINDS, SCHEMAS
 
 Decode = Callable[[Sequence[Entry]], pa.Table]
 """Turns entries of one kind, in seq order, into a table of that kind's schema; raises BadEntry."""
@@ -44,10 +44,10 @@ def _decode(entries: Sequence[Entry], decode: Decode) -> pa.Table:
 def decode_own(entries: Sequence[Entry]) -> pa.Table:
     """Entries of one of our own kinds as a table."""
     kind = entries[0].kind
-    body_type = OWN_BODIES.get(kind)
-    if body_type is None:
+    known = KINDS.get(kind)
+    if known is None or not known.is_ours:
         raise BadEntry(f"seq {entries[0].seq}: kind {kind!r} is unknown here; was it written by a newer version?")
-    decoder = msgspec.json.Decoder(body_type)
+    decoder = msgspec.json.Decoder(known.body)
     bodies = []
     for entry in entries:
         try:

@@ -2,13 +2,16 @@
 How a log is called: in storage, in Redis, at the command line.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
+from market.errors import BadMarket
 from market.instrument import Market
+
+_STREAM = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 RESERVED_FILE = "reserved.json"
 """Beside a log's files: which seqs its writer may have used."""
@@ -43,10 +46,22 @@ class SpillPosition(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class LogName:
-    """One log: the `events` of a market, or the `decisions` made about it."""
+    """
+    One log of a market: its `events`, the `decisions` made about it, or another stream of facts.
 
-    stream: Literal["events", "decisions"]
+    Args:
+        stream: lower-case letters, digits and underscores; it names a folder and a Redis key.
+
+    Raises:
+        BadMarket: no such name.
+    """
+
+    stream: str
     market: Market
+
+    def __post_init__(self) -> None:
+        if not _STREAM.fullmatch(self.stream):
+            raise BadMarket(f"{self.stream!r} names no log: lower-case letters, digits and _ are what it is made of")
 
     @property
     def key(self) -> str:

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from eventlog.codec import Decode
-from eventlog.facts import Fact
+from eventlog.facts.entry import Fact
 
 
 class Arrival(msgspec.Struct, frozen=True, gc=False):

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eventlog.facts import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT, TICK
+from eventlog.facts.capture import TICK
+from eventlog.facts.market import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT
 from eventlog.store.batch import Batch, Rows
 from market.fixed_point import DECIMALS
 from market.timestamps import MINUTE_NS

@@ -11,7 +11,7 @@ from multiprocessing import get_context
 import numpy as np
 
 from agents.rules import RulesAnalyst
-from eventlog.facts import TICK
+from eventlog.facts.capture import TICK
 from eventlog.store.log import Log
 from market.fixed_point import I64
 from projections.state import MarketState, TickEntry

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from eventlog.facts import AGG_TRADE, SNAPSHOT
-from eventlog.kinds import SCHEMAS
+from eventlog.facts.market import AGG_TRADE, SNAPSHOT
+from eventlog.facts.registry import SCHEMAS
 from eventlog.transfer.export import PRICES, SPANS
 from market.fixed_point import DECIMALS
 
@@ -38,6 +38,13 @@ def select_stored(kind: str, source: str) -> str:
         f"CAST({_stored(kind, name)} AS {sql_type(kind, name)}) AS {_name(name)}" for name in SCHEMAS[kind].names
     )
     return f"SELECT {', '.join(columns)} FROM {source}"
+
+
+def with_later_columns(kind: str, files: str) -> str:
+    """The rows of files of which some were written before a kind had all its columns, which are null there."""
+    later = (name for name in SCHEMAS[kind].names if SCHEMAS[kind].field(name).nullable)
+    nulls = ", ".join(f"CAST(NULL AS {sql_type(kind, name)}) AS {_name(name)}" for name in later)
+    return f"(SELECT * FROM {files} UNION ALL BY NAME SELECT {nulls} WHERE false)"
 
 
 def select_nothing(kind: str, source: str = "range(0)") -> str:

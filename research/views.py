@@ -8,7 +8,7 @@ here. A file is read only as it was written; see `research.sources`.
 import atexit
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from weakref import WeakSet
 
 import duckdb
@@ -17,24 +17,20 @@ import pyarrow as pa
 from duckdb.func import PythonUDFType
 
 from eventlog.errors import EventLogError, LogBroken, LogNotFound
-from eventlog.kinds import MARKET_KINDS, SCHEMAS
+from eventlog.facts.registry import KINDS, STREAMS, kinds_of
 from eventlog.names import LogName
 from eventlog.proof.certificate import CERTIFICATES, load
 from eventlog.store.cold import ColdLog
 from market.fixed_point import DECIMALS
 from market.instrument import Market
 from research import derived
-from research.columns import UNSTEP, select_nothing, select_readable, select_stored
+from research.columns import UNSTEP, select_nothing, select_readable, select_stored, with_later_columns
 from research.errors import ResearchError
 from research.sources import INTACT_FILES, LogFiles, RunFiles, Source, Sources
 from runtime.open_log import mapper_for, quantity_decimals
 
 RUN_TABLES = ("scores", "episodes", "orders", "fills", "recommendations")
 
-_STREAMS: tuple[tuple[Literal["events", "decisions"], tuple[str, ...]], ...] = (
-    ("events", MARKET_KINDS),
-    ("decisions", tuple(kind for kind in SCHEMAS if kind not in MARKET_KINDS)),
-)
 _open: WeakSet[duckdb.DuckDBPyConnection] = WeakSet()
 
 
@@ -91,9 +87,9 @@ def _create_all(
         raise LogBroken(
             f"{logs['events'].name}: an instrument says that quantities keep {decimals} decimals; 0 to 8 fit"
         )
-    for stream, kinds in _STREAMS:
+    for stream in STREAMS:
         files = LogFiles(logs[stream]) if stream in logs else None
-        for kind in kinds:
+        for kind in kinds_of(stream):
             _create_kind(connection, sources, kind, files.kind(kind) if files else None, decimals)
     _create(connection, "minute_bars", derived.minute_bars(decimals))
     _create(connection, "book_levels", derived.book_levels(decimals))
@@ -107,7 +103,7 @@ def _logs(storage: Path, market: Market) -> dict[str, ColdLog]:
     logs: dict[str, ColdLog] = {}
     missing: LogNotFound | None = None
     storage = storage.absolute()  # files are looked at again in every query, wherever the process is then
-    for stream, _ in _STREAMS:
+    for stream in STREAMS:
         cold = ColdLog(storage, LogName(stream, market))
         try:
             cold.refresh()
@@ -125,7 +121,10 @@ def _create_kind(
     if source is None:
         _create(connection, kind, select_readable(kind, select_nothing(kind), decimals))
         return
-    stored = select_stored(kind, f"read_parquet({INTACT_FILES}('{kind}'), hive_partitioning = false)")
+    files = (
+        f"read_parquet({INTACT_FILES}('{kind}'), hive_partitioning = false, union_by_name = {KINDS[kind].version > 1})"
+    )
+    stored = select_stored(kind, files if KINDS[kind].version == 1 else with_later_columns(kind, files))
     refused = select_readable(kind, select_nothing(kind, f"read_blob({INTACT_FILES}('{kind}'))"), decimals)
     _create_of_files(connection, sources, kind, source, select_readable(kind, stored, decimals), refused)
 

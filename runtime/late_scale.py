@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 
 from eventlog.codec import Decode
-from eventlog.facts import INSTRUMENT, Entry
+from eventlog.facts.entry import Entry
+from eventlog.facts.market import INSTRUMENT
 from eventlog.store.cold import ColdLog
 from eventlog.store.hot import HotLog
 from eventlog.store.log import Log

@@ -4,7 +4,7 @@ The one loop: facts into the folds, and at every tick whoever wants to look. The
 
 from collections.abc import Callable, Iterable
 
-from eventlog.facts import TICK
+from eventlog.facts.capture import TICK
 from eventlog.store.batch import Batch
 from projections.state import MarketState, TickEntry, ticks_of
 

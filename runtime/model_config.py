@@ -10,7 +10,7 @@ from agents.llm.client.proxies import way_through
 from agents.llm.conversation.dialogue import Asking
 from agents.llm.conversation.prompts import BadPrompts, Prompts, load
 from agents.llm.wire.api import Usage
-from eventlog.facts import MODEL_CALL
+from eventlog.facts.model import MODEL_CALL
 from eventlog.store.log import Log
 from market.timestamps import DAY_NS
 from runtime.analysts import Questions

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Literal
 
 from eventlog.codec import Decode
 from eventlog.errors import LogNotFound
-from eventlog.facts import INSTRUMENT, Entry
+from eventlog.facts.entry import Entry
+from eventlog.facts.market import INSTRUMENT
 from eventlog.names import LogName
 from eventlog.server.embedded_server import EmbeddedServer
 from eventlog.store import hot as hots
@@ -45,9 +45,7 @@ def mapper_for(market: Market, quantity_decimals: int = 8) -> BinanceMapper:
 
 
 @contextmanager
-def open_log(
-    storage: Path, market: Market, stream: Literal["events", "decisions"] = "events", url: str | None = None
-) -> Iterator[Log]:
+def open_log(storage: Path, market: Market, stream: str = "events", url: str | None = None) -> Iterator[Log]:
     """
     A log for reading: its archive, and its stream where a server is named or one was ever embedded in this storage.
 
@@ -62,7 +60,9 @@ def open_log(
     mapper_for(market)
     if not cold.exists():
         cold.expect_nothing_recorded()
-        raise LogNotFound(f"no log {name} in {storage}; {_FIRST[stream]} first, or check --market and --storage")
+        raise LogNotFound(
+            f"no log {name} in {storage}; {_FIRST.get(stream, 'record one')} first, or check --market and --storage"
+        )
     server = EmbeddedServer(storage)
     if url is not None:
         client = hots.connect(url=url)

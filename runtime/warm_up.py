@@ -4,7 +4,7 @@ What the folds of a log begin with: the past that a state depends on, and the gr
 
 from collections.abc import Iterator
 
-from eventlog.facts import INSTRUMENT
+from eventlog.facts.market import INSTRUMENT
 from eventlog.store.batch import Batch
 from eventlog.store.log import Log
 from projections.state import KINDS, READS, MarketState, Windows

@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from eventlog.facts import Fact
+from eventlog.facts.entry import Fact
 from market.timestamps import SECOND_NS
 from tests.builders import T0, a_diff, a_snapshot
 

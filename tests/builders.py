@@ -12,38 +12,33 @@ import pyarrow as pa
 
 from eventlog.clock import ManualClock
 from eventlog.codec import decode_entries
-from eventlog.facts import (
-    AGG_TRADE,
+from eventlog.facts.analysis import (
     ANALYSIS,
     ANALYZER_SESSION,
+    RECOMMENDATION,
+    Analysis,
+    AnalyzerSession,
+    Recommendation,
+)
+from eventlog.facts.capture import (
     BOOK_AUDIT,
     BOOK_RESET,
     CLOCK_OFFSET,
-    DIFF,
     GAP,
-    INSTRUMENT,
-    MODEL_CALL,
-    MODEL_DECISION,
     QUARANTINE,
-    RECOMMENDATION,
     SESSION,
-    SNAPSHOT,
     TICK,
-    Analysis,
-    AnalyzerSession,
     BookAudit,
     BookReset,
     ClockOffset,
-    Entry,
-    Fact,
     Gap,
-    ModelCall,
-    ModelDecision,
     Quarantine,
-    Recommendation,
     Session,
     Tick,
 )
+from eventlog.facts.entry import Entry, Fact
+from eventlog.facts.market import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT
+from eventlog.facts.model import MODEL_CALL, MODEL_DECISION, ModelCall, ModelDecision
 from eventlog.names import LogName
 from eventlog.store import hot
 from eventlog.store.batch import Batch

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eventlog.facts import AGG_TRADE, INSTRUMENT, SNAPSHOT, TICK
+from eventlog.facts.capture import TICK
+from eventlog.facts.market import AGG_TRADE, INSTRUMENT, SNAPSHOT
 from market.fixed_point import ONE_E8
 from market.timestamps import MINUTE_NS, SECOND_NS
 from projections.book.snapshot_window import Snapshot

@@ -15,7 +15,8 @@ from analysis.confluence import Resonance, clusters, resonances
 from analysis.evidence import Evidence
 from analysis.parameters import Parameters
 from analysis.view import MarketView
-from eventlog.facts import AGG_TRADE, INSTRUMENT, SNAPSHOT, TICK
+from eventlog.facts.capture import TICK
+from eventlog.facts.market import AGG_TRADE, INSTRUMENT, SNAPSHOT
 from eventlog.names import LogName
 from eventlog.store.batch import Batch
 from eventlog.store.cold import ColdLog

@@ -21,7 +21,7 @@ from analysis.parameters import Parameters
 from analysis.view import MarketView
 from bench.planted import MARKET, START_NS, WINDOWS, plan
 from eventlog.clock import ManualClock
-from eventlog.facts import Fact
+from eventlog.facts.entry import Fact
 from market.timestamps import SECOND_NS
 from projections.state import MarketState, TickEntry
 from runtime.loop import drive

@@ -28,7 +28,8 @@ from agents.rules import RulesAnalyst
 from analysis.parameters import Parameters
 from analysis.view import MarketView
 from eventlog.clock import Clock
-from eventlog.facts import MODEL_CALL, MODEL_DECISION, Fact, ModelDecision
+from eventlog.facts.entry import Fact
+from eventlog.facts.model import MODEL_CALL, MODEL_DECISION, ModelDecision
 from market.timestamps import SECOND_NS
 
 _log = structlog.get_logger()

@@ -16,7 +16,7 @@ from agents.recommendation import Advice
 from agents.rules import RulesAnalyst
 from analysis.parameters import Parameters
 from analysis.view import MarketView
-from eventlog.facts import MODEL_CALL, MODEL_DECISION
+from eventlog.facts.model import MODEL_CALL, MODEL_DECISION
 from eventlog.store.log import Log
 from market.timestamps import iso
 

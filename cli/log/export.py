@@ -13,8 +13,9 @@ import typer
 
 from cli import console
 from cli.options import ConfigOption, JsonOption, MarketOption, RedisOption, StorageOption, log_source
-from eventlog.facts import AGG_TRADE
-from eventlog.kinds import MARKET_KINDS, SCHEMAS
+from eventlog.facts.kind import EVENTS
+from eventlog.facts.market import AGG_TRADE
+from eventlog.facts.registry import SCHEMAS, kinds_of
 from eventlog.store.log import Log
 from eventlog.transfer import export as exports
 from exchanges.binance.raw_messages import lines
@@ -32,7 +33,8 @@ TRADE_FILES = "trade_files"
 RAW_NDJSON = "raw_ndjson"
 
 _LONGEST_WINDOW = 10_000_000  # minutes: every minute of a log stays
-_KINDS = (*MARKET_KINDS, MINUTE_BARS, MINUTE_BUCKETS, TRADE_FILES, RAW_NDJSON)
+_FACTS = kinds_of(EVENTS)
+_KINDS = (*_FACTS, MINUTE_BARS, MINUTE_BUCKETS, TRADE_FILES, RAW_NDJSON)
 _LEVELLED = (MINUTE_BUCKETS, TRADE_FILES)
 
 Progress = Callable[[int, int], None]
@@ -53,7 +55,7 @@ def export(
     kind: Annotated[
         str,
         typer.Option(
-            help=f"{', '.join(MARKET_KINDS)}; {MINUTE_BARS} (OHLC, volumes, trades and VWAP: a row for every minute "
+            help=f"{', '.join(_FACTS)}; {MINUTE_BARS} (OHLC, volumes, trades and VWAP: a row for every minute "
             "that had a trade or was live without one, none for a minute of which nothing is known), "
             f"{MINUTE_BUCKETS} (a row a price level), {TRADE_FILES} (a JSON a minute), or {RAW_NDJSON} "
             "(the venue's messages)"

@@ -3,7 +3,7 @@
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -11,6 +11,7 @@ from cli import console
 from cli.options import ConfigOption, JsonOption, MarketOption, RedisOption, StorageOption, log_source
 from eventlog.clock import WallClock
 from eventlog.errors import EventLogError, LogNotFound
+from eventlog.facts.registry import STREAMS
 from eventlog.names import RESERVED_FILE, LogName
 from eventlog.server.embedded_server import EmbeddedServer
 from eventlog.store import hot as hots
@@ -19,7 +20,6 @@ from eventlog.store.hot import HotLog
 from eventlog.transfer.rebuilding import Rebuilt, rebuild_catalogue
 from runtime.open_log import mapper_for
 
-_STREAMS: tuple[Literal["events", "decisions"], ...] = ("events", "decisions")
 _SHOWN = 3
 
 
@@ -49,7 +49,7 @@ def rebuild(
     source = log_source(market, storage, redis, config)
     chosen, folder = source.market, source.storage
     mapper_for(chosen)
-    logs = [ColdLog(folder, LogName(stream, chosen)) for stream in _STREAMS]
+    logs = [ColdLog(folder, LogName(stream, chosen)) for stream in STREAMS]
     logs = [cold for cold in logs if cold.folder.is_dir()]
     if not logs:
         raise LogNotFound(f"no log of {chosen} in {folder}; check --market and --storage")

@@ -12,7 +12,8 @@ from cli import console
 from cli.asking import memory_notes, way_of
 from cli.options import LogSource
 from eventlog.clock import WallClock
-from eventlog.facts import ANALYZER_SESSION, MODEL_CALL
+from eventlog.facts.analysis import ANALYZER_SESSION
+from eventlog.facts.model import MODEL_CALL
 from replay.decisions import Ticks, ticks_between
 from replay.runs.run import Answered, Request
 from replay.scoring.rules import rules_of

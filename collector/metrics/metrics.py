@@ -23,7 +23,9 @@ from collector.metrics.metrics_server import serve
 from collector.metrics.prometheus import text_of
 from eventlog.clock import Clock
 from eventlog.errors import EventLogError
-from eventlog.facts import AGG_TRADE, BOOK_RESET, DIFF, QUARANTINE, Fact
+from eventlog.facts.capture import BOOK_RESET, QUARANTINE
+from eventlog.facts.entry import Fact
+from eventlog.facts.market import AGG_TRADE, DIFF
 from exchanges.port import Arrival
 from market.timestamps import SECOND_NS, iso
 from runtime.daemon import status

@@ -8,7 +8,8 @@ from typing import Any
 
 from collector.sequencing.diff_sequencer import Ready
 from eventlog.codec import Decode
-from eventlog.facts import DIFF, SNAPSHOT, Fact
+from eventlog.facts.entry import Fact
+from eventlog.facts.market import DIFF, SNAPSHOT
 from market.timestamps import SECOND_NS
 from projections.book.live_book import LiveBook
 

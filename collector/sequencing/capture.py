@@ -18,7 +18,9 @@ from collector.sequencing.tick_maker import Seen
 from collector.sequencing.trade_sequencer import TradeSequencer
 from eventlog.clock import Clock
 from eventlog.codec import decode_entries
-from eventlog.facts import AGG_TRADE, SESSION, Entry, Fact, Session, TradesState
+from eventlog.facts.capture import SESSION, Session, TradesState
+from eventlog.facts.entry import Entry, Fact
+from eventlog.facts.market import AGG_TRADE
 from eventlog.spill.missing_ids import lost_ids
 from eventlog.spill.recovery import held_agg_ids
 from eventlog.store.log import Log

@@ -8,7 +8,9 @@ leave a hole waits a moment for what belongs before it.
 from collections import deque
 from typing import NamedTuple
 
-from eventlog.facts import DIFF, GAP, QUARANTINE, Fact, Gap, Quarantine
+from eventlog.facts.capture import GAP, QUARANTINE, Gap, Quarantine
+from eventlog.facts.entry import Fact
+from eventlog.facts.market import DIFF
 from market.timestamps import SECOND_NS
 
 LONGEST_WAIT_NS = 2 * SECOND_NS

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from eventlog.facts import AGG_TRADE, DIFF, GAP, QUARANTINE, SNAPSHOT, TICK
+from eventlog.facts.capture import GAP, QUARANTINE, TICK
+from eventlog.facts.market import AGG_TRADE, DIFF, SNAPSHOT
 from eventlog.store.batch import Batch
 from eventlog.store.catalogue import Segment
 from eventlog.store.log import Log

@@ -4,7 +4,8 @@ When an interval has closed: a tick per boundary, as soon as its snapshot has ar
 
 from dataclasses import dataclass
 
-from eventlog.facts import TICK, DepthState, Fact, Tick, TradesState
+from eventlog.facts.capture import TICK, DepthState, Tick, TradesState
+from eventlog.facts.entry import Fact
 from market.timestamps import SECOND_NS, floor_to
 
 SNAPSHOT_TIMEOUT_NS = 5 * SECOND_NS

@@ -12,7 +12,9 @@ from collector.sequencing.capture import Capture
 from collector.sequencing.diff_sequencer import Ready
 from collector.sequencing.tick_maker import SNAPSHOT_TIMEOUT_NS, TickMaker
 from eventlog.clock import Clock
-from eventlog.facts import GAP, SNAPSHOT, Fact, Gap, TradesState
+from eventlog.facts.capture import GAP, Gap, TradesState
+from eventlog.facts.entry import Fact
+from eventlog.facts.market import SNAPSHOT
 from exchanges.errors import ExchangeError
 from exchanges.port import Exchange
 from market.timestamps import iso

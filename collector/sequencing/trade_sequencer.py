@@ -8,7 +8,8 @@ on request; after a limit the hole goes on record as an open gap, the live trade
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from eventlog.facts import GAP, VENUE_SKIPPED, Fact, Gap
+from eventlog.facts.capture import GAP, VENUE_SKIPPED, Gap
+from eventlog.facts.entry import Fact
 from market.timestamps import SECOND_NS
 
 LONGEST_WAIT_NS = 120 * SECOND_NS

@@ -18,12 +18,13 @@ import pyarrow.parquet as pq
 
 from eventlog.disk.parquet_bounds import UNREADABLE, expect_plausible, opened
 from eventlog.errors import LogBroken, first_line
-from eventlog.facts import AGG_TRADE, SNAPSHOT
-from eventlog.kinds import SCHEMAS
+from eventlog.facts.market import AGG_TRADE, SNAPSHOT
+from eventlog.facts.registry import KINDS, SCHEMAS
 from market.fixed_point import I64, common_unit
 
 _ROW_GROUP = 1 << 20
 _LOG = b"log"
+_VERSION = b"version"
 _SIDES = ("bid", "ask")
 _TRADE_LAGS = {"recv_ns": "recv_lag_ns", "event_time_ns": "event_lag_ns"}
 _STEPPED = tuple(f"{side}_{what}_e8" for side in _SIDES for what in ("price", "quantity"))
@@ -37,8 +38,11 @@ def to_bytes(kind: str, table: pa.Table, log: str = "") -> bytes:
         log: which log it is of, for a file to say so by itself.
     """
     stored = _STORE.get(kind, _as_is)(table)
-    if log:
-        stored = stored.replace_schema_metadata({_LOG: log.encode()})
+    about = {_LOG: log.encode()} if log else {}
+    if KINDS[kind].version > 1:
+        about[_VERSION] = str(KINDS[kind].version).encode()
+    if about:
+        stored = stored.replace_schema_metadata(about)
     encodings = {}
     for field in stored.schema:
         if pa.types.is_int64(field.type):
@@ -66,14 +70,14 @@ def read(kind: str, path: Path, columns: Sequence[str] | None = None) -> pa.Tabl
         columns: the columns wanted, all where None; `seq` always comes along.
 
     Raises:
-        LogBroken: the file is missing, cut short, or not of this kind.
+        LogBroken: the file is missing, cut short, not of this kind, or of a later version of it.
     """
     wanted, stored = _names(kind, columns)
     with _opened(path) as file:
         expect_plausible(file, path)
-        return _LOAD.get(kind, _as_read)(
-            pq.read_table(file, columns=stored, partitioning=None, page_checksum_verification=True), wanted
-        )
+        there = _there(kind, file, stored)
+        table = pq.read_table(file, columns=there, partitioning=None, page_checksum_verification=True)
+        return _loaded(kind, table, wanted, stored, path)
 
 
 def log_of(path: Path) -> str:
@@ -93,13 +97,38 @@ def pieces(kind: str, path: Path, columns: Sequence[str] | None, rows: int) -> I
     with _opened(path) as whole:
         expect_plausible(whole, path)
         with pq.ParquetFile(whole, page_checksum_verification=True) as file:
-            for batch in file.iter_batches(rows, columns=stored):
-                yield _LOAD.get(kind, _as_read)(pa.Table.from_batches([batch]), wanted)
+            about = file.schema_arrow.metadata
+            names = set(file.schema_arrow.names)
+            there = [name for name in stored if name in names] if KINDS[kind].version > 1 else stored
+            for batch in file.iter_batches(rows, columns=there):
+                table = pa.Table.from_batches([batch]).replace_schema_metadata(about)
+                yield _loaded(kind, table, wanted, stored, path)
 
 
 def _names(kind: str, columns: Sequence[str] | None) -> tuple[list[str], list[str]]:
     wanted = list(SCHEMAS[kind].names if columns is None else dict.fromkeys(("seq", *columns)))
     return wanted, list(dict.fromkeys(name for column in wanted for name in _stored_names(kind, column)))
+
+
+def _there(kind: str, file: pa.NativeFile, stored: Sequence[str]) -> Sequence[str]:
+    """The stored columns that a file has: one of an earlier version of its kind lacks those that came later."""
+    if KINDS[kind].version == 1:
+        return stored
+    names = set(pq.read_schema(file).names)
+    file.seek(0)
+    return [name for name in stored if name in names]
+
+
+def _loaded(kind: str, table: pa.Table, wanted: Sequence[str], stored: Sequence[str], path: Path) -> pa.Table:
+    """The columns that are wanted, of what was read; null where they came with a later version than the file's."""
+    known, written = KINDS[kind].version, int((table.schema.metadata or {}).get(_VERSION, b"1"))
+    if written > known:
+        raise LogBroken(f"{path} holds version {written} of {kind}, and this program knows {known}; use a newer one")
+    for name in stored:
+        if name not in table.column_names:
+            field = SCHEMAS[kind].field(name)
+            table = table.append_column(field, pa.nulls(len(table), field.type))
+    return _LOAD.get(kind, _as_read)(table.replace_schema_metadata(None), wanted)
 
 
 @contextmanager

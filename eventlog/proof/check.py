@@ -11,7 +11,10 @@ import pyarrow.compute as pc
 
 from eventlog.disk.files import digest_of, told_plainly
 from eventlog.errors import LogBroken
-from eventlog.facts import AGG_TRADE, CONFLICT, DIFF, GAP, QUARANTINE, SNAPSHOT, TICK, UNREAD_TRADE, VENUE_SKIPPED
+from eventlog.facts.capture import CONFLICT, GAP, QUARANTINE, UNREAD_TRADE, VENUE_SKIPPED
+from eventlog.facts.kind import EVENTS
+from eventlog.facts.market import AGG_TRADE
+from eventlog.facts.registry import KINDS, kinds_of
 from eventlog.store.catalogue import FileRecord
 from eventlog.store.cold import ColdLog
 from eventlog.store.log import Log
@@ -19,9 +22,7 @@ from market.fixed_point import I64
 
 _SHOWN = 20
 _NAMED = 5
-_COLUMNS = {AGG_TRADE: ("agg_id", "first_trade_id", "last_trade_id"), SNAPSHOT: (), DIFF: (), TICK: (),
-            "instrument": (), "session": (), "book_audit": (), "book_reset": (), "clock_offset": (),
-            QUARANTINE: ("agg_id", "reason", "source"), GAP: ("what", "first", "last", "cause", "state")}  # fmt: skip
+_COLUMNS = {name: KINDS[name].checked for name in kinds_of(EVENTS)}
 
 Range = tuple[int, int]
 

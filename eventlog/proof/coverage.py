@@ -14,7 +14,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from eventlog.facts import AGG_TRADE, BOOK_AUDIT, BOOK_RESET, DIFF, SNAPSHOT, TICK
+from eventlog.facts.capture import BOOK_AUDIT, BOOK_RESET, TICK
+from eventlog.facts.market import AGG_TRADE, DIFF, SNAPSHOT
+from eventlog.facts.registry import KINDS
 from eventlog.proof.chains import FROM_NS, LAST, TO_NS, TradeChain, UpdateChain
 from eventlog.store.log import Log
 from market.fixed_point import I64
@@ -24,12 +26,7 @@ Bools = npt.NDArray[np.bool_]
 Span = tuple[int, int]
 
 EVIDENCE: dict[str, tuple[str, ...]] = {
-    AGG_TRADE: ("agg_id", "first_trade_id", "last_trade_id", "trade_time_ns"),
-    DIFF: ("recv_ns", "first_update_id", "last_update_id"),
-    SNAPSHOT: ("recv_ns", "last_update_id"),
-    TICK: ("boundary_ns", "trades", "depth", "last_agg_id"),
-    BOOK_RESET: ("recv_ns",),
-    BOOK_AUDIT: ("recv_ns", "snapshot_update_id", "healthy"),
+    name: kind.evidence for name, kind in KINDS.items() if kind.evidence is not None
 }
 """The columns that proof needs."""
 

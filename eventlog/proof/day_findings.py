@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
-from eventlog.facts import AGG_TRADE, CONFLICT
+from eventlog.facts.capture import CONFLICT
+from eventlog.facts.market import AGG_TRADE
 from eventlog.proof.chains import Range, broken_at, holes
 from eventlog.proof.check import in_words, latest, minus, missing_for_good
 from eventlog.proof.coverage import Mask

@@ -11,8 +11,9 @@ import pyarrow as pa
 
 from eventlog.disk import parquet_files
 from eventlog.errors import LogBroken
-from eventlog.facts import AGG_TRADE, CONFLICT, DIFF, GAP, QUARANTINE, SNAPSHOT, UNREAD_TRADE
-from eventlog.kinds import SCHEMAS
+from eventlog.facts.capture import CONFLICT, GAP, QUARANTINE, UNREAD_TRADE
+from eventlog.facts.market import AGG_TRADE, DIFF, SNAPSHOT
+from eventlog.facts.registry import SCHEMAS
 from eventlog.proof.chains import FIRST, LAST, Range, holes
 from eventlog.proof.check import damage
 from eventlog.proof.coverage import EVIDENCE, Evidence

@@ -9,7 +9,8 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from eventlog.facts import AGG_TRADE, BOOK_AUDIT, BOOK_RESET, DIFF, QUARANTINE, SESSION, SNAPSHOT, TICK
+from eventlog.facts.capture import BOOK_AUDIT, BOOK_RESET, QUARANTINE, SESSION, TICK
+from eventlog.facts.market import AGG_TRADE, DIFF, SNAPSHOT
 from eventlog.proof.chains import FIRST, FIRST_ID, LAST, LAST_ID, Range, TradeChain, UpdateChain
 from market.timestamps import MINUTE_NS, iso
 

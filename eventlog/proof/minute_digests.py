@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from eventlog.kinds import SCHEMAS
+from eventlog.facts.registry import SCHEMAS
 from market.fixed_point import I64
 from market.timestamps import MINUTE_NS
 

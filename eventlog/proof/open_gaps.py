@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from eventlog.facts import AGG_TRADE, GAP
+from eventlog.facts.capture import GAP
+from eventlog.facts.market import AGG_TRADE
 from eventlog.proof.chains import FIRST, LAST
 from eventlog.proof.check import latest
 from eventlog.store.cold import ColdLog

@@ -13,8 +13,9 @@ import pyarrow.compute as pc
 from eventlog.disk import parquet_files
 from eventlog.disk.files import digest_of, told_plainly
 from eventlog.errors import LogBroken, first_line
-from eventlog.facts import AGG_TRADE, GAP
-from eventlog.kinds import SCHEMAS
+from eventlog.facts.capture import GAP
+from eventlog.facts.market import AGG_TRADE
+from eventlog.facts.registry import SCHEMAS
 from eventlog.proof.chains import Range
 from eventlog.proof.check import minus
 from eventlog.store.catalogue import FileRecord, Segment

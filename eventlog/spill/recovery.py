@@ -9,7 +9,9 @@ import structlog
 
 from eventlog.clock import Clock
 from eventlog.errors import LogBroken
-from eventlog.facts import AGG_TRADE, GAP, QUARANTINE, Fact, Gap
+from eventlog.facts.capture import GAP, QUARANTINE, Gap
+from eventlog.facts.entry import Fact
+from eventlog.facts.market import AGG_TRADE
 from eventlog.spill.missing_ids import lost_ids
 from eventlog.spill.spill import Spill
 from eventlog.store.log import Log

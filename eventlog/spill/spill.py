@@ -22,7 +22,7 @@ import structlog
 from eventlog.disk.files import move_aside, open_plain, open_private, sync_folder, told_plainly, write_whole
 from eventlog.disk.sealed_json import read_sealed, seal
 from eventlog.errors import LogBroken, StoreFull
-from eventlog.facts import Fact
+from eventlog.facts.entry import Fact
 from eventlog.names import SPILL_FILE, SPILL_POSITION_FILE, SpillPosition
 
 MOST_BYTES = 8 << 30

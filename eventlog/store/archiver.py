@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from threading import Lock
 
 from eventlog.codec import decode_entries
-from eventlog.facts import Entry
+from eventlog.facts.entry import Entry
 from eventlog.store.log import Log
 from eventlog.store.writer import LogWriter
 

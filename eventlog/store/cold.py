@@ -20,7 +20,8 @@ from eventlog.disk import parquet_files
 from eventlog.disk.files import create_private_folder, expect_no_link, move_aside, told_plainly, write_whole
 from eventlog.disk.sealed_json import read_sealed
 from eventlog.errors import LogBroken, LogNotFound
-from eventlog.facts import AGG_TRADE, TICK
+from eventlog.facts.capture import TICK
+from eventlog.facts.market import AGG_TRADE
 from eventlog.names import RESERVED_FILE, SPILL_FILE, SPILL_POSITION_FILE, LogName, Reserved, SpillPosition
 from eventlog.store import catalogue as catalogues
 from eventlog.store.batch import Batch

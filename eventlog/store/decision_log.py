@@ -2,7 +2,7 @@
 The decision log: what was seen and advised, each entry naming the market seq it was computed at.
 """
 
-from eventlog.facts import ANALYSIS, RECOMMENDATION
+from eventlog.facts.analysis import ANALYSIS, RECOMMENDATION
 from eventlog.store.log import Log
 
 

@@ -25,7 +25,7 @@ from eventlog.errors import (
     WriterRefused,
     first_line,
 )
-from eventlog.facts import Entry
+from eventlog.facts.entry import Entry
 from eventlog.names import LogName
 from eventlog.server.connections import DEFAULT_TIMEOUT_S, Connections
 

@@ -6,9 +6,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
+import msgspec
+
 from eventlog.codec import Decode, decode_entries
 from eventlog.errors import LogBroken, LogNotFound, StoreUnavailable
-from eventlog.facts import Entry
+from eventlog.facts.capture import GAP, Gap
+from eventlog.facts.entry import Entry
 from eventlog.names import LogName
 from eventlog.store.batch import Batch
 from eventlog.store.cold import ColdLog
@@ -166,4 +169,10 @@ class Log:
     @staticmethod
     def _starts_after_loss(entry: Entry) -> bool:
         """After a loss the log goes on with the gap that names the lost seqs."""
-        return entry.kind == "gap" and b'"seqs"' in entry.data and f'"last":{entry.seq - 1},'.encode() in entry.data
+        if entry.kind != GAP:
+            return False
+        try:
+            gap = msgspec.json.decode(entry.data, type=Gap)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return False
+        return (gap.what, gap.last) == ("seqs", entry.seq - 1)

@@ -20,7 +20,8 @@ from eventlog.clock import Clock
 from eventlog.disk.files import create_private_folder, open_private, told_plainly, write_whole
 from eventlog.disk.sealed_json import seal
 from eventlog.errors import EventLogError, LogBroken, StoreUnavailable, StoreWiped, WriterRefused
-from eventlog.facts import GAP, Entry, Fact, Gap
+from eventlog.facts.capture import GAP, Gap
+from eventlog.facts.entry import Entry, Fact
 from eventlog.names import RESERVED_FILE, Reserved
 from eventlog.store.cold import ColdLog
 from eventlog.store.hot import HotLog, refuse_other_storage

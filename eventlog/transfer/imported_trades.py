@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from eventlog.errors import ImportRefused
-from eventlog.facts import AGG_TRADE
+from eventlog.facts.market import AGG_TRADE
 from eventlog.store.catalogue import Segment
 from eventlog.store.cold import ColdLog
 from market.fixed_point import DECIMALS, I64, LARGEST_E8, format_e8

@@ -13,8 +13,8 @@ import pyarrow as pa
 from eventlog.clock import Clock
 from eventlog.disk.files import told_plainly
 from eventlog.errors import ImportRefused, WriterRefused
-from eventlog.facts import QUARANTINE, SESSION
-from eventlog.kinds import SCHEMAS
+from eventlog.facts.capture import QUARANTINE, SESSION
+from eventlog.facts.registry import SCHEMAS
 from eventlog.names import RESERVED_FILE
 from eventlog.store.catalogue import FILE_NAME, Segment
 from eventlog.store.cold import ColdLog, is_provisional

@@ -19,8 +19,8 @@ from eventlog.clock import Clock
 from eventlog.disk import parquet_files
 from eventlog.disk.files import move_aside, told_plainly
 from eventlog.errors import EventLogError, LogBroken, LogNotFound
-from eventlog.facts import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT
-from eventlog.kinds import SCHEMAS
+from eventlog.facts.market import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT
+from eventlog.facts.registry import SCHEMAS
 from eventlog.names import RESERVED_FILE
 from eventlog.proof.certificate import CERTIFICATES, load
 from eventlog.proof.chains import Range

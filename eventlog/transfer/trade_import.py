@@ -15,7 +15,8 @@ import numpy as np
 import pyarrow as pa
 
 from eventlog.errors import ImportRefused
-from eventlog.facts import AGG_TRADE, CONFLICT, GAP, INSTRUMENT, QUARANTINE, TICK
+from eventlog.facts.capture import CONFLICT, GAP, QUARANTINE, TICK
+from eventlog.facts.market import AGG_TRADE, INSTRUMENT
 from eventlog.store.cold import ColdLog
 from eventlog.transfer.imported_trades import (
     Bools,

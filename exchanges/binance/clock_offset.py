@@ -8,7 +8,7 @@ less than a millisecond. Together they bound it closer (K. Marzullo and S. Owick
 from collections.abc import Sequence
 from statistics import median_low
 
-from eventlog.facts import ClockOffset
+from eventlog.facts.capture import ClockOffset
 from exchanges.binance.rest import RoundTrip
 
 _MS_NS = 1_000_000

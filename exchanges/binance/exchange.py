@@ -9,7 +9,9 @@ import structlog
 
 from eventlog.codec import Decode
 from eventlog.errors import BadEntry
-from eventlog.facts import AGG_TRADE, CLOCK_OFFSET, DIFF, QUARANTINE, Entry, Fact, Quarantine
+from eventlog.facts.capture import CLOCK_OFFSET, QUARANTINE, Quarantine
+from eventlog.facts.entry import Entry, Fact
+from eventlog.facts.market import AGG_TRADE, DIFF
 from exchanges.binance.clock_offset import clock_offset
 from exchanges.binance.feed.message_buffer import Received
 from exchanges.binance.feed.stall_detector import SilenceRules

@@ -14,8 +14,9 @@ import numpy as np
 import pyarrow as pa
 
 from eventlog.codec import Decode, table_of
-from eventlog.facts import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT, Entry
-from eventlog.kinds import SCHEMAS
+from eventlog.facts.entry import Entry
+from eventlog.facts.market import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT
+from eventlog.facts.registry import SCHEMAS
 from exchanges.binance import fast_check
 from exchanges.binance.instruments import instrument_from
 from exchanges.binance.levels import book_side, changed_levels

@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 
 from eventlog.errors import BadEntry
-from eventlog.facts import AGG_TRADE, DIFF, Entry
+from eventlog.facts.entry import Entry
+from eventlog.facts.market import AGG_TRADE, DIFF
 from eventlog.store.batch import Rows
 from eventlog.store.log import Log
 

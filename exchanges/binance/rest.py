@@ -16,7 +16,8 @@ import msgspec
 import structlog
 
 from eventlog.clock import Clock
-from eventlog.facts import INSTRUMENT, SNAPSHOT, Fact
+from eventlog.facts.entry import Fact
+from eventlog.facts.market import INSTRUMENT, SNAPSHOT
 from exchanges.binance.limits import AddressLimits
 from exchanges.binance.messages import UNREADABLE, pack_snapshot
 from exchanges.errors import BadReply, ExchangeError, Refused, UnknownSymbol, Unreachable

@@ -10,7 +10,9 @@ from collections.abc import Iterator, Mapping
 import pyarrow as pa
 
 from eventlog.codec import Decode, decode_entries
-from eventlog.facts import BOOK_AUDIT, BOOK_RESET, DIFF, SNAPSHOT, BookAudit, BookReset, Entry, Fact
+from eventlog.facts.capture import BOOK_AUDIT, BOOK_RESET, BookAudit, BookReset
+from eventlog.facts.entry import Entry, Fact
+from eventlog.facts.market import DIFF, SNAPSHOT
 from eventlog.store.batch import Columns
 from projections.book.book_audit import Audit
 from projections.book.book_levels import SIDES, Sides

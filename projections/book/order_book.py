@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from eventlog.facts import DIFF, SNAPSHOT
+from eventlog.facts.market import DIFF, SNAPSHOT
 from eventlog.store.batch import Batch, Rows
 from market.fixed_point import I64
 from market.timestamps import MINUTE_NS

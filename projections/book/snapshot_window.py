@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eventlog.facts import SNAPSHOT
+from eventlog.facts.market import SNAPSHOT
 from eventlog.store.batch import Batch, Rows
 from market.fixed_point import I64
 from market.timestamps import MINUTE_NS

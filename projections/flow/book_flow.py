@@ -13,7 +13,7 @@ from itertools import pairwise, takewhile
 
 import numpy as np
 
-from eventlog.facts import AGG_TRADE
+from eventlog.facts.market import AGG_TRADE
 from eventlog.store.batch import Batch
 from market.errors import SumOverflow
 from market.fixed_point import I64

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from eventlog.facts import AGG_TRADE, TICK
+from eventlog.facts.capture import TICK
+from eventlog.facts.market import AGG_TRADE
 from eventlog.store.batch import Batch, Rows
 from market.errors import SumOverflow
 from market.fixed_point import I64, LARGEST_E8

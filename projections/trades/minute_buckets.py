@@ -12,7 +12,7 @@ from itertools import takewhile
 
 import numpy as np
 
-from eventlog.facts import AGG_TRADE
+from eventlog.facts.market import AGG_TRADE
 from eventlog.store.batch import Batch, Rows
 from market.errors import SumOverflow
 from market.fixed_point import I64, LARGEST_E8, ONE_E8

@@ -8,7 +8,7 @@ never written below its end: what was handed out stays as it was.
 
 import numpy as np
 
-from eventlog.facts import AGG_TRADE
+from eventlog.facts.market import AGG_TRADE
 from eventlog.store.batch import Batch, Rows
 from market.fixed_point import I64
 from market.timestamps import MINUTE_NS

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from eventlog.store.batch import Rows
-from eventlog.facts import AGG_TRADE, INSTRUMENT, SNAPSHOT, TICK
+from eventlog.facts.capture import TICK
+from eventlog.facts.market import AGG_TRADE, INSTRUMENT, SNAPSHOT
 from eventlog.store.log import Log
 
 _SIDES = ("bid_price_e8", "bid_quantity_e8", "ask_price_e8", "ask_quantity_e8")

@@ -6,7 +6,7 @@ from bisect import bisect
 from collections.abc import Container
 from hashlib import blake2b
 
-from eventlog.facts import ANALYZER_SESSION, RECOMMENDATION
+from eventlog.facts.analysis import ANALYZER_SESSION, RECOMMENDATION
 from eventlog.store.log import Log
 
 Publications = dict[int, tuple[int, int] | None]

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from agents.recommendation import Side, Stance, Zone
-from eventlog.facts import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT
+from eventlog.facts.market import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT
 from eventlog.store.batch import Batch
 from market.timestamps import DAY_NS
 

@@ -23,7 +23,7 @@ from analysis.observe import Observer
 from analysis.parameters import Parameters
 from analysis.view import MarketView
 from eventlog.clock import Clock
-from eventlog.facts import TICK
+from eventlog.facts.capture import TICK
 from eventlog.store.batch import Batch
 from eventlog.store.log import Log
 from projections.state import MarketState, TickEntry

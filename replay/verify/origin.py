@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agents.recommendation import Advice, parse
-from eventlog.facts import ANALYSIS, ANALYZER_SESSION, RECOMMENDATION
+from eventlog.facts.analysis import ANALYSIS, ANALYZER_SESSION, RECOMMENDATION
 from eventlog.store.log import Log
 from market.printable import printable
 

@@ -12,7 +12,7 @@ import msgspec
 from agents.llm.conversation.tools import TOOLS, calls_in, candidates, result
 from analysis.observe import Observer
 from analysis.view import MarketView
-from eventlog.facts import MODEL_CALL
+from eventlog.facts.model import MODEL_CALL
 from eventlog.store.log import Log
 from market.timestamps import iso
 from projections.state import MarketState, TickEntry

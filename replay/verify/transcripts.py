@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from agents.llm.conversation.transcript import transcript
-from eventlog.facts import MODEL_CALL, MODEL_DECISION
+from eventlog.facts.model import MODEL_CALL, MODEL_DECISION
 from eventlog.store.log import Log
 from market.printable import printable
 from market.timestamps import iso

@@ -14,7 +14,7 @@ from agents.llm.recorded import MissingCall, tape_of
 from agents.recommendation import Advice
 from analysis.fitted import parse
 from eventlog.code_version import code_digest
-from eventlog.facts import ANALYSIS, ANALYZER_SESSION, RECOMMENDATION
+from eventlog.facts.analysis import ANALYSIS, ANALYZER_SESSION, RECOMMENDATION
 from eventlog.store.log import Log
 from market.timestamps import iso
 from projections.state import MarketState, TickEntry

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from eventlog.facts import DIFF, Fact
+from eventlog.facts.entry import Fact
+from eventlog.facts.market import DIFF
 from market.timestamps import SECOND_NS
 from projections import digest
 from projections.book.book_audit import Audit

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from eventlog.facts import AGG_TRADE, GAP, TICK
+from eventlog.facts.capture import GAP, TICK
+from eventlog.facts.market import AGG_TRADE
 from eventlog.store.log import Log
 from market.timestamps import DAY_NS
 from tests.builders import (

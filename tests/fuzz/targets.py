@@ -14,7 +14,9 @@ from typing import Any
 import pyarrow as pa
 
 from eventlog.clock import ManualClock
-from eventlog.facts import AGG_TRADE, DIFF, INSTRUMENT, QUARANTINE, SNAPSHOT, Entry
+from eventlog.facts.capture import QUARANTINE
+from eventlog.facts.entry import Entry
+from eventlog.facts.market import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT
 from exchanges.binance.archives.archive import read_agg_trades
 from exchanges.binance.messages import BadMessage, pack_snapshot, unwrap
 from exchanges.binance.recordings.recording import Recording

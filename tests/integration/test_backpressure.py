@@ -19,7 +19,9 @@ from collector.fact_queue import Recorder
 from collector.queue_limits import Room
 from eventlog.clock import ManualClock
 from eventlog.errors import LogBroken, StoreUnavailable
-from eventlog.facts import AGG_TRADE, GAP, Fact
+from eventlog.facts.capture import GAP
+from eventlog.facts.entry import Fact
+from eventlog.facts.market import AGG_TRADE
 from eventlog.proof.check import check
 from eventlog.server.embedded_server import EmbeddedServer
 from eventlog.spill.recovery import catch_up

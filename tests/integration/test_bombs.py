@@ -21,7 +21,7 @@ from aiohttp import web
 
 from eventlog.disk.files import digest_of
 from eventlog.disk.sealed_json import seal, seal_fields
-from eventlog.kinds import SCHEMAS
+from eventlog.facts.registry import SCHEMAS
 from eventlog.names import SpillPosition
 from eventlog.store.catalogue import Catalogue, FileRecord, Segment
 from eventlog.store.cold import ColdLog

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from eventlog.facts import RECOMMENDATION, TICK
+from eventlog.facts.analysis import RECOMMENDATION
+from eventlog.facts.capture import TICK
 from market.instrument import Market
 from runtime.open_log import open_log
 from tests.fakes.venue import Venue, running

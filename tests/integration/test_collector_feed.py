@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from eventlog.facts import BOOK_RESET, CLOCK_OFFSET, DIFF, SESSION, SNAPSHOT
+from eventlog.facts.capture import BOOK_RESET, CLOCK_OFFSET, SESSION
+from eventlog.facts.market import DIFF, SNAPSHOT
 from market.instrument import Market
 from runtime.open_log import open_log
 from tests.integration.daemons import MARKET, Stage, wait_for

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from eventlog.facts import AGG_TRADE
+from eventlog.facts.market import AGG_TRADE
 from eventlog.server.embedded_server import EmbeddedServer
 from market.instrument import Market
 from runtime.open_log import open_log

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from eventlog.clock import WallClock
-from eventlog.facts import ClockOffset
+from eventlog.facts.capture import ClockOffset
 from exchanges.binance.feed.stall_detector import SilenceRules
 from exchanges.binance.feed.stream import StreamRules
 from exchanges.binance.limits import AddressLimits

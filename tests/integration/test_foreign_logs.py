@@ -22,7 +22,7 @@ from cli.log import app as eventlog_commands
 from cli.replay import app as replay_commands
 from eventlog.disk.files import digest_of
 from eventlog.disk.sealed_json import seal, seal_fields
-from eventlog.facts import ANALYZER_SESSION, AnalyzerSession
+from eventlog.facts.analysis import ANALYZER_SESSION, AnalyzerSession
 from eventlog.server.embedded_server import EmbeddedServer
 from eventlog.store.catalogue import Catalogue, Retired
 from eventlog.store.cold import ColdLog

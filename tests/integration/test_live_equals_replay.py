@@ -14,7 +14,7 @@ import pytest
 from msgspec.structs import replace
 
 from eventlog.disk import parquet_files
-from eventlog.facts import AGG_TRADE
+from eventlog.facts.market import AGG_TRADE
 from eventlog.names import LogName
 from eventlog.store.catalogue import FileRecord
 from eventlog.store.cold import ColdLog

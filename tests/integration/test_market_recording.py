@@ -16,7 +16,8 @@ from collector.queue_limits import Room
 from eventlog.clock import WallClock
 from eventlog.codec import Decode
 from eventlog.errors import EventLogError, LogBroken
-from eventlog.facts import SESSION, Fact
+from eventlog.facts.capture import SESSION
+from eventlog.facts.entry import Fact
 from eventlog.store.archiver import Archiver
 from exchanges.errors import ExchangeError
 from exchanges.port import Arrival, Exchange, Numbered

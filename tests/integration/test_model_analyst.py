@@ -10,7 +10,7 @@ from agents.llm.client.budget import Limits
 from agents.llm.conversation.dialogue import Asking
 from agents.llm.conversation.tools import DEPTH, FLOW
 from agents.recommendation import violations
-from eventlog.facts import MODEL_CALL, MODEL_DECISION
+from eventlog.facts.model import MODEL_CALL, MODEL_DECISION
 from tests.model_server import asking, at, minutes, model_server, shortened
 
 MINUTES = 60

@@ -17,7 +17,8 @@ from cli import console, trials
 from cli.consent import Consent
 from cli.trials import Place, requests_of
 from eventlog.clock import WallClock
-from eventlog.facts import ANALYZER_SESSION, MODEL_CALL, MODEL_DECISION
+from eventlog.facts.analysis import ANALYZER_SESSION
+from eventlog.facts.model import MODEL_CALL, MODEL_DECISION
 from eventlog.names import LogName
 from eventlog.store.cold import ColdLog
 from eventlog.transfer.importing import table

@@ -9,7 +9,7 @@ import pytest
 
 from agents.llm.conversation.dialogue import Asking
 from agents.recommendation import violations
-from eventlog.facts import MODEL_CALL, MODEL_DECISION
+from eventlog.facts.model import MODEL_CALL, MODEL_DECISION
 from simulators.model.faults import FAULTS
 from tests.model_server import KEY, asking, at, minutes, model_server, shortened
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from cli.trials import Place, requests_of
-from eventlog.facts import MODEL_DECISION, TICK
+from eventlog.facts.capture import TICK
+from eventlog.facts.model import MODEL_DECISION
 from market.printable import one_line
 from replay.errors import AskingStopped, NothingDecided
 from replay.runs.finished_runs import load as load_run

@@ -22,7 +22,9 @@ from agents.rules import RulesAnalyst
 from analyzer.outlet import Outlet
 from eventlog.clock import ManualClock, WallClock
 from eventlog.errors import Fenced, StoreUnavailable
-from eventlog.facts import MODEL_CALL, SESSION, Fact, Session
+from eventlog.facts.capture import SESSION, Session
+from eventlog.facts.entry import Fact
+from eventlog.facts.model import MODEL_CALL
 from eventlog.names import LogName
 from eventlog.server.embedded_server import EmbeddedServer
 from eventlog.spill.recovery import catch_up

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from eventlog.facts import Entry
+from eventlog.facts.entry import Entry
 from exchanges.errors import BadReply, ExchangeError, Refused, Unreachable
 from simulators.exchange.server import SimulatedExchange
 from tests.exchange_feed import Feed, run, traded

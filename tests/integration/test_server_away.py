@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from eventlog.facts import ANALYSIS, MODEL_CALL, MODEL_DECISION, RECOMMENDATION, TICK
+from eventlog.facts.analysis import ANALYSIS, RECOMMENDATION
+from eventlog.facts.capture import TICK
+from eventlog.facts.model import MODEL_CALL, MODEL_DECISION
 from eventlog.server.embedded_server import EmbeddedServer
 from market.instrument import Market
 from market.timestamps import SECOND_NS

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from eventlog.facts import ANALYSIS, RECOMMENDATION
+from eventlog.facts.analysis import ANALYSIS, RECOMMENDATION
 from eventlog.server.embedded_server import EmbeddedServer
 from market.instrument import Market
 from runtime.open_log import open_log

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from eventlog.clock import WallClock
-from eventlog.facts import AGG_TRADE, DIFF
+from eventlog.facts.market import AGG_TRADE, DIFF
 from eventlog.names import LogName
 from exchanges.binance.feed.message_buffer import Received
 from exchanges.binance.feed.stream import BinanceStream

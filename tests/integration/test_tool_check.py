@@ -17,7 +17,9 @@ from analysis.observe import Observer
 from analysis.parameters import Parameters
 from analysis.view import MarketView
 from eventlog.clock import ManualClock
-from eventlog.facts import ANALYSIS, ANALYZER_SESSION, MODEL_CALL, MODEL_DECISION, Analysis, AnalyzerSession, Fact
+from eventlog.facts.analysis import ANALYSIS, ANALYZER_SESSION, Analysis, AnalyzerSession
+from eventlog.facts.entry import Fact
+from eventlog.facts.model import MODEL_CALL, MODEL_DECISION
 from eventlog.names import LogName
 from eventlog.store.cold import ColdLog
 from eventlog.store.log import Log

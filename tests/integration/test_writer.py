@@ -10,7 +10,9 @@ import msgspec
 import pytest
 
 from eventlog.errors import EventLogError, Fenced, LogBroken, StoreFull, StoreUnavailable, WriterRefused
-from eventlog.facts import AGG_TRADE, GAP, Entry, Fact
+from eventlog.facts.capture import GAP
+from eventlog.facts.entry import Entry, Fact
+from eventlog.facts.market import AGG_TRADE
 from eventlog.proof.check import check
 from eventlog.server.embedded_server import EmbeddedServer
 from eventlog.store.archiver import Archiver

@@ -12,7 +12,8 @@ from agents.rules import RulesAnalyst
 from analysis.observe import Observer
 from analysis.parameters import Parameters
 from analysis.view import MarketView
-from eventlog.facts import AGG_TRADE, INSTRUMENT, SNAPSHOT, TICK
+from eventlog.facts.capture import TICK
+from eventlog.facts.market import AGG_TRADE, INSTRUMENT, SNAPSHOT
 from market.timestamps import MINUTE_NS, SECOND_NS
 from projections.book.snapshot_window import Snapshot
 from projections.state import MarketState, TickEntry, Windows

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from eventlog.clock import ManualClock
 from eventlog.disk import parquet_files
 from eventlog.errors import EventLogError, LogBroken
-from eventlog.facts import AGG_TRADE, DIFF, INSTRUMENT, QUARANTINE, SNAPSHOT, Entry
-from eventlog.kinds import SCHEMAS
+from eventlog.facts.capture import QUARANTINE
+from eventlog.facts.entry import Entry
+from eventlog.facts.market import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT
+from eventlog.facts.registry import SCHEMAS
 from eventlog.store.cold import ColdLog
 from eventlog.store.log import Log
 from eventlog.transfer.importing import Imported, Importer

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from analysis.flow.book_flow import book_flow
 from analysis.parameters import BookFlowParameters
-from eventlog.facts import Fact
+from eventlog.facts.entry import Fact
 from eventlog.store.batch import Batch
 from market.fixed_point import ONE_E8
 from market.timestamps import MINUTE_NS, SECOND_NS

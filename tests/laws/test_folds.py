@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eventlog.facts import AGG_TRADE, TICK, Fact
+from eventlog.facts.capture import TICK
+from eventlog.facts.entry import Fact
+from eventlog.facts.market import AGG_TRADE
 from eventlog.store.batch import Batch
 from market.timestamps import MINUTE_NS
 from projections.book.snapshot_window import SnapshotWindow

@@ -8,7 +8,8 @@ import pytest
 from agents.rules import RulesAnalyst
 from analysis.observe import Observer
 from analysis.parameters import Parameters
-from eventlog.facts import INSTRUMENT, TICK
+from eventlog.facts.capture import TICK
+from eventlog.facts.market import INSTRUMENT
 from market.timestamps import MINUTE_NS
 from projections.state import MarketState, TickEntry, Windows
 from runtime.loop import drive

@@ -24,7 +24,8 @@ from analysis.book.voids import Vacuum
 from analysis.evidence import Evidence
 from analysis.observe import Findings, Observer
 from analysis.parameters import Parameters
-from eventlog.facts import AGG_TRADE, INSTRUMENT, SNAPSHOT, TICK
+from eventlog.facts.capture import TICK
+from eventlog.facts.market import AGG_TRADE, INSTRUMENT, SNAPSHOT
 from exchanges.binance.levels import book_side
 from market.errors import BadNumber
 from market.fixed_point import I64, ONE_E8

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from agents.rules import RulesAnalyst
-from eventlog.facts import AGG_TRADE, INSTRUMENT, TICK
+from eventlog.facts.capture import TICK
+from eventlog.facts.market import AGG_TRADE, INSTRUMENT
 from eventlog.store.batch import Batch
 from exchanges.binance.archives.archive import read_agg_trades
 from market.timestamps import MINUTE_NS

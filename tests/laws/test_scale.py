@@ -17,7 +17,7 @@ from agents.rules import RulesAnalyst
 from bench.planted import MARKET as PLANTED
 from bench.planted import plan
 from eventlog.clock import ManualClock
-from eventlog.facts import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT
+from eventlog.facts.market import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT
 from eventlog.store.batch import Batch
 from projections.state import MarketState
 from replay.runs.run import Request, run

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from collector.sequencing.log_tail import OpenGap
 from collector.sequencing.trade_sequencer import LONGEST_WAIT_NS, TradeSequencer
-from eventlog.facts import AGG_TRADE, GAP, Fact, Gap
+from eventlog.facts.capture import GAP, Gap
+from eventlog.facts.entry import Fact
+from eventlog.facts.market import AGG_TRADE
 
 FEED = st.lists(
     st.tuples(st.sampled_from(["live", "drop", "twice", "swap", "ask", "late"]), st.integers(1, 5)), max_size=60

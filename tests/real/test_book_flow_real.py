@@ -13,7 +13,7 @@ from analysis.flow.flow_grid import FlowGrid, grid_of
 from analysis.flow.flow_measures import Explained, explained
 from analysis.parameters import BookFlowParameters
 from eventlog.clock import ManualClock
-from eventlog.facts import DIFF
+from eventlog.facts.market import DIFF
 from eventlog.names import LogName
 from eventlog.store.batch import Batch
 from eventlog.store.cold import ColdLog

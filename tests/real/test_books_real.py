@@ -13,7 +13,9 @@ import pytest
 from analysis.observe import Observer
 from analysis.parameters import Parameters
 from eventlog.codec import decode_entries
-from eventlog.facts import DIFF, SNAPSHOT, TICK, Entry
+from eventlog.facts.capture import TICK
+from eventlog.facts.entry import Entry
+from eventlog.facts.market import DIFF, SNAPSHOT
 from eventlog.store.batch import Batch
 from exchanges.binance.mapper import BinanceMapper
 from exchanges.binance.messages import pack_snapshot

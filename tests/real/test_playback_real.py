@@ -10,7 +10,8 @@ import pytest
 
 from eventlog import facts
 from eventlog.clock import WallClock
-from eventlog.facts import BOOK_RESET, DIFF, GAP, QUARANTINE, SNAPSHOT
+from eventlog.facts.capture import BOOK_RESET, GAP, QUARANTINE
+from eventlog.facts.market import DIFF, SNAPSHOT
 from eventlog.names import LogName
 from eventlog.store.batch import Batch
 from eventlog.store.cold import ColdLog

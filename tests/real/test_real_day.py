@@ -16,7 +16,8 @@ import pyarrow as pa
 import pytest
 
 from eventlog.clock import ManualClock
-from eventlog.facts import AGG_TRADE, GAP, TICK
+from eventlog.facts.capture import GAP, TICK
+from eventlog.facts.market import AGG_TRADE
 from eventlog.names import LogName
 from eventlog.proof.check import check
 from eventlog.store.batch import Batch

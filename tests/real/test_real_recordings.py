@@ -8,7 +8,9 @@ import msgspec
 import pytest
 
 from eventlog.clock import ManualClock
-from eventlog.facts import AGG_TRADE, DIFF, SNAPSHOT, TICK, Entry
+from eventlog.facts.capture import TICK
+from eventlog.facts.entry import Entry
+from eventlog.facts.market import AGG_TRADE, DIFF, SNAPSHOT
 from eventlog.names import LogName
 from eventlog.proof.check import check
 from eventlog.store.cold import ColdLog

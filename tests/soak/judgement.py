@@ -10,7 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from eventlog.codec import decode_entries
-from eventlog.facts import AGG_TRADE, BOOK_AUDIT, DIFF, GAP, QUARANTINE, SESSION, TICK, Entry
+from eventlog.facts.capture import BOOK_AUDIT, GAP, QUARANTINE, SESSION, TICK
+from eventlog.facts.entry import Entry
+from eventlog.facts.market import AGG_TRADE, DIFF
 from eventlog.names import LogName
 from eventlog.proof.check import check, latest, missing_for_good
 from eventlog.store.cold import ColdLog

@@ -15,7 +15,7 @@ from typing import Literal
 
 import msgspec
 
-from eventlog.facts import Entry, Fact
+from eventlog.facts.entry import Entry, Fact
 
 Who = Literal["collector", "server", "both"]
 When = Literal["before", "during", "after", "unanswered"]

@@ -21,7 +21,8 @@ import numpy as np
 import pyarrow as pa
 
 from eventlog.codec import decode_entries
-from eventlog.facts import AGG_TRADE, DIFF, Entry
+from eventlog.facts.entry import Entry
+from eventlog.facts.market import AGG_TRADE, DIFF
 from eventlog.names import LogName
 from eventlog.server import embedded_server
 from eventlog.store.log import Log

@@ -26,7 +26,7 @@ from cli import console
 from collector import fact_queue
 from collector.queue_limits import Room
 from eventlog.disk import files
-from eventlog.facts import Entry, Fact
+from eventlog.facts.entry import Entry, Fact
 from eventlog.server.embedded_server import BINARY_VARIABLE, EmbeddedServer
 from eventlog.spill import recovery, spill
 from eventlog.spill.spill import Spill

@@ -15,7 +15,7 @@ from typing import Any
 import redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from eventlog.facts import Entry, Fact
+from eventlog.facts.entry import Entry, Fact
 from eventlog.server.embedded_server import EmbeddedServer
 from tests.soak.kill_points import Journal, Life, Point, Told, done_file
 

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from collector.sequencing.log_tail import read_tail
-from eventlog.facts import AGG_TRADE, DIFF, GAP
+from eventlog.facts.capture import GAP
+from eventlog.facts.market import AGG_TRADE, DIFF
 from market.instrument import Market
 from runtime.open_log import open_log
 from tests.integration.daemons import Stage, wait_for

@@ -6,7 +6,7 @@ import msgspec
 
 from agents.llm.wire.api import MOST_REQUEST_BYTES, Attempt, Request, digest_of, rendered
 from analysis.view import MarketView
-from eventlog.facts import ModelCall
+from eventlog.facts.model import ModelCall
 
 
 def call_of(attempt: Attempt, view: MarketView, analyst: str, agent: str, prompt_digest: str, cost: int) -> ModelCall:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from eventlog.facts import AGG_TRADE, DIFF, SNAPSHOT
+from eventlog.facts.market import AGG_TRADE, DIFF, SNAPSHOT
 from exchanges.binance.messages import UNREADABLE, BadMessage
 from exchanges.binance.recordings.recording_addresses import NO_ADDRESS, Address
 from exchanges.errors import BadFile

@@ -4,7 +4,8 @@ The minute ticks that a recorder of raw messages did not write: what was known w
 
 from collections.abc import Iterator, Sequence
 
-from eventlog.facts import DIFF, SNAPSHOT, TICK, DepthState, Tick
+from eventlog.facts.capture import TICK, DepthState, Tick
+from eventlog.facts.market import DIFF, SNAPSHOT
 from eventlog.proof.chains import Range
 from eventlog.transfer.importing import Draft, Importer
 from market.timestamps import MINUTE_NS, floor_to

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from eventlog.facts import DIFF
+from eventlog.facts.market import DIFF
 from eventlog.proof.chains import FIRST, LAST, Range, holes
 from eventlog.transfer.importing import Importer
 from market.fixed_point import I64

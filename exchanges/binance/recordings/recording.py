@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from eventlog.errors import ImportRefused
-from eventlog.facts import AGG_TRADE, DIFF, INSTRUMENT
+from eventlog.facts.market import AGG_TRADE, DIFF, INSTRUMENT
 from eventlog.proof.chains import TradeChain
 from eventlog.transfer.importing import Imported, Importer
 from eventlog.transfer.observed_market import ObservedMarket, known_instrument

@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from eventlog.facts import AGG_TRADE, DIFF, QUARANTINE, SNAPSHOT, Entry
+from eventlog.facts.capture import QUARANTINE
+from eventlog.facts.entry import Entry
+from eventlog.facts.market import AGG_TRADE, DIFF, SNAPSHOT
 from exchanges.binance.mapper import BinanceMapper
 from exchanges.binance.messages import BadMessage, pack_snapshot
 from exchanges.binance.recordings.recorded_messages import recognise

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from eventlog.facts import AGG_TRADE, DIFF, SNAPSHOT
+from eventlog.facts.market import AGG_TRADE, DIFF, SNAPSHOT
 from eventlog.transfer.trade_import import LARGEST_STEP_BACK_NS
 from exchanges.binance.messages import BadMessage
 from exchanges.binance.recordings.recorded_messages import Futures, Recorded, recognise

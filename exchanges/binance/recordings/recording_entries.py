@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec import structs
 
-from eventlog.facts import AGG_TRADE, CONFLICT, DIFF, GAP, INSTRUMENT, QUARANTINE, SNAPSHOT, TICK, UNREAD_TRADE
-from eventlog.kinds import SCHEMAS
+from eventlog.facts.capture import CONFLICT, GAP, QUARANTINE, TICK, UNREAD_TRADE
+from eventlog.facts.market import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT
+from eventlog.facts.registry import SCHEMAS
 from eventlog.proof.chains import LAST, Range, holes
 from eventlog.proof.open_gaps import OpenGaps
 from eventlog.store.catalogue import Segment

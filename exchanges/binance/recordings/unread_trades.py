@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from eventlog.facts import AGG_TRADE
+from eventlog.facts.market import AGG_TRADE
 from exchanges.binance.messages import UNREADABLE, BadMessage
 from exchanges.binance.recordings.recorded_messages import recognise
 from exchanges.errors import BadFile

@@ -14,7 +14,9 @@ import numpy as np
 import pyarrow as pa
 
 from eventlog.errors import ImportRefused
-from eventlog.facts import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT, TICK, Entry
+from eventlog.facts.capture import TICK
+from eventlog.facts.entry import Entry
+from eventlog.facts.market import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT
 from eventlog.store.batch import Batch
 from eventlog.transfer.importing import Importer, table
 from exchanges.binance.mapper import BinanceMapper

@@ -6,7 +6,8 @@ from fractions import Fraction
 import msgspec
 import pytest
 
-from eventlog.facts import AGG_TRADE, Fact
+from eventlog.facts.entry import Fact
+from eventlog.facts.market import AGG_TRADE
 from market.timestamps import SECOND_NS
 from tests.builders import T0, a_diff, a_snapshot, a_trade
 from tests.market_builders import batches, numbered, trade_columns

@@ -2,7 +2,8 @@
 
 import pytest
 
-from eventlog.facts import AGG_TRADE, Fact
+from eventlog.facts.entry import Fact
+from eventlog.facts.market import AGG_TRADE
 from tests.builders import a_diff, a_snapshot, a_trade
 from tests.unit.analysis.flow.test_book_flow import at, found
 

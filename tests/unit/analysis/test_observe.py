@@ -9,7 +9,8 @@ from analysis.book.static_book import NO_BOOK
 from analysis.observe import Observer
 from analysis.parameters import Parameters
 from analysis.view import MarketView
-from eventlog.facts import AGG_TRADE, INSTRUMENT, SNAPSHOT, TICK
+from eventlog.facts.capture import TICK
+from eventlog.facts.market import AGG_TRADE, INSTRUMENT, SNAPSHOT
 from market.fixed_point import ONE_E8
 from market.timestamps import MINUTE_NS, SECOND_NS
 from projections.book.snapshot_window import Snapshot

@@ -3,7 +3,7 @@
 from analysis.observe import Observer
 from analysis.parameters import Parameters
 from analysis.view import MarketView
-from eventlog.facts import Fact
+from eventlog.facts.entry import Fact
 from market.timestamps import MINUTE_NS, SECOND_NS
 from projections.state import MarketState, TickEntry, Windows
 from runtime.loop import drive

@@ -10,7 +10,8 @@ import pytest
 from analysis.book.static_book import NO_BOOK, StaticBook
 from analysis.order_flow import OrderFlow, OrderFlowLayer
 from analysis.parameters import OrderFlowParameters, Parameters
-from eventlog.facts import AGG_TRADE, INSTRUMENT, SNAPSHOT, TICK
+from eventlog.facts.capture import TICK
+from eventlog.facts.market import AGG_TRADE, INSTRUMENT, SNAPSHOT
 from market.fixed_point import ONE_E8
 from market.timestamps import DAY_NS, MINUTE_NS, SECOND_NS
 from projections.book.snapshot_window import Snapshot

@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.sequencing.diff_sequencer import LONGEST_WAIT_NS, MOST_WAITING, DiffSequencer
-from eventlog.facts import DIFF, QUARANTINE, Fact, Gap, Quarantine
+from eventlog.facts.capture import QUARANTINE, Gap, Quarantine
+from eventlog.facts.entry import Fact
+from eventlog.facts.market import DIFF
 from eventlog.spill.missing_ids import lost_ids
 from market.timestamps import SECOND_NS
 

@@ -9,7 +9,8 @@ import pytest
 
 from collector.fact_queue import Recorder
 from collector.queue_limits import Room
-from eventlog.facts import AGG_TRADE, Fact
+from eventlog.facts.entry import Fact
+from eventlog.facts.market import AGG_TRADE
 from eventlog.spill.spill import Spill
 from eventlog.store.writer import Lost
 from exchanges.port import Arrival

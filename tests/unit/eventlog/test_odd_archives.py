@@ -15,7 +15,8 @@ import pytest
 
 from eventlog.clock import ManualClock
 from eventlog.errors import EventLogError
-from eventlog.facts import AGG_TRADE, INSTRUMENT, QUARANTINE
+from eventlog.facts.capture import QUARANTINE
+from eventlog.facts.market import AGG_TRADE, INSTRUMENT
 from eventlog.names import LogName
 from eventlog.proof.check import check
 from eventlog.store.cold import ColdLog

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from eventlog.facts import TICK
+from eventlog.facts.capture import TICK
 from market.timestamps import MINUTE_NS
 from projections import digest
 from projections.state import MarketState, Windows, ticks_of

@@ -11,7 +11,7 @@ import pytest
 
 from agents.rules import RulesAnalyst
 from eventlog.clock import ManualClock
-from eventlog.facts import AGG_TRADE, INSTRUMENT, SNAPSHOT
+from eventlog.facts.market import AGG_TRADE, INSTRUMENT, SNAPSHOT
 from eventlog.store.log import Log
 from market.fixed_point import ONE_E8
 from market.timestamps import MINUTE_NS

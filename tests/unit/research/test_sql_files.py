@@ -14,7 +14,8 @@ import pytest
 
 from eventlog.disk.files import digest_of
 from eventlog.errors import EventLogError, LogBroken
-from eventlog.facts import AGG_TRADE, SNAPSHOT, TICK
+from eventlog.facts.capture import TICK
+from eventlog.facts.market import AGG_TRADE, SNAPSHOT
 from eventlog.proof.certificate import certify, path_of, save
 from eventlog.store.cold import ColdLog
 from market.timestamps import DAY_NS, HOUR_NS

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from eventlog.errors import LogBroken, LogNotFound
-from eventlog.facts import AGG_TRADE, DIFF, SNAPSHOT, Fact
-from eventlog.kinds import MARKET_KINDS, SCHEMAS
+from eventlog.facts.entry import Fact
+from eventlog.facts.market import AGG_TRADE, DIFF, SNAPSHOT
+from eventlog.facts.registry import SCHEMAS, STREAMS, kinds_of
 from eventlog.names import LogName
 from eventlog.store.cold import ColdLog
 from eventlog.store.log import Log
@@ -66,10 +67,10 @@ def both_logs(storage: Path) -> None:
 def test_every_column_of_the_log_is_there_as_stored(tmp_path: Path) -> None:
     """Levels are put together again, lags are times again."""
     both_logs(tmp_path)
-    for stream, kinds in (("events", MARKET_KINDS), ("decisions", sorted(SCHEMAS.keys() - set(MARKET_KINDS)))):
-        cold = ColdLog(tmp_path, LogName(stream, MARKET))  # type: ignore[arg-type]
+    for stream in STREAMS:
+        cold = ColdLog(tmp_path, LogName(stream, MARKET))
         (segment,) = cold.catalogue.segments
-        for kind in kinds:
+        for kind in kinds_of(stream):
             (file,) = (f for f in segment.files if f.kind == kind)
             expected = [tuple(row.values()) for row in cold.table(file).to_pylist()]
             names = ", ".join(f'"{name}"' for name in SCHEMAS[kind].names)

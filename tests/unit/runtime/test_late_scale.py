@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from eventlog.facts import AGG_TRADE
+from eventlog.facts.market import AGG_TRADE
 from eventlog.store.cold import ColdLog
 from eventlog.store.hot import HotLog
 from eventlog.store.log import Log

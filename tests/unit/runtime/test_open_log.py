@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from eventlog.errors import EventLogError, LogNotFound, StoreUnavailable, WriterRefused
-from eventlog.facts import AGG_TRADE
+from eventlog.facts.market import AGG_TRADE
 from eventlog.server.embedded_server import EmbeddedServer
 from eventlog.store.cold import ColdLog
 from market.errors import BadMarket

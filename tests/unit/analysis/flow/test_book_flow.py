@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from analysis.flow.book_flow import book_flow
 from analysis.parameters import BookFlowParameters
-from eventlog.facts import Fact
+from eventlog.facts.entry import Fact
 from eventlog.store.batch import Batch
 from market.timestamps import SECOND_NS
 from projections.book.order_book import OrderBook

@@ -29,7 +29,8 @@ from analysis.trades.level_tests import LevelRecord
 from analysis.trades.naked_points import NakedPoint
 from analysis.trades.sweeps import Sweep
 from analysis.view import MarketView
-from eventlog.facts import AGG_TRADE, TICK
+from eventlog.facts.capture import TICK
+from eventlog.facts.market import AGG_TRADE
 from eventlog.store.batch import Batch
 from market.fixed_point import LARGEST_E8, ONE_E8
 from market.timestamps import HOUR_NS, MINUTE_NS

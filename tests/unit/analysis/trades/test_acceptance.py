@@ -11,7 +11,7 @@ from analysis.evidence import Evidence
 from analysis.parameters import Parameters
 from analysis.trades.acceptance import acceptance
 from analysis.trades.volume_profile import control_point, rows_of, value_area
-from eventlog.facts import AGG_TRADE
+from eventlog.facts.market import AGG_TRADE
 from eventlog.store.batch import Batch
 from eventlog.transfer.importing import table
 from market.fixed_point import I64, ONE_E8

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from analysis.parameters import Parameters
 from analysis.trades.naked_points import NakedPoint, NakedPoints
-from eventlog.facts import Fact
+from eventlog.facts.entry import Fact
 from market.fixed_point import ONE_E8
 from market.timestamps import DAY_NS, HOUR_NS, MINUTE_NS
 from projections.trades.minute_buckets import MinuteBuckets

@@ -8,7 +8,7 @@ from typing import Any
 from typer.testing import CliRunner, Result
 
 from cli.log.app import app
-from eventlog.facts import Fact
+from eventlog.facts.entry import Fact
 from tests.builders import (
     T0,
     a_cold_log,

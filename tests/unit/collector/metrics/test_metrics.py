@@ -16,7 +16,9 @@ from collector.fact_queue import Recorder
 from collector.metrics.metrics import Meter, measured, publish, summary_line
 from collector.metrics.prometheus import text_of
 from eventlog.clock import ManualClock
-from eventlog.facts import BOOK_RESET, DIFF, QUARANTINE, BookReset, Fact
+from eventlog.facts.capture import BOOK_RESET, QUARANTINE, BookReset
+from eventlog.facts.entry import Fact
+from eventlog.facts.market import DIFF
 from eventlog.store.writer import Lost
 from exchanges.binance.raw_messages import event_time_ns
 from exchanges.port import Arrival

@@ -2,7 +2,9 @@
 
 from collector.sequencing.book_auditor import BookKeeper
 from collector.sequencing.diff_sequencer import Ready
-from eventlog.facts import BOOK_AUDIT, BOOK_RESET, DIFF, SNAPSHOT, Fact
+from eventlog.facts.capture import BOOK_AUDIT, BOOK_RESET
+from eventlog.facts.entry import Fact
+from eventlog.facts.market import DIFF, SNAPSHOT
 from market.timestamps import SECOND_NS
 from tests.builders import MAPPER, T0, a_diff, a_snapshot
 

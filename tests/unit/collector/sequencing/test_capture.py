@@ -9,7 +9,9 @@ from collector.sequencing.capture import Capture
 from collector.sequencing.log_tail import LogTail
 from collector.sequencing.tick_maker import Seen
 from eventlog.clock import ManualClock
-from eventlog.facts import AGG_TRADE, DIFF, GAP, QUARANTINE, SESSION, Fact, Gap
+from eventlog.facts.capture import GAP, QUARANTINE, SESSION, Gap
+from eventlog.facts.entry import Fact
+from eventlog.facts.market import AGG_TRADE, DIFF
 from exchanges.errors import ExchangeError, VenueReset
 from exchanges.port import Arrival, Numbered
 from market.timestamps import SECOND_NS

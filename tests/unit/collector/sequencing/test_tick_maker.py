@@ -3,7 +3,7 @@
 import msgspec
 
 from collector.sequencing.tick_maker import SNAPSHOT_TIMEOUT_NS, Seen, TickMaker
-from eventlog.facts import Tick
+from eventlog.facts.capture import Tick
 from market.timestamps import MINUTE_NS, SECOND_NS
 
 T0 = 1_700_000_040 * SECOND_NS // MINUTE_NS * MINUTE_NS

@@ -13,7 +13,8 @@ from msgspec.structs import replace
 
 from eventlog.disk import parquet_files
 from eventlog.errors import EventLogError, LogBroken
-from eventlog.facts import AGG_TRADE, Fact
+from eventlog.facts.entry import Fact
+from eventlog.facts.market import AGG_TRADE
 from eventlog.proof.certificate import Certificate, certify, difference, load, path_of, save, seal_of
 from eventlog.proof.day_tally import DayTally
 from eventlog.proof.minute_digests import MinuteDigests

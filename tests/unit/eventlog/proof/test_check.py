@@ -6,7 +6,9 @@ import msgspec
 import pytest
 
 from eventlog.errors import LogBroken
-from eventlog.facts import AGG_TRADE, CONFLICT, GAP, QUARANTINE, Fact, Gap, Quarantine
+from eventlog.facts.capture import CONFLICT, GAP, QUARANTINE, Gap, Quarantine
+from eventlog.facts.entry import Fact
+from eventlog.facts.market import AGG_TRADE
 from eventlog.proof.check import Report, check
 from market.timestamps import MINUTE_NS
 from tests.builders import (

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eventlog.facts import Fact
+from eventlog.facts.entry import Fact
 from eventlog.proof.chains import TradeChain, UpdateChain, broken_at, holes
 from eventlog.proof.coverage import Mask, minutes_of, overlapping, unproven
 from market.timestamps import MINUTE_NS, SECOND_NS

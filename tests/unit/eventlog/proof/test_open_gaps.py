@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from eventlog.clock import ManualClock
-from eventlog.facts import AGG_TRADE, GAP
+from eventlog.facts.capture import GAP
+from eventlog.facts.market import AGG_TRADE
 from eventlog.proof.check import check
 from eventlog.store.cold import ColdLog
 from eventlog.store.log import Log

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eventlog.errors import LogBroken, StoreFull
-from eventlog.facts import AGG_TRADE, DIFF, Fact
+from eventlog.facts.entry import Fact
+from eventlog.facts.market import AGG_TRADE, DIFF
 from eventlog.spill.spill import Spill, named_seq
 
 FACTS = [Fact(AGG_TRADE, -5, b"one"), Fact(DIFF, 2**62, b""), Fact(AGG_TRADE, 7, b"\x00" * 300)]

@@ -3,7 +3,8 @@
 import numpy as np
 import pyarrow as pa
 
-from eventlog.facts import AGG_TRADE, DIFF, SNAPSHOT, TICK
+from eventlog.facts.capture import TICK
+from eventlog.facts.market import AGG_TRADE, DIFF, SNAPSHOT
 from eventlog.store.batch import Batch, Columns
 from tests.builders import T0, a_batch, a_diff, a_snapshot, a_tick, a_trade
 

@@ -7,7 +7,8 @@ import pytest
 
 from eventlog.disk import files, parquet_files
 from eventlog.errors import EventLogError, LogBroken, LogNotFound, StoreFull
-from eventlog.facts import AGG_TRADE, GAP, TICK
+from eventlog.facts.capture import GAP, TICK
+from eventlog.facts.market import AGG_TRADE
 from eventlog.names import LogName
 from eventlog.store import catalogue as catalogues
 from eventlog.store.catalogue import Catalogue

@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from eventlog.errors import EventLogError
-from eventlog.facts import AGG_TRADE, GAP, QUARANTINE, SNAPSHOT
-from eventlog.kinds import SCHEMAS
+from eventlog.facts.capture import GAP, QUARANTINE
+from eventlog.facts.market import AGG_TRADE, SNAPSHOT
+from eventlog.facts.registry import SCHEMAS
 from eventlog.transfer import export
 from tests.builders import T0, a_gap, a_quarantine, a_snapshot, a_trade, as_tables
 

@@ -7,7 +7,8 @@ import pytest
 
 from eventlog.clock import ManualClock
 from eventlog.errors import ImportRefused, StoreFull, WriterRefused
-from eventlog.facts import AGG_TRADE, GAP, INSTRUMENT, TICK
+from eventlog.facts.capture import GAP, TICK
+from eventlog.facts.market import AGG_TRADE, INSTRUMENT
 from eventlog.proof.check import check
 from eventlog.store.cold import ColdLog
 from eventlog.store.log import Log

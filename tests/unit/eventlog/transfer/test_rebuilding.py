@@ -14,8 +14,10 @@ from eventlog.clock import ManualClock
 from eventlog.disk.parquet_files import to_bytes
 from eventlog.disk.sealed_json import seal
 from eventlog.errors import EventLogError, LogBroken, LogNotFound, WriterRefused
-from eventlog.facts import AGG_TRADE, GAP, INSTRUMENT, TICK, Fact
-from eventlog.kinds import SCHEMAS
+from eventlog.facts.capture import GAP, TICK
+from eventlog.facts.entry import Fact
+from eventlog.facts.market import AGG_TRADE, INSTRUMENT
+from eventlog.facts.registry import SCHEMAS
 from eventlog.names import RESERVED_FILE, LogName, Reserved
 from eventlog.proof.certificate import certify, path_of, save
 from eventlog.store.catalogue import Catalogue, file_name

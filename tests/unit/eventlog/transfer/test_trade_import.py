@@ -14,7 +14,8 @@ from msgspec.structs import replace
 
 from eventlog.clock import ManualClock
 from eventlog.errors import ImportRefused
-from eventlog.facts import AGG_TRADE, GAP, INSTRUMENT, QUARANTINE, TICK
+from eventlog.facts.capture import GAP, QUARANTINE, TICK
+from eventlog.facts.market import AGG_TRADE, INSTRUMENT
 from eventlog.names import LogName
 from eventlog.proof.certificate import certify, difference, load, save, seal_of
 from eventlog.proof.check import check

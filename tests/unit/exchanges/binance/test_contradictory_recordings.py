@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from eventlog.facts import GAP, QUARANTINE, SNAPSHOT, UNREAD_TRADE
+from eventlog.facts.capture import GAP, QUARANTINE, UNREAD_TRADE
+from eventlog.facts.market import SNAPSHOT
 from eventlog.proof.certificate import certify
 from eventlog.proof.check import Report, check
 from eventlog.store.log import Log

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eventlog.clock import ManualClock
-from eventlog.facts import AGG_TRADE, DIFF, QUARANTINE, Fact, Quarantine
+from eventlog.facts.capture import QUARANTINE, Quarantine
+from eventlog.facts.entry import Fact
+from eventlog.facts.market import AGG_TRADE, DIFF
 from exchanges.binance.exchange import BinanceExchange
 from exchanges.binance.feed.message_buffer import Received
 from exchanges.binance.feed.stream import BinanceStream

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eventlog.facts import DIFF, Entry, Fact
+from eventlog.facts.entry import Entry, Fact
+from eventlog.facts.market import DIFF
 from exchanges.binance import fast_check
 from exchanges.binance.mapper import BinanceMapper
 from exchanges.binance.messages import BadMessage

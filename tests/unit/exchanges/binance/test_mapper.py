@@ -7,7 +7,8 @@ import msgspec
 import pyarrow as pa
 import pytest
 
-from eventlog.facts import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT, Entry, Fact
+from eventlog.facts.entry import Entry, Fact
+from eventlog.facts.market import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT
 from exchanges.binance.mapper import BinanceMapper
 from exchanges.binance.messages import BadMessage, pack_snapshot, unwrap
 from market.timestamps import SECOND_NS

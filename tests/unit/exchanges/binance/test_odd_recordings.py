@@ -10,7 +10,8 @@ import pytest
 
 from eventlog.clock import ManualClock
 from eventlog.errors import EventLogError
-from eventlog.facts import AGG_TRADE, DIFF, GAP, INSTRUMENT, QUARANTINE, SNAPSHOT
+from eventlog.facts.capture import GAP, QUARANTINE
+from eventlog.facts.market import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT
 from eventlog.names import LogName
 from eventlog.store.cold import ColdLog
 from eventlog.transfer.importing import Imported, Importer

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventlog.facts import AGG_TRADE, DIFF, Entry, Fact
+from eventlog.facts.entry import Entry, Fact
+from eventlog.facts.market import AGG_TRADE, DIFF
 from exchanges.binance.mapper import BinanceMapper
 from exchanges.binance.raw_messages import event_time_ns, lines, rebuilt
 from tests.builders import MAPPER, T0, a_diff, a_hot_log, a_log, a_tick, a_writer

@@ -12,7 +12,8 @@ import pytest
 
 from eventlog.clock import ManualClock
 from eventlog.errors import ImportRefused
-from eventlog.facts import AGG_TRADE, DIFF, GAP, INSTRUMENT, QUARANTINE, SNAPSHOT, TICK
+from eventlog.facts.capture import GAP, QUARANTINE, TICK
+from eventlog.facts.market import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT
 from eventlog.names import LogName
 from eventlog.proof.check import check
 from eventlog.store.cold import ColdLog

@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given, settings
 
 from eventlog.codec import decode_entries
-from eventlog.facts import BOOK_AUDIT, BOOK_RESET, DIFF, BookAudit, BookReset, Entry, Fact
+from eventlog.facts.capture import BOOK_AUDIT, BOOK_RESET, BookAudit, BookReset
+from eventlog.facts.entry import Entry, Fact
+from eventlog.facts.market import DIFF
 from projections.book.live_book import LiveBook, body_of
 from projections.book.order_book import OrderBook
 from tests.book_streams import streams

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eventlog.facts import DIFF, Fact
+from eventlog.facts.entry import Fact
+from eventlog.facts.market import DIFF
 from market.timestamps import MINUTE_NS, SECOND_NS
 from projections.book.book_levels import BARE, BROKE, OLD, UNREAD, WHOLE
 from projections.book.diff_buffer import BUFFER_NS, Hole

@@ -1,6 +1,6 @@
 """The last books, one slot a minute."""
 
-from eventlog.facts import Fact
+from eventlog.facts.entry import Fact
 from market.fixed_point import ONE_E8
 from market.timestamps import MINUTE_NS, SECOND_NS
 from projections.book.snapshot_window import SnapshotWindow

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eventlog.facts import TICK, Fact
+from eventlog.facts.capture import TICK
+from eventlog.facts.entry import Fact
 from eventlog.store.batch import Batch
 from market.errors import SumOverflow
 from market.timestamps import MINUTE_NS, SECOND_NS

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventlog.facts import Fact
+from eventlog.facts.entry import Fact
 from market.errors import SumOverflow
 from market.fixed_point import ONE_E8
 from market.timestamps import DAY_NS, HOUR_NS, MINUTE_NS

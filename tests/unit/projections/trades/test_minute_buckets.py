@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from eventlog.facts import AGG_TRADE, Fact
+from eventlog.facts.entry import Fact
+from eventlog.facts.market import AGG_TRADE
 from market.errors import SumOverflow
 from market.fixed_point import ONE_E8
 from market.timestamps import MINUTE_NS

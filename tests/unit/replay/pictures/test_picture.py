@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from eventlog.facts import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT, TICK
+from eventlog.facts.capture import TICK
+from eventlog.facts.market import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT
 from eventlog.store.log import Log
 from market.timestamps import MINUTE_NS
 from replay.errors import NothingToReplay

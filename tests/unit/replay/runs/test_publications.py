@@ -6,7 +6,7 @@ import numpy as np
 
 from agents.recommendation import parse
 from eventlog.store.cold import ColdLog
-from eventlog.facts import ANALYZER_SESSION, RECOMMENDATION, AnalyzerSession, Recommendation
+from eventlog.facts.analysis import ANALYZER_SESSION, RECOMMENDATION, AnalyzerSession, Recommendation
 from eventlog.store.log import Log
 from eventlog.names import LogName
 from market.instrument import Market

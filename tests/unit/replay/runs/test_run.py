@@ -12,7 +12,7 @@ import pytest
 from analysis.fitted import CONFIDENCE_FEATURES, Logistic
 from analysis.parameters import Parameters
 from eventlog.clock import ManualClock
-from eventlog.facts import AGG_TRADE
+from eventlog.facts.market import AGG_TRADE
 from eventlog.disk.files import digest_of
 from eventlog.disk.sealed_json import seal_fields
 from market.timestamps import MINUTE_NS

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eventlog.facts import AGG_TRADE
+from eventlog.facts.market import AGG_TRADE
 from eventlog.store.batch import Batch
 from eventlog.transfer.importing import table
 from market.timestamps import MINUTE_NS, SECOND_NS

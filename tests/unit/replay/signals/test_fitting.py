@@ -26,7 +26,7 @@ from analysis.fitted import (
     pull_features,
 )
 from eventlog.clock import ManualClock
-from eventlog.facts import AGG_TRADE
+from eventlog.facts.market import AGG_TRADE
 from eventlog.names import LogName
 from eventlog.store.cold import ColdLog
 from eventlog.store.log import Log

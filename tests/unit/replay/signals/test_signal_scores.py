@@ -12,7 +12,8 @@ import pytest
 
 from analysis.flow.flow_grid import FlowGrid, grid_of
 from analysis.flow.flow_measures import explained
-from eventlog.facts import AGG_TRADE, TICK
+from eventlog.facts.capture import TICK
+from eventlog.facts.market import AGG_TRADE
 from eventlog.store.log import Log
 from market.timestamps import DAY_NS, MINUTE_NS, SECOND_NS
 from projections.state import MarketState

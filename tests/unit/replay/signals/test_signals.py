@@ -16,7 +16,8 @@ from analysis.trades.absorption import Absorption
 from analysis.trades.footprint import Footprint, Stack
 from analysis.trades.level_tests import LevelRecord
 from analysis.trades.sweeps import Sweep
-from eventlog.facts import AGG_TRADE, TICK
+from eventlog.facts.capture import TICK
+from eventlog.facts.market import AGG_TRADE
 from market.fixed_point import ONE_E8
 from market.timestamps import MINUTE_NS, SECOND_NS
 from projections.state import MarketState

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from agents.recommendation import parse
-from eventlog.facts import ANALYSIS, RECOMMENDATION, TICK
+from eventlog.facts.analysis import ANALYSIS, RECOMMENDATION
+from eventlog.facts.capture import TICK
 from eventlog.store.log import Log
 from replay.errors import NothingToReplay
 from replay.pictures.picture import draw

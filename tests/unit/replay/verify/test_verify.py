@@ -9,7 +9,7 @@ import pytest
 
 from agents.rules import RulesAnalyst
 from analysis.fitted import CONFIDENCE_FEATURES, constant
-from eventlog.facts import ANALYSIS, ANALYZER_SESSION, RECOMMENDATION
+from eventlog.facts.analysis import ANALYSIS, ANALYZER_SESSION, RECOMMENDATION
 from eventlog.names import LogName
 from eventlog.store.cold import ColdLog
 from eventlog.store.log import Log

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from eventlog.facts import AGG_TRADE, SNAPSHOT
+from eventlog.facts.market import AGG_TRADE, SNAPSHOT
 from exchanges.binance.recordings.recording_addresses import Address, address_of
 from exchanges.errors import BadFile
 from tests.unit.exchanges.binance.test_odd_recordings import a_book, a_trade, bring, counts, of_futures, text

@@ -1,0 +1,74 @@
+"""
+What a model was asked, what it replied, and how asking it ended.
+"""
+
+from eventlog.facts.entry import Body
+from eventlog.facts.kind import DECISIONS, Kind
+
+MODEL_CALL = "model_call"
+MODEL_DECISION = "model_decision"
+
+
+class ModelCall(Body, frozen=True):
+    """
+    One request to a model, and what came of it. Holds no key.
+
+    Attributes:
+        agent: static, dynamic, decision or compact. request, reply: JSON as sent and as received.
+        attempt: 1 for the first time this request was sent. verdict: how it went; detail: in words.
+        status: of HTTP. model, fingerprint: what the reply says answered it.
+        cost_usd_e12: what it cost, 1e-12 USD.
+    """
+
+    market_seq: int
+    as_of_ns: int
+    analyst: str
+    agent: str
+    prompt_digest: str
+    request_digest: str
+    request: str
+    attempt: int
+    sent_ns: int
+    took_ms: int
+    verdict: str
+    detail: str
+    status: int | None
+    reply: str | None
+    model: str | None
+    fingerprint: str | None
+    prompt_tokens: int
+    cache_hit_tokens: int
+    cache_miss_tokens: int
+    completion_tokens: int
+    reasoning_tokens: int
+    cost_usd_e12: int
+
+
+class ModelDecision(Body, frozen=True):
+    """
+    How asking a model about one tick ended: one for every tick it might have been asked about.
+
+    Attributes:
+        fallback: why the rules' answer stands instead, None where the model's does.
+        cut: whether it ended from outside, by time, money or a fault: no record of replies could tell.
+        anomalies: what had to be mended on the way. refusals: why decisions were refused.
+        numbers, ungrounded: how many numbers the model's texts held, and how many of them it had not been shown.
+    """
+
+    market_seq: int
+    as_of_ns: int
+    analyst: str
+    model: str | None
+    prompt_digest: str
+    fallback: str | None
+    cut: bool
+    anomalies: list[str]
+    refusals: list[str]
+    numbers: int
+    ungrounded: int
+
+
+MODEL_KINDS = (
+    Kind(MODEL_CALL, ModelCall, DECISIONS),
+    Kind(MODEL_DECISION, ModelDecision, DECISIONS),
+)
