@@ -99,3 +99,10 @@ def test_what_is_declared_is_locked(group: str) -> None:
         (version,) = [s.version for s in pinned.specifier]
         assert need.specifier.contains(version, prereleases=True), line
         assert need.extras <= pinned.extras
+
+
+def test_every_package_is_installed() -> None:
+    """A folder that the list forgets is there in a checkout, and nowhere else."""
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    folders = {path.parent.relative_to(ROOT) for path in ROOT.glob("[a-z]*/**/__init__.py")}
+    assert sorted(listed) == sorted(".".join(f.parts) for f in folders if f.parts[0] not in ("tests", "bench"))
