@@ -113,7 +113,7 @@ def socket_to_stream(folder: Path, repetitions: int) -> Figure:
     sender.start()
     url = f"ws://127.0.0.1:{here.recv()}"
     server = EmbeddedServer(folder / "capture")
-    client = server.ensure()
+    client = server.hold()
     pairs = []
     try:
         for n in range(repetitions + 1):

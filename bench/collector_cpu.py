@@ -77,7 +77,7 @@ def cpu_a_message(recordings: Path, folder: Path, repetitions: int) -> Figure | 
     folder.mkdir()
     feed = _feed(sorted(recordings.glob("btcusdt-spot-2024-*.gz")), folder / "feed")
     log = EmbeddedServer(folder / "server")
-    client = log.ensure()
+    client = log.hold()
     port = _free_port()
     client.config_set("port", port)
     turns: list[tuple[float, float, float]] = []

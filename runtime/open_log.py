@@ -2,7 +2,6 @@
 Opening a market's logs with the mapper of its venue: the one place where storage, server and venue meet.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -28,8 +27,6 @@ OpenLog = Callable[[], AbstractContextManager[Log]]
 _SEARCHED = 2_000
 _FIRST = {"events": "record or import one", "decisions": "run agent_analyzer.py on it"}
 """What makes a log of each kind."""
-_readers: Counter[Path] = Counter()
-"""How many logs this process holds open on each embedded server."""
 
 
 def mapper_for(market: Market, quantity_decimals: int = 8) -> BinanceMapper:
@@ -67,8 +64,7 @@ def open_log(storage: Path, market: Market, stream: str = "events", url: str | N
     if url is not None:
         client = hots.connect(url=url)
     elif server.holds_data():
-        client = server.ensure()
-        _readers[server.socket] += 1
+        client = server.hold()
     else:
         yield Log(cold, None, _decoders(cold, None, market))
         return
@@ -79,9 +75,7 @@ def open_log(storage: Path, market: Market, stream: str = "events", url: str | N
         yield Log(cold, hot, _decoders(cold, hot, market))
     finally:
         if url is None:
-            _readers[server.socket] -= 1
-        if url is None and not _readers[server.socket]:
-            server.release(client)  # it counts other processes; logs open here beside this one are counted here
+            server.release(client)
         else:
             client.close()
 

@@ -82,7 +82,7 @@ def _server_id(cold: ColdLog, url: str | None) -> str | None:
     if url is not None:
         client = hots.connect(url=url)
     elif server.holds_data():
-        client = server.ensure()
+        client = server.hold()
     else:
         return None
     try:

@@ -14,6 +14,7 @@ import secrets
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -47,6 +48,8 @@ _DANGEROUS = ("MODULE", "DEBUG", "REPLICAOF", "SLAVEOF", "MIGRATE", "ACL")
 _KEPT = {"port": "0", "tls-port": "0", "appendonly": "yes", "maxmemory-policy": "noeviction"}
 """What such a file may not have set otherwise: it can open a port, and make the server forget."""
 _PASSWORD = re.compile(r"[0-9a-f]{64}")
+_held: Counter[Path] = Counter()
+"""How often this process holds each server, by its socket: the server tells processes apart, not what is in them."""
 
 
 class EmbeddedServer:
@@ -116,9 +119,16 @@ class EmbeddedServer:
         self.started_here = True
         return client
 
+    def hold(self, given_up: Callable[[], bool] = lambda: False) -> redis.Redis:
+        """As `ensure`; the server is kept until `release`, whatever else of this process holds and releases it."""
+        client = self.ensure(given_up)
+        _held[self.socket] += 1
+        return client
+
     def release(self, client: redis.Redis, timeout_s: float = _LEAVE_TIMEOUT_S) -> None:
         """
-        Give a client back, and with it every connection of this process; the last process out stops the server.
+        Give a client back, and with it every connection made here; the last one out, of the last process, stops the
+        server.
 
         Args:
             timeout_s: how long that may take, whatever the server does.
@@ -130,6 +140,9 @@ class EmbeddedServer:
         if self._connections is not None:
             self._connections.cut()
             self._connections = None
+        _held[self.socket] = max(0, _held[self.socket] - 1)
+        if _held[self.socket]:
+            return
         deadline = time.monotonic() + timeout_s
         with suppress(EventLogError), self._leaving(deadline):
             if self._others(deadline) == 0:

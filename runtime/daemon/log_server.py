@@ -41,7 +41,7 @@ def log_server(url: str | None, storage: Path, stop: StopSignal) -> Iterator[Log
         StoreUnavailable: the embedded server does not start.
     """
     server = EmbeddedServer(storage) if url is None else None
-    keeper = server.ensure(stop.requested.is_set) if server is not None else None
+    keeper = server.hold(stop.requested.is_set) if server is not None else None
     try:
         connections = server.connections if server is not None else Connections(url=url)
         stop.call_after(_CUT_AFTER_S, connections.cut)

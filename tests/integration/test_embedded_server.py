@@ -225,3 +225,15 @@ def test_a_log_stays_open_while_another_of_the_same_storage_is_opened_and_closed
         with open_log(storage, market, "decisions") as decisions:
             assert decisions.last_seq() == 0
         assert events.last_seq() == 0
+
+
+def test_who_holds_the_server_keeps_it_whatever_else_this_process_opens(own_server: EmbeddedServer) -> None:
+    """A daemon holds it, a log beside it is opened and closed by another object: it goes with the last of them."""
+    keeper = own_server.hold()
+    pid = process_of(keeper)
+    other = EmbeddedServer(own_server.storage)
+    other.release(other.hold())
+    assert process_of(keeper) == pid
+    own_server.release(keeper)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
