@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import socket
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from typer.testing import CliRunner
 from agents.llm.conversation.prompts import SHIPPED
 from cli import console, trials
 from cli.consent import Consent
-from cli.trials import Place, requests_of
+from cli.options import LogSource
+from cli.replay.answers import requests_of
 from eventlog.clock import WallClock
 from eventlog.facts.analysis import ANALYZER_SESSION
 from eventlog.facts.model import MODEL_CALL, MODEL_DECISION
@@ -93,9 +95,17 @@ def a_request(settings: Settings, minutes: int = 50) -> Request:
     return Request(str(MARKET), T0 + minutes * MINUTE_NS, 2**61, sight, rules_of(settings.scoring, sight.parameters))
 
 
-def replayed(place: Place, request: Request, out: Path, workers: int = 1) -> Result:
+def to_replay(
+    request: Request, analyst: str, place: LogSource, settings: Settings | None, out: Path, repeats: int = 1
+) -> list[Request]:
+    """As the command makes of a request; without settings where the user named none."""
+    return requests_of(request, analyst, replace(place, settings=settings), out, repeats, patience())
+
+
+def replayed(place: LogSource, request: Request, out: Path, workers: int = 1) -> Result:
     """A run's folder."""
-    return replay(place.events, request, out, workers, WallClock(), lambda *_: None, place.decisions)
+    decisions = place.decisions if place.has_decisions else None
+    return replay(place.events, request, out, workers, WallClock(), lambda *_: None, decisions)
 
 
 def asked(server: ModelServer) -> int:
@@ -172,9 +182,9 @@ def test_nothing_is_spent_unasked(storage: Path, tmp_path: Path) -> None:
 def test_without_a_key_nothing_is_asked(storage: Path, tmp_path: Path) -> None:
     """A missing answer and no key: one line that names the setting."""
     settings = load(settings_file(tmp_path, "http://127.0.0.1:9", key=""))
-    place = Place(MARKET, storage, None, tmp_path / "runs")
+    place = LogSource(MARKET, storage, None, None)
     with pytest.raises(SettingsError, match="api_key is not set"):
-        requests_of(a_request(settings), "deepseek", place, settings, 1, patience())
+        to_replay(a_request(settings), "deepseek", place, settings, tmp_path / "runs")
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -182,10 +192,10 @@ def test_runs_of_a_model_are_exact(
     storage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:
     """Asked once, each repeat is a run of its own; run again without key or socket they come out identical."""
-    place = Place(MARKET, storage, None, tmp_path / "runs")
+    place = LogSource(MARKET, storage, None, None)
     with model_server() as server:
         settings = load(settings_file(tmp_path, server.base_url))
-        requests = requests_of(a_request(settings), "deepseek", place, settings, 2, patience())
+        requests = to_replay(a_request(settings), "deepseek", place, settings, tmp_path / "runs", 2)
         runs = [replayed(place, each, tmp_path / "runs") for each in requests]
     assert len({run.folder for run in runs}) == 2
     assert [run.manifest["inputs"]["answers"]["repeat"] for run in runs] == [0, 1]
@@ -194,7 +204,7 @@ def test_runs_of_a_model_are_exact(
     assert bodies != runs[1].manifest["files"]["recommendations.parquet"]
     without = load(settings_file(tmp_path, server.base_url, key=""))
     monkeypatch.setattr(socket.socket, "connect", refused)
-    again = requests_of(a_request(without), "deepseek", place, without, 2, patience())
+    again = to_replay(a_request(without), "deepseek", place, without, tmp_path / "runs", 2)
     assert [replayed(place, each, tmp_path / "runs", workers).again for each in again] == [[], []]
 
 
@@ -205,10 +215,10 @@ def refused(*_: Any) -> None:
 
 def test_the_key_is_in_no_file(storage: Path, tmp_path: Path) -> None:
     """Neither answers nor runs hold it, nor where it was sent beyond the address."""
-    place = Place(MARKET, storage, None, tmp_path / "runs")
+    place = LogSource(MARKET, storage, None, None)
     with model_server() as server:
         settings = load(settings_file(tmp_path, server.base_url))
-        (request,) = requests_of(a_request(settings, 64), "deepseek", place, settings, 1, patience())
+        (request,) = to_replay(a_request(settings, 64), "deepseek", place, settings, tmp_path / "runs")
         replayed(place, request, tmp_path / "runs")
     written = [path for path in (tmp_path / "runs").rglob("*") if path.is_file()]
     assert len(written) >= 7
@@ -217,18 +227,18 @@ def test_the_key_is_in_no_file(storage: Path, tmp_path: Path) -> None:
 
 def test_an_empty_account_stops_and_goes_on_later(storage: Path, tmp_path: Path) -> None:
     """After a 402 what came before is kept, the message says how to go on, and the next call asks only the rest."""
-    place = Place(MARKET, storage, None, tmp_path / "runs")
+    place = LogSource(MARKET, storage, None, None)
     with model_server() as server:
         settings = load(settings_file(tmp_path, server.base_url))
         server.follow([{"when": {"nth": 8}, "fault": "http_402"}])
         with pytest.raises(AskingStopped, match="would be refused as well until that is mended") as stopped:
-            requests_of(a_request(settings), "deepseek", place, settings, 1, patience())
+            to_replay(a_request(settings), "deepseek", place, settings, tmp_path / "runs")
         assert "no balance left (HTTP 402): Insufficient Balance; top it up" in str(stopped.value)
         (answers,) = (tmp_path / "runs" / FOLDER).glob("*.jsonl")
         kept = [json.loads(line) for line in answers.read_text().splitlines()[1:]]
         assert 0 < sum(line["whole"] for line in kept) < 20
         server.follow([])
-        (request,) = requests_of(a_request(settings), "deepseek", place, settings, 1, patience())
+        (request,) = to_replay(a_request(settings), "deepseek", place, settings, tmp_path / "runs")
     lines = [json.loads(line) for line in answers.read_text().splitlines()[1:]]
     whole = [line["seq"] for line in lines if line["whole"]]
     assert len(whole) == len(set(whole))
@@ -237,11 +247,11 @@ def test_an_empty_account_stops_and_goes_on_later(storage: Path, tmp_path: Path)
 
 def test_the_day_limit_holds(storage: Path, tmp_path: Path) -> None:
     """What was stored today counts: with a limit that is used up not one request more is sent."""
-    place = Place(MARKET, storage, None, tmp_path / "runs")
+    place = LogSource(MARKET, storage, None, None)
     with model_server() as server:
         path = settings_file(tmp_path, server.base_url)
         settings = load(path)
-        requests_of(a_request(settings, 66), "deepseek", place, settings, 1, patience())
+        to_replay(a_request(settings, 66), "deepseek", place, settings, tmp_path / "runs")
         before = asked(server)
         (answers,) = (tmp_path / "runs" / FOLDER).glob("*.jsonl")
         calls = [call for line in answers.read_text().splitlines()[1:] for call in json.loads(line)["calls"]]
@@ -249,25 +259,25 @@ def test_the_day_limit_holds(storage: Path, tmp_path: Path) -> None:
         path.write_text(path.read_text().replace("language: en", f"language: zh, tokens_per_day: {used + 10_000}"))
         tight = load(path)
         with pytest.raises(AskingStopped, match="no_budget: not sent: tokens_per_day"):
-            requests_of(a_request(tight, 66), "deepseek", place, tight, 1, patience())
+            to_replay(a_request(tight, 66), "deepseek", place, tight, tmp_path / "runs")
         assert asked(server) == before
-        fresh = Place(MARKET, storage, None, tmp_path / "elsewhere")
+        fresh = LogSource(MARKET, storage, None, None)
         with pytest.raises(AskingStopped, match="no_budget"):
-            requests_of(a_request(tight, 66), "deepseek", fresh, tight, 1, patience())
+            to_replay(a_request(tight, 66), "deepseek", fresh, tight, tmp_path / "elsewhere")
         assert asked(server) > before
 
 
 def test_recorded_needs_a_record(storage: Path, tmp_path: Path) -> None:
     """Without a decision log there is nothing to replay; an unknown analyst and needless repeats are refused."""
-    place, settings = Place(MARKET, storage, None, tmp_path), Settings()
+    place, settings = LogSource(MARKET, storage, None, None), Settings()
     for analyst, repeats, said in (
         ("recorded", 1, "there is no decision log"),
         ("oracle", 1, "known: rules, recorded, deepseek"),
         ("rules", 2, "gives the same answer every time"),
     ):
         with pytest.raises(console.Failure, match=said):
-            requests_of(a_request(settings), analyst, place, settings, repeats, patience())
-    assert requests_of(a_request(settings), "rules", place, settings, 1, patience()) == [a_request(settings)]
+            to_replay(a_request(settings), analyst, place, settings, tmp_path / "runs", repeats)
+    assert to_replay(a_request(settings), "rules", place, settings, tmp_path / "runs") == [a_request(settings)]
 
 
 def decision_log(storage: Path, answers: Path, settings: Settings) -> None:
@@ -301,32 +311,32 @@ def test_recorded_is_exact(storage: Path, tmp_path: Path, monkeypatch: pytest.Mo
     """From the record alone, under the settings it was made with: what was answered then, and not one request."""
     copy = tmp_path / "storage"
     shutil.copytree(storage, copy)
-    place = Place(MARKET, copy, None, tmp_path / "runs")
+    place = LogSource(MARKET, copy, None, None)
     with model_server() as server:
         settings = load(settings_file(tmp_path, server.base_url))
-        (request,) = requests_of(a_request(settings), "deepseek", place, settings, 1, patience())
+        (request,) = to_replay(a_request(settings), "deepseek", place, settings, tmp_path / "runs")
         before = replayed(place, request, tmp_path / "runs")
     (answers,) = (tmp_path / "runs" / FOLDER).glob("*.jsonl")
     decision_log(copy, answers, settings)
     monkeypatch.setattr(socket.socket, "connect", refused)
-    (recorded,) = requests_of(a_request(Settings()), "recorded", place, None, 1, patience())
+    (recorded,) = to_replay(a_request(Settings()), "recorded", place, None, tmp_path / "runs")
     assert recorded.sight == request.sight
     after = replayed(place, recorded, tmp_path / "runs")
     bodies = [load_run(run.folder).table("recommendations").column("body").to_pylist() for run in (before, after)]
     assert bodies[0] == bodies[1]
     assert sum(body is not None for body in bodies[0]) == 19
     assert replayed(place, recorded, tmp_path / "runs").again == []
-    (early,) = requests_of(a_request(Settings(), 45), "recorded", place, None, 1, patience())
+    (early,) = to_replay(a_request(Settings(), 45), "recorded", place, None, tmp_path / "runs")
     with pytest.raises(MissingAnswer, match="no model was asked about 2026-03-02T00:46:00Z"):
         replayed(place, early, tmp_path / "runs")
 
 
 def test_a_missing_answer_fails_the_run(storage: Path, tmp_path: Path) -> None:
     """A range that was not asked about is not replayed from answers that were: one line names the minute."""
-    place = Place(MARKET, storage, None, tmp_path / "runs")
+    place = LogSource(MARKET, storage, None, None)
     with model_server() as server:
         settings = load(settings_file(tmp_path, server.base_url))
-        (request,) = requests_of(a_request(settings, 66), "deepseek", place, settings, 1, patience())
+        (request,) = to_replay(a_request(settings, 66), "deepseek", place, settings, tmp_path / "runs")
     wider = Request(
         request.market, T0 + 60 * MINUTE_NS, 2**61, request.sight, request.rules, "deepseek", request.answered
     )

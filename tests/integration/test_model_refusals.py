@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from cli.trials import Place, requests_of
+from cli.asking import way_of
+from cli.options import LogSource
 from eventlog.facts.capture import TICK
 from eventlog.facts.model import MODEL_DECISION
 from market.printable import one_line
@@ -29,9 +30,9 @@ from tests.integration.test_model_commands import (
     command,
     decision_log,
     other_prompts,
-    patience,
     replayed,
     settings_file,
+    to_replay,
 )
 from tests.market_builders import MARKET, a_market, write_log
 from tests.model_server import model_server
@@ -108,9 +109,9 @@ def test_an_error_body_under_200_is_never_the_model(storage: Path, tmp_path: Pat
 def take_answers_along(tmp_path: Path, storage: Path, config: Path) -> None:
     """Name the only answers there are as those of another port: a server that is mended would have the one it had."""
     (answers,) = (tmp_path / "runs" / FOLDER).glob("*.jsonl")
-    place = Place(MARKET, storage, None, tmp_path / "runs")
+    place = LogSource(MARKET, storage, None, None)
     with place.events() as log:
-        digest = place.way(load(config)).side(log).digest()
+        digest = way_of(place, load(config), tmp_path / "runs").side(log).digest()
     head, *lines = answers.read_text().splitlines(keepends=True)
     answers.write_text(head.replace(answers.stem, digest) + "".join(lines))
     answers.rename(answers.with_name(f"{digest}.jsonl"))
@@ -138,11 +139,11 @@ def test_a_refusal_that_lasts_ends_the_run(
     most: int,
 ) -> None:  # fmt: skip
     """After a few requests, with the server's reason in one line, and without the advice to try the same again."""
-    place = Place(MARKET, storage, None, tmp_path / "runs")
+    place = LogSource(MARKET, storage, None, None)
     with odd_endpoint(change, status, **headers) as endpoint:
         settings = load(settings_file(tmp_path, endpoint.base_url))
         with pytest.raises(AskingStopped) as stopped:
-            requests_of(a_request(settings, 20), "deepseek", place, settings, 1, patience())
+            to_replay(a_request(settings, 20), "deepseek", place, settings, tmp_path / "runs")
     line = one_line(stopped.value)
     assert said in line
     assert AGAIN not in line
@@ -203,12 +204,12 @@ def test_what_the_rules_decided_is_named(storage: Path, tmp_path: Path) -> None:
     Where the model decided at some ticks: how many, in manifest, notes and at the top of the report, and its figures
     apart from those of the rules in its place; numbers of episodes and orders stay those that their tables have.
     """
-    place = Place(MARKET, storage, None, tmp_path / "runs")
+    place = LogSource(MARKET, storage, None, None)
     with odd_endpoint(every_second(an_error)) as endpoint:
         path = settings_file(tmp_path, endpoint.base_url)
         path.write_text(path.read_text().replace("mode: compact", "mode: compact, attempts: 1"))
         settings = load(path)
-        (request,) = requests_of(a_request(settings), "deepseek", place, settings, 1, patience())
+        (request,) = to_replay(a_request(settings), "deepseek", place, settings, tmp_path / "runs")
     run = replayed(place, request, tmp_path / "runs")
     share = run.manifest["model"]
     assert share["asked"] == 19
@@ -236,30 +237,30 @@ def test_a_record_in_which_the_model_decided_nothing(storage: Path, tmp_path: Pa
     """From the decision log alone: the same line, with what its server said live."""
     copy = tmp_path / "storage"
     shutil.copytree(storage, copy)
-    place = Place(MARKET, copy, None, tmp_path / "runs")
+    place = LogSource(MARKET, copy, None, None)
     with odd_endpoint(an_error) as endpoint:
         settings = load(settings_file(tmp_path, endpoint.base_url))
-        (request,) = requests_of(a_request(settings, 60), "deepseek", place, settings, 1, patience())
+        (request,) = to_replay(a_request(settings, 60), "deepseek", place, settings, tmp_path / "runs")
     with pytest.raises(NothingDecided, match="model decided 0 of 10"):
         replayed(place, request, tmp_path / "runs")
     (answers,) = (tmp_path / "runs" / FOLDER).glob("*.jsonl")
     decision_log(copy, answers, settings)
     with open_log(copy, MARKET, "decisions") as log:
         assert sum(len(b.rows[MODEL_DECISION]) for b in log.read(kinds=[MODEL_DECISION])) == 10
-    (recorded,) = requests_of(a_request(Settings(), 60), "recorded", place, None, 1, patience())
+    (recorded,) = to_replay(a_request(Settings(), 60), "recorded", place, None, tmp_path / "runs")
     with pytest.raises(NothingDecided, match=r"model decided 0 of 10; .*no_choice 10; its server said: no message in"):
         replayed(place, recorded, tmp_path / "runs")
 
 
 def test_a_repeat_in_which_nothing_was_decided_does_not_hide_the_others(storage: Path, tmp_path: Path) -> None:
     """Of three repeats two are the model's: both are told, the third is named on stderr, and the exit code is 1."""
-    place = Place(MARKET, storage, None, tmp_path / "runs")
+    place = LogSource(MARKET, storage, None, None)
     with model_server() as server:
         path = settings_file(tmp_path, server.base_url)
         settings = load(path)
-        requests_of(a_request(settings), "deepseek", place, settings, 3, patience())
+        to_replay(a_request(settings), "deepseek", place, settings, tmp_path / "runs", 3)
     with place.events() as log:
-        side = place.way(settings).side(log)
+        side = way_of(place, settings, tmp_path / "runs").side(log)
     with Answers(tmp_path / "runs" / FOLDER, side) as answers:
         recording = answers.recording
         for seq in {seq for seq, _ in recording.at}:

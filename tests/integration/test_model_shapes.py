@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from cli.trials import Place, requests_of
+from cli.options import LogSource
 from replay.runs.finished_runs import load as load_run
 from replay.trials.answers import FOLDER
 from runtime.settings.settings import Settings, load
 from tests.fakes.odd_endpoint import odd_endpoint
-from tests.integration.test_model_commands import a_request, decision_log, patience, replayed, settings_file
+from tests.integration.test_model_commands import a_request, decision_log, replayed, settings_file, to_replay
 from tests.market_builders import MARKET, a_market, write_log
 from tests.slices import a_slice
 
@@ -104,13 +104,13 @@ def test_a_model_of_another_shape_decides(storage: Path, tmp_path: Path, name: s
     change, mends = SHAPES[name]
     copy = tmp_path / "storage"
     shutil.copytree(storage, copy)
-    place = Place(MARKET, copy, None, tmp_path / "runs")
+    place = LogSource(MARKET, copy, None, None)
     with odd_endpoint(change) as endpoint:
         path = settings_file(tmp_path, endpoint.base_url)
         if name in STAGED:
             path.write_text(path.read_text().replace("mode: compact", "mode: staged"))
         settings = load(path)
-        (request,) = requests_of(a_request(settings, 66), "deepseek", place, settings, 1, patience())
+        (request,) = to_replay(a_request(settings, 66), "deepseek", place, settings, tmp_path / "runs")
     first = replayed(place, request, tmp_path / "runs")
     assert endpoint.refused == []
     assert first.manifest["model"] == {"asked": 4, "decided": 4, "fallback": {}}
@@ -120,7 +120,7 @@ def test_a_model_of_another_shape_decides(storage: Path, tmp_path: Path, name: s
     assert {word for line in lines for word in line["anomalies"]} - {"decision_refused", "no_tool_call"} == mends
     assert replayed(place, request, tmp_path / "runs").again == []
     decision_log(copy, answers, settings)
-    (recorded,) = requests_of(a_request(Settings(), 66), "recorded", place, None, 1, patience())
+    (recorded,) = to_replay(a_request(Settings(), 66), "recorded", place, None, tmp_path / "runs")
     second = replayed(place, recorded, tmp_path / "runs")
     bodies = [load_run(run.folder).table("recommendations").column("body").to_pylist() for run in (first, second)]
     assert bodies[0] == bodies[1]
@@ -138,10 +138,10 @@ def test_a_model_of_another_shape_decides(storage: Path, tmp_path: Path, name: s
 )
 def test_prose_and_second_objects_are_no_shape(storage: Path, tmp_path: Path, change: Callable[[Body], Body]) -> None:
     """What is no mark, thought or fence stays refused, whatever endpoint it comes from."""
-    place = Place(MARKET, storage, None, tmp_path / "runs")
+    place = LogSource(MARKET, storage, None, None)
     with odd_endpoint(change) as endpoint:
         settings = load(settings_file(tmp_path, endpoint.base_url))
-        (request,) = requests_of(a_request(settings, 68), "deepseek", place, settings, 1, patience())
+        (request,) = to_replay(a_request(settings, 68), "deepseek", place, settings, tmp_path / "runs")
     assert request.answered is not None
     (answers,) = (tmp_path / "runs" / FOLDER).glob("*.jsonl")
     fallbacks = [json.loads(line)["fallback"] for line in answers.read_text().splitlines()[1:]]
