@@ -85,6 +85,7 @@ class Observer:
             state=state.digests(),
             evidence=tuple(found.evidence),
             zones=tuple(found.zones),
+            reach_bp={side: seen.book.reach_bp for side, seen in (found.static.sides or {}).items()},
             depth=static_result(found.static, found.sigma, self._parameters.pull.fit, state.quantity_decimals),
             order_flow=flow_result(found.flow, found.zones, found.tests, found.absorbed, state.quantity_decimals),
             warnings=tuple(self._warnings(tick, state, found)),

@@ -4,18 +4,18 @@ The order-flow layer: where trade was accepted, what tested it, and how aggressi
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from analysis.book.static_book import StaticBook
 from analysis.evidence import Evidence
 from analysis.flow.book_flow import book_flow
+from analysis.flow.flow_findings import BookFlowFindings
 from analysis.grid import one_two_five
 from analysis.parameters import Parameters
 from analysis.trades.absorption import Absorption, absorption_at, find_absorption, with_replenishment
 from analysis.trades.absorption_windows import Frame, frame_of
-from analysis.trades.acceptance import acceptance
+from analysis.trades.acceptance import Profile, acceptance
 from analysis.trades.crossings import Passage, last_passages
 from analysis.trades.footprint import Cvd, Footprint, cvd, footprint
 from analysis.trades.level_tests import LevelRecord, Reach, against_trades, reach_of, records_of
@@ -39,15 +39,15 @@ class OrderFlow:
     What trades show at a tick.
 
     Attributes:
-        profiles: by horizon, rendered. evidence: what a zone may stand on.
+        profiles: by minutes of the horizon; see `acceptance`. evidence: what a zone may stand on.
         horizons: how many horizons of the profile show something of their own.
         reach: the distances of a test, None without σ. frame: the last minutes, cut for absorption.
         cvds: by minutes looked back.
         footprint: of the last hour. passages: by vacuum id, how price last went through it.
-        book_flow: see `analysis.flow.book_flow`, rendered.
+        book_flow: None where no trade and no change of the book is in the window.
     """
 
-    profiles: Mapping[str, Any]
+    profiles: Mapping[int, Profile | None] | None
     evidence: Sequence[Evidence]
     horizons: int
     reach: Reach | None
@@ -58,7 +58,7 @@ class OrderFlow:
     absorbed: Sequence[Absorption]
     swept: Sequence[Sweep]
     passages: Mapping[str, Passage | None]
-    book_flow: Mapping[str, Any]
+    book_flow: BookFlowFindings | None
 
 
 class OrderFlowLayer:
@@ -79,7 +79,7 @@ class OrderFlowLayer:
         end, trades = state.buckets.end_ns, state.trades.columns()
         for profile in self._profiles:
             profile.refresh()
-        profiles, evidence = acceptance(self._profiles, reference, level, parameters, state.quantity_decimals)
+        profiles, evidence = acceptance(self._profiles, reference, level, parameters)
         reach = None if reference is None else reach_of(sigma, reference, tick, flow)
         frame = frame_of(trades, reach, end, flow)
         absorbed = find_absorption(frame, level, flow)
@@ -92,7 +92,7 @@ class OrderFlowLayer:
         return OrderFlow(
             profiles=profiles,
             evidence=evidence,
-            horizons=sum(isinstance(found, dict) for found in profiles.values()),
+            horizons=sum(profile is not None for profile in (profiles or {}).values()),
             reach=reach,
             frame=frame,
             naked=naked,

@@ -2,12 +2,14 @@
 What an analyst is shown at a tick: the two tools' results, and the evidence that advice must stand on.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import msgspec
 
+from analysis.book.book_side import Side
 from analysis.confluence import Resonance
 from analysis.evidence import Evidence, price, rendered
 from market.fixed_point import format_e8
@@ -23,7 +25,8 @@ class MarketView:
         reference_e8: the price advice is measured from: the last trade's. None before the first.
         mid_e8: middle of the newest book, None without one. sigma: see `volatility.sigma`.
         evidence: what was found, piece by piece. zones: where it meets, strongest first.
-        depth, order_flow: the results of the two tools, ready for JSON.
+        reach_bp: by side, how far from the mid the newest book reaches; nothing without one.
+        depth, order_flow: the results of the two tools, ready for JSON; figures are read where they are typed.
         state: digest of each projection.
     """
 
@@ -41,6 +44,7 @@ class MarketView:
     state: dict[str, str]
     evidence: tuple[Evidence, ...]
     zones: tuple[Resonance, ...]
+    reach_bp: Mapping[Side, float]
     depth: dict[str, Any]
     order_flow: dict[str, Any]
     warnings: tuple[str, ...]

@@ -204,6 +204,7 @@ def a_view(evidence: Sequence[Evidence] = (), **changed: Any) -> MarketView:
         "state": {},
         "evidence": tuple(evidence),
         "zones": (),
+        "reach_bp": {},
         "depth": {},
         "order_flow": {},
         "warnings": (),

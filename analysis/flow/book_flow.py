@@ -1,17 +1,28 @@
 """
-Book flow at a tick, in words for an analyst: what changed at the best levels, who traded, and what it explains.
-
-A figure that cannot be had is null, and its group names the reason.
+Book flow at a tick: what changed at the best levels, who traded, and what it explains.
 """
 
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from math import floor, log10
-from typing import Any
 
 import numpy as np
 
+from analysis.flow.flow_findings import (
+    BookFlowFindings,
+    CvdFigure,
+    DivergenceFigure,
+    Explains,
+    FlowFigure,
+    Fusion,
+    KyleFigure,
+    LevelFlows,
+    MovingAverage,
+    NoFusion,
+    StrongSecond,
+    VpinFigure,
+)
 from analysis.flow.flow_grid import Flags, FlowGrid, grid_of
 from analysis.flow.flow_measures import (
     Fused,
@@ -26,11 +37,11 @@ from analysis.flow.flow_measures import (
     z_score,
     z_scores,
 )
-from analysis.flow.flow_quote import quote_group
+from analysis.flow.flow_quote import last_quote
 from analysis.flow.toxicity import kyle_lambda, vpin
 from analysis.parameters import BookFlowParameters
 from market.fixed_point import DECIMALS, I64, ONE_E8
-from market.timestamps import SECOND_NS, iso
+from market.timestamps import SECOND_NS
 from projections.book.order_book import Status
 from projections.flow.book_flow import BookFlow
 
@@ -38,7 +49,6 @@ MINUTE_S = 60
 _SHOWN_SECONDS = 5
 _PLACES, _LITTLE = 4, 0.01
 _SIZE_WEIGHTS = 20  # what the weights of `ofi_v13` are scaled by
-_NOTE = "OFI explains price in the same interval and predicts little; no order between trades and book below 1 s"
 
 
 @dataclass(frozen=True)
@@ -93,45 +103,40 @@ class _Window:
 
 def book_flow(
     flow: BookFlow, status: Status, tick_size_e8: int, parameters: BookFlowParameters, decimals: int = DECIMALS
-) -> dict[str, Any]:
+) -> BookFlowFindings | None:
     """
-    Every measure of book flow over the fold's window, as it stands at the last tick.
+    Every measure of book flow over the fold's window, as it stands at the last tick; None where nothing is in it.
 
     Args:
         status: the order book's. decimals: that the market's quantities keep.
-
-    Returns:
-        Groups of figures, each under an id.
     """
     seconds = flow.seconds()
     if not len(seconds.second_ns):
-        return {"id": "F", "found": "nothing", "reason": "no trade and no update of the book in the window"}
+        return None
     grid = grid_of(seconds)
     reason = _reason(grid, parameters.stale_seconds)
     window = _Window(grid, np.arange(len(grid.known)) >= grid.first, parameters, decimals, reason)
     five = grid.ofi_e8.sum(axis=1)
     name, ofi = ("ofi5", five) if _wide(grid, tick_size_e8, parameters) else ("ofi1", grid.ofi_e8[:, 0])
     ofi_z, cvd_z = window.minute_z(ofi, grid.known), window.minute_z(grid.signed_e8, window.traded)
-    return {
-        "id": "F",
-        "book": status,
-        "window_s": len(grid.known),
-        "whole_s": int(grid.known.sum()),
-        "updates": int(grid.updates.sum()),
-        "resets": int(seconds.resets.sum()),
-        "note": _NOTE,
-        "quote": quote_group(grid, tick_size_e8, parameters),
-        "ofi1": _ofi("F.ofi1", grid.ofi_e8[:, 0], 1, window),
-        "ofi5": _ofi("F.ofi5", five, 1, window),
-        "mlofi": _levels(window),
-        "ofi_v13": _ofi("F.ofi_v13", grid.size_change_x20, _SIZE_WEIGHTS, window),
-        "cvd": _cvd(window, cvd_z),
-        "fusion": _fusion(name, ofi, ofi_z, cvd_z, window),
-        "divergence": _divergence(ofi_z, cvd_z, tick_size_e8, window),
-        "vpin": _vpin(seconds.buy_e8, seconds.sell_e8, window),
-        "kyle": _kyle(window),
-        "explains": _explains(five, window),
-    }
+    return BookFlowFindings(
+        book=status,
+        window_s=len(grid.known),
+        whole_s=int(grid.known.sum()),
+        updates=int(grid.updates.sum()),
+        resets=int(seconds.resets.sum()),
+        quote=last_quote(grid, tick_size_e8, parameters),
+        ofi1=_ofi(grid.ofi_e8[:, 0], 1, window),
+        ofi5=_ofi(five, 1, window),
+        mlofi=_levels(window),
+        ofi_v13=_ofi(grid.size_change_x20, _SIZE_WEIGHTS, window),
+        cvd=_cvd(window, cvd_z),
+        fusion=_fusion(name, ofi, ofi_z, cvd_z, window),
+        divergence=_divergence(ofi_z, cvd_z, tick_size_e8, window),
+        vpin=_vpin(seconds.buy_e8, seconds.sell_e8, window),
+        kyle=_kyle(window),
+        explains=_explains(five, window),
+    )
 
 
 def _reason(grid: FlowGrid, stale_seconds: int) -> str | None:
@@ -153,83 +158,85 @@ def _wide(grid: FlowGrid, tick_size_e8: int, parameters: BookFlowParameters) -> 
     return False
 
 
-def _ofi(name: str, flow: I64, divisor: int, window: _Window) -> dict[str, Any]:
+def _ofi(flow: I64, divisor: int, window: _Window) -> FlowFigure:
     if window.reason is not None:
-        return {"id": name, "minute": None, "z": None, "reason": window.reason}
+        return FlowFigure(None, None, window.reason)
     z = window.minute_z(flow, window.grid.known)
-    found = {"id": name, "minute": window.base(int(flow[-MINUTE_S:].sum()) / divisor), "z": z}
-    return found if z is not None else {**found, "reason": window.why_no_z(window.grid.known)}
+    minute = window.base(int(flow[-MINUTE_S:].sum()) / divisor)
+    return FlowFigure(minute, z, None if z is not None else window.why_no_z(window.grid.known))
 
 
-def _levels(window: _Window) -> dict[str, Any]:
+def _levels(window: _Window) -> LevelFlows:
     if window.reason is not None:
-        return {"id": "F.mlofi", "minute": None, "reason": window.reason}
-    sums = window.grid.ofi_e8[-MINUTE_S:].sum(axis=0)
-    return {"id": "F.mlofi", "minute": [window.base(int(v)) for v in sums]}
+        return LevelFlows(None, window.reason)
+    return LevelFlows(tuple(window.base(int(v)) for v in window.grid.ofi_e8[-MINUTE_S:].sum(axis=0)))
 
 
-def _cvd(window: _Window, z: float | None) -> dict[str, Any]:
+def _cvd(window: _Window, z: float | None) -> CvdFigure:
     """The z is taken on increments, and on the level as well, which is not stationary."""
     signed, parameters = window.grid.signed_e8, window.parameters
     level = signed.cumsum()
     recent = level[-parameters.z_seconds :][window.traded[-parameters.z_seconds :]]
-    found = {
-        "id": "F.cvd",
-        "minute": window.base(int(signed[-MINUTE_S:].sum())),
-        "window": window.base(int(level[-1])),
-        "z": z,
-        "level_z": z_score(recent, int(level[-1]), parameters.z_least, parameters.z_clip),
-        **_averages(level, window),
-    }
-    return found if z is not None else {**found, "reason": window.why_no_z(window.traded)}
+    averages, cross, why_no_average = _averages(level, window)
+    return CvdFigure(
+        minute=window.base(int(signed[-MINUTE_S:].sum())),
+        window=window.base(int(level[-1])),
+        z=z,
+        level_z=z_score(recent, int(level[-1]), parameters.z_least, parameters.z_clip),
+        averages=averages,
+        cross=cross,
+        averages_reason=why_no_average,
+        reason=None if z is not None else window.why_no_z(window.traded),
+    )
 
 
-def _averages(level: I64, window: _Window) -> dict[str, Any]:
+def _averages(level: I64, window: _Window) -> tuple[dict[int, MovingAverage | None], str | None, str | None]:
     """
-    Moving averages of CVD's level: over each span its value, its change in a minute and where the level lies from it;
-    and whether the shortest crossed the longest in that minute.
+    Moving averages of CVD's level by span, whether the shortest crossed the longest in the last minute, and why that
+    cannot be said.
 
-    They begin with the window, not with the process, and are null until there is a span and a minute of it.
+    They begin with the window, not with the process, and are None until there is a span and a minute of it.
     """
     spans, held = window.parameters.ema_seconds, level[window.traded]
     any_trade, ago = bool(window.grid.trades.any()), -1 - MINUTE_S
-    averages = {s: moving_average(held, s) for s in spans if any_trade and len(held) >= s + MINUTE_S}
-    figures: dict[str, Any] = {}
-    for span in spans:
-        mean = averages.get(span)
-        figures[f"ema_{span}s"] = None if mean is None else window.base(mean[-1]) + 0.0
-        figures[f"ema_slope_{span}s"] = None if mean is None else window.base(mean[-1] - mean[ago]) + 0.0
-        figures[f"ema_side_{span}s"] = None if mean is None else place(float(held[-1]), mean[-1])
-    if len(averages) == len(spans):
-        short, long = averages[min(spans)], averages[max(spans)]
+    means = {s: moving_average(held, s) for s in spans if any_trade and len(held) >= s + MINUTE_S}
+    averages = {
+        span: MovingAverage(
+            window.base(mean[-1]) + 0.0, window.base(mean[-1] - mean[ago]) + 0.0, place(float(held[-1]), mean[-1])
+        )
+        if (mean := means.get(span)) is not None
+        else None
+        for span in spans
+    }
+    if len(means) == len(spans):
+        short, long = means[min(spans)], means[max(spans)]
         before, now = place(short[ago], long[ago]), place(short[-1], long[-1])
         crossed = now not in (before, "at")
-        return {**figures, "ema_cross": {"above": "up", "below": "down"}[now] if crossed else "none"}
+        return averages, {"above": "up", "below": "down"}[now] if crossed else "none", None
     needed = f"{len(held)} seconds; an EMA needs its span and {MINUTE_S} more"
-    return {**figures, "ema_cross": None, "ema_reason": needed if any_trade else "no trade in the window"}
+    return averages, None, needed if any_trade else "no trade in the window"
 
 
-def _fusion(name: str, ofi: I64, ofi_z: float | None, cvd_z: float | None, window: _Window) -> dict[str, Any]:
-    head = {"id": "F.fusion", "uses": name}
+def _fusion(name: str, ofi: I64, ofi_z: float | None, cvd_z: float | None, window: _Window) -> Fusion | NoFusion:
     if window.reason is not None or ofi_z is None or cvd_z is None:
-        why = window.reason or f"no z of {name if ofi_z is None else 'cvd'}"
-        return {**head, "value": None, "label": None, "strong_seconds": None, "reason": why}
+        return NoFusion(name, window.reason or f"no z of {name if ofi_z is None else 'cvd'}")
     minute = window.fused(ofi_z, cvd_z)
     strong = _strong_seconds(ofi, window)
     labels = Counter(both.label for _, both in strong)
     shown = sorted(sorted(strong, key=lambda found: -abs(found[1].value))[:_SHOWN_SECONDS], key=lambda found: found[0])
-    clock = [iso(window.grid.start_ns + at * SECOND_NS)[11:-1] for at, _ in shown]
-    return {
-        **head,
-        "value": minute.value,
-        "consistency": minute.consistency,
-        "strong": minute.strong,
-        "label": minute.label,
-        "strong_seconds": len(strong),
-        "strong_buy_seconds": labels["strong_buy"],
-        "strong_sell_seconds": labels["strong_sell"],
-        "strongest": [[at, both.value, both.consistency] for at, (_, both) in zip(clock, shown, strict=True)],
-    }
+    return Fusion(
+        uses=name,
+        value=minute.value,
+        consistency=minute.consistency,
+        strong=minute.strong,
+        label=minute.label,
+        strong_seconds=len(strong),
+        strong_buy_seconds=labels["strong_buy"],
+        strong_sell_seconds=labels["strong_sell"],
+        strongest=tuple(
+            StrongSecond(window.grid.start_ns + at * SECOND_NS, both.value, both.consistency) for at, both in shown
+        ),
+    )
 
 
 def _strong_seconds(ofi: I64, window: _Window) -> list[tuple[int, Fused]]:
@@ -245,10 +252,10 @@ def _strong_seconds(ofi: I64, window: _Window) -> list[tuple[int, Fused]]:
     return found
 
 
-def _divergence(ofi_z: float | None, cvd_z: float | None, tick_size_e8: int, window: _Window) -> dict[str, Any]:
+def _divergence(ofi_z: float | None, cvd_z: float | None, tick_size_e8: int, window: _Window) -> DivergenceFigure:
     """The trend of the minute in σ is that of the mid's changes by second, over the span of the z-scores."""
     if window.reason is not None or ofi_z is None or cvd_z is None:
-        return {"id": "F.divergence", "kind": None, "strength": None, "reason": window.reason or "no z of both flows"}
+        return DivergenceFigure(None, None, reason=window.reason or "no z of both flows")
     own, mid_x2, span = window.parameters, window.grid.mid_x2, slice(-window.parameters.z_seconds, None)
     before = int(mid_x2[-MINUTE_S - 1])  # a whole minute has a quote before it
     change = int(mid_x2[-1]) - before
@@ -260,40 +267,39 @@ def _divergence(ofi_z: float | None, cvd_z: float | None, tick_size_e8: int, win
     sigmas = in_sigma(change, changes, MINUTE_S, 2 * tick_size_e8, own.z_clip)
     weights, full = (own.ofi_weight, own.cvd_weight), (own.full_trend_sigma, own.strong_fusion)
     strength = divergence_strength(kind, sigmas, ofi_z, cvd_z, weights, full)
-    return {"id": "F.divergence", "kind": kind, "strength": strength, "trend_bp": trend, "trend_sigma": sigmas}
+    return DivergenceFigure(kind, strength, trend, sigmas)
 
 
-def _vpin(buy_e8: I64, sell_e8: I64, window: _Window) -> dict[str, Any]:
+def _vpin(buy_e8: I64, sell_e8: I64, window: _Window) -> VpinFigure:
     own = window.parameters
     trades = int(window.grid.trades.sum())
     bucket = int(window.grid.volume_e8.sum()) // own.vpin_buckets
     found = vpin(buy_e8, sell_e8, bucket)
     if trades < own.vpin_least or found.value is None:
-        return {"id": "F.vpin", "value": None, "reason": f"{trades} of {own.vpin_least} trades"}
-    return {"id": "F.vpin", "value": found.value, "buckets": found.buckets, "bucket": window.base(bucket)}
+        return VpinFigure(None, reason=f"{trades} of {own.vpin_least} trades")
+    return VpinFigure(found.value, found.buckets, window.base(bucket))
 
 
-def _kyle(window: _Window) -> dict[str, Any]:
+def _kyle(window: _Window) -> KyleFigure:
     own, grid = window.parameters, window.grid
     found = kyle_lambda(grid.signed_e8, grid.mid_x2, grid.known, own.impact_seconds)
     if found.n < own.least_intervals:
-        why = f"{found.n} of {own.least_intervals} whole intervals"
-        return {"id": "F.kyle", "quote_per_base": None, "reason": why}
+        return KyleFigure(None, reason=f"{found.n} of {own.least_intervals} whole intervals")
     if found.slope is None:
-        return {"id": "F.kyle", "quote_per_base": None, "reason": "flow or price did not move"}
+        return KyleFigure(None, reason="flow or price did not move")
     slope = found.slope * 10**window.decimals / ONE_E8
-    return {"id": "F.kyle", "quote_per_base": float(f"{slope:.4g}"), "r2": found.r2, "n": found.n}
+    return KyleFigure(float(f"{slope:.4g}"), found.r2, found.n)
 
 
-def _explains(five: I64, window: _Window) -> dict[str, Any]:
+def _explains(five: I64, window: _Window) -> tuple[Explains, ...]:
     """R² of each flow on the mid's change, over one second and over the longer interval."""
     grid, least = window.grid, window.parameters.least_intervals
     flows = {"ofi1": grid.ofi_e8[:, 0], "ofi5": five}
     flows |= {"ofi_v13": grid.size_change_x20, "trades": grid.signed_e8}
-    result: dict[str, Any] = {"id": "F.explains", "columns": ["r2_same", "r2_next"]}
+    result = []
     for interval in (1, window.parameters.impact_seconds):
         rows = {name: explained(flow, grid.mid_x2, grid.known, interval) for name, flow in flows.items()}
         n = rows["ofi1"].intervals
-        given = {name: [row.r2_same, row.r2_next] for name, row in rows.items()} if n >= least else {}
-        result[f"{interval}s"] = {"n": n, **(given or {"reason": f"{n} of {least} whole intervals"})}
-    return result
+        few = n < least
+        result.append(Explains(interval, n, None if few else rows, f"{n} of {least} whole intervals" if few else None))
+    return tuple(result)

@@ -16,6 +16,7 @@ from analysis.confluence import Resonance
 from analysis.evidence import price
 from analysis.grid import bp_between
 from analysis.order_flow import OrderFlow
+from analysis.render.flow_groups import book_flow_group, profiles_group
 from analysis.render.tool_budget import Listed, cut_to
 from analysis.trades.absorption import NOTE, Absorption
 from analysis.trades.crossings import Passage
@@ -193,7 +194,7 @@ def flow_result(
     result: dict[str, Any] = {
         "id": "O",
         "profile_ids": "P60.poc, P60.rival, P60.val and P60.vah are the figures of profile P60",
-        "profiles": dict(flow.profiles),
+        "profiles": profiles_group(flow.profiles, decimals),
         "naked_points": [
             {"id": f"N{n}", "day": iso(p.day_ns)[:10], "low": format_e8(p.low_e8), "high": format_e8(p.high_e8),
              "share": p.share}
@@ -217,7 +218,7 @@ def flow_result(
         "sweeps": [_sweep(f"S{n}", s, decimals) for n, s in enumerate(flow.swept[::-1][:_SWEEPS])],
         "more_sweeps": max(0, len(flow.swept) - _SWEEPS),
         "vacuums_passed": {name: _passage(p) for name, p in flow.passages.items() if int(name[2:]) < _VACUUMS},
-        "book_flow": dict(flow.book_flow),
+        "book_flow": book_flow_group(flow.book_flow),
     }  # fmt: skip
     lists = [Listed(result, name, f"more_{name}") for name in ("tests", "naked_points", "sweeps")]
     lists.append(Listed(result["absorption"], "at_zones", "more_at_zones"))

@@ -2,8 +2,8 @@
 Acceptance: where trade went on, from volume profiles over several horizons (ANALYSIS §3).
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,7 +11,6 @@ from analysis.evidence import Basis, Evidence
 from analysis.grid import bins_for, one_two_five
 from analysis.parameters import Parameters
 from analysis.trades.volume_profile import Nodes, Rows, control_point, nodes, row_width, rows_of, value_area
-from market.fixed_point import DECIMALS, format_e8
 from projections.trades.volume_profile import IncrementalProfile
 
 _SHOWN_NODES = 5
@@ -20,40 +19,75 @@ _WEIGHT_OF_EDGE = 0.4
 _WEIGHT_OF_NODE = 0.6
 
 
-def acceptance(
-    profiles: Sequence[IncrementalProfile],
-    reference_e8: int | None,
-    level_e8: int,
-    parameters: Parameters,
-    decimals: int = DECIMALS,
-) -> tuple[dict[str, Any], list[Evidence]]:
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A price at which much, or little, was traded: an id, and the prominence in 0..1."""
+
+    id: str
+    price_e8: int
+    prominence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
     """
-    Volume profiles over the horizons, shortest first; a horizon that shows no more than the one before is null.
+    The volume profile of one horizon.
+
+    Attributes:
+        minutes: of the horizon. covered_min: how many of them the log holds.
+        volume_e8, delta_e8: traded, and bought less sold, in the market's quantity units. trades: how many.
+        row_e8: height of a row. poc_e8: lower edge of the row with most volume.
+        rival: the best row elsewhere over that one. rival_poc_e8: its lower edge where the control point is ambiguous.
+        value_area_e8: lower and upper edge, and the share of volume within.
+        hvn, lvn: the most prominent high- and low-volume nodes, lowest price first.
+    """
+
+    minutes: int
+    covered_min: int
+    volume_e8: int
+    delta_e8: int
+    trades: int
+    row_e8: int
+    poc_e8: int
+    rival: float
+    rival_poc_e8: int | None
+    value_area_e8: tuple[int, int]
+    value_area_share: float
+    hvn: tuple[Node, ...]
+    lvn: tuple[Node, ...]
+
+
+def acceptance(
+    profiles: Sequence[IncrementalProfile], reference_e8: int | None, level_e8: int, parameters: Parameters
+) -> tuple[Mapping[int, Profile | None] | None, list[Evidence]]:
+    """
+    Volume profiles over the horizons, shortest first, and the evidence in them.
 
     Args:
-        profiles: one a horizon, refreshed. level_e8: the width of their levels.
+        profiles: one for each horizon, refreshed. level_e8: the width of their levels.
+
+    Returns:
+        By minutes of the horizon; None for one that shows no more than the one before, and in place of all of them
+        where nothing was traded.
     """
-    result: dict[str, Any] = {}
-    evidence: list[Evidence] = []
     if reference_e8 is None:
-        return {"found": "nothing", "reason": "no trade in the window"}, evidence
+        return None, []
+    found: dict[int, Profile | None] = {}
+    evidence: list[Evidence] = []
     shown_minutes = 0
     for profile in profiles:
-        name = f"{profile.minutes}min"
-        covered = profile.covered_minutes
-        if covered <= shown_minutes:
-            result[name] = None
+        if profile.covered_minutes <= shown_minutes:
+            found[profile.minutes] = None
             continue
         shown_minutes = profile.minutes
-        found, given = _horizon(profile, reference_e8, level_e8, parameters, decimals)
-        result[name] = {"id": f"P{profile.minutes}", "covered_min": covered, **found}
+        found[profile.minutes], given = _horizon(profile, reference_e8, level_e8, parameters)
         evidence += given
-    return result, evidence
+    return found, evidence
 
 
 def _horizon(
-    profile: IncrementalProfile, reference_e8: int, level_e8: int, parameters: Parameters, decimals: int
-) -> tuple[dict[str, Any], list[Evidence]]:
+    profile: IncrementalProfile, reference_e8: int, level_e8: int, parameters: Parameters
+) -> tuple[Profile, list[Evidence]]:
     levels, buy, sell, count = profile.levels()
     total = buy + sell
     width = max(level_e8, one_two_five(reference_e8 * parameters.row_bp / 1e4))
@@ -65,20 +99,22 @@ def _horizon(
     half_width = bins_for(reference_e8, parameters.node_bp, level_e8, parameters.node_bins)
     high, low = nodes(bins.total_e8, half_width, parameters.node_prominence)
     ambiguous = control.rival > parameters.ambiguous_from
-    result = {
-        "volume": format_e8(int(total.sum()), decimals),
-        "delta": format_e8(int(buy.sum() - sell.sum()), decimals),
-        "trades": int(count.sum()),
-        "row": format_e8(rows.width_e8),
-        "poc": _row(rows, control.row),
-        "rival": control.rival,
-        "rival_poc": _row(rows, control.rival_row) if ambiguous and control.rival_row is not None else None,
-        "value_area": [_row(rows, area.low), format_e8(rows.price_e8(area.high) + rows.width_e8)],
-        "value_area_share": area.share,
-        "hvn": _shown(bins, high, f"P{profile.minutes}.hvn"),
-        "lvn": _shown(bins, low, f"P{profile.minutes}.lvn"),
-    }
     span = profile.minutes
+    result = Profile(
+        minutes=span,
+        covered_min=profile.covered_minutes,
+        volume_e8=int(total.sum()),
+        delta_e8=int(buy.sum() - sell.sum()),
+        trades=int(count.sum()),
+        row_e8=rows.width_e8,
+        poc_e8=rows.price_e8(control.row),
+        rival=control.rival,
+        rival_poc_e8=rows.price_e8(control.rival_row) if ambiguous and control.rival_row is not None else None,
+        value_area_e8=(rows.price_e8(area.low), rows.price_e8(area.high) + rows.width_e8),
+        value_area_share=area.share,
+        hvn=_strongest(bins, high, f"P{span}.hvn"),
+        lvn=_strongest(bins, low, f"P{span}.lvn"),
+    )
     evidence = [_row_evidence(span, "poc", "poc", rows, control.row, bins, 1.0 if not ambiguous else _WEIGHT_OF_RIVAL)]
     if ambiguous and control.rival_row is not None:
         evidence.append(_row_evidence(span, "rival", "poc", rows, control.rival_row, bins, _WEIGHT_OF_RIVAL))
@@ -88,17 +124,12 @@ def _horizon(
     return result, evidence
 
 
-def _row(rows: Rows, row: int) -> str:
-    return format_e8(rows.price_e8(row))
-
-
-def _shown(bins: Rows, found: Nodes, name: str) -> list[list[Any]]:
-    """Id, price and prominence of the strongest, lowest price first; the ids are those of the evidence."""
+def _strongest(bins: Rows, found: Nodes, name: str) -> tuple[Node, ...]:
+    """The most prominent, lowest price first; the ids are those of the evidence."""
     strongest = np.sort(np.argsort(-found.prominence, kind="stable")[:_SHOWN_NODES])
-    return [
-        [f"{name}{i}", format_e8(bins.price_e8(int(found.bins[i]))), float(found.prominence[i])]
-        for i in strongest.tolist()
-    ]
+    return tuple(
+        Node(f"{name}{i}", bins.price_e8(int(found.bins[i])), float(found.prominence[i])) for i in strongest.tolist()
+    )
 
 
 def _row_evidence(minutes: int, name: str, basis: Basis, rows: Rows, row: int, bins: Rows, strength: float) -> Evidence:

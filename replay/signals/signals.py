@@ -6,14 +6,14 @@ price goes next. Both are sighted at ticks, once for as long as they last. VPIN 
 how one-sided and how dear trading was, not which way. MLOFI is judged as its sum, "ofi, five levels".
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import Any, Literal
+from typing import Literal
 
 from analysis.evidence import Basis
+from analysis.flow.flow_findings import BookFlowFindings, Fusion
+from analysis.flow.flow_quote import Quote
 from analysis.observe import Findings
-from market.fixed_point import parse_e8
 from market.timestamps import MINUTE_NS
 from projections.state import MarketState
 
@@ -77,8 +77,13 @@ _OF_BASIS: dict[Basis, str] = {
     "naked_poc": "naked poc",
 }
 _LEGS = {1: "zone, one leg", 2: "zone, two legs", 3: "zone, triple"}
-_FLOWS = {"cvd": ("cvd", "z"), "cvd level": ("cvd", "level_z"), "ofi, best quote": ("ofi1", "z"),
-          "ofi, five levels": ("ofi5", "z"), "ofi_v13": ("ofi_v13", "z")}  # fmt: skip
+_FLOWS: dict[str, Callable[[BookFlowFindings], float | None]] = {
+    "cvd": lambda flows: flows.cvd.z,
+    "cvd level": lambda flows: flows.cvd.level_z,
+    "ofi, best quote": lambda flows: flows.ofi1.z,
+    "ofi, five levels": lambda flows: flows.ofi5.z,
+    "ofi_v13": lambda flows: flows.ofi_v13.z,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +127,9 @@ def _levels(found: Findings) -> Iterator[tuple[str, int]]:
         passed = found.flow.passages.get(piece.id)
         if passed is not None and passed.confirmed:
             yield "confirmed vacuum", piece.price_e8
-    for profile in found.flow.profiles.values():
-        if isinstance(profile, dict):
-            yield from (("lvn", parse_e8(price, allow_zero=True)) for _, price, _ in profile["lvn"])
+    for profile in (found.flow.profiles or {}).values():
+        if profile is not None:
+            yield from (("lvn", node.price_e8) for node in profile.lvn)
     for record in found.tests.values():
         if record.recent_rate is not None and record.recent_rate > 0.5 and record.tests >= _LEAST_TESTS:
             yield "held before", record.level_e8
@@ -151,34 +156,39 @@ def _directions(found: Findings) -> Iterator[Sighting]:
     if found.flow.footprint is not None:
         for stack in found.flow.footprint.stacks:
             yield Sighting("footprint stack", stack.side == "buy", None)
-    flows = found.flow.book_flow
-    for signal, (group, name) in _FLOWS.items():
-        value = _value(flows, group, name)
-        if value is not None and abs(value) >= _STRONG_Z:
-            yield Sighting(signal, value > 0, None)
-    fused = _value(flows, "fusion", "value")
-    if fused is not None and flows["fusion"].get("strong"):
-        yield Sighting("fusion, strong", fused > 0, None)
-    kind = flows.get("divergence", {}).get("kind")
+    if found.flow.book_flow is not None:
+        yield from _book_flow(found.flow.book_flow)
+
+
+def _book_flow(flows: BookFlowFindings) -> Iterator[Sighting]:
+    for signal, figure in _FLOWS.items():
+        z = figure(flows)
+        if z is not None and abs(z) >= _STRONG_Z:
+            yield Sighting(signal, z > 0, None)
+    fusion, kind = flows.fusion, flows.divergence.kind
+    if isinstance(fusion, Fusion) and fusion.strong:
+        yield Sighting("fusion, strong", fusion.value > 0, None)
     if kind in ("bullish", "bearish"):
         yield Sighting("divergence", kind == "bullish", None)
-    ofi = _value(flows, flows.get("fusion", {}).get("uses", ""), "z")
+    ofi = (flows.ofi5 if fusion.uses == "ofi5" else flows.ofi1).z
     if kind == "inconsistent" and ofi is not None:
         yield Sighting("divergence, inconsistent", ofi > 0, None)  # with the book, against the trades
-    imbalance = _value(flows, "quote", "imbalance")
-    if imbalance is not None and abs(imbalance) >= _STRONG_IMBALANCE:
-        yield Sighting("queue imbalance", imbalance > 0, None)
-    lean = _lean(flows.get("quote", {}))
+    quote = flows.quote
+    if quote is None:
+        return
+    if abs(quote.imbalance) >= _STRONG_IMBALANCE:
+        yield Sighting("queue imbalance", quote.imbalance > 0, None)
+    lean = _lean(quote)
     if abs(lean) >= _STRONG_LEAN:
         yield Sighting("micro-price", lean > 0, None)
 
 
-def _lean(quote: Mapping[str, Any]) -> float:
+def _lean(quote: Quote) -> float:
     """How far the fitted micro-price lies from the mid, in spreads; 0 where it is not fitted."""
-    if not str(quote.get("micro_by", "")).startswith("Markov"):
+    if quote.micro_price_e8 is None or quote.ask_e8 <= quote.bid_e8:
         return 0.0  # the weighted mid is the imbalance over again
-    bid, ask, micro = (Decimal(quote[name]) for name in ("bid", "ask", "micro_price"))
-    return round(float((2 * micro - bid - ask) / (2 * (ask - bid))), 6) if ask > bid else 0.0
+    twice = 2 * quote.micro_price_e8 - quote.bid_e8 - quote.ask_e8
+    return round(twice / (2 * (quote.ask_e8 - quote.bid_e8)), 6)
 
 
 def _walls_gone(found: Findings, state: MarketState) -> Iterator[Sighting]:
@@ -186,11 +196,6 @@ def _walls_gone(found: Findings, state: MarketState) -> Iterator[Sighting]:
     for ended in found.static.ended:
         if ended.ending != "moved" and state.buckets.end_ns - ended.minute_ns <= _ENDED_NS:
             yield Sighting(f"wall {ended.ending}", ended.side == "ask", None)
-
-
-def _value(flows: Mapping[str, Any], group: str, name: str) -> float | None:
-    found = flows.get(group)
-    return found.get(name) if isinstance(found, dict) else None
 
 
 class FirstSightings:

@@ -24,7 +24,7 @@ _PIECES = (
     a_piece("Wa1", "100.9", "101.1", "101", 0.5),
 )
 _FAR = (a_piece("Wb9", "97", "97.2", "97.1"), a_piece("Wa9", "102.8", "103", "102.9"))
-_BOOK = {"bid": {"id": "D.bid", "reach_bp": 250.0}, "ask": {"id": "D.ask", "reach_bp": 250.0}}
+_REACH = {"bid": 250.0, "ask": 250.0}
 
 
 @cache
@@ -37,12 +37,12 @@ def views() -> Mapping[str, MarketView]:
         a_piece("Wa0", 60_300, 60_340, 60_320, 0.9),
     ]
     return {
-        "book": a_view([*_PIECES, *_FAR], zones=meeting(_PIECES), depth=_BOOK),
+        "book": a_view([*_PIECES, *_FAR], zones=meeting(_PIECES), reach_bp=_REACH),
         "bookless": a_view(_PIECES, zones=meeting(_PIECES), mid_e8=None, depth={"found": "nothing"}),
-        "one_sided": a_view(below, zones=meeting(below), depth=_BOOK, mid_e8=e8("99.995") + 0.5),
+        "one_sided": a_view(below, zones=meeting(below), reach_bp=_REACH, mid_e8=e8("99.995") + 0.5),
         "coarse": a_view(
             coarse, zones=meeting(coarse, 60_000), reference_e8=e8(60_000), mid_e8=float(e8(60_000)),
-            tick_size_e8=e8(5), depth=_BOOK,
+            tick_size_e8=e8(5), reach_bp=_REACH,
         ),
         "market": _of_a_market(),
     }  # fmt: skip
@@ -100,6 +100,6 @@ def _allowed(view: MarketView, side: str, low: int, high: int, zone: Resonance) 
         return False
     if (high >= min(bounds)) if side == "buy" else (low <= max(bounds)):
         return False
-    seen = view.depth.get("bid" if side == "buy" else "ask")
+    reach = view.reach_bp.get("bid" if side == "buy" else "ask")
     far = low if side == "buy" else high
-    return view.mid_e8 is None or seen is None or abs(far / view.mid_e8 - 1) * 1e4 < seen["reach_bp"]
+    return view.mid_e8 is None or reach is None or abs(far / view.mid_e8 - 1) * 1e4 < reach

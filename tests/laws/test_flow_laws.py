@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from analysis.flow.book_flow import book_flow
 from analysis.parameters import BookFlowParameters
+from analysis.render.flow_groups import book_flow_group
 from eventlog.facts.entry import Fact
 from eventlog.store.batch import Batch
 from market.fixed_point import ONE_E8
@@ -111,7 +112,7 @@ def results(batches: Iterable[Batch], tick_e8: int = ONE_E8 // 100) -> dict[int,
 
     def on_tick(tick: TickEntry, now: MarketState) -> None:
         found = book_flow(now.book_flow, now.order_book.status, tick_e8, PARAMETERS)
-        seen[tick.boundary_ns] = msgspec.json.encode(found)
+        seen[tick.boundary_ns] = msgspec.json.encode(book_flow_group(found))
 
     drive(iter(batches), state, on_tick)
     return seen

@@ -6,7 +6,7 @@ lie in the middle of their dollar and the book ends inside the corridor, so that
 at a whole thousand map bins to bins and rows to rows, and no width in basis points moves a structure over an edge.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -24,6 +24,7 @@ from analysis.book.voids import Vacuum
 from analysis.evidence import Evidence
 from analysis.observe import Findings, Observer
 from analysis.parameters import Parameters
+from analysis.trades.acceptance import Profile
 from eventlog.facts.capture import TICK
 from eventlog.facts.market import AGG_TRADE, INSTRUMENT, SNAPSHOT
 from exchanges.binance.levels import book_side
@@ -201,13 +202,22 @@ def test_prices_shifted(seed: int, thousands: int) -> None:
     assert [(e.side, e.price_e8 + move, e.share, e.ending, e.minute_ns) for e in one.static.ended] == [
         (e.side, e.price_e8, e.share, e.ending, e.minute_ns) for e in two.static.ended
     ]
-    for name, profile in one.flow.profiles.items():
-        assert two.flow.profiles[name]["volume"] == profile["volume"]
-        assert Decimal(two.flow.profiles[name]["poc"]) == Decimal(profile["poc"]) + thousands * 1000
-        assert [Decimal(p) for p in two.flow.profiles[name]["value_area"]] == [
-            Decimal(p) + thousands * 1000 for p in profile["value_area"]
-        ]
+    for profile, other in profiles_of(one, two):
+        assert other.volume_e8 == profile.volume_e8
+        assert other.poc_e8 == profile.poc_e8 + move
+        assert other.value_area_e8 == tuple(edge + move for edge in profile.value_area_e8)
     assert second.stance == first.stance
+
+
+def profiles_of(one: Findings, two: Findings) -> Iterator[tuple[Profile, Profile]]:
+    """The volume profiles of both by horizon; there is one at least, and the same ones in both."""
+    assert one.flow.profiles is not None
+    assert two.flow.profiles is not None
+    assert {m for m, p in one.flow.profiles.items() if p} == {m for m, p in two.flow.profiles.items() if p} != set()
+    for minutes, profile in one.flow.profiles.items():
+        other = two.flow.profiles[minutes]
+        if profile is not None and other is not None:
+            yield profile, other
 
 
 def held_inside(seen: StaticSide, thin: Vacuum) -> int:
@@ -306,20 +316,14 @@ def test_the_book_in_a_mirror(seed: int) -> None:
 def test_trades_in_a_mirror(seed: int) -> None:
     """Profiles, evidence and zones are reflected too; what tests made of a zone may differ as σ does, by a little."""
     (one, _, first), (two, _, second) = looked(made(seed)), looked(made(seed).mirrored())
-    for name, profile in one.flow.profiles.items():
-        other = two.flow.profiles[name]
-        assert (other["volume"], other["trades"], other["rival"]) == (
-            profile["volume"],
-            profile["trades"],
-            profile["rival"],
-        )
-        assert Decimal(other["delta"]) == -Decimal(profile["delta"])
-        assert Decimal(other["poc"]) == 2 * PIVOT - Decimal(profile["poc"]) - Decimal(profile["row"])
-        assert [Decimal(p) for p in other["value_area"]] == [
-            2 * PIVOT - Decimal(p) for p in profile["value_area"][::-1]
-        ]
-        assert [(2 * PIVOT - Decimal(p) - 1, s) for _, p, s in profile["hvn"][::-1]] == [
-            (Decimal(p), s) for _, p, s in other["hvn"]
+    for profile, other in profiles_of(one, two):
+        assert (other.volume_e8, other.trades, other.rival) == (profile.volume_e8, profile.trades, profile.rival)
+        assert other.delta_e8 == -profile.delta_e8
+        turned = 2 * PIVOT * ONE_E8
+        assert other.poc_e8 == turned - profile.poc_e8 - profile.row_e8
+        assert other.value_area_e8 == tuple(turned - edge for edge in profile.value_area_e8[::-1])
+        assert [(turned - node.price_e8 - ONE_E8, node.prominence) for node in profile.hvn[::-1]] == [
+            (node.price_e8, node.prominence) for node in other.hvn
         ]
     shown = [e for e in one.evidence if e.leg != "validation"]
     assert sorted(_place(e, mirror=True) for e in shown) == sorted(

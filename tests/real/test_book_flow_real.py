@@ -12,6 +12,7 @@ from analysis.flow.book_flow import book_flow
 from analysis.flow.flow_grid import FlowGrid, grid_of
 from analysis.flow.flow_measures import Explained, explained
 from analysis.parameters import BookFlowParameters
+from analysis.render.flow_groups import book_flow_group
 from eventlog.clock import ManualClock
 from eventlog.facts.market import DIFF
 from eventlog.names import LogName
@@ -156,7 +157,8 @@ def test_book_flow_at_every_tick_of_ten_minutes(logs: dict[str, Log]) -> None:
     seen = []
 
     def look(*_: object) -> None:
-        result = book_flow(state.book_flow, state.order_book.status, state.tick_size_e8 or 1, BookFlowParameters())
+        found = book_flow(state.book_flow, state.order_book.status, state.tick_size_e8 or 1, BookFlowParameters())
+        result = book_flow_group(found)
         seen.append((result, len(msgspec.json.encode(result))))
 
     drive(batches(logs["2024"]), state, look)

@@ -5,6 +5,7 @@ What a decision may choose from: each zone as far as a resting order may lie in 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, floor
+from typing import Literal
 
 from agents.recommendation import Side
 from agents.zones import on_grid
@@ -48,10 +49,9 @@ def _offer(zone: Resonance, view: MarketView) -> Offer | None:
     return Offer(zone, side, low, high) if low <= high else None
 
 
-def _farthest(view: MarketView, side: str) -> int:
+def _farthest(view: MarketView, side: Literal["bid", "ask"]) -> int:
     """The price furthest from the mid that the book shows on a side; without a book none is too far."""
-    seen = view.depth.get(side)
-    reach = seen.get("reach_bp") if isinstance(seen, dict) else None
+    reach = view.reach_bp.get(side)
     below = side == "bid"
     if view.mid_e8 is None or reach is None:
         return 0 if below else 2**62

@@ -122,9 +122,8 @@ def _interval(cited: Cited, tick: int) -> str:
 
 def _reach_faults(zone: Proposal, view: MarketView) -> Iterator[str]:
     """The book's reach is measured from its mid in hundredths of a basis point, and so are these."""
-    side, far = ("bid", zone.low_e8) if zone.side == "buy" else ("ask", zone.high_e8)
-    seen = view.depth.get(side)
-    reach = seen.get("reach_bp") if isinstance(seen, dict) else None
+    far = zone.low_e8 if zone.side == "buy" else zone.high_e8
+    reach = view.reach_bp.get("bid" if zone.side == "buy" else "ask")
     if view.mid_e8 is None or reach is None:
         return
     away = abs(bp_between(far, view.mid_e8))

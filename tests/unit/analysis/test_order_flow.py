@@ -81,8 +81,8 @@ def test_a_silent_market_shows_nothing() -> None:
     flow = looked(state_of(trade_columns([], []), 2))
     assert (flow.footprint, flow.absorbed, flow.swept, flow.naked, flow.evidence) == (None, [], [], [], [])
     assert {c.delta_e8 for c in flow.cvds.values()} == {0}
-    assert flow.profiles == {"found": "nothing", "reason": "no trade in the window"}
-    assert flow.book_flow["found"] == "nothing"
+    assert flow.profiles is None
+    assert flow.book_flow is None
 
 
 def test_levels_are_tested_against_the_trades_held() -> None:

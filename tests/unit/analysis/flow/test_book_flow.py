@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from analysis.flow.book_flow import book_flow
 from analysis.parameters import BookFlowParameters
+from analysis.render.flow_groups import book_flow_group
 from eventlog.facts.entry import Fact
 from eventlog.store.batch import Batch
 from market.timestamps import SECOND_NS
@@ -37,7 +38,7 @@ def result_of(batch: Batch, seconds: int, window: int = 600, **more: Any) -> dic
     book, flow = OrderBook(), BookFlow(window)
     flow.apply(batch, book.apply(batch))
     flow.close(T0 + seconds * SECOND_NS)
-    return json.loads(msgspec.json.encode(book_flow(flow, book.status, TICK, PARAMETERS, **more)))
+    return json.loads(msgspec.json.encode(book_flow_group(book_flow(flow, book.status, TICK, PARAMETERS, **more))))
 
 
 def at(second: float) -> int:

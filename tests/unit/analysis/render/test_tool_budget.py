@@ -17,12 +17,28 @@ from analysis.book.voids import Vacuum
 from analysis.book.wall_life import Ended, Life
 from analysis.book.walls import Wall, WallBin
 from analysis.confluence import Resonance
+from analysis.flow.flow_findings import (
+    BookFlowFindings,
+    CvdFigure,
+    DivergenceFigure,
+    Explains,
+    FlowFigure,
+    Fusion,
+    KyleFigure,
+    LevelFlows,
+    MovingAverage,
+    StrongSecond,
+    VpinFigure,
+)
+from analysis.flow.flow_measures import Explained
+from analysis.flow.flow_quote import Quote
 from analysis.observe import Observer
 from analysis.order_flow import OrderFlow
 from analysis.parameters import Parameters
 from analysis.render.tool_budget import Listed, cut_to
 from analysis.render.tool_results import MOST_BYTES, flow_result, static_result
 from analysis.trades.absorption import Absorption
+from analysis.trades.acceptance import Node, Profile
 from analysis.trades.crossings import Passage
 from analysis.trades.footprint import Cvd, Footprint, Imbalance, Stack
 from analysis.trades.level_tests import LevelRecord
@@ -190,14 +206,38 @@ def a_sweep(n: int) -> Sweep:
     return Sweep(**fields | {"side": "buy", "start_ns": T0 + n, "levels": n})
 
 
+def a_profile(minutes: int) -> Profile:
+    """A profile in the longest figures there are."""
+    nodes = [tuple(Node(f"P{minutes}.{kind}{n}", LARGE, 0.1234) for n in range(5)) for kind in ("hvn", "lvn")]
+    return Profile(
+        minutes, minutes, LARGE, -LARGE, 123_456_789, LARGE, LARGE, 0.1234, LARGE, (LARGE, LARGE), 0.1234, *nodes
+    )
+
+
+def a_book_flow() -> BookFlowFindings:
+    """Book flow of which everything is known, in the longest figures there are."""
+    figure, strongest = -1234567.1234, tuple(StrongSecond(T0 + n, -10.1234, 0.1234) for n in range(5))
+    flow = FlowFigure(figure, -10.1234, "3600 whole seconds of 3600")
+    averages = dict.fromkeys((60, 300, 900), MovingAverage(figure, figure, "above"))
+    rows = {name: Explained(0.1234, 0.1234, 123_456) for name in ("ofi1", "ofi5", "ofi_v13", "trades")}
+    return BookFlowFindings(
+        book="one_sided", window_s=3600, whole_s=3600, updates=123_456, resets=123_456,
+        quote=Quote(LARGE, LARGE, 1234.1234, -0.1234, LARGE / 1, LARGE / 1, "Markov chain of 3600 seconds", 3600),
+        ofi1=flow, ofi5=flow, mlofi=LevelFlows((figure,) * 5), ofi_v13=flow,
+        cvd=CvdFigure(figure, figure, -10.1234, -10.1234, averages, "none", None, "x" * 40),
+        fusion=Fusion("ofi5", -10.1234, 0.1234, True, "strong_sell", 60, 60, 60, strongest),
+        divergence=DivergenceFigure("inconsistent", 0.1234, -1234.1234, -10.1234),
+        vpin=VpinFigure(0.1234, 50, figure), kyle=KyleFigure(-1.234e-05, 0.1234, 3600),
+        explains=(Explains(1, 3600, rows), Explains(10, 360, rows)),
+    )  # fmt: skip
+
+
 def a_flow(many: int) -> OrderFlow:
     """Order flow with many of everything, in the longest figures there are."""
-    row = [[f"{LARGE}", 0.1234]] * 4
-    profile = {f"field{n}": "9" * 20 for n in range(11)} | {"hvn": row, "lvn": row}
     passage = Passage(T0, T0, 1, 1, LARGE, 1.0, 1.0, 123456.1234, 123456.1234, True, True, True)
     fields: dict[str, Any] = dict.fromkeys(OrderFlow.__dataclass_fields__, 0)
     fields |= {
-        "profiles": {f"{m}min": {"id": f"P{m}", **profile} for m in (60, 240, 1440, 2880, 4320)},
+        "profiles": {m: a_profile(m) for m in (60, 240, 1440, 2880, 4320)},
         "naked": [NakedPoint(T0, LARGE, LARGE + 1, LARGE, 0.1234, 1440)] * many,
         "cvds": {m: Cvd(LARGE, 0, 1) for m in (5, 60, 240)},
         "footprint": Footprint(
@@ -208,7 +248,7 @@ def a_flow(many: int) -> OrderFlow:
                      for side in SIDES],
         "swept": [a_sweep(n) for n in range(many)],
         "passages": {f"V{side[0]}{n}": passage for side in SIDES for n in range(many)},
-        "book_flow": {f"group{n}": {"id": f"F.{n}", "minute": -1234567.1234, "z": -10.1234} for n in range(60)},
+        "book_flow": a_book_flow(),
     }  # fmt: skip
     return OrderFlow(**fields)
 

@@ -9,6 +9,7 @@ import pytest
 
 from analysis.evidence import Evidence
 from analysis.parameters import Parameters
+from analysis.render.flow_groups import profiles_group
 from analysis.trades.acceptance import acceptance
 from analysis.trades.volume_profile import control_point, rows_of, value_area
 from eventlog.facts.market import AGG_TRADE
@@ -41,7 +42,7 @@ def told(
     for profile in profiles:
         profile.refresh()
     result, evidence = acceptance(profiles, None if reference is None else e8(reference), ONE_E8, rules)
-    return result, {e.id: e for e in evidence}
+    return profiles_group(result, 8), {e.id: e for e in evidence}
 
 
 def of_vector() -> I64:

@@ -1,6 +1,6 @@
 """Signals: each has a control and is sighted where its finding is, once for as long as it lasts."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any, get_args
 
@@ -10,9 +10,23 @@ from analysis.book.static_book import StaticBook
 from analysis.book.wall_life import Ended, Ending
 from analysis.confluence import Resonance
 from analysis.evidence import Basis, Evidence
+from analysis.flow.flow_findings import (
+    BookFlowFindings,
+    CvdFigure,
+    DivergenceFigure,
+    FlowFigure,
+    Fusion,
+    KyleFigure,
+    LevelFlows,
+    NoFusion,
+    VpinFigure,
+)
+from analysis.flow.flow_measures import Divergence
+from analysis.flow.flow_quote import Quote
 from analysis.observe import Findings
 from analysis.order_flow import OrderFlow
 from analysis.trades.absorption import Absorption
+from analysis.trades.acceptance import Node, Profile
 from analysis.trades.footprint import Footprint, Stack
 from analysis.trades.level_tests import LevelRecord
 from analysis.trades.sweeps import Sweep
@@ -53,11 +67,40 @@ STATE = a_state()
 def a_flow(**changed: Any) -> OrderFlow:
     """Order flow in which nothing was found."""
     fields: dict[str, Any] = {
-        "profiles": {}, "evidence": (), "reach": None, "naked": (), "cvds": {}, "footprint": None, "absorbed": (),
-        "swept": (), "passages": {}, "book_flow": {"id": "F", "found": "nothing"},
+        "profiles": None, "evidence": (), "reach": None, "naked": (), "cvds": {}, "footprint": None, "absorbed": (),
+        "swept": (), "passages": {}, "book_flow": None,
     }  # fmt: skip
     names = OrderFlow.__dataclass_fields__
     return OrderFlow(**{n: (fields | changed).get(n, 0) for n in names})
+
+
+def a_book_flow(z: Mapping[str, float | None] | None = None, level_z: float | None = None, **changed: Any) -> Any:
+    """Book flow in which nothing is strong; the z-scores of some flows, by name, as given."""
+    scores = z or {}
+    fields: dict[str, Any] = {
+        "book": "live", "window_s": 600, "whole_s": 600, "updates": 1, "resets": 0, "quote": None,
+        **{name: FlowFigure(0.0, scores.get(name)) for name in ("ofi1", "ofi5", "ofi_v13")},
+        "mlofi": LevelFlows(None), "cvd": CvdFigure(0.0, 0.0, scores.get("cvd"), level_z, {}, None, None),
+        "fusion": NoFusion("ofi1", "no z"), "divergence": DivergenceFigure(None, None, reason="no z"),
+        "vpin": VpinFigure(None), "kyle": KyleFigure(None), "explains": (),
+    }  # fmt: skip
+    return BookFlowFindings(**fields | changed)
+
+
+def a_fusion(value: float, strong: bool = False, uses: str = "ofi1") -> Fusion:
+    """Both flows as one."""
+    return Fusion(uses, value, 0.5, strong, "neutral", 0, 0, 0, ())
+
+
+def a_quote(imbalance: float = 0.0, micro: Any = None, bid: Any = "99.5", ask: Any = "100.5") -> Quote:
+    """A quote around 100; the micro-price where it is fitted."""
+    return Quote(e8(bid), e8(ask), 1.0, imbalance, 1.0, None if micro is None else float(e8(micro)), "as given", 0)
+
+
+def a_profile(minutes: int, *dips: Any) -> Profile:
+    """A profile with low-volume nodes at some prices."""
+    lows = tuple(Node(f"P{minutes}.lvn{n}", e8(price), 0.2) for n, price in enumerate(dips))
+    return Profile(minutes, minutes, 1, 0, 1, 1, 1, 0.5, None, (1, 2), 0.7, (), lows)
 
 
 def findings(**changed: Any) -> Findings:
@@ -146,10 +189,10 @@ def test_a_vacuum_that_price_crossed_fast_is_confirmed() -> None:
 
 
 def test_dips_of_the_profile() -> None:
-    """Low-volume nodes of every horizon that shows one, as it is rendered."""
-    profiles: dict[str, Any] = {"60min": {"lvn": [["P60.lvn0", "99.5", 0.2]]}, "240min": None, "1440min": {"lvn": []}}
+    """Low-volume nodes of every horizon that shows one."""
+    profiles = {60: a_profile(60, "99.5"), 240: None, 1440: a_profile(1440)}
     assert seen(findings(flow=a_flow(profiles=profiles))) == [level("lvn", "99.5")]
-    assert seen(findings(flow=a_flow(profiles={"found": "nothing", "reason": "no trade in the window"}))) == []
+    assert seen(findings(flow=a_flow(profiles=None))) == []
 
 
 @pytest.mark.parametrize(("legs", "signal"), [(1, "zone, one leg"), (2, "zone, two legs"), (3, "zone, triple")])
@@ -198,63 +241,45 @@ def test_footprint_stacks() -> None:
     assert found == [Sighting("footprint stack", True, None), Sighting("footprint stack", False, None)]
 
 
-FLOWS = {
-    "cvd": ("cvd", "z"), "cvd level": ("cvd", "level_z"), "ofi, best quote": ("ofi1", "z"),
-    "ofi, five levels": ("ofi5", "z"), "ofi_v13": ("ofi_v13", "z"),
-}  # fmt: skip
+FLOWS = {"cvd": "cvd", "ofi, best quote": "ofi1", "ofi, five levels": "ofi5", "ofi_v13": "ofi_v13"}
 
 
-@pytest.mark.parametrize("signal", FLOWS)
+@pytest.mark.parametrize("signal", [*FLOWS, "cvd level"])
 @pytest.mark.parametrize(("z", "expected"), [(2.0, [True]), (-2.5, [False]), (1.99, []), (None, [])])
 def test_strong_flow_is_a_direction(signal: str, z: float | None, expected: list[bool]) -> None:
     """From two standard deviations on, with their sign; a z that could not be had is none."""
-    group, name = FLOWS[signal]
-    flow = {"id": "F", group: {"id": f"F.{group}", name: z}}
+    flow = a_book_flow({FLOWS[signal]: z}) if signal in FLOWS else a_book_flow(level_z=z)
     assert seen(findings(flow=a_flow(book_flow=flow))) == [Sighting(signal, up, None) for up in expected]
 
 
 def test_fusion_divergence_and_imbalance() -> None:
     """Only a strong fusion, only a divergence with a side, only a quote of three to one."""
-    flow: dict[str, Any] = {
-        "fusion": {"value": -3.0, "strong": True}, "divergence": {"kind": "bullish"}, "quote": {"imbalance": 0.5},
-    }  # fmt: skip
+    flow = a_book_flow(fusion=a_fusion(-3.0, True), divergence=DivergenceFigure("bullish", 0.5), quote=a_quote(0.5))
     assert seen(findings(flow=a_flow(book_flow=flow))) == [
         Sighting("fusion, strong", False, None), Sighting("divergence", True, None),
         Sighting("queue imbalance", True, None),
     ]  # fmt: skip
-    weak: dict[str, Any] = {
-        "fusion": {"value": 3.0, "strong": False}, "divergence": {"kind": "inconsistent"},
-        "quote": {"imbalance": -0.49},
-    }  # fmt: skip
+    weak = a_book_flow(fusion=a_fusion(3.0), divergence=DivergenceFigure("inconsistent", 0.5), quote=a_quote(-0.49))
     assert seen(findings(flow=a_flow(book_flow=weak))) == []
-    missing: dict[str, Any] = {
-        "fusion": {"value": None, "reason": "no z"}, "divergence": {"kind": None}, "quote": {"bid": None}, "ofi1": None,
-    }  # fmt: skip
-    assert seen(findings(flow=a_flow(book_flow=missing))) == []
+    assert seen(findings(flow=a_flow(book_flow=a_book_flow()))) == []
 
 
-@pytest.mark.parametrize(("uses", "expected"), [("ofi1", [True]), ("ofi5", [False]), ("other", [])])
+@pytest.mark.parametrize(("uses", "expected"), [("ofi1", [True]), ("ofi5", [False])])
 def test_flows_against_each_other_follow_the_book(uses: str, expected: list[bool]) -> None:
     """The way of the book's flow that was fused, against the trades."""
-    flow: dict[str, Any] = {"divergence": {"kind": "inconsistent"}, "fusion": {"uses": uses, "value": 0.1}}
-    flow |= {"ofi1": {"z": 1.9}, "ofi5": {"z": -1.9}}
+    against = DivergenceFigure("inconsistent", 0.5)
+    flow = a_book_flow({"ofi1": 1.9, "ofi5": -1.9}, divergence=against, fusion=a_fusion(0.1, uses=uses))
     found = seen(findings(flow=a_flow(book_flow=flow)))
     assert found == [Sighting("divergence, inconsistent", up, None) for up in expected]
 
 
 @pytest.mark.parametrize(
-    ("micro", "by", "expected"),
-    [
-        ("100.25", "Markov chain of 300 seconds", [True]),  # a quarter of the spread above the mid
-        ("99.75", "Markov chain of 300 seconds", [False]),
-        ("100.24", "Markov chain of 300 seconds", []),
-        ("100.4", "weighted mid: too few seconds", []),
-    ],
+    ("micro", "expected"),
+    [("100.25", [True]), ("99.75", [False]), ("100.24", []), (None, [])],  # a quarter of the spread off the mid
 )
-def test_a_micro_price_that_leans(micro: str, by: str, expected: list[bool]) -> None:
+def test_a_micro_price_that_leans(micro: str | None, expected: list[bool]) -> None:
     """Fitted, and a quarter of the spread off the mid."""
-    quote = {"bid": "99.5", "ask": "100.5", "micro_price": micro, "micro_by": by}
-    found = seen(findings(flow=a_flow(book_flow={"quote": quote})))
+    found = seen(findings(flow=a_flow(book_flow=a_book_flow(quote=a_quote(micro=micro)))))
     assert found == [Sighting("micro-price", up, None) for up in expected]
 
 
@@ -272,13 +297,16 @@ def test_a_wall_that_is_gone_opens_the_way() -> None:
     ]  # fmt: skip
 
 
-def everything(divergence: str = "bearish") -> Findings:
+def everything(divergence: Divergence = "bearish") -> Findings:
     """A tick at which every detector found something."""
     walls = [SimpleNamespace(id="Wb0", wall=SimpleNamespace(major=True))]
-    flow: dict[str, Any] = {name: {"z": 3.0} for name in ("ofi1", "ofi5", "ofi_v13")}
-    flow |= {"cvd": {"z": 3.0, "level_z": 3.0}, "fusion": {"value": 3.0, "strong": True, "uses": "ofi1"}}
-    quote = {"bid": "99", "ask": "101", "imbalance": 0.9, "micro_price": "100.9", "micro_by": "Markov chain"}
-    flow |= {"divergence": {"kind": divergence}, "quote": quote}
+    flow = a_book_flow(
+        dict.fromkeys(("ofi1", "ofi5", "ofi_v13", "cvd"), 3.0),
+        3.0,
+        fusion=a_fusion(3.0, True),
+        divergence=DivergenceFigure(divergence, 0.5),
+        quote=a_quote(0.9, "100.9", 99, 101),
+    )
     ended = [an_ending(e) for e in ("pulled", "filled", "breached")]
     return findings(
         static=StaticBook(None, sides={"bid": SimpleNamespace(walls=walls)}, ended=ended),  # type: ignore[dict-item]
@@ -291,7 +319,7 @@ def everything(divergence: str = "bearish") -> Findings:
             footprint=stacked("buy"),
             book_flow=flow,
             passages={"vacuum_edge": SimpleNamespace(confirmed=True)},
-            profiles={"60min": {"lvn": [["l", "99", 0.2]]}},
+            profiles={60: a_profile(60, 99)},
         ),
     )
 

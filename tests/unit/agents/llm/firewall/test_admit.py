@@ -124,7 +124,7 @@ def test_the_mid_bounds_a_zone_as_the_reference_does(side: str, mid: str, told: 
 @pytest.mark.parametrize(("reach", "admitted"), [(44.0, True), (43.99, False)])
 def test_the_book_ends_where_it_was_last_seen(reach: float, admitted: bool) -> None:
     """A zone down to 99.56 lies 44 bp from the mid: inside a book of 44 bp, beyond one of 43.99."""
-    view = replace(BOOK, depth={"bid": {"reach_bp": reach}, "ask": {"reach_bp": 250.0}})
+    view = replace(BOOK, reach_bp={"bid": reach, "ask": 250.0})
     answer = admit(written(a_decision(BOOK)), view, SMALL)
     assert isinstance(answer, Admitted) == admitted
     if isinstance(answer, Refused):
