@@ -5,7 +5,7 @@ The live analyzer: it follows a market's log, analyses every tick, decides, publ
 import threading
 import time
 from collections.abc import Callable, Sequence
-from itertools import chain
+from itertools import chain, takewhile
 from typing import Any, TypeVar
 
 import structlog
@@ -44,7 +44,7 @@ from runtime.loop import drive
 from runtime.model_config import budget_of, endpoint_of, prompts_of, questions_of, remember
 from runtime.open_log import mapper_for
 from runtime.settings.settings import Settings
-from runtime.warm_up import grid_before
+from runtime.warm_up import past_of
 
 _log = structlog.get_logger()
 
@@ -119,10 +119,10 @@ class Analyzer:
             self._began = True
             self._store([self._session("started")])
             first_ns = min(self._clock.now_ns(), self._as_of_ns or self._clock.now_ns())
-            after = self._log.seq_before(first_ns - self._sight.windows.warmup_ns)
-            _log.info("analysing", market=str(self._log.name.market), after_seq=self._analysed, folding_from=after + 1)
-            batches = chain(grid_before(self._log, after), self._log.follow(after, self._is_stopping, KINDS, READS))
-            drive(batches, self._state, self._on_tick)
+            past, after = past_of(self._log, first_ns, self._sight.windows)
+            _log.info("analysing", market=str(self._log.name.market), after_seq=self._analysed, books_from=after + 1)
+            following = self._log.follow(after, self._is_stopping, KINDS, READS)
+            drive(chain(takewhile(lambda _: not self._is_stopping(), past), following), self._state, self._on_tick)
         finally:
             self._end()
 

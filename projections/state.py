@@ -24,8 +24,14 @@ from projections.trades.recent_trades import RecentTrades
 KINDS = (AGG_TRADE, SNAPSHOT, DIFF, TICK, INSTRUMENT)
 """What the projections read."""
 
+BOOK_KINDS = (SNAPSHOT, DIFF)
+"""Of these those that say nothing of a tick once they are older than `Windows.book_warmup_ns`."""
+
 READS = {AGG_TRADE: minute_buckets.COLUMNS, DIFF: order_book.COLUMNS}
 """Of which kinds only some columns are read."""
+
+
+_MORE_MINUTES = 10  # a fact may come some minutes after its time
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +47,12 @@ class Windows:
     @property
     def warmup_ns(self) -> int:
         """How much of the log before a tick decides the state at that tick."""
-        flow_minutes = -(-self.flow_seconds // 60) + 2 * self.snapshot_slots  # a book rests on what is that old
-        return (max(self.bucket_minutes, self.snapshot_slots, self.trade_minutes, flow_minutes) + 10) * MINUTE_NS
+        return max((max(self.bucket_minutes, self.trade_minutes) + _MORE_MINUTES) * MINUTE_NS, self.book_warmup_ns)
+
+    @property
+    def book_warmup_ns(self) -> int:
+        """As `warmup_ns`, for books and their changes: a book rests on what is `snapshot_slots` minutes old."""
+        return (-(-self.flow_seconds // 60) + 2 * self.snapshot_slots + _MORE_MINUTES) * MINUTE_NS
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,18 +3,32 @@ What the folds of a log begin with: the past that a state depends on, and the gr
 """
 
 from collections.abc import Iterator
+from itertools import chain
 
 from eventlog.facts.market import INSTRUMENT
 from eventlog.store.batch import Batch
 from eventlog.store.log import Log
-from projections.state import KINDS, READS, MarketState, Windows
+from projections.state import BOOK_KINDS, KINDS, READS, MarketState, Windows
+
+_WITHOUT_BOOKS = tuple(kind for kind in KINDS if kind not in BOOK_KINDS)
 
 
 def warmed_up(log: Log, first_boundary_ns: int, last_seq: int, windows: Windows) -> Iterator[Batch]:
     """The log from a warm-up before a tick up to a seq, as the folds read it, and before it the grid that held then."""
-    after = log.seq_before(first_boundary_ns - windows.warmup_ns)
-    yield from grid_before(log, after)
+    past, after = past_of(log, first_boundary_ns, windows)
+    yield from past
     yield from log.read(after, last_seq, KINDS, READS)
+
+
+def past_of(log: Log, first_boundary_ns: int, windows: Windows) -> tuple[Iterator[Batch], int]:
+    """
+    What of the past decides the state at a tick without its books, and the seq after which all of the log does.
+
+    Trades are looked at for days; a book is as large as a thousand of them, and looked at for hours.
+    """
+    first = log.seq_before(first_boundary_ns - windows.warmup_ns)
+    after = log.seq_before(first_boundary_ns - windows.book_warmup_ns)
+    return chain(grid_before(log, first), log.read(first, after, _WITHOUT_BOOKS, READS)), after
 
 
 def grid_before(log: Log, until_seq: int) -> Iterator[Batch]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from agents.rules import RulesAnalyst
@@ -11,7 +12,7 @@ from analysis.parameters import Parameters
 from eventlog.facts.capture import TICK
 from eventlog.facts.market import INSTRUMENT
 from market.timestamps import MINUTE_NS
-from projections.state import MarketState, TickEntry, Windows
+from projections.state import BOOK_KINDS, MarketState, TickEntry, Windows
 from runtime.loop import drive
 from tests.market_builders import MARKET, Tables, a_market, batches, rows_between
 
@@ -107,12 +108,14 @@ def test_two_hundred_minutes_are_compared() -> None:
 
 
 def warmed_up(tables: Tables, case: Case, minute: int, seq: int) -> bytes:
-    """What is seen at a tick by one who started a warm-up before it, knowing the grid."""
+    """What is seen at a tick by one who started a warm-up before it, that of books later, knowing the grid."""
     arrivals = np.sort(np.concatenate([t.column("recv_ns").to_numpy() for t in tables.values()]))
-    start_ns = tables[TICK].column("boundary_ns")[minute].as_py() - case.windows.warmup_ns
-    after = max(1, int(np.searchsorted(arrivals, start_ns)))
-    late = rows_between(tables, after, seq) | {INSTRUMENT: tables[INSTRUMENT]}
-    return looked(late, case, seq)[seq]
+    boundary_ns, windows = tables[TICK].column("boundary_ns")[minute].as_py(), case.windows
+    late: dict[str, pa.Table] = {}
+    for kind in tables:
+        start_ns = boundary_ns - (windows.book_warmup_ns if kind in BOOK_KINDS else windows.warmup_ns)
+        late |= rows_between({kind: tables[kind]}, max(1, int(np.searchsorted(arrivals, start_ns))), seq)
+    return looked(late | {INSTRUMENT: tables[INSTRUMENT]}, case, seq)[seq]
 
 
 @pytest.mark.parametrize("name", CASES)
