@@ -20,6 +20,7 @@ from cli import console
 from cli.options import JsonOption
 from eventlog.clock import WallClock
 from eventlog.errors import EventLogError
+from market.compiled import load_compiler
 from market.instrument import Market
 from market.printable import one_line
 from runtime.analysis_config import Sight, sight_of
@@ -55,6 +56,7 @@ def main(
     prompts_of(questions_of(settings.analyzer.deepseek))  # a fault in them is told before anything starts
     logging_setup.set_up(settings.app.logs_dir, settings.app.log_level, settings.app.logs_keep_days)
     raise_limit()
+    load_compiler()
     stop = StopSignal()
     try:
         _run(settings, market, sight, stop)

@@ -23,6 +23,7 @@ from collector.service import record
 from eventlog.clock import WallClock
 from eventlog.errors import EventLogError
 from exchanges.errors import ExchangeError
+from market.compiled import load_compiler
 from market.instrument import Market
 from market.printable import one_line
 from runtime.analysis_config import sight_of
@@ -61,6 +62,7 @@ def main(
         sight_of(settings, market.symbol)  # what the views cannot use is said before anything is recorded
     logging_setup.set_up(settings.app.logs_dir, settings.app.log_level, settings.app.logs_keep_days)
     raise_limit()
+    load_compiler()
     use_one_allocator()
     stop = StopSignal()
     try:

@@ -1,88 +1,50 @@
 """
-The decorator of loops that are compiled: machine code is kept on disk, and used again only where nothing it was made
-from has changed.
-
-numba compares the file that a function stands in. A constant or a function of another file is compiled into it just
-as well: without a look at those, an update that changes one of them alone would leave figures of before.
+The decorator of loops that are compiled. The compiler is loaded when the first of them is called: most commands call
+none, and loading it takes longer than they do.
 """
 
-import hashlib
-import sys
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
+from functools import update_wrapper
 from typing import Any
 
-import numba as nb
-import numpy as np
-from numba.core import config
-from numba.core.caching import InTreeCacheLocator, UserProvidedCacheLocator, UserWideCacheLocator
-from numba.core.registry import CPUDispatcher
 
-_CONFIG: Any = config  # its names are made at run time
-_FROZEN_IN = (bool, int, float, str, bytes, tuple, np.generic)
-"""Values of a module that compiled code holds as they were."""
+class Compiled:
+    """
+    A function that is machine code from its first call on, for Python and for other such functions.
+
+    Args:
+        function: what numba can compile: numbers and arrays, other compiled functions, constants of its module.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        update_wrapper(self, function)
+        self.py_func = function
+        self._dispatcher: Any = None
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Run it."""
+        return (self._dispatcher or self.dispatcher)(*arguments)
+
+    @property
+    def dispatcher(self) -> Any:
+        """Numba's own object for it."""
+        if self._dispatcher is None:
+            from market.compiler import dispatcher_of
+
+            self._dispatcher = dispatcher_of(self.py_func)
+        return self._dispatcher
+
+    @property
+    def _numba_type_(self) -> Any:
+        """What numba takes it for inside another compiled function."""
+        return self.dispatcher._numba_type_
 
 
 def compiled(function: Callable[..., Any]) -> Any:
     """The function as machine code, compiled at its first call with arguments of such types."""
-    before = _CONFIG.CACHE_LOCATOR_CLASSES
-    _CONFIG.CACHE_LOCATOR_CLASSES = ",".join(f"{__name__}.{each.__name__}" for each in _PLACES)
-    try:
-        return nb.njit(cache=True)(function)
-    finally:
-        _CONFIG.CACHE_LOCATOR_CLASSES = before
+    return Compiled(function)
 
 
-def made_from(names: dict[str, Any]) -> str:
-    """
-    A digest of what functions of a module may hold of other modules.
-
-    Args:
-        names: the module's, where a function of it is defined: what it imports stands there already.
-    """
-    digest = hashlib.sha256()
-    for name, value in sorted(names.items()):
-        if name.startswith("__"):
-            continue
-        if isinstance(value, _FROZEN_IN):
-            digest.update(f"{name}={value!r}\n".encode())
-        elif isinstance(value, CPUDispatcher) and value.py_func.__module__ != names["__name__"]:
-            digest.update(f"{name}={value.py_func.__qualname__} {_whole(value.py_func.__module__)}\n".encode())
-        elif isinstance(value, np.ndarray):
-            digest.update(f"{name}={value.dtype}{value.shape}{value.tobytes()!r}\n".encode())
-    return digest.hexdigest()
-
-
-@cache
-def _whole(module: str) -> str:
-    """A digest of another module's source, and of what came into that: it is loaded, and stays as it is."""
-    names = vars(sys.modules[module])
-    return f"{hashlib.sha256(Path(names['__file__']).read_bytes()).hexdigest()} {made_from(names)}"
-
-
-class _MadeFrom:
-    """Beside numba's own stamp of a function's file: what came into it from others."""
-
-    def __init__(self, py_func: Any, py_file: str) -> None:
-        super().__init__(py_func, py_file)  # type: ignore[call-arg]
-        self._made_from = made_from(py_func.__globals__)
-
-    def get_source_stamp(self) -> tuple[Any, str]:
-        """Any difference has the function compiled anew."""
-        return super().get_source_stamp(), self._made_from  # type: ignore[misc]
-
-
-class _Provided(_MadeFrom, UserProvidedCacheLocator):
-    """In the folder of NUMBA_CACHE_DIR."""
-
-
-class _InTree(_MadeFrom, InTreeCacheLocator):
-    """Beside the source."""
-
-
-class _OfTheUser(_MadeFrom, UserWideCacheLocator):
-    """In the user's own cache, where the source's folder may not be written."""
-
-
-_PLACES = (_Provided, _InTree, _OfTheUser)
+def load_compiler() -> None:
+    """Load the compiler now, not at the first call: a daemon is not to wait for it when the first trade comes."""
+    import market.compiler  # noqa: F401

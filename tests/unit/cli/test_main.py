@@ -34,6 +34,22 @@ def test_the_list_of_commands_loads_no_library_of_theirs() -> None:
     assert all(f" {name} " in done.stdout for name in ENTRIES)
 
 
+def test_a_command_that_folds_nothing_loads_no_compiler() -> None:
+    """Loading it takes longer than most commands do; so do the libraries of pictures and of models."""
+    code = """
+import sys
+from cli.main import main
+sys.argv = ["liquidity", "log", "check", "--market", "binance:BTCFDUSD", "--storage", "/nonexistent"]
+try:
+    main()
+finally:
+    sys.stdout.write(" ".join(name for name in ("numba", "matplotlib", "openai", "duckdb") if name in sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: no log")
+
+
 def test_nothing_at_all_shows_the_list() -> None:
     """As --help does, with the exit code of a command that is not complete."""
     done = liquidity()

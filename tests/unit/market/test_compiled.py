@@ -33,7 +33,7 @@ def _inner(value):
 if __name__ == "__main__":
     import sys
     from user import stepped as function
-    print(function(1), sum(function.stats.cache_hits.values()))
+    print(function(1), sum(function.dispatcher.stats.cache_hits.values()))
 """
 
 
@@ -76,4 +76,4 @@ def test_every_loop_is_compiled_by_it() -> None:
     """No other way in, by which a loop would hold figures of before."""
     files = [p for p in ROOT.rglob("*.py") if not {".venv", "tests"} & set(p.relative_to(ROOT).parts)]
     assert len(files) > 200
-    assert [p.name for p in files if re.search("^ *(import|from) numba", p.read_text(), re.M)] == ["compiled.py"]
+    assert [p.name for p in files if re.search("^ *(import|from) numba", p.read_text(), re.M)] == ["compiler.py"]

@@ -1,0 +1,88 @@
+"""
+Loops as machine code, which is kept on disk, and used again only where nothing it was made from has changed.
+
+numba compares the file that a function stands in. A constant or a function of another file is compiled into it just
+as well: without a look at those, an update that changes one of them alone would leave figures of before.
+"""
+
+import hashlib
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numba as nb
+import numpy as np
+from numba.core import config
+from numba.core.caching import InTreeCacheLocator, UserProvidedCacheLocator, UserWideCacheLocator
+
+from market.compiled import Compiled
+
+_CONFIG: Any = config  # its names are made at run time
+_FROZEN_IN = (bool, int, float, str, bytes, tuple, np.generic)
+"""Values of a module that compiled code holds as they were."""
+
+
+def dispatcher_of(function: Callable[..., Any]) -> Any:
+    """What compiles a function at its first call with arguments of some types, or takes what is kept of it."""
+    before = _CONFIG.CACHE_LOCATOR_CLASSES
+    _CONFIG.CACHE_LOCATOR_CLASSES = ",".join(f"{__name__}.{each.__name__}" for each in _PLACES)
+    try:
+        return nb.njit(cache=True)(function)
+    finally:
+        _CONFIG.CACHE_LOCATOR_CLASSES = before
+
+
+def made_from(names: dict[str, Any]) -> str:
+    """
+    A digest of what functions of a module may hold of other modules.
+
+    Args:
+        names: the module's, once all of it is defined.
+    """
+    digest = hashlib.sha256()
+    for name, value in sorted(names.items()):
+        if name.startswith("__"):
+            continue
+        if isinstance(value, _FROZEN_IN):
+            digest.update(f"{name}={value!r}\n".encode())
+        elif isinstance(value, Compiled) and value.py_func.__module__ != names["__name__"]:
+            digest.update(f"{name}={value.py_func.__qualname__} {_whole(value.py_func.__module__)}\n".encode())
+        elif isinstance(value, np.ndarray):
+            digest.update(f"{name}={value.dtype}{value.shape}{value.tobytes()!r}\n".encode())
+    return digest.hexdigest()
+
+
+@cache
+def _whole(module: str) -> str:
+    """A digest of another module's source, and of what came into that: it is loaded, and stays as it is."""
+    names = vars(sys.modules[module])
+    return f"{hashlib.sha256(Path(names['__file__']).read_bytes()).hexdigest()} {made_from(names)}"
+
+
+class _MadeFrom:
+    """Beside numba's own stamp of a function's file: what came into it from others."""
+
+    def __init__(self, py_func: Any, py_file: str) -> None:
+        super().__init__(py_func, py_file)  # type: ignore[call-arg]
+        self._made_from = made_from(py_func.__globals__)
+
+    def get_source_stamp(self) -> tuple[Any, str]:
+        """Any difference has the function compiled anew."""
+        return super().get_source_stamp(), self._made_from  # type: ignore[misc]
+
+
+class _Provided(_MadeFrom, UserProvidedCacheLocator):
+    """In the folder of NUMBA_CACHE_DIR."""
+
+
+class _InTree(_MadeFrom, InTreeCacheLocator):
+    """Beside the source."""
+
+
+class _OfTheUser(_MadeFrom, UserWideCacheLocator):
+    """In the user's own cache, where the source's folder may not be written."""
+
+
+_PLACES = (_Provided, _InTree, _OfTheUser)
