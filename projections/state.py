@@ -135,6 +135,6 @@ class MarketState:
 
 def ticks_of(rows: Rows) -> list[TickEntry]:
     """The ticks of a batch."""
-    table = rows.columns.table.slice(rows.start, len(rows))
+    table = rows.table()
     names = ("seq", "boundary_ns", "interval_ns", "trades", "depth", "snapshot_seq")
     return [TickEntry(*values) for values in zip(*(table.column(n).to_pylist() for n in names), strict=True)]

@@ -95,7 +95,7 @@ def remember(budget: Budget, decisions: Log, now_ns: int) -> None:
     for batch in decisions.read(kinds=[MODEL_CALL], columns=_COLUMNS):
         if MODEL_CALL in batch.rows:
             rows = batch.rows[MODEL_CALL]
-            calls = rows.columns.table.slice(rows.start, len(rows)).to_pylist()
+            calls = rows.table().to_pylist()
             budget.restore((call["sent_ns"], _usage(call)) for call in calls if call["sent_ns"] >= today_ns)
 
 

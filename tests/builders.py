@@ -274,7 +274,7 @@ def contents(batches: Iterable[Batch]) -> dict[str, list[dict[str, Any]]]:
             seqs = rows["seq"]
             assert batch.first_seq <= seqs.min()
             assert seqs.max() <= batch.last_seq
-            found.setdefault(kind, []).extend(rows.columns.table.slice(rows.start, len(rows)).to_pylist())
+            found.setdefault(kind, []).extend(rows.table().to_pylist())
     return found
 
 
@@ -285,7 +285,7 @@ def pieces(batch: Batch, cuts: Iterable[int]) -> list[Batch]:
         Batch.of(
             piece.first_seq,
             piece.last_seq,
-            {kind: rows.columns.table.slice(rows.start, len(rows)) for kind, rows in piece.rows.items()},
+            {kind: rows.table() for kind, rows in piece.rows.items()},
         )
         for piece in split
     ]

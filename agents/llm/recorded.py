@@ -62,7 +62,7 @@ def tape_of(decisions: Log) -> dict[int, RecordedMinute]:
             if kind not in batch.rows:
                 continue
             rows = batch.rows[kind]
-            for row in rows.columns.table.slice(rows.start, len(rows)).to_pylist():
+            for row in rows.table().to_pylist():
                 minute = tape.setdefault(row["market_seq"], RecordedMinute())
                 if kind == MODEL_DECISION:
                     minute.decided, minute.fallback, minute.cut = True, row["fallback"], row["cut"]

@@ -9,8 +9,8 @@ import msgspec
 
 from cli import console
 from eventlog.proof.certificate import Certificate, certify, difference, load, path_of, save
-from eventlog.proof.chains import Range
 from eventlog.store.log import Log
+from market.ranges import Range
 from market.timestamps import DAY_NS, MINUTE_NS, parse_iso
 
 _SHOWN = 3

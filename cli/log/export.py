@@ -121,7 +121,7 @@ def _kind_tables(log: Log, kind: str, advance: Progress) -> Iterator[pa.Table]:
         advance(batch.last_seq - batch.first_seq + 1, last_seq)
         if kind in batch.rows:
             rows = batch.rows[kind]
-            yield rows.columns.table.slice(rows.start, len(rows))
+            yield rows.table()
 
 
 def _all_minutes(log: Log, level_e8: int | None, advance: Progress) -> MinuteBuckets:

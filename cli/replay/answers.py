@@ -106,7 +106,7 @@ def _complaint(open_decisions: OpenLog, ticks: Ticks) -> str:
         for batch in decisions.read(kinds=[MODEL_CALL], columns=columns):
             rows = batch.rows.get(MODEL_CALL)
             if rows is not None:
-                calls = rows.columns.table.slice(rows.start, len(rows)).to_pylist()
+                calls = rows.table().to_pylist()
                 details += [c["detail"] for c in calls if c["verdict"] != "ok" and c["market_seq"] in asked]
     return complaint_of(details)
 

@@ -58,7 +58,7 @@ def read_tail(log: Log) -> LogTail:
                 newest = max(newest, int(rows["agg_id"].max()))
                 oldest = min(oldest, int(rows["agg_id"].min()))
             elif kind == QUARANTINE:
-                closed = rows.columns.table.slice(rows.start, len(rows)).column("agg_id").drop_null().to_pylist()
+                closed = rows.table().column("agg_id").drop_null().to_pylist()
                 newest = max([newest, *closed])
             elif kind == DIFF:
                 update_id = max(update_id, int(rows["last_update_id"].max()))
@@ -67,7 +67,7 @@ def read_tail(log: Log) -> LogTail:
             elif kind == SNAPSHOT:
                 snapshot_seq = int(rows["seq"][-1])
             elif kind == GAP:
-                for gap in rows.columns.table.slice(rows.start, len(rows)).to_pylist():
+                for gap in rows.table().to_pylist():
                     if gap["what"] == "agg_ids":
                         gaps[gap["first"], gap["last"]] = gap
     # A hole given up at the very end is settled too: nothing asks for it again.

@@ -15,7 +15,6 @@ from msgspec.structs import replace
 from eventlog.code_version import code_digest
 from eventlog.disk.files import read_plain, told_plainly, write_whole
 from eventlog.errors import EventLogError, LogBroken
-from eventlog.proof.chains import Range
 from eventlog.proof.day_findings import NamedGap, Ticks, flaws, lacks, named_gaps, ticks_of
 from eventlog.proof.day_reading import DayReading, Progress, read_day, silent
 from eventlog.proof.day_tally import Book, Trades, Updates
@@ -23,6 +22,7 @@ from eventlog.store.catalogue import FileRecord
 from eventlog.store.cold import ColdLog
 from eventlog.store.log import Log
 from market.fixed_point import I64
+from market.ranges import Range
 from market.timestamps import DAY_NS, day_of, iso, parse_iso
 
 LAYOUT = 1

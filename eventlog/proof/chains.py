@@ -6,8 +6,7 @@ broke takes room; pure.
 import numpy as np
 
 from market.fixed_point import I64
-
-Range = tuple[int, int]
+from market.ranges import Range
 
 FIRST, LAST, FIRST_ID, LAST_ID, FROM_NS, TO_NS = range(6)
 """The columns of a run of trades: agg ids, trade ids and trade times of its first and last."""

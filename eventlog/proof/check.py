@@ -19,12 +19,11 @@ from eventlog.store.catalogue import FileRecord
 from eventlog.store.cold import ColdLog
 from eventlog.store.log import Log
 from market.fixed_point import I64
+from market.ranges import Range, minus
 
 _SHOWN = 20
 _NAMED = 5
 _COLUMNS = {name: KINDS[name].checked for name in kinds_of(EVENTS)}
-
-Range = tuple[int, int]
 
 
 @dataclass(slots=True)
@@ -171,7 +170,7 @@ def _read(log: Log, report: Report, on_progress: Callable[[int, int], None]) -> 
                 elif kind == GAP:
                     gaps += rows.columns.table.select(_COLUMNS[GAP]).slice(rows.start, len(rows)).to_pylist()
                 elif kind == QUARANTINE:
-                    table = rows.columns.table.slice(rows.start, len(rows))
+                    table = rows.table()
                     parts["closed"].append(table.column("agg_id").drop_null().to_numpy())
                     report.conflicts += pc.sum(pc.equal(table.column("reason"), CONFLICT)).as_py() or 0
                     report.unread_trades += pc.sum(pc.equal(table.column("source"), UNREAD_TRADE)).as_py() or 0
@@ -253,16 +252,4 @@ def _unnamed(numbers: I64, gaps: list[dict[str, Any]]) -> list[Range]:
     """Missing ranges between rising numbers that no gap covers."""
     at = np.flatnonzero(np.diff(numbers) > 1)
     missing = [(int(numbers[i]) + 1, int(numbers[i + 1]) - 1) for i in at]
-    return [rest for hole in missing for rest in minus(hole, gaps)]
-
-
-def minus(hole: Range, gaps: list[dict[str, Any]]) -> list[Range]:
-    """What of a missing range no gap covers."""
-    left = [hole]
-    for gap in gaps:
-        pieces: list[Range] = []
-        for first, last in left:
-            pieces += [(first, min(last, gap["first"] - 1))] if first < gap["first"] else []
-            pieces += [(max(first, gap["last"] + 1), last)] if last > gap["last"] else []
-        left = [p for p in pieces if p[0] <= p[1]]
-    return left
+    return [rest for hole in missing for rest in minus(hole, *((gap["first"], gap["last"]) for gap in gaps))]

@@ -51,7 +51,7 @@ def unproven(log: Log, from_ns: int, to_ns: int) -> Mask:
     evidence = Evidence()
     for batch in log.read(log.seq_before(from_ns - DAY_NS), kinds=list(EVIDENCE), columns=EVIDENCE):
         for kind, rows in batch.rows.items():
-            evidence.add(kind, rows.columns.table.slice(rows.start, len(rows)))
+            evidence.add(kind, rows.table())
     return evidence.mask(from_ns, to_ns)
 
 

@@ -11,10 +11,11 @@ from msgspec import structs
 
 from eventlog.facts.capture import CONFLICT
 from eventlog.facts.market import AGG_TRADE
-from eventlog.proof.chains import Range, broken_at, holes
-from eventlog.proof.check import in_words, latest, minus, missing_for_good
+from eventlog.proof.chains import broken_at, holes
+from eventlog.proof.check import in_words, latest, missing_for_good
 from eventlog.proof.coverage import Mask
 from eventlog.proof.day_reading import DayReading, day_ids
+from market.ranges import Range, minus
 from market.timestamps import MINUTE_NS, iso
 
 _SHOWN = 3
@@ -134,7 +135,7 @@ def _missing_updates(reading: DayReading, gaps: list[dict[str, Any]]) -> list[Ra
 
 
 def _left(missing: Sequence[Range], gaps: list[dict[str, Any]]) -> list[Range]:
-    return [rest for hole in missing for rest in minus(hole, gaps)]
+    return [rest for hole in missing for rest in minus(hole, *((gap["first"], gap["last"]) for gap in gaps))]
 
 
 def _listed(what: str, found: Sequence[object]) -> list[str]:

@@ -14,13 +14,14 @@ from eventlog.errors import LogBroken
 from eventlog.facts.capture import CONFLICT, GAP, QUARANTINE, UNREAD_TRADE
 from eventlog.facts.market import AGG_TRADE, DIFF, SNAPSHOT
 from eventlog.facts.registry import SCHEMAS
-from eventlog.proof.chains import FIRST, LAST, Range, holes
+from eventlog.proof.chains import FIRST, LAST, holes
 from eventlog.proof.check import damage
 from eventlog.proof.coverage import EVIDENCE, Evidence
 from eventlog.proof.day_tally import DayTally
 from eventlog.proof.minute_digests import MinuteDigests
 from eventlog.store.catalogue import FileRecord, Segment
 from eventlog.store.cold import ColdLog
+from market.ranges import Range
 from market.timestamps import DAY_NS, HOUR_NS
 
 Progress = Callable[[int, int], None]

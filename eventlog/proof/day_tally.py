@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 
 from eventlog.facts.capture import BOOK_AUDIT, BOOK_RESET, QUARANTINE, SESSION, TICK
 from eventlog.facts.market import AGG_TRADE, DIFF, SNAPSHOT
-from eventlog.proof.chains import FIRST, FIRST_ID, LAST, LAST_ID, Range, TradeChain, UpdateChain
+from eventlog.proof.chains import FIRST, FIRST_ID, LAST, LAST_ID, TradeChain, UpdateChain
+from market.ranges import Range
 from market.timestamps import MINUTE_NS, iso
 
 _FETCHED = ("rest", "archive")

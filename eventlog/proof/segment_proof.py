@@ -16,10 +16,9 @@ from eventlog.errors import LogBroken, first_line
 from eventlog.facts.capture import GAP
 from eventlog.facts.market import AGG_TRADE
 from eventlog.facts.registry import SCHEMAS
-from eventlog.proof.chains import Range
-from eventlog.proof.check import minus
 from eventlog.store.catalogue import FileRecord, Segment
 from market.fixed_point import I64
+from market.ranges import Range, minus
 
 MOST_NAMED = 3
 """How many ranges, or faults, a message names."""
@@ -83,7 +82,7 @@ def prove_segment(first: int, last: int, files: Mapping[str, Path], cuts: I64) -
 def ranges_left(missing: Sequence[Range], lost: Iterable[Range]) -> list[Range]:
     """What of missing ranges no other range, of what was lost, covers."""
     gaps = [{"first": first, "last": last} for first, last in lost]
-    return [rest for each in missing for rest in minus(each, gaps)]
+    return [rest for each in missing for rest in minus(each, *((gap["first"], gap["last"]) for gap in gaps))]
 
 
 def name_ranges(ranges: Sequence[Range]) -> str:

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from market.fixed_point import I64
-
-Range = tuple[int, int]
+from market.ranges import Range, minus
 
 
 def lost_ids(held: I64, first_id: int, next_id: int, excused: Sequence[Range]) -> list[Range]:
@@ -22,11 +21,4 @@ def lost_ids(held: I64, first_id: int, next_id: int, excused: Sequence[Range]) -
     edges = np.concatenate(([first_id - 1], inside, [next_id]))
     at = np.flatnonzero(np.diff(edges) > 1)
     left = [(int(edges[i]) + 1, int(edges[i + 1]) - 1) for i in at]
-    for low, high in excused:
-        left = [piece for hole in left for piece in _minus(hole, low, high)]
-    return left
-
-
-def _minus(hole: Range, low: int, high: int) -> list[Range]:
-    first, last = hole
-    return [(a, b) for a, b in ((first, min(last, low - 1)), (max(first, high + 1), last)) if a <= b]
+    return [piece for hole in left for piece in minus(hole, *excused)]

@@ -64,7 +64,7 @@ def held_agg_ids(log: Log) -> I64:
     parts = []
     for batch in log.read(kinds=[AGG_TRADE, QUARANTINE], columns={AGG_TRADE: ("agg_id",)}):
         for rows in batch.rows.values():
-            column = rows.columns.table.slice(rows.start, len(rows)).column("agg_id").drop_null()
+            column = rows.table().column("agg_id").drop_null()
             parts.append(column.to_numpy().astype(np.int64))
     return np.concatenate(parts) if parts else np.empty(0, np.int64)
 
@@ -86,7 +86,7 @@ def _stored_behind(log: Log, seq: int) -> int:
         count += sum(len(rows) for rows in batch.rows.values())
         if GAP in batch.rows:
             rows = batch.rows[GAP]
-            count -= rows.columns.table.slice(rows.start, len(rows)).column("what").to_pylist().count("seqs")
+            count -= rows.table().column("what").to_pylist().count("seqs")
     return count
 
 
@@ -109,7 +109,7 @@ def _gaps(log: Log) -> list[tuple[str, int, int, int]]:
     for batch in log.read(kinds=[GAP]):
         if GAP in batch.rows:
             rows = batch.rows[GAP]
-            table = rows.columns.table.slice(rows.start, len(rows))
+            table = rows.table()
             columns = (table.column(name).to_pylist() for name in ("what", "recv_ns", "first", "last"))
             found += list(zip(*columns, strict=True))
     return found

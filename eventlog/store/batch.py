@@ -70,6 +70,10 @@ class Rows:
     def __getitem__(self, name: str) -> npt.NDArray[Any]:
         return self.columns[name][self.start : self.stop]
 
+    def table(self) -> pa.Table:
+        """These rows alone, as Arrow; nothing is copied."""
+        return self.columns.table.slice(self.start, len(self))
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:

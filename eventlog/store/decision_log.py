@@ -24,6 +24,6 @@ def _largest(decisions: Log, kind: str, name: str) -> int:
     for batch in decisions.read(after, kinds=[kind], columns={kind: (name,)}):
         if kind in batch.rows:
             rows = batch.rows[kind]
-            values = rows.columns.table.slice(rows.start, len(rows)).column(name).drop_null().to_pylist()
+            values = rows.table().column(name).drop_null().to_pylist()
             largest = max([largest, *values])
     return largest

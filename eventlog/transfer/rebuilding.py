@@ -23,12 +23,12 @@ from eventlog.facts.market import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT
 from eventlog.facts.registry import SCHEMAS
 from eventlog.names import RESERVED_FILE
 from eventlog.proof.certificate import CERTIFICATES, load
-from eventlog.proof.chains import Range
 from eventlog.proof.segment_proof import MOST_NAMED, SegmentProof, name_ranges, prove_segment, ranges_left
 from eventlog.store import catalogue as catalogues
 from eventlog.store.catalogue import FILE_NAME, Catalogue, Segment, parse_file_name
 from eventlog.store.cold import ColdLog, new_log_id
 from eventlog.store.writer import StorageLock
+from market.ranges import Range
 
 _WITH_QUANTITIES = (AGG_TRADE, DIFF, SNAPSHOT)
 

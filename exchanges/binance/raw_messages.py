@@ -82,7 +82,7 @@ def _archived(rows: Mapping[str, Rows], symbol: str, decimals: int) -> Iterator[
 
 
 def _rows_of(kind: str, rows: Rows) -> Iterator[tuple[int, str, dict[str, Any]]]:
-    for row in rows.columns.table.slice(rows.start, len(rows)).to_pylist():
+    for row in rows.table().to_pylist():
         yield row["seq"], kind, row
 
 

@@ -21,7 +21,7 @@ def publications(decisions: Log) -> Publications:
     for batch in decisions.read(kinds=[RECOMMENDATION], columns=_COLUMNS):
         if RECOMMENDATION in batch.rows:
             rows = batch.rows[RECOMMENDATION]
-            for row in rows.columns.table.slice(rows.start, len(rows)).to_pylist():
+            for row in rows.table().to_pylist():
                 out = None if row["published_ns"] is None else (row["published_ns"], row["published_seq"])
                 found.setdefault(row["market_seq"], out)
     return found

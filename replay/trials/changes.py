@@ -46,7 +46,7 @@ class Changed:
     def batches(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """A log's batches, changed; seqs stay."""
         for batch in batches:
-            tables = {k: self._table(k, r.columns.table.slice(r.start, len(r))) for k, r in batch.rows.items()}
+            tables = {k: self._table(k, r.table()) for k, r in batch.rows.items()}
             yield Batch.of(batch.first_seq, batch.last_seq, tables)
 
     def zone_back(self, zone: Zone) -> tuple[Side, int, int]:

@@ -39,11 +39,7 @@ def origin_at(decisions: Log, market_seq: int) -> Origin:
     newest: dict[str, Any] | None = None
     analysed, made = False, list[dict[str, Any]]()
     for batch in decisions.read(kinds=list(_COLUMNS), columns=_COLUMNS):
-        rows = [
-            (row["seq"], kind, row)
-            for kind, part in batch.rows.items()
-            for row in part.columns.table.slice(part.start, len(part)).to_pylist()
-        ]
+        rows = [(row["seq"], kind, row) for kind, part in batch.rows.items() for row in part.table().to_pylist()]
         for _, kind, row in sorted(rows, key=lambda item: item[0]):
             if kind == ANALYZER_SESSION:
                 newest = row

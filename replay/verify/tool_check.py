@@ -119,7 +119,7 @@ def shown_in(decisions: Log) -> dict[int, Shown]:
         if MODEL_CALL not in batch.rows:
             continue
         rows = batch.rows[MODEL_CALL]
-        for row in rows.columns.table.slice(rows.start, len(rows)).to_pylist():
+        for row in rows.table().to_pylist():
             seen = found.setdefault(row["market_seq"], Shown(row["as_of_ns"]))
             seen.results |= results_in(_decoded(row["request"]))
     return found

@@ -40,5 +40,5 @@ def transcript_at(decisions: Log, until_ns: int, whole: bool) -> Iterator[str]:
 def _rows(decisions: Log) -> Iterator[tuple[str, dict[str, Any]]]:
     for batch in decisions.read(kinds=[MODEL_CALL, MODEL_DECISION]):
         for kind, rows in batch.rows.items():
-            for row in rows.columns.table.slice(rows.start, len(rows)).to_pylist():
+            for row in rows.table().to_pylist():
                 yield kind, row

@@ -127,7 +127,7 @@ def _rows(decisions: Log) -> Iterator[tuple[str, dict[str, Any]]]:
     for batch in decisions.read(kinds=[ANALYZER_SESSION, ANALYSIS, RECOMMENDATION]):
         found = []
         for kind, rows in batch.rows.items():
-            found += [(r["seq"], kind, r) for r in rows.columns.table.slice(rows.start, len(rows)).to_pylist()]
+            found += [(r["seq"], kind, r) for r in rows.table().to_pylist()]
         for _, kind, row in sorted(found, key=lambda item: item[0]):
             yield kind, row
 

@@ -43,7 +43,7 @@ def rows(stage: Stage, kind: str) -> list[dict[str, Any]]:
     """A kind's entries, in seq order."""
     with open_log(stage.storage, Market.parse(MARKET)) as log:
         found = [b.rows[kind] for b in log.read(kinds=[kind]) if kind in b.rows]
-    return [row for r in found for row in r.columns.table.slice(r.start, len(r)).to_pylist()]
+    return [row for r in found for row in r.table().to_pylist()]
 
 
 def test_a_lost_diff_resets_the_book_and_a_snapshot_mends_it_at_once(stage: Stage) -> None:

@@ -44,7 +44,7 @@ def rows_of(stage: Stage, log_kind: Any, *kinds: str) -> dict[str, list[Row]]:
     with open_log(stage.storage, Market.parse(MARKET), log_kind, None) as log:
         for batch in log.read(kinds=list(kinds)):
             for kind, rows in batch.rows.items():
-                found[kind] += rows.columns.table.slice(rows.start, len(rows)).to_pylist()
+                found[kind] += rows.table().to_pylist()
     return found
 
 

@@ -58,7 +58,7 @@ def times(values: pa.Array, power: int) -> pa.Array:
 def at_scale(stream: Iterable[Batch], power: int) -> Iterator[Batch]:
     """The same market with every price times a power of ten."""
     for batch in stream:
-        tables = {k: r.columns.table.slice(r.start, len(r)).combine_chunks() for k, r in batch.rows.items()}
+        tables = {k: r.table().combine_chunks() for k, r in batch.rows.items()}
         for kind in _PRICES.keys() & tables.keys():
             for name in _PRICES[kind]:
                 whole = tables[kind]

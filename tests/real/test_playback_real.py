@@ -140,7 +140,7 @@ async def collected(stage: Stage, files: list[Path], trades: int, diffs: int) ->
 def rows(log: Log, kind: str) -> pa.Table:
     """A kind's entries, in seq order."""
     found = [batch.rows[kind] for batch in log.read(kinds=[kind]) if kind in batch.rows]
-    return pa.concat_tables([r.columns.table.slice(r.start, len(r)) for r in found])
+    return pa.concat_tables([r.table() for r in found])
 
 
 def without_place(table: pa.Table) -> pa.Table:

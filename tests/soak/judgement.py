@@ -80,7 +80,7 @@ def _read(log: Log) -> dict[str, pa.Table]:
     parts: dict[str, list[pa.Table]] = {}
     for batch in log.read(kinds=_KINDS):
         for kind, rows in batch.rows.items():
-            parts.setdefault(kind, []).append(rows.columns.table.slice(rows.start, len(rows)))
+            parts.setdefault(kind, []).append(rows.table())
     return {kind: pa.concat_tables(tables) for kind, tables in parts.items()}
 
 

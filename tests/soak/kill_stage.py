@@ -211,7 +211,7 @@ def _tables(log: Log) -> dict[str, pa.Table]:
     parts: dict[str, list[pa.Table]] = {}
     for batch in log.read():
         for kind, rows in batch.rows.items():
-            parts.setdefault(kind, []).append(rows.columns.table.slice(rows.start, len(rows)))
+            parts.setdefault(kind, []).append(rows.table())
     return {kind: pa.concat_tables(found) for kind, found in parts.items()}
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from eventlog.facts.capture import TICK, DepthState, Tick
 from eventlog.facts.market import DIFF, SNAPSHOT
-from eventlog.proof.chains import Range
 from eventlog.transfer.importing import Draft, Importer
+from market.ranges import Range
 from market.timestamps import MINUTE_NS, floor_to
 
 _FRESH_NS = MINUTE_NS

@@ -14,7 +14,7 @@ from msgspec import structs
 from eventlog.facts.capture import CONFLICT, GAP, QUARANTINE, TICK, UNREAD_TRADE
 from eventlog.facts.market import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT
 from eventlog.facts.registry import SCHEMAS
-from eventlog.proof.chains import LAST, Range, holes
+from eventlog.proof.chains import LAST, holes
 from eventlog.proof.open_gaps import OpenGaps
 from eventlog.store.catalogue import Segment
 from eventlog.transfer.imported_trades import equal_rows, trades_of
@@ -26,6 +26,7 @@ from exchanges.binance.recordings.recorded_updates import MissingUpdates, newest
 from exchanges.binance.recordings.recording_blocks import Block
 from exchanges.binance.recordings.unread_trades import unread
 from market.fixed_point import I64
+from market.ranges import Range
 from market.timestamps import DAY_NS, HOUR_NS, SECOND_NS
 
 _SEGMENT_ROWS = 500_000

@@ -85,7 +85,7 @@ def moved_on(batch: Batch, rows: int) -> Batch:
     """A batch whose seqs and trade ids begin some rows later."""
     tables = {}
     for kind, part in batch.rows.items():
-        table = part.columns.table.slice(part.start, len(part))
+        table = part.table()
         for name in ("seq", "agg_id"):
             at = table.schema.get_field_index(name)
             if at >= 0:

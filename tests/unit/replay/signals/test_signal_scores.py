@@ -325,7 +325,7 @@ def book_log(tmp_path_factory: pytest.TempPathFactory) -> Log:
     for batch in recorded(market, T0, 20, with_diffs=True):
         tables = {}
         for kind, rows in batch.rows.items():
-            table = rows.columns.table.slice(rows.start, len(rows))
+            table = rows.table()
             at = table.schema.get_field_index("seq")
             moved = np.asarray(table.column("seq").to_numpy()) + 1
             tables[kind] = table.set_column(at, table.schema.field(at), [moved])

@@ -29,7 +29,7 @@ def tables_of(changed: Iterable[Batch]) -> dict[str, pa.Table]:
     found: dict[str, list[pa.Table]] = {}
     for batch in changed:
         for kind, rows in batch.rows.items():
-            found.setdefault(kind, []).append(rows.columns.table.slice(rows.start, len(rows)))
+            found.setdefault(kind, []).append(rows.table())
     return {kind: pa.concat_tables(parts).combine_chunks() for kind, parts in found.items()}
 
 
