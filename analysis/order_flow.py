@@ -21,7 +21,7 @@ from analysis.trades.footprint import Cvd, Footprint, cvd, footprint
 from analysis.trades.level_tests import LevelRecord, Reach, against_trades, reach_of, records_of
 from analysis.trades.naked_points import NakedPoint, NakedPoints
 from analysis.trades.sweeps import Sweep, sweeps
-from market.fixed_point import I64
+from market.arrays import I64
 from market.timestamps import MINUTE_NS
 from projections.book.snapshot_window import Snapshot
 from projections.state import MarketState

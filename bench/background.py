@@ -18,12 +18,12 @@ import pyarrow as pa
 import pyarrow.csv as pcsv
 import typer
 
-from market.fixed_point import I64, ONE_E8
+from market.arrays import F64, I64
+from market.fixed_point import ONE_E8
 from simulators.exchange.market.engine import MarketEngine
 from simulators.exchange.market.parameters import MarketParameters
 from simulators.exchange.market.trades import join_trades
 
-F64 = npt.NDArray[np.float64]
 Side = tuple[I64, I64]
 
 REAL = Path(os.environ.get("REAL_DATA_DIR") or Path(__file__).resolve().parent.parent.parent / "shared" / "data")

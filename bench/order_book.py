@@ -22,7 +22,8 @@ from eventlog.store.cold import ColdLog
 from eventlog.store.log import Log
 from eventlog.transfer.importing import Importer
 from exchanges.binance.recordings.recording import bring_in
-from market.fixed_point import I64, ONE_E8
+from market.arrays import I64
+from market.fixed_point import ONE_E8
 from market.instrument import Market
 from projections.book.order_book import COLUMNS, OrderBook
 

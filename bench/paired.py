@@ -12,11 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
+from market.arrays import F64
 from replay.scoring.paired import Paired, compare, power
 from replay.scoring.statistics import difference
 from replay.scoring.student_t import power_of_t
-
-F64 = npt.NDArray[np.float64]
 
 MINUTES = 5000
 _BAND = (0.04, 0.06)

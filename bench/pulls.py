@@ -10,7 +10,6 @@ from functools import partial
 from multiprocessing import get_context
 
 import numpy as np
-import numpy.typing as npt
 
 from analysis.fitted import PULL_FEATURES, pull_features
 from analysis.observe import Findings, Observer
@@ -26,8 +25,6 @@ from simulators.exchange.market.pulls import Volatility, pull_probability
 from simulators.exchange.market.rates import usual_volatility
 from simulators.exchange.planted.planted_market import PlantedMarket
 from simulators.exchange.playback.record import batches
-
-F64 = npt.NDArray[np.float64]
 
 _MINUTES = 200
 _PLANTED_UNTIL = 120

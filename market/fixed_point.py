@@ -6,13 +6,11 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from market.arrays import I64
 from market.compiled import compiled
 from market.errors import BadNumber
-
-I64 = npt.NDArray[np.int64]
 
 DECIMALS = 8
 ONE_E8 = 10**DECIMALS

@@ -10,7 +10,8 @@ from math import gcd
 
 import numpy as np
 
-from market.fixed_point import DECIMALS, I64, LARGEST_E8, ONE_E8, decimals_of
+from market.arrays import I64
+from market.fixed_point import DECIMALS, LARGEST_E8, ONE_E8, decimals_of
 from market.timestamps import HOUR_NS
 
 _MANY = 50  # distinct values from which a common factor of 2 or 5 is no chance: below, one in 2^49 files would show it

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from market.arrays import I64
 from market.errors import BadTime
-from market.fixed_point import I64
 
 SECOND_NS = 1_000_000_000
 MINUTE_NS = 60 * SECOND_NS

@@ -7,7 +7,7 @@ from hashlib import blake2b
 
 import numpy as np
 
-from market.fixed_point import I64
+from market.arrays import I64
 
 SIZE = 16
 

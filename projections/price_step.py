@@ -4,7 +4,7 @@ The step of prices where no instrument is on record: what the prices at hand hav
 
 import numpy as np
 
-from market.fixed_point import I64
+from market.arrays import I64
 from market.observed_grid import ObservedUnit
 
 _FINEST_BP = 10_000

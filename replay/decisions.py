@@ -13,7 +13,7 @@ import numpy as np
 from agents.rules import RulesAnalyst
 from eventlog.facts.capture import TICK
 from eventlog.store.log import Log
-from market.fixed_point import I64
+from market.arrays import I64
 from projections.state import MarketState, TickEntry
 from runtime.analysis_config import Sight
 from runtime.analysts import MakeAnalyst

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.book.book_side import F64, BookSide, Side
-from analysis.book.change_points import Flags, evidence, sixths
+from analysis.book.book_side import BookSide, Side
+from analysis.book.change_points import evidence, sixths
 from analysis.grid import bins_for, heaviest_run
 from analysis.parameters import Parameters
+from market.arrays import F64, Bools
 from market.compiled import compiled
 
 _NEAREST_BP = 2.0
@@ -74,7 +75,7 @@ def density_of(band: Band, book: BookSide, ratio: F64) -> float:
     return round(float(ratio[first : last + 1].mean()), 2) if first >= 0 and last < len(ratio) else 0.0
 
 
-def _hints(book: BookSide, ratio: F64, parameters: Parameters) -> Flags:
+def _hints(book: BookSide, ratio: F64, parameters: Parameters) -> Bools:
     """Bins of runs as wide as a band, not at the touch, that are rather dense: they may be hiding themselves."""
     widest = bins_for(book.mid_e8, parameters.band_bp, book.width_e8, parameters.band_bins)
     found = np.zeros(len(ratio), np.bool_)
@@ -84,7 +85,7 @@ def _hints(book: BookSide, ratio: F64, parameters: Parameters) -> Flags:
     return found
 
 
-def _runs(dense: Flags) -> list[tuple[int, int]]:
+def _runs(dense: Bools) -> list[tuple[int, int]]:
     turns = np.flatnonzero(np.diff(np.concatenate(([False], dense, [False])).astype(np.int8)))
     return list(zip(turns[::2].tolist(), turns[1::2].tolist(), strict=True))
 
@@ -94,7 +95,7 @@ def _capped(book: BookSide, parameters: Parameters) -> F64:
     return np.minimum(book.quantity_e8.astype(np.float64), cap)
 
 
-def _usual(books: Mapping[Side, BookSide], capped: Mapping[Side, F64], dense: Mapping[Side, Flags]) -> dict[Side, F64]:
+def _usual(books: Mapping[Side, BookSide], capped: Mapping[Side, F64], dense: Mapping[Side, Bools]) -> dict[Side, F64]:
     """Mean density of both sides in octaves of distance, at the mean log distance of each octave's bins."""
     kept = np.concatenate([~dense[side] for side in books])
     logs = np.log2(np.concatenate([book.distance_bp for book in books.values()]))

@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from analysis.grid import bins_for
 from analysis.parameters import Parameters
+from market.arrays import F64, I64
 from market.errors import SumOverflow
-from market.fixed_point import I64, LARGEST_E8
+from market.fixed_point import LARGEST_E8
 from projections.book.snapshot_window import Snapshot
 
-F64 = npt.NDArray[np.float64]
 Side = Literal["bid", "ask"]
 SIDES: tuple[Side, Side] = ("bid", "ask")
 

@@ -5,13 +5,8 @@ Sizes in a book are so unequal that one order outweighs fifty bins: bins are mar
 """
 
 import numpy as np
-import numpy.typing as npt
 
-from analysis.book.book_side import F64
-from market.fixed_point import I64
-
-Flags = npt.NDArray[np.bool_]
-
+from market.arrays import F64, I64, Bools
 
 _SIXTHS = np.arange(1, 6) / 6
 
@@ -24,7 +19,7 @@ def sixths(values: F64, *also: float) -> I64:
     return np.searchsorted(bounds, values, side="right")
 
 
-def evidence(marks: I64, kinds: int, inside: Flags) -> F64:
+def evidence(marks: I64, kinds: int, inside: Bools) -> F64:
     """
     How much each bin's marks speak for its lying inside a stretch: log likelihood ratios, summed over rows.
 

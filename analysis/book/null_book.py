@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from analysis.book.bands import bands
-from analysis.book.book_side import F64, SIDES, BookSide, Side
+from analysis.book.book_side import SIDES, BookSide, Side
 from analysis.book.voids import depths, vacuums
 from analysis.book.walls import wall_bins
 from analysis.parameters import Parameters
+from market.arrays import F64
 from market.fixed_point import DECIMALS
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from analysis.book.bands import Band, bands, bands_of, densities, density_of
-from analysis.book.book_side import F64, SIDES, BookSide, Side
+from analysis.book.book_side import SIDES, BookSide, Side
 from analysis.book.book_window import BookWindow
 from analysis.book.null_book import NullCounts, null_counts
 from analysis.book.void_edges import borne_out
@@ -19,6 +19,7 @@ from analysis.evidence import Evidence
 from analysis.fitted import pull_features
 from analysis.grid import bin_width_e8, bp_between
 from analysis.parameters import Parameters
+from market.arrays import F64
 from market.fixed_point import DECIMALS
 from projections.book.snapshot_window import Snapshot
 

@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 
 from analysis.book.bands import smoothed
-from analysis.book.book_side import F64, BookSide
-from analysis.book.change_points import Flags, evidence, outgrown, sixths
+from analysis.book.book_side import BookSide
+from analysis.book.change_points import evidence, outgrown, sixths
 from analysis.book.voids import LEAST_BINS, NEAREST_BP, Vacuum, cost_of
 from analysis.grid import bins_for
 from analysis.parameters import Parameters
-from market.fixed_point import I64
+from market.arrays import F64, I64, Bools
 
 _SHORT_PART = 0.6
 _LASTS_PART = 0.5
@@ -97,7 +97,7 @@ def _part_of_usual(books: Sequence[BookSide], held: I64, price_e8: int, usual: F
     return np.array(rows)
 
 
-def _stood(short: Flags, least: int) -> int:
+def _stood(short: Bools, least: int) -> int:
     """In how many of the newest books most of a stretch was short."""
     lasts = short.mean(axis=1) >= _LASTS_PART
     lasts[:least] = True

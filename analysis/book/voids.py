@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.book.book_side import F64, BookSide, Side
+from analysis.book.book_side import BookSide, Side
 from analysis.parameters import Parameters
+from market.arrays import F64, I64
 from market.compiled import compiled
-from market.fixed_point import DECIMALS, I64, ONE_E8
+from market.fixed_point import DECIMALS, ONE_E8
 
 NEAREST_BP = 2.0
 _GROWTH = 2**0.5

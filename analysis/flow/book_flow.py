@@ -23,7 +23,7 @@ from analysis.flow.flow_findings import (
     StrongSecond,
     VpinFigure,
 )
-from analysis.flow.flow_grid import Flags, FlowGrid, grid_of
+from analysis.flow.flow_grid import FlowGrid, grid_of
 from analysis.flow.flow_measures import (
     Fused,
     divergence,
@@ -40,7 +40,8 @@ from analysis.flow.flow_measures import (
 from analysis.flow.flow_quote import last_quote
 from analysis.flow.toxicity import kyle_lambda, vpin
 from analysis.parameters import BookFlowParameters
-from market.fixed_point import DECIMALS, I64, ONE_E8
+from market.arrays import I64, Bools
+from market.fixed_point import DECIMALS, ONE_E8
 from market.timestamps import SECOND_NS
 from projections.book.order_book import Status
 from projections.flow.book_flow import BookFlow
@@ -54,7 +55,7 @@ _SIZE_WEIGHTS = 20  # what the weights of `ofi_v13` are scaled by
 @dataclass(frozen=True)
 class _Window:
     grid: FlowGrid
-    traded: Flags  # from the first second on in which anything happened
+    traded: Bools  # from the first second on in which anything happened
     parameters: BookFlowParameters
     decimals: int
     reason: str | None  # why the last minute's book is not known
@@ -68,7 +69,7 @@ class _Window:
         coins = int(self.grid.volume_e8.sum()) / 10**self.decimals
         return _PLACES if coins == 0 or coins >= _LITTLE else _PLACES - floor(log10(coins / _LITTLE))
 
-    def minute_z(self, flow: I64, use: Flags) -> float | None:
+    def minute_z(self, flow: I64, use: Bools) -> float | None:
         span = slice(-self.parameters.z_seconds, None)
         minute = flow[-MINUTE_S:][use[-MINUTE_S:]]
         if len(minute) < MINUTE_S:
@@ -76,13 +77,13 @@ class _Window:
         limits = self.parameters.z_least, self.parameters.z_clip
         return z_of_sum(flow[span][use[span]], int(minute.sum()), MINUTE_S, *limits)
 
-    def second_z(self, flow: I64, use: Flags, at: int) -> float | None:
+    def second_z(self, flow: I64, use: Bools, at: int) -> float | None:
         span = slice(max(0, at + 1 - self.parameters.z_seconds), at + 1)
         if not use[at]:
             return None
         return z_score(flow[span][use[span]], int(flow[at]), self.parameters.z_least, self.parameters.z_clip)
 
-    def last_minute_z(self, flow: I64, use: Flags) -> list[float | None]:
+    def last_minute_z(self, flow: I64, use: Bools) -> list[float | None]:
         """The z of each second of the last minute, against the seconds up to it."""
         span, first = self.parameters.z_seconds, max(0, len(flow) - MINUTE_S)
         if first + 1 >= span and use[first + 1 - span :].all():
@@ -94,7 +95,7 @@ class _Window:
         own = self.parameters
         return fused(ofi_z, cvd_z, (own.ofi_weight, own.cvd_weight), own.strong_fusion, own.strong_consistency)
 
-    def why_no_z(self, use: Flags) -> str:
+    def why_no_z(self, use: Bools) -> str:
         known = int(use[-self.parameters.z_seconds :].sum())
         if not use[-MINUTE_S:].all() or known < self.parameters.z_least:
             return f"{known} whole seconds of {self.parameters.z_least}"

@@ -5,16 +5,13 @@ Book flow on an even grid of seconds, and which of them can be trusted.
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from market.arrays import I64, Bools
 from market.errors import SumOverflow
-from market.fixed_point import I64, LARGEST_E8
+from market.fixed_point import LARGEST_E8
 from market.timestamps import SECOND_NS
 from projections.book.book_levels import DEPTH
 from projections.flow.book_flow import FlowSeconds
-
-F64 = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +31,8 @@ class FlowGrid:
     """
 
     start_ns: int
-    quoted: Flags
-    known: Flags
+    quoted: Bools
+    known: Bools
     ofi_e8: I64
     size_change_x20: I64
     signed_e8: I64

@@ -8,8 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from analysis.flow.flow_grid import F64, Flags
-from market.fixed_point import I64
+from market.arrays import F64, I64, Bools
 
 Divergence = Literal["bullish", "bearish", "inconsistent", "none"]
 Label = Literal["strong_buy", "strong_sell", "neutral"]
@@ -200,7 +199,7 @@ def line(x: F64, y: F64) -> Line:
     return Line(xy / xx, round(xy * xy / (xx * yy), 4), n)
 
 
-def explained(flow: I64, mid_x2: I64, known: Flags, interval: int) -> Explained:
+def explained(flow: I64, mid_x2: I64, known: Bools, interval: int) -> Explained:
     """
     R² of the mid's change on a flow.
 
@@ -217,7 +216,7 @@ def explained(flow: I64, mid_x2: I64, known: Flags, interval: int) -> Explained:
     return Explained(same.r2, following.r2, same.n)
 
 
-def by_interval(flow: I64, mid_x2: I64, known: Flags, interval: int) -> tuple[F64, F64, Flags]:
+def by_interval(flow: I64, mid_x2: I64, known: Bools, interval: int) -> tuple[F64, F64, Bools]:
     """
     A flow and the change of the mid over intervals of some seconds, a last incomplete one left out.
 

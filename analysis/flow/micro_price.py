@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.flow.flow_grid import F64, Flags
+from market.arrays import F64, I64, Bools
 from market.compiled import compiled
-from market.fixed_point import I64
 
 _ROUNDS = 1000
 _SMALL = 1e-6
@@ -57,7 +56,7 @@ class MicroPrice:
 
 def fit_micro_price(
     quote_e8: I64,
-    known: Flags,
+    known: Bools,
     tick_size_e8: int,
     imbalances: int,
     spreads: int,

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.flow.flow_grid import Flags
 from analysis.flow.flow_measures import Line, by_interval, line
-from market.fixed_point import I64
+from market.arrays import I64, Bools
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ def vpin(buy_e8: I64, sell_e8: I64, bucket_e8: int) -> Vpin:
     return Vpin(round(float(one_sided.sum()) / (buckets * bucket_e8), 4), buckets)
 
 
-def kyle_lambda(signed_e8: I64, mid_x2: I64, known: Flags, interval: int) -> Line:
+def kyle_lambda(signed_e8: I64, mid_x2: I64, known: Bools, interval: int) -> Line:
     """
     The change of the mid for each unit of base bought more than sold, over intervals of some seconds.
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from analysis.parameters import OrderFlowParameters
 from analysis.trades import absorption_windows as windows
-from market.fixed_point import I64
+from market.arrays import I64
 from market.timestamps import SECOND_NS
 from projections.trades.trade_columns import Trades
 

@@ -5,16 +5,13 @@ The sliding windows of absorption: what was taken in each, and what the hour bef
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from analysis.parameters import OrderFlowParameters
 from analysis.trades.level_tests import Reach
+from market.arrays import F64, I64
 from market.compiled import compiled
-from market.fixed_point import I64
 from market.timestamps import SECOND_NS
 from projections.trades.trade_columns import Trades
-
-F64 = npt.NDArray[np.float64]
 
 ENDS = 60
 """How many windows a tick looks at: one a second of the last minute."""

@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from analysis.parameters import OrderFlowParameters
 from analysis.trades.volume_profile import row_width, rows_of
+from market.arrays import I64, Bools
 from market.compiled import compiled
-from market.fixed_point import I64
 from projections.trades.trade_columns import Trades
 
-Flags = npt.NDArray[np.bool_]
 Side = Literal["buy", "sell"]
 
 
@@ -104,7 +102,7 @@ def footprint(level_e8: I64, buy_e8: I64, sell_e8: I64, width_e8: int, parameter
             imbalances.append(_imbalance("buy", low, int(buys[row]), int(sells[row])))
         if sells_stand[row]:
             imbalances.append(_imbalance("sell", low, int(sells[row + 1]), int(buys[row + 1])))
-    sides: tuple[tuple[Side, Flags], ...] = (("buy", buys_stand), ("sell", sells_stand))
+    sides: tuple[tuple[Side, Bools], ...] = (("buy", buys_stand), ("sell", sells_stand))
     for side, stand in sides:
         edges = np.flatnonzero(np.diff(np.concatenate(([0], stand.astype(np.int8), [0]))))
         for start, stop in edges.reshape(-1, 2).tolist():
@@ -113,7 +111,7 @@ def footprint(level_e8: I64, buy_e8: I64, sell_e8: I64, width_e8: int, parameter
     return Footprint(width_e8, least, tuple(imbalances), tuple(stacks))
 
 
-def _outweighs(volume: I64, against: I64, least: int, ratio: float) -> Flags:
+def _outweighs(volume: I64, against: I64, least: int, ratio: float) -> Bools:
     known = against > 0
     times = np.round(volume / np.where(known, against, 1), 4)
     return (volume >= least) & (~known | (times >= ratio))

@@ -11,7 +11,7 @@ import numpy as np
 
 from analysis.book.level_search import BROKEN, OPEN, REJECTED, tested_by_trades
 from analysis.parameters import OrderFlowParameters
-from market.fixed_point import I64
+from market.arrays import I64
 from market.timestamps import MINUTE_NS
 from projections.trades.trade_columns import Trades
 

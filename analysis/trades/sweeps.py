@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 
 from analysis.parameters import OrderFlowParameters
+from market.arrays import I64
 from market.compiled import compiled
-from market.fixed_point import I64
 from market.timestamps import MINUTE_NS
 from projections.trades.trade_columns import Trades
 

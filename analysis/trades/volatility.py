@@ -4,7 +4,7 @@
 
 import numpy as np
 
-from market.fixed_point import I64
+from market.arrays import I64
 from market.timestamps import MINUTE_NS
 
 

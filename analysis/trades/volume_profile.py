@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from market.arrays import I64
 from market.compiled import compiled
-from market.fixed_point import I64
 
 _MOST_ROWS = 500_000
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from market.fixed_point import I64
+from market.arrays import I64
 from market.timestamps import SECOND_NS
 
 WINDOW_NS = 300 * SECOND_NS

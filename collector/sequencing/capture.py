@@ -27,7 +27,7 @@ from eventlog.store.log import Log
 from eventlog.store.writer import Lost
 from exchanges.errors import ExchangeError, VenueReset
 from exchanges.port import Arrival, Exchange, Numbered
-from market.fixed_point import I64
+from market.arrays import I64
 from market.timestamps import HOUR_NS, SECOND_NS
 
 LARGEST_OFFSET_NS = 10 * SECOND_NS

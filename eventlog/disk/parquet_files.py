@@ -20,7 +20,8 @@ from eventlog.disk.parquet_bounds import UNREADABLE, expect_plausible, opened
 from eventlog.errors import LogBroken, first_line
 from eventlog.facts.market import AGG_TRADE, SNAPSHOT
 from eventlog.facts.registry import KINDS, SCHEMAS
-from market.fixed_point import I64, common_unit
+from market.arrays import I64
+from market.fixed_point import common_unit
 
 _ROW_GROUP = 1 << 20
 _LOG = b"log"

@@ -21,7 +21,7 @@ from eventlog.proof.day_tally import Book, Trades, Updates
 from eventlog.store.catalogue import FileRecord
 from eventlog.store.cold import ColdLog
 from eventlog.store.log import Log
-from market.fixed_point import I64
+from market.arrays import I64
 from market.ranges import Range
 from market.timestamps import DAY_NS, day_of, iso, parse_iso
 

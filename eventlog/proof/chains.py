@@ -5,7 +5,7 @@ broke takes room; pure.
 
 import numpy as np
 
-from market.fixed_point import I64
+from market.arrays import I64
 from market.ranges import Range
 
 FIRST, LAST, FIRST_ID, LAST_ID, FROM_NS, TO_NS = range(6)

@@ -18,7 +18,7 @@ from eventlog.facts.registry import KINDS, kinds_of
 from eventlog.store.catalogue import FileRecord
 from eventlog.store.cold import ColdLog
 from eventlog.store.log import Log
-from market.fixed_point import I64
+from market.arrays import I64
 from market.ranges import Range, minus
 
 _SHOWN = 20

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -19,10 +18,9 @@ from eventlog.facts.market import AGG_TRADE, DIFF, SNAPSHOT
 from eventlog.facts.registry import KINDS
 from eventlog.proof.chains import FROM_NS, LAST, TO_NS, TradeChain, UpdateChain
 from eventlog.store.log import Log
-from market.fixed_point import I64
+from market.arrays import I64, Bools
 from market.timestamps import DAY_NS, MINUTE_NS, floor_to
 
-Bools = npt.NDArray[np.bool_]
 Span = tuple[int, int]
 
 EVIDENCE: dict[str, tuple[str, ...]] = {

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from eventlog.facts.registry import SCHEMAS
-from market.fixed_point import I64
+from market.arrays import I64
 from market.timestamps import MINUTE_NS
 
 SIZE = 16

@@ -13,7 +13,7 @@ from eventlog.facts.market import AGG_TRADE
 from eventlog.proof.chains import FIRST, LAST
 from eventlog.proof.check import latest
 from eventlog.store.cold import ColdLog
-from market.fixed_point import I64
+from market.arrays import I64
 
 
 class OpenGaps:

@@ -17,7 +17,7 @@ from eventlog.facts.capture import GAP
 from eventlog.facts.market import AGG_TRADE
 from eventlog.facts.registry import SCHEMAS
 from eventlog.store.catalogue import FileRecord, Segment
-from market.fixed_point import I64
+from market.arrays import I64
 from market.ranges import Range, minus
 
 MOST_NAMED = 3

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from market.fixed_point import I64
+from market.arrays import I64
 from market.ranges import Range, minus
 
 

@@ -16,7 +16,7 @@ from eventlog.spill.missing_ids import lost_ids
 from eventlog.spill.spill import Spill
 from eventlog.store.log import Log
 from eventlog.store.writer import LogWriter
-from market.fixed_point import I64
+from market.arrays import I64
 from market.timestamps import HOUR_NS
 
 _AT_ONCE = 2_000

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from market.fixed_point import I64
+from market.arrays import I64
 
 
 class Columns:

@@ -7,17 +7,15 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from eventlog.errors import ImportRefused
 from eventlog.facts.market import AGG_TRADE
 from eventlog.store.catalogue import Segment
 from eventlog.store.cold import ColdLog
-from market.fixed_point import DECIMALS, I64, LARGEST_E8, format_e8
+from market.arrays import I64, Bools
+from market.fixed_point import DECIMALS, LARGEST_E8, format_e8
 from market.timestamps import iso
-
-Bools = npt.NDArray[np.bool_]
 
 _BLOCK = 500_000
 _MILLISECOND_NS = 1_000_000

@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 
 from eventlog.errors import ImportRefused
-from market.fixed_point import DECIMALS, I64, LARGEST_E8
+from market.arrays import I64
+from market.fixed_point import DECIMALS, LARGEST_E8
 from market.instrument import Instrument
 from market.observed_grid import ObservedUnit, next_step, passes_sums, quantity_decimals_seen
 from market.timestamps import DAY_NS

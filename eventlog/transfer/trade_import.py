@@ -19,7 +19,6 @@ from eventlog.facts.capture import CONFLICT, GAP, QUARANTINE, TICK
 from eventlog.facts.market import AGG_TRADE, INSTRUMENT
 from eventlog.store.cold import ColdLog
 from eventlog.transfer.imported_trades import (
-    Bools,
     ImportedTrades,
     QuantityTooLarge,
     TradeSource,
@@ -30,7 +29,8 @@ from eventlog.transfer.imported_trades import (
 )
 from eventlog.transfer.importing import Draft, Imported, Importer, table
 from eventlog.transfer.observed_market import ObservedMarket, instrument_columns, known_instrument
-from market.fixed_point import DECIMALS, I64
+from market.arrays import I64, Bools
+from market.fixed_point import DECIMALS
 from market.instrument import Instrument
 from market.timestamps import DAY_NS, MINUTE_NS, iso
 

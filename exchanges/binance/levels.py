@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from market.arrays import I64
 from market.errors import BadNumber
-from market.fixed_point import I64, parse_column
+from market.fixed_point import parse_column
 
 
 def changed_levels(levels: Sequence[tuple[str, str]], quantity_decimals: int = 8) -> tuple[I64, I64]:

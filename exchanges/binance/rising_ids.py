@@ -10,7 +10,7 @@ import numpy as np
 
 from eventlog.transfer.trade_import import LARGEST_STEP_BACK_NS
 from exchanges.errors import BadFile
-from market.fixed_point import I64
+from market.arrays import I64
 from market.timestamps import SECOND_NS, iso
 
 _LARGEST_STRAY_NS = 10 * SECOND_NS

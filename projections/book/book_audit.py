@@ -11,7 +11,8 @@ from typing import Literal
 
 import numpy as np
 
-from market.fixed_point import I64, format_e8
+from market.arrays import I64
+from market.fixed_point import format_e8
 from market.timestamps import SECOND_NS
 from projections.book.book_levels import ABSENT, SIDES, Sides
 from projections.book.diff_buffer import Touches

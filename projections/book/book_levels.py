@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from eventlog.store.batch import Rows
+from market.arrays import I64
 from market.compiled import compiled
-from market.fixed_point import I64
 
 _T = TypeVar("_T", bound=np.generic)
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from eventlog.store.batch import Rows
-from market.fixed_point import I64, common_unit
+from market.arrays import I64
+from market.fixed_point import common_unit
 from projections.book.book_levels import (
     ABSENT,
     DEPTH,

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from market.fixed_point import I64
+from market.arrays import I64
 from market.timestamps import MINUTE_NS
 from projections.book.book_levels import BROKE, Run
 from projections.book.book_state import HeldBook

@@ -13,7 +13,7 @@ import numpy as np
 
 from eventlog.facts.market import DIFF, SNAPSHOT
 from eventlog.store.batch import Batch, Rows
-from market.fixed_point import I64
+from market.arrays import I64
 from market.timestamps import MINUTE_NS
 from projections import digest
 from projections.book.book_audit import Audit, Compared, audit

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from market.fixed_point import I64
+from market.arrays import I64
 from projections.book.book_audit import Audit, Compared, audit
 from projections.book.book_levels import ABSENT, Sides
 from projections.book.diff_buffer import BUFFER_NS, Hole, Touches

@@ -11,7 +11,7 @@ import numpy as np
 
 from eventlog.facts.market import SNAPSHOT
 from eventlog.store.batch import Batch, Rows
-from market.fixed_point import I64
+from market.arrays import I64
 from market.timestamps import MINUTE_NS
 from projections import digest
 

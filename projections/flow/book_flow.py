@@ -15,8 +15,8 @@ import numpy as np
 
 from eventlog.facts.market import AGG_TRADE
 from eventlog.store.batch import Batch
+from market.arrays import I64
 from market.errors import SumOverflow
-from market.fixed_point import I64
 from market.timestamps import MINUTE_NS, SECOND_NS
 from projections import digest
 from projections.book.book_levels import DEPTH, frozen

@@ -8,8 +8,8 @@ Xu, Gould, Howison 2019, section 3. A level that is not there counts as infinite
 import numpy as np
 import numpy.typing as npt
 
+from market.arrays import I64
 from market.compiled import compiled
-from market.fixed_point import I64
 from market.timestamps import SECOND_NS
 from projections.book.book_levels import BROKE, DEPTH, OLD, WHOLE
 

@@ -5,9 +5,9 @@ The hot loop of the minute buckets: trades summed by minute and level in one pas
 import numpy as np
 import numpy.typing as npt
 
+from market.arrays import I64
 from market.compiled import compiled
 from market.errors import SumOverflow
-from market.fixed_point import I64
 from market.timestamps import MINUTE_NS
 from projections.trades.price_levels import following_width, prices_of_width
 

@@ -17,8 +17,9 @@ import pyarrow as pa
 from eventlog.facts.capture import TICK
 from eventlog.facts.market import AGG_TRADE
 from eventlog.store.batch import Batch, Rows
+from market.arrays import I64
 from market.errors import SumOverflow
-from market.fixed_point import I64, LARGEST_E8
+from market.fixed_point import LARGEST_E8
 from market.timestamps import DAY_NS, MINUTE_NS
 
 COLUMNS = {

@@ -14,8 +14,9 @@ import numpy as np
 
 from eventlog.facts.market import AGG_TRADE
 from eventlog.store.batch import Batch, Rows
+from market.arrays import I64
 from market.errors import SumOverflow
-from market.fixed_point import I64, LARGEST_E8, ONE_E8
+from market.fixed_point import LARGEST_E8, ONE_E8
 from market.timestamps import MINUTE_NS
 from projections import digest
 from projections.pending_rows import WaitingRows

@@ -10,7 +10,7 @@ import numpy as np
 
 from eventlog.facts.market import AGG_TRADE
 from eventlog.store.batch import Batch, Rows
-from market.fixed_point import I64
+from market.arrays import I64
 from market.timestamps import MINUTE_NS
 from projections import digest
 from projections.pending_rows import WaitingRows

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from market.arrays import I64
 from market.compiled import compiled
-from market.fixed_point import I64
 
 BLOCK = 256
 """How many trades share one pair of extremes."""

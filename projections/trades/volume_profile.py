@@ -4,9 +4,10 @@ The volume profile of the last minutes, kept as minutes come and go instead of s
 
 import numpy as np
 
+from market.arrays import I64
 from market.compiled import compiled
 from market.errors import SumOverflow
-from market.fixed_point import I64, LARGEST_E8
+from market.fixed_point import LARGEST_E8
 from market.timestamps import MINUTE_NS
 from projections.trades.minute_buckets import Minute, MinuteBuckets
 

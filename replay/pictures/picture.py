@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from agents.recommendation import Advice
 from analysis.book.static_book import StandingWall, StaticBook
-from market.fixed_point import I64, ONE_E8, format_e8
+from market.arrays import F64, I64
+from market.fixed_point import ONE_E8, format_e8
 from market.timestamps import HOUR_NS, MINUTE_NS, iso
 from projections.book.snapshot_window import Snapshot
 from projections.trades.trade_columns import Trades
@@ -21,7 +21,6 @@ from projections.trades.trade_columns import Trades
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-F64 = npt.NDArray[np.float64]
 
 _ROWS = 260
 _PROFILE_ROWS = 120

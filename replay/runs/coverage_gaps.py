@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from eventlog.proof.coverage import Mask, overlapping
-from market.fixed_point import I64
+from market.arrays import I64
 from replay.scoring.episodes import Published
 
 

@@ -4,8 +4,7 @@ Calibration: is a zone of which 60 % was said rejected 60 % of the time? Brier s
 
 import numpy as np
 
-from market.fixed_point import I64
-from replay.scoring.outcomes import F64
+from market.arrays import F64, I64
 
 BINS = 10
 NOTE = (

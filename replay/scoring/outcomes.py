@@ -7,11 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from market.fixed_point import I64
+from market.arrays import F64, I64
 from market.timestamps import MINUTE_NS, SECOND_NS
 from replay.scoring.price_path import PricePath
-
-F64 = npt.NDArray[np.float64]
 
 UNTOUCHED, OPEN, REJECTED, BROKEN = 0, 1, 2, 3
 OUTCOMES = ("untouched", "open", "rejected", "broken")

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from market.fixed_point import I64
-from replay.scoring.outcomes import F64
+from market.arrays import F64, I64
 from replay.scoring.persistence import flatness
 from replay.scoring.statistics import LEAST_BLOCKS
 from replay.scoring.student_t import critical_t, power_of_t, shift_found, two_sided_p

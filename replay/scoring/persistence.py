@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from replay.scoring.outcomes import F64
+from market.arrays import F64
 
 _MEANS = 600  # as many are left at least, where there were as many: persistence of minutes stays in sight
 _MOST_LAGS = 10

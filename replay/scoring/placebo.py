@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from market.fixed_point import I64
+from market.arrays import I64
 from market.timestamps import DAY_NS
 from replay.scoring.episodes import Episode
 

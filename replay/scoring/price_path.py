@@ -6,18 +6,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from eventlog.facts.market import AGG_TRADE
 from eventlog.store.batch import Batch
+from market.arrays import I64, Bools
 from market.compiled import compiled
-from market.fixed_point import I64
 from market.timestamps import MINUTE_NS
 
 READS = {AGG_TRADE: ("recv_ns", "trade_time_ns", "agg_id", "price_e8")}
 _BLOCK = 256
-
-Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +69,7 @@ class PricePath:
         known = (at >= 0) & (times_ns <= self.end_ns)
         return np.where(known, self.price_e8[np.maximum(at, 0)] if len(self) else -1, -1)
 
-    def first_reached(self, falling: Flags, start: I64, stop: I64, price_e8: I64, after_seq: I64) -> I64:
+    def first_reached(self, falling: Bools, start: I64, stop: I64, price_e8: I64, after_seq: I64) -> I64:
         """
         For each search, the first trade in [start, stop) at a price or beyond it and logged after a seq; −1 for none.
 

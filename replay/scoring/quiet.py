@@ -4,7 +4,7 @@ What must be said of a stretch in which little or nothing was traded: figures ov
 
 import numpy as np
 
-from market.fixed_point import I64
+from market.arrays import I64
 from market.timestamps import MINUTE_NS
 from replay.scoring.price_path import PricePath
 

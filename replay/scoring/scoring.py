@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from market.fixed_point import I64
+from market.arrays import F64, I64
 from market.timestamps import HOUR_NS
 from replay.scoring.calibration import brier, calibration_error, constant_brier
 from replay.scoring.episodes import Episode, Published, episodes_of
 from replay.scoring.outcomes import (
     BROKEN,
-    F64,
     HORIZONS_S,
     OUTCOMES,
     REJECTED,

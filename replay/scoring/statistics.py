@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-F64 = npt.NDArray[np.float64]
+from market.arrays import F64
 
 LEAST_BLOCKS = 20
 _ROUNDS = 2000

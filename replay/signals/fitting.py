@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from agents.rules import RulesAnalyst
 from analysis.book.book_side import Side
@@ -34,7 +33,6 @@ from runtime.analysis_config import Sight
 from runtime.loop import drive
 from runtime.warm_up import state_of
 
-F64 = npt.NDArray[np.float64]
 Period = tuple[str, str, str]
 
 _PENALTY = 1.0

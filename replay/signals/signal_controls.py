@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from market.fixed_point import I64
+from market.arrays import F64, I64
 from market.timestamps import DAY_NS
-from replay.scoring.outcomes import F64
 from replay.signals.signal_record import Seen, Standing
 from replay.signals.signals import LEVEL_LASTS_NS
 

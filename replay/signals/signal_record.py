@@ -13,11 +13,10 @@ from analysis.flow.flow_grid import FlowGrid, grid_of
 from analysis.flow.flow_measures import explained
 from analysis.observe import Observer
 from eventlog.store.log import Log
-from market.fixed_point import I64
+from market.arrays import F64, I64
 from market.timestamps import SECOND_NS
 from projections.state import MarketState, TickEntry
 from replay.decisions import Ticks
-from replay.scoring.outcomes import F64
 from replay.signals.signals import FirstSightings, Sighting, sightings
 from runtime.analysis_config import Sight
 from runtime.loop import drive

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from eventlog.store.log import Log
+from market.arrays import F64
 from market.timestamps import HOUR_NS, MINUTE_NS, SECOND_NS
 from replay.decisions import Ticks
-from replay.scoring.outcomes import BROKEN, F64, HORIZONS_S, OPEN, REJECTED, UNTOUCHED, Levels, test_levels
+from replay.scoring.outcomes import BROKEN, HORIZONS_S, OPEN, REJECTED, UNTOUCHED, Levels, test_levels
 from replay.scoring.price_path import READS, PricePath
 from replay.scoring.scoring import Rules, distances
 from replay.scoring.statistics import difference, holm

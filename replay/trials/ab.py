@@ -10,13 +10,12 @@ import numpy as np
 
 from agents.llm.recorded import MissingCall
 from agents.recommendation import parse
-from market.fixed_point import I64
+from market.arrays import F64, I64
 from market.timestamps import MINUTE_NS
 from replay.decisions import Ticks, decide_all
 from replay.errors import MissingAnswer
 from replay.runs.run import out_at
 from replay.scoring.episodes import Published
-from replay.scoring.outcomes import F64
 from replay.scoring.paired import Paired, compare, detectable
 from replay.scoring.price_path import PricePath
 from replay.scoring.scoring import Rules

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from agents.recommendation import VALID_FOR_NS
-from market.fixed_point import I64
+from market.arrays import F64, I64
 from market.timestamps import MINUTE_NS
 from replay.scoring.episodes import Episode, Published
-from replay.scoring.outcomes import BROKEN, F64, HORIZONS_S, REJECTED, TEST_NS, UNTOUCHED, fills, markouts
+from replay.scoring.outcomes import BROKEN, HORIZONS_S, REJECTED, TEST_NS, UNTOUCHED, fills, markouts
 from replay.scoring.price_path import PricePath
 from replay.scoring.scoring import MODELS, Rules, tested_zones
 

@@ -28,8 +28,9 @@ from analysis.trades.acceptance import Profile
 from eventlog.facts.capture import TICK
 from eventlog.facts.market import AGG_TRADE, INSTRUMENT, SNAPSHOT
 from exchanges.binance.levels import book_side
+from market.arrays import I64
 from market.errors import BadNumber
-from market.fixed_point import I64, ONE_E8
+from market.fixed_point import ONE_E8
 from market.timestamps import MINUTE_NS, SECOND_NS
 from projections.book.snapshot_window import Snapshot
 from projections.state import MarketState, TickEntry, Windows, ticks_of

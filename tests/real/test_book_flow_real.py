@@ -22,7 +22,7 @@ from eventlog.store.log import Log
 from eventlog.transfer.importing import Importer
 from exchanges.binance.mapper import BinanceMapper
 from exchanges.binance.recordings.recording import bring_in
-from market.fixed_point import I64
+from market.arrays import I64
 from market.instrument import Market
 from market.timestamps import SECOND_NS
 from projections.book.book_levels import BARE, BROKE, OLD, UNREAD, WHOLE

@@ -17,7 +17,7 @@ from analysis.trades.level_tests import Reach, against_trades, reach_of
 from analysis.trades.sweeps import sweeps
 from analysis.trades.volatility import sigma
 from exchanges.binance.archives.archive import read_agg_trades
-from market.fixed_point import I64
+from market.arrays import I64
 from market.timestamps import MINUTE_NS, SECOND_NS
 from projections.trades.trade_columns import Trades
 from tests.market_builders import e8

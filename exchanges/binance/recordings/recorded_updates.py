@@ -10,7 +10,7 @@ import numpy as np
 from eventlog.facts.market import DIFF
 from eventlog.proof.chains import FIRST, LAST, holes
 from eventlog.transfer.importing import Importer
-from market.fixed_point import I64
+from market.arrays import I64
 from market.ranges import Range
 
 _MOST_PARTS = 64  # before they are joined: few where nothing is missing

@@ -25,7 +25,7 @@ from exchanges.binance.recordings.recorded_ticks import RecordedTicks
 from exchanges.binance.recordings.recorded_updates import MissingUpdates, newest_update
 from exchanges.binance.recordings.recording_blocks import Block
 from exchanges.binance.recordings.unread_trades import unread
-from market.fixed_point import I64
+from market.arrays import I64
 from market.ranges import Range
 from market.timestamps import DAY_NS, HOUR_NS, SECOND_NS
 

@@ -6,7 +6,7 @@ from bisect import bisect_right
 
 import numpy as np
 
-from market.fixed_point import I64
+from market.arrays import I64
 from simulators.exchange.clock import Clock
 from simulators.exchange.faults.script import Script, Struck
 from simulators.exchange.market.engine import DepthDiff

@@ -9,7 +9,7 @@ from math import log
 
 import numpy as np
 
-from simulators.exchange.market.layout import F64
+from market.arrays import F64
 
 LEVELS_PER_TYPICAL = 95.0
 """The 75th percentile of level sizes within 16 bp is about 95 medians: `typical_quantity_e8` is that percentile."""

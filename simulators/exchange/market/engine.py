@@ -7,7 +7,7 @@ from math import exp
 
 import numpy as np
 
-from market.fixed_point import I64
+from market.arrays import I64
 from simulators.exchange.errors import ParameterError
 from simulators.exchange.market import kernel, layout
 from simulators.exchange.market.book_levels import nearest_levels

@@ -7,11 +7,8 @@ Numba's cache does not see a change here: after one, clear `__pycache__`.
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from market.fixed_point import I64
-
-F64 = npt.NDArray[np.float64]
+from market.arrays import F64, I64
 
 FEWEST_LEVELS, MOST_LEVELS = 5_500, 7_500
 LEVEL_ROOM, TRADE_ROOM = 32_768, 2_048

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from market.fixed_point import I64
+from market.arrays import I64
 
 AGG_ID, PRICE, QUANTITY, FIRST_ID, LAST_ID, TIME, BUYER_IS_MAKER = range(7)
 FIELDS = 7

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from market.fixed_point import I64
+from market.arrays import I64
 from simulators.exchange.market.engine import MarketEngine, Step
 from simulators.exchange.market.parameters import MarketParameters
 from simulators.exchange.market.planting import Ending, Plant, PlantRecord

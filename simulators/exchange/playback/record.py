@@ -20,7 +20,7 @@ from eventlog.facts.market import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT
 from eventlog.store.batch import Batch
 from eventlog.transfer.importing import Importer, table
 from exchanges.binance.mapper import BinanceMapper
-from market.fixed_point import I64
+from market.arrays import I64
 from market.timestamps import HOUR_NS, MINUTE_NS
 from simulators.exchange.faults.conditions import TRADING
 from simulators.exchange.market.engine import MarketEngine, Step

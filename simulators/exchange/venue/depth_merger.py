@@ -4,7 +4,7 @@ Many depth diffs as one: what the slower of the two depth streams sends.
 
 import numpy as np
 
-from market.fixed_point import I64
+from market.arrays import I64
 from simulators.exchange.market.engine import DepthDiff
 
 

@@ -5,15 +5,12 @@ The aggTrades before the exchange opened: a random walk without a book, made at 
 from math import sqrt
 
 import numpy as np
-import numpy.typing as npt
 
-from market.fixed_point import I64
+from market.arrays import I64, Bools
 from market.timestamps import DAY_NS, HOUR_NS
 from simulators.exchange.errors import ParameterError
 from simulators.exchange.market.parameters import MarketParameters
 from simulators.exchange.market.trades import FIELDS, Trades, no_trades
-
-Flags = npt.NDArray[np.bool_]
 
 _MILLISECOND_NS = 1_000_000
 _LEVELS_AN_ORDER = 1.5
@@ -72,7 +69,7 @@ def _fair_ticks(parameters: MarketParameters, rng: np.random.Generator, time_ns:
     return ticks
 
 
-def _sweep_offsets(parameters: MarketParameters, rng: np.random.Generator, levels: I64, selling: Flags) -> I64:
+def _sweep_offsets(parameters: MarketParameters, rng: np.random.Generator, levels: I64, selling: Bools) -> I64:
     # Levels of one order lie ever farther from the touch: gaps summed within each order.
     gaps = rng.geometric(min(0.9, 5.0 * parameters.density), int(levels.sum()))
     firsts = np.cumsum(levels) - levels

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from market.fixed_point import I64
+from market.arrays import I64
 from simulators.exchange.market.trades import FIELDS, TIME, Trades, join_trades, no_trades
 
 _CHUNK = 65_536

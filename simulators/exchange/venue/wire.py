@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
-from market.fixed_point import I64, ONE_E8
+from market.arrays import I64
+from market.fixed_point import ONE_E8
 from simulators.exchange.market.engine import DepthDiff
 from simulators.exchange.market.parameters import split_symbol
 from simulators.exchange.market.trades import Trades

@@ -15,7 +15,8 @@ from analysis.trades.volume_profile import control_point, rows_of, value_area
 from eventlog.facts.market import AGG_TRADE
 from eventlog.store.batch import Batch
 from eventlog.transfer.importing import table
-from market.fixed_point import I64, ONE_E8
+from market.arrays import I64
+from market.fixed_point import ONE_E8
 from market.timestamps import MINUTE_NS
 from projections.trades.minute_buckets import MinuteBuckets
 from projections.trades.volume_profile import IncrementalProfile

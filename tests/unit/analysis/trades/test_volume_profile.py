@@ -1,18 +1,17 @@
 """Point of control, value area and nodes, against the published vector and plain searches."""
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from analysis.trades.volume_profile import Rows, control_point, nodes, rows_of, smooth, value_area
+from market.arrays import I64
 
 VECTOR = {100: 5, 101: 12, 102: 30, 103: 20, 104: 15, 105: 10, 106: 5, 107: 3}
 """ANALYSIS §3."""
 
-I64 = npt.NDArray[np.int64]
 profiles = hnp.arrays(np.int64, st.integers(1, 60), elements=st.integers(0, 12))
 traded = profiles.filter(lambda totals: totals.sum() > 0)
 

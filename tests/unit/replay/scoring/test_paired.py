@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from replay.scoring.outcomes import F64
+from market.arrays import F64
 from replay.scoring.paired import Paired, compare, detectable, power
 from replay.scoring.persistence import flatness
 from replay.scoring.student_t import critical_t, two_sided_p

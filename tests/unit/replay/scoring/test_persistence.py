@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from replay.scoring.outcomes import F64
+from market.arrays import F64
 from replay.scoring.persistence import flatness
 
 

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from market.fixed_point import I64
+from market.arrays import I64
 from simulators.exchange.market.engine import DepthDiff, MarketEngine
 from simulators.exchange.market.parameters import MarketParameters
 from simulators.exchange.market.trades import Trades

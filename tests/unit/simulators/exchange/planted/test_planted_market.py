@@ -5,7 +5,8 @@ from functools import cache
 import numpy as np
 import pytest
 
-from market.fixed_point import I64, ONE_E8
+from market.arrays import I64
+from market.fixed_point import ONE_E8
 from market.timestamps import MINUTE_NS
 from simulators.exchange.market.engine import MarketEngine, Step
 from simulators.exchange.market.parameters import MarketParameters
