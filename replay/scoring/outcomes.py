@@ -54,7 +54,7 @@ class Tested:
     touch: I64
 
 
-def test_levels(path: PricePath, levels: Levels) -> Tested:
+def outcomes_at(path: PricePath, levels: Levels) -> Tested:
     """
     Test levels against exact trades, in agg_id order.
 

@@ -23,7 +23,7 @@ from replay.scoring.outcomes import (
     Tested,
     fills,
     markouts,
-    test_levels,
+    outcomes_at,
 )
 from replay.scoring.placebo import Draws, Moments, draw
 from replay.scoring.price_path import PricePath
@@ -88,7 +88,7 @@ def score(published: Sequence[Published], moments: Moments, path: PricePath, rul
 
 def tested_zones(episodes: Sequence[Episode], path: PricePath, rules: Rules) -> Tested:
     """What became of each episode's zone."""
-    return test_levels(path, _levels(episodes, rules))
+    return outcomes_at(path, _levels(episodes, rules))
 
 
 def _levels(episodes: Sequence[Episode], rules: Rules) -> Levels:
@@ -142,7 +142,7 @@ def _scores(
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Every figure of the episodes beside its placebo's."""
     chance_levels, chance_orders = _placebo_levels(episodes, draws, moments, rules)
-    chance = test_levels(path, chance_levels)
+    chance = outcomes_at(path, chance_levels)
     block = np.array([e.first.published_ns // _BLOCK_NS for e in episodes], np.int64)
     chance_block = block[draws.episode] if len(draws.episode) else draws.episode
     rows = [
@@ -212,7 +212,7 @@ def _calibration(episodes: Sequence[Episode], tested: Tested, rules: Rules) -> l
 def _every_minute(published: Sequence[Published], path: PricePath, rules: Rules) -> list[dict[str, Any]]:
     """Secondary figures: every zone of every recommendation as if it were new."""
     singles = [Episode(p, zone, p.published_ns) for p in published for zone in p.advice.zones]
-    tested = test_levels(path, _levels(singles, rules))
+    tested = outcomes_at(path, _levels(singles, rules))
     return [
         _plain("touched", _touched(tested)),
         _plain("rejected", _held(tested)),

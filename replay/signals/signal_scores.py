@@ -10,7 +10,7 @@ from eventlog.store.log import Log
 from market.arrays import F64
 from market.timestamps import HOUR_NS, MINUTE_NS, SECOND_NS
 from replay.decisions import Ticks
-from replay.scoring.outcomes import BROKEN, HORIZONS_S, OPEN, REJECTED, UNTOUCHED, Levels, test_levels
+from replay.scoring.outcomes import BROKEN, HORIZONS_S, OPEN, REJECTED, UNTOUCHED, Levels, outcomes_at
 from replay.scoring.price_path import READS, PricePath
 from replay.scoring.scoring import Rules, distances
 from replay.scoring.statistics import difference, holm
@@ -92,7 +92,7 @@ def score_signals(path: PricePath, seen: Seen, rules: Rules) -> list[SignalScore
 def random_levels(path: PricePath, seen: Seen, rules: Rules) -> list[RandomLevels]:
     """The placebo of all levels: as many above the price as below, all distances first, then octave by octave."""
     trial, distance = random_trial(seen, _DISTANCES[0], [rules.seed, len(SIGNALS)])
-    outcome = test_levels(path, _levels(trial, seen, rules)).outcome
+    outcome = outcomes_at(path, _levels(trial, seen, rules)).outcome
     found = []
     for low, high in _DISTANCES:
         inside = outcome[(distance >= low) & (distance < high)]
@@ -140,7 +140,7 @@ def _outcomes(trial: Trial, seen: Seen, path: PricePath, rules: Rules) -> tuple[
     held = np.full(len(trial.tick), np.nan)
     level = trial.price_e8 > 0
     if level.any():
-        tested = test_levels(path, _levels(trial, seen, rules))
+        tested = outcomes_at(path, _levels(trial, seen, rules))
         decided = (tested.outcome == REJECTED) | (tested.outcome == BROKEN)
         held[decided] = tested.outcome[decided] == REJECTED
         known, from_ns = tested.touch >= 0, path.at_ns[np.maximum(tested.touch, 0)] if len(path) else start

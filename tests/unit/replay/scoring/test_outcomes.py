@@ -32,7 +32,7 @@ def a_level(
 
 def outcome(path: PricePath, level: Levels) -> tuple[str, int]:
     """The word for what became of it, and the touching trade."""
-    tested = outcomes.test_levels(path, level)
+    tested = outcomes.outcomes_at(path, level)
     return outcomes.OUTCOMES[int(tested.outcome[0])], int(tested.touch[0])
 
 
@@ -145,7 +145,7 @@ def test_many_levels_at_once_equal_the_written_rule(
     side, low, width, away, beyond = (np.array(c) for c in zip(*levels, strict=True))
     unit = e8(1)
     n = len(levels)
-    found = outcomes.test_levels(
+    found = outcomes.outcomes_at(
         path,
         Levels(side, low * unit, (low + width) * unit, away * unit, beyond * unit, np.full(n, T0),
                np.full(n, T0 + HOUR_S * SECOND_NS), np.zeros(n, np.int64)),
