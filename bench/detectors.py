@@ -14,7 +14,7 @@ from bench import background, pulls
 from bench.planted import KINDS, STRENGTHS, Looked, Planted, is_strong, look
 from simulators.exchange.market.planting import Kind
 
-_RECALL, _PRECISION, _MOST_OFF = 0.95, 0.9, 1.0
+_RECALL, _PRECISION, _MAX_OFF = 0.95, 0.9, 1.0
 
 
 def run(seeds: Sequence[int], planted: bool, workers: int, on_done: Callable[[], None]) -> list[Looked]:
@@ -67,7 +67,7 @@ def bars_met(planted: Sequence[Looked]) -> bool:
 def _met(kind: Kind, looked: Sequence[Looked]) -> bool:
     errors = [p.error_bins for p in _strong(looked, kind) if p.error_bins is not None]
     found = (_recall(kind, looked) or 0.0) >= _RECALL and (_precision(kind, looked) or 0.0) >= _PRECISION
-    return found and median(errors) <= _MOST_OFF
+    return found and median(errors) <= _MAX_OFF
 
 
 def _plants(looked: Sequence[Looked], kind: Kind) -> list[Planted]:
@@ -99,7 +99,7 @@ def _strong_line(kind: Kind, looked: Sequence[Looked]) -> str:
     cells = [("–" if v is None else f"{v:.3f}") for v in (recall, precision)]
     error, delay = (f"{median(v):.1f}" if v else "–" for v in (errors, delays))
     verdict = ("ok" if _met(kind, looked) else "MISS") + (
-        f", further off than {_MOST_OFF:g} bin" if errors and median(errors) > _MOST_OFF else ""
+        f", further off than {_MAX_OFF:g} bin" if errors and median(errors) > _MAX_OFF else ""
     )
     return f"{kind:<14}{cells[0]:>9}{len(strong):>6}{cells[1]:>11}{error:>13}{delay:>12}   {verdict}"
 

@@ -26,7 +26,7 @@ _RETURN_BP = 5.0
 _WILDNESS = 0.5  # standard deviation of the log of volatility
 _CALM_HALF_LIFE_MIN = 120.0
 _TAIL = 3  # degrees of freedom of a one-minute return
-_AT_ONCE = 50
+_BATCH_SIZE = 50
 _HOUR_MIN = 60
 _APART = 100_000  # seeds between two lines: no two share their chance
 
@@ -86,8 +86,8 @@ def trials(world: World, repetitions: int, seed: int, effect_bp: float, on_done:
     """Every repetition's comparison; side a is better by `effect_bp`."""
     found = []
     minute = np.arange(world.minutes)
-    for first in range(0, repetitions, _AT_ONCE):
-        count = min(_AT_ONCE, repetitions - first)
+    for first in range(0, repetitions, _BATCH_SIZE):
+        count = min(_BATCH_SIZE, repetitions - first)
         a, b = scores(world, count, seed + first)
         found += [compare(a[:, i] + effect_bp, b[:, i], minute, world.horizon_min) for i in range(count)]
         on_done(count)
@@ -141,8 +141,8 @@ def _by_the_hour(world: World, repetitions: int, seed: int, on_done: Callable[[i
     """What flipping whole hours says of the same scores."""
     block = np.arange(world.minutes) // _HOUR_MIN
     wrong = 0
-    for first in range(0, repetitions, _AT_ONCE):
-        count = min(_AT_ONCE, repetitions - first)
+    for first in range(0, repetitions, _BATCH_SIZE):
+        count = min(_BATCH_SIZE, repetitions - first)
         a, b = scores(world, count, seed + first)
         for i in range(count):
             p = difference(a[:, i], block, b[:, i], block, seed + first + i).p

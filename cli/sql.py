@@ -31,7 +31,7 @@ from research.views import open_views
 app = console.application(__doc__ or "")
 
 _WIDEST = 40
-_MOST_ROWS = 10**9
+_MAX_ROWS = 10**9
 _QUIET = "SET python_enable_replacements = false; SET enable_progress_bar_print = false"
 """No variable of this program is a table, and nothing but the answer is printed."""
 _NOTHING_TO_SHOW = "done; the statement gives no rows"
@@ -51,7 +51,7 @@ def sql(
     runs: Annotated[Path | None, typer.Option("--runs", help="the folder of all runs; gives the views run_…")] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
-    limit: Annotated[int, typer.Option(min=1, max=_MOST_ROWS, help="rows to print at most")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=_MAX_ROWS, help="rows to print at most")] = 50,
 ) -> None:
     """
     Run a query over a market's archive, its decisions and finished runs.

@@ -22,7 +22,7 @@ from eventlog.store.writer import LogWriter, Lost
 from exchanges.port import Arrival
 from runtime.daemon.recurring_warning import RecurringWarning
 
-MOST_IN_BATCH = 2_000
+MAX_IN_BATCH = 2_000
 _RETRY_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 _FULL_DISK_S = 1.0
 _GATHER_S = 0.005  # what comes meanwhile is stored with it: a batch costs more than the facts in it
@@ -141,7 +141,7 @@ class Recorder:
         for fact in self.spill.waiting() if self.spill is not None and self._spilling else ():
             if fact.kind == kind:
                 found.append(fact)
-            if len(found) == MOST_IN_BATCH:
+            if len(found) == MAX_IN_BATCH:
                 yield found
                 found = []
         yield found
@@ -226,14 +226,14 @@ class Recorder:
         while self._spilling and self.spill is not None:
             async with self._files:
                 if self.spill.unread:
-                    self._in_hand = await self._at_file(self.spill.next, MOST_IN_BATCH)
+                    self._in_hand = await self._at_file(self.spill.next, MAX_IN_BATCH)
                     self._in_file = len(self._in_hand)
                     return self._in_hand
                 if self._spilling:
                     await self._at_file(self.spill.finish)
                     self._spilling = False
                     _log.info("caught up with the spill", spilled=self.spilled)
-        self._in_hand, self._queue = self._queue[:MOST_IN_BATCH], self._queue[MOST_IN_BATCH:]
+        self._in_hand, self._queue = self._queue[:MAX_IN_BATCH], self._queue[MAX_IN_BATCH:]
         self._queue_bytes -= size_of(self._in_hand)
         if not self._queue:
             self._filled.clear()

@@ -34,7 +34,7 @@ from runtime.daemon import status
 from runtime.daemon.recurring_warning import RecurringWarning
 
 _SHUTDOWN_DRAIN_S = 1.8
-_LEAST_DRAIN_S = 0.2
+_MIN_DRAIN_S = 0.2
 _SHUTDOWN_ARCHIVE_S = 2.0
 _RETRY_S = 2.0
 _STATUS_S = 0.5
@@ -313,7 +313,7 @@ class Collector:
         drained = False
         if not writing.done():
             with contextlib.suppress(TimeoutError):  # what is not stored now is asked for again at the next start
-                async with asyncio.timeout_at(max(stored_by, loop.time() + _LEAST_DRAIN_S)):
+                async with asyncio.timeout_at(max(stored_by, loop.time() + _MIN_DRAIN_S)):
                     await self.recorder.put([*self.capture.left(), self._session("stopped")])
                     await self.recorder.stored()
                     drained = True

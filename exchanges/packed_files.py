@@ -19,7 +19,7 @@ _FREE_BYTES = 64 * 1024**2
 """So much may come out of any file, however small: a few repeated lines pack very well."""
 _LARGEST_RATIO = 200
 """Trades and books pack to between a third and a fortieth; a bomb to a thousandth."""
-_MOST_BYTES = 256 * 1024**3
+_MAX_BYTES = 256 * 1024**3
 _BUFFER_BYTES = 1 << 20
 
 _OTHER_PACKERS = {
@@ -162,7 +162,7 @@ class _Bounded(io.RawIOBase):
         self._stream = stream
         about = os.fstat(packed.fileno())
         self._as_opened = about.st_size, about.st_mtime_ns
-        self._most = min(_MOST_BYTES, max(_FREE_BYTES, about.st_size * _LARGEST_RATIO))  # what is plain stays below
+        self._most = min(_MAX_BYTES, max(_FREE_BYTES, about.st_size * _LARGEST_RATIO))  # what is plain stays below
         self._count = 0
 
     def readable(self) -> bool:

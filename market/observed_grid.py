@@ -16,9 +16,9 @@ from market.timestamps import HOUR_NS
 
 _MANY = 50  # distinct values from which a common factor of 2 or 5 is no chance: below, one in 2^49 files would show it
 _WINDOW_NS = 72 * HOUR_NS
-_LEAST_SPAN_NS = HOUR_NS  # a shorter file says little about how much is traded in days
+_MIN_SPAN_NS = HOUR_NS  # a shorter file says little about how much is traded in days
 _ROOM = 8  # how many times as much may be traded before a sum over the window passes 2^62
-_MOST_TURNOVER = 10**10  # quote coins in the window, on days that a quiet one says nothing about
+_MAX_TURNOVER = 10**10  # quote coins in the window, on days that a quiet one says nothing about
 
 
 @dataclass(slots=True)
@@ -91,11 +91,11 @@ def quantity_decimals_seen(
             may be traded another day: as many decimals are left out as that takes, where many quantities lack them.
     """
     needed = decimals_of(seen.step)
-    in_window = traded * _WINDOW_NS // max(span_ns, _LEAST_SPAN_NS)
+    in_window = traded * _WINDOW_NS // max(span_ns, _MIN_SPAN_NS)
     if max(in_window, quoted) * _ROOM >= LARGEST_E8:
         return needed
     decimals = DECIMALS
-    while seen.has_many and decimals > needed and _MOST_TURNOVER * ONE_E8 * 10**decimals // cheapest_e8 >= LARGEST_E8:
+    while seen.has_many and decimals > needed and _MAX_TURNOVER * ONE_E8 * 10**decimals // cheapest_e8 >= LARGEST_E8:
         decimals -= 1
     return decimals
 

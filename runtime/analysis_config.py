@@ -16,7 +16,7 @@ from market.fixed_point import ONE_E8
 from projections.state import Windows
 from runtime.settings.settings import Settings, SettingsError
 
-_MOST_FITTED = 1024 * 1024
+_MAX_FITTED = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def session_settings(settings: Settings, parameters: Parameters) -> str:
 
 def _fitted(file: Path) -> dict[str, Logistic]:
     try:
-        return parse(read_plain(file.resolve(), _MOST_FITTED))  # a log of other hands may name anything here
+        return parse(read_plain(file.resolve(), _MAX_FITTED))  # a log of other hands may name anything here
     except OSError as error:
         raise SettingsError(f"cannot read {file}: {error.strerror}; see analyzer.analysis.fitted_file") from error
     except LogBroken as error:

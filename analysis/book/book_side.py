@@ -18,7 +18,7 @@ Side = Literal["bid", "ask"]
 SIDES: tuple[Side, Side] = ("bid", "ask")
 
 _FARTHEST_BP = 1000.0  # one order at a thousand times the price must not make a billion bins
-_MOST_BINS = 200_000
+_MAX_BINS = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def book_side(snapshot: Snapshot, side: Side, width_e8: int, parameters: Paramet
     index = prices // width_e8
     away = np.abs(index - index[0])
     corridor = bins_for(mid, parameters.corridor_bp, width_e8, parameters.corridor_bins)
-    most = min(bins_for(mid, _FARTHEST_BP, width_e8, 2 * corridor), max(_MOST_BINS, 2 * corridor))
+    most = min(bins_for(mid, _FARTHEST_BP, width_e8, 2 * corridor), max(_MAX_BINS, 2 * corridor))
     totals = np.zeros(min(int(away[-1]) + 1, most), np.int64)
     kept = away < len(totals)
     if float(quantities.astype(np.float64).sum()) > LARGEST_E8:

@@ -10,14 +10,14 @@ import numpy as np
 from analysis.book.bands import smoothed
 from analysis.book.book_side import BookSide
 from analysis.book.change_points import evidence, outgrown, sixths
-from analysis.book.voids import LEAST_BINS, NEAREST_BP, Vacuum, cost_of
+from analysis.book.voids import MIN_BINS, NEAREST_BP, Vacuum, cost_of
 from analysis.grid import bins_for
 from analysis.parameters import Parameters
 from market.arrays import F64, I64, Bools
 
 _SHORT_PART = 0.6
 _LASTS_PART = 0.5
-_MOST_BOOKS = 15
+_MAX_BOOKS = 15
 _ROOM = 2  # widths of what was found, on either side of it
 
 
@@ -70,13 +70,13 @@ def confirmed(found: Vacuum, books: Sequence[BookSide], usual: F64, parameters: 
     width = max(1, (found.high_e8 - found.low_e8) // book.width_e8)
     near = book.index(found.low_e8 if book.side == "ask" else found.high_e8 - book.width_e8)
     first, stop = max(0, near - _ROOM * width), min(len(usual), near + (_ROOM + 1) * width)
-    held = _held(books[: -_MOST_BOOKS - 2 : -1], book.price_e8(first), stop - first)
-    part = _part_of_usual(books[: -_MOST_BOOKS - 1 : -1], held, book.price_e8(first), usual)
+    held = _held(books[: -_MAX_BOOKS - 2 : -1], book.price_e8(first), stop - first)
+    part = _part_of_usual(books[: -_MAX_BOOKS - 1 : -1], held, book.price_e8(first), usual)
     short = part <= parameters.vacuum_part
     start, end = outgrown((2.0 * short[:last] - 1.0).sum(axis=0), near + width // 2 - first)
     stood = _stood(short[:, start:end], last)
     start, end = _edges(held, part[:stood], start, end, parameters)
-    if book.distance_bp[first + start] <= NEAREST_BP or end - start < max(LEAST_BINS, width / 2):
+    if book.distance_bp[first + start] <= NEAREST_BP or end - start < max(MIN_BINS, width / 2):
         return None
     before = _held(books[:-last], book.price_e8(first + start), end - start)
     fewer = 2 * np.median(held[:last, start:end], axis=0) < np.median(before, axis=0)
@@ -127,5 +127,5 @@ def _placed(found: Vacuum, book: BookSide, start: int, end: int) -> Vacuum:
         cost=cost_of(book.quantity_e8[start:end], prices),
         near_bp=round(float(book.distance_bp[start]), 2),
         far_bp=round(float(book.distance_bp[end - 1]), 2),
-        censored=end > len(book.quantity_e8) - LEAST_BINS,
+        censored=end > len(book.quantity_e8) - MIN_BINS,
     )

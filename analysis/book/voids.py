@@ -14,7 +14,7 @@ from market.fixed_point import DECIMALS, ONE_E8
 
 NEAREST_BP = 2.0
 _GROWTH = 2**0.5
-LEAST_BINS = 10
+MIN_BINS = 10
 _LARGE_COST = 1e4  # coins counted whole, at a fraction of a cent: less of it is told with more decimals
 
 
@@ -52,7 +52,7 @@ def cell_edges(mid_e8: float, width_e8: int, reach_bp: float, shifted: bool = Fa
     Returns:
         k + 1 rising edges, none beyond the reach; fewer than two where nothing fits.
     """
-    least = LEAST_BINS * width_e8 / mid_e8 * 1e4
+    least = MIN_BINS * width_e8 / mid_e8 * 1e4
     edges = [NEAREST_BP * (_GROWTH**0.5 if shifted else 1.0)]
     while (following := max(edges[-1] * _GROWTH, edges[-1] + least)) <= reach_bp:
         edges.append(following)

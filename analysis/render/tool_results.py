@@ -26,7 +26,7 @@ from analysis.trades.sweeps import Sweep
 from market.fixed_point import DECIMALS, format_e8
 from market.timestamps import iso
 
-MOST_BYTES = 10_000
+MAX_BYTES = 10_000
 _WALLS = 9
 _BANDS = 4
 _VACUUMS = 4
@@ -68,7 +68,7 @@ def static_result(static: StaticBook, sigma: float | None, pull_fit: str, decima
     for side in static.sides:
         lists += [Listed(result[side], "walls", "more_walls", now), Listed(result[side], "bands", "more_bands"),
                   Listed(result[side], "vacuums", "more_vacuums")]  # fmt: skip
-    return cut_to(result, lists, MOST_BYTES)
+    return cut_to(result, lists, MAX_BYTES)
 
 
 def _side(seen: StaticSide, static: StaticBook, sigma: float | None, decimals: int) -> dict[str, Any]:
@@ -224,7 +224,7 @@ def flow_result(
     lists.append(Listed(result["absorption"], "at_zones", "more_at_zones"))
     if found is not None:
         lists += [Listed(result["footprint"], name, f"more_{name}") for name in ("heaviest", "stacks")]
-    return cut_to(result, lists, MOST_BYTES)
+    return cut_to(result, lists, MAX_BYTES)
 
 
 def _record(name: str, record: LevelRecord) -> dict[str, Any]:

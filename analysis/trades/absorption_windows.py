@@ -16,7 +16,7 @@ from projections.trades.trade_columns import Trades
 ENDS = 60
 """How many windows a tick looks at: one a second of the last minute."""
 
-_MOST_CELLS = 4096  # a wild window beside a tiny ε is looked at in wider bands
+_MAX_CELLS = 4096  # a wild window beside a tiny ε is looked at in wider bands
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +224,7 @@ def _heaviest_bands(prices, quantities, signs, offsets, near):  # type: ignore[n
         low, high = prices[start], prices[start]
         for i in range(start, stop):
             low, high = min(low, prices[i]), max(high, prices[i])
-        width = max(near, (high - low) // _MOST_CELLS + 1)
+        width = max(near, (high - low) // _MAX_CELLS + 1)
         cells = np.zeros((2, (high - low) // width + 2), np.int64)
         for i in range(start, stop):
             cells[0 if signs[i] < 0 else 1, (prices[i] - low) // width] += quantities[i]

@@ -17,7 +17,7 @@ from market.fixed_point import DECIMALS, ONE_E8
 from market.timestamps import SECOND_NS
 from projections.trades.trade_columns import BLOCK, Trades
 
-_LEAST_NS = 1_000_000
+_MIN_NS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def _passage(
         return None
     inside = trades.part(before + 1, after)
     moved = abs(int(trades.price_e8[after]) - int(trades.price_e8[before]))
-    spent_ns = max(_LEAST_NS, int(trades.time_ns[after] - trades.time_ns[before]))
+    spent_ns = max(_MIN_NS, int(trades.time_ns[after] - trades.time_ns[before]))
     places = _places(low)
     speed = round(moved / ONE_E8 / (spent_ns / SECOND_NS), places)
     walk_speed = round(3 * (unit / ONE_E8) ** 2 / (width / ONE_E8) / 60, places)

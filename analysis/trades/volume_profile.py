@@ -9,7 +9,7 @@ import numpy as np
 from market.arrays import I64
 from market.compiled import compiled
 
-_MOST_ROWS = 500_000
+_MAX_ROWS = 500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def row_width(level_e8: I64, width_e8: int) -> int:
     Args:
         level_e8: k levels, rising, k ≥ 1. width_e8: the width wanted; a wider one is a multiple of it.
     """
-    return width_e8 * (-(-int(level_e8[-1] - level_e8[0]) // width_e8 // _MOST_ROWS) or 1)
+    return width_e8 * (-(-int(level_e8[-1] - level_e8[0]) // width_e8 // _MAX_ROWS) or 1)
 
 
 def control_point(rows: Rows, exclusion_e8: float) -> ControlPoint:

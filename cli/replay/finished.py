@@ -20,7 +20,7 @@ from replay.runs.run import Result
 from replay.scoring.price_path import READS, PricePath
 
 _TABLES = ("recommendations", "episodes", "orders", "fills", "scores")
-_LEAST_NAME = 22
+_MIN_NAME = 22
 
 
 def compare(
@@ -145,4 +145,4 @@ def _print_scores(rows: Sequence[Mapping[str, Any]]) -> None:
 
 def _width_of(rows: Sequence[Mapping[str, Any]]) -> int:
     """Of the column of figures: the longest name and a blank."""
-    return max(_LEAST_NAME, *(len(row["metric"]) + 1 for row in rows), 0)
+    return max(_MIN_NAME, *(len(row["metric"]) + 1 for row in rows), 0)

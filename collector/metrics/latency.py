@@ -17,7 +17,7 @@ from market.timestamps import SECOND_NS
 WINDOW_NS = 300 * SECOND_NS
 _SLICES = 30
 _SLICE_NS = WINDOW_NS // _SLICES
-_AT_ONCE = 1_000
+_BATCH_SIZE = 1_000
 _SHARES = (0.50, 0.95, 0.99)
 _FINE = 128
 _HALF = _FINE // 2
@@ -40,7 +40,7 @@ class _Rolling(ABC):
             if not self._begin_ns <= now_ns < self._end_ns:
                 self._move_to(now_ns)
             self._new += values
-            if len(self._new) >= _AT_ONCE:
+            if len(self._new) >= _BATCH_SIZE:
                 self._count()
 
     def _move_to(self, now_ns: int) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 _BACKLOG = 1_024  # what comes in a burst waits here instead of a second for its next try
 _AT_A_TIME = 128
-_MOST_IN_RESERVE = 32
+_MAX_IN_RESERVE = 32
 _NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
@@ -68,7 +68,7 @@ def address_of(listener: socket.socket) -> str:
 def is_in_reserve(descriptor: int) -> bool:
     """Whether a new descriptor is one of the last that this process may have: the lowest free number comes first."""
     most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return most != resource.RLIM_INFINITY and descriptor >= most - min(_MOST_IN_RESERVE, most // 8)
+    return most != resource.RLIM_INFINITY and descriptor >= most - min(_MAX_IN_RESERVE, most // 8)
 
 
 class SpareDescriptor:

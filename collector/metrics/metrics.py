@@ -35,7 +35,7 @@ EVERY_S = 10.0
 FILE = "metrics.json"
 STREAMS = (AGG_TRADE, DIFF)
 
-_MOST_ON_THE_WAY = 4_000
+_MAX_ON_THE_WAY = 4_000
 _IN_A_SUMMARY = ("queue_depth", "queue_max_depth", "spill_facts", "quarantined", "reconnects", "resyncs", "dropped")
 
 _log = structlog.get_logger()
@@ -92,7 +92,7 @@ class Meter:
         for stream, durations in late.items():
             self._event[stream].add(durations, now)
         self._span.add(spans, now)
-        if len(self._on_the_way) > _MOST_ON_THE_WAY:
+        if len(self._on_the_way) > _MAX_ON_THE_WAY:
             self._forget_oldest()
 
     def stored(self, facts: Sequence[Fact]) -> None:
@@ -159,7 +159,7 @@ class Meter:
 
     def _forget_oldest(self) -> None:
         """A trade that came twice is stored once: what stays behind must not pile up."""
-        for recv_ns in list(islice(self._on_the_way, _MOST_ON_THE_WAY // 2)):
+        for recv_ns in list(islice(self._on_the_way, _MAX_ON_THE_WAY // 2)):
             del self._on_the_way[recv_ns]
 
     def _count_depth(self, now_ns: int) -> None:

@@ -20,7 +20,7 @@ from collector.metrics.prometheus import CONTENT_TYPE
 from runtime.daemon.recurring_warning import RecurringWarning
 
 PATH = "/metrics"
-MOST_CONNECTIONS = 16
+MAX_CONNECTIONS = 16
 """At once; an excess one is closed at once."""
 
 _PAUSE_S = 0.05  # before accepting again when it failed
@@ -123,7 +123,7 @@ class _Endpoint:
         is_last = is_in_reserve(accepted.fileno())
         if is_last:
             self._warning.occurs("all descriptors but those in reserve for the recording are in use")
-        if is_last or len(self._connections) >= MOST_CONNECTIONS:
+        if is_last or len(self._connections) >= MAX_CONNECTIONS:
             accepted.close()
             self._turned_away += 1
             if self._turned_away % _IN_A_ROW == 0:

@@ -14,7 +14,7 @@ from eventlog.facts.market import DIFF
 from market.timestamps import SECOND_NS
 
 LONGEST_WAIT_NS = 2 * SECOND_NS
-MOST_WAITING = 500
+MAX_WAITING = 500
 
 _REMEMBERED = 500
 
@@ -94,7 +94,7 @@ class DiffSequencer:
         if not self._waiting:
             return []
         too_long = not 0 <= now_ns - self._since_ns <= LONGEST_WAIT_NS
-        return self.give_up(now_ns) if too_long or len(self._waiting) > MOST_WAITING else []
+        return self.give_up(now_ns) if too_long or len(self._waiting) > MAX_WAITING else []
 
     def give_up(self, now_ns: int) -> list[Ready]:
         """Nothing more will come of what is missing: the holes are named, everything that waited goes on."""

@@ -13,7 +13,7 @@ from eventlog.facts.entry import Fact
 from market.timestamps import SECOND_NS
 
 LONGEST_WAIT_NS = 120 * SECOND_NS
-MOST_WAITING = 100_000
+MAX_WAITING = 100_000
 
 Item = tuple[int, Fact]
 """An agg id and its fact: a trade, or the quarantine that closes its id."""
@@ -130,7 +130,7 @@ class TradeSequencer:
         """Give up waiting where it lasted too long: the hole becomes an open gap, what waited goes on."""
         hole = self._hole
         too_long = now_ns - self._hole_since_ns > LONGEST_WAIT_NS
-        if hole is None or not (too_long or len(self._waiting) > MOST_WAITING):
+        if hole is None or not (too_long or len(self._waiting) > MAX_WAITING):
             return []
         gap = Gap("agg_ids", hole.next, hole.last, hole.cause, "open")
         self._late.append(_Hole(hole.next, hole.last, hole.next, hole.cause))

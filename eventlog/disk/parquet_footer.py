@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-MOST_BYTES = 4 * 1024 * 1024
+MAX_BYTES = 4 * 1024 * 1024
 """Of a footer: a column takes some hundred bytes for every million rows."""
 
 _MAGIC = b"PAR1"
@@ -78,7 +78,7 @@ def row_groups(file: Readable) -> list[RowGroup]:
     length = int.from_bytes(tail[:4], "little")
     if tail[4:] != _MAGIC or not 0 < length <= size - _TAIL - len(_MAGIC):
         raise BadFooter("it does not end as a Parquet file does")
-    if length > MOST_BYTES:
+    if length > MAX_BYTES:
         raise BadFooter(f"its footer has {length:,} bytes")
     file.seek(size - _TAIL - length)
     try:

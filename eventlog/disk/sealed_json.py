@@ -12,7 +12,7 @@ import msgspec
 from eventlog.disk.files import read_plain
 from eventlog.errors import LogBroken
 
-MOST_BYTES = 64 * 1024 * 1024
+MAX_BYTES = 64 * 1024 * 1024
 """Of a file of this kind: a catalogue of fifty years of days is smaller."""
 
 CHECKSUM = "checksum"
@@ -42,7 +42,7 @@ def read_sealed(path: Path, body: type[_Body], mend: str) -> _Body:
         OSError: it cannot be read.
         LogBroken: it is no such file, or was changed since it was written.
     """
-    data = read_plain(path, MOST_BYTES)
+    data = read_plain(path, MAX_BYTES)
     try:
         if not is_as_written(data, body.__struct_fields__):
             raise LogBroken(f"{path} was changed since it was written; {mend}")

@@ -28,7 +28,7 @@ from market.timestamps import DAY_NS, day_of, iso, parse_iso
 LAYOUT = 1
 _SHOWN = 5
 CERTIFICATES = "certificate-*.json"
-_MOST_BYTES = 32 * 1024 * 1024
+_MAX_BYTES = 32 * 1024 * 1024
 """Of a certificate: that of a day of a feed that broke off every second is smaller."""
 
 
@@ -153,7 +153,7 @@ def load(path: Path) -> Certificate:
     """
     try:
         with told_plainly(path):
-            found = msgspec.json.decode(read_plain(path, _MOST_BYTES), type=Certificate)
+            found = msgspec.json.decode(read_plain(path, _MAX_BYTES), type=Certificate)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError) as error:
         raise LogBroken(f"{path} is no certificate ({str(error)[:120]}); make it again with check --day") from error
     if found.layout != LAYOUT:

@@ -20,7 +20,7 @@ from eventlog.store.catalogue import FileRecord, Segment
 from market.arrays import I64
 from market.ranges import Range, minus
 
-MOST_NAMED = 3
+MAX_NAMED = 3
 """How many ranges, or faults, a message names."""
 
 _MIX, _MIX_TOO = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)  # odd: a product loses nothing
@@ -87,8 +87,8 @@ def ranges_left(missing: Sequence[Range], lost: Iterable[Range]) -> list[Range]:
 
 def name_ranges(ranges: Sequence[Range]) -> str:
     """Ranges of seqs in words; empty for none."""
-    shown = ", ".join(f"{first}-{last}" for first, last in ranges[:MOST_NAMED])
-    return f"seq {shown}{' …' if len(ranges) > MOST_NAMED else ''}" if ranges else ""
+    shown = ", ".join(f"{first}-{last}" for first, last in ranges[:MAX_NAMED])
+    return f"seq {shown}{' …' if len(ranges) > MAX_NAMED else ''}" if ranges else ""
 
 
 def _table(kind: str, path: Path) -> pa.Table:

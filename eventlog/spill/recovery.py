@@ -19,7 +19,7 @@ from eventlog.store.writer import LogWriter
 from market.arrays import I64
 from market.timestamps import HOUR_NS
 
-_AT_ONCE = 2_000
+_BATCH_SIZE = 2_000
 _ONE_FAULT_NS = 2 * HOUR_NS
 
 _log = structlog.get_logger()
@@ -49,7 +49,7 @@ def catch_up(spill: Spill, writer: LogWriter, log: Log, clock: Clock, cancelled:
     while spill.unread:
         if cancelled():
             return count
-        facts = spill.next(_AT_ONCE)
+        facts = spill.next(_BATCH_SIZE)
         writer.append(facts)
         spill.done(len(facts), writer.last_seq)
         count += len(facts)

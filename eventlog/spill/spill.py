@@ -25,7 +25,7 @@ from eventlog.errors import LogBroken, StoreFull
 from eventlog.facts.entry import Fact
 from eventlog.names import SPILL_FILE, SPILL_POSITION_FILE, SpillPosition
 
-MOST_BYTES = 8 << 30
+MAX_BYTES = 8 << 30
 _LONGEST_RECORD = 1 << 28
 _LONGEST_REST = 2 * _LONGEST_RECORD
 """Behind the last whole record: a write that was not finished is shorter."""
@@ -56,7 +56,7 @@ class Spill:
         LogBroken: there is a file, but its position cannot be read.
     """
 
-    def __init__(self, folder: Path, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, folder: Path, most_bytes: int = MAX_BYTES) -> None:
         self.path = folder / SPILL_FILE
         self._position_path = folder / SPILL_POSITION_FILE
         self._most_bytes = most_bytes

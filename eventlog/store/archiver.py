@@ -10,8 +10,8 @@ from eventlog.facts.entry import Entry
 from eventlog.store.log import Log
 from eventlog.store.writer import LogWriter
 
-_MOST_IN_SEGMENT = 50_000
-_READ_AT_ONCE = 10_000
+_MAX_IN_SEGMENT = 50_000
+_READ_BATCH_SIZE = 10_000
 
 
 class Archiver:
@@ -57,8 +57,8 @@ class Archiver:
         at = cold.refresh().last_seq
         first = at + 1
         entries: list[Entry] = []
-        while len(entries) < _MOST_IN_SEGMENT:
-            more = _run_of(hot.read(at, None, _READ_AT_ONCE), at if entries else None)
+        while len(entries) < _MAX_IN_SEGMENT:
+            more = _run_of(hot.read(at, None, _READ_BATCH_SIZE), at if entries else None)
             if not more:
                 break
             entries += more

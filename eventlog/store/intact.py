@@ -14,7 +14,7 @@ from eventlog.errors import LogBroken
 from eventlog.store.catalogue import FileRecord
 from market.timestamps import SECOND_NS
 
-_MOST_REMEMBERED = 100_000
+_MAX_REMEMBERED = 100_000
 _SETTLED_NS = 2 * SECOND_NS  # a second write within one step of the file system's clock would look like none
 
 _State = tuple[int, int, int, int, int]
@@ -58,7 +58,7 @@ def _digest(path: Path) -> str:
     if WallClock().now_ns() - max(about.st_mtime_ns, about.st_ctime_ns) < _SETTLED_NS:
         return digest
     with _guard:
-        if len(_known) >= _MOST_REMEMBERED:
+        if len(_known) >= _MAX_REMEMBERED:
             _known.clear()
         _known[path] = state, digest
     return digest

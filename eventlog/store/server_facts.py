@@ -13,7 +13,7 @@ import redis
 from eventlog.store.hot import told_plainly
 
 _LITTLE_ROOM = 0.85
-_MOST_VALUE = 80
+_MAX_VALUE = 80
 
 
 class ServerFacts(msgspec.Struct, frozen=True):
@@ -85,9 +85,9 @@ def read_facts(client: redis.Redis) -> ServerFacts:
     name = "Valkey" if "valkey_version" in about else "Redis"
     version = about.get("valkey_version") or about.get("redis_version") or "unknown"
     return ServerFacts(
-        software=f"{name} {version}"[:_MOST_VALUE],
-        role=str(about.get("role", "unknown"))[:_MOST_VALUE],
-        policy=str(about.get("maxmemory_policy", "unknown"))[:_MOST_VALUE],
+        software=f"{name} {version}"[:_MAX_VALUE],
+        role=str(about.get("role", "unknown"))[:_MAX_VALUE],
+        policy=str(about.get("maxmemory_policy", "unknown"))[:_MAX_VALUE],
         evicted=_count(about.get("evicted_keys")),
         max_bytes=_count(about.get("maxmemory")),
         used_bytes=_count(about.get("used_memory")),

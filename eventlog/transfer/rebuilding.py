@@ -23,7 +23,7 @@ from eventlog.facts.market import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT
 from eventlog.facts.registry import SCHEMAS
 from eventlog.names import RESERVED_FILE
 from eventlog.proof.certificate import CERTIFICATES, load
-from eventlog.proof.segment_proof import MOST_NAMED, SegmentProof, name_ranges, prove_segment, ranges_left
+from eventlog.proof.segment_proof import MAX_NAMED, SegmentProof, name_ranges, prove_segment, ranges_left
 from eventlog.store import catalogue as catalogues
 from eventlog.store.catalogue import FILE_NAME, Catalogue, Segment, parse_file_name
 from eventlog.store.cold import ColdLog, new_log_id
@@ -254,7 +254,7 @@ def _expect_complete(
     missing += [(end + 1, last)] if last > end else []
     if not missing:
         return
-    because = f" ({'; '.join(faults[:MOST_NAMED])})" if faults else ""
+    because = f" ({'; '.join(faults[:MAX_NAMED])})" if faults else ""
     raise LogBroken(
         f"{cold.folder}: no whole file holds {name_ranges(missing)}{because}; nothing was changed; restore the files "
         f"from a backup, or {_way_on(parts, missing)}"

@@ -34,7 +34,7 @@ from market.fixed_point import DECIMALS
 from market.instrument import Instrument
 from market.timestamps import DAY_NS, MINUTE_NS, iso
 
-_MOST_UNORDERED = 8_000_000  # rows that are sorted in memory: 0.6 GB, 0.9 GB with all the process holds beside
+_MAX_UNORDERED = 8_000_000  # rows that are sorted in memory: 0.6 GB, 0.9 GB with all the process holds beside
 LARGEST_STEP_BACK_NS = 10 * MINUTE_NS
 """A venue's clock steps back by milliseconds, seldom by seconds; beyond this a stamp is wrong."""
 _JOIN_STEP_BACK_NS = MINUTE_NS  # the same between two files, where nothing but the ids says that they follow
@@ -136,7 +136,7 @@ def _first_reading(file: str, source: TradeSource, importer: Importer, known: In
 
 def _in_order(file: str, source: TradeSource, decimals: int, rows: int) -> ImportedTrades:
     """So many rows by their ids. They are put into columns as they are read: nothing is held twice but one column."""
-    if rows > _MOST_UNORDERED:
+    if rows > _MAX_UNORDERED:
         raise ImportRefused(f"{file}: its agg ids do not rise, and it is too long to be sorted here; sort it first")
     columns: dict[str, Any] = {}
     done = 0

@@ -16,7 +16,7 @@ from eventlog.facts.market import AGG_TRADE, DIFF
 from eventlog.store.batch import Rows
 from eventlog.store.log import Log
 
-_AT_ONCE = 5_000
+_BATCH_SIZE = 5_000
 _KINDS = (AGG_TRADE, DIFF)
 
 
@@ -58,7 +58,7 @@ def lines(log: Log, symbol: str, decimals: int) -> Iterator[bytes]:
             for batch in log.cold.read(at, min(end, log.cold.refresh().last_seq), _KINDS):
                 at = batch.last_seq
                 yield from _archived(batch.rows, symbol, decimals)
-        while entries := log.entries(at, _AT_ONCE):
+        while entries := log.entries(at, _BATCH_SIZE):
             if entries[0].seq > at + 1 and log.cold.exists() and log.cold.refresh().last_seq > at:
                 break  # archived and trimmed while we looked
             yield from (_streamed(entry) for entry in entries if entry.kind in _KINDS and entry.seq <= end)

@@ -19,7 +19,7 @@ from projections.book.book_levels import SIDES, Sides
 from projections.book.diff_buffer import Hole
 from projections.book.reference_book import Change, DictBook, Shown
 
-_MOST_WAITING = 50  # few enough that nobody waits long for them, enough to be read cheaply
+_MAX_WAITING = 50  # few enough that nobody waits long for them, enough to be read cheaply
 
 
 class LiveBook:
@@ -60,7 +60,7 @@ class LiveBook:
             self._waiting.append(fact)
             followed, awaited = self._followed, self.book.awaited
             missing = followed is not None and first > followed + 1
-            if missing or (awaited is not None and last >= awaited) or len(self._waiting) >= _MOST_WAITING:
+            if missing or (awaited is not None and last >= awaited) or len(self._waiting) >= _MAX_WAITING:
                 return self.read()
             if followed is not None and last > followed:
                 self._followed = last

@@ -27,8 +27,8 @@ from projections.pending_rows import WaitingRows
 COLUMNS = ("trade_time_ns", "quantity_e8", "buyer_is_maker")
 """What this fold reads of a trade."""
 
-_MOST_WAITING = 1 << 13
-_MOST_TRADES = 1 << 18
+_MAX_WAITING = 1 << 13
+_MAX_TRADES = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class BookFlow:
         rows = batch.rows.get(AGG_TRADE)
         if rows is not None:
             self._trades.add(rows)
-        if self._waiting_rows > _MOST_WAITING or len(self._trades) > _MOST_TRADES:
+        if self._waiting_rows > _MAX_WAITING or len(self._trades) > _MAX_TRADES:
             self._fold()
 
     def close(self, boundary_ns: int) -> None:

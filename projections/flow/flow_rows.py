@@ -25,7 +25,7 @@ SIZE_WEIGHTS = (8, 5, 4, 2, 1)
 """0.4, 0.25, 0.2, 0.1 and 0.05, times 20."""
 
 _MOST = np.int64(2**62)
-_MOST_SHOWN = np.int64(2**56)  # five levels of two sides, weighted and differenced, stay within 2^62; more is not read
+_MAX_SHOWN = np.int64(2**56)  # five levels of two sides, weighted and differenced, stay within 2^62; more is not read
 _AHEAD_NS = 60 * SECOND_NS  # as for trades: one bad stamp must not hold a row for ever
 
 
@@ -100,7 +100,7 @@ def _add_flow(row, before, after):  # type: ignore[no-untyped-def]
 def _readable(top):  # type: ignore[no-untyped-def]
     for side in range(2):
         for level in range(DEPTH):
-            if top[side, level, 1] > _MOST_SHOWN:
+            if top[side, level, 1] > _MAX_SHOWN:
                 return False
     return True
 

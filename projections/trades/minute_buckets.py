@@ -26,7 +26,7 @@ from projections.trades.price_levels import level_width_e8
 COLUMNS = ("trade_time_ns", "agg_id", "price_e8", "quantity_e8", "buyer_is_maker")
 """What this fold reads of a trade."""
 
-_MOST_WAITING = 1 << 18
+_MAX_WAITING = 1 << 18
 
 
 @dataclass(slots=True)
@@ -101,7 +101,7 @@ class MinuteBuckets:
         rows = batch.rows.get(AGG_TRADE)
         if rows is not None:
             self._waiting.add(rows)
-            if len(self._waiting) > _MOST_WAITING:
+            if len(self._waiting) > _MAX_WAITING:
                 self._fold()
 
     def close(self, boundary_ns: int) -> None:

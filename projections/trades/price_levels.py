@@ -9,7 +9,7 @@ import numpy as np
 
 from market.compiled import compiled
 
-LEAST_LEVELS = 20_000
+MIN_LEVELS = 20_000
 """How many levels a price is worth at least, and less than ten times as many: a level is 0.05 to 0.5 basis points."""
 
 _ANY_PRICE = 2**63 - 1
@@ -28,8 +28,8 @@ def level_width_e8(price_e8: int, set_e8: int | None = None) -> int:
 
 @compiled
 def following_width(price_e8):  # type: ignore[no-untyped-def]
-    """The largest power of ten of which a price is worth `LEAST_LEVELS`; 1 where there is none."""
-    most, width = price_e8 // (10 * LEAST_LEVELS), np.int64(1)
+    """The largest power of ten of which a price is worth `MIN_LEVELS`; 1 where there is none."""
+    most, width = price_e8 // (10 * MIN_LEVELS), np.int64(1)
     while width <= most:
         width *= 10
     return width
@@ -38,5 +38,5 @@ def following_width(price_e8):  # type: ignore[no-untyped-def]
 @compiled
 def prices_of_width(width_e8):  # type: ignore[no-untyped-def]
     """The prices whose levels have this width, the second exclusive."""
-    first = width_e8 * LEAST_LEVELS if width_e8 > 1 else 0
-    return first, 10 * width_e8 * LEAST_LEVELS if width_e8 < _WIDEST else _ANY_PRICE
+    first = width_e8 * MIN_LEVELS if width_e8 > 1 else 0
+    return first, 10 * width_e8 * MIN_LEVELS if width_e8 < _WIDEST else _ANY_PRICE

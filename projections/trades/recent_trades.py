@@ -19,8 +19,8 @@ from projections.trades.trade_columns import BLOCK, Trades, extend_blocks, falls
 COLUMNS = ("trade_time_ns", "agg_id", "price_e8", "quantity_e8", "buyer_is_maker")
 """What this fold reads of a trade."""
 
-_MOST_WAITING = 1 << 18
-_LEAST_ROOM = 4 * BLOCK
+_MAX_WAITING = 1 << 18
+_MIN_ROOM = 4 * BLOCK
 
 
 class RecentTrades:
@@ -34,8 +34,8 @@ class RecentTrades:
     def __init__(self, trade_minutes: int = 240) -> None:
         self.trade_minutes = trade_minutes
         self.end_ns = 0
-        self._held = np.empty((5, _LEAST_ROOM), np.int64)  # time, agg id, price, quantity, sign
-        self._blocks = np.empty((2, _LEAST_ROOM // BLOCK + 1), np.int64)  # high, low
+        self._held = np.empty((5, _MIN_ROOM), np.int64)  # time, agg id, price, quantity, sign
+        self._blocks = np.empty((2, _MIN_ROOM // BLOCK + 1), np.int64)  # high, low
         self._start = 0
         self._size = 0
         self._rising_from = 0  # from this row on times never fall
@@ -50,7 +50,7 @@ class RecentTrades:
         rows = batch.rows.get(AGG_TRADE)
         if rows is not None:
             self._waiting.add(rows)
-            if len(self._waiting) > _MOST_WAITING:
+            if len(self._waiting) > _MAX_WAITING:
                 self._fold()
 
     def close(self, boundary_ns: int) -> None:
@@ -141,7 +141,7 @@ class RecentTrades:
     def _replace(self, held: I64, room: int = 0) -> None:
         """A buffer of its own, with as much room again."""
         self._size = held.shape[1]
-        capacity = max(_LEAST_ROOM, 2 * (self._size + room))
+        capacity = max(_MIN_ROOM, 2 * (self._size + room))
         self._held = np.empty((5, capacity), np.int64)
         self._held[:, : self._size] = held
         self._blocks = np.empty((2, capacity // BLOCK + 1), np.int64)

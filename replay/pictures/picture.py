@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _ROWS = 260
 _PROFILE_ROWS = 120
-_LEAST_TICKS = 3
+_MIN_TICKS = 3
 _MARGIN = 0.12
 _FARTHEST_BP = 90.0
 _LABEL_ROOM = 0.035  # of the price axis, a two-line label
@@ -111,7 +111,7 @@ def _span(scene: Scene) -> tuple[float, float]:
         edges += [zone.low_e8, zone.high_e8]
     edges += [w.wall.bin.price_e8 for w in _standing(scene) if abs(w.distance_bp) <= _FARTHEST_BP]
     low, high = min(edges), max(edges)
-    margin = max((high - low) * _MARGIN, centre * 5e-4, _LEAST_TICKS * scene.tick_size_e8)
+    margin = max((high - low) * _MARGIN, centre * 5e-4, _MIN_TICKS * scene.tick_size_e8)
     return max(0.0, low - margin) / ONE_E8, (high + margin) / ONE_E8
 
 

@@ -23,7 +23,7 @@ CLOCK = "clock"
 _NEEDED = {"run_id", "inputs", "files"}
 _COUNTS = {"analyses", "recommendations", "with_zones", "episodes"}
 _FIELDS = _NEEDED | _COUNTS | {"model", "notes", CLOCK}
-_MOST_BYTES = 4 * 1024 * 1024
+_MAX_BYTES = 4 * 1024 * 1024
 """Of a manifest: notes and inputs of the longest run are some kilobytes."""
 
 
@@ -90,7 +90,7 @@ def load(folder: Path) -> Run:
     """
     path = folder / "manifest.json"
     try:
-        data = read_plain(path, _MOST_BYTES)
+        data = read_plain(path, _MAX_BYTES)
         manifest, intact = msgspec.json.decode(data), is_as_written(data, _FIELDS)
     except (OSError, LogBroken, *UNREADABLE) as error:
         raise BadRun(

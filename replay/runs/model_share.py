@@ -10,7 +10,7 @@ from typing import Any
 from market.printable import printable
 from replay.errors import NothingDecided
 
-_MOST_REASONS = 8
+_MAX_REASONS = 8
 _LONGEST_REASON = 60
 _OTHERS = "other reasons"
 
@@ -40,8 +40,8 @@ class ModelShare:
         every = list(fallbacks)
         reasons = Counter(_kind(reason) for reason in every if reason is not None)
         ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
-        shown = dict(ordered[:_MOST_REASONS])
-        rest = sum(n for _, n in ordered[_MOST_REASONS:])
+        shown = dict(ordered[:_MAX_REASONS])
+        rest = sum(n for _, n in ordered[_MAX_REASONS:])
         if rest:
             shown[_OTHERS] = shown.get(_OTHERS, 0) + rest
         return cls(len(every), len(every) - sum(reasons.values()), shown)

@@ -20,7 +20,7 @@ from replay.runs.model_share import ModelShare
 from replay.scoring.price_path import PricePath
 
 _ASSETS = Path(__file__).parent / "assets"
-_MOST_POINTS = 6_000
+_MAX_POINTS = 6_000
 
 
 def render(manifest: Mapping[str, Any], tables: Mapping[str, pa.Table], path: PricePath) -> str:
@@ -150,7 +150,7 @@ def _data(episodes: pa.Table, path: PricePath) -> str:
     price: list[float] = []
     if len(path):
         first, last = int(path.at_ns[0]), path.end_ns
-        step = MINUTE_NS * max(1, -(-(last - first) // MINUTE_NS // _MOST_POINTS))
+        step = MINUTE_NS * max(1, -(-(last - first) // MINUTE_NS // _MAX_POINTS))
         grid = np.arange(first - first % step + step, last + 1, step)
         prices = path.price_at(grid)
         time, price = (grid // 10**9).tolist(), np.round(prices / 1e8, 8).tolist()

@@ -13,13 +13,13 @@ import numpy as np
 
 from market.arrays import F64, I64
 from replay.scoring.persistence import flatness
-from replay.scoring.statistics import LEAST_BLOCKS
+from replay.scoring.statistics import MIN_BLOCKS
 from replay.scoring.student_t import critical_t, power_of_t, shift_found, two_sided_p
 
 _SURE = 0.05
 _POWER = 0.8
-_MOST_FALL = 0.1  # of the spectrum over the cosines taken, where there are plenty
-_MOST_FALL_OF_LEAST = 0.25  # and where only the fewest are left: beyond, the error would be a guess
+_MAX_FALL = 0.1  # of the spectrum over the cosines taken, where there are plenty
+_MAX_FALL_OF_LEAST = 0.25  # and where only the fewest are left: beyond, the error would be a guess
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,20 +112,20 @@ def _evidence(difference: F64, minute: I64, horizon_min: int) -> tuple[int, floa
     """How many cosines may be taken, how flat the spectrum is over them, and why they are too few."""
     n = len(difference)
     most = _most_cosines(minute, horizon_min)
-    if most < LEAST_BLOCKS:
+    if most < MIN_BLOCKS:
         return most, 1.0, f"{n} minutes are too few for a horizon of {horizon_min} min: record for longer"
     differing = len(np.unique(np.flatnonzero(difference) * most // n))
-    if differing < LEAST_BLOCKS:
+    if differing < MIN_BLOCKS:
         return differing, 1.0, f"the sides differ in {differing} of {most} stretches of time only: record for longer"
     flat = flatness(difference, most)
-    blocks = min(int(np.argmax(np.append(flat, 0.0) < 1 - _MOST_FALL)), differing)
-    if blocks < LEAST_BLOCKS and flat[LEAST_BLOCKS - 1] < 1 - _MOST_FALL_OF_LEAST:
+    blocks = min(int(np.argmax(np.append(flat, 0.0) < 1 - _MAX_FALL)), differing)
+    if blocks < MIN_BLOCKS and flat[MIN_BLOCKS - 1] < 1 - _MAX_FALL_OF_LEAST:
         return (
             blocks,
             1.0,
             f"decisions persist: {n} minutes are worth about {blocks} independent ones: record for longer",
         )
-    blocks = max(blocks, LEAST_BLOCKS)
+    blocks = max(blocks, MIN_BLOCKS)
     return blocks, float(flat[blocks - 1]), None
 
 

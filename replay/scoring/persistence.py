@@ -12,7 +12,7 @@ import numpy as np
 from market.arrays import F64
 
 _MEANS = 600  # as many are left at least, where there were as many: persistence of minutes stays in sight
-_MOST_LAGS = 10
+_MAX_LAGS = 10
 _CLOSEST_TO_ONE = 0.999
 _EXPLAINED = 1e-9  # of the variance may be left: what is foretold so well has no spectrum
 
@@ -43,7 +43,7 @@ def _autoregression(series: F64) -> F64:
     """Levinson's recursion over the orders; the weights of the best."""
     n = len(series)
     centred = series - series.mean()
-    covariance = [float((centred[: n - lag] * centred[lag:]).sum()) / n for lag in range(min(_MOST_LAGS, n - 1) + 1)]
+    covariance = [float((centred[: n - lag] * centred[lag:]).sum()) / n for lag in range(min(_MAX_LAGS, n - 1) + 1)]
     left = covariance[0]
     weights = best = np.zeros(0, np.float64)
     lowest = n * math.log(left) if left > 0 else -math.inf

@@ -8,7 +8,7 @@ from market.arrays import I64
 from market.timestamps import MINUTE_NS
 from replay.scoring.price_path import PricePath
 
-_MOST_QUIET = 0.5
+_MAX_QUIET = 0.5
 """The share of minutes without a trade from which on a reader is told; below it a market is merely calm."""
 
 
@@ -23,6 +23,6 @@ def quiet_notes(path: PricePath, boundary_ns: I64) -> list[str]:
     total, quiet = len(boundary_ns), int(np.count_nonzero(traded == 0))
     if total and quiet == total:
         return [f"nothing was traded in any of {total:,} minutes: no figure here says anything of advice or signals"]
-    if quiet > _MOST_QUIET * total:
+    if quiet > _MAX_QUIET * total:
         return [f"nothing was traded in {quiet:,} of {total:,} minutes"]
     return []

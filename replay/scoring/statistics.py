@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from market.arrays import F64
 
-LEAST_BLOCKS = 20
+MIN_BLOCKS = 20
 _ROUNDS = 2000
 _MEAN_RUN = 2  # blocks drawn in one go, on average
 
@@ -68,7 +68,7 @@ def difference(
     low, high = _interval(sums, seed) if len(blocks) >= 2 else (None, None)
     return Difference(
         _mean(advice), _mean(placebo), len(advice), len(placebo), len(blocks), low, high,
-        _permutation_p(sums, seed) if len(blocks) >= LEAST_BLOCKS else None,
+        _permutation_p(sums, seed) if len(blocks) >= MIN_BLOCKS else None,
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 _NEGLIGIBLE = 1e-15
-_MOST_STEPS = 10_000
+_MAX_STEPS = 10_000
 _HALVINGS = 200
 _GRID = 2001
 
@@ -80,7 +80,7 @@ def _incomplete_beta(x: float, a: float, b: float) -> float:
 def _fraction(x: float, a: float, b: float) -> float:
     c, d = 1.0, 1 / (1 - (a + b) * x / (a + 1))
     value = d
-    for m in range(1, _MOST_STEPS):
+    for m in range(1, _MAX_STEPS):
         for term in (
             m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
             -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)),

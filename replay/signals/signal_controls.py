@@ -14,9 +14,9 @@ from replay.signals.signal_record import Seen, Standing
 from replay.signals.signals import LEVEL_LASTS_NS
 
 _DRAWS = 4
-_MOST_TRIES = 40
+_MAX_TRIES = 40
 _RANDOM_LEVELS = 20  # a tick
-_MOST_RANDOM_LEVELS = 200_000
+_MAX_RANDOM_LEVELS = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def drawn(seen: Seen, signal: str, trial: Trial, level: bool, seed: Sequence[int
         here = int(trial.tick[n])
         usable = (days == days[here]) & (np.arange(len(days)) != here) & ((seen.unit_e8 > 0) | (not level))
         chance = np.random.Generator(np.random.PCG64([*seed, n]))
-        tried = chance.permutation(np.flatnonzero(usable))[:_MOST_TRIES]
+        tried = chance.permutation(np.flatnonzero(usable))[:_MAX_TRIES]
         price = _same_distance(seen, trial, n, tried) if level else np.zeros(len(tried), np.int64)
         kept = [i for i in range(len(tried)) if not _is_signal(seen, standing, trial, n, int(tried[i]), int(price[i]))]
         chosen = np.array(sorted(kept[:_DRAWS], key=lambda i: int(tried[i])), np.int64)
@@ -77,7 +77,7 @@ def random_trial(seen: Seen, between_sigma: tuple[float, float], seed: Sequence[
         The levels, every other one above the price, and how far off each lies, in σ.
     """
     usable = np.flatnonzero(seen.unit_e8 > 0)
-    usable = usable[:: max(1, -(-len(usable) * _RANDOM_LEVELS // _MOST_RANDOM_LEVELS))]
+    usable = usable[:: max(1, -(-len(usable) * _RANDOM_LEVELS // _MAX_RANDOM_LEVELS))]
     tick = np.repeat(usable, _RANDOM_LEVELS)
     distance = np.random.Generator(np.random.PCG64(list(seed))).uniform(*between_sigma, len(tick))
     up = np.arange(len(tick)) % 2 == 0

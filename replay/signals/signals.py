@@ -26,7 +26,7 @@ RANDOM_MINUTE: Control = "random minute"
 _STRONG_Z = 2.0
 _STRONG_IMBALANCE = 0.5
 _STRONG_LEAN = 0.25  # of the spread: as far as the weighted mid leans at that imbalance
-_LEAST_TESTS = 2
+_MIN_TESTS = 2
 _ENDED_NS = 2 * MINUTE_NS  # a book may come after its tick
 _DIRECTION_LASTS_NS = 5 * MINUTE_NS
 
@@ -131,7 +131,7 @@ def _levels(found: Findings) -> Iterator[tuple[str, int]]:
         if profile is not None:
             yield from (("lvn", node.price_e8) for node in profile.lvn)
     for record in found.tests.values():
-        if record.recent_rate is not None and record.recent_rate > 0.5 and record.tests >= _LEAST_TESTS:
+        if record.recent_rate is not None and record.recent_rate > 0.5 and record.tests >= _MIN_TESTS:
             yield "held before", record.level_e8
     for zone in found.zones:
         yield _LEGS[len(zone.legs)], zone.price_e8

@@ -9,7 +9,7 @@ from agents.llm.client.errors import NoReply
 from replay.trials.answer import Answer
 from replay.trials.answers import Answers
 
-MOST_REFUSED = 5
+MAX_REFUSED = 5
 """Conversations whose requests are refused one after the other: beyond, it is not about the requests."""
 
 
@@ -46,7 +46,7 @@ class Course:
         if refusal is not None:
             self._held.append(answer)
             self._refusal = refusal
-            if len(self._held) >= MOST_REFUSED:
+            if len(self._held) >= MAX_REFUSED:
                 self.stop(refusal)
             return
         if not answer.cut:

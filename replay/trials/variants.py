@@ -22,7 +22,7 @@ from replay.scoring.statistics import holm
 
 _VERSION = 1
 _PAUSE_S = 0.02
-_MOST_BYTES = 64 * 1024 * 1024
+_MAX_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +132,9 @@ class Ledger:
         return sum(c.cost_usd_e12 for c in self.comparisons())
 
     def _data(self, file: BinaryIO) -> bytes:
-        data = file.read(_MOST_BYTES + 1)
-        if len(data) > _MOST_BYTES:
-            raise BadLedger(f"{self.path} is longer than {_MOST_BYTES:,} bytes, which no ledger is; restore it")
+        data = file.read(_MAX_BYTES + 1)
+        if len(data) > _MAX_BYTES:
+            raise BadLedger(f"{self.path} is longer than {_MAX_BYTES:,} bytes, which no ledger is; restore it")
         return data
 
     def _lock(self, file: BinaryIO, how: int) -> None:

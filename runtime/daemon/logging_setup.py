@@ -25,7 +25,7 @@ from market.printable import printable
 
 FILE_NAME = "strategy_agent.log"
 
-_MOST_WAITING = 10_000
+_MAX_WAITING = 10_000
 _PATIENCE_S = 1.0
 """How long a line waits for a terminal that takes nothing, a paused pager perhaps: the file has it anyway."""
 _NOISY = ("websockets", "aiohttp", "asyncio", "numba")
@@ -83,7 +83,7 @@ def _send_through_queue(level: str, *handlers: logging.Handler) -> None:
     for old in list(root.handlers):
         root.removeHandler(old)
         old.close()
-    entrance = _Entrance(queue.Queue(_MOST_WAITING))
+    entrance = _Entrance(queue.Queue(_MAX_WAITING))
     listener = QueueListener(entrance.lines, *handlers)
     listener.start()
     entrance.listener = listener

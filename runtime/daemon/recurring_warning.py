@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 AGAIN_S = 600.0
-_MOST_REASONS = 16
+_MAX_REASONS = 16
 
 _log = structlog.get_logger()
 
@@ -35,7 +35,7 @@ class RecurringWarning:
         if last is not None and now - last < AGAIN_S:
             self._unlogged += 1
             return
-        if len(self._logged_s) >= _MOST_REASONS:
+        if len(self._logged_s) >= _MAX_REASONS:
             self._logged_s.clear()
         self._logged_s[reason] = now
         repeated = {"repeated": self._unlogged} if self._unlogged else {}

@@ -20,7 +20,7 @@ _LOCK = "writer.lock"
 
 _OLD_S = 30
 """A busy machine may be late with a status, not by so much."""
-_MOST_BYTES = 16 * 1024 * 1024
+_MAX_BYTES = 16 * 1024 * 1024
 
 
 def write(folder: Path, fields: dict[str, Any]) -> None:
@@ -108,6 +108,6 @@ def last_analysis(storage: Path, market: Market) -> str | None:
 def read_fields(folder: Path, name: str = STATUS) -> dict[str, Any]:
     """What a status file says; nothing where there is none, or none that can be read."""
     with suppress(OSError, ValueError, RecursionError, LogBroken):
-        fields = json.loads(read_plain(folder / name, _MOST_BYTES))
+        fields = json.loads(read_plain(folder / name, _MAX_BYTES))
         return fields if isinstance(fields, dict) else {}
     return {}

@@ -23,10 +23,10 @@ from yaml.reader import ReaderError
 
 from market.errors import KnownError
 
-MOST_BYTES = 256 * 1024
-MOST_VALUES = 20_000
-MOST_DEPTH = 20
-MOST_LETTERS = 10_000
+MAX_BYTES = 256 * 1024
+MAX_VALUES = 20_000
+MAX_DEPTH = 20
+MAX_LETTERS = 10_000
 HIDDEN_KEY = "(a key not shown)"
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
@@ -46,7 +46,7 @@ _COMPOSING = {
 }
 _TOO_BIG = "holds more values than settings need (aliases count as what they stand for); make it smaller"
 _TOO_DEEP = "nests deeper than settings do"
-_TOO_LONG = f"a value or key of more than {MOST_LETTERS:,} letters; make it shorter"
+_TOO_LONG = f"a value or key of more than {MAX_LETTERS:,} letters; make it shorter"
 
 KeyPath = tuple[str, ...]
 """The keys that lead to a value, from the top; a place in a list counts as a key."""
@@ -92,13 +92,13 @@ def read_text(path: Path) -> str:
         mode = path.stat().st_mode
         if stat.S_ISREG(mode) or stat.S_ISDIR(mode):  # opening a pipe would wait for a writer
             with path.open("rb") as file:
-                data = file.read(MOST_BYTES + 1)
+                data = file.read(MAX_BYTES + 1)
         else:
             raise SettingsError(f"{refused}: not a regular file; name one with --config")
     except OSError as error:
         raise SettingsError(f"{refused}: {error.strerror}; name one with --config") from error
-    if len(data) > MOST_BYTES:
-        raise SettingsError(f"{shown(path)} is larger than {MOST_BYTES // 1024} KiB; it is no settings file")
+    if len(data) > MAX_BYTES:
+        raise SettingsError(f"{shown(path)} is larger than {MAX_BYTES // 1024} KiB; it is no settings file")
     try:
         return data.decode(next((encoding for mark, encoding in _MARKS if data.startswith(mark)), "utf-8"))
     except UnicodeDecodeError as error:
@@ -171,7 +171,7 @@ class _Reader(yaml.SafeLoader):
         super().__init__(text)
         self._depth = 0
         self._nodes = 0
-        self._left = MOST_VALUES
+        self._left = MAX_VALUES
 
     def values(self) -> Any:
         """The document's values, None for an empty one."""
@@ -183,11 +183,11 @@ class _Reader(yaml.SafeLoader):
         event = self.peek_event()
         line = event.start_mark.line + 1
         self._nodes += 1
-        if self._nodes > MOST_VALUES:
+        if self._nodes > MAX_VALUES:
             raise _Fault(f"line {line}: {_TOO_BIG}")
-        if self._depth > MOST_DEPTH:
+        if self._depth > MAX_DEPTH:
             raise _Fault(f"line {line}: {_TOO_DEEP}")
-        if isinstance(event, yaml.ScalarEvent) and len(event.value) > MOST_LETTERS:
+        if isinstance(event, yaml.ScalarEvent) and len(event.value) > MAX_LETTERS:
             raise _Fault(f"line {line}: {_TOO_LONG}")
         self._depth += 1
         try:
@@ -199,7 +199,7 @@ class _Reader(yaml.SafeLoader):
         self._left -= 1
         if self._left < 0:
             raise _Fault(f"{_place(node)}: {_TOO_BIG}")
-        if len(path) > MOST_DEPTH:
+        if len(path) > MAX_DEPTH:
             raise _Fault(f"{_place(node)}: {_TOO_DEEP}")
         if isinstance(node, yaml.MappingNode) and node.tag == _KEYS:
             return self._mapping(node, path)
@@ -287,7 +287,7 @@ def _filled(value: Any, variables: Mapping[str, str], path: KeyPath) -> Any:
 
 
 def _replaced(text: str, variables: Mapping[str, str], path: KeyPath) -> str:
-    room = MOST_LETTERS
+    room = MAX_LETTERS
 
     def value_of(match: re.Match[str]) -> str:
         nonlocal room
@@ -321,7 +321,7 @@ def _resolved(values: Mapping[str, str | None], environment: Mapping[str, str], 
     for name, value in values.items():
         if value is None:
             continue
-        room, pieces = MOST_LETTERS, list[str]()
+        room, pieces = MAX_LETTERS, list[str]()
         end = value.rfind("}") + 1  # see `_replaced`
         for atom in (*parse_variables(value[:end]), Literal(value[end:])):
             pieces.append(atom.resolve(known))

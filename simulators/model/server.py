@@ -20,7 +20,7 @@ from simulators.model.model import Asked, SimulatedModel
 from simulators.model.script import Script, parse
 from simulators.model.wire import send
 
-MOST_REQUEST_BYTES = 8_000_000
+MAX_REQUEST_BYTES = 8_000_000
 
 _LAST_WAIT_S = 0.1
 
@@ -95,7 +95,7 @@ class ModelServer:
         self.model.script = parse(msgspec.json.encode(rules))
 
     def _app(self) -> web.Application:
-        app = web.Application(client_max_size=MOST_REQUEST_BYTES)
+        app = web.Application(client_max_size=MAX_REQUEST_BYTES)
         for prefix in ("", "/v1", "/beta"):
             app.router.add_post(f"{prefix}/chat/completions", self._complete)
         app.router.add_get("/_script", self._tell_script)

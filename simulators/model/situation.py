@@ -23,7 +23,7 @@ _AGENTS: Mapping[frozenset[str], Agent] = {
     frozenset({DEPTH, FLOW}): "compact",
 }
 _DECODER = JSONDecoder()
-_MOST_FAILED = 500
+_MAX_FAILED = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def results_of(request: Request) -> dict[str, str]:
 def objects_in(text: str) -> Iterator[dict[str, Any]]:
     """The outermost JSON objects that stand in a text, in order, whatever stands between them."""
     at, failed = text.find("{"), 0
-    while at >= 0 and failed < _MOST_FAILED:
+    while at >= 0 and failed < _MAX_FAILED:
         try:
             found, end = _DECODER.raw_decode(text, at)
         except (JSONDecodeError, RecursionError):

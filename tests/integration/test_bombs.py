@@ -29,7 +29,7 @@ from tests.builders import EVENTS, MARKET, T0, a_cold_log, a_trade
 from tests.conftest import ROOT
 
 HUGE = 100 << 30
-MOST_MEMORY = 1_000_000  # KB
+MAX_MEMORY = 1_000_000  # KB
 ROWS = 20_000_000
 
 SCRIPT = """
@@ -77,7 +77,7 @@ def expect_one_line(*words: object) -> int:
     assert code == 1, f"{words}: {code}\n{out}\n{err}"
     assert "Traceback" not in err, err
     assert len(err.splitlines()) == 1, f"{words}\n{err}"
-    assert memory < MOST_MEMORY, f"{words}: {memory:,} KB"
+    assert memory < MAX_MEMORY, f"{words}: {memory:,} KB"
     return int(memory)
 
 
@@ -228,7 +228,7 @@ def test_a_parquet_bomb(tmp_path: Path, make: Callable[[pa.Schema], pa.Table]) -
     table = None  # type: ignore[assignment]
     for reader, words in READERS.items():
         code, out, err, memory = measured("-m", *words, *where(tmp_path / "s"))
-        assert memory < MOST_MEMORY, f"{reader}: {memory:,} KB"
+        assert memory < MAX_MEMORY, f"{reader}: {memory:,} KB"
         assert "Traceback" not in err, f"{reader}\n{err}"
         assert len(err.splitlines()) <= 1, f"{reader}\n{err}"
         unpacks = reader not in ("sql", "compact")  # nothing is merged of a log of one segment
@@ -294,7 +294,7 @@ def test_a_venues_answer_that_is_a_bomb(way: str) -> None:
     assert (code, err) == (0, ""), err
     said = [line for line in out.splitlines() if "[debug" not in line]
     assert len(said) == 4, out
-    assert memory < MOST_MEMORY, f"{memory:,} KB"
+    assert memory < MAX_MEMORY, f"{memory:,} KB"
     assert "/elsewhere" not in asked
 
 
@@ -353,7 +353,7 @@ def test_a_feed_of_huge_messages(kind: str) -> None:
     code, out, err, memory = asyncio.run(run())
     assert (code, err) == (0, ""), err
     count, *reasons = out.splitlines()
-    assert memory < MOST_MEMORY, f"{memory:,} KB"
+    assert memory < MAX_MEMORY, f"{memory:,} KB"
     if kind == "many":
         assert 0 < int(count) < 40
     else:

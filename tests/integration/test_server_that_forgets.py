@@ -19,7 +19,7 @@ from tests.integration.daemons import MARKET, Process, Stage, wait_for
 
 EVENTS, DECISIONS = f"events:{{{MARKET}}}", f"decisions:{{{MARKET}}}"
 VIEWS = ("trades_window", "depth_snapshot_5000", f"views:{{{MARKET}}}")
-MOST_BURNT = 25_000
+MAX_BURNT = 25_000
 """Seqs used up by a loss and a start on a server that is empty: reserved in blocks of 10,000."""
 
 
@@ -69,7 +69,7 @@ def assert_nothing_lost_unnamed(stage: Stage) -> dict[str, Any]:
     report = stage.check(code=None)
     assert report["trades_complete"], report
     assert (report["unnamed_seqs"], report["unnamed_agg_ids"], report["duplicates"]) == ([], [], 0)
-    assert report["last_seq"] < report["entries"] + MOST_BURNT
+    assert report["last_seq"] < report["entries"] + MAX_BURNT
     first, last = report["first_agg_id"], report["last_agg_id"]
     assert report["trades"] == last - first + 1
     with open_log(stage.storage, Market.parse(MARKET), "decisions", None) as log:
@@ -107,7 +107,7 @@ def test_a_server_that_begins_to_evict_is_seen_and_costs_little(stage: Stage, cl
     assert said["server"]["evicted"] or said["server"]["problem"], said
     last_seq = said["last_seq"]
     wait_for(lambda: stage.status()["server"]["evicted"] > 0, 20, 0.3)
-    assert stage.status()["last_seq"] < last_seq + MOST_BURNT
+    assert stage.status()["last_seq"] < last_seq + MAX_BURNT
     client.config_set("maxmemory", "0")
     client.config_set("maxmemory-policy", "noeviction")
     wait_for(lambda: works(stage), 60, 0.3)

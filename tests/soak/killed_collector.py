@@ -211,10 +211,10 @@ def _note_the_server(killer: Killer) -> None:
 def _keep_small(killer: Killer) -> None:
     _set(writer, "_BLOCK", 100)
     _set(cold, "_RETIRED_FOR_NS", 5 * SECOND_NS)
-    _set(archiver, "_MOST_IN_SEGMENT", 500)
-    _set(archiver, "_READ_AT_ONCE", 300)
-    _set(recovery, "_AT_ONCE", 50)
-    _set(fact_queue, "MOST_IN_BATCH", 200)
+    _set(archiver, "_MAX_IN_SEGMENT", 500)
+    _set(archiver, "_READ_BATCH_SIZE", 300)
+    _set(recovery, "_BATCH_SIZE", 50)
+    _set(fact_queue, "MAX_IN_BATCH", 200)
     _set(Room, "is_full", lambda _, facts, __: facts >= 40)
     compact, append = Archiver.compact, Spill.append
     _set(Archiver, "compact", lambda self, now_ns: compact(self, now_ns + DAY_NS))

@@ -17,7 +17,7 @@ _KEPT = 64  # minutes and days: more than calls can be recorded out of order
 _TOKENS_AROUND = 1024
 _TOKENS_PER_MESSAGE = 32
 # What a provider generates unless told: DeepSeek, create chat completion (November 2026).
-_MOST_PLAIN, _MOST_THINKING, _MOST_AT_MAX = 8_192, 65_536, 131_072
+_MAX_PLAIN, _MAX_THINKING, _MAX_AT_MAX = 8_192, 65_536, 131_072
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,5 +158,5 @@ def _most_generated(request: Request) -> int:
     off = isinstance(thinking, dict) and thinking.get("type") == "disabled"
     effort = request.get("reasoning_effort")
     if off or effort == "none":
-        return _MOST_PLAIN
-    return _MOST_AT_MAX if effort == "max" else _MOST_THINKING
+        return _MAX_PLAIN
+    return _MAX_AT_MAX if effort == "max" else _MAX_THINKING

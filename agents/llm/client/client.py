@@ -18,7 +18,7 @@ from agents.llm.client.budget import Budget, most_taken
 from agents.llm.client.errors import LASTING, NoReply
 from agents.llm.client.secret import Secret
 from agents.llm.wire.api import (
-    MOST_REQUEST_BYTES,
+    MAX_REQUEST_BYTES,
     Attempt,
     Reply,
     Request,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger()
 
-MOST_BYTES = 2 * 1024 * 1024
+MAX_BYTES = 2 * 1024 * 1024
 """Of a reply's body; a longer one is given up."""
 
 KEPT_BYTES = 256 * 1024
@@ -108,7 +108,7 @@ class ModelClient:
 
         self._endpoint = endpoint
         self._key = Secret(endpoint.api_key)
-        self._transport = Transport(endpoint.base_url, self._key, MOST_BYTES, proxy=endpoint.proxy)
+        self._transport = Transport(endpoint.base_url, self._key, MAX_BYTES, proxy=endpoint.proxy)
         self._budget = budget
         self._clock = clock
         self._flying: set[asyncio.Task[_Flown]] = set()
@@ -214,7 +214,7 @@ class ModelClient:
             return replace(self._stopped, detail=f"not sent: {'; '.join(_STOPS[self._stopped.verdict])}")
         if left <= 0 or self._closed:
             return Judged("timeout", f"not sent: {'the client was closed' if self._closed else 'no time left'}")
-        if len(call.body) > MOST_REQUEST_BYTES:
+        if len(call.body) > MAX_REQUEST_BYTES:
             return Judged("too_large", f"not sent: the request has {len(call.body)} bytes")
         spent = self._budget.refusal(call.most, now_ns, call.until_ns)
         return Judged("no_budget", f"not sent: {spent}") if spent is not None else None

@@ -4,7 +4,7 @@ An attempt as the decision log keeps it.
 
 import msgspec
 
-from agents.llm.wire.api import MOST_REQUEST_BYTES, Attempt, Request, digest_of, rendered
+from agents.llm.wire.api import MAX_REQUEST_BYTES, Attempt, Request, digest_of, rendered
 from analysis.view import MarketView
 from eventlog.facts.model import ModelCall
 
@@ -44,6 +44,6 @@ def call_of(attempt: Attempt, view: MarketView, analyst: str, agent: str, prompt
 
 def _kept(request: Request) -> str:
     body = rendered(request)
-    if len(body) > MOST_REQUEST_BYTES:
+    if len(body) > MAX_REQUEST_BYTES:
         body = msgspec.json.encode({"digest": digest_of(request), "bytes": len(body), "messages": []})
     return body.decode()

@@ -18,7 +18,7 @@ FLOW = "orderflow_analysys"
 TOOLS = (DEPTH, FLOW)
 """The names are the users' own and stay as spelled."""
 
-_MOST_CALLS = 8
+_MAX_CALLS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def calls_in(message: Mapping[str, Any]) -> list[Call] | None:
     found = message.get("tool_calls")
     if not found:
         return []
-    if not isinstance(found, list) or len(found) > _MOST_CALLS:
+    if not isinstance(found, list) or len(found) > _MAX_CALLS:
         return None
     calls = []
     for each in found:

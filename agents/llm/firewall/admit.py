@@ -16,7 +16,7 @@ from analysis.evidence import Evidence
 from analysis.parameters import Parameters
 from analysis.view import MarketView
 
-_MOST_REASONS = 12
+_MAX_REASONS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,8 @@ def problem_of_view(view: MarketView) -> str | None:
 
 
 def _few(reasons: tuple[str, ...] | list[str]) -> tuple[str, ...]:
-    more = len(reasons) - _MOST_REASONS
-    return (*reasons[:_MOST_REASONS], *([f"and {more} more faults of these kinds"] if more > 0 else []))
+    more = len(reasons) - _MAX_REASONS
+    return (*reasons[:_MAX_REASONS], *([f"and {more} more faults of these kinds"] if more > 0 else []))
 
 
 def _built(decision: Decision, view: MarketView, scale: Scale, parameters: Parameters) -> Admitted | Refused:

@@ -12,8 +12,8 @@ from agents.llm.firewall.grounding import Grounding
 from agents.llm.firewall.reading import LARGEST_BYTES, Malformed, read
 from market.fixed_point import ONE_E8
 
-_MOST_ZONES = 64
-_MOST_TEXTS = 100
+_MAX_ZONES = 64
+_MAX_TEXTS = 100
 
 
 def weigh(content: str, shown: str) -> Grounding:
@@ -29,9 +29,9 @@ def weigh(content: str, shown: str) -> Grounding:
     """
     material = Material(shown)
     try:
-        decision = read(content, _MOST_ZONES)
+        decision = read(content, _MAX_ZONES)
     except (Malformed, RecursionError):
-        return _sum(material.ground(text) for text in islice(_texts(content), _MOST_TEXTS))
+        return _sum(material.ground(text) for text in islice(_texts(content), _MAX_TEXTS))
     reference = Decimal(decision.reference_e8) / ONE_E8
     edges = [Decimal(e8) / ONE_E8 for zone in decision.zones for e8 in (zone.low_e8, zone.high_e8)]
     inside = {e for e in edges if any(low <= e <= high for low, high in material.intervals)}

@@ -21,10 +21,10 @@ Verdict = Literal[
 ]  # fmt: skip
 """What came of an attempt; only the reply of an `ok` one is ever read further."""
 
-MOST_REQUEST_BYTES = 256 * 1024
+MAX_REQUEST_BYTES = 256 * 1024
 """Of a request as rendered; a longer one is not sent (`too_large`) and not kept."""
 
-_MOST_TOKENS = 10_000_000  # ten times the longest context: beyond it a count is no count
+_MAX_TOKENS = 10_000_000  # ten times the longest context: beyond it a count is no count
 _NAME = re.compile(r"[\w.:/@+-]{1,80}", re.ASCII)
 
 
@@ -183,7 +183,7 @@ def _within(usage: dict[str, Any], details: str, name: str) -> int | None:
 
 
 def _count(value: Any) -> int | None:
-    plausible = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_TOKENS
+    plausible = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_TOKENS
     return value if plausible else None
 
 

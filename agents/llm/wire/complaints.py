@@ -20,7 +20,7 @@ LONGEST = 200
 
 _READ_BYTES = 64 * 1024
 _DEEPEST = 5
-_MOST_OF_A_LIST = 3
+_MAX_OF_A_LIST = 3
 _KEYS = (
     "error", "errors", "message", "detail", "details", "msg", "error_message", "error_msg", "error_description",
     "status_msg", "reason", "title", "description", "base_resp", "code",
@@ -78,7 +78,7 @@ def _reason(value: Any, depth: int) -> str:
     if depth >= _DEEPEST:
         return ""
     if isinstance(value, list):
-        return "; ".join(filter(None, (_reason(each, depth + 1) for each in value[:_MOST_OF_A_LIST])))
+        return "; ".join(filter(None, (_reason(each, depth + 1) for each in value[:_MAX_OF_A_LIST])))
     if not isinstance(value, dict):
         return ""
     known = {name.lower(): each for name, each in value.items() if isinstance(name, str)}

@@ -37,8 +37,8 @@ MENDS = frozenset(
 """Every word that a mend can leave among the anomalies of a conversation."""
 
 _MARK = "\ufeff"
-_MOST_CALLS = 32
-_MOST_DECODED = 3
+_MAX_CALLS = 32
+_MAX_DECODED = 3
 _LONGEST_NAME = 200
 _COUNTS = ("prompt_tokens", "completion_tokens", "prompt_cache_hit_tokens")
 _DETAILS = {"prompt_tokens_details": "cached_tokens", "completion_tokens_details": "reasoning_tokens"}
@@ -95,7 +95,7 @@ def mended_message(message: Mapping[str, Any], was_cut: bool, note: Note) -> dic
         mended["reasoning_content"] = _text_of(thoughts)
         note(CONTENT_IN_PARTS)
     calls = _calls(mended, note)
-    if isinstance(calls, list) and len(calls) <= _MOST_CALLS:
+    if isinstance(calls, list) and len(calls) <= _MAX_CALLS:
         mended["tool_calls"] = _with_ids([_mended_call(call, note) for call in calls], note)
     return mended
 
@@ -196,7 +196,7 @@ def _arguments(given: Any, note: Note) -> Any:
     if not isinstance(given, str):
         return given
     text = inner = without_mark(given, note)
-    for _ in range(_MOST_DECODED):
+    for _ in range(_MAX_DECODED):
         found = _decoded(inner)
         if not isinstance(found, str):
             break

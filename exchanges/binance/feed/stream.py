@@ -22,10 +22,10 @@ from exchanges.binance.limits import AddressLimits
 from exchanges.binance.messages import stream_of
 from market.printable import printable
 
-_MOST_WAITING = 20_000
-_MOST_WAITING_BYTES = 64 * 1024 * 1024
+_MAX_WAITING = 20_000
+_MAX_WAITING_BYTES = 64 * 1024 * 1024
 _LONGEST_MESSAGE = 4 * 1024 * 1024  # a change of every level of a 5000-level book is a tenth of it
-_MOST_UNREAD = 64  # messages; with the longest, a connection takes no more than 256 MiB before anybody reads
+_MAX_UNREAD = 64  # messages; with the longest, a connection takes no more than 256 MiB before anybody reads
 _BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 _STEADY_S = 10.0  # a connection that lived so long was a good one
 _WEIGHT_PER_MINUTE = 6000
@@ -259,7 +259,7 @@ class BinanceStream:
         reason = "closed"
         try:
             async with connect(
-                self._url, compression=None, proxy=self._proxy, max_queue=_MOST_UNREAD, max_size=_LONGEST_MESSAGE,
+                self._url, compression=None, proxy=self._proxy, max_queue=_MAX_UNREAD, max_size=_LONGEST_MESSAGE,
                 open_timeout=self._rules.open_s, close_timeout=1, ping_interval=None,
             ) as socket:  # fmt: skip
                 line.opened_s = self.opened_s = loop.time()
@@ -334,7 +334,7 @@ class BinanceStream:
             self._room.clear()
 
     def _is_full(self) -> bool:
-        return self._waiting >= _MOST_WAITING or self._waiting_bytes >= _MOST_WAITING_BYTES
+        return self._waiting >= _MAX_WAITING or self._waiting_bytes >= _MAX_WAITING_BYTES
 
     def _tell(self, what: News, why: bytes, line: Line, overlapping: bool) -> None:
         """News of a connection is for everybody."""

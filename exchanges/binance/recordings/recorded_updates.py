@@ -13,7 +13,7 @@ from eventlog.transfer.importing import Importer
 from market.arrays import I64
 from market.ranges import Range
 
-_MOST_PARTS = 64  # before they are joined: few where nothing is missing
+_MAX_PARTS = 64  # before they are joined: few where nothing is missing
 
 
 class UpdateRanges:
@@ -25,7 +25,7 @@ class UpdateRanges:
     def add(self, first: I64, last: I64) -> None:
         """Take n changes."""
         self._parts.append(_joined(np.stack([first, last], axis=1)))
-        if len(self._parts) >= _MOST_PARTS:
+        if len(self._parts) >= _MAX_PARTS:
             self._parts = [self.ranges()]
 
     def ranges(self) -> I64:

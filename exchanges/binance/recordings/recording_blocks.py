@@ -18,8 +18,8 @@ from exchanges.binance.recordings.recording_contents import Contents
 from exchanges.binance.recordings.recording_lines import RecordedLines
 from market.errors import BadNumber
 
-_MOST_FACTS = 20_000
-_MOST_BYTES = 8 * 1024**2  # as objects, numbers in text take ten times that
+_MAX_FACTS = 20_000
+_MAX_BYTES = 8 * 1024**2  # as objects, numbers in text take ten times that
 
 KINDS = (AGG_TRADE, DIFF, SNAPSHOT)
 
@@ -83,7 +83,7 @@ def blocks_of(facts: Iterable[RecordedFact], mapper: BinanceMapper) -> Iterator[
     for fact in facts:
         pending.append(fact)
         size += len(fact.message)
-        if len(pending) >= _MOST_FACTS or size >= _MOST_BYTES:
+        if len(pending) >= _MAX_FACTS or size >= _MAX_BYTES:
             yield _block(pending, mapper)
             pending, size = [], 0
     if pending:

@@ -17,7 +17,7 @@ from exchanges.errors import BadFile
 from exchanges.packed_files import CutShort, unpacked
 
 _LONGEST_LINE = 16 * 1024**2  # a book of 5000 levels takes 300 kB
-_MOST_BLANK = 100_000  # lines in a row
+_MAX_BLANK = 100_000  # lines in a row
 _KEPT = 4096  # of a line nobody can use
 _STAMP = rb"([0-9]{10,19})(?:\.([0-9]{1,18}))?"
 _LINE = re.compile(_STAMP + rb"[:,;|]?\s+(.*)", re.S)
@@ -72,7 +72,7 @@ class RecordedLines:
                 number += 1
                 text = raw.strip().removeprefix(_MARK)
                 blank = 0 if text else blank + 1
-                if blank > _MOST_BLANK:
+                if blank > _MAX_BLANK:
                     raise BadFile(f"{self.path}: the lines before {number} are blank; it is no recording")
                 ended = raw.endswith(b"\n")
                 if len(raw) > _LONGEST_LINE:

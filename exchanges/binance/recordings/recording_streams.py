@@ -12,7 +12,7 @@ Times = tuple[int, int]
 
 LONGEST_EDGE_NS = 10 * SECOND_NS
 """How far apart two streams of one market begin and end in a recording, at the most."""
-_MOST_WAITING = 10_000  # single trades that an aggTrade, sent with the last of them, may still be about
+_MAX_WAITING = 10_000  # single trades that an aggTrade, sent with the last of them, may still be about
 
 
 def widened(reach: Ids | None, ids: Ids) -> Ids:
@@ -58,7 +58,7 @@ class TradeStreams:
     _aggregated: Ids | None = None
     _parts: list[Ids] = field(default_factory=list)
     _singles: list[Ids] = field(default_factory=list)
-    _waiting: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=_MOST_WAITING))
+    _waiting: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=_MAX_WAITING))
     _before: Times | None = None
     _after: Times | None = None
 

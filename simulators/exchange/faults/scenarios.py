@@ -12,7 +12,7 @@ from simulators.fault_rules import Value
 _MESSAGES = 200
 _REQUESTS = 12
 _STEPS = 200
-_MOST_RULES = 8
+_MAX_RULES = 8
 _STATUSES = ("HALT", "BREAK", "CANCEL_ONLY")
 
 _WAITS = ("seconds", "retry_after_s")
@@ -44,7 +44,7 @@ def draw_rules(
     """
     rng = np.random.default_rng([seed, 5])
     names = [fault.name for fault in FAULTS.values() if fault.place in places]
-    drawn = [_rule(rng, names[int(rng.integers(len(names)))]) for _ in range(int(rng.integers(1, _MOST_RULES + 1)))]
+    drawn = [_rule(rng, names[int(rng.integers(len(names)))]) for _ in range(int(rng.integers(1, _MAX_RULES + 1)))]
     return [rule | {name: rule[name] * stretch for name in _WAITS if name in rule} for rule in drawn]
 
 

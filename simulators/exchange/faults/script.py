@@ -24,7 +24,7 @@ PATHS = ("ping", "time", "exchangeInfo", "depth", "aggTrades")
 _NUMBERS = ("nth", "every", "after", "until", "id", "connection")
 _WORDS: Mapping[str, tuple[str, ...]] = {"stream": get_args(Stream), "path": PATHS}
 _PLACE_OF: Mapping[str, Place] = {"stream": "message", "path": "request", "id": "message", "connection": "message"}
-_MOST_STRIKES = 100_000
+_MAX_STRIKES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class Script(Tally[Rule]):
 
     def __init__(self, rules: tuple[Rule, ...] = (), seed: int = 0) -> None:
         super().__init__(rules)
-        self.strikes: deque[Strike] = deque(maxlen=_MOST_STRIKES)
+        self.strikes: deque[Strike] = deque(maxlen=_MAX_STRIKES)
         self._seed = seed
         self._places = {rule.struck.fault.place for rule in rules}
 

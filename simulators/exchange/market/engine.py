@@ -134,7 +134,7 @@ class MarketEngine:
         Returns:
             Last update id, then prices and quantities (1e-8) of bids, highest first, and of asks, lowest first.
         """
-        most = layout.MOST_LEVELS if limit is None else limit
+        most = layout.MAX_LEVELS if limit is None else limit
         return self.last_update_id, self._nearest(0, most), self._nearest(1, most)
 
     def _nearest(self, side: int, limit: int) -> tuple[I64, I64]:

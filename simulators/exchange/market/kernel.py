@@ -18,7 +18,7 @@ from simulators.exchange.market import layout
 from simulators.exchange.market.draws import run_length, trade_size
 from simulators.exchange.market.quotes import keep_depth, quote, recentre, set_level, write_levels, zone_of
 
-_MOST_ORDERS = 160
+_MAX_ORDERS = 160
 _FEWEST_FREE_TRADES = 256  # an order needs room for all its levels
 
 
@@ -248,7 +248,7 @@ def _orders(book, rates, rng):  # type: ignore[no-untyped-def]
     if rng.random() < rates.burst_chance * pace:
         burst = rng.poisson(rates.burst_orders * rng.standard_exponential())
         flow[layout.EXCITEMENT] += rates.burst_kick * burst
-    return min(orders, _MOST_ORDERS), min(burst, _MOST_ORDERS)
+    return min(orders, _MAX_ORDERS), min(burst, _MAX_ORDERS)
 
 
 @compiled

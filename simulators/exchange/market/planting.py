@@ -15,8 +15,8 @@ Fate = Literal["holds", "pulled", "moved"]
 Ending = Literal["waiting", "standing", "pulled", "moved", "filled", "breached", "done", "absent"]
 
 CORRIDOR_BP = 90.0
-LEAST_BP = 0.5
-LEAST_BAND_BP = 9.0
+MIN_BP = 0.5
+MIN_BAND_BP = 9.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Hazard:
     def per_minute(self, share: float, distance_bp: float, age_min: float) -> float:
         """The rate a minute; distances below half a basis point count as half of one."""
         size = (max(share, 1e-9) / 0.01) ** self.share_power
-        near = (max(distance_bp, LEAST_BP) / 10.0) ** self.distance_power
+        near = (max(distance_bp, MIN_BP) / 10.0) ** self.distance_power
         return self.base * size * near * (age_min + 1.0) ** self.age_power
 
 
@@ -75,12 +75,12 @@ class Plant:
             raise ParameterError(
                 "a plant starts at minute 0 or later, lasts a minute or more, and has no negative strength"
             )
-        if self.kind in ("wall", "iceberg") and not (self.distance_bp >= LEAST_BP and self.strength < 0.5):
+        if self.kind in ("wall", "iceberg") and not (self.distance_bp >= MIN_BP and self.strength < 0.5):
             raise ParameterError(f"a {self.kind} needs half a basis point from the mid and less than half of the depth")
         if self.kind in ("band", "vacuum") and self.distance_bp < 2.0:
             raise ParameterError(f"a {self.kind} stands at least 2 bp from the mid, not {self.distance_bp}")
-        if self.kind == "band" and self.width_bp and self.width_bp < LEAST_BAND_BP:
-            raise ParameterError(f"a band is at least {LEAST_BAND_BP:g} bp wide, not {self.width_bp}")
+        if self.kind == "band" and self.width_bp and self.width_bp < MIN_BAND_BP:
+            raise ParameterError(f"a band is at least {MIN_BAND_BP:g} bp wide, not {self.width_bp}")
         if self.kind == "sweep" and self.strength > 60:
             raise ParameterError("one order sweeps at most 60 levels")
 

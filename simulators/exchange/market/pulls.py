@@ -7,7 +7,7 @@ from math import exp, sqrt
 
 import numpy as np
 
-from simulators.exchange.market.planting import LEAST_BP, Hazard
+from simulators.exchange.market.planting import MIN_BP, Hazard
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def pull_probability(
     calm = exp(-1.0 / volatility.memory_min)
     pulled = np.zeros(paths)
     for minute in range(horizon_min):
-        near = (np.maximum(distance, LEAST_BP) / 10.0) ** hazard.distance_power
+        near = (np.maximum(distance, MIN_BP) / 10.0) ** hazard.distance_power
         goes = 1.0 - np.exp(-hazard.per_minute(share, 10.0, age_min + minute) * near)
         sigma = volatility.usual_bp * np.exp(log_sigma)
         after = distance + sigma * rng.standard_normal(paths)

@@ -126,7 +126,7 @@ def keep_depth(book, out, rates, rng, side):  # type: ignore[no-untyped-def]
     state = book.state
     edge, outward = (layout.HIGH, 1) if side else (layout.LOW, -1)
     fair = state[layout.FAIR]
-    while state[layout.BIDS + side] > layout.MOST_LEVELS or abs(state[edge] - fair) > 1.6 * rates.reach:
+    while state[layout.BIDS + side] > layout.MAX_LEVELS or abs(state[edge] - fair) > 1.6 * rates.reach:
         set_level(book, out, state[edge], 0)
         state[edge] -= outward
     while state[layout.BIDS + side] < layout.FEWEST_LEVELS:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-_MOST_WAITING = 20_000
+_MAX_WAITING = 20_000
 
 _SIDES = (("bids", "b"), ("asks", "a"))
 
@@ -18,7 +18,7 @@ class RebuiltBook:
     def __init__(self) -> None:
         self._update_id: int | None = None
         self._levels: dict[str, dict[str, str]] = {"bids": {}, "asks": {}}
-        self._earlier: deque[dict[str, Any]] = deque(maxlen=_MOST_WAITING)
+        self._earlier: deque[dict[str, Any]] = deque(maxlen=_MAX_WAITING)
 
     def restart(self, body: bytes) -> None:
         """Take a recorded book, and what is newer of the diffs that were played before it."""

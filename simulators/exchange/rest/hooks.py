@@ -12,7 +12,7 @@ from simulators.exchange.venue import wire
 from simulators.exchange.venue.queries import whole_number
 from simulators.exchange.venue.venue import Venue
 
-_MOST_ROWS = 100_000
+_MAX_ROWS = 100_000
 _COLUMNS = ("agg_id", "price_e8", "quantity_e8", "first_id", "last_id", "time_ns", "buyer_is_maker")
 
 
@@ -89,4 +89,4 @@ def _range(request: web.Request) -> tuple[int, int]:
     except ApiError as refusal:
         refused = wire.error_body(refusal.code, refusal.message).decode()
         raise web.HTTPBadRequest(text=refused, content_type="application/json") from refusal
-    return from_id or 0, _MOST_ROWS if limit is None else min(limit, _MOST_ROWS)
+    return from_id or 0, _MAX_ROWS if limit is None else min(limit, _MAX_ROWS)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-MOST_STREAMS = 1_024
+MAX_STREAMS = 1_024
 
 _METHODS = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS")
 _TEXT_ID = re.compile(r"[A-Za-z0-9]{1,36}")
@@ -45,7 +45,7 @@ def answer(message: str, streams: Sequence[str]) -> tuple[tuple[str, ...], bytes
     if not isinstance(params, list) or not params or not all(isinstance(name, str) for name in params):
         return before, _refusal(2, "Invalid request: params must be a list of stream names", request_id)
     after = _subscribed(before, params) if method == "SUBSCRIBE" else tuple(s for s in before if s not in params)
-    if len(after) > MOST_STREAMS:
+    if len(after) > MAX_STREAMS:
         return before, _refusal(2, "Invalid request: too many parameters", request_id)
     return after, _reply({"result": None, "id": request_id})
 

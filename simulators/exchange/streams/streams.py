@@ -13,7 +13,7 @@ from simulators.exchange.faults.faults import Stream
 from simulators.exchange.faults.script import Occasion
 from simulators.exchange.market.engine import DepthDiff, Step
 from simulators.exchange.streams.connection import SHUTDOWN_STREAM, Connection, ConnectionRules
-from simulators.exchange.streams.control import MOST_STREAMS
+from simulators.exchange.streams.control import MAX_STREAMS
 from simulators.exchange.streams.diff_ledger import DiffLedger, MadeDiff
 from simulators.exchange.streams.listener import Listener, Message
 from simulators.exchange.venue import wire
@@ -135,7 +135,7 @@ class StreamHub:
 
     async def _serve(self, request: web.Request, combined: bool, names: str) -> web.StreamResponse:
         streams = tuple(dict.fromkeys(name for name in names.split("/") if name))
-        if len(streams) > MOST_STREAMS:
+        if len(streams) > MAX_STREAMS:
             raise web.HTTPBadRequest(text="too many streams")
         rules = self._rules
         self._attempts += 1

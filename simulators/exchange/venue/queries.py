@@ -14,7 +14,7 @@ EXCHANGE_INFO_NAMES = ("symbol",)
 
 _SYMBOL = r"^[A-Z0-9-_.]{1,20}$"
 _NUMBER = r"^[0-9]{1,20}$"
-_MOST_DEPTH, _MOST_TRADES = 5_000, 1_000
+_MAX_DEPTH, _MAX_TRADES = 5_000, 1_000
 _LARGEST = 2**63 - 1
 # Times below this are milliseconds, from it on microseconds.
 _MICROSECONDS_FROM = 10**15
@@ -71,7 +71,7 @@ def depth_limit(query: Mapping[str, str]) -> int:
     Raises:
         ApiError: for a limit that is no number above zero.
     """
-    return _limit(query, 100, _MOST_DEPTH)
+    return _limit(query, 100, _MAX_DEPTH)
 
 
 def depth_weight(query: Mapping[str, str]) -> int:
@@ -80,7 +80,7 @@ def depth_weight(query: Mapping[str, str]) -> int:
         limit = depth_limit(query)
     except ApiError:
         return 5
-    return next(weight for most, weight in ((100, 5), (500, 25), (1_000, 50), (_MOST_DEPTH, 250)) if limit <= most)
+    return next(weight for most, weight in ((100, 5), (500, 25), (1_000, 50), (_MAX_DEPTH, 250)) if limit <= most)
 
 
 def agg_trades_query(query: Mapping[str, str]) -> AggTradesQuery:
@@ -94,7 +94,7 @@ def agg_trades_query(query: Mapping[str, str]) -> AggTradesQuery:
     start, end = whole_number(query, "startTime"), whole_number(query, "endTime")
     if from_id is not None and (start is not None or end is not None):
         raise ApiError(-1128, "Combination of optional parameters invalid.")
-    limit = _limit(query, 500, _MOST_TRADES)
+    limit = _limit(query, 500, _MAX_TRADES)
     # An end in milliseconds covers its whole millisecond: trade times are whole milliseconds.
     return AggTradesQuery(from_id, _time_ns(start), _time_ns(end), limit)
 

@@ -18,7 +18,7 @@ from simulators.model.situation import Language, Situation, objects_in, results_
 _SYMBOL = re.compile(r"\b[A-Z0-9]{2,12}(?:USDT|FDUSD|USDC|USD|BTC|ETH)\b")
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _QUOTED = 3
-_MOST_FIGURES = 60
+_MAX_FIGURES = 60
 
 _OPENING: Mapping[Language, str] = {"en": "What stands out", "zh": "要点"}
 _NOTHING: Mapping[Language, str] = {"en": "Nothing to report.", "zh": "没有可报告的内容。"}
@@ -89,7 +89,7 @@ def _value(key: str, schema: Mapping[str, Any], request: Request) -> Any:
 def _verdict(request: Request, language: Language, generator: np.random.Generator) -> str:
     lines = []
     for name, text in results_of(request).items():
-        figures = [figure for found in objects_in(text) for figure in _figures(found, "")][:_MOST_FIGURES]
+        figures = [figure for found in objects_in(text) for figure in _figures(found, "")][:_MAX_FIGURES]
         lines.append(_sentence(name, figures, language, generator))
     return "\n".join(line for line in lines if line) or _NOTHING[language]
 

@@ -14,12 +14,12 @@ from simulators.model.situation import chosen, is_thinking, offered, text_of
 
 MODELS = ("deepseek-flash", "deepseek-v4-pro", "deepseek-v4-flash")
 DISCONTINUED = ("deepseek-chat", "deepseek-reasoner")
-MOST_OUTPUT = 393_216
+MAX_OUTPUT = 393_216
 
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 _ROLES = ("system", "user", "assistant", "tool")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_MOST_TOOLS = 128
+_MAX_TOOLS = 128
 _SHAPES: Mapping[str, type] = {"thinking": dict, "response_format": dict, "tools": list, "stream_options": dict}
 _RANGES: Mapping[str, tuple[float, float]] = {
     "temperature": (0, 2),
@@ -119,8 +119,8 @@ def _check_thinking(body: Request) -> None:
 
 def _check_numbers(body: Request) -> None:
     most = body.get("max_tokens")
-    if most is not None and (type(most) is not int or not 1 <= most <= MOST_OUTPUT):
-        text = f"Invalid max_tokens value, the valid range of max_tokens is [1, {MOST_OUTPUT}]"
+    if most is not None and (type(most) is not int or not 1 <= most <= MAX_OUTPUT):
+        text = f"Invalid max_tokens value, the valid range of max_tokens is [1, {MAX_OUTPUT}]"
         raise Refusal(400, text, param="max_tokens")
     for name, (low, high) in _RANGES.items():
         value = body.get(name)
@@ -139,8 +139,8 @@ def _check_stream(body: Request) -> None:
 
 def _check_tools(body: Request, beta: bool) -> None:
     tools = body.get("tools") or []
-    if len(tools) > _MOST_TOOLS:
-        raise Refusal(400, f"At most {_MOST_TOOLS} tools may be given", param="tools")
+    if len(tools) > _MAX_TOOLS:
+        raise Refusal(400, f"At most {_MAX_TOOLS} tools may be given", param="tools")
     for at, tool in enumerate(tools):
         function = tool.get("function") if isinstance(tool, dict) and tool.get("type") == "function" else None
         if not isinstance(function, dict) or not isinstance(function.get("parameters", {}), dict):

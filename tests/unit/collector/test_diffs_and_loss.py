@@ -5,7 +5,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.sequencing.diff_sequencer import LONGEST_WAIT_NS, MOST_WAITING, DiffSequencer
+from collector.sequencing.diff_sequencer import LONGEST_WAIT_NS, MAX_WAITING, DiffSequencer
 from eventlog.facts.capture import QUARANTINE, Gap, Quarantine
 from eventlog.facts.entry import Fact
 from eventlog.facts.market import DIFF
@@ -99,9 +99,9 @@ def test_diffs_that_come_after_all_close_their_gap() -> None:
 def test_what_waits_is_bounded() -> None:
     """With one more than may wait the hole is given up."""
     diffs = DiffSequencer()
-    taken(diffs, (1, 1), *((n, n) for n in range(3, 3 + MOST_WAITING)))
-    assert diffs.waiting == MOST_WAITING
-    assert len(taken(diffs, (3 + MOST_WAITING, 3 + MOST_WAITING))) == MOST_WAITING + 2
+    taken(diffs, (1, 1), *((n, n) for n in range(3, 3 + MAX_WAITING)))
+    assert diffs.waiting == MAX_WAITING
+    assert len(taken(diffs, (3 + MAX_WAITING, 3 + MAX_WAITING))) == MAX_WAITING + 2
     assert diffs.waiting == 0
 
 

@@ -36,7 +36,7 @@ from analysis.observe import Observer
 from analysis.order_flow import OrderFlow
 from analysis.parameters import Parameters
 from analysis.render.tool_budget import Listed, cut_to
-from analysis.render.tool_results import MOST_BYTES, flow_result, static_result
+from analysis.render.tool_results import MAX_BYTES, flow_result, static_result
 from analysis.trades.absorption import Absorption
 from analysis.trades.acceptance import Node, Profile
 from analysis.trades.crossings import Passage
@@ -165,7 +165,7 @@ def test_both_results_fit(views: list[MarketView]) -> None:
     for view in views:
         for result in (view.depth, view.order_flow):
             text = json.dumps(result, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
-            assert len(text.encode()) <= MOST_BYTES
+            assert len(text.encode()) <= MAX_BYTES
             assert json.loads(text) == msgspec.json.decode(msgspec.json.encode(result))
 
 
@@ -277,7 +277,7 @@ def test_the_largest_flow_fits(many: int) -> None:
     """What is listed and what is counted make up all there is, and the strongest and newest are kept."""
     zones, tests = zones_of(many)
     result = flow_result(a_flow(many), zones, tests, absorbed_at(many), 8)
-    assert size(result) <= MOST_BYTES
+    assert size(result) <= MAX_BYTES
     for name in ("tests", "naked_points", "sweeps"):
         assert len(result[name]) + result[f"more_{name}"] == many
     at_zones = result["absorption"]["at_zones"]
@@ -316,7 +316,7 @@ def test_the_largest_books_fit() -> None:
     now = CurrentBook(books, dict.fromkeys(books, besides), {s: seen.bands for s, seen in sides.items()})
     static = StaticBook(None, 60, float(LARGE), ONE_E8, sides, ended, now)
     result = static_result(static, 0.000123456, "a fit " + "with a long name " * 20, 8)
-    assert size(result) <= MOST_BYTES
+    assert size(result) <= MAX_BYTES
     for side, seen in sides.items():
         shown = result[side]
         for name in ("walls", "bands", "vacuums"):

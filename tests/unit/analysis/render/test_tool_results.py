@@ -8,7 +8,7 @@ import numpy as np
 
 from analysis.book.static_book import NO_BOOK, StaticBook, StaticLayer
 from analysis.parameters import Parameters
-from analysis.render.tool_results import MOST_BYTES, static_result
+from analysis.render.tool_results import MAX_BYTES, static_result
 from market.fixed_point import ONE_E8
 from projections.book.snapshot_window import Snapshot
 from projections.trades.trade_columns import Trades
@@ -150,4 +150,4 @@ def test_the_fullest_result_fits() -> None:
     assert [len(result[s]["walls"]) for s in ("bid", "ask")] == [9, 9]
     assert [result[s]["more_walls"] for s in ("bid", "ask")] == [4, 4]
     assert result["ended"]["pulled"] == 8
-    assert len(msgspec.json.encode(result)) <= MOST_BYTES
+    assert len(msgspec.json.encode(result)) <= MAX_BYTES

@@ -13,7 +13,7 @@ import structlog
 
 from collector.metrics import metrics_server
 from collector.metrics.metrics_connection import ConnectionLimits
-from collector.metrics.metrics_server import MOST_CONNECTIONS, serve
+from collector.metrics.metrics_server import MAX_CONNECTIONS, serve
 from tests.integration.daemons import free_port
 
 LONG = ConnectionLimits(head_s=60.0, lifetime_s=60.0)
@@ -228,7 +228,7 @@ async def test_a_connection_ends_with_its_life_however_slowly_it_is_read() -> No
     async with an_endpoint(text=lambda: "x" * 50_000_000, limits=limits) as port:
         loop = asyncio.get_running_loop()
         clients = []
-        for _ in range(MOST_CONNECTIONS):
+        for _ in range(MAX_CONNECTIONS):
             client = socket.socket()
             client.setblocking(False)
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -248,7 +248,7 @@ async def test_a_connection_ends_with_its_life_however_slowly_it_is_read() -> No
 async def test_an_excess_connection_is_closed_at_once() -> None:
     """Sixteen say nothing, the next ones are closed without a word; one leaves, and there is room again."""
     async with an_endpoint() as port:
-        held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(MOST_CONNECTIONS)]
+        held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(MAX_CONNECTIONS)]
         assert await exchanged(port, a_request()) == b""
         for reader, _ in held:
             assert not reader.at_eof()

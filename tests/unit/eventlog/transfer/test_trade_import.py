@@ -152,7 +152,7 @@ def test_any_other_content_under_a_known_id_is_a_conflict(
 
 def test_what_is_sorted_is_held_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The most rows that are taken need less than a GB, in columns of 50 bytes a row; more are refused unread."""
-    rows, most = 500_000, trade_import._MOST_UNORDERED
+    rows, most = 500_000, trade_import._MAX_UNORDERED
     ids = np.arange(rows, 0, -1)
     maker = np.ones(rows, bool)
     trades = ImportedTrades(ids, ids, ids, ids, ids, ids, maker, maker)
@@ -166,7 +166,7 @@ def test_what_is_sorted_is_held_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert peak / rows * most < 0.75e9
     with pytest.raises(ImportRefused, match="changed while it was read"):
         trade_import._in_order("rows.csv", trades, 8, rows - 1)
-    monkeypatch.setattr(trade_import, "_MOST_UNORDERED", rows - 1)
+    monkeypatch.setattr(trade_import, "_MAX_UNORDERED", rows - 1)
     with pytest.raises(ImportRefused, match="too long to be sorted here"):
         trade_import._in_order("rows.csv", trades, 8, rows)
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replay.scoring.statistics import LEAST_BLOCKS, Difference, difference, holm
+from replay.scoring.statistics import MIN_BLOCKS, Difference, difference, holm
 
 
 def compare(advice: list[float], blocks: list[int], placebo: list[float], placebo_blocks: list[int]) -> Difference:
@@ -51,7 +51,7 @@ def test_nothing_to_compare() -> None:
     assert compare([1], [1], [0], [2]).low is None
 
 
-@pytest.mark.parametrize("blocks", [1, 2, LEAST_BLOCKS - 1, LEAST_BLOCKS])
+@pytest.mark.parametrize("blocks", [1, 2, MIN_BLOCKS - 1, MIN_BLOCKS])
 def test_few_blocks_have_no_p(blocks: int) -> None:
     """No interval from one block, no p below twenty."""
     found = a_trial(3, 0.5, blocks)

@@ -18,7 +18,7 @@ from replay.decisions import Ticks, ticks_between
 from replay.trials.answer import Side
 from replay.trials.answers import Answers
 from replay.trials.counterfactual import Asker, ask_all, chosen, live_ticks, outdated, views_at
-from replay.trials.course import MOST_REFUSED, Asked
+from replay.trials.course import MAX_REFUSED, Asked
 from tests.fakes.model_client import SimulatedClient
 from tests.market_builders import SIGHT, SMALL, a_market, write_log
 
@@ -167,7 +167,7 @@ def test_a_server_that_refuses_every_request_is_left_alone(
     with Answers(tmp_path, SIDE) as answers:
         asked, stored = ask(log, ticks, answers, client, repeats=4, concurrency=concurrency)
         assert (asked, stored) == (Asked("bad_request: HTTP 400: no such model", lasts=True), 0)
-        assert MOST_REFUSED <= len(client.requests) < MOST_REFUSED + concurrency
+        assert MAX_REFUSED <= len(client.requests) < MAX_REFUSED + concurrency
         assert len(answers.missing(ticks.seq.tolist(), 4)) == len(ticks)
     few = SimulatedClient(faults=refused(*range(1, 99)))
     with Answers(tmp_path, SIDE) as answers:
@@ -201,7 +201,7 @@ def test_a_server_that_begins_to_refuse_is_left_alone(log: Log, ticks: Ticks, tm
         client = SimulatedClient(faults=refused(6, *range(7, 99)))
         asked, stored = ask(log, ticks, answers, client, concurrency=1)
         assert (asked.lasts, stored) == (True, 2)
-        assert len(client.requests) == 5 + MOST_REFUSED
+        assert len(client.requests) == 5 + MAX_REFUSED
         assert sum(len(a.calls) for a in answers.recording.everything()) == 5
         assert ask(log, ticks, answers, SimulatedClient(), concurrency=1) == (Asked(), 6)
 

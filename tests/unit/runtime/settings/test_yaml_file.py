@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from runtime.settings.settings import SettingsError, load
-from runtime.settings.yaml_file import MOST_BYTES, read, read_dotenv
+from runtime.settings.yaml_file import MAX_BYTES, read, read_dotenv
 from tests.conftest import ROOT
 from tests.settings_builders import forget_environment, loaded, refusal
 
@@ -65,7 +65,7 @@ def _clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("a: |\n" + "  x\n" * 60_000, "line 1: a value or key of more than 10,000 letters"),
         ("? " + "x" * 200_000 + "\n: b", "line 1: a value or key of more than 10,000 letters"),
         ("x" * 10_000_000, "is larger than 256 KiB; it is no settings file"),
-        ("#" * (MOST_BYTES + 1), "is larger than 256 KiB; it is no settings file"),
+        ("#" * (MAX_BYTES + 1), "is larger than 256 KiB; it is no settings file"),
         # tags, and values that are not what they look like
         ("app: {name: !!python/object:os.system x}", f"line 1: app.name: {TAG}"),
         ("app: !!python/object/apply:os.system [x]", f"line 1: app: {TAG}"),
@@ -261,7 +261,7 @@ def test_a_dotenv_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     ):
         loaded(tmp_path, "")
     file.unlink()
-    file.write_bytes(b"A=" + b"x" * MOST_BYTES)
+    file.write_bytes(b"A=" + b"x" * MAX_BYTES)
     with pytest.raises(SettingsError, match=r"\.env cannot be read as a small UTF-8 text file"):
         loaded(tmp_path, "")
     file.write_text("A0=sk-secret\n" + "".join(f"A{n}=${{A{n - 1}}}${{A{n - 1}}}\n" for n in range(1, 60)))

@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from agents.llm.client.budget import Budget, Limits
-from agents.llm.client.client import KEPT_BYTES, MOST_BYTES, Endpoint, ModelClient
+from agents.llm.client.client import KEPT_BYTES, MAX_BYTES, Endpoint, ModelClient
 from agents.llm.client.errors import NoReply
 from agents.llm.client.prices import PeakHours, PriceList
 from agents.llm.wire.api import Attempt, Reply, Request, Usage, digest_of, read_reply, rendered
@@ -179,7 +179,7 @@ async def test_passing_faults_are_tried_again(step: Step, verdict: str) -> None:
             "blank",
             "neither text nor a tool call; max_tokens were used up",
         ),
-        (says(b" " * (MOST_BYTES + 1)), "too_large", f"the body is longer than {MOST_BYTES} bytes"),
+        (says(b" " * (MAX_BYTES + 1)), "too_large", f"the body is longer than {MAX_BYTES} bytes"),
     ],
 )
 async def test_lasting_faults_are_not(step: Step, verdict: str, detail: str) -> None:
@@ -220,7 +220,7 @@ async def test_what_a_server_says_of_itself_is_logged_once(status: int) -> None:
 
 async def test_a_refusal_that_breaks_off_is_told_by_its_number() -> None:
     """Like a whole one."""
-    asked = await ask(says(b"x" * (MOST_BYTES + 1), 400), attempts=1)
+    asked = await ask(says(b"x" * (MAX_BYTES + 1), 400), attempts=1)
     assert asked.attempts[0].detail == "HTTP 400, and its body broke off"
     assert str(asked.refusal) == "bad_request: HTTP 400"
 
@@ -238,7 +238,7 @@ async def test_a_body_that_is_cut_off_leaves_nothing_to_the_garbage_collector(st
 
     sys.set_asyncgen_hooks(firstiter=note)
     try:
-        await ask(says(b" " * (MOST_BYTES + 1), status), attempts=1)
+        await ask(says(b" " * (MAX_BYTES + 1), status), attempts=1)
     finally:
         sys.set_asyncgen_hooks(*hooks)
     left = [generator.__qualname__ for generator in begun if generator.ag_frame is not None]

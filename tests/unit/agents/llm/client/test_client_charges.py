@@ -3,7 +3,7 @@
 import pytest
 
 from agents.llm.client.budget import Limits, most_taken
-from agents.llm.wire.api import MOST_REQUEST_BYTES, Usage, rendered
+from agents.llm.wire.api import MAX_REQUEST_BYTES, Usage, rendered
 from agents.llm.wire.verdicts import Judged
 from tests.fakes.chat_endpoint import breaks_off, completion, says
 from tests.unit.agents.llm.client.test_client import REQUEST, ask
@@ -35,7 +35,7 @@ async def test_a_fault_of_our_own_in_reading_loses_no_record(monkeypatch: pytest
 async def test_a_request_beyond_all_bounds_is_not_sent() -> None:
     """The longest that may is; one byte more is refused for good."""
     around = len(rendered({**REQUEST, "user": ""}))
-    longest = {**REQUEST, "user": "x" * (MOST_REQUEST_BYTES - around)}
+    longest = {**REQUEST, "user": "x" * (MAX_REQUEST_BYTES - around)}
     sent = await ask(says(completion()), request=longest)
     refused = await ask(says(completion()), request={**longest, "user": longest["user"] + "x"})
     assert (sent.said, len(sent.endpoint.seen[0].body)) == (["ok"], 262_144)

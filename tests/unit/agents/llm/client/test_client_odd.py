@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agents.llm.client.client import MOST_BYTES
+from agents.llm.client.client import MAX_BYTES
 from agents.llm.client.errors import NoReply
 from agents.llm.conversation.tools import calls_in
 from agents.llm.wire.api import Reply
@@ -180,7 +180,7 @@ REFUSED: dict[str, tuple[Step, str, str, str]] = {
     "200_utf16": (says("{}".encode("utf-16")), "not_json", "not JSON", ""),
     "200_two": (says(json.dumps(completion("a")) * 2), "not_json", "not JSON", '{"id": "1"'),
     "200_deep": (says('{"choices":' * 50_000), "not_json", "not JSON", '{"choices":'),
-    "200_too_long": (says(b'"' + b"a" * MOST_BYTES), "too_large", "the body is longer than", ""),
+    "200_too_long": (says(b'"' + b"a" * MAX_BYTES), "too_large", "the body is longer than", ""),
     "200_thoughts_alone": (says(completion("<think>x</think>")), "blank", "neither text nor a tool call", ""),
     "200_thoughts_cut": (
         says(completion("<think>x", finish_reason="length")),

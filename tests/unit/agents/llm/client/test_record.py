@@ -3,7 +3,7 @@
 import msgspec
 
 from agents.llm.client.record import call_of
-from agents.llm.wire.api import MOST_REQUEST_BYTES, Attempt, Request, digest_of, rendered
+from agents.llm.wire.api import MAX_REQUEST_BYTES, Attempt, Request, digest_of, rendered
 from tests.unit.agents.llm.conversation.test_dialogue import VIEW
 
 REQUEST: Request = {"model": "m", "messages": [{"role": "user", "content": "价格"}]}
@@ -18,9 +18,9 @@ def test_a_request_is_kept_as_it_was_sent() -> None:
 
 def test_a_request_that_was_too_large_is_kept_by_its_name_and_size() -> None:
     """The longest that may be sent is kept whole; one byte more is not."""
-    longest = {**REQUEST, "user": "x" * (MOST_REQUEST_BYTES - len(rendered({**REQUEST, "user": ""})))}
+    longest = {**REQUEST, "user": "x" * (MAX_REQUEST_BYTES - len(rendered({**REQUEST, "user": ""})))}
     longer = {**longest, "user": longest["user"] + "x"}
     kept, cut = (call_of(Attempt(r, 1, 5, 0, "too_large"), VIEW, "a", "static", "p", 0) for r in (longest, longer))
-    assert len(kept.request) == MOST_REQUEST_BYTES - 4  # two letters of three bytes
+    assert len(kept.request) == MAX_REQUEST_BYTES - 4  # two letters of three bytes
     assert msgspec.json.decode(cut.request) == {"digest": digest_of(longer), "bytes": 262_145, "messages": []}
     assert cut.request_digest == digest_of(longer)
