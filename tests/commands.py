@@ -69,10 +69,9 @@ def _as_at_a_shell(arguments: list[str], cwd: Path, environment: Mapping[str, st
     try:
         with chdir(cwd), variables, mock.patch.object(sys, "argv", arguments), warnings.catch_warnings():
             warnings.simplefilter("default")
-            with mock.patch.dict(sys.modules):
-                for door in _DOORS:  # a process of its own would not have loaded it yet
-                    sys.modules.pop(door, None)
-                yield
+            for door in _DOORS:  # a process of its own would not have loaded it yet
+                sys.modules.pop(door, None)
+            yield
     finally:
         signal.signal(signal.SIGINT, interrupt)
         warnings.formatwarning = formatted

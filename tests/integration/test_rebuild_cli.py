@@ -135,10 +135,10 @@ def test_what_an_error_tells_to_type_works(storage: Path) -> None:
         (name.folder(odd) / FILE_NAME).write_text('{"log":"somebody\'s"}')
     refused = run("-m", "eventlog", "tail", *WHERE, odd)
     assert refused.returncode == 1
-    (command,) = re.findall("`(python [^`]*)`", refused.stderr)
+    (command,) = re.findall("`(liquidity [^`]*)`", refused.stderr)
     words = shlex.split(command.replace("it'\"'\"'s a", "it'\"'\"'s  a"))  # an error is one line, with single blanks
-    assert words[:4] == ["python", "-m", "eventlog", "rebuild-catalogue"]
-    done = run(*words[1:])
+    assert words[:3] == ["liquidity", "log", "rebuild-catalogue"]
+    done = run("-m", "cli", *words[1:])
     assert (done.returncode, done.stderr) == (0, ""), done
     assert f"moved aside, to {EVENTS.folder(odd)}/aside: 1 files: catalogue.json" in done.stdout
     assert everything(odd) == before
