@@ -23,7 +23,7 @@ from eventlog.errors import EventLogError
 from market.compiled import load_compiler
 from market.instrument import Market
 from market.printable import one_line
-from runtime.analysis_config import Sight, sight_of
+from runtime.analysis_config import AnalysisConfig, analysis_config
 from runtime.daemon import logging_setup, status
 from runtime.daemon.file_limit import raise_limit
 from runtime.daemon.log_server import log_server
@@ -52,7 +52,7 @@ def main(
         if (note := status.note_on_age(said, WallClock().now_ns())) is not None:
             typer.echo(note, err=True)
         raise typer.Exit(0 if said["running"] else 1)
-    sight = sight_of(settings, market.symbol)
+    sight = analysis_config(settings, market.symbol)
     prompts_of(questions_of(settings.analyzer.deepseek))  # a fault in them is told before anything starts
     logging_setup.set_up(settings.app.logs_dir, settings.app.log_level, settings.app.logs_keep_days)
     raise_limit()
@@ -66,7 +66,7 @@ def main(
         _log.warning("ended while the log's server was away", reason=one_line(error))
 
 
-def _run(settings: Settings, market: Market, sight: Sight, stop: StopSignal) -> None:
+def _run(settings: Settings, market: Market, sight: AnalysisConfig, stop: StopSignal) -> None:
     with log_server(settings.redis.server_url, settings.redis.storage_dir, stop) as server:
         Analyzer(settings, market, sight, server.connect, stop).run()
 

@@ -26,7 +26,7 @@ from exchanges.errors import ExchangeError
 from market.compiled import load_compiler
 from market.instrument import Market
 from market.printable import one_line
-from runtime.analysis_config import sight_of
+from runtime.analysis_config import analysis_config
 from runtime.binance_venue import BinanceVenue
 from runtime.daemon import logging_setup, status
 from runtime.daemon.file_limit import raise_limit
@@ -59,7 +59,7 @@ def main(
         raise typer.Exit(0 if all(each["running"] for each in said.values()) else 1)
     venue = BinanceVenue(settings, WallClock())
     for market in markets:
-        sight_of(settings, market.symbol)  # what the views cannot use is said before anything is recorded
+        analysis_config(settings, market.symbol)  # what the views cannot use is said before anything is recorded
     logging_setup.set_up(settings.app.logs_dir, settings.app.log_level, settings.app.logs_keep_days)
     raise_limit()
     load_compiler()

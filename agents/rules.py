@@ -9,15 +9,15 @@ from agents.recommendation import Advice, Side, Zone, evidence_digest
 from agents.zones import (
     NOTHING_NEAR,
     UNMEASURED,
-    Footing,
     Scale,
+    ZoneSupport,
     made,
     on_grid,
     stance_of,
     told,
     weighted,
 )
-from analysis.confluence import Resonance
+from analysis.confluence import Confluence
 from analysis.parameters import Parameters
 from analysis.view import MarketView
 
@@ -55,7 +55,7 @@ class RulesAnalyst:
         tried = [(z, *_interval(side, z, scale)) for z in mine]
         tried.sort(key=lambda item: (-item[0].strength, abs(item[1] - reference), item[1]))
         found = (
-            (z.strength, made(side, low, high, Footing.of(z), scale, self._parameters))
+            (z.strength, made(side, low, high, ZoneSupport.of(z), scale, self._parameters))
             for z, low, high in tried
             if low <= high
         )
@@ -81,7 +81,7 @@ class RulesAnalyst:
         )
 
 
-def _interval(side: Side, found: Resonance, scale: Scale) -> tuple[int, int]:
+def _interval(side: Side, found: Confluence, scale: Scale) -> tuple[int, int]:
     """What of a zone lies on the grid and on its side of the price; the low is above the high where nothing is left."""
     tick, reference = scale.tick_e8, scale.reference_e8
     low, high = on_grid(found.low_e8, found.high_e8, tick)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from math import ceil
 
 from agents.recommendation import Rung, Side, Stance, Zone
-from analysis.confluence import Resonance
+from analysis.confluence import Confluence
 from analysis.evidence import Evidence
 from analysis.fitted import Logistic, confidence_features
 from analysis.parameters import Parameters
@@ -27,7 +27,7 @@ class Scale:
 
 
 @dataclass(frozen=True, slots=True)
-class Footing:
+class ZoneSupport:
     """
     What a zone stands on.
 
@@ -42,12 +42,14 @@ class Footing:
     evidence: tuple[Evidence, ...]
 
     @classmethod
-    def of(cls, zone: Resonance) -> "Footing":
+    def of(cls, zone: Confluence) -> "ZoneSupport":
         """All that a resonance zone stands on."""
         return cls(zone.price_e8, zone.score, len(zone.legs), zone.evidence)
 
 
-def made(side: Side, low_e8: int, high_e8: int, footing: Footing, scale: Scale, parameters: Parameters) -> Zone | None:
+def made(
+    side: Side, low_e8: int, high_e8: int, footing: ZoneSupport, scale: Scale, parameters: Parameters
+) -> Zone | None:
     """
     A whole zone without weight from an interval on the grid; None where no price could prove it wrong.
     """

@@ -31,7 +31,7 @@ class Cluster:
 
 
 @dataclass(frozen=True, slots=True)
-class Resonance:
+class Confluence:
     """
     A zone with its legs.
 
@@ -91,13 +91,13 @@ def validation_of(record: LevelRecord) -> float | None:
     return round((held + _PRIOR_TESTS / 2) / (record.recent_weight + _PRIOR_TESTS), 4)
 
 
-def resonances(
+def confluences(
     found: Sequence[Cluster],
     validations: Sequence[Evidence | None],
     horizons: int,
     reference_e8: int,
     parameters: Parameters,
-) -> list[Resonance]:
+) -> list[Confluence]:
     """
     Zones with their scores, strongest first.
 
@@ -117,7 +117,7 @@ def resonances(
         below = cluster.lead.price_e8 < reference_e8
         half = int(cluster.lead.price_e8 * parameters.zone_half_width_bp / 1e4)
         made.append(
-            Resonance(
+            Confluence(
                 id="",
                 low_e8=max(cluster.lead.low_e8, cluster.lead.price_e8 - half, 0 if below else reference_e8 + 1),
                 high_e8=min(cluster.lead.high_e8, cluster.lead.price_e8 + half, reference_e8 - 1 if below else 2**62),
@@ -153,6 +153,6 @@ def _legs(members: Sequence[Evidence], horizons: int) -> dict[Leg, float]:
     return legs
 
 
-def _named(zone: Resonance, name: str) -> Resonance:
-    return Resonance(name, zone.low_e8, zone.high_e8, zone.price_e8, zone.legs, zone.missing, zone.score,
+def _named(zone: Confluence, name: str) -> Confluence:
+    return Confluence(name, zone.low_e8, zone.high_e8, zone.price_e8, zone.legs, zone.missing, zone.score,
                      zone.strength, zone.evidence)  # fmt: skip

@@ -10,7 +10,7 @@ import numpy as np
 from analysis.book.book_side import Side
 from analysis.book.static_book import StaticBook, StaticLayer, evidence_of
 from analysis.book.walls import least_wall
-from analysis.confluence import Resonance, clusters, resonances, validation_of
+from analysis.confluence import Confluence, clusters, confluences, validation_of
 from analysis.evidence import Evidence
 from analysis.order_flow import OrderFlow, OrderFlowLayer
 from analysis.parameters import Parameters
@@ -44,7 +44,7 @@ class Findings:
     static: StaticBook
     flow: OrderFlow
     evidence: Sequence[Evidence]
-    zones: Sequence[Resonance]
+    zones: Sequence[Confluence]
     tests: Mapping[str, LevelRecord]
     absorbed: Mapping[str, Absorption]
 
@@ -122,7 +122,7 @@ class Observer:
         reference: int | None,
         unit: float | None,
         flow: OrderFlow,
-    ) -> tuple[list[Resonance], dict[str, LevelRecord]]:
+    ) -> tuple[list[Confluence], dict[str, LevelRecord]]:
         """The zones within reach, each tested against the trades of the last hours."""
         if reference is None or unit is None or flow.reach is None:
             return [], {}
@@ -132,7 +132,7 @@ class Observer:
         tests = {f"T{n}": record for n, record in enumerate(records)}
         near = flow.reach.near_e8
         validations = [_validation(name, record, near) for name, record in tests.items()]
-        return resonances(found, validations, flow.horizons, reference, parameters), tests
+        return confluences(found, validations, flow.horizons, reference, parameters), tests
 
     def _warnings(self, tick: TickEntry, state: MarketState, seen: Findings) -> list[str]:
         found = [seen.static.reason] if seen.static.reason else []

@@ -16,7 +16,7 @@ from analysis.parameters import Parameters
 from analysis.trades.absorption import Absorption, absorption_at, find_absorption, with_replenishment
 from analysis.trades.absorption_windows import Frame, frame_of
 from analysis.trades.acceptance import Profile, acceptance
-from analysis.trades.crossings import Passage, last_passages
+from analysis.trades.crossings import Crossing, last_crossings
 from analysis.trades.footprint import Cvd, Footprint, cvd, footprint
 from analysis.trades.level_tests import LevelRecord, Reach, against_trades, reach_of, records_of
 from analysis.trades.naked_points import NakedPoint, NakedPoints
@@ -57,7 +57,7 @@ class OrderFlow:
     footprint: Footprint | None
     absorbed: Sequence[Absorption]
     swept: Sequence[Sweep]
-    passages: Mapping[str, Passage | None]
+    passages: Mapping[str, Crossing | None]
     book_flow: BookFlowFindings | None
 
 
@@ -136,7 +136,7 @@ class OrderFlowLayer:
 
     def _passages(
         self, trades: Trades, reference: int | None, level_e8: int, sigma: float | None, static: StaticBook
-    ) -> dict[str, Passage | None]:
+    ) -> dict[str, Crossing | None]:
         thin = {
             f"V{side[0]}{n}": (v.low_e8, v.high_e8)
             for side, seen in (static.sides or {}).items()
@@ -146,7 +146,7 @@ class OrderFlowLayer:
             return {}
         row = _row_width(reference, level_e8, self._parameters)
         unit = round(sigma * reference)
-        passed = last_passages(trades, list(thin.values()), unit, row, self._parameters.order_flow)
+        passed = last_crossings(trades, list(thin.values()), unit, row, self._parameters.order_flow)
         return dict(zip(thin, passed, strict=True))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from analysis.book.book_side import Side
-from analysis.confluence import Resonance
+from analysis.confluence import Confluence
 from analysis.evidence import Evidence, price, rendered
 from market.fixed_point import format_e8
 from market.timestamps import iso
@@ -43,7 +43,7 @@ class MarketView:
     parameters_digest: str
     state: dict[str, str]
     evidence: tuple[Evidence, ...]
-    zones: tuple[Resonance, ...]
+    zones: tuple[Confluence, ...]
     reach_bp: Mapping[Side, float]
     depth: dict[str, Any]
     order_flow: dict[str, Any]
@@ -79,7 +79,7 @@ class MarketView:
         )
 
 
-def _zone(zone: Resonance) -> dict[str, Any]:
+def _zone(zone: Confluence) -> dict[str, Any]:
     return {
         "id": zone.id,
         "low": format_e8(zone.low_e8),

@@ -33,7 +33,7 @@ from eventlog.store.writer import LogWriter
 from market.instrument import Market
 from market.timestamps import iso
 from projections.state import KINDS, READS, MarketState, TickEntry
-from runtime.analysis_config import Sight, session_settings
+from runtime.analysis_config import AnalysisConfig, session_settings
 from runtime.daemon import status
 from runtime.daemon.recurring_warning import RecurringWarning
 from runtime.daemon.server_watch import EVERY_S, ServerWatch
@@ -69,7 +69,7 @@ class Analyzer:
     """
 
     def __init__(
-        self, settings: Settings, market: Market, sight: Sight, connect: Callable[[], Any], stop: StopSignal
+        self, settings: Settings, market: Market, sight: AnalysisConfig, connect: Callable[[], Any], stop: StopSignal
     ) -> None:
         self._settings = settings
         self._stop = stop

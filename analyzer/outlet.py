@@ -13,7 +13,7 @@ import structlog
 from eventlog.errors import StoreFull, StoreUnavailable
 from eventlog.facts.entry import Fact
 from eventlog.spill.spill import Spill
-from eventlog.store.writer import LogWriter, Lost
+from eventlog.store.writer import LogWriter, LostRange
 
 _RETRY_S = 0.2
 _LOOK_S = 0.05
@@ -32,7 +32,9 @@ class Outlet:
         again_after_loss: what must be on record again where the server turns out to have lost entries.
     """
 
-    def __init__(self, writer: LogWriter, spill: Spill, again_after_loss: Callable[[Lost], Sequence[Fact]]) -> None:
+    def __init__(
+        self, writer: LogWriter, spill: Spill, again_after_loss: Callable[[LostRange], Sequence[Fact]]
+    ) -> None:
         self.writer = writer
         self._spill = spill
         self._again_after_loss = again_after_loss
@@ -156,6 +158,6 @@ class Outlet:
             self._in_hand = []
             self._changed.notify_all()
 
-    def _again(self, lost: Lost) -> Sequence[Fact]:
+    def _again(self, lost: LostRange) -> Sequence[Fact]:
         _log.error("the server lost entries", first_seq=lost.first, last_seq=lost.last)
         return self._again_after_loss(lost)

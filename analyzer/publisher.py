@@ -30,7 +30,7 @@ _log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class PublishedDecision:
     """A decision ready for the log; `published` where its advice goes out."""
 
     decided: Decided
@@ -58,7 +58,7 @@ class Publisher:
         self._clock = clock
         self._file = DailyFile(logs_dir / f"trading_recommendations_{market.symbol.lower()}.log", keep_days)
 
-    def decision(self, decided: Decided, log: Log) -> Decision:
+    def decision(self, decided: Decided, log: Log) -> PublishedDecision:
         """
         The facts of a decision; its advice is not published where the tick was reached more than an interval late.
 
@@ -75,9 +75,9 @@ class Publisher:
                 tick.seq, tick.boundary_ns, advice.analyst, published_ns, published_seq, advice.render().decode()
             )
             facts.append(entry.fact(RECOMMENDATION, now))
-        return Decision(decided, tuple(facts), advice is not None and on_time, now)
+        return PublishedDecision(decided, tuple(facts), advice is not None and on_time, now)
 
-    def show(self, decision: Decision) -> None:
+    def show(self, decision: PublishedDecision) -> None:
         """Publish what is in the log now: a line in the file, and the whole analysis in Redis for an hour."""
         advice, tick = decision.decided.advice, decision.decided.tick
         if not decision.published or advice is None:
@@ -97,13 +97,13 @@ class Publisher:
             "published": published,
         }
         try:
-            with hots.told_plainly():
+            with hots.translate_errors():
                 self._client.set(name, msgspec.json.encode(shown), ex=HOUR_NS // SECOND_NS)
         except EventLogError as error:
             _log.warning("analysis_results not written", reason=str(error))
             self._client = self._connect()
 
-    def tell(self, decision: Decision) -> None:
+    def tell(self, decision: PublishedDecision) -> None:
         """Tell a person in one line of the log what was advised, or why nothing was."""
         tick, advice = decision.decided.tick, decision.decided.advice
         at = iso(tick.boundary_ns)

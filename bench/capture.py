@@ -13,10 +13,10 @@ from typing import Any
 import structlog
 
 from bench.measure import Figure
-from collector.fact_queue import MAX_IN_BATCH, Recorder
+from collector.fact_queue import MAX_IN_BATCH, FactQueue
 from collector.sequencing.capture import Capture
 from collector.sequencing.log_tail import LogTail
-from collector.sequencing.tick_maker import Seen
+from collector.sequencing.tick_maker import CaptureProgress
 from eventlog.clock import WallClock
 from eventlog.names import LogName
 from eventlog.server.embedded_server import EmbeddedServer
@@ -71,11 +71,11 @@ async def _record(url: str, storage: Path, client: Any) -> float:
     async def nothing(_: Any) -> None:
         return None
 
-    recorder = Recorder(writer, lambda: None, nothing)
+    recorder = FactQueue(writer, lambda: None, nothing)
     stream = BinanceStream(url, ["btcfdusd@aggTrade"], clock)
     exchange = BinanceExchange(BinanceRest("http://127.0.0.1:9", market.symbol, 1, 6000, clock), stream, mapper)
     log = Log(cold, None, mapper.decoders)
-    capture = Capture(exchange, log, recorder, clock, LogTail(1, 1, (), 0, None), 0, Seen())
+    capture = Capture(exchange, log, recorder, clock, LogTail(1, 1, (), 0, None), 0, CaptureProgress())
     tasks = [asyncio.create_task(recorder.run()), asyncio.create_task(capture.feed())]
     while recorder.counts.get("agg_trade", 0) == 0:
         await asyncio.sleep(0.001)

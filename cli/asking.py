@@ -11,10 +11,10 @@ from cli.options import ALL_NS, LogSource, end_of, time_of
 from market.timestamps import MINUTE_NS
 from replay.decisions import Ticks, ticks_between
 from replay.errors import NothingToReplay
-from replay.trials.asking import Way
+from replay.trials.asking import ModelSetup
 from replay.trials.changes import AS_IT_WAS, Changed
 from replay.trials.estimate import memory_note
-from runtime.analysis_config import sight_of
+from runtime.analysis_config import analysis_config
 from runtime.settings.settings import Settings
 
 OutOption = Annotated[Path, typer.Option("--out", help="the folder of all runs; answers are kept in it")]
@@ -24,13 +24,13 @@ YesOption = Annotated[bool, typer.Option("--yes", help="spend without being aske
 WorkersOption = Annotated[int, typer.Option(min=1, max=64, help="processes that share the ticks")]
 
 
-def way_of(source: LogSource, settings: Settings, out: Path, changed: Changed = AS_IT_WAS) -> Way:
+def way_of(source: LogSource, settings: Settings, out: Path, changed: Changed = AS_IT_WAS) -> ModelSetup:
     """The way of asking that settings mean; answers are kept in `out`."""
-    sight = sight_of(settings, source.market.symbol)
+    sight = analysis_config(settings, source.market.symbol)
     chosen = settings.analyzer.deepseek
     proxy = settings.proxy_for(chosen.endpoint_url)
     decisions = source.decisions if source.has_decisions else None
-    return Way(str(source.market), chosen, sight, source.events, decisions, out, changed, proxy)
+    return ModelSetup(str(source.market), chosen, sight, source.events, decisions, out, changed, proxy)
 
 
 def ticks_of(source: LogSource, start: str | None, to: str | None) -> Ticks:

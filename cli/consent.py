@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import typer
 
 from cli import console
-from replay.trials.asking import Patience
+from replay.trials.asking import SpendPolicy
 from replay.trials.estimate import Estimate
 
 
@@ -59,9 +59,9 @@ def _usd(usd_e12: int | None, parts: int) -> str:
     return "no price is set for this model" if usd_e12 is None else f"about {parts * usd_e12 / 1e12:.4f} USD"
 
 
-def patience(yes: bool, concurrency: int, parts: int = 1) -> Patience:
+def patience(yes: bool, concurrency: int, parts: int = 1) -> SpendPolicy:
     """How a command lets a model be asked."""
-    return Patience(concurrency, Consent(yes, parts), bar("asking"))
+    return SpendPolicy(concurrency, Consent(yes, parts), bar("asking"))
 
 
 def bar(what: str) -> Callable[[int], AbstractContextManager[Callable[[int], None]]]:

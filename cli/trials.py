@@ -40,14 +40,14 @@ from replay.plain_json import plain
 from replay.scoring.outcomes import HORIZONS_S
 from replay.scoring.rules import rules_of
 from replay.trials.ab import whole_minutes
-from replay.trials.asking import Patience, get_answers
+from replay.trials.asking import SpendPolicy, get_answers
 from replay.trials.changes import AS_IT_WAS, Changed
 from replay.trials.counterfactual import live_ticks
-from replay.trials.experiment import Terms, experiment, experiment_lines
+from replay.trials.experiment import ExperimentConfig, experiment, experiment_lines
 from replay.trials.minute_scores import scores_of
 from replay.trials.probe import Decisions, changes, every, probe_lines, share_lines
 from replay.trials.probe import probe as probed
-from runtime.analysis_config import sight_of
+from runtime.analysis_config import analysis_config
 from runtime.analysts import MODEL
 from runtime.model_config import prompts_of, questions_of
 from runtime.settings.settings import Settings, load
@@ -80,8 +80,8 @@ def ab(
     ticks = whole_minutes(ticks_of(source, start, to))
     if len(ticks) == 0:
         raise NothingToReplay("no tick of that stretch is on a whole minute, and minutes are what is paired")
-    rules = rules_of(one.scoring, sight_of(one, source.market.symbol).parameters)
-    terms = Terms(rules, repeats, scores_of(_horizons(horizons)), workers)
+    rules = rules_of(one.scoring, analysis_config(one, source.market.symbol).parameters)
+    terms = ExperimentConfig(rules, repeats, scores_of(_horizons(horizons)), workers)
     notes = list(dict.fromkeys([*memory_notes(one, ticks), *memory_notes(two, ticks)]))
     _tell(notes)
     asking = patience(yes, concurrency, 2)
@@ -149,7 +149,7 @@ def _decisions(
     out: Path,
     ticks: Ticks,
     analyst: str,
-    asking: Patience,
+    asking: SpendPolicy,
     changed: Changed,
     repeat: int,
 ) -> Decisions:

@@ -13,12 +13,12 @@ from typing import Any, TypeVar
 
 import structlog
 
-from collector.queue_limits import Listener, Room, size_of
+from collector.queue_limits import Listener, QueueLimits, size_of
 from eventlog.errors import EventLogError, StoreFull, StoreUnavailable
 from eventlog.facts.entry import Fact
 from eventlog.facts.market import SNAPSHOT
 from eventlog.spill.spill import Spill
-from eventlog.store.writer import LogWriter, Lost
+from eventlog.store.writer import LogWriter, LostRange
 from exchanges.port import Arrival
 from runtime.daemon.recurring_warning import RecurringWarning
 
@@ -44,7 +44,7 @@ async def to_its_end(job: asyncio.Future[_Result]) -> _Result:
         raise
 
 
-class Recorder:
+class FactQueue:
     """
     Appends facts in the order they are put.
 
@@ -59,9 +59,9 @@ class Recorder:
         self,
         writer: LogWriter,
         revive: Callable[[], None],
-        on_lost: Callable[[Lost], Awaitable[None]],
+        on_lost: Callable[[LostRange], Awaitable[None]],
         spill: Spill | None = None,
-        room: Room | None = None,
+        room: QueueLimits | None = None,
         listener: Listener | None = None,
     ) -> None:
         self.writer = writer
@@ -73,7 +73,7 @@ class Recorder:
         self.spill_error = ""
         self._revive = revive
         self._on_lost = on_lost
-        self._room_for = room or Room()
+        self._room_for = room or QueueLimits()
         self.snapshot_seq: int | None = None
         self._queue: list[Fact] = []
         self._queue_bytes = 0

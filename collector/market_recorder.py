@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 import msgspec
 import structlog
 
-from collector.fact_queue import Recorder, to_its_end
-from collector.sequencing.book_auditor import BookKeeper
+from collector.fact_queue import FactQueue, to_its_end
+from collector.sequencing.book_auditor import BookAuditor
 from collector.sequencing.capture import Capture
 from collector.sequencing.log_tail import LogTail
-from collector.sequencing.tick_maker import Seen, TickMaker
+from collector.sequencing.tick_maker import CaptureProgress, TickMaker
 from collector.sequencing.ticker import Ticker
 from eventlog.clock import Clock
 from eventlog.code_version import code_digest
@@ -26,7 +26,7 @@ from eventlog.facts.capture import SESSION, ClockOffset, Session, TradesState
 from eventlog.facts.entry import Fact
 from eventlog.store.archiver import Archiver
 from eventlog.store.log import Log
-from eventlog.store.writer import Lost
+from eventlog.store.writer import LostRange
 from exchanges.errors import ExchangeError, UnknownSymbol
 from exchanges.port import Exchange
 from market.timestamps import SECOND_NS, iso
@@ -69,7 +69,7 @@ class Plan:
     settings: str
 
 
-class Collector:
+class MarketRecorder:
     """
     Records one market until it is told to stop.
 
@@ -85,7 +85,7 @@ class Collector:
         exchange: Exchange,
         log: Log,
         tail: LogTail,
-        recorder: Recorder,
+        recorder: FactQueue,
         archiver: Archiver,
         clock: Clock,
         archiving: Executor,
@@ -106,8 +106,8 @@ class Collector:
         self._archive_error = ""
         self._status_warning = RecurringWarning("status not written", "status written again")
         self._again: asyncio.Task[int] | None = None
-        seen = Seen(snapshot_seq=tail.snapshot_seq)
-        self.keeper = BookKeeper(log.venue)
+        seen = CaptureProgress(snapshot_seq=tail.snapshot_seq)
+        self.keeper = BookAuditor(log.venue)
         self.capture = Capture(exchange, log, recorder, clock, tail, plan.history_hours, seen, self.keeper)
         maker = TickMaker(plan.interval_ns, plan.snapshot_interval_ns, max(tail.last_boundary_ns, clock.now_ns()))
         self.ticker = Ticker(exchange, recorder, clock, maker, self.capture, plan.snapshot_limit)
@@ -133,7 +133,7 @@ class Collector:
             stopping.cancel()
             await self._shut_down(tasks[0], tasks[1:])
 
-    async def lost(self, lost: Lost) -> None:
+    async def lost(self, lost: LostRange) -> None:
         """What a reader needs first is on record again, and the lost trades are asked for; see `Capture.lost`."""
         again = [self._session("started")] + ([self._instrument_fact] if self._instrument_fact else [])
         self._again = asyncio.create_task(self.recorder.put(again))

@@ -13,10 +13,10 @@ from typing import Any
 import structlog
 from structlog.contextvars import bind_contextvars
 
-from collector.fact_queue import Recorder
-from collector.market_recorder import Collector, Plan
+from collector.fact_queue import FactQueue
+from collector.market_recorder import MarketRecorder, Plan
 from collector.metrics.metrics import Meter, measured
-from collector.queue_limits import Room
+from collector.queue_limits import QueueLimits
 from collector.sequencing.log_tail import LogTail, read_tail
 from eventlog.clock import Clock
 from eventlog.errors import EventLogError, StoreFull, StoreUnavailable
@@ -28,7 +28,7 @@ from eventlog.store.cold import ColdLog
 from eventlog.store.decision_log import last_named_seq
 from eventlog.store.hot import HotLog
 from eventlog.store.log import Log
-from eventlog.store.writer import LogWriter, Lost
+from eventlog.store.writer import LogWriter, LostRange
 from exchanges.port import Exchange
 from market.instrument import Market
 from runtime.daemon import status
@@ -59,7 +59,7 @@ class Store:
 class Limits:
     """What waits for the server at most, in memory and then on disk."""
 
-    room: Room
+    room: QueueLimits
     spill_bytes: int
 
 
@@ -105,7 +105,7 @@ class MarketRecording:
         self._meter = Meter(clock, event_time_ns)
         self._room = limits.room
         self._about = about
-        self._collector: Collector | None = None
+        self._collector: MarketRecorder | None = None
         self._closed = False
 
     @property
@@ -127,9 +127,9 @@ class MarketRecording:
             tail = await self._tail(log, stop)
             if tail is None:
                 return
-            recorder = Recorder(self.writer, self.store.revive, self._lost, self._spill, self._room, self._meter)
+            recorder = FactQueue(self.writer, self.store.revive, self._lost, self._spill, self._room, self._meter)
             archiver = Archiver(self._log_for_reading(), self.writer, self.plan.archive_keep)
-            self._collector = Collector(
+            self._collector = MarketRecorder(
                 self.plan, self.exchange, log, tail, recorder, archiver, self.clock, self.store.archiving, self._about
             )
             _log.info("recording", next_seq=self.writer.last_seq + 1)
@@ -169,7 +169,7 @@ class MarketRecording:
         catch_up(self._spill, self.writer, log, self.clock, cancelled)
         return None if self._spill.is_open else read_tail(log)
 
-    async def _lost(self, lost: Lost) -> None:
+    async def _lost(self, lost: LostRange) -> None:
         if self._collector is not None:
             await self._collector.lost(lost)
 

@@ -11,7 +11,7 @@ from exchanges.port import Arrival
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class QueueLimits:
     """How many facts and bytes the queue holds; beyond either limit it goes to the file."""
 
     facts: int = 50_000

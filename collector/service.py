@@ -14,7 +14,7 @@ from collector.market_recorder import Plan
 from collector.market_recording import Limits, MarketRecording, Store
 from collector.metrics.metrics import publish
 from collector.metrics.summaries import summarise
-from collector.queue_limits import Room
+from collector.queue_limits import QueueLimits
 from collector.views.view_publisher import ViewPlan, ViewPublisher
 from eventlog.clock import WallClock
 from eventlog.store.cold import ColdLog
@@ -25,7 +25,7 @@ from market.errors import KnownError
 from market.instrument import Market
 from market.printable import one_line, reasons
 from market.timestamps import SECOND_NS
-from runtime.analysis_config import sight_of
+from runtime.analysis_config import analysis_config
 from runtime.daemon import status
 from runtime.daemon.log_server import LogServer
 from runtime.daemon.server_watch import ServerWatch
@@ -167,7 +167,7 @@ async def unless(stop: asyncio.Event, work: Iterable[Coroutine[Any, Any, None]])
 def limits_of(settings: Settings) -> Limits:
     """What each market may keep waiting: its part of what all of them may."""
     limit, markets = settings.data_collector.backpressure, len(settings.binance.recorded)
-    room = Room(max(_FEWEST_FACTS, limit.queue_facts // markets), limit.queue_megabytes * 1_000_000 // markets)
+    room = QueueLimits(max(_FEWEST_FACTS, limit.queue_facts // markets), limit.queue_megabytes * 1_000_000 // markets)
     return Limits(room, limit.spill_megabytes * 1_000_000 // markets)
 
 
@@ -193,5 +193,5 @@ def _views(settings: Settings, market: Market, connect: Callable[[], Any]) -> Vi
         return Log(cold, hot, mapper_for(market, quantity_decimals(cold, hot)).decoders)
 
     minutes = settings.data_collector.order_flow.window_size_minutes
-    plan = ViewPlan(sight_of(settings, market.symbol).windows, minutes, settings.redis.trade_files)
+    plan = ViewPlan(analysis_config(settings, market.symbol).windows, minutes, settings.redis.trade_files)
     return ViewPublisher(market, settings.redis.storage_dir, plan, log_of, connect, drive, WallClock())

@@ -36,7 +36,7 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
     kind: str = ""
 
 
-class Numbered(msgspec.Struct, frozen=True, gc=False):
+class HistoricalTrade(msgspec.Struct, frozen=True, gc=False):
     """A trade fetched on request, or its quarantine, and its agg id."""
 
     agg_id: int
@@ -74,7 +74,7 @@ class Exchange(Protocol):
     async def snapshot(self, limit: int) -> Fact:
         """The book now."""
 
-    async def trades_from(self, agg_id: int) -> Sequence[Numbered]:
+    async def trades_from(self, agg_id: int) -> Sequence[HistoricalTrade]:
         """A page of trades from an id on, rising; the first may be younger. An empty one: nothing there yet."""
 
     async def first_trade_since(self, time_ns: int) -> int | None:

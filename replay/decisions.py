@@ -15,7 +15,7 @@ from eventlog.facts.capture import TICK
 from eventlog.store.log import Log
 from market.arrays import I64
 from projections.state import MarketState, TickEntry
-from runtime.analysis_config import Sight
+from runtime.analysis_config import AnalysisConfig
 from runtime.analysts import MakeAnalyst
 from runtime.decide import Decided, Decider
 from runtime.loop import drive
@@ -64,7 +64,7 @@ def ticks_between(log: Log, from_ns: int, to_ns: int) -> Ticks:
 def decide_all(
     open_log: OpenLog,
     ticks: Ticks,
-    sight: Sight,
+    sight: AnalysisConfig,
     workers: int,
     on_progress: Callable[[int], None],
     make_analyst: MakeAnalyst = RulesAnalyst,
@@ -107,13 +107,13 @@ def decision_of(decided: Decided) -> Decision:
     )
 
 
-def _in_worker(open_log: OpenLog, ticks: Ticks, sight: Sight, make_analyst: MakeAnalyst) -> list[Decision]:
+def _in_worker(open_log: OpenLog, ticks: Ticks, sight: AnalysisConfig, make_analyst: MakeAnalyst) -> list[Decision]:
     with open_log() as log:
         return list(_stretch(log, ticks, sight, lambda _: None, make_analyst))
 
 
 def _stretch(
-    log: Log, ticks: Ticks, sight: Sight, on_progress: Callable[[int], None], make_analyst: MakeAnalyst
+    log: Log, ticks: Ticks, sight: AnalysisConfig, on_progress: Callable[[int], None], make_analyst: MakeAnalyst
 ) -> Sequence[Decision]:
     if len(ticks) == 0:
         return []

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import duckdb
 
-from eventlog.disk.files import told_plainly
+from eventlog.disk.files import translate_errors
 from eventlog.errors import EventLogError, LogBroken
 from eventlog.store.catalogue import FileRecord
 from eventlog.store.cold import ColdLog
@@ -149,7 +149,7 @@ class RunFiles:
 
     def __init__(self, folder: Path, table: str) -> None:
         self._name = f"{table}.parquet"
-        with told_plainly(folder):
+        with translate_errors(folder):
             folders = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
             self._paths = [path / self._name for path in folders if (path / self._name).exists()]
 

@@ -20,7 +20,7 @@ _MAX_FITTED = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class AnalysisConfig:
     """What decides a decision: which market, how far back, which thresholds."""
 
     symbol: str
@@ -28,7 +28,9 @@ class Sight:
     parameters: Parameters
 
 
-def sight_of(settings: Settings, symbol: str, coefficients: Mapping[str, Logistic] | None = None) -> Sight:
+def analysis_config(
+    settings: Settings, symbol: str, coefficients: Mapping[str, Logistic] | None = None
+) -> AnalysisConfig:
     """
     The windows and thresholds that settings ask for.
 
@@ -59,7 +61,7 @@ def sight_of(settings: Settings, symbol: str, coefficients: Mapping[str, Logisti
         trade_minutes=max(Windows().trade_minutes, depth.window_size),
         level_e8=None if flow.price_precision is None else round(flow.price_precision * ONE_E8),
     )
-    return Sight(symbol, windows, parameters)
+    return AnalysisConfig(symbol, windows, parameters)
 
 
 def session_settings(settings: Settings, parameters: Parameters) -> str:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from agents.analyst import Analyst
-from agents.llm.conversation.dialogue import Asking
+from agents.llm.conversation.dialogue import ModelOptions
 from agents.llm.conversation.prompts import Language, load
-from agents.llm.recorded import RecordedAnalyst, Tape
+from agents.llm.recorded import Cassette, RecordedAnalyst
 from agents.recommendation import Advice
 from agents.rules import RulesAnalyst
 from analysis.parameters import Parameters
@@ -25,7 +25,7 @@ MODEL = "deepseek"
 class Questions:
     """What a model is asked and how: the request's settings, and which prompts in which language."""
 
-    asking: Asking
+    asking: ModelOptions
     variant: str
     language: Language
 
@@ -35,7 +35,7 @@ def rules_analyst(parameters: Parameters) -> Analyst:
     return RulesAnalyst(parameters)
 
 
-def recorded_analyst(read_tape: Callable[[], Tape], questions: Questions, parameters: Parameters) -> Analyst:
+def recorded_analyst(read_tape: Callable[[], Cassette], questions: Questions, parameters: Parameters) -> Analyst:
     """A model, from its recorded replies."""
     rules = RulesAnalyst(parameters)
     read_prompts = partial(load, questions.variant, questions.language)
@@ -47,7 +47,7 @@ class AsLogged:
 
     name = "as logged"
 
-    def __init__(self, tape: Tape, questions: Questions, parameters: Parameters) -> None:
+    def __init__(self, tape: Cassette, questions: Questions, parameters: Parameters) -> None:
         self._tape = tape
         self._rules = RulesAnalyst(parameters)
         self._model = recorded_analyst(lambda: tape, questions, parameters) if tape else self._rules

@@ -7,7 +7,7 @@ from agents.llm.client.client import Endpoint
 from agents.llm.client.errors import BadProxy
 from agents.llm.client.prices import PeakHours, Price, PriceList, usd_e12
 from agents.llm.client.proxies import way_through
-from agents.llm.conversation.dialogue import Asking
+from agents.llm.conversation.dialogue import ModelOptions
 from agents.llm.conversation.prompts import BadPrompts, Prompts, load
 from agents.llm.wire.api import Usage
 from eventlog.facts.model import MODEL_CALL
@@ -24,7 +24,7 @@ _COLUMNS = {
 
 def questions_of(chosen: DeepSeek) -> Questions:
     """What is asked and how."""
-    asking = Asking(
+    asking = ModelOptions(
         model=chosen.model,
         mode=chosen.mode,
         thinking=chosen.thinking,

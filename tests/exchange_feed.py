@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from eventlog.clock import WallClock
 from exchanges.binance.exchange import BinanceExchange
-from exchanges.binance.feed.message_buffer import Received
+from exchanges.binance.feed.message_buffer import RawMessage
 from exchanges.binance.feed.stall_detector import SilenceRules
 from exchanges.binance.feed.stream import BinanceStream, StreamRules
 from exchanges.binance.limits import AddressLimits
@@ -44,7 +44,7 @@ class Feed:
         self.stream = BinanceStream(exchange.websocket_url, streams, WallClock(), rules, limits)
         self.rest = BinanceRest(exchange.url, symbol, timeout_s, 6_000, WallClock(), limits)
         self.venue = BinanceExchange(self.rest, self.stream, BinanceMapper(symbol), *silence)
-        self.received: list[Received] = []
+        self.received: list[RawMessage] = []
         self.arrivals: list[Arrival] = []
         self._listening = asyncio.create_task(self._listen())
 

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from agents.recommendation import Advice, Rung, Zone
-from analysis.confluence import Resonance, clusters, resonances
+from analysis.confluence import Confluence, clusters, confluences
 from analysis.evidence import Evidence
 from analysis.parameters import Parameters
 from analysis.view import MarketView
@@ -29,7 +29,7 @@ from projections.book.snapshot_window import Snapshot
 from projections.state import TickEntry, Windows
 from replay.scoring.episodes import Published
 from replay.scoring.price_path import PricePath
-from runtime.analysis_config import Sight
+from runtime.analysis_config import AnalysisConfig
 
 T0 = 1_772_409_600 * SECOND_NS
 """2026-03-02T00:00:00Z, a Monday."""
@@ -37,7 +37,7 @@ T0 = 1_772_409_600 * SECOND_NS
 MARKET = Market("binance", "TESTUSDT")
 SMALL = Parameters(horizons_min=(30, 60, 120))
 SMALL_WINDOWS = Windows(bucket_minutes=120, snapshot_slots=20, trade_minutes=60)
-SIGHT = Sight(MARKET.symbol, SMALL_WINDOWS, SMALL)
+SIGHT = AnalysisConfig(MARKET.symbol, SMALL_WINDOWS, SMALL)
 
 Tables = dict[str, pa.Table]
 Columns = Mapping[str, Any]
@@ -219,10 +219,10 @@ def a_piece(name: str, low: Any, high: Any, price: Any, strength: float = 0.5, l
 
 def meeting(
     evidence: Sequence[Evidence], reference: Any = 100, sigma: float = 0.001, horizons: int = 1
-) -> tuple[Resonance, ...]:
+) -> tuple[Confluence, ...]:
     """The zones of some evidence within 16 σ of a price, none of them tested."""
     found = clusters(evidence, e8(reference), int(e8(reference) * sigma * 16))
-    return tuple(resonances(found, [None] * len(found), horizons, e8(reference), Parameters()))
+    return tuple(confluences(found, [None] * len(found), horizons, e8(reference), Parameters()))
 
 
 def a_zone(side: Any = "buy", low: Any = "99.5", high: Any = "99.6", **changed: Any) -> Zone:

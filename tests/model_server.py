@@ -11,7 +11,7 @@ from typing import Any
 from agents.llm.client.budget import Budget, Limits
 from agents.llm.client.client import Endpoint, ModelClient
 from agents.llm.client.prices import PeakHours, Price, PriceList
-from agents.llm.conversation.dialogue import Asking
+from agents.llm.conversation.dialogue import ModelOptions
 from agents.llm.conversation.prompts import load
 from agents.llm.deepseek import ModelAnalyst
 from agents.recommendation import Advice
@@ -96,7 +96,7 @@ class Asked:
 
 
 @contextmanager
-def asking(base_url: str, how: Asking, language: Any = "en", limits: Limits | None = None) -> Iterator[Asked]:
+def asking(base_url: str, how: ModelOptions, language: Any = "en", limits: Limits | None = None) -> Iterator[Asked]:
     """An analyst that asks a server; its clock stands at the first minute."""
     clock = ManualClock(minutes(1)[0].as_of_ns)
     prices = PriceList({how.model: Price.per_million(0.003, 0.15, 0.6, 2)}, PeakHours())

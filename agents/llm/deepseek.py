@@ -18,7 +18,7 @@ from agents.llm.client.client import ModelClient
 from agents.llm.client.errors import NoReply
 from agents.llm.client.prices import USD_E12
 from agents.llm.client.record import call_of
-from agents.llm.conversation.dialogue import Agent, Asking, Outcome, Turn, converse, proceed
+from agents.llm.conversation.dialogue import Agent, ModelOptions, Outcome, Turn, converse, proceed
 from agents.llm.conversation.prompts import Prompts
 from agents.llm.firewall.admit import problem_of_view
 from agents.llm.to_advice import advice_of
@@ -62,7 +62,7 @@ class ModelAnalyst:
         client: ModelClient,
         budget: Budget,
         prompts: Prompts,
-        asking: Asking,
+        asking: ModelOptions,
         rules: RulesAnalyst,
         parameters: Parameters,
         clock: Clock,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from agents.llm.conversation.dialogue import Asking, Outcome, Turn, converse, proceed
+from agents.llm.conversation.dialogue import ModelOptions, Outcome, Turn, converse, proceed
 from agents.llm.conversation.prompts import BadPrompts, Prompts
 from agents.llm.firewall.admit import problem_of_view
 from agents.llm.to_advice import advice_of, fallback
@@ -50,11 +50,11 @@ class RecordedMinute:
     mends: frozenset[str] | None = None
 
 
-Tape = Mapping[int, RecordedMinute]
+Cassette = Mapping[int, RecordedMinute]
 """By the seq of a tick."""
 
 
-def tape_of(decisions: Log) -> dict[int, RecordedMinute]:
+def cassette_of(decisions: Log) -> dict[int, RecordedMinute]:
     """Every recorded minute of a decision log; of two decisions on one tick the last counts: it was published."""
     tape: dict[int, RecordedMinute] = {}
     for batch in decisions.read(kinds=list(_COLUMNS), columns=_COLUMNS):
@@ -84,9 +84,9 @@ class RecordedAnalyst:
 
     def __init__(
         self,
-        tape: Tape,
+        tape: Cassette,
         read_prompts: Callable[[], Prompts],
-        asking: Asking,
+        asking: ModelOptions,
         rules: RulesAnalyst,
         parameters: Parameters,
         name: str,

@@ -12,7 +12,7 @@ from analysis.book.book_side import SIDES, BookSide, Side
 from analysis.book.book_window import BookWindow
 from analysis.book.null_book import NullCounts, null_counts
 from analysis.book.void_edges import borne_out
-from analysis.book.voids import Vacuum, cell_edges, depths, usual_depths, vacuums
+from analysis.book.voids import LiquidityVoid, cell_edges, depths, usual_depths, vacuums
 from analysis.book.wall_life import Ended, Life, TradesBetween, WallLives
 from analysis.book.walls import Wall, WallBin, WallFinder, wall_bins
 from analysis.evidence import Evidence
@@ -76,7 +76,7 @@ class StaticSide:
     bands: list[Band]
     dense_now: int
     thin_now: int | None
-    vacuums: list[Vacuum] | None
+    vacuums: list[LiquidityVoid] | None
     null: NullCounts
 
     @property
@@ -251,7 +251,7 @@ class StaticLayer:
 
     def _thin(
         self, snapshots: Sequence[Snapshot], width: int, side: Side, cells: F64
-    ) -> tuple[F64 | None, list[Vacuum] | None]:
+    ) -> tuple[F64 | None, list[LiquidityVoid] | None]:
         """What the cells of a side usually held, and those that are thin now."""
         books = [b[side] for s in snapshots if (b := self._books.sides(s, width))]
         history = np.array([depths(b, cells) for b in books]).reshape(len(books), -1)
@@ -263,7 +263,9 @@ class StaticLayer:
         """The newest books that a vacuum must be seen in."""
         return [b for s in snapshots[-self._parameters.vacuum_of_last :] if (b := self._books.sides(s, width))]
 
-    def _confirmed(self, snapshots: Sequence[Snapshot], width: int, side: Side, found: list[Vacuum]) -> list[Vacuum]:
+    def _confirmed(
+        self, snapshots: Sequence[Snapshot], width: int, side: Side, found: list[LiquidityVoid]
+    ) -> list[LiquidityVoid]:
         books = [b[side] for s in snapshots if (b := self._books.sides(s, width))]
         return borne_out(found, books, self._parameters)
 

@@ -10,7 +10,7 @@ import numpy as np
 from analysis.book.bands import smoothed
 from analysis.book.book_side import BookSide
 from analysis.book.change_points import evidence, outgrown, sixths
-from analysis.book.voids import MIN_BINS, NEAREST_BP, Vacuum, cost_of
+from analysis.book.voids import MIN_BINS, NEAREST_BP, LiquidityVoid, cost_of
 from analysis.grid import bins_for
 from analysis.parameters import Parameters
 from market.arrays import F64, I64, Bools
@@ -37,21 +37,23 @@ def usual_bins(before: Sequence[BookSide], bins: int, parameters: Parameters) ->
     return np.maximum(np.round(smoothed(np.median(held, axis=1), half), 2), 1.0)
 
 
-def borne_out(found: Sequence[Vacuum], books: Sequence[BookSide], parameters: Parameters) -> list[Vacuum]:
+def borne_out(found: Sequence[LiquidityVoid], books: Sequence[BookSide], parameters: Parameters) -> list[LiquidityVoid]:
     """Those that prices bear out, with their edges to the bin, each once, nearest first; see `confirmed`."""
     if not found:
         return []
     usual = usual_bins(books[: -parameters.vacuum_of_last], len(books[-1].quantity_e8), parameters)
     exact = [v for each in found if (v := confirmed(each, books, usual, parameters)) is not None]
     exact.sort(key=lambda v: (v.low_e8 - v.high_e8, v.near_bp))
-    kept: list[Vacuum] = []
+    kept: list[LiquidityVoid] = []
     for each in exact:
         if not any(each.low_e8 < k.high_e8 and k.low_e8 < each.high_e8 for k in kept):
             kept.append(each)
     return sorted(kept, key=lambda v: v.near_bp)
 
 
-def confirmed(found: Vacuum, books: Sequence[BookSide], usual: F64, parameters: Parameters) -> Vacuum | None:
+def confirmed(
+    found: LiquidityVoid, books: Sequence[BookSide], usual: F64, parameters: Parameters
+) -> LiquidityVoid | None:
     """
     The same with edges to the bin, or None where prices do not bear it out.
 
@@ -115,7 +117,7 @@ def _edges(held: I64, part: F64, start: int, end: int, parameters: Parameters) -
     return outgrown(values, (start + end) // 2)
 
 
-def _placed(found: Vacuum, book: BookSide, start: int, end: int) -> Vacuum:
+def _placed(found: LiquidityVoid, book: BookSide, start: int, end: int) -> LiquidityVoid:
     edges = sorted((book.price_e8(start), book.price_e8(end - 1)))
     low, high = edges[0], edges[1] + book.width_e8
     prices = np.array([book.price_e8(i) for i in range(start, end)]) + book.width_e8 / 2

@@ -19,7 +19,7 @@ _LARGE_COST = 1e4  # coins counted whole, at a fraction of a cent: less of it is
 
 
 @dataclass(frozen=True, slots=True)
-class Vacuum:
+class LiquidityVoid:
     """
     A thin stretch.
 
@@ -93,7 +93,9 @@ def usual_depths(before: F64, parameters: Parameters) -> F64 | None:
     return np.where(seen >= parameters.vacuum_least_books, middle, 0.0)
 
 
-def vacuums(book: BookSide, cells: F64, usual: F64 | None, last: F64, parameters: Parameters) -> list[Vacuum] | None:
+def vacuums(
+    book: BookSide, cells: F64, usual: F64 | None, last: F64, parameters: Parameters
+) -> list[LiquidityVoid] | None:
     """
     The thin stretches of one side of the last book, nearest first; None with too few books to tell.
 
@@ -116,7 +118,7 @@ def cost_of(held: I64, price_e8: F64) -> float:
     return round(cost, 2 if cost >= _LARGE_COST else DECIMALS)
 
 
-def _vacuum(book: BookSide, edges: F64, usual: F64, first: int, stop: int) -> Vacuum:
+def _vacuum(book: BookSide, edges: F64, usual: F64, first: int, stop: int) -> LiquidityVoid:
     start, end = np.searchsorted(book.distance_bp, [edges[first], edges[stop]]).tolist()
     held = book.quantity_e8[start:end]
     prices = (
@@ -126,7 +128,7 @@ def _vacuum(book: BookSide, edges: F64, usual: F64, first: int, stop: int) -> Va
     )
     near, far = book.price_e8(start), book.price_e8(max(start, end - 1))
     low, high = min(near, far), max(near, far) + book.width_e8
-    return Vacuum(
+    return LiquidityVoid(
         side=book.side,
         low_e8=low,
         high_e8=high,

@@ -10,16 +10,16 @@ from typing import Any
 
 from analysis.book.bands import Band
 from analysis.book.static_book import StandingWall, StaticBook, StaticSide
-from analysis.book.voids import Vacuum
+from analysis.book.voids import LiquidityVoid
 from analysis.book.wall_life import ENDINGS, Ended
-from analysis.confluence import Resonance
+from analysis.confluence import Confluence
 from analysis.evidence import price
 from analysis.grid import bp_between
 from analysis.order_flow import OrderFlow
 from analysis.render.flow_groups import book_flow_group, profiles_group
 from analysis.render.tool_budget import Listed, cut_to
 from analysis.trades.absorption import NOTE, Absorption
-from analysis.trades.crossings import Passage
+from analysis.trades.crossings import Crossing
 from analysis.trades.footprint import Footprint
 from analysis.trades.level_tests import LevelRecord
 from analysis.trades.sweeps import Sweep
@@ -131,7 +131,7 @@ def _band(band: Band, name: str, decimals: int) -> dict[str, Any]:
     }
 
 
-def _vacuum(thin: Vacuum, name: str, decimals: int) -> dict[str, Any]:
+def _vacuum(thin: LiquidityVoid, name: str, decimals: int) -> dict[str, Any]:
     return {
         "id": name,
         "low": format_e8(thin.low_e8),
@@ -177,7 +177,7 @@ def _now(static: StaticBook, decimals: int) -> dict[str, Any] | None:
 
 def flow_result(
     flow: OrderFlow,
-    zones: Sequence[Resonance],
+    zones: Sequence[Confluence],
     tests: Mapping[str, LevelRecord],
     absorbed: Mapping[str, Absorption],
     decimals: int,
@@ -280,7 +280,7 @@ def _sweep(name: str, found: Sweep, decimals: int) -> dict[str, Any]:
     }
 
 
-def _passage(passed: Passage | None) -> dict[str, Any] | None:
+def _passage(passed: Crossing | None) -> dict[str, Any] | None:
     if passed is None:
         return None
     return {

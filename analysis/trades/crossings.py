@@ -21,7 +21,7 @@ _MIN_NS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
+class Crossing:
     """
     The last time price went through an interval, from one side to the other.
 
@@ -48,13 +48,13 @@ class Passage:
     confirmed: bool
 
 
-def last_passages(
+def last_crossings(
     trades: Trades,
     intervals_e8: Sequence[tuple[int, int]],
     unit_e8: int,
     row_e8: int,
     parameters: OrderFlowParameters,
-) -> list[Passage | None]:
+) -> list[Crossing | None]:
     """
     How price last went through each of k intervals.
 
@@ -73,7 +73,7 @@ def last_passages(
 
 def _passage(
     trades: Trades, low: int, high: int, unit: int, row: int, usual: float, parameters: OrderFlowParameters
-) -> Passage | None:
+) -> Crossing | None:
     width = high - low
     if width <= 0:
         return None
@@ -92,7 +92,7 @@ def _passage(
     a_row = round(volume / max(1.0, width / row), 4)
     thin = a_row <= parameters.thin_share * usual
     fast = speed >= parameters.fast_ratio * walk_speed
-    return Passage(
+    return Crossing(
         start_ns=int(trades.time_ns[before]),
         stop_ns=int(trades.time_ns[before]) + spent_ns,
         turned_since=int(turned),

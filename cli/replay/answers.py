@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
-from agents.llm.recorded import Tape, tape_of
+from agents.llm.recorded import Cassette, cassette_of
 from cli import console
 from cli.asking import memory_notes, way_of
 from cli.options import LogSource
@@ -15,10 +15,10 @@ from eventlog.clock import WallClock
 from eventlog.facts.analysis import ANALYZER_SESSION
 from eventlog.facts.model import MODEL_CALL
 from replay.decisions import Ticks, ticks_between
-from replay.runs.run import Answered, Request
+from replay.runs.run import RecordedModel, Request
 from replay.scoring.rules import rules_of
 from replay.trials.answer import complaint_of, tape_digest
-from replay.trials.asking import Collected, Patience, get_answers
+from replay.trials.asking import Collected, SpendPolicy, get_answers
 from replay.verify.verify import settings_of, sight_of_session
 from runtime.analysts import MODEL, Questions, recorded_analyst
 from runtime.model_config import prompts_of, questions_of
@@ -30,7 +30,7 @@ ANALYSTS = ("rules", RECORDED, MODEL)
 
 
 def requests_of(
-    request: Request, analyst: str, source: LogSource, out: Path, repeats: int, asking: Patience
+    request: Request, analyst: str, source: LogSource, out: Path, repeats: int, asking: SpendPolicy
 ) -> list[Request]:
     """
     What to replay where somebody may be meant who is no rule: one request a repeat.
@@ -62,8 +62,8 @@ def requests_of(
     return [replace(request, analyst=MODEL, answered=_answered(found, n, questions, notes)) for n in range(repeats)]
 
 
-def _answered(found: Collected, repeat: int, questions: Questions, notes: Sequence[str]) -> Answered:
-    return Answered(
+def _answered(found: Collected, repeat: int, questions: Questions, notes: Sequence[str]) -> RecordedModel:
+    return RecordedModel(
         make_analyst=found.make_analyst(repeat, questions),
         inputs=found.inputs(repeat),
         was_live=False,
@@ -92,7 +92,7 @@ def _recorded(request: Request, source: LogSource, ticks: Ticks) -> Request:
         "asking": asdict(questions.asking),
         "tape": tape_digest(read_tape(), ticks.seq.tolist()),
     }
-    answered = Answered(
+    answered = RecordedModel(
         partial(recorded_analyst, read_tape, questions), inputs, True, complaint=_complaint(source.decisions, ticks)
     )
     return replace(request, analyst=RECORDED, answered=answered)
@@ -111,6 +111,6 @@ def _complaint(open_decisions: OpenLog, ticks: Ticks) -> str:
     return complaint_of(details)
 
 
-def _tape(open_decisions: OpenLog) -> Tape:
+def _tape(open_decisions: OpenLog) -> Cassette:
     with open_decisions() as decisions:
-        return tape_of(decisions)
+        return cassette_of(decisions)

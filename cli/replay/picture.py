@@ -26,7 +26,7 @@ from replay.pictures.scene import scene_at, tick_at
 from replay.plain_json import plain
 from replay.verify.origin import Origin, origin_at
 from replay.verify.verify import sight_of_session
-from runtime.analysis_config import Sight, sight_of
+from runtime.analysis_config import AnalysisConfig, analysis_config
 from runtime.settings.settings import Settings
 
 
@@ -64,8 +64,8 @@ def picture(
         console.show(out)
 
 
-def _sight_for(source: LogSource, origin: Origin | None) -> Sight:
+def _sight_for(source: LogSource, origin: Origin | None) -> AnalysisConfig:
     """What a tick is looked at with: the settings named, those it was analysed under, or the defaults."""
     if source.settings is None and origin is not None and origin.session is not None:
         return sight_of_session(origin.session, source.market.symbol, None)
-    return sight_of(source.settings or Settings(), source.market.symbol)
+    return analysis_config(source.settings or Settings(), source.market.symbol)

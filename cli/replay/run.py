@@ -31,7 +31,7 @@ from replay.errors import NothingDecided
 from replay.runs.run import Request, Result
 from replay.runs.run import run as replay
 from replay.scoring.rules import rules_of
-from runtime.analysis_config import sight_of
+from runtime.analysis_config import analysis_config
 from runtime.settings.settings import Settings
 
 
@@ -53,7 +53,7 @@ def run(
     """Replay a stretch of log, score every recommendation, write the run folder and its report."""
     source = log_source(market, storage, redis, config)
     settings = source.settings or Settings()
-    sight = sight_of(settings, source.market.symbol)
+    sight = analysis_config(settings, source.market.symbol)
     rules = rules_of(settings.scoring, sight.parameters)
     request = Request(str(source.market), time_of(start, ALL_NS[0]), end_of(to), sight, rules)
     requests = requests_of(request, analyst, source, out, repeats, patience(yes, concurrency))

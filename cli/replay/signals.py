@@ -31,11 +31,11 @@ from replay.errors import NothingToReplay
 from replay.plain_json import plain
 from replay.scoring.quiet import quiet_notes
 from replay.scoring.rules import rules_of
-from replay.signals.fitting import Learned, fitted, learn
+from replay.signals.fitting import TrainingSet, fitted, learn
 from replay.signals.signal_record import flow_r2, gather
 from replay.signals.signal_scores import path_after, random_levels, score_signals
 from replay.signals.signal_table import against_targets, signal_lines
-from runtime.analysis_config import sight_of
+from runtime.analysis_config import analysis_config
 from runtime.open_log import open_log
 from runtime.settings.settings import Settings, load
 
@@ -52,7 +52,7 @@ def signals(
     """Every signal beside its control, and how sure. VPIN and Kyle's λ name no direction; MLOFI is judged as a sum."""
     source = log_source(market, storage, redis, config)
     settings = source.settings or Settings()
-    sight = sight_of(settings, source.market.symbol)
+    sight = analysis_config(settings, source.market.symbol)
     rules = rules_of(settings.scoring, sight.parameters)
     with source.events() as log:
         ticks = ticks_between(log, time_of(start, ALL_NS[0]), end_of(to))
@@ -111,11 +111,11 @@ def _place(text: str) -> tuple[Market, Path]:
     return Market.parse(market), Path(folder)
 
 
-def _learned(settings: Settings, places: Sequence[tuple[Market, Path]], pull: Logistic | None) -> list[Learned]:
+def _learned(settings: Settings, places: Sequence[tuple[Market, Path]], pull: Logistic | None) -> list[TrainingSet]:
     """What each log teaches, under a pull probability."""
     learned = []
     for market, folder in places:
-        sight = sight_of(settings, market.symbol)
+        sight = analysis_config(settings, market.symbol)
         if pull is not None:
             sight = replace(sight, parameters=replace(sight.parameters, pull=pull))
         with open_log(folder, market) as log, console.progress(f"learning from {market}", None) as advance:

@@ -17,7 +17,7 @@ from typing import Any
 
 import structlog
 
-from collector.fact_queue import Recorder
+from collector.fact_queue import FactQueue
 from collector.metrics.latency import WINDOW_NS, RollingLatency, RollingMean
 from collector.metrics.metrics_server import serve
 from collector.metrics.prometheus import text_of
@@ -168,7 +168,7 @@ class Meter:
             self._deepest = 0
 
 
-def measured(market: str, meter: Meter, recorder: Recorder, clock: Clock) -> dict[str, Any]:
+def measured(market: str, meter: Meter, recorder: FactQueue, clock: Clock) -> dict[str, Any]:
     """
     Everything `metrics.json` says of one market.
 

@@ -17,7 +17,7 @@ _FIRST_PAUSE_NS = 5 * SECOND_NS
 _LONGEST_PAUSE_NS = 80 * SECOND_NS
 
 
-class BookKeeper:
+class BookAuditor:
     """
     Follows diffs and snapshots in the order in which they are logged.
 

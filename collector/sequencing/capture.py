@@ -10,23 +10,23 @@ from typing import Literal
 import numpy as np
 import structlog
 
-from collector.fact_queue import Recorder
-from collector.sequencing.book_auditor import BookKeeper
+from collector.fact_queue import FactQueue
+from collector.sequencing.book_auditor import BookAuditor
 from collector.sequencing.diff_sequencer import DiffSequencer, Ready
 from collector.sequencing.log_tail import LogTail
-from collector.sequencing.tick_maker import Seen
+from collector.sequencing.tick_maker import CaptureProgress
 from collector.sequencing.trade_sequencer import TradeSequencer
 from eventlog.clock import Clock
 from eventlog.codec import decode_entries
 from eventlog.facts.capture import SESSION, Session, TradesState
 from eventlog.facts.entry import Entry, Fact
 from eventlog.facts.market import AGG_TRADE
-from eventlog.spill.missing_ids import lost_ids
+from eventlog.spill.missing_ids import missing_ids
 from eventlog.spill.recovery import held_agg_ids
 from eventlog.store.log import Log
-from eventlog.store.writer import Lost
+from eventlog.store.writer import LostRange
 from exchanges.errors import ExchangeError, VenueReset
-from exchanges.port import Arrival, Exchange, Numbered
+from exchanges.port import Arrival, Exchange, HistoricalTrade
 from market.arrays import I64
 from market.timestamps import HOUR_NS, SECOND_NS
 
@@ -60,12 +60,12 @@ class Capture:
         self,
         exchange: Exchange,
         log: Log,
-        recorder: Recorder,
+        recorder: FactQueue,
         clock: Clock,
         tail: LogTail,
         history_hours: int,
-        seen: Seen,
-        keeper: BookKeeper | None = None,
+        seen: CaptureProgress,
+        keeper: BookAuditor | None = None,
     ) -> None:
         self.exchange = exchange
         self.log = log
@@ -294,7 +294,7 @@ class Capture:
             self._cause = "feed_skipped"
         return bool(facts) or wanted is None
 
-    async def _page_from(self, agg_id: int) -> tuple[Sequence[Numbered], bool]:
+    async def _page_from(self, agg_id: int) -> tuple[Sequence[HistoricalTrade], bool]:
         """
         Trades from an id on, and whether there are no more now.
 
@@ -311,7 +311,7 @@ class Capture:
         is_last = len(page) < _FULL_PAGE and page[-1].agg_id == again[-1].agg_id
         return [both[known] for known in sorted(both)], is_last
 
-    async def lost(self, lost: Lost) -> None:
+    async def lost(self, lost: LostRange) -> None:
         """The server lost entries: find out which trades went with them, and ask for those again."""
         _log.error("the server lost entries", first_seq=lost.first, last_seq=lost.last)
         held = await asyncio.get_running_loop().run_in_executor(None, held_agg_ids, self.log)
@@ -321,7 +321,7 @@ class Capture:
         facts: list[Fact] = []
         if self._first_id is not None and end is not None and self._first_id < end:
             now = self.clock.now_ns()
-            for first, last in lost_ids(known, self._first_id, end, self.trades.missing()):
+            for first, last in missing_ids(known, self._first_id, end, self.trades.missing()):
                 facts += self.trades.lost(first, last, now)
         if self.keeper is not None:
             self.keeper.forget()

@@ -12,7 +12,7 @@ SNAPSHOT_TIMEOUT_NS = 5 * SECOND_NS
 
 
 @dataclass(slots=True)
-class Seen:
+class CaptureProgress:
     """What the recorder knows when a tick is made; None before the first."""
 
     snapshot_seq: int | None = None
@@ -56,7 +56,7 @@ class TickMaker:
             return None
         return boundary
 
-    def make(self, boundary_ns: int, now_ns: int, trades: TradesState, seen: Seen) -> Fact:
+    def make(self, boundary_ns: int, now_ns: int, trades: TradesState, seen: CaptureProgress) -> Fact:
         """The tick of a boundary. Boundaries that passed meanwhile, but for the last one, are left out."""
         self._next_ns = max(boundary_ns, floor_to(now_ns, self.interval_ns) - self.interval_ns) + self.interval_ns
         tick = Tick(
@@ -71,7 +71,7 @@ class TickMaker:
         )
         return tick.fact(TICK, now_ns)
 
-    def _depth(self, boundary_ns: int, seen: Seen) -> DepthState:
+    def _depth(self, boundary_ns: int, seen: CaptureProgress) -> DepthState:
         """Live with the book that was due last; updates alone do not make an old book new."""
         if seen.snapshot_seq is None:
             return "down"

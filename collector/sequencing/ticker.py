@@ -6,8 +6,8 @@ import asyncio
 
 import structlog
 
-from collector.fact_queue import Recorder
-from collector.sequencing.book_auditor import BookKeeper
+from collector.fact_queue import FactQueue
+from collector.sequencing.book_auditor import BookAuditor
 from collector.sequencing.capture import Capture
 from collector.sequencing.diff_sequencer import Ready
 from collector.sequencing.tick_maker import SNAPSHOT_TIMEOUT_NS, TickMaker
@@ -28,7 +28,7 @@ class Ticker:
     """Asks for the book at each boundary and appends the tick when it has come, or will not come."""
 
     def __init__(
-        self, exchange: Exchange, recorder: Recorder, clock: Clock, maker: TickMaker, capture: Capture, limit: int
+        self, exchange: Exchange, recorder: FactQueue, clock: Clock, maker: TickMaker, capture: Capture, limit: int
     ) -> None:
         self.last_tick = ""
         self._trades: TradesState | None = None
@@ -84,7 +84,7 @@ class Ticker:
             await self._record(fact)
         self._maker.snapshot_done(boundary_ns)
 
-    async def snapshots_at_once(self, keeper: BookKeeper) -> None:
+    async def snapshots_at_once(self, keeper: BookAuditor) -> None:
         """For ever: a book that lost its way, or was found wrong, does not wait for the next boundary."""
         while True:
             await keeper.wanted.wait()

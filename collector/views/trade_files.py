@@ -6,7 +6,7 @@ They lie in `trade_files/` beside the market's logs; times are UTC. They are for
 
 from pathlib import Path
 
-from eventlog.disk.files import create_private_folder, expect_no_link, told_plainly
+from eventlog.disk.files import create_private_folder, expect_no_link, translate_errors
 from eventlog.transfer.export import minute_file
 from market.timestamps import MINUTE_NS
 from projections.state import MarketState
@@ -47,7 +47,7 @@ class TradeFiles:
         mark, changed = buckets.changed_since(self._mark)
         before = self._start_ns
         late = set(buckets.held() if changed is None or before is None else changed)
-        with told_plainly(self.folder):
+        with translate_errors(self.folder):
             expect_no_link(self.folder.parent, self.folder)
             create_private_folder(self.folder)
         count = 0

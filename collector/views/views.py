@@ -67,7 +67,7 @@ class Views:
         empty, or from which somebody removed a view, is written to anew.
         """
         try:
-            with hots.told_plainly():
+            with hots.translate_errors():
                 if not self._is_there():
                     self._forget()
                 self._write(tick, state)
@@ -88,7 +88,7 @@ class Views:
     def look(self) -> None:
         """Miss what the server, or somebody, removed since the last tick; the next one writes it."""
         try:
-            with hots.told_plainly():
+            with hots.translate_errors():
                 lost = bool(self._seq) and not self._is_there()
         except EventLogError:
             return  # the next tick says so

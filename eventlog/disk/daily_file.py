@@ -8,7 +8,7 @@ import os
 import time
 from pathlib import Path
 
-from eventlog.disk.files import create_private_folder, open_private, told_plainly
+from eventlog.disk.files import create_private_folder, open_private, translate_errors
 from market.timestamps import DAY_NS, day_of, parse_iso
 
 _WRITTEN_S = 0.05  # another process that is in the middle of a line has written it by then
@@ -39,7 +39,7 @@ class DailyFile:
         Raises:
             StoreFull, EventLogError: they cannot be written.
         """
-        with told_plainly(self.path):
+        with translate_errors(self.path):
             descriptor = self._of_day(day_of(now_ns))
             text = lines.encode("utf-8", "backslashreplace")
             data = memoryview(b"\n" + text if self._is_cut_off else text)

@@ -23,7 +23,7 @@ _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 
 
 @contextmanager
-def told_plainly(path: Path) -> Iterator[None]:
+def translate_errors(path: Path) -> Iterator[None]:
     """Turn an operating system's error about a path into one line that names the mend."""
     try:
         yield
@@ -134,7 +134,7 @@ def write_whole(path: Path, data: bytes, synced: bool = True) -> None:
         StoreFull, EventLogError: it could not be written; an older file is as it was.
     """
     temporary = path.with_name(f".{path.name}.new")
-    with told_plainly(path):
+    with translate_errors(path):
         try:
             write_new(temporary, data, synced)
             os.replace(temporary, path)
@@ -163,7 +163,7 @@ def move_aside(path: Path, folder_name: str = "aside") -> Path:
         Where it is now.
     """
     folder = path.parent / folder_name
-    with told_plainly(folder):
+    with translate_errors(folder):
         if folder.is_symlink():
             raise LogBroken(f"{folder} is a link; remove it")
         folder.mkdir(mode=_FOLDER_MODE, exist_ok=True)

@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from eventlog.code_version import code_digest
-from eventlog.disk.files import read_plain, told_plainly, write_whole
+from eventlog.disk.files import read_plain, translate_errors, write_whole
 from eventlog.errors import EventLogError, LogBroken
 from eventlog.proof.day_findings import NamedGap, Ticks, flaws, lacks, named_gaps, ticks_of
 from eventlog.proof.day_reading import DayReading, Progress, read_day, silent
@@ -152,7 +152,7 @@ def load(path: Path) -> Certificate:
         EventLogError: there is none. LogBroken: it is no certificate, or was changed since it was made.
     """
     try:
-        with told_plainly(path):
+        with translate_errors(path):
             found = msgspec.json.decode(read_plain(path, _MAX_BYTES), type=Certificate)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError) as error:
         raise LogBroken(f"{path} is no certificate ({str(error)[:120]}); make it again with check --day") from error

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
-from eventlog.disk.files import digest_of, told_plainly
+from eventlog.disk.files import digest_of, translate_errors
 from eventlog.errors import LogBroken
 from eventlog.facts.capture import CONFLICT, GAP, QUARANTINE, UNREAD_TRADE, VENUE_SKIPPED
 from eventlog.facts.kind import EVENTS
@@ -194,7 +194,7 @@ def damage(cold: ColdLog, file: FileRecord) -> str | None:
     """What is wrong with the bytes of a catalogued file, None where they are those that were committed."""
     path = cold.path_of(file)
     try:
-        with told_plainly(path):
+        with translate_errors(path):
             if not path.exists():
                 return f"{file.name} is missing"
             return None if digest_of(path) == file.sha256 else f"{file.name} is not as it was written"
@@ -213,7 +213,7 @@ def latest(gaps: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 def _stored_seq(cold: ColdLog, report: Report) -> int:
     """Up to where a writer that ended well had stored everything: a server may have lost its end since."""
     try:
-        with told_plainly(cold.folder):
+        with translate_errors(cold.folder):
             reserved = cold.reserved()
     except LogBroken as error:
         report.damaged.append(str(error))

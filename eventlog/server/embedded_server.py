@@ -29,7 +29,7 @@ from eventlog.disk.files import (
     open_plain,
     open_private,
     read_plain,
-    told_plainly,
+    translate_errors,
     write_whole,
 )
 from eventlog.errors import EventLogError, ServerFailed, first_line
@@ -104,7 +104,7 @@ class EmbeddedServer:
             ServerFailed: it does not come up; the message holds its last words.
         """
         expect_no_link(self.storage, self.folder)
-        with told_plainly(self.folder):
+        with translate_errors(self.folder):
             create_private_folder(self.folder)
             lock = open_private(self.folder / "server.lock")
         try:
@@ -176,7 +176,7 @@ class EmbeddedServer:
         """
         path = self.folder / PASSWORD_FILE
         try:
-            with told_plainly(path):
+            with translate_errors(path):
                 password = read_plain(path, _LONGEST_PASSWORD).decode("ascii").strip()
         except (EventLogError, UnicodeDecodeError) as error:
             raise ServerFailed(_no_password(path)) from error
@@ -200,7 +200,7 @@ class EmbeddedServer:
     @contextmanager
     def _leaving(self, deadline: float) -> Iterator[None]:
         """Alone among those that leave; without waiting for one that hangs."""
-        with told_plainly(self.folder):
+        with translate_errors(self.folder):
             lock = open_private(self.folder / "leaving.lock")
         try:
             while not _locked(lock) and time.monotonic() < deadline:

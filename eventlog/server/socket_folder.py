@@ -9,7 +9,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from eventlog.disk.files import OWNER_ONLY, told_plainly
+from eventlog.disk.files import OWNER_ONLY, translate_errors
 from eventlog.errors import ServerFailed
 
 _LONGEST_SOCKET_PATH = 100  # Linux takes 107 bytes, macOS 103
@@ -27,7 +27,7 @@ def expect_plain(folder: Path) -> None:
 
 def create_socket_folder(folder: Path) -> None:
     """Make the folder of the socket, where it is not there yet."""
-    with told_plainly(folder):
+    with translate_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileExistsError):
             folder.mkdir(mode=0o700)

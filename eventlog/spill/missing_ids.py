@@ -10,7 +10,7 @@ from market.arrays import I64
 from market.ranges import Range, minus
 
 
-def lost_ids(held: I64, first_id: int, next_id: int, excused: Sequence[Range]) -> list[Range]:
+def missing_ids(held: I64, first_id: int, next_id: int, excused: Sequence[Range]) -> list[Range]:
     """
     The ranges of trade ids from first_id up to, not including, next_id that are gone.
 

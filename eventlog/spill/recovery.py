@@ -12,7 +12,7 @@ from eventlog.errors import LogBroken
 from eventlog.facts.capture import GAP, QUARANTINE, Gap
 from eventlog.facts.entry import Fact
 from eventlog.facts.market import AGG_TRADE
-from eventlog.spill.missing_ids import lost_ids
+from eventlog.spill.missing_ids import missing_ids
 from eventlog.spill.spill import Spill
 from eventlog.store.log import Log
 from eventlog.store.writer import LogWriter
@@ -100,7 +100,7 @@ def _unnamed_holes(log: Log) -> list[Gap]:
     if not len(held):
         return []
     named = [(first, last) for what, _, first, last in _gaps(log) if what == "agg_ids"]
-    holes = lost_ids(held, int(held.min()), int(held.max()) + 1, named)
+    holes = missing_ids(held, int(held.min()), int(held.max()) + 1, named)
     return [Gap("agg_ids", first, last, "log_lost", "open") for first, last in holes]
 
 

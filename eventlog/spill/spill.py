@@ -19,7 +19,7 @@ from zlib import crc32
 
 import structlog
 
-from eventlog.disk.files import move_aside, open_plain, open_private, sync_folder, told_plainly, write_whole
+from eventlog.disk.files import move_aside, open_plain, open_private, sync_folder, translate_errors, write_whole
 from eventlog.disk.sealed_json import read_sealed, seal
 from eventlog.errors import LogBroken, StoreFull
 from eventlog.facts.entry import Fact
@@ -64,7 +64,7 @@ class Spill:
         self._at = SpillPosition(0, 0)
         self._end = 0
         self.unread = 0  # facts that are not in the log yet
-        with told_plainly(self.path):
+        with translate_errors(self.path):
             if self.path.is_symlink() or self._position_path.is_symlink():
                 raise LogBroken(f"{self.path} or its position is a link; remove it")
             if self.path.exists():
@@ -99,7 +99,7 @@ class Spill:
         data = b"".join(_record(fact) for fact in facts)
         if limited and self._end + len(data) > self._most_bytes:
             raise StoreFull(f"{self.path} would grow beyond {self._most_bytes:,} bytes; bring the log's server back")
-        with told_plainly(self.path):
+        with translate_errors(self.path):
             if self.unread == 0:  # first the position: a file without one says nothing
                 self._say(SpillPosition(self._end, after_seq))
             _write(self.path, data, self._end)
@@ -124,7 +124,7 @@ class Spill:
     def waiting(self) -> Iterator[Fact]:
         """Every fact that is not in the log yet, in order."""
         if self._there:
-            with told_plainly(self.path), open_plain(self.path) as file:
+            with translate_errors(self.path), open_plain(self.path) as file:
                 for fact, _ in _records(file, self._at.offset, self._end):
                     yield fact
 
@@ -135,7 +135,7 @@ class Spill:
         Args:
             last_seq: the log's last seq.
         """
-        with told_plainly(self.path), open_plain(self.path) as file:
+        with translate_errors(self.path), open_plain(self.path) as file:
             ends = [end for _, end in islice(_records(file, self._at.offset, self._end), count)]
         self._say(SpillPosition(ends[-1] if ends else self._at.offset, last_seq))
         self.unread -= count
@@ -143,7 +143,7 @@ class Spill:
     def finish(self) -> None:
         """Everything is in the log: the file goes."""
         self._there, self._at, self._end, self.unread = False, SpillPosition(0, 0), 0, 0
-        with told_plainly(self.path):
+        with translate_errors(self.path):
             self.path.unlink(missing_ok=True)
             sync_folder(self.path.parent)
             self._position_path.unlink(missing_ok=True)

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from eventlog.disk import parquet_files
-from eventlog.disk.files import create_private_folder, expect_no_link, move_aside, told_plainly, write_whole
+from eventlog.disk.files import create_private_folder, expect_no_link, move_aside, translate_errors, write_whole
 from eventlog.disk.sealed_json import read_sealed
 from eventlog.errors import LogBroken, LogNotFound
 from eventlog.facts.capture import TICK
@@ -92,7 +92,7 @@ class ColdLog:
         stored = 0
         with suppress(OSError, LogBroken):
             stored = read_sealed(self.folder / SPILL_POSITION_FILE, SpillPosition, "").offset
-        with told_plainly(self.folder):
+        with translate_errors(self.folder):
             try:
                 return max(0, (self.folder / SPILL_FILE).stat().st_size - stored)
             except FileNotFoundError:
@@ -108,7 +108,7 @@ class ColdLog:
         try:
             return self.refresh()
         except LogNotFound:
-            with told_plainly(self.folder):
+            with translate_errors(self.folder):
                 create_private_folder(self.folder)
             self._commit(Catalogue(log=self.name.key, log_id=new_log_id(self.name, now_ns)))
             return self.catalogue
@@ -230,7 +230,7 @@ class ColdLog:
 
     def unlisted(self) -> list[Path]:
         """Parquet files that no catalogue names, as a crash leaves them, by name."""
-        with told_plainly(self.folder):
+        with translate_errors(self.folder):
             return sorted(path for path in self.folder.glob("*.parquet") if path.name not in self.catalogue.names)
 
     def expect_nothing_recorded(self) -> None:
@@ -284,7 +284,7 @@ class ColdLog:
                 yield old
                 continue
             self.expect_intact(held)
-            with told_plainly(self.folder):
+            with translate_errors(self.folder):
                 (self.folder / old.name).unlink(missing_ok=True)
 
     def _commit(self, catalogue: Catalogue) -> None:

@@ -73,7 +73,7 @@ def connect(
 
 
 @contextmanager
-def told_plainly(key: str = "a key") -> Iterator[None]:
+def translate_errors(key: str = "a key") -> Iterator[None]:
     """
     Turn a client library's error into ours: unavailable, full, or broken.
 
@@ -135,7 +135,7 @@ class HotLog:
         Raises:
             WriterRefused: the server holds a log of another storage.
         """
-        with told_plainly(self._state_key):
+        with translate_errors(self._state_key):
             word, value = self._take_over(keys=[self._state_key], args=[log_id, least_epoch])
         if word == b"differs":
             refuse_other_storage(self.name, value.decode(), log_id)
@@ -157,7 +157,7 @@ class HotLog:
         args: list[Any] = [epoch, entries[0].seq, "follows" if follows else "starts"]
         for entry in entries:
             args += (entry.kind, entry.recv_ns, entry.data, _checksum(entry))
-        with told_plainly(f"{self.name.key} or {self._state_key}"):
+        with translate_errors(f"{self.name.key} or {self._state_key}"):
             word, value = self._append(keys=[self.name.key, self._state_key], args=args)
         if word == b"ok":
             return
@@ -183,25 +183,25 @@ class HotLog:
     def read(self, after_seq: int, until_seq: int | None, count: int) -> list[Entry]:
         """Up to `count` entries after a seq, up to another where one is given."""
         end = "+" if until_seq is None else f"{until_seq}-0"
-        with told_plainly(self.name.key):
+        with translate_errors(self.name.key):
             rows = cast(Any, self.client.xrange(self.name.key, min=f"({after_seq}-0", max=end, count=count))
         return [self._entry(row) for row in rows]
 
     def wait(self, after_seq: int, block_ms: int) -> bool:
         """Whether an entry after a seq is there within a time."""
-        with told_plainly(self.name.key):
+        with translate_errors(self.name.key):
             return bool(self.client.xread({self.name.key: f"{after_seq}-0"}, count=1, block=block_ms))
 
     def bounds(self) -> tuple[int, int]:
         """First and last seq in the stream; (0, 0) for an empty one."""
-        with told_plainly(self.name.key):
+        with translate_errors(self.name.key):
             first = cast(Any, self.client.xrange(self.name.key, count=1))
             last = cast(Any, self.client.xrevrange(self.name.key, count=1))
         return (_seq(first[0]), _seq(last[0])) if first and last else (0, 0)
 
     def log_id(self) -> str | None:
         """Whose log the server holds, None for nobody's."""
-        with told_plainly(self._state_key):
+        with translate_errors(self._state_key):
             value = cast(bytes | None, self.client.hget(self._state_key, "log_id"))
         return None if value is None else value.decode()
 
@@ -219,7 +219,7 @@ class HotLog:
 
     def trim(self, keep_from_seq: int) -> None:
         """Drop the entries before a seq; the last entry always stays."""
-        with told_plainly(self.name.key):
+        with translate_errors(self.name.key):
             self.client.xtrim(self.name.key, minid=f"{keep_from_seq}-0", approximate=False)
 
 

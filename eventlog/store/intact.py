@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Lock
 
 from eventlog.clock import WallClock
-from eventlog.disk.files import told_plainly
+from eventlog.disk.files import translate_errors
 from eventlog.errors import LogBroken
 from eventlog.store.catalogue import FileRecord
 from market.timestamps import SECOND_NS
@@ -33,7 +33,7 @@ def expect_intact(path: Path, record: FileRecord) -> None:
     Raises:
         LogBroken: they are not; or it is missing, or a link. StoreUnavailable: it cannot be opened now.
     """
-    with told_plainly(path):
+    with translate_errors(path):
         try:
             digest = _digest(path)
         except FileNotFoundError as error:

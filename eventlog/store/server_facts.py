@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import redis
 
-from eventlog.store.hot import told_plainly
+from eventlog.store.hot import translate_errors
 
 _LITTLE_ROOM = 0.85
 _MAX_VALUE = 80
@@ -75,7 +75,7 @@ def read_facts(client: redis.Redis) -> ServerFacts:
     Raises:
         StoreUnavailable: it does not answer. EventLogError: it refuses.
     """
-    with told_plainly():
+    with translate_errors():
         about: dict[str, Any] = client.info()
     fsync = "unknown"
     with suppress(redis.RedisError):  # who may not ask for it, or finds the command renamed

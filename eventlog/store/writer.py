@@ -17,7 +17,7 @@ from threading import Lock
 import msgspec
 
 from eventlog.clock import Clock
-from eventlog.disk.files import create_private_folder, open_private, told_plainly, write_whole
+from eventlog.disk.files import create_private_folder, open_private, translate_errors, write_whole
 from eventlog.disk.sealed_json import seal
 from eventlog.errors import EventLogError, LogBroken, StoreUnavailable, StoreWiped, WriterRefused
 from eventlog.facts.capture import GAP, Gap
@@ -31,7 +31,7 @@ _BLOCK = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class LostRange:
     """Seqs the server lost, both inclusive; they are named by a gap and never used again."""
 
     first: int
@@ -49,7 +49,7 @@ class StorageLock:
     def __init__(self, cold: ColdLog) -> None:
         cold.expect_no_link()
         folder, log = cold.folder, cold.name.key
-        with told_plainly(folder):
+        with translate_errors(folder):
             create_private_folder(folder)
             self._path = folder / "writer.lock"
             self._descriptor = open_private(self._path)
@@ -73,7 +73,7 @@ class StorageLock:
             if self._path.exists() and self._path.stat().st_ino == os.fstat(self._descriptor).st_ino:
                 return True
             os.close(self._descriptor)  # an import that came to nothing took its lock away with it
-            with told_plainly(self._path):
+            with translate_errors(self._path):
                 create_private_folder(self._path.parent)
                 self._descriptor = open_private(self._path)
         return False
@@ -132,7 +132,7 @@ class LogWriter:
         self._pending: list[Entry] = []
         self._follows = False
         self._wiped = False
-        self._untold: Lost | None = None
+        self._untold: LostRange | None = None
         self.losses = 0  # how often the server turned out to have lost something
         self.archiving = Lock()  # held while a segment is committed, and while a loss is measured
         try:
@@ -143,7 +143,7 @@ class LogWriter:
                     refuse_other_storage(cold.name, there, "none yet")
             self._expect_keeping_server()
             self.cold.create(clock.now_ns())
-            with told_plainly(cold.folder):
+            with translate_errors(cold.folder):
                 self._reserved = cold.reserved() or Reserved(cold.catalogue.last_seq, 0)
             self._last = max((0, *also_used))
             self._stored = 0
@@ -162,7 +162,7 @@ class LogWriter:
         """The last seq known to be in the log; what is on its way behind it may never get there."""
         return self._stored
 
-    def append(self, facts: Sequence[Fact]) -> Lost | None:
+    def append(self, facts: Sequence[Fact]) -> LostRange | None:
         """
         Number facts and store them; with nothing pending and no facts this does nothing.
 
@@ -220,7 +220,7 @@ class LogWriter:
             self._pending.append(Entry(self._last, fact.kind, fact.recv_ns, fact.data))
         self._unnumbered = []
 
-    def _recover(self) -> Lost | None:
+    def _recover(self) -> LostRange | None:
         """Find where the log ends. Seqs that may have been used and are nowhere now are named as lost."""
         epoch = self.hot.take_over(self.cold.catalogue.log_id, self._reserved.epoch)
         archived = self.cold.catalogue.last_seq
@@ -238,7 +238,7 @@ class LogWriter:
         self._follows = last > 0 and used == last
         if used == known:
             return None
-        lost = Lost(known + 1, used)
+        lost = LostRange(known + 1, used)
         self._unnumbered = [self._gap_of(lost)]
         self._store()
         return lost
@@ -263,7 +263,7 @@ class LogWriter:
         self._reserve_up_to(self._reserved.last, epoch)
         with self.archiving:
             held = max(self.cold.refresh().last_seq, self.hot.bounds()[1])
-            self._untold = Lost(held + 1, self._last)
+            self._untold = LostRange(held + 1, self._last)
             self.losses += 1
         waiting = [Fact(e.kind, e.recv_ns, e.data) for e in self._pending]
         self._unnumbered = [self._gap_of(self._untold), *waiting, *self._unnumbered]
@@ -271,7 +271,7 @@ class LogWriter:
         self._follows = False
         self._wiped = False
 
-    def _gap_of(self, lost: Lost) -> Fact:
+    def _gap_of(self, lost: LostRange) -> Fact:
         gap = Gap("seqs", lost.first, lost.last, "log_lost", "given_up")
         return gap.fact(GAP, self._clock.now_ns())
 

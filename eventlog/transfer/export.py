@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 
-from eventlog.disk.files import told_plainly, write_whole
+from eventlog.disk.files import translate_errors, write_whole
 from market.fixed_point import DECIMALS, format_e8
 from market.timestamps import iso
 
@@ -70,7 +70,7 @@ def write_lines(lines: Iterable[bytes], path: Path) -> int:
 def _whole_file(path: Path) -> Iterator[BinaryIO]:
     """A file that gets its name when all is written; where that ends in an error, nothing of it stays."""
     temporary = path.with_name(f".{path.name}.new")
-    with told_plainly(path):
+    with translate_errors(path):
         temporary.unlink(missing_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
@@ -199,7 +199,7 @@ def minute_files(minutes: Iterable[tuple[int, dict[str, Any]]], folder: Path) ->
     Args:
         minutes: (minute in ns, the view of that minute).
     """
-    with told_plainly(folder):
+    with translate_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     for minute_ns, view in minutes:
         yield minute_file(minute_ns, view, folder)

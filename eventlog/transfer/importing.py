@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from eventlog.clock import Clock
-from eventlog.disk.files import told_plainly
+from eventlog.disk.files import translate_errors
 from eventlog.errors import ImportRefused, WriterRefused
 from eventlog.facts.capture import QUARANTINE, SESSION
 from eventlog.facts.registry import SCHEMAS
@@ -150,7 +150,7 @@ class Importer:
 
     def _locked(self) -> StorageLock:
         try:
-            with told_plainly(self.cold.folder):
+            with translate_errors(self.cold.folder):
                 return StorageLock(self.cold)
         except WriterRefused:
             raise  # the folders are another's by now

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from eventlog.clock import Clock
 from eventlog.disk import parquet_files
-from eventlog.disk.files import move_aside, told_plainly
+from eventlog.disk.files import move_aside, translate_errors
 from eventlog.errors import EventLogError, LogBroken, LogNotFound
 from eventlog.facts.market import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT
 from eventlog.facts.registry import SCHEMAS
@@ -171,7 +171,7 @@ def _replace(cold: ColdLog, catalogue: Catalogue) -> tuple[Path, ...]:
 def _files_by_range(folder: Path) -> dict[Range, dict[str, Path]]:
     """The files of each range of seqs, by kind."""
     ranges: dict[Range, dict[str, Path]] = {}
-    with told_plainly(folder):
+    with translate_errors(folder):
         for path in sorted(folder.glob("*.parquet")):
             parts = parse_file_name(path.name)
             if path.is_symlink() or not path.is_file():

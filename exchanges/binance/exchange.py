@@ -13,7 +13,7 @@ from eventlog.facts.capture import CLOCK_OFFSET, QUARANTINE, Quarantine
 from eventlog.facts.entry import Entry, Fact
 from eventlog.facts.market import AGG_TRADE, DIFF
 from exchanges.binance.clock_offset import clock_offset
-from exchanges.binance.feed.message_buffer import Received
+from exchanges.binance.feed.message_buffer import RawMessage
 from exchanges.binance.feed.stall_detector import SilenceRules
 from exchanges.binance.feed.stream import BinanceStream
 from exchanges.binance.feed.watchdog import Watchdog, Watched
@@ -21,7 +21,7 @@ from exchanges.binance.mapper import BinanceMapper
 from exchanges.binance.messages import BadMessage, unwrap
 from exchanges.binance.rest import BinanceRest
 from exchanges.errors import BadReply
-from exchanges.port import Arrival, Numbered
+from exchanges.port import Arrival, HistoricalTrade
 
 EVENT_KINDS = {"aggTrade": AGG_TRADE, "depthUpdate": DIFF}
 TRADE_SILENCE = SilenceRules(least_s=15.0, most_s=300.0)
@@ -123,14 +123,14 @@ class BinanceExchange:
             return _quarantine(fact, "rest", str(error), None)
         return fact
 
-    async def trades_from(self, agg_id: int) -> Sequence[Numbered]:
+    async def trades_from(self, agg_id: int) -> Sequence[HistoricalTrade]:
         """See `exchanges.port.Exchange.trades_from`."""
         rows = await self._rest.trades_from(agg_id)
         found = []
         for row, read in zip(rows, self._readable([r.fact for r in rows]), strict=True):
             if row.agg_id >= agg_id:
                 fact = _quarantine(row.fact, "rest", read, row.agg_id) if isinstance(read, str) else row.fact
-                found.append(Numbered(row.agg_id, fact))
+                found.append(HistoricalTrade(row.agg_id, fact))
         return found
 
     async def first_trade_since(self, time_ns: int) -> int | None:
@@ -188,7 +188,7 @@ class BinanceExchange:
         rows = await self._rest.latest_trades(1)
         return rows[-1].agg_id if rows else None
 
-    def read(self, batch: Sequence[Received]) -> list[Arrival]:
+    def read(self, batch: Sequence[RawMessage]) -> list[Arrival]:
         """Messages as arrivals, in their order; trades are read together."""
         out: list[Arrival | None] = [None] * len(batch)
         trades: list[tuple[int, Fact]] = []

@@ -52,7 +52,7 @@ class Anchor:
     farthest_e8: tuple[int | None, int | None]
 
 
-class HeldBook:
+class BookState:
     """
     Levels, and where they stand in the chain of update ids.
 
@@ -71,7 +71,7 @@ class HeldBook:
         self._levels = _room_for(np.empty(0, np.int64))
 
     @classmethod
-    def of_snapshot(cls, books: Rows, row: int, heard: int) -> "HeldBook":
+    def of_snapshot(cls, books: Rows, row: int, heard: int) -> "BookState":
         """
         The book of one snapshot.
 

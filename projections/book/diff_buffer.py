@@ -10,7 +10,7 @@ import numpy as np
 from market.arrays import I64
 from market.timestamps import MINUTE_NS
 from projections.book.book_levels import BROKE, Run
-from projections.book.book_state import HeldBook
+from projections.book.book_state import BookState
 
 BUFFER_NS = 2 * MINUTE_NS
 """How far back diffs are kept."""
@@ -55,7 +55,7 @@ class DiffBuffer:
         while self._runs and self._runs[0][0] < newest_ns - BUFFER_NS:
             self._runs.popleft()
 
-    def apply_to(self, book: HeldBook, newest_ns: int) -> Hole | None:
+    def apply_to(self, book: BookState, newest_ns: int) -> Hole | None:
         """Bring a snapshot up to the newest diff; the hole that was found on the way, if one was."""
         update_id, hole = book.last_update_id, None
         for _, largest, run in self._runs:
@@ -78,7 +78,7 @@ class DiffBuffer:
         return Touches(*(np.concatenate(parts or none) for parts in (prices, ids, times)))
 
 
-def hole_of(outcome: I64, run: Run, start: int, book: HeldBook, at_ns: int | None, cause: str) -> Hole | None:
+def hole_of(outcome: I64, run: Run, start: int, book: BookState, at_ns: int | None, cause: str) -> Hole | None:
     """The hole a book found in the diffs of a run from `start` on; when `at_ns` is None, at the diff behind it."""
     found = np.flatnonzero(outcome == BROKE)
     if not len(found):

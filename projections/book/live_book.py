@@ -17,7 +17,7 @@ from eventlog.store.batch import Columns
 from projections.book.book_audit import Audit
 from projections.book.book_levels import SIDES, Sides
 from projections.book.diff_buffer import Hole
-from projections.book.reference_book import Change, DictBook, Shown
+from projections.book.reference_book import BookDelta, BookSnapshot, ReferenceBook
 
 _MAX_WAITING = 50  # few enough that nobody waits long for them, enough to be read cheaply
 
@@ -37,7 +37,7 @@ class LiveBook:
     """
 
     def __init__(self, decoders: Mapping[str, Decode], tolerated: int = 0) -> None:
-        self.book = DictBook(tolerated)
+        self.book = ReferenceBook(tolerated)
         self.audit: Audit | None = None
         self.audits = 0
         self.unhealthy = 0
@@ -119,18 +119,18 @@ def _entry(fact: Fact) -> Entry:
     return Entry(0, fact.kind, fact.recv_ns, fact.data)
 
 
-def shown(table: pa.Table) -> Shown:
+def shown(table: pa.Table) -> BookSnapshot:
     """The first row of a table of snapshots."""
     columns = Columns(table)
     sides = Sides(*(columns.levels(f"{side}_{what}_e8", 0) for side in SIDES for what in ("price", "quantity")))
     recv_ns, update_id, limit = (int(columns[name][0]) for name in ("recv_ns", "last_update_id", "limit"))
-    return Shown(recv_ns, update_id, limit, sides)
+    return BookSnapshot(recv_ns, update_id, limit, sides)
 
 
-def changes(table: pa.Table) -> Iterator[Change]:
+def changes(table: pa.Table) -> Iterator[BookDelta]:
     """The rows of a table of diffs."""
     ids = (table.column(name).to_pylist() for name in ("recv_ns", "first_update_id", "last_update_id"))
     names = ("bid_price_e8", "ask_price_e8", "bid_quantity_e8", "ask_quantity_e8")
     levels = (table.column(name).to_pylist() for name in names)
     for recv_ns, first, last, bids, asks, bid_sizes, ask_sizes in zip(*ids, *levels, strict=True):
-        yield Change(recv_ns, first, last, (bids, asks), (bid_sizes, ask_sizes))
+        yield BookDelta(recv_ns, first, last, (bids, asks), (bid_sizes, ask_sizes))

@@ -18,7 +18,7 @@ from market.timestamps import MINUTE_NS
 from projections import digest
 from projections.book.book_audit import Audit, Compared, audit
 from projections.book.book_levels import BROKE, BROKEN, DEPTH, NO_BOOK, UNHEARD, Run, Sides, frozen, part_of, run_of
-from projections.book.book_state import HeldBook
+from projections.book.book_state import BookState
 from projections.book.diff_buffer import DiffBuffer, Hole, hole_of
 from projections.book.snapshot_window import Snapshot
 
@@ -80,8 +80,8 @@ class OrderBook:
         self.tolerated = tolerated
         self.audit: Audit | None = None
         self.hole: Hole | None = None
-        self._book = HeldBook()
-        self._behind: HeldBook | None = None  # the book of before, until the diffs reach the snapshot of this one
+        self._book = BookState()
+        self._behind: BookState | None = None  # the book of before, until the diffs reach the snapshot of this one
         self._seen: list[tuple[int, int]] = []  # receive time and update id of the snapshots of the last minutes
         self._buffer = DiffBuffer()
         self._newest_ns = 0
@@ -120,7 +120,7 @@ class OrderBook:
             self._behind = None  # the diffs have stopped, or the snapshot is not of their kind
         if anchor is not None and anchor.recv_ns <= oldest:
             heard = self._book.chain[2]
-            self._book = HeldBook()
+            self._book = BookState()
             self._book.chain[2] = heard
         if self.audit is not None and self.audit.recv_ns <= oldest:
             self.audit = None
@@ -258,7 +258,7 @@ class OrderBook:
             return
         before = self._behind or self._book
         heard = int(self._book.chain[2]) if self._heard_ns > oldest else UNHEARD
-        self._book = HeldBook.of_snapshot(books, row, heard)
+        self._book = BookState.of_snapshot(books, row, heard)
         self.hole = self._buffer.apply_to(self._book, recv_ns) or self.hole
         self._book.chain[2] = heard
         self._behind = None
@@ -269,7 +269,7 @@ class OrderBook:
         else:
             self._compare(before, recv_ns)
 
-    def _compare(self, before: HeldBook, at_ns: int) -> None:
+    def _compare(self, before: BookState, at_ns: int) -> None:
         """The book of before against the one anchored anew, where both are at the same update."""
         book = self._book
         if not book.in_step or book.anchor is None or before.last_update_id != book.last_update_id:

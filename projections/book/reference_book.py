@@ -21,7 +21,7 @@ State = Literal["no_book", "in_step", "gap"]
 _Levels = tuple[dict[int, int], dict[int, int]]
 
 
-class Change(NamedTuple):
+class BookDelta(NamedTuple):
     """A diff: changed prices of bids and of asks with their new quantities, 0 where a level is gone."""
 
     recv_ns: int
@@ -31,7 +31,7 @@ class Change(NamedTuple):
     quantities_e8: tuple[list[int], list[int]]
 
 
-class Shown(NamedTuple):
+class BookSnapshot(NamedTuple):
     """A snapshot: `limit` levels a side were asked for."""
 
     recv_ns: int
@@ -48,7 +48,7 @@ class _Book:
     recv_ns: int
     last_update_id: int
 
-    def apply(self, diff: Change) -> bool:
+    def apply(self, diff: BookDelta) -> bool:
         """False where a diff is missing before this one."""
         if diff.last_update_id <= self.last_update_id:
             return True
@@ -71,7 +71,7 @@ class _Book:
         return Sides(bid[:, 0].copy(), bid[:, 1].copy(), ask[:, 0].copy(), ask[:, 1].copy())
 
 
-class DictBook:
+class ReferenceBook:
     """
     The book after each snapshot and diff it was given, in the order of the log.
 
@@ -84,7 +84,7 @@ class DictBook:
         self.state: State = "no_book"
         self._book: _Book | None = None
         self._behind: _Book | None = None  # the book of before, until the diffs reach the snapshot of this one
-        self._kept: deque[Change] = deque()
+        self._kept: deque[BookDelta] = deque()
 
     @property
     def last_update_id(self) -> int | None:
@@ -109,7 +109,7 @@ class DictBook:
             return Sides(nothing, nothing, nothing, nothing)
         return self._book.sides()
 
-    def diff(self, diff: Change) -> tuple[Hole | None, Audit | None]:
+    def diff(self, diff: BookDelta) -> tuple[Hole | None, Audit | None]:
         """
         Take a diff.
 
@@ -135,7 +135,7 @@ class DictBook:
             return hole, self._compare(behind, diff.recv_ns)
         return hole, None
 
-    def snapshot(self, shown: Shown) -> tuple[Hole | None, Audit | None]:
+    def snapshot(self, shown: BookSnapshot) -> tuple[Hole | None, Audit | None]:
         """
         Start anew from a snapshot, unless it is older than the one before.
 
@@ -161,7 +161,7 @@ class DictBook:
             return None, None
         return None, self._compare(before, shown.recv_ns)
 
-    def _hole(self, book: _Book, diff: Change, cause: str, at_ns: int) -> Hole | None:
+    def _hole(self, book: _Book, diff: BookDelta, cause: str, at_ns: int) -> Hole | None:
         if diff.last_update_id <= book.last_update_id or diff.first_update_id <= book.last_update_id + 1:
             return None
         return Hole(at_ns, book.last_update_id + 1, diff.first_update_id - 1, cause)
@@ -185,7 +185,7 @@ class DictBook:
         return Touches(prices, np.repeat(ids, counts), np.repeat(times, counts))
 
 
-def _start(shown: Shown) -> _Book:
+def _start(shown: BookSnapshot) -> _Book:
     sides = shown.sides
     levels = [dict(zip(*(column.tolist() for column in sides.of(side)), strict=True)) for side in (0, 1)]
     edges = [

@@ -14,7 +14,7 @@ from replay.decisions import ticks_between
 from replay.errors import NothingToReplay
 from replay.pictures.picture import Scene
 from replay.verify.origin import Origin
-from runtime.analysis_config import Sight
+from runtime.analysis_config import AnalysisConfig
 from runtime.decide import Decider
 from runtime.loop import drive
 from runtime.warm_up import state_of, warmed_up
@@ -36,7 +36,7 @@ def tick_at(log: Log, at_ns: int) -> tuple[int, int]:
     return int(ticks.seq[-1]), int(ticks.boundary_ns[-1])
 
 
-def scene_at(log: Log, at_ns: int, sight: Sight, origin: Origin | None = None) -> Scene:
+def scene_at(log: Log, at_ns: int, sight: AnalysisConfig, origin: Origin | None = None) -> Scene:
     """
     The last tick at or before a time, with everything known at it and nothing after.
 
@@ -58,7 +58,7 @@ def scene_at(log: Log, at_ns: int, sight: Sight, origin: Origin | None = None) -
     return scenes[0]
 
 
-def _scene(tick: TickEntry, state: MarketState, sight: Sight, origin: Origin | None) -> Scene:
+def _scene(tick: TickEntry, state: MarketState, sight: AnalysisConfig, origin: Origin | None) -> Scene:
     if origin is None:
         rules = Decider(sight.symbol, state, RulesAnalyst(sight.parameters), sight.parameters)
         origin = Origin(rules.decide(tick, state).advice, _BY_RULES, None)

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from replay.scoring.episodes import Published
-from replay.scoring.placebo import Moments
+from replay.scoring.placebo import PlaceboPool
 from replay.scoring.price_path import PricePath
 from replay.scoring.scoring import Rules, Scored, score
 
@@ -19,7 +19,7 @@ DECIDED_BY = "decided_by"
 """The column of a model's episodes that says whose they are: `model` or `fallback`."""
 
 
-def score_apart(published: Sequence[Published], moments: Moments, path: PricePath, rules: Rules) -> Scored:
+def score_apart(published: Sequence[Published], moments: PlaceboPool, path: PricePath, rules: Rules) -> Scored:
     """
     A model's recommendations scored as `score` does, and by themselves those of the rules that stood in for it.
 

@@ -14,7 +14,7 @@ from replay.errors import BadRun
 from replay.runs.finished_runs import CLOCK, load
 
 
-def settle(aside: Path, final: Path, manifest: dict[str, Any], started_ns: int, finished_ns: int) -> list[str] | None:
+def finalize_run(aside: Path, final: Path, manifest: dict[str, Any], started_ns: int, finished_ns: int) -> list[str] | None:
     """
     Write a run's manifest and move its folder to its name.
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from eventlog.disk import parquet_bounds
 from eventlog.errors import EventLogError, LogBroken
-from eventlog.disk.files import digest_of, read_plain, told_plainly
+from eventlog.disk.files import digest_of, read_plain, translate_errors
 from eventlog.disk.sealed_json import CHECKSUM, UNREADABLE, is_as_written
 from replay.errors import BadRun
 
@@ -58,7 +58,7 @@ class Run:
             BadRun: it is missing, or is not as it was written.
         """
         try:
-            with told_plainly(path):
+            with translate_errors(path):
                 same = digest_of(path) == self.manifest["files"].get(path.name)
         except EventLogError as error:
             raise BadRun(f"{error}; run the replay again") from error

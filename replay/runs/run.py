@@ -19,7 +19,7 @@ from agents.llm.recorded import MissingCall
 from agents.rules import RulesAnalyst
 from eventlog.clock import Clock
 from eventlog.code_version import code_digest, lock_digest
-from eventlog.disk.files import digest_of, told_plainly
+from eventlog.disk.files import digest_of, translate_errors
 from eventlog.store.log import Log
 from eventlog.proof.coverage import unproven
 from market.timestamps import iso
@@ -31,16 +31,16 @@ from replay.scoring.episodes import Published
 from replay.errors import MissingAnswer, NothingDecided, NothingToReplay
 from replay.runs.log_digest import log_digest
 from replay.runs.model_share import ModelShare
-from replay.scoring.placebo import Moments
+from replay.scoring.placebo import PlaceboPool
 from replay.scoring.price_path import READS, PricePath
 from replay.runs.publications import Publications, made_under, publications
 from replay.runs.publications import digest_of as digest_of_live
 from replay.scoring.quiet import quiet_notes
 from replay.runs.report import render
 from replay.scoring.scoring import Rules, Scored, score
-from replay.runs.finalize import settle
+from replay.runs.finalize import finalize_run
 from replay.runs.coverage_gaps import unproven_notes
-from runtime.analysis_config import Sight
+from runtime.analysis_config import AnalysisConfig
 from runtime.analysts import MakeAnalyst
 
 _FOR_EVER_NS = 2**61
@@ -48,7 +48,7 @@ _NOTHING_OWN = "No figure of {folder} is the model's: mend why it did not answer
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class RecordedModel:
     """
     A model's part in a run.
 
@@ -74,10 +74,10 @@ class Request:
     market: str
     from_ns: int
     to_ns: int
-    sight: Sight
+    sight: AnalysisConfig
     rules: Rules
     analyst: str = "rules"
-    answered: Answered | None = None
+    answered: RecordedModel | None = None
 
     @property
     def make_analyst(self) -> MakeAnalyst:
@@ -148,7 +148,7 @@ def run(
     scored = (score if share is None else score_apart)(published, moments, path, request.rules)
     inputs = _inputs(request, ticks, [first_seq, last_seq], content) | {"published": digest_of_live(live)}
     run_id = blake2b(json.dumps(inputs, sort_keys=True).encode(), digest_size=8).hexdigest()
-    with told_plainly(runs_dir):
+    with translate_errors(runs_dir):
         runs_dir.mkdir(parents=True, exist_ok=True)
         aside = runs_dir / f".{run_id}.new"
         shutil.rmtree(aside, ignore_errors=True)
@@ -158,7 +158,7 @@ def run(
         little = [*quiet_notes(path, ticks.boundary_ns), *_no_zone(decisions)]
         notes = [*said, *little, *_other_eyes(request, seen_with), *doubts, *_notes(published, request, ticks)]
         manifest = _write(aside, run_id, inputs, decisions, share, notes, scored, path)
-        again = settle(aside, runs_dir / run_id, manifest, started, clock.now_ns())
+        again = finalize_run(aside, runs_dir / run_id, manifest, started, clock.now_ns())
     result = Result(runs_dir / run_id, manifest, scored.scores.to_pylist(), again)
     if share is not None and request.answered is not None:
         try:
@@ -235,7 +235,7 @@ def _published(
     rules: Rules,
     live: Publications,
     took_ms: Mapping[int, int] | None = None,
-) -> tuple[list[Published], Moments]:
+) -> tuple[list[Published], PlaceboPool]:
     """Recommendations with the moment they were or would have been out, and the ticks where distance was measurable."""
     out_ns, published = out_at(ticks, rules, took_ms), []
     for decision in decisions:
@@ -243,7 +243,7 @@ def _published(
         if decision.advice is not None and out is not None:
             published.append(Published(parse(decision.advice), *out))
     usable = [d for d in decisions if d.advice is not None and d.reference_e8 is not None and d.sigma is not None]
-    moments = Moments(
+    moments = PlaceboPool(
         published_ns=np.array([out_ns[d.seq] for d in usable], np.int64),
         published_seq=np.array([d.seq for d in usable], np.int64),
         reference_e8=np.array([d.reference_e8 for d in usable], np.int64),

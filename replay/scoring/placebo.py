@@ -13,7 +13,7 @@ from replay.scoring.episodes import Episode
 
 
 @dataclass(frozen=True, slots=True)
-class Moments:
+class PlaceboPool:
     """k ticks at which distance could be measured: when advice would have been out, from which price, in which σ."""
 
     published_ns: I64
@@ -26,7 +26,7 @@ class Moments:
 
 
 @dataclass(frozen=True, slots=True)
-class Draws:
+class PlaceboSamples:
     """m placebos: which episode each stands beside, at which moment, and its offsets there, exact prices."""
 
     episode: I64
@@ -36,7 +36,7 @@ class Draws:
     rung_e8: I64
 
 
-def draw(episodes: Sequence[Episode], moments: Moments, count: int, seed: int) -> Draws:
+def draw(episodes: Sequence[Episode], moments: PlaceboPool, count: int, seed: int) -> PlaceboSamples:
     """
     For each episode up to `count` other moments of its UTC day, drawn without repetition.
 
@@ -66,5 +66,5 @@ def draw(episodes: Sequence[Episode], moments: Moments, count: int, seed: int) -
         stands = moved[0] > 0  # none can stand at a price of 0, as one of a coin that fell far would
         parts.append((np.full(stands.sum(), number), chosen[stands], *(edge[stands] for edge in moved)))
     if not parts:
-        return Draws(*(np.empty(0, np.int64) for _ in range(5)))
-    return Draws(*(np.concatenate(column).astype(np.int64) for column in zip(*parts, strict=True)))
+        return PlaceboSamples(*(np.empty(0, np.int64) for _ in range(5)))
+    return PlaceboSamples(*(np.concatenate(column).astype(np.int64) for column in zip(*parts, strict=True)))

@@ -25,7 +25,7 @@ from replay.scoring.outcomes import (
     markouts,
     outcomes_at,
 )
-from replay.scoring.placebo import Draws, Moments, draw
+from replay.scoring.placebo import PlaceboPool, PlaceboSamples, draw
 from replay.scoring.price_path import PricePath
 from replay.scoring.statistics import difference
 
@@ -58,7 +58,7 @@ class Scored:
     scores: pa.Table
 
 
-def score(published: Sequence[Published], moments: Moments, path: PricePath, rules: Rules) -> Scored:
+def score(published: Sequence[Published], moments: PlaceboPool, path: PricePath, rules: Rules) -> Scored:
     """
     Score advice against the prices that followed it.
 
@@ -138,7 +138,7 @@ def _fill(path: PricePath, orders: dict[str, Any], through: bool) -> I64:
 
 def _scores(
     episodes: Sequence[Episode], tested: Tested, orders: dict[str, Any], filled: dict[str, I64],
-    worth: dict[str, F64], draws: Draws, moments: Moments, path: PricePath, rules: Rules,
+    worth: dict[str, F64], draws: PlaceboSamples, moments: PlaceboPool, path: PricePath, rules: Rules,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Every figure of the episodes beside its placebo's."""
     chance_levels, chance_orders = _placebo_levels(episodes, draws, moments, rules)
@@ -167,7 +167,7 @@ def _scores(
 
 
 def _placebo_levels(
-    episodes: Sequence[Episode], draws: Draws, moments: Moments, rules: Rules
+    episodes: Sequence[Episode], draws: PlaceboSamples, moments: PlaceboPool, rules: Rules
 ) -> tuple[Levels, dict[str, Any]]:
     is_buy = np.array([e.zone.side == "buy" for e in episodes], bool)[draws.episode]
     valid = np.array([e.first.advice.valid_for_ns for e in episodes], np.int64)[draws.episode]

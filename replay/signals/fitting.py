@@ -29,7 +29,7 @@ from replay.scoring.outcomes import BROKEN, REJECTED
 from replay.scoring.price_path import READS as PATH_READS
 from replay.scoring.price_path import PricePath
 from replay.scoring.scoring import Rules, tested_zones
-from runtime.analysis_config import Sight
+from runtime.analysis_config import AnalysisConfig
 from runtime.loop import drive
 from runtime.warm_up import state_of
 
@@ -146,7 +146,7 @@ class PullSamples:
 
 
 @dataclass(slots=True)
-class Learned:
+class TrainingSet:
     """What one stretch of log taught."""
 
     pull: Samples
@@ -155,7 +155,7 @@ class Learned:
     periods: tuple[Period, ...]
 
 
-def learn(log: Log, sight: Sight, rules: Rules, on_progress: Callable[[int], None]) -> Learned:
+def learn(log: Log, sight: AnalysisConfig, rules: Rules, on_progress: Callable[[int], None]) -> TrainingSet:
     """
     Walk a whole log and gather outcomes of walls and of advised zones, each zone once, from its first publication.
     """
@@ -188,9 +188,9 @@ def learn(log: Log, sight: Sight, rules: Rules, on_progress: Callable[[int], Non
     confidence = _zone_outcomes(published, features, path, rules)
     market = str(log.name.market)
     if len(ticks) == 0:
-        return Learned(walls.samples, confidence, f"{market}, no tick", ())
+        return TrainingSet(walls.samples, confidence, f"{market}, no tick", ())
     first, last = iso(int(ticks.boundary_ns.min())), iso(int(ticks.boundary_ns.max()))
-    return Learned(walls.samples, confidence, f"{market} {first} to {last}", ((market, first, last),))
+    return TrainingSet(walls.samples, confidence, f"{market} {first} to {last}", ((market, first, last),))
 
 
 def _zone_outcomes(
@@ -204,7 +204,7 @@ def _zone_outcomes(
     return samples
 
 
-def fitted(learned: Iterable[Learned]) -> dict[str, Logistic | str]:
+def fitted(learned: Iterable[TrainingSet]) -> dict[str, Logistic | str]:
     """Both probabilities from all that was learned, or why one cannot be."""
     every = list(learned)
     seen, periods = "; ".join(each.seen for each in every), tuple(p for each in every for p in each.periods)

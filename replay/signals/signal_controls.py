@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from market.arrays import F64, I64
 from market.timestamps import DAY_NS
-from replay.signals.signal_record import Seen, Standing
+from replay.signals.signal_record import SignalSamples, Standing
 from replay.signals.signals import LEVEL_LASTS_NS
 
 _DRAWS = 4
@@ -20,7 +20,7 @@ _MAX_RANDOM_LEVELS = 200_000
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class SignalSample:
     """
     n sightings of one signal or of its control, as columns.
 
@@ -34,10 +34,10 @@ class Trial:
     sighted_ns: I64
 
 
-def trial_of(seen: Seen, chosen: Sequence[int]) -> Trial:
+def trial_of(seen: SignalSamples, chosen: Sequence[int]) -> SignalSample:
     """Some of the first sightings, by number."""
     tick = seen.tick[chosen] if chosen else np.empty(0, np.int64)
-    return Trial(
+    return SignalSample(
         np.array([seen.signal[i].up for i in chosen], bool),
         np.array([seen.signal[i].price_e8 or 0 for i in chosen], np.int64),
         tick,
@@ -45,7 +45,7 @@ def trial_of(seen: Seen, chosen: Sequence[int]) -> Trial:
     )
 
 
-def drawn(seen: Seen, signal: str, trial: Trial, level: bool, seed: Sequence[int]) -> Trial:
+def drawn(seen: SignalSamples, signal: str, trial: SignalSample, level: bool, seed: Sequence[int]) -> SignalSample:
     """
     For each sighting up to four other ticks of its UTC day: the same direction, a level at the same distance in σ.
 
@@ -66,10 +66,12 @@ def drawn(seen: Seen, signal: str, trial: Trial, level: bool, seed: Sequence[int
         chosen = np.array(sorted(kept[:_DRAWS], key=lambda i: int(tried[i])), np.int64)
         parts.append((np.full(len(chosen), n), tried[chosen], price[chosen]))
     source, tick, prices = (np.concatenate(column) for column in zip(*parts, strict=True)) if parts else [empty] * 3
-    return Trial(trial.up[source], prices, tick, trial.sighted_ns[source])
+    return SignalSample(trial.up[source], prices, tick, trial.sighted_ns[source])
 
 
-def random_trial(seen: Seen, between_sigma: tuple[float, float], seed: Sequence[int]) -> tuple[Trial, F64]:
+def random_trial(
+    seen: SignalSamples, between_sigma: tuple[float, float], seed: Sequence[int]
+) -> tuple[SignalSample, F64]:
     """
     Levels that nobody chose, at every tick where σ is known (at every so manieth of a long log).
 
@@ -82,16 +84,16 @@ def random_trial(seen: Seen, between_sigma: tuple[float, float], seed: Sequence[
     distance = np.random.Generator(np.random.PCG64(list(seed))).uniform(*between_sigma, len(tick))
     up = np.arange(len(tick)) % 2 == 0
     away = np.rint(distance * seen.unit_e8[tick]).astype(np.int64)
-    return Trial(up, seen.reference_e8[tick] - np.where(up, away, -away), tick, seen.at_ns[tick]), distance
+    return SignalSample(up, seen.reference_e8[tick] - np.where(up, away, -away), tick, seen.at_ns[tick]), distance
 
 
-def _same_distance(seen: Seen, trial: Trial, n: int, ticks: I64) -> I64:
+def _same_distance(seen: SignalSamples, trial: SignalSample, n: int, ticks: I64) -> I64:
     here = int(trial.tick[n])
     away = (float(trial.price_e8[n]) - seen.reference_e8[here]) / seen.unit_e8[here]
     return seen.reference_e8[ticks] + np.rint(away * seen.unit_e8[ticks]).astype(np.int64)
 
 
-def _is_signal(seen: Seen, standing: Standing, trial: Trial, n: int, tick: int, price: int) -> bool:
+def _is_signal(seen: SignalSamples, standing: Standing, trial: SignalSample, n: int, tick: int, price: int) -> bool:
     there = standing.at(tick)
     if not price:
         return len(there) > 0

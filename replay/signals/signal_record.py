@@ -18,7 +18,7 @@ from market.timestamps import SECOND_NS
 from projections.state import MarketState, TickEntry
 from replay.decisions import Ticks
 from replay.signals.signals import FirstSightings, Sighting, sightings
-from runtime.analysis_config import Sight
+from runtime.analysis_config import AnalysisConfig
 from runtime.loop import drive
 from runtime.warm_up import state_of, warmed_up
 
@@ -46,7 +46,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SignalSamples:
     """
     What was sighted in a log, and the ticks that controls are drawn from.
 
@@ -69,7 +69,9 @@ class Seen:
     flow: Sequence[dict[str, I64]]
 
 
-def gather(log: Log, ticks: Ticks, sight: Sight, publish_delay_ns: int, on_progress: Callable[[int], None]) -> Seen:
+def gather(
+    log: Log, ticks: Ticks, sight: AnalysisConfig, publish_delay_ns: int, on_progress: Callable[[int], None]
+) -> SignalSamples:
     """Walk the log and note every signal at every tick of a stretch."""
     state = state_of(log, sight.windows)
     observer, first = Observer(sight.symbol, state, sight.parameters), FirstSightings()
@@ -106,7 +108,7 @@ def gather(log: Log, ticks: Ticks, sight: Sight, publish_delay_ns: int, on_progr
     drive(warmed_up(log, int(ticks.boundary_ns[0]), last, sight.windows), state, on_tick)
     columns: list[Sequence[float]] = list(zip(*moments, strict=True)) if moments else [()] * 5
     out, seq, reference, units, nears = columns
-    return Seen(
+    return SignalSamples(
         signal=noted,
         tick=np.array(at, np.int64),
         at_ns=np.array(out, np.int64),
@@ -119,7 +121,7 @@ def gather(log: Log, ticks: Ticks, sight: Sight, publish_delay_ns: int, on_progr
     )
 
 
-def flow_r2(seen: Seen) -> list[dict[str, Any]]:
+def flow_r2(seen: SignalSamples) -> list[dict[str, Any]]:
     """
     R² of each flow on the mid over the whole stretch: in the same interval, and in the next.
 

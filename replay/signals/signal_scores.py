@@ -14,8 +14,8 @@ from replay.scoring.outcomes import BROKEN, HORIZONS_S, OPEN, REJECTED, UNTOUCHE
 from replay.scoring.price_path import READS, PricePath
 from replay.scoring.scoring import Rules, distances
 from replay.scoring.statistics import difference, holm
-from replay.signals.signal_controls import Trial, drawn, random_trial, trial_of
-from replay.signals.signal_record import Seen
+from replay.signals.signal_controls import SignalSample, drawn, random_trial, trial_of
+from replay.signals.signal_record import SignalSamples
 from replay.signals.signals import EXTREME_ALONE, SAME_DISTANCE, SIGNALS
 
 TARGETS = (0.55, 0.60)
@@ -75,7 +75,7 @@ def path_after(log: Log, ticks: Ticks) -> PricePath:
     return PricePath.of(log.read(log.seq_before(int(ticks.boundary_ns[0])), None, list(READS), READS))
 
 
-def score_signals(path: PricePath, seen: Seen, rules: Rules) -> list[SignalScore]:
+def score_signals(path: PricePath, seen: SignalSamples, rules: Rules) -> list[SignalScore]:
     """Every signal's figures beside its control's; signals never sighted are in the list, without figures."""
     scores: list[SignalScore] = []
     for number, (signal, control) in enumerate(SIGNALS.items()):
@@ -89,7 +89,7 @@ def score_signals(path: PricePath, seen: Seen, rules: Rules) -> list[SignalScore
     return [replace(s, p=p) for s, p in zip(scores, holm([s.p for s in scores]), strict=True)]
 
 
-def random_levels(path: PricePath, seen: Seen, rules: Rules) -> list[RandomLevels]:
+def random_levels(path: PricePath, seen: SignalSamples, rules: Rules) -> list[RandomLevels]:
     """The placebo of all levels: as many above the price as below, all distances first, then octave by octave."""
     trial, distance = random_trial(seen, _DISTANCES[0], [rules.seed, len(SIGNALS)])
     outcome = outcomes_at(path, _levels(trial, seen, rules)).outcome
@@ -104,7 +104,13 @@ def random_levels(path: PricePath, seen: Seen, rules: Rules) -> list[RandomLevel
 
 
 def _scores(
-    signal: str, control: str, trial: Trial, other: Trial, seen: Seen, path: PricePath, rules: Rules
+    signal: str,
+    control: str,
+    trial: SignalSample,
+    other: SignalSample,
+    seen: SignalSamples,
+    path: PricePath,
+    rules: Rules,
 ) -> list[SignalScore]:
     mine, theirs = _outcomes(trial, seen, path, rules), _outcomes(other, seen, path, rules)
     level = bool((trial.price_e8 > 0).any())
@@ -130,7 +136,7 @@ def _hits(move_bp: F64) -> F64:
     return np.where(np.isnan(move_bp), np.nan, (np.sign(move_bp) + 1) / 2)
 
 
-def _outcomes(trial: Trial, seen: Seen, path: PricePath, rules: Rules) -> tuple[F64, F64]:
+def _outcomes(trial: SignalSample, seen: SignalSamples, path: PricePath, rules: Rules) -> tuple[F64, F64]:
     """
     Whether each level held (NaN where it was not touched or is open), and the move in the signal's direction at each
     horizon, basis points: from the trade that touched a level, from the last before the sighting of a direction.
@@ -157,7 +163,7 @@ def _outcomes(trial: Trial, seen: Seen, path: PricePath, rules: Rules) -> tuple[
     return held, moves
 
 
-def _levels(trial: Trial, seen: Seen, rules: Rules) -> Levels:
+def _levels(trial: SignalSample, seen: SignalSamples, rules: Rules) -> Levels:
     """Touched by a trade within ε, in the hour after the sighting; how far off or through counts from the price."""
     start = seen.at_ns[trial.tick] + rules.latency_ms * 1_000_000
     unit, near = seen.unit_e8[trial.tick], seen.near_e8[trial.tick]

@@ -19,10 +19,10 @@ from replay.scoring.episodes import Published
 from replay.scoring.paired import Paired, compare, detectable
 from replay.scoring.price_path import PricePath
 from replay.scoring.scoring import Rules
-from replay.trials.answer import Side, Totals
+from replay.trials.answer import Arm, Totals
 from replay.trials.minute_scores import Score, minute_scores
 from replay.trials.variants import Comparison, Variant, corrected
-from runtime.analysis_config import Sight
+from runtime.analysis_config import AnalysisConfig
 from runtime.analysts import MakeAnalyst
 from runtime.open_log import OpenLog
 
@@ -77,7 +77,7 @@ def minutes_of(ticks: Ticks) -> I64:
 def score_side(
     open_log: OpenLog,
     ticks: Ticks,
-    sight: Sight,
+    sight: AnalysisConfig,
     repeats: Sequence[Repeat],
     rules: Rules,
     path: PricePath,
@@ -114,7 +114,7 @@ def compare_sides(a: Scored, b: Scored, minute: I64, scores: Sequence[Score]) ->
     return [Row(score, compare(a.scores[score], b.scores[score], minute, score.horizon_min)) for score in scores]
 
 
-def variant_of(side: Side) -> Variant:
+def variant_of(side: Arm) -> Variant:
     """A side as the ledger of variants knows it."""
     thinking = {True: "thinking", False: "not thinking", None: "as it comes"}[side.asking.thinking]
     return Variant(side.prompt_digest, side.asking.model, f"{side.asking.mode}, {thinking}", side.digest())

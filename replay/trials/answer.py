@@ -9,8 +9,8 @@ from hashlib import blake2b
 
 import msgspec
 
-from agents.llm.conversation.dialogue import Asking
-from agents.llm.recorded import RecordedMinute, Tape
+from agents.llm.conversation.dialogue import ModelOptions
+from agents.llm.recorded import Cassette, RecordedMinute
 from agents.llm.wire.api import Usage
 from agents.llm.wire.shapes import MENDS
 from market.printable import printable
@@ -21,7 +21,7 @@ _LONGEST_COMPLAINT = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class Arm:
     """
     One way of asking about one market: what makes answers comparable with each other.
 
@@ -32,7 +32,7 @@ class Side:
 
     market: str
     log_id: str
-    asking: Asking
+    asking: ModelOptions
     variant: str
     language: str
     prompt_digest: str
@@ -147,7 +147,7 @@ def complaint_of(details: Iterable[str]) -> str:
     return printable(found[0][0], _LONGEST_COMPLAINT) if found else ""
 
 
-def tape_digest(tape: Tape, seqs: Iterable[int]) -> str:
+def tape_digest(tape: Cassette, seqs: Iterable[int]) -> str:
     """What tells the recorded answers about some ticks from others."""
     digest = blake2b(digest_size=8)
     for seq in seqs:

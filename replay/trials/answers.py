@@ -15,10 +15,10 @@ from typing import Any, Self
 
 import msgspec
 
-from agents.llm.recorded import Tape
-from eventlog.disk.files import expect_no_link, open_plain, open_private, told_plainly
+from agents.llm.recorded import Cassette
+from eventlog.disk.files import expect_no_link, open_plain, open_private, translate_errors
 from replay.errors import BadAnswers
-from replay.trials.answer import Answer, Side, minute_of
+from replay.trials.answer import Answer, Arm, minute_of
 
 FOLDER = "answers"
 """The folder inside that of all runs."""
@@ -60,18 +60,18 @@ class Recording:
         """All that was paid for, also what was broken off."""
         return self._read([*self.at.values(), *self.broken])
 
-    def tape(self, repeat: int) -> Tape:
+    def tape(self, repeat: int) -> Cassette:
         """The answers of one repeat as the recorded analyst reads them."""
         return {a.seq: minute_of(a) for a in self._read(place for (_, r), place in self.at.items() if r == repeat)}
 
     def _read(self, places: Iterable[tuple[int, int]]) -> Iterator[Answer]:
-        with told_plainly(self.path), open_plain(self.path) as file:
+        with translate_errors(self.path), open_plain(self.path) as file:
             for offset, length in places:
                 file.seek(offset)
                 yield _ANSWER.decode(file.read(length))
 
 
-def read_tape(path: Path, repeat: int) -> Tape:
+def read_tape(path: Path, repeat: int) -> Cassette:
     """One repeat of a file, for processes that share a replay; nothing is locked."""
     return read(path).tape(repeat)
 
@@ -128,10 +128,10 @@ class Answers:
         BadAnswers: another process writes them, or the file is not one of answers.
     """
 
-    def __init__(self, folder: Path, side: Side) -> None:
+    def __init__(self, folder: Path, side: Arm) -> None:
         self.side = side
         self.path = folder / f"{side.digest()}.jsonl"
-        with told_plainly(folder):
+        with translate_errors(folder):
             expect_no_link(folder.parent, folder)
             folder.mkdir(parents=True, exist_ok=True)
             self._file = os.fdopen(open_private(self.path, os.O_WRONLY | os.O_APPEND), "ab")  # closed by `close`
@@ -178,7 +178,7 @@ class Answers:
 
     def _write(self, value: Any) -> _Span:
         line = msgspec.json.encode(value) + b"\n"
-        with told_plainly(self.path):
+        with translate_errors(self.path):
             self._file.write(line)
             self._file.flush()
             os.fsync(self._file.fileno())

@@ -22,13 +22,13 @@ from eventlog.store.log import Log
 from market.timestamps import DAY_NS
 from replay.decisions import Ticks
 from replay.errors import AskingStopped, NothingToReplay
-from replay.trials.answer import Side, Totals, complaint_of, tape_digest
+from replay.trials.answer import Arm, Totals, complaint_of, tape_digest
 from replay.trials.answers import FOLDER, Answers, Recording, read, read_tape
 from replay.trials.changes import AS_IT_WAS, Changed
 from replay.trials.counterfactual import Asker, ask_all, chosen, live_ticks, outdated, views_at
 from replay.trials.course import Asked
 from replay.trials.estimate import Estimate, Rates, estimate, rehearsed
-from runtime.analysis_config import Sight
+from runtime.analysis_config import AnalysisConfig
 from runtime.analysts import MakeAnalyst, Questions, recorded_analyst
 from runtime.model_config import budget_of, endpoint_of, prices_of, prompts_of, questions_of, remember
 from runtime.open_log import OpenLog
@@ -39,7 +39,7 @@ _A_SATURDAY_NS = 2 * DAY_NS  # of 1970: no peak hours
 
 
 @dataclass(frozen=True)
-class Way:
+class ModelSetup:
     """
     One way of asking about one market.
 
@@ -51,7 +51,7 @@ class Way:
 
     market: str
     settings: DeepSeek
-    sight: Sight
+    sight: AnalysisConfig
     open_log: OpenLog
     open_decisions: OpenLog | None
     runs_dir: Path
@@ -69,17 +69,17 @@ class Way:
         return questions_of(self.settings)
 
     @property
-    def shown(self) -> Sight:
+    def shown(self) -> AnalysisConfig:
         """The sight under the name that the market is shown under."""
         sight, symbol = self.sight, self.changed.symbol
-        return sight if symbol is None else Sight(symbol, sight.windows, sight.parameters)
+        return sight if symbol is None else AnalysisConfig(symbol, sight.windows, sight.parameters)
 
-    def side(self, log: Log) -> Side:
+    def side(self, log: Log) -> Arm:
         """What its answers are comparable with."""
         questions, windows = self.questions, self.sight.windows
         changed = self.changed
         change = "" if changed == AS_IT_WAS else f"{changed.shift_e8} {changed.symbol} {changed.mirror_e8}"
-        return Side(
+        return Arm(
             market=self.market,
             log_id=log.cold.catalogue.log_id,
             asking=questions.asking,
@@ -98,7 +98,7 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class SpendPolicy:
     """
     How a user lets a model be asked.
 
@@ -116,7 +116,7 @@ class Patience:
 class Collected:
     """The whole answers of one side about some ticks."""
 
-    side: Side
+    side: Arm
     recording: Recording
     ticks: Ticks
     repeats: int
@@ -155,7 +155,7 @@ class Collected:
         return asked | {"repeat": repeat, "tape": tape_digest(self.recording.tape(repeat), seqs), "took": took}
 
 
-def get_answers(way: Way, ticks: Ticks, repeats: int, patience: Patience, clock: Clock) -> Collected:
+def get_answers(way: ModelSetup, ticks: Ticks, repeats: int, patience: SpendPolicy, clock: Clock) -> Collected:
     """
     All answers about the ticks at which trades are live: those that are stored, and the missing ones by asking.
 
@@ -181,7 +181,7 @@ def get_answers(way: Way, ticks: Ticks, repeats: int, patience: Patience, clock:
             return Collected(side, answers.recording, live, repeats)
 
 
-def _outdated(way: Way, log: Log, live: Ticks, recording: Recording, repeats: int) -> dict[int, list[int]]:
+def _outdated(way: ModelSetup, log: Log, live: Ticks, recording: Recording, repeats: int) -> dict[int, list[int]]:
     """Answers of other code, where that would ask something else by now."""
     found: dict[int, list[int]] = {}
     for repeat in range(repeats):
@@ -207,7 +207,13 @@ def _void(live: Ticks, recording: Recording, repeats: int) -> dict[int, list[int
 
 
 def _ask(
-    way: Way, log: Log, ticks: Ticks, missing: dict[int, list[int]], answers: Answers, patience: Patience, clock: Clock
+    way: ModelSetup,
+    log: Log,
+    ticks: Ticks,
+    missing: dict[int, list[int]],
+    answers: Answers,
+    patience: SpendPolicy,
+    clock: Clock,
 ) -> None:
     endpoint = endpoint_of(way.settings, way.proxy)
     views = way.views(log, ticks)
@@ -232,7 +238,7 @@ def _ask(
 
 
 async def _session(
-    way: Way,
+    way: ModelSetup,
     endpoint: Endpoint,
     views: Iterator[MarketView],
     missing: dict[int, list[int]],
@@ -259,7 +265,7 @@ async def _session(
         await client.close()
 
 
-def _estimated(way: Way, view: MarketView, count: int, recording: Recording, clock: Clock) -> Estimate:
+def _estimated(way: ModelSetup, view: MarketView, count: int, recording: Recording, clock: Clock) -> Estimate:
     known = Totals()
     for answer in recording.everything():
         if answer.whole and answer.calls:
@@ -281,7 +287,7 @@ def _rates(settings: DeepSeek, now_ns: int) -> Rates | None:
     return Rates(lambda usage: prices.cost_e12(model, usage, now_ns), dearest)
 
 
-def _budget(way: Way, clock: Clock) -> Budget:
+def _budget(way: ModelSetup, clock: Clock) -> Budget:
     """What may be spent today; the limits of a minute are for the one minute of live advice."""
     budget = budget_of(way.settings.model_copy(update={"tokens_per_minute": None, "usd_per_minute": None}))
     now_ns = clock.now_ns()

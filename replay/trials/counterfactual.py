@@ -13,7 +13,7 @@ import numpy as np
 
 from agents.analyst import Analyst
 from agents.llm.client.errors import NoReply
-from agents.llm.conversation.dialogue import Agent, Asking, Outcome, Turn, converse, proceed
+from agents.llm.conversation.dialogue import Agent, ModelOptions, Outcome, Turn, converse, proceed
 from agents.llm.conversation.prompts import Prompts
 from agents.llm.deepseek import deadline_ns
 from agents.llm.firewall.admit import problem_of_view
@@ -31,7 +31,7 @@ from replay.decisions import Ticks
 from replay.trials.answer import Answer, Call
 from replay.trials.answers import Answers
 from replay.trials.course import Asked, Course
-from runtime.analysis_config import Sight
+from runtime.analysis_config import AnalysisConfig
 from runtime.loop import drive
 from runtime.warm_up import state_of, warmed_up
 
@@ -62,7 +62,7 @@ class Asker:
 
     client: Client
     prompts: Prompts
-    asking: Asking
+    asking: ModelOptions
     parameters: Parameters
     clock: Clock
     cost_usd_e12: Callable[[Attempt], int]
@@ -87,7 +87,7 @@ def chosen(ticks: Ticks, seqs: Iterable[int]) -> Ticks:
     return Ticks(ticks.seq[kept], ticks.boundary_ns[kept], ticks.recv_ns[kept])
 
 
-def views_at(log: Log, ticks: Ticks, sight: Sight, change: Change = iter) -> Iterator[MarketView]:
+def views_at(log: Log, ticks: Ticks, sight: AnalysisConfig, change: Change = iter) -> Iterator[MarketView]:
     """
     What is seen at each of some ticks, one after the other: the log is read no further than the view that is asked for.
     """

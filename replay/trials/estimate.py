@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from agents.llm.client.budget import most_taken
-from agents.llm.conversation.dialogue import Asking, Turn, converse, proceed
+from agents.llm.conversation.dialogue import ModelOptions, Turn, converse, proceed
 from agents.llm.conversation.prompts import Prompts
 from agents.llm.wire.api import Reply, Request, Usage, rendered
 from analysis.parameters import Parameters
@@ -85,7 +85,7 @@ def estimate(
     )
 
 
-def rehearsed(view: MarketView, prompts: Prompts, asking: Asking, parameters: Parameters) -> list[Request]:
+def rehearsed(view: MarketView, prompts: Prompts, asking: ModelOptions, parameters: Parameters) -> list[Request]:
     """The requests of a conversation in which tools are called at once and the decision has to be mended, the last."""
     dialogue = converse(view, prompts, asking, parameters)
     turn = proceed(dialogue)

@@ -23,7 +23,7 @@ from replay.trials.ab import (
     variant_of,
 )
 from replay.trials.answer import Totals
-from replay.trials.asking import Collected, Patience, Way, get_answers
+from replay.trials.asking import Collected, ModelSetup, SpendPolicy, get_answers
 from replay.trials.minute_scores import Score
 from replay.trials.variants import Comparison, Ledger
 
@@ -34,7 +34,7 @@ SAME = "A and B ask the same: what differs is the model's own noise, and the led
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class ExperimentConfig:
     """How two sides are compared: when something is out and what it pays, how often each is asked, what is scored."""
 
     rules: Rules
@@ -75,11 +75,11 @@ class Experiment:
 
 
 def experiment(
-    a: Way,
-    b: Way,
+    a: ModelSetup,
+    b: ModelSetup,
     ticks: Ticks,
-    terms: Terms,
-    patience: Patience,
+    terms: ExperimentConfig,
+    patience: SpendPolicy,
     clock: Clock,
     scoring: Callable[[int], AbstractContextManager[Callable[[int], None]]],
 ) -> Experiment:

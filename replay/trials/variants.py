@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from eventlog.disk.files import open_plain, open_private, sync_folder, told_plainly
+from eventlog.disk.files import open_plain, open_private, sync_folder, translate_errors
 from replay.errors import BadLedger
 from replay.scoring.statistics import holm
 
@@ -95,7 +95,7 @@ class Ledger:
             BadLedger: it cannot be read, or another process holds it.
         """
         line = msgspec.json.encode(_Line(_VERSION, comparison)) + b"\n"
-        with told_plainly(self.path):
+        with translate_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with os.fdopen(open_private(self.path, os.O_RDWR | os.O_APPEND), "a+b") as file:
                 self._lock(file, fcntl.LOCK_EX)
@@ -115,7 +115,7 @@ class Ledger:
         Raises:
             BadLedger: a line is no comparison, or one of a later version; or another process holds it.
         """
-        with told_plainly(self.path):
+        with translate_errors(self.path):
             if not self.path.exists():
                 return []
             with open_plain(self.path) as file:

@@ -18,7 +18,7 @@ from market.timestamps import iso
 from projections.state import MarketState, TickEntry
 from replay.errors import NothingToReplay
 from replay.verify.verify import first_difference, sessions_of, sight_of_session
-from runtime.analysis_config import Sight
+from runtime.analysis_config import AnalysisConfig
 from runtime.loop import drive
 from runtime.warm_up import state_of, warmed_up
 
@@ -92,7 +92,7 @@ def check_tools(
 def compare_shown(
     log: Log,
     shown: Mapping[int, Shown],
-    sight: Sight,
+    sight: AnalysisConfig,
     verdict: ToolVerdict,
     on_progress: Callable[[int], None],
 ) -> dict[int, Shown]:

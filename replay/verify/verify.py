@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from agents.analyst import Analyst
-from agents.llm.recorded import MissingCall, tape_of
+from agents.llm.recorded import MissingCall, cassette_of
 from agents.recommendation import Advice
 from analysis.fitted import parse
 from eventlog.code_version import code_digest
@@ -19,7 +19,7 @@ from eventlog.store.log import Log
 from market.timestamps import iso
 from projections.state import MarketState, TickEntry
 from replay.errors import NothingToReplay, OtherFit
-from runtime.analysis_config import Sight, sight_of
+from runtime.analysis_config import AnalysisConfig, analysis_config
 from runtime.analysts import AsLogged
 from runtime.decide import Decider
 from runtime.loop import drive
@@ -85,7 +85,7 @@ def verify_log(
         raise NothingToReplay(f"{decisions.name} holds no analysis yet; run agent_analyzer.py first")
     if any(session["code"] != code_digest() for session, logged in sessions if logged):
         verdict.notes.append("code differs: the analyses were made by other code than the one that checks them")
-    tape = tape_of(decisions)
+    tape = cassette_of(decisions)
     sights = [sight_of_session(session, symbol, fitted) if logged else None for session, logged in sessions]
     for (session, logged), sight in zip(sessions, sights, strict=True):
         if sight is None:
@@ -135,7 +135,7 @@ def _rows(decisions: Log) -> Iterator[tuple[str, dict[str, Any]]]:
 def _verify_session(
     log: Log,
     logged: list[Logged],
-    sight: Sight,
+    sight: AnalysisConfig,
     verdict: Verdict,
     analyst: Analyst,
     on_progress: Callable[[int], None],
@@ -205,7 +205,7 @@ def settings_of(session: dict[str, Any]) -> Settings:
     return parse_settings(known, "the log's settings")
 
 
-def sight_of_session(session: dict[str, Any], symbol: str, file: Path | None) -> Sight:
+def sight_of_session(session: dict[str, Any], symbol: str, file: Path | None) -> AnalysisConfig:
     """
     What a session saw with: its settings, and the coefficients it logged.
 
@@ -219,13 +219,13 @@ def sight_of_session(session: dict[str, Any], symbol: str, file: Path | None) ->
     recorded = msgspec.json.decode(session["settings"], type=dict[str, msgspec.Raw]).get("fitted")
     if recorded is not None:
         try:
-            return sight_of(settings, symbol, parse(bytes(recorded)))
+            return analysis_config(settings, symbol, parse(bytes(recorded)))
         except ValueError as error:
             raise OtherFit(f"the log was analysed with coefficients that this code cannot use: {error}") from error
     if settings.analyzer.analysis.fitted_file is None:
-        return sight_of(settings, symbol)
+        return analysis_config(settings, symbol)
     try:
-        sight = sight_of(settings_with(settings, file) if file is not None else settings, symbol)
+        sight = analysis_config(settings_with(settings, file) if file is not None else settings, symbol)
     except SettingsError as error:
         if file is not None:
             raise

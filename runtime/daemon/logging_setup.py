@@ -19,7 +19,7 @@ from typing import Any, TextIO
 import structlog
 
 from eventlog.disk.daily_file import DailyFile
-from eventlog.disk.files import create_private_folder, told_plainly
+from eventlog.disk.files import create_private_folder, translate_errors
 from eventlog.errors import EventLogError
 from market.printable import printable
 
@@ -41,7 +41,7 @@ def set_up(logs_dir: Path, level: str, keep_days: int = 14) -> None:
     Raises:
         EventLogError: the folder cannot be used.
     """
-    with told_plainly(logs_dir):
+    with translate_errors(logs_dir):
         create_private_folder(logs_dir)
     file = _ToFile(DailyFile(logs_dir / FILE_NAME, keep_days))
     terminal = _ToTerminal()

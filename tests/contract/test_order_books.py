@@ -15,7 +15,7 @@ from projections.book.book_audit import Audit
 from projections.book.book_levels import Sides
 from projections.book.diff_buffer import BUFFER_NS, Hole
 from projections.book.order_book import OrderBook
-from projections.book.reference_book import Change, DictBook, Shown
+from projections.book.reference_book import BookDelta, BookSnapshot, ReferenceBook
 from tests.book_streams import streams
 from tests.builders import T0, a_batch, a_diff, a_snapshot, as_tables
 
@@ -55,7 +55,7 @@ class InArrays(OrderBook):
         self._seq += len(facts)
 
 
-class InDictionaries(DictBook):
+class InDictionaries(ReferenceBook):
     """The recorder's, which hands over what it finds."""
 
     def __init__(self) -> None:
@@ -71,17 +71,17 @@ class InDictionaries(DictBook):
             self.hole, self.audit = found[0] or self.hole, found[1] or self.audit
 
 
-def a_change(row: dict[str, Any]) -> Change:
+def a_change(row: dict[str, Any]) -> BookDelta:
     """A diff's row as the book in dictionaries reads it."""
     ids = (row[name] for name in ("recv_ns", "first_update_id", "last_update_id"))
-    return Change(*ids, *((row[f"bid_{what}_e8"], row[f"ask_{what}_e8"]) for what in ("price", "quantity")))
+    return BookDelta(*ids, *((row[f"bid_{what}_e8"], row[f"ask_{what}_e8"]) for what in ("price", "quantity")))
 
 
-def a_shown(row: dict[str, Any]) -> Shown:
+def a_shown(row: dict[str, Any]) -> BookSnapshot:
     """A snapshot's row as the book in dictionaries reads it."""
     names = (f"{side}_{what}_e8" for side in ("bid", "ask") for what in ("price", "quantity"))
     sides = Sides(*(np.array(row[name], np.int64) for name in names))
-    return Shown(row["recv_ns"], row["last_update_id"], row["limit"], sides)
+    return BookSnapshot(row["recv_ns"], row["last_update_id"], row["limit"], sides)
 
 
 def identity(book: Book) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from agents.rules import RulesAnalyst
 from agents.zones import on_grid
-from analysis.confluence import Resonance
+from analysis.confluence import Confluence
 from analysis.view import MarketView
 from market.fixed_point import format_e8
 from projections.state import MarketState, TickEntry
@@ -88,12 +88,12 @@ def _best(view: MarketView, side: str) -> Any:
     return None
 
 
-def edges(zone: Resonance, view: MarketView) -> tuple[int, int]:
+def edges(zone: Confluence, view: MarketView) -> tuple[int, int]:
     """The first and the last price on the grid in a zone."""
     return on_grid(zone.low_e8, zone.high_e8, view.tick_size_e8)
 
 
-def _allowed(view: MarketView, side: str, low: int, high: int, zone: Resonance) -> bool:
+def _allowed(view: MarketView, side: str, low: int, high: int, zone: Confluence) -> bool:
     reference = view.reference_e8 or 0
     bounds = [b for b in (reference, view.mid_e8) if b is not None]
     if (zone.price_e8 < reference) != (side == "buy"):

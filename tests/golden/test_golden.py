@@ -25,7 +25,7 @@ from projections.trades import minute_view
 from replay.runs.finished_runs import load
 from replay.runs.run import Request, run
 from replay.scoring.scoring import Rules
-from runtime.analysis_config import sight_of
+from runtime.analysis_config import analysis_config
 from runtime.decide import Decided, Decider
 from runtime.loop import drive
 from runtime.open_log import open_log
@@ -52,7 +52,7 @@ def stages(raw: Path, folder: Path) -> dict[str, Any]:
     importer = Importer(ColdLog(folder, LogName("events", MARKET)), CLOCK)
     imported = bring_in(importer, raw)
     importer.close()
-    sight = sight_of(Settings(), MARKET.symbol)
+    sight = analysis_config(Settings(), MARKET.symbol)
     state = MarketState(sight.windows)
     decider = Decider(MARKET.symbol, state, RulesAnalyst(sight.parameters), sight.parameters)
     decided: list[Decided] = []

@@ -14,10 +14,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from collector.fact_queue import Recorder
+from collector.fact_queue import FactQueue
 from collector.metrics.metrics import Meter, measured, publish
 from eventlog.clock import WallClock
-from eventlog.store.writer import Lost
+from eventlog.store.writer import LostRange
 
 
 class Shelf:
@@ -26,14 +26,14 @@ class Shelf:
     last_seq = 0
 
 
-async def _nobody(_: Lost) -> None:
+async def _nobody(_: LostRange) -> None:
     return None
 
 
 async def _main(folder: Path, port: int) -> None:
     clock, rounds, taken = WallClock(), itertools.count(1), list[int]()
     meter = Meter(clock, lambda _: None)
-    recorder = Recorder(Shelf(), lambda: None, _nobody, listener=meter)  # type: ignore[arg-type]
+    recorder = FactQueue(Shelf(), lambda: None, _nobody, listener=meter)  # type: ignore[arg-type]
 
     def measure() -> dict[str, Any]:
         opened = next((n for n in itertools.count() if not os.path.exists(f"/proc/self/fd/{n}")), 0)

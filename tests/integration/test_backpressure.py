@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from collector.fact_queue import Recorder
-from collector.queue_limits import Room
+from collector.fact_queue import FactQueue
+from collector.queue_limits import QueueLimits
 from eventlog.clock import ManualClock
 from eventlog.errors import LogBroken, StoreUnavailable
 from eventlog.facts.capture import GAP
@@ -27,7 +27,7 @@ from eventlog.server.embedded_server import EmbeddedServer
 from eventlog.spill.recovery import catch_up
 from eventlog.spill.spill import Spill, named_seq
 from eventlog.store.hot import HotLog
-from eventlog.store.writer import Lost
+from eventlog.store.writer import LostRange
 from tests.builders import EVENTS, NOW, T0, a_cold_log, a_hot_log, a_trade, a_writer, contents
 from tests.conftest import ROOT
 from tests.fakes.proxy import Proxy
@@ -36,8 +36,8 @@ MESSAGES = 50_000
 SCRIPT = """
 import asyncio, sys
 from pathlib import Path
-from collector.fact_queue import Recorder
-from collector.queue_limits import Room
+from collector.fact_queue import FactQueue
+from collector.queue_limits import QueueLimits
 from eventlog.spill.spill import Spill
 from eventlog.server.embedded_server import EmbeddedServer
 from tests.builders import *
@@ -49,7 +49,7 @@ async def main():
     storage = Path(sys.argv[1])
     writer = a_writer(storage, EmbeddedServer(storage).connect(timeout_s=0.3))
     spill = Spill(writer.cold.folder)
-    recorder = Recorder(writer, lambda: None, nobody, spill, Room(facts=500))
+    recorder = FactQueue(writer, lambda: None, nobody, spill, QueueLimits(facts=500))
     running = asyncio.create_task(recorder.run())
     await recorder.put([a_trade(number) for number in range(1, 501)])
     await recorder.stored()  # a log whose first facts never came through gives up the seqs it may have used
@@ -92,11 +92,11 @@ def agg_ids(client: Any) -> list[int]:
     return [int(e.data.partition(b'"a":')[2].partition(b",")[0]) for e in entries if e.kind == AGG_TRADE]
 
 
-async def nobody(_: Lost) -> None:
+async def nobody(_: LostRange) -> None:
     """Hears of no loss."""
 
 
-async def put_all(recorder: Recorder, first: int, last: int) -> int:
+async def put_all(recorder: FactQueue, first: int, last: int) -> int:
     """Trades one by one, as a feed brings them; how many were in memory at most."""
     deepest = 0
     for number in range(first, last + 1):
@@ -114,7 +114,7 @@ def test_a_stopped_server_costs_nothing(tmp_path: Path, running: EmbeddedServer)
     spill, pid = Spill(writer.cold.folder), pid_of(running)
 
     async def main() -> tuple[int, int]:
-        recorder = Recorder(writer, lambda: None, nobody, spill, Room(facts=1_000))
+        recorder = FactQueue(writer, lambda: None, nobody, spill, QueueLimits(facts=1_000))
         task = asyncio.create_task(recorder.run())
         await put_all(recorder, 1, 100)
         await recorder.stored()
@@ -151,7 +151,7 @@ def test_a_slow_way_to_the_server_spills_and_catches_up(tmp_path: Path, proxy: P
     spill = Spill(writer.cold.folder)
 
     async def main() -> int:
-        recorder = Recorder(writer, lambda: None, nobody, spill, Room(facts=500))
+        recorder = FactQueue(writer, lambda: None, nobody, spill, QueueLimits(facts=500))
         task = asyncio.create_task(recorder.run())
         proxy.delay_s = 0.05
         await put_all(recorder, 1, 10_000)
@@ -180,12 +180,12 @@ def test_a_server_emptied_while_facts_spill_loses_nothing_unseen(tmp_path: Path,
     gone: list[int] = []
 
     async def main() -> None:
-        async def on_lost(_: Lost) -> None:
+        async def on_lost(_: LostRange) -> None:
             waiting = [f for part in recorder.queued(AGG_TRADE) for f in part]
             here = {int(f.data.partition(b'"a":')[2].partition(b",")[0]) for f in waiting} | set(agg_ids(client))
             gone.extend(number for number in range(1, 8_001) if number not in here)
 
-        recorder = Recorder(writer, lambda: None, on_lost, spill, Room(facts=500))
+        recorder = FactQueue(writer, lambda: None, on_lost, spill, QueueLimits(facts=500))
         task = asyncio.create_task(recorder.run())
         await put_all(recorder, 1, 400)
         await recorder.stored()
@@ -292,7 +292,7 @@ def test_trades_lost_with_the_server_before_a_spill_are_named(tmp_path: Path, cl
     writer.close()
     client.flushall()
     writer = a_writer(tmp_path, client, also_used=[named_seq(cold.folder)])
-    assert writer.lost == Lost(4, 5)
+    assert writer.lost == LostRange(4, 5)
     log = a_hot_log(tmp_path, client)
     catch_up(Spill(cold.folder), writer, log, ManualClock(NOW), lambda: False)
     writer.close()

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from agents.llm.recorded import tape_of
+from agents.llm.recorded import cassette_of
 from eventlog.server.embedded_server import EmbeddedServer
 from market.instrument import Market
 from replay.verify.verify import verify_log
@@ -83,7 +83,7 @@ def test_live_decisions_come_again_from_the_record(stage: Stage, monkeypatch: py
         open_log(stage.storage, market, "decisions", None) as d,
     ):
         monkeypatch.setattr(socket, "create_connection", no_network)
-        tape = tape_of(d)
+        tape = cassette_of(d)
         verdict = verify_log(log, d, market.symbol, lambda done, total: None)
     assert len(tape) >= 4
     assert verdict.differences == []

@@ -12,7 +12,7 @@ import pytest
 from collector.market_recorder import Plan
 from collector.market_recording import Limits, MarketRecording, Store
 from collector.metrics.metrics import FILE, publish
-from collector.queue_limits import Room
+from collector.queue_limits import QueueLimits
 from eventlog.clock import WallClock
 from eventlog.codec import Decode
 from eventlog.errors import EventLogError, LogBroken
@@ -20,7 +20,7 @@ from eventlog.facts.capture import SESSION
 from eventlog.facts.entry import Fact
 from eventlog.store.archiver import Archiver
 from exchanges.errors import ExchangeError
-from exchanges.port import Arrival, Exchange, Numbered
+from exchanges.port import Arrival, Exchange, HistoricalTrade
 from market.timestamps import HOUR_NS
 from runtime.daemon import status
 from tests.builders import MAPPER, MARKET, a_hot_log, a_writer, an_instrument
@@ -51,7 +51,7 @@ class Quiet:
         """None to be had."""
         raise ExchangeError("quiet")
 
-    async def trades_from(self, _: int) -> Sequence[Numbered]:
+    async def trades_from(self, _: int) -> Sequence[HistoricalTrade]:
         """None to be had."""
         raise ExchangeError("quiet")
 
@@ -81,7 +81,9 @@ def a_recording(
     plan = Plan(HOUR_NS, HOUR_NS, 100, 1, archive_s, archive_s, 1, "{}")
     archiving = ThreadPoolExecutor(1)
     store = Store(storage, connect, lambda: None, archiving)
-    return MarketRecording(MARKET, store, exchange_of, plan, Limits(Room(), 1 << 20), WallClock(), lambda _: None)
+    return MarketRecording(
+        MARKET, store, exchange_of, plan, Limits(QueueLimits(), 1 << 20), WallClock(), lambda _: None
+    )
 
 
 async def _until(true: Callable[[], bool]) -> None:

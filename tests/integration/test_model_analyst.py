@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from agents.llm.client.budget import Limits
-from agents.llm.conversation.dialogue import Asking
+from agents.llm.conversation.dialogue import ModelOptions
 from agents.llm.conversation.tools import DEPTH, FLOW
 from agents.recommendation import violations
 from eventlog.facts.model import MODEL_CALL, MODEL_DECISION
@@ -29,7 +29,10 @@ PAIRS = {("staged", False, "zh"), ("staged", True, "en"), ("compact", False, "en
 )
 def test_every_minute_gets_a_sound_decision(mode: Any, thinking: bool, language: Any) -> None:
     """Sixty ticks, sixty lawful recommendations by the model itself; both tools called, the book first."""
-    with model_server() as server, asking(server.base_url, Asking("deepseek-flash", mode, thinking), language) as asked:
+    with (
+        model_server() as server,
+        asking(server.base_url, ModelOptions("deepseek-flash", mode, thinking), language) as asked,
+    ):
         for view in minutes(MINUTES):
             advice = asked.decide(at(asked, view))
             assert (advice.analyst, advice.fallback) == ("deepseek", None)
@@ -50,7 +53,7 @@ def test_the_deadline_is_kept_and_the_late_reply_is_logged() -> None:
     view = shortened(minutes(1)[0], 1.2)
     with (
         model_server(latency_ms=1_400) as server,
-        asking(server.base_url, Asking("deepseek-flash", "compact")) as asked,
+        asking(server.base_url, ModelOptions("deepseek-flash", "compact")) as asked,
     ):
         advice = asked.decide(at(asked, view))
         assert advice.fallback == "the model had not answered at the deadline" or "timeout" in str(advice.fallback)
@@ -76,7 +79,7 @@ def wait_for_late(asked: Any) -> dict[str, Any]:
 def test_a_tick_reached_late_asks_nobody() -> None:
     """After the deadline no request is sent, and the record says why the rules answered."""
     view = minutes(1)[0]
-    with model_server() as server, asking(server.base_url, Asking("deepseek-flash")) as asked:
+    with model_server() as server, asking(server.base_url, ModelOptions("deepseek-flash")) as asked:
         at(asked, view)
         asked.clock.advance(view.interval_ns)
         assert asked.decide(view).fallback == "the tick was reached too late to ask"
@@ -88,7 +91,7 @@ def test_a_tick_reached_late_asks_nobody() -> None:
 def test_the_budget_fails_closed() -> None:
     """Beyond the limit the rules answer, and not one byte is sent."""
     limits = Limits(tokens_per_day=5)
-    with model_server() as server, asking(server.base_url, Asking("deepseek-flash"), "en", limits) as asked:
+    with model_server() as server, asking(server.base_url, ModelOptions("deepseek-flash"), "en", limits) as asked:
         advice = asked.decide(at(asked, minutes(1)[0]))
         assert advice.fallback is not None
         assert "tokens_per_day" in advice.fallback
@@ -97,7 +100,7 @@ def test_the_budget_fails_closed() -> None:
 
 def test_prompts_are_cached_and_the_share_is_measured() -> None:
     """What stays the same from minute to minute comes first, so the provider's cache holds part of every prompt."""
-    with model_server() as server, asking(server.base_url, Asking("deepseek-flash", "compact")) as asked:
+    with model_server() as server, asking(server.base_url, ModelOptions("deepseek-flash", "compact")) as asked:
         for view in minutes(5):
             asked.decide(at(asked, view))
         share = asked.budget.cache_hit_share

@@ -32,10 +32,10 @@ from replay.runs.run import Request, Result
 from replay.runs.run import run as replay
 from replay.scoring.rules import rules_of
 from replay.trials.answers import FOLDER
-from replay.trials.asking import Patience
+from replay.trials.asking import SpendPolicy
 from replay.trials.estimate import Estimate
 from replay.trials.experiment import LEDGER
-from runtime.analysis_config import session_settings, sight_of
+from runtime.analysis_config import analysis_config, session_settings
 from runtime.settings.settings import Settings, SettingsError, load
 from simulators.model.server import ModelServer
 from tests.market_builders import MARKET, T0, a_market, write_log
@@ -84,14 +84,14 @@ def agreed(estimate: Estimate) -> None:
     """Whatever it costs."""
 
 
-def patience() -> Patience:
+def patience() -> SpendPolicy:
     """Asks at once, four at a time, and shows nothing."""
-    return Patience(4, agreed, partial(console.progress, "asking"))
+    return SpendPolicy(4, agreed, partial(console.progress, "asking"))
 
 
 def a_request(settings: Settings, minutes: int = 50) -> Request:
     """What follows some minutes of the record."""
-    sight = sight_of(settings, MARKET.symbol)
+    sight = analysis_config(settings, MARKET.symbol)
     return Request(str(MARKET), T0 + minutes * MINUTE_NS, 2**61, sight, rules_of(settings.scoring, sight.parameters))
 
 
@@ -282,7 +282,7 @@ def test_recorded_needs_a_record(storage: Path, tmp_path: Path) -> None:
 
 def decision_log(storage: Path, answers: Path, settings: Settings) -> None:
     """A decision log as an analyzer would have written it, had these answers come live."""
-    sight = sight_of(settings, MARKET.symbol)
+    sight = analysis_config(settings, MARKET.symbol)
     calls, made = [], []
     for line in answers.read_text().splitlines()[1:]:
         answer = json.loads(line)

@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from agents.llm.conversation.dialogue import Asking
+from agents.llm.conversation.dialogue import ModelOptions
 from agents.recommendation import violations
 from eventlog.facts.model import MODEL_CALL, MODEL_DECISION
 from simulators.model.faults import FAULTS
@@ -49,13 +49,13 @@ DECISIONS = {name for name, fault in FAULTS.items() if fault.stage == "decision"
 
 
 def struck(
-    *rules: dict[str, Any], how: Asking | None = None
+    *rules: dict[str, Any], how: ModelOptions | None = None
 ) -> tuple[Any, list[dict[str, Any]], dict[str, Any], float]:
     """One minute under rules: the advice, the calls on record, how it ended, and how long it took."""
     view = shortened(minutes(1)[0], INTERVAL_S)
     with model_server() as server:
         server.follow(list(rules))
-        with asking(server.base_url, how or Asking("deepseek-flash", "compact")) as asked:
+        with asking(server.base_url, how or ModelOptions("deepseek-flash", "compact")) as asked:
             at(asked, view)
             began = time.monotonic()
             advice = asked.decide(view)
@@ -144,7 +144,7 @@ def test_bad_decisions_are_refused_with_reasons_and_mended_once(name: str) -> No
 @pytest.mark.parametrize("thinking", [False, True])
 def test_what_does_no_harm_does_none(name: str, thinking: bool) -> None:
     """The model's decision stands."""
-    advice, calls, _, _ = struck({"fault": name}, how=Asking("deepseek-flash", "compact", thinking))
+    advice, calls, _, _ = struck({"fault": name}, how=ModelOptions("deepseek-flash", "compact", thinking))
     assert advice.fallback is None
     assert {c["verdict"] for c in calls} == {"ok"}
 
@@ -153,7 +153,7 @@ def test_what_does_no_harm_does_none(name: str, thinking: bool) -> None:
 def test_half_an_answer_is_none(name: str) -> None:
     """A reply that was cut, or that is only thoughts, never becomes advice."""
     thinking = name == "answer_in_reasoning"
-    advice, _, _, took = struck({"fault": name}, how=Asking("deepseek-flash", "compact", thinking))
+    advice, _, _, took = struck({"fault": name}, how=ModelOptions("deepseek-flash", "compact", thinking))
     assert advice.fallback is not None
     assert took <= DEADLINE_S + MAX_OVER_S
 
@@ -171,7 +171,7 @@ def test_without_balance_the_process_asks_no_more() -> None:
     """402 once: the next minute sends nothing, and says why."""
     with model_server() as server:
         server.follow([{"fault": "http_402"}])
-        with asking(server.base_url, Asking("deepseek-flash", "compact")) as asked:
+        with asking(server.base_url, ModelOptions("deepseek-flash", "compact")) as asked:
             for view in minutes(3):
                 advice = asked.decide(at(asked, view))
             assert server.model.ledger.total == 1
@@ -181,7 +181,7 @@ def test_without_balance_the_process_asks_no_more() -> None:
 
 def test_status_says_what_the_server_refused_with_until_it_replies_again() -> None:
     """The operator sees the server's own words beside the counts; they go when it answers."""
-    with model_server() as server, asking(server.base_url, Asking("deepseek-flash", "compact")) as asked:
+    with model_server() as server, asking(server.base_url, ModelOptions("deepseek-flash", "compact")) as asked:
         first, second = minutes(2)
         server.follow([{"fault": "http_400"}])
         asked.decide(at(asked, first))

@@ -15,7 +15,7 @@ import pytest
 from agents.llm.client.budget import Budget, Limits
 from agents.llm.client.client import Endpoint, ModelClient
 from agents.llm.client.prices import PeakHours, Price, PriceList
-from agents.llm.conversation.dialogue import Asking
+from agents.llm.conversation.dialogue import ModelOptions
 from agents.llm.conversation.prompts import load
 from agents.llm.deepseek import ModelAnalyst, deadline_ns
 from agents.rules import RulesAnalyst
@@ -179,7 +179,7 @@ def test_a_model_decides_by_its_deadline_whatever_the_logs_server_does(
         budget = Budget(Limits(), prices, "deepseek-flash")
         analyst = ModelAnalyst(
             ModelClient(Endpoint(server.base_url, KEY, grace_s=5.0), budget, clock), budget, load("default", "en"),
-            Asking("deepseek-flash", "compact"), RulesAnalyst(PARAMETERS), PARAMETERS, clock, never,
+            ModelOptions("deepseek-flash", "compact"), RulesAnalyst(PARAMETERS), PARAMETERS, clock, never,
             lambda fact: outlet.put([fact]),
         )  # fmt: skip
         if fault == "hangs":

@@ -84,7 +84,7 @@ def test_a_wrong_password_is_one_line(own_server: EmbeddedServer) -> None:
     """It names no password."""
     own_server.ensure().close()
     client = hot.connect(unix_socket=str(own_server.socket), password="wrong-secret")
-    with pytest.raises(StoreUnavailable, match="refuses our password") as told, hot.told_plainly():
+    with pytest.raises(StoreUnavailable, match="refuses our password") as told, hot.translate_errors():
         client.ping()
     assert "wrong-secret" not in str(told.value)
     client.close()
@@ -134,7 +134,7 @@ def test_a_server_of_another_user_is_not_spoken_to(tmp_path: Path) -> None:
         client = hot.connect(unix_socket=str(path), password="secret")
         with (
             pytest.raises(StoreUnavailable, match="belongs to user 65534, not to user 0: it is not asked"),
-            hot.told_plainly(),
+            hot.translate_errors(),
         ):
             client.ping()
         client.close()
@@ -185,7 +185,7 @@ def test_cut_connections_end_at_once(own_server: EmbeddedServer) -> None:
         pass
     connections.cut()
     assert isinstance(waiting(), redis.ConnectionError)
-    with pytest.raises(StoreUnavailable, match="this process ends"), hot.told_plainly():
+    with pytest.raises(StoreUnavailable, match="this process ends"), hot.translate_errors():
         connections.connect().ping()
 
 

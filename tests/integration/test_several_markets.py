@@ -12,7 +12,7 @@ import pytest
 from eventlog.clock import WallClock
 from eventlog.facts.market import AGG_TRADE, DIFF
 from eventlog.names import LogName
-from exchanges.binance.feed.message_buffer import Received
+from exchanges.binance.feed.message_buffer import RawMessage
 from exchanges.binance.feed.stream import BinanceStream
 from market.instrument import Market
 from runtime.open_log import open_log
@@ -28,14 +28,14 @@ class Reader:
     """One market's part of a shared feed."""
 
     def __init__(self, stream: BinanceStream, symbol: str) -> None:
-        self.received: list[Received] = []
+        self.received: list[RawMessage] = []
         self.held = asyncio.Event()
         self.held.set()
         own = [name for name in STREAMS if name.startswith(symbol.lower())]
         self._batches = stream.batches(own)
         self._task = asyncio.create_task(self._read())
 
-    def named(self, what: str) -> list[Received]:
+    def named(self, what: str) -> list[RawMessage]:
         """What came, of one kind."""
         return [each for each in self.received if each.what == what]
 
@@ -72,7 +72,7 @@ async def _with_exchange(check: Any) -> None:
         await exchange.stop()
 
 
-def about(symbol: str, received: list[Received]) -> list[bool]:
+def about(symbol: str, received: list[RawMessage]) -> list[bool]:
     """For each message whether it is of a symbol's streams."""
     return [each.data.startswith(f'{{"stream":"{symbol.lower()}@'.encode()) for each in received]
 

@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from agents.llm.conversation.dialogue import Asking
+from agents.llm.conversation.dialogue import ModelOptions
 from agents.llm.conversation.prompts import load
 from agents.llm.conversation.tools import DEPTH, FLOW, candidates, result
-from agents.llm.recorded import MissingCall, RecordedAnalyst, tape_of
+from agents.llm.recorded import MissingCall, RecordedAnalyst, cassette_of
 from agents.rules import RulesAnalyst
 from analysis.observe import Observer
 from analysis.parameters import Parameters
@@ -28,7 +28,7 @@ from market.instrument import Market
 from market.timestamps import MINUTE_NS
 from projections.state import KINDS, READS, MarketState, TickEntry, Windows
 from replay.verify.tool_check import ToolVerdict, check_tools, compare_shown, shown_in
-from runtime.analysis_config import Sight, session_settings
+from runtime.analysis_config import AnalysisConfig, session_settings
 from runtime.loop import drive
 from runtime.settings.settings import Settings
 from simulators.exchange.market.parameters import MarketParameters
@@ -37,8 +37,8 @@ from tests.market_builders import T0
 from tests.model_server import asking, at, model_server
 
 MARKET = Market.parse("binance:BTCFDUSD")
-SIGHT = Sight(MARKET.symbol, Windows(), Parameters())
-ASKING = Asking("deepseek-flash", "compact")
+SIGHT = AnalysisConfig(MARKET.symbol, Windows(), Parameters())
+ASKING = ModelOptions("deepseek-flash", "compact")
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def shown(view: MarketView) -> tuple[str, str, str]:
     return result(DEPTH, view), result(FLOW, view), candidates(view)
 
 
-def checked(log: Log, decisions: Log, sight: Sight) -> ToolVerdict:
+def checked(log: Log, decisions: Log, sight: AnalysisConfig) -> ToolVerdict:
     """What models were shown, held against what would be shown under a sight."""
     verdict = ToolVerdict()
     assert compare_shown(log, shown_in(decisions), sight, verdict, lambda _: None) == {}
@@ -130,7 +130,9 @@ def test_without_a_change_all_is_equal(recorded: tuple[Log, Log]) -> None:
 def analyst_of(decisions: Log, parameters: Parameters, language: Any = "en") -> RecordedAnalyst:
     """The recorded analyst of a decision log."""
     rules = RulesAnalyst(parameters)
-    return RecordedAnalyst(tape_of(decisions), lambda: load("default", language), ASKING, rules, parameters, "deepseek")
+    return RecordedAnalyst(
+        cassette_of(decisions), lambda: load("default", language), ASKING, rules, parameters, "deepseek"
+    )
 
 
 def test_a_record_fails_closed(recorded: tuple[Log, Log]) -> None:

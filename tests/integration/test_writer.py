@@ -18,7 +18,7 @@ from eventlog.server.embedded_server import EmbeddedServer
 from eventlog.store.archiver import Archiver
 from eventlog.store.cold import ColdLog
 from eventlog.store.hot import HotLog
-from eventlog.store.writer import Lost
+from eventlog.store.writer import LostRange
 from tests.builders import (
     EVENTS,
     NOW,
@@ -100,7 +100,7 @@ def test_the_next_writer_goes_on_where_the_last_ended(tmp_path: Path, client: An
         writer.close()
     assert [seq for seq, _ in stored(client)] == [1, 2, 3]
     writer = a_writer(tmp_path, client, also_used=[2, 7])
-    assert writer.lost == Lost(4, 7)
+    assert writer.lost == LostRange(4, 7)
     writer.append(trades(4, 4))
     writer.close()
     assert [seq for seq, _ in stored(client)] == [1, 2, 3, 8, 9]
@@ -185,7 +185,7 @@ def test_a_stream_that_lost_its_end_goes_on_behind_a_named_gap(tmp_path: Path, c
     writer = a_writer(tmp_path, client)
     writer.append(trades(1, 5))
     client.xdel(EVENTS.key, "5-0", "4-0")
-    assert writer.append(trades(6, 6)) == Lost(4, 6)  # the number on its way counts as used
+    assert writer.append(trades(6, 6)) == LostRange(4, 6)  # the number on its way counts as used
     assert [seq for seq, _ in stored(client)] == [1, 2, 3, 7, 8]
     assert agg_ids(tmp_path, client) == [1, 2, 3, 6]
     writer.close()
@@ -203,7 +203,7 @@ def test_what_was_lost_while_it_was_being_archived_is_not_archived(tmp_path: Pat
         if found:
             log.hot.read = read
             client.flushall()
-            assert writer.append(trades(6, 6)) == Lost(1, 6)
+            assert writer.append(trades(6, 6)) == LostRange(1, 6)
         return found
 
     log.hot.read = wiped_after_reading
@@ -272,7 +272,7 @@ def test_a_server_emptied_while_writing(tmp_path: Path, client: Any) -> None:
     writer.append(trades(1, 6))
     writer.cold.append(1, 4, as_tables(trades(1, 4)))
     client.flushall()
-    assert writer.append(trades(7, 7)) == Lost(5, 7)
+    assert writer.append(trades(7, 7)) == LostRange(5, 7)
     assert writer.append(trades(8, 8)) is None
     (gap_seq, gap), *rest = stored(client)
     assert gap_seq == 8
@@ -348,7 +348,7 @@ def test_an_emptied_server_is_known_even_after_a_start_that_failed(tmp_path: Pat
     client.flushall()
     HotLog(client, EVENTS).take_over(ColdLog(tmp_path, EVENTS).catalogue.log_id)
     writer = a_writer(tmp_path, client)
-    assert writer.lost == Lost(1, 3)
+    assert writer.lost == LostRange(1, 3)
     assert [seq for seq, _ in stored(client)] == [4]
     writer.close()
 
@@ -365,7 +365,7 @@ def test_a_stream_that_lost_its_end_while_the_writer_was_down(tmp_path: Path, cl
     report = check(a_hot_log(tmp_path, client))
     assert (report.complete, report.unnamed_seqs) == (False, [(4, 5)])
     writer = a_writer(tmp_path, client)
-    assert writer.lost == Lost(4, 5)
+    assert writer.lost == LostRange(4, 5)
     writer.append(trades(6, 6))
     assert [seq for seq, _ in stored(client)] == [1, 2, 3, 6, 7]
     writer.close()

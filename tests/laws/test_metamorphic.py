@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from agents.recommendation import Advice
 from agents.rules import RulesAnalyst
 from analysis.book.static_book import StaticSide
-from analysis.book.voids import Vacuum
+from analysis.book.voids import LiquidityVoid
 from analysis.evidence import Evidence
 from analysis.observe import Findings, Observer
 from analysis.parameters import Parameters
@@ -221,7 +221,7 @@ def profiles_of(one: Findings, two: Findings) -> Iterator[tuple[Profile, Profile
             yield profile, other
 
 
-def held_inside(seen: StaticSide, thin: Vacuum) -> int:
+def held_inside(seen: StaticSide, thin: LiquidityVoid) -> int:
     """What the bins between a vacuum's edges hold: that which its cost is of."""
     near = thin.low_e8 if thin.side == "ask" else thin.high_e8 - ONE_E8
     return int(seen.book.held_from(near, (thin.high_e8 - thin.low_e8) // ONE_E8).sum())

@@ -18,7 +18,7 @@ from exchanges.binance.archives.archive import read_agg_trades
 from market.timestamps import MINUTE_NS
 from projections.state import MarketState, TickEntry
 from replay.decisions import Decision, decide_all, decision_of, ticks_between
-from runtime.analysis_config import Sight, sight_of
+from runtime.analysis_config import AnalysisConfig, analysis_config
 from runtime.decide import Decider
 from runtime.loop import drive
 from runtime.open_log import open_log
@@ -46,7 +46,7 @@ DATA = Path(os.environ.get("REAL_DATA_DIR") or Path(__file__).resolve().parents[
 REAL_DAY = DATA / "aggtrades" / "BTCUSDT-aggTrades-2024-01-01.zip"
 
 
-def decide(source: Iterator[Batch], sight: Sight, from_seq: int, until_seq: int) -> list[Decision]:
+def decide(source: Iterator[Batch], sight: AnalysisConfig, from_seq: int, until_seq: int) -> list[Decision]:
     """The decisions of the ticks from one seq to another; ticks outside are folded only."""
     state = MarketState(sight.windows)
     decider = Decider(sight.symbol, state, RulesAnalyst(sight.parameters), sight.parameters)
@@ -157,7 +157,7 @@ def real_day() -> Tables:
     return numbered(parts)
 
 
-REAL_SIGHT = sight_of(Settings(), "BTCUSDT")
+REAL_SIGHT = analysis_config(Settings(), "BTCUSDT")
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from eventlog.store.batch import Batch
 from projections.state import MarketState
 from replay.runs.run import Request, run
 from replay.scoring.rules import rules_of
-from runtime.analysis_config import sight_of
+from runtime.analysis_config import analysis_config
 from runtime.decide import Decided, Decider
 from runtime.loop import drive
 from runtime.settings.settings import Settings
@@ -71,7 +71,7 @@ def at_scale(stream: Iterable[Batch], power: int) -> Iterator[Batch]:
 
 def decided(stream: Iterable[Batch]) -> list[Decided]:
     """Every tick of a log decided by the rules, with the settings of a user who sets nothing."""
-    sight = sight_of(Settings(), "TESTUSDT")
+    sight = analysis_config(Settings(), "TESTUSDT")
     state = MarketState(sight.windows)
     decider = Decider("TESTUSDT", state, RulesAnalyst(sight.parameters), sight.parameters)
     found: list[Decided] = []
@@ -155,7 +155,7 @@ def test_a_scaled_market_has_the_same_scores(power: int, tmp_path: Path) -> None
         tables = {kind: rows.columns.table for kind, rows in whole.rows.items()}
         log = write_log(tmp_path / str(factor), tables)
         settings = Settings()
-        sight = sight_of(settings, MARKET.symbol)
+        sight = analysis_config(settings, MARKET.symbol)
         request = Request(str(MARKET), 0, 2**61, sight, rules_of(settings.scoring, sight.parameters))
         result = run(lambda log=log: nullcontext(log), request, tmp_path, 1, ManualClock(T0), lambda *_: None)
         assert result.manifest["episodes"] > 20

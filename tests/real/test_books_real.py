@@ -27,7 +27,7 @@ from projections.book.book_levels import Sides
 from projections.book.diff_buffer import Hole
 from projections.book.live_book import LiveBook, changes, shown
 from projections.book.order_book import OrderBook
-from projections.book.reference_book import DictBook
+from projections.book.reference_book import ReferenceBook
 from projections.book.snapshot_window import Snapshot
 from projections.state import MarketState, Windows
 from runtime.loop import drive
@@ -73,7 +73,7 @@ def test_both_books_are_equal_at_every_update(real_data: Path, year: str, diffs:
     entries = recorded(real_data, year)
     tables = decode_entries(entries, MAPPER.decoders)
     rows, (book,) = iter(list(changes(tables[DIFF]))), tables[SNAPSHOT].to_pylist()
-    arrays, plain = OrderBook(), DictBook()
+    arrays, plain = OrderBook(), ReferenceBook()
     equal, live, out = 0, 0, 0
     for entry, batch in zip(entries, singly(Batch.of(1, len(entries), tables)), strict=True):
         arrays.apply(batch, traced=False)

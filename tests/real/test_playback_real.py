@@ -23,7 +23,7 @@ from market.instrument import Market
 from projections import digest
 from projections.book.live_book import changes, shown
 from projections.book.order_book import OrderBook
-from projections.book.reference_book import DictBook
+from projections.book.reference_book import ReferenceBook
 from runtime.daemon import status
 from runtime.open_log import open_log
 from simulators.exchange.playback.recorded import RecordedExchange
@@ -153,7 +153,7 @@ def identities(log: Log) -> list[dict[int, bytes]]:
     tables = {kind: rows(log, kind).combine_chunks() for kind in (SNAPSHOT, DIFF)}
     seqs = np.sort(np.concatenate([table.column("seq").to_numpy() for table in tables.values()]))
     whole = Batch.of(1, int(seqs[-1]), tables)
-    arrays, plain = OrderBook(), DictBook()
+    arrays, plain = OrderBook(), ReferenceBook()
     diffs = changes(tables[DIFF])
     books = (shown(tables[SNAPSHOT].slice(row, 1)) for row in range(len(tables[SNAPSHOT])))
     found: list[dict[int, bytes]] = [{}, {}]

@@ -21,7 +21,7 @@ from replay.decisions import ticks_between
 from replay.trials.changes import Changed
 from replay.trials.counterfactual import views_at
 from replay.trials.probe import Decisions, Row, changes, every, probe
-from runtime.analysis_config import Sight
+from runtime.analysis_config import AnalysisConfig
 from tests.builders import NOW
 
 NAME = LogName("events", Market("binance", "BTCUSDT"))
@@ -44,7 +44,7 @@ def rows(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     rules = RulesAnalyst(PARAMETERS)
 
     def decide(changed: Changed, _: int) -> Decisions:
-        sight = Sight(changed.symbol or "BTCUSDT", Windows(), PARAMETERS)
+        sight = AnalysisConfig(changed.symbol or "BTCUSDT", Windows(), PARAMETERS)
         return {view.as_of_seq: rules.decide(view) for view in views_at(log, ticks, sight, changed.batches)}
 
     tick_e8 = ONE_E8 // 100

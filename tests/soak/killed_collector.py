@@ -24,7 +24,7 @@ from redis.connection import AbstractConnection
 import agent_data_collector
 from cli import console
 from collector import fact_queue
-from collector.queue_limits import Room
+from collector.queue_limits import QueueLimits
 from eventlog.disk import files
 from eventlog.facts.entry import Entry, Fact
 from eventlog.server.embedded_server import BINARY_VARIABLE, EmbeddedServer
@@ -215,7 +215,7 @@ def _keep_small(killer: Killer) -> None:
     _set(archiver, "_READ_BATCH_SIZE", 300)
     _set(recovery, "_BATCH_SIZE", 50)
     _set(fact_queue, "MAX_IN_BATCH", 200)
-    _set(Room, "is_full", lambda _, facts, __: facts >= 40)
+    _set(QueueLimits, "is_full", lambda _, facts, __: facts >= 40)
     compact, append = Archiver.compact, Spill.append
     _set(Archiver, "compact", lambda self, now_ns: compact(self, now_ns + DAY_NS))
 

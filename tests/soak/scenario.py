@@ -11,7 +11,7 @@ from typing import Any
 
 from collector.market_recorder import Plan
 from collector.market_recording import Limits, MarketRecording, Store
-from collector.queue_limits import Room
+from collector.queue_limits import QueueLimits
 from eventlog.clock import Clock
 from eventlog.errors import StoreFull, StoreUnavailable
 from eventlog.store.cold import ColdLog
@@ -144,7 +144,7 @@ class Play:
             settings="{}",
         )
         store = Store(self.folder, self.line.connect, lambda: None)
-        limits = Limits(Room(drawn.queue_facts), drawn.spill_bytes)
+        limits = Limits(QueueLimits(drawn.queue_facts), drawn.spill_bytes)
         return MarketRecording(self.market, store, exchange_of, plan, limits, self.clock, event_time_ns)
 
     async def _make_trouble(self) -> None:

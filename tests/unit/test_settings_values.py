@@ -11,7 +11,7 @@ import yaml
 
 from agents.llm.client.prices import usd_e12
 from replay.scoring.rules import rules_of
-from runtime.analysis_config import sight_of
+from runtime.analysis_config import analysis_config
 from runtime.model_config import prices_of
 from runtime.settings.reference import NAME, Entry, entries
 from runtime.settings.settings import Settings
@@ -91,7 +91,7 @@ def test_what_becomes_a_whole_number_keeps_its_value(precision: float, threshold
             "analyzer": {"analysis": {"min_order_volume_threshold": threshold}},
         }
     )
-    sight = sight_of(settings, "BTCFDUSD")
+    sight = analysis_config(settings, "BTCFDUSD")
     assert 1 <= sight.windows.level_e8 < 2**62
     assert 0 <= sight.parameters.min_wall_e8 < 2**62
     assert sight.windows.level_e8 / 1e8 == pytest.approx(precision, rel=1e-12)
@@ -139,7 +139,7 @@ def test_the_widest_scoring_rules_fit_into_nanoseconds() -> None:
     settings = Settings.model_validate(
         {"scoring": {"latency_ms": 3_600_000, "publish_delay_ms": 3_600_000, "seed": 2**63 - 1}}
     )
-    rules = rules_of(settings.scoring, sight_of(settings, "BTCFDUSD").parameters)
+    rules = rules_of(settings.scoring, analysis_config(settings, "BTCFDUSD").parameters)
     assert (rules.latency_ms + rules.publish_delay_ms) * 1_000_000 < 2**62
 
 

@@ -46,7 +46,7 @@ _SHOWN_REASONS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class ModelOptions:
     """
     How a model is asked; everything here is part of what is sent.
 
@@ -110,7 +110,9 @@ class _NoUse(Exception):
     """The model would not be led on; the message is the reason."""
 
 
-def converse(view: MarketView, prompts: Prompts, asking: Asking, parameters: Parameters, mend: bool = True) -> Dialogue:
+def converse(
+    view: MarketView, prompts: Prompts, asking: ModelOptions, parameters: Parameters, mend: bool = True
+) -> Dialogue:
     """
     Lead a model through one minute. Yields turns, is sent their replies, returns how it ended.
 
@@ -132,7 +134,9 @@ def proceed(dialogue: Dialogue, reply: Reply | None = None) -> Turn | Outcome:
 class _Minute:
     """One minute's conversation."""
 
-    def __init__(self, view: MarketView, prompts: Prompts, asking: Asking, parameters: Parameters, mend: bool) -> None:
+    def __init__(
+        self, view: MarketView, prompts: Prompts, asking: ModelOptions, parameters: Parameters, mend: bool
+    ) -> None:
         self._view = view
         self._prompts = prompts
         self._asking = asking

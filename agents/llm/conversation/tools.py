@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from agents.llm.firewall.candidates import Offer, offers
+from agents.llm.firewall.candidates import Candidate, offers
 from analysis.evidence import price, rendered
 from analysis.view import MarketView
 from market.fixed_point import format_e8
@@ -116,7 +116,7 @@ def candidates(view: MarketView) -> str:
     ).decode()
 
 
-def _candidate(offer: Offer) -> dict[str, Any]:
+def _candidate(offer: Candidate) -> dict[str, Any]:
     zone = offer.zone
     return {
         "id": zone.id,

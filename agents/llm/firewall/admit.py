@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from agents.llm.firewall.laws import Citable, faults
 from agents.llm.firewall.reading import Decision, Malformed, Proposal, read
 from agents.recommendation import Stance, Zone
-from agents.zones import NOTHING_NEAR, UNMEASURED, Footing, Scale, made, weighted
-from analysis.confluence import Resonance
+from agents.zones import NOTHING_NEAR, UNMEASURED, Scale, ZoneSupport, made, weighted
+from analysis.confluence import Confluence
 from analysis.evidence import Evidence
 from analysis.parameters import Parameters
 from analysis.view import MarketView
@@ -79,27 +79,27 @@ def _built(decision: Decision, view: MarketView, scale: Scale, parameters: Param
     return Admitted(decision.stance, decision.reason.strip(), tuple(weighted(zones)) if zones else ())
 
 
-def _footing(zone: Proposal, view: MarketView, citable: Citable) -> Footing:
+def _footing(zone: Proposal, view: MarketView, citable: Citable) -> ZoneSupport:
     """What a proposal stands on: all of the zone that holds it, or the evidence that does, and what else it touches."""
     holder = citable.holder(zone)
     assert holder is not None  # a law
     pieces = {e.id: e for each in citable.cited(zone) for e in _pieces(each) if _touches(e, zone)}
     pieces |= {e.id: e for e in _pieces(holder)}
     evidence = tuple(pieces[name] for name in sorted(pieces))
-    met = holder if isinstance(holder, Resonance) else _resonance(holder, zone, view)
-    if isinstance(met, Resonance):
-        return Footing(met.price_e8, met.score, len(met.legs), evidence)
-    return Footing(min(max(met.price_e8, zone.low_e8), zone.high_e8), met.strength, 1, evidence)
+    met = holder if isinstance(holder, Confluence) else _resonance(holder, zone, view)
+    if isinstance(met, Confluence):
+        return ZoneSupport(met.price_e8, met.score, len(met.legs), evidence)
+    return ZoneSupport(min(max(met.price_e8, zone.low_e8), zone.high_e8), met.strength, 1, evidence)
 
 
-def _resonance(piece: Evidence, zone: Proposal, view: MarketView) -> Resonance | Evidence:
+def _resonance(piece: Evidence, zone: Proposal, view: MarketView) -> Confluence | Evidence:
     """The resonance zone that a proposal inside one piece of its evidence lies in; the piece where there is none."""
     around = (z for z in view.zones if z.low_e8 <= zone.low_e8 and zone.high_e8 <= z.high_e8)
     return next((z for z in around if any(e.id == piece.id for e in z.evidence)), piece)
 
 
-def _pieces(cited: Resonance | Evidence) -> tuple[Evidence, ...]:
-    return cited.evidence if isinstance(cited, Resonance) else (cited,)
+def _pieces(cited: Confluence | Evidence) -> tuple[Evidence, ...]:
+    return cited.evidence if isinstance(cited, Confluence) else (cited,)
 
 
 def _touches(evidence: Evidence, zone: Proposal) -> bool:

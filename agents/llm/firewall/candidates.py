@@ -9,32 +9,32 @@ from typing import Literal
 
 from agents.recommendation import Side
 from agents.zones import on_grid
-from analysis.confluence import Resonance
+from analysis.confluence import Confluence
 from analysis.grid import bp_between
 from analysis.view import MarketView
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class Candidate:
     """
     A zone, and the part of it that breaks no law of prices: on the grid, on its side of reference and mid, inside the
     observed book.
     """
 
-    zone: Resonance
+    zone: Confluence
     side: Side
     low_e8: int
     high_e8: int
 
 
-def offers(view: MarketView) -> tuple[Sequence[Offer], int]:
+def offers(view: MarketView) -> tuple[Sequence[Candidate], int]:
     """What may be chosen, strongest first, and how many zones nothing is left of."""
     made = [_offer(zone, view) for zone in view.zones]
     kept = [offer for offer in made if offer is not None]
     return kept, len(made) - len(kept)
 
 
-def _offer(zone: Resonance, view: MarketView) -> Offer | None:
+def _offer(zone: Confluence, view: MarketView) -> Candidate | None:
     reference, tick = view.reference_e8, view.tick_size_e8
     if reference is None:
         return None
@@ -46,7 +46,7 @@ def _offer(zone: Resonance, view: MarketView) -> Offer | None:
     else:
         low, high = max(low, reference + 1, floor(mid) + 1), min(high, _farthest(view, "ask"))
     low, high = on_grid(low, high, tick)
-    return Offer(zone, side, low, high) if low <= high else None
+    return Candidate(zone, side, low, high) if low <= high else None
 
 
 def _farthest(view: MarketView, side: Literal["bid", "ask"]) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from itertools import islice
 
-from agents.llm.firewall.figures import Material
+from agents.llm.firewall.figures import ShownFigures
 from agents.llm.firewall.grounding import Grounding
 from agents.llm.firewall.reading import LARGEST_BYTES, Malformed, read
 from market.fixed_point import ONE_E8
@@ -27,7 +27,7 @@ def weigh(content: str, shown: str) -> Grounding:
         Of a decision, the figures of its reasons, where the edges of its zones inside intervals that were shown count
         as shown; and edges outside of them and a reference of another moment. Of anything else, those of all its texts.
     """
-    material = Material(shown)
+    material = ShownFigures(shown)
     try:
         decision = read(content, _MAX_ZONES)
     except (Malformed, RecursionError):
@@ -35,7 +35,7 @@ def weigh(content: str, shown: str) -> Grounding:
     reference = Decimal(decision.reference_e8) / ONE_E8
     edges = [Decimal(e8) / ONE_E8 for zone in decision.zones for e8 in (zone.low_e8, zone.high_e8)]
     inside = {e for e in edges if any(low <= e <= high for low, high in material.intervals)}
-    widened = Material(" ".join([shown, *(f"{edge:f}" for edge in sorted(inside))]))
+    widened = ShownFigures(" ".join([shown, *(f"{edge:f}" for edge in sorted(inside))]))
     outside = [f"{edge:f}" for edge in edges if edge not in inside]
     stale = [f"{reference:f}"] if reference != material.reference else []
     reasons = [decision.reason, *(zone.reason for zone in decision.zones)]

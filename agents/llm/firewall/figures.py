@@ -52,7 +52,7 @@ class _Figure:
 
 
 @dataclass(frozen=True)
-class Material:
+class ShownFigures:
     """What was shown, as text, read once for several reasons."""
 
     text: str

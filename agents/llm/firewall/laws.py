@@ -9,18 +9,18 @@ from itertools import combinations
 import msgspec
 
 from agents.llm.firewall.candidates import offers
-from agents.llm.firewall.figures import Material
+from agents.llm.firewall.figures import ShownFigures
 from agents.llm.firewall.plain_text import text_faults
 from agents.llm.firewall.reading import ONE_WEIGHT, Decision, Proposal, quoted
 from agents.recommendation import Stance
 from agents.zones import on_grid
-from analysis.confluence import Resonance
+from analysis.confluence import Confluence
 from analysis.evidence import Evidence, price
 from analysis.grid import bp_between
 from analysis.view import MarketView
 from market.fixed_point import format_e8
 
-Cited = Resonance | Evidence
+Cited = Confluence | Evidence
 
 _WEIGHT_SLACK = ONE_WEIGHT // 100
 _NAMED = 3
@@ -50,7 +50,7 @@ class Citable:
     def holder(self, zone: Proposal) -> Cited | None:
         """What the whole proposal lies in, a resonance zone before a piece of evidence; None if nothing it cites."""
         holding = [c for c in self.cited(zone) if c.low_e8 <= zone.low_e8 and zone.high_e8 <= c.high_e8]
-        return min(holding, key=lambda c: not isinstance(c, Resonance), default=None)
+        return min(holding, key=lambda c: not isinstance(c, Confluence), default=None)
 
 
 def faults(decision: Decision, view: MarketView) -> list[str]:
@@ -154,7 +154,7 @@ def _text_faults(decision: Decision, view: MarketView) -> Iterator[str]:
     # a reason may also name the edges of the decision's own zones: laws of their own hold those
     own = [z.low_e8 for z in decision.zones] + [z.high_e8 for z in decision.zones]
     offered = [edge for offer in offers(view)[0] for edge in (offer.low_e8, offer.high_e8)]
-    shown = Material(" ".join([_material(view), *map(format_e8, [*own, *offered])]))
+    shown = ShownFigures(" ".join([_material(view), *map(format_e8, [*own, *offered])]))
     texts = {"reason": decision.reason} | {f"zones[{n}]: reason": zone.reason for n, zone in enumerate(decision.zones)}
     for name, text in texts.items():
         found = text_faults(text)

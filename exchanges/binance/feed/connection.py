@@ -7,7 +7,7 @@ import asyncio
 from websockets.asyncio.client import ClientConnection
 
 
-class Line:
+class Connection:
     """
     One connection, from the attempt to its end.
 

@@ -11,7 +11,7 @@ import msgspec
 News = Literal["message", "connected", "disconnected"]
 
 
-class Received(msgspec.Struct, frozen=True, gc=False):
+class RawMessage(msgspec.Struct, frozen=True, gc=False):
     """
     One message as it came, or what became of a connection.
 
@@ -27,7 +27,7 @@ class Received(msgspec.Struct, frozen=True, gc=False):
     overlapping: bool = False
 
 
-class Inbox:
+class MessageBuffer:
     """
     One reader's part of a feed.
 
@@ -40,15 +40,15 @@ class Inbox:
 
     def __init__(self, streams: Iterable[str]) -> None:
         self.streams = frozenset(name.encode() for name in streams)
-        self.waiting: list[Received] = []
+        self.waiting: list[RawMessage] = []
         self.filled = asyncio.Event()
 
-    def put(self, received: Received) -> None:
+    def put(self, received: RawMessage) -> None:
         """One more."""
         self.waiting.append(received)
         self.filled.set()
 
-    def take(self) -> list[Received]:
+    def take(self) -> list[RawMessage]:
         """Everything that waits."""
         taken, self.waiting = self.waiting, []
         self.filled.clear()

@@ -19,7 +19,7 @@ class SilenceRules:
     most_s: float
 
 
-class SilenceBudget:
+class StallDetector:
     """
     One stream's budget; times are seconds of a clock that never goes back.
 

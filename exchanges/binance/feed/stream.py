@@ -16,8 +16,8 @@ from websockets.asyncio.client import connect as _connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from eventlog.clock import Clock
-from exchanges.binance.feed.connection import Line
-from exchanges.binance.feed.message_buffer import Inbox, News, Received
+from exchanges.binance.feed.connection import Connection
+from exchanges.binance.feed.message_buffer import MessageBuffer, News, RawMessage
 from exchanges.binance.limits import AddressLimits
 from exchanges.binance.messages import stream_of
 from market.printable import printable
@@ -61,7 +61,7 @@ class StreamRules:
 
 
 @dataclass(slots=True)
-class Heard:
+class StreamActivity:
     """What a stream has brought: how many messages, and when the last one came (of the event loop's clock)."""
 
     count: int
@@ -94,7 +94,7 @@ class BinanceStream:
     ) -> None:
         self.streams = tuple(streams)
         self._names = frozenset(name.encode() for name in streams)
-        self.heard: dict[bytes, Heard] = {}
+        self.heard: dict[bytes, StreamActivity] = {}
         self.connections = 0
         self.replaced = 0
         self.opened_s = 0.0
@@ -103,14 +103,14 @@ class BinanceStream:
         self._proxy = proxy
         self._rules = rules or StreamRules()
         self._limits = limits or AddressLimits(_WEIGHT_PER_MINUTE)
-        self._inboxes: list[Inbox] = []
-        self._reader_of: dict[bytes, Inbox] = {}
+        self._inboxes: list[MessageBuffer] = []
+        self._reader_of: dict[bytes, MessageBuffer] = {}
         self._waiting = 0
         self._waiting_bytes = 0
         self._room = asyncio.Event()
         self._room.set()
         self._keeper: asyncio.Task[None] | None = None
-        self._lines: list[Line] = []
+        self._lines: list[Connection] = []
         self._started = 0
         self._replace = asyncio.Event()
         self._why = ""
@@ -125,14 +125,14 @@ class BinanceStream:
         inbox = self._reader_of.get(stream.encode())
         return self._room.is_set() and inbox is not None and not inbox.waiting
 
-    async def batches(self, streams: Sequence[str] | None = None) -> AsyncGenerator[list[Received], None]:
+    async def batches(self, streams: Sequence[str] | None = None) -> AsyncGenerator[list[RawMessage], None]:
         """
         Whatever arrived since the last batch, in order; reconnects for ever. Close the iterator to end.
 
         Args:
             streams: this reader's part, all by default. What names none of the feed's streams is the first reader's.
         """
-        inbox = Inbox(self.streams if streams is None else streams)
+        inbox = MessageBuffer(self.streams if streams is None else streams)
         keeper = self._join(inbox)
         try:
             while True:
@@ -157,14 +157,14 @@ class BinanceStream:
             self._why = why
             self._replace.set()
 
-    def _join(self, inbox: Inbox) -> "asyncio.Task[None]":
+    def _join(self, inbox: MessageBuffer) -> "asyncio.Task[None]":
         """One more reader; the first one opens the connection, a later one is told of those that are open."""
         self._inboxes.append(inbox)
         self._reader_of |= dict.fromkeys(inbox.streams, inbox)
         for line in self._lines:
             if line.open:
                 self._waiting += 1
-                inbox.put(Received("connected", self._clock.now_ns(), b"", line.number, bool(inbox.waiting)))
+                inbox.put(RawMessage("connected", self._clock.now_ns(), b"", line.number, bool(inbox.waiting)))
         if self._keeper is None:
             self._keeper = asyncio.create_task(self._keep_connected())
             self._keeper.add_done_callback(lambda _: self._wake())
@@ -172,7 +172,7 @@ class BinanceStream:
             self._wake()
         return self._keeper
 
-    async def _leave(self, inbox: Inbox) -> None:
+    async def _leave(self, inbox: MessageBuffer) -> None:
         """One reader less; the last one closes the connection."""
         self._inboxes.remove(inbox)
         self._reader_of = {name: each for each in self._inboxes for name in each.streams}
@@ -188,7 +188,7 @@ class BinanceStream:
         for inbox in self._inboxes:
             inbox.filled.set()
 
-    def _taken(self, inbox: Inbox) -> list[Received]:
+    def _taken(self, inbox: MessageBuffer) -> list[RawMessage]:
         batch = inbox.take()
         self._waiting -= len(batch)
         self._waiting_bytes -= sum(len(each.data) for each in batch if each.what == "message")
@@ -204,7 +204,7 @@ class BinanceStream:
                 await self._attempt()
                 self._replace.clear()
                 self._started += 1
-                line = Line(self._started, why if self.connected else "")
+                line = Connection(self._started, why if self.connected else "")
                 line.task = asyncio.create_task(self._run(line))
                 retiring = asyncio.create_task(self._retire(line, tuple(self._lines)))
                 self._lines.append(line)
@@ -227,7 +227,7 @@ class BinanceStream:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _leave_one(self, line: Line) -> None:
+    def _leave_one(self, line: Connection) -> None:
         """Of a connection that is to be replaced and the older ones only the one that brings more goes on."""
         older = [other for other in self._lines if other is not line]
         going = older if line.heard else [line] if older else []
@@ -235,12 +235,12 @@ class BinanceStream:
             self._end(other, line.why)
 
     @staticmethod
-    def _end(line: Line, why: str) -> None:
+    def _end(line: Connection, why: str) -> None:
         line.ending = line.ending or why
         line.open = False  # what it still brings while it closes is not read
         line.task.cancel()
 
-    async def _retire(self, line: Line, older: Sequence[Line]) -> None:
+    async def _retire(self, line: Connection, older: Sequence[Connection]) -> None:
         """End older connections once a new one has been open for the overlap and brings what they bring."""
         loop = asyncio.get_running_loop()
         await line.opened.wait()
@@ -254,7 +254,7 @@ class BinanceStream:
         for other in older:
             self._end(other, line.why)
 
-    async def _run(self, line: Line) -> None:
+    async def _run(self, line: Connection) -> None:
         loop = asyncio.get_running_loop()
         reason = "closed"
         try:
@@ -288,7 +288,7 @@ class BinanceStream:
                 line.open = False
                 self._tell("disconnected", (line.ending or reason).encode(), line, self.connected > 0)
 
-    async def _receive(self, socket: ClientConnection, line: Line) -> str:
+    async def _receive(self, socket: ClientConnection, line: Connection) -> str:
         """Messages until the connection ends or is found half-open; returns why it ended."""
         loop = asyncio.get_running_loop()
         heard, on_line = self.heard, line.heard
@@ -319,15 +319,15 @@ class BinanceStream:
 
     def _first_of(self, name: bytes, now_s: float) -> None:
         if name in self._names:
-            self.heard[name] = Heard(1, now_s)
+            self.heard[name] = StreamActivity(1, now_s)
 
-    def _put(self, name: bytes, data: bytes, line: Line) -> None:
+    def _put(self, name: bytes, data: bytes, line: Connection) -> None:
         inbox = self._reader_of.get(name)
         if inbox is None:
             if not self._inboxes or name in self._names:
                 return  # nobody reads this one now
             inbox = self._inboxes[0]
-        inbox.put(Received("message", self._clock.now_ns(), data, line.number))
+        inbox.put(RawMessage("message", self._clock.now_ns(), data, line.number))
         self._waiting += 1
         self._waiting_bytes += len(data)
         if self._is_full():
@@ -336,10 +336,10 @@ class BinanceStream:
     def _is_full(self) -> bool:
         return self._waiting >= _MAX_WAITING or self._waiting_bytes >= _MAX_WAITING_BYTES
 
-    def _tell(self, what: News, why: bytes, line: Line, overlapping: bool) -> None:
+    def _tell(self, what: News, why: bytes, line: Connection, overlapping: bool) -> None:
         """News of a connection is for everybody."""
         for inbox in self._inboxes:
-            inbox.put(Received(what, self._clock.now_ns(), why, line.number, overlapping))
+            inbox.put(RawMessage(what, self._clock.now_ns(), why, line.number, overlapping))
             self._waiting += 1
 
     async def _attempt(self) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from exchanges.binance.feed.stall_detector import SilenceBudget, SilenceRules
+from exchanges.binance.feed.stall_detector import SilenceRules, StallDetector
 from exchanges.binance.feed.stream import BinanceStream
 from exchanges.errors import ExchangeError
 
@@ -39,7 +39,7 @@ class Watched:
 @dataclass(slots=True)
 class _State:
     watched: Watched
-    budget: SilenceBudget
+    budget: StallDetector
     count: int = 0
     last_s: float = 0.0
     there: int | None = None  # what the venue had when a connection that has brought nothing yet was looked at
@@ -70,7 +70,7 @@ class Watchdog:
     async def run(self) -> None:
         """Watch for ever."""
         loop = asyncio.get_running_loop()
-        states = [_State(w, SilenceBudget(w.rules, loop.time())) for w in self._watched]
+        states = [_State(w, StallDetector(w.rules, loop.time())) for w in self._watched]
         opened = 0.0
         try:
             while True:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.confluence import clusters, resonances, validation_of
+from analysis.confluence import clusters, confluences, validation_of
 from analysis.evidence import LEGS, Evidence
 from analysis.parameters import Parameters
 from analysis.trades.level_tests import LevelRecord
@@ -32,7 +32,7 @@ def test_all_three_legs_meet() -> None:
     """0.9, 0.4 and 0.6 have the geometric mean 0.6 (their product is 0.216); nothing is missing: triple."""
     pieces = [a_piece("W", "98.9", "99.1", 99, 0.9), a_piece("P", "98.8", "99.05", "98.9", 0.4, "acceptance")]
     found = clusters(pieces, e8(100), REACH)
-    (zone,) = resonances(found, [some_tests(99, 0.6)], 1, e8(100), RULES)
+    (zone,) = confluences(found, [some_tests(99, 0.6)], 1, e8(100), RULES)
     assert zone.legs == {"static": 0.9, "acceptance": 0.4, "validation": 0.6}
     assert (zone.score, zone.strength) == (0.6, 0.6)
     assert (zone.missing, zone.triple) == ((), True)
@@ -90,7 +90,7 @@ def test_no_zone_crosses_the_price() -> None:
     for at, low, high in (("99.9999", "99.94990005", "99.99999999"), ("100.0001", "100.00000001", "100.05010005")):
         (zone,) = meeting([a_piece("W", 99, 101, at, 0.9)])
         assert (zone.low_e8, zone.price_e8, zone.high_e8) == (e8(low), e8(at), e8(high))
-    (lowest,) = resonances(clusters([Evidence("W", "wall", "static", -9, 9, 1, 0.9)], 2, 2), [None], 1, 2, RULES)
+    (lowest,) = confluences(clusters([Evidence("W", "wall", "static", -9, 9, 1, 0.9)], 2, 2), [None], 1, 2, RULES)
     assert (lowest.low_e8, lowest.high_e8) == (1, 1)
 
 

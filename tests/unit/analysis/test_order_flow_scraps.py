@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from analysis.parameters import OrderFlowParameters
 from analysis.trades.absorption import absorption_at, find_absorption
 from analysis.trades.absorption_windows import frame_of
-from analysis.trades.crossings import last_passages
+from analysis.trades.crossings import last_crossings
 from analysis.trades.footprint import cvd, footprint
 from analysis.trades.level_tests import against_trades, reach_of, records_of
 from analysis.trades.sweeps import sweeps
@@ -70,7 +70,7 @@ def test_nothing_breaks_and_nothing_is_nan(trades: Trades, sigma: float | None, 
         sweeps(trades, END, LEAST),
         cvd(trades),
         footprint(levels, bought, bought[::-1], ONE_E8, LEAST),
-        last_passages(trades, intervals, unit, ONE_E8, LEAST),
+        last_crossings(trades, intervals, unit, ONE_E8, LEAST),
     ]
     assert [f for f in figures(found) if not math.isfinite(f)] == []
     if reach is None:

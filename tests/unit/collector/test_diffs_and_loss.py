@@ -9,7 +9,7 @@ from collector.sequencing.diff_sequencer import LONGEST_WAIT_NS, MAX_WAITING, Di
 from eventlog.facts.capture import QUARANTINE, Gap, Quarantine
 from eventlog.facts.entry import Fact
 from eventlog.facts.market import DIFF
-from eventlog.spill.missing_ids import lost_ids
+from eventlog.spill.missing_ids import missing_ids
 from market.timestamps import SECOND_NS
 
 NOW = 1_767_600_000 * SECOND_NS
@@ -123,7 +123,7 @@ def test_every_diff_that_came_is_written_once(order: list[int], lost: set[int], 
 def test_lost_ids_are_exactly_those_neither_held_nor_excused(held: set[int], spans: list[tuple[int, int]]) -> None:
     """Ranges cover what is missing, and nothing else."""
     excused = [(a, a + n) for a, n in spans]
-    found = lost_ids(np.array(sorted(held), np.int64), 1, 41, excused)
+    found = missing_ids(np.array(sorted(held), np.int64), 1, 41, excused)
     lost = [i for a, b in found for i in range(a, b + 1)]
     expected = [i for i in range(1, 41) if i not in held and not any(a <= i <= b for a, b in excused)]
     assert lost == expected

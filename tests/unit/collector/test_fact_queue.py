@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from collector.fact_queue import Recorder
-from collector.queue_limits import Room
+from collector.fact_queue import FactQueue
+from collector.queue_limits import QueueLimits
 from eventlog.facts.entry import Fact
 from eventlog.facts.market import AGG_TRADE
 from eventlog.spill.spill import Spill
-from eventlog.store.writer import Lost
+from eventlog.store.writer import LostRange
 from exchanges.port import Arrival
 
 
@@ -23,7 +23,7 @@ class SlowWriter:
         self.stored: list[bytes] = []
         self.last_seq = 0
 
-    def append(self, facts: Sequence[Fact]) -> Lost | None:
+    def append(self, facts: Sequence[Fact]) -> LostRange | None:
         """Keep the facts."""
         self.stored += [f.data for f in facts]
         self.last_seq += len(facts)
@@ -35,7 +35,7 @@ def a_fact(number: int) -> Fact:
     return Fact(AGG_TRADE, number, str(number).encode())
 
 
-async def nobody(_: Lost) -> None:
+async def nobody(_: LostRange) -> None:
     """Hears of no loss."""
 
 
@@ -44,7 +44,7 @@ def test_whoever_comes_first_is_stored_first_even_while_the_queue_is_full() -> N
     writer = SlowWriter()
 
     async def main() -> None:
-        recorder = Recorder(writer, lambda: None, nobody, room=Room(facts=2))  # type: ignore[arg-type]
+        recorder = FactQueue(writer, lambda: None, nobody, room=QueueLimits(facts=2))  # type: ignore[arg-type]
         putters = [asyncio.create_task(recorder.put([a_fact(i), a_fact(i + 1)])) for i in (1, 3, 5)]
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -65,7 +65,7 @@ def test_stored_waits_for_its_own_facts() -> None:
     writer = SlowWriter()
 
     async def main() -> int:
-        recorder = Recorder(writer, lambda: None, nobody)  # type: ignore[arg-type]
+        recorder = FactQueue(writer, lambda: None, nobody)  # type: ignore[arg-type]
         running = asyncio.create_task(recorder.run())
         ticket = await recorder.put([a_fact(1)])
         await recorder.stored(ticket)
@@ -84,7 +84,7 @@ class StuckWriter(SlowWriter):
         super().__init__()
         self.let = threading.Event()
 
-    def append(self, facts: Sequence[Fact]) -> Lost | None:
+    def append(self, facts: Sequence[Fact]) -> LostRange | None:
         """Wait, then keep the facts."""
         self.let.wait(10)
         return super().append(facts)
@@ -124,7 +124,7 @@ def test_what_memory_has_no_room_for_goes_to_the_file_and_comes_back_in_order(tm
     writer, ear, spill = StuckWriter(), Ear(), Spill(tmp_path)
 
     async def main() -> tuple[int, int, set[bytes]]:
-        recorder = Recorder(writer, lambda: None, nobody, spill, Room(facts=10), ear)  # type: ignore[arg-type]
+        recorder = FactQueue(writer, lambda: None, nobody, spill, QueueLimits(facts=10), ear)  # type: ignore[arg-type]
         running = asyncio.create_task(recorder.run())
         deepest = 0
         for number in range(1, 1001):
@@ -155,7 +155,7 @@ def test_a_full_disk_stops_reading_and_loses_nothing(tmp_path: Path) -> None:
     writer, spill = StuckWriter(), Spill(tmp_path, most_bytes=400)
 
     async def main() -> None:
-        recorder = Recorder(writer, lambda: None, nobody, spill, Room(facts=10))  # type: ignore[arg-type]
+        recorder = FactQueue(writer, lambda: None, nobody, spill, QueueLimits(facts=10))  # type: ignore[arg-type]
         running = asyncio.create_task(recorder.run())
 
         async def feed() -> None:
@@ -184,7 +184,7 @@ def test_what_is_not_stored_at_the_end_is_left_to_the_next_start(tmp_path: Path,
     writer, spill = StuckWriter(), Spill(tmp_path)
 
     async def main() -> None:
-        recorder = Recorder(writer, lambda: None, nobody, spill, Room(facts=10))  # type: ignore[arg-type]
+        recorder = FactQueue(writer, lambda: None, nobody, spill, QueueLimits(facts=10))  # type: ignore[arg-type]
         running = asyncio.create_task(recorder.run())
         for number in range(1, count + 1):
             await recorder.put([a_fact(number)])

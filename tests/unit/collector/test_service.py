@@ -8,7 +8,7 @@ import structlog
 
 from collector import service
 from collector.market_recording import Limits
-from collector.queue_limits import Room
+from collector.queue_limits import QueueLimits
 from eventlog.errors import LogBroken
 from eventlog.store import hot
 from exchanges.errors import UnknownSymbol
@@ -92,7 +92,7 @@ def test_more_streams_than_an_address_can_name_are_refused() -> None:
 )
 def test_what_may_wait_is_of_all_markets_together(markets: int, facts: int, size: int, spill: int) -> None:
     """Each has its part, whatever that is; but a queue of fewer than 100 facts is none."""
-    assert service.limits_of(settings(markets)) == Limits(Room(facts, size), spill)
+    assert service.limits_of(settings(markets)) == Limits(QueueLimits(facts, size), spill)
 
 
 def test_why_a_market_ended_is_told_with_the_reasons_inside() -> None:

@@ -12,7 +12,7 @@ from analysis.parameters import Parameters
 from eventlog.store.log import Log
 from market.timestamps import MINUTE_NS
 from replay.decisions import Decision, Ticks, decide_all, ticks_between
-from runtime.analysis_config import sight_of
+from runtime.analysis_config import analysis_config
 from runtime.open_log import open_log
 from runtime.settings.settings import Settings
 from tests.market_builders import MARKET, SIGHT, T0, a_market, write_log
@@ -80,8 +80,8 @@ def test_settings_make_a_sight() -> None:
             "analyzer": {"analysis": {"min_order_volume_threshold": 1.5}},
         }
     )
-    sight = sight_of(settings, "BTCFDUSD")
+    sight = analysis_config(settings, "BTCFDUSD")
     assert (sight.windows.bucket_minutes, sight.windows.snapshot_slots) == (9000, 30)
     assert sight.windows.level_e8 == 50_000_000
     assert sight.parameters == Parameters(min_wall_e8=150_000_000)
-    assert sight_of(Settings(), "BTCFDUSD").windows.bucket_minutes == 4320
+    assert analysis_config(Settings(), "BTCFDUSD").windows.bucket_minutes == 4320

@@ -24,7 +24,7 @@ from replay.scoring.rules import rules_of
 from replay.signals.fitting import fitted, learn
 from replay.signals.signal_record import gather
 from replay.signals.signal_scores import path_after, random_levels, score_signals
-from runtime.analysis_config import sight_of
+from runtime.analysis_config import analysis_config
 from runtime.decide import Decided, Decider
 from runtime.loop import drive
 from runtime.settings.settings import Settings
@@ -34,7 +34,7 @@ from tests.market_builders import MARKET, T0, Tables, write_log
 
 MINUTES = 100
 SETTINGS = Settings()
-SIGHT = sight_of(SETTINGS, MARKET.symbol)
+SIGHT = analysis_config(SETTINGS, MARKET.symbol)
 RULES = rules_of(SETTINGS.scoring, SIGHT.parameters)
 
 

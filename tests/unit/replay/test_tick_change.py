@@ -16,7 +16,7 @@ from replay.decisions import decide_all, ticks_between
 from replay.runs.run import Request, run
 from replay.scoring.rules import rules_of
 from replay.verify.verify import verify_log
-from runtime.analysis_config import Sight, sight_of
+from runtime.analysis_config import AnalysisConfig, analysis_config
 from runtime.decide import Decided, Decider
 from runtime.loop import drive
 from runtime.settings.settings import Settings
@@ -35,7 +35,7 @@ MARKETS = [
     for name in CHANGES
 ] + [pytest.param(name, True, id=f"{name}-with books", marks=pytest.mark.soak) for name in CHANGES]
 SETTINGS = Settings()
-SIGHT = sight_of(SETTINGS, MARKET.symbol)
+SIGHT = analysis_config(SETTINGS, MARKET.symbol)
 
 
 def live(tables: Tables, cuts: int = 1) -> list[Decided]:
@@ -71,7 +71,7 @@ def test_zones_lie_on_the_grid_of_their_moment(name: str, books: bool, tmp_path:
     assert begun == [d.advice for d in again][-len(begun) :]
 
 
-def _from_middle(log: Log, sight: Sight) -> list[bytes | None]:
+def _from_middle(log: Log, sight: AnalysisConfig) -> list[bytes | None]:
     """What a process decides that begins after the first change."""
     ticks = ticks_between(log, T0 + (MINUTES + 20) * MINUTE_NS, 2**61)
     return [d.advice for d in decide_all(lambda: nullcontext(log), ticks, sight, 1, lambda _: None)]

@@ -16,7 +16,7 @@ from eventlog.transfer.importing import Importer
 from market.timestamps import HOUR_NS, MINUTE_NS
 from projections.state import MarketState, TickEntry, Windows
 from replay.decisions import decide_all, decision_of, ticks_between
-from runtime.analysis_config import Sight
+from runtime.analysis_config import AnalysisConfig
 from runtime.analysts import rules_analyst
 from runtime.decide import Decider
 from runtime.loop import drive
@@ -77,7 +77,7 @@ def test_books_are_read_from_the_segment_on_that_a_tick_rests_on(log: Log) -> No
 
 def test_what_is_decided_is_what_a_fold_of_everything_decides(log: Log) -> None:
     """Byte for byte, at each tick of the last half hour, whichever is the first."""
-    sight = Sight(MARKET.symbol, WINDOWS, Parameters())
+    sight = AnalysisConfig(MARKET.symbol, WINDOWS, Parameters())
     state = MarketState(WINDOWS)
     decider = Decider(sight.symbol, state, rules_analyst(sight.parameters), sight.parameters)
     end, whole = T0 + HOURS * HOUR_NS, {}

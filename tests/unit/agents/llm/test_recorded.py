@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agents.llm.conversation.dialogue import Asking, Outcome, Turn, converse, proceed
+from agents.llm.conversation.dialogue import ModelOptions, Outcome, Turn, converse, proceed
 from agents.llm.conversation.prompts import BadPrompts, Prompts, load
 from agents.llm.conversation.tools import DEPTH, FLOW
 from agents.llm.recorded import MissingCall, RecordedAnalyst, RecordedMinute
@@ -29,7 +29,7 @@ def no_prompts() -> Prompts:
 def analyst_of(minute: RecordedMinute | None, read_prompts=lambda: load("default", "en")) -> RecordedAnalyst:  # type: ignore[no-untyped-def]
     """An analyst whose record holds one minute."""
     tape = {} if minute is None else {VIEW.as_of_seq: minute}
-    return RecordedAnalyst(tape, read_prompts, Asking("m"), RulesAnalyst(PARAMETERS), PARAMETERS, "deepseek")
+    return RecordedAnalyst(tape, read_prompts, ModelOptions("m"), RulesAnalyst(PARAMETERS), PARAMETERS, "deepseek")
 
 
 def test_what_was_cut_from_outside_is_taken_from_the_record() -> None:
@@ -76,7 +76,7 @@ def said(content: str | None = None, tool: str = "", arguments: Any = None) -> s
 def recorded(bodies: Sequence[str], mend: bool) -> tuple[RecordedMinute, Outcome]:
     """A minute led with some replies, as it would have been recorded with mends or before there were any."""
     minute = RecordedMinute(decided=True)
-    dialogue = converse(VIEW, load("default", "en"), Asking("m"), PARAMETERS, mend)
+    dialogue = converse(VIEW, load("default", "en"), ModelOptions("m"), PARAMETERS, mend)
     turn = proceed(dialogue)
     for body in bodies:
         assert isinstance(turn, Turn)

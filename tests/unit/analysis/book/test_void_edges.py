@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from analysis.book.void_edges import confirmed, usual_bins
-from analysis.book.voids import Vacuum, depths, usual_depths, vacuums
+from analysis.book.voids import LiquidityVoid, depths, usual_depths, vacuums
 from market.fixed_point import ONE_E8
 from projections.book.snapshot_window import Snapshot
 from tests.market_builders import a_snapshot, e8
 from tests.unit.analysis.book.test_voids import CELLS, RULES, a_book, binned, found
 
 
-def exactly(earlier: Sequence[Snapshot], now: Snapshot, side: str = "ask") -> list[Vacuum | None]:
+def exactly(earlier: Sequence[Snapshot], now: Snapshot, side: str = "ask") -> list[LiquidityVoid | None]:
     """What becomes of the vacuums of the cells price by price, ten earlier books and three like the last."""
     books = [binned(b, side) for b in (*earlier, now, now, now)]
     usual = usual_bins(books[:-3], len(books[-1].quantity_e8), RULES)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.book.book_side import BookSide, book_side
-from analysis.book.voids import Vacuum, cell_edges, depths, usual_depths, vacuums
+from analysis.book.voids import LiquidityVoid, cell_edges, depths, usual_depths, vacuums
 from analysis.parameters import Parameters
 from market.fixed_point import ONE_E8
 from projections.book.snapshot_window import Snapshot
@@ -36,7 +36,7 @@ def binned(book: Snapshot, side: str = "ask") -> BookSide:
     return made
 
 
-def found(books: Sequence[Snapshot], side: str = "ask") -> list[Vacuum] | None:
+def found(books: Sequence[Snapshot], side: str = "ask") -> list[LiquidityVoid] | None:
     """The vacuums of the last of some books."""
     history = np.array([depths(binned(b, side), CELLS) for b in books])
     usual = usual_depths(history[:-3], RULES)

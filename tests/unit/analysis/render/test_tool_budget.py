@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from analysis.book.bands import Band
 from analysis.book.book_side import SIDES, BookSide, Side
 from analysis.book.static_book import CurrentBook, NullCounts, StandingWall, StaticBook, StaticSide
-from analysis.book.voids import Vacuum
+from analysis.book.voids import LiquidityVoid
 from analysis.book.wall_life import Ended, Life
 from analysis.book.walls import Wall, WallBin
-from analysis.confluence import Resonance
+from analysis.confluence import Confluence
 from analysis.flow.flow_findings import (
     BookFlowFindings,
     CvdFigure,
@@ -39,7 +39,7 @@ from analysis.render.tool_budget import Listed, cut_to
 from analysis.render.tool_results import MAX_BYTES, flow_result, static_result
 from analysis.trades.absorption import Absorption
 from analysis.trades.acceptance import Node, Profile
-from analysis.trades.crossings import Passage
+from analysis.trades.crossings import Crossing
 from analysis.trades.footprint import Cvd, Footprint, Imbalance, Stack
 from analysis.trades.level_tests import LevelRecord
 from analysis.trades.naked_points import NakedPoint
@@ -234,7 +234,7 @@ def a_book_flow() -> BookFlowFindings:
 
 def a_flow(many: int) -> OrderFlow:
     """Order flow with many of everything, in the longest figures there are."""
-    passage = Passage(T0, T0, 1, 1, LARGE, 1.0, 1.0, 123456.1234, 123456.1234, True, True, True)
+    passage = Crossing(T0, T0, 1, 1, LARGE, 1.0, 1.0, 123456.1234, 123456.1234, True, True, True)
     fields: dict[str, Any] = dict.fromkeys(OrderFlow.__dataclass_fields__, 0)
     fields |= {
         "profiles": {m: a_profile(m) for m in (60, 240, 1440, 2880, 4320)},
@@ -253,12 +253,12 @@ def a_flow(many: int) -> OrderFlow:
     return OrderFlow(**fields)
 
 
-def zones_of(many: int) -> tuple[list[Resonance], dict[str, LevelRecord]]:
+def zones_of(many: int) -> tuple[list[Confluence], dict[str, LevelRecord]]:
     """Zones that were tested, the first the strongest."""
     record = LevelRecord(LARGE, 999, 999, 999, 999, T0, ("rejected",) * 5, ("above",) * 5, 0.1234, 1.1234, 0.1234)
     tests = {f"T{n}": record for n in range(many)}
     zones = [
-        Resonance(f"Z{n}", 1, 1, 1, {}, (), 1 / (n + 1), 1 / (n + 1), (a_piece(f"T{n}", 1, 1, 1),))
+        Confluence(f"Z{n}", 1, 1, 1, {}, (), 1 / (n + 1), 1 / (n + 1), (a_piece(f"T{n}", 1, 1, 1),))
         for n in range(many)
     ]  # fmt: skip
     return zones, tests
@@ -302,7 +302,7 @@ def a_side(side: Side, many: int) -> StaticSide:
     return StaticSide(
         book=book, walls=[a_wall(side, n) for n in range(many)], standing_out=many,
         bands=[Band(side, LARGE, LARGE, LARGE, LARGE, 12.12, 123.12, 123.12, 123.12)] * many, dense_now=many,
-        vacuums=[Vacuum(side, LARGE, LARGE, LARGE, LARGE, float(LARGE), float(LARGE), 123.12, 123.12, False)] * many,
+        vacuums=[LiquidityVoid(side, *[LARGE] * 4, float(LARGE), float(LARGE), 123.12, 123.12, False)] * many,
         thin_now=many, null=NullCounts(1.23, 1.23, 1.23),
     )  # fmt: skip
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.parameters import OrderFlowParameters
-from analysis.trades.crossings import Passage, last_passages
+from analysis.trades.crossings import Crossing, last_crossings
 from market.fixed_point import ONE_E8
 from projections.trades.trade_columns import Trades
 from tests.market_builders import e8
@@ -23,8 +23,8 @@ def test_a_passage_in_figures() -> None:
     in 7 rows.
     """
     trades = some_trades([98, 99, 105, 111, 112], [0, 1, 3, 5, 6], quantities=[1, 2, 1, 1, 2])
-    assert last_passages(trades, [INTERVAL], UNIT, ONE_E8, PARAMETERS) == [
-        Passage(
+    assert last_crossings(trades, [INTERVAL], UNIT, ONE_E8, PARAMETERS) == [
+        Crossing(
             start_ns=after(1),
             stop_ns=after(5),
             turned_since=0,
@@ -43,18 +43,18 @@ def test_a_passage_in_figures() -> None:
 
 def test_slow_or_heavy_is_no_vacuum() -> None:
     """Ninety seconds for 12 units is 0.1333 a second, below twice a walk's; five units a row are more than 71 / 22."""
-    (slow,) = last_passages(some_trades([99, 105, 111], [0, 45, 90]), [INTERVAL], UNIT, ONE_E8, PARAMETERS)
+    (slow,) = last_crossings(some_trades([99, 105, 111], [0, 45, 90]), [INTERVAL], UNIT, ONE_E8, PARAMETERS)
     assert slow is not None
     assert (slow.speed, slow.fast, slow.thin, slow.confirmed) == (0.1333333333, False, True, False)
     heavy = some_trades([*[98, 99] * 10, 105, 111], quantities=[*[1] * 20, 50, 1])
-    (found,) = last_passages(heavy, [INTERVAL], UNIT, ONE_E8, PARAMETERS)
+    (found,) = last_crossings(heavy, [INTERVAL], UNIT, ONE_E8, PARAMETERS)
     assert found is not None
     assert (found.fast, found.thin, found.confirmed) == (True, False, False)
 
 
 def test_a_jump_is_a_passage_without_trades() -> None:
     """Two trades of one millisecond on both sides; no faster than the clock can tell."""
-    (found,) = last_passages(some_trades([99, 111], [0, 0]), [INTERVAL], UNIT, ONE_E8, PARAMETERS)
+    (found,) = last_crossings(some_trades([99, 111], [0, 0]), [INTERVAL], UNIT, ONE_E8, PARAMETERS)
     assert found is not None
     assert (found.trades, found.volume_e8, found.speed) == (0, 0, 12_000.0)
     assert found.stop_ns - found.start_ns == 1_000_000
@@ -63,19 +63,19 @@ def test_a_jump_is_a_passage_without_trades() -> None:
 def test_turning_back_is_not_crossing() -> None:
     """Price crossed upwards, then looked in from above twice; the upper edge is outside."""
     trades = some_trades([99, 105, 110, 109, 110, 108, 107, 115, 109])
-    (found,) = last_passages(trades, [INTERVAL], UNIT, ONE_E8, PARAMETERS)
+    (found,) = last_crossings(trades, [INTERVAL], UNIT, ONE_E8, PARAMETERS)
     assert found is not None
     assert (found.start_ns, found.stop_ns, found.turned_since) == (after(0), after(2), 2)
 
 
 def test_nothing_to_tell() -> None:
     """No trades, never there, never left, an empty interval, no σ."""
-    assert last_passages(Trades.none(), [INTERVAL], UNIT, ONE_E8, PARAMETERS) == [None]
+    assert last_crossings(Trades.none(), [INTERVAL], UNIT, ONE_E8, PARAMETERS) == [None]
     for prices in ([99, 98], [99, 105], [105, 111], [105, 106], [99]):
-        assert last_passages(some_trades(prices), [INTERVAL], UNIT, ONE_E8, PARAMETERS) == [None]
+        assert last_crossings(some_trades(prices), [INTERVAL], UNIT, ONE_E8, PARAMETERS) == [None]
     crossed = some_trades([99, 105, 111])
-    assert last_passages(crossed, [(e8(100), e8(100))], UNIT, ONE_E8, PARAMETERS) == [None]
-    assert last_passages(crossed, [INTERVAL], 0, ONE_E8, PARAMETERS) == [None]
+    assert last_crossings(crossed, [(e8(100), e8(100))], UNIT, ONE_E8, PARAMETERS) == [None]
+    assert last_crossings(crossed, [INTERVAL], 0, ONE_E8, PARAMETERS) == [None]
 
 
 @settings(max_examples=150, deadline=None)
@@ -85,7 +85,7 @@ def test_the_last_crossing_is_the_plain_one(seed: int, n: int, low: int, width: 
     walk = 100 + np.cumsum(np.random.default_rng(seed).integers(-step, step + 1, n)) / 4
     trades = some_trades(np.maximum(walk, 1).tolist())
     low_e8, high_e8 = e8(100 + low), e8(100 + low + width)
-    (found,) = last_passages(trades, [(low_e8, high_e8)], UNIT, ONE_E8, PARAMETERS)
+    (found,) = last_crossings(trades, [(low_e8, high_e8)], UNIT, ONE_E8, PARAMETERS)
     side = np.where(trades.price_e8 < low_e8, -1, np.where(trades.price_e8 >= high_e8, 1, 0))
     outside = np.flatnonzero(side)
     crossings = np.flatnonzero(side[outside][1:] != side[outside][:-1])

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 import structlog
 
-from collector.fact_queue import Recorder
+from collector.fact_queue import FactQueue
 from collector.metrics.metrics import Meter, measured, publish, summary_line
 from collector.metrics.prometheus import text_of
 from eventlog.clock import ManualClock
 from eventlog.facts.capture import BOOK_RESET, QUARANTINE, BookReset
 from eventlog.facts.entry import Fact
 from eventlog.facts.market import DIFF
-from eventlog.store.writer import Lost
+from eventlog.store.writer import LostRange
 from exchanges.binance.raw_messages import event_time_ns
 from exchanges.port import Arrival
 from market.timestamps import SECOND_NS
@@ -34,7 +34,7 @@ class Shelf:
 
     last_seq = 0
 
-    def append(self, facts: Sequence[Fact]) -> Lost | None:
+    def append(self, facts: Sequence[Fact]) -> LostRange | None:
         """Count."""
         self.last_seq += len(facts)
         return None
@@ -183,11 +183,11 @@ def test_the_file_and_the_endpoint_say_the_same(tmp_path: Path) -> None:
     reset = BookReset("diff_missing", 5, 6).fact(BOOK_RESET, T0)
     facts = [a_trade(1, recv_ns=T0), a_trade(2, recv_ns=T0), reset, Fact(QUARANTINE, T0, b"{}")]
 
-    async def nobody(_: Lost) -> None:
+    async def nobody(_: LostRange) -> None:
         return None
 
     async def main() -> str:
-        recorder = Recorder(Shelf(), lambda: None, nobody, listener=meter)  # type: ignore[arg-type]
+        recorder = FactQueue(Shelf(), lambda: None, nobody, listener=meter)  # type: ignore[arg-type]
         running = asyncio.create_task(recorder.run())
         await recorder.put(facts)
         await recorder.stored()
@@ -222,7 +222,7 @@ class StuckShelf(Shelf):
     def __init__(self) -> None:
         self.let = threading.Event()
 
-    def append(self, facts: Sequence[Fact]) -> Lost | None:
+    def append(self, facts: Sequence[Fact]) -> LostRange | None:
         """Wait, then count."""
         self.let.wait(10)
         return super().append(facts)
@@ -233,11 +233,11 @@ def test_depth_and_cache_are_seen_while_nothing_is_stored() -> None:
     meter, clock = a_meter()
     shelf = StuckShelf()
 
-    async def nobody(_: Lost) -> None:
+    async def nobody(_: LostRange) -> None:
         return None
 
     async def main() -> tuple[dict[str, Any], dict[str, Any]]:
-        recorder = Recorder(shelf, lambda: None, nobody, listener=meter)  # type: ignore[arg-type]
+        recorder = FactQueue(shelf, lambda: None, nobody, listener=meter)  # type: ignore[arg-type]
         running = asyncio.create_task(recorder.run())
         await recorder.put([a_trade(n, recv_ns=T0 + n) for n in range(5)])
         async with asyncio.timeout(10):
@@ -266,10 +266,10 @@ def a_measurement() -> dict[str, Any]:
     clock.advance(2 * MS)
     meter.stored([a_trade(1, recv_ns=T0 + MS)])
 
-    async def nobody(_: Lost) -> None:
+    async def nobody(_: LostRange) -> None:
         return None
 
-    recorder = Recorder(Shelf(), lambda: None, nobody, listener=meter)  # type: ignore[arg-type]
+    recorder = FactQueue(Shelf(), lambda: None, nobody, listener=meter)  # type: ignore[arg-type]
     recorder.counts = {BOOK_RESET: 2, QUARANTINE: 3}
     found = measured("binance:BTCFDUSD", meter, recorder, clock)
     recorder.close()
@@ -395,10 +395,10 @@ def test_every_metric_has_a_type_and_stands_together() -> None:
     """As the text format asks: HELP and TYPE once, before all lines of that name; two markets under one heading."""
     meter, clock = a_meter()
 
-    async def nobody(_: Lost) -> None:
+    async def nobody(_: LostRange) -> None:
         return None
 
-    recorder = Recorder(Shelf(), lambda: None, nobody)  # type: ignore[arg-type]
+    recorder = FactQueue(Shelf(), lambda: None, nobody)  # type: ignore[arg-type]
     said = [measured(market, meter, recorder, clock) for market in ("binance:A", 'binance:"B\\')]
     recorder.close()
     lines = text_of(said).splitlines()

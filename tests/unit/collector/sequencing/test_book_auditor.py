@@ -1,6 +1,6 @@
 """The recorder's own book: what it adds to the log, and when it wants a snapshot."""
 
-from collector.sequencing.book_auditor import BookKeeper
+from collector.sequencing.book_auditor import BookAuditor
 from collector.sequencing.diff_sequencer import Ready
 from eventlog.facts.capture import BOOK_AUDIT, BOOK_RESET
 from eventlog.facts.entry import Fact
@@ -9,7 +9,7 @@ from market.timestamps import SECOND_NS
 from tests.builders import MAPPER, T0, a_diff, a_snapshot
 
 
-def kept(keeper: BookKeeper, *facts: tuple[Fact, int, int]) -> list[str]:
+def kept(keeper: BookAuditor, *facts: tuple[Fact, int, int]) -> list[str]:
     """The kinds that go into the log."""
     return [fact.kind for fact in keeper.follow([Ready(*fact) for fact in facts])]
 
@@ -26,7 +26,7 @@ def snapshot(update_id: int, bids: list[tuple[str, str]] | None = None) -> tuple
 
 def test_a_book_without_a_snapshot_wants_one_as_soon_as_diffs_come() -> None:
     """Not before: where no diffs are recorded there is no book to keep."""
-    keeper = BookKeeper(MAPPER.decoders)
+    keeper = BookAuditor(MAPPER.decoders)
     assert not keeper.wanted.is_set()
     assert kept(keeper, diff(11, 12)) == [DIFF]
     assert keeper.wanted.is_set()
@@ -36,7 +36,7 @@ def test_a_book_without_a_snapshot_wants_one_as_soon_as_diffs_come() -> None:
 
 def test_a_missing_diff_is_a_reset_on_record_and_a_wish() -> None:
     """The reset stands behind the diff that showed it; the next snapshot mends it."""
-    keeper = BookKeeper(MAPPER.decoders)
+    keeper = BookAuditor(MAPPER.decoders)
     kept(keeper, snapshot(10), diff(11, 12))
     assert kept(keeper, diff(15, 16)) == [DIFF, BOOK_RESET]
     assert keeper.wanted.is_set()
@@ -48,7 +48,7 @@ def test_a_missing_diff_is_a_reset_on_record_and_a_wish() -> None:
 
 def test_a_wrong_book_wants_another_snapshot_until_one_agrees() -> None:
     """A level that only the rebuilt book has: an unhealthy audit, then a healthy one."""
-    keeper = BookKeeper(MAPPER.decoders)
+    keeper = BookAuditor(MAPPER.decoders)
     kept(keeper, snapshot(10), diff(11, 12))
     assert kept(keeper, snapshot(12, [("99.5", "2")])) == [SNAPSHOT, BOOK_AUDIT]
     assert keeper.wanted.is_set()
@@ -61,7 +61,7 @@ def test_a_wrong_book_wants_another_snapshot_until_one_agrees() -> None:
 
 def test_a_diff_that_came_too_late_is_no_part_of_the_book() -> None:
     """It goes into the log alone."""
-    keeper = BookKeeper(MAPPER.decoders)
+    keeper = BookAuditor(MAPPER.decoders)
     kept(keeper, snapshot(10), diff(11, 16))
     assert kept(keeper, (a_diff(13, 14), 0, 0)) == [DIFF]
     assert keeper.status()["state"] == "in_step"
@@ -69,7 +69,7 @@ def test_a_diff_that_came_too_late_is_no_part_of_the_book() -> None:
 
 def test_snapshots_at_once_are_asked_for_more_and_more_seldom() -> None:
     """At once, then after 5, 10, 20, 40 and 80 s; after a calm time at once again."""
-    keeper = BookKeeper(MAPPER.decoders)
+    keeper = BookAuditor(MAPPER.decoders)
     now, pauses = T0, []
     for _ in range(7):
         pauses.append(keeper.pause_ns(now) // SECOND_NS)
@@ -84,7 +84,7 @@ def test_snapshots_at_once_are_asked_for_more_and_more_seldom() -> None:
 
 def test_a_log_that_lost_entries_starts_its_book_anew() -> None:
     """Counts go on; the next diff wants a snapshot."""
-    keeper = BookKeeper(MAPPER.decoders)
+    keeper = BookAuditor(MAPPER.decoders)
     kept(keeper, snapshot(10), diff(11, 12), diff(15, 16))
     keeper.forget()
     assert (keeper.status()["state"], keeper.status()["resets"]) == ("no_book", 1)

@@ -7,13 +7,13 @@ import pytest
 
 from collector.sequencing.capture import Capture
 from collector.sequencing.log_tail import LogTail
-from collector.sequencing.tick_maker import Seen
+from collector.sequencing.tick_maker import CaptureProgress
 from eventlog.clock import ManualClock
 from eventlog.facts.capture import GAP, QUARANTINE, SESSION, Gap
 from eventlog.facts.entry import Fact
 from eventlog.facts.market import AGG_TRADE, DIFF
 from exchanges.errors import ExchangeError, VenueReset
-from exchanges.port import Arrival, Numbered
+from exchanges.port import Arrival, HistoricalTrade
 from market.timestamps import SECOND_NS
 
 NOW = 1_767_600_000 * SECOND_NS
@@ -23,7 +23,7 @@ def a_capture(next_id: int | None = 101, update_id: int | None = None, exchange:
     """A capture whose log ends before an id, with an update; nothing is asked of log or recorder."""
     nothing: Any = None
     tail = LogTail(None if next_id is None else 1, next_id, (), 0, None, update_id)
-    return Capture(exchange, nothing, nothing, ManualClock(NOW), tail, 72, Seen())
+    return Capture(exchange, nothing, nothing, ManualClock(NOW), tail, 72, CaptureProgress())
 
 
 def a_trade(agg_id: int, at_ns: int = NOW) -> Arrival:
@@ -143,10 +143,10 @@ class Pages:
         self.pages = list(pages)
         self.asked: list[int] = []
 
-    async def trades_from(self, agg_id: int) -> list[Numbered]:
+    async def trades_from(self, agg_id: int) -> list[HistoricalTrade]:
         """The next page."""
         self.asked.append(agg_id)
-        return [Numbered(i, Fact(AGG_TRADE, NOW, b"%d" % i)) for i in self.pages.pop(0)]
+        return [HistoricalTrade(i, Fact(AGG_TRADE, NOW, b"%d" % i)) for i in self.pages.pop(0)]
 
 
 @pytest.mark.parametrize(
@@ -186,9 +186,9 @@ class Venue:
     mute_ns = 0
 
     def __init__(self) -> None:
-        self.page: list[Numbered] = []
+        self.page: list[HistoricalTrade] = []
 
-    async def trades_from(self, agg_id: int) -> list[Numbered]:
+    async def trades_from(self, agg_id: int) -> list[HistoricalTrade]:
         """What there is from an id on."""
         return [row for row in self.page if row.agg_id >= agg_id]
 
@@ -201,7 +201,7 @@ class Queue:
         return 0
 
 
-async def caught_up(*page: Numbered) -> Capture:
+async def caught_up(*page: HistoricalTrade) -> Capture:
     """A capture that has fetched a page, and then an empty one; its venue's clock is right."""
     venue = Venue()
     venue.page = list(page)
@@ -222,7 +222,7 @@ def assessed(capture: Capture) -> tuple[str, str]:
 
 async def test_trades_are_live_once_the_newest_is_there() -> None:
     """And the clocks agree, as far as anybody can tell."""
-    capture = await caught_up(Numbered(101, Fact(AGG_TRADE, NOW, b"101")))
+    capture = await caught_up(HistoricalTrade(101, Fact(AGG_TRADE, NOW, b"101")))
     assert assessed(capture) == ("live", "")
     capture.clock_offset_ns = None
     assert assessed(capture) == ("catching_up", "neither the venue's")
@@ -233,7 +233,7 @@ async def test_trades_are_live_once_the_newest_is_there() -> None:
 @pytest.mark.parametrize("seconds", [-120, -11, 11, 120])
 async def test_trades_out_of_their_time_are_not_live(seconds: int) -> None:
     """Too early or too late: a clock is wrong, or the feed is behind; the next one in its time is live again."""
-    capture = await caught_up(Numbered(101, Fact(AGG_TRADE, NOW, b"101")))
+    capture = await caught_up(HistoricalTrade(101, Fact(AGG_TRADE, NOW, b"101")))
     capture._sort([Arrival("agg_trade", NOW, Fact(AGG_TRADE, NOW, b"102"), 102, time_ns=NOW - seconds * SECOND_NS)])
     assert capture.doubts_clocks
     assert capture.assessment()[0] == "down"
@@ -245,7 +245,7 @@ async def test_trades_out_of_their_time_are_not_live(seconds: int) -> None:
 @pytest.mark.parametrize("seconds", [-120, 120])
 async def test_a_venue_whose_clock_is_elsewhere_is_not_live(seconds: int) -> None:
     """By how much is said."""
-    capture = await caught_up(Numbered(101, Fact(AGG_TRADE, NOW, b"101")))
+    capture = await caught_up(HistoricalTrade(101, Fact(AGG_TRADE, NOW, b"101")))
     capture.clock_offset_ns = seconds * SECOND_NS
     assert f"the venue's clock is {seconds:+.1f} s from ours" in capture.assessment()[1]
     assert capture.state() == "down"
@@ -253,7 +253,7 @@ async def test_a_venue_whose_clock_is_elsewhere_is_not_live(seconds: int) -> Non
 
 async def test_that_nothing_newer_exists_does_not_make_an_unreadable_trade_live() -> None:
     """The newest trade was closed as unreadable; only one that can be read ends that."""
-    capture = await caught_up(Numbered(101, Fact(QUARANTINE, NOW, b"{}")))
+    capture = await caught_up(HistoricalTrade(101, Fact(QUARANTINE, NOW, b"{}")))
     assert assessed(capture) == ("down", "1 trades came")
     capture._sort([a_trade(102)])
     assert assessed(capture) == ("live", "")
@@ -261,7 +261,7 @@ async def test_that_nothing_newer_exists_does_not_make_an_unreadable_trade_live(
 
 async def test_junk_beyond_which_the_venue_has_nothing_was_no_trade() -> None:
     """It came, could not be read, and the venue says that no trade is missing."""
-    capture = await caught_up(Numbered(101, Fact(AGG_TRADE, NOW, b"101")))
+    capture = await caught_up(HistoricalTrade(101, Fact(AGG_TRADE, NOW, b"101")))
     capture._sort([Arrival("quarantine", NOW, Fact(QUARANTINE, NOW, b"{}"))])
     assert assessed(capture) == ("down", "1 trades came")
     capture._catch_up = True
@@ -271,7 +271,7 @@ async def test_junk_beyond_which_the_venue_has_nothing_was_no_trade() -> None:
 
 async def test_a_stream_that_brought_no_trade_is_not_live_before_one_came() -> None:
     """Whatever was fetched meanwhile; or before the venue says that there is none."""
-    capture = await caught_up(Numbered(101, Fact(AGG_TRADE, NOW, b"101")))
+    capture = await caught_up(HistoricalTrade(101, Fact(AGG_TRADE, NOW, b"101")))
     capture.exchange.mute_ns = NOW  # type: ignore[misc]
     capture._sort([news("disconnected", "closed"), news("connected", "silent: trade stream 30 s")])
     await capture._ask_once()

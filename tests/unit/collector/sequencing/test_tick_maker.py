@@ -2,7 +2,7 @@
 
 import msgspec
 
-from collector.sequencing.tick_maker import SNAPSHOT_TIMEOUT_NS, Seen, TickMaker
+from collector.sequencing.tick_maker import SNAPSHOT_TIMEOUT_NS, CaptureProgress, TickMaker
 from eventlog.facts.capture import Tick
 from market.timestamps import MINUTE_NS, SECOND_NS
 
@@ -14,7 +14,7 @@ def a_maker(interval_s: int = 10, snapshot_s: int = 60) -> TickMaker:
     return TickMaker(interval_s * SECOND_NS, snapshot_s * SECOND_NS, T0 + 1)
 
 
-def made(maker: TickMaker, boundary_ns: int, now_ns: int, seen: Seen) -> Tick:
+def made(maker: TickMaker, boundary_ns: int, now_ns: int, seen: CaptureProgress) -> Tick:
     """The tick a maker makes."""
     return msgspec.json.decode(maker.make(boundary_ns, now_ns, "live", seen).data, type=Tick)
 
@@ -40,7 +40,7 @@ def test_missed_boundaries_are_not_made_up() -> None:
     """After a pause only the newest boundary that passed gets its tick."""
     maker = a_maker()
     late = T0 + 95 * SECOND_NS
-    made(maker, T0 + 10 * SECOND_NS, late, Seen())
+    made(maker, T0 + 10 * SECOND_NS, late, CaptureProgress())
     assert maker.next_boundary_ns == T0 + 90 * SECOND_NS
 
 
@@ -49,11 +49,11 @@ def test_depth_is_live_stale_or_down() -> None:
     maker = TickMaker(10 * SECOND_NS, MINUTE_NS, T0)
     boundary = T0 + MINUTE_NS
     between = boundary + 10 * SECOND_NS
-    fresh = Seen(5, 9, 1, last_depth_recv_ns=boundary + 1, last_snapshot_recv_ns=boundary + 1)
-    missed = Seen(5, 9, 1, last_depth_recv_ns=boundary + 1, last_snapshot_recv_ns=boundary - MINUTE_NS + 1)
-    assert made(maker, boundary, boundary, Seen()).depth == "down"
+    fresh = CaptureProgress(5, 9, 1, last_depth_recv_ns=boundary + 1, last_snapshot_recv_ns=boundary + 1)
+    missed = CaptureProgress(5, 9, 1, last_depth_recv_ns=boundary + 1, last_snapshot_recv_ns=boundary - MINUTE_NS + 1)
+    assert made(maker, boundary, boundary, CaptureProgress()).depth == "down"
     assert made(maker, boundary, boundary, fresh).depth == "live"
     assert made(maker, between, between, fresh).depth == "live"
     assert made(maker, boundary, boundary, missed).depth == "stale"
     assert made(maker, between, between, missed).depth == "stale"
-    assert made(maker, boundary, boundary, Seen(snapshot_seq=5)).depth == "stale"
+    assert made(maker, boundary, boundary, CaptureProgress(snapshot_seq=5)).depth == "stale"

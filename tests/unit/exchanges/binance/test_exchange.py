@@ -12,7 +12,7 @@ from eventlog.facts.capture import QUARANTINE, Quarantine
 from eventlog.facts.entry import Fact
 from eventlog.facts.market import AGG_TRADE, DIFF
 from exchanges.binance.exchange import BinanceExchange
-from exchanges.binance.feed.message_buffer import Received
+from exchanges.binance.feed.message_buffer import RawMessage
 from exchanges.binance.feed.stream import BinanceStream
 from exchanges.binance.mapper import BinanceMapper
 from exchanges.binance.rest import BinanceRest, TradeRow
@@ -40,7 +40,7 @@ def a_trade(agg_id: int = 7, price: str = "100000.25", **more: object) -> bytes:
 
 def arrivals(*messages: bytes) -> list[Arrival]:
     """What an exchange makes of messages."""
-    return an_exchange().read([Received("message", NOW, m) for m in messages])
+    return an_exchange().read([RawMessage("message", NOW, m) for m in messages])
 
 
 def test_readable_messages_keep_their_order_and_the_venues_bytes() -> None:

@@ -8,13 +8,13 @@ import pytest
 
 from replay.runs.attribution import DECIDED_BY, FALLBACK, score_apart
 from replay.scoring.episodes import Published
-from replay.scoring.placebo import Moments
+from replay.scoring.placebo import PlaceboPool
 from replay.scoring.scoring import Rules, Scored, score
 from tests.market_builders import T0, a_path, a_zone, e8, published
 
 RULES = Rules(0, 0, 0.0, 5, 1, 2.0, 2.0)
 PATH = a_path([100, "99.5", 100, 101, "101.5", 100], [0, 30, 90, 200, 260, 400])
-MOMENTS = Moments(np.array([T0]), np.array([0]), np.array([e8(100)]), np.array([0.001]))
+MOMENTS = PlaceboPool(np.array([T0]), np.array([0]), np.array([e8(100)]), np.array([0.001]))
 OWN = [published(a_zone(), a_zone("sell", 101, 102)), published(a_zone(), minute=2)]
 RULED = [published(a_zone(), minute=1), published(a_zone("sell", 103, 104), minute=3)]
 

@@ -12,7 +12,7 @@ import pytest
 
 from replay.runs import report
 from market.timestamps import MINUTE_NS, SECOND_NS
-from replay.scoring.placebo import Moments
+from replay.scoring.placebo import PlaceboPool
 from replay.scoring.price_path import PricePath
 from replay.runs.report import render
 from replay.scoring.scoring import Rules, Scored, score
@@ -37,7 +37,7 @@ def a_manifest(**inputs: Any) -> dict[str, Any]:
 def some_scores(path: PricePath) -> Scored:
     import numpy as np
 
-    moments = Moments(np.array([T0]), np.array([0]), np.array([e8(100)]), np.array([0.001]))
+    moments = PlaceboPool(np.array([T0]), np.array([0]), np.array([e8(100)]), np.array([0.001]))
     advised = [published(a_zone(), a_zone("sell", 101, 102)), published(a_zone(), minute=3)]
     return score(advised, moments, path, RULES)
 

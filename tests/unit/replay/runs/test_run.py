@@ -22,7 +22,7 @@ from replay.errors import BadRun, NothingToReplay
 from replay.runs.log_digest import log_digest
 from replay.runs.run import Request, Result, run
 from replay.scoring.scoring import Rules
-from runtime.analysis_config import Sight
+from runtime.analysis_config import AnalysisConfig
 from runtime.open_log import open_log
 from tests.market_builders import (
     MARKET,
@@ -130,8 +130,8 @@ def test_tampering_is_named(storage: Path, tmp_path: Path) -> None:
         replace(EVERYTHING, rules=replace(RULES, seed=2)),
         replace(EVERYTHING, rules=replace(RULES, latency_ms=300)),
         replace(EVERYTHING, from_ns=T0 + 50 * MINUTE_NS),
-        replace(EVERYTHING, sight=Sight(MARKET.symbol, SMALL_WINDOWS, Parameters(horizons_min=(30, 60)))),
-        replace(EVERYTHING, sight=Sight(MARKET.symbol, replace(SMALL_WINDOWS, snapshot_slots=10), SIGHT.parameters)),
+        replace(EVERYTHING, sight=AnalysisConfig(MARKET.symbol, SMALL_WINDOWS, Parameters(horizons_min=(30, 60)))),
+        replace(EVERYTHING, sight=AnalysisConfig(MARKET.symbol, replace(SMALL_WINDOWS, snapshot_slots=10), SIGHT.parameters)),
     ],
 )
 def test_other_inputs_are_another_run(finished: Result, storage: Path, tmp_path: Path, request_: Request) -> None:
@@ -184,7 +184,7 @@ def test_compare_names_what_differs(finished: Result, storage: Path, tmp_path: P
 
 def test_compare_counts_common_ticks(finished: Result, storage: Path, tmp_path: Path) -> None:
     """A run of half the range with other thresholds shares its ticks, and few of its recommendations."""
-    sight = Sight(MARKET.symbol, SMALL_WINDOWS, replace(SIGHT.parameters, zone_half_width_bp=9.0))
+    sight = AnalysisConfig(MARKET.symbol, SMALL_WINDOWS, replace(SIGHT.parameters, zone_half_width_bp=9.0))
     part = a_run(storage, tmp_path, replace(EVERYTHING, from_ns=T0 + 50 * MINUTE_NS, sight=sight))
     found = finished_runs.compare(finished_runs.load(finished.folder), finished_runs.load(part.folder))
     assert set(found["inputs"]) == {"from", "parameters"}

@@ -5,14 +5,14 @@ import numpy as np
 from agents.recommendation import Rung
 from market.timestamps import DAY_NS, MINUTE_NS
 from replay.scoring.episodes import Episode, episodes_of
-from replay.scoring.placebo import Moments, draw
+from replay.scoring.placebo import PlaceboPool, draw
 from tests.market_builders import T0, a_zone, e8, published
 
 
-def some_moments(minutes: list[int], reference: float = 100, sigma: float = 0.001) -> Moments:
+def some_moments(minutes: list[int], reference: float = 100, sigma: float = 0.001) -> PlaceboPool:
     """Ticks at some minutes after T0, whose price rises by 1 and whose σ grows by a tenth from one to the next."""
     k = np.arange(len(minutes))
-    return Moments(
+    return PlaceboPool(
         T0 + np.array(minutes) * MINUTE_NS,
         1 + k,
         e8(reference) + k * e8(1),
@@ -51,7 +51,7 @@ def test_offsets_keep_their_size_in_sigma() -> None:
 
 def test_by_hand() -> None:
     """Ten σ below 100 at σ 0.1 is 99; at 200 with σ 0.4 it is 196."""
-    moments = Moments(T0 + np.array([0, 5]) * MINUTE_NS, np.array([1, 2]), np.array([e8(100), e8(200)]),
+    moments = PlaceboPool(T0 + np.array([0, 5]) * MINUTE_NS, np.array([1, 2]), np.array([e8(100), e8(200)]),
                       np.array([0.001, 0.002]))  # fmt: skip
     found = draw([an_episode()], moments, 20, 1)
     assert [c.tolist() for c in (found.episode, found.moment, found.low_e8, found.high_e8, found.rung_e8)] == [
@@ -61,7 +61,7 @@ def test_by_hand() -> None:
 
 def test_none_stands_at_no_price() -> None:
     """Ten σ below 100 where σ is a tenth of the price and more: only the moment that has room is left."""
-    moments = Moments(T0 + np.array([0, 5, 10]) * MINUTE_NS, np.array([1, 2, 3]), np.full(3, e8(100)),
+    moments = PlaceboPool(T0 + np.array([0, 5, 10]) * MINUTE_NS, np.array([1, 2, 3]), np.full(3, e8(100)),
                       np.array([0.001, 0.1, 0.05]))  # fmt: skip
     found = draw([an_episode()], moments, 20, 1)
     assert (found.moment.tolist(), found.low_e8.tolist()) == ([2], [e8(50)])

@@ -7,7 +7,7 @@ import pytest
 
 from agents.recommendation import Rung
 from market.timestamps import HOUR_NS, MINUTE_NS, SECOND_NS
-from replay.scoring.placebo import Moments
+from replay.scoring.placebo import PlaceboPool
 from replay.scoring.price_path import PricePath
 from replay.scoring.scoring import Rules, Scored, score
 from tests.market_builders import T0, a_path, a_zone, e8, published
@@ -23,13 +23,13 @@ PATH = a_path(
 )
 """σ is 1: after 1 s of latency the buy zone is touched at 10 s and rejected at 30 s, the sell zone broken at 60 s."""
 
-MOMENTS = Moments(
+MOMENTS = PlaceboPool(
     np.array([T0, T0 + 35 * SECOND_NS]), np.array([0, 5]), np.array([e8(100), e8(101)]), np.array([0.01, 0.02])
 )
 """At the second one σ is 2.02: placebos lie at 98.778–98.98 and 103.02–103.222."""
 
 
-def scored(path: PricePath = PATH, moments: Moments = MOMENTS) -> Scored:
+def scored(path: PricePath = PATH, moments: PlaceboPool = MOMENTS) -> Scored:
     return score([published(BUY, SELL, sigma=0.01)], moments, path, RULES)
 
 
@@ -129,7 +129,7 @@ def test_a_repeated_zone_is_one_episode_and_two_minutes() -> None:
 def test_blocks_are_two_hours() -> None:
     """Samples of one two-hour block count as one block, whatever their number."""
     days = [published(BUY, minute=m, sigma=0.01) for m in (0, 100, 240)]
-    moments = Moments(
+    moments = PlaceboPool(
         T0 + np.array([5, 6, 245]) * MINUTE_NS, np.array([0, 0, 0]), np.full(3, e8(100)), np.full(3, 0.01)
     )
     path = a_path([100, 100], [0, 300 * 60])
@@ -140,7 +140,7 @@ def test_blocks_are_two_hours() -> None:
 @pytest.mark.parametrize("path", [PATH, PricePath.of([])])
 def test_nothing_advised(path: PricePath) -> None:
     """No recommendations, or none with zones, give empty tables and figures without values."""
-    nobody = Moments(*(np.empty(0, np.int64) for _ in range(3)), np.empty(0, np.float64))
+    nobody = PlaceboPool(*(np.empty(0, np.int64) for _ in range(3)), np.empty(0, np.float64))
     for advised in ([], [published()]):
         found = score(advised, nobody, path, RULES)
         assert (found.episodes.num_rows, found.orders.num_rows, found.fills.num_rows) == (0, 0, 0)

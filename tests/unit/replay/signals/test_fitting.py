@@ -35,8 +35,8 @@ from replay.decisions import decide_all, ticks_between
 from replay.runs.finished_runs import load
 from replay.runs.run import Request, run
 from replay.scoring.scoring import Rules
-from replay.signals.fitting import Learned, PullSamples, Samples, fit, fitted, learn
-from runtime.analysis_config import Sight, sight_of
+from replay.signals.fitting import PullSamples, Samples, TrainingSet, fit, fitted, learn
+from runtime.analysis_config import AnalysisConfig, analysis_config
 from runtime.open_log import open_log
 from runtime.settings.settings import AnalysisSettings, Analyzer, Settings, SettingsError
 from tests.market_builders import MARKET, SIGHT, T0, a_market, e8, numbered, trade_columns, write_log
@@ -101,7 +101,7 @@ def test_too_few_outcomes_are_said(held: int, broken: int) -> None:
     made = samples_of([confidence_features(0.5, 1, n) for n in range(held + broken)], [True] * held + [False] * broken)
     with pytest.raises(ValueError, match=f"{held} of {held + broken} outcomes are positive; ten of each kind"):
         fit(made, CONFIDENCE_FEATURES, "too few")
-    assert fitted([Learned(Samples(), made, "a log", ())])["confidence"] == (
+    assert fitted([TrainingSet(Samples(), made, "a log", ())])["confidence"] == (
         f"{held} of {held + broken} outcomes are positive; ten of each kind are needed"
     )
 
@@ -109,7 +109,7 @@ def test_too_few_outcomes_are_said(held: int, broken: int) -> None:
 def test_logs_are_pooled() -> None:
     """Six of each kind in two logs are enough together; both are named and both periods kept."""
     half = samples_of([confidence_features(n / 12, 1, 1) for n in range(12)], [n % 2 == 0 for n in range(12)])
-    learned = [Learned(Samples(), half, f"log {n}", (("binance:A", f"{n}", f"{n}"),)) for n in (1, 2)]
+    learned = [TrainingSet(Samples(), half, f"log {n}", (("binance:A", f"{n}", f"{n}"),)) for n in (1, 2)]
     found = fitted(learned)["confidence"]
     assert isinstance(found, Logistic)
     assert (found.samples, found.fit) == (24, "log 1; log 2")
@@ -208,7 +208,7 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def learned(storage: Path) -> Learned:
+def learned(storage: Path) -> TrainingSet:
     return learn(open_market(storage), SIGHT, RULES, lambda _: None)
 
 
@@ -218,7 +218,7 @@ def open_market(storage: Path) -> Log:
 
 
 @pytest.mark.slow
-def test_learning_from_a_log(learned: Learned) -> None:
+def test_learning_from_a_log(learned: TrainingSet) -> None:
     """Where and when it was is on record; features are in the ranges they can have, outcomes 0 or 1."""
     assert learned.periods == ((str(MARKET), "2026-03-02T00:01:00Z", "2026-03-02T03:00:00Z"),)
     assert learned.seen == f"{MARKET} 2026-03-02T00:01:00Z to 2026-03-02T03:00:00Z"
@@ -232,7 +232,7 @@ def test_learning_from_a_log(learned: Learned) -> None:
 
 
 @pytest.mark.slow
-def test_zones_learn_what_scoring_says(learned: Learned, storage: Path) -> None:
+def test_zones_learn_what_scoring_says(learned: TrainingSet, storage: Path) -> None:
     """As many outcomes as the run's decided episodes, and as many of them held."""
     request = Request(str(MARKET), 0, 2**62, SIGHT, replace(RULES, placebo_draws=1))
     result = run(partial(open_log, storage, MARKET), request, storage / "runs", 1, ManualClock(T0), lambda *_: None)
@@ -257,7 +257,7 @@ MODEL = Logistic(
 )  # fmt: skip
 
 
-def test_a_file_comes_back(learned: Learned) -> None:
+def test_a_file_comes_back(learned: TrainingSet) -> None:
     """What is written is what is read, periods included."""
     models: dict[str, Any] = {"confidence": MODEL} | {k: m for k, m in fitted([learned]).items() if k == "pull"}
     assert isinstance(models["pull"], Logistic)
@@ -309,12 +309,12 @@ def settings_with(file: Path | None) -> Settings:
 
 def test_a_fitted_file_is_another_pair_of_eyes(tmp_path: Path) -> None:
     """It changes the digest of the parameters; what it does not hold stays the prior."""
-    prior = sight_of(settings_with(None), "TESTUSDT").parameters
+    prior = analysis_config(settings_with(None), "TESTUSDT").parameters
     made = []
     for number, first in enumerate((1.0, 1.0, 1.000001)):
         file = tmp_path / f"{number}.json"
         file.write_bytes(a_file(coefficients=[first, 0.5, 0.0, 0.0]))
-        made.append(sight_of(settings_with(file), "TESTUSDT").parameters)
+        made.append(analysis_config(settings_with(file), "TESTUSDT").parameters)
     assert made[0].confidence == MODEL
     assert made[0].pull == prior.pull
     assert len({p.digest() for p in (prior, *made)}) == 3
@@ -335,7 +335,7 @@ def test_a_fitted_file_that_cannot_be_used(tmp_path: Path, body: bytes | None, s
     if body is not None:
         file.write_bytes(body)
     with pytest.raises(SettingsError, match=said):
-        sight_of(settings_with(file), "TESTUSDT")
+        analysis_config(settings_with(file), "TESTUSDT")
 
 
 def test_confidence_follows_the_fit_and_says_so(storage: Path) -> None:
@@ -352,5 +352,5 @@ def test_confidence_follows_the_fit_and_says_so(storage: Path) -> None:
     assert said == {"prior": ({0.5}, {UNCALIBRATED}), "rate": ({0.3}, {"confidence fitted on a rate"})}
 
 
-def _decisions(storage: Path, ticks: Any, sight: Sight) -> list[Any]:
+def _decisions(storage: Path, ticks: Any, sight: AnalysisConfig) -> list[Any]:
     return list(decide_all(partial(open_log, storage, MARKET), ticks, sight, 1, lambda _: None))

@@ -21,7 +21,7 @@ from replay.decisions import Ticks, ticks_between
 from replay.scoring.outcomes import HORIZONS_S
 from replay.scoring.scoring import Rules
 from replay.signals.signal_controls import drawn, trial_of
-from replay.signals.signal_record import Seen, Standing, flow_r2, gather
+from replay.signals.signal_record import SignalSamples, Standing, flow_r2, gather
 from replay.signals.signal_scores import RandomLevels, SignalScore, path_after, random_levels, score_signals
 from replay.signals.signal_table import signal_lines
 from replay.signals.signals import SIGNALS, Sighting
@@ -53,13 +53,13 @@ MOMENTS = ((0, 100, 1.0), (1000, 200, 2.0))
 
 def a_seen(
     sighted: Sequence[tuple[int, Sighting]], moments: Sequence[tuple[int, Any, float]] = MOMENTS, near: Any = 0
-) -> Seen:
+) -> SignalSamples:
     """Sightings at ticks, by number, which stood there and nowhere else; ε in units of price."""
     standing = {}
     for name in {s.signal for _, s in sighted}:
         rows = sorted((t, s.price_e8 or 0) for t, s in sighted if s.signal == name and not s.as_control)
         standing[name] = Standing(*np.array(rows, np.int64).reshape(-1, 2).T)
-    return Seen(
+    return SignalSamples(
         signal=[s for _, s in sighted],
         tick=np.array([t for t, _ in sighted], np.int64),
         at_ns=np.array([T0 + s * SECOND_NS for s, _, _ in moments], np.int64),
@@ -81,7 +81,7 @@ def a_log(folder: Path, prices: dict[int, Any]) -> tuple[Log, Ticks]:
 
 
 def scores_of(
-    folder: Path, seen: Seen, rules: Rules = RULES, prices: dict[int, Any] = PRICES
+    folder: Path, seen: SignalSamples, rules: Rules = RULES, prices: dict[int, Any] = PRICES
 ) -> dict[tuple[str, str, int | None], SignalScore]:
     log, ticks = a_log(folder, prices)
     return {(s.signal, s.figure, s.horizon_s): s for s in score_signals(path_after(log, ticks), seen, rules)}
@@ -289,7 +289,7 @@ def test_random_levels_by_hand(tmp_path: Path) -> None:
 # Book flow
 
 
-def parts_of(flow: np.ndarray, mid_x2: np.ndarray, ends: Sequence[int]) -> Seen:
+def parts_of(flow: np.ndarray, mid_x2: np.ndarray, ends: Sequence[int]) -> SignalSamples:
     """Seconds cut into parts, as ticks would add them; the first is never known."""
     known = np.ones(len(flow), np.int64)
     known[0] = 0

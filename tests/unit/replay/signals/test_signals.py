@@ -8,7 +8,7 @@ import pytest
 
 from analysis.book.static_book import StaticBook
 from analysis.book.wall_life import Ended, Ending
-from analysis.confluence import Resonance
+from analysis.confluence import Confluence
 from analysis.evidence import Basis, Evidence
 from analysis.flow.flow_findings import (
     BookFlowFindings,
@@ -116,10 +116,10 @@ def a_piece(basis: Basis, price: Any, name: str = "X") -> Evidence:
     return Evidence(name, basis, "acceptance", e8(price), e8(price), e8(price), 0.5)
 
 
-def a_resonance(price: Any, legs: int) -> Resonance:
+def a_resonance(price: Any, legs: int) -> Confluence:
     """A zone on some legs."""
     there = dict(list({"static": 0.5, "acceptance": 0.5, "validation": 0.5}.items())[:legs])
-    return Resonance("Z0", e8(price), e8(price), e8(price), there, (), 0.5, 0.5, ())  # type: ignore[arg-type]
+    return Confluence("Z0", e8(price), e8(price), e8(price), there, (), 0.5, 0.5, ())  # type: ignore[arg-type]
 
 
 def a_record(price: Any, tests: int = 2, rate: float | None = 0.6) -> LevelRecord:

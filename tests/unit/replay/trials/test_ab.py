@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agents.llm.conversation.dialogue import Asking
+from agents.llm.conversation.dialogue import ModelOptions
 from agents.rules import RulesAnalyst
 from market.timestamps import MINUTE_NS, SECOND_NS
 from replay.decisions import Ticks, ticks_between
@@ -28,7 +28,7 @@ from replay.trials.ab import (
     variant_of,
     whole_minutes,
 )
-from replay.trials.answer import Side, Totals
+from replay.trials.answer import Arm, Totals
 from replay.trials.minute_scores import Score
 from replay.trials.variants import Comparison, Variant
 from runtime.analysts import Questions, recorded_analyst
@@ -85,8 +85,8 @@ def test_too_few_has_no_corrected_p() -> None:
 
 def test_variants_differ_by_what_is_asked() -> None:
     """Prompt, model, mode and thinking are named; whatever else differs is in the digest."""
-    side = Side("m", "l", Asking("deepseek-flash"), "default", "zh", "p1", "q", {}, "")
-    other = Side("m", "l", Asking("deepseek-flash", "compact", True), "default", "zh", "p1", "q", {}, "")
+    side = Arm("m", "l", ModelOptions("deepseek-flash"), "default", "zh", "p1", "q", {}, "")
+    other = Arm("m", "l", ModelOptions("deepseek-flash", "compact", True), "default", "zh", "p1", "q", {}, "")
     assert variant_of(side) == Variant("p1", "deepseek-flash", "staged, not thinking", side.digest())
     assert variant_of(other).mode == "compact, thinking"
     assert variant_of(other).settings != variant_of(side).settings
@@ -122,7 +122,7 @@ def test_a_missing_answer_is_one_line(tmp_path: Path) -> None:
     log = write_log(tmp_path, a_market(61, 40))
     ticks = ticks_between(log, T0 + 35 * MINUTE_NS, 2**62)
     path = PricePath.of(log.read(0, None, list(READS), READS))
-    questions = Questions(Asking("deepseek-flash"), "default", "en")
+    questions = Questions(ModelOptions("deepseek-flash"), "default", "en")
 
     nobody = partial(recorded_analyst, dict, questions)
     with pytest.raises(MissingAnswer, match="no model was asked about 2026-03-02T00:3"):

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from agents.llm.conversation.dialogue import Asking
+from agents.llm.conversation.dialogue import ModelOptions
 from agents.llm.wire.api import Usage
 from replay.errors import BadAnswers
-from replay.trials.answer import Answer, Call, Side, Totals, tape_digest
+from replay.trials.answer import Answer, Arm, Call, Totals, tape_digest
 from replay.trials.answers import Answers, read, read_tape
 
-SIDE = Side("binance:TESTUSDT", "log", Asking("m"), "default", "en", "p", "q", {"slots": 20}, "http://localhost")
+SIDE = Arm("binance:TESTUSDT", "log", ModelOptions("m"), "default", "en", "p", "q", {"slots": 20}, "http://localhost")
 
 
 def a_call(**changed: Any) -> Call:
@@ -127,9 +127,9 @@ def test_no_file_is_said_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "changed",
     [
-        {"market": "binance:X"}, {"log_id": "other"}, {"asking": Asking("m", thinking=True)}, {"prompt_digest": "r"},
-        {"parameters": "s"}, {"windows": {"slots": 21}}, {"endpoint": "http://other"}, {"change": "1"},
-        {"language": "zh"},
+        {"market": "binance:X"}, {"log_id": "other"}, {"asking": ModelOptions("m", thinking=True)},
+        {"prompt_digest": "r"}, {"parameters": "s"}, {"windows": {"slots": 21}}, {"endpoint": "http://other"},
+        {"change": "1"}, {"language": "zh"},
     ],
 )  # fmt: skip
 def test_a_side_is_named_by_all_that_is_asked(changed: dict[str, Any]) -> None:

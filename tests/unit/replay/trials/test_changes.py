@@ -16,7 +16,7 @@ from market.fixed_point import ONE_E8
 from replay.decisions import ticks_between
 from replay.trials.changes import AS_IT_WAS, RELABELLED, YEAR_NS, Changed, mirror_at
 from replay.trials.counterfactual import chosen, live_ticks, views_at
-from runtime.analysis_config import Sight
+from runtime.analysis_config import AnalysisConfig
 from tests.builders import a_batch, a_diff, a_snapshot, a_tick, a_trade, an_instrument
 from tests.market_builders import SIGHT, SMALL, a_market, a_zone, batches, e8, write_log
 
@@ -141,7 +141,7 @@ def test_the_rules_do_not_read_labels(tmp_path_factory: pytest.TempPathFactory) 
     live = live_ticks(log, ticks_between(log, 0, 2**62))
     ticks = chosen(live, live.seq.tolist()[-10:])
     labelled = Changed("", symbol=RELABELLED, later_ns=YEAR_NS)
-    sight = Sight(RELABELLED, SIGHT.windows, SIGHT.parameters)
+    sight = AnalysisConfig(RELABELLED, SIGHT.windows, SIGHT.parameters)
     rules = RulesAnalyst(SMALL)
     plain = [rules.decide(v) for v in views_at(log, ticks, SIGHT)]
     other = [rules.decide(v) for v in views_at(log, ticks, sight, labelled.batches)]

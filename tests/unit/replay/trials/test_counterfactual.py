@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agents.llm.client.errors import NoReply
-from agents.llm.conversation.dialogue import Asking
+from agents.llm.conversation.dialogue import ModelOptions
 from agents.llm.conversation.prompts import load
 from agents.llm.recorded import RecordedAnalyst
 from agents.rules import RulesAnalyst
@@ -15,7 +15,7 @@ from analysis.view import MarketView
 from eventlog.clock import ManualClock
 from eventlog.store.log import Log
 from replay.decisions import Ticks, ticks_between
-from replay.trials.answer import Side
+from replay.trials.answer import Arm
 from replay.trials.answers import Answers
 from replay.trials.counterfactual import Asker, ask_all, chosen, live_ticks, outdated, views_at
 from replay.trials.course import MAX_REFUSED, Asked
@@ -23,8 +23,8 @@ from tests.fakes.model_client import SimulatedClient
 from tests.market_builders import SIGHT, SMALL, a_market, write_log
 
 PROMPTS = load("default", "en")
-ASKING = Asking("deepseek-flash", "compact")
-SIDE = Side("binance:TESTUSDT", "log", ASKING, "default", "en", PROMPTS.digest, "", {}, "")
+ASKING = ModelOptions("deepseek-flash", "compact")
+SIDE = Arm("binance:TESTUSDT", "log", ASKING, "default", "en", PROMPTS.digest, "", {}, "")
 
 
 @pytest.fixture(scope="module")

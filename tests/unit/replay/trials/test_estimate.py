@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from agents.llm.client.budget import most_taken
-from agents.llm.conversation.dialogue import Asking
+from agents.llm.conversation.dialogue import ModelOptions
 from agents.llm.conversation.prompts import load
 from agents.llm.wire.api import Usage, rendered
 from analysis.view import MarketView
@@ -31,7 +31,7 @@ def view(tmp_path_factory: pytest.TempPathFactory) -> MarketView:
 @pytest.mark.parametrize("thinking", [False, True])
 def test_a_conversation_is_rehearsed_whole(view: MarketView, mode: str, plain: int, thinking: bool) -> None:
     """As many requests as a real one takes, and the one that mends a refused decision."""
-    requests = rehearsed(view, PROMPTS, Asking("m", mode, thinking), SMALL)  # type: ignore[arg-type]
+    requests = rehearsed(view, PROMPTS, ModelOptions("m", mode, thinking), SMALL)  # type: ignore[arg-type]
     assert len(requests) == plain + 1
     assert [("response_format" in request) for request in requests] == [False] * (plain - 1) + [True, True]
     assert max(len(rendered(request)) for request in requests) > 8_000
@@ -39,7 +39,7 @@ def test_a_conversation_is_rehearsed_whole(view: MarketView, mode: str, plain: i
 
 def test_expected_and_worst(view: MarketView) -> None:
     """Expected: the plain requests once, at a rule of thumb; worst: all at their most, as often as allowed."""
-    requests = rehearsed(view, PROMPTS, Asking("m", "compact"), SMALL)
+    requests = rehearsed(view, PROMPTS, ModelOptions("m", "compact"), SMALL)
     found = estimate(requests, 10, 3, RATES, Totals())
     prompt = sum(len(rendered(r)) // 3 for r in requests[:2])
     assert found.expected_tokens == 10 * (prompt + 40 + 600)
@@ -58,14 +58,14 @@ def test_stored_answers_tell_better(view: MarketView) -> None:
         seen.append(usage)
         return 7
 
-    found = estimate(rehearsed(view, PROMPTS, Asking("m"), SMALL), 5, 1, Rates(now, now), known)
+    found = estimate(rehearsed(view, PROMPTS, ModelOptions("m"), SMALL), 5, 1, Rates(now, now), known)
     assert seen[0] == Usage(prompt=10_000, cache_hit=7_500, cache_miss=2_500, completion=500)
     assert (found.expected_tokens, found.expected_usd_e12, found.basis) == (52_500, 35, "4 stored answers")
 
 
 def test_without_a_price_only_tokens_are_told(view: MarketView) -> None:
     """Nobody guesses what an unknown model costs."""
-    found = estimate(rehearsed(view, PROMPTS, Asking("m"), SMALL), 1, 1, None, Totals())
+    found = estimate(rehearsed(view, PROMPTS, ModelOptions("m"), SMALL), 1, 1, None, Totals())
     assert (found.expected_usd_e12, found.worst_usd_e12) == (None, None)
     assert found.expected_tokens > 0
 
@@ -75,9 +75,9 @@ def test_thinking_is_expected_to_cost(view: MarketView) -> None:
     plain, thinking, short = (
         estimate(rehearsed(view, PROMPTS, asking, SMALL), 1, 1, None, Totals()).expected_tokens
         for asking in (
-            Asking("m", "compact", max_tokens=8000),
-            Asking("m", "compact", thinking=True, max_tokens=8000),
-            Asking("m", "compact", thinking=True, max_tokens=500),
+            ModelOptions("m", "compact", max_tokens=8000),
+            ModelOptions("m", "compact", thinking=True, max_tokens=8000),
+            ModelOptions("m", "compact", thinking=True, max_tokens=500),
         )
     )
     assert thinking - plain > 5_900

@@ -15,12 +15,12 @@ from replay.errors import NothingToReplay
 from replay.pictures.picture import draw
 from replay.pictures.scene import scene_at, tick_at
 from replay.verify.origin import Origin, origin_at
-from runtime.analysis_config import sight_of
+from runtime.analysis_config import analysis_config
 from runtime.settings.settings import Settings
 from tests.market_builders import MARKET, T0, a_zone, an_advice, write_log
 from tests.unit.replay.verify.test_verify import LIVE, WHOLE, decision_log, logged
 
-SIGHT = sight_of(Settings(), MARKET.symbol)
+SIGHT = analysis_config(Settings(), MARKET.symbol)
 SEQ, BOUNDARY = (WHOLE[TICK].column(name).to_pylist()[-1] for name in ("seq", "boundary_ns"))
 MODEL = replace(
     an_advice(a_zone("buy", "19900", "19950", weight=1.0)), analyst="deepseek", model="deepseek-flash\x1b[31m"

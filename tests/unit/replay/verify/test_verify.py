@@ -17,7 +17,7 @@ from eventlog.transfer.importing import table
 from projections.state import MarketState, TickEntry
 from replay.errors import NothingToReplay, OtherFit
 from replay.verify.verify import Verdict, first_difference, verify_log
-from runtime.analysis_config import session_settings, sight_of
+from runtime.analysis_config import analysis_config, session_settings
 from runtime.decide import Decider
 from runtime.loop import drive
 from runtime.settings.settings import Redis, Settings, SettingsError
@@ -29,7 +29,7 @@ WHOLE = a_market(31, 40)
 
 def logged(settings: Settings, tables: Tables = WHOLE) -> list[tuple[str, dict[str, Any]]]:
     """What an analyzer with these settings would have logged about a market."""
-    sight = sight_of(settings, MARKET.symbol)
+    sight = analysis_config(settings, MARKET.symbol)
     state = MarketState(sight.windows)
     decider = Decider(MARKET.symbol, state, RulesAnalyst(sight.parameters), sight.parameters)
     rows: list[tuple[str, dict[str, Any]]] = [

@@ -5,7 +5,7 @@ from typing import Literal
 
 import pytest
 
-from agents.llm.conversation.dialogue import Asking, Mode, Outcome, Turn, converse, proceed
+from agents.llm.conversation.dialogue import Mode, ModelOptions, Outcome, Turn, converse, proceed
 from agents.llm.conversation.prompts import load
 from agents.llm.firewall.admit import problem_of_view
 from agents.llm.wire.api import read_reply, rendered
@@ -31,7 +31,9 @@ def views() -> list[MarketView]:
     return [view for view in found[-40:] if problem_of_view(view) is None]
 
 
-def led(model: SimulatedModel, view: MarketView, asking: Asking, language: Literal["zh", "en"]) -> tuple[Outcome, int]:
+def led(
+    model: SimulatedModel, view: MarketView, asking: ModelOptions, language: Literal["zh", "en"]
+) -> tuple[Outcome, int]:
     """How a minute ends, and after how many requests."""
     dialogue = converse(view, load("default", language), asking, SMALL)
     turn, asked = proceed(dialogue), 0
@@ -50,7 +52,7 @@ def test_every_minute_is_decided_without_a_repair(
 ) -> None:
     """Each view ends in zones after the fewest requests there can be, nothing mended, no number made up."""
     model = SimulatedModel(seed=3)
-    ends = [led(model, view, Asking("deepseek-flash", mode, thinking), language) for view in views()]
+    ends = [led(model, view, ModelOptions("deepseek-flash", mode, thinking), language) for view in views()]
     assert len(ends) > 20
     assert {asked for _, asked in ends} == {requests}
     assert [outcome.reason for outcome, _ in ends if outcome.admitted is None] == []

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agents.llm.conversation.dialogue import Asking, Outcome, Turn, converse, proceed
+from agents.llm.conversation.dialogue import ModelOptions, Outcome, Turn, converse, proceed
 from agents.llm.conversation.prompts import load
 from agents.llm.conversation.tools import DEPTH, FLOW, candidates, result
 from agents.llm.wire.api import Reply, Usage, digest_of, rendered
@@ -16,8 +16,8 @@ from analysis.view import MarketView
 from tests.market_builders import a_piece, a_view, meeting
 
 EN = load("default", "en")
-STAGED, COMPACT = Asking("deepseek-flash"), Asking("deepseek-flash", mode="compact")
-THINKING = Asking("deepseek-flash", thinking=True)
+STAGED, COMPACT = ModelOptions("deepseek-flash"), ModelOptions("deepseek-flash", mode="compact")
+THINKING = ModelOptions("deepseek-flash", thinking=True)
 
 PIECES = (a_piece("Wb0", 99.4, 99.6, 99.5), a_piece("Wa0", 100.4, 100.6, 100.5))
 VIEW = a_view(PIECES, zones=meeting(PIECES), depth={"id": "D", "mid": "100"}, order_flow={"id": "O"})
@@ -49,7 +49,7 @@ ASIDE = json.dumps({"reference": "100", "stance": "stand_aside", "reason": "noth
 
 
 def lead(
-    replies: Sequence[Reply | Callable[[Turn], Reply]], asking: Asking = STAGED, view: MarketView = VIEW
+    replies: Sequence[Reply | Callable[[Turn], Reply]], asking: ModelOptions = STAGED, view: MarketView = VIEW
 ) -> tuple[list[Turn], Outcome]:
     """Hand replies over in order; every one must be used."""
     dialogue = converse(view, EN, asking, Parameters())

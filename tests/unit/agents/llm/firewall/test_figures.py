@@ -7,15 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.llm.firewall.figures import Material
+from agents.llm.firewall.figures import ShownFigures
 from agents.llm.firewall.grounding import Grounding
 
 IDS = ["Wb0", "P60.poc", "P1440.hvn12", "F.ofi5"]
 
 
-def a_material(reference: str, *figures: Any) -> Material:
+def a_material(reference: str, *figures: Any) -> ShownFigures:
     """What was shown of a market at a reference price, with some ids."""
-    return Material(json.dumps({"reference": reference, "ids": IDS, "as_of": "2026-03-02T14:05:00Z", "seen": figures}))
+    return ShownFigures(
+        json.dumps({"reference": reference, "ids": IDS, "as_of": "2026-03-02T14:05:00Z", "seen": figures})
+    )
 
 
 PARTS = a_material("65000", "64.9", "64.1", "950.4", "50.2", "49.6", 97, "0.5")
@@ -112,5 +114,5 @@ def test_no_mark_between_digits_hides_an_invented_price(parts: list[int], mark: 
 @given(st.text(max_size=300), st.text(max_size=200))
 def test_any_text_is_weighed(text: str, shown: str) -> None:
     """Nothing raises."""
-    found = Material(shown).ground(text)
+    found = ShownFigures(shown).ground(text)
     assert len(found.ungrounded) <= found.found

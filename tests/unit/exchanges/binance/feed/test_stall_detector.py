@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchanges.binance.clock_offset import clock_offset
-from exchanges.binance.feed.stall_detector import SilenceBudget, SilenceRules
+from exchanges.binance.feed.stall_detector import SilenceRules, StallDetector
 from exchanges.binance.rest import RoundTrip
 
 RULES = SilenceRules(least_s=5.0, most_s=60.0)
@@ -13,9 +13,9 @@ MS = 1_000_000
 T0 = 1_767_600_000_000 * MS
 
 
-def after(every_s: float, seconds: float) -> tuple[SilenceBudget, float]:
+def after(every_s: float, seconds: float) -> tuple[StallDetector, float]:
     """A budget whose stream spoke steadily until now."""
-    budget, now = SilenceBudget(RULES, 0.0), 0.0
+    budget, now = StallDetector(RULES, 0.0), 0.0
     while now < seconds:
         now += every_s
         budget.heard(1, now, now)
@@ -33,7 +33,7 @@ def test_twenty_mean_gaps_within_the_bounds(every_s: float, allowed_s: float) ->
 
 def test_a_burst_after_a_pause_makes_pauses_usual() -> None:
     """Ten a second, then 4 s without any, then ten a second: three times that pause is allowed."""
-    budget = SilenceBudget(RULES, 0.0)
+    budget = StallDetector(RULES, 0.0)
     for at in range(1, 11):
         budget.heard(10, at, at)
     budget.heard(10, 14.0, 14.0)
@@ -42,7 +42,7 @@ def test_a_burst_after_a_pause_makes_pauses_usual() -> None:
 
 def test_a_stream_never_heard_is_looked_at_soon() -> None:
     """Nothing says yet that it speaks at all; one that has spoken once and seldom has the longest time."""
-    budget = SilenceBudget(RULES, 0.0)
+    budget = StallDetector(RULES, 0.0)
     assert budget.allowed_s() == 5.0
     budget.heard(1, 1.0, 1.0)
     budget.heard(0, 1.0, 400.0)
