@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from eventlog import facts
 from eventlog.clock import WallClock
+from eventlog.facts import market
 from eventlog.facts.capture import BOOK_RESET, GAP, QUARANTINE
 from eventlog.facts.market import DIFF, SNAPSHOT
 from eventlog.names import LogName
@@ -193,7 +193,7 @@ def test_a_collector_records_what_an_import_does(
         bring_in(importer, file)
     importer.close()
     with open_log(tmp_path / "imported", MARKET) as imported, open_log(stage.storage, MARKET) as played:
-        said = [rows(log, facts.AGG_TRADE).select(SAME_OF_A_TRADE).sort_by("agg_id") for log in (imported, played)]
+        said = [rows(log, market.AGG_TRADE).select(SAME_OF_A_TRADE).sort_by("agg_id") for log in (imported, played)]
         assert (len(said[0]), said[0]) == (trades, said[1])
         told = [without_place(rows(log, DIFF)) for log in (imported, played)]
         assert (len(told[0]), told[0]) == (diffs, told[1])
