@@ -30,11 +30,6 @@ class Questions:
     language: Language
 
 
-def rules_analyst(parameters: Parameters) -> Analyst:
-    """The deterministic one."""
-    return RulesAnalyst(parameters)
-
-
 def recorded_analyst(read_tape: Callable[[], Cassette], questions: Questions, parameters: Parameters) -> Analyst:
     """A model, from its recorded replies."""
     rules = RulesAnalyst(parameters)

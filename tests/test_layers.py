@@ -2,7 +2,7 @@
 
 import ast
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -148,16 +148,37 @@ def test_the_arrows_make_no_circle() -> None:
 
 def test_wings_make_no_circle() -> None:
     """Of two folders neither of which lies in the other, at most one stands on the other, however many lie between."""
+    stands_on = wings((path.parent, module) for path in sources() for module in imports_of(path))
+    assert ROOT / "eventlog" / "disk" in stands_on[ROOT / "eventlog" / "store"]
+    assert circle_in(stands_on) == []
+
+
+def test_a_circle_of_wings_is_noticed() -> None:
+    """Over two arrows or three; a folder and what lies in it may know each other."""
+    disk, store, proof = (ROOT / "eventlog" / name for name in ("disk", "store", "proof"))
+    straight = [(store, "eventlog.disk.files"), (proof, "eventlog.store.log"), (store.parent, "eventlog.store.log")]
+    assert circle_in(wings([*straight, (store, "eventlog.errors.LogBroken"), (store, "json")])) == []
+    assert set(circle_in(wings([*straight, (disk, "eventlog.store.writer.LogWriter")]))) == {disk, store}
+    assert set(circle_in(wings([*straight, (disk, "eventlog.proof.check.check")]))) == {disk, store, proof}
+
+
+def wings(imports: Iterable[tuple[Path, str]]) -> dict[Path, set[Path]]:
+    """Which folders each folder stands on, from folders and the modules or names that files in them import."""
     stands_on: dict[Path, set[Path]] = {}
-    for path in sources():
-        for module in imports_of(path):
-            other = folder_of(module)
-            if other is not None and not (inside(path.parent, other) or inside(other, path.parent)):
-                stands_on.setdefault(path.parent, set()).add(other)
+    for folder, module in imports:
+        other = folder_of(module)
+        if other is not None and not (inside(folder, other) or inside(other, folder)):
+            stands_on.setdefault(folder, set()).add(other)
+    return stands_on
+
+
+def circle_in(stands_on: dict[Path, set[Path]]) -> list[Path]:
+    """Folders that stand on each other in a circle, none where there is no circle."""
     try:
         TopologicalSorter(stands_on).prepare()
     except CycleError as error:
-        pytest.fail(" -> ".join(name_of(folder) for folder in error.args[1]))
+        return list(error.args[1])
+    return []
 
 
 def folder_of(module: str) -> Path | None:

@@ -40,7 +40,7 @@ def read(folder: Path) -> dict[str, Any]:
     """
     term = term_of(folder / _LOCK)
     said = read_fields(folder)
-    written_in = said.pop("term", None)
+    written_in = said.pop("term", 0)  # a version that knew no terms wrote none into the lock either
     if term is not None:
         return {"running": True, **(said if written_in == term else {})}
     return {"running": False, **said, "connected": False, **({"trades": "down"} if "trades" in said else {})}

@@ -17,7 +17,6 @@ from exchanges.errors import BadFile
 from market.timestamps import iso
 
 _FAST_DEPTH, _SLOW_DEPTH = "depth@100ms", "depth"
-_EVENTS = ("aggTrade", "trade", "depthUpdate", "depth")
 _FUTURES_EVENTS = ("markPriceUpdate", "forceOrder", "bookTicker", "continuous_kline", "contractInfo")
 """Spot's bookTicker has no event's name."""
 _NAMED = 3

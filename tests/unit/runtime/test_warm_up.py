@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-import numpy as np
 import pytest
 
+from agents.rules import RulesAnalyst
 from analysis.parameters import Parameters
 from eventlog.clock import WallClock
 from eventlog.facts.market import AGG_TRADE, DIFF, SNAPSHOT
@@ -17,7 +17,6 @@ from market.timestamps import HOUR_NS, MINUTE_NS
 from projections.state import MarketState, TickEntry, Windows
 from replay.decisions import decide_all, decision_of, ticks_between
 from runtime.analysis_config import AnalysisConfig
-from runtime.analysts import rules_analyst
 from runtime.decide import Decider
 from runtime.loop import drive
 from runtime.open_log import open_log
@@ -79,7 +78,7 @@ def test_what_is_decided_is_what_a_fold_of_everything_decides(log: Log) -> None:
     """Byte for byte, at each tick of the last half hour, whichever is the first."""
     sight = AnalysisConfig(MARKET.symbol, WINDOWS, Parameters())
     state = MarketState(WINDOWS)
-    decider = Decider(sight.symbol, state, rules_analyst(sight.parameters), sight.parameters)
+    decider = Decider(sight.symbol, state, RulesAnalyst(sight.parameters), sight.parameters)
     end, whole = T0 + HOURS * HOUR_NS, {}
 
     def on_tick(tick: TickEntry, now: MarketState) -> None:
@@ -93,4 +92,3 @@ def test_what_is_decided_is_what_a_fold_of_everything_decides(log: Log) -> None:
         decided = list(decide_all(lambda: open_log(log.cold.storage, MARKET), ticks, sight, 1, lambda _: None))
         assert [d.seq for d in decided] == ticks.seq.tolist()
         assert all(d == whole[d.seq] for d in decided)
-        assert np.isin([d.seq for d in decided], list(whole)).all()
