@@ -6,15 +6,17 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from eventlog.errors import LogBroken
 from eventlog.disk.files import digest_of
 from eventlog.disk.sealed_json import seal_fields
+from eventlog.errors import LogBroken
 from market.timestamps import iso
 from replay.errors import BadRun
 from replay.runs.finished_runs import CLOCK, load
 
 
-def finalize_run(aside: Path, final: Path, manifest: dict[str, Any], started_ns: int, finished_ns: int) -> list[str] | None:
+def finalize_run(
+    aside: Path, final: Path, manifest: dict[str, Any], started_ns: int, finished_ns: int
+) -> list[str] | None:
     """
     Write a run's manifest and move its folder to its name.
 

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from eventlog.disk import parquet_bounds
-from eventlog.errors import EventLogError, LogBroken
 from eventlog.disk.files import digest_of, read_plain, translate_errors
 from eventlog.disk.sealed_json import CHECKSUM, UNREADABLE, is_as_written
+from eventlog.errors import EventLogError, LogBroken
 from replay.errors import BadRun
 
 CLOCK = "clock"
@@ -78,7 +78,9 @@ def of_replay_run(*folders: Path) -> Iterator[None]:
         yield
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, pa.ArrowException) as error:
         named = " or ".join(map(str, folders))
-        raise BadRun(f"{named} is no run of `liquidity replay run` ({type(error).__name__}: {str(error)[:80]})") from error
+        raise BadRun(
+            f"{named} is no run of `liquidity replay run` ({type(error).__name__}: {str(error)[:80]})"
+        ) from error
 
 
 def load(folder: Path) -> Run:
@@ -97,7 +99,9 @@ def load(folder: Path) -> Run:
             f"{folder} is no run: no readable manifest.json; name a folder that `liquidity replay run` printed"
         ) from error
     if not _is_one(manifest):
-        raise BadRun(f"{folder} is no run: its manifest.json is not one of `liquidity replay run`; name a folder that it printed")
+        raise BadRun(
+            f"{folder} is no run: its manifest.json is not one of `liquidity replay run`; name a folder that it printed"
+        )
     manifest.pop(CHECKSUM, None)
     if not intact:
         raise BadRun(f"{path} was changed since it was written; run the replay again")

@@ -8,9 +8,9 @@ from itertools import chain
 import numpy as np
 import pyarrow as pa
 
-from eventlog.store.batch import Rows
 from eventlog.facts.capture import TICK
 from eventlog.facts.market import AGG_TRADE, INSTRUMENT, SNAPSHOT
+from eventlog.store.batch import Rows
 from eventlog.store.log import Log
 
 _SIDES = ("bid_price_e8", "bid_quantity_e8", "ask_price_e8", "ask_quantity_e8")

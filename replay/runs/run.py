@@ -14,34 +14,34 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from agents.recommendation import parse
 from agents.llm.recorded import MissingCall
+from agents.recommendation import parse
 from agents.rules import RulesAnalyst
 from eventlog.clock import Clock
 from eventlog.code_version import code_digest, lock_digest
 from eventlog.disk.files import digest_of, translate_errors
-from eventlog.store.log import Log
 from eventlog.proof.coverage import unproven
+from eventlog.store.log import Log
 from market.timestamps import iso
-from replay.runs.attribution import score_apart
-from replay.scoring.calibration import NOTE
 from replay.decisions import Decision, Ticks, decide_all, ticks_between
-from runtime.open_log import OpenLog
-from replay.scoring.episodes import Published
 from replay.errors import MissingAnswer, NothingDecided, NothingToReplay
+from replay.runs.attribution import score_apart
+from replay.runs.coverage_gaps import unproven_notes
+from replay.runs.finalize import finalize_run
 from replay.runs.log_digest import log_digest
 from replay.runs.model_share import ModelShare
-from replay.scoring.placebo import PlaceboPool
-from replay.scoring.price_path import READS, PricePath
 from replay.runs.publications import Publications, made_under, publications
 from replay.runs.publications import digest_of as digest_of_live
-from replay.scoring.quiet import quiet_notes
 from replay.runs.report import render
+from replay.scoring.calibration import NOTE
+from replay.scoring.episodes import Published
+from replay.scoring.placebo import PlaceboPool
+from replay.scoring.price_path import READS, PricePath
+from replay.scoring.quiet import quiet_notes
 from replay.scoring.scoring import Rules, Scored, score
-from replay.runs.finalize import finalize_run
-from replay.runs.coverage_gaps import unproven_notes
 from runtime.analysis_config import AnalysisConfig
 from runtime.analysts import MakeAnalyst
+from runtime.open_log import OpenLog
 
 _FOR_EVER_NS = 2**61
 _NOTHING_OWN = "No figure of {folder} is the model's: mend why it did not answer, or choose another stretch"

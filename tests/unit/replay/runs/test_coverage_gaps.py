@@ -4,8 +4,8 @@ import numpy as np
 
 from eventlog.proof.coverage import Mask
 from market.timestamps import MINUTE_NS
-from replay.scoring.episodes import Published
 from replay.runs.coverage_gaps import unproven_notes
+from replay.scoring.episodes import Published
 from tests.builders import T0
 from tests.market_builders import an_advice
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from agents.recommendation import parse
-from eventlog.store.cold import ColdLog
 from eventlog.facts.analysis import ANALYZER_SESSION, RECOMMENDATION, AnalyzerSession, Recommendation
-from eventlog.store.log import Log
 from eventlog.names import LogName
+from eventlog.store.cold import ColdLog
+from eventlog.store.log import Log
 from market.instrument import Market
 from replay.decisions import Decision, Ticks
 from replay.runs.publications import digest_of, made_under, publications

@@ -10,11 +10,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from replay.runs import report
 from market.timestamps import MINUTE_NS, SECOND_NS
+from replay.runs import report
+from replay.runs.report import render
 from replay.scoring.placebo import PlaceboPool
 from replay.scoring.price_path import PricePath
-from replay.runs.report import render
 from replay.scoring.scoring import Rules, Scored, score
 from tests.market_builders import T0, a_path, a_zone, e8, published
 

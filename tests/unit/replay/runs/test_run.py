@@ -12,15 +12,15 @@ import pytest
 from analysis.fitted import CONFIDENCE_FEATURES, Logistic
 from analysis.parameters import Parameters
 from eventlog.clock import ManualClock
-from eventlog.facts.market import AGG_TRADE
 from eventlog.disk.files import digest_of
 from eventlog.disk.sealed_json import seal_fields
+from eventlog.facts.market import AGG_TRADE
 from market.timestamps import MINUTE_NS
-from replay.runs import finished_runs
-from replay.scoring.calibration import NOTE
 from replay.errors import BadRun, NothingToReplay
+from replay.runs import finished_runs
 from replay.runs.log_digest import log_digest
 from replay.runs.run import Request, Result, run
+from replay.scoring.calibration import NOTE
 from replay.scoring.scoring import Rules
 from runtime.analysis_config import AnalysisConfig
 from runtime.open_log import open_log
@@ -131,7 +131,9 @@ def test_tampering_is_named(storage: Path, tmp_path: Path) -> None:
         replace(EVERYTHING, rules=replace(RULES, latency_ms=300)),
         replace(EVERYTHING, from_ns=T0 + 50 * MINUTE_NS),
         replace(EVERYTHING, sight=AnalysisConfig(MARKET.symbol, SMALL_WINDOWS, Parameters(horizons_min=(30, 60)))),
-        replace(EVERYTHING, sight=AnalysisConfig(MARKET.symbol, replace(SMALL_WINDOWS, snapshot_slots=10), SIGHT.parameters)),
+        replace(
+            EVERYTHING, sight=AnalysisConfig(MARKET.symbol, replace(SMALL_WINDOWS, snapshot_slots=10), SIGHT.parameters)
+        ),
     ],
 )
 def test_other_inputs_are_another_run(finished: Result, storage: Path, tmp_path: Path, request_: Request) -> None:
