@@ -17,10 +17,10 @@ from analysis.trades.absorption import Absorption, absorption_at, find_absorptio
 from analysis.trades.absorption_windows import Frame, frame_of
 from analysis.trades.acceptance import Profile, acceptance
 from analysis.trades.crossings import Crossing, last_crossings
-from analysis.trades.footprint import Cvd, Footprint, cvd, footprint
+from analysis.trades.footprint import Cvd, Footprint, cvd, cvd_of_levels, footprint
 from analysis.trades.level_tests import LevelRecord, Reach, against_trades, reach_of, records_of
 from analysis.trades.naked_points import NakedPoint, NakedPoints
-from analysis.trades.sweeps import Sweep, sweeps
+from analysis.trades.sweeps import Sweep, SweepFinder
 from market.arrays import I64
 from market.timestamps import MINUTE_NS
 from projections.book.snapshot_window import Snapshot
@@ -70,6 +70,7 @@ class OrderFlowLayer:
         self._parameters = parameters
         longest = state.windows.bucket_minutes
         self._profiles = [IncrementalProfile(state.buckets, h) for h in parameters.horizons_min if h <= longest]
+        self._sweeps = SweepFinder(parameters.order_flow)
         self._naked = NakedPoints(state.buckets, parameters)
 
     def look(self, state: MarketState, sigma: float | None, static: StaticBook) -> OrderFlow:
@@ -96,10 +97,10 @@ class OrderFlowLayer:
             reach=reach,
             frame=frame,
             naked=naked,
-            cvds={m: cvd(trades.between(end - m * MINUTE_NS, end)) for m in _CVD_MINUTES},
+            cvds={m: self._cvd(m, state, trades) for m in _CVD_MINUTES},
             footprint=self._footprint(reference, level),
             absorbed=absorbed,
-            swept=sweeps(trades, end, flow),
+            swept=self._sweeps.find(trades, end),
             passages=self._passages(trades, reference, level, sigma, static),
             book_flow=book_flow(
                 state.book_flow, state.order_book.status, tick, parameters.book_flow, state.quantity_decimals
@@ -126,6 +127,14 @@ class OrderFlowLayer:
         found = absorption_at(frame, level_e8[passed], state.level_e8(), self._parameters.order_flow)
         books = state.snapshots.snapshots()
         return {a.level_e8: _with_books(a, books, near) for a in found if (a.level_e8 < reference) == (a.side == "bid")}
+
+    def _cvd(self, minutes: int, state: MarketState, trades: Trades) -> Cvd:
+        """Summed from the trades, or from a profile of as many minutes, whose levels are few beside them."""
+        profile = next((p for p in self._profiles if p.minutes == minutes), None)
+        if profile is None or minutes > state.windows.trade_minutes:
+            return cvd(trades.between(state.buckets.end_ns - minutes * MINUTE_NS, state.buckets.end_ns))
+        _, buy, sell, count = profile.levels()
+        return cvd_of_levels(buy, sell, count)
 
     def _footprint(self, reference: int | None, level_e8: int) -> Footprint | None:
         if reference is None or not self._profiles:

@@ -117,7 +117,7 @@ def book_flow(
     grid = grid_of(seconds)
     reason = _reason(grid, parameters.stale_seconds)
     window = _Window(grid, np.arange(len(grid.known)) >= grid.first, parameters, decimals, reason)
-    five = grid.ofi_e8.sum(axis=1)
+    five = grid.ofi_e8.sum(axis=1) if grid.updates.any() else grid.ofi_e8[:, 0]
     name, ofi = ("ofi5", five) if _wide(grid, tick_size_e8, parameters) else ("ofi1", grid.ofi_e8[:, 0])
     ofi_z, cvd_z = window.minute_z(ofi, grid.known), window.minute_z(grid.signed_e8, window.traded)
     return BookFlowFindings(
@@ -203,7 +203,9 @@ def _averages(level: I64, window: _Window) -> tuple[dict[int, MovingAverage | No
     means = {s: moving_average(held, s) for s in spans if any_trade and len(held) >= s + MINUTE_S}
     averages = {
         span: MovingAverage(
-            window.base(mean[-1]) + 0.0, window.base(mean[-1] - mean[ago]) + 0.0, place(float(held[-1]), mean[-1])
+            window.base(float(mean[-1])) + 0.0,
+            window.base(float(mean[-1] - mean[ago])) + 0.0,
+            place(float(held[-1]), float(mean[-1])),
         )
         if (mean := means.get(span)) is not None
         else None
@@ -211,7 +213,7 @@ def _averages(level: I64, window: _Window) -> tuple[dict[int, MovingAverage | No
     }
     if len(means) == len(spans):
         short, long = means[min(spans)], means[max(spans)]
-        before, now = place(short[ago], long[ago]), place(short[-1], long[-1])
+        before, now = place(float(short[ago]), float(long[ago])), place(float(short[-1]), float(long[-1]))
         crossed = now not in (before, "at")
         return averages, {"above": "up", "below": "down"}[now] if crossed else "none", None
     needed = f"{len(held)} seconds; an EMA needs its span and {MINUTE_S} more"

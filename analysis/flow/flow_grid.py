@@ -63,9 +63,11 @@ def grid_of(seconds: FlowSeconds) -> FlowGrid:
     Raises:
         SumOverflow: a sum over the window could pass 2^62.
     """
-    _expect_to_fit(seconds)
+    traded = seconds.buy_e8, seconds.sell_e8
     if not (seconds.updates.any() or seconds.unread.any()):
+        _expect_to_fit(traded)
         return _without_book(seconds)
+    _expect_to_fit((seconds.ofi_e8,), (seconds.size_change_x20,), traded)
     n = (seconds.end_ns - seconds.start_ns) // SECOND_NS
     at = (seconds.second_ns - seconds.start_ns) // SECOND_NS
     unread, updates = _spread(n, at, seconds.unread), _spread(n, at, seconds.updates)
@@ -115,12 +117,12 @@ def _without_book(seconds: FlowSeconds) -> FlowGrid:
     )
 
 
-def _expect_to_fit(seconds: FlowSeconds) -> None:
-    """In floats, which cannot wrap; looked at one by one only where the largest as often as there are values might."""
-    sums = (seconds.ofi_e8, seconds.size_change_x20, np.stack((seconds.buy_e8, seconds.sell_e8)))
-    large = [part for part in sums if part.size * max(int(part.max(initial=0)), -int(part.min(initial=0))) > LARGEST_E8]
-    if any(float(np.abs(part.astype(np.float64)).sum()) > LARGEST_E8 for part in large):
-        raise SumOverflow("a window's flow")
+def _expect_to_fit(*together: tuple[I64, ...]) -> None:
+    """In floats, which cannot wrap; summed only where the largest as often as there are values might pass the limit."""
+    for columns in together:
+        most = sum(c.size * max(int(c.max(initial=0)), -int(c.min(initial=0))) for c in columns)
+        if most > LARGEST_E8 and sum(float(np.abs(c.astype(np.float64)).sum()) for c in columns) > LARGEST_E8:
+            raise SumOverflow("a window's flow")
 
 
 def _spread(n: int, at: I64, values: I64) -> I64:

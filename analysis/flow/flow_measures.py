@@ -3,12 +3,12 @@ What flows say of themselves and of price: z-scores, averages, fusion, divergenc
 """
 
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Literal
 
 import numpy as np
 
 from market.arrays import F64, I64, Bools
+from market.compiled import compiled
 
 Divergence = Literal["bullish", "bearish", "inconsistent", "none"]
 Label = Literal["strong_buy", "strong_sell", "neutral"]
@@ -172,15 +172,15 @@ def in_sigma(change: int, changes: I64, intervals: int, least: int, clip: float)
     return round(min(clip, max(-clip, change / sigma)), 4)
 
 
-def moving_average(values: I64, span: int) -> list[float]:
+def moving_average(values: I64, span: int) -> F64:
     """
     The exponential moving average at each of n values: the newest weighs 2 / (span + 1), the first begins it.
 
-    One value after the other in plain floats: the bits depend on the values alone, and equal values have themselves
+    One value after the other, in plain floats: the bits depend on the values alone, and equal values have themselves
     as their average.
     """
-    weight = 2.0 / (span + 1)
-    return list(accumulate(values.astype(np.float64).tolist(), lambda mean, value: mean + weight * (value - mean)))
+    means: F64 = _moving_average(values.astype(np.float64), 2.0 / (span + 1))
+    return means
 
 
 def place(value: float, other: float) -> Place:
@@ -229,3 +229,13 @@ def by_interval(flow: I64, mid_x2: I64, known: Bools, interval: int) -> tuple[F6
     sums = flow[: k * interval].reshape(k, interval).sum(axis=1)
     whole = np.asarray(known[: k * interval].reshape(k, interval).all(axis=1), np.bool_)
     return sums.astype(np.float64), (mid_x2[ends] - mid_x2[starts]).astype(np.float64) / 2, whole
+
+
+@compiled
+def _moving_average(values, weight):  # type: ignore[no-untyped-def]
+    means = np.empty(len(values), np.float64)
+    mean = values[0] if len(values) else 0.0
+    for i in range(len(values)):
+        mean += weight * (values[i] - mean)
+        means[i] = mean
+    return means

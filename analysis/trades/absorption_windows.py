@@ -226,8 +226,12 @@ def _heaviest_bands(prices, quantities, signs, offsets, near):  # type: ignore[n
             low, high = min(low, prices[i]), max(high, prices[i])
         width = max(near, (high - low) // _MAX_CELLS + 1)
         cells = np.zeros((2, (high - low) // width + 2), np.int64)
+        inverse = 1.0 / width  # a division of whole numbers is slow: a product in floats is at most one off
         for i in range(start, stop):
-            cells[0 if signs[i] < 0 else 1, (prices[i] - low) // width] += quantities[i]
+            away = prices[i] - low
+            cell = np.int64(away * inverse)
+            cell += np.int64(away - cell * width >= width) - np.int64(away < cell * width)
+            cells[np.int64(signs[i] >= 0), cell] += quantities[i]
         for side in range(2):
             for cell in range(cells.shape[1] - 1):
                 most[side, k] = max(most[side, k], cells[side, cell] + cells[side, cell + 1])

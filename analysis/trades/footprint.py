@@ -77,6 +77,16 @@ def cvd(trades: Trades) -> Cvd:
     return Cvd((int(buy_high) << 32) + int(buy_low), (int(sell_high) << 32) + int(sell_low), len(trades))
 
 
+def cvd_of_levels(buy_e8: I64, sell_e8: I64, count: I64) -> Cvd:
+    """
+    The same from a volume profile, which holds what the trades of its span add up to.
+
+    Args:
+        buy_e8, sell_e8: k levels' quantities, 1e-8 base. count: how many trades each holds.
+    """
+    return Cvd(_exact_sum(buy_e8), _exact_sum(sell_e8), int(count.sum()))
+
+
 def footprint(level_e8: I64, buy_e8: I64, sell_e8: I64, width_e8: int, parameters: OrderFlowParameters) -> Footprint:
     """
     The diagonal imbalances of a profile.

@@ -29,6 +29,10 @@ class Runs:
     levels: I64
     volume_e8: I64
 
+    def columns(self) -> I64:
+        """(5, n) in the order of the attributes."""
+        return np.stack((self.start, self.stop, self.sign, self.levels, self.volume_e8))
+
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
@@ -59,29 +63,94 @@ def runs_of(trades: Trades, parameters: OrderFlowParameters) -> Runs:
     return Runs(*_runs(trades.time_ns, trades.agg_id, trades.price_e8, trades.quantity_e8, trades.sign, gap_ms))
 
 
-def sweeps(trades: Trades, end_ns: int, parameters: OrderFlowParameters) -> list[Sweep]:
-    """The sweeps that ended within the last minute, judged by the runs of the hour that ends with the tick."""
-    hour = trades.between(end_ns - parameters.sweep_hour_min * MINUTE_NS, end_ns)
-    runs = runs_of(hour, parameters)
-    least = _least(runs.volume_e8, parameters.sweep_quantile)
-    kept = (runs.levels >= parameters.sweep_levels) & (runs.volume_e8 >= least)
-    kept &= hour.time_ns[runs.stop - 1] >= end_ns - MINUTE_NS
-    return [
-        Sweep(
-            side="buy" if runs.sign[i] > 0 else "sell",
-            start_ns=int(hour.time_ns[runs.start[i]]),
-            stop_ns=int(hour.time_ns[runs.stop[i] - 1]),
-            first_id=int(hour.agg_id[runs.start[i]]),
-            last_id=int(hour.agg_id[runs.stop[i] - 1]),
-            first_e8=int(hour.price_e8[runs.start[i]]),
-            last_e8=int(hour.price_e8[runs.stop[i] - 1]),
-            levels=int(runs.levels[i]),
-            volume_e8=int(runs.volume_e8[i]),
-            least_e8=least,
-            runs=len(runs.start),
-        )
-        for i in np.flatnonzero(kept).tolist()
-    ]
+def find_sweeps(trades: Trades, end_ns: int, parameters: OrderFlowParameters) -> list[Sweep]:
+    """The sweeps at one tick; see `SweepFinder.find`."""
+    return SweepFinder(parameters).find(trades, end_ns)
+
+
+class SweepFinder:
+    """
+    Finds sweeps tick after tick; the runs of an hour are kept, and only those that a new minute touches are cut anew.
+    """
+
+    def __init__(self, parameters: OrderFlowParameters) -> None:
+        self._parameters = parameters
+        self._hour = Trades.none()
+        self._end_ns = 0
+        self._columns = np.empty((5, 0), np.int64)  # of `Runs`, places counted on from hour to hour
+        self._used = slice(0, 0)  # which of them are the hour's
+        self._offset = 0  # the place of the hour's first trade
+
+    def find(self, trades: Trades, end_ns: int) -> list[Sweep]:
+        """
+        The sweeps that ended within the last minute, judged by the runs of the hour that ends with the tick.
+
+        Args:
+            trades: of the hour at least. end_ns: the tick.
+        """
+        hour = trades.between(end_ns - self._parameters.sweep_hour_min * MINUTE_NS, end_ns)
+        if not self._extend(hour):
+            self._columns = runs_of(hour, self._parameters).columns()
+            self._used, self._offset = slice(0, self._columns.shape[1]), 0
+        self._hour, self._end_ns = hour, end_ns
+        columns = self._columns[:, self._used]
+        least = _least(columns[4], self._parameters.sweep_quantile)
+        if hour.ordered:  # and then the last minute's runs are the last
+            first = self._offset + int(np.searchsorted(hour.time_ns, end_ns - MINUTE_NS))
+            columns = columns[:, int(np.searchsorted(columns[1], first, side="right")) :]
+        runs = Runs(columns[0] - self._offset, columns[1] - self._offset, *columns[2:])
+        large = (runs.levels >= self._parameters.sweep_levels) & (runs.volume_e8 >= least)
+        large &= hour.time_ns[runs.stop - 1] >= end_ns - MINUTE_NS
+        count = self._used.stop - self._used.start
+        return [_sweep(hour, runs, i, least, count) for i in np.flatnonzero(large).tolist()]
+
+    def _extend(self, hour: Trades) -> bool:
+        """Bring the runs of the hour before up to this one; False where a trade of it has changed since."""
+        before, used = self._hour, self._used
+        if not (hour.ordered and before.ordered and len(hour) and len(before)):
+            return False
+        gone = int(np.searchsorted(before.time_ns, hour.time_ns[0]))
+        common = int(np.searchsorted(hour.time_ns, self._end_ns))
+        if common == 0 or common != len(before) - gone:  # nothing in common, or a late trade
+            return False
+        if hour.agg_id[0] != before.agg_id[gone] or hour.agg_id[common - 1] != before.agg_id[-1]:
+            return False
+        offset, last = self._offset + gone, used.stop - 1
+        first = used.start + int(np.searchsorted(self._columns[1, used], offset, side="right"))
+        if first >= last:
+            return False
+        # the first may have lost its beginning, and the last may go on
+        head = runs_of(hour.part(0, int(self._columns[1, first]) - offset), self._parameters).columns()
+        rest = int(self._columns[0, last]) - offset
+        tail = runs_of(hour.part(rest, len(hour)), self._parameters).columns()
+        head[:2] += offset
+        tail[:2] += offset + rest
+        if last + tail.shape[1] > self._columns.shape[1]:
+            inner = self._columns[:, first:last]
+            first, last = 0, last - first
+            self._columns = np.empty((5, 2 * (last + tail.shape[1])), np.int64)
+            self._columns[:, :last] = inner
+        self._used, self._offset = slice(first, last + tail.shape[1]), offset
+        self._columns[:, first : first + 1] = head
+        self._columns[:, last : self._used.stop] = tail
+        return True
+
+
+def _sweep(trades: Trades, runs: Runs, i: int, least: int, count: int) -> Sweep:
+    first, last = int(runs.start[i]), int(runs.stop[i] - 1)
+    return Sweep(
+        side="buy" if runs.sign[i] > 0 else "sell",
+        start_ns=int(trades.time_ns[first]),
+        stop_ns=int(trades.time_ns[last]),
+        first_id=int(trades.agg_id[first]),
+        last_id=int(trades.agg_id[last]),
+        first_e8=int(trades.price_e8[first]),
+        last_e8=int(trades.price_e8[last]),
+        levels=int(runs.levels[i]),
+        volume_e8=int(runs.volume_e8[i]),
+        least_e8=least,
+        runs=count,
+    )
 
 
 def _least(volume: I64, quantile: float) -> int:

@@ -25,6 +25,8 @@ class IncrementalProfile:
         self._held: dict[int, Minute] = {}
         self._sums = np.zeros((4, 256), np.int64)  # level, buy, sell, count
         self._size = 0
+        self._levels: tuple[I64, I64, I64, I64] | None = None
+        self._first_ns: int | None = None  # the oldest minute held
         self._mark = 0
         self._start_ns = 0
         self._open: set[int] = set()  # minutes with trades that have not closed yet
@@ -46,9 +48,12 @@ class IncrementalProfile:
             minute = self._buckets.minute(minute_ns) if start <= minute_ns < end else None
             if minute is not None:
                 self._held[minute_ns] = minute
+                self._first_ns = min(minute_ns, self._first_ns or minute_ns)
                 self._change(minute, +1)
         self._open = {m for m in {*changed, *self._open} if m >= end}
         self._start_ns = start
+        if self._first_ns not in self._held:
+            self._first_ns = min(self._held, default=None)
 
     def _leaving(self, start_ns: int) -> list[int]:
         """Which minutes held are too old now; only those that can be are looked at."""
@@ -59,18 +64,20 @@ class IncrementalProfile:
 
     def levels(self) -> tuple[I64, I64, I64, I64]:
         """k levels, lowest first, with exact buy and sell quantities and trade counts; call `refresh` first."""
-        level, buy, sell, count = self._sums[:, : self._size]
-        traded = count > 0
-        return level[traded], buy[traded], sell[traded], count[traded]
+        if self._levels is None:
+            level, buy, sell, count = self._sums[:, : self._size]
+            traded = count > 0
+            self._levels = level[traded], buy[traded], sell[traded], count[traded]
+        return self._levels
 
     @property
     def covered_minutes(self) -> int:
         """How many minutes from the first trade held to the window's end."""
         end = self._buckets.end_ns
-        first = self._start_ns if self._start_ns in self._held else min(self._held, default=end)
-        return (end - first) // MINUTE_NS
+        return (end - (end if self._first_ns is None else self._first_ns)) // MINUTE_NS
 
     def _change(self, minute: Minute, sign: int) -> None:
+        self._levels = None
         room = self._size + len(minute.level_e8)
         if room > self._sums.shape[1]:
             wider = np.zeros((4, 2 * room), np.int64)

@@ -15,7 +15,7 @@ from analysis.trades.absorption_windows import frame_of
 from analysis.trades.crossings import last_crossings
 from analysis.trades.footprint import cvd, footprint
 from analysis.trades.level_tests import against_trades, reach_of, records_of
-from analysis.trades.sweeps import sweeps
+from analysis.trades.sweeps import find_sweeps
 from market.fixed_point import ONE_E8
 from projections.trades.trade_columns import Trades
 from tests.market_builders import e8
@@ -67,7 +67,7 @@ def test_nothing_breaks_and_nothing_is_nan(trades: Trades, sigma: float | None, 
         records_of(LEVELS, [tests], END, LEAST),
         absorption_at(frame, LEVELS, ONE_E8, LEAST),
         find_absorption(frame, ONE_E8, LEAST),
-        sweeps(trades, END, LEAST),
+        find_sweeps(trades, END, LEAST),
         cvd(trades),
         footprint(levels, bought, bought[::-1], ONE_E8, LEAST),
         last_crossings(trades, intervals, unit, ONE_E8, LEAST),

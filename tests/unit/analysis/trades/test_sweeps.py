@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.parameters import OrderFlowParameters
-from analysis.trades.sweeps import Sweep, runs_of, sweeps
+from analysis.trades.sweeps import Sweep, SweepFinder, find_sweeps, runs_of
 from market.fixed_point import ONE_E8
 from projections.trades.trade_columns import Trades
 from tests.market_builders import e8
@@ -55,23 +55,46 @@ def hour_with_runs(levels: int, quantity: float) -> Trades:
 def test_a_sweep_takes_ten_levels_and_more_than_the_hour_is_used_to() -> None:
     """2001 runs: the 99.9th percentile is the 1999th smallest, one unit."""
     trades = hour_with_runs(10, 2)
-    assert sweeps(trades, after(3600), PARAMETERS) == [
+    assert find_sweeps(trades, after(3600), PARAMETERS) == [
         Sweep("buy", after(3590), after(3590), 2001, 2010, e8(100), e8(109), 10, 20 * ONE_E8, ONE_E8, 2001)
     ]
-    assert sweeps(hour_with_runs(9, 2), after(3600), PARAMETERS) == []
-    assert sweeps(trades, after(3590), PARAMETERS) == []  # not there yet
-    assert sweeps(trades, after(3651), PARAMETERS) == []  # more than a minute ago
-    assert len(sweeps(trades, after(3650), PARAMETERS)) == 1
+    assert find_sweeps(hour_with_runs(9, 2), after(3600), PARAMETERS) == []
+    assert find_sweeps(trades, after(3590), PARAMETERS) == []  # not there yet
+    assert find_sweeps(trades, after(3651), PARAMETERS) == []  # more than a minute ago
+    assert len(find_sweeps(trades, after(3650), PARAMETERS)) == 1
 
 
 def test_ten_levels_of_little_are_no_sweep() -> None:
     """In 400 runs the 99.9th percentile is the largest: five units in all are less than one trade of six."""
     trades = some_trades([100] * 400 + list(range(100, 110)), [*range(400), *[500] * 10], [6, *[1] * 399, *[0.5] * 10])
-    assert sweeps(trades, after(540), PARAMETERS) == []
-    assert [s.least_e8 for s in sweeps(trades.part(1, 410), after(540), PARAMETERS)] == [5 * ONE_E8]
+    assert find_sweeps(trades, after(540), PARAMETERS) == []
+    assert [s.least_e8 for s in find_sweeps(trades.part(1, 410), after(540), PARAMETERS)] == [5 * ONE_E8]
 
 
 def test_silence_sweeps_nothing() -> None:
     """No trades, or none in the hour."""
-    assert sweeps(Trades.none(), after(60), PARAMETERS) == []
-    assert sweeps(some_trades([100]), after(10_000), PARAMETERS) == []
+    assert find_sweeps(Trades.none(), after(60), PARAMETERS) == []
+    assert find_sweeps(some_trades([100]), after(10_000), PARAMETERS) == []
+
+
+def test_kept_runs_are_those_of_the_hour() -> None:
+    """Tick after tick over bursts and silences, a late trade in between: what one finder finds, a new one finds."""
+    rng = np.random.default_rng(5)
+    n = 4000
+    seconds = np.sort(
+        np.round(rng.exponential(9000, 40).cumsum()[rng.integers(0, 40, n)] / 20 + rng.integers(0, 3, n) / 1e3, 3)
+    )
+    trades = some_trades(
+        (1000 + rng.integers(-1, 2, n).cumsum()).tolist(), seconds.tolist(), rng.integers(1, 9, n).tolist(),
+        signs=np.where(rng.random(n) < 0.9, 1, -1).tolist(),
+    )  # fmt: skip
+    parameters = OrderFlowParameters(sweep_hour_min=3, sweep_levels=2, sweep_quantile=0.5)
+    late = np.ones(n, np.bool_)
+    late[n // 2] = False
+    finder, found = SweepFinder(parameters), 0
+    for minute in range(1, int(seconds[-1]) // 60 + 6):
+        shown = trades if minute % 7 else trades._where(late)
+        sweeps = finder.find(shown, after(60 * minute))
+        assert sweeps == find_sweeps(shown, after(60 * minute), parameters)
+        found += len(sweeps)
+    assert found > 20
