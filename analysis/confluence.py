@@ -7,7 +7,8 @@ named, and its strength is the score times the part of the legs that are there.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from analysis.evidence import LEGS, Evidence, Leg
 from analysis.parameters import Parameters
@@ -17,8 +18,7 @@ _SHOWN_A_SIDE = 8
 _PRIOR_TESTS = 2.0  # decided tests at even odds that every level starts with
 
 
-@dataclass(frozen=True, slots=True)
-class Cluster:
+class Cluster(msgspec.Struct, frozen=True):
     """
     Evidence around its strongest piece.
 
@@ -30,8 +30,7 @@ class Cluster:
     members: tuple[Evidence, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Confluence:
+class Confluence(msgspec.Struct, frozen=True):
     """
     A zone with its legs.
 

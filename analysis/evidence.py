@@ -2,8 +2,9 @@
 Evidence: price intervals that matter, each under an id that advice cites.
 """
 
-from dataclasses import dataclass
 from typing import Any, Literal
+
+import msgspec
 
 from market.fixed_point import format_e8
 
@@ -12,8 +13,7 @@ Leg = Literal["static", "acceptance", "validation"]
 LEGS: tuple[Leg, ...] = ("static", "acceptance", "validation")
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(msgspec.Struct, frozen=True):
     """
     A price interval that matters, and why.
 

@@ -8,9 +8,9 @@ so much more than one band takes that half of the planted levels or more were mi
 or high are so light that one tick in fifteen gave an alarm where nothing was planted.
 """
 
-from dataclasses import dataclass, replace
 from typing import Literal
 
+import msgspec
 import numpy as np
 
 from analysis.parameters import OrderFlowParameters
@@ -30,8 +30,7 @@ NOTE = (
 _SIDES: tuple[Side, Side] = ("bid", "ask")
 
 
-@dataclass(frozen=True, slots=True)
-class Absorption:
+class Absorption(msgspec.Struct, frozen=True):
     """
     Aggressive volume that a level took.
 
@@ -129,7 +128,7 @@ def find_absorption(frame: windows.Frame | None, bin_e8: int, parameters: OrderF
 def with_replenishment(found: Absorption, displayed_before_e8: int, displayed_after_e8: int) -> Absorption:
     """The same with what the book showed at the level before and after: 1 where all that was taken came back."""
     change = displayed_after_e8 - displayed_before_e8
-    return replace(found, replenishment=round((change + found.volume_e8) / found.volume_e8, 4))
+    return msgspec.structs.replace(found, replenishment=round((change + found.volume_e8) / found.volume_e8, 4))
 
 
 def _absorption(frame: windows.Frame, level: int, side: Side, stop: int, bin_e8: int) -> Absorption | None:

@@ -4,6 +4,7 @@ The sliding windows of absorption: what was taken in each, and what the hour bef
 
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from analysis.parameters import OrderFlowParameters
@@ -54,8 +55,7 @@ class Frame:
         return self.trades.part(int(self.offsets[end + self.window_s]), len(self.trades))
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(msgspec.Struct, frozen=True):
     """
     What a band took.
 
@@ -226,13 +226,14 @@ def _heaviest_bands(prices, quantities, signs, offsets, near):  # type: ignore[n
             low, high = min(low, prices[i]), max(high, prices[i])
         width = max(near, (high - low) // _MAX_CELLS + 1)
         cells = np.zeros((2, (high - low) // width + 2), np.int64)
-        inverse = 1.0 / width  # a division of whole numbers is slow: a product in floats is at most one off
+        inverse = np.float64(1.0) / width  # a division of whole numbers is slow: a product in floats is at most one off
         for i in range(start, stop):
             away = prices[i] - low
-            cell = np.int64(away * inverse)
-            cell += np.int64(away - cell * width >= width) - np.int64(away < cell * width)
+            near_cell = np.int64(away * inverse)
+            beside = away - near_cell * width
+            cell = near_cell + np.int64(beside >= width) - np.int64(beside < 0)
             cells[np.int64(signs[i] >= 0), cell] += quantities[i]
         for side in range(2):
-            for cell in range(cells.shape[1] - 1):
-                most[side, k] = max(most[side, k], cells[side, cell] + cells[side, cell + 1])
+            for lower in range(cells.shape[1] - 1):
+                most[side, k] = max(most[side, k], cells[side, lower] + cells[side, lower + 1])
     return most

@@ -5,6 +5,7 @@ Acceptance: where trade went on, from volume profiles over several horizons (ANA
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from analysis.evidence import Basis, Evidence
@@ -19,8 +20,7 @@ _WEIGHT_OF_EDGE = 0.4
 _WEIGHT_OF_NODE = 0.6
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(msgspec.Struct, frozen=True):
     """A price at which much, or little, was traded: an id, and the prominence in 0..1."""
 
     id: str

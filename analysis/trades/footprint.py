@@ -5,6 +5,7 @@ Footprint: cumulative volume delta, and rows where one aggressor outweighs the o
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
 import numpy as np
 
 from analysis.parameters import OrderFlowParameters
@@ -30,8 +31,7 @@ class Cvd:
         return self.buy_e8 - self.sell_e8
 
 
-@dataclass(frozen=True, slots=True)
-class Imbalance:
+class Imbalance(msgspec.Struct, frozen=True):
     """
     A row where one side outweighs the other's diagonal neighbour: buys a row above the sells, sells a row below the
     buys.

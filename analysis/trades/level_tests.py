@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil
 
+import msgspec
 import numpy as np
 
 from analysis.book.level_search import BROKEN, OPEN, REJECTED, tested_by_trades
@@ -52,8 +53,7 @@ class LevelTests:
     decided: I64
 
 
-@dataclass(frozen=True, slots=True)
-class LevelRecord:
+class LevelRecord(msgspec.Struct, frozen=True):
     """
     What became of one level's tests.
 

@@ -2,8 +2,7 @@
 Volume profile: point of control, value area, and the nodes where much or little was traded (ANALYSIS §3).
 """
 
-from dataclasses import dataclass
-
+import msgspec
 import numpy as np
 
 from market.arrays import I64
@@ -12,8 +11,7 @@ from market.compiled import compiled
 _MAX_ROWS = 500_000
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(msgspec.Struct, frozen=True):
     """k neighbouring rows of one width: price of the lowest, and the quantity traded in each (zeros included)."""
 
     low_e8: int
@@ -25,8 +23,7 @@ class Rows:
         return self.low_e8 + row * self.width_e8
 
 
-@dataclass(frozen=True, slots=True)
-class ControlPoint:
+class ControlPoint(msgspec.Struct, frozen=True):
     """
     The row with most volume.
 
@@ -40,8 +37,7 @@ class ControlPoint:
     rival: float
 
 
-@dataclass(frozen=True, slots=True)
-class ValueArea:
+class ValueArea(msgspec.Struct, frozen=True):
     """Rows low to high, both inclusive, and the share of volume they hold."""
 
     low: int
@@ -49,8 +45,7 @@ class ValueArea:
     share: float
 
 
-@dataclass(frozen=True, slots=True)
-class Nodes:
+class Nodes(msgspec.Struct, frozen=True):
     """Bins of the smoothed profile's peaks (high volume) or dips (low volume), with their prominence in 0..1."""
 
     bins: I64

@@ -2,8 +2,7 @@
 Trades as columns in agg_id order, with the extremes of every block of them, so that a search can skip.
 """
 
-from dataclasses import dataclass
-
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -14,8 +13,7 @@ BLOCK = 256
 """How many trades share one pair of extremes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trades:
+class Trades(msgspec.Struct, frozen=True):
     """
     n trades, agg ids rising; arrays are views and must not be written.
 

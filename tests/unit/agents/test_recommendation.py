@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -161,7 +162,7 @@ def test_evidence_digest_sees_every_field() -> None:
     """The digest is that of what was shown, order included."""
     digests = {
         evidence_digest(a_view(pieces))
-        for pieces in ([], [PIECE], [PIECE, OVER], [OVER, PIECE], [replace(PIECE, strength=0.6)])
+        for pieces in ([], [PIECE], [PIECE, OVER], [OVER, PIECE], [msgspec.structs.replace(PIECE, strength=0.6)])
     }
     assert len(digests) == 5
     assert evidence_digest(a_view([PIECE])) == evidence_digest(a_view([PIECE], reference_e8=1))

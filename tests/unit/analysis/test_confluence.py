@@ -1,11 +1,11 @@
 """Zones where findings meet: geometric mean over the legs there are, the missing named, triple where all three meet."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from analysis.confluence import clusters, confluences, validation_of
 from analysis.evidence import LEGS, Evidence

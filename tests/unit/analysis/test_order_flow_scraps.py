@@ -4,6 +4,7 @@ import math
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -32,6 +33,8 @@ def figures(value: Any) -> list[float]:
         return [value]
     if isinstance(value, np.ndarray):
         return [float(v) for v in value]
+    if isinstance(value, msgspec.Struct):
+        return [f for name in value.__struct_fields__ for f in figures(getattr(value, name))]
     if is_dataclass(value):
         return [f for field in fields(value) for f in figures(getattr(value, field.name))]
     if isinstance(value, list | tuple):

@@ -1,9 +1,8 @@
 """Absorption: planted at a price, counted by hand, silent where it should be."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from analysis.parameters import OrderFlowParameters
 from analysis.trades.absorption import NOTE, Absorption, absorption_at, find_absorption, with_replenishment
