@@ -89,7 +89,7 @@ class Advice:
                 "sigma": self.sigma,
                 "stance": self.stance,
                 "reason": self.reason,
-                "zones": [_rendered(z) for z in self.zones],
+                "zones": [_zone_to_json(z) for z in self.zones],
                 "valid_for_s": self.valid_for_ns // 10**9,
                 "analyst": self.analyst,
                 "model": self.model,
@@ -113,7 +113,7 @@ def parse(body: str | bytes) -> Advice:
         sigma=fields["sigma"],
         stance=fields["stance"],
         reason=fields["reason"],
-        zones=tuple(_zone(z) for z in fields["zones"]),
+        zones=tuple(_zone_from_json(z) for z in fields["zones"]),
         analyst=fields["analyst"],
         model=fields["model"],
         prompt_digest=fields["prompt_digest"],
@@ -131,7 +131,7 @@ def evidence_digest(view: MarketView) -> str:
 
 def violations(advice: Advice, view: MarketView) -> list[str]:
     """Every law of a recommendation that this one breaks; an empty list for a sound one."""
-    broken = []
+    errors = []
     sides = {z.side for z in advice.zones}
     expected: dict[frozenset[str], Stance] = {
         frozenset(): "stand_aside",
@@ -140,26 +140,26 @@ def violations(advice: Advice, view: MarketView) -> list[str]:
         frozenset({"buy", "sell"}): "two_sided",
     }
     if advice.stance != expected[frozenset(sides)]:
-        broken.append(f"stance {advice.stance} with zones on {sorted(sides)}")
+        errors.append(f"stance {advice.stance} with zones on {sorted(sides)}")
     if advice.stance == "stand_aside" and not advice.reason:
-        broken.append("stands aside without a reason")
+        errors.append("stands aside without a reason")
     if advice.zones and abs(sum(z.weight for z in advice.zones) - 1) > 1e-6:
-        broken.append("weights do not sum to 1")
-    known = {e.id: e for e in view.evidence}
+        errors.append("weights do not sum to 1")
+    evidence_by_id = {e.id: e for e in view.evidence}
     for zone in advice.zones:
-        broken += _zone_violations(zone, view, known)
-    return broken
+        errors += _zone_violations(zone, view, evidence_by_id)
+    return errors
 
 
-def _zone_violations(zone: Zone, view: MarketView, known: Mapping[str, Evidence]) -> list[str]:
-    cited = [known[i] for i in zone.evidence if i in known]
+def _zone_violations(zone: Zone, view: MarketView, evidence_by_id: Mapping[str, Evidence]) -> list[str]:
+    citations = [evidence_by_id[i] for i in zone.evidence if i in evidence_by_id]
     resting = [zone.low_e8, zone.high_e8, *(r.price_e8 for r in zone.ladder)]
     reference = view.reference_e8
     checks = {
         "low is above high": zone.low_e8 > zone.high_e8,
         "a price is off the tick grid": any(p % view.tick_size_e8 for p in (*resting, zone.invalidation_e8)),
-        "it cites evidence nobody gave": len(cited) < len(zone.evidence) or not cited,
-        "a price is outside its evidence": any(not any(e.low_e8 <= p <= e.high_e8 for e in cited) for p in resting),
+        "it cites evidence nobody gave": len(citations) < len(zone.evidence) or not citations,
+        "a price is outside its evidence": any(not any(e.low_e8 <= p <= e.high_e8 for e in citations) for p in resting),
         "it is on the wrong side": reference is None
         or (zone.high_e8 >= reference if zone.side == "buy" else zone.low_e8 <= reference),
         "its weight is not in 0..1": not 0 < zone.weight <= 1,
@@ -170,12 +170,12 @@ def _zone_violations(zone: Zone, view: MarketView, known: Mapping[str, Evidence]
             zone.invalidation_e8 >= zone.low_e8 if zone.side == "buy" else zone.invalidation_e8 <= zone.high_e8
         ),
     }
-    found = [what for what, broken in checks.items() if broken]
-    name = f"{zone.side} {format_e8(zone.low_e8)}-{format_e8(zone.high_e8)}" if found else ""
-    return [f"{name}: {what}" for what in found]
+    messages = [message for message, is_violated in checks.items() if is_violated]
+    name = f"{zone.side} {format_e8(zone.low_e8)}-{format_e8(zone.high_e8)}" if messages else ""
+    return [f"{name}: {message}" for message in messages]
 
 
-def _rendered(zone: Zone) -> dict[str, Any]:
+def _zone_to_json(zone: Zone) -> dict[str, Any]:
     return {
         "side": zone.side,
         "low": format_e8(zone.low_e8),
@@ -189,7 +189,7 @@ def _rendered(zone: Zone) -> dict[str, Any]:
     }
 
 
-def _zone(fields: dict[str, Any]) -> Zone:
+def _zone_from_json(fields: dict[str, Any]) -> Zone:
     return Zone(
         side=fields["side"],
         low_e8=parse_e8(fields["low"]),

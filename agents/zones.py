@@ -47,8 +47,8 @@ class ZoneSupport:
         return cls(zone.price_e8, zone.score, len(zone.legs), zone.evidence)
 
 
-def made(
-    side: Side, low_e8: int, high_e8: int, footing: ZoneSupport, scale: Scale, parameters: Parameters
+def build_zone(
+    side: Side, low_e8: int, high_e8: int, support: ZoneSupport, scale: Scale, parameters: Parameters
 ) -> Zone | None:
     """
     A whole zone without weight from an interval on the grid; None where no price could prove it wrong.
@@ -61,22 +61,22 @@ def made(
         invalidation = max(-(-(high_e8 + beyond) // tick) * tick, high_e8 + tick)
     if invalidation <= 0:
         return None  # nothing trades there
-    away_sigma = (footing.price_e8 - scale.reference_e8) / (scale.reference_e8 * scale.sigma)
-    features = confidence_features(footing.score, footing.legs, away_sigma)
+    away_sigma = (support.price_e8 - scale.reference_e8) / (scale.reference_e8 * scale.sigma)
+    features = confidence_features(support.score, support.legs, away_sigma)
     return Zone(
         side=side,
         low_e8=low_e8,
         high_e8=high_e8,
         weight=0.0,
         confidence=parameters.confidence.probability(features),
-        basis=tuple(sorted({e.basis for e in footing.evidence})),
-        evidence=tuple(e.id for e in footing.evidence),
+        basis=tuple(sorted({e.basis for e in support.evidence})),
+        evidence=tuple(e.id for e in support.evidence),
         invalidation_e8=invalidation,
-        ladder=ladder(side, low_e8, high_e8, footing.price_e8, tick, parameters),
+        ladder=ladder(side, low_e8, high_e8, support.price_e8, tick, parameters),
     )
 
 
-def on_grid(low_e8: int, high_e8: int, tick_e8: int) -> tuple[int, int]:
+def shrink_to_grid(low_e8: int, high_e8: int, tick_e8: int) -> tuple[int, int]:
     """The first and the last price on the grid inside an interval; the first is above the last where there is none."""
     return -(-low_e8 // tick_e8) * tick_e8, high_e8 // tick_e8 * tick_e8
 
@@ -95,17 +95,17 @@ def ladder(
     start = min(max(start, low_e8), high_e8)
     edge = high_e8 if towards > 0 else low_e8
     steps = max(1, parameters.ladder_prices - 1)
-    ways = [abs(edge - start) * i // steps // tick_e8 * tick_e8 for i in range(parameters.ladder_prices)]
-    prices = dict.fromkeys(start + towards * way for way in ways)
+    offsets = [abs(edge - start) * i // steps // tick_e8 * tick_e8 for i in range(parameters.ladder_prices)]
+    prices = dict.fromkeys(start + towards * offset for offset in offsets)
     return tuple(Rung(p, 0.0) for p in prices)
 
 
-def weighted(scored: Sequence[tuple[float, Zone]]) -> list[Zone]:
+def assign_weights(pairs: Sequence[tuple[float, Zone]]) -> list[Zone]:
     """Weights in proportion to strength, in whole ten-thousandths that sum to exactly one."""
-    strengths = [max(score, 1e-6) for score, _ in scored]  # zones without any still weigh the same as each other
+    strengths = [max(score, 1e-6) for score, _ in pairs]  # zones without any still weigh the same as each other
     parts = [max(1, int(10_000 * strength / sum(strengths))) for strength in strengths]
     parts[parts.index(max(parts))] += 10_000 - sum(parts)
-    return [_with_weight(zone, part) for (_, zone), part in zip(scored, parts, strict=True)]
+    return [_with_weight(zone, part) for (_, zone), part in zip(pairs, parts, strict=True)]
 
 
 def stance_of(zones: Sequence[Zone]) -> Stance:
@@ -114,7 +114,7 @@ def stance_of(zones: Sequence[Zone]) -> Stance:
     return "two_sided" if len(sides) == 2 else "bid_only" if "buy" in sides else "ask_only" if sides else "stand_aside"
 
 
-def told(confidence: Logistic) -> str:
+def confidence_warning(confidence: Logistic) -> str:
     """The warning under advice with zones: what their confidence was fitted on."""
     return f"confidence fitted on {confidence.fit}" if confidence.samples else UNCALIBRATED
 

@@ -41,7 +41,7 @@ from runtime.daemon.stopping import StopSignal
 from runtime.decide import Decided, Decider
 from runtime.late_scale import LateScale
 from runtime.loop import drive
-from runtime.model_config import budget_of, endpoint_of, prompts_of, questions_of, remember
+from runtime.model_config import budget_of, endpoint_of, prompts_of, questions_of, restore_budget
 from runtime.open_log import mapper_for
 from runtime.settings.settings import Settings
 from runtime.warm_up import past_of
@@ -160,13 +160,13 @@ class Analyzer:
         """The analyst that asks a model, with what today's calls have spent already."""
         chosen, parameters = self._settings.analyzer.deepseek, self._sight.parameters
         questions, budget = questions_of(chosen), budget_of(chosen)
-        remember(budget, made, self._clock.now_ns())
+        restore_budget(budget, made, self._clock.now_ns())
         endpoint = endpoint_of(chosen, self._settings.proxy_for(chosen.endpoint_url))
         return ModelAnalyst(
             client=ModelClient(endpoint, budget, self._clock),
             budget=budget,
             prompts=prompts_of(questions),
-            asking=questions.asking,
+            options=questions.options,
             rules=self._rules,
             parameters=parameters,
             clock=self._clock,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from agents.llm.conversation.dialogue import Outcome
 from agents.recommendation import Advice, evidence_digest, violations
 from agents.rules import RulesAnalyst
-from agents.zones import told
+from agents.zones import confidence_warning
 from analysis.parameters import Parameters
 from analysis.view import MarketView
 
@@ -21,9 +21,9 @@ def advice_of(
     parameters: Parameters,
 ) -> Advice:
     """What an ended conversation advises."""
-    admitted = outcome.admitted
-    if admitted is None:
-        return fallback(view, outcome.reason, analyst, prompt_digest, rules)
+    decision = outcome.decision
+    if decision is None:
+        return fallback_advice(view, outcome.reason, analyst, prompt_digest, rules)
     advice = Advice(
         symbol=view.symbol,
         as_of_ns=view.as_of_ns,
@@ -31,19 +31,19 @@ def advice_of(
         mid_e8=view.mid_e8,
         reference_e8=view.reference_e8,
         sigma=view.sigma,
-        stance=admitted.stance,
-        reason=admitted.reason,
-        zones=admitted.zones,
+        stance=decision.stance,
+        reason=decision.reason,
+        zones=decision.zones,
         analyst=analyst,
         model=outcome.model,
         prompt_digest=prompt_digest,
         evidence_digest=evidence_digest(view),
-        warnings=view.warnings + ((told(parameters.confidence),) if admitted.zones else ()),
+        warnings=view.warnings + ((confidence_warning(parameters.confidence),) if decision.zones else ()),
     )
-    broken = violations(advice, view)
-    return fallback(view, f"our own fault: {broken[0]}", analyst, prompt_digest, rules) if broken else advice
+    errors = violations(advice, view)
+    return fallback_advice(view, f"our own fault: {errors[0]}", analyst, prompt_digest, rules) if errors else advice
 
 
-def fallback(view: MarketView, reason: str, analyst: str, prompt_digest: str, rules: RulesAnalyst) -> Advice:
+def fallback_advice(view: MarketView, reason: str, analyst: str, prompt_digest: str, rules: RulesAnalyst) -> Advice:
     """The rules' answer, marked as standing in for an analyst's."""
     return replace(rules.decide(view), analyst=analyst, prompt_digest=prompt_digest, fallback=reason)

@@ -89,7 +89,7 @@ def _recorded(request: Request, source: LogSource, ticks: Ticks) -> Request:
     read_tape = partial(_tape, source.decisions)
     inputs = {
         "prompts": prompts_of(questions).digest,
-        "asking": asdict(questions.asking),
+        "asking": asdict(questions.options),
         "tape": tape_digest(read_tape(), ticks.seq.tolist()),
     }
     answered = RecordedModel(

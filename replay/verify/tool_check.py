@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from agents.llm.conversation.tools import TOOLS, calls_in, candidates, result
+from agents.llm.conversation.tools import TOOLS, candidates_json, parse_calls, tool_result
 from analysis.observe import Observer
 from analysis.view import MarketView
 from eventlog.facts.model import MODEL_CALL
@@ -133,7 +133,7 @@ def results_in(request: Any) -> dict[str, str]:
     for message in messages if isinstance(messages, list) else ():
         if not isinstance(message, dict):
             continue
-        names |= {call.id: call.name for call in calls_in(message) or ()}
+        names |= {call.id: call.name for call in parse_calls(message) or ()}
         content = message.get("content")
         if not isinstance(content, str):
             continue
@@ -147,7 +147,7 @@ def results_in(request: Any) -> dict[str, str]:
 
 
 def _compare(tick: TickEntry, there: Shown, view: MarketView, verdict: ToolVerdict) -> None:
-    now = {name: candidates(view) if name == CANDIDATES else result(name, view) for name in there.results}
+    now = {name: candidates_json(view) if name == CANDIDATES else tool_result(name, view) for name in there.results}
     changed = [name for name, text in there.results.items() if text != now[name]]
     verdict.decisions += 1
     verdict.equal += not changed

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from agents.rules import RulesAnalyst
-from agents.zones import on_grid
+from agents.zones import shrink_to_grid
 from analysis.confluence import Confluence
 from analysis.view import MarketView
 from market.fixed_point import format_e8
@@ -90,7 +90,7 @@ def _best(view: MarketView, side: str) -> Any:
 
 def edges(zone: Confluence, view: MarketView) -> tuple[int, int]:
     """The first and the last price on the grid in a zone."""
-    return on_grid(zone.low_e8, zone.high_e8, view.tick_size_e8)
+    return shrink_to_grid(zone.low_e8, zone.high_e8, view.tick_size_e8)
 
 
 def _allowed(view: MarketView, side: str, low: int, high: int, zone: Confluence) -> bool:

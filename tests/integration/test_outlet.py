@@ -175,7 +175,7 @@ def test_a_model_decides_by_its_deadline_whatever_the_logs_server_does(
     outlet = an_outlet(storage, stopped.connect(timeout_s=2.0))
     clock = WallClock()
     with model_server(latency_ms=700) as server:
-        prices = PriceList({"deepseek-flash": Price.per_million(0.003, 0.15, 0.6, 2)}, PeakHours())
+        prices = PriceList({"deepseek-flash": Price.from_usd_per_million(0.003, 0.15, 0.6, 2)}, PeakHours())
         budget = Budget(Limits(), prices, "deepseek-flash")
         analyst = ModelAnalyst(
             ModelClient(Endpoint(server.base_url, KEY, grace_s=5.0), budget, clock), budget, load("default", "en"),

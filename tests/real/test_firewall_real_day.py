@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agents.llm.firewall.admit import Admitted, Refused, admit, problem_of_view
+from agents.llm.firewall.admit import AdmittedDecision, RefusedDecision, admit, problem_of_view
 from agents.recommendation import Advice
 from agents.rules import RulesAnalyst
 from analysis.parameters import Parameters
@@ -72,8 +72,8 @@ def test_the_rules_pass_but_where_their_zones_overlap(decided: list[Decided]) ->
     """Most minutes are admitted, the zones equal to the last figure; the others are refused for overlaps alone."""
     asked = [(d.view, d.advice) for d in decided if problem_of_view(d.view) is None and d.advice is not None]
     answers = [(admit(json.dumps(said(advice, view)), view, RULES), advice) for view, advice in asked]
-    admitted = [(answer, advice) for answer, advice in answers if isinstance(answer, Admitted)]
-    refused = [answer for answer, _ in answers if isinstance(answer, Refused)]
+    admitted = [(answer, advice) for answer, advice in answers if isinstance(answer, AdmittedDecision)]
+    refused = [answer for answer, _ in answers if isinstance(answer, RefusedDecision)]
     assert len(asked) >= 70
     assert len(admitted) >= 0.85 * len(asked)
     assert all(answer.zones == advice.zones for answer, advice in admitted)
@@ -92,5 +92,7 @@ def test_a_level_moved_by_a_percent_is_refused_all_day(decided: list[Decided]) -
                 zone["high"] = format_e8(made.high_e8 * factor // 100 // tick * tick)
             answers.append(admit(json.dumps(decision), view, RULES))
     assert len(answers) >= 140
-    assert all(isinstance(answer, Refused) for answer in answers)
-    assert all(any("wholly inside" in r for r in answer.reasons) for answer in answers if isinstance(answer, Refused))
+    assert all(isinstance(answer, RefusedDecision) for answer in answers)
+    assert all(
+        any("wholly inside" in r for r in answer.reasons) for answer in answers if isinstance(answer, RefusedDecision)
+    )

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 _T = TypeVar("_T")
 
-MOST = 32
+MAX_LOOKUPS = 32
 """Lookups under way at once; beyond it one fails."""
 
 
@@ -21,7 +21,7 @@ class Lookups(ThreadPoolExecutor):
 
     def __init__(self) -> None:
         super().__init__(max_workers=1)  # starts no thread: nothing is submitted to it
-        self._places = threading.BoundedSemaphore(MOST)
+        self._slots = threading.BoundedSemaphore(MAX_LOOKUPS)
 
     def submit(self, fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> "Future[_T]":
         """
@@ -30,7 +30,7 @@ class Lookups(ThreadPoolExecutor):
         Raises:
             OSError: too many are under way.
         """
-        if not self._places.acquire(blocking=False):
+        if not self._slots.acquire(blocking=False):
             raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         future: Future[_T] = Future()
         threading.Thread(target=self._run, args=(future, fn, args, kwargs), name="lookup", daemon=True).start()
@@ -41,10 +41,10 @@ class Lookups(ThreadPoolExecutor):
             if not future.set_running_or_notify_cancel():
                 return
             try:
-                found = fn(*args, **kwargs)
+                value = fn(*args, **kwargs)
             except BaseException as error:
                 future.set_exception(error)
             else:
-                future.set_result(found)
+                future.set_result(value)
         finally:
-            self._places.release()
+            self._slots.release()

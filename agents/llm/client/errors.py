@@ -22,11 +22,11 @@ class NoReply(Exception):
         said: what the server wrote, one printable line, for the operator alone. status: of HTTP, None without one.
     """
 
-    def __init__(self, verdict: Verdict, detail: str, said: str = "", status: int | None = None) -> None:
+    def __init__(self, verdict: Verdict, detail: str, server_text: str = "", status: int | None = None) -> None:
         super().__init__(f"{verdict}: {detail}" if detail else verdict)
         self.verdict: Verdict = verdict
         self.detail = detail
-        self.said = said
+        self.server_text = server_text
         self.status = status
 
     @property
@@ -35,9 +35,9 @@ class NoReply(Exception):
         return self.verdict in LASTING
 
     @property
-    def in_full(self) -> str:
+    def full_text(self) -> str:
         """The message with what the server wrote: never to be published."""
-        return f"{self}: {self.said}" if self.said else str(self)
+        return f"{self}: {self.server_text}" if self.server_text else str(self)
 
 
 class BadProxy(ValueError):

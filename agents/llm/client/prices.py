@@ -33,9 +33,11 @@ class Price:
     peak_multiplier_e6: int
 
     @classmethod
-    def per_million(cls, cache_hit: float, cache_miss: float, output: float, peak_multiplier: float) -> "Price":
+    def from_usd_per_million(
+        cls, cache_hit: float, cache_miss: float, output: float, peak_multiplier: float
+    ) -> "Price":
         """A price as providers print it, in USD per million tokens."""
-        return cls(_scaled(cache_hit), _scaled(cache_miss), _scaled(output), _scaled(peak_multiplier))
+        return cls(_to_e6(cache_hit), _to_e6(cache_miss), _to_e6(output), _to_e6(peak_multiplier))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class PeakHours:
     minutes: tuple[tuple[int, int], ...] = ()
     holidays: frozenset[date] = frozenset()
 
-    def holds(self, at_ns: int) -> bool:
+    def contains(self, at_ns: int) -> bool:
         """Whether a moment is in peak hours."""
         day, minute = at_ns // DAY_NS, at_ns % DAY_NS // MINUTE_NS
         if (day + _THURSDAY) % 7 >= 5 or date.fromordinal(day + _EPOCH) in self.holidays:
@@ -71,7 +73,7 @@ class PriceList:
         self._prices = dict(prices)
         self._peak = peak
 
-    def knows(self, model: str) -> bool:
+    def has_price(self, model: str) -> bool:
         """Whether a model has a price."""
         return model in self._prices
 
@@ -85,7 +87,7 @@ class PriceList:
         price = self._prices[model]
         prompt = usage.cache_hit * price.cache_hit_e12 + usage.cache_miss * price.cache_miss_e12
         plain = prompt + usage.completion * price.output_e12
-        return -(-plain * price.peak_multiplier_e6 // _E6) if self._peak.holds(at_ns) else plain
+        return -(-plain * price.peak_multiplier_e6 // _E6) if self._peak.contains(at_ns) else plain
 
 
 def usd_e12(usd: float) -> int:
@@ -93,7 +95,7 @@ def usd_e12(usd: float) -> int:
     return int(Decimal(str(usd)) * USD_E12)
 
 
-def _scaled(value: float) -> int:
-    scaled = Decimal(str(value)) * _E6
-    whole = int(scaled)
-    return whole if whole == scaled else whole + 1
+def _to_e6(value: float) -> int:
+    exact = Decimal(str(value)) * _E6
+    floor = int(exact)
+    return floor if floor == exact else floor + 1

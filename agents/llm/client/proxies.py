@@ -11,7 +11,7 @@ NO_PROXY = "the proxy is no address of one; write it like http://proxy.example:8
 """What is said of an address that is none; it does not repeat it, since a password may be in it."""
 
 
-def way_through(base_url: str, proxy: str | None) -> str | None:
+def proxy_for_endpoint(base_url: str, proxy: str | None) -> str | None:
     """
     The proxy's address where requests to an endpoint go through it, None where they go straight: without a proxy, and
     to a plain http endpoint of this machine.

@@ -4,7 +4,7 @@ An attempt as the decision log keeps it.
 
 import msgspec
 
-from agents.llm.wire.api import MAX_REQUEST_BYTES, Attempt, Request, digest_of, rendered
+from agents.llm.wire.api import MAX_REQUEST_BYTES, Attempt, Request, digest_of, encode_request
 from analysis.view import MarketView
 from eventlog.facts.model import ModelCall
 
@@ -15,7 +15,7 @@ def call_of(attempt: Attempt, view: MarketView, analyst: str, agent: str, prompt
 
     A request too large to be sent is kept as its `digest` and its length in `bytes` alone, with no `messages`.
     """
-    reply, usage = attempt.reply, attempt.charged
+    reply, usage = attempt.reply, attempt.charge
     return ModelCall(
         market_seq=view.as_of_seq,
         as_of_ns=view.as_of_ns,
@@ -23,7 +23,7 @@ def call_of(attempt: Attempt, view: MarketView, analyst: str, agent: str, prompt
         agent=agent,
         prompt_digest=prompt_digest,
         request_digest=digest_of(attempt.request),
-        request=_kept(attempt.request),
+        request=_request_text(attempt.request),
         attempt=attempt.number,
         sent_ns=attempt.sent_ns,
         took_ms=attempt.took_ms,
@@ -42,8 +42,8 @@ def call_of(attempt: Attempt, view: MarketView, analyst: str, agent: str, prompt
     )
 
 
-def _kept(request: Request) -> str:
-    body = rendered(request)
+def _request_text(request: Request) -> str:
+    body = encode_request(request)
     if len(body) > MAX_REQUEST_BYTES:
         body = msgspec.json.encode({"digest": digest_of(request), "bytes": len(body), "messages": []})
     return body.decode()

@@ -7,7 +7,7 @@ import re
 SCRUBBED = "[key]"
 """What stands where a key stood."""
 
-_SHORTEST = 4  # shorter stand-ins of local servers are parts of ordinary words
+_MIN_LENGTH = 4  # shorter stand-ins of local servers are parts of ordinary words
 
 
 class Secret:
@@ -19,7 +19,7 @@ class Secret:
         self._key = key
         # from the first backslash of a run on: a long run is tried once
         forms = [_forms(key[:1], rb"(?<!\\)\\+"), *(_forms(letter, rb"\\+") for letter in key[1:])]
-        self._pattern = re.compile(b"".join(forms)) if len(key) >= _SHORTEST else None
+        self._pattern = re.compile(b"".join(forms)) if len(key) >= _MIN_LENGTH else None
 
     def __repr__(self) -> str:
         return "Secret(…)"

@@ -41,7 +41,7 @@ class Prompts:
     texts: Mapping[str, str]
     digest: str
 
-    def say(self, name: str, **values: str) -> str:
+    def render(self, name: str, **values: str) -> str:
         """A text with its `$names` filled in."""
         return Template(self.texts[name]).substitute(values)
 
@@ -68,20 +68,20 @@ def load(variant: str, language: Language) -> Prompts:
     """
     folder = _folder(variant) / language
     if not folder.is_dir():
-        known = ", ".join(sorted(p.name for p in SHIPPED.iterdir() if p.is_dir()))
-        raise BadPrompts(f"no prompts at {variant}/{language}; shipped variants: {known}; or name a folder of your own")
-    strange = sorted({file.name for file in folder.iterdir()} - {f"{name}.md" for name in _NAMES})
-    if strange:
-        raise BadPrompts(f"{folder / strange[0]} is no prompt; known are {', '.join(f'{name}.md' for name in _NAMES)}")
+        names = ", ".join(sorted(p.name for p in SHIPPED.iterdir() if p.is_dir()))
+        raise BadPrompts(f"no prompts at {variant}/{language}; shipped variants: {names}; or name a folder of your own")
+    unknown = sorted({file.name for file in folder.iterdir()} - {f"{name}.md" for name in _NAMES})
+    if unknown:
+        raise BadPrompts(f"{folder / unknown[0]} is no prompt; known are {', '.join(f'{name}.md' for name in _NAMES)}")
     texts = {}
     for name in _NAMES:
         own = folder / f"{name}.md"
         texts[name] = _read(own if own.exists() else SHIPPED / DEFAULT / language / own.name)
-        _check(own.name, name, texts[name])
-    named = blake2b(digest_size=8)
+        _check_text(own.name, name, texts[name])
+    digest = blake2b(digest_size=8)
     for name in _NAMES:
-        named.update(f"{name}\0{texts[name]}\0".encode())
-    return Prompts(variant, language, texts, named.hexdigest())
+        digest.update(f"{name}\0{texts[name]}\0".encode())
+    return Prompts(variant, language, texts, digest.hexdigest())
 
 
 def _folder(variant: str) -> Path:
@@ -99,7 +99,7 @@ def _read(file: Path) -> str:
         raise BadPrompts(f"prompt {file} is not UTF-8 text: {error.reason}") from error
 
 
-def _check(file: str, name: str, text: str) -> None:
+def _check_text(file: str, name: str, text: str) -> None:
     if not text:
         raise BadPrompts(f"prompt {file} is empty")
     template = Template(text)

@@ -8,7 +8,7 @@ from math import ceil, floor
 from typing import Literal
 
 from agents.recommendation import Side
-from agents.zones import on_grid
+from agents.zones import shrink_to_grid
 from analysis.confluence import Confluence
 from analysis.grid import bp_between
 from analysis.view import MarketView
@@ -27,14 +27,14 @@ class Candidate:
     high_e8: int
 
 
-def offers(view: MarketView) -> tuple[Sequence[Candidate], int]:
+def find_candidates(view: MarketView) -> tuple[Sequence[Candidate], int]:
     """What may be chosen, strongest first, and how many zones nothing is left of."""
-    made = [_offer(zone, view) for zone in view.zones]
-    kept = [offer for offer in made if offer is not None]
-    return kept, len(made) - len(kept)
+    candidates = [_candidate(zone, view) for zone in view.zones]
+    usable = [candidate for candidate in candidates if candidate is not None]
+    return usable, len(candidates) - len(usable)
 
 
-def _offer(zone: Confluence, view: MarketView) -> Candidate | None:
+def _candidate(zone: Confluence, view: MarketView) -> Candidate | None:
     reference, tick = view.reference_e8, view.tick_size_e8
     if reference is None:
         return None
@@ -45,7 +45,7 @@ def _offer(zone: Confluence, view: MarketView) -> Candidate | None:
         low, high = max(low, _farthest(view, "bid")), min(high, reference - 1, ceil(mid) - 1)
     else:
         low, high = max(low, reference + 1, floor(mid) + 1), min(high, _farthest(view, "ask"))
-    low, high = on_grid(low, high, tick)
+    low, high = shrink_to_grid(low, high, tick)
     return Candidate(zone, side, low, high) if low <= high else None
 
 

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 
-LONGEST_TEXT = 16_384
+MAX_TEXT = 16_384
 
 _LARGEST_SMALL = 12
-_LONGEST_NUMBER = 40
+_MAX_NUMBER = 40
 
 _NUMBER = r"""(?P<digits>\d{1,3}(?:,\d{3})+(?!\d)|\d++|(?=\.\d))(?P<fraction>(?:\.\d++)?)
       (?P<power>(?:[eE][+-]?\d{1,2}(?!\d))?)
@@ -60,12 +60,12 @@ class Number:
 class Grounding:
     """How many numbers a text holds, and those of them that nobody had shown, as written."""
 
-    found: int
+    count: int
     ungrounded: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownNumbers:
     """The numbers of what was shown, read once for several texts."""
 
     material: str
@@ -80,19 +80,19 @@ class Shown:
         return sorted({value for reading in numbers for value, _ in reading})
 
     def _near(self, value: Decimal, unit: Decimal) -> bool:
-        at = bisect_left(self._values, value - unit / 2)
-        return at < len(self._values) and self._values[at] <= value + unit / 2
+        index = bisect_left(self._values, value - unit / 2)
+        return index < len(self._values) and self._values[index] <= value + unit / 2
 
 
 def numbers_in(text: str) -> tuple[Number, ...]:
     """The numbers of a text that count, in order; of a long text those of its first 16,384 characters."""
-    return tuple(number for number in _numbers(text[:LONGEST_TEXT]) if not is_small(number))
+    return tuple(number for number in _numbers(text[:MAX_TEXT]) if not is_small(number))
 
 
-def ground(text: str, shown: str) -> Grounding:
+def ground(text: str, material: str) -> Grounding:
     """A text's numbers against what was shown, both as text; JSON of results and candidates will do."""
-    material, numbers = Shown(shown), numbers_in(text)
-    return Grounding(len(numbers), tuple(n.text for n in numbers if not material.holds(n)))
+    shown_numbers, numbers = ShownNumbers(material), numbers_in(text)
+    return Grounding(len(numbers), tuple(n.text for n in numbers if not shown_numbers.holds(n)))
 
 
 def with_ascii_digits(text: str) -> str:
@@ -104,8 +104,8 @@ def with_ascii_digits(text: str) -> str:
 
 
 def _numbers(text: str) -> list[Number]:
-    found = _TOKEN.finditer(with_ascii_digits(text))
-    return [number_of(m) for m in found if m["digits"] is not None and not _is_span(m)]
+    matches = _TOKEN.finditer(with_ascii_digits(text))
+    return [number_of(m) for m in matches if m["digits"] is not None and not _is_span(m)]
 
 
 def _is_span(match: re.Match[str]) -> bool:
@@ -122,7 +122,7 @@ def number_of(match: re.Match[str]) -> Number:
     if groups:
         readings.append((*(_value(part, Decimal(1)) for part in groups), _value(tail, scale)))
     unit = match["unit"] is not None or match["times"] in ("%", "‰")
-    return Number(match[0].strip()[:_LONGEST_NUMBER], tuple(readings), unit)
+    return Number(match[0].strip()[:_MAX_NUMBER], tuple(readings), unit)
 
 
 def _value(text: str, scale: Decimal) -> tuple[Decimal, Decimal]:

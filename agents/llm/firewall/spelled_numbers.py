@@ -28,7 +28,7 @@ _MEASURE = re.compile(r" ?[次个個档檔笔筆轮輪]")
 _SPAN = re.compile(r" ?(?:[个個]?小[时時]|分[钟鐘]|秒|天)")
 
 
-def spelled(plain: str) -> tuple[str, ...]:
+def find_spelled_numbers(plain: str) -> tuple[str, ...]:
     """The numbers a folded text spells in words, as it writes them."""
     return (*(m[0] for m in _ENGLISH.finditer(plain)), *(m[0] for m in _CHINESE.finditer(plain) if _counts(m)))
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from agents.llm.wire.shapes import mended_message, mended_usage, without_mark
+from agents.llm.wire.shapes import normalise_message, normalise_usage, strip_mark
 
 Request = dict[str, Any]
 """The JSON body of one `POST /chat/completions`, as it is sent."""
@@ -28,14 +28,14 @@ _MAX_TOKENS = 10_000_000  # ten times the longest context: beyond it a count is 
 _NAME = re.compile(r"[\w.:/@+-]{1,80}", re.ASCII)
 
 
-def rendered(request: Request) -> bytes:
+def encode_request(request: Request) -> bytes:
     """A request as the bytes that are logged and whose digest names it."""
     return msgspec.json.encode(request)
 
 
 def digest_of(request: Request) -> str:
     """The name of a request: equal requests have equal names."""
-    return blake2b(rendered(request), digest_size=16).hexdigest()
+    return blake2b(encode_request(request), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Reply:
     model: str | None
     fingerprint: str | None
     usage: Usage
-    mends: tuple[str, ...] = ()
+    fixes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class Attempt:
     status: int | None = None
     body: str | None = None
     reply: Reply | None = None
-    charged: Usage = Usage()
+    charge: Usage = Usage()
 
 
 class UnreadableReply(ValueError):
@@ -111,7 +111,7 @@ class NoMessage(UnreadableReply):
     """A body that is JSON but holds no message."""
 
 
-def read_reply(body: bytes | str, mend: bool = True) -> Reply:
+def read_reply(body: bytes | str, normalise: bool = True) -> Reply:
     """
     A reply from the body of a 200 answer.
 
@@ -122,64 +122,64 @@ def read_reply(body: bytes | str, mend: bool = True) -> Reply:
         UnreadableReply: it is not JSON (no UTF-8, too deep, numbers out of range).
         NoMessage: it is, but holds no message.
     """
-    mends: dict[str, None] = {}
+    fixes: dict[str, None] = {}
 
-    def note(word: str) -> None:
-        mends[word] = None
+    def note(fix: str) -> None:
+        fixes[fix] = None
 
-    found = _decoded(body, note if mend else None)
-    choices = found.get("choices") if isinstance(found, dict) else None
-    first = choices[0] if isinstance(choices, list) and choices else None
-    message = first.get("message") if isinstance(first, dict) else None
-    if not isinstance(first, dict) or not isinstance(message, dict):
+    fields = _decode(body, note if normalise else None)
+    choices = fields.get("choices") if isinstance(fields, dict) else None
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    message = choice.get("message") if isinstance(choice, dict) else None
+    if not isinstance(choice, dict) or not isinstance(message, dict):
         raise NoMessage("no message in it")
-    finish_reason = _text(first.get("finish_reason")) or ""
-    usage = found.get("usage")
-    if mend:
+    finish_reason = _text(choice.get("finish_reason")) or ""
+    usage = fields.get("usage")
+    if normalise:
         try:
-            message = mended_message(message, finish_reason == "length", note)
+            message = normalise_message(message, finish_reason == "length", note)
         except RecursionError:
             raise UnreadableReply("not JSON: nested too deeply") from None
-        usage = mended_usage(usage, note)
+        usage = normalise_usage(usage, note)
     return Reply(
         message=message,
         finish_reason=finish_reason,
-        model=_name(found.get("model")),
-        fingerprint=_name(found.get("system_fingerprint")),
+        model=_name(fields.get("model")),
+        fingerprint=_name(fields.get("system_fingerprint")),
         usage=_usage(usage),
-        mends=tuple(mends),
+        fixes=tuple(fixes),
     )
 
 
-def _decoded(body: bytes | str, note: Callable[[str], None] | None) -> Any:
+def _decode(body: bytes | str, note: Callable[[str], None] | None) -> Any:
     try:
         if note is not None:
-            body = without_mark(body.decode() if isinstance(body, bytes) else body, note)
+            body = strip_mark(body.decode() if isinstance(body, bytes) else body, note)
         return msgspec.json.decode(body)
     except msgspec.DecodeError as error:
         raise UnreadableReply(f"not JSON: {error}") from None
     except (UnicodeDecodeError, RecursionError) as error:
-        why = "not UTF-8" if isinstance(error, UnicodeDecodeError) else "nested too deeply"
-        raise UnreadableReply(f"not JSON: {why}") from None
+        reason = "not UTF-8" if isinstance(error, UnicodeDecodeError) else "nested too deeply"
+        raise UnreadableReply(f"not JSON: {reason}") from None
 
 
-def _usage(found: Any) -> Usage:
-    if not isinstance(found, dict):
+def _usage(fields: Any) -> Usage:
+    if not isinstance(fields, dict):
         return Usage()
-    prompt, completion = _count(found.get("prompt_tokens")), _count(found.get("completion_tokens"))
+    prompt, completion = _count(fields.get("prompt_tokens")), _count(fields.get("completion_tokens"))
     if prompt is None or completion is None:
         return Usage()
-    hit = _count(found.get("prompt_cache_hit_tokens"))
-    if hit is None:  # how other providers of the same API say it
-        hit = _within(found, "prompt_tokens_details", "cached_tokens")
-    hit = min(hit or 0, prompt)
-    reasoning = _within(found, "completion_tokens_details", "reasoning_tokens")
-    return Usage(prompt, hit, prompt - hit, completion, min(reasoning or 0, completion))
+    cache_hit = _count(fields.get("prompt_cache_hit_tokens"))
+    if cache_hit is None:  # how other providers of the same API say it
+        cache_hit = _nested_count(fields, "prompt_tokens_details", "cached_tokens")
+    cache_hit = min(cache_hit or 0, prompt)
+    reasoning = _nested_count(fields, "completion_tokens_details", "reasoning_tokens")
+    return Usage(prompt, cache_hit, prompt - cache_hit, completion, min(reasoning or 0, completion))
 
 
-def _within(usage: dict[str, Any], details: str, name: str) -> int | None:
-    found = usage.get(details)
-    return _count(found.get(name)) if isinstance(found, dict) else None
+def _nested_count(usage: dict[str, Any], details: str, name: str) -> int | None:
+    values = usage.get(details)
+    return _count(values.get(name)) if isinstance(values, dict) else None
 
 
 def _count(value: Any) -> int | None:

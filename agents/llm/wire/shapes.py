@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from agents.llm.wire.thoughts import after_thoughts
+from agents.llm.wire.thoughts import strip_thoughts
 
 BYTE_ORDER_MARK = "byte_order_mark"
 THOUGHTS_IN_TEXT = "thoughts_in_text"
@@ -28,7 +28,7 @@ ARGUMENTS_TWICE_ENCODED = "arguments_twice_encoded"
 NO_ARGUMENTS = "no_arguments"
 USAGE_AS_TEXT = "usage_as_text"
 
-MENDS = frozenset(
+FIXES = frozenset(
     {
         BYTE_ORDER_MARK, THOUGHTS_IN_TEXT, CONTENT_IN_PARTS, CODE_FENCE, TOOL_NAME, TOOL_CALL_ID, TOOL_CALL_SHAPE,
         FUNCTION_CALL, ARGUMENTS_AS_OBJECT, ARGUMENTS_TWICE_ENCODED, NO_ARGUMENTS, USAGE_AS_TEXT,
@@ -52,67 +52,67 @@ Note = Callable[[str], None]
 """Takes the word of a mend."""
 
 
-def without_mark(text: str, note: Note) -> str:
+def strip_mark(text: str, note: Note) -> str:
     """A text without the byte order marks that it begins with, and the blanks around them."""
-    bare = text.lstrip()
-    if not bare.startswith(_MARK):
+    stripped = text.lstrip()
+    if not stripped.startswith(_MARK):
         return text
     note(BYTE_ORDER_MARK)
-    while bare.startswith(_MARK):
-        bare = bare.removeprefix(_MARK).lstrip()
-    return bare
+    while stripped.startswith(_MARK):
+        stripped = stripped.removeprefix(_MARK).lstrip()
+    return stripped
 
 
-def answer_in(text: str, note: Note, was_cut: bool = False) -> str:
+def extract_answer(text: str, note: Note, was_cut: bool = False) -> str:
     """
     A text without byte order marks and without the thoughts in front of the answer.
 
     Args:
         was_cut: see `after_thoughts`.
     """
-    marked = without_mark(text, note)
-    answer = after_thoughts(marked, was_cut)
-    if answer == marked:
-        return marked
+    unmarked = strip_mark(text, note)
+    answer = strip_thoughts(unmarked, was_cut)
+    if answer == unmarked:
+        return unmarked
     note(THOUGHTS_IN_TEXT)
-    return without_mark(answer, note).strip()
+    return strip_mark(answer, note).strip()
 
 
-def mended_message(message: Mapping[str, Any], was_cut: bool, note: Note) -> dict[str, Any]:
+def normalise_message(message: Mapping[str, Any], was_cut: bool, note: Note) -> dict[str, Any]:
     """
     An assistant's message with its text as one string and its calls as a list, each with an id, a bare name and
     arguments as JSON text. What is in that shape already stays as it came, and so does what no mend fits.
     """
-    mended = dict(message)
-    content = mended.get("content")
+    normalised = dict(message)
+    content = normalised.get("content")
     if isinstance(content, list | dict):
         content = _text_of(content)
         note(CONTENT_IN_PARTS)
     if isinstance(content, str):
-        mended["content"] = answer_in(content, note, was_cut)
-    thoughts = mended.get("reasoning_content")
+        normalised["content"] = extract_answer(content, note, was_cut)
+    thoughts = normalised.get("reasoning_content")
     if thoughts is not None and not isinstance(thoughts, str):
-        mended["reasoning_content"] = _text_of(thoughts)
+        normalised["reasoning_content"] = _text_of(thoughts)
         note(CONTENT_IN_PARTS)
-    calls = _calls(mended, note)
+    calls = _calls(normalised, note)
     if isinstance(calls, list) and len(calls) <= _MAX_CALLS:
-        mended["tool_calls"] = _with_ids([_mended_call(call, note) for call in calls], note)
-    return mended
+        normalised["tool_calls"] = _with_ids([_normalise_call(call, note) for call in calls], note)
+    return normalised
 
 
-def mended_usage(usage: Any, note: Note) -> Any:
+def normalise_usage(usage: Any, note: Note) -> Any:
     """A usage with its counts as numbers where they came as digits."""
     if not isinstance(usage, dict):
         return usage
-    mended = dict(usage)
+    normalised = dict(usage)
     for name in _COUNTS:
-        if name in mended:
-            mended[name] = _number(mended[name], note)
+        if name in normalised:
+            normalised[name] = _number(normalised[name], note)
     for name, inner in _DETAILS.items():
-        details = mended.get(name)
+        details = normalised.get(name)
         if isinstance(details, dict) and inner in details:
-            mended[name] = details | {inner: _number(details[inner], note)}
-    return mended
+            normalised[name] = details | {inner: _number(details[inner], note)}
+    return normalised
 
 
 def _number(value: Any, note: Note) -> Any:
@@ -155,7 +155,7 @@ def _calls(message: dict[str, Any], note: Note) -> Any:
     return calls
 
 
-def _mended_call(call: Any, note: Note) -> Any:
+def _normalise_call(call: Any, note: Note) -> Any:
     if not isinstance(call, dict):
         return call
     function = call.get("function")
@@ -168,46 +168,46 @@ def _mended_call(call: Any, note: Note) -> Any:
     if call.get("type") != "function":
         note(TOOL_CALL_SHAPE)
         call = call | {"type": "function"}
-    mended = dict(function)
-    if isinstance(mended.get("name"), str):
-        mended["name"] = _bare_name(mended["name"], note)
-    if "arguments" not in mended:
-        mended["arguments"] = mended.pop("parameters", mended.pop("input", None))
-    mended["arguments"] = _arguments(mended["arguments"], note)
-    return call | {"function": mended}
+    normalised = dict(function)
+    if isinstance(normalised.get("name"), str):
+        normalised["name"] = _bare_name(normalised["name"], note)
+    if "arguments" not in normalised:
+        normalised["arguments"] = normalised.pop("parameters", normalised.pop("input", None))
+    normalised["arguments"] = _arguments_text(normalised["arguments"], note)
+    return call | {"function": normalised}
 
 
 def _bare_name(name: str, note: Note) -> str:
-    found = _TOOL_NAME.fullmatch(name) if len(name) <= _LONGEST_NAME else None
-    if found is None or found["name"] == name:
+    match = _TOOL_NAME.fullmatch(name) if len(name) <= _LONGEST_NAME else None
+    if match is None or match["name"] == name:
         return name
     note(TOOL_NAME)
-    return found["name"]
+    return match["name"]
 
 
-def _arguments(given: Any, note: Note) -> Any:
+def _arguments_text(arguments: Any, note: Note) -> Any:
     """Arguments as JSON text; what is neither an object nor text stays."""
-    if given is None or (isinstance(given, str) and not given.strip()):
+    if arguments is None or (isinstance(arguments, str) and not arguments.strip()):
         note(NO_ARGUMENTS)
         return "{}"
-    if isinstance(given, dict):
+    if isinstance(arguments, dict):
         note(ARGUMENTS_AS_OBJECT)
-        return msgspec.json.encode(given).decode()
-    if not isinstance(given, str):
-        return given
-    text = inner = without_mark(given, note)
+        return msgspec.json.encode(arguments).decode()
+    if not isinstance(arguments, str):
+        return arguments
+    text = inner = strip_mark(arguments, note)
     for _ in range(_MAX_DECODED):
-        found = _decoded(inner)
-        if not isinstance(found, str):
+        value = _decode(inner)
+        if not isinstance(value, str):
             break
-        inner = found
-    if inner is text or not isinstance(_decoded(inner), dict):
+        inner = value
+    if inner is text or not isinstance(_decode(inner), dict):
         return text
     note(ARGUMENTS_TWICE_ENCODED)
     return inner
 
 
-def _decoded(text: str) -> Any:
+def _decode(text: str) -> Any:
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
@@ -216,19 +216,19 @@ def _decoded(text: str) -> Any:
 
 def _with_ids(calls: list[Any], note: Note) -> list[Any]:
     """Calls with an id each: what no server would take back, or what stands twice, is named by what is called."""
-    taken: set[str] = set()
-    named = []
+    used_ids: set[str] = set()
+    result = []
     for number, call in enumerate(calls):
-        known = call.get("id") if isinstance(call, dict) else ""
-        if isinstance(call, dict) and not (isinstance(known, str) and known and known not in taken):
+        call_id = call.get("id") if isinstance(call, dict) else ""
+        if isinstance(call, dict) and not (isinstance(call_id, str) and call_id and call_id not in used_ids):
             note(TOOL_CALL_ID)
-            known = _new_id(number, call)
-            call = call | {"id": known}
-        taken.add(str(known))
-        named.append(call)
-    return named
+            call_id = _new_id(number, call)
+            call = call | {"id": call_id}
+        used_ids.add(str(call_id))
+        result.append(call)
+    return result
 
 
 def _new_id(number: int, call: Mapping[str, Any]) -> str:
-    what = msgspec.json.encode([number, call.get("function")])
-    return f"c{blake2b(what, digest_size=4).hexdigest()}"  # nine letters and digits: Mistral takes no other
+    content = msgspec.json.encode([number, call.get("function")])
+    return f"c{blake2b(content, digest_size=4).hexdigest()}"  # nine letters and digits: Mistral takes no other

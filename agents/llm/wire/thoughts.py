@@ -23,7 +23,7 @@ _BLANKS = re.compile(r"[\s\ufeff]*")
 _ANSWER_LINE = re.compile(r"^[ \t\ufeff]*(?=\{|```|~~~)", re.MULTILINE)
 
 
-def after_thoughts(text: str, was_cut: bool = False) -> str:
+def strip_thoughts(text: str, was_cut: bool = False) -> str:
     """
     The answer behind the thoughts that a text begins with; the text itself where it begins with none.
 
@@ -37,22 +37,22 @@ def after_thoughts(text: str, was_cut: bool = False) -> str:
     channels = _CHANNELS.match(text)
     if channels is not None:
         return _CHANNEL_END.sub("", text[channels.end() :])
-    depth = answer = opened = 0
-    closed: int | None = None  # where the last closing tag of a block ends that is still open
+    depth = answer = opening_end = 0
+    closing_end: int | None = None  # where the last closing tag of a block ends that is still open
     for tag in _TAG.finditer(text):
         if depth == 0 and _has_begun(text, answer, tag):
             break
         if tag[0].endswith("/>"):
             answer = tag.end() if depth == 0 else answer
         elif tag["closes"] or tag["closes_2"] or tag["closes_3"]:
-            depth, closed = max(depth - 1, 0), tag.end()
+            depth, closing_end = max(depth - 1, 0), tag.end()
             answer = tag.end() if depth == 0 else answer
         else:
-            opened, closed = (tag.end(), None) if depth == 0 else (opened, closed)
+            opening_end, closing_end = (tag.end(), None) if depth == 0 else (opening_end, closing_end)
             depth += 1
     if depth == 0:
         return text[answer:]
-    return text[closed:] if closed is not None else _unclosed(text[opened:], was_cut)
+    return text[closing_end:] if closing_end is not None else _strip_unclosed(text[opening_end:], was_cut)
 
 
 def _has_begun(text: str, answer: int, tag: re.Match[str]) -> bool:
@@ -65,7 +65,7 @@ def _has_begun(text: str, answer: int, tag: re.Match[str]) -> bool:
     return not closes or text[start] in "{[`~" or is_stray
 
 
-def _unclosed(thoughts: str, was_cut: bool) -> str:
+def _strip_unclosed(thoughts: str, was_cut: bool) -> str:
     if was_cut:
         return ""
     line = _ANSWER_LINE.search(thoughts)

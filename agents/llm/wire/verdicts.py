@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 from agents.llm.wire.api import NoMessage, Reply, UnreadableReply, Verdict, read_reply
 from agents.llm.wire.complaints import complaint
 
-AGAIN: frozenset[Verdict] = frozenset(
+RETRYABLE: frozenset[Verdict] = frozenset(
     {
         "rate_limited", "overloaded", "server_error", "unreachable", "timeout",
         "aborted", "no_resource", "blank", "not_json", "no_choice",
@@ -42,7 +42,7 @@ _SPREAD = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class Assessment:
     """
     A whole answer, judged.
 
@@ -54,37 +54,37 @@ class Judged:
     verdict: Verdict
     detail: str = ""
     reply: Reply | None = None
-    said: str = ""
+    server_text: str = ""
 
     @property
-    def in_full(self) -> str:
+    def full_text(self) -> str:
         """The fault in our words and the server's."""
-        return f"{self.detail}: {self.said}" if self.said else self.detail
+        return f"{self.detail}: {self.server_text}" if self.server_text else self.detail
 
 
-def judged(status: int, body: bytes) -> Judged:
+def assess(status: int, body: bytes) -> Assessment:
     """What a whole answer amounts to."""
     if status != 200:
         other: Verdict = "server_error" if status >= 500 else "bad_request"
-        return Judged(_OF_STATUS.get(status, other), f"HTTP {status}", said=complaint(body))
+        return Assessment(_OF_STATUS.get(status, other), f"HTTP {status}", server_text=complaint(body))
     try:
         reply = read_reply(body)
     except NoMessage as error:
-        return Judged("no_choice", str(error), said=complaint(body))
+        return Assessment("no_choice", str(error), server_text=complaint(body))
     except UnreadableReply as error:
-        return Judged("not_json", str(error), said=complaint(body))
-    failed = _OF_FINISH.get(reply.finish_reason)
-    if failed is not None:
-        return Judged(failed, f"finish_reason {reply.finish_reason}", reply)
+        return Assessment("not_json", str(error), server_text=complaint(body))
+    verdict = _OF_FINISH.get(reply.finish_reason)
+    if verdict is not None:
+        return Assessment(verdict, f"finish_reason {reply.finish_reason}", reply)
     if _is_blank(reply):
-        spent = "; max_tokens were used up" if reply.finish_reason == "length" else ""
-        return Judged("blank", f"neither text nor a tool call{spent}", reply, complaint(body))
-    return Judged("ok", "", reply)
+        hint = "; max_tokens were used up" if reply.finish_reason == "length" else ""
+        return Assessment("blank", f"neither text nor a tool call{hint}", reply, complaint(body))
+    return Assessment("ok", "", reply)
 
 
 def is_worth_repeating(verdict: Verdict, reply: Reply | None) -> bool:
     """Whether the same request may do better; one that used up its tokens on nothing will not."""
-    return verdict in AGAIN and not (verdict == "blank" and reply is not None and reply.finish_reason == "length")
+    return verdict in RETRYABLE and not (verdict == "blank" and reply is not None and reply.finish_reason == "length")
 
 
 def pause_s(number: int, digest: str, retry_after_s: float | None) -> float:
@@ -94,9 +94,9 @@ def pause_s(number: int, digest: str, retry_after_s: float | None) -> float:
     Args:
         number: of the attempt that failed, from 1. digest: of the request, hexadecimal.
     """
-    doubled = min(_FIRST_PAUSE_S * 2 ** (number - 1), _LONGEST_PAUSE_S)
+    backoff_s = min(_FIRST_PAUSE_S * 2 ** (number - 1), _LONGEST_PAUSE_S)
     spread = 1 - _SPREAD * int(digest[:4], 16) / 0xFFFF
-    return max(doubled * spread, retry_after_s or 0.0)
+    return max(backoff_s * spread, retry_after_s or 0.0)
 
 
 def retry_after_s(text: str | None, now_ns: Callable[[], int]) -> float | None:

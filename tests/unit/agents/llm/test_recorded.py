@@ -83,7 +83,7 @@ def recorded(bodies: Sequence[str], mend: bool) -> tuple[RecordedMinute, Outcome
         minute.replies[digest_of(turn.request)] = body
         turn = proceed(dialogue, read_reply(body, mend))
     assert isinstance(turn, Outcome)
-    minute.fallback, minute.mends = None if turn.admitted else turn.reason, turn.mends
+    minute.fallback, minute.fixes = None if turn.decision else turn.reason, turn.fixes
     return minute, turn
 
 
@@ -123,17 +123,17 @@ NEW = [
 def test_mended_replies_decide_again_from_the_record(words_known: bool) -> None:
     """The same code reads the live reply and the recorded one; what was mended is on record."""
     minute, outcome = recorded(NEW, mend=True)
-    assert outcome.admitted is not None
+    assert outcome.decision is not None
     assert outcome.anomalies == [
         "tool_name", "arguments_as_object", "thoughts_in_text", "byte_order_mark", "no_arguments", "code_fence"
     ]  # fmt: skip
     if not words_known:
-        minute.mends = None
+        minute.fixes = None
     assert analyst_of(minute).decide(VIEW).reason == "nothing holds"
 
 
 def test_a_record_whose_words_are_lost_is_still_read() -> None:
     """No reading fits what it says of itself: the one that there is now counts."""
     minute, _ = recorded(NEW, mend=True)
-    minute.mends = frozenset()
+    minute.fixes = frozenset()
     assert analyst_of(minute).decide(VIEW).reason == "nothing holds"

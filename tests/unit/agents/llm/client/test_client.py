@@ -11,10 +11,10 @@ import pytest
 import structlog
 
 from agents.llm.client.budget import Budget, Limits
-from agents.llm.client.client import KEPT_BYTES, MAX_BYTES, Endpoint, ModelClient
+from agents.llm.client.client import MAX_BYTES, MAX_LOGGED_BYTES, Endpoint, ModelClient
 from agents.llm.client.errors import NoReply
 from agents.llm.client.prices import PeakHours, PriceList
-from agents.llm.wire.api import Attempt, Reply, Request, Usage, digest_of, read_reply, rendered
+from agents.llm.wire.api import Attempt, Reply, Request, Usage, digest_of, encode_request, read_reply
 from eventlog.clock import WallClock
 from tests.fakes.chat_endpoint import KEY, ChatEndpoint, Step, breaks_off, completion, says, serving
 
@@ -75,9 +75,9 @@ async def ask(
                 asked.outcome = await client.complete(request, until_ns, asked.attempts.append)
             except NoReply as refusal:
                 asked.outcome = refusal
-        asked.tokens = budget.taken(clock.now_ns())["tokens_today"]
+        asked.tokens = budget.totals(clock.now_ns())["tokens_today"]
         await client.close()
-        asked.verdicts, asked.stopped, asked.trouble = dict(client.verdicts), client.stopped, client.trouble
+        asked.verdicts, asked.stopped, asked.trouble = dict(client.verdicts), client.stop_reason, client.trouble
     return asked
 
 
@@ -92,7 +92,7 @@ async def test_a_good_reply_is_read_and_recorded() -> None:
     assert attempt.body is not None
     assert read_reply(attempt.body) == asked.outcome
     assert (attempt.verdict, attempt.status, attempt.number, attempt.detail) == ("ok", 200, 1, "")
-    assert attempt.charged == Usage(100, 64, 36, 10, 0)
+    assert attempt.charge == Usage(100, 64, 36, 10, 0)
     assert (asked.tokens, asked.verdicts) == (110, {"ok": 1})
 
 
@@ -100,7 +100,7 @@ async def test_the_wire_carries_the_very_bytes_the_digest_names() -> None:
     """No field is added, dropped or reordered, and the key travels in one header alone."""
     asked = await ask(says(completion()))
     (seen,) = asked.endpoint.seen
-    assert seen.body == rendered(REQUEST)
+    assert seen.body == encode_request(REQUEST)
     assert digest_of(msgspec.json.decode(seen.body)) == digest_of(REQUEST)
     names = {name.lower() for name in seen.headers}
     assert names == {
@@ -290,9 +290,9 @@ async def test_retry_after_beyond_the_deadline_ends_at_once() -> None:
 
 async def test_an_unusable_body_is_kept_cut_and_a_usable_one_whole() -> None:
     """What failed is for looking at; what succeeded must read the same again."""
-    long = "x" * (KEPT_BYTES + 1000)
+    long = "x" * (MAX_LOGGED_BYTES + 1000)
     cut = await ask(says(long, 500), attempts=1)
     whole = await ask(says(completion(long)))
-    assert cut.attempts[0].body == "x" * KEPT_BYTES
+    assert cut.attempts[0].body == "x" * MAX_LOGGED_BYTES
     assert whole.attempts[0].body is not None
     assert read_reply(whole.attempts[0].body) == whole.outcome

@@ -8,7 +8,7 @@ import pytest
 
 from agents.llm.client.client import MAX_BYTES
 from agents.llm.client.errors import NoReply
-from agents.llm.conversation.tools import calls_in
+from agents.llm.conversation.tools import parse_calls
 from agents.llm.wire.api import Reply
 from tests.fakes.chat_endpoint import KEY, Step, completion, says
 from tests.unit.agents.llm.client.test_client import ask
@@ -89,11 +89,11 @@ async def test_odd_replies_that_are_taken(name: str) -> None:
     step, text, mends = TAKEN[name]
     asked = await ask(step, attempts=1)
     assert isinstance(asked.outcome, Reply)
-    assert set(asked.outcome.mends) == mends
+    assert set(asked.outcome.fixes) == mends
     if text is not None:
         assert asked.outcome.message["content"] == text
     else:
-        ((called, arguments),) = [(c.name, c.arguments) for c in calls_in(asked.outcome.message) or ()]
+        ((called, arguments),) = [(c.name, c.arguments) for c in parse_calls(asked.outcome.message) or ()]
         assert (called, json.loads(arguments)) == ("f", {"symbol": "X"})
     assert asked.attempts[0].reply == asked.outcome
     assert all(name is None or name.isprintable() for name in (asked.outcome.model, asked.outcome.fingerprint))
@@ -208,19 +208,19 @@ async def test_odd_replies_that_are_refused(name: str) -> None:
     fault = asked.outcome
     assert isinstance(fault, NoReply)
     assert (attempt.verdict, fault.verdict) == (verdict, verdict)
-    assert fault.said.startswith(said)
-    assert bool(fault.said) is bool(said)
+    assert fault.server_text.startswith(said)
+    assert bool(fault.server_text) is bool(said)
     published = str(fault)
     assert published.startswith(f"{verdict}: {'HTTP' if verdict in ('unauthorised', 'no_balance') else ours}")
     assert not said or said not in published
-    shown = [attempt.detail, fault.in_full, published, asked.stopped or ""]
+    shown = [attempt.detail, fault.full_text, published, asked.stopped or ""]
     assert not [line for line in shown if any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") for c in line)]
     assert not [line for line in shown if KEY in line or len(line) > 500]
     if verdict in ("unauthorised", "no_balance"):
         assert str(asked.stopped).startswith(ours)
         assert said in str(asked.stopped)
     else:
-        assert attempt.detail == (f"{fault.detail}: {fault.said}" if said else fault.detail)
+        assert attempt.detail == (f"{fault.detail}: {fault.server_text}" if said else fault.detail)
 
 
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405, 410, 413, 422, 451, 301, 302, 303, 307, 308])

@@ -102,7 +102,7 @@ async def test_a_proxy_that_opens_no_tunnel_is_named(tls: ssl.SSLContext, answer
             (attempt,), fault = await ask(endpoint.base_url, proxy.url.replace("://", f"://{IN_A_URL}@"))
     assert endpoint.seen == []
     assert str(fault) == f"unreachable: the proxy opened no way to the endpoint {told}"
-    assert (attempt.verdict, attempt.charged) == ("unreachable", Usage())
+    assert (attempt.verdict, attempt.charge) == ("unreachable", Usage())
     assert not [word for word in (*CREDENTIALS, "secret", KEY) if word in f"{attempt} {fault!r} {lines}"]
 
 
@@ -110,7 +110,7 @@ async def test_a_proxy_that_is_not_there_is_unreachable() -> None:
     """And never gone around."""
     attempts, fault = await ask("https://127.0.0.1:9", "http://user:word@127.0.0.1:9")
     assert str(fault) == "unreachable: APIConnectionError: Connection refused, over the proxy"
-    assert attempts[0].charged == Usage()
+    assert attempts[0].charge == Usage()
 
 
 async def test_a_server_of_another_name_is_not_believed(tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +119,7 @@ async def test_a_server_of_another_name_is_not_believed(tls: ssl.SSLContext, mon
     async with serving(says(completion()), tls=tls) as endpoint, tunnelling() as proxy:
         attempts, fault = await ask(endpoint.base_url, proxy.url)
     assert "TLS: certificate verify failed" in str(fault)
-    assert (attempts[0].charged, endpoint.seen) == (Usage(), [])
+    assert (attempts[0].charge, endpoint.seen) == (Usage(), [])
 
 
 async def test_this_machine_is_asked_straight() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.llm.client.dns import MOST, Lookups
+from agents.llm.client.dns import MAX_LOOKUPS, Lookups
 
 ROOT = Path(__file__).resolve().parents[4]
 HANGING = """
@@ -60,11 +60,11 @@ async def test_what_a_call_gives_or_raises_comes_back() -> None:
 def test_what_is_under_way_is_bounded() -> None:
     """One more than may hang fails at once; when one ends, its place is free."""
     lookups, go = Lookups(), threading.Event()
-    hanging = [lookups.submit(go.wait, 20) for _ in range(MOST)]
+    hanging = [lookups.submit(go.wait, 20) for _ in range(MAX_LOOKUPS)]
     with pytest.raises(BlockingIOError):
         lookups.submit(len, "")
     go.set()
-    assert [future.result(timeout=5) for future in hanging] == [True] * MOST
+    assert [future.result(timeout=5) for future in hanging] == [True] * MAX_LOOKUPS
     deadline = time.monotonic() + 5
     while any(thread.name == "lookup" for thread in threading.enumerate()) and time.monotonic() < deadline:
         time.sleep(0.01)

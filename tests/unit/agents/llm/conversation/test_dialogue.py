@@ -9,8 +9,8 @@ import pytest
 
 from agents.llm.conversation.dialogue import ModelOptions, Outcome, Turn, converse, proceed
 from agents.llm.conversation.prompts import load
-from agents.llm.conversation.tools import DEPTH, FLOW, candidates, result
-from agents.llm.wire.api import Reply, Usage, digest_of, rendered
+from agents.llm.conversation.tools import DEPTH, FLOW, candidates_json, tool_result
+from agents.llm.wire.api import Reply, Usage, digest_of, encode_request
 from analysis.parameters import Parameters
 from analysis.view import MarketView
 from tests.market_builders import a_piece, a_view, meeting
@@ -74,14 +74,14 @@ def test_staged_is_five_requests_in_order() -> None:
         {"type": "function", "function": {"name": FLOW}}, "none", None,
     ]  # fmt: skip
     answered = [m for t in turns for m in t.request["messages"] if m["role"] == "tool"]
-    assert [a["content"] for a in answered] == [result(DEPTH, VIEW), result(FLOW, VIEW)]
+    assert [a["content"] for a in answered] == [tool_result(DEPTH, VIEW), tool_result(FLOW, VIEW)]
     last = turns[-1].request
     assert last["response_format"] == {"type": "json_object"}
     shown = last["messages"][-1]["content"]
-    assert all(part in shown for part in ("Wb0 stands.", "Balanced.", candidates(VIEW), result(FLOW, VIEW)))
-    assert outcome.admitted is not None
+    assert all(part in shown for part in ("Wb0 stands.", "Balanced.", candidates_json(VIEW), tool_result(FLOW, VIEW)))
+    assert outcome.decision is not None
     assert (outcome.model, outcome.reason, outcome.anomalies) == ("deepseek-flash-1017", "", [])
-    assert [(z.low_e8, z.high_e8) for z in outcome.admitted.zones] == [(9_947_000_000, 9_953_000_000)]
+    assert [(z.low_e8, z.high_e8) for z in outcome.decision.zones] == [(9_947_000_000, 9_953_000_000)]
 
 
 def test_compact_asks_both_tools_at_once() -> None:
@@ -90,14 +90,14 @@ def test_compact_asks_both_tools_at_once() -> None:
     assert [t.request["tool_choice"] for t in turns] == ["required", "none"]
     roles = [m["role"] for m in turns[1].request["messages"]]
     assert roles == ["system", "user", "assistant", "tool", "tool", "user"]
-    assert outcome.admitted is not None
+    assert outcome.decision is not None
 
 
 def test_compact_asks_for_the_tool_that_was_left_out() -> None:
     """A model that calls one tool is made to call the other by name."""
     turns, outcome = lead([said(None, (FLOW, GOOD)), said(None, (DEPTH, GOOD)), said(ASIDE)], COMPACT)
     assert turns[1].request["tool_choice"] == {"type": "function", "function": {"name": DEPTH}}
-    assert outcome.admitted is not None
+    assert outcome.decision is not None
 
 
 def test_thinking_forces_nothing_and_gives_its_thoughts_back() -> None:
@@ -122,7 +122,7 @@ def test_no_tool_call_is_asked_for_again_and_then_given_up() -> None:
     """A model that answers in prose is told to call the tool; three times is enough."""
     turns, outcome = lead([said("I think the book is fine.")] * 3, THINKING)
     assert turns[1].request["messages"][-1]["content"].startswith("Nothing was looked up. Call depth_snapshot")
-    assert outcome.admitted is None
+    assert outcome.decision is None
     assert outcome.reason == "depth_snapshot_analytsis was not called soundly"
     assert outcome.anomalies == ["no_tool_call"] * 3
 
@@ -146,7 +146,7 @@ def test_bad_arguments_are_answered_with_what_is_wrong(arguments: str, told: str
     )  # fmt: skip
     assert told in turns[1].request["messages"][-1]["content"]
     assert outcome.anomalies == ["bad_arguments"]
-    assert outcome.admitted is not None
+    assert outcome.decision is not None
 
 
 @pytest.mark.parametrize("arguments", ["{}", " { } ", "{\n}"])
@@ -155,24 +155,24 @@ def test_a_call_without_arguments_is_noted_and_answered(arguments: str) -> None:
     _, outcome = lead(
         [said(None, (DEPTH, arguments)), said("V."), said(None, (FLOW, arguments)), said("V."), said(ASIDE)]
     )
-    assert outcome.admitted is not None
+    assert outcome.decision is not None
     assert outcome.anomalies == ["no_arguments"]
-    assert outcome.mends == {"no_arguments"}
+    assert outcome.fixes == {"no_arguments"}
 
 
 def test_mends_are_on_record_once_a_kind() -> None:
     """What a reply needed to be read is among the anomalies, whatever reply it was."""
-    mended = replace(said("V."), mends=("content_in_parts",))
+    mended = replace(said("V."), fixes=("content_in_parts",))
     _, outcome = lead(
         [said(None, (DEPTH, GOOD)), mended, said(None, (FLOW, GOOD)), mended, said(f"```JS\r\n{ASIDE}```")]
     )
-    assert outcome.admitted is not None
+    assert outcome.decision is not None
     assert outcome.anomalies == ["content_in_parts", "code_fence"]
 
 
 def test_unmended_a_record_reads_as_it_did() -> None:
     """Without mends a call without arguments is answered with its fault, and a strange fence is refused."""
-    dialogue = converse(VIEW, EN, STAGED, Parameters(), mend=False)
+    dialogue = converse(VIEW, EN, STAGED, Parameters(), normalise=False)
     proceed(dialogue)
     turn = proceed(dialogue, said(None, (DEPTH, "{}")))
     assert isinstance(turn, Turn)
@@ -220,8 +220,8 @@ def test_the_same_tool_twice_is_answered_in_full_once() -> None:
         [said(None, *[(DEPTH, GOOD)] * 8), said("V."), said(None, (FLOW, GOOD)), said("V."), said(ASIDE)]
     )
     answers = [m["content"] for m in turns[1].request["messages"] if m["role"] == "tool"]
-    assert answers == [result(DEPTH, VIEW)] + ["the same as the answer to call_0"] * 7
-    assert outcome.admitted is not None
+    assert answers == [tool_result(DEPTH, VIEW)] + ["the same as the answer to call_0"] * 7
+    assert outcome.decision is not None
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def test_a_flood_is_not_echoed(flood: Reply, named: str) -> None:
     turns, outcome = lead(
         [flood, said(None, (DEPTH, GOOD)), said("V."), said(None, (FLOW, GOOD)), said("V."), said(ASIDE)]
     )
-    assert max(len(rendered(t.request)) for t in turns) < 32_000
+    assert max(len(encode_request(t.request)) for t in turns) < 32_000
     assert outcome.anomalies == [named, "no_tool_call"]
 
 
@@ -247,10 +247,10 @@ def test_a_refused_decision_is_mended_once() -> None:
     wrong = DECISION.replace("99.53", "120")
     turns, mended = lead([*start, said(wrong), said(DECISION)])
     assert turns[-1].request["messages"][-1]["content"].startswith("The decision was refused:\n- ")
-    assert mended.admitted is not None
+    assert mended.decision is not None
     assert mended.anomalies == ["decision_refused"]
     _, lost = lead([*start, said(wrong), said(wrong)])
-    assert lost.admitted is None
+    assert lost.decision is None
     assert lost.reason.startswith("the decision was refused twice: ")
     assert len(lost.refusals) >= 2
 
@@ -275,7 +275,7 @@ def test_what_stays_the_same_comes_first() -> None:
 def test_the_same_minute_makes_the_same_bytes() -> None:
     """Requests are a function of view, prompts and settings."""
     replies = [said(None, (DEPTH, GOOD)), said("V."), said(None, (FLOW, GOOD)), said("V."), said(ASIDE)]
-    first, second = ([rendered(t.request) for t in lead(replies)[0]] for _ in range(2))
+    first, second = ([encode_request(t.request) for t in lead(replies)[0]] for _ in range(2))
     assert first == second
 
 

@@ -115,4 +115,4 @@ def test_no_mark_between_digits_hides_an_invented_price(parts: list[int], mark: 
 def test_any_text_is_weighed(text: str, shown: str) -> None:
     """Nothing raises."""
     found = ShownFigures(shown).ground(text)
-    assert len(found.ungrounded) <= found.found
+    assert len(found.ungrounded) <= found.count

@@ -116,5 +116,5 @@ def test_another_price_is_not(price_e8: int, away: int) -> None:
 def test_any_text_can_be_weighed(text: str, shown: str) -> None:
     """Nothing raises, no more is missing than was found, and a text is grounded in itself."""
     found = ground(text, shown)
-    assert len(found.ungrounded) <= found.found
+    assert len(found.ungrounded) <= found.count
     assert ground(text, text).ungrounded == ()

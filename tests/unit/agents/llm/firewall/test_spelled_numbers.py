@@ -2,7 +2,7 @@
 
 import pytest
 
-from agents.llm.firewall.spelled_numbers import spelled
+from agents.llm.firewall.spelled_numbers import find_spelled_numbers
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from agents.llm.firewall.spelled_numbers import spelled
 )
 def test_spelled_numbers_are_found(text: str, found: tuple[str, ...]) -> None:
     """Two or more number words in a row, with or without a point."""
-    assert spelled(text) == found
+    assert find_spelled_numbers(text) == found
 
 
 @pytest.mark.parametrize(
@@ -35,4 +35,4 @@ def test_spelled_numbers_are_found(text: str, found: tuple[str, ...]) -> None:
 )  # fmt: skip
 def test_other_words_are_not(text: str) -> None:
     """Single words, spans of time, whole numbers up to twelve and vague amounts."""
-    assert spelled(text) == ()
+    assert find_spelled_numbers(text) == ()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.llm.wire.complaints import LONGEST, complaint, is_loopback, moved_to
+from agents.llm.wire.complaints import LONGEST, complaint, describe_redirect, is_loopback
 
 
 @pytest.mark.parametrize(
@@ -128,12 +128,12 @@ TRUST = "; if you trust it, write it into analyzer.deepseek.base_url"
 )
 def test_where_a_redirect_points(location: str | None, line: str) -> None:
     """The address to write into the settings, without user, query and fragment; never one that a key must not go to."""
-    assert moved_to(location) == line
+    assert describe_redirect(location) == line
 
 
 def test_a_long_address_is_cut() -> None:
     """It stays one line."""
-    assert len(moved_to("https://a.example/" + "x" * 5_000)) < 300
+    assert len(describe_redirect("https://a.example/" + "x" * 5_000)) < 300
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from agents.llm.client.secret import SCRUBBED, Secret
 from agents.llm.wire.api import NoMessage, UnreadableReply, Usage, read_reply
-from agents.llm.wire.verdicts import judged, pause_s, retry_after_s
+from agents.llm.wire.verdicts import assess, pause_s, retry_after_s
 
 NOW_NS = 1_800_000_000 * 10**9  # 2027-01-15 08:00:00 UTC
 
@@ -48,7 +48,7 @@ def test_pauses_double_and_are_spread_by_the_request() -> None:
 @given(st.integers(100, 599), st.binary(max_size=200))
 def test_any_answer_gets_a_verdict(status: int, body: bytes) -> None:
     """Random bytes under any status: one line, and a reply only where a 200 could be read."""
-    found = judged(status, body)
+    found = assess(status, body)
     assert (found.reply is None) or status == 200
     assert "\n" not in found.detail
 
