@@ -33,16 +33,16 @@ class Outlet:
     """
 
     def __init__(
-        self, writer: LogWriter, spill: Spill, again_after_loss: Callable[[LostRange], Sequence[Fact]]
+        self, writer: LogWriter, spill: Spill, facts_after_loss: Callable[[LostRange], Sequence[Fact]]
     ) -> None:
         self.writer = writer
         self._spill = spill
-        self._again_after_loss = again_after_loss
-        self._changed = threading.Condition()
-        self._waiting: list[Fact] = []
-        self._in_hand: list[Fact] = []
-        self._put = 0
-        self._stored = 0
+        self._facts_after_loss = facts_after_loss
+        self._condition = threading.Condition()
+        self._pending: list[Fact] = []
+        self._in_flight: list[Fact] = []
+        self._put_count = 0
+        self._stored_count = 0
         self._stored_seq = writer.last_seq
         self._ending = False
         self._away = ""
@@ -58,7 +58,7 @@ class Outlet:
     @property
     def waiting(self) -> int:
         """How many facts are not stored yet."""
-        return self._put - self._stored
+        return self._put_count - self._stored_count
 
     def put(self, facts: Sequence[Fact]) -> int:
         """
@@ -67,13 +67,13 @@ class Outlet:
         Returns:
             A ticket for `wait`.
         """
-        with self._changed:
-            self._waiting += facts
-            self._put += len(facts)
-            self._changed.notify_all()
-            return self._put
+        with self._condition:
+            self._pending += facts
+            self._put_count += len(facts)
+            self._condition.notify_all()
+            return self._put_count
 
-    def wait(self, ticket: int, given_up: Callable[[], bool]) -> bool:
+    def wait(self, ticket: int, should_stop: Callable[[], bool]) -> bool:
         """
         Wait until everything up to a ticket is stored.
 
@@ -86,12 +86,12 @@ class Outlet:
         Raises:
             EventLogError: this process may not write any more.
         """
-        with self._changed:
-            while self._stored < ticket and self._error is None and not given_up():
-                self._changed.wait(_LOOK_S)
+        with self._condition:
+            while self._stored_count < ticket and self._error is None and not should_stop():
+                self._condition.wait(_LOOK_S)
             if self._error is not None:
                 raise self._error
-            return self._stored >= ticket
+            return self._stored_count >= ticket
 
     def close(self, timeout_s: float) -> None:
         """
@@ -100,16 +100,20 @@ class Outlet:
         Raises:
             EventLogError: this process may not write any more, or what is left could not be kept.
         """
-        with self._changed:
-            self._changed.wait_for(lambda: self._stored == self._put or self._error is not None, timeout_s)
+        with self._condition:
+            self._condition.wait_for(
+                lambda: self._stored_count == self._put_count or self._error is not None, timeout_s
+            )
             self._ending = True
-            self._changed.notify_all()
+            self._condition.notify_all()
         self._thread.join(timeout_s)
-        with self._changed:
-            left = [*self._in_hand, *self._waiting]
-            if left and self._error is None:
-                self._spill.append(left, self._stored_seq, limited=False)
-                _log.warning("not stored yet, kept for the next start", facts=len(left), file=str(self._spill.path))
+        with self._condition:
+            remaining = [*self._in_flight, *self._pending]
+            if remaining and self._error is None:
+                self._spill.append(remaining, self._stored_seq, limited=False)
+                _log.warning(
+                    "not stored yet, kept for the next start", facts=len(remaining), file=str(self._spill.path)
+                )
         if self._error is not None:
             raise self._error
 
@@ -118,46 +122,46 @@ class Outlet:
             while (facts := self._next()) is not None:
                 self._store(facts)
         except Exception as error:  # handed to whoever waits: this thread has nobody to raise it to
-            with self._changed:
+            with self._condition:
                 self._error = error
-                self._changed.notify_all()
+                self._condition.notify_all()
 
     def _next(self) -> Sequence[Fact] | None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._ending)
+        with self._condition:
+            self._condition.wait_for(lambda: self._pending or self._ending)
             if self._ending:
                 return None
-            self._in_hand, self._waiting = self._waiting, []
-            return self._in_hand
+            self._in_flight, self._pending = self._pending, []
+            return self._in_flight
 
     def _store(self, facts: Sequence[Fact]) -> None:
         """Store facts, however long the server is away, unless the process ends meanwhile."""
-        handed = facts
+        batch = facts
         while True:
             try:
-                lost = self.writer.append(handed)
+                lost_range = self.writer.append(batch)
             except (StoreUnavailable, StoreFull) as error:
-                handed = ()  # the writer keeps what it could not store
+                batch = ()  # the writer keeps what it could not store
                 if not self._away:
                     _log.warning("log server away, waiting", reason=str(error))
                 self._away = str(error)
-                with self._changed:
-                    if self._changed.wait_for(lambda: self._ending, _RETRY_S):
+                with self._condition:
+                    if self._condition.wait_for(lambda: self._ending, _RETRY_S):
                         return
                 continue
             break
         if self._away:
             _log.info("log server back")
         self._away = ""
-        again = self._again(lost) if lost is not None else []
-        with self._changed:
-            self._waiting = [*again, *self._waiting]
-            self._put += len(again)
-            self._stored += len(facts)
+        repeats = self._facts_to_repeat(lost_range) if lost_range is not None else []
+        with self._condition:
+            self._pending = [*repeats, *self._pending]
+            self._put_count += len(repeats)
+            self._stored_count += len(facts)
             self._stored_seq = self.writer.last_seq
-            self._in_hand = []
-            self._changed.notify_all()
+            self._in_flight = []
+            self._condition.notify_all()
 
-    def _again(self, lost: LostRange) -> Sequence[Fact]:
-        _log.error("the server lost entries", first_seq=lost.first, last_seq=lost.last)
-        return self._again_after_loss(lost)
+    def _facts_to_repeat(self, lost_range: LostRange) -> Sequence[Fact]:
+        _log.error("the server lost entries", first_seq=lost_range.first, last_seq=lost_range.last)
+        return self._facts_after_loss(lost_range)

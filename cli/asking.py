@@ -24,13 +24,13 @@ YesOption = Annotated[bool, typer.Option("--yes", help="spend without being aske
 WorkersOption = Annotated[int, typer.Option(min=1, max=64, help="processes that share the ticks")]
 
 
-def way_of(source: LogSource, settings: Settings, out: Path, changed: Changed = AS_IT_WAS) -> ModelSetup:
+def model_setup(source: LogSource, settings: Settings, out: Path, change: Changed = AS_IT_WAS) -> ModelSetup:
     """The way of asking that settings mean; answers are kept in `out`."""
     sight = analysis_config(settings, source.market.symbol)
-    chosen = settings.analyzer.deepseek
-    proxy = settings.proxy_for(chosen.endpoint_url)
+    model_settings = settings.analyzer.deepseek
+    proxy = settings.proxy_for(model_settings.endpoint_url)
     decisions = source.decisions if source.has_decisions else None
-    return ModelSetup(str(source.market), chosen, sight, source.events, decisions, out, changed, proxy)
+    return ModelSetup(str(source.market), model_settings, sight, source.events, decisions, out, change, proxy)
 
 
 def ticks_of(source: LogSource, start: str | None, to: str | None) -> Ticks:

@@ -18,7 +18,7 @@ from cli import interrupts
 from market.errors import KnownError
 from market.printable import one_line, printable, reasons
 
-_OF_ANYBODY = {
+_FIELDS_WITHOUT_STATUS = {
     "running", "connected", "is_running", "websocket_connected", "redis_connected", "depth_snapshots_count",
     "trade_window_count", "last_analysis",
 }  # fmt: skip
@@ -28,10 +28,10 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-_OF_A_LOG = ("catalogue.json", "reserved.json", "server.lock")
+_LOG_FILES = ("catalogue.json", "reserved.json", "server.lock")
 """Files that a log's folder holds, or that of its server."""
-_FOR_ITS_OWNER = 0o077  # recordings, decisions and conversations are nobody else's to read
-_NOBODY_READS = 141  # what a shell says of a process that a closed pipe ended
+_OWNER_ONLY = 0o077  # recordings, decisions and conversations are nobody else's to read
+_PIPE_CLOSED = 141  # what a shell says of a process that a closed pipe ended
 
 
 class Failure(KnownError):
@@ -49,7 +49,7 @@ def expect_no_log(path: Path) -> None:
         Failure: it lies in such a folder.
     """
     for folder in (path.resolve(), *path.resolve().parents):
-        if any((folder / name).exists() for name in _OF_A_LOG):
+        if any((folder / name).exists() for name in _LOG_FILES):
             raise Failure(f"{path} lies in {folder}, where a log is kept; name a file elsewhere")
 
 
@@ -77,7 +77,7 @@ def visible(text: str) -> str:
 
 def prepare() -> None:
     """What every command and daemon begins with: files for their owner alone, text that any terminal can take."""
-    os.umask(_FOR_ITS_OWNER)
+    os.umask(_OWNER_ONLY)
     interrupts.raise_again()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -109,13 +109,13 @@ def run(app: typer.Typer) -> NoReturn:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         raise SystemExit(interrupts.INTERRUPTED) from None
-    except SystemExit as ended:
-        if ended.code == interrupts.INTERRUPTED:  # typer heard it, and says nothing
+    except SystemExit as stop:
+        if stop.code == interrupts.INTERRUPTED:  # typer heard it, and says nothing
             print("interrupted", file=sys.stderr)
         raise
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads what Python still flushes
-        raise SystemExit(_NOBODY_READS) from None
+        raise SystemExit(_PIPE_CLOSED) from None
     raise SystemExit(0)
 
 
@@ -124,49 +124,52 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=1))
 
 
-def print_status(said: dict[str, Any], as_json: bool) -> None:
+def print_status(fields: dict[str, Any], as_json: bool) -> None:
     """What a daemon says about itself."""
     if as_json:
-        print_json(said)
-    elif said.keys() <= _OF_ANYBODY:
-        print("starting" if said["running"] else "not running, and never ran with this storage")
+        print_json(fields)
+    elif fields.keys() <= _FIELDS_WITHOUT_STATUS:
+        print("starting" if fields["running"] else "not running, and never ran with this storage")
     else:
-        for name, value in said.items():
-            show(f"{name:<22}{_told(value)}")
+        for name, value in fields.items():
+            show(f"{name:<22}{_format_value(value)}")
 
 
-def print_statuses(said: Mapping[str, dict[str, Any]], as_json: bool) -> None:
+def print_statuses(statuses: Mapping[str, dict[str, Any]], as_json: bool) -> None:
     """What a daemon says about each of several markets, a line each; about one alone everything."""
-    if len(said) == 1:
-        print_status(next(iter(said.values())), as_json)
+    if len(statuses) == 1:
+        print_status(next(iter(statuses.values())), as_json)
     elif as_json:
-        print_json(dict(said))
+        print_json(dict(statuses))
     else:
         rows = [("market", *_COLUMNS)] + [
-            (market, *(_told(_inside(status, name)) for name in _COLUMNS)) for market, status in said.items()
+            (market, *(_format_value(_nested_value(status, name)) for name in _COLUMNS))
+            for market, status in statuses.items()
         ]
-        widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
         for row in rows:
             show("  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip())
 
 
-def _inside(status: Mapping[str, Any], name: str) -> Any:
+def _nested_value(status: Mapping[str, Any], name: str) -> Any:
     outer, _, inner = name.partition(" ")
     value = status.get(outer)
     return (value or {}).get(inner) if inner else value
 
 
-def _told(value: Any) -> str:
+def _format_value(value: Any) -> str:
     """A value of a status on one line."""
     if isinstance(value, dict):
-        return ", ".join(f"{k} ({_told(v)})" if isinstance(v, dict) else f"{k} {_told(v)}" for k, v in value.items())
+        return ", ".join(
+            f"{k} ({_format_value(v)})" if isinstance(v, dict) else f"{k} {_format_value(v)}" for k, v in value.items()
+        )
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     return "–" if value is None or value == "" else str(value)
 
 
 @contextmanager
-def progress(what: str, unit_total: int | None) -> Iterator[Any]:
+def progress(label: str, unit_total: int | None) -> Iterator[Any]:
     """
     A bar on a terminal, silence elsewhere.
 
@@ -192,7 +195,7 @@ def progress(what: str, unit_total: int | None) -> Iterator[Any]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=unit_total)
+        task = bar.add_task(label, total=unit_total)
 
         def advance(done: int, total: int | None = None) -> None:
             bar.update(task, advance=done, total=total)

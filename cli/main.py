@@ -25,7 +25,7 @@ class Entry:
     """
 
     target: str
-    says: str
+    summary: str
     context: dict[str, Any] = field(default_factory=dict)
 
 
@@ -63,8 +63,8 @@ class LazyGroup(TyperGroup):
         if cmd_name not in ENTRIES:
             return None
         if self._is_listing:
-            return TyperCommand(cmd_name, help=ENTRIES[cmd_name].says)
-        return loaded(cmd_name)
+            return TyperCommand(cmd_name, help=ENTRIES[cmd_name].summary)
+        return load_command(cmd_name)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """The list of commands."""
@@ -72,7 +72,7 @@ class LazyGroup(TyperGroup):
         super().format_help(ctx, formatter)
 
 
-def loaded(name: str) -> Any:
+def load_command(name: str) -> Any:
     """A command of ENTRIES with its libraries."""
     module, _, attribute = ENTRIES[name].target.partition(":")
     target = getattr(import_module(module), attribute)

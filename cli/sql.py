@@ -24,13 +24,13 @@ from eventlog.names import LogName
 from eventlog.store.cold import ColdLog
 from market.instrument import Market
 from market.printable import printable
-from research.answers import Answer, ask, statements_of, told_in_one_line
+from research.answers import Answer, ask, one_line_errors, statements_of
 from research.errors import BadQuery
 from research.views import open_views
 
 app = console.application(__doc__ or "")
 
-_WIDEST = 40
+_MAX_CELL = 40
 _MAX_ROWS = 10**9
 _QUIET = "SET python_enable_replacements = false; SET enable_progress_bar_print = false"
 """No variable of this program is a table, and nothing but the answer is printed."""
@@ -75,7 +75,7 @@ def sql(
 @contextmanager
 def _views(storage: Path, market: Market, runs: Path | None) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection whose refusal of damaged files is told as such."""
-    with told_in_one_line():
+    with one_line_errors():
         connection, sources = open_views(storage, market, runs)
         connection.execute(_QUIET).fetchall()
     with connection:
@@ -105,12 +105,12 @@ def _print(answer: Answer) -> None:
     table = [_cells(answer.columns), *(_cells([_text(value) for value in row]) for row in answer.rows)]
     widths = [max(cell_len(row[i]) for row in table) for i in range(len(answer.columns))]
     for row in table:
-        padded = (cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True))
-        console.show("  ".join(padded).rstrip())
+        cells = (cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True))
+        console.show("  ".join(cells).rstrip())
 
 
 def _cells(texts: Sequence[str]) -> list[str]:
-    return [printable(text, _WIDEST) for text in texts]
+    return [printable(text, _MAX_CELL) for text in texts]
 
 
 def _text(value: Any) -> str:

@@ -24,12 +24,12 @@ from research.errors import BadQuery
 _LONGEST_REASON = 600
 _INTERRUPTED = "Query interrupted"
 _ANSWER = "_answer"
-_KEPT = {
+_NATIVE_TYPES = {
     "boolean", "tinyint", "smallint", "integer", "bigint", "hugeint", "utinyint", "usmallint", "uinteger", "ubigint",
     "uhugeint", "float", "double", "varchar",
 }  # fmt: skip
 """Types that come to Python as they are; others go through DuckDB's own text."""
-_ANSWERING = {"SELECT", "EXPLAIN", "EXECUTE", "CALL", "RELATION"}
+_WITH_ROWS = {"SELECT", "EXPLAIN", "EXECUTE", "CALL", "RELATION"}
 _TIME = re.compile(r"(\S+)( \(BC\))? (\d\d:\d\d:\d\d(?:\.\d+)?)([+-]\d\d(?::\d\d)*)?")
 _INT64 = range(-(2**63), 2**63)
 
@@ -67,11 +67,11 @@ def statements_of(query: str) -> list[duckdb.Statement]:
         text = query.encode(errors="surrogateescape").decode()  # as a shell passes it where the locale is plain C
     except UnicodeError as error:
         raise BadQuery("the query is no UTF-8; type it again") from error
-    with told_in_one_line(), duckdb.connect() as connection:
+    with one_line_errors(), duckdb.connect() as connection:
         statements = connection.extract_statements(text)
     if not statements:
         raise BadQuery('the query is empty; "show tables" lists the views')
-    if any(statement.type.name in _ANSWERING for statement in statements[:-1]):
+    if any(statement.type.name in _WITH_ROWS for statement in statements[:-1]):
         raise BadQuery(
             f"the query holds {len(statements)} statements, of which the last alone may give rows; ask in turn"
         )
@@ -85,7 +85,7 @@ def ask(connection: duckdb.DuckDBPyConnection, statements: Sequence[duckdb.State
     Raises:
         BadQuery: one of them fails.
     """
-    with told_in_one_line(), ThreadPoolExecutor(1) as thread:
+    with one_line_errors(), ThreadPoolExecutor(1) as thread:
         answer = thread.submit(_ask, connection, statements, limit)
         try:
             return answer.result()
@@ -98,7 +98,7 @@ def _ask(connection: duckdb.DuckDBPyConnection, statements: Sequence[duckdb.Stat
     for statement in statements[:-1]:
         connection.execute(statement).fetchall()
     last = statements[-1]
-    relation = connection.sql(_without_end(last.query))
+    relation = connection.sql(_strip_end(last.query))
     if relation is None or not _gives_rows(last):
         return Answer()
     types = list(relation.types)
@@ -112,7 +112,7 @@ def _ask(connection: duckdb.DuckDBPyConnection, statements: Sequence[duckdb.Stat
 
 
 @contextmanager
-def told_in_one_line() -> Iterator[None]:
+def one_line_errors() -> Iterator[None]:
     """Turn DuckDB's error of several lines into one that keeps what is wrong and what it advises."""
     try:
         yield
@@ -125,7 +125,7 @@ def told_in_one_line() -> Iterator[None]:
         raise BadQuery(printable(" ".join(text.split()), _LONGEST_REASON)) from error
 
 
-def _without_end(query: str) -> str:
+def _strip_end(query: str) -> str:
     """A statement without its `;` and the comments behind: it becomes part of another."""
     text = query.encode()
     for at, kind in reversed(duckdb.tokenize(query)):
@@ -143,7 +143,7 @@ def _gives_rows(statement: duckdb.Statement) -> bool:
 
 def _plain_type(t: DuckDBPyType) -> str:
     """The type to which a column of another is cast before it comes to Python; nested ones keep their shape."""
-    if t.id in _KEPT:
+    if t.id in _NATIVE_TYPES:
         return "VARCHAR" if t.id == "varchar" else t.id
     inside = _children(t)
     if t.id in ("list", "array"):
@@ -152,7 +152,7 @@ def _plain_type(t: DuckDBPyType) -> str:
         return f"MAP(VARCHAR, {_plain_type(inside[1][1])})"
     if t.id == "tuple" and inside:
         return f"TUPLE({', '.join(_plain_type(child) for _, child in inside)})"
-    members = [f"{_quoted(name)} {_plain_type(child)}" for name, child in inside if name]
+    members = [f"{_quote(name)} {_plain_type(child)}" for name, child in inside if name]
     return f"{t.id}({', '.join(members)})" if members else "VARCHAR"
 
 
@@ -179,10 +179,10 @@ def _plain_inside(value: Any, t: DuckDBPyType | None) -> Any:
     kind, inside = (t.id, _children(t)) if t is not None else ("", [])
     if isinstance(value, dict):
         fields = dict(inside) if kind == "struct" else dict.fromkeys(value, inside[1][1]) if kind == "map" else {}
-        return {name: _plain(each, fields.get(name)) for name, each in value.items()}
+        return {name: _plain(item, fields.get(name)) for name, item in value.items()}
     if kind == "tuple":
-        return [_plain(each, child) for each, (_, child) in zip(value, inside, strict=True)]
-    return [_plain(each, inside[0][1] if kind in ("list", "array") else None) for each in value]
+        return [_plain(item, child) for item, (_, child) in zip(value, inside, strict=True)]
+    return [_plain(item, inside[0][1] if kind in ("list", "array") else None) for item in value]
 
 
 def _iso(day: str, era: str, time: str, zone: str) -> str:
@@ -190,7 +190,7 @@ def _iso(day: str, era: str, time: str, zone: str) -> str:
     return f"{day}T{time}{zone}{era}"
 
 
-def _quoted(name: str) -> str:
+def _quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 

@@ -35,7 +35,7 @@ def select_stored(kind: str, source: str) -> str:
         source: what gives its files' columns, as SQL behind FROM.
     """
     columns = (
-        f"CAST({_stored(kind, name)} AS {sql_type(kind, name)}) AS {_name(name)}" for name in SCHEMAS[kind].names
+        f"CAST({_expression(kind, name)} AS {sql_type(kind, name)}) AS {_name(name)}" for name in SCHEMAS[kind].names
     )
     return f"SELECT {', '.join(columns)} FROM {source}"
 
@@ -53,14 +53,14 @@ def select_nothing(kind: str, source: str = "range(0)") -> str:
     return f"SELECT {', '.join(columns)} FROM {source} WHERE false"
 
 
-def select_readable(kind: str, stored: str, decimals: int) -> str:
+def select_readable(kind: str, query: str, decimals: int) -> str:
     """
     A query for a kind's columns and those for people.
 
     Args:
         stored: a query for its columns. decimals: that the log's quantities keep.
     """
-    return f"SELECT {', '.join(['*', *_readable(kind, decimals)])} FROM ({stored})"
+    return f"SELECT {', '.join(['*', *_readable(kind, decimals)])} FROM ({query})"
 
 
 def sql_type(kind: str, name: str) -> str:
@@ -80,7 +80,7 @@ def moment(name: str) -> str:
     return f"try(make_timestamp_ns({name}))"
 
 
-def _stored(kind: str, name: str) -> str:
+def _expression(kind: str, name: str) -> str:
     if kind == AGG_TRADE and name in ("recv_ns", "event_time_ns"):
         lag = {"recv_ns": "recv_lag_ns", "event_time_ns": "event_lag_ns"}[name]
         return f"trade_time_ns + {lag}"
@@ -100,12 +100,12 @@ def _name(column: str) -> str:
 
 def _readable(kind: str, decimals: int) -> Iterator[str]:
     for name in SCHEMAS[kind].names:
-        kept = DECIMALS if name in PRICES else decimals
+        places = DECIMALS if name in PRICES else decimals
         if name.endswith("_ns") and name not in SPANS:
             yield f"{moment(name)} AS {_SHORT.get(name, name.removesuffix('_ns') + '_at')}"
         elif name.endswith("_e8"):
-            many = pa.types.is_list(SCHEMAS[kind].field(name).type)
-            value = f"list_transform({name}, lambda n: {exact('n', kept)})" if many else exact(name, kept)
+            is_list = pa.types.is_list(SCHEMAS[kind].field(name).type)
+            value = f"list_transform({name}, lambda n: {exact('n', places)})" if is_list else exact(name, places)
             yield f"{value} AS {name.removesuffix('_e8')}"
     if kind == AGG_TRADE:
         yield f"{moment('trade_time_ns')} AS traded_at"

@@ -124,13 +124,18 @@ def _create_kind(
     files = (
         f"read_parquet({INTACT_FILES}('{kind}'), hive_partitioning = false, union_by_name = {KINDS[kind].version > 1})"
     )
-    stored = select_stored(kind, files if KINDS[kind].version == 1 else with_later_columns(kind, files))
-    refused = select_readable(kind, select_nothing(kind, f"read_blob({INTACT_FILES}('{kind}'))"), decimals)
-    _create_of_files(connection, sources, kind, source, select_readable(kind, stored, decimals), refused)
+    query = select_stored(kind, files if KINDS[kind].version == 1 else with_later_columns(kind, files))
+    damaged_query = select_readable(kind, select_nothing(kind, f"read_blob({INTACT_FILES}('{kind}'))"), decimals)
+    _create_of_files(connection, sources, kind, source, select_readable(kind, query, decimals), damaged_query)
 
 
 def _create_of_files(
-    connection: duckdb.DuckDBPyConnection, sources: Sources, view: str, source: Source, query: str, refused: str
+    connection: duckdb.DuckDBPyConnection,
+    sources: Sources,
+    view: str,
+    source: Source,
+    query: str,
+    damaged_query: str,
 ) -> None:
     """
     Create a view over files.
@@ -147,7 +152,7 @@ def _create_of_files(
             source.intact_paths()
         except Exception:  # whatever it is, it is raised again for whoever asks this view
             sources.add(view, _Unreadable(source))
-            _create(connection, view, refused)
+            _create(connection, view, damaged_query)
             return
         if isinstance(sources.failure, EventLogError):
             raise sources.failure from error
@@ -179,8 +184,8 @@ def _create_runs(connection: duckdb.DuckDBPyConnection, sources: Sources, runs: 
             options = "hive_partitioning = false, union_by_name = true, filename = true"
             files = f"read_parquet({INTACT_FILES}('{view}'), {options})"
             query = f"SELECT parse_path(filename)[-2] AS run_id, * EXCLUDE (filename) FROM {files}"
-            refused = f"SELECT '' AS run_id FROM read_blob({INTACT_FILES}('{view}'))"
-            _create_of_files(connection, sources, view, source, query, refused)
+            damaged_query = f"SELECT '' AS run_id FROM read_blob({INTACT_FILES}('{view}'))"
+            _create_of_files(connection, sources, view, source, query, damaged_query)
 
 
 def _create_unproven(connection: duckdb.DuckDBPyConnection, cold: ColdLog | None) -> None:

@@ -16,7 +16,7 @@ from market.fixed_point import ONE_E8
 from projections.state import Windows
 from runtime.settings.settings import Settings, SettingsError
 
-_MAX_FITTED = 1024 * 1024
+_MAX_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def analysis_config(
         zone_half_width_bp=round(analysis.ladder_spread_percent * 100, 6),
     )
     if coefficients is None:
-        coefficients = _fitted(analysis.fitted_file) if analysis.fitted_file is not None else {}
+        coefficients = _read_coefficients(analysis.fitted_file) if analysis.fitted_file is not None else {}
     parameters = replace(
         parameters,
         pull=coefficients.get("pull", parameters.pull),
@@ -66,14 +66,14 @@ def analysis_config(
 
 def session_settings(settings: Settings, parameters: Parameters) -> str:
     """What an analyzer logs of its settings: no secrets, and under `fitted` the coefficients themselves, not a path."""
-    fitted = {"pull": parameters.pull, "confidence": parameters.confidence}
-    known: dict[str, object] = msgspec.json.decode(settings.without_secrets())
-    return msgspec.json.encode({**known, "fitted": fitted}).decode()
+    coefficients = {"pull": parameters.pull, "confidence": parameters.confidence}
+    plain: dict[str, object] = msgspec.json.decode(settings.without_secrets())
+    return msgspec.json.encode({**plain, "fitted": coefficients}).decode()
 
 
-def _fitted(file: Path) -> dict[str, Logistic]:
+def _read_coefficients(file: Path) -> dict[str, Logistic]:
     try:
-        return parse(read_plain(file.resolve(), _MAX_FITTED))  # a log of other hands may name anything here
+        return parse(read_plain(file.resolve(), _MAX_BYTES))  # a log of other hands may name anything here
     except OSError as error:
         raise SettingsError(f"cannot read {file}: {error.strerror}; see analyzer.analysis.fitted_file") from error
     except LogBroken as error:

@@ -24,8 +24,8 @@ from market.instrument import Market
 from runtime.open_log import mapper_for, quantity_decimals
 from runtime.settings.settings import Settings, SettingsError
 
-_RESERVED = 0.8  # of the weight a minute, at most, for books; the rest is for everything else
-_LONGEST_QUERY = 8_000  # what Binance reads of an address that names all streams
+_BOOK_SHARE = 0.8  # of the weight a minute, at most, for books; the rest is for everything else
+_MAX_QUERY = 8_000  # what Binance reads of an address that names all streams
 
 _log = structlog.get_logger()
 
@@ -45,7 +45,7 @@ class BinanceVenue:
         self._clock = clock
         venue = settings.binance
         self._limits = AddressLimits(venue.weight_per_minute, weight)
-        streams, proxy = _streams(settings, venue.recorded), settings.proxy_for(venue.websocket_url)
+        streams, proxy = _streams(settings, venue.recorded_symbols), settings.proxy_for(venue.websocket_url)
         self._stream = BinanceStream(venue.websocket_url, streams, clock, limits=self._limits, proxy=proxy)
 
     def exchange_of(self, market: Market, cold: ColdLog, hot: HotLog) -> BinanceExchange:
@@ -87,25 +87,25 @@ class BinanceVenue:
 def weight_of_books(settings: Settings) -> int:
     """What the books of all markets cost at most in one minute: all ask at once, and one that comes late is a gap."""
     book, venue = settings.data_collector.depth_snapshot, settings.binance
-    most = int(_RESERVED * venue.weight_per_minute)
-    weight = len(venue.recorded) * depth_weight(book.limit) * math.ceil(60 / book.update_interval_seconds)
-    if weight > most:
+    limit = int(_BOOK_SHARE * venue.weight_per_minute)
+    weight = len(venue.recorded_symbols) * depth_weight(book.limit) * math.ceil(60 / book.update_interval_seconds)
+    if weight > limit:
         raise SettingsError(
-            f"data_collector.depth_snapshot: {len(venue.recorded)} books of {book.limit} levels every "
-            f"{book.update_interval_seconds} s cost a weight of {weight:,} in one minute, of {most:,} there are (80 % "
+            f"data_collector.depth_snapshot: {len(venue.recorded_symbols)} books of {book.limit} levels every "
+            f"{book.update_interval_seconds} s cost a weight of {weight:,} in one minute, of {limit:,} there are (80 % "
             "of binance.weight_per_minute); record fewer markets, fewer levels or, down to once a minute, less often"
         )
     return weight
 
 
 def expect_short_query(settings: Settings) -> None:
-    symbols = settings.binance.recorded
+    symbols = settings.binance.recorded_symbols
     lengths = [len(f"streams={'/'.join(_streams(settings, symbols[: n + 1]))}") for n in range(len(symbols))]
-    too_many = sum(length > _LONGEST_QUERY for length in lengths)
+    too_many = sum(length > _MAX_QUERY for length in lengths)
     if too_many:
         raise SettingsError(
             f"binance.symbols: {len(symbols)} markets are {too_many} too many for one connection: their "
-            f"streams make an address of {lengths[-1]:,} characters, of {_LONGEST_QUERY:,} Binance reads; name fewer, "
+            f"streams make an address of {lengths[-1]:,} characters, of {_MAX_QUERY:,} Binance reads; name fewer, "
             "and the others in the settings of a second collector with another redis.storage_dir"
         )
 

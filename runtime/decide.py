@@ -17,7 +17,7 @@ class UnsoundAdvice(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
+class TickDecision:
     """What was seen at a tick, and what was advised; no advice where the tick says trades are not live."""
 
     tick: TickEntry
@@ -37,7 +37,7 @@ class Decider:
         self._observer = Observer(symbol, state, parameters)
         self._analyst = analyst
 
-    def decide(self, tick: TickEntry, state: MarketState) -> Decided:
+    def decide(self, tick: TickEntry, state: MarketState) -> TickDecision:
         """
         The analysis and the advice at a tick; a function of the state alone.
 
@@ -46,9 +46,9 @@ class Decider:
         """
         view = self._observer.observe(tick, state)
         if tick.trades != "live":
-            return Decided(tick, view, None)
+            return TickDecision(tick, view, None)
         advice = self._analyst.decide(view)
-        broken = violations(advice, view)
-        if broken:
-            raise UnsoundAdvice(f"tick at seq {tick.seq}: {'; '.join(broken[:3])}")
-        return Decided(tick, view, advice)
+        errors = violations(advice, view)
+        if errors:
+            raise UnsoundAdvice(f"tick at seq {tick.seq}: {'; '.join(errors[:3])}")
+        return TickDecision(tick, view, advice)

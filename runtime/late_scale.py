@@ -27,13 +27,13 @@ class LateScale:
     def __init__(self, mapper: BinanceMapper, cold: ColdLog, hot: HotLog | None) -> None:
         self._mapper = mapper
         self._log = Log(cold, hot, mapper.decoders)
-        self._searched = 0
-        self.known = False
+        self._searched_seq = 0
+        self.is_known = False
 
     @property
     def decoders(self) -> Mapping[str, Decode]:
         """See `BinanceMapper.decoders`."""
-        return {kind: self._scaled(decode) for kind, decode in self._mapper.decoders.items()}
+        return {kind: self._with_scale(decode) for kind, decode in self._mapper.decoders.items()}
 
     def learn(self) -> int:
         """
@@ -42,17 +42,17 @@ class LateScale:
         Raises:
             EventLogError: the log cannot be read.
         """
-        last = self._log.last_seq() if not self.known else 0
-        if last > self._searched:
-            for batch in self._log.read(self._searched, last, [INSTRUMENT]):
+        last = self._log.last_seq() if not self.is_known else 0
+        if last > self._searched_seq:
+            for batch in self._log.read(self._searched_seq, last, [INSTRUMENT]):
                 if INSTRUMENT in batch.rows:
                     self._mapper.quantity_decimals = int(batch.rows[INSTRUMENT]["quantity_decimals"][0])
-                    self.known = True
+                    self.is_known = True
                     break
-            self._searched = last
+            self._searched_seq = last
         return self._mapper.quantity_decimals
 
-    def _scaled(self, decode: Decode) -> Decode:
+    def _with_scale(self, decode: Decode) -> Decode:
         def read(entries: Sequence[Entry]) -> pa.Table:
             self.learn()
             return decode(entries)

@@ -24,8 +24,8 @@ from market.instrument import Market
 OpenLog = Callable[[], AbstractContextManager[Log]]
 """Opens a log for reading; picklable where several processes share the work."""
 
-_SEARCHED = 2_000
-_FIRST = {"events": "record or import one", "decisions": "run agent_analyzer.py on it"}
+_MAX_SEARCHED = 2_000
+_CREATE = {"events": "record or import one", "decisions": "run agent_analyzer.py on it"}
 """What makes a log of each kind."""
 
 
@@ -58,7 +58,7 @@ def open_log(storage: Path, market: Market, stream: str = "events", url: str | N
     if not cold.exists():
         cold.expect_nothing_recorded()
         raise LogNotFound(
-            f"no log {name} in {storage}; {_FIRST.get(stream, 'record one')} first, or check --market and --storage"
+            f"no log {name} in {storage}; {_CREATE.get(stream, 'record one')} first, or check --market and --storage"
         )
     server = EmbeddedServer(storage)
     if url is not None:
@@ -89,6 +89,6 @@ def quantity_decimals(cold: ColdLog, hot: HotLog | None) -> int:
     for batch in cold.read(0, cold.catalogue.last_seq, [INSTRUMENT]):
         if INSTRUMENT in batch.rows:
             return int(batch.rows[INSTRUMENT]["quantity_decimals"][0])
-    entries: list[Entry] = hot.read(0, None, _SEARCHED) if hot else []
-    found = next((e for e in entries if e.kind == INSTRUMENT), None)
-    return instrument_from(found.data).quantity_decimals if found else 8
+    entries: list[Entry] = hot.read(0, None, _MAX_SEARCHED) if hot else []
+    instrument = next((e for e in entries if e.kind == INSTRUMENT), None)
+    return instrument_from(instrument.data).quantity_decimals if instrument else 8

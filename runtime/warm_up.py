@@ -13,14 +13,14 @@ from projections.state import BOOK_KINDS, KINDS, READS, MarketState, Windows
 _WITHOUT_BOOKS = tuple(kind for kind in KINDS if kind not in BOOK_KINDS)
 
 
-def warmed_up(log: Log, first_boundary_ns: int, last_seq: int, windows: Windows) -> Iterator[Batch]:
+def read_with_warm_up(log: Log, first_boundary_ns: int, last_seq: int, windows: Windows) -> Iterator[Batch]:
     """The log from a warm-up before a tick up to a seq, as the folds read it, and before it the grid that held then."""
-    past, after = past_of(log, first_boundary_ns, windows)
+    past, after = read_past(log, first_boundary_ns, windows)
     yield from past
     yield from log.read(after, last_seq, KINDS, READS)
 
 
-def past_of(log: Log, first_boundary_ns: int, windows: Windows) -> tuple[Iterator[Batch], int]:
+def read_past(log: Log, first_boundary_ns: int, windows: Windows) -> tuple[Iterator[Batch], int]:
     """
     What of the past decides the state at a tick without its books, and the seq after which all of the log does.
 

@@ -50,8 +50,10 @@ def check(
     """Recompute what the log claims: seqs and trade ids without a hole, files as they were written."""
     if day is not None or against is not None:
         with log_source(market, storage, redis, config).events() as log:
-            fine = compare(log, against, day, as_json) if against else certify_day(log, day or "", as_json, allow_gaps)
-        raise typer.Exit(0 if fine else 1)
+            is_sound = (
+                compare(log, against, day, as_json) if against else certify_day(log, day or "", as_json, allow_gaps)
+            )
+        raise typer.Exit(0 if is_sound else 1)
     with (
         log_source(market, storage, redis, config).events() as log,
         console.progress("checking", None) as advance,
@@ -79,15 +81,15 @@ def compact(
     cold.refresh()
     lock = StorageLock(cold)
     try:
-        started = time.monotonic()
-        merged = cold.compact(WallClock().now_ns())
+        start_s = time.monotonic()
+        merged_count = cold.compact(WallClock().now_ns())
     finally:
         lock.release()
-    seconds, remaining = round(time.monotonic() - started, 1), len(cold.catalogue.segments)
+    seconds, remaining = round(time.monotonic() - start_s, 1), len(cold.catalogue.segments)
     if as_json:
-        console.print_json({"log": str(name), "merged_away": merged, "segments": remaining, "seconds": seconds})
+        console.print_json({"log": str(name), "merged_away": merged_count, "segments": remaining, "seconds": seconds})
     else:
-        console.show(f"{merged} segments merged away in {seconds} s; {remaining} remain")
+        console.show(f"{merged_count} segments merged away in {seconds} s; {remaining} remain")
 
 
 def _span(first: int | None, last: int | None) -> str:

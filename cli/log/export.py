@@ -32,7 +32,7 @@ MINUTE_BUCKETS = "minute_buckets"
 TRADE_FILES = "trade_files"
 RAW_NDJSON = "raw_ndjson"
 
-_LONGEST_WINDOW = 10_000_000  # minutes: every minute of a log stays
+_MAX_WINDOW = 10_000_000  # minutes: every minute of a log stays
 _FACTS = kinds_of(EVENTS)
 _KINDS = (*_FACTS, MINUTE_BARS, MINUTE_BUCKETS, TRADE_FILES, RAW_NDJSON)
 _LEVELLED = (MINUTE_BUCKETS, TRADE_FILES)
@@ -90,8 +90,8 @@ def export(
     if as_json:
         console.print_json({"kind": kind, "count": count, "output": str(output)})
         return
-    what = {TRADE_FILES: "files", RAW_NDJSON: "messages"}.get(kind, f"rows of {kind}")
-    console.show(f"{count:,} {what} in {output}")
+    noun = {TRADE_FILES: "files", RAW_NDJSON: "messages"}.get(kind, f"rows of {kind}")
+    console.show(f"{count:,} {noun} in {output}")
 
 
 def _level_of(text: str) -> int:
@@ -125,7 +125,7 @@ def _kind_tables(log: Log, kind: str, advance: Progress) -> Iterator[pa.Table]:
 
 
 def _all_minutes(log: Log, level_e8: int | None, advance: Progress) -> MinuteBuckets:
-    buckets = MinuteBuckets(_LONGEST_WINDOW) if level_e8 is None else MinuteBuckets(_LONGEST_WINDOW, level_e8)
+    buckets = MinuteBuckets(_MAX_WINDOW) if level_e8 is None else MinuteBuckets(_MAX_WINDOW, level_e8)
     newest, last_seq = 0, log.last_seq()
     for batch in log.read(kinds=[AGG_TRADE], columns={AGG_TRADE: COLUMNS}):
         advance(batch.last_seq - batch.first_seq + 1, last_seq)

@@ -16,7 +16,7 @@ from eventlog.transfer import export as exports
 from market.printable import printable
 from runtime.open_log import quantity_decimals
 
-_LONGEST = 60
+_MAX_VALUE = 60
 
 Formatter = Callable[[Batch, int], Iterator[tuple[int, str]]]
 """The entries of a batch, whose quantities keep so many decimals, as (seq, line)."""
@@ -56,7 +56,7 @@ def _as_text(batch: Batch, decimals: int) -> Iterator[tuple[int, str]]:
         table = exports.readable(rows.table(), decimals)
         for row in table.to_pylist():
             seq, recv = row.pop("seq"), row.pop("recv")
-            words = [f"{name}={printable(str(v), _LONGEST)}" for name, v in row.items() if v is not None]
+            words = [f"{name}={printable(str(v), _MAX_VALUE)}" for name, v in row.items() if v is not None]
             yield seq, f"{seq:>10} {recv} {kind:<11} {' '.join(words)}"
 
 

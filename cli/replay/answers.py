@@ -9,7 +9,7 @@ from pathlib import Path
 
 from agents.llm.recorded import Cassette, cassette_of
 from cli import console
-from cli.asking import memory_notes, way_of
+from cli.asking import memory_notes, model_setup
 from cli.options import LogSource
 from eventlog.clock import WallClock
 from eventlog.facts.analysis import ANALYZER_SESSION
@@ -30,7 +30,7 @@ ANALYSTS = ("rules", RECORDED, MODEL)
 
 
 def requests_of(
-    request: Request, analyst: str, source: LogSource, out: Path, repeats: int, asking: SpendPolicy
+    request: Request, analyst: str, source: LogSource, out: Path, repeats: int, policy: SpendPolicy
 ) -> list[Request]:
     """
     What to replay where somebody may be meant who is no rule: one request a repeat.
@@ -54,26 +54,29 @@ def requests_of(
     if len(ticks) == 0:
         return [request]  # the run says what there is
     if analyst == RECORDED:
-        return [_recorded(request, source, ticks)]
+        return [_recorded_request(request, source, ticks)]
     settings = source.settings or Settings()
-    found = get_answers(way_of(source, settings, out), ticks, repeats, asking, WallClock())
+    answers = get_answers(model_setup(source, settings, out), ticks, repeats, policy, WallClock())
     notes = memory_notes(settings, ticks)
     questions = questions_of(settings.analyzer.deepseek)
-    return [replace(request, analyst=MODEL, answered=_answered(found, n, questions, notes)) for n in range(repeats)]
+    return [
+        replace(request, analyst=MODEL, answered=_model_of_answers(answers, n, questions, notes))
+        for n in range(repeats)
+    ]
 
 
-def _answered(found: Collected, repeat: int, questions: Questions, notes: Sequence[str]) -> RecordedModel:
+def _model_of_answers(answers: Collected, repeat: int, questions: Questions, notes: Sequence[str]) -> RecordedModel:
     return RecordedModel(
-        make_analyst=found.make_analyst(repeat, questions),
-        inputs=found.inputs(repeat),
+        make_analyst=answers.make_analyst(repeat, questions),
+        inputs=answers.inputs(repeat),
         was_live=False,
-        took_ms=found.took_ms(repeat),
+        took_ms=answers.took_ms(repeat),
         notes=tuple(notes),
-        complaint=found.complaint(range(repeat, repeat + 1)),
+        complaint=answers.complaint(range(repeat, repeat + 1)),
     )
 
 
-def _recorded(request: Request, source: LogSource, ticks: Ticks) -> Request:
+def _recorded_request(request: Request, source: LogSource, ticks: Ticks) -> Request:
     if not source.has_decisions:
         raise console.Failure(f"there is no decision log of {source.market} in {source.storage}; nothing was recorded")
     settings, session = source.settings, None
@@ -86,31 +89,31 @@ def _recorded(request: Request, source: LogSource, ticks: Ticks) -> Request:
         settings, sight = settings_of(session), sight_of_session(session, source.market.symbol, None)
         request = replace(request, sight=sight, rules=rules_of(Settings().scoring, sight.parameters))
     questions = questions_of((settings or Settings()).analyzer.deepseek)
-    read_tape = partial(_tape, source.decisions)
+    read_cassette = partial(_read_cassette, source.decisions)
     inputs = {
         "prompts": prompts_of(questions).digest,
         "asking": asdict(questions.options),
-        "tape": tape_digest(read_tape(), ticks.seq.tolist()),
+        "tape": tape_digest(read_cassette(), ticks.seq.tolist()),
     }
-    answered = RecordedModel(
-        partial(recorded_analyst, read_tape, questions), inputs, True, complaint=_complaint(source.decisions, ticks)
+    recorded_model = RecordedModel(
+        partial(recorded_analyst, read_cassette, questions), inputs, True, complaint=_complaint(source.decisions, ticks)
     )
-    return replace(request, analyst=RECORDED, answered=answered)
+    return replace(request, analyst=RECORDED, answered=recorded_model)
 
 
 def _complaint(open_decisions: OpenLog, ticks: Ticks) -> str:
     """What the model's server said most often where it refused live."""
-    details, asked = list[str](), frozenset(ticks.seq.tolist())
+    details, seqs = list[str](), frozenset(ticks.seq.tolist())
     columns = {MODEL_CALL: ("market_seq", "verdict", "detail")}
     with open_decisions() as decisions:
         for batch in decisions.read(kinds=[MODEL_CALL], columns=columns):
             rows = batch.rows.get(MODEL_CALL)
             if rows is not None:
                 calls = rows.table().to_pylist()
-                details += [c["detail"] for c in calls if c["verdict"] != "ok" and c["market_seq"] in asked]
+                details += [c["detail"] for c in calls if c["verdict"] != "ok" and c["market_seq"] in seqs]
     return complaint_of(details)
 
 
-def _tape(open_decisions: OpenLog) -> Cassette:
+def _read_cassette(open_decisions: OpenLog) -> Cassette:
     with open_decisions() as decisions:
         return cassette_of(decisions)

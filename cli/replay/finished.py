@@ -33,16 +33,18 @@ def compare(
         _compare(finished_runs.compare(finished_runs.load(a), finished_runs.load(b)), as_json)
 
 
-def _compare(found: Mapping[str, Any], as_json: bool) -> None:
+def _compare(comparison: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
-        console.print_json(plain(found))
+        console.print_json(plain(comparison))
         return
-    for name, (one, two) in found["inputs"].items():
+    for name, (one, two) in comparison["inputs"].items():
         console.show(f"{name}: {one} | {two}")
-    console.show(f"{found['equal_recommendations']} of {found['common_ticks']} common ticks have equal recommendations")
-    width = _width_of(found["figures"]) + 2
+    console.show(
+        f"{comparison['equal_recommendations']} of {comparison['common_ticks']} common ticks have equal recommendations"
+    )
+    width = _width_of(comparison["figures"]) + 2
     console.show(f"{'figure':<{width}}{'per':<17}{'model':<9}{'a':>10}{'b':>10}{'b - a':>10}")
-    for row in found["figures"]:
+    for row in comparison["figures"]:
         cells = [("–" if row[k] is None else f"{row[k]:.3f}") for k in ("a", "b", "difference")]
         console.show(
             f"{row['metric']:<{width}}{row['unit']:<17}{row['model'] or '':<9}" + "".join(f"{c:>10}" for c in cells)
@@ -60,9 +62,9 @@ def report(
     as_json: JsonOption = False,
 ) -> None:
     """Draw a run's report again from its tables and the log it was made from."""
-    found = finished_runs.load(folder)
+    run = finished_runs.load(folder)
     with finished_runs.of_replay_run(folder):
-        inputs = found.manifest["inputs"]
+        inputs = run.manifest["inputs"]
         first, last = inputs["seq"]
         source = log_source(inputs["market"], storage, redis, config)
         with source.events() as log:
@@ -72,15 +74,15 @@ def report(
                     "it was made of, or run the replay again"
                 )
             path = PricePath.of(log.read(first - 1, last, list(READS), READS))
-        text = render(found.manifest, {name: found.table(name) for name in _TABLES}, path)
-    target = _written(text, folder, out)
+        text = render(run.manifest, {name: run.table(name) for name in _TABLES}, path)
+    target = _write_report(text, folder, out)
     if as_json:
-        console.print_json({"run_id": found.manifest["run_id"], "report": str(target)})
+        console.print_json({"run_id": run.manifest["run_id"], "report": str(target)})
     else:
         console.show(target)
 
 
-def _written(text: str, folder: Path, out: Path | None) -> Path:
+def _write_report(text: str, folder: Path, out: Path | None) -> Path:
     """Where a report lies now: where it was named, else in its run, in place of whatever has its name there."""
     if out is None:
         if folder.is_symlink():  # a run is handed on; where its links lead is not the reader's to write to
@@ -112,34 +114,34 @@ def print_run(result: Result) -> None:
     console.show(f"report: {result.report}")
 
 
-def json_of(result: Result, undecided: str | None = None) -> dict[str, Any]:
+def run_to_json(result: Result, failure: str | None = None) -> dict[str, Any]:
     """
     A run for a program: all that the screen shows, and the manifest.
 
     Args:
         undecided: why none of its figures is the model's that was to decide, None where that is not so.
     """
-    found = result.manifest | {
+    fields = result.manifest | {
         "folder": str(result.folder),
         "report": str(result.report),
         "different": result.again,
         "scores": result.scores,
     }
-    return plain(found if undecided is None else found | {"nothing_decided": undecided})
+    return plain(fields if failure is None else fields | {"nothing_decided": failure})
 
 
 def _print_scores(rows: Sequence[Mapping[str, Any]]) -> None:
     """The score table; figures of every minute are for programs and the report."""
-    shown = [row for row in rows if row["unit"] != "every minute"]
-    width = _width_of(shown)
+    visible = [row for row in rows if row["unit"] != "every minute"]
+    width = _width_of(visible)
     console.show(f"{'figure':<{width}}{'model':<9}{'advice':>9}{'placebo':>9}   {'95 % of difference':<22}{'n':>7}  p")
-    for row in shown:
+    for row in visible:
         interval = f"{row['low']:+.3f} … {row['high']:+.3f}" if row["low"] is not None else "–"
-        chance = "" if row["blocks"] is None else "too few blocks" if row["p"] is None else f"{row['p']:.3f}"
+        p_text = "" if row["blocks"] is None else "too few blocks" if row["p"] is None else f"{row['p']:.3f}"
         cells = [("–" if row[k] is None else f"{row[k]:.3f}") for k in ("advice", "placebo")]
         console.show(
             f"{row['metric']:<{width}}{row['model'] or '':<9}{cells[0]:>9}{cells[1]:>9}   {interval:<22}"
-            f"{row['samples']:>7,}  {chance}".rstrip()
+            f"{row['samples']:>7,}  {p_text}".rstrip()
         )
 
 

@@ -31,7 +31,7 @@ from runtime.settings.settings import Settings
 
 
 def picture(
-    at: Annotated[str, typer.Option("--at", help="a moment, e.g. 2024-01-01T12:00 (UTC); the last tick up to it")],
+    moment: Annotated[str, typer.Option("--at", help="a moment, e.g. 2024-01-01T12:00 (UTC); the last tick up to it")],
     out: Annotated[Path, typer.Option("-o", "--output", help="the file to write: .png or .svg")],
     market: MarketOption = None,
     storage: StorageOption = None,
@@ -45,7 +45,7 @@ def picture(
     """
     if out.suffix.lower() not in (".png", ".svg"):
         raise console.Failure(f"{out} must end in .png or .svg")
-    source, until = log_source(market, storage, redis, config), time_of(at, ALL_NS[1])
+    source, until = log_source(market, storage, redis, config), time_of(moment, ALL_NS[1])
     with source.events() as log:
         seq, _ = tick_at(log, until)
         origin = None
@@ -57,8 +57,8 @@ def picture(
         draw(scene, out)
     if as_json:
         zones = None if scene.advice is None else json.loads(scene.advice.render())["zones"]
-        told = {"picture": str(out), "as_of": iso(scene.as_of_ns), "as_of_seq": seq, "origin": scene.origin}
-        console.print_json(plain(told | {"zones": zones}))
+        fields = {"picture": str(out), "as_of": iso(scene.as_of_ns), "as_of_seq": seq, "origin": scene.origin}
+        console.print_json(plain(fields | {"zones": zones}))
     else:
         typer.echo(f"note: {scene.origin}", err=True)
         console.show(out)

@@ -20,7 +20,7 @@ from replay.errors import NothingToReplay
 from replay.verify.verify import first_difference, sessions_of, sight_of_session
 from runtime.analysis_config import AnalysisConfig
 from runtime.loop import drive
-from runtime.warm_up import state_of, warmed_up
+from runtime.warm_up import read_with_warm_up, state_of
 
 CANDIDATES = "candidates"
 _CANDIDATES_START = '{"reference":'
@@ -108,7 +108,7 @@ def compare_shown(
             on_progress(1)
 
     first, last = min(left), max(left)
-    drive(warmed_up(log, left[first].as_of_ns, last, sight.windows), state, on_tick)
+    drive(read_with_warm_up(log, left[first].as_of_ns, last, sight.windows), state, on_tick)
     return left
 
 

@@ -48,7 +48,7 @@ def log_server(url: str | None, storage: Path, stop: StopSignal) -> Iterator[Log
         yield LogServer(connections.connect, _reviver(server, stop))
     finally:
         if server is not None and keeper is not None:
-            server.release(keeper, min(stop.left_s(), _RELEASE_S))
+            server.release(keeper, min(stop.remaining_s(), _RELEASE_S))
 
 
 def _reviver(server: EmbeddedServer | None, stop: StopSignal) -> Callable[[], None]:

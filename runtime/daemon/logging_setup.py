@@ -25,10 +25,10 @@ from market.printable import printable
 
 FILE_NAME = "strategy_agent.log"
 
-_MAX_WAITING = 10_000
+_MAX_PENDING = 10_000
 _PATIENCE_S = 1.0
 """How long a line waits for a terminal that takes nothing, a paused pager perhaps: the file has it anyway."""
-_NOISY = ("websockets", "aiohttp", "asyncio", "numba")
+_NOISY_LIBRARIES = ("websockets", "aiohttp", "asyncio", "numba")
 
 
 def set_up(logs_dir: Path, level: str, keep_days: int = 14) -> None:
@@ -45,7 +45,7 @@ def set_up(logs_dir: Path, level: str, keep_days: int = 14) -> None:
         create_private_folder(logs_dir)
     file = _ToFile(DailyFile(logs_dir / FILE_NAME, keep_days))
     terminal = _ToTerminal()
-    shared: list[Any] = [
+    common: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -55,16 +55,16 @@ def set_up(logs_dir: Path, level: str, keep_days: int = 14) -> None:
         file: [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()],
         terminal: [_visible, readable],
     }
-    without_marks = structlog.stdlib.ProcessorFormatter.remove_processors_meta
-    for handler, last in renderers.items():
+    remove_marks = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    for handler, rest in renderers.items():
         handler.setFormatter(
-            structlog.stdlib.ProcessorFormatter(processors=[without_marks, *last], foreign_pre_chain=shared)
+            structlog.stdlib.ProcessorFormatter(processors=[remove_marks, *rest], foreign_pre_chain=common)
         )
     _send_through_queue(level, file, terminal)
-    for noisy in _NOISY:
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    for library in _NOISY_LIBRARIES:
+        logging.getLogger(library).setLevel(logging.WARNING)
     structlog.configure(
-        processors=[*shared, _with_error, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*common, _with_error, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
@@ -83,7 +83,7 @@ def _send_through_queue(level: str, *handlers: logging.Handler) -> None:
     for old in list(root.handlers):
         root.removeHandler(old)
         old.close()
-    entrance = _Entrance(queue.Queue(_MAX_WAITING))
+    entrance = _Entrance(queue.Queue(_MAX_PENDING))
     listener = QueueListener(entrance.lines, *handlers)
     listener.start()
     entrance.listener = listener
@@ -100,7 +100,7 @@ class _Entrance(QueueHandler):
     def __init__(self, lines: "queue.Queue[Any]") -> None:
         super().__init__(lines)
         self.lines = lines
-        self._left_out = 0
+        self._dropped = 0
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
         """As it is: it stays in this process, and its formatters want what it holds."""
@@ -110,11 +110,11 @@ class _Entrance(QueueHandler):
         try:
             self.lines.put_nowait(record)
         except queue.Full:
-            self._left_out += 1
+            self._dropped += 1
             return
-        if self._left_out:
-            text = f"{self._left_out} log lines left out: they came faster than they could be written"
-            self._left_out = 0
+        if self._dropped:
+            text = f"{self._dropped} log lines left out: they came faster than they could be written"
+            self._dropped = 0
             self.enqueue(logging.LogRecord("logging", logging.WARNING, __file__, 0, text, None, None))
 
     def close(self) -> None:
@@ -139,7 +139,7 @@ class _ToTerminal(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         with suppress(OSError, ValueError):
-            self._is_taking = _takes_words(_PATIENCE_S if self._is_taking else 0.0)
+            self._is_taking = _is_writable(_PATIENCE_S if self._is_taking else 0.0)
             if not self._is_taking:
                 return
             text = self.format(record) + "\n"
@@ -170,7 +170,7 @@ class _ToFile(logging.Handler):
         super().close()
 
 
-def _takes_words(patience_s: float) -> bool:
+def _is_writable(patience_s: float) -> bool:
     """Whether standard error takes a line within some time; one that is no file of the system always does."""
     try:
         descriptor = sys.stderr.fileno()

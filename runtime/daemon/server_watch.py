@@ -29,7 +29,7 @@ class ServerWatch:
         self._client = connect()
         self._facts: ServerFacts | None = None
         self._answers = False
-        self._told: set[str] = set()
+        self._logged_kinds: set[str] = set()
 
     async def run(self, every_s: float = EVERY_S) -> None:
         """Look, for ever."""
@@ -48,7 +48,7 @@ class ServerWatch:
             return
         except EventLogError as error:
             self._answers = True
-            self._tell(f"the Redis server does not say what it is like: {error}")
+            self._warn_once(f"the Redis server does not say what it is like: {error}")
             return
         if self._facts is None:
             _log.info("log server", **msgspec.structs.asdict(facts))
@@ -57,7 +57,7 @@ class ServerWatch:
         self._facts, self._answers = facts, True
         for warning in (facts.refusal, *facts.warnings):
             if warning is not None:
-                self._tell(warning)
+                self._warn_once(warning)
 
     def status(self) -> dict[str, Any] | None:
         """What `--status` shows; None before the first answer."""
@@ -66,9 +66,9 @@ class ServerWatch:
         problem = self._facts.refusal or "; ".join(self._facts.warnings)
         return {"answers": self._answers, **msgspec.structs.asdict(self._facts), "problem": problem}
 
-    def _tell(self, warning: str) -> None:
+    def _warn_once(self, warning: str) -> None:
         """Say what a person may want to change, once."""
         kind = "".join(letter for letter in warning if not letter.isdigit())
-        if kind not in self._told:
-            self._told.add(kind)
+        if kind not in self._logged_kinds:
+            self._logged_kinds.add(kind)
             _log.warning(warning)

@@ -16,8 +16,8 @@ LIMIT_S = 5.0
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """The last where nobody has it ignored, as `nohup` does."""
-_BEGUN = b"\nstopping: what is queued is stored first; at most 5 s\n"
-_AGAIN = b"still stopping\n"
+_STOPPING = b"\nstopping: what is queued is stored first; at most 5 s\n"
+_STILL_STOPPING = b"still stopping\n"
 
 
 class StopSignal:
@@ -63,7 +63,7 @@ class StopSignal:
 
         self.call(later)
 
-    def left_s(self) -> float:
+    def remaining_s(self) -> float:
         """How much of the time to end in is left; all of it while nobody asked for the end."""
         spent_s = time.monotonic() - self._requested_s if self.requested.is_set() else 0.0
         return max(0.0, LIMIT_S - spent_s)
@@ -78,13 +78,13 @@ class StopSignal:
                     self._requested_s = time.monotonic()
                     self.requested.set()
                 listeners = tuple(self._listeners) if first else ()
-            _say(_BEGUN if first else _AGAIN)
+            _write_to_terminal(_STOPPING if first else _STILL_STOPPING)
             for listener in listeners:
                 listener()
 
 
-def _say(words: bytes) -> None:
+def _write_to_terminal(line: bytes) -> None:
     """To the terminal where it listens: one that is gone, or takes nothing just now, must not hold up the end."""
     with suppress(OSError, ValueError):
         if select.select([], [2], [], 0)[1]:
-            os.write(2, words)
+            os.write(2, line)

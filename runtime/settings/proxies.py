@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_network
 from urllib.parse import urlsplit
 
-from runtime.settings.addresses import checked_proxy, ip_of, is_loopback
+from runtime.settings.addresses import check_proxy_address, ip_of, is_loopback
 
 _SCHEMES = {"http": "http", "ws": "http", "https": "https", "wss": "https"}
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -39,10 +39,10 @@ class Proxies:
         """
         by_scheme = {}
         for scheme in ("http", "https"):
-            name = _first_set(variables, f"{scheme}_proxy", "all_proxy")
+            name = _find_variable(variables, f"{scheme}_proxy", "all_proxy")
             if name is not None and variables[name].strip():
-                by_scheme[scheme] = _checked(name, variables[name])
-        name = _first_set(variables, "no_proxy")
+                by_scheme[scheme] = _check_variable(name, variables[name])
+        name = _find_variable(variables, "no_proxy")
         return cls(by_scheme, tuple(re.split(r"[\s,]+", variables[name].strip())) if name is not None else ())
 
     @classmethod
@@ -62,14 +62,14 @@ class Proxies:
         return self.by_scheme.get(scheme)
 
 
-def _first_set(variables: Mapping[str, str], *names: str) -> str | None:
+def _find_variable(variables: Mapping[str, str], *names: str) -> str | None:
     return next((n for name in names for n in (name, name.upper()) if n in variables), None)
 
 
-def _checked(name: str, value: str) -> str:
+def _check_variable(name: str, value: str) -> str:
     value = value.strip()
     try:
-        return checked_proxy(f"http://{value}" if _WITHOUT_SCHEME.fullmatch(value) else value)
+        return check_proxy_address(f"http://{value}" if _WITHOUT_SCHEME.fullmatch(value) else value)
     except ValueError as error:
         raise ValueError(f"{name} in the environment: {error}; or set network.proxy, `none` for no proxy") from None
 
@@ -78,7 +78,7 @@ def _matches(entry: str, host: str, port: int) -> bool:
     """Whether an entry names a host: *, a domain and all below it, an IP address or network; with a port only that."""
     if entry == "*":
         return True
-    name, number = _without_port(entry)
+    name, number = _split_port(entry)
     if number is not None and number != port:
         return False
     address = ip_of(host)
@@ -91,11 +91,11 @@ def _matches(entry: str, host: str, port: int) -> bool:
         return False
 
 
-def _without_port(entry: str) -> tuple[str, int | None]:
+def _split_port(entry: str) -> tuple[str, int | None]:
     """An entry's host without brackets, and its port where it has one."""
-    bracketed = re.fullmatch(r"\[([^\]]*)\](?::([0-9]{1,5}))?", entry)
-    if bracketed is not None:
-        return bracketed[1], int(bracketed[2]) if bracketed[2] else None
+    match = re.fullmatch(r"\[([^\]]*)\](?::([0-9]{1,5}))?", entry)
+    if match is not None:
+        return match[1], int(match[2]) if match[2] else None
     name, colon, number = entry.rpartition(":")
     if colon and ":" not in name and number.isascii() and number.isdigit() and len(number) <= 5:
         return name, int(number)

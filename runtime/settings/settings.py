@@ -20,14 +20,14 @@ from pydantic import (
     model_validator,
 )
 
-from runtime.settings.addresses import checked_proxy, checked_redis_address
+from runtime.settings.addresses import check_proxy_address, check_redis_address
 from runtime.settings.binance import Binance
 from runtime.settings.collector import Archive, Backpressure, DataCollector, DepthSnapshot, Metrics, OrderFlow
 from runtime.settings.deepseek import DeepSeek, ModelPrice
 from runtime.settings.proxies import Proxies
 from runtime.settings.reference import entries, reason_of
 from runtime.settings.types import Exact, Folder, Host, Line, Section
-from runtime.settings.yaml_file import SettingsError, read, read_dotenv, shown, substituted
+from runtime.settings.yaml_file import SettingsError, printable_path, read, read_dotenv, substitute
 
 __all__ = [
     "AnalysisSettings", "Analyzer", "App", "Archive", "Backpressure", "Binance", "DataCollector", "DeepSeek",
@@ -73,7 +73,7 @@ class Network(Section):
         if value is None:
             return None
         text = value.get_secret_value().strip()
-        return SecretStr(_NO_PROXY if text.lower() in ("", _NO_PROXY) else checked_proxy(text))
+        return SecretStr(_NO_PROXY if text.lower() in ("", _NO_PROXY) else check_proxy_address(text))
 
 
 class Redis(Section):
@@ -114,7 +114,7 @@ class Redis(Section):
     @classmethod
     def _address(cls, value: SecretStr | None) -> SecretStr | None:
         text = value.get_secret_value().strip() if value is not None else ""
-        return SecretStr(checked_redis_address(text)) if text else None
+        return SecretStr(check_redis_address(text)) if text else None
 
     @field_validator("host", mode="before")
     @classmethod
@@ -222,19 +222,19 @@ class Settings(Section):
         return self.model_dump_json(exclude=_SECRETS)
 
 
-def _secrets() -> dict[str, Any]:
+def _secret_keys() -> dict[str, Any]:
     """Every secret key, as pydantic wants to be told what to leave out."""
-    left_out: dict[str, Any] = {}
+    excluded: dict[str, Any] = {}
     for entry in entries(Settings):
         if entry.is_secret:
-            inside = left_out
+            section = excluded
             for key in entry.path[:-1]:
-                inside = inside.setdefault(key, {})
-            inside[entry.path[-1]] = True
-    return left_out
+                section = section.setdefault(key, {})
+            section[entry.path[-1]] = True
+    return excluded
 
 
-_SECRETS = _secrets()
+_SECRETS = _secret_keys()
 
 
 def load(path: Path) -> Settings:
@@ -247,7 +247,7 @@ def load(path: Path) -> Settings:
     """
     values = read(path)
     variables = {**read_dotenv((path.parent, Path()), os.environ), **os.environ}
-    settings = parse(substituted(values, variables, shown(path)), shown(path))
+    settings = parse(substitute(values, variables, printable_path(path)), printable_path(path))
     if settings.network.proxy is None:
         try:
             settings._environment = Proxies.of_environment(variables)
@@ -267,11 +267,11 @@ def parse(values: Mapping[str, Any], source: str) -> Settings:
         SettingsError: a key is unknown, missing or out of range.
     """
     try:
-        with warnings.catch_warnings(record=True) as caught:
+        with warnings.catch_warnings(record=True) as records:
             warnings.simplefilter("always")
             settings = Settings.model_validate(values)
     except ValidationError as error:
         raise SettingsError(f"{source}: {reason_of(error, Settings)}") from None
-    for warning in caught:
+    for warning in records:
         warnings.warn(str(warning.message), warning.category, stacklevel=3)
     return settings

@@ -12,7 +12,7 @@ from analysis.confluence import Confluence
 from analysis.view import MarketView
 from market.fixed_point import format_e8
 from projections.state import MarketState, TickEntry
-from runtime.decide import Decided, Decider
+from runtime.decide import Decider, TickDecision
 from runtime.loop import drive
 from tests.market_builders import SMALL, SMALL_WINDOWS, a_market, a_piece, a_view, batches, e8, meeting
 
@@ -52,7 +52,7 @@ def _of_a_market() -> MarketView:
     """The last view of a random hour and a half that has something to say on both sides of its price."""
     state = MarketState(SMALL_WINDOWS)
     decider = Decider("TESTUSDT", state, RulesAnalyst(SMALL), SMALL)
-    seen: list[Decided] = []
+    seen: list[TickDecision] = []
 
     def on_tick(tick: TickEntry, now: MarketState) -> None:
         seen.append(decider.decide(tick, now))

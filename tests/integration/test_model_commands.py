@@ -396,6 +396,6 @@ def test_consent_is_given_once() -> None:
     """Agreed for the first part, the others are not asked about."""
     consent = Consent(True, 3)
     consent(Estimate(5, 100, 900, 1_000_000, None, "a rule"))
-    assert consent.given
+    assert consent.is_given
     with pytest.raises(console.Failure, match="repeat with --yes"):
         Consent(False)(Estimate(5, 100, 900, None, None, "a rule"))

@@ -140,9 +140,9 @@ class _Window:
             del self._tokens[farthest], self._cost_e12[farthest]
 
     def refusal(self, tokens: int, cost_e12: int, at_ns: int) -> str | None:
-        tokens_so_far, cost_so_far_e12 = self.totals(at_ns)
-        if self._max_tokens is not None and tokens_so_far + tokens > self._max_tokens:
-            return f"tokens_per_{self._name}: {tokens_so_far} of {self._max_tokens} taken, this request may take {tokens} more"
+        used, cost_so_far_e12 = self.totals(at_ns)
+        if self._max_tokens is not None and used + tokens > self._max_tokens:
+            return f"tokens_per_{self._name}: {used} of {self._max_tokens} taken, this request may take {tokens} more"
         if self._max_cost_e12 is not None and cost_so_far_e12 + cost_e12 > self._max_cost_e12:
             figures = [f"{value / USD_E12:.6f}" for value in (cost_so_far_e12, self._max_cost_e12, cost_e12)]
             return f"usd_per_{self._name}: {figures[0]} of {figures[1]} spent, this request may cost {figures[2]} more"

@@ -49,7 +49,7 @@ _STOPS: dict[Verdict, tuple[str, str]] = {
     ),
     "unauthorised": (
         "the key was refused (HTTP 401)",
-        "mend analyzer.deepseek.api_key and start again: until then nothing is sent",
+        "fix analyzer.deepseek.api_key and start again: until then nothing is sent",
     ),
 }
 

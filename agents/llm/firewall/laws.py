@@ -161,7 +161,8 @@ def _text_faults(decision: Decision, view: MarketView) -> Iterator[str]:
         yield from (f"{name} {fault}" for fault in errors)
         ungrounded = () if errors else figures.ground(text).ungrounded
         if ungrounded:
-            yield f"{name} holds a figure nobody showed{quote(ungrounded[0])}; use only figures that were shown, as shown"
+            figure = quote(ungrounded[0])
+            yield f"{name} holds a figure nobody showed{figure}; use only figures that were shown, as shown"
 
 
 def _material(view: MarketView) -> str:

@@ -107,7 +107,7 @@ def test_what_ran_beside_is_shown_when_it_is_asked_for(
 ) -> None:
     """The command, then what it printed; one that failed ends the demonstration."""
     with (
-        demo.beside(tmp_path / "day.log", "-c", program) as show,
+        demo.run_in_background(tmp_path / "day.log", "-c", program) as show,
         pytest.raises(SystemExit, match="exit code 4") if is_failure else nullcontext(),
     ):
         assert capfd.readouterr().out == ""
@@ -126,6 +126,6 @@ def test_what_runs_beside_ends_with_the_steps(tmp_path: Path, monkeypatch: pytes
         return begun[-1]
 
     monkeypatch.setattr(demo, "Daemon", remember)
-    with pytest.raises(RuntimeError, match="a step"), demo.beside(tmp_path / "day.log", "-c", STUBBORN):
+    with pytest.raises(RuntimeError, match="a step"), demo.run_in_background(tmp_path / "day.log", "-c", STUBBORN):
         raise RuntimeError("a step")
     assert begun[0].process.poll() is not None

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cli.main import ENTRIES, app, loaded
+from cli.main import ENTRIES, app, load_command
 from tests.conftest import ROOT
 
 _HEAVY = ("numpy", "pyarrow", "numba", "duckdb", "matplotlib", "pydantic", "openai", "redis")
@@ -68,7 +68,7 @@ def leaves(command: Any, name: str) -> list[tuple[str, Any]]:
 @pytest.mark.parametrize("name", ENTRIES)
 def test_every_command_is_there_and_explains_itself(name: str) -> None:
     """Under its own name, its subcommands with it; those on a log take --config."""
-    for words, command in leaves(loaded(name), name):
+    for words, command in leaves(load_command(name), name):
         assert command.name == words.rsplit(" ", maxsplit=1)[-1]
         assert command.help, words
         options = {option for parameter in command.params for option in parameter.opts}

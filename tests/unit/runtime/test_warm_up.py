@@ -20,7 +20,7 @@ from runtime.analysis_config import AnalysisConfig
 from runtime.decide import Decider
 from runtime.loop import drive
 from runtime.open_log import open_log
-from runtime.warm_up import past_of
+from runtime.warm_up import read_past
 from simulators.exchange.market.parameters import MarketParameters
 from simulators.exchange.playback.record import record
 from tests.builders import MARKET
@@ -58,7 +58,7 @@ def kinds_of(batches: Iterator[Batch]) -> dict[str, list[int]]:
 def test_books_are_read_from_the_segment_on_that_a_tick_rests_on(log: Log) -> None:
     """Trades from two hours and ten minutes before a tick on; no book until the last segment begins."""
     boundary = T0 + HOURS * HOUR_NS - 10 * MINUTE_NS
-    past, after = past_of(log, boundary, WINDOWS)
+    past, after = read_past(log, boundary, WINDOWS)
     seqs = kinds_of(past)
     assert not {SNAPSHOT, DIFF} & seqs.keys()
     bounds = [(s.first_seq, s.last_seq) for s in log.cold.catalogue.segments]

@@ -73,15 +73,15 @@ def said(content: str | None = None, tool: str = "", arguments: Any = None) -> s
     return json.dumps({"choices": [{"message": message, "finish_reason": "stop"}], "model": "m"})
 
 
-def recorded(bodies: Sequence[str], mend: bool) -> tuple[RecordedMinute, Outcome]:
-    """A minute led with some replies, as it would have been recorded with mends or before there were any."""
+def recorded(bodies: Sequence[str], normalise: bool) -> tuple[RecordedMinute, Outcome]:
+    """A minute led with some replies, as it would have been recorded with fixes or before there were any."""
     minute = RecordedMinute(decided=True)
-    dialogue = converse(VIEW, load("default", "en"), ModelOptions("m"), PARAMETERS, mend)
+    dialogue = converse(VIEW, load("default", "en"), ModelOptions("m"), PARAMETERS, normalise)
     turn = proceed(dialogue)
     for body in bodies:
         assert isinstance(turn, Turn)
         minute.replies[digest_of(turn.request)] = body
-        turn = proceed(dialogue, read_reply(body, mend))
+        turn = proceed(dialogue, read_reply(body, normalise))
     assert isinstance(turn, Outcome)
     minute.fallback, minute.fixes = None if turn.decision else turn.reason, turn.fixes
     return minute, turn
@@ -104,7 +104,7 @@ OLD = [
 @pytest.mark.parametrize("bodies", OLD)
 def test_records_from_before_the_mends_are_read_as_they_were(bodies: list[str]) -> None:
     """A shape that was refused, or taken as it came, then decides the same now, to the byte."""
-    minute, outcome = recorded(bodies, mend=False)
+    minute, outcome = recorded(bodies, normalise=False)
     advice = analyst_of(minute).decide(VIEW)
     expected = advice_of(VIEW, outcome, "deepseek", "", RulesAnalyst(PARAMETERS), PARAMETERS)
     assert advice.render() == expected.render()
@@ -121,8 +121,8 @@ NEW = [
 
 @pytest.mark.parametrize("words_known", [True, False])
 def test_mended_replies_decide_again_from_the_record(words_known: bool) -> None:
-    """The same code reads the live reply and the recorded one; what was mended is on record."""
-    minute, outcome = recorded(NEW, mend=True)
+    """The same code reads the live reply and the recorded one; what was fixed is on record."""
+    minute, outcome = recorded(NEW, normalise=True)
     assert outcome.decision is not None
     assert outcome.anomalies == [
         "tool_name", "arguments_as_object", "thoughts_in_text", "byte_order_mark", "no_arguments", "code_fence"
@@ -134,6 +134,6 @@ def test_mended_replies_decide_again_from_the_record(words_known: bool) -> None:
 
 def test_a_record_whose_words_are_lost_is_still_read() -> None:
     """No reading fits what it says of itself: the one that there is now counts."""
-    minute, _ = recorded(NEW, mend=True)
+    minute, _ = recorded(NEW, normalise=True)
     minute.fixes = frozenset()
     assert analyst_of(minute).decide(VIEW).reason == "nothing holds"

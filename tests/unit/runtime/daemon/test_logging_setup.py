@@ -101,14 +101,14 @@ def test_a_disk_that_hangs_holds_up_nobody(tmp_path: Path, log_file: Path, monke
     log = structlog.get_logger()
     log.info("first")
     assert writing.wait(10)
-    for number in range(logging_setup._MAX_WAITING + 7):
+    for number in range(logging_setup._MAX_PENDING + 7):
         log.info("many", number=number)
     may_go_on.set()
     logging_setup.flush()
     log.info("again")
     logging_setup.flush()
     lines = [json.loads(line)["event"] for line in log_file.read_text().splitlines()]
-    assert lines.count("many") == logging_setup._MAX_WAITING
+    assert lines.count("many") == logging_setup._MAX_PENDING
     assert lines[-2:] == ["again", "7 log lines left out: they came faster than they could be written"]
 
 

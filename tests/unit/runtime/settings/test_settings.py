@@ -455,12 +455,14 @@ def test_a_queue_has_limits(tmp_path: Path) -> None:
 
 def test_one_symbol_is_recorded_unless_several_are_named(tmp_path: Path) -> None:
     """The one that is looked at is among them, and none is named twice."""
-    assert loaded(tmp_path, "binance: {symbol: BTCUSDT}").binance.recorded == ("BTCUSDT",)
+    assert loaded(tmp_path, "binance: {symbol: BTCUSDT}").binance.recorded_symbols == ("BTCUSDT",)
     several = loaded(tmp_path, "binance: {symbol: ETHUSDT, symbols: [BTCUSDT, ETHUSDT]}")
-    assert several.binance.recorded == ("BTCUSDT", "ETHUSDT")
+    assert several.binance.recorded_symbols == ("BTCUSDT", "ETHUSDT")
     assert several.market == "binance:ETHUSDT"
     for none in ("[]", "null", "\n    # - BTCUSDT"):
-        assert loaded(tmp_path, f"binance:\n  symbol: BTCUSDT\n  symbols: {none}").binance.recorded == ("BTCUSDT",)
+        assert loaded(tmp_path, f"binance:\n  symbol: BTCUSDT\n  symbols: {none}").binance.recorded_symbols == (
+            "BTCUSDT",
+        )
     with pytest.raises(SettingsError, match="binance: symbols does not hold symbol, BTCFDUSD"):
         loaded(tmp_path, "binance: {symbols: [BTCUSDT]}")
     with pytest.raises(SettingsError, match="binance: symbols names a market twice"):

@@ -1,4 +1,4 @@
-"""Odd replies against the real client: taken with each mend named, or refused in one clean line; none crashes."""
+"""Odd replies against the real client: taken with each fix named, or refused in one clean line; none crashes."""
 
 import json
 import unicodedata
@@ -80,16 +80,16 @@ TAKEN: dict[str, tuple[Step, str | None, set[str]]] = {
         {"function_call", "tool_call_id", "tool_call_shape"},
     ),
 }
-"""Replies that are read: the text (None for a call of f with its symbol), and the words of what was mended."""
+"""Replies that are read: the text (None for a call of f with its symbol), and the words of what was fixed."""
 
 
 @pytest.mark.parametrize("name", sorted(TAKEN))
 async def test_odd_replies_that_are_taken(name: str) -> None:
-    """At the first attempt, with the mends named; the recorded body reads the same."""
-    step, text, mends = TAKEN[name]
+    """At the first attempt, with the fixes named; the recorded body reads the same."""
+    step, text, fixes = TAKEN[name]
     asked = await ask(step, attempts=1)
     assert isinstance(asked.outcome, Reply)
-    assert set(asked.outcome.fixes) == mends
+    assert set(asked.outcome.fixes) == fixes
     if text is not None:
         assert asked.outcome.message["content"] == text
     else:

@@ -162,16 +162,16 @@ def test_a_call_without_arguments_is_noted_and_answered(arguments: str) -> None:
 
 def test_mends_are_on_record_once_a_kind() -> None:
     """What a reply needed to be read is among the anomalies, whatever reply it was."""
-    mended = replace(said("V."), fixes=("content_in_parts",))
+    normalised = replace(said("V."), fixes=("content_in_parts",))
     _, outcome = lead(
-        [said(None, (DEPTH, GOOD)), mended, said(None, (FLOW, GOOD)), mended, said(f"```JS\r\n{ASIDE}```")]
+        [said(None, (DEPTH, GOOD)), normalised, said(None, (FLOW, GOOD)), normalised, said(f"```JS\r\n{ASIDE}```")]
     )
     assert outcome.decision is not None
     assert outcome.anomalies == ["content_in_parts", "code_fence"]
 
 
 def test_unmended_a_record_reads_as_it_did() -> None:
-    """Without mends a call without arguments is answered with its fault, and a strange fence is refused."""
+    """Without fixes a call without arguments is answered with its fault, and a strange fence is refused."""
     dialogue = converse(VIEW, EN, STAGED, Parameters(), normalise=False)
     proceed(dialogue)
     turn = proceed(dialogue, said(None, (DEPTH, "{}")))
@@ -245,10 +245,10 @@ def test_a_refused_decision_is_mended_once() -> None:
     """The reasons go back; a second sound answer counts, a second unsound one does not."""
     start = [said(None, (DEPTH, GOOD)), said("V."), said(None, (FLOW, GOOD)), said("V.")]
     wrong = DECISION.replace("99.53", "120")
-    turns, mended = lead([*start, said(wrong), said(DECISION)])
+    turns, repaired = lead([*start, said(wrong), said(DECISION)])
     assert turns[-1].request["messages"][-1]["content"].startswith("The decision was refused:\n- ")
-    assert mended.decision is not None
-    assert mended.anomalies == ["decision_refused"]
+    assert repaired.decision is not None
+    assert repaired.anomalies == ["decision_refused"]
     _, lost = lead([*start, said(wrong), said(wrong)])
     assert lost.decision is None
     assert lost.reason.startswith("the decision was refused twice: ")

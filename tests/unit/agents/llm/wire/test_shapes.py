@@ -1,4 +1,4 @@
-"""Shapes of other endpoints: read as the one shape, each mend named, and nothing guessed."""
+"""Shapes of other endpoints: read as the one shape, each fix named, and nothing guessed."""
 
 from typing import Any
 
@@ -15,10 +15,10 @@ GOOD = '{"symbol":"BTCFDUSD"}'
 JSON = '{"stance": "stand_aside"}'
 
 
-def read(message: Any, finish: str = "stop", usage: Any = None, before: bytes = b"", mend: bool = True) -> Reply:
+def read(message: Any, finish: str = "stop", usage: Any = None, before: bytes = b"", normalise: bool = True) -> Reply:
     """A reply with a message, as bytes."""
     body = {"choices": [{"message": message, "finish_reason": finish}], "usage": usage}
-    return read_reply(before + msgspec.json.encode(body), mend)
+    return read_reply(before + msgspec.json.encode(body), normalise)
 
 
 def a_call(arguments: Any = GOOD, name: Any = DEPTH, known: Any = "call_1", **more: Any) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def test_what_is_in_shape_stays_to_the_byte(message: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "text", "mends"),
+    ("content", "text", "fixes"),
     [
         ("<think>a</think>\n\nBids hold.", "Bids hold.", ["thoughts_in_text"]),
         (f"\ufeff{JSON}", JSON, ["byte_order_mark"]),
@@ -76,11 +76,11 @@ def test_what_is_in_shape_stays_to_the_byte(message: dict[str, Any]) -> None:
         ({"stance": "stand_aside", "zones": []}, "", ["content_in_parts"]),
     ],
 )
-def test_content_becomes_one_text(content: Any, text: str, mends: list[str]) -> None:
+def test_content_becomes_one_text(content: Any, text: str, fixes: list[str]) -> None:
     """Parts are joined, thoughts and marks are taken away; an object that stands in for the JSON is no text."""
     reply = read({"role": "assistant", "content": content})
     assert reply.message == {"role": "assistant", "content": text}
-    assert list(reply.fixes) == mends
+    assert list(reply.fixes) == fixes
 
 
 def test_thoughts_that_were_cut_are_no_answer() -> None:
@@ -98,7 +98,7 @@ def test_thoughts_in_parts_become_text() -> None:
 
 @pytest.mark.parametrize("before", [b"\xef\xbb\xbf", b"\n\n\xef\xbb\xbf", b"\xef\xbb\xbf\xef\xbb\xbf \r\n"])
 def test_a_byte_order_mark_before_the_body(before: bytes) -> None:
-    """As bytes from the wire and as text from the record; unmended it is no JSON."""
+    """As bytes from the wire and as text from the record; unnormalised it is no JSON."""
     reply = read({"content": "a"}, before=before)
     assert reply.fixes == ("byte_order_mark",)
     body = before + msgspec.json.encode({"choices": [{"message": {"content": "a"}, "finish_reason": "stop"}]})
@@ -109,7 +109,7 @@ def test_a_byte_order_mark_before_the_body(before: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "read_as", "mends"),
+    ("arguments", "read_as", "fixes"),
     [
         ({"symbol": "BTCFDUSD"}, GOOD, ["arguments_as_object"]),
         ({}, "{}", ["arguments_as_object"]),
@@ -125,11 +125,11 @@ def test_a_byte_order_mark_before_the_body(before: bytes) -> None:
         ("[" * 10_000, "[" * 10_000, []),
     ],
 )
-def test_arguments_become_text(arguments: Any, read_as: str, mends: list[str]) -> None:
+def test_arguments_become_text(arguments: Any, read_as: str, fixes: list[str]) -> None:
     """Whether they came as an object, as nothing, or encoded once too often; what is no object stays as it came."""
     reply = read({"content": None, "tool_calls": [a_call(arguments)]})
     assert parse_calls(reply.message) == [Call("call_1", DEPTH, read_as)]
-    assert list(reply.fixes) == mends
+    assert list(reply.fixes) == fixes
 
 
 def test_missing_arguments_are_none() -> None:
@@ -262,7 +262,7 @@ JSON_VALUES = st.recursive(
 
 @given(JSON_VALUES, JSON_VALUES, JSON_VALUES, JSON_VALUES)
 def test_any_message_is_read(content: Any, calls: Any, older: Any, thoughts: Any) -> None:
-    """Whatever its fields hold: words of the list alone, and what was mended needs no mend again."""
+    """Whatever its fields hold: words of the list alone, and a normalised reply needs no fix again."""
     message = {"content": content, "tool_calls": calls, "function_call": older, "reasoning_content": thoughts}
     reply = read(message)
     assert set(reply.fixes) <= FIXES
