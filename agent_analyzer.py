@@ -53,7 +53,7 @@ def main(
             typer.echo(note, err=True)
         raise typer.Exit(0 if fields["running"] else 1)
     analysis = analysis_config(settings, market.symbol)
-    prompts_of(questions_of(settings.analyzer.deepseek))  # a fault in them is told before anything starts
+    prompts_of(questions_of(settings.analyzer.deepseek))  # a fault in them is reported before anything starts
     logging_setup.set_up(settings.app.logs_dir, settings.app.log_level, settings.app.logs_keep_days)
     raise_limit()
     load_compiler()

@@ -1,5 +1,5 @@
 """
-A recommendation: price zones for resting orders, and the laws every one of them keeps.
+A recommendation: price zones for resting orders, and the rules that each must meet.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ VALID_FOR_NS = 60 * MINUTE_NS
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """One resting order of a zone: its price and its part of the whole advice."""
+    """One resting order of a zone: its price and its share of the total weight."""
 
     price_e8: int
     weight: float
@@ -34,7 +34,7 @@ class Zone:
     Where to rest orders on one side.
 
     Attributes:
-        weight: part of the whole advice; all zones' weights sum to 1.
+        weight: share of the total; all zones' weights sum to 1.
         confidence: P(rejected before broken | touched while valid).
         basis: what kinds of evidence it stands on; `evidence` are their ids.
         invalidation_e8: a trade beyond this price proves it wrong.
@@ -54,7 +54,7 @@ class Zone:
 @dataclass(frozen=True, slots=True)
 class Advice:
     """
-    What was advised at a tick. Holds no wall time: the same tick and the same answer give the same advice.
+    The advice at one tick. Holds no wall time: the same tick and the same answer give the same advice.
 
     Attributes:
         fallback: why the rules' answer stands in for the analyst's, None where it does not.
@@ -130,7 +130,7 @@ def evidence_digest(view: MarketView) -> str:
 
 
 def violations(advice: Advice, view: MarketView) -> list[str]:
-    """Every law of a recommendation that this one breaks; an empty list for a sound one."""
+    """The rules of a recommendation that advice breaks, a sentence each; an empty list for sound advice."""
     errors = []
     sides = {z.side for z in advice.zones}
     expected: dict[frozenset[str], Stance] = {

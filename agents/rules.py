@@ -1,5 +1,5 @@
 """
-The deterministic analyst: the strongest resonance zones on each side, as ladders, weighted by strength.
+The deterministic analyst: the strongest confluence zones on each side, as ladders, weighted by strength.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ _SIDES: tuple[Side, Side] = ("buy", "sell")
 
 class RulesAnalyst:
     """
-    Advises the best few zones a side within reach: buys below the reference, sells above.
+    Advises the strongest zones of each side within reach: buys below the reference price, sells above it.
     """
 
     name = "rules"
@@ -45,7 +45,7 @@ class RulesAnalyst:
         return self._advice(view, assign_weights(pairs), "")
 
     def warnings(self, view: MarketView, zones: Sequence[Zone]) -> tuple[str, ...]:
-        """What stands under advice of these zones: the view's own warnings, and what their confidence is worth."""
+        """The warnings under advice of these zones: those of the view, and what their confidence was fitted on."""
         return (*view.warnings, confidence_warning(self._parameters.confidence)) if zones else view.warnings
 
     def _best(self, view: MarketView, side: Side, scale: Scale) -> list[tuple[float, Zone]]:
@@ -82,7 +82,7 @@ class RulesAnalyst:
 
 
 def _interval(side: Side, zone: Confluence, scale: Scale) -> tuple[int, int]:
-    """What of a zone lies on the grid and on its side of the price; the low is above the high where nothing is left."""
+    """The part of a zone on the tick grid and on its side of the price; low is above high where none remains."""
     tick, reference = scale.tick_e8, scale.reference_e8
     low, high = shrink_to_grid(zone.low_e8, zone.high_e8, tick)
     if side == "buy":

@@ -1,5 +1,5 @@
 """
-The live analyzer: it follows a market's log, analyses every tick, decides, publishes.
+The live analyzer: follows a market's log, analyses every tick, decides, publishes.
 """
 
 import threading
@@ -51,21 +51,24 @@ _log = structlog.get_logger()
 _T = TypeVar("_T")
 
 _ARCHIVE_EVERY_S = 300.0
-_KEEP_ENTRIES = 2_000
+_KEEP_ENTRIES = 2_000  # archived decisions that stay in the server for readers
 _REPORT_EVERY_S = 1.0
-_JOIN_S = 0.3
+_JOIN_S = 0.3  # of the time to end in, for the status thread
 _KEEP_BACK_S = 3.0  # of the time to end in; what is not stored before that goes to a file
 
 
 class Analyzer:
     """
-    The analysis of one market, live: every tick of its log is analysed as it comes, and what is decided is published.
+    The live analysis of one market: every tick of its log is analysed as it comes, and decisions are published.
 
     Args:
-        sight: what decides a decision. connect: a new connection to the log's server.
+        settings: of the whole installation. market: whose log is followed.
+        config: the windows and thresholds of the analysis.
+        connect: makes a new connection to the log's server.
+        stop: when to end, and how much time is left for it.
 
     Raises:
-        WriterRefused: another analyzer is at work. StoreUnavailable: the server does not answer.
+        WriterRefused: another analyzer writes this decision log. StoreUnavailable: the server does not answer.
     """
 
     def __init__(
@@ -97,7 +100,7 @@ class Analyzer:
         self._publisher = Publisher(connect, market, settings.app.logs_dir, self._clock, settings.app.logs_keep_days)
         self._watch = ServerWatch(connect)
         self._status_warning = RecurringWarning("status not written", "status written again")
-        self._archived_at = time.monotonic()
+        self._archived_s = time.monotonic()
         self._reporting = threading.Lock()
         self._is_ended = threading.Event()
         self._reporter = threading.Thread(target=self._report_until_ended, name="status", daemon=True)
@@ -106,9 +109,9 @@ class Analyzer:
         self._last: dict[str, Any] = {}
 
     def run(self) -> None:
-        """Follow the log until told to stop."""
+        """Follow the log until the stop signal."""
         try:
-            self._watch.look()
+            self._watch.poll()
             _log.info("analyzer starts", name=self._settings.app.name, environment=self._settings.app.environment)
             self._report(None)
             self._reporter.start()
@@ -130,13 +133,13 @@ class Analyzer:
 
     def _on_tick(self, tick: TickEntry, state: MarketState) -> None:
         if tick.seq <= self._analysed_seq or self._is_stopping():
-            return  # what comes after the stop the next start analyses
+            return  # a tick after the stop is analysed at the next start
         start_s = time.monotonic()
         tick_decision = self._decider.decide(tick, state)
         ending = self._model.take_ending() if self._model is not None else None
-        decision = self._until(lambda: self._publisher.prepare(tick_decision, self._log))
+        decision = self._retry_until_stopped(lambda: self._publisher.prepare(tick_decision, self._log))
         if decision is None:
-            return  # told to stop while the server was away: the next start analyses this tick
+            return  # stopped while the server was unavailable: the next start analyses this tick
         self._store([*([ending] if ending is not None else []), *decision.facts])
         self._publisher.publish(decision)
         self._analysed_seq = tick.seq
@@ -146,20 +149,20 @@ class Analyzer:
         _log.debug("analysed", tick=iso(tick.boundary_ns), seconds=round(time.monotonic() - start_s, 3))
         self._publisher.log_decision(decision)
         self._report(tick_decision)
-        if time.monotonic() - self._archived_at > _ARCHIVE_EVERY_S:
+        if time.monotonic() - self._archived_s > _ARCHIVE_EVERY_S:
             self._archive()
 
     def _report_until_ended(self) -> None:
-        """What `--status` shows and what the server is like, beside an analysis that may be waiting for it."""
-        looked_at = time.monotonic()
+        """Write the status and check the server, in a thread: the server may block the analysis."""
+        polled_s = time.monotonic()
         while not self._is_ended.wait(_REPORT_EVERY_S):
-            if time.monotonic() - looked_at > EVERY_S:
-                self._watch.look()
-                looked_at = time.monotonic()
+            if time.monotonic() - polled_s > EVERY_S:
+                self._watch.poll()
+                polled_s = time.monotonic()
             self._report(None)
 
     def _model_analyst(self, decision_log: Log) -> ModelAnalyst:
-        """The analyst that asks a model, with what today's calls have spent already."""
+        """The model analyst, its budget reduced by today's recorded calls."""
         model_settings, parameters = self._settings.analyzer.deepseek, self._config.parameters
         questions, budget = questions_of(model_settings), budget_of(model_settings)
         restore_budget(budget, decision_log, self._clock.now_ns())
@@ -183,7 +186,7 @@ class Analyzer:
         return session.fact(ANALYZER_SESSION, self._clock.now_ns())
 
     def _is_recorded(self) -> bool:
-        """Whether there is a recording, once the collector has begun one; False where the stop came first."""
+        """Wait until the collector has begun a recording; False where the stop came first."""
         if not self._log.cold.exists():
             _log.warning("no recording yet: waiting for the collector", market=str(self._log.name.market))
         while not self._log.cold.exists():
@@ -192,11 +195,11 @@ class Analyzer:
         return True
 
     def _store(self, facts: Sequence[Fact]) -> None:
-        """Append facts, waiting for the server as long as nobody wants to stop; they are kept in any case."""
+        """Append facts, waiting for the server until the stop; facts not stored by then are kept in a file."""
         self._outlet.wait(self._outlet.put(facts), self._is_stopping)
 
-    def _until(self, act: Callable[[], _T]) -> _T | None:
-        """Do something as soon as the server answers; None where the stop came first."""
+    def _retry_until_stopped(self, act: Callable[[], _T]) -> _T | None:
+        """Call a function, again while the server does not answer; None where the stop came first."""
         is_unavailable = False
         while True:
             try:
@@ -209,14 +212,14 @@ class Analyzer:
                     return None
 
     def _end(self) -> None:
-        """Store what there is, also after a fault: what was paid for counts."""
+        """Store all pending facts, also after a fault: model calls were paid for."""
         try:
             if self._model is not None:
                 self._model.close()
             if self._has_begun:
                 self._outlet.put([self._session("stopped")])
             self._outlet.close(max(0.1, self._stop.remaining_s() - _KEEP_BACK_S))
-            if not self._outlet.away:
+            if not self._outlet.outage:
                 self._archive()
         finally:
             self._is_ended.set()
@@ -227,7 +230,7 @@ class Analyzer:
             _log.info("stopped", **self._counts)
 
     def _archive(self) -> None:
-        self._archived_at = time.monotonic()
+        self._archived_s = time.monotonic()
         try:
             entries = self._archiver.archive(lambda: self._stop.remaining_s() < 1.0)
             self._archiver.compact(self._clock.now_ns())
@@ -240,12 +243,12 @@ class Analyzer:
             if tick_decision is not None:
                 self._last = _status_fields(tick_decision)
             if self._is_ended.is_set() and not is_last:
-                return  # the log's folder may be another process's by now
+                return  # another process may hold the log's folder by now
             fields = {"market": str(self._log.name.market), **self._counts, **self._last}
             if self._model is not None:
                 fields["model"] = self._model.status()
-            fields["server_away"] = self._outlet.away
-            fields["waiting_facts"] = self._outlet.waiting
+            fields["server_away"] = self._outlet.outage
+            fields["waiting_facts"] = self._outlet.pending_count
             fields["server"] = self._watch.status()
             fields["written_at"] = iso(self._clock.now_ns())
             try:
@@ -257,7 +260,7 @@ class Analyzer:
 
 
 def _status_fields(tick_decision: TickDecision) -> dict[str, Any]:
-    """What `--status` shows of an analysis."""
+    """The status fields of the last analysis."""
     advice = tick_decision.advice
     return {
         "last_analysis": iso(tick_decision.tick.boundary_ns),

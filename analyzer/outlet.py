@@ -1,8 +1,8 @@
 """
-The one way of a process's facts into a log whose server may be away: handing them over never waits.
+The write queue of a process's facts into a log whose server may be unavailable: `put` never blocks.
 
-A thread of its own stores them in order and tries again while the server does not answer. What is not stored when the
-process ends goes to a file beside the log (`eventlog.spill.spill`), and the next process stores it first of all.
+A thread stores the facts in order and retries while the server does not answer. Facts not stored when the process ends
+go to a file beside the log (`eventlog.spill.spill`), which the next process stores first.
 """
 
 import threading
@@ -16,20 +16,20 @@ from eventlog.spill.spill import Spill
 from eventlog.store.writer import LogWriter, LostRange
 
 _RETRY_S = 0.2
-_LOOK_S = 0.05
+_POLL_S = 0.05  # how often `wait` calls `should_stop`
 
 _log = structlog.get_logger()
 
 
 class Outlet:
     """
-    Stores facts through a log's writer, which belongs to this from now on.
+    Stores facts through a log's writer, which it owns from now on.
 
-    How many wait is bounded by who hands them over: an analyzer gets no further tick while its log's server is away.
+    The caller bounds the number of pending facts: an analyzer gets no further tick while the log's server is down.
 
     Args:
-        spill: where facts go that are not stored at the end.
-        again_after_loss: what must be on record again where the server turns out to have lost entries.
+        writer: of the log. spill: takes the facts that are not stored at the end.
+        facts_after_loss: the facts that must be stored again where the server turns out to have lost entries.
     """
 
     def __init__(
@@ -45,24 +45,24 @@ class Outlet:
         self._stored_count = 0
         self._stored_seq = writer.last_seq
         self._ending = False
-        self._away = ""
+        self._outage = ""
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="outlet", daemon=True)
         self._thread.start()
 
     @property
-    def away(self) -> str:
-        """Why the server takes nothing now; empty while it does."""
-        return self._away
+    def outage(self) -> str:
+        """Why the server stores nothing now, "" while it does."""
+        return self._outage
 
     @property
-    def waiting(self) -> int:
-        """How many facts are not stored yet."""
+    def pending_count(self) -> int:
+        """The number of facts that are not stored yet."""
         return self._put_count - self._stored_count
 
     def put(self, facts: Sequence[Fact]) -> int:
         """
-        Hand over facts, from any thread; they are stored in the order of the calls, those of one call together.
+        Queue facts, from any thread; they are stored in the order of the calls, those of one call together.
 
         Returns:
             A ticket for `wait`.
@@ -78,7 +78,7 @@ class Outlet:
         Wait until everything up to a ticket is stored.
 
         Args:
-            given_up: asked all the while; True ends the wait.
+            ticket: what `put` returned. should_stop: called again and again; True ends the wait.
 
         Returns:
             Whether it is stored.
@@ -88,17 +88,17 @@ class Outlet:
         """
         with self._condition:
             while self._stored_count < ticket and self._error is None and not should_stop():
-                self._condition.wait(_LOOK_S)
+                self._condition.wait(_POLL_S)
             if self._error is not None:
                 raise self._error
             return self._stored_count >= ticket
 
     def close(self, timeout_s: float) -> None:
         """
-        Store what waits, for so long; what then is left goes to the spill file.
+        Store the pending facts for at most `timeout_s` seconds; the remaining ones go to the spill file.
 
         Raises:
-            EventLogError: this process may not write any more, or what is left could not be kept.
+            EventLogError: this process may not write any more, or the spill file cannot be written.
         """
         with self._condition:
             self._condition.wait_for(
@@ -121,7 +121,7 @@ class Outlet:
         try:
             while (facts := self._next()) is not None:
                 self._store(facts)
-        except Exception as error:  # handed to whoever waits: this thread has nobody to raise it to
+        except Exception as error:  # raised by `wait` and `close`
             with self._condition:
                 self._error = error
                 self._condition.notify_all()
@@ -135,24 +135,24 @@ class Outlet:
             return self._in_flight
 
     def _store(self, facts: Sequence[Fact]) -> None:
-        """Store facts, however long the server is away, unless the process ends meanwhile."""
+        """Store facts, retrying while the server is unavailable, until the process ends."""
         batch = facts
         while True:
             try:
                 lost_range = self.writer.append(batch)
             except (StoreUnavailable, StoreFull) as error:
                 batch = ()  # the writer keeps what it could not store
-                if not self._away:
+                if not self._outage:
                     _log.warning("log server away, waiting", reason=str(error))
-                self._away = str(error)
+                self._outage = str(error)
                 with self._condition:
                     if self._condition.wait_for(lambda: self._ending, _RETRY_S):
                         return
                 continue
             break
-        if self._away:
+        if self._outage:
             _log.info("log server back")
-        self._away = ""
+        self._outage = ""
         repeats = self._facts_to_repeat(lost_range) if lost_range is not None else []
         with self._condition:
             self._pending = [*repeats, *self._pending]

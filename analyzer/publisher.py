@@ -1,5 +1,5 @@
 """
-Decisions on their way out: into the decision log first, then to whoever looks.
+Publishes decisions: first into the decision log, then to the recommendations file and to Redis.
 """
 
 import json
@@ -31,7 +31,12 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class PublishedDecision:
-    """A decision ready for the log; `published` where its advice goes out."""
+    """
+    A decision as facts for the log.
+
+    Attributes:
+        published: whether its advice is published. made_ns: when it was made, UTC ns.
+    """
 
     tick_decision: TickDecision
     facts: tuple[Fact, ...]
@@ -41,12 +46,14 @@ class PublishedDecision:
 
 class Publisher:
     """
-    Words decisions for the log, and shows the published ones.
+    Makes the facts of decisions, and publishes those that are in time.
 
     Args:
         connect: makes a connection for `analysis_results:{timestamp}`.
-        logs_dir: where `trading_recommendations_<symbol>.log` grows, a JSON line a recommendation, a file a day.
-        keep_days: how many days of it stay beside today's.
+        market: whose decisions they are.
+        logs_dir: folder of `trading_recommendations_<symbol>.log`, one JSON line per recommendation, one file per day.
+        clock: UTC ns for the facts.
+        keep_days: number of days that its files are kept beside today's.
     """
 
     def __init__(
@@ -60,10 +67,13 @@ class Publisher:
 
     def prepare(self, tick_decision: TickDecision, log: Log) -> PublishedDecision:
         """
-        The facts of a decision; its advice is not published where the tick was reached more than an interval late.
+        Make the facts of a decision; its advice is not published where the tick was reached more than an interval late.
+
+        Args:
+            tick_decision: the analysis and its advice. log: whose last seq is recorded with a publication.
 
         Raises:
-            StoreUnavailable: nobody can say which seq was the last.
+            StoreUnavailable: the last seq of the log cannot be read.
         """
         tick, advice = tick_decision.tick, tick_decision.advice
         now = self._clock.now_ns()
@@ -78,7 +88,7 @@ class Publisher:
         return PublishedDecision(tick_decision, tuple(facts), advice is not None and on_time, now)
 
     def publish(self, decision: PublishedDecision) -> None:
-        """Publish what is in the log now: a line in the file, and the whole analysis in Redis for an hour."""
+        """Publish a decision that is in the log: a line in the file, and the analysis in Redis for an hour."""
         advice, tick = decision.tick_decision.advice, decision.tick_decision.tick
         if not decision.published or advice is None:
             return
@@ -104,7 +114,7 @@ class Publisher:
             self._client = self._connect()
 
     def log_decision(self, decision: PublishedDecision) -> None:
-        """Tell a person in one line of the log what was advised, or why nothing was."""
+        """Log in one line what was advised, or why nothing was."""
         tick, advice = decision.tick_decision.tick, decision.tick_decision.advice
         at = iso(tick.boundary_ns)
         if advice is None:

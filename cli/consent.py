@@ -1,5 +1,5 @@
 """
-Nothing is spent on a model before a person has seen what it will cost, and agreed.
+Asks for consent to the estimated cost before money is spent on a model.
 """
 
 import sys
@@ -17,10 +17,11 @@ from replay.trials.estimate import Estimate
 @dataclass
 class Consent:
     """
-    Asks before money is spent, once a command.
+    Asks before money is spent, once per command.
 
     Args:
-        parts: how many estimates like the first there will be.
+        yes: whether consent is given beforehand. parts: the number of estimates like the first that will follow.
+        is_given: set once consent was given.
     """
 
     yes: bool
@@ -28,12 +29,12 @@ class Consent:
     is_given: bool = False
 
     def __call__(self, estimate: Estimate) -> None:
-        """Show an estimate and have it agreed to; raises Failure where it is not."""
+        """Show an estimate and ask for consent; raises Failure where it is refused or cannot be asked for."""
         if self.is_given:
             return
         if not self.yes and not sys.stdin.isatty():
             cost = _usd(estimate.expected_usd_e12, self.parts)
-            raise console.Failure(f"asking a model costs money ({cost}) and nobody is here to agree; repeat with --yes")
+            raise console.Failure(f"asking a model costs money ({cost}) and needs consent; repeat with --yes")
         for line in estimate_lines(estimate, self.parts):
             typer.echo(line, err=True)
         if not self.yes and not typer.confirm("ask now?", err=True):
@@ -42,7 +43,7 @@ class Consent:
 
 
 def estimate_lines(estimate: Estimate, parts: int) -> Iterator[str]:
-    """An estimate for people."""
+    """Format an estimate for people, a line each."""
     suffix = f" for the first of {parts} parts" if parts > 1 else ""
     yield f"{estimate.conversations:,} conversations are missing{suffix}; expected from {estimate.basis}:"
     for name, tokens, usd in (
@@ -58,12 +59,19 @@ def _usd(usd_e12: int | None, parts: int) -> str:
 
 
 def spend_policy(yes: bool, concurrency: int, parts: int = 1) -> SpendPolicy:
-    """How a command lets a model be asked."""
+    """
+    The spend policy of a command: consent first, with a progress bar.
+
+    Args:
+        yes: whether consent is given beforehand.
+        concurrency: most conversations under way at once.
+        parts: the number of estimates like the first.
+    """
     return SpendPolicy(concurrency, Consent(yes, parts), progress_bar("asking"))
 
 
 def progress_bar(label: str) -> Callable[[int], AbstractContextManager[Callable[[int], None]]]:
-    """Opens a progress bar over so many."""
+    """A function that opens a progress bar for a total."""
 
     @contextmanager
     def open_bar(total: int) -> Iterator[Callable[[int], None]]:

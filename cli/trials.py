@@ -1,5 +1,5 @@
 """
-`liquidity trials`: models on recorded days, asked in two ways and compared, or probed for what they follow.
+`liquidity trials`: models on recorded days: two setups compared, or one tested for robustness.
 """
 
 from collections.abc import Sequence
@@ -52,7 +52,7 @@ from runtime.analysts import MODEL
 from runtime.model_config import prompts_of, questions_of
 from runtime.settings.settings import Settings, load
 
-_NOTHING_TO_FOLLOW = "There is no decision that could be followed: mend why, or choose another stretch"
+_NOTHING_TO_FOLLOW = "There is no decision that could be followed: fix why, or choose another stretch"
 _SHIFTS = (-1, 1)
 
 
@@ -108,7 +108,9 @@ def probe(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """The same minutes at other prices, under another name and in a mirror: how often does the decision follow?"""
+    """
+    Robustness test: does the decision stay the same when prices are shifted, symbols renamed, sides mirrored?
+    """
     if analyst not in ("rules", MODEL):
         raise console.Failure(f"unknown analyst {analyst!r}; known here: rules, {MODEL}")
     source = log_source(market, storage, redis, config)
@@ -178,7 +180,7 @@ def _sides(
     if prompts is not None:
         settings_pair = [_with_prompts(settings, name) for settings, name in zip(settings_pair, prompts, strict=True)]
     for settings in settings_pair:
-        prompts_of(questions_of(settings.analyzer.deepseek))  # both can be read, or nothing is asked
+        prompts_of(questions_of(settings.analyzer.deepseek))  # both must be readable before anything is asked
     return settings_pair[0], settings_pair[1]
 
 

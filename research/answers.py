@@ -1,8 +1,8 @@
 """
-Asking a query, and its answer in values that every program reads alike.
+Runs a query and returns its answer as values for JSON.
 
-What JSON has no word for is text: decimals; times (ISO 8601; of a TIMESTAMP WITH TIME ZONE in UTC, with a Z);
-intervals, UUIDs and whatever else DuckDB knows, as its own text; bytes, with those that are no printable ASCII as
+Types that JSON lacks become text: decimals; times (ISO 8601; of a TIMESTAMP WITH TIME ZONE in UTC, with a Z);
+intervals, UUIDs and other types of DuckDB, as its own text; bytes, with those that are no printable ASCII as
 `\\xFF`; whole numbers beyond 64 bits; `NaN`, `Infinity` and `-Infinity`. NULL is null. Lists, structs and maps are
 arrays and objects.
 """
@@ -28,7 +28,7 @@ _NATIVE_TYPES = {
     "boolean", "tinyint", "smallint", "integer", "bigint", "hugeint", "utinyint", "usmallint", "uinteger", "ubigint",
     "uhugeint", "float", "double", "varchar",
 }  # fmt: skip
-"""Types that come to Python as they are; others go through DuckDB's own text."""
+"""Types that come to Python as they are; others are cast to text by DuckDB."""
 _WITH_ROWS = {"SELECT", "EXPLAIN", "EXECUTE", "CALL", "RELATION"}
 _TIME = re.compile(r"(\S+)( \(BC\))? (\d\d:\d\d:\d\d(?:\.\d+)?)([+-]\d\d(?::\d\d)*)?")
 _INT64 = range(-(2**63), 2**63)
@@ -37,12 +37,12 @@ _INT64 = range(-(2**63), 2**63)
 @dataclass(frozen=True, slots=True)
 class Answer:
     """
-    What a query gave.
+    The answer of a query.
 
     Attributes:
-        columns: their names, which may be there twice; empty for a statement that gives no rows.
-        rows: values for JSON, at most as many as were asked for. more: whether there are others.
-        drawing: whether it is a picture in text, as EXPLAIN gives.
+        columns: their names, not always distinct; empty for a statement that gives no rows.
+        rows: values for JSON, at most as many as the limit. more: whether there are further rows.
+        drawing: whether it is a drawing in text, as EXPLAIN gives.
     """
 
     columns: tuple[str, ...] = ()
@@ -51,14 +51,14 @@ class Answer:
     drawing: bool = False
 
     def records(self) -> list[dict[str, Any]]:
-        """Each row as an object; where two columns have one name, the later ones get a number: a, a_1."""
+        """The rows as objects; where two columns have one name, the later ones get a number: a, a_1."""
         names = _distinct(self.columns)
         return [dict(zip(names, row, strict=True)) for row in self.rows]
 
 
 def statements_of(query: str) -> list[duckdb.Statement]:
     """
-    The statements of a query, of which the last alone may give rows.
+    Parse the statements of a query; only the last may give rows.
 
     Raises:
         BadQuery: it holds none, or is not SQL.
@@ -80,7 +80,12 @@ def statements_of(query: str) -> list[duckdb.Statement]:
 
 def ask(connection: duckdb.DuckDBPyConnection, statements: Sequence[duckdb.Statement], limit: int) -> Answer:
     """
-    Run statements in turn and take the answer of the last.
+    Run statements in turn and return the answer of the last.
+
+    Args:
+        connection: see `views.connect`.
+        statements: see `statements_of`, at least one.
+        limit: the most rows of the answer.
 
     Raises:
         BadQuery: one of them fails.
@@ -89,7 +94,7 @@ def ask(connection: duckdb.DuckDBPyConnection, statements: Sequence[duckdb.State
         answer = thread.submit(_ask, connection, statements, limit)
         try:
             return answer.result()
-        except KeyboardInterrupt:  # DuckDB looks at no signal while it computes
+        except KeyboardInterrupt:  # DuckDB handles no signal while it computes
             connection.interrupt()
             raise
 
@@ -113,7 +118,7 @@ def _ask(connection: duckdb.DuckDBPyConnection, statements: Sequence[duckdb.Stat
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Turn DuckDB's error of several lines into one that keeps what is wrong and what it advises."""
+    """Turn DuckDB's error of several lines into a BadQuery of one line with its reason and hints."""
     try:
         yield
     except (duckdb.InterruptException, RuntimeError) as error:
@@ -126,7 +131,7 @@ def one_line_errors() -> Iterator[None]:
 
 
 def _strip_end(query: str) -> str:
-    """A statement without its `;` and the comments behind: it becomes part of another."""
+    """Remove the final `;` and comments of a statement, so that it can become part of another."""
     text = query.encode()
     for at, kind in reversed(duckdb.tokenize(query)):
         if kind != duckdb.token_type.comment and text[at : at + 1] != b";":
@@ -136,13 +141,13 @@ def _strip_end(query: str) -> str:
 
 
 def _gives_rows(statement: duckdb.Statement) -> bool:
-    """CREATE is said to give a count that never comes."""
+    """Whether a statement gives rows; DuckDB wrongly reports a count for CREATE."""
     expected = set(statement.expected_result_type)
     return expected != {duckdb.ExpectedResultType.NOTHING} and statement.type.name != "CREATE"
 
 
 def _plain_type(t: DuckDBPyType) -> str:
-    """The type to which a column of another is cast before it comes to Python; nested ones keep their shape."""
+    """The type to which a column is cast before it comes to Python; nested types keep their shape."""
     if t.id in _NATIVE_TYPES:
         return "VARCHAR" if t.id == "varchar" else t.id
     inside = _children(t)
@@ -157,14 +162,14 @@ def _plain_type(t: DuckDBPyType) -> str:
 
 
 def _children(t: DuckDBPyType | None) -> list[tuple[str, DuckDBPyType]]:
-    """The types inside a nested one, by name; of a list its elements', of a map its keys' and its values'."""
+    """The types inside a nested one, by name: a list's elements, a map's keys and values."""
     if t is None or t.id not in ("list", "array", "map", "struct", "union", "tuple"):
         return []
     return [(name, child) for name, child in t.children if isinstance(child, DuckDBPyType)]
 
 
 def _plain(value: Any, t: DuckDBPyType | None) -> Any:
-    """A value of a plain type for JSON; `t` is the type that it had before, None where nobody knows."""
+    """A value of a plain type for JSON; `t` is its type before the cast, None where unknown."""
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, int) and not isinstance(value, bool):

@@ -1,5 +1,5 @@
 """
-The columns of a kind's view, as SQL: those of the log under their own names, and beside them what people read.
+The columns of a kind's view, as SQL: those of the log under their own names, and readable ones beside them.
 
 A column `…_e8` (an integer) has an exact DECIMAL without the ending, in coins: prices count 1e-8, quantities the unit
 of the log. A moment `…_ns` (UTC) has a TIMESTAMP_NS `…_at`.
@@ -29,10 +29,10 @@ _SHORT = {"trade_time_ns": "trade_at", "event_time_ns": "event_at"}
 
 def select_stored(kind: str, source: str) -> str:
     """
-    A query for a kind's columns as `SCHEMAS` has them.
+    A query for a kind's columns as `SCHEMAS` defines them.
 
     Args:
-        source: what gives its files' columns, as SQL behind FROM.
+        kind: a kind of facts. source: SQL after FROM that gives the columns of its files.
     """
     columns = (
         f"CAST({_expression(kind, name)} AS {sql_type(kind, name)}) AS {_name(name)}" for name in SCHEMAS[kind].names
@@ -41,24 +41,26 @@ def select_stored(kind: str, source: str) -> str:
 
 
 def with_later_columns(kind: str, files: str) -> str:
-    """The rows of files of which some were written before a kind had all its columns, which are null there."""
+    """SQL for the rows of files, of which older ones lack a kind's later columns, which are null there."""
     later = (name for name in SCHEMAS[kind].names if SCHEMAS[kind].field(name).nullable)
     nulls = ", ".join(f"CAST(NULL AS {sql_type(kind, name)}) AS {_name(name)}" for name in later)
     return f"(SELECT * FROM {files} UNION ALL BY NAME SELECT {nulls} WHERE false)"
 
 
 def select_nothing(kind: str, source: str = "range(0)") -> str:
-    """A query that gives a kind's columns and no row."""
+    """A query that gives a kind's columns and no rows."""
     columns = (f"CAST(NULL AS {sql_type(kind, name)}) AS {_name(name)}" for name in SCHEMAS[kind].names)
     return f"SELECT {', '.join(columns)} FROM {source} WHERE false"
 
 
 def select_readable(kind: str, query: str, decimals: int) -> str:
     """
-    A query for a kind's columns and those for people.
+    A query for a kind's columns and the readable ones.
 
     Args:
-        stored: a query for its columns. decimals: that the log's quantities keep.
+        kind: a kind of facts.
+        query: SQL that gives its columns.
+        decimals: of the log's quantities, 0..8.
     """
     return f"SELECT {', '.join(['*', *_readable(kind, decimals)])} FROM ({query})"
 
@@ -70,13 +72,13 @@ def sql_type(kind: str, name: str) -> str:
 
 
 def exact(name: str, decimals: int) -> str:
-    """A count of 10^-decimals, n a BIGINT, as a DECIMAL."""
+    """SQL that turns a BIGINT count of 10^-decimals into a DECIMAL."""
     unit = f"CAST('{10**-decimals:.{decimals}f}' AS DECIMAL({decimals + 1}, {decimals}))"
     return f"CAST(CAST({name} AS DECIMAL({_DIGITS}, 0)) * {unit} AS DECIMAL({_DIGITS}, {decimals}))"
 
 
 def moment(name: str) -> str:
-    """A time in ns as a TIMESTAMP_NS; null where it is none that this type can say."""
+    """SQL that turns a time in ns into a TIMESTAMP_NS; null outside of that type's range."""
     return f"try(make_timestamp_ns({name}))"
 
 
@@ -94,7 +96,7 @@ def _expression(kind: str, name: str) -> str:
 
 
 def _name(column: str) -> str:
-    """A column's name in quotes: some are SQL's own words."""
+    """A column's name in quotes: some are SQL keywords."""
     return f'"{column}"'
 
 

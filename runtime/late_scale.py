@@ -1,5 +1,5 @@
 """
-Reading a log that may not hold its instrument yet: how finely quantities are counted is learned where the log says it.
+Decoders for a log that may not hold its instrument fact yet: the scale of quantities is learned when it comes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,11 +17,15 @@ from exchanges.binance.mapper import BinanceMapper
 
 class LateScale:
     """
-    A mapper's decoders for one log, which count quantities as the log's first instrument fact says, from the moment it
-    is there; with 8 decimals before.
+    A mapper's decoders for one log, which scale quantities as the log's first instrument fact says once it is there;
+    with 8 decimals before.
 
     Args:
-        mapper: its quantity_decimals are set here. cold, hot: the log, or the place of one that is still to be made.
+        mapper: its quantity_decimals are set here.
+        cold, hot: the log's archive and stream (None without a server); the log need not exist yet.
+
+    Attributes:
+        is_known: whether the instrument fact was read.
     """
 
     def __init__(self, mapper: BinanceMapper, cold: ColdLog, hot: HotLog | None) -> None:
@@ -37,7 +41,7 @@ class LateScale:
 
     def learn(self) -> int:
         """
-        How many decimals quantities keep, as far as the log says it by now.
+        Look for the instrument fact, and return the number of decimals that quantities keep by now.
 
         Raises:
             EventLogError: the log cannot be read.

@@ -1,5 +1,5 @@
 """
-What settings mean for a model: what it is asked, where, and what that may cost.
+The configuration of a model from settings: what it is asked, where, and what that may cost.
 """
 
 from agents.llm.client.budget import Budget, Limits
@@ -23,7 +23,7 @@ _COLUMNS = {
 
 
 def questions_of(settings: DeepSeek) -> Questions:
-    """What is asked and how."""
+    """The request options and prompts that settings ask for."""
     options = ModelOptions(
         model=settings.model,
         mode=settings.mode,
@@ -38,7 +38,7 @@ def questions_of(settings: DeepSeek) -> Questions:
 
 def prompts_of(questions: Questions) -> Prompts:
     """
-    The prompts that are asked with.
+    Load the prompts of some questions.
 
     Raises:
         SettingsError: they cannot be used.
@@ -50,7 +50,7 @@ def prompts_of(questions: Questions) -> Prompts:
 
 
 def prices_of(settings: DeepSeek) -> PriceList:
-    """What models cost."""
+    """The prices of models in settings."""
     prices = {
         name: Price.from_usd_per_million(price.cache_hit, price.cache_miss, price.output, price.peak_multiplier)
         for name, price in settings.prices.items()
@@ -59,7 +59,7 @@ def prices_of(settings: DeepSeek) -> PriceList:
 
 
 def budget_of(settings: DeepSeek) -> Budget:
-    """What may be spent; nothing is yet."""
+    """The budget that settings allow, nothing of it used yet."""
     minute, day = settings.usd_per_minute, settings.usd_per_day
     limits = Limits(
         tokens_per_minute=settings.tokens_per_minute,
@@ -72,10 +72,10 @@ def budget_of(settings: DeepSeek) -> Budget:
 
 def endpoint_of(settings: DeepSeek, proxy: str | None = None) -> Endpoint:
     """
-    Where the model answers.
+    The endpoint of the model.
 
     Args:
-        proxy: the http(s) address of the proxy on the way there, None for the straight way.
+        settings: the model's. proxy: the http(s) address of a proxy, None for a direct connection.
 
     Raises:
         SettingsError: there is no key, or the proxy cannot be used.
@@ -90,7 +90,14 @@ def endpoint_of(settings: DeepSeek, proxy: str | None = None) -> Endpoint:
 
 
 def restore_budget(budget: Budget, decisions: Log, now_ns: int) -> None:
-    """Count what the decision log says was spent today: a restart is no fresh budget."""
+    """
+    Count the calls of today that a decision log holds, so that a restart does not reset the budget.
+
+    Args:
+        budget: counts them.
+        decisions: the decision log.
+        now_ns: UTC ns; calls since midnight count.
+    """
     today_ns = now_ns // DAY_NS * DAY_NS
     for batch in decisions.read(kinds=[MODEL_CALL], columns=_COLUMNS):
         if MODEL_CALL in batch.rows:

@@ -1,6 +1,6 @@
 """
-The model analyst: leads a model through the three steps, and answers with the rules where it does not answer soundly
-or in time. The minute never waits for it beyond its deadline.
+The model analyst: leads a model through the three steps, and falls back to the rules where it gives no sound answer
+in time. `decide` returns at the deadline at the latest.
 """
 
 import asyncio
@@ -35,24 +35,28 @@ from market.timestamps import SECOND_NS
 _log = structlog.get_logger()
 
 NAME = "deepseek"
-_POLL_S = 0.02
+_POLL_S = 0.02  # how often a waiting `decide` looks for the reply or a stop
 
 
 def deadline_ns(view: MarketView) -> int:
-    """Until when a model may answer: a sixth of the interval, at most 10 s, is left before the next tick."""
+    """Until when a model may answer, ns: a sixth of the interval, at most 10 s, before the next tick."""
     return view.as_of_ns + view.interval_ns - min(10 * SECOND_NS, view.interval_ns // 6)
 
 
 class ModelAnalyst:
     """
-    Asks a model about every tick it is shown.
+    Asks a model for advice at every tick.
 
     The client lives on a loop in a thread of its own: a reply that comes after the deadline is still recorded.
 
     Args:
-        is_stopping: whether the process was told to end; nobody waits for a model then.
-        on_call: takes each call's fact as soon as it is known what came of the call, late ones included; called in the
-            client's thread, and must not wait for anything.
+        client, budget: what sends requests, and what limits their cost.
+        prompts, options: the texts, and how a request is made of them.
+        rules: decides where the model does not. parameters: the thresholds of the firewall and of zones.
+        clock: wall time for deadlines and facts.
+        is_stopping: whether the process is to end; `decide` then waits no longer.
+        on_call: takes each call's fact once its outcome is known, late ones included; called in the client's thread,
+            must not block.
     """
 
     name = NAME
@@ -110,12 +114,12 @@ class ModelAnalyst:
         return advice
 
     def take_ending(self) -> Fact | None:
-        """How the last tick ended, once; to be stored together with its analysis."""
+        """The fact about how the last tick ended, to be stored with its analysis; None when it was taken already."""
         ending, self._ending = self._ending, None
         return ending
 
     def status(self) -> dict[str, object]:
-        """What a person wants to know: counts, and what the client says of itself and of its server's last refusal."""
+        """Counts since the start, today's usage, and the client's last trouble, for `--status`."""
         totals = self._budget.totals(self._clock.now_ns())
         counts = {name: self._counts[name] for name in ("decided", "fallback", "numbers", "ungrounded")}
         return {
@@ -129,7 +133,7 @@ class ModelAnalyst:
         }
 
     def close(self) -> None:
-        """Give up what is under way, and end."""
+        """Abort the requests in flight, recording them, and end the client's thread."""
         asyncio.run_coroutine_threadsafe(self._wind_up(), self._loop).result(timeout=3)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=3)

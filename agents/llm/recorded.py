@@ -1,5 +1,5 @@
 """
-The recorded analyst: leads the same conversation with the replies of a decision log. It sends nothing, ever.
+The recorded analyst: leads the same conversation with the replies of a decision log. It sends no request.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,18 +27,19 @@ _COLUMNS = {
 
 
 class MissingCall(Exception):
-    """The record holds no reply to what would be asked; the message is one line and says what to do."""
+    """The record holds no reply to a request; the message is one line and says what to do."""
 
 
 @dataclass(slots=True)
 class RecordedMinute:
     """
-    What the record holds of one tick.
+    The record of one tick.
 
     Attributes:
-        replies: bodies by the digest of the request they answer. fallback: why the rules' answer stood in.
-        cut: whether that came from outside (time, money, a fault), so that replies cannot tell.
-        mends: the words of `shapes.MENDS` on record, None where nobody knows.
+        replies: bodies by the digest of the request they answer. decided: whether a decision is on record.
+        fallback: why the rules decided instead, None where the model did.
+        cut: whether the conversation was aborted from outside (time, money, a fault), which replies cannot show.
+        fixes: the words of `shapes.FIXES` on record, None where the record does not say.
     """
 
     replies: dict[str, str] = field(default_factory=dict)
@@ -51,11 +52,11 @@ class RecordedMinute:
 
 
 Cassette = Mapping[int, RecordedMinute]
-"""By the seq of a tick."""
+"""Recorded minutes by the seq of their tick."""
 
 
 def cassette_of(decisions: Log) -> dict[int, RecordedMinute]:
-    """Every recorded minute of a decision log; of two decisions on one tick the last counts: it was published."""
+    """Read the recorded minutes of a decision log; of two decisions on one tick the last, published one counts."""
     cassette: dict[int, RecordedMinute] = {}
     for batch in decisions.read(kinds=list(_COLUMNS), columns=_COLUMNS):
         for kind in _COLUMNS:
@@ -78,8 +79,11 @@ class RecordedAnalyst:
     Decides as a model did, from its recorded replies.
 
     Args:
-        tape: what is recorded. asking, read_prompts: as they were then: another prompt is another question. Prompts
-            are read when a minute needs them.
+        cassette: the recorded minutes.
+        read_prompts: reads the prompts of the record, called when a minute first needs them.
+        options: how the model was asked; another prompt or option makes another request, which has no reply.
+        rules: decides where the model did not. parameters: the thresholds of the firewall and of zones.
+        name: the analyst's name in advice.
     """
 
     def __init__(
@@ -116,8 +120,8 @@ class RecordedAnalyst:
 
     def _converse(self, view: MarketView, minute: RecordedMinute) -> Outcome:
         """
-        The conversation again, with the recorded replies, read as they were then: before shapes of other endpoints were
-        mended, a reply in one of them was refused or taken as it came.
+        Repeat the conversation with the recorded replies, read as they were then: before replies of other endpoints
+        were normalised, a reply of another shape was refused or taken as it came.
         """
         outcome: Outcome | MissingCall
         try:
@@ -134,7 +138,7 @@ class RecordedAnalyst:
         return outcome
 
     def _converse_unnormalised(self, view: MarketView, minute: RecordedMinute) -> Outcome | None:
-        """How it ends with replies as they came; None where the record does not go on so: it was made by today's."""
+        """The outcome with replies as they came; None where the record does not fit them."""
         try:
             return self._replay(view, minute, normalise=False)
         except (MissingCall, UnreadableReply):
@@ -160,7 +164,7 @@ class RecordedAnalyst:
 
 
 def _matches_record(outcome: Outcome, minute: RecordedMinute) -> bool:
-    """Whether a conversation ended as the record says."""
+    """Whether a conversation ended as recorded."""
     reason = None if outcome.decision else outcome.reason
     return reason == minute.fallback and (minute.fixes is None or minute.fixes == outcome.fixes)
 

@@ -1,5 +1,5 @@
 """
-From the end of a conversation to advice: the model's where the firewall admitted it, the rules' marked where not.
+From the outcome of a conversation to advice: the model's where the firewall admitted it, else the rules', marked.
 """
 
 from dataclasses import replace
@@ -20,7 +20,17 @@ def advice_of(
     rules: RulesAnalyst,
     parameters: Parameters,
 ) -> Advice:
-    """What an ended conversation advises."""
+    """
+    Turn the outcome of a conversation into advice.
+
+    Args:
+        view: the tick that was asked about.
+        outcome: how the conversation ended.
+        analyst: the analyst's name for the record.
+        prompt_digest: the digest of the prompts for the record.
+        rules: decides where the outcome holds no decision or its advice breaks a rule.
+        parameters: give the warning about the confidence.
+    """
     decision = outcome.decision
     if decision is None:
         return fallback_advice(view, outcome.reason, analyst, prompt_digest, rules)
@@ -45,5 +55,14 @@ def advice_of(
 
 
 def fallback_advice(view: MarketView, reason: str, analyst: str, prompt_digest: str, rules: RulesAnalyst) -> Advice:
-    """The rules' answer, marked as standing in for an analyst's."""
+    """
+    The rules' advice, marked as standing in for an analyst's.
+
+    Args:
+        view: the tick to decide.
+        reason: why the analyst did not decide, one line.
+        analyst: the name of the analyst it stands in for.
+        prompt_digest: the digest of the analyst's prompts for the record.
+        rules: the analyst that decides instead.
+    """
     return replace(rules.decide(view), analyst=analyst, prompt_digest=prompt_digest, fallback=reason)

@@ -1,5 +1,5 @@
 """
-`liquidity log`: prove a log, bring files in, hand data out, watch it, merge its files, make its catalogue anew.
+`liquidity log`: verify a log, import and export data, watch it, merge its files, rebuild its catalogue.
 """
 
 from cli import interrupts
@@ -43,11 +43,11 @@ def check(
     day: Annotated[str | None, typer.Option(help="certify this UTC day of the archive: 2026-01-05")] = None,
     against: Annotated[Path | None, typer.Option(help="a certificate: has anything of its day changed?")] = None,
     allow_gaps: Annotated[
-        bool, typer.Option("--allow-gaps", help="what is missing and named, open or for good, does not fail")
+        bool, typer.Option("--allow-gaps", help="exit 0 even if recorded gaps are still open or final")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Recompute what the log claims: seqs and trade ids without a hole, files as they were written."""
+    """Verify the log: no missing sequence numbers or trade ids, file digests match."""
     if day is not None or against is not None:
         with log_source(market, storage, redis, config).events() as log:
             is_sound = (

@@ -1,5 +1,5 @@
 """
-`liquidity log check --day`: writes a day's certificate, or holds the day against one.
+`liquidity log check --day`: writes a day's certificate, or compares the day with one.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,18 @@ _MAX_RANGES = 3
 
 
 def certify_day(log: Log, day: str, as_json: bool, allow_gaps: bool) -> bool:
-    """Write a day's certificate beside the log's files and print it; whether the day passes."""
+    """
+    Write a day's certificate beside the log's files and print it.
+
+    Args:
+        log: of a market.
+        day: UTC date, like 2026-01-05.
+        as_json: whether it is printed as JSON.
+        allow_gaps: whether a day passes whose missing entries are all recorded as gaps.
+
+    Returns:
+        Whether the day passes.
+    """
     if waiting := log.cold.waiting_bytes:
         raise console.Failure(
             f"{waiting:,} bytes wait beside {log.name} and may be of {day}; certify when the collector has stored them"
@@ -34,8 +45,19 @@ def certify_day(log: Log, day: str, as_json: bool, allow_gaps: bool) -> bool:
 
 
 def compare(log: Log, path: Path, day: str | None, as_json: bool) -> bool:
-    """Hold a day against its certificate and print what differs; whether nothing does."""
-    certificate = load(path.resolve())  # whoever names a link means what it leads to
+    """
+    Compare a day with its certificate and print the difference.
+
+    Args:
+        log: of the certificate's market.
+        path: the certificate.
+        day: UTC date that the certificate must be of, None for any.
+        as_json: whether the result is printed as JSON.
+
+    Returns:
+        Whether nothing differs.
+    """
+    certificate = load(path.resolve())  # a link stands for its target
     if day is not None and certificate.day != day:
         raise console.Failure(f"{path} is of {certificate.day}, not of {day}; leave --day out, or name the other file")
     with console.progress("comparing", None) as advance:

@@ -1,5 +1,5 @@
 """
-`liquidity log export`: what a log holds as a file for other programs.
+`liquidity log export`: the content of a log as a file for other programs.
 """
 
 from collections.abc import Callable, Iterator
@@ -32,7 +32,7 @@ MINUTE_BUCKETS = "minute_buckets"
 TRADE_FILES = "trade_files"
 RAW_NDJSON = "raw_ndjson"
 
-_MAX_WINDOW = 10_000_000  # minutes: every minute of a log stays
+_MAX_WINDOW = 10_000_000  # minutes: longer than any log
 _FACTS = kinds_of(EVENTS)
 _KINDS = (*_FACTS, MINUTE_BARS, MINUTE_BUCKETS, TRADE_FILES, RAW_NDJSON)
 _LEVELLED = (MINUTE_BUCKETS, TRADE_FILES)
@@ -41,7 +41,7 @@ Progress = Callable[[int, int], None]
 
 
 class Form(StrEnum):
-    """What an export is written as."""
+    """The file format of an export."""
 
     csv = "csv"
     json = "json"
@@ -75,7 +75,7 @@ def export(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write everything of one kind to a file."""
+    """Write all facts of one kind to a file."""
     if kind not in _KINDS:
         raise console.Failure(f"unknown kind {kind!r}; kinds: {', '.join(_KINDS)}")
     if level is not None and kind not in _LEVELLED:

@@ -1,5 +1,5 @@
 """
-`liquidity log import`: files that others recorded, brought into a log.
+`liquidity log import`: imports recorded files into a log.
 """
 
 from collections.abc import Callable, Sequence
@@ -58,7 +58,7 @@ def import_recording(
 
 
 def _bring(files: Sequence[Path], source: LogSource, as_json: bool, bring: Bring, readings: int) -> None:
-    """Bring in one file after the other; those before one that is refused stay."""
+    """Import the files one after the other; those before a refused one stay imported."""
     done: list[dict[str, Any]] = []
     try:
         with (
@@ -76,7 +76,7 @@ def _bring(files: Sequence[Path], source: LogSource, as_json: bool, bring: Bring
 
 
 def _bytes_to_read(files: Sequence[Path], readings: int) -> int:
-    """How many bytes will be read: each file several times, to know it before anything of it is written."""
+    """The number of bytes to read: each file several times, since it is checked before it is written."""
     return sum(readings * path.stat().st_size for path in files if path.is_file())
 
 

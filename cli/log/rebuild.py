@@ -1,5 +1,5 @@
 """
-`liquidity log rebuild-catalogue`: the way back where the catalogue of a market's log is lost or damaged.
+`liquidity log rebuild-catalogue`: restores the lost or damaged catalogue of a market's log.
 """
 
 from pathlib import Path
@@ -30,21 +30,19 @@ def rebuild(
     config: ConfigOption = None,
     incomplete_start: Annotated[
         bool,
-        typer.Option("--incomplete-start", help="what came before the first whole files is lost; do without it"),
+        typer.Option("--incomplete-start", help="accept the loss of entries before the first complete files"),
     ] = False,
     incomplete_end: Annotated[
         bool,
-        typer.Option(
-            "--incomplete-end", help="what lies behind the last whole files is what a crash left; put it aside"
-        ),
+        typer.Option("--incomplete-end", help="move files after the last complete ones aside: a crash left them"),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """
-    Make the lost or damaged catalogue of a market's log, and of its decisions, anew from the files.
+    Rebuild the lost or damaged catalogue of a market's log, and of its decisions, from the files.
 
-    Every file is read. A catalogue that is sound is left as it is; files that are not needed are moved aside, never
-    removed; where entries are missing, nothing is changed.
+    All files are read. A sound catalogue stays as it is; files that are not needed are moved aside, never removed;
+    where entries are missing, nothing is changed.
     """
     source = log_source(market, storage, redis, config)
     market_name, folder = source.market, source.storage
@@ -69,7 +67,7 @@ def rebuild(
     if as_json:
         console.print_json(reports)
     if reports:
-        errors = [error for error in errors if not isinstance(error, LogNotFound)]  # a stream that nobody ever wrote
+        errors = [error for error in errors if not isinstance(error, LogNotFound)]  # a stream that was never written
     if errors:
         raise ExceptionGroup("not rebuilt", errors)
 

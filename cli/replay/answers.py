@@ -1,5 +1,5 @@
 """
-Who decides in a replay: the rules, a model that is asked now, or what is recorded of one.
+The analyst of a replay: the rules, a model that is asked now, or the record of one.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from replay.scoring.rules import rules_of
 from replay.trials.answer import complaint_of, tape_digest
 from replay.trials.asking import Collected, SpendPolicy, get_answers
 from replay.verify.verify import settings_of, sight_of_session
-from runtime.analysts import MODEL, Questions, recorded_analyst
+from runtime.analysts import MODEL, Questions, make_recorded_analyst
 from runtime.model_config import prompts_of, questions_of
 from runtime.open_log import OpenLog
 from runtime.settings.settings import Settings
@@ -33,11 +33,15 @@ def requests_of(
     request: Request, analyst: str, source: LogSource, out: Path, repeats: int, policy: SpendPolicy
 ) -> list[Request]:
     """
-    What to replay where somebody may be meant who is no rule: one request a repeat.
+    The requests to replay: one for each repeat.
 
     Args:
-        source: where it has no settings, what is recorded is replayed under those that it was made with.
-        out: the folder of all runs; a model's answers are kept in it.
+        request: the replay with the rules; returned as it is for them.
+        analyst: one of ANALYSTS.
+        source: the market's logs; where it has no settings, a record is replayed under those that it was made with.
+        out: the folder of all runs; a model's answers are stored in it.
+        repeats: number of times a model is asked about each tick; 1 for other analysts.
+        policy: how much a model may cost, and how it is asked.
 
     Raises:
         Failure: an unknown analyst, or options that do not fit it.
@@ -52,9 +56,9 @@ def requests_of(
     with source.events() as log:
         ticks = ticks_between(log, request.from_ns, request.to_ns)
     if len(ticks) == 0:
-        return [request]  # the run says what there is
+        return [request]  # the run reports the ticks of the log
     if analyst == RECORDED:
-        return [_recorded_request(request, source, ticks)]
+        return [_request_from_record(request, source, ticks)]
     settings = source.settings or Settings()
     answers = get_answers(model_setup(source, settings, out), ticks, repeats, policy, WallClock())
     notes = memory_notes(settings, ticks)
@@ -76,7 +80,7 @@ def _model_of_answers(answers: Collected, repeat: int, questions: Questions, not
     )
 
 
-def _recorded_request(request: Request, source: LogSource, ticks: Ticks) -> Request:
+def _request_from_record(request: Request, source: LogSource, ticks: Ticks) -> Request:
     if not source.has_decisions:
         raise console.Failure(f"there is no decision log of {source.market} in {source.storage}; nothing was recorded")
     settings, session = source.settings, None
@@ -86,8 +90,8 @@ def _recorded_request(request: Request, source: LogSource, ticks: Ticks) -> Requ
                 rows = batch.rows[ANALYZER_SESSION]
                 session = rows.columns.table.slice(rows.stop - 1, 1).to_pylist()[0]
     if settings is None and session is not None:
-        settings, sight = settings_of(session), sight_of_session(session, source.market.symbol, None)
-        request = replace(request, sight=sight, rules=rules_of(Settings().scoring, sight.parameters))
+        settings, analysis = settings_of(session), sight_of_session(session, source.market.symbol, None)
+        request = replace(request, sight=analysis, rules=rules_of(Settings().scoring, analysis.parameters))
     questions = questions_of((settings or Settings()).analyzer.deepseek)
     read_cassette = partial(_read_cassette, source.decisions)
     inputs = {
@@ -96,13 +100,16 @@ def _recorded_request(request: Request, source: LogSource, ticks: Ticks) -> Requ
         "tape": tape_digest(read_cassette(), ticks.seq.tolist()),
     }
     recorded_model = RecordedModel(
-        partial(recorded_analyst, read_cassette, questions), inputs, True, complaint=_complaint(source.decisions, ticks)
+        partial(make_recorded_analyst, read_cassette, questions),
+        inputs,
+        True,
+        complaint=_complaint(source.decisions, ticks),
     )
     return replace(request, analyst=RECORDED, answered=recorded_model)
 
 
 def _complaint(open_decisions: OpenLog, ticks: Ticks) -> str:
-    """What the model's server said most often where it refused live."""
+    """The most frequent reason of the model's server for its live refusals."""
     details, seqs = list[str](), frozenset(ticks.seq.tolist())
     columns = {MODEL_CALL: ("market_seq", "verdict", "detail")}
     with open_decisions() as decisions:

@@ -1,5 +1,5 @@
 """
-Finished runs, as commands: compared with each other, drawn again; and how a run is told on a terminal or to a program.
+Commands on finished runs: compare them, draw their report again; and the output of a run as text or JSON.
 """
 
 from collections.abc import Mapping, Sequence
@@ -83,9 +83,9 @@ def report(
 
 
 def _write_report(text: str, folder: Path, out: Path | None) -> Path:
-    """Where a report lies now: where it was named, else in its run, in place of whatever has its name there."""
+    """Write a report to the named file, else into its run, replacing the one there; returns its path."""
     if out is None:
-        if folder.is_symlink():  # a run is handed on; where its links lead is not the reader's to write to
+        if folder.is_symlink():  # runs are passed on: a link in one may lead anywhere
             raise console.Failure(
                 f"{folder} is a link, and a report is not written through one; say where with -o FILE"
             )
@@ -97,7 +97,7 @@ def _write_report(text: str, folder: Path, out: Path | None) -> Path:
 
 
 def print_run(result: Result) -> None:
-    """A run for a person: what was done, what must be known of it, every score, where the report lies."""
+    """Print a run: its counts, notes, scores and the path of its report."""
     manifest = result.manifest
     console.show(
         f"run {manifest['run_id']}: {manifest['analyses']:,} analyses, "
@@ -116,10 +116,10 @@ def print_run(result: Result) -> None:
 
 def run_to_json(result: Result, failure: str | None = None) -> dict[str, Any]:
     """
-    A run for a program: all that the screen shows, and the manifest.
+    A run as values for JSON: all that is printed, and the manifest.
 
     Args:
-        undecided: why none of its figures is the model's that was to decide, None where that is not so.
+        result: the run. failure: why the model decided nothing, None where it decided.
     """
     fields = result.manifest | {
         "folder": str(result.folder),
@@ -131,7 +131,7 @@ def run_to_json(result: Result, failure: str | None = None) -> dict[str, Any]:
 
 
 def _print_scores(rows: Sequence[Mapping[str, Any]]) -> None:
-    """The score table; figures of every minute are for programs and the report."""
+    """Print the score table without the figures of every minute, which are in JSON and the report."""
     visible = [row for row in rows if row["unit"] != "every minute"]
     width = _width_of(visible)
     console.show(f"{'figure':<{width}}{'model':<9}{'advice':>9}{'placebo':>9}   {'95 % of difference':<22}{'n':>7}  p")
@@ -146,5 +146,5 @@ def _print_scores(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _width_of(rows: Sequence[Mapping[str, Any]]) -> int:
-    """Of the column of figures: the longest name and a blank."""
+    """The width of the column of figures: the longest name and a blank."""
     return max(_MIN_NAME, *(len(row["metric"]) + 1 for row in rows), 0)

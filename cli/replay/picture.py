@@ -1,5 +1,5 @@
 """
-`liquidity picture`: what was known at a tick, drawn.
+`liquidity picture`: draws what was known at a tick.
 """
 
 import json
@@ -52,7 +52,7 @@ def picture(
         if source.has_decisions:
             with source.decisions() as decisions:
                 origin = origin_at(decisions, seq)
-        scene = scene_at(log, until, _sight_for(source, origin), origin)
+        scene = scene_at(log, until, _analysis_config_for(source, origin), origin)
     with console.writing(out):
         draw(scene, out)
     if as_json:
@@ -64,8 +64,8 @@ def picture(
         console.show(out)
 
 
-def _sight_for(source: LogSource, origin: Origin | None) -> AnalysisConfig:
-    """What a tick is looked at with: the settings named, those it was analysed under, or the defaults."""
+def _analysis_config_for(source: LogSource, origin: Origin | None) -> AnalysisConfig:
+    """The configuration of a tick's analysis: of the settings file, else of the live session, else the defaults."""
     if source.settings is None and origin is not None and origin.session is not None:
         return sight_of_session(origin.session, source.market.symbol, None)
     return analysis_config(source.settings or Settings(), source.market.symbol)

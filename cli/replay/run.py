@@ -50,12 +50,12 @@ def run(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Replay a stretch of log, score every recommendation, write the run folder and its report."""
+    """Replay a time range of a log, score every recommendation, write the run folder and its report."""
     source = log_source(market, storage, redis, config)
     settings = source.settings or Settings()
-    sight = analysis_config(settings, source.market.symbol)
-    rules = rules_of(settings.scoring, sight.parameters)
-    request = Request(str(source.market), time_of(start, ALL_NS[0]), end_of(to), sight, rules)
+    analysis = analysis_config(settings, source.market.symbol)
+    rules = rules_of(settings.scoring, analysis.parameters)
+    request = Request(str(source.market), time_of(start, ALL_NS[0]), end_of(to), analysis, rules)
     requests = requests_of(request, analyst, source, out, repeats, spend_policy(yes, concurrency))
     decisions = source.decisions if source.has_decisions else None
     results: list[Result] = []
@@ -74,7 +74,7 @@ def run(
 
 
 def _print_results(results: Sequence[Result], failures: Sequence[NothingDecided | None], as_json: bool) -> None:
-    """What each repeat came to; a screen is shown no figures of one at which the model decided nothing."""
+    """Print the result of each repeat; without figures where the model decided nothing."""
     errors = [error for error in failures if error is not None]
     if as_json:
         documents = [run_to_json(r, None if e is None else str(e)) for r, e in zip(results, failures, strict=True)]

@@ -1,5 +1,5 @@
 """
-`liquidity signals` and `liquidity fit`: every signal of a log beside its control, and probabilities learned from logs.
+`liquidity signals` and `liquidity fit`: the signals of a log beside their controls, and probabilities fitted on logs.
 """
 
 from collections.abc import Sequence
@@ -52,14 +52,14 @@ def signals(
     """Every signal beside its control, and how sure. VPIN and Kyle's λ name no direction; MLOFI is judged as a sum."""
     source = log_source(market, storage, redis, config)
     settings = source.settings or Settings()
-    sight = analysis_config(settings, source.market.symbol)
-    rules = rules_of(settings.scoring, sight.parameters)
+    analysis = analysis_config(settings, source.market.symbol)
+    rules = rules_of(settings.scoring, analysis.parameters)
     with source.events() as log:
         ticks = ticks_between(log, time_of(start, ALL_NS[0]), end_of(to))
         if len(ticks) == 0:
             raise NothingToReplay(f"{log.name} holds no tick in that stretch")
         with console.progress("looking", len(ticks)) as advance:
-            samples = gather(log, ticks, sight, rules.publish_delay_ms * 1_000_000, advance)
+            samples = gather(log, ticks, analysis, rules.publish_delay_ms * 1_000_000, advance)
         path = path_after(log, ticks)
     scores, chance_rates, r2 = (
         score_signals(path, samples, rules),
@@ -116,12 +116,12 @@ def _log_of(text: str) -> tuple[Market, Path]:
 
 
 def _learn_from(settings: Settings, sources: Sequence[tuple[Market, Path]], pull: Logistic | None) -> list[TrainingSet]:
-    """What each log teaches, under a pull probability."""
+    """The training set of each log, under a pull probability; None for the default one."""
     training_sets = []
     for market, folder in sources:
-        sight = analysis_config(settings, market.symbol)
+        analysis = analysis_config(settings, market.symbol)
         if pull is not None:
-            sight = replace(sight, parameters=replace(sight.parameters, pull=pull))
+            analysis = replace(analysis, parameters=replace(analysis.parameters, pull=pull))
         with open_log(folder, market) as log, console.progress(f"learning from {market}", None) as advance:
-            training_sets.append(learn(log, sight, rules_of(settings.scoring, sight.parameters), advance))
+            training_sets.append(learn(log, analysis, rules_of(settings.scoring, analysis.parameters), advance))
     return training_sets

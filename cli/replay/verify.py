@@ -1,5 +1,5 @@
 """
-`liquidity verify` and `liquidity transcript`: is the decision log what would be decided again, and what was said.
+`liquidity verify` and `liquidity transcript`: compare the decision log with a replay; print a conversation.
 """
 
 from pathlib import Path
@@ -56,12 +56,12 @@ def transcript(
     moment: Annotated[
         str | None, typer.Option("--at", help="a moment, e.g. 2024-01-01T12:00 (UTC); the last conversation up to it")
     ] = None,
-    full: Annotated[bool, typer.Option("--whole", help="cut nothing short")] = False,
+    full: Annotated[bool, typer.Option("--whole", help="do not truncate")] = False,
     out: Annotated[Path | None, typer.Option("-o", "--output", help="the file to write instead, Markdown")] = None,
     redis: RedisOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """What was said between us and a model about one tick, as the decision log holds it."""
+    """Print the conversation with a model about one tick, as the decision log holds it."""
     source = log_source(market, storage, redis, config)
     with source.decisions() as decisions:
         text = "\n\n".join(transcript_at(decisions, time_of(moment, ALL_NS[1]), full))

@@ -29,7 +29,7 @@ from replay.trials.counterfactual import Asker, ask_all, chosen, live_ticks, out
 from replay.trials.course import Asked
 from replay.trials.estimate import Estimate, Rates, estimate, rehearsed
 from runtime.analysis_config import AnalysisConfig
-from runtime.analysts import MakeAnalyst, Questions, recorded_analyst
+from runtime.analysts import MakeAnalyst, Questions, make_recorded_analyst
 from runtime.model_config import budget_of, endpoint_of, prices_of, prompts_of, questions_of, restore_budget
 from runtime.open_log import OpenLog
 from runtime.settings.settings import DeepSeek
@@ -145,7 +145,7 @@ class Collected:
 
     def make_analyst(self, repeat: int, questions: Questions) -> MakeAnalyst:
         """Who decides by one repeat's answers; picklable."""
-        return partial(recorded_analyst, partial(read_tape, self.recording.path, repeat), questions)
+        return partial(make_recorded_analyst, partial(read_tape, self.recording.path, repeat), questions)
 
     def inputs(self, repeat: int) -> dict[str, Any]:
         """What identifies one repeat's answers."""
@@ -189,7 +189,7 @@ def _outdated(way: ModelSetup, log: Log, live: Ticks, recording: Recording, repe
         old = chosen(live, [answer.seq for answer in stored if answer.code != code_digest()])
         if len(old):
             read_repeat = partial(recording.tape, repeat)
-            analyst = recorded_analyst(read_repeat, way.questions, way.sight.parameters)
+            analyst = make_recorded_analyst(read_repeat, way.questions, way.sight.parameters)
             for seq in outdated(way.views(log, old), analyst):
                 found.setdefault(seq, []).append(repeat)
     return found

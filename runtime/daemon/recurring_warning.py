@@ -1,5 +1,5 @@
 """
-A condition that may last for days, in the log a few times instead of a thousand.
+Logs a condition that may last for days only now and then.
 """
 
 import time
@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 REPEAT_S = 600.0
-_MAX_REASONS = 16
+_MAX_REASONS = 16  # remembered; beyond them all are logged anew
 
 _log = structlog.get_logger()
 
@@ -18,7 +18,7 @@ class RecurringWarning:
     Warns when a condition begins or has another reason, and again every ten minutes while it lasts.
 
     Args:
-        event: the log line. over: the line when the condition ends.
+        event: the log line. end_event: the line when the condition ends.
     """
 
     def __init__(self, event: str, end_event: str) -> None:
@@ -29,7 +29,7 @@ class RecurringWarning:
         self._unlogged_count = 0
 
     def occurs(self, reason: str, **fields: Any) -> None:
-        """The condition is there: now, or still."""
+        """Report that the condition begins or lasts."""
         now = time.monotonic()
         last = self._logged_s.get(reason)
         if last is not None and now - last < REPEAT_S:
@@ -43,7 +43,7 @@ class RecurringWarning:
         self._is_open, self._unlogged_count = True, 0
 
     def ends(self, **fields: Any) -> None:
-        """The condition is not there: said once, after a warning."""
+        """Report that the condition does not hold; logged once, after a warning."""
         if self._is_open:
             self._is_open = False
             _log.info(self._end_event, **fields)

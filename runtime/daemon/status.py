@@ -1,5 +1,5 @@
 """
-What a daemon says about itself: a small file beside its log, written at every tick, read by `--status`.
+The status of a daemon: a small file beside its log, written every second, read by `--status`.
 """
 
 import json
@@ -19,24 +19,31 @@ STATUS = "status.json"
 _LOCK = "writer.lock"
 
 _MAX_AGE_S = 30
-"""A busy machine may be late with a status, not by so much."""
+"""Seconds; a status is written every second, and a busy machine is not late by this much."""
 _MAX_BYTES = 16 * 1024 * 1024
 
 
 def write_status(folder: Path, fields: dict[str, Any]) -> None:
-    """Replace the status file. Whoever writes it holds the log's lock, and the file names that term of writing."""
+    """Replace the status file; the caller holds the log's lock, whose term is written into the file."""
     write_fields(folder, {**fields, "term": term_of(folder / _LOCK)}, STATUS)
 
 
 def write_fields(folder: Path, fields: dict[str, Any], name: str) -> None:
-    """Replace a file of a status's kind. It is for looking at, so it is not synced to disk."""
+    """
+    Replace a JSON file beside a log; not synced to disk, since it may be lost.
+
+    Args:
+        folder: the log's folder.
+        fields: what the file holds, values for JSON.
+        name: the file's name.
+    """
     write_whole(folder / name, json.dumps(fields, indent=1).encode(), synced=False)
 
 
 def read_status(folder: Path) -> dict[str, Any]:
     """
-    What the daemon said last, and whether it runs now: `running` is what its lock says. Of one that has the lock and
-    has said nothing yet nothing more is known: what its predecessor said last was of another time.
+    Read a daemon's last status, and whether it runs now: `running` is what its lock says. Of a daemon that holds the
+    lock and has written nothing yet only that is known: the file is its predecessor's.
     """
     term = term_of(folder / _LOCK)
     fields = read_fields(folder)
@@ -48,7 +55,7 @@ def read_status(folder: Path) -> dict[str, Any]:
 
 def collector_status(storage: Path, market: Market) -> dict[str, Any]:
     """
-    What the collector says of a market, under its own names and under those of the user's documents, which are there
+    The collector's status of a market, under its own names and under those of the user's documents, which are present
     also where it never ran.
     """
     fields = read_status(LogName("events", market).folder(storage))
@@ -65,7 +72,7 @@ def collector_status(storage: Path, market: Market) -> dict[str, Any]:
 
 def analyzer_status(storage: Path, market: Market) -> dict[str, Any]:
     """
-    What the analyzer says of a market, under its own names and under those of the user's documents, which are there
+    The analyzer's status of a market, under its own names and under those of the user's documents, which are present
     also where it never ran.
     """
     fields = read_status(LogName("decisions", market).folder(storage))
@@ -76,10 +83,10 @@ def analyzer_status(storage: Path, market: Market) -> dict[str, Any]:
 
 def age_note(fields: dict[str, Any], now_ns: int) -> str | None:
     """
-    That a running daemon's status is an old one; None where it is of now.
+    A note that a running daemon's status is old; None where it is recent.
 
     Args:
-        said: as `of_collector` or `of_analyzer` gives it. now_ns: by this machine's clock.
+        fields: of `collector_status` or `analyzer_status`. now_ns: by this machine's clock.
     """
     if not fields["running"] or not isinstance(written_at := fields.get("written_at"), str):
         return None
@@ -94,19 +101,19 @@ def age_note(fields: dict[str, Any], now_ns: int) -> str | None:
 
 
 def _reaches_server(fields: dict[str, Any]) -> bool:
-    """Whether a daemon's server takes what it is given."""
+    """Whether a running daemon's server answers and stores facts."""
     server = fields.get("server") or {}
     return bool(fields["running"] and server.get("answers") and not fields.get("server_away"))
 
 
 def last_analysis(storage: Path, market: Market) -> str | None:
-    """Up to when a market was analysed last; None where it never was."""
+    """The time up to which a market was analysed, ISO text; None where it never was."""
     moment = read_fields(LogName("decisions", market).folder(storage)).get("last_analysis")
     return moment if isinstance(moment, str) else None
 
 
 def read_fields(folder: Path, name: str = STATUS) -> dict[str, Any]:
-    """What a status file says; nothing where there is none, or none that can be read."""
+    """The fields of a status file; empty where there is none, or none that can be read."""
     with suppress(OSError, ValueError, RecursionError, LogBroken):
         fields = json.loads(read_plain(folder / name, _MAX_BYTES))
         return fields if isinstance(fields, dict) else {}

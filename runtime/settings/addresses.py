@@ -30,11 +30,12 @@ _ESCAPES = "in a password, write @ : / ? # % and blanks as %40 %3A %2F %3F %23 %
 
 def check_web_address(text: str, schemes: Sequence[str], example: str) -> SplitResult:
     """
-    The parts of an address without user, password, query and fragment; blanks around it do not count.
+    Check a web address and return its parts; it must have no user, password, query or fragment.
 
     Args:
-        schemes: those that may begin it, e.g. https and http.
-        example: an address as it should look, for the reason.
+        text: the address; blanks around it do not count.
+        schemes: those that are allowed, e.g. https and http.
+        example: a valid address, for the reason.
     """
     text = text.strip()
     if not _VISIBLE.fullmatch(text):
@@ -48,7 +49,7 @@ def check_web_address(text: str, schemes: Sequence[str], example: str) -> SplitR
 
 
 def check_redis_address(text: str) -> str:
-    """The address of a Redis server (redis://, rediss:// or unix://) without blanks around it."""
+    """Check the address of a Redis server (redis://, rediss:// or unix://); returns it without blanks around it."""
     text = text.strip()
     if any(letter.isspace() or not letter.isprintable() for letter in text):
         raise ValueError(f"holds a blank or a hidden letter; {_ESCAPES}")
@@ -66,7 +67,7 @@ def check_redis_address(text: str) -> str:
 
 
 def check_proxy_address(text: str) -> str:
-    """The address of an HTTP proxy (http:// or https://), with or without user and password."""
+    """Check the address of an HTTP proxy (http:// or https://), with or without user and password; returns it."""
     text = text.strip()
     if not _VISIBLE.fullmatch(text):
         raise ValueError(f"holds a blank, a hidden or a foreign letter; {_ESCAPES}")
@@ -81,7 +82,7 @@ def check_proxy_address(text: str) -> str:
 
 
 def check_host(text: str) -> str:
-    """A host name or an IP address, without port, an IPv6 address without brackets; blanks around it do not count."""
+    """Check a host name or IP address without port; returns an IPv6 address without brackets, and no blanks around."""
     text = text.strip()
     bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
     if not is_host(bare) or (bare != text and ":" not in bare):
@@ -90,7 +91,7 @@ def check_host(text: str) -> str:
 
 
 def is_host(text: str) -> bool:
-    """Whether a resolver could look it up, or it is an IP address."""
+    """Whether a text is a host name that a resolver could look up, or an IP address."""
     try:
         return ip_address(text) is not None and "%" not in text
     except ValueError:

@@ -13,7 +13,7 @@ _Null = BeforeValidator(lambda value: () if value is None else value)
 
 
 class Binance(Section):
-    """The venue: `symbol` is what is looked at, `symbols` what is recorded; by default that one alone."""
+    """The venue: `symbol` is analysed, `symbols` are recorded; by default `symbol` alone."""
 
     symbol: Symbol = Field(default="BTCFDUSD", description="The market that is looked at: 2 to 30 of A-Z and 0-9.")
     symbols: Annotated[tuple[Symbol, ...], _Null] = Field(

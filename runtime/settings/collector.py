@@ -1,5 +1,5 @@
 """
-The settings of the collector: what it records, what may wait, what it says in figures.
+The settings of the collector: what it records, how much may be pending, and its metrics.
 """
 
 from typing import Annotated, Literal

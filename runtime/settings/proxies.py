@@ -1,5 +1,5 @@
 """
-Which proxy a request goes through, as variables of the environment or one setting say. Pure.
+The proxy of a request, from environment variables or one setting. Pure.
 
 Source: curl's manual page and libcurl's environment variables (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY).
 """
@@ -20,7 +20,8 @@ _WITHOUT_SCHEME = re.compile(r"[^/]+:[0-9]+/?")
 @dataclass(frozen=True, slots=True)
 class Proxies:
     """
-    The proxies of one process. Not shown and not compared: they hold passwords, and belong to no settings file.
+    The proxies of one process. Their fields are excluded from repr and comparison: they hold passwords, and are no part
+    of the settings file.
 
     Attributes:
         by_scheme: the proxy's address for http and for https. exempt: entries of NO_PROXY.
@@ -32,7 +33,7 @@ class Proxies:
     @classmethod
     def of_environment(cls, variables: Mapping[str, str]) -> "Proxies":
         """
-        What the environment says: of each variable the lower-case spelling counts first, an empty one is no proxy.
+        Read the environment: of each variable the lower-case spelling counts first, an empty one is no proxy.
 
         Raises:
             ValueError: a variable that would be used names no HTTP proxy; the reason begins with the variable.
@@ -51,7 +52,7 @@ class Proxies:
         return cls({} if address is None else {"http": address, "https": address})
 
     def proxy_for(self, url: str) -> str | None:
-        """The proxy for a request to an http, https, ws or wss address; None where it goes straight there."""
+        """The proxy for a request to an http, https, ws or wss address; None for a direct connection."""
         target = urlsplit(url)
         host, scheme = target.hostname, _SCHEMES.get(target.scheme)
         if scheme is None or not host or is_loopback(host):
@@ -75,7 +76,7 @@ def _check_variable(name: str, value: str) -> str:
 
 
 def _matches(entry: str, host: str, port: int) -> bool:
-    """Whether an entry names a host: *, a domain and all below it, an IP address or network; with a port only that."""
+    """Whether an entry names a host: *, a domain and all below it, an IP address or network; a port must match too."""
     if entry == "*":
         return True
     name, number = _split_port(entry)

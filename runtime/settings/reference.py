@@ -1,7 +1,7 @@
 """
-What settings models say about themselves: each key's kind, limits, default and description, as words and as Markdown.
+Describes settings models: each key's kind, limits, default and description, as words and as Markdown.
 
-Pure, and made for any pydantic model whose sections are models: `docs/settings.md` is written from it.
+Pure, for any pydantic model whose sections are models: `docs/settings.md` is generated from it.
 """
 
 import re
@@ -63,7 +63,7 @@ class Entry:
 
     Attributes:
         path: the keys that lead to it; `<name>` stands for keys that a user chooses.
-        kind: its value in words, e.g. "whole number or null". limits: what it may be, "" where the kind says all.
+        kind: its type in words, e.g. "whole number or null". limits: the range in words, "" where there is none.
         section: the model of its keys where it is a section.
     """
 
@@ -92,7 +92,7 @@ class Entry:
 
 
 def entries(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[Entry]:
-    """Every key of a model, sections before what is in them, in the model's order."""
+    """All keys of a model, each section before its keys, in the model's order."""
     for name, info in model.model_fields.items():
         entry = entry_of(name, info, path)
         yield entry
@@ -102,7 +102,14 @@ def entries(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[Entr
 
 
 def entry_of(name: str, info: FieldInfo, path: tuple[str, ...] = ()) -> Entry:
-    """One field of a model; `path` leads to the model."""
+    """
+    Describe one field of a model.
+
+    Args:
+        name: the field's name.
+        info: the field, as pydantic holds it.
+        path: the keys that lead to the model, () for the top.
+    """
     kind, limits = kind_and_limits(info.annotation, info.metadata)
     section = next((t for t in _types(info.annotation) if isinstance(t, type) and issubclass(t, BaseModel)), None)
     return Entry((*path, name), info, kind, limits, section)
@@ -134,7 +141,7 @@ def kind_and_limits(annotation: Any, metadata: Sequence[Any] = ()) -> tuple[str,
 
 
 def reference(model: type[BaseModel]) -> str:
-    """The page about a model as Markdown: one table a section, one row a key; secrets' defaults are not shown."""
+    """Write the page about a model in Markdown: a table for each section, a row for each key, no secrets' defaults."""
     all_entries = list(entries(model))
     parts = [_INTRODUCTION]
     for entry in all_entries:
@@ -149,7 +156,7 @@ def reference(model: type[BaseModel]) -> str:
 
 
 def reason_of(error: ValidationError, model: type[BaseModel]) -> str:
-    """What a file says wrong first, by its key's path, on one line that quotes no value; and how much more there is."""
+    """The first fault of a file with its key's path, on one line that quotes no value, and the number of others."""
     fault = error.errors(include_input=False, include_url=False)[0]
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     entries_by_path = {entry.path: entry for entry in entries(model)}
@@ -162,12 +169,12 @@ def reason_of(error: ValidationError, model: type[BaseModel]) -> str:
 
 
 def format_number(value: float) -> str:
-    """A number as people write it: 0.00000001, 65,535."""
+    """Format a number for people: 0.00000001, 65,535."""
     return f"{value:,}" if isinstance(value, int) else f"{value:,.12f}".rstrip("0").rstrip(".")
 
 
 def _entry_path(names: Sequence[str], entries_by_path: Mapping[tuple[str, ...], Entry]) -> tuple[str, ...]:
-    """A path with NAME for the keys that a user chose."""
+    """Replace the keys that a user chose by NAME."""
     path: tuple[str, ...] = ()
     for name in names:
         is_user_key = path in entries_by_path and get_origin(entries_by_path[path].info.annotation) is dict
@@ -178,7 +185,7 @@ def _entry_path(names: Sequence[str], entries_by_path: Mapping[tuple[str, ...], 
 def _describe_unknown_key(
     location: Sequence[int | str], names: tuple[str, ...], entries_by_path: Mapping[tuple[str, ...], Entry]
 ) -> str:
-    """That a key is unknown, what is known there, and what may be meant. A key that may be a password is not shown."""
+    """Say that a key is unknown, with the known ones and a suggestion; a key that may be a password is hidden."""
     key, siblings = names[-1], [path[-1] for path in entries_by_path if path[:-1] == names[:-1]]
     similar = get_close_matches(key.lower().replace("-", "_"), siblings, 1)
     elsewhere = [".".join(path) for path in entries_by_path if path[-1] == key]

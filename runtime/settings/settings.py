@@ -1,5 +1,5 @@
 """
-The only reader of YAML and environment: one frozen model, every key known, every fault named by its path.
+The only reader of YAML and environment: one frozen model, no unknown keys, faults named by their key's path.
 
 `${VAR}` and `${VAR:-default}` inside a value are replaced from the environment and from `.env` beside the settings.
 """
@@ -41,7 +41,7 @@ _Null = BeforeValidator(lambda value: () if value is None else value)
 
 
 class App(Section):
-    """What this installation is called and how much it says."""
+    """The installation's name, folders and logging."""
 
     name: Line = Field(default="liquidity-agent", description="What this installation is called in its logs.")
     environment: Line = Field(default="development", description="What it is for, in your words, for its logs.")
@@ -131,7 +131,7 @@ class Redis(Section):
 
 
 class AnalysisSettings(Section):
-    """How often is looked, and what counts."""
+    """The interval and thresholds of the analysis."""
 
     interval_seconds: int = Field(
         default=60, ge=1, le=3600, description="Seconds from analysis to analysis; they divide an hour."
@@ -160,14 +160,14 @@ class AnalysisSettings(Section):
 
 
 class Analyzer(Section):
-    """Who looks and decides."""
+    """The model and the analysis."""
 
     deepseek: DeepSeek = Field(default=DeepSeek(), description="The model that decides, and what it may cost.")
     analysis: AnalysisSettings = Field(default=AnalysisSettings(), description="How often is looked, and what counts.")
 
 
 class Scoring(Section):
-    """How advice is scored: when an order can act, what it pays, and how often chance gets a try."""
+    """How advice is scored: latency, fees and the number of placebos."""
 
     publish_delay_ms: int = Field(
         default=2000, ge=0, le=3_600_000,
@@ -184,7 +184,7 @@ class Scoring(Section):
 
 
 class Settings(Section):
-    """Everything a user can set."""
+    """All settings."""
 
     app: App = Field(default=App(), description="What this installation is called and how much it says.")
     network: Network = Field(default=Network(), description="How requests leave this machine.")
@@ -207,7 +207,7 @@ class Settings(Section):
 
     def proxy_for(self, url: str) -> str | None:
         """
-        The proxy for a request, its user and password included; None where it goes straight to the host.
+        The proxy for a request, its user and password included; None for a direct connection.
 
         Args:
             url: an http, https, ws or wss address; this machine is never asked through a proxy.
@@ -223,15 +223,15 @@ class Settings(Section):
 
 
 def _secret_keys() -> dict[str, Any]:
-    """Every secret key, as pydantic wants to be told what to leave out."""
-    excluded: dict[str, Any] = {}
+    """All secret keys, in pydantic's form for `exclude`."""
+    keys: dict[str, Any] = {}
     for entry in entries(Settings):
         if entry.is_secret:
-            section = excluded
+            section = keys
             for key in entry.path[:-1]:
                 section = section.setdefault(key, {})
             section[entry.path[-1]] = True
-    return excluded
+    return keys
 
 
 _SECRETS = _secret_keys()
@@ -239,7 +239,7 @@ _SECRETS = _secret_keys()
 
 def load(path: Path) -> Settings:
     """
-    Read a settings file, and which proxies the environment names.
+    Read a settings file, and the proxies of the environment.
 
     Raises:
         SettingsError: it cannot be read, a key is unknown, given twice or out of range, a variable is missing, or the
@@ -258,10 +258,10 @@ def load(path: Path) -> Settings:
 
 def parse(values: Mapping[str, Any], source: str) -> Settings:
     """
-    Settings from plain values, of a file or of a log.
+    Make settings from plain values, of a file or of a log.
 
     Args:
-        source: what to call them in an error, e.g. the file's name.
+        values: by section. source: their name in an error, e.g. the file's.
 
     Raises:
         SettingsError: a key is unknown, missing or out of range.

@@ -1,7 +1,7 @@
 """
-What settings are made of beyond pydantic's own: sections, paths, symbols, hosts, exact decimals. Pure.
+The types of settings beyond pydantic's own: sections, paths, symbols, hosts, exact decimals. Pure.
 
-What is wrong with a value is a ValueError whose reason quotes nothing that could be a key.
+An invalid value is a ValueError whose reason quotes nothing that could be a key.
 """
 
 import re
@@ -30,7 +30,7 @@ _MAX_PATH = 4_000
 
 
 def minutes_of(window: str) -> tuple[int, int]:
-    """The minutes of the day from and until which a window like "01:00-04:00" lasts."""
+    """Parse a window of the day like "01:00-04:00" to its first minute and the one after its last."""
     match = _WINDOW.fullmatch(window)
     if match is None:
         raise ValueError('must be windows like "01:00-04:00"')

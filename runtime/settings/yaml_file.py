@@ -1,7 +1,7 @@
 """
-A settings file as plain values: YAML that cannot take long or much memory, no key twice, `${VAR}` replaced.
+Reads a settings file as plain values: YAML in bounded time and memory, no key twice, `${VAR}` replaced.
 
-YAML means here what PyYAML's safe loader makes of it (YAML 1.1), aliases and merge keys included. No message quotes a
+YAML is read as PyYAML's safe loader does (YAML 1.1), aliases and merge keys included. No message quotes a
 value: it may be a key.
 """
 
@@ -23,6 +23,7 @@ from yaml.reader import ReaderError
 
 from market.errors import KnownError
 
+# far beyond any settings file: they bound time and memory
 MAX_BYTES = 256 * 1024
 MAX_VALUES = 20_000
 MAX_DEPTH = 20
@@ -37,7 +38,7 @@ _OPTIONAL = ("analyzer", "deepseek", "api_key")  # no key is a choice: the rules
 
 _CORE = "tag:yaml.org,2002:"
 _TEXT, _MERGE, _LIST, _KEYS = (_CORE + name for name in ("str", "merge", "seq", "map"))
-_OCTAL = re.compile(r"[-+]?0[0-9_]")  # 010 is 8, which nobody means
+_OCTAL = re.compile(r"[-+]?0[0-9_]")  # 010 would be read as 8
 _SCALARS = {_CORE + name for name in ("null", "bool", "int", "float", "timestamp")} | {_TEXT}
 _COMPOSING = {
     "another document": "a second document (---); keep one",
@@ -58,7 +59,7 @@ class SettingsError(KnownError, ValueError):
 
 def read(path: Path) -> dict[str, Any]:
     """
-    The values of a settings file, an empty one's too; `${VAR}` is still in them.
+    Read the values of a settings file, {} of an empty one; `${VAR}` is not replaced yet.
 
     Raises:
         SettingsError: it cannot be read, is not YAML, is too large, or holds a key twice.
@@ -80,7 +81,7 @@ def read(path: Path) -> dict[str, Any]:
 
 def read_text(path: Path) -> str:
     """
-    A small text file, with or without a byte order mark.
+    Read a small text file, with or without a byte order mark.
 
     Raises:
         SettingsError: it cannot be read, is no regular file, is too large or no text.
@@ -107,10 +108,10 @@ def read_text(path: Path) -> str:
 
 def read_dotenv(folders: Sequence[Path], environment: Mapping[str, str]) -> dict[str, str]:
     """
-    The variables of the `.env` files in some folders; a later file's value counts, a folder of that name is none.
+    Read the variables of the `.env` files in some folders; a later file's value counts, a folder of that name does not.
 
     Args:
-        environment: what variables inside a value stand for, where the file does not say.
+        folders: where to look. environment: the values of variables inside a value that the file does not set.
 
     Raises:
         SettingsError: one is there and cannot be used.
@@ -131,10 +132,12 @@ def read_dotenv(folders: Sequence[Path], environment: Mapping[str, str]) -> dict
 
 def substitute(values: Mapping[str, Any], variables: Mapping[str, str], source: str) -> dict[str, Any]:
     """
-    Values with `${VAR}` and `${VAR:-default}` replaced.
+    Replace `${VAR}` and `${VAR:-default}` in values.
 
     Args:
-        source: what to call the values in an error, e.g. the file's name.
+        values: of `read`; not changed.
+        variables: by name.
+        source: the values' name in an error, e.g. the file's.
 
     Raises:
         SettingsError: a variable is not set and has no default, or what comes out is too long or no text.
@@ -146,17 +149,17 @@ def substitute(values: Mapping[str, Any], variables: Mapping[str, str], source: 
 
 
 def join_key_path(path: Sequence[int | str]) -> str:
-    """A key's path as people write it; a part that cannot be a key, a password perhaps, is not shown."""
+    """Join a key's path with dots; a part that cannot be a key, such as a password, is hidden."""
     return ".".join(printable_key(str(part)) for part in path)
 
 
 def printable_key(key: str) -> str:
-    """A key, or a model's name, for a message; what looks like a password or an address is not shown."""
+    """A key, or a model's name, for a message; hidden where it looks like a password or an address."""
     return key if _PLAIN_KEY.fullmatch(key) else HIDDEN_KEY
 
 
 def printable_path(path: Path) -> str:
-    """A file's name on one line."""
+    """A file's name on one printable line."""
     return "".join(letter if letter.isprintable() else "?" for letter in str(path))
 
 
@@ -308,10 +311,10 @@ def _replace_variables(text: str, variables: Mapping[str, str], path: KeyPath) -
             f"{join_key_path(path)}: a ${{ that names no variable, or is not closed; write ${{NAME}}, and a value "
             "that holds such letters into .env"
         )
-    filled = _VARIABLE.sub(value_of, text[:end]) + text[end:]
-    if not _is_text(filled):
+    result = _VARIABLE.sub(value_of, text[:end]) + text[end:]
+    if not _is_text(result):
         raise _Fault(f"{join_key_path(path)}: a letter that is none, or bytes that are no UTF-8; type it again")
-    return filled
+    return result
 
 
 def _resolve_dotenv(values: Mapping[str, str | None], environment: Mapping[str, str], file: Path) -> dict[str, str]:

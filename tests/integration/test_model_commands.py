@@ -174,7 +174,7 @@ def test_nothing_is_spent_unasked(storage: Path, tmp_path: Path) -> None:
         assert asked(server) == 0
     assert isinstance(done.exception, console.Failure)
     assert re.fullmatch(
-        r"asking a model costs money \(about 0\.0\d\d\d USD\) and nobody is here to agree; repeat with --yes",
+        r"asking a model costs money \(about 0\.0\d\d\d USD\) and needs consent; repeat with --yes",
         str(done.exception),
     )
 

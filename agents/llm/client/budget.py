@@ -1,8 +1,8 @@
 """
-What a model may take per minute and per UTC day, in tokens and money; fails closed.
+The budget of a model per minute and per UTC day, in tokens and money; fails closed.
 
-A request is counted with the most it can take before it is sent. When its reply is known, what it took stands in that
-place; when the reply is lost, the most stays.
+Before a request is sent, the most it can use is reserved. When its reply is known, its actual usage replaces the
+reservation; when the reply is lost, the reservation stays.
 """
 
 from collections import defaultdict
@@ -14,15 +14,16 @@ from agents.llm.wire.api import Request, Usage, encode_request
 from market.timestamps import DAY_NS, MINUTE_NS
 
 _MAX_WINDOWS = 64  # minutes and days: more than calls can be recorded out of order
+# margin for tokens beyond those of the body, per request and per message
 _TOKENS_PER_REQUEST = 1024
 _TOKENS_PER_MESSAGE = 32
-# What a provider generates unless told: DeepSeek, create chat completion (November 2026).
+# most tokens a provider generates without `max_tokens`: DeepSeek, create chat completion (November 2026).
 _MAX_PLAIN, _MAX_THINKING, _MAX_AT_MAX = 8_192, 65_536, 131_072
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The most a minute and a day may take; None is no limit. Money is in 1e-12 USD."""
+    """The most tokens and money (1e-12 USD) that a minute and a UTC day may use; None is no limit."""
 
     tokens_per_minute: int | None = None
     tokens_per_day: int | None = None
@@ -32,7 +33,7 @@ class Limits:
 
 def max_usage(request: Request) -> Usage:
     """
-    The most a request can take: no token is shorter than a byte, nothing is cached, all of `max_tokens` is generated.
+    The most tokens a request can use: one per byte, none of them cached, and all of `max_tokens` generated.
     """
     messages = request.get("messages")
     overhead = _TOKENS_PER_REQUEST + _TOKENS_PER_MESSAGE * (len(messages) if isinstance(messages, list) else 0)
@@ -42,10 +43,11 @@ def max_usage(request: Request) -> Usage:
 
 class Budget:
     """
-    Counts what one model takes, and says when it is enough.
+    Counts the usage of one model and refuses requests that could pass its limits.
 
     Args:
-        prices: needed where money is limited. model: whose price counts.
+        limits: the most that a minute and a day may use.
+        prices: of the provider's models; needed where money is limited. model: the name of the one that is asked.
 
     Raises:
         ValueError: money is limited and the model has no price.
@@ -63,41 +65,57 @@ class Budget:
 
     @property
     def cache_hit_share(self) -> float | None:
-        """How much of all prompts replied to the provider had cached, to 4 decimals; None before the first."""
+        """The share of prompt tokens that the provider had cached, 0..1, to 4 decimals; None before the first reply."""
         return round(self._cached_tokens / self._prompt_tokens, 4) if self._prompt_tokens else None
 
     def refusal(self, maximum: Usage, now_ns: int, until_ns: int | None = None) -> str | None:
         """
-        Why a request that takes at most so much must not be sent now, in one line; None where it may.
+        Why a request must not be sent now, in one line; None where it may.
 
         Args:
-            until_ns: when its reply may still come; the dearer of both hours counts.
+            maximum: the most it can use, see `max_usage`.
+            now_ns: UTC ns at which it would be sent.
+            until_ns: until when its reply may come; the dearer of both hours counts. None: the hour of now_ns alone.
         """
         cost = self._max_cost_e12(maximum, now_ns, until_ns)
         return self._minute.refusal(maximum.total, cost, now_ns) or self._day.refusal(maximum.total, cost, now_ns)
 
     def reserve(self, maximum: Usage, now_ns: int, until_ns: int | None = None) -> None:
-        """Count a request that is being sent with the most it can take; see `refusal`."""
+        """
+        Reserve the most that a request can use, as it is sent.
+
+        Args:
+            maximum: the most it can use, see `max_usage`.
+            now_ns: UTC ns at which it is sent.
+            until_ns: see `refusal`.
+        """
         self._count(maximum.total, self._max_cost_e12(maximum, now_ns, until_ns), now_ns)
 
     def settle(self, maximum: Usage, usage: Usage, sent_ns: int, until_ns: int | None = None) -> None:
-        """Let what a request really took stand where its most was reserved, with the same times, when it was sent."""
+        """
+        Replace a reservation by the actual usage of its request.
+
+        Args:
+            maximum: the usage that was reserved.
+            usage: what is charged for it.
+            sent_ns, until_ns: the times given to `reserve`.
+        """
         self._count(-maximum.total, -self._max_cost_e12(maximum, sent_ns, until_ns), sent_ns)
         self.record(usage, sent_ns)
 
     def record(self, usage: Usage, sent_ns: int) -> None:
-        """Count what a request sent at a moment took."""
+        """Count the usage of a request that was sent at a time without a reservation."""
         self._count(usage.total, self.cost_e12(usage, sent_ns), sent_ns)
         self._prompt_tokens += usage.prompt
         self._cached_tokens += usage.cache_hit
 
     def restore(self, calls: Iterable[tuple[int, Usage]]) -> None:
-        """Count recorded requests, each with when it was sent and what was charged for it (`Attempt.charged`)."""
+        """Count recorded requests, each as (UTC ns at which it was sent, `Attempt.charge`)."""
         for sent_ns, usage in calls:
             self._count(usage.total, self.cost_e12(usage, sent_ns), sent_ns)
 
     def totals(self, now_ns: int) -> dict[str, int]:
-        """Tokens and money (1e-12 USD) counted for a moment's minute and day."""
+        """Tokens and money (1e-12 USD) counted for the minute and the UTC day of a time."""
         minute, day = self._minute.totals(now_ns), self._day.totals(now_ns)
         return {
             "tokens_this_minute": minute[0],
@@ -107,7 +125,7 @@ class Budget:
         }
 
     def cost_e12(self, usage: Usage, at_ns: int) -> int:
-        """What this model costs for so much, 1e-12 USD; 0 where it has no price."""
+        """What a usage costs with this model at a time, 1e-12 USD; 0 where it has no price."""
         return self._prices.cost_e12(self._model, usage, at_ns) if self._has_price else 0
 
     def _max_cost_e12(self, maximum: Usage, now_ns: int, until_ns: int | None) -> int:
@@ -140,11 +158,12 @@ class _Window:
             del self._tokens[farthest], self._cost_e12[farthest]
 
     def refusal(self, tokens: int, cost_e12: int, at_ns: int) -> str | None:
-        used, cost_so_far_e12 = self.totals(at_ns)
-        if self._max_tokens is not None and used + tokens > self._max_tokens:
-            return f"tokens_per_{self._name}: {used} of {self._max_tokens} taken, this request may take {tokens} more"
-        if self._max_cost_e12 is not None and cost_so_far_e12 + cost_e12 > self._max_cost_e12:
-            figures = [f"{value / USD_E12:.6f}" for value in (cost_so_far_e12, self._max_cost_e12, cost_e12)]
+        total_tokens, total_cost_e12 = self.totals(at_ns)
+        if self._max_tokens is not None and total_tokens + tokens > self._max_tokens:
+            counts = f"{total_tokens} of {self._max_tokens} taken, this request may take {tokens} more"
+            return f"tokens_per_{self._name}: {counts}"
+        if self._max_cost_e12 is not None and total_cost_e12 + cost_e12 > self._max_cost_e12:
+            figures = [f"{value / USD_E12:.6f}" for value in (total_cost_e12, self._max_cost_e12, cost_e12)]
             return f"usd_per_{self._name}: {figures[0]} of {figures[1]} spent, this request may cost {figures[2]} more"
         return None
 

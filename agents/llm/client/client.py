@@ -1,9 +1,9 @@
 """
-Asking a model: one request, as many attempts as time and budget allow, and a record of each.
+The model client: one request, as many attempts as time and budget allow, and a record of each attempt.
 
-Time is bounded from outside: `complete` ends at the moment it is given, whatever the server sends to keep the line
-open. What is in flight then goes on for a grace period and is recorded as `late`: it was paid for, and says what the
-model would have answered, but nobody acts on it.
+Time is bounded from outside: `complete` ends at its deadline, whatever the server sends to keep the connection open. An
+attempt still in flight then goes on for a grace period and is recorded as `late`: it was paid for and shows what the
+model would have answered, but no decision uses it.
 """
 
 import asyncio
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
 _log = structlog.get_logger()
 
 MAX_BYTES = 2 * 1024 * 1024
-"""Of a reply's body; a longer one is given up."""
+"""Most bytes of a reply's body; a longer one is aborted (`too_large`)."""
 
 MAX_LOGGED_BYTES = 256 * 1024
-"""Of a body that cannot be used; one that can is kept whole, so that it can be read again."""
+"""Most bytes recorded of an unusable body; a usable one is recorded in full, so that it can be replayed."""
 
 _STOPS: dict[Verdict, tuple[str, str]] = {
     "no_balance": (
@@ -57,11 +57,12 @@ _STOPS: dict[Verdict, tuple[str, str]] = {
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """
-    Where a model answers, and how patiently it is asked.
+    Where a model is reached, and how often and how long it is tried.
 
     Attributes:
-        attempts: most times one request is sent. grace_s: how long a reply is awaited after its caller has gone on.
-        proxy: the http(s) address of a proxy, with user and password where it wants them; None for the straight way.
+        base_url, api_key: the API's address and key. attempts: most times one request is sent.
+        grace_s: seconds that a reply may still come after its caller has gone on.
+        proxy: the http(s) address of a proxy, with user and password where it needs them; None for a direct connection.
     """
 
     base_url: str
@@ -92,15 +93,16 @@ class _Result:
 
 class ModelClient:
     """
-    Asks one endpoint within one budget. Belongs to the event loop it is first used in, whose blocking calls, lookups of
-    names above all, it has made in threads that hold up nothing (`lookups`).
+    Sends requests to one endpoint within one budget. Belongs to the event loop it is first used in; its blocking calls,
+    name lookups above all, then run in daemon threads (`dns`).
 
     Args:
-        clock: stamps attempts; waiting goes by the loop's own clock.
-        logs: whether refusals are written to the log; a command tells them in its own lines.
+        endpoint: the address, key and retry policy. budget: limits and counts usage.
+        clock: stamps attempts; waiting uses the loop's own clock.
+        logs: whether refusals are logged; a command prints them itself.
 
     Raises:
-        BadProxy: the endpoint's proxy is no address of one, or would see the key.
+        BadProxy: the endpoint's proxy is not a proxy address, or would see the key.
     """
 
     def __init__(self, endpoint: Endpoint, budget: Budget, clock: Clock, logs: bool = True) -> None:
@@ -120,7 +122,7 @@ class ModelClient:
 
     @property
     def stop_reason(self) -> str | None:
-        """Why no request is sent any more and what to do, for the operator; None while all is well."""
+        """Why no further request is sent and what to do, for the operator; None while requests may be sent."""
         return (
             f"{self._stop_fault.full_text}; {_STOPS[self._stop_fault.verdict][1]}"
             if self._stop_fault is not None
@@ -129,12 +131,12 @@ class ModelClient:
 
     @property
     def trouble(self) -> str | None:
-        """What the server said when it refused last, for the operator; None where it replied since."""
+        """The server's last refusal, for the operator; None before the first and after a reply."""
         return self._trouble
 
     @property
     def verdicts(self) -> dict[Verdict, int]:
-        """How many attempts came to what."""
+        """The number of attempts by verdict."""
         return dict(sorted(self._verdicts.items()))
 
     @property
@@ -150,20 +152,22 @@ class ModelClient:
         deadline: float | None = None,
     ) -> Reply:
         """
-        The model's reply to a request.
+        Send a request, repeating it as long as that may help, and return the model's reply.
 
-        Every attempt is handed to `on_attempt` exactly once, in the loop, when it is known what came of it: also one
-        that was not sent (`no_budget`, `too_large`, or after a stop), and one that is still in flight when this ends,
-        whether by its deadline or because its task was cancelled. That one comes up to `grace_s` later, as `late` where
-        a usable reply came. Call `close` to end the wait for those.
+        Every attempt is passed to `on_attempt` exactly once, in the loop, when its outcome is known: also one that was
+        not sent (`no_budget`, `too_large`, or after a stop), and one still in flight when this ends by its deadline or
+        by cancellation. That one follows up to `grace_s` later, as `late` where a usable reply came; `close` ends the
+        wait for it.
 
         Args:
-            until_ns: when the caller goes on without a reply, by the clock; kept whatever the server does.
-            deadline: the same by the loop's own clock, which never steps; where given it rules, for all the requests
-                of a conversation alike.
+            request: the JSON body to post.
+            until_ns: UTC ns by which the caller goes on without a reply, whatever the server does.
+            on_attempt: takes each attempt; must not raise or block.
+            deadline: the same moment by the loop's own clock, which never steps; where given it counts instead of
+                until_ns, for all requests of a conversation alike. None: computed from until_ns.
 
         Raises:
-            NoReply: none came; its verdict is the last attempt's, `timeout` where the deadline passed.
+            NoReply: no usable reply came; its verdict is the last attempt's, `timeout` where the deadline passed.
         """
         if deadline is None:
             deadline = asyncio.get_running_loop().time() + (until_ns - self._clock.now_ns()) / 1e9
@@ -182,7 +186,7 @@ class ModelClient:
             number += 1
 
     async def close(self) -> None:
-        """Give up what is in flight, recording it, and give the connections back."""
+        """Abort the attempts in flight, recording them, and close the connections."""
         self._closed = True
         await asyncio.sleep(0)  # a task cancelled before its first step would record nothing
         tasks = list(self._tasks)
@@ -258,7 +262,7 @@ class ModelClient:
         return _Result(attempt, assessment, retry_after_s(answer.retry_after, self._clock.now_ns))
 
     def _assess(self, answer: "Answer", abort_reason: str) -> tuple[Assessment, bytes]:
-        # never raises: what was paid for is recorded, whatever it brought
+        # never raises: an attempt that was paid for is recorded, whatever came back
         try:
             body = self._key.scrub(bytes(answer.body))
             if answer.is_complete and answer.status is not None:
@@ -273,7 +277,7 @@ class ModelClient:
             _log.error("an answer could not be judged", fault=type(error).__name__)
             return Assessment("not_json", f"our own fault: {type(error).__name__}"), b""
         finally:
-            answer.body.clear()  # unscrubbed: nobody may come upon it later
+            answer.body.clear()  # not scrubbed of the key: must not stay in memory
 
     def _record(self, call: _Call, attempt: Attempt) -> Attempt:
         self._verdicts[attempt.verdict] += 1
@@ -287,7 +291,7 @@ class ModelClient:
             _log.error("attempt not recorded", reason=type(error).__name__)
 
     def _update_trouble(self, assessment: Assessment, status: int | None) -> None:
-        """Remember what the operator must know, and say it once."""
+        """Keep the last refusal for the operator, and log it once."""
         if assessment.verdict in ("ok", "late"):
             self._trouble = None
         elif assessment.verdict in STOPPING and self._stop_fault is None:
@@ -342,5 +346,5 @@ def _usage_to_charge(assessment: Assessment, was_sent: bool, status: int | None,
 
 
 def _body_to_log(body: bytes, verdict: Verdict) -> str:
-    logged = body if verdict in ("ok", "late") else body[:MAX_LOGGED_BYTES]
-    return logged.decode("utf-8", errors="replace")
+    part = body if verdict in ("ok", "late") else body[:MAX_LOGGED_BYTES]
+    return part.decode("utf-8", errors="replace")

@@ -1,6 +1,6 @@
 """
-Threads for looking up names that nobody waits for: a resolver that hangs holds up neither a loop nor the end of the
-process, which would join the threads of a loop's own executor.
+Daemon threads for name lookups: a resolver that hangs delays neither the event loop nor the end of the process, which
+would join the threads of the loop's own executor.
 """
 
 import errno
@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 _T = TypeVar("_T")
 
 MAX_LOOKUPS = 32
-"""Lookups under way at once; beyond it one fails."""
+"""Most lookups under way at once; the next one fails."""
 
 
 class Lookups(ThreadPoolExecutor):
-    """An executor for a loop whose blocking calls may be left behind: each has a daemon thread of its own."""
+    """An executor that runs each blocking call of a loop in a daemon thread of its own, which need not end."""
 
     def __init__(self) -> None:
         super().__init__(max_workers=1)  # starts no thread: nothing is submitted to it
@@ -25,7 +25,7 @@ class Lookups(ThreadPoolExecutor):
 
     def submit(self, fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> "Future[_T]":
         """
-        Call a function in a thread.
+        Call a function in a new daemon thread.
 
         Raises:
             OSError: too many are under way.

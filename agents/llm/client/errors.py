@@ -2,7 +2,7 @@
 What can go wrong when a model is asked.
 
 Exception
-├── NoReply       no attempt brought a reply that can be read further
+├── NoReply       no attempt brought a usable reply
 └── ValueError
     └── BadProxy  a proxy that cannot be used, or that would see the key
 """
@@ -10,16 +10,16 @@ Exception
 from agents.llm.wire.api import Verdict
 
 LASTING: frozenset[Verdict] = frozenset({"bad_request", "unauthorised", "no_balance"})
-"""Refusals that the same request meets again until a person has mended something."""
+"""Refusals that repeat until a person has fixed something."""
 
 
 class NoReply(Exception):
     """
-    No attempt brought a reply; the message is one line without a key in it.
+    No attempt brought a usable reply; the message is one line without a key in it.
 
     Attributes:
-        verdict: of the last attempt. detail: the fault in one line, in our words; what the server wrote is not in it.
-        said: what the server wrote, one printable line, for the operator alone. status: of HTTP, None without one.
+        verdict: of the last attempt. detail: the fault in one line, without the server's text.
+        server_text: the server's text, one printable line, for the operator alone. status: of HTTP, None without one.
     """
 
     def __init__(self, verdict: Verdict, detail: str, server_text: str = "", status: int | None = None) -> None:
@@ -36,7 +36,7 @@ class NoReply(Exception):
 
     @property
     def full_text(self) -> str:
-        """The message with what the server wrote: never to be published."""
+        """The message with the server's text; not to be published."""
         return f"{self}: {self.server_text}" if self.server_text else str(self)
 
 

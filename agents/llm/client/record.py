@@ -1,5 +1,5 @@
 """
-An attempt as the decision log keeps it.
+An attempt as a fact of the decision log.
 """
 
 import msgspec
@@ -11,9 +11,16 @@ from eventlog.facts.model import ModelCall
 
 def call_of(attempt: Attempt, view: MarketView, analyst: str, agent: str, prompt_digest: str, cost: int) -> ModelCall:
     """
-    One attempt at the view's tick, with what was charged for it; `cost` in 1e-12 USD.
+    The record of one attempt.
 
-    A request too large to be sent is kept as its `digest` and its length in `bytes` alone, with no `messages`.
+    A request too large to be sent is recorded as its `digest` and its length in `bytes` alone, with no `messages`.
+
+    Args:
+        attempt: the request and its outcome.
+        view: the tick that it is about.
+        analyst, agent: who asked, and in which step of the conversation.
+        prompt_digest: of the prompts in use.
+        cost: of the attempt's charge, 1e-12 USD.
     """
     reply, usage = attempt.reply, attempt.charge
     return ModelCall(

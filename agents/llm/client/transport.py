@@ -1,5 +1,5 @@
 """
-The way to a model: the `openai` client over a connection that bounds what comes back and sends no more than it must.
+The transport to a model: the `openai` client over a connection that bounds replies and sends as few headers as needed.
 
 Imported late, by the client alone: a run without a model never loads the library.
 """
@@ -27,7 +27,7 @@ from agents.llm.wire.api import Verdict
 
 _NAME = "liquidity-agent"
 _SENT_HEADERS = frozenset({"host", "connection", "content-length", "content-type", "accept"})
-_CONNECT_S = 10.0
+_CONNECT_S = 10.0  # bounds the connection alone; the caller bounds the rest
 _CONNECTED = "connection.connect_tcp.complete"
 _SENDING = "http11.send_request_headers.started"
 _MAX_ADDRESS = 2_000
@@ -36,10 +36,10 @@ _MAX_ADDRESS = 2_000
 @dataclass(slots=True)
 class Answer:
     """
-    What came back of one request, as far as it came.
+    What came back for one request, as far as it came.
 
     Attributes:
-        was_sent: whether a connection stood and the server may have read the request. whole: the body is complete.
+        was_sent: whether a connection was made and the server may have read the request. is_complete: of the body.
         location: the address that a redirect names, made absolute.
         verdict: set where the body was refused. fault: why it broke off; library messages may quote headers.
     """
@@ -62,13 +62,14 @@ class Transport:
     Posts requests to one endpoint; one request, one answer, no retries.
 
     Args:
-        most_bytes: of a reply's body; what is longer is cut off and marked.
-        inner: what carries the bytes, for tests.
-        proxy: the http(s) address of a proxy, with user and password where it wants them. It is asked for a tunnel to
-            an https endpoint and sees no key; to an http endpoint of this machine requests go straight.
+        base_url, key: the endpoint's address and API key.
+        max_bytes: of a reply's body; a longer one is cut off and marked `too_large`.
+        inner: another carrier of bytes, for tests; None for HTTP.
+        proxy: the http(s) address of a proxy, with user and password where it needs them: it tunnels to an https
+            endpoint and sees no key; requests to an http endpoint of this machine go direct. None for no proxy.
 
     Raises:
-        BadProxy: it is no such address, or the endpoint is on http elsewhere: the proxy would see the key.
+        BadProxy: it is not a proxy address, or the endpoint is on http elsewhere: the proxy would see the key.
     """
 
     def __init__(
@@ -106,7 +107,8 @@ class Transport:
 
     async def post(self, body: bytes, answer: Answer) -> None:
         """
-        Send a request's bytes and fill in what comes back, also where it breaks off; raises only when cancelled.
+        Send a request's bytes and fill `answer` with what comes back, also where it breaks off; raises only when
+        cancelled.
         """
         _answer.set(answer)
         asyncio.get_running_loop().set_default_executor(self._lookups)
@@ -123,7 +125,7 @@ class Transport:
                 answer.fault = reason if reason.startswith("the proxy") else reason + self._suffix
 
     async def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         await self._client.close()
 
 
@@ -217,7 +219,10 @@ class _Capped(httpx2.AsyncByteStream):
 
 def tunnel_of(base_url: str, proxy: str | None) -> httpx2.Proxy | None:
     """
-    The proxy through which an endpoint is reached, None for the straight way.
+    The proxy through which an endpoint is reached, None for a direct connection.
+
+    Args:
+        base_url: the endpoint's address. proxy: the proxy's http(s) address, or None.
 
     Raises:
         BadProxy: see `Transport`.

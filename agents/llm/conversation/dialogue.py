@@ -1,6 +1,6 @@
 """
-The three steps, as a machine that is handed replies and hands out the next request: the same for a live model and
-for recorded replies. It knows no clock and no network.
+The three steps as a state machine that takes replies and yields the next request: the same for a live model and for
+recorded replies. It uses no clock and no network.
 """
 
 from collections.abc import Generator, Sequence
@@ -36,9 +36,11 @@ Agent = Literal["static", "dynamic", "decision", "compact"]
 Mode = Literal["staged", "compact"]
 Effort = Literal["low", "high", "max"]
 
+# most requests of one step before it fails
 _TOOL_ROUNDS = 3
 _VERDICT_ROUNDS = 3
-_DECISION_ROUNDS = 2
+_DECISION_ROUNDS = 2  # the decision, and one repair of it
+# letters and bytes: they bound the requests that follow
 _MAX_VERDICT = 1_500
 _MAX_ECHO = 64 * 1024
 _MAX_THOUGHTS = 32 * 1024
@@ -51,8 +53,10 @@ class ModelOptions:
     How a model is asked; everything here is part of what is sent.
 
     Attributes:
-        thinking: None leaves it unsaid, for endpoints that do not know the field.
-        strict: the tools' schemas are enforced by the server.
+        model: its name. mode: three steps, or one.
+        thinking: None leaves the field out, for endpoints that do not know it. effort: how hard, where it thinks.
+        strict: whether the server enforces the tools' schemas.
+        temperature: of sampling, not sent while thinking. max_tokens: of one reply.
     """
 
     model: str
@@ -66,7 +70,7 @@ class ModelOptions:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A request to be sent, and which agent sends it."""
+    """A request to send, and the agent that it belongs to."""
 
     agent: Agent
     request: Request
@@ -78,12 +82,12 @@ class Outcome:
     How a conversation ended.
 
     Attributes:
-        admitted: the decision that passed the firewall, None where none did; `reason` then says why.
-        cut: whether it was ended from outside, by time, money or a fault.
-        model: who answered last, as it calls itself.
-        anomalies: what went wrong on the way, a word each time, and what had to be mended, a word of `shapes.MENDS`
-            each kind. refusals: the firewall's reasons, oldest first.
-        numbers, ungrounded: how many numbers its texts held, and how many of them nobody had shown.
+        decision: what passed the firewall, None where nothing did; `reason` then says why.
+        cut: whether it was aborted from outside, by time, money or a fault.
+        model: the model's own name in its last reply.
+        anomalies: a word for each anomaly, and once for each kind of fix, of `shapes.FIXES`.
+        refusals: the firewall's reasons, oldest first.
+        numbers, ungrounded: the number of figures in the model's texts, and of those that it was not shown.
     """
 
     decision: AdmittedDecision | None = None
@@ -97,7 +101,7 @@ class Outcome:
 
     @property
     def fixes(self) -> frozenset[str]:
-        """Those of the anomalies that were mended."""
+        """The anomalies that are fixes."""
         return FIXES.intersection(self.anomalies)
 
 
@@ -107,23 +111,28 @@ _Messages = list[dict[str, Any]]
 
 
 class _NoDecision(Exception):
-    """The model would not be led on; the message is the reason."""
+    """The conversation brought no decision; the message is the reason."""
 
 
 def converse(
     view: MarketView, prompts: Prompts, options: ModelOptions, parameters: Parameters, normalise: bool = True
 ) -> Dialogue:
     """
-    Lead a model through one minute. Yields turns, is sent their replies, returns how it ended.
+    Lead a model through one tick: yields turns, is sent their replies, returns the outcome.
 
     Args:
-        mend: whether shapes of other endpoints are taken; not where a record was made without. See `read_reply`.
+        view: the tick that it decides.
+        prompts: the texts of the requests.
+        options: the model and the form of its requests.
+        parameters: the thresholds of the firewall and of zones.
+        normalise: whether replies of other endpoints' shapes are accepted; False for a record made without that. See
+            `read_reply`.
     """
     return _Minute(view, prompts, options, parameters, normalise).run()
 
 
 def proceed(dialogue: Dialogue, reply: Reply | None = None) -> Turn | Outcome:
-    """The next turn of a dialogue after the reply to the last one (None to begin with), or how it ended."""
+    """The next turn of a dialogue after the reply to the last one (None to begin with), or its outcome."""
     try:
         return next(dialogue) if reply is None else dialogue.send(reply)
     except StopIteration as end:
@@ -193,18 +202,18 @@ class _Minute:
         raise _NoDecision(f"the {agent} agent gave no verdict")
 
     def _look_up(
-        self, agent: Agent, messages: _Messages, tools: list[dict[str, Any]], required: Sequence[str]
+        self, agent: Agent, messages: _Messages, tools: list[dict[str, Any]], names: Sequence[str]
     ) -> Generator[Turn, Reply, None]:
-        """Have every wanted tool called; bounded, whatever the model does instead."""
-        remaining = list(required)
-        for _ in range(_TOOL_ROUNDS + len(required) - 1):
+        """Have each named tool called once, within a bounded number of rounds."""
+        remaining = list(names)
+        for _ in range(_TOOL_ROUNDS + len(names) - 1):
             reply = yield Turn(agent, self._request(messages, tools, self._tool_choice(remaining)))
             calls = self._echo(messages, reply)
             if not calls:
                 self._outcome.anomalies.append("no_tool_call")
                 messages.append(_user(self._prompts.render("call_the_tool", tool=", ".join(remaining))))
                 continue
-            for name in self._answer(messages, calls, required):
+            for name in self._answer(messages, calls, names):
                 if name in remaining:
                     remaining.remove(name)
             if not remaining:
@@ -212,7 +221,7 @@ class _Minute:
         raise _NoDecision(f"{remaining[0]} was not called soundly")
 
     def _decide(self, agent: Agent, messages: _Messages, tools: list[dict[str, Any]]) -> Generator[Turn, Reply, None]:
-        """The decision, past the firewall; one round to mend it."""
+        """Ask for the decision and check it with the firewall; one round to repair it."""
         material = " ".join(
             [tool_result(DEPTH, self._view), tool_result(FLOW, self._view), candidates_json(self._view)]
         )
@@ -236,7 +245,7 @@ class _Minute:
 
     def _request(self, messages: _Messages, tools: list[dict[str, Any]], choice: Any) -> Request:
         """
-        A request with everything said so far. What stays the same from minute to minute comes first in its messages.
+        A request with all messages so far. Those that are the same at every tick come first: providers cache them.
         """
         options = self._options
         request: Request = {"model": options.model, "messages": [dict(m) for m in messages]}
@@ -254,11 +263,11 @@ class _Minute:
         return request
 
     def _tool_choice(self, remaining: Sequence[str]) -> Any:
-        """A choice that leaves no other way, where the API allows one: while thinking it allows none."""
+        """The tool choice that forces a call; not sent while thinking, where the API allows none."""
         return tool_choice(remaining[0]) if len(remaining) == 1 else "required"
 
     def _echo(self, messages: _Messages, reply: Reply) -> list[Call]:
-        """Take up what the assistant said; calls that cannot be answered are left out."""
+        """Append the assistant's message and return its calls; those that cannot be answered are left out."""
         self._outcome.model = reply.model
         for fix in reply.fixes:
             self._note(fix)
@@ -277,7 +286,7 @@ class _Minute:
         return calls or []
 
     def _answer(self, messages: _Messages, calls: Sequence[Call], tools: Sequence[str]) -> list[str]:
-        """Answer every call, the same one in full once; returns the tools that were called soundly."""
+        """Answer all calls, a repeated one with a reference; returns the tools that were called without a fault."""
         sound: dict[str, str] = {}
         for call in calls:
             fault = call_fault(call, self._view.symbol, tools, self._normalise)

@@ -1,5 +1,5 @@
 """
-Prompts: a folder of text files a variant and language, named by the digest of all of them.
+Prompts: a folder of text files for each variant and language, identified by the digest of all texts.
 """
 
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ class Prompts:
     One variant in one language.
 
     Attributes:
-        variant: what the user called it. texts: by name. digest: of everything in it.
+        variant: the name or path that was asked for. texts: by name. digest: of all names and texts.
     """
 
     variant: str
@@ -61,10 +61,10 @@ _FIELDS: dict[str, frozenset[str]] = {
 
 def load(variant: str, language: Language) -> Prompts:
     """
-    The prompts of a shipped variant by name, or of a folder by path; what it leaves out is the default's.
+    Load the prompts of a shipped variant by name, or of a folder by path; missing files are taken from the default.
 
     Raises:
-        BadPrompts: there is no such variant, or a file is unknown, is not UTF-8, or uses a `$name` nobody fills.
+        BadPrompts: there is no such variant, or a file is unknown, is not UTF-8, or uses an unknown `$name`.
     """
     folder = _folder(variant) / language
     if not folder.is_dir():
@@ -86,8 +86,8 @@ def load(variant: str, language: Language) -> Prompts:
 
 def _folder(variant: str) -> Path:
     """A plain word is a shipped variant where there is one; anything else is a path."""
-    shipped = SHIPPED / variant
-    return shipped if Path(variant).name == variant and shipped.is_dir() else Path(variant)
+    folder = SHIPPED / variant
+    return folder if Path(variant).name == variant and folder.is_dir() else Path(variant)
 
 
 def _read(file: Path) -> str:
@@ -107,6 +107,6 @@ def _check_text(file: str, name: str, text: str) -> None:
         raise BadPrompts(f"prompt {file} holds a $ that names nothing; write $$ for a dollar")
     unknown = set(template.get_identifiers()) - _FIELDS.get(name, frozenset())
     if unknown:
-        raise BadPrompts(f"prompt {file} asks for ${sorted(unknown)[0]}, which nobody fills")
+        raise BadPrompts(f"prompt {file} asks for ${sorted(unknown)[0]}, which has no value")
     if "decision" in name and name.startswith("ask") and "json" not in text.lower():
         raise BadPrompts(f"prompt {file} must say the word json: the API asks for it")

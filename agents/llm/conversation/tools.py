@@ -1,5 +1,5 @@
 """
-The two tools a model may call: what they are called, what they take, and their results at a tick.
+The two tools that a model may call: their names, arguments, and results at a tick.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,14 +16,14 @@ from market.fixed_point import format_e8
 DEPTH = "depth_snapshot_analytsis"
 FLOW = "orderflow_analysys"
 TOOLS = (DEPTH, FLOW)
-"""The names are the users' own and stay as spelled."""
+"""The names, spelled as in the user's documents."""
 
-_MAX_CALLS = 8
+_MAX_CALLS = 8  # of one message; one with more is not answered
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of a tool as a model made it: the id to answer under, the name and the unread arguments."""
+    """A tool call of a model: the id to answer under, the tool's name and its arguments as JSON text."""
 
     id: str
     name: str
@@ -31,7 +31,15 @@ class Call:
 
 
 def define_tool(name: str, description: str, symbol: str, strict: bool) -> dict[str, Any]:
-    """A tool as a request states it; the same bytes every minute of a market."""
+    """
+    Define a tool for a request; the same bytes at every tick of a market, so that providers can cache them.
+
+    Args:
+        name: the tool's name.
+        description: the prompt text that explains it.
+        symbol: the market's symbol, the only value of its argument.
+        strict: whether the server shall enforce the schema.
+    """
     function: dict[str, Any] = {
         "name": name,
         "description": description,
@@ -46,12 +54,12 @@ def define_tool(name: str, description: str, symbol: str, strict: bool) -> dict[
 
 
 def tool_choice(name: str) -> dict[str, Any]:
-    """A tool choice that leaves none."""
+    """The tool choice that forces a call of one tool."""
     return {"type": "function", "function": {"name": name}}
 
 
 def parse_calls(message: Mapping[str, Any]) -> list[Call] | None:
-    """The calls an assistant's message makes, in order; None where they cannot even be answered."""
+    """Parse the tool calls of an assistant's message, in order; None where they cannot be answered."""
     entries = message.get("tool_calls")
     if not entries:
         return []
@@ -74,7 +82,10 @@ def call_fault(call: Call, symbol: str, tools: Sequence[str], allow_no_arguments
     What is wrong with a call, None for a sound one.
 
     Args:
-        may_be_bare: whether no argument at all will do: the only one there is has one value.
+        call: what the model called.
+        symbol: the only value of the tools' argument.
+        tools: the names of the tools that may be called.
+        allow_no_arguments: whether `{}` is accepted too: the only argument has only one value.
     """
     if call.name not in tools:
         return f"there is no such tool here; call {' or '.join(tools) or 'none'}"
@@ -93,13 +104,13 @@ def has_no_arguments(call: Call) -> bool:
 
 
 def tool_result(name: str, view: MarketView) -> str:
-    """What a tool answers at the view's tick: compact JSON."""
+    """A tool's result at the view's tick, as compact JSON."""
     return msgspec.json.encode(view.depth if name == DEPTH else view.order_flow).decode()
 
 
 def candidates_json(view: MarketView) -> str:
     """
-    What a decision may choose from, strongest first: zones as far as orders may rest in them, and the evidence there.
+    The candidates of a decision as JSON, strongest first: zones as far as orders may rest in them, and their evidence.
     """
     zones, out_of_reach = find_candidates(view)
     evidence = {e.id: e for candidate in zones for e in candidate.zone.evidence}

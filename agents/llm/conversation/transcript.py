@@ -1,5 +1,5 @@
 """
-A minute's calls as a person reads them: who said what, in order, with what it cost.
+The calls of one tick for a reader: the messages in order, with verdicts and token counts.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,11 +17,12 @@ _LONGEST_ROLE = 20
 
 def transcript(calls: Sequence[Mapping[str, Any]], decision: Mapping[str, Any] | None, full: bool) -> Iterator[str]:
     """
-    Lines of Markdown.
+    Write a conversation as lines of Markdown.
 
     Args:
-        calls: rows of `model_call` of one tick, in order. decision: its row of `model_decision`.
-        whole: long texts are not cut.
+        calls: rows of `model_call` of one tick, in order.
+        decision: its row of `model_decision`, None where there is none.
+        full: whether long texts are printed in full.
     """
     shown_counts: dict[str, int] = {}
     agent = ""
@@ -79,7 +80,7 @@ def _messages(request: str) -> list[Mapping[str, Any]]:
 
 
 def _reply(body: str) -> Mapping[str, Any]:
-    """The message as it came, whatever had to be mended to read it."""
+    """The message as it came, or normalised where it cannot be read otherwise."""
     try:
         return read_reply(body, normalise=False).message
     except UnreadableReply:

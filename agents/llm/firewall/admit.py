@@ -1,8 +1,8 @@
 """
-The number firewall: what a model decided becomes zones only if every figure in it stands on what the model was shown.
+The number firewall: a model's decision becomes zones only if all its figures are grounded in what the model was shown.
 
-Nothing is taken from the answer but intervals, weights and words; ladders, confidence, invalidation and basis are
-worked out here as the rules work them out.
+Only intervals, weights and texts are taken from the answer; ladders, confidence, invalidation and basis are computed
+as the rules compute them.
 """
 
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from analysis.evidence import Evidence
 from analysis.parameters import Parameters
 from analysis.view import MarketView
 
-_MAX_REASONS = 12
+_MAX_REASONS = 12  # recorded of one refusal
 
 
 @dataclass(frozen=True, slots=True)
 class AdmittedDecision:
-    """A decision that broke no law, its zones whole."""
+    """A decision that broke no rule, with complete zones."""
 
     stance: Stance
     reason: str
@@ -30,17 +30,19 @@ class AdmittedDecision:
 
 @dataclass(frozen=True, slots=True)
 class RefusedDecision:
-    """Why a decision was not taken: sentences of one line, the first to be mended first, none quoting a text."""
+    """Why a decision was refused: sentences of one line, the first to be fixed first, none quoting a text."""
 
     reasons: tuple[str, ...]
 
 
 def admit(content: str, view: MarketView, parameters: Parameters) -> AdmittedDecision | RefusedDecision:
     """
-    A model's decision as zones, or why not. Takes any text and never raises.
+    Turn a model's decision into zones, or say why not. Takes any text and never raises.
 
     Args:
-        content: the answer as it came. view: what the model was shown.
+        content: the answer as it came.
+        view: the tick that the model was shown.
+        parameters: the most zones, and how zones are built.
     """
     problem = problem_of_view(view)
     if problem is not None or view.reference_e8 is None or view.sigma is None:
@@ -82,7 +84,7 @@ def _build_decision(
 
 
 def _support_of(zone: Proposal, view: MarketView, citable: Citable) -> ZoneSupport:
-    """What a proposal stands on: all of the zone that holds it, or the evidence that does, and what else it touches."""
+    """The support of a proposal: the zone or evidence that encloses it, and the other cited evidence it touches."""
     holder = citable.holder(zone)
     assert holder is not None  # a law
     pieces = {e.id: e for citation in citable.citations(zone) for e in _pieces(citation) if _touches(e, zone)}
@@ -95,7 +97,7 @@ def _support_of(zone: Proposal, view: MarketView, citable: Citable) -> ZoneSuppo
 
 
 def _enclosing_confluence(piece: Evidence, zone: Proposal, view: MarketView) -> Confluence | Evidence:
-    """The resonance zone that a proposal inside one piece of its evidence lies in; the piece where there is none."""
+    """The confluence zone around a proposal inside one piece of evidence; the piece where there is none."""
     enclosing = (z for z in view.zones if z.low_e8 <= zone.low_e8 and zone.high_e8 <= z.high_e8)
     return next((z for z in enclosing if any(e.id == piece.id for e in z.evidence)), piece)
 

@@ -1,5 +1,5 @@
 """
-What a decision may choose from: each zone as far as a resting order may lie in it.
+The candidates of a decision: each zone as far as a resting order may lie in it.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from analysis.view import MarketView
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """
-    A zone, and the part of it that breaks no law of prices: on the grid, on its side of reference and mid, inside the
+    A zone, and the part of it that meets all rules of prices: on the grid, on its side of reference and mid, inside the
     observed book.
     """
 
@@ -28,7 +28,7 @@ class Candidate:
 
 
 def find_candidates(view: MarketView) -> tuple[Sequence[Candidate], int]:
-    """What may be chosen, strongest first, and how many zones nothing is left of."""
+    """The candidates, strongest first, and the number of zones that have no usable part."""
     candidates = [_candidate(zone, view) for zone in view.zones]
     usable = [candidate for candidate in candidates if candidate is not None]
     return usable, len(candidates) - len(usable)
@@ -50,7 +50,7 @@ def _candidate(zone: Confluence, view: MarketView) -> Candidate | None:
 
 
 def _farthest(view: MarketView, side: Literal["bid", "ask"]) -> int:
-    """The price furthest from the mid that the book shows on a side; without a book none is too far."""
+    """The price furthest from the mid that the book shows on a side; without a book there is no limit."""
     reach = view.reach_bp.get(side)
     below = side == "bid"
     if view.mid_e8 is None or reach is None:

@@ -1,5 +1,5 @@
 """
-How much of what a model wrote as its decision stands on what it was shown, whether the decision was admitted or not.
+How much of a model's decision text is grounded in what it was shown, whether the decision was admitted or not.
 """
 
 import json
@@ -12,20 +12,20 @@ from agents.llm.firewall.grounding import Grounding
 from agents.llm.firewall.reading import MAX_BYTES, Malformed, read
 from market.fixed_point import ONE_E8
 
-_MAX_ZONES = 64
+_MAX_ZONES = 64  # bound the work on an answer, whatever it holds
 _MAX_TEXTS = 100
 
 
 def check_grounding(content: str, material: str) -> Grounding:
     """
-    The figures of an answer that should be a decision, refused or not, against what its model was shown.
+    Check the figures of an answer that should be a decision, refused or not, against what its model was shown.
 
     Args:
-        content: the answer as it came. shown: as text; JSON of the tools' results and of the candidates.
+        content: the answer as it came. material: what was shown, JSON text of the tools' results and the candidates.
 
     Returns:
         Of a decision, the figures of its reasons, where the edges of its zones inside intervals that were shown count
-        as shown; and edges outside of them and a reference of another moment. Of anything else, those of all its texts.
+        as shown; and edges outside of them and a reference of another tick. Of anything else, those of all its texts.
     """
     figures = ShownFigures(material)
     try:

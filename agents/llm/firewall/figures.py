@@ -1,7 +1,7 @@
 """
-Every figure of a decision's reasons against what its model was shown: stricter than `grounding`, which counts.
+Checks all figures of a decision's reasons against what its model was shown, more strictly than `grounding`.
 
-Fine are figures that were shown, exactly or rounded, whole numbers up to 12, ids of what was shown, times of day, and
+Accepted: figures that were shown, exactly or rounded, whole numbers up to 12, ids of what was shown, times of day, and
 spans of time of at most three days that are no price. Digits that only a blank or a mark parts are one number, however
 they are written: "64 950", "64'950", "6 4 9 5 0". Two figures side by side need a word or a comma between them.
 """
@@ -61,12 +61,12 @@ class _Figure:
 
 @dataclass(frozen=True)
 class ShownFigures:
-    """What was shown, as text, read once for several reasons."""
+    """The figures of a text that was shown, parsed once for several reasons."""
 
     text: str
 
     def ground(self, reason: str) -> Grounding:
-        """How many figures a reason holds, and those that nobody had shown. Takes any text and never raises."""
+        """The number of figures in a reason, and those that were not shown. Takes any text and never raises."""
         plain = self._without_names(_plain(reason[:_MAX_LENGTH]))
         ungrounded = [*(m[0] for m in _HEX.finditer(plain)), *find_spelled_numbers(fold_text(reason[:_MAX_LENGTH]))]
         total = len(ungrounded)
@@ -108,7 +108,7 @@ class ShownFigures:
         return f"z{match[2]}" if match[1] in self._names else match[0]
 
     def _check_row(self, row: Sequence[_Figure], plain: str) -> tuple[int, list[str]]:
-        """How many figures a row holds, and those of them that were not shown: one where its digits are one number."""
+        """The number of figures in a row, and those not shown; a row whose digits are one number is one figure."""
         if _is_spaced_out(row, plain) or not all(_are_two(a, b, plain[a.end : b.start]) for a, b in pairwise(row)):
             text = plain[row[0].start : row[-1].end]
             return 1, [] if self._holds_joined(row, plain) else [text.strip()]
@@ -171,7 +171,7 @@ def _span_min(match: re.Match[str]) -> Decimal | None:
 
 
 def _rows(figures: Sequence[_Figure], plain: str) -> Iterator[Sequence[_Figure]]:
-    """Figures with nothing between them but what may join digits to one number; any others are rows of one."""
+    """Group figures that only marks separate which may join digits to one number; others are rows of one."""
     row: list[_Figure] = []
     for figure in figures:
         if row and not _may_join(row[-1], figure, plain[row[-1].end : figure.start]):
@@ -197,7 +197,7 @@ def _is_spaced_out(row: Sequence[_Figure], plain: str) -> bool:
 
 
 def _are_two(one: _Figure, other: _Figure, between: str) -> bool:
-    """Whether two figures side by side are two to any reader."""
+    """Whether two adjacent figures are clearly two numbers."""
     if one.span_min is not None and other.span_min is not None:
         return True
     if between and (one.unit or (one.fraction and other.fraction)):

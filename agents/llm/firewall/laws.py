@@ -1,5 +1,5 @@
 """
-What a decision must keep to, law by law, each with its own reason in one line that a model can act on.
+The rules of a decision, each with its own reason in one line that a model can act on.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ from market.fixed_point import format_e8
 
 Citation = Confluence | Evidence
 
-_WEIGHT_SLACK = ONE_WEIGHT // 100
+_WEIGHT_SLACK = ONE_WEIGHT // 100  # how far the sum of weights may be off 1; they are normalised
 _MAX_NAMED = 3
 _STANCES: dict[frozenset[str], Stance] = {
     frozenset(): "stand_aside",
@@ -34,27 +34,27 @@ _STANCES: dict[frozenset[str], Stance] = {
 
 @dataclass(frozen=True, slots=True)
 class Citable:
-    """What a decision may cite: zones and evidence of a view by id."""
+    """What a decision may cite: the zones and evidence of a view by id."""
 
     by_id: dict[str, Citation]
 
     @classmethod
     def of(cls, view: MarketView) -> "Citable":
-        """Everything a view gave an id."""
+        """All zones and evidence of a view."""
         return cls({e.id: e for e in view.evidence} | {z.id: z for z in view.zones})
 
     def citations(self, zone: Proposal) -> list[Citation]:
-        """What a proposal cites, as far as it is known."""
+        """The zones and evidence that a proposal cites; unknown ids are skipped."""
         return [self.by_id[name] for name in zone.evidence if name in self.by_id]
 
     def holder(self, zone: Proposal) -> Citation | None:
-        """What the whole proposal lies in, a resonance zone before a piece of evidence; None if nothing it cites."""
+        """The citation that encloses a proposal, a confluence zone before evidence; None where none does."""
         holders = [c for c in self.citations(zone) if c.low_e8 <= zone.low_e8 and zone.high_e8 <= c.high_e8]
         return min(holders, key=lambda c: not isinstance(c, Confluence), default=None)
 
 
 def faults(decision: Decision, view: MarketView) -> list[str]:
-    """Every law a decision breaks, in the order a model should mend them."""
+    """The rules that a decision breaks, a sentence each, in the order in which a model should fix them."""
     if decision.reference_e8 != view.reference_e8:
         return [f"reference speaks of another moment; the reference price of this tick is {price(view.reference_e8)}"]
     citable = Citable.of(view)
@@ -121,7 +121,7 @@ def _interval(citation: Citation, tick: int) -> str:
 
 
 def _reach_faults(zone: Proposal, view: MarketView) -> Iterator[str]:
-    """The book's reach is measured from its mid in hundredths of a basis point, and so are these."""
+    """Compare with the book's reach, which is measured from its mid in hundredths of a basis point."""
     far = zone.low_e8 if zone.side == "buy" else zone.high_e8
     reach = view.reach_bp.get("bid" if zone.side == "buy" else "ask")
     if view.mid_e8 is None or reach is None:
@@ -151,7 +151,7 @@ def _weight_faults(zones: Sequence[Proposal]) -> Iterator[str]:
 
 
 def _text_faults(decision: Decision, view: MarketView) -> Iterator[str]:
-    # a reason may also name the edges of the decision's own zones: laws of their own hold those
+    # a reason may also name the edges of the decision's own zones, which other rules check
     own = [z.low_e8 for z in decision.zones] + [z.high_e8 for z in decision.zones]
     edges = [edge for candidate in find_candidates(view)[0] for edge in (candidate.low_e8, candidate.high_e8)]
     figures = ShownFigures(" ".join([_material(view), *map(format_e8, [*own, *edges])]))
@@ -166,7 +166,7 @@ def _text_faults(decision: Decision, view: MarketView) -> Iterator[str]:
 
 
 def _material(view: MarketView) -> str:
-    """What was shown, without the names of states and parameters, which are digits too."""
+    """What was shown, without the digests of state and parameters, which hold digits too."""
     view_fields = msgspec.json.decode(view.render())
     rest = {k: v for k, v in view_fields.items() if k not in ("as_of_seq", "state", "parameters")}
     return msgspec.json.encode(rest).decode()

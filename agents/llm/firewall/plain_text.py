@@ -1,8 +1,8 @@
 """
-What free text of a model may be before a person, a log or another model reads it: one line of plain words.
+Checks a model's free text before a person, a log or another model reads it: it must be one line of plain words.
 
-The phrases that give orders to a reader are a short list in Chinese and English, best effort and no more: what protects
-is that no figure, id or interval is ever taken from free text.
+The phrases that give orders to a reader are a short list in Chinese and English, best effort only: the protection is
+that no figure, id or interval is taken from free text.
 """
 
 import re
@@ -54,7 +54,7 @@ _OUTSIDE = re.compile(
 
 def text_faults(text: str) -> list[str]:
     """
-    What keeps a text from being one short line of plain words, a phrase for each; empty for a sound one.
+    The faults of a text that should be one short line of plain words, a phrase each; empty for a sound text.
 
     None of them quotes the text.
     """
@@ -78,6 +78,6 @@ def text_faults(text: str) -> list[str]:
 
 
 def fold_text(text: str) -> str:
-    """A text as a reader sees it: compatibility forms, invisible characters and case undone, blanks made one."""
+    """Normalise a text to what a reader sees: NFKC, no invisible characters, lower case, single blanks."""
     visible = "".join(c for c in text if unicodedata.category(c) != "Cf" and c != _AS_PICTURE and not _BLANK.match(c))
     return " ".join(unicodedata.normalize("NFKC", visible).casefold().split())

@@ -1,5 +1,5 @@
 """
-From the text a model gave to a decision in exact numbers, or to what is wrong with its form. Nothing is believed yet.
+Parses a model's text to a decision in exact numbers, or to the faults of its form. Its content is still untrusted.
 """
 
 import json
@@ -17,8 +17,8 @@ MAX_BYTES = 64 * 1024
 WEIGHT_DECIMALS = 18
 ONE_WEIGHT = 10**WEIGHT_DECIMALS
 
-_MAX_DEPTH = 8
-_MAX_QUOTE = 16
+_MAX_DEPTH = 8  # of nested objects and lists: a decision needs 4
+_MAX_QUOTE = 16  # characters of a figure or id in a reason
 _SAFE = re.compile(r"[A-Za-z0-9._+-]+")
 _FIELDS = ("reference", "stance", "reason", "zones")
 _ZONE_FIELDS = ("side", "low", "high", "weight", "evidence", "reason")
@@ -30,10 +30,10 @@ _ONLY = "give only the JSON object"
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """
-    A zone as a model wants it.
+    A zone as a model proposes it.
 
     Attributes:
-        weight: counts of 1e-18, not yet in any range.
+        weight: counts of 1e-18, its range not checked yet.
     """
 
     side: Side
@@ -46,7 +46,7 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a model wants, sound in form; see `Proposal`."""
+    """A model's decision with a valid form, its content not checked yet."""
 
     reference_e8: int
     stance: Stance
@@ -55,7 +55,7 @@ class Decision:
 
 
 class Malformed(ValueError):
-    """A text that is no decision; `reasons` say each fault in a line, without quoting more than a figure or an id."""
+    """A text that is not a decision; `reasons` are its faults, a line each, quoting at most a figure or an id."""
 
     def __init__(self, *reasons: str) -> None:
         super().__init__("; ".join(reasons))
@@ -63,12 +63,15 @@ class Malformed(ValueError):
 
 
 class _Figure(str):
-    """A JSON number as it was written: nothing here passes through a float."""
+    """A JSON number as it was written: numbers do not pass through a float."""
 
 
 def read(content: str, max_zones: int) -> Decision:
     """
-    A decision from the text of an answer: one JSON object, at most in one code fence.
+    Parse a decision from the text of an answer: one JSON object, at most in one code fence.
+
+    Args:
+        content: the text. max_zones: the most zones that are accepted.
 
     Raises:
         Malformed: its form is wrong.
@@ -97,13 +100,13 @@ def read(content: str, max_zones: int) -> Decision:
 
 def strip_wrapping(content: str, note: Note) -> str:
     """
-    The text of an answer without byte order marks, thoughts in front, and one code fence of any language around it.
+    Remove byte order marks, leading thoughts, and one code fence of any language from the text of an answer.
 
-    One end of the fence may be missing, where a prompt opened it or a stop sequence closed it. What stands between two
-    fences, or beside one, stays and is refused as it is.
+    One end of the fence may be missing, where a prompt opened it or a stop sequence closed it. Text with two fences, or
+    with more than a fence, stays as it is and is refused.
 
     Args:
-        note: takes a word of `shapes.MENDS` for each of them.
+        content: the text. note: takes a word of `shapes.FIXES` for each removal.
     """
     text = extract_answer(content, note).strip()
     opening = _OPENING.match(text)
@@ -117,7 +120,7 @@ def strip_wrapping(content: str, note: Note) -> str:
 
 
 def quote(text: str) -> str:
-    """A few characters of a model's figure or id for a reason; nothing where they are no plain ones."""
+    """Quote the first characters of a model's figure or id in brackets; "" where they are not plain."""
     return f" ({text[:_MAX_QUOTE]})" if _SAFE.fullmatch(text[:_MAX_QUOTE]) else ""
 
 

@@ -1,5 +1,5 @@
 """
-The words of a chat completion API: a request, a reply, and what came of one attempt to get it.
+The types of a chat completion API: a request, a reply, and the outcome of one attempt.
 """
 
 import re
@@ -19,31 +19,31 @@ Verdict = Literal[
     "ok", "late", "timeout", "unreachable", "bad_request", "unauthorised", "no_balance", "rate_limited", "overloaded",
     "server_error", "not_json", "too_large", "no_choice", "blank", "aborted", "no_resource", "filtered", "no_budget",
 ]  # fmt: skip
-"""What came of an attempt; only the reply of an `ok` one is ever read further."""
+"""The outcome of an attempt; only the reply of an `ok` one is used."""
 
 MAX_REQUEST_BYTES = 256 * 1024
-"""Of a request as rendered; a longer one is not sent (`too_large`) and not kept."""
+"""Most bytes of an encoded request; a longer one is neither sent (`too_large`) nor recorded."""
 
-_MAX_TOKENS = 10_000_000  # ten times the longest context: beyond it a count is no count
+_MAX_TOKENS = 10_000_000  # ten times the longest context: a larger count is not plausible
 _NAME = re.compile(r"[\w.:/@+-]{1,80}", re.ASCII)
 
 
 def encode_request(request: Request) -> bytes:
-    """A request as the bytes that are logged and whose digest names it."""
+    """Encode a request as the bytes that are sent and logged, and whose digest identifies it."""
     return msgspec.json.encode(request)
 
 
 def digest_of(request: Request) -> str:
-    """The name of a request: equal requests have equal names."""
+    """The digest that identifies a request."""
     return blake2b(encode_request(request), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
     """
-    Tokens one reply was billed for; cache_hit + cache_miss = prompt, reasoning is part of completion.
+    Tokens billed for one reply; cache_hit + cache_miss = prompt, reasoning is part of completion.
 
-    All zero where a reply does not say, or says what cannot be.
+    All zero where a reply gives no usage or an implausible one.
     """
 
     prompt: int = 0
@@ -54,20 +54,20 @@ class Usage:
 
     @property
     def total(self) -> int:
-        """All tokens."""
+        """Prompt and completion tokens."""
         return self.prompt + self.completion
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
     """
-    One reply, read.
+    One parsed reply.
 
     Attributes:
-        message: the assistant's message in the one shape that is read on, and that every endpoint takes back.
-        finish_reason: why it ended.
-        model, fingerprint: who says it answered; None where that is not a plain name.
-        mends: what was mended to get there, a word of `shapes.MENDS` each, none twice.
+        message: the assistant's message in the one shape that is used here and that every endpoint takes back.
+        finish_reason: why it ended, "" where the reply does not say.
+        model, fingerprint: the answering model in its own words; None where that is not a plain name.
+        fixes: what was normalised, a word of `shapes.FIXES` each, none twice.
     """
 
     message: dict[str, Any]
@@ -81,14 +81,14 @@ class Reply:
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """
-    One request sent, and what came of it.
+    One attempt to send a request, and its outcome.
 
     Attributes:
-        number: 1 for the first time this request was sent. took_ms: until the reply was whole, or given up.
+        number: 1 for the first attempt. sent_ns: UTC ns. took_ms: until the reply was complete or the attempt aborted.
         status: of HTTP, None where no answer came. body: what came, cut to a bounded length, None where nothing did.
         detail: the fault in one line, never with a key in it.
-        charged: what the budget counts for it: the reply's usage, the most it can have taken where the reply was
-            lost, nothing where nothing was sent or the provider refused.
+        charge: what the budget counts: the reply's usage, the most it can have used where the reply was lost, nothing
+            where nothing was sent or the provider refused.
     """
 
     request: Request
@@ -104,19 +104,20 @@ class Attempt:
 
 
 class UnreadableReply(ValueError):
-    """A body that is no chat completion; the message says what is wrong, without quoting it."""
+    """A body that is not a chat completion; the message says what is wrong, without quoting it."""
 
 
 class NoMessage(UnreadableReply):
-    """A body that is JSON but holds no message."""
+    """A JSON body without a message."""
 
 
 def read_reply(body: bytes | str, normalise: bool = True) -> Reply:
     """
-    A reply from the body of a 200 answer.
+    Parse the body of a 200 answer.
 
     Args:
-        mend: whether shapes of other endpoints are read as well; not where a record was made without.
+        body: the answer's body.
+        normalise: whether other endpoints' shapes are accepted too; False for a record made without that.
 
     Raises:
         UnreadableReply: it is not JSON (no UTF-8, too deep, numbers out of range).
@@ -171,13 +172,13 @@ def _usage(fields: Any) -> Usage:
         return Usage()
     cache_hit = _count(fields.get("prompt_cache_hit_tokens"))
     if cache_hit is None:  # how other providers of the same API say it
-        cache_hit = _nested_count(fields, "prompt_tokens_details", "cached_tokens")
+        cache_hit = _count_in_details(fields, "prompt_tokens_details", "cached_tokens")
     cache_hit = min(cache_hit or 0, prompt)
-    reasoning = _nested_count(fields, "completion_tokens_details", "reasoning_tokens")
+    reasoning = _count_in_details(fields, "completion_tokens_details", "reasoning_tokens")
     return Usage(prompt, cache_hit, prompt - cache_hit, completion, min(reasoning or 0, completion))
 
 
-def _nested_count(usage: dict[str, Any], details: str, name: str) -> int | None:
+def _count_in_details(usage: dict[str, Any], details: str, name: str) -> int | None:
     values = usage.get(details)
     return _count(values.get(name)) if isinstance(values, dict) else None
 

@@ -1,7 +1,7 @@
 """
-What a server says of itself where it refuses, in one line for the operator: never for a prompt or a recommendation.
+The reason in a server's refusal, as one line for the operator: never for a prompt or a recommendation.
 
-Shapes met: OpenAI and DeepSeek `{"error": {"message"}}`, Ollama `{"error": "…"}`, FastAPI and vLLM `{"detail": …}`,
+Shapes seen: OpenAI and DeepSeek `{"error": {"message"}}`, Ollama `{"error": "…"}`, FastAPI and vLLM `{"detail": …}`,
 Azure and gateways `{"message"}`, Gemini the first in a list, RFC 9457 `title` and `detail`, proxies text or a page.
 """
 
@@ -16,10 +16,10 @@ import msgspec
 from market.printable import printable
 
 LONGEST = 200
-"""Characters of what is taken from a body, and of an address."""
+"""Most characters of a reason, and of an address."""
 
-_READ_BYTES = 64 * 1024
-_DEEPEST = 5
+_READ_BYTES = 64 * 1024  # of a body that is not JSON
+_DEEPEST = 5  # levels of a nested reason
 _MAX_OF_A_LIST = 3
 _KEYS = (
     "error", "errors", "message", "detail", "details", "msg", "error_message", "error_msg", "error_description",
@@ -31,7 +31,7 @@ _API_PATH = "/chat/completions"
 
 
 def complaint(body: bytes) -> str:
-    """The server's own reason in one clean line; blank where the body gives none."""
+    """Extract the server's own reason as one printable line; "" where the body gives none."""
     text = body.decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
     try:
         reason = _reason(msgspec.json.decode(text), 0)
@@ -43,10 +43,10 @@ def complaint(body: bytes) -> str:
 
 def describe_redirect(location: str | None) -> str:
     """
-    Where a redirect points and what to do, for the operator: the address without user, query and fragment.
+    Say where a redirect points and what to do, for the operator: the address without user, query and fragment.
 
     Args:
-        location: absolute, None or blank where the server names none.
+        location: an absolute address; None or blank where the server names none.
     """
     try:
         url = urlsplit((location or "").strip())
@@ -92,7 +92,7 @@ def _reason(value: Any, depth: int) -> str:
 
 
 def _with_location(location: Any, reason: str) -> str:
-    """A fault with the field that it is about, as validators tell it."""
+    """A reason with the field that it is about, as validators report it."""
     if not isinstance(location, list):
         return reason
     names = [str(part) for part in location[:6] if isinstance(part, str | int)]
@@ -100,7 +100,7 @@ def _with_location(location: Any, reason: str) -> str:
 
 
 def _page_heading(page: bytes) -> str:
-    """The title of a web page, the message of an XML fault; else that it is one."""
+    """The title of a web page or the message of an XML fault."""
     headings = {name.lower(): text for name, text in _HEADINGS.findall(page)}
     for name in (b"message", b"title", b"h1"):
         heading = _TAGS.sub(" ", html.unescape(headings.get(name, b"").decode("utf-8", "replace"))).strip()

@@ -1,5 +1,5 @@
 """
-Replies of other endpoints brought into the one shape that is read on; every mend has a word for the record.
+Normalises replies of other endpoints to the one shape that is used here; each fix has a word for the record.
 
 The shape is DeepSeek's: see its page on chat completions (November 2026). What differs elsewhere: Ollama and Gemini
 send arguments as an object, Mistral and vLLM content as parts, Kimi and gpt-oss prefix names of tools, older servers
@@ -34,11 +34,11 @@ FIXES = frozenset(
         FUNCTION_CALL, ARGUMENTS_AS_OBJECT, ARGUMENTS_TWICE_ENCODED, NO_ARGUMENTS, USAGE_AS_TEXT,
     }
 )  # fmt: skip
-"""Every word that a mend can leave among the anomalies of a conversation."""
+"""All words of fixes among the anomalies of a conversation."""
 
 _MARK = "\ufeff"
-_MAX_CALLS = 32
-_MAX_DECODED = 3
+_MAX_CALLS = 32  # a message with more stays as it came and cannot be answered
+_MAX_DECODED = 3  # times that arguments may be encoded
 _LONGEST_NAME = 200
 _COUNTS = ("prompt_tokens", "completion_tokens", "prompt_cache_hit_tokens")
 _DETAILS = {"prompt_tokens_details": "cached_tokens", "completion_tokens_details": "reasoning_tokens"}
@@ -49,70 +49,77 @@ _TOOL_NAME = re.compile(
 """A function's own name holds none of `.`, `:` and `/` (OpenAI, function object): what stands before is a namespace."""
 
 Note = Callable[[str], None]
-"""Takes the word of a mend."""
+"""Takes the word of a fix."""
 
 
 def strip_mark(text: str, note: Note) -> str:
-    """A text without the byte order marks that it begins with, and the blanks around them."""
-    stripped = text.lstrip()
-    if not stripped.startswith(_MARK):
+    """Remove leading byte order marks, and the blanks around them, from a text."""
+    rest = text.lstrip()
+    if not rest.startswith(_MARK):
         return text
     note(BYTE_ORDER_MARK)
-    while stripped.startswith(_MARK):
-        stripped = stripped.removeprefix(_MARK).lstrip()
-    return stripped
+    while rest.startswith(_MARK):
+        rest = rest.removeprefix(_MARK).lstrip()
+    return rest
 
 
 def extract_answer(text: str, note: Note, was_cut: bool = False) -> str:
     """
-    A text without byte order marks and without the thoughts in front of the answer.
+    Remove byte order marks and the thoughts before the answer from a text.
 
     Args:
-        was_cut: see `after_thoughts`.
+        text: the content of a reply.
+        note: takes the word of each fix.
+        was_cut: see `strip_thoughts`.
     """
-    unmarked = strip_mark(text, note)
-    answer = strip_thoughts(unmarked, was_cut)
-    if answer == unmarked:
-        return unmarked
+    rest = strip_mark(text, note)
+    answer = strip_thoughts(rest, was_cut)
+    if answer == rest:
+        return rest
     note(THOUGHTS_IN_TEXT)
     return strip_mark(answer, note).strip()
 
 
 def normalise_message(message: Mapping[str, Any], was_cut: bool, note: Note) -> dict[str, Any]:
     """
-    An assistant's message with its text as one string and its calls as a list, each with an id, a bare name and
-    arguments as JSON text. What is in that shape already stays as it came, and so does what no mend fits.
+    Normalise an assistant's message: its text as one string and its calls as a list, each with an id, a bare name and
+    arguments as JSON text. Parts of that shape stay as they came, and so do those that no fix applies to.
+
+    Args:
+        message: the message as it came; not changed.
+        was_cut: whether the reply ended because it had no tokens left.
+        note: takes the word of each fix.
     """
-    normalised = dict(message)
-    content = normalised.get("content")
+    fields = dict(message)
+    content = fields.get("content")
     if isinstance(content, list | dict):
         content = _text_of(content)
         note(CONTENT_IN_PARTS)
     if isinstance(content, str):
-        normalised["content"] = extract_answer(content, note, was_cut)
-    thoughts = normalised.get("reasoning_content")
+        fields["content"] = extract_answer(content, note, was_cut)
+    thoughts = fields.get("reasoning_content")
     if thoughts is not None and not isinstance(thoughts, str):
-        normalised["reasoning_content"] = _text_of(thoughts)
+        fields["reasoning_content"] = _text_of(thoughts)
         note(CONTENT_IN_PARTS)
-    calls = _calls(normalised, note)
+    calls = _calls(fields, note)
     if isinstance(calls, list) and len(calls) <= _MAX_CALLS:
-        normalised["tool_calls"] = _with_ids([_normalise_call(call, note) for call in calls], note)
-    return normalised
+        fields["tool_calls"] = _with_ids([_normalise_call(call, note) for call in calls], note)
+    return fields
 
 
 def normalise_usage(usage: Any, note: Note) -> Any:
-    """A usage with its counts as numbers where they came as digits."""
+    """Normalise a usage: counts that came as digits become numbers."""
     if not isinstance(usage, dict):
         return usage
-    normalised = dict(usage)
+    fields = dict(usage)
     for name in _COUNTS:
-        if name in normalised:
-            normalised[name] = _number(normalised[name], note)
+        if name in fields:
+            fields[name] = _number(fields[name], note)
     for name, inner in _DETAILS.items():
-        details = normalised.get(name)
+        details = fields.get(name)
         if isinstance(details, dict) and inner in details:
-            normalised[name] = details | {inner: _number(details[inner], note)}
-    return normalised
+            fields[name] = details | {inner: _number(details[inner], note)}
+    return fields
 
 
 def _number(value: Any, note: Note) -> Any:
@@ -168,13 +175,13 @@ def _normalise_call(call: Any, note: Note) -> Any:
     if call.get("type") != "function":
         note(TOOL_CALL_SHAPE)
         call = call | {"type": "function"}
-    normalised = dict(function)
-    if isinstance(normalised.get("name"), str):
-        normalised["name"] = _bare_name(normalised["name"], note)
-    if "arguments" not in normalised:
-        normalised["arguments"] = normalised.pop("parameters", normalised.pop("input", None))
-    normalised["arguments"] = _arguments_text(normalised["arguments"], note)
-    return call | {"function": normalised}
+    fields = dict(function)
+    if isinstance(fields.get("name"), str):
+        fields["name"] = _bare_name(fields["name"], note)
+    if "arguments" not in fields:
+        fields["arguments"] = fields.pop("parameters", fields.pop("input", None))
+    fields["arguments"] = _arguments_text(fields["arguments"], note)
+    return call | {"function": fields}
 
 
 def _bare_name(name: str, note: Note) -> str:
@@ -186,7 +193,7 @@ def _bare_name(name: str, note: Note) -> str:
 
 
 def _arguments_text(arguments: Any, note: Note) -> Any:
-    """Arguments as JSON text; what is neither an object nor text stays."""
+    """Arguments as JSON text; other types than objects and text stay."""
     if arguments is None or (isinstance(arguments, str) and not arguments.strip()):
         note(NO_ARGUMENTS)
         return "{}"
@@ -215,7 +222,7 @@ def _decode(text: str) -> Any:
 
 
 def _with_ids(calls: list[Any], note: Note) -> list[Any]:
-    """Calls with an id each: what no server would take back, or what stands twice, is named by what is called."""
+    """Calls with an id each; an invalid or repeated id is replaced by one made from the call."""
     used_ids: set[str] = set()
     result = []
     for number, call in enumerate(calls):

@@ -1,5 +1,5 @@
 """
-A model's thoughts told from its answer, where an endpoint sends both in one text.
+Separates a model's thoughts from its answer, where an endpoint sends both in one text.
 
 Sources: the chat templates of DeepSeek-R1 and Qwen3 (`<think>`, often opened in the prompt, so that the reply only
 closes it), Magistral (`[THINK]`), Kimi-VL (`◁think▷`), Seed-OSS (`<seed:think>`), gpt-oss (harmony's channels).
@@ -28,11 +28,16 @@ def strip_thoughts(text: str, was_cut: bool = False) -> str:
     The answer behind the thoughts that a text begins with; the text itself where it begins with none.
 
     Blocks may be nested, follow one another, or be closed without having been opened. Of a block that is never closed
-    the answer is what begins with a line of JSON or a code fence, else all of it; nothing where the reply was cut,
-    since its answer had not begun.
+    the answer is what begins with a line of JSON or a code fence, else all of it; "" where the reply was cut, since its
+    answer had not begun.
 
     Args:
+        text: the content of a reply.
         was_cut: whether the reply ended because it had no tokens left.
+
+    Example:
+        >>> strip_thoughts('<think>a wall at 99</think>{"stance": "bid_only"}')
+        '{"stance": "bid_only"}'
     """
     channels = _CHANNELS.match(text)
     if channels is not None:

@@ -1,5 +1,5 @@
 """
-What an answer amounts to, whether the same request is worth sending again, and when.
+The verdict on an answer, and whether and when the same request is worth repeating.
 
 Source: DeepSeek, error codes, JSON output and chat completion pages (November 2026).
 """
@@ -22,7 +22,7 @@ RETRYABLE: frozenset[Verdict] = frozenset(
 """Passing faults: the same request may succeed a moment later."""
 
 STOPPING: frozenset[Verdict] = frozenset({"no_balance", "unauthorised"})
-"""Faults that a person must mend first."""
+"""Faults that need manual action; no request is sent until then."""
 
 _OF_STATUS: dict[int, Verdict] = {
     401: "unauthorised",
@@ -36,19 +36,19 @@ _OF_FINISH: dict[str, Verdict] = {
     "insufficient_system_resource": "no_resource",
     "content_filter": "filtered",
 }
-_FIRST_PAUSE_S = 0.5
+_FIRST_PAUSE_S = 0.5  # doubled at each further attempt
 _LONGEST_PAUSE_S = 8.0
-_SPREAD = 0.25
+_SPREAD = 0.25  # share of a pause by which requests are spread
 
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
     """
-    A whole answer, judged.
+    The verdict on an answer.
 
     Attributes:
-        detail: the fault in our words. said: in the server's, one printable line, for the operator alone.
-        reply: where one could be read, whatever its verdict.
+        detail: the fault without the server's text. server_text: one printable line, for the operator alone.
+        reply: None where none could be read; may be there with any verdict.
     """
 
     verdict: Verdict
@@ -58,12 +58,12 @@ class Assessment:
 
     @property
     def full_text(self) -> str:
-        """The fault in our words and the server's."""
+        """The fault with the server's text."""
         return f"{self.detail}: {self.server_text}" if self.server_text else self.detail
 
 
 def assess(status: int, body: bytes) -> Assessment:
-    """What a whole answer amounts to."""
+    """Assess a complete answer by its HTTP status and body."""
     if status != 200:
         other: Verdict = "server_error" if status >= 500 else "bad_request"
         return Assessment(_OF_STATUS.get(status, other), f"HTTP {status}", server_text=complaint(body))
@@ -83,16 +83,18 @@ def assess(status: int, body: bytes) -> Assessment:
 
 
 def is_worth_repeating(verdict: Verdict, reply: Reply | None) -> bool:
-    """Whether the same request may do better; one that used up its tokens on nothing will not."""
+    """Whether the same request may succeed; one that used up its tokens without an answer will not."""
     return verdict in RETRYABLE and not (verdict == "blank" and reply is not None and reply.finish_reason == "length")
 
 
 def pause_s(number: int, digest: str, retry_after_s: float | None) -> float:
     """
-    How long to wait after an attempt: doubling, spread by the request's digest, never less than the server asks for.
+    Seconds to wait after an attempt: doubling, spread by the request's digest, never less than the server asks for.
 
     Args:
-        number: of the attempt that failed, from 1. digest: of the request, hexadecimal.
+        number: of the attempt that failed, from 1.
+        digest: of the request, hexadecimal.
+        retry_after_s: what the server asks for, None where it does not.
     """
     backoff_s = min(_FIRST_PAUSE_S * 2 ** (number - 1), _LONGEST_PAUSE_S)
     spread = 1 - _SPREAD * int(digest[:4], 16) / 0xFFFF
@@ -100,7 +102,7 @@ def pause_s(number: int, digest: str, retry_after_s: float | None) -> float:
 
 
 def retry_after_s(text: str | None, now_ns: Callable[[], int]) -> float | None:
-    """What a Retry-After header asks for, seconds or a date; None where it says nothing that can be read."""
+    """Parse a Retry-After header, seconds or a date, to seconds from now; None where it cannot be read."""
     if text is None:
         return None
     try:

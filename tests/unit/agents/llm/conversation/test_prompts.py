@@ -29,7 +29,7 @@ def test_a_folder_of_ones_own_is_a_variant(tmp_path: Path) -> None:
         ("statics", b"words", "statics.md is no prompt; known are static.md"),
         ("static", b"", "prompt static.md is empty"),
         ("static", b"\xff\xfe", "not UTF-8"),
-        ("ask_static", b"Call $tol", "asks for $tol, which nobody fills"),
+        ("ask_static", b"Call $tol", "asks for $tol, which has no value"),
         ("ask_static", b"It costs 5$ today", "a $ that names nothing"),
         ("ask_decision", b"Decide: $candidates", "must say the word json"),
     ],
