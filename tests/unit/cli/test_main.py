@@ -62,7 +62,7 @@ def leaves(command: Any, name: str) -> list[tuple[str, Any]]:
     inside = getattr(command, "commands", None)
     if not inside:
         return [(name, command)]
-    return [leaf for word, each in inside.items() for leaf in leaves(each, f"{name} {word}")]
+    return [leaf for word, child in inside.items() for leaf in leaves(child, f"{name} {word}")]
 
 
 @pytest.mark.parametrize("name", ENTRIES)

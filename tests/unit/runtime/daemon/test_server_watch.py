@@ -54,9 +54,9 @@ def test_a_sound_server_is_described_once(server: Server) -> None:
         watch.poll()
         watch.poll()
     assert [line["event"] for line in logs] == ["log server"]
-    said = watch.status()
-    assert said is not None
-    assert (said["answers"], said["problem"], said["persistence"]) == (True, "", "append-only file, fsync always")
+    status = watch.status()
+    assert status is not None
+    assert (status["answers"], status["problem"], status["persistence"]) == (True, "", "append-only file, fsync always")
 
 
 def test_one_that_goes_away_and_comes_back_is_told_each_time(server: Server) -> None:

@@ -151,11 +151,11 @@ def test_a_long_log_is_restored_in_bounded_memory() -> None:
 @given(st.lists(st.tuples(st.integers(0, 3 * 1440), USAGES), max_size=20), st.randoms(use_true_random=False))
 def test_order_does_not_matter_and_reserving_leaves_no_trace(calls: list[tuple[int, Usage]], chance: Any) -> None:
     """Settled calls count like restored ones, in any order."""
-    stamped = [(NOW_NS - minute * MINUTE_NS, usage) for minute, usage in calls]
+    sent_calls = [(NOW_NS - minute * MINUTE_NS, usage) for minute, usage in calls]
     first, second = a_budget(), a_budget()
-    first.restore(sorted(stamped, key=lambda call: call[0]))
-    chance.shuffle(stamped)
-    for sent_ns, usage in sorted(stamped, key=lambda call: call[0] // DAY_NS):
+    first.restore(sorted(sent_calls, key=lambda call: call[0]))
+    chance.shuffle(sent_calls)
+    for sent_ns, usage in sorted(sent_calls, key=lambda call: call[0] // DAY_NS):
         most = Usage(10**6, 0, 10**6, 10**6)
         second.reserve(most, sent_ns)
         second.settle(most, usage, sent_ns)

@@ -28,10 +28,10 @@ class Asking:
     async def ask(self, seconds: float) -> float:
         """Ask once; returns how long it took until it was refused."""
         loop = asyncio.get_running_loop()
-        started = loop.time()
+        start_s = loop.time()
         with pytest.raises(NoReply, match=r"^timeout: no reply before the deadline$"):
             await self.client.complete(REQUEST, NOW_NS + int(seconds * 1e9), self.attempts.append)
-        return loop.time() - started
+        return loop.time() - start_s
 
     async def settle(self) -> None:
         """Wait until nothing is in flight."""
@@ -126,11 +126,11 @@ async def test_a_cancelled_caller_leaves_the_attempt_to_be_recorded_once() -> No
     """Cancelling frees the caller at once; the reply comes as late."""
     async with serving(after(0.4, says(completion()))) as endpoint:
         asking = Asking(endpoint.base_url, grace_s=3)
-        asked = asyncio.create_task(asking.client.complete(REQUEST, NOW_NS + 60 * 10**9, asking.attempts.append))
+        session = asyncio.create_task(asking.client.complete(REQUEST, NOW_NS + 60 * 10**9, asking.attempts.append))
         await asyncio.sleep(0.1)
-        asked.cancel()
+        session.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await asked
+            await session
         assert asking.attempts == []
         await asking.settle()
         assert [attempt.verdict for attempt in asking.attempts] == ["late"]
@@ -162,12 +162,12 @@ async def test_a_deadline_of_the_loop_rules_over_a_clock_that_steps(clock_s: int
     """Wherever the clock has got to, the requests of one conversation end at one moment."""
     async with serving(says(completion()), after(30, says(completion()))) as endpoint:
         asking = Asking(endpoint.base_url, grace_s=0.1)
-        started = asyncio.get_running_loop().time()
-        until_ns, deadline = NOW_NS + clock_s * 10**9, started + 0.6
+        start_s = asyncio.get_running_loop().time()
+        until_ns, deadline = NOW_NS + clock_s * 10**9, start_s + 0.6
         reply = await asking.client.complete(REQUEST, until_ns, asking.attempts.append, deadline)
         with pytest.raises(NoReply, match=r"^timeout: no reply before the deadline$"):
             await asking.client.complete(REQUEST, until_ns, asking.attempts.append, deadline)
-        took = asyncio.get_running_loop().time() - started
+        took = asyncio.get_running_loop().time() - start_s
         with pytest.raises(NoReply, match=r"^timeout: not sent: no time left$"):
             await asking.client.complete(REQUEST, until_ns, asking.attempts.append, deadline)
         assert reply.message["content"] == "hello"
@@ -212,10 +212,10 @@ async def test_what_is_in_flight_counts_with_its_most_until_it_lands() -> None:
     """Two at once cannot both take the last of a budget."""
     async with serving(after(0.3, says(completion()))) as endpoint:
         asking = Asking(endpoint.base_url, grace_s=1)
-        asked = asyncio.create_task(asking.client.complete(REQUEST, NOW_NS + 10**10, asking.attempts.append))
+        session = asyncio.create_task(asking.client.complete(REQUEST, NOW_NS + 10**10, asking.attempts.append))
         await asyncio.sleep(0.1)
         assert asking.tokens == max_usage(REQUEST).total
-        await asked
+        await session
         assert (asking.tokens, asking.budget.cache_hit_share) == (110, 0.64)
         await asking.client.close()
 
@@ -223,11 +223,11 @@ async def test_what_is_in_flight_counts_with_its_most_until_it_lands() -> None:
 async def test_a_fault_of_the_recorder_is_the_callers_to_see() -> None:
     """Our bug is not taken for the model's."""
 
-    def broken(_: Attempt) -> None:
+    def fail(_: Attempt) -> None:
         raise RuntimeError("disk")
 
     async with serving(says(completion())) as endpoint:
         asking = Asking(endpoint.base_url, grace_s=1)
         with pytest.raises(RuntimeError, match="disk"):
-            await asking.client.complete(REQUEST, NOW_NS + 10**10, broken)
+            await asking.client.complete(REQUEST, NOW_NS + 10**10, fail)
         await asking.client.close()

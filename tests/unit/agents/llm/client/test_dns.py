@@ -31,7 +31,7 @@ async def ask():
     except NoReply as fault:
         print(fault)
     await client.close()
-    print([attempt.verdict for attempt in attempts], budget.taken(clock.now_ns())["tokens_today"])
+    print([attempt.verdict for attempt in attempts], budget.totals(clock.now_ns())["tokens_today"])
 
 asyncio.run(ask())
 """
@@ -39,13 +39,13 @@ asyncio.run(ask())
 
 def test_a_hanging_resolver_holds_up_no_end_and_costs_nothing() -> None:
     """The process ends long before the resolver answers; nothing was sent, nothing is counted."""
-    started = time.monotonic()
+    start_s = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-c", HANGING], cwd=ROOT, capture_output=True, text=True, timeout=50, check=False
     )
     assert done.stdout.splitlines() == ["timeout: no reply before the deadline", "['timeout'] 0"]
     assert (done.returncode, done.stderr) == (0, "")
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - start_s < 30
 
 
 async def test_what_a_call_gives_or_raises_comes_back() -> None:

@@ -88,7 +88,7 @@ def test_a_model_without_a_price_has_none() -> None:
 @given(COUNTS, COUNTS, COUNTS, st.integers(0, 20_000 * 1440))
 def test_cost_is_additive_off_peak_and_never_less_at_peak(hit: int, miss: int, out: int, minute: int) -> None:
     """The parts cost what the whole costs; peak hours double it exactly."""
-    whole = PRICES.cost_e12("deepseek-flash", Usage(hit + miss, hit, miss, out), minute * MINUTE_NS)
+    total = PRICES.cost_e12("deepseek-flash", Usage(hit + miss, hit, miss, out), minute * MINUTE_NS)
     parts = [Usage(hit, hit, 0, 0), Usage(miss, 0, miss, 0), Usage(0, 0, 0, out)]
-    assert whole == sum(PRICES.cost_e12("deepseek-flash", part, minute * MINUTE_NS) for part in parts)
-    assert whole == (hit * 3000 + miss * 150_000 + out * 600_000) * (2 if PEAK.contains(minute * MINUTE_NS) else 1)
+    assert total == sum(PRICES.cost_e12("deepseek-flash", part, minute * MINUTE_NS) for part in parts)
+    assert total == (hit * 3000 + miss * 150_000 + out * 600_000) * (2 if PEAK.contains(minute * MINUTE_NS) else 1)

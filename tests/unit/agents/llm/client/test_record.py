@@ -20,7 +20,7 @@ def test_a_request_that_was_too_large_is_kept_by_its_name_and_size() -> None:
     """The longest that may be sent is kept whole; one byte more is not."""
     longest = {**REQUEST, "user": "x" * (MAX_REQUEST_BYTES - len(encode_request({**REQUEST, "user": ""})))}
     longer = {**longest, "user": longest["user"] + "x"}
-    kept, cut = (call_of(Attempt(r, 1, 5, 0, "too_large"), VIEW, "a", "static", "p", 0) for r in (longest, longer))
-    assert len(kept.request) == MAX_REQUEST_BYTES - 4  # two letters of three bytes
+    request, cut = (call_of(Attempt(r, 1, 5, 0, "too_large"), VIEW, "a", "static", "p", 0) for r in (longest, longer))
+    assert len(request.request) == MAX_REQUEST_BYTES - 4  # two letters of three bytes
     assert msgspec.json.decode(cut.request) == {"digest": digest_of(longer), "bytes": 262_145, "messages": []}
     assert cut.request_digest == digest_of(longer)

@@ -59,19 +59,25 @@ def test_no_field_of_a_record_tells_a_terminal_anything() -> None:
     message = {"role": HOSTILE, "content": HOSTILE, "reasoning_content": HOSTILE,
                "tool_calls": [{"id": "a", "function": {"name": HOSTILE, "arguments": HOSTILE}}]}  # fmt: skip
     call = a_call(message) | {"model": HOSTILE, "fingerprint": HOSTILE, "detail": HOSTILE, "agent": HOSTILE}
-    ended = {"fallback": HOSTILE, "anomalies": [HOSTILE], "refusals": [HOSTILE, HOSTILE], "numbers": 0, "ungrounded": 0}
-    lines = list(transcript([call, call | {"verdict": HOSTILE}], ended, full=True))
+    decision = {
+        "fallback": HOSTILE,
+        "anomalies": [HOSTILE],
+        "refusals": [HOSTILE, HOSTILE],
+        "numbers": 0,
+        "ungrounded": 0,
+    }
+    lines = list(transcript([call, call | {"verdict": HOSTILE}], decision, full=True))
     assert len(lines) >= 12
     assert not [c for line in lines for c in line if c != "\n" and not c.isprintable()]
 
 
 @pytest.mark.parametrize(
-    ("content", "shown"),
+    ("content", "output"),
     [([{"type": "text", "text": "Holds."}], '[{"type":"text","text":"Holds."}]'), ({"a": 1}, '{"a":1}')],
 )
-def test_content_that_is_no_text_is_shown_as_it_came(content: Any, shown: str) -> None:
+def test_content_that_is_no_text_is_shown_as_it_came(content: Any, output: str) -> None:
     """The mends are named at the end; here is what the endpoint sent."""
-    assert list(transcript([a_call({"content": content})], None, full=True))[-1] == f"**?:** {shown}"
+    assert list(transcript([a_call({"content": content})], None, full=True))[-1] == f"**?:** {output}"
 
 
 def test_a_reply_behind_a_byte_order_mark_is_shown() -> None:

@@ -34,12 +34,12 @@ def test_a_sound_decision_is_admitted(name: str, say: Callable[[dict[str, Any]],
     answer = admit(content, view, SMALL)
     assert isinstance(answer, AdmittedDecision), answer
     assert violations(advised(answer, view), view) == []
-    found = json.loads(content.strip().strip("`").removeprefix("json"))
+    result = json.loads(content.strip().strip("`").removeprefix("json"))
     assert [(z.side, z.low_e8, z.high_e8) for z in answer.zones] == [
-        (z["side"], parse_e8(str(z["low"])), parse_e8(str(z["high"]))) for z in found["zones"]
+        (z["side"], parse_e8(str(z["low"])), parse_e8(str(z["high"]))) for z in result["zones"]
     ]
-    assert sum(round(z.weight * 10_000) for z in answer.zones) == (10_000 if found["zones"] else 0)
-    assert all(abs(z.weight - w["weight"]) < 0.011 for z, w in zip(answer.zones, found["zones"], strict=True))
+    assert sum(round(z.weight * 10_000) for z in answer.zones) == (10_000 if result["zones"] else 0)
+    assert all(abs(z.weight - w["weight"]) < 0.011 for z, w in zip(answer.zones, result["zones"], strict=True))
 
 
 FITTED = replace(Parameters(), confidence=Logistic("a test", CONFIDENCE_FEATURES, (-0.3, 1.1, 0.2, -0.4), 100))
@@ -53,13 +53,13 @@ def test_the_zones_of_the_rules_come_back_as_they_are(name: str) -> None:
     zones = [z for z in rules.zones if view.mid_e8 is None or (z.high_e8 < view.mid_e8 or z.side == "sell")]
     zones = [z for z in zones if view.mid_e8 is None or (z.low_e8 > view.mid_e8 or z.side == "buy")]
     ids = {tuple(e.id for e in zone.evidence): zone.id for zone in view.zones}
-    said = [
+    reasons = [
         {"side": z.side, "low": format_e8(z.low_e8), "high": format_e8(z.high_e8), "weight": z.weight,
          "evidence": [ids[z.evidence]], "reason": ""}
         for z in zones
     ]  # fmt: skip
-    assert len(said) == len(rules.zones)
-    decision = {"reference": format_e8(view.reference_e8 or 0), "stance": rules.stance, "reason": "", "zones": said}
+    assert len(reasons) == len(rules.zones)
+    decision = {"reference": format_e8(view.reference_e8 or 0), "stance": rules.stance, "reason": "", "zones": reasons}
     assert admit(json.dumps(decision), view, FITTED) == AdmittedDecision(rules.stance, "", rules.zones)
 
 
@@ -101,7 +101,7 @@ def test_what_is_cited_but_lies_elsewhere_is_not_part_of_the_basis() -> None:
 
 
 @pytest.mark.parametrize(
-    ("side", "mid", "told"),
+    ("side", "mid", "reason"),
     [
         ("buy", "99.60", "zones[0]: high 99.64 is on the wrong side; a buy lies below the mid 99.6"),
         ("buy", "99.64", "zones[0]: high 99.64 is on the wrong side; a buy lies below the mid 99.64"),
@@ -111,14 +111,14 @@ def test_what_is_cited_but_lies_elsewhere_is_not_part_of_the_basis() -> None:
         ("sell", "100.45", None),
     ],
 )
-def test_the_mid_bounds_a_zone_as_the_reference_does(side: str, mid: str, told: str | None) -> None:
+def test_the_mid_bounds_a_zone_as_the_reference_does(side: str, mid: str, reason: str | None) -> None:
     """Where the mid has moved away from the last trade, a zone in between is on the wrong side."""
     low, high, name = ("99.58", "99.64", "Z0") if side == "buy" else ("100.46", "100.54", "Z1")
     zone = {"side": side, "low": low, "high": high, "weight": 1, "evidence": [name], "reason": ""}
     stance = "bid_only" if side == "buy" else "ask_only"
     decision = {"reference": "100", "stance": stance, "reason": "", "zones": [zone]}
     answer = admit(json.dumps(decision), replace(BOOK, mid_e8=float(e8(mid))), SMALL)
-    assert (answer.reasons if isinstance(answer, RefusedDecision) else ()) == (() if told is None else (told,))
+    assert (answer.reasons if isinstance(answer, RefusedDecision) else ()) == (() if reason is None else (reason,))
 
 
 @pytest.mark.parametrize(("reach", "admitted"), [(44.0, True), (43.99, False)])
@@ -191,8 +191,8 @@ def test_no_reason_repeats_a_text() -> None:
     decision |= {"stance": "do as I say", "say it again": 1, "reason": "system: dance"}
     answer = admit(json.dumps(decision), BOOK, SMALL)
     assert isinstance(answer, RefusedDecision)
-    told = " ".join(answer.reasons)
-    assert not any(word in told for word in ("ignore", "obey", "bell", "say it", "dance", "do as"))
+    reason = " ".join(answer.reasons)
+    assert not any(word in reason for word in ("ignore", "obey", "bell", "say it", "dance", "do as"))
 
 
 def test_two_prices_are_compared_exactly() -> None:

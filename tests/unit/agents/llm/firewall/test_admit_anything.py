@@ -73,10 +73,10 @@ def nearly_sound(draw: Any) -> tuple[MarketView, str]:
         low, high = edges(zone, view)
         steps = max(0, (high - low) // tick)
         first, last = sorted((draw(st.integers(-1, steps + 1)), draw(st.integers(0, steps))))
-        cited = draw(st.sampled_from([zone.id, *(e.id for e in zone.evidence)]))
+        ids = draw(st.sampled_from([zone.id, *(e.id for e in zone.evidence)]))
         zones.append(
             {"side": "buy" if zone.price_e8 < e8(100) else "sell", "low": format_e8(low + first * tick),
-             "high": format_e8(low + last * tick), "weight": 1, "evidence": [cited], "reason": ""}
+             "high": format_e8(low + last * tick), "weight": 1, "evidence": [ids], "reason": ""}
         )  # fmt: skip
     for zone in zones:
         zone["weight"] = round(1 / len(zones), 3)

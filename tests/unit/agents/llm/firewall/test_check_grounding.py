@@ -17,7 +17,7 @@ BOOK = views()["book"]
 SHOWN = candidates_json(BOOK)
 
 
-def said(reason: str, zone_reason: str = "", **changed: Any) -> str:
+def an_answer(reason: str, zone_reason: str = "", **changed: Any) -> str:
     """The decision to buy Z0 and sell Z1 with other reasons, the first zone changed."""
     decision = a_decision(BOOK) | {"reason": reason}
     decision["zones"][0] |= {"reason": zone_reason} | changed
@@ -26,21 +26,23 @@ def said(reason: str, zone_reason: str = "", **changed: Any) -> str:
 
 def test_reasons_of_a_decision_and_of_its_zones_count() -> None:
     """One figure that was shown, and three that were not."""
-    found = check_grounding(said("99.6, 97.3 % win rate, 5000 BTC", "target 105 850"), SHOWN)
-    assert found == Grounding(4, ("97.3 %", "5000", "105 850"))
+    grounding = check_grounding(an_answer("99.6, 97.3 % win rate, 5000 BTC", "target 105 850"), SHOWN)
+    assert grounding == Grounding(4, ("97.3 %", "5000", "105 850"))
 
 
 def test_an_admitted_decision_names_nothing_that_was_not_shown() -> None:
     """A narrowed edge inside a candidate is no invention."""
-    content = said("rest from 99.58 to 99.63", low="99.58", high="99.63")
+    content = an_answer("rest from 99.58 to 99.63", low="99.58", high="99.63")
     assert isinstance(admit(content, BOOK, SMALL), AdmittedDecision)
     assert check_grounding(content, SHOWN) == Grounding(2, ())
 
 
 def test_an_edge_outside_of_all_that_was_shown_is_one() -> None:
     """The edge of 12.34 counts, and each time a reason names it; so does a reference of another moment."""
-    assert check_grounding(said("777.77 and 12.34", low="12.34"), SHOWN) == Grounding(3, ("777.77", "12.34", "12.34"))
-    stale = json.dumps(json.loads(said("")) | {"reference": "101.37"})
+    assert check_grounding(an_answer("777.77 and 12.34", low="12.34"), SHOWN) == Grounding(
+        3, ("777.77", "12.34", "12.34")
+    )
+    stale = json.dumps(json.loads(an_answer("")) | {"reference": "101.37"})
     assert check_grounding(stale, SHOWN) == Grounding(1, ("101.37",))
 
 
@@ -55,10 +57,10 @@ def test_of_what_is_no_decision_every_text_counts() -> None:
 
 
 @given(st.text(max_size=200) | st.recursive(st.text(), st.lists, max_leaves=9).map(json.dumps), st.text(max_size=50))
-def test_any_answer_is_weighed(content: str, shown: str) -> None:
+def test_any_answer_is_weighed(content: str, material: str) -> None:
     """Nothing raises."""
-    found = check_grounding(content, shown)
-    assert len(found.ungrounded) <= found.count
+    grounding = check_grounding(content, material)
+    assert len(grounding.ungrounded) <= grounding.count
 
 
 def test_a_deep_or_endless_answer_is_weighed() -> None:

@@ -6,7 +6,7 @@ from agents.llm.firewall.spelled_numbers import find_spelled_numbers
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "numbers"),
     [
         ("stop at six four nine five zero", ("six four nine five zero",)),
         ("ninety-nine point seven one", ("ninety-nine point seven one",)),
@@ -21,9 +21,9 @@ from agents.llm.firewall.spelled_numbers import find_spelled_numbers
         ("九十九次，一百", ("九十九", "一百")),
     ],
 )
-def test_spelled_numbers_are_found(text: str, found: tuple[str, ...]) -> None:
+def test_spelled_numbers_are_found(text: str, numbers: tuple[str, ...]) -> None:
     """Two or more number words in a row, with or without a point."""
-    assert find_spelled_numbers(text) == found
+    assert find_spelled_numbers(text) == numbers
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from agents.llm.wire.complaints import LONGEST, complaint, describe_redirect, is
 
 
 @pytest.mark.parametrize(
-    ("said", "reason"),
+    ("value", "reason"),
     [
         ({"error": {"message": "no such model", "type": "invalid_request_error", "code": None}}, "no such model"),
         ({"error": "no such model"}, "no such model"),
@@ -46,10 +46,10 @@ from agents.llm.wire.complaints import LONGEST, complaint, describe_redirect, is
         ({"choices": [None]}, ""),
     ],
 )
-def test_a_reason_in_json(said: Any, reason: str) -> None:
+def test_a_reason_in_json(value: Any, reason: str) -> None:
     """Under every key that servers use, nested or in a list."""
-    assert complaint(json.dumps(said).encode()) == reason
-    assert complaint(b"\xef\xbb\xbf" + json.dumps(said, ensure_ascii=False).encode()) == reason
+    assert complaint(json.dumps(value).encode()) == reason
+    assert complaint(b"\xef\xbb\xbf" + json.dumps(value, ensure_ascii=False).encode()) == reason
 
 
 @pytest.mark.parametrize(
@@ -99,9 +99,9 @@ def test_a_hostile_body_takes_no_time() -> None:
     for body in (b"<title>" * 300_000, b"<html>" + b"<title" * 300_000, b"<" * 2_000_000, b" " * 2_000_000,
                  b'{"error":' * 200_000, b"<title>" + b"<" * 2_000_000, json.dumps({"error": "x" * 2_000_000}).encode(),
                  b"<message>&" * 200_000):  # fmt: skip
-        started = time.thread_time()
+        start_s = time.thread_time()
         complaint(body)
-        assert time.thread_time() - started < 5
+        assert time.thread_time() - start_s < 5
 
 
 TRUST = "; if you trust it, write it into analyzer.deepseek.base_url"

@@ -21,16 +21,16 @@ def read(message: Any, finish: str = "stop", usage: Any = None, before: bytes = 
     return read_reply(before + msgspec.json.encode(body), normalise)
 
 
-def a_call(arguments: Any = GOOD, name: Any = DEPTH, known: Any = "call_1", **more: Any) -> dict[str, Any]:
+def a_call(arguments: Any = GOOD, name: Any = DEPTH, call_id: Any = "call_1", **more: Any) -> dict[str, Any]:
     """A tool call as DeepSeek sends it, or one that differs."""
-    call = {"id": known, "type": "function", "index": 0, "function": {"name": name, "arguments": arguments}}
+    call = {"id": call_id, "type": "function", "index": 0, "function": {"name": name, "arguments": arguments}}
     return {**call, **more}
 
 
 STANDARD: list[dict[str, Any]] = [
     {"role": "assistant", "content": "Bids hold.\n"},
     {"role": "assistant", "content": None, "tool_calls": [a_call()]},
-    {"role": "assistant", "content": "", "tool_calls": [a_call(), a_call(known="call_2")], "reasoning_content": "hm"},
+    {"role": "assistant", "content": "", "tool_calls": [a_call(), a_call(call_id="call_2")], "reasoning_content": "hm"},
     {"content": f"```json\n{JSON}\n```", "refusal": None, "annotations": [], "audio": None, "role": "assistant"},
     {"role": "assistant", "content": JSON, "tool_calls": None, "function_call": None},
     {"role": "assistant", "content": "", "tool_calls": []},
@@ -185,10 +185,10 @@ def test_the_older_function_call() -> None:
     assert parse_calls(both.message) == [Call("call_1", DEPTH, GOOD)]
 
 
-@pytest.mark.parametrize("known", [None, "", 7, {"a": 1}])
-def test_a_call_without_an_id_gets_one(known: Any) -> None:
+@pytest.mark.parametrize("call_id", [None, "", 7, {"a": 1}])
+def test_a_call_without_an_id_gets_one(call_id: Any) -> None:
     """The same each time, other for each call, and of the form that the strictest endpoint takes."""
-    calls = [a_call(known=known), a_call(known=known), a_call(name="other", known=known)]
+    calls = [a_call(call_id=call_id), a_call(call_id=call_id), a_call(name="other", call_id=call_id)]
     one, two = (read({"tool_calls": calls}) for _ in range(2))
     assert one == two
     ids = [call.id for call in parse_calls(one.message) or []]

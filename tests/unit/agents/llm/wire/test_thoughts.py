@@ -110,6 +110,6 @@ def test_a_hostile_text_takes_no_time() -> None:
                  "<think" + " " * 1_000_000, "<think>a</think>\n" * 60_000, "<think> " * 130_000,
                  "< think " * 130_000, "<|channel|>" * 90_000, "<|channel|>final" * 60_000, "<|end|> " * 120_000,
                  "<|channel|>final<|message|>" + " <|end|>" * 120_000,  "<think>" + "\n " * 500_000):  # fmt: skip
-        started = time.thread_time()
+        start_s = time.thread_time()
         strip_thoughts(text)
-        assert time.thread_time() - started < 5
+        assert time.thread_time() - start_s < 5
