@@ -31,7 +31,7 @@ class Rung:
 @dataclass(frozen=True, slots=True)
 class Zone:
     """
-    Where to rest orders on one side.
+    A price zone for resting orders on one side.
 
     Attributes:
         weight: share of the total; all zones' weights sum to 1.
@@ -78,7 +78,7 @@ class Advice:
     valid_for_ns: int = VALID_FOR_NS
 
     def render(self) -> bytes:
-        """Canonical JSON, prices as decimal text."""
+        """Encode as canonical JSON, prices as decimal text."""
         return msgspec.json.encode(
             {
                 "symbol": self.symbol,
@@ -102,7 +102,7 @@ class Advice:
 
 
 def parse(body: str | bytes) -> Advice:
-    """Read a rendered recommendation back; `parse(a.render()) == a` but for a half-tick mid."""
+    """Parse a rendered recommendation; `parse(a.render()) == a` except for a mid at half a tick."""
     fields: dict[str, Any] = msgspec.json.decode(body)
     return Advice(
         symbol=fields["symbol"],

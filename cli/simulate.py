@@ -1,5 +1,5 @@
 """
-`liquidity simulate`: what stands in for the world, each a process of its own: an exchange, and a model server.
+`liquidity simulate`: a simulated exchange and a simulated model server, each a process of its own.
 """
 
 import os

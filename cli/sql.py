@@ -1,5 +1,5 @@
 """
-`liquidity sql`: SQL over everything.
+`liquidity sql`: SQL over recordings, decisions and runs.
 """
 
 from cli import interrupts

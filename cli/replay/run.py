@@ -1,5 +1,5 @@
 """
-`liquidity replay run`: recorded days through the very same analysis, every recommendation scored.
+`liquidity replay run`: recorded days through the same analysis as live, with scores of every recommendation.
 """
 
 from collections.abc import Sequence

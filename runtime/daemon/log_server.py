@@ -19,7 +19,7 @@ _CUT_AFTER_S = 2.0  # of the time to end in: by then the log's server has answer
 @dataclass(frozen=True, slots=True)
 class LogServer:
     """
-    A server of logs.
+    The server of a storage's logs.
 
     Attributes:
         connect: makes a new connection to it. revive: restarts an embedded server that has died.

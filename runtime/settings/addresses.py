@@ -1,5 +1,5 @@
 """
-Network addresses as people write them: hosts, web addresses, Redis servers and proxies, checked before use.
+Checks of network addresses in settings: hosts, web addresses, Redis servers and proxies.
 
 Every check is pure and raises ValueError with a reason that quotes nothing: an address may hold a password.
 """

@@ -1,5 +1,5 @@
 """
-The settings of the model that decides, and what its tokens cost.
+The settings of the model that decides, and the prices of its tokens.
 """
 
 import warnings

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from agents.llm.client.budget import Budget, max_usage
-from agents.llm.client.errors import LASTING, NoReply
+from agents.llm.client.errors import PERMANENT, NoReply
 from agents.llm.client.secret import Secret
 from agents.llm.wire.api import (
     MAX_REQUEST_BYTES,
@@ -141,7 +141,7 @@ class ModelClient:
 
     @property
     def in_flight(self) -> int:
-        """Attempts whose reply may still come, late ones included."""
+        """The number of attempts whose reply may still come, late ones included."""
         return len(self._tasks)
 
     async def complete(
@@ -162,7 +162,7 @@ class ModelClient:
         Args:
             request: the JSON body to post.
             until_ns: UTC ns by which the caller goes on without a reply, whatever the server does.
-            on_attempt: takes each attempt; must not raise or block.
+            on_attempt: takes each attempt; must not block.
             deadline: the same moment by the loop's own clock, which never steps; where given it counts instead of
                 until_ns, for all requests of a conversation alike. None: computed from until_ns.
 
@@ -206,13 +206,13 @@ class ModelClient:
         self._budget.reserve(call.max_usage, sent_ns, call.until_ns)
         task = asyncio.create_task(self._send(call, number, sent_ns))
         self._tasks.add(task)
-        task.add_done_callback(lambda finished_task: self._on_done(call, finished_task))
+        task.add_done_callback(lambda done: self._on_done(call, done))
         try:
-            finished_task, _ = await asyncio.wait({task}, timeout=remaining_s)
+            done, _ = await asyncio.wait({task}, timeout=remaining_s)
         except asyncio.CancelledError:
             call.abandoned = True
             raise
-        if not finished_task:
+        if not done:
             call.abandoned = True
             raise NoReply("timeout", "no reply before the deadline")
         return task.result()
@@ -303,7 +303,7 @@ class ModelClient:
                 _log.error("no further request is sent", reason=self._trouble)
         elif status is not None and assessment.full_text != self._trouble:
             self._trouble = assessment.full_text
-            if self._logs and (assessment.verdict in LASTING or assessment.server_text):
+            if self._logs and (assessment.verdict in PERMANENT or assessment.server_text):
                 _log.warning("the model's server refuses", reason=self._trouble)
 
     def _pause_s(self, call: _Call, result: _Result) -> float | None:
@@ -320,7 +320,7 @@ class ModelClient:
 def _no_reply(attempt: Attempt, fault: Assessment) -> NoReply:
     verdict: Verdict = "timeout" if attempt.verdict == "late" else attempt.verdict
     detail = f"HTTP {attempt.status}" if verdict == "bad_request" else fault.detail
-    return NoReply(verdict, detail, fault.server_text, attempt.status)  # callers publish all but what the server said
+    return NoReply(verdict, detail, fault.server_text, attempt.status)  # callers publish all but the server's text
 
 
 def _is_redirect(answer: "Answer") -> bool:

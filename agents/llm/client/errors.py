@@ -1,5 +1,5 @@
 """
-What can go wrong when a model is asked.
+The errors of asking a model.
 
 Exception
 ├── NoReply       no attempt brought a usable reply
@@ -9,7 +9,7 @@ Exception
 
 from agents.llm.wire.api import Verdict
 
-LASTING: frozenset[Verdict] = frozenset({"bad_request", "unauthorised", "no_balance"})
+PERMANENT: frozenset[Verdict] = frozenset({"bad_request", "unauthorised", "no_balance"})
 """Refusals that repeat until a person has fixed something."""
 
 
@@ -32,7 +32,7 @@ class NoReply(Exception):
     @property
     def lasts(self) -> bool:
         """Whether the same request would be refused again."""
-        return self.verdict in LASTING
+        return self.verdict in PERMANENT
 
     @property
     def full_text(self) -> str:

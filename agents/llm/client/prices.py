@@ -49,7 +49,7 @@ class Price:
 @dataclass(frozen=True, slots=True)
 class PeakHours:
     """
-    When tokens cost more: windows of the UTC day, Monday to Friday, holidays excepted.
+    The hours of higher prices: windows of the UTC day, Monday to Friday, holidays excepted.
 
     Attributes:
         minutes: from and until, as minutes of the day 0..1440, until not included.

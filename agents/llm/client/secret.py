@@ -25,7 +25,7 @@ class Secret:
         return "Secret(…)"
 
     def reveal(self) -> str:
-        """The key itself."""
+        """Return the key."""
         return self._key
 
     def scrub(self, body: bytes) -> bytes:

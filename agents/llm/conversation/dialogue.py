@@ -50,7 +50,7 @@ _MAX_REASONS = 8
 @dataclass(frozen=True, slots=True)
 class ModelOptions:
     """
-    How a model is asked; everything here is part of what is sent.
+    How a model is asked; all of it is part of the requests.
 
     Attributes:
         model: its name. mode: three steps, or one.
@@ -79,7 +79,7 @@ class Turn:
 @dataclass(slots=True)
 class Outcome:
     """
-    How a conversation ended.
+    The outcome of a conversation.
 
     Attributes:
         decision: what passed the firewall, None where nothing did; `reason` then says why.
@@ -183,7 +183,7 @@ class _Minute:
         yield from self._decide("compact", messages, tools)
 
     def _run_analyst(self, agent: Agent, tool: str) -> _Steps:
-        """One analyst: its tool, then its verdict."""
+        """Lead one analyst: its tool, then its verdict."""
         tools = self._tools(tool)
         messages = [self._system(agent), _user(self._prompts.render(f"ask_{agent}", **self._subject, tool=tool))]
         yield from self._look_up(agent, messages, tools, (tool,))

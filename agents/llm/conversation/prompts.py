@@ -30,7 +30,7 @@ class BadPrompts(ValueError):
 @dataclass(frozen=True, slots=True)
 class Prompts:
     """
-    One variant in one language.
+    The prompts of one variant in one language.
 
     Attributes:
         variant: the name or path that was asked for. texts: by name. digest: of all names and texts.
@@ -42,7 +42,7 @@ class Prompts:
     digest: str
 
     def render(self, name: str, **values: str) -> str:
-        """A text with its `$names` filled in."""
+        """Fill the `$names` of a text with values."""
         return Template(self.texts[name]).substitute(values)
 
 

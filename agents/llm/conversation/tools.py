@@ -79,7 +79,7 @@ def parse_calls(message: Mapping[str, Any]) -> list[Call] | None:
 
 def call_fault(call: Call, symbol: str, tools: Sequence[str], allow_no_arguments: bool = False) -> str | None:
     """
-    What is wrong with a call, None for a sound one.
+    The fault of a tool call, one line for the model; None for a sound call.
 
     Args:
         call: what the model called.
@@ -99,7 +99,7 @@ def call_fault(call: Call, symbol: str, tools: Sequence[str], allow_no_arguments
 
 
 def has_no_arguments(call: Call) -> bool:
-    """Whether a call gives no argument."""
+    """Whether a call has no arguments."""
     return "".join(call.arguments.split()) == "{}"
 
 

@@ -64,7 +64,7 @@ def describe_redirect(location: str | None) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine: only to it may a key travel unencrypted."""
+    """Whether a host is this machine, the only one to which a key may be sent unencrypted."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
