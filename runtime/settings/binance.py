@@ -15,7 +15,7 @@ _Null = BeforeValidator(lambda value: () if value is None else value)
 class Binance(Section):
     """The venue: `symbol` is analysed, `symbols` are recorded; by default `symbol` alone."""
 
-    symbol: Symbol = Field(default="BTCFDUSD", description="The market that is looked at: 2 to 30 of A-Z and 0-9.")
+    symbol: Symbol = Field(default="BTCFDUSD", description="The market that is analysed: 2 to 30 of A-Z and 0-9.")
     symbols: Annotated[tuple[Symbol, ...], _Null] = Field(
         default=(), max_length=500, description="The markets that are recorded, `symbol` among them; none: it alone."
     )

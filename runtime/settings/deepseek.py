@@ -23,7 +23,7 @@ class ModelPrice(Section):
     cache_hit: _UsdPerMillion = Field(description="USD per million prompt tokens that the provider had cached.")
     cache_miss: _UsdPerMillion = Field(description="USD per million prompt tokens that it had not.")
     output: _UsdPerMillion = Field(description="USD per million generated tokens.")
-    peak_multiplier: float = Field(default=1.0, ge=1, le=100, description="How many times as much in peak hours.")
+    peak_multiplier: float = Field(default=1.0, ge=1, le=100, description="Factor of the price in peak hours.")
 
 
 _FLASH = ModelPrice(cache_hit=0.003, cache_miss=0.15, output=0.60, peak_multiplier=2)
@@ -64,7 +64,7 @@ class DeepSeek(Section):
         default="default", description="The folder of prompts in agents/llm/prompts."
     )
     max_tokens: int = Field(default=8192, ge=1, le=393_216, description="Tokens that one answer may have.")
-    attempts: int = Field(default=3, ge=1, le=10, description="How often one request is sent at most.")
+    attempts: int = Field(default=3, ge=1, le=10, description="Most times that one request is sent.")
     tokens_per_minute: int | None = Field(
         default=200_000, ge=1, le=10**9, description="Tokens that a minute may take; null for no limit."
     )

@@ -134,7 +134,7 @@ class AnalysisSettings(Section):
     """The interval and thresholds of the analysis."""
 
     interval_seconds: int = Field(
-        default=60, ge=1, le=3600, description="Seconds from analysis to analysis; they divide an hour."
+        default=60, ge=1, le=3600, description="Seconds from analysis to analysis; must divide an hour."
     )
     min_order_volume_threshold: Exact = Field(
         default=0.01, ge=0, le=10**10, description="The least quantity of a wall, in base coins, at most 8 decimals."
@@ -142,13 +142,13 @@ class AnalysisSettings(Section):
     ladder_policy: Literal["front", "behind"] = Field(
         default="front", description="Whether a zone's orders rest in front of its heaviest price or behind it."
     )
-    ladder_rungs: int = Field(default=3, ge=1, le=20, description="How many prices a zone's ladder has at most.")
+    ladder_rungs: int = Field(default=3, ge=1, le=20, description="Most prices of a zone's ladder.")
     ladder_spread_percent: float = Field(
         default=0.05, ge=0.001, le=5,
         description="How far a zone and its ladder reach to each side of the heaviest price, in percent of it.",
     )  # fmt: skip
     fitted_file: Folder | None = Field(
-        default=None, description="File of fitted probabilities (`liquidity fit`); null for those that come along."
+        default=None, description="File of fitted probabilities (`liquidity fit`); null for the shipped ones."
     )
 
     @field_validator("interval_seconds")
@@ -163,7 +163,9 @@ class Analyzer(Section):
     """The model and the analysis."""
 
     deepseek: DeepSeek = Field(default=DeepSeek(), description="The model that decides, and what it may cost.")
-    analysis: AnalysisSettings = Field(default=AnalysisSettings(), description="How often is looked, and what counts.")
+    analysis: AnalysisSettings = Field(
+        default=AnalysisSettings(), description="The interval and thresholds of the analysis."
+    )
 
 
 class Scoring(Section):
@@ -179,14 +181,14 @@ class Scoring(Section):
     maker_fee_bps: float = Field(
         default=0.0, ge=-1000, le=1000, description="What a fill costs, in basis points; below 0 it pays."
     )
-    placebo_draws: int = Field(default=20, ge=1, le=1000, description="Random zones beside each of ours.")
-    seed: int = Field(default=1, ge=0, le=2**63 - 1, description="What random numbers start from.")
+    placebo_draws: int = Field(default=20, ge=1, le=1000, description="Random zones for each recommended zone.")
+    seed: int = Field(default=1, ge=0, le=2**63 - 1, description="Seed of the random numbers.")
 
 
 class Settings(Section):
     """All settings."""
 
-    app: App = Field(default=App(), description="What this installation is called and how much it says.")
+    app: App = Field(default=App(), description="The installation's name, folders and logging.")
     network: Network = Field(default=Network(), description="How requests leave this machine.")
     redis: Redis = Field(
         default=Redis(embedded=True),
@@ -194,9 +196,9 @@ class Settings(Section):
     )
     binance: Binance = Field(default=Binance(), description="The venue and its markets.")
     data_collector: DataCollector = Field(default=DataCollector(), description="What is recorded of every market.")
-    analyzer: Analyzer = Field(default=Analyzer(), description="Who looks and decides.")
+    analyzer: Analyzer = Field(default=Analyzer(), description="The model and the analysis.")
     scoring: Scoring = Field(default=Scoring(), description="How advice is scored.")
-    metrics: Metrics = Field(default=Metrics(), description="Where Prometheus may ask; nowhere without a port.")
+    metrics: Metrics = Field(default=Metrics(), description="The Prometheus endpoint; none without a port.")
 
     _environment: Proxies = PrivateAttr(default=Proxies())
 
