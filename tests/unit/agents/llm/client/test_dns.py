@@ -11,7 +11,7 @@ import pytest
 
 from agents.llm.client.dns import MAX_LOOKUPS, Lookups
 
-ROOT = Path(__file__).resolve().parents[4]
+ROOT = Path(__file__).resolve().parents[5]
 HANGING = """
 import asyncio, socket, time
 from agents.llm.wire.api import Usage
