@@ -47,28 +47,28 @@ def main(
     settings = load(config)
     market = Market.parse(settings.market)
     if show_status:
-        said = status.of_analyzer(settings.redis.storage_dir, market)
-        console.print_status(said, as_json)
-        if (note := status.note_on_age(said, WallClock().now_ns())) is not None:
+        fields = status.analyzer_status(settings.redis.storage_dir, market)
+        console.print_status(fields, as_json)
+        if (note := status.age_note(fields, WallClock().now_ns())) is not None:
             typer.echo(note, err=True)
-        raise typer.Exit(0 if said["running"] else 1)
-    sight = analysis_config(settings, market.symbol)
-    prompts_of(questions_of(settings.analyzer.deepseek))  # a fault in them is told before anything starts
+        raise typer.Exit(0 if fields["running"] else 1)
+    analysis = analysis_config(settings, market.symbol)
+    prompts_of(questions_of(settings.analyzer.deepseek))  # a fault in them is reported before anything starts
     logging_setup.set_up(settings.app.logs_dir, settings.app.log_level, settings.app.logs_keep_days)
     raise_limit()
     load_compiler()
     stop = StopSignal()
     try:
-        _run(settings, market, sight, stop)
+        _run(settings, market, analysis, stop)
     except EventLogError as error:
         if not stop.requested.is_set():
             raise
         _log.warning("ended while the log's server was away", reason=one_line(error))
 
 
-def _run(settings: Settings, market: Market, sight: AnalysisConfig, stop: StopSignal) -> None:
+def _run(settings: Settings, market: Market, analysis: AnalysisConfig, stop: StopSignal) -> None:
     with log_server(settings.redis.server_url, settings.redis.storage_dir, stop) as server:
-        Analyzer(settings, market, sight, server.connect, stop).run()
+        Analyzer(settings, market, analysis, server.connect, stop).run()
 
 
 if __name__ == "__main__":

@@ -49,12 +49,12 @@ def main(
 ) -> None:
     """Record markets: every trade, the book every minute, every book update. Ctrl+C ends it, nothing lost."""
     settings = load(config)
-    markets = [Market("binance", symbol) for symbol in settings.binance.recorded]
+    markets = [Market("binance", symbol) for symbol in settings.binance.recorded_symbols]
     if show_status:
         storage = settings.redis.storage_dir
-        said = {str(market): status.of_collector(storage, market) for market in markets}
+        said = {str(market): status.collector_status(storage, market) for market in markets}
         console.print_statuses(said, as_json)
-        for note in filter(None, (status.note_on_age(each, WallClock().now_ns()) for each in said.values())):
+        for note in filter(None, (status.age_note(each, WallClock().now_ns()) for each in said.values())):
             typer.echo(note, err=True)
         raise typer.Exit(0 if all(each["running"] for each in said.values()) else 1)
     venue = BinanceVenue(settings, WallClock())

@@ -1,1 +1,1 @@
-"""Who turns what is seen into advice: analysts, and the recommendation they must agree on."""
+"""Analysts, which turn the view of a market into advice, and the recommendation that they all give."""

@@ -1,5 +1,5 @@
 """
-The port every analyst implements: rules, a model, or what was recorded.
+The port that every analyst implements: the rules, a live model, or the record of one.
 """
 
 from typing import Protocol
@@ -9,11 +9,11 @@ from analysis.view import MarketView
 
 
 class Analyst(Protocol):
-    """Turns what is seen at a tick into advice."""
+    """Turns the view of a market at a tick into advice."""
 
     @property
     def name(self) -> str:
-        """What the decision log calls it."""
+        """The analyst's name in the decision log."""
 
     def decide(self, view: MarketView) -> Advice:
-        """Advice that keeps every law of `recommendation.violations`; the same view gives the same advice."""
+        """Give advice that breaks no rule of `recommendation.violations`; the same view gives the same advice."""

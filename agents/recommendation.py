@@ -1,5 +1,5 @@
 """
-A recommendation: price zones for resting orders, and the laws every one of them keeps.
+A recommendation: price zones for resting orders, and the rules that each must meet.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ VALID_FOR_NS = 60 * MINUTE_NS
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """One resting order of a zone: its price and its part of the whole advice."""
+    """One resting order of a zone: its price and its share of the total weight."""
 
     price_e8: int
     weight: float
@@ -31,10 +31,10 @@ class Rung:
 @dataclass(frozen=True, slots=True)
 class Zone:
     """
-    Where to rest orders on one side.
+    A price zone for resting orders on one side.
 
     Attributes:
-        weight: part of the whole advice; all zones' weights sum to 1.
+        weight: share of the total; all zones' weights sum to 1.
         confidence: P(rejected before broken | touched while valid).
         basis: what kinds of evidence it stands on; `evidence` are their ids.
         invalidation_e8: a trade beyond this price proves it wrong.
@@ -54,7 +54,7 @@ class Zone:
 @dataclass(frozen=True, slots=True)
 class Advice:
     """
-    What was advised at a tick. Holds no wall time: the same tick and the same answer give the same advice.
+    The advice at one tick. Holds no wall time: the same tick and the same answer give the same advice.
 
     Attributes:
         fallback: why the rules' answer stands in for the analyst's, None where it does not.
@@ -78,7 +78,7 @@ class Advice:
     valid_for_ns: int = VALID_FOR_NS
 
     def render(self) -> bytes:
-        """Canonical JSON, prices as decimal text."""
+        """Encode as canonical JSON, prices as decimal text."""
         return msgspec.json.encode(
             {
                 "symbol": self.symbol,
@@ -89,7 +89,7 @@ class Advice:
                 "sigma": self.sigma,
                 "stance": self.stance,
                 "reason": self.reason,
-                "zones": [_rendered(z) for z in self.zones],
+                "zones": [_zone_to_json(z) for z in self.zones],
                 "valid_for_s": self.valid_for_ns // 10**9,
                 "analyst": self.analyst,
                 "model": self.model,
@@ -102,7 +102,7 @@ class Advice:
 
 
 def parse(body: str | bytes) -> Advice:
-    """Read a rendered recommendation back; `parse(a.render()) == a` but for a half-tick mid."""
+    """Parse a rendered recommendation; `parse(a.render()) == a` except for a mid at half a tick."""
     fields: dict[str, Any] = msgspec.json.decode(body)
     return Advice(
         symbol=fields["symbol"],
@@ -113,7 +113,7 @@ def parse(body: str | bytes) -> Advice:
         sigma=fields["sigma"],
         stance=fields["stance"],
         reason=fields["reason"],
-        zones=tuple(_zone(z) for z in fields["zones"]),
+        zones=tuple(_zone_from_json(z) for z in fields["zones"]),
         analyst=fields["analyst"],
         model=fields["model"],
         prompt_digest=fields["prompt_digest"],
@@ -130,8 +130,8 @@ def evidence_digest(view: MarketView) -> str:
 
 
 def violations(advice: Advice, view: MarketView) -> list[str]:
-    """Every law of a recommendation that this one breaks; an empty list for a sound one."""
-    broken = []
+    """The rules of a recommendation that advice breaks, a sentence each; an empty list for sound advice."""
+    errors = []
     sides = {z.side for z in advice.zones}
     expected: dict[frozenset[str], Stance] = {
         frozenset(): "stand_aside",
@@ -140,26 +140,26 @@ def violations(advice: Advice, view: MarketView) -> list[str]:
         frozenset({"buy", "sell"}): "two_sided",
     }
     if advice.stance != expected[frozenset(sides)]:
-        broken.append(f"stance {advice.stance} with zones on {sorted(sides)}")
+        errors.append(f"stance {advice.stance} with zones on {sorted(sides)}")
     if advice.stance == "stand_aside" and not advice.reason:
-        broken.append("stands aside without a reason")
+        errors.append("stands aside without a reason")
     if advice.zones and abs(sum(z.weight for z in advice.zones) - 1) > 1e-6:
-        broken.append("weights do not sum to 1")
-    known = {e.id: e for e in view.evidence}
+        errors.append("weights do not sum to 1")
+    evidence_by_id = {e.id: e for e in view.evidence}
     for zone in advice.zones:
-        broken += _zone_violations(zone, view, known)
-    return broken
+        errors += _zone_violations(zone, view, evidence_by_id)
+    return errors
 
 
-def _zone_violations(zone: Zone, view: MarketView, known: Mapping[str, Evidence]) -> list[str]:
-    cited = [known[i] for i in zone.evidence if i in known]
+def _zone_violations(zone: Zone, view: MarketView, evidence_by_id: Mapping[str, Evidence]) -> list[str]:
+    citations = [evidence_by_id[i] for i in zone.evidence if i in evidence_by_id]
     resting = [zone.low_e8, zone.high_e8, *(r.price_e8 for r in zone.ladder)]
     reference = view.reference_e8
     checks = {
         "low is above high": zone.low_e8 > zone.high_e8,
         "a price is off the tick grid": any(p % view.tick_size_e8 for p in (*resting, zone.invalidation_e8)),
-        "it cites evidence nobody gave": len(cited) < len(zone.evidence) or not cited,
-        "a price is outside its evidence": any(not any(e.low_e8 <= p <= e.high_e8 for e in cited) for p in resting),
+        "it cites evidence nobody gave": len(citations) < len(zone.evidence) or not citations,
+        "a price is outside its evidence": any(not any(e.low_e8 <= p <= e.high_e8 for e in citations) for p in resting),
         "it is on the wrong side": reference is None
         or (zone.high_e8 >= reference if zone.side == "buy" else zone.low_e8 <= reference),
         "its weight is not in 0..1": not 0 < zone.weight <= 1,
@@ -170,12 +170,12 @@ def _zone_violations(zone: Zone, view: MarketView, known: Mapping[str, Evidence]
             zone.invalidation_e8 >= zone.low_e8 if zone.side == "buy" else zone.invalidation_e8 <= zone.high_e8
         ),
     }
-    found = [what for what, broken in checks.items() if broken]
-    name = f"{zone.side} {format_e8(zone.low_e8)}-{format_e8(zone.high_e8)}" if found else ""
-    return [f"{name}: {what}" for what in found]
+    messages = [message for message, is_violated in checks.items() if is_violated]
+    name = f"{zone.side} {format_e8(zone.low_e8)}-{format_e8(zone.high_e8)}" if messages else ""
+    return [f"{name}: {message}" for message in messages]
 
 
-def _rendered(zone: Zone) -> dict[str, Any]:
+def _zone_to_json(zone: Zone) -> dict[str, Any]:
     return {
         "side": zone.side,
         "low": format_e8(zone.low_e8),
@@ -189,7 +189,7 @@ def _rendered(zone: Zone) -> dict[str, Any]:
     }
 
 
-def _zone(fields: dict[str, Any]) -> Zone:
+def _zone_from_json(fields: dict[str, Any]) -> Zone:
     return Zone(
         side=fields["side"],
         low_e8=parse_e8(fields["low"]),

@@ -1,5 +1,5 @@
 """
-The deterministic analyst: the strongest resonance zones on each side, as ladders, weighted by strength.
+The deterministic analyst: the strongest confluence zones on each side, as ladders, weighted by strength.
 """
 
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ from agents.zones import (
     UNMEASURED,
     Scale,
     ZoneSupport,
-    made,
-    on_grid,
+    assign_weights,
+    build_zone,
+    confidence_warning,
+    shrink_to_grid,
     stance_of,
-    told,
-    weighted,
 )
 from analysis.confluence import Confluence
 from analysis.parameters import Parameters
@@ -26,7 +26,7 @@ _SIDES: tuple[Side, Side] = ("buy", "sell")
 
 class RulesAnalyst:
     """
-    Advises the best few zones a side within reach: buys below the reference, sells above.
+    Advises the strongest zones of each side within reach: buys below the reference price, sells above it.
     """
 
     name = "rules"
@@ -39,28 +39,28 @@ class RulesAnalyst:
         if view.reference_e8 is None or view.sigma is None:
             return self._advice(view, [], UNMEASURED)
         scale = Scale(view.reference_e8, view.sigma, view.tick_size_e8)
-        scored = [found for side in _SIDES for found in self._best(view, side, scale)]
-        if not scored:
+        pairs = [pair for side in _SIDES for pair in self._best(view, side, scale)]
+        if not pairs:
             return self._advice(view, [], NOTHING_NEAR)
-        return self._advice(view, weighted(scored), "")
+        return self._advice(view, assign_weights(pairs), "")
 
     def warnings(self, view: MarketView, zones: Sequence[Zone]) -> tuple[str, ...]:
-        """What stands under advice of these zones: the view's own warnings, and what their confidence is worth."""
-        return (*view.warnings, told(self._parameters.confidence)) if zones else view.warnings
+        """The warnings under advice of these zones: those of the view, and what their confidence was fitted on."""
+        return (*view.warnings, confidence_warning(self._parameters.confidence)) if zones else view.warnings
 
     def _best(self, view: MarketView, side: Side, scale: Scale) -> list[tuple[float, Zone]]:
         """The strongest zones of a side; of equal ones the nearer."""
         reference = scale.reference_e8
         mine = [z for z in view.zones if (z.price_e8 < reference) == (side == "buy") and z.price_e8 != reference]
-        tried = [(z, *_interval(side, z, scale)) for z in mine]
-        tried.sort(key=lambda item: (-item[0].strength, abs(item[1] - reference), item[1]))
-        found = (
-            (z.strength, made(side, low, high, ZoneSupport.of(z), scale, self._parameters))
-            for z, low, high in tried
+        intervals = [(z, *_interval(side, z, scale)) for z in mine]
+        intervals.sort(key=lambda item: (-item[0].strength, abs(item[1] - reference), item[1]))
+        zones = (
+            (z.strength, build_zone(side, low, high, ZoneSupport.of(z), scale, self._parameters))
+            for z, low, high in intervals
             if low <= high
         )
-        whole = ((strength, zone) for strength, zone in found if zone is not None)
-        return list(islice(whole, self._parameters.zones_a_side))
+        complete = ((strength, zone) for strength, zone in zones if zone is not None)
+        return list(islice(complete, self._parameters.zones_a_side))
 
     def _advice(self, view: MarketView, zones: list[Zone], reason: str) -> Advice:
         return Advice(
@@ -81,10 +81,10 @@ class RulesAnalyst:
         )
 
 
-def _interval(side: Side, found: Confluence, scale: Scale) -> tuple[int, int]:
-    """What of a zone lies on the grid and on its side of the price; the low is above the high where nothing is left."""
+def _interval(side: Side, zone: Confluence, scale: Scale) -> tuple[int, int]:
+    """The part of a zone on the tick grid and on its side of the price; low is above high where none remains."""
     tick, reference = scale.tick_e8, scale.reference_e8
-    low, high = on_grid(found.low_e8, found.high_e8, tick)
+    low, high = shrink_to_grid(zone.low_e8, zone.high_e8, tick)
     if side == "buy":
         return low, min(high, (reference - 1) // tick * tick)
     return max(low, reference // tick * tick + tick), high

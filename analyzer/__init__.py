@@ -1,1 +1,1 @@
-"""The live analyzer: it follows a log, decides at every tick, and publishes."""
+"""The live analyzer: follows a log, decides at every tick, and publishes."""

@@ -1,5 +1,5 @@
 """
-Decisions on their way out: into the decision log first, then to whoever looks.
+Publishes decisions: first into the decision log, then to the recommendations file and to Redis.
 """
 
 import json
@@ -22,7 +22,7 @@ from market.fixed_point import format_e8
 from market.instrument import Market
 from market.printable import printable
 from market.timestamps import HOUR_NS, SECOND_NS, iso
-from runtime.decide import Decided
+from runtime.decide import TickDecision
 
 _LONGEST_REASON = 200
 
@@ -31,9 +31,14 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class PublishedDecision:
-    """A decision ready for the log; `published` where its advice goes out."""
+    """
+    A decision as facts for the log.
 
-    decided: Decided
+    Attributes:
+        published: whether its advice is published. made_ns: when it was made, UTC ns.
+    """
+
+    tick_decision: TickDecision
     facts: tuple[Fact, ...]
     published: bool
     made_ns: int
@@ -41,12 +46,14 @@ class PublishedDecision:
 
 class Publisher:
     """
-    Words decisions for the log, and shows the published ones.
+    Makes the facts of decisions, and publishes those that are in time.
 
     Args:
         connect: makes a connection for `analysis_results:{timestamp}`.
-        logs_dir: where `trading_recommendations_<symbol>.log` grows, a JSON line a recommendation, a file a day.
-        keep_days: how many days of it stay beside today's.
+        market: whose decisions they are.
+        logs_dir: folder of `trading_recommendations_<symbol>.log`, one JSON line per recommendation, one file per day.
+        clock: UTC ns for the facts.
+        keep_days: number of days that its files are kept beside today's.
     """
 
     def __init__(
@@ -58,16 +65,19 @@ class Publisher:
         self._clock = clock
         self._file = DailyFile(logs_dir / f"trading_recommendations_{market.symbol.lower()}.log", keep_days)
 
-    def decision(self, decided: Decided, log: Log) -> PublishedDecision:
+    def prepare(self, tick_decision: TickDecision, log: Log) -> PublishedDecision:
         """
-        The facts of a decision; its advice is not published where the tick was reached more than an interval late.
+        Make the facts of a decision; its advice is not published where the tick was reached more than an interval late.
+
+        Args:
+            tick_decision: the analysis and its advice. log: whose last seq is recorded with a publication.
 
         Raises:
-            StoreUnavailable: nobody can say which seq was the last.
+            StoreUnavailable: the last seq of the log cannot be read.
         """
-        tick, advice = decided.tick, decided.advice
+        tick, advice = tick_decision.tick, tick_decision.advice
         now = self._clock.now_ns()
-        facts = [Analysis(tick.seq, tick.boundary_ns, decided.view.render().decode()).fact(ANALYSIS, now)]
+        facts = [Analysis(tick.seq, tick.boundary_ns, tick_decision.view.render().decode()).fact(ANALYSIS, now)]
         on_time = now - tick.boundary_ns <= tick.interval_ns
         if advice is not None:
             published_ns, published_seq = (now, log.last_seq()) if on_time else (None, None)
@@ -75,15 +85,15 @@ class Publisher:
                 tick.seq, tick.boundary_ns, advice.analyst, published_ns, published_seq, advice.render().decode()
             )
             facts.append(entry.fact(RECOMMENDATION, now))
-        return PublishedDecision(decided, tuple(facts), advice is not None and on_time, now)
+        return PublishedDecision(tick_decision, tuple(facts), advice is not None and on_time, now)
 
-    def show(self, decision: PublishedDecision) -> None:
-        """Publish what is in the log now: a line in the file, and the whole analysis in Redis for an hour."""
-        advice, tick = decision.decided.advice, decision.decided.tick
+    def publish(self, decision: PublishedDecision) -> None:
+        """Publish a decision that is in the log: a line in the file, and the analysis in Redis for an hour."""
+        advice, tick = decision.tick_decision.advice, decision.tick_decision.tick
         if not decision.published or advice is None:
             return
-        published = iso(decision.made_ns)
-        line = {"published": published, **msgspec.json.decode(advice.render())}
+        published_at = iso(decision.made_ns)
+        line = {"published": published_at, **msgspec.json.decode(advice.render())}
         try:
             self._file.append(json.dumps(line, ensure_ascii=False) + "\n", decision.made_ns)
         except EventLogError as error:
@@ -91,21 +101,21 @@ class Publisher:
         name = f"analysis_results:{tick.boundary_ns // SECOND_NS}"
         if str(self._market) != "binance:BTCFDUSD":
             name += f":{self._market.symbol}"
-        shown = {
-            "analysis": msgspec.Raw(decision.decided.view.render()),
+        body = {
+            "analysis": msgspec.Raw(decision.tick_decision.view.render()),
             "recommendation": msgspec.Raw(advice.render()),
-            "published": published,
+            "published": published_at,
         }
         try:
             with hots.translate_errors():
-                self._client.set(name, msgspec.json.encode(shown), ex=HOUR_NS // SECOND_NS)
+                self._client.set(name, msgspec.json.encode(body), ex=HOUR_NS // SECOND_NS)
         except EventLogError as error:
             _log.warning("analysis_results not written", reason=str(error))
             self._client = self._connect()
 
-    def tell(self, decision: PublishedDecision) -> None:
-        """Tell a person in one line of the log what was advised, or why nothing was."""
-        tick, advice = decision.decided.tick, decision.decided.advice
+    def log_decision(self, decision: PublishedDecision) -> None:
+        """Log in one line what was advised, or why nothing was."""
+        tick, advice = decision.tick_decision.tick, decision.tick_decision.advice
         at = iso(tick.boundary_ns)
         if advice is None:
             _log.info("no advice: trades are not live", tick=at, trades=tick.trades)

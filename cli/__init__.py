@@ -1,1 +1,1 @@
-"""The commands: one console script, `liquidity`, and what it is made of."""
+"""The commands of the console script `liquidity`."""

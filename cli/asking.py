@@ -1,5 +1,5 @@
 """
-How commands have a model asked about recorded minutes: the options for it, the way of asking, the ticks.
+What commands share that ask a model about recorded ticks: options, model setup, ticks.
 """
 
 from pathlib import Path
@@ -18,24 +18,37 @@ from runtime.analysis_config import analysis_config
 from runtime.settings.settings import Settings
 
 OutOption = Annotated[Path, typer.Option("--out", help="the folder of all runs; answers are kept in it")]
-RepeatsOption = Annotated[int, typer.Option(min=1, max=100, help="how often a model is asked about each tick")]
+RepeatsOption = Annotated[int, typer.Option(min=1, max=100, help="number of times a model is asked about each tick")]
 ConcurrencyOption = Annotated[int, typer.Option(min=1, max=256, help="conversations under way at once")]
-YesOption = Annotated[bool, typer.Option("--yes", help="spend without being asked")]
+YesOption = Annotated[bool, typer.Option("--yes", help="spend without confirmation")]
 WorkersOption = Annotated[int, typer.Option(min=1, max=64, help="processes that share the ticks")]
 
 
-def way_of(source: LogSource, settings: Settings, out: Path, changed: Changed = AS_IT_WAS) -> ModelSetup:
-    """The way of asking that settings mean; answers are kept in `out`."""
-    sight = analysis_config(settings, source.market.symbol)
-    chosen = settings.analyzer.deepseek
-    proxy = settings.proxy_for(chosen.endpoint_url)
+def model_setup(source: LogSource, settings: Settings, out: Path, change: Changed = AS_IT_WAS) -> ModelSetup:
+    """
+    The model setup that settings describe.
+
+    Args:
+        source: the market's logs.
+        settings: of the whole installation.
+        out: the folder of all runs; answers are stored in it.
+        change: how recorded ticks are changed before they are asked about.
+    """
+    analysis = analysis_config(settings, source.market.symbol)
+    model_settings = settings.analyzer.deepseek
+    proxy = settings.proxy_for(model_settings.endpoint_url)
     decisions = source.decisions if source.has_decisions else None
-    return ModelSetup(str(source.market), chosen, sight, source.events, decisions, out, changed, proxy)
+    return ModelSetup(str(source.market), model_settings, analysis, source.events, decisions, out, change, proxy)
 
 
 def ticks_of(source: LogSource, start: str | None, to: str | None) -> Ticks:
     """
-    The ticks of a stretch.
+    The ticks of a time range of a log.
+
+    Args:
+        source: the market's logs.
+        start: first moment, ISO text; None for the log's first tick.
+        to: last moment, a date means its end; None for the log's last tick.
 
     Raises:
         NothingToReplay: there is none.
@@ -48,7 +61,7 @@ def ticks_of(source: LogSource, start: str | None, to: str | None) -> Ticks:
 
 
 def memory_notes(settings: Settings, ticks: Ticks) -> list[str]:
-    """What must be said where a model may remember the stretch it is asked about."""
+    """A note where the model may have been trained on the time range; empty where not."""
     first, last = int(ticks.boundary_ns[0]) - MINUTE_NS, int(ticks.boundary_ns[-1])
     note = memory_note(settings.analyzer.deepseek.model, first, last)
     return [note] if note else []

@@ -1,5 +1,5 @@
 """
-How every command talks: one-line errors, JSON where asked, a progress bar on a terminal.
+The output of all commands: one-line errors, JSON on request, a progress bar on a terminal.
 """
 
 import io
@@ -18,29 +18,29 @@ from cli import interrupts
 from market.errors import KnownError
 from market.printable import one_line, printable, reasons
 
-_OF_ANYBODY = {
+_FIELDS_WITHOUT_STATUS = {
     "running", "connected", "is_running", "websocket_connected", "redis_connected", "depth_snapshots_count",
     "trade_window_count", "last_analysis",
 }  # fmt: skip
-"""What is known also of a daemon that has said nothing of itself yet."""
+"""The status fields of a daemon that has written no status yet."""
 _COLUMNS = (
     "running", "connected", "trades", "last_seq", "last_tick", "book state", "missed_diffs", "waiting_on_disk",
 )  # fmt: skip
 
 
-_OF_A_LOG = ("catalogue.json", "reserved.json", "server.lock")
-"""Files that a log's folder holds, or that of its server."""
-_FOR_ITS_OWNER = 0o077  # recordings, decisions and conversations are nobody else's to read
-_NOBODY_READS = 141  # what a shell says of a process that a closed pipe ended
+_LOG_FILES = ("catalogue.json", "reserved.json", "server.lock")
+"""Files that mark the folder of a log or of its server."""
+_OWNER_ONLY = 0o077  # umask: recordings, decisions and conversations are private
+_PIPE_CLOSED = 141  # a shell's exit code for a process that a closed pipe ended
 
 
 class Failure(KnownError):
-    """A command cannot do what was asked; the message is one line with cause and mend."""
+    """A command failed; the message is one line with cause and remedy."""
 
 
 def expect_no_log(path: Path) -> None:
     """
-    Nothing that a user has written may take the place of what a log, or its server, keeps.
+    Refuse a path inside the folder of a log or of its server, so that no output replaces its files.
 
     Args:
         path: of the file to write, or of a folder to write files into.
@@ -49,13 +49,13 @@ def expect_no_log(path: Path) -> None:
         Failure: it lies in such a folder.
     """
     for folder in (path.resolve(), *path.resolve().parents):
-        if any((folder / name).exists() for name in _OF_A_LOG):
+        if any((folder / name).exists() for name in _LOG_FILES):
             raise Failure(f"{path} lies in {folder}, where a log is kept; name a file elsewhere")
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn what keeps a file that a user named from being written into one line; a log's own files are not written."""
+    """Turn errors of writing a user's file into one line; refuses paths inside a log's folder."""
     expect_no_log(path)
     try:
         yield
@@ -65,19 +65,19 @@ def writing(path: Path) -> Iterator[None]:
 
 def show(*words: object, flush: bool = False) -> None:
     """
-    Print words as one line, or as the lines they hold; what came from outside is seen, and never obeyed by a terminal.
+    Print words, joined by blanks; control characters of untrusted text are made visible.
     """
     print(visible(" ".join(map(str, words))), flush=flush)
 
 
 def visible(text: str) -> str:
-    """A text of some lines, each made printable."""
+    """Make each line of a text printable."""
     return "\n".join(printable(line) for line in text.split("\n"))
 
 
 def prepare() -> None:
-    """What every command and daemon begins with: files for their owner alone, text that any terminal can take."""
-    os.umask(_FOR_ITS_OWNER)
+    """Prepare the process of a command or daemon: private files, output that any terminal can show."""
+    os.umask(_OWNER_ONLY)
     interrupts.raise_again()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -86,14 +86,14 @@ def prepare() -> None:
 
 
 def application(text: str) -> typer.Typer:
-    """A command with subcommands and `--help` everywhere."""
+    """Make a command with subcommands; `text` is its help."""
     app = typer.Typer(help=text, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     app.callback()(lambda: None)
     return app
 
 
 def run(app: typer.Typer) -> NoReturn:
-    """Run a command line; what is known to go wrong becomes one line each and exit code 1."""
+    """Run a command line; each known error becomes one line, with exit code 1."""
     prepare()
     try:
         app(standalone_mode=True)
@@ -109,71 +109,77 @@ def run(app: typer.Typer) -> NoReturn:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         raise SystemExit(interrupts.INTERRUPTED) from None
-    except SystemExit as ended:
-        if ended.code == interrupts.INTERRUPTED:  # typer heard it, and says nothing
+    except SystemExit as stop:
+        if stop.code == interrupts.INTERRUPTED:  # typer handled it, and prints nothing
             print("interrupted", file=sys.stderr)
         raise
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads what Python still flushes
-        raise SystemExit(_NOBODY_READS) from None
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python still flushes at exit
+        raise SystemExit(_PIPE_CLOSED) from None
     raise SystemExit(0)
 
 
 def print_json(value: Any) -> None:
-    """A result for programs."""
+    """Print a result as JSON."""
     print(json.dumps(value, indent=1))
 
 
-def print_status(said: dict[str, Any], as_json: bool) -> None:
-    """What a daemon says about itself."""
+def print_status(fields: dict[str, Any], as_json: bool) -> None:
+    """Print a daemon's status."""
     if as_json:
-        print_json(said)
-    elif said.keys() <= _OF_ANYBODY:
-        print("starting" if said["running"] else "not running, and never ran with this storage")
+        print_json(fields)
+    elif fields.keys() <= _FIELDS_WITHOUT_STATUS:
+        print("starting" if fields["running"] else "not running, and never ran with this storage")
     else:
-        for name, value in said.items():
-            show(f"{name:<22}{_told(value)}")
+        for name, value in fields.items():
+            show(f"{name:<22}{_format_value(value)}")
 
 
-def print_statuses(said: Mapping[str, dict[str, Any]], as_json: bool) -> None:
-    """What a daemon says about each of several markets, a line each; about one alone everything."""
-    if len(said) == 1:
-        print_status(next(iter(said.values())), as_json)
+def print_statuses(statuses: Mapping[str, dict[str, Any]], as_json: bool) -> None:
+    """Print a daemon's status of several markets, a line each; of a single market in full."""
+    if len(statuses) == 1:
+        print_status(next(iter(statuses.values())), as_json)
     elif as_json:
-        print_json(dict(said))
+        print_json(dict(statuses))
     else:
         rows = [("market", *_COLUMNS)] + [
-            (market, *(_told(_inside(status, name)) for name in _COLUMNS)) for market, status in said.items()
+            (market, *(_format_value(_nested_value(status, name)) for name in _COLUMNS))
+            for market, status in statuses.items()
         ]
-        widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
         for row in rows:
             show("  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip())
 
 
-def _inside(status: Mapping[str, Any], name: str) -> Any:
+def _nested_value(status: Mapping[str, Any], name: str) -> Any:
     outer, _, inner = name.partition(" ")
     value = status.get(outer)
     return (value or {}).get(inner) if inner else value
 
 
-def _told(value: Any) -> str:
-    """A value of a status on one line."""
+def _format_value(value: Any) -> str:
+    """Format a value of a status on one line."""
     if isinstance(value, dict):
-        return ", ".join(f"{k} ({_told(v)})" if isinstance(v, dict) else f"{k} {_told(v)}" for k, v in value.items())
+        return ", ".join(
+            f"{k} ({_format_value(v)})" if isinstance(v, dict) else f"{k} {_format_value(v)}" for k, v in value.items()
+        )
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     return "–" if value is None or value == "" else str(value)
 
 
 @contextmanager
-def progress(what: str, unit_total: int | None) -> Iterator[Any]:
+def progress(label: str, unit_total: int | None) -> Iterator[Any]:
     """
-    A bar on a terminal, silence elsewhere.
+    Show a progress bar on a terminal, nothing elsewhere.
+
+    Args:
+        label: the text before the bar. unit_total: the total, None where it is not known.
 
     Yields:
-        A function of (done since the last call, total or None).
+        A function of (number done since the last call, total or None).
     """
-    from rich.console import Console  # a command that only says how it is called does without
+    from rich.console import Console  # not loaded for --help
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -192,7 +198,7 @@ def progress(what: str, unit_total: int | None) -> Iterator[Any]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=unit_total)
+        task = bar.add_task(label, total=unit_total)
 
         def advance(done: int, total: int | None = None) -> None:
             bar.update(task, advance=done, total=total)

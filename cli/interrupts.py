@@ -1,5 +1,5 @@
 """
-Ctrl+C while libraries load: one word and the exit code of an interrupt, instead of a traceback through a library.
+Handles Ctrl+C while libraries load: one word and the exit code of an interrupt, instead of a traceback.
 
 Every entry point calls `leave_quietly` before it imports anything else; once the libraries are there, commands and
 daemons put handlers of their own in its place.
@@ -10,17 +10,17 @@ import signal
 from types import FrameType
 
 INTERRUPTED = 130
-"""What a shell expects of a process that Ctrl+C ended."""
+"""The exit code of a process that Ctrl+C ended."""
 
 
 def leave_quietly() -> None:
-    """End at once when interrupted; nothing is open yet that would have to be closed."""
+    """From here on an interrupt ends the process at once; nothing is open yet that must be closed."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _leave)
 
 
 def raise_again() -> None:
-    """From here on an interrupt is raised as KeyboardInterrupt, as Python does by itself."""
+    """From here on an interrupt is raised as KeyboardInterrupt, Python's default."""
     if signal.getsignal(signal.SIGINT) is _leave:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -1,5 +1,5 @@
 """
-`liquidity`: every command under one name. A command's libraries are loaded when it runs, and no others.
+`liquidity`: all commands under one name. A command's libraries are loaded only when it runs.
 """
 
 from cli import interrupts
@@ -20,23 +20,23 @@ class Entry:
     A command that is not loaded yet.
 
     Attributes:
-        target: `module:name` of a function, or of a group of commands. says: its line in the list of commands.
-        context: how its words are read, where not as usual.
+        target: `module:name` of a function, or of a group of commands. summary: its line in the list of commands.
+        context: typer's context settings, where not the usual ones.
     """
 
     target: str
-    says: str
+    summary: str
     context: dict[str, Any] = field(default_factory=dict)
 
 
 ENTRIES = {
-    "log": Entry("cli.log.app:app", "Verify a log, bring files in, hand data out, watch it."),
+    "log": Entry("cli.log.app:app", "Verify a log, import and export data, watch it."),
     "replay": Entry("cli.replay.run:app", "Run recorded days through the analysis, score them, compare runs."),
-    "verify": Entry("cli.replay.verify:verify", "Prove that live decisions replay to the byte."),
-    "transcript": Entry("cli.replay.verify:transcript", "What was said between us and a model about one tick."),
+    "verify": Entry("cli.replay.verify:verify", "Verify that live decisions replay byte for byte."),
+    "transcript": Entry("cli.replay.verify:transcript", "Print the conversation with a model about one tick."),
     "picture": Entry("cli.replay.picture:picture", "Draw what was known at a tick."),
     "signals": Entry("cli.replay.signals:signals", "Every signal beside its control, and how sure."),
-    "fit": Entry("cli.replay.signals:fit", "Learn probabilities from whole logs, offline."),
+    "fit": Entry("cli.replay.signals:fit", "Fit probabilities on whole logs, offline."),
     "trials": Entry("cli.trials:app", "Ask models about recorded days: compare prompts, probe decisions."),
     "sql": Entry(
         "cli.sql:sql",
@@ -44,9 +44,9 @@ ENTRIES = {
         {"ignore_unknown_options": True},  # a query may begin with a comment
     ),
     "simulate": Entry("cli.simulate:app", "A simulated exchange, or a simulated model, on this machine."),
-    "demo": Entry("cli.demo:main", "The whole way in a few minutes, on one machine, with nobody else."),
+    "demo": Entry("cli.demo:main", "A demonstration of all steps in a few minutes, on one machine."),
 }
-"""The commands in the order in which a newcomer meets them."""
+"""The commands in the order in which they are listed."""
 
 
 class LazyGroup(TyperGroup):
@@ -55,25 +55,25 @@ class LazyGroup(TyperGroup):
     _is_listing = False
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Their names."""
+        """The names of all commands."""
         return list(ENTRIES)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """A command by its name, None for one that is not there; while they are listed, its name and its line alone."""
+        """A command by its name, None for an unknown one; while commands are listed, only its name and summary."""
         if cmd_name not in ENTRIES:
             return None
         if self._is_listing:
-            return TyperCommand(cmd_name, help=ENTRIES[cmd_name].says)
-        return loaded(cmd_name)
+            return TyperCommand(cmd_name, help=ENTRIES[cmd_name].summary)
+        return load_command(cmd_name)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """The list of commands."""
+        """Write the list of commands without loading them."""
         self._is_listing = True
         super().format_help(ctx, formatter)
 
 
-def loaded(name: str) -> Any:
-    """A command of ENTRIES with its libraries."""
+def load_command(name: str) -> Any:
+    """Load a command of ENTRIES with its libraries."""
     module, _, attribute = ENTRIES[name].target.partition(":")
     target = getattr(import_module(module), attribute)
     if not isinstance(target, typer.Typer):
@@ -87,7 +87,7 @@ def loaded(name: str) -> Any:
 
 app = typer.Typer(
     cls=LazyGroup,
-    help="Records markets, finds where liquidity matters, recommends prices, and finds out what that was worth.",
+    help="Records markets, finds where liquidity matters, recommends prices, and scores the recommendations.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -96,7 +96,7 @@ app.callback()(lambda: None)
 
 
 def main() -> None:
-    """The console script."""
-    from cli import console  # after the list of commands could have been printed without it
+    """Run the console script."""
+    from cli import console  # late: the list of commands does not need it
 
     console.run(app)

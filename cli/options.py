@@ -1,5 +1,5 @@
 """
-The options of commands that look at a market, and what they name together: its logs, and the settings it is seen with.
+The options of commands on a market, and the logs and settings that they name.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from runtime.settings.settings import Settings
 
 DEFAULT_CONFIG = Path("config/development.yaml")
-"""As the daemons have it."""
+"""The daemons' default."""
 
 MarketOption = Annotated[
     str | None, typer.Option("--market", help="venue:SYMBOL, e.g. binance:BTCFDUSD; by default the settings file's")
@@ -42,7 +42,7 @@ FromOption = Annotated[str | None, typer.Option("--from", help="first moment, e.
 ToOption = Annotated[str | None, typer.Option("--to", help="last moment; a date means its end")]
 
 ALL_NS = (0, 2**62)
-"""From before the first tick of any log to after the last."""
+"""A range from before the first tick of any log to after the last, UTC ns."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,9 @@ class LogSource:
     A market's logs.
 
     Attributes:
+        market, storage: whose logs, and the folder that holds them.
         redis: the server that holds their newest entries; None for the one embedded in the storage, if any.
-        settings: of the file that was named, or that named the market; None where there was none.
+        settings: of the settings file; None where none was needed.
     """
 
     market: Market
@@ -62,17 +63,17 @@ class LogSource:
 
     @property
     def events(self) -> OpenLog:
-        """Opens the market's log."""
+        """A function that opens the market's log."""
         return partial(open_log, self.storage, self.market, "events", self.redis)
 
     @property
     def has_decisions(self) -> bool:
-        """Whether an analyzer ever ran on it."""
+        """Whether the market has a decision log."""
         return ColdLog(self.storage, LogName("decisions", self.market)).exists()
 
     @property
     def decisions(self) -> OpenLog:
-        """Opens the decision log."""
+        """A function that opens the decision log."""
         return partial(open_log, self.storage, self.market, "decisions", self.redis)
 
 
@@ -80,11 +81,17 @@ def log_source(
     market: str | None, storage: Path | None, redis: str | None = None, config: Path | None = None
 ) -> LogSource:
     """
-    What the options of a command name: each as given, or as the settings file has it.
+    The logs that a command's options name; what an option leaves out is taken from the settings file.
+
+    Args:
+        market: venue:SYMBOL, or None.
+        storage: the folder of all logs, or None.
+        redis: the server's address; None for that of the settings, else the one embedded in the storage.
+        config: the settings file; None for the default one, read only where market or storage is None.
 
     Raises:
         Failure: no market or no storage is named, and there is no settings file. SettingsError: it cannot be read.
-        BadMarket: the market's name is none.
+        BadMarket: the market's name is invalid.
     """
     if config is None and (market is None or storage is None):
         if not DEFAULT_CONFIG.exists():
@@ -92,7 +99,7 @@ def log_source(
         config = DEFAULT_CONFIG
     if config is None:
         return LogSource(Market.parse(market or ""), storage or Path(), redis, None)
-    from runtime.settings.settings import load  # what needs no settings does not load what reads them
+    from runtime.settings.settings import load  # late: not loaded where no settings are needed
 
     settings = load(config)
     if redis is None and storage in (None, settings.redis.storage_dir):
@@ -101,7 +108,7 @@ def log_source(
 
 
 def time_of(text: str | None, default_ns: int) -> int:
-    """The time an option names, a default where it was not given."""
+    """Parse the time of an option to UTC ns; `default_ns` where it is None."""
     try:
         return default_ns if text is None else parse_iso(text)
     except BadTime as error:
@@ -109,6 +116,6 @@ def time_of(text: str | None, default_ns: int) -> int:
 
 
 def end_of(to: str | None) -> int:
-    """The moment that --to names, the end of a day where it names a date alone."""
+    """Parse --to to UTC ns: the end of the day where it is a date alone, the far future where it is None."""
     is_date = to is not None and not set(to.strip()) & set("Tt :")
     return min(time_of(to, ALL_NS[1]) + (DAY_NS if is_date else 0), ALL_NS[1])

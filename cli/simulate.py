@@ -1,5 +1,5 @@
 """
-`liquidity simulate`: what stands in for the world, each a process of its own: an exchange, and a model server.
+`liquidity simulate`: a simulated exchange and a simulated model server, each a process of its own.
 """
 
 import os
@@ -11,23 +11,23 @@ import typer
 from cli import console
 
 app = console.application(__doc__ or "")
-_AS_GIVEN = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+_PASS_THROUGH = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
 """Its own --help answers."""
 
 
-@app.command(context_settings=_AS_GIVEN)
+@app.command(context_settings=_PASS_THROUGH)
 def exchange(context: typer.Context) -> None:
     """An exchange that speaks Binance's own REST and WebSocket: serve it, play a recording, or record days at once."""
-    _become("simulators.exchange", context.args)
+    _replace_process("simulators.exchange", context.args)
 
 
-@app.command(context_settings=_AS_GIVEN)
+@app.command(context_settings=_PASS_THROUGH)
 def model(context: typer.Context) -> None:
     """A model server that speaks DeepSeek's own API."""
-    _become("simulators.model", context.args)
+    _replace_process("simulators.model", context.args)
 
 
-def _become(module: str, arguments: list[str]) -> NoReturn:
-    """Nothing of the product imports a simulator: this process becomes one."""
+def _replace_process(module: str, arguments: list[str]) -> NoReturn:
+    """Replace this process by a simulator: the product does not import simulators."""
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", module, *arguments])

@@ -1,5 +1,5 @@
 """
-`liquidity sql`: SQL over everything.
+`liquidity sql`: SQL over recordings, decisions and runs.
 """
 
 from cli import interrupts
@@ -24,16 +24,16 @@ from eventlog.names import LogName
 from eventlog.store.cold import ColdLog
 from market.instrument import Market
 from market.printable import printable
-from research.answers import Answer, ask, statements_of, told_in_one_line
+from research.answers import Answer, ask, one_line_errors, statements_of
 from research.errors import BadQuery
 from research.views import open_views
 
 app = console.application(__doc__ or "")
 
-_WIDEST = 40
+_MAX_CELL = 40
 _MAX_ROWS = 10**9
 _QUIET = "SET python_enable_replacements = false; SET enable_progress_bar_print = false"
-"""No variable of this program is a table, and nothing but the answer is printed."""
+"""Variables of this program are not tables, and only the answer is printed."""
 _NOTHING_TO_SHOW = "done; the statement gives no rows"
 _NOT_ARCHIVED = (
     "note: nothing of this market's recording is archived yet, so its views are empty; `liquidity log export` "
@@ -51,12 +51,12 @@ def sql(
     runs: Annotated[Path | None, typer.Option("--runs", help="the folder of all runs; gives the views run_…")] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
-    limit: Annotated[int, typer.Option(min=1, max=_MAX_ROWS, help="rows to print at most")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=_MAX_ROWS, help="most rows to print")] = 50,
 ) -> None:
     """
     Run a query over a market's archive, its decisions and finished runs.
 
-    A file that a query needs is held against its digest first. A table cuts long cells with an …; JSON cuts nothing:
+    Files are checked against their digests before they are read. A table cuts long cells with an …; JSON cuts nothing:
     times are ISO text, decimals are text, NaN and infinities are "NaN", "Infinity" and "-Infinity".
     """
     statements, source = statements_of(query), log_source(market, storage, None, config)
@@ -74,8 +74,8 @@ def sql(
 
 @contextmanager
 def _views(storage: Path, market: Market, runs: Path | None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection whose refusal of damaged files is told as such."""
-    with told_in_one_line():
+    """Open a connection that reports damaged files as such."""
+    with one_line_errors():
         connection, sources = open_views(storage, market, runs)
         connection.execute(_QUIET).fetchall()
     with connection:
@@ -90,7 +90,7 @@ def _views(storage: Path, market: Market, runs: Path | None) -> Iterator[duckdb.
 
 
 def _is_archived(storage: Path, market: Market) -> bool:
-    """False for a recording of which SQL sees nothing; a log of decisions alone lacks nothing."""
+    """False for a recording without an archived entry; True where there is no recording."""
     recording = ColdLog(storage, LogName("events", market))
     return not recording.exists() or bool(recording.refresh().segments)
 
@@ -105,12 +105,12 @@ def _print(answer: Answer) -> None:
     table = [_cells(answer.columns), *(_cells([_text(value) for value in row]) for row in answer.rows)]
     widths = [max(cell_len(row[i]) for row in table) for i in range(len(answer.columns))]
     for row in table:
-        padded = (cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True))
-        console.show("  ".join(padded).rstrip())
+        cells = (cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True))
+        console.show("  ".join(cells).rstrip())
 
 
 def _cells(texts: Sequence[str]) -> list[str]:
-    return [printable(text, _WIDEST) for text in texts]
+    return [printable(text, _MAX_CELL) for text in texts]
 
 
 def _text(value: Any) -> str:

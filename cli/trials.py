@@ -1,5 +1,5 @@
 """
-`liquidity trials`: models on recorded days, asked in two ways and compared, or probed for what they follow.
+`liquidity trials`: models on recorded days: two setups compared, or one tested for robustness.
 """
 
 from collections.abc import Sequence
@@ -18,10 +18,10 @@ from cli.asking import (
     WorkersOption,
     YesOption,
     memory_notes,
+    model_setup,
     ticks_of,
-    way_of,
 )
-from cli.consent import bar, patience
+from cli.consent import progress_bar, spend_policy
 from cli.options import (
     ConfigOption,
     FromOption,
@@ -52,7 +52,7 @@ from runtime.analysts import MODEL
 from runtime.model_config import prompts_of, questions_of
 from runtime.settings.settings import Settings, load
 
-_NOTHING_TO_FOLLOW = "There is no decision that could be followed: mend why, or choose another stretch"
+_NOTHING_TO_FOLLOW = "There is no decision that could be followed: fix why, or choose another stretch"
 _SHIFTS = (-1, 1)
 
 
@@ -81,16 +81,16 @@ def ab(
     if len(ticks) == 0:
         raise NothingToReplay("no tick of that stretch is on a whole minute, and minutes are what is paired")
     rules = rules_of(one.scoring, analysis_config(one, source.market.symbol).parameters)
-    terms = ExperimentConfig(rules, repeats, scores_of(_horizons(horizons)), workers)
+    experiment_config = ExperimentConfig(rules, repeats, scores_of(_horizons(horizons)), workers)
     notes = list(dict.fromkeys([*memory_notes(one, ticks), *memory_notes(two, ticks)]))
-    _tell(notes)
-    asking = patience(yes, concurrency, 2)
-    ways = (way_of(source, one, out), way_of(source, two, out))
-    found = experiment(*ways, ticks, terms, asking, WallClock(), bar("scoring"))
+    _print_notes(notes)
+    policy = spend_policy(yes, concurrency, 2)
+    setups = (model_setup(source, one, out), model_setup(source, two, out))
+    result = experiment(*setups, ticks, experiment_config, policy, WallClock(), progress_bar("scoring"))
     if as_json:
-        console.print_json(plain(found.as_json() | {"notes": notes}))
+        console.print_json(plain(result.as_json() | {"notes": notes}))
         return
-    for line in experiment_lines(found):
+    for line in experiment_lines(result):
         console.show(line)
 
 
@@ -108,27 +108,29 @@ def probe(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """The same minutes at other prices, under another name and in a mirror: how often does the decision follow?"""
+    """
+    Robustness test: does the decision stay the same when prices are shifted, symbols renamed, sides mirrored?
+    """
     if analyst not in ("rules", MODEL):
         raise console.Failure(f"unknown analyst {analyst!r}; known here: rules, {MODEL}")
     source = log_source(market, storage, redis, config)
     settings = source.settings or Settings()
     with source.events() as log:
-        looked_at = every(ticks_of(source, start, to), every_n)
-        ticks = live_ticks(log, looked_at)
-        views = way_of(source, settings, out).views(log, ticks)
+        candidates = every(ticks_of(source, start, to), every_n)
+        ticks = live_ticks(log, candidates)
+        views = model_setup(source, settings, out).views(log, ticks)
         first = next((v for v in views if v.reference_e8 is not None), None)
     if first is None or first.reference_e8 is None:
         raise NothingToReplay(
-            f"at none of the {len(looked_at)} ticks looked at (--every {every_n}) are trades live with a price: "
+            f"at none of the {len(candidates)} ticks looked at (--every {every_n}) are trades live with a price: "
             "there is none to shift; --every 1 looks at all of the stretch"
         )
     notes = memory_notes(settings, ticks) if analyst == MODEL else []
-    _tell(notes)
-    changed = changes(first.reference_e8, first.tick_size_e8, _SHIFTS)
-    asking = patience(yes, concurrency, len(changed) + 2)
-    decide = partial(_decisions, source, settings, out, ticks, analyst, asking)
-    rows = probed(decide, changed, first.tick_size_e8, analyst == MODEL)
+    _print_notes(notes)
+    shifts = changes(first.reference_e8, first.tick_size_e8, _SHIFTS)
+    policy = spend_policy(yes, concurrency, len(shifts) + 2)
+    decide = partial(_decisions, source, settings, out, ticks, analyst, policy)
+    rows = probed(decide, shifts, first.tick_size_e8, analyst == MODEL)
     for line in share_lines(rows):
         typer.echo(line, err=True)
     if as_json:
@@ -138,7 +140,7 @@ def probe(
         console.show(line)
 
 
-def _tell(notes: Sequence[str]) -> None:
+def _print_notes(notes: Sequence[str]) -> None:
     for note in notes:
         typer.echo(f"note: {console.visible(note)}", err=True)
 
@@ -149,51 +151,51 @@ def _decisions(
     out: Path,
     ticks: Ticks,
     analyst: str,
-    asking: SpendPolicy,
-    changed: Changed,
+    policy: SpendPolicy,
+    change: Changed,
     repeat: int,
 ) -> Decisions:
-    way = way_of(source, settings, out, changed)
-    parameters = way.sight.parameters
+    setup = model_setup(source, settings, out, change)
+    parameters = setup.sight.parameters
     if analyst == MODEL:
-        found = get_answers(way, ticks, repeat + 1, asking, WallClock())
-        if changed == AS_IT_WAS:
-            asked = range(repeat, repeat + 1)
-            found.totals(asked).share.expect_any(found.complaint(asked), _NOTHING_TO_FOLLOW)
-        decider = found.make_analyst(repeat, way.questions)(parameters)
+        answers = get_answers(setup, ticks, repeat + 1, policy, WallClock())
+        if change == AS_IT_WAS:
+            repeats = range(repeat, repeat + 1)
+            answers.totals(repeats).share.expect_any(answers.complaint(repeats), _NOTHING_TO_FOLLOW)
+        decider = answers.make_analyst(repeat, setup.questions)(parameters)
     else:
         decider = RulesAnalyst(parameters)
     with source.events() as log:
-        return {view.as_of_seq: decider.decide(view) for view in way.views(log, ticks)}
+        return {view.as_of_seq: decider.decide(view) for view in setup.views(log, ticks)}
 
 
 def _sides(
-    prompts: tuple[str, str] | None, shared: Settings | None, config_a: Path | None, config_b: Path | None
+    prompts: tuple[str, str] | None, base: Settings | None, config_a: Path | None, config_b: Path | None
 ) -> tuple[Settings, Settings]:
     if (config_a is None) != (config_b is None):
         raise console.Failure("--config-a and --config-b belong together; name both, or --config and --prompts")
     if prompts is None and config_a is None:
         raise console.Failure("what are A and B? Name two variants with --prompts A B, or --config-a and --config-b")
-    found = [load(each) if each else shared or Settings() for each in (config_a, config_b)]
+    settings_pair = [load(path) if path else base or Settings() for path in (config_a, config_b)]
     if prompts is not None:
-        found = [_with_prompts(settings, name) for settings, name in zip(found, prompts, strict=True)]
-    for settings in found:
-        prompts_of(questions_of(settings.analyzer.deepseek))  # both can be read, or nothing is asked
-    return found[0], found[1]
+        settings_pair = [_with_prompts(settings, name) for settings, name in zip(settings_pair, prompts, strict=True)]
+    for settings in settings_pair:
+        prompts_of(questions_of(settings.analyzer.deepseek))  # both must be readable before anything is asked
+    return settings_pair[0], settings_pair[1]
 
 
 def _with_prompts(settings: Settings, variant: str) -> Settings:
-    chosen = settings.analyzer.deepseek.model_copy(update={"prompts": variant})
-    analyzer = settings.analyzer.model_copy(update={"deepseek": chosen})
+    model_settings = settings.analyzer.deepseek.model_copy(update={"prompts": variant})
+    analyzer = settings.analyzer.model_copy(update={"deepseek": model_settings})
     return settings.model_copy(update={"analyzer": analyzer})
 
 
 def _horizons(text: str) -> list[int]:
-    named = text.replace(" ", "").split(",")
-    if not set(named) <= {str(h) for h in HORIZONS_S}:
-        known = ", ".join(str(h) for h in HORIZONS_S)
-        raise console.Failure(f"--horizons {text!r}: the scorer knows {known} seconds; name some of them with commas")
-    return [int(h) for h in named]
+    names = text.replace(" ", "").split(",")
+    if not set(names) <= {str(h) for h in HORIZONS_S}:
+        choices = ", ".join(str(h) for h in HORIZONS_S)
+        raise console.Failure(f"--horizons {text!r}: the scorer knows {choices} seconds; name some of them with commas")
+    return [int(h) for h in names]
 
 
 app = console.application(__doc__ or "")

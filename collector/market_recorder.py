@@ -293,7 +293,7 @@ class MarketRecorder:
     def _write_status(self, fields: dict[str, Any]) -> None:
         """It is for looking at: a status that cannot be written stops nothing."""
         try:
-            status.write(self.log.cold.folder, fields)
+            status.write_status(self.log.cold.folder, fields)
         except EventLogError as error:
             self._status_warning.occurs(str(error))
         else:

@@ -166,7 +166,7 @@ async def unless(stop: asyncio.Event, work: Iterable[Coroutine[Any, Any, None]])
 
 def limits_of(settings: Settings) -> Limits:
     """What each market may keep waiting: its part of what all of them may."""
-    limit, markets = settings.data_collector.backpressure, len(settings.binance.recorded)
+    limit, markets = settings.data_collector.backpressure, len(settings.binance.recorded_symbols)
     room = QueueLimits(max(_FEWEST_FACTS, limit.queue_facts // markets), limit.queue_megabytes * 1_000_000 // markets)
     return Limits(room, limit.spill_megabytes * 1_000_000 // markets)
 

@@ -17,10 +17,10 @@ from market.arrays import I64
 from projections.state import MarketState, TickEntry
 from runtime.analysis_config import AnalysisConfig
 from runtime.analysts import MakeAnalyst
-from runtime.decide import Decided, Decider
+from runtime.decide import Decider, TickDecision
 from runtime.loop import drive
 from runtime.open_log import OpenLog
-from runtime.warm_up import state_of, warmed_up
+from runtime.warm_up import read_with_warm_up, state_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ def decide_all(
                 yield decision
 
 
-def decision_of(decided: Decided) -> Decision:
+def decision_of(decided: TickDecision) -> Decision:
     """A decision as bytes."""
     view, advice = decided.view, decided.advice
     return Decision(
@@ -127,5 +127,5 @@ def _stretch(
             made.append(decision_of(decider.decide(tick, now)))
             on_progress(1)
 
-    drive(warmed_up(log, int(ticks.boundary_ns[0]), last, sight.windows), state, on_tick)
+    drive(read_with_warm_up(log, int(ticks.boundary_ns[0]), last, sight.windows), state, on_tick)
     return made

@@ -1,1 +1,1 @@
-"""SQL over everything that was recorded and decided. Nothing in the product imports this."""
+"""SQL over all recordings, decisions and runs. Only the commands import this."""

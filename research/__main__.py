@@ -1,4 +1,4 @@
-"""`python -m research`: the commands of `cli.sql`, under the name they have always had."""
+"""`python -m research`: the command of `cli.sql`, under its older name."""
 
 import runpy
 

@@ -1,8 +1,8 @@
 """
-Asking a query, and its answer in values that every program reads alike.
+Runs a query and returns its answer as values for JSON.
 
-What JSON has no word for is text: decimals; times (ISO 8601; of a TIMESTAMP WITH TIME ZONE in UTC, with a Z);
-intervals, UUIDs and whatever else DuckDB knows, as its own text; bytes, with those that are no printable ASCII as
+Types that JSON lacks become text: decimals; times (ISO 8601; of a TIMESTAMP WITH TIME ZONE in UTC, with a Z);
+intervals, UUIDs and other types of DuckDB, as its own text; bytes, with those that are no printable ASCII as
 `\\xFF`; whole numbers beyond 64 bits; `NaN`, `Infinity` and `-Infinity`. NULL is null. Lists, structs and maps are
 arrays and objects.
 """
@@ -24,12 +24,12 @@ from research.errors import BadQuery
 _LONGEST_REASON = 600
 _INTERRUPTED = "Query interrupted"
 _ANSWER = "_answer"
-_KEPT = {
+_NATIVE_TYPES = {
     "boolean", "tinyint", "smallint", "integer", "bigint", "hugeint", "utinyint", "usmallint", "uinteger", "ubigint",
     "uhugeint", "float", "double", "varchar",
 }  # fmt: skip
-"""Types that come to Python as they are; others go through DuckDB's own text."""
-_ANSWERING = {"SELECT", "EXPLAIN", "EXECUTE", "CALL", "RELATION"}
+"""Types that come to Python as they are; others are cast to text by DuckDB."""
+_WITH_ROWS = {"SELECT", "EXPLAIN", "EXECUTE", "CALL", "RELATION"}
 _TIME = re.compile(r"(\S+)( \(BC\))? (\d\d:\d\d:\d\d(?:\.\d+)?)([+-]\d\d(?::\d\d)*)?")
 _INT64 = range(-(2**63), 2**63)
 
@@ -37,12 +37,12 @@ _INT64 = range(-(2**63), 2**63)
 @dataclass(frozen=True, slots=True)
 class Answer:
     """
-    What a query gave.
+    The answer of a query.
 
     Attributes:
-        columns: their names, which may be there twice; empty for a statement that gives no rows.
-        rows: values for JSON, at most as many as were asked for. more: whether there are others.
-        drawing: whether it is a picture in text, as EXPLAIN gives.
+        columns: their names, not always distinct; empty for a statement that gives no rows.
+        rows: values for JSON, at most as many as the limit. more: whether there are further rows.
+        drawing: whether it is a drawing in text, as EXPLAIN gives.
     """
 
     columns: tuple[str, ...] = ()
@@ -51,14 +51,14 @@ class Answer:
     drawing: bool = False
 
     def records(self) -> list[dict[str, Any]]:
-        """Each row as an object; where two columns have one name, the later ones get a number: a, a_1."""
+        """The rows as objects; where two columns have one name, the later ones get a number: a, a_1."""
         names = _distinct(self.columns)
         return [dict(zip(names, row, strict=True)) for row in self.rows]
 
 
 def statements_of(query: str) -> list[duckdb.Statement]:
     """
-    The statements of a query, of which the last alone may give rows.
+    Parse the statements of a query; only the last may give rows.
 
     Raises:
         BadQuery: it holds none, or is not SQL.
@@ -67,11 +67,11 @@ def statements_of(query: str) -> list[duckdb.Statement]:
         text = query.encode(errors="surrogateescape").decode()  # as a shell passes it where the locale is plain C
     except UnicodeError as error:
         raise BadQuery("the query is no UTF-8; type it again") from error
-    with told_in_one_line(), duckdb.connect() as connection:
+    with one_line_errors(), duckdb.connect() as connection:
         statements = connection.extract_statements(text)
     if not statements:
         raise BadQuery('the query is empty; "show tables" lists the views')
-    if any(statement.type.name in _ANSWERING for statement in statements[:-1]):
+    if any(statement.type.name in _WITH_ROWS for statement in statements[:-1]):
         raise BadQuery(
             f"the query holds {len(statements)} statements, of which the last alone may give rows; ask in turn"
         )
@@ -80,16 +80,21 @@ def statements_of(query: str) -> list[duckdb.Statement]:
 
 def ask(connection: duckdb.DuckDBPyConnection, statements: Sequence[duckdb.Statement], limit: int) -> Answer:
     """
-    Run statements in turn and take the answer of the last.
+    Run statements in turn and return the answer of the last.
+
+    Args:
+        connection: see `views.connect`.
+        statements: see `statements_of`, at least one.
+        limit: the most rows of the answer.
 
     Raises:
         BadQuery: one of them fails.
     """
-    with told_in_one_line(), ThreadPoolExecutor(1) as thread:
+    with one_line_errors(), ThreadPoolExecutor(1) as thread:
         answer = thread.submit(_ask, connection, statements, limit)
         try:
             return answer.result()
-        except KeyboardInterrupt:  # DuckDB looks at no signal while it computes
+        except KeyboardInterrupt:  # DuckDB handles no signal while it computes
             connection.interrupt()
             raise
 
@@ -98,7 +103,7 @@ def _ask(connection: duckdb.DuckDBPyConnection, statements: Sequence[duckdb.Stat
     for statement in statements[:-1]:
         connection.execute(statement).fetchall()
     last = statements[-1]
-    relation = connection.sql(_without_end(last.query))
+    relation = connection.sql(_strip_end(last.query))
     if relation is None or not _gives_rows(last):
         return Answer()
     types = list(relation.types)
@@ -112,8 +117,8 @@ def _ask(connection: duckdb.DuckDBPyConnection, statements: Sequence[duckdb.Stat
 
 
 @contextmanager
-def told_in_one_line() -> Iterator[None]:
-    """Turn DuckDB's error of several lines into one that keeps what is wrong and what it advises."""
+def one_line_errors() -> Iterator[None]:
+    """Turn DuckDB's error of several lines into a BadQuery of one line with its reason and hints."""
     try:
         yield
     except (duckdb.InterruptException, RuntimeError) as error:
@@ -125,8 +130,8 @@ def told_in_one_line() -> Iterator[None]:
         raise BadQuery(printable(" ".join(text.split()), _LONGEST_REASON)) from error
 
 
-def _without_end(query: str) -> str:
-    """A statement without its `;` and the comments behind: it becomes part of another."""
+def _strip_end(query: str) -> str:
+    """Remove the final `;` and comments of a statement, so that it can become part of another."""
     text = query.encode()
     for at, kind in reversed(duckdb.tokenize(query)):
         if kind != duckdb.token_type.comment and text[at : at + 1] != b";":
@@ -136,14 +141,14 @@ def _without_end(query: str) -> str:
 
 
 def _gives_rows(statement: duckdb.Statement) -> bool:
-    """CREATE is said to give a count that never comes."""
+    """Whether a statement gives rows; DuckDB wrongly reports a count for CREATE."""
     expected = set(statement.expected_result_type)
     return expected != {duckdb.ExpectedResultType.NOTHING} and statement.type.name != "CREATE"
 
 
 def _plain_type(t: DuckDBPyType) -> str:
-    """The type to which a column of another is cast before it comes to Python; nested ones keep their shape."""
-    if t.id in _KEPT:
+    """The type to which a column is cast before it comes to Python; nested types keep their shape."""
+    if t.id in _NATIVE_TYPES:
         return "VARCHAR" if t.id == "varchar" else t.id
     inside = _children(t)
     if t.id in ("list", "array"):
@@ -152,19 +157,19 @@ def _plain_type(t: DuckDBPyType) -> str:
         return f"MAP(VARCHAR, {_plain_type(inside[1][1])})"
     if t.id == "tuple" and inside:
         return f"TUPLE({', '.join(_plain_type(child) for _, child in inside)})"
-    members = [f"{_quoted(name)} {_plain_type(child)}" for name, child in inside if name]
+    members = [f"{_quote(name)} {_plain_type(child)}" for name, child in inside if name]
     return f"{t.id}({', '.join(members)})" if members else "VARCHAR"
 
 
 def _children(t: DuckDBPyType | None) -> list[tuple[str, DuckDBPyType]]:
-    """The types inside a nested one, by name; of a list its elements', of a map its keys' and its values'."""
+    """The types inside a nested one, by name: a list's elements, a map's keys and values."""
     if t is None or t.id not in ("list", "array", "map", "struct", "union", "tuple"):
         return []
     return [(name, child) for name, child in t.children if isinstance(child, DuckDBPyType)]
 
 
 def _plain(value: Any, t: DuckDBPyType | None) -> Any:
-    """A value of a plain type for JSON; `t` is the type that it had before, None where nobody knows."""
+    """A value of a plain type for JSON; `t` is its type before the cast, None where unknown."""
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, int) and not isinstance(value, bool):
@@ -179,10 +184,10 @@ def _plain_inside(value: Any, t: DuckDBPyType | None) -> Any:
     kind, inside = (t.id, _children(t)) if t is not None else ("", [])
     if isinstance(value, dict):
         fields = dict(inside) if kind == "struct" else dict.fromkeys(value, inside[1][1]) if kind == "map" else {}
-        return {name: _plain(each, fields.get(name)) for name, each in value.items()}
+        return {name: _plain(item, fields.get(name)) for name, item in value.items()}
     if kind == "tuple":
-        return [_plain(each, child) for each, (_, child) in zip(value, inside, strict=True)]
-    return [_plain(each, inside[0][1] if kind in ("list", "array") else None) for each in value]
+        return [_plain(item, child) for item, (_, child) in zip(value, inside, strict=True)]
+    return [_plain(item, inside[0][1] if kind in ("list", "array") else None) for item in value]
 
 
 def _iso(day: str, era: str, time: str, zone: str) -> str:
@@ -190,7 +195,7 @@ def _iso(day: str, era: str, time: str, zone: str) -> str:
     return f"{day}T{time}{zone}{era}"
 
 
-def _quoted(name: str) -> str:
+def _quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 

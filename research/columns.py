@@ -1,5 +1,5 @@
 """
-The columns of a kind's view, as SQL: those of the log under their own names, and beside them what people read.
+The columns of a kind's view, as SQL: those of the log under their own names, and readable ones beside them.
 
 A column `…_e8` (an integer) has an exact DECIMAL without the ending, in coins: prices count 1e-8, quantities the unit
 of the log. A moment `…_ns` (UTC) has a TIMESTAMP_NS `…_at`.
@@ -29,38 +29,40 @@ _SHORT = {"trade_time_ns": "trade_at", "event_time_ns": "event_at"}
 
 def select_stored(kind: str, source: str) -> str:
     """
-    A query for a kind's columns as `SCHEMAS` has them.
+    A query for a kind's columns as `SCHEMAS` defines them.
 
     Args:
-        source: what gives its files' columns, as SQL behind FROM.
+        kind: a kind of facts. source: SQL after FROM that gives the columns of its files.
     """
     columns = (
-        f"CAST({_stored(kind, name)} AS {sql_type(kind, name)}) AS {_name(name)}" for name in SCHEMAS[kind].names
+        f"CAST({_expression(kind, name)} AS {sql_type(kind, name)}) AS {_name(name)}" for name in SCHEMAS[kind].names
     )
     return f"SELECT {', '.join(columns)} FROM {source}"
 
 
 def with_later_columns(kind: str, files: str) -> str:
-    """The rows of files of which some were written before a kind had all its columns, which are null there."""
+    """SQL for the rows of files, of which older ones lack a kind's later columns, which are null there."""
     later = (name for name in SCHEMAS[kind].names if SCHEMAS[kind].field(name).nullable)
     nulls = ", ".join(f"CAST(NULL AS {sql_type(kind, name)}) AS {_name(name)}" for name in later)
     return f"(SELECT * FROM {files} UNION ALL BY NAME SELECT {nulls} WHERE false)"
 
 
 def select_nothing(kind: str, source: str = "range(0)") -> str:
-    """A query that gives a kind's columns and no row."""
+    """A query that gives a kind's columns and no rows."""
     columns = (f"CAST(NULL AS {sql_type(kind, name)}) AS {_name(name)}" for name in SCHEMAS[kind].names)
     return f"SELECT {', '.join(columns)} FROM {source} WHERE false"
 
 
-def select_readable(kind: str, stored: str, decimals: int) -> str:
+def select_readable(kind: str, query: str, decimals: int) -> str:
     """
-    A query for a kind's columns and those for people.
+    A query for a kind's columns and the readable ones.
 
     Args:
-        stored: a query for its columns. decimals: that the log's quantities keep.
+        kind: a kind of facts.
+        query: SQL that gives its columns.
+        decimals: of the log's quantities, 0..8.
     """
-    return f"SELECT {', '.join(['*', *_readable(kind, decimals)])} FROM ({stored})"
+    return f"SELECT {', '.join(['*', *_readable(kind, decimals)])} FROM ({query})"
 
 
 def sql_type(kind: str, name: str) -> str:
@@ -70,17 +72,17 @@ def sql_type(kind: str, name: str) -> str:
 
 
 def exact(name: str, decimals: int) -> str:
-    """A count of 10^-decimals, n a BIGINT, as a DECIMAL."""
+    """SQL that turns a BIGINT count of 10^-decimals into a DECIMAL."""
     unit = f"CAST('{10**-decimals:.{decimals}f}' AS DECIMAL({decimals + 1}, {decimals}))"
     return f"CAST(CAST({name} AS DECIMAL({_DIGITS}, 0)) * {unit} AS DECIMAL({_DIGITS}, {decimals}))"
 
 
 def moment(name: str) -> str:
-    """A time in ns as a TIMESTAMP_NS; null where it is none that this type can say."""
+    """SQL that turns a time in ns into a TIMESTAMP_NS; null outside of that type's range."""
     return f"try(make_timestamp_ns({name}))"
 
 
-def _stored(kind: str, name: str) -> str:
+def _expression(kind: str, name: str) -> str:
     if kind == AGG_TRADE and name in ("recv_ns", "event_time_ns"):
         lag = {"recv_ns": "recv_lag_ns", "event_time_ns": "event_lag_ns"}[name]
         return f"trade_time_ns + {lag}"
@@ -94,18 +96,18 @@ def _stored(kind: str, name: str) -> str:
 
 
 def _name(column: str) -> str:
-    """A column's name in quotes: some are SQL's own words."""
+    """A column's name in quotes: some are SQL keywords."""
     return f'"{column}"'
 
 
 def _readable(kind: str, decimals: int) -> Iterator[str]:
     for name in SCHEMAS[kind].names:
-        kept = DECIMALS if name in PRICES else decimals
+        places = DECIMALS if name in PRICES else decimals
         if name.endswith("_ns") and name not in SPANS:
             yield f"{moment(name)} AS {_SHORT.get(name, name.removesuffix('_ns') + '_at')}"
         elif name.endswith("_e8"):
-            many = pa.types.is_list(SCHEMAS[kind].field(name).type)
-            value = f"list_transform({name}, lambda n: {exact('n', kept)})" if many else exact(name, kept)
+            is_list = pa.types.is_list(SCHEMAS[kind].field(name).type)
+            value = f"list_transform({name}, lambda n: {exact('n', places)})" if is_list else exact(name, places)
             yield f"{value} AS {name.removesuffix('_e8')}"
     if kind == AGG_TRADE:
         yield f"{moment('trade_time_ns')} AS traded_at"

@@ -1,5 +1,5 @@
 """
-Views over views: minute bars, the levels of books and the changes of books, a row each; as SQL.
+Views over views, as SQL: minute bars, book levels and book changes.
 """
 
 from market.fixed_point import DECIMALS
@@ -9,7 +9,7 @@ from research.columns import exact, moment
 
 def minute_bars(decimals: int) -> str:
     """
-    A row a minute that is known, the same as `projections.trades.minute_bars`.
+    SQL for one row per known minute, the same as `projections.trades.minute_bars`.
 
     `trades` counts single trades; `vwap` is rounded to 1e-8 and null where nothing was traded.
 
@@ -51,7 +51,7 @@ def minute_bars(decimals: int) -> str:
 
 def book_levels(decimals: int) -> str:
     """
-    A row a level of each snapshot: bids first, each side from its best price (level 0) outwards.
+    SQL for one row per level of each snapshot: bids first, each side from its best price (level 0) outwards.
 
     `dist_bps` is how far a level lies from the mid, null where a side is empty.
 
@@ -73,7 +73,7 @@ def book_levels(decimals: int) -> str:
 
 def diffs(decimals: int) -> str:
     """
-    A row a changed level of each book update; a quantity of 0 says that the level is gone.
+    SQL for one row per changed level of each book update; a quantity of 0 removes the level.
 
     Args:
         decimals: that the log's quantities keep.
@@ -98,5 +98,5 @@ _BOTH_SIDES = """
 
 
 def _floor(time_ns: str) -> str:
-    """A time's minute; times before 1970 floor as others do."""
+    """SQL for a time's minute, floored also before 1970."""
     return f"{time_ns} - (({time_ns} % {MINUTE_NS}) + {MINUTE_NS}) % {MINUTE_NS}"

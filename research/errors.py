@@ -1,5 +1,5 @@
 """
-What can go wrong with a question.
+The errors of queries.
 
 ResearchError
 └── BadQuery        the query is not SQL, names what is not there, or cannot be computed
@@ -9,7 +9,7 @@ from market.errors import KnownError
 
 
 class ResearchError(KnownError):
-    """Base of everything this package raises of its own; the message is one line."""
+    """Base of this package's own errors; the message is one line."""
 
 
 class BadQuery(ResearchError):

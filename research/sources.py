@@ -1,8 +1,8 @@
 """
-The files behind SQL views: every query that names a view has each file of it held against its digest first.
+The files behind SQL views: each file of a view is checked against its digest before a query reads it.
 
-DuckDB binds a view anew in every query that names it, in whatever way: through a macro, a subquery, a quoted name. The
-list of files is an argument that is computed while that happens, so there is no way to a file around its digest.
+DuckDB binds a view anew in every query that names it, also through a macro, a subquery or a quoted name. The list of
+files is an argument that is computed while that happens, so that no file is read without the check.
 """
 
 import os
@@ -20,22 +20,22 @@ from eventlog.store.cold import ColdLog
 from replay.runs import finished_runs
 
 INTACT_FILES = "intact_files"
-"""The SQL function of (view) that gives a view's files once they are as they were written."""
+"""The SQL function of (view) that checks a view's files and gives their paths."""
 
 
 class Source(Protocol):
     """The files of one view."""
 
     def paths(self) -> Sequence[Path]:
-        """Where they lie; not looked at."""
+        """Their paths, without a check."""
         ...
 
     def intact_paths(self) -> Sequence[Path]:
         """
-        Where they lie, each of them as it was written.
+        Their paths, each file checked against its digest.
 
         Raises:
-            EventLogError, BadRun: one is not.
+            EventLogError, BadRun: a file is not as it was written.
         """
         ...
 
@@ -54,16 +54,16 @@ class Sources:
         self._defining = False
 
     def serve(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Make `INTACT_FILES` known to a connection."""
+        """Register `INTACT_FILES` with a connection."""
         connection.create_function(INTACT_FILES, self._files, ["VARCHAR"], "VARCHAR[]")
 
     def add(self, view: str, source: Source) -> None:
-        """Let a view read a source, instead of another where it had one."""
+        """Set the source of a view, replacing an earlier one."""
         self._sources[view] = source
 
     @contextmanager
     def defining(self) -> Iterator[None]:
-        """While views are created, for whose columns a look at the files is enough, none is held against its digest."""
+        """While views are created, which only needs the files' columns, digests are not checked."""
         self._defining = True
         try:
             yield
@@ -83,7 +83,7 @@ class Sources:
 
 class LogFiles:
     """
-    The files of one log, by kind, as its catalogue names them when this is made.
+    The files of one log, by kind, as its catalogue names them at construction.
 
     Files that were merged away since, while a connection stays open, are looked up in the catalogue again.
     """
@@ -97,11 +97,11 @@ class LogFiles:
         return KindFiles(self, kind) if kind in self._files else None
 
     def records(self, kind: str) -> Sequence[FileRecord]:
-        """What the catalogue says of a kind's files."""
+        """The catalogue's records of a kind's files."""
         return self._files.get(kind, ())
 
     def path_of(self, record: FileRecord) -> Path:
-        """Where a file lies."""
+        """The path of a file."""
         return self._cold.path_of(record)
 
     def intact_paths(self, kind: str) -> list[Path]:
@@ -173,7 +173,7 @@ def _by_kind(cold: ColdLog) -> Mapping[str, Sequence[FileRecord]]:
 
 
 def _text(path: Path) -> str:
-    """A path as DuckDB takes it: whole, so that no start of it means another file system, or a home; always UTF-8."""
+    """An absolute UTF-8 path for DuckDB, so that no prefix of it means another file system or a home folder."""
     name = os.fsencode(path.absolute())
     try:
         return name.decode()

@@ -1,8 +1,8 @@
 """
 DuckDB views over a market's Parquet files and over finished runs; the files come from the catalogue, never from a glob.
 
-Every kind has its view, with its columns, also where nothing of it was recorded. What is still in the stream is not
-here. A file is read only as it was written; see `research.sources`.
+Each kind has a view with its columns, also where nothing of it was recorded. Entries still in the stream are not
+included. Files are checked against their digests; see `research.sources`.
 """
 
 import atexit
@@ -36,21 +36,26 @@ _open: WeakSet[duckdb.DuckDBPyConnection] = WeakSet()
 
 @atexit.register
 def _close_all() -> None:
-    """A connection that is still open when Python ends writes its functions' remains to stderr."""
+    """Close all connections: one that is open when Python ends writes warnings to stderr."""
     for connection in list(_open):
         connection.close()
 
 
 def connect(storage: Path, market: Market, runs: Path | None = None) -> duckdb.DuckDBPyConnection:
     """
-    A connection with a view for each kind of a market's log and of its decision log, and of runs.
+    Open a connection with a view for each kind of a market's log and of its decision log, and for runs.
 
     Views: `agg_trade`, `tick`, `snapshot`, `diff`, …; `minute_bars`, `book_levels` and `diffs` over them; `analysis`,
     `recommendation`, …; `run_scores`, `run_episodes`, `run_orders`, `run_fills` and `run_recommendations` where runs
     are named. `unproven` (day, what, from_ns, to_ns) holds the ranges of trade or arrival time that the certificates
     beside the log could not prove; it is empty where no day was certified.
 
-    Entries that are still in the stream are not archived yet and not seen here.
+    Entries that are still in the stream are not archived yet and not included.
+
+    Args:
+        storage: the folder of all logs.
+        market: whose logs.
+        runs: the folder of all runs; None for no views of runs.
 
     Raises:
         LogNotFound: the storage holds neither log. LogBroken: a catalogue is lost, or what it needs is damaged.
@@ -60,13 +65,20 @@ def connect(storage: Path, market: Market, runs: Path | None = None) -> duckdb.D
 
 
 def open_views(storage: Path, market: Market, runs: Path | None = None) -> tuple[duckdb.DuckDBPyConnection, Sources]:
-    """As `connect`, with the files behind the views, which know why they were refused."""
+    """
+    As `connect`, with the sources behind the views, which hold why a file was refused.
+
+    Args:
+        storage: the folder of all logs.
+        market: whose logs.
+        runs: the folder of all runs; None for no views of runs.
+    """
     mapper_for(market)
     logs = _logs(storage, market)
     connection = duckdb.connect()
     _open.add(connection)
     try:
-        # whatever the machine's zone, times mean the same; and a mistyped name is no reason to fetch code
+        # times do not depend on the machine's zone; a mistyped name must not download an extension
         connection.execute("SET TimeZone = 'UTC'; SET autoinstall_known_extensions = false").fetchall()
         sources = Sources()
         sources.serve(connection)
@@ -102,7 +114,7 @@ def _create_all(
 def _logs(storage: Path, market: Market) -> dict[str, ColdLog]:
     logs: dict[str, ColdLog] = {}
     missing: LogNotFound | None = None
-    storage = storage.absolute()  # files are looked at again in every query, wherever the process is then
+    storage = storage.absolute()  # files are read in later queries, when the working directory may differ
     for stream in STREAMS:
         cold = ColdLog(storage, LogName(stream, market))
         try:
@@ -124,20 +136,25 @@ def _create_kind(
     files = (
         f"read_parquet({INTACT_FILES}('{kind}'), hive_partitioning = false, union_by_name = {KINDS[kind].version > 1})"
     )
-    stored = select_stored(kind, files if KINDS[kind].version == 1 else with_later_columns(kind, files))
-    refused = select_readable(kind, select_nothing(kind, f"read_blob({INTACT_FILES}('{kind}'))"), decimals)
-    _create_of_files(connection, sources, kind, source, select_readable(kind, stored, decimals), refused)
+    query = select_stored(kind, files if KINDS[kind].version == 1 else with_later_columns(kind, files))
+    damaged_query = select_readable(kind, select_nothing(kind, f"read_blob({INTACT_FILES}('{kind}'))"), decimals)
+    _create_of_files(connection, sources, kind, source, select_readable(kind, query, decimals), damaged_query)
 
 
 def _create_of_files(
-    connection: duckdb.DuckDBPyConnection, sources: Sources, view: str, source: Source, query: str, refused: str
+    connection: duckdb.DuckDBPyConnection,
+    sources: Sources,
+    view: str,
+    source: Source,
+    query: str,
+    damaged_query: str,
 ) -> None:
     """
     Create a view over files.
 
     Args:
-        refused: a query that needs the files to be intact and not to be readable: for a view over damaged ones, which
-            is there for others to be asked, and says what is wrong as soon as it is asked itself.
+        damaged_query: for a view over damaged files: it checks them without reading them, so that the view can be
+            created, and fails with the reason when it is queried.
     """
     sources.add(view, source)
     try:
@@ -145,9 +162,9 @@ def _create_of_files(
     except duckdb.Error as error:
         try:
             source.intact_paths()
-        except Exception:  # whatever it is, it is raised again for whoever asks this view
+        except Exception:  # raised again by a query of this view
             sources.add(view, _Unreadable(source))
-            _create(connection, view, refused)
+            _create(connection, view, damaged_query)
             return
         if isinstance(sources.failure, EventLogError):
             raise sources.failure from error
@@ -162,11 +179,11 @@ class _Unreadable:
         self._source = source
 
     def paths(self) -> list[Path]:
-        """Any file that is there will do: the view is defined, its files are not read."""
+        """Any existing file: the view is defined, its files are not read."""
         return [Path(__file__)]
 
     def intact_paths(self) -> list[Path]:
-        """See `Source`; a file that was mended since needs a new connection, as its columns are not known here."""
+        """See `Source`; a file that was repaired since needs a new connection, as its columns are not known here."""
         self._source.intact_paths()
         raise LogBroken("files were damaged when this connection was made; connect again")
 
@@ -179,12 +196,12 @@ def _create_runs(connection: duckdb.DuckDBPyConnection, sources: Sources, runs: 
             options = "hive_partitioning = false, union_by_name = true, filename = true"
             files = f"read_parquet({INTACT_FILES}('{view}'), {options})"
             query = f"SELECT parse_path(filename)[-2] AS run_id, * EXCLUDE (filename) FROM {files}"
-            refused = f"SELECT '' AS run_id FROM read_blob({INTACT_FILES}('{view}'))"
-            _create_of_files(connection, sources, view, source, query, refused)
+            damaged_query = f"SELECT '' AS run_id FROM read_blob({INTACT_FILES}('{view}'))"
+            _create_of_files(connection, sources, view, source, query, damaged_query)
 
 
 def _create_unproven(connection: duckdb.DuckDBPyConnection, cold: ColdLog | None) -> None:
-    """`unproven`: what the certificates beside the log could not prove, a range a row."""
+    """Create `unproven`: the ranges that the certificates beside the log could not prove, one per row."""
     rows = []
     for path in sorted(cold.folder.glob(CERTIFICATES)) if cold is not None else ():
         if path.is_symlink() or not path.is_file():

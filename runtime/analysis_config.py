@@ -1,5 +1,5 @@
 """
-What decides a decision, and how settings make it: windows and thresholds. Analyzer and replay take them from here.
+The configuration of the analysis, windows and thresholds, from settings; the same for analyzer and replay.
 """
 
 from collections.abc import Mapping
@@ -16,12 +16,12 @@ from market.fixed_point import ONE_E8
 from projections.state import Windows
 from runtime.settings.settings import Settings, SettingsError
 
-_MAX_FITTED = 1024 * 1024
+_MAX_BYTES = 1024 * 1024  # of a file of fitted probabilities
 
 
 @dataclass(frozen=True, slots=True)
 class AnalysisConfig:
-    """What decides a decision: which market, how far back, which thresholds."""
+    """What a decision depends on besides the log: the market's symbol, the windows and the thresholds."""
 
     symbol: str
     windows: Windows
@@ -32,10 +32,11 @@ def analysis_config(
     settings: Settings, symbol: str, coefficients: Mapping[str, Logistic] | None = None
 ) -> AnalysisConfig:
     """
-    The windows and thresholds that settings ask for.
+    Make the windows and thresholds that settings ask for.
 
     Args:
-        coefficients: fitted probabilities, instead of those of the file that settings name.
+        settings: of the whole installation. symbol: the market's symbol, for the record.
+        coefficients: fitted probabilities by name (pull, confidence); None takes those of the file in settings.
 
     Raises:
         SettingsError: the file of fitted probabilities cannot be read.
@@ -49,7 +50,7 @@ def analysis_config(
         zone_half_width_bp=round(analysis.ladder_spread_percent * 100, 6),
     )
     if coefficients is None:
-        coefficients = _fitted(analysis.fitted_file) if analysis.fitted_file is not None else {}
+        coefficients = _read_coefficients(analysis.fitted_file) if analysis.fitted_file is not None else {}
     parameters = replace(
         parameters,
         pull=coefficients.get("pull", parameters.pull),
@@ -65,15 +66,15 @@ def analysis_config(
 
 
 def session_settings(settings: Settings, parameters: Parameters) -> str:
-    """What an analyzer logs of its settings: no secrets, and under `fitted` the coefficients themselves, not a path."""
-    fitted = {"pull": parameters.pull, "confidence": parameters.confidence}
-    known: dict[str, object] = msgspec.json.decode(settings.without_secrets())
-    return msgspec.json.encode({**known, "fitted": fitted}).decode()
+    """The settings as JSON for the log: no secrets, and under `fitted` the coefficients instead of a path."""
+    coefficients = {"pull": parameters.pull, "confidence": parameters.confidence}
+    plain: dict[str, object] = msgspec.json.decode(settings.without_secrets())
+    return msgspec.json.encode({**plain, "fitted": coefficients}).decode()
 
 
-def _fitted(file: Path) -> dict[str, Logistic]:
+def _read_coefficients(file: Path) -> dict[str, Logistic]:
     try:
-        return parse(read_plain(file.resolve(), _MAX_FITTED))  # a log of other hands may name anything here
+        return parse(read_plain(file.resolve(), _MAX_BYTES))  # an untrusted log may name any file here
     except OSError as error:
         raise SettingsError(f"cannot read {file}: {error.strerror}; see analyzer.analysis.fitted_file") from error
     except LogBroken as error:

@@ -1,5 +1,5 @@
 """
-Who decides in a replay: the rules, or a model from what is recorded of it.
+The analysts of a replay: the rules, or a model from its recorded replies.
 """
 
 from collections.abc import Callable
@@ -23,31 +23,40 @@ MODEL = "deepseek"
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """What a model is asked and how: the request's settings, and which prompts in which language."""
+    """How a model is asked: the request's options, and which prompts in which language."""
 
-    asking: ModelOptions
+    options: ModelOptions
     variant: str
     language: Language
 
 
-def recorded_analyst(read_tape: Callable[[], Cassette], questions: Questions, parameters: Parameters) -> Analyst:
-    """A model, from its recorded replies."""
+def make_recorded_analyst(
+    read_cassette: Callable[[], Cassette], questions: Questions, parameters: Parameters
+) -> Analyst:
+    """
+    Make the analyst that decides from a model's recorded replies.
+
+    Args:
+        read_cassette: reads the recorded minutes; called at once.
+        questions: how the model was asked; its prompts are read when first needed.
+        parameters: the thresholds of the rules, the firewall and zones.
+    """
     rules = RulesAnalyst(parameters)
     read_prompts = partial(load, questions.variant, questions.language)
-    return RecordedAnalyst(read_tape(), read_prompts, questions.asking, rules, parameters, MODEL)
+    return RecordedAnalyst(read_cassette(), read_prompts, questions.options, rules, parameters, MODEL)
 
 
 class AsLogged:
-    """At each tick whoever decided it live: a model where one was asked, the rules elsewhere."""
+    """Decides each tick with the analyst that decided it live: a model where one is on record, else the rules."""
 
     name = "as logged"
 
-    def __init__(self, tape: Cassette, questions: Questions, parameters: Parameters) -> None:
-        self._tape = tape
+    def __init__(self, cassette: Cassette, questions: Questions, parameters: Parameters) -> None:
+        self._cassette = cassette
         self._rules = RulesAnalyst(parameters)
-        self._model = recorded_analyst(lambda: tape, questions, parameters) if tape else self._rules
+        self._model = make_recorded_analyst(lambda: cassette, questions, parameters) if cassette else self._rules
 
     def decide(self, view: MarketView) -> Advice:
         """See `Analyst.decide`."""
-        asked = view.as_of_seq in self._tape and self._tape[view.as_of_seq].decided
-        return (self._model if asked else self._rules).decide(view)
+        is_from_model = view.as_of_seq in self._cassette and self._cassette[view.as_of_seq].decided
+        return (self._model if is_from_model else self._rules).decide(view)

@@ -1,5 +1,5 @@
 """
-Binance as settings name it: one connection for all markets, an exchange for each, and what it cannot take.
+Binance as set up by settings: one connection for all markets, an exchange for each, and the limits of both.
 """
 
 import asyncio
@@ -24,8 +24,8 @@ from market.instrument import Market
 from runtime.open_log import mapper_for, quantity_decimals
 from runtime.settings.settings import Settings, SettingsError
 
-_RESERVED = 0.8  # of the weight a minute, at most, for books; the rest is for everything else
-_LONGEST_QUERY = 8_000  # what Binance reads of an address that names all streams
+_BOOK_SHARE = 0.8  # most of the weight per minute for books; the rest is for all other requests
+_MAX_QUERY = 8_000  # characters that Binance reads of an address that names all streams
 
 _log = structlog.get_logger()
 
@@ -35,7 +35,7 @@ class BinanceVenue:
     The venue of all markets that settings record.
 
     Raises:
-        SettingsError: it cannot be asked for so many books, or named so many streams.
+        SettingsError: the books cost more weight, or the streams a longer address, than Binance allows.
     """
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
@@ -45,20 +45,31 @@ class BinanceVenue:
         self._clock = clock
         venue = settings.binance
         self._limits = AddressLimits(venue.weight_per_minute, weight)
-        streams, proxy = _streams(settings, venue.recorded), settings.proxy_for(venue.websocket_url)
+        streams, proxy = _streams(settings, venue.recorded_symbols), settings.proxy_for(venue.websocket_url)
         self._stream = BinanceStream(venue.websocket_url, streams, clock, limits=self._limits, proxy=proxy)
 
     def exchange_of(self, market: Market, cold: ColdLog, hot: HotLog) -> BinanceExchange:
-        """What records a market into its log; quantities are counted as the log says."""
+        """
+        Make the exchange that records a market into its log.
+
+        Args:
+            market: the market.
+            cold, hot: the archive and the stream of its log, which say how many decimals quantities keep.
+        """
         return BinanceExchange(self._rest_of(market), self._stream, mapper_for(market, quantity_decimals(cold, hot)))
 
     def event_time_ns(self, data: bytes) -> int | None:
-        """When Binance sent a message, None where it does not say."""
+        """When Binance sent a message, UTC ns; None where it does not say."""
         return event_time_ns(data)
 
     async def expect_symbol(self, market: Market, storage: Path, connect: Callable[[], Any]) -> None:
         """
-        Before a log is created for it, ask whether the venue knows the symbol; no answer is no objection.
+        Before a log is created, check that the venue knows the symbol; passes where the venue does not answer.
+
+        Args:
+            market: the market to record.
+            storage: folder of all logs; a market whose log exists there is not checked.
+            connect: makes a connection to the log's server, which must answer first.
 
         Raises:
             UnknownSymbol: it does not. StoreUnavailable: the log's server does not answer.
@@ -67,7 +78,7 @@ class BinanceVenue:
         try:
             name = LogName("events", market)
             if not ColdLog(storage, name).exists():
-                await asyncio.to_thread(lambda: HotLog(connect(), name).log_id())  # no server: told first
+                await asyncio.to_thread(lambda: HotLog(connect(), name).log_id())  # reports a server that is down
                 await rest.instrument()
         except UnknownSymbol:
             raise
@@ -85,27 +96,28 @@ class BinanceVenue:
 
 
 def weight_of_books(settings: Settings) -> int:
-    """What the books of all markets cost at most in one minute: all ask at once, and one that comes late is a gap."""
+    """The most weight that the books of all markets cost in one minute, all requested at once."""
     book, venue = settings.data_collector.depth_snapshot, settings.binance
-    most = int(_RESERVED * venue.weight_per_minute)
-    weight = len(venue.recorded) * depth_weight(book.limit) * math.ceil(60 / book.update_interval_seconds)
-    if weight > most:
+    limit = int(_BOOK_SHARE * venue.weight_per_minute)
+    weight = len(venue.recorded_symbols) * depth_weight(book.limit) * math.ceil(60 / book.update_interval_seconds)
+    if weight > limit:
         raise SettingsError(
-            f"data_collector.depth_snapshot: {len(venue.recorded)} books of {book.limit} levels every "
-            f"{book.update_interval_seconds} s cost a weight of {weight:,} in one minute, of {most:,} there are (80 % "
+            f"data_collector.depth_snapshot: {len(venue.recorded_symbols)} books of {book.limit} levels every "
+            f"{book.update_interval_seconds} s cost a weight of {weight:,} in one minute, of {limit:,} there are (80 % "
             "of binance.weight_per_minute); record fewer markets, fewer levels or, down to once a minute, less often"
         )
     return weight
 
 
 def expect_short_query(settings: Settings) -> None:
-    symbols = settings.binance.recorded
+    """Raise SettingsError where the streams of all markets make too long an address for one connection."""
+    symbols = settings.binance.recorded_symbols
     lengths = [len(f"streams={'/'.join(_streams(settings, symbols[: n + 1]))}") for n in range(len(symbols))]
-    too_many = sum(length > _LONGEST_QUERY for length in lengths)
+    too_many = sum(length > _MAX_QUERY for length in lengths)
     if too_many:
         raise SettingsError(
             f"binance.symbols: {len(symbols)} markets are {too_many} too many for one connection: their "
-            f"streams make an address of {lengths[-1]:,} characters, of {_LONGEST_QUERY:,} Binance reads; name fewer, "
+            f"streams make an address of {lengths[-1]:,} characters, of {_MAX_QUERY:,} Binance reads; name fewer, "
             "and the others in the settings of a second collector with another redis.storage_dir"
         )
 

@@ -1,5 +1,5 @@
 """
-One tick, looked at and decided: what the analyzer and the replay both do, so that it can only be done one way.
+The analysis and decision of one tick, shared by the analyzer and the replay.
 """
 
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from projections.state import MarketState, TickEntry
 
 
 class UnsoundAdvice(Exception):
-    """An analyst broke a law of recommendations: our bug, never published."""
+    """An analyst broke a rule of recommendations: a bug of ours, never published."""
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
-    """What was seen at a tick, and what was advised; no advice where the tick says trades are not live."""
+class TickDecision:
+    """The view of a tick and the advice; no advice where the tick says that trades are not live."""
 
     tick: TickEntry
     view: MarketView
@@ -27,28 +27,29 @@ class Decided:
 
 class Decider:
     """
-    Looks at each tick with one analyst.
+    Analyses each tick and decides it with one analyst.
 
     Args:
-        symbol: the market's symbol, for the record. state: the folds that will be driven.
+        symbol: the market's symbol, for the record. state: the folds that the loop drives.
+        analyst: decides. parameters: the thresholds of the analysis.
     """
 
     def __init__(self, symbol: str, state: MarketState, analyst: Analyst, parameters: Parameters) -> None:
         self._observer = Observer(symbol, state, parameters)
         self._analyst = analyst
 
-    def decide(self, tick: TickEntry, state: MarketState) -> Decided:
+    def decide(self, tick: TickEntry, state: MarketState) -> TickDecision:
         """
         The analysis and the advice at a tick; a function of the state alone.
 
         Raises:
-            UnsoundAdvice: the analyst broke a law.
+            UnsoundAdvice: the analyst broke a rule of recommendations.
         """
         view = self._observer.observe(tick, state)
         if tick.trades != "live":
-            return Decided(tick, view, None)
+            return TickDecision(tick, view, None)
         advice = self._analyst.decide(view)
-        broken = violations(advice, view)
-        if broken:
-            raise UnsoundAdvice(f"tick at seq {tick.seq}: {'; '.join(broken[:3])}")
-        return Decided(tick, view, advice)
+        errors = violations(advice, view)
+        if errors:
+            raise UnsoundAdvice(f"tick at seq {tick.seq}: {'; '.join(errors[:3])}")
+        return TickDecision(tick, view, advice)

@@ -1,5 +1,5 @@
 """
-Reading a log that may not hold its instrument yet: how finely quantities are counted is learned where the log says it.
+Decoders for a log that may not hold its instrument fact yet: the scale of quantities is learned when it comes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,42 +17,46 @@ from exchanges.binance.mapper import BinanceMapper
 
 class LateScale:
     """
-    A mapper's decoders for one log, which count quantities as the log's first instrument fact says, from the moment it
-    is there; with 8 decimals before.
+    A mapper's decoders for one log, which scale quantities as the log's first instrument fact says once it is there;
+    with 8 decimals before.
 
     Args:
-        mapper: its quantity_decimals are set here. cold, hot: the log, or the place of one that is still to be made.
+        mapper: its quantity_decimals are set here.
+        cold, hot: the log's archive and stream (None without a server); the log need not exist yet.
+
+    Attributes:
+        is_known: whether the instrument fact was read.
     """
 
     def __init__(self, mapper: BinanceMapper, cold: ColdLog, hot: HotLog | None) -> None:
         self._mapper = mapper
         self._log = Log(cold, hot, mapper.decoders)
-        self._searched = 0
-        self.known = False
+        self._searched_seq = 0
+        self.is_known = False
 
     @property
     def decoders(self) -> Mapping[str, Decode]:
         """See `BinanceMapper.decoders`."""
-        return {kind: self._scaled(decode) for kind, decode in self._mapper.decoders.items()}
+        return {kind: self._with_scale(decode) for kind, decode in self._mapper.decoders.items()}
 
     def learn(self) -> int:
         """
-        How many decimals quantities keep, as far as the log says it by now.
+        Look for the instrument fact, and return the number of decimals that quantities keep by now.
 
         Raises:
             EventLogError: the log cannot be read.
         """
-        last = self._log.last_seq() if not self.known else 0
-        if last > self._searched:
-            for batch in self._log.read(self._searched, last, [INSTRUMENT]):
+        last = self._log.last_seq() if not self.is_known else 0
+        if last > self._searched_seq:
+            for batch in self._log.read(self._searched_seq, last, [INSTRUMENT]):
                 if INSTRUMENT in batch.rows:
                     self._mapper.quantity_decimals = int(batch.rows[INSTRUMENT]["quantity_decimals"][0])
-                    self.known = True
+                    self.is_known = True
                     break
-            self._searched = last
+            self._searched_seq = last
         return self._mapper.quantity_decimals
 
-    def _scaled(self, decode: Decode) -> Decode:
+    def _with_scale(self, decode: Decode) -> Decode:
         def read(entries: Sequence[Entry]) -> pa.Table:
             self.learn()
             return decode(entries)

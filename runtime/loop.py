@@ -1,5 +1,5 @@
 """
-The one loop: facts into the folds, and at every tick whoever wants to look. The analyzer and the replay both call it.
+The loop that the analyzer and the replay share: facts into the folds, and a callback at every tick.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,7 +13,12 @@ OnTick = Callable[[TickEntry, MarketState], None]
 
 def drive(batches: Iterable[Batch], state: MarketState, on_tick: OnTick) -> None:
     """
-    Feed batches in seq order; at each tick the state holds everything up to it and nothing after.
+    Feed batches to the folds; at each tick the state holds everything up to it and nothing after.
+
+    Args:
+        batches: of a log, in seq order.
+        state: the folds.
+        on_tick: called at each tick, after it was closed, with the tick and the state.
     """
     for batch in batches:
         rows = batch.rows.get(TICK)

@@ -1,12 +1,12 @@
 """
-What settings mean for a model: what it is asked, where, and what that may cost.
+The configuration of a model from settings: what it is asked, where, and what that may cost.
 """
 
 from agents.llm.client.budget import Budget, Limits
 from agents.llm.client.client import Endpoint
 from agents.llm.client.errors import BadProxy
 from agents.llm.client.prices import PeakHours, Price, PriceList, usd_e12
-from agents.llm.client.proxies import way_through
+from agents.llm.client.proxies import proxy_for_endpoint
 from agents.llm.conversation.dialogue import ModelOptions
 from agents.llm.conversation.prompts import BadPrompts, Prompts, load
 from agents.llm.wire.api import Usage
@@ -22,23 +22,23 @@ _COLUMNS = {
 }  # fmt: skip
 
 
-def questions_of(chosen: DeepSeek) -> Questions:
-    """What is asked and how."""
-    asking = ModelOptions(
-        model=chosen.model,
-        mode=chosen.mode,
-        thinking=chosen.thinking,
-        effort=chosen.reasoning_effort,
-        strict=chosen.strict,
-        temperature=chosen.temperature,
-        max_tokens=chosen.max_tokens,
+def questions_of(settings: DeepSeek) -> Questions:
+    """The request options and prompts that settings ask for."""
+    options = ModelOptions(
+        model=settings.model,
+        mode=settings.mode,
+        thinking=settings.thinking,
+        effort=settings.reasoning_effort,
+        strict=settings.strict,
+        temperature=settings.temperature,
+        max_tokens=settings.max_tokens,
     )
-    return Questions(asking, chosen.prompts, chosen.language)
+    return Questions(options, settings.prompts, settings.language)
 
 
 def prompts_of(questions: Questions) -> Prompts:
     """
-    The prompts that are asked with.
+    Load the prompts of some questions.
 
     Raises:
         SettingsError: they cannot be used.
@@ -49,48 +49,55 @@ def prompts_of(questions: Questions) -> Prompts:
         raise SettingsError(f"analyzer.deepseek.prompts: {error}") from error
 
 
-def prices_of(chosen: DeepSeek) -> PriceList:
-    """What models cost."""
+def prices_of(settings: DeepSeek) -> PriceList:
+    """The prices of models in settings."""
     prices = {
-        name: Price.per_million(p.cache_hit, p.cache_miss, p.output, p.peak_multiplier)
-        for name, p in chosen.prices.items()
+        name: Price.from_usd_per_million(price.cache_hit, price.cache_miss, price.output, price.peak_multiplier)
+        for name, price in settings.prices.items()
     }
-    return PriceList(prices, PeakHours(chosen.peak_minutes, frozenset(chosen.holidays)))
+    return PriceList(prices, PeakHours(settings.peak_minutes, frozenset(settings.holidays)))
 
 
-def budget_of(chosen: DeepSeek) -> Budget:
-    """What may be spent; nothing is yet."""
-    minute, day = chosen.usd_per_minute, chosen.usd_per_day
+def budget_of(settings: DeepSeek) -> Budget:
+    """The budget that settings allow, nothing of it used yet."""
+    minute, day = settings.usd_per_minute, settings.usd_per_day
     limits = Limits(
-        tokens_per_minute=chosen.tokens_per_minute,
-        tokens_per_day=chosen.tokens_per_day,
+        tokens_per_minute=settings.tokens_per_minute,
+        tokens_per_day=settings.tokens_per_day,
         usd_e12_per_minute=None if minute is None else usd_e12(minute),
         usd_e12_per_day=None if day is None else usd_e12(day),
     )
-    return Budget(limits, prices_of(chosen), chosen.model)
+    return Budget(limits, prices_of(settings), settings.model)
 
 
-def endpoint_of(chosen: DeepSeek, proxy: str | None = None) -> Endpoint:
+def endpoint_of(settings: DeepSeek, proxy: str | None = None) -> Endpoint:
     """
-    Where the model answers.
+    The endpoint of the model.
 
     Args:
-        proxy: the http(s) address of the proxy on the way there, None for the straight way.
+        settings: the model's. proxy: the http(s) address of a proxy, None for a direct connection.
 
     Raises:
         SettingsError: there is no key, or the proxy cannot be used.
     """
-    if chosen.api_key is None:
+    if settings.api_key is None:
         raise SettingsError("analyzer.deepseek.api_key is not set; export DEEPSEEK_API_KEY or write it into .env")
     try:
-        way = way_through(chosen.endpoint_url, proxy)
+        proxy_address = proxy_for_endpoint(settings.endpoint_url, proxy)
     except BadProxy as error:
         raise SettingsError(f"the model cannot be asked: {error}") from error
-    return Endpoint(chosen.endpoint_url, chosen.api_key.get_secret_value(), chosen.attempts, proxy=way)
+    return Endpoint(settings.endpoint_url, settings.api_key.get_secret_value(), settings.attempts, proxy=proxy_address)
 
 
-def remember(budget: Budget, decisions: Log, now_ns: int) -> None:
-    """Count what the decision log says was spent today: a restart is no fresh budget."""
+def restore_budget(budget: Budget, decisions: Log, now_ns: int) -> None:
+    """
+    Count the calls of today that a decision log holds, so that a restart does not reset the budget.
+
+    Args:
+        budget: counts them.
+        decisions: the decision log.
+        now_ns: UTC ns; calls since midnight count.
+    """
     today_ns = now_ns // DAY_NS * DAY_NS
     for batch in decisions.read(kinds=[MODEL_CALL], columns=_COLUMNS):
         if MODEL_CALL in batch.rows:

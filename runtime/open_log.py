@@ -1,5 +1,5 @@
 """
-Opening a market's logs with the mapper of its venue: the one place where storage, server and venue meet.
+Opens a market's logs with the mapper of its venue.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -24,9 +24,9 @@ from market.instrument import Market
 OpenLog = Callable[[], AbstractContextManager[Log]]
 """Opens a log for reading; picklable where several processes share the work."""
 
-_SEARCHED = 2_000
-_FIRST = {"events": "record or import one", "decisions": "run agent_analyzer.py on it"}
-"""What makes a log of each kind."""
+_MAX_SEARCHED = 2_000  # entries of the stream that are searched for an instrument fact
+_CREATE = {"events": "record or import one", "decisions": "run agent_analyzer.py on it"}
+"""How a log of each stream comes to be, for messages."""
 
 
 def mapper_for(market: Market, quantity_decimals: int = 8) -> BinanceMapper:
@@ -34,7 +34,7 @@ def mapper_for(market: Market, quantity_decimals: int = 8) -> BinanceMapper:
     The mapper of a market's venue.
 
     Raises:
-        BadMarket: a venue nobody here speaks.
+        BadMarket: the venue is not supported.
     """
     if market.venue != "binance":
         raise BadMarket(f"venue {market.venue!r} is not supported; binance is")
@@ -44,10 +44,13 @@ def mapper_for(market: Market, quantity_decimals: int = 8) -> BinanceMapper:
 @contextmanager
 def open_log(storage: Path, market: Market, stream: str = "events", url: str | None = None) -> Iterator[Log]:
     """
-    A log for reading: its archive, and its stream where a server is named or one was ever embedded in this storage.
+    Open a log for reading: its archive, and its stream where a server is named or this storage ever had its own.
 
     Args:
-        url: the Redis server, None for the storage's own.
+        storage: folder of all logs.
+        market: whose log.
+        stream: events or decisions.
+        url: the Redis server, None for the one embedded in the storage.
 
     Raises:
         LogNotFound: the storage holds no such log. LogBroken: it holds a recording whose catalogue is lost.
@@ -58,7 +61,7 @@ def open_log(storage: Path, market: Market, stream: str = "events", url: str | N
     if not cold.exists():
         cold.expect_nothing_recorded()
         raise LogNotFound(
-            f"no log {name} in {storage}; {_FIRST.get(stream, 'record one')} first, or check --market and --storage"
+            f"no log {name} in {storage}; {_CREATE.get(stream, 'record one')} first, or check --market and --storage"
         )
     server = EmbeddedServer(storage)
     if url is not None:
@@ -85,10 +88,10 @@ def _decoders(cold: ColdLog, hot: HotLog | None, market: Market) -> Mapping[str,
 
 
 def quantity_decimals(cold: ColdLog, hot: HotLog | None) -> int:
-    """How many decimals this log's quantities keep, as its instrument facts say; 8 before the first."""
+    """The number of decimals of this log's quantities, from its first instrument fact; 8 where there is none yet."""
     for batch in cold.read(0, cold.catalogue.last_seq, [INSTRUMENT]):
         if INSTRUMENT in batch.rows:
             return int(batch.rows[INSTRUMENT]["quantity_decimals"][0])
-    entries: list[Entry] = hot.read(0, None, _SEARCHED) if hot else []
-    found = next((e for e in entries if e.kind == INSTRUMENT), None)
-    return instrument_from(found.data).quantity_decimals if found else 8
+    entries: list[Entry] = hot.read(0, None, _MAX_SEARCHED) if hot else []
+    instrument = next((e for e in entries if e.kind == INSTRUMENT), None)
+    return instrument_from(instrument.data).quantity_decimals if instrument else 8

@@ -1,5 +1,5 @@
 """
-What the folds of a log begin with: the past that a state depends on, and the grid that held before it.
+Reads the past that the state at a tick depends on, and the tick and lot sizes from before it.
 """
 
 from collections.abc import Iterator
@@ -13,26 +13,40 @@ from projections.state import BOOK_KINDS, KINDS, READS, MarketState, Windows
 _WITHOUT_BOOKS = tuple(kind for kind in KINDS if kind not in BOOK_KINDS)
 
 
-def warmed_up(log: Log, first_boundary_ns: int, last_seq: int, windows: Windows) -> Iterator[Batch]:
-    """The log from a warm-up before a tick up to a seq, as the folds read it, and before it the grid that held then."""
-    past, after = past_of(log, first_boundary_ns, windows)
+def read_with_warm_up(log: Log, first_boundary_ns: int, last_seq: int, windows: Windows) -> Iterator[Batch]:
+    """
+    Read a log from the warm-up before a tick up to a seq, preceded by all earlier instrument facts.
+
+    Args:
+        log: of a market.
+        first_boundary_ns: the first tick that is needed, UTC ns.
+        last_seq: the last entry to read.
+        windows: how far back the folds look.
+    """
+    past, after = read_past(log, first_boundary_ns, windows)
     yield from past
     yield from log.read(after, last_seq, KINDS, READS)
 
 
-def past_of(log: Log, first_boundary_ns: int, windows: Windows) -> tuple[Iterator[Batch], int]:
+def read_past(log: Log, first_boundary_ns: int, windows: Windows) -> tuple[Iterator[Batch], int]:
     """
-    What of the past decides the state at a tick without its books, and the seq after which all of the log does.
+    Read the past that decides the state at a tick, in two parts: trades cover days, the much larger books only hours.
 
-    Trades are looked at for days; a book is as large as a thousand of them, and looked at for hours.
+    Args:
+        log: of a market.
+        first_boundary_ns: the first tick that is needed, UTC ns.
+        windows: how far back the folds look.
+
+    Returns:
+        The past without books, and the seq after which all kinds must be read.
     """
     first = log.seq_before(first_boundary_ns - windows.warmup_ns)
     after = log.seq_before(first_boundary_ns - windows.book_warmup_ns)
-    return chain(grid_before(log, first), log.read(first, after, _WITHOUT_BOOKS, READS)), after
+    return chain(read_instruments(log, first), log.read(first, after, _WITHOUT_BOOKS, READS)), after
 
 
-def grid_before(log: Log, until_seq: int) -> Iterator[Batch]:
-    """The instrument facts up to a seq: a grid holds until the next one, however long ago it was logged."""
+def read_instruments(log: Log, until_seq: int) -> Iterator[Batch]:
+    """Read the instrument facts up to a seq: one is valid until the next, however old it is."""
     for batch in log.read(0, until_seq, [INSTRUMENT]):
         if INSTRUMENT in batch.rows:
             yield batch
@@ -40,8 +54,8 @@ def grid_before(log: Log, until_seq: int) -> Iterator[Batch]:
 
 def state_of(log: Log, windows: Windows) -> MarketState:
     """
-    The folds of a log before its first fact. Its quantities are counted as its first instrument fact says, also where
-    that stands behind what is folded: it is how the log is written, and nothing that a market did.
+    The empty folds of a log. Its first instrument fact says how quantities are scaled, also where that comes after the
+    facts that are folded: it describes how the log is written, not what the market did.
     """
     for batch in log.read(kinds=[INSTRUMENT], columns={INSTRUMENT: ("quantity_decimals",)}):
         if INSTRUMENT in batch.rows:

@@ -99,7 +99,7 @@ class Asked:
 def asking(base_url: str, how: ModelOptions, language: Any = "en", limits: Limits | None = None) -> Iterator[Asked]:
     """An analyst that asks a server; its clock stands at the first minute."""
     clock = ManualClock(minutes(1)[0].as_of_ns)
-    prices = PriceList({how.model: Price.per_million(0.003, 0.15, 0.6, 2)}, PeakHours())
+    prices = PriceList({how.model: Price.from_usd_per_million(0.003, 0.15, 0.6, 2)}, PeakHours())
     budget = Budget(limits or Limits(), prices, how.model)
     client = ModelClient(Endpoint(base_url, KEY, grace_s=1.0), budget, clock)
     rules = RulesAnalyst(PARAMETERS)

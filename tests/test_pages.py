@@ -13,7 +13,7 @@ import pytest
 import typer
 from typer.exceptions import TyperException
 
-from cli.main import ENTRIES, loaded
+from cli.main import ENTRIES, load_command
 from runtime.settings.reference import NAME, entries
 from runtime.settings.settings import Settings
 from tests.conftest import ROOT
@@ -93,7 +93,7 @@ def application(name: str) -> Any:
     """The command that `python -m NAME`, or a script of that name, is; None for a module that is none of PACKAGES."""
     if name == "liquidity":
         group = typer.main.get_command(importlib.import_module("cli.main").app)
-        group.commands = {each: loaded(each) for each in ENTRIES}  # type: ignore[attr-defined]
+        group.commands = {each: load_command(each) for each in ENTRIES}  # type: ignore[attr-defined]
         return group
     if name in SCRIPTS:
         return typer.main.get_command(importlib.import_module(name).app)

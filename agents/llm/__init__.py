@@ -1,1 +1,1 @@
-"""A language model as the analyst: asked live, or answered from the record."""
+"""A language model as the analyst: asked live, or replayed from its recorded replies."""

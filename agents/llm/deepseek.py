@@ -1,6 +1,6 @@
 """
-The model analyst: leads a model through the three steps, and answers with the rules where it does not answer soundly
-or in time. The minute never waits for it beyond its deadline.
+The model analyst: leads a model through the three steps, and falls back to the rules where it gives no sound answer
+in time. `decide` returns at the deadline at the latest.
 """
 
 import asyncio
@@ -35,24 +35,28 @@ from market.timestamps import SECOND_NS
 _log = structlog.get_logger()
 
 NAME = "deepseek"
-_LOOK_EVERY_S = 0.02
+_POLL_S = 0.02  # how often a waiting `decide` looks for the reply or a stop
 
 
 def deadline_ns(view: MarketView) -> int:
-    """Until when a model may answer: a sixth of the interval, at most 10 s, is left before the next tick."""
+    """Until when a model may answer, ns: a sixth of the interval, at most 10 s, before the next tick."""
     return view.as_of_ns + view.interval_ns - min(10 * SECOND_NS, view.interval_ns // 6)
 
 
 class ModelAnalyst:
     """
-    Asks a model about every tick it is shown.
+    Asks a model for advice at every tick.
 
     The client lives on a loop in a thread of its own: a reply that comes after the deadline is still recorded.
 
     Args:
-        is_stopping: whether the process was told to end; nobody waits for a model then.
-        on_call: takes each call's fact as soon as it is known what came of the call, late ones included; called in the
-            client's thread, and must not wait for anything.
+        client, budget: what sends requests, and what limits their cost.
+        prompts, options: the texts, and how a request is made of them.
+        rules: decides where the model does not. parameters: the thresholds of the firewall and of zones.
+        clock: wall time for deadlines and facts.
+        is_stopping: whether the process is to end; `decide` then waits no longer.
+        on_call: takes each call's fact once its outcome is known, late ones included; called in the client's thread,
+            must not block.
     """
 
     name = NAME
@@ -62,7 +66,7 @@ class ModelAnalyst:
         client: ModelClient,
         budget: Budget,
         prompts: Prompts,
-        asking: ModelOptions,
+        options: ModelOptions,
         rules: RulesAnalyst,
         parameters: Parameters,
         clock: Clock,
@@ -72,7 +76,7 @@ class ModelAnalyst:
         self._client = client
         self._budget = budget
         self._prompts = prompts
-        self._asking = asking
+        self._options = options
         self._rules = rules
         self._parameters = parameters
         self._clock = clock
@@ -90,10 +94,10 @@ class ModelAnalyst:
         problem = problem_of_view(view)
         outcome = Outcome(reason=problem) if problem else self._ask(view, until_ns)
         advice = advice_of(view, outcome, NAME, self._prompts.digest, self._rules, self._parameters)
-        self._counts["decided" if outcome.admitted else "fallback"] += 1
+        self._counts["decided" if outcome.decision else "fallback"] += 1
         self._counts["numbers"] += outcome.numbers
         self._counts["ungrounded"] += outcome.ungrounded
-        made = ModelDecision(
+        decision = ModelDecision(
             market_seq=view.as_of_seq,
             as_of_ns=view.as_of_ns,
             analyst=NAME,
@@ -106,30 +110,30 @@ class ModelAnalyst:
             numbers=outcome.numbers,
             ungrounded=outcome.ungrounded,
         )
-        self._ending = made.fact(MODEL_DECISION, self._clock.now_ns())
+        self._ending = decision.fact(MODEL_DECISION, self._clock.now_ns())
         return advice
 
     def take_ending(self) -> Fact | None:
-        """How the last tick ended, once; to be stored together with its analysis."""
+        """The fact about how the last tick ended, to be stored with its analysis; None when it was taken already."""
         ending, self._ending = self._ending, None
         return ending
 
     def status(self) -> dict[str, object]:
-        """What a person wants to know: counts, and what the client says of itself and of its server's last refusal."""
-        taken = self._budget.taken(self._clock.now_ns())
+        """Counts since the start, today's usage, and the client's last trouble, for `--status`."""
+        totals = self._budget.totals(self._clock.now_ns())
         counts = {name: self._counts[name] for name in ("decided", "fallback", "numbers", "ungrounded")}
         return {
             **counts,
             "attempts": self._client.verdicts,
-            "stopped": self._client.stopped,
+            "stopped": self._client.stop_reason,
             "trouble": self._client.trouble,
-            "tokens_today": taken["tokens_today"],
-            "usd_today": round(taken["usd_e12_today"] / USD_E12, 6),
+            "tokens_today": totals["tokens_today"],
+            "usd_today": round(totals["usd_e12_today"] / USD_E12, 6),
             "cache_hit_share": self._budget.cache_hit_share,
         }
 
     def close(self) -> None:
-        """Give up what is under way, and end."""
+        """Abort the requests in flight, recording them, and end the client's thread."""
         asyncio.run_coroutine_threadsafe(self._wind_up(), self._loop).result(timeout=3)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=3)
@@ -137,32 +141,32 @@ class ModelAnalyst:
 
     def _ask(self, view: MarketView, until_ns: int) -> Outcome:
         # a clock that steps back must not lengthen the minute
-        most_s = (until_ns - view.as_of_ns) / SECOND_NS
-        left_s = min(most_s, (until_ns - self._clock.now_ns()) / SECOND_NS)
-        if left_s <= 0:
+        limit_s = (until_ns - view.as_of_ns) / SECOND_NS
+        remaining_s = min(limit_s, (until_ns - self._clock.now_ns()) / SECOND_NS)
+        if remaining_s <= 0:
             return Outcome(reason="the tick was reached too late to ask", cut=True)
-        future = asyncio.run_coroutine_threadsafe(self._converse(view, until_ns, left_s), self._loop)
-        waited_until = time.monotonic() + left_s
-        while not future.done() and not self._is_stopping() and time.monotonic() < waited_until:
-            time.sleep(_LOOK_EVERY_S)
+        future = asyncio.run_coroutine_threadsafe(self._converse(view, until_ns, remaining_s), self._loop)
+        give_up_at = time.monotonic() + remaining_s
+        while not future.done() and not self._is_stopping() and time.monotonic() < give_up_at:
+            time.sleep(_POLL_S)
         if future.done():
-            return self._ended(future)
+            return self._outcome_of(future)
         future.cancel()  # what is in flight is still recorded when it comes
-        why = "stopping" if self._is_stopping() else "the model had not answered at the deadline"
-        return Outcome(reason=why, cut=True)
+        reason = "stopping" if self._is_stopping() else "the model had not answered at the deadline"
+        return Outcome(reason=reason, cut=True)
 
-    def _ended(self, future: "Future[Outcome]") -> Outcome:
+    def _outcome_of(self, future: "Future[Outcome]") -> Outcome:
         try:
             return future.result()
-        except NoReply as fault:
-            return Outcome(reason=str(fault), cut=True)
+        except NoReply as no_reply:
+            return Outcome(reason=str(no_reply), cut=True)
         except Exception as error:
             _log.error("the conversation failed; the rules answer", fault=type(error).__name__)
             return Outcome(reason=f"our own fault: {type(error).__name__}", cut=True)
 
-    async def _converse(self, view: MarketView, until_ns: int, left_s: float) -> Outcome:
-        deadline = self._loop.time() + left_s
-        dialogue = converse(view, self._prompts, self._asking, self._parameters)
+    async def _converse(self, view: MarketView, until_ns: int, remaining_s: float) -> Outcome:
+        deadline = self._loop.time() + remaining_s
+        dialogue = converse(view, self._prompts, self._options, self._parameters)
         turn = proceed(dialogue)
         while isinstance(turn, Turn):
             note = partial(self._note, view, turn.agent)
@@ -170,14 +174,14 @@ class ModelAnalyst:
         return turn
 
     def _note(self, view: MarketView, agent: Agent, attempt: Attempt) -> None:
-        cost = self._budget.cost_e12(attempt.charged, attempt.sent_ns)
+        cost = self._budget.cost_e12(attempt.charge, attempt.sent_ns)
         call = call_of(attempt, view, NAME, agent, self._prompts.digest, cost)
         self._on_call(call.fact(MODEL_CALL, self._clock.now_ns()))
 
     async def _wind_up(self) -> None:
         await self._client.close()  # first: a request that had not begun would be cancelled without a record
-        mine = asyncio.current_task()
-        others = [task for task in asyncio.all_tasks() if task is not mine]
+        current = asyncio.current_task()
+        others = [task for task in asyncio.all_tasks() if task is not current]
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)

@@ -1,5 +1,5 @@
 """
-From the end of a conversation to advice: the model's where the firewall admitted it, the rules' marked where not.
+From the outcome of a conversation to advice: the model's where the firewall admitted it, else the rules', marked.
 """
 
 from dataclasses import replace
@@ -7,7 +7,7 @@ from dataclasses import replace
 from agents.llm.conversation.dialogue import Outcome
 from agents.recommendation import Advice, evidence_digest, violations
 from agents.rules import RulesAnalyst
-from agents.zones import told
+from agents.zones import confidence_warning
 from analysis.parameters import Parameters
 from analysis.view import MarketView
 
@@ -20,10 +20,20 @@ def advice_of(
     rules: RulesAnalyst,
     parameters: Parameters,
 ) -> Advice:
-    """What an ended conversation advises."""
-    admitted = outcome.admitted
-    if admitted is None:
-        return fallback(view, outcome.reason, analyst, prompt_digest, rules)
+    """
+    Turn the outcome of a conversation into advice.
+
+    Args:
+        view: the tick that was asked about.
+        outcome: how the conversation ended.
+        analyst: the analyst's name for the record.
+        prompt_digest: the digest of the prompts for the record.
+        rules: decides where the outcome holds no decision or its advice breaks a rule.
+        parameters: give the warning about the confidence.
+    """
+    decision = outcome.decision
+    if decision is None:
+        return fallback_advice(view, outcome.reason, analyst, prompt_digest, rules)
     advice = Advice(
         symbol=view.symbol,
         as_of_ns=view.as_of_ns,
@@ -31,19 +41,28 @@ def advice_of(
         mid_e8=view.mid_e8,
         reference_e8=view.reference_e8,
         sigma=view.sigma,
-        stance=admitted.stance,
-        reason=admitted.reason,
-        zones=admitted.zones,
+        stance=decision.stance,
+        reason=decision.reason,
+        zones=decision.zones,
         analyst=analyst,
         model=outcome.model,
         prompt_digest=prompt_digest,
         evidence_digest=evidence_digest(view),
-        warnings=view.warnings + ((told(parameters.confidence),) if admitted.zones else ()),
+        warnings=view.warnings + ((confidence_warning(parameters.confidence),) if decision.zones else ()),
     )
-    broken = violations(advice, view)
-    return fallback(view, f"our own fault: {broken[0]}", analyst, prompt_digest, rules) if broken else advice
+    errors = violations(advice, view)
+    return fallback_advice(view, f"our own fault: {errors[0]}", analyst, prompt_digest, rules) if errors else advice
 
 
-def fallback(view: MarketView, reason: str, analyst: str, prompt_digest: str, rules: RulesAnalyst) -> Advice:
-    """The rules' answer, marked as standing in for an analyst's."""
+def fallback_advice(view: MarketView, reason: str, analyst: str, prompt_digest: str, rules: RulesAnalyst) -> Advice:
+    """
+    The rules' advice, marked as standing in for an analyst's.
+
+    Args:
+        view: the tick to decide.
+        reason: why the analyst did not decide, one line.
+        analyst: the name of the analyst it stands in for.
+        prompt_digest: the digest of the analyst's prompts for the record.
+        rules: the analyst that decides instead.
+    """
     return replace(rules.decide(view), analyst=analyst, prompt_digest=prompt_digest, fallback=reason)

@@ -1,5 +1,5 @@
 """
-`liquidity log`: prove a log, bring files in, hand data out, watch it, merge its files, make its catalogue anew.
+`liquidity log`: verify a log, import and export data, watch it, merge its files, rebuild its catalogue.
 """
 
 from cli import interrupts
@@ -43,15 +43,17 @@ def check(
     day: Annotated[str | None, typer.Option(help="certify this UTC day of the archive: 2026-01-05")] = None,
     against: Annotated[Path | None, typer.Option(help="a certificate: has anything of its day changed?")] = None,
     allow_gaps: Annotated[
-        bool, typer.Option("--allow-gaps", help="what is missing and named, open or for good, does not fail")
+        bool, typer.Option("--allow-gaps", help="exit 0 even if recorded gaps are still open or final")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Recompute what the log claims: seqs and trade ids without a hole, files as they were written."""
+    """Verify the log: no missing sequence numbers or trade ids, file digests match."""
     if day is not None or against is not None:
         with log_source(market, storage, redis, config).events() as log:
-            fine = compare(log, against, day, as_json) if against else certify_day(log, day or "", as_json, allow_gaps)
-        raise typer.Exit(0 if fine else 1)
+            is_sound = (
+                compare(log, against, day, as_json) if against else certify_day(log, day or "", as_json, allow_gaps)
+            )
+        raise typer.Exit(0 if is_sound else 1)
     with (
         log_source(market, storage, redis, config).events() as log,
         console.progress("checking", None) as advance,
@@ -79,15 +81,15 @@ def compact(
     cold.refresh()
     lock = StorageLock(cold)
     try:
-        started = time.monotonic()
-        merged = cold.compact(WallClock().now_ns())
+        start_s = time.monotonic()
+        merged_count = cold.compact(WallClock().now_ns())
     finally:
         lock.release()
-    seconds, remaining = round(time.monotonic() - started, 1), len(cold.catalogue.segments)
+    seconds, remaining = round(time.monotonic() - start_s, 1), len(cold.catalogue.segments)
     if as_json:
-        console.print_json({"log": str(name), "merged_away": merged, "segments": remaining, "seconds": seconds})
+        console.print_json({"log": str(name), "merged_away": merged_count, "segments": remaining, "seconds": seconds})
     else:
-        console.show(f"{merged} segments merged away in {seconds} s; {remaining} remain")
+        console.show(f"{merged_count} segments merged away in {seconds} s; {remaining} remain")
 
 
 def _span(first: int | None, last: int | None) -> str:

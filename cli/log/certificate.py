@@ -1,5 +1,5 @@
 """
-`liquidity log check --day`: writes a day's certificate, or holds the day against one.
+`liquidity log check --day`: writes a day's certificate, or compares the day with one.
 """
 
 from collections.abc import Sequence
@@ -13,11 +13,22 @@ from eventlog.store.log import Log
 from market.ranges import Range
 from market.timestamps import DAY_NS, MINUTE_NS, parse_iso
 
-_SHOWN = 3
+_MAX_RANGES = 3
 
 
 def certify_day(log: Log, day: str, as_json: bool, allow_gaps: bool) -> bool:
-    """Write a day's certificate beside the log's files and print it; whether the day passes."""
+    """
+    Write a day's certificate beside the log's files and print it.
+
+    Args:
+        log: of a market.
+        day: UTC date, like 2026-01-05.
+        as_json: whether it is printed as JSON.
+        allow_gaps: whether a day passes whose missing entries are all recorded as gaps.
+
+    Returns:
+        Whether the day passes.
+    """
     if waiting := log.cold.waiting_bytes:
         raise console.Failure(
             f"{waiting:,} bytes wait beside {log.name} and may be of {day}; certify when the collector has stored them"
@@ -34,24 +45,35 @@ def certify_day(log: Log, day: str, as_json: bool, allow_gaps: bool) -> bool:
 
 
 def compare(log: Log, path: Path, day: str | None, as_json: bool) -> bool:
-    """Hold a day against its certificate and print what differs; whether nothing does."""
-    certificate = load(path.resolve())  # whoever names a link means what it leads to
+    """
+    Compare a day with its certificate and print the difference.
+
+    Args:
+        log: of the certificate's market.
+        path: the certificate.
+        day: UTC date that the certificate must be of, None for any.
+        as_json: whether the result is printed as JSON.
+
+    Returns:
+        Whether nothing differs.
+    """
+    certificate = load(path.resolve())  # a link stands for its target
     if day is not None and certificate.day != day:
         raise console.Failure(f"{path} is of {certificate.day}, not of {day}; leave --day out, or name the other file")
     with console.progress("comparing", None) as advance:
-        found = difference(log, certificate, advance)
+        text = difference(log, certificate, advance)
     if as_json:
-        console.print_json({"day": certificate.day, "seal": certificate.seal, "difference": found})
+        console.print_json({"day": certificate.day, "seal": certificate.seal, "difference": text})
     else:
-        console.show(found or f"{certificate.day}: as certified, seal {certificate.seal}")
-    return found is None
+        console.show(text or f"{certificate.day}: as certified, seal {certificate.seal}")
+    return text is None
 
 
 def _midnight(day: str) -> int:
-    at = parse_iso(day)
-    if at % DAY_NS:
+    time_ns = parse_iso(day)
+    if time_ns % DAY_NS:
         raise console.Failure(f"{day!r} is no day; write 2026-01-05")
-    return at
+    return time_ns
 
 
 def _print(certificate: Certificate, path: Path) -> None:
@@ -66,8 +88,8 @@ def _print(certificate: Certificate, path: Path) -> None:
     console.show(
         f"  trades   {trades.count:,}, agg ids {_ranges(trades.agg_ids)}; trade ids {_ranges(trades.trade_ids)}"
     )
-    fetched = ", ".join(f"{source} {count:,}" for source, count in trades.sources.items())
-    console.show(f"  sources  {fetched or 'none'}")
+    sources = ", ".join(f"{source} {count:,}" for source, count in trades.sources.items())
+    console.show(f"  sources  {sources or 'none'}")
     console.show(f"  updates  {certificate.updates.count:,}, ids {_ranges(certificate.updates.chained)}")
     console.show(
         f"  book     {book.snapshots:,} snapshots, {book.audits:,} audits, {book.unhealthy:,} of them unhealthy, "
@@ -94,8 +116,8 @@ def _range(pair: Range) -> str:
 def _ranges(pairs: Sequence[Range]) -> str:
     if not pairs:
         return "none"
-    shown = ", ".join(_range(pair) for pair in pairs[:_SHOWN])
-    return shown + (f" … in {len(pairs):,} runs" if len(pairs) > _SHOWN else "")
+    text = ", ".join(_range(pair) for pair in pairs[:_MAX_RANGES])
+    return text + (f" … in {len(pairs):,} runs" if len(pairs) > _MAX_RANGES else "")
 
 
 def _minutes(ranges: Sequence[Range]) -> str:

@@ -1,5 +1,5 @@
 """
-`liquidity log export`: what a log holds as a file for other programs.
+`liquidity log export`: the content of a log as a file for other programs.
 """
 
 from collections.abc import Callable, Iterator
@@ -32,7 +32,7 @@ MINUTE_BUCKETS = "minute_buckets"
 TRADE_FILES = "trade_files"
 RAW_NDJSON = "raw_ndjson"
 
-_LONGEST_WINDOW = 10_000_000  # minutes: every minute of a log stays
+_MAX_WINDOW = 10_000_000  # minutes: longer than any log
 _FACTS = kinds_of(EVENTS)
 _KINDS = (*_FACTS, MINUTE_BARS, MINUTE_BUCKETS, TRADE_FILES, RAW_NDJSON)
 _LEVELLED = (MINUTE_BUCKETS, TRADE_FILES)
@@ -41,7 +41,7 @@ Progress = Callable[[int, int], None]
 
 
 class Form(StrEnum):
-    """What an export is written as."""
+    """The file format of an export."""
 
     csv = "csv"
     json = "json"
@@ -75,7 +75,7 @@ def export(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write everything of one kind to a file."""
+    """Write all facts of one kind to a file."""
     if kind not in _KINDS:
         raise console.Failure(f"unknown kind {kind!r}; kinds: {', '.join(_KINDS)}")
     if level is not None and kind not in _LEVELLED:
@@ -90,8 +90,8 @@ def export(
     if as_json:
         console.print_json({"kind": kind, "count": count, "output": str(output)})
         return
-    what = {TRADE_FILES: "files", RAW_NDJSON: "messages"}.get(kind, f"rows of {kind}")
-    console.show(f"{count:,} {what} in {output}")
+    noun = {TRADE_FILES: "files", RAW_NDJSON: "messages"}.get(kind, f"rows of {kind}")
+    console.show(f"{count:,} {noun} in {output}")
 
 
 def _level_of(text: str) -> int:
@@ -125,7 +125,7 @@ def _kind_tables(log: Log, kind: str, advance: Progress) -> Iterator[pa.Table]:
 
 
 def _all_minutes(log: Log, level_e8: int | None, advance: Progress) -> MinuteBuckets:
-    buckets = MinuteBuckets(_LONGEST_WINDOW) if level_e8 is None else MinuteBuckets(_LONGEST_WINDOW, level_e8)
+    buckets = MinuteBuckets(_MAX_WINDOW) if level_e8 is None else MinuteBuckets(_MAX_WINDOW, level_e8)
     newest, last_seq = 0, log.last_seq()
     for batch in log.read(kinds=[AGG_TRADE], columns={AGG_TRADE: COLUMNS}):
         advance(batch.last_seq - batch.first_seq + 1, last_seq)

@@ -1,5 +1,5 @@
 """
-`liquidity log import`: files that others recorded, brought into a log.
+`liquidity log import`: imports recorded files into a log.
 """
 
 from collections.abc import Callable, Sequence
@@ -58,25 +58,25 @@ def import_recording(
 
 
 def _bring(files: Sequence[Path], source: LogSource, as_json: bool, bring: Bring, readings: int) -> None:
-    """Bring in one file after the other; those before one that is refused stay."""
+    """Import the files one after the other; those before a refused one stay imported."""
     done: list[dict[str, Any]] = []
     try:
         with (
             closing(_importer(source)) as importer,
-            console.progress("importing", _to_read(files, readings)) as advance,
+            console.progress("importing", _bytes_to_read(files, readings)) as advance,
         ):
             for path in files:
-                found = bring(importer, path, advance)
-                done.append({"file": str(path), **asdict(found)})
+                result = bring(importer, path, advance)
+                done.append({"file": str(path), **asdict(result)})
                 if not as_json:
-                    _say(path, found)
+                    _print_result(path, result)
     finally:
         if as_json and done:
             console.print_json(done)
 
 
-def _to_read(files: Sequence[Path], readings: int) -> int:
-    """How many bytes will be read: each file several times, to know it before anything of it is written."""
+def _bytes_to_read(files: Sequence[Path], readings: int) -> int:
+    """The number of bytes to read: each file several times, since it is checked before it is written."""
     return sum(readings * path.stat().st_size for path in files if path.is_file())
 
 
@@ -86,22 +86,22 @@ def _importer(source: LogSource) -> Importer:
     return Importer(ColdLog(source.storage, name), WallClock())
 
 
-def _say(path: Path, done: Imported) -> None:
-    added = f"{_counted(done.added, 'entry', 'entries')} added, {_counted(done.ticks, 'tick', 'ticks')}"
-    counted = {
-        "were there already": done.known,
-        "contradict what their ids stand for, on record as quarantined": done.conflicts,
-        "cannot be read, quarantined": done.quarantined,
+def _print_result(path: Path, result: Imported) -> None:
+    added = f"{_format_count(result.added, 'entry', 'entries')} added, {_format_count(result.ticks, 'tick', 'ticks')}"
+    counts = {
+        "were there already": result.known,
+        "contradict what their ids stand for, on record as quarantined": result.conflicts,
+        "cannot be read, quarantined": result.quarantined,
     }
-    parts = [added if done.added else "nothing added"]
-    parts += [f"{count:,} {what}" for what, count in counted.items() if count]
-    for what, count in {"of other streams": done.skipped, "of other symbols": done.others}.items():
-        parts += [f"{_counted(count, 'message', 'messages')} {what} passed over"] if count else []
-    parts += [f"{_counted(done.holes, 'gap', 'gaps')} on record"] if done.holes else []
+    parts = [added if result.added else "nothing added"]
+    parts += [f"{count:,} {label}" for label, count in counts.items() if count]
+    for label, count in {"of other streams": result.skipped, "of other symbols": result.others}.items():
+        parts += [f"{_format_count(count, 'message', 'messages')} {label} passed over"] if count else []
+    parts += [f"{_format_count(result.holes, 'gap', 'gaps')} on record"] if result.holes else []
     console.show(f"{path.name}: {', '.join(parts)}")
-    for note in done.notes:
+    for note in result.notes:
         console.show(f"  {note}")
 
 
-def _counted(count: int, one: str, many: str) -> str:
+def _format_count(count: int, one: str, many: str) -> str:
     return f"{count:,} {one if count == 1 else many}"

@@ -1,5 +1,5 @@
 """
-`liquidity log rebuild-catalogue`: the way back where the catalogue of a market's log is lost or damaged.
+`liquidity log rebuild-catalogue`: restores the lost or damaged catalogue of a market's log.
 """
 
 from pathlib import Path
@@ -20,7 +20,7 @@ from eventlog.store.hot import HotLog
 from eventlog.transfer.rebuilding import Rebuilt, rebuild_catalogue
 from runtime.open_log import mapper_for
 
-_SHOWN = 3
+_MAX_NAMES = 3
 
 
 def rebuild(
@@ -30,46 +30,44 @@ def rebuild(
     config: ConfigOption = None,
     incomplete_start: Annotated[
         bool,
-        typer.Option("--incomplete-start", help="what came before the first whole files is lost; do without it"),
+        typer.Option("--incomplete-start", help="accept the loss of entries before the first complete files"),
     ] = False,
     incomplete_end: Annotated[
         bool,
-        typer.Option(
-            "--incomplete-end", help="what lies behind the last whole files is what a crash left; put it aside"
-        ),
+        typer.Option("--incomplete-end", help="move files after the last complete ones aside: a crash left them"),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """
-    Make the lost or damaged catalogue of a market's log, and of its decisions, anew from the files.
+    Rebuild the lost or damaged catalogue of a market's log, and of its decisions, from the files.
 
-    Every file is read. A catalogue that is sound is left as it is; files that are not needed are moved aside, never
-    removed; where entries are missing, nothing is changed.
+    All files are read. A sound catalogue stays as it is; files that are not needed are moved aside, never removed;
+    where entries are missing, nothing is changed.
     """
     source = log_source(market, storage, redis, config)
-    chosen, folder = source.market, source.storage
-    mapper_for(chosen)
-    logs = [ColdLog(folder, LogName(stream, chosen)) for stream in STREAMS]
+    market_name, folder = source.market, source.storage
+    mapper_for(market_name)
+    logs = [ColdLog(folder, LogName(stream, market_name)) for stream in STREAMS]
     logs = [cold for cold in logs if cold.folder.is_dir()]
     if not logs:
-        raise LogNotFound(f"no log of {chosen} in {folder}; check --market and --storage")
+        raise LogNotFound(f"no log of {market_name} in {folder}; check --market and --storage")
     reports: list[dict[str, Any]] = []
     errors: list[EventLogError] = []
     for cold in logs:
         try:
             with console.progress(f"reading {cold.name}", None) as advance:
                 server_id = _server_id(cold, source.redis)
-                done = rebuild_catalogue(cold, WallClock(), server_id, incomplete_start, incomplete_end, advance)
+                result = rebuild_catalogue(cold, WallClock(), server_id, incomplete_start, incomplete_end, advance)
         except EventLogError as error:
             errors.append(error)
             continue
-        reports.append(_report(cold, done))
+        reports.append(_report(cold, result))
         if not as_json:
-            _print(cold, done)
+            _print(cold, result)
     if as_json:
         console.print_json(reports)
     if reports:
-        errors = [error for error in errors if not isinstance(error, LogNotFound)]  # a stream that nobody ever wrote
+        errors = [error for error in errors if not isinstance(error, LogNotFound)]  # a stream that was never written
     if errors:
         raise ExceptionGroup("not rebuilt", errors)
 
@@ -94,33 +92,33 @@ def _server_id(cold: ColdLog, url: str | None) -> str | None:
             client.close()
 
 
-def _report(cold: ColdLog, done: Rebuilt | None) -> dict[str, Any]:
+def _report(cold: ColdLog, result: Rebuilt | None) -> dict[str, Any]:
     catalogue = cold.catalogue
     first = catalogue.segments[0].first_seq if catalogue.segments else None
     return {
         "log": str(cold.name),
-        "rebuilt": done is not None,
+        "rebuilt": result is not None,
         "segments": len(catalogue.segments),
         "entries": sum(file.rows for segment in catalogue.segments for file in segment.files),
         "first_seq": first,
         "last_seq": catalogue.last_seq or None,
-        "aside": [str(path) for path in done.aside] if done else [],
-        "contradicted": [list(each) for each in done.contradicted] if done else [],
+        "aside": [str(path) for path in result.aside] if result else [],
+        "contradicted": [list(span) for span in result.contradicted] if result else [],
     }
 
 
-def _print(cold: ColdLog, done: Rebuilt | None) -> None:
-    if done is None:
+def _print(cold: ColdLog, result: Rebuilt | None) -> None:
+    if result is None:
         console.show(f"{cold.name}: its catalogue is sound; nothing was done")
         return
-    segments = done.catalogue.segments
+    segments = result.catalogue.segments
     span = f", seq {segments[0].first_seq} to {segments[-1].last_seq}" if segments else ""
-    console.show(f"{cold.name}: catalogue rebuilt: {len(segments):,} segments, {done.entries:,} entries{span}")
-    if done.aside:
-        console.show(f"  moved aside, to {done.aside[0].parent}: {len(done.aside):,} files: {_names(done.aside)}")
-    for first, last in done.contradicted:
+    console.show(f"{cold.name}: catalogue rebuilt: {len(segments):,} segments, {result.entries:,} entries{span}")
+    if result.aside:
+        console.show(f"  moved aside, to {result.aside[0].parent}: {len(result.aside):,} files: {_names(result.aside)}")
+    for first, last in result.contradicted:
         console.show(f"  seq {first} to {last} among them held other entries than the files that were chosen")
 
 
 def _names(paths: tuple[Path, ...]) -> str:
-    return ", ".join(path.name for path in paths[:_SHOWN]) + (" …" if len(paths) > _SHOWN else "")
+    return ", ".join(path.name for path in paths[:_MAX_NAMES]) + (" …" if len(paths) > _MAX_NAMES else "")

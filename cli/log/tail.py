@@ -1,5 +1,5 @@
 """
-`liquidity log tail`: the last entries of a log and those that come, a line each.
+`liquidity log tail`: the last entries of a log and the new ones, a line each.
 """
 
 import json
@@ -16,10 +16,10 @@ from eventlog.transfer import export as exports
 from market.printable import printable
 from runtime.open_log import quantity_decimals
 
-_LONGEST = 60
+_MAX_VALUE = 60
 
 Formatter = Callable[[Batch, int], Iterator[tuple[int, str]]]
-"""The entries of a batch, whose quantities keep so many decimals, as (seq, line)."""
+"""Formats the entries of a batch, whose quantities have a number of decimals, as (seq, line)."""
 
 
 def tail(
@@ -27,10 +27,10 @@ def tail(
     storage: StorageOption = None,
     redis: RedisOption = None,
     config: ConfigOption = None,
-    count: Annotated[int, typer.Option("-n", help="how many of the last entries", min=1)] = 10,
+    count: Annotated[int, typer.Option("-n", help="number of entries", min=1)] = 10,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="go on as entries come")] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="a JSON object a line; nothing is cut, times are ISO text and ns")
+        bool, typer.Option("--json", help="one JSON object per line; nothing is cut, times are ISO text and ns")
     ] = False,
 ) -> None:
     """Print the last entries of a log, a line each."""
@@ -56,7 +56,7 @@ def _as_text(batch: Batch, decimals: int) -> Iterator[tuple[int, str]]:
         table = exports.readable(rows.table(), decimals)
         for row in table.to_pylist():
             seq, recv = row.pop("seq"), row.pop("recv")
-            words = [f"{name}={printable(str(v), _LONGEST)}" for name, v in row.items() if v is not None]
+            words = [f"{name}={printable(str(v), _MAX_VALUE)}" for name, v in row.items() if v is not None]
             yield seq, f"{seq:>10} {recv} {kind:<11} {' '.join(words)}"
 
 

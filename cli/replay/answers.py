@@ -1,5 +1,5 @@
 """
-Who decides in a replay: the rules, a model that is asked now, or what is recorded of one.
+The analyst of a replay: the rules, a model that is asked now, or the record of one.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from agents.llm.recorded import Cassette, cassette_of
 from cli import console
-from cli.asking import memory_notes, way_of
+from cli.asking import memory_notes, model_setup
 from cli.options import LogSource
 from eventlog.clock import WallClock
 from eventlog.facts.analysis import ANALYZER_SESSION
@@ -20,7 +20,7 @@ from replay.scoring.rules import rules_of
 from replay.trials.answer import complaint_of, tape_digest
 from replay.trials.asking import Collected, SpendPolicy, get_answers
 from replay.verify.verify import settings_of, sight_of_session
-from runtime.analysts import MODEL, Questions, recorded_analyst
+from runtime.analysts import MODEL, Questions, make_recorded_analyst
 from runtime.model_config import prompts_of, questions_of
 from runtime.open_log import OpenLog
 from runtime.settings.settings import Settings
@@ -30,14 +30,18 @@ ANALYSTS = ("rules", RECORDED, MODEL)
 
 
 def requests_of(
-    request: Request, analyst: str, source: LogSource, out: Path, repeats: int, asking: SpendPolicy
+    request: Request, analyst: str, source: LogSource, out: Path, repeats: int, policy: SpendPolicy
 ) -> list[Request]:
     """
-    What to replay where somebody may be meant who is no rule: one request a repeat.
+    The requests to replay: one for each repeat.
 
     Args:
-        source: where it has no settings, what is recorded is replayed under those that it was made with.
-        out: the folder of all runs; a model's answers are kept in it.
+        request: the replay with the rules; returned as it is for them.
+        analyst: one of ANALYSTS.
+        source: the market's logs; where it has no settings, a record is replayed under those that it was made with.
+        out: the folder of all runs; a model's answers are stored in it.
+        repeats: number of times a model is asked about each tick; 1 for other analysts.
+        policy: how much a model may cost, and how it is asked.
 
     Raises:
         Failure: an unknown analyst, or options that do not fit it.
@@ -52,28 +56,31 @@ def requests_of(
     with source.events() as log:
         ticks = ticks_between(log, request.from_ns, request.to_ns)
     if len(ticks) == 0:
-        return [request]  # the run says what there is
+        return [request]  # the run reports the ticks of the log
     if analyst == RECORDED:
-        return [_recorded(request, source, ticks)]
+        return [_request_from_record(request, source, ticks)]
     settings = source.settings or Settings()
-    found = get_answers(way_of(source, settings, out), ticks, repeats, asking, WallClock())
+    answers = get_answers(model_setup(source, settings, out), ticks, repeats, policy, WallClock())
     notes = memory_notes(settings, ticks)
     questions = questions_of(settings.analyzer.deepseek)
-    return [replace(request, analyst=MODEL, answered=_answered(found, n, questions, notes)) for n in range(repeats)]
+    return [
+        replace(request, analyst=MODEL, answered=_model_of_answers(answers, n, questions, notes))
+        for n in range(repeats)
+    ]
 
 
-def _answered(found: Collected, repeat: int, questions: Questions, notes: Sequence[str]) -> RecordedModel:
+def _model_of_answers(answers: Collected, repeat: int, questions: Questions, notes: Sequence[str]) -> RecordedModel:
     return RecordedModel(
-        make_analyst=found.make_analyst(repeat, questions),
-        inputs=found.inputs(repeat),
+        make_analyst=answers.make_analyst(repeat, questions),
+        inputs=answers.inputs(repeat),
         was_live=False,
-        took_ms=found.took_ms(repeat),
+        took_ms=answers.took_ms(repeat),
         notes=tuple(notes),
-        complaint=found.complaint(range(repeat, repeat + 1)),
+        complaint=answers.complaint(range(repeat, repeat + 1)),
     )
 
 
-def _recorded(request: Request, source: LogSource, ticks: Ticks) -> Request:
+def _request_from_record(request: Request, source: LogSource, ticks: Ticks) -> Request:
     if not source.has_decisions:
         raise console.Failure(f"there is no decision log of {source.market} in {source.storage}; nothing was recorded")
     settings, session = source.settings, None
@@ -83,34 +90,37 @@ def _recorded(request: Request, source: LogSource, ticks: Ticks) -> Request:
                 rows = batch.rows[ANALYZER_SESSION]
                 session = rows.columns.table.slice(rows.stop - 1, 1).to_pylist()[0]
     if settings is None and session is not None:
-        settings, sight = settings_of(session), sight_of_session(session, source.market.symbol, None)
-        request = replace(request, sight=sight, rules=rules_of(Settings().scoring, sight.parameters))
+        settings, analysis = settings_of(session), sight_of_session(session, source.market.symbol, None)
+        request = replace(request, sight=analysis, rules=rules_of(Settings().scoring, analysis.parameters))
     questions = questions_of((settings or Settings()).analyzer.deepseek)
-    read_tape = partial(_tape, source.decisions)
+    read_cassette = partial(_read_cassette, source.decisions)
     inputs = {
         "prompts": prompts_of(questions).digest,
-        "asking": asdict(questions.asking),
-        "tape": tape_digest(read_tape(), ticks.seq.tolist()),
+        "asking": asdict(questions.options),
+        "tape": tape_digest(read_cassette(), ticks.seq.tolist()),
     }
-    answered = RecordedModel(
-        partial(recorded_analyst, read_tape, questions), inputs, True, complaint=_complaint(source.decisions, ticks)
+    recorded_model = RecordedModel(
+        partial(make_recorded_analyst, read_cassette, questions),
+        inputs,
+        True,
+        complaint=_complaint(source.decisions, ticks),
     )
-    return replace(request, analyst=RECORDED, answered=answered)
+    return replace(request, analyst=RECORDED, answered=recorded_model)
 
 
 def _complaint(open_decisions: OpenLog, ticks: Ticks) -> str:
-    """What the model's server said most often where it refused live."""
-    details, asked = list[str](), frozenset(ticks.seq.tolist())
+    """The most frequent reason of the model's server for its live refusals."""
+    details, seqs = list[str](), frozenset(ticks.seq.tolist())
     columns = {MODEL_CALL: ("market_seq", "verdict", "detail")}
     with open_decisions() as decisions:
         for batch in decisions.read(kinds=[MODEL_CALL], columns=columns):
             rows = batch.rows.get(MODEL_CALL)
             if rows is not None:
                 calls = rows.table().to_pylist()
-                details += [c["detail"] for c in calls if c["verdict"] != "ok" and c["market_seq"] in asked]
+                details += [c["detail"] for c in calls if c["verdict"] != "ok" and c["market_seq"] in seqs]
     return complaint_of(details)
 
 
-def _tape(open_decisions: OpenLog) -> Cassette:
+def _read_cassette(open_decisions: OpenLog) -> Cassette:
     with open_decisions() as decisions:
         return cassette_of(decisions)

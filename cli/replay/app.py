@@ -1,5 +1,5 @@
 """
-`python -m replay`: run recorded days through the analysis, prove live and replay equal, compare runs.
+`python -m replay`: run recorded days through the analysis, verify that live and replay are equal, compare runs.
 """
 
 from cli import interrupts

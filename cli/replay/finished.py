@@ -1,5 +1,5 @@
 """
-Finished runs, as commands: compared with each other, drawn again; and how a run is told on a terminal or to a program.
+Commands on finished runs: compare them, draw their report again; and the output of a run as text or JSON.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,16 +33,18 @@ def compare(
         _compare(finished_runs.compare(finished_runs.load(a), finished_runs.load(b)), as_json)
 
 
-def _compare(found: Mapping[str, Any], as_json: bool) -> None:
+def _compare(comparison: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
-        console.print_json(plain(found))
+        console.print_json(plain(comparison))
         return
-    for name, (one, two) in found["inputs"].items():
+    for name, (one, two) in comparison["inputs"].items():
         console.show(f"{name}: {one} | {two}")
-    console.show(f"{found['equal_recommendations']} of {found['common_ticks']} common ticks have equal recommendations")
-    width = _width_of(found["figures"]) + 2
+    console.show(
+        f"{comparison['equal_recommendations']} of {comparison['common_ticks']} common ticks have equal recommendations"
+    )
+    width = _width_of(comparison["figures"]) + 2
     console.show(f"{'figure':<{width}}{'per':<17}{'model':<9}{'a':>10}{'b':>10}{'b - a':>10}")
-    for row in found["figures"]:
+    for row in comparison["figures"]:
         cells = [("–" if row[k] is None else f"{row[k]:.3f}") for k in ("a", "b", "difference")]
         console.show(
             f"{row['metric']:<{width}}{row['unit']:<17}{row['model'] or '':<9}" + "".join(f"{c:>10}" for c in cells)
@@ -60,9 +62,9 @@ def report(
     as_json: JsonOption = False,
 ) -> None:
     """Draw a run's report again from its tables and the log it was made from."""
-    found = finished_runs.load(folder)
+    run = finished_runs.load(folder)
     with finished_runs.of_replay_run(folder):
-        inputs = found.manifest["inputs"]
+        inputs = run.manifest["inputs"]
         first, last = inputs["seq"]
         source = log_source(inputs["market"], storage, redis, config)
         with source.events() as log:
@@ -72,18 +74,18 @@ def report(
                     "it was made of, or run the replay again"
                 )
             path = PricePath.of(log.read(first - 1, last, list(READS), READS))
-        text = render(found.manifest, {name: found.table(name) for name in _TABLES}, path)
-    target = _written(text, folder, out)
+        text = render(run.manifest, {name: run.table(name) for name in _TABLES}, path)
+    target = _write_report(text, folder, out)
     if as_json:
-        console.print_json({"run_id": found.manifest["run_id"], "report": str(target)})
+        console.print_json({"run_id": run.manifest["run_id"], "report": str(target)})
     else:
         console.show(target)
 
 
-def _written(text: str, folder: Path, out: Path | None) -> Path:
-    """Where a report lies now: where it was named, else in its run, in place of whatever has its name there."""
+def _write_report(text: str, folder: Path, out: Path | None) -> Path:
+    """Write a report to the named file, else into its run, replacing the one there; returns its path."""
     if out is None:
-        if folder.is_symlink():  # a run is handed on; where its links lead is not the reader's to write to
+        if folder.is_symlink():  # runs are passed on: a link in one may lead anywhere
             raise console.Failure(
                 f"{folder} is a link, and a report is not written through one; say where with -o FILE"
             )
@@ -95,7 +97,7 @@ def _written(text: str, folder: Path, out: Path | None) -> Path:
 
 
 def print_run(result: Result) -> None:
-    """A run for a person: what was done, what must be known of it, every score, where the report lies."""
+    """Print a run: its counts, notes, scores and the path of its report."""
     manifest = result.manifest
     console.show(
         f"run {manifest['run_id']}: {manifest['analyses']:,} analyses, "
@@ -112,37 +114,37 @@ def print_run(result: Result) -> None:
     console.show(f"report: {result.report}")
 
 
-def json_of(result: Result, undecided: str | None = None) -> dict[str, Any]:
+def run_to_json(result: Result, failure: str | None = None) -> dict[str, Any]:
     """
-    A run for a program: all that the screen shows, and the manifest.
+    A run as values for JSON: all that is printed, and the manifest.
 
     Args:
-        undecided: why none of its figures is the model's that was to decide, None where that is not so.
+        result: the run. failure: why the model decided nothing, None where it decided.
     """
-    found = result.manifest | {
+    fields = result.manifest | {
         "folder": str(result.folder),
         "report": str(result.report),
         "different": result.again,
         "scores": result.scores,
     }
-    return plain(found if undecided is None else found | {"nothing_decided": undecided})
+    return plain(fields if failure is None else fields | {"nothing_decided": failure})
 
 
 def _print_scores(rows: Sequence[Mapping[str, Any]]) -> None:
-    """The score table; figures of every minute are for programs and the report."""
-    shown = [row for row in rows if row["unit"] != "every minute"]
-    width = _width_of(shown)
+    """Print the score table without the figures of every minute, which are in JSON and the report."""
+    visible = [row for row in rows if row["unit"] != "every minute"]
+    width = _width_of(visible)
     console.show(f"{'figure':<{width}}{'model':<9}{'advice':>9}{'placebo':>9}   {'95 % of difference':<22}{'n':>7}  p")
-    for row in shown:
+    for row in visible:
         interval = f"{row['low']:+.3f} … {row['high']:+.3f}" if row["low"] is not None else "–"
-        chance = "" if row["blocks"] is None else "too few blocks" if row["p"] is None else f"{row['p']:.3f}"
+        p_text = "" if row["blocks"] is None else "too few blocks" if row["p"] is None else f"{row['p']:.3f}"
         cells = [("–" if row[k] is None else f"{row[k]:.3f}") for k in ("advice", "placebo")]
         console.show(
             f"{row['metric']:<{width}}{row['model'] or '':<9}{cells[0]:>9}{cells[1]:>9}   {interval:<22}"
-            f"{row['samples']:>7,}  {chance}".rstrip()
+            f"{row['samples']:>7,}  {p_text}".rstrip()
         )
 
 
 def _width_of(rows: Sequence[Mapping[str, Any]]) -> int:
-    """Of the column of figures: the longest name and a blank."""
+    """The width of the column of figures: the longest name and a blank."""
     return max(_MIN_NAME, *(len(row["metric"]) + 1 for row in rows), 0)

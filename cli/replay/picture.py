@@ -1,5 +1,5 @@
 """
-`liquidity picture`: what was known at a tick, drawn.
+`liquidity picture`: draws what was known at a tick.
 """
 
 import json
@@ -31,7 +31,7 @@ from runtime.settings.settings import Settings
 
 
 def picture(
-    at: Annotated[str, typer.Option("--at", help="a moment, e.g. 2024-01-01T12:00 (UTC); the last tick up to it")],
+    moment: Annotated[str, typer.Option("--at", help="a moment, e.g. 2024-01-01T12:00 (UTC); the last tick up to it")],
     out: Annotated[Path, typer.Option("-o", "--output", help="the file to write: .png or .svg")],
     market: MarketOption = None,
     storage: StorageOption = None,
@@ -45,27 +45,27 @@ def picture(
     """
     if out.suffix.lower() not in (".png", ".svg"):
         raise console.Failure(f"{out} must end in .png or .svg")
-    source, until = log_source(market, storage, redis, config), time_of(at, ALL_NS[1])
+    source, until = log_source(market, storage, redis, config), time_of(moment, ALL_NS[1])
     with source.events() as log:
         seq, _ = tick_at(log, until)
         origin = None
         if source.has_decisions:
             with source.decisions() as decisions:
                 origin = origin_at(decisions, seq)
-        scene = scene_at(log, until, _sight_for(source, origin), origin)
+        scene = scene_at(log, until, _analysis_config_for(source, origin), origin)
     with console.writing(out):
         draw(scene, out)
     if as_json:
         zones = None if scene.advice is None else json.loads(scene.advice.render())["zones"]
-        told = {"picture": str(out), "as_of": iso(scene.as_of_ns), "as_of_seq": seq, "origin": scene.origin}
-        console.print_json(plain(told | {"zones": zones}))
+        fields = {"picture": str(out), "as_of": iso(scene.as_of_ns), "as_of_seq": seq, "origin": scene.origin}
+        console.print_json(plain(fields | {"zones": zones}))
     else:
         typer.echo(f"note: {scene.origin}", err=True)
         console.show(out)
 
 
-def _sight_for(source: LogSource, origin: Origin | None) -> AnalysisConfig:
-    """What a tick is looked at with: the settings named, those it was analysed under, or the defaults."""
+def _analysis_config_for(source: LogSource, origin: Origin | None) -> AnalysisConfig:
+    """The configuration of a tick's analysis: of the settings file, else of the live session, else the defaults."""
     if source.settings is None and origin is not None and origin.session is not None:
         return sight_of_session(origin.session, source.market.symbol, None)
     return analysis_config(source.settings or Settings(), source.market.symbol)

@@ -1,5 +1,5 @@
 """
-`liquidity replay run`: recorded days through the very same analysis, every recommendation scored.
+`liquidity replay run`: recorded days through the same analysis as live, with scores of every recommendation.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import typer
 
 from cli import console
 from cli.asking import ConcurrencyOption, RepeatsOption, WorkersOption, YesOption
-from cli.consent import patience
+from cli.consent import spend_policy
 from cli.options import (
     ALL_NS,
     ConfigOption,
@@ -25,7 +25,7 @@ from cli.options import (
     time_of,
 )
 from cli.replay.answers import requests_of
-from cli.replay.finished import compare, json_of, print_run, report
+from cli.replay.finished import compare, print_run, report, run_to_json
 from eventlog.clock import WallClock
 from replay.errors import NothingDecided
 from replay.runs.run import Request, Result
@@ -50,37 +50,37 @@ def run(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Replay a stretch of log, score every recommendation, write the run folder and its report."""
+    """Replay a time range of a log, score every recommendation, write the run folder and its report."""
     source = log_source(market, storage, redis, config)
     settings = source.settings or Settings()
-    sight = analysis_config(settings, source.market.symbol)
-    rules = rules_of(settings.scoring, sight.parameters)
-    request = Request(str(source.market), time_of(start, ALL_NS[0]), end_of(to), sight, rules)
-    requests = requests_of(request, analyst, source, out, repeats, patience(yes, concurrency))
+    analysis = analysis_config(settings, source.market.symbol)
+    rules = rules_of(settings.scoring, analysis.parameters)
+    request = Request(str(source.market), time_of(start, ALL_NS[0]), end_of(to), analysis, rules)
+    requests = requests_of(request, analyst, source, out, repeats, spend_policy(yes, concurrency))
     decisions = source.decisions if source.has_decisions else None
     results: list[Result] = []
-    undecided: list[NothingDecided | None] = []
-    for each in requests:
+    failures: list[NothingDecided | None] = []
+    for item in requests:
         with console.progress("replaying", None) as advance:
             try:
-                results.append(replay(source.events, each, out, workers, WallClock(), advance, decisions))
-                undecided.append(None)
+                results.append(replay(source.events, item, out, workers, WallClock(), advance, decisions))
+                failures.append(None)
             except NothingDecided as error:
                 if error.result is None:
                     raise
                 results.append(error.result)
-                undecided.append(error)
-    _tell(results, undecided, as_json)
+                failures.append(error)
+    _print_results(results, failures, as_json)
 
 
-def _tell(results: Sequence[Result], undecided: Sequence[NothingDecided | None], as_json: bool) -> None:
-    """What each repeat came to; a screen is shown no figures of one at which the model decided nothing."""
-    errors = [error for error in undecided if error is not None]
+def _print_results(results: Sequence[Result], failures: Sequence[NothingDecided | None], as_json: bool) -> None:
+    """Print the result of each repeat; without figures where the model decided nothing."""
+    errors = [error for error in failures if error is not None]
     if as_json:
-        told = [json_of(r, None if e is None else str(e)) for r, e in zip(results, undecided, strict=True)]
-        console.print_json(told[0] if len(told) == 1 else told)
+        documents = [run_to_json(r, None if e is None else str(e)) for r, e in zip(results, failures, strict=True)]
+        console.print_json(documents[0] if len(documents) == 1 else documents)
     else:
-        for result, error in zip(results, undecided, strict=True):
+        for result, error in zip(results, failures, strict=True):
             if error is None:
                 print_run(result)
     if errors:

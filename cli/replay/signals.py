@@ -1,5 +1,5 @@
 """
-`liquidity signals` and `liquidity fit`: every signal of a log beside its control, and probabilities learned from logs.
+`liquidity signals` and `liquidity fit`: the signals of a log beside their controls, and probabilities fitted on logs.
 """
 
 from collections.abc import Sequence
@@ -52,26 +52,30 @@ def signals(
     """Every signal beside its control, and how sure. VPIN and Kyle's λ name no direction; MLOFI is judged as a sum."""
     source = log_source(market, storage, redis, config)
     settings = source.settings or Settings()
-    sight = analysis_config(settings, source.market.symbol)
-    rules = rules_of(settings.scoring, sight.parameters)
+    analysis = analysis_config(settings, source.market.symbol)
+    rules = rules_of(settings.scoring, analysis.parameters)
     with source.events() as log:
         ticks = ticks_between(log, time_of(start, ALL_NS[0]), end_of(to))
         if len(ticks) == 0:
             raise NothingToReplay(f"{log.name} holds no tick in that stretch")
         with console.progress("looking", len(ticks)) as advance:
-            seen = gather(log, ticks, sight, rules.publish_delay_ms * 1_000_000, advance)
+            samples = gather(log, ticks, analysis, rules.publish_delay_ms * 1_000_000, advance)
         path = path_after(log, ticks)
-    scores, chance, explained = score_signals(path, seen, rules), random_levels(path, seen, rules), flow_r2(seen)
+    scores, chance_rates, r2 = (
+        score_signals(path, samples, rules),
+        random_levels(path, samples, rules),
+        flow_r2(samples),
+    )
     notes = quiet_notes(path, ticks.boundary_ns[1:])  # the path begins with the first tick
     if as_json:
         figures = [asdict(score) | {"targets": against_targets(score)} for score in scores]
-        rates = [asdict(each) for each in chance]
-        told = {"notes": notes, "scores": figures, "random_levels": rates, "book_flow": explained}
-        console.print_json(plain(told))
+        rate_rows = [asdict(rate) for rate in chance_rates]
+        fields = {"notes": notes, "scores": figures, "random_levels": rate_rows, "book_flow": r2}
+        console.print_json(plain(fields))
     else:
         for note in notes:
             console.show(f"note: {note}")
-        for line in signal_lines(scores, chance, explained):
+        for line in signal_lines(scores, chance_rates, r2):
             console.show(line)
 
 
@@ -83,41 +87,41 @@ def fit(
 ) -> None:
     """Fit the probability that a wall is pulled and that a touched zone holds, on whole logs, offline."""
     settings = load(config) if config else Settings()
-    places = [_place(each) for each in logs]
-    found = fitted(_learned(settings, places, None))
-    pull = found["pull"]
+    sources = [_log_of(text) for text in logs]
+    models = fitted(_learn_from(settings, sources, None))
+    pull = models["pull"]
     if isinstance(pull, Logistic):  # a zone's score, which its confidence depends on, depends on it
-        found["confidence"] = fitted(_learned(settings, places, pull))["confidence"]
+        models["confidence"] = fitted(_learn_from(settings, sources, pull))["confidence"]
     if not as_json:
-        for name, model in found.items():
+        for name, model in models.items():
             console.show(f"{name}: {model if isinstance(model, str) else f'{model.samples:,} outcomes of {model.fit}'}")
-    usable = {name: model for name, model in found.items() if isinstance(model, Logistic)}
+    usable = {name: model for name, model in models.items() if isinstance(model, Logistic)}
     if usable:
         with console.writing(out):
             out.write_bytes(msgspec.json.format(msgspec.json.encode(usable), indent=2) + b"\n")
     if as_json:
-        told = {name: {"reason": m} if isinstance(m, str) else asdict(m) for name, m in found.items()}
-        console.print_json(plain({"fitted": told, "file": str(out) if usable else None}))
+        fields = {name: {"reason": m} if isinstance(m, str) else asdict(m) for name, m in models.items()}
+        console.print_json(plain({"fitted": fields, "file": str(out) if usable else None}))
     elif usable:
         console.show(out)
     if not usable:
         raise console.Failure("nothing could be fitted; learn from longer logs")
 
 
-def _place(text: str) -> tuple[Market, Path]:
-    market, at, folder = text.partition("@")
-    if not at or not folder:
+def _log_of(text: str) -> tuple[Market, Path]:
+    market, separator, folder = text.partition("@")
+    if not separator or not folder:
         raise console.Failure(f"{text!r} is not MARKET@DIR, e.g. binance:BTCUSDT@data")
     return Market.parse(market), Path(folder)
 
 
-def _learned(settings: Settings, places: Sequence[tuple[Market, Path]], pull: Logistic | None) -> list[TrainingSet]:
-    """What each log teaches, under a pull probability."""
-    learned = []
-    for market, folder in places:
-        sight = analysis_config(settings, market.symbol)
+def _learn_from(settings: Settings, sources: Sequence[tuple[Market, Path]], pull: Logistic | None) -> list[TrainingSet]:
+    """The training set of each log, under a pull probability; None for the default one."""
+    training_sets = []
+    for market, folder in sources:
+        analysis = analysis_config(settings, market.symbol)
         if pull is not None:
-            sight = replace(sight, parameters=replace(sight.parameters, pull=pull))
+            analysis = replace(analysis, parameters=replace(analysis.parameters, pull=pull))
         with open_log(folder, market) as log, console.progress(f"learning from {market}", None) as advance:
-            learned.append(learn(log, sight, rules_of(settings.scoring, sight.parameters), advance))
-    return learned
+            training_sets.append(learn(log, analysis, rules_of(settings.scoring, analysis.parameters), advance))
+    return training_sets

@@ -1,5 +1,5 @@
 """
-`liquidity verify` and `liquidity transcript`: is the decision log what would be decided again, and what was said.
+`liquidity verify` and `liquidity transcript`: compare the decision log with a replay; print a conversation.
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ from replay.verify.tool_check import ToolVerdict, check_tools
 from replay.verify.transcripts import transcript_at
 from replay.verify.verify import Verdict, verify_log
 
-_SHOWN = 5
+_MAX_DIFFERENCES = 5
 
 
 def verify(
@@ -25,7 +25,7 @@ def verify(
     ] = False,
     redis: RedisOption = None,
     config: ConfigOption = None,
-    fitted: Annotated[
+    fitted_file: Annotated[
         Path | None, typer.Option("--fitted", help="fitted coefficients, where an older log holds only their file name")
     ] = None,
     as_json: JsonOption = False,
@@ -39,7 +39,7 @@ def verify(
         console.progress("verifying", None) as advance,
     ):
         check = check_tools if tools else verify_log
-        verdict = check(log, decisions, source.market.symbol, advance, fitted)
+        verdict = check(log, decisions, source.market.symbol, advance, fitted_file)
     if as_json:
         console.print_json(plain(verdict.as_json()))
     elif isinstance(verdict, ToolVerdict):
@@ -53,18 +53,18 @@ def verify(
 def transcript(
     market: MarketOption = None,
     storage: StorageOption = None,
-    at: Annotated[
+    moment: Annotated[
         str | None, typer.Option("--at", help="a moment, e.g. 2024-01-01T12:00 (UTC); the last conversation up to it")
     ] = None,
-    whole: Annotated[bool, typer.Option("--whole", help="cut nothing short")] = False,
+    full: Annotated[bool, typer.Option("--whole", help="do not truncate")] = False,
     out: Annotated[Path | None, typer.Option("-o", "--output", help="the file to write instead, Markdown")] = None,
     redis: RedisOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """What was said between us and a model about one tick, as the decision log holds it."""
+    """Print the conversation with a model about one tick, as the decision log holds it."""
     source = log_source(market, storage, redis, config)
     with source.decisions() as decisions:
-        text = "\n\n".join(transcript_at(decisions, time_of(at, ALL_NS[1]), whole))
+        text = "\n\n".join(transcript_at(decisions, time_of(moment, ALL_NS[1]), full))
     if out is None:
         console.show(text)
         return
@@ -77,13 +77,13 @@ def _print_verdict(verdict: Verdict) -> None:
     for note in verdict.notes:
         console.show(note)
     console.show(f"{verdict.equal} of {verdict.total} analyses identical")
-    for difference in verdict.differences[:_SHOWN]:
+    for difference in verdict.differences[:_MAX_DIFFERENCES]:
         console.show(f"first difference at {difference['as_of']} (seq {difference['seq']}): {difference['field']}: "
               f"live {difference['live']}, replay {difference['replay']}")  # fmt: skip
 
 
 def _print_tools(verdict: ToolVerdict) -> None:
     console.show(f"{verdict.equal} of {verdict.decisions} decisions were shown what would be shown now")
-    for touched in verdict.touched:
-        console.show(f"{touched['as_of']} (seq {touched['seq']}): {', '.join(touched['tools'])}: {touched['field']}: "
-              f"shown {touched['live']}, now {touched['replay']}")  # fmt: skip
+    for change in verdict.touched:
+        console.show(f"{change['as_of']} (seq {change['seq']}): {', '.join(change['tools'])}: {change['field']}: "
+              f"shown {change['live']}, now {change['replay']}")  # fmt: skip

@@ -17,7 +17,7 @@ from replay.verify.origin import Origin
 from runtime.analysis_config import AnalysisConfig
 from runtime.decide import Decider
 from runtime.loop import drive
-from runtime.warm_up import state_of, warmed_up
+from runtime.warm_up import read_with_warm_up, state_of
 
 _PROFILE_MINUTES = 1440
 _BY_RULES = "no decision log: what the rules advise"
@@ -54,7 +54,7 @@ def scene_at(log: Log, at_ns: int, sight: AnalysisConfig, origin: Origin | None 
         if tick.seq == seq:
             scenes.append(_scene(tick, now, sight, origin))
 
-    drive(warmed_up(log, boundary, seq, sight.windows), state, on_tick)
+    drive(read_with_warm_up(log, boundary, seq, sight.windows), state, on_tick)
     return scenes[0]
 
 

@@ -20,7 +20,7 @@ from replay.decisions import Ticks
 from replay.signals.signals import FirstSightings, Sighting, sightings
 from runtime.analysis_config import AnalysisConfig
 from runtime.loop import drive
-from runtime.warm_up import state_of, warmed_up
+from runtime.warm_up import read_with_warm_up, state_of
 
 _FLOW_INTERVALS_S = (1, 10)
 _MID, _KNOWN = "mid", "known"
@@ -105,7 +105,7 @@ def gather(
         moments.append((out_ns[tick.seq], tick.seq, found.reference_e8, unit, near))
 
     last = int(ticks.seq[-1])
-    drive(warmed_up(log, int(ticks.boundary_ns[0]), last, sight.windows), state, on_tick)
+    drive(read_with_warm_up(log, int(ticks.boundary_ns[0]), last, sight.windows), state, on_tick)
     columns: list[Sequence[float]] = list(zip(*moments, strict=True)) if moments else [()] * 5
     out, seq, reference, units, nears = columns
     return SignalSamples(

@@ -12,7 +12,7 @@ import msgspec
 from agents.llm.conversation.dialogue import ModelOptions
 from agents.llm.recorded import Cassette, RecordedMinute
 from agents.llm.wire.api import Usage
-from agents.llm.wire.shapes import MENDS
+from agents.llm.wire.shapes import FIXES
 from market.printable import printable
 from replay.runs.model_share import ModelShare
 from runtime.analysts import MODEL
@@ -137,7 +137,7 @@ class Totals:
 def minute_of(answer: Answer) -> RecordedMinute:
     """An answer as a recorded minute."""
     replies = {call.request: call.reply for call in answer.calls if call.verdict == "ok" and call.reply is not None}
-    mends = MENDS.intersection(answer.anomalies)
+    mends = FIXES.intersection(answer.anomalies)
     return RecordedMinute(replies, True, MODEL, answer.prompt_digest, answer.fallback, answer.cut, mends)
 
 

@@ -29,8 +29,8 @@ from replay.trials.counterfactual import Asker, ask_all, chosen, live_ticks, out
 from replay.trials.course import Asked
 from replay.trials.estimate import Estimate, Rates, estimate, rehearsed
 from runtime.analysis_config import AnalysisConfig
-from runtime.analysts import MakeAnalyst, Questions, recorded_analyst
-from runtime.model_config import budget_of, endpoint_of, prices_of, prompts_of, questions_of, remember
+from runtime.analysts import MakeAnalyst, Questions, make_recorded_analyst
+from runtime.model_config import budget_of, endpoint_of, prices_of, prompts_of, questions_of, restore_budget
 from runtime.open_log import OpenLog
 from runtime.settings.settings import DeepSeek
 
@@ -82,7 +82,7 @@ class ModelSetup:
         return Arm(
             market=self.market,
             log_id=log.cold.catalogue.log_id,
-            asking=questions.asking,
+            asking=questions.options,
             variant=questions.variant,
             language=questions.language,
             prompt_digest=prompts_of(questions).digest,
@@ -145,7 +145,7 @@ class Collected:
 
     def make_analyst(self, repeat: int, questions: Questions) -> MakeAnalyst:
         """Who decides by one repeat's answers; picklable."""
-        return partial(recorded_analyst, partial(read_tape, self.recording.path, repeat), questions)
+        return partial(make_recorded_analyst, partial(read_tape, self.recording.path, repeat), questions)
 
     def inputs(self, repeat: int) -> dict[str, Any]:
         """What identifies one repeat's answers."""
@@ -189,7 +189,7 @@ def _outdated(way: ModelSetup, log: Log, live: Ticks, recording: Recording, repe
         old = chosen(live, [answer.seq for answer in stored if answer.code != code_digest()])
         if len(old):
             read_repeat = partial(recording.tape, repeat)
-            analyst = recorded_analyst(read_repeat, way.questions, way.sight.parameters)
+            analyst = make_recorded_analyst(read_repeat, way.questions, way.sight.parameters)
             for seq in outdated(way.views(log, old), analyst):
                 found.setdefault(seq, []).append(repeat)
     return found
@@ -252,15 +252,15 @@ async def _session(
     asker = Asker(
         client=client,
         prompts=prompts_of(way.questions),
-        asking=way.questions.asking,
+        asking=way.questions.options,
         parameters=way.sight.parameters,
         clock=clock,
-        cost_usd_e12=lambda attempt: budget.cost_e12(attempt.charged, attempt.sent_ns),
+        cost_usd_e12=lambda attempt: budget.cost_e12(attempt.charge, attempt.sent_ns),
         code=code_digest(),
     )
     try:
         asked = await ask_all(views, missing, answers, asker, concurrency, on_progress)
-        return Asked(client.stopped, lasts=True) if client.stopped is not None else asked
+        return Asked(client.stop_reason, lasts=True) if client.stop_reason is not None else asked
     finally:
         await client.close()
 
@@ -270,14 +270,14 @@ def _estimated(way: ModelSetup, view: MarketView, count: int, recording: Recordi
     for answer in recording.everything():
         if answer.whole and answer.calls:
             known.add(answer)
-    asking = way.questions.asking
+    asking = way.questions.options
     requests = rehearsed(view, prompts_of(way.questions), asking, way.sight.parameters)
     return estimate(requests, count, way.settings.attempts, _rates(way.settings, clock.now_ns()), known)
 
 
 def _rates(settings: DeepSeek, now_ns: int) -> Rates | None:
     prices, model = prices_of(settings), settings.model
-    if not prices.knows(model):
+    if not prices.has_price(model):
         return None
     times = settings.prices[model].peak_multiplier if settings.peak_hours else 1.0
 
@@ -298,5 +298,5 @@ def _budget(way: ModelSetup, clock: Clock) -> Budget:
             budget.restore((call.sent_ns, call.charged) for call in calls if call.sent_ns >= today_ns)
     if way.open_decisions is not None:
         with way.open_decisions() as decisions:
-            remember(budget, decisions, now_ns)
+            restore_budget(budget, decisions, now_ns)
     return budget

@@ -33,7 +33,7 @@ from replay.trials.answers import Answers
 from replay.trials.course import Asked, Course
 from runtime.analysis_config import AnalysisConfig
 from runtime.loop import drive
-from runtime.warm_up import state_of, warmed_up
+from runtime.warm_up import read_with_warm_up, state_of
 
 Change = Callable[[Iterable[Batch]], Iterable[Batch]]
 """Makes another market of a log's batches before anything is folded."""
@@ -102,7 +102,7 @@ def views_at(log: Log, ticks: Ticks, sight: AnalysisConfig, change: Change = ite
         if tick.seq in wanted:
             seen.append(observer.observe(tick, now))
 
-    for batch in change(warmed_up(log, int(ticks.boundary_ns[0]), int(ticks.seq[-1]), sight.windows)):
+    for batch in change(read_with_warm_up(log, int(ticks.boundary_ns[0]), int(ticks.seq[-1]), sight.windows)):
         rows = batch.rows.get(TICK)
         for piece in [batch] if rows is None else batch.split_after(rows["seq"]):
             drive([piece], state, on_tick)
@@ -182,7 +182,7 @@ async def _answer(
             prompt_digest=asker.prompts.digest,
             code=asker.code,
             whole=whole,
-            fallback=None if outcome.admitted else outcome.reason,
+            fallback=None if outcome.decision else outcome.reason,
             cut=outcome.cut,
             took_ms=(asker.clock.now_ns() - started) // 1_000_000,
             calls=tuple(took),
@@ -240,7 +240,7 @@ def _call_of(agent: Agent, attempt: Attempt, cost_usd_e12: int) -> Call:
         took_ms=attempt.took_ms,
         cost_usd_e12=cost_usd_e12,
         usage=reply.usage if reply else Usage(),
-        charged=attempt.charged,
+        charged=attempt.charge,
         detail=attempt.detail,
         reply=attempt.body if attempt.verdict == "ok" else None,
         model=reply.model if reply else None,

@@ -57,7 +57,7 @@ class Course:
     def stop(self, fault: NoReply) -> None:
         """Ask no more; the first fault counts."""
         if self.asked.stopped is None:
-            self.asked = Asked(fault.in_full, fault.lasts)
+            self.asked = Asked(fault.full_text, fault.lasts)
 
     def end(self) -> None:
         """What is still held back: the minutes' answers, or where nothing was ever answered no more than their cost."""

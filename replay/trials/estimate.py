@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
-from agents.llm.client.budget import most_taken
+from agents.llm.client.budget import max_usage
 from agents.llm.conversation.dialogue import ModelOptions, Turn, converse, proceed
 from agents.llm.conversation.prompts import Prompts
-from agents.llm.wire.api import Reply, Request, Usage, rendered
+from agents.llm.wire.api import Reply, Request, Usage, encode_request
 from analysis.parameters import Parameters
 from analysis.view import MarketView
 from market.timestamps import DAY_NS
@@ -74,7 +74,7 @@ def estimate(
         plain = [_expected(request) for request in requests[:-1]]
         expected = _sum(plain)
         basis = f"the first tick's prompts at {_BYTES_PER_TOKEN} bytes a token, nothing cached"
-    worst = _sum([most_taken(request) for request in requests] * attempts)
+    worst = _sum([max_usage(request) for request in requests] * attempts)
     return Estimate(
         conversations,
         expected.total * conversations,
@@ -122,7 +122,7 @@ def _said(request: Request, symbol: str) -> dict[str, Any]:
 
 
 def _expected(request: Request) -> Usage:
-    prompt = len(rendered(request)) // _BYTES_PER_TOKEN
+    prompt = len(encode_request(request)) // _BYTES_PER_TOKEN
     answered = any(message["role"] == "tool" for message in request["messages"])
     reply = _DECIDING if "response_format" in request else _TELLING if answered else _CALLING
     if request.get("reasoning_effort") is not None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from agents.llm.conversation.tools import TOOLS, calls_in, candidates, result
+from agents.llm.conversation.tools import TOOLS, candidates_json, parse_calls, tool_result
 from analysis.observe import Observer
 from analysis.view import MarketView
 from eventlog.facts.model import MODEL_CALL
@@ -20,7 +20,7 @@ from replay.errors import NothingToReplay
 from replay.verify.verify import first_difference, sessions_of, sight_of_session
 from runtime.analysis_config import AnalysisConfig
 from runtime.loop import drive
-from runtime.warm_up import state_of, warmed_up
+from runtime.warm_up import read_with_warm_up, state_of
 
 CANDIDATES = "candidates"
 _CANDIDATES_START = '{"reference":'
@@ -108,7 +108,7 @@ def compare_shown(
             on_progress(1)
 
     first, last = min(left), max(left)
-    drive(warmed_up(log, left[first].as_of_ns, last, sight.windows), state, on_tick)
+    drive(read_with_warm_up(log, left[first].as_of_ns, last, sight.windows), state, on_tick)
     return left
 
 
@@ -133,7 +133,7 @@ def results_in(request: Any) -> dict[str, str]:
     for message in messages if isinstance(messages, list) else ():
         if not isinstance(message, dict):
             continue
-        names |= {call.id: call.name for call in calls_in(message) or ()}
+        names |= {call.id: call.name for call in parse_calls(message) or ()}
         content = message.get("content")
         if not isinstance(content, str):
             continue
@@ -147,7 +147,7 @@ def results_in(request: Any) -> dict[str, str]:
 
 
 def _compare(tick: TickEntry, there: Shown, view: MarketView, verdict: ToolVerdict) -> None:
-    now = {name: candidates(view) if name == CANDIDATES else result(name, view) for name in there.results}
+    now = {name: candidates_json(view) if name == CANDIDATES else tool_result(name, view) for name in there.results}
     changed = [name for name, text in there.results.items() if text != now[name]]
     verdict.decisions += 1
     verdict.equal += not changed

@@ -26,7 +26,7 @@ from runtime.loop import drive
 from runtime.model_config import questions_of
 from runtime.settings.settings import Settings, SettingsError
 from runtime.settings.settings import parse as parse_settings
-from runtime.warm_up import state_of, warmed_up
+from runtime.warm_up import read_with_warm_up, state_of
 
 _SHOWN = 50
 
@@ -161,7 +161,7 @@ def _verify_session(
         on_progress(1)
 
     first, last = min(expected), max(expected)
-    drive(warmed_up(log, expected[first].as_of_ns, last, sight.windows), state, on_tick)
+    drive(read_with_warm_up(log, expected[first].as_of_ns, last, sight.windows), state, on_tick)
     for missing in expected.values():
         verdict.total += 1
         where = {"as_of": iso(missing.as_of_ns), "seq": missing.market_seq, "field": "tick"}

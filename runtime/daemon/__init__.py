@@ -1,1 +1,1 @@
-"""What a process that runs for months needs: signals, its log, its status, its limits."""
+"""What a daemon needs: signals, its log file, its status, its limits."""

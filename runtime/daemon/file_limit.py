@@ -1,17 +1,17 @@
 """
-File descriptors of a process that keeps many files and sockets open.
+The limit of file descriptors of a process.
 """
 
 import resource
 from contextlib import suppress
 
-_ENOUGH = 65_536
+_MAX_DESCRIPTORS = 65_536  # beyond any need
 
 
 def raise_limit() -> None:
-    """Allow this process as many descriptors as the system lets it, up to a number beyond any need."""
+    """Raise the limit of file descriptors as far as the system allows, at most to `_MAX_DESCRIPTORS`."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _ENOUGH if hard == resource.RLIM_INFINITY else min(hard, _ENOUGH)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with suppress(ValueError, OSError):  # some systems promise more than they give
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    target = _MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _MAX_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < target:
+        with suppress(ValueError, OSError):  # some systems report a higher limit than they accept
+            resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))

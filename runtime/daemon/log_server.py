@@ -1,5 +1,5 @@
 """
-The log's server while a daemon runs: the one that settings name, or the storage's own, begun and left in time.
+The log's server while a daemon runs: the one in settings, or the one embedded in the storage, started and released.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,10 +19,10 @@ _CUT_AFTER_S = 2.0  # of the time to end in: by then the log's server has answer
 @dataclass(frozen=True, slots=True)
 class LogServer:
     """
-    A server of logs.
+    The server of a storage's logs.
 
     Attributes:
-        connect: makes a new connection to it. revive: brings it back where it is the storage's own and has died.
+        connect: makes a new connection to it. revive: restarts an embedded server that has died.
     """
 
     connect: Callable[[], Any]
@@ -32,10 +32,12 @@ class LogServer:
 @contextmanager
 def log_server(url: str | None, storage: Path, stop: StopSignal) -> Iterator[LogServer]:
     """
-    The server of a storage's logs until the daemon ends; its connections are cut where it does not answer by then.
+    Provide the server of a storage's logs until the daemon ends; connections that do not answer by then are closed.
 
     Args:
         url: of the server; None for the one embedded in the storage, which is started where it does not run.
+        storage: folder of all logs.
+        stop: the daemon's stop signal, which bounds the time to end.
 
     Raises:
         StoreUnavailable: the embedded server does not start.
@@ -48,9 +50,9 @@ def log_server(url: str | None, storage: Path, stop: StopSignal) -> Iterator[Log
         yield LogServer(connections.connect, _reviver(server, stop))
     finally:
         if server is not None and keeper is not None:
-            server.release(keeper, min(stop.left_s(), _RELEASE_S))
+            server.release(keeper, min(stop.remaining_s(), _RELEASE_S))
 
 
 def _reviver(server: EmbeddedServer | None, stop: StopSignal) -> Callable[[], None]:
-    """What brings a server of our own back; nobody waits for it once the process is told to end."""
+    """A function that restarts an embedded server; does not wait for it after the stop signal."""
     return (lambda: None) if server is None else (lambda: server.ensure(stop.requested.is_set).close())

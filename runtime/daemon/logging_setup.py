@@ -1,8 +1,8 @@
 """
-Where daemons write their log: JSON lines in a file a day, and one readable line each on standard error.
+The log of daemons: JSON lines in one file per day, and one readable line each on standard error.
 
-Lines go through a bounded queue to a thread of its own: a slow disk or terminal holds up nobody. Tracebacks are plain:
-what local names held, a key perhaps, is in neither. What came from outside reaches the terminal as visible text.
+Lines go through a bounded queue to a thread: a slow disk or terminal blocks no caller. Tracebacks do not show local
+variables, which may hold a key. Untrusted text reaches the terminal with control characters made visible.
 """
 
 import atexit
@@ -25,10 +25,10 @@ from market.printable import printable
 
 FILE_NAME = "strategy_agent.log"
 
-_MAX_WAITING = 10_000
+_MAX_PENDING = 10_000  # lines in the queue; further ones are counted and dropped
 _PATIENCE_S = 1.0
-"""How long a line waits for a terminal that takes nothing, a paused pager perhaps: the file has it anyway."""
-_NOISY = ("websockets", "aiohttp", "asyncio", "numba")
+"""Seconds that a line waits for a terminal that accepts nothing, such as a paused pager; the file has the line too."""
+_NOISY_LIBRARIES = ("websockets", "aiohttp", "asyncio", "numba")
 
 
 def set_up(logs_dir: Path, level: str, keep_days: int = 14) -> None:
@@ -36,7 +36,9 @@ def set_up(logs_dir: Path, level: str, keep_days: int = 14) -> None:
     Send every log line to `strategy_agent.log` in a folder, and to standard error.
 
     Args:
-        keep_days: how many days of it stay beside today's.
+        logs_dir: the folder; created where it is missing.
+        level: the least severe level that is written, e.g. INFO.
+        keep_days: number of days that files are kept beside today's.
 
     Raises:
         EventLogError: the folder cannot be used.
@@ -45,7 +47,7 @@ def set_up(logs_dir: Path, level: str, keep_days: int = 14) -> None:
         create_private_folder(logs_dir)
     file = _ToFile(DailyFile(logs_dir / FILE_NAME, keep_days))
     terminal = _ToTerminal()
-    shared: list[Any] = [
+    common: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -55,16 +57,16 @@ def set_up(logs_dir: Path, level: str, keep_days: int = 14) -> None:
         file: [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()],
         terminal: [_visible, readable],
     }
-    without_marks = structlog.stdlib.ProcessorFormatter.remove_processors_meta
-    for handler, last in renderers.items():
+    remove_marks = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    for handler, rest in renderers.items():
         handler.setFormatter(
-            structlog.stdlib.ProcessorFormatter(processors=[without_marks, *last], foreign_pre_chain=shared)
+            structlog.stdlib.ProcessorFormatter(processors=[remove_marks, *rest], foreign_pre_chain=common)
         )
     _send_through_queue(level, file, terminal)
-    for noisy in _NOISY:
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    for library in _NOISY_LIBRARIES:
+        logging.getLogger(library).setLevel(logging.WARNING)
     structlog.configure(
-        processors=[*shared, _with_error, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*common, _with_error, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
@@ -72,7 +74,7 @@ def set_up(logs_dir: Path, level: str, keep_days: int = 14) -> None:
 
 
 def flush() -> None:
-    """Wait until everything logged so far is written."""
+    """Wait until all lines logged so far are written."""
     for handler in logging.getLogger().handlers:
         if isinstance(handler, _Entrance):
             handler.lines.join()
@@ -83,7 +85,7 @@ def _send_through_queue(level: str, *handlers: logging.Handler) -> None:
     for old in list(root.handlers):
         root.removeHandler(old)
         old.close()
-    entrance = _Entrance(queue.Queue(_MAX_WAITING))
+    entrance = _Entrance(queue.Queue(_MAX_PENDING))
     listener = QueueListener(entrance.lines, *handlers)
     listener.start()
     entrance.listener = listener
@@ -93,32 +95,32 @@ def _send_through_queue(level: str, *handlers: logging.Handler) -> None:
 
 
 class _Entrance(QueueHandler):
-    """Takes lines without waiting; where there is no room it counts them, and says so as soon as there is."""
+    """Queues lines without waiting; drops and counts them while the queue is full, and logs the count afterwards."""
 
     listener: QueueListener | None = None
 
     def __init__(self, lines: "queue.Queue[Any]") -> None:
         super().__init__(lines)
         self.lines = lines
-        self._left_out = 0
+        self._dropped_count = 0
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
-        """As it is: it stays in this process, and its formatters want what it holds."""
+        """Return the record unchanged: it stays in this process, and its formatters need its arguments."""
         return record
 
     def enqueue(self, record: logging.LogRecord) -> None:
         try:
             self.lines.put_nowait(record)
         except queue.Full:
-            self._left_out += 1
+            self._dropped_count += 1
             return
-        if self._left_out:
-            text = f"{self._left_out} log lines left out: they came faster than they could be written"
-            self._left_out = 0
+        if self._dropped_count:
+            text = f"{self._dropped_count} log lines left out: they came faster than they could be written"
+            self._dropped_count = 0
             self.enqueue(logging.LogRecord("logging", logging.WARNING, __file__, 0, text, None, None))
 
     def close(self) -> None:
-        """Everything that waits is written first."""
+        """Write the pending lines, then close the handlers."""
         listener, self.listener = self.listener, None
         if listener is not None:
             listener.stop()
@@ -129,8 +131,8 @@ class _Entrance(QueueHandler):
 
 class _ToTerminal(logging.Handler):
     """
-    Lines on whatever standard error is now; one that is closed, takes nothing, or cannot show a letter, costs nothing
-    else. While it takes nothing, lines are left out.
+    Writes lines to the current standard error; ignores one that is closed or cannot show a letter, and drops lines
+    while it accepts nothing.
     """
 
     def __init__(self) -> None:
@@ -139,7 +141,7 @@ class _ToTerminal(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         with suppress(OSError, ValueError):
-            self._is_taking = _takes_words(_PATIENCE_S if self._is_taking else 0.0)
+            self._is_taking = _is_writable(_PATIENCE_S if self._is_taking else 0.0)
             if not self._is_taking:
                 return
             text = self.format(record) + "\n"
@@ -149,7 +151,7 @@ class _ToTerminal(logging.Handler):
 
 
 class _ToFile(logging.Handler):
-    """Lines into a daily file; a file that cannot be written is told once on standard error, until it can be again."""
+    """Writes lines to a daily file; reports on standard error, once, when the file cannot be written."""
 
     def __init__(self, file: DailyFile) -> None:
         super().__init__()
@@ -170,8 +172,8 @@ class _ToFile(logging.Handler):
         super().close()
 
 
-def _takes_words(patience_s: float) -> bool:
-    """Whether standard error takes a line within some time; one that is no file of the system always does."""
+def _is_writable(patience_s: float) -> bool:
+    """Whether standard error accepts a line within some time; True for one without a file descriptor."""
     try:
         descriptor = sys.stderr.fileno()
     except (OSError, ValueError, AttributeError):
@@ -180,17 +182,17 @@ def _takes_words(patience_s: float) -> bool:
 
 
 def _with_error(_logger: Any, _name: str, fields: Any) -> Any:
-    """The error that is being handled now, named: another thread that writes the line handles none."""
+    """Put the error that is handled now into the fields: the line is formatted in another thread."""
     return fields | {"exc_info": sys.exc_info()} if fields.get("exc_info") is True else fields
 
 
 def _visible(_logger: Any, _name: str, fields: Any) -> Any:
-    """Text from outside, a venue's reason perhaps, must not speak to the terminal."""
+    """Make control characters visible: untrusted text, such as a venue's reason, must not reach the terminal."""
     return {key: printable(value) if isinstance(value, str) else value for key, value in fields.items()}
 
 
 def _plain_traceback(out: TextIO, error: Any) -> None:
-    """A traceback without what local names held, each line made visible."""
+    """Write a traceback without local variables, its control characters visible."""
     for part in traceback.format_exception(*error):
         for line in part.rstrip("\n").split("\n"):
             out.write(f"\n{printable(line)}")

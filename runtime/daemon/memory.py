@@ -1,5 +1,5 @@
 """
-Memory of a process that runs for months.
+The memory allocator of a process that runs for months.
 """
 
 import pyarrow as pa
@@ -7,7 +7,7 @@ import pyarrow as pa
 
 def use_one_allocator() -> None:
     """
-    Have Arrow take its memory where everything else does.
+    Make Arrow use the system's allocator.
 
     Its own allocator keeps a heap for every thread that ever archived: over a day of archiving it took some 30 MB more,
     and kept growing.

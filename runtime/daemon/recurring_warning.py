@@ -1,5 +1,5 @@
 """
-A condition that may last for days, in the log a few times instead of a thousand.
+Logs a condition that may last for days only now and then.
 """
 
 import time
@@ -7,8 +7,8 @@ from typing import Any
 
 import structlog
 
-AGAIN_S = 600.0
-_MAX_REASONS = 16
+REPEAT_S = 600.0
+_MAX_REASONS = 16  # remembered; beyond them all are logged anew
 
 _log = structlog.get_logger()
 
@@ -18,32 +18,32 @@ class RecurringWarning:
     Warns when a condition begins or has another reason, and again every ten minutes while it lasts.
 
     Args:
-        event: the log line. over: the line when the condition ends.
+        event: the log line. end_event: the line when the condition ends.
     """
 
-    def __init__(self, event: str, over: str) -> None:
+    def __init__(self, event: str, end_event: str) -> None:
         self._event = event
-        self._over = over
+        self._end_event = end_event
         self._logged_s: dict[str, float] = {}  # by reason
         self._is_open = False
-        self._unlogged = 0
+        self._unlogged_count = 0
 
     def occurs(self, reason: str, **fields: Any) -> None:
-        """The condition is there: now, or still."""
+        """Report that the condition begins or lasts."""
         now = time.monotonic()
         last = self._logged_s.get(reason)
-        if last is not None and now - last < AGAIN_S:
-            self._unlogged += 1
+        if last is not None and now - last < REPEAT_S:
+            self._unlogged_count += 1
             return
         if len(self._logged_s) >= _MAX_REASONS:
             self._logged_s.clear()
         self._logged_s[reason] = now
-        repeated = {"repeated": self._unlogged} if self._unlogged else {}
-        _log.warning(self._event, reason=reason, **fields, **repeated)
-        self._is_open, self._unlogged = True, 0
+        extra = {"repeated": self._unlogged_count} if self._unlogged_count else {}
+        _log.warning(self._event, reason=reason, **fields, **extra)
+        self._is_open, self._unlogged_count = True, 0
 
     def ends(self, **fields: Any) -> None:
-        """The condition is not there: said once, after a warning."""
+        """Report that the condition does not hold; logged once, after a warning."""
         if self._is_open:
             self._is_open = False
-            _log.info(self._over, **fields)
+            _log.info(self._end_event, **fields)

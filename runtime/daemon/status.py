@@ -1,5 +1,5 @@
 """
-What a daemon says about itself: a small file beside its log, written at every tick, read by `--status`.
+The status of a daemon: a small file beside its log, written every second, read by `--status`.
 """
 
 import json
@@ -18,74 +18,81 @@ from market.timestamps import SECOND_NS, parse_iso
 STATUS = "status.json"
 _LOCK = "writer.lock"
 
-_OLD_S = 30
-"""A busy machine may be late with a status, not by so much."""
+_MAX_AGE_S = 30
+"""Seconds; a status is written every second, and a busy machine is not late by this much."""
 _MAX_BYTES = 16 * 1024 * 1024
 
 
-def write(folder: Path, fields: dict[str, Any]) -> None:
-    """Replace the status file. Whoever writes it holds the log's lock, and the file names that term of writing."""
+def write_status(folder: Path, fields: dict[str, Any]) -> None:
+    """Replace the status file; the caller holds the log's lock, whose term is written into the file."""
     write_fields(folder, {**fields, "term": term_of(folder / _LOCK)}, STATUS)
 
 
 def write_fields(folder: Path, fields: dict[str, Any], name: str) -> None:
-    """Replace a file of a status's kind. It is for looking at, so it is not synced to disk."""
+    """
+    Replace a JSON file beside a log; not synced to disk, since it may be lost.
+
+    Args:
+        folder: the log's folder.
+        fields: what the file holds, values for JSON.
+        name: the file's name.
+    """
     write_whole(folder / name, json.dumps(fields, indent=1).encode(), synced=False)
 
 
-def read(folder: Path) -> dict[str, Any]:
+def read_status(folder: Path) -> dict[str, Any]:
     """
-    What the daemon said last, and whether it runs now: `running` is what its lock says. Of one that has the lock and
-    has said nothing yet nothing more is known: what its predecessor said last was of another time.
+    Read a daemon's last status, and whether it runs now: `running` is what its lock says. Of a daemon that holds the
+    lock and has written nothing yet only that is known: the file is its predecessor's.
     """
     term = term_of(folder / _LOCK)
-    said = read_fields(folder)
-    written_in = said.pop("term", 0)  # a version that knew no terms wrote none into the lock either
+    fields = read_fields(folder)
+    file_term = fields.pop("term", 0)  # a version that knew no terms wrote none into the lock either
     if term is not None:
-        return {"running": True, **(said if written_in == term else {})}
-    return {"running": False, **said, "connected": False, **({"trades": "down"} if "trades" in said else {})}
+        return {"running": True, **(fields if file_term == term else {})}
+    return {"running": False, **fields, "connected": False, **({"trades": "down"} if "trades" in fields else {})}
 
 
-def of_collector(storage: Path, market: Market) -> dict[str, Any]:
+def collector_status(storage: Path, market: Market) -> dict[str, Any]:
     """
-    What the collector says of a market, under its own names and under those of the user's documents, which are there
+    The collector's status of a market, under its own names and under those of the user's documents, which are present
     also where it never ran.
     """
-    said = read(LogName("events", market).folder(storage))
+    fields = read_status(LogName("events", market).folder(storage))
     return {
-        **said,
-        "is_running": said["running"],
-        "websocket_connected": bool(said["running"] and said.get("connected")),
-        "redis_connected": _reaches_server(said),
-        "depth_snapshots_count": said.get("depth_snapshots_count", 0),
-        "trade_window_count": said.get("trade_window_count", 0),
+        **fields,
+        "is_running": fields["running"],
+        "websocket_connected": bool(fields["running"] and fields.get("connected")),
+        "redis_connected": _reaches_server(fields),
+        "depth_snapshots_count": fields.get("depth_snapshots_count", 0),
+        "trade_window_count": fields.get("trade_window_count", 0),
         "last_analysis": last_analysis(storage, market),
     }
 
 
-def of_analyzer(storage: Path, market: Market) -> dict[str, Any]:
+def analyzer_status(storage: Path, market: Market) -> dict[str, Any]:
     """
-    What the analyzer says of a market, under its own names and under those of the user's documents, which are there
+    The analyzer's status of a market, under its own names and under those of the user's documents, which are present
     also where it never ran.
     """
-    said = read(LogName("decisions", market).folder(storage))
-    said.pop("connected", None)  # it has no feed
-    named = {"is_running": said["running"], "redis_connected": _reaches_server(said)}
-    return {**said, **named, "last_analysis": last_analysis(storage, market)}
+    fields = read_status(LogName("decisions", market).folder(storage))
+    fields.pop("connected", None)  # it has no feed
+    aliases = {"is_running": fields["running"], "redis_connected": _reaches_server(fields)}
+    return {**fields, **aliases, "last_analysis": last_analysis(storage, market)}
 
 
-def note_on_age(said: dict[str, Any], now_ns: int) -> str | None:
+def age_note(fields: dict[str, Any], now_ns: int) -> str | None:
     """
-    That a running daemon's status is an old one; None where it is of now.
+    A note that a running daemon's status is old; None where it is recent.
 
     Args:
-        said: as `of_collector` or `of_analyzer` gives it. now_ns: by this machine's clock.
+        fields: of `collector_status` or `analyzer_status`. now_ns: by this machine's clock.
     """
-    if not said["running"] or not isinstance(written := said.get("written_at"), str):
+    if not fields["running"] or not isinstance(written_at := fields.get("written_at"), str):
         return None
     with suppress(BadTime):
-        age_s = (now_ns - parse_iso(written)) // SECOND_NS
-        if age_s > _OLD_S:
+        age_s = (now_ns - parse_iso(written_at)) // SECOND_NS
+        if age_s > _MAX_AGE_S:
             return (
                 f"note: this was written {age_s:,} s ago and not since, though it is written every second: the disk "
                 "takes nothing, or the daemon hangs; its log says more"
@@ -93,20 +100,20 @@ def note_on_age(said: dict[str, Any], now_ns: int) -> str | None:
     return None
 
 
-def _reaches_server(said: dict[str, Any]) -> bool:
-    """Whether a daemon's server takes what it is given."""
-    server = said.get("server") or {}
-    return bool(said["running"] and server.get("answers") and not said.get("server_away"))
+def _reaches_server(fields: dict[str, Any]) -> bool:
+    """Whether a running daemon's server answers and stores facts."""
+    server = fields.get("server") or {}
+    return bool(fields["running"] and server.get("answers") and not fields.get("server_away"))
 
 
 def last_analysis(storage: Path, market: Market) -> str | None:
-    """Up to when a market was analysed last; None where it never was."""
-    found = read_fields(LogName("decisions", market).folder(storage)).get("last_analysis")
-    return found if isinstance(found, str) else None
+    """The time up to which a market was analysed, ISO text; None where it never was."""
+    moment = read_fields(LogName("decisions", market).folder(storage)).get("last_analysis")
+    return moment if isinstance(moment, str) else None
 
 
 def read_fields(folder: Path, name: str = STATUS) -> dict[str, Any]:
-    """What a status file says; nothing where there is none, or none that can be read."""
+    """The fields of a status file; empty where there is none, or none that can be read."""
     with suppress(OSError, ValueError, RecursionError, LogBroken):
         fields = json.loads(read_plain(folder / name, _MAX_BYTES))
         return fields if isinstance(fields, dict) else {}

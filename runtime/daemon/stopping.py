@@ -1,5 +1,5 @@
 """
-How a daemon is told to end: it says so at once, whatever it is busy with, and has a limited time to end in.
+The stop signal of a daemon: acknowledged at once, whatever the daemon is doing, with a limited time to end.
 """
 
 import os
@@ -12,24 +12,23 @@ from collections.abc import Callable
 from contextlib import suppress
 
 LIMIT_S = 5.0
-"""How long ending may take, whatever the log's server does."""
+"""Seconds that ending may take, whatever the log's server does."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""The last where nobody has it ignored, as `nohup` does."""
-_BEGUN = b"\nstopping: what is queued is stored first; at most 5 s\n"
-_AGAIN = b"still stopping\n"
+"""SIGHUP only where it is not ignored, as under `nohup`."""
+_STOPPING = b"\nstopping: what is queued is stored first; at most 5 s\n"
+_STILL_STOPPING = b"still stopping\n"
 
 
 class StopSignal:
     """
-    Ctrl+C, SIGTERM or the end of its terminal, as something to wait for. Create it in the main thread; it stays in
-    charge until the process ends, so that a second Ctrl+C cannot break off what the first one began.
+    Ctrl+C, SIGTERM or the end of the terminal, as an event to wait for. Create it in the main thread; it handles these
+    signals until the process ends, so that a second Ctrl+C cannot interrupt the ending that the first one began.
 
-    The kernel's word goes to a thread of its own: that one says that the process stops even while the main thread is in
-    the middle of something that cannot be interrupted.
+    A thread of its own receives the signals and acknowledges them, even while the main thread cannot be interrupted.
 
     Attributes:
-        requested: set once the process was told to end.
+        requested: set once a signal came.
     """
 
     def __init__(self) -> None:
@@ -46,7 +45,7 @@ class StopSignal:
         threading.Thread(target=self._listen, name="stop signal", daemon=True).start()
 
     def call(self, listener: Callable[[], object]) -> None:
-        """Have something called, in another thread, as soon as the process is told to end; at once where it was."""
+        """Register a function to be called, in another thread, when a signal comes; called at once where one came."""
         with self._guard:
             self._listeners.append(listener)
             late = self.requested.is_set()
@@ -54,7 +53,7 @@ class StopSignal:
             listener()
 
     def call_after(self, seconds: float, listener: Callable[[], object]) -> None:
-        """Have something called so long after the process was told to end."""
+        """Register a function to be called some seconds after the first signal."""
 
         def later() -> None:
             timer = threading.Timer(seconds, listener)
@@ -63,8 +62,8 @@ class StopSignal:
 
         self.call(later)
 
-    def left_s(self) -> float:
-        """How much of the time to end in is left; all of it while nobody asked for the end."""
+    def remaining_s(self) -> float:
+        """The remaining seconds of the time to end, at least 0; all of it before a signal."""
         spent_s = time.monotonic() - self._requested_s if self.requested.is_set() else 0.0
         return max(0.0, LIMIT_S - spent_s)
 
@@ -78,13 +77,13 @@ class StopSignal:
                     self._requested_s = time.monotonic()
                     self.requested.set()
                 listeners = tuple(self._listeners) if first else ()
-            _say(_BEGUN if first else _AGAIN)
+            _write_to_terminal(_STOPPING if first else _STILL_STOPPING)
             for listener in listeners:
                 listener()
 
 
-def _say(words: bytes) -> None:
-    """To the terminal where it listens: one that is gone, or takes nothing just now, must not hold up the end."""
+def _write_to_terminal(line: bytes) -> None:
+    """Write to the terminal if it accepts the line now: a closed or blocked one must not delay the end."""
     with suppress(OSError, ValueError):
         if select.select([], [2], [], 0)[1]:
-            os.write(2, words)
+            os.write(2, line)

@@ -1,5 +1,5 @@
 """
-Network addresses as people write them: hosts, web addresses, Redis servers and proxies, checked before use.
+Checks of network addresses in settings: hosts, web addresses, Redis servers and proxies.
 
 Every check is pure and raises ValueError with a reason that quotes nothing: an address may hold a password.
 """
@@ -10,15 +10,15 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import SplitResult, parse_qsl, unquote_to_bytes, urlsplit
 
 _VISIBLE = re.compile(r"[!-~]*")
-_PLACE = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:@]+)(:[0-9]{1,5})?")
+_HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:@]+)(:[0-9]{1,5})?")
 _HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?")
 _PRIVATE = tuple(
     ip_network(text)
     for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10")
 )
 
-_LONGEST = 2_000
-_LARGEST_DATABASE = 65_535
+_MAX_LETTERS = 2_000
+_MAX_DATABASE = 65_535
 _REDIS_QUERY = {"db", "protocol"}
 _SOCKET_QUERY = _REDIS_QUERY | {"username", "password"}
 _TLS_QUERY = _REDIS_QUERY | {"ssl_cert_reqs", "ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile"}
@@ -28,27 +28,28 @@ _NO_PROXY = "must be an address like http://host:3128 or http://user:password@ho
 _ESCAPES = "in a password, write @ : / ? # % and blanks as %40 %3A %2F %3F %23 %25 %20"
 
 
-def checked_web_address(text: str, schemes: Sequence[str], example: str) -> SplitResult:
+def check_web_address(text: str, schemes: Sequence[str], example: str) -> SplitResult:
     """
-    The parts of an address without user, password, query and fragment; blanks around it do not count.
+    Check a web address and return its parts; it must have no user, password, query or fragment.
 
     Args:
-        schemes: those that may begin it, e.g. https and http.
-        example: an address as it should look, for the reason.
+        text: the address; blanks around it do not count.
+        schemes: those that are allowed, e.g. https and http.
+        example: a valid address, for the reason.
     """
     text = text.strip()
     if not _VISIBLE.fullmatch(text):
         raise ValueError("holds a blank, a hidden or a foreign letter; type it again, such a name in its xn-- form")
     url = _parts(text)
-    if url is None or url.scheme not in schemes or not _is_place(url):
+    if url is None or url.scheme not in schemes or not _is_host_and_port(url):
         raise ValueError(f"must be an address like {example}")
     if "@" in url.netloc or "?" in text or "#" in text:
         raise ValueError("must hold no user, password, query or fragment")
     return url
 
 
-def checked_redis_address(text: str) -> str:
-    """The address of a Redis server (redis://, rediss:// or unix://) without blanks around it."""
+def check_redis_address(text: str) -> str:
+    """Check the address of a Redis server (redis://, rediss:// or unix://); returns it without blanks around it."""
     text = text.strip()
     if any(letter.isspace() or not letter.isprintable() for letter in text):
         raise ValueError(f"holds a blank or a hidden letter; {_ESCAPES}")
@@ -65,23 +66,23 @@ def checked_redis_address(text: str) -> str:
     return text
 
 
-def checked_proxy(text: str) -> str:
-    """The address of an HTTP proxy (http:// or https://), with or without user and password."""
+def check_proxy_address(text: str) -> str:
+    """Check the address of an HTTP proxy (http:// or https://), with or without user and password; returns it."""
     text = text.strip()
     if not _VISIBLE.fullmatch(text):
         raise ValueError(f"holds a blank, a hidden or a foreign letter; {_ESCAPES}")
     url = _parts(text)
     if url is not None and url.scheme.startswith("socks"):
         raise ValueError("SOCKS proxies are not supported; name an HTTP proxy, like http://host:3128")
-    if url is None or url.scheme not in ("http", "https") or not _is_place(url) or url.path.rstrip("/"):
+    if url is None or url.scheme not in ("http", "https") or not _is_host_and_port(url) or url.path.rstrip("/"):
         raise ValueError(f"{_NO_PROXY}; {_ESCAPES}")
     if "?" in text or "#" in text or (url.username is None) != (url.password is None) or not _is_text(url):
         raise ValueError(f"{_NO_PROXY}; {_ESCAPES}")
     return text.rstrip("/")
 
 
-def checked_host(text: str) -> str:
-    """A host name or an IP address, without port, an IPv6 address without brackets; blanks around it do not count."""
+def check_host(text: str) -> str:
+    """Check a host name or IP address without port; returns an IPv6 address without brackets, and no blanks around."""
     text = text.strip()
     bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
     if not is_host(bare) or (bare != text and ":" not in bare):
@@ -90,7 +91,7 @@ def checked_host(text: str) -> str:
 
 
 def is_host(text: str) -> bool:
-    """Whether a resolver could look it up, or it is an IP address."""
+    """Whether a text is a host name that a resolver could look up, or an IP address."""
     try:
         return ip_address(text) is not None and "%" not in text
     except ValueError:
@@ -123,20 +124,20 @@ def _parts(text: str) -> SplitResult | None:
     """The parts of an address whose port is one; None where it has no parts."""
     try:
         url = urlsplit(text)
-        return url if url.port != 0 and len(text) <= _LONGEST else None
+        return url if url.port != 0 and len(text) <= _MAX_LETTERS else None
     except ValueError:
         return None
 
 
-def _is_place(url: SplitResult) -> bool:
+def _is_host_and_port(url: SplitResult) -> bool:
     """Whether host and port behind `//` are what they claim: brackets around IPv6 alone."""
-    place = url.netloc.rpartition("@")[2]
-    if _PLACE.fullmatch(place) is None or not url.hostname:
+    host_and_port = url.netloc.rpartition("@")[2]
+    if _HOST_AND_PORT.fullmatch(host_and_port) is None or not url.hostname:
         return False
     address = ip_of(url.hostname)
     if address is None:
-        return is_host(url.hostname) and "[" not in place
-    return is_host(url.hostname) and (":" in url.hostname) == ("[" in place)
+        return is_host(url.hostname) and "[" not in host_and_port
+    return is_host(url.hostname) and (":" in url.hostname) == ("[" in host_and_port)
 
 
 def _is_text(url: SplitResult) -> bool:
@@ -154,7 +155,7 @@ def _expect_socket(url: SplitResult) -> None:
 
 
 def _expect_database(url: SplitResult) -> None:
-    if not _is_place(url):
+    if not _is_host_and_port(url):
         raise ValueError(f"{_NO_REDIS}; {_ESCAPES}")
     number = url.path.removeprefix("/")
     if number and not _is_database(number):
@@ -162,7 +163,7 @@ def _expect_database(url: SplitResult) -> None:
 
 
 def _is_database(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= _LARGEST_DATABASE
+    return text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= _MAX_DATABASE
 
 
 def _expect_query(url: SplitResult, names: set[str]) -> None:

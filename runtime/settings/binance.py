@@ -6,16 +6,16 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from runtime.settings.addresses import checked_web_address, is_private
+from runtime.settings.addresses import check_web_address, is_private
 from runtime.settings.types import Section, Symbol
 
 _Null = BeforeValidator(lambda value: () if value is None else value)
 
 
 class Binance(Section):
-    """The venue: `symbol` is what is looked at, `symbols` what is recorded; by default that one alone."""
+    """The venue: `symbol` is analysed, `symbols` are recorded; by default `symbol` alone."""
 
-    symbol: Symbol = Field(default="BTCFDUSD", description="The market that is looked at: 2 to 30 of A-Z and 0-9.")
+    symbol: Symbol = Field(default="BTCFDUSD", description="The market that is analysed: 2 to 30 of A-Z and 0-9.")
     symbols: Annotated[tuple[Symbol, ...], _Null] = Field(
         default=(), max_length=500, description="The markets that are recorded, `symbol` among them; none: it alone."
     )
@@ -51,13 +51,13 @@ class Binance(Section):
         return self
 
     @property
-    def recorded(self) -> tuple[str, ...]:
+    def recorded_symbols(self) -> tuple[str, ...]:
         """The symbols that are recorded."""
         return self.symbols or (self.symbol,)
 
 
 def _venue_address(text: str, plain: str, example: str) -> str:
-    url = checked_web_address(text, (f"{plain}s", plain), example)
+    url = check_web_address(text, (f"{plain}s", plain), example)
     if url.scheme == plain and not is_private(url.hostname or ""):
         raise ValueError(f"must be encrypted ({plain}s); {plain} only to this machine or a private IP address")
     return text.strip().rstrip("/")

@@ -1,5 +1,5 @@
 """
-The settings of the collector: what it records, what may wait, what it says in figures.
+The settings of the collector: what it records, how much may be pending, and its metrics.
 """
 
 from typing import Annotated, Literal
@@ -15,10 +15,10 @@ class DepthSnapshot(Section):
     """REST snapshots of the book."""
 
     limit: Literal[5, 10, 20, 50, 100, 500, 1000, 5000] = Field(
-        default=5000, description="Levels a side of a snapshot; more cost more request weight."
+        default=5000, description="Levels per side of a snapshot; more cost more request weight."
     )
     update_interval_seconds: int = Field(default=60, ge=1, le=3600, description="Seconds from snapshot to snapshot.")
-    window_size: int = Field(default=60, ge=1, le=1440, description="How many of the last snapshots are looked at.")
+    window_size: int = Field(default=60, ge=1, le=1440, description="Number of the last snapshots that are analysed.")
 
 
 class OrderFlow(Section):
@@ -28,7 +28,7 @@ class OrderFlow(Section):
         default=2880,
         ge=1,
         le=10_080,
-        description="Minutes of trades that views hold; an analysis looks at 4320 at least.",
+        description="Minutes of trades that views hold; an analysis uses at least 4320.",
     )
     price_precision: Exact | None = Field(
         default=None, ge=1e-8, le=1_000_000,
@@ -84,10 +84,10 @@ class DataCollector(Section):
 
 
 class Metrics(Section):
-    """Where Prometheus may ask, on this machine by default; nowhere without a port."""
+    """The Prometheus endpoint, on this machine by default; none without a port."""
 
-    host: Host = Field(default="127.0.0.1", description="The address that is listened at.")
-    port: int | None = Field(default=None, ge=1, le=65_535, description="The port that is listened at; null for none.")
+    host: Host = Field(default="127.0.0.1", description="The address to listen on.")
+    port: int | None = Field(default=None, ge=1, le=65_535, description="The port to listen on; null for none.")
     allowed_hosts: Annotated[tuple[Host, ...], _Null] = Field(
         default=(),
         max_length=100,

@@ -1,5 +1,5 @@
 """
-The settings of the model that decides, and what its tokens cost.
+The settings of the model that decides, and the prices of its tokens.
 """
 
 import warnings
@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from runtime.settings.addresses import checked_web_address, is_loopback
+from runtime.settings.addresses import check_web_address, is_loopback
 from runtime.settings.types import Day, Line, Section, Usd, Window, minutes_of
-from runtime.settings.yaml_file import shown_key
+from runtime.settings.yaml_file import printable_key
 
 _CURRENT_MODELS = {"deepseek-chat": "deepseek-flash", "deepseek-reasoner": "deepseek-flash"}
 
@@ -23,7 +23,7 @@ class ModelPrice(Section):
     cache_hit: _UsdPerMillion = Field(description="USD per million prompt tokens that the provider had cached.")
     cache_miss: _UsdPerMillion = Field(description="USD per million prompt tokens that it had not.")
     output: _UsdPerMillion = Field(description="USD per million generated tokens.")
-    peak_multiplier: float = Field(default=1.0, ge=1, le=100, description="How many times as much in peak hours.")
+    peak_multiplier: float = Field(default=1.0, ge=1, le=100, description="Factor of the price in peak hours.")
 
 
 _FLASH = ModelPrice(cache_hit=0.003, cache_miss=0.15, output=0.60, peak_multiplier=2)
@@ -64,7 +64,7 @@ class DeepSeek(Section):
         default="default", description="The folder of prompts in agents/llm/prompts."
     )
     max_tokens: int = Field(default=8192, ge=1, le=393_216, description="Tokens that one answer may have.")
-    attempts: int = Field(default=3, ge=1, le=10, description="How often one request is sent at most.")
+    attempts: int = Field(default=3, ge=1, le=10, description="Most times that one request is sent.")
     tokens_per_minute: int | None = Field(
         default=200_000, ge=1, le=10**9, description="Tokens that a minute may take; null for no limit."
     )
@@ -126,7 +126,7 @@ class DeepSeek(Section):
     @classmethod
     def _safe_address(cls, value: str) -> str:
         try:
-            url = checked_web_address(value, ("https", "http"), "https://api.deepseek.com")
+            url = check_web_address(value, ("https", "http"), "https://api.deepseek.com")
         except ValueError as error:
             more = "; the key belongs into api_key" if "password" in str(error) else ""
             raise ValueError(f"{error}{more}") from None
@@ -136,14 +136,14 @@ class DeepSeek(Section):
 
     @field_validator("prices", mode="before")
     @classmethod
-    def _added_to_the_known(cls, value: Any) -> Any:
+    def _merge_with_defaults(cls, value: Any) -> Any:
         return {**_PRICES, **value} if isinstance(value, dict) else value
 
     @model_validator(mode="after")
     def _money_needs_a_price(self) -> "DeepSeek":
-        limited = self.usd_per_minute is not None or self.usd_per_day is not None
-        if self.api_key is not None and limited and self.model not in self.prices:
-            name = shown_key(self.model)
+        has_limit = self.usd_per_minute is not None or self.usd_per_day is not None
+        if self.api_key is not None and has_limit and self.model not in self.prices:
+            name = printable_key(self.model)
             raise ValueError(
                 f"usd_per_minute and usd_per_day need a price of {name}: add prices.{name} with cache_hit, "
                 "cache_miss and output in USD per million tokens, or set both limits to null"

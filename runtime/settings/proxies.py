@@ -1,5 +1,5 @@
 """
-Which proxy a request goes through, as variables of the environment or one setting say. Pure.
+The proxy of a request, from environment variables or one setting. Pure.
 
 Source: curl's manual page and libcurl's environment variables (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY).
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_network
 from urllib.parse import urlsplit
 
-from runtime.settings.addresses import checked_proxy, ip_of, is_loopback
+from runtime.settings.addresses import check_proxy_address, ip_of, is_loopback
 
 _SCHEMES = {"http": "http", "ws": "http", "https": "https", "wss": "https"}
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -20,7 +20,8 @@ _WITHOUT_SCHEME = re.compile(r"[^/]+:[0-9]+/?")
 @dataclass(frozen=True, slots=True)
 class Proxies:
     """
-    The proxies of one process. Not shown and not compared: they hold passwords, and belong to no settings file.
+    The proxies of one process. Their fields are excluded from repr and comparison: they hold passwords, and are no part
+    of the settings file.
 
     Attributes:
         by_scheme: the proxy's address for http and for https. exempt: entries of NO_PROXY.
@@ -32,17 +33,17 @@ class Proxies:
     @classmethod
     def of_environment(cls, variables: Mapping[str, str]) -> "Proxies":
         """
-        What the environment says: of each variable the lower-case spelling counts first, an empty one is no proxy.
+        Read the environment: of each variable the lower-case spelling counts first, an empty one is no proxy.
 
         Raises:
             ValueError: a variable that would be used names no HTTP proxy; the reason begins with the variable.
         """
         by_scheme = {}
         for scheme in ("http", "https"):
-            name = _first_set(variables, f"{scheme}_proxy", "all_proxy")
+            name = _find_variable(variables, f"{scheme}_proxy", "all_proxy")
             if name is not None and variables[name].strip():
-                by_scheme[scheme] = _checked(name, variables[name])
-        name = _first_set(variables, "no_proxy")
+                by_scheme[scheme] = _check_variable(name, variables[name])
+        name = _find_variable(variables, "no_proxy")
         return cls(by_scheme, tuple(re.split(r"[\s,]+", variables[name].strip())) if name is not None else ())
 
     @classmethod
@@ -51,7 +52,7 @@ class Proxies:
         return cls({} if address is None else {"http": address, "https": address})
 
     def proxy_for(self, url: str) -> str | None:
-        """The proxy for a request to an http, https, ws or wss address; None where it goes straight there."""
+        """The proxy for a request to an http, https, ws or wss address; None for a direct connection."""
         target = urlsplit(url)
         host, scheme = target.hostname, _SCHEMES.get(target.scheme)
         if scheme is None or not host or is_loopback(host):
@@ -62,23 +63,23 @@ class Proxies:
         return self.by_scheme.get(scheme)
 
 
-def _first_set(variables: Mapping[str, str], *names: str) -> str | None:
+def _find_variable(variables: Mapping[str, str], *names: str) -> str | None:
     return next((n for name in names for n in (name, name.upper()) if n in variables), None)
 
 
-def _checked(name: str, value: str) -> str:
+def _check_variable(name: str, value: str) -> str:
     value = value.strip()
     try:
-        return checked_proxy(f"http://{value}" if _WITHOUT_SCHEME.fullmatch(value) else value)
+        return check_proxy_address(f"http://{value}" if _WITHOUT_SCHEME.fullmatch(value) else value)
     except ValueError as error:
         raise ValueError(f"{name} in the environment: {error}; or set network.proxy, `none` for no proxy") from None
 
 
 def _matches(entry: str, host: str, port: int) -> bool:
-    """Whether an entry names a host: *, a domain and all below it, an IP address or network; with a port only that."""
+    """Whether an entry names a host: *, a domain and all below it, an IP address or network; a port must match too."""
     if entry == "*":
         return True
-    name, number = _without_port(entry)
+    name, number = _split_port(entry)
     if number is not None and number != port:
         return False
     address = ip_of(host)
@@ -91,11 +92,11 @@ def _matches(entry: str, host: str, port: int) -> bool:
         return False
 
 
-def _without_port(entry: str) -> tuple[str, int | None]:
+def _split_port(entry: str) -> tuple[str, int | None]:
     """An entry's host without brackets, and its port where it has one."""
-    bracketed = re.fullmatch(r"\[([^\]]*)\](?::([0-9]{1,5}))?", entry)
-    if bracketed is not None:
-        return bracketed[1], int(bracketed[2]) if bracketed[2] else None
+    match = re.fullmatch(r"\[([^\]]*)\](?::([0-9]{1,5}))?", entry)
+    if match is not None:
+        return match[1], int(match[2]) if match[2] else None
     name, colon, number = entry.rpartition(":")
     if colon and ":" not in name and number.isascii() and number.isdigit() and len(number) <= 5:
         return name, int(number)

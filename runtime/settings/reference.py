@@ -1,7 +1,7 @@
 """
-What settings models say about themselves: each key's kind, limits, default and description, as words and as Markdown.
+Describes settings models: each key's kind, limits, default and description, as words and as Markdown.
 
-Pure, and made for any pydantic model whose sections are models: `docs/settings.md` is written from it.
+Pure, for any pydantic model whose sections are models: `docs/settings.md` is generated from it.
 """
 
 import re
@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
-from runtime.settings.yaml_file import HIDDEN_KEY, dotted
+from runtime.settings.yaml_file import HIDDEN_KEY, join_key_path
 
 _KINDS: dict[Any, str] = {
     bool: "true or false",
@@ -40,7 +40,7 @@ _REASONS = {
     "dict_type": "must hold keys and values",
     "model_": "must hold keys and values",
 }
-_UNCOUNTED = ("text", "secret text", "true or false", "keys and values", "section")
+_WITHOUT_ARTICLE = ("text", "secret text", "true or false", "keys and values", "section")
 
 NAME = "<name>"
 """Stands in a path for keys that a user chooses."""
@@ -63,7 +63,7 @@ class Entry:
 
     Attributes:
         path: the keys that lead to it; `<name>` stands for keys that a user chooses.
-        kind: its value in words, e.g. "whole number or null". limits: what it may be, "" where the kind says all.
+        kind: its type in words, e.g. "whole number or null". limits: the range in words, "" where there is none.
         section: the model of its keys where it is a section.
     """
 
@@ -87,12 +87,12 @@ class Entry:
     def demand(self) -> str:
         """What its value must be, e.g. "must be a whole number from 1 to 65,535, or null"."""
         kind, null, _ = self.kind.partition(" or null")
-        article = "" if kind.startswith(_UNCOUNTED) else "a "
+        article = "" if kind.startswith(_WITHOUT_ARTICLE) else "a "
         return f"must be {article}{kind}{' ' if self.limits else ''}{self.limits}{', or null' if null else ''}"
 
 
 def entries(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[Entry]:
-    """Every key of a model, sections before what is in them, in the model's order."""
+    """All keys of a model, each section before its keys, in the model's order."""
     for name, info in model.model_fields.items():
         entry = entry_of(name, info, path)
         yield entry
@@ -102,13 +102,20 @@ def entries(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[Entr
 
 
 def entry_of(name: str, info: FieldInfo, path: tuple[str, ...] = ()) -> Entry:
-    """One field of a model; `path` leads to the model."""
-    kind, limits = words(info.annotation, info.metadata)
+    """
+    Describe one field of a model.
+
+    Args:
+        name: the field's name.
+        info: the field, as pydantic holds it.
+        path: the keys that lead to the model, () for the top.
+    """
+    kind, limits = kind_and_limits(info.annotation, info.metadata)
     section = next((t for t in _types(info.annotation) if isinstance(t, type) and issubclass(t, BaseModel)), None)
     return Entry((*path, name), info, kind, limits, section)
 
 
-def words(annotation: Any, metadata: Sequence[Any] = ()) -> tuple[str, str]:
+def kind_and_limits(annotation: Any, metadata: Sequence[Any] = ()) -> tuple[str, str]:
     """
     A value's kind and limits, e.g. ("whole number or null", "from 1 to 65,535").
 
@@ -117,15 +124,15 @@ def words(annotation: Any, metadata: Sequence[Any] = ()) -> tuple[str, str]:
     """
     origin, inside = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return words(inside[0], [*inside[1:], *metadata])
+        return kind_and_limits(inside[0], [*inside[1:], *metadata])
     if origin in (Union, UnionType):
-        kind, limits = words(next(part for part in inside if part is not NoneType), metadata)
+        kind, limits = kind_and_limits(next(part for part in inside if part is not NoneType), metadata)
         return f"{kind} or null", limits
     if origin is Literal:
         kind = "text" if isinstance(inside[0], str) else "whole number"
-        return kind, _either([str(choice) for choice in inside])
+        return kind, _join_choices([str(choice) for choice in inside])
     if origin is tuple:
-        return f"list of {words(inside[0])[0]}s", _limits(metadata, "entries")
+        return f"list of {kind_and_limits(inside[0])[0]}s", _limits(metadata, "entries")
     if origin is dict:
         return "keys and values", ""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
@@ -134,13 +141,13 @@ def words(annotation: Any, metadata: Sequence[Any] = ()) -> tuple[str, str]:
 
 
 def reference(model: type[BaseModel]) -> str:
-    """The page about a model as Markdown: one table a section, one row a key; secrets' defaults are not shown."""
-    everything = list(entries(model))
+    """Write the page about a model in Markdown: a table for each section, a row for each key, no secrets' defaults."""
+    all_entries = list(entries(model))
     parts = [_INTRODUCTION]
-    for entry in everything:
+    for entry in all_entries:
         if entry.section is None:
             continue
-        inside = [e for e in everything if e.path[: len(entry.path)] == entry.path and _is_row_of(e, entry)]
+        inside = [e for e in all_entries if e.path[: len(entry.path)] == entry.path and _is_row_of(e, entry)]
         parts.append(f"## `{'.'.join(entry.path)}`\n\n{entry.info.description}\n")
         if inside:
             rows = "\n".join(_row(e) for e in inside)
@@ -149,42 +156,44 @@ def reference(model: type[BaseModel]) -> str:
 
 
 def reason_of(error: ValidationError, model: type[BaseModel]) -> str:
-    """What a file says wrong first, by its key's path, on one line that quotes no value; and how much more there is."""
-    first = error.errors(include_input=False, include_url=False)[0]
+    """The first fault of a file with its key's path, on one line that quotes no value, and the number of others."""
+    fault = error.errors(include_input=False, include_url=False)[0]
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    known = {entry.path: entry for entry in entries(model)}
-    names = _as_entry([part for part in first["loc"] if isinstance(part, str)], known)
-    where = dotted(first["loc"])
-    if first["type"] == "extra_forbidden":
-        return f"{_unknown(first['loc'], names, known)}{more}"
-    reason = _reason(first["type"], first["msg"], known.get(names), len(names) < len(first["loc"]))
-    return f"{where}: {reason}{more}" if where else f"{reason}{more}"
+    entries_by_path = {entry.path: entry for entry in entries(model)}
+    names = _entry_path([part for part in fault["loc"] if isinstance(part, str)], entries_by_path)
+    key_path = join_key_path(fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        return f"{_describe_unknown_key(fault['loc'], names, entries_by_path)}{more}"
+    reason = _reason(fault["type"], fault["msg"], entries_by_path.get(names), len(names) < len(fault["loc"]))
+    return f"{key_path}: {reason}{more}" if key_path else f"{reason}{more}"
 
 
-def number(value: float) -> str:
-    """A number as people write it: 0.00000001, 65,535."""
+def format_number(value: float) -> str:
+    """Format a number for people: 0.00000001, 65,535."""
     return f"{value:,}" if isinstance(value, int) else f"{value:,.12f}".rstrip("0").rstrip(".")
 
 
-def _as_entry(names: Sequence[str], known: Mapping[tuple[str, ...], Entry]) -> tuple[str, ...]:
-    """A path with NAME for the keys that a user chose."""
+def _entry_path(names: Sequence[str], entries_by_path: Mapping[tuple[str, ...], Entry]) -> tuple[str, ...]:
+    """Replace the keys that a user chose by NAME."""
     path: tuple[str, ...] = ()
     for name in names:
-        chosen = path in known and get_origin(known[path].info.annotation) is dict
-        path = (*path, NAME if chosen else name)
+        is_user_key = path in entries_by_path and get_origin(entries_by_path[path].info.annotation) is dict
+        path = (*path, NAME if is_user_key else name)
     return path
 
 
-def _unknown(location: Sequence[int | str], names: tuple[str, ...], known: Mapping[tuple[str, ...], Entry]) -> str:
-    """That a key is unknown, what is known there, and what may be meant. A key that may be a password is not shown."""
-    key, here = names[-1], [path[-1] for path in known if path[:-1] == names[:-1]]
-    near = get_close_matches(key.lower().replace("-", "_"), here, 1)
-    elsewhere = [".".join(path) for path in known if path[-1] == key]
-    meant = (near or elsewhere)[:1]
-    shown = key if near or elsewhere or _HARMLESS.fullmatch(key) else HIDDEN_KEY
-    where = ".".join(part for part in (dotted(location[:-1]), shown) if part)
-    hint = f"; did you mean {meant[0]}?" if meant else ""
-    return f"{where}: unknown key; known here: {', '.join(here)}{hint}"
+def _describe_unknown_key(
+    location: Sequence[int | str], names: tuple[str, ...], entries_by_path: Mapping[tuple[str, ...], Entry]
+) -> str:
+    """Say that a key is unknown, with the known ones and a suggestion; a key that may be a password is hidden."""
+    key, siblings = names[-1], [path[-1] for path in entries_by_path if path[:-1] == names[:-1]]
+    similar = get_close_matches(key.lower().replace("-", "_"), siblings, 1)
+    elsewhere = [".".join(path) for path in entries_by_path if path[-1] == key]
+    suggestions = (similar or elsewhere)[:1]
+    visible_key = key if similar or elsewhere or _HARMLESS.fullmatch(key) else HIDDEN_KEY
+    key_path = ".".join(part for part in (join_key_path(location[:-1]), visible_key) if part)
+    hint = f"; did you mean {suggestions[0]}?" if suggestions else ""
+    return f"{key_path}: unknown key; known here: {', '.join(siblings)}{hint}"
 
 
 def _reason(kind: str, message: str, entry: Entry | None, inside_list: bool) -> str:
@@ -232,23 +241,23 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
-        return f"[{', '.join(_text(each) for each in value)}]"
+        return f"[{', '.join(_text(item) for item in value)}]"
     if isinstance(value, Path):
         return value.as_posix()
-    return number(value).replace(",", "") if isinstance(value, int | float) else str(value)
+    return format_number(value).replace(",", "") if isinstance(value, int | float) else str(value)
 
 
 def _limits(metadata: Sequence[Any], things: str = "letters") -> str:
     limits: dict[str, Any] = {}
-    for each in metadata:
-        for limit in each.metadata if isinstance(each, FieldInfo) else (each,):
+    for item in metadata:
+        for limit in item.metadata if isinstance(item, FieldInfo) else (item,):
             limits |= {name: getattr(limit, name) for name in ("ge", "le", "max_length") if hasattr(limit, name)}
     if "ge" in limits and "le" in limits:
-        return f"from {number(limits['ge'])} to {number(limits['le'])}"
-    return f"at most {number(limits['max_length'])} {things}" if "max_length" in limits else ""
+        return f"from {format_number(limits['ge'])} to {format_number(limits['le'])}"
+    return f"at most {format_number(limits['max_length'])} {things}" if "max_length" in limits else ""
 
 
-def _either(choices: Sequence[str]) -> str:
+def _join_choices(choices: Sequence[str]) -> str:
     return choices[0] if len(choices) == 1 else f"{', '.join(choices[:-1])} or {choices[-1]}"
 
 
@@ -258,4 +267,4 @@ def _types(annotation: Any) -> set[Any]:
     if get_origin(annotation) is Literal or not inside:
         return {annotation}
     parts = inside[:1] if get_origin(annotation) is Annotated else inside
-    return {each for part in parts for each in _types(part)}
+    return {item for part in parts for item in _types(part)}

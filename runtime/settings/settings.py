@@ -1,5 +1,5 @@
 """
-The only reader of YAML and environment: one frozen model, every key known, every fault named by its path.
+The only reader of YAML and environment: one frozen model, no unknown keys, faults named by their key's path.
 
 `${VAR}` and `${VAR:-default}` inside a value are replaced from the environment and from `.env` beside the settings.
 """
@@ -20,14 +20,14 @@ from pydantic import (
     model_validator,
 )
 
-from runtime.settings.addresses import checked_proxy, checked_redis_address
+from runtime.settings.addresses import check_proxy_address, check_redis_address
 from runtime.settings.binance import Binance
 from runtime.settings.collector import Archive, Backpressure, DataCollector, DepthSnapshot, Metrics, OrderFlow
 from runtime.settings.deepseek import DeepSeek, ModelPrice
 from runtime.settings.proxies import Proxies
 from runtime.settings.reference import entries, reason_of
 from runtime.settings.types import Exact, Folder, Host, Line, Section
-from runtime.settings.yaml_file import SettingsError, read, read_dotenv, shown, substituted
+from runtime.settings.yaml_file import SettingsError, printable_path, read, read_dotenv, substitute
 
 __all__ = [
     "AnalysisSettings", "Analyzer", "App", "Archive", "Backpressure", "Binance", "DataCollector", "DeepSeek",
@@ -41,7 +41,7 @@ _Null = BeforeValidator(lambda value: () if value is None else value)
 
 
 class App(Section):
-    """What this installation is called and how much it says."""
+    """The installation's name, folders and logging."""
 
     name: Line = Field(default="liquidity-agent", description="What this installation is called in its logs.")
     environment: Line = Field(default="development", description="What it is for, in your words, for its logs.")
@@ -73,7 +73,7 @@ class Network(Section):
         if value is None:
             return None
         text = value.get_secret_value().strip()
-        return SecretStr(_NO_PROXY if text.lower() in ("", _NO_PROXY) else checked_proxy(text))
+        return SecretStr(_NO_PROXY if text.lower() in ("", _NO_PROXY) else check_proxy_address(text))
 
 
 class Redis(Section):
@@ -114,7 +114,7 @@ class Redis(Section):
     @classmethod
     def _address(cls, value: SecretStr | None) -> SecretStr | None:
         text = value.get_secret_value().strip() if value is not None else ""
-        return SecretStr(checked_redis_address(text)) if text else None
+        return SecretStr(check_redis_address(text)) if text else None
 
     @field_validator("host", mode="before")
     @classmethod
@@ -131,10 +131,10 @@ class Redis(Section):
 
 
 class AnalysisSettings(Section):
-    """How often is looked, and what counts."""
+    """The interval and thresholds of the analysis."""
 
     interval_seconds: int = Field(
-        default=60, ge=1, le=3600, description="Seconds from analysis to analysis; they divide an hour."
+        default=60, ge=1, le=3600, description="Seconds from analysis to analysis; must divide an hour."
     )
     min_order_volume_threshold: Exact = Field(
         default=0.01, ge=0, le=10**10, description="The least quantity of a wall, in base coins, at most 8 decimals."
@@ -142,13 +142,13 @@ class AnalysisSettings(Section):
     ladder_policy: Literal["front", "behind"] = Field(
         default="front", description="Whether a zone's orders rest in front of its heaviest price or behind it."
     )
-    ladder_rungs: int = Field(default=3, ge=1, le=20, description="How many prices a zone's ladder has at most.")
+    ladder_rungs: int = Field(default=3, ge=1, le=20, description="Most prices of a zone's ladder.")
     ladder_spread_percent: float = Field(
         default=0.05, ge=0.001, le=5,
         description="How far a zone and its ladder reach to each side of the heaviest price, in percent of it.",
     )  # fmt: skip
     fitted_file: Folder | None = Field(
-        default=None, description="File of fitted probabilities (`liquidity fit`); null for those that come along."
+        default=None, description="File of fitted probabilities (`liquidity fit`); null for the shipped ones."
     )
 
     @field_validator("interval_seconds")
@@ -160,14 +160,16 @@ class AnalysisSettings(Section):
 
 
 class Analyzer(Section):
-    """Who looks and decides."""
+    """The model and the analysis."""
 
     deepseek: DeepSeek = Field(default=DeepSeek(), description="The model that decides, and what it may cost.")
-    analysis: AnalysisSettings = Field(default=AnalysisSettings(), description="How often is looked, and what counts.")
+    analysis: AnalysisSettings = Field(
+        default=AnalysisSettings(), description="The interval and thresholds of the analysis."
+    )
 
 
 class Scoring(Section):
-    """How advice is scored: when an order can act, what it pays, and how often chance gets a try."""
+    """How advice is scored: latency, fees and the number of placebos."""
 
     publish_delay_ms: int = Field(
         default=2000, ge=0, le=3_600_000,
@@ -179,14 +181,14 @@ class Scoring(Section):
     maker_fee_bps: float = Field(
         default=0.0, ge=-1000, le=1000, description="What a fill costs, in basis points; below 0 it pays."
     )
-    placebo_draws: int = Field(default=20, ge=1, le=1000, description="Random zones beside each of ours.")
-    seed: int = Field(default=1, ge=0, le=2**63 - 1, description="What random numbers start from.")
+    placebo_draws: int = Field(default=20, ge=1, le=1000, description="Random zones for each recommended zone.")
+    seed: int = Field(default=1, ge=0, le=2**63 - 1, description="Seed of the random numbers.")
 
 
 class Settings(Section):
-    """Everything a user can set."""
+    """All settings."""
 
-    app: App = Field(default=App(), description="What this installation is called and how much it says.")
+    app: App = Field(default=App(), description="The installation's name, folders and logging.")
     network: Network = Field(default=Network(), description="How requests leave this machine.")
     redis: Redis = Field(
         default=Redis(embedded=True),
@@ -194,9 +196,9 @@ class Settings(Section):
     )
     binance: Binance = Field(default=Binance(), description="The venue and its markets.")
     data_collector: DataCollector = Field(default=DataCollector(), description="What is recorded of every market.")
-    analyzer: Analyzer = Field(default=Analyzer(), description="Who looks and decides.")
+    analyzer: Analyzer = Field(default=Analyzer(), description="The model and the analysis.")
     scoring: Scoring = Field(default=Scoring(), description="How advice is scored.")
-    metrics: Metrics = Field(default=Metrics(), description="Where Prometheus may ask; nowhere without a port.")
+    metrics: Metrics = Field(default=Metrics(), description="The Prometheus endpoint; none without a port.")
 
     _environment: Proxies = PrivateAttr(default=Proxies())
 
@@ -207,7 +209,7 @@ class Settings(Section):
 
     def proxy_for(self, url: str) -> str | None:
         """
-        The proxy for a request, its user and password included; None where it goes straight to the host.
+        The proxy for a request, its user and password included; None for a direct connection.
 
         Args:
             url: an http, https, ws or wss address; this machine is never asked through a proxy.
@@ -222,24 +224,24 @@ class Settings(Section):
         return self.model_dump_json(exclude=_SECRETS)
 
 
-def _secrets() -> dict[str, Any]:
-    """Every secret key, as pydantic wants to be told what to leave out."""
-    left_out: dict[str, Any] = {}
+def _secret_keys() -> dict[str, Any]:
+    """All secret keys, in pydantic's form for `exclude`."""
+    keys: dict[str, Any] = {}
     for entry in entries(Settings):
         if entry.is_secret:
-            inside = left_out
+            section = keys
             for key in entry.path[:-1]:
-                inside = inside.setdefault(key, {})
-            inside[entry.path[-1]] = True
-    return left_out
+                section = section.setdefault(key, {})
+            section[entry.path[-1]] = True
+    return keys
 
 
-_SECRETS = _secrets()
+_SECRETS = _secret_keys()
 
 
 def load(path: Path) -> Settings:
     """
-    Read a settings file, and which proxies the environment names.
+    Read a settings file, and the proxies of the environment.
 
     Raises:
         SettingsError: it cannot be read, a key is unknown, given twice or out of range, a variable is missing, or the
@@ -247,7 +249,7 @@ def load(path: Path) -> Settings:
     """
     values = read(path)
     variables = {**read_dotenv((path.parent, Path()), os.environ), **os.environ}
-    settings = parse(substituted(values, variables, shown(path)), shown(path))
+    settings = parse(substitute(values, variables, printable_path(path)), printable_path(path))
     if settings.network.proxy is None:
         try:
             settings._environment = Proxies.of_environment(variables)
@@ -258,20 +260,20 @@ def load(path: Path) -> Settings:
 
 def parse(values: Mapping[str, Any], source: str) -> Settings:
     """
-    Settings from plain values, of a file or of a log.
+    Make settings from plain values, of a file or of a log.
 
     Args:
-        source: what to call them in an error, e.g. the file's name.
+        values: by section. source: their name in an error, e.g. the file's.
 
     Raises:
         SettingsError: a key is unknown, missing or out of range.
     """
     try:
-        with warnings.catch_warnings(record=True) as caught:
+        with warnings.catch_warnings(record=True) as records:
             warnings.simplefilter("always")
             settings = Settings.model_validate(values)
     except ValidationError as error:
         raise SettingsError(f"{source}: {reason_of(error, Settings)}") from None
-    for warning in caught:
+    for warning in records:
         warnings.warn(str(warning.message), warning.category, stacklevel=3)
     return settings

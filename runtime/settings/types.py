@@ -1,7 +1,7 @@
 """
-What settings are made of beyond pydantic's own: sections, paths, symbols, hosts, exact decimals. Pure.
+The types of settings beyond pydantic's own: sections, paths, symbols, hosts, exact decimals. Pure.
 
-What is wrong with a value is a ValueError whose reason quotes nothing that could be a key.
+An invalid value is a ValueError whose reason quotes nothing that could be a key.
 """
 
 import re
@@ -20,17 +20,17 @@ from pydantic import (
     field_validator,
 )
 
-from runtime.settings.addresses import checked_host
+from runtime.settings.addresses import check_host
 from runtime.settings.reference import entry_of
 
 _SYMBOL = re.compile(r"[A-Z0-9]{2,30}")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ].*)?")
 _WINDOW = re.compile(r"([0-9]{2}):([0-5][0-9])-([0-9]{2}):([0-5][0-9])")
-_LONGEST_PATH = 4_000
+_MAX_PATH = 4_000
 
 
 def minutes_of(window: str) -> tuple[int, int]:
-    """The minutes of the day from and until which a window like "01:00-04:00" lasts."""
+    """Parse a window of the day like "01:00-04:00" to its first minute and the one after its last."""
     match = _WINDOW.fullmatch(window)
     if match is None:
         raise ValueError('must be windows like "01:00-04:00"')
@@ -40,31 +40,31 @@ def minutes_of(window: str) -> tuple[int, int]:
     return start, end
 
 
-def _printable(text: str) -> str:
+def _check_printable(text: str) -> str:
     if not text.isprintable():
         raise ValueError("holds a line end or a hidden letter; type it again")
     return text
 
 
-def _window(text: str) -> str:
+def _check_window(text: str) -> str:
     minutes_of(text)
     return text
 
 
-def _exact(value: float) -> float:
+def _check_exact(value: float) -> float:
     exponent = Decimal(repr(value)).normalize().as_tuple().exponent
     if isinstance(exponent, int) and exponent < -8:
         raise ValueError("must have at most 8 decimals")
     return value
 
 
-def _spendable(value: float) -> float:
+def _check_amount(value: float) -> float:
     if 0 < value < 1e-6:  # less would be counted as nothing
         raise ValueError("must be 0 or at least 0.000001")
     return value
 
 
-def _symbol(text: str) -> str:
+def _check_symbol(text: str) -> str:
     if _SYMBOL.fullmatch(text):
         return text
     capitals = text.upper()
@@ -73,11 +73,11 @@ def _symbol(text: str) -> str:
     raise ValueError("must be 2 to 30 of A-Z and 0-9, like BTCUSDT; symbols with other letters are not supported here")
 
 
-def _expanded(value: Any) -> Any:
+def _expand_home(value: Any) -> Any:
     if not isinstance(value, str | Path):
         return value
     text = str(value)
-    if not text.strip() or not text.isprintable() or len(text) > _LONGEST_PATH:
+    if not text.strip() or not text.isprintable() or len(text) > _MAX_PATH:
         raise ValueError("must be a path: not empty, no NUL, no line end and no hidden letter")
     try:
         return str(Path(text).expanduser())
@@ -85,34 +85,34 @@ def _expanded(value: Any) -> Any:
         raise ValueError("begins with ~ and a user whose home folder is not known; write the whole path") from None
 
 
-def _day(value: Any) -> Any:
+def _check_day(value: Any) -> Any:
     if not isinstance(value, date) and not (isinstance(value, str) and _DAY.fullmatch(value)):
         raise ValueError("must be a date like 2026-10-01")
     return value
 
 
-Line = Annotated[str, Field(max_length=200), AfterValidator(_printable)]
+Line = Annotated[str, Field(max_length=200), AfterValidator(_check_printable)]
 """Text without line ends and hidden letters."""
 
-Symbol = Annotated[str, AfterValidator(_symbol)]
+Symbol = Annotated[str, AfterValidator(_check_symbol)]
 """A symbol as Binance lists it, as far as it is supported."""
 
-Host = Annotated[str, AfterValidator(checked_host)]
+Host = Annotated[str, AfterValidator(check_host)]
 """A host name or IP address."""
 
-Folder = Annotated[Path, BeforeValidator(_expanded)]
+Folder = Annotated[Path, BeforeValidator(_expand_home)]
 """The path of a file or folder, `~` replaced."""
 
-Day = Annotated[date, BeforeValidator(_day)]
+Day = Annotated[date, BeforeValidator(_check_day)]
 """A date; a number is none, though pydantic would count seconds."""
 
-Window = Annotated[str, AfterValidator(_window)]
+Window = Annotated[str, AfterValidator(_check_window)]
 """A window of the UTC day."""
 
-Exact = Annotated[float, AfterValidator(_exact)]
+Exact = Annotated[float, AfterValidator(_check_exact)]
 """A number that is a whole count of 1e-8."""
 
-Usd = Annotated[float, Field(ge=0, le=1_000_000), AfterValidator(_spendable)]
+Usd = Annotated[float, Field(ge=0, le=1_000_000), AfterValidator(_check_amount)]
 """US dollars that may be spent."""
 
 

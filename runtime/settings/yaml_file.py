@@ -1,7 +1,7 @@
 """
-A settings file as plain values: YAML that cannot take long or much memory, no key twice, `${VAR}` replaced.
+Reads a settings file as plain values: YAML in bounded time and memory, no key twice, `${VAR}` replaced.
 
-YAML means here what PyYAML's safe loader makes of it (YAML 1.1), aliases and merge keys included. No message quotes a
+YAML is read as PyYAML's safe loader does (YAML 1.1), aliases and merge keys included. No message quotes a
 value: it may be a key.
 """
 
@@ -23,6 +23,7 @@ from yaml.reader import ReaderError
 
 from market.errors import KnownError
 
+# far beyond any settings file: they bound time and memory
 MAX_BYTES = 256 * 1024
 MAX_VALUES = 20_000
 MAX_DEPTH = 20
@@ -37,7 +38,7 @@ _OPTIONAL = ("analyzer", "deepseek", "api_key")  # no key is a choice: the rules
 
 _CORE = "tag:yaml.org,2002:"
 _TEXT, _MERGE, _LIST, _KEYS = (_CORE + name for name in ("str", "merge", "seq", "map"))
-_OCTAL = re.compile(r"[-+]?0[0-9_]")  # 010 is 8, which nobody means
+_OCTAL = re.compile(r"[-+]?0[0-9_]")  # 010 would be read as 8
 _SCALARS = {_CORE + name for name in ("null", "bool", "int", "float", "timestamp")} | {_TEXT}
 _COMPOSING = {
     "another document": "a second document (---); keep one",
@@ -58,7 +59,7 @@ class SettingsError(KnownError, ValueError):
 
 def read(path: Path) -> dict[str, Any]:
     """
-    The values of a settings file, an empty one's too; `${VAR}` is still in them.
+    Read the values of a settings file, {} of an empty one; `${VAR}` is not replaced yet.
 
     Raises:
         SettingsError: it cannot be read, is not YAML, is too large, or holds a key twice.
@@ -67,50 +68,50 @@ def read(path: Path) -> dict[str, Any]:
     try:
         values = _Reader(text).values()
     except _Fault as fault:
-        raise SettingsError(f"{shown(path)}: {fault}") from None
+        raise SettingsError(f"{printable_path(path)}: {fault}") from None
     except yaml.YAMLError as error:  # its own words quote the line: a key, perhaps
-        raise SettingsError(f"{shown(path)} is not YAML: {_reason(error, text)}") from None
+        raise SettingsError(f"{printable_path(path)} is not YAML: {_reason(error, text)}") from None
     if values is None:
         return {}
     if not isinstance(values, dict):
         kind = "list" if isinstance(values, list) else "single value"
-        raise SettingsError(f"{shown(path)} must hold sections like app: and redis:, not a {kind}")
+        raise SettingsError(f"{printable_path(path)} must hold sections like app: and redis:, not a {kind}")
     return values
 
 
 def read_text(path: Path) -> str:
     """
-    A small text file, with or without a byte order mark.
+    Read a small text file, with or without a byte order mark.
 
     Raises:
         SettingsError: it cannot be read, is no regular file, is too large or no text.
     """
-    refused = f"cannot read settings {shown(path)}"
+    prefix = f"cannot read settings {printable_path(path)}"
     if "\0" in str(path):
-        raise SettingsError(f"{refused}: its name holds a NUL")
+        raise SettingsError(f"{prefix}: its name holds a NUL")
     try:
         mode = path.stat().st_mode
         if stat.S_ISREG(mode) or stat.S_ISDIR(mode):  # opening a pipe would wait for a writer
             with path.open("rb") as file:
                 data = file.read(MAX_BYTES + 1)
         else:
-            raise SettingsError(f"{refused}: not a regular file; name one with --config")
+            raise SettingsError(f"{prefix}: not a regular file; name one with --config")
     except OSError as error:
-        raise SettingsError(f"{refused}: {error.strerror}; name one with --config") from error
+        raise SettingsError(f"{prefix}: {error.strerror}; name one with --config") from error
     if len(data) > MAX_BYTES:
-        raise SettingsError(f"{shown(path)} is larger than {MAX_BYTES // 1024} KiB; it is no settings file")
+        raise SettingsError(f"{printable_path(path)} is larger than {MAX_BYTES // 1024} KiB; it is no settings file")
     try:
         return data.decode(next((encoding for mark, encoding in _MARKS if data.startswith(mark)), "utf-8"))
     except UnicodeDecodeError as error:
-        raise SettingsError(f"{shown(path)} is not UTF-8 text: {error.reason}; save it as UTF-8") from None
+        raise SettingsError(f"{printable_path(path)} is not UTF-8 text: {error.reason}; save it as UTF-8") from None
 
 
 def read_dotenv(folders: Sequence[Path], environment: Mapping[str, str]) -> dict[str, str]:
     """
-    The variables of the `.env` files in some folders; a later file's value counts, a folder of that name is none.
+    Read the variables of the `.env` files in some folders; a later file's value counts, a folder of that name does not.
 
     Args:
-        environment: what variables inside a value stand for, where the file does not say.
+        folders: where to look. environment: the values of variables inside a value that the file does not set.
 
     Raises:
         SettingsError: one is there and cannot be used.
@@ -123,40 +124,42 @@ def read_dotenv(folders: Sequence[Path], environment: Mapping[str, str]) -> dict
             text = read_text(file)
         except SettingsError:
             raise SettingsError(
-                f"{shown(file)} cannot be read as a small UTF-8 text file; rewrite it or remove it"
+                f"{printable_path(file)} cannot be read as a small UTF-8 text file; rewrite it or remove it"
             ) from None
-        variables |= _resolved(dotenv_values(stream=io.StringIO(text), interpolate=False), environment, file)
+        variables |= _resolve_dotenv(dotenv_values(stream=io.StringIO(text), interpolate=False), environment, file)
     return variables
 
 
-def substituted(values: Mapping[str, Any], variables: Mapping[str, str], source: str) -> dict[str, Any]:
+def substitute(values: Mapping[str, Any], variables: Mapping[str, str], source: str) -> dict[str, Any]:
     """
-    Values with `${VAR}` and `${VAR:-default}` replaced.
+    Replace `${VAR}` and `${VAR:-default}` in values.
 
     Args:
-        source: what to call the values in an error, e.g. the file's name.
+        values: of `read`; not changed.
+        variables: by name.
+        source: the values' name in an error, e.g. the file's.
 
     Raises:
         SettingsError: a variable is not set and has no default, or what comes out is too long or no text.
     """
     try:
-        return {key: _filled(value, variables, (key,)) for key, value in values.items()}
+        return {key: _fill(value, variables, (key,)) for key, value in values.items()}
     except _Fault as fault:
         raise SettingsError(f"{source}: {fault}") from None
 
 
-def dotted(path: Sequence[int | str]) -> str:
-    """A key's path as people write it; a part that cannot be a key, a password perhaps, is not shown."""
-    return ".".join(shown_key(str(part)) for part in path)
+def join_key_path(path: Sequence[int | str]) -> str:
+    """Join a key's path with dots; a part that cannot be a key, such as a password, is hidden."""
+    return ".".join(printable_key(str(part)) for part in path)
 
 
-def shown_key(key: str) -> str:
-    """A key, or a model's name, for a message; what looks like a password or an address is not shown."""
+def printable_key(key: str) -> str:
+    """A key, or a model's name, for a message; hidden where it looks like a password or an address."""
     return key if _PLAIN_KEY.fullmatch(key) else HIDDEN_KEY
 
 
-def shown(path: Path) -> str:
-    """A file's name on one line."""
+def printable_path(path: Path) -> str:
+    """A file's name on one printable line."""
     return "".join(letter if letter.isprintable() else "?" for letter in str(path))
 
 
@@ -171,7 +174,7 @@ class _Reader(yaml.SafeLoader):
         super().__init__(text)
         self._depth = 0
         self._nodes = 0
-        self._left = MAX_VALUES
+        self._remaining = MAX_VALUES
 
     def values(self) -> Any:
         """The document's values, None for an empty one."""
@@ -196,51 +199,51 @@ class _Reader(yaml.SafeLoader):
             self._depth -= 1
 
     def _value(self, node: yaml.Node, path: KeyPath) -> Any:
-        self._left -= 1
-        if self._left < 0:
-            raise _Fault(f"{_place(node)}: {_TOO_BIG}")
+        self._remaining -= 1
+        if self._remaining < 0:
+            raise _Fault(f"{_line(node)}: {_TOO_BIG}")
         if len(path) > MAX_DEPTH:
-            raise _Fault(f"{_place(node)}: {_TOO_DEEP}")
+            raise _Fault(f"{_line(node)}: {_TOO_DEEP}")
         if isinstance(node, yaml.MappingNode) and node.tag == _KEYS:
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode) and node.tag == _LIST:
             return [self._value(inside, (*path, str(n))) for n, inside in enumerate(node.value)]
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path)
-        raise _Fault(f"{_place(node, path)}: a tag (!name) that settings do not know; remove it")
+        raise _Fault(f"{_line(node, path)}: a tag (!name) that settings do not know; remove it")
 
     def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
         lines: dict[str, int] = {}
         own: dict[str, Any] = {}
-        merged: dict[str, Any] = {}
+        inherited: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key, line = self._key(key_node, path), key_node.start_mark.line + 1
             if key in lines:
                 first = lines[key]
-                where = f"both times in line {line}" if first == line else f"in lines {first} and {line}"
-                raise _Fault(f"{dotted((*path, key))}: given twice, {where}; remove one of them")
+                lines_text = f"both times in line {line}" if first == line else f"in lines {first} and {line}"
+                raise _Fault(f"{join_key_path((*path, key))}: given twice, {lines_text}; remove one of them")
             lines[key] = line
             if key_node.tag == _MERGE:
-                merged = self._merged(value_node, path)
+                inherited = self._merge(value_node, path)
             else:
                 own[key] = self._value(value_node, (*path, key))
-        return {**merged, **own}
+        return {**inherited, **own}
 
-    def _merged(self, node: yaml.Node, path: KeyPath) -> dict[str, Any]:
+    def _merge(self, node: yaml.Node, path: KeyPath) -> dict[str, Any]:
         """What a merge key (<<) brings: of several mappings the earlier one's value counts."""
         value = self._value(node, (*path, "<<"))
         mappings = value if isinstance(value, list) else [value]
         if not all(isinstance(mapping, dict) for mapping in mappings):
-            raise _Fault(f"{_place(node, path)}: << must be followed by keys and values, or a list of such")
+            raise _Fault(f"{_line(node, path)}: << must be followed by keys and values, or a list of such")
         return {key: inside for mapping in reversed(mappings) for key, inside in mapping.items()}
 
     def _key(self, node: yaml.Node, path: KeyPath) -> str:
         if isinstance(node, yaml.ScalarNode) and node.tag in (_TEXT, _MERGE):
             if not _is_text(node.value):
-                raise _Fault(f"{_place(node, path)}: a key with a letter that is none; type it again")
+                raise _Fault(f"{_line(node, path)}: a key with a letter that is none; type it again")
             return str(node.value)
         raise _Fault(
-            f"{_place(node, path)}: a key must be text; put a number, a date, true, false or null in quotes if it is "
+            f"{_line(node, path)}: a key must be text; put a number, a date, true, false or null in quotes if it is "
             "meant as a key"
         )
 
@@ -248,21 +251,21 @@ class _Reader(yaml.SafeLoader):
         if node.tag in (_MERGE, _CORE + "value"):
             return node.value  # << and = as values are text
         if node.tag not in _SCALARS:
-            raise _Fault(f"{_place(node, path)}: a tag (!name) that settings do not know; remove it")
+            raise _Fault(f"{_line(node, path)}: a tag (!name) that settings do not know; remove it")
         if node.tag == _CORE + "int" and _OCTAL.match(node.value):
-            raise _Fault(f"{_place(node, path)}: a number that YAML reads in base 8; write it without the leading zero")
+            raise _Fault(f"{_line(node, path)}: a number that YAML reads in base 8; write it without the leading zero")
         try:
             return self.construct_object(node)
         except (ValueError, ArithmeticError, LookupError, AttributeError, TypeError):
             raise _Fault(
-                f"{_place(node, path)}: not the number, date or truth value that it looks like; mend it, or put it in "
+                f"{_line(node, path)}: not the number, date or truth value that it looks like; fix it, or put it in "
                 "quotes if it is text"
             ) from None
 
 
-def _place(node: yaml.Node, path: KeyPath = ()) -> str:
+def _line(node: yaml.Node, path: KeyPath = ()) -> str:
     line = f"line {node.start_mark.line + 1}"
-    return f"{line}: {dotted(path)}" if path else line
+    return f"{line}: {join_key_path(path)}" if path else line
 
 
 def _reason(error: yaml.YAMLError, text: str) -> str:
@@ -272,62 +275,62 @@ def _reason(error: yaml.YAMLError, text: str) -> str:
         return f"line {line}: a hidden letter (number {error.character:#x}) that no text has; remove it"
     problem = str(getattr(error, "problem", None) or "it cannot be read")
     if isinstance(error, ComposerError):
-        problem = next((words for known, words in _COMPOSING.items() if known in problem), "it cannot be read")
+        problem = next((words for phrase, words in _COMPOSING.items() if phrase in problem), "it cannot be read")
     problem = _QUOTED.sub("a name", problem.replace("'\\t'", "(a tab)"))
     mark = getattr(error, "problem_mark", None)
     return f"line {mark.line + 1}: {problem}" if mark is not None else problem
 
 
-def _filled(value: Any, variables: Mapping[str, str], path: KeyPath) -> Any:
+def _fill(value: Any, variables: Mapping[str, str], path: KeyPath) -> Any:
     if isinstance(value, dict):
-        return {key: _filled(inside, variables, (*path, key)) for key, inside in value.items()}
+        return {key: _fill(inside, variables, (*path, key)) for key, inside in value.items()}
     if isinstance(value, list):
-        return [_filled(inside, variables, (*path, str(n))) for n, inside in enumerate(value)]
-    return _replaced(value, variables, path) if isinstance(value, str) else value
+        return [_fill(inside, variables, (*path, str(n))) for n, inside in enumerate(value)]
+    return _replace_variables(value, variables, path) if isinstance(value, str) else value
 
 
-def _replaced(text: str, variables: Mapping[str, str], path: KeyPath) -> str:
-    room = MAX_LETTERS
+def _replace_variables(text: str, variables: Mapping[str, str], path: KeyPath) -> str:
+    remaining = MAX_LETTERS
 
     def value_of(match: re.Match[str]) -> str:
-        nonlocal room
+        nonlocal remaining
         default: str | None = match[2]
         value = variables.get(match[1], default)
         if value is None:
             if path == _OPTIONAL:
                 return ""
-            raise _Fault(f"{dotted(path)}: ${{{match[1]}}} is not set; export {match[1]} or write it into .env")
-        room -= len(value)
-        if room < 0:
-            raise _Fault(f"{dotted(path)}: {_TOO_LONG}")
+            raise _Fault(f"{join_key_path(path)}: ${{{match[1]}}} is not set; export {match[1]} or write it into .env")
+        remaining -= len(value)
+        if remaining < 0:
+            raise _Fault(f"{join_key_path(path)}: {_TOO_LONG}")
         return value
 
     end = text.rfind("}") + 1  # behind it nothing can match, and looking for it takes long
     if "${" in _VARIABLE.sub("", text[:end]) + text[end:]:
         raise _Fault(
-            f"{dotted(path)}: a ${{ that names no variable, or is not closed; write ${{NAME}}, and a value that holds "
-            "such letters into .env"
+            f"{join_key_path(path)}: a ${{ that names no variable, or is not closed; write ${{NAME}}, and a value "
+            "that holds such letters into .env"
         )
-    replaced = _VARIABLE.sub(value_of, text[:end]) + text[end:]
-    if not _is_text(replaced):
-        raise _Fault(f"{dotted(path)}: a letter that is none, or bytes that are no UTF-8; type it again")
-    return replaced
+    result = _VARIABLE.sub(value_of, text[:end]) + text[end:]
+    if not _is_text(result):
+        raise _Fault(f"{join_key_path(path)}: a letter that is none, or bytes that are no UTF-8; type it again")
+    return result
 
 
-def _resolved(values: Mapping[str, str | None], environment: Mapping[str, str], file: Path) -> dict[str, str]:
+def _resolve_dotenv(values: Mapping[str, str | None], environment: Mapping[str, str], file: Path) -> dict[str, str]:
     """Values of a `.env` with the variables in them replaced by earlier ones, as python-dotenv does, within bounds."""
     variables: dict[str, str] = {}
-    known = ChainMap(variables, dict(environment))
+    scope = ChainMap(variables, dict(environment))
     for name, value in values.items():
         if value is None:
             continue
-        room, pieces = MAX_LETTERS, list[str]()
+        remaining, pieces = MAX_LETTERS, list[str]()
         end = value.rfind("}") + 1  # see `_replaced`
         for atom in (*parse_variables(value[:end]), Literal(value[end:])):
-            pieces.append(atom.resolve(known))
-            room -= len(pieces[-1])
-            if room < 0:
-                raise SettingsError(f"{shown(file)}: {shown_key(name)}: {_TOO_LONG}")
+            pieces.append(atom.resolve(scope))
+            remaining -= len(pieces[-1])
+            if remaining < 0:
+                raise SettingsError(f"{printable_path(file)}: {printable_key(name)}: {_TOO_LONG}")
         variables[name] = "".join(pieces)
     return variables
 

@@ -7,12 +7,12 @@ from functools import cache
 from typing import Any
 
 from agents.rules import RulesAnalyst
-from agents.zones import on_grid
+from agents.zones import shrink_to_grid
 from analysis.confluence import Confluence
 from analysis.view import MarketView
 from market.fixed_point import format_e8
 from projections.state import MarketState, TickEntry
-from runtime.decide import Decided, Decider
+from runtime.decide import Decider, TickDecision
 from runtime.loop import drive
 from tests.market_builders import SMALL, SMALL_WINDOWS, a_market, a_piece, a_view, batches, e8, meeting
 
@@ -52,7 +52,7 @@ def _of_a_market() -> MarketView:
     """The last view of a random hour and a half that has something to say on both sides of its price."""
     state = MarketState(SMALL_WINDOWS)
     decider = Decider("TESTUSDT", state, RulesAnalyst(SMALL), SMALL)
-    seen: list[Decided] = []
+    seen: list[TickDecision] = []
 
     def on_tick(tick: TickEntry, now: MarketState) -> None:
         seen.append(decider.decide(tick, now))
@@ -90,7 +90,7 @@ def _best(view: MarketView, side: str) -> Any:
 
 def edges(zone: Confluence, view: MarketView) -> tuple[int, int]:
     """The first and the last price on the grid in a zone."""
-    return on_grid(zone.low_e8, zone.high_e8, view.tick_size_e8)
+    return shrink_to_grid(zone.low_e8, zone.high_e8, view.tick_size_e8)
 
 
 def _allowed(view: MarketView, side: str, low: int, high: int, zone: Confluence) -> bool:

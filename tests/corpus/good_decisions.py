@@ -6,13 +6,13 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from agents.llm.firewall.admit import Admitted
+from agents.llm.firewall.admit import AdmittedDecision
 from agents.recommendation import Advice, evidence_digest
 from analysis.view import MarketView
 from tests.corpus.bad_values import raw, written
 
 
-def advised(answer: Admitted, view: MarketView) -> Advice:
+def advised(answer: AdmittedDecision, view: MarketView) -> Advice:
     """What would be published of an admitted decision."""
     return Advice(
         view.symbol, view.as_of_ns, view.as_of_seq, view.mid_e8, view.reference_e8, view.sigma, answer.stance,

@@ -26,7 +26,7 @@ from replay.runs.finished_runs import load
 from replay.runs.run import Request, run
 from replay.scoring.scoring import Rules
 from runtime.analysis_config import analysis_config
-from runtime.decide import Decided, Decider
+from runtime.decide import Decider, TickDecision
 from runtime.loop import drive
 from runtime.open_log import open_log
 from runtime.settings.settings import Settings
@@ -55,7 +55,7 @@ def stages(raw: Path, folder: Path) -> dict[str, Any]:
     sight = analysis_config(Settings(), MARKET.symbol)
     state = MarketState(sight.windows)
     decider = Decider(MARKET.symbol, state, RulesAnalyst(sight.parameters), sight.parameters)
-    decided: list[Decided] = []
+    decided: list[TickDecision] = []
     with open_log(folder, MARKET) as log:
         report = check(log).as_json()
         batches = log.read(kinds=KINDS, columns=READS)

@@ -100,7 +100,7 @@ def test_a_market_that_ended_does_not_look_alive(tmp_path: Path, client: Any, sh
         publishing = asyncio.create_task(publish({recording.folder: recording.measured}, "", None, every_s=0.01))
         running = asyncio.create_task(recording.run(stop))
         await _until((recording.folder / FILE).exists)
-        await _until(lambda: status.read(recording.folder).get("connected", False))
+        await _until(lambda: status.read_status(recording.folder).get("connected", False))
         assert recording.measured() is not None
         stop.set()
         await running
@@ -110,7 +110,7 @@ def test_a_market_that_ended_does_not_look_alive(tmp_path: Path, client: Any, sh
         assert recording.measured() is None
         assert (recording.folder / FILE).read_bytes() == before
         publishing.cancel()
-        return status.read(recording.folder)
+        return status.read_status(recording.folder)
 
     said = asyncio.run(main())
     assert (said["running"], said["connected"], said["trades"]) == (False, False, "down")
@@ -118,10 +118,10 @@ def test_a_market_that_ended_does_not_look_alive(tmp_path: Path, client: Any, sh
 
 def test_what_was_killed_is_down_too(tmp_path: Path) -> None:
     """Its last words said live, and nobody holds its lock; who says nothing of trades gets no word for them."""
-    status.write(tmp_path, {"connected": True, "trades": "live"})
-    assert status.read(tmp_path) == {"running": False, "connected": False, "trades": "down"}
-    status.write(tmp_path, {"zones": 3})
-    assert status.read(tmp_path) == {"running": False, "connected": False, "zones": 3}
+    status.write_status(tmp_path, {"connected": True, "trades": "live"})
+    assert status.read_status(tmp_path) == {"running": False, "connected": False, "trades": "down"}
+    status.write_status(tmp_path, {"zones": 3})
+    assert status.read_status(tmp_path) == {"running": False, "connected": False, "zones": 3}
 
 
 def test_a_fault_while_the_end_is_read_passes(tmp_path: Path, client: Any, proxy: Proxy) -> None:
@@ -192,10 +192,10 @@ def test_the_lock_stays_while_a_segment_is_written(
         await _until(begun.is_set)
         stop.set()
         await asyncio.sleep(0.3)
-        assert status.read(recording.folder)["running"]
+        assert status.read_status(recording.folder)["running"]
         go_on.set()
         await running
-        assert not status.read(recording.folder)["running"]
+        assert not status.read_status(recording.folder)["running"]
 
     asyncio.run(main())
     assert told == ["archived, cancelled: True", "closed"]
@@ -212,7 +212,7 @@ def test_another_markets_archiving_is_not_waited_for(
         recording, stop = a_recording(tmp_path, shared_server.connect, archive_s=0.02), asyncio.Event()
         others = recording.store.archiving.submit(go_on.wait, 10)
         running = asyncio.create_task(recording.run(stop))
-        await _until(lambda: status.read(recording.folder).get("connected", False))
+        await _until(lambda: status.read_status(recording.folder).get("connected", False))
         await asyncio.sleep(0.1)
         stop.set()
         await running

@@ -174,7 +174,7 @@ def test_nothing_is_spent_unasked(storage: Path, tmp_path: Path) -> None:
         assert asked(server) == 0
     assert isinstance(done.exception, console.Failure)
     assert re.fullmatch(
-        r"asking a model costs money \(about 0\.0\d\d\d USD\) and nobody is here to agree; repeat with --yes",
+        r"asking a model costs money \(about 0\.0\d\d\d USD\) and needs consent; repeat with --yes",
         str(done.exception),
     )
 
@@ -396,6 +396,6 @@ def test_consent_is_given_once() -> None:
     """Agreed for the first part, the others are not asked about."""
     consent = Consent(True, 3)
     consent(Estimate(5, 100, 900, 1_000_000, None, "a rule"))
-    assert consent.given
+    assert consent.is_given
     with pytest.raises(console.Failure, match="repeat with --yes"):
         Consent(False)(Estimate(5, 100, 900, None, None, "a rule"))

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cli.asking import way_of
+from cli.asking import model_setup
 from cli.options import LogSource
 from eventlog.facts.capture import TICK
 from eventlog.facts.model import MODEL_DECISION
@@ -111,7 +111,7 @@ def take_answers_along(tmp_path: Path, storage: Path, config: Path) -> None:
     (answers,) = (tmp_path / "runs" / FOLDER).glob("*.jsonl")
     place = LogSource(MARKET, storage, None, None)
     with place.events() as log:
-        digest = way_of(place, load(config), tmp_path / "runs").side(log).digest()
+        digest = model_setup(place, load(config), tmp_path / "runs").side(log).digest()
     head, *lines = answers.read_text().splitlines(keepends=True)
     answers.write_text(head.replace(answers.stem, digest) + "".join(lines))
     answers.rename(answers.with_name(f"{digest}.jsonl"))
@@ -122,7 +122,7 @@ def take_answers_along(tmp_path: Path, storage: Path, config: Path) -> None:
     [
         (400, an_error, {}, f"bad_request: HTTP 400: {SAID}", 4 + 5),
         (422, lambda _: {"detail": [{"loc": ["body", "tools"], "msg": "not known"}]}, {}, "body.tools: not known", 9),
-        (401, an_error, {}, f"the key was refused (HTTP 401): {SAID}; mend analyzer.deepseek.api_key", 4),
+        (401, an_error, {}, f"the key was refused (HTTP 401): {SAID}; fix analyzer.deepseek.api_key", 4),
         (402, an_error, {}, f"the account has no balance left (HTTP 402): {SAID}; top it up", 4),
         (403, an_error, {}, f"bad_request: HTTP 403: {SAID}", 4),
         (404, lambda _: b"<html><title>404 Not Found</title>", {}, "bad_request: HTTP 404: 404 Not Found", 4),
@@ -260,7 +260,7 @@ def test_a_repeat_in_which_nothing_was_decided_does_not_hide_the_others(storage:
         settings = load(path)
         to_replay(a_request(settings), "deepseek", place, settings, tmp_path / "runs", 3)
     with place.events() as log:
-        side = way_of(place, settings, tmp_path / "runs").side(log)
+        side = model_setup(place, settings, tmp_path / "runs").side(log)
     with Answers(tmp_path / "runs" / FOLDER, side) as answers:
         recording = answers.recording
         for seq in {seq for seq, _ in recording.at}:

@@ -93,13 +93,13 @@ def test_putting_never_waits_and_waiting_can_be_given_up(tmp_path: Path, client:
     began = time.monotonic()
     ticket = outlet.put(facts(1, 5))
     assert time.monotonic() - began < 0.1
-    wait_for(lambda: bool(outlet.away), 10)
+    wait_for(lambda: bool(outlet.outage), 10)
     asked = iter([False, False, True])
     assert not outlet.wait(ticket, lambda: next(asked))
-    assert outlet.waiting == 5
+    assert outlet.pending_count == 5
     proxy.mend()
     assert outlet.wait(outlet.put(facts(6, 6)), never)
-    assert (outlet.away, outlet.waiting) == ("", 0)
+    assert (outlet.outage, outlet.pending_count) == ("", 0)
     assert details(tmp_path, client) == list("123456")
     outlet.close(5)
     outlet.writer.close()
@@ -111,7 +111,7 @@ def test_what_is_left_at_the_end_is_stored_by_the_next_start(tmp_path: Path, cli
     assert outlet.wait(outlet.put(facts(1, 2)), never)
     proxy.lose_reply(b"EVALSHA")
     outlet.put(facts(3, 4))
-    wait_for(lambda: bool(outlet.away), 10)
+    wait_for(lambda: bool(outlet.outage), 10)
     proxy.cut()
     outlet.put(facts(5, 9))
     began = time.monotonic()
@@ -136,7 +136,7 @@ def test_a_loss_is_followed_by_what_must_be_on_record_again(tmp_path: Path, clie
     assert outlet.wait(outlet.put(facts(1, 3)), never)
     client.flushall()
     assert outlet.wait(outlet.put(facts(4, 4)), never)
-    wait_for(lambda: outlet.waiting == 0, 10)
+    wait_for(lambda: outlet.pending_count == 0, 10)
     assert details(tmp_path, client) == ["4", "lost 1"]
     outlet.close(5)
     outlet.writer.close()
@@ -175,7 +175,7 @@ def test_a_model_decides_by_its_deadline_whatever_the_logs_server_does(
     outlet = an_outlet(storage, stopped.connect(timeout_s=2.0))
     clock = WallClock()
     with model_server(latency_ms=700) as server:
-        prices = PriceList({"deepseek-flash": Price.per_million(0.003, 0.15, 0.6, 2)}, PeakHours())
+        prices = PriceList({"deepseek-flash": Price.from_usd_per_million(0.003, 0.15, 0.6, 2)}, PeakHours())
         budget = Budget(Limits(), prices, "deepseek-flash")
         analyst = ModelAnalyst(
             ModelClient(Endpoint(server.base_url, KEY, grace_s=5.0), budget, clock), budget, load("default", "en"),
@@ -192,12 +192,12 @@ def test_a_model_decides_by_its_deadline_whatever_the_logs_server_does(
             analyst.decide(view)
             assert clock.now_ns() <= deadline_ns(view) + SECOND_NS // 4
             assert analyst.take_ending() is not None
-        wait_for(lambda: outlet.waiting >= 3, 20)
+        wait_for(lambda: outlet.pending_count >= 3, 20)
         if fault == "hangs":
             os.kill(stopped.pid, signal.SIGCONT)  # type: ignore[attr-defined]
         else:
             stopped.ensure().close()
-        wait_for(lambda: outlet.waiting == 0, 20)
+        wait_for(lambda: outlet.pending_count == 0, 20)
         analyst.close()
     outlet.close(5)
     outlet.writer.close()
@@ -213,7 +213,7 @@ def test_a_server_that_never_comes_back_ends_nothing(tmp_path: Path, client: Any
     outlet = an_outlet(tmp_path, proxy.connect(timeout_s=0.2))
     proxy.cut()
     outlet.put(facts(1, 3))
-    wait_for(lambda: bool(outlet.away), 10)
+    wait_for(lambda: bool(outlet.outage), 10)
     outlet.close(0.2)
     assert Spill(outlet.writer.cold.folder).unread == 3
     with pytest.raises(StoreUnavailable):

@@ -16,7 +16,7 @@ import aiohttp
 import openai
 import pytest
 
-from agents.llm.conversation.tools import DEPTH, FLOW, forced
+from agents.llm.conversation.tools import DEPTH, FLOW, tool_choice
 from agents.llm.wire.api import UnreadableReply, read_reply
 from eventlog.clock import ManualClock
 from simulators.model.errors import BadScript, PortError
@@ -97,7 +97,7 @@ async def test_the_staged_mode_through_the_real_client() -> None:
         opening: Any = [system("You read books. " * 40), user("Look at BTCFDUSD.")]
         tools: Any = [tool()]
         first = await create(
-            model="deepseek-flash", messages=opening, tools=tools, tool_choice=forced(DEPTH), **OFF
+            model="deepseek-flash", messages=opening, tools=tools, tool_choice=tool_choice(DEPTH), **OFF
         )  # fmt: skip
         call = first.choices[0].message.tool_calls[0]
         assert (first.choices[0].finish_reason, call.function.name) == ("tool_calls", DEPTH)

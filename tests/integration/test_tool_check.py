@@ -10,7 +10,7 @@ import pytest
 
 from agents.llm.conversation.dialogue import ModelOptions
 from agents.llm.conversation.prompts import load
-from agents.llm.conversation.tools import DEPTH, FLOW, candidates, result
+from agents.llm.conversation.tools import DEPTH, FLOW, candidates_json, tool_result
 from agents.llm.recorded import MissingCall, RecordedAnalyst, cassette_of
 from agents.rules import RulesAnalyst
 from analysis.observe import Observer
@@ -89,7 +89,7 @@ def views(log: Log, parameters: Parameters) -> dict[int, MarketView]:
 
 def shown(view: MarketView) -> tuple[str, str, str]:
     """All that a model is shown at a tick."""
-    return result(DEPTH, view), result(FLOW, view), candidates(view)
+    return tool_result(DEPTH, view), tool_result(FLOW, view), candidates_json(view)
 
 
 def checked(log: Log, decisions: Log, sight: AnalysisConfig) -> ToolVerdict:

@@ -23,7 +23,7 @@ from projections.state import MarketState
 from replay.runs.run import Request, run
 from replay.scoring.rules import rules_of
 from runtime.analysis_config import analysis_config
-from runtime.decide import Decided, Decider
+from runtime.decide import Decider, TickDecision
 from runtime.loop import drive
 from runtime.settings.settings import Settings
 from simulators.exchange.planted.planted_market import PlantedMarket
@@ -69,12 +69,12 @@ def at_scale(stream: Iterable[Batch], power: int) -> Iterator[Batch]:
         yield Batch.of(batch.first_seq, batch.last_seq, tables)
 
 
-def decided(stream: Iterable[Batch]) -> list[Decided]:
+def decided(stream: Iterable[Batch]) -> list[TickDecision]:
     """Every tick of a log decided by the rules, with the settings of a user who sets nothing."""
     sight = analysis_config(Settings(), "TESTUSDT")
     state = MarketState(sight.windows)
     decider = Decider("TESTUSDT", state, RulesAnalyst(sight.parameters), sight.parameters)
-    found: list[Decided] = []
+    found: list[TickDecision] = []
     drive(stream, state, lambda tick, now: found.append(decider.decide(tick, now)))
     return found
 
@@ -94,7 +94,7 @@ MARKETS = {"a walk": walk, "planted structures, with updates": _planted}
 
 
 @cache
-def as_it_is(name: str) -> list[Decided]:
+def as_it_is(name: str) -> list[TickDecision]:
     """A market's decisions at the prices it has."""
     return decided(MARKETS[name]())
 

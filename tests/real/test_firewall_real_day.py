@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agents.llm.firewall.admit import Admitted, Refused, admit, problem_of_view
+from agents.llm.firewall.admit import AdmittedDecision, RefusedDecision, admit, problem_of_view
 from agents.recommendation import Advice
 from agents.rules import RulesAnalyst
 from analysis.parameters import Parameters
@@ -22,7 +22,7 @@ from exchanges.binance.mapper import BinanceMapper
 from market.fixed_point import format_e8
 from market.instrument import Market
 from projections.state import KINDS, READS, MarketState, TickEntry, Windows
-from runtime.decide import Decided, Decider
+from runtime.decide import Decider, TickDecision
 from runtime.loop import drive
 from tests.builders import NOW
 
@@ -32,7 +32,7 @@ EVERY = 20
 
 
 @pytest.fixture(scope="module")
-def decided(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Decided]:
+def decided(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> list[TickDecision]:
     """Every twentieth minute of the day, looked at and decided by the rules."""
     archive = real_data / "aggtrades" / "BTCUSDT-aggTrades-2024-01-01.zip"
     storage = tmp_path_factory.mktemp("firewall_day")
@@ -41,7 +41,7 @@ def decided(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> list[D
     importer.close()
     state = MarketState(Windows())
     decider = Decider("BTCUSDT", state, RulesAnalyst(RULES), RULES)
-    found: list[Decided] = []
+    found: list[TickDecision] = []
     count = 0
 
     def on_tick(tick: TickEntry, now: MarketState) -> None:
@@ -68,19 +68,19 @@ def said(advice: Advice, view: MarketView) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def test_the_rules_pass_but_where_their_zones_overlap(decided: list[Decided]) -> None:
+def test_the_rules_pass_but_where_their_zones_overlap(decided: list[TickDecision]) -> None:
     """Most minutes are admitted, the zones equal to the last figure; the others are refused for overlaps alone."""
     asked = [(d.view, d.advice) for d in decided if problem_of_view(d.view) is None and d.advice is not None]
     answers = [(admit(json.dumps(said(advice, view)), view, RULES), advice) for view, advice in asked]
-    admitted = [(answer, advice) for answer, advice in answers if isinstance(answer, Admitted)]
-    refused = [answer for answer, _ in answers if isinstance(answer, Refused)]
+    admitted = [(answer, advice) for answer, advice in answers if isinstance(answer, AdmittedDecision)]
+    refused = [answer for answer, _ in answers if isinstance(answer, RefusedDecision)]
     assert len(asked) >= 70
     assert len(admitted) >= 0.85 * len(asked)
     assert all(answer.zones == advice.zones for answer, advice in admitted)
     assert all("overlaps" in reason for answer in refused for reason in answer.reasons)
 
 
-def test_a_level_moved_by_a_percent_is_refused_all_day(decided: list[Decided]) -> None:
+def test_a_level_moved_by_a_percent_is_refused_all_day(decided: list[TickDecision]) -> None:
     """The same decisions with every interval one percent nearer to or farther from the price."""
     answers = []
     for view, advice in ((d.view, d.advice) for d in decided if d.advice is not None and d.advice.zones):
@@ -92,5 +92,7 @@ def test_a_level_moved_by_a_percent_is_refused_all_day(decided: list[Decided]) -
                 zone["high"] = format_e8(made.high_e8 * factor // 100 // tick * tick)
             answers.append(admit(json.dumps(decision), view, RULES))
     assert len(answers) >= 140
-    assert all(isinstance(answer, Refused) for answer in answers)
-    assert all(any("wholly inside" in r for r in answer.reasons) for answer in answers if isinstance(answer, Refused))
+    assert all(isinstance(answer, RefusedDecision) for answer in answers)
+    assert all(
+        any("wholly inside" in r for r in answer.reasons) for answer in answers if isinstance(answer, RefusedDecision)
+    )

@@ -114,7 +114,7 @@ async def collected(stage: Stage, files: list[Path], trades: int, diffs: int) ->
     async def until(**wanted: object) -> None:
         async with asyncio.timeout(60):
             while True:
-                said = status.read(folder)
+                said = status.read_status(folder)
                 found = {"trades": said.get("trades"), "book": said.get("book", {}).get("state"),
                          **said.get("counts", {})}  # fmt: skip
                 if found | wanted == found:

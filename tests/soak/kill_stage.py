@@ -202,7 +202,7 @@ class KillStage:
         return taken
 
     def _caught_up(self, since: str) -> bool:
-        said = status.read(LogName("events", Market.parse(MARKET)).folder(self.stage.storage))
+        said = status.read_status(LogName("events", Market.parse(MARKET)).folder(self.stage.storage))
         here = said.get("written_at", "") > since and said["running"] and not said.get("server_away", True)
         return bool(here and said.get("trades") == "live" and said.get("waiting_on_disk") == 0)
 

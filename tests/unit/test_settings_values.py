@@ -122,7 +122,7 @@ def test_money_is_some_or_none(tmp_path: Path) -> None:
     assert (chosen.usd_per_day, usd_e12(chosen.usd_per_minute or 0)) == (0, 1_000_000)
     price = {"cache_hit": 1e-9, "cache_miss": 1000, "output": 1000, "peak_multiplier": 100}
     dear = loaded(tmp_path, yaml.safe_dump(nested("analyzer.deepseek.prices", {"m": price}))).analyzer.deepseek
-    assert prices_of(dear).knows("m")
+    assert prices_of(dear).has_price("m")
 
 
 def test_zero_has_no_sign(tmp_path: Path) -> None:

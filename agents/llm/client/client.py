@@ -1,9 +1,9 @@
 """
-Asking a model: one request, as many attempts as time and budget allow, and a record of each.
+The model client: one request, as many attempts as time and budget allow, and a record of each attempt.
 
-Time is bounded from outside: `complete` ends at the moment it is given, whatever the server sends to keep the line
-open. What is in flight then goes on for a grace period and is recorded as `late`: it was paid for, and says what the
-model would have answered, but nobody acts on it.
+Time is bounded from outside: `complete` ends at its deadline, whatever the server sends to keep the connection open. An
+attempt still in flight then goes on for a grace period and is recorded as `late`: it was paid for and shows what the
+model would have answered, but no decision uses it.
 """
 
 import asyncio
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from agents.llm.client.budget import Budget, most_taken
-from agents.llm.client.errors import LASTING, NoReply
+from agents.llm.client.budget import Budget, max_usage
+from agents.llm.client.errors import PERMANENT, NoReply
 from agents.llm.client.secret import Secret
 from agents.llm.wire.api import (
     MAX_REQUEST_BYTES,
@@ -25,10 +25,10 @@ from agents.llm.wire.api import (
     Usage,
     Verdict,
     digest_of,
-    rendered,
+    encode_request,
 )
-from agents.llm.wire.complaints import moved_to
-from agents.llm.wire.verdicts import STOPPING, Judged, is_worth_repeating, judged, pause_s, retry_after_s
+from agents.llm.wire.complaints import describe_redirect
+from agents.llm.wire.verdicts import STOPPING, Assessment, assess, is_worth_repeating, pause_s, retry_after_s
 from eventlog.clock import Clock
 
 if TYPE_CHECKING:
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
 _log = structlog.get_logger()
 
 MAX_BYTES = 2 * 1024 * 1024
-"""Of a reply's body; a longer one is given up."""
+"""Most bytes of a reply's body; a longer one is aborted (`too_large`)."""
 
-KEPT_BYTES = 256 * 1024
-"""Of a body that cannot be used; one that can is kept whole, so that it can be read again."""
+MAX_LOGGED_BYTES = 256 * 1024
+"""Most bytes recorded of an unusable body; a usable one is recorded in full, so that it can be replayed."""
 
 _STOPS: dict[Verdict, tuple[str, str]] = {
     "no_balance": (
@@ -49,7 +49,7 @@ _STOPS: dict[Verdict, tuple[str, str]] = {
     ),
     "unauthorised": (
         "the key was refused (HTTP 401)",
-        "mend analyzer.deepseek.api_key and start again: until then nothing is sent",
+        "fix analyzer.deepseek.api_key and start again: until then nothing is sent",
     ),
 }
 
@@ -57,11 +57,12 @@ _STOPS: dict[Verdict, tuple[str, str]] = {
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """
-    Where a model answers, and how patiently it is asked.
+    Where a model is reached, and how often and how long it is tried.
 
     Attributes:
-        attempts: most times one request is sent. grace_s: how long a reply is awaited after its caller has gone on.
-        proxy: the http(s) address of a proxy, with user and password where it wants them; None for the straight way.
+        base_url, api_key: the API's address and key. attempts: most times one request is sent.
+        grace_s: seconds that a reply may still come after its caller has gone on.
+        proxy: the http(s) address of a proxy, with user and password where it needs them; None for a direct connection.
     """
 
     base_url: str
@@ -76,7 +77,7 @@ class _Call:
     request: Request
     body: bytes
     digest: str
-    most: Usage
+    max_usage: Usage
     until_ns: int
     deadline: float  # of the loop's clock
     on_attempt: Callable[[Attempt], None]
@@ -84,23 +85,24 @@ class _Call:
 
 
 @dataclass(frozen=True, slots=True)
-class _Flown:
+class _Result:
     attempt: Attempt
-    fault: Judged
+    fault: Assessment
     retry_after_s: float | None = None
 
 
 class ModelClient:
     """
-    Asks one endpoint within one budget. Belongs to the event loop it is first used in, whose blocking calls, lookups of
-    names above all, it has made in threads that hold up nothing (`lookups`).
+    Sends requests to one endpoint within one budget. Belongs to the event loop it is first used in; its blocking calls,
+    name lookups above all, then run in daemon threads (`dns`).
 
     Args:
-        clock: stamps attempts; waiting goes by the loop's own clock.
-        logs: whether refusals are written to the log; a command tells them in its own lines.
+        endpoint: the address, key and retry policy. budget: limits and counts usage.
+        clock: stamps attempts; waiting uses the loop's own clock.
+        logs: whether refusals are logged; a command prints them itself.
 
     Raises:
-        BadProxy: the endpoint's proxy is no address of one, or would see the key.
+        BadProxy: the endpoint's proxy is not a proxy address, or would see the key.
     """
 
     def __init__(self, endpoint: Endpoint, budget: Budget, clock: Clock, logs: bool = True) -> None:
@@ -111,32 +113,36 @@ class ModelClient:
         self._transport = Transport(endpoint.base_url, self._key, MAX_BYTES, proxy=endpoint.proxy)
         self._budget = budget
         self._clock = clock
-        self._flying: set[asyncio.Task[_Flown]] = set()
+        self._tasks: set[asyncio.Task[_Result]] = set()
         self._verdicts: Counter[Verdict] = Counter()
-        self._stopped: Judged | None = None
+        self._stop_fault: Assessment | None = None
         self._trouble: str | None = None
         self._logs = logs
         self._closed = False
 
     @property
-    def stopped(self) -> str | None:
-        """Why no request is sent any more and what to do, for the operator; None while all is well."""
-        return f"{self._stopped.in_full}; {_STOPS[self._stopped.verdict][1]}" if self._stopped is not None else None
+    def stop_reason(self) -> str | None:
+        """Why no further request is sent and what to do, for the operator; None while requests may be sent."""
+        return (
+            f"{self._stop_fault.full_text}; {_STOPS[self._stop_fault.verdict][1]}"
+            if self._stop_fault is not None
+            else None
+        )
 
     @property
     def trouble(self) -> str | None:
-        """What the server said when it refused last, for the operator; None where it replied since."""
+        """The server's last refusal, for the operator; None before the first and after a reply."""
         return self._trouble
 
     @property
     def verdicts(self) -> dict[Verdict, int]:
-        """How many attempts came to what."""
+        """The number of attempts by verdict."""
         return dict(sorted(self._verdicts.items()))
 
     @property
     def in_flight(self) -> int:
-        """Attempts whose reply may still come, late ones included."""
-        return len(self._flying)
+        """The number of attempts whose reply may still come, late ones included."""
+        return len(self._tasks)
 
     async def complete(
         self,
@@ -146,61 +152,63 @@ class ModelClient:
         deadline: float | None = None,
     ) -> Reply:
         """
-        The model's reply to a request.
+        Send a request, repeating it as long as that may help, and return the model's reply.
 
-        Every attempt is handed to `on_attempt` exactly once, in the loop, when it is known what came of it: also one
-        that was not sent (`no_budget`, `too_large`, or after a stop), and one that is still in flight when this ends,
-        whether by its deadline or because its task was cancelled. That one comes up to `grace_s` later, as `late` where
-        a usable reply came. Call `close` to end the wait for those.
+        Every attempt is passed to `on_attempt` exactly once, in the loop, when its outcome is known: also one that was
+        not sent (`no_budget`, `too_large`, or after a stop), and one still in flight when this ends by its deadline or
+        by cancellation. That one follows up to `grace_s` later, as `late` where a usable reply came; `close` ends the
+        wait for it.
 
         Args:
-            until_ns: when the caller goes on without a reply, by the clock; kept whatever the server does.
-            deadline: the same by the loop's own clock, which never steps; where given it rules, for all the requests
-                of a conversation alike.
+            request: the JSON body to post.
+            until_ns: UTC ns by which the caller goes on without a reply, whatever the server does.
+            on_attempt: takes each attempt; must not block.
+            deadline: the same moment by the loop's own clock, which never steps; where given it counts instead of
+                until_ns, for all requests of a conversation alike. None: computed from until_ns.
 
         Raises:
-            NoReply: none came; its verdict is the last attempt's, `timeout` where the deadline passed.
+            NoReply: no usable reply came; its verdict is the last attempt's, `timeout` where the deadline passed.
         """
         if deadline is None:
             deadline = asyncio.get_running_loop().time() + (until_ns - self._clock.now_ns()) / 1e9
-        body, digest, most = rendered(request), digest_of(request), most_taken(request)
-        call = _Call(request, body, digest, most, until_ns, deadline, on_attempt)
+        body, digest, maximum = encode_request(request), digest_of(request), max_usage(request)
+        call = _Call(request, body, digest, maximum, until_ns, deadline, on_attempt)
         number = 1
         while True:
-            flown = await self._attempt(call, number)
-            attempt = flown.attempt
+            result = await self._attempt(call, number)
+            attempt = result.attempt
             if attempt.verdict == "ok" and attempt.reply is not None:
                 return attempt.reply
-            pause = self._pause_s(call, flown)
+            pause = self._pause_s(call, result)
             if pause is None:
-                raise _no_reply(attempt, flown.fault)
+                raise _no_reply(attempt, result.fault)
             await asyncio.sleep(pause)
             number += 1
 
     async def close(self) -> None:
-        """Give up what is in flight, recording it, and give the connections back."""
+        """Abort the attempts in flight, recording them, and close the connections."""
         self._closed = True
         await asyncio.sleep(0)  # a task cancelled before its first step would record nothing
-        flying = list(self._flying)
-        for task in flying:
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*flying, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._transport.close()
 
-    async def _attempt(self, call: _Call, number: int) -> _Flown:
+    async def _attempt(self, call: _Call, number: int) -> _Result:
         sent_ns = self._clock.now_ns()
-        left = call.deadline - asyncio.get_running_loop().time()
-        refused = self._refusal(call, left, sent_ns)
-        if refused is not None:
-            detail = f"not sent: {self.stopped}" if self.stopped is not None else refused.detail
-            attempt = Attempt(call.request, number, sent_ns, 0, refused.verdict, detail)
-            return _Flown(self._recorded(call, attempt), refused)
-        self._budget.reserve(call.most, sent_ns, call.until_ns)
-        task = asyncio.create_task(self._fly(call, number, sent_ns))
-        self._flying.add(task)
-        task.add_done_callback(lambda done: self._landed(call, done))
+        remaining_s = call.deadline - asyncio.get_running_loop().time()
+        refusal = self._refusal(call, remaining_s, sent_ns)
+        if refusal is not None:
+            detail = f"not sent: {self.stop_reason}" if self.stop_reason is not None else refusal.detail
+            attempt = Attempt(call.request, number, sent_ns, 0, refusal.verdict, detail)
+            return _Result(self._record(call, attempt), refusal)
+        self._budget.reserve(call.max_usage, sent_ns, call.until_ns)
+        task = asyncio.create_task(self._send(call, number, sent_ns))
+        self._tasks.add(task)
+        task.add_done_callback(lambda done: self._on_done(call, done))
         try:
-            done, _ = await asyncio.wait({task}, timeout=left)
+            done, _ = await asyncio.wait({task}, timeout=remaining_s)
         except asyncio.CancelledError:
             call.abandoned = True
             raise
@@ -209,126 +217,134 @@ class ModelClient:
             raise NoReply("timeout", "no reply before the deadline")
         return task.result()
 
-    def _refusal(self, call: _Call, left: float, now_ns: int) -> Judged | None:
-        if self._stopped is not None:
-            return replace(self._stopped, detail=f"not sent: {'; '.join(_STOPS[self._stopped.verdict])}")
-        if left <= 0 or self._closed:
-            return Judged("timeout", f"not sent: {'the client was closed' if self._closed else 'no time left'}")
+    def _refusal(self, call: _Call, remaining_s: float, now_ns: int) -> Assessment | None:
+        if self._stop_fault is not None:
+            return replace(self._stop_fault, detail=f"not sent: {'; '.join(_STOPS[self._stop_fault.verdict])}")
+        if remaining_s <= 0 or self._closed:
+            return Assessment("timeout", f"not sent: {'the client was closed' if self._closed else 'no time left'}")
         if len(call.body) > MAX_REQUEST_BYTES:
-            return Judged("too_large", f"not sent: the request has {len(call.body)} bytes")
-        spent = self._budget.refusal(call.most, now_ns, call.until_ns)
-        return Judged("no_budget", f"not sent: {spent}") if spent is not None else None
+            return Assessment("too_large", f"not sent: the request has {len(call.body)} bytes")
+        budget_refusal = self._budget.refusal(call.max_usage, now_ns, call.until_ns)
+        return Assessment("no_budget", f"not sent: {budget_refusal}") if budget_refusal is not None else None
 
-    async def _fly(self, call: _Call, number: int, sent_ns: int) -> _Flown:
+    async def _send(self, call: _Call, number: int, sent_ns: int) -> _Result:
         from agents.llm.client.transport import Answer
 
         loop = asyncio.get_running_loop()
-        answer, started, given_up = Answer(), loop.time(), ""
+        answer, started_s, abort_reason = Answer(), loop.time(), ""
         try:
-            async with asyncio.timeout_at(max(call.deadline, started) + self._endpoint.grace_s):
+            async with asyncio.timeout_at(max(call.deadline, started_s) + self._endpoint.grace_s):
                 await self._transport.post(call.body, answer)
         except TimeoutError:
-            given_up = "no whole reply, not even in the grace period"
+            abort_reason = "no whole reply, not even in the grace period"
         except asyncio.CancelledError:
-            given_up = "given up: the client was closed"
+            abort_reason = "given up: the client was closed"
         late = call.abandoned or loop.time() > call.deadline
-        found, body = self._heard(answer, given_up)
-        if late and found.verdict == "ok":
-            found = Judged("late", "came after the deadline", found.reply)
-        charged = _charged(found, answer.was_sent, answer.status, call.most)
-        self._budget.settle(call.most, charged, sent_ns, call.until_ns)
+        assessment, body = self._assess(answer, abort_reason)
+        if late and assessment.verdict == "ok":
+            assessment = Assessment("late", "came after the deadline", assessment.reply)
+        charge = _usage_to_charge(assessment, answer.was_sent, answer.status, call.max_usage)
+        self._budget.settle(call.max_usage, charge, sent_ns, call.until_ns)
         attempt = Attempt(
             request=call.request,
             number=number,
             sent_ns=sent_ns,
-            took_ms=round((loop.time() - started) * 1000),
-            verdict=found.verdict,
-            detail=found.in_full,
+            took_ms=round((loop.time() - started_s) * 1000),
+            verdict=assessment.verdict,
+            detail=assessment.full_text,
             status=answer.status,
-            body=_kept(body, found.verdict) if answer.status is not None else None,
-            reply=found.reply,
-            charged=charged,
+            body=_body_to_log(body, assessment.verdict) if answer.status is not None else None,
+            reply=assessment.reply,
+            charge=charge,
         )
-        self._take_note(found, answer.status)
-        self._recorded(call, attempt)
-        return _Flown(attempt, found, retry_after_s(answer.retry_after, self._clock.now_ns))
+        self._update_trouble(assessment, answer.status)
+        self._record(call, attempt)
+        return _Result(attempt, assessment, retry_after_s(answer.retry_after, self._clock.now_ns))
 
-    def _heard(self, answer: "Answer", given_up: str) -> tuple[Judged, bytes]:
-        # never raises: what was paid for is recorded, whatever it brought
+    def _assess(self, answer: "Answer", abort_reason: str) -> tuple[Assessment, bytes]:
+        # never raises: an attempt that was paid for is recorded, whatever came back
         try:
             body = self._key.scrub(bytes(answer.body))
-            if answer.whole and answer.status is not None:
-                found = judged(answer.status, body)
-                return (replace(found, said=moved_to(answer.location)) if _is_redirect(answer) else found), body
-            return _broken_off(answer, given_up), body
+            if answer.is_complete and answer.status is not None:
+                assessment = assess(answer.status, body)
+                return (
+                    replace(assessment, server_text=describe_redirect(answer.location))
+                    if _is_redirect(answer)
+                    else assessment
+                ), body
+            return _assess_incomplete(answer, abort_reason), body
         except Exception as error:
             _log.error("an answer could not be judged", fault=type(error).__name__)
-            return Judged("not_json", f"our own fault: {type(error).__name__}"), b""
+            return Assessment("not_json", f"our own fault: {type(error).__name__}"), b""
         finally:
-            answer.body.clear()  # unscrubbed: nobody may come upon it later
+            answer.body.clear()  # not scrubbed of the key: must not stay in memory
 
-    def _recorded(self, call: _Call, attempt: Attempt) -> Attempt:
+    def _record(self, call: _Call, attempt: Attempt) -> Attempt:
         self._verdicts[attempt.verdict] += 1
         call.on_attempt(attempt)
         return attempt
 
-    def _landed(self, call: _Call, task: asyncio.Task[_Flown]) -> None:
-        self._flying.discard(task)
+    def _on_done(self, call: _Call, task: asyncio.Task[_Result]) -> None:
+        self._tasks.discard(task)
         error = None if task.cancelled() else task.exception()
         if call.abandoned and error is not None:
             _log.error("attempt not recorded", reason=type(error).__name__)
 
-    def _take_note(self, found: Judged, status: int | None) -> None:
-        """Remember what the operator must know, and say it once."""
-        if found.verdict in ("ok", "late"):
+    def _update_trouble(self, assessment: Assessment, status: int | None) -> None:
+        """Keep the last refusal for the operator, and log it once."""
+        if assessment.verdict in ("ok", "late"):
             self._trouble = None
-        elif found.verdict in STOPPING and self._stopped is None:
-            self._stopped = Judged(found.verdict, _STOPS[found.verdict][0], said=found.said)
-            self._trouble = self.stopped
+        elif assessment.verdict in STOPPING and self._stop_fault is None:
+            self._stop_fault = Assessment(
+                assessment.verdict, _STOPS[assessment.verdict][0], server_text=assessment.server_text
+            )
+            self._trouble = self.stop_reason
             if self._logs:
                 _log.error("no further request is sent", reason=self._trouble)
-        elif status is not None and found.in_full != self._trouble:
-            self._trouble = found.in_full
-            if self._logs and (found.verdict in LASTING or found.said):
+        elif status is not None and assessment.full_text != self._trouble:
+            self._trouble = assessment.full_text
+            if self._logs and (assessment.verdict in PERMANENT or assessment.server_text):
                 _log.warning("the model's server refuses", reason=self._trouble)
 
-    def _pause_s(self, call: _Call, flown: _Flown) -> float | None:
-        attempt = flown.attempt
+    def _pause_s(self, call: _Call, result: _Result) -> float | None:
+        attempt = result.attempt
         if self._closed or attempt.number >= self._endpoint.attempts:
             return None
         if not is_worth_repeating(attempt.verdict, attempt.reply):
             return None
-        pause = pause_s(attempt.number, call.digest, flown.retry_after_s)
-        left = call.deadline - asyncio.get_running_loop().time()
-        return pause if pause < left else None
+        pause = pause_s(attempt.number, call.digest, result.retry_after_s)
+        remaining_s = call.deadline - asyncio.get_running_loop().time()
+        return pause if pause < remaining_s else None
 
 
-def _no_reply(attempt: Attempt, fault: Judged) -> NoReply:
+def _no_reply(attempt: Attempt, fault: Assessment) -> NoReply:
     verdict: Verdict = "timeout" if attempt.verdict == "late" else attempt.verdict
     detail = f"HTTP {attempt.status}" if verdict == "bad_request" else fault.detail
-    return NoReply(verdict, detail, fault.said, attempt.status)  # callers publish all but what the server said
+    return NoReply(verdict, detail, fault.server_text, attempt.status)  # callers publish all but the server's text
 
 
 def _is_redirect(answer: "Answer") -> bool:
     return answer.status is not None and 300 <= answer.status < 400
 
 
-def _broken_off(answer: "Answer", given_up: str) -> Judged:
+def _assess_incomplete(answer: "Answer", abort_reason: str) -> Assessment:
     status = answer.status
-    if given_up:
-        return Judged("timeout", given_up)
+    if abort_reason:
+        return Assessment("timeout", abort_reason)
     if status is not None and status != 200:
-        said = moved_to(answer.location) if _is_redirect(answer) else ""
-        return Judged(judged(status, b"").verdict, f"HTTP {status}, and its body broke off", said=said)
-    return Judged(answer.verdict or "unreachable", answer.fault or "the connection broke off")
+        server_text = describe_redirect(answer.location) if _is_redirect(answer) else ""
+        return Assessment(
+            assess(status, b"").verdict, f"HTTP {status}, and its body broke off", server_text=server_text
+        )
+    return Assessment(answer.verdict or "unreachable", answer.fault or "the connection broke off")
 
 
-def _charged(found: Judged, was_sent: bool, status: int | None, most: Usage) -> Usage:
+def _usage_to_charge(assessment: Assessment, was_sent: bool, status: int | None, maximum: Usage) -> Usage:
     if not was_sent or (status is not None and status != 200):
         return Usage()  # no provider bills what it refused
-    return found.reply.usage if found.reply is not None and found.reply.usage.prompt else most
+    return assessment.reply.usage if assessment.reply is not None and assessment.reply.usage.prompt else maximum
 
 
-def _kept(body: bytes, verdict: Verdict) -> str:
-    kept = body if verdict in ("ok", "late") else body[:KEPT_BYTES]
-    return kept.decode("utf-8", errors="replace")
+def _body_to_log(body: bytes, verdict: Verdict) -> str:
+    part = body if verdict in ("ok", "late") else body[:MAX_LOGGED_BYTES]
+    return part.decode("utf-8", errors="replace")

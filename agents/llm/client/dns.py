@@ -1,6 +1,6 @@
 """
-Threads for looking up names that nobody waits for: a resolver that hangs holds up neither a loop nor the end of the
-process, which would join the threads of a loop's own executor.
+Daemon threads for name lookups: a resolver that hangs delays neither the event loop nor the end of the process, which
+would join the threads of the loop's own executor.
 """
 
 import errno
@@ -12,25 +12,25 @@ from typing import Any, TypeVar
 
 _T = TypeVar("_T")
 
-MOST = 32
-"""Lookups under way at once; beyond it one fails."""
+MAX_LOOKUPS = 32
+"""Most lookups under way at once; the next one fails."""
 
 
 class Lookups(ThreadPoolExecutor):
-    """An executor for a loop whose blocking calls may be left behind: each has a daemon thread of its own."""
+    """An executor that runs each blocking call of a loop in a daemon thread of its own, which need not end."""
 
     def __init__(self) -> None:
         super().__init__(max_workers=1)  # starts no thread: nothing is submitted to it
-        self._places = threading.BoundedSemaphore(MOST)
+        self._slots = threading.BoundedSemaphore(MAX_LOOKUPS)
 
     def submit(self, fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> "Future[_T]":
         """
-        Call a function in a thread.
+        Call a function in a new daemon thread.
 
         Raises:
             OSError: too many are under way.
         """
-        if not self._places.acquire(blocking=False):
+        if not self._slots.acquire(blocking=False):
             raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         future: Future[_T] = Future()
         threading.Thread(target=self._run, args=(future, fn, args, kwargs), name="lookup", daemon=True).start()
@@ -41,10 +41,10 @@ class Lookups(ThreadPoolExecutor):
             if not future.set_running_or_notify_cancel():
                 return
             try:
-                found = fn(*args, **kwargs)
+                value = fn(*args, **kwargs)
             except BaseException as error:
                 future.set_exception(error)
             else:
-                future.set_result(found)
+                future.set_result(value)
         finally:
-            self._places.release()
+            self._slots.release()

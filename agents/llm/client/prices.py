@@ -1,8 +1,8 @@
 """
-What a reply costs, in whole 1e-12 USD: by model, by what the provider had cached, by the hour.
+The cost of a reply in whole 1e-12 USD: by model, by cached and uncached tokens, by the hour.
 
-Source: DeepSeek, models and pricing (November 2026). A price per million tokens is so many 1e-6 USD; per token that is
-the same number of 1e-12 USD, so all sums are exact. Where a multiplier leaves a fraction, it is rounded up.
+Source: DeepSeek, models and pricing (November 2026). A price of n 1e-6 USD per million tokens is n 1e-12 USD per
+token, so all sums are exact. Where a multiplier leaves a fraction, it is rounded up.
 """
 
 from collections.abc import Mapping
@@ -33,26 +33,34 @@ class Price:
     peak_multiplier_e6: int
 
     @classmethod
-    def per_million(cls, cache_hit: float, cache_miss: float, output: float, peak_multiplier: float) -> "Price":
-        """A price as providers print it, in USD per million tokens."""
-        return cls(_scaled(cache_hit), _scaled(cache_miss), _scaled(output), _scaled(peak_multiplier))
+    def from_usd_per_million(
+        cls, cache_hit: float, cache_miss: float, output: float, peak_multiplier: float
+    ) -> "Price":
+        """
+        A price as providers print it.
+
+        Args:
+            cache_hit, cache_miss, output: USD per million tokens: cached and uncached prompt tokens, generated ones.
+            peak_multiplier: how many times as much in peak hours, at least 1.
+        """
+        return cls(_to_e6(cache_hit), _to_e6(cache_miss), _to_e6(output), _to_e6(peak_multiplier))
 
 
 @dataclass(frozen=True, slots=True)
 class PeakHours:
     """
-    When tokens cost more: windows of the UTC day, Monday to Friday, holidays excepted.
+    The hours of higher prices: windows of the UTC day, Monday to Friday, holidays excepted.
 
     Attributes:
-        minutes: from and until, as minutes of the day, until not included.
+        minutes: from and until, as minutes of the day 0..1440, until not included.
         holidays: days that count as weekend.
     """
 
     minutes: tuple[tuple[int, int], ...] = ()
     holidays: frozenset[date] = frozenset()
 
-    def holds(self, at_ns: int) -> bool:
-        """Whether a moment is in peak hours."""
+    def contains(self, at_ns: int) -> bool:
+        """Whether a time (UTC ns) is in peak hours."""
         day, minute = at_ns // DAY_NS, at_ns % DAY_NS // MINUTE_NS
         if (day + _THURSDAY) % 7 >= 5 or date.fromordinal(day + _EPOCH) in self.holidays:
             return False
@@ -61,23 +69,28 @@ class PeakHours:
 
 class PriceList:
     """
-    What the models of one provider cost.
+    The prices of one provider's models.
 
     Args:
-        prices: by the name a request calls the model.
+        prices: by the model's name in a request. peak: the hours of the peak multiplier.
     """
 
     def __init__(self, prices: Mapping[str, Price], peak: PeakHours) -> None:
         self._prices = dict(prices)
         self._peak = peak
 
-    def knows(self, model: str) -> bool:
+    def has_price(self, model: str) -> bool:
         """Whether a model has a price."""
         return model in self._prices
 
     def cost_e12(self, model: str, usage: Usage, at_ns: int) -> int:
         """
-        What a reply costs whose request was sent at a moment, 1e-12 USD.
+        The cost of a reply, 1e-12 USD, rounded up.
+
+        Args:
+            model: the model's name in the request.
+            usage: the tokens that are billed.
+            at_ns: UTC ns at which the request was sent.
 
         Raises:
             KeyError: the model has no price.
@@ -85,15 +98,15 @@ class PriceList:
         price = self._prices[model]
         prompt = usage.cache_hit * price.cache_hit_e12 + usage.cache_miss * price.cache_miss_e12
         plain = prompt + usage.completion * price.output_e12
-        return -(-plain * price.peak_multiplier_e6 // _E6) if self._peak.holds(at_ns) else plain
+        return -(-plain * price.peak_multiplier_e6 // _E6) if self._peak.contains(at_ns) else plain
 
 
 def usd_e12(usd: float) -> int:
-    """Dollars as a person writes them, in 1e-12."""
+    """US dollars in 1e-12 USD, exact for the decimals that are written."""
     return int(Decimal(str(usd)) * USD_E12)
 
 
-def _scaled(value: float) -> int:
-    scaled = Decimal(str(value)) * _E6
-    whole = int(scaled)
-    return whole if whole == scaled else whole + 1
+def _to_e6(value: float) -> int:
+    exact = Decimal(str(value)) * _E6
+    floor = int(exact)
+    return floor if floor == exact else floor + 1

@@ -1,5 +1,5 @@
 """
-Whether a proxy may stand between us and an endpoint: it must never see the key.
+Whether requests to an endpoint may go through a proxy: it must never see the key.
 """
 
 from urllib.parse import urlsplit
@@ -8,13 +8,16 @@ from agents.llm.client.errors import BadProxy
 from agents.llm.wire.complaints import is_loopback
 
 NO_PROXY = "the proxy is no address of one; write it like http://proxy.example:8080 or http://user:password@host:8080"
-"""What is said of an address that is none; it does not repeat it, since a password may be in it."""
+"""The message about an invalid address; it does not repeat it, since a password may be in it."""
 
 
-def way_through(base_url: str, proxy: str | None) -> str | None:
+def proxy_for_endpoint(base_url: str, proxy: str | None) -> str | None:
     """
-    The proxy's address where requests to an endpoint go through it, None where they go straight: without a proxy, and
+    The proxy's address where requests to an endpoint go through it; None for a direct connection: without a proxy, and
     to a plain http endpoint of this machine.
+
+    Args:
+        base_url: the endpoint's address. proxy: the proxy's http(s) address, or None.
 
     Raises:
         BadProxy: the proxy is no http(s) address, or the endpoint is on plain http elsewhere.

@@ -1,21 +1,28 @@
 """
-An attempt as the decision log keeps it.
+An attempt as a fact of the decision log.
 """
 
 import msgspec
 
-from agents.llm.wire.api import MAX_REQUEST_BYTES, Attempt, Request, digest_of, rendered
+from agents.llm.wire.api import MAX_REQUEST_BYTES, Attempt, Request, digest_of, encode_request
 from analysis.view import MarketView
 from eventlog.facts.model import ModelCall
 
 
 def call_of(attempt: Attempt, view: MarketView, analyst: str, agent: str, prompt_digest: str, cost: int) -> ModelCall:
     """
-    One attempt at the view's tick, with what was charged for it; `cost` in 1e-12 USD.
+    The record of one attempt.
 
-    A request too large to be sent is kept as its `digest` and its length in `bytes` alone, with no `messages`.
+    A request too large to be sent is recorded as its `digest` and its length in `bytes` alone, with no `messages`.
+
+    Args:
+        attempt: the request and its outcome.
+        view: the tick that it is about.
+        analyst, agent: who asked, and in which step of the conversation.
+        prompt_digest: of the prompts in use.
+        cost: of the attempt's charge, 1e-12 USD.
     """
-    reply, usage = attempt.reply, attempt.charged
+    reply, usage = attempt.reply, attempt.charge
     return ModelCall(
         market_seq=view.as_of_seq,
         as_of_ns=view.as_of_ns,
@@ -23,7 +30,7 @@ def call_of(attempt: Attempt, view: MarketView, analyst: str, agent: str, prompt
         agent=agent,
         prompt_digest=prompt_digest,
         request_digest=digest_of(attempt.request),
-        request=_kept(attempt.request),
+        request=_request_text(attempt.request),
         attempt=attempt.number,
         sent_ns=attempt.sent_ns,
         took_ms=attempt.took_ms,
@@ -42,8 +49,8 @@ def call_of(attempt: Attempt, view: MarketView, analyst: str, agent: str, prompt
     )
 
 
-def _kept(request: Request) -> str:
-    body = rendered(request)
+def _request_text(request: Request) -> str:
+    body = encode_request(request)
     if len(body) > MAX_REQUEST_BYTES:
         body = msgspec.json.encode({"digest": digest_of(request), "bytes": len(body), "messages": []})
     return body.decode()

@@ -1,17 +1,17 @@
 """
-Keeping a key out of what is kept: replies are scrubbed of it before anyone reads or records them.
+Keeps an API key out of logs and records: replies are scrubbed of it before they are read or recorded.
 """
 
 import re
 
 SCRUBBED = "[key]"
-"""What stands where a key stood."""
+"""Replaces a key."""
 
-_SHORTEST = 4  # shorter stand-ins of local servers are parts of ordinary words
+_MIN_LENGTH = 4  # shorter stand-ins of local servers are parts of ordinary words
 
 
 class Secret:
-    """A key that does not show itself; `reveal` is for the one place that sends it."""
+    """An API key that its `repr` hides; only the transport calls `reveal`."""
 
     __slots__ = ("_key", "_pattern")
 
@@ -19,22 +19,21 @@ class Secret:
         self._key = key
         # from the first backslash of a run on: a long run is tried once
         forms = [_forms(key[:1], rb"(?<!\\)\\+"), *(_forms(letter, rb"\\+") for letter in key[1:])]
-        self._pattern = re.compile(b"".join(forms)) if len(key) >= _SHORTEST else None
+        self._pattern = re.compile(b"".join(forms)) if len(key) >= _MIN_LENGTH else None
 
     def __repr__(self) -> str:
         return "Secret(…)"
 
     def reveal(self) -> str:
-        """The key itself."""
+        """Return the key."""
         return self._key
 
     def scrub(self, body: bytes) -> bytes:
         """
-        A reply's body without the key, whether the body is JSON or not.
+        Remove the key from a reply's body, whether the body is JSON or not.
 
-        Each letter is found as it is, with JSON's escapes at any depth of strings within strings, as a URL has it, or
-        as a page does, by its number. Not found: a part of the key, and the key in another encoding (base64, UTF-16,
-        reversed).
+        Each letter is matched as it is, with JSON's escapes at any depth of strings within strings, percent-encoded, or
+        as an HTML entity. Not matched: a part of the key, and the key in another encoding (base64, UTF-16, reversed).
         """
         return self._pattern.sub(SCRUBBED.encode(), body) if self._pattern is not None else body
 

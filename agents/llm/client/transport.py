@@ -1,5 +1,5 @@
 """
-The way to a model: the `openai` client over a connection that bounds what comes back and sends no more than it must.
+The transport to a model: the `openai` client over a connection that bounds replies and sends as few headers as needed.
 
 Imported late, by the client alone: a run without a model never loads the library.
 """
@@ -21,25 +21,25 @@ from openai import AsyncOpenAI
 
 from agents.llm.client.dns import Lookups
 from agents.llm.client.errors import BadProxy
-from agents.llm.client.proxies import NO_PROXY, way_through
+from agents.llm.client.proxies import NO_PROXY, proxy_for_endpoint
 from agents.llm.client.secret import Secret
 from agents.llm.wire.api import Verdict
 
 _NAME = "liquidity-agent"
 _SENT_HEADERS = frozenset({"host", "connection", "content-length", "content-type", "accept"})
-_CONNECT_S = 10.0
+_CONNECT_S = 10.0  # bounds the connection alone; the caller bounds the rest
 _CONNECTED = "connection.connect_tcp.complete"
 _SENDING = "http11.send_request_headers.started"
-_LONGEST_ADDRESS = 2_000
+_MAX_ADDRESS = 2_000
 
 
 @dataclass(slots=True)
 class Answer:
     """
-    What came back of one request, as far as it came.
+    What came back for one request, as far as it came.
 
     Attributes:
-        was_sent: whether a connection stood and the server may have read the request. whole: the body is complete.
+        was_sent: whether a connection was made and the server may have read the request. is_complete: of the body.
         location: the address that a redirect names, made absolute.
         verdict: set where the body was refused. fault: why it broke off; library messages may quote headers.
     """
@@ -49,7 +49,7 @@ class Answer:
     retry_after: str | None = None
     location: str | None = None
     body: bytearray = field(default_factory=bytearray)
-    whole: bool = False
+    is_complete: bool = False
     verdict: Verdict | None = None
     fault: str = ""
 
@@ -62,20 +62,21 @@ class Transport:
     Posts requests to one endpoint; one request, one answer, no retries.
 
     Args:
-        most_bytes: of a reply's body; what is longer is cut off and marked.
-        inner: what carries the bytes, for tests.
-        proxy: the http(s) address of a proxy, with user and password where it wants them. It is asked for a tunnel to
-            an https endpoint and sees no key; to an http endpoint of this machine requests go straight.
+        base_url, key: the endpoint's address and API key.
+        max_bytes: of a reply's body; a longer one is cut off and marked `too_large`.
+        inner: another carrier of bytes, for tests; None for HTTP.
+        proxy: the http(s) address of a proxy, with user and password where it needs them: it tunnels to an https
+            endpoint and sees no key; requests to an http endpoint of this machine go direct. None for no proxy.
 
     Raises:
-        BadProxy: it is no such address, or the endpoint is on http elsewhere: the proxy would see the key.
+        BadProxy: it is not a proxy address, or the endpoint is on http elsewhere: the proxy would see the key.
     """
 
     def __init__(
         self,
         base_url: str,
         key: Secret,
-        most_bytes: int,
+        max_bytes: int,
         inner: httpx2.AsyncBaseTransport | None = None,
         proxy: str | None = None,
     ) -> None:
@@ -84,13 +85,13 @@ class Transport:
         limits = httpx2.Limits(max_connections=64, max_keepalive_connections=8, keepalive_expiry=15.0)
         # certificates may be named by the environment, proxies and netrc may not: they would see the key
         tunnel = tunnel_of(base_url, proxy)
-        self._way = "" if tunnel is None else ", over the proxy"
+        self._suffix = "" if tunnel is None else ", over the proxy"
         carrier = inner or httpx2.AsyncHTTPTransport(
             verify=httpx2.create_ssl_context(), limits=limits, trust_env=False, retries=0, proxy=tunnel
         )
         timeout = httpx2.Timeout(None, connect=_CONNECT_S)
         http = httpx2.AsyncClient(
-            transport=_Bounded(carrier, key, most_bytes), trust_env=False, follow_redirects=False, timeout=timeout
+            transport=_Bounded(carrier, key, max_bytes), trust_env=False, follow_redirects=False, timeout=timeout
         )
         self._client = AsyncOpenAI(
             api_key=key.reveal(),
@@ -106,7 +107,8 @@ class Transport:
 
     async def post(self, body: bytes, answer: Answer) -> None:
         """
-        Send a request's bytes and fill in what comes back, also where it breaks off; raises only when cancelled.
+        Send a request's bytes and fill `answer` with what comes back, also where it breaks off; raises only when
+        cancelled.
         """
         _answer.set(answer)
         asyncio.get_running_loop().set_default_executor(self._lookups)
@@ -118,31 +120,31 @@ class Transport:
                 options={"headers": {"Content-Type": "application/json"}, "follow_redirects": False},
             )
         except Exception as error:  # whatever a library raises is a failed attempt; its text is not passed on
-            if not answer.whole and not answer.fault:
-                told = _in_our_words(error)
-                answer.fault = told if told.startswith("the proxy") else told + self._way
+            if not answer.is_complete and not answer.fault:
+                reason = _describe_error(error)
+                answer.fault = reason if reason.startswith("the proxy") else reason + self._suffix
 
     async def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         await self._client.close()
 
 
 class _Bounded(httpx2.AsyncBaseTransport):
-    def __init__(self, inner: httpx2.AsyncBaseTransport, key: Secret, most_bytes: int) -> None:
+    def __init__(self, inner: httpx2.AsyncBaseTransport, key: Secret, max_bytes: int) -> None:
         self._inner = inner
         self._key = key
-        self._most_bytes = most_bytes
+        self._max_bytes = max_bytes
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         answer = _answer.get()
-        kept = [(name, value) for name, value in request.headers.items() if name.lower() in _SENT_HEADERS]
-        kept += [
+        headers = [(name, value) for name, value in request.headers.items() if name.lower() in _SENT_HEADERS]
+        headers += [
             ("Authorization", f"Bearer {self._key.reveal()}"),
             ("Accept-Encoding", "identity"),
             ("User-Agent", _NAME),
         ]
-        request.headers = httpx2.Headers(kept)
-        response = await self._carried(request, answer)
+        request.headers = httpx2.Headers(headers)
+        response = await self._forward(request, answer)
         answer.was_sent = True
         answer.status = response.status_code
         retry_after = response.headers.get("retry-after")
@@ -155,32 +157,34 @@ class _Bounded(httpx2.AsyncBaseTransport):
             raise httpx2.DecodingError(answer.fault, request=request)
         stream = response.stream
         assert isinstance(stream, httpx2.AsyncByteStream)
-        bare = [("Content-Type", "application/json")]
-        return httpx2.Response(response.status_code, headers=bare, stream=_Capped(stream, answer, self._most_bytes))
+        response_headers = [("Content-Type", "application/json")]
+        return httpx2.Response(
+            response.status_code, headers=response_headers, stream=_Capped(stream, answer, self._max_bytes)
+        )
 
     def _address(self, request: httpx2.Request, response: httpx2.Response) -> str | None:
         location = response.headers.get("location")
         if location is None:
             return None
-        named = self._key.scrub(location[:_LONGEST_ADDRESS].encode()).decode()
+        address = self._key.scrub(location[:_MAX_ADDRESS].encode()).decode()
         try:
-            return urljoin(str(request.url), named)
+            return urljoin(str(request.url), address)
         except ValueError:
-            return named
+            return address
 
-    async def _carried(self, request: httpx2.Request, answer: Answer) -> httpx2.Response:
-        opened: list[Any] = []
+    async def _forward(self, request: httpx2.Request, answer: Answer) -> httpx2.Response:
+        streams: list[Any] = []
 
-        async def trace(event: str, about: dict[str, Any]) -> None:
-            answer.was_sent |= event == _SENDING and about["request"].method != b"CONNECT"
+        async def trace(event: str, info: dict[str, Any]) -> None:
+            answer.was_sent |= event == _SENDING and info["request"].method != b"CONNECT"
             if event == _CONNECTED:
-                opened.append(about["return_value"])
+                streams.append(info["return_value"])
 
         request.extensions = {**request.extensions, "trace": trace}
         try:
             return await self._inner.handle_async_request(request)
         except asyncio.CancelledError:
-            for stream in () if answer.was_sent else opened:
+            for stream in () if answer.was_sent else streams:
                 await stream.aclose()  # the library leaves open what still shakes hands
             raise
 
@@ -189,22 +193,22 @@ class _Bounded(httpx2.AsyncBaseTransport):
 
 
 class _Capped(httpx2.AsyncByteStream):
-    def __init__(self, inner: httpx2.AsyncByteStream, answer: Answer, most_bytes: int) -> None:
+    def __init__(self, inner: httpx2.AsyncByteStream, answer: Answer, max_bytes: int) -> None:
         self._inner = inner
         self._answer = answer
-        self._most_bytes = most_bytes
+        self._max_bytes = max_bytes
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         answer, chunks = self._answer, aiter(self._inner)
         try:
             async for chunk in chunks:
-                answer.body += chunk[: self._most_bytes - len(answer.body) + 1]
-                if len(answer.body) > self._most_bytes:
+                answer.body += chunk[: self._max_bytes - len(answer.body) + 1]
+                if len(answer.body) > self._max_bytes:
                     answer.verdict = "too_large"
-                    answer.fault = f"the body is longer than {self._most_bytes} bytes"
+                    answer.fault = f"the body is longer than {self._max_bytes} bytes"
                     raise httpx2.ReadError(answer.fault)
                 yield chunk
-            answer.whole = True
+            answer.is_complete = True
         finally:
             if isinstance(chunks, AsyncGenerator):
                 await chunks.aclose()  # the garbage collector would make a task of it, maybe in a loop that ends
@@ -215,26 +219,29 @@ class _Capped(httpx2.AsyncByteStream):
 
 def tunnel_of(base_url: str, proxy: str | None) -> httpx2.Proxy | None:
     """
-    The proxy through which an endpoint is reached, None for the straight way.
+    The proxy through which an endpoint is reached, None for a direct connection.
+
+    Args:
+        base_url: the endpoint's address. proxy: the proxy's http(s) address, or None.
 
     Raises:
         BadProxy: see `Transport`.
     """
-    way = way_through(base_url, proxy)
-    if way is None:
+    address = proxy_for_endpoint(base_url, proxy)
+    if address is None:
         return None
     try:
-        return httpx2.Proxy(way, ssl_context=httpx2.create_ssl_context() if way.startswith("https") else None)
+        return httpx2.Proxy(address, ssl_context=httpx2.create_ssl_context() if address.startswith("https") else None)
     except (ValueError, httpx2.InvalidURL):
         raise BadProxy(NO_PROXY) from None
 
 
-def _in_our_words(error: BaseException) -> str:
+def _describe_error(error: BaseException) -> str:
     root: BaseException = error
     while (cause := root.__cause__ or root.__context__) is not None:
         root = cause
         if isinstance(root, httpx2.ProxyError):
-            return _of_proxy(str(root))
+            return _describe_proxy_error(str(root))
         if isinstance(root, ssl.SSLError):  # its errno is not the system's
             return f"{type(error).__name__}: TLS: {(root.reason or 'failed').lower().replace('_', ' ')}"
         if isinstance(root, socket.gaierror):  # its errno is not the system's either
@@ -244,9 +251,9 @@ def _in_our_words(error: BaseException) -> str:
     return type(error).__name__ if root is error else f"{type(error).__name__} ({type(root).__name__})"
 
 
-def _of_proxy(message: str) -> str:
+def _describe_proxy_error(message: str) -> str:
     status = message[:3]
     if not (status.isascii() and status.isdigit()):
         return "the proxy broke off"
-    wants = ": it wants another user and password" if status == "407" else ""
-    return f"the proxy opened no way to the endpoint (HTTP {status}{wants})"
+    hint = ": it wants another user and password" if status == "407" else ""
+    return f"the proxy opened no way to the endpoint (HTTP {status}{hint})"

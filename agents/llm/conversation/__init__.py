@@ -1,1 +1,1 @@
-"""What is said to a model and in which order: tools, prompts, and the three steps. No I/O."""
+"""The conversation with a model: tools, prompts, and the order of the steps. No I/O."""

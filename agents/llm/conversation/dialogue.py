@@ -1,6 +1,6 @@
 """
-The three steps, as a machine that is handed replies and hands out the next request: the same for a live model and
-for recorded replies. It knows no clock and no network.
+The three steps as a state machine that takes replies and yields the next request: the same for a live model and for
+recorded replies. It uses no clock and no network.
 """
 
 from collections.abc import Generator, Sequence
@@ -14,20 +14,20 @@ from agents.llm.conversation.tools import (
     DEPTH,
     FLOW,
     Call,
-    calls_in,
-    candidates,
-    definition,
-    fault_of,
-    forced,
-    result,
-    says_nothing,
+    call_fault,
+    candidates_json,
+    define_tool,
+    has_no_arguments,
+    parse_calls,
+    tool_choice,
+    tool_result,
 )
-from agents.llm.firewall.admit import Admitted, admit
-from agents.llm.firewall.check_grounding import weigh
+from agents.llm.firewall.admit import AdmittedDecision, admit
+from agents.llm.firewall.check_grounding import check_grounding
 from agents.llm.firewall.grounding import Grounding, ground
-from agents.llm.firewall.reading import bare
+from agents.llm.firewall.reading import strip_wrapping
 from agents.llm.wire.api import Reply, Request
-from agents.llm.wire.shapes import MENDS, NO_ARGUMENTS
+from agents.llm.wire.shapes import FIXES, NO_ARGUMENTS
 from analysis.parameters import Parameters
 from analysis.view import MarketView
 from market.timestamps import iso
@@ -36,23 +36,27 @@ Agent = Literal["static", "dynamic", "decision", "compact"]
 Mode = Literal["staged", "compact"]
 Effort = Literal["low", "high", "max"]
 
+# most requests of one step before it fails
 _TOOL_ROUNDS = 3
 _VERDICT_ROUNDS = 3
-_DECISIONS = 2
-_LONGEST_VERDICT = 1_500
-_LONGEST_ECHO = 64 * 1024
-_LONGEST_THOUGHTS = 32 * 1024
-_SHOWN_REASONS = 8
+_DECISION_ROUNDS = 2  # the decision, and one repair of it
+# letters and bytes: they bound the requests that follow
+_MAX_VERDICT = 1_500
+_MAX_ECHO = 64 * 1024
+_MAX_THOUGHTS = 32 * 1024
+_MAX_REASONS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class ModelOptions:
     """
-    How a model is asked; everything here is part of what is sent.
+    How a model is asked; all of it is part of the requests.
 
     Attributes:
-        thinking: None leaves it unsaid, for endpoints that do not know the field.
-        strict: the tools' schemas are enforced by the server.
+        model: its name. mode: three steps, or one.
+        thinking: None leaves the field out, for endpoints that do not know it. effort: how hard, where it thinks.
+        strict: whether the server enforces the tools' schemas.
+        temperature: of sampling, not sent while thinking. max_tokens: of one reply.
     """
 
     model: str
@@ -66,7 +70,7 @@ class ModelOptions:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A request to be sent, and which agent sends it."""
+    """A request to send, and the agent that it belongs to."""
 
     agent: Agent
     request: Request
@@ -75,18 +79,18 @@ class Turn:
 @dataclass(slots=True)
 class Outcome:
     """
-    How a conversation ended.
+    The outcome of a conversation.
 
     Attributes:
-        admitted: the decision that passed the firewall, None where none did; `reason` then says why.
-        cut: whether it was ended from outside, by time, money or a fault.
-        model: who answered last, as it calls itself.
-        anomalies: what went wrong on the way, a word each time, and what had to be mended, a word of `shapes.MENDS`
-            each kind. refusals: the firewall's reasons, oldest first.
-        numbers, ungrounded: how many numbers its texts held, and how many of them nobody had shown.
+        decision: what passed the firewall, None where nothing did; `reason` then says why.
+        cut: whether it was aborted from outside, by time, money or a fault.
+        model: the model's own name in its last reply.
+        anomalies: a word for each anomaly, and once for each kind of fix, of `shapes.FIXES`.
+        refusals: the firewall's reasons, oldest first.
+        numbers, ungrounded: the number of figures in the model's texts, and of those that it was not shown.
     """
 
-    admitted: Admitted | None = None
+    decision: AdmittedDecision | None = None
     reason: str = ""
     cut: bool = False
     model: str | None = None
@@ -96,9 +100,9 @@ class Outcome:
     ungrounded: int = 0
 
     @property
-    def mends(self) -> frozenset[str]:
-        """Those of the anomalies that were mended."""
-        return MENDS.intersection(self.anomalies)
+    def fixes(self) -> frozenset[str]:
+        """The anomalies that are fixes."""
+        return FIXES.intersection(self.anomalies)
 
 
 Dialogue = Generator[Turn, Reply, Outcome]
@@ -106,24 +110,29 @@ _Steps = Generator[Turn, Reply, str]
 _Messages = list[dict[str, Any]]
 
 
-class _NoUse(Exception):
-    """The model would not be led on; the message is the reason."""
+class _NoDecision(Exception):
+    """The conversation brought no decision; the message is the reason."""
 
 
 def converse(
-    view: MarketView, prompts: Prompts, asking: ModelOptions, parameters: Parameters, mend: bool = True
+    view: MarketView, prompts: Prompts, options: ModelOptions, parameters: Parameters, normalise: bool = True
 ) -> Dialogue:
     """
-    Lead a model through one minute. Yields turns, is sent their replies, returns how it ended.
+    Lead a model through one tick: yields turns, is sent their replies, returns the outcome.
 
     Args:
-        mend: whether shapes of other endpoints are taken; not where a record was made without. See `read_reply`.
+        view: the tick that it decides.
+        prompts: the texts of the requests.
+        options: the model and the form of its requests.
+        parameters: the thresholds of the firewall and of zones.
+        normalise: whether replies of other endpoints' shapes are accepted; False for a record made without that. See
+            `read_reply`.
     """
-    return _Minute(view, prompts, asking, parameters, mend).run()
+    return _Minute(view, prompts, options, parameters, normalise).run()
 
 
 def proceed(dialogue: Dialogue, reply: Reply | None = None) -> Turn | Outcome:
-    """The next turn of a dialogue after the reply to the last one (None to begin with), or how it ended."""
+    """The next turn of a dialogue after the reply to the last one (None to begin with), or its outcome."""
     try:
         return next(dialogue) if reply is None else dialogue.send(reply)
     except StopIteration as end:
@@ -135,50 +144,50 @@ class _Minute:
     """One minute's conversation."""
 
     def __init__(
-        self, view: MarketView, prompts: Prompts, asking: ModelOptions, parameters: Parameters, mend: bool
+        self, view: MarketView, prompts: Prompts, options: ModelOptions, parameters: Parameters, normalise: bool
     ) -> None:
         self._view = view
         self._prompts = prompts
-        self._asking = asking
+        self._options = options
         self._parameters = parameters
-        self._mend = mend
+        self._normalise = normalise
         self._outcome = Outcome()
-        self._about = {"symbol": view.symbol, "as_of": iso(view.as_of_ns)}
+        self._subject = {"symbol": view.symbol, "as_of": iso(view.as_of_ns)}
 
     def run(self) -> Dialogue:
         try:
-            yield from self._staged() if self._asking.mode == "staged" else self._compact()
-        except _NoUse as stuck:
+            yield from self._run_staged() if self._options.mode == "staged" else self._run_compact()
+        except _NoDecision as stuck:
             self._outcome.reason = str(stuck)
         return self._outcome
 
-    def _staged(self) -> Generator[Turn, Reply, None]:
-        static = yield from self._analyst("static", DEPTH)
-        dynamic = yield from self._analyst("dynamic", FLOW)
-        ask = self._prompts.say(
+    def _run_staged(self) -> Generator[Turn, Reply, None]:
+        static = yield from self._run_analyst("static", DEPTH)
+        dynamic = yield from self._run_analyst("dynamic", FLOW)
+        ask = self._prompts.render(
             "ask_decision",
-            **self._about,
-            depth=result(DEPTH, self._view),
-            order_flow=result(FLOW, self._view),
+            **self._subject,
+            depth=tool_result(DEPTH, self._view),
+            order_flow=tool_result(FLOW, self._view),
             static_verdict=static,
             dynamic_verdict=dynamic,
-            candidates=candidates(self._view),
+            candidates=candidates_json(self._view),
         )
         yield from self._decide("decision", [self._system("decision"), _user(ask)], [])
 
-    def _compact(self) -> Generator[Turn, Reply, None]:
+    def _run_compact(self) -> Generator[Turn, Reply, None]:
         tools = self._tools(DEPTH, FLOW)
-        messages = [self._system("compact"), _user(self._prompts.say("ask_compact", **self._about))]
+        messages = [self._system("compact"), _user(self._prompts.render("ask_compact", **self._subject))]
         yield from self._look_up("compact", messages, tools, (DEPTH, FLOW))
-        messages.append(_user(self._prompts.say("ask_compact_decision", candidates=candidates(self._view))))
+        messages.append(_user(self._prompts.render("ask_compact_decision", candidates=candidates_json(self._view))))
         yield from self._decide("compact", messages, tools)
 
-    def _analyst(self, agent: Agent, tool: str) -> _Steps:
-        """One analyst: its tool, then its verdict."""
+    def _run_analyst(self, agent: Agent, tool: str) -> _Steps:
+        """Lead one analyst: its tool, then its verdict."""
         tools = self._tools(tool)
-        messages = [self._system(agent), _user(self._prompts.say(f"ask_{agent}", **self._about, tool=tool))]
+        messages = [self._system(agent), _user(self._prompts.render(f"ask_{agent}", **self._subject, tool=tool))]
         yield from self._look_up(agent, messages, tools, (tool,))
-        messages.append(_user(self._prompts.say("ask_verdict")))
+        messages.append(_user(self._prompts.render("ask_verdict")))
         for _ in range(_VERDICT_ROUNDS):
             reply = yield Turn(agent, self._request(messages, tools, "none"))
             calls = self._echo(messages, reply)
@@ -187,136 +196,138 @@ class _Minute:
                 continue
             text = _content(reply)
             if text:
-                self._count(ground(text, result(tool, self._view)))
-                return text if len(text) <= _LONGEST_VERDICT else text[:_LONGEST_VERDICT] + "…"
-            messages.append(_user(self._prompts.say("ask_verdict")))
-        raise _NoUse(f"the {agent} agent gave no verdict")
+                self._count(ground(text, tool_result(tool, self._view)))
+                return text if len(text) <= _MAX_VERDICT else text[:_MAX_VERDICT] + "…"
+            messages.append(_user(self._prompts.render("ask_verdict")))
+        raise _NoDecision(f"the {agent} agent gave no verdict")
 
     def _look_up(
-        self, agent: Agent, messages: _Messages, tools: list[dict[str, Any]], wanted: Sequence[str]
+        self, agent: Agent, messages: _Messages, tools: list[dict[str, Any]], names: Sequence[str]
     ) -> Generator[Turn, Reply, None]:
-        """Have every wanted tool called; bounded, whatever the model does instead."""
-        left = list(wanted)
-        for _ in range(_TOOL_ROUNDS + len(wanted) - 1):
-            reply = yield Turn(agent, self._request(messages, tools, self._must_call(left)))
+        """Have each named tool called once, within a bounded number of rounds."""
+        remaining = list(names)
+        for _ in range(_TOOL_ROUNDS + len(names) - 1):
+            reply = yield Turn(agent, self._request(messages, tools, self._tool_choice(remaining)))
             calls = self._echo(messages, reply)
             if not calls:
                 self._outcome.anomalies.append("no_tool_call")
-                messages.append(_user(self._prompts.say("call_the_tool", tool=", ".join(left))))
+                messages.append(_user(self._prompts.render("call_the_tool", tool=", ".join(remaining))))
                 continue
-            for name in self._answer(messages, calls, wanted):
-                if name in left:
-                    left.remove(name)
-            if not left:
+            for name in self._answer(messages, calls, names):
+                if name in remaining:
+                    remaining.remove(name)
+            if not remaining:
                 return
-        raise _NoUse(f"{left[0]} was not called soundly")
+        raise _NoDecision(f"{remaining[0]} was not called soundly")
 
     def _decide(self, agent: Agent, messages: _Messages, tools: list[dict[str, Any]]) -> Generator[Turn, Reply, None]:
-        """The decision, past the firewall; one round to mend it."""
-        shown = " ".join([result(DEPTH, self._view), result(FLOW, self._view), candidates(self._view)])
-        for number in range(_DECISIONS):
+        """Ask for the decision and check it with the firewall; one round to repair it."""
+        material = " ".join(
+            [tool_result(DEPTH, self._view), tool_result(FLOW, self._view), candidates_json(self._view)]
+        )
+        for number in range(_DECISION_ROUNDS):
             request = self._request(messages, tools, "none") | {"response_format": {"type": "json_object"}}
             reply = yield Turn(agent, request)
             calls = self._echo(messages, reply)
-            text = bare(_content(reply), self._note) if self._mend else _content(reply)
-            judged = admit(text, self._view, self._parameters)
-            self._count(weigh(text, shown))
-            if isinstance(judged, Admitted):
-                self._outcome.admitted = judged
+            text = strip_wrapping(_content(reply), self._note) if self._normalise else _content(reply)
+            decision = admit(text, self._view, self._parameters)
+            self._count(check_grounding(text, material))
+            if isinstance(decision, AdmittedDecision):
+                self._outcome.decision = decision
                 return
-            self._outcome.refusals += judged.reasons
+            self._outcome.refusals += decision.reasons
             if number == 0:
                 self._outcome.anomalies.append("decision_refused")
                 self._answer(messages, calls, ())
-                reasons = "\n".join(f"- {reason}" for reason in judged.reasons[:_SHOWN_REASONS])
-                messages.append(_user(self._prompts.say("repair", reasons=reasons)))
-        raise _NoUse(f"the decision was refused twice: {self._outcome.refusals[-1]}")
+                reasons = "\n".join(f"- {reason}" for reason in decision.reasons[:_MAX_REASONS])
+                messages.append(_user(self._prompts.render("repair", reasons=reasons)))
+        raise _NoDecision(f"the decision was refused twice: {self._outcome.refusals[-1]}")
 
     def _request(self, messages: _Messages, tools: list[dict[str, Any]], choice: Any) -> Request:
         """
-        A request with everything said so far. What stays the same from minute to minute comes first in its messages.
+        A request with all messages so far. Those that are the same at every tick come first: providers cache them.
         """
-        asking = self._asking
-        request: Request = {"model": asking.model, "messages": [dict(m) for m in messages]}
+        options = self._options
+        request: Request = {"model": options.model, "messages": [dict(m) for m in messages]}
         if tools:
             request["tools"] = tools
-            if not asking.thinking:
+            if not options.thinking:
                 request["tool_choice"] = choice
-        request["max_tokens"] = asking.max_tokens
-        if not asking.thinking:
-            request["temperature"] = asking.temperature
-        if asking.thinking is not None:
-            request["thinking"] = {"type": "enabled" if asking.thinking else "disabled"}
-        if asking.thinking:
-            request["reasoning_effort"] = asking.effort
+        request["max_tokens"] = options.max_tokens
+        if not options.thinking:
+            request["temperature"] = options.temperature
+        if options.thinking is not None:
+            request["thinking"] = {"type": "enabled" if options.thinking else "disabled"}
+        if options.thinking:
+            request["reasoning_effort"] = options.effort
         return request
 
-    def _must_call(self, left: Sequence[str]) -> Any:
-        """A choice that leaves no other way, where the API allows one: while thinking it allows none."""
-        return forced(left[0]) if len(left) == 1 else "required"
+    def _tool_choice(self, remaining: Sequence[str]) -> Any:
+        """The tool choice that forces a call; not sent while thinking, where the API allows none."""
+        return tool_choice(remaining[0]) if len(remaining) == 1 else "required"
 
     def _echo(self, messages: _Messages, reply: Reply) -> list[Call]:
-        """Take up what the assistant said; calls that cannot be answered are left out."""
+        """Append the assistant's message and return its calls; those that cannot be answered are left out."""
         self._outcome.model = reply.model
-        for word in reply.mends:
-            self._note(word)
-        calls = calls_in(reply.message)
-        said = {k: v for k, v in reply.message.items() if v is not None} | {"role": "assistant"}
-        if _is_too_long(said):
+        for fix in reply.fixes:
+            self._note(fix)
+        calls = parse_calls(reply.message)
+        message = {k: v for k, v in reply.message.items() if v is not None} | {"role": "assistant"}
+        if _is_too_long(message):
             self._outcome.anomalies.append("too_long")
             return []
         if calls is None:
             self._outcome.anomalies.append("unreadable_tool_call")
         if not calls:
-            said.pop("tool_calls", None)
-        if calls or _content(reply) or said.get("reasoning_content"):
-            thoughts = {"reasoning_content": ""} if self._asking.thinking else {}  # the API asks for the field
-            messages.append({"content": ""} | thoughts | said)
+            message.pop("tool_calls", None)
+        if calls or _content(reply) or message.get("reasoning_content"):
+            thoughts = {"reasoning_content": ""} if self._options.thinking else {}  # the API asks for the field
+            messages.append({"content": ""} | thoughts | message)
         return calls or []
 
-    def _answer(self, messages: _Messages, calls: Sequence[Call], offered: Sequence[str]) -> list[str]:
-        """Answer every call, the same one in full once; returns the tools that were called soundly."""
+    def _answer(self, messages: _Messages, calls: Sequence[Call], tools: Sequence[str]) -> list[str]:
+        """Answer all calls, a repeated one with a reference; returns the tools that were called without a fault."""
         sound: dict[str, str] = {}
         for call in calls:
-            fault = fault_of(call, self._view.symbol, offered, self._mend)
-            if fault is None and says_nothing(call):
+            fault = call_fault(call, self._view.symbol, tools, self._normalise)
+            if fault is None and has_no_arguments(call):
                 self._note(NO_ARGUMENTS)
             if fault is None and call.name in sound:
                 content = f"the same as the answer to {sound[call.name]}"
             elif fault is None:
                 sound[call.name] = call.id
-                content = result(call.name, self._view)
+                content = tool_result(call.name, self._view)
             else:
                 self._outcome.anomalies.append("bad_arguments")
                 content = f"error: {fault}"
             messages.append({"role": "tool", "tool_call_id": call.id, "content": content})
         return list(sound)
 
-    def _note(self, mend: str) -> None:
-        if mend not in self._outcome.anomalies:
-            self._outcome.anomalies.append(mend)
+    def _note(self, fix: str) -> None:
+        if fix not in self._outcome.anomalies:
+            self._outcome.anomalies.append(fix)
 
     def _count(self, grounding: Grounding) -> None:
-        self._outcome.numbers += grounding.found
+        self._outcome.numbers += grounding.count
         self._outcome.ungrounded += len(grounding.ungrounded)
 
     def _system(self, name: Agent) -> dict[str, Any]:
         return {"role": "system", "content": self._prompts.texts[name]}
 
     def _tools(self, *names: str) -> list[dict[str, Any]]:
-        return [definition(n, self._prompts.texts[n], self._view.symbol, self._asking.strict) for n in names]
+        return [define_tool(n, self._prompts.texts[n], self._view.symbol, self._options.strict) for n in names]
 
 
 def _user(text: str) -> dict[str, Any]:
     return {"role": "user", "content": text}
 
 
-def _is_too_long(said: dict[str, Any]) -> bool:
+def _is_too_long(message: dict[str, Any]) -> bool:
     """Whether a message would make the next request far larger than any sound one."""
-    thoughts = said.get("reasoning_content", "")
-    rest = len(msgspec.json.encode({k: v for k, v in said.items() if k != "reasoning_content"}))
+    thoughts = message.get("reasoning_content", "")
+    rest = len(msgspec.json.encode({k: v for k, v in message.items() if k != "reasoning_content"}))
     length = len(thoughts if isinstance(thoughts, str) else msgspec.json.encode(thoughts))
-    return rest > _LONGEST_ECHO or length > _LONGEST_THOUGHTS
+    return rest > _MAX_ECHO or length > _MAX_THOUGHTS
 
 
 def _content(reply: Reply) -> str:

@@ -1,5 +1,5 @@
 """
-Prompts: a folder of text files a variant and language, named by the digest of all of them.
+Prompts: a folder of text files for each variant and language, identified by the digest of all texts.
 """
 
 from collections.abc import Mapping
@@ -30,10 +30,10 @@ class BadPrompts(ValueError):
 @dataclass(frozen=True, slots=True)
 class Prompts:
     """
-    One variant in one language.
+    The prompts of one variant in one language.
 
     Attributes:
-        variant: what the user called it. texts: by name. digest: of everything in it.
+        variant: the name or path that was asked for. texts: by name. digest: of all names and texts.
     """
 
     variant: str
@@ -41,8 +41,8 @@ class Prompts:
     texts: Mapping[str, str]
     digest: str
 
-    def say(self, name: str, **values: str) -> str:
-        """A text with its `$names` filled in."""
+    def render(self, name: str, **values: str) -> str:
+        """Fill the `$names` of a text with values."""
         return Template(self.texts[name]).substitute(values)
 
 
@@ -61,33 +61,33 @@ _FIELDS: dict[str, frozenset[str]] = {
 
 def load(variant: str, language: Language) -> Prompts:
     """
-    The prompts of a shipped variant by name, or of a folder by path; what it leaves out is the default's.
+    Load the prompts of a shipped variant by name, or of a folder by path; missing files are taken from the default.
 
     Raises:
-        BadPrompts: there is no such variant, or a file is unknown, is not UTF-8, or uses a `$name` nobody fills.
+        BadPrompts: there is no such variant, or a file is unknown, is not UTF-8, or uses an unknown `$name`.
     """
     folder = _folder(variant) / language
     if not folder.is_dir():
-        known = ", ".join(sorted(p.name for p in SHIPPED.iterdir() if p.is_dir()))
-        raise BadPrompts(f"no prompts at {variant}/{language}; shipped variants: {known}; or name a folder of your own")
-    strange = sorted({file.name for file in folder.iterdir()} - {f"{name}.md" for name in _NAMES})
-    if strange:
-        raise BadPrompts(f"{folder / strange[0]} is no prompt; known are {', '.join(f'{name}.md' for name in _NAMES)}")
+        names = ", ".join(sorted(p.name for p in SHIPPED.iterdir() if p.is_dir()))
+        raise BadPrompts(f"no prompts at {variant}/{language}; shipped variants: {names}; or name a folder of your own")
+    unknown = sorted({file.name for file in folder.iterdir()} - {f"{name}.md" for name in _NAMES})
+    if unknown:
+        raise BadPrompts(f"{folder / unknown[0]} is no prompt; known are {', '.join(f'{name}.md' for name in _NAMES)}")
     texts = {}
     for name in _NAMES:
         own = folder / f"{name}.md"
         texts[name] = _read(own if own.exists() else SHIPPED / DEFAULT / language / own.name)
-        _check(own.name, name, texts[name])
-    named = blake2b(digest_size=8)
+        _check_text(own.name, name, texts[name])
+    digest = blake2b(digest_size=8)
     for name in _NAMES:
-        named.update(f"{name}\0{texts[name]}\0".encode())
-    return Prompts(variant, language, texts, named.hexdigest())
+        digest.update(f"{name}\0{texts[name]}\0".encode())
+    return Prompts(variant, language, texts, digest.hexdigest())
 
 
 def _folder(variant: str) -> Path:
     """A plain word is a shipped variant where there is one; anything else is a path."""
-    shipped = SHIPPED / variant
-    return shipped if Path(variant).name == variant and shipped.is_dir() else Path(variant)
+    folder = SHIPPED / variant
+    return folder if Path(variant).name == variant and folder.is_dir() else Path(variant)
 
 
 def _read(file: Path) -> str:
@@ -99,7 +99,7 @@ def _read(file: Path) -> str:
         raise BadPrompts(f"prompt {file} is not UTF-8 text: {error.reason}") from error
 
 
-def _check(file: str, name: str, text: str) -> None:
+def _check_text(file: str, name: str, text: str) -> None:
     if not text:
         raise BadPrompts(f"prompt {file} is empty")
     template = Template(text)
@@ -107,6 +107,6 @@ def _check(file: str, name: str, text: str) -> None:
         raise BadPrompts(f"prompt {file} holds a $ that names nothing; write $$ for a dollar")
     unknown = set(template.get_identifiers()) - _FIELDS.get(name, frozenset())
     if unknown:
-        raise BadPrompts(f"prompt {file} asks for ${sorted(unknown)[0]}, which nobody fills")
+        raise BadPrompts(f"prompt {file} asks for ${sorted(unknown)[0]}, which has no value")
     if "decision" in name and name.startswith("ask") and "json" not in text.lower():
         raise BadPrompts(f"prompt {file} must say the word json: the API asks for it")

@@ -1,5 +1,5 @@
 """
-The two tools a model may call: what they are called, what they take, and their results at a tick.
+The two tools that a model may call: their names, arguments, and results at a tick.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from agents.llm.firewall.candidates import Candidate, offers
+from agents.llm.firewall.candidates import Candidate, find_candidates
 from analysis.evidence import price, rendered
 from analysis.view import MarketView
 from market.fixed_point import format_e8
@@ -16,22 +16,30 @@ from market.fixed_point import format_e8
 DEPTH = "depth_snapshot_analytsis"
 FLOW = "orderflow_analysys"
 TOOLS = (DEPTH, FLOW)
-"""The names are the users' own and stay as spelled."""
+"""The names, spelled as in the user's documents."""
 
-_MAX_CALLS = 8
+_MAX_CALLS = 8  # of one message; one with more is not answered
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of a tool as a model made it: the id to answer under, the name and the unread arguments."""
+    """A tool call of a model: the id to answer under, the tool's name and its arguments as JSON text."""
 
     id: str
     name: str
     arguments: str
 
 
-def definition(name: str, description: str, symbol: str, strict: bool) -> dict[str, Any]:
-    """A tool as a request states it; the same bytes every minute of a market."""
+def define_tool(name: str, description: str, symbol: str, strict: bool) -> dict[str, Any]:
+    """
+    Define a tool for a request; the same bytes at every tick of a market, so that providers can cache them.
+
+    Args:
+        name: the tool's name.
+        description: the prompt text that explains it.
+        symbol: the market's symbol, the only value of its argument.
+        strict: whether the server shall enforce the schema.
+    """
     function: dict[str, Any] = {
         "name": name,
         "description": description,
@@ -45,84 +53,87 @@ def definition(name: str, description: str, symbol: str, strict: bool) -> dict[s
     return {"type": "function", "function": function | ({"strict": True} if strict else {})}
 
 
-def forced(name: str) -> dict[str, Any]:
-    """A tool choice that leaves none."""
+def tool_choice(name: str) -> dict[str, Any]:
+    """The tool choice that forces a call of one tool."""
     return {"type": "function", "function": {"name": name}}
 
 
-def calls_in(message: Mapping[str, Any]) -> list[Call] | None:
-    """The calls an assistant's message makes, in order; None where they cannot even be answered."""
-    found = message.get("tool_calls")
-    if not found:
+def parse_calls(message: Mapping[str, Any]) -> list[Call] | None:
+    """Parse the tool calls of an assistant's message, in order; None where they cannot be answered."""
+    entries = message.get("tool_calls")
+    if not entries:
         return []
-    if not isinstance(found, list) or len(found) > _MAX_CALLS:
+    if not isinstance(entries, list) or len(entries) > _MAX_CALLS:
         return None
     calls = []
-    for each in found:
-        function = each.get("function") if isinstance(each, dict) else None
+    for entry in entries:
+        function = entry.get("function") if isinstance(entry, dict) else None
         if not isinstance(function, dict):
             return None
-        name, arguments, known = function.get("name"), function.get("arguments"), each.get("id")
-        if not (isinstance(known, str) and known and isinstance(name, str) and isinstance(arguments, str)):
+        name, arguments, call_id = function.get("name"), function.get("arguments"), entry.get("id")
+        if not (isinstance(call_id, str) and call_id and isinstance(name, str) and isinstance(arguments, str)):
             return None
-        calls.append(Call(known, name, arguments))
+        calls.append(Call(call_id, name, arguments))
     return calls if len({c.id for c in calls}) == len(calls) else None
 
 
-def fault_of(call: Call, symbol: str, offered: Sequence[str], may_be_bare: bool = False) -> str | None:
+def call_fault(call: Call, symbol: str, tools: Sequence[str], allow_no_arguments: bool = False) -> str | None:
     """
-    What is wrong with a call, None for a sound one.
+    The fault of a tool call, one line for the model; None for a sound call.
 
     Args:
-        may_be_bare: whether no argument at all will do: the only one there is has one value.
+        call: what the model called.
+        symbol: the only value of the tools' argument.
+        tools: the names of the tools that may be called.
+        allow_no_arguments: whether `{}` is accepted too: the only argument has only one value.
     """
-    if call.name not in offered:
-        return f"there is no such tool here; call {' or '.join(offered) or 'none'}"
+    if call.name not in tools:
+        return f"there is no such tool here; call {' or '.join(tools) or 'none'}"
     try:
         arguments = msgspec.json.decode(call.arguments)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return f'the arguments are not JSON; write {{"symbol": "{symbol}"}}'
-    if arguments != {"symbol": symbol} and not (may_be_bare and arguments == {}):
+    if arguments != {"symbol": symbol} and not (allow_no_arguments and arguments == {}):
         return f'the arguments do not fit the tool; write {{"symbol": "{symbol}"}}'
     return None
 
 
-def says_nothing(call: Call) -> bool:
-    """Whether a call gives no argument."""
+def has_no_arguments(call: Call) -> bool:
+    """Whether a call has no arguments."""
     return "".join(call.arguments.split()) == "{}"
 
 
-def result(name: str, view: MarketView) -> str:
-    """What a tool answers at the view's tick: compact JSON."""
+def tool_result(name: str, view: MarketView) -> str:
+    """A tool's result at the view's tick, as compact JSON."""
     return msgspec.json.encode(view.depth if name == DEPTH else view.order_flow).decode()
 
 
-def candidates(view: MarketView) -> str:
+def candidates_json(view: MarketView) -> str:
     """
-    What a decision may choose from, strongest first: zones as far as orders may rest in them, and the evidence there.
+    The candidates of a decision as JSON, strongest first: zones as far as orders may rest in them, and their evidence.
     """
-    found, left_out = offers(view)
-    evidence = {e.id: e for offer in found for e in offer.zone.evidence}
+    zones, out_of_reach = find_candidates(view)
+    evidence = {e.id: e for candidate in zones for e in candidate.zone.evidence}
     return msgspec.json.encode(
         {
             "reference": price(view.reference_e8),
             "mid": price(view.mid_e8),
             "tick_size": price(view.tick_size_e8),
             "sigma": view.sigma,
-            "candidates": [_candidate(offer) for offer in found],
-            "zones_out_of_reach": left_out,
+            "candidates": [_candidate_to_json(candidate) for candidate in zones],
+            "zones_out_of_reach": out_of_reach,
             "evidence": [rendered(evidence[name]) for name in sorted(evidence)],
         }
     ).decode()
 
 
-def _candidate(offer: Candidate) -> dict[str, Any]:
-    zone = offer.zone
+def _candidate_to_json(candidate: Candidate) -> dict[str, Any]:
+    zone = candidate.zone
     return {
         "id": zone.id,
-        "side": offer.side,
-        "low": format_e8(offer.low_e8),
-        "high": format_e8(offer.high_e8),
+        "side": candidate.side,
+        "low": format_e8(candidate.low_e8),
+        "high": format_e8(candidate.high_e8),
         "price": format_e8(zone.price_e8),
         "legs": dict(zone.legs),
         "missing": list(zone.missing),

@@ -1,5 +1,5 @@
 """
-A minute's calls as a person reads them: who said what, in order, with what it cost.
+The calls of one tick for a reader: the messages in order, with verdicts and token counts.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from agents.llm.conversation.tools import calls_in
+from agents.llm.conversation.tools import parse_calls
 from agents.llm.wire.api import UnreadableReply, read_reply
 from market.printable import printable
 
@@ -15,31 +15,32 @@ _LONGEST = 1_200
 _LONGEST_ROLE = 20
 
 
-def transcript(calls: Sequence[Mapping[str, Any]], decision: Mapping[str, Any] | None, whole: bool) -> Iterator[str]:
+def transcript(calls: Sequence[Mapping[str, Any]], decision: Mapping[str, Any] | None, full: bool) -> Iterator[str]:
     """
-    Lines of Markdown.
+    Write a conversation as lines of Markdown.
 
     Args:
-        calls: rows of `model_call` of one tick, in order. decision: its row of `model_decision`.
-        whole: long texts are not cut.
+        calls: rows of `model_call` of one tick, in order.
+        decision: its row of `model_decision`, None where there is none.
+        full: whether long texts are printed in full.
     """
-    told: dict[str, int] = {}
+    shown_counts: dict[str, int] = {}
     agent = ""
     for call in calls:
         if call["agent"] != agent:
             agent = call["agent"]
             yield f"## {printable(agent)}"
         messages = _messages(call["request"])
-        for message in messages[told.get(agent, 0) :]:
-            yield from _message(message, whole)
-        told[agent] = len(messages)
-        yield _answered(call)
+        for message in messages[shown_counts.get(agent, 0) :]:
+            yield from _message(message, full)
+        shown_counts[agent] = len(messages)
+        yield _attempt_line(call)
         if call["verdict"] == "ok" and call["reply"]:
             try:
-                yield from _message(_reply(call["reply"]), whole)
+                yield from _message(_reply(call["reply"]), full)
             except UnreadableReply as error:
                 yield f"its reply cannot be read: {error}"
-            told[agent] += 1
+            shown_counts[agent] += 1
     if decision is not None:
         yield "## outcome"
         yield f"fallback: {printable(decision['fallback'])}" if decision["fallback"] else "the model's decision stands"
@@ -49,25 +50,25 @@ def transcript(calls: Sequence[Mapping[str, Any]], decision: Mapping[str, Any] |
         yield f"numbers in its texts: {decision['numbers']}, of them not shown to it: {decision['ungrounded']}"
 
 
-def _answered(call: Mapping[str, Any]) -> str:
+def _attempt_line(call: Mapping[str, Any]) -> str:
     tokens = f"{call['prompt_tokens']} + {call['completion_tokens']} tokens, {call['cache_hit_tokens']} from the cache"
-    again = f", attempt {call['attempt']}" if call["attempt"] > 1 else ""
+    attempt = f", attempt {call['attempt']}" if call["attempt"] > 1 else ""
     fault = f": {call['detail']}" if call["detail"] else ""
-    who = f" {call['model']} ({call['fingerprint']})" if call["model"] else ""
-    return printable(f"> {call['verdict']}{fault}{again} after {call['took_ms'] / 1e3:.2f} s{who}: {tokens}")
+    model = f" {call['model']} ({call['fingerprint']})" if call["model"] else ""
+    return printable(f"> {call['verdict']}{fault}{attempt} after {call['took_ms'] / 1e3:.2f} s{model}: {tokens}")
 
 
-def _message(message: Mapping[str, Any], whole: bool) -> Iterator[str]:
+def _message(message: Mapping[str, Any], full: bool) -> Iterator[str]:
     role = printable(str(message.get("role", "?")), _LONGEST_ROLE)
     if message.get("reasoning_content"):
-        yield f"**{role} thinks:** {_cut(_text(message['reasoning_content']), whole)}"
-    calls = calls_in(message)
+        yield f"**{role} thinks:** {_shorten(_text(message['reasoning_content']), full)}"
+    calls = parse_calls(message)
     if calls is None:
-        yield f"**{role} calls** {_cut(msgspec.json.encode(message['tool_calls']).decode(), whole)}"
+        yield f"**{role} calls** {_shorten(msgspec.json.encode(message['tool_calls']).decode(), full)}"
     for call in calls or ():
-        yield f"**{role} calls** `{printable(call.name)}({_cut(call.arguments, whole)})`"
+        yield f"**{role} calls** `{printable(call.name)}({_shorten(call.arguments, full)})`"
     if message.get("content"):
-        yield f"**{role}:** {_cut(_text(message['content']), whole)}"
+        yield f"**{role}:** {_shorten(_text(message['content']), full)}"
 
 
 def _messages(request: str) -> list[Mapping[str, Any]]:
@@ -75,13 +76,13 @@ def _messages(request: str) -> list[Mapping[str, Any]]:
         messages = msgspec.json.decode(request).get("messages")
     except (msgspec.DecodeError, UnicodeError, RecursionError, AttributeError):
         return []
-    return [each for each in messages if isinstance(each, dict)] if isinstance(messages, list) else []
+    return [message for message in messages if isinstance(message, dict)] if isinstance(messages, list) else []
 
 
 def _reply(body: str) -> Mapping[str, Any]:
-    """The message as it came, whatever had to be mended to read it."""
+    """The message as it came, or normalised where it cannot be read otherwise."""
     try:
-        return read_reply(body, mend=False).message
+        return read_reply(body, normalise=False).message
     except UnreadableReply:
         return read_reply(body).message
 
@@ -90,6 +91,6 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-def _cut(text: str, whole: bool) -> str:
+def _shorten(text: str, full: bool) -> str:
     text = "".join(c if c == "\n" or c.isprintable() else "\ufffd" for c in text)  # a terminal would obey some of them
-    return text if whole or len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text):,} characters)"
+    return text if full or len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text):,} characters)"

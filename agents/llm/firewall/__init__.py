@@ -1,1 +1,1 @@
-"""Between a model's words and advice: nothing passes that is not grounded in the evidence of its tick."""
+"""The firewall between a model's answer and advice: only what is grounded in the evidence of its tick passes."""

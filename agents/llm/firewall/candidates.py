@@ -1,5 +1,5 @@
 """
-What a decision may choose from: each zone as far as a resting order may lie in it.
+The candidates of a decision: each zone as far as a resting order may lie in it.
 """
 
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from math import ceil, floor
 from typing import Literal
 
 from agents.recommendation import Side
-from agents.zones import on_grid
+from agents.zones import shrink_to_grid
 from analysis.confluence import Confluence
 from analysis.grid import bp_between
 from analysis.view import MarketView
@@ -17,7 +17,7 @@ from analysis.view import MarketView
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """
-    A zone, and the part of it that breaks no law of prices: on the grid, on its side of reference and mid, inside the
+    A zone, and the part of it that meets all rules of prices: on the grid, on its side of reference and mid, inside the
     observed book.
     """
 
@@ -27,14 +27,14 @@ class Candidate:
     high_e8: int
 
 
-def offers(view: MarketView) -> tuple[Sequence[Candidate], int]:
-    """What may be chosen, strongest first, and how many zones nothing is left of."""
-    made = [_offer(zone, view) for zone in view.zones]
-    kept = [offer for offer in made if offer is not None]
-    return kept, len(made) - len(kept)
+def find_candidates(view: MarketView) -> tuple[Sequence[Candidate], int]:
+    """The candidates, strongest first, and the number of zones that have no usable part."""
+    candidates = [_candidate(zone, view) for zone in view.zones]
+    usable = [candidate for candidate in candidates if candidate is not None]
+    return usable, len(candidates) - len(usable)
 
 
-def _offer(zone: Confluence, view: MarketView) -> Candidate | None:
+def _candidate(zone: Confluence, view: MarketView) -> Candidate | None:
     reference, tick = view.reference_e8, view.tick_size_e8
     if reference is None:
         return None
@@ -45,12 +45,12 @@ def _offer(zone: Confluence, view: MarketView) -> Candidate | None:
         low, high = max(low, _farthest(view, "bid")), min(high, reference - 1, ceil(mid) - 1)
     else:
         low, high = max(low, reference + 1, floor(mid) + 1), min(high, _farthest(view, "ask"))
-    low, high = on_grid(low, high, tick)
+    low, high = shrink_to_grid(low, high, tick)
     return Candidate(zone, side, low, high) if low <= high else None
 
 
 def _farthest(view: MarketView, side: Literal["bid", "ask"]) -> int:
-    """The price furthest from the mid that the book shows on a side; without a book none is too far."""
+    """The price furthest from the mid that the book shows on a side; without a book there is no limit."""
     reach = view.reach_bp.get(side)
     below = side == "bid"
     if view.mid_e8 is None or reach is None:

@@ -1,7 +1,7 @@
 """
-Every figure of a decision's reasons against what its model was shown: stricter than `grounding`, which counts.
+Checks all figures of a decision's reasons against what its model was shown, more strictly than `grounding`.
 
-Fine are figures that were shown, exactly or rounded, whole numbers up to 12, ids of what was shown, times of day, and
+Accepted: figures that were shown, exactly or rounded, whole numbers up to 12, ids of what was shown, times of day, and
 spans of time of at most three days that are no price. Digits that only a blank or a mark parts are one number, however
 they are written: "64 950", "64'950", "6 4 9 5 0". Two figures side by side need a word or a comma between them.
 """
@@ -14,14 +14,22 @@ from decimal import Decimal, InvalidOperation
 from functools import cached_property
 from itertools import pairwise
 
-from agents.llm.firewall.grounding import NUMBER, Grounding, Number, Shown, is_small, number_of, with_ascii_digits
-from agents.llm.firewall.plain_text import folded
-from agents.llm.firewall.spelled_numbers import spelled
+from agents.llm.firewall.grounding import (
+    NUMBER,
+    Grounding,
+    Number,
+    ShownNumbers,
+    is_small,
+    number_of,
+    with_ascii_digits,
+)
+from agents.llm.firewall.plain_text import fold_text
+from agents.llm.firewall.spelled_numbers import find_spelled_numbers
 
-_LONGEST = 4_096
-_LONGEST_SPAN_MIN = 3 * 24 * 60
+_MAX_LENGTH = 4_096
+_MAX_SPAN_MIN = 3 * 24 * 60
 _VALID_FOR_MIN = 60  # how long any decision holds: no price, whatever the market
-_WIDEST_RANGE = 5
+_MAX_RANGE_RATIO = 5
 
 _ID = re.compile(r"(?<![A-Za-z0-9_.])([A-Za-z]\w*)((?:\.[A-Za-z]\w*)?)(?![A-Za-z0-9_]|[.,·'’]\d)", re.ASCII)
 _CLOCK = re.compile(r"(?<![\d.,:])(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d)?(?:Z(?![A-Za-z]))?(?![\d:]|\.\d)")
@@ -30,7 +38,7 @@ _HEX = re.compile(r"(?<![A-Za-z0-9])0x ?[0-9a-f]{2,}", re.IGNORECASE)
 _ZERO, _ONE = re.compile(r"(?<=\d)[OoОо](?![A-Za-z])"), re.compile(r"(?<=\d)[lI](?![A-Za-z])")
 _JOINED = re.compile(r" ?['’‘´`_·•・∙⋅|*^\"] ?| +\. *|")
 _RANGE = re.compile(r" ?[-\u2010-\u2015\u2212~] ?")
-_BESIDE = re.compile(r"[^\w]{1,3}")
+_BETWEEN_DIGITS = re.compile(r"[^\w]{1,3}")
 _MINUTES = (("s", "秒"), Decimal(1) / 60), (("h", "小", "个", "個"), Decimal(60)), (("d", "天", "日"), Decimal(1440))
 _REFERENCE = re.compile(r'"reference":\s*"([0-9]+(?:\.[0-9]+)?)"')
 _INTERVAL = re.compile(r'"low":\s*"([0-9]+(?:\.[0-9]+)?)",\s*"high":\s*"([0-9]+(?:\.[0-9]+)?)"')
@@ -53,21 +61,21 @@ class _Figure:
 
 @dataclass(frozen=True)
 class ShownFigures:
-    """What was shown, as text, read once for several reasons."""
+    """The figures of a text that was shown, parsed once for several reasons."""
 
     text: str
 
     def ground(self, reason: str) -> Grounding:
-        """How many figures a reason holds, and those that nobody had shown. Takes any text and never raises."""
-        plain = self._without_names(_plain(reason[:_LONGEST]))
-        strange = [*(m[0] for m in _HEX.finditer(plain)), *spelled(folded(reason[:_LONGEST]))]
-        found = len(strange)
+        """The number of figures in a reason, and those that were not shown. Takes any text and never raises."""
+        plain = self._without_names(_plain(reason[:_MAX_LENGTH]))
+        ungrounded = [*(m[0] for m in _HEX.finditer(plain)), *find_spelled_numbers(fold_text(reason[:_MAX_LENGTH]))]
+        total = len(ungrounded)
         plain = _HEX.sub("z", plain)
         for row in _rows(_figures(plain), plain):
-            count, missing = self._weigh(row, plain)
-            found += count
-            strange += missing
-        return Grounding(found, tuple(strange))
+            count, missing = self._check_row(row, plain)
+            total += count
+            ungrounded += missing
+        return Grounding(total, tuple(ungrounded))
 
     @cached_property
     def intervals(self) -> Sequence[tuple[Decimal, Decimal]]:
@@ -75,8 +83,8 @@ class ShownFigures:
         return sorted({(Decimal(low), Decimal(high)) for low, high in _INTERVAL.findall(self.text)})
 
     @cached_property
-    def _shown(self) -> Shown:
-        return Shown(self.text)
+    def _numbers(self) -> ShownNumbers:
+        return ShownNumbers(self.text)
 
     @cached_property
     def _names(self) -> frozenset[str]:
@@ -86,33 +94,33 @@ class ShownFigures:
     @cached_property
     def reference(self) -> Decimal | None:
         """The reference price that was shown, None where none was."""
-        found = _REFERENCE.search(self.text)
-        return Decimal(found[1]) if found else None
+        match = _REFERENCE.search(self.text)
+        return Decimal(match[1]) if match else None
 
     def _without_names(self, plain: str) -> str:
-        plain = _ID.sub(self._masked, plain)
+        plain = _ID.sub(self._mask_name, plain)
         plain = _CLOCK.sub("z", _DATE.sub(lambda m: "z" if m[0].rstrip("T") in self.text else m[0], plain))
         return _ONE.sub("1", _ZERO.sub("0", plain))
 
-    def _masked(self, match: re.Match[str]) -> str:
+    def _mask_name(self, match: re.Match[str]) -> str:
         if match[0] in self._names:
             return "z"
         return f"z{match[2]}" if match[1] in self._names else match[0]
 
-    def _weigh(self, row: Sequence[_Figure], plain: str) -> tuple[int, list[str]]:
-        """How many figures a row holds, and those of them that were not shown: one where its digits are one number."""
+    def _check_row(self, row: Sequence[_Figure], plain: str) -> tuple[int, list[str]]:
+        """The number of figures in a row, and those not shown; a row whose digits are one number is one figure."""
         if _is_spaced_out(row, plain) or not all(_are_two(a, b, plain[a.end : b.start]) for a, b in pairwise(row)):
-            whole = plain[row[0].start : row[-1].end]
-            return 1, [] if self._holds_joined(row, plain) else [whole.strip()]
-        counted = [f for f in row if not self._is_free(f)]
-        return len(counted), [f.number.text for f in counted if not self._holds(f.number)]
+            text = plain[row[0].start : row[-1].end]
+            return 1, [] if self._holds_joined(row, plain) else [text.strip()]
+        figures = [f for f in row if not self._is_free(f)]
+        return len(figures), [f.number.text for f in figures if not self._holds(f.number)]
 
     def _is_free(self, figure: _Figure) -> bool:
-        whole = not figure.fraction and (figure.digits == "0" or not figure.digits.startswith("0"))
-        if whole and is_small(figure.number):
+        is_integer = not figure.fraction and (figure.digits == "0" or not figure.digits.startswith("0"))
+        if is_integer and is_small(figure.number):
             return True
         span, reference = figure.span_min, self.reference
-        if span is None or span > _LONGEST_SPAN_MIN:
+        if span is None or span > _MAX_SPAN_MIN:
             return False
         is_price = reference is not None and abs(figure.value - reference) <= reference / 10
         return not is_price or span == _VALID_FOR_MIN
@@ -121,7 +129,7 @@ class ShownFigures:
         value, unit = number.readings[0][0]
         if unit > 1:  # "1e5" is no rounding of 65000
             unit = min(unit, value / 50)
-        return self._shown.holds(Number(number.text, (((value, unit),),), number.unit))
+        return self._numbers.holds(Number(number.text, (((value, unit),),), number.unit))
 
     def _holds_joined(self, row: Sequence[_Figure], plain: str) -> bool:
         text = row[0].digits + row[0].fraction
@@ -134,12 +142,12 @@ class ShownFigures:
             return False
         exponent = value.as_tuple().exponent
         assert isinstance(exponent, int)
-        return self._shown.holds(Number(text, (((value, Decimal((0, (1,), exponent))),),), False))
+        return self._numbers.holds(Number(text, (((value, Decimal((0, (1,), exponent))),),), False))
 
 
 def _plain(text: str) -> str:
-    seen = "".join(c for c in text if unicodedata.category(c) not in ("Cf", "Mn", "Me"))
-    return " ".join(with_ascii_digits(seen.replace("，", ", ").replace("、", ", ")).split())
+    visible = "".join(c for c in text if unicodedata.category(c) not in ("Cf", "Mn", "Me"))
+    return " ".join(with_ascii_digits(visible.replace("，", ", ").replace("、", ", ")).split())
 
 
 def _figures(plain: str) -> list[_Figure]:
@@ -163,7 +171,7 @@ def _span_min(match: re.Match[str]) -> Decimal | None:
 
 
 def _rows(figures: Sequence[_Figure], plain: str) -> Iterator[Sequence[_Figure]]:
-    """Figures with nothing between them but what may join digits to one number; any others are rows of one."""
+    """Group figures that only marks separate which may join digits to one number; others are rows of one."""
     row: list[_Figure] = []
     for figure in figures:
         if row and not _may_join(row[-1], figure, plain[row[-1].end : figure.start]):
@@ -176,7 +184,7 @@ def _rows(figures: Sequence[_Figure], plain: str) -> Iterator[Sequence[_Figure]]
 
 def _may_join(one: _Figure, other: _Figure, between: str) -> bool:
     near = between in (" ", ",") or _JOINED.fullmatch(between) or _RANGE.fullmatch(between)
-    return bool(near) or (_is_digit(one) and _is_digit(other) and bool(_BESIDE.fullmatch(between)))
+    return bool(near) or (_is_digit(one) and _is_digit(other) and bool(_BETWEEN_DIGITS.fullmatch(between)))
 
 
 def _is_digit(figure: _Figure) -> bool:
@@ -189,7 +197,7 @@ def _is_spaced_out(row: Sequence[_Figure], plain: str) -> bool:
 
 
 def _are_two(one: _Figure, other: _Figure, between: str) -> bool:
-    """Whether two figures side by side are two to any reader."""
+    """Whether two adjacent figures are clearly two numbers."""
     if one.span_min is not None and other.span_min is not None:
         return True
     if between and (one.unit or (one.fraction and other.fraction)):
@@ -200,5 +208,5 @@ def _are_two(one: _Figure, other: _Figure, between: str) -> bool:
         return min(len(one.digits), len(other.digits)) >= 4
     if _RANGE.fullmatch(between):
         small = is_small(one.number) and is_small(other.number)
-        return one.value < other.value and (small or other.value <= _WIDEST_RANGE * one.value)
+        return one.value < other.value and (small or other.value <= _MAX_RANGE_RATIO * one.value)
     return not _JOINED.fullmatch(between)

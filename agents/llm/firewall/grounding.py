@@ -1,10 +1,10 @@
 """
-Whether the numbers of a text were shown to whoever wrote it.
+Whether the numbers of a text were shown to its author.
 
-A number is grounded if it is one that was shown, exactly or rounded to the decimals it is written with. Signs are left
-out: "10 bp below" is −10. Not counted are whole numbers up to 12, clock times, dates, spans of time ("60 min") and ids
-("Wb0", "P60.poc"). Short numbers are easily met by chance, so the share of ungrounded ones is a floor. Numbers spelled
-in words are not read. This weighs verdicts; what a decision's reasons may hold is stricter: `figures`.
+A number is grounded if it was shown, exactly or rounded to the decimals it is written with. Signs are ignored: "10 bp
+below" is −10. Not counted are integers up to 12, clock times, dates, spans of time ("60 min") and ids ("Wb0",
+"P60.poc"). Short numbers often match by chance, so the share of ungrounded ones is a lower bound. Numbers spelled in
+words are not read. This checks verdicts; a decision's reasons are checked more strictly by `figures`.
 """
 
 import re
@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 
-LONGEST_TEXT = 16_384
+MAX_TEXT = 16_384
 
 _LARGEST_SMALL = 12
-_LONGEST_NUMBER = 40
+_MAX_NUMBER = 40
 
 _NUMBER = r"""(?P<digits>\d{1,3}(?:,\d{3})+(?!\d)|\d++|(?=\.\d))(?P<fraction>(?:\.\d++)?)
       (?P<power>(?:[eE][+-]?\d{1,2}(?!\d))?)
@@ -46,9 +46,9 @@ class Number:
     A number as a text writes it.
 
     Attributes:
-        text: as written. unit: whether something follows that no price carries.
-        readings: what it may mean, two where a comma may part two numbers; each holds values with the unit of their
-            last digit.
+        text: as written. unit: whether a unit follows that no price has.
+        readings: the possible meanings, two where a comma may separate two numbers; each holds values with the unit of
+            their last digit.
     """
 
     text: str
@@ -58,20 +58,20 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Grounding:
-    """How many numbers a text holds, and those of them that nobody had shown, as written."""
+    """The number of figures in a text, and those that were not shown, as written."""
 
-    found: int
+    count: int
     ungrounded: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Shown:
-    """The numbers of what was shown, read once for several texts."""
+class ShownNumbers:
+    """The numbers of a text that was shown, parsed once for several texts."""
 
     material: str
 
     def holds(self, number: Number) -> bool:
-        """Whether a number, in one of its readings, was shown."""
+        """Whether a number was shown in one of its readings."""
         return any(all(self._near(value, unit) for value, unit in reading) for reading in number.readings)
 
     @cached_property
@@ -80,23 +80,23 @@ class Shown:
         return sorted({value for reading in numbers for value, _ in reading})
 
     def _near(self, value: Decimal, unit: Decimal) -> bool:
-        at = bisect_left(self._values, value - unit / 2)
-        return at < len(self._values) and self._values[at] <= value + unit / 2
+        index = bisect_left(self._values, value - unit / 2)
+        return index < len(self._values) and self._values[index] <= value + unit / 2
 
 
 def numbers_in(text: str) -> tuple[Number, ...]:
-    """The numbers of a text that count, in order; of a long text those of its first 16,384 characters."""
-    return tuple(number for number in _numbers(text[:LONGEST_TEXT]) if not is_small(number))
+    """The counted numbers of a text, in order; of a long text those of its first 16,384 characters."""
+    return tuple(number for number in _numbers(text[:MAX_TEXT]) if not is_small(number))
 
 
-def ground(text: str, shown: str) -> Grounding:
-    """A text's numbers against what was shown, both as text; JSON of results and candidates will do."""
-    material, numbers = Shown(shown), numbers_in(text)
-    return Grounding(len(numbers), tuple(n.text for n in numbers if not material.holds(n)))
+def ground(text: str, material: str) -> Grounding:
+    """Check the numbers of a text against the shown material, a text too, such as JSON of results and candidates."""
+    shown_numbers, numbers = ShownNumbers(material), numbers_in(text)
+    return Grounding(len(numbers), tuple(n.text for n in numbers if not shown_numbers.holds(n)))
 
 
 def with_ascii_digits(text: str) -> str:
-    """A text with compatibility forms undone and every decimal digit an ASCII one, as `NUMBER` reads it."""
+    """Normalise a text (NFKC) and make all decimal digits ASCII, as `NUMBER` expects."""
     return "".join(
         str(unicodedata.decimal(c)) if c.isdecimal() and not c.isascii() else c
         for c in unicodedata.normalize("NFKC", text)
@@ -104,8 +104,8 @@ def with_ascii_digits(text: str) -> str:
 
 
 def _numbers(text: str) -> list[Number]:
-    found = _TOKEN.finditer(with_ascii_digits(text))
-    return [number_of(m) for m in found if m["digits"] is not None and not _is_span(m)]
+    matches = _TOKEN.finditer(with_ascii_digits(text))
+    return [number_of(m) for m in matches if m["digits"] is not None and not _is_span(m)]
 
 
 def _is_span(match: re.Match[str]) -> bool:
@@ -113,7 +113,7 @@ def _is_span(match: re.Match[str]) -> bool:
 
 
 def number_of(match: re.Match[str]) -> Number:
-    """What a match of `NUMBER` means."""
+    """Build a number from a match of `NUMBER`."""
     fraction, power = match["fraction"], match["power"]
     scale = Decimal(_TIMES[match["times"]]) if match["times"] else Decimal(1)
     *groups, last = str(match["digits"]).split(",")
@@ -122,7 +122,7 @@ def number_of(match: re.Match[str]) -> Number:
     if groups:
         readings.append((*(_value(part, Decimal(1)) for part in groups), _value(tail, scale)))
     unit = match["unit"] is not None or match["times"] in ("%", "‰")
-    return Number(match[0].strip()[:_LONGEST_NUMBER], tuple(readings), unit)
+    return Number(match[0].strip()[:_MAX_NUMBER], tuple(readings), unit)
 
 
 def _value(text: str, scale: Decimal) -> tuple[Decimal, Decimal]:
@@ -133,6 +133,6 @@ def _value(text: str, scale: Decimal) -> tuple[Decimal, Decimal]:
 
 
 def is_small(number: Number) -> bool:
-    """Whether it is a whole number up to twelve, as counts are."""
+    """Whether it is an integer up to 12, as counts are."""
     value, unit = number.readings[0][0]
     return unit == 1 and value <= _LARGEST_SMALL

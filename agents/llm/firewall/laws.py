@@ -1,5 +1,5 @@
 """
-What a decision must keep to, law by law, each with its own reason in one line that a model can act on.
+The rules of a decision, each with its own reason in one line that a model can act on.
 """
 
 from collections.abc import Iterator, Sequence
@@ -8,22 +8,22 @@ from itertools import combinations
 
 import msgspec
 
-from agents.llm.firewall.candidates import offers
+from agents.llm.firewall.candidates import find_candidates
 from agents.llm.firewall.figures import ShownFigures
 from agents.llm.firewall.plain_text import text_faults
-from agents.llm.firewall.reading import ONE_WEIGHT, Decision, Proposal, quoted
+from agents.llm.firewall.reading import ONE_WEIGHT, Decision, Proposal, quote
 from agents.recommendation import Stance
-from agents.zones import on_grid
+from agents.zones import shrink_to_grid
 from analysis.confluence import Confluence
 from analysis.evidence import Evidence, price
 from analysis.grid import bp_between
 from analysis.view import MarketView
 from market.fixed_point import format_e8
 
-Cited = Confluence | Evidence
+Citation = Confluence | Evidence
 
-_WEIGHT_SLACK = ONE_WEIGHT // 100
-_NAMED = 3
+_WEIGHT_SLACK = ONE_WEIGHT // 100  # how far the sum of weights may be off 1; they are normalised
+_MAX_NAMED = 3
 _STANCES: dict[frozenset[str], Stance] = {
     frozenset(): "stand_aside",
     frozenset({"buy"}): "bid_only",
@@ -34,41 +34,41 @@ _STANCES: dict[frozenset[str], Stance] = {
 
 @dataclass(frozen=True, slots=True)
 class Citable:
-    """What a decision may cite: zones and evidence of a view by id."""
+    """What a decision may cite: the zones and evidence of a view by id."""
 
-    known: dict[str, Cited]
+    by_id: dict[str, Citation]
 
     @classmethod
     def of(cls, view: MarketView) -> "Citable":
-        """Everything a view gave an id."""
+        """All zones and evidence of a view."""
         return cls({e.id: e for e in view.evidence} | {z.id: z for z in view.zones})
 
-    def cited(self, zone: Proposal) -> list[Cited]:
-        """What a proposal cites, as far as it is known."""
-        return [self.known[name] for name in zone.evidence if name in self.known]
+    def citations(self, zone: Proposal) -> list[Citation]:
+        """The zones and evidence that a proposal cites; unknown ids are skipped."""
+        return [self.by_id[name] for name in zone.evidence if name in self.by_id]
 
-    def holder(self, zone: Proposal) -> Cited | None:
-        """What the whole proposal lies in, a resonance zone before a piece of evidence; None if nothing it cites."""
-        holding = [c for c in self.cited(zone) if c.low_e8 <= zone.low_e8 and zone.high_e8 <= c.high_e8]
-        return min(holding, key=lambda c: not isinstance(c, Confluence), default=None)
+    def holder(self, zone: Proposal) -> Citation | None:
+        """The citation that encloses a proposal, a confluence zone before evidence; None where none does."""
+        holders = [c for c in self.citations(zone) if c.low_e8 <= zone.low_e8 and zone.high_e8 <= c.high_e8]
+        return min(holders, key=lambda c: not isinstance(c, Confluence), default=None)
 
 
 def faults(decision: Decision, view: MarketView) -> list[str]:
-    """Every law a decision breaks, in the order a model should mend them."""
+    """The rules that a decision breaks, a sentence each, in the order in which a model should fix them."""
     if decision.reference_e8 != view.reference_e8:
         return [f"reference speaks of another moment; the reference price of this tick is {price(view.reference_e8)}"]
     citable = Citable.of(view)
-    found = _stance_faults(decision)
+    errors = _stance_faults(decision)
     for n, zone in enumerate(decision.zones):
-        found += [f"zones[{n}]: {fault}" for fault in _zone_faults(zone, view, citable)]
-    return [*found, *_overlaps(decision.zones), *_weight_faults(decision.zones), *_text_faults(decision, view)]
+        errors += [f"zones[{n}]: {fault}" for fault in _zone_faults(zone, view, citable)]
+    return [*errors, *_overlaps(decision.zones), *_weight_faults(decision.zones), *_text_faults(decision, view)]
 
 
 def _stance_faults(decision: Decision) -> list[str]:
     sides = frozenset(z.side for z in decision.zones)
     if decision.stance != _STANCES[sides]:
-        held = " and ".join(sorted(sides)) or "no"
-        return [f"the stance {decision.stance} does not fit {held} zones; with these it is {_STANCES[sides]}"]
+        sides_text = " and ".join(sorted(sides)) or "no"
+        return [f"the stance {decision.stance} does not fit {sides_text} zones; with these it is {_STANCES[sides]}"]
     if decision.stance == "stand_aside" and not decision.reason.strip():
         return ["stand_aside needs a reason"]
     return []
@@ -78,7 +78,7 @@ def _zone_faults(zone: Proposal, view: MarketView, citable: Citable) -> Iterator
     tick = view.tick_size_e8
     if zone.low_e8 > zone.high_e8:
         yield f"low {format_e8(zone.low_e8)} is above high {format_e8(zone.high_e8)}"
-    low, high = on_grid(zone.low_e8, zone.high_e8, tick)
+    low, high = shrink_to_grid(zone.low_e8, zone.high_e8, tick)
     for name, value, near in (("low", zone.low_e8, low), ("high", zone.high_e8, high)):
         if value != near:
             yield f"{name} {format_e8(value)} is off the tick grid of {format_e8(tick)}; inward is {format_e8(near)}"
@@ -99,29 +99,29 @@ def _side_faults(zone: Proposal, view: MarketView) -> Iterator[str]:
 
 
 def _citation_faults(zone: Proposal, view: MarketView, citable: Citable) -> Iterator[str]:
-    unknown = [name for name in zone.evidence if name not in citable.known]
+    unknown = [name for name in zone.evidence if name not in citable.by_id]
     if unknown:
-        yield f"evidence cites an unknown id{quoted(unknown[0])}; cite ids that were shown"
-    cited = citable.cited(zone)
-    for each in cited:
-        if view.reference_e8 is not None and _across(each, zone, view.reference_e8):
-            yield f"evidence {each.id} lies on the other side of the reference than a {zone.side}"
-    if cited and not unknown and zone.low_e8 <= zone.high_e8 and citable.holder(zone) is None:
-        held = ", ".join(f"{c.id} is {_interval(c, view.tick_size_e8)}" for c in cited[:_NAMED])
-        yield f"it does not lie wholly inside one zone or evidence it cites: {held}"
+        yield f"evidence cites an unknown id{quote(unknown[0])}; cite ids that were shown"
+    citations = citable.citations(zone)
+    for citation in citations:
+        if view.reference_e8 is not None and _across(citation, zone, view.reference_e8):
+            yield f"evidence {citation.id} lies on the other side of the reference than a {zone.side}"
+    if citations and not unknown and zone.low_e8 <= zone.high_e8 and citable.holder(zone) is None:
+        intervals = ", ".join(f"{c.id} is {_interval(c, view.tick_size_e8)}" for c in citations[:_MAX_NAMED])
+        yield f"it does not lie wholly inside one zone or evidence it cites: {intervals}"
 
 
-def _across(cited: Cited, zone: Proposal, reference_e8: int) -> bool:
-    return cited.price_e8 > reference_e8 if zone.side == "buy" else cited.price_e8 < reference_e8
+def _across(citation: Citation, zone: Proposal, reference_e8: int) -> bool:
+    return citation.price_e8 > reference_e8 if zone.side == "buy" else citation.price_e8 < reference_e8
 
 
-def _interval(cited: Cited, tick: int) -> str:
-    low, high = on_grid(cited.low_e8, cited.high_e8, tick)
+def _interval(citation: Citation, tick: int) -> str:
+    low, high = shrink_to_grid(citation.low_e8, citation.high_e8, tick)
     return f"{format_e8(low)} to {format_e8(high)}" if low <= high else "too narrow for the grid"
 
 
 def _reach_faults(zone: Proposal, view: MarketView) -> Iterator[str]:
-    """The book's reach is measured from its mid in hundredths of a basis point, and so are these."""
+    """Compare with the book's reach, which is measured from its mid in hundredths of a basis point."""
     far = zone.low_e8 if zone.side == "buy" else zone.high_e8
     reach = view.reach_bp.get("bid" if zone.side == "buy" else "ask")
     if view.mid_e8 is None or reach is None:
@@ -151,21 +151,22 @@ def _weight_faults(zones: Sequence[Proposal]) -> Iterator[str]:
 
 
 def _text_faults(decision: Decision, view: MarketView) -> Iterator[str]:
-    # a reason may also name the edges of the decision's own zones: laws of their own hold those
+    # a reason may also name the edges of the decision's own zones, which other rules check
     own = [z.low_e8 for z in decision.zones] + [z.high_e8 for z in decision.zones]
-    offered = [edge for offer in offers(view)[0] for edge in (offer.low_e8, offer.high_e8)]
-    shown = ShownFigures(" ".join([_material(view), *map(format_e8, [*own, *offered])]))
+    edges = [edge for candidate in find_candidates(view)[0] for edge in (candidate.low_e8, candidate.high_e8)]
+    figures = ShownFigures(" ".join([_material(view), *map(format_e8, [*own, *edges])]))
     texts = {"reason": decision.reason} | {f"zones[{n}]: reason": zone.reason for n, zone in enumerate(decision.zones)}
     for name, text in texts.items():
-        found = text_faults(text)
-        yield from (f"{name} {fault}" for fault in found)
-        strange = () if found else shown.ground(text).ungrounded
-        if strange:
-            yield f"{name} holds a figure nobody showed{quoted(strange[0])}; use only figures that were shown, as shown"
+        errors = text_faults(text)
+        yield from (f"{name} {fault}" for fault in errors)
+        ungrounded = () if errors else figures.ground(text).ungrounded
+        if ungrounded:
+            figure = quote(ungrounded[0])
+            yield f"{name} holds a figure nobody showed{figure}; use only figures that were shown, as shown"
 
 
 def _material(view: MarketView) -> str:
-    """What was shown, without the names of states and parameters, which are digits too."""
-    shown = msgspec.json.decode(view.render())
-    kept = {k: v for k, v in shown.items() if k not in ("as_of_seq", "state", "parameters")}
-    return msgspec.json.encode(kept).decode()
+    """What was shown, without the digests of state and parameters, which hold digits too."""
+    view_fields = msgspec.json.decode(view.render())
+    rest = {k: v for k, v in view_fields.items() if k not in ("as_of_seq", "state", "parameters")}
+    return msgspec.json.encode(rest).decode()

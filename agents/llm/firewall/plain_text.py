@@ -1,16 +1,16 @@
 """
-What free text of a model may be before a person, a log or another model reads it: one line of plain words.
+Checks a model's free text before a person, a log or another model reads it: it must be one line of plain words.
 
-The phrases that give orders to a reader are a short list in Chinese and English, best effort and no more: what protects
-is that no figure, id or interval is ever taken from free text.
+The phrases that give orders to a reader are a short list in Chinese and English, best effort only: the protection is
+that no figure, id or interval is taken from free text.
 """
 
 import re
 import unicodedata
 
-from agents.llm.firewall.spelled_numbers import spelled
+from agents.llm.firewall.spelled_numbers import find_spelled_numbers
 
-LONGEST = 400
+MAX_LENGTH = 400
 
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _BLANK = re.compile("[\u115f\u1160\u2800\u3164\u034f\u17b4\u17b5\ufe00-\ufe0e\uffa0\U000e0100-\U000e01ef]")
@@ -54,28 +54,30 @@ _OUTSIDE = re.compile(
 
 def text_faults(text: str) -> list[str]:
     """
-    What keeps a text from being one short line of plain words, a phrase for each; empty for a sound one.
+    The faults of a text that should be one short line of plain words, a phrase each; empty for a sound text.
 
     None of them quotes the text.
     """
-    if len(text) > LONGEST:
-        return [f"has {len(text)} characters; at most {LONGEST} are allowed"]
+    if len(text) > MAX_LENGTH:
+        return [f"has {len(text)} characters; at most {MAX_LENGTH} are allowed"]
     faults = []
     if any(unicodedata.category(c) in _HIDDEN for c in text) or _BLANK.search(text) or _STACKED.search(text):
         faults.append("holds control or invisible characters; write one line of plain text")
-    plain = folded(text)
-    found = {
+    plain = fold_text(text)
+    patterns = {
         "holds a web or mail address; leave it out": _ADDRESS,
         "holds markup; write plain words without brackets, braces or code fences": _MARKUP,
         "holds a role label such as a chat speaker; write plain words": _ROLE,
         "holds instructions to a reader; only say why the price matters": _ORDERS,
         "speaks of stops, targets, leverage or market orders; a decision holds resting limit orders alone": _OUTSIDE,
     }
-    faults += [fault for fault, pattern in found.items() if pattern.search(plain)]
-    return [*faults, "spells a number in words; numbers are written in digits"] if spelled(plain) else faults
+    faults += [fault for fault, pattern in patterns.items() if pattern.search(plain)]
+    return (
+        [*faults, "spells a number in words; numbers are written in digits"] if find_spelled_numbers(plain) else faults
+    )
 
 
-def folded(text: str) -> str:
-    """A text as a reader sees it: compatibility forms, invisible characters and case undone, blanks made one."""
-    shown = "".join(c for c in text if unicodedata.category(c) != "Cf" and c != _AS_PICTURE and not _BLANK.match(c))
-    return " ".join(unicodedata.normalize("NFKC", shown).casefold().split())
+def fold_text(text: str) -> str:
+    """Normalise a text to what a reader sees: NFKC, no invisible characters, lower case, single blanks."""
+    visible = "".join(c for c in text if unicodedata.category(c) != "Cf" and c != _AS_PICTURE and not _BLANK.match(c))
+    return " ".join(unicodedata.normalize("NFKC", visible).casefold().split())

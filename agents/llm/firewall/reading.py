@@ -1,5 +1,5 @@
 """
-From the text a model gave to a decision in exact numbers, or to what is wrong with its form. Nothing is believed yet.
+Parses a model's text to a decision in exact numbers, or to the faults of its form. Its content is still untrusted.
 """
 
 import json
@@ -8,17 +8,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from agents.llm.wire.shapes import CODE_FENCE, Note, answer_in, without_mark
+from agents.llm.wire.shapes import CODE_FENCE, Note, extract_answer, strip_mark
 from agents.recommendation import Side, Stance
 from market.errors import BadNumber
 from market.fixed_point import DECIMALS, parse_e8
 
-LARGEST_BYTES = 64 * 1024
+MAX_BYTES = 64 * 1024
 WEIGHT_DECIMALS = 18
 ONE_WEIGHT = 10**WEIGHT_DECIMALS
 
-_DEEPEST = 8
-_QUOTED = 16
+_MAX_DEPTH = 8  # of nested objects and lists: a decision needs 4
+_MAX_QUOTE = 16  # characters of a figure or id in a reason
 _SAFE = re.compile(r"[A-Za-z0-9._+-]+")
 _FIELDS = ("reference", "stance", "reason", "zones")
 _ZONE_FIELDS = ("side", "low", "high", "weight", "evidence", "reason")
@@ -30,10 +30,10 @@ _ONLY = "give only the JSON object"
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """
-    A zone as a model wants it.
+    A zone as a model proposes it.
 
     Attributes:
-        weight: counts of 1e-18, not yet in any range.
+        weight: counts of 1e-18, its range not checked yet.
     """
 
     side: Side
@@ -46,7 +46,7 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a model wants, sound in form; see `Proposal`."""
+    """A model's decision with a valid form, its content not checked yet."""
 
     reference_e8: int
     stance: Stance
@@ -55,7 +55,7 @@ class Decision:
 
 
 class Malformed(ValueError):
-    """A text that is no decision; `reasons` say each fault in a line, without quoting more than a figure or an id."""
+    """A text that is not a decision; `reasons` are its faults, a line each, quoting at most a figure or an id."""
 
     def __init__(self, *reasons: str) -> None:
         super().__init__("; ".join(reasons))
@@ -63,49 +63,52 @@ class Malformed(ValueError):
 
 
 class _Figure(str):
-    """A JSON number as it was written: nothing here passes through a float."""
+    """A JSON number as it was written: numbers do not pass through a float."""
 
 
-def read(content: str, most_zones: int) -> Decision:
+def read(content: str, max_zones: int) -> Decision:
     """
-    A decision from the text of an answer: one JSON object, at most in one code fence.
+    Parse a decision from the text of an answer: one JSON object, at most in one code fence.
+
+    Args:
+        content: the text. max_zones: the most zones that are accepted.
 
     Raises:
         Malformed: its form is wrong.
     """
-    found = _decoded(content)
-    if not isinstance(found, dict):
+    fields = _decode(content)
+    if not isinstance(fields, dict):
         raise Malformed(f"the answer is not an object; {_ONLY}")
-    faults = _field_faults(found, _FIELDS, "")
-    zones = found.get("zones")
-    if "zones" in found and not isinstance(zones, list):
+    faults = _field_faults(fields, _FIELDS, "")
+    zones = fields.get("zones")
+    if "zones" in fields and not isinstance(zones, list):
         faults.append("zones must be a list of objects")
-    elif isinstance(zones, list) and len(zones) > most_zones:
-        faults.append(f"there are too many zones: {len(zones)}; at most {most_zones} are allowed")
+    elif isinstance(zones, list) and len(zones) > max_zones:
+        faults.append(f"there are too many zones: {len(zones)}; at most {max_zones} are allowed")
     elif isinstance(zones, list):
         faults += [fault for n, zone in enumerate(zones) for fault in _zone_faults(zone, f"zones[{n}]")]
-    faults += _faults(found, _CHECKS, "")
+    faults += _faults(fields, _CHECKS, "")
     if faults:
         raise Malformed(*faults)
     return Decision(
-        reference_e8=parse_e8(found["reference"]),
-        stance=found["stance"],
-        reason=found["reason"],
-        zones=tuple(_proposal(zone) for zone in found["zones"]),
+        reference_e8=parse_e8(fields["reference"]),
+        stance=fields["stance"],
+        reason=fields["reason"],
+        zones=tuple(_proposal(zone) for zone in fields["zones"]),
     )
 
 
-def bare(content: str, note: Note) -> str:
+def strip_wrapping(content: str, note: Note) -> str:
     """
-    The text of an answer without byte order marks, thoughts in front, and one code fence of any language around it.
+    Remove byte order marks, leading thoughts, and one code fence of any language from the text of an answer.
 
-    One end of the fence may be missing, where a prompt opened it or a stop sequence closed it. What stands between two
-    fences, or beside one, stays and is refused as it is.
+    One end of the fence may be missing, where a prompt opened it or a stop sequence closed it. Text with two fences, or
+    with more than a fence, stays as it is and is refused.
 
     Args:
-        note: takes a word of `shapes.MENDS` for each of them.
+        content: the text. note: takes a word of `shapes.FIXES` for each removal.
     """
-    text = answer_in(content, note).strip()
+    text = extract_answer(content, note).strip()
     opening = _OPENING.match(text)
     inside = text[opening.end() :] if opening is not None else text
     closing = _CLOSING.search(inside)
@@ -113,23 +116,23 @@ def bare(content: str, note: Note) -> str:
     if (opening is None and closing is None) or "```" in inside or "~~~" in inside:
         return text
     note(CODE_FENCE)
-    return without_mark(inside.strip(), note)
+    return strip_mark(inside.strip(), note)
 
 
-def quoted(text: str) -> str:
-    """A few characters of a model's figure or id for a reason; nothing where they are no plain ones."""
-    return f" ({text[:_QUOTED]})" if _SAFE.fullmatch(text[:_QUOTED]) else ""
+def quote(text: str) -> str:
+    """Quote the first characters of a model's figure or id in brackets; "" where they are not plain."""
+    return f" ({text[:_MAX_QUOTE]})" if _SAFE.fullmatch(text[:_MAX_QUOTE]) else ""
 
 
-def _decoded(content: str) -> Any:
-    if len(content) > LARGEST_BYTES or len(content.encode("utf-8", "surrogatepass")) > LARGEST_BYTES:
-        raise Malformed(f"the answer is too large; at most {LARGEST_BYTES} bytes are allowed")
-    text = _unfenced(content.strip())
+def _decode(content: str) -> Any:
+    if len(content) > MAX_BYTES or len(content.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+        raise Malformed(f"the answer is too large; at most {MAX_BYTES} bytes are allowed")
+    text = _strip_fence(content.strip())
     if not text:
         raise Malformed(f"the answer is blank; {_ONLY}")
     if not text.startswith("{"):
         raise Malformed(f"the answer does not begin with an object; {_ONLY}, without prose around it")
-    if _depth(text) > _DEEPEST:
+    if _depth(text) > _MAX_DEPTH:
         raise Malformed("the answer is nested too deep; a decision is an object with a list of flat zones")
     try:
         return json.loads(
@@ -146,7 +149,7 @@ def _decoded(content: str) -> Any:
         raise Malformed(f"the answer is not valid JSON at character {error.pos}: {error.msg}") from None
 
 
-def _unfenced(text: str) -> str:
+def _strip_fence(text: str) -> str:
     for fence in ("```json\n", "```\n"):
         if text.startswith(fence) and text.endswith("\n```") and len(text) >= len(fence) + 4:
             return text[len(fence) : -4].strip()
@@ -154,7 +157,7 @@ def _unfenced(text: str) -> str:
 
 
 def _depth(text: str) -> int:
-    deepest = depth = 0
+    maximum = depth = 0
     inside = escaped = False
     for character in text:
         if inside:
@@ -162,42 +165,42 @@ def _depth(text: str) -> int:
             escaped = character == "\\" and not escaped
         elif character in "{[":
             depth += 1
-            deepest = max(deepest, depth)
+            maximum = max(maximum, depth)
         elif character in "}]":
             depth -= 1
         else:
             inside = character == '"'
-    return deepest
+    return maximum
 
 
 def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
         raise Malformed("an object holds a duplicate key; give every field once")
-    return found
+    return fields
 
 
 def _no_constant(name: str) -> Any:
     raise Malformed(f"{name} is not a number here; give plain digits")
 
 
-def _field_faults(found: dict[str, Any], known: Sequence[str], where: str) -> list[str]:
-    prefix = f"{where}: " if where else ""
-    faults = [f"{prefix}the field {name} is missing" for name in known if name not in found]
-    strange = [name for name in found if name not in known]
-    if strange:
-        faults.append(f"{prefix}unknown field{quoted(strange[0])}; only {', '.join(known)} are allowed")
+def _field_faults(fields: dict[str, Any], names: Sequence[str], location: str) -> list[str]:
+    prefix = f"{location}: " if location else ""
+    faults = [f"{prefix}the field {name} is missing" for name in names if name not in fields]
+    unknown = [name for name in fields if name not in names]
+    if unknown:
+        faults.append(f"{prefix}unknown field{quote(unknown[0])}; only {', '.join(names)} are allowed")
     return faults
 
 
-def _zone_faults(zone: Any, where: str) -> list[str]:
+def _zone_faults(zone: Any, location: str) -> list[str]:
     if not isinstance(zone, dict):
-        return [f"{where}: must be an object"]
-    return _field_faults(zone, _ZONE_FIELDS, where) + _faults(zone, _ZONE_CHECKS, f"{where}: ")
+        return [f"{location}: must be an object"]
+    return _field_faults(zone, _ZONE_FIELDS, location) + _faults(zone, _ZONE_CHECKS, f"{location}: ")
 
 
-def _faults(found: dict[str, Any], checks: dict[str, Callable[[Any], str | None]], prefix: str) -> list[str]:
-    faults = ((name, check(found[name])) for name, check in checks.items() if name in found)
+def _faults(fields: dict[str, Any], checks: dict[str, Callable[[Any], str | None]], prefix: str) -> list[str]:
+    faults = ((name, check(fields[name])) for name, check in checks.items() if name in fields)
     return [f"{prefix}{name} {fault}" for name, fault in faults if fault]
 
 
@@ -219,10 +222,10 @@ def _number_fault(text: str, decimals: int) -> str | None:
         if plain.lstrip("+-") in ("nan", "inf", "infinity"):
             return "is not a number; give plain digits"
         if plain.startswith("-"):
-            return f"is negative{quoted(text)}; it must be above zero"
+            return f"is negative{quote(text)}; it must be above zero"
         if re.fullmatch(r"\+?[0-9.]+e[+-]?[0-9]+", plain):
-            return f"is written with an exponent{quoted(text)}; give plain digits"
-        return f"{bad.reason}{quoted(text)}"
+            return f"is written with an exponent{quote(text)}; give plain digits"
+        return f"{bad.reason}{quote(text)}"
     return None
 
 
@@ -232,14 +235,14 @@ def _text_fault(value: Any) -> str | None:
 
 def _word_fault(words: Sequence[str]) -> Callable[[Any], str | None]:
     def fault(value: Any) -> str | None:
-        known = isinstance(value, str) and not isinstance(value, _Figure) and value in words
-        return None if known else f"must be one of {', '.join(words)}"
+        is_allowed = isinstance(value, str) and not isinstance(value, _Figure) and value in words
+        return None if is_allowed else f"must be one of {', '.join(words)}"
 
     return fault
 
 
 def _ids_fault(value: Any) -> str | None:
-    if not isinstance(value, list) or not all(_text_fault(each) is None for each in value):
+    if not isinstance(value, list) or not all(_text_fault(item) is None for item in value):
         return "must be a list of ids as text"
     return None if value else "is empty; cite at least one id that was shown"
 

@@ -1,5 +1,5 @@
 """
-Numbers spelled in words, Chinese and English: no reason may hold one, because nothing weighs it.
+Numbers spelled in words, Chinese and English: a reason must not hold one, because it cannot be checked.
 
 English: two or more number words in a row. Chinese: two or more numerals in a row; whole numbers up to twelve, tens
 of a span of time ("二十四小时") and vague amounts ("千万", "两三次") are left alone.
@@ -28,8 +28,8 @@ _MEASURE = re.compile(r" ?[次个個档檔笔筆轮輪]")
 _SPAN = re.compile(r" ?(?:[个個]?小[时時]|分[钟鐘]|秒|天)")
 
 
-def spelled(plain: str) -> tuple[str, ...]:
-    """The numbers a folded text spells in words, as it writes them."""
+def find_spelled_numbers(plain: str) -> tuple[str, ...]:
+    """Find the numbers that a text of `fold_text` spells in words, as written."""
     return (*(m[0] for m in _ENGLISH.finditer(plain)), *(m[0] for m in _CHINESE.finditer(plain) if _counts(m)))
 
 

@@ -1,1 +1,1 @@
-"""Requests and replies as the chat-completion API words them."""
+"""Requests and replies of the chat-completion API."""

@@ -1,5 +1,5 @@
 """
-The words of a chat completion API: a request, a reply, and what came of one attempt to get it.
+The types of a chat completion API: a request, a reply, and the outcome of one attempt.
 """
 
 import re
@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from agents.llm.wire.shapes import mended_message, mended_usage, without_mark
+from agents.llm.wire.shapes import normalise_message, normalise_usage, strip_mark
 
 Request = dict[str, Any]
 """The JSON body of one `POST /chat/completions`, as it is sent."""
@@ -19,31 +19,31 @@ Verdict = Literal[
     "ok", "late", "timeout", "unreachable", "bad_request", "unauthorised", "no_balance", "rate_limited", "overloaded",
     "server_error", "not_json", "too_large", "no_choice", "blank", "aborted", "no_resource", "filtered", "no_budget",
 ]  # fmt: skip
-"""What came of an attempt; only the reply of an `ok` one is ever read further."""
+"""The outcome of an attempt; only the reply of an `ok` one is used."""
 
 MAX_REQUEST_BYTES = 256 * 1024
-"""Of a request as rendered; a longer one is not sent (`too_large`) and not kept."""
+"""Most bytes of an encoded request; a longer one is neither sent (`too_large`) nor recorded."""
 
-_MAX_TOKENS = 10_000_000  # ten times the longest context: beyond it a count is no count
+_MAX_TOKENS = 10_000_000  # ten times the longest context: a larger count is not plausible
 _NAME = re.compile(r"[\w.:/@+-]{1,80}", re.ASCII)
 
 
-def rendered(request: Request) -> bytes:
-    """A request as the bytes that are logged and whose digest names it."""
+def encode_request(request: Request) -> bytes:
+    """Encode a request as the bytes that are sent and logged, and whose digest identifies it."""
     return msgspec.json.encode(request)
 
 
 def digest_of(request: Request) -> str:
-    """The name of a request: equal requests have equal names."""
-    return blake2b(rendered(request), digest_size=16).hexdigest()
+    """The digest that identifies a request."""
+    return blake2b(encode_request(request), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
     """
-    Tokens one reply was billed for; cache_hit + cache_miss = prompt, reasoning is part of completion.
+    Tokens billed for one reply; cache_hit + cache_miss = prompt, reasoning is part of completion.
 
-    All zero where a reply does not say, or says what cannot be.
+    All zero where a reply gives no usage or an implausible one.
     """
 
     prompt: int = 0
@@ -54,20 +54,20 @@ class Usage:
 
     @property
     def total(self) -> int:
-        """All tokens."""
+        """Prompt and completion tokens."""
         return self.prompt + self.completion
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
     """
-    One reply, read.
+    One parsed reply.
 
     Attributes:
-        message: the assistant's message in the one shape that is read on, and that every endpoint takes back.
-        finish_reason: why it ended.
-        model, fingerprint: who says it answered; None where that is not a plain name.
-        mends: what was mended to get there, a word of `shapes.MENDS` each, none twice.
+        message: the assistant's message in the one shape that is used here and that every endpoint takes back.
+        finish_reason: why it ended, "" where the reply does not say.
+        model, fingerprint: the answering model in its own words; None where that is not a plain name.
+        fixes: what was normalised, a word of `shapes.FIXES` each, none twice.
     """
 
     message: dict[str, Any]
@@ -75,20 +75,20 @@ class Reply:
     model: str | None
     fingerprint: str | None
     usage: Usage
-    mends: tuple[str, ...] = ()
+    fixes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """
-    One request sent, and what came of it.
+    One attempt to send a request, and its outcome.
 
     Attributes:
-        number: 1 for the first time this request was sent. took_ms: until the reply was whole, or given up.
+        number: 1 for the first attempt. sent_ns: UTC ns. took_ms: until the reply was complete or the attempt aborted.
         status: of HTTP, None where no answer came. body: what came, cut to a bounded length, None where nothing did.
         detail: the fault in one line, never with a key in it.
-        charged: what the budget counts for it: the reply's usage, the most it can have taken where the reply was
-            lost, nothing where nothing was sent or the provider refused.
+        charge: what the budget counts: the reply's usage, the most it can have used where the reply was lost, nothing
+            where nothing was sent or the provider refused.
     """
 
     request: Request
@@ -100,86 +100,87 @@ class Attempt:
     status: int | None = None
     body: str | None = None
     reply: Reply | None = None
-    charged: Usage = Usage()
+    charge: Usage = Usage()
 
 
 class UnreadableReply(ValueError):
-    """A body that is no chat completion; the message says what is wrong, without quoting it."""
+    """A body that is not a chat completion; the message says what is wrong, without quoting it."""
 
 
 class NoMessage(UnreadableReply):
-    """A body that is JSON but holds no message."""
+    """A JSON body without a message."""
 
 
-def read_reply(body: bytes | str, mend: bool = True) -> Reply:
+def read_reply(body: bytes | str, normalise: bool = True) -> Reply:
     """
-    A reply from the body of a 200 answer.
+    Parse the body of a 200 answer.
 
     Args:
-        mend: whether shapes of other endpoints are read as well; not where a record was made without.
+        body: the answer's body.
+        normalise: whether other endpoints' shapes are accepted too; False for a record made without that.
 
     Raises:
         UnreadableReply: it is not JSON (no UTF-8, too deep, numbers out of range).
         NoMessage: it is, but holds no message.
     """
-    mends: dict[str, None] = {}
+    fixes: dict[str, None] = {}
 
-    def note(word: str) -> None:
-        mends[word] = None
+    def note(fix: str) -> None:
+        fixes[fix] = None
 
-    found = _decoded(body, note if mend else None)
-    choices = found.get("choices") if isinstance(found, dict) else None
-    first = choices[0] if isinstance(choices, list) and choices else None
-    message = first.get("message") if isinstance(first, dict) else None
-    if not isinstance(first, dict) or not isinstance(message, dict):
+    fields = _decode(body, note if normalise else None)
+    choices = fields.get("choices") if isinstance(fields, dict) else None
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    message = choice.get("message") if isinstance(choice, dict) else None
+    if not isinstance(choice, dict) or not isinstance(message, dict):
         raise NoMessage("no message in it")
-    finish_reason = _text(first.get("finish_reason")) or ""
-    usage = found.get("usage")
-    if mend:
+    finish_reason = _text(choice.get("finish_reason")) or ""
+    usage = fields.get("usage")
+    if normalise:
         try:
-            message = mended_message(message, finish_reason == "length", note)
+            message = normalise_message(message, finish_reason == "length", note)
         except RecursionError:
             raise UnreadableReply("not JSON: nested too deeply") from None
-        usage = mended_usage(usage, note)
+        usage = normalise_usage(usage, note)
     return Reply(
         message=message,
         finish_reason=finish_reason,
-        model=_name(found.get("model")),
-        fingerprint=_name(found.get("system_fingerprint")),
+        model=_name(fields.get("model")),
+        fingerprint=_name(fields.get("system_fingerprint")),
         usage=_usage(usage),
-        mends=tuple(mends),
+        fixes=tuple(fixes),
     )
 
 
-def _decoded(body: bytes | str, note: Callable[[str], None] | None) -> Any:
+def _decode(body: bytes | str, note: Callable[[str], None] | None) -> Any:
     try:
         if note is not None:
-            body = without_mark(body.decode() if isinstance(body, bytes) else body, note)
+            body = strip_mark(body.decode() if isinstance(body, bytes) else body, note)
         return msgspec.json.decode(body)
     except msgspec.DecodeError as error:
         raise UnreadableReply(f"not JSON: {error}") from None
     except (UnicodeDecodeError, RecursionError) as error:
-        why = "not UTF-8" if isinstance(error, UnicodeDecodeError) else "nested too deeply"
-        raise UnreadableReply(f"not JSON: {why}") from None
+        reason = "not UTF-8" if isinstance(error, UnicodeDecodeError) else "nested too deeply"
+        raise UnreadableReply(f"not JSON: {reason}") from None
 
 
-def _usage(found: Any) -> Usage:
-    if not isinstance(found, dict):
+def _usage(fields: Any) -> Usage:
+    if not isinstance(fields, dict):
         return Usage()
-    prompt, completion = _count(found.get("prompt_tokens")), _count(found.get("completion_tokens"))
+    prompt, completion = _count(fields.get("prompt_tokens")), _count(fields.get("completion_tokens"))
     if prompt is None or completion is None:
         return Usage()
-    hit = _count(found.get("prompt_cache_hit_tokens"))
-    if hit is None:  # how other providers of the same API say it
-        hit = _within(found, "prompt_tokens_details", "cached_tokens")
-    hit = min(hit or 0, prompt)
-    reasoning = _within(found, "completion_tokens_details", "reasoning_tokens")
-    return Usage(prompt, hit, prompt - hit, completion, min(reasoning or 0, completion))
+    cache_hit = _count(fields.get("prompt_cache_hit_tokens"))
+    if cache_hit is None:  # how other providers of the same API say it
+        cache_hit = _count_in_details(fields, "prompt_tokens_details", "cached_tokens")
+    cache_hit = min(cache_hit or 0, prompt)
+    reasoning = _count_in_details(fields, "completion_tokens_details", "reasoning_tokens")
+    return Usage(prompt, cache_hit, prompt - cache_hit, completion, min(reasoning or 0, completion))
 
 
-def _within(usage: dict[str, Any], details: str, name: str) -> int | None:
-    found = usage.get(details)
-    return _count(found.get(name)) if isinstance(found, dict) else None
+def _count_in_details(usage: dict[str, Any], details: str, name: str) -> int | None:
+    values = usage.get(details)
+    return _count(values.get(name)) if isinstance(values, dict) else None
 
 
 def _count(value: Any) -> int | None:

@@ -1,7 +1,7 @@
 """
-What a server says of itself where it refuses, in one line for the operator: never for a prompt or a recommendation.
+The reason in a server's refusal, as one line for the operator: never for a prompt or a recommendation.
 
-Shapes met: OpenAI and DeepSeek `{"error": {"message"}}`, Ollama `{"error": "…"}`, FastAPI and vLLM `{"detail": …}`,
+Shapes seen: OpenAI and DeepSeek `{"error": {"message"}}`, Ollama `{"error": "…"}`, FastAPI and vLLM `{"detail": …}`,
 Azure and gateways `{"message"}`, Gemini the first in a list, RFC 9457 `title` and `detail`, proxies text or a page.
 """
 
@@ -16,10 +16,10 @@ import msgspec
 from market.printable import printable
 
 LONGEST = 200
-"""Characters of what is taken from a body, and of an address."""
+"""Most characters of a reason, and of an address."""
 
-_READ_BYTES = 64 * 1024
-_DEEPEST = 5
+_READ_BYTES = 64 * 1024  # of a body that is not JSON
+_DEEPEST = 5  # levels of a nested reason
 _MAX_OF_A_LIST = 3
 _KEYS = (
     "error", "errors", "message", "detail", "details", "msg", "error_message", "error_msg", "error_description",
@@ -31,22 +31,22 @@ _API_PATH = "/chat/completions"
 
 
 def complaint(body: bytes) -> str:
-    """The server's own reason in one clean line; blank where the body gives none."""
+    """Extract the server's own reason as one printable line; "" where the body gives none."""
     text = body.decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
     try:
-        said = _reason(msgspec.json.decode(text), 0)
+        reason = _reason(msgspec.json.decode(text), 0)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        said = _of_page(body[:_READ_BYTES]) if text.startswith("<") else _of_text(text[:_READ_BYTES])
-    seen = "".join(letter if letter.isprintable() else " " for letter in said[: 20 * LONGEST])
-    return printable(" ".join(seen.split()), LONGEST)
+        reason = _page_heading(body[:_READ_BYTES]) if text.startswith("<") else _readable_text(text[:_READ_BYTES])
+    visible = "".join(letter if letter.isprintable() else " " for letter in reason[: 20 * LONGEST])
+    return printable(" ".join(visible.split()), LONGEST)
 
 
-def moved_to(location: str | None) -> str:
+def describe_redirect(location: str | None) -> str:
     """
-    Where a redirect points and what to do, for the operator: the address without user, query and fragment.
+    Say where a redirect points and what to do, for the operator: the address without user, query and fragment.
 
     Args:
-        location: absolute, None or blank where the server names none.
+        location: an absolute address; None or blank where the server names none.
     """
     try:
         url = urlsplit((location or "").strip())
@@ -64,7 +64,7 @@ def moved_to(location: str | None) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine: only to it may a key travel unencrypted."""
+    """Whether a host is this machine, the only one to which a key may be sent unencrypted."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -78,37 +78,37 @@ def _reason(value: Any, depth: int) -> str:
     if depth >= _DEEPEST:
         return ""
     if isinstance(value, list):
-        return "; ".join(filter(None, (_reason(each, depth + 1) for each in value[:_MAX_OF_A_LIST])))
+        return "; ".join(filter(None, (_reason(item, depth + 1) for item in value[:_MAX_OF_A_LIST])))
     if not isinstance(value, dict):
         return ""
-    known = {name.lower(): each for name, each in value.items() if isinstance(name, str)}
+    fields = {name.lower(): item for name, item in value.items() if isinstance(name, str)}
     for name in _KEYS:
-        said = _reason(known.get(name), depth + 1)
-        if said:
-            return _placed(known.get("loc"), said)
-    choices = known.get("choices")
+        reason = _reason(fields.get(name), depth + 1)
+        if reason:
+            return _with_location(fields.get("loc"), reason)
+    choices = fields.get("choices")
     first = choices[0] if isinstance(choices, list) and choices else None
     return _reason({"error": first.get("error")}, depth + 1) if isinstance(first, dict) else ""
 
 
-def _placed(where: Any, said: str) -> str:
-    """A fault with the field that it is about, as validators tell it."""
-    if not isinstance(where, list):
-        return said
-    names = [str(each) for each in where[:6] if isinstance(each, str | int)]
-    return f"{'.'.join(names)}: {said}" if names else said
+def _with_location(location: Any, reason: str) -> str:
+    """A reason with the field that it is about, as validators report it."""
+    if not isinstance(location, list):
+        return reason
+    names = [str(part) for part in location[:6] if isinstance(part, str | int)]
+    return f"{'.'.join(names)}: {reason}" if names else reason
 
 
-def _of_page(page: bytes) -> str:
-    """The title of a web page, the message of an XML fault; else that it is one."""
-    found = {name.lower(): text for name, text in _HEADINGS.findall(page)}
+def _page_heading(page: bytes) -> str:
+    """The title of a web page or the message of an XML fault."""
+    headings = {name.lower(): text for name, text in _HEADINGS.findall(page)}
     for name in (b"message", b"title", b"h1"):
-        said = _TAGS.sub(" ", html.unescape(found.get(name, b"").decode("utf-8", "replace"))).strip()
-        if said:
-            return said
+        heading = _TAGS.sub(" ", html.unescape(headings.get(name, b"").decode("utf-8", "replace"))).strip()
+        if heading:
+            return heading
     return "a web page without a title"
 
 
-def _of_text(text: str) -> str:
-    strange = sum(letter == "\ufffd" or letter == "\x00" for letter in text)
-    return "" if 10 * strange > len(text) else text
+def _readable_text(text: str) -> str:
+    unreadable = sum(letter == "\ufffd" or letter == "\x00" for letter in text)
+    return "" if 10 * unreadable > len(text) else text

@@ -1,5 +1,5 @@
 """
-Replies of other endpoints brought into the one shape that is read on; every mend has a word for the record.
+Normalises replies of other endpoints to the one shape that is used here; each fix has a word for the record.
 
 The shape is DeepSeek's: see its page on chat completions (November 2026). What differs elsewhere: Ollama and Gemini
 send arguments as an object, Mistral and vLLM content as parts, Kimi and gpt-oss prefix names of tools, older servers
@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from agents.llm.wire.thoughts import after_thoughts
+from agents.llm.wire.thoughts import strip_thoughts
 
 BYTE_ORDER_MARK = "byte_order_mark"
 THOUGHTS_IN_TEXT = "thoughts_in_text"
@@ -28,17 +28,17 @@ ARGUMENTS_TWICE_ENCODED = "arguments_twice_encoded"
 NO_ARGUMENTS = "no_arguments"
 USAGE_AS_TEXT = "usage_as_text"
 
-MENDS = frozenset(
+FIXES = frozenset(
     {
         BYTE_ORDER_MARK, THOUGHTS_IN_TEXT, CONTENT_IN_PARTS, CODE_FENCE, TOOL_NAME, TOOL_CALL_ID, TOOL_CALL_SHAPE,
         FUNCTION_CALL, ARGUMENTS_AS_OBJECT, ARGUMENTS_TWICE_ENCODED, NO_ARGUMENTS, USAGE_AS_TEXT,
     }
 )  # fmt: skip
-"""Every word that a mend can leave among the anomalies of a conversation."""
+"""All words of fixes among the anomalies of a conversation."""
 
 _MARK = "\ufeff"
-_MAX_CALLS = 32
-_MAX_DECODED = 3
+_MAX_CALLS = 32  # a message with more stays as it came and cannot be answered
+_MAX_DECODED = 3  # times that arguments may be encoded
 _LONGEST_NAME = 200
 _COUNTS = ("prompt_tokens", "completion_tokens", "prompt_cache_hit_tokens")
 _DETAILS = {"prompt_tokens_details": "cached_tokens", "completion_tokens_details": "reasoning_tokens"}
@@ -49,70 +49,77 @@ _TOOL_NAME = re.compile(
 """A function's own name holds none of `.`, `:` and `/` (OpenAI, function object): what stands before is a namespace."""
 
 Note = Callable[[str], None]
-"""Takes the word of a mend."""
+"""Takes the word of a fix."""
 
 
-def without_mark(text: str, note: Note) -> str:
-    """A text without the byte order marks that it begins with, and the blanks around them."""
-    bare = text.lstrip()
-    if not bare.startswith(_MARK):
+def strip_mark(text: str, note: Note) -> str:
+    """Remove leading byte order marks, and the blanks around them, from a text."""
+    rest = text.lstrip()
+    if not rest.startswith(_MARK):
         return text
     note(BYTE_ORDER_MARK)
-    while bare.startswith(_MARK):
-        bare = bare.removeprefix(_MARK).lstrip()
-    return bare
+    while rest.startswith(_MARK):
+        rest = rest.removeprefix(_MARK).lstrip()
+    return rest
 
 
-def answer_in(text: str, note: Note, was_cut: bool = False) -> str:
+def extract_answer(text: str, note: Note, was_cut: bool = False) -> str:
     """
-    A text without byte order marks and without the thoughts in front of the answer.
+    Remove byte order marks and the thoughts before the answer from a text.
 
     Args:
-        was_cut: see `after_thoughts`.
+        text: the content of a reply.
+        note: takes the word of each fix.
+        was_cut: see `strip_thoughts`.
     """
-    marked = without_mark(text, note)
-    answer = after_thoughts(marked, was_cut)
-    if answer == marked:
-        return marked
+    rest = strip_mark(text, note)
+    answer = strip_thoughts(rest, was_cut)
+    if answer == rest:
+        return rest
     note(THOUGHTS_IN_TEXT)
-    return without_mark(answer, note).strip()
+    return strip_mark(answer, note).strip()
 
 
-def mended_message(message: Mapping[str, Any], was_cut: bool, note: Note) -> dict[str, Any]:
+def normalise_message(message: Mapping[str, Any], was_cut: bool, note: Note) -> dict[str, Any]:
     """
-    An assistant's message with its text as one string and its calls as a list, each with an id, a bare name and
-    arguments as JSON text. What is in that shape already stays as it came, and so does what no mend fits.
+    Normalise an assistant's message: its text as one string and its calls as a list, each with an id, a bare name and
+    arguments as JSON text. Parts of that shape stay as they came, and so do those that no fix applies to.
+
+    Args:
+        message: the message as it came; not changed.
+        was_cut: whether the reply ended because it had no tokens left.
+        note: takes the word of each fix.
     """
-    mended = dict(message)
-    content = mended.get("content")
+    fields = dict(message)
+    content = fields.get("content")
     if isinstance(content, list | dict):
         content = _text_of(content)
         note(CONTENT_IN_PARTS)
     if isinstance(content, str):
-        mended["content"] = answer_in(content, note, was_cut)
-    thoughts = mended.get("reasoning_content")
+        fields["content"] = extract_answer(content, note, was_cut)
+    thoughts = fields.get("reasoning_content")
     if thoughts is not None and not isinstance(thoughts, str):
-        mended["reasoning_content"] = _text_of(thoughts)
+        fields["reasoning_content"] = _text_of(thoughts)
         note(CONTENT_IN_PARTS)
-    calls = _calls(mended, note)
+    calls = _calls(fields, note)
     if isinstance(calls, list) and len(calls) <= _MAX_CALLS:
-        mended["tool_calls"] = _with_ids([_mended_call(call, note) for call in calls], note)
-    return mended
+        fields["tool_calls"] = _with_ids([_normalise_call(call, note) for call in calls], note)
+    return fields
 
 
-def mended_usage(usage: Any, note: Note) -> Any:
-    """A usage with its counts as numbers where they came as digits."""
+def normalise_usage(usage: Any, note: Note) -> Any:
+    """Normalise a usage: counts that came as digits become numbers."""
     if not isinstance(usage, dict):
         return usage
-    mended = dict(usage)
+    fields = dict(usage)
     for name in _COUNTS:
-        if name in mended:
-            mended[name] = _number(mended[name], note)
+        if name in fields:
+            fields[name] = _number(fields[name], note)
     for name, inner in _DETAILS.items():
-        details = mended.get(name)
+        details = fields.get(name)
         if isinstance(details, dict) and inner in details:
-            mended[name] = details | {inner: _number(details[inner], note)}
-    return mended
+            fields[name] = details | {inner: _number(details[inner], note)}
+    return fields
 
 
 def _number(value: Any, note: Note) -> Any:
@@ -155,7 +162,7 @@ def _calls(message: dict[str, Any], note: Note) -> Any:
     return calls
 
 
-def _mended_call(call: Any, note: Note) -> Any:
+def _normalise_call(call: Any, note: Note) -> Any:
     if not isinstance(call, dict):
         return call
     function = call.get("function")
@@ -168,46 +175,46 @@ def _mended_call(call: Any, note: Note) -> Any:
     if call.get("type") != "function":
         note(TOOL_CALL_SHAPE)
         call = call | {"type": "function"}
-    mended = dict(function)
-    if isinstance(mended.get("name"), str):
-        mended["name"] = _bare_name(mended["name"], note)
-    if "arguments" not in mended:
-        mended["arguments"] = mended.pop("parameters", mended.pop("input", None))
-    mended["arguments"] = _arguments(mended["arguments"], note)
-    return call | {"function": mended}
+    fields = dict(function)
+    if isinstance(fields.get("name"), str):
+        fields["name"] = _bare_name(fields["name"], note)
+    if "arguments" not in fields:
+        fields["arguments"] = fields.pop("parameters", fields.pop("input", None))
+    fields["arguments"] = _arguments_text(fields["arguments"], note)
+    return call | {"function": fields}
 
 
 def _bare_name(name: str, note: Note) -> str:
-    found = _TOOL_NAME.fullmatch(name) if len(name) <= _LONGEST_NAME else None
-    if found is None or found["name"] == name:
+    match = _TOOL_NAME.fullmatch(name) if len(name) <= _LONGEST_NAME else None
+    if match is None or match["name"] == name:
         return name
     note(TOOL_NAME)
-    return found["name"]
+    return match["name"]
 
 
-def _arguments(given: Any, note: Note) -> Any:
-    """Arguments as JSON text; what is neither an object nor text stays."""
-    if given is None or (isinstance(given, str) and not given.strip()):
+def _arguments_text(arguments: Any, note: Note) -> Any:
+    """Arguments as JSON text; other types than objects and text stay."""
+    if arguments is None or (isinstance(arguments, str) and not arguments.strip()):
         note(NO_ARGUMENTS)
         return "{}"
-    if isinstance(given, dict):
+    if isinstance(arguments, dict):
         note(ARGUMENTS_AS_OBJECT)
-        return msgspec.json.encode(given).decode()
-    if not isinstance(given, str):
-        return given
-    text = inner = without_mark(given, note)
+        return msgspec.json.encode(arguments).decode()
+    if not isinstance(arguments, str):
+        return arguments
+    text = inner = strip_mark(arguments, note)
     for _ in range(_MAX_DECODED):
-        found = _decoded(inner)
-        if not isinstance(found, str):
+        value = _decode(inner)
+        if not isinstance(value, str):
             break
-        inner = found
-    if inner is text or not isinstance(_decoded(inner), dict):
+        inner = value
+    if inner is text or not isinstance(_decode(inner), dict):
         return text
     note(ARGUMENTS_TWICE_ENCODED)
     return inner
 
 
-def _decoded(text: str) -> Any:
+def _decode(text: str) -> Any:
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
@@ -215,20 +222,20 @@ def _decoded(text: str) -> Any:
 
 
 def _with_ids(calls: list[Any], note: Note) -> list[Any]:
-    """Calls with an id each: what no server would take back, or what stands twice, is named by what is called."""
-    taken: set[str] = set()
-    named = []
+    """Calls with an id each; an invalid or repeated id is replaced by one made from the call."""
+    used_ids: set[str] = set()
+    result = []
     for number, call in enumerate(calls):
-        known = call.get("id") if isinstance(call, dict) else ""
-        if isinstance(call, dict) and not (isinstance(known, str) and known and known not in taken):
+        call_id = call.get("id") if isinstance(call, dict) else ""
+        if isinstance(call, dict) and not (isinstance(call_id, str) and call_id and call_id not in used_ids):
             note(TOOL_CALL_ID)
-            known = _new_id(number, call)
-            call = call | {"id": known}
-        taken.add(str(known))
-        named.append(call)
-    return named
+            call_id = _new_id(number, call)
+            call = call | {"id": call_id}
+        used_ids.add(str(call_id))
+        result.append(call)
+    return result
 
 
 def _new_id(number: int, call: Mapping[str, Any]) -> str:
-    what = msgspec.json.encode([number, call.get("function")])
-    return f"c{blake2b(what, digest_size=4).hexdigest()}"  # nine letters and digits: Mistral takes no other
+    content = msgspec.json.encode([number, call.get("function")])
+    return f"c{blake2b(content, digest_size=4).hexdigest()}"  # nine letters and digits: Mistral takes no other

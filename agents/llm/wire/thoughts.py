@@ -1,5 +1,5 @@
 """
-A model's thoughts told from its answer, where an endpoint sends both in one text.
+Separates a model's thoughts from its answer, where an endpoint sends both in one text.
 
 Sources: the chat templates of DeepSeek-R1 and Qwen3 (`<think>`, often opened in the prompt, so that the reply only
 closes it), Magistral (`[THINK]`), Kimi-VL (`◁think▷`), Seed-OSS (`<seed:think>`), gpt-oss (harmony's channels).
@@ -23,36 +23,41 @@ _BLANKS = re.compile(r"[\s\ufeff]*")
 _ANSWER_LINE = re.compile(r"^[ \t\ufeff]*(?=\{|```|~~~)", re.MULTILINE)
 
 
-def after_thoughts(text: str, was_cut: bool = False) -> str:
+def strip_thoughts(text: str, was_cut: bool = False) -> str:
     """
     The answer behind the thoughts that a text begins with; the text itself where it begins with none.
 
     Blocks may be nested, follow one another, or be closed without having been opened. Of a block that is never closed
-    the answer is what begins with a line of JSON or a code fence, else all of it; nothing where the reply was cut,
-    since its answer had not begun.
+    the answer is what begins with a line of JSON or a code fence, else all of it; "" where the reply was cut, since its
+    answer had not begun.
 
     Args:
+        text: the content of a reply.
         was_cut: whether the reply ended because it had no tokens left.
+
+    Example:
+        >>> strip_thoughts('<think>a wall at 99</think>{"stance": "bid_only"}')
+        '{"stance": "bid_only"}'
     """
     channels = _CHANNELS.match(text)
     if channels is not None:
         return _CHANNEL_END.sub("", text[channels.end() :])
-    depth = answer = opened = 0
-    closed: int | None = None  # where the last closing tag of a block ends that is still open
+    depth = answer = opening_end = 0
+    closing_end: int | None = None  # where the last closing tag of a block ends that is still open
     for tag in _TAG.finditer(text):
         if depth == 0 and _has_begun(text, answer, tag):
             break
         if tag[0].endswith("/>"):
             answer = tag.end() if depth == 0 else answer
         elif tag["closes"] or tag["closes_2"] or tag["closes_3"]:
-            depth, closed = max(depth - 1, 0), tag.end()
+            depth, closing_end = max(depth - 1, 0), tag.end()
             answer = tag.end() if depth == 0 else answer
         else:
-            opened, closed = (tag.end(), None) if depth == 0 else (opened, closed)
+            opening_end, closing_end = (tag.end(), None) if depth == 0 else (opening_end, closing_end)
             depth += 1
     if depth == 0:
         return text[answer:]
-    return text[closed:] if closed is not None else _unclosed(text[opened:], was_cut)
+    return text[closing_end:] if closing_end is not None else _strip_unclosed(text[opening_end:], was_cut)
 
 
 def _has_begun(text: str, answer: int, tag: re.Match[str]) -> bool:
@@ -65,7 +70,7 @@ def _has_begun(text: str, answer: int, tag: re.Match[str]) -> bool:
     return not closes or text[start] in "{[`~" or is_stray
 
 
-def _unclosed(thoughts: str, was_cut: bool) -> str:
+def _strip_unclosed(thoughts: str, was_cut: bool) -> str:
     if was_cut:
         return ""
     line = _ANSWER_LINE.search(thoughts)

@@ -1,5 +1,5 @@
 """
-What an answer amounts to, whether the same request is worth sending again, and when.
+The verdict on an answer, and whether and when the same request is worth repeating.
 
 Source: DeepSeek, error codes, JSON output and chat completion pages (November 2026).
 """
@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 from agents.llm.wire.api import NoMessage, Reply, UnreadableReply, Verdict, read_reply
 from agents.llm.wire.complaints import complaint
 
-AGAIN: frozenset[Verdict] = frozenset(
+RETRYABLE: frozenset[Verdict] = frozenset(
     {
         "rate_limited", "overloaded", "server_error", "unreachable", "timeout",
         "aborted", "no_resource", "blank", "not_json", "no_choice",
@@ -22,7 +22,7 @@ AGAIN: frozenset[Verdict] = frozenset(
 """Passing faults: the same request may succeed a moment later."""
 
 STOPPING: frozenset[Verdict] = frozenset({"no_balance", "unauthorised"})
-"""Faults that a person must mend first."""
+"""Faults that need manual action; no request is sent until then."""
 
 _OF_STATUS: dict[int, Verdict] = {
     401: "unauthorised",
@@ -36,71 +36,73 @@ _OF_FINISH: dict[str, Verdict] = {
     "insufficient_system_resource": "no_resource",
     "content_filter": "filtered",
 }
-_FIRST_PAUSE_S = 0.5
+_FIRST_PAUSE_S = 0.5  # doubled at each further attempt
 _LONGEST_PAUSE_S = 8.0
-_SPREAD = 0.25
+_SPREAD = 0.25  # share of a pause by which requests are spread
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class Assessment:
     """
-    A whole answer, judged.
+    The verdict on an answer.
 
     Attributes:
-        detail: the fault in our words. said: in the server's, one printable line, for the operator alone.
-        reply: where one could be read, whatever its verdict.
+        detail: the fault without the server's text. server_text: one printable line, for the operator alone.
+        reply: None where none could be read; may be there with any verdict.
     """
 
     verdict: Verdict
     detail: str = ""
     reply: Reply | None = None
-    said: str = ""
+    server_text: str = ""
 
     @property
-    def in_full(self) -> str:
-        """The fault in our words and the server's."""
-        return f"{self.detail}: {self.said}" if self.said else self.detail
+    def full_text(self) -> str:
+        """The fault with the server's text."""
+        return f"{self.detail}: {self.server_text}" if self.server_text else self.detail
 
 
-def judged(status: int, body: bytes) -> Judged:
-    """What a whole answer amounts to."""
+def assess(status: int, body: bytes) -> Assessment:
+    """Assess a complete answer by its HTTP status and body."""
     if status != 200:
         other: Verdict = "server_error" if status >= 500 else "bad_request"
-        return Judged(_OF_STATUS.get(status, other), f"HTTP {status}", said=complaint(body))
+        return Assessment(_OF_STATUS.get(status, other), f"HTTP {status}", server_text=complaint(body))
     try:
         reply = read_reply(body)
     except NoMessage as error:
-        return Judged("no_choice", str(error), said=complaint(body))
+        return Assessment("no_choice", str(error), server_text=complaint(body))
     except UnreadableReply as error:
-        return Judged("not_json", str(error), said=complaint(body))
-    failed = _OF_FINISH.get(reply.finish_reason)
-    if failed is not None:
-        return Judged(failed, f"finish_reason {reply.finish_reason}", reply)
+        return Assessment("not_json", str(error), server_text=complaint(body))
+    verdict = _OF_FINISH.get(reply.finish_reason)
+    if verdict is not None:
+        return Assessment(verdict, f"finish_reason {reply.finish_reason}", reply)
     if _is_blank(reply):
-        spent = "; max_tokens were used up" if reply.finish_reason == "length" else ""
-        return Judged("blank", f"neither text nor a tool call{spent}", reply, complaint(body))
-    return Judged("ok", "", reply)
+        hint = "; max_tokens were used up" if reply.finish_reason == "length" else ""
+        return Assessment("blank", f"neither text nor a tool call{hint}", reply, complaint(body))
+    return Assessment("ok", "", reply)
 
 
 def is_worth_repeating(verdict: Verdict, reply: Reply | None) -> bool:
-    """Whether the same request may do better; one that used up its tokens on nothing will not."""
-    return verdict in AGAIN and not (verdict == "blank" and reply is not None and reply.finish_reason == "length")
+    """Whether the same request may succeed; one that used up its tokens without an answer will not."""
+    return verdict in RETRYABLE and not (verdict == "blank" and reply is not None and reply.finish_reason == "length")
 
 
 def pause_s(number: int, digest: str, retry_after_s: float | None) -> float:
     """
-    How long to wait after an attempt: doubling, spread by the request's digest, never less than the server asks for.
+    Seconds to wait after an attempt: doubling, spread by the request's digest, never less than the server asks for.
 
     Args:
-        number: of the attempt that failed, from 1. digest: of the request, hexadecimal.
+        number: of the attempt that failed, from 1.
+        digest: of the request, hexadecimal.
+        retry_after_s: what the server asks for, None where it does not.
     """
-    doubled = min(_FIRST_PAUSE_S * 2 ** (number - 1), _LONGEST_PAUSE_S)
+    backoff_s = min(_FIRST_PAUSE_S * 2 ** (number - 1), _LONGEST_PAUSE_S)
     spread = 1 - _SPREAD * int(digest[:4], 16) / 0xFFFF
-    return max(doubled * spread, retry_after_s or 0.0)
+    return max(backoff_s * spread, retry_after_s or 0.0)
 
 
 def retry_after_s(text: str | None, now_ns: Callable[[], int]) -> float | None:
-    """What a Retry-After header asks for, seconds or a date; None where it says nothing that can be read."""
+    """Parse a Retry-After header, seconds or a date, to seconds from now; None where it cannot be read."""
     if text is None:
         return None
     try:

@@ -107,9 +107,9 @@ def test_sound_advice_breaks_nothing() -> None:
 )
 def test_a_bad_zone_is_named(zone: Zone, what: str) -> None:
     """Each law has its own words, with the zone they are about."""
-    found = violations(an_advice(zone), VIEW)
-    assert any(what in line for line in found), found
-    assert all(line.startswith(zone.side) for line in found if what in line)
+    errors = violations(an_advice(zone), VIEW)
+    assert any(what in line for line in errors), errors
+    assert all(line.startswith(zone.side) for line in errors if what in line)
 
 
 @pytest.mark.parametrize(
@@ -124,8 +124,8 @@ def test_a_zone_at_the_price_is_on_the_wrong_side(view: MarketView, high: str) -
 @pytest.mark.parametrize("zone", [a_zone(), SELL])
 def test_without_a_price_there_is_no_side(zone: Zone) -> None:
     """Zones of either side are unlawful where nothing was traded."""
-    found = violations(an_advice(zone), a_view([PIECE, OVER], reference_e8=None))
-    assert any("wrong side" in line for line in found)
+    errors = violations(an_advice(zone), a_view([PIECE, OVER], reference_e8=None))
+    assert any("wrong side" in line for line in errors)
 
 
 @pytest.mark.parametrize(("weights", "sound"), [((0.5, 0.5), True), ((0.5, 0.4), False), ((0.3, 0.8), False)])
@@ -149,8 +149,8 @@ def test_weights_sum_to_one(weights: tuple[float, float], sound: bool) -> None:
 )
 def test_stance_says_which_sides_there_are(stance: Stance, zones_: tuple[Zone, ...], sound: bool) -> None:
     """A stance that the zones do not bear out is named."""
-    found = violations(an_advice(*zones_, stance=stance), VIEW)
-    assert any(line.startswith("stance") for line in found) is not sound
+    errors = violations(an_advice(*zones_, stance=stance), VIEW)
+    assert any(line.startswith("stance") for line in errors) is not sound
 
 
 def test_standing_aside_needs_a_reason() -> None:

@@ -40,12 +40,12 @@ def views(draw: Any) -> MarketView:
         strength = draw(st.sampled_from([0.0, 0.4, 0.7, 1.0]) | st.floats(0, 1).map(lambda s: round(s, 4)))
         pieces.append(Evidence(f"E{number}", basis, leg, low, high, price, strength))
     sigma = draw(st.none() | st.floats(1e-7, 0.05))
-    known = draw(st.sampled_from([reference, reference, reference, None]))
-    found = clusters(pieces, reference, int(reference * (sigma or 0) * 16))
+    shown_e8 = draw(st.sampled_from([reference, reference, reference, None]))
+    items = clusters(pieces, reference, int(reference * (sigma or 0) * 16))
     return a_view(
         pieces,
-        zones=tuple(confluences(found, [None] * len(found), draw(st.integers(1, 5)), reference, Parameters())),
-        reference_e8=known,
+        zones=tuple(confluences(items, [None] * len(items), draw(st.integers(1, 5)), reference, Parameters())),
+        reference_e8=shown_e8,
         sigma=sigma,
         tick_size_e8=tick,
         warnings=draw(st.sampled_from([(), ("the newest book is stale",)])),
@@ -72,7 +72,7 @@ def test_never_breaks_a_law(view: MarketView) -> None:
 def test_zones_are_few_near_and_laddered_inwards(view: MarketView) -> None:
     """At most three a side, led by evidence within 16 σ, rungs going towards the market, nothing across the price."""
     advice = RULES.decide(view)
-    known = {e.id: e for e in view.evidence}
+    evidence = {e.id: e for e in view.evidence}
     for side in ("buy", "sell"):
         assert sum(z.side == side for z in advice.zones) <= 3
     for zone in advice.zones:
@@ -83,8 +83,8 @@ def test_zones_are_few_near_and_laddered_inwards(view: MarketView) -> None:
         assert view.reference_e8 is not None
         assert view.sigma is not None
         reach = view.reference_e8 * view.sigma * 16 + 1
-        assert any(abs(known[i].price_e8 - view.reference_e8) <= reach for i in zone.evidence)
-        assert zone.basis == tuple(sorted({known[i].basis for i in zone.evidence}))
+        assert any(abs(evidence[i].price_e8 - view.reference_e8) <= reach for i in zone.evidence)
+        assert zone.basis == tuple(sorted({evidence[i].basis for i in zone.evidence}))
         assert zone.high_e8 < view.reference_e8 if zone.side == "buy" else zone.low_e8 > view.reference_e8
 
 
@@ -116,8 +116,8 @@ def test_more_legs_weigh_more() -> None:
     """Wall 0.9 on acceptance 0.4 is √0.36 = 0.6 on two of three legs, 0.4; a wall of 0.9 alone 0.3: four to three."""
     both = [a_piece("W1", "99.4", "99.6", "99.5", 0.9), a_piece("P", "99.3", "99.55", "99.45", 0.4, "acceptance")]
     alone = a_piece("W2", "100.4", "100.6", "100.5", 0.9)
-    unfitted = RulesAnalyst(replace(Parameters(), confidence=CONFIDENCE_PRIOR))
-    advice = unfitted.decide(view_of(*both, alone))
+    without_fit = RulesAnalyst(replace(Parameters(), confidence=CONFIDENCE_PRIOR))
+    advice = without_fit.decide(view_of(*both, alone))
     assert [(z.side, z.evidence, z.weight) for z in advice.zones] == [
         ("buy", ("P", "W1"), 0.5715),
         ("sell", ("W2",), 0.4285),
@@ -165,8 +165,8 @@ def test_a_sell_zone_by_hand() -> None:
 def test_in_front_or_behind(policy: Literal["front", "behind"], side: Any, prices: list[str]) -> None:
     """One tick nearer to the market than the heavy price and on towards it, or one tick beyond and on away."""
     rules = replace(Parameters(), ladder_policy=policy)
-    made = ladder(side, e8("99.45"), e8("99.55"), e8("99.5"), e8("0.01"), rules)
-    assert [r.price_e8 for r in made] == [e8(p) for p in prices]
+    rungs = ladder(side, e8("99.45"), e8("99.55"), e8("99.5"), e8("0.01"), rules)
+    assert [r.price_e8 for r in rungs] == [e8(p) for p in prices]
 
 
 @given(
@@ -189,8 +189,8 @@ def test_ladders_of_both_sides_are_mirror_images(
 
 def test_a_ladder_at_the_edge_of_its_zone_has_one_price() -> None:
     """Where the heavy price is the zone's edge towards the market nothing lies in front of it."""
-    made = ladder("buy", e8(99), e8("99.5"), e8("99.5"), e8("0.01"), Parameters())
-    assert [r.price_e8 for r in made] == [e8("99.5")]
+    rungs = ladder("buy", e8(99), e8("99.5"), e8("99.5"), e8("0.01"), Parameters())
+    assert [r.price_e8 for r in rungs] == [e8("99.5")]
 
 
 def test_evidence_across_the_price_is_cut_at_it() -> None:

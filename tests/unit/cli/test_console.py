@@ -85,28 +85,28 @@ def test_json_is_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_several_statuses_are_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
     """A table by market; one alone is printed as ever; for programs by name."""
-    said = {
+    output = {
         "a:B": {"running": True, "connected": True, "trades": "live", "last_seq": 1234, "last_tick": "",
                 "book": {"state": "in_step"}, "missed_diffs": 0, "waiting_on_disk": 7},
         "a:LONGER": {"running": False},
     }  # fmt: skip
-    console.print_statuses(said, as_json=False)
+    console.print_statuses(output, as_json=False)
     assert capsys.readouterr().out.splitlines() == [
         "market    running  connected  trades  last_seq  last_tick  book state  missed_diffs  waiting_on_disk",
         "a:B       True     True       live    1,234     –          in_step     0             7",
         "a:LONGER  False    –          –       –         –          –           –             –",
     ]
-    console.print_statuses({"a:B": said["a:B"]}, as_json=False)
+    console.print_statuses({"a:B": output["a:B"]}, as_json=False)
     assert capsys.readouterr().out.splitlines()[0] == "running               True"
-    console.print_statuses(said, as_json=True)
-    assert json.loads(capsys.readouterr().out) == said
+    console.print_statuses(output, as_json=True)
+    assert json.loads(capsys.readouterr().out) == output
 
 
 def test_a_status_is_a_line_a_field(capsys: pytest.CaptureFixture[str]) -> None:
     """Counts have their thousands parted, what is inside something stands beside it, what is not known is a dash."""
-    said = {"running": True, "last_seq": 12345, "counts": {"tick": 1234, "diff": 5},
+    output = {"running": True, "last_seq": 12345, "counts": {"tick": 1234, "diff": 5},
             "model": {"decided": 3, "attempts": {"ok": 1500}, "stopped": None, "usd_today": 0.25}}  # fmt: skip
-    console.print_status(said, as_json=False)
+    console.print_status(output, as_json=False)
     assert capsys.readouterr().out.splitlines() == [
         "running               True",
         "last_seq              12,345",

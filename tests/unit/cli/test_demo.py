@@ -59,8 +59,8 @@ def test_ticks_are_waited_for_and_told(
 
     def look(folder: Path) -> dict[str, object]:
         if folder.name == "decisions":
-            analyses, published, look.trades = next(steps)  # type: ignore[attr-defined]
-            return {"analyses": analyses, "published": published}
+            analyses, count, look.trades = next(steps)  # type: ignore[attr-defined]
+            return {"analyses": analyses, "published": count}
         return {"trades": look.trades}  # type: ignore[attr-defined]
 
     monkeypatch.setattr(demo, "status", look)
@@ -69,10 +69,10 @@ def test_ticks_are_waited_for_and_told(
     finally:
         process.process.kill()
         process.process.wait()
-    said = capsys.readouterr().out
-    assert "trades down, 0 of 2 ticks analysed" in said
-    assert "trades live, 1 of 2 ticks analysed" in said
-    assert "none published yet" in said
+    output = capsys.readouterr().out
+    assert "trades down, 0 of 2 ticks analysed" in output
+    assert "trades live, 1 of 2 ticks analysed" in output
+    assert "none published yet" in output
 
 
 def test_what_does_not_get_on_is_given_up_with_the_last_words(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_what_ran_beside_is_shown_when_it_is_asked_for(
 ) -> None:
     """The command, then what it printed; one that failed ends the demonstration."""
     with (
-        demo.beside(tmp_path / "day.log", "-c", program) as show,
+        demo.run_in_background(tmp_path / "day.log", "-c", program) as show,
         pytest.raises(SystemExit, match="exit code 4") if is_failure else nullcontext(),
     ):
         assert capfd.readouterr().out == ""
@@ -118,14 +118,14 @@ def test_what_ran_beside_is_shown_when_it_is_asked_for(
 def test_what_runs_beside_ends_with_the_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A step that fails leaves nothing behind."""
     monkeypatch.setattr(demo, "_END_S", 0.2)
-    begun: list[demo.Daemon] = []
+    start_s: list[demo.Daemon] = []
     made = demo.Daemon
 
     def remember(*words: object) -> demo.Daemon:
-        begun.append(made(*words))  # type: ignore[arg-type]
-        return begun[-1]
+        start_s.append(made(*words))  # type: ignore[arg-type]
+        return start_s[-1]
 
     monkeypatch.setattr(demo, "Daemon", remember)
-    with pytest.raises(RuntimeError, match="a step"), demo.beside(tmp_path / "day.log", "-c", STUBBORN):
+    with pytest.raises(RuntimeError, match="a step"), demo.run_in_background(tmp_path / "day.log", "-c", STUBBORN):
         raise RuntimeError("a step")
-    assert begun[0].process.poll() is not None
+    assert start_s[0].process.poll() is not None

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cli.main import ENTRIES, app, loaded
+from cli.main import ENTRIES, app, load_command
 from tests.conftest import ROOT
 
 _HEAVY = ("numpy", "pyarrow", "numba", "duckdb", "matplotlib", "pydantic", "openai", "redis")
@@ -62,13 +62,13 @@ def leaves(command: Any, name: str) -> list[tuple[str, Any]]:
     inside = getattr(command, "commands", None)
     if not inside:
         return [(name, command)]
-    return [leaf for word, each in inside.items() for leaf in leaves(each, f"{name} {word}")]
+    return [leaf for word, child in inside.items() for leaf in leaves(child, f"{name} {word}")]
 
 
 @pytest.mark.parametrize("name", ENTRIES)
 def test_every_command_is_there_and_explains_itself(name: str) -> None:
     """Under its own name, its subcommands with it; those on a log take --config."""
-    for words, command in leaves(loaded(name), name):
+    for words, command in leaves(load_command(name), name):
         assert command.name == words.rsplit(" ", maxsplit=1)[-1]
         assert command.help, words
         options = {option for parameter in command.params for option in parameter.opts}

@@ -25,7 +25,7 @@ from replay.signals.fitting import fitted, learn
 from replay.signals.signal_record import gather
 from replay.signals.signal_scores import path_after, random_levels, score_signals
 from runtime.analysis_config import analysis_config
-from runtime.decide import Decided, Decider
+from runtime.decide import Decider, TickDecision
 from runtime.loop import drive
 from runtime.settings.settings import Settings
 from runtime.warm_up import state_of
@@ -44,16 +44,16 @@ def replayed(log: Log, folder: Path) -> Result:
     return run(lambda: nullcontext(log), request, folder, 1, ManualClock(T0), lambda *_: None)
 
 
-def decided(log: Log) -> list[Decided]:
+def decided(log: Log) -> list[TickDecision]:
     """Every tick."""
     state = state_of(log, SIGHT.windows)
     decider = Decider(MARKET.symbol, state, RulesAnalyst(SIGHT.parameters), SIGHT.parameters)
-    found: list[Decided] = []
+    found: list[TickDecision] = []
     drive(log.read(kinds=KINDS, columns=READS), state, lambda tick, now: found.append(decider.decide(tick, now)))
     return found
 
 
-def without_digests(each: Decided) -> Any:
+def without_digests(each: TickDecision) -> Any:
     """What is seen at a tick, but for the digests of the folds, and what is cut into whole counts."""
     shown = json.loads(each.view.render())
     del shown["state"]

@@ -17,7 +17,7 @@ from replay.runs.run import Request, run
 from replay.scoring.rules import rules_of
 from replay.verify.verify import verify_log
 from runtime.analysis_config import AnalysisConfig, analysis_config
-from runtime.decide import Decided, Decider
+from runtime.decide import Decider, TickDecision
 from runtime.loop import drive
 from runtime.settings.settings import Settings
 from tests.grids import Grid, a_market_that_changes
@@ -38,11 +38,11 @@ SETTINGS = Settings()
 SIGHT = analysis_config(SETTINGS, MARKET.symbol)
 
 
-def live(tables: Tables, cuts: int = 1) -> list[Decided]:
+def live(tables: Tables, cuts: int = 1) -> list[TickDecision]:
     """What an analyzer decides that follows the log, entry by entry or in larger pieces."""
     state = MarketState(SIGHT.windows)
     decider = Decider(MARKET.symbol, state, RulesAnalyst(SIGHT.parameters), SIGHT.parameters)
-    found: list[Decided] = []
+    found: list[TickDecision] = []
     ends = range(cuts, 100_000, cuts)
     drive(batches(tables, list(ends)), state, lambda tick, now: found.append(decider.decide(tick, now)))
     return found

@@ -188,9 +188,9 @@ BAD = {
 @pytest.mark.parametrize("query", BAD)
 def test_what_goes_wrong_is_one_printable_line(connection: duckdb.DuckDBPyConnection, query: str) -> None:
     """Of a bearable length, with DuckDB's own advice."""
-    with pytest.raises(BadQuery) as failed:
+    with pytest.raises(BadQuery) as errors:
         ask(connection, statements_of(query), 5)
-    line = str(failed.value)
+    line = str(errors.value)
     assert BAD[query] in line
     assert line.isprintable()
     assert 10 < len(line) < 700

@@ -169,9 +169,9 @@ def test_levels_that_are_none_are_refused(tmp_path: Path) -> None:
     table = pq.read_table(path)
     holes = pa.array([[1, None]], pa.list_(pa.int64()))
     pq.write_table(table.set_column(table.schema.get_field_index("bid_price_steps"), "bid_price_steps", holes), path)
-    forged = msgspec.structs.replace(segment.files[0], sha256=digest_of(path))
-    told = msgspec.structs.replace(cold.catalogue, segments=(msgspec.structs.replace(segment, files=(forged,)),))
-    told.save(cold.folder)
+    fake = msgspec.structs.replace(segment.files[0], sha256=digest_of(path))
+    message = msgspec.structs.replace(cold.catalogue, segments=(msgspec.structs.replace(segment, files=(fake,)),))
+    message.save(cold.folder)
     with connect(tmp_path, MARKET) as connection, pytest.raises(duckdb.Error, match="a level is null"):
         connection.execute("from book_levels").fetchall()
 
@@ -182,16 +182,16 @@ def test_files_are_looked_at_once_while_they_rest(tmp_path: Path, monkeypatch: p
     hour_ago = (NOW // 10**9 - 3600,) * 2
     for path in cold.folder.glob("*.parquet"):
         os.utime(path, hour_ago)
-    hashed: list[str] = []
+    digests: list[str] = []
     monkeypatch.setattr(
-        "eventlog.store.cold.expect_intact", lambda path, record: hashed.append(record.kind), raising=True
+        "eventlog.store.cold.expect_intact", lambda path, record: digests.append(record.kind), raising=True
     )
     with connect(tmp_path, MARKET) as connection:
-        del hashed[:]  # the scale of quantities is read once
+        del digests[:]  # the scale of quantities is read once
         connection.execute("select count(*) from tick").fetchall()
-        assert set(hashed) == {TICK}
+        assert set(digests) == {TICK}
         connection.execute("select count(*) from book_levels").fetchall()
-        assert set(hashed) == {TICK, SNAPSHOT}
+        assert set(digests) == {TICK, SNAPSHOT}
 
 
 def test_certificates_of_others_are_refused(tmp_path: Path) -> None:

@@ -53,8 +53,8 @@ def a_log_of_many_coins(storage: Path, *facts: Fact) -> ColdLog:
     """A log of a coin counted in trillions, as its recorder writes it."""
     cold = ColdLog(storage, EVENTS)
     cold.create(NOW)
-    every = [MANY_COINS, *facts]
-    cold.append(1, len(every), as_tables(every, 1, FEW))
+    all_rows = [MANY_COINS, *facts]
+    cold.append(1, len(all_rows), as_tables(all_rows, 1, FEW))
     return cold
 
 
@@ -146,10 +146,10 @@ def test_sums_equal_those_of_an_export(tmp_path: Path, kind: str, view: str, dec
     tables = [cold.table(f) for s in cold.catalogue.segments for f in s.files if f.kind == kind]
     export.write(tables, tmp_path / "out.csv", "csv", decimals)
     with open(tmp_path / "out.csv", newline="") as file:
-        exported = list(csv.DictReader(file))
-    names = [n for n in exported[0] if n.endswith(("price", "quantity"))]
+        exported_rows = list(csv.DictReader(file))
+    names = [n for n in exported_rows[0] if n.endswith(("price", "quantity"))]
     rows = ask(tmp_path, f"select {', '.join(names)} from {view} order by seq")
-    expected = [tuple(_decimals(row[name]) for name in names) for row in exported]
+    expected = [tuple(_decimals(row[name]) for name in names) for row in exported_rows]
     assert [tuple(v if isinstance(v, list) else [v] for v in row) for row in rows] == expected
 
 

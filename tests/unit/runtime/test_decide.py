@@ -29,18 +29,18 @@ class Stubborn:
 def test_no_advice_while_trades_are_not_live(trades: str) -> None:
     """The tick is analysed; the analyst is not even asked."""
     state, analyst = MarketState(SMALL_WINDOWS), Stubborn(an_advice())
-    decided = Decider("TESTUSDT", state, analyst, SMALL).decide(a_tick(trades=trades), state)
-    assert decided.advice is None
-    assert decided.view.trades == trades
+    decision = Decider("TESTUSDT", state, analyst, SMALL).decide(a_tick(trades=trades), state)
+    assert decision.advice is None
+    assert decision.view.trades == trades
     assert analyst.asked == 0
 
 
 def test_live_trades_get_advice() -> None:
     """The advice is the analyst's own, for the view of that tick."""
     state, analyst = MarketState(SMALL_WINDOWS), Stubborn(an_advice())
-    decided = Decider("TESTUSDT", state, analyst, SMALL).decide(a_tick(seq=7), state)
-    assert decided.advice == analyst.advice
-    assert decided.view.as_of_seq == 7
+    decision = Decider("TESTUSDT", state, analyst, SMALL).decide(a_tick(seq=7), state)
+    assert decision.advice == analyst.advice
+    assert decision.view.as_of_seq == 7
 
 
 def test_unlawful_advice_stops_the_process() -> None:
@@ -55,15 +55,15 @@ def test_a_random_market_is_decided_lawfully() -> None:
     """Two hours with books: every live tick has advice from its own view, most with zones, the rest with a reason."""
     state = MarketState(SMALL_WINDOWS)
     decider = Decider("TESTUSDT", state, RulesAnalyst(SMALL), SMALL)
-    made = []
+    decisions = []
 
     def on_tick(tick: TickEntry, now: MarketState) -> None:
-        made.append(decider.decide(tick, now))
+        decisions.append(decider.decide(tick, now))
 
     drive(batches(a_market(11, 120)), state, on_tick)
-    assert len(made) == 120
-    assert {d.tick.trades for d in made if d.advice is None} == {"catching_up"}
-    advised = [d.advice for d in made if d.advice is not None]
-    assert sum(bool(a.zones) for a in advised) > 80
-    assert all(a.reason for a in advised if not a.zones)
-    assert any("wall" in z.basis for a in advised for z in a.zones)
+    assert len(decisions) == 120
+    assert {d.tick.trades for d in decisions if d.advice is None} == {"catching_up"}
+    advices = [d.advice for d in decisions if d.advice is not None]
+    assert sum(bool(a.zones) for a in advices) > 80
+    assert all(a.reason for a in advices if not a.zones)
+    assert any("wall" in z.basis for a in advices for z in a.zones)

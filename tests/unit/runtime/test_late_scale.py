@@ -28,14 +28,14 @@ def quantities(log: Log) -> list[int]:
 def test_the_scale_is_learned_when_the_instrument_comes(tmp_path: Path, client: Any) -> None:
     """Before it eight decimals; with it, in the same read, those of a market counted whole."""
     scale, log = late(ColdLog(tmp_path, EVENTS), HotLog(client, EVENTS))
-    assert (scale.learn(), scale.known) == (8, False)
+    assert (scale.learn(), scale.is_known) == (8, False)
     writer = a_writer(tmp_path, client)
     writer.append([a_trade(1, "0.00001", "7")])
     assert quantities(log) == [700_000_000]
-    assert not scale.known
+    assert not scale.is_known
     writer.append([MANY, a_trade(2, "0.00001", "480000000000")])
     assert quantities(log) == [7, 480_000_000_000]
-    assert (scale.learn(), scale.known) == (0, True)
+    assert (scale.learn(), scale.is_known) == (0, True)
     writer.close()
 
 
@@ -43,4 +43,4 @@ def test_an_archived_instrument_is_found(tmp_path: Path) -> None:
     """Wherever in the log it stands."""
     cold = a_cold_log(tmp_path, [a_trade(1, "0.00001", "7")], [an_instrument(at_ns=T0)])
     scale, _ = late(cold, None)
-    assert (scale.learn(), scale.known) == (8, True)
+    assert (scale.learn(), scale.is_known) == (8, True)

@@ -20,7 +20,7 @@ from runtime.analysis_config import AnalysisConfig
 from runtime.decide import Decider
 from runtime.loop import drive
 from runtime.open_log import open_log
-from runtime.warm_up import past_of
+from runtime.warm_up import read_past
 from simulators.exchange.market.parameters import MarketParameters
 from simulators.exchange.playback.record import record
 from tests.builders import MARKET
@@ -42,8 +42,8 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Log]:
         record(importer, MarketParameters(trades_per_second=0.5), 3, T0, HOURS, lambda _: None, True)
     finally:
         importer.close()
-    with open_log(folder, MARKET) as opened:
-        yield opened
+    with open_log(folder, MARKET) as log_of_folder:
+        yield log_of_folder
 
 
 def kinds_of(batches: Iterator[Batch]) -> dict[str, list[int]]:
@@ -58,7 +58,7 @@ def kinds_of(batches: Iterator[Batch]) -> dict[str, list[int]]:
 def test_books_are_read_from_the_segment_on_that_a_tick_rests_on(log: Log) -> None:
     """Trades from two hours and ten minutes before a tick on; no book until the last segment begins."""
     boundary = T0 + HOURS * HOUR_NS - 10 * MINUTE_NS
-    past, after = past_of(log, boundary, WINDOWS)
+    past, after = read_past(log, boundary, WINDOWS)
     seqs = kinds_of(past)
     assert not {SNAPSHOT, DIFF} & seqs.keys()
     bounds = [(s.first_seq, s.last_seq) for s in log.cold.catalogue.segments]
@@ -66,12 +66,12 @@ def test_books_are_read_from_the_segment_on_that_a_tick_rests_on(log: Log) -> No
     assert max(seqs[AGG_TRADE]) <= after
     assert min(seqs[AGG_TRADE]) > bounds[1][1]
     (first_book, *_) = kinds_of(log.read(after, kinds=[SNAPSHOT]))[SNAPSHOT]
-    (arrived,) = (
+    (arrivals_ns,) = (
         rows["recv_ns"][rows["seq"] == first_book]
         for batch in log.read(after, kinds=[SNAPSHOT])
         if (rows := batch.rows.get(SNAPSHOT)) is not None and first_book in rows["seq"]
     )
-    assert int(arrived[0]) <= boundary - WINDOWS.book_warmup_ns + HOUR_NS
+    assert int(arrivals_ns[0]) <= boundary - WINDOWS.book_warmup_ns + HOUR_NS
 
 
 def test_what_is_decided_is_what_a_fold_of_everything_decides(log: Log) -> None:
@@ -79,16 +79,16 @@ def test_what_is_decided_is_what_a_fold_of_everything_decides(log: Log) -> None:
     sight = AnalysisConfig(MARKET.symbol, WINDOWS, Parameters())
     state = MarketState(WINDOWS)
     decider = Decider(sight.symbol, state, RulesAnalyst(sight.parameters), sight.parameters)
-    end, whole = T0 + HOURS * HOUR_NS, {}
+    end, full_state = T0 + HOURS * HOUR_NS, {}
 
     def on_tick(tick: TickEntry, now: MarketState) -> None:
         if tick.boundary_ns > end - HOUR_NS // 2:
-            whole[tick.seq] = decision_of(decider.decide(tick, now))
+            full_state[tick.seq] = decision_of(decider.decide(tick, now))
 
     drive(log.read(), state, on_tick)
-    assert len(whole) == 30
+    assert len(full_state) == 30
     for minutes in (30, 12, 1):
         ticks = ticks_between(log, end - minutes * MINUTE_NS, end)
-        decided = list(decide_all(lambda: open_log(log.cold.storage, MARKET), ticks, sight, 1, lambda _: None))
-        assert [d.seq for d in decided] == ticks.seq.tolist()
-        assert all(d == whole[d.seq] for d in decided)
+        decisions = list(decide_all(lambda: open_log(log.cold.storage, MARKET), ticks, sight, 1, lambda _: None))
+        assert [d.seq for d in decisions] == ticks.seq.tolist()
+        assert all(d == full_state[d.seq] for d in decisions)

@@ -63,7 +63,7 @@ ASIDE = '{"reference": "100", "stance": "stand_aside", "reason": "nothing holds"
 OTHER = ASIDE.replace("nothing holds", "nothing is near")
 
 
-def said(content: str | None = None, tool: str = "", arguments: Any = None) -> str:
+def says(content: str | None = None, tool: str = "", arguments: Any = None) -> str:
     """The body of a reply, with a call of a tool where one is named."""
     message: dict[str, Any] = {"role": "assistant", "content": content}
     if tool:
@@ -73,67 +73,67 @@ def said(content: str | None = None, tool: str = "", arguments: Any = None) -> s
     return json.dumps({"choices": [{"message": message, "finish_reason": "stop"}], "model": "m"})
 
 
-def recorded(bodies: Sequence[str], mend: bool) -> tuple[RecordedMinute, Outcome]:
-    """A minute led with some replies, as it would have been recorded with mends or before there were any."""
+def record(bodies: Sequence[str], normalise: bool) -> tuple[RecordedMinute, Outcome]:
+    """A minute led with some replies, as it would have been recorded with fixes or before there were any."""
     minute = RecordedMinute(decided=True)
-    dialogue = converse(VIEW, load("default", "en"), ModelOptions("m"), PARAMETERS, mend)
+    dialogue = converse(VIEW, load("default", "en"), ModelOptions("m"), PARAMETERS, normalise)
     turn = proceed(dialogue)
     for body in bodies:
         assert isinstance(turn, Turn)
         minute.replies[digest_of(turn.request)] = body
-        turn = proceed(dialogue, read_reply(body, mend))
+        turn = proceed(dialogue, read_reply(body, normalise))
     assert isinstance(turn, Outcome)
-    minute.fallback, minute.mends = None if turn.admitted else turn.reason, turn.mends
+    minute.fallback, minute.fixes = None if turn.decision else turn.reason, turn.fixes
     return minute, turn
 
 
 GOOD = '{"symbol":"TESTUSDT"}'
 OLD = [
-    [said(None, DEPTH, GOOD), said("<think>hm</think>Bids."), said(None, FLOW, GOOD), said("V."), said(ASIDE)],
-    [said(None, DEPTH, "{}"), said(None, DEPTH, GOOD), said("V."), said(None, FLOW, GOOD), said("V."), said(ASIDE)],
-    [said(None, DEPTH, {"symbol": "TESTUSDT"}), said(None, DEPTH, GOOD), said("V."), said(None, FLOW, GOOD), said("V."),
-     said(ASIDE)],
-    [said(None, DEPTH, GOOD), said("V."), said(None, FLOW, GOOD), said("V."), said(f"```JSON\n{OTHER}\n```"),
-     said(ASIDE)],
-    [said(None, DEPTH, GOOD), said("V."), said(None, FLOW, GOOD), said("V."), said(f"<think>hm</think>{OTHER}"),
-     said(f"<think>hm</think>{OTHER}")],
-    [said(None, DEPTH, GOOD), said("V."), said(None, FLOW, GOOD), said("V."), said(f"```json\n{ASIDE}\n```")],
+    [says(None, DEPTH, GOOD), says("<think>hm</think>Bids."), says(None, FLOW, GOOD), says("V."), says(ASIDE)],
+    [says(None, DEPTH, "{}"), says(None, DEPTH, GOOD), says("V."), says(None, FLOW, GOOD), says("V."), says(ASIDE)],
+    [says(None, DEPTH, {"symbol": "TESTUSDT"}), says(None, DEPTH, GOOD), says("V."), says(None, FLOW, GOOD), says("V."),
+     says(ASIDE)],
+    [says(None, DEPTH, GOOD), says("V."), says(None, FLOW, GOOD), says("V."), says(f"```JSON\n{OTHER}\n```"),
+     says(ASIDE)],
+    [says(None, DEPTH, GOOD), says("V."), says(None, FLOW, GOOD), says("V."), says(f"<think>hm</think>{OTHER}"),
+     says(f"<think>hm</think>{OTHER}")],
+    [says(None, DEPTH, GOOD), says("V."), says(None, FLOW, GOOD), says("V."), says(f"```json\n{ASIDE}\n```")],
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("bodies", OLD)
 def test_records_from_before_the_mends_are_read_as_they_were(bodies: list[str]) -> None:
     """A shape that was refused, or taken as it came, then decides the same now, to the byte."""
-    minute, outcome = recorded(bodies, mend=False)
+    minute, outcome = record(bodies, normalise=False)
     advice = analyst_of(minute).decide(VIEW)
     expected = advice_of(VIEW, outcome, "deepseek", "", RulesAnalyst(PARAMETERS), PARAMETERS)
     assert advice.render() == expected.render()
 
 
 NEW = [
-    said(None, f"functions.{DEPTH}:0", {"symbol": "TESTUSDT"}),
-    said("<think>hm</think>Bids."),
-    "\ufeff" + said(None, FLOW, None),
-    said("\ufeffV."),
-    said(f"<think>hm</think>\n```js\r\n{ASIDE}\n```"),
+    says(None, f"functions.{DEPTH}:0", {"symbol": "TESTUSDT"}),
+    says("<think>hm</think>Bids."),
+    "\ufeff" + says(None, FLOW, None),
+    says("\ufeffV."),
+    says(f"<think>hm</think>\n```js\r\n{ASIDE}\n```"),
 ]
 
 
 @pytest.mark.parametrize("words_known", [True, False])
 def test_mended_replies_decide_again_from_the_record(words_known: bool) -> None:
-    """The same code reads the live reply and the recorded one; what was mended is on record."""
-    minute, outcome = recorded(NEW, mend=True)
-    assert outcome.admitted is not None
+    """The same code reads the live reply and the recorded one; what was fixed is on record."""
+    minute, outcome = record(NEW, normalise=True)
+    assert outcome.decision is not None
     assert outcome.anomalies == [
         "tool_name", "arguments_as_object", "thoughts_in_text", "byte_order_mark", "no_arguments", "code_fence"
     ]  # fmt: skip
     if not words_known:
-        minute.mends = None
+        minute.fixes = None
     assert analyst_of(minute).decide(VIEW).reason == "nothing holds"
 
 
 def test_a_record_whose_words_are_lost_is_still_read() -> None:
     """No reading fits what it says of itself: the one that there is now counts."""
-    minute, _ = recorded(NEW, mend=True)
-    minute.mends = frozenset()
+    minute, _ = record(NEW, normalise=True)
+    minute.fixes = frozenset()
     assert analyst_of(minute).decide(VIEW).reason == "nothing holds"

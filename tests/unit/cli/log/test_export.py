@@ -95,7 +95,7 @@ def test_a_level_may_be_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["--kind", "minute_buckets", "--level", "1e-3"], "--level: '1e-3' is not a plain decimal number"),
         (["--kind", "minute_buckets", "--level", "0"], "--level: '0' is zero"),
@@ -103,11 +103,11 @@ def test_a_level_may_be_named(tmp_path: Path) -> None:
         (["--kind", "bars"], "unknown kind 'bars'; kinds: agg_trade, "),
     ],
 )
-def test_what_cannot_be_done_writes_nothing(tmp_path: Path, words: list[str], said: str) -> None:
+def test_what_cannot_be_done_writes_nothing(tmp_path: Path, words: list[str], message: str) -> None:
     """One line names the option."""
     a_log_of(tmp_path, "1")
     result = export(tmp_path, *words, "-o", tmp_path / "out")
-    assert said in str(result.exception)
+    assert message in str(result.exception)
     assert not (tmp_path / "out").exists()
 
 
@@ -117,5 +117,5 @@ def test_what_cannot_be_done_writes_nothing(tmp_path: Path, words: list[str], sa
 def test_the_result_as_json(tmp_path: Path, kind: str, count: int) -> None:
     """For programs: how many, and where."""
     a_log_of(tmp_path, "100", "101")
-    said: dict[str, Any] = json.loads(export(tmp_path, "--kind", kind, "-o", tmp_path / "out", "--json").output)
-    assert (said["kind"], said["count"], said["output"]) == (kind, count, str(tmp_path / "out"))
+    message: dict[str, Any] = json.loads(export(tmp_path, "--kind", kind, "-o", tmp_path / "out", "--json").output)
+    assert (message["kind"], message["count"], message["output"]) == (kind, count, str(tmp_path / "out"))

@@ -31,7 +31,7 @@ from replay.trials.ab import (
 from replay.trials.answer import Arm, Totals
 from replay.trials.minute_scores import Score
 from replay.trials.variants import Comparison, Variant
-from runtime.analysts import Questions, recorded_analyst
+from runtime.analysts import Questions, make_recorded_analyst
 from tests.market_builders import SIGHT, T0, a_market, write_log
 
 RULES = Rules(2000, 250, 0.0, 1, 1, 2.0, 2.0)
@@ -124,7 +124,7 @@ def test_a_missing_answer_is_one_line(tmp_path: Path) -> None:
     path = PricePath.of(log.read(0, None, list(READS), READS))
     questions = Questions(ModelOptions("deepseek-flash"), "default", "en")
 
-    nobody = partial(recorded_analyst, dict, questions)
+    nobody = partial(make_recorded_analyst, dict, questions)
     with pytest.raises(MissingAnswer, match="no model was asked about 2026-03-02T00:3"):
         score_side(lambda: nullcontext(log), ticks, SIGHT, [Repeat(nobody, {})], RULES, path, 1, lambda _: None)
 

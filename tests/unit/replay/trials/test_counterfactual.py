@@ -42,7 +42,7 @@ def ticks(log: Log) -> Ticks:
 
 def asker(client: SimulatedClient) -> Asker:
     """Someone who asks a simulated model at a time that stands still."""
-    return Asker(client, PROMPTS, ASKING, SMALL, ManualClock(0), lambda attempt: attempt.charged.total, "code")
+    return Asker(client, PROMPTS, ASKING, SMALL, ManualClock(0), lambda attempt: attempt.charge.total, "code")
 
 
 def ask(

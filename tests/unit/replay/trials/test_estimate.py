@@ -4,10 +4,10 @@ from datetime import date
 
 import pytest
 
-from agents.llm.client.budget import most_taken
+from agents.llm.client.budget import max_usage
 from agents.llm.conversation.dialogue import ModelOptions
 from agents.llm.conversation.prompts import load
-from agents.llm.wire.api import Usage, rendered
+from agents.llm.wire.api import Usage, encode_request
 from analysis.view import MarketView
 from market.timestamps import DAY_NS
 from replay.decisions import ticks_between
@@ -34,17 +34,17 @@ def test_a_conversation_is_rehearsed_whole(view: MarketView, mode: str, plain: i
     requests = rehearsed(view, PROMPTS, ModelOptions("m", mode, thinking), SMALL)  # type: ignore[arg-type]
     assert len(requests) == plain + 1
     assert [("response_format" in request) for request in requests] == [False] * (plain - 1) + [True, True]
-    assert max(len(rendered(request)) for request in requests) > 8_000
+    assert max(len(encode_request(request)) for request in requests) > 8_000
 
 
 def test_expected_and_worst(view: MarketView) -> None:
     """Expected: the plain requests once, at a rule of thumb; worst: all at their most, as often as allowed."""
     requests = rehearsed(view, PROMPTS, ModelOptions("m", "compact"), SMALL)
     found = estimate(requests, 10, 3, RATES, Totals())
-    prompt = sum(len(rendered(r)) // 3 for r in requests[:2])
+    prompt = sum(len(encode_request(r)) // 3 for r in requests[:2])
     assert found.expected_tokens == 10 * (prompt + 40 + 600)
     assert found.expected_usd_e12 == found.expected_tokens
-    assert found.worst_tokens == 10 * 3 * sum(most_taken(r).total for r in requests)
+    assert found.worst_tokens == 10 * 3 * sum(max_usage(r).total for r in requests)
     assert found.worst_usd_e12 == 2 * found.worst_tokens
     assert found.worst_tokens > 3 * found.expected_tokens
 

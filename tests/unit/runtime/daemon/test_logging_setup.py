@@ -30,8 +30,8 @@ def log_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Pat
 
 
 def _fail() -> None:
-    held = SECRET
-    raise RuntimeError(f"disk of {len(held)}")
+    entrances = SECRET
+    raise RuntimeError(f"disk of {len(entrances)}")
 
 
 @pytest.mark.parametrize("name", ["ours", "a library's"])
@@ -46,14 +46,14 @@ def test_a_traceback_says_where_and_not_what_names_held(
         log.exception("it failed")
     logging_setup.flush()
     line = json.loads(log_file.read_text())
-    shown = capsys.readouterr().err
+    output = capsys.readouterr().err
     assert (line["event"], line["level"]) == ("it failed", "error")
     assert line["exception"].startswith("Traceback (most recent call last):")
     assert line["exception"].endswith("RuntimeError: disk of 23")
-    assert "in _fail" in shown
-    assert "RuntimeError: disk of 23" in shown
-    assert SECRET not in shown + log_file.read_text()
-    assert "╭" not in shown
+    assert "in _fail" in output
+    assert "RuntimeError: disk of 23" in output
+    assert SECRET not in output + log_file.read_text()
+    assert "╭" not in output
 
 
 def test_a_line_is_json_in_the_file_and_readable_on_the_terminal(
@@ -79,12 +79,12 @@ def test_what_came_from_outside_does_not_speak_to_the_terminal(
     except RuntimeError:
         log.exception("failed")
     logging_setup.flush()
-    shown = capsys.readouterr().err
-    assert not set(shown) & {"\x1b", "\x07", "\u202e"}
-    assert r"\x1b[2J" in shown
-    assert r"disk \x1b[31m\u202e full" in shown
+    output = capsys.readouterr().err
+    assert not set(output) & {"\x1b", "\x07", "\u202e"}
+    assert r"\x1b[2J" in output
+    assert r"disk \x1b[31m\u202e full" in output
     assert "\x1b" not in log_file.read_text()
-    assert "Traceback (most recent call last):\n" in shown
+    assert "Traceback (most recent call last):\n" in output
 
 
 def test_a_disk_that_hangs_holds_up_nobody(tmp_path: Path, log_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,14 +101,14 @@ def test_a_disk_that_hangs_holds_up_nobody(tmp_path: Path, log_file: Path, monke
     log = structlog.get_logger()
     log.info("first")
     assert writing.wait(10)
-    for number in range(logging_setup._MAX_WAITING + 7):
+    for number in range(logging_setup._MAX_PENDING + 7):
         log.info("many", number=number)
     may_go_on.set()
     logging_setup.flush()
     log.info("again")
     logging_setup.flush()
     lines = [json.loads(line)["event"] for line in log_file.read_text().splitlines()]
-    assert lines.count("many") == logging_setup._MAX_WAITING
+    assert lines.count("many") == logging_setup._MAX_PENDING
     assert lines[-2:] == ["again", "7 log lines left out: they came faster than they could be written"]
 
 
@@ -128,9 +128,9 @@ def test_a_file_that_cannot_be_written_is_told_once(
         logging_setup.flush()
     log.info("three")
     logging_setup.flush()
-    shown = capsys.readouterr().err
-    assert shown.count("log file not written: no room left") == 1
-    assert [word in shown for word in ("one", "two", "three")] == [True] * 3
+    output = capsys.readouterr().err
+    assert output.count("log file not written: no room left") == 1
+    assert [word in output for word in ("one", "two", "three")] == [True] * 3
     assert "three" in log_file.read_text()
 
 

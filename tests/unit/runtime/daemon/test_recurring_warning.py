@@ -3,7 +3,7 @@
 import pytest
 import structlog
 
-from runtime.daemon.recurring_warning import AGAIN_S, RecurringWarning
+from runtime.daemon.recurring_warning import REPEAT_S, RecurringWarning
 
 
 def test_a_condition_is_said_when_it_begins_changes_and_ends() -> None:
@@ -29,10 +29,10 @@ def test_a_condition_that_lasts_is_said_again(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("runtime.daemon.recurring_warning.time.monotonic", lambda: now[0])
     warning = RecurringWarning("not written", "written again")
     with structlog.testing.capture_logs() as lines:
-        for _ in range(1 + 2 * int(AGAIN_S)):
+        for _ in range(1 + 2 * int(REPEAT_S)):
             warning.occurs("disk full")
             now[0] += 1.0
-    assert [line.get("repeated") for line in lines] == [None, AGAIN_S - 1, AGAIN_S - 1]
+    assert [line.get("repeated") for line in lines] == [None, REPEAT_S - 1, REPEAT_S - 1]
 
 
 def test_a_condition_that_comes_and_goes_is_no_flood() -> None:

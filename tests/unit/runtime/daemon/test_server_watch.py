@@ -43,7 +43,7 @@ def test_nothing_is_known_before_the_first_answer(server: Server) -> None:
     server.about = RedisConnectionError("refused")
     watch = ServerWatch(lambda: server)
     with capture_logs() as logs:
-        watch.look()
+        watch.poll()
     assert (watch.status(), logs) == (None, [])
 
 
@@ -51,25 +51,25 @@ def test_a_sound_server_is_described_once(server: Server) -> None:
     """Without a problem."""
     watch = ServerWatch(lambda: server)
     with capture_logs() as logs:
-        watch.look()
-        watch.look()
+        watch.poll()
+        watch.poll()
     assert [line["event"] for line in logs] == ["log server"]
-    said = watch.status()
-    assert said is not None
-    assert (said["answers"], said["problem"], said["persistence"]) == (True, "", "append-only file, fsync always")
+    status = watch.status()
+    assert status is not None
+    assert (status["answers"], status["problem"], status["persistence"]) == (True, "", "append-only file, fsync always")
 
 
 def test_one_that_goes_away_and_comes_back_is_told_each_time(server: Server) -> None:
     """In the log once, in the status as long as it lasts."""
     watch = ServerWatch(lambda: server)
     with capture_logs() as logs:
-        watch.look()
+        watch.poll()
         server.about = RedisConnectionError("refused")
-        watch.look()
-        watch.look()
+        watch.poll()
+        watch.poll()
         assert (watch.status() or {})["answers"] is False
         server.about = SOUND
-        watch.look()
+        watch.poll()
     assert [line["event"] for line in logs[1:]] == ["log server does not answer", "log server answers again"]
     assert (watch.status() or {})["answers"] is True
 
@@ -87,11 +87,11 @@ def test_one_that_goes_away_and_comes_back_is_told_each_time(server: Server) -> 
 def test_what_is_changed_while_it_runs_is_told_once(server: Server, change: dict[str, Any], words: str) -> None:
     """And stays in the status."""
     watch = ServerWatch(lambda: server)
-    watch.look()
+    watch.poll()
     server.about = {**SOUND, **change}
     with capture_logs() as logs:
-        watch.look()
-        watch.look()
+        watch.poll()
+        watch.poll()
     assert [line["log_level"] for line in logs] == ["warning"]
     assert words in logs[0]["event"]
     assert words in (watch.status() or {})["problem"]
@@ -102,7 +102,7 @@ def test_one_that_does_not_let_us_ask_is_told_once(server: Server) -> None:
     server.about = NoPermissionError("no permission to run 'info'")
     watch = ServerWatch(lambda: server)
     with capture_logs() as logs:
-        watch.look()
-        watch.look()
+        watch.poll()
+        watch.poll()
     assert len(logs) == 1
     assert "does not say what it is like" in logs[0]["event"]

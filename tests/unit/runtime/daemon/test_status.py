@@ -46,30 +46,30 @@ NOTHING_YET = {
 
 def test_one_that_never_ran_is_not_running(tmp_path: Path) -> None:
     """Whoever asks by a name of the user's documents is answered all the same, also while one starts."""
-    assert status.of_collector(tmp_path, MARKET) == {"running": False, "connected": False, **NOTHING_YET}
-    named = {name: NOTHING_YET[name] for name in ("is_running", "redis_connected", "last_analysis")}
-    assert status.of_analyzer(tmp_path, MARKET) == {"running": False, **named}
+    assert status.collector_status(tmp_path, MARKET) == {"running": False, "connected": False, **NOTHING_YET}
+    aliases = {name: NOTHING_YET[name] for name in ("is_running", "redis_connected", "last_analysis")}
+    assert status.analyzer_status(tmp_path, MARKET) == {"running": False, **aliases}
     with running(folder_of(tmp_path, "decisions")):
-        assert status.of_analyzer(tmp_path, MARKET) == {**named, "running": True, "is_running": True}
+        assert status.analyzer_status(tmp_path, MARKET) == {**aliases, "running": True, "is_running": True}
 
 
 def test_one_that_runs_is_believed(tmp_path: Path) -> None:
     """Under its own names and under those of the user's documents."""
     folder = folder_of(tmp_path, "events")
     with running(folder):
-        status.write(folder, SAID)
-        said = status.of_collector(tmp_path, MARKET)
-    assert (said["running"], said["is_running"], said["trades"]) == (True, True, "live")
-    assert (said["websocket_connected"], said["redis_connected"]) == (True, True)
-    assert (said["depth_snapshots_count"], said["trade_window_count"], said["last_analysis"]) == (0, 0, None)
+        status.write_status(folder, SAID)
+        fields = status.collector_status(tmp_path, MARKET)
+    assert (fields["running"], fields["is_running"], fields["trades"]) == (True, True, "live")
+    assert (fields["websocket_connected"], fields["redis_connected"]) == (True, True)
+    assert (fields["depth_snapshots_count"], fields["trade_window_count"], fields["last_analysis"]) == (0, 0, None)
 
 
 def test_one_that_was_killed_is_down_whatever_it_said_last(tmp_path: Path) -> None:
     """Its lock is free."""
-    status.write(folder_of(tmp_path, "events"), SAID)
-    said = status.of_collector(tmp_path, MARKET)
-    assert (said["running"], said["connected"], said["trades"]) == (False, False, "down")
-    assert (said["websocket_connected"], said["redis_connected"]) == (False, False)
+    status.write_status(folder_of(tmp_path, "events"), SAID)
+    fields = status.collector_status(tmp_path, MARKET)
+    assert (fields["running"], fields["connected"], fields["trades"]) == (False, False, "down")
+    assert (fields["websocket_connected"], fields["redis_connected"]) == (False, False)
 
 
 @pytest.mark.parametrize("before", [b"", b"4711\n", b"x\xff\ny\n", b"1234567890\n99\n"])
@@ -80,13 +80,13 @@ def test_one_that_starts_says_nothing_of_its_predecessor(tmp_path: Path, before:
     """
     folder = folder_of(tmp_path, "events")
     (folder / "writer.lock").write_bytes(before)
-    status.write(folder, SAID)
+    status.write_status(folder, SAID)
     with running(folder):
-        assert status.of_collector(tmp_path, MARKET) == {**NOTHING_YET, "running": True, "is_running": True}
-        status.write(folder, SAID)
-        assert status.of_collector(tmp_path, MARKET)["trades"] == "live"
+        assert status.collector_status(tmp_path, MARKET) == {**NOTHING_YET, "running": True, "is_running": True}
+        status.write_status(folder, SAID)
+        assert status.collector_status(tmp_path, MARKET)["trades"] == "live"
     with running(folder):
-        assert status.of_collector(tmp_path, MARKET) == {**NOTHING_YET, "running": True, "is_running": True}
+        assert status.collector_status(tmp_path, MARKET) == {**NOTHING_YET, "running": True, "is_running": True}
 
 
 @pytest.mark.parametrize("log", ["events", "decisions"])
@@ -95,25 +95,25 @@ def test_a_server_that_is_away_is_not_connected(tmp_path: Path, log: Any, change
     """Whoever notices: who writes to it, or who looks at it."""
     folder = folder_of(tmp_path, log)
     with running(folder):
-        status.write(folder, SAID | change)
-        said = (status.of_collector if log == "events" else status.of_analyzer)(tmp_path, MARKET)
-    assert said["running"]
-    assert not said["redis_connected"]
+        status.write_status(folder, SAID | change)
+        fields = (status.collector_status if log == "events" else status.analyzer_status)(tmp_path, MARKET)
+    assert fields["running"]
+    assert not fields["redis_connected"]
 
 
 @pytest.mark.parametrize(
-    ("written", "is_old"),
+    ("written_at", "is_old"),
     [(iso(NOW - 60 * SECOND_NS), True), (iso(NOW - 5 * SECOND_NS), False), (iso(NOW), False), ("x", False), (5, False)],
 )
-def test_an_old_status_of_one_that_runs_says_so(tmp_path: Path, written: Any, is_old: bool) -> None:
+def test_an_old_status_of_one_that_runs_says_so(tmp_path: Path, written_at: Any, is_old: bool) -> None:
     """As on a full disk, where the last one that could be written stays; what has ended has no other."""
     folder = folder_of(tmp_path, "events")
     with running(folder):
-        status.write(folder, SAID | {"written_at": written})
-        note = status.note_on_age(status.of_collector(tmp_path, MARKET), NOW)
+        status.write_status(folder, SAID | {"written_at": written_at})
+        note = status.age_note(status.collector_status(tmp_path, MARKET), NOW)
     assert (note is not None) is is_old
     assert note is None or "60 s ago and not since" in note
-    assert status.note_on_age(status.of_collector(tmp_path, MARKET), NOW) is None
+    assert status.age_note(status.collector_status(tmp_path, MARKET), NOW) is None
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1, 2]", "[" * 100_000, '"x"'])
@@ -121,7 +121,7 @@ def test_a_file_that_is_none_says_nothing(tmp_path: Path, text: str) -> None:
     """As after a disk that was full."""
     folder = folder_of(tmp_path, "events")
     (folder / status.STATUS).write_text(text)
-    assert status.of_collector(tmp_path, MARKET) == {"running": False, "connected": False, **NOTHING_YET}
+    assert status.collector_status(tmp_path, MARKET) == {"running": False, "connected": False, **NOTHING_YET}
 
 
 def test_a_link_in_place_of_the_file_is_not_followed(tmp_path: Path) -> None:
@@ -130,4 +130,4 @@ def test_a_link_in_place_of_the_file_is_not_followed(tmp_path: Path) -> None:
     outside = tmp_path / "outside.json"
     outside.write_text('{"trades": "live", "market": "x", "more": 1}')
     (folder / status.STATUS).symlink_to(outside)
-    assert status.of_collector(tmp_path, MARKET) == {"running": False, "connected": False, **NOTHING_YET}
+    assert status.collector_status(tmp_path, MARKET) == {"running": False, "connected": False, **NOTHING_YET}

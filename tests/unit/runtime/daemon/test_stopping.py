@@ -21,11 +21,11 @@ print(heard.is_set(), flush=True)
 """
 
 
-def listening(stderr: int, ignored: tuple[signal.Signals, ...] = ()) -> "subprocess.Popen[str]":
+def listening(stderr: int, is_ignored: tuple[signal.Signals, ...] = ()) -> "subprocess.Popen[str]":
     """A process that waits to be told, ready to hear."""
 
     def ignore() -> None:
-        for number in ignored:
+        for number in is_ignored:
             signal.signal(number, signal.SIG_IGN)
 
     process = subprocess.Popen(
@@ -63,8 +63,8 @@ def test_each_way_to_end_is_heard_and_said(number: signal.Signals) -> None:
     """Ctrl+C, the word of a supervisor, a terminal that is closed."""
     with listening(subprocess.PIPE) as process:
         process.send_signal(number)
-        said, complained = process.communicate(timeout=60)
-    assert (said, "stopping: what is queued" in complained) == ("True\n", True)
+        output, errors = process.communicate(timeout=60)
+    assert (output, "stopping: what is queued" in errors) == ("True\n", True)
 
 
 def test_a_closed_terminal_means_nothing_under_nohup() -> None:

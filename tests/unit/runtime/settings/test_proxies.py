@@ -136,7 +136,7 @@ def test_hosts_that_need_no_proxy(exempt: str, url: str, direct: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "message"),
     [
         ("socks5://h:1080", "SOCKS proxies are not supported"),
         ("socks5h://user:sk-secret@h:1080", "SOCKS proxies are not supported"),
@@ -158,10 +158,12 @@ def test_hosts_that_need_no_proxy(exempt: str, url: str, direct: bool) -> None:
         ("http://[::1:1", "must be an address like http://host:3128"),
     ],
 )
-def test_what_is_no_proxy_is_one_line(value: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_no_proxy_is_one_line(
+    value: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It names the key or the variable, never the password."""
     reason = refusal(tmp_path, yaml.safe_dump({"network": {"proxy": value}}))
-    assert reason.startswith(f"network.proxy: {said}")
+    assert reason.startswith(f"network.proxy: {message}")
     path = tmp_path / "empty.yaml"
     path.write_text("")
     for name in ("HTTPS_PROXY", "http_proxy", "ALL_PROXY"):
@@ -169,7 +171,7 @@ def test_what_is_no_proxy_is_one_line(value: str, said: str, tmp_path: Path, mon
         with pytest.raises(SettingsError) as caught:
             load(path)
         monkeypatch.delenv(name)
-        assert str(caught.value).startswith(f"{name} in the environment: {said}")
+        assert str(caught.value).startswith(f"{name} in the environment: {message}")
         assert str(caught.value).endswith("; or set network.proxy, `none` for no proxy")
         assert str(caught.value).isprintable()
         assert "cret" not in f"{caught.value}{reason}"
@@ -220,6 +222,6 @@ def test_the_environment_stays_with_settings_and_out_of_sight(tmp_path: Path, mo
     ]
     for each in (settings, *copies):
         assert each.proxy_for(VENUE) == "http://user:sk-secret@environment:1"
-        shown = f"{each!r}{each}{each.model_dump()}{each.model_dump_json()}{each.without_secrets()}{vars(each)}"
-        assert "secret" not in shown
+        output = f"{each!r}{each}{each.model_dump()}{each.model_dump_json()}{each.without_secrets()}{vars(each)}"
+        assert "secret" not in output
     assert settings == Settings()

@@ -89,11 +89,11 @@ def test_orders_rest_in_front_under_the_shipped_probabilities_unless_told(tmp_pa
     """The policy and the file of fitted probabilities are what the file says, and go into the log with the rest."""
     plain = loaded(tmp_path, "").analyzer.analysis
     assert (plain.ladder_policy, plain.fitted_file) == ("front", None)
-    told = loaded(tmp_path, "analyzer: {analysis: {ladder_policy: behind, fitted_file: fits/day.json}}")
-    analysis = told.analyzer.analysis
+    warning = loaded(tmp_path, "analyzer: {analysis: {ladder_policy: behind, fitted_file: fits/day.json}}")
+    analysis = warning.analyzer.analysis
     assert (analysis.ladder_policy, analysis.fitted_file) == ("behind", Path("fits/day.json"))
-    logged = json.loads(told.without_secrets())["analyzer"]["analysis"]
-    assert (logged["ladder_policy"], logged["fitted_file"]) == ("behind", "fits/day.json")
+    settings_json = json.loads(warning.without_secrets())["analyzer"]["analysis"]
+    assert (settings_json["ladder_policy"], settings_json["fitted_file"]) == ("behind", "fits/day.json")
 
 
 def test_variables_come_from_the_environment_then_from_dotenv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,7 +132,7 @@ def test_no_key_is_a_choice(tmp_path: Path, key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("ap: {name: x}", "ap: unknown key; known here: app, network, redis, binance"),
         ("app: {nam: x}", "app.nam: unknown key; known here: name, environment, log_level"),
@@ -169,9 +169,9 @@ def test_no_key_is_a_choice(tmp_path: Path, key: str) -> None:
         ("1: x", "1"),
     ],
 )
-def test_a_mistake_is_named_by_its_path(tmp_path: Path, text: str, said: str) -> None:
+def test_a_mistake_is_named_by_its_path(tmp_path: Path, text: str, message: str) -> None:
     """One line: the file, the key, the mend."""
-    assert said in refusal(tmp_path, text)
+    assert message in refusal(tmp_path, text)
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
@@ -189,12 +189,12 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
 def test_a_dotenv_that_is_no_text_is_one_line(tmp_path: Path, data: bytes) -> None:
     """Named as the settings file would be, or read as far as it can be; never a traceback."""
     (tmp_path / ".env").write_bytes(data)
-    said = ".env"
+    message = ".env"
     try:
         loaded(tmp_path, "")
     except SettingsError as error:
-        said = str(error)
-    assert ".env" in said
+        message = str(error)
+    assert ".env" in message
 
 
 @pytest.mark.parametrize("model", ["deepseek-chat", "deepseek-reasoner"])
@@ -213,15 +213,21 @@ def test_secrets_are_shown_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("DEEPSEEK_API_KEY", "sk-secret-1")
     text = "redis: {url: 'redis://user:secret-2@h:1/0'}\nanalyzer: {deepseek: {api_key: '${DEEPSEEK_API_KEY}'}}\n"
     settings = loaded(tmp_path, text)
-    shown = [settings.without_secrets(), repr(settings), str(settings), str(settings.model_dump()), f"{settings.redis}"]
-    assert not any("secret-" in line for line in shown)
-    assert "sk-" not in "".join(shown)
+    output = [
+        settings.without_secrets(),
+        repr(settings),
+        str(settings),
+        str(settings.model_dump()),
+        f"{settings.redis}",
+    ]
+    assert not any("secret-" in line for line in output)
+    assert "sk-" not in "".join(output)
     assert settings.redis.server_url == "redis://user:secret-2@h:1/0"
     assert "api_key" not in settings.without_secrets()
     wrong = refusal(tmp_path, "analyzer: {deepseek: {api_key: {a: sk-secret-3}, temperature: 9}}")
     assert "secret-3" not in wrong
-    broken = refusal(tmp_path, 'analyzer:\n  deepseek:\n    api_key: "sk-secret-4\n    model: x\n')
-    assert "secret-4" not in broken
+    yaml_text = refusal(tmp_path, 'analyzer:\n  deepseek:\n    api_key: "sk-secret-4\n    model: x\n')
+    assert "secret-4" not in yaml_text
 
 
 def test_settings_without_secrets_are_settings_again(tmp_path: Path) -> None:
@@ -354,9 +360,9 @@ def test_an_address_hides_nothing(tmp_path: Path, base_url: str) -> None:
 @pytest.mark.parametrize("base_url", ["https://user:sk-secret@h", "https://h/?key=sk-secret", "https://h/#sk-secret"])
 def test_an_address_holds_no_key(tmp_path: Path, base_url: str) -> None:
     """It is logged; what it held is not quoted."""
-    said = deepseek_refusal(tmp_path, base_url=base_url)
-    assert "must hold no user, password, query or fragment" in said
-    assert "sk-secret" not in said
+    message = deepseek_refusal(tmp_path, base_url=base_url)
+    assert "must hold no user, password, query or fragment" in message
+    assert "sk-secret" not in message
 
 
 def test_prices_of_a_file_add_to_those_that_are_known(tmp_path: Path) -> None:
@@ -376,13 +382,13 @@ def test_a_limit_on_money_needs_the_models_price(tmp_path: Path) -> None:
     )
     price = {"mine": {"cache_hit": 0, "cache_miss": 0, "output": 0}}
     assert deepseek(tmp_path, api_key="sk-secret", model="mine", prices=price).model == "mine"
-    unlimited = deepseek(tmp_path, api_key="sk-secret", model="mine", usd_per_minute=None, usd_per_day=None)
-    assert (unlimited.usd_per_minute, unlimited.usd_per_day) == (None, None)
+    no_limits = deepseek(tmp_path, api_key="sk-secret", model="mine", usd_per_minute=None, usd_per_day=None)
+    assert (no_limits.usd_per_minute, no_limits.usd_per_day) == (None, None)
     assert deepseek(tmp_path, model="mine").api_key is None
 
 
 @pytest.mark.parametrize(
-    ("keys", "said"),
+    ("keys", "message"),
     [
         ({"mode": "both"}, "analyzer.deepseek.mode: must be 'staged' or 'compact'"),
         ({"language": "de"}, "analyzer.deepseek.language: must be 'zh' or 'en'"),
@@ -402,9 +408,9 @@ def test_a_limit_on_money_needs_the_models_price(tmp_path: Path) -> None:
          "unknown key; known here: cache_hit, cache_miss, output, peak_multiplier"),
     ],
 )  # fmt: skip
-def test_a_mistake_about_the_model_is_named_by_its_path(tmp_path: Path, keys: dict[str, Any], said: str) -> None:
+def test_a_mistake_about_the_model_is_named_by_its_path(tmp_path: Path, keys: dict[str, Any], message: str) -> None:
     """One line each; a key that is wrong is not quoted."""
-    assert deepseek_refusal(tmp_path, **keys).startswith(said)
+    assert deepseek_refusal(tmp_path, **keys).startswith(message)
 
 
 def test_the_models_settings_are_settings_again_without_the_key(tmp_path: Path) -> None:
@@ -455,12 +461,14 @@ def test_a_queue_has_limits(tmp_path: Path) -> None:
 
 def test_one_symbol_is_recorded_unless_several_are_named(tmp_path: Path) -> None:
     """The one that is looked at is among them, and none is named twice."""
-    assert loaded(tmp_path, "binance: {symbol: BTCUSDT}").binance.recorded == ("BTCUSDT",)
+    assert loaded(tmp_path, "binance: {symbol: BTCUSDT}").binance.recorded_symbols == ("BTCUSDT",)
     several = loaded(tmp_path, "binance: {symbol: ETHUSDT, symbols: [BTCUSDT, ETHUSDT]}")
-    assert several.binance.recorded == ("BTCUSDT", "ETHUSDT")
+    assert several.binance.recorded_symbols == ("BTCUSDT", "ETHUSDT")
     assert several.market == "binance:ETHUSDT"
     for none in ("[]", "null", "\n    # - BTCUSDT"):
-        assert loaded(tmp_path, f"binance:\n  symbol: BTCUSDT\n  symbols: {none}").binance.recorded == ("BTCUSDT",)
+        assert loaded(tmp_path, f"binance:\n  symbol: BTCUSDT\n  symbols: {none}").binance.recorded_symbols == (
+            "BTCUSDT",
+        )
     with pytest.raises(SettingsError, match="binance: symbols does not hold symbol, BTCFDUSD"):
         loaded(tmp_path, "binance: {symbols: [BTCUSDT]}")
     with pytest.raises(SettingsError, match="binance: symbols names a market twice"):

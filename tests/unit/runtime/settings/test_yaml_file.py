@@ -30,7 +30,7 @@ def _clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.timeout(10)
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         # a key given twice
         ("app: {name: a, name: b}", "app.name: given twice, both times in line 1; remove one of them"),
@@ -136,12 +136,14 @@ def _clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("binance: {symbols: ['${NOWHERE}']}", "binance.symbols.0: ${NOWHERE} is not set; export NOWHERE or write"),
     ],
 )  # fmt: skip
-def test_a_bad_file_is_one_line(text: str | bytes, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bad_file_is_one_line(
+    text: str | bytes, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What is wrong and where, in good time, without quoting what may be a key."""
     monkeypatch.setenv("HUGE", "y" * 5_000)
     monkeypatch.setenv("BYTES", os.fsdecode(b"\xff"))
     reason = refusal(tmp_path, text)
-    assert said.strip() in reason
+    assert message.strip() in reason
     assert len(reason) < 400
     assert "secret" not in reason
 
@@ -216,11 +218,11 @@ def test_files_that_come_along_are_read_as_pyyaml_reads_them(name: str) -> None:
 def test_random_bytes_are_settings_or_one_line(tmp_path: Path) -> None:
     """Whatever a file holds: settings, or one line that names it."""
     chance = random.Random(26)
-    whole = (ROOT / "config" / "development.yaml").read_bytes()
+    full_text = (ROOT / "config" / "development.yaml").read_bytes()
     pieces = [b"*a", b"&a ", b"<<: ", b"!!int ", b"{", b"]", b"\t", b"\xff", b"\x00", b"? ", b": ", b"- ", b"'", b"|\n"]
     refusals = []
     for _ in range(300):
-        data = bytearray(whole)
+        data = bytearray(full_text)
         for _ in range(chance.randint(1, 5)):
             at = chance.randrange(len(data))
             data[at : at + chance.randint(0, 3)] = chance.choice(pieces)
@@ -236,7 +238,7 @@ def test_random_bytes_are_settings_or_one_line(tmp_path: Path) -> None:
 def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     """A pipe, a device, a folder, a name with a NUL, one that is not there."""
     os.mkfifo(tmp_path / "pipe.yaml")
-    for path, said in (
+    for path, message in (
         (tmp_path / "pipe.yaml", "not a regular file"),
         (Path("/dev/zero"), "not a regular file"),
         (tmp_path, "Is a directory"),
@@ -247,7 +249,7 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     ):
         with pytest.raises(SettingsError, match=r"^cannot read settings ") as caught:
             load(path)
-        assert said in str(caught.value)
+        assert message in str(caught.value)
         assert str(caught.value).isprintable()
 
 
@@ -281,7 +283,7 @@ def test_a_dotenv_stands_for_itself(tmp_path: Path) -> None:
 
 def test_variables_are_replaced_in_linear_time(tmp_path: Path) -> None:
     """Beginnings of a variable that never end cost nothing."""
-    started = time.thread_time()
+    start_s = time.thread_time()
     text = "app:\n" + "".join(f"  k{n}: '{'${A:-' * 1_900}'\n" for n in range(26))
     assert refusal(tmp_path, text).startswith("app.k0: a ${ that names no variable")
-    assert time.thread_time() - started < 5
+    assert time.thread_time() - start_s < 5

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from agents.llm.conversation.tools import DEPTH, FLOW, definition, forced
+from agents.llm.conversation.tools import DEPTH, FLOW, define_tool, tool_choice
 from simulators.model.model import Asked, SimulatedModel
 from simulators.model.script import parse
 
@@ -41,12 +41,14 @@ def system(text: str) -> Body:
 
 def tool(name: str = DEPTH, strict: bool = False) -> Body:
     """A tool as a request states it."""
-    return definition(name, "what it does", "BTCFDUSD", strict)
+    return define_tool(name, "what it does", "BTCFDUSD", strict)
 
 
 def asks_depth(**more: Any) -> Body:
     """The static agent's first request."""
-    return chat(system("You read books."), user("Look."), **{"tools": [tool()], "tool_choice": forced(DEPTH), **more})
+    return chat(
+        system("You read books."), user("Look."), **{"tools": [tool()], "tool_choice": tool_choice(DEPTH), **more}
+    )
 
 
 def asks_both(**more: Any) -> Body:

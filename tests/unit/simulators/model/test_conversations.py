@@ -8,7 +8,7 @@ import pytest
 from agents.llm.conversation.dialogue import Mode, ModelOptions, Outcome, Turn, converse, proceed
 from agents.llm.conversation.prompts import load
 from agents.llm.firewall.admit import problem_of_view
-from agents.llm.wire.api import read_reply, rendered
+from agents.llm.wire.api import encode_request, read_reply
 from agents.rules import RulesAnalyst
 from analysis.view import MarketView
 from projections.state import MarketState, TickEntry
@@ -39,7 +39,7 @@ def led(
     turn, asked = proceed(dialogue), 0
     while isinstance(turn, Turn):
         asked += 1
-        answer, _ = model.take(Asked("/chat/completions", "Bearer k", None, 0, rendered(turn.request)))
+        answer, _ = model.take(Asked("/chat/completions", "Bearer k", None, 0, encode_request(turn.request)))
         turn = proceed(dialogue, read_reply(answer.body))
     return turn, asked
 
@@ -55,7 +55,7 @@ def test_every_minute_is_decided_without_a_repair(
     ends = [led(model, view, ModelOptions("deepseek-flash", mode, thinking), language) for view in views()]
     assert len(ends) > 20
     assert {asked for _, asked in ends} == {requests}
-    assert [outcome.reason for outcome, _ in ends if outcome.admitted is None] == []
+    assert [outcome.reason for outcome, _ in ends if outcome.decision is None] == []
     assert [(o.anomalies, o.refusals, o.ungrounded) for o, _ in ends] == [([], [], 0)] * len(ends)
     assert sum(outcome.numbers for outcome, _ in ends) > 40
     assert {line.language for line in model.ledger.lines} == {language}

@@ -11,10 +11,10 @@ import pytest
 import structlog
 
 from agents.llm.client.budget import Budget, Limits
-from agents.llm.client.client import KEPT_BYTES, MAX_BYTES, Endpoint, ModelClient
+from agents.llm.client.client import MAX_BYTES, MAX_LOGGED_BYTES, Endpoint, ModelClient
 from agents.llm.client.errors import NoReply
 from agents.llm.client.prices import PeakHours, PriceList
-from agents.llm.wire.api import Attempt, Reply, Request, Usage, digest_of, read_reply, rendered
+from agents.llm.wire.api import Attempt, Reply, Request, Usage, digest_of, encode_request, read_reply
 from eventlog.clock import WallClock
 from tests.fakes.chat_endpoint import KEY, ChatEndpoint, Step, breaks_off, completion, says, serving
 
@@ -66,41 +66,41 @@ async def ask(
     request: Request = REQUEST,
 ) -> Asked:
     """Put one request, or the same several times, to an endpoint that follows a script."""
-    clock, budget, asked = WallClock(), a_budget(limits), Asked()
-    async with serving(*script) as asked.endpoint:
-        client = ModelClient(Endpoint(url(asked.endpoint.base_url), KEY, attempts, 0.2), budget, clock)
+    clock, budget, session = WallClock(), a_budget(limits), Asked()
+    async with serving(*script) as session.endpoint:
+        client = ModelClient(Endpoint(url(session.endpoint.base_url), KEY, attempts, 0.2), budget, clock)
         for _ in range(times):
             try:
                 until_ns = clock.now_ns() + int(seconds * 1e9)
-                asked.outcome = await client.complete(request, until_ns, asked.attempts.append)
+                session.outcome = await client.complete(request, until_ns, session.attempts.append)
             except NoReply as refusal:
-                asked.outcome = refusal
-        asked.tokens = budget.taken(clock.now_ns())["tokens_today"]
+                session.outcome = refusal
+        session.tokens = budget.totals(clock.now_ns())["tokens_today"]
         await client.close()
-        asked.verdicts, asked.stopped, asked.trouble = dict(client.verdicts), client.stopped, client.trouble
-    return asked
+        session.verdicts, session.stopped, session.trouble = dict(client.verdicts), client.stop_reason, client.trouble
+    return session
 
 
 async def test_a_good_reply_is_read_and_recorded() -> None:
     """Message, reason, model, fingerprint and usage; the recorded body reads as the same reply again."""
-    asked = await ask(says(completion("你好")))
-    (attempt,) = asked.attempts
-    assert asked.outcome == Reply(
+    session = await ask(says(completion("你好")))
+    (attempt,) = session.attempts
+    assert session.outcome == Reply(
         {"role": "assistant", "content": "你好"}, "stop", "deepseek-flash", "fp_1", Usage(100, 64, 36, 10, 0)
     )
-    assert attempt.reply == asked.outcome
+    assert attempt.reply == session.outcome
     assert attempt.body is not None
-    assert read_reply(attempt.body) == asked.outcome
+    assert read_reply(attempt.body) == session.outcome
     assert (attempt.verdict, attempt.status, attempt.number, attempt.detail) == ("ok", 200, 1, "")
-    assert attempt.charged == Usage(100, 64, 36, 10, 0)
-    assert (asked.tokens, asked.verdicts) == (110, {"ok": 1})
+    assert attempt.charge == Usage(100, 64, 36, 10, 0)
+    assert (session.tokens, session.verdicts) == (110, {"ok": 1})
 
 
 async def test_the_wire_carries_the_very_bytes_the_digest_names() -> None:
     """No field is added, dropped or reordered, and the key travels in one header alone."""
-    asked = await ask(says(completion()))
-    (seen,) = asked.endpoint.seen
-    assert seen.body == rendered(REQUEST)
+    session = await ask(says(completion()))
+    (seen,) = session.endpoint.seen
+    assert seen.body == encode_request(REQUEST)
     assert digest_of(msgspec.json.decode(seen.body)) == digest_of(REQUEST)
     names = {name.lower() for name in seen.headers}
     assert names == {
@@ -124,9 +124,9 @@ async def test_the_environment_adds_nothing(monkeypatch: pytest.MonkeyPatch) -> 
         "ALL_PROXY": "http://127.0.0.1:9",
     }.items():
         monkeypatch.setenv(name, value)
-    asked = await ask(says(completion()))
-    (seen,) = asked.endpoint.seen
-    assert asked.said == ["ok"]
+    session = await ask(says(completion()))
+    (seen,) = session.endpoint.seen
+    assert session.said == ["ok"]
     assert seen.headers["Authorization"] == f"Bearer {KEY}"
     assert not {"openai-organization", "openai-project", "x-more"} & {name.lower() for name in seen.headers}
 
@@ -159,11 +159,11 @@ async def test_the_environment_adds_nothing(monkeypatch: pytest.MonkeyPatch) -> 
 )
 async def test_passing_faults_are_tried_again(step: Step, verdict: str) -> None:
     """Once more, after a pause; the second attempt brings the reply."""
-    asked = await ask(step, says(completion()))
-    assert asked.said == [verdict, "ok"]
-    assert [attempt.number for attempt in asked.attempts] == [1, 2]
-    assert isinstance(asked.outcome, Reply)
-    assert 0.3 < asked.endpoint.seen[1].at - asked.endpoint.seen[0].at < 1.5
+    session = await ask(step, says(completion()))
+    assert session.said == [verdict, "ok"]
+    assert [attempt.number for attempt in session.attempts] == [1, 2]
+    assert isinstance(session.outcome, Reply)
+    assert 0.3 < session.endpoint.seen[1].at - session.endpoint.seen[0].at < 1.5
 
 
 @pytest.mark.parametrize(
@@ -184,29 +184,29 @@ async def test_passing_faults_are_tried_again(step: Step, verdict: str) -> None:
 )
 async def test_lasting_faults_are_not(step: Step, verdict: str, detail: str) -> None:
     """The same request would fare no better."""
-    asked = await ask(step, says(completion()))
-    assert asked.said == [verdict]
-    assert (asked.refusal.verdict, asked.refusal.detail) == (verdict, detail)
-    assert len(asked.endpoint.seen) == 1
+    session = await ask(step, says(completion()))
+    assert session.said == [verdict]
+    assert (session.refusal.verdict, session.refusal.detail) == (verdict, detail)
+    assert len(session.endpoint.seen) == 1
 
 
 async def test_what_a_refusal_says_is_recorded_without_what_moves_a_cursor() -> None:
     """In the server's words for who looks into the log; what callers publish is ours alone."""
-    asked = await ask(says({"error": {"message": "no\x1b[31m such\u202e\u200b\x00field\n"}}, 400))
-    (attempt,) = asked.attempts
+    session = await ask(says({"error": {"message": "no\x1b[31m such\u202e\u200b\x00field\n"}}, 400))
+    (attempt,) = session.attempts
     assert attempt.detail == "HTTP 400: no [31m such field"
-    assert str(asked.refusal) == "bad_request: HTTP 400"
+    assert str(session.refusal) == "bad_request: HTTP 400"
 
 
 async def test_a_refusal_is_logged_once_and_known_until_a_reply_comes() -> None:
     """The operator reads the server's reason when it comes up and when it changes, not every minute."""
-    refused, other = says({"error": {"message": "no model"}}, 404), says({"error": {"message": "no path"}}, 404)
+    refused_once, other = says({"error": {"message": "no model"}}, 404), says({"error": {"message": "no path"}}, 404)
     with structlog.testing.capture_logs() as lines:
-        asked = await ask(refused, refused, other, times=4)
+        session = await ask(refused_once, refused_once, other, times=4)
     assert [line["reason"] for line in lines] == ["HTTP 404: no model", "HTTP 404: no path"]
     assert {line["event"] for line in lines} == {"the model's server refuses"}
-    assert asked.trouble == "HTTP 404: no path"
-    assert (await ask(refused, says(completion()), times=2)).trouble is None
+    assert session.trouble == "HTTP 404: no path"
+    assert (await ask(refused_once, says(completion()), times=2)).trouble is None
 
 
 @pytest.mark.parametrize("status", [200, 429, 500])
@@ -214,25 +214,25 @@ async def test_what_a_server_says_of_itself_is_logged_once(status: int) -> None:
     """Also where the same request may pass the next time, or where it calls its error a success."""
     with structlog.testing.capture_logs() as lines:
         await ask(says({"error": {"message": "busy\x1b[2J"}}, status), attempts=1, times=3)
-    told = "no message in it" if status == 200 else f"HTTP {status}"
-    assert [line["reason"] for line in lines] == [f"{told}: busy [2J"]
+    logged_lines = "no message in it" if status == 200 else f"HTTP {status}"
+    assert [line["reason"] for line in lines] == [f"{logged_lines}: busy [2J"]
 
 
 async def test_a_refusal_that_breaks_off_is_told_by_its_number() -> None:
     """Like a whole one."""
-    asked = await ask(says(b"x" * (MAX_BYTES + 1), 400), attempts=1)
-    assert asked.attempts[0].detail == "HTTP 400, and its body broke off"
-    assert str(asked.refusal) == "bad_request: HTTP 400"
+    session = await ask(says(b"x" * (MAX_BYTES + 1), 400), attempts=1)
+    assert session.attempts[0].detail == "HTTP 400, and its body broke off"
+    assert str(session.refusal) == "bad_request: HTTP 400"
 
 
 @pytest.mark.parametrize("status", [200, 400])
 async def test_a_body_that_is_cut_off_leaves_nothing_to_the_garbage_collector(status: int) -> None:
     """It would end a generator in a task of a loop that may be about to end: "Task was destroyed but it is pending"."""
-    begun: list[Any] = []
+    first_byte: list[Any] = []
     hooks = sys.get_asyncgen_hooks()
 
     def note(generator: Any) -> None:
-        begun.append(generator)
+        first_byte.append(generator)
         if hooks.firstiter is not None:
             hooks.firstiter(generator)
 
@@ -241,58 +241,58 @@ async def test_a_body_that_is_cut_off_leaves_nothing_to_the_garbage_collector(st
         await ask(says(b" " * (MAX_BYTES + 1), status), attempts=1)
     finally:
         sys.set_asyncgen_hooks(*hooks)
-    left = [generator.__qualname__ for generator in begun if generator.ag_frame is not None]
-    assert "_Capped.__aiter__" in {generator.__qualname__ for generator in begun}
-    assert [name for name in left if name.startswith(("_Capped", "AsyncResponseStream"))] == []
+    remaining = [generator.__qualname__ for generator in first_byte if generator.ag_frame is not None]
+    assert "_Capped.__aiter__" in {generator.__qualname__ for generator in first_byte}
+    assert [name for name in remaining if name.startswith(("_Capped", "AsyncResponseStream"))] == []
 
 
 async def test_tool_calls_without_text_are_a_reply() -> None:
     """Blank content is a fault only where there is no call."""
     call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-    asked = await ask(says(completion("", message={"tool_calls": [call]}, finish_reason="tool_calls")))
-    assert asked.said == ["ok"]
+    session = await ask(says(completion("", message={"tool_calls": [call]}, finish_reason="tool_calls")))
+    assert session.said == ["ok"]
 
 
 async def test_attempts_are_bounded() -> None:
     """After the last one the fault is told."""
-    asked = await ask(says("{}", 503), attempts=2)
-    assert asked.said == ["overloaded", "overloaded"]
-    assert str(asked.refusal) == "overloaded: HTTP 503"
-    assert asked.verdicts == {"overloaded": 2}
+    session = await ask(says("{}", 503), attempts=2)
+    assert session.said == ["overloaded", "overloaded"]
+    assert str(session.refusal) == "overloaded: HTTP 503"
+    assert session.verdicts == {"overloaded": 2}
 
 
 @pytest.mark.parametrize(("status", "verdict"), [(401, "unauthorised"), (402, "no_balance")])
 async def test_what_a_person_must_mend_stops_all_requests(status: int, verdict: str) -> None:
     """One request, one line in the log; later ones are recorded but not sent."""
     with structlog.testing.capture_logs() as lines:
-        asked = await ask(says({"error": {"message": f"bad {KEY}"}}, status), times=3)
-    assert len(asked.endpoint.seen) == 1
-    assert asked.said == [verdict] * 3
-    assert [attempt.status for attempt in asked.attempts] == [status, None, None]
-    assert asked.attempts[1].detail == f"not sent: {asked.stopped}"
-    assert asked.stopped is not None
-    assert f"HTTP {status}" in asked.stopped
-    assert lines == [{"event": "no further request is sent", "reason": asked.stopped, "log_level": "error"}]
+        session = await ask(says({"error": {"message": f"bad {KEY}"}}, status), times=3)
+    assert len(session.endpoint.seen) == 1
+    assert session.said == [verdict] * 3
+    assert [attempt.status for attempt in session.attempts] == [status, None, None]
+    assert session.attempts[1].detail == f"not sent: {session.stopped}"
+    assert session.stopped is not None
+    assert f"HTTP {status}" in session.stopped
+    assert lines == [{"event": "no further request is sent", "reason": session.stopped, "log_level": "error"}]
 
 
 async def test_retry_after_is_honoured_where_it_fits() -> None:
     """A second asked for is a second waited."""
-    asked = await ask(says("{}", 429, Retry_After="1"), says(completion()))
-    assert asked.said == ["rate_limited", "ok"]
-    assert 1.0 <= asked.endpoint.seen[1].at - asked.endpoint.seen[0].at < 1.5
+    session = await ask(says("{}", 429, Retry_After="1"), says(completion()))
+    assert session.said == ["rate_limited", "ok"]
+    assert 1.0 <= session.endpoint.seen[1].at - session.endpoint.seen[0].at < 1.5
 
 
 async def test_retry_after_beyond_the_deadline_ends_at_once() -> None:
     """Nobody waits for what cannot come in time."""
-    asked = await ask(says("{}", 429, Retry_After="60"))
-    assert (asked.said, asked.refusal.verdict) == (["rate_limited"], "rate_limited")
+    session = await ask(says("{}", 429, Retry_After="60"))
+    assert (session.said, session.refusal.verdict) == (["rate_limited"], "rate_limited")
 
 
 async def test_an_unusable_body_is_kept_cut_and_a_usable_one_whole() -> None:
     """What failed is for looking at; what succeeded must read the same again."""
-    long = "x" * (KEPT_BYTES + 1000)
+    long = "x" * (MAX_LOGGED_BYTES + 1000)
     cut = await ask(says(long, 500), attempts=1)
-    whole = await ask(says(completion(long)))
-    assert cut.attempts[0].body == "x" * KEPT_BYTES
-    assert whole.attempts[0].body is not None
-    assert read_reply(whole.attempts[0].body) == whole.outcome
+    usable = await ask(says(completion(long)))
+    assert cut.attempts[0].body == "x" * MAX_LOGGED_BYTES
+    assert usable.attempts[0].body is not None
+    assert read_reply(usable.attempts[0].body) == usable.outcome

@@ -30,36 +30,36 @@ async def test_a_key_that_is_echoed_is_kept_nowhere(
 ) -> None:
     """Not in attempts, replies, exceptions, the client's own words or any log at its loudest."""
     caplog.set_level(logging.DEBUG)
-    asked = await ask(step, attempts=1)
-    shown = [repr(asked.attempts), repr(asked.outcome), repr(Endpoint("u", KEY)), caplog.text, *capfd.readouterr()]
-    if isinstance(asked.outcome, NoReply):
-        shown += traceback.format_exception(asked.outcome)
-    assert len(asked.attempts) == 1
-    assert KEY not in "".join(shown)
-    assert KEY.removeprefix("s") not in "".join(shown)
+    outcome = await ask(step, attempts=1)
+    texts = [repr(outcome.attempts), repr(outcome.outcome), repr(Endpoint("u", KEY)), caplog.text, *capfd.readouterr()]
+    if isinstance(outcome.outcome, NoReply):
+        texts += traceback.format_exception(outcome.outcome)
+    assert len(outcome.attempts) == 1
+    assert KEY not in "".join(texts)
+    assert KEY.removeprefix("s") not in "".join(texts)
 
 
 async def test_no_local_name_holds_a_key_that_is_echoed() -> None:
     """Where the recorder fails, a traceback that prints what names held prints none."""
 
-    def broken(_: Attempt) -> None:
+    def fail(_: Attempt) -> None:
         raise RuntimeError("disk")
 
     clock = WallClock()
     async with serving(says(completion(KEY), Retry_After=KEY)) as endpoint:
         client = ModelClient(Endpoint(endpoint.base_url, KEY), a_budget(), clock)
         with pytest.raises(RuntimeError, match="disk") as caught:
-            await client.complete(REQUEST, clock.now_ns() + 5 * 10**9, broken)
+            await client.complete(REQUEST, clock.now_ns() + 5 * 10**9, fail)
         await client.close()
     frames = [frame for frame, _ in traceback.walk_tb(caught.tb)]
-    held = [repr(frame.f_locals) for frame in frames if frame.f_code.co_filename.endswith("client/client.py")]
-    assert len(held) >= 3
-    assert SCRUBBED in "".join(held)
-    assert KEY not in "".join(held)
+    frame_locals = [repr(frame.f_locals) for frame in frames if frame.f_code.co_filename.endswith("client/client.py")]
+    assert len(frame_locals) >= 3
+    assert SCRUBBED in "".join(frame_locals)
+    assert KEY not in "".join(frame_locals)
 
 
 async def test_a_scrubbed_reply_says_where_the_key_stood() -> None:
     """The rest of the text is untouched."""
-    asked = await ask(ECHOES["in the text"])
-    assert isinstance(asked.outcome, Reply)
-    assert asked.outcome.message["content"] == f"your key is {SCRUBBED}"
+    outcome = await ask(ECHOES["in the text"])
+    assert isinstance(outcome.outcome, Reply)
+    assert outcome.outcome.message["content"] == f"your key is {SCRUBBED}"

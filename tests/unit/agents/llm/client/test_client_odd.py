@@ -1,4 +1,4 @@
-"""Odd replies against the real client: taken with each mend named, or refused in one clean line; none crashes."""
+"""Odd replies against the real client: taken with each fix named, or refused in one clean line; none crashes."""
 
 import json
 import unicodedata
@@ -8,7 +8,7 @@ import pytest
 
 from agents.llm.client.client import MAX_BYTES
 from agents.llm.client.errors import NoReply
-from agents.llm.conversation.tools import calls_in
+from agents.llm.conversation.tools import parse_calls
 from agents.llm.wire.api import Reply
 from tests.fakes.chat_endpoint import KEY, Step, completion, says
 from tests.unit.agents.llm.client.test_client import ask
@@ -23,20 +23,20 @@ def calling(function: Any = None, **more: Any) -> dict[str, Any]:
     return completion(None, message={"tool_calls": [call]}, finish_reason="tool_calls")
 
 
-def marked(body: dict[str, Any], mark: bytes = b"\xef\xbb\xbf") -> bytes:
+def with_mark(body: dict[str, Any], mark: bytes = b"\xef\xbb\xbf") -> bytes:
     """A body with bytes before it."""
     return mark + json.dumps(body).encode()
 
 
-def spelled(text: str) -> str:
+def spell(text: str) -> str:
     """A text as a page has it, by numbers alone."""
     return "".join(f"&#{ord(letter)};" if n % 2 else f"&#x{ord(letter):X};" for n, letter in enumerate(text))
 
 
 TAKEN: dict[str, tuple[Step, str | None, set[str]]] = {
     "plain": (says(completion("a")), "a", set()),
-    "mark_before_body": (says(marked(completion("a"))), "a", {"byte_order_mark"}),
-    "blanks_and_mark": (says(marked(completion("a"), b"\r\n\n \xef\xbb\xbf")), "a", {"byte_order_mark"}),
+    "mark_before_body": (says(with_mark(completion("a"))), "a", {"byte_order_mark"}),
+    "blanks_and_mark": (says(with_mark(completion("a"), b"\r\n\n \xef\xbb\xbf")), "a", {"byte_order_mark"}),
     "mark_before_text": (says(completion("\ufeffa")), "a", {"byte_order_mark"}),
     "think": (says(completion("<think>x\ny</think>\n\na")), "a", {"thoughts_in_text"}),
     "thinking_in_capitals": (says(completion("<THINKING>x</THINKING>a")), "a", {"thoughts_in_text"}),
@@ -80,23 +80,23 @@ TAKEN: dict[str, tuple[Step, str | None, set[str]]] = {
         {"function_call", "tool_call_id", "tool_call_shape"},
     ),
 }
-"""Replies that are read: the text (None for a call of f with its symbol), and the words of what was mended."""
+"""Replies that are read: the text (None for a call of f with its symbol), and the words of what was fixed."""
 
 
 @pytest.mark.parametrize("name", sorted(TAKEN))
 async def test_odd_replies_that_are_taken(name: str) -> None:
-    """At the first attempt, with the mends named; the recorded body reads the same."""
-    step, text, mends = TAKEN[name]
-    asked = await ask(step, attempts=1)
-    assert isinstance(asked.outcome, Reply)
-    assert set(asked.outcome.mends) == mends
+    """At the first attempt, with the fixes named; the recorded body reads the same."""
+    step, text, fixes = TAKEN[name]
+    result = await ask(step, attempts=1)
+    assert isinstance(result.outcome, Reply)
+    assert set(result.outcome.fixes) == fixes
     if text is not None:
-        assert asked.outcome.message["content"] == text
+        assert result.outcome.message["content"] == text
     else:
-        ((called, arguments),) = [(c.name, c.arguments) for c in calls_in(asked.outcome.message) or ()]
+        ((called, arguments),) = [(c.name, c.arguments) for c in parse_calls(result.outcome.message) or ()]
         assert (called, json.loads(arguments)) == ("f", {"symbol": "X"})
-    assert asked.attempts[0].reply == asked.outcome
-    assert all(name is None or name.isprintable() for name in (asked.outcome.model, asked.outcome.fingerprint))
+    assert result.attempts[0].reply == result.outcome
+    assert all(name is None or name.isprintable() for name in (result.outcome.model, result.outcome.fingerprint))
 
 
 SAYING = {"error": {"message": f"secret {KEY} \x1b[31mno\x1b[0m \u202esuch\u202c model\r\nX-Evil: 1", "type": "t"}}
@@ -123,7 +123,7 @@ REFUSED: dict[str, tuple[Step, str, str, str]] = {
         "body.model: field required",
     ),
     "451": (says({"error": {"message": "not in your region"}}, 451), "bad_request", "HTTP 451", "not in your region"),
-    "404_key_by_numbers": (says(HTML.format(spelled(KEY)), 404), "bad_request", "HTTP 404", "[key]"),
+    "404_key_by_numbers": (says(HTML.format(spell(KEY)), 404), "bad_request", "HTTP 404", "[key]"),
     "404_key_in_capitals_of_a_url": (
         says("no %73k-0123456789abcdef%2Fsecret%2Bkey", 404), "bad_request", "HTTP 404", "no [key]",
     ),
@@ -202,44 +202,44 @@ REFUSED: dict[str, tuple[Step, str, str, str]] = {
 @pytest.mark.parametrize("name", sorted(REFUSED))
 async def test_odd_replies_that_are_refused(name: str) -> None:
     """The operator sees the server's reason in one clean line; what may be published holds not a word of it."""
-    step, verdict, ours, said = REFUSED[name]
-    asked = await ask(step, attempts=1)
-    (attempt,) = asked.attempts
-    fault = asked.outcome
+    step, verdict, ours, server_text = REFUSED[name]
+    result = await ask(step, attempts=1)
+    (attempt,) = result.attempts
+    fault = result.outcome
     assert isinstance(fault, NoReply)
     assert (attempt.verdict, fault.verdict) == (verdict, verdict)
-    assert fault.said.startswith(said)
-    assert bool(fault.said) is bool(said)
-    published = str(fault)
-    assert published.startswith(f"{verdict}: {'HTTP' if verdict in ('unauthorised', 'no_balance') else ours}")
-    assert not said or said not in published
-    shown = [attempt.detail, fault.in_full, published, asked.stopped or ""]
-    assert not [line for line in shown if any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") for c in line)]
-    assert not [line for line in shown if KEY in line or len(line) > 500]
+    assert fault.server_text.startswith(server_text)
+    assert bool(fault.server_text) is bool(server_text)
+    message = str(fault)
+    assert message.startswith(f"{verdict}: {'HTTP' if verdict in ('unauthorised', 'no_balance') else ours}")
+    assert not server_text or server_text not in message
+    texts = [attempt.detail, fault.full_text, message, result.stopped or ""]
+    assert not [line for line in texts if any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") for c in line)]
+    assert not [line for line in texts if KEY in line or len(line) > 500]
     if verdict in ("unauthorised", "no_balance"):
-        assert str(asked.stopped).startswith(ours)
-        assert said in str(asked.stopped)
+        assert str(result.stopped).startswith(ours)
+        assert server_text in str(result.stopped)
     else:
-        assert attempt.detail == (f"{fault.detail}: {fault.said}" if said else fault.detail)
+        assert attempt.detail == (f"{fault.detail}: {fault.server_text}" if server_text else fault.detail)
 
 
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405, 410, 413, 422, 451, 301, 302, 303, 307, 308])
 async def test_refusals_that_last(status: int) -> None:
     """One attempt, no redirect followed, and the same request is known to be refused again."""
-    asked = await ask(says({"error": {"message": "no"}}, status, Location="/chat/completions"), attempts=3)
-    assert len(asked.endpoint.seen) == 1
-    assert asked.refusal.lasts
-    assert asked.refusal.status == status
+    result = await ask(says({"error": {"message": "no"}}, status, Location="/chat/completions"), attempts=3)
+    assert len(result.endpoint.seen) == 1
+    assert result.refusal.lasts
+    assert result.refusal.status == status
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
 async def test_refusals_that_pass(status: int) -> None:
     """They are tried again, and may pass."""
-    asked = await ask(says({"error": {"message": "no"}}, status), attempts=1)
-    assert not asked.refusal.lasts
+    result = await ask(says({"error": {"message": "no"}}, status), attempts=1)
+    assert not result.refusal.lasts
 
 
 async def test_a_relative_redirect_is_resolved() -> None:
     """Against the endpoint's own address."""
-    asked = await ask(says("", 308, Location="/v1/chat/completions"), attempts=1)
-    assert f"moved to {asked.endpoint.base_url}/v1; if you trust it" in asked.attempts[0].detail
+    result = await ask(says("", 308, Location="/v1/chat/completions"), attempts=1)
+    assert f"moved to {result.endpoint.base_url}/v1; if you trust it" in result.attempts[0].detail

@@ -87,7 +87,7 @@ async def test_user_and_password_go_to_the_proxy_alone(tls: ssl.SSLContext) -> N
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "detail"),
     [
         (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "(HTTP 407: it wants another user and password)"),
         (b"HTTP/1.1 403 \x1b[31mForbidden secret-word\r\nContent-Length: 0\r\n\r\n", "(HTTP 403)"),
@@ -95,14 +95,14 @@ async def test_user_and_password_go_to_the_proxy_alone(tls: ssl.SSLContext) -> N
         (b"HTTP/1.1 302 Found\r\nLocation: https://evil.example/\r\nContent-Length: 0\r\n\r\n", "(HTTP 302)"),
     ],
 )
-async def test_a_proxy_that_opens_no_tunnel_is_named(tls: ssl.SSLContext, answer: bytes, told: str) -> None:
+async def test_a_proxy_that_opens_no_tunnel_is_named(tls: ssl.SSLContext, answer: bytes, detail: str) -> None:
     """By the number of its answer, in our words; nothing reached the endpoint, and nothing is charged."""
     async with serving(says(completion()), tls=tls) as endpoint, tunnelling(answer) as proxy:
         with structlog.testing.capture_logs() as lines:
             (attempt,), fault = await ask(endpoint.base_url, proxy.url.replace("://", f"://{IN_A_URL}@"))
     assert endpoint.seen == []
-    assert str(fault) == f"unreachable: the proxy opened no way to the endpoint {told}"
-    assert (attempt.verdict, attempt.charged) == ("unreachable", Usage())
+    assert str(fault) == f"unreachable: the proxy opened no way to the endpoint {detail}"
+    assert (attempt.verdict, attempt.charge) == ("unreachable", Usage())
     assert not [word for word in (*CREDENTIALS, "secret", KEY) if word in f"{attempt} {fault!r} {lines}"]
 
 
@@ -110,7 +110,7 @@ async def test_a_proxy_that_is_not_there_is_unreachable() -> None:
     """And never gone around."""
     attempts, fault = await ask("https://127.0.0.1:9", "http://user:word@127.0.0.1:9")
     assert str(fault) == "unreachable: APIConnectionError: Connection refused, over the proxy"
-    assert attempts[0].charged == Usage()
+    assert attempts[0].charge == Usage()
 
 
 async def test_a_server_of_another_name_is_not_believed(tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +119,7 @@ async def test_a_server_of_another_name_is_not_believed(tls: ssl.SSLContext, mon
     async with serving(says(completion()), tls=tls) as endpoint, tunnelling() as proxy:
         attempts, fault = await ask(endpoint.base_url, proxy.url)
     assert "TLS: certificate verify failed" in str(fault)
-    assert (attempts[0].charged, endpoint.seen) == (Usage(), [])
+    assert (attempts[0].charge, endpoint.seen) == (Usage(), [])
 
 
 async def test_this_machine_is_asked_straight() -> None:
@@ -164,10 +164,10 @@ def test_user_and_password_show_nowhere() -> None:
 
 def test_a_proxy_may_speak_tls_itself() -> None:
     """Its own certificate is checked too."""
-    found = tunnel_of("https://api.example.com", "https://proxy.example:8443")
-    assert found is not None
-    assert found.ssl_context is not None
-    assert found.ssl_context.verify_mode == ssl.CERT_REQUIRED
+    ports = tunnel_of("https://api.example.com", "https://proxy.example:8443")
+    assert ports is not None
+    assert ports.ssl_context is not None
+    assert ports.ssl_context.verify_mode == ssl.CERT_REQUIRED
 
 
 def test_no_proxy_is_the_straight_way() -> None:

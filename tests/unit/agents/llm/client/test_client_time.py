@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from agents.llm.client.budget import Budget, Limits, most_taken
+from agents.llm.client.budget import Budget, Limits, max_usage
 from agents.llm.client.client import Endpoint, ModelClient
 from agents.llm.client.errors import NoReply
 from agents.llm.client.prices import PeakHours, PriceList
@@ -28,10 +28,10 @@ class Asking:
     async def ask(self, seconds: float) -> float:
         """Ask once; returns how long it took until it was refused."""
         loop = asyncio.get_running_loop()
-        started = loop.time()
+        start_s = loop.time()
         with pytest.raises(NoReply, match=r"^timeout: no reply before the deadline$"):
             await self.client.complete(REQUEST, NOW_NS + int(seconds * 1e9), self.attempts.append)
-        return loop.time() - started
+        return loop.time() - start_s
 
     async def settle(self) -> None:
         """Wait until nothing is in flight."""
@@ -42,7 +42,7 @@ class Asking:
     @property
     def tokens(self) -> int:
         """Counted today."""
-        return self.budget.taken(NOW_NS)["tokens_today"]
+        return self.budget.totals(NOW_NS)["tokens_today"]
 
 
 async def _keep_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -70,7 +70,7 @@ async def test_nothing_a_server_sends_stretches_the_deadline(step: Step) -> None
         (attempt,) = asking.attempts
         assert (attempt.verdict, attempt.detail) == ("timeout", "no whole reply, not even in the grace period")
         assert 850 <= attempt.took_ms <= 1400
-        assert asking.tokens == most_taken(REQUEST).total
+        assert asking.tokens == max_usage(REQUEST).total
         await asking.client.close()
 
 
@@ -91,7 +91,7 @@ async def test_a_late_reply_is_recorded_and_charged_but_not_used() -> None:
         await asking.ask(0.2)
         await asking.settle()
         (attempt,) = asking.attempts
-        assert (attempt.verdict, attempt.detail, attempt.charged) == ("late", "came after the deadline", USAGE)
+        assert (attempt.verdict, attempt.detail, attempt.charge) == ("late", "came after the deadline", USAGE)
         assert attempt.reply is not None
         assert attempt.reply.message["content"] == "hello"
         assert (asking.tokens, asking.client.verdicts) == (110, {"late": 1})
@@ -126,11 +126,11 @@ async def test_a_cancelled_caller_leaves_the_attempt_to_be_recorded_once() -> No
     """Cancelling frees the caller at once; the reply comes as late."""
     async with serving(after(0.4, says(completion()))) as endpoint:
         asking = Asking(endpoint.base_url, grace_s=3)
-        asked = asyncio.create_task(asking.client.complete(REQUEST, NOW_NS + 60 * 10**9, asking.attempts.append))
+        session = asyncio.create_task(asking.client.complete(REQUEST, NOW_NS + 60 * 10**9, asking.attempts.append))
         await asyncio.sleep(0.1)
-        asked.cancel()
+        session.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await asked
+            await session
         assert asking.attempts == []
         await asking.settle()
         assert [attempt.verdict for attempt in asking.attempts] == ["late"]
@@ -162,12 +162,12 @@ async def test_a_deadline_of_the_loop_rules_over_a_clock_that_steps(clock_s: int
     """Wherever the clock has got to, the requests of one conversation end at one moment."""
     async with serving(says(completion()), after(30, says(completion()))) as endpoint:
         asking = Asking(endpoint.base_url, grace_s=0.1)
-        started = asyncio.get_running_loop().time()
-        until_ns, deadline = NOW_NS + clock_s * 10**9, started + 0.6
+        start_s = asyncio.get_running_loop().time()
+        until_ns, deadline = NOW_NS + clock_s * 10**9, start_s + 0.6
         reply = await asking.client.complete(REQUEST, until_ns, asking.attempts.append, deadline)
         with pytest.raises(NoReply, match=r"^timeout: no reply before the deadline$"):
             await asking.client.complete(REQUEST, until_ns, asking.attempts.append, deadline)
-        took = asyncio.get_running_loop().time() - started
+        took = asyncio.get_running_loop().time() - start_s
         with pytest.raises(NoReply, match=r"^timeout: not sent: no time left$"):
             await asking.client.complete(REQUEST, until_ns, asking.attempts.append, deadline)
         assert reply.message["content"] == "hello"
@@ -181,7 +181,7 @@ async def test_what_was_never_sent_is_not_charged() -> None:
         asking = Asking(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}", grace_s=0.1)
         await asking.ask(0.2)
         await asking.settle()
-        assert [(attempt.verdict, attempt.charged) for attempt in asking.attempts] == [("timeout", Usage())]
+        assert [(attempt.verdict, attempt.charge) for attempt in asking.attempts] == [("timeout", Usage())]
         assert asking.tokens == 0
         await asking.client.close()
 
@@ -193,7 +193,7 @@ async def test_a_kept_connection_is_charged_like_a_new_one() -> None:
         await asking.client.complete(REQUEST, NOW_NS + 10**10, asking.attempts.append)
         with pytest.raises(NoReply):
             await asking.client.complete(REQUEST, NOW_NS + 10**9 // 4, asking.attempts.append)
-        assert [attempt.charged for attempt in asking.attempts] == [USAGE, most_taken(REQUEST)]
+        assert [attempt.charge for attempt in asking.attempts] == [USAGE, max_usage(REQUEST)]
         await asking.client.close()
 
 
@@ -204,7 +204,7 @@ async def test_without_time_left_nothing_is_sent() -> None:
         with pytest.raises(NoReply, match=r"^timeout: not sent: no time left$"):
             await asking.client.complete(REQUEST, NOW_NS, asking.attempts.append)
         assert (endpoint.seen, asking.tokens) == ([], 0)
-        assert [(attempt.verdict, attempt.charged) for attempt in asking.attempts] == [("timeout", Usage())]
+        assert [(attempt.verdict, attempt.charge) for attempt in asking.attempts] == [("timeout", Usage())]
         await asking.client.close()
 
 
@@ -212,10 +212,10 @@ async def test_what_is_in_flight_counts_with_its_most_until_it_lands() -> None:
     """Two at once cannot both take the last of a budget."""
     async with serving(after(0.3, says(completion()))) as endpoint:
         asking = Asking(endpoint.base_url, grace_s=1)
-        asked = asyncio.create_task(asking.client.complete(REQUEST, NOW_NS + 10**10, asking.attempts.append))
+        session = asyncio.create_task(asking.client.complete(REQUEST, NOW_NS + 10**10, asking.attempts.append))
         await asyncio.sleep(0.1)
-        assert asking.tokens == most_taken(REQUEST).total
-        await asked
+        assert asking.tokens == max_usage(REQUEST).total
+        await session
         assert (asking.tokens, asking.budget.cache_hit_share) == (110, 0.64)
         await asking.client.close()
 
@@ -223,11 +223,11 @@ async def test_what_is_in_flight_counts_with_its_most_until_it_lands() -> None:
 async def test_a_fault_of_the_recorder_is_the_callers_to_see() -> None:
     """Our bug is not taken for the model's."""
 
-    def broken(_: Attempt) -> None:
+    def fail(_: Attempt) -> None:
         raise RuntimeError("disk")
 
     async with serving(says(completion())) as endpoint:
         asking = Asking(endpoint.base_url, grace_s=1)
         with pytest.raises(RuntimeError, match="disk"):
-            await asking.client.complete(REQUEST, NOW_NS + 10**10, broken)
+            await asking.client.complete(REQUEST, NOW_NS + 10**10, fail)
         await asking.client.close()

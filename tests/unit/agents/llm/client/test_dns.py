@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from agents.llm.client.dns import MOST, Lookups
+from agents.llm.client.dns import MAX_LOOKUPS, Lookups
 
-ROOT = Path(__file__).resolve().parents[4]
+ROOT = Path(__file__).resolve().parents[5]
 HANGING = """
 import asyncio, socket, time
 from agents.llm.wire.api import Usage
@@ -31,7 +31,7 @@ async def ask():
     except NoReply as fault:
         print(fault)
     await client.close()
-    print([attempt.verdict for attempt in attempts], budget.taken(clock.now_ns())["tokens_today"])
+    print([attempt.verdict for attempt in attempts], budget.totals(clock.now_ns())["tokens_today"])
 
 asyncio.run(ask())
 """
@@ -39,13 +39,13 @@ asyncio.run(ask())
 
 def test_a_hanging_resolver_holds_up_no_end_and_costs_nothing() -> None:
     """The process ends long before the resolver answers; nothing was sent, nothing is counted."""
-    started = time.monotonic()
+    start_s = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-c", HANGING], cwd=ROOT, capture_output=True, text=True, timeout=50, check=False
     )
     assert done.stdout.splitlines() == ["timeout: no reply before the deadline", "['timeout'] 0"]
     assert (done.returncode, done.stderr) == (0, "")
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - start_s < 30
 
 
 async def test_what_a_call_gives_or_raises_comes_back() -> None:
@@ -60,11 +60,11 @@ async def test_what_a_call_gives_or_raises_comes_back() -> None:
 def test_what_is_under_way_is_bounded() -> None:
     """One more than may hang fails at once; when one ends, its place is free."""
     lookups, go = Lookups(), threading.Event()
-    hanging = [lookups.submit(go.wait, 20) for _ in range(MOST)]
+    hanging = [lookups.submit(go.wait, 20) for _ in range(MAX_LOOKUPS)]
     with pytest.raises(BlockingIOError):
         lookups.submit(len, "")
     go.set()
-    assert [future.result(timeout=5) for future in hanging] == [True] * MOST
+    assert [future.result(timeout=5) for future in hanging] == [True] * MAX_LOOKUPS
     deadline = time.monotonic() + 5
     while any(thread.name == "lookup" for thread in threading.enumerate()) and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -13,9 +13,9 @@ from market.timestamps import MINUTE_NS
 PEAK = PeakHours(((60, 240), (360, 600)), frozenset({date(2026, 10, 1)}))
 PRICES = PriceList(
     {
-        "deepseek-flash": Price.per_million(0.003, 0.15, 0.60, 2),
-        "deepseek-v4-pro": Price.per_million(0.022, 0.66, 1.98, 2),
-        "odd": Price.per_million(0.0000005, 1, 1, 1.5),
+        "deepseek-flash": Price.from_usd_per_million(0.003, 0.15, 0.60, 2),
+        "deepseek-v4-pro": Price.from_usd_per_million(0.022, 0.66, 1.98, 2),
+        "odd": Price.from_usd_per_million(0.0000005, 1, 1, 1.5),
     },
     PEAK,
 )
@@ -67,7 +67,7 @@ def test_a_request_of_a_minute_costs_a_seventh_of_a_cent_by_hand() -> None:
 )
 def test_peak_hours(moment: str, peak: bool) -> None:
     """Windows from and until, weekdays, holidays."""
-    assert PEAK.holds(at(moment)) == peak
+    assert PEAK.contains(at(moment)) == peak
 
 
 def test_fractions_are_rounded_up_never_down() -> None:
@@ -80,7 +80,7 @@ def test_fractions_are_rounded_up_never_down() -> None:
 
 def test_a_model_without_a_price_has_none() -> None:
     """Not zero."""
-    assert not PRICES.knows("other")
+    assert not PRICES.has_price("other")
     with pytest.raises(KeyError):
         PRICES.cost_e12("other", Usage(), 0)
 
@@ -88,7 +88,7 @@ def test_a_model_without_a_price_has_none() -> None:
 @given(COUNTS, COUNTS, COUNTS, st.integers(0, 20_000 * 1440))
 def test_cost_is_additive_off_peak_and_never_less_at_peak(hit: int, miss: int, out: int, minute: int) -> None:
     """The parts cost what the whole costs; peak hours double it exactly."""
-    whole = PRICES.cost_e12("deepseek-flash", Usage(hit + miss, hit, miss, out), minute * MINUTE_NS)
+    total = PRICES.cost_e12("deepseek-flash", Usage(hit + miss, hit, miss, out), minute * MINUTE_NS)
     parts = [Usage(hit, hit, 0, 0), Usage(miss, 0, miss, 0), Usage(0, 0, 0, out)]
-    assert whole == sum(PRICES.cost_e12("deepseek-flash", part, minute * MINUTE_NS) for part in parts)
-    assert whole == (hit * 3000 + miss * 150_000 + out * 600_000) * (2 if PEAK.holds(minute * MINUTE_NS) else 1)
+    assert total == sum(PRICES.cost_e12("deepseek-flash", part, minute * MINUTE_NS) for part in parts)
+    assert total == (hit * 3000 + miss * 150_000 + out * 600_000) * (2 if PEAK.contains(minute * MINUTE_NS) else 1)

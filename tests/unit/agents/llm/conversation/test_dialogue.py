@@ -9,8 +9,8 @@ import pytest
 
 from agents.llm.conversation.dialogue import ModelOptions, Outcome, Turn, converse, proceed
 from agents.llm.conversation.prompts import load
-from agents.llm.conversation.tools import DEPTH, FLOW, candidates, result
-from agents.llm.wire.api import Reply, Usage, digest_of, rendered
+from agents.llm.conversation.tools import DEPTH, FLOW, candidates_json, tool_result
+from agents.llm.wire.api import Reply, Usage, digest_of, encode_request
 from analysis.parameters import Parameters
 from analysis.view import MarketView
 from tests.market_builders import a_piece, a_view, meeting
@@ -23,7 +23,7 @@ PIECES = (a_piece("Wb0", 99.4, 99.6, 99.5), a_piece("Wa0", 100.4, 100.6, 100.5))
 VIEW = a_view(PIECES, zones=meeting(PIECES), depth={"id": "D", "mid": "100"}, order_flow={"id": "O"})
 
 
-def said(content: str | None = None, *calls: tuple[str, str], **more: Any) -> Reply:
+def says(content: str | None = None, *calls: tuple[str, str], **more: Any) -> Reply:
     """A reply with a text and calls of tools by name and arguments."""
     message: dict[str, Any] = {"role": "assistant", "content": content, **more}
     if calls:
@@ -65,7 +65,7 @@ def lead(
 def test_staged_is_five_requests_in_order() -> None:
     """Book, verdict, flow, verdict, decision; tools are forced by name, and each result is the view's own bytes."""
     turns, outcome = lead(
-        [said(None, (DEPTH, GOOD)), said("Wb0 stands."), said(None, (FLOW, GOOD)), said("Balanced."), said(DECISION)]
+        [says(None, (DEPTH, GOOD)), says("Wb0 stands."), says(None, (FLOW, GOOD)), says("Balanced."), says(DECISION)]
     )
     assert [t.agent for t in turns] == ["static", "static", "dynamic", "dynamic", "decision"]
     choices = [t.request.get("tool_choice") for t in turns]
@@ -73,42 +73,44 @@ def test_staged_is_five_requests_in_order() -> None:
         {"type": "function", "function": {"name": DEPTH}}, "none",
         {"type": "function", "function": {"name": FLOW}}, "none", None,
     ]  # fmt: skip
-    answered = [m for t in turns for m in t.request["messages"] if m["role"] == "tool"]
-    assert [a["content"] for a in answered] == [result(DEPTH, VIEW), result(FLOW, VIEW)]
+    tool_messages = [m for t in turns for m in t.request["messages"] if m["role"] == "tool"]
+    assert [a["content"] for a in tool_messages] == [tool_result(DEPTH, VIEW), tool_result(FLOW, VIEW)]
     last = turns[-1].request
     assert last["response_format"] == {"type": "json_object"}
-    shown = last["messages"][-1]["content"]
-    assert all(part in shown for part in ("Wb0 stands.", "Balanced.", candidates(VIEW), result(FLOW, VIEW)))
-    assert outcome.admitted is not None
+    contents = last["messages"][-1]["content"]
+    assert all(
+        part in contents for part in ("Wb0 stands.", "Balanced.", candidates_json(VIEW), tool_result(FLOW, VIEW))
+    )
+    assert outcome.decision is not None
     assert (outcome.model, outcome.reason, outcome.anomalies) == ("deepseek-flash-1017", "", [])
-    assert [(z.low_e8, z.high_e8) for z in outcome.admitted.zones] == [(9_947_000_000, 9_953_000_000)]
+    assert [(z.low_e8, z.high_e8) for z in outcome.decision.zones] == [(9_947_000_000, 9_953_000_000)]
 
 
 def test_compact_asks_both_tools_at_once() -> None:
     """One request for both tools, answered in their order, and one for the decision in the same conversation."""
-    turns, outcome = lead([said(None, (DEPTH, GOOD), (FLOW, GOOD)), said(DECISION)], COMPACT)
+    turns, outcome = lead([says(None, (DEPTH, GOOD), (FLOW, GOOD)), says(DECISION)], COMPACT)
     assert [t.request["tool_choice"] for t in turns] == ["required", "none"]
     roles = [m["role"] for m in turns[1].request["messages"]]
     assert roles == ["system", "user", "assistant", "tool", "tool", "user"]
-    assert outcome.admitted is not None
+    assert outcome.decision is not None
 
 
 def test_compact_asks_for_the_tool_that_was_left_out() -> None:
     """A model that calls one tool is made to call the other by name."""
-    turns, outcome = lead([said(None, (FLOW, GOOD)), said(None, (DEPTH, GOOD)), said(ASIDE)], COMPACT)
+    turns, outcome = lead([says(None, (FLOW, GOOD)), says(None, (DEPTH, GOOD)), says(ASIDE)], COMPACT)
     assert turns[1].request["tool_choice"] == {"type": "function", "function": {"name": DEPTH}}
-    assert outcome.admitted is not None
+    assert outcome.decision is not None
 
 
 def test_thinking_forces_nothing_and_gives_its_thoughts_back() -> None:
     """While thinking no tool is forced and no temperature is sent; reasoning goes back with every earlier turn."""
     turns, _ = lead(
         [
-            said(None, (DEPTH, GOOD), reasoning_content="first thought"),
-            said("Verdict.", reasoning_content="second thought"),
-            said(None, (FLOW, GOOD), reasoning_content="third"),
-            said("Verdict.", reasoning_content="fourth"),
-            said(ASIDE, reasoning_content="fifth"),
+            says(None, (DEPTH, GOOD), reasoning_content="first thought"),
+            says("Verdict.", reasoning_content="second thought"),
+            says(None, (FLOW, GOOD), reasoning_content="third"),
+            says("Verdict.", reasoning_content="fourth"),
+            says(ASIDE, reasoning_content="fifth"),
         ],
         THINKING,
     )
@@ -120,15 +122,15 @@ def test_thinking_forces_nothing_and_gives_its_thoughts_back() -> None:
 
 def test_no_tool_call_is_asked_for_again_and_then_given_up() -> None:
     """A model that answers in prose is told to call the tool; three times is enough."""
-    turns, outcome = lead([said("I think the book is fine.")] * 3, THINKING)
+    turns, outcome = lead([says("I think the book is fine.")] * 3, THINKING)
     assert turns[1].request["messages"][-1]["content"].startswith("Nothing was looked up. Call depth_snapshot")
-    assert outcome.admitted is None
+    assert outcome.decision is None
     assert outcome.reason == "depth_snapshot_analytsis was not called soundly"
     assert outcome.anomalies == ["no_tool_call"] * 3
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "answer"),
     [
         ('{"symbol": "BTC', "not JSON"),
         ("", "not JSON"),
@@ -138,48 +140,48 @@ def test_no_tool_call_is_asked_for_again_and_then_given_up() -> None:
         ("[" * 5_000, "not JSON"),
     ],
 )
-def test_bad_arguments_are_answered_with_what_is_wrong(arguments: str, told: str) -> None:
+def test_bad_arguments_are_answered_with_what_is_wrong(arguments: str, answer: str) -> None:
     """The call is answered, as the API demands, with the fault; the tool is called again."""
     turns, outcome = lead(
-        [said(None, (DEPTH, arguments)), said(None, (DEPTH, GOOD)), said("V."), said(None, (FLOW, GOOD)), said("V."),
-         said(ASIDE)]
+        [says(None, (DEPTH, arguments)), says(None, (DEPTH, GOOD)), says("V."), says(None, (FLOW, GOOD)), says("V."),
+         says(ASIDE)]
     )  # fmt: skip
-    assert told in turns[1].request["messages"][-1]["content"]
+    assert answer in turns[1].request["messages"][-1]["content"]
     assert outcome.anomalies == ["bad_arguments"]
-    assert outcome.admitted is not None
+    assert outcome.decision is not None
 
 
 @pytest.mark.parametrize("arguments", ["{}", " { } ", "{\n}"])
 def test_a_call_without_arguments_is_noted_and_answered(arguments: str) -> None:
     """The only argument has one value, so nothing is guessed; that it was left out is on record, once."""
     _, outcome = lead(
-        [said(None, (DEPTH, arguments)), said("V."), said(None, (FLOW, arguments)), said("V."), said(ASIDE)]
+        [says(None, (DEPTH, arguments)), says("V."), says(None, (FLOW, arguments)), says("V."), says(ASIDE)]
     )
-    assert outcome.admitted is not None
+    assert outcome.decision is not None
     assert outcome.anomalies == ["no_arguments"]
-    assert outcome.mends == {"no_arguments"}
+    assert outcome.fixes == {"no_arguments"}
 
 
 def test_mends_are_on_record_once_a_kind() -> None:
     """What a reply needed to be read is among the anomalies, whatever reply it was."""
-    mended = replace(said("V."), mends=("content_in_parts",))
+    normalised = replace(says("V."), fixes=("content_in_parts",))
     _, outcome = lead(
-        [said(None, (DEPTH, GOOD)), mended, said(None, (FLOW, GOOD)), mended, said(f"```JS\r\n{ASIDE}```")]
+        [says(None, (DEPTH, GOOD)), normalised, says(None, (FLOW, GOOD)), normalised, says(f"```JS\r\n{ASIDE}```")]
     )
-    assert outcome.admitted is not None
+    assert outcome.decision is not None
     assert outcome.anomalies == ["content_in_parts", "code_fence"]
 
 
 def test_unmended_a_record_reads_as_it_did() -> None:
-    """Without mends a call without arguments is answered with its fault, and a strange fence is refused."""
-    dialogue = converse(VIEW, EN, STAGED, Parameters(), mend=False)
+    """Without fixes a call without arguments is answered with its fault, and a strange fence is refused."""
+    dialogue = converse(VIEW, EN, STAGED, Parameters(), normalise=False)
     proceed(dialogue)
-    turn = proceed(dialogue, said(None, (DEPTH, "{}")))
+    turn = proceed(dialogue, says(None, (DEPTH, "{}")))
     assert isinstance(turn, Turn)
     assert "do not fit" in turn.request["messages"][-1]["content"]
-    for reply in (said(None, (DEPTH, GOOD)), said("V."), said(None, (FLOW, GOOD)), said("V.")):
+    for reply in (says(None, (DEPTH, GOOD)), says("V."), says(None, (FLOW, GOOD)), says("V.")):
         proceed(dialogue, reply)
-    turn = proceed(dialogue, said(f"```JS\n{ASIDE}\n```"))
+    turn = proceed(dialogue, says(f"```JS\n{ASIDE}\n```"))
     assert isinstance(turn, Turn)
     assert "was refused" in turn.request["messages"][-1]["content"]
 
@@ -187,8 +189,8 @@ def test_unmended_a_record_reads_as_it_did() -> None:
 def test_a_tool_that_was_not_offered_shows_nothing() -> None:
     """The static agent cannot reach the order flow."""
     turns, _ = lead(
-        [said(None, (FLOW, GOOD), ("rm", "{}")), said(None, (DEPTH, GOOD)), said("V."), said(None, (FLOW, GOOD)),
-         said("V."), said(ASIDE)]
+        [says(None, (FLOW, GOOD), ("rm", "{}")), says(None, (DEPTH, GOOD)), says("V."), says(None, (FLOW, GOOD)),
+         says("V."), says(ASIDE)]
     )  # fmt: skip
     answers = [m["content"] for m in turns[1].request["messages"] if m["role"] == "tool"]
     assert answers == [f"error: there is no such tool here; call {DEPTH}"] * 2
@@ -206,9 +208,9 @@ def test_a_tool_that_was_not_offered_shows_nothing() -> None:
 )
 def test_calls_that_cannot_be_answered_are_never_sent_back(calls: Any) -> None:
     """Broken calls would make the next request a bad one; they are left out and the tool is asked for again."""
-    broken = Reply({"role": "assistant", "content": None, "tool_calls": calls}, "tool_calls", "m", None, Usage())
+    malformed = Reply({"role": "assistant", "content": None, "tool_calls": calls}, "tool_calls", "m", None, Usage())
     turns, outcome = lead(
-        [broken, said(None, (DEPTH, GOOD)), said("V."), said(None, (FLOW, GOOD)), said("V."), said(ASIDE)]
+        [malformed, says(None, (DEPTH, GOOD)), says("V."), says(None, (FLOW, GOOD)), says("V."), says(ASIDE)]
     )
     assert [m["role"] for m in turns[1].request["messages"]] == ["system", "user", "user"]
     assert outcome.anomalies == ["unreadable_tool_call", "no_tool_call"]
@@ -217,49 +219,49 @@ def test_calls_that_cannot_be_answered_are_never_sent_back(calls: Any) -> None:
 def test_the_same_tool_twice_is_answered_in_full_once() -> None:
     """A reply full of calls must not make a request full of results."""
     turns, outcome = lead(
-        [said(None, *[(DEPTH, GOOD)] * 8), said("V."), said(None, (FLOW, GOOD)), said("V."), said(ASIDE)]
+        [says(None, *[(DEPTH, GOOD)] * 8), says("V."), says(None, (FLOW, GOOD)), says("V."), says(ASIDE)]
     )
     answers = [m["content"] for m in turns[1].request["messages"] if m["role"] == "tool"]
-    assert answers == [result(DEPTH, VIEW)] + ["the same as the answer to call_0"] * 7
-    assert outcome.admitted is not None
+    assert answers == [tool_result(DEPTH, VIEW)] + ["the same as the answer to call_0"] * 7
+    assert outcome.decision is not None
 
 
 @pytest.mark.parametrize(
-    ("flood", "named"),
+    ("flood", "anomaly"),
     [
-        (said(None, *[(DEPTH, GOOD)] * 9), "unreadable_tool_call"),
-        (said(None, (DEPTH, '{"symbol": "' + "A" * 70_000)), "too_long"),
-        (said("B" * 70_000, (DEPTH, GOOD)), "too_long"),
+        (says(None, *[(DEPTH, GOOD)] * 9), "unreadable_tool_call"),
+        (says(None, (DEPTH, '{"symbol": "' + "A" * 70_000)), "too_long"),
+        (says("B" * 70_000, (DEPTH, GOOD)), "too_long"),
     ],
 )
-def test_a_flood_is_not_echoed(flood: Reply, named: str) -> None:
+def test_a_flood_is_not_echoed(flood: Reply, anomaly: str) -> None:
     """What would make the next request far too large is left out of it, and the tool is asked for again."""
     turns, outcome = lead(
-        [flood, said(None, (DEPTH, GOOD)), said("V."), said(None, (FLOW, GOOD)), said("V."), said(ASIDE)]
+        [flood, says(None, (DEPTH, GOOD)), says("V."), says(None, (FLOW, GOOD)), says("V."), says(ASIDE)]
     )
-    assert max(len(rendered(t.request)) for t in turns) < 32_000
-    assert outcome.anomalies == [named, "no_tool_call"]
+    assert max(len(encode_request(t.request)) for t in turns) < 32_000
+    assert outcome.anomalies == [anomaly, "no_tool_call"]
 
 
 def test_a_refused_decision_is_mended_once() -> None:
     """The reasons go back; a second sound answer counts, a second unsound one does not."""
-    start = [said(None, (DEPTH, GOOD)), said("V."), said(None, (FLOW, GOOD)), said("V.")]
+    start = [says(None, (DEPTH, GOOD)), says("V."), says(None, (FLOW, GOOD)), says("V.")]
     wrong = DECISION.replace("99.53", "120")
-    turns, mended = lead([*start, said(wrong), said(DECISION)])
+    turns, success = lead([*start, says(wrong), says(DECISION)])
     assert turns[-1].request["messages"][-1]["content"].startswith("The decision was refused:\n- ")
-    assert mended.admitted is not None
-    assert mended.anomalies == ["decision_refused"]
-    _, lost = lead([*start, said(wrong), said(wrong)])
-    assert lost.admitted is None
-    assert lost.reason.startswith("the decision was refused twice: ")
-    assert len(lost.refusals) >= 2
+    assert success.decision is not None
+    assert success.anomalies == ["decision_refused"]
+    _, failure = lead([*start, says(wrong), says(wrong)])
+    assert failure.decision is None
+    assert failure.reason.startswith("the decision was refused twice: ")
+    assert len(failure.refusals) >= 2
 
 
 def test_numbers_nobody_showed_are_counted() -> None:
     """A verdict's numbers are held against the tool's result: the rate is a metric, the verdict goes on."""
     _, outcome = lead(
-        [said(None, (DEPTH, GOOD)), said("The mid is 100, support at 98765.43."), said(None, (FLOW, GOOD)), said("V."),
-         said(ASIDE)]
+        [says(None, (DEPTH, GOOD)), says("The mid is 100, support at 98765.43."), says(None, (FLOW, GOOD)), says("V."),
+         says(ASIDE)]
     )  # fmt: skip
     assert (outcome.numbers, outcome.ungrounded) == (2, 1)
 
@@ -274,14 +276,14 @@ def test_what_stays_the_same_comes_first() -> None:
 
 def test_the_same_minute_makes_the_same_bytes() -> None:
     """Requests are a function of view, prompts and settings."""
-    replies = [said(None, (DEPTH, GOOD)), said("V."), said(None, (FLOW, GOOD)), said("V."), said(ASIDE)]
-    first, second = ([rendered(t.request) for t in lead(replies)[0]] for _ in range(2))
+    replies = [says(None, (DEPTH, GOOD)), says("V."), says(None, (FLOW, GOOD)), says("V."), says(ASIDE)]
+    first, second = ([encode_request(t.request) for t in lead(replies)[0]] for _ in range(2))
     assert first == second
 
 
 def test_a_dialogue_proceeds_from_turn_to_turn_to_its_outcome() -> None:
     """It begins without a reply, takes one for each turn, and ends as the generator itself does."""
-    replies = [said(None, (DEPTH, GOOD)), said("V."), said(None, (FLOW, GOOD)), said("V."), said(DECISION)]
+    replies = [says(None, (DEPTH, GOOD)), says("V."), says(None, (FLOW, GOOD)), says("V."), says(DECISION)]
     turns, outcome = lead(replies)
     dialogue = converse(VIEW, EN, STAGED, Parameters())
     assert [proceed(dialogue), *(proceed(dialogue, reply) for reply in replies)] == [*turns, outcome]

@@ -24,23 +24,23 @@ def test_a_folder_of_ones_own_is_a_variant(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "message"),
     [
         ("statics", b"words", "statics.md is no prompt; known are static.md"),
         ("static", b"", "prompt static.md is empty"),
         ("static", b"\xff\xfe", "not UTF-8"),
-        ("ask_static", b"Call $tol", "asks for $tol, which nobody fills"),
+        ("ask_static", b"Call $tol", "asks for $tol, which has no value"),
         ("ask_static", b"It costs 5$ today", "a $ that names nothing"),
         ("ask_decision", b"Decide: $candidates", "must say the word json"),
     ],
 )
-def test_faults_are_named_by_file(tmp_path: Path, name: str, content: bytes, told: str) -> None:
+def test_faults_are_named_by_file(tmp_path: Path, name: str, content: bytes, message: str) -> None:
     """One line, the file's name, and what to do."""
     shutil.copytree(SHIPPED / "default", tmp_path / "mine")
     (tmp_path / "mine" / "en" / f"{name}.md").write_bytes(content)
     with pytest.raises(BadPrompts) as fault:
         load(str(tmp_path / "mine"), "en")
-    assert told in str(fault.value)
+    assert message in str(fault.value)
     assert "\n" not in str(fault.value)
 
 

@@ -24,7 +24,7 @@ def test_a_conversation_in_order() -> None:
         transcript(
             [a_call({"role": "assistant", "content": "Holds."})],
             {"fallback": None, "anomalies": [], "refusals": [], "numbers": 2, "ungrounded": 1},
-            whole=False,
+            full=False,
         )
     )
     assert lines == [
@@ -41,13 +41,13 @@ def test_a_conversation_in_order() -> None:
 @pytest.mark.parametrize("calls", [[1], [{"function": None}], "text", [{"id": "a", "function": {"name": 5}}]])
 def test_unreadable_calls_are_shown_as_they_came(calls: Any) -> None:
     """No reply stops a person from reading the rest."""
-    lines = list(transcript([a_call({"role": "assistant", "tool_calls": calls})], None, whole=False))
+    lines = list(transcript([a_call({"role": "assistant", "tool_calls": calls})], None, full=False))
     assert lines[-1] == f"**assistant calls** {json.dumps(calls, separators=(',', ':'))}"
 
 
 def test_a_terminal_is_told_nothing_by_a_model() -> None:
     """Control characters are shown as what they are: nothing that can be read."""
-    (line,) = list(transcript([a_call({"role": "assistant", "content": "a\x1b[2Jb\nc"})], None, whole=True))[3:]
+    (line,) = list(transcript([a_call({"role": "assistant", "content": "a\x1b[2Jb\nc"})], None, full=True))[3:]
     assert line == "**assistant:** a\ufffd[2Jb\nc"
 
 
@@ -59,32 +59,38 @@ def test_no_field_of_a_record_tells_a_terminal_anything() -> None:
     message = {"role": HOSTILE, "content": HOSTILE, "reasoning_content": HOSTILE,
                "tool_calls": [{"id": "a", "function": {"name": HOSTILE, "arguments": HOSTILE}}]}  # fmt: skip
     call = a_call(message) | {"model": HOSTILE, "fingerprint": HOSTILE, "detail": HOSTILE, "agent": HOSTILE}
-    ended = {"fallback": HOSTILE, "anomalies": [HOSTILE], "refusals": [HOSTILE, HOSTILE], "numbers": 0, "ungrounded": 0}
-    lines = list(transcript([call, call | {"verdict": HOSTILE}], ended, whole=True))
+    decision = {
+        "fallback": HOSTILE,
+        "anomalies": [HOSTILE],
+        "refusals": [HOSTILE, HOSTILE],
+        "numbers": 0,
+        "ungrounded": 0,
+    }
+    lines = list(transcript([call, call | {"verdict": HOSTILE}], decision, full=True))
     assert len(lines) >= 12
     assert not [c for line in lines for c in line if c != "\n" and not c.isprintable()]
 
 
 @pytest.mark.parametrize(
-    ("content", "shown"),
+    ("content", "output"),
     [([{"type": "text", "text": "Holds."}], '[{"type":"text","text":"Holds."}]'), ({"a": 1}, '{"a":1}')],
 )
-def test_content_that_is_no_text_is_shown_as_it_came(content: Any, shown: str) -> None:
+def test_content_that_is_no_text_is_shown_as_it_came(content: Any, output: str) -> None:
     """The mends are named at the end; here is what the endpoint sent."""
-    assert list(transcript([a_call({"content": content})], None, whole=True))[-1] == f"**?:** {shown}"
+    assert list(transcript([a_call({"content": content})], None, full=True))[-1] == f"**?:** {output}"
 
 
 def test_a_reply_behind_a_byte_order_mark_is_shown() -> None:
     """It was read, so it can be shown."""
     call = a_call({"role": "assistant", "content": "Holds."})
     call["reply"] = "\ufeff" + call["reply"]
-    assert list(transcript([call], None, whole=True))[-1] == "**assistant:** Holds."
+    assert list(transcript([call], None, full=True))[-1] == "**assistant:** Holds."
 
 
 @pytest.mark.parametrize("body", ["{", "[]", "null", '{"choices":[]}', "[" * 5_000])
 def test_a_record_of_somebody_else_stops_nobody(body: str) -> None:
     """Requests and replies of another form are passed over, in a line."""
-    lines = list(transcript([a_call({}) | {"reply": body, "request": body}], None, whole=True))
+    lines = list(transcript([a_call({}) | {"reply": body, "request": body}], None, full=True))
     assert lines[-1].startswith("its reply cannot be read: ")
 
 
@@ -92,4 +98,4 @@ def test_a_record_of_somebody_else_stops_nobody(body: str) -> None:
 def test_a_request_of_another_form_has_no_messages(request_body: str) -> None:
     """What was answered is still shown."""
     call = a_call({"role": "assistant", "content": "Holds."}) | {"request": request_body}
-    assert list(transcript([call], None, whole=True))[-1] == "**assistant:** Holds."
+    assert list(transcript([call], None, full=True))[-1] == "**assistant:** Holds."

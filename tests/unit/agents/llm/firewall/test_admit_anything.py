@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.llm.firewall.admit import Admitted, Refused, admit
+from agents.llm.firewall.admit import AdmittedDecision, RefusedDecision, admit
 from agents.recommendation import violations
 from analysis.view import MarketView
 from market.fixed_point import format_e8
@@ -31,7 +31,7 @@ FIELDS = ("reference", "stance", "reason", "zones", "side", "low", "high", "weig
 def test_any_text_is_refused_and_nothing_raises(content: str) -> None:
     """Arbitrary text and arbitrary JSON are no decisions."""
     answer = admit(content, BOOK, SMALL)
-    assert isinstance(answer, Refused)
+    assert isinstance(answer, RefusedDecision)
     assert answer.reasons
 
 
@@ -49,7 +49,7 @@ def test_a_decision_with_anything_in_any_field_never_raises(data: st.DataObject)
         if not (isinstance(decision["zones"], list) and decision["zones"] and isinstance(decision["zones"][0], dict)):
             break
     answer = admit(json.dumps(decision), view, SMALL)
-    if isinstance(answer, Admitted):
+    if isinstance(answer, AdmittedDecision):
         assert violations(advised(answer, view), view) == []
     else:
         assert answer.reasons
@@ -73,10 +73,10 @@ def nearly_sound(draw: Any) -> tuple[MarketView, str]:
         low, high = edges(zone, view)
         steps = max(0, (high - low) // tick)
         first, last = sorted((draw(st.integers(-1, steps + 1)), draw(st.integers(0, steps))))
-        cited = draw(st.sampled_from([zone.id, *(e.id for e in zone.evidence)]))
+        ids = draw(st.sampled_from([zone.id, *(e.id for e in zone.evidence)]))
         zones.append(
             {"side": "buy" if zone.price_e8 < e8(100) else "sell", "low": format_e8(low + first * tick),
-             "high": format_e8(low + last * tick), "weight": 1, "evidence": [cited], "reason": ""}
+             "high": format_e8(low + last * tick), "weight": 1, "evidence": [ids], "reason": ""}
         )  # fmt: skip
     for zone in zones:
         zone["weight"] = round(1 / len(zones), 3)
@@ -98,7 +98,7 @@ def test_whatever_is_admitted_breaks_no_law(case: tuple[MarketView, str]) -> Non
     """On views of any evidence: lawful, inside what it cites, below both prices or above both, weights exact."""
     view, content = case
     answer = admit(content, view, SMALL)
-    if isinstance(answer, Refused):
+    if isinstance(answer, RefusedDecision):
         assert view.zones == () or json.loads(content)["zones"]
         return
     assert violations(advised(answer, view), view) == []

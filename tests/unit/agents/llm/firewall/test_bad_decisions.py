@@ -2,7 +2,7 @@
 
 import pytest
 
-from agents.llm.firewall.admit import Refused, admit
+from agents.llm.firewall.admit import RefusedDecision, admit
 from tests.corpus.bad_decisions import Bad, bad_decisions
 from tests.corpus.decisions import views
 from tests.market_builders import SMALL
@@ -14,7 +14,7 @@ CORPUS = dict(bad_decisions())
 def test_a_bad_decision_is_refused_by_name(bad: Bad) -> None:
     """Refused, with a reason of one short line that holds the fault's word."""
     answer = admit(bad.content, views()[bad.view], SMALL)
-    assert isinstance(answer, Refused)
+    assert isinstance(answer, RefusedDecision)
     assert any(bad.word in reason for reason in answer.reasons), answer.reasons
     assert all(len(reason) <= 240 and reason.isprintable() for reason in answer.reasons)
     assert len(answer.reasons) <= 13

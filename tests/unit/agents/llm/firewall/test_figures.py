@@ -73,7 +73,7 @@ def test_no_unit_and_no_letter_hides_a_figure(text: str, strange: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "count"),
     [
         ("Wb0 and P60.poc, hvn12 of P1440, ofi5", 0),
         ("3 tests, 5 of 12, 3x, 5 bp, 2:1, 2-3", 0),
@@ -86,17 +86,17 @@ def test_no_unit_and_no_letter_hides_a_figure(text: str, strange: str) -> None:
         ("1.0132，1.0178", 2),
     ],
 )
-def test_what_was_shown_is_grounded(text: str, found: int) -> None:
+def test_what_was_shown_is_grounded(text: str, count: int) -> None:
     """At a reference of 1: shares and strengths that were shown; what is no figure is not counted."""
-    shown = a_material("1.0", "1.0132", "1.0178", "0.7132", "0.35", "0.62", "25")
-    assert shown.ground(text) == Grounding(found, ())
+    material = a_material("1.0", "1.0132", "1.0178", "0.7132", "0.35", "0.62", "25")
+    assert material.ground(text) == Grounding(count, ())
 
 
 def test_sixty_minutes_are_no_price_anywhere() -> None:
     """How long a decision holds may be said at 60 too; another span close to the price may not."""
-    shown = a_material("60")
-    assert shown.ground("valid 60 min").ungrounded == ()
-    assert shown.ground("valid 61 min").ungrounded == ("61 min",)
+    material = a_material("60")
+    assert material.ground("valid 60 min").ungrounded == ()
+    assert material.ground("valid 61 min").ungrounded == ("61 min",)
 
 
 @given(
@@ -112,7 +112,7 @@ def test_no_mark_between_digits_hides_an_invented_price(parts: list[int], mark: 
 
 
 @given(st.text(max_size=300), st.text(max_size=200))
-def test_any_text_is_weighed(text: str, shown: str) -> None:
+def test_any_text_is_weighed(text: str, material: str) -> None:
     """Nothing raises."""
-    found = ShownFigures(shown).ground(text)
-    assert len(found.ungrounded) <= found.found
+    count = ShownFigures(material).ground(text)
+    assert len(count.ungrounded) <= count.count

@@ -20,7 +20,7 @@ SHOWN = json.dumps(
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "numbers"),
     [
         ("the wall at 83412.50", ["83412.50"]),
         ("83,412.50 and 1,234,567", ["83,412.50", "1,234,567"]),
@@ -47,9 +47,9 @@ SHOWN = json.dumps(
         ("", []),
     ],
 )
-def test_numbers_are_found(text: str, found: list[str]) -> None:
+def test_numbers_are_found(text: str, numbers: list[str]) -> None:
     """As written; ids, times, spans of time and whole numbers up to twelve do not count."""
-    assert [n.text for n in numbers_in(text)] == found
+    assert [n.text for n in numbers_in(text)] == numbers
 
 
 @pytest.mark.parametrize(
@@ -98,8 +98,8 @@ def test_a_long_text_is_read_to_a_limit() -> None:
 @given(st.integers(13 * 10**8, 10**15), st.integers(0, 8))
 def test_a_shown_price_is_grounded_however_it_is_cut(price_e8: int, decimals: int) -> None:
     """Written to any number of decimals, with and without thousands separators."""
-    shown = Decimal(price_e8) / 10**8
-    for text in (f"{shown:.{decimals}f}", f"{shown:,.{decimals}f}"):
+    material = Decimal(price_e8) / 10**8
+    for text in (f"{material:.{decimals}f}", f"{material:,.{decimals}f}"):
         assert ground(f"at {text} twice", json.dumps([format_e8(price_e8)])).ungrounded == ()
 
 
@@ -107,14 +107,14 @@ def test_a_shown_price_is_grounded_however_it_is_cut(price_e8: int, decimals: in
 def test_another_price_is_not(price_e8: int, away: int) -> None:
     """In full, a price that differs in any digit is not the one shown."""
     other = format_e8(price_e8 + away)
-    written = other if "." in other else f"{other}.00000000"
-    whole = f"{written:0<{written.index('.') + 9}}"
-    assert ground(f"at {whole}", json.dumps([format_e8(price_e8)])).ungrounded == (whole,)
+    decimal_text = other if "." in other else f"{other}.00000000"
+    integer = f"{decimal_text:0<{decimal_text.index('.') + 9}}"
+    assert ground(f"at {integer}", json.dumps([format_e8(price_e8)])).ungrounded == (integer,)
 
 
 @given(st.text(max_size=200), st.text(max_size=200))
-def test_any_text_can_be_weighed(text: str, shown: str) -> None:
+def test_any_text_can_be_weighed(text: str, material: str) -> None:
     """Nothing raises, no more is missing than was found, and a text is grounded in itself."""
-    found = ground(text, shown)
-    assert len(found.ungrounded) <= found.found
+    numbers = ground(text, material)
+    assert len(numbers.ungrounded) <= numbers.count
     assert ground(text, text).ungrounded == ()

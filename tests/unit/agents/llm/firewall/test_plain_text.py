@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.llm.firewall.plain_text import folded, text_faults
+from agents.llm.firewall.plain_text import fold_text, text_faults
 from tests.corpus.bad_texts import TEXTS
 
 SOUND = [
@@ -64,7 +64,7 @@ def test_several_faults_are_all_named() -> None:
 
 def test_folding_undoes_disguise() -> None:
     """Full width, case, invisible characters and odd blanks."""
-    assert folded("Ｓ\ufe0fＹＳ\u200bＴＥＭ\u00a0\u3000：") == "system :"
+    assert fold_text("Ｓ\ufe0fＹＳ\u200bＴＥＭ\u00a0\u3000：") == "system :"
 
 
 @given(st.text(max_size=500))

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from agents.llm.firewall.reading import Malformed, bare, read
+from agents.llm.firewall.reading import Malformed, read, strip_wrapping
 
 DECISION = json.dumps({"reference": "100", "stance": "stand_aside", "reason": "nothing holds", "zones": []})
 
@@ -12,7 +12,7 @@ DECISION = json.dumps({"reference": "100", "stance": "stand_aside", "reason": "n
 def words_of(content: str) -> tuple[str, list[str]]:
     """The bare text, and the words of its mends."""
     words: list[str] = []
-    return bare(content, words.append), words
+    return strip_wrapping(content, words.append), words
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,11 @@
 
 import pytest
 
-from agents.llm.firewall.spelled_numbers import spelled
+from agents.llm.firewall.spelled_numbers import find_spelled_numbers
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "numbers"),
     [
         ("stop at six four nine five zero", ("six four nine five zero",)),
         ("ninety-nine point seven one", ("ninety-nine point seven one",)),
@@ -21,9 +21,9 @@ from agents.llm.firewall.spelled_numbers import spelled
         ("九十九次，一百", ("九十九", "一百")),
     ],
 )
-def test_spelled_numbers_are_found(text: str, found: tuple[str, ...]) -> None:
+def test_spelled_numbers_are_found(text: str, numbers: tuple[str, ...]) -> None:
     """Two or more number words in a row, with or without a point."""
-    assert spelled(text) == found
+    assert find_spelled_numbers(text) == numbers
 
 
 @pytest.mark.parametrize(
@@ -35,4 +35,4 @@ def test_spelled_numbers_are_found(text: str, found: tuple[str, ...]) -> None:
 )  # fmt: skip
 def test_other_words_are_not(text: str) -> None:
     """Single words, spans of time, whole numbers up to twelve and vague amounts."""
-    assert spelled(text) == ()
+    assert find_spelled_numbers(text) == ()

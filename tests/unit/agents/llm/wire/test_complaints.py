@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.llm.wire.complaints import LONGEST, complaint, is_loopback, moved_to
+from agents.llm.wire.complaints import LONGEST, complaint, describe_redirect, is_loopback
 
 
 @pytest.mark.parametrize(
-    ("said", "reason"),
+    ("value", "reason"),
     [
         ({"error": {"message": "no such model", "type": "invalid_request_error", "code": None}}, "no such model"),
         ({"error": "no such model"}, "no such model"),
@@ -46,10 +46,10 @@ from agents.llm.wire.complaints import LONGEST, complaint, is_loopback, moved_to
         ({"choices": [None]}, ""),
     ],
 )
-def test_a_reason_in_json(said: Any, reason: str) -> None:
+def test_a_reason_in_json(value: Any, reason: str) -> None:
     """Under every key that servers use, nested or in a list."""
-    assert complaint(json.dumps(said).encode()) == reason
-    assert complaint(b"\xef\xbb\xbf" + json.dumps(said, ensure_ascii=False).encode()) == reason
+    assert complaint(json.dumps(value).encode()) == reason
+    assert complaint(b"\xef\xbb\xbf" + json.dumps(value, ensure_ascii=False).encode()) == reason
 
 
 @pytest.mark.parametrize(
@@ -99,9 +99,9 @@ def test_a_hostile_body_takes_no_time() -> None:
     for body in (b"<title>" * 300_000, b"<html>" + b"<title" * 300_000, b"<" * 2_000_000, b" " * 2_000_000,
                  b'{"error":' * 200_000, b"<title>" + b"<" * 2_000_000, json.dumps({"error": "x" * 2_000_000}).encode(),
                  b"<message>&" * 200_000):  # fmt: skip
-        started = time.thread_time()
+        start_s = time.thread_time()
         complaint(body)
-        assert time.thread_time() - started < 5
+        assert time.thread_time() - start_s < 5
 
 
 TRUST = "; if you trust it, write it into analyzer.deepseek.base_url"
@@ -128,12 +128,12 @@ TRUST = "; if you trust it, write it into analyzer.deepseek.base_url"
 )
 def test_where_a_redirect_points(location: str | None, line: str) -> None:
     """The address to write into the settings, without user, query and fragment; never one that a key must not go to."""
-    assert moved_to(location) == line
+    assert describe_redirect(location) == line
 
 
 def test_a_long_address_is_cut() -> None:
     """It stays one line."""
-    assert len(moved_to("https://a.example/" + "x" * 5_000)) < 300
+    assert len(describe_redirect("https://a.example/" + "x" * 5_000)) < 300
 
 
 @pytest.mark.parametrize(

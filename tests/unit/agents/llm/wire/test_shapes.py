@@ -1,4 +1,4 @@
-"""Shapes of other endpoints: read as the one shape, each mend named, and nothing guessed."""
+"""Shapes of other endpoints: read as the one shape, each fix named, and nothing guessed."""
 
 from typing import Any
 
@@ -7,30 +7,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.llm.conversation.tools import DEPTH, Call, calls_in
+from agents.llm.conversation.tools import DEPTH, Call, parse_calls
 from agents.llm.wire.api import Reply, UnreadableReply, Usage, read_reply
-from agents.llm.wire.shapes import MENDS
+from agents.llm.wire.shapes import FIXES
 
 GOOD = '{"symbol":"BTCFDUSD"}'
 JSON = '{"stance": "stand_aside"}'
 
 
-def read(message: Any, finish: str = "stop", usage: Any = None, before: bytes = b"", mend: bool = True) -> Reply:
+def read(message: Any, finish: str = "stop", usage: Any = None, before: bytes = b"", normalise: bool = True) -> Reply:
     """A reply with a message, as bytes."""
     body = {"choices": [{"message": message, "finish_reason": finish}], "usage": usage}
-    return read_reply(before + msgspec.json.encode(body), mend)
+    return read_reply(before + msgspec.json.encode(body), normalise)
 
 
-def a_call(arguments: Any = GOOD, name: Any = DEPTH, known: Any = "call_1", **more: Any) -> dict[str, Any]:
+def a_call(arguments: Any = GOOD, name: Any = DEPTH, call_id: Any = "call_1", **more: Any) -> dict[str, Any]:
     """A tool call as DeepSeek sends it, or one that differs."""
-    call = {"id": known, "type": "function", "index": 0, "function": {"name": name, "arguments": arguments}}
+    call = {"id": call_id, "type": "function", "index": 0, "function": {"name": name, "arguments": arguments}}
     return {**call, **more}
 
 
 STANDARD: list[dict[str, Any]] = [
     {"role": "assistant", "content": "Bids hold.\n"},
     {"role": "assistant", "content": None, "tool_calls": [a_call()]},
-    {"role": "assistant", "content": "", "tool_calls": [a_call(), a_call(known="call_2")], "reasoning_content": "hm"},
+    {"role": "assistant", "content": "", "tool_calls": [a_call(), a_call(call_id="call_2")], "reasoning_content": "hm"},
     {"content": f"```json\n{JSON}\n```", "refusal": None, "annotations": [], "audio": None, "role": "assistant"},
     {"role": "assistant", "content": JSON, "tool_calls": None, "function_call": None},
     {"role": "assistant", "content": "", "tool_calls": []},
@@ -43,13 +43,13 @@ STANDARD: list[dict[str, Any]] = [
 def test_what_is_in_shape_stays_to_the_byte(message: dict[str, Any]) -> None:
     """Order and unknown fields included: it goes back to the endpoint, and old records are replayed with it."""
     reply = read(message)
-    assert reply.mends == ()
+    assert reply.fixes == ()
     assert msgspec.json.encode(reply.message) == msgspec.json.encode(message)
-    assert reply == read(message, mend=False)
+    assert reply == read(message, normalise=False)
 
 
 @pytest.mark.parametrize(
-    ("content", "text", "mends"),
+    ("content", "text", "fixes"),
     [
         ("<think>a</think>\n\nBids hold.", "Bids hold.", ["thoughts_in_text"]),
         (f"\ufeff{JSON}", JSON, ["byte_order_mark"]),
@@ -76,11 +76,11 @@ def test_what_is_in_shape_stays_to_the_byte(message: dict[str, Any]) -> None:
         ({"stance": "stand_aside", "zones": []}, "", ["content_in_parts"]),
     ],
 )
-def test_content_becomes_one_text(content: Any, text: str, mends: list[str]) -> None:
+def test_content_becomes_one_text(content: Any, text: str, fixes: list[str]) -> None:
     """Parts are joined, thoughts and marks are taken away; an object that stands in for the JSON is no text."""
     reply = read({"role": "assistant", "content": content})
     assert reply.message == {"role": "assistant", "content": text}
-    assert list(reply.mends) == mends
+    assert list(reply.fixes) == fixes
 
 
 def test_thoughts_that_were_cut_are_no_answer() -> None:
@@ -93,23 +93,23 @@ def test_thoughts_in_parts_become_text() -> None:
     """They go back as an endpoint takes them."""
     reply = read({"content": "a", "reasoning_content": [{"type": "text", "text": "b"}, {"text": "c"}]})
     assert reply.message["reasoning_content"] == "bc"
-    assert reply.mends == ("content_in_parts",)
+    assert reply.fixes == ("content_in_parts",)
 
 
 @pytest.mark.parametrize("before", [b"\xef\xbb\xbf", b"\n\n\xef\xbb\xbf", b"\xef\xbb\xbf\xef\xbb\xbf \r\n"])
 def test_a_byte_order_mark_before_the_body(before: bytes) -> None:
-    """As bytes from the wire and as text from the record; unmended it is no JSON."""
+    """As bytes from the wire and as text from the record; unnormalised it is no JSON."""
     reply = read({"content": "a"}, before=before)
-    assert reply.mends == ("byte_order_mark",)
+    assert reply.fixes == ("byte_order_mark",)
     body = before + msgspec.json.encode({"choices": [{"message": {"content": "a"}, "finish_reason": "stop"}]})
     assert read_reply(body.decode()) == reply
     for form in (body, body.decode()):
         with pytest.raises(UnreadableReply, match="not JSON"):
-            read_reply(form, mend=False)
+            read_reply(form, normalise=False)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "read_as", "mends"),
+    ("arguments", "read_as", "fixes"),
     [
         ({"symbol": "BTCFDUSD"}, GOOD, ["arguments_as_object"]),
         ({}, "{}", ["arguments_as_object"]),
@@ -125,11 +125,11 @@ def test_a_byte_order_mark_before_the_body(before: bytes) -> None:
         ("[" * 10_000, "[" * 10_000, []),
     ],
 )
-def test_arguments_become_text(arguments: Any, read_as: str, mends: list[str]) -> None:
+def test_arguments_become_text(arguments: Any, read_as: str, fixes: list[str]) -> None:
     """Whether they came as an object, as nothing, or encoded once too often; what is no object stays as it came."""
     reply = read({"content": None, "tool_calls": [a_call(arguments)]})
-    assert calls_in(reply.message) == [Call("call_1", DEPTH, read_as)]
-    assert list(reply.mends) == mends
+    assert parse_calls(reply.message) == [Call("call_1", DEPTH, read_as)]
+    assert list(reply.fixes) == fixes
 
 
 def test_missing_arguments_are_none() -> None:
@@ -140,13 +140,13 @@ def test_missing_arguments_are_none() -> None:
         ({"name": DEPTH, "input": {"symbol": "BTCFDUSD"}}, GOOD),
     ):
         reply = read({"tool_calls": [a_call(function=function)]})
-        assert calls_in(reply.message) == [Call("call_1", DEPTH, read_as)]
+        assert parse_calls(reply.message) == [Call("call_1", DEPTH, read_as)]
 
 
 @pytest.mark.parametrize("arguments", [7, True, [GOOD], [{"symbol": "BTCFDUSD"}], 1.5])
 def test_arguments_of_another_kind_are_not_guessed(arguments: Any) -> None:
     """Neither text nor an object: the call cannot be answered."""
-    assert calls_in(read({"tool_calls": [a_call(arguments)]}).message) is None
+    assert parse_calls(read({"tool_calls": [a_call(arguments)]}).message) is None
 
 
 @pytest.mark.parametrize(
@@ -160,8 +160,8 @@ def test_arguments_of_another_kind_are_not_guessed(arguments: Any) -> None:
 def test_a_namespace_goes_from_the_name(name: str) -> None:
     """With the number some give to a call; the bare name goes back, as it was offered."""
     reply = read({"tool_calls": [a_call(name=name.format(DEPTH))]})
-    assert calls_in(reply.message) == [Call("call_1", DEPTH, GOOD)]
-    assert reply.mends == ("tool_name",)
+    assert parse_calls(reply.message) == [Call("call_1", DEPTH, GOOD)]
+    assert reply.fixes == ("tool_name",)
 
 
 @pytest.mark.parametrize(
@@ -170,39 +170,39 @@ def test_a_namespace_goes_from_the_name(name: str) -> None:
 def test_a_name_that_is_no_name_stays(name: str) -> None:
     """It is answered as the name of no tool."""
     reply = read({"tool_calls": [a_call(name=name)]})
-    assert calls_in(reply.message) == [Call("call_1", name, GOOD)]
-    assert reply.mends == ()
+    assert parse_calls(reply.message) == [Call("call_1", name, GOOD)]
+    assert reply.fixes == ()
 
 
 def test_the_older_function_call() -> None:
     """It becomes a call of a tool; beside calls of tools it is left out."""
     reply = read({"content": None, "function_call": {"name": DEPTH, "arguments": GOOD}}, "function_call")
-    (call,) = calls_in(reply.message) or []
+    (call,) = parse_calls(reply.message) or []
     assert (call.name, call.arguments) == (DEPTH, GOOD)
     assert "function_call" not in reply.message
-    assert set(reply.mends) == {"function_call", "tool_call_shape", "tool_call_id"}
+    assert set(reply.fixes) == {"function_call", "tool_call_shape", "tool_call_id"}
     both = read({"function_call": {"name": "x", "arguments": GOOD}, "tool_calls": [a_call()]})
-    assert calls_in(both.message) == [Call("call_1", DEPTH, GOOD)]
+    assert parse_calls(both.message) == [Call("call_1", DEPTH, GOOD)]
 
 
-@pytest.mark.parametrize("known", [None, "", 7, {"a": 1}])
-def test_a_call_without_an_id_gets_one(known: Any) -> None:
+@pytest.mark.parametrize("call_id", [None, "", 7, {"a": 1}])
+def test_a_call_without_an_id_gets_one(call_id: Any) -> None:
     """The same each time, other for each call, and of the form that the strictest endpoint takes."""
-    calls = [a_call(known=known), a_call(known=known), a_call(name="other", known=known)]
+    calls = [a_call(call_id=call_id), a_call(call_id=call_id), a_call(name="other", call_id=call_id)]
     one, two = (read({"tool_calls": calls}) for _ in range(2))
     assert one == two
-    ids = [call.id for call in calls_in(one.message) or []]
+    ids = [call.id for call in parse_calls(one.message) or []]
     assert len(set(ids)) == 3
     assert all(len(i) == 9 and i.isalnum() and i.isascii() for i in ids)
-    assert one.mends == ("tool_call_id",)
+    assert one.fixes == ("tool_call_id",)
 
 
 def test_two_calls_of_one_id_are_told_apart() -> None:
     """The first keeps it."""
     reply = read({"tool_calls": [a_call(), a_call(name="other")]})
-    first, second = calls_in(reply.message) or []
+    first, second = parse_calls(reply.message) or []
     assert first.id == "call_1" != second.id
-    assert reply.mends == ("tool_call_id",)
+    assert reply.fixes == ("tool_call_id",)
 
 
 @pytest.mark.parametrize(
@@ -218,9 +218,9 @@ def test_two_calls_of_one_id_are_told_apart() -> None:
 def test_calls_of_another_shape(calls: Any) -> None:
     """One that is in no list, one of no or another type, one without its function object."""
     reply = read({"tool_calls": calls})
-    assert calls_in(reply.message) == [Call("call_1", DEPTH, GOOD)]
+    assert parse_calls(reply.message) == [Call("call_1", DEPTH, GOOD)]
     assert reply.message["tool_calls"][0]["type"] == "function"
-    assert "tool_call_shape" in reply.mends
+    assert "tool_call_shape" in reply.fixes
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_calls_of_another_shape(calls: Any) -> None:
 )
 def test_what_is_no_call_stays_none(calls: Any) -> None:
     """It cannot be answered, and is not sent back."""
-    assert calls_in(read({"tool_calls": calls}).message) is None
+    assert parse_calls(read({"tool_calls": calls}).message) is None
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ def test_counts_as_text(usage: Any) -> None:
     """Digits are numbers, and so are whole floats."""
     reply = read({"content": "a"}, usage=usage)
     assert reply.usage == Usage(100, 40, 60, 7, 0)
-    assert reply.mends == ("usage_as_text",)
+    assert reply.fixes == ("usage_as_text",)
 
 
 @pytest.mark.parametrize("count", ["many", "", "-5", "1e3", "0x10", "１００", "9" * 30, 1.5, None, [100]])
@@ -262,10 +262,10 @@ JSON_VALUES = st.recursive(
 
 @given(JSON_VALUES, JSON_VALUES, JSON_VALUES, JSON_VALUES)
 def test_any_message_is_read(content: Any, calls: Any, older: Any, thoughts: Any) -> None:
-    """Whatever its fields hold: words of the list alone, and what was mended needs no mend again."""
+    """Whatever its fields hold: words of the list alone, and a normalised reply needs no fix again."""
     message = {"content": content, "tool_calls": calls, "function_call": older, "reasoning_content": thoughts}
     reply = read(message)
-    assert set(reply.mends) <= MENDS
+    assert set(reply.fixes) <= FIXES
     again = read(reply.message)
-    assert (again.message, calls_in(again.message)) == (reply.message, calls_in(reply.message))
-    assert set(again.mends) <= {"thoughts_in_text", "byte_order_mark"}
+    assert (again.message, parse_calls(again.message)) == (reply.message, parse_calls(reply.message))
+    assert set(again.fixes) <= {"thoughts_in_text", "byte_order_mark"}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.llm.wire.thoughts import after_thoughts
+from agents.llm.wire.thoughts import strip_thoughts
 
 JSON = '{"stance": "stand_aside"}'
 
@@ -43,8 +43,8 @@ JSON = '{"stance": "stand_aside"}'
 )
 def test_the_answer_stands_behind_the_thoughts(thoughts: str) -> None:
     """JSON and plain words alike."""
-    assert after_thoughts(thoughts + JSON).strip() == JSON
-    assert after_thoughts(thoughts + "Bids hold.").strip() == "Bids hold."
+    assert strip_thoughts(thoughts + JSON).strip() == JSON
+    assert strip_thoughts(thoughts + "Bids hold.").strip() == "Bids hold."
 
 
 @pytest.mark.parametrize(
@@ -65,14 +65,14 @@ def test_the_answer_stands_behind_the_thoughts(thoughts: str) -> None:
 )
 def test_what_begins_with_an_answer_stays(text: str) -> None:
     """Thoughts behind or inside an answer are for the firewall to refuse."""
-    assert after_thoughts(text) == text
+    assert strip_thoughts(text) == text
 
 
 def test_the_end_of_a_channel_is_no_part_of_the_answer() -> None:
     """Nor is it taken from an answer that has no channels."""
-    assert after_thoughts(f"<|channel|>final<|message|>{JSON}<|return|>\n") == JSON
-    assert after_thoughts(f"{JSON}<|return|>") == f"{JSON}<|return|>"
-    assert after_thoughts("<|channel|>analysis<|message|>a<|end|>") == "<|channel|>analysis<|message|>a<|end|>"
+    assert strip_thoughts(f"<|channel|>final<|message|>{JSON}<|return|>\n") == JSON
+    assert strip_thoughts(f"{JSON}<|return|>") == f"{JSON}<|return|>"
+    assert strip_thoughts("<|channel|>analysis<|message|>a<|end|>") == "<|channel|>analysis<|message|>a<|end|>"
 
 
 @pytest.mark.parametrize(
@@ -87,21 +87,21 @@ def test_the_end_of_a_channel_is_no_part_of_the_answer() -> None:
 )
 def test_a_block_that_is_never_closed(text: str, answer: str) -> None:
     """The answer is what begins with a line of JSON or a fence, up to the end; two objects stay two; else all of it."""
-    assert after_thoughts(text) == answer
-    assert after_thoughts(text, was_cut=True) == ""
+    assert strip_thoughts(text) == answer
+    assert strip_thoughts(text, was_cut=True) == ""
 
 
 def test_thoughts_alone_are_no_answer() -> None:
     """Nothing follows: nothing was said; a closing tag behind an answer is not the end of its thoughts."""
-    assert after_thoughts("<think>a</think>") == ""
-    assert after_thoughts("a</think>\n").strip() == ""
-    assert after_thoughts("<think>a</think>Bids hold.</think>") == "Bids hold.</think>"
+    assert strip_thoughts("<think>a</think>") == ""
+    assert strip_thoughts("a</think>\n").strip() == ""
+    assert strip_thoughts("<think>a</think>Bids hold.</think>") == "Bids hold.</think>"
 
 
 @given(st.text(st.sampled_from('<>/thinkTHINK[]{}`~ \n"a'), max_size=60))
 def test_what_is_left_is_the_end_of_the_text(text: str) -> None:
     """Whatever comes, nothing is added and nothing is moved."""
-    assert after_thoughts(text) in text
+    assert strip_thoughts(text) in text
 
 
 def test_a_hostile_text_takes_no_time() -> None:
@@ -110,6 +110,6 @@ def test_a_hostile_text_takes_no_time() -> None:
                  "<think" + " " * 1_000_000, "<think>a</think>\n" * 60_000, "<think> " * 130_000,
                  "< think " * 130_000, "<|channel|>" * 90_000, "<|channel|>final" * 60_000, "<|end|> " * 120_000,
                  "<|channel|>final<|message|>" + " <|end|>" * 120_000,  "<think>" + "\n " * 500_000):  # fmt: skip
-        started = time.thread_time()
-        after_thoughts(text)
-        assert time.thread_time() - started < 5
+        start_s = time.thread_time()
+        strip_thoughts(text)
+        assert time.thread_time() - start_s < 5

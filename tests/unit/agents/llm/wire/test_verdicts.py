@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from agents.llm.client.secret import SCRUBBED, Secret
 from agents.llm.wire.api import NoMessage, UnreadableReply, Usage, read_reply
-from agents.llm.wire.verdicts import judged, pause_s, retry_after_s
+from agents.llm.wire.verdicts import assess, pause_s, retry_after_s
 
 NOW_NS = 1_800_000_000 * 10**9  # 2027-01-15 08:00:00 UTC
 
@@ -48,9 +48,9 @@ def test_pauses_double_and_are_spread_by_the_request() -> None:
 @given(st.integers(100, 599), st.binary(max_size=200))
 def test_any_answer_gets_a_verdict(status: int, body: bytes) -> None:
     """Random bytes under any status: one line, and a reply only where a 200 could be read."""
-    found = judged(status, body)
-    assert (found.reply is None) or status == 200
-    assert "\n" not in found.detail
+    assessment = assess(status, body)
+    assert (assessment.reply is None) or status == 200
+    assert "\n" not in assessment.detail
 
 
 @pytest.mark.parametrize(
@@ -120,14 +120,14 @@ def test_a_backslash_before_a_key_stays_its_own() -> None:
 
 def test_a_hostile_body_is_scrubbed_in_no_time() -> None:
     """Two million backslashes, or half a key over and over: seconds of a core, not minutes."""
-    started = time.thread_time()
+    start_s = time.thread_time()
     for body in (b"\\" * 2_000_000, b"s\\\\" * 600_000, b"sk-1234" * 280_000):
         assert Secret("sk-123456").scrub(body) == body
-    assert time.thread_time() - started < 5
+    assert time.thread_time() - start_s < 5
 
 
 @pytest.mark.parametrize(
-    ("said", "read"),
+    ("server_text", "read"),
     [
         ("deepseek-v4-flash", "deepseek-v4-flash"),
         ("org/Model_1.5:7b@x+y", "org/Model_1.5:7b@x+y"),
@@ -141,9 +141,11 @@ def test_a_hostile_body_is_scrubbed_in_no_time() -> None:
         (7, None),
     ],
 )
-def test_a_name_that_is_no_name_is_none(said: object, read: str | None) -> None:
+def test_a_name_that_is_no_name_is_none(server_text: object, read: str | None) -> None:
     """It is published and logged: a server must not write sentences there."""
-    reply = read_reply(msgspec.json.encode({"choices": [{"message": {}}], "model": said, "system_fingerprint": said}))
+    reply = read_reply(
+        msgspec.json.encode({"choices": [{"message": {}}], "model": server_text, "system_fingerprint": server_text})
+    )
     assert (reply.model, reply.fingerprint) == (read, read)
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.llm.conversation.tools import DEPTH, FLOW, candidates
+from agents.llm.conversation.tools import DEPTH, FLOW, candidates_json
 from simulators.model.answers.decisions import decide
 from simulators.model.answers.styles import STYLES, Moods, Style
 from tests.market_builders import a_piece, a_view, meeting
@@ -131,7 +131,7 @@ def test_what_the_project_really_shows_is_understood() -> None:
     """The candidates of a market view, rendered as the conversation renders them, are decided on."""
     pieces = (a_piece("Wb0", "99.5", "99.6", "99.55"), a_piece("Ws0", 101, "101.1", 101))
     view = a_view(pieces, zones=meeting(pieces))
-    made = decide(json.loads(candidates(view)), WHOLE, "en")
+    made = decide(json.loads(candidates_json(view)), WHOLE, "en")
     assert (made["reference"], made["stance"]) == ("100", "two_sided")
     assert [z["evidence"][0] for z in made["zones"]] == ["Z0", "Z1"]
     assert [z["evidence"][1] for z in made["zones"]] == ["Wb0", "Ws0"]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.llm.conversation.tools import FLOW, forced
+from agents.llm.conversation.tools import FLOW, tool_choice
 from simulators.model.checks.acceptance import check_request
 from simulators.model.errors import Refusal
 from simulators.model.model import Asked
@@ -77,7 +77,7 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
     "two replies": (chat(user("Hi"), n=2), 400, "only n = 1"),
     "streaming": (chat(user("Hi"), stream=True), 400, "not supported by this simulator"),
     "stream options alone": (chat(user("Hi"), stream_options={}), 400, "only allowed with stream"),
-    "unknown tool chosen": (asks_depth(tool_choice=forced(FLOW)), 400, "names a function that is not in tools"),
+    "unknown tool chosen": (asks_depth(tool_choice=tool_choice(FLOW)), 400, "names a function that is not in tools"),
     "choice without tools": (chat(user("Hi"), tool_choice="required"), 400, "only allowed with tools"),
     "no such choice": (asks_depth(tool_choice="always"), 422, "tool_choice: expected"),
     "one tool twice": (asks_depth(tools=[tool(), tool()]), 400, "must be unique"),
