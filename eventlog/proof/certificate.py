@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from eventlog.code_version import code_digest
-from eventlog.disk.files import read_plain, translate_errors, write_whole
+from eventlog.disk.files import read_plain, translate_errors, write_atomic
 from eventlog.errors import EventLogError, LogBroken
 from eventlog.proof.day_findings import NamedGap, Ticks, flaws, lacks, named_gaps, ticks_of
 from eventlog.proof.day_reading import DayReading, Progress, read_day, silent
@@ -141,7 +141,7 @@ def seal_of(certificate: Certificate) -> str:
 
 def save(certificate: Certificate, path: Path) -> None:
     """Write a certificate, whole or not at all."""
-    write_whole(path, msgspec.json.format(msgspec.json.encode(certificate), indent=1))
+    write_atomic(path, msgspec.json.format(msgspec.json.encode(certificate), indent=1))
 
 
 def load(path: Path) -> Certificate:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
-from eventlog.disk.files import digest_of, translate_errors
+from eventlog.disk.files import file_digest, translate_errors
 from eventlog.errors import LogBroken
 from eventlog.facts.capture import CONFLICT, GAP, QUARANTINE, UNREAD_TRADE, VENUE_SKIPPED
 from eventlog.facts.kind import EVENTS
@@ -23,7 +23,7 @@ from market.ranges import Range, minus
 
 _SHOWN = 20
 _NAMED = 5
-_COLUMNS = {name: KINDS[name].checked for name in kinds_of(EVENTS)}
+_COLUMNS = {name: KINDS[name].check_columns for name in kinds_of(EVENTS)}
 
 
 @dataclass(slots=True)
@@ -197,7 +197,7 @@ def damage(cold: ColdLog, file: FileRecord) -> str | None:
         with translate_errors(path):
             if not path.exists():
                 return f"{file.name} is missing"
-            return None if digest_of(path) == file.sha256 else f"{file.name} is not as it was written"
+            return None if file_digest(path) == file.sha256 else f"{file.name} is not as it was written"
     except LogBroken as error:
         return str(error)
 

@@ -24,7 +24,7 @@ from market.timestamps import DAY_NS, MINUTE_NS, floor_to
 Span = tuple[int, int]
 
 EVIDENCE: dict[str, tuple[str, ...]] = {
-    name: kind.evidence for name, kind in KINDS.items() if kind.evidence is not None
+    name: kind.coverage_columns for name, kind in KINDS.items() if kind.coverage_columns is not None
 }
 """The columns that proof needs."""
 

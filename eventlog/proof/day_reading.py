@@ -162,7 +162,7 @@ def _tables(reading: DayReading, cold: ColdLog, file: FileRecord, names: Sequenc
     if wrong is not None:
         reading.damaged.append(wrong)
     try:
-        yield from parquet_files.pieces(file.kind, cold.path_of(file), names, _ROWS.get(file.kind, _FEW))
+        yield from parquet_files.read_pieces(file.kind, cold.path_of(file), names, _ROWS.get(file.kind, _FEW))
     except LogBroken as error:
         if wrong is None:
             reading.damaged.append(str(error))

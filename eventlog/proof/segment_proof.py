@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from eventlog.disk import parquet_files
-from eventlog.disk.files import digest_of, translate_errors
+from eventlog.disk.files import file_digest, translate_errors
 from eventlog.errors import LogBroken, first_line
 from eventlog.facts.capture import GAP
 from eventlog.facts.market import AGG_TRADE
@@ -63,7 +63,7 @@ def prove_segment(first: int, last: int, files: Mapping[str, Path], cuts: I64) -
         seqs.append(table.column("seq").to_numpy())
         arrivals.append(table.column("recv_ns").to_numpy())
         with translate_errors(path):
-            records.append(FileRecord(kind, path.name, table.num_rows, path.stat().st_size, digest_of(path)))
+            records.append(FileRecord(kind, path.name, table.num_rows, path.stat().st_size, file_digest(path)))
         if kind == AGG_TRADE:
             agg_ids = pc.min_max(table.column("agg_id")).as_py()
         if kind == GAP:

@@ -30,7 +30,7 @@ from eventlog.disk.files import (
     open_private,
     read_plain,
     translate_errors,
-    write_whole,
+    write_atomic,
 )
 from eventlog.errors import EventLogError, ServerFailed, first_line
 from eventlog.server.connections import CLIENT_NAME, DEFAULT_TIMEOUT_S, Connections
@@ -238,7 +238,7 @@ class EmbeddedServer:
         os.set_inheritable(lock, True)
         password = self._own_password()
         binary = _binary()
-        write_whole(self.folder / "server.conf", _configuration(self.socket, password).encode(), synced=False)
+        write_atomic(self.folder / "server.conf", _configuration(self.socket, password).encode(), synced=False)
         try:
             return subprocess.Popen(
                 [binary, "server.conf"],
@@ -258,7 +258,7 @@ class EmbeddedServer:
         with suppress(ServerFailed):
             return self.password()
         password = secrets.token_hex(32)
-        write_whole(self.folder / PASSWORD_FILE, f"{password}\n".encode())
+        write_atomic(self.folder / PASSWORD_FILE, f"{password}\n".encode())
         return password
 
     def _adopt(self, lock: int, given_up: Callable[[], bool]) -> "redis.Redis | None":

@@ -19,7 +19,7 @@ from zlib import crc32
 
 import structlog
 
-from eventlog.disk.files import move_aside, open_plain, open_private, sync_folder, translate_errors, write_whole
+from eventlog.disk.files import move_aside, open_plain, open_private, sync_folder, translate_errors, write_atomic
 from eventlog.disk.sealed_json import read_sealed, seal
 from eventlog.errors import LogBroken, StoreFull
 from eventlog.facts.entry import Fact
@@ -56,10 +56,10 @@ class Spill:
         LogBroken: there is a file, but its position cannot be read.
     """
 
-    def __init__(self, folder: Path, most_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, folder: Path, max_bytes: int = MAX_BYTES) -> None:
         self.path = folder / SPILL_FILE
         self._position_path = folder / SPILL_POSITION_FILE
-        self._most_bytes = most_bytes
+        self._max_bytes = max_bytes
         self._there = False
         self._at = SpillPosition(0, 0)
         self._end = 0
@@ -97,8 +97,8 @@ class Spill:
             StoreFull: no room on the disk, or the file would pass its limit.
         """
         data = b"".join(_record(fact) for fact in facts)
-        if limited and self._end + len(data) > self._most_bytes:
-            raise StoreFull(f"{self.path} would grow beyond {self._most_bytes:,} bytes; bring the log's server back")
+        if limited and self._end + len(data) > self._max_bytes:
+            raise StoreFull(f"{self.path} would grow beyond {self._max_bytes:,} bytes; bring the log's server back")
         with translate_errors(self.path):
             if self.unread == 0:  # first the position: a file without one says nothing
                 self._say(SpillPosition(self._end, after_seq))
@@ -149,7 +149,7 @@ class Spill:
             self._position_path.unlink(missing_ok=True)
 
     def _say(self, position: SpillPosition) -> None:
-        write_whole(self._position_path, seal(position))
+        write_atomic(self._position_path, seal(position))
         self._at = position
 
     def _open_old(self) -> None:
@@ -179,7 +179,7 @@ class Spill:
                 raise LogBroken(f"{self.path} holds {size:,} bytes behind byte {self._end} that are no facts; {_MEND}")
             file.seek(self._end)
             rest = file.read(size)
-        write_whole(part, rest)
+        write_atomic(part, rest)
         kept = move_aside(part)
         _log.warning("the spill ends in bytes that are no facts", file=str(self.path), bytes=len(rest), kept=kept.name)
         descriptor = open_private(self.path, os.O_WRONLY)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from eventlog.disk.files import write_whole
+from eventlog.disk.files import write_atomic
 from eventlog.disk.sealed_json import read_sealed, seal
 from eventlog.errors import EventLogError, LogBroken, LogNotFound
 
@@ -83,7 +83,7 @@ class Catalogue(msgspec.Struct, frozen=True):
 
     def save(self, folder: Path) -> None:
         """Replace the catalogue in one step."""
-        write_whole(folder / FILE_NAME, seal(self))
+        write_atomic(folder / FILE_NAME, seal(self))
 
 
 def file_name(first_seq: int, last_seq: int, kind: str) -> str:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from eventlog.disk import parquet_files
-from eventlog.disk.files import create_private_folder, expect_no_link, move_aside, translate_errors, write_whole
+from eventlog.disk.files import create_private_folder, expect_no_link, move_aside, translate_errors, write_atomic
 from eventlog.disk.sealed_json import read_sealed
 from eventlog.errors import LogBroken, LogNotFound
 from eventlog.facts.capture import TICK
@@ -273,7 +273,7 @@ class ColdLog:
     def write_file(self, name: str, kind: str, table: pa.Table) -> FileRecord:
         """Write one file of a segment, on disk when this returns."""
         data = parquet_files.to_bytes(kind, table, self.name.key)
-        write_whole(self.folder / name, data)
+        write_atomic(self.folder / name, data)
         return FileRecord(kind, name, table.num_rows, len(data), hashlib.sha256(data).hexdigest())
 
     def _remove_retired(self, committed: Catalogue, now_ns: int) -> Iterator[Retired]:

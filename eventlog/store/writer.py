@@ -17,7 +17,7 @@ from threading import Lock
 import msgspec
 
 from eventlog.clock import Clock
-from eventlog.disk.files import create_private_folder, open_private, translate_errors, write_whole
+from eventlog.disk.files import create_private_folder, open_private, translate_errors, write_atomic
 from eventlog.disk.sealed_json import seal
 from eventlog.errors import EventLogError, LogBroken, StoreUnavailable, StoreWiped, WriterRefused
 from eventlog.facts.capture import GAP, Gap
@@ -281,5 +281,5 @@ class LogWriter:
 
     def _reserve_up_to(self, last: int, epoch: int, closed: bool = False) -> None:
         reserved = Reserved(last, epoch, self.cold.catalogue.log_id, closed)
-        write_whole(self.cold.folder / RESERVED_FILE, seal(reserved))
+        write_atomic(self.cold.folder / RESERVED_FILE, seal(reserved))
         self._reserved = reserved

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 
-from eventlog.disk.files import translate_errors, write_whole
+from eventlog.disk.files import translate_errors, write_atomic
 from market.fixed_point import DECIMALS, format_e8
 from market.timestamps import iso
 
@@ -214,5 +214,5 @@ def minute_file(minute_ns: int, view: dict[str, Any], folder: Path) -> Path:
     """
     stamp = iso(minute_ns)
     path = folder / f"trades_{stamp[:10].replace('-', '')}_{stamp[11:13]}{stamp[14:16]}.json"
-    write_whole(path, msgspec.json.format(msgspec.json.encode(view)), synced=False)
+    write_atomic(path, msgspec.json.format(msgspec.json.encode(view)), synced=False)
     return path

@@ -203,7 +203,7 @@ def _prove(
 
 def _expect_own(cold: ColdLog, path: Path) -> None:
     try:
-        log = parquet_files.log_of(path)
+        log = parquet_files.read_log_key(path)
     except LogBroken:
         return  # whoever reads it says what is wrong with it
     if log not in ("", cold.name.key):

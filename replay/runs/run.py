@@ -19,7 +19,7 @@ from agents.recommendation import parse
 from agents.rules import RulesAnalyst
 from eventlog.clock import Clock
 from eventlog.code_version import code_digest, lock_digest
-from eventlog.disk.files import digest_of, translate_errors
+from eventlog.disk.files import file_digest, translate_errors
 from eventlog.proof.coverage import unproven
 from eventlog.store.log import Log
 from market.timestamps import iso
@@ -300,7 +300,7 @@ def _write(
         "notes": notes,
     }
     (folder / "report.html").write_text(render(manifest, tables, path), encoding="utf-8")
-    manifest["files"] = {f.name: digest_of(f) for f in sorted(folder.iterdir())}
+    manifest["files"] = {f.name: file_digest(f) for f in sorted(folder.iterdir())}
     return manifest
 
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from eventlog.disk.files import read_plain, write_whole
+from eventlog.disk.files import read_plain, write_atomic
 from eventlog.errors import LogBroken
 from eventlog.names import LogName
 from eventlog.store.writer import term_of
@@ -30,7 +30,7 @@ def write(folder: Path, fields: dict[str, Any]) -> None:
 
 def write_fields(folder: Path, fields: dict[str, Any], name: str) -> None:
     """Replace a file of a status's kind. It is for looking at, so it is not synced to disk."""
-    write_whole(folder / name, json.dumps(fields, indent=1).encode(), synced=False)
+    write_atomic(folder / name, json.dumps(fields, indent=1).encode(), synced=False)
 
 
 def read(folder: Path) -> dict[str, Any]:

@@ -20,7 +20,7 @@ import typer
 from cli import sql as research_commands
 from cli.log import app as eventlog_commands
 from cli.replay import app as replay_commands
-from eventlog.disk.files import digest_of
+from eventlog.disk.files import file_digest
 from eventlog.disk.sealed_json import seal, seal_fields
 from eventlog.facts.analysis import ANALYZER_SESSION, AnalyzerSession
 from eventlog.server.embedded_server import EmbeddedServer
@@ -361,7 +361,7 @@ def _manifest_of(place: Place, **changed: Any) -> None:
 def _a_manifest_that_names_files_outside(place: Place) -> None:
     folder = place.run
     stolen = os.path.relpath(place.outside / "stolen.parquet", folder)
-    files = {stolen: digest_of(place.outside / "stolen.parquet"), "scores.parquet": "0" * 64}
+    files = {stolen: file_digest(place.outside / "stolen.parquet"), "scores.parquet": "0" * 64}
     _manifest_of(place, files=files, run_id=SCREEN, notes=[SCREEN])
 
 
@@ -381,7 +381,7 @@ def _tables_of_other_columns(place: Place) -> None:
     files = {}
     for path in place.run.glob("*.parquet"):
         pq.write_table(pa.table({SCREEN: [SCREEN], "advice": ["x"]}), path)
-        files[path.name] = digest_of(path)
+        files[path.name] = file_digest(path)
     _manifest_of(place, files=files)
 
 

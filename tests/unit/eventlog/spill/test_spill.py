@@ -39,12 +39,12 @@ def test_a_file_without_waiting_facts_begins_behind_the_log_as_it_is_then(tmp_pa
 
 def test_what_memory_cannot_keep_may_pass_the_limit(tmp_path: Path) -> None:
     """The limit holds while there is another place; at the end there is none."""
-    spill = Spill(tmp_path, most_bytes=40)
+    spill = Spill(tmp_path, max_bytes=40)
     spill.append(FACTS[:1], 40)
     with pytest.raises(StoreFull, match="beyond 40 bytes"):
         spill.append(FACTS[2:], 40)
     spill.append(FACTS[2:], 40, limited=False)
-    assert Spill(tmp_path, most_bytes=40).next(9) == [FACTS[0], FACTS[2]]
+    assert Spill(tmp_path, max_bytes=40).next(9) == [FACTS[0], FACTS[2]]
 
 
 def test_finished_it_leaves_nothing(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_damage_under_way_stops(tmp_path: Path) -> None:
 
 def test_beyond_its_limit_nothing_of_an_append_is_kept(tmp_path: Path) -> None:
     """A file at its largest refuses, and still holds what it held."""
-    spill = Spill(tmp_path, most_bytes=60)
+    spill = Spill(tmp_path, max_bytes=60)
     spill.append(FACTS[:1], 3)
     with pytest.raises(StoreFull, match="would grow beyond 60 bytes"):
         spill.append(FACTS, 3)

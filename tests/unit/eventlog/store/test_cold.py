@@ -41,7 +41,7 @@ def test_a_segment_says_what_it_holds(tmp_path: Path) -> None:
     for file in segment.files:
         path = cold.path_of(file)
         assert path.stat().st_size == file.size
-        assert files.digest_of(path) == file.sha256
+        assert files.file_digest(path) == file.sha256
     assert cold.catalogue.last_recv_ns == segment.last_recv_ns
 
 
@@ -225,7 +225,7 @@ def test_a_folder_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A write that fails leaves the old bytes and nothing beside them."""
     path = tmp_path / "file"
-    files.write_whole(path, b"old")
+    files.write_atomic(path, b"old")
 
     def broken(*_: object) -> None:
         raise OSError(5, "Input/output error")
@@ -233,8 +233,8 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
     with monkeypatch.context() as patch:
         patch.setattr("os.replace", broken)
         with pytest.raises(EventLogError, match="Input/output error"):
-            files.write_whole(path, b"new")
+            files.write_atomic(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
-    files.write_whole(path, b"new")
+    files.write_atomic(path, b"new")
     assert path.read_bytes() == b"new"
