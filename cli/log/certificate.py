@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from cli import console
-from eventlog.proof.certificate import Certificate, certify, difference, load, path_of, save
+from eventlog.proof.certificate import Certificate, certify, find_difference, load, path_of, save
 from eventlog.store.log import Log
 from market.ranges import Range
 from market.timestamps import DAY_NS, MINUTE_NS, parse_iso
@@ -39,7 +39,7 @@ def compare(log: Log, path: Path, day: str | None, as_json: bool) -> bool:
     if day is not None and certificate.day != day:
         raise console.Failure(f"{path} is of {certificate.day}, not of {day}; leave --day out, or name the other file")
     with console.progress("comparing", None) as advance:
-        found = difference(log, certificate, advance)
+        found = find_difference(log, certificate, advance)
     if as_json:
         console.print_json({"day": certificate.day, "seal": certificate.seal, "difference": found})
     else:

@@ -23,7 +23,7 @@ from eventlog.facts.market import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT
 from eventlog.facts.registry import SCHEMAS
 from eventlog.names import RESERVED_FILE
 from eventlog.proof.certificate import CERTIFICATES, load
-from eventlog.proof.segment_proof import MAX_NAMED, SegmentProof, name_ranges, prove_segment, ranges_left
+from eventlog.proof.segment_proof import MAX_NAMED, SegmentProof, format_ranges, prove_segment, subtract_ranges
 from eventlog.store import catalogue as catalogues
 from eventlog.store.catalogue import FILE_NAME, Catalogue, Segment, parse_file_name
 from eventlog.store.cold import ColdLog, new_log_id
@@ -249,14 +249,14 @@ def _expect_complete(
     for part in parts:
         first = part.segment.first_seq
         # the catalogue takes a later start only from the segment that names what was lost
-        missing += ranges_left([(end + 1, first - 1)] if first > end + 1 else [], part.lost)
+        missing += subtract_ranges([(end + 1, first - 1)] if first > end + 1 else [], part.lost_ranges)
         end = part.segment.last_seq
     missing += [(end + 1, last)] if last > end else []
     if not missing:
         return
     because = f" ({'; '.join(faults[:MAX_NAMED])})" if faults else ""
     raise LogBroken(
-        f"{cold.folder}: no whole file holds {name_ranges(missing)}{because}; nothing was changed; restore the files "
+        f"{cold.folder}: no whole file holds {format_ranges(missing)}{because}; nothing was changed; restore the files "
         f"from a backup, or {_way_on(parts, missing)}"
     )
 

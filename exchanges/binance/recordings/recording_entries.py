@@ -14,7 +14,7 @@ from msgspec import structs
 from eventlog.facts.capture import CONFLICT, GAP, QUARANTINE, TICK, UNREAD_TRADE
 from eventlog.facts.market import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT
 from eventlog.facts.registry import SCHEMAS
-from eventlog.proof.chains import LAST, holes
+from eventlog.proof.chains import LAST, find_gaps
 from eventlog.proof.open_gaps import OpenGaps
 from eventlog.store.catalogue import Segment
 from eventlog.transfer.imported_trades import equal_rows, trades_of
@@ -226,7 +226,7 @@ class RecordedEntries:
 
     def _close_gap(self, agg_id: int, recv_ns: int) -> None:
         """A trade that came late may be the last that a gap of the log lacked."""
-        gap = self._open_gaps.closed_by(agg_id)
+        gap = self._open_gaps.fill(agg_id)
         if gap is not None:
             words = {name: gap[name] for name in ("what", "first", "last", "cause")}
             self._say(GAP, {"recv_ns": recv_ns, **words, "state": "filled"})
@@ -293,7 +293,7 @@ def _holes_after(newest: int | None, runs: I64) -> list[Range]:
     if newest is not None:
         later = runs[runs[:, LAST] > newest]
         runs = np.vstack([np.full((1, 6), newest, np.int64), later])
-    return holes(runs)
+    return find_gaps(runs)
 
 
 def _id_columns(kind: str, rows: pa.Table) -> list[tuple[int, int]]:

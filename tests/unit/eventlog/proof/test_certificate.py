@@ -15,7 +15,7 @@ from eventlog.disk import parquet_files
 from eventlog.errors import EventLogError, LogBroken
 from eventlog.facts.entry import Fact
 from eventlog.facts.market import AGG_TRADE
-from eventlog.proof.certificate import Certificate, certify, difference, load, path_of, save, seal_of
+from eventlog.proof.certificate import Certificate, certify, compute_seal, find_difference, load, path_of, save
 from eventlog.proof.day_tally import DayTally
 from eventlog.proof.minute_digests import MinuteDigests
 from eventlog.store.cold import ColdLog
@@ -286,7 +286,7 @@ def test_a_certificate_comes_back_and_its_seal_holds(tmp_path: Path) -> None:
     path = tmp_path / "c.json"
     save(found, path)
     assert load(path) == found
-    assert found.seal == seal_of(found)
+    assert found.seal == compute_seal(found)
     save(a_changed_certificate(found), path)
     with pytest.raises(LogBroken, match="changed since it was made"):
         load(path)
@@ -315,9 +315,9 @@ def test_nothing_differs_from_a_fresh_certificate_nor_after_merging(tmp_path: Pa
     day = a_day()
     log = a_log(tmp_path, day[:500], day[500:])
     certificate = certify(log, T0)
-    assert difference(log, certificate) is None
+    assert find_difference(log, certificate) is None
     assert ColdLog(tmp_path, log.name).compact(NOW) == 1
-    assert difference(Log(ColdLog(tmp_path, log.name), None, MAPPER.decoders), certificate) is None
+    assert find_difference(Log(ColdLog(tmp_path, log.name), None, MAPPER.decoders), certificate) is None
 
 
 def test_a_changed_price_names_its_minute(tmp_path: Path) -> None:
@@ -325,7 +325,7 @@ def test_a_changed_price_names_its_minute(tmp_path: Path) -> None:
     log = a_log(tmp_path, a_day())
     certificate = certify(log, T0)
     rewritten(log, "100.01")
-    found = difference(log, certificate)
+    found = find_difference(log, certificate)
     assert found is not None
     assert found.startswith("2024-01-01 00:20 is the first minute that differs from the certificate: ")
     assert found.endswith(".agg_trade.parquet is not as it was written")
@@ -338,7 +338,7 @@ def test_a_file_written_anew_with_the_same_entries_is_told(tmp_path: Path) -> No
     record = log.cold.catalogue.segments[0].files[0]
     path = log.cold.path_of(record)
     path.write_bytes(path.read_bytes() + b"\0")
-    found = difference(log, certificate)
+    found = find_difference(log, certificate)
     assert found is not None
     assert "is not as it was written" in found
 
@@ -354,7 +354,7 @@ def test_a_missing_file_names_the_first_minute_it_held(tmp_path: Path) -> None:
     certificate = certify(log, T0)
     record = next(f for f in log.cold.catalogue.segments[1].files if f.kind == AGG_TRADE)
     log.cold.path_of(record).unlink()
-    assert difference(log, certificate) == (
+    assert find_difference(log, certificate) == (
         f"2024-01-01 08:20 is the first minute that differs from the certificate: {record.name} is missing"
     )
     again = certify(log, T0)
@@ -388,6 +388,6 @@ def test_another_days_file_that_says_what_came_late_is_held_to_its_digest(tmp_pa
 def test_another_log_is_not_what_was_certified(tmp_path: Path) -> None:
     """The same market recorded elsewhere has another id."""
     certificate = certified(tmp_path / "a", a_day())
-    found = difference(a_log(tmp_path / "b", a_day()), replace(certificate, log_id="0" * 16))
+    found = find_difference(a_log(tmp_path / "b", a_day()), replace(certificate, log_id="0" * 16))
     assert found is not None
     assert "not of this log" in found

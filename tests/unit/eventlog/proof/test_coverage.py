@@ -7,17 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventlog.facts.entry import Fact
-from eventlog.proof.chains import TradeChain, UpdateChain, broken_at, holes
-from eventlog.proof.coverage import Mask, minutes_of, overlapping, unproven
+from eventlog.proof.chains import TradeChain, UpdateChain, find_breaks, find_gaps
+from eventlog.proof.coverage import CoverageGaps, find_coverage_gaps, minutes_of, overlapping
 from market.timestamps import MINUTE_NS, SECOND_NS
 from tests.builders import T0, a_book_audit, a_book_reset, a_diff, a_log, a_snapshot, a_tick, a_trade
 
 HOUR = 60 * MINUTE_NS
 
 
-def masked(storage: Path, *facts: Fact) -> Mask:
+def masked(storage: Path, *facts: Fact) -> CoverageGaps:
     """The mask of the first hour of 2024."""
-    return unproven(a_log(storage, list(facts)), T0, T0 + HOUR)
+    return find_coverage_gaps(a_log(storage, list(facts)), T0, T0 + HOUR)
 
 
 def at(minute: float) -> int:
@@ -113,7 +113,7 @@ def test_a_chain_of_trades_is_the_same_in_any_order_and_pieces(data: st.DataObje
     runs = chain.runs()
     covered = [i for a, b in runs[:, :2].tolist() for i in range(a, b + 1)]
     missing = set(range(min(covered), max(covered) + 1)) - set(covered)
-    assert {i for a, b in holes(runs) for i in range(a, b + 1)} == missing
+    assert {i for a, b in find_gaps(runs) for i in range(a, b + 1)} == missing
     assert (chain.duplicates == 0) == (len(covered) == len(set(covered)))
 
 
@@ -126,7 +126,7 @@ def test_a_chain_of_trades_tells_its_runs() -> None:
     chain.add(np.array([8]), np.array([9]), np.array([9]), np.array([80]))
     runs = chain.runs()
     assert runs[:, :2].tolist() == [[1, 3], [3, 3], [6, 7], [8, 8]]
-    assert (chain.duplicates, holes(runs), broken_at(runs)) == (1, [(4, 5)], [8])
+    assert (chain.duplicates, find_gaps(runs), find_breaks(runs)) == (1, [(4, 5)], [8])
 
 
 def test_a_chain_of_updates_tells_its_runs() -> None:

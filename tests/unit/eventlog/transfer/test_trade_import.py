@@ -17,7 +17,7 @@ from eventlog.errors import ImportRefused
 from eventlog.facts.capture import GAP, QUARANTINE, TICK
 from eventlog.facts.market import AGG_TRADE, INSTRUMENT
 from eventlog.names import LogName
-from eventlog.proof.certificate import certify, difference, load, save, seal_of
+from eventlog.proof.certificate import certify, compute_seal, find_difference, load, save
 from eventlog.proof.check import check
 from eventlog.store.cold import ColdLog
 from eventlog.store.log import Log
@@ -236,11 +236,11 @@ def test_a_day_is_not_as_certified_once_a_trade_of_it_is_contradicted(
     if is_older:
         certificate = replace(certificate, contradicted=msgspec.UNSET)
     path = tmp_path / "certificate.json"
-    save(replace(certificate, seal=seal_of(certificate)), path)
+    save(replace(certificate, seal=compute_seal(certificate)), path)
     assert (b"contradicted" in path.read_bytes()) == (not is_older)
-    assert difference(log, load(path)) is None
+    assert find_difference(log, load(path)) is None
     brought(importer, tmp_path, archive_row(5, at=T0_MS + 4 * MINUTE_MS, quantity="9"))
-    found = difference(log, load(path))
+    found = find_difference(log, load(path))
     if is_older and not is_whole:
         assert found is None
     else:
@@ -248,7 +248,7 @@ def test_a_day_is_not_as_certified_once_a_trade_of_it_is_contradicted(
             "2024-01-01: every minute's entries are as certified, but what contradicts its trades has changed since, "
             "agg ids 5; certify it again with check --day"
         )
-    assert difference(log, certify(log, T0)) is None
+    assert find_difference(log, certify(log, T0)) is None
 
 
 @pytest.mark.parametrize("files", [1, 2])
