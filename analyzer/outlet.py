@@ -108,7 +108,7 @@ class Outlet:
         with self._changed:
             left = [*self._in_hand, *self._waiting]
             if left and self._error is None:
-                self._spill.append(left, self._stored_seq, limited=False)
+                self._spill.append(left, self._stored_seq, has_limit=False)
                 _log.warning("not stored yet, kept for the next start", facts=len(left), file=str(self._spill.path))
         if self._error is not None:
             raise self._error

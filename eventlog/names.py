@@ -23,7 +23,7 @@ SPILL_POSITION_FILE = "spill.position.json"
 """The file that holds the byte up to which the spill is in the log."""
 
 
-class Reserved(msgspec.Struct, frozen=True):
+class Reservation(msgspec.Struct, frozen=True):
     """
     Seqs of a log that are reserved for its writer: those up to `last` may have been used, those beyond were not.
 

@@ -238,7 +238,7 @@ def as_tables(facts: Iterable[Fact], first_seq: int = 1, mapper: BinanceMapper =
 
 def a_batch(facts: Sequence[Fact], first_seq: int = 1) -> Batch:
     """Facts as a stretch of a log."""
-    return Batch.of(first_seq, first_seq + len(facts) - 1, as_tables(facts, first_seq))
+    return Batch.from_tables(first_seq, first_seq + len(facts) - 1, as_tables(facts, first_seq))
 
 
 def a_cold_log(storage: Path, *segments: Sequence[Fact], name: LogName = EVENTS, created_ns: int = NOW) -> ColdLog:
@@ -282,7 +282,7 @@ def pieces(batch: Batch, cuts: Iterable[int]) -> list[Batch]:
     """A batch cut after some of its seqs, each piece with tables of its own, as another reader would get them."""
     split = batch.split_after(np.array(sorted({c for c in cuts if batch.first_seq <= c < batch.last_seq}), np.int64))
     return [
-        Batch.of(
+        Batch.from_tables(
             piece.first_seq,
             piece.last_seq,
             {kind: rows.table() for kind, rows in piece.rows.items()},

@@ -18,7 +18,7 @@ _SHOWN = 3
 
 def certify_day(log: Log, day: str, as_json: bool, allow_gaps: bool) -> bool:
     """Write a day's certificate beside the log's files and print it; whether the day passes."""
-    if waiting := log.cold.waiting_bytes:
+    if waiting := log.cold.pending_bytes:
         raise console.Failure(
             f"{waiting:,} bytes wait beside {log.name} and may be of {day}; certify when the collector has stored them"
         )

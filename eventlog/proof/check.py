@@ -88,7 +88,7 @@ def check(log: Log, verify_files: bool = True, on_progress: Callable[[int, int],
         verify_files: whether every file is hashed and compared with the catalogue.
         on_progress: called with the number of entries read since the last call, and the log's last seq.
     """
-    report = Report(str(log.name), waiting_bytes=log.cold.waiting_bytes)
+    report = Report(str(log.name), waiting_bytes=log.cold.pending_bytes)
     if verify_files:
         report.damaged = list(_find_damage(log.cold))
     last_stored_seq = _last_stored_seq(log.cold, report)
@@ -101,7 +101,7 @@ def check(log: Log, verify_files: bool = True, on_progress: Callable[[int, int],
             report.open_gaps.append(gap)
         elif gap["state"] == "given_up":
             report.given_up_gaps.append(gap)
-    report.unlisted = [path.name for path in log.cold.unlisted()] if log.cold.exists() else []
+    report.unlisted = [path.name for path in log.cold.unlisted_files()] if log.cold.exists() else []
     report.reasons = list(_reasons(report))
     report.complete = not report.reasons
     report.trades_complete = _are_trades_complete(report, columns["trade_seq"])
@@ -220,7 +220,7 @@ def _last_stored_seq(cold: ColdLog, report: Report) -> int:
     """The last seq that a writer which ended well had stored, else 0: a server may have lost its end since."""
     try:
         with translate_errors(cold.folder):
-            reservation = cold.reserved()
+            reservation = cold.load_reservation()
     except LogBroken as error:
         report.damaged.append(str(error))
         return 0

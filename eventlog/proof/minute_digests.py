@@ -66,7 +66,7 @@ class MinuteDigests:
             yield minute_ns, count, digest.digest()
 
     def chain(self, seed: str) -> list[tuple[int, int, str]]:
-        """The minutes in order: start in ns, number of entries, digest over the digest before, the start and its own."""
+        """The minutes in order: start in ns, number of entries, digest of the digest before, the start and its own."""
         head = blake2b(seed.encode(), digest_size=DIGEST_BYTES).digest()
         links = []
         for minute_ns, count, digest in self.minutes():

@@ -275,7 +275,7 @@ def _way_on(parts: Sequence[SegmentProof], missing: Sequence[Range]) -> str:
 def _log_id(cold: ColdLog, server_id: str | None, clock: Clock) -> str:
     """Whose log it is: what its writer, its server or a certificate says; a new name where nobody ever named it."""
     with suppress(OSError):
-        reserved = cold.reserved()
+        reserved = cold.load_reservation()
         if reserved is not None and reserved.log_id:
             return reserved.log_id
     if server_id is not None:

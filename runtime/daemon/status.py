@@ -10,7 +10,7 @@ from typing import Any
 from eventlog.disk.files import read_plain, write_atomic
 from eventlog.errors import LogBroken
 from eventlog.names import LogName
-from eventlog.store.writer import term_of
+from eventlog.store.writer import current_term
 from market.errors import BadTime
 from market.instrument import Market
 from market.timestamps import SECOND_NS, parse_iso
@@ -25,7 +25,7 @@ _MAX_BYTES = 16 * 1024 * 1024
 
 def write(folder: Path, fields: dict[str, Any]) -> None:
     """Replace the status file. Whoever writes it holds the log's lock, and the file names that term of writing."""
-    write_fields(folder, {**fields, "term": term_of(folder / _LOCK)}, STATUS)
+    write_fields(folder, {**fields, "term": current_term(folder / _LOCK)}, STATUS)
 
 
 def write_fields(folder: Path, fields: dict[str, Any], name: str) -> None:
@@ -38,7 +38,7 @@ def read(folder: Path) -> dict[str, Any]:
     What the daemon said last, and whether it runs now: `running` is what its lock says. Of one that has the lock and
     has said nothing yet nothing more is known: what its predecessor said last was of another time.
     """
-    term = term_of(folder / _LOCK)
+    term = current_term(folder / _LOCK)
     said = read_fields(folder)
     written_in = said.pop("term", 0)  # a version that knew no terms wrote none into the lock either
     if term is not None:

@@ -24,7 +24,7 @@ from eventlog.disk.files import file_digest
 from eventlog.disk.sealed_json import seal, seal_fields
 from eventlog.facts.analysis import ANALYZER_SESSION, AnalyzerSession
 from eventlog.server.embedded_server import EmbeddedServer
-from eventlog.store.catalogue import Catalogue, Retired
+from eventlog.store.catalogue import Catalogue, RetiredFile
 from eventlog.store.cold import ColdLog
 from tests.builders import as_tables, one_of_each_decision_kind
 from tests.commands import run_here
@@ -105,7 +105,7 @@ def _a_retired_name_that_leads_up(place: Place) -> None:
     cold = ColdLog(place.storage, EVENTS)
     name = os.path.relpath(place.outside / "stolen.parquet", place.log)
     old = cold.catalogue
-    changed = Catalogue(old.log, old.log_id, old.version, old.segments, (Retired(name, 0),))
+    changed = Catalogue(old.log, old.log_id, old.version, old.segments, (RetiredFile(name, 0),))
     (place.log / "catalogue.json").write_bytes(seal(changed))
 
 

@@ -73,7 +73,7 @@ def at_once(log: Log, kind: str, columns: Sequence[str] | None = None) -> Batch:
     """All entries of a kind in one batch."""
     wanted = None if columns is None else {kind: columns}
     parts = [b.rows[kind].columns.table for b in log.read(kinds=[kind], columns=wanted) if kind in b.rows]
-    return Batch.of(1, log.last_seq(), {kind: pa.concat_tables(parts)})
+    return Batch.from_tables(1, log.last_seq(), {kind: pa.concat_tables(parts)})
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def in_batches_of(day: Batch, size: int, count: int | None = None) -> Iterator[B
     rows = len(seqs) if count is None else count
     for start in range(0, rows, size):
         part = table.slice(start, min(size, rows - start))
-        yield Batch.of(int(seqs[start]), int(seqs[start + len(part) - 1]), {AGG_TRADE: part})
+        yield Batch.from_tables(int(seqs[start]), int(seqs[start + len(part) - 1]), {AGG_TRADE: part})
 
 
 def test_the_day_is_complete(log: Log) -> None:

@@ -132,7 +132,7 @@ def test_what_memory_has_no_room_for_goes_to_the_file_and_comes_back_in_order(tm
             deepest = max(deepest, recorder.queue_depth)
             assert recorder.dropped == 0
         seen = {f.data for part in recorder.queued(AGG_TRADE) for f in part}
-        in_file = spill.unread
+        in_file = spill.pending_count
         writer.let.set()
         await recorder.stored()
         await until(lambda: not spill.is_open)

@@ -18,7 +18,7 @@ from eventlog.facts.capture import GAP, TICK
 from eventlog.facts.entry import Fact
 from eventlog.facts.market import AGG_TRADE, INSTRUMENT
 from eventlog.facts.registry import SCHEMAS
-from eventlog.names import RESERVED_FILE, LogName, Reserved
+from eventlog.names import RESERVED_FILE, LogName, Reservation
 from eventlog.proof.certificate import certify, path_of, save
 from eventlog.store.catalogue import Catalogue, file_name
 from eventlog.store.cold import ColdLog
@@ -393,7 +393,7 @@ def test_a_folder_without_a_log_stays_empty(tmp_path: Path, with_folder: bool) -
 def test_a_log_whose_entries_are_all_on_the_server(tmp_path: Path) -> None:
     """Its recorder's reserve is there, no file yet: an empty catalogue of that log."""
     cold = a_cold_log(tmp_path)
-    (cold.folder / RESERVED_FILE).write_bytes(seal(Reserved(100, 3, cold.catalogue.log_id)))
+    (cold.folder / RESERVED_FILE).write_bytes(seal(Reservation(100, 3, cold.catalogue.log_id)))
     lost = lose_catalogue(cold)
     assert rebuilt(cold).catalogue == lost
 
@@ -409,7 +409,7 @@ def test_whose_log_it_is_comes_from_whoever_knows(tmp_path: Path) -> None:
     save(certify(a_log(tmp_path), T0 - T0 % DAY_NS), path_of(cold, "2024-01-01"))
     lose_catalogue(cold)
     assert rebuilt(cold).catalogue.log_id == log_id
-    (cold.folder / RESERVED_FILE).write_bytes(seal(Reserved(100, 3, "0123456789abcdef")))
+    (cold.folder / RESERVED_FILE).write_bytes(seal(Reservation(100, 3, "0123456789abcdef")))
     lose_catalogue(cold)
     assert rebuilt(cold, server_id=log_id).catalogue.log_id == "0123456789abcdef"
 
