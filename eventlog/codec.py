@@ -50,10 +50,10 @@ def decode_own(entries: Sequence[Entry]) -> pa.Table:
         BadEntry: the kind is unknown, or an entry does not decode; the message names its seq.
     """
     kind = entries[0].kind
-    declared = KINDS.get(kind)
-    if declared is None or not declared.is_ours:
+    declaration = KINDS.get(kind)
+    if declaration is None or not declaration.is_ours:
         raise BadEntry(f"seq {entries[0].seq}: kind {kind!r} is unknown here; was it written by a newer version?")
-    decoder = msgspec.json.Decoder(declared.body)
+    decoder = msgspec.json.Decoder(declaration.body)
     bodies = []
     for entry in entries:
         try:

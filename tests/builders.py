@@ -46,7 +46,7 @@ from eventlog.store.cold import ColdLog
 from eventlog.store.hot import HotLog
 from eventlog.store.log import Log
 from eventlog.store.writer import LogWriter
-from eventlog.transfer.importing import Imported, Importer
+from eventlog.transfer.importing import Importer, ImportSummary
 from eventlog.transfer.trade_import import import_trades
 from exchanges.binance.archives.archive import Archive
 from exchanges.binance.mapper import BinanceMapper
@@ -306,7 +306,7 @@ def archive_csv(path: Path, rows: Iterable[str], header: str | None = None) -> P
     return path
 
 
-def brought(importer: Importer, tmp_path: Path, *rows: str) -> Imported:
+def brought(importer: Importer, tmp_path: Path, *rows: str) -> ImportSummary:
     """Import rows of an archive."""
     path = archive_csv(tmp_path / "rows.csv", rows)
     return import_trades(importer, path.name, Archive(path))

@@ -17,7 +17,7 @@ from eventlog.server.embedded_server import EmbeddedServer
 from eventlog.store import hot as hots
 from eventlog.store.cold import ColdLog
 from eventlog.store.hot import HotLog
-from eventlog.transfer.rebuilding import Rebuilt, rebuild_catalogue
+from eventlog.transfer.rebuilding import RebuiltCatalogue, rebuild_catalogue
 from runtime.open_log import mapper_for
 
 _SHOWN = 3
@@ -94,7 +94,7 @@ def _server_id(cold: ColdLog, url: str | None) -> str | None:
             client.close()
 
 
-def _report(cold: ColdLog, done: Rebuilt | None) -> dict[str, Any]:
+def _report(cold: ColdLog, done: RebuiltCatalogue | None) -> dict[str, Any]:
     catalogue = cold.catalogue
     first = catalogue.segments[0].first_seq if catalogue.segments else None
     return {
@@ -104,21 +104,22 @@ def _report(cold: ColdLog, done: Rebuilt | None) -> dict[str, Any]:
         "entries": sum(file.rows for segment in catalogue.segments for file in segment.files),
         "first_seq": first,
         "last_seq": catalogue.last_seq or None,
-        "aside": [str(path) for path in done.aside] if done else [],
-        "contradicted": [list(each) for each in done.contradicted] if done else [],
+        "aside": [str(path) for path in done.moved_files] if done else [],
+        "contradicted": [list(each) for each in done.conflicting_ranges] if done else [],
     }
 
 
-def _print(cold: ColdLog, done: Rebuilt | None) -> None:
+def _print(cold: ColdLog, done: RebuiltCatalogue | None) -> None:
     if done is None:
         console.show(f"{cold.name}: its catalogue is sound; nothing was done")
         return
     segments = done.catalogue.segments
     span = f", seq {segments[0].first_seq} to {segments[-1].last_seq}" if segments else ""
     console.show(f"{cold.name}: catalogue rebuilt: {len(segments):,} segments, {done.entries:,} entries{span}")
-    if done.aside:
-        console.show(f"  moved aside, to {done.aside[0].parent}: {len(done.aside):,} files: {_names(done.aside)}")
-    for first, last in done.contradicted:
+    if done.moved_files:
+        files = done.moved_files
+        console.show(f"  moved aside, to {files[0].parent}: {len(files):,} files: {_names(files)}")
+    for first, last in done.conflicting_ranges:
         console.show(f"  seq {first} to {last} among them held other entries than the files that were chosen")
 
 

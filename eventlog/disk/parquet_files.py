@@ -121,8 +121,8 @@ def read_pieces(kind: str, path: Path, columns: Sequence[str] | None, rows: int)
                 yield _to_table(kind, table, table_columns, file_columns, path)
 
 
-def _column_names(kind: str, requested: Sequence[str] | None) -> tuple[list[str], list[str]]:
-    table_columns = list(SCHEMAS[kind].names if requested is None else dict.fromkeys(("seq", *requested)))
+def _column_names(kind: str, selection: Sequence[str] | None) -> tuple[list[str], list[str]]:
+    table_columns = list(SCHEMAS[kind].names if selection is None else dict.fromkeys(("seq", *selection)))
     return table_columns, list(
         dict.fromkeys(name for column in table_columns for name in _file_columns_of(kind, column))
     )

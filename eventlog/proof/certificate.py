@@ -188,9 +188,9 @@ def find_difference(log: Log, certificate: Certificate, on_progress: Progress = 
     reading = read_day(log.cold, parse_iso(certificate.day), on_progress, certificate.columns)
     now = _chain(certificate.log, certificate.day, certificate.previous, reading)
     reason = f": {reading.damage[0]}" if reading.damage else ""
-    for certified, current in zip_longest(certificate.minutes, now):
-        if certified != current:
-            minute = min(link[0] for link in (certified, current) if link is not None)
+    for old_link, new_link in zip_longest(certificate.minutes, now):
+        if old_link != new_link:
+            minute = min(link[0] for link in (old_link, new_link) if link is not None)
             return f"{certificate.day} {minute} is the first minute that differs from the certificate{reason}"
     difference = reason[2:] or _describe_new_conflicts(certificate, reading)
     return f"{certificate.day}: every minute's entries are as certified, but {difference}" if difference else None
@@ -198,12 +198,12 @@ def find_difference(log: Log, certificate: Certificate, on_progress: Progress = 
 
 def _describe_new_conflicts(certificate: Certificate, reading: DayReading) -> str:
     """Changes, since the certificate, of which trades facts of other days contradict; empty where there are none."""
-    certified = certificate.contradicted
-    if isinstance(certified, msgspec.UnsetType):
+    old_ids = certificate.contradicted
+    if isinstance(old_ids, msgspec.UnsetType):
         if not certificate.complete:
             return ""  # it is not known which trades were contradicted then
-        certified = []
-    changes = sorted(set(certified) ^ set(reading.conflicting_trades))
+        old_ids = []
+    changes = sorted(set(old_ids) ^ set(reading.conflicting_trades))
     if not changes:
         return ""
     text = ", ".join(map(str, changes[:_MAX_LISTED])) + (" …" if len(changes) > _MAX_LISTED else "")

@@ -101,7 +101,7 @@ def check(log: Log, verify_files: bool = True, on_progress: Callable[[int, int],
             report.open_gaps.append(gap)
         elif gap["state"] == "given_up":
             report.given_up_gaps.append(gap)
-    report.unlisted = [path.name for path in log.cold.unlisted_files()] if log.cold.exists() else []
+    report.unlisted = [path.name for path in log.cold.find_unlisted_files()] if log.cold.exists() else []
     report.reasons = list(_reasons(report))
     report.complete = not report.reasons
     report.trades_complete = _are_trades_complete(report, columns["trade_seq"])

@@ -35,14 +35,14 @@ class MinuteDigests:
 
     def __init__(self, columns: Mapping[str, Sequence[str]] | None = None) -> None:
         self.columns: dict[str, Sequence[str]] = {}
-        self._requested = columns or {}
+        self._selection = columns or {}
         self._running: dict[int, dict[str, _Kind]] = {}
 
     def add(self, kind: str, table: pa.Table) -> None:
         """Add rows of one kind."""
         if table.num_rows == 0:
             return
-        names = self.columns.setdefault(kind, self._requested.get(kind, SCHEMAS[kind].names))
+        names = self.columns.setdefault(kind, self._selection.get(kind, SCHEMAS[kind].names))
         recv_ns = table.column("recv_ns").to_numpy()
         minutes = recv_ns - recv_ns % MINUTE_NS
         if np.any(np.diff(minutes) < 0):

@@ -86,8 +86,8 @@ def prove_segment(first: int, last: int, files: Mapping[str, Path], cuts: I64) -
 
 def subtract_ranges(missing: Sequence[Range], lost_ranges: Iterable[Range]) -> list[Range]:
     """The parts of missing ranges that no lost range covers."""
-    excluded = list(lost_ranges)
-    return [rest for item in missing for rest in minus(item, *excluded)]
+    exclusions = list(lost_ranges)
+    return [rest for item in missing for rest in minus(item, *exclusions)]
 
 
 def format_ranges(ranges: Sequence[Range]) -> str:

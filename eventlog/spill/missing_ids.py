@@ -10,14 +10,14 @@ from market.arrays import I64
 from market.ranges import Range, minus
 
 
-def missing_ids(present_ids: I64, first_id: int, next_id: int, excluded: Sequence[Range]) -> list[Range]:
+def missing_ids(present_ids: I64, first_id: int, next_id: int, exclusions: Sequence[Range]) -> list[Range]:
     """
     The ranges of trade ids that are missing, lowest first.
 
     Args:
         present_ids: ids that are stored or pending, int64, in any order, repeats allowed.
         first_id, next_id: the range to look at, `next_id` excluded.
-        excluded: ranges that are not counted as missing, both ends included.
+        exclusions: ranges that are not counted as missing, both ends included.
 
     >>> missing_ids(np.array([3, 4, 7]), 1, 10, [(8, 9)])
     [(1, 2), (5, 6)]
@@ -26,4 +26,4 @@ def missing_ids(present_ids: I64, first_id: int, next_id: int, excluded: Sequenc
     edges = np.concatenate(([first_id - 1], inside, [next_id]))
     jumps = np.flatnonzero(np.diff(edges) > 1)
     gaps = [(int(edges[i]) + 1, int(edges[i + 1]) - 1) for i in jumps]
-    return [part for gap in gaps for part in minus(gap, *excluded)]
+    return [part for gap in gaps for part in minus(gap, *exclusions)]

@@ -149,8 +149,8 @@ class ColdLog:
         """
         catalogue = self.refresh()
         others = tuple(s for s in catalogue.segments if s != previous)
-        retired = tuple(RetiredFile(f.name, now_ns) for f in previous.files) if previous else ()
-        self._commit(_replace_segments(catalogue, (*others, *segments), (*catalogue.retired, *retired)))
+        retired_files = tuple(RetiredFile(f.name, now_ns) for f in previous.files) if previous else ()
+        self._commit(_replace_segments(catalogue, (*others, *segments), (*catalogue.retired, *retired_files)))
 
     def read(
         self,
@@ -210,10 +210,10 @@ class ColdLog:
                 self.expect_intact(file)
             segments.append(segment)
             retired_files += [RetiredFile(f.name, now_ns) for s in group for f in s.files]
-        removed = len(catalogue.segments) - len(segments)
-        if removed or len(retired_files) != len(catalogue.retired):
+        removed_count = len(catalogue.segments) - len(segments)
+        if removed_count or len(retired_files) != len(catalogue.retired):
             self._commit(_replace_segments(catalogue, tuple(segments), tuple(retired_files)))
-        return removed
+        return removed_count
 
     def path_of(self, file: FileRecord) -> Path:
         """The path of a file of the catalogue."""
@@ -251,7 +251,7 @@ class ColdLog:
         """
         expect_no_link(self.storage, self.folder)
 
-    def unlisted_files(self) -> list[Path]:
+    def find_unlisted_files(self) -> list[Path]:
         """Parquet files that the catalogue does not name, as a crash leaves them, sorted."""
         with translate_errors(self.folder):
             return sorted(path for path in self.folder.glob("*.parquet") if path.name not in self.catalogue.names)
@@ -321,7 +321,7 @@ class ColdLog:
         self.expect_no_link()
         catalogue.save(self.folder)
         self._catalogue = catalogue
-        for path in self.unlisted_files():
+        for path in self.find_unlisted_files():
             move_aside(path)
 
 

@@ -52,9 +52,9 @@ def _digest(path: Path) -> str:
         if not stat.S_ISREG(status.st_mode):
             raise LogBroken(f"{path} is no plain file; restore it from a backup")
         state = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-        cached = _digests.get(path)
-        if cached is not None and cached[0] == state:
-            return cached[1]
+        entry = _digests.get(path)
+        if entry is not None and entry[0] == state:
+            return entry[1]
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if WallClock().now_ns() - max(status.st_mtime_ns, status.st_ctime_ns) < _MIN_AGE_NS:
         return digest

@@ -137,7 +137,7 @@ class LogWriter:
         self._new_facts: list[Fact] = []
         self._pending: list[Entry] = []
         self._follows = False
-        self._wiped = False
+        self._is_wiped = False
         self._unreported_loss: LostRange | None = None
         self.losses = 0
         self.archiving = Lock()
@@ -185,7 +185,7 @@ class LogWriter:
     def close(self) -> None:
         """Release the log; the reservation is cut to the exact last seq."""
         try:
-            if not self._pending and not self._wiped:
+            if not self._pending and not self._is_wiped:
                 self._reserve_up_to(self._last, self._reservation.epoch, closed=True)
         finally:
             self._lock.release()
@@ -206,14 +206,14 @@ class LogWriter:
 
     def _store(self) -> None:
         # A step that fails leaves its facts in _new_facts or _pending for the next call.
-        while self._wiped or self._new_facts or self._pending:
-            if self._wiped:
+        while self._is_wiped or self._new_facts or self._pending:
+            if self._is_wiped:
                 self._recover_from_wipe()
             self._number()
             try:
                 self.hot.append(self._pending, self._reservation.epoch, self._follows)
             except StoreWiped:
-                self._wiped = True
+                self._is_wiped = True
                 continue
             self._last_stored = self._pending[-1].seq
             self._pending = []
@@ -277,7 +277,7 @@ class LogWriter:
         self._new_facts = [self._gap_fact(self._unreported_loss), *pending, *self._new_facts]
         self._pending = []
         self._follows = False
-        self._wiped = False
+        self._is_wiped = False
 
     def _gap_fact(self, loss: LostRange) -> Fact:
         gap = Gap("seqs", loss.first, loss.last, "log_lost", "given_up")

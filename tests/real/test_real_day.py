@@ -23,7 +23,7 @@ from eventlog.proof.check import check
 from eventlog.store.batch import Batch
 from eventlog.store.cold import ColdLog
 from eventlog.store.log import Log
-from eventlog.transfer.importing import Imported, Importer
+from eventlog.transfer.importing import Importer, ImportSummary
 from eventlog.transfer.trade_import import import_trades
 from exchanges.binance.archives.archive import read_agg_trades
 from exchanges.binance.mapper import BinanceMapper
@@ -53,7 +53,7 @@ def storage(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     importer = Importer(ColdLog(storage, NAME), ManualClock(NOW))
     done = import_trades(importer, archive.name, read_agg_trades(archive))
     importer.close()
-    assert done == Imported(added=TRADES, known=0, ticks=MINUTES)
+    assert done == ImportSummary(added=TRADES, known=0, ticks=MINUTES)
     return storage
 
 
@@ -256,4 +256,4 @@ def test_importing_the_day_again_adds_nothing(storage: Path, archive: Path) -> N
     importer = Importer(ColdLog(storage, NAME), ManualClock(NOW))
     done = import_trades(importer, archive.name, read_agg_trades(archive))
     importer.close()
-    assert done == Imported(added=0, known=TRADES)
+    assert done == ImportSummary(added=0, known=TRADES)

@@ -21,7 +21,7 @@ from eventlog.names import LogName
 from eventlog.proof.check import check
 from eventlog.store.cold import ColdLog
 from eventlog.store.log import Log
-from eventlog.transfer.importing import Imported, Importer
+from eventlog.transfer.importing import Importer, ImportSummary
 from eventlog.transfer.trade_import import import_trades
 from exchanges.binance.archives.archive import Archive
 from exchanges.binance.mapper import BinanceMapper
@@ -38,7 +38,7 @@ ROWS = [archive_row(i, f"{60_000 + i}.10", f"0.00{i}", T0_MS + i) for i in range
 Trade = tuple[int, Decimal, Decimal]
 
 
-def bring(storage: Path, *files: Path) -> tuple[list[Imported], ColdLog]:
+def bring(storage: Path, *files: Path) -> tuple[list[ImportSummary], ColdLog]:
     """Import files; what came of each, and the log."""
     importer = Importer(ColdLog(storage, LogName("events", MARKET)), ManualClock(NOW * 2))
     try:

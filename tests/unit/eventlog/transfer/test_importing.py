@@ -13,7 +13,7 @@ from eventlog.proof.check import check
 from eventlog.store.cold import ColdLog
 from eventlog.store.log import Log
 from eventlog.store.writer import StorageLock
-from eventlog.transfer.importing import Imported, Importer
+from eventlog.transfer.importing import Importer, ImportSummary
 from market.timestamps import MINUTE_NS
 from tests.builders import EVENTS, MAPPER, NOW, T0, a_cold_log, a_session, archive_row, brought, contents
 
@@ -29,7 +29,7 @@ def test_an_import_writes_what_nobody_recorded(importer: Importer, tmp_path: Pat
     """The grid, the trades, and a tick after the last trade before each minute's end, empty minutes too."""
     at = [0, 59_999, 60_000, 200_000]
     rows = [archive_row(i + 1, "100.50", "0.002", T0_MS + ms) for i, ms in enumerate(at)]
-    assert brought(importer, tmp_path, *rows) == Imported(added=4, known=0, ticks=4)
+    assert brought(importer, tmp_path, *rows) == ImportSummary(added=4, known=0, ticks=4)
     found = contents(log_of(importer).read())
     order = sorted((r["seq"], kind) for kind, rows in found.items() for r in rows)
     assert [kind[0] for _, kind in order] == list("iaatattat")
@@ -53,7 +53,7 @@ def test_the_same_file_twice_adds_nothing(importer: Importer, tmp_path: Path) ->
     rows = [archive_row(i, at=T0_MS + i) for i in range(1, 6)]
     brought(importer, tmp_path, *rows)
     before = importer.cold.catalogue
-    assert brought(importer, tmp_path, *rows) == Imported(added=0, known=5)
+    assert brought(importer, tmp_path, *rows) == ImportSummary(added=0, known=5)
     assert importer.cold.refresh() == before
 
 
@@ -64,7 +64,7 @@ def test_an_overlap_is_brought_in_once(importer: Importer, tmp_path: Path) -> No
     done = brought(
         importer, tmp_path, archive_row(2), archive_row(3, at=later), archive_row(3, at=later), archive_row(4, at=later)
     )
-    assert done == Imported(added=2, known=2, ticks=1)
+    assert done == ImportSummary(added=2, known=2, ticks=1)
     report = check(log_of(importer))
     assert report.complete
     assert report.trades == 4

@@ -23,7 +23,7 @@ from eventlog.proof.certificate import certify, path_of, save
 from eventlog.store.catalogue import Catalogue, file_name
 from eventlog.store.cold import ColdLog
 from eventlog.store.writer import StorageLock
-from eventlog.transfer.rebuilding import Rebuilt, rebuild_catalogue
+from eventlog.transfer.rebuilding import RebuiltCatalogue, rebuild_catalogue
 from market.instrument import Market
 from market.timestamps import DAY_NS
 from runtime.open_log import quantity_decimals
@@ -47,7 +47,7 @@ from tests.builders import (
 OTHER = LogName("events", Market("binance", "ETHFDUSD"))
 
 
-def rebuilt(cold: ColdLog, **more: object) -> Rebuilt:
+def rebuilt(cold: ColdLog, **more: object) -> RebuiltCatalogue:
     """A catalogue made anew; the log had none that was sound."""
     done = rebuild_catalogue(cold, ManualClock(NOW), **more)  # type: ignore[arg-type]
     assert done is not None
@@ -87,7 +87,7 @@ def test_a_lost_catalogue_comes_back_as_it_was(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     done = rebuilt(cold, on_progress=lambda *step: seen.append(step))
     assert done.catalogue.segments == lost.segments
-    assert (done.entries, done.aside, done.contradicted) == (21, (), ())
+    assert (done.entries, done.moved_files, done.conflicting_ranges) == (21, (), ())
     assert contents(a_log(tmp_path).read()) == before
     files = sum(len(segment.files) for segment in lost.segments)
     assert (sum(count for count, _ in seen), {total for _, total in seen}) == (files, {files})
@@ -118,8 +118,8 @@ def test_an_edited_catalogue_is_replaced_and_kept(tmp_path: Path, damage: Callab
     path.write_bytes(damaged := damage(path.read_bytes()))
     done = rebuilt(cold)
     assert done.catalogue.segments == segments
-    assert [each.relative_to(cold.folder) for each in done.aside] == [Path("aside/catalogue.json")]
-    assert done.aside[0].read_bytes() == damaged
+    assert [each.relative_to(cold.folder) for each in done.moved_files] == [Path("aside/catalogue.json")]
+    assert done.moved_files[0].read_bytes() == damaged
 
 
 def test_a_sound_catalogue_is_left_as_it_is(tmp_path: Path) -> None:
@@ -159,10 +159,10 @@ def test_a_merge_that_was_cut_off_before_its_commit(tmp_path: Path) -> None:
     lose_catalogue(cold)
     done = rebuilt(cold)
     assert [(s.first_seq, s.last_seq) for s in done.catalogue.segments] == [(1, 6), (7, 10)]
-    assert sorted(path.name for path in done.aside) == [
+    assert sorted(path.name for path in done.moved_files) == [
         file_name(1, 3, AGG_TRADE), file_name(4, 6, AGG_TRADE), file_name(4, 6, TICK),
     ]  # fmt: skip
-    assert done.contradicted == ()
+    assert done.conflicting_ranges == ()
     assert contents(a_log(tmp_path).read()) == before
 
 
@@ -174,7 +174,7 @@ def test_a_merge_that_was_cut_off_between_its_files(tmp_path: Path) -> None:
     (cold.folder / file_name(1, 6, TICK)).unlink()
     done = rebuilt(cold)
     assert done.catalogue.segments == lost.segments
-    assert [path.name for path in done.aside] == [file_name(1, 6, AGG_TRADE)]
+    assert [path.name for path in done.moved_files] == [file_name(1, 6, AGG_TRADE)]
 
 
 def test_a_merge_whose_parts_are_half_removed(tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_a_merge_whose_parts_are_half_removed(tmp_path: Path) -> None:
     done = rebuilt(cold)
     assert done.catalogue.segments == (merged,)
     assert done.catalogue.retired == ()
-    assert len(done.aside) == 2
+    assert len(done.moved_files) == 2
 
 
 def test_a_damaged_day_falls_back_on_its_parts(tmp_path: Path) -> None:
@@ -210,8 +210,8 @@ def test_of_overlapping_files_those_that_hold_the_most_are_taken(tmp_path: Path)
     lose_catalogue(cold)
     done = rebuilt(cold)
     assert [(s.first_seq, s.last_seq) for s in done.catalogue.segments] == [(1, 4), (5, 6), (7, 12)]
-    assert [path.name for path in done.aside] == [file_name(5, 9, AGG_TRADE)]
-    assert done.contradicted == ((5, 9),)
+    assert [path.name for path in done.moved_files] == [file_name(5, 9, AGG_TRADE)]
+    assert done.conflicting_ranges == ((5, 9),)
 
 
 def test_a_file_of_another_log_is_refused(tmp_path: Path) -> None:
@@ -290,7 +290,7 @@ def test_a_torn_end_needs_a_word(tmp_path: Path) -> None:
     assert listing(tmp_path) == before
     done = rebuilt(cold, incomplete_end=True)
     assert done.catalogue.segments == segments
-    assert [path.name for path in done.aside] == [file_name(4, 6, AGG_TRADE)]
+    assert [path.name for path in done.moved_files] == [file_name(4, 6, AGG_TRADE)]
 
 
 def test_a_lost_start_needs_a_word(tmp_path: Path) -> None:

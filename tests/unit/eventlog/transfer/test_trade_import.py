@@ -23,7 +23,7 @@ from eventlog.store.cold import ColdLog
 from eventlog.store.log import Log
 from eventlog.transfer import trade_import
 from eventlog.transfer.imported_trades import ImportedTrades
-from eventlog.transfer.importing import Imported, Importer
+from eventlog.transfer.importing import Importer, ImportSummary
 from eventlog.transfer.rebuilding import rebuild_catalogue
 from eventlog.transfer.trade_import import import_trades
 from exchanges.binance.archives.archive import Archive, read_agg_trades
@@ -45,7 +45,7 @@ def held(importer: Importer) -> Found:
     return contents(importer.cold.read(0, importer.cold.refresh().last_seq))
 
 
-def case(storage: Path, symbol: str, *files: Path) -> tuple[list[Imported], Found, Log]:
+def case(storage: Path, symbol: str, *files: Path) -> tuple[list[ImportSummary], Found, Log]:
     """Import files of a market; what came of each, and the log."""
     name = LogName("events", Market("binance", symbol))
     importer = Importer(ColdLog(storage, name), ManualClock(NOW * 2))
@@ -158,17 +158,17 @@ def test_what_is_sorted_is_held_once(monkeypatch: pytest.MonkeyPatch) -> None:
     trades = ImportedTrades(ids, ids, ids, ids, ids, ids, maker, maker)
     tracemalloc.start()
     try:
-        found = trade_import._in_order("rows.csv", trades, 8, rows)
+        found = trade_import._sort_by_id("rows.csv", trades, 8, rows)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     assert found.agg_id.tolist() == sorted(ids.tolist())
     assert peak / rows * most < 0.75e9
     with pytest.raises(ImportRefused, match="changed while it was read"):
-        trade_import._in_order("rows.csv", trades, 8, rows - 1)
+        trade_import._sort_by_id("rows.csv", trades, 8, rows - 1)
     monkeypatch.setattr(trade_import, "_MAX_UNORDERED", rows - 1)
     with pytest.raises(ImportRefused, match="too long to be sorted here"):
-        trade_import._in_order("rows.csv", trades, 8, rows)
+        trade_import._sort_by_id("rows.csv", trades, 8, rows)
 
 
 @pytest.mark.parametrize("first_id", [3, 4])
