@@ -72,7 +72,7 @@ def test_every_kind_is_declared_once() -> None:
 
 
 def test_a_file_from_before_a_column_has_null_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whole, in pieces, by its name alone, and in SQL."""
+    """At once, in pieces, as a single column, and in SQL."""
     before = {"offset_ns": 5, "uncertainty_ns": 1, "round_trips": 3}
     cold = a_cold_log(tmp_path, [OFFSET.fact(CLOCK_OFFSET, T0)])
     (file,) = cold.catalogue.segments[0].files
@@ -80,9 +80,9 @@ def test_a_file_from_before_a_column_has_null_there(tmp_path: Path, monkeypatch:
     monkeypatch.setitem(KINDS, CLOCK_OFFSET, kind)
     monkeypatch.setitem(SCHEMAS, CLOCK_OFFSET, kind.schema())
     path = cold.path_of(file)
-    whole = {"seq": 1, "recv_ns": T0, **before, "server": None}
-    assert parquet_files.read(CLOCK_OFFSET, path).to_pylist() == [whole]
-    assert [t.to_pylist() for t in parquet_files.read_pieces(CLOCK_OFFSET, path, None, 10)] == [[whole]]
+    row = {"seq": 1, "recv_ns": T0, **before, "server": None}
+    assert parquet_files.read(CLOCK_OFFSET, path).to_pylist() == [row]
+    assert [t.to_pylist() for t in parquet_files.read_pieces(CLOCK_OFFSET, path, None, 10)] == [[row]]
     assert parquet_files.read(CLOCK_OFFSET, path, ["server"]).to_pylist() == [{"seq": 1, "server": None}]
     connection, _ = open_views(tmp_path, MARKET, None)
     with connection:

@@ -61,7 +61,7 @@ def test_finished_it_leaves_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_cut_at_any_byte_the_whole_records_are_read(tmp_path: Path) -> None:
-    """A torn last write costs the records it tore, and what is appended then follows the last whole one."""
+    """A torn last write costs the records it tore, and what is appended then follows the last complete one."""
     spill = Spill(tmp_path)
     spill.append(FACTS, 0)
     data = spill.path.read_bytes()
@@ -88,10 +88,10 @@ def test_a_changed_byte_is_never_read_as_a_fact(
     data = bytearray(spill.path.read_bytes())
     data[place % len(data)] ^= byte
     spill.path.write_bytes(data)
-    changed = Spill(folder)
-    found = changed.next(9)
-    assert len(found) < 3
-    assert found == FACTS[: len(found)]
+    reopened = Spill(folder)
+    facts = reopened.next(9)
+    assert len(facts) < 3
+    assert facts == FACTS[: len(facts)]
 
 
 def test_damage_under_way_stops(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_a_full_disk_keeps_what_was_there(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_file_whose_position_is_gone_stops_the_start(tmp_path: Path) -> None:
-    """Nobody can say which of its facts are in the log."""
+    """It is unknown which of its facts are in the log."""
     spill = Spill(tmp_path)
     spill.append(FACTS, 0)
     (tmp_path / "spill.position.json").write_text("{")

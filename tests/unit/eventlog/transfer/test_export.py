@@ -80,18 +80,18 @@ def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("old")
 
-    def broken() -> Iterator[pa.Table]:
+    def fail() -> Iterator[pa.Table]:
         yield from two_tables()
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        export.write(broken(), path, "csv")
+        export.write(fail(), path, "csv")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_link_in_the_way_is_not_written_through(tmp_path: Path) -> None:
-    """Whoever may write into the folder could point it at a file of ours."""
+    """Another user who may write into the folder could point the name at a file of ours."""
     (tmp_path / "ours").write_text("ours")
     (tmp_path / ".t.csv.new").symlink_to(tmp_path / "ours")
     assert export.write(two_tables(), tmp_path / "t.csv", "csv") == 3
@@ -118,6 +118,6 @@ def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
 
 def test_a_file_a_minute(tmp_path: Path) -> None:
     """The names older systems look for, in UTC."""
-    made = list(export.write_minute_files([(T0, {"timestamp": "x"})], tmp_path / "out"))
-    assert [p.name for p in made] == ["trades_20240101_0000.json"]
-    assert json.loads(made[0].read_text()) == {"timestamp": "x"}
+    paths = list(export.write_minute_files([(T0, {"timestamp": "x"})], tmp_path / "out"))
+    assert [p.name for p in paths] == ["trades_20240101_0000.json"]
+    assert json.loads(paths[0].read_text()) == {"timestamp": "x"}
