@@ -210,7 +210,7 @@ class FactQueue:
             if self._spilling and self.spill is not None:
                 async with self._files:
                     if self._in_file:
-                        await self._at_file(self.spill.done, self._in_file, self.writer.last_seq)
+                        await self._at_file(self.spill.mark_stored, self._in_file, self.writer.last_seq)
                     self._taken()
             else:
                 self._taken()

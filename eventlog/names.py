@@ -61,7 +61,7 @@ class LogName:
 
     def __post_init__(self) -> None:
         if not _STREAM.fullmatch(self.stream):
-            raise BadMarket(f"{self.stream!r} names no log: lower-case letters, digits and _ are what it is made of")
+            raise BadMarket(f"{self.stream!r} is no name of a log: use lower-case letters, digits and _")
 
     @property
     def key(self) -> str:

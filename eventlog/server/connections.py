@@ -88,7 +88,7 @@ class Connections:
         try:
             self._pool().make_connection()  # connects to nothing yet
         except (ValueError, TypeError) as error:  # the error's text may hold the address, and that a password
-            raise EventLogError("the Redis address is none; write redis://host:port/db") from error
+            raise EventLogError("cannot read the Redis address; write redis://host:port/db") from error
 
     def _pool(self) -> redis.ConnectionPool:
         options: dict[str, Any] = {

@@ -50,7 +50,7 @@ def catch_up(spill: Spill, writer: LogWriter, log: Log, clock: Clock, should_sto
         _expect_own_facts(log, spill, first)
     stored_count = min(_count_stored(log, spill.after_seq), spill.pending_count)
     if stored_count:
-        spill.done(stored_count, writer.last_seq)
+        spill.mark_stored(stored_count, writer.last_seq)
     _log.info(
         "storing what was spilled before", facts=spill.pending_count, bytes=spill.pending_bytes, known=stored_count
     )
@@ -60,7 +60,7 @@ def catch_up(spill: Spill, writer: LogWriter, log: Log, clock: Clock, should_sto
             return count
         facts = spill.next(_BATCH_SIZE)
         writer.append(facts)
-        spill.done(len(facts), writer.last_seq)
+        spill.mark_stored(len(facts), writer.last_seq)
         count += len(facts)
     if first is not None and _has_loss_since(log, first.recv_ns - _ONE_FAULT_NS):
         writer.append([gap.fact(GAP, clock.now_ns()) for gap in _find_unnamed_gaps(log)])

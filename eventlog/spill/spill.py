@@ -115,7 +115,7 @@ class Spill:
 
     def next(self, count: int) -> list[Fact]:
         """
-        Read up to `count` facts that are not in the log yet, from the first one; the same ones until `done`.
+        Read up to `count` facts that are not in the log yet, from the first one; the same ones until `mark_stored`.
 
         Raises:
             LogBroken: a fact cannot be read back.
@@ -134,7 +134,7 @@ class Spill:
                 for fact, _ in _records(file, self._position.offset, self._end):
                     yield fact
 
-    def done(self, count: int, last_seq: int) -> None:
+    def mark_stored(self, count: int, last_seq: int) -> None:
         """
         Record that the first pending facts are in the log.
 

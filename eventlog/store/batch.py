@@ -31,7 +31,7 @@ class Columns:
             self._arrays[name] = array
         return array
 
-    def values(self, name: str, row: int) -> Any:
+    def value(self, name: str, row: int) -> Any:
         """One cell as a Python value, None where it is null; for kinds with few rows."""
         return self.table.column(name)[row].as_py()
 

@@ -116,5 +116,5 @@ def test_a_log_may_have_any_plain_name(tmp_path: Path) -> None:
     assert name.folder(tmp_path) == tmp_path / "binance" / "BTCFDUSD" / "orders"
     assert not ColdLog(tmp_path, name).exists()
     for bad in ("", "Orders", "../events", "a b", "1st", "x" * 40):
-        with pytest.raises(BadMarket, match="names no log"):
+        with pytest.raises(BadMarket, match="is no name of a log"):
             LogName(bad, MARKET)

@@ -21,7 +21,7 @@ def test_what_goes_in_comes_out_in_order(tmp_path: Path) -> None:
     spill.append(FACTS[:2], 40)
     spill.append(FACTS[2:], 99)
     assert (spill.next(2), spill.next(9), spill.pending_count) == (FACTS[:2], FACTS, 3)
-    spill.done(2, 42)
+    spill.mark_stored(2, 42)
     again = Spill(tmp_path)
     assert (again.next(9), again.pending_count, again.after_seq, read_spill_seq(tmp_path)) == (FACTS[2:], 1, 42, 42)
     assert again.pending_bytes == 8 + 9 + len(AGG_TRADE) + 300
@@ -31,7 +31,7 @@ def test_a_file_without_waiting_facts_begins_behind_the_log_as_it_is_then(tmp_pa
     """What the log stored by another way meanwhile is not taken for what was spilled."""
     spill = Spill(tmp_path)
     spill.append(FACTS[:1], 40)
-    spill.done(1, 41)
+    spill.mark_stored(1, 41)
     spill.append(FACTS[1:], 1000)
     assert Spill(tmp_path).after_seq == 1000
     assert Spill(tmp_path).next(9) == FACTS[1:]
@@ -51,7 +51,7 @@ def test_finished_it_leaves_nothing(tmp_path: Path) -> None:
     """No file, no position, and a new file can begin."""
     spill = Spill(tmp_path)
     spill.append(FACTS, 1)
-    spill.done(3, 4)
+    spill.mark_stored(3, 4)
     spill.finish()
     assert list(tmp_path.iterdir()) == []
     assert (spill.is_open, spill.pending_count, read_spill_seq(tmp_path)) == (False, 0, 0)

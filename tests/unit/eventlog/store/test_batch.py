@@ -45,8 +45,8 @@ def test_a_piece_can_be_cut_again() -> None:
 def test_cells_are_read_as_python_values() -> None:
     """Nulls are None, level lists are int64."""
     rows = a_batch([a_tick(), a_snapshot()]).rows
-    assert rows[TICK].columns.values("snapshot_seq", 0) is None
-    assert rows[TICK].columns.values("boundary_ns", 0) == T0 + 60 * 10**9
+    assert rows[TICK].columns.value("snapshot_seq", 0) is None
+    assert rows[TICK].columns.value("boundary_ns", 0) == T0 + 60 * 10**9
     assert rows[SNAPSHOT].columns.levels("bid_price_e8", 0).dtype == np.int64
     assert len(rows[SNAPSHOT].columns) == 1
 
