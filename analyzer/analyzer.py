@@ -23,7 +23,7 @@ from eventlog.facts.analysis import ANALYZER_SESSION, AnalyzerSession
 from eventlog.facts.entry import Fact
 from eventlog.names import LogName
 from eventlog.spill.recovery import catch_up
-from eventlog.spill.spill import Spill, named_seq
+from eventlog.spill.spill import Spill, read_spill_seq
 from eventlog.store.archiver import Archiver
 from eventlog.store.cold import ColdLog
 from eventlog.store.decision_log import last_analysed
@@ -85,7 +85,7 @@ class Analyzer:
         scale = LateScale(mapper_for(market), archive, stream)
         self._log = Log(archive, stream, scale.decoders)
         cold = ColdLog(storage, decisions)
-        self._writer = LogWriter(cold, HotLog(connect(), decisions), self._clock, [named_seq(cold.folder)])
+        self._writer = LogWriter(cold, HotLog(connect(), decisions), self._clock, [read_spill_seq(cold.folder)])
         decision_log = Log(ColdLog(storage, decisions), HotLog(connect(), decisions), {})
         spill = Spill(cold.folder)
         catch_up(spill, self._writer, decision_log, self._clock, self._is_stopping)

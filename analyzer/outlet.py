@@ -110,7 +110,7 @@ class Outlet:
         with self._condition:
             remaining = [*self._in_flight, *self._pending]
             if remaining and self._error is None:
-                self._spill.append(remaining, self._stored_seq, limited=False)
+                self._spill.append(remaining, self._stored_seq, has_limit=False)
                 _log.warning(
                     "not stored yet, kept for the next start", facts=len(remaining), file=str(self._spill.path)
                 )

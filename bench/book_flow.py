@@ -58,4 +58,4 @@ def _whole(log: Log) -> Batch:
     """The recording's book and diffs as one batch."""
     parts = list(log.read(kinds=(SNAPSHOT, DIFF), columns={DIFF: COLUMNS}))
     tables = {k: pa.concat_tables([b.rows[k].columns.table for b in parts if k in b.rows]) for k in (SNAPSHOT, DIFF)}
-    return Batch.of(1, parts[-1].last_seq, tables)
+    return Batch.from_tables(1, parts[-1].last_seq, tables)

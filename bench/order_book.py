@@ -83,14 +83,14 @@ def _whole(recordings: Path, folder: Path) -> Batch:
     tables = {k: pa.concat_tables([b.rows[k].columns.table for b in parts if k in b.rows]) for k in (SNAPSHOT, DIFF)}
     known = tables[DIFF].column("last_update_id").to_numpy() > tables[SNAPSHOT].column("last_update_id")[0].as_py()
     tables[DIFF] = tables[DIFF].filter(pa.array(known)).combine_chunks()
-    return Batch.of(1, parts[-1].last_seq, tables)
+    return Batch.from_tables(1, parts[-1].last_seq, tables)
 
 
 def _changed(diffs: Rows, side: str) -> tuple[I64, I64, I64]:
     """Row, price and quantity of each changed level."""
-    offsets, price = diffs.columns.flat(f"{side}_price_e8")
+    offsets, price = diffs.columns.flatten(f"{side}_price_e8")
     row = np.repeat(np.arange(len(diffs)), np.diff(offsets))
-    return row, price, diffs.columns.flat(f"{side}_quantity_e8")[1]
+    return row, price, diffs.columns.flatten(f"{side}_quantity_e8")[1]
 
 
 def _events(theirs: Any, batch: Batch) -> npt.NDArray[Any]:

@@ -138,7 +138,7 @@ class FactQueue:
         for part in parts:
             yield [fact for fact in part if fact.kind == kind]
         found: list[Fact] = []
-        for fact in self.spill.waiting() if self.spill is not None and self._spilling else ():
+        for fact in self.spill.read_pending() if self.spill is not None and self._spilling else ():
             if fact.kind == kind:
                 found.append(fact)
             if len(found) == MAX_IN_BATCH:
@@ -210,7 +210,7 @@ class FactQueue:
             if self._spilling and self.spill is not None:
                 async with self._files:
                     if self._in_file:
-                        await self._at_file(self.spill.done, self._in_file, self.writer.last_seq)
+                        await self._at_file(self.spill.mark_stored, self._in_file, self.writer.last_seq)
                     self._taken()
             else:
                 self._taken()
@@ -225,7 +225,7 @@ class FactQueue:
         """The next batch, in hand: from the file while it holds any, then from the queue."""
         while self._spilling and self.spill is not None:
             async with self._files:
-                if self.spill.unread:
+                if self.spill.pending_count:
                     self._in_hand = await self._at_file(self.spill.next, MAX_IN_BATCH)
                     self._in_file = len(self._in_hand)
                     return self._in_hand
@@ -273,11 +273,11 @@ class FactQueue:
         self._moving, self._queue = self._queue, []
         moving_bytes, self._queue_bytes = self._queue_bytes, 0
         self._spilling = True
-        before = spill.unread
+        before = spill.pending_count
         try:
             await self._at_file(spill.append, [*in_hand, *self._moving], self._last_seq)
         finally:  # ended from outside too: whether they are in the file is what counts
-            if spill.unread > before:
+            if spill.pending_count > before:
                 self._in_file += len(in_hand)
                 self._in_spill += len(in_hand) + len(self._moving)
                 self.spilled += len(self._moving)
@@ -298,8 +298,8 @@ class FactQueue:
         if not left:
             return
         try:
-            spill.append(left, self._last_seq, limited=False)
-            _log.warning("not stored yet, kept for the next start", facts=spill.unread, file=str(spill.path))
+            spill.append(left, self._last_seq, has_limit=False)
+            _log.warning("not stored yet, kept for the next start", facts=spill.pending_count, file=str(spill.path))
         except EventLogError as error:
             _log.error("not stored, and not kept", facts=len(left), reason=str(error))
 

@@ -22,10 +22,10 @@ from eventlog.clock import Clock
 from eventlog.errors import EventLogError, StoreFull, StoreUnavailable
 from eventlog.names import LogName
 from eventlog.spill.recovery import catch_up
-from eventlog.spill.spill import Spill, named_seq
+from eventlog.spill.spill import Spill, read_spill_seq
 from eventlog.store.archiver import Archiver
 from eventlog.store.cold import ColdLog
-from eventlog.store.decision_log import last_named_seq
+from eventlog.store.decision_log import max_market_seq
 from eventlog.store.hot import HotLog
 from eventlog.store.log import Log
 from eventlog.store.writer import LogWriter, LostRange
@@ -93,8 +93,8 @@ class MarketRecording:
         self.clock = clock
         self.cold = ColdLog(store.folder, LogName("events", market))
         self.writer = LogWriter(self.cold, HotLog(store.connect(), self.cold.name), clock, self._used())
-        if self.writer.lost is not None:
-            lost = self.writer.lost
+        if self.writer.startup_loss is not None:
+            lost = self.writer.startup_loss
             _log.error("the server had lost entries", market=str(market), first_seq=lost.first, last_seq=lost.last)
         try:
             self._spill = Spill(self.cold.folder, limits.spill_bytes)
@@ -183,4 +183,4 @@ class MarketRecording:
         name = LogName("decisions", self.market)
         decisions = Log(ColdLog(self.store.folder, name), HotLog(self.store.connect(), name), {})
         said = status.read_fields(self.cold.folder).get("last_seq", 0)
-        return [last_named_seq(decisions), said if type(said) is int else 0, named_seq(self.cold.folder)]
+        return [max_market_seq(decisions), said if type(said) is int else 0, read_spill_seq(self.cold.folder)]

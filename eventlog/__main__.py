@@ -1,4 +1,4 @@
-"""`python -m eventlog`: the commands of `cli.log.app`, under the name they have always had."""
+"""`python -m eventlog`: runs the commands of `cli.log.app`."""
 
 import runpy
 

@@ -1,21 +1,21 @@
-"""The only doors to time: everyone else is handed one of these."""
+"""The clocks: the only code that reads the time or sleeps; all other code is given a `Clock`."""
 
 import time
 from typing import Protocol
 
 
 class Clock(Protocol):
-    """Who says what time it is."""
+    """Gives the time and sleeps."""
 
     def now_ns(self) -> int:
-        """Nanoseconds UTC."""
+        """The time in nanoseconds since 1970, UTC."""
 
     def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Wait for a number of seconds."""
 
 
 class WallClock:
-    """The machine's own clock."""
+    """The machine's clock."""
 
     def now_ns(self) -> int:
         return time.time_ns()
@@ -25,7 +25,7 @@ class WallClock:
 
 
 class ManualClock:
-    """A clock that stands still until it is told; sleeping moves it."""
+    """A clock that stands still until `advance` or `sleep` moves it."""
 
     def __init__(self, now_ns: int) -> None:
         self._now_ns = now_ns
@@ -37,5 +37,5 @@ class ManualClock:
         self._now_ns += round(seconds * 1e9)
 
     def advance(self, nanoseconds: int) -> None:
-        """Move forward."""
+        """Move the clock forward."""
         self._now_ns += nanoseconds

@@ -1,5 +1,5 @@
 """
-Which code is running: the digest of the product's own source, the same with and without a checkout's history.
+Digests of the running code: of the product's source files, whether or not they lie in a checkout, and of the lock file.
 """
 
 from functools import cache
@@ -12,7 +12,7 @@ _DECIDING = ("market", "eventlog", "exchanges", "projections", "analysis", "agen
 
 @cache
 def code_digest() -> str:
-    """The digest of every source file that can change a fold, an analysis or a score."""
+    """The digest, 16 hex digits, of every source file that can change a fold, an analysis or a score."""
     digest = blake2b(digest_size=8)
     for package in _DECIDING:
         for path in sorted((ROOT / package).rglob("*.py")):
@@ -22,6 +22,6 @@ def code_digest() -> str:
 
 @cache
 def lock_digest() -> str:
-    """The digest of the locked dependencies; "none" where the lock file is not installed beside the code."""
+    """The digest, 16 hex digits, of the locked dependencies; "none" where the lock file is not installed."""
     lock = ROOT / "requirements.lock"
     return blake2b(lock.read_bytes(), digest_size=8).hexdigest() if lock.exists() else "none"

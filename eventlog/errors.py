@@ -1,9 +1,9 @@
 """
-What can go wrong with a log.
+The errors of a log.
 
 EventLogError
 ├── LogNotFound        no such log in this storage
-├── LogBroken          a hole, an unreadable file or bytes that differ: stop, never skip
+├── LogBroken          a gap that no fact names, an unreadable file or bytes that differ: stop, never skip
 ├── WriterRefused      another writer holds the log, or storage and server belong to different logs
 │   └── Fenced         a newer writer took over while this one was running
 ├── StoreUnavailable   the server does not answer; the same entries may be sent again
@@ -18,7 +18,7 @@ from market.errors import KnownError
 
 
 class EventLogError(KnownError):
-    """Base of everything this package raises; the message is one line and names the mend."""
+    """Base of everything this package raises; the message is one line and names the fix."""
 
 
 class LogNotFound(EventLogError):
@@ -26,7 +26,7 @@ class LogNotFound(EventLogError):
 
 
 class LogBroken(EventLogError):
-    """A hole, an unreadable file or bytes that differ."""
+    """A gap that no fact names, an unreadable file or bytes that differ."""
 
 
 class WriterRefused(EventLogError):
@@ -61,6 +61,6 @@ class ServerFailed(EventLogError):
     """The embedded server could not be started."""
 
 
-def first_line(error: BaseException, most: int = 160) -> str:
-    """What another's error says, in one line of at most so many letters; its name where it says nothing."""
-    return (str(error) or type(error).__name__).splitlines()[0][:most]
+def first_line(error: BaseException, max_length: int = 160) -> str:
+    """The first line of an error's text, cut to `max_length` characters; its class name where the text is empty."""
+    return (str(error) or type(error).__name__).splitlines()[0][:max_length]

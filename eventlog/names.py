@@ -1,5 +1,5 @@
 """
-How a log is called: in storage, in Redis, at the command line.
+Names of a log in storage, in Redis and at the command line; names and contents of the small files beside it.
 """
 
 import re
@@ -14,21 +14,21 @@ from market.instrument import Market
 _STREAM = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 RESERVED_FILE = "reserved.json"
-"""Beside a log's files: which seqs its writer may have used."""
+"""The file that reserves seqs for a log's writer; it lies beside the log's files."""
 
 SPILL_FILE = "spill.log"
-"""Beside a log's files: what its recorder has taken and its server not yet."""
+"""The file of facts that the log's server has not stored yet; it lies beside the log's files."""
 
 SPILL_POSITION_FILE = "spill.position.json"
-"""Beside the spill: the byte up to which it is in the log."""
+"""The file that holds the byte up to which the spill is in the log."""
 
 
-class Reserved(msgspec.Struct, frozen=True):
+class Reservation(msgspec.Struct, frozen=True):
     """
-    Seqs of a log up to `last` may have been used; they were not used beyond `last` for certain.
+    Seqs of a log that are reserved for its writer: those up to `last` may have been used, those beyond were not.
 
     Attributes:
-        closed: whether the writer ended with all of them stored: none is free, and each must be somewhere.
+        closed: whether the writer ended with all of them stored: each must then be in the log.
     """
 
     last: int
@@ -61,7 +61,7 @@ class LogName:
 
     def __post_init__(self) -> None:
         if not _STREAM.fullmatch(self.stream):
-            raise BadMarket(f"{self.stream!r} names no log: lower-case letters, digits and _ are what it is made of")
+            raise BadMarket(f"{self.stream!r} is no name of a log: use lower-case letters, digits and _")
 
     @property
     def key(self) -> str:
@@ -69,7 +69,7 @@ class LogName:
         return f"{self.stream}:{{{self.market}}}"
 
     def folder(self, storage: Path) -> Path:
-        """Where the Parquet files of this log lie."""
+        """The folder of this log's Parquet files."""
         return storage / self.market.venue / self.market.symbol / self.stream
 
     def __str__(self) -> str:

@@ -99,7 +99,7 @@ class MarketState:
         if rows is not None:
             self.tick_size_e8 = int(rows["tick_size_e8"][-1])
             self.quantity_decimals = int(rows["quantity_decimals"][-1])
-            self.status = str(rows.columns.values("status", rows.stop - 1))
+            self.status = str(rows.columns.value("status", rows.stop - 1))
 
     def close(self, tick: TickEntry) -> None:
         """Move every window to a tick."""

@@ -46,7 +46,7 @@ from eventlog.store.cold import ColdLog
 from eventlog.store.hot import HotLog
 from eventlog.store.log import Log
 from eventlog.store.writer import LogWriter
-from eventlog.transfer.importing import Imported, Importer
+from eventlog.transfer.importing import Importer, ImportSummary
 from eventlog.transfer.trade_import import import_trades
 from exchanges.binance.archives.archive import Archive
 from exchanges.binance.mapper import BinanceMapper
@@ -238,7 +238,7 @@ def as_tables(facts: Iterable[Fact], first_seq: int = 1, mapper: BinanceMapper =
 
 def a_batch(facts: Sequence[Fact], first_seq: int = 1) -> Batch:
     """Facts as a stretch of a log."""
-    return Batch.of(first_seq, first_seq + len(facts) - 1, as_tables(facts, first_seq))
+    return Batch.from_tables(first_seq, first_seq + len(facts) - 1, as_tables(facts, first_seq))
 
 
 def a_cold_log(storage: Path, *segments: Sequence[Fact], name: LogName = EVENTS, created_ns: int = NOW) -> ColdLog:
@@ -282,7 +282,7 @@ def pieces(batch: Batch, cuts: Iterable[int]) -> list[Batch]:
     """A batch cut after some of its seqs, each piece with tables of its own, as another reader would get them."""
     split = batch.split_after(np.array(sorted({c for c in cuts if batch.first_seq <= c < batch.last_seq}), np.int64))
     return [
-        Batch.of(
+        Batch.from_tables(
             piece.first_seq,
             piece.last_seq,
             {kind: rows.table() for kind, rows in piece.rows.items()},
@@ -306,7 +306,7 @@ def archive_csv(path: Path, rows: Iterable[str], header: str | None = None) -> P
     return path
 
 
-def brought(importer: Importer, tmp_path: Path, *rows: str) -> Imported:
+def brought(importer: Importer, tmp_path: Path, *rows: str) -> ImportSummary:
     """Import rows of an archive."""
     path = archive_csv(tmp_path / "rows.csv", rows)
     return import_trades(importer, path.name, Archive(path))

@@ -153,7 +153,7 @@ def batches(tables: Tables, ends: Sequence[int] = ()) -> Iterator[Batch]:
     first = 1
     for end in [*ends, last]:
         if end >= first:
-            yield Batch.of(first, end, rows_between(tables, first - 1, end))
+            yield Batch.from_tables(first, end, rows_between(tables, first - 1, end))
             first = end + 1
 
 
@@ -281,7 +281,7 @@ def a_path(
     if len(prices) == 0:
         return PricePath.of([])
     rows = table(AGG_TRADE, {"seq": numbers, **made})
-    return PricePath.of([Batch.of(int(numbers.min()), int(numbers.max()), {AGG_TRADE: rows})])
+    return PricePath.of([Batch.from_tables(int(numbers.min()), int(numbers.max()), {AGG_TRADE: rows})])
 
 
 # A whole market by chance

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from cli import console
-from eventlog.proof.certificate import Certificate, certify, difference, load, path_of, save
+from eventlog.proof.certificate import Certificate, certify, find_difference, load, path_of, save
 from eventlog.store.log import Log
 from market.ranges import Range
 from market.timestamps import DAY_NS, MINUTE_NS, parse_iso
@@ -29,7 +29,7 @@ def certify_day(log: Log, day: str, as_json: bool, allow_gaps: bool) -> bool:
     Returns:
         Whether the day passes.
     """
-    if waiting := log.cold.waiting_bytes:
+    if waiting := log.cold.pending_bytes:
         raise console.Failure(
             f"{waiting:,} bytes wait beside {log.name} and may be of {day}; certify when the collector has stored them"
         )
@@ -61,7 +61,7 @@ def compare(log: Log, path: Path, day: str | None, as_json: bool) -> bool:
     if day is not None and certificate.day != day:
         raise console.Failure(f"{path} is of {certificate.day}, not of {day}; leave --day out, or name the other file")
     with console.progress("comparing", None) as advance:
-        text = difference(log, certificate, advance)
+        text = find_difference(log, certificate, advance)
     if as_json:
         console.print_json({"day": certificate.day, "seal": certificate.seal, "difference": text})
     else:

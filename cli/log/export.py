@@ -106,7 +106,7 @@ def _write(log: Log, kind: str, form: Form, output: Path, level_e8: int | None, 
     if kind == RAW_NDJSON:
         return exports.write_lines(lines(log, log.name.market.symbol, decimals), output)
     if kind == TRADE_FILES:
-        return sum(1 for _ in exports.minute_files(_minute_views(log, level_e8, decimals, advance), output))
+        return sum(1 for _ in exports.write_minute_files(_minute_views(log, level_e8, decimals, advance), output))
     if kind == MINUTE_BUCKETS:
         tables = _bucket_tables(log, level_e8, advance)
     else:

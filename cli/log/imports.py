@@ -15,13 +15,13 @@ from cli.options import ConfigOption, JsonOption, LogSource, MarketOption, Stora
 from eventlog.clock import WallClock
 from eventlog.names import LogName
 from eventlog.store.cold import ColdLog
-from eventlog.transfer.importing import Imported, Importer
+from eventlog.transfer.importing import Importer, ImportSummary
 from eventlog.transfer.trade_import import import_trades
 from exchanges.binance.archives.archive import Archive
 from exchanges.binance.recordings.recording import bring_in
 from runtime.open_log import mapper_for
 
-Bring = Callable[[Importer, Path, Callable[[int], None]], Imported]
+Bring = Callable[[Importer, Path, Callable[[int], None]], ImportSummary]
 
 app = typer.Typer(help="Bring recorded files into a log, each fact once.", no_args_is_help=True)
 
@@ -38,7 +38,7 @@ def import_agg_trades(
     source = log_source(market, storage, None, config)
     symbol = source.market.symbol
 
-    def bring(importer: Importer, path: Path, on_read: Callable[[int], None]) -> Imported:
+    def bring(importer: Importer, path: Path, on_read: Callable[[int], None]) -> ImportSummary:
         archive = Archive(path, symbol, on_read)
         return replace(import_trades(importer, str(path), archive), notes=archive.notes())
 
@@ -86,7 +86,7 @@ def _importer(source: LogSource) -> Importer:
     return Importer(ColdLog(source.storage, name), WallClock())
 
 
-def _print_result(path: Path, result: Imported) -> None:
+def _print_result(path: Path, result: ImportSummary) -> None:
     added = f"{_format_count(result.added, 'entry', 'entries')} added, {_format_count(result.ticks, 'tick', 'ticks')}"
     counts = {
         "were there already": result.known,

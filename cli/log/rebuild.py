@@ -17,7 +17,7 @@ from eventlog.server.embedded_server import EmbeddedServer
 from eventlog.store import hot as hots
 from eventlog.store.cold import ColdLog
 from eventlog.store.hot import HotLog
-from eventlog.transfer.rebuilding import Rebuilt, rebuild_catalogue
+from eventlog.transfer.rebuilding import RebuiltCatalogue, rebuild_catalogue
 from runtime.open_log import mapper_for
 
 _MAX_NAMES = 3
@@ -92,7 +92,7 @@ def _server_id(cold: ColdLog, url: str | None) -> str | None:
             client.close()
 
 
-def _report(cold: ColdLog, result: Rebuilt | None) -> dict[str, Any]:
+def _report(cold: ColdLog, result: RebuiltCatalogue | None) -> dict[str, Any]:
     catalogue = cold.catalogue
     first = catalogue.segments[0].first_seq if catalogue.segments else None
     return {
@@ -102,21 +102,22 @@ def _report(cold: ColdLog, result: Rebuilt | None) -> dict[str, Any]:
         "entries": sum(file.rows for segment in catalogue.segments for file in segment.files),
         "first_seq": first,
         "last_seq": catalogue.last_seq or None,
-        "aside": [str(path) for path in result.aside] if result else [],
-        "contradicted": [list(span) for span in result.contradicted] if result else [],
+        "aside": [str(path) for path in result.moved_files] if result else [],
+        "contradicted": [list(span) for span in result.conflicting_ranges] if result else [],
     }
 
 
-def _print(cold: ColdLog, result: Rebuilt | None) -> None:
+def _print(cold: ColdLog, result: RebuiltCatalogue | None) -> None:
     if result is None:
         console.show(f"{cold.name}: its catalogue is sound; nothing was done")
         return
     segments = result.catalogue.segments
     span = f", seq {segments[0].first_seq} to {segments[-1].last_seq}" if segments else ""
     console.show(f"{cold.name}: catalogue rebuilt: {len(segments):,} segments, {result.entries:,} entries{span}")
-    if result.aside:
-        console.show(f"  moved aside, to {result.aside[0].parent}: {len(result.aside):,} files: {_names(result.aside)}")
-    for first, last in result.contradicted:
+    if result.moved_files:
+        files = result.moved_files
+        console.show(f"  moved aside, to {files[0].parent}: {len(files):,} files: {_names(files)}")
+    for first, last in result.conflicting_ranges:
         console.show(f"  seq {first} to {last} among them held other entries than the files that were chosen")
 
 

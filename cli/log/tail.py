@@ -53,7 +53,7 @@ def _print(lines: Iterator[tuple[int, str]]) -> None:
 
 def _as_text(batch: Batch, decimals: int) -> Iterator[tuple[int, str]]:
     for kind, rows in batch.rows.items():
-        table = exports.readable(rows.table(), decimals)
+        table = exports.to_text(rows.table(), decimals)
         for row in table.to_pylist():
             seq, recv = row.pop("seq"), row.pop("recv")
             words = [f"{name}={printable(str(v), _MAX_VALUE)}" for name, v in row.items() if v is not None]
@@ -62,5 +62,5 @@ def _as_text(batch: Batch, decimals: int) -> Iterator[tuple[int, str]]:
 
 def _as_json(batch: Batch, decimals: int) -> Iterator[tuple[int, str]]:
     for kind, rows in batch.rows.items():
-        for record in exports.records(kind, rows.table(), decimals):
+        for record in exports.to_records(kind, rows.table(), decimals):
             yield record["seq"], json.dumps(record)

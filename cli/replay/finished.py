@@ -10,7 +10,7 @@ import typer
 
 from cli import console
 from cli.options import ConfigOption, JsonOption, RedisOption, StorageOption, log_source
-from eventlog.disk.files import write_whole
+from eventlog.disk.files import write_atomic
 from replay.errors import BadRun
 from replay.plain_json import plain
 from replay.runs import finished_runs
@@ -89,7 +89,7 @@ def _write_report(text: str, folder: Path, out: Path | None) -> Path:
             raise console.Failure(
                 f"{folder} is a link, and a report is not written through one; say where with -o FILE"
             )
-        write_whole(folder / "report.html", text.encode())
+        write_atomic(folder / "report.html", text.encode())
         return folder / "report.html"
     with console.writing(out):
         out.write_text(text, encoding="utf-8")

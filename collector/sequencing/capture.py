@@ -22,7 +22,7 @@ from eventlog.facts.capture import SESSION, Session, TradesState
 from eventlog.facts.entry import Entry, Fact
 from eventlog.facts.market import AGG_TRADE
 from eventlog.spill.missing_ids import missing_ids
-from eventlog.spill.recovery import held_agg_ids
+from eventlog.spill.recovery import load_agg_ids
 from eventlog.store.log import Log
 from eventlog.store.writer import LostRange
 from exchanges.errors import ExchangeError, VenueReset
@@ -314,7 +314,7 @@ class Capture:
     async def lost(self, lost: LostRange) -> None:
         """The server lost entries: find out which trades went with them, and ask for those again."""
         _log.error("the server lost entries", first_seq=lost.first, last_seq=lost.last)
-        held = await asyncio.get_running_loop().run_in_executor(None, held_agg_ids, self.log)
+        held = await asyncio.get_running_loop().run_in_executor(None, load_agg_ids, self.log)
         # Nothing may be awaited from here on: the queue and the sequencer must be seen at one moment.
         known = np.concatenate((held, *(self._ids_of(facts) for facts in self.recorder.queued(AGG_TRADE))))
         end = self.trades.settled_before

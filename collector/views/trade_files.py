@@ -7,7 +7,7 @@ They lie in `trade_files/` beside the market's logs; times are UTC. They are for
 from pathlib import Path
 
 from eventlog.disk.files import create_private_folder, expect_no_link, translate_errors
-from eventlog.transfer.export import minute_file
+from eventlog.transfer.export import write_minute_file
 from market.timestamps import MINUTE_NS
 from projections.state import MarketState
 from projections.trades import minute_view
@@ -55,7 +55,9 @@ class TradeFiles:
             if minute_ns < start_ns and (before is None or minute_ns >= before or minute_ns in late):
                 minute = buckets.minute(minute_ns)
                 if minute is not None:
-                    minute_file(minute_ns, minute_view.view(minute_ns, minute, state.quantity_decimals), self.folder)
+                    write_minute_file(
+                        minute_ns, minute_view.view(minute_ns, minute, state.quantity_decimals), self.folder
+                    )
                     count += 1
         self._mark, self._start_ns = mark, start_ns
         return count

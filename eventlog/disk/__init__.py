@@ -1,1 +1,1 @@
-"""Files that are written whole: private, sealed, and Parquet."""
+"""Files that are replaced atomically: private files, sealed JSON and Parquet."""

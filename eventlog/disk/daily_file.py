@@ -1,6 +1,6 @@
 """
-A file that grows by lines and begins anew every UTC day: the days before lie beside it under their dates, and the
-oldest go. Several processes may share one.
+A file of lines that is rotated every UTC day: earlier days get their date in their name, and the oldest are removed.
+Several processes may share one.
 """
 
 import fcntl
@@ -11,7 +11,7 @@ from pathlib import Path
 from eventlog.disk.files import create_private_folder, open_private, translate_errors
 from market.timestamps import DAY_NS, day_of, parse_iso
 
-_WRITTEN_S = 0.05  # another process that is in the middle of a line has written it by then
+_LINE_TIMEOUT_S = 0.05  # a line without an end that has not grown for so long is cut off: no process is writing it
 _DATE = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
 
 
@@ -20,8 +20,8 @@ class DailyFile:
     One file of lines.
 
     Args:
-        path: of today's lines; yesterday's are in `<path>.<date>`.
-        keep_days: how many days before today stay.
+        path: holds today's lines; those of an earlier day are in `<path>.<date>`.
+        keep_days: number of days before today that are kept.
     """
 
     def __init__(self, path: Path, keep_days: int) -> None:
@@ -33,14 +33,17 @@ class DailyFile:
 
     def append(self, lines: str, now_ns: int) -> None:
         """
-        Add whole lines, each with its end, to the file of the day it is; a line that a full disk or a crash cut off
-        before them is ended first.
+        Append complete lines to the file of the day that `now_ns` lies in; if a full disk or a crash cut off the line
+        before them, it is ended first.
+
+        Args:
+            lines: text that ends in a newline. now_ns: the current time, UTC.
 
         Raises:
             StoreFull, EventLogError: they cannot be written.
         """
         with translate_errors(self.path):
-            descriptor = self._of_day(day_of(now_ns))
+            descriptor = self._open_for_day(day_of(now_ns))
             text = lines.encode("utf-8", "backslashreplace")
             data = memoryview(b"\n" + text if self._is_cut_off else text)
             while data:
@@ -48,13 +51,13 @@ class DailyFile:
                 self._is_cut_off = len(data) > 0
 
     def close(self) -> None:
-        """Let go of the file; another append opens it again."""
+        """Close the file; the next `append` opens it again."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def _of_day(self, day: str) -> int:
-        """The descriptor of a day's file; of the right one, too, where another process began the day or removed it."""
+    def _open_for_day(self, day: str) -> int:
+        """The descriptor of a day's file, opened again where another process rotated or removed the file."""
         if self._descriptor is None or day != self._day or not self._is_current(self._descriptor):
             self.close()
             self._descriptor = self._open(day)
@@ -66,9 +69,9 @@ class DailyFile:
         create_private_folder(self.path.parent)
         lock = open_private(self.path.with_name(f".{self.path.name}.lock"))
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # of several processes one begins the day
+            fcntl.flock(lock, fcntl.LOCK_EX)  # only one of several processes rotates the file
             if self.path.exists() and (last := self._last_day()) < day:
-                self._set_aside(last)
+                self._rename_to_day(last)
                 self._remove_before(day)
             return open_private(self.path, os.O_RDWR | os.O_APPEND)
         finally:
@@ -76,16 +79,16 @@ class DailyFile:
 
     def _is_current(self, descriptor: int) -> bool:
         try:
-            there = os.stat(self.path)
+            on_disk = os.stat(self.path)
         except FileNotFoundError:
             return False
         ours = os.fstat(descriptor)
-        return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
+        return (on_disk.st_dev, on_disk.st_ino) == (ours.st_dev, ours.st_ino)
 
     def _last_day(self) -> str:
         return day_of(self.path.stat().st_mtime_ns)
 
-    def _set_aside(self, day: str) -> None:
+    def _rename_to_day(self, day: str) -> None:
         target = self.path.with_name(f"{self.path.name}.{day}")
         if not target.exists():
             self.path.rename(target)
@@ -95,7 +98,7 @@ class DailyFile:
         self.path.unlink()
 
     def _remove_before(self, day: str) -> None:
-        """Remove what is older than the days that stay; what has no date in its name is nobody's to remove."""
+        """Remove files older than the days that are kept; a file without a date in its name is never removed."""
         oldest = day_of(parse_iso(day) - self._keep_days * DAY_NS)
         for path in self.path.parent.glob(f"{self.path.name}.{_DATE}"):
             if path.name.removeprefix(f"{self.path.name}.") < oldest:
@@ -103,13 +106,13 @@ class DailyFile:
 
 
 def _is_cut_off(descriptor: int) -> bool:
-    """Whether a file's last line has no end, and nobody is writing it."""
-    seen = -1
+    """Whether a file's last line has no end, and no process is writing it."""
+    previous_size = -1
     while True:
         size = os.fstat(descriptor).st_size
         if size == 0 or os.pread(descriptor, 1, size - 1) == b"\n":
             return False
-        if size == seen:
+        if size == previous_size:
             return True
-        seen = size
-        time.sleep(_WRITTEN_S)
+        previous_size = size
+        time.sleep(_LINE_TIMEOUT_S)

@@ -1,5 +1,5 @@
 """
-Files and folders of our own: for their owner alone, never through a link, and seen whole or not at all.
+Files and folders of our own: readable by their owner alone, never opened through a link, replaced atomically.
 """
 
 import errno
@@ -14,7 +14,7 @@ from pathlib import Path
 from eventlog.errors import EventLogError, LogBroken, StoreFull, StoreUnavailable
 
 OWNER_ONLY = 0o077
-"""The umask of every process of ours: recordings, decisions and conversations are nobody else's to read."""
+"""The umask of every process of ours: recordings, decisions and conversations are private to their owner."""
 
 _FOLDER_MODE = 0o700
 _FILE_MODE = 0o600
@@ -24,7 +24,7 @@ _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 
 @contextmanager
 def translate_errors(path: Path) -> Iterator[None]:
-    """Turn an operating system's error about a path into one line that names the mend."""
+    """Turn an operating system's error about a path into one of ours, whose message names the fix."""
     try:
         yield
     except OSError as error:
@@ -42,74 +42,88 @@ def translate_errors(path: Path) -> Iterator[None]:
 
 def create_private_folder(folder: Path) -> None:
     """
-    Make a folder and what is missing above it, each for its owner alone; one that is there is closed to others.
+    Make a folder and its missing parents, each for its owner alone; an existing folder is closed to other users.
 
     Raises:
-        OSError: it cannot be made, or its name is taken by something else.
+        OSError: it cannot be made, or a file has its name.
     """
     missing = [folder]
     while not missing[-1].parent.exists():
         missing.append(missing[-1].parent)
-    for each in reversed(missing):
+    for path in reversed(missing):
         with suppress(FileExistsError):
-            each.mkdir(mode=_FOLDER_MODE)
-    about = folder.stat()
-    if not stat.S_ISDIR(about.st_mode):
+            path.mkdir(mode=_FOLDER_MODE)
+    status = folder.stat()
+    if not stat.S_ISDIR(status.st_mode):
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
-    if about.st_mode & OWNER_ONLY and about.st_uid == os.geteuid():
-        folder.chmod(stat.S_IMODE(about.st_mode) & ~OWNER_ONLY)
+    if status.st_mode & OWNER_ONLY and status.st_uid == os.geteuid():
+        folder.chmod(stat.S_IMODE(status.st_mode) & ~OWNER_ONLY)
 
 
 def expect_no_link(root: Path, path: Path) -> None:
     """
-    Refuse a path that leads through a link anywhere below a root: logs are handed on between people, links with them.
+    Refuse a path that leads through a link below a root: logs are copied between people, links with them.
 
     Args:
-        root: named by the user, who may have linked it himself.
+        root: the folder that the user named; it may be a link. path: below it.
 
     Raises:
-        LogBroken: it does.
+        LogBroken: a part of the path is a link.
     """
-    at = root
+    current = root
     for part in path.relative_to(root).parts:
-        at = at / part
-        if at.is_symlink():
-            raise LogBroken(f"{at} is a link; a log holds files and folders of its own: put what it means in its place")
+        current = current / part
+        if current.is_symlink():
+            raise LogBroken(
+                f"{current} is a link; a log holds files and folders of its own: put what it means in its place"
+            )
 
 
 def open_private(path: Path, flags: int = os.O_RDWR) -> int:
     """
-    A descriptor of a file that is written in place, made where it is missing.
+    Open a file that is written in place, creating it where it is missing; returns its descriptor.
 
     Raises:
         OSError: it cannot be opened; ELOOP where it is a link.
         LogBroken: it is no plain file, or has another name somewhere that would change with it.
     """
     descriptor = os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, _FILE_MODE)
-    about = os.fstat(descriptor)
-    if not stat.S_ISREG(about.st_mode) or about.st_nlink > 1:
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
         os.close(descriptor)
         raise LogBroken(f"{path} is no plain file of its own; remove it, it is made anew")
     return descriptor
 
 
-def read_plain(path: Path, most_bytes: int) -> bytes:
+def read_plain(path: Path, max_bytes: int) -> bytes:
     """
-    All of a small file that lies in a log's folder.
+    Read a small file that lies in a log's folder.
+
+    Args:
+        path: of the file. max_bytes: the longest that such a file may be.
 
     Raises:
         OSError: it cannot be read; ELOOP where it is a link.
-        LogBroken: it is no plain file, or longer than any of its kind.
+        LogBroken: it is no regular file, or longer than `max_bytes`.
     """
     with open_plain(path) as file:
-        data = file.read(most_bytes + 1)
-    if len(data) > most_bytes:
-        raise LogBroken(f"{path} is longer than {most_bytes:,} bytes, which no such file is")
+        data = file.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        raise LogBroken(f"{path} is longer than {max_bytes:,} bytes, which no such file is")
     return data
 
 
 def write_new(path: Path, data: bytes, synced: bool = True) -> None:
-    """Write a file under a name of our own choice; what lies under that name, a link perhaps, goes first."""
+    """
+    Write a new file; an existing file or link of that name is removed first.
+
+    Args:
+        path: of the file. data: all of its bytes.
+        synced: whether the bytes are on disk when this returns.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         descriptor = os.open(path, flags, _FILE_MODE)
@@ -123,15 +137,16 @@ def write_new(path: Path, data: bytes, synced: bool = True) -> None:
             os.fsync(descriptor)
 
 
-def write_whole(path: Path, data: bytes, synced: bool = True) -> None:
+def write_atomic(path: Path, data: bytes, synced: bool = True) -> None:
     """
-    Write a whole file; whoever reads meanwhile sees the older one, or this one.
+    Replace a file in one step: a reader sees the old file or the new one, never a part.
 
     Args:
-        synced: whether it is on disk under its name when this returns; what is only for looking at need not be.
+        path: of the file. data: all of its bytes.
+        synced: whether it is on disk under its name when this returns; False for files that may be lost in a crash.
 
     Raises:
-        StoreFull, EventLogError: it could not be written; an older file is as it was.
+        StoreFull, EventLogError: it could not be written; the old file is unchanged.
     """
     temporary = path.with_name(f".{path.name}.new")
     with translate_errors(path):
@@ -157,10 +172,13 @@ def sync_folder(folder: Path) -> None:
 
 def move_aside(path: Path, folder_name: str = "aside") -> Path:
     """
-    Move a file into a folder beside it, under a name that is free there; nothing is ever removed.
+    Move a file into a folder beside it, under a name that is free there; no file is overwritten.
+
+    Args:
+        path: of the file. folder_name: of the folder, created where it is missing.
 
     Returns:
-        Where it is now.
+        The new path.
     """
     folder = path.parent / folder_name
     with translate_errors(folder):
@@ -177,7 +195,7 @@ def move_aside(path: Path, folder_name: str = "aside") -> Path:
     return target
 
 
-def digest_of(path: Path) -> str:
+def file_digest(path: Path) -> str:
     """
     The sha256 of a file's bytes, in hex.
 
@@ -191,7 +209,7 @@ def digest_of(path: Path) -> str:
 
 def open_plain(path: Path) -> BufferedReader:
     """
-    A file to read, never by a link, and nothing that could keep its reader waiting.
+    Open a regular file for reading; never a link, a pipe or a device, whose reader could be kept waiting.
 
     Raises:
         OSError: it cannot be opened; ELOOP where it is a link.

@@ -1,8 +1,8 @@
 """
-Parquet files of unknown hands: opened only where they are plain, and held to what they unpack to before they are
-unpacked, as a few bytes can stand for any number of equal values.
+Checks of untrusted Parquet files: only regular files are opened, and the size they unpack to is bounded before they
+are unpacked, as a few bytes can stand for any number of equal values.
 
-What its footer and its dictionaries say is counted; a footer that contradicts its own pages is not found out here.
+The bound counts what the footer and the dictionaries say; a footer that contradicts its pages is not detected here.
 """
 
 import os
@@ -20,18 +20,18 @@ from eventlog.disk.parquet_footer import BadFooter, row_groups
 from eventlog.errors import LogBroken
 
 UNREADABLE = (pa.ArrowException, BadFooter, OSError, KeyError, UnicodeDecodeError)
-"""What reading a damaged file ends in; Arrow looks names up, and decodes them, without a word of its own."""
+"""Errors of reading a damaged file; KeyError and UnicodeDecodeError are what Arrow's lookups of names raise."""
 
-_PLENTY = 256 * 1024 * 1024
+_PLENTY = 256 * 1024 * 1024  # bytes that any file may unpack to
 _LARGEST_RATIO = 200
-"""Recorded trades and books unpack to 5 to 20 times their size; up to `_PLENTY` a file may be regular."""
-_ROWS = 1 << 16
+"""Recorded trades and books unpack to 5 to 20 times their size; below `_PLENTY` any ratio is allowed."""
+_ROWS = 1 << 16  # rows in memory at once while texts are counted
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[pa.NativeFile]:
+def open_for_arrow(path: Path) -> Iterator[pa.NativeFile]:
     """
-    A plain file, opened for Arrow, which by itself would wait at a pipe for ever.
+    Open a regular file for Arrow, which would wait without end if the path were a pipe.
 
     It is Arrow's own file and none of Python's: threads that read ahead and call back into Python end a process that is
     about to exit with SIGABRT.
@@ -48,32 +48,32 @@ def expect_plausible(file: pa.NativeFile, path: Path) -> None:
     Refuse a file that unpacks to far more than recorded ones do.
 
     Args:
-        file: open; left at its start. path: for the message.
+        file: an open file; its position is 0 afterwards. path: for the message.
 
     Raises:
-        LogBroken: it does. One of `UNREADABLE`: it cannot be read.
+        LogBroken: it unpacks to more. One of `UNREADABLE`: it cannot be read.
     """
-    most = max(_PLENTY, _LARGEST_RATIO * file.size())
-    unpacked = 0
+    max_bytes = max(_PLENTY, _LARGEST_RATIO * file.size())
+    unpacked_bytes = 0
     for size in _sizes(file):
-        unpacked += size
-        if unpacked > most:
+        unpacked_bytes += size
+        if unpacked_bytes > max_bytes:
             raise LogBroken(
-                f"{path} unpacks to more than {most:,} bytes, which no recorded file of its size does; it was made by "
-                "other hands: remove it"
+                f"{path} unpacks to more than {max_bytes:,} bytes, which no recorded file of its size does; it was "
+                "made by other hands: remove it"
             )
     file.seek(0)
 
 
 def _sizes(file: pa.NativeFile) -> Iterator[int]:
-    """What parts of a file take, one after the other: numbers, packed pages, texts."""
-    texts: dict[str, int] = {}  # the most that a column can take
+    """Bytes that the parts of a file take in memory: numbers, packed pages, texts."""
+    texts: dict[str, int] = {}  # upper bound per column
     for group in row_groups(file):
         yield group.rows  # a column may claim fewer
         for column in group.columns:
-            yield column.unpacked
+            yield column.unpacked_bytes
             if column.is_text:
-                texts[column.path] = texts.get(column.path, 0) + column.values * column.unpacked
+                texts[column.path] = texts.get(column.path, 0) + column.values * column.unpacked_bytes
             else:
                 yield 8 * max(column.values, group.rows)
     if sum(texts.values()) > _PLENTY:
@@ -82,10 +82,10 @@ def _sizes(file: pa.NativeFile) -> Iterator[int]:
 
 
 def _text_sizes(file: pa.NativeFile, name: str) -> Iterator[int]:
-    """What the texts of a column take, counted by its dictionary, which is never multiplied out."""
+    """Bytes that the texts of a column take in memory, counted by its dictionary, which is never expanded."""
     file.seek(0)
-    with pq.ParquetFile(file, read_dictionary=[name]) as parts:
-        for batch in parts.iter_batches(_ROWS, columns=[name]):
+    with pq.ParquetFile(file, read_dictionary=[name]) as file_with_dictionaries:
+        for batch in file_with_dictionaries.iter_batches(_ROWS, columns=[name]):
             values = batch.column(0)
             while isinstance(values, pa.ListArray):
                 values = values.flatten()

@@ -1,5 +1,5 @@
 """
-What the footer of a Parquet file says of its columns, read without Arrow.
+A reader of the footer of a Parquet file, without Arrow.
 
 Arrow ends the whole process where it is asked about a column whose statistics are damaged; here that is an error.
 The footer is one struct of Thrift's compact protocol; its field ids are Parquet's (parquet.thrift).
@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 MAX_BYTES = 4 * 1024 * 1024
-"""Of a footer: a column takes some hundred bytes for every million rows."""
+"""The longest footer: a column takes some hundred bytes for every million rows."""
 
 _MAGIC = b"PAR1"
 _TAIL = 8  # the footer's length and the magic
-_DEEPEST = 16
+_MAX_DEPTH = 16  # of nested structs and lists; bounds the recursion
 _BYTE_ARRAY = 6
 
 _STOP, _TRUE, _FALSE = 0, 1, 2
-_SINGLE = (1, 2, 3)  # of a byte each: truths as elements, and bytes
-_WHOLE = (4, 5, 6)  # of 16, 32 and 64 bits
+_ONE_BYTE = (1, 2, 3)  # types of one byte: booleans as elements, and bytes
+_INTEGERS = (4, 5, 6)  # of 16, 32 and 64 bits
 _DOUBLE, _BINARY, _MAP, _STRUCT = 7, 8, 11, 12
 _SEQUENCES = (9, 10)  # lists and sets
 
@@ -28,17 +28,17 @@ class Readable(Protocol):
     """An open file."""
 
     def size(self) -> int:
-        """Its bytes."""
+        """Its size in bytes."""
 
     def seek(self, position: int) -> int:
-        """Go to a position from its start."""
+        """Move to a position, in bytes from its start."""
 
     def read(self, nbytes: int) -> bytes:
-        """So many bytes, fewer at its end."""
+        """Read up to `nbytes` bytes; fewer at its end."""
 
 
 class BadFooter(Exception):
-    """There is no footer, or it is damaged; the message says what of it."""
+    """There is no footer, or it is damaged; the message names the fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +47,13 @@ class Column:
     A column in one group of rows.
 
     Attributes:
-        path: its name, with dots where it is nested. values: how many it claims to hold, of all lists together.
-        unpacked: bytes of its pages before they were compressed. is_text: whether each value brings its own length.
+        path: its name, with dots where it is nested. values: number of values, of all lists together.
+        unpacked_bytes: size of its pages before compression. is_text: whether each value has its own length.
     """
 
     path: str
     values: int
-    unpacked: int
+    unpacked_bytes: int
     is_text: bool
 
 
@@ -67,7 +67,7 @@ class RowGroup:
 
 def row_groups(file: Readable) -> list[RowGroup]:
     """
-    The groups of rows of a file.
+    Read the row groups of a file.
 
     Raises:
         BadFooter: it has no readable footer. OSError: the file cannot be read.
@@ -82,26 +82,26 @@ def row_groups(file: Readable) -> list[RowGroup]:
         raise BadFooter(f"its footer has {length:,} bytes")
     file.seek(size - _TAIL - length)
     try:
-        about = _Compact(file.read(length)).struct()
-        groups = list(_groups(about))
-        if _count(about[3]) != sum(group.rows for group in groups):
+        footer = _Compact(file.read(length)).struct()
+        groups = list(_groups(footer))
+        if _count(footer[3]) != sum(group.rows for group in groups):
             raise ValueError("it counts other rows than its groups")
         return groups
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise BadFooter(f"its footer is damaged ({str(error)[:80]})") from error
 
 
-def _groups(about: dict[int, Any]) -> Iterator[RowGroup]:
-    for group in about[4]:
-        found = RowGroup(_count(group[3]), tuple(_column(column[3]) for column in group[1]))
-        if any(column.values != found.rows for column in found.columns if "." not in column.path):
+def _groups(footer: dict[int, Any]) -> Iterator[RowGroup]:
+    for group in footer[4]:
+        row_group = RowGroup(_count(group[3]), tuple(_column(column[3]) for column in group[1]))
+        if any(column.values != row_group.rows for column in row_group.columns if "." not in column.path):
             raise ValueError("its columns are not of one length")
-        yield found
+        yield row_group
 
 
-def _column(about: dict[int, Any]) -> Column:
-    path = ".".join(name.decode() for name in about[3])
-    return Column(path, _count(about[5]), _count(about[6]), about[1] == _BYTE_ARRAY)
+def _column(fields: dict[int, Any]) -> Column:
+    path = ".".join(name.decode() for name in fields[3])
+    return Column(path, _count(fields[5]), _count(fields[6]), fields[1] == _BYTE_ARRAY)
 
 
 def _count(value: Any) -> int:
@@ -115,7 +115,7 @@ class _Compact:
 
     def __init__(self, data: bytes) -> None:
         self._data = data
-        self._at = 0
+        self._position = 0
         self._depth = 0
 
     def struct(self) -> dict[int, Any]:
@@ -130,7 +130,7 @@ class _Compact:
         return fields
 
     def _value(self, kind: int) -> Any:
-        if kind in _WHOLE:
+        if kind in _INTEGERS:
             return self._zigzag()
         if kind == _BINARY:
             return self._bytes(self._varint())
@@ -138,7 +138,7 @@ class _Compact:
             return self.struct()
         if kind in _SEQUENCES:
             return self._list()
-        if kind in _SINGLE:
+        if kind in _ONE_BYTE:
             return self._byte()
         if kind == _DOUBLE:
             return self._bytes(8)
@@ -151,40 +151,40 @@ class _Compact:
         count, kind = head >> 4, head & 15
         if count == 15:
             count = self._varint()
-        return self._several(count, kind)
+        return self._elements(count, kind)
 
     def _map(self) -> list[Any]:
         count = self._varint()
         if count == 0:
             return []
         kinds = self._byte()
-        return [self._several(1, kind) for _ in range(self._expect_room(count)) for kind in (kinds >> 4, kinds & 15)]
+        return [self._elements(1, kind) for _ in range(self._check_count(count)) for kind in (kinds >> 4, kinds & 15)]
 
-    def _several(self, count: int, kind: int) -> list[Any]:
+    def _elements(self, count: int, kind: int) -> list[Any]:
         self._descend()
-        found = [self._value(kind) for _ in range(self._expect_room(count))]
+        values = [self._value(kind) for _ in range(self._check_count(count))]
         self._depth -= 1
-        return found
+        return values
 
-    def _expect_room(self, count: int) -> int:
-        """An element takes a byte at least."""
-        if count > len(self._data) - self._at:
+    def _check_count(self, count: int) -> int:
+        """Refuse more elements than bytes are left: an element takes at least one."""
+        if count > len(self._data) - self._position:
             raise ValueError(f"{count} elements")
         return count
 
     def _descend(self) -> None:
         self._depth += 1
-        if self._depth > _DEEPEST:
+        if self._depth > _MAX_DEPTH:
             raise ValueError("too deep")
 
     def _byte(self) -> int:
-        value = self._data[self._at]
-        self._at += 1
+        value = self._data[self._position]
+        self._position += 1
         return value
 
     def _bytes(self, count: int) -> bytes:
-        value = self._data[self._at : self._at + self._expect_room(count)]
-        self._at += count
+        value = self._data[self._position : self._position + self._check_count(count)]
+        self._position += count
         return value
 
     def _varint(self) -> int:

@@ -1,5 +1,5 @@
 """
-Small JSON files that say of themselves whether they are as they were written: their fields and a checksum over them.
+Small JSON files that carry a checksum over their fields.
 """
 
 from collections.abc import Collection, Mapping
@@ -13,7 +13,7 @@ from eventlog.disk.files import read_plain
 from eventlog.errors import LogBroken
 
 MAX_BYTES = 64 * 1024 * 1024
-"""Of a file of this kind: a catalogue of fifty years of days is smaller."""
+"""The longest such file: a catalogue of fifty years of days is smaller."""
 
 CHECKSUM = "checksum"
 """The field that holds the checksum of the others."""
@@ -22,45 +22,51 @@ _Body = TypeVar("_Body", bound=msgspec.Struct)
 
 
 def seal(body: msgspec.Struct) -> bytes:
-    """A body as the bytes of its file."""
+    """Encode a body as the bytes of its file, checksum included."""
     return seal_fields(msgspec.to_builtins(body))
 
 
 def seal_fields(fields: Mapping[str, Any]) -> bytes:
-    """Fields as the bytes of their file."""
+    """Encode fields as the bytes of their file, checksum included."""
     return msgspec.json.format(msgspec.json.encode({**fields, CHECKSUM: _checksum(fields)}), indent=1)
 
 
-def read_sealed(path: Path, body: type[_Body], mend: str) -> _Body:
+def read_sealed(path: Path, body: type[_Body], fix: str) -> _Body:
     """
-    A body from its file; one without a checksum, as earlier versions wrote it, is taken at its word.
+    Read a body from its file; a file without a checksum, as earlier versions wrote it, is accepted.
 
     Args:
-        mend: what a person does about a damaged one, for the message.
+        path: of the file.
+        body: the struct to decode into; other fields than its own are refused.
+        fix: what a person should do about a damaged file, for the message.
 
     Raises:
         OSError: it cannot be read.
-        LogBroken: it is no such file, or was changed since it was written.
+        LogBroken: it does not decode, or was changed since it was written.
     """
     data = read_plain(path, MAX_BYTES)
     try:
-        if not is_as_written(data, body.__struct_fields__):
-            raise LogBroken(f"{path} was changed since it was written; {mend}")
+        if not is_intact(data, body.__struct_fields__):
+            raise LogBroken(f"{path} was changed since it was written; {fix}")
         return msgspec.json.decode(data, type=body)
     except UNREADABLE as error:
-        raise LogBroken(f"{path} is damaged ({str(error)[:120]}); {mend}") from error
+        raise LogBroken(f"{path} is damaged ({str(error)[:120]}); {fix}") from error
 
 
-def is_as_written(data: bytes, known: Collection[str]) -> bool:
+def is_intact(data: bytes, field_names: Collection[str]) -> bool:
     """
-    Whether the bytes of a file hold known fields alone, and the checksum that they were written with, if any.
+    Whether the bytes of a file hold no other fields than those named, and match their checksum where they have one.
+
+    Args:
+        data: the bytes of the file. field_names: the allowed fields, checksum aside.
 
     Raises:
-        One of `UNREADABLE`: it is no JSON of fields.
+        One of `UNREADABLE`: it is no JSON object.
     """
-    fields = msgspec.json.decode(data, type=dict[str, msgspec.Raw])  # objects of what is foreign could fill memory
+    # Raw: decoded objects of an untrusted file could fill memory
+    fields = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
     checksum = fields.pop(CHECKSUM, None)
-    if fields.keys() - set(known):
+    if fields.keys() - set(field_names):
         return False
     return checksum is None or bool(msgspec.json.decode(checksum) == _checksum(fields))
 

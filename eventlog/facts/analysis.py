@@ -1,5 +1,5 @@
 """
-What the analyzer made of a market at each tick, and under which settings.
+The analyzer's results at each tick, and the settings they were made under.
 """
 
 from typing import Literal
@@ -13,7 +13,7 @@ RECOMMENDATION = "recommendation"
 
 
 class AnalyzerSession(Body, frozen=True):
-    """Under which settings, parameters and code the analyses that follow were made."""
+    """The settings, parameters and code that the following analyses were made under."""
 
     event: Literal["started", "stopped"]
     code: str
@@ -23,7 +23,7 @@ class AnalyzerSession(Body, frozen=True):
 
 
 class Analysis(Body, frozen=True):
-    """What was seen at a tick: `body` is canonical JSON, computed from market entries up to `market_seq`."""
+    """The analysis of one tick: `body` is canonical JSON, computed from market entries up to `market_seq`."""
 
     market_seq: int
     as_of_ns: int
@@ -31,7 +31,7 @@ class Analysis(Body, frozen=True):
 
 
 class Recommendation(Body, frozen=True):
-    """What was advised at a tick; never published where `published_ns` is None."""
+    """The recommendation of one tick; never published where `published_ns` is None."""
 
     market_seq: int
     as_of_ns: int

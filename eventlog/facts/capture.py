@@ -1,5 +1,5 @@
 """
-What the recorder says about its recording: ticks, gaps, sessions, what could not be read, how the book fares.
+What the recorder writes about its recording: ticks, gaps, sessions, quarantined bytes, checks of the book.
 """
 
 from typing import Literal
@@ -25,7 +25,7 @@ CONFLICT = "its id stands for another of its kind already"
 """The reason of a quarantined fact that contradicts another, which is in the log."""
 
 UNREAD_TRADE = "import, may be a trade"
-"""The source of a quarantined message whose id nobody could read, and which may have been a trade."""
+"""The source of a quarantined message whose id could not be read, and which may have been a trade."""
 
 
 class Tick(Body, frozen=True):
@@ -51,12 +51,12 @@ class Tick(Body, frozen=True):
 
 class Gap(Body, frozen=True):
     """
-    Something is missing, and what became of it.
+    A range of numbers that is missing, and its state.
 
     Attributes:
         what: which numbers `first` to `last` (both inclusive) are.
         cause: disconnect, first_start, log_lost, not_in_file, venue_skipped, …
-        state: open while a filler still tries, then filled or given_up; the newest word on a range holds.
+        state: open while a filler still tries, then filled or given_up; the newest fact about a range counts.
     """
 
     what: Literal["agg_ids", "seqs", "update_ids", "snapshot"]
@@ -67,7 +67,7 @@ class Gap(Body, frozen=True):
 
 
 class Session(Body, frozen=True):
-    """A recorder or analyzer came, went, connected or was cut off; settings hold no secrets."""
+    """A recorder or analyzer started, stopped, connected or was disconnected; settings hold no secrets."""
 
     event: Literal["started", "connected", "disconnected", "stopped"]
     detail: str = ""
@@ -140,11 +140,11 @@ class ClockOffset(Body, frozen=True):
 
 
 CAPTURE_KINDS = (
-    Kind(TICK, Tick, EVENTS, evidence=("boundary_ns", "trades", "depth", "last_agg_id")),
-    Kind(GAP, Gap, EVENTS, checked=("what", "first", "last", "cause", "state")),
+    Kind(TICK, Tick, EVENTS, coverage_columns=("boundary_ns", "trades", "depth", "last_agg_id")),
+    Kind(GAP, Gap, EVENTS, check_columns=("what", "first", "last", "cause", "state")),
     Kind(SESSION, Session, EVENTS),
-    Kind(QUARANTINE, Quarantine, EVENTS, checked=("agg_id", "reason", "source")),
-    Kind(BOOK_AUDIT, BookAudit, EVENTS, evidence=("recv_ns", "snapshot_update_id", "healthy")),
-    Kind(BOOK_RESET, BookReset, EVENTS, evidence=("recv_ns",)),
+    Kind(QUARANTINE, Quarantine, EVENTS, check_columns=("agg_id", "reason", "source")),
+    Kind(BOOK_AUDIT, BookAudit, EVENTS, coverage_columns=("recv_ns", "snapshot_update_id", "healthy")),
+    Kind(BOOK_RESET, BookReset, EVENTS, coverage_columns=("recv_ns",)),
     Kind(CLOCK_OFFSET, ClockOffset, EVENTS),
 )

@@ -1,5 +1,5 @@
 """
-A fact, the entry it becomes in the log, and the base of bodies.
+A fact, the entry it becomes in the log, and the bases of their bodies.
 """
 
 import msgspec
@@ -23,7 +23,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
 
 class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Base of the bodies that are our own words; written as JSON in field order."""
+    """Base of the bodies of our own kinds; written as JSON in field order."""
 
     def fact(self, kind: str, recv_ns: int) -> Fact:
         """This body as a fact of that kind."""
@@ -31,4 +31,4 @@ class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Columns(msgspec.Struct, frozen=True):
-    """Base of the columns that a mapper reads out of the venue's own bytes; a reader gets them, nobody makes one."""
+    """Base of the columns that a mapper reads out of the venue's bytes; a declaration only, never instantiated."""

@@ -1,7 +1,7 @@
 """
-A kind of fact, declared once: from here come its table's schema, who decodes it, and what proofs read of it.
+The declaration of a kind of fact: from it come its table's schema, who decodes it, and what proofs read of it.
 
-Adding a kind takes a struct and a `Kind` in one of the modules beside this one. Adding a column to a kind that is in
+Adding a kind takes a struct and a `Kind` in one of the modules of this folder. Adding a column to a kind that is in
 logs already takes a field at the end that may be None, and the next `version`: rows from before have null there.
 """
 
@@ -17,7 +17,7 @@ from eventlog.facts.entry import Body
 EVENTS = "events"
 """The stream of what happened on a market."""
 DECISIONS = "decisions"
-"""The stream of what was made of it."""
+"""The stream of the analyses and recommendations."""
 
 _TYPES = {int: pa.int64(), str: pa.string(), bool: pa.bool_(), bytes: pa.binary()}
 
@@ -33,16 +33,16 @@ class Kind:
             JSON, and decoded by the log itself; `Columns` are what the venue's mapper reads out of the venue's bytes.
         stream: which log of a market holds it.
         version: of the columns, from 1.
-        checked: columns that `liquidity log check` reads. evidence: those that coverage is worked out from, None for a
-            kind that proves nothing about coverage.
+        check_columns: columns that `liquidity log check` reads, by name; empty for none.
+        coverage_columns: columns that coverage is worked out from, None for a kind that proves nothing about coverage.
     """
 
     name: str
     body: type[msgspec.Struct]
     stream: str
     version: int = 1
-    checked: tuple[str, ...] = ()
-    evidence: tuple[str, ...] | None = None
+    check_columns: tuple[str, ...] = ()
+    coverage_columns: tuple[str, ...] | None = None
 
     @property
     def is_ours(self) -> bool:
@@ -50,22 +50,22 @@ class Kind:
         return issubclass(self.body, Body)
 
     def schema(self) -> pa.Schema:
-        """The columns of its table."""
+        """The schema of its table: seq, recv_ns, then the fields of its body."""
         hints = get_type_hints(self.body)
         fields = [pa.field("seq", pa.int64(), nullable=False), pa.field("recv_ns", pa.int64(), nullable=False)]
         return pa.schema([*fields, *(_field(name, hints[name]) for name in self.body.__struct_fields__)])
 
 
 def _field(name: str, hint: Any) -> pa.Field:
-    known = set(get_args(hint)) if isinstance(hint, UnionType) else {hint}
-    (only,) = known - {NoneType}
-    return pa.field(name, _type(only), nullable=NoneType in known)
+    types = set(get_args(hint)) if isinstance(hint, UnionType) else {hint}
+    (value_type,) = types - {NoneType}
+    return pa.field(name, _type(value_type), nullable=NoneType in types)
 
 
 def _type(hint: Any) -> pa.DataType:
     if get_origin(hint) is Literal:
         return pa.string()
     if get_origin(hint) is list:
-        (inside,) = get_args(hint)
-        return pa.list_(pa.field("element", _TYPES[inside], nullable=False))
+        (element_type,) = get_args(hint)
+        return pa.list_(pa.field("element", _TYPES[element_type], nullable=False))
     return _TYPES[hint]

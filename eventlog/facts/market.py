@@ -1,5 +1,5 @@
 """
-What the venue says about a market, in its own bytes: trades, books, changes of the book, the instrument.
+The venue's messages about a market, stored as its bytes: trades, books, changes of the book, the instrument.
 """
 
 from eventlog.facts.entry import Columns
@@ -38,7 +38,7 @@ class Snapshot(Columns, frozen=True):
     The book as REST answered it, best levels first.
 
     Attributes:
-        request_ns, response_ns: when it was asked for and when it was there, by our clock. limit: levels asked for.
+        request_ns, response_ns: when it was requested and when it arrived, by our clock. limit: levels requested.
     """
 
     request_ns: int
@@ -70,8 +70,8 @@ class Instrument(Columns, frozen=True):
     What may be traded and how finely: at the start of a log, and when it changes.
 
     Attributes:
-        quantity_decimals: how many decimals quantities of this log keep. source: who said so: exchangeInfo, or an
-            import that read it off the numbers.
+        quantity_decimals: how many decimals quantities of this log keep. source: exchangeInfo, or inferred by an
+            import from the prices and quantities that it read.
     """
 
     symbol: str
@@ -89,10 +89,10 @@ MARKET_KINDS = (
         AGG_TRADE,
         AggTrade,
         EVENTS,
-        checked=("agg_id", "first_trade_id", "last_trade_id"),
-        evidence=("agg_id", "first_trade_id", "last_trade_id", "trade_time_ns"),
+        check_columns=("agg_id", "first_trade_id", "last_trade_id"),
+        coverage_columns=("agg_id", "first_trade_id", "last_trade_id", "trade_time_ns"),
     ),
-    Kind(SNAPSHOT, Snapshot, EVENTS, evidence=("recv_ns", "last_update_id")),
-    Kind(DIFF, Diff, EVENTS, evidence=("recv_ns", "first_update_id", "last_update_id")),
+    Kind(SNAPSHOT, Snapshot, EVENTS, coverage_columns=("recv_ns", "last_update_id")),
+    Kind(DIFF, Diff, EVENTS, coverage_columns=("recv_ns", "first_update_id", "last_update_id")),
     Kind(INSTRUMENT, Instrument, EVENTS),
 )

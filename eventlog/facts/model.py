@@ -1,5 +1,5 @@
 """
-What a model was asked, what it replied, and how asking it ended.
+Requests to a model, its replies, and the outcome of each tick.
 """
 
 from eventlog.facts.entry import Body
@@ -11,11 +11,11 @@ MODEL_DECISION = "model_decision"
 
 class ModelCall(Body, frozen=True):
     """
-    One request to a model, and what came of it. Holds no key.
+    One request to a model and its outcome. Holds no API key.
 
     Attributes:
         agent: static, dynamic, decision or compact. request, reply: JSON as sent and as received.
-        attempt: 1 for the first time this request was sent. verdict: how it went; detail: in words.
+        attempt: 1 for the first time this request was sent. verdict: the outcome, detail: in words.
         status: of HTTP. model, fingerprint: what the reply says answered it.
         cost_usd_e12: what it cost, 1e-12 USD.
     """
@@ -46,13 +46,13 @@ class ModelCall(Body, frozen=True):
 
 class ModelDecision(Body, frozen=True):
     """
-    How asking a model about one tick ended: one for every tick it might have been asked about.
+    The outcome of one tick: one fact for every tick that a model might have been asked about.
 
     Attributes:
         fallback: why the rules' answer stands instead, None where the model's does.
-        cut: whether it ended from outside, by time, money or a fault: no record of replies could tell.
-        anomalies: what had to be mended on the way. refusals: why decisions were refused.
-        numbers, ungrounded: how many numbers the model's texts held, and how many of them it had not been shown.
+        cut: whether it was aborted from outside, by time, money or a fault, which no record of replies shows.
+        anomalies: what had to be corrected in the replies. refusals: why decisions were refused.
+        numbers, ungrounded: how many numbers the model's texts held, and how many of them its input did not contain.
     """
 
     market_seq: int

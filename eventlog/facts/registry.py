@@ -1,5 +1,5 @@
 """
-Every kind there is, by name, and what follows from the declarations.
+All kinds by name, and the schemas and streams that follow from their declarations.
 """
 
 import pyarrow as pa
@@ -20,5 +20,5 @@ STREAMS: tuple[str, ...] = tuple(dict.fromkeys(kind.stream for kind in KINDS.val
 
 
 def kinds_of(stream: str) -> tuple[str, ...]:
-    """The kinds that a market's log of that name may hold."""
+    """The names of the kinds that a stream may hold, in the order of their declarations."""
     return tuple(name for name, kind in KINDS.items() if kind.stream == stream)

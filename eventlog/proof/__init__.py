@@ -1,1 +1,1 @@
-"""What a log proves of itself: complete, intact, and where it cannot say."""
+"""Proofs about a log: that it is complete and intact, and which time ranges are unproven."""

@@ -1,8 +1,8 @@
 """
-The certificate of a day: what a log holds of it, what of that is proven, and a chain of digests that shows any change.
+The certificate of a day: what a log holds of it, what is proven about it, and a chain of digests that shows any change.
 
-A day is a UTC day of arrival. A certificate is a function of the log and of the certificate of the day before; made
-again from the same files it has the same bytes.
+A day is a UTC day of arrival. A certificate is a function of the log and of the certificate of the day before: the
+same files give the same bytes.
 """
 
 from hashlib import blake2b
@@ -13,10 +13,10 @@ import msgspec
 from msgspec.structs import replace
 
 from eventlog.code_version import code_digest
-from eventlog.disk.files import read_plain, translate_errors, write_whole
+from eventlog.disk.files import read_plain, translate_errors, write_atomic
 from eventlog.errors import EventLogError, LogBroken
-from eventlog.proof.day_findings import NamedGap, Ticks, flaws, lacks, named_gaps, ticks_of
-from eventlog.proof.day_reading import DayReading, Progress, read_day, silent
+from eventlog.proof.day_findings import NamedGap, Ticks, count_ticks, find_errors, find_incomplete_reasons, gaps_of_day
+from eventlog.proof.day_reading import DayReading, Progress, ignore_progress, read_day
 from eventlog.proof.day_tally import Book, Trades, Updates
 from eventlog.store.catalogue import FileRecord
 from eventlog.store.cold import ColdLog
@@ -26,26 +26,27 @@ from market.ranges import Range
 from market.timestamps import DAY_NS, day_of, iso, parse_iso
 
 LAYOUT = 1
-_SHOWN = 5
+_MAX_LISTED = 5  # agg ids that a message lists
 CERTIFICATES = "certificate-*.json"
 _MAX_BYTES = 32 * 1024 * 1024
-"""Of a certificate: that of a day of a feed that broke off every second is smaller."""
+"""The longest certificate: that of a day whose feed disconnected every second is smaller."""
 
 
 class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     """
-    What is known of a day.
+    The findings about one day of a log.
 
     Attributes:
-        complete: all that the venue would still give is there, and all that is there is right. reasons: why not.
-        sound: nothing is wrong but what a gap names, or what lies outside the log.
+        complete: everything that the venue still gives is in the log, and all of it is right. reasons: why not.
+        sound: nothing is wrong except what a gap names or what lies outside the log.
         unproven_trades, unproven_depth: ranges in ns, end excluded; see `eventlog.proof.coverage`.
-        code: that made the certificate; recorded_by: that recorded. columns: what the digests are over, by kind.
+        code: digest of the code that made the certificate; recorded_by: of the code that recorded. columns: the columns
+            that the digests cover, by kind.
         previous: the seal of the certificate of the day before, None where there was none.
-        minutes: each minute with entries, how many, and the chain's digest up to it. head: the last of them.
-        contradicted: agg ids of the day's trades that facts which came on other days contradict; older certificates do
-            not say it, and keep their seal.
-        seal: the digest of everything above it.
+        minutes: each minute with entries, their number, and the chain's digest up to it. head: the last digest.
+        contradicted: agg ids of the day's trades that facts of other days contradict; unset in older certificates,
+            whose seal stays valid.
+        seal: the digest of all other fields.
     """
 
     layout: int = LAYOUT
@@ -81,33 +82,38 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def path_of(cold: ColdLog, day: str) -> Path:
-    """Where a day's certificate lies: beside the log's files."""
+    """The path of a day's certificate, beside the log's files; `day` as YYYY-MM-DD."""
     return cold.folder / f"certificate-{day}.json"
 
 
-def certify(log: Log, day_ns: int, on_progress: Progress = silent) -> Certificate:
+def certify(log: Log, day_ns: int, on_progress: Progress = ignore_progress) -> Certificate:
     """
-    Read a day and say what is proven of it.
+    Read a day of a log and make its certificate.
 
     Args:
-        day_ns: midnight UTC. on_progress: told how many entries were read since, and of how many.
+        log: only its archive is read.
+        day_ns: midnight UTC of the day.
+        on_progress: called with the number of entries read since the last call, and the total of the day.
 
     Raises:
         LogNotFound: there is no such log. LogBroken: its catalogue, or the certificate of the day before, is damaged.
     """
     reading = read_day(log.cold, day_ns, on_progress)
-    tally, mask = reading.tally, reading.evidence.mask(day_ns, day_ns + DAY_NS)
-    gaps = named_gaps(reading)
-    wrong, lacking = flaws(reading), lacks(reading, mask, gaps, log.cold.catalogue.last_recv_ns)
+    tally, coverage_gaps = reading.tally, reading.evidence.coverage_gaps(day_ns, day_ns + DAY_NS)
+    gaps = gaps_of_day(reading)
+    errors, incomplete_reasons = (
+        find_errors(reading),
+        find_incomplete_reasons(reading, coverage_gaps, gaps, log.cold.catalogue.last_recv_ns),
+    )
     day, previous = day_of(day_ns), _previous(log.cold, day_ns)
     chain = _chain(str(log.name), day, previous, reading)
-    unsealed = Certificate(
+    certificate = Certificate(
         log=str(log.name),
         log_id=log.cold.catalogue.log_id,
         day=day,
-        complete=not wrong and not lacking,
-        sound=not wrong,
-        reasons=wrong + lacking,
+        complete=not errors and not incomplete_reasons,
+        sound=not errors,
+        reasons=errors + incomplete_reasons,
         entries=tally.kinds.total(),
         seqs=None if tally.first_seq is None or tally.last_seq is None else (tally.first_seq, tally.last_seq),
         kinds=dict(sorted(tally.kinds.items())),
@@ -115,13 +121,13 @@ def certify(log: Log, day_ns: int, on_progress: Progress = silent) -> Certificat
         updates=tally.updates(),
         book=tally.book(),
         gaps=gaps,
-        quarantined=dict(sorted(tally.quarantined.items())),
-        ticks=ticks_of(reading),
+        quarantined=dict(sorted(tally.quarantine_reasons.items())),
+        ticks=count_ticks(reading),
         sessions=dict(sorted(tally.sessions.items())),
         disconnects=tally.disconnects,
         clock=tally.clock(),
-        unproven_trades=_pairs(mask.trades),
-        unproven_depth=_pairs(mask.depth),
+        unproven_trades=_pairs(coverage_gaps.trades),
+        unproven_depth=_pairs(coverage_gaps.depth),
         files=reading.files,
         code=code_digest(),
         recorded_by=sorted(tally.recorded_by),
@@ -129,72 +135,79 @@ def certify(log: Log, day_ns: int, on_progress: Progress = silent) -> Certificat
         previous=previous,
         minutes=chain,
         head=chain[-1][2] if chain else "",
-        contradicted=reading.contradicted_trades,
+        contradicted=reading.conflicting_trades,
     )
-    return replace(unsealed, seal=seal_of(unsealed))
+    return replace(certificate, seal=compute_seal(certificate))
 
 
-def seal_of(certificate: Certificate) -> str:
-    """The digest of all a certificate says."""
+def compute_seal(certificate: Certificate) -> str:
+    """The digest, 32 hex digits, of all fields of a certificate but its seal."""
     return blake2b(msgspec.json.encode(replace(certificate, seal="")), digest_size=16).hexdigest()
 
 
 def save(certificate: Certificate, path: Path) -> None:
-    """Write a certificate, whole or not at all."""
-    write_whole(path, msgspec.json.format(msgspec.json.encode(certificate), indent=1))
+    """Write a certificate in one step."""
+    write_atomic(path, msgspec.json.format(msgspec.json.encode(certificate), indent=1))
 
 
 def load(path: Path) -> Certificate:
     """
-    Read a certificate back.
+    Read a certificate from its file.
 
     Raises:
-        EventLogError: there is none. LogBroken: it is no certificate, or was changed since it was made.
+        EventLogError: there is no such file, or it has another layout. LogBroken: it is no certificate, or was changed
+            since it was made.
     """
     try:
         with translate_errors(path):
-            found = msgspec.json.decode(read_plain(path, _MAX_BYTES), type=Certificate)
+            certificate = msgspec.json.decode(read_plain(path, _MAX_BYTES), type=Certificate)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError) as error:
         raise LogBroken(f"{path} is no certificate ({str(error)[:120]}); make it again with check --day") from error
-    if found.layout != LAYOUT:
-        raise EventLogError(f"{path} has layout {found.layout}, this version reads {LAYOUT}; make it again")
-    if found.seal != seal_of(found):
+    if certificate.layout != LAYOUT:
+        raise EventLogError(f"{path} has layout {certificate.layout}, this version reads {LAYOUT}; make it again")
+    if certificate.seal != compute_seal(certificate):
         raise LogBroken(f"{path} was changed since it was made: its seal does not fit what it says")
-    return found
+    return certificate
 
 
-def difference(log: Log, certificate: Certificate, on_progress: Progress = silent) -> str | None:
+def find_difference(log: Log, certificate: Certificate, on_progress: Progress = ignore_progress) -> str | None:
     """
-    How a day now differs from its certificate: one line that names the first minute that does, or which of its trades
-    were contradicted on other days; None where nothing does.
+    Compare a day of a log with its certificate; files that were merged since are no difference.
 
-    Files that were merged since are no difference: their entries are what counts.
+    Args:
+        log: only its archive is read.
+        certificate: of that day.
+        on_progress: called with the number of entries read since the last call, and the total of the day.
+
+    Returns:
+        One line that names the first minute that differs, or the trades that facts of other days contradict since; None
+        where nothing differs.
     """
     if certificate.log != str(log.name) or certificate.log_id != log.cold.refresh().log_id:
         return f"{certificate.day}: the certificate is of {certificate.log} (log {certificate.log_id}), not of this log"
     reading = read_day(log.cold, parse_iso(certificate.day), on_progress, certificate.columns)
     now = _chain(certificate.log, certificate.day, certificate.previous, reading)
-    because = f": {reading.damaged[0]}" if reading.damaged else ""
-    for was, found in zip_longest(certificate.minutes, now):
-        if was != found:
-            minute = min(each[0] for each in (was, found) if each is not None)
-            return f"{certificate.day} {minute} is the first minute that differs from the certificate{because}"
-    but = because[2:] or _contradicted_since(certificate, reading)
-    return f"{certificate.day}: every minute's entries are as certified, but {but}" if but else None
+    reason = f": {reading.damage[0]}" if reading.damage else ""
+    for old_link, new_link in zip_longest(certificate.minutes, now):
+        if old_link != new_link:
+            minute = min(link[0] for link in (old_link, new_link) if link is not None)
+            return f"{certificate.day} {minute} is the first minute that differs from the certificate{reason}"
+    difference = reason[2:] or _describe_new_conflicts(certificate, reading)
+    return f"{certificate.day}: every minute's entries are as certified, but {difference}" if difference else None
 
 
-def _contradicted_since(certificate: Certificate, reading: DayReading) -> str:
-    """What other days say otherwise against a day's trades than when it was certified, in words; empty for nothing."""
-    said = certificate.contradicted
-    if isinstance(said, msgspec.UnsetType):
+def _describe_new_conflicts(certificate: Certificate, reading: DayReading) -> str:
+    """Changes, since the certificate, of which trades facts of other days contradict; empty where there are none."""
+    old_ids = certificate.contradicted
+    if isinstance(old_ids, msgspec.UnsetType):
         if not certificate.complete:
-            return ""  # nobody knows what was contradicted by then
-        said = []
-    changed = sorted(set(said) ^ set(reading.contradicted_trades))
-    if not changed:
+            return ""  # it is not known which trades were contradicted then
+        old_ids = []
+    changes = sorted(set(old_ids) ^ set(reading.conflicting_trades))
+    if not changes:
         return ""
-    shown = ", ".join(map(str, changed[:_SHOWN])) + (" …" if len(changed) > _SHOWN else "")
-    return f"what contradicts its trades has changed since, agg ids {shown}; certify it again with check --day"
+    text = ", ".join(map(str, changes[:_MAX_LISTED])) + (" …" if len(changes) > _MAX_LISTED else "")
+    return f"what contradicts its trades has changed since, agg ids {text}; certify it again with check --day"
 
 
 def _chain(log: str, day: str, previous: str | None, reading: DayReading) -> list[tuple[str, int, str]]:

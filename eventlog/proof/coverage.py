@@ -1,9 +1,9 @@
 """
-What of a market's time cannot be proven, as ranges of time that analysis and scoring can look up.
+The time ranges in which a log cannot prove that it is complete, for analysis and scoring.
 
 Trades are proven from one to the next where their ids follow one another; the book where updates follow one another
 from a snapshot on, or, in a log without updates, in every minute that a snapshot arrived in. Silence proves nothing:
-before the first trade, and after the last, only a tick that saw the feed live does.
+before the first trade and after the last, only a tick that found the feed live does.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,20 +23,20 @@ from market.timestamps import DAY_NS, MINUTE_NS, floor_to
 
 Span = tuple[int, int]
 
-EVIDENCE: dict[str, tuple[str, ...]] = {
-    name: kind.evidence for name, kind in KINDS.items() if kind.evidence is not None
+COVERAGE_COLUMNS: dict[str, tuple[str, ...]] = {
+    name: kind.coverage_columns for name, kind in KINDS.items() if kind.coverage_columns is not None
 }
-"""The columns that proof needs."""
+"""The columns that coverage is worked out from, by kind."""
 
 
 @dataclass(frozen=True, slots=True)
-class Mask:
+class CoverageGaps:
     """
-    Ranges that are not proven, each of shape (n, 2): start and end (excluded) in ns, rising and apart.
+    Unproven time ranges, each array of shape (n, 2): start and end (excluded) in ns, rising and disjoint.
 
     Attributes:
         trades: in trade time. depth: in arrival time.
-        has_depth: whether the log holds any book there at all.
+        has_depth: whether the log holds any book in that time.
     """
 
     trades: I64
@@ -44,33 +44,45 @@ class Mask:
     has_depth: bool
 
 
-def unproven(log: Log, from_ns: int, to_ns: int) -> Mask:
-    """What a log cannot prove from one time up to another; entries of a day before count as witnesses."""
+def find_coverage_gaps(log: Log, from_ns: int, to_ns: int) -> CoverageGaps:
+    """
+    The unproven ranges of a log from one time up to another; entries of the day before are read as evidence too.
+
+    Args:
+        log: all of it that arrived since a day before `from_ns` is read.
+        from_ns, to_ns: start and end (excluded), ns UTC.
+    """
     evidence = Evidence()
-    for batch in log.read(log.seq_before(from_ns - DAY_NS), kinds=list(EVIDENCE), columns=EVIDENCE):
+    for batch in log.read(log.seq_before(from_ns - DAY_NS), kinds=list(COVERAGE_COLUMNS), columns=COVERAGE_COLUMNS):
         for kind, rows in batch.rows.items():
             evidence.add(kind, rows.table())
-    return evidence.mask(from_ns, to_ns)
+    return evidence.coverage_gaps(from_ns, to_ns)
 
 
 def overlapping(ranges: I64, start_ns: I64, stop_ns: I64) -> Bools:
-    """Which of n spans, both ends included, touch any of k rising ranges."""
+    """
+    Which of n spans touch any of k ranges.
+
+    Args:
+        ranges: shape (k, 2), start and end (excluded) in ns, rising and disjoint; k may be 0.
+        start_ns, stop_ns: first and last ns of each span, both inclusive, shape (n,).
+    """
     if len(ranges) == 0:
         return np.zeros(len(start_ns), bool)
-    at = np.searchsorted(ranges[:, 1], start_ns, side="right")  # the first range that ends after the start
-    inside = at < len(ranges)
-    return inside & (ranges[np.minimum(at, len(ranges) - 1), 0] <= stop_ns)
+    index = np.searchsorted(ranges[:, 1], start_ns, side="right")  # the first range that ends after the start
+    inside = index < len(ranges)
+    return inside & (ranges[np.minimum(index, len(ranges) - 1), 0] <= stop_ns)
 
 
 def minutes_of(ranges: I64) -> I64:
     """The starts of all minutes that ranges touch, rising."""
-    touched = [np.arange(floor_to(int(a), MINUTE_NS), int(b), MINUTE_NS) for a, b in ranges]
-    return np.unique(np.concatenate(touched)) if touched else np.empty(0, np.int64)
+    minutes = [np.arange(floor_to(int(a), MINUTE_NS), int(b), MINUTE_NS) for a, b in ranges]
+    return np.unique(np.concatenate(minutes)) if minutes else np.empty(0, np.int64)
 
 
 class Evidence:
     """
-    What was seen of a stretch of log; add tables in seq order, a kind at a time or mixed.
+    The ids and times of a stretch of log that prove coverage; add tables in seq order per kind, kinds in any order.
 
     Attributes:
         ticks: boundary, states of trades and depth, and the newest agg id (-1 for none) of each.
@@ -85,49 +97,53 @@ class Evidence:
         self._unhealthy: list[Span] = []
 
     def add(self, kind: str, table: pa.Table) -> None:
-        """Take rows of one kind; kinds that prove nothing are passed over."""
+        """Add rows of one kind of `COVERAGE_COLUMNS`, with at least those columns; other kinds are ignored."""
         if kind == AGG_TRADE:
-            self.trades.add(*(_array(table, name) for name in EVIDENCE[AGG_TRADE]))
+            self.trades.add(*(_array(table, name) for name in COVERAGE_COLUMNS[AGG_TRADE]))
         elif kind == DIFF:
             self.updates.add(*(_array(table, n) for n in ("seq", "first_update_id", "last_update_id", "recv_ns")))
         elif kind == SNAPSHOT:
             self._books.append(np.stack([_array(table, "recv_ns"), _array(table, "last_update_id")], axis=1))
         elif kind == TICK:
-            known = [_array(table, "boundary_ns"), _array(table, "last_agg_id", -1)]
+            numbers = [_array(table, "boundary_ns"), _array(table, "last_agg_id", -1)]
             states = [table.column(name).to_pylist() for name in ("trades", "depth")]
-            self.ticks += zip(known[0].tolist(), *states, known[1].tolist(), strict=True)
+            self.ticks += zip(numbers[0].tolist(), *states, numbers[1].tolist(), strict=True)
         elif kind == BOOK_RESET:
             self._resets += _array(table, "recv_ns").tolist()
         elif kind == BOOK_AUDIT:
-            sick = table.filter(pc.invert(table.column("healthy")))
-            pairs = (_array(sick, name).tolist() for name in ("recv_ns", "snapshot_update_id"))
+            unhealthy = table.filter(pc.invert(table.column("healthy")))
+            pairs = (_array(unhealthy, name).tolist() for name in ("recv_ns", "snapshot_update_id"))
             self._unhealthy += zip(*pairs, strict=True)
 
-    def mask(self, from_ns: int, to_ns: int) -> Mask:
-        """What all of it cannot prove from one time up to another."""
+    def coverage_gaps(self, from_ns: int, to_ns: int) -> CoverageGaps:
+        """The unproven ranges from one time up to another, ns UTC."""
         books = np.concatenate(self._books) if self._books else np.empty((0, 2), np.int64)
-        depth = [*self._depth(books, from_ns, to_ns), *self._known_wrong(books, to_ns)]
+        depth = [*self._depth_gaps(books, from_ns, to_ns), *self._find_wrong_books(books, to_ns)]
         updates = self.updates.runs()
-        seen = np.any((books[:, 0] >= from_ns) & (books[:, 0] < to_ns)) or np.any(
+        has_depth = np.any((books[:, 0] >= from_ns) & (books[:, 0] < to_ns)) or np.any(
             (updates[:, 2] < to_ns) & (updates[:, 3] >= from_ns)
         )
-        return Mask(_united(self._trades(from_ns, to_ns), from_ns, to_ns), _united(depth, from_ns, to_ns), bool(seen))
+        return CoverageGaps(
+            _merge_spans(self._trade_gaps(from_ns, to_ns), from_ns, to_ns),
+            _merge_spans(depth, from_ns, to_ns),
+            bool(has_depth),
+        )
 
-    def _trades(self, from_ns: int, to_ns: int) -> list[Span]:
+    def _trade_gaps(self, from_ns: int, to_ns: int) -> list[Span]:
         runs = self.trades.runs()
         if len(runs) == 0:
             return [(from_ns, to_ns)]
-        reached = np.maximum.accumulate(runs[:, TO_NS])
+        highest_ns = np.maximum.accumulate(runs[:, TO_NS])
         between = [
             (min(int(end), int(start)), max(int(end), int(start)) + 1)
-            for end, start in zip(reached[:-1], runs[1:, FROM_NS], strict=True)
+            for end, start in zip(highest_ns[:-1], runs[1:, FROM_NS], strict=True)
         ]
         last_id = int(runs[:, LAST].max())
-        watched = [boundary for boundary, trades, _, agg_id in self.ticks if trades == "live" and agg_id == last_id]
-        quiet_to = max([int(reached[-1]) + 1, *watched])
-        return [(from_ns, int(runs[0, FROM_NS])), *between, (quiet_to, to_ns)]
+        live_ns = [boundary for boundary, trades, _, agg_id in self.ticks if trades == "live" and agg_id == last_id]
+        proven_to_ns = max([int(highest_ns[-1]) + 1, *live_ns])
+        return [(from_ns, int(runs[0, FROM_NS])), *between, (proven_to_ns, to_ns)]
 
-    def _depth(self, books: I64, from_ns: int, to_ns: int) -> list[Span]:
+    def _depth_gaps(self, books: I64, from_ns: int, to_ns: int) -> list[Span]:
         runs = self.updates.runs()
         if len(runs) == 0:
             minutes = np.unique(books[:, 0] - books[:, 0] % MINUTE_NS)
@@ -138,11 +154,11 @@ class Evidence:
             if fits.any():
                 proven.append((int(books[fits, 0].min()), until_ns))
         if proven and proven[-1][1] == runs[-1, 3]:
-            watched = [boundary for boundary, _, depth, _ in self.ticks if depth == "live"]
-            proven[-1] = (proven[-1][0], max(proven[-1][1] + 1, *watched, 0))
+            live_ns = [boundary for boundary, _, depth, _ in self.ticks if depth == "live"]
+            proven[-1] = (proven[-1][0], max(proven[-1][1] + 1, *live_ns, 0))
         return _complement(proven, from_ns, to_ns)
 
-    def _known_wrong(self, books: I64, to_ns: int) -> Iterable[Span]:
+    def _find_wrong_books(self, books: I64, to_ns: int) -> Iterable[Span]:
         """From a reset to the next snapshot; from the snapshot that an unhealthy book came from to its audit."""
         for at_ns in self._resets:
             later = books[books[:, 0] > at_ns, 0]
@@ -158,22 +174,22 @@ def _array(table: pa.Table, name: str, null: int | None = None) -> I64:
 
 
 def _complement(spans: Sequence[Span], from_ns: int, to_ns: int) -> list[Span]:
-    left, at = [], from_ns
+    gaps, end_ns = [], from_ns
     for start, end in sorted(spans):
-        left.append((at, start))
-        at = max(at, end)
-    return [*left, (at, to_ns)]
+        gaps.append((end_ns, start))
+        end_ns = max(end_ns, end)
+    return [*gaps, (end_ns, to_ns)]
 
 
-def _united(spans: Iterable[Span], from_ns: int, to_ns: int) -> I64:
-    """Spans within a stretch, rising, those that touch as one."""
-    clipped = sorted((max(a, from_ns), min(b, to_ns)) for a, b in spans)
-    united: list[list[int]] = []
-    for start, end in clipped:
+def _merge_spans(spans: Iterable[Span], from_ns: int, to_ns: int) -> I64:
+    """Spans clipped to a stretch, rising, those that touch merged."""
+    parts = sorted((max(a, from_ns), min(b, to_ns)) for a, b in spans)
+    merged_spans: list[list[int]] = []
+    for start, end in parts:
         if start >= end:
             continue
-        if united and start <= united[-1][1]:
-            united[-1][1] = max(united[-1][1], end)
+        if merged_spans and start <= merged_spans[-1][1]:
+            merged_spans[-1][1] = max(merged_spans[-1][1], end)
         else:
-            united.append([start, end])
-    return np.array(united, np.int64).reshape(-1, 2)
+            merged_spans.append([start, end])
+    return np.array(merged_spans, np.int64).reshape(-1, 2)

@@ -1,5 +1,5 @@
 """
-What arrived in one day, counted: the part of a certificate that needs nothing but the day's own entries.
+Counts of what arrived in one day: the part of a certificate that needs only the day's own entries.
 """
 
 from collections import Counter
@@ -15,7 +15,7 @@ from eventlog.proof.chains import FIRST, FIRST_ID, LAST, LAST_ID, TradeChain, Up
 from market.ranges import Range
 from market.timestamps import MINUTE_NS, iso
 
-_FETCHED = ("rest", "archive")
+_REPAIR_SOURCES = ("rest", "archive")  # trades that a request or a file brought, not the stream
 
 
 class Trades(msgspec.Struct, frozen=True):
@@ -23,8 +23,8 @@ class Trades(msgspec.Struct, frozen=True):
     The trades that arrived.
 
     Attributes:
-        agg_ids, trade_ids: runs without a hole, and the trade ids each run holds without a hole.
-        sources: how many came which way. repaired: runs of agg ids that a file or a request brought, not the stream.
+        agg_ids, trade_ids: runs without a gap, and the trade ids that each run holds without a gap.
+        sources: number of trades by source. repaired: runs of agg ids that a file or a request brought, by source.
     """
 
     count: int
@@ -35,14 +35,14 @@ class Trades(msgspec.Struct, frozen=True):
 
 
 class Updates(msgspec.Struct, frozen=True):
-    """The book updates that arrived: runs of update ids U to u of which each update goes on where the last ended."""
+    """The book updates that arrived: runs of update ids U to u, in which each update follows the one before."""
 
     count: int
     chained: list[Range]
 
 
 class Book(msgspec.Struct, frozen=True):
-    """How healthy the book was: what its audits found, summed over the day, and when and why it was reset."""
+    """The book's health: findings of its audits, summed over the day, and time and cause of its resets."""
 
     snapshots: int
     audits: int
@@ -54,29 +54,29 @@ class Book(msgspec.Struct, frozen=True):
 
 
 class DayTally:
-    """Takes the entries of one day, each kind in seq order."""
+    """Counts the entries of one day; add tables in seq order per kind."""
 
     def __init__(self) -> None:
         self.kinds: Counter[str] = Counter()
         self.first_seq: int | None = None
         self.last_seq: int | None = None
-        self.quarantined: Counter[str] = Counter()
+        self.quarantine_reasons: Counter[str] = Counter()
         self.sessions: Counter[str] = Counter()
         self.disconnects: list[tuple[str, str]] = []
         self.recorded_by: set[str] = set()
         self.chain = TradeChain()
-        self.starts: list[int] = []  # seqs at which a recorder came, and what was not seen before is not known
+        self.starts: list[int] = []  # seqs at which a recorder started: updates before it were not received
         self.resets: list[Range] = []
         self.interval_ns = MINUTE_NS
         self._offsets_ns: list[int] = []
         self._updates = UpdateChain()
         self._sources: Counter[str] = Counter()
-        self._fetched = {source: TradeChain() for source in _FETCHED}
+        self._repair_chains = {source: TradeChain() for source in _REPAIR_SOURCES}
         self._audits: Counter[str] = Counter()
         self._resets: list[tuple[str, str]] = []
 
     def add(self, kind: str, table: pa.Table) -> None:
-        """Take rows of one kind."""
+        """Add rows of one kind."""
         if table.num_rows == 0:
             return
         self.kinds[kind] += table.num_rows
@@ -91,7 +91,7 @@ class DayTally:
             names = ("seq", "first_update_id", "last_update_id", "recv_ns")
             self._updates.add(*(table.column(n).to_numpy() for n in names))
         elif kind == QUARANTINE:
-            self.quarantined.update(reason.partition(":")[0] for reason in table.column("reason").to_pylist())
+            self.quarantine_reasons.update(reason.partition(":")[0] for reason in table.column("reason").to_pylist())
         elif kind == SESSION:
             self._add_sessions(table.to_pylist())
         elif kind == BOOK_AUDIT:
@@ -105,42 +105,47 @@ class DayTally:
             self.resets += [(row["first_missing"], row["last_missing"]) for row in rows]
 
     def trades(self) -> Trades:
-        """The trades so far."""
+        """Summarise the trades so far."""
         runs = self.chain.runs()
-        repaired = {source: _ranges(chain.runs(), FIRST, LAST) for source, chain in self._fetched.items()}
+        repairs = {source: _ranges(chain.runs(), FIRST, LAST) for source, chain in self._repair_chains.items()}
         return Trades(
             self.kinds[AGG_TRADE],
             _ranges(runs, FIRST, LAST),
             _ranges(runs, FIRST_ID, LAST_ID),
             dict(sorted(self._sources.items())),
-            {source: ranges for source, ranges in repaired.items() if ranges},
+            {source: ranges for source, ranges in repairs.items() if ranges},
         )
 
     def updates(self) -> Updates:
-        """The book updates so far."""
+        """Summarise the book updates so far."""
         return Updates(self.kinds[DIFF], _ranges(self._updates.runs(), 0, 1))
 
     def book(self) -> Book:
-        """The book's health so far."""
-        found = self._audits
-        numbers = (found["unhealthy"], found["missing"], found["ghost"], found["wrong_size"])
+        """Summarise the book's health so far."""
+        audits = self._audits
+        numbers = (audits["unhealthy"], audits["missing"], audits["ghost"], audits["wrong_size"])
         return Book(self.kinds[SNAPSHOT], self.kinds[BOOK_AUDIT], *numbers, self._resets)
 
     def clock(self) -> dict[str, int] | None:
-        """Smallest, middle and largest measured offset of our clock, None where none was recorded."""
-        found = sorted(self._offsets_ns)
-        if not found:
+        """Smallest, middle and largest measured clock offset, ns; None where none was recorded."""
+        offsets_ns = sorted(self._offsets_ns)
+        if not offsets_ns:
             return None
-        return {"measured": len(found), "least_ns": found[0], "middle_ns": found[len(found) // 2], "most_ns": found[-1]}
+        return {
+            "measured": len(offsets_ns),
+            "least_ns": offsets_ns[0],
+            "middle_ns": offsets_ns[len(offsets_ns) // 2],
+            "most_ns": offsets_ns[-1],
+        }
 
     def _add_trades(self, table: pa.Table) -> None:
         names = ("agg_id", "first_trade_id", "last_trade_id", "trade_time_ns")
         self.chain.add(*(table.column(n).to_numpy() for n in names))
         for count in pc.value_counts(table.column("source")).to_pylist():
             self._sources[count["values"]] += count["counts"]
-            if count["values"] in _FETCHED:
-                fetched = table.filter(pc.equal(table.column("source"), count["values"]))
-                self._fetched[count["values"]].add(*(fetched.column(n).to_numpy() for n in names))
+            if count["values"] in _REPAIR_SOURCES:
+                rows = table.filter(pc.equal(table.column("source"), count["values"]))
+                self._repair_chains[count["values"]].add(*(rows.column(n).to_numpy() for n in names))
 
     def _add_sessions(self, rows: list[dict[str, Any]]) -> None:
         for row in rows:

@@ -1,5 +1,5 @@
 """
-A segment as its files prove it, whatever any catalogue says: which entries they hold, each of them once.
+Proof that the files of a segment hold each of its entries once, without a catalogue.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from eventlog.disk import parquet_files
-from eventlog.disk.files import digest_of, translate_errors
+from eventlog.disk.files import file_digest, translate_errors
 from eventlog.errors import LogBroken, first_line
 from eventlog.facts.capture import GAP
 from eventlog.facts.market import AGG_TRADE
@@ -21,74 +21,84 @@ from market.arrays import I64
 from market.ranges import Range, minus
 
 MAX_NAMED = 3
-"""How many ranges, or faults, a message names."""
+"""The largest number of ranges, or of faults, that a message names."""
 
-_MIX, _MIX_TOO = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)  # odd: a product loses nothing
+_MIX_SEQ, _MIX_TIME = (
+    np.uint64(0x9E3779B97F4A7C15),
+    np.uint64(0xC2B2AE3D27D4EB4F),
+)  # odd: a product mod 2^64 loses no bits
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentProof:
     """
-    A segment whose files hold all of it.
+    A segment whose files hold all of its entries.
 
     Attributes:
-        lost: ranges of seqs that its gaps name as lost.
-        marks: for each stretch between two cuts, by its first seq, a number that is equal for equal entries.
+        lost_ranges: ranges of seqs that its gaps name as lost.
+        marks: for each stretch between two cuts, by its first seq, a hash that is equal for equal entries.
     """
 
     segment: Segment
-    lost: tuple[Range, ...]
+    lost_ranges: tuple[Range, ...]
     marks: Mapping[int, int]
 
     @property
     def span(self) -> int:
-        """How many seqs it covers."""
+        """The number of seqs that it covers."""
         return self.segment.last_seq - self.segment.first_seq + 1
 
 
 def prove_segment(first: int, last: int, files: Mapping[str, Path], cuts: I64) -> SegmentProof:
     """
-    Read the files of one range of seqs, both ends inclusive.
+    Read the files of one range of seqs and prove that they hold all of it.
 
     Args:
-        files: by kind. cuts: rising seqs between which entries are compared with those of other segments.
+        first, last: the range, both inclusive.
+        files: their paths by kind.
+        cuts: rising seqs, int64; entries between two of them are compared with those of other segments.
 
     Raises:
         LogBroken: a file is damaged or not what its name says, or they do not hold every entry once.
     """
-    seqs, arrivals, records, lost = [], [], [], []
+    seqs, arrivals, records, lost_ranges = [], [], [], []
     agg_ids: dict[str, int | None] = {"min": None, "max": None}
     for kind, path in sorted(files.items()):
         table = _table(kind, path)
         seqs.append(table.column("seq").to_numpy())
         arrivals.append(table.column("recv_ns").to_numpy())
         with translate_errors(path):
-            records.append(FileRecord(kind, path.name, table.num_rows, path.stat().st_size, digest_of(path)))
+            records.append(FileRecord(kind, path.name, table.num_rows, path.stat().st_size, file_digest(path)))
         if kind == AGG_TRADE:
             agg_ids = pc.min_max(table.column("agg_id")).as_py()
         if kind == GAP:
-            lost += [(g["first"], g["last"]) for g in table.to_pylist() if g["what"] == "seqs"]
-    held, recv_ns = np.concatenate(seqs), np.concatenate(arrivals)
-    order = np.argsort(held)
-    held, recv_ns = held[order], recv_ns[order]
-    missing = _unnamed(held, first, last, lost)
-    if missing or np.any(np.diff(held) == 0) or held[0] < first or held[-1] > last:
-        lacking = name_ranges(missing) or "each entry of that range once, and no other"
-        raise LogBroken(f"the files of seq {first}-{last} do not hold {lacking}")
+            lost_ranges += [(g["first"], g["last"]) for g in table.to_pylist() if g["what"] == "seqs"]
+    present, recv_ns = np.concatenate(seqs), np.concatenate(arrivals)
+    order = np.argsort(present)
+    present, recv_ns = present[order], recv_ns[order]
+    missing = _find_unnamed(present, first, last, lost_ranges)
+    if missing or np.any(np.diff(present) == 0) or present[0] < first or present[-1] > last:
+        missing_text = format_ranges(missing) or "each entry of that range once, and no other"
+        raise LogBroken(f"the files of seq {first}-{last} do not hold {missing_text}")
     spans = int(recv_ns.min()), int(recv_ns.max()), tuple(records), agg_ids["min"], agg_ids["max"]
-    return SegmentProof(Segment(first, last, *spans), tuple(lost), _marks(held, recv_ns, cuts))
+    return SegmentProof(Segment(first, last, *spans), tuple(lost_ranges), _marks(present, recv_ns, cuts))
 
 
-def ranges_left(missing: Sequence[Range], lost: Iterable[Range]) -> list[Range]:
-    """What of missing ranges no other range, of what was lost, covers."""
-    gaps = [{"first": first, "last": last} for first, last in lost]
-    return [rest for each in missing for rest in minus(each, *((gap["first"], gap["last"]) for gap in gaps))]
+def subtract_ranges(missing: Sequence[Range], lost_ranges: Iterable[Range]) -> list[Range]:
+    """The parts of missing ranges that no lost range covers."""
+    exclusions = list(lost_ranges)
+    return [rest for item in missing for rest in minus(item, *exclusions)]
 
 
-def name_ranges(ranges: Sequence[Range]) -> str:
-    """Ranges of seqs in words; empty for none."""
-    shown = ", ".join(f"{first}-{last}" for first, last in ranges[:MAX_NAMED])
-    return f"seq {shown}{' …' if len(ranges) > MAX_NAMED else ''}" if ranges else ""
+def format_ranges(ranges: Sequence[Range]) -> str:
+    """
+    Ranges of seqs as text, empty for none.
+
+    >>> format_ranges([(1, 3), (7, 9)])
+    'seq 1-3, 7-9'
+    """
+    text = ", ".join(f"{first}-{last}" for first, last in ranges[:MAX_NAMED])
+    return f"seq {text}{' …' if len(ranges) > MAX_NAMED else ''}" if ranges else ""
 
 
 def _table(kind: str, path: Path) -> pa.Table:
@@ -103,15 +113,15 @@ def _table(kind: str, path: Path) -> pa.Table:
     return table
 
 
-def _unnamed(held: I64, first: int, last: int, lost: Iterable[Range]) -> list[Range]:
-    edges = np.concatenate(([first - 1], held, [last + 1]))
-    at = np.flatnonzero(np.diff(edges) > 1)
-    return ranges_left([(int(edges[i]) + 1, int(edges[i + 1]) - 1) for i in at], lost)
+def _find_unnamed(present: I64, first: int, last: int, lost_ranges: Iterable[Range]) -> list[Range]:
+    edges = np.concatenate(([first - 1], present, [last + 1]))
+    jumps = np.flatnonzero(np.diff(edges) > 1)
+    return subtract_ranges([(int(edges[i]) + 1, int(edges[i + 1]) - 1) for i in jumps], lost_ranges)
 
 
 def _marks(seqs: I64, recv_ns: I64, cuts: I64) -> dict[int, int]:
     inside = cuts[(cuts >= seqs[0]) & (cuts <= seqs[-1] + 1)]
-    mixed = (seqs.astype(np.uint64) * _MIX) ^ (recv_ns.astype(np.uint64) * _MIX_TOO)
-    sums = np.concatenate((np.zeros(1, np.uint64), np.cumsum(mixed, dtype=np.uint64)))
+    hashes = (seqs.astype(np.uint64) * _MIX_SEQ) ^ (recv_ns.astype(np.uint64) * _MIX_TIME)
+    sums = np.concatenate((np.zeros(1, np.uint64), np.cumsum(hashes, dtype=np.uint64)))
     marks = np.diff(sums[np.searchsorted(seqs, inside)])
     return dict(zip(inside[:-1].tolist(), marks.tolist(), strict=True))

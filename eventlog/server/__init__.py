@@ -1,1 +1,1 @@
-"""The log's server: the one that is embedded, and connections to any."""
+"""The log's server: the embedded one, and connections to any."""

@@ -1,5 +1,5 @@
 """
-Connections to a log's server: where it is, whose it must be, and how all of them are cut at once.
+Connections to a log's server: its address, the check of its owner, and cutting all of them at once.
 """
 
 import os
@@ -19,9 +19,9 @@ from redis.retry import Retry
 from eventlog.errors import EventLogError
 
 CLIENT_NAME = f"liquidity-agent-{os.getpid()}"
-"""What the server calls our connections: whose process they belong to."""
+"""The client name of our connections: it identifies this process."""
 
-DEFAULT_TIMEOUT_S = 5.0
+DEFAULT_TIMEOUT_S = 5.0  # of a connection and of a command
 
 _CREDENTIALS = struct.Struct("3i")  # Linux: process, user, group
 _XUCRED_SIZE = 76  # macOS: version, user, number of groups, sixteen groups
@@ -29,17 +29,18 @@ _XUCRED_SIZE = 76  # macOS: version, user, number of groups, sixteen groups
 
 class Connections:
     """
-    One server, and everybody's connections to it.
+    One server and this process's connections to it.
 
-    No command is ever repeated by the client library: a repeated append would write twice.
+    The client library repeats no command: a repeated append would write twice.
 
     Args:
         url: redis://host:port/db, rediss:// or unix://, or None for a Unix socket of our own.
-        unix_socket: the path of that socket. password: what its server asks for.
-        owner: the user whose process must listen on it; this process's own by default.
+        unix_socket: the path of that socket. password: of its server.
+        owner: the user id whose process must listen on it; this process's own where None.
+        timeout_s: how long a connection or a command may take, seconds.
 
     Raises:
-        EventLogError: the address is none.
+        EventLogError: the address cannot be read.
     """
 
     def __init__(
@@ -71,23 +72,23 @@ class Connections:
 
     def cut(self) -> None:
         """
-        End every connection and make no further one: whoever waits for the server, in whichever thread, hears at once
-        that it is unavailable.
+        End all connections and allow no new one: a call that waits for the server, in any thread, fails at once as
+        unavailable.
         """
         with self._guard:
             self._is_cut = True
             open_now = list(self._sockets)
-        for each in open_now:
+        for open_socket in open_now:
             try:
-                socket.socket.shutdown(each, socket.SHUT_RDWR)  # of the socket itself, also where TLS runs over it
+                socket.socket.shutdown(open_socket, socket.SHUT_RDWR)  # also where TLS wraps it
             except OSError:
                 continue  # closed meanwhile
 
     def _expect_address(self) -> None:
         try:
             self._pool().make_connection()  # connects to nothing yet
-        except (ValueError, TypeError) as error:  # their text may hold the address, and the address a password
-            raise EventLogError("the Redis address is none; write redis://host:port/db") from error
+        except (ValueError, TypeError) as error:  # the error's text may hold the address, and that a password
+            raise EventLogError("cannot read the Redis address; write redis://host:port/db") from error
 
     def _pool(self) -> redis.ConnectionPool:
         options: dict[str, Any] = {
@@ -99,51 +100,51 @@ class Connections:
         }
         if self._url is None:
             options |= {"path": self._path, "password": self._password}
-            return redis.ConnectionPool(connection_class=self._remembering(UnixDomainSocketConnection), **options)
+            return redis.ConnectionPool(connection_class=self._tracking_class(UnixDomainSocketConnection), **options)
         pool = redis.ConnectionPool.from_url(self._url, **options)
-        pool.connection_class = self._remembering(pool.connection_class)
+        pool.connection_class = self._tracking_class(pool.connection_class)
         return pool
 
-    def _remembering(self, base: type[Any]) -> type[Any]:
-        """A connection class whose sockets can be cut, and which knows whose server a socket of our own must be."""
+    def _tracking_class(self, base: type[Any]) -> type[Any]:
+        """A connection class whose sockets `cut` ends, and which checks the owner of the server on our own socket."""
         connections = self
 
-        class Remembered(base):  # type: ignore[misc]
+        class TrackedConnection(base):  # type: ignore[misc]
             def _connect(self) -> Any:
                 connections._expect_not_cut()
-                made = super()._connect()
+                new_socket = super()._connect()
                 with connections._guard:
-                    connections._sockets.add(made)
+                    connections._sockets.add(new_socket)
                 try:
-                    connections._expect_owner(made)
+                    connections._expect_owner(new_socket)
                     connections._expect_not_cut()
                 except BaseException:
-                    made.close()
+                    new_socket.close()
                     raise
-                return made
+                return new_socket
 
-        return Remembered
+        return TrackedConnection
 
     def _expect_not_cut(self) -> None:
         if self._is_cut:
             raise RedisConnectionError("not asked any more: this process ends")
 
-    def _expect_owner(self, made: socket.socket) -> None:
-        """A socket of our own must be served by its owner; whose a server is that the user named is his business."""
-        owner = peer_user(made) if self._url is None else None
+    def _expect_owner(self, new_socket: socket.socket) -> None:
+        """Refuse a server of another user on our own socket; a server that the user named by URL is not checked."""
+        owner = peer_user(new_socket) if self._url is None else None
         if owner is not None and owner != self._owner:
             raise RedisConnectionError(
                 f"the server on {self._path} belongs to user {owner}, not to user {self._owner}: it is not asked"
             )
 
 
-def peer_user(connected: socket.socket) -> int | None:
-    """The user whose process listens at the other end of a Unix socket; None where the system cannot say."""
+def peer_user(unix_socket: socket.socket) -> int | None:
+    """The id of the user whose process listens on a connected Unix socket; None where the system does not tell."""
     system: str = sys.platform
     if system == "linux":
-        raw = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        raw = unix_socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
         return int(_CREDENTIALS.unpack(raw)[1])
     if system == "darwin":
         local, credentials = 0, 1  # SOL_LOCAL and LOCAL_PEERCRED of sys/un.h
-        return int(struct.unpack_from("I", connected.getsockopt(local, credentials, _XUCRED_SIZE), 4)[0])
+        return int(struct.unpack_from("I", unix_socket.getsockopt(local, credentials, _XUCRED_SIZE), 4)[0])
     return None

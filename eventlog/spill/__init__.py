@@ -1,1 +1,1 @@
-"""Facts on disk while the log server is away, and how they come into the log."""
+"""Facts that are spilled to disk while the log server is away, and their recovery into the log."""

@@ -1,5 +1,5 @@
 """
-Which trades a log lost with its server: those it must hold, less those it does; pure.
+The trades that a log lost with its server; pure.
 """
 
 from collections.abc import Sequence
@@ -10,15 +10,20 @@ from market.arrays import I64
 from market.ranges import Range, minus
 
 
-def missing_ids(held: I64, first_id: int, next_id: int, excused: Sequence[Range]) -> list[Range]:
+def missing_ids(present_ids: I64, first_id: int, next_id: int, exclusions: Sequence[Range]) -> list[Range]:
     """
-    The ranges of trade ids from first_id up to, not including, next_id that are gone.
+    The ranges of trade ids that are missing, lowest first.
 
     Args:
-        held: ids that are stored or on their way. excused: ranges that were never there.
+        present_ids: ids that are stored or pending, int64, in any order, repeats allowed.
+        first_id, next_id: the range to look at, `next_id` excluded.
+        exclusions: ranges that are not counted as missing, both ends included.
+
+    >>> missing_ids(np.array([3, 4, 7]), 1, 10, [(8, 9)])
+    [(1, 2), (5, 6)]
     """
-    inside = np.unique(held[(held >= first_id) & (held < next_id)])
+    inside = np.unique(present_ids[(present_ids >= first_id) & (present_ids < next_id)])
     edges = np.concatenate(([first_id - 1], inside, [next_id]))
-    at = np.flatnonzero(np.diff(edges) > 1)
-    left = [(int(edges[i]) + 1, int(edges[i + 1]) - 1) for i in at]
-    return [piece for hole in left for piece in minus(hole, *excused)]
+    jumps = np.flatnonzero(np.diff(edges) > 1)
+    gaps = [(int(edges[i]) + 1, int(edges[i + 1]) - 1) for i in jumps]
+    return [part for gap in gaps for part in minus(gap, *exclusions)]

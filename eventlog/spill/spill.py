@@ -1,11 +1,11 @@
 """
-Facts that memory has no room for while the log's server is slow or away: an append-only file beside the log.
+An append-only file beside the log, for facts that do not fit in memory while the log's server is slow or away.
 
-The file holds facts not yet numbered, each as `length crc32 payload`, and with the log it is always a prefix of what
-was put: nothing between the log's end and the file's first fact is missing. `position.json` names the byte up to which
-the facts are in the log, and the log's last seq at that moment. A process that died between storing a batch and saying
-so leaves entries behind that seq: the next one counts them and begins that many facts later, so none is stored twice.
-Bytes behind the last whole record are what a machine did not finish writing; they are moved aside.
+The file holds facts not yet numbered, each as `length crc32 payload`, and log and file together are always a prefix
+of the facts that were put: no fact between the log's end and the file's first is missing. `spill.position.json` names
+the byte up to which the facts are in the log, and the log's last seq at that moment. A process that died after storing
+a batch and before writing the position leaves entries after that seq: the next process counts them and skips that many
+facts, so that none is stored twice. Bytes after the last complete record, an unfinished write, are moved aside.
 """
 
 import os
@@ -19,28 +19,28 @@ from zlib import crc32
 
 import structlog
 
-from eventlog.disk.files import move_aside, open_plain, open_private, sync_folder, translate_errors, write_whole
+from eventlog.disk.files import move_aside, open_plain, open_private, sync_folder, translate_errors, write_atomic
 from eventlog.disk.sealed_json import read_sealed, seal
 from eventlog.errors import LogBroken, StoreFull
 from eventlog.facts.entry import Fact
 from eventlog.names import SPILL_FILE, SPILL_POSITION_FILE, SpillPosition
 
-MAX_BYTES = 8 << 30
-_LONGEST_RECORD = 1 << 28
-_LONGEST_REST = 2 * _LONGEST_RECORD
-"""Behind the last whole record: a write that was not finished is shorter."""
+MAX_BYTES = 8 << 30  # the largest file, by default
+_MAX_RECORD_BYTES = 1 << 28  # a longer length is damage
+_MAX_REST_BYTES = 2 * _MAX_RECORD_BYTES
+"""The most bytes after the last complete record: an unfinished write is shorter."""
 _HEAD = struct.Struct("<II")
 _STAMP = struct.Struct("<qB")
-_MEND = "restore it from a backup, or move it and spill.log away: the trades in it are fetched again"
+_FIX = "restore it from a backup, or move it and spill.log away: the trades in it are fetched again"
 
 _log = structlog.get_logger()
 
 
-def named_seq(folder: Path) -> int:
-    """A seq that a log's spill says was used, 0 where there is none; for who does not hold the log's lock yet."""
-    with suppress(OSError, LogBroken):  # who opens the spill says what is wrong with it
+def read_spill_seq(folder: Path) -> int:
+    """Read a seq that was used according to a log's spill, 0 where there is no spill; needs no lock of the log."""
+    with suppress(OSError, LogBroken):  # `Spill` reports the fault
         if (folder / SPILL_FILE).exists():
-            return read_sealed(folder / SPILL_POSITION_FILE, SpillPosition, _MEND).after_seq
+            return read_sealed(folder / SPILL_POSITION_FILE, SpillPosition, _FIX).after_seq
     return 0
 
 
@@ -50,138 +50,146 @@ class Spill:
 
     Args:
         folder: of the log.
-        most_bytes: the file's largest size.
+        max_bytes: the file's largest size.
+
+    Attributes:
+        pending_count: number of facts in the file that are not in the log yet.
 
     Raises:
         LogBroken: there is a file, but its position cannot be read.
     """
 
-    def __init__(self, folder: Path, most_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, folder: Path, max_bytes: int = MAX_BYTES) -> None:
         self.path = folder / SPILL_FILE
         self._position_path = folder / SPILL_POSITION_FILE
-        self._most_bytes = most_bytes
-        self._there = False
-        self._at = SpillPosition(0, 0)
+        self._max_bytes = max_bytes
+        self._exists = False
+        self._position = SpillPosition(0, 0)
         self._end = 0
-        self.unread = 0  # facts that are not in the log yet
+        self.pending_count = 0
         with translate_errors(self.path):
             if self.path.is_symlink() or self._position_path.is_symlink():
                 raise LogBroken(f"{self.path} or its position is a link; remove it")
             if self.path.exists():
-                self._open_old()
+                self._open_existing()
 
     @property
     def is_open(self) -> bool:
         """Whether there is a file."""
-        return self._there
+        return self._exists
 
     @property
     def after_seq(self) -> int:
-        """The log's last seq when the waiting facts' predecessors were in it; 0 where there is no file."""
-        return self._at.after_seq
+        """The log's last seq once all facts before the pending ones were in it; 0 where there is no file."""
+        return self._position.after_seq
 
     @property
-    def waiting_bytes(self) -> int:
-        """How many bytes of the file are not in the log yet."""
-        return self._end - self._at.offset
+    def pending_bytes(self) -> int:
+        """The number of bytes of the file that are not in the log yet."""
+        return self._end - self._position.offset
 
-    def append(self, facts: Sequence[Fact], after_seq: int, limited: bool = True) -> None:
+    def append(self, facts: Sequence[Fact], after_seq: int, has_limit: bool = True) -> None:
         """
-        Add facts, on disk when this returns; all of them or none.
+        Append facts, all or none; they are on disk when this returns.
 
         Args:
-            after_seq: the log's last seq, for the first facts of a file: the first of them comes right behind it.
-            limited: whether the file's largest size holds; what memory cannot keep any longer may pass it.
+            facts: in the order in which they will be stored.
+            after_seq: the log's last seq; used where no fact is pending: the first fact follows it.
+            has_limit: whether the file's largest size applies; False for facts that would be lost otherwise.
 
         Raises:
             StoreFull: no room on the disk, or the file would pass its limit.
         """
         data = b"".join(_record(fact) for fact in facts)
-        if limited and self._end + len(data) > self._most_bytes:
-            raise StoreFull(f"{self.path} would grow beyond {self._most_bytes:,} bytes; bring the log's server back")
+        if has_limit and self._end + len(data) > self._max_bytes:
+            raise StoreFull(f"{self.path} would grow beyond {self._max_bytes:,} bytes; bring the log's server back")
         with translate_errors(self.path):
-            if self.unread == 0:  # first the position: a file without one says nothing
-                self._say(SpillPosition(self._end, after_seq))
+            if self.pending_count == 0:  # first the position: a file without one cannot be read
+                self._write_position(SpillPosition(self._end, after_seq))
             _write(self.path, data, self._end)
-            if not self._there:
+            if not self._exists:
                 sync_folder(self.path.parent)
-        self._there = True
+        self._exists = True
         self._end += len(data)
-        self.unread += len(facts)
+        self.pending_count += len(facts)
 
     def next(self, count: int) -> list[Fact]:
         """
-        The first facts that are not in the log yet, up to a number; the same ones until `done`.
+        Read up to `count` facts that are not in the log yet, from the first one; the same ones until `mark_stored`.
 
         Raises:
-            LogBroken: bytes that were written cannot be read back.
+            LogBroken: a fact cannot be read back.
         """
-        found = list(islice(self.waiting(), count))
-        if len(found) < min(count, self.unread):
-            raise LogBroken(f"{self.path} is damaged behind byte {self._at.offset}; start again, the rest is fetched")
-        return found
+        facts = list(islice(self.read_pending(), count))
+        if len(facts) < min(count, self.pending_count):
+            raise LogBroken(
+                f"{self.path} is damaged behind byte {self._position.offset}; start again, the rest is fetched"
+            )
+        return facts
 
-    def waiting(self) -> Iterator[Fact]:
-        """Every fact that is not in the log yet, in order."""
-        if self._there:
+    def read_pending(self) -> Iterator[Fact]:
+        """All facts that are not in the log yet, in order."""
+        if self._exists:
             with translate_errors(self.path), open_plain(self.path) as file:
-                for fact, _ in _records(file, self._at.offset, self._end):
+                for fact, _ in _records(file, self._position.offset, self._end):
                     yield fact
 
-    def done(self, count: int, last_seq: int) -> None:
+    def mark_stored(self, count: int, last_seq: int) -> None:
         """
-        The first facts are in the log now.
+        Record that the first pending facts are in the log.
 
         Args:
-            last_seq: the log's last seq.
+            count: their number. last_seq: the log's last seq.
         """
         with translate_errors(self.path), open_plain(self.path) as file:
-            ends = [end for _, end in islice(_records(file, self._at.offset, self._end), count)]
-        self._say(SpillPosition(ends[-1] if ends else self._at.offset, last_seq))
-        self.unread -= count
+            ends = [end for _, end in islice(_records(file, self._position.offset, self._end), count)]
+        self._write_position(SpillPosition(ends[-1] if ends else self._position.offset, last_seq))
+        self.pending_count -= count
 
     def finish(self) -> None:
-        """Everything is in the log: the file goes."""
-        self._there, self._at, self._end, self.unread = False, SpillPosition(0, 0), 0, 0
+        """Remove the file: all of its facts are in the log."""
+        self._exists, self._position, self._end, self.pending_count = False, SpillPosition(0, 0), 0, 0
         with translate_errors(self.path):
             self.path.unlink(missing_ok=True)
             sync_folder(self.path.parent)
             self._position_path.unlink(missing_ok=True)
 
-    def _say(self, position: SpillPosition) -> None:
-        write_whole(self._position_path, seal(position))
-        self._at = position
+    def _write_position(self, position: SpillPosition) -> None:
+        write_atomic(self._position_path, seal(position))
+        self._position = position
 
-    def _open_old(self) -> None:
+    def _open_existing(self) -> None:
         try:
-            self._at = read_sealed(self._position_path, SpillPosition, _MEND)
+            self._position = read_sealed(self._position_path, SpillPosition, _FIX)
         except FileNotFoundError as error:
-            raise LogBroken(f"{self._position_path} is missing; {_MEND}") from error
-        self._there = True
-        self._end = self._at.offset
+            raise LogBroken(f"{self._position_path} is missing; {_FIX}") from error
+        self._exists = True
+        self._end = self._position.offset
         with open_plain(self.path) as file:
             size = os.fstat(file.fileno()).st_size
-            for _, end in _records(file, self._at.offset, size):
+            for _, end in _records(file, self._position.offset, size):
                 self._end = end
-                self.unread += 1
+                self.pending_count += 1
         if self._end < size:
-            self._cut_off()
+            self._move_rest_aside()
 
-    def _cut_off(self) -> None:
+    def _move_rest_aside(self) -> None:
         """
-        Bytes behind the last whole record are a write that was not finished, or damage: they are kept aside. What was
-        in them is missing by its ids, so that it is asked for again, or named.
+        Move the bytes after the last complete record, an unfinished write or damage, into a file of their own. Facts in
+        them are found missing by their ids, and requested again or named by a gap.
         """
-        part = self.path.with_name(f"{self.path.name}.rest")
+        rest_path = self.path.with_name(f"{self.path.name}.rest")
         with open_plain(self.path) as file:
             size = os.fstat(file.fileno()).st_size - self._end
-            if size > _LONGEST_REST:
-                raise LogBroken(f"{self.path} holds {size:,} bytes behind byte {self._end} that are no facts; {_MEND}")
+            if size > _MAX_REST_BYTES:
+                raise LogBroken(f"{self.path} holds {size:,} bytes behind byte {self._end} that are no facts; {_FIX}")
             file.seek(self._end)
             rest = file.read(size)
-        write_whole(part, rest)
-        kept = move_aside(part)
-        _log.warning("the spill ends in bytes that are no facts", file=str(self.path), bytes=len(rest), kept=kept.name)
+        write_atomic(rest_path, rest)
+        moved_path = move_aside(rest_path)
+        _log.warning(
+            "the spill ends in bytes that are no facts", file=str(self.path), bytes=len(rest), kept=moved_path.name
+        )
         descriptor = open_private(self.path, os.O_WRONLY)
         try:
             os.ftruncate(descriptor, self._end)
@@ -193,10 +201,10 @@ def _write(path: Path, data: bytes, offset: int) -> None:
     descriptor = open_private(path, os.O_WRONLY)
     try:
         os.ftruncate(descriptor, offset)
-        left, at = memoryview(data), offset
-        while left:
-            written = os.pwrite(descriptor, left, at)
-            left, at = left[written:], at + written
+        remaining, position = memoryview(data), offset
+        while remaining:
+            count = os.pwrite(descriptor, remaining, position)
+            remaining, position = remaining[count:], position + count
         os.fsync(descriptor)
     except OSError:
         with suppress(OSError):
@@ -213,17 +221,17 @@ def _record(fact: Fact) -> bytes:
 
 
 def _records(file: BinaryIO, start: int, end: int) -> Iterator[tuple[Fact, int]]:
-    """Whole records from one byte to another, and where each ends; ends at the first that is not whole."""
+    """Complete records from one byte to another, and where each ends; stops at the first incomplete or damaged one."""
     file.seek(start)
-    at = start
-    while at + _HEAD.size <= end:
+    position = start
+    while position + _HEAD.size <= end:
         length, checksum = _HEAD.unpack(file.read(_HEAD.size))
-        if not _STAMP.size <= length <= min(_LONGEST_RECORD, end - at - _HEAD.size):
+        if not _STAMP.size <= length <= min(_MAX_RECORD_BYTES, end - position - _HEAD.size):
             return
         payload = file.read(length)
-        recv_ns, letters = _STAMP.unpack_from(payload)
+        recv_ns, kind_length = _STAMP.unpack_from(payload)
         if crc32(payload) != checksum:
             return
-        at += _HEAD.size + length
-        body = _STAMP.size + letters
-        yield Fact(payload[_STAMP.size : body].decode(), recv_ns, payload[body:]), at
+        position += _HEAD.size + length
+        body = _STAMP.size + kind_length
+        yield Fact(payload[_STAMP.size : body].decode(), recv_ns, payload[body:]), position

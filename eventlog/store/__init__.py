@@ -1,1 +1,1 @@
-"""A log's two halves, hot in Redis and cold in Parquet, its writer and its reader."""
+"""A log's two parts, hot in Redis and cold in Parquet, its writer and its reader."""

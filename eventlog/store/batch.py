@@ -1,5 +1,5 @@
 """
-A stretch of the log as columns: what every fold reads.
+A stretch of the log as columns, the input of every fold.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ from market.arrays import I64
 
 
 class Columns:
-    """One kind's rows as numpy columns, each converted once, when first asked for."""
+    """One kind's rows as numpy columns, each converted once, on first read."""
 
     def __init__(self, table: pa.Table) -> None:
         self.table = table
@@ -31,25 +31,25 @@ class Columns:
             self._arrays[name] = array
         return array
 
-    def values(self, name: str, row: int) -> Any:
+    def value(self, name: str, row: int) -> Any:
         """One cell as a Python value, None where it is null; for kinds with few rows."""
         return self.table.column(name)[row].as_py()
 
-    def flat(self, name: str) -> tuple[I64, I64]:
+    def flatten(self, name: str) -> tuple[I64, I64]:
         """
-        A list column without a Python object a row.
+        The values of a list column as one array, without a Python object per row.
 
         Returns:
             n + 1 offsets, and the values of all rows: row i's are values[offsets[i] : offsets[i + 1]].
         """
-        found = self._lists.get(name)
-        if found is None:
+        lists = self._lists.get(name)
+        if lists is None:
             column = self.table.column(name).combine_chunks()
             array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
             values = array.values.to_numpy(zero_copy_only=False)
-            found = array.offsets.to_numpy().astype(np.int64), np.asarray(values, np.int64)
-            self._lists[name] = found
-        return found
+            lists = array.offsets.to_numpy().astype(np.int64), np.asarray(values, np.int64)
+            self._lists[name] = lists
+        return lists
 
     def levels(self, name: str, row: int) -> I64:
         """One cell of a list column as int64."""
@@ -78,7 +78,7 @@ class Rows:
 @dataclass(frozen=True, slots=True)
 class Batch:
     """
-    The entries first_seq to last_seq, both inclusive, of the kinds that were asked for.
+    The entries first_seq to last_seq, both inclusive, of the requested kinds.
 
     Attributes:
         rows: for each kind that occurs, its rows in seq order.
@@ -89,13 +89,19 @@ class Batch:
     rows: Mapping[str, Rows]
 
     @classmethod
-    def of(cls, first_seq: int, last_seq: int, tables: Mapping[str, pa.Table]) -> "Batch":
-        """A batch of whole tables."""
+    def from_tables(cls, first_seq: int, last_seq: int, tables: Mapping[str, pa.Table]) -> "Batch":
+        """
+        Build a batch from tables.
+
+        Args:
+            first_seq, last_seq: the range that the batch covers, both inclusive.
+            tables: rows in seq order, by kind; empty ones are left out.
+        """
         return cls(first_seq, last_seq, {k: Rows(Columns(t), 0, t.num_rows) for k, t in tables.items() if t.num_rows})
 
     def split_after(self, seqs: I64) -> Iterator["Batch"]:
         """
-        The same entries in pieces: one up to each of k rising seqs of this batch, and the rest if there is any.
+        Split the batch: one piece up to each of k rising seqs of this batch, and the rest if there is any.
         """
         ends = [int(s) for s in seqs]
         if not ends or ends[-1] < self.last_seq:
@@ -105,15 +111,15 @@ class Batch:
         first = self.first_seq
         for i, end in enumerate(ends):
             rows: dict[str, Rows] = {}
-            for kind, whole in self.rows.items():
+            for kind, kind_rows in self.rows.items():
                 stop = int(cuts[kind][i])
                 if stop > starts[kind]:
-                    rows[kind] = Rows(whole.columns, starts[kind], stop)
+                    rows[kind] = Rows(kind_rows.columns, starts[kind], stop)
                     starts[kind] = stop
             yield Batch(first, end, rows)
             first = end + 1
 
-    def up_to(self, last_seq: int) -> "Batch":
+    def truncate(self, last_seq: int) -> "Batch":
         """The entries of this batch up to a seq."""
         if last_seq >= self.last_seq:
             return self

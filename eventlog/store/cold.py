@@ -2,9 +2,9 @@
 The cold part of a log: Parquet segments behind a catalogue.
 
 A segment's files are written and synced first, under names that carry its range; then one atomic replacement of the
-catalogue makes them part of the log. A crash in between leaves files nobody lists; the next commit moves them aside.
-A file is read only as it was written: its digest is that of the catalogue, at every read. What a recording may hold is
-never removed, but where a merged file was read back and holds it, too.
+catalogue makes them part of the log. A crash in between leaves unlisted files; the next commit moves them aside.
+Every read checks a file's digest against the catalogue. A file of a recording is removed only after the merged file
+that holds its entries was verified.
 """
 
 import hashlib
@@ -17,20 +17,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from eventlog.disk import parquet_files
-from eventlog.disk.files import create_private_folder, expect_no_link, move_aside, translate_errors, write_whole
+from eventlog.disk.files import create_private_folder, expect_no_link, move_aside, translate_errors, write_atomic
 from eventlog.disk.sealed_json import read_sealed
 from eventlog.errors import LogBroken, LogNotFound
 from eventlog.facts.capture import TICK
 from eventlog.facts.market import AGG_TRADE
-from eventlog.names import RESERVED_FILE, SPILL_FILE, SPILL_POSITION_FILE, LogName, Reserved, SpillPosition
+from eventlog.names import RESERVED_FILE, SPILL_FILE, SPILL_POSITION_FILE, LogName, Reservation, SpillPosition
 from eventlog.store import catalogue as catalogues
 from eventlog.store.batch import Batch
-from eventlog.store.catalogue import Catalogue, FileRecord, Retired, Segment
+from eventlog.store.catalogue import Catalogue, FileRecord, RetiredFile, Segment
 from eventlog.store.intact import expect_intact
 from market.timestamps import HOUR_NS, day_of
 
-_RETIRED_FOR_NS = HOUR_NS
-_LARGEST_SEGMENT = 20_000_000
+_RETIRED_FOR_NS = HOUR_NS  # readers of a merged file have finished by then
+_LARGEST_SEGMENT = 20_000_000  # seqs: bounds the memory of a merge
 
 
 class ColdLog:
@@ -50,7 +50,7 @@ class ColdLog:
 
     @property
     def catalogue(self) -> Catalogue:
-        """What is committed, as last read; see `refresh`."""
+        """The committed segments, as last read; see `refresh`."""
         return self._catalogue or self.refresh()
 
     def exists(self) -> bool:
@@ -74,36 +74,39 @@ class ColdLog:
             raise LogBroken(f"{self.folder} holds {self._catalogue.log}, not {self.name}; was a folder renamed?")
         return self._catalogue
 
-    def reserved(self) -> Reserved | None:
+    def load_reservation(self) -> Reservation | None:
         """
-        Which seqs the log's writer may have used, None where none ever wrote.
+        Read which seqs the log's writer may have used, None where there was no writer yet.
 
         Raises:
             OSError: it cannot be read. LogBroken: it is damaged.
         """
         try:
-            return read_sealed(self.folder / RESERVED_FILE, Reserved, "restore it from a backup")
+            return read_sealed(self.folder / RESERVED_FILE, Reservation, "restore it from a backup")
         except FileNotFoundError:
             return None
 
     @property
-    def waiting_bytes(self) -> int:
-        """How much its recorder has on disk that is in no log yet."""
-        stored = 0
+    def pending_bytes(self) -> int:
+        """Bytes that its recorder has spilled to disk and that are not in the log yet."""
+        stored_bytes = 0
         with suppress(OSError, LogBroken):
-            stored = read_sealed(self.folder / SPILL_POSITION_FILE, SpillPosition, "").offset
+            stored_bytes = read_sealed(self.folder / SPILL_POSITION_FILE, SpillPosition, "").offset
         with translate_errors(self.folder):
             try:
-                return max(0, (self.folder / SPILL_FILE).stat().st_size - stored)
+                return max(0, (self.folder / SPILL_FILE).stat().st_size - stored_bytes)
             except FileNotFoundError:
                 return 0
 
     def create(self, now_ns: int) -> Catalogue:
         """
-        The catalogue of this log, a new empty one where there is nothing of a log.
+        Read the catalogue of this log; write a new empty one where the folder holds no log.
+
+        Args:
+            now_ns: the current time, part of a new log's id.
 
         Raises:
-            LogBroken: there is something, but no catalogue that says what.
+            LogBroken: there are files of a log, but no catalogue.
         """
         try:
             return self.refresh()
@@ -115,15 +118,19 @@ class ColdLog:
 
     def append(self, first_seq: int, last_seq: int, tables: Mapping[str, pa.Table]) -> Segment:
         """
-        Commit the entries first_seq to last_seq as one segment.
+        Write and commit one segment.
+
+        Args:
+            first_seq, last_seq: its range, both inclusive, after everything committed.
+            tables: its rows in seq order, by kind.
 
         Raises:
             LogBroken: the range does not follow what is committed, or the tables do not fill it.
             StoreFull: no room; nothing is committed.
         """
-        committed = self.refresh()
-        if first_seq <= committed.last_seq:
-            raise LogBroken(f"{self.name}: segment {first_seq}-{last_seq} overlaps seq {committed.last_seq}")
+        catalogue = self.refresh()
+        if first_seq <= catalogue.last_seq:
+            raise LogBroken(f"{self.name}: segment {first_seq}-{last_seq} overlaps seq {catalogue.last_seq}")
         rows = sum(t.num_rows for t in tables.values())
         if rows != last_seq - first_seq + 1 and "gap" not in tables:
             raise LogBroken(f"{self.name}: {rows} entries cannot fill seq {first_seq}-{last_seq}")
@@ -131,17 +138,19 @@ class ColdLog:
         self.commit((segment,))
         return segment
 
-    def commit(self, segments: Sequence[Segment], replaced: Segment | None = None, now_ns: int = 0) -> None:
+    def commit(self, segments: Sequence[Segment], previous: Segment | None = None, now_ns: int = 0) -> None:
         """
-        Make segments that were written part of the log, all of them in one step.
+        Add written segments to the catalogue, all in one step.
 
         Args:
-            replaced: the last segment, where they start at its first seq and stand for it. now_ns: when it was retired.
+            segments: from `write`, in seq order.
+            previous: the last committed segment, where they start at its first seq and replace it.
+            now_ns: when `previous` was retired, ns UTC; unused without it.
         """
-        committed = self.refresh()
-        kept = tuple(s for s in committed.segments if s != replaced)
-        gone = tuple(Retired(f.name, now_ns) for f in replaced.files) if replaced else ()
-        self._commit(_with(committed, (*kept, *segments), (*committed.retired, *gone)))
+        catalogue = self.refresh()
+        others = tuple(s for s in catalogue.segments if s != previous)
+        retired_files = tuple(RetiredFile(f.name, now_ns) for f in previous.files) if previous else ()
+        self._commit(_replace_segments(catalogue, (*others, *segments), (*catalogue.retired, *retired_files)))
 
     def read(
         self,
@@ -150,7 +159,17 @@ class ColdLog:
         kinds: Sequence[str] | None = None,
         columns: Mapping[str, Sequence[str]] | None = None,
     ) -> Iterator[Batch]:
-        """The committed entries after one seq up to another, a batch a segment."""
+        """
+        Read committed entries, one batch per segment.
+
+        Args:
+            after_seq, until_seq: the range of seqs, `after_seq` excluded and `until_seq` included.
+            kinds: kinds to read; all where None. Batches still cover every seq.
+            columns: for a kind, the columns to read; all where a kind is not named, or where None.
+
+        Raises:
+            LogBroken: a file is not as it was written.
+        """
         for segment in self.catalogue.segments:
             if segment.last_seq <= after_seq or segment.first_seq > until_seq:
                 continue
@@ -158,51 +177,55 @@ class ColdLog:
             for file in segment.files:
                 if kinds is None or file.kind in kinds:
                     tables[file.kind] = self.table(file, None if columns is None else columns.get(file.kind))
-            batch = Batch.of(segment.first_seq, segment.last_seq, tables)
+            batch = Batch.from_tables(segment.first_seq, segment.last_seq, tables)
             yield _trim(batch, after_seq, until_seq)
 
     def compact(self, now_ns: int) -> int:
         """
         Merge the segments of each closed UTC day into one and remove files that were merged an hour ago.
 
-        A provisional tick at the log's end stays as it is: the next import has to find it.
+        A provisional tick at the log's end is not merged: the next import reads it.
+
+        Args:
+            now_ns: the current time, ns UTC.
 
         Returns:
-            How many segments were merged away.
+            The number of segments that were merged away.
 
         Raises:
-            LogBroken: a file is not as it was written; nothing that holds its entries is touched.
+            LogBroken: a file is not as it was written; no file that holds its entries is changed.
         """
-        committed = self.refresh()
-        merged: list[Segment] = []
-        retired = list(self._remove_retired(committed, now_ns))
-        for group in _closed_days(committed.segments, day_of(now_ns)):
+        catalogue = self.refresh()
+        segments: list[Segment] = []
+        retired_files = list(self._remove_retired_files(catalogue, now_ns))
+        for group in _closed_days(catalogue.segments, day_of(now_ns)):
             if len(group) == 1:
-                merged.append(group[0])
+                segments.append(group[0])
                 continue
             first, last = group[0].first_seq, group[-1].last_seq
             kinds = dict.fromkeys(f.kind for s in group for f in s.files)
             tables = ((kind, pa.concat_tables(self._tables(group, kind))) for kind in sorted(kinds))
-            whole = self.write(first, last, tables)
-            for file in whole.files:
+            segment = self.write(first, last, tables)
+            for file in segment.files:
                 self.expect_intact(file)
-            merged.append(whole)
-            retired += [Retired(f.name, now_ns) for s in group for f in s.files]
-        gone = len(committed.segments) - len(merged)
-        if gone or len(retired) != len(committed.retired):
-            self._commit(_with(committed, tuple(merged), tuple(retired)))
-        return gone
+            segments.append(segment)
+            retired_files += [RetiredFile(f.name, now_ns) for s in group for f in s.files]
+        removed_count = len(catalogue.segments) - len(segments)
+        if removed_count or len(retired_files) != len(catalogue.retired):
+            self._commit(_replace_segments(catalogue, tuple(segments), tuple(retired_files)))
+        return removed_count
 
     def path_of(self, file: FileRecord) -> Path:
-        """Where a catalogued file lies."""
+        """The path of a file of the catalogue."""
         return self.folder / file.name
 
     def table(self, file: FileRecord, columns: Sequence[str] | None = None) -> pa.Table:
         """
-        What a catalogued file holds.
+        Read a file of the catalogue.
 
         Args:
-            columns: the columns wanted, all where None; `seq` always comes along.
+            file: its record.
+            columns: names of the columns to read, all where None; `seq` is always read too.
 
         Raises:
             LogBroken: it is not as it was written.
@@ -215,45 +238,46 @@ class ColdLog:
         Refuse a file whose bytes are not those that were committed.
 
         Raises:
-            LogBroken: they are not, or it is gone, or a link.
+            LogBroken: they are not, or it is missing, or a link.
         """
         expect_intact(self.folder / file.name, file)
 
     def expect_no_link(self) -> None:
         """
-        Refuse a log that lies, in part or whole, behind a link inside its storage.
+        Refuse a log whose path leads through a link inside its storage.
 
         Raises:
             LogBroken: it does.
         """
         expect_no_link(self.storage, self.folder)
 
-    def unlisted(self) -> list[Path]:
-        """Parquet files that no catalogue names, as a crash leaves them, by name."""
+    def find_unlisted_files(self) -> list[Path]:
+        """Parquet files that the catalogue does not name, as a crash leaves them, sorted."""
         with translate_errors(self.folder):
             return sorted(path for path in self.folder.glob("*.parquet") if path.name not in self.catalogue.names)
 
     def expect_nothing_recorded(self) -> None:
         """
-        Without a catalogue nobody knows what of a folder is a log: it is not taken for an empty one.
+        Refuse a folder that holds files of a recording but no catalogue: it is not an empty log.
 
         Raises:
             LogBroken: the folder holds files of a recording.
         """
-        held = [path.name for path in self.folder.glob("*.parquet")] if self.folder.is_dir() else []
-        if held or (self.folder / RESERVED_FILE).exists():
-            missing = f"{len(held)} files of a recording and no {catalogues.FILE_NAME}"
-            raise LogBroken(f"{self.folder} holds {missing}; {catalogues.rebuild_command(self.folder)}")
+        names = [path.name for path in self.folder.glob("*.parquet")] if self.folder.is_dir() else []
+        if names or (self.folder / RESERVED_FILE).exists():
+            contents = f"{len(names)} files of a recording and no {catalogues.FILE_NAME}"
+            raise LogBroken(f"{self.folder} holds {contents}; {catalogues.rebuild_command(self.folder)}")
 
     def _tables(self, group: Sequence[Segment], kind: str) -> list[pa.Table]:
         return [self.table(file) for segment in group for file in segment.files if file.kind == kind]
 
     def write(self, first_seq: int, last_seq: int, tables: Iterable[tuple[str, pa.Table]]) -> Segment:
         """
-        Write the files of a segment, on disk when this returns; part of the log once they are committed.
+        Write the files of a segment, on disk when this returns; `commit` makes them part of the log.
 
         Args:
-            tables: by kind, in the order in which they are to be listed; none empty but those that are left out.
+            first_seq, last_seq: its range, both inclusive.
+            tables: (kind, rows) in the order of the catalogue; empty tables get no file, one at least is not empty.
         """
         files = []
         arrivals: list[int] = []
@@ -271,66 +295,80 @@ class ColdLog:
         return Segment(first_seq, last_seq, min(arrivals), max(arrivals), tuple(files), agg_ids["min"], agg_ids["max"])
 
     def write_file(self, name: str, kind: str, table: pa.Table) -> FileRecord:
-        """Write one file of a segment, on disk when this returns."""
+        """
+        Write one file of a segment, on disk when this returns.
+
+        Args:
+            name: from `catalogue.file_name`.
+            kind, table: its kind, and the rows in that kind's schema.
+        """
         data = parquet_files.to_bytes(kind, table, self.name.key)
-        write_whole(self.folder / name, data)
+        write_atomic(self.folder / name, data)
         return FileRecord(kind, name, table.num_rows, len(data), hashlib.sha256(data).hexdigest())
 
-    def _remove_retired(self, committed: Catalogue, now_ns: int) -> Iterator[Retired]:
-        """Remove files merged an hour ago whose entries an intact file holds, too; those that stay."""
-        for old in committed.retired:
-            held = _merged_into(committed, old)
-            if now_ns - old.retired_ns < _RETIRED_FOR_NS or held is None:
-                yield old
+    def _remove_retired_files(self, catalogue: Catalogue, now_ns: int) -> Iterator[RetiredFile]:
+        """Remove files merged an hour ago whose entries an intact file holds too; yields the files that stay."""
+        for retired_file in catalogue.retired:
+            merged_file = _find_merged_file(catalogue, retired_file)
+            if now_ns - retired_file.retired_ns < _RETIRED_FOR_NS or merged_file is None:
+                yield retired_file
                 continue
-            self.expect_intact(held)
+            self.expect_intact(merged_file)
             with translate_errors(self.folder):
-                (self.folder / old.name).unlink(missing_ok=True)
+                (self.folder / retired_file.name).unlink(missing_ok=True)
 
     def _commit(self, catalogue: Catalogue) -> None:
         self.expect_no_link()
         catalogue.save(self.folder)
         self._catalogue = catalogue
-        for path in self.unlisted():
+        for path in self.find_unlisted_files():
             move_aside(path)
 
 
 def is_provisional(last: Segment) -> bool:
     """
-    Whether a log's last segment is the tick that an import put at its end for the time being: that tick and nothing
-    else. One of a recorder's that looks so is as any other to whoever merges, once more has come.
+    Whether a log's last segment is the provisional tick of an import: one tick and nothing else. A segment of a
+    recorder may look the same; it is merged as usual once another follows.
     """
     return [(file.kind, file.rows) for file in last.files] == [(TICK, 1)]
 
 
 def new_log_id(name: LogName, now_ns: int) -> str:
-    """What a log that begins now is told apart by from others of the same name."""
+    """The id, 16 hex digits, of a log that begins now; it differs from those of other logs of that name."""
     return hashlib.blake2b(f"{name.key} {now_ns}".encode(), digest_size=8).hexdigest()
 
 
-def _with(old: Catalogue, segments: tuple[Segment, ...], retired: tuple[Retired, ...] | None = None) -> Catalogue:
-    return Catalogue(old.log, old.log_id, old.version, segments, old.retired if retired is None else retired)
+def _replace_segments(
+    catalogue: Catalogue, segments: tuple[Segment, ...], retired_files: tuple[RetiredFile, ...] | None = None
+) -> Catalogue:
+    return Catalogue(
+        catalogue.log,
+        catalogue.log_id,
+        catalogue.version,
+        segments,
+        catalogue.retired if retired_files is None else retired_files,
+    )
 
 
-def _merged_into(committed: Catalogue, old: Retired) -> FileRecord | None:
-    """The listed file that holds everything a retired one does; None where there is none."""
-    parts = catalogues.parse_file_name(old.name)
+def _find_merged_file(catalogue: Catalogue, retired_file: RetiredFile) -> FileRecord | None:
+    """The committed file that holds all entries of a retired one; None where there is none."""
+    parts = catalogues.parse_file_name(retired_file.name)
     if parts is None:
         return None
     first, last, kind = parts
-    whole = (s for s in committed.segments if s.first_seq <= first and last <= s.last_seq)
-    return next((file for segment in whole for file in segment.files if file.kind == kind), None)
+    covering = (s for s in catalogue.segments if s.first_seq <= first and last <= s.last_seq)
+    return next((file for segment in covering for file in segment.files if file.kind == kind), None)
 
 
 def _trim(batch: Batch, after_seq: int, until_seq: int) -> Batch:
-    batch = batch.up_to(until_seq)
+    batch = batch.truncate(until_seq)
     if batch.first_seq <= after_seq:
         *_, batch = batch.split_after(np.array([after_seq], np.int64))
     return batch
 
 
 def _closed_days(segments: Sequence[Segment], today: str) -> Iterator[list[Segment]]:
-    """Segments in runs of one closed UTC day each; today's, a day's overflow and what is provisional stay alone."""
+    """Groups of segments of one closed UTC day; today's, a day's overflow and a provisional one stay single."""
     group: list[Segment] = []
     for segment in segments:
         day = day_of(segment.first_recv_ns)

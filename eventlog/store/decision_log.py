@@ -1,5 +1,5 @@
 """
-The decision log: what was seen and advised, each entry naming the market seq it was computed at.
+The decision log: analyses and recommendations, each with the market seq that it was computed at.
 """
 
 from eventlog.facts.analysis import ANALYSIS, RECOMMENDATION
@@ -11,10 +11,10 @@ def last_analysed(decisions: Log) -> tuple[int, int]:
     return _largest(decisions, ANALYSIS, "market_seq"), _largest(decisions, ANALYSIS, "as_of_ns")
 
 
-def last_named_seq(decisions: Log) -> int:
-    """The largest market seq that any decision names: it was used, whatever the market log says. 0 for none."""
-    named = ((ANALYSIS, "market_seq"), (RECOMMENDATION, "market_seq"), (RECOMMENDATION, "published_seq"))
-    return max(_largest(decisions, kind, name) for kind, name in named)
+def max_market_seq(decisions: Log) -> int:
+    """The largest market seq that any decision names, 0 for none; a writer of the market log must not reuse it."""
+    columns = ((ANALYSIS, "market_seq"), (RECOMMENDATION, "market_seq"), (RECOMMENDATION, "published_seq"))
+    return max(_largest(decisions, kind, name) for kind, name in columns)
 
 
 def _largest(decisions: Log, kind: str, name: str) -> int:

@@ -51,7 +51,7 @@ end
 return {'ok', tostring(seq - 1)}
 """
 
-_TAKE_OVER = """
+_ACQUIRE_EPOCH = """
 local id = redis.call('HGET', KEYS[1], 'log_id')
 if id and id ~= ARGV[1] then return {'differs', id} end
 if not id then redis.call('HSET', KEYS[1], 'log_id', ARGV[1]) end
@@ -68,7 +68,17 @@ def connect(
     password: str | None = None,
     timeout_s: float = DEFAULT_TIMEOUT_S,
 ) -> redis.Redis:
-    """One client of a server; see `Connections`."""
+    """
+    Make one client of a server; it connects on first use.
+
+    Args:
+        url: redis://host:port/db, rediss:// or unix://, or None for a Unix socket of our own.
+        unix_socket: the path of that socket. password: of its server.
+        timeout_s: how long a connection or a command may take, seconds.
+
+    Raises:
+        EventLogError: the address cannot be read.
+    """
     return Connections(url=url, unix_socket=unix_socket, password=password, timeout_s=timeout_s).connect()
 
 
@@ -102,10 +112,19 @@ def translate_errors(key: str = "a key") -> Iterator[None]:
         raise StoreUnavailable(f"the Redis server failed: {first_line(error)}") from error
 
 
-def refuse_other_storage(name: LogName, there: str, here: str) -> NoReturn:
-    """Say that server and storage hold different logs."""
+def refuse_other_storage(name: LogName, server_log_id: str, storage_log_id: str) -> NoReturn:
+    """
+    Raise the error that server and storage hold different logs.
+
+    Args:
+        name: of the log.
+        server_log_id, storage_log_id: the log id that each of them holds, for the message.
+
+    Raises:
+        WriterRefused: always.
+    """
     raise WriterRefused(
-        f"{name} on this server belongs to another storage (log id {there}, here {here}); "
+        f"{name} on this server belongs to another storage (log id {server_log_id}, here {storage_log_id}); "
         "name the storage it was recorded with, or an empty server"
     )
 
@@ -122,12 +141,15 @@ class HotLog:
         self.client = client
         self.name = name
         self._state_key = f"{name.key}:writer"
-        self._append = client.register_script(_APPEND)
-        self._take_over = client.register_script(_TAKE_OVER)
+        self._append_script = client.register_script(_APPEND)
+        self._acquire_script = client.register_script(_ACQUIRE_EPOCH)
 
-    def take_over(self, log_id: str, least_epoch: int = 0) -> int:
+    def acquire_epoch(self, log_id: str, min_epoch: int = 0) -> int:
         """
-        Become the one writer; every older writer is refused from now on.
+        Become the only writer; every older writer is refused from now on.
+
+        Args:
+            log_id: of the log in the storage. min_epoch: the returned epoch is larger.
 
         Returns:
             The epoch to append under.
@@ -136,20 +158,21 @@ class HotLog:
             WriterRefused: the server holds a log of another storage.
         """
         with translate_errors(self._state_key):
-            word, value = self._take_over(keys=[self._state_key], args=[log_id, least_epoch])
-        if word == b"differs":
+            status, value = self._acquire_script(keys=[self._state_key], args=[log_id, min_epoch])
+        if status == b"differs":
             refuse_other_storage(self.name, value.decode(), log_id)
         return int(value)
 
     def append(self, entries: Sequence[Entry], epoch: int, follows: bool) -> None:
         """
-        Store a batch of consecutive entries, whole or not at all; storing it twice is storing it once.
+        Store a batch of consecutive entries, all or none; storing the same batch again changes nothing.
 
         Args:
+            entries: at least one, with consecutive seqs. epoch: from `acquire_epoch`.
             follows: whether the stream must hold the entry before the first; False right after recovery.
 
         Raises:
-            StoreUnavailable: nobody knows whether it is stored: send the same batch again.
+            StoreUnavailable: it is unknown whether it is stored: send the same batch again.
             StoreFull, Fenced: not stored.
             StoreWiped: the server lost the log.
             LogBroken: other bytes are stored under these numbers, or the stream ends early.
@@ -158,37 +181,46 @@ class HotLog:
         for entry in entries:
             args += (entry.kind, entry.recv_ns, entry.data, _checksum(entry))
         with translate_errors(f"{self.name.key} or {self._state_key}"):
-            word, value = self._append(keys=[self.name.key, self._state_key], args=args)
-        if word == b"ok":
+            status, value = self._append_script(keys=[self.name.key, self._state_key], args=args)
+        if status == b"ok":
             return
-        if word == b"stored":
+        if status == b"stored":
             self._expect_equal(entries, int(value), epoch)
-        elif word == b"fenced":
+        elif status == b"fenced":
             raise Fenced(f"another writer took over {self.name}; this one stops")
-        elif word == b"wiped":
+        elif status == b"wiped":
             raise StoreWiped(f"the Redis server lost {self.name}")
         else:
             raise StoreWiped(f"the Redis server lost the end of {self.name}: it stops at seq {int(value)}")
 
     def _expect_equal(self, entries: Sequence[Entry], last_seq: int, epoch: int) -> None:
-        """After a refusal: what is stored counts only if it is the same, to the byte; the rest is appended."""
-        known = {entry.seq: entry for entry in self.read(entries[0].seq - 1, entries[-1].seq, len(entries))}
-        stored = [entry for entry in entries if entry.seq <= last_seq]
-        for entry in stored:
-            if known.get(entry.seq) != entry:
+        """After a refusal: stored entries must be equal to ours, byte for byte; the remaining ones are appended."""
+        on_server = {entry.seq: entry for entry in self.read(entries[0].seq - 1, entries[-1].seq, len(entries))}
+        stored_entries = [entry for entry in entries if entry.seq <= last_seq]
+        for entry in stored_entries:
+            if on_server.get(entry.seq) != entry:
                 raise LogBroken(f"{self.name}: seq {entry.seq} holds other bytes; another writer was here")
-        if len(stored) < len(entries):
-            self.append(entries[len(stored) :], epoch, follows=True)
+        if len(stored_entries) < len(entries):
+            self.append(entries[len(stored_entries) :], epoch, follows=True)
 
     def read(self, after_seq: int, until_seq: int | None, count: int) -> list[Entry]:
-        """Up to `count` entries after a seq, up to another where one is given."""
+        """
+        Read entries of the stream, in seq order.
+
+        Args:
+            after_seq, until_seq: the range, `after_seq` excluded, `until_seq` included; to the end where None.
+            count: the largest number of entries.
+
+        Raises:
+            StoreUnavailable: the server does not answer. LogBroken: an entry is not as it was stored.
+        """
         end = "+" if until_seq is None else f"{until_seq}-0"
         with translate_errors(self.name.key):
             rows = cast(Any, self.client.xrange(self.name.key, min=f"({after_seq}-0", max=end, count=count))
         return [self._entry(row) for row in rows]
 
     def wait(self, after_seq: int, block_ms: int) -> bool:
-        """Whether an entry after a seq is there within a time."""
+        """Wait up to `block_ms` for an entry after a seq; returns whether there is one."""
         with translate_errors(self.name.key):
             return bool(self.client.xread({self.name.key: f"{after_seq}-0"}, count=1, block=block_ms))
 
@@ -200,13 +232,13 @@ class HotLog:
         return (_seq(first[0]), _seq(last[0])) if first and last else (0, 0)
 
     def log_id(self) -> str | None:
-        """Whose log the server holds, None for nobody's."""
+        """The log id that the server holds, None where it holds no log of this name."""
         with translate_errors(self._state_key):
             value = cast(bytes | None, self.client.hget(self._state_key, "log_id"))
         return None if value is None else value.decode()
 
     def _entry(self, row: tuple[bytes, dict[bytes, bytes]]) -> Entry:
-        """One entry as it was stored; one without a checksum, from an earlier version, is taken at its word."""
+        """Decode one entry; one without a checksum, from an earlier version, is accepted."""
         seq, fields = _seq(row), row[1]
         try:
             entry = Entry(seq, fields[b"kind"].decode(), int(fields[b"recv_ns"]), fields[b"data"])
@@ -228,5 +260,5 @@ def _seq(row: tuple[bytes, dict[bytes, bytes]]) -> int:
 
 
 def _checksum(entry: Entry) -> int:
-    """Of everything an entry says; the server's own files hold none."""
+    """Over all fields of an entry, as the server's own files hold no checksum."""
     return crc32(entry.data, crc32(f"{entry.seq} {entry.kind} {entry.recv_ns} ".encode()))

@@ -1,5 +1,5 @@
 """
-Whether a file is as it was written: hashed whole, and again as soon as anything about it changed.
+Checks that a file is as it was written: by its digest, computed again whenever the file's metadata changed.
 """
 
 import hashlib
@@ -14,24 +14,25 @@ from eventlog.errors import LogBroken
 from eventlog.store.catalogue import FileRecord
 from market.timestamps import SECOND_NS
 
-_MAX_REMEMBERED = 100_000
-_SETTLED_NS = 2 * SECOND_NS  # a second write within one step of the file system's clock would look like none
+_MAX_DIGESTS = 100_000  # in memory
+_MIN_AGE_NS = 2 * SECOND_NS
+"""Digests of younger files are not cached: a second write within one step of the file system's clock is not seen."""
 
 _State = tuple[int, int, int, int, int]
 
-_known: dict[Path, tuple[_State, str]] = {}
-"""What this process has hashed: device, inode, size, and times of content and inode; no write leaves all of them."""
+_digests: dict[Path, tuple[_State, str]] = {}
+"""Digests by path, with device, inode, size, and times of content and inode: a write changes at least one of them."""
 
 _guard = Lock()
 
 
 def expect_intact(path: Path, record: FileRecord) -> None:
     """
-    Refuse a file whose bytes are not those on record. Disk errors later in this process are left to the pages' own
-    checksums, which every read verifies.
+    Refuse a file whose digest differs from its record. Disk errors after the first check are found by the checksums of
+    its pages, which every read verifies.
 
     Raises:
-        LogBroken: they are not; or it is missing, or a link. StoreUnavailable: it cannot be opened now.
+        LogBroken: it differs, is missing, or is a link. StoreUnavailable: it cannot be opened now.
     """
     with translate_errors(path):
         try:
@@ -47,18 +48,18 @@ def expect_intact(path: Path, record: FileRecord) -> None:
 def _digest(path: Path) -> str:
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(descriptor, "rb") as file:
-        about = os.fstat(descriptor)
-        if not stat.S_ISREG(about.st_mode):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
             raise LogBroken(f"{path} is no plain file; restore it from a backup")
-        state = (about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns)
-        known = _known.get(path)
-        if known is not None and known[0] == state:
-            return known[1]
+        state = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        entry = _digests.get(path)
+        if entry is not None and entry[0] == state:
+            return entry[1]
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if WallClock().now_ns() - max(about.st_mtime_ns, about.st_ctime_ns) < _SETTLED_NS:
+    if WallClock().now_ns() - max(status.st_mtime_ns, status.st_ctime_ns) < _MIN_AGE_NS:
         return digest
     with _guard:
-        if len(_known) >= _MAX_REMEMBERED:
-            _known.clear()
-        _known[path] = state, digest
+        if len(_digests) >= _MAX_DIGESTS:
+            _digests.clear()
+        _digests[path] = state, digest
     return digest

@@ -1,5 +1,5 @@
 """
-A log as its readers see it: the Parquet segments first, then the stream's tail, as one sequence without a seam.
+A log as its readers see it: the Parquet segments, then the stream's tail, as one sequence.
 """
 
 import time
@@ -17,7 +17,7 @@ from eventlog.store.batch import Batch
 from eventlog.store.cold import ColdLog
 from eventlog.store.hot import HotLog
 
-_HOT_BATCH = 5_000
+_HOT_BATCH = 5_000  # entries in one reply of the server
 
 
 class Log:
@@ -37,17 +37,17 @@ class Log:
 
     @property
     def name(self) -> LogName:
-        """Which log this is."""
+        """The name of the log."""
         return self.cold.name
 
     def last_seq(self) -> int:
-        """The last seq there is, 0 for an empty log."""
-        archived = self.cold.refresh().last_seq if self.cold.exists() else 0
-        return max(archived, self.hot.bounds()[1] if self.hot else 0)
+        """The last seq of archive and stream, 0 for an empty log."""
+        archived_seq = self.cold.refresh().last_seq if self.cold.exists() else 0
+        return max(archived_seq, self.hot.bounds()[1] if self.hot else 0)
 
     def seq_before(self, recv_ns: int) -> int:
         """
-        A seq after which every entry that arrived at or after a time is found; earlier ones may be among them.
+        A seq after which every entry that arrived at or after a time lies; earlier entries may follow it too.
         """
         before = 0
         for segment in self.cold.refresh().segments if self.cold.exists() else ():
@@ -64,12 +64,13 @@ class Log:
         columns: Mapping[str, Sequence[str]] | None = None,
     ) -> Iterator[Batch]:
         """
-        The entries after one seq up to another, as batches of columns in seq order.
+        Read entries as batches of columns in seq order.
 
         Args:
-            until_seq: the last one wanted; what is there now where None.
-            kinds: which kinds; all where None. Batches still cover every seq.
-            columns: for a kind, the columns wanted; all where a kind is not named.
+            after_seq: the seq before the first entry, 0 for all.
+            until_seq: the last seq, included; the last one at the time of the call where None.
+            kinds: kinds to read; all where None. Batches still cover every seq.
+            columns: for a kind, the columns to read; all where a kind is not named.
 
         Raises:
             LogNotFound: there is no such log.
@@ -81,28 +82,28 @@ class Log:
             self.cold.expect_nothing_recorded()
         if not self.cold.exists() and self.hot is None:
             raise LogNotFound(f"no log {self.name} in {self.cold.folder}; check --market and --storage")
-        at = after_seq
-        while at < end:
-            started = at
+        position = after_seq
+        while position < end:
+            start = position
             if self.cold.exists():
                 self.cold.refresh()
-                for batch in self.cold.read(at, end, kinds, columns):
+                for batch in self.cold.read(position, end, kinds, columns):
                     yield batch
-                    at = batch.last_seq
-            for batch in self._read_hot(at, end, kinds):
+                    position = batch.last_seq
+            for batch in self._read_hot(position, end, kinds):
                 yield batch
-                at = batch.last_seq
-            if at == started and self._ends_in_loss(at):
+                position = batch.last_seq
+            if position == start and self._ends_in_loss(position):
                 return
-            if at == started and self.cold.exists() and self.cold.refresh().last_seq > at:
-                continue  # archived and trimmed while we looked
-            if at == started:
-                raise LogBroken(f"{self.name}: seq {at + 1} is in neither the archive nor the stream")
+            if position == start and self.cold.exists() and self.cold.refresh().last_seq > position:
+                continue  # archived and trimmed meanwhile
+            if position == start:
+                raise LogBroken(f"{self.name}: seq {position + 1} is in neither the archive nor the stream")
 
     def follow(
         self,
         after_seq: int,
-        stopped: Callable[[], bool],
+        should_stop: Callable[[], bool],
         kinds: Sequence[str] | None = None,
         columns: Mapping[str, Sequence[str]] | None = None,
         poll_ms: int = 50,
@@ -110,65 +111,70 @@ class Log:
         gather_ms: int = 0,
     ) -> Iterator[Batch]:
         """
-        The entries after a seq, and then each new one as it comes, until `stopped` says so; needs a stream.
+        Read the entries after a seq, then wait for new ones, until `should_stop` returns True; ends at once without a
+        stream. While the server does not answer it is tried again; no entry is skipped.
 
         Args:
-            poll_ms: how often `stopped` is asked while nothing comes.
-            gather_ms: how long what came waits for more to be read with it; many small reads cost more than few.
+            after_seq: the seq before the first entry, 0 for all.
+            should_stop: checked after each batch, and every `poll_ms` while none comes.
+            kinds, columns: as `read`.
+            poll_ms: the longest wait for an entry before `should_stop` is checked.
+            pause: sleeps for a number of seconds.
+            gather_ms: how long to wait for more entries once one has come: many small reads cost more than few.
         """
-        at = after_seq
-        while not stopped() and self.hot is not None:
+        position = after_seq
+        while not should_stop() and self.hot is not None:
             try:
-                if not self.hot.wait(at, poll_ms):
+                if not self.hot.wait(position, poll_ms):
                     continue
                 if gather_ms:
                     pause(gather_ms / 1000)
-                for batch in self.read(at, None, kinds, columns):
+                for batch in self.read(position, None, kinds, columns):
                     yield batch
-                    at = batch.last_seq
-                    if stopped():
+                    position = batch.last_seq
+                    if should_stop():
                         return
             except StoreUnavailable:
-                pause(poll_ms / 1000)  # whoever keeps the server brings it back; nothing is skipped meanwhile
+                pause(poll_ms / 1000)  # another process restarts the server
 
     def entries(self, after_seq: int, count: int) -> list[Entry]:
-        """Raw entries of the stream after a seq; none where there is no stream."""
+        """Up to `count` raw entries of the stream after a seq; none where there is no stream."""
         return self.hot.read(after_seq, None, count) if self.hot else []
 
     def _read_hot(self, after_seq: int, until_seq: int, kinds: Sequence[str] | None) -> Iterator[Batch]:
-        at = after_seq
-        while self.hot is not None and at < until_seq:
-            entries = self.hot.read(at, until_seq, _HOT_BATCH)
-            if not entries or (entries[0].seq != at + 1 and not self._starts_after_loss(entries[0])):
+        position = after_seq
+        while self.hot is not None and position < until_seq:
+            entries = self.hot.read(position, until_seq, _HOT_BATCH)
+            if not entries or (entries[0].seq != position + 1 and not self._starts_after_loss(entries[0])):
                 return  # trimmed meanwhile: the archive has them
-            self._expect_no_hole(entries)
-            wanted = [e for e in entries if kinds is None or e.kind in kinds]
-            yield Batch.of(at + 1, entries[-1].seq, decode_entries(wanted, self.venue))
-            at = entries[-1].seq
+            self._expect_no_gap(entries)
+            selection = [e for e in entries if kinds is None or e.kind in kinds]
+            yield Batch.from_tables(position + 1, entries[-1].seq, decode_entries(selection, self.venue))
+            position = entries[-1].seq
 
-    def _expect_no_hole(self, entries: Sequence[Entry]) -> None:
-        """What the server's disk damaged may have lost its place in the stream, and then lacks without a word."""
+    def _expect_no_gap(self, entries: Sequence[Entry]) -> None:
+        """Refuse a missing seq that no gap names: damage on the server's disk can drop entries from the stream."""
         if entries[-1].seq - entries[0].seq == len(entries) - 1:
             return
-        for before, entry in pairwise(entries):
-            if entry.seq != before.seq + 1 and not self._starts_after_loss(entry):
+        for previous, entry in pairwise(entries):
+            if entry.seq != previous.seq + 1 and not self._starts_after_loss(entry):
                 raise LogBroken(
-                    f"{self.name}: seq {before.seq + 1} is missing on the Redis server, and no gap names it; is its "
+                    f"{self.name}: seq {previous.seq + 1} is missing on the Redis server, and no gap names it; is its "
                     "disk sound?"
                 )
 
     def _ends_in_loss(self, after_seq: int) -> bool:
-        """Whether what comes next begins with the gap that names the seqs in between."""
+        """Whether the next entry after a seq is the gap that names the seqs in between."""
         segments = self.cold.catalogue.segments if self.cold.exists() else ()
-        after = next((s for s in segments if s.last_seq > after_seq), None)
-        if after is not None:
-            return after.first_seq > after_seq + 1  # the catalogue lets no other segment start later
+        segment = next((s for s in segments if s.last_seq > after_seq), None)
+        if segment is not None:
+            return segment.first_seq > after_seq + 1  # the catalogue allows it only with such a gap
         entries = self.entries(after_seq, 1)
         return bool(entries) and self._starts_after_loss(entries[0])
 
     @staticmethod
     def _starts_after_loss(entry: Entry) -> bool:
-        """After a loss the log goes on with the gap that names the lost seqs."""
+        """Whether an entry is the gap that names the seqs before it as lost."""
         if entry.kind != GAP:
             return False
         try:

@@ -1,8 +1,8 @@
 """
-The one writer of a log: numbers facts and stores them once, whatever the server does in between.
+The only writer of a log: numbers facts and stores each once, even if the server fails in between.
 
-Who may write is settled twice. On this storage by a file lock that the kernel frees when the process dies; on the
-server by an epoch that every new writer raises, so that an older one that still runs is refused. Numbers are reserved
+Two locks exclude other writers: on this storage a file lock that the kernel frees when the process dies; on the
+server an epoch that every new writer raises, so that an older one that still runs is refused. Numbers are reserved
 on disk in blocks before they are used: after a server lost everything, no seq is given to a second fact.
 """
 
@@ -17,22 +17,22 @@ from threading import Lock
 import msgspec
 
 from eventlog.clock import Clock
-from eventlog.disk.files import create_private_folder, open_private, translate_errors, write_whole
+from eventlog.disk.files import create_private_folder, open_private, translate_errors, write_atomic
 from eventlog.disk.sealed_json import seal
 from eventlog.errors import EventLogError, LogBroken, StoreUnavailable, StoreWiped, WriterRefused
 from eventlog.facts.capture import GAP, Gap
 from eventlog.facts.entry import Entry, Fact
-from eventlog.names import RESERVED_FILE, Reserved
+from eventlog.names import RESERVED_FILE, Reservation
 from eventlog.store.cold import ColdLog
 from eventlog.store.hot import HotLog, refuse_other_storage
 from eventlog.store.server_facts import read_facts
 
-_BLOCK = 10_000
+_BLOCK = 10_000  # seqs reserved at once: at most so many are skipped after the server lost its data
 
 
 @dataclass(frozen=True, slots=True)
 class LostRange:
-    """Seqs the server lost, both inclusive; they are named by a gap and never used again."""
+    """Seqs that the server lost, both inclusive; a gap names them and they are never used again."""
 
     first: int
     last: int
@@ -40,7 +40,7 @@ class LostRange:
 
 class StorageLock:
     """
-    The lock that makes this process the only writer of a log's folder, which is made where it is missing.
+    The lock that makes this process the only writer of a log's folder, which is created where it is missing.
 
     Raises:
         WriterRefused: another process holds it. LogBroken: the log, or the lock, lies behind a link.
@@ -53,17 +53,17 @@ class StorageLock:
             create_private_folder(folder)
             self._path = folder / "writer.lock"
             self._descriptor = open_private(self._path)
-        if not self._taken():
-            holder, _ = _holder_and_term(self._descriptor)
+        if not self._try_acquire():
+            holder, _ = _read_holder(self._descriptor)
             os.close(self._descriptor)
             raise WriterRefused(f"{log} already has a writer (process {holder}); stop it first")
-        _, term = _holder_and_term(self._descriptor)
+        _, term = _read_holder(self._descriptor)
         text = f"{os.getpid():<10}\n{term + 1}\n".encode()  # of one width: a kill leaves the old line or the new one
         os.pwrite(self._descriptor, text, 0)
         os.ftruncate(self._descriptor, len(text))
 
-    def _taken(self) -> bool:
-        """Try for a moment: whoever asks for the status holds the lock for an instant."""
+    def _try_acquire(self) -> bool:
+        """Try for a moment: a process that reads the status holds the lock for an instant."""
         for _ in range(10):
             try:
                 fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -72,29 +72,29 @@ class StorageLock:
                 continue
             if self._path.exists() and self._path.stat().st_ino == os.fstat(self._descriptor).st_ino:
                 return True
-            os.close(self._descriptor)  # an import that came to nothing took its lock away with it
+            os.close(self._descriptor)  # an import that added nothing removed its lock file
             with translate_errors(self._path):
                 create_private_folder(self._path.parent)
                 self._descriptor = open_private(self._path)
         return False
 
     def release(self) -> None:
-        """Let the next writer in."""
+        """Release the lock."""
         os.close(self._descriptor)
 
 
-def _holder_and_term(descriptor: int) -> tuple[str, int]:
-    """The process that a lock names, `?` where none can be read, and how many held it so far."""
+def _read_holder(descriptor: int) -> tuple[str, int]:
+    """The process id in a lock file, `?` where none can be read, and the number of writers so far."""
     lines = os.pread(descriptor, 64, 0).decode(errors="replace").splitlines()
     holder, term, *_ = [line.strip() if line.isascii() and line.strip().isdigit() else "" for line in lines] + ["", ""]
     return holder or "?", int(term or 0)
 
 
-def term_of(lock: Path) -> int | None:
+def current_term(lock: Path) -> int | None:
     """
-    Which term of writing runs: how many writers have held a lock so far. None while none holds it.
+    The number of writers that have held a lock so far, the current one included; None while none holds it.
 
-    A process id would not do: after a restart of a machine or a container another process may have the same.
+    It identifies a writer where a process id would not: after a restart another process may have the same id.
     """
     try:
         descriptor = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -103,7 +103,7 @@ def term_of(lock: Path) -> int | None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return _holder_and_term(descriptor)[1]
+        return _read_holder(descriptor)[1]
     except OSError:
         return None
     finally:
@@ -117,50 +117,56 @@ class LogWriter:
 
     Args:
         cold, hot: the two parts of the log; the cold part is created where it is missing.
-        also_used: seqs that others saw used, e.g. those a decision log names.
+        clock: stamps the gaps that name lost seqs.
+        used_seqs: seqs that were used according to other sources, e.g. those that a decision log names.
+
+    Attributes:
+        startup_loss: what the server had lost when this writer started, None for nothing.
+        losses: how often the server turned out to have lost something since.
+        archiving: held while a segment is committed, and while a loss is measured.
 
     Raises:
         WriterRefused: another writer is at work, or storage and server belong to different logs.
     """
 
-    def __init__(self, cold: ColdLog, hot: HotLog, clock: Clock, also_used: Iterable[int] = ()) -> None:
+    def __init__(self, cold: ColdLog, hot: HotLog, clock: Clock, used_seqs: Iterable[int] = ()) -> None:
         self.cold = cold
         self.hot = hot
         self._clock = clock
         self._lock = StorageLock(cold)
-        self._unnumbered: list[Fact] = []
+        self._new_facts: list[Fact] = []
         self._pending: list[Entry] = []
         self._follows = False
-        self._wiped = False
-        self._untold: LostRange | None = None
-        self.losses = 0  # how often the server turned out to have lost something
-        self.archiving = Lock()  # held while a segment is committed, and while a loss is measured
+        self._is_wiped = False
+        self._unreported_loss: LostRange | None = None
+        self.losses = 0
+        self.archiving = Lock()
         try:
             if not cold.exists():
                 cold.expect_nothing_recorded()
-                there = hot.log_id()
-                if there is not None:
-                    refuse_other_storage(cold.name, there, "none yet")
-            self._expect_keeping_server()
+                server_log_id = hot.log_id()
+                if server_log_id is not None:
+                    refuse_other_storage(cold.name, server_log_id, "none yet")
+            self._expect_durable_server()
             self.cold.create(clock.now_ns())
             with translate_errors(cold.folder):
-                self._reserved = cold.reserved() or Reserved(cold.catalogue.last_seq, 0)
-            self._last = max((0, *also_used))
-            self._stored = 0
-            self.lost = self._recover()
+                self._reservation = cold.load_reservation() or Reservation(cold.catalogue.last_seq, 0)
+            self._last = max((0, *used_seqs))
+            self._last_stored = 0
+            self.startup_loss = self._recover()
         except BaseException:
             self._lock.release()
             raise
 
     @property
     def last_seq(self) -> int:
-        """The last seq given to a fact."""
+        """The last seq that was given to a fact."""
         return self._last
 
     @property
-    def stored_seq(self) -> int:
-        """The last seq known to be in the log; what is on its way behind it may never get there."""
-        return self._stored
+    def last_stored_seq(self) -> int:
+        """The last seq known to be in the log; entries sent after it may not be stored."""
+        return self._last_stored
 
     def append(self, facts: Sequence[Fact]) -> LostRange | None:
         """
@@ -169,23 +175,23 @@ class LogWriter:
         After StoreUnavailable or StoreFull call it again (with further facts or none): what is pending is stored first.
 
         Returns:
-            What the server had lost, where it turned out to have been wiped; the facts are stored behind that gap.
+            The range that the server had lost, None for nothing; the facts are stored after the gap that names it.
         """
-        self._unnumbered += facts
+        self._new_facts += facts
         self._store()
-        lost, self._untold = self._untold, None
-        return lost
+        loss, self._unreported_loss = self._unreported_loss, None
+        return loss
 
     def close(self) -> None:
-        """Release the log; the exact last seq goes on record."""
+        """Release the log; the reservation is cut to the exact last seq."""
         try:
-            if not self._pending and not self._wiped:
-                self._reserve_up_to(self._last, self._reserved.epoch, closed=True)
+            if not self._pending and not self._is_wiped:
+                self._reserve_up_to(self._last, self._reservation.epoch, closed=True)
         finally:
             self._lock.release()
 
-    def _expect_keeping_server(self) -> None:
-        """A server that throws away what it was given is not written to; one that hides what it is like is believed."""
+    def _expect_durable_server(self) -> None:
+        """Refuse a server that may evict entries; one that does not allow INFO is accepted."""
         refusal = self._server_refusal()
         if refusal is not None:
             raise WriterRefused(refusal)
@@ -196,90 +202,92 @@ class LogWriter:
         except StoreUnavailable:
             raise
         except EventLogError:
-            return None  # it does not let us ask
+            return None  # INFO is not allowed
 
     def _store(self) -> None:
-        # Every step that may fail leaves its facts where the next call finds them.
-        while self._wiped or self._unnumbered or self._pending:
-            if self._wiped:
-                self._begin_anew()
+        # A step that fails leaves its facts in _new_facts or _pending for the next call.
+        while self._is_wiped or self._new_facts or self._pending:
+            if self._is_wiped:
+                self._recover_from_wipe()
             self._number()
             try:
-                self.hot.append(self._pending, self._reserved.epoch, self._follows)
+                self.hot.append(self._pending, self._reservation.epoch, self._follows)
             except StoreWiped:
-                self._wiped = True
+                self._is_wiped = True
                 continue
-            self._stored = self._pending[-1].seq
+            self._last_stored = self._pending[-1].seq
             self._pending = []
             self._follows = True
 
     def _number(self) -> None:
-        self._reserve(self._last + len(self._unnumbered))
-        for fact in self._unnumbered:
+        self._reserve(self._last + len(self._new_facts))
+        for fact in self._new_facts:
             self._last += 1
             self._pending.append(Entry(self._last, fact.kind, fact.recv_ns, fact.data))
-        self._unnumbered = []
+        self._new_facts = []
 
     def _recover(self) -> LostRange | None:
-        """Find where the log ends. Seqs that may have been used and are nowhere now are named as lost."""
-        epoch = self.hot.take_over(self.cold.catalogue.log_id, self._reserved.epoch)
-        archived = self.cold.catalogue.last_seq
+        """Find the end of the log. Seqs that may have been used and are in neither part are named as lost."""
+        epoch = self.hot.acquire_epoch(self.cold.catalogue.log_id, self._reservation.epoch)
+        archived_seq = self.cold.catalogue.last_seq
         first, last = self.hot.bounds()
-        if last and first > archived + 1 and not self._begins_with_loss(first, archived):
-            raise LogBroken(f"{self.cold.name}: seq {archived + 1} to {first - 1} are in neither archive nor stream")
-        known = max(archived, last)
-        used = max(known, self._last)
-        # Wiped, or never written to (an earlier start may have told the server our name since); or closed with all of
-        # them stored: the server may have lost its end.
-        if last == 0 or self._reserved.closed:
-            used = max(used, self._reserved.last)
-        self._last = self._stored = used
-        self._reserve_up_to(max(used, self._reserved.last), epoch)
-        self._follows = last > 0 and used == last
-        if used == known:
+        if last and first > archived_seq + 1 and not self._begins_with_loss(first, archived_seq):
+            raise LogBroken(
+                f"{self.cold.name}: seq {archived_seq + 1} to {first - 1} are in neither archive nor stream"
+            )
+        last_present = max(archived_seq, last)
+        last_used = max(last_present, self._last)
+        # The stream is empty (wiped, or never written to), or the writer before closed with all seqs stored and the
+        # server may have lost its end.
+        if last == 0 or self._reservation.closed:
+            last_used = max(last_used, self._reservation.last)
+        self._last = self._last_stored = last_used
+        self._reserve_up_to(max(last_used, self._reservation.last), epoch)
+        self._follows = last > 0 and last_used == last
+        if last_used == last_present:
             return None
-        lost = LostRange(known + 1, used)
-        self._unnumbered = [self._gap_of(lost)]
+        loss = LostRange(last_present + 1, last_used)
+        self._new_facts = [self._gap_fact(loss)]
         self._store()
-        return lost
+        return loss
 
-    def _begins_with_loss(self, first: int, archived: int) -> bool:
+    def _begins_with_loss(self, first: int, archived_seq: int) -> bool:
         """Whether the stream starts with the gap that names everything between it and the archive."""
         entry = self.hot.read(first - 1, first, 1)[0]
         if entry.kind != GAP:
             return False
         gap = msgspec.json.decode(entry.data, type=Gap)
-        return gap.what == "seqs" and gap.first <= archived + 1 and gap.last == first - 1
+        return gap.what == "seqs" and gap.first <= archived_seq + 1 and gap.last == first - 1
 
-    def _begin_anew(self) -> None:
+    def _recover_from_wipe(self) -> None:
         """
-        The server lost its end: what was on the way gets new numbers, behind the gap that names the old. While it would
-        lose that again, nothing is given to it, and no number used up.
+        The server lost its end: pending facts get new seqs, after the gap that names the old ones. While the server
+        would lose them again, nothing is sent and no seq is used.
         """
         refusal = self._server_refusal()
         if refusal is not None:
             raise StoreUnavailable(refusal)
-        epoch = self.hot.take_over(self.cold.catalogue.log_id, self._reserved.epoch)
-        self._reserve_up_to(self._reserved.last, epoch)
+        epoch = self.hot.acquire_epoch(self.cold.catalogue.log_id, self._reservation.epoch)
+        self._reserve_up_to(self._reservation.last, epoch)
         with self.archiving:
-            held = max(self.cold.refresh().last_seq, self.hot.bounds()[1])
-            self._untold = LostRange(held + 1, self._last)
+            last_present = max(self.cold.refresh().last_seq, self.hot.bounds()[1])
+            self._unreported_loss = LostRange(last_present + 1, self._last)
             self.losses += 1
-        waiting = [Fact(e.kind, e.recv_ns, e.data) for e in self._pending]
-        self._unnumbered = [self._gap_of(self._untold), *waiting, *self._unnumbered]
+        pending = [Fact(e.kind, e.recv_ns, e.data) for e in self._pending]
+        self._new_facts = [self._gap_fact(self._unreported_loss), *pending, *self._new_facts]
         self._pending = []
         self._follows = False
-        self._wiped = False
+        self._is_wiped = False
 
-    def _gap_of(self, lost: LostRange) -> Fact:
-        gap = Gap("seqs", lost.first, lost.last, "log_lost", "given_up")
+    def _gap_fact(self, loss: LostRange) -> Fact:
+        gap = Gap("seqs", loss.first, loss.last, "log_lost", "given_up")
         return gap.fact(GAP, self._clock.now_ns())
 
     def _reserve(self, seq: int) -> None:
-        if seq > self._reserved.last:
-            self._reserve_up_to(seq + _BLOCK, self._reserved.epoch)
+        if seq > self._reservation.last:
+            self._reserve_up_to(seq + _BLOCK, self._reservation.epoch)
 
     def _reserve_up_to(self, last: int, epoch: int, closed: bool = False) -> None:
-        reserved = Reserved(last, epoch, self.cold.catalogue.log_id, closed)
-        write_whole(self.cold.folder / RESERVED_FILE, seal(reserved))
-        self._reserved = reserved
+        reservation = Reservation(last, epoch, self.cold.catalogue.log_id, closed)
+        write_atomic(self.cold.folder / RESERVED_FILE, seal(reservation))
+        self._reservation = reservation

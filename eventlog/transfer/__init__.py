@@ -1,1 +1,1 @@
-"""Logs made of others' files, and files made of logs."""
+"""Import of other programs' files into logs, export of logs to files, and rebuilding of catalogues."""

@@ -1,5 +1,5 @@
 """
-Handing out what a log holds: CSV, JSON lines or Parquet, prices and quantities as plain decimals in text formats.
+Export of a log's entries: CSV, JSON lines or Parquet; prices and quantities as plain decimals in text formats.
 """
 
 import os
@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 
-from eventlog.disk.files import translate_errors, write_whole
+from eventlog.disk.files import translate_errors, write_atomic
 from market.fixed_point import DECIMALS, format_e8
 from market.timestamps import iso
 
@@ -28,38 +28,41 @@ PRICES = (
 """Fixed-point columns that count 1e-8 in every market; the others count in the market's quantity unit."""
 
 SPANS = ("interval_ns", "offset_ns", "uncertainty_ns")
-"""Columns in ns that are no moments."""
+"""Columns in ns that are durations, not times."""
 
 _TIMES = ("recv_ns", "trade_time_ns", "event_time_ns", "boundary_ns", "request_ns", "response_ns", "minute")
 
 
 def write(tables: Iterable[pa.Table], path: Path, form: Format, decimals: int = DECIMALS) -> int:
     """
-    Write tables of one schema to a file; it appears under its name only when it is whole.
+    Write tables of one schema to a file, which gets its name once it is complete.
 
     Args:
-        decimals: that the market's quantities keep.
+        tables: in the order of the rows.
+        path: of the file; an existing one is replaced.
+        form: csv, json (one object per line) or parquet.
+        decimals: of the market's quantities; unused for parquet.
 
     Returns:
-        How many rows were written.
+        The number of rows that were written.
     """
     rows = 0
-    with _whole_file(path) as file, _WRITERS[form](file) as writer:
+    with _atomic_file(path) as file, _WRITERS[form](file) as writer:
         for table in tables:
-            writer.write(table if form == "parquet" else readable(table, decimals))
+            writer.write(table if form == "parquet" else to_text(table, decimals))
             rows += table.num_rows
     return rows
 
 
 def write_lines(lines: Iterable[bytes], path: Path) -> int:
     """
-    Write lines to a file; it appears under its name only when it is whole.
+    Write lines, given without their ends, to a file, which gets its name once it is complete.
 
     Returns:
-        How many lines were written.
+        The number of lines that were written.
     """
     count = 0
-    with _whole_file(path) as file:
+    with _atomic_file(path) as file:
         for line in lines:
             file.write(line + b"\n")
             count += 1
@@ -67,8 +70,8 @@ def write_lines(lines: Iterable[bytes], path: Path) -> int:
 
 
 @contextmanager
-def _whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A file that gets its name when all is written; where that ends in an error, nothing of it stays."""
+def _atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that gets its name when the block ends; after an error it is removed."""
     temporary = path.with_name(f".{path.name}.new")
     with translate_errors(path):
         temporary.unlink(missing_ok=True)
@@ -82,13 +85,13 @@ def _whole_file(path: Path) -> Iterator[BinaryIO]:
             raise
 
 
-def readable(table: pa.Table, decimals: int = DECIMALS) -> pa.Table:
-    """Fixed-point columns as decimal text and times as ISO text; lists as JSON text."""
+def to_text(table: pa.Table, decimals: int = DECIMALS) -> pa.Table:
+    """Convert fixed-point columns to decimal text, times to ISO text, lists to JSON text; `decimals`: of quantities."""
     columns, names = [], []
     for name in table.column_names:
         column = table.column(name)
         if name.endswith("_e8"):
-            values: list[Any] = [_decimal(v, DECIMALS if name in PRICES else decimals) for v in column.to_pylist()]
+            values: list[Any] = [_to_decimal(v, DECIMALS if name in PRICES else decimals) for v in column.to_pylist()]
             columns.append(pa.array(values, pa.string()))
             names.append(name.removesuffix("_e8"))
         elif name in _TIMES:
@@ -103,26 +106,30 @@ def readable(table: pa.Table, decimals: int = DECIMALS) -> pa.Table:
     return pa.Table.from_arrays(columns, names=names)
 
 
-def records(kind: str, table: pa.Table, decimals: int = DECIMALS) -> Iterator[dict[str, Any]]:
+def to_records(kind: str, table: pa.Table, decimals: int = DECIMALS) -> Iterator[dict[str, Any]]:
     """
-    A kind's rows for JSON, nothing left out: prices and quantities as decimal text, moments as ISO text and in ns,
-    bytes as text (those that are none as `\\xff`) and in base64.
+    Convert a kind's rows for JSON, all columns: prices and quantities as decimal text, times as ISO text and in ns,
+    bytes as text (those that are not UTF-8 as `\\xff`) and in base64.
 
     Args:
-        decimals: that the market's quantities keep.
+        kind: a name in `KINDS`.
+        table: rows in the schema of that kind.
+        decimals: of the market's quantities.
     """
     for row in table.to_pylist():
         record: dict[str, Any] = {"seq": row.pop("seq"), "kind": kind}
         for name, value in row.items():
-            record |= _fields(name, value, DECIMALS if name in PRICES else decimals)
+            record |= _record_fields(name, value, DECIMALS if name in PRICES else decimals)
         yield record
 
 
-def _fields(name: str, value: Any, decimals: int) -> dict[str, Any]:
+def _record_fields(name: str, value: Any, decimals: int) -> dict[str, Any]:
     if name.endswith("_e8"):
-        many = isinstance(value, list)
+        is_list = isinstance(value, list)
         return {
-            name.removesuffix("_e8"): [format_e8(v, decimals) for v in value] if many else _decimal(value, decimals)
+            name.removesuffix("_e8"): [format_e8(v, decimals) for v in value]
+            if is_list
+            else _to_decimal(value, decimals)
         }
     if name.endswith("_ns") and name not in SPANS:
         return {name.removesuffix("_ns"): None if value is None else iso(value), name: value}
@@ -131,18 +138,18 @@ def _fields(name: str, value: Any, decimals: int) -> dict[str, Any]:
     return {name: value}
 
 
-def _decimal(value: Any, decimals: int) -> str | None:
+def _to_decimal(value: Any, decimals: int) -> str | None:
     if isinstance(value, list):
         return "[" + ",".join(format_e8(v, decimals) for v in value) + "]"
     return None if value is None else format_e8(value, decimals)
 
 
-class _Csv:
+class _CsvWriter:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._writer: pcsv.CSVWriter | None = None
 
-    def __enter__(self) -> "_Csv":
+    def __enter__(self) -> "_CsvWriter":
         return self
 
     def write(self, table: pa.Table) -> None:
@@ -155,11 +162,11 @@ class _Csv:
             self._writer.close()
 
 
-class _Json:
+class _JsonWriter:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
 
-    def __enter__(self) -> "_Json":
+    def __enter__(self) -> "_JsonWriter":
         return self
 
     def write(self, table: pa.Table) -> None:
@@ -170,12 +177,12 @@ class _Json:
         pass
 
 
-class _Parquet:
+class _ParquetWriter:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._writer: pq.ParquetWriter | None = None
 
-    def __enter__(self) -> "_Parquet":
+    def __enter__(self) -> "_ParquetWriter":
         return self
 
     def write(self, table: pa.Table) -> None:
@@ -189,30 +196,35 @@ class _Parquet:
 
 
 _CSV_OPTIONS = pcsv.WriteOptions(quoting_style="needed")
-_WRITERS: dict[Format, Any] = {"csv": _Csv, "json": _Json, "parquet": _Parquet}
+_WRITERS: dict[Format, Any] = {"csv": _CsvWriter, "json": _JsonWriter, "parquet": _ParquetWriter}
 
 
-def minute_files(minutes: Iterable[tuple[int, dict[str, Any]]], folder: Path) -> Iterator[Path]:
+def write_minute_files(minutes: Iterable[tuple[int, dict[str, Any]]], folder: Path) -> Iterator[Path]:
     """
-    The per-minute files `trades_YYYYMMDD_HHMM.json` of older systems, one a minute, times in UTC.
+    Write the per-minute files `trades_YYYYMMDD_HHMM.json` of older systems, times in UTC, one at each step.
 
     Args:
-        minutes: (minute in ns, the view of that minute).
+        minutes: (start of the minute in ns UTC, its view). folder: created where it is missing.
     """
     with translate_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     for minute_ns, view in minutes:
-        yield minute_file(minute_ns, view, folder)
+        yield write_minute_file(minute_ns, view, folder)
 
 
-def minute_file(minute_ns: int, view: dict[str, Any], folder: Path) -> Path:
+def write_minute_file(minute_ns: int, view: dict[str, Any], folder: Path) -> Path:
     """
-    Write the file of one minute, whole or not at all.
+    Write the file of one minute in one step.
+
+    Args:
+        minute_ns: start of the minute, ns UTC.
+        view: the content, for JSON.
+        folder: must exist.
 
     Returns:
-        Where it is.
+        The path of the file.
     """
     stamp = iso(minute_ns)
     path = folder / f"trades_{stamp[:10].replace('-', '')}_{stamp[11:13]}{stamp[14:16]}.json"
-    write_whole(path, msgspec.json.format(msgspec.json.encode(view)), synced=False)
+    write_atomic(path, msgspec.json.format(msgspec.json.encode(view)), synced=False)
     return path

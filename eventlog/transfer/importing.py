@@ -1,5 +1,5 @@
 """
-Bringing what others recorded into a log: whole files, each fact once, in order of time, or nothing at all.
+Import of files into a log: all facts of a file, each once and in order of time, or none.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,21 +21,22 @@ from eventlog.store.cold import ColdLog, is_provisional
 from eventlog.store.writer import StorageLock
 from market.timestamps import SECOND_NS, iso
 
-_LARGEST_LEAD_NS = 60 * SECOND_NS
-"""How far clocks may differ; what is stamped further ahead is a mistake that would evict days."""
+_MAX_LEAD_NS = 60 * SECOND_NS
+"""How far a time may lie ahead of the clock; a later one is a mistake that would evict days."""
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
+class ImportSummary:
     """
-    What an import did.
+    The result of an import.
 
     Attributes:
-        added: trades and book messages new to the log. known: that it held already, to the last digit.
-        ticks, holes, quarantined: facts it wrote beside. conflicts: trades or updates whose id the log knows with
-            another content; each is on record, once, as a quarantine fact.
-        skipped: messages of other streams. others: of other symbols.
-        notes: what a person must be told of the file, a line each.
+        added: number of trades and book messages new to the log. known: of those that it held already, equal in all.
+        ticks, holes, quarantined: number of facts written besides: ticks, gaps, quarantined messages.
+        conflicts: number of trades or updates whose id the log holds with another content; each is recorded once, as a
+            quarantine fact.
+        skipped: number of messages of other streams. others: of other symbols.
+        notes: messages about the file for the user, one line each.
     """
 
     added: int
@@ -54,19 +55,20 @@ class Importer:
     Writes to one log that no recorder writes to.
 
     Args:
-        cold: the log; created where it is missing, and gone again at `close` where nothing was brought into it.
+        cold: the log; created where it is missing, and removed again at `close` where nothing was imported.
+        clock: gives the time of commits and the bound of times in the future.
 
     Raises:
         ImportRefused: the log was recorded live.
-        WriterRefused: somebody is writing to it.
+        WriterRefused: another process writes to it.
     """
 
     def __init__(self, cold: ColdLog, clock: Clock) -> None:
         self.cold = cold
         self.clock = clock
         self._closed = False
-        self._created = _missing(cold.folder)
-        self._lock = self._locked()
+        self._new_folders = _missing_folders(cold.folder)
+        self._lock = self._lock_storage()
         self._is_new = False
         try:
             self._is_new = not cold.exists()
@@ -80,7 +82,7 @@ class Importer:
             raise
 
     def close(self) -> None:
-        """Let other writers in; a log that was made and stayed empty is not left behind."""
+        """Release the log; a log that was created and stayed empty is removed."""
         if self._closed:
             return
         self._closed = True
@@ -92,7 +94,7 @@ class Importer:
 
     @contextmanager
     def draft(self) -> Iterator["Draft"]:
-        """New segments, none of which is left where this ends in an error."""
+        """New segments; after an error none of them stays."""
         draft = Draft(self.cold)
         try:
             yield draft
@@ -104,15 +106,22 @@ class Importer:
         """
         Refuse a time in the future.
 
+        Args:
+            file: its name, for the message. time_ns: the largest time in it, ns UTC.
+
         Raises:
-            ImportRefused: it is.
+            ImportRefused: the time is more than a minute ahead of the clock.
         """
-        if time_ns > self.clock.now_ns() + _LARGEST_LEAD_NS:
+        if time_ns > self.clock.now_ns() + _MAX_LEAD_NS:
             raise ImportRefused(f"{file} holds a time in the future, {iso(time_ns)}; nothing was imported")
 
     def refuse_older(self, file: str, first_ns: int, end_ns: int) -> None:
         """
-        Say that a file starts before the log ends.
+        Raise the error that a file starts before the log ends.
+
+        Args:
+            file: its name, for the message.
+            first_ns, end_ns: the file's first time and the log's end, ns UTC.
 
         Raises:
             ImportRefused: always.
@@ -127,12 +136,12 @@ class Importer:
         return any(f.kind == kind for s in self.cold.catalogue.segments for f in s.files)
 
     def last_row(self, kind: str) -> dict[str, Any] | None:
-        """The last entry of a kind, None where there is none."""
+        """Read the last entry of a kind as a row, None where there is none."""
         for segment in reversed(self.cold.catalogue.segments):
             for file in segment.files:
                 if file.kind == kind:
-                    found: dict[str, Any] = self.cold.table(file).slice(file.rows - 1).to_pylist()[0]
-                    return found
+                    row: dict[str, Any] = self.cold.table(file).slice(file.rows - 1).to_pylist()[0]
+                    return row
         return None
 
     @property
@@ -140,22 +149,22 @@ class Importer:
         """The largest agg id of the log, None without trades."""
         return max((s.last_agg_id for s in self.cold.catalogue.segments if s.last_agg_id is not None), default=None)
 
-    def quarantined_bytes(self) -> set[bytes]:
-        """The bytes of every quarantine fact: what was set aside once is not again."""
-        held: set[bytes] = set()
+    def load_quarantined_bytes(self) -> set[bytes]:
+        """Read the bytes of all quarantine facts, so that none is quarantined twice."""
+        contents: set[bytes] = set()
         for batch in self.cold.read(0, self.cold.catalogue.last_seq, [QUARANTINE], {QUARANTINE: ["data"]}):
             if QUARANTINE in batch.rows:
-                held.update(batch.rows[QUARANTINE].columns.table.column("data").to_pylist())
-        return held
+                contents.update(batch.rows[QUARANTINE].columns.table.column("data").to_pylist())
+        return contents
 
-    def _locked(self) -> StorageLock:
+    def _lock_storage(self) -> StorageLock:
         try:
             with translate_errors(self.cold.folder):
                 return StorageLock(self.cold)
         except WriterRefused:
-            raise  # the folders are another's by now
+            raise  # another process uses the folders
         except BaseException:
-            if self._created and not (self.cold.folder / FILE_NAME).exists():
+            if self._new_folders and not (self.cold.folder / FILE_NAME).exists():
                 self._remove()
             raise
 
@@ -163,14 +172,14 @@ class Importer:
         for path in (FILE_NAME, "writer.lock"):
             with suppress(OSError):
                 (self.cold.folder / path).unlink()
-        for folder in self._created:
+        for folder in self._new_folders:
             with suppress(OSError):
                 folder.rmdir()
 
 
 class Draft:
     """
-    Segments behind a log's end that are written and become part of it together.
+    Segments after a log's end that are written first and committed together.
 
     Attributes:
         next_seq: of the next entry.
@@ -180,49 +189,49 @@ class Draft:
     def __init__(self, cold: ColdLog) -> None:
         self._cold = cold
         self._segments: list[Segment] = []
-        self._replaced: Segment | None = None
+        self._previous: Segment | None = None
         self.next_seq = cold.catalogue.last_seq + 1
         self.last_recv_ns = cold.catalogue.last_recv_ns
 
     @property
     def segments(self) -> Sequence[Segment]:
-        """Those of the log and those written, in order."""
-        return [s for s in self._cold.catalogue.segments if s is not self._replaced] + self._segments
+        """The log's segments and the written ones, in order."""
+        return [s for s in self._cold.catalogue.segments if s is not self._previous] + self._segments
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing was written."""
         return not self._segments
 
-    def provisional(self) -> dict[str, Any] | None:
-        """The tick that an import put at its end for the time being, None where the log ends otherwise."""
+    def provisional_tick(self) -> dict[str, Any] | None:
+        """The provisional tick at the log's end as a row; None where the log does not end in one."""
         last = self._cold.catalogue.segments[-1:]
         if not last or self._segments or not is_provisional(last[0]):
             return None
-        found: dict[str, Any] = self._cold.table(last[0].files[0]).to_pylist()[0]
-        return found
+        row: dict[str, Any] = self._cold.table(last[0].files[0]).to_pylist()[0]
+        return row
 
-    def replace_provisional(self) -> None:
-        """Begin at the provisional tick: trades before its boundary have come."""
-        self._replaced = self._cold.catalogue.segments[-1]
-        self.next_seq = self._replaced.first_seq
+    def replace_provisional_tick(self) -> None:
+        """Replace the provisional tick, as trades before its boundary follow: the draft starts at its seq."""
+        self._previous = self._cold.catalogue.segments[-1]
+        self.next_seq = self._previous.first_seq
         self.last_recv_ns = max((s.last_recv_ns for s in self._cold.catalogue.segments[:-1]), default=0)
 
     def write(self, last_seq: int, tables: Mapping[str, pa.Table]) -> None:
-        """Write the entries next_seq to last_seq as a segment; they fill it."""
+        """Write the entries next_seq to last_seq as a segment; `tables` hold each of them, by kind."""
         segment = self._cold.write(self.next_seq, last_seq, sorted(tables.items()))
         self._segments.append(segment)
         self.next_seq = last_seq + 1
         self.last_recv_ns = max(self.last_recv_ns, segment.last_recv_ns)
 
     def commit(self, now_ns: int) -> None:
-        """Make all of it part of the log."""
+        """Commit all written segments in one step."""
         if self._segments:
-            self._cold.commit(self._segments, self._replaced, now_ns)
+            self._cold.commit(self._segments, self._previous, now_ns)
             self._segments = []
 
     def discard(self) -> None:
-        """Remove what was written and not committed."""
+        """Remove the written segments that are not committed."""
         for segment in self._segments:
             for file in segment.files:
                 self._cold.path_of(file).unlink(missing_ok=True)
@@ -230,7 +239,7 @@ class Draft:
 
 
 def table(kind: str, columns: Mapping[str, Any]) -> pa.Table:
-    """A kind's table from columns by name; what is not named is null."""
+    """Build a kind's table from its columns by name, `seq` among them; columns that are not given are null."""
     schema = SCHEMAS[kind]
     rows = len(columns["seq"])
     arrays = [
@@ -239,10 +248,10 @@ def table(kind: str, columns: Mapping[str, Any]) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def _missing(folder: Path) -> list[Path]:
-    """The folders that are not there yet, the deepest first."""
-    found = []
+def _missing_folders(folder: Path) -> list[Path]:
+    """The folders of a path that do not exist, the deepest first."""
+    folders = []
     while not folder.exists():
-        found.append(folder)
+        folders.append(folder)
         folder = folder.parent
-    return found
+    return folders

@@ -1,8 +1,8 @@
 """
-A log's catalogue made anew from its files: their names say which entries they hold, and what is in them proves it.
+Rebuilding a log's catalogue from its files: their names say which entries they hold, and their contents prove it.
 
-Every file is read whole. What is not needed, as the parts of a day that were merged, is moved aside; nothing is
-removed, and nothing at all is changed where entries are missing.
+Every file is read completely. Files that are not needed, such as parts of a day that were merged, are moved aside; no
+file is removed, and nothing is changed where entries are missing.
 """
 
 from bisect import bisect_left
@@ -23,7 +23,7 @@ from eventlog.facts.market import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT
 from eventlog.facts.registry import SCHEMAS
 from eventlog.names import RESERVED_FILE
 from eventlog.proof.certificate import CERTIFICATES, load
-from eventlog.proof.segment_proof import MAX_NAMED, SegmentProof, name_ranges, prove_segment, ranges_left
+from eventlog.proof.segment_proof import MAX_NAMED, SegmentProof, format_ranges, prove_segment, subtract_ranges
 from eventlog.store import catalogue as catalogues
 from eventlog.store.catalogue import FILE_NAME, Catalogue, Segment, parse_file_name
 from eventlog.store.cold import ColdLog, new_log_id
@@ -33,41 +33,41 @@ from market.ranges import Range
 _WITH_QUANTITIES = (AGG_TRADE, DIFF, SNAPSHOT)
 
 Progress = Callable[[int, int], None]
-"""Told how many files were read since, and of how many."""
+"""Called with the number of files read since the last call, and the total."""
 
 
 @dataclass(frozen=True, slots=True)
-class Rebuilt:
+class RebuiltCatalogue:
     """
     A rebuilt catalogue.
 
     Attributes:
-        aside: where the files lie now that it does not need.
-        contradicted: ranges of seqs among these whose files held other entries than the ones that were chosen.
+        moved_files: the new paths of the files that it does not need.
+        conflicting_ranges: ranges of seqs of these whose files held other entries than those that were selected.
     """
 
     catalogue: Catalogue
-    aside: tuple[Path, ...]
-    contradicted: tuple[Range, ...] = ()
+    moved_files: tuple[Path, ...]
+    conflicting_ranges: tuple[Range, ...] = ()
 
     @property
     def entries(self) -> int:
-        """How many entries its files hold."""
+        """The number of entries in its files."""
         return sum(file.rows for segment in self.catalogue.segments for file in segment.files)
 
 
 def has_sound_catalogue(cold: ColdLog) -> bool:
     """
-    Whether a log's catalogue can be read and is as it was written.
+    Whether a log's catalogue can be read and is intact.
 
     Raises:
-        LogBroken: it is another log's. EventLogError: that cannot be told, as where the folder may not be read.
+        LogBroken: it is another log's. EventLogError: it cannot be read, e.g. for lack of permission.
     """
     try:
         catalogues.load(cold.folder)
     except (LogBroken, LogNotFound):
         return False
-    cold.refresh()  # raises where it is another log's: these files are none of this log
+    cold.refresh()  # raises where it is another log's
     return True
 
 
@@ -78,22 +78,25 @@ def rebuild_catalogue(
     incomplete_start: bool = False,
     incomplete_end: bool = False,
     on_progress: Progress = lambda *_: None,
-) -> Rebuilt | None:
+) -> RebuiltCatalogue | None:
     """
-    Write a log's catalogue anew; no other process may write to the log meanwhile.
+    Rebuild a log's catalogue from its files; the log is locked against other writers meanwhile.
 
     Args:
+        cold: the log.
+        clock: its time becomes part of a new log id where the log has none.
         server_id: the log id that the log's server holds, None where no server is known.
-        incomplete_start: whether what came before the first whole segment is lost for good; the log then begins later.
-        incomplete_end: whether files behind the last whole segment are what a crash left, and go aside; their entries
-            are still on the server, or were never all imported.
+        incomplete_start: whether entries before the first complete segment are lost; the log then begins later.
+        incomplete_end: whether files after the last complete segment are left from a crash and move aside; their
+            entries are still on the server, or were not all imported.
+        on_progress: called with the number of files read since the last call, and the total.
 
     Returns:
         None where the log has a sound catalogue: nothing was done.
 
     Raises:
         LogNotFound: the folder holds no file of a log.
-        WriterRefused: somebody is writing to the log.
+        WriterRefused: another process writes to the log.
         LogBroken: entries are missing from the files, or a file is another log's; nothing was changed.
     """
     cold.expect_no_link()
@@ -106,19 +109,19 @@ def rebuild_catalogue(
     lock = StorageLock(cold)
     try:
         if has_sound_catalogue(cold):
-            return None  # whoever held the lock has made it
+            return None  # another process rebuilt it before it released the lock
         files = _files_by_range(cold.folder)
-        whole, faults = _prove(cold, files, on_progress)
-        parts = _fullest(whole)
+        proofs, faults = _prove_ranges(cold, files, on_progress)
+        parts = _select_parts(proofs)
         start = parts[0].segment.first_seq if incomplete_start and parts else 1
         end = parts[-1].segment.last_seq if parts else 0
         last = end if incomplete_end else max((last for _, last in files), default=0)
         _expect_complete(cold, parts, start, last, faults)
-        said_again = _instrument_before(cold, files, parts) if incomplete_start else []
-        segments = (*said_again, *(part.segment for part in parts))
+        instrument_segments = _instrument_before(cold, files, parts) if incomplete_start else []
+        segments = (*instrument_segments, *(part.segment for part in parts))
         catalogue = Catalogue(cold.name.key, _log_id(cold, server_id, clock), segments=segments)
-        aside = _replace(cold, catalogue)
-        return Rebuilt(cold.refresh(), aside, _contradicted(whole, parts))
+        moved_files = _replace_catalogue(cold, catalogue)
+        return RebuiltCatalogue(cold.refresh(), moved_files, _find_conflicts(proofs, parts))
     finally:
         lock.release()
 
@@ -127,10 +130,10 @@ def _instrument_before(
     cold: ColdLog, files: Mapping[Range, Mapping[str, Path]], parts: Sequence[SegmentProof]
 ) -> list[Segment]:
     """
-    A segment that says again what the lost start said of the instrument: nobody could tell quantities otherwise.
+    A segment that repeats the instrument fact of the lost start, without which quantities have no unit.
 
     Raises:
-        LogBroken: no file that is left says it.
+        LogBroken: no remaining file holds an instrument fact.
     """
     if cold.name.stream != "events" or not parts or parts[0].segment.first_seq == 1:
         return []
@@ -140,32 +143,32 @@ def _instrument_before(
         return []
     for kinds in (kinds for _, kinds in sorted(files.items(), reverse=True) if INSTRUMENT in kinds):
         with suppress(LogBroken):
-            told = parquet_files.read(INSTRUMENT, kinds[INSTRUMENT]).to_pylist()[-1]
-            return [_said_again(cold, told, parts[0].segment)]
+            row = parquet_files.read(INSTRUMENT, kinds[INSTRUMENT]).to_pylist()[-1]
+            return [_write_instrument(cold, row, parts[0].segment)]
     raise LogBroken(
         f"{cold.folder}: no whole file says how many decimals its quantities have; nothing was changed; put a "
         f"*.{INSTRUMENT}.parquet of this log beside them, from a backup or from the storage they were moved from"
     )
 
 
-def _said_again(cold: ColdLog, told: Mapping[str, Any], before: Segment) -> Segment:
-    """An instrument fact of its own, written before the first segment."""
-    seq, recv_ns = before.first_seq - 1, before.first_recv_ns
+def _write_instrument(cold: ColdLog, instrument: Mapping[str, Any], next_segment: Segment) -> Segment:
+    """Write a segment of one instrument fact before the first segment."""
+    seq, recv_ns = next_segment.first_seq - 1, next_segment.first_recv_ns
     name = catalogues.file_name(seq, seq, INSTRUMENT)
     if (cold.folder / name).exists():
         move_aside(cold.folder / name)
-    row = {**told, "seq": seq, "recv_ns": recv_ns}
+    row = {**instrument, "seq": seq, "recv_ns": recv_ns}
     record = cold.write_file(name, INSTRUMENT, pa.Table.from_pylist([row], SCHEMAS[INSTRUMENT]))
     return Segment(seq, seq, recv_ns, recv_ns, (record,))
 
 
-def _replace(cold: ColdLog, catalogue: Catalogue) -> tuple[Path, ...]:
-    """Put a catalogue in its place and what it does not name aside; ended in between, it can be done again."""
-    unneeded = [cold.folder / FILE_NAME] if (cold.folder / FILE_NAME).exists() else []
-    unneeded += [path for path in sorted(cold.folder.glob("*.parquet")) if path.name not in catalogue.names]
-    aside = tuple(move_aside(path) for path in unneeded)
+def _replace_catalogue(cold: ColdLog, catalogue: Catalogue) -> tuple[Path, ...]:
+    """Move files that a catalogue does not name aside, then save it; after a crash in between it can be repeated."""
+    leftovers = [cold.folder / FILE_NAME] if (cold.folder / FILE_NAME).exists() else []
+    leftovers += [path for path in sorted(cold.folder.glob("*.parquet")) if path.name not in catalogue.names]
+    moved_files = tuple(move_aside(path) for path in leftovers)
     catalogue.save(cold.folder)
-    return aside
+    return moved_files
 
 
 def _files_by_range(folder: Path) -> dict[Range, dict[str, Path]]:
@@ -182,11 +185,11 @@ def _files_by_range(folder: Path) -> dict[Range, dict[str, Path]]:
     return ranges
 
 
-def _prove(
+def _prove_ranges(
     cold: ColdLog, files: Mapping[Range, Mapping[str, Path]], on_progress: Progress
 ) -> tuple[list[SegmentProof], list[str]]:
-    """The ranges of seqs whose files hold all of them, and what is wrong with the others."""
-    whole: list[SegmentProof] = []
+    """Proofs of the complete ranges of seqs, and what is wrong with the others."""
+    proofs: list[SegmentProof] = []
     faults: list[str] = []
     total = sum(map(len, files.values()))
     cuts = np.array(sorted({cut for first, last in files for cut in (first, last + 1)}), np.int64)
@@ -194,90 +197,90 @@ def _prove(
         for path in kinds.values():
             _expect_own(cold, path)
         try:
-            whole.append(prove_segment(first, last, kinds, cuts))
+            proofs.append(prove_segment(first, last, kinds, cuts))
         except LogBroken as error:
             faults.append(str(error))
         on_progress(len(kinds), total)
-    return whole, faults
+    return proofs, faults
 
 
 def _expect_own(cold: ColdLog, path: Path) -> None:
     try:
-        log = parquet_files.log_of(path)
+        log = parquet_files.read_log_key(path)
     except LogBroken:
-        return  # whoever reads it says what is wrong with it
+        return  # `prove_segment` reports the fault
     if log not in ("", cold.name.key):
         raise LogBroken(f"{path} is of {log[:80]}, not of {cold.name}; move it away")
 
 
-def _fullest(parts: Sequence[SegmentProof]) -> list[SegmentProof]:
+def _select_parts(parts: Sequence[SegmentProof]) -> list[SegmentProof]:
     """
-    Of parts that overlap, as a day and what it was merged from, those that together hold the most, in as few as may be.
+    Select parts that do not overlap and hold the most entries, in as few parts as possible.
     """
-    ordered = sorted(parts, key=lambda part: part.segment.last_seq)
-    ends = [part.segment.last_seq for part in ordered]
-    best: list[tuple[int, int]] = [(0, 0)]  # of the first n: how much they hold, and minus how many
-    for n, part in enumerate(ordered):
-        held, count = best[bisect_left(ends, part.segment.first_seq, hi=n)]
-        best.append(max(best[n], (held + part.span, count - 1)))
-    chosen: list[SegmentProof] = []
-    n = len(ordered)
+    by_end = sorted(parts, key=lambda part: part.segment.last_seq)
+    ends = [part.segment.last_seq for part in by_end]
+    best: list[tuple[int, int]] = [(0, 0)]  # of the first n: number of entries, and minus the number of parts
+    for n, part in enumerate(by_end):
+        entries, count = best[bisect_left(ends, part.segment.first_seq, hi=n)]
+        best.append(max(best[n], (entries + part.span, count - 1)))
+    selection: list[SegmentProof] = []
+    n = len(by_end)
     while n:
         if best[n] != best[n - 1]:
-            chosen.append(ordered[n - 1])
-            n = bisect_left(ends, ordered[n - 1].segment.first_seq, hi=n - 1)
+            selection.append(by_end[n - 1])
+            n = bisect_left(ends, by_end[n - 1].segment.first_seq, hi=n - 1)
         else:
             n -= 1
-    return chosen[::-1]
+    return selection[::-1]
 
 
-def _contradicted(whole: Sequence[SegmentProof], chosen: Sequence[SegmentProof]) -> tuple[Range, ...]:
-    marks = {at: mark for part in chosen for at, mark in part.marks.items()}
+def _find_conflicts(proofs: Sequence[SegmentProof], parts: Sequence[SegmentProof]) -> tuple[Range, ...]:
+    marks = {seq: mark for part in parts for seq, mark in part.marks.items()}
     return tuple(
         (part.segment.first_seq, part.segment.last_seq)
-        for part in whole
-        if any(marks.get(at, mark) != mark for at, mark in part.marks.items())
+        for part in proofs
+        if any(marks.get(seq, mark) != mark for seq, mark in part.marks.items())
     )
 
 
 def _expect_complete(
     cold: ColdLog, parts: Sequence[SegmentProof], start: int, last: int, faults: Sequence[str]
 ) -> None:
-    """Nothing may be missing before the parts, between them or behind them but what a gap names."""
+    """Refuse missing entries before, between or after the parts, except those that a gap names."""
     missing: list[Range] = []
     end = start - 1
     for part in parts:
         first = part.segment.first_seq
-        # the catalogue takes a later start only from the segment that names what was lost
-        missing += ranges_left([(end + 1, first - 1)] if first > end + 1 else [], part.lost)
+        # a catalogue allows a jump only before the segment whose gap names the lost seqs
+        missing += subtract_ranges([(end + 1, first - 1)] if first > end + 1 else [], part.lost_ranges)
         end = part.segment.last_seq
     missing += [(end + 1, last)] if last > end else []
     if not missing:
         return
-    because = f" ({'; '.join(faults[:MAX_NAMED])})" if faults else ""
+    reason = f" ({'; '.join(faults[:MAX_NAMED])})" if faults else ""
     raise LogBroken(
-        f"{cold.folder}: no whole file holds {name_ranges(missing)}{because}; nothing was changed; restore the files "
-        f"from a backup, or {_way_on(parts, missing)}"
+        f"{cold.folder}: no whole file holds {format_ranges(missing)}{reason}; nothing was changed; restore the files "
+        f"from a backup, or {_describe_options(parts, missing)}"
     )
 
 
-def _way_on(parts: Sequence[SegmentProof], missing: Sequence[Range]) -> str:
-    """What else can be done about missing entries."""
+def _describe_options(parts: Sequence[SegmentProof], missing: Sequence[Range]) -> str:
+    """What else the user can do about missing entries, for the message."""
     first, last = (parts[0].segment.first_seq, parts[-1].segment.last_seq) if parts else (1, 0)
-    inside = [each for each in missing if first <= each[0] <= last]
-    if inside:
-        return f"move those from seq {inside[0][0]} on into another storage"
+    inner = [item for item in missing if first <= item[0] <= last]
+    if inner:
+        return f"move those from seq {inner[0][0]} on into another storage"
     flags = ["--incomplete-start"] if missing[0][0] < first else []
     flags += ["--incomplete-end"] if missing[-1][0] > last else []
     return f"if a crash left it so, or they are lost for good, say {' '.join(flags)}"
 
 
 def _log_id(cold: ColdLog, server_id: str | None, clock: Clock) -> str:
-    """Whose log it is: what its writer, its server or a certificate says; a new name where nobody ever named it."""
+    """The log id from its writer's reservation, its server or a certificate; a new one where none of them has it."""
     with suppress(OSError):
-        reserved = cold.reserved()
-        if reserved is not None and reserved.log_id:
-            return reserved.log_id
+        reservation = cold.load_reservation()
+        if reservation is not None and reservation.log_id:
+            return reservation.log_id
     if server_id is not None:
         return server_id
     for path in sorted(cold.folder.glob(CERTIFICATES), reverse=True):

@@ -67,8 +67,8 @@ def run_of(rows: Rows) -> Run:
     times, first, last = (frozen(rows[name]) for name in ("recv_ns", "first_update_id", "last_update_id"))
     lists = []
     for side in SIDES:
-        offsets, prices = rows.columns.flat(f"{side}_price_e8")
-        _, quantities = rows.columns.flat(f"{side}_quantity_e8")
+        offsets, prices = rows.columns.flatten(f"{side}_price_e8")
+        _, quantities = rows.columns.flatten(f"{side}_quantity_e8")
         lists += [frozen(offsets[rows.start : rows.stop + 1]), frozen(prices), frozen(quantities)]
     return times, first, last, lists[0], lists[1], lists[2], lists[3], lists[4], lists[5]
 

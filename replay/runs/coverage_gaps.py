@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from eventlog.proof.coverage import Mask, overlapping
+from eventlog.proof.coverage import CoverageGaps, overlapping
 from market.arrays import I64
 from replay.scoring.episodes import Published
 
 
-def unproven_notes(mask: Mask, published_ns: I64, advice: Sequence[Published]) -> list[str]:
+def unproven_notes(mask: CoverageGaps, published_ns: I64, advice: Sequence[Published]) -> list[str]:
     """
     A sentence for trades, and one for the book where the log holds any; nothing where all is proven.
 

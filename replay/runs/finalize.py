@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from eventlog.disk.files import digest_of
+from eventlog.disk.files import file_digest
 from eventlog.disk.sealed_json import seal_fields
 from eventlog.errors import LogBroken
 from market.timestamps import iso
@@ -41,7 +41,7 @@ def finalize_run(
 
 def _digest_or_none(path: Path) -> str | None:
     try:
-        return digest_of(path)
+        return file_digest(path)
     except (OSError, LogBroken):
         return None
 

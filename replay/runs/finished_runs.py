@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from eventlog.disk import parquet_bounds
-from eventlog.disk.files import digest_of, read_plain, translate_errors
-from eventlog.disk.sealed_json import CHECKSUM, UNREADABLE, is_as_written
+from eventlog.disk.files import file_digest, read_plain, translate_errors
+from eventlog.disk.sealed_json import CHECKSUM, UNREADABLE, is_intact
 from eventlog.errors import EventLogError, LogBroken
 from replay.errors import BadRun
 
@@ -44,7 +44,7 @@ class Run:
         path = self.folder / f"{name}.parquet"
         self.expect_intact(path)
         try:
-            with parquet_bounds.opened(path) as file:
+            with parquet_bounds.open_for_arrow(path) as file:
                 parquet_bounds.expect_plausible(file, path)
                 return pq.read_table(file, partitioning=None)
         except (LogBroken, *parquet_bounds.UNREADABLE) as error:
@@ -59,7 +59,7 @@ class Run:
         """
         try:
             with translate_errors(path):
-                same = digest_of(path) == self.manifest["files"].get(path.name)
+                same = file_digest(path) == self.manifest["files"].get(path.name)
         except EventLogError as error:
             raise BadRun(f"{error}; run the replay again") from error
         if not same:
@@ -93,7 +93,7 @@ def load(folder: Path) -> Run:
     path = folder / "manifest.json"
     try:
         data = read_plain(path, _MAX_BYTES)
-        manifest, intact = msgspec.json.decode(data), is_as_written(data, _FIELDS)
+        manifest, intact = msgspec.json.decode(data), is_intact(data, _FIELDS)
     except (OSError, LogBroken, *UNREADABLE) as error:
         raise BadRun(
             f"{folder} is no run: no readable manifest.json; name a folder that `liquidity replay run` printed"

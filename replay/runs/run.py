@@ -19,8 +19,8 @@ from agents.recommendation import parse
 from agents.rules import RulesAnalyst
 from eventlog.clock import Clock
 from eventlog.code_version import code_digest, lock_digest
-from eventlog.disk.files import digest_of, translate_errors
-from eventlog.proof.coverage import unproven
+from eventlog.disk.files import file_digest, translate_errors
+from eventlog.proof.coverage import find_coverage_gaps
 from eventlog.store.log import Log
 from market.timestamps import iso
 from replay.decisions import Decision, Ticks, decide_all, ticks_between
@@ -139,7 +139,7 @@ def run(
     decisions = _decided(open_log, request, ticks, workers, on_progress)
     with open_log() as log:
         path = PricePath.of(log.read(first_seq - 1, last_seq, list(READS), READS))
-        mask = unproven(log, int(ticks.boundary_ns[0]), int(ticks.boundary_ns[-1]))
+        mask = find_coverage_gaps(log, int(ticks.boundary_ns[0]), int(ticks.boundary_ns[-1]))
     asked_later = request.answered is not None and not request.answered.was_live
     live, seen_with = _live(None if asked_later else open_decisions, ticks)
     took_ms = request.answered.took_ms if request.answered else None
@@ -300,7 +300,7 @@ def _write(
         "notes": notes,
     }
     (folder / "report.html").write_text(render(manifest, tables, path), encoding="utf-8")
-    manifest["files"] = {f.name: digest_of(f) for f in sorted(folder.iterdir())}
+    manifest["files"] = {f.name: file_digest(f) for f in sorted(folder.iterdir())}
     return manifest
 
 

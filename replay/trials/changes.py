@@ -47,7 +47,7 @@ class Changed:
         """A log's batches, changed; seqs stay."""
         for batch in batches:
             tables = {k: self._table(k, r.table()) for k, r in batch.rows.items()}
-            yield Batch.of(batch.first_seq, batch.last_seq, tables)
+            yield Batch.from_tables(batch.first_seq, batch.last_seq, tables)
 
     def zone_back(self, zone: Zone) -> tuple[Side, int, int]:
         """The side and interval that a zone of the changed market is in the one it was made of."""

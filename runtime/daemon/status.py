@@ -7,10 +7,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from eventlog.disk.files import read_plain, write_whole
+from eventlog.disk.files import read_plain, write_atomic
 from eventlog.errors import LogBroken
 from eventlog.names import LogName
-from eventlog.store.writer import term_of
+from eventlog.store.writer import current_term
 from market.errors import BadTime
 from market.instrument import Market
 from market.timestamps import SECOND_NS, parse_iso
@@ -25,7 +25,7 @@ _MAX_BYTES = 16 * 1024 * 1024
 
 def write_status(folder: Path, fields: dict[str, Any]) -> None:
     """Replace the status file; the caller holds the log's lock, whose term is written into the file."""
-    write_fields(folder, {**fields, "term": term_of(folder / _LOCK)}, STATUS)
+    write_fields(folder, {**fields, "term": current_term(folder / _LOCK)}, STATUS)
 
 
 def write_fields(folder: Path, fields: dict[str, Any], name: str) -> None:
@@ -37,7 +37,7 @@ def write_fields(folder: Path, fields: dict[str, Any], name: str) -> None:
         fields: what the file holds, values for JSON.
         name: the file's name.
     """
-    write_whole(folder / name, json.dumps(fields, indent=1).encode(), synced=False)
+    write_atomic(folder / name, json.dumps(fields, indent=1).encode(), synced=False)
 
 
 def read_status(folder: Path) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def read_status(folder: Path) -> dict[str, Any]:
     Read a daemon's last status, and whether it runs now: `running` is what its lock says. Of a daemon that holds the
     lock and has written nothing yet only that is known: the file is its predecessor's.
     """
-    term = term_of(folder / _LOCK)
+    term = current_term(folder / _LOCK)
     fields = read_fields(folder)
     file_term = fields.pop("term", 0)  # a version that knew no terms wrote none into the lock either
     if term is not None:

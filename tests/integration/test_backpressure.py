@@ -25,7 +25,7 @@ from eventlog.facts.market import AGG_TRADE
 from eventlog.proof.check import check
 from eventlog.server.embedded_server import EmbeddedServer
 from eventlog.spill.recovery import catch_up
-from eventlog.spill.spill import Spill, named_seq
+from eventlog.spill.spill import Spill, read_spill_seq
 from eventlog.store.hot import HotLog
 from eventlog.store.writer import LostRange
 from tests.builders import EVENTS, NOW, T0, a_cold_log, a_hot_log, a_trade, a_writer, contents
@@ -58,7 +58,7 @@ async def main():
     for number in range(501, 20_001):
         await recorder.put([a_trade(number)])
         if number % 1000 == 0:
-            print(number, spill.unread, flush=True)
+            print(number, spill.pending_count, flush=True)
             await asyncio.sleep(0.01)
     await recorder.stored()
     await asyncio.sleep(60)
@@ -120,7 +120,7 @@ def test_a_stopped_server_costs_nothing(tmp_path: Path, running: EmbeddedServer)
         await recorder.stored()
         os.kill(pid, signal.SIGSTOP)
         deepest = await put_all(recorder, 101, MESSAGES)
-        in_file = spill.unread
+        in_file = spill.pending_count
         assert recorder.dropped == 0
         os.kill(pid, signal.SIGCONT)
         deepest = max(deepest, await put_all(recorder, MESSAGES + 1, MESSAGES + 500))
@@ -191,7 +191,7 @@ def test_a_server_emptied_while_facts_spill_loses_nothing_unseen(tmp_path: Path,
         await recorder.stored()
         proxy.delay_s = 0.05
         await put_all(recorder, 401, 8_000)
-        assert spill.unread > 2_000
+        assert spill.pending_count > 2_000
         client.flushall()
         proxy.delay_s = 0.0
         async with asyncio.timeout(60):
@@ -236,9 +236,9 @@ def test_killed_while_spilling_or_catching_up_nothing_is_twice(
     client = running.connect()
     folder = a_cold_log(tmp_path).folder
     before = len(agg_ids(client))
-    writer = a_writer(tmp_path, client, also_used=[named_seq(folder)])
+    writer = a_writer(tmp_path, client, used_seqs=[read_spill_seq(folder)])
     spill = Spill(folder)
-    waiting = spill.unread
+    waiting = spill.pending_count
     log = a_hot_log(tmp_path, client)
     catch_up(spill, writer, log, ManualClock(NOW), lambda: False)
     writer.close()
@@ -291,8 +291,8 @@ def test_trades_lost_with_the_server_before_a_spill_are_named(tmp_path: Path, cl
     Spill(cold.folder).append(trades[5:], 5)
     writer.close()
     client.flushall()
-    writer = a_writer(tmp_path, client, also_used=[named_seq(cold.folder)])
-    assert writer.lost == LostRange(4, 5)
+    writer = a_writer(tmp_path, client, used_seqs=[read_spill_seq(cold.folder)])
+    assert writer.startup_loss == LostRange(4, 5)
     log = a_hot_log(tmp_path, client)
     catch_up(Spill(cold.folder), writer, log, ManualClock(NOW), lambda: False)
     writer.close()
@@ -323,4 +323,4 @@ def test_told_to_stop_the_rest_stays_in_the_file(tmp_path: Path, client: Any) ->
     said = iter([False, True])
     assert catch_up(spill, writer, a_hot_log(tmp_path, client), ManualClock(NOW), lambda: next(said)) == 2_000
     writer.close()
-    assert (Spill(writer.cold.folder).unread, named_seq(writer.cold.folder)) == (3_000, 2_000)
+    assert (Spill(writer.cold.folder).pending_count, read_spill_seq(writer.cold.folder)) == (3_000, 2_000)

@@ -19,7 +19,7 @@ import pytest
 import websockets
 from aiohttp import web
 
-from eventlog.disk.files import digest_of
+from eventlog.disk.files import file_digest
 from eventlog.disk.sealed_json import seal, seal_fields
 from eventlog.facts.registry import SCHEMAS
 from eventlog.names import SpillPosition
@@ -152,7 +152,7 @@ def test_a_huge_run(storage: Path, tmp_path: Path) -> None:
     zeros = pa.array(np.zeros(ROWS, np.int64))
     names = ("metric", "unit", "model", "advice", "as_of_ns", "body", "x", "y", "z")
     pq.write_table(pa.table(dict.fromkeys(names, zeros)), run / "scores.parquet", row_group_size=ROWS)
-    files = {"scores.parquet": digest_of(run / "scores.parquet")}
+    files = {"scores.parquet": file_digest(run / "scores.parquet")}
     (run / "manifest.json").write_bytes(seal_fields({"run_id": "a", "inputs": {"market": str(MARKET)}, "files": files}))
     expect_one_line("-m", "replay", "compare", run, run)
 
@@ -222,7 +222,7 @@ def test_a_parquet_bomb(tmp_path: Path, make: Callable[[pa.Schema], pa.Table]) -
     pq.write_table(table, cold.folder / name, compression="zstd", row_group_size=ROWS)
     path = cold.folder / name
     assert path.stat().st_size < 2_000_000
-    record = FileRecord("agg_trade", name, table.num_rows, path.stat().st_size, digest_of(path))
+    record = FileRecord("agg_trade", name, table.num_rows, path.stat().st_size, file_digest(path))
     segment = Segment(1, ROWS, T0, T0, (record,), 1, ROWS)
     Catalogue(cold.name.key, cold.catalogue.log_id, segments=(segment,)).save(cold.folder)
     table = None  # type: ignore[assignment]

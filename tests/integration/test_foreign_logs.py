@@ -20,11 +20,11 @@ import typer
 from cli import sql as research_commands
 from cli.log import app as eventlog_commands
 from cli.replay import app as replay_commands
-from eventlog.disk.files import digest_of
+from eventlog.disk.files import file_digest
 from eventlog.disk.sealed_json import seal, seal_fields
 from eventlog.facts.analysis import ANALYZER_SESSION, AnalyzerSession
 from eventlog.server.embedded_server import EmbeddedServer
-from eventlog.store.catalogue import Catalogue, Retired
+from eventlog.store.catalogue import Catalogue, RetiredFile
 from eventlog.store.cold import ColdLog
 from tests.builders import as_tables, one_of_each_decision_kind
 from tests.commands import run_here
@@ -105,7 +105,7 @@ def _a_retired_name_that_leads_up(place: Place) -> None:
     cold = ColdLog(place.storage, EVENTS)
     name = os.path.relpath(place.outside / "stolen.parquet", place.log)
     old = cold.catalogue
-    changed = Catalogue(old.log, old.log_id, old.version, old.segments, (Retired(name, 0),))
+    changed = Catalogue(old.log, old.log_id, old.version, old.segments, (RetiredFile(name, 0),))
     (place.log / "catalogue.json").write_bytes(seal(changed))
 
 
@@ -361,7 +361,7 @@ def _manifest_of(place: Place, **changed: Any) -> None:
 def _a_manifest_that_names_files_outside(place: Place) -> None:
     folder = place.run
     stolen = os.path.relpath(place.outside / "stolen.parquet", folder)
-    files = {stolen: digest_of(place.outside / "stolen.parquet"), "scores.parquet": "0" * 64}
+    files = {stolen: file_digest(place.outside / "stolen.parquet"), "scores.parquet": "0" * 64}
     _manifest_of(place, files=files, run_id=SCREEN, notes=[SCREEN])
 
 
@@ -381,7 +381,7 @@ def _tables_of_other_columns(place: Place) -> None:
     files = {}
     for path in place.run.glob("*.parquet"):
         pq.write_table(pa.table({SCREEN: [SCREEN], "advice": ["x"]}), path)
-        files[path.name] = digest_of(path)
+        files[path.name] = file_digest(path)
     _manifest_of(place, files=files)
 
 

@@ -121,7 +121,7 @@ def test_what_is_left_at_the_end_is_stored_by_the_next_start(tmp_path: Path, cli
     proxy.mend()
     cold = ColdLog(tmp_path, DECISIONS)
     spill = Spill(cold.folder)
-    assert spill.unread == 7
+    assert spill.pending_count == 7
     writer = LogWriter(cold, HotLog(client, DECISIONS), ManualClock(NOW))
     log = Log(cold, HotLog(client, DECISIONS), {})
     catch_up(spill, writer, log, ManualClock(NOW), never)
@@ -145,7 +145,7 @@ def test_a_loss_is_followed_by_what_must_be_on_record_again(tmp_path: Path, clie
 def test_another_writer_ends_it(tmp_path: Path, client: Any) -> None:
     """Whoever waits hears of it."""
     outlet = an_outlet(tmp_path, client)
-    HotLog(client, DECISIONS).take_over(outlet.writer.cold.catalogue.log_id, 100)
+    HotLog(client, DECISIONS).acquire_epoch(outlet.writer.cold.catalogue.log_id, 100)
     with pytest.raises(Fenced, match="another writer took over"):
         outlet.wait(outlet.put(facts(1, 1)), never)
     with pytest.raises(Fenced):
@@ -215,7 +215,7 @@ def test_a_server_that_never_comes_back_ends_nothing(tmp_path: Path, client: Any
     outlet.put(facts(1, 3))
     wait_for(lambda: bool(outlet.outage), 10)
     outlet.close(0.2)
-    assert Spill(outlet.writer.cold.folder).unread == 3
+    assert Spill(outlet.writer.cold.folder).pending_count == 3
     with pytest.raises(StoreUnavailable):
         outlet.writer.append(())
     outlet.writer.close()

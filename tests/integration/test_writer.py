@@ -71,7 +71,7 @@ def test_facts_are_numbered_and_stored_as_they_are(tmp_path: Path, client: Any) 
     writer.append(facts[1:])
     assert stored(client) == list(enumerate(facts, 1))
     assert writer.last_seq == 3
-    assert writer.lost is None
+    assert writer.startup_loss is None
     writer.close()
 
 
@@ -82,12 +82,12 @@ def test_what_never_arrived_is_not_said_to_be_stored(tmp_path: Path, proxy: Prox
     proxy.lose_request(b"EVALSHA")
     with pytest.raises(StoreUnavailable):
         writer.append(trades(4, 5))
-    assert (writer.last_seq, writer.stored_seq) == (5, 3)
+    assert (writer.last_seq, writer.last_stored_seq) == (5, 3)
     writer._lock.release()  # as the kernel does
-    writer = a_writer(tmp_path, client, also_used=[writer.stored_seq])
-    assert writer.lost is None
+    writer = a_writer(tmp_path, client, used_seqs=[writer.last_stored_seq])
+    assert writer.startup_loss is None
     writer.append(trades(4, 6))
-    assert (writer.last_seq, writer.stored_seq) == (6, 6)
+    assert (writer.last_seq, writer.last_stored_seq) == (6, 6)
     writer.close()
     assert [seq for seq, _ in stored(client)] == [1, 2, 3, 4, 5, 6]
 
@@ -99,8 +99,8 @@ def test_the_next_writer_goes_on_where_the_last_ended(tmp_path: Path, client: An
         writer.append(trades(*ids))
         writer.close()
     assert [seq for seq, _ in stored(client)] == [1, 2, 3]
-    writer = a_writer(tmp_path, client, also_used=[2, 7])
-    assert writer.lost == LostRange(4, 7)
+    writer = a_writer(tmp_path, client, used_seqs=[2, 7])
+    assert writer.startup_loss == LostRange(4, 7)
     writer.append(trades(4, 4))
     writer.close()
     assert [seq for seq, _ in stored(client)] == [1, 2, 3, 8, 9]
@@ -256,7 +256,7 @@ def test_an_older_writer_is_fenced(tmp_path: Path, client: Any) -> None:
     older = a_writer(tmp_path, client)
     older.append(trades(1, 2))
     newer = HotLog(client, EVENTS)
-    epoch = newer.take_over(older.cold.catalogue.log_id)
+    epoch = newer.acquire_epoch(older.cold.catalogue.log_id)
     with pytest.raises(Fenced, match="took over"):
         older.append(trades(3, 3))
     newer.append([Entry(3, AGG_TRADE, T0, b"{}")], epoch, follows=True)
@@ -331,11 +331,11 @@ def test_a_server_emptied_while_the_writer_is_down(tmp_path: Path, client: Any) 
     assert len(stored(client)) == 3
     client.flushall()
     writer = a_writer(tmp_path, client)
-    assert writer.lost is not None
-    assert writer.lost.first == 1
-    assert writer.lost.last >= 3
+    assert writer.startup_loss is not None
+    assert writer.startup_loss.first == 1
+    assert writer.startup_loss.last >= 3
     writer.append(trades(9, 9))
-    assert min(seq for seq, _ in stored(client)) > writer.lost.last
+    assert min(seq for seq, _ in stored(client)) > writer.startup_loss.last
     writer.close()
     assert check(a_hot_log(tmp_path, client)).unnamed_seqs == []
 
@@ -346,9 +346,9 @@ def test_an_emptied_server_is_known_even_after_a_start_that_failed(tmp_path: Pat
     writer.append(trades(1, 3))
     writer.close()
     client.flushall()
-    HotLog(client, EVENTS).take_over(ColdLog(tmp_path, EVENTS).catalogue.log_id)
+    HotLog(client, EVENTS).acquire_epoch(ColdLog(tmp_path, EVENTS).catalogue.log_id)
     writer = a_writer(tmp_path, client)
-    assert writer.lost == LostRange(1, 3)
+    assert writer.startup_loss == LostRange(1, 3)
     assert [seq for seq, _ in stored(client)] == [4]
     writer.close()
 
@@ -365,7 +365,7 @@ def test_a_stream_that_lost_its_end_while_the_writer_was_down(tmp_path: Path, cl
     report = check(a_hot_log(tmp_path, client))
     assert (report.complete, report.unnamed_seqs) == (False, [(4, 5)])
     writer = a_writer(tmp_path, client)
-    assert writer.lost == LostRange(4, 5)
+    assert writer.startup_loss == LostRange(4, 5)
     writer.append(trades(6, 6))
     assert [seq for seq, _ in stored(client)] == [1, 2, 3, 6, 7]
     writer.close()
@@ -393,7 +393,7 @@ def test_a_clean_stop_with_all_archived_loses_nothing(tmp_path: Path, client: An
     writer.close()
     client.flushall()
     writer = a_writer(tmp_path, client)
-    assert writer.lost is None
+    assert writer.startup_loss is None
     writer.append(trades(4, 4))
     writer.close()
     assert agg_ids(tmp_path, client) == [1, 2, 3, 4]
@@ -503,7 +503,7 @@ def test_a_killed_writer_lets_the_next_one_in(tmp_path: Path, client: Any) -> No
         process.kill()
         said = [int(line) for line in process.stdout]
     writer = a_writer(tmp_path, client)
-    assert writer.lost is None
+    assert writer.startup_loss is None
     count = writer.last_seq
     assert count >= max(said, default=50)
     writer.append(trades(count + 1, count + 1))

@@ -18,7 +18,7 @@ from eventlog.proof.certificate import certify, load, path_of, save
 from eventlog.proof.check import check
 from eventlog.server.embedded_server import EmbeddedServer
 from eventlog.spill.spill import Spill
-from eventlog.store.catalogue import Retired
+from eventlog.store.catalogue import RetiredFile
 from eventlog.store.cold import ColdLog
 from eventlog.store.hot import HotLog
 from eventlog.store.log import Log
@@ -77,7 +77,7 @@ def seen(storage: Path) -> Seen:
         found[f"id of {cold.name.key}"] = cold.catalogue.log_id
     found["certificate"] = load(path_of(events, "2024-01-01"))
     spill = Spill(events.folder)
-    found["spilled"] = (spill.after_seq, list(spill.waiting()))
+    found["spilled"] = (spill.after_seq, list(spill.read_pending()))
     return found
 
 
@@ -171,7 +171,7 @@ def test_a_retired_file_goes_only_behind_an_intact_one(whole: Path, tmp_path: Pa
     assert cold.compact(NOW) > 0
     merged = next(cold.path_of(f) for f in cold.catalogue.segments[0].files if f.kind == "agg_trade")
     merged.write_bytes(flipped(merged.read_bytes(), 4_000))
-    retired: tuple[Retired, ...] = cold.catalogue.retired
+    retired: tuple[RetiredFile, ...] = cold.catalogue.retired
     with pytest.raises(EventLogError, match=merged.name):
         cold.compact(NOW + 3 * 60 * MINUTE_NS)
     assert all((cold.folder / old.name).exists() for old in retired if "agg_trade" in old.name)

@@ -18,7 +18,7 @@ from eventlog.facts.market import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT
 from eventlog.facts.registry import SCHEMAS
 from eventlog.store.cold import ColdLog
 from eventlog.store.log import Log
-from eventlog.transfer.importing import Imported, Importer
+from eventlog.transfer.importing import Importer, ImportSummary
 from exchanges.binance.archives.archive import read_agg_trades
 from exchanges.binance.messages import BadMessage, pack_snapshot, unwrap
 from exchanges.binance.recordings.recording import bring_in
@@ -196,7 +196,7 @@ def test_any_lines_are_a_recording_or_a_bad_file(data: st.DataObject) -> None:
         path = Path(folder) / "r"
         path.write_bytes(text)
         importer = Importer(ColdLog(Path(folder) / "s", EVENTS), ManualClock(NOW))
-        done, said = Imported(0, 0), ""
+        done, said = ImportSummary(0, 0), ""
         try:
             done = bring_in(importer, path)
         except (ExchangeError, EventLogError) as error:

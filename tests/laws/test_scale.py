@@ -66,7 +66,7 @@ def at_scale(stream: Iterable[Batch], power: int) -> Iterator[Batch]:
                 column = whole.column(name).combine_chunks()
                 column = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
                 tables[kind] = whole.set_column(place, whole.schema.field(name), times(column, power))
-        yield Batch.of(batch.first_seq, batch.last_seq, tables)
+        yield Batch.from_tables(batch.first_seq, batch.last_seq, tables)
 
 
 def decided(stream: Iterable[Batch]) -> list[TickDecision]:

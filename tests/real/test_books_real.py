@@ -48,7 +48,7 @@ def recorded(folder: Path, year: str) -> list[Entry]:
 
 def whole(entries: list[Entry]) -> Batch:
     """Entries as one batch."""
-    return Batch.of(entries[0].seq, entries[-1].seq, decode_entries(entries, MAPPER.decoders))
+    return Batch.from_tables(entries[0].seq, entries[-1].seq, decode_entries(entries, MAPPER.decoders))
 
 
 def singly(batch: Batch) -> Iterator[Batch]:
@@ -75,7 +75,7 @@ def test_both_books_are_equal_at_every_update(real_data: Path, year: str, diffs:
     rows, (book,) = iter(list(changes(tables[DIFF]))), tables[SNAPSHOT].to_pylist()
     arrays, plain = OrderBook(), ReferenceBook()
     equal, live, out = 0, 0, 0
-    for entry, batch in zip(entries, singly(Batch.of(1, len(entries), tables)), strict=True):
+    for entry, batch in zip(entries, singly(Batch.from_tables(1, len(entries), tables)), strict=True):
         arrays.apply(batch, traced=False)
         found = plain.diff(next(rows)) if entry.kind == DIFF else plain.snapshot(shown(tables[SNAPSHOT]))
         assert found == (None, None)
@@ -102,7 +102,7 @@ class Played:
             seq = table.column("seq")
             kept = pc.and_(pc.greater_equal(seq, first_seq), pc.less_equal(seq, last_seq))
             cut[kind] = table.filter(pc.and_(kept, pc.not_equal(seq, without)))
-        return Batch.of(first_seq, last_seq, cut)
+        return Batch.from_tables(first_seq, last_seq, cut)
 
 
 @pytest.fixture(scope="module")
@@ -205,7 +205,7 @@ def test_the_analysis_is_told_of_a_deleted_diff(played: Played, place: int) -> N
         batch = played.between(first, last, without=cut + 1)
         drive([batch], state, lambda *_: None)
         drive(
-            [Batch.of(last, last, ticks)],
+            [Batch.from_tables(last, last, ticks)],
             state,
             lambda tick, now: told.append([w for w in observer.observe(tick, now).warnings if "updates of" in w]),
         )

@@ -6,7 +6,7 @@ import pytest
 
 from eventlog.clock import ManualClock
 from eventlog.names import LogName
-from eventlog.proof.certificate import Certificate, certify, difference
+from eventlog.proof.certificate import Certificate, certify, find_difference
 from eventlog.store.cold import ColdLog
 from eventlog.store.log import Log
 from eventlog.transfer.importing import Importer
@@ -43,7 +43,7 @@ def test_the_real_day_is_complete(real_data: Path, tmp_path: Path) -> None:
     assert found.trades.agg_ids == [(2_807_759_891, 2_808_623_293)]
     assert found.trades.trade_ids == [(3_344_774_379, 3_345_889_001)]
     assert (found.ticks.present, found.ticks.expected) == (1440, 1440)
-    assert difference(log, found) is None
+    assert find_difference(log, found) is None
 
 
 @pytest.fixture(scope="module")

@@ -152,7 +152,7 @@ def identities(log: Log) -> list[dict[int, bytes]]:
     """The digest of the book at each update id: of the replay's book, and of the recorder's."""
     tables = {kind: rows(log, kind).combine_chunks() for kind in (SNAPSHOT, DIFF)}
     seqs = np.sort(np.concatenate([table.column("seq").to_numpy() for table in tables.values()]))
-    whole = Batch.of(1, int(seqs[-1]), tables)
+    whole = Batch.from_tables(1, int(seqs[-1]), tables)
     arrays, plain = OrderBook(), ReferenceBook()
     diffs = changes(tables[DIFF])
     books = (shown(tables[SNAPSHOT].slice(row, 1)) for row in range(len(tables[SNAPSHOT])))

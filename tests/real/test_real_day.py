@@ -23,7 +23,7 @@ from eventlog.proof.check import check
 from eventlog.store.batch import Batch
 from eventlog.store.cold import ColdLog
 from eventlog.store.log import Log
-from eventlog.transfer.importing import Imported, Importer
+from eventlog.transfer.importing import Importer, ImportSummary
 from eventlog.transfer.trade_import import import_trades
 from exchanges.binance.archives.archive import read_agg_trades
 from exchanges.binance.mapper import BinanceMapper
@@ -53,7 +53,7 @@ def storage(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     importer = Importer(ColdLog(storage, NAME), ManualClock(NOW))
     done = import_trades(importer, archive.name, read_agg_trades(archive))
     importer.close()
-    assert done == Imported(added=TRADES, known=0, ticks=MINUTES)
+    assert done == ImportSummary(added=TRADES, known=0, ticks=MINUTES)
     return storage
 
 
@@ -73,7 +73,7 @@ def at_once(log: Log, kind: str, columns: Sequence[str] | None = None) -> Batch:
     """All entries of a kind in one batch."""
     wanted = None if columns is None else {kind: columns}
     parts = [b.rows[kind].columns.table for b in log.read(kinds=[kind], columns=wanted) if kind in b.rows]
-    return Batch.of(1, log.last_seq(), {kind: pa.concat_tables(parts)})
+    return Batch.from_tables(1, log.last_seq(), {kind: pa.concat_tables(parts)})
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def in_batches_of(day: Batch, size: int, count: int | None = None) -> Iterator[B
     rows = len(seqs) if count is None else count
     for start in range(0, rows, size):
         part = table.slice(start, min(size, rows - start))
-        yield Batch.of(int(seqs[start]), int(seqs[start + len(part) - 1]), {AGG_TRADE: part})
+        yield Batch.from_tables(int(seqs[start]), int(seqs[start + len(part) - 1]), {AGG_TRADE: part})
 
 
 def test_the_day_is_complete(log: Log) -> None:
@@ -256,4 +256,4 @@ def test_importing_the_day_again_adds_nothing(storage: Path, archive: Path) -> N
     importer = Importer(ColdLog(storage, NAME), ManualClock(NOW))
     done = import_trades(importer, archive.name, read_agg_trades(archive))
     importer.close()
-    assert done == Imported(added=0, known=TRADES)
+    assert done == ImportSummary(added=0, known=TRADES)

@@ -15,7 +15,7 @@ from eventlog.names import LogName
 from eventlog.proof.check import check
 from eventlog.store.cold import ColdLog
 from eventlog.store.log import Log
-from eventlog.transfer.importing import Imported, Importer
+from eventlog.transfer.importing import Importer, ImportSummary
 from exchanges.binance.mapper import BinanceMapper
 from exchanges.binance.messages import pack_snapshot
 from exchanges.binance.recordings.recording import bring_in
@@ -27,7 +27,7 @@ NAME = LogName("events", Market("binance", "BTCUSDT"))
 MAPPER = BinanceMapper("BTCUSDT")
 
 
-def brought(storage: Path, *files: Path) -> tuple[list[Imported], Log]:
+def brought(storage: Path, *files: Path) -> tuple[list[ImportSummary], Log]:
     """Import recordings one after the other."""
     importer = Importer(ColdLog(storage, NAME), ManualClock(NOW))
     done = [bring_in(importer, file) for file in files]

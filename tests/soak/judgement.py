@@ -14,7 +14,7 @@ from eventlog.facts.capture import BOOK_AUDIT, GAP, QUARANTINE, SESSION, TICK
 from eventlog.facts.entry import Entry
 from eventlog.facts.market import AGG_TRADE, DIFF
 from eventlog.names import LogName
-from eventlog.proof.check import check, latest, missing_for_good
+from eventlog.proof.check import check, latest_states, permanent_gaps
 from eventlog.store.cold import ColdLog
 from eventlog.store.hot import HotLog
 from eventlog.store.log import Log
@@ -60,7 +60,7 @@ def judge(play: Play) -> Verdict:
     cold, hot = ColdLog(play.folder, name), HotLog(play.line.connect(), name)
     log = Log(cold, hot, mapper_for(play.market, quantity_decimals(cold, hot)).decoders)
     tables = _read(log)
-    gaps = latest(tables[GAP].to_pylist()) if GAP in tables else []
+    gaps = latest_states(tables[GAP].to_pylist()) if GAP in tables else []
     verdict.counts = {kind: table.num_rows for kind, table in tables.items()}
     _judge_trades(play, verdict, tables.get(AGG_TRADE), [g for g in gaps if g["what"] == "agg_ids"])
     _judge_diffs(play, verdict, log, tables.get(DIFF), [g for g in gaps if g["what"] == "update_ids"])
@@ -71,7 +71,7 @@ def judge(play: Play) -> Verdict:
         verdict.expect(not found, f"check: {word}: {found[:3]}")
     verdict.expect(report.duplicates == 0, f"check: {report.duplicates} duplicates")
     others = [r for r in report.reasons if not r.startswith("missing for good")]  # updates alone may be, by name
-    lost = [gap for gap in missing_for_good(report.given_up_gaps) if gap["what"] not in ("update_ids", "snapshot")]
+    lost = [gap for gap in permanent_gaps(report.given_up_gaps) if gap["what"] not in ("update_ids", "snapshot")]
     verdict.expect(report.trades_complete and not others and not lost, f"check: {others} {lost}")
     return verdict
 

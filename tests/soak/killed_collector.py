@@ -40,7 +40,7 @@ from tests.soak.killer import Killer
 _SLOW_S = 0.25
 _COMMANDS = re.compile(rb"\*\d+\r\n\$\d+\r\n(EVALSHA|XTRIM|MULTI|SCRIPT)\r\n(?:\$40\r\n([0-9a-f]{40}))?")
 _SCRIPTS = {hashlib.sha1(text.encode()).hexdigest(): name for text, name in (
-    (hot._APPEND, "append"), (hot._TAKE_OVER, "take over"))}  # fmt: skip
+    (hot._APPEND, "append"), (hot._ACQUIRE_EPOCH, "take over"))}  # fmt: skip
 
 
 class _Os:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
-from eventlog.transfer.imported_trades import ImportedTrades, QuantityTooLarge, joined
+from eventlog.transfer.imported_trades import ImportedTrades, QuantityTooLarge, concatenate
 from exchanges.binance.archives.archive_names import symbol_in
 from exchanges.binance.archives.archive_rows import LONGEST_LINE, Layout, layout_of, trades_of
 from exchanges.errors import BadFile
@@ -96,7 +96,7 @@ def read_agg_trades(path: Path, quantity_decimals: int = DECIMALS) -> ImportedTr
         BadFile: it cannot be read.
     """
     try:
-        return joined(list(Archive(path).blocks(quantity_decimals)))
+        return concatenate(list(Archive(path).blocks(quantity_decimals)))
     except QuantityTooLarge as error:
         raise BadFile(str(error)) from error
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from eventlog.facts.market import DIFF
-from eventlog.proof.chains import FIRST, LAST, holes
+from eventlog.proof.chains import FIRST, LAST, find_gaps
 from eventlog.transfer.importing import Importer
 from market.arrays import I64
 from market.ranges import Range
@@ -45,7 +45,7 @@ class MissingUpdates:
         if newest is not None:
             later = ranges[ranges[:, LAST] > newest]
             ranges = np.vstack([np.full((1, 2), newest, np.int64), later])
-        self._missing = deque(holes(ranges))
+        self._missing = deque(find_gaps(ranges))
 
     def before(self, first: int) -> Iterator[Range]:
         """Those below a change that comes next, each once."""

@@ -17,8 +17,8 @@ import pyarrow as pa
 from eventlog.errors import ImportRefused
 from eventlog.facts.market import AGG_TRADE, DIFF, INSTRUMENT
 from eventlog.proof.chains import TradeChain
-from eventlog.transfer.importing import Imported, Importer
-from eventlog.transfer.observed_market import ObservedMarket, known_instrument
+from eventlog.transfer.importing import Importer, ImportSummary
+from eventlog.transfer.observed_market import ObservedMarket, parse_instrument
 from exchanges.binance.mapper import BinanceMapper
 from exchanges.binance.recordings.recorded_updates import UpdateRanges
 from exchanges.binance.recordings.recording_blocks import Block, RecordedFact, blocks_of, facts_of
@@ -62,7 +62,7 @@ class Recording:
         return (*self.contents.notes(), *torn)
 
 
-def bring_in(importer: Importer, path: Path, on_read: Callable[[int], None] = lambda _: None) -> Imported:
+def bring_in(importer: Importer, path: Path, on_read: Callable[[int], None] = lambda _: None) -> ImportSummary:
     """
     Append a recording to a log, whole; what the log holds already is left out.
 
@@ -76,7 +76,7 @@ def bring_in(importer: Importer, path: Path, on_read: Callable[[int], None] = la
     symbol = importer.cold.name.market.symbol
     recording = Recording(path, symbol, on_read)
     _expect_same_stream(importer, recording)
-    known = known_instrument(importer.last_row(INSTRUMENT))
+    known = parse_instrument(importer.last_row(INSTRUMENT))
     survey = _surveyed(recording, known, importer.last_row(AGG_TRADE))
     if not survey.facts:
         is_coarse = known is not None and known.quantity_decimals < DECIMALS
@@ -92,7 +92,7 @@ def bring_in(importer: Importer, path: Path, on_read: Callable[[int], None] = la
             entries.add(block)
         entries.flush()
         draft.commit(importer.clock.now_ns())
-    return Imported(
+    return ImportSummary(
         **entries.counts, skipped=recording.contents.skipped, others=recording.contents.foreign, notes=recording.notes()
     )
 
@@ -185,5 +185,5 @@ def _surveyed(recording: Recording, known: Instrument | None, last_trade: dict[s
         if not survey.too_large:
             break
     assert best is not None
-    best.market.settle(str(recording.path))
+    best.market.finalize(str(recording.path))
     return best

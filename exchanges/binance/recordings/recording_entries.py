@@ -14,10 +14,10 @@ from msgspec import structs
 from eventlog.facts.capture import CONFLICT, GAP, QUARANTINE, TICK, UNREAD_TRADE
 from eventlog.facts.market import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT
 from eventlog.facts.registry import SCHEMAS
-from eventlog.proof.chains import LAST, holes
+from eventlog.proof.chains import LAST, find_gaps
 from eventlog.proof.open_gaps import OpenGaps
 from eventlog.store.catalogue import Segment
-from eventlog.transfer.imported_trades import equal_rows, trades_of
+from eventlog.transfer.imported_trades import equal_rows, to_imported_trades
 from eventlog.transfer.importing import Draft, Importer
 from eventlog.transfer.observed_market import ObservedMarket
 from exchanges.binance.recordings.recorded_books import BOOK_COLUMNS, LEVELS, Books
@@ -72,7 +72,7 @@ class RecordedEntries:
         self._missing_updates = MissingUpdates(newest_update(importer), updates)
         self._stored = _StoredFacts(importer, draft, first_ns - _OVERLAP_NS)
         self._trade_event = trade_event
-        self._set_aside = importer.quarantined_bytes()
+        self._set_aside = importer.load_quarantined_bytes()
         self._parts: dict[str, list[pa.Table]] = {}
         self._own: dict[str, list[dict[str, Any]]] = {}
         self._size = self._rows = 0
@@ -185,9 +185,9 @@ class RecordedEntries:
     def _begin(self, recv_ns: int) -> None:
         """The first fact that is new must not be older than what the log holds."""
         self._begun = True
-        tick = self._draft.provisional()
+        tick = self._draft.provisional_tick()
         if tick is not None and recv_ns < tick["boundary_ns"] and self._seq == self._draft.next_seq:
-            self._draft.replace_provisional()
+            self._draft.replace_provisional_tick()
             self._seq = self._draft.next_seq
             self._ticks.begin_at(tick["boundary_ns"])
         if recv_ns < self._draft.last_recv_ns - _JOIN_STEP_BACK_NS:
@@ -200,7 +200,7 @@ class RecordedEntries:
             self.counts["ticks"] += 1
         if recv_ns // DAY_NS != self._day:
             self._day = recv_ns // DAY_NS
-            change = self._market.change_before(recv_ns)
+            change = self._market.pop_change(recv_ns)
             if change is not None:
                 self._say(INSTRUMENT, {"recv_ns": recv_ns, **asdict(change)})
 
@@ -226,7 +226,7 @@ class RecordedEntries:
 
     def _close_gap(self, agg_id: int, recv_ns: int) -> None:
         """A trade that came late may be the last that a gap of the log lacked."""
-        gap = self._open_gaps.closed_by(agg_id)
+        gap = self._open_gaps.fill(agg_id)
         if gap is not None:
             words = {name: gap[name] for name in ("what", "first", "last", "cause")}
             self._say(GAP, {"recv_ns": recv_ns, **words, "state": "filled"})
@@ -293,7 +293,7 @@ def _holes_after(newest: int | None, runs: I64) -> list[Range]:
     if newest is not None:
         later = runs[runs[:, LAST] > newest]
         runs = np.vstack([np.full((1, 6), newest, np.int64), later])
-    return holes(runs)
+    return find_gaps(runs)
 
 
 def _id_columns(kind: str, rows: pa.Table) -> list[tuple[int, int]]:
@@ -307,7 +307,7 @@ def _equal(kind: str, mine: pa.Table, others: pa.Table) -> list[bool]:
     if mine.num_rows == 0:
         return []
     if kind == AGG_TRADE:
-        same: list[bool] = equal_rows(trades_of(mine, 0), trades_of(others, 0)).tolist()
+        same: list[bool] = equal_rows(to_imported_trades(mine, 0), to_imported_trades(others, 0)).tolist()
         return same
     pairs = zip(*(table.select(_DIFF_CONTENT).to_pylist() for table in (mine, others)), strict=True)
     return [one == other for one, other in pairs]

@@ -100,12 +100,12 @@ def batches(market: Recordable, start_ns: int, minutes: int, with_diffs: bool = 
     Args:
         start_ns: where the market stands, a whole minute, ns UTC.
     """
-    yield Batch.of(1, 1, {INSTRUMENT: _instrument(market.parameters, start_ns)})
+    yield Batch.from_tables(1, 1, {INSTRUMENT: _instrument(market.parameters, start_ns)})
     seq = 2
     for minute in range(minutes):
         sheet = _Sheet(seq, with_diffs)
         sheet.add(market, start_ns + (minute + 1) * MINUTE_NS)
-        yield Batch.of(seq, sheet.seq - 1, sheet.tables())
+        yield Batch.from_tables(seq, sheet.seq - 1, sheet.tables())
         seq = sheet.seq
 
 

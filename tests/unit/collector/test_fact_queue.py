@@ -132,7 +132,7 @@ def test_what_memory_has_no_room_for_goes_to_the_file_and_comes_back_in_order(tm
             deepest = max(deepest, recorder.queue_depth)
             assert recorder.dropped == 0
         seen = {f.data for part in recorder.queued(AGG_TRADE) for f in part}
-        in_file = spill.unread
+        in_file = spill.pending_count
         writer.let.set()
         await recorder.stored()
         await until(lambda: not spill.is_open)
@@ -152,7 +152,7 @@ def test_what_memory_has_no_room_for_goes_to_the_file_and_comes_back_in_order(tm
 
 def test_a_full_disk_stops_reading_and_loses_nothing(tmp_path: Path) -> None:
     """The file is at its largest: putting waits, the reason is told; when the writer goes on, so does everything."""
-    writer, spill = StuckWriter(), Spill(tmp_path, most_bytes=400)
+    writer, spill = StuckWriter(), Spill(tmp_path, max_bytes=400)
 
     async def main() -> None:
         recorder = FactQueue(writer, lambda: None, nobody, spill, QueueLimits(facts=10))  # type: ignore[arg-type]

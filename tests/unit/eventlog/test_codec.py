@@ -45,7 +45,7 @@ def test_our_own_words_come_back_as_they_were_said() -> None:
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"[]", b'{"what":"x"}', b"\xff", a_tick().data])
 def test_bytes_that_are_not_their_kind_name_the_seq(data: bytes) -> None:
-    """The log is broken there: whoever reads must know where."""
+    """The log is broken there: the error names the seq."""
     with pytest.raises(BadEntry, match="seq 42: not a gap"):
         decode_entries([Entry(42, GAP, T0, data)], {})
 
@@ -61,7 +61,7 @@ def test_an_unknown_kind_is_not_skipped() -> None:
     """A newer version may have written it; without the venue's mapper its kinds are unknown too."""
     with pytest.raises(BadEntry, match="seq 5: kind 'order' is unknown"):
         decode_entries([Entry(5, "order", T0, b"{}")], MAPPER.decoders)
-    for kind in (name for name, each in KINDS.items() if not each.is_ours):
+    for kind in (name for name, declaration in KINDS.items() if not declaration.is_ours):
         with pytest.raises(BadEntry, match="unknown here"):
             decode_entries([Entry(1, kind, T0, b"{}")], {})
 

@@ -67,12 +67,12 @@ def test_every_kind_is_declared_once() -> None:
     assert {name for stream in STREAMS for name in kinds_of(stream)} == set(KINDS)
     assert STREAMS == (EVENTS, DECISIONS)
     for name, kind in KINDS.items():
-        assert {*kind.checked, *(kind.evidence or ())} <= set(SCHEMAS[name].names), name
+        assert {*kind.check_columns, *(kind.coverage_columns or ())} <= set(SCHEMAS[name].names), name
         assert kind.is_ours == (kind.body.__struct_fields__ != () and issubclass(kind.body, Body)), name
 
 
 def test_a_file_from_before_a_column_has_null_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whole, in pieces, by its name alone, and in SQL."""
+    """At once, in pieces, as a single column, and in SQL."""
     before = {"offset_ns": 5, "uncertainty_ns": 1, "round_trips": 3}
     cold = a_cold_log(tmp_path, [OFFSET.fact(CLOCK_OFFSET, T0)])
     (file,) = cold.catalogue.segments[0].files
@@ -80,9 +80,9 @@ def test_a_file_from_before_a_column_has_null_there(tmp_path: Path, monkeypatch:
     monkeypatch.setitem(KINDS, CLOCK_OFFSET, kind)
     monkeypatch.setitem(SCHEMAS, CLOCK_OFFSET, kind.schema())
     path = cold.path_of(file)
-    whole = {"seq": 1, "recv_ns": T0, **before, "server": None}
-    assert parquet_files.read(CLOCK_OFFSET, path).to_pylist() == [whole]
-    assert [t.to_pylist() for t in parquet_files.pieces(CLOCK_OFFSET, path, None, 10)] == [[whole]]
+    row = {"seq": 1, "recv_ns": T0, **before, "server": None}
+    assert parquet_files.read(CLOCK_OFFSET, path).to_pylist() == [row]
+    assert [t.to_pylist() for t in parquet_files.read_pieces(CLOCK_OFFSET, path, None, 10)] == [[row]]
     assert parquet_files.read(CLOCK_OFFSET, path, ["server"]).to_pylist() == [{"seq": 1, "server": None}]
     connection, _ = open_views(tmp_path, MARKET, None)
     with connection:
@@ -101,7 +101,7 @@ def test_a_file_of_a_later_version_is_refused(
     with pytest.raises(LogBroken, match="holds version 2 of clock_offset, and this program knows 1; use a newer one"):
         parquet_files.read(CLOCK_OFFSET, path)
     with pytest.raises(LogBroken, match="holds version 2"):
-        list(parquet_files.pieces(CLOCK_OFFSET, path, ["offset_ns"], 10))
+        list(parquet_files.read_pieces(CLOCK_OFFSET, path, ["offset_ns"], 10))
 
 
 def test_the_first_version_says_nothing_of_versions(tmp_path: Path) -> None:
@@ -116,5 +116,5 @@ def test_a_log_may_have_any_plain_name(tmp_path: Path) -> None:
     assert name.folder(tmp_path) == tmp_path / "binance" / "BTCFDUSD" / "orders"
     assert not ColdLog(tmp_path, name).exists()
     for bad in ("", "Orders", "../events", "a b", "1st", "x" * 40):
-        with pytest.raises(BadMarket, match="names no log"):
+        with pytest.raises(BadMarket, match="is no name of a log"):
             LogName(bad, MARKET)

@@ -21,7 +21,7 @@ from eventlog.names import LogName
 from eventlog.proof.check import check
 from eventlog.store.cold import ColdLog
 from eventlog.store.log import Log
-from eventlog.transfer.importing import Imported, Importer
+from eventlog.transfer.importing import Importer, ImportSummary
 from eventlog.transfer.trade_import import import_trades
 from exchanges.binance.archives.archive import Archive
 from exchanges.binance.mapper import BinanceMapper
@@ -38,7 +38,7 @@ ROWS = [archive_row(i, f"{60_000 + i}.10", f"0.00{i}", T0_MS + i) for i in range
 Trade = tuple[int, Decimal, Decimal]
 
 
-def bring(storage: Path, *files: Path) -> tuple[list[Imported], ColdLog]:
+def bring(storage: Path, *files: Path) -> tuple[list[ImportSummary], ColdLog]:
     """Import files; what came of each, and the log."""
     importer = Importer(ColdLog(storage, LogName("events", MARKET)), ManualClock(NOW * 2))
     try:
@@ -49,13 +49,13 @@ def bring(storage: Path, *files: Path) -> tuple[list[Imported], ColdLog]:
     return done, importer.cold
 
 
-def held(cold: ColdLog) -> list[Trade]:
+def load_trades(cold: ColdLog) -> list[Trade]:
     """The trades of a log."""
-    found = contents(cold.read(0, cold.catalogue.last_seq))
-    decimals = found[INSTRUMENT][0]["quantity_decimals"]
+    entries = contents(cold.read(0, cold.catalogue.last_seq))
+    decimals = entries[INSTRUMENT][0]["quantity_decimals"]
     return [
         (t["agg_id"], Decimal(t["price_e8"]) / 10**8, Decimal(t["quantity_e8"]) / 10**decimals)
-        for t in found[AGG_TRADE]
+        for t in entries[AGG_TRADE]
     ]
 
 
@@ -64,7 +64,7 @@ def plainly(text: str) -> list[Trade]:
     return [(int(r[0]), Decimal(r[1]), Decimal(r[2])) for r in csv.reader(io.StringIO(text))]
 
 
-def zipped(*members: tuple[str, str | bytes]) -> bytes:
+def make_zip(*members: tuple[str, str | bytes]) -> bytes:
     """A zip."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -73,7 +73,7 @@ def zipped(*members: tuple[str, str | bytes]) -> bytes:
     return out.getvalue()
 
 
-def tarred(text: str) -> bytes:
+def make_tar_gz(text: str) -> bytes:
     """A tar of one CSV."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as archive:
@@ -107,10 +107,10 @@ SAME: dict[str, bytes] = {
     "twice": (TEXT + TEXT).encode(),
     "gzip": gzip.compress(TEXT.encode()),
     "two gzips": gzip.compress(TEXT[:90].encode()) + gzip.compress(TEXT[90:].encode()),
-    "a folder": zipped(("data/", ""), ("data/BTCUSDT-aggTrades-2024-01-01.csv", TEXT)),
-    "things beside": zipped(("README.txt", "x"), ("X.CSV", TEXT), ("X.CSV.CHECKSUM", "x"), ("__MACOSX/._X.CSV", "x")),
-    "no ending": zipped(("trades.txt", TEXT)),
-    "what follows a zip": zipped(("a.csv", TEXT)) + b"x" * 100,
+    "a folder": make_zip(("data/", ""), ("data/BTCUSDT-aggTrades-2024-01-01.csv", TEXT)),
+    "things beside": make_zip(("README.txt", "x"), ("X.CSV", TEXT), ("X.CSV.CHECKSUM", "x"), ("__MACOSX/._X.CSV", "x")),
+    "no ending": make_zip(("trades.txt", TEXT)),
+    "what follows a zip": make_zip(("a.csv", TEXT)) + b"x" * 100,
 }  # fmt: skip
 
 
@@ -120,7 +120,7 @@ def test_the_same_trades_however_they_are_written(tmp_path: Path, name: str) -> 
     path = tmp_path / "x"
     path.write_bytes(SAME[name])
     (done,), cold = bring(tmp_path / "s", path)
-    assert held(cold) == plainly(TEXT)
+    assert load_trades(cold) == plainly(TEXT)
     assert (done.added, done.conflicts) == (5, 0)
     assert check(Log(cold, None, BinanceMapper(MARKET.symbol).decoders)).complete
 
@@ -159,7 +159,7 @@ def test_other_archives_of_the_venue_are_named(tmp_path: Path, kind: str, header
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "message"),
     [
         (TEXT.replace(",", ";").encode(), "write commas instead of ';'"),
         (TEXT.replace(",", "\t").encode(), r"write commas instead of '\\t'"),
@@ -180,21 +180,21 @@ def test_other_archives_of_the_venue_are_named(tmp_path: Path, kind: str, header
         ((TEXT + archive_row(6)[:-5]).encode(), "line 6 .*8 columns were expected, it has 7"),
         ((TEXT + archive_row(6)[:-2]).encode(), "line 6 .*best_match is 'Tr'"),
         (archive_row(2**63).encode(), "agg_id is '9223372036854775808'"),
-        (zipped(("a.csv", TEXT), ("b.csv", TEXT)), "holds 2 files"),
-        (zipped(("a.zip", zipped(("a.csv", TEXT)))), "holds a zip file; unpack it first"),
-        (zipped(("a.csv.gz", gzip.compress(TEXT.encode()))), "holds a gzip file; unpack it first"),
-        (zipped(("a.csv", TEXT)) + zipped(("b.csv", TEXT)), "bytes before its first file"),
+        (make_zip(("a.csv", TEXT), ("b.csv", TEXT)), "holds 2 files"),
+        (make_zip(("a.zip", make_zip(("a.csv", TEXT)))), "holds a zip file; unpack it first"),
+        (make_zip(("a.csv.gz", gzip.compress(TEXT.encode()))), "holds a gzip file; unpack it first"),
+        (make_zip(("a.csv", TEXT)) + make_zip(("b.csv", TEXT)), "bytes before its first file"),
         (gzip.compress(gzip.compress(TEXT.encode())), "holds a gzip file; unpack it first"),
-        (gzip.compress(tarred(TEXT)), "holds a tar file; unpack it first"),
-        (tarred(TEXT), "holds a tar file; unpack it first"),
+        (gzip.compress(make_tar_gz(TEXT)), "holds a tar file; unpack it first"),
+        (make_tar_gz(TEXT), "holds a tar file; unpack it first"),
         (gzip.compress(b"\xfd7zXZ\x00" + b"x" * 99), "holds a xz file; unpack it first"),
-        (zipped(("ETHUSDT-aggTrades-2024-01-01.csv", TEXT)), "is of ETHUSDT, the market is BTCUSDT"),
+        (make_zip(("ETHUSDT-aggTrades-2024-01-01.csv", TEXT)), "is of ETHUSDT, the market is BTCUSDT"),
     ],
 )
-def test_what_cannot_be_read_is_said_in_a_line(tmp_path: Path, data: bytes, said: str) -> None:
+def test_what_cannot_be_read_is_said_in_a_line(tmp_path: Path, data: bytes, message: str) -> None:
     """Never a guess; nothing of it is left behind."""
     (tmp_path / "x").write_bytes(data)
-    with pytest.raises(BadFile, match=said) as caught:
+    with pytest.raises(BadFile, match=message) as caught:
         bring(tmp_path / "s", tmp_path / "x")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "s").exists()
@@ -230,8 +230,8 @@ def test_a_name_says_which_market_wherever_it_stands(tmp_path: Path, name: str, 
     if of is None:
         archive = Archive(path, MARKET.symbol)
         assert sum(len(block) for block in archive.blocks(8)) == 5
-        told = [note for note in archive.notes() if "no name in it says of which market it is" in note]
-        assert len(told) == ("BTCUSDT" not in name.upper())
+        notes = [note for note in archive.notes() if "no name in it says of which market it is" in note]
+        assert len(notes) == ("BTCUSDT" not in name.upper())
         return
     with pytest.raises(BadFile, match=f"is of {of}, the market is BTCUSDT"):
         bring(tmp_path / "s", path)
@@ -239,10 +239,10 @@ def test_a_name_says_which_market_wherever_it_stands(tmp_path: Path, name: str, 
 
 def test_an_archive_like_those_of_futures_is_told(tmp_path: Path) -> None:
     """Its name is that of the spot archive; the column that it lacks is all that differs."""
-    for rows, told in ((ROWS, 0), ([row[:-5] for row in ROWS], 1)):
+    for rows, notes in ((ROWS, 0), ([row[:-5] for row in ROWS], 1)):
         archive = Archive(archive_csv(tmp_path / "BTCUSDT-aggTrades-2024-01-01.csv", rows))
         list(archive.blocks(8))
-        assert ["futures archives" in note for note in archive.notes()] == [True] * told
+        assert ["futures archives" in note for note in archive.notes()] == [True] * notes
 
 
 def walk(first_id: int, count: int, price: str, tick: str, quantities: Sequence[str], day: int = 0) -> list[str]:
@@ -272,11 +272,11 @@ def walk(first_id: int, count: int, price: str, tick: str, quantities: Sequence[
     ],
 )
 def test_every_number_of_any_market_is_exact(tmp_path: Path, price: str, tick: str, quantities: Sequence[str]) -> None:
-    """Whatever a coin costs; the sum is SQL's too, and prices lie on the grid that is told."""
+    """Whatever a coin costs; the sum is SQL's too, and prices lie on the inferred grid."""
     rows = walk(1, 400, price, tick, quantities)
     expected = plainly("\n".join(rows))
     _, cold = bring(tmp_path / "s", archive_csv(tmp_path / "x.csv", rows))
-    assert held(cold) == expected
+    assert load_trades(cold) == expected
     (grid,) = contents(cold.read(0, cold.catalogue.last_seq))[INSTRUMENT]
     assert all(p * 10**8 % grid["tick_size_e8"] == 0 for _, p, _ in expected)
     with connect(tmp_path / "s", MARKET) as connection:
@@ -290,7 +290,7 @@ HALVES = walk(451, 2, "0.00001", "0.00000001", ["1.5"], day=2)
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "said"),
+    ("first", "second", "message"),
     [
         (QUIET, LOUD, "b.csv: so many coins were traded that with the 8 decimals"),
         (QUIET, HUGE, r"is too large for the 8 decimals that this log keeps"),
@@ -298,16 +298,16 @@ HALVES = walk(451, 2, "0.00001", "0.00000001", ["1.5"], day=2)
     ],
 )
 def test_what_a_log_cannot_count_is_refused_with_the_way_on(
-    tmp_path: Path, first: list[str], second: list[str], said: str
+    tmp_path: Path, first: list[str], second: list[str], message: str
 ) -> None:
     """And that way works: the same file in a log of its own."""
     files = [archive_csv(tmp_path / name, rows) for name, rows in (("a.csv", first), ("b.csv", second))]
     bring(tmp_path / "s", files[0])
-    with pytest.raises((BadFile, EventLogError), match=f"{said}.*into another --storage") as caught:
+    with pytest.raises((BadFile, EventLogError), match=f"{message}.*into another --storage") as caught:
         bring(tmp_path / "s", files[1])
     assert "\n" not in str(caught.value)
-    assert held(bring(tmp_path / "s", files[0])[1]) == plainly("\n".join(first))
-    assert held(bring(tmp_path / "other", files[1])[1]) == plainly("\n".join(second))
+    assert load_trades(bring(tmp_path / "s", files[0])[1]) == plainly("\n".join(first))
+    assert load_trades(bring(tmp_path / "other", files[1])[1]) == plainly("\n".join(second))
 
 
 def test_a_quiet_month_leaves_room_for_a_loud_one(tmp_path: Path) -> None:
@@ -316,7 +316,7 @@ def test_a_quiet_month_leaves_room_for_a_loud_one(tmp_path: Path) -> None:
     loud = walk(401, 400, "0.0025", "0.0000001", [str(400_000_000 + i) for i in range(1, 200)], day=1)
     files = [archive_csv(tmp_path / f"{i}.csv", rows) for i, rows in enumerate((quiet, loud))]
     _, cold = bring(tmp_path / "s", *files)
-    assert held(cold) == plainly("\n".join(quiet + loud))
+    assert load_trades(cold) == plainly("\n".join(quiet + loud))
     assert sum(t["quantity_e8"] for t in contents(cold.read(0, cold.catalogue.last_seq))[AGG_TRADE]) < 2**62
 
 
@@ -344,14 +344,14 @@ def test_what_comes_again_is_known_or_a_conflict(
     done, cold = bring(tmp_path / "s", *paths)
     on_record = len(contents(cold.read(0, cold.catalogue.last_seq)).get(QUARANTINE, []))
     assert (*(sum(getattr(d, n) for d in done) for n in ("added", "known", "conflicts")), on_record) == counts
-    assert held(cold) == plainly(TEXT)
+    assert load_trades(cold) == plainly(TEXT)
 
 
 def test_a_storage_whose_name_is_no_text(tmp_path: Path) -> None:
     """As disks of other machines have them: read and checked like any; SQL alone says that it cannot."""
     storage = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
     cold = bring(storage, archive_csv(tmp_path / "x.csv", ROWS))[1]
-    assert held(cold) == plainly(TEXT)
+    assert load_trades(cold) == plainly(TEXT)
     assert check(Log(cold, None, BinanceMapper(MARKET.symbol).decoders)).complete
     with pytest.raises((EventLogError, ResearchError), match=r"\\xff.*is no UTF-8.*move the folder$"):
         connect(storage, MARKET)

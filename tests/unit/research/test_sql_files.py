@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from eventlog.disk.files import digest_of
+from eventlog.disk.files import file_digest
 from eventlog.errors import EventLogError, LogBroken
 from eventlog.facts.capture import TICK
 from eventlog.facts.market import AGG_TRADE, SNAPSHOT
@@ -169,7 +169,7 @@ def test_levels_that_are_none_are_refused(tmp_path: Path) -> None:
     table = pq.read_table(path)
     holes = pa.array([[1, None]], pa.list_(pa.int64()))
     pq.write_table(table.set_column(table.schema.get_field_index("bid_price_steps"), "bid_price_steps", holes), path)
-    fake = msgspec.structs.replace(segment.files[0], sha256=digest_of(path))
+    fake = msgspec.structs.replace(segment.files[0], sha256=file_digest(path))
     message = msgspec.structs.replace(cold.catalogue, segments=(msgspec.structs.replace(segment, files=(fake,)),))
     message.save(cold.folder)
     with connect(tmp_path, MARKET) as connection, pytest.raises(duckdb.Error, match="a level is null"):
@@ -217,7 +217,7 @@ def a_run(folder: Path, values: list[int], digest: str | None = None) -> Path:
     folder.mkdir(parents=True)
     path = folder / "scores.parquet"
     pq.write_table(pa.table({"samples": values}), path)
-    files = {path.name: digest or digest_of(path)}
+    files = {path.name: digest or file_digest(path)}
     (folder / "manifest.json").write_text(json.dumps({"run_id": folder.name, "inputs": {}, "files": files}))
     return path
 

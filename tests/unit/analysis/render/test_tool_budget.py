@@ -91,7 +91,7 @@ def moved_on(batch: Batch, rows: int) -> Batch:
             if at >= 0:
                 table = table.set_column(at, table.schema.field(at), [table.column(name).to_numpy() + rows])
         tables[kind] = table
-    return Batch.of(batch.first_seq + rows, batch.last_seq + rows, tables)
+    return Batch.from_tables(batch.first_seq + rows, batch.last_seq + rows, tables)
 
 
 def a_rich_market() -> Iterator[Batch]:

@@ -37,7 +37,7 @@ def told(
     if rows:
         times, prices, quantities = (np.array(c, np.int64) for c in zip(*rows, strict=True))
         columns = {"seq": np.arange(1, len(rows) + 1), **trade_columns(times, prices, quantities)}
-        buckets.apply(Batch.of(1, len(rows), {AGG_TRADE: table(AGG_TRADE, columns)}))
+        buckets.apply(Batch.from_tables(1, len(rows), {AGG_TRADE: table(AGG_TRADE, columns)}))
     buckets.close(T0 + end_minute * MINUTE_NS)
     profiles = [IncrementalProfile(buckets, h) for h in horizons]
     for profile in profiles:

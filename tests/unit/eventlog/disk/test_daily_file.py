@@ -1,4 +1,4 @@
-"""A file a day, whoever else writes to it."""
+"""One file per day, with several writers."""
 
 import os
 import subprocess
@@ -14,18 +14,18 @@ from tests.builders import T0
 from tests.conftest import ROOT
 
 
-def begun_on(path: Path, day_ns: int) -> None:
+def write_file_of_day(path: Path, day_ns: int) -> None:
     """Make a file look as if it was last written on a day."""
     os.utime(path, ns=(day_ns, day_ns))
 
 
 def test_every_day_has_its_file(tmp_path: Path) -> None:
-    """Today's lines under the plain name, yesterday's beside it under its date, whole."""
+    """Today's lines under the plain name, yesterday's beside it under its date, complete."""
     path = tmp_path / "logs" / "a.log"
     file = DailyFile(path, 7)
     file.append("one\n", T0)
     file.append("two\n", T0)
-    begun_on(path, T0)
+    write_file_of_day(path, T0)
     file.append("three\n", T0 + DAY_NS)
     assert path.read_text() == "three\n"
     assert path.with_name(f"a.log.{day_of(T0)}").read_text() == "one\ntwo\n"
@@ -41,10 +41,10 @@ def test_old_days_go_and_nothing_else_does(tmp_path: Path) -> None:
     for name in ("a.log.old", "a.log.2020-13-45x", "b.log.2001-01-01"):
         (tmp_path / name).write_text("mine")
     path.write_text("before\n")
-    begun_on(path, T0 - 12 * DAY_NS)
+    write_file_of_day(path, T0 - 12 * DAY_NS)
     DailyFile(path, 7).append("now\n", T0)
-    kept = sorted(p.name.removeprefix("a.log.") for p in tmp_path.glob("a.log.20*") if p.name != "a.log.2020-13-45x")
-    assert kept == [day_of(T0 - back * DAY_NS) for back in range(7, 0, -1)]
+    dates = sorted(p.name.removeprefix("a.log.") for p in tmp_path.glob("a.log.20*") if p.name != "a.log.2020-13-45x")
+    assert dates == [day_of(T0 - back * DAY_NS) for back in range(7, 0, -1)]
     assert {"a.log.old", "a.log.2020-13-45x", "b.log.2001-01-01"} <= {p.name for p in tmp_path.iterdir()}
 
 
@@ -54,7 +54,7 @@ def test_two_processes_share_a_file_over_midnight(tmp_path: Path) -> None:
     one, two = DailyFile(path, 7), DailyFile(path, 7)
     one.append("1\n", T0)
     two.append("2\n", T0)
-    begun_on(path, T0)
+    write_file_of_day(path, T0)
     one.append("3\n", T0 + DAY_NS)
     two.append("4\n", T0 + DAY_NS)
     one.append("5\n", T0 + DAY_NS)
@@ -63,7 +63,7 @@ def test_two_processes_share_a_file_over_midnight(tmp_path: Path) -> None:
 
 
 def test_many_processes_at_once_lose_no_line(tmp_path: Path) -> None:
-    """Whole lines, each once."""
+    """Complete lines, each once."""
     script = (
         "import sys; from pathlib import Path; from eventlog.disk.daily_file import DailyFile\n"
         "file = DailyFile(Path(sys.argv[1]), 7)\n"
@@ -82,7 +82,7 @@ def test_a_line_that_was_cut_off_is_ended_first(tmp_path: Path) -> None:
     """A full disk or a crash left half a line: what follows stands in lines of its own."""
     path = tmp_path / "a.log"
     path.write_text('{"a": 1}\n{"a": 2, "b"')
-    begun_on(path, T0)
+    write_file_of_day(path, T0)
     file = DailyFile(path, 7)
     file.append('{"a": 3}\n', T0)
     file.append('{"a": 4}\n', T0)
@@ -95,7 +95,7 @@ def test_a_line_that_a_full_disk_cut_off_is_ended_first(tmp_path: Path, monkeypa
     path = tmp_path / "a.log"
     file = DailyFile(path, 7)
     file.append('{"a": 1}\n', T0)
-    begun_on(path, T0)
+    write_file_of_day(path, T0)
     room = [3, 0]
 
     def write(descriptor: int, data: memoryview) -> int:
@@ -117,7 +117,7 @@ def test_a_line_that_a_full_disk_cut_off_is_ended_first(tmp_path: Path, monkeypa
 
 
 def test_a_removed_file_is_begun_again(tmp_path: Path) -> None:
-    """Somebody tidied up."""
+    """Another process removed the file."""
     path = tmp_path / "a.log"
     file = DailyFile(path, 7)
     file.append("one\n", T0)

@@ -1,4 +1,4 @@
-"""What a footer says, held against Arrow's own reading of it; and what damage to it ends in."""
+"""The footer reader against Arrow's own reading, and its errors on damaged footers."""
 
 import io
 from pathlib import Path
@@ -23,15 +23,15 @@ def groups_of(data: bytes) -> list[RowGroup]:
 def by_arrow(data: bytes) -> list[RowGroup]:
     """The same as Arrow's metadata have it."""
     about = pq.read_metadata(io.BytesIO(data))
-    found = []
+    groups = []
     for group in map(about.row_group, range(about.num_row_groups)):
-        columns = map(group.column, range(group.num_columns))
-        named = (
+        chunks = map(group.column, range(group.num_columns))
+        columns = (
             Column(c.path_in_schema, c.num_values, c.total_uncompressed_size, c.physical_type == "BYTE_ARRAY")
-            for c in columns
+            for c in chunks
         )
-        found.append(RowGroup(group.num_rows, tuple(named)))
-    return found
+        groups.append(RowGroup(group.num_rows, tuple(columns)))
+    return groups
 
 
 def read_or_refused(kind: str, path: Path) -> str | None:
@@ -61,18 +61,18 @@ def test_it_says_what_arrow_reads_of_other_files(options: dict[str, object]) -> 
 @pytest.mark.parametrize(("kind", "bit"), [("gap", 2), ("snapshot", 1)])
 def test_a_flipped_footer_ends_nothing(tmp_path: Path, kind: str, bit: int) -> None:
     """Every byte of a footer with a bit flipped: read as it was, or refused. Some of these end Arrow's process."""
-    written = parquet_files.to_bytes(kind, TABLES[kind])
+    content = parquet_files.to_bytes(kind, TABLES[kind])
     path = tmp_path / "x.parquet"
-    begin = len(written) - 8 - int.from_bytes(written[-8:-4], "little")
-    refused = 0
-    for at in range(begin, len(written)):
-        changed = bytearray(written)
-        changed[at] ^= 1 << bit
-        path.write_bytes(changed)
-        told = read_or_refused(kind, path)
-        assert told in (None, "1 line")
-        refused += told is not None
-    assert refused > (len(written) - begin) // 2
+    begin = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    refusals = 0
+    for at in range(begin, len(content)):
+        damaged = bytearray(content)
+        damaged[at] ^= 1 << bit
+        path.write_bytes(damaged)
+        outcome = read_or_refused(kind, path)
+        assert outcome in (None, "1 line")
+        refusals += outcome is not None
+    assert refusals > (len(content) - begin) // 2
 
 
 @pytest.mark.parametrize(

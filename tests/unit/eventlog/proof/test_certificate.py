@@ -15,7 +15,7 @@ from eventlog.disk import parquet_files
 from eventlog.errors import EventLogError, LogBroken
 from eventlog.facts.entry import Fact
 from eventlog.facts.market import AGG_TRADE
-from eventlog.proof.certificate import Certificate, certify, difference, load, path_of, save, seal_of
+from eventlog.proof.certificate import Certificate, certify, compute_seal, find_difference, load, path_of, save
 from eventlog.proof.day_tally import DayTally
 from eventlog.proof.minute_digests import MinuteDigests
 from eventlog.store.cold import ColdLog
@@ -56,87 +56,92 @@ def a_day(first_id: int = 1, start_ns: int = T0, leave_out: Sequence[int] = ()) 
     return facts
 
 
-def certified(storage: Path, *segments: Sequence[Fact]) -> Certificate:
+def certify_segments(storage: Path, *segments: Sequence[Fact]) -> Certificate:
     """The certificate of 2024-01-01 in a log of these facts."""
     return certify(a_log(storage, *segments), T0)
 
 
 def test_a_whole_day_is_complete(tmp_path: Path) -> None:
     """Ranges, counts and ticks are those of the day; the last tick arrives at midnight and belongs to the next."""
-    found = certified(tmp_path, a_day())
-    assert (found.complete, found.sound, found.reasons) == (True, True, [])
-    assert (found.day, found.entries, found.seqs) == ("2024-01-01", 144 + 1439, (1, 144 + 1439))
-    assert (found.trades.count, found.trades.agg_ids, found.trades.trade_ids) == (144, [(1, 144)], [(1, 144)])
-    assert (found.trades.sources, found.trades.repaired) == ({"stream": 144}, {})
-    assert (found.ticks.expected, found.ticks.present, found.ticks.trades_live) == (1440, 1440, 1440)
-    assert found.unproven_trades == []
-    assert found.unproven_depth == [(T0, T0 + DAY_NS)]
-    assert (found.minutes[0][:2], found.minutes[-1][:2], len(found.minutes)) == (("00:00", 1), ("23:59", 1), 1440)
-    assert found.head == found.minutes[-1][2]
+    certificate = certify_segments(tmp_path, a_day())
+    assert (certificate.complete, certificate.sound, certificate.reasons) == (True, True, [])
+    assert (certificate.day, certificate.entries, certificate.seqs) == ("2024-01-01", 144 + 1439, (1, 144 + 1439))
+    trades = certificate.trades
+    assert (trades.count, trades.agg_ids, trades.trade_ids) == (144, [(1, 144)], [(1, 144)])
+    assert (certificate.trades.sources, certificate.trades.repaired) == ({"stream": 144}, {})
+    assert (certificate.ticks.expected, certificate.ticks.present, certificate.ticks.trades_live) == (1440, 1440, 1440)
+    assert certificate.unproven_trades == []
+    assert certificate.unproven_depth == [(T0, T0 + DAY_NS)]
+    assert (certificate.minutes[0][:2], certificate.minutes[-1][:2], len(certificate.minutes)) == (
+        ("00:00", 1),
+        ("23:59", 1),
+        1440,
+    )
+    assert certificate.head == certificate.minutes[-1][2]
 
 
 def test_a_hole_nobody_names_is_a_flaw_and_its_time_is_unproven(tmp_path: Path) -> None:
     """Trade 5 came at 00:40; what lies between trades 4 and 6 is not proven."""
-    found = certified(tmp_path, a_day(leave_out=[5]))
-    assert (found.complete, found.sound) == (False, False)
-    assert found.reasons == ["missing agg ids no gap names: 1: 5-5"]
-    assert found.trades.agg_ids == [(1, 4), (6, 144)]
-    assert found.unproven_trades == [(T0 + 30 * MINUTE_NS, T0 + 50 * MINUTE_NS + 1)]
+    certificate = certify_segments(tmp_path, a_day(leave_out=[5]))
+    assert (certificate.complete, certificate.sound) == (False, False)
+    assert certificate.reasons == ["missing agg ids no gap names: 1: 5-5"]
+    assert certificate.trades.agg_ids == [(1, 4), (6, 144)]
+    assert certificate.unproven_trades == [(T0 + 30 * MINUTE_NS, T0 + 50 * MINUTE_NS + 1)]
 
 
-@pytest.mark.parametrize(("state", "said"), [("open", "open gaps"), ("given_up", "missing for good")])
-def test_a_hole_a_gap_names_is_no_flaw(tmp_path: Path, state: str, said: str) -> None:
+@pytest.mark.parametrize(("state", "label"), [("open", "open gaps"), ("given_up", "missing for good")])
+def test_a_hole_a_gap_names_is_no_flaw(tmp_path: Path, state: str, label: str) -> None:
     """Open, it may still be filled; given up, it is missing for good. Its time stays unproven."""
-    found = certified(
+    certificate = certify_segments(
         tmp_path,
         [*a_day(leave_out=[5])[:-1], a_gap(5, 5, state=state, at_ns=T0 + DAY_NS - 1)],
         [a_tick(T0 + DAY_NS, last_agg_id=144)],
     )
-    assert (found.complete, found.sound) == (False, True)
-    assert [(g.first, g.last, g.cause, g.state) for g in found.gaps] == [(5, 5, "disconnect", state)]
-    assert found.reasons == [f"{said}: 1: agg_ids 5-5 (disconnect)"]
-    assert len(found.unproven_trades) == 1
+    assert (certificate.complete, certificate.sound) == (False, True)
+    assert [(g.first, g.last, g.cause, g.state) for g in certificate.gaps] == [(5, 5, "disconnect", state)]
+    assert certificate.reasons == [f"{label}: 1: agg_ids 5-5 (disconnect)"]
+    assert len(certificate.unproven_trades) == 1
 
 
 def test_a_trade_that_came_a_day_late_closes_its_hole(tmp_path: Path) -> None:
     """Two hours into the next day REST brought what was missing; the gap's newest word is there too."""
     gap = a_gap(5, 5, at_ns=T0 + DAY_NS - 1)
     late = a_trade(5, at_ns=T0 + 40 * MINUTE_NS, recv_ns=T0 + DAY_NS + 120 * MINUTE_NS)
-    filled = a_gap(5, 5, state="filled", at_ns=T0 + DAY_NS + 120 * MINUTE_NS)
-    found = certified(
-        tmp_path, [*a_day(leave_out=[5])[:-1], gap], [a_tick(T0 + DAY_NS, last_agg_id=144)], [late, filled]
+    filled_gap = a_gap(5, 5, state="filled", at_ns=T0 + DAY_NS + 120 * MINUTE_NS)
+    certificate = certify_segments(
+        tmp_path, [*a_day(leave_out=[5])[:-1], gap], [a_tick(T0 + DAY_NS, last_agg_id=144)], [late, filled_gap]
     )
-    assert (found.complete, found.reasons, found.unproven_trades) == (True, [], [])
-    assert [(g.first, g.state) for g in found.gaps] == [(5, "filled")]
-    assert found.trades.agg_ids == [(1, 4), (6, 144)]
+    assert (certificate.complete, certificate.reasons, certificate.unproven_trades) == (True, [], [])
+    assert [(g.first, g.state) for g in certificate.gaps] == [(5, "filled")]
+    assert certificate.trades.agg_ids == [(1, 4), (6, 144)]
 
 
 def test_what_was_repaired_is_told_by_its_source(tmp_path: Path) -> None:
     """Runs of ids that requests brought."""
     facts = [a_trade(1), a_rest_trade(2), a_rest_trade(3), a_trade(4), a_rest_trade(5)]
-    found = certified(tmp_path, facts)
-    assert found.trades.sources == {"rest": 3, "stream": 2}
-    assert found.trades.repaired == {"rest": [(2, 3), (5, 5)]}
+    certificate = certify_segments(tmp_path, facts)
+    assert certificate.trades.sources == {"rest": 3, "stream": 2}
+    assert certificate.trades.repaired == {"rest": [(2, 3), (5, 5)]}
 
 
 def test_a_broken_chain_of_trade_ids_is_a_flaw(tmp_path: Path) -> None:
-    """Agg ids without a hole, but a trade within them is missing."""
-    found = certified(tmp_path, [a_trade(1), a_trade(2, first_id=3)])
-    assert "trade ids out of chain at agg ids: 1: 2" in found.reasons
-    assert found.trades.trade_ids == [(1, 1), (3, 3)]
+    """Agg ids without a gap, but a trade within them is missing."""
+    certificate = certify_segments(tmp_path, [a_trade(1), a_trade(2, first_id=3)])
+    assert "trade ids out of chain at agg ids: 1: 2" in certificate.reasons
+    assert certificate.trades.trade_ids == [(1, 1), (3, 3)]
 
 
 def test_twice_the_same_trade_is_a_flaw(tmp_path: Path) -> None:
     """It would count twice."""
-    assert "1 entries are there twice" in certified(tmp_path, [a_trade(1), a_trade(1), a_trade(2)]).reasons
+    assert "1 entries are there twice" in certify_segments(tmp_path, [a_trade(1), a_trade(1), a_trade(2)]).reasons
 
 
 def test_a_half_day_says_where_the_log_begins_and_ends(tmp_path: Path) -> None:
     """From 12:00 to 13:00, archived to its end."""
     noon = T0 + 12 * 60 * MINUTE_NS
-    found = certified(tmp_path, [a_trade(1, at_ns=noon), a_tick(noon + 60 * MINUTE_NS, last_agg_id=1)])
-    assert (found.complete, found.sound) == (False, True)
-    assert found.reasons == [
+    certificate = certify_segments(tmp_path, [a_trade(1, at_ns=noon), a_tick(noon + 60 * MINUTE_NS, last_agg_id=1)])
+    assert (certificate.complete, certificate.sound) == (False, True)
+    assert certificate.reasons == [
         "the archive ends at 2024-01-01T13:00:00Z, before the day does",
         "trades before 2024-01-01T12:00:00Z are not proven",
         "trades after 2024-01-01T13:00:00Z are not proven",
@@ -145,20 +150,20 @@ def test_a_half_day_says_where_the_log_begins_and_ends(tmp_path: Path) -> None:
 
 def test_a_day_of_nothing_is_not_complete(tmp_path: Path) -> None:
     """A mistyped day must not read as proven."""
-    found = certify(a_log(tmp_path, [a_trade(1)]), T0 + 5 * DAY_NS)
-    assert (found.complete, found.entries, found.head) == (False, 0, "")
-    assert found.reasons == ["the log holds nothing of the day"]
+    certificate = certify(a_log(tmp_path, [a_trade(1)]), T0 + 5 * DAY_NS)
+    assert (certificate.complete, certificate.entries, certificate.head) == (False, 0, "")
+    assert certificate.reasons == ["the log holds nothing of the day"]
 
 
 def test_updates_that_break_off_are_told(tmp_path: Path) -> None:
     """Unless a gap, a reset or a recorder that had just started says why."""
     books = [a_snapshot(update_id=10), a_diff(11, 12), a_diff(13, 14)]
     later = a_diff(20, 21, at_ns=T0 + SECOND_NS)
-    silent = certified(tmp_path / "a", [*books, later])
+    silent = certify_segments(tmp_path / "a", [*books, later])
     assert silent.updates.chained == [(11, 14), (20, 21)]
     assert "missing update ids nothing names: 1: 15-19" in silent.reasons
     for i, word in enumerate((a_gap(15, 19, "update_ids", "given_up"), a_book_reset(15, 19), a_session("started"))):
-        assert certified(tmp_path / f"b{i}", [*books, word, later]).sound
+        assert certify_segments(tmp_path / f"b{i}", [*books, word, later]).sound
 
 
 def test_the_rest_of_what_happened_is_counted(tmp_path: Path) -> None:
@@ -171,14 +176,19 @@ def test_the_rest_of_what_happened_is_counted(tmp_path: Path) -> None:
         a_book_audit(),
         a_book_reset(),
     ]
-    found = certified(tmp_path, [*facts, a_session("disconnected", T0 + SECOND_NS)])
-    assert (found.book.audits, found.book.unhealthy, found.book.missing, found.book.ghost) == (2, 1, 2, 0)
-    assert found.book.resets == [("2024-01-01T00:00:00Z", "diff_missing")]
-    assert found.quarantined == {"no JSON": 2}
-    assert found.sessions == {"disconnected": 1, "started": 1}
-    assert found.disconnects == [("2024-01-01T00:00:01Z", "detail")]
-    assert found.recorded_by == ["code"]
-    assert found.clock is None
+    certificate = certify_segments(tmp_path, [*facts, a_session("disconnected", T0 + SECOND_NS)])
+    assert (certificate.book.audits, certificate.book.unhealthy, certificate.book.missing, certificate.book.ghost) == (
+        2,
+        1,
+        2,
+        0,
+    )
+    assert certificate.book.resets == [("2024-01-01T00:00:00Z", "diff_missing")]
+    assert certificate.quarantined == {"no JSON": 2}
+    assert certificate.sessions == {"disconnected": 1, "started": 1}
+    assert certificate.disconnects == [("2024-01-01T00:00:01Z", "detail")]
+    assert certificate.recorded_by == ["code"]
+    assert certificate.clock is None
 
 
 def test_measured_clock_offsets_are_summed_up() -> None:
@@ -193,17 +203,17 @@ def test_a_quiet_market_is_joined_to_its_last_trade(tmp_path: Path) -> None:
     """No trade for two days before: the id of the last one still joins, and the night without trades is proven."""
     noon = T0 + 12 * 60 * MINUTE_NS
     first = [a_trade(7, at_ns=T0 - 2 * DAY_NS)]
-    found = certified(
+    certificate = certify_segments(
         tmp_path, first, [a_tick(T0 - DAY_NS)], [a_trade(8, at_ns=noon), a_tick(T0 + DAY_NS, last_agg_id=8)]
     )
-    assert (found.complete, found.unproven_trades) == (True, [])
+    assert (certificate.complete, certificate.unproven_trades) == (True, [])
 
 
 def test_the_same_log_gives_the_same_bytes(tmp_path: Path) -> None:
     """However it was cut into segments, the chain is one; the files alone differ."""
     day = a_day()
-    one, again = certified(tmp_path / "a", day), certified(tmp_path / "b", day)
-    cut = certified(tmp_path / "c", day[:700], day[700:701], day[701:])
+    one, again = certify_segments(tmp_path / "a", day), certify_segments(tmp_path / "b", day)
+    cut = certify_segments(tmp_path / "c", day[:700], day[700:701], day[701:])
     assert one == again
     assert cut.minutes == one.minutes
     assert (len(one.files), len(cut.files)) == (2, 5)
@@ -248,7 +258,7 @@ def test_any_other_content_gives_another_chain_from_its_minute_on(tmp_path: Path
         a_quarantine(at_ns=at),
     ]
     facts += [a_quarantine(b"later", at_ns=at + MINUTE_NS)] if change != "what was left out" else []
-    was, now = certified(tmp_path / "a", facts), certified(tmp_path / "b", CHANGES[change](facts))
+    was, now = certify_segments(tmp_path / "a", facts), certify_segments(tmp_path / "b", CHANGES[change](facts))
     assert [m[0] for m in was.minutes][:2] == ["00:00", "00:01"]
     assert [a == b for a, b in zip(was.minutes, now.minutes, strict=True)] == [True] + [False] * (len(was.minutes) - 1)
     assert was.seal != now.seal
@@ -260,15 +270,15 @@ def test_the_day_before_is_chained_in(tmp_path: Path) -> None:
     alone = certify(log, T0 + DAY_NS)
     first = certify(log, T0)
     save(first, path_of(log.cold, "2024-01-01"))
-    chained = certify(log, T0 + DAY_NS)
-    assert (first.complete, alone.complete, chained.complete) == (True, True, True)
-    assert (alone.previous, chained.previous) == (None, first.seal)
-    assert alone.head != chained.head
-    assert chained.trades.agg_ids == [(145, 288)]
+    second_day = certify(log, T0 + DAY_NS)
+    assert (first.complete, alone.complete, second_day.complete) == (True, True, True)
+    assert (alone.previous, second_day.previous) == (None, first.seal)
+    assert alone.head != second_day.head
+    assert second_day.trades.agg_ids == [(145, 288)]
 
 
 def test_a_hole_between_two_days_belongs_to_the_later(tmp_path: Path) -> None:
-    """When 145 was traded nobody knows: the first day's last ten minutes are not proven, but nothing in it is wrong."""
+    """It is unknown when 145 was traded: the first day's last ten minutes are unproven, but nothing in it is wrong."""
     log = a_log(tmp_path, a_day(), a_day(146, T0 + DAY_NS))
     assert certify(log, T0).sound
     assert certify(log, T0).reasons == ["trades after 2024-01-01T23:50:00Z are not proven"]
@@ -281,13 +291,13 @@ def a_changed_certificate(certificate: Certificate) -> Certificate:
 
 
 def test_a_certificate_comes_back_and_its_seal_holds(tmp_path: Path) -> None:
-    """What was written is read; a word changed in it is told; so is a file that is none, or not there."""
-    found = certified(tmp_path, a_day())
+    """It is read as it was written; a changed word, another file and a missing one are errors."""
+    certificate = certify_segments(tmp_path, a_day())
     path = tmp_path / "c.json"
-    save(found, path)
-    assert load(path) == found
-    assert found.seal == seal_of(found)
-    save(a_changed_certificate(found), path)
+    save(certificate, path)
+    assert load(path) == certificate
+    assert certificate.seal == compute_seal(certificate)
+    save(a_changed_certificate(certificate), path)
     with pytest.raises(LogBroken, match="changed since it was made"):
         load(path)
     path.write_bytes(b"{}")
@@ -315,9 +325,9 @@ def test_nothing_differs_from_a_fresh_certificate_nor_after_merging(tmp_path: Pa
     day = a_day()
     log = a_log(tmp_path, day[:500], day[500:])
     certificate = certify(log, T0)
-    assert difference(log, certificate) is None
+    assert find_difference(log, certificate) is None
     assert ColdLog(tmp_path, log.name).compact(NOW) == 1
-    assert difference(Log(ColdLog(tmp_path, log.name), None, MAPPER.decoders), certificate) is None
+    assert find_difference(Log(ColdLog(tmp_path, log.name), None, MAPPER.decoders), certificate) is None
 
 
 def test_a_changed_price_names_its_minute(tmp_path: Path) -> None:
@@ -325,10 +335,10 @@ def test_a_changed_price_names_its_minute(tmp_path: Path) -> None:
     log = a_log(tmp_path, a_day())
     certificate = certify(log, T0)
     rewritten(log, "100.01")
-    found = difference(log, certificate)
-    assert found is not None
-    assert found.startswith("2024-01-01 00:20 is the first minute that differs from the certificate: ")
-    assert found.endswith(".agg_trade.parquet is not as it was written")
+    difference = find_difference(log, certificate)
+    assert difference is not None
+    assert difference.startswith("2024-01-01 00:20 is the first minute that differs from the certificate: ")
+    assert difference.endswith(".agg_trade.parquet is not as it was written")
 
 
 def test_a_file_written_anew_with_the_same_entries_is_told(tmp_path: Path) -> None:
@@ -338,9 +348,9 @@ def test_a_file_written_anew_with_the_same_entries_is_told(tmp_path: Path) -> No
     record = log.cold.catalogue.segments[0].files[0]
     path = log.cold.path_of(record)
     path.write_bytes(path.read_bytes() + b"\0")
-    found = difference(log, certificate)
-    assert found is not None
-    assert "is not as it was written" in found
+    difference = find_difference(log, certificate)
+    assert difference is not None
+    assert "is not as it was written" in difference
 
 
 def test_a_missing_file_names_the_first_minute_it_held(tmp_path: Path) -> None:
@@ -354,7 +364,7 @@ def test_a_missing_file_names_the_first_minute_it_held(tmp_path: Path) -> None:
     certificate = certify(log, T0)
     record = next(f for f in log.cold.catalogue.segments[1].files if f.kind == AGG_TRADE)
     log.cold.path_of(record).unlink()
-    assert difference(log, certificate) == (
+    assert find_difference(log, certificate) == (
         f"2024-01-01 08:20 is the first minute that differs from the certificate: {record.name} is missing"
     )
     again = certify(log, T0)
@@ -363,7 +373,7 @@ def test_a_missing_file_names_the_first_minute_it_held(tmp_path: Path) -> None:
 
 
 def test_a_pipe_in_place_of_a_file_is_damage_and_keeps_nobody_waiting(tmp_path: Path) -> None:
-    """Whoever hands a log on can put one there; it is named, and the rest of the day is read."""
+    """A log from elsewhere may hold one; it is named, and the rest of the day is read."""
     log = a_log(tmp_path, a_day())
     record = next(f for f in log.cold.catalogue.segments[0].files if f.kind == AGG_TRADE)
     path = log.cold.path_of(record)
@@ -387,7 +397,7 @@ def test_another_days_file_that_says_what_came_late_is_held_to_its_digest(tmp_pa
 
 def test_another_log_is_not_what_was_certified(tmp_path: Path) -> None:
     """The same market recorded elsewhere has another id."""
-    certificate = certified(tmp_path / "a", a_day())
-    found = difference(a_log(tmp_path / "b", a_day()), replace(certificate, log_id="0" * 16))
-    assert found is not None
-    assert "not of this log" in found
+    certificate = certify_segments(tmp_path / "a", a_day())
+    difference = find_difference(a_log(tmp_path / "b", a_day()), replace(certificate, log_id="0" * 16))
+    assert difference is not None
+    assert "not of this log" in difference

@@ -24,14 +24,14 @@ from tests.builders import (
 )
 
 
-def checked(tmp_path: Path, *facts: Fact) -> Report:
+def check_facts(tmp_path: Path, *facts: Fact) -> Report:
     """The report on a log of these facts."""
     return check(a_log(tmp_path, list(facts)))
 
 
 def test_a_whole_log_is_complete(tmp_path: Path) -> None:
     """Counts and ranges are those of the log."""
-    report = checked(tmp_path, a_trade(1), a_trade(2), a_tick(), a_trade(3))
+    report = check_facts(tmp_path, a_trade(1), a_trade(2), a_tick(), a_trade(3))
     assert report.complete
     assert report.sound
     assert (report.entries, report.first_seq, report.last_seq) == (4, 1, 4)
@@ -40,7 +40,7 @@ def test_a_whole_log_is_complete(tmp_path: Path) -> None:
 
 
 def test_an_empty_log_proves_nothing(tmp_path: Path) -> None:
-    """Nothing in it is wrong, but nobody should read "complete" under a mistyped name."""
+    """Nothing in it is wrong, but a mistyped name must not give "complete"."""
     report = check(a_log(tmp_path))
     assert not report.sound
     assert not report.complete
@@ -49,12 +49,12 @@ def test_an_empty_log_proves_nothing(tmp_path: Path) -> None:
 
 def test_late_trades_are_no_hole(tmp_path: Path) -> None:
     """Completeness is of the set of ids, whatever order they came in."""
-    assert checked(tmp_path, a_trade(1), a_trade(3), a_tick(), a_trade(2)).complete
+    assert check_facts(tmp_path, a_trade(1), a_trade(3), a_tick(), a_trade(2)).complete
 
 
 def test_a_hole_in_agg_ids_that_no_gap_names(tmp_path: Path) -> None:
-    """Each missing range is told."""
-    report = checked(tmp_path, a_trade(1), a_trade(4), a_trade(5), a_trade(9))
+    """Each missing range is listed."""
+    report = check_facts(tmp_path, a_trade(1), a_trade(4), a_trade(5), a_trade(9))
     assert not report.complete
     assert not report.sound
     assert report.unnamed_agg_ids == [(2, 3), (6, 8)]
@@ -63,36 +63,36 @@ def test_a_hole_in_agg_ids_that_no_gap_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize("state", ["open", "given_up"])
 def test_a_hole_that_a_gap_names(tmp_path: Path, state: str) -> None:
     """Named is not there: the log is sound, and not complete."""
-    report = checked(tmp_path, a_trade(1), a_gap(2, 3, state=state), a_trade(4))
+    report = check_facts(tmp_path, a_trade(1), a_gap(2, 3, state=state), a_trade(4))
     assert (report.complete, report.sound) == (False, True)
     word = "open gaps" if state == "open" else "missing for good"
     assert report.reasons == [f"{word}: 1: agg_ids 2-3 (disconnect)"]
-    named = report.open_gaps if state == "open" else report.given_up_gaps
-    assert [(g["first"], g["last"]) for g in named] == [(2, 3)]
+    named_gaps = report.open_gaps if state == "open" else report.given_up_gaps
+    assert [(g["first"], g["last"]) for g in named_gaps] == [(2, 3)]
     assert report.unnamed_agg_ids == []
 
 
 def test_a_gap_that_claims_to_be_filled_must_be(tmp_path: Path) -> None:
     """Filled with its trades it is complete; filled without them it names nothing."""
     gap = (a_trade(1), a_gap(2, 3), a_trade(4))
-    assert checked(tmp_path / "a", *gap, a_trade(2), a_trade(3), a_gap(2, 3, state="filled")).complete
-    report = checked(tmp_path / "b", *gap, a_trade(2), a_gap(2, 3, state="filled"))
+    assert check_facts(tmp_path / "a", *gap, a_trade(2), a_trade(3), a_gap(2, 3, state="filled")).complete
+    report = check_facts(tmp_path / "b", *gap, a_trade(2), a_gap(2, 3, state="filled"))
     assert report.unnamed_agg_ids == [(3, 3)]
     assert not report.sound
 
 
 def test_a_gap_names_only_what_it_names(tmp_path: Path) -> None:
-    """What lies beside it is still missing; several gaps together may name a hole."""
-    report = checked(tmp_path / "a", a_trade(1), a_gap(3, 4, state="given_up"), a_trade(7))
+    """What lies beside it is still missing; several gaps together may name one range."""
+    report = check_facts(tmp_path / "a", a_trade(1), a_gap(3, 4, state="given_up"), a_trade(7))
     assert report.unnamed_agg_ids == [(2, 2), (5, 6)]
     both = (a_gap(2, 4, state="given_up"), a_gap(4, 6, state="given_up"))
-    assert checked(tmp_path / "b", a_trade(1), *both, a_trade(7)).sound
+    assert check_facts(tmp_path / "b", a_trade(1), *both, a_trade(7)).sound
 
 
 def test_numbers_that_the_venue_skipped_are_not_missing(tmp_path: Path) -> None:
     """No trade ever had them."""
-    skipped = Gap("agg_ids", 2, 3, "venue_skipped", "given_up").fact(GAP, T0)
-    assert checked(tmp_path, a_trade(1), skipped, a_trade(4)).complete
+    skipped_gap = Gap("agg_ids", 2, 3, "venue_skipped", "given_up").fact(GAP, T0)
+    assert check_facts(tmp_path, a_trade(1), skipped_gap, a_trade(4)).complete
 
 
 @pytest.mark.parametrize(
@@ -100,21 +100,21 @@ def test_numbers_that_the_venue_skipped_are_not_missing(tmp_path: Path) -> None:
 )
 def test_whatever_is_given_up_is_not_complete(tmp_path: Path, what: str, first: int, last: int) -> None:
     """Of the book as of the trades."""
-    report = checked(tmp_path, a_trade(1), a_gap(first, last, what, "given_up"), a_trade(2))
+    report = check_facts(tmp_path, a_trade(1), a_gap(first, last, what, "given_up"), a_trade(2))
     assert (report.complete, report.sound) == (False, True)
     assert report.reasons == [f"missing for good: 1: {what} {first}-{last} (disconnect)"]
 
 
 def test_a_fact_that_contradicts_another_is_not_complete(tmp_path: Path) -> None:
-    """Which of the two is true, nobody knows."""
+    """It is unknown which of the two is true."""
     conflict = Quarantine(CONFLICT, "import", b"{}").fact(QUARANTINE, T0)
-    report = checked(tmp_path, a_trade(1), conflict, a_trade(2))
+    report = check_facts(tmp_path, a_trade(1), conflict, a_trade(2))
     assert (report.complete, report.conflicts) == (False, 1)
 
 
 def test_a_log_without_a_trade_is_not_complete(tmp_path: Path) -> None:
     """However many ticks it has."""
-    report = checked(tmp_path, a_tick(), a_quarantine())
+    report = check_facts(tmp_path, a_tick(), a_quarantine())
     assert report.reasons == ["no trade among 2 entries"]
 
 
@@ -129,20 +129,20 @@ def test_files_nobody_lists_are_named(tmp_path: Path) -> None:
 
 def test_the_newest_word_on_a_range_holds(tmp_path: Path) -> None:
     """Open, then given up."""
-    report = checked(tmp_path, a_trade(1), a_gap(2, 2), a_trade(3), a_gap(2, 2, state="given_up"))
+    report = check_facts(tmp_path, a_trade(1), a_gap(2, 2), a_trade(3), a_gap(2, 2, state="given_up"))
     assert report.open_gaps == []
     assert len(report.given_up_gaps) == 1
 
 
 def test_a_gap_of_other_numbers_names_no_trades(tmp_path: Path) -> None:
     """Update ids 2 to 3 are not agg ids 2 to 3."""
-    report = checked(tmp_path, a_trade(1), a_gap(2, 3, "update_ids", "given_up"), a_trade(4))
+    report = check_facts(tmp_path, a_trade(1), a_gap(2, 3, "update_ids", "given_up"), a_trade(4))
     assert report.unnamed_agg_ids == [(2, 3)]
 
 
 def test_a_quarantined_trade_closes_its_id(tmp_path: Path) -> None:
     """The row could not be read, but it is known to have been there."""
-    report = checked(tmp_path, a_trade(1), a_quarantine(agg_id=2), a_quarantine(), a_trade(3))
+    report = check_facts(tmp_path, a_trade(1), a_quarantine(agg_id=2), a_quarantine(), a_trade(3))
     assert report.sound
     assert (report.quarantined, report.closed_agg_ids) == (2, [2])
     assert report.reasons == ["trades nobody could read, agg ids: 1: 2"]
@@ -151,15 +151,15 @@ def test_a_quarantined_trade_closes_its_id(tmp_path: Path) -> None:
 def test_trade_ids_out_of_chain(tmp_path: Path) -> None:
     """`first_id` must be the previous `last_id` + 1, between neighbours only."""
     fine = [a_trade(1, first_id=10, last_id=12), a_trade(2, first_id=13), a_gap(3, 3, state="given_up")]
-    assert checked(tmp_path / "a", *fine, a_trade(4, first_id=90)).sound
-    report = checked(tmp_path / "b", *fine, a_trade(4, first_id=90), a_trade(5, first_id=92))
+    assert check_facts(tmp_path / "a", *fine, a_trade(4, first_id=90)).sound
+    report = check_facts(tmp_path / "b", *fine, a_trade(4, first_id=90), a_trade(5, first_id=92))
     assert report.broken_chain == [5]
     assert not report.sound
 
 
 def test_a_trade_that_is_there_twice(tmp_path: Path) -> None:
     """Nothing is counted twice, so nothing may be there twice."""
-    report = checked(tmp_path, a_trade(1), a_trade(2), a_trade(2))
+    report = check_facts(tmp_path, a_trade(1), a_trade(2), a_trade(2))
     assert report.duplicates == 1
     assert not report.sound
 
@@ -214,7 +214,7 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_read_is_not_nothing(tmp_path: Path) -> None:
-    """Damage before the first entry that could be counted: nobody says that nothing was recorded."""
+    """Damage before the first entry that could be counted: the report does not say that nothing was recorded."""
     log = a_log(tmp_path, [a_trade(1)])
     path = log.cold.path_of(log.cold.catalogue.segments[0].files[0])
     path.write_bytes(b"damage")
@@ -238,17 +238,17 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_a_report_is_json_with_lists_cut(tmp_path: Path) -> None:
-    """A thousand holes are a number and a few examples."""
-    report = checked(tmp_path, *(a_trade(2 * i) for i in range(1, 100)))
-    shown = msgspec.json.decode(msgspec.json.encode(report.as_json()))
+    """A thousand gaps are a number and a few examples."""
+    report = check_facts(tmp_path, *(a_trade(2 * i) for i in range(1, 100)))
+    fields = msgspec.json.decode(msgspec.json.encode(report.as_json()))
     assert len(report.unnamed_agg_ids) == 98
-    assert len(shown["unnamed_agg_ids"]) == 20
-    assert shown["trades"] == 99
+    assert len(fields["unnamed_agg_ids"]) == 20
+    assert fields["trades"] == 99
 
 
 def test_one_of_each_kind_is_counted(tmp_path: Path) -> None:
     """The gap 5 to 9 is open, the quarantine closes 3."""
-    report = checked(tmp_path, *one_of_each_market_kind())
+    report = check_facts(tmp_path, *one_of_each_market_kind())
     assert report.sound
     assert not report.complete
     assert sum(report.kinds.values()) == report.entries == 16

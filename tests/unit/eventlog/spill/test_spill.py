@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from eventlog.errors import LogBroken, StoreFull
 from eventlog.facts.entry import Fact
 from eventlog.facts.market import AGG_TRADE, DIFF
-from eventlog.spill.spill import Spill, named_seq
+from eventlog.spill.spill import Spill, read_spill_seq
 
 FACTS = [Fact(AGG_TRADE, -5, b"one"), Fact(DIFF, 2**62, b""), Fact(AGG_TRADE, 7, b"\x00" * 300)]
 
@@ -20,18 +20,18 @@ def test_what_goes_in_comes_out_in_order(tmp_path: Path) -> None:
     spill = Spill(tmp_path)
     spill.append(FACTS[:2], 40)
     spill.append(FACTS[2:], 99)
-    assert (spill.next(2), spill.next(9), spill.unread) == (FACTS[:2], FACTS, 3)
-    spill.done(2, 42)
+    assert (spill.next(2), spill.next(9), spill.pending_count) == (FACTS[:2], FACTS, 3)
+    spill.mark_stored(2, 42)
     again = Spill(tmp_path)
-    assert (again.next(9), again.unread, again.after_seq, named_seq(tmp_path)) == (FACTS[2:], 1, 42, 42)
-    assert again.waiting_bytes == 8 + 9 + len(AGG_TRADE) + 300
+    assert (again.next(9), again.pending_count, again.after_seq, read_spill_seq(tmp_path)) == (FACTS[2:], 1, 42, 42)
+    assert again.pending_bytes == 8 + 9 + len(AGG_TRADE) + 300
 
 
 def test_a_file_without_waiting_facts_begins_behind_the_log_as_it_is_then(tmp_path: Path) -> None:
     """What the log stored by another way meanwhile is not taken for what was spilled."""
     spill = Spill(tmp_path)
     spill.append(FACTS[:1], 40)
-    spill.done(1, 41)
+    spill.mark_stored(1, 41)
     spill.append(FACTS[1:], 1000)
     assert Spill(tmp_path).after_seq == 1000
     assert Spill(tmp_path).next(9) == FACTS[1:]
@@ -39,29 +39,29 @@ def test_a_file_without_waiting_facts_begins_behind_the_log_as_it_is_then(tmp_pa
 
 def test_what_memory_cannot_keep_may_pass_the_limit(tmp_path: Path) -> None:
     """The limit holds while there is another place; at the end there is none."""
-    spill = Spill(tmp_path, most_bytes=40)
+    spill = Spill(tmp_path, max_bytes=40)
     spill.append(FACTS[:1], 40)
     with pytest.raises(StoreFull, match="beyond 40 bytes"):
         spill.append(FACTS[2:], 40)
-    spill.append(FACTS[2:], 40, limited=False)
-    assert Spill(tmp_path, most_bytes=40).next(9) == [FACTS[0], FACTS[2]]
+    spill.append(FACTS[2:], 40, has_limit=False)
+    assert Spill(tmp_path, max_bytes=40).next(9) == [FACTS[0], FACTS[2]]
 
 
 def test_finished_it_leaves_nothing(tmp_path: Path) -> None:
     """No file, no position, and a new file can begin."""
     spill = Spill(tmp_path)
     spill.append(FACTS, 1)
-    spill.done(3, 4)
+    spill.mark_stored(3, 4)
     spill.finish()
     assert list(tmp_path.iterdir()) == []
-    assert (spill.is_open, spill.unread, named_seq(tmp_path)) == (False, 0, 0)
+    assert (spill.is_open, spill.pending_count, read_spill_seq(tmp_path)) == (False, 0, 0)
     spill.append(FACTS[:1], 9)
     assert (spill.next(9), spill.after_seq) == (FACTS[:1], 9)
 
 
 @pytest.mark.slow
 def test_cut_at_any_byte_the_whole_records_are_read(tmp_path: Path) -> None:
-    """A torn last write costs the records it tore, and what is appended then follows the last whole one."""
+    """A torn last write costs the records it tore, and what is appended then follows the last complete one."""
     spill = Spill(tmp_path)
     spill.append(FACTS, 0)
     data = spill.path.read_bytes()
@@ -88,10 +88,10 @@ def test_a_changed_byte_is_never_read_as_a_fact(
     data = bytearray(spill.path.read_bytes())
     data[place % len(data)] ^= byte
     spill.path.write_bytes(data)
-    changed = Spill(folder)
-    found = changed.next(9)
-    assert len(found) < 3
-    assert found == FACTS[: len(found)]
+    reopened = Spill(folder)
+    facts = reopened.next(9)
+    assert len(facts) < 3
+    assert facts == FACTS[: len(facts)]
 
 
 def test_damage_under_way_stops(tmp_path: Path) -> None:
@@ -105,11 +105,11 @@ def test_damage_under_way_stops(tmp_path: Path) -> None:
 
 def test_beyond_its_limit_nothing_of_an_append_is_kept(tmp_path: Path) -> None:
     """A file at its largest refuses, and still holds what it held."""
-    spill = Spill(tmp_path, most_bytes=60)
+    spill = Spill(tmp_path, max_bytes=60)
     spill.append(FACTS[:1], 3)
     with pytest.raises(StoreFull, match="would grow beyond 60 bytes"):
         spill.append(FACTS, 3)
-    assert (spill.next(9), spill.unread) == (FACTS[:1], 1)
+    assert (spill.next(9), spill.pending_count) == (FACTS[:1], 1)
 
 
 def test_a_full_disk_keeps_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,7 +136,7 @@ def test_a_full_disk_keeps_what_was_there(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_file_whose_position_is_gone_stops_the_start(tmp_path: Path) -> None:
-    """Nobody can say which of its facts are in the log."""
+    """It is unknown which of its facts are in the log."""
     spill = Spill(tmp_path)
     spill.append(FACTS, 0)
     (tmp_path / "spill.position.json").write_text("{")

@@ -38,15 +38,15 @@ def test_a_piece_can_be_cut_again() -> None:
     assert seqs(middle) == {AGG_TRADE: [4, 5]}
     assert middle.rows[AGG_TRADE]["agg_id"].tolist() == [4, 5]
     assert seqs(rest) == {AGG_TRADE: [6, 7]}
-    assert seqs(batch.up_to(2)) == {AGG_TRADE: [1, 2]}
-    assert batch.up_to(99) is batch
+    assert seqs(batch.truncate(2)) == {AGG_TRADE: [1, 2]}
+    assert batch.truncate(99) is batch
 
 
 def test_cells_are_read_as_python_values() -> None:
     """Nulls are None, level lists are int64."""
     rows = a_batch([a_tick(), a_snapshot()]).rows
-    assert rows[TICK].columns.values("snapshot_seq", 0) is None
-    assert rows[TICK].columns.values("boundary_ns", 0) == T0 + 60 * 10**9
+    assert rows[TICK].columns.value("snapshot_seq", 0) is None
+    assert rows[TICK].columns.value("boundary_ns", 0) == T0 + 60 * 10**9
     assert rows[SNAPSHOT].columns.levels("bid_price_e8", 0).dtype == np.int64
     assert len(rows[SNAPSHOT].columns) == 1
 
@@ -55,12 +55,12 @@ def test_lists_are_flat_columns_with_offsets() -> None:
     """Three diffs of two, no and one levels; a piece of them keeps its own offsets."""
     diffs = [a_diff(1, 1, [("1", "2"), ("3", "4")]), a_diff(2, 2, []), a_diff(3, 3, [("5", "0")])]
     columns = a_batch(diffs).rows[DIFF].columns
-    offsets, prices = columns.flat("bid_price_e8")
+    offsets, prices = columns.flatten("bid_price_e8")
     assert (offsets.tolist(), prices.tolist()) == ([0, 2, 2, 3], [10**8, 3 * 10**8, 5 * 10**8])
-    assert columns.flat("bid_quantity_e8")[1].tolist() == [2 * 10**8, 4 * 10**8, 0]
-    assert columns.flat("bid_price_e8")[1] is prices
-    offsets, prices = Columns(columns.table.slice(1)).flat("bid_price_e8")
+    assert columns.flatten("bid_quantity_e8")[1].tolist() == [2 * 10**8, 4 * 10**8, 0]
+    assert columns.flatten("bid_price_e8")[1] is prices
+    offsets, prices = Columns(columns.table.slice(1)).flatten("bid_price_e8")
     assert [prices[offsets[i] : offsets[i + 1]].tolist() for i in range(2)] == [[], [5 * 10**8]]
-    offsets, prices = Columns(pa.concat_tables([columns.table, columns.table])).flat("bid_price_e8")
+    offsets, prices = Columns(pa.concat_tables([columns.table, columns.table])).flatten("bid_price_e8")
     assert offsets.tolist() == [0, 2, 2, 3, 5, 5, 6]
     assert prices[3:].tolist() == prices[:3].tolist()

@@ -41,7 +41,7 @@ def test_a_segment_says_what_it_holds(tmp_path: Path) -> None:
     for file in segment.files:
         path = cold.path_of(file)
         assert path.stat().st_size == file.size
-        assert files.digest_of(path) == file.sha256
+        assert files.file_digest(path) == file.sha256
     assert cold.catalogue.last_recv_ns == segment.last_recv_ns
 
 
@@ -57,7 +57,7 @@ def test_a_segment_must_follow_and_fill_its_range(tmp_path: Path) -> None:
 
 
 def test_a_crash_before_the_commit_leaves_the_old_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files nobody lists are no part of the log, and the next commit removes them."""
+    """Unlisted files are no part of the log, and the next commit moves them aside."""
     cold = a_cold_log(tmp_path, [a_trade(1)])
 
     def crash(*_: object) -> None:
@@ -76,7 +76,7 @@ def test_a_crash_before_the_commit_leaves_the_old_log(tmp_path: Path, monkeypatc
 
 
 def test_no_room_commits_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A full disk is told as one, and no half file stays."""
+    """A full disk raises StoreFull, and no partial file stays."""
     cold = a_cold_log(tmp_path, [a_trade(1)])
 
     def full(_: int) -> None:
@@ -133,9 +133,9 @@ def test_a_damaged_catalogue_is_told(tmp_path: Path, text: bytes) -> None:
 def test_segments_that_do_not_follow_one_another_are_told(tmp_path: Path) -> None:
     """A catalogue edited by hand; only a segment that holds the gap of the lost seqs may start later."""
     cold = a_cold_log(tmp_path, [a_trade(1)], [a_trade(2)], [a_trade(3)])
-    whole = cold.catalogue
-    holed = msgspec.structs.replace(whole, segments=(whole.segments[0], whole.segments[2]))
-    (cold.folder / "catalogue.json").write_bytes(msgspec.json.encode(holed))
+    catalogue = cold.catalogue
+    without_middle = msgspec.structs.replace(catalogue, segments=(catalogue.segments[0], catalogue.segments[2]))
+    (cold.folder / "catalogue.json").write_bytes(msgspec.json.encode(without_middle))
     with pytest.raises(LogBroken, match="after seq 1 comes 3"):
         catalogues.load(cold.folder)
 
@@ -181,7 +181,7 @@ def test_a_single_tick_is_merged_once_more_has_come(tmp_path: Path) -> None:
 
 
 def test_only_the_columns_asked_for_are_read(tmp_path: Path) -> None:
-    """`seq` always comes along; a column kept as a lag comes back whole."""
+    """`seq` is always read too; a column stored as a lag is restored."""
     log = a_log(tmp_path, [a_trade(1, recv_ns=T0 + 5), a_tick()])
     (batch,) = log.read(kinds=[AGG_TRADE], columns={AGG_TRADE: ["recv_ns", "agg_id"]})
     rows = batch.rows[AGG_TRADE]
@@ -201,7 +201,7 @@ def test_equal_tables_give_equal_bytes() -> None:
 
 @pytest.mark.parametrize("damage", ["missing", "cut", "empty", "other kind", "garbage"])
 def test_a_file_that_is_not_as_written_is_told(tmp_path: Path, damage: str) -> None:
-    """Reading stops and names the file and the mend."""
+    """Reading stops and names the file and the fix."""
     cold = a_cold_log(tmp_path, [a_trade(1), a_trade(2), a_tick()])
     path = next(cold.path_of(f) for f in cold.catalogue.segments[0].files if f.kind == AGG_TRADE)
     data = path.read_bytes()
@@ -225,16 +225,16 @@ def test_a_folder_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A write that fails leaves the old bytes and nothing beside them."""
     path = tmp_path / "file"
-    files.write_whole(path, b"old")
+    files.write_atomic(path, b"old")
 
-    def broken(*_: object) -> None:
+    def fail(*_: object) -> None:
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr("os.replace", broken)
+        patch.setattr("os.replace", fail)
         with pytest.raises(EventLogError, match="Input/output error"):
-            files.write_whole(path, b"new")
+            files.write_atomic(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
-    files.write_whole(path, b"new")
+    files.write_atomic(path, b"new")
     assert path.read_bytes() == b"new"

@@ -67,11 +67,11 @@ def test_a_kind_without_rows_still_has_its_columns(tmp_path: Path, form: export.
 
 def test_levels_and_bytes_are_text(tmp_path: Path) -> None:
     """Lists as JSON, unreadable bytes with their bad parts marked."""
-    book = export.readable(as_tables([a_snapshot([("99.5", "2"), ("99", "1")], [])])[SNAPSHOT]).to_pylist()[0]
+    book = export.to_text(as_tables([a_snapshot([("99.5", "2"), ("99", "1")], [])])[SNAPSHOT]).to_pylist()[0]
     assert (book["bid_price"], book["ask_price"]) == ("[99.5,99]", "[]")
-    bad = export.readable(as_tables([a_quarantine(b"\xff{", 5)])[QUARANTINE]).to_pylist()[0]
+    bad = export.to_text(as_tables([a_quarantine(b"\xff{", 5)])[QUARANTINE]).to_pylist()[0]
     assert bad["data"] == "\ufffd{"
-    with_none = export.readable(as_tables([a_gap(1, 2)])[GAP])
+    with_none = export.to_text(as_tables([a_gap(1, 2)])[GAP])
     assert with_none.column_names == ["seq", "recv", "what", "first", "last", "cause", "state"]
 
 
@@ -80,18 +80,18 @@ def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("old")
 
-    def broken() -> Iterator[pa.Table]:
+    def fail() -> Iterator[pa.Table]:
         yield from two_tables()
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        export.write(broken(), path, "csv")
+        export.write(fail(), path, "csv")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_link_in_the_way_is_not_written_through(tmp_path: Path) -> None:
-    """Whoever may write into the folder could point it at a file of ours."""
+    """Another user who may write into the folder could point the name at a file of ours."""
     (tmp_path / "ours").write_text("ours")
     (tmp_path / ".t.csv.new").symlink_to(tmp_path / "ours")
     assert export.write(two_tables(), tmp_path / "t.csv", "csv") == 3
@@ -103,9 +103,9 @@ def test_a_link_in_the_way_is_not_written_through(tmp_path: Path) -> None:
 def test_records_are_whole_json(tmp_path: Path) -> None:
     """Nothing cut: levels as lists of text, bytes twice, moments twice."""
     tables = as_tables([a_quarantine(b"\xff{", 5)])
-    (bad,) = export.records(QUARANTINE, tables[QUARANTINE])
+    (bad,) = export.to_records(QUARANTINE, tables[QUARANTINE])
     assert (bad["data"], bad["data_base64"], bad["agg_id"]) == ("\\xff{", "/3s=", 5)
-    (book,) = export.records(SNAPSHOT, as_tables([a_snapshot([("99.5", "2")], [])])[SNAPSHOT], decimals=6)
+    (book,) = export.to_records(SNAPSHOT, as_tables([a_snapshot([("99.5", "2")], [])])[SNAPSHOT], decimals=6)
     assert (book["bid_price"], book["bid_quantity"], book["ask_price"]) == (["99.5"], ["200"], [])
     assert (book["recv"], book["recv_ns"]) == ("2024-01-01T00:00:00Z", T0)
 
@@ -118,6 +118,6 @@ def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
 
 def test_a_file_a_minute(tmp_path: Path) -> None:
     """The names older systems look for, in UTC."""
-    made = list(export.minute_files([(T0, {"timestamp": "x"})], tmp_path / "out"))
-    assert [p.name for p in made] == ["trades_20240101_0000.json"]
-    assert json.loads(made[0].read_text()) == {"timestamp": "x"}
+    paths = list(export.write_minute_files([(T0, {"timestamp": "x"})], tmp_path / "out"))
+    assert [p.name for p in paths] == ["trades_20240101_0000.json"]
+    assert json.loads(paths[0].read_text()) == {"timestamp": "x"}

@@ -1,4 +1,4 @@
-"""Bringing files in: each fact once, in order, with ticks and gaps, whole or not at all."""
+"""Importing files: each fact once, in order, with ticks and gaps, all or nothing."""
 
 import errno
 from pathlib import Path
@@ -13,7 +13,7 @@ from eventlog.proof.check import check
 from eventlog.store.cold import ColdLog
 from eventlog.store.log import Log
 from eventlog.store.writer import StorageLock
-from eventlog.transfer.importing import Imported, Importer
+from eventlog.transfer.importing import Importer, ImportSummary
 from market.timestamps import MINUTE_NS
 from tests.builders import EVENTS, MAPPER, NOW, T0, a_cold_log, a_session, archive_row, brought, contents
 
@@ -29,18 +29,18 @@ def test_an_import_writes_what_nobody_recorded(importer: Importer, tmp_path: Pat
     """The grid, the trades, and a tick after the last trade before each minute's end, empty minutes too."""
     at = [0, 59_999, 60_000, 200_000]
     rows = [archive_row(i + 1, "100.50", "0.002", T0_MS + ms) for i, ms in enumerate(at)]
-    assert brought(importer, tmp_path, *rows) == Imported(added=4, known=0, ticks=4)
-    found = contents(log_of(importer).read())
-    order = sorted((r["seq"], kind) for kind, rows in found.items() for r in rows)
+    assert brought(importer, tmp_path, *rows) == ImportSummary(added=4, known=0, ticks=4)
+    entries = contents(log_of(importer).read())
+    order = sorted((r["seq"], kind) for kind, rows in entries.items() for r in rows)
     assert [kind[0] for _, kind in order] == list("iaatattat")
     assert [seq for seq, _ in order] == list(range(1, 10))
-    (instrument,) = found[INSTRUMENT]
+    (instrument,) = entries[INSTRUMENT]
     assert (instrument["symbol"], instrument["status"], instrument["source"]) == ("BTCFDUSD", "unknown", "inferred")
     assert (instrument["tick_size_e8"], instrument["step_size_e8"]) == (10_000_000, 100_000)  # 0.1, 0.001
-    assert [t["boundary_ns"] for t in found[TICK]] == [T0 + i * MINUTE_NS for i in (1, 2, 3, 4)]
-    assert [t["last_agg_id"] for t in found[TICK]] == [2, 3, 3, 4]
-    assert {(t["trades"], t["depth"]) for t in found[TICK]} == {("live", "down")}
-    trade = found[AGG_TRADE][1]
+    assert [t["boundary_ns"] for t in entries[TICK]] == [T0 + i * MINUTE_NS for i in (1, 2, 3, 4)]
+    assert [t["last_agg_id"] for t in entries[TICK]] == [2, 3, 3, 4]
+    assert {(t["trades"], t["depth"]) for t in entries[TICK]} == {("live", "down")}
+    trade = entries[AGG_TRADE][1]
     assert trade["recv_ns"] == trade["trade_time_ns"] == T0 + 59_999 * 10**6
     assert (trade["source"], trade["best_match"], trade["buyer_is_maker"]) == ("archive", True, True)
     assert (trade["price_e8"], trade["quantity_e8"]) == (10_050_000_000, 200_000)
@@ -53,7 +53,7 @@ def test_the_same_file_twice_adds_nothing(importer: Importer, tmp_path: Path) ->
     rows = [archive_row(i, at=T0_MS + i) for i in range(1, 6)]
     brought(importer, tmp_path, *rows)
     before = importer.cold.catalogue
-    assert brought(importer, tmp_path, *rows) == Imported(added=0, known=5)
+    assert brought(importer, tmp_path, *rows) == ImportSummary(added=0, known=5)
     assert importer.cold.refresh() == before
 
 
@@ -64,7 +64,7 @@ def test_an_overlap_is_brought_in_once(importer: Importer, tmp_path: Path) -> No
     done = brought(
         importer, tmp_path, archive_row(2), archive_row(3, at=later), archive_row(3, at=later), archive_row(4, at=later)
     )
-    assert done == Imported(added=2, known=2, ticks=1)
+    assert done == ImportSummary(added=2, known=2, ticks=1)
     report = check(log_of(importer))
     assert report.complete
     assert report.trades == 4
@@ -81,7 +81,7 @@ def test_rows_out_of_order_are_put_in_order(importer: Importer, tmp_path: Path) 
 
 
 def test_a_file_older_than_the_logs_end_is_refused(importer: Importer, tmp_path: Path) -> None:
-    """Nothing is written, and the message names both times and the mend."""
+    """Nothing is written, and the message names both times and the fix."""
     brought(importer, tmp_path, archive_row(10, at=T0_MS + 120_000))
     before = importer.cold.refresh()
     with pytest.raises(ImportRefused, match="starts at 2024-01-01T00:00:00Z, before the log's end at") as caught:
@@ -115,14 +115,14 @@ def test_holes_are_recorded_as_gaps(importer: Importer, tmp_path: Path) -> None:
 
 def test_a_live_log_takes_no_imports(tmp_path: Path) -> None:
     """Whether its sessions are archived yet or only numbers were reserved."""
-    recorded = a_cold_log(tmp_path / "a", [a_session()])
+    live_log = a_cold_log(tmp_path / "a", [a_session()])
     with pytest.raises(ImportRefused, match="was recorded live"):
-        Importer(recorded, ManualClock(NOW))
-    reserved = a_cold_log(tmp_path / "b")
-    (reserved.folder / "reserved.json").write_text('{"last":1,"epoch":1}')
+        Importer(live_log, ManualClock(NOW))
+    reserved_log = a_cold_log(tmp_path / "b")
+    (reserved_log.folder / "reserved.json").write_text('{"last":1,"epoch":1}')
     with pytest.raises(ImportRefused, match="another --storage"):
-        Importer(reserved, ManualClock(NOW))
-    StorageLock(reserved).release()
+        Importer(reserved_log, ManualClock(NOW))
+    StorageLock(reserved_log).release()
 
 
 @pytest.mark.parametrize("above", ["", "storage"])
@@ -155,13 +155,13 @@ def test_a_log_somebody_writes_to_is_left_alone(importer: Importer, tmp_path: Pa
 
 def test_microseconds_and_milliseconds_are_the_same_trades(tmp_path: Path) -> None:
     """Archives from 2025 on count µs."""
-    found = []
+    entries = []
     for name, unit in (("ms", 1), ("us", 1_000)):
         importer = Importer(ColdLog(tmp_path / name, EVENTS), ManualClock(NOW))
         brought(importer, tmp_path, *(archive_row(i, at=(T0_MS + i) * unit) for i in range(1, 4)))
-        found.append(contents(log_of(importer).read()))
+        entries.append(contents(log_of(importer).read()))
         importer.close()
-    assert found[0] == found[1]
+    assert entries[0] == entries[1]
 
 
 def test_many_small_files_are_one_log(importer: Importer, tmp_path: Path) -> None:

@@ -17,13 +17,13 @@ from eventlog.errors import ImportRefused
 from eventlog.facts.capture import GAP, QUARANTINE, TICK
 from eventlog.facts.market import AGG_TRADE, INSTRUMENT
 from eventlog.names import LogName
-from eventlog.proof.certificate import certify, difference, load, save, seal_of
+from eventlog.proof.certificate import certify, compute_seal, find_difference, load, save
 from eventlog.proof.check import check
 from eventlog.store.cold import ColdLog
 from eventlog.store.log import Log
 from eventlog.transfer import trade_import
 from eventlog.transfer.imported_trades import ImportedTrades
-from eventlog.transfer.importing import Imported, Importer
+from eventlog.transfer.importing import Importer, ImportSummary
 from eventlog.transfer.rebuilding import rebuild_catalogue
 from eventlog.transfer.trade_import import import_trades
 from exchanges.binance.archives.archive import Archive, read_agg_trades
@@ -40,12 +40,12 @@ DAY_MS, MINUTE_MS = 86_400_000, 60_000
 Found = dict[str, list[dict[str, Any]]]
 
 
-def held(importer: Importer) -> Found:
+def load_entries(importer: Importer) -> Found:
     """All entries."""
     return contents(importer.cold.read(0, importer.cold.refresh().last_seq))
 
 
-def case(storage: Path, symbol: str, *files: Path) -> tuple[list[Imported], Found, Log]:
+def case(storage: Path, symbol: str, *files: Path) -> tuple[list[ImportSummary], Found, Log]:
     """Import files of a market; what came of each, and the log."""
     name = LogName("events", Market("binance", symbol))
     importer = Importer(ColdLog(storage, name), ManualClock(NOW * 2))
@@ -53,12 +53,14 @@ def case(storage: Path, symbol: str, *files: Path) -> tuple[list[Imported], Foun
         done = [import_trades(importer, file.name, Archive(file, symbol)) for file in files]
     finally:
         importer.close()
-    return done, held(importer), Log(importer.cold, None, BinanceMapper(symbol).decoders)
+    return done, load_entries(importer), Log(importer.cold, None, BinanceMapper(symbol).decoders)
 
 
-def in_order(found: Found, *without: str) -> list[tuple[str, dict[str, Any]]]:
+def in_order(entries: Found, *without: str) -> list[tuple[str, dict[str, Any]]]:
     """Entries in seq order, without their seqs where some kinds are left out."""
-    rows = sorted((row["seq"], kind, row) for kind, each in found.items() if kind not in without for row in each)
+    rows = sorted(
+        (row["seq"], kind, row) for kind, kind_rows in entries.items() if kind not in without for row in kind_rows
+    )
     return [(kind, {k: v for k, v in row.items() if not without or k != "seq"}) for _, kind, row in rows]
 
 
@@ -79,9 +81,9 @@ def test_the_scale_is_chosen_so_that_days_fit(
     """Whatever was traded in all can be summed, and every quantity is the one in its line."""
     rows = [archive_row(i, prices[i % 2], quantities[i % 2], T0_MS + i * 20_000) for i in range(1, 401)]
     brought(importer, tmp_path, *rows)
-    found = held(importer)
-    assert [row["quantity_decimals"] for row in found[INSTRUMENT]] == [decimals]
-    counts = [row["quantity_e8"] for row in found[AGG_TRADE]]
+    entries = load_entries(importer)
+    assert [row["quantity_decimals"] for row in entries[INSTRUMENT]] == [decimals]
+    counts = [row["quantity_e8"] for row in entries[AGG_TRADE]]
     assert [Decimal(c) / 10**decimals for c in counts] == [Decimal(quantities[i % 2]) for i in range(1, 401)]
     days = 72 * 3600 / (400 * 20)
     assert sum(counts) * days < 2**62
@@ -98,11 +100,11 @@ def test_a_scale_that_no_longer_fits_names_the_way_on(importer: Importer, tmp_pa
 
 def test_the_archive_of_a_cheap_coin(tmp_path: Path) -> None:
     """400 trades of 480 million coins."""
-    (done,), found, log = case(tmp_path, "PEPEUSDT", *(CASES / "pepe-archive-overflow").iterdir())
+    (done,), entries, log = case(tmp_path, "PEPEUSDT", *(CASES / "pepe-archive-overflow").iterdir())
     assert done.added == 400
-    (instrument,) = found[INSTRUMENT]
+    (instrument,) = entries[INSTRUMENT]
     assert (instrument["tick_size_e8"], instrument["quantity_decimals"]) == (1, 0)
-    assert sum(row["quantity_e8"] for row in found[AGG_TRADE]) == 400 * 480_000_000
+    assert sum(row["quantity_e8"] for row in entries[AGG_TRADE]) == 400 * 480_000_000
     assert check(log).complete
 
 
@@ -111,22 +113,22 @@ def test_one_id_for_two_trades_is_a_fact_with_both(tmp_path: Path, apart: bool) 
     """Never "known": in two files or in one, and said once however often it is imported."""
     files = sorted((CASES / "agg-id-reused-over-midnight").iterdir())
     if not apart:
-        joined = tmp_path / "both.csv"
-        joined.write_text("".join(file.read_text() for file in files))
-        files = [joined]
+        joined_file = tmp_path / "both.csv"
+        joined_file.write_text("".join(file.read_text() for file in files))
+        files = [joined_file]
     storage = tmp_path / "storage"
-    done, found, log = case(storage, "ZZZBTC", *files)
+    done, entries, log = case(storage, "ZZZBTC", *files)
     assert (sum(d.added for d in done), sum(d.known for d in done), sum(d.conflicts for d in done)) == (5, 0, 1)
-    (fact,) = found[QUARANTINE]
-    said = msgspec.json.decode(fact["data"])
-    assert (said["known"]["quantity"], said["conflicting"]["quantity"]) == ("824", "19332")
-    assert said["conflicting"]["trade_ids"] == [903, 903]
+    (fact,) = entries[QUARANTINE]
+    conflict = msgspec.json.decode(fact["data"])
+    assert (conflict["known"]["quantity"], conflict["conflicting"]["quantity"]) == ("824", "19332")
+    assert conflict["conflicting"]["trade_ids"] == [903, 903]
     report = check(log)
     assert report.broken_chain == [503]
     assert not report.complete
     again, same, _ = case(storage, "ZZZBTC", *files)
     assert (sum(d.added for d in again), sum(d.known for d in again), sum(d.conflicts for d in again)) == (0, 5, 1)
-    assert same == found
+    assert same == entries
 
 
 @pytest.mark.parametrize(
@@ -158,17 +160,17 @@ def test_what_is_sorted_is_held_once(monkeypatch: pytest.MonkeyPatch) -> None:
     trades = ImportedTrades(ids, ids, ids, ids, ids, ids, maker, maker)
     tracemalloc.start()
     try:
-        found = trade_import._in_order("rows.csv", trades, 8, rows)
+        trades_by_id = trade_import._sort_by_id("rows.csv", trades, 8, rows)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert found.agg_id.tolist() == sorted(ids.tolist())
+    assert trades_by_id.agg_id.tolist() == sorted(ids.tolist())
     assert peak / rows * most < 0.75e9
     with pytest.raises(ImportRefused, match="changed while it was read"):
-        trade_import._in_order("rows.csv", trades, 8, rows - 1)
+        trade_import._sort_by_id("rows.csv", trades, 8, rows - 1)
     monkeypatch.setattr(trade_import, "_MAX_UNORDERED", rows - 1)
     with pytest.raises(ImportRefused, match="too long to be sorted here"):
-        trade_import._in_order("rows.csv", trades, 8, rows)
+        trade_import._sort_by_id("rows.csv", trades, 8, rows)
 
 
 @pytest.mark.parametrize("first_id", [3, 4])
@@ -179,7 +181,7 @@ def test_merging_between_two_files_changes_nothing(tmp_path: Path, first_id: int
         [archive_row(first_id, at=T0_MS + 10_000), archive_row(first_id + 1, at=T0_MS + 90_000)],
         [archive_row(first_id + 2, at=T0_MS + 91_000)],
     ]
-    found = []
+    entries = []
     for name in ("as it comes", "merged", "rebuilt"):
         cold = ColdLog(tmp_path / name, EVENTS)
         for rows in files:
@@ -191,10 +193,10 @@ def test_merging_between_two_files_changes_nothing(tmp_path: Path, first_id: int
             if name == "rebuilt":
                 (cold.folder / "catalogue.json").unlink()
                 assert rebuild_catalogue(cold, ManualClock(NOW)) is not None
-        found.append(held(importer))
+        entries.append(load_entries(importer))
         assert len(cold.catalogue.segments) == (4 if name == "as it comes" else 2)
-    assert found[0] == found[1] == found[2]
-    assert [row["recv_ns"] - T0 for row in found[0][AGG_TRADE]][2] == 10 * SECOND_NS
+    assert entries[0] == entries[1] == entries[2]
+    assert [row["recv_ns"] - T0 for row in entries[0][AGG_TRADE]][2] == 10 * SECOND_NS
 
 
 def test_a_file_of_conflicts_alone_bars_no_way(importer: Importer, tmp_path: Path) -> None:
@@ -205,10 +207,10 @@ def test_a_file_of_conflicts_alone_bars_no_way(importer: Importer, tmp_path: Pat
     assert importer.last_row(TICK) == before | {"seq": before["seq"] + 1}
     done = brought(importer, tmp_path, archive_row(3, at=T0_MS + 30_000), archive_row(4, at=T0_MS + 90_000))
     assert (done.added, done.holes) == (2, 0)
-    found = held(importer)
-    assert [row["boundary_ns"] - T0 for row in found[TICK]] == [MINUTE_NS, 2 * MINUTE_NS]
-    assert [row["agg_id"] for row in found[QUARANTINE]] == [2]
-    arrivals = [row["recv_ns"] for _, row in in_order(found)]
+    entries = load_entries(importer)
+    assert [row["boundary_ns"] - T0 for row in entries[TICK]] == [MINUTE_NS, 2 * MINUTE_NS]
+    assert [row["agg_id"] for row in entries[QUARANTINE]] == [2]
+    arrivals = [row["recv_ns"] for _, row in in_order(entries)]
     assert arrivals == sorted(arrivals)
 
 
@@ -236,19 +238,19 @@ def test_a_day_is_not_as_certified_once_a_trade_of_it_is_contradicted(
     if is_older:
         certificate = replace(certificate, contradicted=msgspec.UNSET)
     path = tmp_path / "certificate.json"
-    save(replace(certificate, seal=seal_of(certificate)), path)
+    save(replace(certificate, seal=compute_seal(certificate)), path)
     assert (b"contradicted" in path.read_bytes()) == (not is_older)
-    assert difference(log, load(path)) is None
+    assert find_difference(log, load(path)) is None
     brought(importer, tmp_path, archive_row(5, at=T0_MS + 4 * MINUTE_MS, quantity="9"))
-    found = difference(log, load(path))
+    difference = find_difference(log, load(path))
     if is_older and not is_whole:
-        assert found is None
+        assert difference is None
     else:
-        assert found == (
+        assert difference == (
             "2024-01-01: every minute's entries are as certified, but what contradicts its trades has changed since, "
             "agg ids 5; certify it again with check --day"
         )
-    assert difference(log, certify(log, T0)) is None
+    assert find_difference(log, certify(log, T0)) is None
 
 
 @pytest.mark.parametrize("files", [1, 2])
@@ -259,7 +261,7 @@ def test_what_contradicts_a_known_trade_tells_no_grid(importer: Importer, tmp_pa
     more = archive_row(51, at=T0_MS + 50_000, price="100.4")
     parts = [[*rows, odd, more]] if files == 1 else [rows, [odd, more]]
     assert sum(brought(importer, tmp_path, *part).conflicts for part in parts) == 1
-    assert [row["tick_size_e8"] for row in held(importer)[INSTRUMENT]] == [10**7]
+    assert [row["tick_size_e8"] for row in load_entries(importer)[INSTRUMENT]] == [10**7]
 
 
 def test_a_grid_of_a_day_of_which_nothing_is_new_is_told_with_the_next(importer: Importer, tmp_path: Path) -> None:
@@ -267,7 +269,7 @@ def test_a_grid_of_a_day_of_which_nothing_is_new_is_told_with_the_next(importer:
     brought(importer, tmp_path, *(archive_row(1 + i, at=T0_MS + i * 1000, price=f"100.{i % 10}") for i in range(50)))
     fine = [archive_row(60 + i, at=T0_MS + DAY_MS + i * 1000, price=f"100.{10 + i}") for i in range(50)]
     brought(importer, tmp_path, archive_row(50, at=T0_MS + 49_000, price="100.95"), *fine)
-    assert [row["tick_size_e8"] for row in held(importer)[INSTRUMENT]] == [10**7, 10**6]
+    assert [row["tick_size_e8"] for row in load_entries(importer)[INSTRUMENT]] == [10**7, 10**6]
 
 
 def test_a_file_in_microseconds_is_that_in_milliseconds(importer: Importer, tmp_path: Path) -> None:
@@ -280,13 +282,13 @@ def test_a_file_in_microseconds_is_that_in_milliseconds(importer: Importer, tmp_
 def test_the_tick_size_of_each_day(tmp_path: Path) -> None:
     """A second instrument fact before the first trade of the day, from two files or one."""
     files = sorted((CASES / "tick-size-changed-next-day").iterdir())
-    joined = tmp_path / "both.csv"
-    joined.write_text("".join(file.read_text() for file in files))
-    _, found, log = case(tmp_path / "two", "ABCUSDT", *files)
-    assert [row["tick_size_e8"] for row in found[INSTRUMENT]] == [1_000_000, 100_000]
-    first_of_day = next(t for t in found[AGG_TRADE] if t["trade_time_ns"] >= T0 + DAY_NS)
-    assert found[INSTRUMENT][1]["seq"] == first_of_day["seq"] - 1
-    assert case(tmp_path / "one", "ABCUSDT", joined)[1] == found
+    joined_file = tmp_path / "both.csv"
+    joined_file.write_text("".join(file.read_text() for file in files))
+    _, entries, log = case(tmp_path / "two", "ABCUSDT", *files)
+    assert [row["tick_size_e8"] for row in entries[INSTRUMENT]] == [1_000_000, 100_000]
+    first_of_day = next(t for t in entries[AGG_TRADE] if t["trade_time_ns"] >= T0 + DAY_NS)
+    assert entries[INSTRUMENT][1]["seq"] == first_of_day["seq"] - 1
+    assert case(tmp_path / "one", "ABCUSDT", joined_file)[1] == entries
     assert check(log).complete
 
 
@@ -298,7 +300,7 @@ def a_day(day: int, step: str, first_id: int, count: int, quantity: str = "1") -
 
 
 @pytest.mark.parametrize(
-    ("steps", "told"),
+    ("steps", "expected"),
     [
         (("0.01", "0.001", "0.0001"), ["0.01", "0.001", "0.0001"]),
         (("0.001", "0.01"), ["0.001", "0.01"]),
@@ -308,22 +310,22 @@ def a_day(day: int, step: str, first_id: int, count: int, quantity: str = "1") -
     ],
 )
 def test_steps_that_become_finer_and_coarser(
-    importer: Importer, tmp_path: Path, steps: Sequence[str], told: list[str]
+    importer: Importer, tmp_path: Path, steps: Sequence[str], expected: list[str]
 ) -> None:
-    """Each day shows its own; one that shows the same is not told again."""
+    """Each day has its own grid; an equal one is not written again."""
     rows = [row for day, step in enumerate(steps) for row in a_day(day, step, 1 + day * 1000, 1000)]
     brought(importer, tmp_path, *rows)
-    found = held(importer)[INSTRUMENT]
-    assert [Decimal(row["tick_size_e8"]) / 10**8 for row in found] == [Decimal(step) for step in told]
+    entries = load_entries(importer)[INSTRUMENT]
+    assert [Decimal(row["tick_size_e8"]) / 10**8 for row in entries] == [Decimal(step) for step in expected]
 
 
 def test_few_trades_say_nothing_about_a_coarser_step(importer: Importer, tmp_path: Path) -> None:
-    """Three prices on whole numbers happen; a finer one is believed at once."""
+    """Three prices on whole numbers happen; a finer one counts at once."""
     brought(importer, tmp_path, *a_day(0, "0.01", 1, 100))
     brought(importer, tmp_path, *a_day(1, "1", 101, 3))
-    assert len(held(importer)[INSTRUMENT]) == 1
+    assert len(load_entries(importer)[INSTRUMENT]) == 1
     brought(importer, tmp_path, archive_row(104, "100.0001", at=T0_MS + 2 * DAY_MS))
-    assert [row["tick_size_e8"] for row in held(importer)[INSTRUMENT]] == [1_000_000, 10_000]
+    assert [row["tick_size_e8"] for row in load_entries(importer)[INSTRUMENT]] == [1_000_000, 10_000]
 
 
 def test_a_quiet_market_in_two_files_and_in_one(tmp_path: Path) -> None:
@@ -337,15 +339,15 @@ def test_a_quiet_market_in_two_files_and_in_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_any_split_into_files_is_the_same_log(tmp_path: Path, seed: int) -> None:
-    """Cut anywhere, also within a minute or a silence, with holes, steps back of the clock and overlaps."""
+    """Cut anywhere, also within a minute or a silence, with gaps, steps back of the clock and overlaps."""
     dice = random.Random(seed)
     rows, at, agg_id = [], T0_MS, 0
     for _ in range(300):
         agg_id += 1 + (dice.random() < 0.05) * dice.randint(1, 9)
         at += dice.choice([0, 0, 1, 20, 500, 5_000, 70_000, 400_000]) - (dice.random() < 0.05) * 30
         rows.append(archive_row(agg_id, f"{100 + dice.randint(0, 99) / 100:.2f}", f"{dice.randint(1, 99) / 100}", at))
-    whole = archive_csv(tmp_path / "all.csv", rows)
-    one = case(tmp_path / "one", "QQ", whole)[1]
+    whole_file = archive_csv(tmp_path / "all.csv", rows)
+    one = case(tmp_path / "one", "QQ", whole_file)[1]
     cuts = sorted(dice.sample(range(1, 300), dice.randint(1, 6)))
     files = [
         archive_csv(tmp_path / f"{n}.csv", rows[max(0, start - dice.randint(0, 3)) : stop])
@@ -362,17 +364,17 @@ def test_a_silence_is_proven_by_the_next_id(importer: Importer, tmp_path: Path) 
     """Boundaries at which a trade may have been missed are down, but the first, which saw the last trade come."""
     at = [T0_MS, T0_MS + 3 * MINUTE_MS, T0_MS + 6 * MINUTE_MS]
     brought(importer, tmp_path, archive_row(1, at=at[0]), archive_row(2, at=at[1]), archive_row(5, at=at[2]))
-    found = held(importer)
-    assert [t["trades"] for t in found[TICK]] == ["live"] * 4 + ["down"] * 2 + ["live"]
-    (gap,) = found[GAP]
-    assert gap["seq"] == found[AGG_TRADE][2]["seq"] - 1
+    entries = load_entries(importer)
+    assert [t["trades"] for t in entries[TICK]] == ["live"] * 4 + ["down"] * 2 + ["live"]
+    (gap,) = entries[GAP]
+    assert gap["seq"] == entries[AGG_TRADE][2]["seq"] - 1
     assert (gap["first"], gap["last"], gap["recv_ns"]) == (3, 4, T0 + 6 * MINUTE_NS)
 
 
 def test_a_silence_of_years_makes_no_ticks(importer: Importer, tmp_path: Path) -> None:
     """The last minute of the one, the first of the other."""
     brought(importer, tmp_path, archive_row(1), archive_row(2, at=T0_MS + 300 * DAY_MS))
-    assert len(held(importer)[TICK]) == 2
+    assert len(load_entries(importer)[TICK]) == 2
 
 
 def test_another_markets_trades_are_refused(tmp_path: Path, importer: Importer) -> None:
@@ -417,5 +419,5 @@ def test_columns_in_memory_are_a_source_as_a_file_is(importer: Importer, tmp_pat
     import_trades(importer, "x", read_agg_trades(path))
     other = Importer(ColdLog(tmp_path / "other", EVENTS), ManualClock(NOW))
     import_trades(other, "x", Archive(path))
-    assert held(other) == held(importer)
+    assert load_entries(other) == load_entries(importer)
     other.close()

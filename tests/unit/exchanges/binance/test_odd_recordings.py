@@ -14,7 +14,7 @@ from eventlog.facts.capture import GAP, QUARANTINE
 from eventlog.facts.market import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT
 from eventlog.names import LogName
 from eventlog.store.cold import ColdLog
-from eventlog.transfer.importing import Imported, Importer
+from eventlog.transfer.importing import Importer, ImportSummary
 from exchanges.binance.recordings.recording import bring_in
 from exchanges.errors import BadFile
 from market.instrument import Market
@@ -65,7 +65,7 @@ def text(*messages: Message | str, start: int = T0) -> str:
     )
 
 
-def bring(folder: Path, *recordings: str | bytes, market: Market = MARKET) -> tuple[list[Imported], Found]:
+def bring(folder: Path, *recordings: str | bytes, market: Market = MARKET) -> tuple[list[ImportSummary], Found]:
     """Import recordings; what came of each, and what the log holds."""
     importer = Importer(ColdLog(folder / "storage", LogName("events", market)), ManualClock(NOW * 2))
     done = []

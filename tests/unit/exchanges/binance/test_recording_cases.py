@@ -18,7 +18,7 @@ from eventlog.names import LogName
 from eventlog.proof.check import check
 from eventlog.store.cold import ColdLog
 from eventlog.store.log import Log
-from eventlog.transfer.importing import Imported, Importer
+from eventlog.transfer.importing import Importer, ImportSummary
 from eventlog.transfer.trade_import import import_trades
 from exchanges.binance.archives.archive import Archive
 from exchanges.binance.mapper import BinanceMapper
@@ -83,7 +83,7 @@ def a_file(path: Path, messages: Sequence[Message | tuple[int, Message]], way: s
     return path
 
 
-def brought(importer: Importer, tmp_path: Path, *messages: Message | tuple[int, Message]) -> Imported:
+def brought(importer: Importer, tmp_path: Path, *messages: Message | tuple[int, Message]) -> ImportSummary:
     """Import messages."""
     return bring_in(importer, a_file(tmp_path / "r.txt", messages))
 

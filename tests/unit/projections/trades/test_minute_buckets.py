@@ -243,6 +243,6 @@ def test_more_waits_than_is_kept_waiting() -> None:
     table = rows.columns.table
     buckets = MinuteBuckets(10)
     for _ in range(300):
-        buckets.apply(type(a_batch([a_trade(1)])).of(1, 1000, {AGG_TRADE: table}))
+        buckets.apply(type(a_batch([a_trade(1)])).from_tables(1, 1000, {AGG_TRADE: table}))
     buckets.close(T0 + MINUTE_NS)
     assert np.array(levels(buckets)).tolist() == [[100 * ONE_E8, 300_000 * ONE_E8, 0, 300_000]]

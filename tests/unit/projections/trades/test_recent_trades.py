@@ -145,6 +145,6 @@ def test_nobody_asks_for_long() -> None:
     for i in range(300):
         ids = table.column("agg_id").to_numpy() + 1000 * i
         moved = table.set_column(column, table.schema.field(column), [ids])
-        fold.apply(type(batch).of(1, 1000, {"agg_trade": moved}))
+        fold.apply(type(batch).from_tables(1, 1000, {"agg_trade": moved}))
     fold.close(T0 + MINUTE_NS)
     assert fold.columns().agg_id.tolist() == list(range(1, 300_001))

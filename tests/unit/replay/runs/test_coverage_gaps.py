@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from eventlog.proof.coverage import Mask
+from eventlog.proof.coverage import CoverageGaps
 from market.timestamps import MINUTE_NS
 from replay.runs.coverage_gaps import unproven_notes
 from replay.scoring.episodes import Published
@@ -21,18 +21,18 @@ def published(valid_for_ns: int = 60 * MINUTE_NS) -> list[Published]:
 
 def test_episodes_that_touch_unproven_time_are_counted() -> None:
     """Of four, one was over before, one reaches into it, one began in it, one after."""
-    said = unproven_notes(Mask(EARLY, NOTHING, True), OUT, published())
+    said = unproven_notes(CoverageGaps(EARLY, NOTHING, True), OUT, published())
     assert said == ["2 of 4 episodes overlap 3.0 minutes whose trades the log cannot prove"]
 
 
 def test_a_book_is_missed_only_where_there_is_one() -> None:
     """A log of trades alone says elsewhere that it has no book."""
-    assert unproven_notes(Mask(NOTHING, EARLY, False), OUT, published()) == []
-    said = unproven_notes(Mask(NOTHING, EARLY, True), OUT, published())
+    assert unproven_notes(CoverageGaps(NOTHING, EARLY, False), OUT, published()) == []
+    said = unproven_notes(CoverageGaps(NOTHING, EARLY, True), OUT, published())
     assert said == ["2 of 4 episodes overlap 3.0 minutes whose book the log cannot prove"]
 
 
 def test_nothing_is_said_where_all_is_proven_or_nothing_was_advised() -> None:
     """No ranges, no episodes, no advice."""
-    assert unproven_notes(Mask(NOTHING, NOTHING, True), OUT, published()) == []
-    assert unproven_notes(Mask(EARLY, EARLY, True), OUT[:0], []) == []
+    assert unproven_notes(CoverageGaps(NOTHING, NOTHING, True), OUT, published()) == []
+    assert unproven_notes(CoverageGaps(EARLY, EARLY, True), OUT[:0], []) == []

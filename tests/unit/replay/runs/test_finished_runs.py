@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from eventlog.disk.files import digest_of
+from eventlog.disk.files import file_digest
 from eventlog.disk.sealed_json import seal_fields
 from replay.errors import BadRun
 from replay.runs.finished_runs import compare, load
@@ -34,7 +34,7 @@ def a_run(folder: Path) -> Path:
         "with_zones": 1,
         "episodes": 1,
         "notes": ["a note"],
-        "files": {path.name: digest_of(path) for path in sorted(folder.iterdir())},
+        "files": {path.name: file_digest(path) for path in sorted(folder.iterdir())},
         "clock": {"started": "2024-01-01", "finished": "2024-01-01", "seconds": 0.0},
     }
     (folder / "manifest.json").write_bytes(seal_fields(body))

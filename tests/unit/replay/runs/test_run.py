@@ -12,7 +12,7 @@ import pytest
 from analysis.fitted import CONFIDENCE_FEATURES, Logistic
 from analysis.parameters import Parameters
 from eventlog.clock import ManualClock
-from eventlog.disk.files import digest_of
+from eventlog.disk.files import file_digest
 from eventlog.disk.sealed_json import seal_fields
 from eventlog.facts.market import AGG_TRADE
 from market.timestamps import MINUTE_NS
@@ -227,7 +227,7 @@ def test_a_damaged_table_is_said(finished: Result, tmp_path: Path) -> None:
         damaged.table("scores")
     with pytest.raises(BadRun, match=r"fills\.parquet: No such file or directory; run the replay again"):
         damaged.table("fills")
-    damaged.manifest["files"]["scores.parquet"] = digest_of(tmp_path / "run" / "scores.parquet")
+    damaged.manifest["files"]["scores.parquet"] = file_digest(tmp_path / "run" / "scores.parquet")
     with pytest.raises(BadRun, match=r"scores\.parquet cannot be read"):
         damaged.table("scores")
 

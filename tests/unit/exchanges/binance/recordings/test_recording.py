@@ -13,7 +13,7 @@ from eventlog.facts.market import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT
 from eventlog.proof.check import check
 from eventlog.store.cold import ColdLog
 from eventlog.store.log import Log
-from eventlog.transfer.importing import Imported, Importer
+from eventlog.transfer.importing import Importer, ImportSummary
 from exchanges.binance.recordings.recording import bring_in
 from exchanges.errors import BadFile
 from market.timestamps import MINUTE_NS, SECOND_NS
@@ -36,7 +36,7 @@ def importer(tmp_path: Path) -> Iterator[Importer]:
     importer.close()
 
 
-def brought(importer: Importer, tmp_path: Path, *lines: Line) -> Imported:
+def brought(importer: Importer, tmp_path: Path, *lines: Line) -> ImportSummary:
     """Import a recording."""
     return bring_in(importer, a_recording(tmp_path / "r.gz", lines))
 
@@ -52,7 +52,7 @@ def test_a_recording_becomes_facts_in_the_order_of_its_lines(importer: Importer,
     done = brought(
         importer, tmp_path, (T0 + 1, BOOK), (T0 + 2, wrapped), (T0 + 3, b'{"e":"kline"}'), a_trade_line(1, T0 + 4)
     )
-    assert done == Imported(added=3, known=0, skipped=1)
+    assert done == ImportSummary(added=3, known=0, skipped=1)
     found = contents(log_of(importer).read())
     assert {kind: [r["seq"] for r in rows] for kind, rows in found.items()} == {
         INSTRUMENT: [1],
@@ -106,9 +106,9 @@ def test_an_unreadable_rest_row_does_not_take_its_neighbour_with_it(importer: Im
 def test_the_same_recording_twice_adds_nothing(importer: Importer, tmp_path: Path) -> None:
     """Trades, diffs and books are told by their ids, within one recording too."""
     lines = [(T0 + 1, BOOK), (T0 + 2, a_diff(11, 12).data), a_trade_line(1, T0 + 3), a_trade_line(1, T0 + 4)]
-    assert brought(importer, tmp_path, *lines) == Imported(added=3, known=1)
+    assert brought(importer, tmp_path, *lines) == ImportSummary(added=3, known=1)
     before = importer.cold.catalogue
-    assert brought(importer, tmp_path, *lines) == Imported(added=0, known=4)
+    assert brought(importer, tmp_path, *lines) == ImportSummary(added=0, known=4)
     assert importer.cold.refresh() == before
 
 
