@@ -144,7 +144,7 @@ class MarketRecorder:
         trades, why = self._assessment()
         return {
             "market": str(self.log.name.market),
-            "connected": self.exchange.connected > 0,
+            "connected": self.exchange.open_connections > 0,
             "trades": trades,
             "trades_reason": why,
             "last_seq": self.recorder.writer.stored_seq,

@@ -102,7 +102,7 @@ class Capture:
         A connection alone proves nothing: trades are live while the log took one, or the venue said that there is none,
         not long ago, and none came meanwhile that nobody could read.
         """
-        if not self.exchange.connected:
+        if not self.exchange.open_connections:
             return "down", "the feed is not connected"
         if self.clock_offset_ns is not None and abs(self.clock_offset_ns) > LARGEST_OFFSET_NS:
             ahead = self.clock_offset_ns / SECOND_NS
@@ -119,11 +119,11 @@ class Capture:
             return "catching_up", "no trade is in the log yet"
         if self.trades.catching_up or self._catch_up:
             return "catching_up", "trades before the newest are still being fetched"
-        if self.exchange.mute_ns > max(self.exchange.quiet_ns, self.seen.last_trade_recv_ns or 0):
+        if self.exchange.last_mute_ns > max(self.exchange.last_quiet_ns, self.seen.last_trade_recv_ns or 0):
             return "catching_up", "the last connection brought no trade though there were some, nor has this one yet"
         if self.clock_offset_ns is None and self._late_ns is None:
             return "catching_up", "neither the venue's clock nor a trade tells yet whether this clock is right"
-        silent_ns = self.clock.now_ns() - max(self._proven_ns, self.exchange.quiet_ns)
+        silent_ns = self.clock.now_ns() - max(self._proven_ns, self.exchange.last_quiet_ns)
         if silent_ns > LONGEST_UNPROVEN_NS:
             return (
                 "down",

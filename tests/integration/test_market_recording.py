@@ -30,8 +30,8 @@ from tests.fakes.proxy import Proxy
 class Quiet:
     """A venue whose feed is open, as another market keeps it, and that brings nothing and answers nothing."""
 
-    connected = 1
-    quiet_ns = mute_ns = 0
+    open_connections = 1
+    last_quiet_ns = last_mute_ns = 0
     decoders: Mapping[str, Decode] = MAPPER.decoders
 
     async def arrivals(self) -> AsyncGenerator[Sequence[Arrival], None]:

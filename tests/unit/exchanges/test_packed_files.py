@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from exchanges.errors import BadFile
-from exchanges.packed_files import unpacked
+from exchanges.packed_files import open_unpacked
 from tests.conftest import ROOT
 
 TEXT = b"1,2,3\n4,5,6\n"
@@ -18,7 +18,7 @@ TEXT = b"1,2,3\n4,5,6\n"
 
 def read(path: Path, ending: str = "") -> tuple[str, bytes]:
     """All of a file."""
-    with unpacked(path, ending) as (name, stream):
+    with open_unpacked(path, ending) as (name, stream):
         return name, stream.read()
 
 
@@ -114,7 +114,7 @@ def test_a_file_that_changes_meanwhile_is_refused(tmp_path: Path) -> None:
     """A recorder still writes to it."""
     path = tmp_path / "x"
     path.write_bytes(TEXT * 1_000_000)
-    with unpacked(path) as (_, stream):
+    with open_unpacked(path) as (_, stream):
         stream.read(10)
         with open(path, "ab") as file:
             file.write(b"more")
@@ -132,13 +132,13 @@ from eventlog.transfer.importing import Importer
 from eventlog.names import LogName
 from eventlog.transfer.trade_import import import_trades
 from exchanges.binance.archives.archive import Archive
-from exchanges.binance.recordings.recording import bring_in
+from exchanges.binance.recordings.recording import append_recording
 from market.instrument import Market
 path, way = Path(sys.argv[1]), sys.argv[3]
 name = LogName("events", Market("binance", "BTCUSDT"))
 importer = Importer(ColdLog(path.parent / "storage", name), ManualClock(2**60))
 try:
-    bring_in(importer, path) if way == "recording" else import_trades(importer, path.name, Archive(path))
+    append_recording(importer, path) if way == "recording" else import_trades(importer, path.name, Archive(path))
     print("imported")
 except Exception as error:
     print(error)

@@ -181,9 +181,9 @@ async def test_a_page_with_a_hole_and_then_none_is_no_answer() -> None:
 class Venue:
     """An exchange that is connected, and says now and then that nothing came."""
 
-    connected = 1
-    quiet_ns = 0
-    mute_ns = 0
+    open_connections = 1
+    last_quiet_ns = 0
+    last_mute_ns = 0
 
     def __init__(self) -> None:
         self.page: list[HistoricalTrade] = []
@@ -272,13 +272,13 @@ async def test_junk_beyond_which_the_venue_has_nothing_was_no_trade() -> None:
 async def test_a_stream_that_brought_no_trade_is_not_live_before_one_came() -> None:
     """Whatever was fetched meanwhile; or before the venue says that there is none."""
     capture = await caught_up(HistoricalTrade(101, Fact(AGG_TRADE, NOW, b"101")))
-    capture.exchange.mute_ns = NOW  # type: ignore[misc]
+    capture.exchange.last_mute_ns = NOW  # type: ignore[misc]
     capture._sort([news("disconnected", "closed"), news("connected", "silent: trade stream 30 s")])
     await capture._ask_once()
     assert assessed(capture) == ("catching_up", "the last connection")
-    capture.exchange.quiet_ns = NOW + 1  # type: ignore[misc]
+    capture.exchange.last_quiet_ns = NOW + 1  # type: ignore[misc]
     assert capture.state() == "live"
-    capture.exchange.quiet_ns = 0  # type: ignore[misc]
+    capture.exchange.last_quiet_ns = 0  # type: ignore[misc]
     assert capture.state() == "catching_up"
     capture._sort([a_trade(102)])
     assert assessed(capture) == ("live", "")

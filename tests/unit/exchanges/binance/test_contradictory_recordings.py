@@ -15,7 +15,7 @@ from eventlog.store.log import Log
 from eventlog.transfer.importing import Importer
 from exchanges.binance.mapper import BinanceMapper
 from exchanges.binance.recordings.recorded_updates import UpdateRanges
-from exchanges.binance.recordings.unread_trades import unread
+from exchanges.binance.recordings.unread_trades import inspect_unreadable
 from exchanges.errors import BadFile
 from market.timestamps import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS
 from tests.builders import T0
@@ -161,7 +161,7 @@ A_TRADE = json.dumps(a_trade(3)).encode()
 )
 def test_what_may_have_been_a_trade_is_told(message: bytes, agg_id: int | None) -> None:
     """By its id where a whole one is there, else by its source."""
-    assert unread(message, SYMBOL, "aggTrade") == (True, agg_id)
+    assert inspect_unreadable(message, SYMBOL, "aggTrade") == (True, agg_id)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_what_may_have_been_a_trade_is_told(message: bytes, agg_id: int | None) 
 )
 def test_what_was_no_trade_of_the_market_is_none(message: bytes) -> None:
     """Of another symbol, of another stream, or nothing at all."""
-    assert unread(message, SYMBOL, "aggTrade") == (False, None)
+    assert inspect_unreadable(message, SYMBOL, "aggTrade") == (False, None)
 
 
 def test_a_trade_that_may_be_one_is_on_record_as_such(importer: Importer, tmp_path: Path) -> None:

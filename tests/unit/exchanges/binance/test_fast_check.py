@@ -81,8 +81,8 @@ def test_a_trade_is_looked_at_as_it_is_read(
 )
 def test_what_is_usual(price: str, quantity: str, is_usual: bool) -> None:
     """Eight decimals as the venue writes them; of a level, only the quantity may be zero."""
-    assert fast_check.trade(price, quantity) == is_usual
-    assert fast_check.levels([(price, quantity)]) == (is_usual or quantity == "0.00000000")
+    assert fast_check.check_trade(price, quantity) == is_usual
+    assert fast_check.check_levels([(price, quantity)]) == (is_usual or quantity == "0.00000000")
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_what_is_usual(price: str, quantity: str, is_usual: bool) -> None:
 )
 def test_a_number_that_is_two_is_not_usual(levels: list[tuple[str, str]]) -> None:
     """What stands between numbers may stand in a text, too: it is refused as the mapper refuses it."""
-    assert not fast_check.levels(levels)
+    assert not fast_check.check_levels(levels)
     entry = changed(a_diff(1, 2, [("99", "1")], []), b=levels)
     assert verdict(MAPPER.diff_ids, entry) == verdict(ids_of_the_table, MAPPER, entry)
     assert isinstance(verdict(MAPPER.diff_ids, entry), str)

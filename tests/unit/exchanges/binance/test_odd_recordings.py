@@ -15,7 +15,7 @@ from eventlog.facts.market import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT
 from eventlog.names import LogName
 from eventlog.store.cold import ColdLog
 from eventlog.transfer.importing import Imported, Importer
-from exchanges.binance.recordings.recording import bring_in
+from exchanges.binance.recordings.recording import append_recording
 from exchanges.errors import BadFile
 from market.instrument import Market
 from market.timestamps import DAY_NS, SECOND_NS
@@ -73,7 +73,7 @@ def bring(folder: Path, *recordings: str | bytes, market: Market = MARKET) -> tu
         for i, recording in enumerate(recordings):
             path = folder / f"{i}.txt"
             path.write_bytes(recording if isinstance(recording, bytes) else recording.encode())
-            done.append(bring_in(importer, path))
+            done.append(append_recording(importer, path))
     finally:
         importer.close()
     return done, contents(importer.cold.read(0, importer.cold.refresh().last_seq))

@@ -65,7 +65,7 @@ def test_a_reader_that_comes_after_the_defect_does_not_wait() -> None:
             raise TypeError("a defect")
 
         stream._keep_connected = broken  # type: ignore[method-assign]
-        stream._join(MessageBuffer(STREAMS[:1]))
+        stream._add_reader(MessageBuffer(STREAMS[:1]))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         async with asyncio.timeout(1):

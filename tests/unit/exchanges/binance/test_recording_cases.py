@@ -22,7 +22,7 @@ from eventlog.transfer.importing import Imported, Importer
 from eventlog.transfer.trade_import import import_trades
 from exchanges.binance.archives.archive import Archive
 from exchanges.binance.mapper import BinanceMapper
-from exchanges.binance.recordings.recording import bring_in
+from exchanges.binance.recordings.recording import append_recording
 from exchanges.errors import BadFile
 from market.instrument import Market
 from market.timestamps import MINUTE_NS, SECOND_NS
@@ -85,7 +85,7 @@ def a_file(path: Path, messages: Sequence[Message | tuple[int, Message]], way: s
 
 def brought(importer: Importer, tmp_path: Path, *messages: Message | tuple[int, Message]) -> Imported:
     """Import messages."""
-    return bring_in(importer, a_file(tmp_path / "r.txt", messages))
+    return append_recording(importer, a_file(tmp_path / "r.txt", messages))
 
 
 def held(importer: Importer) -> Found:
@@ -105,7 +105,7 @@ def counts(found: Found) -> dict[str, int]:
 
 def test_trades_that_came_twice_are_taken_once(importer: Importer) -> None:
     """129 aggTrades, not the 271 trades they are made of as well."""
-    done = bring_in(importer, CASES / "trade-and-aggtrade-one-recording" / "both.txt")
+    done = append_recording(importer, CASES / "trade-and-aggtrade-one-recording" / "both.txt")
     found = held(importer)
     assert (done.added, done.skipped) == (129, 271)
     assert "271 messages of `trade` were passed over" in done.notes[0]
@@ -218,7 +218,7 @@ def test_logs_of_single_trades_and_of_agg_trades_do_not_mix(importer: Importer, 
 @pytest.mark.parametrize("name", ["r1_sorted_keys.txt", "r1b_space.txt"])
 def test_a_book_is_told_by_its_content(importer: Importer, name: str) -> None:
     """Sorted keys, blanks after a brace."""
-    done = bring_in(importer, CASES / "snapshot-json-order" / name)
+    done = append_recording(importer, CASES / "snapshot-json-order" / name)
     assert (done.added, done.quarantined, counts(held(importer))[SNAPSHOT]) == (5, 0, 1)
 
 
@@ -247,13 +247,13 @@ def test_the_order_of_fields_and_blanks_say_nothing(importer: Importer, tmp_path
         text = json.dumps(body, indent=dice.choice([None, 1])).replace("\n", " ")
         lines.append(f"{T0 + i} {dice.choice(['', ' '])}{text}{dice.choice(['', ' '])}\n")
     (tmp_path / "r").write_text("".join(lines))
-    done = bring_in(importer, tmp_path / "r")
+    done = append_recording(importer, tmp_path / "r")
     assert (done.added, done.skipped, done.quarantined) == (5, 1, 0)
 
 
 def test_lost_updates_are_a_gap_and_the_grid_is_the_books(importer: Importer) -> None:
     """104 to 149 are on record as given up; prices step by 1, not by what few trades have in common."""
-    done = bring_in(importer, CASES / "recording-with-lost-diffs" / "hole.txt")
+    done = append_recording(importer, CASES / "recording-with-lost-diffs" / "hole.txt")
     found = held(importer)
     (gap,) = found[GAP]
     assert (gap["what"], gap["first"], gap["last"], gap["state"]) == ("update_ids", 104, 149, "given_up")
@@ -274,7 +274,7 @@ def test_updates_lost_between_two_recordings_are_named(importer: Importer, tmp_p
 @pytest.mark.parametrize("name", ["r17_cut.txt", "r18_cut_stamp.txt"])
 def test_a_torn_last_line_is_named(importer: Importer, name: str) -> None:
     """Torn in the message or in the time: whole lines are kept."""
-    done = bring_in(importer, CASES / "recorder-killed" / name)
+    done = append_recording(importer, CASES / "recorder-killed" / name)
     lines = (CASES / "recorder-killed" / name).read_bytes().count(b"\n")
     assert (done.added, done.quarantined) == (lines, 0)
     assert f"line {lines + 1} is torn" in done.notes[0]
@@ -290,7 +290,7 @@ def test_wherever_a_line_is_torn_the_whole_ones_are_kept(tmp_path: Path) -> None
         path.write_bytes(gzip.compress(whole[:cut]) if packed else whole[:cut])
         cold = ColdLog(tmp_path / f"s-{cut}-{packed}", LogName("events", Market("binance", SYMBOL)))
         importer = Importer(cold, ManualClock(NOW))
-        done = bring_in(importer, path)
+        done = append_recording(importer, path)
         importer.close()
         ended = cut >= len(whole) - 1
         assert (done.added, done.quarantined) == (3 if ended else 2, 0), cut
@@ -305,7 +305,7 @@ def test_a_line_torn_in_the_middle_is_quarantined(importer: Importer, tmp_path: 
         path.write_bytes(first + torn)
         storage = tmp_path / reason.replace("`", "").replace("<", "")
         other = Importer(ColdLog(storage, importer.cold.name), ManualClock(NOW))
-        done = bring_in(other, path)
+        done = append_recording(other, path)
         (fact,) = held(other)[QUARANTINE]
         assert done.quarantined == 1
         assert reason in fact["reason"]
@@ -317,7 +317,7 @@ def test_a_line_of_sixty_megabytes_is_named(importer: Importer, tmp_path: Path) 
     path = a_file(tmp_path / "r", [a_trade(1), a_trade(2)])
     first, second = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(first + b"%d {" % T0 + b"x" * 60_000_000 + b"}\n" + second)
-    done = bring_in(importer, path)
+    done = append_recording(importer, path)
     (fact,) = held(importer)[QUARANTINE]
     assert (done.added, done.quarantined) == (2, 1)
     assert "line 2 is longer than 16,777,216 bytes: 60,000,0" in fact["reason"]
@@ -326,7 +326,7 @@ def test_a_line_of_sixty_megabytes_is_named(importer: Importer, tmp_path: Path) 
 
 def test_other_symbols_are_passed_over(importer: Importer) -> None:
     """Counted by name, not quarantined."""
-    done = bring_in(importer, CASES / "two-symbols-one-recording" / "r2_two_symbols.txt")
+    done = append_recording(importer, CASES / "two-symbols-one-recording" / "r2_two_symbols.txt")
     assert (done.added, done.others, done.quarantined) == (5, 200, 0)
     assert done.notes == ("messages of other symbols were passed over: ETHUSDT 200",)
     assert check(log_of(importer)).complete
@@ -373,7 +373,7 @@ def test_messages_of_futures_are_refused(importer: Importer, tmp_path: Path, mes
 def test_a_recording_of_futures_is_refused(importer: Importer) -> None:
     """Named, with what to record instead."""
     with pytest.raises(BadFile, match=r"futures market.*record the spot streams"):
-        bring_in(importer, CASES / "futures-recording" / "r8_futures.txt")
+        append_recording(importer, CASES / "futures-recording" / "r8_futures.txt")
 
 
 @pytest.mark.parametrize(
@@ -399,7 +399,7 @@ def test_receive_times_of_any_unit(importer: Importer, tmp_path: Path, way: str,
         parts = {"s": at // 10**9, "ms": at // 10**6, "us": at // 10**3, "ns": at, "f": f"{at % 10**9:09d}"}
         lines.append(way.format(m=json.dumps(a_trade(i + 1, at)), **parts) + "\n")
     (tmp_path / "r").write_text("".join(lines))
-    bring_in(importer, tmp_path / "r")
+    append_recording(importer, tmp_path / "r")
     assert [t["recv_ns"] for t in held(importer)[AGG_TRADE]] == [at // unit * unit for at in times]
 
 
@@ -493,7 +493,7 @@ def test_any_split_into_recordings_is_the_same_log(tmp_path: Path, seed: int) ->
     for name, parts in (("one", [(0, 300)]), ("parts", list(zip([0, *cuts], [*cuts, 300], strict=True)))):
         importer = Importer(ColdLog(tmp_path / name, LogName("events", Market("binance", SYMBOL))), ManualClock(NOW))
         for start, stop in parts:
-            bring_in(importer, a_file(tmp_path / "r", lines[max(0, start - dice.randint(0, 3)) : stop]))
+            append_recording(importer, a_file(tmp_path / "r", lines[max(0, start - dice.randint(0, 3)) : stop]))
         found.append(held(importer))
         importer.close()
     for rows in found:

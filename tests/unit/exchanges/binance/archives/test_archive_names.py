@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from exchanges.binance.archives.archive import Archive
-from exchanges.binance.archives.archive_names import symbol_in
+from exchanges.binance.archives.archive_names import find_symbol
 from exchanges.errors import BadFile
 from tests.builders import archive_csv, archive_row
 
@@ -87,4 +87,4 @@ def test_an_ordinary_word_is_no_symbol(tmp_path: Path, name: str) -> None:
 )
 def test_without_a_market_a_name_says_what_it_says(name: str, symbol: str | None) -> None:
     """Of several that are likely, the last of those that are written in two words."""
-    assert symbol_in(name, None) == symbol
+    assert find_symbol(name, None) == symbol

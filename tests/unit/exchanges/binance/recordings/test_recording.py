@@ -14,7 +14,7 @@ from eventlog.proof.check import check
 from eventlog.store.cold import ColdLog
 from eventlog.store.log import Log
 from eventlog.transfer.importing import Imported, Importer
-from exchanges.binance.recordings.recording import bring_in
+from exchanges.binance.recordings.recording import append_recording
 from exchanges.errors import BadFile
 from market.timestamps import MINUTE_NS, SECOND_NS
 from tests.builders import EVENTS, MAPPER, NOW, T0, a_diff, a_recording, a_trade, contents
@@ -38,7 +38,7 @@ def importer(tmp_path: Path) -> Iterator[Importer]:
 
 def brought(importer: Importer, tmp_path: Path, *lines: Line) -> Imported:
     """Import a recording."""
-    return bring_in(importer, a_recording(tmp_path / "r.gz", lines))
+    return append_recording(importer, a_recording(tmp_path / "r.gz", lines))
 
 
 def log_of(importer: Importer) -> Log:
@@ -152,7 +152,7 @@ def test_what_is_no_recording_is_named(importer: Importer, tmp_path: Path, data:
     """With the line where there is one."""
     (tmp_path / "r.gz").write_bytes(data)
     with pytest.raises(BadFile, match=reason):
-        bring_in(importer, tmp_path / "r.gz")
+        append_recording(importer, tmp_path / "r.gz")
     assert importer.cold.refresh().last_seq == 0
 
 
@@ -161,17 +161,17 @@ def test_a_packed_recording_cut_short_gives_its_whole_lines(importer: Importer, 
     path = a_recording(tmp_path / "r.gz", [a_trade_line(i, T0 + i) for i in range(1, 5_000)])
     whole = path.read_bytes()
     path.write_bytes(whole[:-20])
-    done = bring_in(importer, path)
+    done = append_recording(importer, path)
     assert 0 < done.added < 4_999
     assert "ends within its packing, after line" in done.notes[0]
     assert check(log_of(importer)).trades == done.added
     path.write_bytes(whole)
-    again = bring_in(importer, path)
+    again = append_recording(importer, path)
     assert (again.added, again.known, again.notes) == (4_999 - done.added, done.added, ())
 
 
 def test_a_recording_that_is_not_there(importer: Importer, tmp_path: Path) -> None:
     """One line, and nothing is written."""
     with pytest.raises(BadFile, match="No such file"):
-        bring_in(importer, tmp_path / "none")
+        append_recording(importer, tmp_path / "none")
     assert importer.cold.refresh().last_seq == 0
