@@ -5,7 +5,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.sequencing.diff_sequencer import LONGEST_WAIT_NS, MAX_WAITING, DiffSequencer
+from collector.sequencing.diff_sequencer import MAX_PENDING, MAX_WAIT_NS, DiffSequencer
 from eventlog.facts.capture import QUARANTINE, Gap, Quarantine
 from eventlog.facts.entry import Fact
 from eventlog.facts.market import DIFF
@@ -41,9 +41,9 @@ def test_a_new_run_goes_on_where_the_log_ends() -> None:
     """What came before is dropped, what nobody was there for is named."""
     diffs = DiffSequencer(5)
     assert taken(diffs, (4, 5)) == []
-    diffs.renewed()
+    diffs.restart()
     assert taken(diffs, (9, 12)) == [a_gap(6, 8), b"9-12"]
-    assert (diffs.duplicates, diffs.missed) == (1, 1)
+    assert (diffs.duplicates, diffs.gap_count) == (1, 1)
 
 
 def test_the_same_ids_with_other_bytes_are_quarantined() -> None:
@@ -61,27 +61,27 @@ def test_a_diff_behind_a_hole_waits_for_the_other_connection() -> None:
     """Two connections, one ahead of the other: everything goes in its order, and nothing is missing."""
     diffs = DiffSequencer()
     assert taken(diffs, (1, 5), (9, 12), (13, 14), (9, 12)) == [b"1-5"]
-    assert diffs.waiting == 2
+    assert diffs.pending_count == 2
     assert taken(diffs, (6, 8)) == [b"6-8", b"9-12", b"13-14"]
-    assert (diffs.missed, diffs.waiting, diffs.duplicates) == (0, 0, 1)
+    assert (diffs.gap_count, diffs.pending_count, diffs.duplicates) == (0, 0, 1)
 
 
 def test_a_missed_diff_is_named_after_two_seconds() -> None:
     """The ids that never came are on record, before the diff that came instead."""
     diffs = DiffSequencer()
     taken(diffs, (1, 5), (9, 12))
-    assert diffs.overdue(NOW + LONGEST_WAIT_NS) == []
-    gap, ready = diffs.overdue(NOW + LONGEST_WAIT_NS + 1)
+    assert diffs.expire(NOW + MAX_WAIT_NS) == []
+    gap, ready = diffs.expire(NOW + MAX_WAIT_NS + 1)
     assert gap.fact.data == a_gap(6, 8)
     assert ready == (a_diff(9, 12), 9, 12)
-    assert diffs.missed == 1
+    assert diffs.gap_count == 1
 
 
 def test_after_a_disconnect_nothing_is_waited_for() -> None:
     """What is missing before the first diff of a new connection can no longer come."""
     diffs = DiffSequencer()
     taken(diffs, (1, 5))
-    diffs.renewed()
+    diffs.restart()
     assert taken(diffs, (9, 12)) == [a_gap(6, 8), b"9-12"]
     assert taken(diffs, (15, 16)) == []
 
@@ -99,10 +99,10 @@ def test_diffs_that_come_after_all_close_their_gap() -> None:
 def test_what_waits_is_bounded() -> None:
     """With one more than may wait the hole is given up."""
     diffs = DiffSequencer()
-    taken(diffs, (1, 1), *((n, n) for n in range(3, 3 + MAX_WAITING)))
-    assert diffs.waiting == MAX_WAITING
-    assert len(taken(diffs, (3 + MAX_WAITING, 3 + MAX_WAITING))) == MAX_WAITING + 2
-    assert diffs.waiting == 0
+    taken(diffs, (1, 1), *((n, n) for n in range(3, 3 + MAX_PENDING)))
+    assert diffs.pending_count == MAX_PENDING
+    assert len(taken(diffs, (3 + MAX_PENDING, 3 + MAX_PENDING))) == MAX_PENDING + 2
+    assert diffs.pending_count == 0
 
 
 @given(st.permutations(range(1, 13)), st.sets(st.integers(1, 12)), st.lists(st.integers(1, 12), max_size=6))

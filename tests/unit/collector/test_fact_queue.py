@@ -44,15 +44,22 @@ def test_whoever_comes_first_is_stored_first_even_while_the_queue_is_full() -> N
     writer = SlowWriter()
 
     async def main() -> None:
-        recorder = FactQueue(writer, lambda: None, nobody, room=QueueLimits(facts=2))  # type: ignore[arg-type]
+        recorder = FactQueue(writer, lambda: None, nobody, limits=QueueLimits(facts=2))  # type: ignore[arg-type]
         putters = [asyncio.create_task(recorder.put([a_fact(i), a_fact(i + 1)])) for i in (1, 3, 5)]
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        assert [f.data for part in recorder.queued(AGG_TRADE) for f in part] == [b"1", b"2", b"3", b"4", b"5", b"6"]
+        assert [f.data for part in recorder.pending_facts(AGG_TRADE) for f in part] == [
+            b"1",
+            b"2",
+            b"3",
+            b"4",
+            b"5",
+            b"6",
+        ]
         assert not any(p.done() for p in putters)
         running = asyncio.create_task(recorder.run())
         await asyncio.gather(*putters)
-        await recorder.stored()
+        await recorder.wait_stored()
         running.cancel()
         recorder.close()
 
@@ -68,7 +75,7 @@ def test_stored_waits_for_its_own_facts() -> None:
         recorder = FactQueue(writer, lambda: None, nobody)  # type: ignore[arg-type]
         running = asyncio.create_task(recorder.run())
         ticket = await recorder.put([a_fact(1)])
-        await recorder.stored(ticket)
+        await recorder.wait_stored(ticket)
         running.cancel()
         recorder.close()
         return ticket
@@ -97,18 +104,18 @@ class Ear:
         self.heard = 0
         self.waits: list[float] = []
 
-    def arrived(self, arrivals: Sequence[Arrival]) -> None:
+    def on_arrivals(self, arrivals: Sequence[Arrival]) -> None:
         """Not of interest here."""
 
-    def stored(self, facts: Sequence[Fact]) -> None:
+    def on_stored(self, facts: Sequence[Fact]) -> None:
         """Some more."""
         self.heard += len(facts)
 
-    def waited(self, seconds: float) -> None:
+    def on_wait(self, seconds: float) -> None:
         """Once more."""
         self.waits.append(seconds)
 
-    def queued(self, depth: int) -> None:
+    def on_put(self, depth: int) -> None:
         """Not of interest here."""
 
 
@@ -130,13 +137,13 @@ def test_what_memory_has_no_room_for_goes_to_the_file_and_comes_back_in_order(tm
         for number in range(1, 1001):
             await recorder.put([a_fact(number)])
             deepest = max(deepest, recorder.queue_depth)
-            assert recorder.dropped == 0
-        seen = {f.data for part in recorder.queued(AGG_TRADE) for f in part}
+            assert recorder.drop_count == 0
+        seen = {f.data for part in recorder.pending_facts(AGG_TRADE) for f in part}
         in_file = spill.unread
         writer.let.set()
-        await recorder.stored()
+        await recorder.wait_stored()
         await until(lambda: not spill.is_open)
-        assert (recorder.dropped, recorder.queue_depth, recorder.queue_bytes) == (0, 0, 0)
+        assert (recorder.drop_count, recorder.queue_depth, recorder.queue_bytes) == (0, 0, 0)
         running.cancel()
         recorder.close()
         return deepest, in_file, seen
@@ -167,10 +174,10 @@ def test_a_full_disk_stops_reading_and_loses_nothing(tmp_path: Path) -> None:
         await asyncio.sleep(0.05)
         assert not feeding.done()
         assert "would grow beyond 400 bytes" in recorder.spill_error
-        assert (recorder.dropped, recorder.queue_depth <= 21) == (0, True)
+        assert (recorder.drop_count, recorder.queue_depth <= 21) == (0, True)
         writer.let.set()
         await feeding
-        await recorder.stored()
+        await recorder.wait_stored()
         running.cancel()
         recorder.close()
 

@@ -35,7 +35,7 @@ class Recording:
     def __init__(self, error: Exception | None = None) -> None:
         self.market = "binance:M000USDT"
         self.folder = None
-        self.measured = None
+        self.measure = None
         self.closed = False
         self._error = error
 
@@ -92,7 +92,7 @@ def test_more_streams_than_an_address_can_name_are_refused() -> None:
 )
 def test_what_may_wait_is_of_all_markets_together(markets: int, facts: int, size: int, spill: int) -> None:
     """Each has its part, whatever that is; but a queue of fewer than 100 facts is none."""
-    assert service.limits_of(settings(markets)) == Limits(QueueLimits(facts, size), spill)
+    assert service.build_limits(settings(markets)) == Limits(QueueLimits(facts, size), spill)
 
 
 def test_why_a_market_ended_is_told_with_the_reasons_inside() -> None:
@@ -100,7 +100,7 @@ def test_why_a_market_ended_is_told_with_the_reasons_inside() -> None:
     bug = ZeroDivisionError("by zero")
     error = ExceptionGroup("inside", [LogBroken("seq 7"), ExceptionGroup("deeper", [bug])])
     with structlog.testing.capture_logs() as logged, pytest.raises(ExceptionGroup, match="inside"):
-        asyncio.run(service.until_stopped(Recording(error), asyncio.Event()))  # type: ignore[arg-type]
+        asyncio.run(service.record_until_stopped(Recording(error), asyncio.Event()))  # type: ignore[arg-type]
     assert [(each["reason"], each["exc_info"]) for each in logged] == [("seq 7", None), ("by zero", bug)]
 
 
@@ -143,7 +143,7 @@ def test_work_is_left_when_told_to_stop() -> None:
     async def check() -> None:
         stop = asyncio.Event()
         asyncio.get_running_loop().call_later(0.01, stop.set)
-        await service.unless(stop, (wait(name) for name in "ab"))
+        await service.run_unless_stopped(stop, (wait(name) for name in "ab"))
 
     asyncio.run(asyncio.wait_for(check(), 5))
     assert sorted(ended) == ["a", "b"]
@@ -163,6 +163,6 @@ def test_work_that_fails_ends_the_rest() -> None:
             ended.append("wait")
 
     with pytest.raises(ExceptionGroup) as caught:
-        asyncio.run(asyncio.wait_for(service.unless(asyncio.Event(), (each() for each in (wait, fail))), 5))
+        asyncio.run(asyncio.wait_for(service.run_unless_stopped(asyncio.Event(), (each() for each in (wait, fail))), 5))
     assert [str(each) for each in caught.value.exceptions] == ["XRPFDUSD"]
     assert ended == ["wait"]

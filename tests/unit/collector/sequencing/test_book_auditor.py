@@ -27,11 +27,11 @@ def snapshot(update_id: int, bids: list[tuple[str, str]] | None = None) -> tuple
 def test_a_book_without_a_snapshot_wants_one_as_soon_as_diffs_come() -> None:
     """Not before: where no diffs are recorded there is no book to keep."""
     keeper = BookAuditor(MAPPER.decoders)
-    assert not keeper.wanted.is_set()
+    assert not keeper.snapshot_needed.is_set()
     assert kept(keeper, diff(11, 12)) == [DIFF]
-    assert keeper.wanted.is_set()
+    assert keeper.snapshot_needed.is_set()
     assert kept(keeper, snapshot(12)) == [SNAPSHOT]
-    assert not keeper.wanted.is_set()
+    assert not keeper.snapshot_needed.is_set()
 
 
 def test_a_missing_diff_is_a_reset_on_record_and_a_wish() -> None:
@@ -39,10 +39,10 @@ def test_a_missing_diff_is_a_reset_on_record_and_a_wish() -> None:
     keeper = BookAuditor(MAPPER.decoders)
     kept(keeper, snapshot(10), diff(11, 12))
     assert kept(keeper, diff(15, 16)) == [DIFF, BOOK_RESET]
-    assert keeper.wanted.is_set()
+    assert keeper.snapshot_needed.is_set()
     assert keeper.status()["state"] == "gap"
     assert kept(keeper, snapshot(16), diff(17, 17)) == [SNAPSHOT, DIFF]
-    assert not keeper.wanted.is_set()
+    assert not keeper.snapshot_needed.is_set()
     assert (keeper.status()["state"], keeper.status()["resets"]) == ("in_step", 1)
 
 
@@ -51,10 +51,10 @@ def test_a_wrong_book_wants_another_snapshot_until_one_agrees() -> None:
     keeper = BookAuditor(MAPPER.decoders)
     kept(keeper, snapshot(10), diff(11, 12))
     assert kept(keeper, snapshot(12, [("99.5", "2")])) == [SNAPSHOT, BOOK_AUDIT]
-    assert keeper.wanted.is_set()
+    assert keeper.snapshot_needed.is_set()
     assert keeper.status()["healthy"] is False
     assert kept(keeper, diff(13, 13), snapshot(13, [("99.5", "2")])) == [DIFF, SNAPSHOT, BOOK_AUDIT]
-    assert not keeper.wanted.is_set()
+    assert not keeper.snapshot_needed.is_set()
     status = keeper.status()
     assert (status["audits"], status["unhealthy_audits"], status["healthy"]) == (2, 1, True)
 
@@ -74,19 +74,19 @@ def test_snapshots_at_once_are_asked_for_more_and_more_seldom() -> None:
     for _ in range(7):
         pauses.append(keeper.pause_ns(now) // SECOND_NS)
         now += keeper.pause_ns(now)
-        keeper.asked_at(now)
+        keeper.note_request(now)
     assert pauses == [0, 5, 10, 20, 40, 80, 80]
     assert keeper.pause_ns(now + 200 * SECOND_NS) == 0
-    keeper.asked_at(now + 200 * SECOND_NS)
+    keeper.note_request(now + 200 * SECOND_NS)
     assert keeper.pause_ns(now + 200 * SECOND_NS) == 5 * SECOND_NS
-    assert keeper.asked == 8
+    assert keeper.request_count == 8
 
 
 def test_a_log_that_lost_entries_starts_its_book_anew() -> None:
     """Counts go on; the next diff wants a snapshot."""
     keeper = BookAuditor(MAPPER.decoders)
     kept(keeper, snapshot(10), diff(11, 12), diff(15, 16))
-    keeper.forget()
+    keeper.reset()
     assert (keeper.status()["state"], keeper.status()["resets"]) == ("no_book", 1)
     kept(keeper, diff(17, 17))
-    assert keeper.wanted.is_set()
+    assert keeper.snapshot_needed.is_set()

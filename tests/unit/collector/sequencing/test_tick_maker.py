@@ -16,24 +16,24 @@ def a_maker(interval_s: int = 10, snapshot_s: int = 60) -> TickMaker:
 
 def made(maker: TickMaker, boundary_ns: int, now_ns: int, seen: CaptureProgress) -> Tick:
     """The tick a maker makes."""
-    return msgspec.json.decode(maker.make(boundary_ns, now_ns, "live", seen).data, type=Tick)
+    return msgspec.json.decode(maker.make_tick(boundary_ns, now_ns, "live", seen).data, type=Tick)
 
 
 def test_a_boundary_without_a_snapshot_is_due_at_once() -> None:
     """Between snapshots a tick waits for nothing."""
     maker = a_maker()
-    assert maker.due(T0 + 10 * SECOND_NS - 1) is None
-    assert maker.due(T0 + 10 * SECOND_NS) == T0 + 10 * SECOND_NS
+    assert maker.due_boundary(T0 + 10 * SECOND_NS - 1) is None
+    assert maker.due_boundary(T0 + 10 * SECOND_NS) == T0 + 10 * SECOND_NS
 
 
 def test_a_snapshot_boundary_waits_for_its_book_but_not_for_ever() -> None:
     """The tick comes with the snapshot, or five seconds later without it."""
     maker = TickMaker(MINUTE_NS, MINUTE_NS, T0)
     boundary = T0 + MINUTE_NS
-    assert maker.due(boundary + SECOND_NS) is None
-    assert maker.due(boundary + SNAPSHOT_TIMEOUT_NS) == boundary
-    maker.snapshot_done(boundary)
-    assert maker.due(boundary + SECOND_NS) == boundary
+    assert maker.due_boundary(boundary + SECOND_NS) is None
+    assert maker.due_boundary(boundary + SNAPSHOT_TIMEOUT_NS) == boundary
+    maker.note_snapshot(boundary)
+    assert maker.due_boundary(boundary + SECOND_NS) == boundary
 
 
 def test_missed_boundaries_are_not_made_up() -> None:
