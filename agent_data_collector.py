@@ -43,7 +43,7 @@ _log = structlog.get_logger()
 def main(
     config: Annotated[Path, typer.Option("--config", help="settings file")] = Path("config/development.yaml"),
     show_status: Annotated[
-        bool, typer.Option("--status", help="say what the running collector does, and end; exit code 1 where none runs")
+        bool, typer.Option("--status", help="show the running collector's status and exit; exit code 1 if none runs")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:

@@ -273,7 +273,7 @@ class MarketRecorder:
                 _log.warning("not archived, trying again later", reason=str(error))
             except EventLogError as error:  # the archive is broken, the stream is not: recording goes on
                 self._archive_error = str(error)
-                _log.error("the archive needs a person; recording goes on into the stream", reason=str(error))
+                _log.error("the archive needs manual action; recording goes on into the stream", reason=str(error))
 
     async def _run_in_archiver(self, function: Callable[[_Argument], int], argument: _Argument) -> int:
         """Run in the archiver's thread; a job that has begun is waited for even when cancelled: it needs our lock."""

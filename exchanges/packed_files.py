@@ -184,8 +184,8 @@ class _BoundedReader(io.RawIOBase):
         if self._count > self._max_bytes:
             raise BadFile(
                 f"{self._path} unpacks to more than {self._max_bytes:,} bytes, "
-                f"{self._max_bytes // self._initial_stat[0]:,} times its size; nothing honest does: unpack it yourself "
-                "if you trust it"
+                f"{self._max_bytes // self._initial_stat[0]:,} times its size, which no plausible file does: unpack it "
+                "yourself if you trust it"
             )
         if not data:
             self._expect_unchanged()

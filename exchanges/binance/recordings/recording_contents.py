@@ -153,7 +153,7 @@ class Contents:
         if self._is_like_futures:
             notes.append("no trade has the field M, which spot's have and futures' have not: make sure that it is spot")
         if self._foreign_books and not self._updates:
-            reason = "books name no symbol; of several symbols without book updates nobody can tell whose they are"
+            reason = "books name no symbol; without book updates it is unknown which of several symbols they belong to"
             notes.append(f"{len(self._foreign_books):,} books were passed over: {reason}")
         if self.others:
             names = [f"{name} {count:,}" for name, count in self.others.most_common(_MAX_NAMES)]

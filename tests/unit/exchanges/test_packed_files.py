@@ -22,7 +22,7 @@ def read(path: Path, ending: str = "") -> tuple[str, bytes]:
         return name, stream.read()
 
 
-def zipped(path: Path, **files: bytes) -> Path:
+def zip_files(path: Path, **files: bytes) -> Path:
     """A zip of some files; `__` in their names is a slash, `_csv` an ending."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in files.items():
@@ -32,11 +32,11 @@ def zipped(path: Path, **files: bytes) -> Path:
 
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
 def test_plain_packed_and_zipped_are_the_same(tmp_path: Path, mark: bytes) -> None:
-    """Without a byte order mark, whoever put one there."""
+    """A byte order mark is removed."""
     (tmp_path / "plain").write_bytes(mark + TEXT)
     (tmp_path / "packed").write_bytes(gzip.compress(mark + TEXT))
     (tmp_path / "parts").write_bytes(gzip.compress(mark + TEXT[:5]) + gzip.compress(TEXT[5:]))
-    zipped(tmp_path / "zipped", a_csv=mark + TEXT)
+    zip_files(tmp_path / "zipped", a_csv=mark + TEXT)
     assert [read(tmp_path / name)[1] for name in ("plain", "packed", "parts", "zipped")] == [TEXT] * 4
 
 
@@ -96,7 +96,7 @@ def test_only_regular_files_are_opened(tmp_path: Path) -> None:
 
 def test_an_encrypted_or_oddly_packed_zip_is_named(tmp_path: Path) -> None:
     """Methods that cannot be unpacked in blocks could fill the memory."""
-    path = zipped(tmp_path / "x.zip", a_csv=TEXT)
+    path = zip_files(tmp_path / "x.zip", a_csv=TEXT)
     data = bytearray(path.read_bytes())
     for at in (6, data.index(b"PK\x01\x02") + 8):
         data[at] |= 1

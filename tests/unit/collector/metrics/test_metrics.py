@@ -59,12 +59,12 @@ def test_event_latency_is_receive_time_less_event_time() -> None:
         ]
     )
     clock.advance(2 * SECOND_NS)
-    said = meter.summary()
-    assert said["event_latency"]["agg_trade"] == {"count": 2, "p50_ms": 0.02, "p95_ms": 0.04, "p99_ms": 0.04}
-    assert said["event_latency"]["diff"] == {"count": 1, "p50_ms": -0.993, "p95_ms": -0.993, "p99_ms": -0.993}
-    assert said["receive_rate_per_s"] == {"agg_trade": 1.0, "diff": 0.5}
-    assert said["received"] == {"agg_trade": 3, "diff": 1, "quarantine": 0}
-    assert (said["connects"], said["disconnects"], said["reconnects"]) == (1, 0, 0)
+    figures = meter.summary()
+    assert figures["event_latency"]["agg_trade"] == {"count": 2, "p50_ms": 0.02, "p95_ms": 0.04, "p99_ms": 0.04}
+    assert figures["event_latency"]["diff"] == {"count": 1, "p50_ms": -0.993, "p95_ms": -0.993, "p99_ms": -0.993}
+    assert figures["receive_rate_per_s"] == {"agg_trade": 1.0, "diff": 0.5}
+    assert figures["received"] == {"agg_trade": 3, "diff": 1, "quarantine": 0}
+    assert (figures["connects"], figures["disconnects"], figures["reconnects"]) == (1, 0, 0)
 
 
 def test_pipeline_latency_is_stored_less_received() -> None:
@@ -72,10 +72,10 @@ def test_pipeline_latency_is_stored_less_received() -> None:
     meter, clock = a_meter()
     clock.advance(100_000)
     meter.on_stored([a_trade(1, recv_ns=T0), a_trade(2, recv_ns=T0 + 40_000), a_trade(3, recv_ns=T0 + 90_000)])
-    said = meter.summary()
-    assert said["pipeline_latency"]["agg_trade"] == {"count": 3, "p50_ms": 0.06, "p95_ms": 0.1, "p99_ms": 0.1}
-    assert said["pipeline_latency"]["diff"]["count"] == 0
-    assert said["batch_time_span"] == {"count": 1, "p50_ms": 0.09, "p95_ms": 0.09, "p99_ms": 0.09}
+    figures = meter.summary()
+    assert figures["pipeline_latency"]["agg_trade"] == {"count": 3, "p50_ms": 0.06, "p95_ms": 0.1, "p99_ms": 0.1}
+    assert figures["pipeline_latency"]["diff"]["count"] == 0
+    assert figures["batch_time_span"] == {"count": 1, "p50_ms": 0.09, "p95_ms": 0.09, "p99_ms": 0.09}
 
 
 def a_stream_trade(number: int, recv_ns: int) -> Arrival:
@@ -111,7 +111,7 @@ def test_what_was_asked_for_is_in_no_latency() -> None:
 
 
 def test_a_live_trade_is_told_from_a_fetched_one_without_being_seen_to_arrive() -> None:
-    """What an earlier run of the meter saw, or nobody: a stream message has an event time, a REST row has none."""
+    """Trades whose arrival the meter did not see: a stream message has an event time, a REST row has none."""
     meter, clock = a_meter()
     clock.advance(MS)
     odd = Fact("agg_trade", T0, b'{ "a":1,"p":"1","q":"1","f":1,"l":1,"T":1, "m":true, "E" : 1704067200000, "s":"X"}')
@@ -173,8 +173,8 @@ def test_waits_for_room_are_added_up() -> None:
     meter, _ = a_meter()
     meter.on_wait(0.25)
     meter.on_wait(1.5)
-    said = meter.summary()
-    assert (said["queue_waits"], said["queue_waited_s"], said["queue_longest_wait_s"]) == (2, 1.75, 1.5)
+    figures = meter.summary()
+    assert (figures["queue_waits"], figures["queue_waited_s"], figures["queue_longest_wait_s"]) == (2, 1.75, 1.5)
 
 
 def test_the_file_and_the_endpoint_say_the_same(tmp_path: Path) -> None:
@@ -198,7 +198,7 @@ def test_the_file_and_the_endpoint_say_the_same(tmp_path: Path) -> None:
         async with asyncio.timeout(10):
             while not text or not (tmp_path / "metrics.json").exists():
                 await asyncio.sleep(0.02)
-                text = await asyncio.get_running_loop().run_in_executor(None, scraped, port)
+                text = await asyncio.get_running_loop().run_in_executor(None, scrape, port)
         for task in (publishing, running):
             task.cancel()
         await asyncio.gather(publishing, running, return_exceptions=True)
@@ -206,14 +206,19 @@ def test_the_file_and_the_endpoint_say_the_same(tmp_path: Path) -> None:
         return text
 
     text = asyncio.run(main())
-    said = json.loads((tmp_path / "metrics.json").read_text())
-    assert (said["resyncs"], said["quarantined"], said["dropped"], said["last_seq"]) == (1, 1, 0, 4)
-    assert said["stored"] == {"agg_trade": 2, "book_reset": 1, "quarantine": 1}
+    figures = json.loads((tmp_path / "metrics.json").read_text())
+    assert (figures["resyncs"], figures["quarantined"], figures["dropped"], figures["last_seq"]) == (1, 1, 0, 4)
+    assert figures["stored"] == {"agg_trade": 2, "book_reset": 1, "quarantine": 1}
     assert 'liquidity_collector_stored_total{market="binance:BTCFDUSD",kind="agg_trade"} 2\n' in text
     assert 'liquidity_collector_last_seq_total{market="binance:BTCFDUSD"} 4\n' in text
     assert 'liquidity_collector_dropped{market="binance:BTCFDUSD"} 0\n' in text
-    assert text == to_text([said])
-    assert (said["queue_depth"], said["cache_size"], said["queue_max_depth"], said["max_depth"]) == (0, 0, 4, 4)
+    assert text == to_text([figures])
+    assert (figures["queue_depth"], figures["cache_size"], figures["queue_max_depth"], figures["max_depth"]) == (
+        0,
+        0,
+        4,
+        4,
+    )
 
 
 class StuckShelf(Shelf):
@@ -271,9 +276,9 @@ def a_measurement() -> dict[str, Any]:
 
     recorder = FactQueue(Shelf(), lambda: None, nobody, listener=meter)  # type: ignore[arg-type]
     recorder.counts = {BOOK_RESET: 2, QUARANTINE: 3}
-    found = measure_market("binance:BTCFDUSD", meter, recorder, clock)
+    summary = measure_market("binance:BTCFDUSD", meter, recorder, clock)
     recorder.close()
-    return found
+    return summary
 
 
 def test_a_summary_line_is_flat_and_leaves_out_what_is_not_known() -> None:
@@ -349,8 +354,8 @@ def test_a_port_that_is_taken_is_tried_until_it_is_free(tmp_path: Path, host: st
 
     async def main() -> str:
         loop = asyncio.get_running_loop()
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            port = taken.getsockname()[1]
+        with socket.create_server(("127.0.0.1", 0)) as port_socket:
+            port = port_socket.getsockname()[1]
             publishing = asyncio.create_task(publish({tmp_path: a_measurement}, host, port, every_s=0.01))
             await _until((tmp_path / "metrics.json").exists)
             await _until(lambda: any(line["event"] == "no metrics endpoint, trying again" for line in lines))
@@ -358,7 +363,7 @@ def test_a_port_that_is_taken_is_tried_until_it_is_free(tmp_path: Path, host: st
         text = ""
         async with asyncio.timeout(10):
             while not text:
-                text = await loop.run_in_executor(None, scraped, port)
+                text = await loop.run_in_executor(None, scrape, port)
         publishing.cancel()
         await asyncio.gather(publishing, return_exceptions=True)
         return text
@@ -399,9 +404,9 @@ def test_every_metric_has_a_type_and_stands_together() -> None:
         return None
 
     recorder = FactQueue(Shelf(), lambda: None, nobody)  # type: ignore[arg-type]
-    said = [measure_market(market, meter, recorder, clock) for market in ("binance:A", 'binance:"B\\')]
+    figures = [measure_market(market, meter, recorder, clock) for market in ("binance:A", 'binance:"B\\')]
     recorder.close()
-    lines = to_text(said).splitlines()
+    lines = to_text(figures).splitlines()
     order: list[str] = []
     for line in lines:
         name = line.split()[2] if line.startswith("#") else line.partition("{")[0]
@@ -412,8 +417,8 @@ def test_every_metric_has_a_type_and_stands_together() -> None:
     assert 'liquidity_collector_queue_depth{market="binance:\\"B\\\\"} 0' in lines
 
 
-def scraped(port: int) -> str:
-    """What Prometheus would get, nothing while nobody answers."""
+def scrape(port: int) -> str:
+    """What Prometheus would get, empty while there is no answer."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as reply:
             assert reply.headers["Content-Type"].startswith("text/plain; version=0.0.4")

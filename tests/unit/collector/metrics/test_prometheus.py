@@ -30,15 +30,15 @@ def samples_of(text: str) -> dict[Series, float]:
     text.encode()
     samples: dict[Series, float] = {}
     types: dict[str, str] = {}
-    current, helped = "", ""
+    current, help_names = "", ""
     for line in text[:-1].split("\n"):
         if line.startswith("# HELP "):
-            helped = line.split(" ", 3)[2]
-            assert helped not in types
+            help_names = line.split(" ", 3)[2]
+            assert help_names not in types
             continue
         if line.startswith("# TYPE "):
             _, _, current, form = line.split(" ")
-            assert (current, current in types) == (helped, False)
+            assert (current, current in types) == (help_names, False)
             assert form in {"counter", "gauge"}
             assert current.endswith("_total") == (form == "counter")
             types[current] = form

@@ -71,7 +71,7 @@ def diff_of(first: int, last: int) -> Arrival:
     return Arrival("diff", NOW, Fact(DIFF, NOW, b"%d-%d" % (first, last)), last, first)
 
 
-def named(facts: list[Fact]) -> list[str]:
+def describe_facts(facts: list[Fact]) -> list[str]:
     """Facts as words: their own for diffs and trades, kind and cause for gaps, the event for sessions."""
     words = []
     for fact in facts:
@@ -84,11 +84,11 @@ def test_an_overlapping_connection_changes_nothing() -> None:
     """It goes on record; no trades are asked for, and what is missing later is not its fault."""
     capture = a_capture()
     capture._must_catch_up = False
-    planned = "planned: too old"
+    news_item = "planned: too old"
     facts = capture._sequence_batch(
-        [a_trade(101), news("connected", planned, True), news("disconnected", planned, True)]
+        [a_trade(101), news("connected", news_item, True), news("disconnected", news_item, True)]
     )
-    assert named(facts) == ["101", "connected", "disconnected"]
+    assert describe_facts(facts) == ["101", "connected", "disconnected"]
     assert not capture._must_catch_up
     assert not capture._fetch_needed.is_set()
     assert (capture._cause, capture._diff_cause) == ("feed_skipped", "feed_skipped")
@@ -101,25 +101,25 @@ def test_diffs_of_two_connections_become_one_row() -> None:
     facts = capture._sequence_batch(
         [diff_of(9, 12), news("connected", "planned: too old", True), diff_of(6, 8), diff_of(9, 12)]
     )
-    assert named(facts) == ["connected", "6-8", "9-12"]
+    assert describe_facts(facts) == ["connected", "6-8", "9-12"]
     assert (capture.diffs.duplicates, capture.diffs.gap_count) == (1, 0)
 
 
 @pytest.mark.parametrize(("detail", "cause"), [("", "disconnect"), ("silent: diff stream 12 s", "silent")])
 def test_what_a_broken_connection_lost_is_named_at_once(detail: str, cause: str) -> None:
-    """The first diff behind the hole does not wait for what cannot come."""
+    """The first diff behind the gap does not wait for what cannot come."""
     capture = a_capture()
     capture._sequence_batch([diff_of(1, 5), news("disconnected", "closed")])
     facts = capture._sequence_batch([news("connected", detail), a_trade(101), diff_of(9, 12)])
-    assert named(facts) == ["connected", "101", cause, "9-12"]
+    assert describe_facts(facts) == ["connected", "101", cause, "9-12"]
     assert capture._must_catch_up
 
 
 def test_a_disconnect_ends_the_wait_for_a_diff() -> None:
-    """What waited behind a hole goes on record before the news."""
+    """What waited behind a gap is logged before the disconnect."""
     capture = a_capture()
     capture._sequence_batch([diff_of(1, 5)])
-    assert named(capture._sequence_batch([diff_of(9, 12), news("disconnected", "closed")])) == [
+    assert describe_facts(capture._sequence_batch([diff_of(9, 12), news("disconnected", "closed")])) == [
         "feed_skipped", "9-12", "disconnected",
     ]  # fmt: skip
 
@@ -128,15 +128,15 @@ def test_what_was_missed_between_two_runs_is_named() -> None:
     """The first diff of a new run stands behind a gap that says so."""
     capture = a_capture(update_id=5)
     facts = capture._sequence_batch([news("connected"), diff_of(9, 12), diff_of(13, 14), diff_of(20, 21)])
-    assert named(facts) == ["connected", "restart", "9-12", "13-14"]
+    assert describe_facts(facts) == ["connected", "restart", "9-12", "13-14"]
     assert msgspec.json.decode(facts[1].data, type=Gap) == Gap("update_ids", 6, 8, "restart", "given_up")
 
 
 def test_at_the_end_waiting_diffs_go_on_record() -> None:
     """What they waited for will not come any more: it is named, and they are not lost with it."""
     capture = a_capture()
-    assert named(capture._sequence_batch([diff_of(1, 5), diff_of(9, 12), diff_of(15, 16)])) == ["1-5"]
-    assert named(capture.give_up_pending()) == ["feed_skipped", "9-12", "feed_skipped", "15-16"]
+    assert describe_facts(capture._sequence_batch([diff_of(1, 5), diff_of(9, 12), diff_of(15, 16)])) == ["1-5"]
+    assert describe_facts(capture.give_up_pending()) == ["feed_skipped", "9-12", "feed_skipped", "15-16"]
     assert capture.give_up_pending() == []
 
 
@@ -145,11 +145,11 @@ class Pages:
 
     def __init__(self, *pages: tuple[int, ...]) -> None:
         self.pages = list(pages)
-        self.asked: list[int] = []
+        self.requests: list[int] = []
 
     async def trades_from(self, agg_id: int) -> list[HistoricalTrade]:
         """The next page."""
-        self.asked.append(agg_id)
+        self.requests.append(agg_id)
         return [HistoricalTrade(i, Fact(AGG_TRADE, NOW, b"%d" % i)) for i in self.pages.pop(0)]
 
 
@@ -169,11 +169,11 @@ class Pages:
 async def test_trades_are_not_given_up_for_one_page_that_leaves_them_out(
     pages: tuple[tuple[int, ...], ...], found: list[int], is_last: bool
 ) -> None:
-    """A page with a hole is asked for again; what one answer has is there, what was left out once only is not said."""
+    """A page with a gap is fetched again; ids that one answer has exist, ids left out only once are not decided."""
     venue = Pages(*pages)
     page, nothing_more = await a_capture(exchange=venue)._fetch_page(101)
     assert ([n.agg_id for n in page], nothing_more) == (found, is_last)
-    assert venue.asked == [101] * len(pages)
+    assert venue.requests == [101] * len(pages)
 
 
 async def test_a_page_with_a_hole_and_then_none_is_no_answer() -> None:
@@ -218,7 +218,7 @@ async def caught_up(*page: HistoricalTrade) -> Capture:
     return capture
 
 
-def assessed(capture: Capture) -> tuple[str, str]:
+def assess(capture: Capture) -> tuple[str, str]:
     """The state of the trades, and the first words of why."""
     state, why = capture.assessment()
     return state, " ".join(why.split()[:3])
@@ -227,11 +227,11 @@ def assessed(capture: Capture) -> tuple[str, str]:
 async def test_trades_are_live_once_the_newest_is_there() -> None:
     """And the clocks agree, as far as anybody can tell."""
     capture = await caught_up(HistoricalTrade(101, Fact(AGG_TRADE, NOW, b"101")))
-    assert assessed(capture) == ("live", "")
+    assert assess(capture) == ("live", "")
     capture.clock_offset_ns = None
-    assert assessed(capture) == ("catching_up", "neither the venue's")
+    assert assess(capture) == ("catching_up", "neither the venue's")
     capture._sequence_batch([a_trade(102)])
-    assert assessed(capture) == ("live", "")
+    assert assess(capture) == ("live", "")
 
 
 @pytest.mark.parametrize("seconds", [-120, -11, 11, 120])
@@ -245,7 +245,7 @@ async def test_trades_out_of_their_time_are_not_live(seconds: int) -> None:
     assert capture.assessment()[0] == "down"
     assert f"trades come {seconds:+.1f} s after their own time" in capture.assessment()[1]
     capture._sequence_batch([a_trade(103)])
-    assert assessed(capture) == ("live", "")
+    assert assess(capture) == ("live", "")
 
 
 @pytest.mark.parametrize("seconds", [-120, 120])
@@ -260,19 +260,19 @@ async def test_a_venue_whose_clock_is_elsewhere_is_not_live(seconds: int) -> Non
 async def test_that_nothing_newer_exists_does_not_make_an_unreadable_trade_live() -> None:
     """The newest trade was closed as unreadable; only one that can be read ends that."""
     capture = await caught_up(HistoricalTrade(101, Fact(QUARANTINE, NOW, b"{}")))
-    assert assessed(capture) == ("down", "1 trades came")
+    assert assess(capture) == ("down", "1 trades came")
     capture._sequence_batch([a_trade(102)])
-    assert assessed(capture) == ("live", "")
+    assert assess(capture) == ("live", "")
 
 
 async def test_junk_beyond_which_the_venue_has_nothing_was_no_trade() -> None:
     """It came, could not be read, and the venue says that no trade is missing."""
     capture = await caught_up(HistoricalTrade(101, Fact(AGG_TRADE, NOW, b"101")))
     capture._sequence_batch([Arrival("quarantine", NOW, Fact(QUARANTINE, NOW, b"{}"))])
-    assert assessed(capture) == ("down", "1 trades came")
+    assert assess(capture) == ("down", "1 trades came")
     capture._must_catch_up = True
     await capture._fetch_once()
-    assert assessed(capture) == ("live", "")
+    assert assess(capture) == ("live", "")
 
 
 async def test_a_stream_that_brought_no_trade_is_not_live_before_one_came() -> None:
@@ -281,10 +281,10 @@ async def test_a_stream_that_brought_no_trade_is_not_live_before_one_came() -> N
     capture.exchange.last_mute_ns = NOW  # type: ignore[misc]
     capture._sequence_batch([news("disconnected", "closed"), news("connected", "silent: trade stream 30 s")])
     await capture._fetch_once()
-    assert assessed(capture) == ("catching_up", "the last connection")
+    assert assess(capture) == ("catching_up", "the last connection")
     capture.exchange.last_quiet_ns = NOW + 1  # type: ignore[misc]
     assert capture.state() == "live"
     capture.exchange.last_quiet_ns = 0  # type: ignore[misc]
     assert capture.state() == "catching_up"
     capture._sequence_batch([a_trade(102)])
-    assert assessed(capture) == ("live", "")
+    assert assess(capture) == ("live", "")

@@ -29,6 +29,6 @@ def test_a_side_is_best_first() -> None:
 
 def test_an_inferred_grid_comes_back() -> None:
     """What an import saw is written and read as an instrument."""
-    seen = parse_instrument(encode_inferred_instrument("BTCUSDT", 1_000_000, 1_000))
-    assert (seen.symbol, seen.status, seen.source) == ("BTCUSDT", "unknown", "inferred")
-    assert (seen.tick_size_e8, seen.step_size_e8, seen.quantity_decimals) == (1_000_000, 1_000, 8)
+    spans = parse_instrument(encode_inferred_instrument("BTCUSDT", 1_000_000, 1_000))
+    assert (spans.symbol, spans.status, spans.source) == ("BTCUSDT", "unknown", "inferred")
+    assert (spans.tick_size_e8, spans.step_size_e8, spans.quantity_decimals) == (1_000_000, 1_000, 8)

@@ -1,4 +1,4 @@
-"""What the venue allows one address, and what it said."""
+"""What the exchange allows one address, and what it replied."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,14 +30,14 @@ def test_everything_else_leaves_alone_what_is_reserved_for_books() -> None:
 
 
 def test_books_may_have_all_there_is() -> None:
-    """More than what is reserved for them, where nobody else asked first."""
+    """More than what is reserved for them, if no other request came first."""
     limits = AddressLimits(3000, reserve=500)
     assert [limits.take_weight(250, T0, is_book=True) for _ in range(12)] == [0] * 12
     assert limits.take_weight(1, T0 + 1) == MINUTE_NS - 1
 
 
 def test_a_request_larger_than_what_is_left_for_it_is_made_alone() -> None:
-    """Reserving nearly all stops nothing for ever."""
+    """Reserving nearly all weight blocks no request permanently."""
     limits = AddressLimits(3000, reserve=2990)
     assert limits.take_weight(20, T0) == 0
     assert limits.take_weight(1, T0 + 1) == MINUTE_NS - 1
@@ -45,14 +45,14 @@ def test_a_request_larger_than_what_is_left_for_it_is_made_alone() -> None:
 
 
 def test_a_request_larger_than_the_ceiling_is_made_alone() -> None:
-    """A ceiling below one request's weight must not stop the recording for ever."""
+    """A ceiling below one request's weight must not stop the recording permanently."""
     limits = AddressLimits(100)
     assert limits.take_weight(250, T0) == 0
     assert limits.take_weight(1, T0 + 1) == MINUTE_NS - 1
 
 
 def test_the_venues_own_count_holds_where_it_is_higher() -> None:
-    """Somebody else at this address used 2990; a count of the minute before says nothing."""
+    """Another client at this address used 2990; a count of the minute before is ignored."""
     limits = AddressLimits(3000)
     limits.take_weight(5, T0)
     limits.note_weight(2990, T0)
@@ -113,12 +113,12 @@ def test_a_clock_that_is_set_back_stops_nothing_for_long() -> None:
 def test_never_more_than_280_connections_in_five_minutes(steps: list[tuple[int, bool]]) -> None:
     """However often and with whatever claim they are asked for; 300 are allowed."""
     limits, now = AddressLimits(3000), T0
-    made: list[int] = []
+    attempts: list[int] = []
     for step, overlapping in steps:
         now += step // 20
         if limits.take_connection(now, overlapping) == 0:
-            made.append(now)
-    assert all(sum(at - 300 * SECOND_NS < other <= at for other in made) <= 280 for at in made[-20:])
+            attempts.append(now)
+    assert all(sum(at - 300 * SECOND_NS < other <= at for other in attempts) <= 280 for at in attempts[-20:])
 
 
 @given(st.lists(st.tuples(st.integers(0, 5 * SECOND_NS), st.sampled_from([1, 4, 20, 250])), max_size=200))
@@ -144,5 +144,5 @@ def test_what_is_reserved_is_there_for_books_at_any_time(steps: list[tuple[int, 
         now += step
         if limits.take_weight(weight, now, is_book) == 0 and is_book:
             books[now // MINUTE_NS] = books.get(now // MINUTE_NS, 0) + weight
-    left = 2400 - books.get(now // MINUTE_NS, 0)
-    assert left <= 0 or limits.take_weight(left, now, is_book=True) == 0
+    remaining = 2400 - books.get(now // MINUTE_NS, 0)
+    assert remaining <= 0 or limits.take_weight(remaining, now, is_book=True) == 0

@@ -82,16 +82,16 @@ def test_archive_and_stream_make_one_run_of_lines(tmp_path: Path, client: Any) -
     writer = a_writer(tmp_path, client)
     writer.append([facts[3], a_diff(at_ns=T0)])
     writer.close()
-    found = [msgspec.json.decode(line) for line in export_lines(a_hot_log(tmp_path, client), "BTCFDUSD", 8)]
-    assert [(f["seq"], f["kind"], f["as_sent"]) for f in found] == [
+    lines = [msgspec.json.decode(line) for line in export_lines(a_hot_log(tmp_path, client), "BTCFDUSD", 8)]
+    assert [(f["seq"], f["kind"], f["as_sent"]) for f in lines] == [
         (1, AGG_TRADE, False),
         (3, DIFF, False),
         (4, AGG_TRADE, True),
         (5, DIFF, True),
     ]
-    named = ("ts_recv", "E", "U", "u", "latency_event_ms", "latency_pipeline_ms")
-    assert [found[0][name] for name in named] == [stamp, 1704067200123, None, None, 20.5, None]
-    assert [found[1][name] for name in named] == [stamp, 1704067200200, 11, 12, -56.5, None]
-    assert [found[2][name] for name in named] == [stamp, None, None, None, None, None]
-    assert [msgspec.json.encode(f["data"]) for f in found[:3]] == [TRADE, UPDATE, REST]
+    names = ("ts_recv", "E", "U", "u", "latency_event_ms", "latency_pipeline_ms")
+    assert [lines[0][name] for name in names] == [stamp, 1704067200123, None, None, 20.5, None]
+    assert [lines[1][name] for name in names] == [stamp, 1704067200200, 11, 12, -56.5, None]
+    assert [lines[2][name] for name in names] == [stamp, None, None, None, None, None]
+    assert [msgspec.json.encode(f["data"]) for f in lines[:3]] == [TRADE, UPDATE, REST]
     assert [msgspec.json.decode(line)["seq"] for line in export_lines(log, "BTCFDUSD", 8)] == [1, 3]

@@ -29,8 +29,8 @@ from tests.builders import archive_csv, archive_row
 )
 def test_another_symbol_in_a_name_is_refused(tmp_path: Path, name: str) -> None:
     """Wherever it stands and whatever stands beside it; it is named, and what to do where the name is wrong."""
-    said = r"is of ETHUSDT, the market is BTCUSDT; check --market, or rename the file if its name is wrong"
-    with pytest.raises(BadFile, match=said):
+    symbol = r"is of ETHUSDT, the market is BTCUSDT; check --market, or rename the file if its name is wrong"
+    with pytest.raises(BadFile, match=symbol):
         Archive(archive_csv(tmp_path / name, [archive_row(1)]), "BTCUSDT")
 
 

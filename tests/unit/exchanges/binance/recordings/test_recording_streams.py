@@ -21,8 +21,8 @@ def test_single_trades_without_their_aggregate_are_counted_wherever_they_lie() -
             streams.add_aggregate(part)
         for number in singles:
             streams.add_single(number, 0)
-        covered = {number for first, last in parts for number in range(first, last + 1)}
-        assert streams.single_count == len(set(singles) - covered), seed
+        lines = {number for first, last in parts for number in range(first, last + 1)}
+        assert streams.single_count == len(set(singles) - lines), seed
 
 
 def test_where_nothing_was_aggregated_no_single_trade_is_alone() -> None:
