@@ -342,7 +342,7 @@ async def test_an_accept_that_fails_is_waited_out(error: int, monkeypatch: pytes
         async with an_endpoint() as port:
             monkeypatch.setattr(asyncio.SelectorEventLoop, "sock_accept", failing(real))
             async with asyncio.timeout(20):
-                while not (await try_scrape(port)).startswith(b"HTTP/1.1 200") or failing.left:
+                while not (await try_scrape(port)).startswith(b"HTTP/1.1 200") or failing.remaining:
                     await asyncio.sleep(0.005)
     assert sum(line["log_level"] == "warning" for line in lines) <= 1
 

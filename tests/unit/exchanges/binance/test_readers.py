@@ -63,7 +63,7 @@ def test_a_reader_that_comes_after_the_defect_does_not_wait() -> None:
     async def body() -> None:
         stream = BinanceStream("ws://127.0.0.1:9", STREAMS, CLOCK)
 
-        async def broken() -> None:
+        async def fail() -> None:
             raise TypeError("a defect")
 
         stream._keep_connected = fail  # type: ignore[method-assign]
