@@ -59,9 +59,7 @@ def main(
         raise typer.Exit(0 if all(fields["running"] for fields in statuses.values()) else 1)
     venue = BinanceVenue(settings, WallClock())
     for market in markets:
-        analysis_config(
-            settings, market.symbol
-        )  # invalid settings of the views are reported before anything is recorded
+        analysis_config(settings, market.symbol)  # reports invalid settings of the views before recording begins
     logging_setup.set_up(settings.app.logs_dir, settings.app.log_level, settings.app.logs_keep_days)
     raise_limit()
     load_compiler()

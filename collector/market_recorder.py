@@ -323,9 +323,8 @@ class MarketRecorder:
         await asyncio.gather(*working, return_exceptions=True)
         is_drained = False
         if not writing.done():
-            with contextlib.suppress(
-                TimeoutError
-            ):  # trades that are not stored now are fetched again at the next start
+            # Trades that are not stored in time are fetched again at the next start.
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(max(deadline_s, loop.time() + _MIN_DRAIN_S)):
                     await self.queue.put([*self.capture.give_up_pending(), self._session_fact("stopped")])
                     await self.queue.wait_stored()

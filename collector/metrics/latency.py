@@ -48,9 +48,8 @@ class _Rolling(ABC):
         if self._slice - _SLICES < now <= self._slice:
             return
         self._count()
-        self._drop_slices_outside(
-            max(now, self._slice) - _SLICES + 1, min(now, self._slice)
-        )  # none of a clock set back
+        # After a clock was set back by a window or more no slice is left.
+        self._drop_slices_outside(max(now, self._slice) - _SLICES + 1, min(now, self._slice))
         self._slice = now
         self._begin_ns, self._end_ns = now * _SLICE_NS, (now + 1) * _SLICE_NS
 

@@ -109,7 +109,7 @@ def test_every_reader_gets_its_own_and_all_share_a_connection() -> None:
 
 def test_a_reader_that_does_not_read_stops_reading_for_all_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits is bounded by all readers together; afterwards every diff is there, in order, for both."""
-    monkeypatch.setattr("exchanges.binance.feed.stream._MAX_WAITING", 200)
+    monkeypatch.setattr("exchanges.binance.feed.stream._MAX_PENDING", 200)
 
     async def check(exchange: SimulatedExchange, stream: BinanceStream) -> None:
         slow, quick = Reader(stream, SYMBOLS[0]), Reader(stream, SYMBOLS[1])
