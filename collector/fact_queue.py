@@ -281,7 +281,7 @@ class FactQueue:
             _log.warning("the log does not take facts as fast as they come: spilling", queued=len(self._queue))
         in_hand = self._in_hand if is_first else []
         self._spilling_facts, self._queue = self._queue, []
-        moving_bytes, self._queue_bytes = self._queue_bytes, 0
+        spilling_bytes, self._queue_bytes = self._queue_bytes, 0
         self._spilling = True
         unread = spill.unread
         try:
@@ -292,7 +292,7 @@ class FactQueue:
                 self._in_spill += len(in_hand) + len(self._spilling_facts)
                 self.spill_count += len(self._spilling_facts)
             else:
-                self._queue, self._queue_bytes = self._spilling_facts + self._queue, self._queue_bytes + moving_bytes
+                self._queue, self._queue_bytes = self._spilling_facts + self._queue, self._queue_bytes + spilling_bytes
                 self._spilling = not is_first
             self._spilling_facts = []
             self._has_facts.set()

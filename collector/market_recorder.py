@@ -314,23 +314,23 @@ class MarketRecorder:
         settings = self.plan.settings if event == "started" else ""
         return Session(event, "", code_digest(), settings).fact(SESSION, self.clock.now_ns())
 
-    async def _shut_down(self, writing: "asyncio.Task[None]", working: Sequence["asyncio.Task[Any]"]) -> None:
+    async def _shut_down(self, queue_task: "asyncio.Task[None]", source_tasks: Sequence["asyncio.Task[Any]"]) -> None:
         """Stop the sources, store what is queued, archive it; each within its time limit."""
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + _SHUTDOWN_DRAIN_S  # includes the time that stopping the sources takes
-        for task in working:
+        for task in source_tasks:
             task.cancel()
-        await asyncio.gather(*working, return_exceptions=True)
+        await asyncio.gather(*source_tasks, return_exceptions=True)
         is_drained = False
-        if not writing.done():
+        if not queue_task.done():
             # Trades that are not stored in time are fetched again at the next start.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(max(deadline_s, loop.time() + _MIN_DRAIN_S)):
                     await self.queue.put([*self.capture.give_up_pending(), self._session_fact("stopped")])
                     await self.queue.wait_stored()
                     is_drained = True
-            writing.cancel()
-        await asyncio.gather(writing, return_exceptions=True)
+            queue_task.cancel()
+        await asyncio.gather(queue_task, return_exceptions=True)
         if is_drained:
             await self._archive_once_more()
         self.queue.close()

@@ -137,6 +137,6 @@ def _bucket_top_us(bucket: int) -> int:
     return _bucket_bottom(bucket - _BUCKETS_PER_SIGN + 1) - 1
 
 
-def _bucket_bottom(at: int) -> int:
-    shift = max(at // _BUCKETS_PER_DOUBLING - 1, 0)
-    return (at - shift * _BUCKETS_PER_DOUBLING) << shift
+def _bucket_bottom(bucket: int) -> int:
+    shift = max(bucket // _BUCKETS_PER_DOUBLING - 1, 0)
+    return (bucket - shift * _BUCKETS_PER_DOUBLING) << shift

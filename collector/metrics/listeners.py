@@ -26,7 +26,7 @@ async def listen(host: str, port: int) -> list[socket.socket]:
     loop = asyncio.get_running_loop()
     addresses = await loop.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     listeners: list[socket.socket] = []
-    absent: OSError | None = None
+    absent_error: OSError | None = None
     try:
         for family, _, _, _, address in dict.fromkeys(addresses):
             try:
@@ -34,9 +34,9 @@ async def listen(host: str, port: int) -> list[socket.socket]:
             except OSError as error:
                 if error.errno not in _ABSENT_ADDRESS:
                     raise
-                absent = error
+                absent_error = error
         if not listeners:
-            raise absent or OSError(errno.EADDRNOTAVAIL, f"{host} has no address")
+            raise absent_error or OSError(errno.EADDRNOTAVAIL, f"{host} has no address")
     except BaseException:
         for listener in listeners:
             listener.close()

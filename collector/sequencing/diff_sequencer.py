@@ -102,8 +102,8 @@ class DiffSequencer:
         """After too long a wait, or with too many pending diffs: see `give_up`."""
         if not self._pending:
             return []
-        too_long = not 0 <= now_ns - self._since_ns <= MAX_WAIT_NS
-        return self.give_up(now_ns) if too_long or len(self._pending) > MAX_PENDING else []
+        is_too_long = not 0 <= now_ns - self._since_ns <= MAX_WAIT_NS
+        return self.give_up(now_ns) if is_too_long or len(self._pending) > MAX_PENDING else []
 
     def give_up(self, now_ns: int) -> list[Ready]:
         """Log all gaps as given up, and all pending diffs."""

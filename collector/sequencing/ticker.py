@@ -74,12 +74,12 @@ class Ticker:
 
     def _note_state(self) -> TradesState:
         """The state of the trades; a change is written to the program's log."""
-        state, why = self._capture.assessment()
+        state, reason = self._capture.assessment()
         if state != self._state:
             if state == "live":
                 _log.info("caught up: trades are live")
             else:
-                _log.warning("trades are not live", state=state, reason=why)
+                _log.warning("trades are not live", state=state, reason=reason)
         self._state = state
         return state
 

@@ -138,8 +138,8 @@ class TradeSequencer:
     def expire(self, now_ns: int) -> list[Fact]:
         """After too long a wait, or with too many pending trades: log the gap as open, then the trades behind it."""
         gap = self._gap
-        too_long = now_ns - self._gap_since_ns > MAX_WAIT_NS
-        if gap is None or not (too_long or len(self._pending) > MAX_PENDING):
+        is_too_long = now_ns - self._gap_since_ns > MAX_WAIT_NS
+        if gap is None or not (is_too_long or len(self._pending) > MAX_PENDING):
             return []
         entry = Gap("agg_ids", gap.next, gap.last, gap.cause, "open")
         self._open_gaps.append(_PendingGap(gap.next, gap.last, gap.next, gap.cause))

@@ -89,15 +89,15 @@ class BinanceExchange:
     async def arrivals(self) -> AsyncGenerator[Sequence[Arrival], None]:
         """See `exchanges.port.Exchange.arrivals`."""
         batches = self._stream.batches(self._streams)
-        watching = asyncio.create_task(self._watchdog.run())
+        watchdog_task = asyncio.create_task(self._watchdog.run())
         try:
             async for batch in batches:
                 yield self.read(batch)
-                if watching.done():
-                    watching.result()
+                if watchdog_task.done():
+                    watchdog_task.result()
         finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+            watchdog_task.cancel()
+            await asyncio.gather(watchdog_task, return_exceptions=True)
             await batches.aclose()
 
     async def instrument(self) -> Fact:

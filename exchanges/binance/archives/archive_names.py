@@ -41,6 +41,6 @@ def find_symbol(name: str, symbol: str | None) -> str | None:
     pairs = [(pair[1], pair[2]) for pair in _PAIR.finditer(name)]
     if symbol in {*(word.upper() for word in words), *((base + quote).upper() for base, quote in pairs)}:
         return symbol
-    likely = [base + quote for base, quote in reversed(pairs) if _LIKELY_PAIR.fullmatch(f"{base}-{quote}")]
-    likely += [word.upper() for word in words if _LIKELY.fullmatch(word)]
-    return likely[0] if likely else None
+    candidates = [base + quote for base, quote in reversed(pairs) if _LIKELY_PAIR.fullmatch(f"{base}-{quote}")]
+    candidates += [word.upper() for word in words if _LIKELY.fullmatch(word)]
+    return candidates[0] if candidates else None

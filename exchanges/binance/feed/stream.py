@@ -212,16 +212,16 @@ class BinanceStream:
                 self._last_number += 1
                 connection = Connection(self._last_number, reason if self.open_connections else "")
                 connection.task = asyncio.create_task(self._run(connection))
-                retiring = asyncio.create_task(self._retire(connection, tuple(self._connections)))
+                retirement = asyncio.create_task(self._retire(connection, tuple(self._connections)))
                 self._connections.append(connection)
                 replace = asyncio.create_task(self._replace.wait())
                 try:
                     await asyncio.wait({connection.task, replace}, return_when=asyncio.FIRST_COMPLETED)
                 finally:
                     replace.cancel()
-                    retiring.cancel()  # an older connection, if one is left, goes on until a new one is open
-                steady = connection.open_event.is_set() and loop.time() - connection.opened_s >= _STEADY_S
-                failures = 0 if steady else failures + 1
+                    retirement.cancel()  # an older connection, if one is left, goes on until a new one is open
+                is_steady = connection.open_event.is_set() and loop.time() - connection.opened_s >= _STEADY_S
+                failures = 0 if is_steady else failures + 1
                 if not connection.task.done():
                     reason = self._replace_reason
                     self._end_redundant(connection)
@@ -279,11 +279,11 @@ class BinanceStream:
                 )
                 connection.open = True
                 connection.open_event.set()
-                ageing = loop.call_later(self._rules.max_age_s, self.replace, _AGE_REASON, connection.number)
+                age_timer = loop.call_later(self._rules.max_age_s, self.replace, _AGE_REASON, connection.number)
                 try:
                     reason = await self._receive(socket, connection)
                 finally:
-                    ageing.cancel()
+                    age_timer.cancel()
         except InvalidStatus as error:
             status, wait_s = error.response.status_code, _retry_after(error)
             if status in (418, 429):

@@ -100,8 +100,8 @@ def recognise(raw: bytes, address: Address = NO_ADDRESS) -> RecordedMessage:
                     break
         name = stream if isinstance(stream, str) else ""
         market, _, kind = name.partition("@")
-        of_stream = market.upper() if kind and market.isalnum() else address.symbol
-        return _classify(inner, body, kind or address.stream, inner.s if isinstance(inner.s, str) else of_stream)
+        stream_symbol = market.upper() if kind and market.isalnum() else address.symbol
+        return _classify(inner, body, kind or address.stream, inner.s if isinstance(inner.s, str) else stream_symbol)
     except UNREADABLE as error:
         raise BadMessage(0, f"no message of this venue: {error}") from error
 
@@ -120,14 +120,14 @@ def _classify(message: _Message, body: bytes, stream: str, symbol: str | None) -
             raise FuturesMessage(event)
         if kind == DIFF:
             return RecordedMessage(
-                kind, str(event), symbol, body, _ids(message.U, message.u), 0, stream, False, _int(message.u),
+                kind, str(event), symbol, body, _to_id_range(message.U, message.u), 0, stream, False, _to_id(message.u),
                 _time_ns(message.E),
             )  # fmt: skip
         single = event == "trade"
-        ids = _ids(message.t, message.t) if single else _ids(message.f, message.last_id)
+        ids = _to_id_range(message.t, message.t) if single else _to_id_range(message.f, message.last_id)
         return RecordedMessage(
-            kind, str(event), symbol, body, ids, 0, stream, message.M is None, _int(message.t if single else message.a),
-            _time_ns(message.T),
+            kind, str(event), symbol, body, ids, 0, stream, message.M is None,
+            _to_id(message.t if single else message.a), _time_ns(message.T),
         )  # fmt: skip
     if event is None and message.lastUpdateId is not None and not stream.startswith("depth"):  # a few best levels
         if message.T is not None:
@@ -138,12 +138,12 @@ def _classify(message: _Message, body: bytes, stream: str, symbol: str | None) -
     return RecordedMessage(None, str(event or "other"), symbol, body)
 
 
-def _int(value: Any) -> int | None:
+def _to_id(value: Any) -> int | None:
     return value if type(value) is int and 0 <= value < 1 << 63 else None
 
 
-def _ids(first: Any, last: Any) -> tuple[int, int] | None:
-    low, high = _int(first), _int(last)
+def _to_id_range(first: Any, last: Any) -> tuple[int, int] | None:
+    low, high = _to_id(first), _to_id(last)
     return None if low is None or high is None else (low, high)
 
 

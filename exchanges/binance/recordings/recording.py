@@ -144,15 +144,15 @@ class _Survey:
     chain: TradeChain = field(default_factory=TradeChain)
     updates: UpdateRanges = field(default_factory=UpdateRanges)
     facts: int = 0
-    unreadable: int = 0
-    too_large: int = 0
+    unreadable_count: int = 0
+    overflow_count: int = 0
     first_ns: int = 0
     last_ns: int = 0
     first_fault: str = ""
 
     def add(self, block: Block) -> None:
-        self.unreadable += len(block.quarantine)
-        self.too_large += block.too_large
+        self.unreadable_count += len(block.quarantine)
+        self.overflow_count += block.overflow_count
         self.first_ns = self.first_ns or block.recv_ns[0]
         for place in list(block.quarantine)[:1]:
             self.first_fault = self.first_fault or block.quarantine[place][0]
@@ -192,9 +192,9 @@ def _survey_recording(
         survey = _Survey(ObservedMarket(recording.symbol, decimals, instrument), times)
         for block in recording.blocks(decimals):
             survey.add(block)
-        if best is None or survey.unreadable < best.unreadable:
+        if best is None or survey.unreadable_count < best.unreadable_count:
             best = survey
-        if not survey.too_large:
+        if not survey.overflow_count:
             break
     assert best is not None
     best.market.settle(str(recording.path))

@@ -33,14 +33,14 @@ class Block:
         recv_ns: when each came. messages: as they were sent.
         tables: by kind: indices of its messages, and their rows.
         quarantine: by index of a message that cannot be used: the reason, and its bytes.
-        too_large: how many of these have a quantity that does not fit the mapper's decimals.
+        overflow_count: how many of these have a quantity that does not fit the mapper's decimals.
     """
 
     recv_ns: list[int]
     messages: list[bytes]
     tables: dict[str, tuple[list[int], pa.Table]]
     quarantine: dict[int, tuple[str, bytes]]
-    too_large: int = 0
+    overflow_count: int = 0
 
 
 class RecordedFact(NamedTuple):
@@ -120,5 +120,5 @@ def _parse_readable(
             yield from _parse_readable(facts, places[middle:], kind, mapper, block)
             return
         cause = error.__cause__
-        block.too_large += isinstance(cause, BadNumber) and cause.reason == "is too large"
+        block.overflow_count += isinstance(cause, BadNumber) and cause.reason == "is too large"
         block.quarantine[places[0]] = str(error), facts[places[0]].message

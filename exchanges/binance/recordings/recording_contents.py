@@ -166,8 +166,8 @@ class Contents:
         """For facts that came on two streams, the number that is left out, and a text that says so."""
         duplicates = []
         if self.events["aggTrade"] and self.events["trade"]:
-            alone = self._trades.single_count
-            exception = f", but for {alone:,} that are not" if alone else ""
+            unmatched = self._trades.single_count
+            exception = f", but for {unmatched:,} that are not" if unmatched else ""
             text = f"`trade` were passed over: the same trades are there as `aggTrade`{exception}"
             duplicates.append((self.events["trade"], text))
         if self._duplicate_diffs:
@@ -261,5 +261,5 @@ def expect_any(lines: RecordedLines, contents: Contents, facts: Iterable[object]
     raise BadFile(f"{lines.path} holds no trade, depth update or snapshot{truncation}")
 
 
-def _distance(number: int, reach: tuple[int, int]) -> int:
-    return max(reach[0] - number, number - reach[1], 0)
+def _distance(number: int, span: tuple[int, int]) -> int:
+    return max(span[0] - number, number - span[1], 0)

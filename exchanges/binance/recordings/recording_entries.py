@@ -118,18 +118,18 @@ class RecordedEntries:
             return self._find_repeated_books(rows)
         ids = rows.column(_IDS[kind]).to_numpy()
         _, first, inverse = np.unique(ids, return_index=True, return_inverse=True)
-        doubles = np.flatnonzero(first[inverse] < np.arange(len(ids)))
-        pairs = [(doubles, rows.take(first[inverse][doubles]))]
+        duplicates = np.flatnonzero(first[inverse] < np.arange(len(ids)))
+        pairs = [(duplicates, rows.take(first[inverse][duplicates]))]
         existing = self._existing.find_rows(kind, ids, self._parts.get(kind, []))
         if existing is not None:
             stored_ids = existing.column(_IDS[kind]).to_numpy()
             positions = np.minimum(np.searchsorted(stored_ids, ids), len(stored_ids) - 1)
-            matches = np.setdiff1d(np.flatnonzero(stored_ids[positions] == ids), doubles)
+            matches = np.setdiff1d(np.flatnonzero(stored_ids[positions] == ids), duplicates)
             pairs.append((matches, existing.take(positions[matches])))
         repeats: list[int] = []
         conflicting: list[int] = []
         for mine, others in pairs:
-            for row, same in zip(mine.tolist(), _equal(kind, rows.take(mine), others), strict=True):
+            for row, same in zip(mine.tolist(), _equal_rows(kind, rows.take(mine), others), strict=True):
                 (repeats if same else conflicting).append(row)
         return repeats, conflicting
 
@@ -143,10 +143,10 @@ class RecordedEntries:
         books: dict[int, Books] = {}
         for book in [] if existing is None else existing.select(["recv_ns", *BOOK_COLUMNS]).to_pylist():
             books.setdefault(book["last_update_id"], Books()).add(book.pop("recv_ns"), book)
-        several = {number for number, count in zip(*np.unique(ids, return_counts=True), strict=True) if count > 1}
+        repeated_ids = {number for number, count in zip(*np.unique(ids, return_counts=True), strict=True) if count > 1}
         repeats: list[int] = []
         conflicting: list[int] = []
-        for row in [i for i, number in enumerate(ids.tolist()) if number in several or number in books]:
+        for row in [i for i, number in enumerate(ids.tolist()) if number in repeated_ids or number in books]:
             (book,) = rows.slice(row, 1).select(["recv_ns", *BOOK_COLUMNS]).to_pylist()
             recv_ns, others = book.pop("recv_ns"), books.setdefault(book["last_update_id"], Books())
             if others.contains(recv_ns, book):
@@ -318,7 +318,7 @@ def _id_columns(kind: str, rows: pa.Table) -> list[tuple[int, int]]:
     return list(zip(first, last, strict=True))
 
 
-def _equal(kind: str, mine: pa.Table, others: pa.Table) -> list[bool]:
+def _equal_rows(kind: str, mine: pa.Table, others: pa.Table) -> list[bool]:
     """Whether two tables of n rows with the same ids have the same content, row by row."""
     if mine.num_rows == 0:
         return []
