@@ -166,8 +166,8 @@ class Contents:
         """For facts that came on two streams, the number that is left out, and a text that says so."""
         duplicates = []
         if self.events["aggTrade"] and self.events["trade"]:
-            unmatched = self._trades.single_count
-            exception = f", but for {unmatched:,} that are not" if unmatched else ""
+            singles_only = self._trades.single_count
+            exception = f", but for {singles_only:,} that are not" if singles_only else ""
             text = f"`trade` were passed over: the same trades are there as `aggTrade`{exception}"
             duplicates.append((self.events["trade"], text))
         if self._duplicate_diffs:
