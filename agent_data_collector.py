@@ -43,23 +43,23 @@ _log = structlog.get_logger()
 def main(
     config: Annotated[Path, typer.Option("--config", help="settings file")] = Path("config/development.yaml"),
     show_status: Annotated[
-        bool, typer.Option("--status", help="say what the running collector does, and end; exit code 1 where none runs")
+        bool, typer.Option("--status", help="show the running collector's status and exit; exit code 1 if none runs")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Record markets: every trade, the book every minute, every book update. Ctrl+C ends it, nothing lost."""
+    """Record markets: every trade, the book every minute, every book update. Ctrl+C ends it; nothing is lost."""
     settings = load(config)
     markets = [Market("binance", symbol) for symbol in settings.binance.recorded_symbols]
     if show_status:
         storage = settings.redis.storage_dir
-        said = {str(market): status.collector_status(storage, market) for market in markets}
-        console.print_statuses(said, as_json)
-        for note in filter(None, (status.age_note(each, WallClock().now_ns()) for each in said.values())):
+        statuses = {str(market): status.collector_status(storage, market) for market in markets}
+        console.print_statuses(statuses, as_json)
+        for note in filter(None, (status.age_note(fields, WallClock().now_ns()) for fields in statuses.values())):
             typer.echo(note, err=True)
-        raise typer.Exit(0 if all(each["running"] for each in said.values()) else 1)
+        raise typer.Exit(0 if all(fields["running"] for fields in statuses.values()) else 1)
     venue = BinanceVenue(settings, WallClock())
     for market in markets:
-        analysis_config(settings, market.symbol)  # what the views cannot use is said before anything is recorded
+        analysis_config(settings, market.symbol)  # reports invalid settings of the views before recording begins
     logging_setup.set_up(settings.app.logs_dir, settings.app.log_level, settings.app.logs_keep_days)
     raise_limit()
     load_compiler()

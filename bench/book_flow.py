@@ -14,7 +14,7 @@ from eventlog.store.batch import Batch
 from eventlog.store.cold import ColdLog
 from eventlog.store.log import Log
 from eventlog.transfer.importing import Importer
-from exchanges.binance.recordings.recording import bring_in
+from exchanges.binance.recordings.recording import append_recording
 from market.instrument import Market
 from projections.book.order_book import COLUMNS, OrderBook
 from projections.flow.book_flow import BookFlow
@@ -30,7 +30,7 @@ def features(recordings: Path, folder: Path, repetitions: int) -> Figure:
     storage = ColdLog(folder / "recording", NAME)
     importer = Importer(storage, WallClock())
     for path in sorted(recordings.glob("btcusdt-spot-2024-*.gz")):
-        bring_in(importer, path)
+        append_recording(importer, path)
     importer.close()
     batch = _whole(Log(storage, None, {}))
     updates = ROUNDS * len(batch.rows[DIFF])

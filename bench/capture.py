@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 
 from bench.measure import Figure
-from collector.fact_queue import MAX_IN_BATCH, FactQueue
+from collector.fact_queue import MAX_BATCH, FactQueue
 from collector.sequencing.capture import Capture
 from collector.sequencing.log_tail import LogTail
 from collector.sequencing.tick_maker import CaptureProgress
@@ -96,9 +96,9 @@ def _bare(client: Any) -> float:
     now_ms = time.time_ns() // 1_000_000
     rows = [message(i, now_ms)[40:-1].encode() for i in range(1, _MESSAGES + 1)]
     began = time.perf_counter()
-    for start in range(0, _MESSAGES, MAX_IN_BATCH):
+    for start in range(0, _MESSAGES, MAX_BATCH):
         pipe = client.pipeline(transaction=True)
-        for i, data in enumerate(rows[start : start + MAX_IN_BATCH], start + 1):
+        for i, data in enumerate(rows[start : start + MAX_BATCH], start + 1):
             pipe.xadd("bare", {"kind": "agg_trade", "recv_ns": now_ms, "data": data}, id=f"{i}-0")
         pipe.execute()
     return _MESSAGES / (time.perf_counter() - began)
@@ -126,5 +126,5 @@ def socket_to_stream(folder: Path, repetitions: int) -> Figure:
         server.release(client)
     pairs = pairs[1:]
     mine, other = median(p[0] for p in pairs), median(p[1] for p in pairs)
-    detail = f"{mine:,.0f}/s / {other:,.0f}/s, batches of up to {MAX_IN_BATCH}"
+    detail = f"{mine:,.0f}/s / {other:,.0f}/s, batches of up to {MAX_BATCH}"
     return Figure("socket → stream / bare pipeline", median(a / b for a, b in pairs), 0.6, False, detail)

@@ -34,7 +34,7 @@ from typing import Any
 from bench.measure import Figure
 from cli.demo import server
 from eventlog.server.embedded_server import EmbeddedServer
-from exchanges.binance.recordings.recording_lines import lines
+from exchanges.binance.recordings.recording_lines import read_lines
 
 PYTHON_VARIABLE = "PEER_PYTHON"
 NOT_INSTALLED = (
@@ -181,7 +181,7 @@ def _feed(files: list[Path], path: Path) -> _Feed:
     heads = {b'{"lastUpdateId"': 0, b'{"stream":"btcusdt@trade"': 1, b'{"stream":"btcusdt@depth@100ms"': 2}
     found: list[tuple[int, int, bytes]] = []
     for file in files:
-        for recv_ns, message in lines(file):
+        for recv_ns, message in read_lines(file):
             kinds = [kind for head, kind in heads.items() if message.startswith(head)]
             found += [(kind, recv_ns, message) for kind in kinds]
     first_ns = found[0][1]

@@ -21,7 +21,7 @@ from eventlog.store.batch import Batch, Rows
 from eventlog.store.cold import ColdLog
 from eventlog.store.log import Log
 from eventlog.transfer.importing import Importer
-from exchanges.binance.recordings.recording import bring_in
+from exchanges.binance.recordings.recording import append_recording
 from market.arrays import I64
 from market.fixed_point import ONE_E8
 from market.instrument import Market
@@ -77,7 +77,7 @@ def _whole(recordings: Path, folder: Path) -> Batch:
     storage = ColdLog(folder / "order_book", NAME)
     importer = Importer(storage, WallClock())
     for path in sorted(recordings.glob("btcusdt-spot-2024-*.gz")):
-        bring_in(importer, path)
+        append_recording(importer, path)
     importer.close()
     parts = list(Log(storage, None, {}).read(kinds=(SNAPSHOT, DIFF), columns={DIFF: COLUMNS}))
     tables = {k: pa.concat_tables([b.rows[k].columns.table for b in parts if k in b.rows]) for k in (SNAPSHOT, DIFF)}

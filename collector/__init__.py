@@ -1,1 +1,1 @@
-"""What recording a market takes: sequencing, gap filling, ticks, archiving, views."""
+"""Recording of markets: sequencing, gap filling, ticks, archiving, views."""

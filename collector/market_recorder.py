@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 import structlog
 
-from collector.fact_queue import FactQueue, to_its_end
+from collector.fact_queue import FactQueue, finish_job
 from collector.sequencing.book_auditor import BookAuditor
 from collector.sequencing.capture import Capture
 from collector.sequencing.log_tail import LogTail
@@ -33,16 +33,16 @@ from market.timestamps import SECOND_NS, iso
 from runtime.daemon import status
 from runtime.daemon.recurring_warning import RecurringWarning
 
-_SHUTDOWN_DRAIN_S = 1.8
-_MIN_DRAIN_S = 0.2
+_SHUTDOWN_DRAIN_S = 1.8  # to store what is queued; after 2 s the connections to the logs' server are cut
+_MIN_DRAIN_S = 0.2  # even where ending the sources took all of that
 _SHUTDOWN_ARCHIVE_S = 2.0
 _RETRY_S = 2.0
 _STATUS_S = 0.5
 _GRID_S = 600.0
 _CLOCK_S = 300.0
 _CLOCK_RETRY_S = 30.0
-_CLOCK_LEAST_S = 5.0
-_LARGEST_OFFSET_NS = SECOND_NS
+_CLOCK_MIN_S = 5.0
+_MAX_OFFSET_NS = SECOND_NS
 
 _log = structlog.get_logger()
 
@@ -52,11 +52,16 @@ _Argument = TypeVar("_Argument")
 @dataclass(frozen=True, slots=True)
 class Plan:
     """
-    What to record and how often; settings without secrets are for the record.
+    What to record of a market, and how often.
 
     Attributes:
-        archive_after_s: how long after the start is archived first, so that markets take turns. archive_keep: how many
-            archived entries stay in the stream for readers that follow.
+        interval_ns: of ticks. snapshot_interval_ns: of snapshots.
+        snapshot_limit: levels per side of a snapshot.
+        history_hours: how far back an empty log begins.
+        archive_every_s: pause between two archivings.
+        archive_after_s: pause before the first one, so that markets take turns.
+        archive_keep: archived entries that stay in the stream for readers that follow it.
+        settings: without secrets, logged at the start.
     """
 
     interval_ns: int
@@ -74,9 +79,15 @@ class MarketRecorder:
     Records one market until it is told to stop.
 
     Args:
-        log: the log for reading, with a connection of its own. tail: where it stands. recorder: the way into it.
-        archiving: the thread that archives; shared by markets, which are archived one after the other.
-        about: what the status says beside what is known here.
+        plan: what to record and how often.
+        exchange: the market.
+        log: open for reading, with a connection of its own.
+        tail: the end of the log.
+        queue: appends facts to the log.
+        archiver: moves entries from the stream to Parquet.
+        clock: stamps our own facts.
+        archive_executor: the thread that archives, shared by markets, which are archived one after the other.
+        extra_status: further fields of the status.
     """
 
     def __init__(
@@ -85,32 +96,32 @@ class MarketRecorder:
         exchange: Exchange,
         log: Log,
         tail: LogTail,
-        recorder: FactQueue,
+        queue: FactQueue,
         archiver: Archiver,
         clock: Clock,
-        archiving: Executor,
-        about: Callable[[], Mapping[str, Any]] = dict,
+        archive_executor: Executor,
+        extra_status: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
         self.plan = plan
         self.exchange = exchange
         self.log = log
-        self.recorder = recorder
+        self.queue = queue
         self.archiver = archiver
         self.clock = clock
-        self._archiving = archiving
-        self._about = about
+        self._archive_executor = archive_executor
+        self._extra_status = extra_status
         self._ending = threading.Event()  # what is being archived ends with its segment
         self._grid: tuple[object, ...] = ()
         self._instrument_fact: Fact | None = None
         self._clock_offset: dict[str, float] | None = None
         self._archive_error = ""
         self._status_warning = RecurringWarning("status not written", "status written again")
-        self._again: asyncio.Task[int] | None = None
-        seen = CaptureProgress(snapshot_seq=tail.snapshot_seq)
-        self.keeper = BookAuditor(log.venue)
-        self.capture = Capture(exchange, log, recorder, clock, tail, plan.history_hours, seen, self.keeper)
+        self._repeat_task: asyncio.Task[int] | None = None
+        progress = CaptureProgress(snapshot_seq=tail.snapshot_seq)
+        self.auditor = BookAuditor(log.venue)
+        self.capture = Capture(exchange, log, queue, clock, tail, plan.history_hours, progress, self.auditor)
         maker = TickMaker(plan.interval_ns, plan.snapshot_interval_ns, max(tail.last_boundary_ns, clock.now_ns()))
-        self.ticker = Ticker(exchange, recorder, clock, maker, self.capture, plan.snapshot_limit)
+        self.ticker = Ticker(exchange, queue, clock, maker, self.capture, plan.snapshot_limit)
 
     async def run(self, stop: asyncio.Event) -> None:
         """
@@ -120,11 +131,11 @@ class MarketRecorder:
             UnknownSymbol: the venue does not list the symbol.
             EventLogError: this process may not write any more.
         """
-        tasks = [asyncio.create_task(self.recorder.run(), name="recorder")]
+        tasks = [asyncio.create_task(self.queue.run(), name="recorder")]
         stopping = asyncio.create_task(stop.wait())
         try:
-            await self.recorder.put([self._session("started"), *self.capture.settled()])
-            tasks.append(asyncio.create_task(self._instrument_then_record(), name="record"))
+            await self.queue.put([self._session_fact("started"), *self.capture.close_filled_gaps()])
+            tasks.append(asyncio.create_task(self._record_all(), name="record"))
             tasks.append(asyncio.create_task(self._report(), name="report"))
             done, _ = await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
             for task in done - {stopping}:
@@ -133,49 +144,49 @@ class MarketRecorder:
             stopping.cancel()
             await self._shut_down(tasks[0], tasks[1:])
 
-    async def lost(self, lost: LostRange) -> None:
-        """What a reader needs first is on record again, and the lost trades are asked for; see `Capture.lost`."""
-        again = [self._session("started")] + ([self._instrument_fact] if self._instrument_fact else [])
-        self._again = asyncio.create_task(self.recorder.put(again))
-        await self.capture.lost(lost)
+    async def recover_lost(self, lost_range: LostRange) -> None:
+        """Log session and instrument again, which readers need first, and fetch the lost trades; see `Capture`."""
+        facts = [self._session_fact("started")] + ([self._instrument_fact] if self._instrument_fact else [])
+        self._repeat_task = asyncio.create_task(self.queue.put(facts))
+        await self.capture.recover_lost(lost_range)
 
     def status(self) -> dict[str, Any]:
-        """What `--status` shows."""
-        trades, why = self._assessment()
+        """The fields that `--status` shows."""
+        trades, reason = self._assessment()
         return {
             "market": str(self.log.name.market),
-            "connected": self.exchange.connected > 0,
+            "connected": self.exchange.open_connections > 0,
             "trades": trades,
-            "trades_reason": why,
-            "last_seq": self.recorder.writer.last_stored_seq,
+            "trades_reason": reason,
+            "last_seq": self.queue.writer.last_stored_seq,
             "last_tick": self.ticker.last_tick,
-            "counts": dict(sorted(self.recorder.counts.items())),
-            "waiting_trades": self.capture.trades.waiting,
-            "waiting_diffs": self.capture.diffs.waiting,
+            "counts": dict(sorted(self.queue.counts.items())),
+            "waiting_trades": self.capture.trades.pending_count,
+            "waiting_diffs": self.capture.diffs.pending_count,
             "duplicates": self.capture.trades.duplicates + self.capture.diffs.duplicates,
-            "missed_diffs": self.capture.diffs.missed,
+            "missed_diffs": self.capture.diffs.gap_count,
             "conflicting_diffs": self.capture.diffs.conflicts,
-            "book": self.keeper.status(),
+            "book": self.auditor.status(),
             "venue": self.exchange.health(),
             "clock": self._clock_offset,
-            "server_away": self.recorder.waiting_for_server,
-            "waiting_on_disk": self.recorder.spill.pending_count if self.recorder.spill is not None else 0,
-            "reading_stopped": self.recorder.spill_error,
-            "server_losses": self.recorder.writer.losses,
+            "server_away": self.queue.waiting_for_server,
+            "waiting_on_disk": self.queue.spill.pending_count if self.queue.spill is not None else 0,
+            "reading_stopped": self.queue.spill_error,
+            "server_losses": self.queue.writer.losses,
             "archive_error": self._archive_error,
-            **self._about(),
+            **self._extra_status(),
             "written_at": iso(self.clock.now_ns()),
         }
 
     def _assessment(self) -> tuple[TradesState, str]:
-        """The state of the log's trades, and why they are not live; what waits for the server is not in the log."""
-        trades, why = self.capture.assessment()
-        if trades == "live" and self.recorder.waiting_for_server:
-            return "catching_up", f"the log's server takes nothing: {self.recorder.waiting:,} facts wait for it"
-        return trades, why
+        """The state of the log's trades, and why they are not live; facts waiting for the server are not in the log."""
+        trades, reason = self.capture.assessment()
+        if trades == "live" and self.queue.waiting_for_server:
+            return "catching_up", f"the log's server takes nothing: {self.queue.pending_count:,} facts wait for it"
+        return trades, reason
 
-    async def _instrument_then_record(self) -> None:
-        await self._instrument()
+    async def _record_all(self) -> None:
+        await self._record_instrument()
         async with asyncio.TaskGroup() as group:
             jobs = (
                 self.capture.feed,
@@ -187,15 +198,15 @@ class MarketRecorder:
             )
             for job in jobs:
                 group.create_task(job())
-            group.create_task(self.ticker.snapshots_at_once(self.keeper))
+            group.create_task(self.ticker.take_needed_snapshots(self.auditor))
 
-    async def _instrument(self) -> None:
-        """The grid and state of the symbol, before anything else is recorded."""
+    async def _record_instrument(self) -> None:
+        """Record the symbol's tick and lot sizes and status before anything else."""
         while True:
             try:
                 fact = await self.exchange.instrument()
                 self._grid, self._instrument_fact = self.exchange.grid_of(fact), fact
-                await self.recorder.put([fact])
+                await self.queue.put([fact])
                 return
             except UnknownSymbol:
                 raise
@@ -204,7 +215,7 @@ class MarketRecorder:
                 await asyncio.sleep(_RETRY_S)
 
     async def _watch_grid(self) -> None:
-        """A new instrument fact whenever grid or state changed."""
+        """Record a new instrument fact whenever sizes or status changed."""
         while True:
             await asyncio.sleep(_GRID_S)
             try:
@@ -215,10 +226,10 @@ class MarketRecorder:
             grid = self.exchange.grid_of(fact)
             if grid != self._grid:
                 self._grid, self._instrument_fact = grid, fact
-                await self.recorder.put([fact])
+                await self.queue.put([fact])
 
     async def _watch_clock(self) -> None:
-        """How far the venue's clock is from ours goes on record; nothing is corrected with it."""
+        """Record the offset of the exchange's clock from ours; no time is corrected with it."""
         while True:
             try:
                 fact = await self.exchange.clock_offset()
@@ -226,52 +237,52 @@ class MarketRecorder:
                 _log.warning("the venue's clock not measured", reason=str(error))
                 await asyncio.sleep(_CLOCK_RETRY_S)
                 continue
-            found = msgspec.json.decode(fact.data, type=ClockOffset)
+            offset = msgspec.json.decode(fact.data, type=ClockOffset)
             self._clock_offset = {
-                "offset_ms": round(found.offset_ns / 1e6, 3), "uncertainty_ms": round(found.uncertainty_ns / 1e6, 3),
+                "offset_ms": round(offset.offset_ns / 1e6, 3), "uncertainty_ms": round(offset.uncertainty_ns / 1e6, 3),
             }  # fmt: skip
-            far = abs(found.offset_ns) > _LARGEST_OFFSET_NS
-            if far:
+            is_far = abs(offset.offset_ns) > _MAX_OFFSET_NS
+            if is_far:
                 _log.warning("the venue's clock is far from ours; check this machine's", **self._clock_offset)
-            self.capture.clock_offset_ns = found.offset_ns
-            await self.recorder.put([fact])
-            await self._until_measured_again(_CLOCK_RETRY_S if far else _CLOCK_S)
+            self.capture.clock_offset_ns = offset.offset_ns
+            await self.queue.put([fact])
+            await self._wait_for_clock_check(_CLOCK_RETRY_S if is_far else _CLOCK_S)
 
-    async def _until_measured_again(self, pause_s: float) -> None:
-        """A pause that ends early where something new speaks of clocks that were set meanwhile."""
+    async def _wait_for_clock_check(self, pause_s: float) -> None:
+        """Pause; end early if new data suggests that a clock was set meanwhile."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + pause_s
-        doubted = self.capture.doubts_clocks
-        await asyncio.sleep(_CLOCK_LEAST_S)
-        while loop.time() < until and self.capture.doubts_clocks == doubted:
+        until_s = loop.time() + pause_s
+        had_doubts = self.capture.has_clock_doubts
+        await asyncio.sleep(_CLOCK_MIN_S)
+        while loop.time() < until_s and self.capture.has_clock_doubts == had_doubts:
             await asyncio.sleep(1.0)
 
     async def _archive(self) -> None:
-        """Parquet every few minutes, and closed days merged."""
+        """Archive to Parquet every few minutes, and merge the files of closed days."""
         pause_s = self.plan.archive_after_s
         while True:
             await asyncio.sleep(pause_s)
             pause_s = self.plan.archive_every_s
             try:
-                done = await self._in_archiver(self.archiver.archive, self._ending.is_set)
-                merged = await self._in_archiver(self.archiver.compact, self.clock.now_ns())
-                _log.info("archived", entries=done, segments_merged=merged)
+                entries = await self._run_in_archiver(self.archiver.archive, self._ending.is_set)
+                segments = await self._run_in_archiver(self.archiver.compact, self.clock.now_ns())
+                _log.info("archived", entries=entries, segments_merged=segments)
                 self._archive_error = ""
             except (StoreUnavailable, StoreFull) as error:
                 self._archive_error = str(error)
                 _log.warning("not archived, trying again later", reason=str(error))
             except EventLogError as error:  # the archive is broken, the stream is not: recording goes on
                 self._archive_error = str(error)
-                _log.error("the archive needs a person; recording goes on into the stream", reason=str(error))
+                _log.error("the archive needs manual action; recording goes on into the stream", reason=str(error))
 
-    async def _in_archiver(self, do: Callable[[_Argument], int], argument: _Argument) -> int:
-        """In the archiver's thread. What began there is waited for even when cancelled: it writes under our lock."""
-        turn = threading.Lock()  # taken by the job as it begins, or by who does not want it any more
+    async def _run_in_archiver(self, function: Callable[[_Argument], int], argument: _Argument) -> int:
+        """Run in the archiver's thread; a job that has begun is waited for even when cancelled: it needs our lock."""
+        turn = threading.Lock()  # acquired by the job when it begins, or here to cancel it before that
 
         def begin() -> int:
-            return do(argument) if turn.acquire(blocking=False) else 0
+            return function(argument) if turn.acquire(blocking=False) else 0
 
-        job = asyncio.get_running_loop().run_in_executor(self._archiving, begin)
+        job = asyncio.get_running_loop().run_in_executor(self._archive_executor, begin)
         try:
             return await asyncio.shield(job)
         except asyncio.CancelledError:
@@ -279,19 +290,19 @@ class MarketRecorder:
             if turn.acquire(blocking=False):
                 job.cancel()  # it waits behind another market's
             else:
-                with contextlib.suppress(Exception):  # whom it would have told is gone
+                with contextlib.suppress(Exception):  # no caller is left to handle it
                     await job
             raise
 
     async def _report(self) -> None:
-        """The status file, twice a second, and never two at once."""
+        """Write the status file twice a second, never two at once."""
         loop = asyncio.get_running_loop()
         while True:
-            await to_its_end(loop.run_in_executor(None, self._write_status, self.status()))
+            await finish_job(loop.run_in_executor(None, self._write_status, self.status()))
             await asyncio.sleep(_STATUS_S)
 
     def _write_status(self, fields: dict[str, Any]) -> None:
-        """It is for looking at: a status that cannot be written stops nothing."""
+        """A status that cannot be written is only warned of."""
         try:
             status.write_status(self.log.cold.folder, fields)
         except EventLogError as error:
@@ -299,35 +310,36 @@ class MarketRecorder:
         else:
             self._status_warning.ends()
 
-    def _session(self, event: Any) -> Fact:
+    def _session_fact(self, event: Any) -> Fact:
         settings = self.plan.settings if event == "started" else ""
         return Session(event, "", code_digest(), settings).fact(SESSION, self.clock.now_ns())
 
-    async def _shut_down(self, writing: "asyncio.Task[None]", working: Sequence["asyncio.Task[Any]"]) -> None:
-        """Stop the sources, store what is queued, archive it; each within its time."""
+    async def _shut_down(self, queue_task: "asyncio.Task[None]", source_tasks: Sequence["asyncio.Task[Any]"]) -> None:
+        """Stop the sources, store what is queued, archive it; each within its time limit."""
         loop = asyncio.get_running_loop()
-        stored_by = loop.time() + _SHUTDOWN_DRAIN_S  # sources that wait for the server take of it
-        for task in working:
+        deadline_s = loop.time() + _SHUTDOWN_DRAIN_S  # includes the time that stopping the sources takes
+        for task in source_tasks:
             task.cancel()
-        await asyncio.gather(*working, return_exceptions=True)
-        drained = False
-        if not writing.done():
-            with contextlib.suppress(TimeoutError):  # what is not stored now is asked for again at the next start
-                async with asyncio.timeout_at(max(stored_by, loop.time() + _MIN_DRAIN_S)):
-                    await self.recorder.put([*self.capture.left(), self._session("stopped")])
-                    await self.recorder.stored()
-                    drained = True
-            writing.cancel()
-        await asyncio.gather(writing, return_exceptions=True)
-        if drained:
+        await asyncio.gather(*source_tasks, return_exceptions=True)
+        is_drained = False
+        if not queue_task.done():
+            # Trades that are not stored in time are fetched again at the next start.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(max(deadline_s, loop.time() + _MIN_DRAIN_S)):
+                    await self.queue.put([*self.capture.give_up_pending(), self._session_fact("stopped")])
+                    await self.queue.wait_stored()
+                    is_drained = True
+            queue_task.cancel()
+        await asyncio.gather(queue_task, return_exceptions=True)
+        if is_drained:
             await self._archive_once_more()
-        self.recorder.close()
+        self.queue.close()
         self._write_status(self.status() | {"connected": False, "trades": "down"})
 
     async def _archive_once_more(self) -> None:
         deadline = self.clock.now_ns() + int(_SHUTDOWN_ARCHIVE_S * SECOND_NS)
         try:
             async with asyncio.timeout(2 * _SHUTDOWN_ARCHIVE_S):
-                await self._in_archiver(self.archiver.archive, lambda: self.clock.now_ns() > deadline)
+                await self._run_in_archiver(self.archiver.archive, lambda: self.clock.now_ns() > deadline)
         except (EventLogError, TimeoutError) as error:
             _log.warning("not archived at the end; the stream keeps it for the next start", reason=str(error))

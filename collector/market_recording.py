@@ -1,5 +1,5 @@
 """
-One market's recording, from its log on disk to the recorder that fills it: opened in order, closed in order.
+One market's recording, from its log on disk to the recorder that fills it: opens and closes them in order.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from structlog.contextvars import bind_contextvars
 
 from collector.fact_queue import FactQueue
 from collector.market_recorder import MarketRecorder, Plan
-from collector.metrics.metrics import Meter, measured
+from collector.metrics.metrics import Meter, measure_market
 from collector.queue_limits import QueueLimits
 from collector.sequencing.log_tail import LogTail, read_tail
 from eventlog.clock import Clock
@@ -41,12 +41,14 @@ _log = structlog.get_logger()
 @dataclass(frozen=True, slots=True)
 class Store:
     """
-    Where logs are kept.
+    Where logs are stored.
 
     Attributes:
-        connect: a new connection to the server. revive: called when it does not answer.
-        archiving: the one thread that archives all logs: glibc keeps freed memory per thread, so that one thread keeps
-            what archiving took once, and a thread for each log would keep it many times.
+        folder: of all logs.
+        connect: opens a new connection to the server.
+        revive: called when the server does not answer.
+        archiving: the one thread that archives all logs: glibc keeps freed memory per thread, so a thread per log would
+            keep the memory that archiving needs many times.
     """
 
     folder: Path
@@ -57,9 +59,9 @@ class Store:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What waits for the server at most, in memory and then on disk."""
+    """Limits of what waits for the server, in memory (`queue`) and then on disk (`spill_bytes`)."""
 
-    room: QueueLimits
+    queue: QueueLimits
     spill_bytes: int
 
 
@@ -68,9 +70,14 @@ class MarketRecording:
     Records one market.
 
     Args:
-        exchange_of: the venue's market, for a log as it is found.
-        event_time_ns: when the venue sent a message, None where it does not say.
-        about: what the status says beside what the recorder knows.
+        market: to record.
+        store: of its log.
+        exchange_of: opens the exchange's market, for an existing or empty log.
+        plan: what to record and how often.
+        limits: of what waits for the server.
+        clock: stamps our own facts.
+        event_time_ns: when the exchange sent a message, None where it does not say.
+        extra_status: further fields of the status.
 
     Raises:
         EventLogError: the log cannot be written by this process.
@@ -85,17 +92,19 @@ class MarketRecording:
         limits: Limits,
         clock: Clock,
         event_time_ns: Callable[[bytes], int | None],
-        about: Callable[[], Mapping[str, Any]] = dict,
+        extra_status: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
         self.market = market
         self.store = store
         self.plan = plan
         self.clock = clock
         self.cold = ColdLog(store.folder, LogName("events", market))
-        self.writer = LogWriter(self.cold, HotLog(store.connect(), self.cold.name), clock, self._used())
+        self.writer = LogWriter(self.cold, HotLog(store.connect(), self.cold.name), clock, self._seqs_in_use())
         if self.writer.startup_loss is not None:
-            lost = self.writer.startup_loss
-            _log.error("the server had lost entries", market=str(market), first_seq=lost.first, last_seq=lost.last)
+            lost_range = self.writer.startup_loss
+            _log.error(
+                "the server had lost entries", market=str(market), first_seq=lost_range.first, last_seq=lost_range.last
+            )
         try:
             self._spill = Spill(self.cold.folder, limits.spill_bytes)
             self.exchange = exchange_of(self.cold, self.writer.hot)
@@ -103,84 +112,98 @@ class MarketRecording:
             self.writer.close()
             raise
         self._meter = Meter(clock, event_time_ns)
-        self._room = limits.room
-        self._about = about
-        self._collector: MarketRecorder | None = None
+        self._queue_limits = limits.queue
+        self._extra_status = extra_status
+        self._recorder: MarketRecorder | None = None
         self._closed = False
 
     @property
     def folder(self) -> Path:
-        """Where the log lies."""
+        """Folder of the log."""
         return self.cold.folder
 
     async def run(self, stop: asyncio.Event) -> None:
         """
-        Store what an earlier run left, then record until told to stop, and close.
+        Store what an earlier run left in the spill file, then record until told to stop, and close.
 
         Raises:
-            UnknownSymbol: the venue does not list the symbol.
+            UnknownSymbol: the exchange does not list the symbol.
             EventLogError: this process may not write any more.
         """
         bind_contextvars(market=str(self.market))
         log = self._log_for_reading()
         try:
-            tail = await self._tail(log, stop)
+            tail = await self._read_tail(log, stop)
             if tail is None:
                 return
-            recorder = FactQueue(self.writer, self.store.revive, self._lost, self._spill, self._room, self._meter)
+            queue = FactQueue(
+                self.writer, self.store.revive, self._recover_lost, self._spill, self._queue_limits, self._meter
+            )
             archiver = Archiver(self._log_for_reading(), self.writer, self.plan.archive_keep)
-            self._collector = MarketRecorder(
-                self.plan, self.exchange, log, tail, recorder, archiver, self.clock, self.store.archiving, self._about
+            self._recorder = MarketRecorder(
+                self.plan,
+                self.exchange,
+                log,
+                tail,
+                queue,
+                archiver,
+                self.clock,
+                self.store.archiving,
+                self._extra_status,
             )
             _log.info("recording", next_seq=self.writer.last_seq + 1)
-            await self._collector.run(stop)
+            await self._recorder.run(stop)
         finally:
             _log.info("stopped", last_seq=self.writer.last_seq)
             await self.close()
 
     async def close(self) -> None:
-        """Let go of log and exchange, whether it ran or not."""
+        """Close log and exchange, whether it ran or not."""
         if not self._closed:
             self._closed = True
             await self.exchange.close()
             self.writer.close()
 
-    def measured(self) -> dict[str, Any] | None:
-        """See `collector.metrics.metrics.measured`; None before recording begins and after it ended."""
-        if self._collector is None or self._closed:
+    def measure(self) -> dict[str, Any] | None:
+        """See `collector.metrics.metrics.measure_market`; None before recording begins and after it ended."""
+        if self._recorder is None or self._closed:
             return None
-        return measured(str(self.market), self._meter, self._collector.recorder, self.clock)
+        return measure_market(str(self.market), self._meter, self._recorder.queue, self.clock)
 
-    async def _tail(self, log: Log, stop: asyncio.Event) -> LogTail | None:
-        """Where the log stands once what was spilled is stored; None where it was told to stop before."""
+    async def _read_tail(self, log: Log, stop: asyncio.Event) -> LogTail | None:
+        """The end of the log once everything spilled is stored; None where it was told to stop before."""
         loop = asyncio.get_running_loop()
         while not stop.is_set():
             try:
-                return await loop.run_in_executor(None, self._catch_up, log, stop.is_set)
+                return await loop.run_in_executor(None, self._try_catch_up, log, stop.is_set)
             except (StoreUnavailable, StoreFull) as error:
                 _log.warning("recording cannot begin yet, trying again", reason=str(error))
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), _RETRY_S)
-            with suppress(EventLogError):  # whatever keeps it away now, the next attempt tries again
+            with suppress(EventLogError):  # the next attempt tries again
                 await loop.run_in_executor(None, self.store.revive)
         return None
 
-    def _catch_up(self, log: Log, cancelled: Callable[[], bool]) -> LogTail | None:
-        catch_up(self._spill, self.writer, log, self.clock, cancelled)
+    def _try_catch_up(self, log: Log, is_cancelled: Callable[[], bool]) -> LogTail | None:
+        catch_up(self._spill, self.writer, log, self.clock, is_cancelled)
         return None if self._spill.is_open else read_tail(log)
 
-    async def _lost(self, lost: LostRange) -> None:
-        if self._collector is not None:
-            await self._collector.lost(lost)
+    async def _recover_lost(self, lost_range: LostRange) -> None:
+        if self._recorder is not None:
+            await self._recorder.recover_lost(lost_range)
 
     def _log_for_reading(self) -> Log:
-        """With a connection of its own."""
+        """The log with a connection of its own."""
         name = self.cold.name
         return Log(ColdLog(self.store.folder, name), HotLog(self.store.connect(), name), self.exchange.decoders)
 
-    def _used(self) -> list[int]:
-        """The highest seqs that somebody has named: none of them may be given out again."""
+    def _seqs_in_use(self) -> list[int]:
+        """The highest seqs that decisions, status or spill file refer to: none of them may be assigned again."""
         name = LogName("decisions", self.market)
         decisions = Log(ColdLog(self.store.folder, name), HotLog(self.store.connect(), name), {})
-        said = status.read_fields(self.cold.folder).get("last_seq", 0)
-        return [max_market_seq(decisions), said if type(said) is int else 0, read_spill_seq(self.cold.folder)]
+        status_seq = status.read_fields(self.cold.folder).get("last_seq", 0)
+        return [
+            max_market_seq(decisions),
+            status_seq if type(status_seq) is int else 0,
+            read_spill_seq(self.cold.folder),
+        ]

@@ -1,5 +1,5 @@
 """
-How much waits in memory on the way into the log, and who is told how long.
+How many facts may wait in memory on their way into the log, and who is notified of them.
 """
 
 from collections.abc import Sequence
@@ -12,32 +12,32 @@ from exchanges.port import Arrival
 
 @dataclass(frozen=True, slots=True)
 class QueueLimits:
-    """How many facts and bytes the queue holds; beyond either limit it goes to the file."""
+    """Largest number of facts, and of bytes (`size`), in the queue; beyond either it is spilled to the file."""
 
     facts: int = 50_000
     size: int = 64_000_000
 
     def is_full(self, facts: int, size: int) -> bool:
-        """Whether a queue of so many facts and bytes takes no more."""
+        """Whether a queue with this number of facts and bytes is full."""
         return facts >= self.facts or size >= self.size
 
 
 class Listener(Protocol):
-    """Who is told about the way into the log, to measure it."""
+    """Is notified of every step on the way into the log, to measure it."""
 
-    def arrived(self, arrivals: Sequence[Arrival]) -> None:
-        """The feed brought a batch."""
+    def on_arrivals(self, arrivals: Sequence[Arrival]) -> None:
+        """Note that the feed brought a batch."""
 
-    def stored(self, facts: Sequence[Fact]) -> None:
-        """A batch is in the log now."""
+    def on_stored(self, facts: Sequence[Fact]) -> None:
+        """Note that a batch is in the log now."""
 
-    def waited(self, seconds: float) -> None:
-        """Somebody waited for room."""
+    def on_wait(self, seconds: float) -> None:
+        """Note that a `put` waited for room in the queue."""
 
-    def queued(self, depth: int) -> None:
-        """Facts were put; so many wait in memory now."""
+    def on_put(self, depth: int) -> None:
+        """Note that facts were put; `depth` facts are in memory now."""
 
 
 def size_of(facts: Sequence[Fact]) -> int:
-    """How many bytes of messages facts hold."""
+    """Total size of the messages of some facts, in bytes."""
     return sum(len(fact.data) for fact in facts)

@@ -1,5 +1,5 @@
 """
-All markets that settings record, from the server of their logs to the last one closed.
+All markets that the settings record, from opening their logs to closing the last one.
 """
 
 import asyncio
@@ -33,22 +33,38 @@ from runtime.loop import drive
 from runtime.open_log import mapper_for, quantity_decimals
 from runtime.settings.settings import Settings
 
-_FEWEST_FACTS = 100  # a queue of less is none
+_MIN_FACTS = 100  # of a market's queue, however many markets share the limit
 
 _log = structlog.get_logger()
 
 
 class Venue(Protocol):
-    """Where markets are recorded from."""
+    """The exchange that markets are recorded from."""
 
     def exchange_of(self, market: Market, cold: ColdLog, hot: HotLog) -> Exchange:
-        """What records a market into its log."""
+        """
+        Open a market of the exchange.
+
+        Args:
+            market: one of this exchange.
+            cold, hot: its log, which may be empty.
+        """
 
     def event_time_ns(self, data: bytes) -> int | None:
-        """When it sent a message, None where it does not say."""
+        """When it sent a message (ns), None where it does not say."""
 
     async def expect_symbol(self, market: Market, storage: Path, connect: Callable[[], Any]) -> None:
-        """Ask whether it knows a market that has no log yet; raises UnknownSymbol where it does not."""
+        """
+        Ask the exchange whether it knows a market, unless the market has a log already.
+
+        Args:
+            market: to ask for.
+            storage: folder of all logs.
+            connect: opens a connection to the logs' server.
+
+        Raises:
+            UnknownSymbol: it does not.
+        """
 
 
 async def record(
@@ -62,34 +78,40 @@ async def record(
     Record markets until told to stop.
 
     Args:
-        venue: knows all of them.
+        settings: of the collector.
+        markets: all of one exchange.
+        venue: that exchange.
+        server: of the logs.
+        stop: set to end recording.
 
     Raises:
-        UnknownSymbol: the venue does not know a market that has no log yet. EventLogError, ExchangeError: a market
+        UnknownSymbol: the exchange does not know a market that has no log yet. EventLogError, ExchangeError: a market
             could not be recorded to the end; several are raised as a group, after all have ended.
     """
     storage, connect = settings.redis.storage_dir, server.connect
-    await unless(stop, (venue.expect_symbol(market, storage, connect) for market in markets))
+    await run_unless_stopped(stop, (venue.expect_symbol(market, storage, connect) for market in markets))
     if stop.is_set():
         return
     watch = ServerWatch(connect)
     store = Store(storage, connect, server.revive)
     recordings: list[MarketRecording] = []
-    views = {market: _views(settings, market, connect) for market in markets if settings.data_collector.views}
+    views = {market: _build_publisher(settings, market, connect) for market in markets if settings.data_collector.views}
     try:
-        for place, market in enumerate(markets):
-            about = partial(_about, storage, market, views.get(market), watch)
-            plan, meet = plan_of(settings, place / len(markets)), partial(venue.exchange_of, market)
-            limits, sent_ns = limits_of(settings), venue.event_time_ns
-            recordings.append(MarketRecording(market, store, meet, plan, limits, WallClock(), sent_ns, about))
+        for index, market in enumerate(markets):
+            extra_status = partial(_status_fields, storage, market, views.get(market), watch)
+            plan, exchange_of = build_plan(settings, index / len(markets)), partial(venue.exchange_of, market)
+            limits, event_time_ns = build_limits(settings), venue.event_time_ns
+            recordings.append(
+                MarketRecording(market, store, exchange_of, plan, limits, WallClock(), event_time_ns, extra_status)
+            )
         await run_all(settings, recordings, tuple(views.values()), watch, stop)
     finally:
-        for each in recordings:
-            await close(each)
+        for recording in recordings:
+            await close(recording)
 
 
-def _about(storage: Path, market: Market, views: ViewPublisher | None, watch: ServerWatch) -> dict[str, Any]:
-    """What the status of a market says beside what its recorder knows."""
+def _status_fields(storage: Path, market: Market, views: ViewPublisher | None, watch: ServerWatch) -> dict[str, Any]:
+    """The status fields of a market that its recorder does not know."""
     return {
         **(views.status() if views is not None else {}),
         "last_analysis": status.last_analysis(storage, market),
@@ -98,10 +120,10 @@ def _about(storage: Path, market: Market, views: ViewPublisher | None, watch: Se
 
 
 async def close(recording: MarketRecording) -> None:
-    """Close a recording; where that fails it is logged."""
+    """Close a recording; an error is only logged."""
     try:
         await recording.close()
-    except Exception:  # the others are to be closed, too
+    except Exception:  # the others have to be closed too
         _log.exception("closing failed", market=str(recording.market))
 
 
@@ -112,32 +134,46 @@ async def run_all(
     watch: ServerWatch,
     stop: asyncio.Event,
 ) -> None:
-    """All markets until told to stop; one that cannot go on ends alone, and its error is raised at the end."""
+    """
+    Record all markets until told to stop; one that cannot go on ends alone.
+
+    Args:
+        settings: of the collector.
+        recordings: one per market, opened.
+        views: publishers of their views, none where these are off.
+        watch: of the logs' server.
+        stop: set to end recording.
+
+    Raises:
+        EventLogError, ExchangeError: of a market that ended early, after all have ended; several as a group.
+    """
     _log.info("collector starts", name=settings.app.name, environment=settings.app.environment)
-    for each in views:
-        each.start()
-    sources = {each.folder: each.measured for each in recordings}
+    for publisher in views:
+        publisher.start()
+    sources = {recording.folder: recording.measure for recording in recordings}
     metrics = settings.metrics
-    beside = [
+    background = [
         asyncio.create_task(publish(sources, metrics.host, metrics.port, allowed_hosts=metrics.allowed_hosts)),
-        asyncio.create_task(summarise([each.measured for each in recordings])),
+        asyncio.create_task(summarise([recording.measure for recording in recordings])),
         asyncio.create_task(watch.run()),
     ]
     try:
-        results = await asyncio.gather(*(until_stopped(each, stop) for each in recordings), return_exceptions=True)
+        results = await asyncio.gather(
+            *(record_until_stopped(recording, stop) for recording in recordings), return_exceptions=True
+        )
     finally:
-        for task in beside:
+        for task in background:
             task.cancel()
-        await asyncio.gather(*beside, return_exceptions=True)
-        for each in views:
-            each.end(0.5)
+        await asyncio.gather(*background, return_exceptions=True)
+        for publisher in views:
+            publisher.end(0.5)
     errors = [result for result in results if result is not None]
     if errors:
         raise errors[0] if len(errors) == 1 else BaseExceptionGroup("markets not recorded to the end", errors)
 
 
-async def until_stopped(recording: MarketRecording, stop: asyncio.Event) -> None:
-    """Record a market; why it ended too early is logged before it is raised."""
+async def record_until_stopped(recording: MarketRecording, stop: asyncio.Event) -> None:
+    """Record a market until told to stop; an error is logged before it is raised."""
     try:
         await recording.run(stop)
     except Exception as error:
@@ -147,47 +183,47 @@ async def until_stopped(recording: MarketRecording, stop: asyncio.Event) -> None
         raise
 
 
-async def unless(stop: asyncio.Event, work: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """All of it at once; left undone when one fails, which is raised, or when told to stop."""
+async def run_unless_stopped(stop: asyncio.Event, coroutines: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Run coroutines concurrently; cancel them when told to stop, or when one fails, whose error is raised."""
 
     async def do() -> None:
         async with asyncio.TaskGroup() as group:
-            for each in work:
-                group.create_task(each)
+            for coroutine in coroutines:
+                group.create_task(coroutine)
 
-    doing, stopping = asyncio.create_task(do()), asyncio.create_task(stop.wait())
-    await asyncio.wait((doing, stopping), return_when=asyncio.FIRST_COMPLETED)
-    doing.cancel()
+    running, stopping = asyncio.create_task(do()), asyncio.create_task(stop.wait())
+    await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
+    running.cancel()
     stopping.cancel()
-    failed, _ = await asyncio.gather(doing, stopping, return_exceptions=True)
-    if isinstance(failed, Exception):
-        raise failed
+    failure, _ = await asyncio.gather(running, stopping, return_exceptions=True)
+    if isinstance(failure, Exception):
+        raise failure
 
 
-def limits_of(settings: Settings) -> Limits:
-    """What each market may keep waiting: its part of what all of them may."""
+def build_limits(settings: Settings) -> Limits:
+    """Limits of one market's queue and spill file: its share of what the settings allow to all."""
     limit, markets = settings.data_collector.backpressure, len(settings.binance.recorded_symbols)
-    room = QueueLimits(max(_FEWEST_FACTS, limit.queue_facts // markets), limit.queue_megabytes * 1_000_000 // markets)
-    return Limits(room, limit.spill_megabytes * 1_000_000 // markets)
+    queue = QueueLimits(max(_MIN_FACTS, limit.queue_facts // markets), limit.queue_megabytes * 1_000_000 // markets)
+    return Limits(queue, limit.spill_megabytes * 1_000_000 // markets)
 
 
-def plan_of(settings: Settings, turn: float) -> Plan:
-    """What to record of a market, whose turn to be archived comes so much of the pause earlier than the last one's."""
-    recorded, snapshot = settings.data_collector, settings.data_collector.depth_snapshot
+def build_plan(settings: Settings, turn: float) -> Plan:
+    """What to record of a market; its first archiving comes earlier by `turn` (0 to 1) of the pause between two."""
+    collector, snapshot = settings.data_collector, settings.data_collector.depth_snapshot
     return Plan(
         interval_ns=settings.analyzer.analysis.interval_seconds * SECOND_NS,
         snapshot_interval_ns=snapshot.update_interval_seconds * SECOND_NS,
         snapshot_limit=snapshot.limit,
-        history_hours=recorded.order_flow.history_hours,
-        archive_every_s=recorded.archive.every_seconds,
-        archive_after_s=recorded.archive.every_seconds * (1 - turn),
-        archive_keep=recorded.archive.keep_entries,
+        history_hours=collector.order_flow.history_hours,
+        archive_every_s=collector.archive.every_seconds,
+        archive_after_s=collector.archive.every_seconds * (1 - turn),
+        archive_keep=collector.archive.keep_entries,
         settings=settings.without_secrets(),
     )
 
 
-def _views(settings: Settings, market: Market, connect: Callable[[], Any]) -> ViewPublisher:
-    """Who folds a market's log as the analyzer does and publishes what the folds hold."""
+def _build_publisher(settings: Settings, market: Market, connect: Callable[[], Any]) -> ViewPublisher:
+    """A publisher that folds a market's log as the analyzer does and writes its views."""
 
     def log_of(cold: ColdLog, hot: HotLog) -> Log:
         return Log(cold, hot, mapper_for(market, quantity_decimals(cold, hot)).decoders)

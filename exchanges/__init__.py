@@ -1,1 +1,1 @@
-"""Where facts come from: one package a venue, each speaking the venue's own wire format."""
+"""Where facts come from: one package per exchange, each reading that exchange's own wire format."""

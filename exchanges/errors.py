@@ -1,12 +1,12 @@
 """
-What can go wrong with a venue.
+What can go wrong with an exchange.
 
 ExchangeError
-├── BadFile         a file of the venue's that cannot be read as it claims
-├── BadReply        the venue answered, but not as documented
-├── UnknownSymbol   the venue does not know the symbol
-├── VenueReset      the venue's ids began anew: another market under the same name
-├── Refused         the venue says stop: too many requests (429), a ban (418), a firewall (403)
+├── BadFile         a file of exchange data that is not what it claims to be
+├── BadReply        the exchange answered, but not as documented
+├── UnknownSymbol   the exchange does not know the symbol
+├── VenueReset      the exchange's ids started again: another market under the same name
+├── Refused         the exchange says stop: too many requests (429), a ban (418), a firewall (403)
 └── Unreachable     no answer
 """
 
@@ -14,27 +14,27 @@ from market.errors import KnownError
 
 
 class ExchangeError(KnownError):
-    """Base of everything a venue does to us; the message is one line and names the mend."""
+    """Base of all errors of an exchange; the message is one line and says what to do."""
 
 
 class BadFile(ExchangeError):
-    """A file of the venue's that cannot be read as it claims."""
+    """A file of exchange data that is not what it claims to be."""
 
 
 class BadReply(ExchangeError):
-    """The venue answered, but not as documented."""
+    """The exchange answered, but not as documented."""
 
 
 class UnknownSymbol(ExchangeError):
-    """The venue does not know the symbol."""
+    """The exchange does not know the symbol."""
 
 
 class VenueReset(ExchangeError):
-    """The venue's ids began anew: another market under the same name."""
+    """The exchange's ids started again: another market under the same name."""
 
 
 class Refused(ExchangeError):
-    """The venue says stop; `retry_after_s` is how long."""
+    """The exchange says stop; `retry_after_s` is how long, in seconds."""
 
     def __init__(self, message: str, retry_after_s: float) -> None:
         super().__init__(message)
@@ -42,4 +42,4 @@ class Refused(ExchangeError):
 
 
 class Unreachable(ExchangeError):
-    """No answer."""
+    """The exchange did not answer."""

@@ -1,5 +1,5 @@
 """
-Files that others made, plain or packed by gzip or zip, read as a stream and never beyond what honest ones hold.
+Untrusted files, plain or packed by gzip or zip, read as a stream of bounded size.
 """
 
 import gzip
@@ -15,14 +15,14 @@ from typing import IO, cast
 
 from exchanges.errors import BadFile
 
-_FREE_BYTES = 64 * 1024**2
-"""So much may come out of any file, however small: a few repeated lines pack very well."""
-_LARGEST_RATIO = 200
+_MIN_LIMIT_BYTES = 64 * 1024**2
+"""Any file may unpack to this size, however small it is: a few repeated lines pack very well."""
+_MAX_RATIO = 200
 """Trades and books pack to between a third and a fortieth; a bomb to a thousandth."""
-_MAX_BYTES = 256 * 1024**3
-_BUFFER_BYTES = 1 << 20
+_MAX_BYTES = 256 * 1024**3  # that any file may unpack to
+_BUFFER_BYTES = 1 << 20  # read from a file at once
 
-_OTHER_PACKERS = {
+_OTHER_FORMATS = {
     b"BZh": "bzip2",
     b"\xfd7zXZ\x00": "xz",
     b"\x28\xb5\x2f\xfd": "zstd",
@@ -35,65 +35,66 @@ _OTHER_PACKERS = {
 }
 OnRead = Callable[[int], None]
 
-_PACKED_AGAIN = {b"PK\x03\x04": "zip", b"\x1f\x8b": "gzip"}
-_TAR_MARK, _TAR_MARK_AT = b"ustar", 257
+_NESTED_FORMATS = {b"PK\x03\x04": "zip", b"\x1f\x8b": "gzip"}
+_TAR_MARK, _TAR_MARK_OFFSET = b"ustar", 257
 _HEAD_BYTES = 512
 
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
-_DAMAGED = (zipfile.BadZipFile, zlib.error, gzip.BadGzipFile, NotImplementedError, RuntimeError, ValueError)
+_DAMAGE_ERRORS = (zipfile.BadZipFile, zlib.error, gzip.BadGzipFile, NotImplementedError, RuntimeError, ValueError)
 
 
-class CutShort(BadFile):
-    """A packed file ends before its end; what came before it was whole."""
+class TruncatedFile(BadFile):
+    """A packed file is cut short; everything up to there was read."""
 
 
 @contextmanager
-def unpacked(path: Path, ending: str = "", on_read: OnRead = lambda _: None) -> Iterator[tuple[str, IO[bytes]]]:
+def open_unpacked(path: Path, suffix: str = "", on_read: OnRead = lambda _: None) -> Iterator[tuple[str, IO[bytes]]]:
     """
-    The bytes of a file, unpacked where it is packed, without a byte order mark.
+    Open a file for reading, unpacked where it is packed, without a byte order mark.
 
     Args:
-        ending: of the one wanted file in a zip, e.g. ".csv", lower case.
-        on_read: told how many bytes of the file as it lies there were read since.
+        path: a regular file: plain, gzip, or a zip with one member to read.
+        suffix: of that member, e.g. ".csv", lower case; empty takes any.
+        on_read: called with the number of bytes read from the file on disk since its last call.
 
     Returns:
-        The name of what is read (a zip's member, else the file), and the stream. While reading it may raise BadFile:
-        damaged, unpacks beyond bounds, changed meanwhile; or CutShort.
+        The name of what is read (a zip's member, else the file), and the stream. Reading from it may raise BadFile
+        (damaged, unpacks beyond the limit, changed meanwhile) or TruncatedFile.
 
     Raises:
         BadFile: no regular file, packed in another way, no such member in a zip or several of them.
     """
     try:
-        with _regular(path) as file:
+        with _open_regular(path) as file:
             head = file.read(16)
             file.seek(0)
             _expect_readable(path, head)
             if head.startswith(b"PK\x03\x04") or head.startswith(b"PK\x05\x06"):
                 with zipfile.ZipFile(file) as archive:
-                    member = _wanted(path, archive, ending)
+                    member = _find_member(path, archive, suffix)
                     with archive.open(member) as inside:
                         yield (
                             PurePosixPath(member.filename).name,
-                            _bounded(path, file, cast(io.BufferedIOBase, inside), on_read),
+                            _open_bounded(path, file, cast(io.BufferedIOBase, inside), on_read),
                         )
                 return
             if head.startswith(b"\x1f\x8b"):
                 with gzip.GzipFile(fileobj=file) as inside:
-                    yield path.name, _bounded(path, file, inside, on_read)
+                    yield path.name, _open_bounded(path, file, inside, on_read)
                 return
-            yield path.name, _bounded(path, file, file, on_read)
+            yield path.name, _open_bounded(path, file, file, on_read)
     except BadFile:
         raise
     except EOFError as error:
         raise BadFile(f"{path} is cut short or damaged ({error}); fetch it again") from error
-    except _DAMAGED as error:
-        raise BadFile(f"{path} is cut short or damaged ({_said(error)}); fetch it again") from error
+    except _DAMAGE_ERRORS as error:
+        raise BadFile(f"{path} is cut short or damaged ({_one_line(error)}); fetch it again") from error
     except OSError as error:
         raise BadFile(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def _regular(path: Path) -> io.BufferedReader:
-    """A pipe would never end, and reading a device may do anything."""
+def _open_regular(path: Path) -> io.BufferedReader:
+    """Regular files only: a pipe may never end, and reading a device may do anything."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
@@ -104,99 +105,100 @@ def _regular(path: Path) -> io.BufferedReader:
 
 
 def _expect_readable(path: Path, head: bytes) -> None:
-    packer = next((name for start, name in _OTHER_PACKERS.items() if head.startswith(start)), None)
+    packer = next((name for start, name in _OTHER_FORMATS.items() if head.startswith(start)), None)
     if packer is not None:
         raise BadFile(f"{path} is a {packer} file; unpack it, or give the zip, gzip or text itself")
     if head.startswith(_UTF16):
         raise BadFile(f"{path} is text in UTF-16; save it as UTF-8")
 
 
-def _wanted(path: Path, archive: zipfile.ZipFile, ending: str) -> zipfile.ZipInfo:
-    """The one file of a kind in a zip; what systems put beside it, and other files, are passed over."""
-    files = [m for m in archive.infolist() if not m.filename.endswith("/") and not _litter(m.filename)]
-    wanted = [m for m in files if m.filename.lower().endswith(ending)] or files
-    before = min((m.header_offset for m in archive.infolist()), default=0)
-    if before:  # another zip, of which the list at the end says nothing
-        raise BadFile(f"{path} holds {before:,} bytes before its first file; fetch it again, or unpack it first")
-    if len(wanted) != 1:
-        names = ", ".join(ascii(m.filename[:60]) for m in wanted[:3]) + (" …" if len(wanted) > 3 else "")
-        found = f"{len(wanted)} files ({names})" if wanted else "no file"
-        raise BadFile(f"{path} holds {found}, expected one{' ' + ending.strip('.').upper() if ending else ''}")
-    if wanted[0].flag_bits & 0x1:
+def _find_member(path: Path, archive: zipfile.ZipFile, suffix: str) -> zipfile.ZipInfo:
+    """The one file with a suffix in a zip; files of the operating system, and other files, are skipped."""
+    files = [m for m in archive.infolist() if not m.filename.endswith("/") and not _is_system_file(m.filename)]
+    matches = [m for m in files if m.filename.lower().endswith(suffix)] or files
+    leading_bytes = min((m.header_offset for m in archive.infolist()), default=0)
+    if leading_bytes:  # another zip, of which the list at the end says nothing
+        raise BadFile(f"{path} holds {leading_bytes:,} bytes before its first file; fetch it again, or unpack it first")
+    if len(matches) != 1:
+        names = ", ".join(ascii(m.filename[:60]) for m in matches[:3]) + (" …" if len(matches) > 3 else "")
+        listing = f"{len(matches)} files ({names})" if matches else "no file"
+        raise BadFile(f"{path} holds {listing}, expected one{' ' + suffix.strip('.').upper() if suffix else ''}")
+    if matches[0].flag_bits & 0x1:
         raise BadFile(f"{path} is encrypted; unpack it first")
-    if wanted[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others cannot be read in blocks
+    if matches[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others cannot be read in blocks
         raise BadFile(f"{path} is packed by a method that few use; unpack it first")
-    return wanted[0]
+    return matches[0]
 
 
-def _litter(name: str) -> bool:
-    """Files that no person put into a zip."""
+def _is_system_file(name: str) -> bool:
+    """Whether an operating system put a file into a zip by itself."""
     parts = PurePosixPath(name.replace("\\", "/")).parts
-    last = parts[-1].lower() if parts else ""
-    return "__MACOSX" in parts or last.startswith("._") or last in (".ds_store", "thumbs.db", "desktop.ini")
+    base_name = parts[-1].lower() if parts else ""
+    return "__MACOSX" in parts or base_name.startswith("._") or base_name in (".ds_store", "thumbs.db", "desktop.ini")
 
 
-def _bounded(path: Path, packed: IO[bytes], stream: io.BufferedIOBase, on_read: OnRead) -> IO[bytes]:
-    buffered = io.BufferedReader(_Bounded(path, packed, stream, on_read), _BUFFER_BYTES)
-    head = buffered.peek(_HEAD_BYTES)[:_HEAD_BYTES]
+def _open_bounded(path: Path, file: IO[bytes], stream: io.BufferedIOBase, on_read: OnRead) -> IO[bytes]:
+    reader = io.BufferedReader(_BoundedReader(path, file, stream, on_read), _BUFFER_BYTES)
+    head = reader.peek(_HEAD_BYTES)[:_HEAD_BYTES]
     if head.startswith(b"\xef\xbb\xbf"):
-        buffered.read(3)
+        reader.read(3)
     elif head[:2] in _UTF16:
         raise BadFile(f"{path} holds text in UTF-16; save it as UTF-8")
-    packer = next((name for start, name in (_OTHER_PACKERS | _PACKED_AGAIN).items() if head.startswith(start)), None)
-    if head[_TAR_MARK_AT:].startswith(_TAR_MARK):
+    packer = next((name for start, name in (_OTHER_FORMATS | _NESTED_FORMATS).items() if head.startswith(start)), None)
+    if head[_TAR_MARK_OFFSET:].startswith(_TAR_MARK):
         packer = "tar"
     if packer is not None:
         raise BadFile(f"{path} holds a {packer} file; unpack it first")
-    return cast(IO[bytes], buffered)
+    return cast(IO[bytes], reader)
 
 
-class _Bounded(io.RawIOBase):
-    """Counts what comes out of a packed file; says in one line what is wrong with it."""
+class _BoundedReader(io.RawIOBase):
+    """Counts what comes out of a packed file and translates errors into one line."""
 
-    def __init__(self, path: Path, packed: IO[bytes], stream: io.BufferedIOBase, on_read: OnRead) -> None:
+    def __init__(self, path: Path, file: IO[bytes], stream: io.BufferedIOBase, on_read: OnRead) -> None:
         self._path = path
         self._on_read = on_read
-        self._place = 0
-        self._packed = packed
+        self._position = 0
+        self._file = file
         self._stream = stream
-        about = os.fstat(packed.fileno())
-        self._as_opened = about.st_size, about.st_mtime_ns
-        self._most = min(_MAX_BYTES, max(_FREE_BYTES, about.st_size * _LARGEST_RATIO))  # what is plain stays below
+        info = os.fstat(file.fileno())
+        self._initial_stat = info.st_size, info.st_mtime_ns
+        self._max_bytes = min(_MAX_BYTES, max(_MIN_LIMIT_BYTES, info.st_size * _MAX_RATIO))  # what is plain stays below
         self._count = 0
 
     def readable(self) -> bool:
-        """It is read from."""
+        """Always true."""
         return True
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         """Fill a buffer; 0 at the end."""
         try:
-            data = self._stream.read1(len(buffer))  # what came before a torn end is not lost
+            data = self._stream.read1(len(buffer))  # returns what comes before a torn end
         except EOFError as error:
-            raise CutShort(f"{self._path} is cut short or damaged ({error}); fetch it again") from error
-        except _DAMAGED as error:
-            raise BadFile(f"{self._path} is cut short or damaged ({_said(error)}); fetch it again") from error
+            raise TruncatedFile(f"{self._path} is cut short or damaged ({error}); fetch it again") from error
+        except _DAMAGE_ERRORS as error:
+            raise BadFile(f"{self._path} is cut short or damaged ({_one_line(error)}); fetch it again") from error
         except OSError as error:
             raise BadFile(f"cannot read {self._path}: {error.strerror or error}") from error
         self._count += len(data)
-        if self._count > self._most:
+        if self._count > self._max_bytes:
             raise BadFile(
-                f"{self._path} unpacks to more than {self._most:,} bytes, {self._most // self._as_opened[0]:,} times "
-                "its size; nothing honest does: unpack it yourself if you trust it"
+                f"{self._path} unpacks to more than {self._max_bytes:,} bytes, "
+                f"{self._max_bytes // self._initial_stat[0]:,} times its size, which no plausible file does: unpack it "
+                "yourself if you trust it"
             )
         if not data:
             self._expect_unchanged()
         buffer[: len(data)] = data
-        before, self._place = self._place, self._packed.tell()
-        self._on_read(max(0, self._place - before))
+        previous, self._position = self._position, self._file.tell()
+        self._on_read(max(0, self._position - previous))
         return len(data)
 
     def _expect_unchanged(self) -> None:
-        about = os.fstat(self._packed.fileno())
-        if (about.st_size, about.st_mtime_ns) != self._as_opened:
+        info = os.fstat(self._file.fileno())
+        if (info.st_size, info.st_mtime_ns) != self._initial_stat:
             raise BadFile(f"{self._path} changed while it was read; import it when it is whole")
 
 
-def _said(error: Exception) -> str:
+def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:160]

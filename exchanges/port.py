@@ -1,5 +1,5 @@
 """
-The port to a venue: what a recorder needs of it.
+The port to an exchange: what a recorder needs of it.
 """
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -13,16 +13,18 @@ from eventlog.facts.entry import Fact
 
 class Arrival(msgspec.Struct, frozen=True, gc=False):
     """
-    One thing the feed brought.
+    One message of the feed, or the opening or end of a connection.
 
     Attributes:
-        what: a readable trade, a readable book diff, something unreadable (the fact is its quarantine), or news of the
-            connection (the fact is None, `detail` says why it ended, or took over from another).
+        what: a readable trade, a readable diff, an unreadable message, or a connection's opening or end.
+        recv_ns: when it came.
+        fact: to be logged; of an unreadable message its quarantine; None of a connection.
         number: a trade's agg id, a diff's last update id.
-        time_ns: a trade's time.
         first: a diff's first update id.
-        overlapping: of a connection that comes or goes while another one brings everything.
-        kind: what something unreadable seems to be: agg_trade, diff, or other; empty where nobody can say.
+        detail: why a connection ended, or took over from another.
+        time_ns: a trade's own time.
+        overlapping: whether another connection brings everything while this one opens or ends.
+        kind: what an unreadable message seems to be: agg_trade, diff or other; empty where it cannot be told.
     """
 
     what: Literal["agg_trade", "diff", "quarantine", "connected", "disconnected"]
@@ -37,54 +39,54 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
 
 
 class HistoricalTrade(msgspec.Struct, frozen=True, gc=False):
-    """A trade fetched on request, or its quarantine, and its agg id."""
+    """A trade fetched over REST, or its quarantine, and its agg id."""
 
     agg_id: int
     fact: Fact
 
 
 class Exchange(Protocol):
-    """A venue's market. Its errors derive from one base class and are worth another try, unless they are fatal."""
+    """One market of an exchange. It raises `ExchangeError`; all but UnknownSymbol and VenueReset may be retried."""
 
     @property
-    def connected(self) -> int:
-        """How many feed connections are open."""
+    def open_connections(self) -> int:
+        """Number of feed connections that are open now."""
 
     @property
-    def quiet_ns(self) -> int:
-        """When the venue last said that there is no trade beyond those the feed brought; 0 before the first time."""
+    def last_quiet_ns(self) -> int:
+        """When the exchange last had no trade beyond those that the feed brought; 0 before the first such answer."""
 
     @property
-    def mute_ns(self) -> int:
-        """When a connection was last replaced because it brought no trade though there were some; 0 for never."""
+    def last_mute_ns(self) -> int:
+        """When a connection was last replaced because it brought no trade though there were some; 0 before that."""
 
     @property
     def decoders(self) -> Mapping[str, Decode]:
-        """Who reads this venue's facts."""
+        """Decoders of this exchange's facts, by kind."""
 
     def arrivals(self) -> AsyncGenerator[Sequence[Arrival], None]:
-        """What comes, in order, in batches; reconnects by itself for ever."""
+        """Batches of what the feed brings, in order; reconnects by itself until the iterator is closed."""
 
     async def instrument(self) -> Fact:
-        """The symbol's grid and state."""
+        """Fetch the symbol's tick and lot sizes and its status."""
 
     def grid_of(self, fact: Fact) -> tuple[object, ...]:
-        """What of an instrument fact matters: two facts with equal grids say the same."""
+        """The values of an instrument fact that matter; facts with equal values are interchangeable."""
 
     async def snapshot(self, limit: int) -> Fact:
-        """The book now."""
+        """Fetch the book, with at most `limit` levels per side; a quarantine fact where it cannot be read."""
 
     async def trades_from(self, agg_id: int) -> Sequence[HistoricalTrade]:
-        """A page of trades from an id on, rising; the first may be younger. An empty one: nothing there yet."""
+        """Fetch a page of trades from an id on, ids rising; the first id may be larger. Empty: no such trade yet."""
 
     async def first_trade_since(self, time_ns: int) -> int | None:
-        """The id of the first trade from a time on, or of the newest one before it; None for a market without any."""
+        """Id of the first trade at or after a time, else of the newest before it; None for a market without trades."""
 
     async def clock_offset(self) -> Fact:
-        """How far the venue's clock is ahead of ours, from some round trips."""
+        """Measure how far the exchange's clock is ahead of ours, from some round trips."""
 
     def health(self) -> dict[str, int]:
-        """What connections and limits have been through, by name, for looking at."""
+        """Counters of connections and limits by name, for the status file."""
 
     async def close(self) -> None:
-        """Give connections back."""
+        """Close all connections."""

@@ -16,7 +16,7 @@ from eventlog.store import hot as hots
 from eventlog.store.cold import ColdLog
 from eventlog.store.hot import HotLog
 from eventlog.store.log import Log
-from exchanges.binance.instruments import instrument_from
+from exchanges.binance.instruments import parse_instrument
 from exchanges.binance.mapper import BinanceMapper
 from market.errors import BadMarket
 from market.instrument import Market
@@ -94,4 +94,4 @@ def quantity_decimals(cold: ColdLog, hot: HotLog | None) -> int:
             return int(batch.rows[INSTRUMENT]["quantity_decimals"][0])
     entries: list[Entry] = hot.read(0, None, _MAX_SEARCHED) if hot else []
     instrument = next((e for e in entries if e.kind == INSTRUMENT), None)
-    return instrument_from(instrument.data).quantity_decimals if instrument else 8
+    return parse_instrument(instrument.data).quantity_decimals if instrument else 8

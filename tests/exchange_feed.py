@@ -126,7 +126,7 @@ def run(check: Check, *rules: Rule, feed: dict[str, Any] | None = None, **option
             exchange,
             listener,
         ):
-            await listener.until(lambda: listener.stream.connected)
+            await listener.until(lambda: listener.stream.open_connections)
             async with asyncio.timeout(20):
                 await check(exchange, listener)
 

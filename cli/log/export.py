@@ -18,7 +18,7 @@ from eventlog.facts.market import AGG_TRADE
 from eventlog.facts.registry import SCHEMAS, kinds_of
 from eventlog.store.log import Log
 from eventlog.transfer import export as exports
-from exchanges.binance.raw_messages import lines
+from exchanges.binance.raw_messages import export_lines
 from market.errors import BadNumber
 from market.fixed_point import parse_e8
 from market.timestamps import MINUTE_NS
@@ -104,7 +104,7 @@ def _level_of(text: str) -> int:
 def _write(log: Log, kind: str, form: Form, output: Path, level_e8: int | None, advance: Progress) -> int:
     decimals = quantity_decimals(log.cold, log.hot)
     if kind == RAW_NDJSON:
-        return exports.write_lines(lines(log, log.name.market.symbol, decimals), output)
+        return exports.write_lines(export_lines(log, log.name.market.symbol, decimals), output)
     if kind == TRADE_FILES:
         return sum(1 for _ in exports.write_minute_files(_minute_views(log, level_e8, decimals, advance), output))
     if kind == MINUTE_BUCKETS:

@@ -18,7 +18,7 @@ from eventlog.store.cold import ColdLog
 from eventlog.transfer.importing import Importer, ImportSummary
 from eventlog.transfer.trade_import import import_trades
 from exchanges.binance.archives.archive import Archive
-from exchanges.binance.recordings.recording import bring_in
+from exchanges.binance.recordings.recording import append_recording
 from runtime.open_log import mapper_for
 
 Bring = Callable[[Importer, Path, Callable[[int], None]], ImportSummary]
@@ -54,7 +54,7 @@ def import_recording(
     as_json: JsonOption = False,
 ) -> None:
     """Import recordings of stream messages and depth snapshots; times in s, ms, µs or ns."""
-    _bring(files, log_source(market, storage, None, config), as_json, bring_in, 3)
+    _bring(files, log_source(market, storage, None, config), as_json, append_recording, 3)
 
 
 def _bring(files: Sequence[Path], source: LogSource, as_json: bool, bring: Bring, readings: int) -> None:

@@ -1,1 +1,1 @@
-"""How late, how fast and how full everything is, in a file, in the log and for Prometheus."""
+"""Latencies, rates and queue depths of recordings: in a file, in the program's log and for Prometheus."""

@@ -14,7 +14,12 @@ _LOOPBACK = "localhost"
 
 
 def host_name(host: str) -> str | None:
-    """A host of a header or of settings as it is compared: lower case, no port, no brackets; None where it is none."""
+    """
+    Normalise a host of a header or of settings: lower case, no port, no brackets; None where it is no host.
+
+    >>> host_name("LocalHost:9000"), host_name("[::1]:80"), host_name("a b")
+    ('localhost', '::1', None)
+    """
     match = _HOST.fullmatch(host)
     if match is None or match[1].startswith("["):
         try:
@@ -29,7 +34,8 @@ def is_allowed_host(header: str, names: Collection[str]) -> bool:
     Whether a Host header names loopback (localhost, 127.0.0.0/8, [::1]) or one of some names, whatever its port.
 
     Args:
-        names: as `host_name` gives them.
+        header: value of the Host header.
+        names: further hosts, as `host_name` returns them.
     """
     name = host_name(header) if _HOST.fullmatch(header) else None
     if name is None:

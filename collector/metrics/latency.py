@@ -1,9 +1,9 @@
 """
-Percentiles, means and maxima of the last minutes in bounded memory: one set of counts for each slice of time.
+Percentiles, means and maxima of the last five minutes in bounded memory: one set of counts per slice of time.
 
-Percentiles come from fixed buckets: up to 128 µs either way a bucket is 1 µs wide; beyond, each doubling has 64
-buckets, so that a percentile is never more than 1/64 above the value it stands for. Negative latencies are data: clocks
-disagree. A clock that was set back by a whole window or more begins a new window.
+Percentiles come from fixed buckets: up to ±128 µs a bucket is 1 µs wide; beyond, each doubling has 64 buckets, so that
+a percentile is at most 1/64 above the exact value. Negative latencies are valid: clocks disagree. A clock that is set
+back by a whole window or more begins a new window.
 """
 
 from abc import ABC, abstractmethod
@@ -18,15 +18,15 @@ WINDOW_NS = 300 * SECOND_NS
 _SLICES = 30
 _SLICE_NS = WINDOW_NS // _SLICES
 _BATCH_SIZE = 1_000
-_SHARES = (0.50, 0.95, 0.99)
-_FINE = 128
-_HALF = _FINE // 2
+_QUANTILES = (0.50, 0.95, 0.99)
+_FINE_BUCKETS = 128
+_BUCKETS_PER_DOUBLING = _FINE_BUCKETS // 2
 _LARGEST_US = (1 << 42) - 1  # 50 days
-_OF_ONE_SIGN = _FINE + (42 - 7) * _HALF
+_BUCKETS_PER_SIGN = _FINE_BUCKETS + (42 - 7) * _BUCKETS_PER_DOUBLING
 
 
 class _Rolling(ABC):
-    """Whole numbers of the last five minutes, to a slice of ten seconds."""
+    """Integers of the last five minutes, to a slice of ten seconds."""
 
     def __init__(self) -> None:
         self._slice = 0
@@ -35,7 +35,7 @@ class _Rolling(ABC):
         self._new: list[int] = []  # of the current slice, not counted yet
 
     def add(self, values: Sequence[int], now_ns: int) -> None:
-        """Count n numbers, which may be negative, at a time of the clock."""
+        """Add n integers, which may be negative, at the time `now_ns`."""
         if values:
             if not self._begin_ns <= now_ns < self._end_ns:
                 self._move_to(now_ns)
@@ -48,17 +48,18 @@ class _Rolling(ABC):
         if self._slice - _SLICES < now <= self._slice:
             return
         self._count()
-        self._keep(max(now, self._slice) - _SLICES + 1, min(now, self._slice))  # none of a clock set back
+        # After a clock was set back by a window or more no slice is left.
+        self._drop_slices_outside(max(now, self._slice) - _SLICES + 1, min(now, self._slice))
         self._slice = now
         self._begin_ns, self._end_ns = now * _SLICE_NS, (now + 1) * _SLICE_NS
 
     @abstractmethod
-    def _keep(self, first: int, last: int) -> None:
-        """Forget all slices but those from the first up to the last one."""
+    def _drop_slices_outside(self, first: int, last: int) -> None:
+        """Drop all slices but those numbered first to last."""
 
     @abstractmethod
     def _count(self) -> None:
-        """Count what is new into the current slice."""
+        """Count the new numbers in the current slice."""
 
 
 class RollingLatency(_Rolling):
@@ -66,24 +67,24 @@ class RollingLatency(_Rolling):
 
     def __init__(self) -> None:
         super().__init__()
-        self._counts = np.zeros((_SLICES, 2 * _OF_ONE_SIGN), np.int32)
+        self._counts = np.zeros((_SLICES, 2 * _BUCKETS_PER_SIGN), np.int32)
 
     def summary(self, now_ns: int) -> dict[str, float | int | None]:
-        """p50, p95 and p99 in ms (nearest rank; None without a duration) and how many durations they are of."""
+        """Compute p50, p95 and p99 in ms (nearest rank; None without durations), and the number of durations."""
         self._move_to(now_ns)
         self._count()
         total = np.cumsum(self._counts.sum(axis=0, dtype=np.int64))
         count = int(total[-1])
-        said: dict[str, float | int | None] = {"count": count}
-        for share in _SHARES:
+        figures: dict[str, float | int | None] = {"count": count}
+        for share in _QUANTILES:
             rank = max(1, -(-count * round(share * 100) // 100))
-            found = round(_top_us(int(np.searchsorted(total, rank))) / 1_000, 3) if count else None
-            said[f"p{round(share * 100)}_ms"] = found
-        return said
+            value_ms = round(_bucket_top_us(int(np.searchsorted(total, rank))) / 1_000, 3) if count else None
+            figures[f"p{round(share * 100)}_ms"] = value_ms
+        return figures
 
-    def _keep(self, first: int, last: int) -> None:
-        kept = {each % _SLICES for each in range(first, last + 1)}
-        self._counts[[place for place in range(_SLICES) if place not in kept]] = 0
+    def _drop_slices_outside(self, first: int, last: int) -> None:
+        valid_slots = {number % _SLICES for number in range(first, last + 1)}
+        self._counts[[slot for slot in range(_SLICES) if slot not in valid_slots]] = 0
 
     def _count(self) -> None:
         if self._new:
@@ -92,14 +93,14 @@ class RollingLatency(_Rolling):
 
 
 class RollingMean(_Rolling):
-    """Mean, maximum and count of the whole numbers of the last five minutes, to a slice of ten seconds."""
+    """Mean, maximum and count of the integers of the last five minutes, to a slice of ten seconds."""
 
     def __init__(self) -> None:
         super().__init__()
         self._slices: dict[int, tuple[int, int, int]] = {}  # by number of the slice: count, total, largest
 
     def summary(self, now_ns: int) -> dict[str, float | int | None]:
-        """Mean and maximum (None without a number), and how many numbers they are of."""
+        """Compute mean and maximum (None without numbers), and the number of numbers."""
         self._move_to(now_ns)
         self._count()
         if not self._slices:
@@ -107,8 +108,8 @@ class RollingMean(_Rolling):
         counts, totals, largest = zip(*self._slices.values(), strict=True)
         return {"avg": round(sum(totals) / sum(counts), 3), "max": max(largest), "count": sum(counts)}
 
-    def _keep(self, first: int, last: int) -> None:
-        self._slices = {at: each for at, each in self._slices.items() if first <= at <= last}
+    def _drop_slices_outside(self, first: int, last: int) -> None:
+        self._slices = {number: figures for number, figures in self._slices.items() if first <= number <= last}
 
     def _count(self) -> None:
         if self._new:
@@ -125,17 +126,17 @@ def _bucket_of(microseconds: I64) -> I64:
     size = np.minimum(np.where(microseconds < 0, -1 - microseconds, microseconds), _LARGEST_US)
     bits = np.frexp(size.astype(np.float64))[1].astype(np.int64)
     shift = np.maximum(bits - 7, 0)
-    at = shift * _HALF + (size >> shift)
-    return np.where(microseconds < 0, _OF_ONE_SIGN - 1 - at, _OF_ONE_SIGN + at)
+    bucket = shift * _BUCKETS_PER_DOUBLING + (size >> shift)
+    return np.where(microseconds < 0, _BUCKETS_PER_SIGN - 1 - bucket, _BUCKETS_PER_SIGN + bucket)
 
 
-def _top_us(bucket: int) -> int:
-    """The largest number of microseconds that falls into a bucket."""
-    if bucket < _OF_ONE_SIGN:
-        return -1 - _bottom(_OF_ONE_SIGN - 1 - bucket)
-    return _bottom(bucket - _OF_ONE_SIGN + 1) - 1
+def _bucket_top_us(bucket: int) -> int:
+    """The largest number of microseconds in a bucket."""
+    if bucket < _BUCKETS_PER_SIGN:
+        return -1 - _bucket_bottom(_BUCKETS_PER_SIGN - 1 - bucket)
+    return _bucket_bottom(bucket - _BUCKETS_PER_SIGN + 1) - 1
 
 
-def _bottom(at: int) -> int:
-    shift = max(at // _HALF - 1, 0)
-    return (at - shift * _HALF) << shift
+def _bucket_bottom(bucket: int) -> int:
+    shift = max(bucket // _BUCKETS_PER_DOUBLING - 1, 0)
+    return (bucket - shift * _BUCKETS_PER_DOUBLING) << shift

@@ -1,5 +1,5 @@
 """
-Listening sockets, and the descriptors that are kept back from whoever connects.
+Listening sockets, and file descriptors that are reserved so that clients cannot use them up.
 """
 
 import asyncio
@@ -10,41 +10,41 @@ import socket
 from contextlib import suppress
 from typing import Any
 
-_BACKLOG = 1_024  # what comes in a burst waits here instead of a second for its next try
-_AT_A_TIME = 128
-_MAX_IN_RESERVE = 32
-_NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+_BACKLOG = 1_024  # connections of a burst wait here instead of a second for their next SYN
+_MAX_TURNED_AWAY = 128  # connections in one call
+_MAX_RESERVE = 32  # descriptors that connections may not use
+_ABSENT_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
 async def listen(host: str, port: int) -> list[socket.socket]:
     """
-    A socket for each address of a host; beside others, one that this machine does not have is left out.
+    Listen on every address of a host; addresses that this machine lacks are left out if it has any other.
 
     Raises:
-        OSError, ValueError, OverflowError: it cannot be listened on.
+        OSError, ValueError, OverflowError: an address cannot be listened on, or the port is no port.
     """
     loop = asyncio.get_running_loop()
     addresses = await loop.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     listeners: list[socket.socket] = []
-    absent: OSError | None = None
+    absent_error: OSError | None = None
     try:
         for family, _, _, _, address in dict.fromkeys(addresses):
             try:
-                listeners.append(_listener(family, (address[0], port, *address[2:])))  # glibc wraps a port that is none
+                listeners.append(_bind(family, (address[0], port, *address[2:])))  # glibc wraps a port that is none
             except OSError as error:
-                if error.errno not in _NO_SUCH_ADDRESS:
+                if error.errno not in _ABSENT_ADDRESS:
                     raise
-                absent = error
+                absent_error = error
         if not listeners:
-            raise absent or OSError(errno.EADDRNOTAVAIL, f"{host} has no address")
+            raise absent_error or OSError(errno.EADDRNOTAVAIL, f"{host} has no address")
     except BaseException:
-        for each in listeners:
-            each.close()
+        for listener in listeners:
+            listener.close()
         raise
     return listeners
 
 
-def _listener(family: int, address: tuple[Any, ...]) -> socket.socket:
+def _bind(family: int, address: tuple[Any, ...]) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setblocking(False)
@@ -60,34 +60,34 @@ def _listener(family: int, address: tuple[Any, ...]) -> socket.socket:
 
 
 def address_of(listener: socket.socket) -> str:
-    """Its host and port, as they stand in a URL."""
+    """Host and port of a listener as they are written in a URL."""
     host, port, *_ = listener.getsockname()
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def is_in_reserve(descriptor: int) -> bool:
-    """Whether a new descriptor is one of the last that this process may have: the lowest free number comes first."""
-    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return most != resource.RLIM_INFINITY and descriptor >= most - min(_MAX_IN_RESERVE, most // 8)
+    """Whether a new descriptor is one of the last that this process may open; numbers are assigned lowest first."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return limit != resource.RLIM_INFINITY and descriptor >= limit - min(_MAX_RESERVE, limit // 8)
 
 
 class SpareDescriptor:
-    """A descriptor that is held so that there is one to let go of when there are none left."""
+    """A descriptor that is kept open, to be closed when there are none left."""
 
     def __init__(self) -> None:
         self._descriptor: int | None = None
         self._open()
 
     def turn_away(self, listener: socket.socket) -> None:
-        """Have the spare one accept whoever waits, to be closed one after the other: nobody waits in vain."""
+        """Accept pending connections with the spare descriptor and close them one by one."""
         self.close()
-        with suppress(OSError):  # nobody waits any more; or another thread was faster, and they wait on
-            for _ in range(_AT_A_TIME):
+        with suppress(OSError):  # none is pending any more, or another thread took the descriptor
+            for _ in range(_MAX_TURNED_AWAY):
                 listener.accept()[0].close()
         self._open()
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the spare descriptor."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

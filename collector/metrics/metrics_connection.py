@@ -1,7 +1,7 @@
 """
-One HTTP connection that takes a bounded time, a bounded head, and gets one answer.
+One HTTP connection with a bounded lifetime and a bounded request head, which gets one answer.
 
-Its request is collected here, within the limits, and only a whole head goes on to aiohttp, which by itself bounds
+Its request is collected here, within the limits, and only a complete head is passed to aiohttp, which by itself bounds
 neither the time nor the size of a head.
 """
 
@@ -24,12 +24,12 @@ _log = structlog.get_logger()
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
     """
-    What a connection may take.
+    Limits of one connection.
 
     Attributes:
-        head_s: until the request's head must have come, from the start of the connection.
-        lifetime_s: of the connection, whatever happens on it.
-        head_bytes: of the request's line and headers together.
+        head_s: from its start until the request's head must have come.
+        lifetime_s: from its start to its end, whatever happens on it.
+        head_bytes: largest size of request line and headers together.
     """
 
     head_s: float = 3.0
@@ -39,10 +39,12 @@ class ConnectionLimits:
 
 class Connection(asyncio.Protocol):
     """
-    Collects the head of one request, has it answered, and ends; what follows the head is not looked at.
+    Collects the head of one request, has it answered, and ends; what follows the head is ignored.
 
     Args:
-        server: who answers. on_end: called once, when it was open and is not any more.
+        server: answers the request.
+        limits: of time and size.
+        on_end: called once, when the connection has ended.
     """
 
     def __init__(self, server: web.Server, limits: ConnectionLimits, on_end: Callable[["Connection"], None]) -> None:
@@ -72,13 +74,13 @@ class Connection(asyncio.Protocol):
             self._handler = _Handler(self._server)
             try:
                 self._handler.connection_made(self._transport)
-            except OSError:  # the other side was gone before it could be set up
+            except OSError:  # the client was gone before the handler could be set up
                 self.abort()
             else:
                 self._handler.data_received(bytes(self._head[: end.end()]))
 
     def eof_received(self) -> bool:
-        return self._handler is not None  # who has asked may stop sending, and still be answered
+        return self._handler is not None  # a client may stop sending after its request, and still be answered
 
     def pause_writing(self) -> None:
         if self._handler is not None:
@@ -96,7 +98,7 @@ class Connection(asyncio.Protocol):
             self._handler.connection_lost(exc)
 
     def abort(self) -> None:
-        """End it now, whatever is under way."""
+        """Close the connection at once, even in the middle of an answer."""
         if self._transport is not None:
             self._transport.abort()
 
@@ -106,7 +108,7 @@ class Connection(asyncio.Protocol):
 
 
 class _Handler(web.RequestHandler):
-    """aiohttp's, without a log line for what strangers send."""
+    """aiohttp's handler, without a log line for bad requests."""
 
     __slots__ = ()
 
@@ -133,7 +135,14 @@ class _Handler(web.RequestHandler):
 
 
 def reply(status: int, body: str | bytes, headers: Mapping[str, str] | None = None) -> web.Response:
-    """The only answer of its connection; a text is one line."""
+    """
+    Build the only response of a connection, which is closed after it.
+
+    Args:
+        status: of HTTP.
+        body: bytes, or a text of one line, to which a line end is added.
+        headers: beside content type and connection, or in place of them; None for none.
+    """
     response = web.Response(
         status=status,
         body=body if isinstance(body, bytes) else f"{body}\n".encode(),

@@ -1,8 +1,8 @@
 """
-The HTTP endpoint for Prometheus, bounded in connections, time, bytes and descriptors: it never costs a recording.
+The HTTP endpoint for Prometheus, bounded in connections, time, bytes and descriptors so that recording never suffers.
 
-It accepts one connection at a time by itself: asyncio's server accepts a hundred before anybody can count them, and
-logs a hundred errors a second when there is no descriptor left.
+It accepts one connection at a time itself: asyncio's server accepts a hundred before they can be counted, and logs a
+hundred errors per second when there is no descriptor left.
 """
 
 import asyncio
@@ -21,11 +21,11 @@ from runtime.daemon.recurring_warning import RecurringWarning
 
 PATH = "/metrics"
 MAX_CONNECTIONS = 16
-"""At once; an excess one is closed at once."""
+"""Open at the same time; further ones are closed at once."""
 
-_PAUSE_S = 0.05  # before accepting again when it failed
-_IN_A_ROW = 32  # how many are turned away before others get their turn
-_FRESH_S = 1.0  # how long one answer serves everybody who asks
+_PAUSE_S = 0.05  # before accepting again after an error
+_MAX_REFUSALS_IN_A_ROW = 32  # before other tasks get their turn
+_MAX_BODY_AGE_S = 1.0  # for which one text answers all requests
 _LISTENER_BROKEN = (errno.EBADF, errno.EINVAL, errno.ENOTSOCK)
 _METHODS = (hdrs.METH_GET, hdrs.METH_HEAD)
 
@@ -41,20 +41,23 @@ async def serve(
     limits: ConnectionLimits | None = None,
 ) -> None:
     """
-    Answer GET and HEAD of /metrics for ever; an address that cannot be had is tried again every so often.
+    Answer GET and HEAD of /metrics until cancelled; an address that is not available is tried again.
 
     Args:
-        text: what to answer, asked for once a second at most.
-        port: 0 takes any free one; it is in the log.
+        text: makes the answer; called once a second at most.
+        host: name or address to listen on.
+        port: 0 takes any free one, which is written to the program's log.
         allowed_hosts: Host headers that are answered, beside loopback's and `host`.
+        retry_s: pause before listening again after an error.
+        limits: of each connection, None for the defaults of `ConnectionLimits`.
     """
-    names = frozenset(name for each in (host, *allowed_hosts) if (name := host_name(each)) is not None)
+    names = frozenset(name for listener in (host, *allowed_hosts) if (name := host_name(listener)) is not None)
     warning = RecurringWarning("no metrics endpoint, trying again", "the metrics endpoint is back")
     while True:
         try:
             listeners = await listen(host, port)
             warning.ends()
-            _log.info("metrics", url=" ".join(f"http://{address_of(each)}{PATH}" for each in listeners))
+            _log.info("metrics", url=" ".join(f"http://{address_of(listener)}{PATH}" for listener in listeners))
             await _Endpoint(text, names, limits or ConnectionLimits()).run(listeners)
         except (OSError, ValueError, OverflowError) as error:  # a host that is no name, a port that is none
             warning.occurs(getattr(error, "strerror", None) or str(error), host=host, port=port)
@@ -63,10 +66,12 @@ async def serve(
 
 class _Endpoint:
     """
-    Everything that listens and answers, until a listener breaks.
+    Accepts connections and answers them until a listener breaks.
 
     Args:
+        text: makes the answer.
         names: see `is_allowed_host`.
+        limits: of each connection.
     """
 
     def __init__(self, text: Callable[[], str], names: Collection[str], limits: ConnectionLimits) -> None:
@@ -77,7 +82,7 @@ class _Endpoint:
         self._names = names
         self._body = b""
         self._body_until_s = float("-inf")
-        self._turned_away = 0
+        self._refusal_count = 0
         self._spare = SpareDescriptor()
         self._warning = RecurringWarning("the metrics endpoint turns connections away", "")
 
@@ -88,15 +93,15 @@ class _Endpoint:
         Raises:
             OSError: a listener is broken.
         """
-        accepting = [asyncio.create_task(self._accept(each)) for each in listeners]
+        tasks = [asyncio.create_task(self._accept(listener)) for listener in listeners]
         try:
-            await asyncio.gather(*accepting)
+            await asyncio.gather(*tasks)
         finally:
-            for task in accepting:
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*accepting, return_exceptions=True)
-            for each in listeners:
-                each.close()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            for listener in listeners:
+                listener.close()
             for connection in list(self._connections):
                 connection.abort()
             await asyncio.sleep(0)
@@ -107,9 +112,9 @@ class _Endpoint:
         loop = asyncio.get_running_loop()
         while True:
             try:
-                accepted, _ = await loop.sock_accept(listener)
-                await self._admit(accepted)
-            except ConnectionError:  # whoever connected is gone again
+                connection_socket, _ = await loop.sock_accept(listener)
+                await self._admit(connection_socket)
+            except ConnectionError:  # the client is gone again
                 await asyncio.sleep(0)
             except OSError as error:
                 if error.errno in _LISTENER_BROKEN:
@@ -118,28 +123,28 @@ class _Endpoint:
                 self._spare.turn_away(listener)
                 await asyncio.sleep(_PAUSE_S)
 
-    async def _admit(self, accepted: socket.socket) -> None:
-        """Serve a connection where there is room for one more, else close it."""
-        is_last = is_in_reserve(accepted.fileno())
+    async def _admit(self, connection_socket: socket.socket) -> None:
+        """Serve a connection if there is room for one more, else close it."""
+        is_last = is_in_reserve(connection_socket.fileno())
         if is_last:
             self._warning.occurs("all descriptors but those in reserve for the recording are in use")
         if is_last or len(self._connections) >= MAX_CONNECTIONS:
-            accepted.close()
-            self._turned_away += 1
-            if self._turned_away % _IN_A_ROW == 0:
-                await asyncio.sleep(0)  # others get their turn, however many connect
+            connection_socket.close()
+            self._refusal_count += 1
+            if self._refusal_count % _MAX_REFUSALS_IN_A_ROW == 0:
+                await asyncio.sleep(0)  # other tasks get their turn, however many connect
             return
         connection = Connection(self._server, self._limits, self._connections.discard)
         self._connections.add(connection)
         try:
-            await asyncio.get_running_loop().connect_accepted_socket(lambda: connection, accepted)
+            await asyncio.get_running_loop().connect_accepted_socket(lambda: connection, connection_socket)
         except OSError:
             self._connections.discard(connection)
-            accepted.close()
+            connection_socket.close()
             raise
 
     async def _answer(self, request: web.BaseRequest) -> web.Response:
-        if not self._is_for_us(request):
+        if not self._is_addressed_to_us(request):
             return reply(403, "This Host is not answered: ask by a loopback name or one of metrics.allowed_hosts")
         if request.path != PATH:
             return reply(404, f"Only {PATH} is here")
@@ -147,15 +152,15 @@ class _Endpoint:
             return reply(405, "Only GET and HEAD are answered", {hdrs.ALLOW: ", ".join(_METHODS)})
         now = asyncio.get_running_loop().time()
         if now >= self._body_until_s:
-            self._body, self._body_until_s = self._text().encode(), now + _FRESH_S
+            self._body, self._body_until_s = self._text().encode(), now + _MAX_BODY_AGE_S
         return reply(200, self._body, {hdrs.CONTENT_TYPE: CONTENT_TYPE})
 
-    def _is_for_us(self, request: web.BaseRequest) -> bool:
-        """By the Host header, and by the host in the request's line where one stands there."""
+    def _is_addressed_to_us(self, request: web.BaseRequest) -> bool:
+        """Whether the Host header is allowed, and the host in the request line if there is one."""
         headers = request.headers.getall(hdrs.HOST, [])
         if len(headers) != 1 or not is_allowed_host(headers[0], self._names):
             return False
         try:
             return is_allowed_host(request.url.raw_authority, self._names)
-        except ValueError:  # the port is none
+        except ValueError:  # the port is not a number
             return False

@@ -1,5 +1,5 @@
 """
-What is measured, as text for Prometheus; pure.
+Metrics as text for Prometheus; pure.
 
 Source: Prometheus text exposition format 0.0.4 (prometheus.io/docs/instrumenting/exposition_formats).
 """
@@ -28,7 +28,7 @@ _BY_LABEL = {
     "fetched": ("stream", "counter", "trades asked for over REST that were stored since the start, in no latency"),
     "stored": ("kind", "counter", "facts stored since the start"),
 }
-_PLAIN = {
+_SINGLE_VALUES = {
     "connects": ("counter", "connections opened"),
     "disconnects": ("counter", "connections ended"),
     "reconnects": ("counter", "connections opened after the first"),
@@ -53,60 +53,62 @@ _PLAIN = {
 _Row = tuple[dict[str, str], Any, Mapping[str, Any]]
 
 
-def text_of(markets: Sequence[Mapping[str, Any]]) -> str:
+def to_text(markets: Sequence[Mapping[str, Any]]) -> str:
     """
-    The metrics of some markets, each as `collector.metrics.metrics.measured` gives them.
+    Format the metrics of some markets, each as `collector.metrics.metrics.measure_market` returns them.
 
-    What is not measured (None) has no line. A series stands once: of two markets of one name the last one counts.
+    A value of None has no line. A series stands once: of two markets with the same name the last one counts.
     """
-    by_series = {line if line.startswith("#") else line.rpartition(" ")[0]: line for line in _lines(markets)}
+    by_series = {line if line.startswith("#") else line.rpartition(" ")[0]: line for line in _metric_lines(markets)}
     return "\n".join(by_series.values()) + "\n"
 
 
-def _lines(markets: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    for name, about in _LATENCIES.items():
-        rows = [({"stream": stream}, said, m) for m in markets for stream, said in m[name].items()]
-        yield from _quantiles(f"{_PREFIX}{name}_ms", about, rows)
-    spans: list[_Row] = [({}, m["batch_time_span"], m) for m in markets]
-    yield from _quantiles(f"{_PREFIX}batch_time_span_ms", "first to last receive time of a stored batch", spans)
-    for key, (name, about) in _SPAN.items():
-        yield from _head(f"{_PREFIX}{name}", "gauge", about)
-        for m in markets:
-            yield from _line(f"{_PREFIX}{name}", m, {}, m["batch_span"][key])
-    for name, (label, form, about) in _BY_LABEL.items():
-        yield from _head(_named(name, form), form, about)
-        for m in markets:
-            for key, value in m[name].items():
-                yield from _line(_named(name, form), m, {label: key}, value)
-    for name, (form, about) in _PLAIN.items():
-        yield from _head(_named(name, form), form, about)
-        for m in markets:
-            yield from _line(_named(name, form), m, {}, m[name])
+def _metric_lines(markets: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for name, help_text in _LATENCIES.items():
+        rows = [({"stream": stream}, figures, market) for market in markets for stream, figures in market[name].items()]
+        yield from _quantile_lines(f"{_PREFIX}{name}_ms", help_text, rows)
+    spans: list[_Row] = [({}, market["batch_time_span"], market) for market in markets]
+    yield from _quantile_lines(f"{_PREFIX}batch_time_span_ms", "first to last receive time of a stored batch", spans)
+    for key, (name, help_text) in _SPAN.items():
+        yield from _head_lines(f"{_PREFIX}{name}", "gauge", help_text)
+        for market in markets:
+            yield from _sample_lines(f"{_PREFIX}{name}", market, {}, market["batch_span"][key])
+    for name, (label, metric_type, help_text) in _BY_LABEL.items():
+        yield from _head_lines(_metric_name(name, metric_type), metric_type, help_text)
+        for market in markets:
+            for key, value in market[name].items():
+                yield from _sample_lines(_metric_name(name, metric_type), market, {label: key}, value)
+    for name, (metric_type, help_text) in _SINGLE_VALUES.items():
+        yield from _head_lines(_metric_name(name, metric_type), metric_type, help_text)
+        for market in markets:
+            yield from _sample_lines(_metric_name(name, metric_type), market, {}, market[name])
 
 
-def _quantiles(name: str, about: str, rows: Sequence[_Row]) -> Iterator[str]:
-    """Gauges, not a summary: its count would have to rise for ever, and this one is of a window."""
-    yield from _head(name, "gauge", about)
-    for labels, said, market in rows:
+def _quantile_lines(name: str, help_text: str, rows: Sequence[_Row]) -> Iterator[str]:
+    """Gauges, not a summary: a summary's count must never fall, and these are of a window."""
+    yield from _head_lines(name, "gauge", help_text)
+    for labels, figures, market in rows:
         for key, quantile in _QUANTILES.items():
-            yield from _line(name, market, labels | {"quantile": quantile}, said[key])
+            yield from _sample_lines(name, market, labels | {"quantile": quantile}, figures[key])
 
 
-def _named(name: str, form: str) -> str:
-    return f"{_PREFIX}{name}_total" if form == "counter" else f"{_PREFIX}{name}"
+def _metric_name(name: str, metric_type: str) -> str:
+    return f"{_PREFIX}{name}_total" if metric_type == "counter" else f"{_PREFIX}{name}"
 
 
-def _head(name: str, form: str, about: str) -> tuple[str, str]:
-    return f"# HELP {name} {about}", f"# TYPE {name} {form}"
+def _head_lines(name: str, metric_type: str, help_text: str) -> tuple[str, str]:
+    return f"# HELP {name} {help_text}", f"# TYPE {name} {metric_type}"
 
 
-def _line(name: str, market: Mapping[str, Any], labels: Mapping[str, str], value: float | None) -> Iterator[str]:
+def _sample_lines(
+    name: str, market: Mapping[str, Any], labels: Mapping[str, str], value: float | None
+) -> Iterator[str]:
     if value is not None:
-        pairs = ",".join(f'{key}="{_escaped(text)}"' for key, text in {"market": market["market"], **labels}.items())
-        yield f"{name}{{{pairs}}} {_number(value)}"
+        pairs = ",".join(f'{key}="{_escape(text)}"' for key, text in {"market": market["market"], **labels}.items())
+        yield f"{name}{{{pairs}}} {_format_number(value)}"
 
 
-def _number(value: Any) -> str:
+def _format_number(value: Any) -> str:
     if isinstance(value, Integral):
         return str(int(value))
     if math.isfinite(value):
@@ -114,7 +116,7 @@ def _number(value: Any) -> str:
     return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
 
 
-def _escaped(text: str) -> str:
-    """As a label value: what no UTF-8 can say (half of a surrogate pair) as the text of its escape sequence."""
-    sayable = text.encode("utf-8", "backslashreplace").decode()
-    return sayable.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+def _escape(text: str) -> str:
+    """Escape a label value; what UTF-8 cannot encode (half of a surrogate pair) becomes its escape sequence as text."""
+    encodable = text.encode("utf-8", "backslashreplace").decode()
+    return encodable.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")

@@ -1,5 +1,5 @@
 """
-A line a minute in the log: how late, how fast, how full.
+One line per minute and market in the program's log: latencies, rates, queue depths.
 """
 
 import asyncio
@@ -17,13 +17,15 @@ _log = structlog.get_logger()
 
 async def summarise(measures: Sequence[Callable[[], dict[str, Any] | None]], every_s: float = EVERY_S) -> None:
     """
-    Log a SUMMARY line for each market every minute, for ever.
+    Log a SUMMARY line for each market periodically, until cancelled.
 
     Args:
-        measures: what is measured of each market, see `collector.metrics.metrics.measured`; None while nothing is.
+        measures: measure one market each, see `collector.metrics.metrics.measure_market`; they return None while
+            nothing is recorded.
+        every_s: pause between two lines of a market.
     """
     while True:
         await asyncio.sleep(every_s)
         for measure in measures:
-            if (measured := measure()) is not None:
-                _log.info("SUMMARY", **summary_line(measured))
+            if (measurement := measure()) is not None:
+                _log.info("SUMMARY", **summary_line(measurement))

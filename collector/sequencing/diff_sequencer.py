@@ -1,8 +1,8 @@
 """
-Book diffs in order: what was missed is named, what came twice is dropped; pure. Depth cannot be fetched later.
+Book diffs in order: gaps are logged, duplicates are dropped; pure. Diffs cannot be fetched later.
 
 Of two connections the second may bring what the first one lost, and one may be ahead of the other: a diff that would
-leave a hole waits a moment for what belongs before it.
+leave a gap waits a moment for what belongs before it.
 """
 
 from collections import deque
@@ -13,22 +13,22 @@ from eventlog.facts.entry import Fact
 from eventlog.facts.market import DIFF
 from market.timestamps import SECOND_NS
 
-LONGEST_WAIT_NS = 2 * SECOND_NS
-MAX_WAITING = 500
+MAX_WAIT_NS = 2 * SECOND_NS  # of diffs behind a gap
+MAX_PENDING = 500  # diffs behind a gap; bounds memory
 
-_REMEMBERED = 500
+_MAX_REMEMBERED = 500  # diffs and gaps that late and repeated diffs are compared with
 
 
 class Ready(NamedTuple):
-    """A fact that goes into the log now; its update ids where it is a diff that follows."""
+    """A fact to log now; first and last update id where it is a diff that extends the book, else 0."""
 
     fact: Fact
     first: int = 0
     last: int = 0
 
 
-class _Hole:
-    """Ids first to last never came; `late` has those that came after they had been given up."""
+class _GivenUpGap:
+    """Ids first to last were given up; `late` has those that came after that."""
 
     def __init__(self, first: int, last: int, cause: str) -> None:
         self.first = first
@@ -39,117 +39,126 @@ class _Hole:
 
 class DiffSequencer:
     """
-    Follows `U = previous u + 1`.
+    Follows `U = previous u + 1`. Methods return the facts to log now, in order.
 
     Args:
-        last_update_id: of the newest diff that the log holds, None before the first.
+        last_update_id: of the newest diff in the log, None before the first.
 
     Attributes:
-        duplicates, missed, conflicts: diffs that came again, holes that were given up, other bytes under the same ids.
+        last_update_id: of the newest diff that was passed on.
+        duplicates: diffs that came again.
+        gap_count: gaps that were given up.
+        conflicts: diffs with ids that came before with other content.
     """
 
     def __init__(self, last_update_id: int | None = None) -> None:
         self.last_update_id = last_update_id
         self.duplicates = 0
-        self.missed = 0
+        self.gap_count = 0
         self.conflicts = 0
-        self._waiting: dict[tuple[int, int], Fact] = {}
+        self._pending: dict[tuple[int, int], Fact] = {}
         self._since_ns = 0
         self._cause = ""
-        self._renewed = False
+        self._has_restarted = False
         self._recent: dict[tuple[int, int], int] = {}
-        self._holes: deque[_Hole] = deque(maxlen=_REMEMBERED)
+        self._gaps: deque[_GivenUpGap] = deque(maxlen=_MAX_REMEMBERED)
 
     @property
-    def waiting(self) -> int:
-        """How many diffs wait behind a hole."""
-        return len(self._waiting)
+    def pending_count(self) -> int:
+        """Number of diffs that wait behind a gap."""
+        return len(self._pending)
 
-    def renewed(self) -> None:
-        """The feed begins again: what is missing before its next diff will not come."""
-        self._renewed = True
+    def restart(self) -> None:
+        """A new connection begins: what is missing before its first diff will not come."""
+        self._has_restarted = True
 
     def take(self, first: int, last: int, fact: Fact, cause: str, now_ns: int) -> list[Ready]:
         """
-        What goes into the log for a diff of update ids first to last.
+        Add a diff.
 
         Args:
-            cause: why something may be missing before it, for the record.
-        """
-        known, renewed = self.last_update_id, self._renewed
-        self._renewed = False
-        if known is not None and last <= known:
-            return self._again_or_late(first, last, fact)
-        if known is not None and first > known + 1:
-            if (first, last) in self._waiting:
-                return self._again(first, last, fact)
-            if not self._waiting:
-                self._since_ns, self._cause = now_ns, cause
-            self._waiting[first, last] = fact
-            return self.give_up(now_ns) if renewed else self.overdue(now_ns)
-        return [self._follows(first, last, fact), *self._drain()]
+            first, last: its first and last update id.
+            fact: the diff.
+            cause: logged with a gap before it, e.g. disconnect.
+            now_ns: the time.
 
-    def overdue(self, now_ns: int) -> list[Ready]:
-        """Give up waiting where it lasted too long: the hole is named, what waited goes on."""
-        if not self._waiting:
+        Returns:
+            The facts to log now, in order.
+        """
+        last_id, has_restarted = self.last_update_id, self._has_restarted
+        self._has_restarted = False
+        if last_id is not None and last <= last_id:
+            return self._add_late(first, last, fact)
+        if last_id is not None and first > last_id + 1:
+            if (first, last) in self._pending:
+                return self._drop_duplicate(first, last, fact)
+            if not self._pending:
+                self._since_ns, self._cause = now_ns, cause
+            self._pending[first, last] = fact
+            return self.give_up(now_ns) if has_restarted else self.expire(now_ns)
+        return [self._accept(first, last, fact), *self._drain()]
+
+    def expire(self, now_ns: int) -> list[Ready]:
+        """After too long a wait, or with too many pending diffs: see `give_up`."""
+        if not self._pending:
             return []
-        too_long = not 0 <= now_ns - self._since_ns <= LONGEST_WAIT_NS
-        return self.give_up(now_ns) if too_long or len(self._waiting) > MAX_WAITING else []
+        is_too_long = not 0 <= now_ns - self._since_ns <= MAX_WAIT_NS
+        return self.give_up(now_ns) if is_too_long or len(self._pending) > MAX_PENDING else []
 
     def give_up(self, now_ns: int) -> list[Ready]:
-        """Nothing more will come of what is missing: the holes are named, everything that waited goes on."""
-        out: list[Ready] = []
-        while self._waiting:
-            known, (first, last) = self.last_update_id or 0, min(self._waiting)
-            self.missed += 1
-            hole = _Hole(known + 1, first - 1, self._cause)
-            self._holes.append(hole)
-            gap = Gap("update_ids", hole.first, hole.last, hole.cause, "given_up")
-            out += [Ready(gap.fact(GAP, now_ns)), self._follows(first, last, self._waiting.pop((first, last)))]
-            out += self._drain()
-        return out
+        """Log all gaps as given up, and all pending diffs."""
+        ready: list[Ready] = []
+        while self._pending:
+            last_id, (first, last) = self.last_update_id or 0, min(self._pending)
+            self.gap_count += 1
+            gap = _GivenUpGap(last_id + 1, first - 1, self._cause)
+            self._gaps.append(gap)
+            entry = Gap("update_ids", gap.first, gap.last, gap.cause, "given_up")
+            ready += [Ready(entry.fact(GAP, now_ns)), self._accept(first, last, self._pending.pop((first, last)))]
+            ready += self._drain()
+        return ready
 
-    def _follows(self, first: int, last: int, fact: Fact) -> Ready:
+    def _accept(self, first: int, last: int, fact: Fact) -> Ready:
         self.last_update_id = last
         self._remember(first, last, fact)
         return Ready(fact, first, last)
 
     def _drain(self) -> list[Ready]:
-        """What waited and now follows."""
-        out: list[Ready] = []
-        for first, last in sorted(self._waiting):
-            known = self.last_update_id or 0
-            if first > known + 1:
+        """Pending diffs that follow now."""
+        ready: list[Ready] = []
+        for first, last in sorted(self._pending):
+            last_id = self.last_update_id or 0
+            if first > last_id + 1:
                 break
-            fact = self._waiting.pop((first, last))
-            if last > known:
-                out.append(self._follows(first, last, fact))
+            fact = self._pending.pop((first, last))
+            if last > last_id:
+                ready.append(self._accept(first, last, fact))
             else:
                 self.duplicates += 1
-        return out
+        return ready
 
     def _remember(self, first: int, last: int, fact: Fact) -> None:
         self._recent[first, last] = hash(fact.data)
-        while len(self._recent) > _REMEMBERED:
+        while len(self._recent) > _MAX_REMEMBERED:
             del self._recent[next(iter(self._recent))]
 
-    def _again_or_late(self, first: int, last: int, fact: Fact) -> list[Ready]:
-        hole = next((h for h in self._holes if h.first <= first and last <= h.last), None)
+    def _add_late(self, first: int, last: int, fact: Fact) -> list[Ready]:
+        gap = next((g for g in self._gaps if g.first <= first and last <= g.last), None)
         ids = range(first, last + 1)
-        if hole is None or not hole.late.isdisjoint(ids):
-            return self._again(first, last, fact)
-        hole.late.update(ids)
+        if gap is None or not gap.late.isdisjoint(ids):
+            return self._drop_duplicate(first, last, fact)
+        gap.late.update(ids)
         self._remember(first, last, fact)
-        if len(hole.late) <= hole.last - hole.first:
+        if len(gap.late) <= gap.last - gap.first:
             return [Ready(fact)]
-        self._holes.remove(hole)
-        filled = Gap("update_ids", hole.first, hole.last, hole.cause, "filled")
-        return [Ready(fact), Ready(filled.fact(GAP, fact.recv_ns))]
+        self._gaps.remove(gap)
+        closing = Gap("update_ids", gap.first, gap.last, gap.cause, "filled")
+        return [Ready(fact), Ready(closing.fact(GAP, fact.recv_ns))]
 
-    def _again(self, first: int, last: int, fact: Fact) -> list[Ready]:
-        waits = self._waiting.get((first, last))
-        held = hash(waits.data) if waits is not None else self._recent.get((first, last))
-        if held is None or held == hash(fact.data):
+    def _drop_duplicate(self, first: int, last: int, fact: Fact) -> list[Ready]:
+        pending = self._pending.get((first, last))
+        digest = hash(pending.data) if pending is not None else self._recent.get((first, last))
+        if digest is None or digest == hash(fact.data):
             self.duplicates += 1
             return []
         self.conflicts += 1

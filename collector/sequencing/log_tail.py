@@ -1,6 +1,6 @@
 """
-Where a log stands: what a recorder must know before it goes on. Read from the catalogue and from what is not archived
-yet, so that a year of log is as quick to open as a day.
+The end of a log: what a recorder must know before it goes on. Read from the catalogue and from what is not archived
+yet, so that a year of log opens as fast as a day.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ _COLUMNS = {AGG_TRADE: ("agg_id",), DIFF: ("last_update_id",), TICK: ("boundary_
 
 @dataclass(frozen=True, slots=True)
 class OpenGap:
-    """Agg ids first to last that an open gap names; up to `next` they are settled."""
+    """An open gap of agg ids first to last; ids before `next` are settled."""
 
     first: int
     last: int
@@ -33,9 +33,10 @@ class LogTail:
     The end of a log.
 
     Attributes:
-        first_agg_id: the first trade it holds, next_agg_id: the first one it does not; None for a log without trades.
+        first_agg_id: of its first trade. next_agg_id: after its last trade. Both None for a log without trades.
+        open_gaps: of agg ids.
         last_boundary_ns: of its last tick, 0 before the first.
-        snapshot_seq: its newest snapshot. last_update_id: of its newest diff; None before the first.
+        snapshot_seq: of its newest snapshot. last_update_id: of its newest diff. Both None before the first.
     """
 
     first_agg_id: int | None
@@ -47,19 +48,19 @@ class LogTail:
 
 
 def read_tail(log: Log) -> LogTail:
-    """Find the end of a log, and what is still missing in it."""
+    """Read the end of a log, and its open gaps."""
     gaps: dict[tuple[int, int], dict[str, Any]] = {}
     newest, boundary, snapshot_seq, update_id = -1, 0, None, -1
-    archived = (s.first_agg_id for s in log.cold.catalogue.segments) if log.cold.exists() else ()
-    oldest = min((i for i in archived if i is not None), default=2**62)
-    for batch in _ends(log):
+    archived_ids = (s.first_agg_id for s in log.cold.catalogue.segments) if log.cold.exists() else ()
+    oldest = min((i for i in archived_ids if i is not None), default=2**62)
+    for batch in _read_ends(log):
         for kind, rows in batch.rows.items():
             if kind == AGG_TRADE:
                 newest = max(newest, int(rows["agg_id"].max()))
                 oldest = min(oldest, int(rows["agg_id"].min()))
             elif kind == QUARANTINE:
-                closed = rows.table().column("agg_id").drop_null().to_pylist()
-                newest = max([newest, *closed])
+                closed_ids = rows.table().column("agg_id").drop_null().to_pylist()
+                newest = max([newest, *closed_ids])
             elif kind == DIFF:
                 update_id = max(update_id, int(rows["last_update_id"].max()))
             elif kind == TICK:
@@ -70,44 +71,44 @@ def read_tail(log: Log) -> LogTail:
                 for gap in rows.table().to_pylist():
                     if gap["what"] == "agg_ids":
                         gaps[gap["first"], gap["last"]] = gap
-    # A hole given up at the very end is settled too: nothing asks for it again.
+    # A gap given up at the very end is settled too: it is not fetched again.
     newest = max([newest, *(g["last"] for g in gaps.values())])
-    still = [_still_open(log, gap) for gap in gaps.values() if gap["state"] == "open"]
-    known = newest >= 0
+    open_gaps = [_to_open_gap(log, gap) for gap in gaps.values() if gap["state"] == "open"]
+    has_trades = newest >= 0
     return LogTail(
-        min(oldest, newest) if known else None,
-        newest + 1 if known else None,
-        tuple(still),
+        min(oldest, newest) if has_trades else None,
+        newest + 1 if has_trades else None,
+        tuple(open_gaps),
         boundary,
         snapshot_seq,
         update_id if update_id >= 0 else None,
     )
 
 
-def _ends(log: Log) -> Iterator[Batch]:
-    """All gaps and quarantine, the archive's newest segment of each other kind, and everything not archived."""
-    archived = 0
+def _read_ends(log: Log) -> Iterator[Batch]:
+    """Read all gaps and quarantine, the newest archived segment of each other kind, and all that is not archived."""
+    archived_seq = 0
     if log.cold.exists():
         segments = log.cold.refresh().segments
-        archived = log.cold.catalogue.last_seq
-        yield from log.cold.read(0, archived, [GAP, QUARANTINE], _COLUMNS)
-        with_trades = [s for s in segments if s.last_agg_id is not None]
-        last = max(with_trades, key=lambda s: s.last_agg_id or 0, default=None)
-        chosen = {AGG_TRADE: last} | {kind: _newest(segments, kind) for kind in (DIFF, TICK, SNAPSHOT)}
-        for kind, segment in chosen.items():
+        archived_seq = log.cold.catalogue.last_seq
+        yield from log.cold.read(0, archived_seq, [GAP, QUARANTINE], _COLUMNS)
+        trade_segments = [s for s in segments if s.last_agg_id is not None]
+        last = max(trade_segments, key=lambda s: s.last_agg_id or 0, default=None)
+        newest = {AGG_TRADE: last} | {kind: _newest_segment(segments, kind) for kind in (DIFF, TICK, SNAPSHOT)}
+        for kind, segment in newest.items():
             if segment is not None:
                 yield from log.cold.read(segment.first_seq - 1, segment.last_seq, [kind], _COLUMNS)
-    yield from log.read(archived, kinds=list(_COLUMNS), columns=_COLUMNS)
+    yield from log.read(archived_seq, kinds=list(_COLUMNS), columns=_COLUMNS)
 
 
-def _newest(segments: tuple[Segment, ...], kind: str) -> Segment | None:
+def _newest_segment(segments: tuple[Segment, ...], kind: str) -> Segment | None:
     return next((s for s in reversed(segments) if any(f.kind == kind for f in s.files)), None)
 
 
-def _still_open(log: Log, gap: dict[str, Any]) -> OpenGap:
-    """Holes are filled from the front: everything up to the newest trade held inside is settled."""
+def _to_open_gap(log: Log, gap: dict[str, Any]) -> OpenGap:
+    """Gaps are filled from the front: ids up to the newest trade inside a gap are settled."""
     first, last = gap["first"], gap["last"]
-    held = first - 1
+    last_id = first - 1
     segments = log.cold.catalogue.segments if log.cold.exists() else ()
     ranges = [
         (s.first_seq - 1, s.last_seq)
@@ -115,9 +116,9 @@ def _still_open(log: Log, gap: dict[str, Any]) -> OpenGap:
         if s.first_agg_id is not None and s.first_agg_id <= last and (s.last_agg_id or 0) >= first
     ]
     ranges.append((log.cold.catalogue.last_seq if log.cold.exists() else 0, log.last_seq()))
-    for after, until in ranges:
-        for batch in log.read(after, until, [AGG_TRADE], _COLUMNS) if until > after else ():
+    for start, stop in ranges:
+        for batch in log.read(start, stop, [AGG_TRADE], _COLUMNS) if stop > start else ():
             if AGG_TRADE in batch.rows:
                 ids = batch.rows[AGG_TRADE]["agg_id"]
-                held = max([held, *ids[(ids >= first) & (ids <= last)].tolist()])
-    return OpenGap(first, last, held + 1, gap["cause"])
+                last_id = max([last_id, *ids[(ids >= first) & (ids <= last)].tolist()])
+    return OpenGap(first, last, last_id + 1, gap["cause"])

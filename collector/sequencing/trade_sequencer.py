@@ -1,8 +1,8 @@
 """
-Trades in order and without a hole, whatever order they come in; pure.
+Trades in order and without a gap, whatever order they come in; pure.
 
-The log holds a rising, contiguous run of agg ids. A live trade that would leave a hole waits while the hole is filled
-on request; after a limit the hole goes on record as an open gap, the live trades go on, and the hole is filled late.
+The log holds a rising, contiguous run of agg ids. A live trade that would leave a gap waits while the gap is fetched;
+after a limit the gap is logged as open, the live trades are logged, and the gap is filled later.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,16 +12,16 @@ from eventlog.facts.capture import GAP, VENUE_SKIPPED, Gap
 from eventlog.facts.entry import Fact
 from market.timestamps import SECOND_NS
 
-LONGEST_WAIT_NS = 120 * SECOND_NS
-MAX_WAITING = 100_000
+MAX_WAIT_NS = 120 * SECOND_NS  # of live trades behind a gap
+MAX_PENDING = 100_000  # live trades behind a gap; bounds memory
 
 Item = tuple[int, Fact]
-"""An agg id and its fact: a trade, or the quarantine that closes its id."""
+"""An agg id and its fact: a trade, or the quarantine that stands for it."""
 
 
 @dataclass(slots=True)
-class _Hole:
-    """Ids that are being asked for: `next` up to `last` are still missing."""
+class _PendingGap:
+    """Ids that are being fetched: `next` to `last` are still missing; `early` has trades of these that came already."""
 
     first: int
     last: int
@@ -32,188 +32,206 @@ class _Hole:
 
 class TradeSequencer:
     """
-    Decides what goes into the log next.
+    Decides which trades are logged next. Methods return the facts to log now, in order.
 
     Args:
-        next_id: the first id the log does not hold, None for an empty log: then the first id asked for or seen.
-        open_gaps: (first, last, next, cause): ranges on record as open, settled up to `next`.
+        next_id: the first id that is not in the log; None for an empty log, which begins with the first id that is
+            fetched or comes live.
+        open_gaps: (first, last, next, cause): gaps logged as open; ids before `next` are settled.
+
+    Attributes:
+        next_id: the next id that is expected live, as above.
+        duplicates: trades that came again.
     """
 
     def __init__(self, next_id: int | None, open_gaps: Iterable[tuple[int, int, int, str]] = ()) -> None:
         self.next_id = next_id
         self.duplicates = 0
-        self._waiting: dict[int, Fact] = {}
-        self._hole: _Hole | None = None
-        self._hole_since_ns = 0
-        self._late = [_Hole(first, last, at, cause) for first, last, at, cause in open_gaps]
+        self._pending: dict[int, Fact] = {}
+        self._gap: _PendingGap | None = None
+        self._gap_since_ns = 0
+        self._open_gaps = [
+            _PendingGap(first, last, next_missing, cause) for first, last, next_missing, cause in open_gaps
+        ]
 
     @property
     def catching_up(self) -> bool:
-        """Whether anything older than the newest trade is still missing."""
-        return self._hole is not None or bool(self._late)
+        """Whether any trade older than the newest is still missing."""
+        return self._gap is not None or bool(self._open_gaps)
 
     @property
-    def waiting(self) -> int:
-        """How many live trades wait behind a hole."""
-        return len(self._waiting)
+    def pending_count(self) -> int:
+        """Number of live trades that wait behind a gap."""
+        return len(self._pending)
 
-    def wanted(self) -> tuple[int, int] | None:
-        """What to ask for: the first missing id, and the last of its range; None while nothing is missing."""
-        hole = self._hole or (self._late[0] if self._late else None)
-        return None if hole is None else (hole.next, hole.last)
+    def missing_range(self) -> tuple[int, int] | None:
+        """The range to fetch next, first and last id; None while nothing is missing."""
+        gap = self._gap or (self._open_gaps[0] if self._open_gaps else None)
+        return None if gap is None else (gap.next, gap.last)
 
     @property
-    def settled_before(self) -> int | None:
-        """Everything before this id went into the log, but for what `missing` names; None for an empty log."""
-        return self._hole.next if self._hole is not None else self.next_id
+    def watermark(self) -> int | None:
+        """Every id before this one is in the log or in `missing_ranges`; None for an empty log."""
+        return self._gap.next if self._gap is not None else self.next_id
 
-    def missing(self) -> list[tuple[int, int]]:
-        """Every range that is still asked for."""
-        return [(h.next, h.last) for h in ([self._hole] if self._hole else []) + self._late]
+    def missing_ranges(self) -> list[tuple[int, int]]:
+        """All ranges that are still missing, first and last id each."""
+        return [(g.next, g.last) for g in ([self._gap] if self._gap else []) + self._open_gaps]
 
     def start_at(self, first_id: int) -> None:
-        """Where an empty log begins."""
+        """Set the id that an empty log begins with; no effect if the log has trades."""
         if self.next_id is None:
             self.next_id = first_id
 
-    def live(self, items: Sequence[Item], now_ns: int, cause: str) -> list[Fact]:
+    def add_live(self, items: Sequence[Item], now_ns: int, cause: str) -> list[Fact]:
         """
-        Trades as they came live.
+        Add live trades.
 
         Args:
-            cause: why something may be missing before them, for the record.
+            items: in order of arrival; ids may repeat, skip or step back.
+            now_ns: the time.
+            cause: logged with a gap before them, e.g. disconnect.
 
         Returns:
-            What goes into the log now.
+            The facts to log now, in order.
         """
-        out: list[Fact] = []
+        facts: list[Fact] = []
         for agg_id, fact in items:
             if self.next_id is None:
                 self.next_id = agg_id
-            if agg_id < self.next_id or (self._hole is not None and agg_id <= self._hole.last):
-                self._missing_or_known(agg_id, fact, out)
-            elif agg_id in self._waiting:
+            if agg_id < self.next_id or (self._gap is not None and agg_id <= self._gap.last):
+                self._add_earlier(agg_id, fact, facts)
+            elif agg_id in self._pending:
                 self.duplicates += 1
-            elif agg_id == self.next_id and self._hole is None:
-                out.append(fact)
+            elif agg_id == self.next_id and self._gap is None:
+                facts.append(fact)
                 self.next_id += 1
             else:
-                self._waiting[agg_id] = fact
-                if self._hole is None:
-                    self._hole = _Hole(self.next_id, agg_id - 1, self.next_id, cause)
-                    self._hole_since_ns = now_ns
-        return out + self._finish(now_ns) + self._drain(now_ns, cause) + self.overdue(now_ns)
+                self._pending[agg_id] = fact
+                if self._gap is None:
+                    self._gap = _PendingGap(self.next_id, agg_id - 1, self.next_id, cause)
+                    self._gap_since_ns = now_ns
+        return facts + self._close_filled(now_ns) + self._drain(now_ns, cause) + self.expire(now_ns)
 
-    def fetched(self, items: Sequence[Item], now_ns: int) -> list[Fact]:
+    def add_fetched(self, items: Sequence[Item], now_ns: int) -> list[Fact]:
         """
-        A page of trades as asked for, rising.
+        Add a page of fetched trades, ids rising.
 
-        A page that starts behind the id asked for says that the venue skipped the ids between.
+        A page that starts after the id it was fetched for shows that the exchange skipped the ids between.
         """
-        out: list[Fact] = []
+        facts: list[Fact] = []
         for agg_id, fact in items:
-            hole = self._hole_of(agg_id)
-            if hole is not None:
-                out += self._skipped(hole, agg_id, now_ns)
-                hole.early.pop(agg_id, None)  # it came live too: what is in the log waits no more
-                out.append(fact)
-                hole.next = agg_id + 1
-            elif self.next_id is not None and agg_id == self.next_id and self._hole is None:
-                out.append(fact)
+            gap = self._find_gap(agg_id)
+            if gap is not None:
+                facts += self._skip_to(gap, agg_id, now_ns)
+                gap.early.pop(agg_id, None)  # it came live too
+                facts.append(fact)
+                gap.next = agg_id + 1
+            elif self.next_id is not None and agg_id == self.next_id and self._gap is None:
+                facts.append(fact)
                 self.next_id += 1
             else:
-                self._close_before(agg_id, now_ns, out)
-        out += self._finish(now_ns)
-        return out
+                self._close_before(agg_id, now_ns, facts)
+        facts += self._close_filled(now_ns)
+        return facts
 
-    def overdue(self, now_ns: int) -> list[Fact]:
-        """Give up waiting where it lasted too long: the hole becomes an open gap, what waited goes on."""
-        hole = self._hole
-        too_long = now_ns - self._hole_since_ns > LONGEST_WAIT_NS
-        if hole is None or not (too_long or len(self._waiting) > MAX_WAITING):
+    def expire(self, now_ns: int) -> list[Fact]:
+        """After too long a wait, or with too many pending trades: log the gap as open, then the trades behind it."""
+        gap = self._gap
+        is_too_long = now_ns - self._gap_since_ns > MAX_WAIT_NS
+        if gap is None or not (is_too_long or len(self._pending) > MAX_PENDING):
             return []
-        gap = Gap("agg_ids", hole.next, hole.last, hole.cause, "open")
-        self._late.append(_Hole(hole.next, hole.last, hole.next, hole.cause))
-        self._hole = None
-        self.next_id = hole.last + 1
-        return [gap.fact(GAP, now_ns), *self._drain(now_ns, hole.cause)]
+        entry = Gap("agg_ids", gap.next, gap.last, gap.cause, "open")
+        self._open_gaps.append(_PendingGap(gap.next, gap.last, gap.next, gap.cause))
+        self._gap = None
+        self.next_id = gap.last + 1
+        return [entry.fact(GAP, now_ns), *self._drain(now_ns, gap.cause)]
 
-    def lost(self, first: int, last: int, now_ns: int) -> list[Fact]:
-        """Ids the log held and lost with its server: an open gap, to be filled late."""
+    def add_lost(self, first: int, last: int, now_ns: int) -> list[Fact]:
+        """
+        Add a gap of ids that were in the log and lost with its server.
+
+        Args:
+            first, last: of the range; no effect if it is empty.
+            now_ns: the time.
+
+        Returns:
+            The open gap to log now.
+        """
         if first > last:
             return []
-        self._late.append(_Hole(first, last, first, "log_lost"))
+        self._open_gaps.append(_PendingGap(first, last, first, "log_lost"))
         return [Gap("agg_ids", first, last, "log_lost", "open").fact(GAP, now_ns)]
 
-    def _missing_or_known(self, agg_id: int, fact: Fact, out: list[Fact]) -> None:
-        """A live trade from before what is expected: one that a hole still misses, or one already known."""
-        hole = self._hole_of(agg_id)
-        if hole is None or agg_id in hole.early:
+    def _add_earlier(self, agg_id: int, fact: Fact, facts: list[Fact]) -> None:
+        """Add a live trade before the next expected id: one that a gap still misses, or a duplicate."""
+        gap = self._find_gap(agg_id)
+        if gap is None or agg_id in gap.early:
             self.duplicates += 1
-        elif agg_id == hole.next:
-            hole.next += 1
-            out.append(fact)
+        elif agg_id == gap.next:
+            gap.next += 1
+            facts.append(fact)
         else:
-            hole.early[agg_id] = fact
+            gap.early[agg_id] = fact
 
-    def _hole_of(self, agg_id: int) -> _Hole | None:
-        holes = ([self._hole] if self._hole else []) + self._late
-        return next((h for h in holes if h.next <= agg_id <= h.last), None)
+    def _find_gap(self, agg_id: int) -> _PendingGap | None:
+        gaps = ([self._gap] if self._gap else []) + self._open_gaps
+        return next((g for g in gaps if g.next <= agg_id <= g.last), None)
 
-    def _skipped(self, hole: _Hole, agg_id: int, now_ns: int) -> list[Fact]:
-        """What a hole collected before an id, and the gaps for ids the venue does not have."""
-        out: list[Fact] = []
-        while hole.next < agg_id:
-            early = hole.early.pop(hole.next, None)
+    def _skip_to(self, gap: _PendingGap, agg_id: int, now_ns: int) -> list[Fact]:
+        """Early trades of a gap before an id, and given-up gaps for ids that the exchange does not have."""
+        facts: list[Fact] = []
+        while gap.next < agg_id:
+            early = gap.early.pop(gap.next, None)
             if early is not None:
-                out.append(early)
-                hole.next += 1
+                facts.append(early)
+                gap.next += 1
                 continue
-            end = min([i for i in hole.early if i < agg_id], default=agg_id)
-            out.append(Gap("agg_ids", hole.next, end - 1, VENUE_SKIPPED, "given_up").fact(GAP, now_ns))
-            hole.next = end
-        return out
+            end = min([i for i in gap.early if i < agg_id], default=agg_id)
+            facts.append(Gap("agg_ids", gap.next, end - 1, VENUE_SKIPPED, "given_up").fact(GAP, now_ns))
+            gap.next = end
+        return facts
 
-    def _close_before(self, agg_id: int, now_ns: int, out: list[Fact]) -> None:
-        """A trade beyond every hole: whatever a hole before it still misses, the venue skipped."""
-        for hole in ([self._hole] if self._hole else []) + self._late:
-            if hole.last < agg_id and hole is (self._hole or self._late[0]):
-                out += self._skipped(hole, hole.last + 1, now_ns)
+    def _close_before(self, agg_id: int, now_ns: int, facts: list[Fact]) -> None:
+        """For a fetched trade outside all gaps: ids still missing before it were skipped by the exchange."""
+        for gap in ([self._gap] if self._gap else []) + self._open_gaps:
+            if gap.last < agg_id and gap is (self._gap or self._open_gaps[0]):
+                facts += self._skip_to(gap, gap.last + 1, now_ns)
 
-    def _finish(self, now_ns: int) -> list[Fact]:
-        """Close the holes that are full."""
-        out: list[Fact] = []
-        for hole in list(self._late):
-            out += self._take_early(hole)
-            if hole.next > hole.last:
-                self._late.remove(hole)
-                out.append(Gap("agg_ids", hole.first, hole.last, hole.cause, "filled").fact(GAP, now_ns))
-        hole_now = self._hole
-        if hole_now is not None:
-            out += self._take_early(hole_now)
-            if hole_now.next > hole_now.last:
-                self._hole = None
-                self.next_id = hole_now.last + 1
-                out += self._drain(now_ns, hole_now.cause)
-        return out
+    def _close_filled(self, now_ns: int) -> list[Fact]:
+        """Close the gaps in which nothing is missing any more."""
+        facts: list[Fact] = []
+        for gap in list(self._open_gaps):
+            facts += self._take_early(gap)
+            if gap.next > gap.last:
+                self._open_gaps.remove(gap)
+                facts.append(Gap("agg_ids", gap.first, gap.last, gap.cause, "filled").fact(GAP, now_ns))
+        current = self._gap
+        if current is not None:
+            facts += self._take_early(current)
+            if current.next > current.last:
+                self._gap = None
+                self.next_id = current.last + 1
+                facts += self._drain(now_ns, current.cause)
+        return facts
 
     @staticmethod
-    def _take_early(hole: _Hole) -> list[Fact]:
-        out: list[Fact] = []
-        while hole.next in hole.early:
-            out.append(hole.early.pop(hole.next))
-            hole.next += 1
-        return out
+    def _take_early(gap: _PendingGap) -> list[Fact]:
+        facts: list[Fact] = []
+        while gap.next in gap.early:
+            facts.append(gap.early.pop(gap.next))
+            gap.next += 1
+        return facts
 
     def _drain(self, now_ns: int, cause: str) -> list[Fact]:
-        """What waited and now follows; the next hole, if there is one, opens."""
-        out: list[Fact] = []
-        if self._hole is not None or self.next_id is None:
-            return out
-        while self.next_id in self._waiting:
-            out.append(self._waiting.pop(self.next_id))
+        """Pending trades that follow now; behind them the next gap begins, if trades are still pending."""
+        facts: list[Fact] = []
+        if self._gap is not None or self.next_id is None:
+            return facts
+        while self.next_id in self._pending:
+            facts.append(self._pending.pop(self.next_id))
             self.next_id += 1
-        if self._waiting:
-            self._hole = _Hole(self.next_id, min(self._waiting) - 1, self.next_id, cause)
-            self._hole_since_ns = now_ns
-        return out
+        if self._pending:
+            self._gap = _PendingGap(self.next_id, min(self._pending) - 1, self.next_id, cause)
+            self._gap_since_ns = now_ns
+        return facts

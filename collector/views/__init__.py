@@ -1,1 +1,1 @@
-"""What others read in Redis of a recording."""
+"""Views of a recording for other programs: in Redis and as files."""

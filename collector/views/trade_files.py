@@ -1,7 +1,7 @@
 """
-The files of older systems, `trades_YYYYMMDD_HHMM.json`, one a minute, as soon as that minute leaves the window.
+The files of older systems, `trades_YYYYMMDD_HHMM.json`, one per minute, as soon as that minute leaves the window.
 
-They lie in `trade_files/` beside the market's logs; times are UTC. They are for other programs and never read back.
+They are in `trade_files/` beside the market's logs; times are UTC. They are for other programs and never read back.
 """
 
 from pathlib import Path
@@ -20,8 +20,8 @@ class TradeFiles:
     Writes the files of one market.
 
     Args:
-        folder: where they go; made where it is missing.
-        window_minutes: how many minutes a minute with trades stays in the window.
+        folder: that they are written to; created if missing.
+        window_minutes: for which a minute with trades stays in the window.
     """
 
     def __init__(self, folder: Path, window_minutes: int) -> None:
@@ -32,11 +32,11 @@ class TradeFiles:
 
     def write(self, state: MarketState) -> int:
         """
-        Write what has left the window since the last call, and what changed after it had left; at the first call what
-        the folds still hold of it.
+        Write the minutes that have left the window since the last call, and those that changed after they had left; at
+        the first call all that the folds still hold.
 
         Returns:
-            How many files were written.
+            Number of files written.
 
         Raises:
             StoreFull, EventLogError: one could not be written; the next call tries again.
@@ -44,15 +44,17 @@ class TradeFiles:
         """
         buckets = state.buckets
         start_ns = buckets.end_ns - self._window_minutes * MINUTE_NS
-        mark, changed = buckets.changed_since(self._mark)
-        before = self._start_ns
-        late = set(buckets.held() if changed is None or before is None else changed)
+        mark, changed_minutes = buckets.changed_since(self._mark)
+        previous_start_ns = self._start_ns
+        late_minutes = set(buckets.held() if changed_minutes is None or previous_start_ns is None else changed_minutes)
         with translate_errors(self.folder):
             expect_no_link(self.folder.parent, self.folder)
             create_private_folder(self.folder)
         count = 0
         for minute_ns in buckets.held():
-            if minute_ns < start_ns and (before is None or minute_ns >= before or minute_ns in late):
+            if minute_ns < start_ns and (
+                previous_start_ns is None or minute_ns >= previous_start_ns or minute_ns in late_minutes
+            ):
                 minute = buckets.minute(minute_ns)
                 if minute is not None:
                     write_minute_file(

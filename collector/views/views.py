@@ -1,5 +1,5 @@
 """
-Views for people and other programs: what the folds hold at a tick, written in one transaction and never read back.
+Views for users and other programs: what the folds hold at a tick, written in one transaction and never read back.
 """
 
 from collections.abc import Callable
@@ -29,8 +29,13 @@ BOOKS = "depth_snapshot_5000"
 _log = structlog.get_logger()
 
 
-def key(name: str, market: Market) -> str:
-    """A view's key: bare for BTCFDUSD, with the symbol appended for any other market."""
+def view_key(name: str, market: Market) -> str:
+    """
+    Redis key of a view: its name for BTCFDUSD, with the symbol appended for any other market.
+
+    >>> view_key("trades_window", Market.parse("binance:ETHFDUSD"))
+    'trades_window:ETHFDUSD'
+    """
     return name if str(market) == PLAIN_MARKET else f"{name}:{market.symbol}"
 
 
@@ -39,12 +44,14 @@ class Views:
     Publishes `trades_window`, `depth_snapshot_5000` and `views:{market}`.
 
     Args:
-        connect: makes a connection, and a new one after it broke.
-        window_minutes: how many minutes `trades_window` shows at most.
+        connect: opens a connection, again after one broke.
+        market: of the views.
+        window_minutes: largest number of minutes in `trades_window`.
+        clock: for `written_at`.
 
     Attributes:
-        minutes, books: how many entries the two lists have on the server. failure: why the last tick's views could not
-            be written; empty where they were.
+        minutes, books: number of entries of the two lists on the server.
+        failure: why the last tick's views could not be written; empty where they were.
     """
 
     def __init__(self, connect: Callable[[], Any], market: Market, window_minutes: int, clock: Clock) -> None:
@@ -63,16 +70,16 @@ class Views:
 
     def publish(self, tick: TickEntry, state: MarketState) -> None:
         """
-        Write the views of a tick; a server that is away costs this tick's views and nothing else. One that came back
-        empty, or from which somebody removed a view, is written to anew.
+        Write the views of a tick; if the server is away only this tick's views are lost. If it lost a view, all of them
+        are written again.
         """
         try:
             with hots.translate_errors():
-                if not self._is_there():
+                if not self._is_complete():
                     self._forget()
                 self._write(tick, state)
         except EventLogError as error:
-            reason = self._wrong_type() or str(error)
+            reason = self._describe_wrong_type() or str(error)
             if reason != self.failure:
                 _log.warning("views not written", reason=reason, market=str(self._market))
             self.failure = reason
@@ -85,14 +92,14 @@ class Views:
             self.failure = ""
             self.minutes, self.books = len(self._minutes), len(self._books)
 
-    def look(self) -> None:
-        """Miss what the server, or somebody, removed since the last tick; the next one writes it."""
+    def check_server(self) -> None:
+        """Check that the server still has the views; if not, the next tick writes all of them."""
         try:
             with hots.translate_errors():
-                lost = bool(self._seq) and not self._is_there()
+                is_lost = bool(self._seq) and not self._is_complete()
         except EventLogError:
             return  # the next tick says so
-        if lost:
+        if is_lost:
             self._forget()
             self.failure = "the Redis server lost the views; the next tick writes them"
             self.minutes = self.books = 0
@@ -101,91 +108,95 @@ class Views:
     def _write(self, tick: TickEntry, state: MarketState) -> None:
         pipe = self._client.pipeline(transaction=True)
         self._decimals = state.quantity_decimals
-        minutes = self._trades(pipe, state.buckets)
-        books = self._depth(pipe, state.snapshots.snapshots())
+        minutes = self._write_trades(pipe, state.buckets)
+        books = self._write_books(pipe, state.snapshots.snapshots())
         fields = {
             "seq": tick.seq,
             "minute": iso(tick.boundary_ns),
             "written_at": iso(self._clock.now_ns()),
             **{f"digest:{name}": digest for name, digest in state.digests().items()},
         }
-        pipe.hset(self._hash, mapping=cast(Any, fields))
+        pipe.hset(self._hash_key, mapping=cast(Any, fields))
         pipe.execute()
         self._minutes, self._books, self._seq = minutes, books, tick.seq
 
     @property
-    def _hash(self) -> str:
+    def _hash_key(self) -> str:
         return f"views:{{{self._market}}}"
 
     def _forget(self) -> None:
-        """Nothing is known of what the server holds: the next tick writes everything."""
+        """Assume that the server has nothing, so that the next tick writes everything."""
         self._mark = self._seq = 0
         self._minutes, self._books = [], []
 
-    def _is_there(self) -> bool:
-        """Whether the server still holds what was written last."""
+    def _is_complete(self) -> bool:
+        """Whether the server still has what was written last."""
         if not self._seq:
             return False
         pipe = self._client.pipeline(transaction=False)
-        pipe.hget(self._hash, "seq")
-        pipe.llen(key(TRADES, self._market))
-        pipe.llen(key(BOOKS, self._market))
+        pipe.hget(self._hash_key, "seq")
+        pipe.llen(view_key(TRADES, self._market))
+        pipe.llen(view_key(BOOKS, self._market))
         return bool(pipe.execute() == [str(self._seq).encode(), len(self._minutes), len(self._books)])
 
-    def _wrong_type(self) -> str:
-        """Which key is in the views' way; empty where none is, or nobody can say."""
-        wanted = {self._hash: b"hash", key(TRADES, self._market): b"list", key(BOOKS, self._market): b"list"}
+    def _describe_wrong_type(self) -> str:
+        """A message about a key of another type that blocks a view; empty for none, or without an answer."""
+        expected = {
+            self._hash_key: b"hash",
+            view_key(TRADES, self._market): b"list",
+            view_key(BOOKS, self._market): b"list",
+        }
         try:
-            found = {name: self._client.type(name) for name in wanted}
+            types = {name: self._client.type(name) for name in expected}
         except (redis.RedisError, OSError):
             return ""
-        strange = [name for name, kind in found.items() if kind not in (wanted[name], b"none")]
-        return f"{strange[0]} on the Redis server is no {wanted[strange[0]].decode()}; remove it" if strange else ""
+        wrong = [name for name, kind in types.items() if kind not in (expected[name], b"none")]
+        return f"{wrong[0]} on the Redis server is no {expected[wrong[0]].decode()}; remove it" if wrong else ""
 
-    def _trades(self, pipe: Any, buckets: MinuteBuckets) -> list[int]:
-        """Change only what changed: new minutes at the end, old ones off the front, late trades in place."""
-        name = key(TRADES, self._market)
-        self._mark, changed = buckets.changed_since(self._mark)
+    def _write_trades(self, pipe: Any, buckets: MinuteBuckets) -> list[int]:
+        """Write only what changed: new minutes at the end, old ones off the front, late trades in place."""
+        name = view_key(TRADES, self._market)
+        self._mark, changed_minutes = buckets.changed_since(self._mark)
         first = buckets.end_ns - self._window_minutes * MINUTE_NS
-        wanted = [m for m, _ in buckets.minutes(self._window_minutes)]
-        kept = [m for m in self._minutes if m >= first]
-        if changed is None or wanted[: len(kept)] != kept or not self._minutes:
+        minutes = [m for m, _ in buckets.minutes(self._window_minutes)]
+        still_listed = [m for m in self._minutes if m >= first]
+        if changed_minutes is None or minutes[: len(still_listed)] != still_listed or not self._minutes:
             pipe.delete(name)
-            kept, fresh = [], wanted
+            still_listed, new_minutes = [], minutes
         else:
-            pipe.ltrim(name, len(self._minutes) - len(kept), -1)
-            fresh = wanted[len(kept) :]
-            for minute_ns in sorted({m for m in changed if m in set(kept)}):
-                pipe.lset(name, kept.index(minute_ns), self._minute(buckets, minute_ns))
-        if fresh:
-            pipe.rpush(name, *(self._minute(buckets, m) for m in fresh))
-        return wanted
+            pipe.ltrim(name, len(self._minutes) - len(still_listed), -1)
+            new_minutes = minutes[len(still_listed) :]
+            for minute_ns in sorted({m for m in changed_minutes if m in set(still_listed)}):
+                pipe.lset(name, still_listed.index(minute_ns), self._encode_minute(buckets, minute_ns))
+        if new_minutes:
+            pipe.rpush(name, *(self._encode_minute(buckets, m) for m in new_minutes))
+        return minutes
 
-    def _minute(self, buckets: MinuteBuckets, minute_ns: int) -> bytes:
+    def _encode_minute(self, buckets: MinuteBuckets, minute_ns: int) -> bytes:
         minute = buckets.minute(minute_ns)
         return msgspec.json.encode(minute_view.view(minute_ns, minute, self._decimals)) if minute is not None else b"{}"
 
-    def _depth(self, pipe: Any, snapshots: list[Snapshot]) -> list[tuple[int, int]]:
-        """One book a slot; a slot whose newest book changed is written again."""
-        name = key(BOOKS, self._market)
-        wanted = [(s.minute_ns, s.seq) for s in snapshots]
-        gone = 0
-        while gone < len(self._books) and (not wanted or self._books[gone][0] < wanted[0][0]):
-            gone += 1
-        kept = self._books[gone:]
-        if [m for m, _ in wanted[: len(kept)]] != [m for m, _ in kept] or not self._books:
+    def _write_books(self, pipe: Any, snapshots: list[Snapshot]) -> list[tuple[int, int]]:
+        """One book per minute; a minute whose newest book changed is written again."""
+        name = view_key(BOOKS, self._market)
+        slots = [(s.minute_ns, s.seq) for s in snapshots]
+        expired_count = 0
+        while expired_count < len(self._books) and (not slots or self._books[expired_count][0] < slots[0][0]):
+            expired_count += 1
+        still_listed = self._books[expired_count:]
+        if [m for m, _ in slots[: len(still_listed)]] != [m for m, _ in still_listed] or not self._books:
             pipe.delete(name)
-            kept = []
-        elif gone:
-            pipe.ltrim(name, gone, -1)
-        for place, (held, snapshot) in enumerate(zip(kept, snapshots, strict=False)):
-            if held[1] != snapshot.seq:
-                pipe.lset(name, place, self._book(snapshot))
-        if len(snapshots) > len(kept):
-            pipe.rpush(name, *(self._book(s) for s in snapshots[len(kept) :]))
-        return wanted
+            still_listed = []
+        elif expired_count:
+            pipe.ltrim(name, expired_count, -1)
+        for place, ((_, seq), snapshot) in enumerate(zip(still_listed, snapshots, strict=False)):
+            if seq != snapshot.seq:
+                pipe.lset(name, place, self._encode_book(snapshot))
+        if len(snapshots) > len(still_listed):
+            pipe.rpush(name, *(self._encode_book(s) for s in snapshots[len(still_listed) :]))
+        return slots
 
-    def _book(self, snapshot: Snapshot) -> bytes:
+    def _encode_book(self, snapshot: Snapshot) -> bytes:
         def side(prices: Any, quantities: Any) -> list[list[str]]:
             pairs = zip(prices.tolist(), quantities.tolist(), strict=True)
             return [[format_e8(p), format_e8(q, self._decimals)] for p, q in pairs]

@@ -1,8 +1,8 @@
 """
-How far the venue's clock is from ours, from round trips; pure.
+How far the exchange's clock is from ours, from round trips; pure.
 
-Each trip bounds the truth: the venue read its clock after we sent and before we received, and it leaves out what is
-less than a millisecond. Together they bound it closer (K. Marzullo and S. Owicki, 1983, and after them NTP).
+Each trip bounds the offset: the exchange read its clock after we sent and before we received, and rounds down to
+milliseconds. Together they bound it closer (K. Marzullo and S. Owicki, 1983, and after them NTP).
 """
 
 from collections.abc import Sequence
@@ -16,10 +16,10 @@ _MS_NS = 1_000_000
 
 def clock_offset(trips: Sequence[RoundTrip]) -> ClockOffset:
     """
-    The offset that at least one round trip shows.
+    Estimate the offset and its uncertainty from at least one round trip.
 
-    The median of the trips' middles, moved into the bounds all of them share; where they share none, as when a clock
-    was set meanwhile, the bounds are the widest.
+    The median of the trips' midpoints, moved into the bounds that all of them share; where they share none, as when a
+    clock was set meanwhile, the uncertainty covers the bounds of every trip.
     """
     bounds = [(t.server_ms * _MS_NS - t.received_ns, (t.server_ms + 1) * _MS_NS - t.sent_ns) for t in trips]
     low, high = max(b[0] for b in bounds), min(b[1] for b in bounds)

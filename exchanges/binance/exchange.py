@@ -1,5 +1,5 @@
 """
-Binance spot as the recorder's exchange: stream and REST behind one port, every message read before it is passed on.
+Binance spot as the recorder's exchange: stream and REST behind one port, every message parsed before it is passed on.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from exchanges.binance.clock_offset import clock_offset
 from exchanges.binance.feed.message_buffer import RawMessage
 from exchanges.binance.feed.stall_detector import SilenceRules
 from exchanges.binance.feed.stream import BinanceStream
-from exchanges.binance.feed.watchdog import Watchdog, Watched
+from exchanges.binance.feed.watchdog import Watchdog, WatchedStream
 from exchanges.binance.mapper import BinanceMapper
 from exchanges.binance.messages import BadMessage, unwrap
 from exchanges.binance.rest import BinanceRest
@@ -24,24 +24,28 @@ from exchanges.errors import BadReply
 from exchanges.port import Arrival, HistoricalTrade
 
 EVENT_KINDS = {"aggTrade": AGG_TRADE, "depthUpdate": DIFF}
-TRADE_SILENCE = SilenceRules(least_s=15.0, most_s=300.0)
-DIFF_SILENCE = SilenceRules(least_s=5.0, most_s=60.0)
+TRADE_SILENCE = SilenceRules(min_s=15.0, max_s=300.0)
+DIFF_SILENCE = SilenceRules(min_s=5.0, max_s=60.0)
 
 _OTHER = "other"
-_ROUND_TRIPS = 7
-_BETWEEN_ROUND_TRIPS_S = 0.2
+_ROUND_TRIPS = 7  # for one measurement of the clock offset
+_ROUND_TRIP_PAUSE_S = 0.2
 
 _log = structlog.get_logger()
 
 
 class BinanceExchange:
     """
-    One symbol.
+    Market data of one symbol.
 
     Args:
-        stream: of this symbol, or shared with others of the venue.
-        mapper: reads everything before the log sees it; what it cannot read becomes quarantine.
-        trade_silence, diff_silence: when a silent stream is looked at.
+        rest: REST endpoints of this symbol.
+        stream: of this symbol, or shared with other symbols.
+        mapper: parses everything before it is logged; what it cannot parse becomes quarantine.
+        trade_silence, diff_silence: how long each stream may be silent before it is probed.
+
+    Attributes:
+        mapper: as above; `instrument` sets its quantity decimals.
     """
 
     def __init__(
@@ -57,25 +61,25 @@ class BinanceExchange:
         self.mapper = mapper
         self._agg_id: int | None = None
         self._update_id: int | None = None
-        self._quiet_ns = self._mute_ns = 0
+        self._last_quiet_ns = self._last_mute_ns = 0
         own = mapper.symbol.lower() + "@"
         self._streams = tuple(name for name in stream.streams if name.startswith(own))
-        self._watchdog = Watchdog(stream, tuple(self._watched(trade_silence, diff_silence)))
+        self._watchdog = Watchdog(stream, tuple(self._streams_to_watch(trade_silence, diff_silence)))
 
     @property
-    def connected(self) -> int:
-        """How many feed connections are open."""
-        return self._stream.connected
+    def open_connections(self) -> int:
+        """Number of feed connections that are open now."""
+        return self._stream.open_connections
 
     @property
-    def quiet_ns(self) -> int:
+    def last_quiet_ns(self) -> int:
         """See `exchanges.port.Exchange.quiet_ns`."""
-        return self._quiet_ns
+        return self._last_quiet_ns
 
     @property
-    def mute_ns(self) -> int:
+    def last_mute_ns(self) -> int:
         """See `exchanges.port.Exchange.mute_ns`."""
-        return self._mute_ns
+        return self._last_mute_ns
 
     @property
     def decoders(self) -> Mapping[str, Decode]:
@@ -85,19 +89,24 @@ class BinanceExchange:
     async def arrivals(self) -> AsyncGenerator[Sequence[Arrival], None]:
         """See `exchanges.port.Exchange.arrivals`."""
         batches = self._stream.batches(self._streams)
-        watching = asyncio.create_task(self._watchdog.run())
+        watchdog_task = asyncio.create_task(self._watchdog.run())
         try:
             async for batch in batches:
                 yield self.read(batch)
-                if watching.done():
-                    watching.result()
+                if watchdog_task.done():
+                    watchdog_task.result()
         finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+            watchdog_task.cancel()
+            await asyncio.gather(watchdog_task, return_exceptions=True)
             await batches.aclose()
 
     async def instrument(self) -> Fact:
-        """The symbol's object of exchangeInfo; also sets how many decimals quantities keep."""
+        """
+        Fetch the symbol's object of exchangeInfo; also sets the mapper's quantity decimals.
+
+        Raises:
+            BadReply: it is not as documented. UnknownSymbol, Refused, Unreachable: see `exchanges.errors`.
+        """
         fact = await self._rest.instrument()
         try:
             table = self.mapper.instruments([Entry(0, fact.kind, fact.recv_ns, fact.data)])
@@ -110,12 +119,12 @@ class BinanceExchange:
         return fact
 
     def grid_of(self, fact: Fact) -> tuple[object, ...]:
-        """What of an instrument fact matters: its state and grid, without the rest that the venue sends along."""
+        """Status, tick size, lot size and minimum notional of an instrument fact, without its other fields."""
         row = self.mapper.instruments([Entry(0, fact.kind, fact.recv_ns, fact.data)]).to_pylist()[0]
         return tuple(row[name] for name in ("status", "tick_size_e8", "step_size_e8", "min_notional_e8"))
 
     async def snapshot(self, limit: int) -> Fact:
-        """The book now; quarantine where it cannot be read."""
+        """Fetch the book with `limit` levels per side; a quarantine fact where it cannot be read."""
         fact = await self._rest.snapshot(limit)
         try:
             self.mapper.snapshots([Entry(0, fact.kind, fact.recv_ns, fact.data)])
@@ -126,20 +135,20 @@ class BinanceExchange:
     async def trades_from(self, agg_id: int) -> Sequence[HistoricalTrade]:
         """See `exchanges.port.Exchange.trades_from`."""
         rows = await self._rest.trades_from(agg_id)
-        found = []
-        for row, read in zip(rows, self._readable([r.fact for r in rows]), strict=True):
+        trades = []
+        for row, result in zip(rows, self._read_trades([r.fact for r in rows]), strict=True):
             if row.agg_id >= agg_id:
-                fact = _quarantine(row.fact, "rest", read, row.agg_id) if isinstance(read, str) else row.fact
-                found.append(HistoricalTrade(row.agg_id, fact))
-        return found
+                fact = _quarantine(row.fact, "rest", result, row.agg_id) if isinstance(result, str) else row.fact
+                trades.append(HistoricalTrade(row.agg_id, fact))
+        return trades
 
     async def first_trade_since(self, time_ns: int) -> int | None:
         """See `exchanges.port.Exchange.first_trade_since`."""
         rows = await self._rest.trades_since(time_ns, 1)
         if not rows:
             rows = await self._rest.latest_trades(1)
-            read = self._readable([row.fact for row in rows])
-            if any(not isinstance(each, str) and each[1] >= time_ns for each in read):
+            results = self._read_trades([row.fact for row in rows])
+            if any(not isinstance(result, str) and result[1] >= time_ns for result in results):
                 raise BadReply("aggTrades knew of no trade since a time, and then of one")
         return rows[0].agg_id if rows else None
 
@@ -148,103 +157,106 @@ class BinanceExchange:
         trips = []
         for _ in range(_ROUND_TRIPS):
             trips.append(await self._rest.server_time())
-            await asyncio.sleep(_BETWEEN_ROUND_TRIPS_S)
+            await asyncio.sleep(_ROUND_TRIP_PAUSE_S)
         return clock_offset(trips).fact(CLOCK_OFFSET, trips[-1].received_ns)
 
     def health(self) -> dict[str, int]:
         """See `exchanges.port.Exchange.health`."""
         limits = self._rest.limits
         return {
-            "connections": self._stream.connections,
-            "overlapping_reconnects": self._stream.replaced,
-            "silent_streams": self._watchdog.alarms,
-            "quiet_markets": self._watchdog.quiet,
-            "request_weight": limits.used,
+            "connections": self._stream.connection_count,
+            "overlapping_reconnects": self._stream.replacement_count,
+            "silent_streams": self._watchdog.alarm_count,
+            "quiet_markets": self._watchdog.quiet_count,
+            "request_weight": limits.used_weight,
             "refusals": limits.refusals,
         }
 
     async def close(self) -> None:
-        """Give connections back."""
+        """Close the REST connections."""
         await self._rest.close()
 
-    def _watched(self, trade_silence: SilenceRules, diff_silence: SilenceRules) -> list[Watched]:
-        found = []
+    def _streams_to_watch(self, trade_silence: SilenceRules, diff_silence: SilenceRules) -> list[WatchedStream]:
+        streams = []
         for name in self._streams:
             if name.endswith("@aggTrade"):
-                newest, told = (lambda: self._agg_id), (self._was_quiet, self._was_mute)
-                found.append(Watched(name, "trade stream", trade_silence, newest, self._last_agg_id, *told))
+                newest_id, callbacks = (lambda: self._agg_id), (self._note_quiet, self._note_stall)
+                fetch_id = self._fetch_last_agg_id
+                streams.append(WatchedStream(name, "trade stream", trade_silence, newest_id, fetch_id, *callbacks))
             elif "@depth@" in name or name.endswith("@depth"):
-                ask = self._rest.last_update_id
-                found.append(Watched(name, "diff stream", diff_silence, lambda: self._update_id, ask))
-        return found
+                fetch_id = self._rest.last_update_id
+                streams.append(WatchedStream(name, "diff stream", diff_silence, lambda: self._update_id, fetch_id))
+        return streams
 
-    def _was_quiet(self) -> None:
-        self._quiet_ns = self._rest.now_ns()
+    def _note_quiet(self) -> None:
+        self._last_quiet_ns = self._rest.now_ns()
 
-    def _was_mute(self) -> None:
-        self._mute_ns = self._rest.now_ns()
+    def _note_stall(self) -> None:
+        self._last_mute_ns = self._rest.now_ns()
 
-    async def _last_agg_id(self) -> int | None:
+    async def _fetch_last_agg_id(self) -> int | None:
         rows = await self._rest.latest_trades(1)
         return rows[-1].agg_id if rows else None
 
     def read(self, batch: Sequence[RawMessage]) -> list[Arrival]:
-        """Messages as arrivals, in their order; trades are read together."""
-        out: list[Arrival | None] = [None] * len(batch)
+        """Convert messages to arrivals, in their order; trades are parsed in one batch."""
+        arrivals: list[Arrival | None] = [None] * len(batch)
         trades: list[tuple[int, Fact]] = []
-        for place, received in enumerate(batch):
-            if received.what != "message":
-                why = received.data.decode(errors="replace")
-                over = received.overlapping
-                out[place] = Arrival(received.what, received.recv_ns, None, detail=why, overlapping=over)
+        for place, message in enumerate(batch):
+            if message.what != "message":
+                detail = message.data.decode(errors="replace")
+                overlapping = message.overlapping
+                arrivals[place] = Arrival(message.what, message.recv_ns, None, detail=detail, overlapping=overlapping)
                 continue
             try:
-                name, inner = unwrap(received.data)
+                name, payload = unwrap(message.data)
             except BadMessage as error:
-                out[place] = _unreadable(Fact("", received.recv_ns, received.data), str(error))
+                arrivals[place] = _quarantine_arrival(Fact("", message.recv_ns, message.data), str(error))
                 continue
-            fact = Fact(EVENT_KINDS.get(name, ""), received.recv_ns, inner)
+            fact = Fact(EVENT_KINDS.get(name, ""), message.recv_ns, payload)
             if fact.kind == AGG_TRADE:
                 trades.append((place, fact))
             elif fact.kind == DIFF:
-                out[place] = self._diff(fact)
+                arrivals[place] = self._read_diff(fact)
             elif name == "serverShutdown":
-                self._stream.replace("planned: serverShutdown", received.line)
+                self._stream.replace("planned: serverShutdown", message.connection)
             else:
-                out[place] = _unreadable(Fact(_OTHER, fact.recv_ns, inner), f"unknown event {name[:40]!r}")
-        for (place, fact), read in zip(trades, self._readable([f for _, f in trades]), strict=True):
-            if isinstance(read, str):
-                out[place] = _unreadable(fact, read)
+                arrivals[place] = _quarantine_arrival(
+                    Fact(_OTHER, fact.recv_ns, payload), f"unknown event {name[:40]!r}"
+                )
+        for (place, fact), result in zip(trades, self._read_trades([f for _, f in trades]), strict=True):
+            if isinstance(result, str):
+                arrivals[place] = _quarantine_arrival(fact, result)
             else:
-                out[place] = Arrival("agg_trade", fact.recv_ns, fact, read[0], time_ns=read[1])
-                self._agg_id = max(self._agg_id or 0, read[0])
-        return [arrival for arrival in out if arrival is not None]
+                arrivals[place] = Arrival("agg_trade", fact.recv_ns, fact, result[0], time_ns=result[1])
+                self._agg_id = max(self._agg_id or 0, result[0])
+        return [arrival for arrival in arrivals if arrival is not None]
 
-    def _diff(self, fact: Fact) -> Arrival:
+    def _read_diff(self, fact: Fact) -> Arrival:
         try:
             first, last = self.mapper.diff_ids(Entry(0, DIFF, fact.recv_ns, fact.data))
         except BadMessage as error:
-            return _unreadable(fact, str(error))
+            return _quarantine_arrival(fact, str(error))
         self._update_id = max(self._update_id or 0, last)
         return Arrival("diff", fact.recv_ns, fact, last, first)
 
-    def _readable(self, facts: Sequence[Fact]) -> list[str | tuple[int, int]]:
-        """For each trade its id and time, or why it cannot be read; the readable ones are read in one go."""
-        found: list[str | tuple[int, int]] = [""] * len(facts)
+    def _read_trades(self, facts: Sequence[Fact]) -> list[str | tuple[int, int]]:
+        """For each trade its id and time, or why it cannot be read; the readable ones are parsed in one batch."""
+        results: list[str | tuple[int, int]] = [""] * len(facts)
         places = list(range(len(facts)))
         while places:
             try:
                 entries = [Entry(0, AGG_TRADE, facts[i].recv_ns, facts[i].data) for i in places]
                 for place, numbers in zip(places, self.mapper.agg_trade_ids(entries), strict=True):
-                    found[place] = numbers
+                    results[place] = numbers
                 break
             except BadMessage as error:
-                found[places.pop(error.row)] = str(error)
-        return found
+                results[places.pop(error.row)] = str(error)
+        return results
 
 
-def _unreadable(fact: Fact, reason: str) -> Arrival:
-    """Quarantine that closes no id: a row garbled on the wire can still be had over REST."""
+def _quarantine_arrival(fact: Fact, reason: str) -> Arrival:
+    """Quarantine without a trade id: a row garbled on the wire can still be fetched over REST."""
     return Arrival("quarantine", fact.recv_ns, _quarantine(fact, "stream", reason, None), kind=fact.kind)
 
 

@@ -1,7 +1,7 @@
 """
-What a message looks like as a rule, so that a look is enough to know that the mapper can read it; pure.
+Cheap checks that a message looks as Binance usually writes it, so that the mapper can surely read it; pure.
 
-Numbers with eight decimals, times in milliseconds. Whatever looks otherwise may be as good: then the mapper reads it.
+Numbers with eight decimals, times in milliseconds. A message that fails may still be good: the mapper then decides.
 """
 
 import re
@@ -16,23 +16,23 @@ _LEVELS = re.compile(rf"(?:{_NOT_ZERO},{_NUMBER},)*")
 _TRADE = re.compile(rf"{_NOT_ZERO},{_NOT_ZERO}")
 
 
-def ids(first: int, last: int) -> bool:
-    """Whether ids are in order and of usual size."""
+def check_ids(first: int, last: int) -> bool:
+    """Whether two ids are in order and fit 62 bits."""
     return first in _ID and last in _ID and first <= last
 
 
-def time(stamp: int) -> bool:
-    """Whether a venue's stamp is plainly in milliseconds."""
+def check_time(stamp: int) -> bool:
+    """Whether a timestamp is in milliseconds, of the years 2017 to 2096."""
     return stamp in _TIME_MS
 
 
-def levels(changed: Iterable[tuple[str, str]]) -> bool:
-    """Whether all prices and quantities are numbers as usual, no price zero."""
-    texts = list(chain.from_iterable(changed))
-    joined = ",".join((*texts, ""))
-    return joined.count(",") == len(texts) and _LEVELS.fullmatch(joined) is not None
+def check_levels(pairs: Iterable[tuple[str, str]]) -> bool:
+    """Whether all prices and quantities are numbers with eight decimals, no price zero."""
+    texts = list(chain.from_iterable(pairs))
+    text = ",".join((*texts, ""))
+    return text.count(",") == len(texts) and _LEVELS.fullmatch(text) is not None
 
 
-def trade(price: str, quantity: str) -> bool:
-    """Whether both are numbers as usual, none zero."""
+def check_trade(price: str, quantity: str) -> bool:
+    """Whether price and quantity are numbers with eight decimals, neither zero."""
     return _TRADE.fullmatch(f"{price},{quantity}") is not None

@@ -1,5 +1,5 @@
 """
-What the venue allows one address, kept for the whole process: request weight, bans, connection attempts; pure.
+What Binance allows one IP address, for the whole process: request weight, bans, connection attempts; pure.
 
 Source: rest-api.md and web-socket-streams.md (July 2026): 6000 weight a minute, Retry-After with 429 and 418, 300
 connection attempts in 5 minutes.
@@ -9,65 +9,73 @@ from collections import deque
 
 from market.timestamps import MINUTE_NS, SECOND_NS
 
-_CONNECTIONS = 250  # of 300 in five minutes: others may share the address
-_RESERVE = 30  # more, for a connection that takes over from one that still brings everything
-_CONNECTIONS_NS = 300 * SECOND_NS
+_MAX_CONNECTIONS = 250  # of 300 in five minutes: other clients may share the address
+_RESERVED_CONNECTIONS = 30  # beyond these, for a connection that takes over from one that still brings everything
+_CONNECTIONS_WINDOW_NS = 300 * SECOND_NS
 
 
 class AddressLimits:
     """
-    One for all clients of a venue in a process; times are of one clock.
+    Limits shared by all clients of the exchange in a process; times are of one clock.
 
     Args:
-        weight_per_minute: our own ceiling below the venue's 6000.
-        reserved: how much of it everything else leaves alone for books, which must come on time.
+        weight_per_minute: our own ceiling, below the exchange's 6000.
+        reserve: weight of it that is for books only, which must come on time.
 
     Attributes:
-        used: weight of the current minute, ours or the venue's own count, whichever is more.
-        refusals: how often the venue said stop.
+        used_weight: weight used in the current minute: ours, or the exchange's own count where that is larger.
+        refusals: number of replies that told us to stop.
     """
 
-    def __init__(self, weight_per_minute: int, reserved: int = 0) -> None:
-        self.used = 0
+    def __init__(self, weight_per_minute: int, reserve: int = 0) -> None:
+        self.used_weight = 0
         self.refusals = 0
-        self._budget = weight_per_minute
-        self._for_others = weight_per_minute - reserved
-        self._used_by_others = 0
+        self._max_weight = weight_per_minute
+        self._max_other_weight = weight_per_minute - reserve
+        self._other_weight = 0
         self._minute = 0
         self._requests_from_ns = 0
         self._connections_from_ns = 0
         self._attempts: deque[int] = deque()
 
-    def request(self, weight: int, now_ns: int, books: bool = False) -> int:
+    def take_weight(self, weight: int, now_ns: int, is_book: bool = False) -> int:
         """
-        Spend weight on a request now: 0; or spend nothing, and how many ns to wait before asking again.
+        Take weight for a request, if the minute has enough left.
 
         Args:
-            books: whether it fetches a book that must come on time; everything else can wait.
+            weight: of the request; one larger than the ceiling is let through alone.
+            now_ns: the time.
+            is_book: whether it fetches a book that must come on time and may use the reserve.
+
+        Returns:
+            0 where the weight was taken, else the ns to wait before trying again.
         """
         minute = now_ns // MINUTE_NS
         if minute != self._minute:
-            self._minute, self.used, self._used_by_others = minute, 0, 0
+            self._minute, self.used_weight, self._other_weight = minute, 0, 0
         if now_ns < self._requests_from_ns:
             return self._requests_from_ns - now_ns
-        too_much_else = not books and self._used_by_others + weight > self._for_others and self._used_by_others
-        if too_much_else or (self.used + weight > self._budget and self.used):
+        is_over_share = not is_book and self._other_weight + weight > self._max_other_weight and self._other_weight
+        if is_over_share or (self.used_weight + weight > self._max_weight and self.used_weight):
             return (minute + 1) * MINUTE_NS - now_ns
-        self.used += weight
-        self._used_by_others += 0 if books else weight
+        self.used_weight += weight
+        self._other_weight += 0 if is_book else weight
         return 0
 
-    def note_weight(self, used: int, sent_ns: int) -> None:
-        """What the venue says is used, in its reply to a request sent then."""
+    def note_weight(self, weight: int, sent_ns: int) -> None:
+        """Take over the exchange's own count of used weight, from its reply to a request sent at `sent_ns`."""
         if sent_ns // MINUTE_NS == self._minute:
-            self.used = max(self.used, used)
+            self.used_weight = max(self.used_weight, weight)
 
-    def refused(self, status: int, wait_s: float, now_ns: int, connecting: bool = False) -> None:
+    def note_refusal(self, status: int, wait_s: float, now_ns: int, connecting: bool = False) -> None:
         """
-        The venue said stop.
+        Stop requests, connections or both because the exchange said so.
 
         Args:
-            status: 429 stops requests, or connections where it met one; 418 is a ban of the address and stops both.
+            status: 418 is a ban of the address and stops both; any other stops the sort that was refused.
+            wait_s: for how long.
+            now_ns: the time of the reply.
+            connecting: whether a connection was refused, not a request.
         """
         self.refusals += 1
         until_ns = now_ns + int(wait_s * SECOND_NS)
@@ -76,21 +84,25 @@ class AddressLimits:
         if status == 418 or connecting:
             self._connections_from_ns = max(self._connections_from_ns, until_ns)
 
-    def connection(self, now_ns: int, overlapping: bool) -> int:
+    def take_connection(self, now_ns: int, overlapping: bool) -> int:
         """
-        Spend an attempt to connect now: 0; or spend none, and how many ns to wait before asking again.
+        Take one connection attempt, if five minutes have one left.
 
         Args:
-            overlapping: whether another connection brings everything meanwhile; the reserve is for these.
+            now_ns: the time.
+            overlapping: whether another connection brings everything meanwhile; such attempts may use the reserve.
+
+        Returns:
+            0 where the attempt was taken, else the ns to wait before trying again.
         """
         if self._attempts and self._attempts[-1] > now_ns:  # the clock was set back
-            self._attempts = deque(min(at, now_ns) for at in self._attempts)
-        while self._attempts and now_ns - self._attempts[0] >= _CONNECTIONS_NS:
+            self._attempts = deque(min(at_ns, now_ns) for at_ns in self._attempts)
+        while self._attempts and now_ns - self._attempts[0] >= _CONNECTIONS_WINDOW_NS:
             self._attempts.popleft()
         if now_ns < self._connections_from_ns:
             return self._connections_from_ns - now_ns
-        most = _CONNECTIONS + (_RESERVE if overlapping else 0)
-        if len(self._attempts) >= most:
-            return self._attempts[len(self._attempts) - most] + _CONNECTIONS_NS - now_ns
+        limit = _MAX_CONNECTIONS + (_RESERVED_CONNECTIONS if overlapping else 0)
+        if len(self._attempts) >= limit:
+            return self._attempts[len(self._attempts) - limit] + _CONNECTIONS_WINDOW_NS - now_ns
         self._attempts.append(now_ns)
         return 0

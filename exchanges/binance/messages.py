@@ -10,11 +10,11 @@ import pyarrow as pa
 from eventlog.errors import BadEntry
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What a decoder raises for bytes that nobody can read; nesting without end among them."""
+"""What a decoder raises for unreadable bytes; RecursionError for JSON that is nested too deeply."""
 
 
 class BadMessage(BadEntry):
-    """The venue broke its contract in one message; `row` is its place among those handed over."""
+    """The exchange broke its contract in one message; `row` is its index in the batch that was parsed."""
 
     def __init__(self, row: int, reason: str) -> None:
         super().__init__(reason)
@@ -38,7 +38,7 @@ class Trade(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class SingleTrade(msgspec.Struct, forbid_unknown_fields=True):
-    """A `trade` event: kept as an aggTrade of one trade; nothing is lost, nothing is invented."""
+    """A `trade` event, logged as an aggTrade of one trade."""
 
     t: int
     p: str
@@ -74,7 +74,7 @@ class Depth(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class SnapshotEnvelope(msgspec.Struct, frozen=True):
-    """A REST depth body with what we know about how it was asked for."""
+    """A REST depth body with the times and the limit of its request."""
 
     request_ns: int
     response_ns: int
@@ -92,48 +92,59 @@ class _Event(msgspec.Struct):
 
 
 _STREAM_EVENTS = {"aggTrade": "aggTrade", "depth@100ms": "depthUpdate", "depth": "depthUpdate", "trade": "trade"}
-_combined = msgspec.json.Decoder(_Combined)
-_event = msgspec.json.Decoder(_Event)
+_combined_decoder = msgspec.json.Decoder(_Combined)
+_event_decoder = msgspec.json.Decoder(_Event)
 
 
 def unwrap(raw: bytes) -> tuple[str, bytes]:
     """
-    A combined-stream message as its event name ("aggTrade", "depthUpdate", "serverShutdown", …) and its own bytes.
+    Split a combined-stream message into its event name ("aggTrade", "depthUpdate", "serverShutdown", …) and payload.
 
     Raises:
         BadMessage: no JSON object that names an event.
+
+    >>> unwrap(b'{"stream":"btcfdusd@aggTrade","data":{"e":"aggTrade"}}')
+    ('aggTrade', b'{"e":"aggTrade"}')
     """
     try:
         if not raw.startswith(b'{"stream"'):
-            name = _event.decode(raw).e
+            name = _event_decoder.decode(raw).e
             if name or b'"stream"' not in raw or b'"data"' not in raw:  # its fields may come in another order
                 return name, raw
-        message = _combined.decode(raw)
+        message = _combined_decoder.decode(raw)
         inner = bytes(message.data)
-        return _STREAM_EVENTS.get(message.stream.partition("@")[2]) or _event.decode(inner).e, inner
+        return _STREAM_EVENTS.get(message.stream.partition("@")[2]) or _event_decoder.decode(inner).e, inner
     except UNREADABLE as error:
         raise BadMessage(0, f"no message of this venue: {error}") from error
 
 
-def event_of(raw: bytes) -> str:
+def event_name(raw: bytes) -> str:
     """
-    The event that a message's own bytes name, empty where they name none.
+    Name of the event of a message without envelope, empty where it names none.
 
     Raises:
         msgspec.DecodeError: no JSON object.
     """
-    return _event.decode(raw).e
+    return _event_decoder.decode(raw).e
 
 
-def stream_of(raw: bytes) -> str:
-    """Which stream a combined-stream message names, wherever in it; empty where it names none."""
+def stream_name(raw: bytes) -> str:
+    """Name of the stream of a combined-stream message, wherever it stands in it; empty where it names none."""
     try:
-        return _combined.decode(raw).stream
+        return _combined_decoder.decode(raw).stream
     except UNREADABLE:
         return ""
 
 
 def pack_snapshot(request_ns: int, response_ns: int, limit: int, body: bytes) -> bytes:
-    """A REST depth body as the bytes of a snapshot fact, compressed."""
+    """
+    Pack a REST depth body into the compressed bytes of a snapshot fact.
+
+    Args:
+        request_ns: when the request was sent.
+        response_ns: when the response was complete.
+        limit: levels per side that were asked for.
+        body: the response as it came, a JSON object.
+    """
     envelope = SnapshotEnvelope(request_ns, response_ns, limit, msgspec.Raw(body))
     return bytes(pa.compress(msgspec.json.encode(envelope), codec="zstd", asbytes=True))

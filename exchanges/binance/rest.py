@@ -24,15 +24,15 @@ from exchanges.errors import BadReply, ExchangeError, Refused, UnknownSymbol, Un
 from market.printable import printable
 
 PAGE = 1000
-"""Most aggTrades a request returns."""
+"""Largest number of aggTrades that one request returns."""
 
 _AGG_TRADES = "/api/v3/aggTrades"
-_WEIGHT_OF_TRADES = 4
-_WEIGHT_OF_INFO = 20
-_WEIGHT_OF_TIME = 1
-_FEWEST_LEVELS = 5
-_USED = "X-MBX-USED-WEIGHT-1M"
-_LONGEST_BODY = 32 * 1024 * 1024
+_TRADES_WEIGHT = 4
+_INFO_WEIGHT = 20
+_TIME_WEIGHT = 1
+_MIN_LEVELS = 5
+_USED_WEIGHT_HEADER = "X-MBX-USED-WEIGHT-1M"
+_MAX_BODY_BYTES = 32 * 1024 * 1024  # bounds the memory of one reply
 
 _Shape = TypeVar("_Shape")
 _log = structlog.get_logger()
@@ -56,7 +56,7 @@ class _BookId(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class RoundTrip:
-    """When the time was asked and answered by our clock, and what the venue said in milliseconds of its own."""
+    """A request for the server's time: when it was sent and answered by our clock, and the answer (ms, its clock)."""
 
     sent_ns: int
     received_ns: int
@@ -65,29 +65,32 @@ class RoundTrip:
 
 @dataclass(frozen=True, slots=True)
 class TradeRow:
-    """One aggTrade as a fact, and its id."""
+    """One aggTrade as a fact, and its agg id."""
 
     agg_id: int
     fact: Fact
 
 
 def depth_weight(limit: int) -> int:
-    """What a depth request of so many levels costs."""
+    """Request weight of a depth request with `limit` levels."""
     return 5 if limit <= 100 else 25 if limit <= 500 else 50 if limit <= 1000 else 250
 
 
 class BinanceRest:
     """
-    One symbol's REST endpoints.
+    One symbol's REST endpoints. Every request may raise BadReply, Refused or Unreachable, see `exchanges.errors`.
 
     Args:
-        base_url: e.g. https://data-api.binance.vision. timeout_s: for a whole request.
-        weight_per_minute: our own ceiling below the venue's 6000.
-        limits: of the address, shared with whoever else speaks to the venue; they hold instead of that ceiling.
-        proxy: what requests go through; its address may hold a password.
+        base_url: e.g. https://data-api.binance.vision.
+        symbol: upper case.
+        timeout_s: for a complete request.
+        weight_per_minute: our own ceiling, below the exchange's 6000; not used where `limits` are given.
+        clock: stamps requests and replies.
+        limits: of the IP address, shared with other clients of the exchange; None for limits of its own.
+        proxy: URL of the proxy that requests go through, which may hold a password; None for none.
 
     Attributes:
-        symbol: whose endpoints these are. limits: what is held to.
+        symbol, limits: as above.
     """
 
     def __init__(
@@ -110,105 +113,109 @@ class BinanceRest:
         self._session: aiohttp.ClientSession | None = None
 
     def now_ns(self) -> int:
-        """The time by the clock that stamps requests."""
+        """The current time by the clock that stamps requests."""
         return self._clock.now_ns()
 
     async def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         if self._session is not None:
             await self._session.close()
 
     async def instrument(self) -> Fact:
         """
-        The symbol's object of exchangeInfo as a fact.
+        Fetch the symbol's object of exchangeInfo as a fact.
 
         Raises:
-            UnknownSymbol: the venue does not list it.
+            UnknownSymbol: the exchange does not list it.
         """
-        body, _, received = await self._get("/api/v3/exchangeInfo", {"symbol": self.symbol}, _WEIGHT_OF_INFO)
-        symbols = _decoded("exchangeInfo", body, _Info).symbols
+        body, _, received_ns = await self._get("/api/v3/exchangeInfo", {"symbol": self.symbol}, _INFO_WEIGHT)
+        symbols = _decode("exchangeInfo", body, _Info).symbols
         if len(symbols) != 1:
             raise UnknownSymbol(
                 f"the venue lists {len(symbols)} symbols named {self.symbol}; check binance.symbol and binance.symbols"
             )
-        return Fact(INSTRUMENT, received, bytes(symbols[0]))
+        return Fact(INSTRUMENT, received_ns, bytes(symbols[0]))
 
     async def snapshot(self, limit: int) -> Fact:
-        """The book, as a packed fact with the times of request and response."""
+        """Fetch the book with `limit` levels per side, packed with the times of request and response."""
         parameters = {"symbol": self.symbol, "limit": str(limit)}
-        body, sent, received = await self._get("/api/v3/depth", parameters, depth_weight(limit), books=True)
+        body, sent_ns, received_ns = await self._get("/api/v3/depth", parameters, depth_weight(limit), is_book=True)
         if not body.startswith(b"{"):
             raise BadReply("depth is not JSON")
-        return Fact(SNAPSHOT, received, pack_snapshot(sent, received, limit, body))
+        return Fact(SNAPSHOT, received_ns, pack_snapshot(sent_ns, received_ns, limit, body))
 
     async def trades_from(self, agg_id: int, limit: int = PAGE) -> list[TradeRow]:
-        """Up to `limit` aggTrades from an id on, oldest first; the first may be younger than asked for."""
+        """Fetch up to `limit` aggTrades from an id on, oldest first; the first id may be larger."""
         return await self._trades({"fromId": str(agg_id), "limit": str(min(limit, PAGE))})
 
     async def trades_since(self, time_ns: int, limit: int) -> list[TradeRow]:
-        """Up to `limit` aggTrades from a time on, oldest first."""
+        """Fetch up to `limit` aggTrades at or after a time, oldest first."""
         return await self._trades({"startTime": str(time_ns // 1_000_000), "limit": str(limit)})
 
     async def latest_trades(self, limit: int) -> list[TradeRow]:
-        """The last aggTrades, oldest first."""
+        """Fetch the newest `limit` aggTrades, oldest first."""
         return await self._trades({"limit": str(limit)})
 
     async def last_update_id(self) -> int:
-        """The book's newest update id, as cheaply as it can be had."""
-        parameters = {"symbol": self.symbol, "limit": str(_FEWEST_LEVELS)}
-        body, _, _ = await self._get("/api/v3/depth", parameters, depth_weight(_FEWEST_LEVELS))
-        return _decoded("depth", body, _BookId).lastUpdateId
+        """Fetch the book's newest update id, by the cheapest request that has it."""
+        parameters = {"symbol": self.symbol, "limit": str(_MIN_LEVELS)}
+        body, _, _ = await self._get("/api/v3/depth", parameters, depth_weight(_MIN_LEVELS))
+        return _decode("depth", body, _BookId).lastUpdateId
 
     async def server_time(self) -> RoundTrip:
-        """What time it is at the venue, and between which two moments of ours it said so."""
-        body, sent, received = await self._get("/api/v3/time", {}, _WEIGHT_OF_TIME)
-        return RoundTrip(sent, received, _decoded("time", body, _Time).serverTime)
+        """Fetch the exchange's time, with the times of request and reply by our clock."""
+        body, sent_ns, received_ns = await self._get("/api/v3/time", {}, _TIME_WEIGHT)
+        return RoundTrip(sent_ns, received_ns, _decode("time", body, _Time).serverTime)
 
     async def _trades(self, parameters: dict[str, str]) -> list[TradeRow]:
         parameters = {"symbol": self.symbol, **parameters}
-        body, _, received = await self._get(_AGG_TRADES, parameters, _WEIGHT_OF_TRADES)
+        body, _, received_ns = await self._get(_AGG_TRADES, parameters, _TRADES_WEIGHT)
         try:
             rows = msgspec.json.decode(body, type=list[msgspec.Raw])
-            return [TradeRow(msgspec.json.decode(r, type=_Row).a, Fact("agg_trade", received, bytes(r))) for r in rows]
+            return [
+                TradeRow(msgspec.json.decode(r, type=_Row).a, Fact("agg_trade", received_ns, bytes(r))) for r in rows
+            ]
         except UNREADABLE as error:
             raise BadReply(f"aggTrades is not as documented: {error}") from error
 
     async def _get(
-        self, path: str, parameters: dict[str, str], weight: int, books: bool = False
+        self, path: str, parameters: dict[str, str], weight: int, is_book: bool = False
     ) -> tuple[bytes, int, int]:
-        await self._wait_for(weight, books)
+        await self._wait_for_weight(weight, is_book)
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=self._timeout, trust_env=False)
-        sent = self._clock.now_ns()
+        sent_ns = self._clock.now_ns()
         try:
-            asking = self._session.get(
+            request = self._session.get(
                 self._base + path, params=parameters, proxy=self._proxy, allow_redirects=False
-            )  # a redirect leads where nobody chose to go
-            async with asking as reply:
-                body = await reply.content.read(_LONGEST_BODY)
-                while not reply.content.at_eof() and len(body) < _LONGEST_BODY:
-                    body += await reply.content.read(_LONGEST_BODY)
-                received = self._clock.now_ns()
-                used = reply.headers.get(_USED, "")
-                if used.isascii() and used.isdigit():
-                    self.limits.note_weight(int(used), sent)
-                took_ms = round((received - sent) / 1e6, 1)
-                _log.debug("asked", path=path, status=reply.status, bytes=len(body), took_ms=took_ms)
+            )  # a redirect leads to an address that the settings do not name
+            async with request as reply:
+                body = await reply.content.read(_MAX_BODY_BYTES)
+                while not reply.content.at_eof() and len(body) < _MAX_BODY_BYTES:
+                    body += await reply.content.read(_MAX_BODY_BYTES)
+                received_ns = self._clock.now_ns()
+                used_weight = reply.headers.get(_USED_WEIGHT_HEADER, "")
+                if used_weight.isascii() and used_weight.isdigit():
+                    self.limits.note_weight(int(used_weight), sent_ns)
+                took_ms = round((received_ns - sent_ns) / 1e6, 1)
+                _log.debug("request", path=path, status=reply.status, bytes=len(body), took_ms=took_ms)
                 if reply.status != 200:
-                    raise self._refusal(path, reply.status, reply.headers, body)
+                    raise self._to_error(path, reply.status, reply.headers, body)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Unreachable(f"{self._base}{path} does not answer{self._via}: {_short(error, self._proxy)}") from error
-        return body, sent, received
+            raise Unreachable(
+                f"{self._base}{path} does not answer{self._via}: {_describe(error, self._proxy)}"
+            ) from error
+        return body, sent_ns, received_ns
 
-    async def _wait_for(self, weight: int, books: bool) -> None:
-        """Until a ban is over and the minute's budget has room."""
-        while pause_ns := self.limits.request(weight, self._clock.now_ns(), books):
+    async def _wait_for_weight(self, weight: int, is_book: bool) -> None:
+        """Wait until no ban holds and the minute has enough weight left."""
+        while pause_ns := self.limits.take_weight(weight, self._clock.now_ns(), is_book):
             await asyncio.sleep(pause_ns / 1e9)
 
-    def _refusal(self, path: str, status: int, headers: Mapping[str, str], body: bytes) -> ExchangeError:
+    def _to_error(self, path: str, status: int, headers: Mapping[str, str], body: bytes) -> ExchangeError:
         if status in (418, 429, 403):
-            wait_s = _seconds(headers.get("Retry-After"), 120.0 if status == 418 else 10.0)
-            self.limits.refused(status, wait_s, self._clock.now_ns())
+            wait_s = _parse_seconds(headers.get("Retry-After"), 120.0 if status == 418 else 10.0)
+            self.limits.note_refusal(status, wait_s, self._clock.now_ns())
             return Refused(f"{path} answered {status}; no request for {wait_s:.0f} s", wait_s)
         if status == 400 and b"-1121" in body:
             return UnknownSymbol(f"the venue does not know {self.symbol}; check binance.symbol and binance.symbols")
@@ -218,21 +225,21 @@ class BinanceRest:
                 "https://data-api.binance.vision"
             )
         if 300 <= status < 400:
-            there = printable(headers.get("Location", "nowhere").partition("?")[0], 120)
+            location = printable(headers.get("Location", "nowhere").partition("?")[0], 120)
             return BadReply(
-                f"{path} answered {status} and points to {there}; if that is right, name it in binance.rest_url"
+                f"{path} answered {status} and points to {location}; if that is right, name it in binance.rest_url"
             )
         return BadReply(f"{path} answered {status}: {printable(body[:120].decode(errors='replace'))}")
 
 
-def _decoded(name: str, body: bytes, shape: type[_Shape]) -> _Shape:
+def _decode(name: str, body: bytes, shape: type[_Shape]) -> _Shape:
     try:
         return msgspec.json.decode(body, type=shape)
     except UNREADABLE as error:
         raise BadReply(f"{name} is not as documented: {error}") from error
 
 
-def _seconds(text: str | None, default: float) -> float:
+def _parse_seconds(text: str | None, default: float) -> float:
     try:
         value = float(text) if text is not None else default
     except ValueError:
@@ -240,8 +247,8 @@ def _seconds(text: str | None, default: float) -> float:
     return value if math.isfinite(value) and 0 < value < 4 * 86_400 else default
 
 
-def _short(error: BaseException, proxy: str | None) -> str:
-    """An error on one line; of a proxy that asks for a password only the kind of error: its text may quote that."""
+def _describe(error: BaseException, proxy: str | None) -> str:
+    """An error on one line; only its type where the proxy's URL holds a password, which its text might quote."""
     if proxy is not None and "@" in proxy:
         return type(error).__name__
     return printable((str(error) or type(error).__name__).splitlines()[0], 160)

@@ -88,7 +88,7 @@ def recording(data: bytes) -> list[str]:
     facts = list(held.facts())
     blocks = list(held.blocks(8))
     rows = sum(len(places) for block in blocks for places, _ in block.tables.values())
-    aside = sum(len(block.aside) for block in blocks)
+    aside = sum(len(block.quarantine) for block in blocks)
     if rows + aside != len(facts) or any(fact.kind not in (*KINDS, QUARANTINE) for fact in facts):
         wrongs.append("a fact that is neither read nor set aside")
     readable = 0

@@ -18,7 +18,7 @@ from eventlog.names import LogName
 from eventlog.proof.check import check
 from eventlog.store.cold import ColdLog
 from eventlog.transfer.importing import Importer
-from exchanges.binance.recordings.recording import bring_in
+from exchanges.binance.recordings.recording import append_recording
 from market.instrument import Market
 from projections.state import KINDS, READS, MarketState
 from projections.trades import minute_view
@@ -50,7 +50,7 @@ def test_golden_case_is_unchanged(case: Path, tmp_path: Path) -> None:
 def stages(raw: Path, folder: Path) -> dict[str, Any]:
     """What each stage makes of a recording."""
     importer = Importer(ColdLog(folder, LogName("events", MARKET)), CLOCK)
-    imported = bring_in(importer, raw)
+    imported = append_recording(importer, raw)
     importer.close()
     sight = analysis_config(Settings(), MARKET.symbol)
     state = MarketState(sight.windows)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from collector.fact_queue import FactQueue
-from collector.metrics.metrics import Meter, measured, publish
+from collector.metrics.metrics import Meter, measure_market, publish
 from eventlog.clock import WallClock
 from eventlog.store.writer import LostRange
 
@@ -37,7 +37,10 @@ async def _main(folder: Path, port: int) -> None:
 
     def measure() -> dict[str, Any]:
         opened = next((n for n in itertools.count() if not os.path.exists(f"/proc/self/fd/{n}")), 0)
-        return measured("binance:BTCFDUSD", meter, recorder, clock) | {"round": next(rounds), "lowest_free": opened}
+        return measure_market("binance:BTCFDUSD", meter, recorder, clock) | {
+            "round": next(rounds),
+            "lowest_free": opened,
+        }
 
     def use_up() -> None:
         try:

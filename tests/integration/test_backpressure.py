@@ -52,7 +52,7 @@ async def main():
     recorder = FactQueue(writer, lambda: None, nobody, spill, QueueLimits(facts=500))
     running = asyncio.create_task(recorder.run())
     await recorder.put([a_trade(number) for number in range(1, 501)])
-    await recorder.stored()  # a log whose first facts never came through gives up the seqs it may have used
+    await recorder.wait_stored()  # a log whose first facts never came through gives up the seqs it may have used
     print("up", flush=True)
     sys.stdin.readline()
     for number in range(501, 20_001):
@@ -60,7 +60,7 @@ async def main():
         if number % 1000 == 0:
             print(number, spill.pending_count, flush=True)
             await asyncio.sleep(0.01)
-    await recorder.stored()
+    await recorder.wait_stored()
     await asyncio.sleep(60)
 
 asyncio.run(main())
@@ -117,15 +117,15 @@ def test_a_stopped_server_costs_nothing(tmp_path: Path, running: EmbeddedServer)
         recorder = FactQueue(writer, lambda: None, nobody, spill, QueueLimits(facts=1_000))
         task = asyncio.create_task(recorder.run())
         await put_all(recorder, 1, 100)
-        await recorder.stored()
+        await recorder.wait_stored()
         os.kill(pid, signal.SIGSTOP)
         deepest = await put_all(recorder, 101, MESSAGES)
         in_file = spill.pending_count
-        assert recorder.dropped == 0
+        assert recorder.drop_count == 0
         os.kill(pid, signal.SIGCONT)
         deepest = max(deepest, await put_all(recorder, MESSAGES + 1, MESSAGES + 500))
         async with asyncio.timeout(60):
-            await recorder.stored()
+            await recorder.wait_stored()
             while spill.is_open:
                 await asyncio.sleep(0.01)
         task.cancel()
@@ -160,11 +160,11 @@ def test_a_slow_way_to_the_server_spills_and_catches_up(tmp_path: Path, proxy: P
         proxy.mend()
         proxy.delay_s = 0.0
         async with asyncio.timeout(60):
-            await recorder.stored()
+            await recorder.wait_stored()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         recorder.close()
-        return recorder.spilled
+        return recorder.spill_count
 
     assert asyncio.run(main()) > 1_000
     writer.close()
@@ -181,21 +181,21 @@ def test_a_server_emptied_while_facts_spill_loses_nothing_unseen(tmp_path: Path,
 
     async def main() -> None:
         async def on_lost(_: LostRange) -> None:
-            waiting = [f for part in recorder.queued(AGG_TRADE) for f in part]
+            waiting = [f for part in recorder.pending_facts(AGG_TRADE) for f in part]
             here = {int(f.data.partition(b'"a":')[2].partition(b",")[0]) for f in waiting} | set(agg_ids(client))
             gone.extend(number for number in range(1, 8_001) if number not in here)
 
         recorder = FactQueue(writer, lambda: None, on_lost, spill, QueueLimits(facts=500))
         task = asyncio.create_task(recorder.run())
         await put_all(recorder, 1, 400)
-        await recorder.stored()
+        await recorder.wait_stored()
         proxy.delay_s = 0.05
         await put_all(recorder, 401, 8_000)
         assert spill.pending_count > 2_000
         client.flushall()
         proxy.delay_s = 0.0
         async with asyncio.timeout(60):
-            await recorder.stored()
+            await recorder.wait_stored()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         recorder.close()

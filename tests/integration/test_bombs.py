@@ -323,7 +323,7 @@ async def main():
     batches = stream.batches()
     first = await anext(batches)
     async with asyncio.timeout(120):
-        while stream._room.is_set() and not (sys.argv[2] == "too long" and stream.connections > 1):
+        while stream._has_room.is_set() and not (sys.argv[2] == "too long" and stream.connection_count > 1):
             await asyncio.sleep(0.01)
     held = await anext(batches)
     print(len([each for each in held if each.what == "message"]), *(each.data.decode() for each in held

@@ -129,7 +129,7 @@ def test_a_fault_of_one_connection_spares_the_other() -> None:
     async def check(exchange: SimulatedExchange, feed: Feed) -> None:
         other = Feed(exchange)
         try:
-            await feed.until(lambda: other.stream.connected)
+            await feed.until(lambda: other.stream.open_connections)
             exchange.advance(10)
             await feed.until(lambda: len(feed.diffs) == 9 and len(other.diffs) == 10)
         finally:
@@ -221,7 +221,7 @@ def test_a_clean_disconnect_says_why(code: int) -> None:
         await feed.until(lambda: feed.ends)
         assert str(code) in feed.ends[0]
         assert feed.agg_ids == traded(exchange)[:4]
-        await feed.until(lambda: feed.stream.connected)
+        await feed.until(lambda: feed.stream.open_connections)
         assert exchange.hub.accepted_count == 2
 
     run(check, on("trades", 5, "disconnect_clean", code=code, reason="good night"))
@@ -276,7 +276,7 @@ def test_a_client_notices_a_half_open_connection_by_its_silence() -> None:
 
     async def check(exchange: SimulatedExchange, feed: Feed) -> None:
         exchange.advance(5)
-        await feed.until(lambda: feed.ends and feed.stream.connected)
+        await feed.until(lambda: feed.ends and feed.stream.open_connections)
         assert "silent" in feed.ends[0]
         assert feed.diffs == made(exchange)[:2]
 
@@ -340,7 +340,7 @@ def test_a_connection_ends_at_its_age() -> None:
         await feed.until(lambda: feed.ends)
         assert "1001" in feed.ends[0]
         assert "too old" in feed.ends[0]
-        await feed.until(lambda: feed.stream.connected)
+        await feed.until(lambda: feed.stream.open_connections)
         await asyncio.sleep(0.4)
         assert len(feed.ends) == 1
 

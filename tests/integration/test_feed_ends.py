@@ -14,7 +14,7 @@ def test_no_task_is_left_when_the_last_reader_leaves() -> None:
         await exchange.start()
         before = asyncio.all_tasks()
         feed = Feed(exchange)
-        await feed.until(lambda: feed.stream.connected)
+        await feed.until(lambda: feed.stream.open_connections)
         await feed.close()
         left = {repr(task.get_coro()) for task in asyncio.all_tasks() - before}
         await exchange.stop()

@@ -20,8 +20,8 @@ from simulators.exchange.server import SimulatedExchange
 from simulators.exchange.streams.connection import ConnectionRules
 from tests.exchange_feed import Feed, listened_to, made, traded
 
-SOON = SilenceRules(least_s=1.0, most_s=1.5)
-NEVER = SilenceRules(least_s=600.0, most_s=600.0)
+SOON = SilenceRules(min_s=1.0, max_s=1.5)
+NEVER = SilenceRules(min_s=600.0, max_s=600.0)
 SHORT = StreamRules(open_s=2.0, silent_s=30.0, overlap_s=0.3)
 
 
@@ -104,7 +104,7 @@ def test_a_half_open_connection_is_found_by_its_data() -> None:
     async def check(_: SimulatedExchange, watched: Watched) -> None:
         await watched.until(lambda: len(watched.news) == 3)
         assert watched.news[1][1].startswith("silent: diff stream ")
-        assert watched.stream.connected == 1
+        assert watched.stream.open_connections == 1
 
     half = {"when": {"stream": "diffs", "nth": 10, "connection": 1}, "fault": "half_open"}
     run(check, half, silence=(NEVER, SOON))
@@ -114,7 +114,7 @@ def test_a_half_open_connection_is_found_by_a_ping() -> None:
     """Without budgets the connection's own silence asks with a ping, and no pong ends it."""
 
     async def check(exchange: SimulatedExchange, watched: Watched) -> None:
-        await watched.until(lambda: watched.stream.connected)
+        await watched.until(lambda: watched.stream.open_connections)
         exchange.advance(5)
         await watched.until(lambda: len(watched.news) >= 2)
         assert watched.news[1] == ("disconnected", "silent: connection 1 s, no pong", False)
@@ -127,7 +127,7 @@ def test_a_quiet_market_causes_no_reconnect() -> None:
     """The market stands still: the venue is asked, seldom and more seldom, and the connection stays."""
 
     async def check(exchange: SimulatedExchange, watched: Watched) -> None:
-        await watched.until(lambda: watched.stream.connected)
+        await watched.until(lambda: watched.stream.open_connections)
         exchange.advance(20)
         await watched.until(lambda: len(watched.of("diff")) == 20)
         await asyncio.sleep(7.0)
@@ -168,7 +168,7 @@ def test_a_connection_is_replaced_before_its_age_without_a_hole() -> None:
         assert len(ids) < len(watched.of("agg_trade"))
         assert exchange.hub.open_count <= 2
 
-    run(check, rules=StreamRules(open_s=2.0, oldest_s=1.0, overlap_s=0.3))
+    run(check, rules=StreamRules(open_s=2.0, max_age_s=1.0, overlap_s=0.3))
 
 
 def test_a_shutdown_notice_moves_the_feed_without_a_hole() -> None:
@@ -192,7 +192,7 @@ def test_an_old_connection_waits_until_the_new_one_brings_everything() -> None:
     async def check(_: SimulatedExchange, watched: Watched) -> None:
         await watched.until(lambda: len(watched.news) == 2)
         await asyncio.sleep(1.5)
-        assert watched.stream.connected == 2
+        assert watched.stream.open_connections == 2
         assert len(watched.news) == 2
         assert without_hole(watched.of("diff"))
 
@@ -205,7 +205,7 @@ def test_a_storm_of_connections_is_refused_by_the_budget() -> None:
     """With 250 attempts spent the stream waits instead of knocking; requests go on."""
     limits = AddressLimits(6000)
     for _ in range(250):
-        limits.connection(WallClock().now_ns(), overlapping=False)
+        limits.take_connection(WallClock().now_ns(), overlapping=False)
 
     async def check(exchange: SimulatedExchange, watched: Watched) -> None:
         await asyncio.sleep(1.0)
@@ -234,9 +234,9 @@ def test_a_refused_handshake_is_honoured(status: int) -> None:
         await watched.until(lambda: exchange.conditions.script.counts()[0]["struck"] == 1)
         await asyncio.sleep(1.5)
         assert exchange.conditions.script.counts()[0]["seen"] == 1
-        pause_ns = watched.limits.request(1, WallClock().now_ns())
+        pause_ns = watched.limits.take_weight(1, WallClock().now_ns())
         assert (pause_ns > 0) == (status == 418)
-        await watched.until(lambda: watched.stream.connected, 3)
+        await watched.until(lambda: watched.stream.open_connections, 3)
 
     run(check, {"when": {"nth": 1}, "fault": "refused_connection", "status": status, "retry_after_s": 3})
 
@@ -245,7 +245,7 @@ def test_a_ban_holds_for_every_client_of_the_process() -> None:
     """One client's 418 keeps another one, and the stream's next connection, waiting."""
 
     async def check(exchange: SimulatedExchange, watched: Watched) -> None:
-        await watched.until(lambda: watched.stream.connected)
+        await watched.until(lambda: watched.stream.open_connections)
         other = BinanceRest(exchange.url, "BTCFDUSD", 5.0, 6000, WallClock(), watched.limits)
         with pytest.raises(Refused):
             await watched.rest.snapshot(5)
@@ -254,7 +254,7 @@ def test_a_ban_holds_for_every_client_of_the_process() -> None:
         await exchange.hub.drop_all()
         await other.latest_trades(1)
         assert loop.time() - began > 1.5
-        await watched.until(lambda: watched.stream.connected)
+        await watched.until(lambda: watched.stream.open_connections)
         assert loop.time() - began > 1.5
         await other.close()
 
@@ -279,7 +279,7 @@ def test_nothing_is_lost_by_counting() -> None:
     """Without faults and with watchful budgets the feed is the ledger, on one connection."""
 
     async def check(exchange: SimulatedExchange, watched: Watched) -> None:
-        await watched.until(lambda: watched.stream.connected)
+        await watched.until(lambda: watched.stream.open_connections)
         exchange.advance(40)
         await watched.until(lambda: len(watched.of("diff")) == 40)
         await watched.until(lambda: len(watched.of("agg_trade")) == len(traded(exchange)))

@@ -30,8 +30,8 @@ from tests.fakes.proxy import Proxy
 class Quiet:
     """A venue whose feed is open, as another market keeps it, and that brings nothing and answers nothing."""
 
-    connected = 1
-    quiet_ns = mute_ns = 0
+    open_connections = 1
+    last_quiet_ns = last_mute_ns = 0
     decoders: Mapping[str, Decode] = MAPPER.decoders
 
     async def arrivals(self) -> AsyncGenerator[Sequence[Arrival], None]:
@@ -97,17 +97,17 @@ def test_a_market_that_ended_does_not_look_alive(tmp_path: Path, client: Any, sh
 
     async def main() -> dict[str, Any]:
         recording, stop = a_recording(tmp_path, shared_server.connect), asyncio.Event()
-        publishing = asyncio.create_task(publish({recording.folder: recording.measured}, "", None, every_s=0.01))
+        publishing = asyncio.create_task(publish({recording.folder: recording.measure}, "", None, every_s=0.01))
         running = asyncio.create_task(recording.run(stop))
         await _until((recording.folder / FILE).exists)
         await _until(lambda: status.read_status(recording.folder).get("connected", False))
-        assert recording.measured() is not None
+        assert recording.measure() is not None
         stop.set()
         await running
         await asyncio.sleep(0.05)  # what was being written as it ended
         before = (recording.folder / FILE).read_bytes()
         await asyncio.sleep(0.1)
-        assert recording.measured() is None
+        assert recording.measure() is None
         assert (recording.folder / FILE).read_bytes() == before
         publishing.cancel()
         return status.read_status(recording.folder)
@@ -131,7 +131,7 @@ def test_a_fault_while_the_end_is_read_passes(tmp_path: Path, client: Any, proxy
         recording, stop = a_recording(tmp_path, proxy.connect), asyncio.Event()
         proxy.lose_request(b"XRANGE")
         running = asyncio.create_task(recording.run(stop))
-        await _until(lambda: running.done() or (recording.measured() or {}).get("stored", {}).get(SESSION, 0) > 0)
+        await _until(lambda: running.done() or (recording.measure() or {}).get("stored", {}).get(SESSION, 0) > 0)
         stop.set()
         await running
         assert proxy._lose_request is None

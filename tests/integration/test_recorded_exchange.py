@@ -59,7 +59,7 @@ def test_at_full_speed_everything_comes_in_order(tmp_path: Path) -> None:
             assert [row.agg_id for row in await feed.rest.trades_from(9_999)] == [9_999, 10_000]
             assert (await feed.venue.snapshot(5000)).kind == "snapshot"
             assert json.loads((await feed.rest.instrument()).data)["symbol"] == "BTCUSDT"
-            assert feed.stream.connected == 1
+            assert feed.stream.open_connections == 1
         finally:
             await feed.close()
             await exchange.stop()

@@ -83,7 +83,7 @@ def test_every_reader_gets_its_own_and_all_share_a_connection() -> None:
     async def check(exchange: SimulatedExchange, stream: BinanceStream) -> None:
         readers = {symbol: Reader(stream, symbol) for symbol in SYMBOLS[:2]}
         async with asyncio.timeout(5):
-            while not stream.connected:
+            while not stream.open_connections:
                 await asyncio.sleep(0.005)
         readers[SYMBOLS[2]] = Reader(stream, SYMBOLS[2])
         await asyncio.sleep(0.05)
@@ -96,25 +96,25 @@ def test_every_reader_gets_its_own_and_all_share_a_connection() -> None:
         assert exchange.hub.accepted_count == 1
         for symbol in SYMBOLS[:2]:
             await readers[symbol].leave()
-        assert stream.connected
+        assert stream.open_connections
         before = len(readers[SYMBOLS[2]].named("message"))
         exchange.advance(5)
         await readers[SYMBOLS[2]].until(before + 5)
         assert all(about(SYMBOLS[2], readers[SYMBOLS[2]].named("message")))
         await readers[SYMBOLS[2]].leave()
-        assert not stream.connected
+        assert not stream.open_connections
 
     asyncio.run(_with_exchange(check))
 
 
 def test_a_reader_that_does_not_read_stops_reading_for_all_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits is bounded by all readers together; afterwards every diff is there, in order, for both."""
-    monkeypatch.setattr("exchanges.binance.feed.stream._MAX_WAITING", 200)
+    monkeypatch.setattr("exchanges.binance.feed.stream._MAX_PENDING", 200)
 
     async def check(exchange: SimulatedExchange, stream: BinanceStream) -> None:
         slow, quick = Reader(stream, SYMBOLS[0]), Reader(stream, SYMBOLS[1])
         async with asyncio.timeout(5):
-            while not stream.connected:
+            while not stream.open_connections:
                 await asyncio.sleep(0.005)
         slow.held.clear()
         for _ in range(100):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from collector.views.views import Views, key
+from collector.views.views import Views, view_key
 from eventlog.clock import ManualClock
 from market.instrument import Market
 from market.timestamps import MINUTE_NS, SECOND_NS, iso
@@ -22,7 +22,7 @@ WINDOW = 6
 
 def shown(client: Any, name: str) -> list[Any]:
     """A view's list, decoded."""
-    return [json.loads(item) for item in client.lrange(key(name, MARKET), 0, -1)]
+    return [json.loads(item) for item in client.lrange(view_key(name, MARKET), 0, -1)]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -76,5 +76,5 @@ def test_a_books_levels_are_decimal_text(client: Any) -> None:
 
 def test_other_markets_append_their_symbol() -> None:
     """The bare names belong to BTCFDUSD."""
-    assert key("trades_window", MARKET) == "trades_window"
-    assert key("trades_window", Market.parse("binance:ETHFDUSD")) == "trades_window:ETHFDUSD"
+    assert view_key("trades_window", MARKET) == "trades_window"
+    assert view_key("trades_window", Market.parse("binance:ETHFDUSD")) == "trades_window:ETHFDUSD"

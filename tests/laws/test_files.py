@@ -21,7 +21,7 @@ from eventlog.store.log import Log
 from eventlog.transfer.importing import Importer, ImportSummary
 from exchanges.binance.archives.archive import read_agg_trades
 from exchanges.binance.messages import BadMessage, pack_snapshot, unwrap
-from exchanges.binance.recordings.recording import bring_in
+from exchanges.binance.recordings.recording import append_recording
 from exchanges.errors import BadFile, ExchangeError
 from tests.builders import (
     EVENTS,
@@ -198,7 +198,7 @@ def test_any_lines_are_a_recording_or_a_bad_file(data: st.DataObject) -> None:
         importer = Importer(ColdLog(Path(folder) / "s", EVENTS), ManualClock(NOW))
         done, said = ImportSummary(0, 0), ""
         try:
-            done = bring_in(importer, path)
+            done = append_recording(importer, path)
         except (ExchangeError, EventLogError) as error:
             said = str(error)
         finally:

@@ -27,7 +27,7 @@ from analysis.parameters import Parameters
 from analysis.trades.acceptance import Profile
 from eventlog.facts.capture import TICK
 from eventlog.facts.market import AGG_TRADE, INSTRUMENT, SNAPSHOT
-from exchanges.binance.levels import book_side
+from exchanges.binance.levels import parse_book_side
 from market.arrays import I64
 from market.errors import BadNumber
 from market.fixed_point import ONE_E8
@@ -366,13 +366,13 @@ def test_levels_of_a_snapshot_have_one_order(ticks: list[int], chance: Any, dire
     """The venue writes best first; levels in any other order are refused, so no analysis ever sees them."""
     ordered = sorted(ticks, key=lambda t: direction * t)
     levels = [(str(t), "1") for t in ordered]
-    prices, _ = book_side(levels, 8, direction)
+    prices, _ = parse_book_side(levels, 8, direction)
     assert prices.tolist() == [t * ONE_E8 for t in ordered]
     other = list(levels)
     chance.shuffle(other)
     if other != levels:
         with pytest.raises(BadNumber, match="does not follow"):
-            book_side(other, 8, direction)
+            parse_book_side(other, 8, direction)
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from collector.sequencing.log_tail import OpenGap
-from collector.sequencing.trade_sequencer import LONGEST_WAIT_NS, TradeSequencer
+from collector.sequencing.trade_sequencer import MAX_WAIT_NS, TradeSequencer
 from eventlog.facts.capture import GAP, Gap
 from eventlog.facts.entry import Fact
 from eventlog.facts.market import AGG_TRADE
@@ -41,11 +41,11 @@ def ask_until_done(sequencer: TradeSequencer, newest: int, page: int, now: int, 
     """Ask the venue for what is wanted until nothing is."""
     out: list[Fact] = []
     for _ in range(10_000):
-        wanted = sequencer.wanted()
+        wanted = sequencer.missing_range()
         if wanted is None:
             return out
         there = [i for i in range(wanted[0], newest + 1) if i not in skipped][:page]
-        out += sequencer.fetched(items(there), now)
+        out += sequencer.add_fetched(items(there), now)
     raise AssertionError("still wanted after 10,000 pages")
 
 
@@ -66,14 +66,14 @@ def test_every_trade_reaches_the_log_once(feed: list[tuple[str, int]], page: int
             continue
         at += count
         if what == "late":
-            now += LONGEST_WAIT_NS + 1
+            now += MAX_WAIT_NS + 1
         if what == "swap":
             ids = ids[::-1]
         if what == "twice":
             ids = [i for i in ids for _ in range(2)]
         if what != "drop":
-            out += sequencer.live(items(ids), now, "test")
-    out += sequencer.live(items([at + 10]), now, "test")
+            out += sequencer.add_live(items(ids), now, "test")
+    out += sequencer.add_live(items([at + 10]), now, "test")
     out += ask_until_done(sequencer, at + 10, page, now, skipped | set(range(at, at + 10)))
     got = ids_of(out)
     assert len(got) == len(set(got))
@@ -83,37 +83,37 @@ def test_every_trade_reaches_the_log_once(feed: list[tuple[str, int]], page: int
     assert given_up == set(range(1, at + 10)) - there
     latest = {(g.first, g.last): g.state for g in gaps_of(out)}
     assert "open" not in latest.values()
-    assert sequencer.waiting == 0
+    assert sequencer.pending_count == 0
     assert not sequencer.catching_up
 
 
 def test_trades_in_order_go_straight_through() -> None:
     """A feed without a fault asks for nothing."""
     sequencer = TradeSequencer(5)
-    assert ids_of(sequencer.live(items([5, 6, 7]), 0, "test")) == [5, 6, 7]
-    assert sequencer.wanted() is None
+    assert ids_of(sequencer.add_live(items([5, 6, 7]), 0, "test")) == [5, 6, 7]
+    assert sequencer.missing_range() is None
     assert sequencer.next_id == 8
 
 
 def test_a_hole_holds_live_trades_back_until_it_is_filled() -> None:
     """Trades behind a hole wait, and follow it in order."""
     sequencer = TradeSequencer(1)
-    assert ids_of(sequencer.live(items([1, 4, 5]), 0, "disconnect")) == [1]
-    assert sequencer.wanted() == (2, 3)
-    assert ids_of(sequencer.fetched(items([2]), 1)) == [2]
-    assert ids_of(sequencer.fetched(items([3, 4]), 2)) == [3, 4, 5]
-    assert sequencer.wanted() is None
+    assert ids_of(sequencer.add_live(items([1, 4, 5]), 0, "disconnect")) == [1]
+    assert sequencer.missing_range() == (2, 3)
+    assert ids_of(sequencer.add_fetched(items([2]), 1)) == [2]
+    assert ids_of(sequencer.add_fetched(items([3, 4]), 2)) == [3, 4, 5]
+    assert sequencer.missing_range() is None
 
 
 def test_after_two_minutes_the_hole_goes_on_record_and_recording_goes_on() -> None:
     """The gap is open, what waited is logged, the hole is filled late and the gap closed."""
     sequencer = TradeSequencer(1)
-    sequencer.live(items([3]), 0, "disconnect")
-    out = sequencer.live(items([4]), LONGEST_WAIT_NS + 1, "disconnect")
+    sequencer.add_live(items([3]), 0, "disconnect")
+    out = sequencer.add_live(items([4]), MAX_WAIT_NS + 1, "disconnect")
     assert ids_of(out) == [3, 4]
     assert gaps_of(out) == [Gap("agg_ids", 1, 2, "disconnect", "open")]
-    assert sequencer.wanted() == (1, 2)
-    late = sequencer.fetched(items([1, 2, 3]), LONGEST_WAIT_NS + 2)
+    assert sequencer.missing_range() == (1, 2)
+    late = sequencer.add_fetched(items([1, 2, 3]), MAX_WAIT_NS + 2)
     assert ids_of(late) == [1, 2]
     assert gaps_of(late) == [Gap("agg_ids", 1, 2, "disconnect", "filled")]
 
@@ -122,8 +122,8 @@ def test_an_open_gap_of_an_earlier_run_goes_on_where_it_stood() -> None:
     """What was settled before the restart is not asked for again."""
     gap = OpenGap(10, 20, 15, "disconnect")
     sequencer = TradeSequencer(31, [(gap.first, gap.last, gap.next, gap.cause)])
-    assert sequencer.wanted() == (15, 20)
-    out = sequencer.fetched(items(list(range(15, 26))), 0)
+    assert sequencer.missing_range() == (15, 20)
+    out = sequencer.add_fetched(items(list(range(15, 26))), 0)
     assert ids_of(out) == list(range(15, 21))
     assert gaps_of(out) == [Gap("agg_ids", 10, 20, "disconnect", "filled")]
 
@@ -131,19 +131,19 @@ def test_an_open_gap_of_an_earlier_run_goes_on_where_it_stood() -> None:
 def test_lost_trades_are_asked_for_again() -> None:
     """What the server lost becomes an open gap and comes back late."""
     sequencer = TradeSequencer(100)
-    assert gaps_of(sequencer.lost(40, 60, 0)) == [Gap("agg_ids", 40, 60, "log_lost", "open")]
-    assert sequencer.lost(5, 4, 0) == []
-    assert sequencer.wanted() == (40, 60)
-    assert ids_of(sequencer.live(items([100]), 0, "test")) == [100]
-    assert ids_of(sequencer.fetched(items(list(range(40, 70))), 1)) == list(range(40, 61))
+    assert gaps_of(sequencer.add_lost(40, 60, 0)) == [Gap("agg_ids", 40, 60, "log_lost", "open")]
+    assert sequencer.add_lost(5, 4, 0) == []
+    assert sequencer.missing_range() == (40, 60)
+    assert ids_of(sequencer.add_live(items([100]), 0, "test")) == [100]
+    assert ids_of(sequencer.add_fetched(items(list(range(40, 70))), 1)) == list(range(40, 61))
 
 
 def test_what_is_settled_grows_while_a_hole_is_filled() -> None:
     """A loss during a long fill is measured up to what the fill has reached, not up to where it began."""
     sequencer = TradeSequencer(1)
-    sequencer.live(items([100]), 0, "first_start")
-    assert sequencer.settled_before == 1
-    sequencer.fetched(items(list(range(1, 51))), 1)
-    assert (sequencer.settled_before, sequencer.next_id) == (51, 1)
-    sequencer.fetched(items(list(range(51, 101))), 2)
-    assert sequencer.settled_before == sequencer.next_id == 101
+    sequencer.add_live(items([100]), 0, "first_start")
+    assert sequencer.watermark == 1
+    sequencer.add_fetched(items(list(range(1, 51))), 1)
+    assert (sequencer.watermark, sequencer.next_id) == (51, 1)
+    sequencer.add_fetched(items(list(range(51, 101))), 2)
+    assert sequencer.watermark == sequencer.next_id == 101

@@ -21,7 +21,7 @@ from eventlog.store.cold import ColdLog
 from eventlog.store.log import Log
 from eventlog.transfer.importing import Importer
 from exchanges.binance.mapper import BinanceMapper
-from exchanges.binance.recordings.recording import bring_in
+from exchanges.binance.recordings.recording import append_recording
 from market.arrays import I64
 from market.instrument import Market
 from market.timestamps import SECOND_NS
@@ -44,7 +44,7 @@ def logs(tmp_path_factory: pytest.TempPathFactory, real_data: Path) -> dict[str,
     for year, days in YEARS.items():
         importer = Importer(ColdLog(tmp_path_factory.mktemp(year), NAME), ManualClock(NOW))
         for day in days:
-            bring_in(importer, real_data / "recordings" / f"btcusdt-spot-{day}.gz")
+            append_recording(importer, real_data / "recordings" / f"btcusdt-spot-{day}.gz")
         importer.close()
         made[year] = Log(importer.cold, None, BinanceMapper("BTCUSDT").decoders)
     return made

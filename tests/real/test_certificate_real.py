@@ -13,7 +13,7 @@ from eventlog.transfer.importing import Importer
 from eventlog.transfer.trade_import import import_trades
 from exchanges.binance.archives.archive import read_agg_trades
 from exchanges.binance.mapper import BinanceMapper
-from exchanges.binance.recordings.recording import bring_in
+from exchanges.binance.recordings.recording import append_recording
 from market.instrument import Market
 from market.timestamps import DAY_NS, parse_iso
 from tests.builders import NOW, T0
@@ -29,7 +29,7 @@ def imported(storage: Path, *files: Path) -> Log:
         if path.suffix == ".zip":
             import_trades(importer, path.name, read_agg_trades(path))
         else:
-            bring_in(importer, path)
+            append_recording(importer, path)
     importer.close()
     return Log(ColdLog(storage, NAME), None, mapper.decoders)
 

@@ -17,8 +17,8 @@ from eventlog.store.batch import Batch
 from eventlog.store.cold import ColdLog
 from eventlog.store.log import Log
 from eventlog.transfer.importing import Importer
-from exchanges.binance.recordings.recording import bring_in
-from exchanges.binance.recordings.recording_lines import lines
+from exchanges.binance.recordings.recording import append_recording
+from exchanges.binance.recordings.recording_lines import read_lines
 from market.instrument import Market
 from projections import digest
 from projections.book.live_book import changes, shown
@@ -50,7 +50,7 @@ def test_a_recording_arrives_whole(real_data: Path, days: list[str], streams: tu
     """At full speed, as many messages as the file's own page says there are."""
     files = [real_data / "recordings" / f"btcusdt-spot-{day}.gz" for day in days]
     heads = tuple(b'{"stream":"%s"' % stream.encode() for stream in streams)
-    recorded = [message for file in files for _, message in lines(file) if message.startswith(heads)]
+    recorded = [message for file in files for _, message in read_lines(file) if message.startswith(heads)]
 
     async def check() -> None:
         exchange = RecordedExchange(files, speed=None)
@@ -109,7 +109,7 @@ async def collected(stage: Stage, files: list[Path], trades: int, diffs: int) ->
     exchange = RecordedExchange(files, speed=None)
     folder = LogName("events", MARKET).folder(stage.storage)
     room = exchange.hub.room
-    before_book = next(i for i, (_, line) in enumerate(lines(files[0])) if line.startswith(b'{"lastUpdateId"'))
+    before_book = next(i for i, (_, line) in enumerate(read_lines(files[0])) if line.startswith(b'{"lastUpdateId"'))
 
     async def until(**wanted: object) -> None:
         async with asyncio.timeout(60):
@@ -190,7 +190,7 @@ def test_a_collector_records_what_an_import_does(
     asyncio.run(collected(stage, files, trades, diffs))
     importer = Importer(ColdLog(tmp_path / "imported", LogName("events", MARKET)), WallClock())
     for file in files:
-        bring_in(importer, file)
+        append_recording(importer, file)
     importer.close()
     with open_log(tmp_path / "imported", MARKET) as imported, open_log(stage.storage, MARKET) as played:
         said = [rows(log, market.AGG_TRADE).select(SAME_OF_A_TRADE).sort_by("agg_id") for log in (imported, played)]

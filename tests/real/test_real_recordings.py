@@ -18,7 +18,7 @@ from eventlog.store.log import Log
 from eventlog.transfer.importing import Importer, ImportSummary
 from exchanges.binance.mapper import BinanceMapper
 from exchanges.binance.messages import pack_snapshot
-from exchanges.binance.recordings.recording import bring_in
+from exchanges.binance.recordings.recording import append_recording
 from market.instrument import Market
 from market.timestamps import MINUTE_NS, parse_iso
 from tests.builders import NOW, contents
@@ -30,7 +30,7 @@ MAPPER = BinanceMapper("BTCUSDT")
 def brought(storage: Path, *files: Path) -> tuple[list[ImportSummary], Log]:
     """Import recordings one after the other."""
     importer = Importer(ColdLog(storage, NAME), ManualClock(NOW))
-    done = [bring_in(importer, file) for file in files]
+    done = [append_recording(importer, file) for file in files]
     importer.close()
     return done, Log(importer.cold, None, MAPPER.decoders)
 

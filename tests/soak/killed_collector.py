@@ -214,7 +214,7 @@ def _keep_small(killer: Killer) -> None:
     _set(archiver, "_MAX_IN_SEGMENT", 500)
     _set(archiver, "_READ_BATCH_SIZE", 300)
     _set(recovery, "_BATCH_SIZE", 50)
-    _set(fact_queue, "MAX_IN_BATCH", 200)
+    _set(fact_queue, "MAX_BATCH", 200)
     _set(QueueLimits, "is_full", lambda _, facts, __: facts >= 40)
     compact, append = Archiver.compact, Spill.append
     _set(Archiver, "compact", lambda self, now_ns: compact(self, now_ns + DAY_NS))

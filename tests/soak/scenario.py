@@ -178,7 +178,7 @@ class Play:
 
     def _lacking(self) -> list[str]:
         """What keeps the collector from being up to date."""
-        collector: Any = self.recording._collector if self.recording is not None else None
+        collector: Any = self.recording._recorder if self.recording is not None else None
         if collector is None or len(self.marks) <= IN_FLIGHT_S:
             return ["not recording"]
         agg_id, update_id = self.must_know
@@ -192,7 +192,7 @@ class Play:
             f"trades are {said['trades']}": said["trades"] != "live",
             f"{said['waiting_trades']} trades wait": said["waiting_trades"] > 0,
             f"{said['waiting_on_disk']} facts wait on disk": said["waiting_on_disk"] > 0,
-            "spill still there": collector.recorder.spill.is_open,
+            "spill still there": collector.queue.spill.is_open,
             "the server is away": said["server_away"],
             f"trades end before {trades.next_id}, not behind {agg_id}": (trades.next_id or 0) <= agg_id,
             f"diffs end at {diffs.last_update_id}, not {update_id}": (diffs.last_update_id or 0) < update_id,
@@ -206,7 +206,7 @@ class Play:
 
     def _taken(self) -> int:
         """The newest update id that the collector had a chance to take; none while memory and disk are both full."""
-        collector: Any = self.recording._collector if self.recording is not None else None
+        collector: Any = self.recording._recorder if self.recording is not None else None
         if collector is not None and collector.status()["reading_stopped"]:
             return collector.capture.diffs.last_update_id or 0
         held = self.exchange.hub.diffs.held[: -self.on_the_way or None]

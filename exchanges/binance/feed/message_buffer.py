@@ -1,5 +1,5 @@
 """
-What a feed has brought and its reader has not taken yet.
+Messages that a feed has brought and its reader has not taken yet.
 """
 
 import asyncio
@@ -8,48 +8,52 @@ from typing import Literal
 
 import msgspec
 
-News = Literal["message", "connected", "disconnected"]
+MessageKind = Literal["message", "connected", "disconnected"]
 
 
 class RawMessage(msgspec.Struct, frozen=True, gc=False):
     """
-    One message as it came, or what became of a connection.
+    One message as it came, or the opening or end of a connection.
 
     Attributes:
-        line: which connection it came on, the first being 1.
-        overlapping: of a connection that comes or goes while another one brings everything.
+        what: message, connected or disconnected.
+        recv_ns: when it came.
+        data: the message's bytes; of a connection why it was opened or ended, as text.
+        connection: number of the connection that it came on, from 1.
+        overlapping: whether another connection brings everything while this one opens or ends.
     """
 
-    what: News
+    what: MessageKind
     recv_ns: int
     data: bytes
-    line: int = 0
+    connection: int = 0
     overlapping: bool = False
 
 
 class MessageBuffer:
     """
-    One reader's part of a feed.
+    The messages of a feed for one of its readers.
 
     Args:
         streams: whose messages are for this reader.
 
     Attributes:
-        waiting: in order of arrival. filled: set when something came.
+        pending: messages not taken yet, in order of arrival.
+        ready: set when there are any, or when the feed has ended.
     """
 
     def __init__(self, streams: Iterable[str]) -> None:
         self.streams = frozenset(name.encode() for name in streams)
-        self.waiting: list[RawMessage] = []
-        self.filled = asyncio.Event()
+        self.pending: list[RawMessage] = []
+        self.ready = asyncio.Event()
 
-    def put(self, received: RawMessage) -> None:
-        """One more."""
-        self.waiting.append(received)
-        self.filled.set()
+    def put(self, message: RawMessage) -> None:
+        """Append a message and wake the reader."""
+        self.pending.append(message)
+        self.ready.set()
 
     def take(self) -> list[RawMessage]:
-        """Everything that waits."""
-        taken, self.waiting = self.waiting, []
-        self.filled.clear()
-        return taken
+        """Remove and return all pending messages, oldest first."""
+        messages, self.pending = self.pending, []
+        self.ready.clear()
+        return messages

@@ -1,6 +1,6 @@
 """
 Binance spot's combined stream over WebSocket: one feed from one connection, or from two while they overlap, for one
-reader or for several that each take their part.
+reader or for several that each read their own streams.
 
 Source: web-socket-streams.md (July 2026): a connection lives 24 h at most, `serverShutdown` asks to leave early, at
 most 300 connection attempts in 5 minutes, nothing is ever replayed.
@@ -17,27 +17,27 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 
 from eventlog.clock import Clock
 from exchanges.binance.feed.connection import Connection
-from exchanges.binance.feed.message_buffer import MessageBuffer, News, RawMessage
+from exchanges.binance.feed.message_buffer import MessageBuffer, MessageKind, RawMessage
 from exchanges.binance.limits import AddressLimits
-from exchanges.binance.messages import stream_of
+from exchanges.binance.messages import stream_name
 from market.printable import printable
 
-_MAX_WAITING = 20_000
-_MAX_WAITING_BYTES = 64 * 1024 * 1024
-_LONGEST_MESSAGE = 4 * 1024 * 1024  # a change of every level of a 5000-level book is a tenth of it
-_MAX_UNREAD = 64  # messages; with the longest, a connection takes no more than 256 MiB before anybody reads
+_MAX_PENDING = 20_000
+_MAX_PENDING_BYTES = 64 * 1024 * 1024
+_MAX_MESSAGE_BYTES = 4 * 1024 * 1024  # a change of every level of a 5000-level book is a tenth of it
+_MAX_UNREAD = 64  # messages; with the longest, a connection buffers no more than 256 MiB before they are read
 _BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 _STEADY_S = 10.0  # a connection that lived so long was a good one
 _WEIGHT_PER_MINUTE = 6000
-_NAME_AT = len(b'{"stream":"')
-_BY_AGE = "planned: too old"
+_NAME_OFFSET = len(b'{"stream":"')
+_AGE_REASON = "planned: too old"
 
 
 class connect(_connect):  # noqa: N801 - as the library spells it
-    """A connection that goes where it was told to, and nowhere else."""
+    """A WebSocket connection that follows no redirect."""
 
     def process_redirect(self, exc: Exception) -> Exception | str:
-        """A redirect is an answer like any other: it leads where nobody chose to go."""
+        """Return the error unchanged: a redirect leads to an address that the settings do not name."""
         return exc
 
 
@@ -47,22 +47,23 @@ class StreamRules:
     How long connections live, in seconds.
 
     Attributes:
-        open_s: to open one. silent_s: without any message until a ping asks whether it is still there, and again as
-            long until that pong must have come. oldest_s: until it is replaced.
-        overlap_s: how long two overlap at least. proof_s: how long an old one waits at most for the new one to bring
-            every stream that it brings itself.
+        open_s: to open one.
+        silent_s: without any message until a ping is sent, and again as long until its pong must have come.
+        max_age_s: until it is replaced; Binance closes a connection after 24 h.
+        overlap_s: shortest overlap of two connections.
+        proof_s: longest wait of an old connection for the new one to bring every stream that it brings itself.
     """
 
     open_s: float = 10.0
     silent_s: float = 15.0
-    oldest_s: float = 23.75 * 3600
+    max_age_s: float = 23.75 * 3600
     overlap_s: float = 5.0
     proof_s: float = 60.0
 
 
 @dataclass(slots=True)
 class StreamActivity:
-    """What a stream has brought: how many messages, and when the last one came (of the event loop's clock)."""
+    """What a stream has brought: number of messages, and when the last one came (s, of the event loop's clock)."""
 
     count: int
     last_s: float
@@ -70,16 +71,20 @@ class StreamActivity:
 
 class BinanceStream:
     """
-    The feed of some streams; connected while anybody reads it.
+    The feed of some streams; connected while it has a reader.
 
     Args:
-        url: e.g. wss://data-stream.binance.vision. streams: e.g. btcfdusd@aggTrade.
-        limits: of the address, shared with whoever else speaks to the venue.
-        proxy: what the connection goes through; its address may hold a password.
+        url: e.g. wss://data-stream.binance.vision.
+        streams: e.g. btcfdusd@aggTrade.
+        clock: stamps messages on arrival.
+        rules: lifetimes of connections, None for the defaults of `StreamRules`.
+        limits: of the IP address, shared with other clients of the exchange; None for limits of its own.
+        proxy: URL of the proxy to connect through, which may hold a password; None for a direct connection.
 
     Attributes:
-        heard: by stream, as the venue spells it in its messages.
-        connections: how many were opened. replaced: how many of them to take over from another.
+        activity: by stream name as the exchange writes it in its messages.
+        connection_count: connections opened so far.
+        replacement_count: how many of these took over from another one.
         opened_s: when the last one was opened, of the event loop's clock.
     """
 
@@ -94,269 +99,277 @@ class BinanceStream:
     ) -> None:
         self.streams = tuple(streams)
         self._names = frozenset(name.encode() for name in streams)
-        self.heard: dict[bytes, StreamActivity] = {}
-        self.connections = 0
-        self.replaced = 0
+        self.activity: dict[bytes, StreamActivity] = {}
+        self.connection_count = 0
+        self.replacement_count = 0
         self.opened_s = 0.0
         self._url = f"{url.rstrip('/')}/stream?streams={'/'.join(streams)}"
         self._clock = clock
         self._proxy = proxy
         self._rules = rules or StreamRules()
         self._limits = limits or AddressLimits(_WEIGHT_PER_MINUTE)
-        self._inboxes: list[MessageBuffer] = []
-        self._reader_of: dict[bytes, MessageBuffer] = {}
-        self._waiting = 0
-        self._waiting_bytes = 0
-        self._room = asyncio.Event()
-        self._room.set()
-        self._keeper: asyncio.Task[None] | None = None
-        self._lines: list[Connection] = []
-        self._started = 0
+        self._buffers: list[MessageBuffer] = []
+        self._buffer_of: dict[bytes, MessageBuffer] = {}
+        self._pending = 0
+        self._pending_bytes = 0
+        self._has_room = asyncio.Event()
+        self._has_room.set()
+        self._connecting: asyncio.Task[None] | None = None
+        self._connections: list[Connection] = []
+        self._last_number = 0
         self._replace = asyncio.Event()
-        self._why = ""
+        self._replace_reason = ""
 
     @property
-    def connected(self) -> int:
-        """How many connections are open."""
-        return sum(line.open for line in self._lines)
+    def open_connections(self) -> int:
+        """Number of connections that are open now."""
+        return sum(connection.open for connection in self._connections)
 
-    def read_up(self, stream: str) -> bool:
-        """Whether everything that a stream brought was taken: else its silence may be ours."""
-        inbox = self._reader_of.get(stream.encode())
-        return self._room.is_set() and inbox is not None and not inbox.waiting
+    def is_drained(self, stream: str) -> bool:
+        """Whether everything that a stream brought was read: if not, its silence may be due to us."""
+        buffer = self._buffer_of.get(stream.encode())
+        return self._has_room.is_set() and buffer is not None and not buffer.pending
 
     async def batches(self, streams: Sequence[str] | None = None) -> AsyncGenerator[list[RawMessage], None]:
         """
-        Whatever arrived since the last batch, in order; reconnects for ever. Close the iterator to end.
+        Messages since the last batch, in order of arrival; reconnects until the iterator is closed.
 
         Args:
-            streams: this reader's part, all by default. What names none of the feed's streams is the first reader's.
+            streams: those that this reader reads, all by default. Messages that name none of the feed's streams go to
+                the first reader.
         """
-        inbox = MessageBuffer(self.streams if streams is None else streams)
-        keeper = self._join(inbox)
+        buffer = MessageBuffer(self.streams if streams is None else streams)
+        task = self._add_reader(buffer)
         try:
             while True:
-                await inbox.filled.wait()
-                if keeper.done():
-                    keeper.result()
-                batch = self._taken(inbox)
+                await buffer.ready.wait()
+                if task.done():
+                    task.result()
+                batch = self._drain(buffer)
                 if batch:
                     yield batch
         finally:
-            await self._leave(inbox)
+            await self._remove_reader(buffer)
 
-    def replace(self, why: str, line: int | None = None) -> None:
+    def replace(self, reason: str, connection: int | None = None) -> None:
         """
-        Open the next connection now, then leave this one.
+        Open the next connection now, then end the current one.
 
         Args:
-            why: for the record; "planned: …" where this one brings everything until then.
-            line: which connection is to be left; nothing happens when it is being left already.
+            reason: for the log; it starts with "planned" where the current connection brings everything until then.
+            connection: number of the one to replace, None for the newest; no effect if it is no longer the newest.
         """
-        if self._lines and line in (None, self._lines[-1].number):
-            self._why = why
+        if self._connections and connection in (None, self._connections[-1].number):
+            self._replace_reason = reason
             self._replace.set()
 
-    def _join(self, inbox: MessageBuffer) -> "asyncio.Task[None]":
-        """One more reader; the first one opens the connection, a later one is told of those that are open."""
-        self._inboxes.append(inbox)
-        self._reader_of |= dict.fromkeys(inbox.streams, inbox)
-        for line in self._lines:
-            if line.open:
-                self._waiting += 1
-                inbox.put(RawMessage("connected", self._clock.now_ns(), b"", line.number, bool(inbox.waiting)))
-        if self._keeper is None:
-            self._keeper = asyncio.create_task(self._keep_connected())
-            self._keeper.add_done_callback(lambda _: self._wake())
-        elif self._keeper.done():
+    def _add_reader(self, buffer: MessageBuffer) -> "asyncio.Task[None]":
+        """The first reader opens a connection; a later one gets a message for each that is open."""
+        self._buffers.append(buffer)
+        self._buffer_of |= dict.fromkeys(buffer.streams, buffer)
+        for connection in self._connections:
+            if connection.open:
+                self._pending += 1
+                buffer.put(RawMessage("connected", self._clock.now_ns(), b"", connection.number, bool(buffer.pending)))
+        if self._connecting is None:
+            self._connecting = asyncio.create_task(self._keep_connected())
+            self._connecting.add_done_callback(lambda _: self._wake())
+        elif self._connecting.done():
             self._wake()
-        return self._keeper
+        return self._connecting
 
-    async def _leave(self, inbox: MessageBuffer) -> None:
-        """One reader less; the last one closes the connection."""
-        self._inboxes.remove(inbox)
-        self._reader_of = {name: each for each in self._inboxes for name in each.streams}
-        self._taken(inbox)
-        keeper = self._keeper
-        if keeper is not None and not self._inboxes:
-            self._keeper = None
-            keeper.cancel()
+    async def _remove_reader(self, buffer: MessageBuffer) -> None:
+        """The last reader to leave closes the connections."""
+        self._buffers.remove(buffer)
+        self._buffer_of = {name: other for other in self._buffers for name in other.streams}
+        self._drain(buffer)
+        task = self._connecting
+        if task is not None and not self._buffers:
+            self._connecting = None
+            task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await keeper
+                await task
 
     def _wake(self) -> None:
-        for inbox in self._inboxes:
-            inbox.filled.set()
+        for buffer in self._buffers:
+            buffer.ready.set()
 
-    def _taken(self, inbox: MessageBuffer) -> list[RawMessage]:
-        batch = inbox.take()
-        self._waiting -= len(batch)
-        self._waiting_bytes -= sum(len(each.data) for each in batch if each.what == "message")
+    def _drain(self, buffer: MessageBuffer) -> list[RawMessage]:
+        batch = buffer.take()
+        self._pending -= len(batch)
+        self._pending_bytes -= sum(len(message.data) for message in batch if message.what == "message")
         if not self._is_full():
-            self._room.set()
+            self._has_room.set()
         return batch
 
     async def _keep_connected(self) -> None:
         loop = asyncio.get_running_loop()
-        failures, why = 0, ""
+        failures, reason = 0, ""
         try:
             while True:
-                await self._attempt()
+                await self._wait_for_attempt()
                 self._replace.clear()
-                self._started += 1
-                line = Connection(self._started, why if self.connected else "")
-                line.task = asyncio.create_task(self._run(line))
-                retiring = asyncio.create_task(self._retire(line, tuple(self._lines)))
-                self._lines.append(line)
+                self._last_number += 1
+                connection = Connection(self._last_number, reason if self.open_connections else "")
+                connection.task = asyncio.create_task(self._run(connection))
+                retirement = asyncio.create_task(self._retire(connection, tuple(self._connections)))
+                self._connections.append(connection)
                 replace = asyncio.create_task(self._replace.wait())
                 try:
-                    await asyncio.wait({line.task, replace}, return_when=asyncio.FIRST_COMPLETED)
+                    await asyncio.wait({connection.task, replace}, return_when=asyncio.FIRST_COMPLETED)
                 finally:
                     replace.cancel()
-                    retiring.cancel()  # an older connection, if one is left, goes on until a new one is open
-                steady = line.opened.is_set() and loop.time() - line.opened_s >= _STEADY_S
-                failures = 0 if steady else failures + 1
-                if not line.task.done():
-                    why = self._why
-                    self._leave_one(line)
-                if line.task.done() or failures > 1:
+                    retirement.cancel()  # an older connection, if one is left, goes on until a new one is open
+                is_steady = connection.open_event.is_set() and loop.time() - connection.opened_s >= _STEADY_S
+                failures = 0 if is_steady else failures + 1
+                if not connection.task.done():
+                    reason = self._replace_reason
+                    self._end_redundant(connection)
+                if connection.task.done() or failures > 1:
                     await asyncio.sleep(_BACKOFF_S[min(max(failures - 1, 0), len(_BACKOFF_S) - 1)])
         finally:
-            tasks = [line.task for line in self._lines]
+            tasks = [connection.task for connection in self._connections]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _leave_one(self, line: Connection) -> None:
-        """Of a connection that is to be replaced and the older ones only the one that brings more goes on."""
-        older = [other for other in self._lines if other is not line]
-        going = older if line.heard else [line] if older else []
-        for other in going:
-            self._end(other, line.why)
+    def _end_redundant(self, connection: Connection) -> None:
+        """Of a connection to be replaced and the older ones, keep only those that bring messages."""
+        older = [other for other in self._connections if other is not connection]
+        redundant = older if connection.streams_seen else [connection] if older else []
+        for other in redundant:
+            self._end(other, connection.takeover_reason)
 
     @staticmethod
-    def _end(line: Connection, why: str) -> None:
-        line.ending = line.ending or why
-        line.open = False  # what it still brings while it closes is not read
-        line.task.cancel()
+    def _end(connection: Connection, reason: str) -> None:
+        connection.end_reason = connection.end_reason or reason
+        connection.open = False  # what it still brings while it closes is not read
+        connection.task.cancel()
 
-    async def _retire(self, line: Connection, older: Sequence[Connection]) -> None:
+    async def _retire(self, connection: Connection, older: Sequence[Connection]) -> None:
         """End older connections once a new one has been open for the overlap and brings what they bring."""
         loop = asyncio.get_running_loop()
-        await line.opened.wait()
+        await connection.open_event.wait()
         for other in older:
-            other.heard.clear()
+            other.streams_seen.clear()
         await asyncio.sleep(self._rules.overlap_s)
-        while not line.heard or any(not other.heard <= line.heard for other in older):
-            if line.heard and loop.time() - line.opened_s > self._rules.proof_s:
+        while not connection.streams_seen or any(not other.streams_seen <= connection.streams_seen for other in older):
+            if connection.streams_seen and loop.time() - connection.opened_s > self._rules.proof_s:
                 break
             await asyncio.sleep(self._rules.overlap_s / 10)
         for other in older:
-            self._end(other, line.why)
+            self._end(other, connection.takeover_reason)
 
-    async def _run(self, line: Connection) -> None:
+    async def _run(self, connection: Connection) -> None:
         loop = asyncio.get_running_loop()
         reason = "closed"
         try:
             async with connect(
-                self._url, compression=None, proxy=self._proxy, max_queue=_MAX_UNREAD, max_size=_LONGEST_MESSAGE,
+                self._url, compression=None, proxy=self._proxy, max_queue=_MAX_UNREAD, max_size=_MAX_MESSAGE_BYTES,
                 open_timeout=self._rules.open_s, close_timeout=1, ping_interval=None,
             ) as socket:  # fmt: skip
-                line.opened_s = self.opened_s = loop.time()
-                self.connections += 1
-                self.replaced += bool(line.why)
-                self._tell("connected", line.why.encode(), line, bool(self.connected) and _planned(line.why))
-                line.open = True
-                line.opened.set()
-                ageing = loop.call_later(self._rules.oldest_s, self.replace, _BY_AGE, line.number)
+                connection.opened_s = self.opened_s = loop.time()
+                self.connection_count += 1
+                self.replacement_count += bool(connection.takeover_reason)
+                self._announce(
+                    "connected",
+                    connection.takeover_reason.encode(),
+                    connection,
+                    bool(self.open_connections) and _is_planned(connection.takeover_reason),
+                )
+                connection.open = True
+                connection.open_event.set()
+                age_timer = loop.call_later(self._rules.max_age_s, self.replace, _AGE_REASON, connection.number)
                 try:
-                    reason = await self._receive(socket, line)
+                    reason = await self._receive(socket, connection)
                 finally:
-                    ageing.cancel()
+                    age_timer.cancel()
         except InvalidStatus as error:
             status, wait_s = error.response.status_code, _retry_after(error)
             if status in (418, 429):
-                self._limits.refused(status, wait_s, self._clock.now_ns(), connecting=True)
-            reason = _refusal(error)
+                self._limits.note_refusal(status, wait_s, self._clock.now_ns(), connecting=True)
+            reason = _describe_refusal(error)
             await asyncio.sleep(min(wait_s, 1.0))
         except (WebSocketException, OSError, TimeoutError) as error:
-            said = "" if self._proxy is not None else f": {printable(str(error), 120)}"  # it may quote a password
-            reason = f"{type(error).__name__}{said}"
+            detail = "" if self._proxy is not None else f": {printable(str(error), 120)}"  # it may quote a password
+            reason = f"{type(error).__name__}{detail}"
         finally:
-            self._lines.remove(line)
-            if line.opened.is_set():
-                line.open = False
-                self._tell("disconnected", (line.ending or reason).encode(), line, self.connected > 0)
+            self._connections.remove(connection)
+            if connection.open_event.is_set():
+                connection.open = False
+                self._announce(
+                    "disconnected", (connection.end_reason or reason).encode(), connection, self.open_connections > 0
+                )
 
-    async def _receive(self, socket: ClientConnection, line: Connection) -> str:
-        """Messages until the connection ends or is found half-open; returns why it ended."""
+    async def _receive(self, socket: ClientConnection, connection: Connection) -> str:
+        """Pass on messages until the connection ends or is half-open; return why it ended."""
         loop = asyncio.get_running_loop()
-        heard, on_line = self.heard, line.heard
-        line.last_s = loop.time()
-        watchdog = asyncio.create_task(line.probe(socket, self._rules.silent_s, self._room))
+        activity, own_streams = self.activity, connection.streams_seen
+        connection.last_s = loop.time()
+        watchdog = asyncio.create_task(connection.probe(socket, self._rules.silent_s, self._has_room))
         try:
             while True:
                 data = await socket.recv(decode=False)
-                line.last_s = last = loop.time()
-                name = data[_NAME_AT : data.find(b'"', _NAME_AT)]
+                connection.last_s = last = loop.time()
+                name = data[_NAME_OFFSET : data.find(b'"', _NAME_OFFSET)]
                 if name not in self._names:
-                    name = stream_of(data).encode()  # its fields may come in another order
-                entry = heard.get(name)
+                    name = stream_name(data).encode()  # its fields may come in another order
+                entry = activity.get(name)
                 if entry is None:
-                    self._first_of(name, last)
+                    self._start_activity(name, last)
                 else:
                     entry.count += 1
                     entry.last_s = last
-                    on_line.add(name)
-                self._put(name, data, line)
-                if not self._room.is_set():
-                    await self._room.wait()
+                    own_streams.add(name)
+                self._put_message(name, data, connection)
+                if not self._has_room.is_set():
+                    await self._has_room.wait()
         except ConnectionClosed as error:
-            return line.ending or f"closed: {error}"
+            return connection.end_reason or f"closed: {error}"
         finally:
             watchdog.cancel()
             await asyncio.gather(watchdog, return_exceptions=True)
 
-    def _first_of(self, name: bytes, now_s: float) -> None:
+    def _start_activity(self, name: bytes, now_s: float) -> None:
         if name in self._names:
-            self.heard[name] = StreamActivity(1, now_s)
+            self.activity[name] = StreamActivity(1, now_s)
 
-    def _put(self, name: bytes, data: bytes, line: Connection) -> None:
-        inbox = self._reader_of.get(name)
-        if inbox is None:
-            if not self._inboxes or name in self._names:
-                return  # nobody reads this one now
-            inbox = self._inboxes[0]
-        inbox.put(RawMessage("message", self._clock.now_ns(), data, line.number))
-        self._waiting += 1
-        self._waiting_bytes += len(data)
+    def _put_message(self, name: bytes, data: bytes, connection: Connection) -> None:
+        buffer = self._buffer_of.get(name)
+        if buffer is None:
+            if not self._buffers or name in self._names:
+                return  # this stream has no reader now
+            buffer = self._buffers[0]
+        buffer.put(RawMessage("message", self._clock.now_ns(), data, connection.number))
+        self._pending += 1
+        self._pending_bytes += len(data)
         if self._is_full():
-            self._room.clear()
+            self._has_room.clear()
 
     def _is_full(self) -> bool:
-        return self._waiting >= _MAX_WAITING or self._waiting_bytes >= _MAX_WAITING_BYTES
+        return self._pending >= _MAX_PENDING or self._pending_bytes >= _MAX_PENDING_BYTES
 
-    def _tell(self, what: News, why: bytes, line: Connection, overlapping: bool) -> None:
-        """News of a connection is for everybody."""
-        for inbox in self._inboxes:
-            inbox.put(RawMessage(what, self._clock.now_ns(), why, line.number, overlapping))
-            self._waiting += 1
+    def _announce(self, what: MessageKind, reason: bytes, connection: Connection, overlapping: bool) -> None:
+        """Tell every reader that a connection was opened or ended."""
+        for buffer in self._buffers:
+            buffer.put(RawMessage(what, self._clock.now_ns(), reason, connection.number, overlapping))
+            self._pending += 1
 
-    async def _attempt(self) -> None:
+    async def _wait_for_attempt(self) -> None:
         """Wait until another connection attempt fits the venue's limits."""
-        while pause_ns := self._limits.connection(self._clock.now_ns(), self.connected > 0):
+        while pause_ns := self._limits.take_connection(self._clock.now_ns(), self.open_connections > 0):
             await asyncio.sleep(min(pause_ns / 1e9, 60.0))
 
 
-def _refusal(error: InvalidStatus) -> str:
-    status, there = error.response.status_code, error.response.headers.get("Location", "")
+def _describe_refusal(error: InvalidStatus) -> str:
+    status, location = error.response.status_code, error.response.headers.get("Location", "")
     if status == 451:
         return "refused with status 451: not served in this place; name another binance.websocket_url"
-    return f"refused with status {status}" + (f", which points to {printable(there, 120)}" if there else "")
+    return f"refused with status {status}" + (f", which points to {printable(location, 120)}" if location else "")
 
 
-def _planned(why: str) -> bool:
-    return why.startswith("planned")
+def _is_planned(reason: str) -> bool:
+    return reason.startswith("planned")
 
 
 def _retry_after(error: InvalidStatus) -> float:

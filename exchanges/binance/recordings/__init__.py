@@ -1,1 +1,1 @@
-"""Raw messages of Binance that others recorded."""
+"""Raw messages of Binance that other programs recorded."""

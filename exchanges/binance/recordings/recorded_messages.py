@@ -1,5 +1,5 @@
 """
-What a recorded message is, told by its content alone: the order of its fields and blanks between them say nothing.
+What a recorded message is, by its content alone: the order of its fields and blanks between them do not matter.
 """
 
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ _KINDS = {"aggTrade": AGG_TRADE, "trade": AGG_TRADE, "depthUpdate": DIFF}
 
 
 class _Message(msgspec.Struct):
-    """The fields by which a message is known; none has to be there."""
+    """The fields by which a message is recognised; each may be missing."""
 
     e: Any = None
     s: Any = None
@@ -41,17 +41,21 @@ class _Message(msgspec.Struct):
     asks: msgspec.Raw = msgspec.Raw()
 
 
-class Recorded(NamedTuple):
+class RecordedMessage(NamedTuple):
     """
-    A message as it was recognised.
+    A recorded message and what was recognised in it.
 
     Attributes:
-        kind: of the fact it becomes, None for streams the log has no kind for. event: the venue's name of it.
-        symbol: its own, or its stream's, or its address's; None where none of them says.
-        ids: of its updates or single trades, first and last.
-        number: the id it has in a log, agg id or last update id. at_ns: when a trade was made, an update was sent.
-        limit: levels of a book's longer side. stream: that it came on, empty where it does not say.
-        like_futures: a trade without `M`, which every one of the spot market has and none of the futures market.
+        kind: of the fact it becomes, None for streams that the log has no kind for.
+        event: Binance's name of it.
+        symbol: its own, else its stream's, else its address's; None where none of them has one.
+        body: the message without envelope.
+        ids: first and last id of its updates or single trades; None where it has none.
+        limit: number of levels of a book's longer side, 0 for other messages.
+        stream: that it came on, empty where it does not say.
+        like_futures: whether it is a trade without `M`, which all spot trades have and no futures trade has.
+        number: its id in a log, agg id or last update id; None where it has none.
+        time_ns: when a trade was made or an update was sent; None where it does not say.
     """
 
     kind: str | None
@@ -63,7 +67,7 @@ class Recorded(NamedTuple):
     stream: str = ""
     like_futures: bool = False
     number: int | None = None
-    at_ns: int | None = None
+    time_ns: int | None = None
 
 
 _message = msgspec.json.Decoder(_Message)
@@ -71,82 +75,83 @@ _levels = msgspec.json.Decoder(list[msgspec.Raw])
 _anything = msgspec.json.Decoder(msgspec.Raw)
 
 
-def recognise(raw: bytes, address: Address = NO_ADDRESS) -> Recorded:
+def recognise(raw: bytes, address: Address = NO_ADDRESS) -> RecordedMessage:
     """
-    Tell what a message is.
+    Recognise what a message is.
 
     Args:
-        address: what is known of it where it does not say so itself.
+        raw: the message, with or without envelope.
+        address: that it came from, for what it does not say itself.
 
     Raises:
-        BadMessage: it is no JSON, or a book without levels. Futures: it is of a futures market.
+        BadMessage: it is no JSON, or a book without levels. FuturesMessage: it is of a futures market.
     """
     try:
         if raw[:1] == b"[":  # several symbols at once, as no stream of ours sends them
             _anything.decode(raw)
-            return Recorded(None, "list", address.symbol, raw)
+            return RecordedMessage(None, "list", address.symbol, raw)
         outer = _message.decode(raw)
         inner, body, stream = outer, raw, outer.stream
-        for wrapped in (outer.data, outer.result):
-            if stream is not None or wrapped is outer.result:
-                text = bytes(wrapped).strip()
+        for wrapper in (outer.data, outer.result):
+            if stream is not None or wrapper is outer.result:
+                text = bytes(wrapper).strip()
                 if text[:1] == b"{":
                     inner, body = _message.decode(text), text
                     break
         name = stream if isinstance(stream, str) else ""
         market, _, kind = name.partition("@")
-        of_stream = market.upper() if kind and market.isalnum() else address.symbol
-        return _recognised(inner, body, kind or address.stream, inner.s if isinstance(inner.s, str) else of_stream)
+        stream_symbol = market.upper() if kind and market.isalnum() else address.symbol
+        return _classify(inner, body, kind or address.stream, inner.s if isinstance(inner.s, str) else stream_symbol)
     except UNREADABLE as error:
         raise BadMessage(0, f"no message of this venue: {error}") from error
 
 
-class Futures(BadFile):
+class FuturesMessage(BadFile):
     """The recording is of a futures market, which has other rules for its update ids."""
 
 
-def _recognised(message: _Message, body: bytes, stream: str, symbol: str | None) -> Recorded:
+def _classify(message: _Message, body: bytes, stream: str, symbol: str | None) -> RecordedMessage:
     event = message.e
     kind = _KINDS.get(event) if isinstance(event, str) else None
     if kind is not None:
         if message.pu is not None or message.ps is not None or message.X is not None:
-            raise Futures(event)
+            raise FuturesMessage(event)
         if kind == DIFF and message.T is not None:
-            raise Futures(event)
+            raise FuturesMessage(event)
         if kind == DIFF:
-            return Recorded(
-                kind, str(event), symbol, body, _ids(message.U, message.u), 0, stream, False, _int(message.u),
-                _at_ns(message.E),
+            return RecordedMessage(
+                kind, str(event), symbol, body, _to_id_range(message.U, message.u), 0, stream, False, _to_id(message.u),
+                _time_ns(message.E),
             )  # fmt: skip
         single = event == "trade"
-        ids = _ids(message.t, message.t) if single else _ids(message.f, message.last_id)
-        return Recorded(
-            kind, str(event), symbol, body, ids, 0, stream, message.M is None, _int(message.t if single else message.a),
-            _at_ns(message.T),
+        ids = _to_id_range(message.t, message.t) if single else _to_id_range(message.f, message.last_id)
+        return RecordedMessage(
+            kind, str(event), symbol, body, ids, 0, stream, message.M is None,
+            _to_id(message.t if single else message.a), _time_ns(message.T),
         )  # fmt: skip
     if event is None and message.lastUpdateId is not None and not stream.startswith("depth"):  # a few best levels
         if message.T is not None:
-            raise Futures("depth")
+            raise FuturesMessage("depth")
         number = message.lastUpdateId if isinstance(message.lastUpdateId, int) else 0
         limit = max(len(_side(message.bids)), len(_side(message.asks)))
-        return Recorded(SNAPSHOT, "depth", symbol, body, (number, number), limit)
-    return Recorded(None, str(event or "other"), symbol, body)
+        return RecordedMessage(SNAPSHOT, "depth", symbol, body, (number, number), limit)
+    return RecordedMessage(None, str(event or "other"), symbol, body)
 
 
-def _int(value: Any) -> int | None:
+def _to_id(value: Any) -> int | None:
     return value if type(value) is int and 0 <= value < 1 << 63 else None
 
 
-def _ids(first: Any, last: Any) -> tuple[int, int] | None:
-    low, high = _int(first), _int(last)
+def _to_id_range(first: Any, last: Any) -> tuple[int, int] | None:
+    low, high = _to_id(first), _to_id(last)
     return None if low is None or high is None else (low, high)
 
 
-def _at_ns(stamp: Any) -> int | None:
+def _time_ns(stamp: Any) -> int | None:
     try:
         return None if type(stamp) is not int else venue_time_ns(stamp)
     except BadTime:
-        return None  # whoever reads the message says so
+        return None  # the mapper reports it
 
 
 def _side(raw: msgspec.Raw) -> list[msgspec.Raw]:

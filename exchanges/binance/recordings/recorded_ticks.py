@@ -1,5 +1,5 @@
 """
-The minute ticks that a recorder of raw messages did not write: what was known when its clock crossed each minute.
+The minute ticks that a recorder of raw messages did not write: what had come when its clock crossed each minute.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ from market.ranges import Range
 from market.timestamps import MINUTE_NS, floor_to
 
 _FRESH_NS = MINUTE_NS
-_LONGEST_SILENCE_NS = 31 * 24 * 60 * MINUTE_NS  # beyond, the minutes in between say nothing about a market
+_LONGEST_SILENCE_NS = 31 * 24 * 60 * MINUTE_NS  # across a longer one no ticks are made; bounds their number
 
 
 class RecordedTicks:
@@ -19,15 +19,19 @@ class RecordedTicks:
     Makes the ticks of one recording.
 
     Args:
-        importer, draft: what the log says before it.
-        holes: agg ids that the recording lacks. last_id: the largest that it holds, -1 for none.
+        importer, draft: of the log that it is appended to; they tell what came before.
+        gaps: ranges of agg ids that the recording lacks.
+        last_id: the largest agg id that it has, -1 for none.
+
+    Attributes:
+        highest_id: the largest agg id so far, None before the first.
     """
 
-    def __init__(self, importer: Importer, draft: Draft, holes: Sequence[Range], last_id: int) -> None:
+    def __init__(self, importer: Importer, draft: Draft, gaps: Sequence[Range], last_id: int) -> None:
         trade, book, diff = (importer.last_row(kind) for kind in ("agg_trade", SNAPSHOT, DIFF))
         tick = importer.last_row(TICK)
-        self._missing = {first for first, _ in holes}
-        self._last_known = last_id
+        self._missing = {first for first, _ in gaps}
+        self._last_id = last_id
         self.highest_id = importer.last_agg_id
         self._trade_ns: int | None = trade["recv_ns"] if trade else None
         self._book: tuple[int, int] | None = (book["seq"], book["recv_ns"]) if book else None
@@ -35,12 +39,12 @@ class RecordedTicks:
         self._next_ns = tick["boundary_ns"] + MINUTE_NS if tick else 0
         self._floor_ns = draft.last_recv_ns
 
-    def begin_at(self, boundary_ns: int) -> None:
-        """The log's last tick is made again: what comes now arrived before it."""
+    def restart_at(self, boundary_ns: int) -> None:
+        """Make the log's last tick again: what comes now arrived before it."""
         self._next_ns = boundary_ns
 
-    def before(self, recv_ns: int) -> Iterator[Tick]:
-        """The ticks due before an entry."""
+    def ticks_before(self, recv_ns: int) -> Iterator[Tick]:
+        """Make the ticks that are due before an entry received at `recv_ns`."""
         if self._next_ns == 0:
             self._next_ns = floor_to(self._floor_ns or recv_ns, MINUTE_NS) + MINUTE_NS
         if recv_ns - self._next_ns > _LONGEST_SILENCE_NS:
@@ -50,18 +54,18 @@ class RecordedTicks:
             yield self._tick()
             self._next_ns += MINUTE_NS
 
-    def saw_trade(self, agg_id: int, recv_ns: int) -> None:
-        """A trade came."""
+    def note_trade(self, agg_id: int, recv_ns: int) -> None:
+        """Take note of a trade."""
         self.highest_id = max(agg_id, self.highest_id if self.highest_id is not None else agg_id)
         self._trade_ns = recv_ns
 
-    def saw_book(self, seq: int, recv_ns: int) -> None:
-        """A snapshot came."""
+    def note_book(self, seq: int, recv_ns: int) -> None:
+        """Take note of a snapshot."""
         self._book = seq, recv_ns
         self._depth_ns = recv_ns
 
-    def saw_diff(self, recv_ns: int) -> None:
-        """A book update came."""
+    def note_diff(self, recv_ns: int) -> None:
+        """Take note of a book update."""
         self._depth_ns = recv_ns
 
     def _tick(self) -> Tick:
@@ -81,8 +85,8 @@ class RecordedTicks:
         )
 
     def _is_live(self, boundary_ns: int) -> bool:
-        """A trade came within the minute; or none was missed since, as the one that came next follows it."""
+        """Whether a trade came within the last minute, or the next one that came follows it without a gap."""
         if self._trade_ns is None or self.highest_id is None:
             return False
-        follows = self.highest_id < self._last_known and self.highest_id + 1 not in self._missing
+        follows = self.highest_id < self._last_id and self.highest_id + 1 not in self._missing
         return boundary_ns - self._trade_ns <= _FRESH_NS or follows

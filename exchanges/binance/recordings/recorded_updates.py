@@ -1,5 +1,5 @@
 """
-Which update ids a recording holds, in whatever order they came, and which of them it lacks.
+Which update ids a recording has, in whatever order they came, and which are missing.
 """
 
 from collections import deque
@@ -13,32 +13,33 @@ from eventlog.transfer.importing import Importer
 from market.arrays import I64
 from market.ranges import Range
 
-_MAX_PARTS = 64  # before they are joined: few where nothing is missing
+_MAX_PARTS = 64  # kept apart before they are merged, which leaves few ranges where little is missing
 
 
 class UpdateRanges:
-    """The update ids of book changes as unbroken ranges; those of two changes may overlap."""
+    """The update ids of diffs as ranges without gaps; the ids of two diffs may overlap."""
 
     def __init__(self) -> None:
         self._parts: list[I64] = []
 
     def add(self, first: I64, last: I64) -> None:
-        """Take n changes."""
-        self._parts.append(_joined(np.stack([first, last], axis=1)))
+        """Add n diffs by their first and last update ids."""
+        self._parts.append(_merge(np.stack([first, last], axis=1)))
         if len(self._parts) >= _MAX_PARTS:
             self._parts = [self.ranges()]
 
     def ranges(self) -> I64:
-        """First and last id of each, lowest first, of shape (k, 2)."""
-        return _joined(np.concatenate(self._parts)) if self._parts else np.empty((0, 2), np.int64)
+        """First and last id of each range, lowest first, shape (k, 2)."""
+        return _merge(np.concatenate(self._parts)) if self._parts else np.empty((0, 2), np.int64)
 
 
 class MissingUpdates:
     """
-    The update ids between a log's largest and a recording's, and among these, that neither holds.
+    The update ids after a log's largest that are missing in a recording.
 
     Args:
-        newest: the log's largest, None where it has none. ranges: the recording's, see `UpdateRanges.ranges`.
+        newest: the log's largest id, None where it has none.
+        ranges: of the recording, see `UpdateRanges.ranges`.
     """
 
     def __init__(self, newest: int | None, ranges: I64) -> None:
@@ -47,14 +48,14 @@ class MissingUpdates:
             ranges = np.vstack([np.full((1, 2), newest, np.int64), later])
         self._missing = deque(find_gaps(ranges))
 
-    def before(self, first: int) -> Iterator[Range]:
-        """Those below a change that comes next, each once."""
+    def pop_before(self, first: int) -> Iterator[Range]:
+        """Remove and return the missing ranges below `first`, the first id of the next diff."""
         while self._missing and self._missing[0][1] < first:
             yield self._missing.popleft()
 
 
-def newest_update(importer: Importer) -> int | None:
-    """The largest update id at the log's end: the last change that came need not have it."""
+def find_newest_update(importer: Importer) -> int | None:
+    """Find the largest update id of the newest segment with diffs; the last diff need not have it. None for none."""
     for segment in reversed(importer.cold.catalogue.segments):
         files = [file for file in segment.files if file.kind == DIFF]
         if files:
@@ -63,10 +64,10 @@ def newest_update(importer: Importer) -> int | None:
     return None
 
 
-def _joined(ranges: I64) -> I64:
-    """Ranges that touch or overlap as one."""
+def _merge(ranges: I64) -> I64:
+    """Merge ranges that touch or overlap."""
     ranges = ranges[np.argsort(ranges[:, FIRST], kind="stable")]
-    reached = np.maximum.accumulate(ranges[:, LAST])
-    starts = np.append(0, np.flatnonzero(ranges[1:, FIRST] > reached[:-1] + 1) + 1)
+    highest = np.maximum.accumulate(ranges[:, LAST])
+    starts = np.append(0, np.flatnonzero(ranges[1:, FIRST] > highest[:-1] + 1) + 1)
     ends = np.append(starts[1:] - 1, len(ranges) - 1)
-    return np.stack([ranges[starts, FIRST], reached[ends]], axis=1)
+    return np.stack([ranges[starts, FIRST], highest[ends]], axis=1)

@@ -1,5 +1,5 @@
 """
-What the address before a recorded message says of it: whose it is, on which stream it came, of which kind of market.
+What the address before a recorded message tells: its symbol, its stream, and the kind of market.
 
 Source: binance-spot-api-docs and Binance's derivatives docs (July 2026), for the hosts, paths and names of streams.
 """
@@ -19,11 +19,12 @@ _FEW_LEVELS = re.compile(r"depth[0-9]")
 
 class Address(NamedTuple):
     """
-    An address as far as it tells of the market.
+    What an address tells of its messages.
 
     Attributes:
-        symbol: that all of it is about; None where it names none, or several. stream: that messages without a name of
-            their own came on; empty where it does not say. other_market: the kind of market where it is not spot.
+        symbol: of all its messages; None where it names none, or several.
+        stream: of messages that do not name theirs; empty where it does not say.
+        other_market: the kind of market where it is not spot, else empty.
     """
 
     symbol: str | None = None
@@ -36,7 +37,7 @@ NO_ADDRESS = Address()
 
 @lru_cache(maxsize=256)
 def address_of(text: bytes) -> Address:
-    """What an address says; whatever is none says nothing."""
+    """Parse an address; `NO_ADDRESS` for text that is none."""
     try:
         parts = urlsplit(unquote(text.decode("utf-8", "replace")))
     except ValueError:
@@ -50,7 +51,7 @@ def address_of(text: bytes) -> Address:
 
 
 def _stream_of(kinds: list[str]) -> str:
-    """The one stream; of several, the one whose messages do not say by themselves that they are a few best levels."""
+    """The one stream; of several, a partial depth stream, whose messages do not name it themselves."""
     if len(set(kinds)) == 1:
         return kinds[0]
     return next((kind for kind in kinds if _FEW_LEVELS.match(kind)), "")

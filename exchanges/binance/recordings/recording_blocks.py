@@ -1,5 +1,5 @@
 """
-A recording's messages of one market as columns, a few thousand at a time; what nobody can read is set aside.
+A recording's messages of one market as columns, a few thousand at a time; unreadable ones are kept apart.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -31,16 +31,16 @@ class Block:
 
     Attributes:
         recv_ns: when each came. messages: as they were sent.
-        tables: for a kind, which of the messages are of it, and their rows.
-        aside: for a message nobody can read, why, and its bytes.
-        too_large: how many of them are so for a quantity that does not fit so many decimals.
+        tables: by kind: indices of its messages, and their rows.
+        quarantine: by index of a message that cannot be used: the reason, and its bytes.
+        overflow_count: how many of these have a quantity that does not fit the mapper's decimals.
     """
 
     recv_ns: list[int]
     messages: list[bytes]
     tables: dict[str, tuple[list[int], pa.Table]]
-    aside: dict[int, tuple[str, bytes]]
-    too_large: int = 0
+    quarantine: dict[int, tuple[str, bytes]]
+    overflow_count: int = 0
 
 
 class RecordedFact(NamedTuple):
@@ -48,7 +48,10 @@ class RecordedFact(NamedTuple):
     A line of a recording as a fact of its market.
 
     Attributes:
-        data: its bytes in a log. message: as they were sent. fault: why nobody can read them, else empty.
+        kind: of the fact; quarantine for an unreadable line.
+        recv_ns: when it came.
+        data: its bytes in a log. message: its bytes as they were sent.
+        fault: why it cannot be read, else empty.
     """
 
     kind: str
@@ -59,53 +62,53 @@ class RecordedFact(NamedTuple):
 
 
 def facts_of(lines: RecordedLines, contents: Contents) -> Iterator[RecordedFact]:
-    """The facts of a market in a recording, in the order of their lines, unreadable ones among them."""
+    """The facts of a market in a recording, in the order of their lines, unreadable ones included."""
     for line in lines:
         if line.fault:
             yield RecordedFact(QUARANTINE, line.recv_ns, line.message, line.message, line.fault)
             continue
         try:
-            found = recognise(line.message, line.address)
+            message = recognise(line.message, line.address)
         except BadMessage as error:
             yield RecordedFact(QUARANTINE, line.recv_ns, line.message, line.message, str(error))
             continue
-        if contents.takes(line.number, found) and found.kind is not None:
-            data = found.body
-            if found.kind == SNAPSHOT:
-                data = pack_snapshot(line.recv_ns, line.recv_ns, found.limit, data)
-            yield RecordedFact(found.kind, line.recv_ns, data, found.body)
+        if contents.includes(line.number, message) and message.kind is not None:
+            data = message.body
+            if message.kind == SNAPSHOT:
+                data = pack_snapshot(line.recv_ns, line.recv_ns, message.limit, data)
+            yield RecordedFact(message.kind, line.recv_ns, data, message.body)
 
 
 def blocks_of(facts: Iterable[RecordedFact], mapper: BinanceMapper) -> Iterator[Block]:
-    """Facts of a recording as columns."""
+    """Parse facts of a recording into blocks of columns."""
     pending: list[RecordedFact] = []
     size = 0
     for fact in facts:
         pending.append(fact)
         size += len(fact.message)
         if len(pending) >= _MAX_FACTS or size >= _MAX_BYTES:
-            yield _block(pending, mapper)
+            yield _build_block(pending, mapper)
             pending, size = [], 0
     if pending:
-        yield _block(pending, mapper)
+        yield _build_block(pending, mapper)
 
 
-def _block(facts: Sequence[RecordedFact], mapper: BinanceMapper) -> Block:
-    aside = {place: (fact.fault, fact.message) for place, fact in enumerate(facts) if fact.fault}
-    block = Block([f.recv_ns for f in facts], [f.message for f in facts], {}, aside)
+def _build_block(facts: Sequence[RecordedFact], mapper: BinanceMapper) -> Block:
+    quarantine = {place: (fact.fault, fact.message) for place, fact in enumerate(facts) if fact.fault}
+    block = Block([f.recv_ns for f in facts], [f.message for f in facts], {}, quarantine)
     for kind in KINDS:
         places = [place for place, fact in enumerate(facts) if fact.kind == kind]
-        parts = list(_readable(facts, places, kind, mapper, block))
+        parts = list(_parse_readable(facts, places, kind, mapper, block))
         if parts:
             tables = [table for _, table in parts]
-            block.tables[kind] = [place for some, _ in parts for place in some], pa.concat_tables(tables)
+            block.tables[kind] = [place for part, _ in parts for place in part], pa.concat_tables(tables)
     return block
 
 
-def _readable(
+def _parse_readable(
     facts: Sequence[RecordedFact], places: list[int], kind: str, mapper: BinanceMapper, block: Block
 ) -> Iterator[tuple[list[int], pa.Table]]:
-    """The facts at some places as tables; halves are tried where a whole cannot be read."""
+    """The facts at some indices as tables; on an error each half is tried, down to the unreadable fact."""
     if not places:
         return
     try:
@@ -113,9 +116,9 @@ def _readable(
     except BadMessage as error:
         if len(places) > 1:
             middle = len(places) // 2
-            yield from _readable(facts, places[:middle], kind, mapper, block)
-            yield from _readable(facts, places[middle:], kind, mapper, block)
+            yield from _parse_readable(facts, places[:middle], kind, mapper, block)
+            yield from _parse_readable(facts, places[middle:], kind, mapper, block)
             return
         cause = error.__cause__
-        block.too_large += isinstance(cause, BadNumber) and cause.reason == "is too large"
-        block.aside[places[0]] = str(error), facts[places[0]].message
+        block.overflow_count += isinstance(cause, BadNumber) and cause.reason == "is too large"
+        block.quarantine[places[0]] = str(error), facts[places[0]].message

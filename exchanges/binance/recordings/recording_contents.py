@@ -1,5 +1,5 @@
 """
-What a recording holds, counted before anything of it is taken: which of its messages are of one market, and each once.
+What a recording contains, counted in a first pass: which of its messages are facts of one market, each once.
 """
 
 from collections import Counter
@@ -9,32 +9,36 @@ from dataclasses import dataclass, field
 from eventlog.facts.market import AGG_TRADE, DIFF, SNAPSHOT
 from eventlog.transfer.trade_import import LARGEST_STEP_BACK_NS
 from exchanges.binance.messages import BadMessage
-from exchanges.binance.recordings.recorded_messages import Futures, Recorded, recognise
+from exchanges.binance.recordings.recorded_messages import FuturesMessage, RecordedMessage, recognise
 from exchanges.binance.recordings.recording_lines import RecordedLines
-from exchanges.binance.recordings.recording_streams import DepthStreams, TradeStreams, widened
-from exchanges.binance.rising_ids import Newest
+from exchanges.binance.recordings.recording_streams import DepthStreams, TradeStreams, widen_range
+from exchanges.binance.rising_ids import NewestId
 from exchanges.errors import BadFile
 from market.timestamps import iso
 
 _FAST_DEPTH, _SLOW_DEPTH = "depth@100ms", "depth"
 _FUTURES_EVENTS = ("markPriceUpdate", "forceOrder", "bookTicker", "continuous_kline", "contractInfo")
-"""Spot's bookTicker has no event's name."""
-_NAMED = 3
+"""Spot has a bookTicker too, but without an event name."""
+_MAX_NAMES = 3
 
 
-class Restarted(Exception):
-    """An id lies below those that came long before it."""
+class IdsRestarted(Exception):
+    """An id is smaller than ids that came long before it."""
 
 
 @dataclass(slots=True)
 class Contents:
     """
-    The messages of a recording, by what they are.
+    The messages of a recording, counted by what they are.
 
     Attributes:
-        symbol: the market's. events: how many of each of the market's events, and of streams without a symbol.
-        others: how many messages of each other symbol. like_futures: how many trades are as of a futures market.
-        newest: each event's largest id, and the time it is of.
+        symbol: of the market.
+        lines: number of lines. last_ns: the latest receive time.
+        events: number of messages by event, of the market and of streams without a symbol.
+        others: number of messages by other symbol. streams: number of diffs by stream.
+        first_fault: why the first unreadable line cannot be read, empty for none.
+        like_futures: number of trades that look like those of a futures market.
+        newest: by event, the largest id and its time.
     """
 
     symbol: str
@@ -45,76 +49,81 @@ class Contents:
     streams: Counter[str] = field(default_factory=Counter)
     first_fault: str = ""
     like_futures: int = 0
-    newest: dict[str, Newest] = field(default_factory=dict)
+    newest: dict[str, NewestId] = field(default_factory=dict)
     _updates: dict[str, tuple[int, int]] = field(default_factory=dict)
     _books: list[tuple[int, int]] = field(default_factory=list)
     _foreign_books: frozenset[int] = frozenset()
     _trades: TradeStreams = field(default_factory=TradeStreams)
     _depth: DepthStreams = field(default_factory=DepthStreams)
-    _doubled_diffs: frozenset[int] = frozenset()
+    _duplicate_diffs: frozenset[int] = frozenset()
 
-    def add(self, number: int, found: Recorded, recv_ns: int) -> None:
+    def add(self, number: int, message: RecordedMessage, recv_ns: int) -> None:
         """
-        Count a message of a line.
+        Count a message.
+
+        Args:
+            number: of its line, from 1.
+            message: as recognised.
+            recv_ns: when it came.
 
         Raises:
-            Restarted: its id lies below those that came long before it.
+            IdsRestarted: its id is smaller than ids that came long before it.
         """
-        if found.symbol not in (None, self.symbol):
-            self.others[str(found.symbol)] += 1
+        if message.symbol not in (None, self.symbol):
+            self.others[str(message.symbol)] += 1
         else:
-            self.events[found.event] += 1
-            self.streams[found.stream] += found.kind == DIFF
-            self.like_futures += found.like_futures
-            self._add_own(number, found, recv_ns)
-        if found.ids is None:
+            self.events[message.event] += 1
+            self.streams[message.stream] += message.kind == DIFF
+            self.like_futures += message.like_futures
+            self._add_own(number, message, recv_ns)
+        if message.ids is None:
             return
-        if found.kind == DIFF and found.symbol is not None:
-            self._updates[found.symbol] = widened(self._updates.get(found.symbol), found.ids)
-        elif found.kind == SNAPSHOT and found.symbol is None:
-            self._books.append((number, found.ids[0]))
+        if message.kind == DIFF and message.symbol is not None:
+            self._updates[message.symbol] = widen_range(self._updates.get(message.symbol), message.ids)
+        elif message.kind == SNAPSHOT and message.symbol is None:
+            self._books.append((number, message.ids[0]))
 
-    def _add_own(self, number: int, found: Recorded, recv_ns: int) -> None:
-        """Which ids came on which stream, and whether they rise as time does."""
-        ids = found.ids
-        if found.kind == DIFF and found.stream == _SLOW_DEPTH:
+    def _add_own(self, number: int, message: RecordedMessage, recv_ns: int) -> None:
+        """Note which ids came on which stream, and check that ids rise with time."""
+        ids = message.ids
+        if message.kind == DIFF and message.stream == _SLOW_DEPTH:
             self._depth.add_slow(number, ids)
-        elif ids and found.kind == DIFF and found.stream == _FAST_DEPTH:
+        elif ids and message.kind == DIFF and message.stream == _FAST_DEPTH:
             self._depth.add_fast(ids)
-        elif ids and found.event == "aggTrade":
-            self._trades.add_aggregated(ids)
-        elif ids and found.event == "trade":
+        elif ids and message.event == "aggTrade":
+            self._trades.add_aggregate(ids)
+        elif ids and message.event == "trade":
             self._trades.add_single(ids[0], recv_ns)
-        if found.number is None or found.at_ns is None:
+        if message.number is None or message.time_ns is None:
             return
-        newest = self.newest.get(found.event)
-        if newest is None or found.number > newest.number:
-            self.newest[found.event] = Newest(found.number, found.at_ns)
-        elif newest.is_before(found.number, found.at_ns):
-            raise Restarted(newest.in_words(found.number, found.at_ns))
+        newest = self.newest.get(message.event)
+        if newest is None or message.number > newest.number:
+            self.newest[message.event] = NewestId(message.number, message.time_ns)
+        elif newest.shows_restart(message.number, message.time_ns):
+            raise IdsRestarted(newest.describe_restart(message.number, message.time_ns))
 
-    def settle(self) -> None:
-        """Everything was counted: books, which name no symbol, belong where their update ids do."""
-        self._doubled_diffs = self._depth.covered()
+    def finish(self) -> None:
+        """Finish counting: books name no symbol and are assigned by their update ids."""
+        self._duplicate_diffs = self._depth.redundant_lines()
         if self.others:
             self._foreign_books = frozenset(number for number, update in self._books if not self._is_ours(update))
         self._books = []
 
-    def takes(self, number: int, found: Recorded) -> bool:
-        """Whether a message of a line is a fact of this market."""
-        if found.kind is None or found.symbol not in (None, self.symbol):
+    def includes(self, number: int, message: RecordedMessage) -> bool:
+        """Whether a message, in line `number`, is a fact of this market."""
+        if message.kind is None or message.symbol not in (None, self.symbol):
             return False
-        if found.kind == AGG_TRADE:
-            return found.event == self.trade_event
-        if found.kind == DIFF:
-            return number not in self._doubled_diffs
+        if message.kind == AGG_TRADE:
+            return message.event == self.trade_event
+        if message.kind == DIFF:
+            return number not in self._duplicate_diffs
         return number not in self._foreign_books
 
     @property
     def futures_event(self) -> str | None:
-        """An event of a futures market beside trades that may be of one; None for none."""
-        found = (event for event in _FUTURES_EVENTS if self.events[event])
-        return next(found, None) if self._is_like_futures else None
+        """An event that only futures markets have, if the trades look like futures too; None for none."""
+        events = (event for event in _FUTURES_EVENTS if self.events[event])
+        return next(events, None) if self._is_like_futures else None
 
     @property
     def _is_like_futures(self) -> bool:
@@ -126,71 +135,71 @@ class Contents:
         return "aggTrade" if self.events["aggTrade"] else "trade"
 
     @property
-    def skipped(self) -> int:
-        """How many of the market's messages are not taken: other streams, and the same facts on a second stream."""
-        passed = sum(
+    def skip_count(self) -> int:
+        """Number of the market's messages that are skipped: other streams, and the same facts on a second stream."""
+        other_streams = sum(
             n for event, n in self.events.items() if event not in ("aggTrade", "trade", "depthUpdate", "depth")
         )
-        return passed + sum(count for count, _ in self._doubled())
+        return other_streams + sum(count for count, _ in self._duplicate_streams())
 
     @property
-    def foreign(self) -> int:
-        """How many messages are of other symbols."""
+    def foreign_count(self) -> int:
+        """Number of messages of other symbols."""
         return self.others.total() + len(self._foreign_books)
 
     def notes(self) -> list[str]:
-        """What a person must know of it."""
-        found = [f"{count:,} messages of {what}" for count, what in self._doubled()]
+        """Warnings for the user, one line each."""
+        notes = [f"{count:,} messages of {what}" for count, what in self._duplicate_streams()]
         if self._is_like_futures:
-            found.append("no trade has the field M, which spot's have and futures' have not: make sure that it is spot")
+            notes.append("no trade has the field M, which spot's have and futures' have not: make sure that it is spot")
         if self._foreign_books and not self._updates:
-            said = "books name no symbol; of several symbols without book updates nobody can tell whose they are"
-            found.append(f"{len(self._foreign_books):,} books were passed over: {said}")
+            reason = "books name no symbol; without book updates it is unknown which of several symbols they belong to"
+            notes.append(f"{len(self._foreign_books):,} books were passed over: {reason}")
         if self.others:
-            names = [f"{name} {count:,}" for name, count in self.others.most_common(_NAMED)]
-            more = " …" if len(self.others) > _NAMED else ""
+            names = [f"{name} {count:,}" for name, count in self.others.most_common(_MAX_NAMES)]
+            ellipsis = " …" if len(self.others) > _MAX_NAMES else ""
             books = f" and {len(self._foreign_books):,} books" if self._foreign_books and self._updates else ""
-            found.append(f"messages of other symbols were passed over: {', '.join(names)}{more}{books}")
-        return found
+            notes.append(f"messages of other symbols were passed over: {', '.join(names)}{ellipsis}{books}")
+        return notes
 
-    def _doubled(self) -> list[tuple[int, str]]:
-        """Facts that came on two streams, and how many are left out for it."""
-        found = []
+    def _duplicate_streams(self) -> list[tuple[int, str]]:
+        """For facts that came on two streams, the number that is left out, and a text that says so."""
+        duplicates = []
         if self.events["aggTrade"] and self.events["trade"]:
-            alone = self._trades.alone
-            but = f", but for {alone:,} that are not" if alone else ""
-            said = f"`trade` were passed over: the same trades are there as `aggTrade`{but}"
-            found.append((self.events["trade"], said))
-        if self._doubled_diffs:
-            said = f"`{_SLOW_DEPTH}` were passed over: their update ids lie among those of `{_FAST_DEPTH}`"
-            found.append((len(self._doubled_diffs), said))
-        return found
+            singles_only = self._trades.single_count
+            exception = f", but for {singles_only:,} that are not" if singles_only else ""
+            text = f"`trade` were passed over: the same trades are there as `aggTrade`{exception}"
+            duplicates.append((self.events["trade"], text))
+        if self._duplicate_diffs:
+            text = f"`{_SLOW_DEPTH}` were passed over: their update ids lie among those of `{_FAST_DEPTH}`"
+            duplicates.append((len(self._duplicate_diffs), text))
+        return duplicates
 
     @property
-    def changed_ns(self) -> int | None:
-        """When trades went over from one stream to the other; None where one has all of them."""
-        return self._trades.changed_ns
+    def switch_ns(self) -> int | None:
+        """When the recording switched from one trade stream to the other (ns); None where one has all trades."""
+        return self._trades.switch_ns
 
     def _is_ours(self, update: int) -> bool:
-        """Whether an update id lies nearer to those of this market than to those of any other in the recording."""
+        """Whether an update id is nearer to those of this market than to those of any other in the recording."""
         ours = self._updates.get(self.symbol)
         if ours is None:
             return False
-        if not self.others.keys() <= self._updates.keys():  # a symbol whose ids nobody knows: it may be of that one
+        if not self.others.keys() <= self._updates.keys():  # it may be of a symbol without known ids
             return ours[0] - 1 <= update <= ours[1]
         return all(
-            _distance(update, ours) < _distance(update, theirs)
-            for symbol, theirs in self._updates.items()
+            _distance(update, ours) < _distance(update, other_ids)
+            for symbol, other_ids in self._updates.items()
             if symbol != self.symbol
         )
 
 
 def contents_of(lines: RecordedLines, symbol: str) -> Contents:
     """
-    Read a recording through.
+    Count what a recording contains, in one pass.
 
     Raises:
-        BadFile: it is of a futures market, its times step back, or it holds nothing of the symbol that can be read.
+        BadFile: it is of a futures market, its times or ids step back, or it switches between trade streams.
     """
     contents = Contents(symbol)
     for line in lines:
@@ -206,24 +215,24 @@ def contents_of(lines: RecordedLines, symbol: str) -> Contents:
             continue
         try:
             contents.add(line.number, recognise(line.message, line.address), line.recv_ns)
-        except Restarted as error:
+        except IdsRestarted as error:
             raise BadFile(f"{lines.path} line {line.number}: {error}") from error
-        except Futures as error:
-            raise _of_futures(f"{lines.path} line {line.number}", str(error), symbol) from error
+        except FuturesMessage as error:
+            raise _futures_error(f"{lines.path} line {line.number}", str(error), symbol) from error
         except BadMessage as error:
             contents.first_fault = contents.first_fault or f"line {line.number}: {error}"
-    contents.settle()
-    if contents.changed_ns is not None:
+    contents.finish()
+    if contents.switch_ns is not None:
         raise BadFile(
-            f"{lines.path}: at {iso(contents.changed_ns)} it goes over from `trade` to `aggTrade`, or back, which "
+            f"{lines.path}: at {iso(contents.switch_ns)} it goes over from `trade` to `aggTrade`, or back, which "
             "count trades otherwise; cut it there and import the parts into storages of their own"
         )
     if contents.futures_event is not None:
-        raise _of_futures(str(lines.path), contents.futures_event, symbol)
+        raise _futures_error(str(lines.path), contents.futures_event, symbol)
     return contents
 
 
-def _of_futures(where: str, event: str, symbol: str) -> BadFile:
+def _futures_error(where: str, event: str, symbol: str) -> BadFile:
     return BadFile(
         f"{where}: its {event} message is of a futures market, and {symbol} here is spot; record the spot streams"
     )
@@ -231,21 +240,26 @@ def _of_futures(where: str, event: str, symbol: str) -> BadFile:
 
 def expect_any(lines: RecordedLines, contents: Contents, facts: Iterable[object]) -> None:
     """
-    Refuse a recording of which nothing is a fact of its market.
+    Refuse a recording without any fact of its market.
+
+    Args:
+        lines: of the recording, read to the end.
+        contents: of the recording; they tell what there is instead.
+        facts: of the market; only the first is consumed.
 
     Raises:
-        BadFile: it says what there was instead.
+        BadFile: there is none.
     """
     if any(True for _ in facts):
         return
     if contents.others:
-        said = "; ".join(contents.notes())
-        raise BadFile(f"{lines.path} holds nothing of {contents.symbol}; {said}; check --market")
-    torn = f"; {lines.torn}: it is cut short, fetch it again" if lines.torn else ""
+        notes = "; ".join(contents.notes())
+        raise BadFile(f"{lines.path} holds nothing of {contents.symbol}; {notes}; check --market")
+    truncation = f"; {lines.truncation}: it is cut short, fetch it again" if lines.truncation else ""
     if contents.first_fault:
-        raise BadFile(f"{lines.path}: nothing in it can be read; {contents.first_fault}{torn}")
-    raise BadFile(f"{lines.path} holds no trade, depth update or snapshot{torn}")
+        raise BadFile(f"{lines.path}: nothing in it can be read; {contents.first_fault}{truncation}")
+    raise BadFile(f"{lines.path} holds no trade, depth update or snapshot{truncation}")
 
 
-def _distance(number: int, reach: tuple[int, int]) -> int:
-    return max(reach[0] - number, number - reach[1], 0)
+def _distance(number: int, span: tuple[int, int]) -> int:
+    return max(span[0] - number, number - span[1], 0)

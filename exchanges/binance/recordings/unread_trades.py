@@ -1,5 +1,5 @@
 """
-What can be told of a message that nobody could read: whether it may have been a trade, and of which id; pure.
+What can be told of an unreadable message: whether it may have been a trade, and its agg id; pure.
 """
 
 import re
@@ -12,7 +12,7 @@ from exchanges.binance.messages import UNREADABLE, BadMessage
 from exchanges.binance.recordings.recorded_messages import recognise
 from exchanges.errors import BadFile
 
-_LARGEST_ID = 2**63 - 1
+_MAX_ID = 2**63 - 1
 _IDS = {"aggTrade": "a", "trade": "t"}
 _EVENT = re.compile(rb'(?:"e"\s*:\s*"|@)([A-Za-z0-9]+)')
 _SYMBOL = re.compile(rb'"s"\s*:\s*"([^"]*)"')
@@ -20,51 +20,55 @@ _MAKER = re.compile(rb'"[mM]"\s*:\s*(?:true|false)')
 _DIGITS = re.compile(r"[0-9]{1,19}")
 
 
-class Unread(NamedTuple):
-    """Whether a message may have been a trade, and its agg id, None where nothing whole says one."""
+class UnreadableMessage(NamedTuple):
+    """Whether a message may have been a trade, and its agg id, None where no complete id is in it."""
 
     may_be_trade: bool
     agg_id: int | None = None
 
 
-def unread(message: bytes, symbol: str, event: str) -> Unread:
+def inspect_unreadable(message: bytes, symbol: str, event: str) -> UnreadableMessage:
     """
-    What can be told of a message of a market, or of bytes that are none.
+    Inspect a message that could not be parsed, or bytes that are no message.
 
     Args:
-        event: that trades of the recording are taken from, `aggTrade` or `trade`.
+        message: its bytes.
+        symbol: of the market; a message of another one is no trade of this market.
+        event: that trades of the recording are read from, `aggTrade` or `trade`.
     """
     try:
-        found = recognise(message)
+        content = recognise(message)
     except BadFile:
-        return Unread(False)
+        return UnreadableMessage(False)
     except BadMessage:
-        return _in_text(message, symbol, event)
-    if found.kind != AGG_TRADE:
-        return Unread(False)
-    return Unread(True, found.number if found.number is not None else _id_of(found.body, found.event))
+        return _inspect_text(message, symbol, event)
+    if content.kind != AGG_TRADE:
+        return UnreadableMessage(False)
+    return UnreadableMessage(
+        True, content.number if content.number is not None else _find_id(content.body, content.event)
+    )
 
 
-def _id_of(body: bytes, event: str) -> int | None:
-    """An id that is written otherwise than the venue does, as text or with a point."""
+def _find_id(body: bytes, event: str) -> int | None:
+    """An id that is written in another way than Binance does, as text or with a decimal point."""
     try:
-        said: Any = msgspec.json.decode(body)[_IDS[event]]
+        value: Any = msgspec.json.decode(body)[_IDS[event]]
     except (KeyError, *UNREADABLE):
         return None
-    if isinstance(said, str) and _DIGITS.fullmatch(said):
-        said = int(said)
-    if isinstance(said, float) and said.is_integer():
-        said = int(said)
-    return said if type(said) is int and 0 <= said <= _LARGEST_ID else None
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
+        value = int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and 0 <= value <= _MAX_ID else None
 
 
-def _in_text(text: bytes, symbol: str, event: str) -> Unread:
-    """Of a torn message, or of two on one line; of several ids the first, and none that may be torn itself."""
+def _inspect_text(text: bytes, symbol: str, event: str) -> UnreadableMessage:
+    """Inspect a torn message, or two on one line; of several ids the first, and none that may be torn itself."""
     symbols = _SYMBOL.findall(text)
     if symbols and symbol.encode() not in symbols:
-        return Unread(False)
+        return UnreadableMessage(False)
     events = {name.decode() for name in _EVENT.findall(text)}
     if event not in events:  # the start of a message names it; of its end the maker's side is left
-        return Unread(not events and _MAKER.search(text) is not None)
-    found = re.search(rb'"%s"\s*:\s*([0-9]{1,18})\s*[,}]' % _IDS[event].encode(), text)
-    return Unread(True, int(found[1]) if found else None)
+        return UnreadableMessage(not events and _MAKER.search(text) is not None)
+    match = re.search(rb'"%s"\s*:\s*([0-9]{1,18})\s*[,}]' % _IDS[event].encode(), text)
+    return UnreadableMessage(True, int(match[1]) if match else None)

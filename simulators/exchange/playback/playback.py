@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from exchanges.binance.messages import BadMessage, unwrap
-from exchanges.binance.recordings.recording_lines import lines
+from exchanges.binance.recordings.recording_lines import read_lines
 from exchanges.errors import BadFile
 from market.errors import MarketError
 from market.fixed_point import parse_e8
@@ -93,7 +93,7 @@ def survey(paths: Sequence[Path]) -> Survey:
 def all_lines(paths: Sequence[Path]) -> Iterator[tuple[int, bytes]]:
     """The lines of several files as of one; see `exchanges.binance.recordings.recording.lines`."""
     for path in paths:
-        yield from lines(path)
+        yield from read_lines(path)
 
 
 class Playback:

@@ -40,21 +40,28 @@ async def nobody(_: LostRange) -> None:
 
 
 def test_whoever_comes_first_is_stored_first_even_while_the_queue_is_full() -> None:
-    """Three putters, room for two facts: nobody passes, and all that waits is visible."""
+    """Three tasks put facts, room for two: none passes, and all pending facts are visible."""
     writer = SlowWriter()
 
     async def main() -> None:
-        recorder = FactQueue(writer, lambda: None, nobody, room=QueueLimits(facts=2))  # type: ignore[arg-type]
-        putters = [asyncio.create_task(recorder.put([a_fact(i), a_fact(i + 1)])) for i in (1, 3, 5)]
+        queue = FactQueue(writer, lambda: None, nobody, limits=QueueLimits(facts=2))  # type: ignore[arg-type]
+        putters = [asyncio.create_task(queue.put([a_fact(i), a_fact(i + 1)])) for i in (1, 3, 5)]
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        assert [f.data for part in recorder.queued(AGG_TRADE) for f in part] == [b"1", b"2", b"3", b"4", b"5", b"6"]
+        assert [f.data for part in queue.pending_facts(AGG_TRADE) for f in part] == [
+            b"1",
+            b"2",
+            b"3",
+            b"4",
+            b"5",
+            b"6",
+        ]
         assert not any(p.done() for p in putters)
-        running = asyncio.create_task(recorder.run())
+        running = asyncio.create_task(queue.run())
         await asyncio.gather(*putters)
-        await recorder.stored()
+        await queue.wait_stored()
         running.cancel()
-        recorder.close()
+        queue.close()
 
     asyncio.run(main())
     assert writer.stored == [b"1", b"2", b"3", b"4", b"5", b"6"]
@@ -65,12 +72,12 @@ def test_stored_waits_for_its_own_facts() -> None:
     writer = SlowWriter()
 
     async def main() -> int:
-        recorder = FactQueue(writer, lambda: None, nobody)  # type: ignore[arg-type]
-        running = asyncio.create_task(recorder.run())
-        ticket = await recorder.put([a_fact(1)])
-        await recorder.stored(ticket)
+        queue = FactQueue(writer, lambda: None, nobody)  # type: ignore[arg-type]
+        running = asyncio.create_task(queue.run())
+        ticket = await queue.put([a_fact(1)])
+        await queue.wait_stored(ticket)
         running.cancel()
-        recorder.close()
+        queue.close()
         return ticket
 
     assert asyncio.run(main()) == 1
@@ -91,24 +98,24 @@ class StuckWriter(SlowWriter):
 
 
 class Ear:
-    """Counts what it is told."""
+    """Counts facts and waits."""
 
     def __init__(self) -> None:
-        self.heard = 0
+        self.fact_count = 0
         self.waits: list[float] = []
 
-    def arrived(self, arrivals: Sequence[Arrival]) -> None:
+    def on_arrivals(self, arrivals: Sequence[Arrival]) -> None:
         """Not of interest here."""
 
-    def stored(self, facts: Sequence[Fact]) -> None:
+    def on_stored(self, facts: Sequence[Fact]) -> None:
         """Some more."""
-        self.heard += len(facts)
+        self.fact_count += len(facts)
 
-    def waited(self, seconds: float) -> None:
+    def on_wait(self, seconds: float) -> None:
         """Once more."""
         self.waits.append(seconds)
 
-    def queued(self, depth: int) -> None:
+    def on_put(self, depth: int) -> None:
         """Not of interest here."""
 
 
@@ -124,29 +131,29 @@ def test_what_memory_has_no_room_for_goes_to_the_file_and_comes_back_in_order(tm
     writer, ear, spill = StuckWriter(), Ear(), Spill(tmp_path)
 
     async def main() -> tuple[int, int, set[bytes]]:
-        recorder = FactQueue(writer, lambda: None, nobody, spill, QueueLimits(facts=10), ear)  # type: ignore[arg-type]
-        running = asyncio.create_task(recorder.run())
+        queue = FactQueue(writer, lambda: None, nobody, spill, QueueLimits(facts=10), ear)  # type: ignore[arg-type]
+        running = asyncio.create_task(queue.run())
         deepest = 0
         for number in range(1, 1001):
-            await recorder.put([a_fact(number)])
-            deepest = max(deepest, recorder.queue_depth)
-            assert recorder.dropped == 0
-        seen = {f.data for part in recorder.queued(AGG_TRADE) for f in part}
+            await queue.put([a_fact(number)])
+            deepest = max(deepest, queue.queue_depth)
+            assert queue.drop_count == 0
+        pending = {f.data for part in queue.pending_facts(AGG_TRADE) for f in part}
         in_file = spill.pending_count
         writer.let.set()
-        await recorder.stored()
+        await queue.wait_stored()
         await until(lambda: not spill.is_open)
-        assert (recorder.dropped, recorder.queue_depth, recorder.queue_bytes) == (0, 0, 0)
+        assert (queue.drop_count, queue.queue_depth, queue.queue_bytes) == (0, 0, 0)
         running.cancel()
-        recorder.close()
-        return deepest, in_file, seen
+        queue.close()
+        return deepest, in_file, pending
 
-    deepest, in_file, seen = asyncio.run(main())
+    deepest, in_file, pending = asyncio.run(main())
     assert writer.stored == [b"%d" % n for n in range(1, 1001)]
-    assert seen == set(writer.stored)
+    assert pending == set(writer.stored)
     assert deepest <= 21
     assert in_file >= 980
-    assert (ear.heard, len(ear.waits) > 50) == (1000, True)
+    assert (ear.fact_count, len(ear.waits) > 50) == (1000, True)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -155,24 +162,24 @@ def test_a_full_disk_stops_reading_and_loses_nothing(tmp_path: Path) -> None:
     writer, spill = StuckWriter(), Spill(tmp_path, max_bytes=400)
 
     async def main() -> None:
-        recorder = FactQueue(writer, lambda: None, nobody, spill, QueueLimits(facts=10))  # type: ignore[arg-type]
-        running = asyncio.create_task(recorder.run())
+        queue = FactQueue(writer, lambda: None, nobody, spill, QueueLimits(facts=10))  # type: ignore[arg-type]
+        running = asyncio.create_task(queue.run())
 
         async def feed() -> None:
             for number in range(1, 101):
-                await recorder.put([a_fact(number)])
+                await queue.put([a_fact(number)])
 
         feeding = asyncio.create_task(feed())
-        await until(lambda: recorder.spill_error != "")
+        await until(lambda: queue.spill_error != "")
         await asyncio.sleep(0.05)
         assert not feeding.done()
-        assert "would grow beyond 400 bytes" in recorder.spill_error
-        assert (recorder.dropped, recorder.queue_depth <= 21) == (0, True)
+        assert "would grow beyond 400 bytes" in queue.spill_error
+        assert (queue.drop_count, queue.queue_depth <= 21) == (0, True)
         writer.let.set()
         await feeding
-        await recorder.stored()
+        await queue.wait_stored()
         running.cancel()
-        recorder.close()
+        queue.close()
 
     asyncio.run(main())
     assert writer.stored == [b"%d" % n for n in range(1, 101)]
@@ -184,14 +191,14 @@ def test_what_is_not_stored_at_the_end_is_left_to_the_next_start(tmp_path: Path,
     writer, spill = StuckWriter(), Spill(tmp_path)
 
     async def main() -> None:
-        recorder = FactQueue(writer, lambda: None, nobody, spill, QueueLimits(facts=10))  # type: ignore[arg-type]
-        running = asyncio.create_task(recorder.run())
+        queue = FactQueue(writer, lambda: None, nobody, spill, QueueLimits(facts=10))  # type: ignore[arg-type]
+        running = asyncio.create_task(queue.run())
         for number in range(1, count + 1):
-            await recorder.put([a_fact(number)])
+            await queue.put([a_fact(number)])
         await asyncio.sleep(0.01)
         running.cancel()
-        recorder.waiting_for_server = True
-        recorder.close()
+        queue.waiting_for_server = True
+        queue.close()
         writer.let.set()
 
     asyncio.run(main())

@@ -18,7 +18,7 @@ from runtime.settings.settings import Settings, SettingsError
 
 
 def settings(markets: int, **collects: Any) -> Settings:
-    """Settings that record so many markets, with 8 letters each."""
+    """Settings that record a number of markets, with 8 letters each."""
     names = [f"M{number:03d}USDT" for number in range(markets)]
     return Settings.model_validate(
         {
@@ -35,7 +35,7 @@ class Recording:
     def __init__(self, error: Exception | None = None) -> None:
         self.market = "binance:M000USDT"
         self.folder = None
-        self.measured = None
+        self.measure = None
         self.closed = False
         self._error = error
 
@@ -92,16 +92,16 @@ def test_more_streams_than_an_address_can_name_are_refused() -> None:
 )
 def test_what_may_wait_is_of_all_markets_together(markets: int, facts: int, size: int, spill: int) -> None:
     """Each has its part, whatever that is; but a queue of fewer than 100 facts is none."""
-    assert service.limits_of(settings(markets)) == Limits(QueueLimits(facts, size), spill)
+    assert service.build_limits(settings(markets)) == Limits(QueueLimits(facts, size), spill)
 
 
 def test_why_a_market_ended_is_told_with_the_reasons_inside() -> None:
     """What is known as its words, what is not with its traceback."""
     bug = ZeroDivisionError("by zero")
     error = ExceptionGroup("inside", [LogBroken("seq 7"), ExceptionGroup("deeper", [bug])])
-    with structlog.testing.capture_logs() as logged, pytest.raises(ExceptionGroup, match="inside"):
-        asyncio.run(service.until_stopped(Recording(error), asyncio.Event()))  # type: ignore[arg-type]
-    assert [(each["reason"], each["exc_info"]) for each in logged] == [("seq 7", None), ("by zero", bug)]
+    with structlog.testing.capture_logs() as lines, pytest.raises(ExceptionGroup, match="inside"):
+        asyncio.run(service.record_until_stopped(Recording(error), asyncio.Event()))  # type: ignore[arg-type]
+    assert [(line["reason"], line["exc_info"]) for line in lines] == [("seq 7", None), ("by zero", bug)]
 
 
 def test_the_error_of_one_market_is_raised_as_it_is_and_several_together() -> None:
@@ -124,34 +124,34 @@ def test_the_error_of_one_market_is_raised_as_it_is_and_several_together() -> No
 def test_a_recording_that_cannot_be_closed_is_logged() -> None:
     """So that the next one is closed, too."""
     recording = Recording(OSError("disk"))
-    with structlog.testing.capture_logs() as logged:
+    with structlog.testing.capture_logs() as lines:
         asyncio.run(service.close(recording))  # type: ignore[arg-type]
     assert recording.closed
-    assert [each["event"] for each in logged] == ["closing failed"]
+    assert [line["event"] for line in lines] == ["closing failed"]
 
 
 def test_work_is_left_when_told_to_stop() -> None:
     """Without an error, and what was at work is ended."""
-    ended: list[str] = []
+    errors: list[str] = []
 
     async def wait(name: str) -> None:
         try:
             await asyncio.Event().wait()
         finally:
-            ended.append(name)
+            errors.append(name)
 
     async def check() -> None:
         stop = asyncio.Event()
         asyncio.get_running_loop().call_later(0.01, stop.set)
-        await service.unless(stop, (wait(name) for name in "ab"))
+        await service.run_unless_stopped(stop, (wait(name) for name in "ab"))
 
     asyncio.run(asyncio.wait_for(check(), 5))
-    assert sorted(ended) == ["a", "b"]
+    assert sorted(errors) == ["a", "b"]
 
 
 def test_work_that_fails_ends_the_rest() -> None:
     """And its error is raised."""
-    ended: list[str] = []
+    errors: list[str] = []
 
     async def fail() -> None:
         raise UnknownSymbol("XRPFDUSD")
@@ -160,9 +160,9 @@ def test_work_that_fails_ends_the_rest() -> None:
         try:
             await asyncio.Event().wait()
         finally:
-            ended.append("wait")
+            errors.append("wait")
 
     with pytest.raises(ExceptionGroup) as caught:
-        asyncio.run(asyncio.wait_for(service.unless(asyncio.Event(), (each() for each in (wait, fail))), 5))
-    assert [str(each) for each in caught.value.exceptions] == ["XRPFDUSD"]
-    assert ended == ["wait"]
+        asyncio.run(asyncio.wait_for(service.run_unless_stopped(asyncio.Event(), (line() for line in (wait, fail))), 5))
+    assert [str(line) for line in caught.value.exceptions] == ["XRPFDUSD"]
+    assert errors == ["wait"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from exchanges.errors import BadFile
-from exchanges.packed_files import unpacked
+from exchanges.packed_files import open_unpacked
 from tests.conftest import ROOT
 
 TEXT = b"1,2,3\n4,5,6\n"
@@ -18,11 +18,11 @@ TEXT = b"1,2,3\n4,5,6\n"
 
 def read(path: Path, ending: str = "") -> tuple[str, bytes]:
     """All of a file."""
-    with unpacked(path, ending) as (name, stream):
+    with open_unpacked(path, ending) as (name, stream):
         return name, stream.read()
 
 
-def zipped(path: Path, **files: bytes) -> Path:
+def zip_files(path: Path, **files: bytes) -> Path:
     """A zip of some files; `__` in their names is a slash, `_csv` an ending."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in files.items():
@@ -32,11 +32,11 @@ def zipped(path: Path, **files: bytes) -> Path:
 
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
 def test_plain_packed_and_zipped_are_the_same(tmp_path: Path, mark: bytes) -> None:
-    """Without a byte order mark, whoever put one there."""
+    """A byte order mark is removed."""
     (tmp_path / "plain").write_bytes(mark + TEXT)
     (tmp_path / "packed").write_bytes(gzip.compress(mark + TEXT))
     (tmp_path / "parts").write_bytes(gzip.compress(mark + TEXT[:5]) + gzip.compress(TEXT[5:]))
-    zipped(tmp_path / "zipped", a_csv=mark + TEXT)
+    zip_files(tmp_path / "zipped", a_csv=mark + TEXT)
     assert [read(tmp_path / name)[1] for name in ("plain", "packed", "parts", "zipped")] == [TEXT] * 4
 
 
@@ -96,7 +96,7 @@ def test_only_regular_files_are_opened(tmp_path: Path) -> None:
 
 def test_an_encrypted_or_oddly_packed_zip_is_named(tmp_path: Path) -> None:
     """Methods that cannot be unpacked in blocks could fill the memory."""
-    path = zipped(tmp_path / "x.zip", a_csv=TEXT)
+    path = zip_files(tmp_path / "x.zip", a_csv=TEXT)
     data = bytearray(path.read_bytes())
     for at in (6, data.index(b"PK\x01\x02") + 8):
         data[at] |= 1
@@ -114,7 +114,7 @@ def test_a_file_that_changes_meanwhile_is_refused(tmp_path: Path) -> None:
     """A recorder still writes to it."""
     path = tmp_path / "x"
     path.write_bytes(TEXT * 1_000_000)
-    with unpacked(path) as (_, stream):
+    with open_unpacked(path) as (_, stream):
         stream.read(10)
         with open(path, "ab") as file:
             file.write(b"more")
@@ -132,13 +132,13 @@ from eventlog.transfer.importing import Importer
 from eventlog.names import LogName
 from eventlog.transfer.trade_import import import_trades
 from exchanges.binance.archives.archive import Archive
-from exchanges.binance.recordings.recording import bring_in
+from exchanges.binance.recordings.recording import append_recording
 from market.instrument import Market
 path, way = Path(sys.argv[1]), sys.argv[3]
 name = LogName("events", Market("binance", "BTCUSDT"))
 importer = Importer(ColdLog(path.parent / "storage", name), ManualClock(2**60))
 try:
-    bring_in(importer, path) if way == "recording" else import_trades(importer, path.name, Archive(path))
+    append_recording(importer, path) if way == "recording" else import_trades(importer, path.name, Archive(path))
     print("imported")
 except Exception as error:
     print(error)

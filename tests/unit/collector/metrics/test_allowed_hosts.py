@@ -37,7 +37,7 @@ def test_everything_else_is_not(header: str) -> None:
 
 def test_names_of_the_settings_are_answered() -> None:
     """A name, an address of either kind, with or without a port and brackets, in any case."""
-    names = {host_name(each) for each in ("Metrics.Example.", "10.0.0.5", "fd00::5", "[fd00::6]:9108", "box:9108")}
+    names = {host_name(host) for host in ("Metrics.Example.", "10.0.0.5", "fd00::5", "[fd00::6]:9108", "box:9108")}
     assert names == {"metrics.example", "10.0.0.5", "fd00::5", "fd00::6", "box"}
     for header in ("metrics.example:9108", "METRICS.EXAMPLE", "10.0.0.5:1", "[FD00:0::5]:9108", "[fd00::6]", "box"):
         assert is_allowed_host(header, {name for name in names if name is not None}), header

@@ -53,10 +53,10 @@ def test_a_clock_that_was_set_back_begins_a_new_window() -> None:
     """An hour ahead by mistake: what was counted there goes, what comes at the right time is counted as ever."""
     hour_ns = 3600 * SECOND_NS
     latency, mean = RollingLatency(), RollingMean()
-    for each in (latency, mean):
-        each.add([5 * US], T0 + hour_ns)
-        each.add([1 * US], T0)
-        each.add([2 * US], T0 + 290 * SECOND_NS)
+    for value in (latency, mean):
+        value.add([5 * US], T0 + hour_ns)
+        value.add([1 * US], T0)
+        value.add([2 * US], T0 + 290 * SECOND_NS)
     assert latency.summary(T0 + 290 * SECOND_NS)["count"] == 2
     assert mean.summary(T0 + 290 * SECOND_NS) == {"avg": 1.5 * US, "max": 2 * US, "count": 2}
     assert mean.summary(T0 + 300 * SECOND_NS) == {"avg": 2 * US, "max": 2 * US, "count": 1}
@@ -101,10 +101,10 @@ def test_a_percentile_is_at_most_a_sixty_fourth_off(durations_ns: list[int]) -> 
     """Never below the nearest rank of the durations in µs, and above it by less than 1/64."""
     latency = RollingLatency()
     latency.add(durations_ns, T0)
-    said = latency.summary(T0)
-    ordered = sorted(d // US for d in durations_ns)
+    summary = latency.summary(T0)
+    ranked = sorted(d // US for d in durations_ns)
     for share in (50, 95, 99):
-        true_us = ordered[math.ceil(len(ordered) * share / 100) - 1]
-        found = said[f"p{share}_ms"]
-        assert found is not None
-        assert true_us <= round(found * 1_000) <= true_us + abs(true_us) / 64
+        true_us = ranked[math.ceil(len(ranked) * share / 100) - 1]
+        figure = summary[f"p{share}_ms"]
+        assert figure is not None
+        assert true_us <= round(figure * 1_000) <= true_us + abs(true_us) / 64

@@ -13,8 +13,8 @@ import pytest
 import structlog
 
 from collector.fact_queue import FactQueue
-from collector.metrics.metrics import Meter, measured, publish, summary_line
-from collector.metrics.prometheus import text_of
+from collector.metrics.metrics import Meter, measure_market, publish, summary_line
+from collector.metrics.prometheus import to_text
 from eventlog.clock import ManualClock
 from eventlog.facts.capture import BOOK_RESET, QUARANTINE, BookReset
 from eventlog.facts.entry import Fact
@@ -49,7 +49,7 @@ def a_meter() -> tuple[Meter, ManualClock]:
 def test_event_latency_is_receive_time_less_event_time() -> None:
     """Trades 20 and 40 µs late and a diff that seems 1 ms early; a REST row has no event time and none is counted."""
     meter, clock = a_meter()
-    meter.arrived(
+    meter.on_arrivals(
         [
             Arrival("connected", T0, None),
             Arrival("agg_trade", T0 + 20_000, a_trade(1, at_ns=T0)),
@@ -59,23 +59,23 @@ def test_event_latency_is_receive_time_less_event_time() -> None:
         ]
     )
     clock.advance(2 * SECOND_NS)
-    said = meter.summary()
-    assert said["event_latency"]["agg_trade"] == {"count": 2, "p50_ms": 0.02, "p95_ms": 0.04, "p99_ms": 0.04}
-    assert said["event_latency"]["diff"] == {"count": 1, "p50_ms": -0.993, "p95_ms": -0.993, "p99_ms": -0.993}
-    assert said["receive_rate_per_s"] == {"agg_trade": 1.0, "diff": 0.5}
-    assert said["received"] == {"agg_trade": 3, "diff": 1, "quarantine": 0}
-    assert (said["connects"], said["disconnects"], said["reconnects"]) == (1, 0, 0)
+    figures = meter.summary()
+    assert figures["event_latency"]["agg_trade"] == {"count": 2, "p50_ms": 0.02, "p95_ms": 0.04, "p99_ms": 0.04}
+    assert figures["event_latency"]["diff"] == {"count": 1, "p50_ms": -0.993, "p95_ms": -0.993, "p99_ms": -0.993}
+    assert figures["receive_rate_per_s"] == {"agg_trade": 1.0, "diff": 0.5}
+    assert figures["received"] == {"agg_trade": 3, "diff": 1, "quarantine": 0}
+    assert (figures["connects"], figures["disconnects"], figures["reconnects"]) == (1, 0, 0)
 
 
 def test_pipeline_latency_is_stored_less_received() -> None:
     """Facts that came 100, 60 and 10 µs ago are stored now: 10, 60, 100 µs, and the batch spans 90."""
     meter, clock = a_meter()
     clock.advance(100_000)
-    meter.stored([a_trade(1, recv_ns=T0), a_trade(2, recv_ns=T0 + 40_000), a_trade(3, recv_ns=T0 + 90_000)])
-    said = meter.summary()
-    assert said["pipeline_latency"]["agg_trade"] == {"count": 3, "p50_ms": 0.06, "p95_ms": 0.1, "p99_ms": 0.1}
-    assert said["pipeline_latency"]["diff"]["count"] == 0
-    assert said["batch_time_span"] == {"count": 1, "p50_ms": 0.09, "p95_ms": 0.09, "p99_ms": 0.09}
+    meter.on_stored([a_trade(1, recv_ns=T0), a_trade(2, recv_ns=T0 + 40_000), a_trade(3, recv_ns=T0 + 90_000)])
+    figures = meter.summary()
+    assert figures["pipeline_latency"]["agg_trade"] == {"count": 3, "p50_ms": 0.06, "p95_ms": 0.1, "p99_ms": 0.1}
+    assert figures["pipeline_latency"]["diff"]["count"] == 0
+    assert figures["batch_time_span"] == {"count": 1, "p50_ms": 0.09, "p95_ms": 0.09, "p99_ms": 0.09}
 
 
 def a_stream_trade(number: int, recv_ns: int) -> Arrival:
@@ -98,9 +98,9 @@ def test_what_was_asked_for_is_in_no_latency() -> None:
     meter, clock = a_meter()
     arrivals = [a_stream_trade(5_001, T0), a_stream_trade(5_002, T0 + 1), a_stream_diff(1, 1, T0 + 2)]
     page = [a_rest_trade(n, at_ns=T0 - 3600 * SECOND_NS) for n in range(4_001, 5_001)]
-    meter.arrived(arrivals)
+    meter.on_arrivals(arrivals)
     clock.advance(MS)
-    meter.stored([*page, *facts_of(arrivals)])
+    meter.on_stored([*page, *facts_of(arrivals)])
     summary = meter.summary()
     assert summary["fetched"] == {"agg_trade": 1000}
     assert summary["received"] == {"agg_trade": 2, "diff": 1, "quarantine": 0}
@@ -111,12 +111,12 @@ def test_what_was_asked_for_is_in_no_latency() -> None:
 
 
 def test_a_live_trade_is_told_from_a_fetched_one_without_being_seen_to_arrive() -> None:
-    """What an earlier run of the meter saw, or nobody: a stream message has an event time, a REST row has none."""
+    """Trades whose arrival the meter did not see: a stream message has an event time, a REST row has none."""
     meter, clock = a_meter()
     clock.advance(MS)
     odd = Fact("agg_trade", T0, b'{ "a":1,"p":"1","q":"1","f":1,"l":1,"T":1, "m":true, "E" : 1704067200000, "s":"X"}')
     rest = Fact("agg_trade", T0, b'{"E2":5,"note":"\\"E\\":1","a":1,"p":"1","q":"1","f":1,"l":1,"T":1,"m":true}')
-    meter.stored([a_trade(1, recv_ns=T0), odd, rest, a_rest_trade(2)])
+    meter.on_stored([a_trade(1, recv_ns=T0), odd, rest, a_rest_trade(2)])
     summary = meter.summary()
     assert summary["fetched"] == {"agg_trade": 2}
     assert summary["pipeline_latency"]["agg_trade"]["count"] == 2
@@ -127,9 +127,9 @@ def test_a_stream_without_event_times_is_still_a_stream() -> None:
     clock = ManualClock(T0)
     meter = Meter(clock, lambda _: None)
     arrivals = [a_stream_trade(n, T0 + n) for n in range(10)]
-    meter.arrived(arrivals)
+    meter.on_arrivals(arrivals)
     clock.advance(MS)
-    meter.stored(facts_of(arrivals))
+    meter.on_stored(facts_of(arrivals))
     summary = meter.summary()
     assert (summary["fetched"], summary["pipeline_latency"]["agg_trade"]["count"]) == ({"agg_trade": 0}, 10)
     assert summary["event_latency"]["agg_trade"]["count"] == 0
@@ -139,17 +139,17 @@ def test_trades_that_came_twice_do_not_pile_up() -> None:
     """100,000 that are never stored: memory holds some thousand of them, and the newest are still known."""
     meter = Meter(ManualClock(T0), lambda _: None)
     for start in range(0, 100_000, 100):
-        meter.arrived([a_stream_trade(n, T0 + n) for n in range(start, start + 100)])
-    assert len(meter._on_the_way) <= 4_000
-    meter.stored([a_trade(99_999, recv_ns=T0 + 99_999)])
+        meter.on_arrivals([a_stream_trade(n, T0 + n) for n in range(start, start + 100)])
+    assert len(meter._in_flight) <= 4_000
+    meter.on_stored([a_trade(99_999, recv_ns=T0 + 99_999)])
     assert meter.summary()["fetched"] == {"agg_trade": 0}
 
 
 def test_batch_span_is_how_many_update_ids_a_diff_has() -> None:
     """Of ids 11 to 12, 13 to 13 and 14 to 20: 2, 1 and 7, 3.333 on average; five minutes later there is none."""
     meter, clock = a_meter()
-    meter.arrived([a_stream_diff(11, 12), a_stream_trade(1, T0), a_stream_diff(13, 13)])
-    meter.arrived([a_stream_diff(14, 20)])
+    meter.on_arrivals([a_stream_diff(11, 12), a_stream_trade(1, T0), a_stream_diff(13, 13)])
+    meter.on_arrivals([a_stream_diff(14, 20)])
     assert meter.summary()["batch_span"] == {"avg": 3.333, "max": 7, "count": 3}
     clock.advance(310 * SECOND_NS)
     assert meter.summary()["batch_span"] == {"avg": None, "max": None, "count": 0}
@@ -160,21 +160,21 @@ def test_the_deepest_queue_of_five_minutes() -> None:
     meter, clock = a_meter()
     assert meter.summary()["queue_max_depth"] == 0
     for depth in (3, 9, 1):
-        meter.queued(depth)
-    meter.stored([])
+        meter.on_put(depth)
+    meter.on_stored([])
     assert meter.summary()["queue_max_depth"] == 9
     clock.advance(310 * SECOND_NS)
-    meter.queued(1)
+    meter.on_put(1)
     assert meter.summary()["queue_max_depth"] == 1
 
 
 def test_waits_for_room_are_added_up() -> None:
     """Two waits: their number, sum and longest."""
     meter, _ = a_meter()
-    meter.waited(0.25)
-    meter.waited(1.5)
-    said = meter.summary()
-    assert (said["queue_waits"], said["queue_waited_s"], said["queue_longest_wait_s"]) == (2, 1.75, 1.5)
+    meter.on_wait(0.25)
+    meter.on_wait(1.5)
+    figures = meter.summary()
+    assert (figures["queue_waits"], figures["queue_waited_s"], figures["queue_longest_wait_s"]) == (2, 1.75, 1.5)
 
 
 def test_the_file_and_the_endpoint_say_the_same(tmp_path: Path) -> None:
@@ -190,15 +190,15 @@ def test_the_file_and_the_endpoint_say_the_same(tmp_path: Path) -> None:
         recorder = FactQueue(Shelf(), lambda: None, nobody, listener=meter)  # type: ignore[arg-type]
         running = asyncio.create_task(recorder.run())
         await recorder.put(facts)
-        await recorder.stored()
+        await recorder.wait_stored()
         port = await asyncio.get_running_loop().run_in_executor(None, free_port)
-        source = {tmp_path: lambda: measured("binance:BTCFDUSD", meter, recorder, clock)}
+        source = {tmp_path: lambda: measure_market("binance:BTCFDUSD", meter, recorder, clock)}
         publishing = asyncio.create_task(publish(source, "127.0.0.1", port, every_s=0.01))
         text = ""
         async with asyncio.timeout(10):
             while not text or not (tmp_path / "metrics.json").exists():
                 await asyncio.sleep(0.02)
-                text = await asyncio.get_running_loop().run_in_executor(None, scraped, port)
+                text = await asyncio.get_running_loop().run_in_executor(None, scrape, port)
         for task in (publishing, running):
             task.cancel()
         await asyncio.gather(publishing, running, return_exceptions=True)
@@ -206,14 +206,19 @@ def test_the_file_and_the_endpoint_say_the_same(tmp_path: Path) -> None:
         return text
 
     text = asyncio.run(main())
-    said = json.loads((tmp_path / "metrics.json").read_text())
-    assert (said["resyncs"], said["quarantined"], said["dropped"], said["last_seq"]) == (1, 1, 0, 4)
-    assert said["stored"] == {"agg_trade": 2, "book_reset": 1, "quarantine": 1}
+    figures = json.loads((tmp_path / "metrics.json").read_text())
+    assert (figures["resyncs"], figures["quarantined"], figures["dropped"], figures["last_seq"]) == (1, 1, 0, 4)
+    assert figures["stored"] == {"agg_trade": 2, "book_reset": 1, "quarantine": 1}
     assert 'liquidity_collector_stored_total{market="binance:BTCFDUSD",kind="agg_trade"} 2\n' in text
     assert 'liquidity_collector_last_seq_total{market="binance:BTCFDUSD"} 4\n' in text
     assert 'liquidity_collector_dropped{market="binance:BTCFDUSD"} 0\n' in text
-    assert text == text_of([said])
-    assert (said["queue_depth"], said["cache_size"], said["queue_max_depth"], said["max_depth"]) == (0, 0, 4, 4)
+    assert text == to_text([figures])
+    assert (figures["queue_depth"], figures["cache_size"], figures["queue_max_depth"], figures["max_depth"]) == (
+        0,
+        0,
+        4,
+        4,
+    )
 
 
 class StuckShelf(Shelf):
@@ -244,10 +249,10 @@ def test_depth_and_cache_are_seen_while_nothing_is_stored() -> None:
             while not recorder._in_hand:
                 await asyncio.sleep(0.001)
         await recorder.put([a_trade(n, recv_ns=T0 + n) for n in range(5, 8)])
-        during = measured("binance:BTCFDUSD", meter, recorder, clock)
+        during = measure_market("binance:BTCFDUSD", meter, recorder, clock)
         shelf.let.set()
-        await recorder.stored()
-        after = measured("binance:BTCFDUSD", meter, recorder, clock)
+        await recorder.wait_stored()
+        after = measure_market("binance:BTCFDUSD", meter, recorder, clock)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         recorder.close()
@@ -262,18 +267,18 @@ def test_depth_and_cache_are_seen_while_nothing_is_stored() -> None:
 def a_measurement() -> dict[str, Any]:
     """What is measured of a market that has brought one trade."""
     meter, clock = a_meter()
-    meter.arrived([a_stream_trade(1, T0 + MS)])
+    meter.on_arrivals([a_stream_trade(1, T0 + MS)])
     clock.advance(2 * MS)
-    meter.stored([a_trade(1, recv_ns=T0 + MS)])
+    meter.on_stored([a_trade(1, recv_ns=T0 + MS)])
 
     async def nobody(_: LostRange) -> None:
         return None
 
     recorder = FactQueue(Shelf(), lambda: None, nobody, listener=meter)  # type: ignore[arg-type]
     recorder.counts = {BOOK_RESET: 2, QUARANTINE: 3}
-    found = measured("binance:BTCFDUSD", meter, recorder, clock)
+    summary = measure_market("binance:BTCFDUSD", meter, recorder, clock)
     recorder.close()
-    return found
+    return summary
 
 
 def test_a_summary_line_is_flat_and_leaves_out_what_is_not_known() -> None:
@@ -349,8 +354,8 @@ def test_a_port_that_is_taken_is_tried_until_it_is_free(tmp_path: Path, host: st
 
     async def main() -> str:
         loop = asyncio.get_running_loop()
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            port = taken.getsockname()[1]
+        with socket.create_server(("127.0.0.1", 0)) as port_socket:
+            port = port_socket.getsockname()[1]
             publishing = asyncio.create_task(publish({tmp_path: a_measurement}, host, port, every_s=0.01))
             await _until((tmp_path / "metrics.json").exists)
             await _until(lambda: any(line["event"] == "no metrics endpoint, trying again" for line in lines))
@@ -358,7 +363,7 @@ def test_a_port_that_is_taken_is_tried_until_it_is_free(tmp_path: Path, host: st
         text = ""
         async with asyncio.timeout(10):
             while not text:
-                text = await loop.run_in_executor(None, scraped, port)
+                text = await loop.run_in_executor(None, scrape, port)
         publishing.cancel()
         await asyncio.gather(publishing, return_exceptions=True)
         return text
@@ -399,9 +404,9 @@ def test_every_metric_has_a_type_and_stands_together() -> None:
         return None
 
     recorder = FactQueue(Shelf(), lambda: None, nobody)  # type: ignore[arg-type]
-    said = [measured(market, meter, recorder, clock) for market in ("binance:A", 'binance:"B\\')]
+    figures = [measure_market(market, meter, recorder, clock) for market in ("binance:A", 'binance:"B\\')]
     recorder.close()
-    lines = text_of(said).splitlines()
+    lines = to_text(figures).splitlines()
     order: list[str] = []
     for line in lines:
         name = line.split()[2] if line.startswith("#") else line.partition("{")[0]
@@ -412,8 +417,8 @@ def test_every_metric_has_a_type_and_stands_together() -> None:
     assert 'liquidity_collector_queue_depth{market="binance:\\"B\\\\"} 0' in lines
 
 
-def scraped(port: int) -> str:
-    """What Prometheus would get, nothing while nobody answers."""
+def scrape(port: int) -> str:
+    """What Prometheus would get, empty while there is no answer."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as reply:
             assert reply.headers["Content-Type"].startswith("text/plain; version=0.0.4")

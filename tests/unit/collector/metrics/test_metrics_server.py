@@ -1,4 +1,4 @@
-"""The endpoint over real sockets: what is answered, what is not, and what nobody may take from it."""
+"""The endpoint over real sockets: what is answered, what is refused, and which resources it never uses up."""
 
 import asyncio
 import errno
@@ -41,7 +41,7 @@ async def an_endpoint(
 
 
 async def can_connect(port: int) -> bool:
-    """Whether somebody listens there."""
+    """Whether a server listens there."""
     try:
         _, writer = await asyncio.open_connection("127.0.0.1", port)
     except ConnectionError:
@@ -51,7 +51,7 @@ async def can_connect(port: int) -> bool:
     return True
 
 
-async def exchanged(port: int, *parts: bytes) -> bytes:
+async def exchange_bytes(port: int, *parts: bytes) -> bytes:
     """All that comes back for some bytes until the other side closes."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
@@ -85,7 +85,7 @@ async def test_a_scrape_is_answered_and_the_connection_closed() -> None:
     async with an_endpoint() as port:
         for line in ("GET /metrics HTTP/1.1", "GET /metrics?x=1 HTTP/1.1", "GET /metrics HTTP/1.0"):
             status, headers, body = parts_of(
-                await exchanged(port, a_request(line, "localhost", "Connection: keep-alive"))
+                await exchange_bytes(port, a_request(line, "localhost", "Connection: keep-alive"))
             )
             assert (status, body, headers["connection"]) == (200, b"up 1\n", "close")
             assert headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
@@ -95,7 +95,7 @@ async def test_a_scrape_is_answered_and_the_connection_closed() -> None:
 async def test_a_head_request_has_no_body() -> None:
     """The same headers, nothing behind them."""
     async with an_endpoint() as port:
-        status, headers, body = parts_of(await exchanged(port, a_request("HEAD /metrics HTTP/1.1")))
+        status, headers, body = parts_of(await exchange_bytes(port, a_request("HEAD /metrics HTTP/1.1")))
         assert (status, headers["content-length"], headers["connection"], body) == (200, "5", "close", b"")
 
 
@@ -133,9 +133,9 @@ async def test_nothing_but_get_and_head_of_metrics(request_head: bytes, status: 
     """Another path, method or Host, and what is no request: a status, one line, the end; nothing of it in the log."""
     with structlog.testing.capture_logs() as lines:
         async with an_endpoint() as port:
-            answer = await exchanged(port, request_head)
-    found, headers, body = parts_of(answer)
-    assert (found, headers["connection"]) == (status, "close")
+            answer = await exchange_bytes(port, request_head)
+    response, headers, body = parts_of(answer)
+    assert (response, headers["connection"]) == (status, "close")
     assert body.count(b"\n") == 1
     assert ("allow" in headers) == (status == 405)
     assert [line["event"] for line in lines] == ["metrics"]
@@ -145,7 +145,7 @@ async def test_two_hosts_are_none() -> None:
     """Which of them a proxy took is not known here."""
     async with an_endpoint() as port:
         status, _, _ = parts_of(
-            await exchanged(port, a_request("GET /metrics HTTP/1.1", "localhost", "Host: localhost"))
+            await exchange_bytes(port, a_request("GET /metrics HTTP/1.1", "localhost", "Host: localhost"))
         )
         assert status in (400, 403)
 
@@ -154,7 +154,7 @@ async def test_hosts_of_the_settings_are_answered() -> None:
     """The address that is listened on, and the names that are allowed; no others."""
     async with an_endpoint(host="0.0.0.0", allowed_hosts=("box.example", "fd00::5")) as port:
         statuses = [
-            parts_of(await exchanged(port, a_request("GET /metrics HTTP/1.1", f"{host}:{port}")))[0]
+            parts_of(await exchange_bytes(port, a_request("GET /metrics HTTP/1.1", f"{host}:{port}")))[0]
             for host in ("box.example", "BOX.example", "[fd00::5]", "0.0.0.0", "other.example")
         ]
     assert statuses == [200, 200, 200, 200, 403]
@@ -163,7 +163,7 @@ async def test_hosts_of_the_settings_are_answered() -> None:
 async def test_a_request_in_single_bytes_is_answered() -> None:
     """As long as it comes in time."""
     async with an_endpoint() as port:
-        status, _, body = parts_of(await exchanged(port, *(bytes([byte]) for byte in a_request())))
+        status, _, body = parts_of(await exchange_bytes(port, *(bytes([byte]) for byte in a_request())))
         assert (status, body) == (200, b"up 1\n")
 
 
@@ -181,7 +181,7 @@ async def test_who_stops_sending_is_answered_still() -> None:
 async def test_a_second_request_is_not_looked_at() -> None:
     """Two at once: one answer."""
     async with an_endpoint() as port:
-        assert (await exchanged(port, a_request() + a_request())).count(b"HTTP/1.1 200") == 1
+        assert (await exchange_bytes(port, a_request() + a_request())).count(b"HTTP/1.1 200") == 1
 
 
 @pytest.mark.parametrize("size", [8_193, 100_000, 2_000_000])
@@ -190,7 +190,7 @@ async def test_a_head_is_bounded(size: int) -> None:
     async with an_endpoint() as port:
         for unit in (b"x", b"a: b\r\n"):
             start = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nX: "
-            answer = await exchanged(port, start + unit * (size // len(unit)))
+            answer = await exchange_bytes(port, start + unit * (size // len(unit)))
             assert answer == b"" or parts_of(answer)[0] == 431
 
 
@@ -201,15 +201,15 @@ async def test_a_head_of_eight_kilobytes_is_read() -> None:
     head = a_request("GET /metrics HTTP/1.1", "localhost", *fields)
     async with an_endpoint() as port:
         assert len(head) == 8_192
-        assert parts_of(await exchanged(port, head))[0] == 200
-        assert parts_of(await exchanged(port, head.replace(b"X: y", b"X: yy", 1)))[0] == 431
+        assert parts_of(await exchange_bytes(port, head))[0] == 200
+        assert parts_of(await exchange_bytes(port, head.replace(b"X: y", b"X: yy", 1)))[0] == 431
 
 
 @pytest.mark.parametrize("sent", [b"", b"G", b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n", b"\r\n"])
 async def test_a_head_that_does_not_come_ends_its_connection(sent: bytes) -> None:
     """Nothing or a part of it: closed when its time is over, also while another byte comes again and again."""
     async with an_endpoint(limits=ConnectionLimits(head_s=0.2, lifetime_s=60.0)) as port:
-        assert await exchanged(port, sent) == b""
+        assert await exchange_bytes(port, sent) == b""
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(sent)
         answer = asyncio.create_task(reader.read())
@@ -223,7 +223,7 @@ async def test_a_head_that_does_not_come_ends_its_connection(sent: bytes) -> Non
 
 
 async def test_a_connection_ends_with_its_life_however_slowly_it_is_read() -> None:
-    """Answers of 50 MB that nobody reads: their connections are gone when their time is over, and there is room."""
+    """Answers of 50 MB that are not read: their connections end when their lifetime is over, and there is room."""
     limits = ConnectionLimits(head_s=60.0, lifetime_s=0.3)
     async with an_endpoint(text=lambda: "x" * 50_000_000, limits=limits) as port:
         loop = asyncio.get_running_loop()
@@ -239,7 +239,7 @@ async def test_a_connection_ends_with_its_life_however_slowly_it_is_read() -> No
         async with asyncio.timeout(20):
             while not answer:
                 await asyncio.sleep(0.05)
-                answer = await exchanged(port, a_request())
+                answer = await exchange_bytes(port, a_request())
         assert answer.startswith(b"HTTP/1.1 200")
         for client in clients:
             client.close()
@@ -248,55 +248,55 @@ async def test_a_connection_ends_with_its_life_however_slowly_it_is_read() -> No
 async def test_an_excess_connection_is_closed_at_once() -> None:
     """Sixteen say nothing, the next ones are closed without a word; one leaves, and there is room again."""
     async with an_endpoint() as port:
-        held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(MAX_CONNECTIONS)]
-        assert await exchanged(port, a_request()) == b""
-        for reader, _ in held:
+        clients = [await asyncio.open_connection("127.0.0.1", port) for _ in range(MAX_CONNECTIONS)]
+        assert await exchange_bytes(port, a_request()) == b""
+        for reader, _ in clients:
             assert not reader.at_eof()
-        held[3][1].close()
+        clients[3][1].close()
         async with asyncio.timeout(10):
-            while not (await exchanged(port, a_request())).startswith(b"HTTP/1.1 200"):
+            while not (await exchange_bytes(port, a_request())).startswith(b"HTTP/1.1 200"):
                 await asyncio.sleep(0.01)
-        for _, writer in held:
+        for _, writer in clients:
             writer.close()
-        await asyncio.gather(*(writer.wait_closed() for _, writer in held))
+        await asyncio.gather(*(writer.wait_closed() for _, writer in clients))
 
 
 async def test_one_answer_serves_everybody_for_a_second() -> None:
     """A hundred scrapes in a row: the figures are put together once or twice, not a hundred times."""
-    asked = [0]
+    calls = [0]
 
     def text() -> str:
-        asked[0] += 1
-        return f"asked {asked[0]}\n"
+        calls[0] += 1
+        return f"asked {calls[0]}\n"
 
     async with an_endpoint(text=text) as port:
         loop = asyncio.get_running_loop()
         since = loop.time()
         for _ in range(100):
-            assert (await exchanged(port, a_request())).startswith(b"HTTP/1.1 200")
-        assert asked[0] <= 1 + (loop.time() - since)
+            assert (await exchange_bytes(port, a_request())).startswith(b"HTTP/1.1 200")
+        assert calls[0] <= 1 + (loop.time() - since)
 
 
 async def test_a_bug_in_the_figures_is_told_and_costs_one_answer() -> None:
     """They cannot be put together once: 500 and a line in the log, then the next scrape is answered."""
-    asked = [0]
+    calls = [0]
 
     def text() -> str:
-        asked[0] += 1
-        return str(1 / (asked[0] - 1))
+        calls[0] += 1
+        return str(1 / (calls[0] - 1))
 
     with structlog.testing.capture_logs() as lines:
         async with an_endpoint(text=text) as port:
-            answers = [parts_of(await exchanged(port, a_request())) for _ in range(2)]
+            answers = [parts_of(await exchange_bytes(port, a_request())) for _ in range(2)]
     assert [status for status, _, _ in answers] == [500, 200]
     assert b"ZeroDivisionError" not in answers[0][2]
     assert [line["event"] for line in lines] == ["metrics", "metrics not answered"]
 
 
-async def exchanged_if_any(port: int) -> bytes:
-    """What comes back for a scrape; nothing where nobody listens now, or who did is gone with whoever waited."""
+async def try_scrape(port: int) -> bytes:
+    """The response to a scrape; empty if no server listens now, or it closed its pending connections."""
     try:
-        return await exchanged(port, a_request())
+        return await exchange_bytes(port, a_request())
     except ConnectionError:
         return b""
 
@@ -306,14 +306,14 @@ class Exhausted:
 
     def __init__(self, error: int, times: int) -> None:
         self.error = error
-        self.left = times
+        self.remaining = times
 
     def __call__(self, accept: Callable[..., Any]) -> Callable[..., Any]:
         """In front of the real one."""
 
         async def failing(loop: Any, listener: socket.socket) -> Any:
-            if self.left > 0:
-                self.left -= 1
+            if self.remaining > 0:
+                self.remaining -= 1
                 raise OSError(self.error, os.strerror(self.error))
             return await accept(loop, listener)
 
@@ -342,7 +342,7 @@ async def test_an_accept_that_fails_is_waited_out(error: int, monkeypatch: pytes
         async with an_endpoint() as port:
             monkeypatch.setattr(asyncio.SelectorEventLoop, "sock_accept", failing(real))
             async with asyncio.timeout(20):
-                while not (await exchanged_if_any(port)).startswith(b"HTTP/1.1 200") or failing.left:
+                while not (await try_scrape(port)).startswith(b"HTTP/1.1 200") or failing.remaining:
                     await asyncio.sleep(0.005)
     assert sum(line["log_level"] == "warning" for line in lines) <= 1
 
@@ -354,20 +354,20 @@ async def test_the_last_descriptors_are_kept_for_the_recording(monkeypatch: pyte
     with structlog.testing.capture_logs() as lines:
         async with an_endpoint() as port:
             for _ in range(50):
-                assert await exchanged(port, a_request()) == b""
+                assert await exchange_bytes(port, a_request()) == b""
             short[0] = False
-            assert (await exchanged(port, a_request())).startswith(b"HTTP/1.1 200")
+            assert (await exchange_bytes(port, a_request())).startswith(b"HTTP/1.1 200")
     assert [line["log_level"] for line in lines] == ["info", "warning"]
 
 
 async def test_nothing_stays_open_behind_an_endpoint_that_ended() -> None:
     """Clients in every state see the end, and the port is free again."""
     async with an_endpoint() as port:
-        held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(8)]
-        for _, writer in held[4:]:
+        clients = [await asyncio.open_connection("127.0.0.1", port) for _ in range(8)]
+        for _, writer in clients[4:]:
             writer.write(b"GET /metrics")
         await asyncio.sleep(0)
-    for reader, writer in held:
+    for reader, writer in clients:
         with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
             await reader.readexactly(1)
         writer.close()

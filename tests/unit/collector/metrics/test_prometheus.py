@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.metrics.prometheus import text_of
+from collector.metrics.prometheus import to_text
 
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\[\\n"])*)"')
@@ -30,15 +30,15 @@ def samples_of(text: str) -> dict[Series, float]:
     text.encode()
     samples: dict[Series, float] = {}
     types: dict[str, str] = {}
-    current, helped = "", ""
+    current, help_names = "", ""
     for line in text[:-1].split("\n"):
         if line.startswith("# HELP "):
-            helped = line.split(" ", 3)[2]
-            assert helped not in types
+            help_names = line.split(" ", 3)[2]
+            assert help_names not in types
             continue
         if line.startswith("# TYPE "):
             _, _, current, form = line.split(" ")
-            assert (current, current in types) == (helped, False)
+            assert (current, current in types) == (help_names, False)
             assert form in {"counter", "gauge"}
             assert current.endswith("_total") == (form == "counter")
             types[current] = form
@@ -97,7 +97,7 @@ def test_what_is_measured_is_what_is_read() -> None:
     measurement = a_measurement()
     measurement |= {"batch_span": {"avg": 3.333, "max": 7, "count": 3}, "queue_max_depth": 9, "max_depth": 9}
     measurement |= {"cache_size": 4, "fetched": {"agg_trade": 1000}, "server_away": True}
-    samples = samples_of(text_of([measurement]))
+    samples = samples_of(to_text([measurement]))
     market = {"market": "binance:BTCFDUSD"}
     assert value_of(samples, "batch_span_avg", **market) == 3.333
     assert value_of(samples, "batch_span_max", **market) == 7
@@ -113,8 +113,8 @@ def test_what_is_measured_is_what_is_read() -> None:
 
 def test_what_is_not_measured_has_no_line() -> None:
     """None everywhere: names and types, no samples."""
-    assert samples_of(text_of([a_measurement(value=None)])) == {}
-    assert samples_of(text_of([])) == {}
+    assert samples_of(to_text([a_measurement(value=None)])) == {}
+    assert samples_of(to_text([])) == {}
 
 
 @pytest.mark.parametrize(
@@ -123,13 +123,13 @@ def test_what_is_not_measured_has_no_line() -> None:
 )
 def test_every_number_is_read_as_it_was(value: Any) -> None:
     """Not finite, very large, very small, a truth value, numpy's own."""
-    values = set(map(repr, samples_of(text_of([a_measurement(value=value)])).values()))
+    values = set(map(repr, samples_of(to_text([a_measurement(value=value)])).values()))
     assert values == {repr(float(value))}
 
 
 def test_a_series_stands_once() -> None:
     """Two markets of one name: the last one counts."""
-    samples = samples_of(text_of([a_measurement(value=1), a_measurement(value=2)]))
+    samples = samples_of(to_text([a_measurement(value=1), a_measurement(value=2)]))
     assert set(samples.values()) == {2}
 
 
@@ -140,7 +140,7 @@ def test_a_series_stands_once() -> None:
 )
 def test_whatever_names_and_numbers_the_format_holds(markets: list[str], kind: str, value: Any) -> None:
     """Line feeds, quotes, backslashes, halves of surrogate pairs: the format holds, and names come back whole."""
-    samples = samples_of(text_of([a_measurement(market, value, kind) for market in markets]))
+    samples = samples_of(to_text([a_measurement(market, value, kind) for market in markets]))
     names = {dict(labels)["market"] for _, labels in samples}
     expected = {market.encode("utf-8", "backslashreplace").decode() for market in markets}
     assert names == (expected if value is not None else set())

@@ -14,33 +14,33 @@ def a_maker(interval_s: int = 10, snapshot_s: int = 60) -> TickMaker:
     return TickMaker(interval_s * SECOND_NS, snapshot_s * SECOND_NS, T0 + 1)
 
 
-def made(maker: TickMaker, boundary_ns: int, now_ns: int, seen: CaptureProgress) -> Tick:
+def make_tick(maker: TickMaker, boundary_ns: int, now_ns: int, progress: CaptureProgress) -> Tick:
     """The tick a maker makes."""
-    return msgspec.json.decode(maker.make(boundary_ns, now_ns, "live", seen).data, type=Tick)
+    return msgspec.json.decode(maker.make_tick(boundary_ns, now_ns, "live", progress).data, type=Tick)
 
 
 def test_a_boundary_without_a_snapshot_is_due_at_once() -> None:
     """Between snapshots a tick waits for nothing."""
     maker = a_maker()
-    assert maker.due(T0 + 10 * SECOND_NS - 1) is None
-    assert maker.due(T0 + 10 * SECOND_NS) == T0 + 10 * SECOND_NS
+    assert maker.due_boundary(T0 + 10 * SECOND_NS - 1) is None
+    assert maker.due_boundary(T0 + 10 * SECOND_NS) == T0 + 10 * SECOND_NS
 
 
 def test_a_snapshot_boundary_waits_for_its_book_but_not_for_ever() -> None:
     """The tick comes with the snapshot, or five seconds later without it."""
     maker = TickMaker(MINUTE_NS, MINUTE_NS, T0)
     boundary = T0 + MINUTE_NS
-    assert maker.due(boundary + SECOND_NS) is None
-    assert maker.due(boundary + SNAPSHOT_TIMEOUT_NS) == boundary
-    maker.snapshot_done(boundary)
-    assert maker.due(boundary + SECOND_NS) == boundary
+    assert maker.due_boundary(boundary + SECOND_NS) is None
+    assert maker.due_boundary(boundary + SNAPSHOT_TIMEOUT_NS) == boundary
+    maker.note_snapshot(boundary)
+    assert maker.due_boundary(boundary + SECOND_NS) == boundary
 
 
 def test_missed_boundaries_are_not_made_up() -> None:
     """After a pause only the newest boundary that passed gets its tick."""
     maker = a_maker()
     late = T0 + 95 * SECOND_NS
-    made(maker, T0 + 10 * SECOND_NS, late, CaptureProgress())
+    make_tick(maker, T0 + 10 * SECOND_NS, late, CaptureProgress())
     assert maker.next_boundary_ns == T0 + 90 * SECOND_NS
 
 
@@ -50,10 +50,10 @@ def test_depth_is_live_stale_or_down() -> None:
     boundary = T0 + MINUTE_NS
     between = boundary + 10 * SECOND_NS
     fresh = CaptureProgress(5, 9, 1, last_depth_recv_ns=boundary + 1, last_snapshot_recv_ns=boundary + 1)
-    missed = CaptureProgress(5, 9, 1, last_depth_recv_ns=boundary + 1, last_snapshot_recv_ns=boundary - MINUTE_NS + 1)
-    assert made(maker, boundary, boundary, CaptureProgress()).depth == "down"
-    assert made(maker, boundary, boundary, fresh).depth == "live"
-    assert made(maker, between, between, fresh).depth == "live"
-    assert made(maker, boundary, boundary, missed).depth == "stale"
-    assert made(maker, between, between, missed).depth == "stale"
-    assert made(maker, boundary, boundary, CaptureProgress(snapshot_seq=5)).depth == "stale"
+    tick = CaptureProgress(5, 9, 1, last_depth_recv_ns=boundary + 1, last_snapshot_recv_ns=boundary - MINUTE_NS + 1)
+    assert make_tick(maker, boundary, boundary, CaptureProgress()).depth == "down"
+    assert make_tick(maker, boundary, boundary, fresh).depth == "live"
+    assert make_tick(maker, between, between, fresh).depth == "live"
+    assert make_tick(maker, boundary, boundary, tick).depth == "stale"
+    assert make_tick(maker, between, between, tick).depth == "stale"
+    assert make_tick(maker, boundary, boundary, CaptureProgress(snapshot_seq=5)).depth == "stale"

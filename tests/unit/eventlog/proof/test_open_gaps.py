@@ -13,7 +13,7 @@ from eventlog.proof.check import check
 from eventlog.store.cold import ColdLog
 from eventlog.store.log import Log
 from eventlog.transfer.importing import Importer
-from exchanges.binance.recordings.recording import bring_in
+from exchanges.binance.recordings.recording import append_recording
 from market.timestamps import MINUTE_NS, SECOND_NS
 from tests.builders import EVENTS, MAPPER, NOW, T0, a_recording, a_trade, contents
 
@@ -23,7 +23,7 @@ MS = 10**6
 def import_ids(importer: Importer, tmp_path: Path, at_ns: int, agg_ids: Iterable[int], holes: int = 0) -> None:
     """Import a recording of trades, a millisecond apart; how many gaps it leaves."""
     lines = [(at_ns + i * MS, a_trade(agg_id, at_ns=T0).data) for i, agg_id in enumerate(agg_ids)]
-    assert bring_in(importer, a_recording(tmp_path / "r", lines)).holes == holes
+    assert append_recording(importer, a_recording(tmp_path / "r", lines)).holes == holes
 
 
 def gaps(importer: Importer) -> list[tuple[Any, ...]]:
@@ -75,7 +75,7 @@ def test_a_clock_that_steps_back_does_so_between_files_too(tmp_path: Path, cut: 
     for name, parts in (("whole", [lines]), ("cut", [lines[:cut], lines[cut:]])):
         importer = Importer(ColdLog(tmp_path / name, EVENTS), ManualClock(NOW))
         for part in parts:
-            bring_in(importer, a_recording(tmp_path / "r", part))
+            append_recording(importer, a_recording(tmp_path / "r", part))
         entries.append(contents(importer.cold.read(0, importer.cold.refresh().last_seq)))
         importer.close()
     assert entries[0] == entries[1]

@@ -46,14 +46,14 @@ def arrivals(*messages: bytes) -> list[Arrival]:
 def test_readable_messages_keep_their_order_and_the_venues_bytes() -> None:
     """Trades and diffs come out as they came in, with the numbers that order them."""
     diff = b'{"e":"depthUpdate","E":1767600000000,"s":"BTCFDUSD","U":5,"u":9,"b":[["1.00","0.0"]],"a":[]}'
-    wrapped = b'{"stream":"btcfdusd@depth@100ms","data":' + diff + b"}"
-    found = arrivals(a_trade(7), wrapped, a_trade(8))
-    assert [(a.what, a.number) for a in found] == [("agg_trade", 7), ("diff", 9), ("agg_trade", 8)]
-    assert found[1].first == 5
-    assert found[1].fact is not None
-    assert (found[1].fact.kind, found[1].fact.data) == (DIFF, diff)
-    assert found[0].fact is not None
-    assert found[0].fact.kind == AGG_TRADE
+    envelope = b'{"stream":"btcfdusd@depth@100ms","data":' + diff + b"}"
+    results = arrivals(a_trade(7), envelope, a_trade(8))
+    assert [(a.what, a.number) for a in results] == [("agg_trade", 7), ("diff", 9), ("agg_trade", 8)]
+    assert results[1].first == 5
+    assert results[1].fact is not None
+    assert (results[1].fact.kind, results[1].fact.data) == (DIFF, diff)
+    assert results[0].fact is not None
+    assert results[0].fact.kind == AGG_TRADE
 
 
 BAD = {
@@ -84,7 +84,7 @@ def test_bad_messages_are_quarantined_with_their_reason_and_good_ones_go_on() ->
 
 
 def test_a_trade_garbled_on_the_wire_closes_no_id() -> None:
-    """REST may still have it; an absurd id in unreadable bytes must not open a hole up to it."""
+    """REST may still have it; an absurd id in unreadable bytes must not open a gap up to it."""
     for agg_id in (9, 10**15):
         (bad,) = arrivals(a_trade(agg_id, price="NaN"))
         assert bad.number == 0
@@ -147,6 +147,6 @@ async def test_a_history_is_not_skipped_for_one_empty_page() -> None:
 @given(st.lists(st.binary(max_size=60) | st.text(max_size=60).map(str.encode), max_size=5))
 def test_random_bytes_never_stop_the_feed(messages: list[bytes]) -> None:
     """Whatever comes is quarantine; a trade after it is still read."""
-    found = arrivals(*messages, a_trade(7))
-    assert found[-1].what == "agg_trade"
-    assert all(a.what == "quarantine" for a in found[:-1])
+    results = arrivals(*messages, a_trade(7))
+    assert results[-1].what == "agg_trade"
+    assert all(a.what == "quarantine" for a in results[:-1])

@@ -28,7 +28,7 @@ STAMPS = st.sampled_from([0, T0 // 10**6, T0 // 10**3, 1_500_000_000_000, 4_000_
 MAPPERS = st.sampled_from([MAPPER, BinanceMapper(MAPPER.symbol, 4)])
 
 
-def changed(fact: Fact, **fields: Any) -> Entry:
+def with_fields(fact: Fact, **fields: Any) -> Entry:
     """A JSON fact with other fields."""
     return as_entries([Fact(fact.kind, fact.recv_ns, msgspec.json.encode(msgspec.json.decode(fact.data) | fields))])[0]
 
@@ -54,7 +54,7 @@ def test_a_diff_is_looked_at_as_it_is_read(
     mapper: BinanceMapper, first: int, last: int, stamp: int, levels: list[tuple[str, str]], side: str
 ) -> None:
     """The same ids, or the same refusal, whatever its ids, time and levels are."""
-    entry = changed(a_diff(1, 2, [("99", "1")], []), U=first, u=last, E=stamp, **{side: levels})
+    entry = with_fields(a_diff(1, 2, [("99", "1")], []), U=first, u=last, E=stamp, **{side: levels})
     assert verdict(mapper.diff_ids, entry) == verdict(ids_of_the_table, mapper, entry)
 
 
@@ -64,7 +64,7 @@ def test_a_trade_is_looked_at_as_it_is_read(
     mapper: BinanceMapper, agg_id: int, first: int, last: int, at: int, sent: int, price: str, quantity: str
 ) -> None:
     """The same id and time, or the same refusal."""
-    entry = changed(a_trade(7), a=agg_id, f=first, l=last, T=at, E=sent, p=price, q=quantity)
+    entry = with_fields(a_trade(7), a=agg_id, f=first, l=last, T=at, E=sent, p=price, q=quantity)
     table = verdict(lambda: mapper.agg_trades([entry]).select(["agg_id", "trade_time_ns"]).to_pylist())
     read = table if isinstance(table, str) else [(row["agg_id"], row["trade_time_ns"]) for row in table]
     assert verdict(mapper.agg_trade_ids, [entry]) == read
@@ -81,8 +81,8 @@ def test_a_trade_is_looked_at_as_it_is_read(
 )
 def test_what_is_usual(price: str, quantity: str, is_usual: bool) -> None:
     """Eight decimals as the venue writes them; of a level, only the quantity may be zero."""
-    assert fast_check.trade(price, quantity) == is_usual
-    assert fast_check.levels([(price, quantity)]) == (is_usual or quantity == "0.00000000")
+    assert fast_check.check_trade(price, quantity) == is_usual
+    assert fast_check.check_levels([(price, quantity)]) == (is_usual or quantity == "0.00000000")
 
 
 @pytest.mark.parametrize(
@@ -94,8 +94,8 @@ def test_what_is_usual(price: str, quantity: str, is_usual: bool) -> None:
 )
 def test_a_number_that_is_two_is_not_usual(levels: list[tuple[str, str]]) -> None:
     """What stands between numbers may stand in a text, too: it is refused as the mapper refuses it."""
-    assert not fast_check.levels(levels)
-    entry = changed(a_diff(1, 2, [("99", "1")], []), b=levels)
+    assert not fast_check.check_levels(levels)
+    entry = with_fields(a_diff(1, 2, [("99", "1")], []), b=levels)
     assert verdict(MAPPER.diff_ids, entry) == verdict(ids_of_the_table, MAPPER, entry)
     assert isinstance(verdict(MAPPER.diff_ids, entry), str)
 
@@ -103,9 +103,9 @@ def test_a_number_that_is_two_is_not_usual(levels: list[tuple[str, str]]) -> Non
 def test_another_symbol_is_refused() -> None:
     """Its diff and its trade, with the mapper's own words."""
     with pytest.raises(BadMessage, match="it is about 'OTHER'"):
-        MAPPER.diff_ids(changed(a_diff(1, 2, [], []), s="OTHER"))
+        MAPPER.diff_ids(with_fields(a_diff(1, 2, [], []), s="OTHER"))
     with pytest.raises(BadMessage, match="it is about 'OTHER'"):
-        MAPPER.agg_trade_ids([changed(a_trade(1), s="OTHER")])
+        MAPPER.agg_trade_ids([with_fields(a_trade(1), s="OTHER")])
 
 
 def test_bytes_that_are_no_diff_are_refused() -> None:

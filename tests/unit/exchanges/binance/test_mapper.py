@@ -26,7 +26,7 @@ from tests.builders import (
 BIG = 10**30
 
 
-def changed(fact: Fact, **fields: Any) -> Fact:
+def with_fields(fact: Fact, **fields: Any) -> Fact:
     """A JSON fact with other fields; None takes one away."""
     body = msgspec.json.decode(fact.data) | fields
     return Fact(fact.kind, fact.recv_ns, msgspec.json.encode({k: v for k, v in body.items() if v is not None}))
@@ -73,9 +73,9 @@ def test_an_agg_trade_is_read_whole() -> None:
 
 def test_a_rest_row_has_no_event_time() -> None:
     """It is told apart by what it lacks, among stream events too."""
-    mixed = rows(a_trade(1), a_rest_trade(2), a_trade(3))
-    assert [r["source"] for r in mixed] == ["stream", "rest", "stream"]
-    assert [r["event_time_ns"] for r in mixed] == [T0, None, T0]
+    table = rows(a_trade(1), a_rest_trade(2), a_trade(3))
+    assert [r["source"] for r in table] == ["stream", "rest", "stream"]
+    assert [r["event_time_ns"] for r in table] == [T0, None, T0]
 
 
 def test_a_single_trade_is_an_agg_trade_of_one() -> None:
@@ -92,35 +92,35 @@ def test_a_single_trade_is_an_agg_trade_of_one() -> None:
 @pytest.mark.parametrize("fact", [a_trade(1), a_diff(), a_rest_trade(1)])
 def test_fields_the_venue_adds_are_kept(fact: Fact) -> None:
     """Nothing the venue sent is lost, and what is known is read as before."""
-    (plain,), (more,) = rows(fact), rows(changed(fact, nq="1.5", z=[1, 2]))
+    (plain,), (more,) = rows(fact), rows(with_fields(fact, nq="1.5", z=[1, 2]))
     assert msgspec.json.decode(more["extra"]) == {"nq": "1.5", "z": [1, 2]}
     assert more | {"extra": None} == plain
 
 
 def test_microseconds_are_read_as_such() -> None:
     """The stream may be asked for µs."""
-    (row,) = rows(changed(a_trade(1), T=T0 // 1000 + 7, E=T0 // 1000 + 8))
+    (row,) = rows(with_fields(a_trade(1), T=T0 // 1000 + 7, E=T0 // 1000 + 8))
     assert (row["trade_time_ns"], row["event_time_ns"]) == (T0 + 7_000, T0 + 8_000)
 
 
 BAD_TRADES: list[tuple[Callable[[Fact], Fact], str]] = [
-    (lambda f: changed(f, p="-1"), "no sign"),
-    (lambda f: changed(f, p="0.00000000"), "is zero"),
-    (lambda f: changed(f, q="0"), "is zero"),
-    (lambda f: changed(f, q="1e3"), "no exponent"),
-    (lambda f: changed(f, p="NaN"), "plain decimal"),
-    (lambda f: changed(f, p="0.123456789"), "more decimals"),
-    (lambda f: changed(f, p=1.5), "not as documented"),
-    (lambda f: changed(f, p=None), "not as documented"),
-    (lambda f: changed(f, m=1), "not as documented"),
-    (lambda f: changed(f, a="1"), "not as documented"),
-    (lambda f: changed(f, s="ETHFDUSD"), "expected BTCFDUSD"),
-    (lambda f: changed(f, e="depthUpdate"), "expected aggTrade"),
-    (lambda f: changed(f, a=-1), "ids are negative"),
-    (lambda f: changed(f, f=5, l=4), "wrong order"),
-    (lambda f: changed(f, T=5), "no time"),
-    (lambda f: changed(f, E=5), "no time"),
-    (lambda f: changed(f, T=(T0 + 601 * SECOND_NS) // 10**6), "ahead of its arrival"),
+    (lambda f: with_fields(f, p="-1"), "no sign"),
+    (lambda f: with_fields(f, p="0.00000000"), "is zero"),
+    (lambda f: with_fields(f, q="0"), "is zero"),
+    (lambda f: with_fields(f, q="1e3"), "no exponent"),
+    (lambda f: with_fields(f, p="NaN"), "plain decimal"),
+    (lambda f: with_fields(f, p="0.123456789"), "more decimals"),
+    (lambda f: with_fields(f, p=1.5), "not as documented"),
+    (lambda f: with_fields(f, p=None), "not as documented"),
+    (lambda f: with_fields(f, m=1), "not as documented"),
+    (lambda f: with_fields(f, a="1"), "not as documented"),
+    (lambda f: with_fields(f, s="ETHFDUSD"), "expected BTCFDUSD"),
+    (lambda f: with_fields(f, e="depthUpdate"), "expected aggTrade"),
+    (lambda f: with_fields(f, a=-1), "ids are negative"),
+    (lambda f: with_fields(f, f=5, l=4), "wrong order"),
+    (lambda f: with_fields(f, T=5), "no time"),
+    (lambda f: with_fields(f, E=5), "no time"),
+    (lambda f: with_fields(f, T=(T0 + 601 * SECOND_NS) // 10**6), "ahead of its arrival"),
     (lambda f: Fact(f.kind, f.recv_ns, b""), "not as documented"),
     (lambda f: Fact(f.kind, f.recv_ns, b"null"), "not as documented"),
     (lambda f: Fact(f.kind, f.recv_ns, f.data[:-1]), "not as documented"),
@@ -163,14 +163,14 @@ def test_a_diff_keeps_the_venues_order_and_its_deletions() -> None:
     [
         (a_diff(13, 12), "out of order"),
         (a_diff(-1, 12), "out of order"),
-        (changed(a_diff(), e="trade"), "out of order"),
-        (changed(a_diff(), s="X"), "expected BTCFDUSD"),
+        (with_fields(a_diff(), e="trade"), "out of order"),
+        (with_fields(a_diff(), s="X"), "expected BTCFDUSD"),
         (a_diff(bids=[("x", "1")]), "plain decimal"),
         (a_diff(asks=[("1", "-1")]), "plain decimal"),
         (a_diff(asks=[("0", "1")]), "is zero"),
-        (changed(a_diff(), b=[["1"]]), "not as documented"),
-        (changed(a_diff(), b=[["1", "2", []]]), "not as documented"),
-        (changed(a_diff(), E=None), "not as documented"),
+        (with_fields(a_diff(), b=[["1"]]), "not as documented"),
+        (with_fields(a_diff(), b=[["1", "2", []]]), "not as documented"),
+        (with_fields(a_diff(), E=None), "not as documented"),
         (with_text(a_diff(), '"u":12', f'"u":{BIG}'), ""),
         (with_text(a_diff(), '"E":', '"E":1'), "no time"),
     ],
@@ -221,10 +221,10 @@ def test_a_bad_snapshot_is_named_by_its_place(bad: Fact, reason: str) -> None:
 
 def test_quantities_keep_the_decimals_of_their_market() -> None:
     """Coins counted in trillions are counted whole."""
-    whole = BinanceMapper("BTCFDUSD", quantity_decimals=0)
-    assert rows(a_trade(1, "0.00001", "46116860414"), mapper=whole)[0]["quantity_e8"] == 46_116_860_414
-    assert rows(a_diff(bids=[("1", "12")]), mapper=whole)[0]["bid_quantity_e8"] == [12]
-    assert rows(a_snapshot([("1", "12")]), mapper=whole)[0]["bid_quantity_e8"] == [12]
+    table = BinanceMapper("BTCFDUSD", quantity_decimals=0)
+    assert rows(a_trade(1, "0.00001", "46116860414"), mapper=table)[0]["quantity_e8"] == 46_116_860_414
+    assert rows(a_diff(bids=[("1", "12")]), mapper=table)[0]["bid_quantity_e8"] == [12]
+    assert rows(a_snapshot([("1", "12")]), mapper=table)[0]["bid_quantity_e8"] == [12]
 
 
 def test_a_symbol_of_exchange_info_is_read_whole() -> None:
@@ -245,12 +245,12 @@ def test_a_symbol_of_exchange_info_is_read_whole() -> None:
         Fact(INSTRUMENT, T0, b"{}"),
         Fact(INSTRUMENT, T0, b'{"inferred":{}}'),
         Fact(INSTRUMENT, T0, b'{"inferred":5}'),
-        changed(an_instrument(), filters=None),
-        changed(an_instrument(), filters=[]),
-        changed(an_instrument(), filters=[5]),
-        changed(an_instrument(), status=None),
-        changed(an_instrument(), status=5),
-        changed(an_instrument(), symbol=["X"]),
+        with_fields(an_instrument(), filters=None),
+        with_fields(an_instrument(), filters=[]),
+        with_fields(an_instrument(), filters=[5]),
+        with_fields(an_instrument(), status=None),
+        with_fields(an_instrument(), status=5),
+        with_fields(an_instrument(), symbol=["X"]),
         an_instrument(tick="0"),
         an_instrument(step="-1"),
         an_instrument(largest="many"),

@@ -15,7 +15,7 @@ from eventlog.facts.market import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT
 from eventlog.names import LogName
 from eventlog.store.cold import ColdLog
 from eventlog.transfer.importing import Importer, ImportSummary
-from exchanges.binance.recordings.recording import bring_in
+from exchanges.binance.recordings.recording import append_recording
 from exchanges.errors import BadFile
 from market.instrument import Market
 from market.timestamps import DAY_NS, SECOND_NS
@@ -53,7 +53,7 @@ def a_book(update: int) -> Message:
     return {"lastUpdateId": update, "bids": [["60000", "1"]], "asks": [["60001", "2"]]}
 
 
-def wrapped(stream: str, message: Any) -> Message:
+def wrap_message(stream: str, message: Any) -> Message:
     """A message of a combined stream."""
     return {"stream": stream, "data": message}
 
@@ -73,22 +73,22 @@ def bring(folder: Path, *recordings: str | bytes, market: Market = MARKET) -> tu
         for i, recording in enumerate(recordings):
             path = folder / f"{i}.txt"
             path.write_bytes(recording if isinstance(recording, bytes) else recording.encode())
-            done.append(bring_in(importer, path))
+            done.append(append_recording(importer, path))
     finally:
         importer.close()
     return done, contents(importer.cold.read(0, importer.cold.refresh().last_seq))
 
 
-def counts(found: Found) -> tuple[int, int, int]:
+def counts(rows: Found) -> tuple[int, int, int]:
     """How many trades, updates and books."""
-    return len(found.get(AGG_TRADE, [])), len(found.get(DIFF, [])), len(found.get(SNAPSHOT, []))
+    return len(rows.get(AGG_TRADE, [])), len(rows.get(DIFF, [])), len(rows.get(SNAPSHOT, []))
 
 
 CRYPTOFEED = (
     "configuration: {'BTC-USDT': ['trades']}\n"
     "wss://stream.binance.com:9443/stream <-> 1704067200.5\n"
     'wss://stream.binance.com:9443/stream <- 1704067200.6: {"method": "SUBSCRIBE"}\n'
-    f"1704067200.7: {json.dumps(wrapped('btcusdt@trade', a_single(1)))}\n"
+    f"1704067200.7: {json.dumps(wrap_message('btcusdt@trade', a_single(1)))}\n"
     f"https://api.binance.com/api/v3/depth?symbol=BTCUSDT -> 1704067200.8: {json.dumps(a_book(3))}\n"
 )
 TICKER = {"u": 400900217, "s": "BTCUSDT", "b": "25.3", "B": "31", "a": "25.4", "A": "40"}
@@ -101,14 +101,17 @@ MANY = {"e": "24hrMiniTicker", "s": "ETHUSDT"}
         (text(a_trade(1), a_trade(2)), (2, 0, 0)),
         (text(a_book(5), a_book(6)), (0, 0, 2)),
         (text(a_diff(1, 5), a_diff(6, 9)), (0, 2, 0)),
-        (text(wrapped("btcusdt@aggTrade", a_trade(1)), wrapped("btcusdt@depth@100ms", a_diff(1, 2))), (1, 1, 0)),
+        (
+            text(wrap_message("btcusdt@aggTrade", a_trade(1)), wrap_message("btcusdt@depth@100ms", a_diff(1, 2))),
+            (1, 1, 0),
+        ),
         (text({"id": "x", "status": 200, "result": a_book(5), "rateLimits": []}), (0, 0, 1)),
-        (text(wrapped("btcusdt@depth@0ms", a_diff(1, 2)), wrapped("btcusdt@bookTicker", TICKER)), (0, 1, 0)),
-        (text(wrapped("btcusdt@depth20@100ms", a_book(5)), a_trade(1)), (1, 0, 0)),
-        (text(wrapped("snapshot", a_book(5))), (0, 0, 1)),
-        (text(wrapped("btcusdt@snapshot", a_book(5))), (0, 0, 1)),
-        (text(wrapped("ethusdt@snapshot", a_book(5)), a_trade(1)), (1, 0, 0)),
-        (text(wrapped("!miniTicker@arr", [MANY]), json.dumps([MANY]), a_trade(1)), (1, 0, 0)),
+        (text(wrap_message("btcusdt@depth@0ms", a_diff(1, 2)), wrap_message("btcusdt@bookTicker", TICKER)), (0, 1, 0)),
+        (text(wrap_message("btcusdt@depth20@100ms", a_book(5)), a_trade(1)), (1, 0, 0)),
+        (text(wrap_message("snapshot", a_book(5))), (0, 0, 1)),
+        (text(wrap_message("btcusdt@snapshot", a_book(5))), (0, 0, 1)),
+        (text(wrap_message("ethusdt@snapshot", a_book(5)), a_trade(1)), (1, 0, 0)),
+        (text(wrap_message("!miniTicker@arr", [MANY]), json.dumps([MANY]), a_trade(1)), (1, 0, 0)),
         (text({"result": None, "id": 1}, {"error": {"code": 2}}, TICKER, a_trade(1)), (1, 0, 0)),
         (text(a_trade(1), a_trade(2, "币安人生USDT"), a_trade(2, "1000SHIBUSDT"), a_trade(2, "BTCUSDTX")), (1, 0, 0)),
         (text(a_trade(1, T=T0 // 1000 + 3)), (1, 0, 0)),
@@ -128,8 +131,8 @@ MANY = {"e": "24hrMiniTicker", "s": "ETHUSDT"}
 )
 def test_what_collectors_write_is_read(tmp_path: Path, recording: str | bytes, expected: tuple[int, int, int]) -> None:
     """Wrapped or not, joined, marked, with lines of connections: each fact of the market once, and nothing else."""
-    (done,), found = bring(tmp_path, recording)
-    assert counts(found) == expected
+    (done,), rows = bring(tmp_path, recording)
+    assert counts(rows) == expected
     assert (done.added, done.quarantined, done.conflicts) == (sum(expected), 0, 0)
 
 
@@ -180,8 +183,8 @@ def test_trades_like_those_of_futures_are_told(tmp_path: Path) -> None:
 
 def test_books_that_may_be_anybodys_are_nobodys(tmp_path: Path) -> None:
     """Two symbols, and no book updates by whose ids a book would be known."""
-    (done,), found = bring(tmp_path, text(a_book(5), a_trade(1), a_book(900), a_trade(1, "ETHUSDT")))
-    assert counts(found) == (1, 0, 0)
+    (done,), rows = bring(tmp_path, text(a_book(5), a_trade(1), a_book(900), a_trade(1, "ETHUSDT")))
+    assert counts(rows) == (1, 0, 0)
     assert "2 books were passed over: books name no symbol" in done.notes[0]
 
 
@@ -198,10 +201,10 @@ def test_books_that_may_be_anybodys_are_nobodys(tmp_path: Path) -> None:
 )
 def test_what_is_torn_within_is_set_aside(tmp_path: Path, recording: str, taken: list[int], set_aside: int) -> None:
     """With its bytes; the good lines around it are all there, and what is missing between them is a gap."""
-    (done,), found = bring(tmp_path, recording)
-    assert [t["agg_id"] for t in found[AGG_TRADE]] == taken
-    assert done.quarantined == len(found[QUARANTINE]) == set_aside
-    missing = {i for g in found.get(GAP, []) for i in range(g["first"], g["last"] + 1)}
+    (done,), rows = bring(tmp_path, recording)
+    assert [t["agg_id"] for t in rows[AGG_TRADE]] == taken
+    assert done.quarantined == len(rows[QUARANTINE]) == set_aside
+    missing = {i for g in rows.get(GAP, []) for i in range(g["first"], g["last"] + 1)}
     assert missing == set(range(taken[0], taken[-1])) - set(taken)
 
 
@@ -222,18 +225,18 @@ def test_trades_that_come_again_are_known_or_conflict(
     for n, ids in enumerate(files):
         trades = [a_trade(i) if isinstance(i, int) else a_trade(i[0], q=i[1]) for i in ids]
         recordings.append(text(*trades, start=T0 + n * 10 * SECOND_NS))
-    done, found = bring(tmp_path, *recordings)
+    done, rows = bring(tmp_path, *recordings)
     assert tuple(sum(getattr(d, n) for d in done) for n in ("added", "known", "conflicts")) == expected
-    assert len(found[AGG_TRADE]) == expected[0]
-    assert {t["quantity_e8"] for t in found[AGG_TRADE]} == {50_000_000}
+    assert len(rows[AGG_TRADE]) == expected[0]
+    assert {t["quantity_e8"] for t in rows[AGG_TRADE]} == {50_000_000}
 
 
 def test_a_coin_counted_in_trillions_is_exact_or_refused(tmp_path: Path) -> None:
     """Whole coins stay whole; halves of another day go another way, and are not dropped without a word."""
     huge = text(*[a_trade(i, p="0.00001007", q="92141578736.00000000") for i in range(1, 100)])
-    (done,), found = bring(tmp_path, huge)
-    assert found[INSTRUMENT][0]["quantity_decimals"] == 0
-    assert sum(t["quantity_e8"] for t in found[AGG_TRADE]) == 99 * 92_141_578_736
+    (done,), rows = bring(tmp_path, huge)
+    assert rows[INSTRUMENT][0]["quantity_decimals"] == 0
+    assert sum(t["quantity_e8"] for t in rows[AGG_TRADE]) == 99 * 92_141_578_736
     assert done.quarantined == 0
     halves = text(a_trade(100, p="0.00001007", q="0.5"), start=T0 + DAY_NS)
     with pytest.raises((BadFile, EventLogError), match=r"'0\.5'.*more decimals than the 0.*another --storage"):

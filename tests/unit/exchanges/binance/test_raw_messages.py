@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from eventlog.facts.entry import Entry, Fact
 from eventlog.facts.market import AGG_TRADE, DIFF
 from exchanges.binance.mapper import BinanceMapper
-from exchanges.binance.raw_messages import event_time_ns, lines, rebuilt
+from exchanges.binance.raw_messages import event_time_ns, export_lines, rebuild_message
 from tests.builders import MAPPER, T0, a_diff, a_hot_log, a_log, a_tick, a_writer
 
 TRADE = (
@@ -38,13 +38,13 @@ UPDATE = (
 def test_a_trade_is_written_anew_as_it_came(data: bytes) -> None:
     """Stream, µs, REST, single trades and a field the venue added: the same bytes."""
     row = MAPPER.agg_trades([Entry(1, AGG_TRADE, T0 + 10**9, data)]).to_pylist()[0]
-    assert rebuilt(AGG_TRADE, row, "BTCFDUSD", 8) == data
+    assert rebuild_message(AGG_TRADE, row, "BTCFDUSD", 8) == data
 
 
 def test_an_update_is_written_anew_as_it_came() -> None:
     """The same bytes, levels in their order."""
     row = MAPPER.diffs([Entry(1, DIFF, T0 + 10**9, UPDATE)]).to_pylist()[0]
-    assert rebuilt(DIFF, row, "BTCFDUSD", 8) == UPDATE
+    assert rebuild_message(DIFF, row, "BTCFDUSD", 8) == UPDATE
 
 
 @pytest.mark.parametrize("decimals", [0, 2, 8])
@@ -53,7 +53,7 @@ def test_a_coarser_quantity_still_has_eight_decimals(decimals: int) -> None:
     data = TRADE.replace(b'"0.00123000"', b'"7000000000.00000000"' if decimals < 8 else b'"7.00000000"')
     mapper = BinanceMapper("BTCFDUSD", decimals)
     row = mapper.agg_trades([Entry(1, AGG_TRADE, T0 + 10**9, data)]).to_pylist()[0]
-    assert rebuilt(AGG_TRADE, row, "BTCFDUSD", decimals) == data
+    assert rebuild_message(AGG_TRADE, row, "BTCFDUSD", decimals) == data
 
 
 @given(price=st.integers(1, 10**14), quantity=st.integers(1, 10**14))
@@ -63,7 +63,7 @@ def test_every_number_comes_back(price: int, quantity: int) -> None:
     texts = [f"{n // 10**8}.{n % 10**8:08d}" for n in (price, quantity)]
     data = msgspec.json.encode(body | {"p": texts[0], "q": texts[1]})
     row = MAPPER.agg_trades([Entry(1, AGG_TRADE, T0 + 10**9, data)]).to_pylist()[0]
-    assert rebuilt(AGG_TRADE, row, "BTCFDUSD", 8) == data
+    assert rebuild_message(AGG_TRADE, row, "BTCFDUSD", 8) == data
 
 
 def test_the_event_time_in_either_unit() -> None:
@@ -82,16 +82,16 @@ def test_archive_and_stream_make_one_run_of_lines(tmp_path: Path, client: Any) -
     writer = a_writer(tmp_path, client)
     writer.append([facts[3], a_diff(at_ns=T0)])
     writer.close()
-    found = [msgspec.json.decode(line) for line in lines(a_hot_log(tmp_path, client), "BTCFDUSD", 8)]
-    assert [(f["seq"], f["kind"], f["as_sent"]) for f in found] == [
+    lines = [msgspec.json.decode(line) for line in export_lines(a_hot_log(tmp_path, client), "BTCFDUSD", 8)]
+    assert [(f["seq"], f["kind"], f["as_sent"]) for f in lines] == [
         (1, AGG_TRADE, False),
         (3, DIFF, False),
         (4, AGG_TRADE, True),
         (5, DIFF, True),
     ]
-    named = ("ts_recv", "E", "U", "u", "latency_event_ms", "latency_pipeline_ms")
-    assert [found[0][name] for name in named] == [stamp, 1704067200123, None, None, 20.5, None]
-    assert [found[1][name] for name in named] == [stamp, 1704067200200, 11, 12, -56.5, None]
-    assert [found[2][name] for name in named] == [stamp, None, None, None, None, None]
-    assert [msgspec.json.encode(f["data"]) for f in found[:3]] == [TRADE, UPDATE, REST]
-    assert [msgspec.json.decode(line)["seq"] for line in lines(log, "BTCFDUSD", 8)] == [1, 3]
+    names = ("ts_recv", "E", "U", "u", "latency_event_ms", "latency_pipeline_ms")
+    assert [lines[0][name] for name in names] == [stamp, 1704067200123, None, None, 20.5, None]
+    assert [lines[1][name] for name in names] == [stamp, 1704067200200, 11, 12, -56.5, None]
+    assert [lines[2][name] for name in names] == [stamp, None, None, None, None, None]
+    assert [msgspec.json.encode(f["data"]) for f in lines[:3]] == [TRADE, UPDATE, REST]
+    assert [msgspec.json.decode(line)["seq"] for line in export_lines(log, "BTCFDUSD", 8)] == [1, 3]

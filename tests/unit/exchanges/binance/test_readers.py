@@ -22,17 +22,17 @@ SPELT = (
 FOREIGN = b'{"stream":"!serverShutdown","data":{"e":"serverShutdown"}}'
 
 
-async def taken(stream: BinanceStream, name: str, count: int) -> list[bytes]:
+async def read_messages(stream: BinanceStream, name: str, count: int) -> list[bytes]:
     """The first messages of a stream's reader."""
-    found: list[bytes] = []
+    messages: list[bytes] = []
     batches = stream.batches([name])
     async with asyncio.timeout(5):
         async for batch in batches:
-            found += [each.data for each in batch if each.what == "message"]
-            if len(found) >= count:
+            messages += [message.data for message in batch if message.what == "message"]
+            if len(messages) >= count:
                 break
     await batches.aclose()
-    return found
+    return messages
 
 
 def test_a_message_is_its_streams_readers_however_it_is_spelt() -> None:
@@ -48,7 +48,9 @@ def test_a_message_is_its_streams_readers_however_it_is_spelt() -> None:
         async with serve(send, "127.0.0.1", 0) as server:
             port = next(iter(server.sockets)).getsockname()[1]
             stream = BinanceStream(f"ws://127.0.0.1:{port}", STREAMS, CLOCK)
-            first, second = await asyncio.gather(taken(stream, STREAMS[0], 1), taken(stream, STREAMS[1], 3))
+            first, second = await asyncio.gather(
+                read_messages(stream, STREAMS[0], 1), read_messages(stream, STREAMS[1], 3)
+            )
         assert first == [FOREIGN]
         assert second == list(SPELT)
 
@@ -61,11 +63,11 @@ def test_a_reader_that_comes_after_the_defect_does_not_wait() -> None:
     async def body() -> None:
         stream = BinanceStream("ws://127.0.0.1:9", STREAMS, CLOCK)
 
-        async def broken() -> None:
+        async def fail() -> None:
             raise TypeError("a defect")
 
-        stream._keep_connected = broken  # type: ignore[method-assign]
-        stream._join(MessageBuffer(STREAMS[:1]))
+        stream._keep_connected = fail  # type: ignore[method-assign]
+        stream._add_reader(MessageBuffer(STREAMS[:1]))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         async with asyncio.timeout(1):

@@ -98,10 +98,10 @@ def test_a_damaged_zip_is_named(tmp_path: Path) -> None:
     """Cut short, or with one byte changed."""
     rows = "\n".join(archive_row(i, price=f"{i}.{i * 7919 % 97:02d}") for i in range(1, 400))
     path = archive_zip(tmp_path / "x.zip", {"x.csv": rows})
-    whole = path.read_bytes()
-    changed = bytearray(whole)
-    changed[len(whole) // 3] ^= 0x55
-    for data in (whole[: len(whole) // 2], whole[:30], bytes(changed)):
+    complete = path.read_bytes()
+    altered_path = bytearray(complete)
+    altered_path[len(complete) // 3] ^= 0x55
+    for data in (complete[: len(complete) // 2], complete[:30], bytes(altered_path)):
         path.write_bytes(data)
         with pytest.raises(BadFile, match=r"cut short or damaged.*fetch it again"):
             read_agg_trades(path)

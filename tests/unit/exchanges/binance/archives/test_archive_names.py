@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from exchanges.binance.archives.archive import Archive
-from exchanges.binance.archives.archive_names import symbol_in
+from exchanges.binance.archives.archive_names import find_symbol
 from exchanges.errors import BadFile
 from tests.builders import archive_csv, archive_row
 
@@ -29,8 +29,8 @@ from tests.builders import archive_csv, archive_row
 )
 def test_another_symbol_in_a_name_is_refused(tmp_path: Path, name: str) -> None:
     """Wherever it stands and whatever stands beside it; it is named, and what to do where the name is wrong."""
-    said = r"is of ETHUSDT, the market is BTCUSDT; check --market, or rename the file if its name is wrong"
-    with pytest.raises(BadFile, match=said):
+    symbol = r"is of ETHUSDT, the market is BTCUSDT; check --market, or rename the file if its name is wrong"
+    with pytest.raises(BadFile, match=symbol):
         Archive(archive_csv(tmp_path / name, [archive_row(1)]), "BTCUSDT")
 
 
@@ -87,4 +87,4 @@ def test_an_ordinary_word_is_no_symbol(tmp_path: Path, name: str) -> None:
 )
 def test_without_a_market_a_name_says_what_it_says(name: str, symbol: str | None) -> None:
     """Of several that are likely, the last of those that are written in two words."""
-    assert symbol_in(name, None) == symbol
+    assert find_symbol(name, None) == symbol

@@ -8,83 +8,83 @@ from exchanges.binance.clock_offset import clock_offset
 from exchanges.binance.feed.stall_detector import SilenceRules, StallDetector
 from exchanges.binance.rest import RoundTrip
 
-RULES = SilenceRules(least_s=5.0, most_s=60.0)
+RULES = SilenceRules(min_s=5.0, max_s=60.0)
 MS = 1_000_000
 T0 = 1_767_600_000_000 * MS
 
 
 def after(every_s: float, seconds: float) -> tuple[StallDetector, float]:
     """A budget whose stream spoke steadily until now."""
-    budget, now = StallDetector(RULES, 0.0), 0.0
+    detector, now = StallDetector(RULES, 0.0), 0.0
     while now < seconds:
         now += every_s
-        budget.heard(1, now, now)
-    return budget, now
+        detector.record(1, now, now)
+    return detector, now
 
 
-@pytest.mark.parametrize(("every_s", "allowed_s"), [(0.125, 5.0), (2.0, 20.0 * 298 / 150), (10.0, 60.0)])
-def test_twenty_mean_gaps_within_the_bounds(every_s: float, allowed_s: float) -> None:
+@pytest.mark.parametrize(("every_s", "limit_s"), [(0.125, 5.0), (2.0, 20.0 * 298 / 150), (10.0, 60.0)])
+def test_twenty_mean_gaps_within_the_bounds(every_s: float, limit_s: float) -> None:
     """A stream of 8/s is looked at after 5 s, one every 2 s after about 40 s, a slower one after 60 s."""
-    budget, now = after(every_s, 300.0)
-    assert budget.allowed_s() == pytest.approx(allowed_s, rel=1e-9)
-    assert not budget.spent(now + budget.allowed_s() - 0.001)
-    assert budget.spent(now + budget.allowed_s() + 0.001)
+    detector, now = after(every_s, 300.0)
+    assert detector.limit_s() == pytest.approx(limit_s, rel=1e-9)
+    assert not detector.is_expired(now + detector.limit_s() - 0.001)
+    assert detector.is_expired(now + detector.limit_s() + 0.001)
 
 
 def test_a_burst_after_a_pause_makes_pauses_usual() -> None:
     """Ten a second, then 4 s without any, then ten a second: three times that pause is allowed."""
-    budget = StallDetector(RULES, 0.0)
+    detector = StallDetector(RULES, 0.0)
     for at in range(1, 11):
-        budget.heard(10, at, at)
-    budget.heard(10, 14.0, 14.0)
-    assert budget.allowed_s() == 12.0
+        detector.record(10, at, at)
+    detector.record(10, 14.0, 14.0)
+    assert detector.limit_s() == 12.0
 
 
 def test_a_stream_never_heard_is_looked_at_soon() -> None:
     """Nothing says yet that it speaks at all; one that has spoken once and seldom has the longest time."""
-    budget = StallDetector(RULES, 0.0)
-    assert budget.allowed_s() == 5.0
-    budget.heard(1, 1.0, 1.0)
-    budget.heard(0, 1.0, 400.0)
-    assert budget.allowed_s() == 60.0
-    budget.connected(401.0)
-    assert budget.allowed_s() == 5.0
+    detector = StallDetector(RULES, 0.0)
+    assert detector.limit_s() == 5.0
+    detector.record(1, 1.0, 1.0)
+    detector.record(0, 1.0, 400.0)
+    assert detector.limit_s() == 60.0
+    detector.restart(401.0)
+    assert detector.limit_s() == 5.0
 
 
 def test_patience_doubles_until_it_speaks() -> None:
     """5, 10, 20 … s while nothing comes, at most 15 min; one message brings 5 s back."""
-    budget, now = after(0.125, 100.0)
-    allowed = []
+    detector, now = after(0.125, 100.0)
+    limits = []
     for _ in range(10):
-        allowed.append(budget.allowed_s())
-        budget.looked(now, broken=False)
-    assert allowed == [5, 10, 20, 40, 80, 160, 320, 320, 320, 320]
-    budget.heard(1, now + 1, now + 1)
-    assert budget.allowed_s() == 5.0
+        limits.append(detector.limit_s())
+        detector.note_probe(now, broken=False)
+    assert limits == [5, 10, 20, 40, 80, 160, 320, 320, 320, 320]
+    detector.record(1, now + 1, now + 1)
+    assert detector.limit_s() == 5.0
 
 
 def test_silence_that_a_broken_stream_made_is_not_usual() -> None:
     """The pause before a reconnect says nothing about the market."""
-    budget, now = after(0.125, 100.0)
-    budget.looked(now + 6.0, broken=True)
-    budget.connected(now + 7.0)
-    budget.heard(1, now + 8.0, now + 8.0)
-    assert budget.allowed_s() == 5.0
+    detector, now = after(0.125, 100.0)
+    detector.note_probe(now + 6.0, broken=True)
+    detector.restart(now + 7.0)
+    detector.record(1, now + 8.0, now + 8.0)
+    assert detector.limit_s() == 5.0
 
 
 def test_silence_counts_from_the_new_connection() -> None:
     """It is told from the last message on, and looked at from the connection on."""
-    budget, now = after(0.125, 100.0)
-    budget.connected(now + 50.0)
-    assert not budget.spent(now + 54.0)
-    assert budget.spent(now + 56.0)
-    assert budget.silent_s(now + 56.0) == 56.0
+    detector, now = after(0.125, 100.0)
+    detector.restart(now + 50.0)
+    assert not detector.is_expired(now + 54.0)
+    assert detector.is_expired(now + 56.0)
+    assert detector.silence_s(now + 56.0) == 56.0
 
 
 def test_one_round_trip_bounds_the_offset() -> None:
     """Sent at 0, received at 20 ms, the venue says 5,010 ms: between 4,990 and 5,011 ms ahead."""
-    found = clock_offset([RoundTrip(T0, T0 + 20 * MS, T0 // MS + 5_010)])
-    assert (found.offset_ns, found.uncertainty_ns, found.round_trips) == (5_000_500_000, 10_500_000, 1)
+    offset = clock_offset([RoundTrip(T0, T0 + 20 * MS, T0 // MS + 5_010)])
+    assert (offset.offset_ns, offset.uncertainty_ns, offset.round_trips) == (5_000_500_000, 10_500_000, 1)
 
 
 def test_more_round_trips_bound_it_closer() -> None:
@@ -94,15 +94,15 @@ def test_more_round_trips_bound_it_closer() -> None:
         RoundTrip(T0 + 200 * MS, T0 + 202 * MS, T0 // MS + 201 - 3),
         RoundTrip(T0 + 400 * MS, T0 + 500 * MS, T0 // MS + 499 - 3),
     ]
-    found = clock_offset(trips)
-    assert (found.offset_ns, found.uncertainty_ns) == (-2_500_000, 1_500_000)
+    offset = clock_offset(trips)
+    assert (offset.offset_ns, offset.uncertainty_ns) == (-2_500_000, 1_500_000)
 
 
 def test_a_clock_set_between_round_trips_is_said_as_uncertainty() -> None:
     """Trips that contradict each other: both are within the bounds."""
-    found = clock_offset([RoundTrip(T0, T0, T0 // MS), RoundTrip(T0 + MS, T0 + MS, T0 // MS + 5_001)])
-    assert found.offset_ns - found.uncertainty_ns <= 0
-    assert found.offset_ns + found.uncertainty_ns >= 5_000 * MS
+    offset = clock_offset([RoundTrip(T0, T0, T0 // MS), RoundTrip(T0 + MS, T0 + MS, T0 // MS + 5_001)])
+    assert offset.offset_ns - offset.uncertainty_ns <= 0
+    assert offset.offset_ns + offset.uncertainty_ns >= 5_000 * MS
 
 
 @given(
@@ -115,5 +115,5 @@ def test_the_truth_is_within_the_uncertainty(truth_ns: int, waits: list[tuple[in
     for there, back, pause in waits:
         trips.append(RoundTrip(now, now + there + back, (now + there + truth_ns) // MS))
         now += there + back + pause
-    found = clock_offset(trips)
-    assert abs(found.offset_ns - truth_ns) <= found.uncertainty_ns
+    offset = clock_offset(trips)
+    assert abs(offset.offset_ns - truth_ns) <= offset.uncertainty_ns

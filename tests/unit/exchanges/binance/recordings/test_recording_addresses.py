@@ -14,7 +14,7 @@ REST = "https://api.binance.com/api/v3/depth?symbol={}&limit=5000"
 STREAM = "wss://stream.binance.com:9443/{}"
 
 
-def addressed(address: str, message: object, at: str = "1704067205.5") -> str:
+def format_line(address: str, message: object, at: str = "1704067205.5") -> str:
     """A line with the address that its message came from."""
     return f"{address} -> {at}: {json.dumps(message)}\n"
 
@@ -51,39 +51,39 @@ def test_an_address_tells_symbol_stream_and_kind_of_market(address: str, said: A
 
 def test_a_book_is_of_the_symbol_in_its_address(tmp_path: Path) -> None:
     """Another symbol's is passed over and counted; the market's own is taken."""
-    ours, theirs = (addressed(REST.format(symbol), a_book(5)) for symbol in ("BTCUSDT", "ETHUSDT"))
-    (done,), held = bring(tmp_path, text(a_trade(1)) + theirs + ours)
-    assert counts(held) == (1, 0, 1)
+    ours, theirs = (format_line(REST.format(symbol), a_book(5)) for symbol in ("BTCUSDT", "ETHUSDT"))
+    (done,), rows = bring(tmp_path, text(a_trade(1)) + theirs + ours)
+    assert counts(rows) == (1, 0, 1)
     assert done.others == 1
     assert done.notes == ("messages of other symbols were passed over: ETHUSDT 1",)
-    assert held[SNAPSHOT][0]["recv_ns"] == 1_704_067_205_500_000_000
+    assert rows[SNAPSHOT][0]["recv_ns"] == 1_704_067_205_500_000_000
 
 
 @pytest.mark.parametrize("stream", ["ws/ethusdt@depth20", "stream?streams=ethusdt@depth20"])
 def test_a_book_is_of_the_stream_in_its_address(tmp_path: Path, stream: str) -> None:
     """As one without a name of its own came on it."""
-    (done,), held = bring(tmp_path, text(a_trade(1)) + addressed(STREAM.format(stream), a_book(5)))
-    assert (counts(held), done.others) == ((1, 0, 0), 1)
+    (done,), rows = bring(tmp_path, text(a_trade(1)) + format_line(STREAM.format(stream), a_book(5)))
+    assert (counts(rows), done.others) == ((1, 0, 0), 1)
 
 
 def test_a_few_best_levels_are_no_book_of_rest(tmp_path: Path) -> None:
     """Their stream says that they are not the whole book."""
-    line = addressed(STREAM.format("ws/btcusdt@aggTrade/btcusdt@depth5"), a_book(5))
-    (done,), held = bring(tmp_path, text(a_trade(1)) + line)
-    assert (counts(held), done.skipped) == ((1, 0, 0), 1)
+    line = format_line(STREAM.format("ws/btcusdt@aggTrade/btcusdt@depth5"), a_book(5))
+    (done,), rows = bring(tmp_path, text(a_trade(1)) + line)
+    assert (counts(rows), done.skipped) == ((1, 0, 0), 1)
 
 
 def test_a_message_that_names_its_symbol_is_of_that(tmp_path: Path) -> None:
     """A connection may have subscribed to more than its address names."""
-    line = addressed(STREAM.format("ws/ethusdt@aggTrade"), a_trade(1))
-    (done,), held = bring(tmp_path, line)
-    assert (len(held[AGG_TRADE]), done.others) == (1, 0)
+    line = format_line(STREAM.format("ws/ethusdt@aggTrade"), a_trade(1))
+    (done,), rows = bring(tmp_path, line)
+    assert (len(rows[AGG_TRADE]), done.others) == (1, 0)
 
 
 @pytest.mark.parametrize("way", ["->", "<->", "<-"])
 @pytest.mark.parametrize("address", ["wss://fstream.binance.com/ws", "https://dapi.binance.com/dapi/v1/depth"])
 def test_an_address_of_a_futures_market_is_refused(tmp_path: Path, address: str, way: str) -> None:
     """Whichever way the line goes, and though its trades lack nothing but the field M."""
-    line = addressed(address, of_futures(a_trade(1))).replace("->", way)
+    line = format_line(address, of_futures(a_trade(1))).replace("->", way)
     with pytest.raises(BadFile, match=r"line 2: its address '.*' is of a futures market, which is not spot; record"):
         bring(tmp_path, text(of_futures(a_trade(2))) + line)

@@ -18,15 +18,15 @@ def test_single_trades_without_their_aggregate_are_counted_wherever_they_lie() -
             dice.shuffle(parts)
         streams = TradeStreams()
         for part in parts:
-            streams.add_aggregated(part)
+            streams.add_aggregate(part)
         for number in singles:
             streams.add_single(number, 0)
-        covered = {number for first, last in parts for number in range(first, last + 1)}
-        assert streams.alone == len(set(singles) - covered), seed
+        lines = {number for first, last in parts for number in range(first, last + 1)}
+        assert streams.single_count == len(set(singles) - lines), seed
 
 
 def test_where_nothing_was_aggregated_no_single_trade_is_alone() -> None:
     """There is nothing to lack."""
     streams = TradeStreams()
     streams.add_single(1, 0)
-    assert streams.alone == 0
+    assert streams.single_count == 0
