@@ -1,5 +1,5 @@
 """
-Messages gone wrong: each fault as a change of what the model was about to say.
+The faults of the stage `draft`: each changes the message of a reply.
 """
 
 import json
@@ -9,29 +9,29 @@ from typing import Any
 
 from agents.llm.conversation.tools import TOOLS
 from simulators.model.answers.drafts import Draft, ToolCall
-from simulators.model.script import Struck
+from simulators.model.script import TriggeredFault
 
 
-def spoil_draft(draft: Draft, struck: Sequence[Struck]) -> Draft:
-    """A draft with the faults of that stage, one on top of the other."""
-    for each in struck:
-        if each.fault.stage == "draft":
-            draft = _FAULTS[each.fault.name](draft)
+def corrupt_draft(draft: Draft, faults: Sequence[TriggeredFault]) -> Draft:
+    """Apply the faults of the stage `draft`, one after the other, to a draft."""
+    for fault in faults:
+        if fault.definition.stage == "draft":
+            draft = _FAULTS[fault.name](draft)
     return draft
 
 
-def _prose_around(draft: Draft) -> Draft:
+def _add_prose(draft: Draft) -> Draft:
     return replace(draft, content=f"Here is my decision for this minute:\n\n{draft.content}\n\nGood luck with it!")
 
 
-def _fenced(draft: Draft) -> Draft:
+def _add_fence(draft: Draft) -> Draft:
     return replace(draft, content=f"```json\n{draft.content}\n```")
 
 
 def _cut_in_half(finish: str) -> Callable[[Draft], Draft]:
     def cut(draft: Draft) -> Draft:
-        *whole, last = draft.calls or (None,)
-        calls = [call for call in whole if call is not None]
+        *others, last = draft.calls or (None,)
+        calls = [call for call in others if call is not None]
         if last is not None:
             calls.append(replace(last, arguments=_half(last.arguments)))
         return replace(draft, content=_half(draft.content), calls=tuple(calls), finish=finish)
@@ -52,12 +52,12 @@ def _calls_as_tokens(draft: Draft) -> Draft:
 
 
 def _calls_as_json(draft: Draft) -> Draft:
-    calls = [{"name": call.name, "arguments": _read(call.arguments)} for call in draft.calls]
+    calls = [{"name": call.name, "arguments": _parse(call.arguments)} for call in draft.calls]
     return _as_text(draft, f"```json\n{json.dumps({'tool_calls': calls}, ensure_ascii=False)}\n```")
 
 
-def _read(arguments: str) -> Any:
-    """Arguments as JSON, or as the text they are where an earlier fault has cut them."""
+def _parse(arguments: str) -> Any:
+    """Arguments as JSON; as the text itself where an earlier fault has cut them."""
     try:
         return json.loads(arguments)
     except json.JSONDecodeError:
@@ -81,8 +81,8 @@ def _same_tool_twice(draft: Draft) -> Draft:
 
 
 def _second_tool(draft: Draft) -> Draft:
-    called = {call.name for call in draft.calls}
-    other = next((name for name in TOOLS if name not in called), TOOLS[0])
+    names = {call.name for call in draft.calls}
+    other = next((name for name in TOOLS if name not in names), TOOLS[0])
     arguments = draft.calls[0].arguments if draft.calls else "{}"
     return replace(draft, calls=(*draft.calls, ToolCall(other, arguments)))
 
@@ -92,8 +92,8 @@ def _answer_in_reasoning(draft: Draft) -> Draft:
 
 
 _FAULTS: Mapping[str, Callable[[Draft], Draft]] = {
-    "prose_around": _prose_around,
-    "fenced": _fenced,
+    "prose_around": _add_prose,
+    "fenced": _add_fence,
     "calls_as_tokens": _calls_as_tokens,
     "calls_as_json_text": _calls_as_json,
     "bad_arguments": lambda draft: _with_arguments(draft, '{"symbol": "BTC'),

@@ -1,5 +1,5 @@
 """
-The order messages must stand in: every tool call answered directly after it, no answer without a call.
+The order of messages: every tool call is answered directly after it, and there is no answer without a call.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,26 +18,27 @@ _DROPPED = "The `reasoning_content` in the thinking mode must be passed back to 
 
 def check_order(messages: Sequence[Mapping[str, Any]], needs_reasoning: bool) -> None:
     """
-    Refuse messages in an order that makes no conversation.
+    Refuse messages that are not in a valid order.
 
     Args:
-        needs_reasoning: whether every earlier turn of the assistant must still hold its reasoning_content.
+        messages: of a request, oldest first.
+        needs_reasoning: whether every turn of the assistant must have its reasoning_content.
 
     Raises:
-        Refusal: a call without its answer, an answer without its call, or a turn whose reasoning was dropped.
+        Refusal: a call without its answer, an answer without its call, or a turn without its reasoning.
     """
-    waiting: set[str] = set()
+    pending: set[str] = set()
     for message in messages:
         if message["role"] == "tool":
-            if message["tool_call_id"] not in waiting:
+            if message["tool_call_id"] not in pending:
                 raise Refusal(400, _UNASKED, param="messages")
-            waiting.discard(message["tool_call_id"])
+            pending.discard(message["tool_call_id"])
             continue
-        if waiting:
+        if pending:
             raise Refusal(400, _UNANSWERED, param="messages")
         if message["role"] == "assistant":
             if needs_reasoning and not isinstance(message.get("reasoning_content"), str):
                 raise Refusal(400, _DROPPED, param="messages")
-            waiting = {call["id"] for call in calls_of(message)}
-    if waiting:
+            pending = {call["id"] for call in calls_of(message)}
+    if pending:
         raise Refusal(400, _UNANSWERED, param="messages")

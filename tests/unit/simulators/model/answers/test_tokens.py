@@ -19,15 +19,15 @@ def test_a_token_is_four_bytes() -> None:
 def test_the_cache_counts_whole_units_of_a_common_prefix() -> None:
     """600 bytes hold two units of 256; a change in the second leaves one, another owner none."""
     cache, first = PrefixCache(), b"x" * 600
-    changed = b"x" * 300 + b"y" * 300
-    hits = [cache.hit_tokens(owner, prompt) for owner, prompt in ((b"a", first), (b"a", first), (b"a", changed),
+    other = b"x" * 300 + b"y" * 300
+    hits = [cache.hit_tokens(owner, prompt) for owner, prompt in ((b"a", first), (b"a", first), (b"a", other),
                                                                   (b"b", first), (b"a", b"x" * 255))]  # fmt: skip
     assert hits == [0, 128, 64, 0, 0]
 
 
 def test_the_cache_forgets_the_least_used() -> None:
     """With room for two units a third prompt drives the first one out."""
-    cache = PrefixCache(most_units=2)
+    cache = PrefixCache(max_units=2)
     prompts = [bytes([letter]) * 256 for letter in b"abc"]
     assert [cache.hit_tokens(b"", prompt) for prompt in (*prompts, prompts[0], prompts[2])] == [0, 0, 0, 0, 64]
 
