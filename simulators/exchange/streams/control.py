@@ -1,5 +1,5 @@
 """
-What a client may say on a stream: SUBSCRIBE, UNSUBSCRIBE, LIST_SUBSCRIPTIONS (web-socket-streams.md).
+The control messages of a client: SUBSCRIBE, UNSUBSCRIBE, LIST_SUBSCRIPTIONS (web-socket-streams.md).
 """
 
 import json
@@ -15,14 +15,14 @@ _TEXT_ID = re.compile(r"[A-Za-z0-9]{1,36}")
 
 def answer(message: str, streams: Sequence[str]) -> tuple[tuple[str, ...], bytes]:
     """
-    Take a control message.
+    Answer a control message.
 
     Args:
         message: the client's JSON.
-        streams: what the connection is subscribed to now.
+        streams: the streams the connection is subscribed to.
 
     Returns:
-        What it is subscribed to after it, and the reply.
+        The streams it is subscribed to after it, and the reply.
     """
     before = tuple(streams)
     try:
@@ -36,7 +36,7 @@ def answer(message: str, streams: Sequence[str]) -> tuple[tuple[str, ...], bytes
         return before, _refusal(2, "Invalid request: request ID must be an unsigned integer", None)
     method, params = request.get("method"), request.get("params", [])
     if method not in _METHODS:
-        expected = ", ".join(f"`{known}`" for known in _METHODS)
+        expected = ", ".join(f"`{name}`" for name in _METHODS)
         return before, _refusal(
             2, f"Invalid request: unknown variant `{method}`, expected one of {expected}", request_id
         )
@@ -44,13 +44,13 @@ def answer(message: str, streams: Sequence[str]) -> tuple[tuple[str, ...], bytes
         return before, _reply({"result": list(before), "id": request_id})
     if not isinstance(params, list) or not params or not all(isinstance(name, str) for name in params):
         return before, _refusal(2, "Invalid request: params must be a list of stream names", request_id)
-    after = _subscribed(before, params) if method == "SUBSCRIBE" else tuple(s for s in before if s not in params)
+    after = _subscribe(before, params) if method == "SUBSCRIBE" else tuple(s for s in before if s not in params)
     if len(after) > MAX_STREAMS:
         return before, _refusal(2, "Invalid request: too many parameters", request_id)
     return after, _reply({"result": None, "id": request_id})
 
 
-def _subscribed(before: tuple[str, ...], names: Sequence[str]) -> tuple[str, ...]:
+def _subscribe(before: tuple[str, ...], names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*before, *names]))
 
 

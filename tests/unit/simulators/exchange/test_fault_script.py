@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulators.exchange.errors import ScriptError
-from simulators.exchange.faults.faults import FAULTS, listed
+from simulators.exchange.faults.faults import FAULTS, describe_faults
 from simulators.exchange.faults.script import Occasion, Script, parse
 
 
 def struck(script: Script, occasions: list[Occasion]) -> list[int]:
     """The last ids of the occasions that were struck."""
-    return [occasion.last for occasion in occasions if script.due(occasion)]
+    return [occasion.last for occasion in occasions if script.trigger(occasion)]
 
 
 def trades(count: int) -> list[Occasion]:
@@ -80,14 +80,14 @@ def test_strikes_and_counts_are_kept() -> None:
     """What was struck, by which rule, and how many were counted."""
     script = rule(nth=2)
     struck(script, trades(3))
-    assert [(s.rule, s.fault, s.word, s.number) for s in script.strikes] == [(1, "missing", "trades", 1002)]
+    assert [(s.rule, s.fault, s.word, s.number) for s in script.triggers] == [(1, "missing", "trades", 1002)]
     assert script.counts() == [{"fault": "missing", "seen": 3, "struck": 1}]
 
 
 def test_faults_of_one_message_come_in_the_order_of_the_table() -> None:
     """However the rules are written, the disconnect goes before the duplicate."""
     script = parse('[{"fault": "duplicate"}, {"fault": "disconnect_abrupt"}]')
-    assert [each.fault.name for each in script.due(trades(1)[0])] == ["disconnect_abrupt", "duplicate"]
+    assert [fault.name for fault in script.trigger(trades(1)[0])] == ["disconnect_abrupt", "duplicate"]
 
 
 @pytest.mark.parametrize(
@@ -122,12 +122,12 @@ def test_nonsense_is_refused(text: str, said: str) -> None:
 
 def test_a_clock_may_be_slow() -> None:
     """Parameters of clocks may be below zero."""
-    (struck_one,) = parse('[{"fault": "clock_skew", "ms": -5000}]').due(Occasion("step", "", 1, 1))
-    assert struck_one.number("ms") == -5000
+    (fault,) = parse('[{"fault": "clock_skew", "ms": -5000}]').trigger(Occasion("step", "", 1, 1))
+    assert fault.number("ms") == -5000
 
 
 def test_every_fault_is_listed_in_a_line_that_ends_its_sentence() -> None:
     """As many lines as faults, each with its name first and a full sentence."""
-    lines = listed().splitlines()
+    lines = describe_faults().splitlines()
     assert [line.split()[0] for line in lines] == list(FAULTS)
-    assert [fault.name for fault in FAULTS.values() if not fault.says.endswith(".")] == []
+    assert [fault.name for fault in FAULTS.values() if not fault.effect.endswith(".")] == []

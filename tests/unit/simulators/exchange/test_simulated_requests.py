@@ -29,16 +29,16 @@ from simulators.exchange.venue.limits import Charge, MessageMeter, WeightMeter
 def test_bad_agg_trades_queries_are_refused(query: dict[str, str], code: int) -> None:
     """Each way to ask wrongly gets the venue's own number."""
     with pytest.raises(ApiError) as refusal:
-        queries.agg_trades_query(query)
+        queries.parse_agg_trades(query)
     assert refusal.value.code == code
 
 
 def test_good_agg_trades_queries_are_read() -> None:
     """Milliseconds and microseconds both become nanoseconds, and limits have a default and a ceiling."""
-    read = queries.agg_trades_query({"startTime": "1700000000000", "endTime": "1700000000000000", "limit": "5000"})
+    read = queries.parse_agg_trades({"startTime": "1700000000000", "endTime": "1700000000000000", "limit": "5000"})
     assert (read.start_ns, read.end_ns, read.limit) == (1_700_000_000 * SECOND_NS, 1_700_000_000 * SECOND_NS, 1_000)
-    assert queries.agg_trades_query({}).limit == 500
-    assert queries.agg_trades_query({"fromId": "0"}).from_id == 0
+    assert queries.parse_agg_trades({}).limit == 500
+    assert queries.parse_agg_trades({"fromId": "0"}).from_id == 0
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_depth_weights(limit: str, weight: int) -> None:
 def test_symbols_are_checked(query: dict[str, str], code: int) -> None:
     """A missing, malformed or unknown symbol each has its own refusal."""
     with pytest.raises(ApiError) as refusal:
-        queries.symbol(query, {"BTCFDUSD"})
+        queries.parse_symbol(query, {"BTCFDUSD"})
     assert refusal.value.code == code
 
 

@@ -51,7 +51,7 @@ def played(tmp_path: Path, *messages: bytes, rebuild: bool = False) -> Playback:
     """A recording played to its end."""
     playback = Playback(survey([written(tmp_path / "r", *messages)]), rebuild)
     for message in messages:
-        playback.take(message)
+        playback.play(message)
     return playback
 
 
@@ -79,18 +79,18 @@ def test_a_file_without_trades_is_no_recording(tmp_path: Path) -> None:
 def test_messages_are_sent_as_recorded(tmp_path: Path) -> None:
     """Payload, stream and ids are those of the line; a book is not sent."""
     playback = played(tmp_path, an_agg_trade(1))
-    (trade,) = playback.take(an_agg_trade(7))
-    (diff,) = playback.take(a_diff(3, 5, []))
+    (trade,) = playback.play(an_agg_trade(7))
+    (diff,) = playback.play(a_diff(3, 5, []))
     assert (trade.stream, trade.kind, trade.first, trade.last) == ("btcusdt@aggTrade", "trades", 7, 7)
     assert b'{"stream":"btcusdt@aggTrade","data":' + trade.payload + b"}" == an_agg_trade(7)
     assert (diff.stream, diff.kind, diff.first, diff.last) == ("btcusdt@depth@100ms", "diffs", 3, 5)
-    assert playback.take(BOOK) == ()
+    assert playback.play(BOOK) == ()
 
 
 def test_a_single_trade_is_also_an_agg_trade(tmp_path: Path) -> None:
     """Where the recording holds no aggTrade, `a`, `f` and `l` are the trade's id."""
     playback = played(tmp_path, a_trade(1))
-    single, agg_trade = playback.take(a_trade(7))
+    single, agg_trade = playback.play(a_trade(7))
     assert (single.stream, agg_trade.stream) == ("btcusdt@trade", "btcusdt@aggTrade")
     assert json.loads(agg_trade.payload) == {
         "e": "aggTrade", "E": 7, "s": "BTCUSDT", "a": 7, "p": "100.10", "q": "0.010", "f": 7, "l": 7, "T": 7,
@@ -102,7 +102,7 @@ def test_a_single_trade_is_also_an_agg_trade(tmp_path: Path) -> None:
 def test_a_single_trade_beside_agg_trades_stays_one(tmp_path: Path) -> None:
     """It is sent on its own stream, and REST does not know it."""
     playback = played(tmp_path, an_agg_trade(1))
-    assert [message.stream for message in playback.take(a_trade(7))] == ["btcusdt@trade"]
+    assert [message.stream for message in playback.play(a_trade(7))] == ["btcusdt@trade"]
     assert ids(playback) == [1]
 
 
@@ -121,8 +121,8 @@ def test_rest_knows_the_first_trade_before_it_is_played(tmp_path: Path) -> None:
     """And nothing else: a recorder that asks where to begin begins at the beginning."""
     playback = Playback(survey([written(tmp_path / "r", BOOK, an_agg_trade(10), an_agg_trade(11))]))
     assert ids(playback) == [10]
-    playback.take(an_agg_trade(10))
-    playback.take(an_agg_trade(11))
+    playback.play(an_agg_trade(10))
+    playback.play(an_agg_trade(11))
     assert ids(playback) == [10, 11]
 
 
@@ -139,8 +139,8 @@ def test_depth_is_the_newest_recorded_book(tmp_path: Path) -> None:
     with pytest.raises(ApiError) as refusal:
         playback.depth(100)
     assert refusal.value.status == 503
-    playback.take(BOOK)
-    playback.take(a_diff(13, 14, [["99.00", "0.00"]]))
+    playback.play(BOOK)
+    playback.play(a_diff(13, 14, [["99.00", "0.00"]]))
     assert playback.depth(100) == BOOK
     assert json.loads(playback.depth(1)) == {"lastUpdateId": 12, "bids": [["99.00", "1"]], "asks": [["101.00", "1"]]}
 
@@ -157,24 +157,24 @@ def test_depth_can_be_rebuilt_as_of_now(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("line", [b"no json", b'{"stream":3}', b"[" * 100_000])
-def test_a_line_of_no_stream_is_passed_over(tmp_path: Path, line: bytes) -> None:
+def test_a_line_of_no_stream_is_skipped(tmp_path: Path, line: bytes) -> None:
     """It can be sent to nobody, and it is counted."""
     playback = played(tmp_path, an_agg_trade(1))
-    assert playback.take(line) == ()
-    assert playback.passed_over == 1
+    assert playback.play(line) == ()
+    assert playback.skipped == 1
 
 
 def test_an_unreadable_event_is_sent_as_it_came(tmp_path: Path) -> None:
     """Clients of its stream get it again; REST knows nothing of it."""
     playback = played(tmp_path, an_agg_trade(1))
     line = b'{"stream":"btcusdt@aggTrade","data":{"e":"aggTrade"}}'
-    assert [message.payload for message in playback.take(line)] == [b'{"e":"aggTrade"}']
+    assert [message.payload for message in playback.play(line)] == [b'{"e":"aggTrade"}']
     assert ids(playback) == [1]
 
 
 def test_the_recorded_grid_is_listed(tmp_path: Path) -> None:
     """exchangeInfo gives the symbol with the tick and the step of its trades."""
-    (symbol,) = json.loads(wire.exchange_info([played(tmp_path, an_agg_trade(1)).listed()], 0, 6_000))["symbols"]
+    (symbol,) = json.loads(wire.exchange_info([played(tmp_path, an_agg_trade(1)).symbol_info()], 0, 6_000))["symbols"]
     assert (symbol["symbol"], symbol["quoteAsset"], symbol["status"]) == ("BTCUSDT", "USDT", "TRADING")
     assert symbol["filters"][0]["tickSize"] == "100.10000000"
     assert symbol["filters"][1]["stepSize"] == "0.01000000"
