@@ -110,7 +110,7 @@ def test_a_wall_has_the_share_it_was_given(strength: float) -> None:
     side, mid = side_of(market, record)
     held = within(side, record.low_e8, record.high_e8)
     assert held / corridor(side, mid) == pytest.approx(strength, rel=0.1)
-    assert record.realised == pytest.approx(strength, rel=0.01)
+    assert record.actual_strength == pytest.approx(strength, rel=0.01)
     assert record.high_e8 - record.low_e8 == ONE_E8 - 1_000_000
     assert record.heavy_price_e8 is not None
     heavy = within(side, record.heavy_price_e8, record.heavy_price_e8)
@@ -145,7 +145,7 @@ def test_a_wall_pulled_on_plan_goes_without_a_trade() -> None:
     (record,) = market.records
     side, _ = side_of(market, record)
     assert (record.ending, record.end_ns) == ("pulled", START_NS + 2 * MINUTE_NS)
-    assert within(side, record.low_e8, record.high_e8) < 0.05 * record.realised * side[1].sum()
+    assert within(side, record.low_e8, record.high_e8) < 0.05 * record.actual_strength * side[1].sum()
     assert record.heavy_price_e8 not in traded(steps).price_e8.tolist()
     assert [row.alive for row in record.minutes] == [True, True, True, False]
 
@@ -218,7 +218,7 @@ def test_a_band_multiplies_what_would_stand_there(side: str, strength: float) ->
     held, _ = side_of(with_band, record)
     bare, _ = side_of(without, record)
     extra = within(held, record.low_e8, record.high_e8) - within(bare, record.low_e8, record.high_e8)
-    usual = with_band._scene.planter.expected(record.side, record.low_e8 // 1_000_000, record.high_e8 // 1_000_000)
+    usual = with_band._scene.planter.background_e8(record.side, record.low_e8 // 1_000_000, record.high_e8 // 1_000_000)
     assert extra / usual == pytest.approx(strength - 1.0, rel=0.25)
     assert (record.high_e8 - record.low_e8) / 1e5 / ONE_E8 * 1e4 >= 9.0
     bins = np.arange(record.low_e8, record.high_e8, ONE_E8)
@@ -239,7 +239,7 @@ def test_a_vacuum_stays_empty_and_then_fills() -> None:
     (record,) = market.records
     held = [within(side, record.low_e8, record.high_e8) for side in depth]
     assert (record.high_e8 + 1_000_000 - record.low_e8) // ONE_E8 >= 90
-    assert record.realised == pytest.approx(0.2, abs=0.01)
+    assert record.actual_strength == pytest.approx(0.2, abs=0.01)
     assert held[1] / held[0] == pytest.approx(0.2, abs=0.02)
     assert max(held[1:5]) < 0.4 * held[0]
     assert held[5] > 2.5 * held[4]
@@ -251,14 +251,14 @@ def test_absorption_meets_aggressors_and_holds(strength: float) -> None:
     """For its minute sellers trade at one price that is filled up again, and nothing trades below."""
     market = a_market(Plant("absorption", "bid", 12, strength))
     market.run(12 * 600)
-    _, deviation = market._scene.volumes.usual(1)
+    _, deviation = market._scene.volumes.stats(1)
     trades = traded(market.run(600))
     market.run(1)
     (record,) = market.records
     sold = (trades.buyer_is_maker == 1) & (trades.price_e8 == record.heavy_price_e8)
     assert trades.price_e8.min() >= record.heavy_price_e8
-    assert int(trades.quantity_e8[sold].sum()) >= record.realised * deviation
-    assert record.realised == pytest.approx(strength, rel=0.1)
+    assert int(trades.quantity_e8[sold].sum()) >= record.actual_strength * deviation
+    assert record.actual_strength == pytest.approx(strength, rel=0.1)
     assert record.ending == "done"
 
 
@@ -275,7 +275,7 @@ def test_a_sweep_is_one_run_of_levels(side: str, levels: int) -> None:
     assert np.unique(run.buyer_is_maker).tolist() == [int(side == "bid")]
     assert np.all(np.diff(run.price_e8) * (1 if side == "ask" else -1) > 0)
     assert run.quantity_e8.sum() >= levels * 0.53 * ONE_E8
-    assert (record.realised, record.ending) == (levels, "done")
+    assert (record.actual_strength, record.ending) == (levels, "done")
     assert (record.low_e8, record.high_e8) <= (run.price_e8.min(), run.price_e8.max())
     assert record.high_e8 == run.price_e8.max() or side == "bid"
 
@@ -296,7 +296,7 @@ def test_an_iceberg_shows_little_and_sells_much() -> None:
         taken += int(trades.quantity_e8[trades.price_e8 == record.heavy_price_e8].sum())
     assert record.ending == "filled"
     assert max(shown) == BARE.typical_quantity_e8
-    assert taken == pytest.approx(record.realised * depth, rel=0.01)
+    assert taken == pytest.approx(record.actual_strength * depth, rel=0.01)
     assert taken > 20 * max(shown)
 
 
@@ -313,4 +313,4 @@ def test_a_poc_trades_on_both_sides_of_one_row() -> None:
     sold = trades.quantity_e8[inside] @ trades.buyer_is_maker[inside] / trades.quantity_e8[inside].sum()
     assert (int(np.argmax(volume)) + row.min()) * 10 * ONE_E8 == record.low_e8
     assert 0.3 < sold < 0.7
-    assert record.realised == pytest.approx(2.0, abs=0.4)
+    assert record.actual_strength == pytest.approx(2.0, abs=0.4)
