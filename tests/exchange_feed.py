@@ -136,7 +136,7 @@ def run(check: Check, *rules: Rule, feed: dict[str, Any] | None = None, **option
 def traded(exchange: SimulatedExchange) -> list[int]:
     """Agg ids of the live trades, as given out."""
     assert exchange.venue is not None
-    live = exchange.venue.ledger.range(BUSY.first_agg_id, 1_000_000)
+    live = exchange.venue.ledger.select_by_id(BUSY.first_agg_id, 1_000_000)
     return exchange.conditions.publish_trades(live).agg_id.tolist()
 
 

@@ -83,7 +83,7 @@ def serve(
     faults: FaultsOption = False,
 ) -> None:
     """Serve a simulated market or a recording until interrupted."""
-    rules, pace = _script_of(script, seed), _pace_of(speed)
+    rules, pace = _load_script(script, seed), _parse_speed(speed)
     exchange: SimulatedExchange | RecordedExchange
     if recording:
         exchange = RecordedExchange(recording, pace, rules, rebuild_books, seed=seed)
@@ -127,7 +127,7 @@ def record_days(
     console.show(f"{trades:,} trades, {ticks:,} books and ticks of {target} in {storage}")
 
 
-def _script_of(file: Path | None, seed: int) -> Script:
+def _load_script(file: Path | None, seed: int) -> Script:
     if file is None:
         return Script()
     try:
@@ -136,7 +136,7 @@ def _script_of(file: Path | None, seed: int) -> Script:
         raise ScriptError(f"cannot read the script {file}: {error.strerror}; give a JSON file of rules") from error
 
 
-def _pace_of(text: str) -> float | None:
+def _parse_speed(text: str) -> float | None:
     if text == "max":
         return None
     try:

@@ -109,12 +109,12 @@ class SimulatedExchange(LocalExchange):
         return {listing.parameters.symbol: MarketAnswers(venue, listing.conditions) for listing, venue in markets}
 
     async def _trade(self, start_ns: int) -> None:
-        done = 0
+        step_count = 0
         while True:
             # Steps are counted from the start, so a delay is caught up and does not accumulate.
             due = (self._clock.now_ns() - start_ns) // self._step_ns
-            steps = max(0, min(due - done, _MAX_STEPS))
+            steps = max(0, min(due - step_count, _MAX_STEPS))
             self.advance(steps)
-            done += steps
-            wait_ns = start_ns + (done + 1) * self._step_ns - self._clock.now_ns()
+            step_count += steps
+            wait_ns = start_ns + (step_count + 1) * self._step_ns - self._clock.now_ns()
             await asyncio.sleep(max(0, wait_ns) / 1e9)

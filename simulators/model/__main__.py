@@ -60,11 +60,11 @@ def serve(
     faults: FaultsOption = False,
 ) -> None:
     """Answer requests until interrupted."""
-    model = SimulatedModel(seed, persistence, _script_of(script))
+    model = SimulatedModel(seed, persistence, _load_script(script))
     asyncio.run(_serve(ModelServer(model, latency_ms, host=host, port=port)))
 
 
-def _script_of(file: Path | None) -> Script:
+def _load_script(file: Path | None) -> Script:
     if file is None:
         return Script()
     try:

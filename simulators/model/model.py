@@ -14,7 +14,7 @@ from agents.llm.wire.api import Request, digest_of
 from simulators.model.answers.bad_decisions import corrupt_decision
 from simulators.model.answers.bad_drafts import corrupt_draft
 from simulators.model.answers.brain import draft_reply
-from simulators.model.answers.drafts import Draft, cut
+from simulators.model.answers.drafts import Draft, cut_draft
 from simulators.model.answers.replies import Stamp, build_body, corrupt_body, max_tokens
 from simulators.model.answers.styles import StyleSequence
 from simulators.model.answers.tokens import PrefixCache, prompt_of, prompt_tokens
@@ -130,7 +130,7 @@ class SimulatedModel:
             raise Refusal(400, f"{text}, you requested {tokens + max_tokens(request)}", param="messages")
         hits = self._cache.hit_tokens(_owner(incoming.authorization, request), prompt)
         draft = corrupt_draft(corrupt_decision(self._draft(request, situation), progress.faults), progress.faults)
-        draft = progress.draft = cut(draft, max_tokens(request))
+        draft = progress.draft = cut_draft(draft, max_tokens(request))
         body = build_body(request, draft, Stamp(self._seed, self._number, incoming.at_ns // 10**9), tokens, hits)
         progress.usage = body["usage"]
         return msgspec.json.encode(corrupt_body(body, progress.faults))

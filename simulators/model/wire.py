@@ -34,8 +34,8 @@ async def send(request: web.Request, answer: Answer, faults: Sequence[TriggeredF
 
 
 async def _send(request: web.Request, answer: Answer, faults: Mapping[str, TriggeredFault]) -> web.StreamResponse:
-    if slow := faults.get("slow_first_byte"):
-        await asyncio.sleep(slow.number("seconds"))
+    if delay := faults.get("slow_first_byte"):
+        await asyncio.sleep(delay.number("seconds"))
     if "reset_before_headers" in faults:
         return _reset(request)
     kind, body = _corrupt(answer.body, faults)

@@ -24,10 +24,10 @@ class IdJumps:
         self._starts: list[int] = []
         self._shifts = [0]
 
-    def jump(self, first: int, by: int) -> None:
-        """Raise the public ids of all internal ids from `first` on by `by`; no earlier jump may begin above `first`."""
+    def jump(self, first: int, size: int) -> None:
+        """Raise the public ids of all internal ids from `first` on by `size`; no earlier jump may begin above `first`."""
         self._starts.append(first)
-        self._shifts.append(self._shifts[-1] + by)
+        self._shifts.append(self._shifts[-1] + size)
 
     def to_public(self, number: int) -> int:
         """The public id of an internal id."""
@@ -41,10 +41,10 @@ class IdJumps:
 
     def to_internal(self, number: int) -> int:
         """The first internal id whose public id is at or above a number."""
-        for start, before, shift in zip(
+        for start, previous, shift in zip(
             reversed(self._starts), reversed(self._shifts[:-1]), reversed(self._shifts[1:]), strict=True
         ):
-            if number >= start + before:
+            if number >= start + previous:
                 return max(start, number - shift)
         return number
 

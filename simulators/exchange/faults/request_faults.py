@@ -33,8 +33,8 @@ async def send(request: web.Request, response: web.Response, faults: Faults) -> 
         return _reset(request)
     if "reset" in faults:
         return _reset(request)
-    if late := faults.get("slow_answer"):
-        await asyncio.sleep(late.number("seconds"))
+    if delay := faults.get("slow_answer"):
+        await asyncio.sleep(delay.number("seconds"))
     response = _replace(response, faults)
     body = response.body
     if (truncation := faults.get("truncated_body")) and isinstance(body, bytes):

@@ -139,8 +139,8 @@ def _rule(rule: ParsedRule[Fault]) -> Rule:
         if _PLACE_OF.get(name, fault.place) != fault.place:
             raise rule.error(f"{fault.name} is a fault of a {fault.place}, which has no {name}")
     words, numbers, times = rule.words(_WORDS), rule.numbers(_NUMBERS), rule.times()
-    triggered = TriggeredFault(fault, rule.parameters(), numbers.pop("connection", None))
-    return Rule(triggered, words, numbers, times, _chance(rule))
+    placed_fault = TriggeredFault(fault, rule.parameters(), numbers.pop("connection", None))
+    return Rule(placed_fault, words, numbers, times, _chance(rule))
 
 
 def _chance(rule: ParsedRule[Fault]) -> float:

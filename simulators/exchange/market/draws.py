@@ -10,7 +10,7 @@ from market.compiled import compiled
 
 
 @compiled
-def _at_rank(ranks, logs, rank):  # type: ignore[no-untyped-def]
+def _interpolate(ranks, logs, rank):  # type: ignore[no-untyped-def]
     i = 1
     while rank > ranks[i]:
         i += 1
@@ -22,7 +22,7 @@ def _at_rank(ranks, logs, rank):  # type: ignore[no-untyped-def]
 def _log_level(rates, rank, distance):  # type: ignore[no-untyped-def]
     octave = floor(log2(max(distance / rates.ticks_per_bp, 1.0)))
     row = min(max(octave, 0), len(rates.level_sizes) - 1)
-    return _at_rank(rates.level_ranks, rates.level_sizes[row], rank)
+    return _interpolate(rates.level_ranks, rates.level_sizes[row], rank)
 
 
 @compiled
@@ -35,7 +35,7 @@ def mean_level(rates, distance):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _natural(rates, rng, tick, distance, size):  # type: ignore[no-untyped-def]
+def _add_walls(rates, rng, tick, distance, size):  # type: ignore[no-untyped-def]
     wall_chance = 0.002
     if tick % 100 == 0:
         size *= 2.5
@@ -59,7 +59,7 @@ def level_size(rates, rng, tick, distance):  # type: ignore[no-untyped-def]
         distance: from the best price of its side, in ticks.
     """
     size = rates.level_unit_e8 * exp(_log_level(rates, rng.random(), distance))
-    return _natural(rates, rng, tick, distance, size) if rates.natural_walls else size
+    return _add_walls(rates, rng, tick, distance, size) if rates.natural_walls else size
 
 
 @compiled
@@ -86,5 +86,5 @@ def run_length(rates, rng, boost):  # type: ignore[no-untyped-def]
 @compiled
 def trade_size(rates, rng):  # type: ignore[no-untyped-def]
     """Draw the quantity of a trade, 1e-8 base, before the level limits it."""
-    size = rates.trade_unit_e8 * exp(_at_rank(rates.trade_sizes[0], rates.trade_sizes[1], rng.random()))
+    size = rates.trade_unit_e8 * exp(_interpolate(rates.trade_sizes[0], rates.trade_sizes[1], rng.random()))
     return max(1, int(size / rates.step_e8)) * rates.step_e8

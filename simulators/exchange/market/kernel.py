@@ -48,25 +48,25 @@ def _barrier_at(book, tick):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _hit(book, out, i, quantity):  # type: ignore[no-untyped-def]
+def _hit_barrier(book, out, i, quantity):  # type: ignore[no-untyped-def]
     # A trade at a barrier: hidden quantity refills it to its displayed size; with none left it is filled.
     barrier = book.barriers[i]
-    if barrier[layout.TRADED] == 0:
+    if barrier[layout.VOLUME] == 0:
         barrier[layout.FIRST_STEP] = book.state[layout.STEPS]
-    barrier[layout.TRADED] += quantity
+    barrier[layout.VOLUME] += quantity
     available = book.quantity[barrier[layout.BARRIER_TICK] - book.state[layout.BASE]]
-    if available < barrier[layout.SHOWN]:
-        more = min(barrier[layout.SHOWN] - available, barrier[layout.HIDDEN])
-        barrier[layout.HIDDEN] -= more
-        set_level(book, out, barrier[layout.BARRIER_TICK], available + more)
-        available += more
+    if available < barrier[layout.VISIBLE]:
+        refill = min(barrier[layout.VISIBLE] - available, barrier[layout.HIDDEN])
+        barrier[layout.HIDDEN] -= refill
+        set_level(book, out, barrier[layout.BARRIER_TICK], available + refill)
+        available += refill
     if available == 0:
         barrier[layout.STANDS] = 0
         barrier[layout.LAST_STEP] = book.state[layout.STEPS]
 
 
 @compiled
-def _take(book, out, rates, rng, offset, boost):  # type: ignore[no-untyped-def]
+def _take_levels(book, out, rates, rng, offset, boost):  # type: ignore[no-untyped-def]
     # An order takes a run of levels; at all but the last its makers cancel what the trades leave.
     state = book.state
     if rng.random() < 0.3:
@@ -87,7 +87,7 @@ def _take(book, out, rates, rng, offset, boost):  # type: ignore[no-untyped-def]
         set_level(book, out, tick, available - part if stays else 0)
         barrier = _barrier_at(book, tick)
         if barrier >= 0:
-            _hit(book, out, barrier, part)
+            _hit_barrier(book, out, barrier, part)
         if count == run or barrier >= 0:
             break
     return count
@@ -105,8 +105,8 @@ def _take_best(book, out, rates, rng, seller, quantity, offset):  # type: ignore
     else:
         return 0
     barrier = _barrier_at(book, tick)
-    if barrier >= 0 and book.barriers[barrier, layout.SHOWN] > 0:
-        available = min(book.barriers[barrier, layout.SHOWN], available + book.barriers[barrier, layout.HIDDEN])
+    if barrier >= 0 and book.barriers[barrier, layout.VISIBLE] > 0:
+        available = min(book.barriers[barrier, layout.VISIBLE], available + book.barriers[barrier, layout.HIDDEN])
     volume = 0
     while volume < quantity and state[layout.TRADES] + _MIN_FREE_TRADES < out.trades.shape[1]:
         available = book.quantity[tick - state[layout.BASE]]
@@ -118,7 +118,7 @@ def _take_best(book, out, rates, rng, seller, quantity, offset):  # type: ignore
         volume += part
         if barrier < 0:
             break
-        _hit(book, out, barrier, part)
+        _hit_barrier(book, out, barrier, part)
         if book.barriers[barrier, layout.STANDS] == 0:
             break
     return volume
@@ -130,7 +130,7 @@ def _push(book, out, rates, rng, offset):  # type: ignore[no-untyped-def]
     for i in range(state[layout.PUSHES]):
         push = book.pushes[i]
         for seller in range(2):
-            if push[layout.PUSH_LEFT] <= 0 or (
+            if push[layout.PUSH_REMAINING] <= 0 or (
                 push[layout.PUSH_SELLER] != layout.BOTH_SIDES and push[layout.PUSH_SELLER] != seller
             ):
                 continue
@@ -138,11 +138,11 @@ def _push(book, out, rates, rng, offset):  # type: ignore[no-untyped-def]
             if touch < push[layout.PUSH_LOW] or touch > push[layout.PUSH_HIGH]:
                 continue
             size = int(push[layout.PUSH_STEP] * rng.standard_exponential() / rates.step_e8) * rates.step_e8
-            size = min(size, push[layout.PUSH_LEFT])
+            size = min(size, push[layout.PUSH_REMAINING])
             if size > 0:
                 volume = _take_best(book, out, rates, rng, seller, size, offset)
-                push[layout.PUSH_LEFT] -= volume
-                push[layout.PUSH_TAKEN] += volume
+                push[layout.PUSH_REMAINING] -= volume
+                push[layout.PUSH_VOLUME] += volume
 
 
 @compiled
@@ -163,7 +163,7 @@ def _sweep(book, out, rates, rng, offset):  # type: ignore[no-untyped-def]
             set_level(book, out, tick, 0)
             levels, last = levels + 1, tick
         tick += direction
-    state[layout.SWEEP_LEVELS], state[layout.SWEEP_TAKEN] = 0, levels
+    state[layout.SWEEP_LEVELS], state[layout.SWEEP_COUNT] = 0, levels
     start = state[layout.FAIR] + 1 - seller
     state[layout.SWEEP_LOW], state[layout.SWEEP_HIGH] = min(start, last), max(start, last)
     if levels > 0:  # the price moves with it
@@ -255,7 +255,7 @@ def _draw_orders(book, rates, rng):  # type: ignore[no-untyped-def]
 @compiled
 def _step(book, out, rates, rng):  # type: ignore[no-untyped-def]
     state = book.state
-    state[layout.TOUCHED] = 0
+    state[layout.CHANGES] = 0
     for i in range(state[layout.EDITS]):
         set_level(book, out, book.edits[i, 0], book.edits[i, 1])
     state[layout.EDITS] = 0
@@ -267,7 +267,7 @@ def _step(book, out, rates, rng):  # type: ignore[no-untyped-def]
     quote(book, out, rates, rng, rates.near_visits, 6)
     for i in range(orders):
         if state[layout.TRADES] < full:
-            _take(book, out, rates, rng, offsets[i + 1], 1.0 if i < calm else rates.burst_boost)
+            _take_levels(book, out, rates, rng, offsets[i + 1], 1.0 if i < calm else rates.burst_boost)
     if barrier_index >= 0 and book.barriers[barrier_index, layout.STANDS] == layout.PRESSED and rng.random() < 0.3:
         quantity = int(rates.press_e8 / 0.3 * rng.standard_exponential() / rates.step_e8) * rates.step_e8
         seller = 1 - book.barriers[barrier_index, layout.BARRIER_SIDE]
@@ -296,14 +296,14 @@ def seed_book(book, out, rates, rng):  # type: ignore[no-untyped-def]
     """
     state = book.state
     state[layout.LOW], state[layout.HIGH] = state[layout.FAIR] + 1, state[layout.FAIR]
-    state[layout.TOUCHED] = 0
+    state[layout.CHANGES] = 0
     book.flow[layout.LOG_VOLATILITY] = rates.volatility_variance**0.5 * rng.standard_normal()
     book.flow[layout.LOG_ACTIVITY] = 0.5 * rates.activity_variance  # every market starts at its average pace
     book.flow[layout.EXCITEMENT] = rates.usual_excitement
     keep_depth(book, out, rates, rng, 0)
     keep_depth(book, out, rates, rng, 1)
     quote(book, out, rates, rng, 0, 0)
-    state[layout.TOUCHED] = 0
+    state[layout.CHANGES] = 0
 
 
 @compiled

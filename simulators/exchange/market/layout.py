@@ -16,9 +16,9 @@ LARGEST_BATCH = 4_096  # steps of one call of the loop
 EDIT_ROOM = 16_384  # edits of one step
 
 # The rows of `Book.state`; BIDS and ASKS must stay neighbours: BIDS + side is the number of levels of a side.
-FAIR, BASE, LOW, HIGH, BIDS, ASKS, NEXT_AGG, NEXT_TRADE, UPDATE, TOUCHED, SELLING, TRADES, LEVELS, STEPS = range(14)
+FAIR, BASE, LOW, HIGH, BIDS, ASKS, NEXT_AGG, NEXT_TRADE, UPDATE, CHANGES, SELLING, TRADES, LEVELS, STEPS = range(14)
 # … and of planted structures: the number of rows in use per kind, and a sweep to make in the next step.
-ZONES, BARRIERS, PUSHES, EDITS, SWEEP_LEVELS, SWEEP_SELLER, SWEEP_QUANTITY, SWEEP_TAKEN = range(14, 22)
+ZONES, BARRIERS, PUSHES, EDITS, SWEEP_LEVELS, SWEEP_SELLER, SWEEP_QUANTITY, SWEEP_COUNT = range(14, 22)
 SWEEP_LOW, SWEEP_HIGH = 22, 23
 STATE_SIZE = 24
 # The rows of `Book.flow`; PIN is the log price that PIN_PULL draws the market to.
@@ -31,10 +31,10 @@ AGG, TICK, QUANTITY, FIRST, LAST, SELLER, OFFSET = range(7)
 ZONE_LOW, ZONE_HIGH, ZONE_KIND, ZONE_E6 = range(4)
 FROZEN, ANCHORED, THINNED = 1, 2, 3
 # A barrier is a tick the price does not pass while quantity stands there.
-BARRIER_TICK, BARRIER_SIDE, SHOWN, HIDDEN, STANDS, TRADED, FIRST_STEP, LAST_STEP = range(8)
+BARRIER_TICK, BARRIER_SIDE, VISIBLE, HIDDEN, STANDS, VOLUME, FIRST_STEP, LAST_STEP = range(8)
 PRESSED, UNPRESSED = 1, 2  # whether a price that is stopped there sends takers
 # A push is extra aggressor volume while the price is right.
-PUSH_SELLER, PUSH_LOW, PUSH_HIGH, PUSH_STEP, PUSH_LEFT, PUSH_TAKEN = range(6)
+PUSH_SELLER, PUSH_LOW, PUSH_HIGH, PUSH_STEP, PUSH_REMAINING, PUSH_VOLUME = range(6)
 BOTH_SIDES = 2
 PLANT_ROOM = 64  # zones, barriers or pushes at a time
 

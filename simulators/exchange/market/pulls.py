@@ -63,10 +63,12 @@ def pull_probability(
         near = (np.maximum(distance, MIN_BP) / 10.0) ** hazard.distance_power
         pull_chance = 1.0 - np.exp(-hazard.per_minute(share, 10.0, age_min + minute) * near)
         sigma = volatility.usual_bp * np.exp(log_sigma)
-        after = distance + sigma * rng.standard_normal(paths)
-        touch_chance = np.where(after > 0.0, np.exp(-2.0 * distance * np.maximum(after, 0.0) / sigma**2), 1.0)
+        next_distance = distance + sigma * rng.standard_normal(paths)
+        touch_chance = np.where(
+            next_distance > 0.0, np.exp(-2.0 * distance * np.maximum(next_distance, 0.0) / sigma**2), 1.0
+        )
         pulls += alive * pull_chance * (1.0 - 0.5 * touch_chance)
         alive = alive * (1.0 - pull_chance) * (1.0 - touch_chance)
-        distance = np.maximum(after, 0.0)
+        distance = np.maximum(next_distance, 0.0)
         log_sigma = calm * log_sigma + volatility.spread * sqrt(1.0 - calm**2) * rng.standard_normal(paths)
     return float(pulls.mean())

@@ -37,10 +37,10 @@ def set_level(book, out, tick, quantity):  # type: ignore[no-untyped-def]
     elif quantity == 0:
         state[layout.BIDS + side] -= 1
     book.quantity[index] = quantity
-    if state[layout.TOUCHED] >= len(out.changes):
+    if state[layout.CHANGES] >= len(out.changes):
         raise ValueError("a step changed more levels than a step has room for")
-    out.changes[state[layout.TOUCHED]] = tick * 2 + side
-    state[layout.TOUCHED] += 1
+    out.changes[state[layout.CHANGES]] = tick * 2 + side
+    state[layout.CHANGES] += 1
 
 
 @compiled
@@ -219,7 +219,7 @@ def recentre(book):  # type: ignore[no-untyped-def]
 def write_levels(book, out):  # type: ignore[no-untyped-def]
     """Write the changed levels of a step to the output, each once, and count up the update id."""
     state = book.state
-    keys = np.sort(out.changes[: state[layout.TOUCHED]])
+    keys = np.sort(out.changes[: state[layout.CHANGES]])
     n = state[layout.LEVELS]
     for i in range(len(keys)):
         if i > 0 and keys[i] == keys[i - 1]:

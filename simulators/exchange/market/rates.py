@@ -15,7 +15,7 @@ from simulators.exchange.market.pulls import Volatility
 _MOVE_CHANCE = 0.35
 _VOLATILITY_SPREAD = 0.35
 _VOLATILITY_MEMORY_STEPS = 18_000  # half an hour
-_SWEPT_SHARE = 0.1
+_SWEEP_SHARE = 0.1
 _LEVELS_PER_SWEEP = 2.2
 
 # Fitted to the counts per second of 2024-01-01: Fano factors at 1, 10, 60 s, autocorrelation at 1, 10, 60 s.
@@ -58,7 +58,7 @@ def rates_of(parameters: MarketParameters) -> Rates:
     """The constants of a market's hot loop."""
     reach = parameters.reach_ticks
     trades_per_step = parameters.trades_per_second * STEP_NS / 1e9
-    sweeps = min(_MOVE_CHANCE, _SWEPT_SHARE * trades_per_step / _LEVELS_PER_SWEEP)
+    sweeps = min(_MOVE_CHANCE, _SWEEP_SHARE * trades_per_step / _LEVELS_PER_SWEEP)
     bursts = _BURST_SHARE * trades_per_step / (_ORDERS_PER_BURST * _LEVELS_PER_BURST_ORDER)
     burst_excitement = _BURST_BRANCHING * bursts * _ORDERS_PER_BURST
     calm_share = 1.0 - _BURST_SHARE

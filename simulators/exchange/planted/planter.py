@@ -176,7 +176,7 @@ class Planter:
         """
         state = self._book.state
         state[layout.SWEEP_LEVELS], state[layout.SWEEP_SELLER] = levels, seller
-        state[layout.SWEEP_QUANTITY], state[layout.SWEEP_TAKEN] = quantity_e8, 0
+        state[layout.SWEEP_QUANTITY], state[layout.SWEEP_COUNT] = quantity_e8, 0
 
     def wall_levels(self, side: Side, tick: int, total_e8: int) -> tuple[dict[int, int], int, int]:
         """
@@ -192,11 +192,11 @@ class Planter:
         """
         low = tick // self.bin_ticks * self.bin_ticks
         high = low + self.bin_ticks - 1
-        behind = range(tick + 1, high + 1) if side == "ask" else range(low, tick)
+        other_ticks = range(tick + 1, high + 1) if side == "ask" else range(low, tick)
         changes = dict.fromkeys((t for t in range(low, high + 1) if self.is_on_side(side, t)), 0)
         changes[tick] = self.round_to_step(total_e8)
-        if len(behind) >= 2:
-            first, second = (int(t) for t in self._rng.choice(np.array(behind), 2, replace=False))
+        if len(other_ticks) >= 2:
+            first, second = (int(t) for t in self._rng.choice(np.array(other_ticks), 2, replace=False))
             changes[first], changes[second] = self.round_to_step(0.06 * total_e8), self.round_to_step(0.04 * total_e8)
             changes[tick] = self.round_to_step(total_e8 - changes[first] - changes[second])
         return changes, low, high

@@ -21,7 +21,7 @@ class BarrierStructure(Structure):
     def find_end(self) -> tuple[Ending, int] | None:
         """It has ended as `filled` once trades have taken all of it."""
         barrier = self.scene.engine.book.barriers[self.barrier]
-        if barrier[layout.TRADED] and self.record.touched_ns is None:
+        if barrier[layout.VOLUME] and self.record.touched_ns is None:
             self.record.touched_ns = self.scene.time_ns(int(barrier[layout.FIRST_STEP]) + 1)
         if barrier[layout.STANDS]:
             return None
@@ -59,16 +59,16 @@ class Wall(BarrierStructure):
             tick = planter.draw_new_tick(side, self.origin[0])
         depth = planter.corridor_e8(side)
         low = tick // planter.bin_ticks * planter.bin_ticks
-        rest = depth - self._quantity(low, low + planter.bin_ticks - 1)
+        other_depth_e8 = depth - self._quantity(low, low + planter.bin_ticks - 1)
         if self.origin is None:
-            total = self.record.plant.strength / (1.0 - self.record.plant.strength) * rest
+            total = self.record.plant.strength / (1.0 - self.record.plant.strength) * other_depth_e8
         else:
-            rest -= self.origin[1]  # still in the book, removed by the next step
+            other_depth_e8 -= self.origin[1]  # still in the book, removed by the next step
             total = self.origin[1] * (1.0 + _MOVE_NOISE * (2.0 * self.scene.rng.random() - 1.0))
         self.ticks, self.low, self.high = planter.wall_levels(side, tick, int(total))
         self.tick, size = tick, sum(self.ticks.values())
         self.set_range(self.low, self.high, tick)
-        self.record.actual_strength = size / (rest + size)
+        self.record.actual_strength = size / (other_depth_e8 + size)
         planter.edit(self.ticks)
         self.zone = planter.add_zone(self.low, self.high, layout.FROZEN)
         self.barrier = planter.add_barrier(side, tick)
@@ -108,9 +108,9 @@ class Wall(BarrierStructure):
         age = (self.scene.step - self.start_step) // STEPS_PER_MINUTE
         hazard = self.record.hazard
         rate = hazard.per_minute(share, distance, age) if hazard and alive else 0.0
-        now = self.scene.time_ns(self.scene.step)
+        time_ns = self.scene.time_ns(self.scene.step)
         sigma = round(self.scene.engine.volatility.sigma_bp, 6)
-        self.record.minutes.append(WallMinute(now, share, distance, age, rate, sigma, alive))
+        self.record.minutes.append(WallMinute(time_ns, share, distance, age, rate, sigma, alive))
 
 
 class Iceberg(BarrierStructure):

@@ -95,11 +95,11 @@ class Band(Structure):
         quantities = planter.quantity(self.low, self.high)
         previous = int(quantities.sum())
         self.levels: dict[int, int] = {}
-        for number, more in zip(bins, extra, strict=True):
+        for number, quantity_e8 in zip(bins, extra, strict=True):
             tick = number * planter.bin_ticks
             while not is_anchor(tick, planter.bin_ticks):
                 tick += 1
-            self.levels[tick] = int(quantities[tick - self.low]) + planter.round_to_step(more)
+            self.levels[tick] = int(quantities[tick - self.low]) + planter.round_to_step(quantity_e8)
         planter.edit(self.levels)
         replacement = sum(int(quantities[tick - self.low]) for tick in self.levels)
         self.record.actual_strength = (previous - replacement + sum(self.levels.values())) / usual
@@ -175,7 +175,7 @@ class Absorption(Structure):
     def clear(self, ending: Ending) -> Ending:
         """Unpin the price; the quote stays as an ordinary one."""
         book = self.scene.engine.book
-        volume_e8 = int(book.pushes[self.push, layout.PUSH_TAKEN])
+        volume_e8 = int(book.pushes[self.push, layout.PUSH_VOLUME])
         self.record.actual_strength = volume_e8 / self.deviation if self.deviation else 0.0
         self.record.touched_ns = self.record.start_ns if volume_e8 else None
         self.planter.free_row(book.zones, self.zone)
@@ -201,7 +201,7 @@ class Sweep(Structure):
     def find_end(self) -> tuple[Ending, int] | None:
         """It is done in the step after it was scheduled."""
         state = self.scene.engine.book.state
-        self.record.actual_strength = float(state[layout.SWEEP_TAKEN])
+        self.record.actual_strength = float(state[layout.SWEEP_COUNT])
         self.set_range(int(state[layout.SWEEP_LOW]), int(state[layout.SWEEP_HIGH]))
         return "done", self.start_step + 1
 
@@ -230,7 +230,7 @@ class Poc(Structure):
         """Unpin the price."""
         book = self.scene.engine.book
         self.record.actual_strength = (
-            int(book.pushes[self.push, layout.PUSH_TAKEN]) / self.normal_e8 if self.normal_e8 else 0.0
+            int(book.pushes[self.push, layout.PUSH_VOLUME]) / self.normal_e8 if self.normal_e8 else 0.0
         )
         self.planter.free_row(book.pushes, self.push)
         self.planter.pin(None)

@@ -127,7 +127,7 @@ class Playback:
         self._times_ms: list[int] = []
         self._rows: list[bytes] = []
         self.play(info.first_trades["trade" if self._has_only_trades else "aggTrade"])
-        self.skipped = 0
+        self.skipped_lines = 0
 
     @property
     def symbol(self) -> str:
@@ -143,7 +143,7 @@ class Playback:
             return ()
         envelope = _envelope(message)
         if envelope is None:
-            self.skipped += 1
+            self.skipped_lines += 1
             return ()
         try:
             return self._messages(envelope.stream, bytes(envelope.data))
@@ -162,9 +162,9 @@ class Playback:
             return self._book
         return msgspec.json.encode({**sides, "bids": sides["bids"][:limit], "asks": sides["asks"][:limit]})
 
-    def agg_trades(self, query: AggTradesQuery, excluded: int) -> bytes:
+    def agg_trades(self, query: AggTradesQuery, skip_newest: int) -> bytes:
         """See `Answers.agg_trades`."""
-        count = max(0, len(self._ids) - excluded)
+        count = max(0, len(self._ids) - skip_newest)
         start, stop = 0, count
         if query.from_id is not None:
             start = bisect_left(self._ids, query.from_id)

@@ -116,7 +116,7 @@ class RecordedExchange(LocalExchange):
                 "now_ns": self._time.ns,
                 "lines": self._total_lines,
                 "played": self.line_count,
-                "passed_over": self._playback.skipped,
+                "passed_over": self._playback.skipped_lines,
                 "ended": self.finished.is_set(),
                 "connections": self.hub.connection_count,
                 "connections_accepted": self.hub.total_connections,

@@ -33,23 +33,23 @@ class Hooks:
         app.router.add_post("/simulated/shutdown-notice", self._shutdown_notice)
 
     async def _ledger(self, request: web.Request) -> web.Response:
-        listing, venue = self._of(request)
+        listing, venue = self._find_market(request)
         from_id, limit = _range(request)
-        trades = venue.ledger.range(listing.conditions.agg_ids.to_internal(from_id), limit)
+        trades = venue.ledger.select_by_id(listing.conditions.agg_ids.to_internal(from_id), limit)
         public = listing.conditions.publish_trades(trades)
         return web.json_response(dict(zip(_COLUMNS, public.columns.tolist(), strict=True)))
 
     async def _diffs(self, request: web.Request) -> web.Response:
-        listing, _ = self._of(request)
+        listing, _ = self._find_market(request)
         return web.json_response(listing.hub.diffs.render(*_range(request)))
 
     async def _unobtainable(self, request: web.Request) -> web.Response:
-        listing, _ = self._of(request)
+        listing, _ = self._find_market(request)
         update_ids = [diff.last for diff in listing.hub.diffs.records if not diff.deliveries]
         return web.json_response({"agg_ids": sorted(listing.conditions.hidden_agg_ids), "update_ids": update_ids})
 
     async def _state(self, request: web.Request) -> web.Response:
-        listing, venue = self._of(request)
+        listing, venue = self._find_market(request)
         engine, ledger, conditions = venue.engine, venue.ledger, listing.conditions
         bids, asks = engine.level_counts
         return web.json_response(
@@ -75,7 +75,7 @@ class Hooks:
     async def _shutdown_notice(self, _: web.Request) -> web.Response:
         return web.json_response({"notified": self._hub.send_shutdown_notice()})
 
-    def _of(self, request: web.Request) -> tuple[Listing, Venue]:
+    def _find_market(self, request: web.Request) -> tuple[Listing, Venue]:
         listing = self._listings.get(request.query.get("symbol", next(iter(self._listings))))
         if listing is None or listing.venue is None:
             raise web.HTTPNotFound(text=f"no such symbol; traded: {', '.join(self._listings)}")

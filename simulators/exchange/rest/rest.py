@@ -63,8 +63,8 @@ class RestApi:
         name = request.match_info["name"]
         endpoint = self._endpoints.get(name)
         self._requests += 1
-        triggered = self._conditions.script.trigger(Occasion("request", name, self._requests, self._requests))
-        faults = {fault.name: fault for fault in triggered}
+        trigger_faults = self._conditions.script.trigger(Occasion("request", name, self._requests, self._requests))
+        faults = {fault.name: fault for fault in trigger_faults}
         charge = self._meter.charge(self._clock.now_ns(), endpoint.weight(request.query) if endpoint else 1)
         try:
             status, body = 200, self._body(endpoint, request.query, charge, faults)
@@ -99,11 +99,11 @@ class RestApi:
 
     def _agg_trades(self, query: Query, faults: Faults) -> bytes:
         answers = self._answers[queries.parse_symbol(query, self._answers)]
-        parsed = queries.parse_agg_trades(query)
-        if (skipping := faults.get("wrong_from_id")) and parsed.from_id is not None:
-            parsed = replace(parsed, from_id=parsed.from_id + int(skipping.number("skip")))
+        trades_query = queries.parse_agg_trades(query)
+        if (skipping := faults.get("wrong_from_id")) and trades_query.from_id is not None:
+            trades_query = replace(trades_query, from_id=trades_query.from_id + int(skipping.number("skip")))
         stale = faults.get("stale_trades")
-        return answers.agg_trades(parsed, int(stale.number("trades")) if stale else 0)
+        return answers.agg_trades(trades_query, int(stale.number("trades")) if stale else 0)
 
     def _now_ms(self) -> int:
         return self._conditions.now_ns() // _MILLISECOND_NS

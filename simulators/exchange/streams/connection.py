@@ -112,7 +112,7 @@ class Connection:
 
     def frame(self, stream: str, payload: bytes) -> Frame:
         """The frame of a stream's message, wrapped for a combined connection."""
-        return Frame(wire.in_stream(stream, payload) if self._is_combined else payload)
+        return Frame(wire.wrap_in_stream(stream, payload) if self._is_combined else payload)
 
     def put(self, frame: Frame) -> None:
         """Queue a frame; it never blocks: a client whose queue is full is dropped, so that the market goes on."""

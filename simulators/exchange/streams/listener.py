@@ -56,12 +56,12 @@ class Listener:
     def __init__(self, connection: Connection, number: int, clock: Clock) -> None:
         self.connection = connection
         self.number = number
-        self.disconnected = asyncio.Event()
+        self.closed = asyncio.Event()
         self._clock = clock
         self._silent_until: dict[str, float] = {}
         self._pending: list[tuple[str, int, Frame]] = []
 
-    def hears(self, stream: str) -> bool:
+    def is_subscribed(self, stream: str) -> bool:
         """Whether the client is subscribed to a stream."""
         return stream in self.connection.streams
 
@@ -113,10 +113,10 @@ class Listener:
             frame = _CORRUPTIONS[name](frame, fault) if name in _CORRUPTIONS else frame
         if not faults.keys() & _UNREADABLE:
             frame = replace(frame, diff=message.diff)
-        if late := faults.get("reordered"):
-            self._pending.append((message.stream, int(late.number("messages")), frame))
-        elif late := faults.get("delayed"):
-            asyncio.get_running_loop().call_later(late.number("seconds"), self.connection.put, frame)
+        if delay := faults.get("reordered"):
+            self._pending.append((message.stream, int(delay.number("messages")), frame))
+        elif delay := faults.get("delayed"):
+            asyncio.get_running_loop().call_later(delay.number("seconds"), self.connection.put, frame)
         else:
             copies = faults.get("duplicate")
             self.connection.put(frame)
@@ -134,8 +134,8 @@ class Listener:
         self._silent_until[streams] = until
 
     def _is_silent(self, kind: Stream) -> bool:
-        now = asyncio.get_running_loop().time()
-        return any(self._silent_until.get(name, 0) > now for name in ("all", kind))
+        time_s = asyncio.get_running_loop().time()
+        return any(self._silent_until.get(name, 0) > time_s for name in ("all", kind))
 
     def _now_ms(self) -> int:
         return self._clock.now_ns() // _MILLISECOND_NS

@@ -85,14 +85,14 @@ class StreamHub:
             record = DiffRecord(message.first, message.last, message.payload)
             self.diffs.add(record)
             self.send(replace(message, diff=record))
-        merged = self._merger.add(step.depth)
+        slow_diff = self._merger.add(step.depth)
         for stream in self._slow_streams:
-            if merged is not None and self._has_listener(stream):
-                self.send(self._diff(stream, "slow_diffs", event_ms, merged))
+            if slow_diff is not None and self._has_listener(stream):
+                self.send(self._diff(stream, "slow_diffs", event_ms, slow_diff))
 
     def send(self, message: Message) -> None:
         """Send a message to the clients that are subscribed to its stream, with the faults that it triggers."""
-        listeners = [listener for listener in self._listeners.values() if listener.hears(message.stream)]
+        listeners = [listener for listener in self._listeners.values() if listener.is_subscribed(message.stream)]
         if not listeners:
             return
         faults = self._conditions.script.trigger(Occasion("message", message.kind, message.first, message.last))
@@ -126,11 +126,11 @@ class StreamHub:
         with suppress(TimeoutError):
             async with asyncio.timeout(_DISCONNECT_TIMEOUT_S):
                 for listener in listeners:
-                    await listener.disconnected.wait()
+                    await listener.closed.wait()
         return len(listeners)
 
     def _has_listener(self, stream: str) -> bool:
-        return any(listener.hears(stream) for listener in self._listeners.values())
+        return any(listener.is_subscribed(stream) for listener in self._listeners.values())
 
     def _diff(self, stream: str, kind: Stream, event_ms: int, diff: DepthDiff) -> Message:
         public = self._conditions.publish_diff(diff)
@@ -161,5 +161,5 @@ class StreamHub:
         try:
             await connection.run()
         finally:
-            self._listeners.pop(number).disconnected.set()
+            self._listeners.pop(number).closed.set()
         return socket

@@ -29,7 +29,7 @@ class Answers(Protocol):
             ApiError: there is no book yet.
         """
 
-    def agg_trades(self, query: AggTradesQuery, excluded: int) -> bytes:
+    def agg_trades(self, query: AggTradesQuery, skip_newest: int) -> bytes:
         """The body of the aggTrades of a query; the newest `excluded` trades of all are left out."""
 
 
@@ -55,18 +55,18 @@ class MarketAnswers:
         update_id, bids, asks = self._venue.engine.snapshot(limit)
         return wire.depth_body(self._conditions.update_ids.to_public(update_id), bids, asks)
 
-    def agg_trades(self, query: AggTradesQuery, excluded: int) -> bytes:
+    def agg_trades(self, query: AggTradesQuery, skip_newest: int) -> bytes:
         """See `Answers.agg_trades`."""
-        return wire.agg_trade_rows(self._remove_hidden(self._find(query, excluded)))
+        return wire.agg_trade_rows(self._remove_hidden(self._find(query, skip_newest)))
 
-    def _find(self, query: AggTradesQuery, excluded: int) -> Trades:
+    def _find(self, query: AggTradesQuery, skip_newest: int) -> Trades:
         ledger, jumps = self._venue.ledger, self._conditions.agg_ids
         if query.from_id is not None:
             query = replace(query, from_id=jumps.to_internal(query.from_id))
         elif query.start_ns is None and query.end_ns is None:
-            query = replace(query, limit=query.limit + excluded)
+            query = replace(query, limit=query.limit + skip_newest)
         trades = self._venue.find(query)
-        count = int(np.searchsorted(trades.agg_id, ledger.next_agg_id - excluded))
+        count = int(np.searchsorted(trades.agg_id, ledger.next_agg_id - skip_newest))
         return self._conditions.publish_trades(trades[:count])
 
     def _remove_hidden(self, trades: Trades) -> Trades:

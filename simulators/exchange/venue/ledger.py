@@ -60,11 +60,11 @@ class Ledger:
             self._count += size
             start += size
 
-    def range(self, from_agg_id: int, limit: int) -> Trades:
+    def select_by_id(self, from_agg_id: int, limit: int) -> Trades:
         """At most `limit` aggTrades from an id on; from the oldest one where the id is older."""
         return self._cut(max(0, from_agg_id - self._first), limit)
 
-    def since(self, time_ns: int, end_ns: int | None, limit: int) -> Trades:
+    def select_by_time(self, time_ns: int, end_ns: int | None, limit: int) -> Trades:
         """
         The first aggTrades of a range of times, oldest first.
 
@@ -77,13 +77,13 @@ class Ledger:
         stop = self._count if end_ns is None else self._position(end_ns, "right")
         return self._cut(start, min(limit, max(0, stop - start)))
 
-    def until(self, end_ns: int, limit: int) -> Trades:
+    def select_until(self, end_ns: int, limit: int) -> Trades:
         """The last `limit` aggTrades with a time up to and including `end_ns`, oldest first."""
         stop = self._position(end_ns, "right")
         start = max(0, stop - limit)
         return self._cut(start, stop - start)
 
-    def latest(self, limit: int) -> Trades:
+    def select_latest(self, limit: int) -> Trades:
         """The last `limit` aggTrades, oldest first."""
         return self._cut(max(0, self._count - limit), limit)
 

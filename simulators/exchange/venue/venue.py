@@ -43,12 +43,12 @@ class Venue:
     def find(self, query: AggTradesQuery) -> Trades:
         """The aggTrades of a query, oldest first."""
         if query.from_id is not None:
-            return self.ledger.range(query.from_id, query.limit)
+            return self.ledger.select_by_id(query.from_id, query.limit)
         if query.start_ns is not None:
-            return self.ledger.since(query.start_ns, query.end_ns, query.limit)
+            return self.ledger.select_by_time(query.start_ns, query.end_ns, query.limit)
         if query.end_ns is not None:
-            return self.ledger.until(query.end_ns, query.limit)
-        return self.ledger.latest(query.limit)
+            return self.ledger.select_until(query.end_ns, query.limit)
+        return self.ledger.select_latest(query.limit)
 
 
 def warm_up(parameters: MarketParameters) -> None:

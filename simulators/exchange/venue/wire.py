@@ -32,11 +32,11 @@ class SymbolInfo(Protocol):
         """Step of quantities, 1e-8 base."""
 
 
-def decimal(value_e8: int) -> str:
+def format_decimal(value_e8: int) -> str:
     """
     A number in units of 1e-8 as text with eight decimals.
 
-    >>> decimal(100_000_25000000)
+    >>> format_decimal(100_000_25000000)
     '100000.25000000'
     """
     integer, fraction = divmod(value_e8, ONE_E8)
@@ -86,7 +86,7 @@ def depth_body(last_update_id: int, bids: tuple[I64, I64], asks: tuple[I64, I64]
     return f'{{"lastUpdateId":{last_update_id},"bids":{_levels(*bids)},"asks":{_levels(*asks)}}}'.encode()
 
 
-def in_stream(stream: str, payload: bytes) -> bytes:
+def wrap_in_stream(stream: str, payload: bytes) -> bytes:
     """A message wrapped with the name of its stream, for combined connections."""
     return b'{"stream":"' + stream.encode() + b'","data":' + payload + b"}"
 
@@ -150,7 +150,7 @@ def _symbol(info: SymbolInfo, status: str) -> dict[str, Any]:
 
 
 def _filters(info: SymbolInfo) -> list[dict[str, Any]]:
-    tick, step = decimal(info.tick_size_e8), decimal(info.step_size_e8)
+    tick, step = format_decimal(info.tick_size_e8), format_decimal(info.step_size_e8)
     return [
         {"filterType": "PRICE_FILTER", "minPrice": tick, "maxPrice": "1000000.00000000", "tickSize": tick},
         {"filterType": "LOT_SIZE", "minQty": step, "maxQty": "9000.00000000", "stepSize": step},
@@ -168,14 +168,16 @@ def _filters(info: SymbolInfo) -> list[dict[str, Any]]:
 def _trade_fields(trades: Trades) -> Iterator[str]:
     for agg_id, price, quantity, first, last, time_ns, maker in trades.columns.T.tolist():
         yield (
-            f'"a":{agg_id},"p":"{decimal(price)}","q":"{decimal(quantity)}","f":{first},"l":{last},'
+            f'"a":{agg_id},"p":"{format_decimal(price)}","q":"{format_decimal(quantity)}","f":{first},"l":{last},'
             f'"T":{time_ns // _MILLISECOND_NS},"m":{"true" if maker else "false"},"M":true'
         )
 
 
 def _levels(price_e8: I64, quantity_e8: I64) -> str:
     rows = zip(price_e8.tolist(), quantity_e8.tolist(), strict=True)
-    return "[" + ",".join([f'["{decimal(price)}","{decimal(quantity)}"]' for price, quantity in rows]) + "]"
+    return (
+        "[" + ",".join([f'["{format_decimal(price)}","{format_decimal(quantity)}"]' for price, quantity in rows]) + "]"
+    )
 
 
 def _compact(value: Any) -> bytes:

@@ -31,7 +31,7 @@ def corrupt_decision(draft: Draft, faults: Sequence[TriggeredFault]) -> Draft:
     return replace(draft, content=json.dumps(decision, ensure_ascii=False, indent=1))
 
 
-def _in_first_zone(change: Callable[[Decision], Decision]) -> Callable[[Decision], Decision]:
+def _on_first_zone(change: Callable[[Decision], Decision]) -> Callable[[Decision], Decision]:
     """A change of the first zone; a decision without zones gets one first, so that the fault is visible."""
 
     def apply(decision: Decision) -> Decision:
@@ -50,7 +50,7 @@ def _number(value: Any) -> float:
         return 100.0
 
 
-def _above(value: float) -> float:
+def _raise_price(value: float) -> float:
     return value + min(1.0, value / 100)
 
 
@@ -73,22 +73,22 @@ def _stale_reference(decision: Decision) -> Decision:
 
 
 _FAULTS: Mapping[str, Callable[[Decision], Decision]] = {
-    "off_grid_price": _in_first_zone(lambda zone: {"low": f"{zone['low']}{'' if '.' in zone['low'] else '.00'}005"}),
-    "invented_level": _in_first_zone(
+    "off_grid_price": _on_first_zone(lambda zone: {"low": f"{zone['low']}{'' if '.' in zone['low'] else '.00'}005"}),
+    "invented_level": _on_first_zone(
         lambda zone: {end: _price(_number(zone[end]) * (0.9 if zone["side"] == "buy" else 1.1)) for end in _ENDS}
     ),
-    "wrong_side": _in_first_zone(lambda zone: {"side": "sell" if zone["side"] == "buy" else "buy"}),
-    "weights_off": _in_first_zone(lambda zone: {"weight": round(zone["weight"] + 0.5, 4)}),
-    "negative_weight": _in_first_zone(lambda zone: {"weight": -zone["weight"]}),
-    "text_weight": _in_first_zone(lambda zone: {"weight": "most"}),
-    "nan_price": _in_first_zone(lambda zone: {"low": float("nan")}),
-    "negative_price": _in_first_zone(lambda zone: {"low": f"-{zone['low']}"}),
-    "inverted_zone": _in_first_zone(lambda zone: {"low": _price(_above(_number(zone["high"])))}),
+    "wrong_side": _on_first_zone(lambda zone: {"side": "sell" if zone["side"] == "buy" else "buy"}),
+    "weights_off": _on_first_zone(lambda zone: {"weight": round(zone["weight"] + 0.5, 4)}),
+    "negative_weight": _on_first_zone(lambda zone: {"weight": -zone["weight"]}),
+    "text_weight": _on_first_zone(lambda zone: {"weight": "most"}),
+    "nan_price": _on_first_zone(lambda zone: {"low": float("nan")}),
+    "negative_price": _on_first_zone(lambda zone: {"low": f"-{zone['low']}"}),
+    "inverted_zone": _on_first_zone(lambda zone: {"low": _price(_raise_price(_number(zone["high"])))}),
     "stale_reference": _stale_reference,
     "extra_fields": _extra_fields,
     "missing_field": lambda decision: {key: value for key, value in decision.items() if key != "stance"},
-    "unknown_evidence": _in_first_zone(lambda zone: {"evidence": ["Z99", "Wb77"]}),
-    "no_evidence": _in_first_zone(lambda zone: {"evidence": []}),
+    "unknown_evidence": _on_first_zone(lambda zone: {"evidence": ["Z99", "Wb77"]}),
+    "no_evidence": _on_first_zone(lambda zone: {"evidence": []}),
     "other_stance": _other_stance,
     "empty_decision": lambda decision: {},
 }

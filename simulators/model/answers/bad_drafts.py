@@ -29,17 +29,17 @@ def _add_fence(draft: Draft) -> Draft:
 
 
 def _cut_in_half(finish: str) -> Callable[[Draft], Draft]:
-    def cut(draft: Draft) -> Draft:
+    def apply(draft: Draft) -> Draft:
         *others, last = draft.calls or (None,)
         calls = [call for call in others if call is not None]
         if last is not None:
-            calls.append(replace(last, arguments=_half(last.arguments)))
-        return replace(draft, content=_half(draft.content), calls=tuple(calls), finish=finish)
+            calls.append(replace(last, arguments=_first_half(last.arguments)))
+        return replace(draft, content=_first_half(draft.content), calls=tuple(calls), finish=finish)
 
-    return cut
+    return apply
 
 
-def _half(text: str) -> str:
+def _first_half(text: str) -> str:
     return text[: len(text) // 2]
 
 
@@ -48,12 +48,12 @@ def _calls_as_tokens(draft: Draft) -> Draft:
         f"<｜tool▁call▁begin｜>function<｜tool▁sep｜>{call.name}\n```json\n{call.arguments}\n```<｜tool▁call▁end｜>"
         for call in draft.calls
     )
-    return _as_text(draft, f"<｜tool▁calls▁begin｜>{calls}<｜tool▁calls▁end｜>")
+    return _replace_by_text(draft, f"<｜tool▁calls▁begin｜>{calls}<｜tool▁calls▁end｜>")
 
 
 def _calls_as_json(draft: Draft) -> Draft:
     calls = [{"name": call.name, "arguments": _parse(call.arguments)} for call in draft.calls]
-    return _as_text(draft, f"```json\n{json.dumps({'tool_calls': calls}, ensure_ascii=False)}\n```")
+    return _replace_by_text(draft, f"```json\n{json.dumps({'tool_calls': calls}, ensure_ascii=False)}\n```")
 
 
 def _parse(arguments: str) -> Any:
@@ -64,11 +64,11 @@ def _parse(arguments: str) -> Any:
         return arguments
 
 
-def _as_text(draft: Draft, content: str) -> Draft:
+def _replace_by_text(draft: Draft, content: str) -> Draft:
     return replace(draft, content=content, calls=(), finish="stop")
 
 
-def _with_arguments(draft: Draft, arguments: str) -> Draft:
+def _set_arguments(draft: Draft, arguments: str) -> Draft:
     return replace(draft, calls=tuple(replace(call, arguments=arguments) for call in draft.calls))
 
 
@@ -96,17 +96,17 @@ _FAULTS: Mapping[str, Callable[[Draft], Draft]] = {
     "fenced": _add_fence,
     "calls_as_tokens": _calls_as_tokens,
     "calls_as_json_text": _calls_as_json,
-    "bad_arguments": lambda draft: _with_arguments(draft, '{"symbol": "BTC'),
-    "arguments_off_schema": lambda draft: _with_arguments(draft, '{"symbol": 7, "depth": "all"}'),
+    "bad_arguments": lambda draft: _set_arguments(draft, '{"symbol": "BTC'),
+    "arguments_off_schema": lambda draft: _set_arguments(draft, '{"symbol": 7, "depth": "all"}'),
     "unknown_tool": _unknown_tool,
     "same_tool_twice": _same_tool_twice,
     "second_tool": _second_tool,
-    "no_tool_call": lambda draft: _as_text(draft, "I can answer this without looking anything up."),
+    "no_tool_call": lambda draft: _replace_by_text(draft, "I can answer this without looking anything up."),
     "no_reasoning": lambda draft: replace(draft, reasoning=None),
     "answer_in_reasoning": _answer_in_reasoning,
     "length": _cut_in_half("length"),
     "aborted": _cut_in_half("aborted"),
     "insufficient_system_resource": _cut_in_half("insufficient_system_resource"),
-    "blank_content": lambda draft: _as_text(draft, "   \n  "),
+    "blank_content": lambda draft: _replace_by_text(draft, "   \n  "),
     "content_filter": lambda draft: replace(draft, content="", calls=(), finish="content_filter"),
 }

@@ -42,7 +42,7 @@ class Draft:
         return self.reasoning_tokens + tokens_of(self.content) + call_tokens
 
 
-def cut(draft: Draft, max_tokens: int) -> Draft:
+def cut_draft(draft: Draft, max_tokens: int) -> Draft:
     """
     Cut a draft to a number of tokens, with finish_reason `length`; one that is short enough stays as it is.
 

@@ -8,12 +8,12 @@ from typing import Any
 from simulators.model.errors import Refusal
 from simulators.model.situation import calls_of
 
-_UNANSWERED = (
+_NO_ANSWER = (
     "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'. "
     "(insufficient tool messages following tool_calls message)"
 )
-_UNASKED = "Messages with role 'tool' must be a response to a preceding message with 'tool_calls'"
-_DROPPED = "The `reasoning_content` in the thinking mode must be passed back to the API."
+_NO_CALL = "Messages with role 'tool' must be a response to a preceding message with 'tool_calls'"
+_NO_REASONING = "The `reasoning_content` in the thinking mode must be passed back to the API."
 
 
 def check_order(messages: Sequence[Mapping[str, Any]], needs_reasoning: bool) -> None:
@@ -31,14 +31,14 @@ def check_order(messages: Sequence[Mapping[str, Any]], needs_reasoning: bool) ->
     for message in messages:
         if message["role"] == "tool":
             if message["tool_call_id"] not in pending:
-                raise Refusal(400, _UNASKED, param="messages")
+                raise Refusal(400, _NO_CALL, param="messages")
             pending.discard(message["tool_call_id"])
             continue
         if pending:
-            raise Refusal(400, _UNANSWERED, param="messages")
+            raise Refusal(400, _NO_ANSWER, param="messages")
         if message["role"] == "assistant":
             if needs_reasoning and not isinstance(message.get("reasoning_content"), str):
-                raise Refusal(400, _DROPPED, param="messages")
+                raise Refusal(400, _NO_REASONING, param="messages")
             pending = {call["id"] for call in calls_of(message)}
     if pending:
-        raise Refusal(400, _UNANSWERED, param="messages")
+        raise Refusal(400, _NO_ANSWER, param="messages")

@@ -47,11 +47,11 @@ def test_ids_that_do_not_follow_are_refused() -> None:
 def test_range_is_cut_at_both_ends() -> None:
     """An id too old starts at the first held, one too new is empty, a limit holds."""
     ledger = a_ledger()
-    assert ledger.range(1, 3).agg_id.tolist() == [100, 101, 102]
-    assert ledger.range(65_630, 10).agg_id.tolist() == list(range(65_630, 65_640))
-    assert len(ledger.range(200_100, 10)) == 0
-    assert ledger.range(200_099, 10).agg_id.tolist() == [200_099]
-    assert ledger.latest(2).agg_id.tolist() == [200_098, 200_099]
+    assert ledger.select_by_id(1, 3).agg_id.tolist() == [100, 101, 102]
+    assert ledger.select_by_id(65_630, 10).agg_id.tolist() == list(range(65_630, 65_640))
+    assert len(ledger.select_by_id(200_100, 10)) == 0
+    assert ledger.select_by_id(200_099, 10).agg_id.tolist() == [200_099]
+    assert ledger.select_latest(2).agg_id.tolist() == [200_098, 200_099]
 
 
 @settings(max_examples=60, deadline=None)
@@ -61,10 +61,12 @@ def test_times_find_what_a_scan_finds(start: int, end: int | None, limit: int) -
     ledger, whole = _SHARED, _SHARED.dump()
     inside = (whole.time_ns >= start * MS) & ((whole.time_ns <= end * MS) if end is not None else True)
     expected = whole.agg_id[inside][:limit]
-    assert ledger.since(start * MS, None if end is None else end * MS, limit).agg_id.tolist() == expected.tolist()
+    assert (
+        ledger.select_by_time(start * MS, None if end is None else end * MS, limit).agg_id.tolist() == expected.tolist()
+    )
     if end is not None:
         last = whole.agg_id[whole.time_ns <= end * MS][-limit:]
-        assert ledger.until(end * MS, limit).agg_id.tolist() == last.tolist()
+        assert ledger.select_until(end * MS, limit).agg_id.tolist() == last.tolist()
 
 
 _SHARED = a_ledger()

@@ -58,7 +58,7 @@ def test_the_small_messages() -> None:
     assert wire.error_body(-1121, "Invalid symbol.") == b'{"code":-1121,"msg":"Invalid symbol."}'
     assert wire.server_time(1499827319559) == b'{"serverTime":1499827319559}'
     assert wire.shutdown_notice(5) == b'{"e":"serverShutdown","E":5}'
-    assert wire.in_stream("btcfdusd@depth", b'{"u":1}') == b'{"stream":"btcfdusd@depth","data":{"u":1}}'
+    assert wire.wrap_in_stream("btcfdusd@depth", b'{"u":1}') == b'{"stream":"btcfdusd@depth","data":{"u":1}}'
 
 
 def test_exchange_info_names_the_grid() -> None:

@@ -161,7 +161,7 @@ def test_a_line_of_no_stream_is_skipped(tmp_path: Path, line: bytes) -> None:
     """It can be sent to nobody, and it is counted."""
     playback = played(tmp_path, an_agg_trade(1))
     assert playback.play(line) == ()
-    assert playback.skipped == 1
+    assert playback.skipped_lines == 1
 
 
 def test_an_unreadable_event_is_sent_as_it_came(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulators.model.answers.drafts import Draft, ToolCall, cut
+from simulators.model.answers.drafts import Draft, ToolCall, cut_draft
 from simulators.model.answers.tokens import PrefixCache, cut_to_tokens, tokens_of
 from tests.unit.simulators.model.chats import a_model, asks_decision, asks_depth, chat, message_of, sent_to, user
 
@@ -75,6 +75,6 @@ def test_max_tokens_cuts_content_reasoning_and_calls() -> None:
 def test_a_draft_within_its_tokens_is_not_cut() -> None:
     """A call's name and arguments count: 6 + 2 tokens fit in 8 and not in 7."""
     draft = Draft("", None, (ToolCall("x" * 24, "y" * 8),), "tool_calls")
-    assert cut(draft, 8) == draft
-    assert cut(draft, 7).finish == "length"
-    assert cut(draft, 7).calls[0].arguments == "yyyy"
+    assert cut_draft(draft, 8) == draft
+    assert cut_draft(draft, 7).finish == "length"
+    assert cut_draft(draft, 7).calls[0].arguments == "yyyy"
