@@ -25,7 +25,7 @@ class IdJumps:
         self._shifts = [0]
 
     def jump(self, first: int, size: int) -> None:
-        """Raise the public ids of all internal ids from `first` on by `size`; no earlier jump may begin above `first`."""
+        """Raise the public ids of all internal ids from `first` on by `size`; no earlier jump begins above it."""
         self._starts.append(first)
         self._shifts.append(self._shifts[-1] + size)
 

@@ -59,16 +59,16 @@ def test_numbers_hold_together(numbers: dict[str, int], expected: list[int]) -> 
 def test_a_tally_counts_what_may_not_be_struck_and_stops_at_the_most() -> None:
     """The second occasion is not allowed to trigger: it is counted, and does not use up one of the two times."""
     tally = Tally((a_rule(times=2), a_rule(nth=9)))
-    assert [tally.count(0, allowed) for allowed in (True, False, True, True)] == [True, False, True, False]
+    assert [tally.count(0, permission) for permission in (True, False, True, True)] == [True, False, True, False]
     assert tally.counts() == [{"fault": "calm", "seen": 4, "struck": 2}, {"fault": "calm", "seen": 0, "struck": 0}]
 
 
 @given(st.lists(st.booleans(), max_size=40), st.integers(1, 5), st.integers(1, 5))
-def test_no_more_strikes_than_times(allowed: list[bool], every: int, times: int) -> None:
+def test_no_more_strikes_than_times(permissions: list[bool], interval: int, times: int) -> None:
     """The occasions that trigger are the first `times` of every k-th one that is allowed to."""
-    tally = Tally((a_rule(times, every=every),))
-    triggers = [number for number, may in enumerate(allowed, 1) if tally.count(0, may)]
-    assert triggers == [number for number, may in enumerate(allowed, 1) if may and number % every == 0][:times]
+    tally = Tally((a_rule(times, every=interval),))
+    triggers = [number for number, may in enumerate(permissions, 1) if tally.count(0, may)]
+    assert triggers == [number for number, may in enumerate(permissions, 1) if may and number % interval == 0][:times]
 
 
 def test_a_rule_is_read_in_parts() -> None:

@@ -27,12 +27,12 @@ def test_ids_jump() -> None:
 def test_inner_is_the_first_id_given_out_at_or_above(jumps: list[tuple[int, int]]) -> None:
     """For any jumps and any number; columns agree with single ids."""
     ids = IdJumps()
-    for at, by in jumps:
-        ids.jump(at, by)
-    outer = [ids.to_public(n) for n in range(200)]
-    assert ids.all_to_public(np.arange(200)).tolist() == outer
+    for first, size in jumps:
+        ids.jump(first, size)
+    public = [ids.to_public(n) for n in range(200)]
+    assert ids.all_to_public(np.arange(200)).tolist() == public
     assert [ids.to_internal(number) for number in range(150)] == [
-        next(n for n in range(200) if outer[n] >= number) for number in range(150)
+        next(n for n in range(200) if public[n] >= number) for number in range(150)
     ]
 
 
@@ -45,7 +45,7 @@ def test_json_numbers_are_numbers() -> None:
 
 
 def test_blanks_change_nothing_but_the_length() -> None:
-    """Exactly as long as asked for, and the same to a reader."""
+    """Exactly the requested length, and the same JSON."""
     long = corruption.pad(TRADE, 5_000)
     assert len(long) == 5_000
     assert json.loads(long) == json.loads(TRADE)
@@ -53,7 +53,7 @@ def test_blanks_change_nothing_but_the_length() -> None:
 
 
 def test_spoiled_bytes() -> None:
-    """Each is spoiled in one place."""
+    """Each is changed in one place."""
     assert corruption.break_json(DIFF).startswith(b'{"e"="depthUpdate","E":1')
     assert corruption.truncate(b"0123456789", 0.5) == b"01234"
     assert corruption.truncate(b"0123456789", 1.0) == b"012345678"
@@ -63,7 +63,7 @@ def test_spoiled_bytes() -> None:
 
 
 def test_the_diff_ledger_forgets_the_oldest() -> None:
-    """Two are held by number, fewer by size; the rest is counted."""
+    """It holds two by number, fewer by size; the others are counted."""
     ledger = DiffLedger(max_diffs=2, max_bytes=10)
     for first, payload in ((1, b"aaaa"), (3, b"bbbb"), (5, b"cccc"), (7, b"dddddddd")):
         ledger.add(DiffRecord(first, first + 1, payload))
@@ -75,7 +75,7 @@ def test_the_diff_ledger_forgets_the_oldest() -> None:
 
 
 def test_the_diff_ledger_answers_from_an_id_on() -> None:
-    """The first one shown holds the id or comes after it."""
+    """The first one has the id in its range or comes after it."""
     ledger = DiffLedger()
     for first in (1, 3, 5):
         ledger.add(DiffRecord(first, first + 1, b"{}", deliveries=1))
