@@ -1,5 +1,5 @@
 """
-Rules that say which faults are triggered when: what the scripts of both simulated servers have in common.
+Rules that decide when faults are triggered: the common part of the scripts of both simulated servers.
 
 A rule names a fault and counts the occasions that match it. Among those `nth` triggers the fault at one, `every` at
 each k-th, `after` at none up to the k-th, `until` at none after the k-th; all that are given must hold, and a rule

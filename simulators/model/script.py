@@ -1,5 +1,5 @@
 """
-A script: rules that say at which requests which faults are triggered.
+A script: rules that decide which requests trigger which faults.
 
     [{"when": {"agent": "static", "step": "call", "nth": 2}, "fault": "bad_arguments", "times": 1}, …]
 

@@ -1,5 +1,5 @@
 """
-A script: rules that say where which faults are triggered.
+A script: rules that decide which occasions trigger which faults.
 
     [{"when": {"stream": "trades", "nth": 2}, "fault": "duplicate", "times": 1, "copies": 3}, …]
 

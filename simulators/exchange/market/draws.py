@@ -54,7 +54,8 @@ def level_size(rates, rng, tick, distance):  # type: ignore[no-untyped-def]
     Draw the quantity of a new level, 1e-8 base, with natural walls and round-number stacks where the market has them.
 
     Args:
-        rates: constants of the market. rng: generator of the random numbers.
+        rates: constants of the market.
+        rng: generator of the random numbers.
         tick: the price in ticks.
         distance: from the best price of its side, in ticks.
     """
@@ -68,8 +69,9 @@ def run_length(rates, rng, boost):  # type: ignore[no-untyped-def]
     Draw the number of levels that an order takes, from 1.
 
     Args:
-        rates: constants of the market. rng: generator of the random numbers.
-        boost: factor on the chance of each length above 1.
+        rates: constants of the market.
+        rng: generator of the random numbers.
+        boost: factor on the chance of long runs, from 1.
     """
     survival = log(1.0 - rng.random())
     logs = rates.run_lengths

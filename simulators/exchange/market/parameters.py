@@ -63,7 +63,7 @@ class MarketParameters:
         if self.start_price_e8 < _MIN_TICKS * self.tick_size_e8:
             minimum = format_e8(_MIN_TICKS * self.tick_size_e8)
             raise ParameterError(
-                f"the start price must be at least {minimum}: below it 5000 levels a side have no room"
+                f"the start price must be at least {minimum}: below it there is no room for 5000 levels per side"
             )
         if self.typical_quantity_e8 < self.step_size_e8:
             raise ParameterError("the typical quantity must be at least one quantity step")

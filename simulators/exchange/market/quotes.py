@@ -10,7 +10,7 @@ from market.compiled import compiled
 from simulators.exchange.market import layout
 from simulators.exchange.market.draws import level_size
 
-_LARGEST_TOUCH = 0.7  # natural logarithm, over the typical size of a best quote
+_LARGEST_TOUCH = 0.7  # bounds the logarithm of a best quote's size over `touch_e8`
 
 
 @compiled
@@ -19,7 +19,8 @@ def set_level(book, out, tick, quantity):  # type: ignore[no-untyped-def]
     Set the quantity of a tick, and note the change in the output.
 
     Args:
-        book: arrays of the market. out: output arrays.
+        book: arrays of the market.
+        out: output arrays.
         tick: the price in ticks.
         quantity: 1e-8 base; 0 removes the level.
 
@@ -49,7 +50,8 @@ def zone_of(book, rates, tick):  # type: ignore[no-untyped-def]
     The zone that limits the background at a tick.
 
     Args:
-        book: arrays of the market. rates: its constants.
+        book: arrays of the market.
+        rates: its constants.
         tick: the price in ticks.
 
     Returns:
@@ -77,7 +79,9 @@ def quote_size(book, rates, rng, tick, distance):  # type: ignore[no-untyped-def
     Draw the quantity of a quote, 1e-8 base, thinned out where a zone says so.
 
     Args:
-        book: arrays of the market. rates: its constants. rng: generator of the random numbers.
+        book: arrays of the market.
+        rates: its constants.
+        rng: generator of the random numbers.
         tick: the price in ticks.
         distance: from the best price of its side, in ticks.
     """
@@ -102,7 +106,8 @@ def draw_presence(rates, rng, tick, distance):  # type: ignore[no-untyped-def]
     Draw whether a tick holds a level.
 
     Args:
-        rates: constants of the market. rng: generator of the random numbers.
+        rates: constants of the market.
+        rng: generator of the random numbers.
         tick: the price in ticks.
         distance: from the best price of its side, in ticks.
     """
@@ -120,7 +125,10 @@ def renew(book, out, rates, rng, tick, distance, present):  # type: ignore[no-un
     Renew the quote at a tick, unless a zone or a natural wall keeps it as it is.
 
     Args:
-        book: arrays of the market. out: output arrays. rates: constants. rng: generator of the random numbers.
+        book: arrays of the market.
+        out: output arrays.
+        rates: constants.
+        rng: generator of the random numbers.
         tick: the price in ticks.
         distance: from the best price of its side, in ticks.
         present: whether the tick is to hold a level.
@@ -145,8 +153,12 @@ def quote(book, out, rates, rng, near, deep):  # type: ignore[no-untyped-def]
     Refill the best prices and renew the quotes at random ticks of both sides.
 
     Args:
-        book: arrays of the market. out: output arrays. rates: constants. rng: generator of the random numbers.
-        near: number of ticks per side near the best price. deep: number of ticks per side anywhere in the book.
+        book: arrays of the market.
+        out: output arrays.
+        rates: constants.
+        rng: generator of the random numbers.
+        near: number of ticks per side near the best price.
+        deep: number of ticks per side anywhere in the book.
     """
     # The loop over visits is the hottest one: fields are read from the tuples before it.
     state, quantity = book.state, book.quantity
@@ -177,10 +189,13 @@ def quote(book, out, rates, rng, near, deep):  # type: ignore[no-untyped-def]
 @compiled
 def keep_depth(book, out, rates, rng, side):  # type: ignore[no-untyped-def]
     """
-    Remove or add levels until a side has between `MIN_LEVELS` and `MAX_LEVELS`.
+    Remove or add levels until a side has between `MIN_LEVELS` and `MAX_LEVELS`, none too far from the price.
 
     Args:
-        book: arrays of the market. out: output arrays. rates: constants. rng: generator of the random numbers.
+        book: arrays of the market.
+        out: output arrays.
+        rates: constants.
+        rng: generator of the random numbers.
         side: 0 for bids, 1 for asks.
     """
     state = book.state

@@ -72,8 +72,9 @@ class Planter:
         The average quantity of the background in a range of ticks, 1e-8 base.
 
         Args:
-            side: of the book; the average is the same on both.
-            low: lowest tick. high: highest tick, included.
+            side: of the book; not used, as the average is the same on both.
+            low: lowest tick.
+            high: highest tick, included.
         """
         ticks = np.arange(low, high + 1)
         distance = np.abs(ticks - self.fair).astype(np.float64)
@@ -108,7 +109,8 @@ class Planter:
         Limit the background in a range of ticks.
 
         Args:
-            low: lowest tick. high: highest tick, included.
+            low: lowest tick.
+            high: highest tick, included.
             kind: FROZEN, ANCHORED or THINNED of `layout`.
             part: of a THINNED zone, factor on the sizes of levels.
 
@@ -141,7 +143,8 @@ class Planter:
 
         Args:
             seller: 1 for sellers, 0 for buyers, BOTH_SIDES of `layout` for both.
-            low: lowest tick. high: highest tick, included.
+            low: lowest tick.
+            high: highest tick, included.
             step_e8: mean volume per step, 1e-8 base.
             total_e8: volume in all, 1e-8 base.
 

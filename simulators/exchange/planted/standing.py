@@ -42,7 +42,8 @@ class Wall(BarrierStructure):
     A wall: a heavy bin.
 
     Args:
-        record: its record. scene: its market.
+        record: its record.
+        scene: its market.
         origin: heavy tick and quantity (1e-8 base) of the wall that has moved to it; None for a new one.
     """
 

@@ -72,7 +72,8 @@ class Structure(ABC):
         Record the range that it covers.
 
         Args:
-            low: lowest tick. high: highest tick, included.
+            low: lowest tick.
+            high: highest tick, included.
             heavy: tick of most of its quantity; None where there is none.
         """
         tick_e8 = self.scene.engine.parameters.tick_size_e8

@@ -73,7 +73,7 @@ def record(
         seed: of its random numbers.
         start_ns: its start, a whole minute, ns UTC.
         hours: length of the recording.
-        on_progress: called after every minute with the number of minutes done by that call, 1.
+        on_progress: called with 1 after every minute.
         with_diffs: whether to record the 100 ms diffs, too.
 
     Returns:

@@ -50,7 +50,7 @@ class Listener:
         clock: dates the events that faults insert.
 
     Attributes:
-        disconnected: set when the connection has ended.
+        closed: set when the connection has ended.
     """
 
     def __init__(self, connection: Connection, number: int, clock: Clock) -> None:

@@ -30,7 +30,7 @@ class Answers(Protocol):
         """
 
     def agg_trades(self, query: AggTradesQuery, skip_newest: int) -> bytes:
-        """The body of the aggTrades of a query; the newest `excluded` trades of all are left out."""
+        """The body of the aggTrades of a query; the newest `skip_newest` trades of all are left out."""
 
 
 class MarketAnswers:

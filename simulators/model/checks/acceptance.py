@@ -48,7 +48,8 @@ def check_request(body: Any, beta: bool) -> Request:
     Refuse what the API would refuse.
 
     Args:
-        body: the decoded JSON. beta: whether it was sent to a path below /beta.
+        body: the decoded JSON.
+        beta: whether it was sent to a path below /beta.
 
     Returns:
         The same body, now known to have the shape of a request.

@@ -18,7 +18,7 @@ _KEYWORDS: Mapping[str, frozenset[str]] = {
     "array": frozenset({"items"}),
 }
 _FORMATS = frozenset({"email", "hostname", "ipv4", "ipv6", "uuid"})
-_MAX_DEPTH = 32  # levels of nesting that are checked
+_MAX_DEPTH = 32  # levels of nesting; deeper schemas are refused
 
 
 def check_strict(name: str, schema: Any) -> None:
@@ -26,7 +26,8 @@ def check_strict(name: str, schema: Any) -> None:
     Refuse the schema of a strict function that the API would refuse.
 
     Args:
-        name: name of the function. schema: its `parameters`.
+        name: name of the function.
+        schema: its `parameters`.
 
     Raises:
         Refusal: a keyword that is not supported, or an object that is not closed.

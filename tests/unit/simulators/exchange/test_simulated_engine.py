@@ -105,7 +105,7 @@ def test_the_book_has_round_numbers_and_walls() -> None:
     _, (price, quantity), _ = an_engine().snapshot(5_000)
     round_prices = price % (100 * 1_000_000) == 0
     assert 0.05 < round_prices.mean() < 0.5
-    assert quantity[round_prices].mean() > 1.5 * quantity[~whole].mean()
+    assert quantity[round_prices].mean() > 1.5 * quantity[~round_prices].mean()
     assert quantity.max() > 50 * np.median(quantity)
 
 
