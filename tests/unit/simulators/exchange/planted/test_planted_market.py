@@ -217,14 +217,14 @@ def test_a_band_multiplies_what_would_stand_there(side: str, strength: float) ->
     for market in (with_band, without):
         market.run(601)
     (record,) = with_band.records
-    planted, _ = side_of(with_band, record)
+    band_side, _ = side_of(with_band, record)
     bare, _ = side_of(without, record)
-    extra = within(planted, record.low_e8, record.high_e8) - within(bare, record.low_e8, record.high_e8)
+    extra = within(band_side, record.low_e8, record.high_e8) - within(bare, record.low_e8, record.high_e8)
     usual = with_band._scene.planter.background_e8(record.side, record.low_e8 // 1_000_000, record.high_e8 // 1_000_000)
     assert extra / usual == pytest.approx(strength - 1.0, rel=0.25)
     assert (record.high_e8 - record.low_e8) / 1e5 / ONE_E8 * 1e4 >= 9.0
     bins = np.arange(record.low_e8, record.high_e8, ONE_E8)
-    extras = [within(planted, b, b + ONE_E8 - 1) - within(bare, b, b + ONE_E8 - 1) for b in bins]
+    extras = [within(band_side, b, b + ONE_E8 - 1) - within(bare, b, b + ONE_E8 - 1) for b in bins]
     assert len(bins) >= 100
     assert max(extras) < 0.1 * extra
 
