@@ -40,7 +40,15 @@ PLANT_ROOM = 64  # zones, barriers or pushes at a time
 
 
 class Book(NamedTuple):
-    """The market: quantity per tick (1e-8 base), integer state, slow state of the flow, planted structures, edits."""
+    """
+    The arrays of a market.
+
+    Attributes:
+        quantity: 1e-8 base, by tick; the first element is the tick in the row BASE of `state`.
+        state, flow: integers and floats of the market; rows as named above.
+        zones, barriers, pushes: planted structures, one per row; columns as named above.
+        edits: (n, 2): ticks and their new quantities, applied at the start of the next step.
+    """
 
     quantity: I64
     state: I64
@@ -52,7 +60,15 @@ class Book(NamedTuple):
 
 
 class Output(NamedTuple):
-    """The output of steps: trades (7, n), levels (3, n: side, tick, quantity), the end of each step, scratch."""
+    """
+    The output of steps.
+
+    Attributes:
+        trades: (7, n), rows as named above.
+        levels: (3, n): side, tick and new quantity of the levels that changed.
+        ends: (3, steps): number of trades, number of levels, and last update id at the end of each step.
+        changes: scratch of one step: a number for each tick that changed, tick · 2 + side.
+    """
 
     trades: I64
     levels: I64

@@ -29,7 +29,13 @@ _SWEEP_TRADES_PER_LEVEL = 400.0  # median trades: ten levels take 5.4 BTC, more 
 
 @dataclass(slots=True)
 class Scene:
-    """The context of structures: the market, a planter for its book, random numbers, volumes, the current step."""
+    """
+    The context of structures.
+
+    Attributes:
+        engine: the market. planter: changes its book. rng: for sizes and pulls, not the generator of the market.
+        volumes: of the last hour. start_ns: start of the market, ns UTC. step: number of steps so far.
+    """
 
     engine: MarketEngine
     planter: Planter
@@ -44,7 +50,13 @@ class Scene:
 
 
 class Structure(ABC):
-    """A plant that has begun; it writes its `record`."""
+    """
+    A plant that has begun.
+
+    Args:
+        record: its record, which it writes.
+        scene: its context.
+    """
 
     def __init__(self, record: PlantRecord, scene: Scene) -> None:
         self.record = record

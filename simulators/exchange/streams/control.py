@@ -44,7 +44,9 @@ def answer(message: str, streams: Sequence[str]) -> tuple[tuple[str, ...], bytes
         return current, _reply({"result": list(current), "id": request_id})
     if not isinstance(params, list) or not params or not all(isinstance(name, str) for name in params):
         return current, _refusal(2, "Invalid request: params must be a list of stream names", request_id)
-    subscriptions = _subscribe(current, params) if method == "SUBSCRIBE" else tuple(s for s in current if s not in params)
+    subscriptions = (
+        _subscribe(current, params) if method == "SUBSCRIBE" else tuple(s for s in current if s not in params)
+    )
     if len(subscriptions) > MAX_STREAMS:
         return current, _refusal(2, "Invalid request: too many parameters", request_id)
     return subscriptions, _reply({"result": None, "id": request_id})
