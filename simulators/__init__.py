@@ -1,1 +1,1 @@
-"""What stands in for the world: an exchange and a model server with faults on request. No product imports it."""
+"""Simulators of an exchange and of a model server, with faults on request; the product imports none of them."""

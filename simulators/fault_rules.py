@@ -1,9 +1,10 @@
 """
-Rules that say which faults strike when: what the scripts of both simulated servers have in common.
+Rules that decide when faults are triggered: the common part of the scripts of both simulated servers.
 
-A rule names a fault and counts the occasions that fit it. Among those `nth` strikes at one, `every` at each k-th,
-`after` at none up to the k-th, `until` at none after the k-th; together they all must hold, without any every one is
-struck. `times` is the most it strikes. What else stands in a rule are the fault's own parameters.
+A rule names a fault and counts the occasions that match it. Among those `nth` triggers the fault at one, `every` at
+each k-th, `after` at none up to the k-th, `until` at none after the k-th; all that are given must hold, and a rule
+without any of them triggers at every occasion. `times` limits how often it triggers. All other keys of a rule are the
+fault's own parameters.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,54 +21,65 @@ class BadRules(ValueError):
 
 
 class Fault(Protocol):
-    """One way to go wrong."""
+    """The definition of a fault."""
 
     @property
     def name(self) -> str:
-        """What a rule calls it."""
+        """Its name in a rule."""
 
     @property
     def parameters(self) -> Mapping[str, Value]:
-        """Their names and what they are unless told otherwise."""
+        """The default value of each parameter, by its name."""
 
     @property
     def signed(self) -> bool:
-        """Whether numbers among the parameters may be below zero."""
+        """Whether numbers among the parameters may be negative."""
 
 
 @dataclass(frozen=True, slots=True)
-class StruckFault:
-    """A fault that strikes, with its parameters."""
+class ParametrisedFault:
+    """A fault with a value for each of its parameters."""
 
-    fault: Fault
+    definition: Fault
     parameters: Mapping[str, Value]
 
+    @property
+    def name(self) -> str:
+        """The fault's name."""
+        return self.definition.name
+
     def number(self, name: str) -> float:
-        """A parameter that is a number."""
+        """The value of a numeric parameter."""
         return float(self.parameters[name])
 
     def text(self, name: str) -> str:
-        """A parameter that is text."""
+        """The value of a text parameter."""
         return str(self.parameters[name])
 
 
 @dataclass(frozen=True, slots=True)
 class FaultRule:
     """
-    When a fault strikes.
+    When a fault is triggered.
 
     Attributes:
-        words: those of `when` that must fit, by name. numbers: those that must hold.
-        times: the most it strikes, None for no limit.
+        words: texts under `when` that must match, by name. numbers: counts under `when` that must hold, by name.
+        times: how often it triggers at most, None for no limit.
     """
 
-    struck: StruckFault
+    fault: ParametrisedFault
     words: Mapping[str, str]
     numbers: Mapping[str, int]
     times: int | None
 
     def holds(self, count: int) -> bool:
-        """Whether the count-th of the occasions that fit may be struck, the first being 1."""
+        """
+        Whether the count-th matching occasion may trigger the fault, the first being 1.
+
+        >>> rule = FaultRule(None, {}, {"every": 2, "after": 3}, None)
+        >>> [count for count in range(1, 9) if rule.holds(count)]
+        [4, 6, 8]
+        """
         numbers = self.numbers
         return (
             numbers.get("nth", count) == count
@@ -81,95 +93,105 @@ _Rule = TypeVar("_Rule", bound=FaultRule)
 
 
 class Tally(Generic[_Rule]):
-    """Rules, and how often each has counted and struck."""
+    """Rules, and for each of them the number of matching occasions and of triggers."""
 
     def __init__(self, rules: tuple[_Rule, ...] = ()) -> None:
         self.rules = rules
-        self._seen = [0] * len(rules)
-        self._struck = [0] * len(rules)
+        self._occasions = [0] * len(rules)
+        self._triggers = [0] * len(rules)
 
-    def count(self, at: int, may: bool = True) -> bool:
-        """Count an occasion that fits the rule at a place, which strikes where it may; returns whether it does."""
-        rule = self.rules[at]
-        self._seen[at] += 1
-        spent = rule.times is not None and self._struck[at] >= rule.times
-        strikes = may and not spent and rule.holds(self._seen[at])
-        self._struck[at] += strikes
-        return strikes
+    def count(self, index: int, allowed: bool = True) -> bool:
+        """Count an occasion that matches the rule at an index; returns whether it triggers, which needs `allowed`."""
+        rule = self.rules[index]
+        self._occasions[index] += 1
+        spent = rule.times is not None and self._triggers[index] >= rule.times
+        triggers = allowed and not spent and rule.holds(self._occasions[index])
+        self._triggers[index] += triggers
+        return triggers
 
     def counts(self) -> list[dict[str, Any]]:
-        """How often each rule counted and struck."""
+        """For each rule, as JSON: the fault's name, the number of occasions (`seen`) and of triggers (`struck`)."""
         return [
-            {"fault": rule.struck.fault.name, "seen": seen, "struck": struck}
-            for rule, seen, struck in zip(self.rules, self._seen, self._struck, strict=True)
+            {"fault": rule.fault.name, "seen": occasions, "struck": triggers}
+            for rule, occasions, triggers in zip(self.rules, self._occasions, self._triggers, strict=True)
         ]
 
 
 @dataclass(frozen=True, slots=True)
-class Written(Generic[_Fault]):
-    """A rule as written, the first being number 1; a part that cannot be meant raises `BadRules` when it is read."""
+class ParsedRule(Generic[_Fault]):
+    """
+    A rule of a script; its methods raise `BadRules` for a part that is not valid.
+
+    Attributes:
+        number: its place in the script, the first being 1. fault: the definition of the fault that it names.
+        when: its conditions. fields: the rule's whole JSON object.
+    """
 
     number: int
     fault: _Fault
     when: Mapping[str, Any]
-    found: Mapping[str, Any]
+    fields: Mapping[str, Any]
 
-    def bad(self, why: str) -> BadRules:
-        """What is wrong with it."""
-        return BadRules(f"rule {self.number}: {why}")
+    def error(self, reason: str) -> BadRules:
+        """The exception for this rule, with its number."""
+        return BadRules(f"rule {self.number}: {reason}")
 
-    def words(self, known: Mapping[str, Sequence[str]]) -> dict[str, str]:
-        """What `when` holds as text, each one of those known under its name."""
-        words = {name: self.when[name] for name in known if name in self.when}
+    def words(self, choices: Mapping[str, Sequence[str]]) -> dict[str, str]:
+        """The text conditions, by name; each must be one of the choices under its name."""
+        words = {name: self.when[name] for name in choices if name in self.when}
         for name, word in words.items():
-            if word not in known[name]:
-                raise self.bad(f"{name} is one of {', '.join(known[name])}, not {word!r}")
+            if word not in choices[name]:
+                raise self.error(f"{name} is one of {', '.join(choices[name])}, not {word!r}")
         return words
 
     def numbers(self, names: Sequence[str]) -> dict[str, int]:
-        """What `when` holds under some names as whole numbers from 1."""
+        """The conditions under some names, each a whole number from 1."""
         return {name: self._count(name, self.when[name]) for name in names if name in self.when}
 
     def times(self) -> int | None:
-        """The most it strikes, None for no limit."""
-        times = self.found.get("times")
+        """How often the rule triggers at most, None for no limit."""
+        times = self.fields.get("times")
         return None if times is None else self._count("times", times)
 
     def parameters(self) -> dict[str, Value]:
-        """All parameters of the fault, those given among them."""
+        """A value for every parameter of the fault: the rule's, or else the default."""
         fault = self.fault
-        given = {name: value for name, value in self.found.items() if name not in {"fault", "when", "times"}}
-        for name, value in given.items():
+        values = {name: value for name, value in self.fields.items() if name not in {"fault", "when", "times"}}
+        for name, value in values.items():
             if name not in fault.parameters:
-                known = ", ".join(fault.parameters) or "no parameters"
-                raise self.bad(f"{fault.name} takes {known}, not {name!r}")
-            wanted = str if isinstance(fault.parameters[name], str) else (int, float)
-            bad = not isinstance(value, wanted) or isinstance(value, bool)
+                names = ", ".join(fault.parameters) or "no parameters"
+                raise self.error(f"{fault.name} takes {names}, not {name!r}")
+            types = str if isinstance(fault.parameters[name], str) else (int, float)
+            bad = not isinstance(value, types) or isinstance(value, bool)
             if bad or (not isinstance(value, str) and not fault.signed and value < 0):
-                raise self.bad(f"{name} of {fault.name} cannot be {value!r}")
-        return {**fault.parameters, **given}
+                raise self.error(f"{name} of {fault.name} cannot be {value!r}")
+        return {**fault.parameters, **values}
 
     def _count(self, name: str, value: Any) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise self.bad(f"{name} is a whole number from 1, not {value!r}")
+            raise self.error(f"{name} is a whole number from 1, not {value!r}")
         return value
 
 
-def written(text: bytes | str, faults: Mapping[str, _Fault], known: Sequence[str]) -> Iterator[Written[_Fault]]:
+def parse_rules(
+    text: bytes | str, faults: Mapping[str, _Fault], conditions: Sequence[str]
+) -> Iterator[ParsedRule[_Fault]]:
     """
-    The rules of a script's JSON, one after the other: a list of them, or an object with `rules`.
+    The rules of a script, in order.
 
     Args:
-        known: what `when` takes.
+        text: JSON, a list of rules or an object with the list under `rules`.
+        faults: the definitions of the faults that rules may name, by name.
+        conditions: the names that `when` may hold.
 
     Raises:
-        BadRules: see there.
+        BadRules: the text is no script, or a rule names an unknown fault or condition.
     """
     try:
-        found = msgspec.json.decode(text)
+        script = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise BadRules(f"the script is not JSON: {error}") from None
-    rules = found.get("rules") if isinstance(found, dict) else found
+    rules = script.get("rules") if isinstance(script, dict) else script
     if not isinstance(rules, list):
         raise BadRules("a script is a list of rules, or an object with a list under rules")
     for number, rule in enumerate(rules, 1):
@@ -179,6 +201,6 @@ def written(text: bytes | str, faults: Mapping[str, _Fault], known: Sequence[str
         if fault is None:
             raise BadRules(f"rule {number}: no fault is called {rule.get('fault')!r}; --faults lists them")
         when = rule.get("when", {})
-        if not isinstance(when, dict) or set(when) - set(known):
-            raise BadRules(f"rule {number}: when takes {', '.join(known)}")
-        yield Written(number, fault, when, rule)
+        if not isinstance(when, dict) or set(when) - set(conditions):
+            raise BadRules(f"rule {number}: when takes {', '.join(conditions)}")
+        yield ParsedRule(number, fault, when, rule)

@@ -136,10 +136,10 @@ def run(check: Check, *rules: Rule, feed: dict[str, Any] | None = None, **option
 def traded(exchange: SimulatedExchange) -> list[int]:
     """Agg ids of the live trades, as given out."""
     assert exchange.venue is not None
-    live = exchange.venue.ledger.range(BUSY.first_agg_id, 1_000_000)
-    return exchange.conditions.trades(live).agg_id.tolist()
+    live = exchange.venue.ledger.select_by_id(BUSY.first_agg_id, 1_000_000)
+    return exchange.conditions.publish_trades(live).agg_id.tolist()
 
 
 def made(exchange: SimulatedExchange) -> list[tuple[int, int]]:
     """U and u of the diffs, as given out."""
-    return [(diff.first, diff.last) for diff in exchange.hub.diffs.held]
+    return [(diff.first, diff.last) for diff in exchange.hub.diffs.records]

@@ -1,1 +1,1 @@
-"""A local exchange that speaks Binance spot's own REST and WebSocket, seeded, with a ledger of what it traded."""
+"""A local exchange with Binance spot's REST and WebSocket API, seeded, with a ledger of its trades."""

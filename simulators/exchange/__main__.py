@@ -1,5 +1,5 @@
 """
-`python -m simulators.exchange`: the local exchange as a process, or days of it straight into a log.
+`python -m simulators.exchange`: serves the local exchange, or records days of it straight into a log.
 """
 
 from cli import interrupts
@@ -25,7 +25,7 @@ from market.fixed_point import parse_e8
 from market.instrument import Market
 from market.timestamps import MINUTE_NS, floor_to
 from simulators.exchange.errors import ParameterError, ScriptError
-from simulators.exchange.faults.faults import listed
+from simulators.exchange.faults.faults import describe_faults
 from simulators.exchange.faults.script import Script, parse
 from simulators.exchange.market.parameters import MarketParameters
 from simulators.exchange.playback.record import record
@@ -33,53 +33,57 @@ from simulators.exchange.playback.recorded import RecordedExchange
 from simulators.exchange.server import SimulatedExchange
 
 _SLOWEST, _FASTEST, _FASTEST_MARKET = 0.01, 10_000, 100
-_EPILOG = "\b\nFaults of a script, what they strike, and their parameters:\n" + listed()
+_EPILOG = "\b\nFaults for a script: name, place, effect, [parameter=default]\n" + describe_faults()
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, epilog=_EPILOG
 )
 
 
-def _list_faults(wanted: bool) -> None:
-    if wanted:
-        console.show(listed())
+def _list_faults(requested: bool) -> None:
+    if requested:
+        console.show(describe_faults())
         raise typer.Exit
 
 
 FaultsOption = Annotated[
-    bool, typer.Option("--faults", callback=_list_faults, is_eager=True, help="List the faults and leave.")
+    bool, typer.Option("--faults", callback=_list_faults, is_eager=True, help="List the faults and exit.")
 ]
 
 
 @app.callback()
-def simulated(faults: FaultsOption = False) -> None:
-    """A local exchange that speaks Binance spot's own REST and WebSocket, with an exchange's faults on request."""
+def main(faults: FaultsOption = False) -> None:
+    """A local exchange with Binance spot's REST and WebSocket API, and faults on request."""
 
 
 @app.command(epilog=_EPILOG)
 def serve(
     symbol: Annotated[
-        str, typer.Option(help="What is traded; of several, with commas between, faults strike the first.")
+        str, typer.Option(help="The symbol, or several with commas between them; faults apply to the first.")
     ] = "BTCFDUSD",
     host: Annotated[str, typer.Option(help="The address to bind to.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="The port; 0 takes any free one.")] = 0,
-    seed: Annotated[int, typer.Option(min=0, help="Decides everything that is traded.")] = 7,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="The port; 0 for any free one.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all trades and books.")] = 7,
     history_hours: Annotated[float, typer.Option(min=0, max=1_000, help="Hours of trades before the start.")] = 72.0,
-    speed: Annotated[str, typer.Option(help="Market seconds in a second; max as fast as clients read.")] = "1",
+    speed: Annotated[str, typer.Option(help="Market seconds per second; max: as fast as clients read.")] = "1",
     price: Annotated[str, typer.Option(help="The price at the start.")] = "100000",
-    trades_per_second: Annotated[float, typer.Option(help="AggTrades a second, on average.")] = 3.0,
-    script: Annotated[Path | None, typer.Option(help="A JSON file of rules: which faults, when.")] = None,
+    trades_per_second: Annotated[float, typer.Option(help="AggTrades per second, on average.")] = 3.0,
+    script: Annotated[Path | None, typer.Option(help="A JSON file of rules: which faults happen when.")] = None,
     recording: Annotated[
         list[Path] | None,
-        typer.Option(help="Play this recording instead, when a client connects; more of them one after the other."),
+        typer.Option(help="Play this recording when a client connects; repeat the option to play several in order."),
     ] = None,
     rebuild_books: Annotated[
-        bool, typer.Option("--rebuild-books", help="Of a recording: answer depth as of then, not as last recorded.")
+        bool,
+        typer.Option(
+            "--rebuild-books",
+            help="With --recording: rebuild the book from diffs for depth.",
+        ),
     ] = False,
     faults: FaultsOption = False,
 ) -> None:
-    """Trade, or play a recording, until interrupted."""
-    rules, pace = _script_of(script, seed), _pace_of(speed)
+    """Serve a simulated market or a recording until interrupted."""
+    rules, pace = _load_script(script, seed), _parse_speed(speed)
     exchange: SimulatedExchange | RecordedExchange
     if recording:
         exchange = RecordedExchange(recording, pace, rules, rebuild_books, seed=seed)
@@ -101,29 +105,29 @@ def record_days(
     market: Annotated[str, typer.Option("--market", help="venue:SYMBOL, e.g. binance:BTCFDUSD")],
     storage: Annotated[Path, typer.Option("--storage", help="the folder that holds all logs")],
     start: Annotated[str, typer.Option("--from", help="The first day (UTC).")] = "2026-01-05",
-    days: Annotated[float, typer.Option(min=1 / 24, max=366, help="How many days; parts are whole hours.")] = 1.0,
-    seed: Annotated[int, typer.Option(min=0, help="Decides everything that is traded.")] = 7,
+    days: Annotated[float, typer.Option(min=1 / 24, max=366, help="Number of days; rounded to whole hours.")] = 1.0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all trades and books.")] = 7,
     price: Annotated[str, typer.Option(help="The price at the start.")] = "100000",
-    trades_per_second: Annotated[float, typer.Option(help="AggTrades a second, on average.")] = 3.0,
-    diffs: Annotated[bool, typer.Option("--diffs", help="Write the 100 ms book updates too.")] = False,
+    trades_per_second: Annotated[float, typer.Option(help="AggTrades per second, on average.")] = 3.0,
+    diffs: Annotated[bool, typer.Option("--diffs", help="Record the 100 ms book updates, too.")] = False,
 ) -> None:
-    """Write days of market straight into a new log, on virtual time."""
-    named = Market.parse(market)
+    """Record days of a simulated market straight into a new log, on virtual time."""
+    target = Market.parse(market)
     parameters = MarketParameters(
-        symbol=named.symbol, start_price_e8=parse_e8(price), trades_per_second=trades_per_second
+        symbol=target.symbol, start_price_e8=parse_e8(price), trades_per_second=trades_per_second
     )
     hours = max(1, round(days * 24))
     first_ns = floor_to(time_of(start, 0), MINUTE_NS)
-    importer = Importer(ColdLog(storage, LogName("events", named)), WallClock())
+    importer = Importer(ColdLog(storage, LogName("events", target)), WallClock())
     try:
         with console.progress("recording", None) as advance:
             trades, ticks = record(importer, parameters, seed, first_ns, hours, lambda n: advance(n, hours * 60), diffs)
     finally:
         importer.close()
-    console.show(f"{trades:,} trades, {ticks:,} books and ticks of {named} in {storage}")
+    console.show(f"{trades:,} trades, {ticks:,} books and ticks of {target} in {storage}")
 
 
-def _script_of(file: Path | None, seed: int) -> Script:
+def _load_script(file: Path | None, seed: int) -> Script:
     if file is None:
         return Script()
     try:
@@ -132,7 +136,7 @@ def _script_of(file: Path | None, seed: int) -> Script:
         raise ScriptError(f"cannot read the script {file}: {error.strerror}; give a JSON file of rules") from error
 
 
-def _pace_of(text: str) -> float | None:
+def _parse_speed(text: str) -> float | None:
     if text == "max":
         return None
     try:
@@ -145,15 +149,15 @@ def _pace_of(text: str) -> float | None:
 
 
 async def _serve(exchange: SimulatedExchange | RecordedExchange, name: str, host: str, port: int) -> None:
-    loop, interrupted = asyncio.get_running_loop(), asyncio.Event()
+    loop, interrupt = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: loop.call_soon_threadsafe(interrupted.set))
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(interrupt.set))
     await exchange.start(host, port)
     console.show(f"{name} at {exchange.url} and {exchange.websocket_url}", flush=True)
-    waits = [asyncio.create_task(interrupted.wait()), asyncio.create_task(_wait(exchange))]
+    waits = [asyncio.create_task(interrupt.wait()), asyncio.create_task(_wait(exchange))]
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    if isinstance(exchange, RecordedExchange) and exchange.ended.is_set():
-        await interrupted.wait()
+    if isinstance(exchange, RecordedExchange) and exchange.finished.is_set():
+        await interrupt.wait()
     for wait in waits:
         wait.cancel()
     await exchange.stop()
@@ -163,13 +167,14 @@ async def _wait(exchange: SimulatedExchange | RecordedExchange) -> None:
     if not isinstance(exchange, RecordedExchange):
         await exchange.wait()
         return
-    await exchange.hub.somebody()
-    began = monotonic()
+    await exchange.hub.wait_for_client()
+    start = monotonic()
     await exchange.wait()
-    if exchange.ended.is_set():
-        took = monotonic() - began
+    if exchange.finished.is_set():
+        duration_s = monotonic() - start
         console.show(
-            f"the recording has ended: {exchange.played:,} lines in {took:.1f} s; interrupt to stop", flush=True
+            f"the recording has ended: {exchange.line_count:,} lines in {duration_s:.1f} s; interrupt to stop",
+            flush=True,
         )
 
 

@@ -1,5 +1,5 @@
 """
-Where the exchange gets the time: the port, and the wall behind it.
+The clock of the exchange: the port, and the wall clock.
 """
 
 import time
@@ -7,16 +7,16 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Tells the time in nanoseconds UTC."""
+    """A source of the time."""
 
     def now_ns(self) -> int:
-        """The time now."""
+        """The time now, ns UTC."""
         ...
 
 
 class WallClock:
-    """The computer's own clock; the only place of this package that reads it."""
+    """The computer's clock; only this class of the package reads it."""
 
     def now_ns(self) -> int:
-        """The wall's time, nanoseconds UTC."""
+        """The time now, ns UTC."""
         return time.time_ns()

@@ -1,19 +1,19 @@
 """
-What can be wrong with a simulated exchange.
+The errors of the simulated exchange.
 
 SimulationError
 ├── ParameterError  a market that cannot be simulated
-├── PortError       the address to serve on is in use or not ours
+├── PortError       the server cannot bind its address
 └── ScriptError     a script of faults that cannot be read
 
-ApiError            a request the exchange refuses, in the venue's own words (a reply, not a fault of ours)
+ApiError            a request that the exchange refuses; a reply, not a failure of the server
 """
 
 from market.errors import KnownError
 
 
 class SimulationError(KnownError):
-    """Base of everything that keeps the exchange from running."""
+    """Base of the errors that keep the exchange from running."""
 
 
 class ParameterError(SimulationError):
@@ -21,7 +21,7 @@ class ParameterError(SimulationError):
 
 
 class PortError(SimulationError):
-    """The address to serve on is in use or not ours."""
+    """The server cannot bind its address."""
 
 
 class ScriptError(SimulationError):
@@ -30,12 +30,12 @@ class ScriptError(SimulationError):
 
 class ApiError(Exception):
     """
-    A request the exchange refuses.
+    A request that the exchange refuses.
 
     Attributes:
-        status: the HTTP status it is answered with.
-        code: the venue's error number, e.g. -1121.
-        message: the venue's text.
+        status: the HTTP status of the reply.
+        code: Binance's error code, e.g. -1121.
+        message: Binance's text.
     """
 
     def __init__(self, code: int, message: str, status: int = 400) -> None:

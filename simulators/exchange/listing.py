@@ -1,5 +1,5 @@
 """
-One market of the exchange: what it trades, what faults did to it, and what it sends.
+One market of the exchange, with its faults and its streams.
 """
 
 from simulators.exchange.faults.conditions import Conditions
@@ -11,12 +11,13 @@ from simulators.exchange.venue.venue import Venue
 
 class Listing:
     """
-    A market that can be stepped.
+    A market that is advanced step by step.
 
     Attributes:
-        conditions: the script in force for it, and what it did to ids, clock and trading.
-        hub: the connections it sends over, and the ledger of its diffs.
-        venue: the market; None before it opens.
+        parameters: of the market.
+        conditions: its script of faults, and the state that they change.
+        hub: its streams and the connections they go over, and the ledger of its diffs.
+        venue: the market itself; None before it opens.
     """
 
     def __init__(self, parameters: MarketParameters, conditions: Conditions, hub: StreamHub) -> None:
@@ -27,13 +28,20 @@ class Listing:
         self._steps = 0
 
     def open(self, seed: int, start_ns: int, history_hours: float) -> Venue:
-        """Make the history; the market begins where it ends."""
+        """
+        Make the history and open the market, which begins where the history ends.
+
+        Args:
+            seed: of history and market.
+            start_ns: when the market begins, ns UTC.
+            history_hours: length of the history; 0 for none.
+        """
         self.venue = Venue(self.parameters, seed, start_ns, history_hours)
         return self.venue
 
     def step(self, step_ns: int) -> None:
         """
-        Make one step and send what it made.
+        Advance the market by one step of 100 ms and send its messages; `step_ns` is its length on the clock.
 
         Raises:
             RuntimeError: the market is not open.
@@ -42,7 +50,7 @@ class Listing:
         if venue is None:
             raise RuntimeError("start the exchange before it is advanced")
         self._steps += 1
-        for struck in self.conditions.script.due(Occasion("step", "", self._steps, self._steps)):
-            self.conditions.strike(struck, venue.engine.next_agg_id, venue.engine.last_update_id + 1)
-        if not self.conditions.stands_still(step_ns):
+        for fault in self.conditions.script.trigger(Occasion("step", "", self._steps, self._steps)):
+            self.conditions.apply(fault, venue.engine.next_agg_id, venue.engine.last_update_id + 1)
+        if not self.conditions.halts(step_ns):
             self.hub.publish(venue.step(venue.engine.now_ns + step_ns, self.conditions.stamp_shift_ns))

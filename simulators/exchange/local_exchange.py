@@ -1,5 +1,5 @@
 """
-An exchange on a port of this machine: REST and streams on one address, and the door to its faults.
+An exchange on a port of this machine: REST, streams, and the control of its faults on one address.
 """
 
 import asyncio
@@ -9,51 +9,53 @@ from aiohttp import web
 
 from simulators.exchange.errors import PortError
 from simulators.exchange.faults.conditions import Conditions
-from simulators.exchange.faults.fault_control import ScriptDoor
+from simulators.exchange.faults.fault_control import FaultControl
 from simulators.exchange.rest.rest import RestApi
 from simulators.exchange.streams.streams import StreamHub
 
 
 class LocalExchange:
     """
-    What every simulated exchange does, whatever goes on in it.
+    Base of the exchanges that are served locally.
 
     Args:
-        seed: of scripts that come in later.
+        conditions: the script of faults, and the state that they change.
+        hub: the connections, and the ledger of diffs.
+        seed: of scripts that are posted later.
 
     Attributes:
-        conditions: the script in force, and what it did to ids, clock and trading.
-        hub: the connections, and the ledger of diffs.
+        conditions: as passed in.
+        hub: as passed in.
     """
 
     def __init__(self, conditions: Conditions, hub: StreamHub, seed: int) -> None:
         self.conditions = conditions
         self.hub = hub
-        self._door = ScriptDoor(conditions, seed)
+        self._fault_control = FaultControl(conditions, seed)
         self._runner: web.AppRunner | None = None
         self._address = ("", 0)
-        self._going_on: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | None = None
 
     @property
     def url(self) -> str:
-        """Where REST is, without a path."""
+        """The URL of REST, without a path."""
         return f"http://{self._host_and_port}"
 
     @property
     def websocket_url(self) -> str:
-        """Where the streams are, without a path."""
+        """The URL of the streams, without a path."""
         return f"ws://{self._host_and_port}"
 
     async def wait(self) -> None:
-        """Return when the market is stopped or the recording has ended; raise what broke it, should it break."""
-        if self._going_on is not None:
+        """Return when the market is stopped or the recording has ended; raise the exception that ended it, if any."""
+        if self._task is not None:
             with suppress(asyncio.CancelledError):
-                await asyncio.shield(self._going_on)
+                await asyncio.shield(self._task)
 
     async def stop(self) -> None:
-        """Stop trading or playing, cut the clients, close the port; raise what broke it, had it broken."""
-        if self._going_on is not None:
-            self._going_on.cancel()
+        """Stop trading or playing, drop the clients, close the port; raise the exception that had ended it, if any."""
+        if self._task is not None:
+            self._task.cancel()
         await self.hub.drop_all()
         if self._runner is not None:
             await self._runner.cleanup()
@@ -65,7 +67,7 @@ class LocalExchange:
         app.router.add_get("/ws", self.hub.serve_raw)
         app.router.add_get("/ws/{streams:.*}", self.hub.serve_raw)
         app.router.add_get("/stream", self.hub.serve_combined)
-        self._door.add_to(app)
+        self._fault_control.add_routes(app)
         return app
 
     async def _open(self, app: web.Application, host: str, port: int) -> None:

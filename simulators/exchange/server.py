@@ -1,5 +1,5 @@
 """
-The exchange as a process part: one loopback port for REST and WebSocket, and markets that trade on the wall's time.
+The server of the simulated exchange: one port for REST and WebSocket, and markets that trade in real time.
 """
 
 import asyncio
@@ -21,26 +21,27 @@ from simulators.exchange.venue.answers import MarketAnswers
 from simulators.exchange.venue.limits import WeightMeter
 from simulators.exchange.venue.venue import Venue, warm_up
 
-_STEPS_AT_ONCE = 20
+_MAX_STEPS = 20  # steps made before clients are served again
 
 
 class SimulatedExchange(LocalExchange):
     """
-    A local Binance.
+    A local exchange with Binance's API over simulated markets.
 
     Args:
-        parameters: the market; of several, the first one is what hooks and scripts speak of.
-        seed: decides everything that is traded.
-        clock: the wall, or a test's.
-        history_hours: aggTrades before the start.
-        speed: market seconds in a second of the clock; at 0 the market stands still and only `advance` moves it.
-        weight_limit: request weight a minute.
-        rules: what WebSocket connections must keep to.
-        script: faults from the start on.
+        parameters: the market or several; hooks and scripts apply to the first. None for one with default parameters.
+        seed: of all trades and books.
+        clock: None for the wall clock.
+        history_hours: length of the history of aggTrades before the start.
+        speed: market seconds per second of the clock; at 0 the market moves only by `advance`.
+        weight_limit: request weight per minute.
+        rules: the limits of WebSocket connections; None for Binance's.
+        script: the faults from the start on; None for none.
 
     Attributes:
-        conditions: the script in force, and what it did to ids, clock and trading.
-        hub: the connections, and the ledger of diffs.
+        conditions: of the first market: the script of faults, and the state that they change.
+        hub: of the first market: the connections, and the ledger of diffs.
+        listings: the markets.
     """
 
     def __init__(
@@ -60,15 +61,15 @@ class SimulatedExchange(LocalExchange):
         self._speed = speed
         self._step_ns = round(STEP_NS / speed) if speed > 0 else STEP_NS
         self._meter = WeightMeter(weight_limit)
-        several = parameters if isinstance(parameters, Sequence) else (parameters or MarketParameters(),)
-        of_one = rules or ConnectionRules()
-        of_all = replace(of_one, queue_size=of_one.queue_size * len(several))
+        markets = parameters if isinstance(parameters, Sequence) else (parameters or MarketParameters(),)
+        one_market = rules or ConnectionRules()
+        all_markets = replace(one_market, queue_size=one_market.queue_size * len(markets))
         self.listings: list[Listing] = []
-        for each in several:
+        for market in markets:
             conditions = Conditions(self._clock, None if self.listings else script)
-            beside = self.listings[0].hub if self.listings else None
-            hub = StreamHub(each.symbol, conditions, of_all, beside)
-            self.listings.append(Listing(each, conditions, hub))
+            primary = self.listings[0].hub if self.listings else None
+            hub = StreamHub(market.symbol, conditions, all_markets, primary)
+            self.listings.append(Listing(market, conditions, hub))
         super().__init__(self.listings[0].conditions, self.listings[0].hub, seed)
 
     @property
@@ -78,42 +79,42 @@ class SimulatedExchange(LocalExchange):
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """
-        Make the history, open the port, and begin to trade.
+        Make the history, open the port, and start to trade.
 
         Args:
             host: the address to bind to.
             port: 0 for any free one.
 
         Raises:
-            PortError: where the address cannot be bound.
+            PortError: the address cannot be bound.
         """
         warm_up(self.listings[0].parameters)
         start_ns = floor_to(self._clock.now_ns(), STEP_NS)
-        for place, each in enumerate(self.listings):
-            each.open(self._seed + place, start_ns, self._history_hours)
+        for i, listing in enumerate(self.listings):
+            listing.open(self._seed + i, start_ns, self._history_hours)
         app = self._app(RestApi(self._answers(), self.conditions, self._clock, self._meter))
-        Hooks(self.listings).add_to(app)
+        Hooks(self.listings).add_routes(app)
         await self._open(app, host, port)
         if self._speed > 0:
-            self._going_on = asyncio.create_task(self._trade(start_ns))
+            self._task = asyncio.create_task(self._trade(start_ns))
 
     def advance(self, steps: int) -> None:
-        """Make that many steps of market now and send what they made; each is 100 ms of the market's time."""
+        """Advance all markets by a number of steps of 100 ms and send their messages."""
         for _ in range(steps):
-            for each in self.listings:
-                each.step(self._step_ns)
+            for listing in self.listings:
+                listing.step(self._step_ns)
 
     def _answers(self) -> dict[str, MarketAnswers]:
-        open_ones = [(each, each.venue) for each in self.listings if each.venue is not None]
-        return {each.parameters.symbol: MarketAnswers(venue, each.conditions) for each, venue in open_ones}
+        markets = [(listing, listing.venue) for listing in self.listings if listing.venue is not None]
+        return {listing.parameters.symbol: MarketAnswers(venue, listing.conditions) for listing, venue in markets}
 
     async def _trade(self, start_ns: int) -> None:
-        done = 0
+        step_count = 0
         while True:
-            # Steps are counted from the start, so lateness is caught up and never adds up.
+            # Steps are counted from the start, so a delay is caught up and does not accumulate.
             due = (self._clock.now_ns() - start_ns) // self._step_ns
-            steps = max(0, min(due - done, _STEPS_AT_ONCE))
+            steps = max(0, min(due - step_count, _MAX_STEPS))
             self.advance(steps)
-            done += steps
-            wait_ns = start_ns + (done + 1) * self._step_ns - self._clock.now_ns()
+            step_count += steps
+            wait_ns = start_ns + (step_count + 1) * self._step_ns - self._clock.now_ns()
             await asyncio.sleep(max(0, wait_ns) / 1e9)

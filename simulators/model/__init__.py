@@ -1,1 +1,1 @@
-"""A local model server speaking DeepSeek's API, with its faults on request."""
+"""A local model server with DeepSeek's API, and faults on request."""

@@ -1,17 +1,17 @@
 """
-What can go wrong with the simulated model, our side and the caller's.
+The errors of the simulated model.
 
     SimulatedModelError
     ├── BadScript    a script of faults that cannot be read
-    └── PortError    the address cannot be served on
-    Refusal          a request the API answers with an error; never leaves the server
+    └── PortError    the server cannot bind its address
+    Refusal          a request that the API answers with an error; it never leaves the server
 """
 
 from market.errors import KnownError
 
 
 class SimulatedModelError(KnownError):
-    """The simulated model cannot do what was asked; the message is one line."""
+    """Base of the errors of the simulated model; the message is one line."""
 
 
 class BadScript(SimulatedModelError):
@@ -19,17 +19,17 @@ class BadScript(SimulatedModelError):
 
 
 class PortError(SimulatedModelError):
-    """The address cannot be served on."""
+    """The server cannot bind its address."""
 
 
 class Refusal(Exception):
     """
-    A request the API answers with an error.
+    A request that the API answers with an error.
 
     Args:
-        status: of HTTP.
-        message, kind, param: as the error's body has them; `kind` is its `type`.
-        retry_after_s: of the header of that name, 0 for none.
+        status: the HTTP status.
+        message, kind, param: fields of the error's body; `kind` is its `type`, `param` the field that is wrong.
+        retry_after_s: seconds of the Retry-After header, 0 for none.
     """
 
     def __init__(
@@ -48,6 +48,6 @@ class Refusal(Exception):
         self.retry_after_s = retry_after_s
 
     def body(self) -> dict[str, object]:
-        """The error as the API words it."""
-        named = {"message": self.message, "type": self.kind, "param": self.param, "code": "invalid_request_error"}
-        return {"error": named}
+        """The JSON of the error."""
+        error = {"message": self.message, "type": self.kind, "param": self.param, "code": "invalid_request_error"}
+        return {"error": error}

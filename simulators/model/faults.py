@@ -1,7 +1,7 @@
 """
-Every fault the simulated model has on request: its name, what it does, where it can show, its parameters.
+Every fault of the simulated model: its name, its effect, which replies can show it, its parameters.
 
-Faults of different stages add up: a reply may be late, wrong in its decision, cut, and then broken on the wire.
+Faults of different stages combine: a reply may be late, wrong in its decision, cut, and then broken on the wire.
 """
 
 from collections.abc import Mapping
@@ -11,60 +11,60 @@ from typing import Literal
 from simulators.fault_rules import Value
 
 Stage = Literal["delay", "status", "decision", "draft", "body", "wire"]
-"""When a fault strikes: before the answer, instead of it, in the decision, the message, its JSON, or the bytes."""
+"""What a fault changes: the delay, the status (no answer), the decision, the message, its JSON, or the bytes sent."""
 
 Where = Literal["any", "call", "decision", "thinking"]
-"""Which replies can show it: all, those that call tools, those that decide, those with reasoning in them."""
+"""Which replies can show it: all, those that call tools, those with a decision, those with reasoning."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
     """
-    One way to go wrong.
+    The definition of a fault.
 
     Attributes:
-        says: what happens, in a sentence. parameters: their names and what they are unless told otherwise.
-        signed: whether numbers among them may be below zero.
+        effect: what happens, in one sentence. parameters: the default of each parameter, by its name.
+        signed: whether numbers among them may be negative.
     """
 
     name: str
     stage: Stage
-    says: str
+    effect: str
     where: Where = "any"
     parameters: Mapping[str, Value] = field(default_factory=dict)
     signed: bool = False
 
 
 _ALL = (
-    Fault("slow_first_byte", "delay", "Nothing at all is sent for a while, then the answer.",
+    Fault("slow_first_byte", "delay", "Nothing is sent for some seconds, then the answer.",
           parameters={"seconds": 5.0}),
-    Fault("keep_alive", "delay", "Headers, then blank lines for a while, then the answer.",
+    Fault("keep_alive", "delay", "Headers, then blank lines for some seconds, then the answer.",
           parameters={"seconds": 3.0, "every_s": 0.2}),
-    Fault("keep_alive_forever", "delay", "Headers, then blank lines until the server hangs up without an answer.",
+    Fault("keep_alive_forever", "delay", "Headers, then blank lines until the server disconnects without an answer.",
           parameters={"seconds": 600.0, "every_s": 0.2}),
     Fault("http_400", "status", "400, the request is malformed."),
     Fault("http_401", "status", "401, the key is not accepted."),
     Fault("http_402", "status", "402, the balance is used up."),
     Fault("http_422", "status", "422, a parameter is not accepted."),
-    Fault("http_429", "status", "429, too many requests, without saying when to come back."),
+    Fault("http_429", "status", "429, too many requests, without a Retry-After header."),
     Fault("http_429_retry_after", "status", "429 with a Retry-After header.", parameters={"retry_after_s": 1.0}),
     Fault("http_500", "status", "500, the server failed."),
     Fault("http_503", "status", "503, the server is overloaded."),
     Fault("http_503_retry_after", "status", "503 with a Retry-After header.", parameters={"retry_after_s": 1.0}),
     Fault("off_grid_price", "decision", "A price lies between two ticks.", "decision"),
-    Fault("invented_level", "decision", "A zone lies where no evidence is.", "decision"),
-    Fault("wrong_side", "decision", "A zone is called by the other side's name.", "decision"),
+    Fault("invented_level", "decision", "A zone lies where there is no evidence.", "decision"),
+    Fault("wrong_side", "decision", "A zone has the other side's name.", "decision"),
     Fault("weights_off", "decision", "The weights sum to more than one.", "decision"),
     Fault("negative_weight", "decision", "A weight is below zero.", "decision"),
     Fault("text_weight", "decision", "A weight is a word.", "decision"),
-    Fault("nan_price", "decision", "A price is NaN, which is no JSON either.", "decision"),
+    Fault("nan_price", "decision", "A price is NaN, which is not valid JSON.", "decision"),
     Fault("negative_price", "decision", "A price is below zero.", "decision"),
     Fault("inverted_zone", "decision", "A zone's low is above its high.", "decision"),
-    Fault("stale_reference", "decision", "The decision speaks of another moment's price.", "decision"),
-    Fault("extra_fields", "decision", "The decision and its zones hold fields nobody asked for.", "decision"),
+    Fault("stale_reference", "decision", "The reference is the price of another moment.", "decision"),
+    Fault("extra_fields", "decision", "The decision and its zones have extra fields.", "decision"),
     Fault("missing_field", "decision", "The decision has no stance.", "decision"),
-    Fault("unknown_evidence", "decision", "A zone cites an id that nothing has.", "decision"),
-    Fault("no_evidence", "decision", "A zone cites nothing.", "decision"),
+    Fault("unknown_evidence", "decision", "A zone cites an evidence id that does not exist.", "decision"),
+    Fault("no_evidence", "decision", "A zone cites no evidence.", "decision"),
     Fault("other_stance", "decision", "The stance contradicts the zones.", "decision"),
     Fault("empty_decision", "decision", "The decision is an empty object.", "decision"),
     Fault("prose_around", "draft", "The JSON stands between sentences.", "decision"),
@@ -72,9 +72,9 @@ _ALL = (
     Fault("blank_content", "draft", "The content is nothing but spaces, with finish_reason stop."),
     Fault("content_filter", "draft", "The content is withheld, with finish_reason content_filter."),
     Fault("length", "draft", "The reply is cut in the middle, with finish_reason length."),
-    Fault("aborted", "draft", "The reply is given up half way, with 200 and finish_reason aborted."),
+    Fault("aborted", "draft", "The reply is aborted half way, with 200 and finish_reason aborted."),
     Fault("insufficient_system_resource", "draft", "Resources run out half way, with 200 and that finish_reason."),
-    Fault("calls_as_tokens", "draft", "Tool calls come as the model's own marks in the text.", "call"),
+    Fault("calls_as_tokens", "draft", "Tool calls come as the model's own special tokens in the text.", "call"),
     Fault("calls_as_json_text", "draft", "Tool calls come as a JSON block in the text.", "call"),
     Fault("bad_arguments", "draft", "The arguments of a tool call are not JSON.", "call"),
     Fault("arguments_off_schema", "draft", "The arguments are JSON that the tool's schema forbids.", "call"),
@@ -89,13 +89,13 @@ _ALL = (
     Fault("choices_null", "body", "The choices are null."),
     Fault("message_null", "body", "The choice holds no message."),
     Fault("usage_missing", "body", "No usage is reported."),
-    Fault("usage_absurd", "body", "The usage is negative, text, and more cached than sent."),
-    Fault("wrong_model", "body", "Another model than asked for has answered.", parameters={"model": "deepseek-lite"}),
+    Fault("usage_absurd", "body", "The usage holds negative counts, text, and more cached tokens than sent."),
+    Fault("wrong_model", "body", "Another model than requested has answered.", parameters={"model": "deepseek-lite"}),
     Fault("fingerprint_changes", "body", "The model under the alias is another one now.",
           parameters={"fingerprint": "fp_0123456789_changed"}),
     Fault("html_body", "wire", "The body is a web page."),
     Fault("huge_body", "wire", "The body is far too large.", parameters={"bytes": 10_000_000.0}),
-    Fault("invalid_utf8", "wire", "The body holds bytes that are no UTF-8."),
+    Fault("invalid_utf8", "wire", "The body holds bytes that are not UTF-8."),
     Fault("empty_body", "wire", "The body is empty."),
     Fault("truncated_body", "wire", "The connection ends in the middle of the body."),
     Fault("reset_before_headers", "wire", "The connection is reset before anything is sent."),
@@ -103,13 +103,13 @@ _ALL = (
 )  # fmt: skip
 
 FAULTS: Mapping[str, Fault] = {fault.name: fault for fault in _ALL}
-"""All of them by name, in the order in which they strike."""
+"""All faults by name, in the order in which they are applied."""
 
 
-def listed() -> str:
-    """All faults for a reader, a line each."""
+def describe_faults() -> str:
+    """A line per fault: its name, its effect, its parameters with their defaults."""
     lines = []
     for fault in FAULTS.values():
         extra = "".join(f" [{name}={value}]" for name, value in fault.parameters.items())
-        lines.append(f"{fault.name:<30}{fault.says}{extra}")
+        lines.append(f"{fault.name:<30}{fault.effect}{extra}")
     return "\n".join(lines)

@@ -1,5 +1,5 @@
 """
-What was asked of the simulated model and what it answered: the newest requests, never a key.
+The ledger of the simulated model: the newest requests and their answers, without API keys.
 """
 
 from collections import deque
@@ -10,17 +10,17 @@ from simulators.model.situation import Agent, Language, Step
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class LedgerEntry:
     """
     One request.
 
     Attributes:
-        number: 1 for the first of the server's life. at_ns: when it arrived.
-        retry: the retry count the client's library names in a header, None where it names none.
-        status: of HTTP as answered, a fault's included. refusal: the error's message.
-        agent, step, thinking, language: what it asked for, None for what was not accepted.
-        faults: what struck it, by name. request: its JSON, None where it had none.
-        finish_reason, usage: as the model meant them, before faults of the body or the wire.
+        number: of the request on this server, from 1. at_ns: when it arrived, ns UTC. path: without the host.
+        retry: the retry count in the header of the client's library, None without it.
+        status: HTTP status of the answer, faults applied. refusal: the error's message, None without an error.
+        agent, step, thinking, language: what it asked for, None for a request that was not accepted.
+        faults: names of the faults that were triggered. request: its JSON, None where it was not JSON.
+        finish_reason, usage: of the reply before the faults of the stages `body` and `wire`.
     """
 
     number: int
@@ -41,37 +41,38 @@ class Line:
 
 class Ledger:
     """
-    The newest requests and a count of all.
+    The newest requests and the total number of requests.
 
     Args:
-        most_lines, most_bytes: held, by the size of the requests as they came; older ones are only counted.
+        max_entries: number of requests that it holds; older ones are only counted.
+        max_bytes: limit on the sum of their sizes.
     """
 
-    def __init__(self, most_lines: int = 1_000, most_bytes: int = 64_000_000) -> None:
-        self._most_lines = most_lines
-        self._most_bytes = most_bytes
-        self._lines: deque[tuple[Line, int]] = deque()
+    def __init__(self, max_entries: int = 1_000, max_bytes: int = 64_000_000) -> None:
+        self._max_entries = max_entries
+        self._max_bytes = max_bytes
+        self._entries: deque[tuple[LedgerEntry, int]] = deque()
         self._bytes = 0
         self.total = 0
 
     @property
-    def lines(self) -> list[Line]:
-        """What is held, oldest first."""
-        return [line for line, _ in self._lines]
+    def entries(self) -> list[LedgerEntry]:
+        """The requests that it holds, oldest first."""
+        return [entry for entry, _ in self._entries]
 
-    def add(self, line: Line, size: int) -> None:
-        """Note a request of so many bytes."""
+    def add(self, entry: LedgerEntry, size: int) -> None:
+        """Add a request; `size` is its length in bytes."""
         self.total += 1
         self._bytes += size
-        self._lines.append((line, size))
-        while len(self._lines) > self._most_lines or self._bytes > self._most_bytes:
-            self._bytes -= self._lines.popleft()[1]
+        self._entries.append((entry, size))
+        while len(self._entries) > self._max_entries or self._bytes > self._max_bytes:
+            self._bytes -= self._entries.popleft()[1]
 
     def clear(self) -> None:
-        """Forget the lines and the count."""
-        self._lines.clear()
+        """Drop all entries and set the total to 0."""
+        self._entries.clear()
         self._bytes = self.total = 0
 
     def render(self) -> dict[str, Any]:
-        """All of it, ready for JSON."""
-        return {"total": self.total, "held": len(self._lines), "requests": self.lines}
+        """The whole ledger as JSON."""
+        return {"total": self.total, "held": len(self._entries), "requests": self.entries}

@@ -1,17 +1,17 @@
 """
-A script: rules that say at which requests which faults strike.
+A script: rules that decide which requests trigger which faults.
 
     [{"when": {"agent": "static", "step": "call", "nth": 2}, "fault": "bad_arguments", "times": 1}, …]
 
-A rule counts the requests that fit its agent and step and can show its fault. Among those `nth`, `every`, `until` and
-`times` choose as `simulators.fault_rules` says.
+A rule counts the requests that match its agent and step and whose reply can show its fault. `nth`, `every`, `until` and
+`times` choose among those, as in `simulators.fault_rules`.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import get_args
 
-from simulators.fault_rules import BadRules, FaultRule, StruckFault, Tally, Written, written
+from simulators.fault_rules import BadRules, FaultRule, ParametrisedFault, ParsedRule, Tally, parse_rules
 from simulators.model.errors import BadScript
 from simulators.model.faults import FAULTS, Fault
 from simulators.model.situation import Agent, Situation, Step
@@ -21,48 +21,48 @@ _WORDS: Mapping[str, tuple[str, ...]] = {"agent": get_args(Agent), "step": get_a
 
 
 @dataclass(frozen=True, slots=True)
-class Struck(StruckFault):
-    """A fault that strikes a reply, with its parameters."""
+class TriggeredFault(ParametrisedFault):
+    """A fault of one reply, with its parameters."""
 
-    fault: Fault
+    definition: Fault
 
 
 @dataclass(frozen=True, slots=True)
 class Rule(FaultRule):
-    """When a fault strikes."""
+    """When a fault is triggered."""
 
-    struck: Struck
+    fault: TriggeredFault
 
-    def fits(self, situation: Situation) -> bool:
+    def matches(self, situation: Situation) -> bool:
         """Whether a request is counted."""
-        where = self.struck.fault.where
-        shown = where == "any" or situation.step == where or (where == "thinking" and situation.thinking)
-        return shown and all(getattr(situation, name) == word for name, word in self.words.items())
+        where = self.fault.definition.where
+        visible = where == "any" or situation.step == where or (where == "thinking" and situation.thinking)
+        return visible and all(getattr(situation, name) == word for name, word in self.words.items())
 
 
 class Script(Tally[Rule]):
-    """Rules and how often each has counted and struck; requests come in one at a time."""
+    """Rules, and for each of them the number of matching requests and of triggers; requests come in one at a time."""
 
-    def due(self, situation: Situation) -> list[Struck]:
-        """The faults that strike this request, in the order of the table; this counts it."""
-        found = [rule.struck for at, rule in enumerate(self.rules) if rule.fits(situation) and self.count(at)]
+    def trigger(self, situation: Situation) -> list[TriggeredFault]:
+        """Count a request, and return the faults that it triggers, in the order of the table."""
+        faults = [rule.fault for i, rule in enumerate(self.rules) if rule.matches(situation) and self.count(i)]
         order = list(FAULTS)
-        return sorted(found, key=lambda struck: order.index(struck.fault.name))
+        return sorted(faults, key=lambda fault: order.index(fault.name))
 
 
 def parse(text: bytes | str) -> Script:
     """
-    A script from its JSON: a list of rules, or an object with `rules`.
+    Parse a script: JSON, a list of rules or an object with the list under `rules`.
 
     Raises:
         BadScript: it cannot be read, or names what does not exist.
     """
     try:
-        return Script(tuple(map(_rule, written(text, FAULTS, (*_WORDS, *_NUMBERS)))))
+        return Script(tuple(map(_rule, parse_rules(text, FAULTS, (*_WORDS, *_NUMBERS)))))
     except BadRules as error:
         raise BadScript(str(error)) from None
 
 
-def _rule(rule: Written[Fault]) -> Rule:
+def _rule(rule: ParsedRule[Fault]) -> Rule:
     words, numbers, times = rule.words(_WORDS), rule.numbers(_NUMBERS), rule.times()
-    return Rule(Struck(rule.fault, rule.parameters()), words, numbers, times)
+    return Rule(TriggeredFault(rule.fault, rule.parameters()), words, numbers, times)

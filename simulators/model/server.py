@@ -1,9 +1,9 @@
 """
-The simulated model as a process part: one loopback port that speaks DeepSeek's API, and doors for tests.
+The HTTP server of the simulated model: one loopback port with DeepSeek's API and endpoints for tests.
 
     POST /chat/completions, /v1/chat/completions, /beta/chat/completions
-    GET | POST | DELETE /_script    the faults: how often each struck, new rules in place of the old, none
-    GET | DELETE /_ledger           what was asked and answered
+    GET | POST | DELETE /_script    the rules of faults: their counts, replace them, remove them
+    GET | DELETE /_ledger           the requests and answers: list them, drop them
 """
 
 import asyncio
@@ -16,13 +16,13 @@ from aiohttp import web
 
 from eventlog.clock import Clock, WallClock
 from simulators.model.errors import BadScript, PortError
-from simulators.model.model import Asked, SimulatedModel
+from simulators.model.model import IncomingRequest, SimulatedModel
 from simulators.model.script import Script, parse
 from simulators.model.wire import send
 
 MAX_REQUEST_BYTES = 8_000_000
 
-_LAST_WAIT_S = 0.1
+_SHUTDOWN_TIMEOUT_S = 0.1
 
 
 class ModelServer:
@@ -30,10 +30,10 @@ class ModelServer:
     A local DeepSeek; `async with ModelServer() as server` starts and stops it.
 
     Args:
-        model: who answers.
-        latency_ms: how long every answer takes at least.
+        model: gives the answers; None for one with seed 1 and no faults.
+        latency_ms: delay of every answer.
         clock: dates replies and ledger.
-        host: an address of this machine's loopback; no other is served.
+        host: a loopback address; any other is refused at the start.
         port: 0 for any free one.
     """
 
@@ -54,7 +54,7 @@ class ModelServer:
 
     @property
     def base_url(self) -> str:
-        """Where it is, without a path: what a client's `base_url` must be."""
+        """Its URL without a path, as a client's `base_url` needs it."""
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"http://{host}:{self._port}"
 
@@ -63,11 +63,11 @@ class ModelServer:
         Open the port.
 
         Raises:
-            PortError: where the address is not the loopback's or cannot be bound.
+            PortError: the address is not a loopback address or cannot be bound.
         """
         if not _is_loopback(self._host):
             raise PortError(f"cannot serve on {self._host}: the simulated model is for this machine; use 127.0.0.1")
-        self._runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=_LAST_WAIT_S)
+        self._runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=_SHUTDOWN_TIMEOUT_S)
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, self._host, self._port).start()
@@ -78,7 +78,7 @@ class ModelServer:
         self._port = int(self._runner.addresses[0][1])
 
     async def stop(self) -> None:
-        """Close the port and cut the clients."""
+        """Close the port and the connections of clients."""
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -90,51 +90,51 @@ class ModelServer:
                         trace: TracebackType | None) -> None:  # fmt: skip
         await self.stop()
 
-    def follow(self, rules: list[dict[str, object]]) -> None:
-        """Take new rules in place of the old; see `script.parse`."""
+    def set_rules(self, rules: list[dict[str, object]]) -> None:
+        """Replace the rules of faults; see `script.parse`."""
         self.model.script = parse(msgspec.json.encode(rules))
 
     def _app(self) -> web.Application:
         app = web.Application(client_max_size=MAX_REQUEST_BYTES)
         for prefix in ("", "/v1", "/beta"):
             app.router.add_post(f"{prefix}/chat/completions", self._complete)
-        app.router.add_get("/_script", self._tell_script)
-        app.router.add_post("/_script", self._take_script)
-        app.router.add_delete("/_script", self._drop_script)
-        app.router.add_get("/_ledger", self._tell_ledger)
-        app.router.add_delete("/_ledger", self._drop_ledger)
+        app.router.add_get("/_script", self._get_script)
+        app.router.add_post("/_script", self._post_script)
+        app.router.add_delete("/_script", self._delete_script)
+        app.router.add_get("/_ledger", self._get_ledger)
+        app.router.add_delete("/_ledger", self._delete_ledger)
         return app
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
-        asked = Asked(
+        incoming = IncomingRequest(
             path=request.path,
             authorization=request.headers.get("Authorization"),
             retry=request.headers.get("x-stainless-retry-count"),
             at_ns=self._clock.now_ns(),
             raw=await request.read(),
         )
-        answer, struck = self.model.take(asked)
+        answer, faults = self.model.answer(incoming)
         await asyncio.sleep(self._latency_s)
-        return await send(request, answer, struck)
+        return await send(request, answer, faults)
 
-    async def _tell_script(self, _: web.Request) -> web.Response:
+    async def _get_script(self, _: web.Request) -> web.Response:
         return _json({"rules": self.model.script.counts()})
 
-    async def _take_script(self, request: web.Request) -> web.Response:
+    async def _post_script(self, request: web.Request) -> web.Response:
         try:
             self.model.script = parse(await request.read())
         except BadScript as error:
             return _json({"error": {"message": str(error)}}, status=400)
         return _json({"rules": len(self.model.script.rules)})
 
-    async def _drop_script(self, _: web.Request) -> web.Response:
+    async def _delete_script(self, _: web.Request) -> web.Response:
         self.model.script = Script()
         return _json({"rules": 0})
 
-    async def _tell_ledger(self, _: web.Request) -> web.Response:
+    async def _get_ledger(self, _: web.Request) -> web.Response:
         return _json(self.model.ledger.render())
 
-    async def _drop_ledger(self, _: web.Request) -> web.Response:
+    async def _delete_ledger(self, _: web.Request) -> web.Response:
         self.model.ledger.clear()
         return _json({"total": 0})
 

@@ -1,5 +1,5 @@
 """
-Sending an answer over a real connection, with the faults that are made there: delays, broken bytes, broken sockets.
+Sends an answer over a real connection, with the faults of the stages `delay` and `wire`.
 """
 
 import asyncio
@@ -11,27 +11,34 @@ from contextlib import suppress
 from aiohttp import web
 
 from simulators.model.model import Answer
-from simulators.model.script import Struck
+from simulators.model.script import TriggeredFault
 
 _HTML = b"<!DOCTYPE html><html><head><title>502</title></head><body><h1>Bad gateway</h1></body></html>"
-_RESET = struct.pack("ii", 1, 0)
-_UNTIL_SEEN_S = 0.05
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER with no time: closing sends RST
+_READ_DELAY_S = 0.05  # time for the client to read the headers before the reset
 _BREAKS = {"truncated_body", "reset_after_headers"}
 
 
-async def send(request: web.Request, answer: Answer, struck: Sequence[Struck]) -> web.StreamResponse:
-    """Send an answer with the faults of the stages `delay` and `wire`; a client that has gone is no error."""
+async def send(request: web.Request, answer: Answer, faults: Sequence[TriggeredFault]) -> web.StreamResponse:
+    """
+    Send an answer; a client that has disconnected is no error.
+
+    Args:
+        request: the request that it answers.
+        answer: status, body and headers.
+        faults: all faults of the request; those of the stages `delay` and `wire` are applied.
+    """
     with suppress(ConnectionError):
-        return await _send(request, answer, {each.fault.name: each for each in struck})
+        return await _send(request, answer, {fault.name: fault for fault in faults})
     return web.Response()
 
 
-async def _send(request: web.Request, answer: Answer, faults: Mapping[str, Struck]) -> web.StreamResponse:
-    if slow := faults.get("slow_first_byte"):
-        await asyncio.sleep(slow.number("seconds"))
+async def _send(request: web.Request, answer: Answer, faults: Mapping[str, TriggeredFault]) -> web.StreamResponse:
+    if delay := faults.get("slow_first_byte"):
+        await asyncio.sleep(delay.number("seconds"))
     if "reset_before_headers" in faults:
         return _reset(request)
-    kind, body = _spoilt(answer.body, faults)
+    kind, body = _corrupt(answer.body, faults)
     headers = {**answer.headers, "Content-Type": kind}
     waits = [faults[name] for name in ("keep_alive", "keep_alive_forever") if name in faults]
     if not waits and not _BREAKS & set(faults):
@@ -46,11 +53,11 @@ async def _send(request: web.Request, answer: Answer, faults: Mapping[str, Struc
 
 
 async def _finish(
-    request: web.Request, response: web.StreamResponse, body: bytes, faults: Mapping[str, Struck]
+    request: web.Request, response: web.StreamResponse, body: bytes, faults: Mapping[str, TriggeredFault]
 ) -> web.StreamResponse:
     if "reset_after_headers" in faults:
         await response.write(body[:1] or b"\n")
-        await asyncio.sleep(_UNTIL_SEEN_S)  # a reset overtakes what the client has not read yet
+        await asyncio.sleep(_READ_DELAY_S)  # a reset discards what the client has not read yet
         return _reset(request)
     if "truncated_body" in faults or "keep_alive_forever" in faults:
         if "truncated_body" in faults:
@@ -63,16 +70,16 @@ async def _finish(
     return response
 
 
-async def _blank_lines(response: web.StreamResponse, wait: Struck) -> None:
+async def _blank_lines(response: web.StreamResponse, wait: TriggeredFault) -> None:
     loop, every_s = asyncio.get_running_loop(), max(0.01, wait.number("every_s"))
     end = loop.time() + wait.number("seconds")
-    while (left := end - loop.time()) > 0:
+    while (remaining := end - loop.time()) > 0:
         await response.write(b"\n")
-        await asyncio.sleep(min(every_s, left))
+        await asyncio.sleep(min(every_s, remaining))
 
 
-def _spoilt(body: bytes, faults: Mapping[str, Struck]) -> tuple[str, bytes]:
-    """The media type and the bytes that are sent."""
+def _corrupt(body: bytes, faults: Mapping[str, TriggeredFault]) -> tuple[str, bytes]:
+    """The media type and the bytes to send."""
     if "html_body" in faults:
         return "text/html; charset=utf-8", _HTML
     kind = "application/json"
@@ -85,8 +92,8 @@ def _spoilt(body: bytes, faults: Mapping[str, Struck]) -> tuple[str, bytes]:
 
 def _reset(request: web.Request) -> web.Response:
     if request.transport is not None:
-        opened: socket.socket | None = request.transport.get_extra_info("socket")
-        if opened is not None:
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        connection: socket.socket | None = request.transport.get_extra_info("socket")
+        if connection is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         request.transport.abort()
     return web.Response()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 from agents.llm.client.errors import NoReply
 from agents.llm.wire.api import Attempt, Reply, Request, digest_of, encode_request, read_reply
-from simulators.model.model import Asked, SimulatedModel
+from simulators.model.model import IncomingRequest, SimulatedModel
 
 
 class SimulatedClient:
@@ -47,7 +47,9 @@ class SimulatedClient:
             self.at_once -= 1
         if number in self._faults:
             raise self._faults[number]
-        answer, _ = self._model.take(Asked("/chat/completions", "Bearer key", None, number, encode_request(request)))
+        answer, _ = self._model.answer(
+            IncomingRequest("/chat/completions", "Bearer key", None, number, encode_request(request))
+        )
         reply = read_reply(answer.body)
         body = answer.body.decode()
         on_attempt(Attempt(request, 1, number, 7, "ok", status=200, body=body, reply=reply, charge=reply.usage))

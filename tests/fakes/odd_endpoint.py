@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from simulators.model.model import Asked, SimulatedModel
+from simulators.model.model import IncomingRequest, SimulatedModel
 
 Change = Callable[[dict[str, Any]], Any]
 """Makes another body, JSON or bytes, of a good reply's JSON."""
@@ -37,8 +37,10 @@ def odd_endpoint(change: Change, status: int = 200, **headers: str) -> Iterator[
 
     async def complete(request: web.Request) -> web.Response:
         endpoint.requests += 1
-        asked = Asked(request.path, request.headers.get("Authorization"), None, endpoint.requests, await request.read())
-        answer, _ = model.take(asked)
+        asked = IncomingRequest(
+            request.path, request.headers.get("Authorization"), None, endpoint.requests, await request.read()
+        )
+        answer, _ = model.answer(asked)
         if answer.status != 200:
             endpoint.refused.append(bytes(answer.body).decode())
             return web.Response(status=answer.status, body=answer.body)

@@ -35,10 +35,10 @@ def test_what_could_be_had_was_had(seed: int) -> None:
             exchange.advance(5)
             await asyncio.sleep(0.005)
         await asyncio.sleep(0.5)
-        truth, hidden = traded(exchange), exchange.conditions.hidden
+        truth, hidden = traded(exchange), exchange.conditions.hidden_agg_ids
         assert await every_trade(feed, truth[0]) == set(truth) - hidden, reproduction
         assert set(feed.agg_ids) <= set(truth) - hidden, reproduction
-        handed = {(diff.first, diff.last) for diff in exchange.hub.diffs.held if diff.handed}
+        handed = {(diff.first, diff.last) for diff in exchange.hub.diffs.records if diff.deliveries}
         assert set(feed.diffs) == handed, reproduction
         assert handed <= set(made(exchange)), reproduction
 

@@ -30,7 +30,7 @@ def test_without_faults_the_feed_is_the_ledger() -> None:
         await feed.until(lambda: len(feed.diffs) == 40 and len(feed.agg_ids) == len(traded(exchange)))
         assert feed.agg_ids == traded(exchange)
         assert feed.diffs == made(exchange)
-        assert {diff.handed for diff in exchange.hub.diffs.held} == {1}
+        assert {diff.deliveries for diff in exchange.hub.diffs.records} == {1}
         assert feed.quarantined == []
 
     run(check)
@@ -137,7 +137,7 @@ def test_a_fault_of_one_connection_spares_the_other() -> None:
         truth = made(exchange)
         assert feed.diffs == truth[:4] + truth[5:]
         assert other.diffs == truth
-        assert exchange.hub.diffs.held[4].handed == 1
+        assert exchange.hub.diffs.records[4].deliveries == 1
 
     run(check, {"when": {"stream": "diffs", "nth": 5, "connection": 1}, "fault": "missing"})
 
@@ -222,7 +222,7 @@ def test_a_clean_disconnect_says_why(code: int) -> None:
         assert str(code) in feed.ends[0]
         assert feed.agg_ids == traded(exchange)[:4]
         await feed.until(lambda: feed.stream.open_connections)
-        assert exchange.hub.accepted_count == 2
+        assert exchange.hub.total_connections == 2
 
     run(check, on("trades", 5, "disconnect_clean", code=code, reason="good night"))
 
@@ -265,7 +265,7 @@ def test_a_half_open_connection_answers_nothing() -> None:
             with pytest.raises(TimeoutError):
                 await client.receive(timeout=0.5)
             assert not client.closed
-            assert exchange.hub.open_count == 2
+            assert exchange.hub.connection_count == 2
         assert [json.loads(message.data)["u"] for message in first] == [u for _, u in made(exchange)[:2]]
 
     run(check, on("diffs", 3, "half_open"), rules=ConnectionRules(ping_interval_s=0.2))
@@ -324,7 +324,7 @@ def test_a_shutdown_is_announced_and_happens() -> None:
 
     async def check(exchange: SimulatedExchange, feed: Feed) -> None:
         exchange.advance(5)
-        await feed.until(lambda: exchange.hub.accepted_count == 2)
+        await feed.until(lambda: exchange.hub.total_connections == 2)
         await feed.until(lambda: feed.ends)
         notices = [message for message in feed.messages if b"serverShutdown" in message]
         assert [json.loads(notice)["stream"] for notice in notices] == ["!serverShutdown"]
@@ -351,7 +351,7 @@ def test_a_refused_connection_is_tried_again() -> None:
     """The handshake is answered 503 once; the client's next attempt is accepted."""
 
     async def check(exchange: SimulatedExchange, feed: Feed) -> None:
-        assert exchange.hub.accepted_count == 1
+        assert exchange.hub.total_connections == 1
         assert exchange.conditions.script.counts() == [{"fault": "refused_connection", "seen": 2, "struck": 1}]
 
     run(check, {"when": {"nth": 1}, "fault": "refused_connection", "status": 503})
@@ -470,12 +470,12 @@ def test_the_same_seed_and_script_strike_the_same_messages() -> None:
     async def check(exchange: SimulatedExchange, feed: Feed) -> None:
         exchange.advance(60)
         await feed.until(lambda: feed.diffs[-1:] == made(exchange)[-1:])
-        seen.append((list(exchange.conditions.script.strikes), feed.agg_ids, feed.diffs))
+        seen.append((list(exchange.conditions.script.triggers), feed.agg_ids, feed.diffs))
 
     for _ in range(2):
         run(check, *rules)
     assert seen[0] == seen[1]
-    struck = [strike.fault for strike in seen[0][0]]
+    struck = [trigger.fault for trigger in seen[0][0]]
     assert {name: struck.count(name) >= 5 for name in ("missing", "duplicate", "reordered")} == dict.fromkeys(
         ("missing", "duplicate", "reordered"), True
     )

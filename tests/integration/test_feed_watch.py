@@ -132,7 +132,7 @@ def test_a_quiet_market_causes_no_reconnect() -> None:
         await watched.until(lambda: len(watched.of("diff")) == 20)
         await asyncio.sleep(7.0)
         health = watched.venue.health()
-        assert exchange.hub.accepted_count == 1
+        assert exchange.hub.total_connections == 1
         assert (health["silent_streams"], health["connections"]) == (0, 1)
         assert 2 <= health["quiet_markets"] <= 6
         exchange.advance(1)
@@ -146,7 +146,7 @@ def test_a_market_that_is_quiet_from_the_start_causes_no_reconnect() -> None:
 
     async def check(exchange: SimulatedExchange, watched: Watched) -> None:
         await asyncio.sleep(6.0)
-        assert exchange.hub.accepted_count == 1
+        assert exchange.hub.total_connections == 1
         assert watched.news == [("connected", "", False)]
         assert watched.venue.health()["quiet_markets"] >= 1
 
@@ -166,7 +166,7 @@ def test_a_connection_is_replaced_before_its_age_without_a_hole() -> None:
         ids = {each.number for each in watched.of("agg_trade")}
         assert ids == set(range(min(ids), max(ids) + 1))
         assert len(ids) < len(watched.of("agg_trade"))
-        assert exchange.hub.open_count <= 2
+        assert exchange.hub.connection_count <= 2
 
     run(check, rules=StreamRules(open_s=2.0, max_age_s=1.0, overlap_s=0.3))
 
@@ -180,7 +180,7 @@ def test_a_shutdown_notice_moves_the_feed_without_a_hole() -> None:
         why = ("planned: serverShutdown", True)
         assert watched.news == [("connected", "", False), ("connected", *why), ("disconnected", *why)]
         assert without_hole(watched.of("diff"))
-        assert exchange.hub.accepted_count == 2
+        assert exchange.hub.total_connections == 2
 
     when = {"stream": "diffs", "every": 2, "after": 9, "until": 12, "connection": 1}
     run(check, {"when": when, "fault": "server_shutdown", "seconds": 5})
@@ -209,7 +209,7 @@ def test_a_storm_of_connections_is_refused_by_the_budget() -> None:
 
     async def check(exchange: SimulatedExchange, watched: Watched) -> None:
         await asyncio.sleep(1.0)
-        assert exchange.hub.accepted_count == 0
+        assert exchange.hub.total_connections == 0
         assert watched.news == []
         assert len(await watched.rest.latest_trades(1)) == 1
 
@@ -221,7 +221,7 @@ def test_connections_that_end_at_once_are_tried_more_and_more_seldom() -> None:
 
     async def check(exchange: SimulatedExchange, watched: Watched) -> None:
         await asyncio.sleep(3.5)
-        assert 3 <= exchange.hub.accepted_count <= 5
+        assert 3 <= exchange.hub.total_connections <= 5
 
     run(check, {"when": {"stream": "diffs"}, "fault": "disconnect_abrupt"})
 

@@ -54,7 +54,7 @@ def struck(
     """One minute under rules: the advice, the calls on record, how it ended, and how long it took."""
     view = shortened(minutes(1)[0], INTERVAL_S)
     with model_server() as server:
-        server.follow(list(rules))
+        server.set_rules(list(rules))
         with asking(server.base_url, how or ModelOptions("deepseek-flash", "compact")) as asked:
             at(asked, view)
             began = time.monotonic()
@@ -170,7 +170,7 @@ def test_three_faults_at_once(seed: int) -> None:
 def test_without_balance_the_process_asks_no_more() -> None:
     """402 once: the next minute sends nothing, and says why."""
     with model_server() as server:
-        server.follow([{"fault": "http_402"}])
+        server.set_rules([{"fault": "http_402"}])
         with asking(server.base_url, ModelOptions("deepseek-flash", "compact")) as asked:
             for view in minutes(3):
                 advice = asked.decide(at(asked, view))
@@ -183,9 +183,9 @@ def test_status_says_what_the_server_refused_with_until_it_replies_again() -> No
     """The operator sees the server's own words beside the counts; they go when it answers."""
     with model_server() as server, asking(server.base_url, ModelOptions("deepseek-flash", "compact")) as asked:
         first, second = minutes(2)
-        server.follow([{"fault": "http_400"}])
+        server.set_rules([{"fault": "http_400"}])
         asked.decide(at(asked, first))
         assert "HTTP 400" in str(asked.analyst.status()["trouble"])
-        server.follow([])
+        server.set_rules([])
         asked.decide(at(asked, second))
         assert asked.analyst.status()["trouble"] is None

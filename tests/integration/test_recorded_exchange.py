@@ -49,12 +49,12 @@ def test_at_full_speed_everything_comes_in_order(tmp_path: Path) -> None:
         exchange = RecordedExchange([tmp_path / "r.gz"], speed=None)
         await exchange.start()
         await asyncio.sleep(0.05)
-        assert exchange.played == 0
+        assert exchange.line_count == 0
         feed = Feed(exchange, "BTCUSDT", STREAMS)
         try:
             await feed.until(lambda: len(feed.messages) == 10_000, 20)
             await exchange.wait()
-            assert exchange.ended.is_set()
+            assert exchange.finished.is_set()
             assert feed.messages == messages
             assert [row.agg_id for row in await feed.rest.trades_from(9_999)] == [9_999, 10_000]
             assert (await feed.venue.snapshot(5000)).kind == "snapshot"
@@ -78,7 +78,7 @@ def test_a_recording_keeps_its_pace(tmp_path: Path) -> None:
         try:
             await feed.until(lambda: len(feed.messages) == 5)
             assert (await feed.rest.latest_trades(1))[0].agg_id < 10
-            assert not exchange.ended.is_set()
+            assert not exchange.finished.is_set()
             await feed.until(lambda: len(feed.messages) == 10)
             stamps = [each.recv_ns for each in feed.received if each.what == "message"]
             assert 0.4e9 < stamps[-1] - stamps[0] < 1e9

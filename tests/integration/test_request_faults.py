@@ -95,14 +95,14 @@ def test_a_slow_snapshot_is_older_than_the_stream() -> None:
 
     async def check(exchange: SimulatedExchange, feed: Feed) -> None:
         exchange.advance(5)
-        asked_at = exchange.hub.diffs.held[-1].last
+        asked_at = exchange.hub.diffs.records[-1].last
         asking = asyncio.create_task(feed.venue.snapshot(100))
         await asyncio.sleep(0.2)
         exchange.advance(10)
         snapshot = await asking
         (row,) = feed.venue.mapper.snapshots([Entry(0, snapshot.kind, snapshot.recv_ns, snapshot.data)]).to_pylist()
         assert row["last_update_id"] == asked_at
-        assert exchange.hub.diffs.held[-1].last > asked_at
+        assert exchange.hub.diffs.records[-1].last > asked_at
 
     run(check, on("depth", "slow_answer", seconds=0.5))
 

@@ -93,7 +93,7 @@ def test_every_reader_gets_its_own_and_all_share_a_connection() -> None:
             assert reader.received[0].what == "connected"
             assert len(reader.named("connected")) == 1
             assert all(about(symbol, reader.named("message")))
-        assert exchange.hub.accepted_count == 1
+        assert exchange.hub.total_connections == 1
         for symbol in SYMBOLS[:2]:
             await readers[symbol].leave()
         assert stream.open_connections
@@ -124,12 +124,12 @@ def test_a_reader_that_does_not_read_stops_reading_for_all_and_loses_nothing(mon
         assert len(quick.diffs) < 100
         slow.held.set()
         for reader, listing in zip((slow, quick), exchange.listings, strict=False):
-            made = [f'"U":{diff.first},"u":{diff.last},'.encode() for diff in listing.hub.diffs.held]
+            made = [f'"U":{diff.first},"u":{diff.last},'.encode() for diff in listing.hub.diffs.records]
             async with asyncio.timeout(10):
                 while len(reader.diffs) < len(made):
                     await asyncio.sleep(0.01)
             assert all(ids in diff for ids, diff in zip(made, reader.diffs, strict=True))
-        assert exchange.hub.accepted_count == 1
+        assert exchange.hub.total_connections == 1
         await slow.leave()
         await quick.leave()
 

@@ -25,8 +25,8 @@ from simulators.model.model import SimulatedModel
 from simulators.model.server import ModelServer
 from tests.unit.simulators.model.chats import (
     DEPTH_RESULT,
-    SHOWN,
-    answered,
+    MATERIAL,
+    answer_turn,
     asks_decision,
     asks_depth,
     chat,
@@ -52,7 +52,7 @@ async def serving(*rules: Body, **options: Any) -> AsyncIterator[tuple[ModelServ
         aiohttp.ClientSession(base_url=server.base_url, headers=HEADERS) as session,
         asyncio.timeout(20),
     ):
-        server.follow(list(rules))
+        server.set_rules(list(rules))
         yield server, session
 
 
@@ -103,7 +103,7 @@ async def test_the_staged_mode_through_the_real_client() -> None:
         assert (first.choices[0].finish_reason, call.function.name) == ("tool_calls", DEPTH)
         assert json.loads(call.function.arguments) == {"symbol": "BTCFDUSD"}
         assert (first.model, first.system_fingerprint) == ("deepseek-flash", "fp_simulated_flash_1017")
-        more = [*opening, echoed(first.choices[0].message), answered(call.id), user("Your verdict.")]
+        more = [*opening, echoed(first.choices[0].message), answer_turn(call.id), user("Your verdict.")]
         second = await create(model="deepseek-flash", messages=more, tools=tools, tool_choice="none", **OFF)
         assert "83412.505" in second.choices[0].message.content
         usage = second.usage
@@ -112,7 +112,7 @@ async def test_the_staged_mode_through_the_real_client() -> None:
         third = await create(model="deepseek-flash", messages=asked, **JSON, **OFF)
         assert json.loads(third.choices[0].message.content)["reference"] == "83412.50"
         assert third.choices[0].finish_reason == "stop"
-        assert [line.agent for line in server.model.ledger.lines] == ["static", "static", "decision"]
+        assert [line.agent for line in server.model.ledger.entries] == ["static", "static", "decision"]
 
 
 async def test_the_compact_mode_thinking_through_the_real_client() -> None:
@@ -125,8 +125,8 @@ async def test_the_compact_mode_thinking_through_the_real_client() -> None:
         message = first.choices[0].message
         assert [call.function.name for call in message.tool_calls] == [DEPTH, FLOW]
         assert message.reasoning_content.startswith("先查询数据")
-        answers = [answered(call.id, DEPTH_RESULT) for call in message.tool_calls or ()]
-        later = [*opening, echoed(message), *answers, user(json.dumps(SHOWN))]
+        answers = [answer_turn(call.id, DEPTH_RESULT) for call in message.tool_calls or ()]
+        later = [*opening, echoed(message), *answers, user(json.dumps(MATERIAL))]
         second = await create(model="deepseek-v4-pro", messages=later, tools=tools, **JSON)
         assert json.loads(second.choices[0].message.content or "")["stance"] == "two_sided"
         dropped = {k: v for k, v in echoed(message).items() if k != "reasoning_content"}
@@ -134,7 +134,7 @@ async def test_the_compact_mode_thinking_through_the_real_client() -> None:
             await create(
                 model="deepseek-v4-pro", messages=[*opening, dropped, *answers, user("{}")], tools=tools, **JSON
             )
-        lines = server.model.ledger.lines
+        lines = server.model.ledger.entries
         assert [(line.agent, line.step, line.thinking, line.language) for line in lines[:2]] == [
             ("compact", "call", True, "zh"), ("compact", "decision", True, "zh")]  # fmt: skip
         assert (lines[2].status, lines[2].step) == (400, None)
@@ -171,7 +171,7 @@ async def test_the_clients_own_retries_are_seen() -> None:
         openai.AsyncOpenAI(api_key=KEY, base_url=server.base_url, max_retries=1) as client,
     ):
         await hello(client)
-        lines = server.model.ledger.lines
+        lines = server.model.ledger.entries
     assert [(line.status, line.retry, line.faults) for line in lines] == [(503, "0", ("http_503",)), (200, "1", ())]
 
 
@@ -295,7 +295,7 @@ async def test_every_fault_leaves_the_server_alive() -> None:
     async with serving() as (server, session):
         for name, fault in FAULTS.items():
             short = {"seconds": 0.1} if "seconds" in fault.parameters else {}
-            server.follow([{"fault": name, "times": 1, **short}])
+            server.set_rules([{"fault": name, "times": 1, **short}])
             body = bodies.get(fault.where, asks_depth())
             try:
                 await read(session, body)
@@ -322,7 +322,7 @@ async def test_the_ledger_tells_what_was_sent() -> None:
                 "param": None, "code": "invalid_request_error"}})  # fmt: skip
         async with session.post(PATH, data=b"{\xff") as reply:
             assert reply.status == 400
-        lines = server.model.ledger.lines
+        lines = server.model.ledger.entries
         assert [(line.number, line.at_ns, line.path, line.status, line.refusal) for line in lines] == [
             (1, 7, "/v1/chat/completions", 200, None),
             (2, 7, "/beta/chat/completions", 400, "Empty input messages"),
@@ -358,7 +358,7 @@ async def test_the_script_is_changed_while_it_runs() -> None:
             assert reply.status == 200
         assert (await read(session, asks_depth()))[0] == 200
         with pytest.raises(BadScript):
-            server.follow([{"fault": "gremlin"}])
+            server.set_rules([{"fault": "gremlin"}])
 
 
 async def test_latency_and_parallel_requests() -> None:
@@ -370,7 +370,7 @@ async def test_latency_and_parallel_requests() -> None:
     assert {status for status, _, _ in answers} == {200}
     assert len({json.loads(body)["id"] for _, body, _ in answers}) == 20
     assert 0.2 <= took < 2
-    assert [line.number for line in server.model.ledger.lines] == list(range(1, 21))
+    assert [line.number for line in server.model.ledger.entries] == list(range(1, 21))
 
 
 async def test_only_the_loopback_is_served() -> None:

@@ -57,7 +57,7 @@ def test_a_recording_arrives_whole(real_data: Path, days: list[str], streams: tu
         await exchange.start()
         feed = Feed(exchange, "BTCUSDT", streams)
         try:
-            await feed.until(lambda: exchange.ended.is_set() and len(feed.messages) >= count, 120)
+            await feed.until(lambda: exchange.finished.is_set() and len(feed.messages) >= count, 120)
             assert len(recorded) == count
             assert feed.messages == recorded
             assert feed.ends == []
@@ -77,7 +77,7 @@ def test_single_trades_are_heard_as_agg_trades(real_data: Path) -> None:
         await exchange.start()
         feed = Feed(exchange, "BTCUSDT", (AGG_TRADE, DEPTH))
         try:
-            await feed.until(lambda: exchange.ended.is_set() and len(feed.arrivals) >= 19_904 + 6_495 + 1, 120)
+            await feed.until(lambda: exchange.finished.is_set() and len(feed.arrivals) >= 19_904 + 6_495 + 1, 120)
             assert len(feed.agg_ids) == 19_904
             assert feed.agg_ids == list(range(feed.agg_ids[0], feed.agg_ids[0] + 19_904))
             assert len(feed.diffs) == 6_495
@@ -108,7 +108,7 @@ async def collected(stage: Stage, files: list[Path], trades: int, diffs: int) ->
     """
     exchange = RecordedExchange(files, speed=None)
     folder = LogName("events", MARKET).folder(stage.storage)
-    room = exchange.hub.room
+    room = exchange.hub.wait_for_room
     before_book = next(i for i, (_, line) in enumerate(read_lines(files[0])) if line.startswith(b'{"lastUpdateId"'))
 
     async def until(**wanted: object) -> None:
@@ -122,11 +122,11 @@ async def collected(stage: Stage, files: list[Path], trades: int, diffs: int) ->
                 await asyncio.sleep(0.05)
 
     async def room_once_live() -> None:
-        if exchange.played == before_book + 1:
+        if exchange.line_count == before_book + 1:
             await until(trades="down", book="in_step")
         await room()
 
-    exchange.hub.room = room_once_live  # type: ignore[method-assign]
+    exchange.hub.wait_for_room = room_once_live  # type: ignore[method-assign]
     await exchange.start()
     try:
         stage.rest_url, stage.websocket_url = exchange.url, exchange.websocket_url

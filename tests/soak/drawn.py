@@ -96,7 +96,7 @@ def _in_reach(rule: dict[str, Any], steps: int, trades_per_second: float) -> dic
     if "nth" not in when:
         return rule
     trades = int(steps / 10 * trades_per_second)
-    most = {"step": steps, "request": 4 if fault.only else 20, "connect": 2, "message": steps}[fault.place]
+    most = {"step": steps, "request": 4 if fault.path else 20, "connect": 2, "message": steps}[fault.place]
     if when.get("stream") == "trades":
         most = trades
     return rule | {"when": when | {"nth": 1 + (when["nth"] - 1) % most}}

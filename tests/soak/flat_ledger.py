@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from simulators.exchange.streams.diff_ledger import DiffLedger, MadeDiff
+from simulators.exchange.streams.diff_ledger import DiffLedger, DiffRecord
 
 _IN_MEMORY = 1_000
 
@@ -25,24 +25,24 @@ class FlatLedger(DiffLedger):
         self._file = path.open("w+b")
         self._rows = np.ones((4, most), np.int64)  # ones: the memory is taken at once
         self._settled = 0
-        self._newest: deque[MadeDiff] = deque()
+        self._newest: deque[DiffRecord] = deque()
 
     @property
-    def held(self) -> list[MadeDiff]:
+    def records(self) -> list[DiffRecord]:
         """All of them, oldest first."""
         self._file.seek(0)
         found = []
         for first, last, handed, size in self._rows[:, : self._settled].T.tolist():
-            found.append(MadeDiff(first, last, self._file.read(size), handed))
+            found.append(DiffRecord(first, last, self._file.read(size), handed))
         return [*found, *self._newest]
 
-    def add(self, diff: MadeDiff) -> None:
+    def add(self, diff: DiffRecord) -> None:
         """Note a diff."""
         self.total += 1
         self._newest.append(diff)
         if len(self._newest) > _IN_MEMORY:
             old = self._newest.popleft()
-            self._rows[:, self._settled] = old.first, old.last, old.handed, len(old.payload)
+            self._rows[:, self._settled] = old.first, old.last, old.deliveries, len(old.payload)
             self._file.seek(0, 2)
             self._file.write(old.payload)
             self._settled += 1

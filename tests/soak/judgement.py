@@ -87,7 +87,7 @@ def _read(log: Log) -> dict[str, pa.Table]:
 def _judge_trades(play: Play, verdict: Verdict, table: pa.Table | None, gaps: list[dict[str, Any]]) -> None:
     assert play.exchange.venue is not None
     conditions = play.exchange.conditions
-    truth = conditions.trades(play.exchange.venue.ledger.dump())
+    truth = conditions.publish_trades(play.exchange.venue.ledger.dump())
     there = {int(row[0]): tuple(row) for row in truth.columns.T.tolist()}
     if table is None:
         verdict.wrong.append("no trades at all")
@@ -101,7 +101,7 @@ def _judge_trades(play: Play, verdict: Verdict, table: pa.Table | None, gaps: li
     verdict.expect(not other, f"trades differ from the ledger's: {other[:3]}")
     verdict.expect(last >= play.must_know[0], f"trades end at {last}, before {play.must_know[0]}")
     missing = {i for i in there if i <= last} - set(held)
-    hidden = {i for i in conditions.hidden if i <= last}
+    hidden = {i for i in conditions.hidden_agg_ids if i <= last}
     verdict.lacking_trades = len(missing)
     verdict.expect(missing == hidden, f"trades missing though there: {_shown(missing - hidden)}")
     verdict.expect(hidden <= missing, f"trades there though hidden: {_shown(hidden - missing)}")
@@ -110,7 +110,7 @@ def _judge_trades(play: Play, verdict: Verdict, table: pa.Table | None, gaps: li
 
 
 def _judge_diffs(play: Play, verdict: Verdict, log: Log, table: pa.Table | None, gaps: list[dict[str, Any]]) -> None:
-    made = play.exchange.hub.diffs.held
+    made = play.exchange.hub.diffs.records
     if table is None:
         verdict.wrong.append("no diffs at all")
         return
@@ -128,7 +128,7 @@ def _judge_diffs(play: Play, verdict: Verdict, log: Log, table: pa.Table | None,
     verdict.lacking_diffs = len(missing)
     away = [(at, min((a for a, _ in held if a > at), default=at)) for at in play.stopped_at]
     # Told to stop at update id `at`, which may still have been on its way, and back with the first one after it.
-    dropped = [(d.first, d.last) for d in missing if d.handed and not any(at <= d.last < back for at, back in away)]
+    dropped = [(d.first, d.last) for d in missing if d.deliveries and not any(at <= d.last < back for at, back in away)]
     if play.on_the_way:  # and, where messages take time, those sent into a connection that was ending
         ended = [g for g in gaps if g["cause"] in ("disconnect", "silent", "restart")]
         dropped = [d for d in dropped if not any(g["first"] <= d[0] and d[1] <= g["last"] for g in ended)]

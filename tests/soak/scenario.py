@@ -160,7 +160,7 @@ class Play:
         troubling.cancel()
         await asyncio.gather(troubling, return_exceptions=True)
         self.line.trouble = None
-        self.struck = [strike.fault for strike in self.exchange.conditions.script.strikes]
+        self.struck = [trigger.fault for trigger in self.exchange.conditions.script.triggers]
         self.exchange.conditions.script = Script()
 
     async def _recover(self, recording: "asyncio.Task[None]") -> None:
@@ -209,15 +209,15 @@ class Play:
         collector: Any = self.recording._recorder if self.recording is not None else None
         if collector is not None and collector.status()["reading_stopped"]:
             return collector.capture.diffs.last_update_id or 0
-        held = self.exchange.hub.diffs.held[: -self.on_the_way or None]
+        held = self.exchange.hub.diffs.records[: -self.on_the_way or None]
         return held[-1].last if held else 0
 
     def _mark(self) -> tuple[int, int]:
         """The newest agg id and update id that anybody could have."""
         exchange = self.exchange
         assert exchange.venue is not None
-        agg_id = exchange.conditions.agg_ids.outer(exchange.venue.ledger.next_agg_id - 1)
-        while agg_id in exchange.conditions.hidden:
+        agg_id = exchange.conditions.agg_ids.to_public(exchange.venue.ledger.next_agg_id - 1)
+        while agg_id in exchange.conditions.hidden_agg_ids:
             agg_id -= 1
-        held = exchange.hub.diffs.held
+        held = exchange.hub.diffs.records
         return agg_id, held[-1].last if held else 0

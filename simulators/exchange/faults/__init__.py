@@ -1,1 +1,1 @@
-"""What goes wrong with the simulated exchange, when it is asked to."""
+"""The faults of the simulated exchange, and the scripts that trigger them."""

@@ -1,5 +1,5 @@
 """
-Messages gone wrong, bytes to bytes.
+Corrupts messages: functions from bytes to bytes.
 """
 
 import re
@@ -7,36 +7,41 @@ import re
 _VALUE = re.compile(rb'(?<=[\[:,])"([0-9]+\.[0-9]+)"')
 
 
-def with_json_numbers(payload: bytes) -> bytes:
-    """Prices and quantities without their quotes."""
+def unquote_numbers(payload: bytes) -> bytes:
+    """Write prices and quantities as JSON numbers instead of text."""
     return _VALUE.sub(rb"\1", payload)
 
 
-def with_blanks(payload: bytes, size: int) -> bytes:
-    """The same JSON, padded to a size with blanks before its last brace."""
+def pad(payload: bytes, size: int) -> bytes:
+    """Pad a JSON object to a size in bytes, with blanks before its last brace."""
     return payload[:-1] + b" " * max(0, size - len(payload)) + payload[-1:]
 
 
-def malformed(payload: bytes) -> bytes:
-    """An equals sign where the first colon was."""
+def break_json(payload: bytes) -> bytes:
+    """Replace the first colon by an equals sign."""
     return payload.replace(b":", b"=", 1)
 
 
-def cut(payload: bytes, part: float) -> bytes:
-    """The first part of it, at least a byte short."""
+def truncate(payload: bytes, part: float) -> bytes:
+    """
+    Cut off the end: `part` of the bytes remain (0 to 1), and at least one byte less than there were.
+
+    >>> truncate(b"0123456789", 0.5)
+    b'01234'
+    """
     return payload[: min(int(len(payload) * part), max(0, len(payload) - 1))]
 
 
-def with_invalid_utf8(payload: bytes) -> bytes:
-    """A byte that no UTF-8 holds, where the first quote was closed."""
+def insert_invalid_utf8(payload: bytes) -> bytes:
+    """Insert a byte that is never UTF-8 at the end of the first key."""
     return payload.replace(b'":', b'\xff":', 1)
 
 
-def about(payload: bytes, symbol: str) -> bytes:
-    """The same event about another symbol."""
+def replace_symbol(payload: bytes, symbol: str) -> bytes:
+    """The same event for another symbol."""
     return re.sub(rb'"s":"[^"]*"', b'"s":"' + symbol.encode() + b'"', payload, count=1)
 
 
-def noise(size: int, number: int) -> bytes:
-    """Bytes that mean nothing, the same for the same message."""
-    return bytes((number * 31 + place * 97 + 128) % 256 for place in range(size))
+def make_noise(size: int, number: int) -> bytes:
+    """Bytes without meaning, `size` of them; the same for the same `number`."""
+    return bytes((number * 31 + i * 97 + 128) % 256 for i in range(size))

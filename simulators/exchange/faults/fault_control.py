@@ -1,7 +1,7 @@
 """
-The door to the faults, for this machine only.
+The endpoint that controls the faults, for this machine only.
 
-    GET | POST | DELETE /simulated/script    how often each rule struck and what, new rules in place of the old, none
+    GET | POST | DELETE /simulated/script    counts and triggers of the rules; replace them; remove them
 """
 
 from dataclasses import asdict
@@ -14,47 +14,50 @@ from simulators.exchange.faults.conditions import Conditions
 from simulators.exchange.faults.script import Script, parse
 
 
-class ScriptDoor:
+class FaultControl:
     """
     Shows and replaces the script of an exchange.
 
     Args:
-        seed: of the scripts that come in; it decides what rules with a chance strike.
+        conditions: the state that holds the script.
+        seed: of the scripts that are posted; it decides which occasions rules with a chance allow.
     """
 
     def __init__(self, conditions: Conditions, seed: int) -> None:
         self._conditions = conditions
         self._seed = seed
 
-    def add_to(self, app: web.Application) -> None:
-        """Put the door on an application."""
-        app.router.add_get("/simulated/script", self._tell)
-        app.router.add_post("/simulated/script", self._take)
-        app.router.add_delete("/simulated/script", self._drop)
+    def add_routes(self, app: web.Application) -> None:
+        """Add the endpoint to an application."""
+        app.router.add_get("/simulated/script", self._get)
+        app.router.add_post("/simulated/script", self._post)
+        app.router.add_delete("/simulated/script", self._delete)
 
-    async def _tell(self, request: web.Request) -> web.Response:
-        _only_from_here(request)
+    async def _get(self, request: web.Request) -> web.Response:
+        _require_loopback(request)
         script = self._conditions.script
-        return web.json_response({"rules": script.counts(), "strikes": [asdict(strike) for strike in script.strikes]})
+        return web.json_response(
+            {"rules": script.counts(), "strikes": [asdict(trigger) for trigger in script.triggers]}
+        )
 
-    async def _take(self, request: web.Request) -> web.Response:
-        _only_from_here(request)
+    async def _post(self, request: web.Request) -> web.Response:
+        _require_loopback(request)
         try:
             self._conditions.script = parse(await request.read(), self._seed)
         except ScriptError as error:
             return web.json_response({"error": str(error)}, status=400)
         return web.json_response({"rules": len(self._conditions.script.rules)})
 
-    async def _drop(self, request: web.Request) -> web.Response:
-        _only_from_here(request)
+    async def _delete(self, request: web.Request) -> web.Response:
+        _require_loopback(request)
         self._conditions.script = Script()
         return web.json_response({"rules": 0})
 
 
-def _only_from_here(request: web.Request) -> None:
+def _require_loopback(request: web.Request) -> None:
     try:
-        here = ip_address(request.remote or "").is_loopback
+        local = ip_address(request.remote or "").is_loopback
     except ValueError:
-        here = False
-    if not here:
+        local = False
+    if not local:
         raise web.HTTPForbidden(text="the script is for this machine only")

@@ -1,5 +1,5 @@
 """
-Scripts by number: some faults of every place, drawn from a seed, for tests that want many.
+Random scripts of faults, by their seed, for tests.
 """
 
 from typing import Any
@@ -9,6 +9,7 @@ import numpy as np
 from simulators.exchange.faults.faults import FAULTS, Place
 from simulators.fault_rules import Value
 
+# The highest `nth` of a rule, by place: low enough that a short test reaches it.
 _MESSAGES = 200
 _REQUESTS = 12
 _STEPS = 200
@@ -35,17 +36,20 @@ def draw_rules(
     seed: int, places: tuple[Place, ...] = ("step", "connect", "message", "request"), stretch: float = 1.0
 ) -> list[dict[str, Any]]:
     """
-    One to eight rules for `script.parse`; what waits in them waits for at most a second.
+    One to eight random rules for `script.parse`; no wait among their parameters is longer than a second.
 
     Args:
-        seed: decides all of them.
-        places: what may be struck.
-        stretch: how many times as long everything waits.
+        seed: of the random numbers.
+        places: the places that the faults may have.
+        stretch: factor on the waits, 1 for the original ones.
+
+    Returns:
+        The rules as JSON objects.
     """
     rng = np.random.default_rng([seed, 5])
     names = [fault.name for fault in FAULTS.values() if fault.place in places]
-    drawn = [_rule(rng, names[int(rng.integers(len(names)))]) for _ in range(int(rng.integers(1, _MAX_RULES + 1)))]
-    return [rule | {name: rule[name] * stretch for name in _WAITS if name in rule} for rule in drawn]
+    rules = [_rule(rng, names[int(rng.integers(len(names)))]) for _ in range(int(rng.integers(1, _MAX_RULES + 1)))]
+    return [rule | {name: rule[name] * stretch for name in _WAITS if name in rule} for rule in rules]
 
 
 def _rule(rng: np.random.Generator, name: str) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""The market that the simulated exchange makes: an order book and its orders, compiled, seeded."""
+"""The simulated market: an order book and its orders, compiled and seeded."""

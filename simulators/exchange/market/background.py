@@ -1,5 +1,5 @@
 """
-What an ordinary market looks like, measured once on recordings: sizes of levels and trades, runs.
+An ordinary market as measured on recordings: sizes of levels and trades, lengths of runs.
 
 Book: a 5000-level BTCUSDT REST snapshot of 2025-04-14, both sides, sizes over the overall median of a level. Trades:
 all 863,403 BTCUSDT aggTrades of 2024-01-01. `python -m bench.background` prints recorded beside simulated.
@@ -18,7 +18,7 @@ TRADES_PER_TYPICAL = 15.0
 """The median trade (0.00134 BTC) is about a fifteenth of that percentile (0.02 BTC)."""
 
 SIZE_RANKS = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
-"""At which ranks sizes are given; between them the logarithm is linear."""
+"""The ranks of the sizes below; between them the logarithm of the size is interpolated linearly."""
 
 LEVEL_SIZES = (
     (0.5, 1.2, 3.0, 76.9, 538.0, 2080.0, 3350.0, 8440.0, 10400.0),  # below 2 bp
@@ -38,7 +38,7 @@ FAR_BP, FAR_DENSITY = 64.0, 1.3
 """Beyond 64 bp the recorded book holds about 5.4 levels a dollar, nearer 4.2 to 5.0."""
 
 TOUCH_SIZE = 50.0
-"""The best quotes held 2.1 and 2.4 BTC, a hundred of the percentile above; half of that leaves room to be worn."""
+"""The best quotes held 2.1 and 2.4 BTC, a hundred of the percentile above; half of that leaves room for trades."""
 
 TRADE_RANKS = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
 TRADE_SIZES = (0.05, 0.187, 0.463, 1.0, 4.84, 35.0, 100.0, 402.0, 3000.0)
@@ -46,7 +46,7 @@ TRADE_SIZES = (0.05, 0.187, 0.463, 1.0, 4.84, 35.0, 100.0, 402.0, 3000.0)
 
 RUN_LENGTHS = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 10.0, 20.0, 50.0, 100.0)
 RUN_SURVIVAL = (1.0, 0.1288, 0.0658, 0.0443, 0.0341, 0.0279, 0.01446, 0.00414, 0.00077, 0.0001)
-"""How large a share of orders takes at least so many levels: consecutive prints of one side in one millisecond."""
+"""The share of orders that take at least that many levels: consecutive prints of one side in one millisecond."""
 
 
 def level_size_table() -> F64:

@@ -1,5 +1,5 @@
 """
-Reading the levels of a book off its grid.
+Reads the levels of a book from its grid.
 """
 
 import numpy as np
@@ -10,16 +10,26 @@ from simulators.exchange.market import layout
 
 @compiled
 def nearest_levels(book, side, limit):  # type: ignore[no-untyped-def]
-    """The best levels of a side, best first: their ticks and quantities, at most `limit` of them."""
+    """
+    The best levels of a side.
+
+    Args:
+        book: arrays of the market.
+        side: 0 for bids, 1 for asks.
+        limit: number of levels, at most.
+
+    Returns:
+        n ticks, best first, and n quantities, 1e-8 base.
+    """
     state = book.state
-    count = min(limit, state[layout.BIDS + side])
-    ticks, quantities = np.empty(count, np.int64), np.empty(count, np.int64)
-    tick, way = (state[layout.FAIR] + 1, 1) if side else (state[layout.FAIR], -1)
-    found = 0
-    while found < count:
+    total = min(limit, state[layout.BIDS + side])
+    ticks, quantities = np.empty(total, np.int64), np.empty(total, np.int64)
+    tick, direction = (state[layout.FAIR] + 1, 1) if side else (state[layout.FAIR], -1)
+    count = 0
+    while count < total:
         quantity = book.quantity[tick - state[layout.BASE]]
         if quantity > 0:
-            ticks[found], quantities[found] = tick, quantity
-            found += 1
-        tick += way
+            ticks[count], quantities[count] = tick, quantity
+            count += 1
+        tick += direction
     return ticks, quantities

@@ -1,5 +1,5 @@
 """
-Sizes of levels and trades, and lengths of runs, drawn from the tables of `background`.
+Sizes of levels and trades, and lengths of runs, from the tables of `background`.
 
 Numba's cache does not see a change here: after one, clear `__pycache__`.
 """
@@ -10,7 +10,7 @@ from market.compiled import compiled
 
 
 @compiled
-def _at_rank(ranks, logs, rank):  # type: ignore[no-untyped-def]
+def _interpolate(ranks, logs, rank):  # type: ignore[no-untyped-def]
     i = 1
     while rank > ranks[i]:
         i += 1
@@ -20,9 +20,9 @@ def _at_rank(ranks, logs, rank):  # type: ignore[no-untyped-def]
 
 @compiled
 def _log_level(rates, rank, distance):  # type: ignore[no-untyped-def]
-    octave = floor(log2(max(distance / rates.ticks_a_bp, 1.0)))
+    octave = floor(log2(max(distance / rates.ticks_per_bp, 1.0)))
     row = min(max(octave, 0), len(rates.level_sizes) - 1)
-    return _at_rank(rates.level_ranks, rates.level_sizes[row], rank)
+    return _interpolate(rates.level_ranks, rates.level_sizes[row], rank)
 
 
 @compiled
@@ -35,7 +35,7 @@ def mean_level(rates, distance):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _natural(rates, rng, tick, distance, size):  # type: ignore[no-untyped-def]
+def _add_walls(rates, rng, tick, distance, size):  # type: ignore[no-untyped-def]
     wall_chance = 0.002
     if tick % 100 == 0:
         size *= 2.5
@@ -50,14 +50,29 @@ def _natural(rates, rng, tick, distance, size):  # type: ignore[no-untyped-def]
 
 @compiled
 def level_size(rates, rng, tick, distance):  # type: ignore[no-untyped-def]
-    """The quantity (1e-8 base) of a new level, with the walls and stacks of a market that has them."""
+    """
+    Draw the quantity of a new level, 1e-8 base, with natural walls and round-number stacks where the market has them.
+
+    Args:
+        rates: constants of the market.
+        rng: generator of the random numbers.
+        tick: the price in ticks.
+        distance: from the best price of its side, in ticks.
+    """
     size = rates.level_unit_e8 * exp(_log_level(rates, rng.random(), distance))
-    return _natural(rates, rng, tick, distance, size) if rates.natural_walls else size
+    return _add_walls(rates, rng, tick, distance, size) if rates.natural_walls else size
 
 
 @compiled
 def run_length(rates, rng, boost):  # type: ignore[no-untyped-def]
-    """How many levels an order takes; runs of several are so many times likelier to be long."""
+    """
+    Draw the number of levels that an order takes, from 1.
+
+    Args:
+        rates: constants of the market.
+        rng: generator of the random numbers.
+        boost: factor on the chance of long runs, from 1.
+    """
     survival = log(1.0 - rng.random())
     logs = rates.run_lengths
     survival -= log(boost) if survival < logs[1, 1] - log(boost) else 0.0
@@ -72,6 +87,6 @@ def run_length(rates, rng, boost):  # type: ignore[no-untyped-def]
 
 @compiled
 def trade_size(rates, rng):  # type: ignore[no-untyped-def]
-    """The quantity (1e-8 base) of a trade that meets enough."""
-    size = rates.trade_unit_e8 * exp(_at_rank(rates.trade_sizes[0], rates.trade_sizes[1], rng.random()))
+    """Draw the quantity of a trade, 1e-8 base, before the level limits it."""
+    size = rates.trade_unit_e8 * exp(_interpolate(rates.trade_sizes[0], rates.trade_sizes[1], rng.random()))
     return max(1, int(size / rates.step_e8)) * rates.step_e8

@@ -1,5 +1,5 @@
 """
-The simulated market: takes a seed and a start, gives trades, book changes and snapshots, step by step.
+The simulated market: from a seed and a start it makes trades, book changes and snapshots, step by step.
 """
 
 from dataclasses import dataclass, replace
@@ -17,14 +17,14 @@ from simulators.exchange.market.pulls import Volatility
 from simulators.exchange.market.rates import rates_of, usual_volatility
 from simulators.exchange.market.trades import FIELDS, Trades, no_trades
 
-_BATCHES_OF_ROOM = 4
+_STEPS_OF_ROOM = 4  # of the largest size; a batch ends where the room does
 _MILLISECOND_NS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class DepthDiff:
     """
-    The levels that changed, absolute; quantity 0 means the level is gone.
+    The levels that changed, with their new quantities; quantity 0 means the level is removed.
 
     Attributes:
         first_update_id: U, one above the last diff's u.
@@ -41,7 +41,7 @@ class DepthDiff:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What 100 ms of market made: its end (ns UTC), its aggTrades, the levels it changed."""
+    """A step of 100 ms: its end (ns UTC), its aggTrades, and the levels that changed."""
 
     time_ns: int
     trades: Trades
@@ -56,7 +56,7 @@ class MarketEngine:
 
     Args:
         parameters: the market.
-        rng: a seeded generator that nobody else draws from.
+        rng: a seeded generator that nothing else uses.
         start_ns: when the first step begins, ns UTC.
     """
 
@@ -65,13 +65,13 @@ class MarketEngine:
         self._rng = rng
         self._rates = rates_of(parameters)
         self._book = _empty_book(parameters)
-        self._out = layout.empty_output(_BATCHES_OF_ROOM)
+        self._out = layout.empty_output(_STEPS_OF_ROOM)
         self._now_ns = start_ns
         kernel.seed_book(self._book, self._out, self._rates, rng)
 
     @property
     def book(self) -> Book:
-        """The arrays of the hot loop, for planting."""
+        """The arrays of the hot loop, for planted structures."""
         return self._book
 
     @property
@@ -91,7 +91,7 @@ class MarketEngine:
 
     @property
     def next_agg_id(self) -> int:
-        """The id of the aggTrade to come."""
+        """The id of the next aggTrade."""
         return int(self._book.state[layout.NEXT_AGG])
 
     @property
@@ -101,14 +101,14 @@ class MarketEngine:
 
     @property
     def volatility(self) -> Volatility:
-        """How far the fair price moves in a minute, at this moment and usually."""
+        """The volatility of the fair price per minute, now and on average."""
         usual = usual_volatility(self.parameters)
         sigma_bp = usual.usual_bp * exp(float(self._book.flow[layout.LOG_VOLATILITY]))
         return replace(usual, sigma_bp=sigma_bp)
 
     @property
     def level_counts(self) -> tuple[int, int]:
-        """How many bid and ask levels the book holds."""
+        """Number of bid and of ask levels in the book."""
         return int(self._book.state[layout.BIDS]), int(self._book.state[layout.ASKS])
 
     def step(self, now_ns: int) -> Step:
@@ -116,12 +116,12 @@ class MarketEngine:
         Make 100 ms of market; its trades are stamped from the last step's end up to `now_ns`.
 
         Raises:
-            ValueError: for a time before the last step's end.
+            ValueError: the time is before the end of the last step.
         """
         return self._run([now_ns])[0]
 
     def run(self, count: int, step_ns: int = STEP_NS) -> list[Step]:
-        """Make `count` steps that end `step_ns` apart; the same as calling `step` that often, only faster."""
+        """Make `count` steps that end `step_ns` apart; the same as that many calls of `step`, but faster."""
         return self._run([self._now_ns + (i + 1) * step_ns for i in range(count)])
 
     def snapshot(self, limit: int | None = None) -> tuple[int, tuple[I64, I64], tuple[I64, I64]]:
@@ -129,13 +129,13 @@ class MarketEngine:
         The book now.
 
         Args:
-            limit: levels a side; all of them without it.
+            limit: number of levels per side, at most; None for all.
 
         Returns:
             Last update id, then prices and quantities (1e-8) of bids, highest first, and of asks, lowest first.
         """
-        most = layout.MAX_LEVELS if limit is None else limit
-        return self.last_update_id, self._nearest(0, most), self._nearest(1, most)
+        count = layout.MAX_LEVELS if limit is None else limit
+        return self.last_update_id, self._nearest(0, count), self._nearest(1, count)
 
     def _nearest(self, side: int, limit: int) -> tuple[I64, I64]:
         ticks, quantity_e8 = nearest_levels(self._book, side, limit)
@@ -144,15 +144,15 @@ class MarketEngine:
     def _run(self, ends_ns: list[int]) -> list[Step]:
         steps: list[Step] = []
         while len(steps) < len(ends_ns):
-            before = self.last_update_id
-            made = kernel.advance(self._book, self._out, self._rates, self._rng, len(ends_ns) - len(steps))
+            previous_id = self.last_update_id
+            count = kernel.advance(self._book, self._out, self._rates, self._rng, len(ends_ns) - len(steps))
             trade_start = level_start = 0
-            for trade_stop, level_stop, update in self._out.ends[:, :made].T.tolist():
+            for trade_stop, level_stop, update_id in self._out.ends[:, :count].T.tolist():
                 now_ns = ends_ns[len(steps)]
                 trades = self._trades(trade_start, trade_stop, now_ns)
-                depth = self._diff(level_start, level_stop, before + 1, update)
+                depth = self._diff(level_start, level_stop, previous_id + 1, update_id)
                 steps.append(Step(now_ns, trades, depth))
-                trade_start, level_start, before = trade_stop, level_stop, update
+                trade_start, level_start, previous_id = trade_stop, level_stop, update_id
                 self._now_ns = now_ns
         return steps
 
@@ -162,14 +162,14 @@ class MarketEngine:
             raise ValueError(f"a step cannot end {-span_ns} ns before the one it follows")
         if start == stop:
             return no_trades()
-        made = self._out.trades[:, start:stop]
-        time_ns = self._now_ns + made[layout.OFFSET] * span_ns // 1_000_000
+        rows = self._out.trades[:, start:stop]
+        time_ns = self._now_ns + rows[layout.OFFSET] * span_ns // 1_000_000
         columns = np.empty((FIELDS, stop - start), np.int64)
-        columns[0] = made[layout.AGG]
-        columns[1] = made[layout.TICK] * self.parameters.tick_size_e8
-        columns[2:5] = made[layout.QUANTITY : layout.LAST + 1]
+        columns[0] = rows[layout.AGG]
+        columns[1] = rows[layout.TICK] * self.parameters.tick_size_e8
+        columns[2:5] = rows[layout.QUANTITY : layout.LAST + 1]
         columns[5] = time_ns - time_ns % _MILLISECOND_NS
-        columns[6] = made[layout.SELLER]
+        columns[6] = rows[layout.SELLER]
         return Trades(columns)
 
     def _diff(self, start: int, stop: int, first_update_id: int, last_update_id: int) -> DepthDiff:

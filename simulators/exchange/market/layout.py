@@ -1,5 +1,5 @@
 """
-The arrays the hot loop works on: which row holds what.
+The arrays of the hot loop: what each row holds.
 
 Numba's cache does not see a change here: after one, clear `__pycache__`.
 """
@@ -10,37 +10,45 @@ import numpy as np
 
 from market.arrays import F64, I64
 
-FEWEST_LEVELS, MAX_LEVELS = 5_500, 7_500
-LEVEL_ROOM, TRADE_ROOM = 32_768, 2_048
-LARGEST_BATCH = 4_096
-EDIT_ROOM = 16_384
+MIN_LEVELS, MAX_LEVELS = 5_500, 7_500
+LEVEL_ROOM, TRADE_ROOM = 32_768, 2_048  # most levels and trades of one step
+LARGEST_BATCH = 4_096  # steps of one call of the loop
+EDIT_ROOM = 16_384  # edits of one step
 
-# What `Book.state` holds; BIDS and ASKS stay neighbours, so that BIDS + side finds the count of a side.
-FAIR, BASE, LOW, HIGH, BIDS, ASKS, NEXT_AGG, NEXT_TRADE, UPDATE, TOUCHED, SELLING, TRADES, LEVELS, STEPS = range(14)
-# … and what is planted: how many rows of each kind are in use, and a sweep to make in the next step.
-ZONES, BARRIERS, PUSHES, EDITS, SWEEP_LEVELS, SWEEP_SELLER, SWEEP_QUANTITY, SWEEP_TAKEN = range(14, 22)
+# The rows of `Book.state`; BIDS and ASKS must stay neighbours: BIDS + side is the number of levels of a side.
+FAIR, BASE, LOW, HIGH, BIDS, ASKS, NEXT_AGG, NEXT_TRADE, UPDATE, CHANGES, SELLING, TRADES, LEVELS, STEPS = range(14)
+# … and of planted structures: the number of rows in use per kind, and a sweep to make in the next step.
+ZONES, BARRIERS, PUSHES, EDITS, SWEEP_LEVELS, SWEEP_SELLER, SWEEP_QUANTITY, SWEEP_COUNT = range(14, 22)
 SWEEP_LOW, SWEEP_HIGH = 22, 23
 STATE_SIZE = 24
-# What `Book.flow` holds; PIN is the log price that PIN_PULL draws the market to.
+# The rows of `Book.flow`; PIN is the log price that PIN_PULL draws the market to.
 LOG_PRICE, LOG_VOLATILITY, EXCITEMENT, LOG_ACTIVITY, PIN, PIN_PULL = range(6)
 FLOW_SIZE = 6
 # The rows of `Output.trades`.
 AGG, TICK, QUANTITY, FIRST, LAST, SELLER, OFFSET = range(7)
 
-# A zone is a range of ticks, both ends included, in which the background is held back.
+# A zone is a range of ticks, both ends included, in which the background is limited.
 ZONE_LOW, ZONE_HIGH, ZONE_KIND, ZONE_E6 = range(4)
 FROZEN, ANCHORED, THINNED = 1, 2, 3
 # A barrier is a tick the price does not pass while quantity stands there.
-BARRIER_TICK, BARRIER_SIDE, SHOWN, HIDDEN, STANDS, TRADED, FIRST_STEP, LAST_STEP = range(8)
-PRESSED, UNPRESSED = 1, 2  # whether a price that is held there sends takers
+BARRIER_TICK, BARRIER_SIDE, VISIBLE, HIDDEN, STANDS, VOLUME, FIRST_STEP, LAST_STEP = range(8)
+PRESSED, UNPRESSED = 1, 2  # whether a price that is stopped there sends takers
 # A push is extra aggressor volume while the price is right.
-PUSH_SELLER, PUSH_LOW, PUSH_HIGH, PUSH_STEP, PUSH_LEFT, PUSH_TAKEN = range(6)
+PUSH_SELLER, PUSH_LOW, PUSH_HIGH, PUSH_STEP, PUSH_REMAINING, PUSH_VOLUME = range(6)
 BOTH_SIDES = 2
-PLANT_ROOM = 64
+PLANT_ROOM = 64  # zones, barriers or pushes at a time
 
 
 class Book(NamedTuple):
-    """The market: quantity per tick (1e-8 base), whole-number state, slow movers of the flow, and what is planted."""
+    """
+    The arrays of a market.
+
+    Attributes:
+        quantity: 1e-8 base, by tick; the first element is the tick in the row BASE of `state`.
+        state, flow: integers and floats of the market; rows as named above.
+        zones, barriers, pushes: planted structures, one per row; columns as named above.
+        edits: (n, 2): ticks and their new quantities, applied at the start of the next step.
+    """
 
     quantity: I64
     state: I64
@@ -52,12 +60,20 @@ class Book(NamedTuple):
 
 
 class Output(NamedTuple):
-    """Where steps write: trades (7, n), levels (3, n: side, tick, quantity), what each step ended at, scratch."""
+    """
+    The output of steps.
+
+    Attributes:
+        trades: (7, n), rows as named above.
+        levels: (3, n): side, tick and new quantity of the levels that changed.
+        ends: (3, steps): number of trades, number of levels, and last update id at the end of each step.
+        changes: scratch of one step: a number for each tick that changed, tick · 2 + side.
+    """
 
     trades: I64
     levels: I64
     ends: I64
-    touched: I64
+    changes: I64
 
 
 class Rates(NamedTuple):
@@ -73,7 +89,7 @@ class Rates(NamedTuple):
     near_scale: float
     far_ticks: float
     far_density: float
-    ticks_a_bp: float
+    ticks_per_bp: float
     level_unit_e8: float
     trade_unit_e8: float
     touch_e8: float
@@ -108,7 +124,7 @@ class Rates(NamedTuple):
 
 
 def empty_book(size: int) -> Book:
-    """A grid of so many ticks with nothing on it, and nothing planted."""
+    """A book of `size` ticks without levels and without planted structures."""
     return Book(
         np.zeros(size, np.int64),
         np.zeros(STATE_SIZE, np.int64),
@@ -120,11 +136,11 @@ def empty_book(size: int) -> Book:
     )
 
 
-def empty_output(batches: int) -> Output:
-    """Room for at least so many of the largest steps."""
+def empty_output(steps: int) -> Output:
+    """Output arrays with room for `steps` steps of the largest size."""
     return Output(
-        np.zeros((7, TRADE_ROOM * batches), np.int64),
-        np.zeros((3, LEVEL_ROOM * batches), np.int64),
+        np.zeros((7, TRADE_ROOM * steps), np.int64),
+        np.zeros((3, LEVEL_ROOM * steps), np.int64),
         np.zeros((3, LARGEST_BATCH), np.int64),
         np.zeros(LEVEL_ROOM, np.int64),
     )

@@ -1,5 +1,5 @@
 """
-What kind of market is simulated: its symbol, its grid, how it moves and how deep it is.
+The parameters of a simulated market: its symbol, grid, movement and depth.
 """
 
 import re
@@ -9,12 +9,12 @@ from market.fixed_point import ONE_E8, format_e8
 from simulators.exchange.errors import ParameterError
 
 STEP_NS = 100_000_000
-STEPS_A_DAY = 864_000
+STEPS_PER_DAY = 864_000
 LEVELS_PER_SIDE = 5_000
 
 _SYMBOL = re.compile(r"[A-Z0-9]{2,20}")
 _QUOTES = ("FDUSD", "USDT", "USDC", "TUSD", "USD1", "BUSD", "EUR", "TRY", "BTC", "ETH", "BNB")
-_FEWEST_TICKS = 20_000
+_MIN_TICKS = 20_000  # the lowest start price, in ticks
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +28,13 @@ class MarketParameters:
         tick_size_e8: step of prices, 1e-8 quote.
         step_size_e8: step of quantities, 1e-8 base.
         typical_quantity_e8: 75th percentile of level sizes within 16 bp, 1e-8 base; all sizes follow it.
-        daily_volatility: standard deviation of a day's log return.
-        trades_per_second: aggTrades a second, on average over days.
+        daily_volatility: standard deviation of the daily log return.
+        trades_per_second: aggTrades per second, on average over days.
         history_trades_per_second: the same for the history before the start.
         activity_spread: standard deviation of the logarithm of the pace of orders, which wanders over half an hour.
         natural_walls: whether the book has walls and round-number stacks of its own.
-        longest_run: how many levels one order takes at most; below ten there are no sweeps but planted ones.
-        depth_reach: how far from the mid the 5000th level lies, as a part of the price.
+        longest_run: number of levels that one order takes at most; below ten there are only planted sweeps.
+        depth_reach: distance of the 5000th level from the mid, as a fraction of the price.
         first_agg_id: the first aggTrade the engine makes; the history ends one before it.
         first_trade_id: the first trade the engine makes; the history ends one before it.
         first_update_id: the book's last update id at the start.
@@ -60,9 +60,11 @@ class MarketParameters:
         split_symbol(self.symbol)
         if self.tick_size_e8 <= 0 or self.step_size_e8 <= 0:
             raise ParameterError("tick size and quantity step must be above zero")
-        if self.start_price_e8 < _FEWEST_TICKS * self.tick_size_e8:
-            least = format_e8(_FEWEST_TICKS * self.tick_size_e8)
-            raise ParameterError(f"the start price must be at least {least}: below it 5000 levels a side have no room")
+        if self.start_price_e8 < _MIN_TICKS * self.tick_size_e8:
+            minimum = format_e8(_MIN_TICKS * self.tick_size_e8)
+            raise ParameterError(
+                f"the start price must be at least {minimum}: below it there is no room for 5000 levels per side"
+            )
         if self.typical_quantity_e8 < self.step_size_e8:
             raise ParameterError("the typical quantity must be at least one quantity step")
         if not 0.0 <= self.daily_volatility <= 1.0:
@@ -81,21 +83,24 @@ class MarketParameters:
 
     @property
     def density(self) -> float:
-        """How many of the ticks far from the touch hold a level, as a part of one."""
+        """The fraction of ticks that hold a level, far from the best price."""
         return min(0.9, LEVELS_PER_SIDE / (self.start_tick * self.depth_reach))
 
     @property
     def reach_ticks(self) -> int:
-        """How many ticks 5000 levels take at that density."""
+        """Number of ticks of 5000 levels at that density."""
         return int(LEVELS_PER_SIDE / self.density)
 
 
 def split_symbol(symbol: str) -> tuple[str, str]:
     """
-    Base and quote asset of a symbol: BTCFDUSD is BTC and FDUSD.
+    Base and quote asset of a symbol.
+
+    >>> split_symbol("BTCFDUSD")
+    ('BTC', 'FDUSD')
 
     Raises:
-        ParameterError: no upper-case symbol, or one that ends in no quote asset known here.
+        ParameterError: it is not an upper-case symbol, or its quote asset is not known.
     """
     if _SYMBOL.fullmatch(symbol):
         for quote in _QUOTES:

@@ -1,7 +1,7 @@
 """
-What can be planted into a simulated market (ANALYSIS.md §9), and the record kept of it.
+The structures that can be planted into a simulated market, and the records of them.
 
-The record is for judging detectors; nothing an analyzer reads holds any of it.
+The records are the truth that detectors are scored against; an analyzer never reads them.
 """
 
 from dataclasses import dataclass, field
@@ -22,10 +22,10 @@ MIN_BAND_BP = 9.0
 @dataclass(frozen=True, slots=True)
 class Hazard:
     """
-    How likely a wall is pulled: base · (share / 1 %)^a · (distance / 10 bp)^b · (age in minutes + 1)^c a minute.
+    The rate of pulling a wall, per minute: base · (share / 1 %)^a · (distance / 10 bp)^b · (age in minutes + 1)^c.
 
     Attributes:
-        base: pulls a minute at a share of 1 %, 10 bp away, just placed; all powers 0 make it constant.
+        base: pulls per minute at a share of 1 %, 10 bp away, just placed; with all powers 0 the rate is constant.
         share_power, distance_power, age_power: a, b, c.
     """
 
@@ -35,7 +35,14 @@ class Hazard:
     age_power: float = 0.0
 
     def per_minute(self, share: float, distance_bp: float, age_min: float) -> float:
-        """The rate a minute; distances below half a basis point count as half of one."""
+        """
+        The rate per minute.
+
+        Args:
+            share: of the wall in its side's depth within 90 bp, 0 to 1.
+            distance_bp: from the mid, bp; values below 0.5 count as 0.5.
+            age_min: minutes since it was placed.
+        """
         size = (max(share, 1e-9) / 0.01) ** self.share_power
         near = (max(distance_bp, MIN_BP) / 10.0) ** self.distance_power
         return self.base * size * near * (age_min + 1.0) ** self.age_power
@@ -47,7 +54,7 @@ class Plant:
     One structure to plant.
 
     Attributes:
-        kind, side: what and where; a sweep or absorption on the bid is by sellers, a poc has no side of its own.
+        kind: the structure. side: of the book; a sweep or absorption on the bid is by sellers, a poc ignores it.
         minute: whole minutes from the market's start until it is planted.
         strength: wall and iceberg, share of the side's depth within 90 bp; band and vacuum, factor on what would
             stand there; absorption, standard deviations of the market's one-minute volume of that aggressor; sweep,
@@ -55,8 +62,8 @@ class Plant:
             so does 1 for a band or vacuum.
         distance_bp: from the mid at planting to the near edge; absorption, sweep and poc happen at the touch.
         width_bp: of a band or vacuum; 0 takes 12 bp for a band and √2 - 1 of the distance for a vacuum.
-        minutes: how long it lasts; a wall that holds ignores it.
-        fate: of a wall, unless trades or its hazard end it sooner.
+        minutes: its duration; ignored for a wall that holds.
+        fate: of a wall, unless trades or its hazard end it earlier.
         hazard: of a wall, None for none.
     """
 
@@ -86,7 +93,7 @@ class Plant:
 
     @property
     def absent(self) -> bool:
-        """Whether its strength says that nothing is to be seen."""
+        """Whether its strength is one that plants nothing."""
         if self.kind == "band":
             return self.strength <= 1.0
         return self.strength == 0.0 or (self.kind == "vacuum" and self.strength >= 1.0)
@@ -98,8 +105,9 @@ class WallMinute:
     A wall at the start of a minute.
 
     Attributes:
-        time_ns: that moment. share: of the side's depth within 90 bp. distance_bp: from the mid to the heavy price.
-        hazard: pulls a minute. sigma_bp: the market's true volatility a minute. alive: False in the row after its end.
+        time_ns: start of the minute. share: of the side's depth within 90 bp. distance_bp: of the heavy price from mid.
+        age_min: since it was placed. hazard: pulls per minute. sigma_bp: the market's true volatility per minute.
+        alive: False in the row after its end.
     """
 
     time_ns: int
@@ -114,14 +122,15 @@ class WallMinute:
 @dataclass(slots=True)
 class PlantRecord:
     """
-    What became of a plant.
+    The record of a plant.
 
     Attributes:
-        id: kind and number, in order of planting; a moved wall goes on under the next number with `parent` set.
+        id: kind and number, in order of planting; a wall that moves gets another record with `parent` set.
         low_e8, high_e8: the prices it covers, both included, 1e-8 quote.
-        heavy_price_e8: where most of it stands; None where no price is special.
-        planned, realised: strength as asked for and as measured, in the same unit.
-        start_ns, end_ns: None while it has not begun, or not ended. touched_ns: the first trade at its heavy price.
+        heavy_price_e8: the price of most of its quantity; None for structures without one.
+        target_strength, actual_strength: the strength of the plant, and as measured, in the same unit.
+        start_ns, end_ns: ns UTC; None before it begins, or ends. touched_ns: first trade at its heavy price, or None.
+        ending: its state, or how it ended. minutes: of a wall, a row per minute.
     """
 
     id: str
@@ -130,8 +139,8 @@ class PlantRecord:
     low_e8: int = 0
     high_e8: int = 0
     heavy_price_e8: int | None = None
-    planned: float = 0.0
-    realised: float = 0.0
+    target_strength: float = 0.0
+    actual_strength: float = 0.0
     start_ns: int | None = None
     end_ns: int | None = None
     touched_ns: int | None = None
@@ -140,12 +149,12 @@ class PlantRecord:
 
     @property
     def kind(self) -> Kind:
-        """What was planted."""
+        """The kind of the plant."""
         return self.plant.kind
 
     @property
     def side(self) -> Side:
-        """On which side of the book."""
+        """The side of the book."""
         return self.plant.side
 
     @property

@@ -1,5 +1,5 @@
 """
-From a market's parameters to the constants of the hot loop; those fitted on recordings say on what.
+The constants of the hot loop from a market's parameters; for the fitted ones, the recordings they are fitted on.
 """
 
 from math import exp, sqrt
@@ -9,47 +9,47 @@ import numpy as np
 from market.fixed_point import ONE_E8
 from simulators.exchange.market import background
 from simulators.exchange.market.layout import Rates
-from simulators.exchange.market.parameters import STEP_NS, STEPS_A_DAY, MarketParameters
+from simulators.exchange.market.parameters import STEP_NS, STEPS_PER_DAY, MarketParameters
 from simulators.exchange.market.pulls import Volatility
 
 _MOVE_CHANCE = 0.35
 _VOLATILITY_SPREAD = 0.35
 _VOLATILITY_MEMORY_STEPS = 18_000  # half an hour
-_SWEPT_SHARE = 0.1
-_LEVELS_A_SWEEP = 2.2
+_SWEEP_SHARE = 0.1
+_LEVELS_PER_SWEEP = 2.2
 
 # Fitted to the counts per second of 2024-01-01: Fano factors at 1, 10, 60 s, autocorrelation at 1, 10, 60 s.
 _ACTIVITY_MEMORY_STEPS = 18_000
 _EXCITEMENT_MEMORY_STEPS = 20
 _BRANCHING = 0.6
-_LEVELS_AN_ORDER = 1.35
+_LEVELS_PER_ORDER = 1.35
 _BURST_SHARE = 0.2  # of all trades
-_ORDERS_A_BURST = 45.0
-_LEVELS_A_BURST_ORDER = 2.1
+_ORDERS_PER_BURST = 45.0
+_LEVELS_PER_BURST_ORDER = 2.1
 _BURST_BOOST = 3.0
 _BURST_BRANCHING = 0.6
 
 # Fitted to the snapshot's depth by octave: quotes are renewed fast enough that depth follows the mid out to 64 bp.
 _RENEWED_BP = 64.0
 _NEAR_VISITS = 100
-_EVEN_BP = 0.3  # nearer than this all ticks are visited alike
+_EVEN_BP = 0.3  # nearer than this all ticks are visited equally often
 
 _BASIS_POINT = 1e-4
 _PRESS_ROOM_BP = 2.0
-_MINUTES_A_DAY = 1_440
+_MINUTES_PER_DAY = 1_440
 _VOLATILITY_BIAS = -(_VOLATILITY_SPREAD**2)
 _MEAN_TRADE = 23.5  # median trades, as recorded
 
 
 def usual_minute_e8(parameters: MarketParameters) -> float:
-    """The quantity traded in a minute, 1e-8 base, on average over days."""
+    """The average quantity traded per minute, 1e-8 base."""
     trade = parameters.typical_quantity_e8 / background.TRADES_PER_TYPICAL * _MEAN_TRADE
     return trade * parameters.trades_per_second * 60.0
 
 
 def usual_volatility(parameters: MarketParameters) -> Volatility:
-    """The volatility of a minute that the market returns to."""
-    usual_bp = parameters.daily_volatility / sqrt(_MINUTES_A_DAY) / _BASIS_POINT * exp(_VOLATILITY_BIAS)
+    """The volatility per minute that the market returns to, as the current one."""
+    usual_bp = parameters.daily_volatility / sqrt(_MINUTES_PER_DAY) / _BASIS_POINT * exp(_VOLATILITY_BIAS)
     memory_min = _VOLATILITY_MEMORY_STEPS / 600
     return Volatility(usual_bp, usual_bp, _VOLATILITY_SPREAD, memory_min)
 
@@ -57,29 +57,29 @@ def usual_volatility(parameters: MarketParameters) -> Volatility:
 def rates_of(parameters: MarketParameters) -> Rates:
     """The constants of a market's hot loop."""
     reach = parameters.reach_ticks
-    trades_a_step = parameters.trades_per_second * STEP_NS / 1e9
-    sweeps = min(_MOVE_CHANCE, _SWEPT_SHARE * trades_a_step / _LEVELS_A_SWEEP)
-    bursts = _BURST_SHARE * trades_a_step / (_ORDERS_A_BURST * _LEVELS_A_BURST_ORDER)
-    excited = _BURST_BRANCHING * bursts * _ORDERS_A_BURST
+    trades_per_step = parameters.trades_per_second * STEP_NS / 1e9
+    sweeps = min(_MOVE_CHANCE, _SWEEP_SHARE * trades_per_step / _LEVELS_PER_SWEEP)
+    bursts = _BURST_SHARE * trades_per_step / (_ORDERS_PER_BURST * _LEVELS_PER_BURST_ORDER)
+    burst_excitement = _BURST_BRANCHING * bursts * _ORDERS_PER_BURST
     calm_share = 1.0 - _BURST_SHARE
-    orders = (calm_share * trades_a_step - sweeps * _LEVELS_A_SWEEP) / _LEVELS_AN_ORDER
+    orders = (calm_share * trades_per_step - sweeps * _LEVELS_PER_SWEEP) / _LEVELS_PER_ORDER
     decay = exp(-1.0 / _EXCITEMENT_MEMORY_STEPS)
     calm = exp(-1.0 / _VOLATILITY_MEMORY_STEPS)
     activity_calm = exp(-1.0 / _ACTIVITY_MEMORY_STEPS)
     trade_unit = parameters.typical_quantity_e8 / background.TRADES_PER_TYPICAL
-    ticks_a_bp = parameters.start_tick * _BASIS_POINT
+    ticks_per_bp = parameters.start_tick * _BASIS_POINT
     return Rates(
         start_tick=float(parameters.start_tick),
         lowest_tick=2 * reach,
         reach=reach,
-        near_span=max(100, min(int(_RENEWED_BP * ticks_a_bp), reach // 2)),
+        near_span=max(100, min(int(_RENEWED_BP * ticks_per_bp), reach // 2)),
         near_visits=_NEAR_VISITS,
-        even_ticks=max(1.0, _EVEN_BP * ticks_a_bp),
+        even_ticks=max(1.0, _EVEN_BP * ticks_per_bp),
         density=parameters.density,
         near_scale=max(2.0, reach / 2_000),
-        far_ticks=background.FAR_BP * ticks_a_bp,
+        far_ticks=background.FAR_BP * ticks_per_bp,
         far_density=background.FAR_DENSITY,
-        ticks_a_bp=ticks_a_bp,
+        ticks_per_bp=ticks_per_bp,
         level_unit_e8=parameters.typical_quantity_e8 / background.LEVELS_PER_TYPICAL,
         trade_unit_e8=trade_unit,
         touch_e8=parameters.typical_quantity_e8 * background.TOUCH_SIZE,
@@ -92,7 +92,7 @@ def rates_of(parameters: MarketParameters) -> Rates:
         run_lengths=background.run_length_table(),
         bin_ticks=max(1, ONE_E8 // parameters.tick_size_e8),
         move_chance=_MOVE_CHANCE,
-        move_size=parameters.daily_volatility / sqrt(STEPS_A_DAY * _MOVE_CHANCE),
+        move_size=parameters.daily_volatility / sqrt(STEPS_PER_DAY * _MOVE_CHANCE),
         largest_move=reach / 4.0 / parameters.start_tick,
         calm=calm,
         restlessness=_VOLATILITY_SPREAD * sqrt(1.0 - calm**2),
@@ -101,14 +101,14 @@ def rates_of(parameters: MarketParameters) -> Rates:
         activity_restlessness=parameters.activity_spread * sqrt(1.0 - activity_calm**2),
         activity_variance=parameters.activity_spread**2,
         sweep_chance=sweeps / _MOVE_CHANCE,
-        order_rate=max(0.0, (1.0 - _BRANCHING) * orders - excited),
-        usual_excitement=_BRANCHING * orders + excited,
+        order_rate=max(0.0, (1.0 - _BRANCHING) * orders - burst_excitement),
+        usual_excitement=_BRANCHING * orders + burst_excitement,
         order_decay=decay,
         order_kick=_BRANCHING * (1.0 - decay),
         burst_chance=bursts,
-        burst_orders=_ORDERS_A_BURST,
+        burst_orders=_ORDERS_PER_BURST,
         burst_boost=_BURST_BOOST,
         burst_kick=_BURST_BRANCHING * (1.0 - decay),
-        press_e8=trade_unit * _MEAN_TRADE * trades_a_step,
+        press_e8=trade_unit * _MEAN_TRADE * trades_per_step,
         press_room=_PRESS_ROOM_BP * _BASIS_POINT,
     )

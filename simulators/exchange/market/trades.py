@@ -1,5 +1,5 @@
 """
-AggTrades as columns: one int64 matrix, a row for each field, a column for each aggTrade.
+AggTrades as columns: one int64 matrix, a row per field, a column per aggTrade.
 
 Fields after Binance's aggTrade (web-socket-streams.md, "Aggregate Trade Streams").
 """
@@ -74,10 +74,10 @@ class Trades:
 
 
 def no_trades() -> Trades:
-    """No aggTrade at all."""
+    """An empty list of aggTrades."""
     return Trades(np.empty((FIELDS, 0), np.int64))
 
 
 def join_trades(parts: Sequence[Trades]) -> Trades:
-    """Several runs of aggTrades as one, in the order given."""
+    """Concatenate aggTrades, in the order of the list."""
     return Trades(np.concatenate([part.columns for part in parts], axis=1)) if parts else no_trades()

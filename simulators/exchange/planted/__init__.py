@@ -1,1 +1,1 @@
-"""A market with planted structures, each on record: walls, bands, voids, absorption, sweeps."""
+"""A market with planted structures and their records: walls, bands, voids, absorption, sweeps."""

@@ -1,5 +1,5 @@
 """
-Puts structures into a book's arrays: edits of levels, zones, barriers and pushes, each in rows that are given back.
+Plants structures in a book's arrays: edits of levels, and rows for zones, barriers and pushes, which are freed again.
 """
 
 from math import log, sqrt
@@ -15,16 +15,16 @@ from simulators.exchange.market.engine import MarketEngine
 from simulators.exchange.market.planting import CORRIDOR_BP, Side
 
 _BASIS_POINT = 1e-4
-_MOVED_BINS = 3
+_MAX_MOVE_BINS = 3  # how far a wall moves
 
 
 class Planter:
     """
-    A hand on the book of one engine; every change shows in the next step's diff.
+    Changes the book of one engine; every change is part of the next step's diff.
 
     Args:
         engine: the market.
-        rng: for places and splits; never the market's own.
+        rng: for places and splits; not the generator of the market.
     """
 
     def __init__(self, engine: MarketEngine, rng: np.random.Generator) -> None:
@@ -35,12 +35,12 @@ class Planter:
 
     @property
     def fair(self) -> int:
-        """The highest tick a bid may stand at."""
+        """The highest tick of a bid."""
         return int(self._book.state[layout.FAIR])
 
     @property
     def bin_ticks(self) -> int:
-        """Ticks in a bin of one unit of the quote."""
+        """Number of ticks in a bin of one unit of the quote."""
         return self._rates.bin_ticks
 
     @property
@@ -50,25 +50,32 @@ class Planter:
         return float(bids[0] + asks[0]) / 2
 
     def tick_at(self, side: Side, distance_bp: float) -> int:
-        """The tick so far from the mid on a side."""
-        away = round(self.mid * distance_bp * _BASIS_POINT)
-        tick = self.mid + (away if side == "ask" else -away)
+        """The tick at a distance from the mid on a side."""
+        offset = round(self.mid * distance_bp * _BASIS_POINT)
+        tick = self.mid + (offset if side == "ask" else -offset)
         return max(int(tick), self.fair + 1) if side == "ask" else min(int(tick), self.fair)
 
     def quantity(self, low: int, high: int) -> I64:
-        """What stands at each tick of a range, both ends included, 1e-8 base."""
+        """The quantity at each tick of a range, both ends included, 1e-8 base."""
         base = int(self._book.state[layout.BASE])
         return self._book.quantity[low - base : high - base + 1]
 
     def corridor_e8(self, side: Side) -> int:
         """The quantity of a side within 90 bp of the mid."""
-        room = int(self.mid * CORRIDOR_BP * _BASIS_POINT)
+        reach = int(self.mid * CORRIDOR_BP * _BASIS_POINT)
         if side == "bid":
-            return int(self.quantity(int(self.mid) - room, self.fair).sum())
-        return int(self.quantity(self.fair + 1, int(self.mid) + room).sum())
+            return int(self.quantity(int(self.mid) - reach, self.fair).sum())
+        return int(self.quantity(self.fair + 1, int(self.mid) + reach).sum())
 
-    def expected(self, side: Side, low: int, high: int) -> float:
-        """What the background would hold in a range of ticks on average, 1e-8 base."""
+    def background_e8(self, side: Side, low: int, high: int) -> float:
+        """
+        The average quantity of the background in a range of ticks, 1e-8 base.
+
+        Args:
+            side: of the book; not used, as the average is the same on both.
+            low: lowest tick.
+            high: highest tick, included.
+        """
         ticks = np.arange(low, high + 1)
         distance = np.abs(ticks - self.fair).astype(np.float64)
         chance = self._rates.density + 0.4 / (1.0 + distance / self._rates.near_scale)
@@ -78,13 +85,13 @@ class Planter:
         sizes = np.array([mean_level(self._rates, place) for place in places])
         return float((chance * np.interp(distance, places, sizes)).sum())
 
-    def whole(self, quantity_e8: float) -> int:
-        """A quantity on the grid of steps, at least one step."""
+    def round_to_step(self, quantity_e8: float) -> int:
+        """Round a quantity (1e-8 base) down to the quantity step, at least one step."""
         step = self._rates.step_e8
         return max(1, int(quantity_e8 / step)) * step
 
     def edit(self, changes: dict[int, int]) -> None:
-        """Set the quantities of ticks at the start of the next step."""
+        """Set quantities by tick (1e-8 base, 0 to remove a level) at the start of the next step."""
         state = self._book.state
         start = int(state[layout.EDITS])
         if start + len(changes) > layout.EDIT_ROOM:
@@ -93,91 +100,138 @@ class Planter:
         self._book.edits[start : start + len(rows)] = rows
         state[layout.EDITS] = start + len(rows)
 
-    def on_side(self, side: Side, tick: int) -> bool:
-        """Whether a tick is still on that side of the price."""
+    def is_on_side(self, side: Side, tick: int) -> bool:
+        """Whether a tick is on that side of the price."""
         return (tick > self.fair) == (side == "ask")
 
     def add_zone(self, low: int, high: int, kind: int, part: float = 1.0) -> int:
-        """Hold the background back in a range; the row it is in."""
+        """
+        Limit the background in a range of ticks.
+
+        Args:
+            low: lowest tick.
+            high: highest tick, included.
+            kind: FROZEN, ANCHORED or THINNED of `layout`.
+            part: of a THINNED zone, factor on the sizes of levels.
+
+        Returns:
+            The row of the zone.
+        """
         return self._add(self._book.zones, layout.ZONES, [low, high, kind, round(part * 1e6)])
 
-    def add_barrier(self, side: Side, tick: int, shown: int = 0, hidden: int = 0, pressed: bool = True) -> int:
-        """Let the price not pass a tick while quantity stands there; the row it is in."""
+    def add_barrier(self, side: Side, tick: int, visible: int = 0, hidden: int = 0, pressed: bool = True) -> int:
+        """
+        Stop the price at a tick while quantity stands there.
+
+        Args:
+            side: of the book.
+            tick: the price in ticks.
+            visible: quantity that is displayed at most, 1e-8 base; 0 for no refill.
+            hidden: quantity that refills it, 1e-8 base.
+            pressed: whether a price that is stopped there sends takers.
+
+        Returns:
+            The row of the barrier.
+        """
         stands = layout.PRESSED if pressed else layout.UNPRESSED
-        values = [tick, int(side == "ask"), shown, hidden, stands, 0, -1, -1]
+        values = [tick, int(side == "ask"), visible, hidden, stands, 0, -1, -1]
         return self._add(self._book.barriers, layout.BARRIERS, values)
 
     def add_push(self, seller: int, low: int, high: int, step_e8: int, total_e8: int) -> int:
-        """Add aggressor volume while the price to take lies within a range; the row it is in."""
+        """
+        Add aggressor volume while the best price lies within a range.
+
+        Args:
+            seller: 1 for sellers, 0 for buyers, BOTH_SIDES of `layout` for both.
+            low: lowest tick.
+            high: highest tick, included.
+            step_e8: mean volume per step, 1e-8 base.
+            total_e8: volume in all, 1e-8 base.
+
+        Returns:
+            The row of the push.
+        """
         values = [seller, low, high, step_e8, total_e8, 0]
         return self._add(self._book.pushes, layout.PUSHES, values)
 
-    def end(self, rows: I64, row: int) -> None:
-        """Give a row of zones, barriers or pushes back."""
+    def free_row(self, rows: I64, row: int) -> None:
+        """Free a row of the zones, barriers or pushes."""
         rows[row] = 0
-        for table, used in self._tables():
+        for table, count_index in self._tables():
             if table is rows:
-                held = np.flatnonzero(table.any(axis=1))
-                self._book.state[used] = int(held[-1]) + 1 if len(held) else 0
+                indices = np.flatnonzero(table.any(axis=1))
+                self._book.state[count_index] = int(indices[-1]) + 1 if len(indices) else 0
 
     def pin(self, tick: float | None, pull: float = 0.0) -> None:
-        """Draw the price to a tick by a part of the way in each step; None lets it go."""
+        """Draw the price to a tick, by a fraction `pull` of the distance per step; None stops that."""
         flow = self._book.flow
         flow[layout.PIN_PULL] = 0.0 if tick is None else pull
         flow[layout.PIN] = 0.0 if tick is None else log(tick / self._rates.start_tick)
 
     def sweep(self, seller: int, levels: int, quantity_e8: int) -> None:
-        """Have one order take so many levels in the next step."""
+        """
+        Let one order take levels in the next step.
+
+        Args:
+            seller: 1 for a seller, 0 for a buyer.
+            levels: number of levels.
+            quantity_e8: of the order, at least, 1e-8 base.
+        """
         state = self._book.state
         state[layout.SWEEP_LEVELS], state[layout.SWEEP_SELLER] = levels, seller
-        state[layout.SWEEP_QUANTITY], state[layout.SWEEP_TAKEN] = quantity_e8, 0
+        state[layout.SWEEP_QUANTITY], state[layout.SWEEP_COUNT] = quantity_e8, 0
 
-    def wall(self, side: Side, tick: int, total_e8: int) -> tuple[dict[int, int], int, int]:
+    def wall_levels(self, side: Side, tick: int, total_e8: int) -> tuple[dict[int, int], int, int]:
         """
-        How a wall stands in its bin: nine tenths at the heavy tick, the rest behind it, nothing else.
+        The levels of a wall in its bin: nine tenths at the heavy tick, the rest at two ticks behind it.
+
+        Args:
+            side: of the book.
+            tick: the heavy tick.
+            total_e8: quantity of the wall, 1e-8 base.
 
         Returns:
-            Quantity by tick for the whole bin, and its lowest and highest tick.
+            Quantity by tick for all of the bin, and its lowest and highest tick.
         """
         low = tick // self.bin_ticks * self.bin_ticks
         high = low + self.bin_ticks - 1
-        behind = range(tick + 1, high + 1) if side == "ask" else range(low, tick)
-        changes = dict.fromkeys((t for t in range(low, high + 1) if self.on_side(side, t)), 0)
-        changes[tick] = self.whole(total_e8)
-        if len(behind) >= 2:
-            first, second = (int(t) for t in self._rng.choice(np.array(behind), 2, replace=False))
-            changes[first], changes[second] = self.whole(0.06 * total_e8), self.whole(0.04 * total_e8)
-            changes[tick] = self.whole(total_e8 - changes[first] - changes[second])
+        other_ticks = range(tick + 1, high + 1) if side == "ask" else range(low, tick)
+        changes = dict.fromkeys((t for t in range(low, high + 1) if self.is_on_side(side, t)), 0)
+        changes[tick] = self.round_to_step(total_e8)
+        if len(other_ticks) >= 2:
+            first, second = (int(t) for t in self._rng.choice(np.array(other_ticks), 2, replace=False))
+            changes[first], changes[second] = self.round_to_step(0.06 * total_e8), self.round_to_step(0.04 * total_e8)
+            changes[tick] = self.round_to_step(total_e8 - changes[first] - changes[second])
         return changes, low, high
 
     def heavy_tick(self, side: Side, distance_bp: float) -> int:
-        """A tick for a wall: so far away, in the half of its bin that faces the price."""
+        """Draw a tick for a wall, in the bin at a distance, in the half of the bin that is nearer to the price."""
         low = self.tick_at(side, distance_bp) // self.bin_ticks * self.bin_ticks
         half = max(1, self.bin_ticks // 2)
         offset = int(self._rng.integers(half))
         tick = low + offset if side == "ask" else low + self.bin_ticks - 1 - offset
-        while not self.on_side(side, tick):
+        while not self.is_on_side(side, tick):
             tick += self.bin_ticks if side == "ask" else -self.bin_ticks
         return tick
 
-    def moved_tick(self, side: Side, tick: int) -> int:
-        """Where a wall that moves goes: one to three bins away from the price or towards it, never across it."""
-        bins = int(self._rng.integers(1, _MOVED_BINS + 1))
-        towards = tick + (-bins if side == "ask" else bins) * self.bin_ticks
-        away = tick + (bins if side == "ask" else -bins) * self.bin_ticks
-        return towards if self._rng.random() < 0.5 and self.on_side(side, towards) else away
+    def draw_new_tick(self, side: Side, tick: int) -> int:
+        """Draw the new tick of a wall that moves: one to three bins away from the price or towards it, never across."""
+        bins = int(self._rng.integers(1, _MAX_MOVE_BINS + 1))
+        nearer = tick + (-bins if side == "ask" else bins) * self.bin_ticks
+        farther = tick + (bins if side == "ask" else -bins) * self.bin_ticks
+        return nearer if self._rng.random() < 0.5 and self.is_on_side(side, nearer) else farther
 
     def cell_width_bp(self, distance_bp: float) -> float:
-        """The width of the cell of distance that begins there: √2, at least ten bins."""
+        """The width of the cell of distances that begins at one: up to √2 of it, at least ten bins."""
         return max((sqrt(2.0) - 1.0) * distance_bp, 10 * self.bin_ticks / (self.mid * _BASIS_POINT))
 
-    def _add(self, rows: I64, used: int, values: list[int]) -> int:
+    def _add(self, rows: I64, count_index: int, values: list[int]) -> int:
         free = np.flatnonzero(~rows.any(axis=1))
         if len(free) == 0:
             raise ParameterError(f"at most {layout.PLANT_ROOM} structures stand at a time")
         row = int(free[0])
         rows[row] = values
-        self._book.state[used] = max(int(self._book.state[used]), row + 1)
+        self._book.state[count_index] = max(int(self._book.state[count_index]), row + 1)
         return row
 
     def _tables(self) -> tuple[tuple[I64, int], ...]:

@@ -1,5 +1,5 @@
 """
-What aggressors of each side usually take in a minute, from the market's own last hour.
+The volume of each side's aggressors per minute, over the market's last hour.
 """
 
 import numpy as np
@@ -7,7 +7,7 @@ import numpy as np
 from simulators.exchange.market.engine import Step
 
 _MINUTES = 60
-_LEAST = 10
+_MIN_MINUTES = 10  # from here on the measured volumes are used
 
 
 class Volumes:
@@ -15,16 +15,16 @@ class Volumes:
     Aggressor volume by minute and side.
 
     Args:
-        expected_e8: a side's usual minute before ten have been seen, 1e-8 base; its deviation is taken to be as large.
+        prior_e8: mean and standard deviation of a side's minute until ten have been measured, 1e-8 base.
     """
 
-    def __init__(self, expected_e8: float) -> None:
-        self._expected = expected_e8
+    def __init__(self, prior_e8: float) -> None:
+        self._prior = prior_e8
         self._minutes: list[tuple[int, int]] = []
         self._open = [0, 0]
 
     def add(self, steps: list[Step]) -> None:
-        """Count the trades of steps."""
+        """Add the trades of steps."""
         for step in steps:
             if len(step.trades):
                 total = int(step.trades.quantity_e8.sum())
@@ -33,13 +33,13 @@ class Volumes:
                 self._open[1] += sold
 
     def close(self) -> None:
-        """End a minute."""
+        """End the current minute."""
         self._minutes = [*self._minutes[-_MINUTES + 1 :], (self._open[0], self._open[1])]
         self._open = [0, 0]
 
-    def usual(self, seller: int) -> tuple[float, float]:
-        """Mean and standard deviation of a minute's aggressor volume over the last hour, 1e-8 base."""
-        if len(self._minutes) < _LEAST:
-            return self._expected, self._expected
-        taken = np.array([minute[seller] for minute in self._minutes], np.float64)
-        return float(taken.mean()), float(taken.std())
+    def stats(self, seller: int) -> tuple[float, float]:
+        """Mean and standard deviation of a minute's aggressor volume over the last hour, 1e-8 base; seller: 1 or 0."""
+        if len(self._minutes) < _MIN_MINUTES:
+            return self._prior, self._prior
+        volumes = np.array([minute[seller] for minute in self._minutes], np.float64)
+        return float(volumes.mean()), float(volumes.std())

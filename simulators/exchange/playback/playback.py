@@ -1,5 +1,5 @@
 """
-A recording as a market: its messages one by one, and what REST would have answered after each.
+A recording as a market: its messages one by one, and the REST answers after each.
 """
 
 from bisect import bisect_left, bisect_right
@@ -43,10 +43,12 @@ class _Row:
 @dataclass(slots=True)
 class Survey:
     """
-    What a first look at a recording finds: its symbol, its grid (1e-8), its lines, its first receive time (ns).
+    What a recording holds.
 
     Attributes:
-        names: of its streams.
+        symbol: in upper case. tick_size_e8, step_size_e8: greatest common divisor of prices and of quantities, 1e-8.
+        start_price_e8: price of the first trade, 1e-8. lines: number of lines. first_ns: first receive time, ns UTC.
+        has_agg_trades: whether it has an aggTrade stream. names: the names of its streams.
         first_trades: the first message of each stream of trades, by the stream's name without its symbol.
     """
 
@@ -63,77 +65,77 @@ class Survey:
 
 def survey(paths: Sequence[Path]) -> Survey:
     """
-    Look through a recording.
+    Read a recording once, for its symbol, grid and streams.
 
     Args:
-        paths: its files in the order they are played.
+        paths: its files in the order in which they are played.
 
     Raises:
         BadFile: one cannot be read, or they hold no message of a combined stream with a trade.
     """
-    found = Survey()
+    result = Survey()
     for recv_ns, message in all_lines(paths):
-        found.first_ns = found.first_ns or recv_ns
-        found.lines += 1
+        result.first_ns = result.first_ns or recv_ns
+        result.lines += 1
         name = _envelope(message)
         if name is None:
             continue
-        found.names.add(name.stream)
-        found.symbol = found.symbol or name.stream.partition("@")[0].upper()
+        result.names.add(name.stream)
+        result.symbol = result.symbol or name.stream.partition("@")[0].upper()
         if name.stream.endswith(("@aggTrade", "@trade")):
-            found.first_trades.setdefault(name.stream.rpartition("@")[2], message)
-            _note_grid(found, name.data)
-    found.has_agg_trades = any(name.endswith("@aggTrade") for name in found.names)
-    if not found.start_price_e8:
+            result.first_trades.setdefault(name.stream.rpartition("@")[2], message)
+            _add_to_grid(result, name.data)
+    result.has_agg_trades = any(name.endswith("@aggTrade") for name in result.names)
+    if not result.start_price_e8:
         names = ", ".join(str(path) for path in paths)
         raise BadFile(f"{names}: no trade of a combined stream; give a recording of `<time, ns> <message>` lines")
-    return found
+    return result
 
 
 def all_lines(paths: Sequence[Path]) -> Iterator[tuple[int, bytes]]:
-    """The lines of several files as of one; see `exchanges.binance.recordings.recording.lines`."""
+    """The lines of several files, one file after the other, as `recording_lines.lines` reads them."""
     for path in paths:
         yield from read_lines(path)
 
 
 class Playback:
     """
-    Answers from a recording as far as it was played.
+    The REST answers of a recording up to the line played last.
 
     Where a recording holds `trade` messages and no aggTrade, each trade is sent on the aggTrade stream too, as an
-    aggTrade of one trade, and answered over REST as such. REST knows the first trade before anything is played: a
-    recorder that asks where the market begins begins there.
+    aggTrade of one trade, and REST answers it as such. REST knows the first trade before anything is played: a
+    recorder that asks for the beginning of the market gets it.
 
     Args:
-        found: what `survey` says of the recording.
-        rebuild: answer depth with the newest recorded book and the diffs since, not with that book as it stands.
+        info: the result of `survey` for the recording.
+        rebuild: answer depth with the newest recorded book and the diffs since, not with that book as it is.
 
     Raises:
-        ParameterError: a symbol whose base and quote cannot be told apart.
+        ParameterError: base and quote of the symbol are not known.
 
     Attributes:
-        passed_over: lines that were of no stream and no book.
+        skipped: number of lines that are neither a message of a stream nor a book.
     """
 
-    def __init__(self, found: Survey, rebuild: bool = False) -> None:
-        split_symbol(found.symbol)
-        self._found = found
-        self._singles = not found.has_agg_trades
+    def __init__(self, info: Survey, rebuild: bool = False) -> None:
+        split_symbol(info.symbol)
+        self._info = info
+        self._has_only_trades = not info.has_agg_trades
         self._book: bytes | None = None
         self._rebuilt = RebuiltBook() if rebuild else None
         self._ids: list[int] = []
         self._times_ms: list[int] = []
         self._rows: list[bytes] = []
-        self.take(found.first_trades["trade" if self._singles else "aggTrade"])
-        self.passed_over = 0
+        self.play(info.first_trades["trade" if self._has_only_trades else "aggTrade"])
+        self.skipped_lines = 0
 
     @property
     def symbol(self) -> str:
-        """The symbol recorded."""
-        return self._found.symbol
+        """The symbol of the recording."""
+        return self._info.symbol
 
-    def take(self, message: bytes) -> Sequence[Message]:
-        """Play a line: note what REST will answer from now on; returns what the streams send."""
+    def play(self, message: bytes) -> Sequence[Message]:
+        """Play a line: REST answers include it from now on; returns the messages for the streams."""
         if message.startswith(b'{"lastUpdateId"'):
             self._book = message
             if self._rebuilt is not None:
@@ -141,18 +143,18 @@ class Playback:
             return ()
         envelope = _envelope(message)
         if envelope is None:
-            self.passed_over += 1
+            self.skipped_lines += 1
             return ()
         try:
             return self._messages(envelope.stream, bytes(envelope.data))
         except (BadMessage, msgspec.DecodeError, KeyError, TypeError, ValueError):
-            # Unreadable then, unreadable now: it is sent as it came, and REST knows nothing of it.
+            # A message that cannot be parsed is sent as it is; REST answers do not include it.
             return (Message(envelope.stream, "other", 0, 0, bytes(envelope.data)),)
 
     def depth(self, limit: int) -> bytes:
         """See `Answers.depth`."""
         if self._book is None:
-            raise ApiError(-1000, "The recording has not come to a book yet.", status=503)
+            raise ApiError(-1000, "The recording has no book yet.", status=503)
         if self._rebuilt is not None:
             return self._rebuilt.body(limit)
         sides: dict[str, Any] = msgspec.json.decode(self._book)
@@ -160,23 +162,23 @@ class Playback:
             return self._book
         return msgspec.json.encode({**sides, "bids": sides["bids"][:limit], "asks": sides["asks"][:limit]})
 
-    def agg_trades(self, query: AggTradesQuery, unknown: int) -> bytes:
+    def agg_trades(self, query: AggTradesQuery, skip_newest: int) -> bytes:
         """See `Answers.agg_trades`."""
-        known = max(0, len(self._ids) - unknown)
-        start, stop = 0, known
+        count = max(0, len(self._ids) - skip_newest)
+        start, stop = 0, count
         if query.from_id is not None:
             start = bisect_left(self._ids, query.from_id)
         if query.end_ns is not None:
-            stop = min(known, bisect_right(self._times_ms, query.end_ns // _MILLISECOND_NS))
+            stop = min(count, bisect_right(self._times_ms, query.end_ns // _MILLISECOND_NS))
         if query.start_ns is not None:
             start = bisect_left(self._times_ms, -(-query.start_ns // _MILLISECOND_NS))
         elif query.from_id is None:
             start = max(0, stop - query.limit)
         return b"[" + b",".join(self._rows[start : min(stop, start + query.limit)]) + b"]"
 
-    def listed(self) -> tuple[wire.Listed, str]:
-        """See `Answers.listed`; the grid is the one that the recorded trades lie on."""
-        return self._found, TRADING
+    def symbol_info(self) -> tuple[wire.SymbolInfo, str]:
+        """See `Answers.symbol_info`; the grid is that of the recorded trades."""
+        return self._info, TRADING
 
     def _messages(self, stream: str, payload: bytes) -> Sequence[Message]:
         symbol, _, suffix = stream.partition("@")
@@ -184,8 +186,8 @@ class Playback:
         kind = _KINDS.get(suffix, "other")
         if name == "aggTrade" and suffix == "aggTrade":
             return (self._trade(stream, payload, msgspec.json.decode(payload)),)
-        if name == "trade" and suffix == "trade" and self._singles:
-            fields = _as_agg_trade(msgspec.json.decode(payload))
+        if name == "trade" and suffix == "trade" and self._has_only_trades:
+            fields = _to_agg_trade(msgspec.json.decode(payload))
             number = fields["a"]
             agg_trade = self._trade(f"{symbol}@aggTrade", msgspec.json.encode(fields), fields)
             return (Message(stream, "trades", number, number, payload), agg_trade)
@@ -206,7 +208,7 @@ class Playback:
         return Message(stream, "trades", number, number, payload)
 
 
-def _as_agg_trade(trade: dict[str, Any]) -> dict[str, Any]:
+def _to_agg_trade(trade: dict[str, Any]) -> dict[str, Any]:
     number = trade["t"]
     head = {"e": "aggTrade", "E": trade["E"], "s": trade["s"], "a": number, "p": trade["p"], "q": trade["q"]}
     return {**head, "f": number, "l": number, "T": trade["T"], "m": trade["m"], "M": trade.get("M", True)}
@@ -219,12 +221,12 @@ def _envelope(message: bytes) -> _Envelope | None:
         return None
 
 
-def _note_grid(found: Survey, payload: msgspec.Raw) -> None:
+def _add_to_grid(result: Survey, payload: msgspec.Raw) -> None:
     try:
         fields = msgspec.json.decode(payload)
         price, quantity = parse_e8(fields["p"]), parse_e8(fields["q"])
     except (msgspec.DecodeError, MarketError, KeyError, TypeError, ValueError):
         return
-    found.start_price_e8 = found.start_price_e8 or price
-    found.tick_size_e8 = gcd(found.tick_size_e8, price)
-    found.step_size_e8 = gcd(found.step_size_e8, quantity)
+    result.start_price_e8 = result.start_price_e8 or price
+    result.tick_size_e8 = gcd(result.tick_size_e8, price)
+    result.step_size_e8 = gcd(result.step_size_e8, quantity)

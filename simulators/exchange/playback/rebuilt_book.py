@@ -1,5 +1,5 @@
 """
-The book of a recording as of now: the newest recorded one and the diffs since; levels never seen stay absent.
+The current book of a recording: the newest recorded one and the diffs since; levels outside both are absent.
 """
 
 from collections import deque
@@ -7,39 +7,39 @@ from typing import Any
 
 import msgspec
 
-_MAX_WAITING = 20_000
+_MAX_EARLIER = 20_000  # diffs that are held for a snapshot still to come
 
 _SIDES = (("bids", "b"), ("asks", "a"))
 
 
 class RebuiltBook:
-    """Binance's procedure over text prices; diffs that came before their snapshot are applied after it."""
+    """A book by Binance's procedure, with text prices; diffs from before their snapshot are applied after it."""
 
     def __init__(self) -> None:
         self._update_id: int | None = None
         self._levels: dict[str, dict[str, str]] = {"bids": {}, "asks": {}}
-        self._earlier: deque[dict[str, Any]] = deque(maxlen=_MAX_WAITING)
+        self._earlier: deque[dict[str, Any]] = deque(maxlen=_MAX_EARLIER)
 
     def restart(self, body: bytes) -> None:
-        """Take a recorded book, and what is newer of the diffs that were played before it."""
-        found: dict[str, Any] = msgspec.json.decode(body)
-        self._update_id = int(found["lastUpdateId"])
-        self._levels = {name: dict(found[name]) for name, _ in _SIDES}
+        """Start from a recorded book, and apply those of the earlier diffs that are newer than it."""
+        snapshot: dict[str, Any] = msgspec.json.decode(body)
+        self._update_id = int(snapshot["lastUpdateId"])
+        self._levels = {name: dict(snapshot[name]) for name, _ in _SIDES}
         for diff in self._earlier:
-            self._change(diff)
+            self._apply(diff)
 
     def apply(self, diff: dict[str, Any]) -> None:
-        """Take a diff."""
+        """Apply a diff."""
         self._earlier.append(diff)
         if self._update_id is not None:
-            self._change(diff)
+            self._apply(diff)
 
     def body(self, limit: int) -> bytes:
-        """The body of `GET /api/v3/depth`."""
+        """The body of `GET /api/v3/depth`, at most `limit` levels per side."""
         sides = {name: self._best(name, limit) for name, _ in _SIDES}
         return msgspec.json.encode({"lastUpdateId": self._update_id, **sides})
 
-    def _change(self, diff: dict[str, Any]) -> None:
+    def _apply(self, diff: dict[str, Any]) -> None:
         if self._update_id is None or diff["u"] <= self._update_id:
             return
         self._update_id = diff["u"]

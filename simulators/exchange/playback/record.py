@@ -1,8 +1,8 @@
 """
-Days of a simulated market straight into a log, on virtual time: trades, a book a minute, ticks.
+Records days of a simulated market straight into a log, on virtual time: trades, a book per minute, ticks.
 
-A trade arrives at the end of the 100 ms in which it was made, and the diff of that step after its trades. The book is
-asked for at each boundary and answered 20 ms later; the tick follows it.
+A trade arrives at the end of its step of 100 ms, and the diff of that step after its trades. The book is requested at
+every minute boundary and arrives 20 ms later; the tick follows it.
 """
 
 from collections.abc import Callable, Iterator
@@ -28,26 +28,26 @@ from simulators.exchange.market.parameters import STEP_NS, MarketParameters
 from simulators.exchange.market.trades import Trades, join_trades
 from simulators.exchange.venue.wire import exchange_info
 
-_ANSWER_NS = 20_000_000
-_STEPS_A_MINUTE = MINUTE_NS // STEP_NS
-_MINUTES_A_SEGMENT = 60
+_ANSWER_NS = 20_000_000  # delay of the answer with a book
+_STEPS_PER_MINUTE = MINUTE_NS // STEP_NS
+_MINUTES_PER_SEGMENT = 60
 _LIMIT = 5000
 
 
 class Recordable(Protocol):
-    """What can be recorded: a market engine, or one with plants in it."""
+    """A market that can be recorded: an engine, or one with plants."""
 
     @property
     def parameters(self) -> MarketParameters:
-        """The market's."""
+        """The parameters of the market."""
         ...
 
     def run(self, count: int) -> list[Step]:
-        """Make steps of 100 ms."""
+        """Make `count` steps of 100 ms."""
         ...
 
     def snapshot(self, limit: int | None = None) -> tuple[int, tuple[I64, I64], tuple[I64, I64]]:
-        """The book now."""
+        """The book now, as `MarketEngine.snapshot` returns it."""
         ...
 
 
@@ -65,16 +65,22 @@ def record(
     with_diffs: bool = False,
 ) -> tuple[int, int]:
     """
-    Record a new market into an empty log, an hour a segment.
+    Record a new market into an empty log, one segment per hour.
 
     Args:
-        start_ns: a whole minute. on_progress: told of every minute. with_diffs: whether to write the 100 ms diffs too.
+        importer: of the log.
+        parameters: the market.
+        seed: of its random numbers.
+        start_ns: its start, a whole minute, ns UTC.
+        hours: length of the recording.
+        on_progress: called with 1 after every minute.
+        with_diffs: whether to record the 100 ms diffs, too.
 
     Returns:
-        How many trades and how many ticks were written.
+        The number of trades and the number of ticks.
 
     Raises:
-        ImportRefused: the log holds something already.
+        ImportRefused: the log is not empty.
     """
     if importer.cold.catalogue.last_seq:
         raise ImportRefused(f"{importer.cold.name} holds entries already; record into another --storage")
@@ -83,30 +89,33 @@ def record(
     trades = ticks = 0
     for hour in range(hours):
         first_seq = importer.cold.catalogue.last_seq + 1
-        sheet = _Sheet(first_seq, with_diffs)
-        for minute in range(_MINUTES_A_SEGMENT):
-            sheet.add(engine, start_ns + hour * HOUR_NS + (minute + 1) * MINUTE_NS)
+        part = _Part(first_seq, with_diffs)
+        for minute in range(_MINUTES_PER_SEGMENT):
+            part.add(engine, start_ns + hour * HOUR_NS + (minute + 1) * MINUTE_NS)
             on_progress(1)
-        importer.cold.append(first_seq, sheet.seq - 1, sheet.tables())
-        trades += len(sheet.trades)
-        ticks += _MINUTES_A_SEGMENT
+        importer.cold.append(first_seq, part.seq - 1, part.tables())
+        trades += len(part.trades)
+        ticks += _MINUTES_PER_SEGMENT
     return trades, ticks
 
 
 def batches(market: Recordable, start_ns: int, minutes: int, with_diffs: bool = False) -> Iterator[Batch]:
     """
-    The entries a recording of the market would hold, straight from memory: an instrument, then a batch a minute.
+    The entries of a recording, without a log: a batch with the instrument, then one batch per minute.
 
     Args:
-        start_ns: where the market stands, a whole minute, ns UTC.
+        market: the market; it is advanced.
+        start_ns: its current time, a whole minute, ns UTC.
+        minutes: number of minutes.
+        with_diffs: whether to include the 100 ms diffs.
     """
     yield Batch.from_tables(1, 1, {INSTRUMENT: _instrument(market.parameters, start_ns)})
     seq = 2
     for minute in range(minutes):
-        sheet = _Sheet(seq, with_diffs)
-        sheet.add(market, start_ns + (minute + 1) * MINUTE_NS)
-        yield Batch.from_tables(seq, sheet.seq - 1, sheet.tables())
-        seq = sheet.seq
+        part = _Part(seq, with_diffs)
+        part.add(market, start_ns + (minute + 1) * MINUTE_NS)
+        yield Batch.from_tables(seq, part.seq - 1, part.tables())
+        seq = part.seq
 
 
 def _instrument(parameters: MarketParameters, start_ns: int) -> pa.Table:
@@ -117,8 +126,8 @@ def _instrument(parameters: MarketParameters, start_ns: int) -> pa.Table:
 
 
 @dataclass(slots=True)
-class _Sheet:
-    """Minutes on their way into tables; `seq` is the next to be given."""
+class _Part:
+    """Some minutes of a recording, to become tables; `seq` is the next sequence number."""
 
     seq: int
     with_diffs: bool
@@ -134,35 +143,37 @@ class _Sheet:
         return join_trades([step.trades for step in self.steps])
 
     def add(self, market: Recordable, boundary_ns: int) -> None:
-        """Make a minute of market up to a boundary."""
-        for step in market.run(_STEPS_A_MINUTE):
+        """Advance the market by a minute, to a boundary, and add its entries."""
+        for step in market.run(_STEPS_PER_MINUTE):
             self.steps.append(step)
             self.step_seq.append(self.seq)
             if len(step.trades):
                 self.last = int(step.trades.agg_id[-1]), step.time_ns
-            self.seq += len(step.trades) + (1 if self.with_diffs and _changed(step) else 0)
+            self.seq += len(step.trades) + (1 if self.with_diffs and _has_changes(step) else 0)
         self.books.append(_book(market, boundary_ns, self.seq))
         self.ticks.append(_tick(boundary_ns, self.seq, self.last))
         self.seq += 2
 
     def tables(self) -> dict[str, pa.Table]:
-        """Everything so far, a table a kind."""
+        """The entries so far as a table per kind."""
         counts = np.array([len(step.trades) for step in self.steps])
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
         seq = np.repeat(np.array(self.step_seq, np.int64), counts) + within
         arrivals = np.repeat(np.array([step.time_ns for step in self.steps], np.int64), counts)
-        made = {
+        result = {
             AGG_TRADE: _trade_table(self.trades, seq, arrivals),
             SNAPSHOT: table(SNAPSHOT, _columns(self.books)),
             TICK: table(TICK, _columns(self.ticks)),
         }
         if self.with_diffs:
             rows = zip(self.steps, self.step_seq, strict=True)
-            made[DIFF] = table(DIFF, _columns([_diff(s, first + len(s.trades)) for s, first in rows if _changed(s)]))
-        return made
+            result[DIFF] = table(
+                DIFF, _columns([_diff(s, first + len(s.trades)) for s, first in rows if _has_changes(s)])
+            )
+        return result
 
 
-def _changed(step: Step) -> bool:
+def _has_changes(step: Step) -> bool:
     return step.depth.last_update_id >= step.depth.first_update_id
 
 
@@ -178,9 +189,9 @@ def _diff(step: Step, seq: int) -> dict[str, Any]:
 
 def _book(market: Recordable, boundary_ns: int, seq: int) -> dict[str, Any]:
     update_id, (bid_price, bid_quantity), (ask_price, ask_quantity) = market.snapshot(_LIMIT)
-    answered = boundary_ns + _ANSWER_NS
+    answer_ns = boundary_ns + _ANSWER_NS
     return {
-        "seq": seq, "recv_ns": answered, "request_ns": boundary_ns, "response_ns": answered, "limit": _LIMIT,
+        "seq": seq, "recv_ns": answer_ns, "request_ns": boundary_ns, "response_ns": answer_ns, "limit": _LIMIT,
         "last_update_id": update_id, "bid_price_e8": bid_price, "bid_quantity_e8": bid_quantity,
         "ask_price_e8": ask_price, "ask_quantity_e8": ask_quantity,
     }  # fmt: skip
@@ -188,11 +199,11 @@ def _book(market: Recordable, boundary_ns: int, seq: int) -> dict[str, Any]:
 
 def _tick(boundary_ns: int, book_seq: int, last: tuple[int, int] | None) -> dict[str, Any]:
     last_id, last_recv_ns = last or (None, None)
-    answered = boundary_ns + _ANSWER_NS
+    answer_ns = boundary_ns + _ANSWER_NS
     return {
-        "seq": book_seq + 1, "recv_ns": answered, "boundary_ns": boundary_ns, "interval_ns": MINUTE_NS,
+        "seq": book_seq + 1, "recv_ns": answer_ns, "boundary_ns": boundary_ns, "interval_ns": MINUTE_NS,
         "trades": "live", "depth": "live", "snapshot_seq": book_seq, "last_agg_id": last_id,
-        "last_trade_recv_ns": last_recv_ns, "last_depth_recv_ns": answered,
+        "last_trade_recv_ns": last_recv_ns, "last_depth_recv_ns": answer_ns,
     }  # fmt: skip
 
 

@@ -1,5 +1,5 @@
 """
-An exchange that plays a recording: its own bytes over the same sockets, REST as far as it was played.
+An exchange that plays a recording: its bytes over the same sockets, and REST answers up to the line played last.
 """
 
 import asyncio
@@ -19,25 +19,31 @@ from simulators.exchange.streams.connection import ConnectionRules
 from simulators.exchange.streams.streams import StreamHub
 from simulators.exchange.venue.limits import WeightMeter
 
-_LINES_AT_ONCE = 100
+_LINES_PER_YIELD = 100  # lines played at full speed before other tasks run
 
 
 class RecordedExchange(LocalExchange):
     """
-    A Binance of the past for one symbol; it begins when the first client connects.
+    A local exchange that plays a recording of one symbol, from the moment the first client connects.
 
-    No message is lost on a slow client: the recording waits until it has read.
+    No message is lost for a slow client: playing waits until the client has read.
 
     Args:
         paths: the files of the recording, played one after the other.
-        speed: recorded seconds in a second; None for as fast as clients read.
-        script: faults of connections, messages and requests; ids, clock and trading are as recorded.
-        rebuild: answer depth with the book as of then, not with the newest recorded one.
-        seed: of scripts that come in later.
+        speed: recorded seconds per second; None for as fast as clients read.
+        script: faults of connections, messages and requests; None for none. Ids, clock and trading are as recorded.
+        rebuild: answer depth with the book rebuilt from diffs, not with the newest recorded one.
+        rules: the limits of WebSocket connections; None for Binance's.
+        clock: of the request weight; None for the wall clock.
+        seed: of scripts that are posted later.
+
+    Raises:
+        ScriptError: the script has a fault of steps.
+        BadFile: see `survey`.
 
     Attributes:
-        ended: set when the last line was played; clients stay connected.
-        played: lines so far.
+        finished: set when the last line is played; clients stay connected.
+        line_count: number of lines played so far.
     """
 
     def __init__(
@@ -50,71 +56,75 @@ class RecordedExchange(LocalExchange):
         clock: Clock | None = None,
         seed: int = 0,
     ) -> None:
-        if script is not None and any(rule.struck.fault.place == "step" for rule in script.rules):
-            raise ScriptError("a recording is played as it is: no fault of steps can strike it; take those rules out")
-        found = survey(paths)
+        if script is not None and any(rule.fault.definition.place == "step" for rule in script.rules):
+            raise ScriptError("a recording is played as it is, without faults of steps; remove those rules")
+        info = survey(paths)
         self._paths = tuple(paths)
         self._speed = speed
-        self._first_ns = found.first_ns
-        self._time = _PlayedTime(found.first_ns)
+        self._first_ns = info.first_ns
+        self._time = _RecordedClock(info.first_ns)
         self._clock = clock or WallClock()
-        self._playback = Playback(found, rebuild)
+        self._playback = Playback(info, rebuild)
         conditions = Conditions(self._time, script)
-        super().__init__(conditions, StreamHub(found.symbol, conditions, rules or ConnectionRules()), seed)
-        self.ended = asyncio.Event()
-        self.played = 0
-        self._lines = found.lines
+        super().__init__(conditions, StreamHub(info.symbol, conditions, rules or ConnectionRules()), seed)
+        self.finished = asyncio.Event()
+        self.line_count = 0
+        self._total_lines = info.lines
 
     @property
     def symbol(self) -> str:
-        """The symbol recorded."""
+        """The symbol of the recording."""
         return self._playback.symbol
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """
-        Open the port and wait for the first client to play to.
+        Open the port; playing starts with the first client.
+
+        Args:
+            host: the address to bind to.
+            port: 0 for any free one.
 
         Raises:
-            PortError: where the address cannot be bound.
+            PortError: the address cannot be bound.
         """
         app = self._app(RestApi({self.symbol: self._playback}, self.conditions, self._clock, WeightMeter()))
         app.router.add_get("/simulated/state", self._state)
         await self._open(app, host, port)
-        self._going_on = asyncio.create_task(self._play())
+        self._task = asyncio.create_task(self._play())
 
     async def _play(self) -> None:
-        await self.hub.somebody()
+        await self.hub.wait_for_client()
         loop = asyncio.get_running_loop()
-        began = loop.time()
+        start = loop.time()
         for recv_ns, line in all_lines(self._paths):
             if self._speed is not None:
-                due = began + (recv_ns - self._first_ns) / 1e9 / self._speed
+                due = start + (recv_ns - self._first_ns) / 1e9 / self._speed
                 await asyncio.sleep(max(0.0, due - loop.time()))
-            elif self.played % _LINES_AT_ONCE == 0:
+            elif self.line_count % _LINES_PER_YIELD == 0:
                 await asyncio.sleep(0)
             self._time.ns = recv_ns
-            for message in self._playback.take(line):
-                await self.hub.room()
+            for message in self._playback.play(line):
+                await self.hub.wait_for_room()
                 self.hub.send(message)
-            self.played += 1
-        self.ended.set()
+            self.line_count += 1
+        self.finished.set()
 
     async def _state(self, _: web.Request) -> web.Response:
         return web.json_response(
             {
                 "symbol": self.symbol,
                 "now_ns": self._time.ns,
-                "lines": self._lines,
-                "played": self.played,
-                "passed_over": self._playback.passed_over,
-                "ended": self.ended.is_set(),
-                "connections": self.hub.open_count,
-                "connections_accepted": self.hub.accepted_count,
+                "lines": self._total_lines,
+                "played": self.line_count,
+                "passed_over": self._playback.skipped_lines,
+                "ended": self.finished.is_set(),
+                "connections": self.hub.connection_count,
+                "connections_accepted": self.hub.total_connections,
             }
         )
 
 
-class _PlayedTime:
+class _RecordedClock:
     def __init__(self, ns: int) -> None:
         self.ns = ns
 

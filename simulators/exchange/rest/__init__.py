@@ -1,1 +1,1 @@
-"""The simulated exchange's REST, Binance's part of it and the tests' own."""
+"""The REST endpoints of the simulated exchange: Binance's, and some for tests."""

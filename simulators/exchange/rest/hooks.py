@@ -1,5 +1,5 @@
 """
-What a test may ask of the exchange beyond what Binance offers: `/simulated/...`.
+Endpoints for tests that Binance does not have: `/simulated/...`.
 """
 
 from collections.abc import Sequence
@@ -9,22 +9,22 @@ from aiohttp import web
 from simulators.exchange.errors import ApiError
 from simulators.exchange.listing import Listing
 from simulators.exchange.venue import wire
-from simulators.exchange.venue.queries import whole_number
+from simulators.exchange.venue.queries import parse_integer
 from simulators.exchange.venue.venue import Venue
 
-_MAX_ROWS = 100_000
+_MAX_ROWS = 100_000  # rows of one answer
 _COLUMNS = ("agg_id", "price_e8", "quantity_e8", "first_id", "last_id", "time_ns", "buyer_is_maker")
 
 
 class Hooks:
-    """Looks into the markets, `symbol` names which, by default the first; and pulls at the connections."""
+    """Shows the markets (the query's `symbol`, by default the first) and ends or warns the connections."""
 
     def __init__(self, listings: Sequence[Listing]) -> None:
-        self._listings = {each.parameters.symbol: each for each in listings}
+        self._listings = {listing.parameters.symbol: listing for listing in listings}
         self._hub = listings[0].hub
 
-    def add_to(self, app: web.Application) -> None:
-        """Put the hooks on an application."""
+    def add_routes(self, app: web.Application) -> None:
+        """Add the endpoints to an application."""
         app.router.add_get("/simulated/ledger", self._ledger)
         app.router.add_get("/simulated/diffs", self._diffs)
         app.router.add_get("/simulated/unobtainable", self._unobtainable)
@@ -33,23 +33,23 @@ class Hooks:
         app.router.add_post("/simulated/shutdown-notice", self._shutdown_notice)
 
     async def _ledger(self, request: web.Request) -> web.Response:
-        listing, venue = self._of(request)
+        listing, venue = self._find_market(request)
         from_id, limit = _range(request)
-        trades = venue.ledger.range(listing.conditions.agg_ids.inner(from_id), limit)
-        given = listing.conditions.trades(trades)
-        return web.json_response(dict(zip(_COLUMNS, given.columns.tolist(), strict=True)))
+        trades = venue.ledger.select_by_id(listing.conditions.agg_ids.to_internal(from_id), limit)
+        public = listing.conditions.publish_trades(trades)
+        return web.json_response(dict(zip(_COLUMNS, public.columns.tolist(), strict=True)))
 
     async def _diffs(self, request: web.Request) -> web.Response:
-        listing, _ = self._of(request)
+        listing, _ = self._find_market(request)
         return web.json_response(listing.hub.diffs.render(*_range(request)))
 
     async def _unobtainable(self, request: web.Request) -> web.Response:
-        listing, _ = self._of(request)
-        lost = [diff.last for diff in listing.hub.diffs.held if not diff.handed]
-        return web.json_response({"agg_ids": sorted(listing.conditions.hidden), "update_ids": lost})
+        listing, _ = self._find_market(request)
+        update_ids = [diff.last for diff in listing.hub.diffs.records if not diff.deliveries]
+        return web.json_response({"agg_ids": sorted(listing.conditions.hidden_agg_ids), "update_ids": update_ids})
 
     async def _state(self, request: web.Request) -> web.Response:
-        listing, venue = self._of(request)
+        listing, venue = self._find_market(request)
         engine, ledger, conditions = venue.engine, venue.ledger, listing.conditions
         bids, asks = engine.level_counts
         return web.json_response(
@@ -58,14 +58,14 @@ class Hooks:
                 "status": conditions.status,
                 "now_ns": engine.now_ns,
                 "trades": len(ledger),
-                "first_agg_id": conditions.agg_ids.outer(ledger.first_agg_id),
-                "last_agg_id": conditions.agg_ids.outer(ledger.next_agg_id - 1),
-                "last_update_id": conditions.update_ids.outer(engine.last_update_id),
+                "first_agg_id": conditions.agg_ids.to_public(ledger.first_agg_id),
+                "last_agg_id": conditions.agg_ids.to_public(ledger.next_agg_id - 1),
+                "last_update_id": conditions.update_ids.to_public(engine.last_update_id),
                 "fair_price_e8": engine.fair_price_e8,
                 "bid_levels": bids,
                 "ask_levels": asks,
-                "connections": self._hub.open_count,
-                "connections_accepted": self._hub.accepted_count,
+                "connections": self._hub.connection_count,
+                "connections_accepted": self._hub.total_connections,
             }
         )
 
@@ -73,9 +73,9 @@ class Hooks:
         return web.json_response({"disconnected": await self._hub.drop_all()})
 
     async def _shutdown_notice(self, _: web.Request) -> web.Response:
-        return web.json_response({"notified": self._hub.give_notice()})
+        return web.json_response({"notified": self._hub.send_shutdown_notice()})
 
-    def _of(self, request: web.Request) -> tuple[Listing, Venue]:
+    def _find_market(self, request: web.Request) -> tuple[Listing, Venue]:
         listing = self._listings.get(request.query.get("symbol", next(iter(self._listings))))
         if listing is None or listing.venue is None:
             raise web.HTTPNotFound(text=f"no such symbol; traded: {', '.join(self._listings)}")
@@ -84,9 +84,9 @@ class Hooks:
 
 def _range(request: web.Request) -> tuple[int, int]:
     try:
-        from_id = whole_number(request.query, "fromId")
-        limit = whole_number(request.query, "limit")
+        from_id = parse_integer(request.query, "fromId")
+        limit = parse_integer(request.query, "limit")
     except ApiError as refusal:
-        refused = wire.error_body(refusal.code, refusal.message).decode()
-        raise web.HTTPBadRequest(text=refused, content_type="application/json") from refusal
+        body = wire.error_body(refusal.code, refusal.message).decode()
+        raise web.HTTPBadRequest(text=body, content_type="application/json") from refusal
     return from_id or 0, _MAX_ROWS if limit is None else min(limit, _MAX_ROWS)

@@ -1,5 +1,5 @@
 """
-The REST half of the exchange: a table of endpoints, and the one way every reply takes.
+The REST side of the exchange: a table of endpoints, and the one path of every reply.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,7 +24,7 @@ Query = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """What an endpoint reads, what it costs, what it answers."""
+    """An endpoint: the names of its parameters, its weight, and its body."""
 
     names: tuple[str, ...]
     weight: Callable[[Query], int]
@@ -36,9 +36,9 @@ class RestApi:
     Answers `GET /api/v3/<name>`.
 
     Args:
-        answers: the markets that are asked, by symbol.
-        conditions: dates the replies, and says what faults strike.
-        clock: dates the weight's minutes.
+        answers: the answers of each market, by symbol.
+        conditions: the clock that dates the replies, and the script of faults.
+        clock: the clock of the weight's minutes, without faults.
         meter: counts the weight of every request.
     """
 
@@ -59,12 +59,12 @@ class RestApi:
         }
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        """Answer one request; every reply of the exchange leaves through here."""
+        """Answer one request; every REST reply of the exchange is sent here."""
         name = request.match_info["name"]
         endpoint = self._endpoints.get(name)
         self._requests += 1
-        due = self._conditions.script.due(Occasion("request", name, self._requests, self._requests))
-        faults = {struck.fault.name: struck for struck in due}
+        trigger_faults = self._conditions.script.trigger(Occasion("request", name, self._requests, self._requests))
+        faults = {fault.name: fault for fault in trigger_faults}
         charge = self._meter.charge(self._clock.now_ns(), endpoint.weight(request.query) if endpoint else 1)
         try:
             status, body = 200, self._body(endpoint, request.query, charge, faults)
@@ -90,19 +90,20 @@ class RestApi:
             raise ApiError(-1003, f"{text} {advice}", status=429)
 
     def _exchange_info(self, query: Query, _: Faults) -> bytes:
-        asked = [self._answers[queries.symbol(query, self._answers)]] if "symbol" in query else self._answers.values()
-        return wire.exchange_info([each.listed() for each in asked], self._now_ms(), self._meter.limit)
+        all_answers = self._answers.values()
+        markets = [self._answers[queries.parse_symbol(query, self._answers)]] if "symbol" in query else all_answers
+        return wire.exchange_info([market.symbol_info() for market in markets], self._now_ms(), self._meter.limit)
 
     def _depth(self, query: Query, _: Faults) -> bytes:
-        return self._answers[queries.symbol(query, self._answers)].depth(queries.depth_limit(query))
+        return self._answers[queries.parse_symbol(query, self._answers)].depth(queries.parse_depth_limit(query))
 
     def _agg_trades(self, query: Query, faults: Faults) -> bytes:
-        answers = self._answers[queries.symbol(query, self._answers)]
-        asked = queries.agg_trades_query(query)
-        if (skipping := faults.get("wrong_from_id")) and asked.from_id is not None:
-            asked = replace(asked, from_id=asked.from_id + int(skipping.number("skip")))
+        answers = self._answers[queries.parse_symbol(query, self._answers)]
+        trades_query = queries.parse_agg_trades(query)
+        if (skipping := faults.get("wrong_from_id")) and trades_query.from_id is not None:
+            trades_query = replace(trades_query, from_id=trades_query.from_id + int(skipping.number("skip")))
         stale = faults.get("stale_trades")
-        return answers.agg_trades(asked, int(stale.number("trades")) if stale else 0)
+        return answers.agg_trades(trades_query, int(stale.number("trades")) if stale else 0)
 
     def _now_ms(self) -> int:
         return self._conditions.now_ns() // _MILLISECOND_NS
@@ -111,8 +112,8 @@ class RestApi:
 def _response(status: int, body: bytes, charge: Charge) -> web.Response:
     headers = {
         "Content-Type": "application/json;charset=UTF-8",
-        "X-MBX-USED-WEIGHT": str(charge.used),
-        "X-MBX-USED-WEIGHT-1M": str(charge.used),
+        "X-MBX-USED-WEIGHT": str(charge.weight),
+        "X-MBX-USED-WEIGHT-1M": str(charge.weight),
     }
     if charge.retry_after_s:
         headers["Retry-After"] = str(charge.retry_after_s)

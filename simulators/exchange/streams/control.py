@@ -1,5 +1,5 @@
 """
-What a client may say on a stream: SUBSCRIBE, UNSUBSCRIBE, LIST_SUBSCRIPTIONS (web-socket-streams.md).
+The control messages of a client: SUBSCRIBE, UNSUBSCRIBE, LIST_SUBSCRIPTIONS (web-socket-streams.md).
 """
 
 import json
@@ -15,43 +15,45 @@ _TEXT_ID = re.compile(r"[A-Za-z0-9]{1,36}")
 
 def answer(message: str, streams: Sequence[str]) -> tuple[tuple[str, ...], bytes]:
     """
-    Take a control message.
+    Answer a control message.
 
     Args:
         message: the client's JSON.
-        streams: what the connection is subscribed to now.
+        streams: the streams the connection is subscribed to.
 
     Returns:
-        What it is subscribed to after it, and the reply.
+        The streams it is subscribed to after it, and the reply.
     """
-    before = tuple(streams)
+    current = tuple(streams)
     try:
         request = json.loads(message)
     except (ValueError, RecursionError):
-        return before, _refusal(3, "Invalid JSON: expected value at line 1 column 1", None)
+        return current, _refusal(3, "Invalid JSON: expected value at line 1 column 1", None)
     if not isinstance(request, dict):
-        return before, _refusal(2, "Invalid request: expected an object", None)
+        return current, _refusal(2, "Invalid request: expected an object", None)
     request_id = request.get("id")
     if not _is_id(request_id):
-        return before, _refusal(2, "Invalid request: request ID must be an unsigned integer", None)
+        return current, _refusal(2, "Invalid request: request ID must be an unsigned integer", None)
     method, params = request.get("method"), request.get("params", [])
     if method not in _METHODS:
-        expected = ", ".join(f"`{known}`" for known in _METHODS)
-        return before, _refusal(
+        expected = ", ".join(f"`{name}`" for name in _METHODS)
+        return current, _refusal(
             2, f"Invalid request: unknown variant `{method}`, expected one of {expected}", request_id
         )
     if method == "LIST_SUBSCRIPTIONS":
-        return before, _reply({"result": list(before), "id": request_id})
+        return current, _reply({"result": list(current), "id": request_id})
     if not isinstance(params, list) or not params or not all(isinstance(name, str) for name in params):
-        return before, _refusal(2, "Invalid request: params must be a list of stream names", request_id)
-    after = _subscribed(before, params) if method == "SUBSCRIBE" else tuple(s for s in before if s not in params)
-    if len(after) > MAX_STREAMS:
-        return before, _refusal(2, "Invalid request: too many parameters", request_id)
-    return after, _reply({"result": None, "id": request_id})
+        return current, _refusal(2, "Invalid request: params must be a list of stream names", request_id)
+    subscriptions = (
+        _subscribe(current, params) if method == "SUBSCRIBE" else tuple(s for s in current if s not in params)
+    )
+    if len(subscriptions) > MAX_STREAMS:
+        return current, _refusal(2, "Invalid request: too many parameters", request_id)
+    return subscriptions, _reply({"result": None, "id": request_id})
 
 
-def _subscribed(before: tuple[str, ...], names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys([*before, *names]))
+def _subscribe(current: tuple[str, ...], names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys([*current, *names]))
 
 
 def _is_id(value: Any) -> bool:

@@ -1,5 +1,5 @@
 """
-Every depth diff the exchange made, and to how many clients it went out whole.
+The depth diffs of the exchange, and to how many clients each was delivered uncorrupted.
 """
 
 from collections import deque
@@ -8,52 +8,53 @@ from typing import Any
 
 
 @dataclass(slots=True)
-class MadeDiff:
+class DiffRecord:
     """
     One diff.
 
     Attributes:
-        first, last: U and u as given out.
-        payload: the message; its E is when the exchange made it.
-        handed: clients on whose sockets it was written, readable; none means that nobody could have it.
+        first, last: U and u, public ids.
+        payload: the message; its E is the time of the diff.
+        deliveries: number of clients to whose sockets it was written, uncorrupted; 0: no client can have it.
     """
 
     first: int
     last: int
     payload: bytes
-    handed: int = 0
+    deliveries: int = 0
 
 
 class DiffLedger:
     """
-    The newest diffs and a count of all.
+    The newest diffs and the total number of diffs.
 
     Args:
-        most, most_bytes: what is held; older diffs are only counted.
+        max_diffs: number of diffs that it holds; older ones are only counted.
+        max_bytes: limit on the sum of their sizes.
     """
 
-    def __init__(self, most: int = 200_000, most_bytes: int = 256_000_000) -> None:
-        self._most = most
-        self._most_bytes = most_bytes
+    def __init__(self, max_diffs: int = 200_000, max_bytes: int = 256_000_000) -> None:
+        self._max_diffs = max_diffs
+        self._max_bytes = max_bytes
         self._bytes = 0
-        self._held: deque[MadeDiff] = deque()
+        self._records: deque[DiffRecord] = deque()
         self.total = 0
 
     @property
-    def held(self) -> list[MadeDiff]:
-        """What is held, oldest first."""
-        return list(self._held)
+    def records(self) -> list[DiffRecord]:
+        """The diffs that it holds, oldest first."""
+        return list(self._records)
 
-    def add(self, diff: MadeDiff) -> None:
-        """Note a diff."""
+    def add(self, diff: DiffRecord) -> None:
+        """Add a diff."""
         self.total += 1
-        self._held.append(diff)
+        self._records.append(diff)
         self._bytes += len(diff.payload)
-        while len(self._held) > self._most or self._bytes > self._most_bytes:
-            self._bytes -= len(self._held.popleft().payload)
+        while len(self._records) > self._max_diffs or self._bytes > self._max_bytes:
+            self._bytes -= len(self._records.popleft().payload)
 
     def render(self, from_id: int, limit: int) -> dict[str, Any]:
-        """Diffs with u from an id on, ready for JSON, and how many were forgotten."""
-        found = [diff for diff in self._held if diff.last >= from_id][:limit]
-        rows = [{"U": d.first, "u": d.last, "handed": d.handed, "payload": d.payload.decode()} for d in found]
-        return {"total": self.total, "forgotten": self.total - len(self._held), "diffs": rows}
+        """As JSON: at most `limit` diffs with u from `from_id` on, and the numbers of all diffs and of dropped ones."""
+        diffs = [diff for diff in self._records if diff.last >= from_id][:limit]
+        rows = [{"U": d.first, "u": d.last, "handed": d.deliveries, "payload": d.payload.decode()} for d in diffs]
+        return {"total": self.total, "forgotten": self.total - len(self._records), "diffs": rows}

@@ -1,1 +1,1 @@
-"""The simulated venue: its history, what it answers and how Binance words it."""
+"""The simulated venue: its history, its REST answers, and their JSON in Binance's format."""

@@ -1,5 +1,5 @@
 """
-Many depth diffs as one: what the slower of the two depth streams sends.
+Merges depth diffs: one diff per second for the slower of the two depth streams.
 """
 
 import numpy as np
@@ -10,10 +10,10 @@ from simulators.exchange.market.engine import DepthDiff
 
 class DepthMerger:
     """
-    Collects the diffs of `span` steps and hands out their sum.
+    Merges the diffs of `span` steps into one.
 
     Args:
-        span: how many steps one merged diff covers; 10 steps of 100 ms make a second.
+        span: number of steps per merged diff; 10 steps of 100 ms are a second.
     """
 
     def __init__(self, span: int = 10) -> None:
@@ -24,7 +24,7 @@ class DepthMerger:
         self._asks: dict[int, int] = {}
 
     def add(self, diff: DepthDiff) -> DepthDiff | None:
-        """Take a step's diff; every `span` steps the merged diff, or None where nothing changed in them."""
+        """Add the diff of a step; returns the merged diff at every `span`-th step, else None; None without changes."""
         self._steps += 1
         if diff.last_update_id >= diff.first_update_id:
             self._first = diff.first_update_id if self._first is None else self._first
@@ -38,11 +38,11 @@ class DepthMerger:
         first, self._first, self._steps = self._first, None, 0
         if first is None:
             return None
-        merged = DepthDiff(first, last_update_id, _sorted(self._bids, falling=True), _sorted(self._asks))
+        diff = DepthDiff(first, last_update_id, _to_arrays(self._bids, falling=True), _to_arrays(self._asks))
         self._bids, self._asks = {}, {}
-        return merged
+        return diff
 
 
-def _sorted(levels: dict[int, int], falling: bool = False) -> tuple[I64, I64]:
+def _to_arrays(levels: dict[int, int], falling: bool = False) -> tuple[I64, I64]:
     prices = sorted(levels, reverse=falling)
     return np.array(prices, np.int64), np.array([levels[price] for price in prices], np.int64)

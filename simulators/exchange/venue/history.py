@@ -1,5 +1,5 @@
 """
-The aggTrades before the exchange opened: a random walk without a book, made at once, ending where the engine starts.
+The aggTrades before the exchange opens: a random walk without a book that ends at the start price of the engine.
 """
 
 from math import sqrt
@@ -13,7 +13,7 @@ from simulators.exchange.market.parameters import MarketParameters
 from simulators.exchange.market.trades import FIELDS, Trades, no_trades
 
 _MILLISECOND_NS = 1_000_000
-_LEVELS_AN_ORDER = 1.5
+_LEVELS_PER_ORDER = 1.5
 _MOVE_CHANCE = 0.4
 _ACTIVITY_SPAN_ORDERS = 400
 _ACTIVITY_SPREAD = 0.6
@@ -21,21 +21,21 @@ _ACTIVITY_SPREAD = 0.6
 
 def make_history(parameters: MarketParameters, rng: np.random.Generator, start_ns: int, hours: float) -> Trades:
     """
-    The aggTrades of the hours before a start.
+    Generate the aggTrades of the hours before a start.
 
     Args:
-        parameters: the market; the last id is one below its first agg id, and so for trade ids.
-        rng: a seeded generator of the history's own.
-        start_ns: when the engine takes over, ns UTC; every trade is earlier.
-        hours: how far back; none for 0.
+        parameters: the market; agg ids end one below its first agg id, trade ids one below its first trade id.
+        rng: a seeded generator that nothing else uses.
+        start_ns: when the engine starts, ns UTC; every trade is earlier.
+        hours: length of the history; 0 gives no trades.
 
     Raises:
-        ParameterError: more trades than there are ids below the first.
+        ParameterError: there are more trades than ids below the first.
     """
-    orders = int(hours * HOUR_NS / 1e9 * parameters.history_trades_per_second / _LEVELS_AN_ORDER)
+    orders = int(hours * HOUR_NS / 1e9 * parameters.history_trades_per_second / _LEVELS_PER_ORDER)
     if orders <= 0:
         return no_trades()
-    levels = np.minimum(rng.geometric(1.0 / _LEVELS_AN_ORDER, orders), 16)
+    levels = np.minimum(rng.geometric(1.0 / _LEVELS_PER_ORDER, orders), 16)
     time_ns = _order_times(rng, orders, start_ns, int(hours * HOUR_NS))
     selling = rng.random(orders) < 0.5
     fair = _fair_ticks(parameters, rng, time_ns)
@@ -50,12 +50,12 @@ def _order_times(rng: np.random.Generator, orders: int, start_ns: int, span_ns: 
     knots = orders // _ACTIVITY_SPAN_ORDERS + 2
     activity = np.exp(_ACTIVITY_SPREAD * rng.standard_normal(knots))
     pace = np.interp(np.arange(orders) / _ACTIVITY_SPAN_ORDERS, np.arange(knots), activity)
-    elapsed = np.cumsum(rng.standard_exponential(orders) * pace)
-    ends = elapsed[-1] + 1e-9 + pace[-1]
-    time_ns = start_ns - span_ns + (elapsed / ends * span_ns).astype(np.int64)
+    offsets = np.cumsum(rng.standard_exponential(orders) * pace)
+    ends = offsets[-1] + 1e-9 + pace[-1]
+    time_ns = start_ns - span_ns + (offsets / ends * span_ns).astype(np.int64)
     time_ns = np.minimum(time_ns, start_ns - _MILLISECOND_NS)
-    whole: I64 = time_ns - time_ns % _MILLISECOND_NS
-    return whole
+    milliseconds_ns: I64 = time_ns - time_ns % _MILLISECOND_NS
+    return milliseconds_ns
 
 
 def _fair_ticks(parameters: MarketParameters, rng: np.random.Generator, time_ns: I64) -> I64:
@@ -76,8 +76,8 @@ def _sweep_offsets(parameters: MarketParameters, rng: np.random.Generator, level
     gaps[firsts] = 0
     run = np.cumsum(gaps)
     offsets = run - np.repeat(run[firsts], levels)
-    signed: I64 = np.where(np.repeat(selling, levels), -offsets, offsets).astype(np.int64)
-    return signed
+    ticks: I64 = np.where(np.repeat(selling, levels), -offsets, offsets).astype(np.int64)
+    return ticks
 
 
 def _columns(parameters: MarketParameters, rng: np.random.Generator, tick: I64, time_ns: I64, selling: I64) -> Trades:

@@ -1,5 +1,5 @@
 """
-The ledger: every aggTrade the exchange really made, by agg id, from the history through the last step.
+The ledger: every aggTrade of the exchange by agg id, from the history to the last step.
 """
 
 from typing import Literal
@@ -9,7 +9,7 @@ import numpy as np
 from market.arrays import I64
 from simulators.exchange.market.trades import FIELDS, TIME, Trades, join_trades, no_trades
 
-_CHUNK = 65_536
+_BLOCK = 65_536  # columns; bounds what one block allocates at once
 
 
 class Ledger:
@@ -30,12 +30,12 @@ class Ledger:
 
     @property
     def first_agg_id(self) -> int:
-        """The id of the first aggTrade, whether it is there yet or not."""
+        """The id of the first aggTrade, also before it is appended."""
         return self._first
 
     @property
     def next_agg_id(self) -> int:
-        """The id the next aggTrade must carry."""
+        """The id that the next aggTrade must have."""
         return self._first + self._count
 
     def append(self, trades: Trades) -> None:
@@ -50,38 +50,45 @@ class Ledger:
         ids = trades.agg_id
         if int(ids[0]) != self.next_agg_id or int(ids[-1]) != self.next_agg_id + len(trades) - 1:
             raise ValueError(f"the ledger expects agg id {self.next_agg_id}, not {ids[0]}..{ids[-1]}")
-        done = 0
-        while done < len(trades):
-            at = self._count % _CHUNK
-            if at == 0:
-                self._blocks.append(np.empty((FIELDS, _CHUNK), np.int64))
-            size = min(_CHUNK - at, len(trades) - done)
-            self._blocks[-1][:, at : at + size] = trades.columns[:, done : done + size]
+        start = 0
+        while start < len(trades):
+            offset = self._count % _BLOCK
+            if offset == 0:
+                self._blocks.append(np.empty((FIELDS, _BLOCK), np.int64))
+            size = min(_BLOCK - offset, len(trades) - start)
+            self._blocks[-1][:, offset : offset + size] = trades.columns[:, start : start + size]
             self._count += size
-            done += size
+            start += size
 
-    def range(self, from_agg_id: int, limit: int) -> Trades:
-        """At most `limit` aggTrades from an id on; from the first one held where the id is older."""
+    def select_by_id(self, from_agg_id: int, limit: int) -> Trades:
+        """At most `limit` aggTrades from an id on; from the oldest one where the id is older."""
         return self._cut(max(0, from_agg_id - self._first), limit)
 
-    def since(self, time_ns: int, end_ns: int | None, limit: int) -> Trades:
-        """At most `limit` aggTrades with a time from `time_ns` to `end_ns`, both included, oldest first."""
+    def select_by_time(self, time_ns: int, end_ns: int | None, limit: int) -> Trades:
+        """
+        The first aggTrades of a range of times, oldest first.
+
+        Args:
+            time_ns: its beginning, ns UTC, included.
+            end_ns: its end, ns UTC, included; None for no end.
+            limit: number of trades, at most.
+        """
         start = self._position(time_ns, "left")
         stop = self._count if end_ns is None else self._position(end_ns, "right")
         return self._cut(start, min(limit, max(0, stop - start)))
 
-    def until(self, end_ns: int, limit: int) -> Trades:
-        """The last `limit` aggTrades with a time up to `end_ns`, that moment included, oldest first."""
+    def select_until(self, end_ns: int, limit: int) -> Trades:
+        """The last `limit` aggTrades with a time up to and including `end_ns`, oldest first."""
         stop = self._position(end_ns, "right")
         start = max(0, stop - limit)
         return self._cut(start, stop - start)
 
-    def latest(self, limit: int) -> Trades:
+    def select_latest(self, limit: int) -> Trades:
         """The last `limit` aggTrades, oldest first."""
         return self._cut(max(0, self._count - limit), limit)
 
     def dump(self) -> Trades:
-        """All of it, as one copy."""
+        """All aggTrades, as one copy."""
         return self._cut(0, self._count)
 
     def _cut(self, start: int, limit: int) -> Trades:
@@ -89,17 +96,17 @@ class Ledger:
         if start >= stop:
             return no_trades()
         parts = []
-        for block in range(start // _CHUNK, (stop - 1) // _CHUNK + 1):
-            low, high = max(start - block * _CHUNK, 0), min(stop - block * _CHUNK, _CHUNK)
+        for block in range(start // _BLOCK, (stop - 1) // _BLOCK + 1):
+            low, high = max(start - block * _BLOCK, 0), min(stop - block * _BLOCK, _BLOCK)
             parts.append(Trades(self._blocks[block][:, low:high]))
         return join_trades(parts)
 
     def _position(self, time_ns: int, side: Literal["left", "right"]) -> int:
-        # Blocks are few (one a day or so): walk back from the newest, which is what is asked for most.
+        # Blocks are few (one a day or so): walk back from the newest, which most requests ask for.
         for block in range(len(self._blocks) - 1, -1, -1):
-            used = min(_CHUNK, self._count - block * _CHUNK)
-            times = self._blocks[block][TIME, :used]
+            count = min(_BLOCK, self._count - block * _BLOCK)
+            times = self._blocks[block][TIME, :count]
             first = int(times[0])
             if first < time_ns or (first == time_ns and side == "right"):
-                return block * _CHUNK + int(np.searchsorted(times, time_ns, side))
+                return block * _BLOCK + int(np.searchsorted(times, time_ns, side))
         return 0

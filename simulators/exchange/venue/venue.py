@@ -1,5 +1,5 @@
 """
-The market with its memory: engine, history and ledger as one thing that can be stepped and asked.
+A market with its memory: engine, history and ledger together.
 """
 
 import numpy as np
@@ -14,13 +14,13 @@ from simulators.exchange.venue.queries import AggTradesQuery
 
 class Venue:
     """
-    A market that remembers everything it traded.
+    A market that remembers all its trades.
 
     Args:
         parameters: the market.
-        seed: of the history and of the engine, which draw from generators of their own.
-        start_ns: when the engine takes over from the history, ns UTC.
-        history_hours: how far back the ledger reaches.
+        seed: of the history and of the engine, which use separate generators.
+        start_ns: where the history ends and the engine starts, ns UTC.
+        history_hours: length of the history.
     """
 
     def __init__(self, parameters: MarketParameters, seed: int, start_ns: int, history_hours: float) -> None:
@@ -31,7 +31,7 @@ class Venue:
         self.ledger.append(history)
 
     def step(self, now_ns: int, shift_ns: int = 0) -> Step:
-        """Make 100 ms of market that end at `now_ns`, stamped so much later; write its trades into the ledger."""
+        """Make 100 ms of market that end at `now_ns`, all stamps `shift_ns` later; add the trades to the ledger."""
         step = self.engine.step(now_ns)
         if shift_ns:
             columns = step.trades.columns.copy()
@@ -41,16 +41,16 @@ class Venue:
         return step
 
     def find(self, query: AggTradesQuery) -> Trades:
-        """The aggTrades a request asks for, oldest first."""
+        """The aggTrades of a query, oldest first."""
         if query.from_id is not None:
-            return self.ledger.range(query.from_id, query.limit)
+            return self.ledger.select_by_id(query.from_id, query.limit)
         if query.start_ns is not None:
-            return self.ledger.since(query.start_ns, query.end_ns, query.limit)
+            return self.ledger.select_by_time(query.start_ns, query.end_ns, query.limit)
         if query.end_ns is not None:
-            return self.ledger.until(query.end_ns, query.limit)
-        return self.ledger.latest(query.limit)
+            return self.ledger.select_until(query.end_ns, query.limit)
+        return self.ledger.select_latest(query.limit)
 
 
 def warm_up(parameters: MarketParameters) -> None:
-    """Have the hot loop compiled, so that a market's first step does not wait for it."""
+    """Compile the hot loop, so that the first step of a market does not wait for it."""
     MarketEngine(parameters, np.random.default_rng(0), 0).run(1)

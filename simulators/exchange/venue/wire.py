@@ -1,5 +1,6 @@
 """
-What the exchange says, as Binance's exact JSON bytes (binance-spot-api-docs: web-socket-streams.md, rest-api.md).
+The messages and bodies of the exchange, as Binance's exact JSON (binance-spot-api-docs: web-socket-streams.md,
+rest-api.md).
 """
 
 import json
@@ -15,8 +16,8 @@ from simulators.exchange.market.trades import Trades
 _MILLISECOND_NS = 1_000_000
 
 
-class Listed(Protocol):
-    """What exchangeInfo lists: a symbol and its grid, 1e-8."""
+class SymbolInfo(Protocol):
+    """A symbol and its grid, as exchangeInfo lists them."""
 
     @property
     def symbol(self) -> str:
@@ -31,14 +32,26 @@ class Listed(Protocol):
         """Step of quantities, 1e-8 base."""
 
 
-def decimal(value_e8: int) -> str:
-    """A count of 1e-8 with all its eight decimals: 100000.25000000."""
-    whole, rest = divmod(value_e8, ONE_E8)
-    return f"{whole}.{rest:08d}"
+def format_decimal(value_e8: int) -> str:
+    """
+    A number in units of 1e-8 as text with eight decimals.
+
+    >>> format_decimal(100_000_25000000)
+    '100000.25000000'
+    """
+    integer, fraction = divmod(value_e8, ONE_E8)
+    return f"{integer}.{fraction:08d}"
 
 
 def agg_trade_events(symbol: str, event_ms: int, trades: Trades) -> list[bytes]:
-    """One `aggTrade` stream message for each aggTrade."""
+    """
+    One `aggTrade` stream message per aggTrade.
+
+    Args:
+        symbol: in upper case.
+        event_ms: the time of the event E, milliseconds UTC.
+        trades: n aggTrades, with public ids.
+    """
     head = f'{{"e":"aggTrade","E":{event_ms},"s":"{symbol}",'
     return [f"{head}{fields}}}".encode() for fields in _trade_fields(trades)]
 
@@ -49,18 +62,32 @@ def agg_trade_rows(trades: Trades) -> bytes:
 
 
 def depth_update(symbol: str, event_ms: int, diff: DepthDiff) -> bytes:
-    """A `depthUpdate` stream message."""
+    """
+    A `depthUpdate` stream message.
+
+    Args:
+        symbol: in upper case.
+        event_ms: the time of the event E, milliseconds UTC.
+        diff: the changed levels, with public ids.
+    """
     head = f'{{"e":"depthUpdate","E":{event_ms},"s":"{symbol}","U":{diff.first_update_id},"u":{diff.last_update_id},'
     return f'{head}"b":{_levels(*diff.bids)},"a":{_levels(*diff.asks)}}}'.encode()
 
 
 def depth_body(last_update_id: int, bids: tuple[I64, I64], asks: tuple[I64, I64]) -> bytes:
-    """The body of `GET /api/v3/depth`."""
+    """
+    The body of `GET /api/v3/depth`.
+
+    Args:
+        last_update_id: a public id.
+        bids: prices and quantities (1e-8), highest price first.
+        asks: the same, lowest price first.
+    """
     return f'{{"lastUpdateId":{last_update_id},"bids":{_levels(*bids)},"asks":{_levels(*asks)}}}'.encode()
 
 
-def in_stream(stream: str, payload: bytes) -> bytes:
-    """A message as a combined connection gets it."""
+def wrap_in_stream(stream: str, payload: bytes) -> bytes:
+    """A message wrapped with the name of its stream, for combined connections."""
     return b'{"stream":"' + stream.encode() + b'","data":' + payload + b"}"
 
 
@@ -79,8 +106,15 @@ def error_body(code: int, message: str) -> bytes:
     return _compact({"code": code, "msg": message})
 
 
-def exchange_info(listed: Iterable[tuple[Listed, str]], now_ms: int, weight_limit: int) -> bytes:
-    """The body of `GET /api/v3/exchangeInfo`; what is listed is each symbol and its status."""
+def exchange_info(symbols: Iterable[tuple[SymbolInfo, str]], now_ms: int, weight_limit: int) -> bytes:
+    """
+    The body of `GET /api/v3/exchangeInfo`.
+
+    Args:
+        symbols: each symbol with its trading status.
+        now_ms: the exchange's time, milliseconds UTC.
+        weight_limit: request weight per minute.
+    """
     limits = [
         {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": weight_limit},
         {"rateLimitType": "RAW_REQUESTS", "interval": "MINUTE", "intervalNum": 5, "limit": 300_000},
@@ -91,15 +125,15 @@ def exchange_info(listed: Iterable[tuple[Listed, str]], now_ms: int, weight_limi
             "serverTime": now_ms,
             "rateLimits": limits,
             "exchangeFilters": [],
-            "symbols": [_symbol(each, status) for each, status in listed],
+            "symbols": [_symbol(info, status) for info, status in symbols],
         }
     )
 
 
-def _symbol(listed: Listed, status: str) -> dict[str, Any]:
-    base, quote = split_symbol(listed.symbol)
+def _symbol(info: SymbolInfo, status: str) -> dict[str, Any]:
+    base, quote = split_symbol(info.symbol)
     return {
-        "symbol": listed.symbol,
+        "symbol": info.symbol,
         "status": status,
         "baseAsset": base,
         "baseAssetPrecision": 8,
@@ -109,14 +143,14 @@ def _symbol(listed: Listed, status: str) -> dict[str, Any]:
         "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET"],
         "isSpotTradingAllowed": True,
         "isMarginTradingAllowed": False,
-        "filters": _filters(listed),
+        "filters": _filters(info),
         "permissions": [],
         "permissionSets": [["SPOT"]],
     }
 
 
-def _filters(listed: Listed) -> list[dict[str, Any]]:
-    tick, step = decimal(listed.tick_size_e8), decimal(listed.step_size_e8)
+def _filters(info: SymbolInfo) -> list[dict[str, Any]]:
+    tick, step = format_decimal(info.tick_size_e8), format_decimal(info.step_size_e8)
     return [
         {"filterType": "PRICE_FILTER", "minPrice": tick, "maxPrice": "1000000.00000000", "tickSize": tick},
         {"filterType": "LOT_SIZE", "minQty": step, "maxQty": "9000.00000000", "stepSize": step},
@@ -134,14 +168,16 @@ def _filters(listed: Listed) -> list[dict[str, Any]]:
 def _trade_fields(trades: Trades) -> Iterator[str]:
     for agg_id, price, quantity, first, last, time_ns, maker in trades.columns.T.tolist():
         yield (
-            f'"a":{agg_id},"p":"{decimal(price)}","q":"{decimal(quantity)}","f":{first},"l":{last},'
+            f'"a":{agg_id},"p":"{format_decimal(price)}","q":"{format_decimal(quantity)}","f":{first},"l":{last},'
             f'"T":{time_ns // _MILLISECOND_NS},"m":{"true" if maker else "false"},"M":true'
         )
 
 
 def _levels(price_e8: I64, quantity_e8: I64) -> str:
     rows = zip(price_e8.tolist(), quantity_e8.tolist(), strict=True)
-    return "[" + ",".join([f'["{decimal(price)}","{decimal(quantity)}"]' for price, quantity in rows]) + "]"
+    return (
+        "[" + ",".join([f'["{format_decimal(price)}","{format_decimal(quantity)}"]' for price, quantity in rows]) + "]"
+    )
 
 
 def _compact(value: Any) -> bytes:

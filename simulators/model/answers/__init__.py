@@ -1,1 +1,1 @@
-"""What the simulated model answers, sound or unsound."""
+"""The answers of the simulated model, valid or with faults."""

@@ -1,5 +1,5 @@
 """
-Decisions gone wrong: each fault as a change of a sound decision.
+The faults of the stage `decision`: each changes a valid decision.
 """
 
 import json
@@ -8,39 +8,39 @@ from dataclasses import replace
 from typing import Any
 
 from simulators.model.answers.drafts import Draft
-from simulators.model.script import Struck
+from simulators.model.script import TriggeredFault
 
 Decision = dict[str, Any]
 
 _ENDS = ("low", "high")
 
-_DEAR = 1_000.0
-_SOME_ZONE: Decision = {
+_EXPENSIVE = 1_000.0  # from this price on cents are precise enough
+_DEFAULT_ZONE: Decision = {
     "side": "buy", "low": "100", "high": "101", "weight": 1.0, "evidence": ["Z0"], "reason": "Z0",
 }  # fmt: skip
 
 
-def spoil_decision(draft: Draft, struck: Sequence[Struck]) -> Draft:
-    """A draft whose decision has the faults of that stage, one on top of the other."""
-    faults = [_FAULTS[each.fault.name] for each in struck if each.fault.stage == "decision"]
-    if not faults:
+def corrupt_decision(draft: Draft, faults: Sequence[TriggeredFault]) -> Draft:
+    """Apply the faults of the stage `decision`, one after the other, to the decision in a draft's content."""
+    changes = [_FAULTS[fault.name] for fault in faults if fault.definition.stage == "decision"]
+    if not changes:
         return draft
     decision: Decision = json.loads(draft.content)
-    for fault in faults:
-        decision = fault(decision)
+    for change in changes:
+        decision = change(decision)
     return replace(draft, content=json.dumps(decision, ensure_ascii=False, indent=1))
 
 
-def _in_first_zone(change: Callable[[Decision], Decision]) -> Callable[[Decision], Decision]:
-    """A change of the first zone; a decision without any is given one first, so that the fault shows."""
+def _on_first_zone(change: Callable[[Decision], Decision]) -> Callable[[Decision], Decision]:
+    """A change of the first zone; a decision without zones gets one first, so that the fault is visible."""
 
-    def changed(decision: Decision) -> Decision:
-        first, *others = decision.get("zones") or [_SOME_ZONE]
+    def apply(decision: Decision) -> Decision:
+        first, *others = decision.get("zones") or [_DEFAULT_ZONE]
         stance = "bid_only" if decision.get("stance") == "stand_aside" else decision.get("stance")
-        kept = {**decision, "stance": stance} if "stance" in decision else decision
-        return {**kept, "zones": [{**first, **change(first)}, *others]}
+        base = {**decision, "stance": stance} if "stance" in decision else decision
+        return {**base, "zones": [{**first, **change(first)}, *others]}
 
-    return changed
+    return apply
 
 
 def _number(value: Any) -> float:
@@ -50,13 +50,13 @@ def _number(value: Any) -> float:
         return 100.0
 
 
-def _above(value: float) -> float:
+def _raise_price(value: float) -> float:
     return value + min(1.0, value / 100)
 
 
 def _price(value: float) -> str:
-    """With cents, and as many decimals more as a cheap coin needs."""
-    return f"{value:.2f}" if value >= _DEAR else f"{value:.8f}"
+    """A price as text: with cents, or with eight decimals where it is low."""
+    return f"{value:.2f}" if value >= _EXPENSIVE else f"{value:.8f}"
 
 
 def _other_stance(decision: Decision) -> Decision:
@@ -73,22 +73,22 @@ def _stale_reference(decision: Decision) -> Decision:
 
 
 _FAULTS: Mapping[str, Callable[[Decision], Decision]] = {
-    "off_grid_price": _in_first_zone(lambda zone: {"low": f"{zone['low']}{'' if '.' in zone['low'] else '.00'}005"}),
-    "invented_level": _in_first_zone(
+    "off_grid_price": _on_first_zone(lambda zone: {"low": f"{zone['low']}{'' if '.' in zone['low'] else '.00'}005"}),
+    "invented_level": _on_first_zone(
         lambda zone: {end: _price(_number(zone[end]) * (0.9 if zone["side"] == "buy" else 1.1)) for end in _ENDS}
     ),
-    "wrong_side": _in_first_zone(lambda zone: {"side": "sell" if zone["side"] == "buy" else "buy"}),
-    "weights_off": _in_first_zone(lambda zone: {"weight": round(zone["weight"] + 0.5, 4)}),
-    "negative_weight": _in_first_zone(lambda zone: {"weight": -zone["weight"]}),
-    "text_weight": _in_first_zone(lambda zone: {"weight": "most"}),
-    "nan_price": _in_first_zone(lambda zone: {"low": float("nan")}),
-    "negative_price": _in_first_zone(lambda zone: {"low": f"-{zone['low']}"}),
-    "inverted_zone": _in_first_zone(lambda zone: {"low": _price(_above(_number(zone["high"])))}),
+    "wrong_side": _on_first_zone(lambda zone: {"side": "sell" if zone["side"] == "buy" else "buy"}),
+    "weights_off": _on_first_zone(lambda zone: {"weight": round(zone["weight"] + 0.5, 4)}),
+    "negative_weight": _on_first_zone(lambda zone: {"weight": -zone["weight"]}),
+    "text_weight": _on_first_zone(lambda zone: {"weight": "most"}),
+    "nan_price": _on_first_zone(lambda zone: {"low": float("nan")}),
+    "negative_price": _on_first_zone(lambda zone: {"low": f"-{zone['low']}"}),
+    "inverted_zone": _on_first_zone(lambda zone: {"low": _price(_raise_price(_number(zone["high"])))}),
     "stale_reference": _stale_reference,
     "extra_fields": _extra_fields,
     "missing_field": lambda decision: {key: value for key, value in decision.items() if key != "stance"},
-    "unknown_evidence": _in_first_zone(lambda zone: {"evidence": ["Z99", "Wb77"]}),
-    "no_evidence": _in_first_zone(lambda zone: {"evidence": []}),
+    "unknown_evidence": _on_first_zone(lambda zone: {"evidence": ["Z99", "Wb77"]}),
+    "no_evidence": _on_first_zone(lambda zone: {"evidence": []}),
     "other_stance": _other_stance,
     "empty_decision": lambda decision: {},
 }

@@ -1,5 +1,5 @@
 """
-Messages gone wrong: each fault as a change of what the model was about to say.
+The faults of the stage `draft`: each changes the message of a reply.
 """
 
 import json
@@ -9,37 +9,37 @@ from typing import Any
 
 from agents.llm.conversation.tools import TOOLS
 from simulators.model.answers.drafts import Draft, ToolCall
-from simulators.model.script import Struck
+from simulators.model.script import TriggeredFault
 
 
-def spoil_draft(draft: Draft, struck: Sequence[Struck]) -> Draft:
-    """A draft with the faults of that stage, one on top of the other."""
-    for each in struck:
-        if each.fault.stage == "draft":
-            draft = _FAULTS[each.fault.name](draft)
+def corrupt_draft(draft: Draft, faults: Sequence[TriggeredFault]) -> Draft:
+    """Apply the faults of the stage `draft`, one after the other, to a draft."""
+    for fault in faults:
+        if fault.definition.stage == "draft":
+            draft = _FAULTS[fault.name](draft)
     return draft
 
 
-def _prose_around(draft: Draft) -> Draft:
+def _add_prose(draft: Draft) -> Draft:
     return replace(draft, content=f"Here is my decision for this minute:\n\n{draft.content}\n\nGood luck with it!")
 
 
-def _fenced(draft: Draft) -> Draft:
+def _add_fence(draft: Draft) -> Draft:
     return replace(draft, content=f"```json\n{draft.content}\n```")
 
 
 def _cut_in_half(finish: str) -> Callable[[Draft], Draft]:
-    def cut(draft: Draft) -> Draft:
-        *whole, last = draft.calls or (None,)
-        calls = [call for call in whole if call is not None]
+    def apply(draft: Draft) -> Draft:
+        *others, last = draft.calls or (None,)
+        calls = [call for call in others if call is not None]
         if last is not None:
-            calls.append(replace(last, arguments=_half(last.arguments)))
-        return replace(draft, content=_half(draft.content), calls=tuple(calls), finish=finish)
+            calls.append(replace(last, arguments=_first_half(last.arguments)))
+        return replace(draft, content=_first_half(draft.content), calls=tuple(calls), finish=finish)
 
-    return cut
+    return apply
 
 
-def _half(text: str) -> str:
+def _first_half(text: str) -> str:
     return text[: len(text) // 2]
 
 
@@ -48,27 +48,27 @@ def _calls_as_tokens(draft: Draft) -> Draft:
         f"<｜tool▁call▁begin｜>function<｜tool▁sep｜>{call.name}\n```json\n{call.arguments}\n```<｜tool▁call▁end｜>"
         for call in draft.calls
     )
-    return _as_text(draft, f"<｜tool▁calls▁begin｜>{calls}<｜tool▁calls▁end｜>")
+    return _replace_by_text(draft, f"<｜tool▁calls▁begin｜>{calls}<｜tool▁calls▁end｜>")
 
 
 def _calls_as_json(draft: Draft) -> Draft:
-    calls = [{"name": call.name, "arguments": _read(call.arguments)} for call in draft.calls]
-    return _as_text(draft, f"```json\n{json.dumps({'tool_calls': calls}, ensure_ascii=False)}\n```")
+    calls = [{"name": call.name, "arguments": _parse(call.arguments)} for call in draft.calls]
+    return _replace_by_text(draft, f"```json\n{json.dumps({'tool_calls': calls}, ensure_ascii=False)}\n```")
 
 
-def _read(arguments: str) -> Any:
-    """Arguments as JSON, or as the text they are where an earlier fault has cut them."""
+def _parse(arguments: str) -> Any:
+    """Arguments as JSON; as the text itself where an earlier fault has cut them."""
     try:
         return json.loads(arguments)
     except json.JSONDecodeError:
         return arguments
 
 
-def _as_text(draft: Draft, content: str) -> Draft:
+def _replace_by_text(draft: Draft, content: str) -> Draft:
     return replace(draft, content=content, calls=(), finish="stop")
 
 
-def _with_arguments(draft: Draft, arguments: str) -> Draft:
+def _set_arguments(draft: Draft, arguments: str) -> Draft:
     return replace(draft, calls=tuple(replace(call, arguments=arguments) for call in draft.calls))
 
 
@@ -81,8 +81,8 @@ def _same_tool_twice(draft: Draft) -> Draft:
 
 
 def _second_tool(draft: Draft) -> Draft:
-    called = {call.name for call in draft.calls}
-    other = next((name for name in TOOLS if name not in called), TOOLS[0])
+    names = {call.name for call in draft.calls}
+    other = next((name for name in TOOLS if name not in names), TOOLS[0])
     arguments = draft.calls[0].arguments if draft.calls else "{}"
     return replace(draft, calls=(*draft.calls, ToolCall(other, arguments)))
 
@@ -92,21 +92,21 @@ def _answer_in_reasoning(draft: Draft) -> Draft:
 
 
 _FAULTS: Mapping[str, Callable[[Draft], Draft]] = {
-    "prose_around": _prose_around,
-    "fenced": _fenced,
+    "prose_around": _add_prose,
+    "fenced": _add_fence,
     "calls_as_tokens": _calls_as_tokens,
     "calls_as_json_text": _calls_as_json,
-    "bad_arguments": lambda draft: _with_arguments(draft, '{"symbol": "BTC'),
-    "arguments_off_schema": lambda draft: _with_arguments(draft, '{"symbol": 7, "depth": "all"}'),
+    "bad_arguments": lambda draft: _set_arguments(draft, '{"symbol": "BTC'),
+    "arguments_off_schema": lambda draft: _set_arguments(draft, '{"symbol": 7, "depth": "all"}'),
     "unknown_tool": _unknown_tool,
     "same_tool_twice": _same_tool_twice,
     "second_tool": _second_tool,
-    "no_tool_call": lambda draft: _as_text(draft, "I can answer this without looking anything up."),
+    "no_tool_call": lambda draft: _replace_by_text(draft, "I can answer this without looking anything up."),
     "no_reasoning": lambda draft: replace(draft, reasoning=None),
     "answer_in_reasoning": _answer_in_reasoning,
     "length": _cut_in_half("length"),
     "aborted": _cut_in_half("aborted"),
     "insufficient_system_resource": _cut_in_half("insufficient_system_resource"),
-    "blank_content": lambda draft: _as_text(draft, "   \n  "),
+    "blank_content": lambda draft: _replace_by_text(draft, "   \n  "),
     "content_filter": lambda draft: replace(draft, content="", calls=(), finish="content_filter"),
 }

@@ -14,8 +14,8 @@ from simulators.model.situation import Language
 Side = Literal["buy", "sell"]
 
 _SIDES: tuple[Side, Side] = ("buy", "sell")
-_PARTS = 10_000
-_CITED = 3
+_PARTS = 10_000  # weights are whole ten-thousandths
+_MAX_CITED = 3  # pieces of evidence that a zone cites besides its candidate
 _WORDS: Mapping[Language, Mapping[str, str]] = {
     "en": {
         "front": "near half of {id} around {price}, strength {strength}",
@@ -44,39 +44,41 @@ class _Candidate:
     strength: float
 
 
-def decide(shown: Mapping[str, Any], style: Style, language: Language) -> dict[str, Any]:
+def decide(material: Mapping[str, Any], style: Style, language: Language) -> dict[str, Any]:
     """
-    A decision.
+    The decision over the strongest candidates.
 
     Args:
-        shown: `reference` and `candidates` as the decision agent is shown them; `mid`, `tick_size` and `evidence` if
-            there.
+        material: the JSON that the decision agent reads: `reference` and `candidates`, and `mid`, `tick_size` and
+            `evidence` where it has them.
+        style: which part of a candidate a zone takes, and the number of zones.
+        language: of the reasons.
 
     Returns:
-        Its JSON. Prices on the grid, inside the candidate they cite and on their side of reference and mid; weights in
-        whole ten-thousandths that sum to one.
+        The decision's JSON. Prices lie on the grid, inside the candidate they cite and on their side of reference and
+        mid; weights are whole ten-thousandths and sum to one.
     """
-    words, reference = _WORDS[language], shown.get("reference")
+    words, reference = _WORDS[language], material.get("reference")
     reference_e8 = _price(reference)
-    found = [] if reference_e8 is None else _candidates(shown, reference_e8)
-    picked = [c for side in _SIDES for c in _best(found, side, style.zones_a_side)]
-    if not picked:
+    candidates = [] if reference_e8 is None else _candidates(material, reference_e8)
+    selection = [c for side in _SIDES for c in _best(candidates, side, style.zones_per_side)]
+    if not selection:
         return {"reference": reference, "stance": "stand_aside", "reason": words["none"], "zones": []}
     zones = [
-        _zone(candidate, weight, style, shown, words)
-        for candidate, weight in zip(picked, _weights([c.strength for c in picked]), strict=True)
+        _zone(candidate, weight, style, material, words)
+        for candidate, weight in zip(selection, _weights([c.strength for c in selection]), strict=True)
     ]
-    sides = {c.side for c in picked}
+    sides = {c.side for c in selection}
     stance = "two_sided" if len(sides) == 2 else "bid_only" if "buy" in sides else "ask_only"
-    reason = words["some"].format(ids=", ".join(f"{c.id} {c.price}" for c in picked))
+    reason = words["some"].format(ids=", ".join(f"{c.id} {c.price}" for c in selection))
     return {"reference": reference, "stance": stance, "reason": reason, "zones": zones}
 
 
-def _candidates(shown: Mapping[str, Any], reference: int) -> list[_Candidate]:
-    tick, found = _tick(shown), []
-    mid = _price(shown.get("mid")) or reference
+def _candidates(material: Mapping[str, Any], reference: int) -> list[_Candidate]:
+    tick, candidates = _tick(material), []
+    mid = _price(material.get("mid")) or reference
     below, above = min(reference, mid), max(reference, mid)
-    for zone in shown["candidates"]:
+    for zone in material["candidates"]:
         if not isinstance(zone, dict) or not isinstance(zone.get("id"), str):
             continue
         low, high = _price(zone.get("low")), _price(zone.get("high"))
@@ -90,17 +92,19 @@ def _candidates(shown: Mapping[str, Any], reference: int) -> list[_Candidate]:
         else:
             low = max(low, above // tick * tick + tick)
         if low <= high:
-            found.append(_Candidate(zone["id"], side, low, high, str(zone["price"]), _number(zone.get("strength"))))
-    return found
+            candidates.append(
+                _Candidate(zone["id"], side, low, high, str(zone["price"]), _number(zone.get("strength")))
+            )
+    return candidates
 
 
-def _best(found: Sequence[_Candidate], side: Side, most: int) -> list[_Candidate]:
-    """The strongest of a side that share an edge at most."""
-    picked: list[_Candidate] = []
-    for each in sorted((c for c in found if c.side == side), key=lambda c: -c.strength):
-        if len(picked) < most and not any(_overlap(each, other) for other in picked):
-            picked.append(each)
-    return picked
+def _best(candidates: Sequence[_Candidate], side: Side, limit: int) -> list[_Candidate]:
+    """The strongest candidates of a side that do not overlap; they may share an edge."""
+    selection: list[_Candidate] = []
+    for candidate in sorted((c for c in candidates if c.side == side), key=lambda c: -c.strength):
+        if len(selection) < limit and not any(_overlap(candidate, other) for other in selection):
+            selection.append(candidate)
+    return selection
 
 
 def _overlap(one: _Candidate, other: _Candidate) -> bool:
@@ -109,15 +113,15 @@ def _overlap(one: _Candidate, other: _Candidate) -> bool:
 
 
 def _zone(
-    candidate: _Candidate, weight: float, style: Style, shown: Mapping[str, Any], words: Mapping[str, str]
+    candidate: _Candidate, weight: float, style: Style, material: Mapping[str, Any], words: Mapping[str, str]
 ) -> dict[str, Any]:
-    low, high = _part(candidate, style, _tick(shown))
+    low, high = _part(candidate, style, _tick(material))
     return {
         "side": candidate.side,
         "low": format_e8(low),
         "high": format_e8(high),
         "weight": weight,
-        "evidence": [candidate.id, *_holding(shown, candidate.side, low, high)],
+        "evidence": [candidate.id, *_find_evidence(material, candidate.side, low, high)],
         "reason": words[style.place].format(id=candidate.id, price=candidate.price, strength=candidate.strength),
     }
 
@@ -131,10 +135,10 @@ def _part(candidate: _Candidate, style: Style, tick: int) -> tuple[int, int]:
     return (middle, high) if upper else (low, middle)
 
 
-def _holding(shown: Mapping[str, Any], side: Side, low: int, high: int) -> list[str]:
-    """Ids of the pieces of evidence that hold the whole interval and whose own price is on its side."""
-    reference = _price(shown.get("reference")) or 0
-    pieces, found = shown.get("evidence"), []
+def _find_evidence(material: Mapping[str, Any], side: Side, low: int, high: int) -> list[str]:
+    """Ids of the pieces of evidence that cover the interval and whose own price is on its side."""
+    reference = _price(material.get("reference")) or 0
+    pieces, ids = material.get("evidence"), []
     for piece in pieces if isinstance(pieces, list) else ():
         if not isinstance(piece, dict) or not isinstance(piece.get("id"), str):
             continue
@@ -142,8 +146,8 @@ def _holding(shown: Mapping[str, Any], side: Side, low: int, high: int) -> list[
         heavy = _price(piece.get("price"))
         same = heavy is None or (heavy < reference if side == "buy" else heavy > reference)
         if same and bottom is not None and top is not None and bottom <= low and high <= top:
-            found.append(piece["id"])
-    return found[:_CITED]
+            ids.append(piece["id"])
+    return ids[:_MAX_CITED]
 
 
 def _weights(strengths: Sequence[float]) -> list[float]:
@@ -153,9 +157,9 @@ def _weights(strengths: Sequence[float]) -> list[float]:
     return [part / _PARTS for part in parts]
 
 
-def _tick(shown: Mapping[str, Any]) -> int:
-    # Without one, the coarsest grid the texts themselves are on would be a guess: cents.
-    return _price(shown.get("tick_size")) or 1_000_000
+def _tick(material: Mapping[str, Any]) -> int:
+    # A request without a tick size gets cents: any other grid would be a guess from the texts.
+    return _price(material.get("tick_size")) or 1_000_000
 
 
 def _number(value: Any) -> float:

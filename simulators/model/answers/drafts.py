@@ -1,5 +1,5 @@
 """
-What the model is about to say, before it is put in the API's shape.
+A reply of the model, before it is put in the API's shape.
 """
 
 from dataclasses import dataclass, replace
@@ -21,7 +21,8 @@ class Draft:
     One reply.
 
     Attributes:
-        reasoning: what was thought, None where it did not think. finish: the finish_reason.
+        content: the message's text. reasoning: the reasoning_content, None without thinking.
+        calls: tool calls, in order. finish: the finish_reason.
     """
 
     content: str = ""
@@ -31,35 +32,35 @@ class Draft:
 
     @property
     def reasoning_tokens(self) -> int:
-        """Tokens of the reasoning alone."""
+        """Number of tokens of the reasoning."""
         return tokens_of(self.reasoning or "")
 
     @property
     def tokens(self) -> int:
-        """Tokens of all of it."""
-        called = sum(tokens_of(call.name) + tokens_of(call.arguments) for call in self.calls)
-        return self.reasoning_tokens + tokens_of(self.content) + called
+        """Number of tokens of reasoning, content and tool calls."""
+        call_tokens = sum(tokens_of(call.name) + tokens_of(call.arguments) for call in self.calls)
+        return self.reasoning_tokens + tokens_of(self.content) + call_tokens
 
 
-def cut(draft: Draft, most_tokens: int) -> Draft:
+def cut_draft(draft: Draft, max_tokens: int) -> Draft:
     """
-    A draft that ends where its tokens do, its finish_reason then saying so; reasoning counts first, calls last.
+    Cut a draft to a number of tokens, with finish_reason `length`; one that is short enough stays as it is.
 
     Args:
-        most_tokens: reasoning included.
+        max_tokens: number of tokens that remain; they are spent on reasoning first, then on content, then on calls.
     """
-    if draft.tokens <= most_tokens:
+    if draft.tokens <= max_tokens:
         return draft
-    left = most_tokens
-    reasoning = None if draft.reasoning is None else cut_to_tokens(draft.reasoning, left)
-    left -= tokens_of(reasoning or "")
-    content = cut_to_tokens(draft.content, left)
-    left -= tokens_of(content)
+    remaining = max_tokens
+    reasoning = None if draft.reasoning is None else cut_to_tokens(draft.reasoning, remaining)
+    remaining -= tokens_of(reasoning or "")
+    content = cut_to_tokens(draft.content, remaining)
+    remaining -= tokens_of(content)
     calls = []
     for call in draft.calls:
-        left -= tokens_of(call.name)
-        if left <= 0:
+        remaining -= tokens_of(call.name)
+        if remaining <= 0:
             break
-        calls.append(replace(call, arguments=cut_to_tokens(call.arguments, left)))
-        left -= tokens_of(calls[-1].arguments)
+        calls.append(replace(call, arguments=cut_to_tokens(call.arguments, remaining)))
+        remaining -= tokens_of(calls[-1].arguments)
     return Draft(content, reasoning, tuple(calls), "length")

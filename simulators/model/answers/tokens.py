@@ -1,8 +1,8 @@
 """
-How many tokens a text is, and which of them a provider would have in its prefix cache.
+The number of tokens of a text, and of those that a provider would have in its prefix cache.
 
-A token is taken to be four bytes of UTF-8, rounded up a text: an approximation, the same for every language. The
-cache holds prefixes in units of 64 tokens, so 256 bytes, each known by everything before it.
+A token counts as four bytes of UTF-8, rounded up per text: an approximation, the same for every language. The cache
+holds prefixes in units of 64 tokens (256 bytes); a unit is identified by the digest of it and all before it.
 """
 
 from collections import OrderedDict
@@ -12,49 +12,50 @@ import msgspec
 
 from agents.llm.wire.api import Request
 
-BYTES_A_TOKEN = 4
+BYTES_PER_TOKEN = 4
 UNIT_TOKENS = 64
-_UNIT_BYTES = UNIT_TOKENS * BYTES_A_TOKEN
+_UNIT_BYTES = UNIT_TOKENS * BYTES_PER_TOKEN
 
 
 def tokens_of(text: str) -> int:
-    """How many tokens a text is taken to be."""
-    return -(-len(text.encode("utf-8", "surrogatepass")) // BYTES_A_TOKEN)
+    """Approximate number of tokens of a text."""
+    return -(-len(text.encode("utf-8", "surrogatepass")) // BYTES_PER_TOKEN)
 
 
 def cut_to_tokens(text: str, tokens: int) -> str:
-    """The beginning of a text that is at most so many tokens, whole characters only."""
-    return text.encode("utf-8", "surrogatepass")[: max(0, tokens) * BYTES_A_TOKEN].decode("utf-8", "ignore")
+    """The beginning of a text, at most that many tokens, without a partial character at its end."""
+    return text.encode("utf-8", "surrogatepass")[: max(0, tokens) * BYTES_PER_TOKEN].decode("utf-8", "ignore")
 
 
 def prompt_of(request: Request) -> bytes:
-    """What the model reads of a request, in the order in which it reads it: tools, then messages."""
+    """The prompt of a request as JSON: tools, then messages."""
     return msgspec.json.encode([request.get("tools") or [], *request["messages"]])
 
 
 def prompt_tokens(prompt: bytes) -> int:
-    """How many tokens a prompt is taken to be."""
-    return -(-len(prompt) // BYTES_A_TOKEN)
+    """Approximate number of tokens of a prompt."""
+    return -(-len(prompt) // BYTES_PER_TOKEN)
 
 
 class PrefixCache:
     """
-    The prefixes of earlier prompts, the least used forgotten first.
+    The prefixes of earlier prompts; over its limit it drops those that were used least recently.
 
     Args:
-        most_units: how many units of 64 tokens are held, over all owners.
+        max_units: number of units of 64 tokens that it holds, over all owners.
     """
 
-    def __init__(self, most_units: int = 200_000) -> None:
-        self._most = most_units
+    def __init__(self, max_units: int = 200_000) -> None:
+        self._max_units = max_units
         self._units: OrderedDict[bytes, None] = OrderedDict()
 
     def hit_tokens(self, owner: bytes, prompt: bytes) -> int:
         """
-        Tokens of a prompt that the owner's earlier prompts began with; it is remembered from now on.
+        Number of tokens of a prompt that are in the cache; the prompt is added to it.
 
         Args:
-            owner: whose prompts may share, e.g. a digest of a key.
+            owner: prompts of one owner share prefixes, e.g. a digest of the API key.
+            prompt: the bytes of `prompt_of`.
         """
         chain, hits, matching = blake2b(owner, digest_size=16).digest(), 0, True
         for start in range(0, len(prompt) - _UNIT_BYTES + 1, _UNIT_BYTES):
@@ -63,6 +64,6 @@ class PrefixCache:
             hits += matching
             self._units[chain] = None
             self._units.move_to_end(chain)
-        while len(self._units) > self._most:
+        while len(self._units) > self._max_units:
             self._units.popitem(last=False)
         return hits * UNIT_TOKENS

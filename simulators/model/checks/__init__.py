@@ -1,1 +1,1 @@
-"""What the simulated model server takes and what it refuses."""
+"""The checks of requests: which the simulated model accepts, and which it refuses."""

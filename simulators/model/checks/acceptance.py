@@ -1,5 +1,5 @@
 """
-What the API takes and what it refuses (DeepSeek's reference of create-chat-completion and its guides, 2026-11).
+What the API accepts and what it refuses (DeepSeek's reference of create-chat-completion and its guides, 2026-11).
 """
 
 import re
@@ -10,7 +10,7 @@ from agents.llm.wire.api import Request
 from simulators.model.checks.order import check_order
 from simulators.model.checks.schemas import check_strict
 from simulators.model.errors import Refusal
-from simulators.model.situation import chosen, is_thinking, offered, text_of
+from simulators.model.situation import is_thinking, text_of, tool_choice, tool_names
 
 MODELS = ("deepseek-flash", "deepseek-v4-pro", "deepseek-v4-flash")
 DISCONTINUED = ("deepseek-chat", "deepseek-reasoner")
@@ -31,7 +31,7 @@ _RANGES: Mapping[str, tuple[float, float]] = {
 
 def check_key(authorization: str | None) -> None:
     """
-    Refuse a request without a usable key; the key is never repeated.
+    Refuse a request without a usable API key; no message repeats the key.
 
     Raises:
         Refusal: no bearer key, or the key `bad`.
@@ -48,19 +48,20 @@ def check_request(body: Any, beta: bool) -> Request:
     Refuse what the API would refuse.
 
     Args:
-        body: the decoded JSON. beta: whether it was sent below /beta.
+        body: the decoded JSON.
+        beta: whether it was sent to a path below /beta.
 
     Returns:
-        The same body, which now has the shape of a request.
+        The same body, now known to have the shape of a request.
 
     Raises:
-        Refusal: with the status and words of the API.
+        Refusal: with the status and message of the API.
     """
     if not isinstance(body, dict):
         raise Refusal(400, "Failed to parse the request body as JSON: expected an object")
     for name, shape in _SHAPES.items():
         if body.get(name) is not None and not isinstance(body[name], shape):
-            raise _untyped(name, f"invalid type, expected {'a sequence' if shape is list else 'an object'}")
+            raise _type_error(name, f"invalid type, expected {'a sequence' if shape is list else 'an object'}")
     _check_model(body.get("model"))
     _check_messages(body.get("messages"))
     _check_thinking(body)
@@ -83,22 +84,22 @@ def _check_model(model: Any) -> None:
 def _check_messages(messages: Any) -> None:
     if not isinstance(messages, list) or not messages:
         raise Refusal(400, "Empty input messages", param="messages")
-    for at, message in enumerate(messages):
-        where = f"messages[{at}]"
+    for i, message in enumerate(messages):
+        where = f"messages[{i}]"
         if not isinstance(message, dict):
-            raise _untyped(where, "invalid type, expected an object")
+            raise _type_error(where, "invalid type, expected an object")
         role, content, calls = message.get("role"), message.get("content"), message.get("tool_calls")
         if role not in _ROLES:
-            raise _untyped(where, f"role: unknown variant, expected one of {', '.join(_ROLES)}")
+            raise _type_error(where, f"role: unknown variant, expected one of {', '.join(_ROLES)}")
         parts = content if isinstance(content, list) else []
         if not isinstance(content, str | list | None) or not all(isinstance(part, dict) for part in parts):
-            raise _untyped(where, "content: invalid type, expected a string")
+            raise _type_error(where, "content: invalid type, expected a string")
         if content is None and not (role == "assistant" and calls):
             raise Refusal(400, f"{where}: content or tool_calls must be set", param="messages")
         if role == "tool" and not isinstance(message.get("tool_call_id"), str):
-            raise _untyped(where, "missing field `tool_call_id`")
+            raise _type_error(where, "missing field `tool_call_id`")
         if calls and not (role == "assistant" and isinstance(calls, list) and all(map(_is_call, calls))):
-            raise _untyped(where, "tool_calls: not a list of function calls of an assistant")
+            raise _type_error(where, "tool_calls: not a list of function calls of an assistant")
 
 
 def _is_call(call: Any) -> bool:
@@ -112,14 +113,14 @@ def _is_call(call: Any) -> bool:
 
 def _check_thinking(body: Request) -> None:
     if (body.get("thinking") or {"type": "enabled"}).get("type") not in ("enabled", "disabled"):
-        raise _untyped("thinking.type", "unknown variant, expected enabled or disabled")
+        raise _type_error("thinking.type", "unknown variant, expected enabled or disabled")
     if body.get("reasoning_effort") not in (None, *_EFFORTS):
-        raise _untyped("reasoning_effort", f"unknown variant, expected one of {', '.join(_EFFORTS)}")
+        raise _type_error("reasoning_effort", f"unknown variant, expected one of {', '.join(_EFFORTS)}")
 
 
 def _check_numbers(body: Request) -> None:
-    most = body.get("max_tokens")
-    if most is not None and (type(most) is not int or not 1 <= most <= MAX_OUTPUT):
+    tokens = body.get("max_tokens")
+    if tokens is not None and (type(tokens) is not int or not 1 <= tokens <= MAX_OUTPUT):
         text = f"Invalid max_tokens value, the valid range of max_tokens is [1, {MAX_OUTPUT}]"
         raise Refusal(400, text, param="max_tokens")
     for name, (low, high) in _RANGES.items():
@@ -141,13 +142,13 @@ def _check_tools(body: Request, beta: bool) -> None:
     tools = body.get("tools") or []
     if len(tools) > _MAX_TOOLS:
         raise Refusal(400, f"At most {_MAX_TOOLS} tools may be given", param="tools")
-    for at, tool in enumerate(tools):
+    for i, tool in enumerate(tools):
         function = tool.get("function") if isinstance(tool, dict) and tool.get("type") == "function" else None
         if not isinstance(function, dict) or not isinstance(function.get("parameters", {}), dict):
-            raise _untyped(f"tools[{at}]", "expected a function with parameters")
+            raise _type_error(f"tools[{i}]", "expected a function with parameters")
         if not isinstance(function.get("name"), str) or _NAME.fullmatch(function["name"]) is None:
-            raise Refusal(400, f"Invalid tools[{at}].function.name: a-z, A-Z, 0-9, _ and -, at most 64", param="tools")
-    if len(set(offered(body))) < len(tools):
+            raise Refusal(400, f"Invalid tools[{i}].function.name: a-z, A-Z, 0-9, _ and -, at most 64", param="tools")
+    if len(set(tool_names(body))) < len(tools):
         raise Refusal(400, "Tool names must be unique", param="tools")
     strict = [tool["function"] for tool in tools if tool["function"].get("strict")]
     if strict and not beta:
@@ -164,21 +165,21 @@ def _check_choice(body: Request) -> None:
         return
     if isinstance(choice, dict):
         function = choice.get("function")
-        known = (
+        valid = (
             choice.get("type") == "function" and isinstance(function, dict) and isinstance(function.get("name"), str)
         )
     else:
-        known = choice in ("none", "auto", "required")
-    if not known:
-        raise _untyped("tool_choice", "expected none, auto, required or a named function")
-    word = chosen(body)
+        valid = choice in ("none", "auto", "required")
+    if not valid:
+        raise _type_error("tool_choice", "expected none, auto, required or a named function")
+    word = tool_choice(body)
     if word in ("none", "auto"):
         return
     if is_thinking(body):
         raise Refusal(400, "Thinking mode does not support this tool_choice", param="tool_choice")
     if not body.get("tools"):
         raise Refusal(400, "tool_choice is only allowed with tools", param="tool_choice")
-    if word != "required" and word[1:] not in offered(body):
+    if word != "required" and word[1:] not in tool_names(body):
         raise Refusal(400, "tool_choice names a function that is not in tools", param="tool_choice")
 
 
@@ -191,5 +192,5 @@ def _check_format(body: Request) -> None:
         raise Refusal(400, text, param="response_format")
 
 
-def _untyped(where: str, what: str) -> Refusal:
-    return Refusal(422, f"Failed to deserialize the JSON body into the target type: {where}: {what}", param=where)
+def _type_error(path: str, problem: str) -> Refusal:
+    return Refusal(422, f"Failed to deserialize the JSON body into the target type: {path}: {problem}", param=path)

@@ -1,4 +1,4 @@
-"""Rules of faults: what every script says with the same words."""
+"""Rules of faults: what the scripts of both servers have in common."""
 
 import json
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulators.fault_rules import BadRules, FaultRule, StruckFault, Tally, Value, Written, written
+from simulators.fault_rules import BadRules, FaultRule, ParametrisedFault, ParsedRule, Tally, Value, parse_rules
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,14 @@ WORDS = {"place": ("bay", "river")}
 NUMBERS = ("nth", "every", "after", "until")
 
 
-def rules(*given: object) -> list[Written[Fault]]:
-    """Rules as written."""
-    return list(written(json.dumps(given), FAULTS, (*WORDS, *NUMBERS)))
+def rules(*objects: object) -> list[ParsedRule[Fault]]:
+    """Rules as a script holds them."""
+    return list(parse_rules(json.dumps(objects), FAULTS, (*WORDS, *NUMBERS)))
 
 
 def a_rule(times: int | None = None, **numbers: int) -> FaultRule:
     """A rule for calm."""
-    return FaultRule(StruckFault(FAULTS["calm"], {}), {}, numbers, times)
+    return FaultRule(ParametrisedFault(FAULTS["calm"], {}), {}, numbers, times)
 
 
 @pytest.mark.parametrize(
@@ -57,38 +57,38 @@ def test_numbers_hold_together(numbers: dict[str, int], expected: list[int]) -> 
 
 
 def test_a_tally_counts_what_may_not_be_struck_and_stops_at_the_most() -> None:
-    """The second occasion may not be struck: it is counted, and costs none of the two times."""
+    """The second occasion is not allowed to trigger: it is counted, and does not use up one of the two times."""
     tally = Tally((a_rule(times=2), a_rule(nth=9)))
-    assert [tally.count(0, may) for may in (True, False, True, True)] == [True, False, True, False]
+    assert [tally.count(0, permission) for permission in (True, False, True, True)] == [True, False, True, False]
     assert tally.counts() == [{"fault": "calm", "seen": 4, "struck": 2}, {"fault": "calm", "seen": 0, "struck": 0}]
 
 
 @given(st.lists(st.booleans(), max_size=40), st.integers(1, 5), st.integers(1, 5))
-def test_no_more_strikes_than_times(mays: list[bool], every: int, times: int) -> None:
-    """The occasions struck are the first `times` of every k-th one that may be struck."""
-    tally = Tally((a_rule(times, every=every),))
-    struck = [at for at, may in enumerate(mays, 1) if tally.count(0, may)]
-    assert struck == [at for at, may in enumerate(mays, 1) if may and at % every == 0][:times]
+def test_no_more_strikes_than_times(permissions: list[bool], interval: int, times: int) -> None:
+    """The occasions that trigger are the first `times` of every k-th one that is allowed to."""
+    tally = Tally((a_rule(times, every=interval),))
+    triggers = [number for number, may in enumerate(permissions, 1) if tally.count(0, may)]
+    assert triggers == [number for number, may in enumerate(permissions, 1) if may and number % interval == 0][:times]
 
 
 def test_a_rule_is_read_in_parts() -> None:
-    """What `when` holds by its kind, and the fault's parameters with those that were given."""
+    """What `when` holds by its kind, and the fault's parameters with the values that the rule sets."""
     (rule,) = rules({"fault": "fog", "when": {"nth": 2, "place": "bay"}, "times": 3, "metres": 7})
     assert (rule.number, rule.fault, rule.times()) == (1, FAULTS["fog"], 3)
     assert (rule.words(WORDS), rule.numbers(NUMBERS)) == ({"place": "bay"}, {"nth": 2})
-    struck = StruckFault(rule.fault, rule.parameters())
-    assert (struck.number("metres"), struck.text("colour")) == (7.0, "grey")
+    fault = ParametrisedFault(rule.fault, rule.parameters())
+    assert (fault.number("metres"), fault.text("colour")) == (7.0, "grey")
 
 
 def test_rules_may_stand_in_an_object_and_say_little() -> None:
     """A fault's name is enough."""
-    (rule,) = written(b'{"rules": [{"fault": "tide", "metres": -2, "times": null}]}', FAULTS, ())
+    (rule,) = parse_rules(b'{"rules": [{"fault": "tide", "metres": -2, "times": null}]}', FAULTS, ())
     assert (rule.words(WORDS), rule.numbers(NUMBERS), rule.times()) == ({}, {}, None)
     assert rule.parameters() == {"metres": -2}
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("fields", "message"),
     [
         (7, "rule 2 is not an object"),
         ({"fault": "hail"}, "rule 2: no fault is called 'hail'; --faults lists them"),
@@ -107,22 +107,22 @@ def test_rules_may_stand_in_an_object_and_say_little() -> None:
         ({"fault": "fog", "colour": 1}, "rule 2: colour of fog cannot be 1"),
     ],
 )
-def test_a_part_that_cannot_be_meant_is_named_with_its_rule(given: Any, said: str) -> None:
-    """The whole line, to the letter."""
-    with pytest.raises(BadRules) as refused:
-        [(r.words(WORDS), r.numbers(NUMBERS), r.times(), r.parameters()) for r in rules({"fault": "calm"}, given)]
-    assert str(refused.value) == said
+def test_a_part_that_cannot_be_meant_is_named_with_its_rule(fields: Any, message: str) -> None:
+    """The exact message."""
+    with pytest.raises(BadRules) as error:
+        [(r.words(WORDS), r.numbers(NUMBERS), r.times(), r.parameters()) for r in rules({"fault": "calm"}, fields)]
+    assert str(error.value) == message
 
 
 @pytest.mark.parametrize("text", ["3", '{"rule": []}', "null", '"calm"'])
 def test_what_holds_no_list_is_no_script(text: str) -> None:
     """One line says what a script is."""
     with pytest.raises(BadRules, match=r"^a script is a list of rules, or an object with a list under rules$"):
-        list(written(text, FAULTS, ()))
+        list(parse_rules(text, FAULTS, ()))
 
 
 @given(st.one_of(st.binary(), st.text()))
 def test_any_bytes_are_rules_or_refused(text: bytes | str) -> None:
-    """Nothing but `BadRules` comes of foreign bytes; those that are JSON hold no rule."""
+    """Untrusted input raises nothing but `BadRules`; what is JSON here holds no rule."""
     with suppress(BadRules):
-        assert list(written(text, FAULTS, ())) == []
+        assert list(parse_rules(text, FAULTS, ())) == []

@@ -1,4 +1,4 @@
-"""Scripts of faults: what they strike, and what is no script."""
+"""Scripts of faults: which occasions trigger them, and which scripts are refused."""
 
 import json
 from typing import Any
@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulators.exchange.errors import ScriptError
-from simulators.exchange.faults.faults import FAULTS, listed
+from simulators.exchange.faults.faults import FAULTS, describe_faults
 from simulators.exchange.faults.script import Occasion, Script, parse
 
 
-def struck(script: Script, occasions: list[Occasion]) -> list[int]:
-    """The last ids of the occasions that were struck."""
-    return [occasion.last for occasion in occasions if script.due(occasion)]
+def ids_triggered(script: Script, occasions: list[Occasion]) -> list[int]:
+    """The last ids of the occasions that triggered."""
+    return [occasion.last for occasion in occasions if script.trigger(occasion)]
 
 
 def trades(count: int) -> list[Occasion]:
@@ -44,54 +44,54 @@ def rule(fault: str = "missing", times: int | None = None, **when: Any) -> Scrip
 )
 def test_when_selects(when: dict[str, Any], expected: list[int]) -> None:
     """Each condition by itself, and some together."""
-    assert struck(rule(**when), trades(6)) == expected
+    assert ids_triggered(rule(**when), trades(6)) == expected
 
 
 def test_times_is_the_most_it_strikes() -> None:
     """Only the first two of every second one."""
-    assert struck(rule(times=2, every=2), trades(8)) == [1002, 1004]
+    assert ids_triggered(rule(times=2, every=2), trades(8)) == [1002, 1004]
 
 
 def test_an_id_inside_a_diff_is_struck() -> None:
     """A diff from 10 to 20 holds update id 15."""
     diffs = [Occasion("message", "diffs", 1, 9), Occasion("message", "diffs", 10, 20)]
-    assert struck(rule(id=15), diffs) == [20]
+    assert ids_triggered(rule(id=15), diffs) == [20]
 
 
 @given(st.sets(st.integers(0, 499)))
-def test_chance_depends_on_the_message_alone(heard: set[int]) -> None:
-    """Whoever hears fewer messages has the same of them struck."""
-    every = trades(500)
-    whole = set(struck(rule(chance=0.3), every))
-    part = struck(rule(chance=0.3), [every[i] for i in sorted(heard)])
-    assert part == [1001 + i for i in sorted(heard) if 1001 + i in whole]
+def test_chance_depends_on_the_message_alone(indices: set[int]) -> None:
+    """A client with fewer of the messages gets the same faults for those."""
+    occasions = trades(500)
+    expected = set(ids_triggered(rule(chance=0.3), occasions))
+    part = ids_triggered(rule(chance=0.3), [occasions[i] for i in sorted(indices)])
+    assert part == [1001 + i for i in sorted(indices) if 1001 + i in expected]
 
 
 def test_chance_is_about_as_often_as_it_says_and_the_seed_decides() -> None:
     """Of 10,000 about 3,000; two seeds choose differently, one seed always the same."""
     text = '[{"when": {"chance": 0.3}, "fault": "missing"}]'
-    first, again, other = (struck(parse(text, seed), trades(10_000)) for seed in (1, 1, 2))
+    first, again, other = (ids_triggered(parse(text, seed), trades(10_000)) for seed in (1, 1, 2))
     assert first == again
     assert first != other
     assert abs(len(first) - 3_000) < 5 * 46  # five standard deviations
 
 
 def test_strikes_and_counts_are_kept() -> None:
-    """What was struck, by which rule, and how many were counted."""
+    """The triggers, their rules, and the number of occasions counted."""
     script = rule(nth=2)
-    struck(script, trades(3))
-    assert [(s.rule, s.fault, s.word, s.number) for s in script.strikes] == [(1, "missing", "trades", 1002)]
+    ids_triggered(script, trades(3))
+    assert [(s.rule, s.fault, s.word, s.number) for s in script.triggers] == [(1, "missing", "trades", 1002)]
     assert script.counts() == [{"fault": "missing", "seen": 3, "struck": 1}]
 
 
 def test_faults_of_one_message_come_in_the_order_of_the_table() -> None:
     """However the rules are written, the disconnect goes before the duplicate."""
     script = parse('[{"fault": "duplicate"}, {"fault": "disconnect_abrupt"}]')
-    assert [each.fault.name for each in script.due(trades(1)[0])] == ["disconnect_abrupt", "duplicate"]
+    assert [fault.name for fault in script.trigger(trades(1)[0])] == ["disconnect_abrupt", "duplicate"]
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "not JSON"),
         ("[" * 100_000, "not JSON"),
@@ -114,20 +114,20 @@ def test_faults_of_one_message_come_in_the_order_of_the_table() -> None:
         ('[{"fault": "symbol_status", "status": 1}]', "cannot be 1"),
     ],
 )
-def test_nonsense_is_refused(text: str, said: str) -> None:
+def test_nonsense_is_refused(text: str, message: str) -> None:
     """One line that names the rule and what is wrong with it."""
-    with pytest.raises(ScriptError, match=said):
+    with pytest.raises(ScriptError, match=message):
         parse(text)
 
 
 def test_a_clock_may_be_slow() -> None:
-    """Parameters of clocks may be below zero."""
-    (struck_one,) = parse('[{"fault": "clock_skew", "ms": -5000}]').due(Occasion("step", "", 1, 1))
-    assert struck_one.number("ms") == -5000
+    """Parameters of clocks may be negative."""
+    (fault,) = parse('[{"fault": "clock_skew", "ms": -5000}]').trigger(Occasion("step", "", 1, 1))
+    assert fault.number("ms") == -5000
 
 
 def test_every_fault_is_listed_in_a_line_that_ends_its_sentence() -> None:
     """As many lines as faults, each with its name first and a full sentence."""
-    lines = listed().splitlines()
+    lines = describe_faults().splitlines()
     assert [line.split()[0] for line in lines] == list(FAULTS)
-    assert [fault.name for fault in FAULTS.values() if not fault.says.endswith(".")] == []
+    assert [fault.name for fault in FAULTS.values() if not fault.effect.endswith(".")] == []

@@ -103,9 +103,9 @@ def test_five_thousand_levels_reach_one_to_two_and_a_half_percent() -> None:
 def test_the_book_has_round_numbers_and_walls() -> None:
     """Whole dollars hold more than their share of levels, and some levels dwarf the median."""
     _, (price, quantity), _ = an_engine().snapshot(5_000)
-    whole = price % (100 * 1_000_000) == 0
-    assert 0.05 < whole.mean() < 0.5
-    assert quantity[whole].mean() > 1.5 * quantity[~whole].mean()
+    round_prices = price % (100 * 1_000_000) == 0
+    assert 0.05 < round_prices.mean() < 0.5
+    assert quantity[round_prices].mean() > 1.5 * quantity[~round_prices].mean()
     assert quantity.max() > 50 * np.median(quantity)
 
 

@@ -27,7 +27,7 @@ def test_ids_run_without_a_gap_up_to_the_engine() -> None:
 
 
 def test_times_never_fall_and_fill_the_hours() -> None:
-    """Times are whole milliseconds within the hours asked for, with no hole of minutes at either end."""
+    """Times are whole milliseconds within the hours requested, with no gap of minutes at either end."""
     history = a_history()
     assert np.all(np.diff(history.time_ns) >= 0)
     assert np.all(history.time_ns % 1_000_000 == 0)

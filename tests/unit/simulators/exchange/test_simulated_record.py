@@ -29,7 +29,7 @@ def an_engine() -> MarketEngine:
 
 @pytest.mark.slow
 def test_an_hour_with_diffs_reads_back_as_it_was_made(tmp_path: Path) -> None:
-    """Seqs have no hole, snapshots and trades are those of an hour without, and each diff follows the last."""
+    """Seqs have no gap, snapshots and trades are those of an hour without, and each diff follows the last."""
     importer = Importer(ColdLog(tmp_path, LogName("events", MARKET)), ManualClock(START + 100 * HOUR_NS))
     record(importer, MarketParameters(), 3, START, 1, lambda _: None, with_diffs=True)
     importer.close()
@@ -66,16 +66,16 @@ def test_a_planted_market_feeds_the_projections_from_memory() -> None:
     """Minute by minute the folds see its trades and books, and no column holds anything of its record."""
     market = PlantedMarket(MarketParameters(natural_walls=False), [Plant("wall", "ask", 1, 0.1, 50.0)], 4, START)
     state = MarketState(Windows(bucket_minutes=60))
-    seen: list[TickEntry] = []
+    entries: list[TickEntry] = []
     names: set[str] = set()
     for batch in batches(market, START, 4):
         state.apply(batch)
         names |= set(batch.rows)
-        seen += ticks(batch)
+        entries += ticks(batch)
         for tick in ticks(batch):
             state.close(tick)
     assert names == {"instrument", "agg_trade", "snapshot", "tick"}
-    assert [t.boundary_ns for t in seen] == [START + m * MINUTE_NS for m in range(1, 5)]
+    assert [t.boundary_ns for t in entries] == [START + m * MINUTE_NS for m in range(1, 5)]
     assert state.tick_size_e8 == 1_000_000
     heavy = market.records[0].heavy_price_e8
     snapshot = batch.rows["snapshot"].columns

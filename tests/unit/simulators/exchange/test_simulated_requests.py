@@ -1,4 +1,4 @@
-"""What clients may ask, how much of it, and how they are refused."""
+"""The requests of clients: their parameters, their limits, and their refusals."""
 
 import json
 
@@ -27,18 +27,18 @@ from simulators.exchange.venue.limits import Charge, MessageMeter, WeightMeter
     ],
 )
 def test_bad_agg_trades_queries_are_refused(query: dict[str, str], code: int) -> None:
-    """Each way to ask wrongly gets the venue's own number."""
+    """Each invalid request gets Binance's error code."""
     with pytest.raises(ApiError) as refusal:
-        queries.agg_trades_query(query)
+        queries.parse_agg_trades(query)
     assert refusal.value.code == code
 
 
 def test_good_agg_trades_queries_are_read() -> None:
     """Milliseconds and microseconds both become nanoseconds, and limits have a default and a ceiling."""
-    read = queries.agg_trades_query({"startTime": "1700000000000", "endTime": "1700000000000000", "limit": "5000"})
+    read = queries.parse_agg_trades({"startTime": "1700000000000", "endTime": "1700000000000000", "limit": "5000"})
     assert (read.start_ns, read.end_ns, read.limit) == (1_700_000_000 * SECOND_NS, 1_700_000_000 * SECOND_NS, 1_000)
-    assert queries.agg_trades_query({}).limit == 500
-    assert queries.agg_trades_query({"fromId": "0"}).from_id == 0
+    assert queries.parse_agg_trades({}).limit == 500
+    assert queries.parse_agg_trades({"fromId": "0"}).from_id == 0
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_depth_weights(limit: str, weight: int) -> None:
 def test_symbols_are_checked(query: dict[str, str], code: int) -> None:
     """A missing, malformed or unknown symbol each has its own refusal."""
     with pytest.raises(ApiError) as refusal:
-        queries.symbol(query, {"BTCFDUSD"})
+        queries.parse_symbol(query, {"BTCFDUSD"})
     assert refusal.value.code == code
 
 
@@ -96,7 +96,7 @@ def test_five_messages_a_second_are_allowed() -> None:
 
 
 def test_subscriptions_come_and_go() -> None:
-    """SUBSCRIBE adds once, UNSUBSCRIBE removes, LIST_SUBSCRIPTIONS tells."""
+    """SUBSCRIBE adds once, UNSUBSCRIBE removes, LIST_SUBSCRIPTIONS lists them."""
     streams, reply = control.answer('{"method":"SUBSCRIBE","params":["a","b","a"],"id":1}', ("b",))
     assert (streams, reply) == (("b", "a"), b'{"result":null,"id":1}')
     assert control.answer('{"method":"LIST_SUBSCRIPTIONS","id":"x3"}', streams) == (
@@ -118,7 +118,7 @@ def test_subscriptions_come_and_go() -> None:
     ],
 )
 def test_bad_control_messages_change_nothing(message: str, code: int) -> None:
-    """A message that makes no sense is answered with an error and leaves the subscriptions alone."""
+    """An invalid message is answered with an error and leaves the subscriptions alone."""
     streams, reply = control.answer(message, ("a",))
     assert streams == ("a",)
     assert json.loads(reply)["error"]["code"] == code

@@ -1,4 +1,4 @@
-"""What the exchange says is Binance's JSON to the byte."""
+"""The messages of the exchange are Binance's JSON to the byte."""
 
 import json
 
@@ -58,7 +58,7 @@ def test_the_small_messages() -> None:
     assert wire.error_body(-1121, "Invalid symbol.") == b'{"code":-1121,"msg":"Invalid symbol."}'
     assert wire.server_time(1499827319559) == b'{"serverTime":1499827319559}'
     assert wire.shutdown_notice(5) == b'{"e":"serverShutdown","E":5}'
-    assert wire.in_stream("btcfdusd@depth", b'{"u":1}') == b'{"stream":"btcfdusd@depth","data":{"u":1}}'
+    assert wire.wrap_in_stream("btcfdusd@depth", b'{"u":1}') == b'{"stream":"btcfdusd@depth","data":{"u":1}}'
 
 
 def test_exchange_info_names_the_grid() -> None:
@@ -78,9 +78,9 @@ def test_a_merged_diff_does_what_its_parts_do() -> None:
     """Ten diffs merged leave the book that ten diffs one by one leave, under the ids of the first and last."""
     engine, merger = MarketEngine(MarketParameters(), np.random.default_rng(2), 0), DepthMerger()
     parts = [step.depth for step in engine.run(10)]
-    merged = [merger.add(part) for part in parts]
-    assert merged[:9] == [None] * 9
-    last = merged[9]
+    diffs = [merger.add(part) for part in parts]
+    assert diffs[:9] == [None] * 9
+    last = diffs[9]
     assert last is not None
     assert (last.first_update_id, last.last_update_id) == (parts[0].first_update_id, parts[9].last_update_id)
     for side in ("bids", "asks"):

@@ -4,13 +4,13 @@ import json
 from typing import Any
 
 from agents.llm.conversation.tools import DEPTH, FLOW, define_tool, tool_choice
-from simulators.model.model import Asked, SimulatedModel
+from simulators.model.model import IncomingRequest, SimulatedModel
 from simulators.model.script import parse
 
 Body = dict[str, Any]
 
 PLAIN: Body = {"thinking": {"type": "disabled"}}
-SHOWN: Body = {
+MATERIAL: Body = {
     "reference": "83412.50",
     "tick_size": "0.01",
     "candidates": [
@@ -25,17 +25,17 @@ DEPTH_RESULT = '{"id":"D","mid":"83412.505","buy":{"walls":[{"id":"Wb0","share":
 
 
 def chat(*messages: Body, **more: Any) -> Body:
-    """A request; thinking is off unless told otherwise."""
+    """A request; thinking is off by default."""
     return {"model": "deepseek-flash", "messages": list(messages), **PLAIN, **more}
 
 
 def user(text: str) -> Body:
-    """What a person says."""
+    """A message of the user."""
     return {"role": "user", "content": text}
 
 
 def system(text: str) -> Body:
-    """What the prompt says."""
+    """A message of the system."""
     return {"role": "system", "content": text}
 
 
@@ -56,33 +56,33 @@ def asks_both(**more: Any) -> Body:
     return chat(user("Look."), **{"tools": [tool(), tool(FLOW)], "tool_choice": "required", **more})
 
 
-def called(*ids: str, name: str = DEPTH, **more: Any) -> Body:
+def call_turn(*ids: str, name: str = DEPTH, **more: Any) -> Body:
     """An assistant's turn that calls a tool under each id."""
     function = {"name": name, "arguments": '{"symbol":"BTCFDUSD"}'}
-    calls = [{"id": each, "type": "function", "function": function} for each in ids]
+    calls = [{"id": call_id, "type": "function", "function": function} for call_id in ids]
     return {"role": "assistant", "content": "", "tool_calls": calls, **more}
 
 
-def answered(call_id: str, text: str = DEPTH_RESULT) -> Body:
+def answer_turn(call_id: str, text: str = DEPTH_RESULT) -> Body:
     """A tool's answer."""
     return {"role": "tool", "tool_call_id": call_id, "content": text}
 
 
 def asks_verdict(prompt: str = "You read books.", **more: Any) -> Body:
     """The static agent's second request."""
-    messages = (system(prompt), user("Look."), called("c0"), answered("c0"), user("Your verdict."))
+    messages = (system(prompt), user("Look."), call_turn("c0"), answer_turn("c0"), user("Your verdict."))
     return chat(*messages, **{"tools": [tool()], "tool_choice": "none", **more})
 
 
-def asks_decision(shown: Body | None = None, **more: Any) -> Body:
+def asks_decision(material: Body | None = None, **more: Any) -> Body:
     """The decision agent's request."""
-    text = f"Decide, as JSON.\n{json.dumps(SHOWN if shown is None else shown)}\nThat is all."
+    text = f"Decide, as JSON.\n{json.dumps(MATERIAL if material is None else material)}\nThat is all."
     return chat(system("You decide."), user(text), **{"response_format": {"type": "json_object"}, **more})
 
 
 def sent_to(model: SimulatedModel, body: Any, path: str = "/chat/completions", key: str = "k") -> tuple[int, Body]:
-    """The status and the JSON a model answers a request with."""
-    answer, _ = model.take(Asked(path, f"Bearer {key}", None, 10**18, json.dumps(body).encode()))
+    """The status and the JSON of a model's answer to a request."""
+    answer, _ = model.answer(IncomingRequest(path, f"Bearer {key}", None, 10**18, json.dumps(body).encode()))
     return answer.status, json.loads(answer.body)
 
 

@@ -12,7 +12,7 @@ from agents.llm.conversation.tools import DEPTH, FLOW
 from agents.llm.wire.api import read_reply
 from simulators.model.faults import FAULTS
 from tests.unit.simulators.model.chats import (
-    SHOWN,
+    MATERIAL,
     a_model,
     asks_both,
     asks_decision,
@@ -29,7 +29,7 @@ THINKING = {"thinking": {"type": "enabled"}}
 
 
 def reply_with(fault: str, body: Body) -> Body:
-    """The reply to a request that is struck."""
+    """The reply to a request that triggers a fault."""
     return sent_to(a_model({"fault": fault}), body)[1]
 
 
@@ -61,21 +61,21 @@ IN_DECISIONS: dict[str, See] = {
 IN_REPLIES: dict[str, tuple[Body, See]] = {
     "prose_around": (asks_decision(), lambda r: message_of(r)["content"].startswith("Here is my decision")),
     "fenced": (asks_decision(), lambda r: message_of(r)["content"].startswith("```json\n{")),
-    "blank_content": (asks_decision(), lambda r: ended(r) == "stop" and not message_of(r)["content"].strip()),
-    "content_filter": (asks_verdict(), lambda r: (ended(r), message_of(r)["content"]) == ("content_filter", "")),
-    "length": (asks_decision(), lambda r: ended(r) == "length" and is_cut(r)),
-    "aborted": (asks_decision(), lambda r: ended(r) == "aborted" and is_cut(r)),
+    "blank_content": (asks_decision(), lambda r: finish_of(r) == "stop" and not message_of(r)["content"].strip()),
+    "content_filter": (asks_verdict(), lambda r: (finish_of(r), message_of(r)["content"]) == ("content_filter", "")),
+    "length": (asks_decision(), lambda r: finish_of(r) == "length" and is_cut(r)),
+    "aborted": (asks_decision(), lambda r: finish_of(r) == "aborted" and is_cut(r)),
     "insufficient_system_resource": (
-        asks_decision(), lambda r: ended(r) == "insufficient_system_resource" and is_cut(r)),
+        asks_decision(), lambda r: finish_of(r) == "insufficient_system_resource" and is_cut(r)),
     "calls_as_tokens": (
-        asks_depth(), lambda r: "<｜tool▁calls▁begin｜>" in message_of(r)["content"] and called(r) == []),
+        asks_depth(), lambda r: "<｜tool▁calls▁begin｜>" in message_of(r)["content"] and names_called(r) == []),
     "calls_as_json_text": (asks_depth(), lambda r: '{"tool_calls": [{"name"' in message_of(r)["content"]),
     "bad_arguments": (asks_depth(), lambda r: arguments(r) == ['{"symbol": "BTC']),
     "arguments_off_schema": (asks_depth(), lambda r: arguments(r) == ['{"symbol": 7, "depth": "all"}']),
-    "unknown_tool": (asks_depth(), lambda r: called(r) == ["web_search"]),
-    "same_tool_twice": (asks_depth(), lambda r: called(r) == [DEPTH, DEPTH]),
-    "second_tool": (asks_depth(), lambda r: called(r) == [DEPTH, FLOW]),
-    "no_tool_call": (asks_depth(), lambda r: called(r) == [] and ended(r) == "stop"),
+    "unknown_tool": (asks_depth(), lambda r: names_called(r) == ["web_search"]),
+    "same_tool_twice": (asks_depth(), lambda r: names_called(r) == [DEPTH, DEPTH]),
+    "second_tool": (asks_depth(), lambda r: names_called(r) == [DEPTH, FLOW]),
+    "no_tool_call": (asks_depth(), lambda r: names_called(r) == [] and finish_of(r) == "stop"),
     "no_reasoning": (asks_decision(**THINKING), lambda r: "reasoning_content" not in message_of(r)),
     "answer_in_reasoning": (
         asks_decision(**THINKING),
@@ -91,13 +91,13 @@ IN_REPLIES: dict[str, tuple[Body, See]] = {
 }  # fmt: skip
 
 
-def ended(reply: Body) -> str:
+def finish_of(reply: Body) -> str:
     """The finish_reason of a reply."""
     reason: str = reply["choices"][0]["finish_reason"]
     return reason
 
 
-def called(reply: Body) -> list[str]:
+def names_called(reply: Body) -> list[str]:
     """The tools a reply calls."""
     return [call["function"]["name"] for call in message_of(reply).get("tool_calls", [])]
 
@@ -123,16 +123,16 @@ def test_every_pure_fault_is_looked_for() -> None:
 @pytest.mark.parametrize("fault", IN_DECISIONS)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_decision_has_its_fault_and_only_with_it(fault: str, seed: int) -> None:
-    """The decision that is struck shows it; the same one unstruck does not."""
-    struck = sent_to(a_model({"fault": fault}, seed=seed), asks_decision())[1]
+    """The decision with the fault shows it; the same one without does not."""
+    faulty = sent_to(a_model({"fault": fault}, seed=seed), asks_decision())[1]
     sound = sent_to(a_model(seed=seed), asks_decision())[1]
-    assert IN_DECISIONS[fault](json.loads(message_of(struck)["content"]))
+    assert IN_DECISIONS[fault](json.loads(message_of(faulty)["content"]))
     assert not IN_DECISIONS[fault](json.loads(message_of(sound)["content"]))
 
 
 @pytest.mark.parametrize("fault", IN_REPLIES)
 def test_a_reply_has_its_fault_and_only_with_it(fault: str) -> None:
-    """The reply that is struck shows it; the same one unstruck does not."""
+    """The reply with the fault shows it; the same one without does not."""
     body, shows = IN_REPLIES[fault]
     assert shows(reply_with(fault, body))
     assert not shows(sent_to(a_model(), body)[1])
@@ -140,16 +140,16 @@ def test_a_reply_has_its_fault_and_only_with_it(fault: str) -> None:
 
 @pytest.mark.parametrize("fault", [name for name in IN_DECISIONS if name not in ("empty_decision", "missing_field")])
 def test_a_fault_of_zones_shows_where_there_are_none(fault: str) -> None:
-    """Without candidates the decision is still changed, so that no scripted fault goes unseen."""
-    nothing = {**SHOWN, "candidates": []}
-    struck = message_of(reply_with(fault, asks_decision(nothing)))["content"]
-    assert struck != message_of(sent_to(a_model(), asks_decision(nothing))[1])["content"]
+    """Without candidates the decision is still changed, so that every scripted fault is visible."""
+    nothing = {**MATERIAL, "candidates": []}
+    faulty = message_of(reply_with(fault, asks_decision(nothing)))["content"]
+    assert faulty != message_of(sent_to(a_model(), asks_decision(nothing))[1])["content"]
 
 
 def test_a_thinking_model_may_call_nothing() -> None:
-    """Free to choose and struck, a thinking reply has reasoning, a sentence, and no call."""
+    """Free to choose, with the fault, a thinking reply has reasoning, a sentence, and no call."""
     reply = reply_with("no_tool_call", asks_both(tool_choice="auto", **THINKING))
-    assert (called(reply), ended(reply)) == ([], "stop")
+    assert (names_called(reply), finish_of(reply)) == ([], "stop")
     assert set(message_of(reply)) == {"role", "content", "reasoning_content"}
 
 
@@ -159,7 +159,7 @@ def test_a_call_is_cut_in_its_arguments(fault: str) -> None:
     reply = reply_with(fault, asks_both(tool_choice="auto", **THINKING))
     assert arguments(reply) == ['{"symbol": "BTCFDUSD"}', '{"symbol": ']
     assert message_of(reply)["reasoning_content"].endswith(f"{DEPTH}, {FLOW}.")
-    assert ended(reply) == fault
+    assert finish_of(reply) == fault
 
 
 def test_a_lone_call_loses_its_id() -> None:

@@ -1,4 +1,4 @@
-"""Scripts of faults: when a rule strikes, and what a script may not say."""
+"""Scripts of faults: when a rule triggers, and which scripts are refused."""
 
 import json
 from typing import Any
@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 
 from simulators.model.errors import BadScript
-from simulators.model.faults import FAULTS, listed
+from simulators.model.faults import FAULTS, describe_faults
 from simulators.model.script import parse
 from tests.unit.simulators.model.chats import a_model, asks_decision, asks_depth, asks_verdict, sent_to
 
 
-def struck(rule: dict[str, Any], *bodies: dict[str, Any]) -> list[int]:
-    """At which of the requests a rule for http_500 strikes, the first being 1."""
+def positions_of(rule: dict[str, Any], *bodies: dict[str, Any]) -> list[int]:
+    """The positions of the requests at which a rule for http_500 triggers, the first being 1."""
     model = a_model({"fault": "http_500", **rule})
-    return [at for at, body in enumerate(bodies, 1) if sent_to(model, body)[0] == 500]
+    return [number for number, body in enumerate(bodies, 1) if sent_to(model, body)[0] == 500]
 
 
 @pytest.mark.parametrize(
@@ -30,15 +30,15 @@ def struck(rule: dict[str, Any], *bodies: dict[str, Any]) -> list[int]:
     ],
 )
 def test_a_rule_counts(rule: dict[str, Any], expected: list[int]) -> None:
-    """Six equal requests are struck where the numbers say."""
-    assert struck(rule, *[asks_depth()] * 6) == expected
+    """Of six equal requests the numbers choose those that trigger."""
+    assert positions_of(rule, *[asks_depth()] * 6) == expected
 
 
 def test_a_rule_counts_only_what_fits() -> None:
     """The second verdict of the static agent is the fourth request, whatever stands between."""
     bodies = (asks_verdict(), asks_depth(), asks_decision(), asks_verdict(), asks_verdict())
-    assert struck({"when": {"agent": "static", "step": "verdict", "nth": 2}}, *bodies) == [4]
-    assert struck({"when": {"agent": "decision"}}, *bodies) == [3]
+    assert positions_of({"when": {"agent": "static", "step": "verdict", "nth": 2}}, *bodies) == [4]
+    assert positions_of({"when": {"agent": "decision"}}, *bodies) == [3]
 
 
 def test_a_fault_waits_for_a_reply_that_can_show_it() -> None:
@@ -53,12 +53,12 @@ def test_a_fault_waits_for_a_reply_that_can_show_it() -> None:
 
 
 def test_several_faults_strike_at_once() -> None:
-    """Three rules on one request are all in the ledger, in the order in which they strike."""
+    """Three rules on one request are all in the ledger, in the order in which they apply."""
     model = a_model({"fault": "usage_missing"}, {"fault": "fenced"}, {"fault": "weights_off"})
     _, reply = sent_to(model, asks_decision())
     content = reply["choices"][0]["message"]["content"]
     decision = json.loads(content.removeprefix("```json\n").removesuffix("\n```"))
-    assert model.ledger.lines[0].faults == ("weights_off", "fenced", "usage_missing")
+    assert model.ledger.entries[0].faults == ("weights_off", "fenced", "usage_missing")
     assert sum(zone["weight"] for zone in decision["zones"]) == pytest.approx(1.5)
     assert "usage" not in reply
 
@@ -84,13 +84,13 @@ def test_several_faults_strike_at_once() -> None:
 )
 def test_a_script_that_cannot_be_meant_is_refused(script: str, words: str) -> None:
     """Each mistake is named with its rule."""
-    with pytest.raises(BadScript) as refused:
+    with pytest.raises(BadScript) as error:
         parse(script)
-    assert words in str(refused.value)
+    assert words in str(error.value)
 
 
 def test_every_fault_has_a_sentence() -> None:
     """All 60 are listed, each with a sentence of its own."""
-    assert len(FAULTS) == len(listed().splitlines()) == 60
-    assert len({fault.says for fault in FAULTS.values()}) == len(FAULTS)
-    assert all(fault.says.endswith(".") for fault in FAULTS.values())
+    assert len(FAULTS) == len(describe_faults().splitlines()) == 60
+    assert len({fault.effect for fault in FAULTS.values()}) == len(FAULTS)
+    assert all(fault.effect.endswith(".") for fault in FAULTS.values())

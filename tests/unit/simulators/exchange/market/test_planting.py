@@ -66,8 +66,8 @@ def test_impossible_plants_are_refused(wrong: dict[str, str | float]) -> None:
 
 def test_far_from_the_price_a_pull_is_the_hazard_alone() -> None:
     """1000 bp away nothing touches: 1 - exp(-0.05 · 30) = 0.7769."""
-    found = pull_probability(Hazard(0.05), 0.02, 1_000.0, 0, 30, a_volatility(), np.random.default_rng(1))
-    assert found == pytest.approx(0.776870, abs=1e-6)
+    probability = pull_probability(Hazard(0.05), 0.02, 1_000.0, 0, 30, a_volatility(), np.random.default_rng(1))
+    assert probability == pytest.approx(0.776870, abs=1e-6)
 
 
 def test_without_a_hazard_nothing_is_pulled() -> None:
@@ -81,8 +81,8 @@ def test_a_constant_hazard_against_the_closed_form() -> None:
 
     With d = 10 bp, σ = 5 bp a minute and λ = 0.02 that is 1 - exp(-0.4) = 0.3297.
     """
-    found = pull_probability(Hazard(0.02), 0.02, 10.0, 0, 2_000, a_volatility(), np.random.default_rng(2), 3_000)
-    assert found == pytest.approx(0.3297, abs=0.025)
+    probability = pull_probability(Hazard(0.02), 0.02, 10.0, 0, 2_000, a_volatility(), np.random.default_rng(2), 3_000)
+    assert probability == pytest.approx(0.3297, abs=0.025)
 
 
 def test_the_reference_follows_its_seed_and_the_distance() -> None:

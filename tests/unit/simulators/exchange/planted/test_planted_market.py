@@ -25,7 +25,7 @@ def a_market(*plants: Plant, seed: int = 1, parameters: MarketParameters = BARE)
     return PlantedMarket(parameters, list(plants), seed, START_NS)
 
 
-def traded(steps: list[Step]) -> Trades:
+def trades_of(steps: list[Step]) -> Trades:
     return join_trades([step.trades for step in steps])
 
 
@@ -73,11 +73,11 @@ def test_a_market_without_plants_is_the_engine() -> None:
 def test_a_seed_decides_everything() -> None:
     """The same seed gives the same bytes and the same record in any batches; another seed gives others."""
     one, two, other = (a_market(*everything(), seed=seed) for seed in (5, 5, 6))
-    whole = bytes_of(one.run(4_200))
+    batch = bytes_of(one.run(4_200))
     parts = [b for _ in range(42) for b in bytes_of(two.run(100))]
-    assert whole == parts
+    assert batch == parts
     assert one.records == two.records
-    assert bytes_of(other.run(4_200)) != whole
+    assert bytes_of(other.run(4_200)) != batch
 
 
 def test_snapshots_diffs_and_trades_agree_whatever_is_planted() -> None:
@@ -85,7 +85,7 @@ def test_snapshots_diffs_and_trades_agree_whatever_is_planted() -> None:
     market = a_market(*everything())
     _, *sides = market.snapshot()
     books = [dict(zip(p.tolist(), q.tolist(), strict=True)) for p, q in sides]
-    update, ids, crossed = market.engine.last_update_id, [], 0
+    update, ids, crossings = market.engine.last_update_id, [], 0
     for _ in range(8):
         for step in market.run(600):
             assert step.depth.first_update_id == update + 1
@@ -96,8 +96,8 @@ def test_snapshots_diffs_and_trades_agree_whatever_is_planted() -> None:
         books = [{p: q for p, q in book.items() if q} for book in books]
         _, *sides = market.snapshot()
         assert books == [dict(zip(p.tolist(), q.tolist(), strict=True)) for p, q in sides]
-        crossed += max(books[0]) >= min(books[1])
-    assert crossed == 0
+        crossings += max(books[0]) >= min(books[1])
+    assert crossings == 0
     assert ids == list(range(ids[0], ids[0] + len(ids)))
 
 
@@ -108,13 +108,13 @@ def test_a_wall_has_the_share_it_was_given(strength: float) -> None:
     market.run(601)
     (record,) = market.records
     side, mid = side_of(market, record)
-    held = within(side, record.low_e8, record.high_e8)
-    assert held / corridor(side, mid) == pytest.approx(strength, rel=0.1)
-    assert record.realised == pytest.approx(strength, rel=0.01)
+    quantity = within(side, record.low_e8, record.high_e8)
+    assert quantity / corridor(side, mid) == pytest.approx(strength, rel=0.1)
+    assert record.actual_strength == pytest.approx(strength, rel=0.01)
     assert record.high_e8 - record.low_e8 == ONE_E8 - 1_000_000
     assert record.heavy_price_e8 is not None
     heavy = within(side, record.heavy_price_e8, record.heavy_price_e8)
-    assert heavy / held == pytest.approx(0.9, abs=0.02)
+    assert heavy / quantity == pytest.approx(0.9, abs=0.02)
     assert (record.heavy_price_e8 - mid) / mid * 1e4 == pytest.approx(25.0, abs=0.3)
     assert (record.ending, record.start_ns) == ("standing", START_NS + MINUTE_NS)
 
@@ -123,19 +123,21 @@ def test_a_wall_is_minuted_as_snapshots_show_it() -> None:
     """Share and distance on record at each minute are those of that minute's snapshot."""
     market = a_market(Plant("wall", "bid", 0, 0.03, distance_bp=40.0))
     (record,) = market.records
-    shown = []
+    snapshots = []
     for _ in range(5):
         market.run(600)
         side, mid = side_of(market, record)
         assert record.heavy_price_e8 is not None
-        shown.append(
+        snapshots.append(
             (within(side, record.low_e8, record.high_e8), mid - record.heavy_price_e8, corridor(side, mid), mid)
         )
     rows = record.minutes[1:]
     assert [row.time_ns for row in rows] == [START_NS + m * MINUTE_NS for m in range(1, 6)]
-    assert [row.share for row in rows] == [pytest.approx(held / depth, rel=1e-3) for held, _, depth, _ in shown]
-    assert [row.distance_bp for row in rows] == [pytest.approx(away / mid * 1e4, abs=1e-3) for _, away, _, mid in shown]
-    assert len({held for held, *_ in shown}) == 1
+    shares = [quantity / depth for quantity, _, depth, _ in snapshots]
+    distances = [offset / mid * 1e4 for _, offset, _, mid in snapshots]
+    assert [row.share for row in rows] == [pytest.approx(share, rel=1e-3) for share in shares]
+    assert [row.distance_bp for row in rows] == [pytest.approx(distance, abs=1e-3) for distance in distances]
+    assert len({quantity for quantity, *_ in snapshots}) == 1
 
 
 def test_a_wall_pulled_on_plan_goes_without_a_trade() -> None:
@@ -145,8 +147,8 @@ def test_a_wall_pulled_on_plan_goes_without_a_trade() -> None:
     (record,) = market.records
     side, _ = side_of(market, record)
     assert (record.ending, record.end_ns) == ("pulled", START_NS + 2 * MINUTE_NS)
-    assert within(side, record.low_e8, record.high_e8) < 0.05 * record.realised * side[1].sum()
-    assert record.heavy_price_e8 not in traded(steps).price_e8.tolist()
+    assert within(side, record.low_e8, record.high_e8) < 0.05 * record.actual_strength * side[1].sum()
+    assert record.heavy_price_e8 not in trades_of(steps).price_e8.tolist()
     assert [row.alive for row in record.minutes] == [True, True, True, False]
 
 
@@ -175,14 +177,14 @@ def test_a_wall_the_price_wants_through_is_eaten_by_trades() -> None:
     heavy = record.heavy_price_e8
     assert heavy is not None
     side, _ = side_of(market, record)
-    stood, taken, highest = within(side, heavy, heavy), 0, 0
+    size, volume, highest = within(side, heavy, heavy), 0, 0
     while record.ending == "standing" and market.engine.now_ns < START_NS + 60 * MINUTE_NS:
-        trades = traded(market.run(10))
-        taken += int(trades.quantity_e8[trades.price_e8 == heavy].sum())
+        trades = trades_of(market.run(10))
+        volume += int(trades.quantity_e8[trades.price_e8 == heavy].sum())
         if record.ending == "standing":
             highest = max(highest, int(trades.price_e8.max(initial=0)))
     assert record.ending == "filled"
-    assert taken == stood
+    assert volume == size
     assert highest <= heavy
     assert record.touched_ns is not None
     assert record.end_ns is not None
@@ -215,16 +217,16 @@ def test_a_band_multiplies_what_would_stand_there(side: str, strength: float) ->
     for market in (with_band, without):
         market.run(601)
     (record,) = with_band.records
-    held, _ = side_of(with_band, record)
+    band_side, _ = side_of(with_band, record)
     bare, _ = side_of(without, record)
-    extra = within(held, record.low_e8, record.high_e8) - within(bare, record.low_e8, record.high_e8)
-    usual = with_band._scene.planter.expected(record.side, record.low_e8 // 1_000_000, record.high_e8 // 1_000_000)
+    extra = within(band_side, record.low_e8, record.high_e8) - within(bare, record.low_e8, record.high_e8)
+    usual = with_band._scene.planter.background_e8(record.side, record.low_e8 // 1_000_000, record.high_e8 // 1_000_000)
     assert extra / usual == pytest.approx(strength - 1.0, rel=0.25)
     assert (record.high_e8 - record.low_e8) / 1e5 / ONE_E8 * 1e4 >= 9.0
     bins = np.arange(record.low_e8, record.high_e8, ONE_E8)
-    added = [within(held, b, b + ONE_E8 - 1) - within(bare, b, b + ONE_E8 - 1) for b in bins]
+    extras = [within(band_side, b, b + ONE_E8 - 1) - within(bare, b, b + ONE_E8 - 1) for b in bins]
     assert len(bins) >= 100
-    assert max(added) < 0.1 * extra
+    assert max(extras) < 0.1 * extra
 
 
 def test_a_vacuum_stays_empty_and_then_fills() -> None:
@@ -237,12 +239,12 @@ def test_a_vacuum_stays_empty_and_then_fills() -> None:
         market.run(count)
         depth.append(market.snapshot()[1])
     (record,) = market.records
-    held = [within(side, record.low_e8, record.high_e8) for side in depth]
+    quantities = [within(side, record.low_e8, record.high_e8) for side in depth]
     assert (record.high_e8 + 1_000_000 - record.low_e8) // ONE_E8 >= 90
-    assert record.realised == pytest.approx(0.2, abs=0.01)
-    assert held[1] / held[0] == pytest.approx(0.2, abs=0.02)
-    assert max(held[1:5]) < 0.4 * held[0]
-    assert held[5] > 2.5 * held[4]
+    assert record.actual_strength == pytest.approx(0.2, abs=0.01)
+    assert quantities[1] / quantities[0] == pytest.approx(0.2, abs=0.02)
+    assert max(quantities[1:5]) < 0.4 * quantities[0]
+    assert quantities[5] > 2.5 * quantities[4]
     assert record.ending == "done"
 
 
@@ -251,14 +253,14 @@ def test_absorption_meets_aggressors_and_holds(strength: float) -> None:
     """For its minute sellers trade at one price that is filled up again, and nothing trades below."""
     market = a_market(Plant("absorption", "bid", 12, strength))
     market.run(12 * 600)
-    _, deviation = market._scene.volumes.usual(1)
-    trades = traded(market.run(600))
+    _, deviation = market._scene.volumes.stats(1)
+    trades = trades_of(market.run(600))
     market.run(1)
     (record,) = market.records
     sold = (trades.buyer_is_maker == 1) & (trades.price_e8 == record.heavy_price_e8)
     assert trades.price_e8.min() >= record.heavy_price_e8
-    assert int(trades.quantity_e8[sold].sum()) >= record.realised * deviation
-    assert record.realised == pytest.approx(strength, rel=0.1)
+    assert int(trades.quantity_e8[sold].sum()) >= record.actual_strength * deviation
+    assert record.actual_strength == pytest.approx(strength, rel=0.1)
     assert record.ending == "done"
 
 
@@ -267,7 +269,7 @@ def test_a_sweep_is_one_run_of_levels(side: str, levels: int) -> None:
     """So many consecutive agg ids share a millisecond and an aggressor and walk away from the touch."""
     market = a_market(Plant("sweep", side, 1, levels))  # type: ignore[arg-type]
     market.run(600)
-    trades = traded(market.run(1))
+    trades = trades_of(market.run(1))
     market.run(9)
     (record,) = market.records
     run = trades[len(trades) - levels :]
@@ -275,7 +277,7 @@ def test_a_sweep_is_one_run_of_levels(side: str, levels: int) -> None:
     assert np.unique(run.buyer_is_maker).tolist() == [int(side == "bid")]
     assert np.all(np.diff(run.price_e8) * (1 if side == "ask" else -1) > 0)
     assert run.quantity_e8.sum() >= levels * 0.53 * ONE_E8
-    assert (record.realised, record.ending) == (levels, "done")
+    assert (record.actual_strength, record.ending) == (levels, "done")
     assert (record.low_e8, record.high_e8) <= (run.price_e8.min(), run.price_e8.max())
     assert record.high_e8 == run.price_e8.max() or side == "bid"
 
@@ -288,23 +290,23 @@ def test_an_iceberg_shows_little_and_sells_much() -> None:
     market.run(1)
     (record,) = market.records
     assert record.heavy_price_e8 is not None
-    taken, shown = 0, []
+    volume, snapshots = 0, []
     while record.ending == "standing" and market.engine.now_ns < START_NS + 59 * MINUTE_NS:
         side, _ = side_of(market, record)
-        shown.append(within(side, record.low_e8, record.high_e8))
-        trades = traded(market.run(1))
-        taken += int(trades.quantity_e8[trades.price_e8 == record.heavy_price_e8].sum())
+        snapshots.append(within(side, record.low_e8, record.high_e8))
+        trades = trades_of(market.run(1))
+        volume += int(trades.quantity_e8[trades.price_e8 == record.heavy_price_e8].sum())
     assert record.ending == "filled"
-    assert max(shown) == BARE.typical_quantity_e8
-    assert taken == pytest.approx(record.realised * depth, rel=0.01)
-    assert taken > 20 * max(shown)
+    assert max(snapshots) == BARE.typical_quantity_e8
+    assert volume == pytest.approx(record.actual_strength * depth, rel=0.01)
+    assert volume > 20 * max(snapshots)
 
 
 def test_a_poc_trades_on_both_sides_of_one_row() -> None:
     """Its row trades far more than any other meanwhile, bought and sold alike."""
     market = a_market(Plant("poc", "bid", 2, 2.0, minutes=10))
     market.run(1_200)
-    trades = traded(market.run(6_000))
+    trades = trades_of(market.run(6_000))
     market.run(1)
     (record,) = market.records
     row = trades.price_e8 // (10 * ONE_E8)
@@ -313,4 +315,4 @@ def test_a_poc_trades_on_both_sides_of_one_row() -> None:
     sold = trades.quantity_e8[inside] @ trades.buyer_is_maker[inside] / trades.quantity_e8[inside].sum()
     assert (int(np.argmax(volume)) + row.min()) * 10 * ONE_E8 == record.low_e8
     assert 0.3 < sold < 0.7
-    assert record.realised == pytest.approx(2.0, abs=0.4)
+    assert record.actual_strength == pytest.approx(2.0, abs=0.4)

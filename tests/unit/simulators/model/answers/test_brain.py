@@ -1,4 +1,4 @@
-"""What the simulated model says when nothing is wrong: calls, verdicts, decisions, and moods that last."""
+"""What the simulated model answers without faults: calls, verdicts, decisions, and styles that last."""
 
 import json
 from decimal import Decimal
@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 
 from agents.llm.conversation.tools import DEPTH, FLOW, candidates_json
 from simulators.model.answers.decisions import decide
-from simulators.model.answers.styles import STYLES, Moods, Style
+from simulators.model.answers.styles import STYLES, Style, StyleSequence
 from tests.market_builders import a_piece, a_view, meeting
 from tests.unit.simulators.model.chats import (
-    SHOWN,
+    MATERIAL,
     a_model,
-    answered,
+    answer_turn,
     asks_both,
     asks_decision,
     asks_depth,
     asks_verdict,
-    called,
+    call_turn,
     chat,
     message_of,
     sent_to,
@@ -40,8 +40,8 @@ def calls_in(reply: dict[str, Any]) -> list[tuple[str, str]]:
 
 def decision_of(reply: dict[str, Any]) -> dict[str, Any]:
     """The decision in a reply."""
-    found: dict[str, Any] = json.loads(message_of(reply)["content"])
-    return found
+    content: dict[str, Any] = json.loads(message_of(reply)["content"])
+    return content
 
 
 def test_a_forced_tool_is_called_with_what_its_schema_asks() -> None:
@@ -63,14 +63,14 @@ def test_both_tools_are_called_in_parallel(choice: str) -> None:
 
 def test_a_symbol_the_schema_leaves_open_is_read_from_the_prompt() -> None:
     """Without an enum the newest message that names a pair decides."""
-    made = tool()
-    made["function"]["parameters"]["properties"]["symbol"] = {"type": "string"}
-    body = chat(user("Not BTCUSDT."), user("Look at ETHFDUSD now."), tools=[made])
+    lookup = tool()
+    lookup["function"]["parameters"]["properties"]["symbol"] = {"type": "string"}
+    body = chat(user("Not BTCUSDT."), user("Look at ETHFDUSD now."), tools=[lookup])
     assert calls_in(sent_to(a_model(), body)[1]) == [(DEPTH, '{"symbol": "ETHFDUSD"}')]
 
 
 def test_a_verdict_quotes_the_tools_figures_in_the_prompts_language() -> None:
-    """All figures there are, at most three, each with where it stands."""
+    """All figures there are, at most three, each with its path."""
     expected = "(depth_snapshot_analytsis): mid = 83412.505; buy.walls[0].share = 0.041."
     english = message_of(sent_to(a_model(), asks_verdict())[1])
     chinese = message_of(sent_to(a_model(), asks_verdict("你是订单簿分析员。"))[1])
@@ -91,32 +91,32 @@ def test_thinking_replies_hold_reasoning_and_others_do_not() -> None:
 
 def test_a_decision_by_hand() -> None:
     """The two strongest a side, on the grid, weights 0.6 : 0.1 : 0.3, citing evidence that holds the whole interval."""
-    made = decide(SHOWN, WHOLE, "en")
-    assert (made["reference"], made["stance"]) == ("83412.50", "two_sided")
-    assert [(z["side"], z["low"], z["high"], z["weight"], z["evidence"]) for z in made["zones"]] == [
+    decision = decide(MATERIAL, WHOLE, "en")
+    assert (decision["reference"], decision["stance"]) == ("83412.50", "two_sided")
+    assert [(z["side"], z["low"], z["high"], z["weight"], z["evidence"]) for z in decision["zones"]] == [
         ("buy", "83000", "83010", 0.6, ["Z0", "Wb0"]),
         ("buy", "82000", "82000", 0.1, ["Z2"]),
         ("sell", "83800.01", "83820", 0.3, ["Z1"]),
     ]
-    assert made["zones"][0]["reason"] == "all of Z0 around 83005, strength 0.6"
-    assert set(made["zones"][0]) == {"side", "low", "high", "weight", "evidence", "reason"}
+    assert decision["zones"][0]["reason"] == "all of Z0 around 83005, strength 0.6"
+    assert set(decision["zones"][0]) == {"side", "low", "high", "weight", "evidence", "reason"}
 
 
 def test_front_and_back_are_halves_of_a_zone() -> None:
     """The front half is the one nearer to the market, above for a buy, below for a sell."""
-    halves = {place: decide(SHOWN, Style(place, 1), "zh")["zones"] for place in ("front", "back")}
+    halves = {place: decide(MATERIAL, Style(place, 1), "zh")["zones"] for place in ("front", "back")}
     ends = {place: [(z["side"], z["low"], z["high"]) for z in zones] for place, zones in halves.items()}
     assert ends["front"] == [("buy", "83005", "83010"), ("sell", "83800.01", "83810")]
     assert ends["back"] == [("buy", "83000", "83005"), ("sell", "83810", "83820")]
 
 
-@pytest.mark.parametrize("shown", [{"reference": "1", "candidates": []}, {}, {"reference": None, "candidates": [7]}])
-def test_without_candidates_it_stands_aside(shown: dict[str, Any]) -> None:
-    """Nothing to stand on gives no zones and a reason, whatever is missing."""
-    made = decision_of(sent_to(a_model(), asks_decision(shown))[1])
-    assert made["stance"] == "stand_aside"
-    assert made["zones"] == []
-    assert made["reason"] == "no candidate zone to rest orders in"
+@pytest.mark.parametrize("material", [{"reference": "1", "candidates": []}, {}, {"reference": None, "candidates": [7]}])
+def test_without_candidates_it_stands_aside(material: dict[str, Any]) -> None:
+    """Without candidates or a reference there are no zones, and a reason."""
+    decision = decision_of(sent_to(a_model(), asks_decision(material))[1])
+    assert decision["stance"] == "stand_aside"
+    assert decision["zones"] == []
+    assert decision["reason"] == "no candidate zone to rest orders in"
 
 
 def test_the_newest_candidates_count() -> None:
@@ -131,10 +131,10 @@ def test_what_the_project_really_shows_is_understood() -> None:
     """The candidates of a market view, rendered as the conversation renders them, are decided on."""
     pieces = (a_piece("Wb0", "99.5", "99.6", "99.55"), a_piece("Ws0", 101, "101.1", 101))
     view = a_view(pieces, zones=meeting(pieces))
-    made = decide(json.loads(candidates_json(view)), WHOLE, "en")
-    assert (made["reference"], made["stance"]) == ("100", "two_sided")
-    assert [z["evidence"][0] for z in made["zones"]] == ["Z0", "Z1"]
-    assert [z["evidence"][1] for z in made["zones"]] == ["Wb0", "Ws0"]
+    decision = decide(json.loads(candidates_json(view)), WHOLE, "en")
+    assert (decision["reference"], decision["stance"]) == ("100", "two_sided")
+    assert [z["evidence"][0] for z in decision["zones"]] == ["Z0", "Z1"]
+    assert [z["evidence"][1] for z in decision["zones"]] == ["Wb0", "Ws0"]
 
 
 def test_a_decision_keeps_to_the_mid_and_leaves_overlaps_out() -> None:
@@ -145,9 +145,9 @@ def test_a_decision_keeps_to_the_mid_and_leaves_overlaps_out() -> None:
         {"id": "Z2", "low": "98.5", "high": "99.0", "price": "98.7", "strength": 0.2},
         {"id": "Z3", "low": "101.0", "high": "101.5", "price": "101.2", "strength": 0.9},
     ]
-    shown = {"reference": "100.02", "mid": "99.995", "tick_size": "0.01", "candidates": zones}
-    found = {(z["evidence"][0], z["high"]) for z in decide(shown, WHOLE, "en")["zones"]}
-    assert found == {("Z0", "99.99"), ("Z2", "99"), ("Z3", "101.5")}
+    material = {"reference": "100.02", "mid": "99.995", "tick_size": "0.01", "candidates": zones}
+    zones_chosen = {(z["evidence"][0], z["high"]) for z in decide(material, WHOLE, "en")["zones"]}
+    assert zones_chosen == {("Z0", "99.99"), ("Z2", "99"), ("Z3", "101.5")}
 
 
 PRICES = st.integers(1, 400).map(lambda n: str(Decimal(n) / 4))
@@ -161,36 +161,36 @@ ZONES = st.builds(
 @given(PRICES, st.lists(ZONES, max_size=6), st.sampled_from(STYLES))
 def test_every_decision_is_sound(reference: str, zones: list[dict[str, Any]], style: Style) -> None:
     """On the grid, inside the cited zone, on its side, weights that sum to one, the stance that the sides make."""
-    made = decide({"reference": reference, "tick_size": "0.5", "candidates": zones}, style, "en")
-    for zone in made["zones"]:
+    decision = decide({"reference": reference, "tick_size": "0.5", "candidates": zones}, style, "en")
+    for zone in decision["zones"]:
         low, high = Decimal(zone["low"]), Decimal(zone["high"])
-        held = [z for z in zones if z["id"] == zone["evidence"][0]]
-        assert any(Decimal(z["low"]) <= low <= high <= Decimal(z["high"]) for z in held)
+        matches = [z for z in zones if z["id"] == zone["evidence"][0]]
+        assert any(Decimal(z["low"]) <= low <= high <= Decimal(z["high"]) for z in matches)
         assert low % Decimal("0.5") == high % Decimal("0.5") == 0
         assert high < Decimal(reference) if zone["side"] == "buy" else low > Decimal(reference)
-    sides = {zone["side"] for zone in made["zones"]}
+    sides = {zone["side"] for zone in decision["zones"]}
     stances = {(): "stand_aside", ("buy",): "bid_only", ("sell",): "ask_only", ("buy", "sell"): "two_sided"}
-    assert made["stance"] == stances[tuple(sorted(sides))]
-    assert not made["zones"] or sum(Decimal(str(zone["weight"])) for zone in made["zones"]) == 1
+    assert decision["stance"] == stances[tuple(sorted(sides))]
+    assert not decision["zones"] or sum(Decimal(str(zone["weight"])) for zone in decision["zones"]) == 1
 
 
 def test_a_style_lasts_its_half_life() -> None:
     """Half-life 10 over 20,000 draws: one draw to the next the same in 0.9330 + 0.0670 / 6, within four deviations."""
-    moods = Moods(3, 10.0)
-    drawn = [moods.draw() for _ in range(20_000)]
-    same = sum(a == b for a, b in pairwise(drawn)) / 19_999
+    styles = StyleSequence(3, 10.0)
+    styles_drawn = [styles.draw() for _ in range(20_000)]
+    same = sum(a == b for a, b in pairwise(styles_drawn)) / 19_999
     expected = 0.5**0.1 + (1 - 0.5**0.1) / 6
     assert same == pytest.approx(expected, abs=4 * (expected * (1 - expected) / 20_000) ** 0.5)
-    assert {drawn.count(style) > 1_500 for style in STYLES} == {True}
+    assert {styles_drawn.count(style) > 1_500 for style in STYLES} == {True}
 
 
 def test_the_seed_decides_and_repeats_differ() -> None:
     """Two models with one seed say the same bytes; one model asked twelve times does not always say the same."""
     first, second = a_model(seed=5), a_model(seed=5)
-    said = [message_of(sent_to(first, asks_decision())[1])["content"] for _ in range(12)]
+    replies = [message_of(sent_to(first, asks_decision())[1])["content"] for _ in range(12)]
     again = [message_of(sent_to(second, asks_decision())[1])["content"] for _ in range(12)]
-    assert said == again
-    assert len(set(said)) >= 3
+    assert replies == again
+    assert len(set(replies)) >= 3
 
 
 def test_at_temperature_zero_repeats_are_equal_but_thinking_ignores_it() -> None:
@@ -204,7 +204,7 @@ def test_at_temperature_zero_repeats_are_equal_but_thinking_ignores_it() -> None
 
 def test_two_results_give_two_sentences() -> None:
     """A verdict on both tools names both."""
-    calls = {**called("c0"), "tool_calls": called("c0")["tool_calls"] + called("c1", name=FLOW)["tool_calls"]}
-    body = chat(user("Look."), calls, answered("c0"), answered("c1", '{"cvd":{"60min":"-1.5","1min":"2"}}'))
+    calls = {**call_turn("c0"), "tool_calls": call_turn("c0")["tool_calls"] + call_turn("c1", name=FLOW)["tool_calls"]}
+    body = chat(user("Look."), calls, answer_turn("c0"), answer_turn("c1", '{"cvd":{"60min":"-1.5","1min":"2"}}'))
     lines = message_of(sent_to(a_model(), body)[1])["content"].split("\n")
     assert lines[1] == "What stands out (orderflow_analysys): cvd.1min = 2."

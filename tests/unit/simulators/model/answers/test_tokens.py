@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulators.model.answers.drafts import Draft, ToolCall, cut
+from simulators.model.answers.drafts import Draft, ToolCall, cut_draft
 from simulators.model.answers.tokens import PrefixCache, cut_to_tokens, tokens_of
 from tests.unit.simulators.model.chats import a_model, asks_decision, asks_depth, chat, message_of, sent_to, user
 
@@ -19,15 +19,15 @@ def test_a_token_is_four_bytes() -> None:
 def test_the_cache_counts_whole_units_of_a_common_prefix() -> None:
     """600 bytes hold two units of 256; a change in the second leaves one, another owner none."""
     cache, first = PrefixCache(), b"x" * 600
-    changed = b"x" * 300 + b"y" * 300
-    hits = [cache.hit_tokens(owner, prompt) for owner, prompt in ((b"a", first), (b"a", first), (b"a", changed),
+    other = b"x" * 300 + b"y" * 300
+    hits = [cache.hit_tokens(owner, prompt) for owner, prompt in ((b"a", first), (b"a", first), (b"a", other),
                                                                   (b"b", first), (b"a", b"x" * 255))]  # fmt: skip
     assert hits == [0, 128, 64, 0, 0]
 
 
 def test_the_cache_forgets_the_least_used() -> None:
     """With room for two units a third prompt drives the first one out."""
-    cache = PrefixCache(most_units=2)
+    cache = PrefixCache(max_units=2)
     prompts = [bytes([letter]) * 256 for letter in b"abc"]
     assert [cache.hit_tokens(b"", prompt) for prompt in (*prompts, prompts[0], prompts[2])] == [0, 0, 0, 0, 64]
 
@@ -75,6 +75,6 @@ def test_max_tokens_cuts_content_reasoning_and_calls() -> None:
 def test_a_draft_within_its_tokens_is_not_cut() -> None:
     """A call's name and arguments count: 6 + 2 tokens fit in 8 and not in 7."""
     draft = Draft("", None, (ToolCall("x" * 24, "y" * 8),), "tool_calls")
-    assert cut(draft, 8) == draft
-    assert cut(draft, 7).finish == "length"
-    assert cut(draft, 7).calls[0].arguments == "yyyy"
+    assert cut_draft(draft, 8) == draft
+    assert cut_draft(draft, 7).finish == "length"
+    assert cut_draft(draft, 7).calls[0].arguments == "yyyy"

@@ -1,4 +1,4 @@
-"""What the simulated model takes and what it refuses, each refusal with its status and words."""
+"""What the simulated model accepts and what it refuses, each refusal with its status and message."""
 
 import json
 from typing import Any
@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 from agents.llm.conversation.tools import FLOW, tool_choice
 from simulators.model.checks.acceptance import check_request
 from simulators.model.errors import Refusal
-from simulators.model.model import Asked
+from simulators.model.model import IncomingRequest
 from simulators.model.situation import situation_of
 from tests.unit.simulators.model.chats import (
     DEPTH_RESULT,
     a_model,
-    answered,
+    answer_turn,
     asks_both,
     asks_decision,
     asks_depth,
     asks_verdict,
-    called,
+    call_turn,
     chat,
     sent_to,
     system,
@@ -30,22 +30,22 @@ from tests.unit.simulators.model.chats import (
 
 THINKING = {"thinking": {"type": "enabled"}}
 SCHEMA_FORMAT = {"response_format": {"type": "json_schema", "json_schema": {}}}
-HISTORY = (user("Look."), called("c0"), answered("c0"), user("And now?"))
-THOUGHT = (user("Look."), called("c0", reasoning_content="I look."), answered("c0"), user("And now?"))
+HISTORY = (user("Look."), call_turn("c0"), answer_turn("c0"), user("And now?"))
+THOUGHT = (user("Look."), call_turn("c0", reasoning_content="I look."), answer_turn("c0"), user("And now?"))
 
 
 def with_schema(**keywords: Any) -> dict[str, Any]:
     """A strict tool whose one string has more keywords."""
-    made = tool(strict=True)
-    made["function"]["parameters"]["properties"]["symbol"] |= keywords
-    return made
+    function = tool(strict=True)
+    function["function"]["parameters"]["properties"]["symbol"] |= keywords
+    return function
 
 
 def with_parameters(**changes: Any) -> dict[str, Any]:
     """A strict tool whose schema is changed at the top."""
-    made = tool(strict=True)
-    made["function"]["parameters"] |= changes
-    return made
+    function = tool(strict=True)
+    function["function"]["parameters"] |= changes
+    return function
 
 
 REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
@@ -56,12 +56,12 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
     "no such role": (chat({"role": "robot", "content": "Hi"}), 422, "role: unknown variant"),
     "no content": (chat({"role": "user"}), 400, "content or tool_calls must be set"),
     "a number as content": (chat({"role": "user", "content": 7}), 422, "content: invalid type"),
-    "unanswered call": (chat(user("Look."), called("c0")), 400, "insufficient tool messages"),
-    "half answered": (chat(user("Look."), called("c0", "c1"), answered("c0")), 400, "insufficient tool messages"),
+    "unanswered call": (chat(user("Look."), call_turn("c0")), 400, "insufficient tool messages"),
+    "half answered": (chat(user("Look."), call_turn("c0", "c1"), answer_turn("c0")), 400, "insufficient tool messages"),
     "answered too late": (
-        chat(user("Look."), called("c0"), user("Wait."), answered("c0")), 400, "insufficient tool messages"),
-    "answer without call": (chat(user("Look."), answered("c0")), 400, "must be a response to a preceding"),
-    "answered twice": (chat(*HISTORY[:3], answered("c0")), 400, "must be a response to a preceding"),
+        chat(user("Look."), call_turn("c0"), user("Wait."), answer_turn("c0")), 400, "insufficient tool messages"),
+    "answer without call": (chat(user("Look."), answer_turn("c0")), 400, "must be a response to a preceding"),
+    "answered twice": (chat(*HISTORY[:3], answer_turn("c0")), 400, "must be a response to a preceding"),
     "forced and thinking": (asks_depth(**THINKING), 400, "Thinking mode does not support this tool_choice"),
     "required and thinking": (asks_both(**THINKING), 400, "Thinking mode does not support this tool_choice"),
     "dropped reasoning": (
@@ -121,7 +121,7 @@ def test_strict_mode_takes_few_keywords(name: str) -> None:
 
 
 def test_strict_functions_are_for_beta() -> None:
-    """The same sound strict tool is taken below /beta and refused elsewhere."""
+    """The same valid strict tool is accepted below /beta and refused elsewhere."""
     body = asks_depth(tools=[tool(strict=True)])
     assert sent_to(a_model(), body, "/beta/chat/completions")[0] == 200
     status, reply = sent_to(a_model(), body, "/v1/chat/completions")
@@ -138,8 +138,8 @@ def test_a_strict_schema_with_all_that_is_supported_is_taken() -> None:
         "c": {"type": "array", "items": inner},
         "d": {"enum": [1, 2]},
     }
-    made = with_parameters(properties=properties, required=list(properties), **{"$def": {"inner": inner}})
-    assert sent_to(a_model(), asks_depth(tools=[made]), "/beta/chat/completions")[0] == 200
+    function = with_parameters(properties=properties, required=list(properties), **{"$def": {"inner": inner}})
+    assert sent_to(a_model(), asks_depth(tools=[function]), "/beta/chat/completions")[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -154,20 +154,20 @@ def test_a_strict_schema_with_all_that_is_supported_is_taken() -> None:
     ],
 )  # fmt: skip
 def test_sound_requests_are_taken(body: dict[str, Any]) -> None:
-    """Each step of both modes, thinking on and off, is taken; reasoning is asked back only where tools are."""
+    """Each step of both modes, thinking on and off, is accepted; reasoning is asked back only where tools are."""
     assert sent_to(a_model(), body)[0] == 200
 
 
 @pytest.mark.parametrize("effort", ["low", "medium", "xhigh", "max"])
 def test_thinking_is_on_unless_switched_off(effort: str) -> None:
-    """Without a word on thinking, and with any effort but none, a forced tool is refused."""
+    """Without a thinking field, and with any effort but none, a forced tool is refused."""
     assert sent_to(a_model(), asks_depth(thinking=None))[0] == 400
     assert sent_to(a_model(), asks_depth(thinking=None, reasoning_effort=effort))[0] == 400
 
 
 def test_the_key_is_needed_and_never_repeated() -> None:
     """The key `bad` gets 401 without the key in it, and a request's repr holds none."""
-    assert "secret" not in repr(Asked("/chat/completions", "Bearer secret", None, 0, b""))
+    assert "secret" not in repr(IncomingRequest("/chat/completions", "Bearer secret", None, 0, b""))
     status, reply = sent_to(a_model(), asks_depth(), key="bad")
     assert status == 401
     assert reply["error"]["type"] == "authentication_error"
@@ -183,12 +183,12 @@ def test_a_prompt_beyond_the_context_is_refused() -> None:
 
 def test_a_hostile_text_is_taken_and_a_bottomless_body_refused() -> None:
     """A tool that answers 200,000 braces costs little time; a body nested 100,000 deep is 400."""
-    braces = chat(user("Look."), called("c0"), answered("c0", "{" * 200_000), tools=[tool()])
+    braces = chat(user("Look."), call_turn("c0"), answer_turn("c0", "{" * 200_000), tools=[tool()])
     model = a_model()
     assert sent_to(model, braces)[0] == 200
     deep = b'{"model":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
-    answer, _ = model.take(Asked("/chat/completions", "Bearer k", None, 0, deep))
-    assert (answer.status, model.ledger.lines[-1].request) == (400, None)
+    answer, _ = model.answer(IncomingRequest("/chat/completions", "Bearer k", None, 0, deep))
+    assert (answer.status, model.ledger.entries[-1].request) == (400, None)
 
 
 ANYTHING = st.recursive(
@@ -206,10 +206,10 @@ NAMES = ["role", "content", "tool_calls", "id", "type", "function", "name", "par
 def test_any_value_anywhere_is_taken_or_refused(place: str, name: str, value: Any) -> None:
     """One field of a sound request replaced by anything: a situation or a refusal, nothing else."""
     body = json.loads(json.dumps(asks_verdict()))
-    found: Any = body
+    target: Any = body
     for step in place.split(".")[:-1]:
-        found = found[int(step)] if step.isdigit() else found[step]
-    found[name] = value
+        target = target[int(step)] if step.isdigit() else target[step]
+    target[name] = value
     outcome: str | int
     try:
         outcome = situation_of(check_request(body, beta=True)).step
@@ -219,9 +219,10 @@ def test_any_value_anywhere_is_taken_or_refused(place: str, name: str, value: An
 
 
 def test_the_prompt_names_the_language_and_the_tools_the_agent() -> None:
-    """Who asks for what is read from the request alone."""
-    seen = [situation_of(body) for body in (asks_depth(), asks_verdict("你读订单簿。"), asks_both(), asks_decision())]
-    assert [(s.agent, s.step, s.language) for s in seen] == [
+    """Agent, step and language are read from the request alone."""
+    requests = (asks_depth(), asks_verdict("你读订单簿。"), asks_both(), asks_decision())
+    situations = [situation_of(body) for body in requests]
+    assert [(s.agent, s.step, s.language) for s in situations] == [
         ("static", "call", "en"),
         ("static", "verdict", "zh"),
         ("compact", "call", "en"),
@@ -232,8 +233,8 @@ def test_the_prompt_names_the_language_and_the_tools_the_agent() -> None:
 def test_only_tools_without_an_answer_are_called_again() -> None:
     """Free to choose, a tool that answered is done; one that answered with an error is called again."""
     tools = [tool(), tool(FLOW)]
-    done = chat(user("Look."), called("c0"), answered("c0", DEPTH_RESULT), tools=tools)
-    failed = chat(user("Look."), called("c0"), answered("c0", '{"error":"bad arguments"}'), tools=tools)
+    done = chat(user("Look."), call_turn("c0"), answer_turn("c0", DEPTH_RESULT), tools=tools)
+    retry = chat(user("Look."), call_turn("c0"), answer_turn("c0", '{"error":"bad arguments"}'), tools=tools)
     assert situation_of(done).to_call == ("orderflow_analysys",)
-    assert situation_of(failed).to_call == ("depth_snapshot_analytsis", "orderflow_analysys")
+    assert situation_of(retry).to_call == ("depth_snapshot_analytsis", "orderflow_analysys")
     assert situation_of(chat(system("s"), *done["messages"], tools=tools, tool_choice="none")).step == "verdict"
