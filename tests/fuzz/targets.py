@@ -155,7 +155,7 @@ class _Canned(BinanceRest):
         self._body = body
 
     async def _get(
-        self, path: str, parameters: dict[str, str], weight: int, books: bool = False
+        self, path: str, parameters: dict[str, str], weight: int, is_book: bool = False
     ) -> tuple[bytes, int, int]:
         return self._body, T0, T0
 
