@@ -81,6 +81,7 @@ class MarketRecording:
 
     Raises:
         EventLogError: the log cannot be written by this process.
+        NotProvable: the exchange lacks what a complete recording is proven by.
     """
 
     def __init__(
@@ -108,6 +109,7 @@ class MarketRecording:
         try:
             self._spill = Spill(self.cold.folder, limits.spill_bytes)
             self.exchange = exchange_of(self.cold, self.writer.hot)
+            self.exchange.capabilities.expect_provable(str(market))
         except BaseException:
             self.writer.close()
             raise

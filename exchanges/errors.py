@@ -3,6 +3,7 @@ What can go wrong with an exchange.
 
 ExchangeError
 ├── BadFile         a file of exchange data that is not what it claims to be
+├── NotProvable     the exchange lacks what a complete recording is proven by
 ├── BadReply        the exchange answered, but not as documented
 ├── UnknownSymbol   the exchange does not know the symbol
 ├── VenueReset      the exchange's ids started again: another market under the same name
@@ -19,6 +20,10 @@ class ExchangeError(KnownError):
 
 class BadFile(ExchangeError):
     """A file of exchange data that is not what it claims to be."""
+
+
+class NotProvable(ExchangeError):
+    """The exchange lacks what a complete recording is proven by."""
 
 
 class BadReply(ExchangeError):

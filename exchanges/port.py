@@ -9,6 +9,57 @@ import msgspec
 
 from eventlog.codec import Decode
 from eventlog.facts.entry import Fact
+from exchanges.errors import NotProvable
+
+
+class Capabilities(msgspec.Struct, frozen=True):
+    """
+    What an exchange gives a recorder, and so what can be proven of a recording.
+
+    Attributes:
+        contiguous_trade_ids: each trade's id is one more than the last one's, so that a missing trade shows.
+        trades_by_id: trades of the past can be fetched from an id on, so that a missing one can be filled.
+        trades_page: how many trades such a request returns at most; fewer are the newest there are.
+        chained_diffs: each book update names the range of ids it covers, so that a missing one shows.
+    """
+
+    contiguous_trade_ids: bool
+    trades_by_id: bool
+    trades_page: int
+    chained_diffs: bool
+
+    def expect_provable(self, market: str) -> None:
+        """
+        Refuse a market whose recording could not be proven complete.
+
+        Args:
+            market: its name, for the message.
+
+        Raises:
+            NotProvable: ids do not show what is missing, or missing trades cannot be fetched.
+        """
+        reasons = {
+            "its trade ids do not show a missing trade": self.contiguous_trade_ids,
+            "its past trades cannot be fetched by id": self.trades_by_id,
+            "its book updates do not show a missing one": self.chained_diffs,
+        }
+        lacking = [reason for reason, has in reasons.items() if not has]
+        if lacking:
+            raise NotProvable(f"{market} cannot be recorded with proof that nothing is missing: {', '.join(lacking)}")
+
+
+class SilenceProof(msgspec.Struct, frozen=True):
+    """
+    What is known of a feed that brings no trade: whether the market is quiet, or the feed mute.
+
+    Attributes:
+        quiet_ns: when the exchange last had no trade beyond those that the feed brought; 0 before the first such
+            answer.
+        mute_ns: when a connection was last replaced because it brought no trade though there were some; 0 before that.
+    """
+
+    quiet_ns: int = 0
+    mute_ns: int = 0
 
 
 class Arrival(msgspec.Struct, frozen=True, gc=False):
@@ -19,19 +70,19 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
         what: a readable trade, a readable diff, an unreadable message, or a connection's opening or end.
         recv_ns: when it came.
         fact: to be logged; of an unreadable message its quarantine; None of a connection.
-        number: a trade's agg id, a diff's last update id.
-        first: a diff's first update id.
+        last_id: a trade's id, the last id that a diff covers.
+        first_id: the first id that a diff covers.
         detail: why a connection ended, or took over from another.
         time_ns: a trade's own time.
         overlapping: whether another connection brings everything while this one opens or ends.
         kind: what an unreadable message seems to be: agg_trade, diff or other; empty where it cannot be told.
     """
 
-    what: Literal["agg_trade", "diff", "quarantine", "connected", "disconnected"]
+    what: Literal["trade", "diff", "quarantine", "connected", "disconnected"]
     recv_ns: int
     fact: Fact | None
-    number: int = 0
-    first: int = 0
+    last_id: int = 0
+    first_id: int = 0
     detail: str = ""
     time_ns: int = 0
     overlapping: bool = False
@@ -39,9 +90,9 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
 
 
 class HistoricalTrade(msgspec.Struct, frozen=True, gc=False):
-    """A trade fetched over REST, or its quarantine, and its agg id."""
+    """A trade that was fetched, or its quarantine, and its id."""
 
-    agg_id: int
+    trade_id: int
     fact: Fact
 
 
@@ -53,12 +104,12 @@ class Exchange(Protocol):
         """Number of feed connections that are open now."""
 
     @property
-    def last_quiet_ns(self) -> int:
-        """When the exchange last had no trade beyond those that the feed brought; 0 before the first such answer."""
+    def capabilities(self) -> Capabilities:
+        """What this exchange can prove."""
 
     @property
-    def last_mute_ns(self) -> int:
-        """When a connection was last replaced because it brought no trade though there were some; 0 before that."""
+    def silence_proof(self) -> SilenceProof:
+        """What the exchange said when the feed brought no trade."""
 
     @property
     def decoders(self) -> Mapping[str, Decode]:
@@ -76,7 +127,7 @@ class Exchange(Protocol):
     async def snapshot(self, limit: int) -> Fact:
         """Fetch the book, with at most `limit` levels per side; a quarantine fact where it cannot be read."""
 
-    async def trades_from(self, agg_id: int) -> Sequence[HistoricalTrade]:
+    async def trades_from(self, trade_id: int) -> Sequence[HistoricalTrade]:
         """Fetch a page of trades from an id on, ids rising; the first id may be larger. Empty: no such trade yet."""
 
     async def first_trade_since(self, time_ns: int) -> int | None:

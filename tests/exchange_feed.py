@@ -56,12 +56,12 @@ class Feed:
     @property
     def agg_ids(self) -> list[int]:
         """Ids of the readable trades, as they came."""
-        return [each.number for each in self.arrivals if each.what == "agg_trade"]
+        return [each.last_id for each in self.arrivals if each.what == "trade"]
 
     @property
     def diffs(self) -> list[tuple[int, int]]:
         """U and u of the readable diffs, as they came."""
-        return [(each.first, each.number) for each in self.arrivals if each.what == "diff"]
+        return [(each.first_id, each.last_id) for each in self.arrivals if each.what == "diff"]
 
     @property
     def quarantined(self) -> list[str]:

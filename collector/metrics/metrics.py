@@ -85,16 +85,16 @@ class Meter:
                 self.connect_count += what == "connected"
                 self.disconnect_count += what == "disconnected"
                 continue
-            self.receive_counts[what] += 1
-            if what == AGG_TRADE:
+            self.receive_counts[fact.kind] += 1
+            if what == "trade":
                 self._in_flight[fact.recv_ns] = True
-            elif what == DIFF:
-                spans.append(arrival.number - arrival.first + 1)
+            elif what == "diff":
+                spans.append(arrival.last_id - arrival.first_id + 1)
             else:
                 continue
             event_ns = self._event_time_ns(fact.data)
             if event_ns is not None:
-                latencies[what].append(arrival.recv_ns - event_ns)
+                latencies[fact.kind].append(arrival.recv_ns - event_ns)
         now = self._clock.now_ns()
         for stream, durations in latencies.items():
             self._event_latency[stream].add(durations, now)

@@ -39,7 +39,6 @@ Longest time that trades count as live without a trade or an answer of the excha
 is probed after 900 s at the latest (see `exchanges.binance.feed.stall_detector`).
 """
 
-_FULL_PAGE = 1000
 _MIN_RESET_NS = 10 * SECOND_NS
 _BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
@@ -128,11 +127,12 @@ class Capture:
             return "catching_up", "no trade is in the log yet"
         if self.trades.catching_up or self._must_catch_up:
             return "catching_up", "trades before the newest are still being fetched"
-        if self.exchange.last_mute_ns > max(self.exchange.last_quiet_ns, self.progress.last_trade_recv_ns or 0):
+        proof = self.exchange.silence_proof
+        if proof.mute_ns > max(proof.quiet_ns, self.progress.last_trade_recv_ns or 0):
             return "catching_up", "the last connection brought no trade though there were some, nor has this one yet"
         if self.clock_offset_ns is None and self._newest_lateness_ns is None:
             return "catching_up", "neither the venue's clock nor a trade tells yet whether this clock is right"
-        silent_ns = self.clock.now_ns() - max(self._verified_ns, self.exchange.last_quiet_ns)
+        silent_ns = self.clock.now_ns() - max(self._verified_ns, proof.quiet_ns)
         if silent_ns > MAX_UNVERIFIED_NS:
             return (
                 "down",
@@ -177,8 +177,8 @@ class Capture:
         trades: list[tuple[int, Fact]] = []
         for arrival in batch:
             fact = arrival.fact
-            if fact is not None and arrival.what == "agg_trade":
-                trades.append((arrival.number, fact))
+            if fact is not None and arrival.what == "trade":
+                trades.append((arrival.last_id, fact))
                 self._expect_no_reset(arrival)
                 self._newest_lateness_ns = arrival.recv_ns - arrival.time_ns
                 self.progress.last_trade_recv_ns = arrival.recv_ns
@@ -189,7 +189,9 @@ class Capture:
                 facts += self._note_connection(arrival)
             elif arrival.what == "diff":
                 self.progress.last_depth_recv_ns = arrival.recv_ns
-                facts += self.add_audits(self.diffs.take(arrival.first, arrival.number, fact, self._diff_cause, now))
+                facts += self.add_audits(
+                    self.diffs.take(arrival.first_id, arrival.last_id, fact, self._diff_cause, now)
+                )
                 self._diff_cause = "feed_skipped"
             else:
                 self._unreadable_count += arrival.kind in ("", AGG_TRADE)
@@ -207,13 +209,13 @@ class Capture:
         Raises:
             VenueReset: this log cannot go on with such ids.
         """
-        agg_id, time_ns = self._newest
-        if arrival.number > agg_id:
-            self._newest = (arrival.number, arrival.time_ns)
+        newest_id, time_ns = self._newest
+        if arrival.last_id > newest_id:
+            self._newest = (arrival.last_id, arrival.time_ns)
         elif time_ns and arrival.time_ns > time_ns + _MIN_RESET_NS:
             raise VenueReset(
-                f"the venue's trade ids went back from {agg_id} to {arrival.number} while time went on: it began anew; "
-                "record into another storage_dir"
+                f"the venue's trade ids went back from {newest_id} to {arrival.last_id} while time went on: it began"
+                " anew; record into another storage_dir"
             )
 
     def _sequence_trades(self, trades: list[tuple[int, Fact]], now: int) -> list[Fact]:
@@ -289,7 +291,7 @@ class Capture:
         if first is None:
             return False
         page, is_last = await self._fetch_page(first)
-        facts = self.trades.add_fetched([(n.agg_id, n.fact) for n in page], self.clock.now_ns())
+        facts = self.trades.add_fetched([(t.trade_id, t.fact) for t in page], self.clock.now_ns())
         await self.queue.put(facts)
         if is_last:
             self._must_catch_up = False
@@ -303,21 +305,22 @@ class Capture:
             self._cause = "feed_skipped"
         return bool(facts) or missing is None
 
-    async def _fetch_page(self, agg_id: int) -> tuple[Sequence[HistoricalTrade], bool]:
+    async def _fetch_page(self, first_id: int) -> tuple[Sequence[HistoricalTrade], bool]:
         """
         Fetch trades from an id on, and whether these are the last ones now.
 
         A page with missing ids is fetched again: only ids that are missing twice do not exist.
         """
-        page = await self.exchange.trades_from(agg_id)
-        if not page or page[-1].agg_id - agg_id == len(page) - 1:
-            return page, len(page) < _FULL_PAGE
-        second = await self.exchange.trades_from(agg_id)
+        full_page = self.exchange.capabilities.trades_page
+        page = await self.exchange.trades_from(first_id)
+        if not page or page[-1].trade_id - first_id == len(page) - 1:
+            return page, len(page) < full_page
+        second = await self.exchange.trades_from(first_id)
         if not second:
-            raise ExchangeError(f"trades from {agg_id} were there, and then none")
-        end = min(page[-1].agg_id, second[-1].agg_id)  # beyond it, ids were missing once at most
-        trades = {trade.agg_id: trade for trade in (*page, *second) if trade.agg_id <= end}
-        is_last = len(page) < _FULL_PAGE and page[-1].agg_id == second[-1].agg_id
+            raise ExchangeError(f"trades from {first_id} were there, and then none")
+        end = min(page[-1].trade_id, second[-1].trade_id)  # beyond it, ids were missing once at most
+        trades = {trade.trade_id: trade for trade in (*page, *second) if trade.trade_id <= end}
+        is_last = len(page) < full_page and page[-1].trade_id == second[-1].trade_id
         return [trades[trade_id] for trade_id in sorted(trades)], is_last
 
     async def recover_lost(self, lost_range: LostRange) -> None:

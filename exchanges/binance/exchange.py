@@ -19,13 +19,14 @@ from exchanges.binance.feed.stream import BinanceStream
 from exchanges.binance.feed.watchdog import Watchdog, WatchedStream
 from exchanges.binance.mapper import BinanceMapper
 from exchanges.binance.messages import BadMessage, unwrap
-from exchanges.binance.rest import BinanceRest
+from exchanges.binance.rest import PAGE, BinanceRest
 from exchanges.errors import BadReply
-from exchanges.port import Arrival, HistoricalTrade
+from exchanges.port import Arrival, Capabilities, HistoricalTrade, SilenceProof
 
 EVENT_KINDS = {"aggTrade": AGG_TRADE, "depthUpdate": DIFF}
 TRADE_SILENCE = SilenceRules(min_s=15.0, max_s=300.0)
 DIFF_SILENCE = SilenceRules(min_s=5.0, max_s=60.0)
+CAPABILITIES = Capabilities(contiguous_trade_ids=True, trades_by_id=True, trades_page=PAGE, chained_diffs=True)
 
 _OTHER = "other"
 _ROUND_TRIPS = 7  # for one measurement of the clock offset
@@ -61,7 +62,7 @@ class BinanceExchange:
         self.mapper = mapper
         self._agg_id: int | None = None
         self._update_id: int | None = None
-        self._last_quiet_ns = self._last_mute_ns = 0
+        self._quiet_ns = self._mute_ns = 0
         own = mapper.symbol.lower() + "@"
         self._streams = tuple(name for name in stream.streams if name.startswith(own))
         self._watchdog = Watchdog(stream, tuple(self._streams_to_watch(trade_silence, diff_silence)))
@@ -72,14 +73,14 @@ class BinanceExchange:
         return self._stream.open_connections
 
     @property
-    def last_quiet_ns(self) -> int:
-        """See `exchanges.port.Exchange.quiet_ns`."""
-        return self._last_quiet_ns
+    def capabilities(self) -> Capabilities:
+        """See `exchanges.port.Exchange.capabilities`."""
+        return CAPABILITIES
 
     @property
-    def last_mute_ns(self) -> int:
-        """See `exchanges.port.Exchange.mute_ns`."""
-        return self._last_mute_ns
+    def silence_proof(self) -> SilenceProof:
+        """See `exchanges.port.Exchange.silence_proof`."""
+        return SilenceProof(self._quiet_ns, self._mute_ns)
 
     @property
     def decoders(self) -> Mapping[str, Decode]:
@@ -132,12 +133,12 @@ class BinanceExchange:
             return _quarantine(fact, "rest", str(error), None)
         return fact
 
-    async def trades_from(self, agg_id: int) -> Sequence[HistoricalTrade]:
+    async def trades_from(self, trade_id: int) -> Sequence[HistoricalTrade]:
         """See `exchanges.port.Exchange.trades_from`."""
-        rows = await self._rest.trades_from(agg_id)
+        rows = await self._rest.trades_from(trade_id)
         trades = []
         for row, result in zip(rows, self._read_trades([r.fact for r in rows]), strict=True):
-            if row.agg_id >= agg_id:
+            if row.agg_id >= trade_id:
                 fact = _quarantine(row.fact, "rest", result, row.agg_id) if isinstance(result, str) else row.fact
                 trades.append(HistoricalTrade(row.agg_id, fact))
         return trades
@@ -189,10 +190,10 @@ class BinanceExchange:
         return streams
 
     def _note_quiet(self) -> None:
-        self._last_quiet_ns = self._rest.now_ns()
+        self._quiet_ns = self._rest.now_ns()
 
     def _note_stall(self) -> None:
-        self._last_mute_ns = self._rest.now_ns()
+        self._mute_ns = self._rest.now_ns()
 
     async def _fetch_last_agg_id(self) -> int | None:
         rows = await self._rest.latest_trades(1)
@@ -228,7 +229,7 @@ class BinanceExchange:
             if isinstance(result, str):
                 arrivals[place] = _quarantine_arrival(fact, result)
             else:
-                arrivals[place] = Arrival("agg_trade", fact.recv_ns, fact, result[0], time_ns=result[1])
+                arrivals[place] = Arrival("trade", fact.recv_ns, fact, result[0], time_ns=result[1])
                 self._agg_id = max(self._agg_id or 0, result[0])
         return [arrival for arrival in arrivals if arrival is not None]
 

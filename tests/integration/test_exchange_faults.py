@@ -414,7 +414,7 @@ def test_the_clock_is_off(ms: int) -> None:
         count = len(traded(exchange))
         exchange.advance(10)
         await feed.until(lambda: len(feed.agg_ids) == len(traded(exchange)))
-        times = [each.time_ns // 1_000_000 for each in feed.arrivals if each.what == "agg_trade"]
+        times = [each.time_ns // 1_000_000 for each in feed.arrivals if each.what == "trade"]
         noon_ms = Noon.ns // 1_000_000
         assert all(0 <= time - noon_ms < 1_000 for time in times[:count])
         assert all(1_000 <= time - noon_ms - ms < 2_000 for time in times[count:])
@@ -452,7 +452,7 @@ def test_trading_stops_and_goes_on(status: str) -> None:
         await feed.until(lambda: len(feed.diffs) == 20)
         assert len(traded(exchange)) > len(before)
         assert all(after[0] == ahead[1] + 1 for ahead, after in pairwise(feed.diffs))
-        times = [each.time_ns for each in feed.arrivals if each.what == "agg_trade"]
+        times = [each.time_ns for each in feed.arrivals if each.what == "trade"]
         assert times[len(before)] - times[len(before) - 1] >= 1_900_000_000
 
     run(check, {"when": {"nth": 11}, "fault": "symbol_status", "status": status, "steps": 20})

@@ -73,7 +73,7 @@ def run(check: Check, *rules: dict[str, Any], speed: float = 1.0, pings: float =
 
 def without_hole(diffs: list[Arrival]) -> bool:
     """Whether diffs follow each other once those that came twice are left out."""
-    spans = sorted({(each.first, each.number) for each in diffs})
+    spans = sorted({(each.first_id, each.last_id) for each in diffs})
     return all(after[0] == ahead[1] + 1 for ahead, after in pairwise(spans))
 
 
@@ -89,7 +89,7 @@ def test_a_stream_that_stalls_while_pings_go_on_is_left(stream: str, label: str,
         assert (taking_over[0], taking_over[2]) == ("connected", False)
         assert taking_over[1].startswith(f"silent: {label} stream ")
         assert (left[0], left[1], left[2]) == ("disconnected", taking_over[1], True)
-        what = {"trades": "agg_trade", "diffs": "diff"}[stream]
+        what = {"trades": "trade", "diffs": "diff"}[stream]
         before = len(watched.of(what))
         await watched.until(lambda: len(watched.of(what)) > before + 5)
         assert watched.venue.health()["silent_streams"] == 1
@@ -163,9 +163,9 @@ def test_a_connection_is_replaced_before_its_age_without_a_hole() -> None:
         assert watched.news[:3] == [("connected", "", False), ("connected", *whys), ("disconnected", *whys)]
         assert all(over for _, _, over in watched.news[1:])
         assert without_hole(watched.of("diff"))
-        ids = {each.number for each in watched.of("agg_trade")}
+        ids = {each.last_id for each in watched.of("trade")}
         assert ids == set(range(min(ids), max(ids) + 1))
-        assert len(ids) < len(watched.of("agg_trade"))
+        assert len(ids) < len(watched.of("trade"))
         assert exchange.hub.connection_count <= 2
 
     run(check, rules=StreamRules(open_s=2.0, max_age_s=1.0, overlap_s=0.3))
@@ -282,8 +282,8 @@ def test_nothing_is_lost_by_counting() -> None:
         await watched.until(lambda: watched.stream.open_connections)
         exchange.advance(40)
         await watched.until(lambda: len(watched.of("diff")) == 40)
-        await watched.until(lambda: len(watched.of("agg_trade")) == len(traded(exchange)))
-        assert [(a.first, a.number) for a in watched.of("diff")] == made(exchange)
-        assert [a.number for a in watched.of("agg_trade")] == traded(exchange)
+        await watched.until(lambda: len(watched.of("trade")) == len(traded(exchange)))
+        assert [(a.first_id, a.last_id) for a in watched.of("diff")] == made(exchange)
+        assert [a.last_id for a in watched.of("trade")] == traded(exchange)
 
     run(check, speed=0, silence=(SOON, SOON))

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from collector.market_recorder import Plan
@@ -19,8 +20,9 @@ from eventlog.errors import EventLogError, LogBroken
 from eventlog.facts.capture import SESSION
 from eventlog.facts.entry import Fact
 from eventlog.store.archiver import Archiver
-from exchanges.errors import ExchangeError
-from exchanges.port import Arrival, Exchange, HistoricalTrade
+from exchanges.binance.exchange import CAPABILITIES
+from exchanges.errors import ExchangeError, NotProvable
+from exchanges.port import Arrival, Exchange, HistoricalTrade, SilenceProof
 from market.timestamps import HOUR_NS
 from runtime.daemon import status
 from tests.builders import MAPPER, MARKET, a_hot_log, a_writer, an_instrument
@@ -31,7 +33,8 @@ class Quiet:
     """A venue whose feed is open, as another market keeps it, and that brings nothing and answers nothing."""
 
     open_connections = 1
-    last_quiet_ns = last_mute_ns = 0
+    capabilities = CAPABILITIES
+    silence_proof = SilenceProof()
     decoders: Mapping[str, Decode] = MAPPER.decoders
 
     async def arrivals(self) -> AsyncGenerator[Sequence[Arrival], None]:
@@ -222,3 +225,22 @@ def test_another_markets_archiving_is_not_waited_for(
 
     asyncio.run(main())
     assert (begun.is_set(), told) == (False, ["closed"])
+
+
+@pytest.mark.parametrize(
+    ("lacking", "reason"),
+    [
+        ("contiguous_trade_ids", "its trade ids do not show a missing trade"),
+        ("trades_by_id", "its past trades cannot be fetched by id"),
+        ("chained_diffs", "its book updates do not show a missing one"),
+    ],
+)
+def test_what_could_not_be_proven_complete_is_not_recorded(
+    tmp_path: Path, client: Any, shared_server: Any, lacking: str, reason: str
+) -> None:
+    """The error names what the exchange lacks; the log is free for the next writer."""
+    exchange = Quiet()
+    exchange.capabilities = msgspec.structs.replace(CAPABILITIES, **{lacking: False})
+    with pytest.raises(NotProvable, match=f"^{MARKET} cannot be recorded with proof .*: {reason}$"):
+        a_recording(tmp_path, shared_server.connect, exchange_of=lambda *_: exchange)
+    a_recording(tmp_path, shared_server.connect).writer.close()

@@ -52,10 +52,10 @@ def test_event_latency_is_receive_time_less_event_time() -> None:
     meter.on_arrivals(
         [
             Arrival("connected", T0, None),
-            Arrival("agg_trade", T0 + 20_000, a_trade(1, at_ns=T0)),
-            Arrival("agg_trade", T0 + 40_000, a_trade(2, at_ns=T0)),
+            Arrival("trade", T0 + 20_000, a_trade(1, at_ns=T0)),
+            Arrival("trade", T0 + 40_000, a_trade(2, at_ns=T0)),
             Arrival("diff", T0 - MS, Fact(DIFF, T0 - MS, a_diff(at_ns=T0).data)),
-            Arrival("agg_trade", T0 + 40_000, a_rest_trade(3)),
+            Arrival("trade", T0 + 40_000, a_rest_trade(3)),
         ]
     )
     clock.advance(2 * SECOND_NS)
@@ -80,7 +80,7 @@ def test_pipeline_latency_is_stored_less_received() -> None:
 
 def a_stream_trade(number: int, recv_ns: int) -> Arrival:
     """A live trade."""
-    return Arrival("agg_trade", recv_ns, a_trade(number, at_ns=T0, recv_ns=recv_ns), number)
+    return Arrival("trade", recv_ns, a_trade(number, at_ns=T0, recv_ns=recv_ns), number)
 
 
 def a_stream_diff(first: int, last: int, recv_ns: int = T0) -> Arrival:

@@ -12,8 +12,9 @@ from eventlog.clock import ManualClock
 from eventlog.facts.capture import GAP, QUARANTINE, SESSION, Gap
 from eventlog.facts.entry import Fact
 from eventlog.facts.market import AGG_TRADE, DIFF
+from exchanges.binance.exchange import CAPABILITIES
 from exchanges.errors import ExchangeError, VenueReset
-from exchanges.port import Arrival, HistoricalTrade
+from exchanges.port import Arrival, HistoricalTrade, SilenceProof
 from market.timestamps import SECOND_NS
 
 NOW = 1_767_600_000 * SECOND_NS
@@ -28,7 +29,7 @@ def a_capture(next_id: int | None = 101, update_id: int | None = None, exchange:
 
 def a_trade(agg_id: int, at_ns: int = NOW) -> Arrival:
     """A live trade."""
-    return Arrival("agg_trade", at_ns, Fact(AGG_TRADE, at_ns, str(agg_id).encode()), agg_id, time_ns=at_ns)
+    return Arrival("trade", at_ns, Fact(AGG_TRADE, at_ns, str(agg_id).encode()), agg_id, time_ns=at_ns)
 
 
 def test_trades_and_news_come_out_in_their_order() -> None:
@@ -143,6 +144,8 @@ def test_at_the_end_waiting_diffs_go_on_record() -> None:
 class Pages:
     """A venue that answers requests for trades with one page after the other; notes what was asked."""
 
+    capabilities = CAPABILITIES
+
     def __init__(self, *pages: tuple[int, ...]) -> None:
         self.pages = list(pages)
         self.requests: list[int] = []
@@ -172,7 +175,7 @@ async def test_trades_are_not_given_up_for_one_page_that_leaves_them_out(
     """A page with a gap is fetched again; ids that one answer has exist, ids left out only once are not decided."""
     venue = Pages(*pages)
     page, nothing_more = await a_capture(exchange=venue)._fetch_page(101)
-    assert ([n.agg_id for n in page], nothing_more) == (found, is_last)
+    assert ([trade.trade_id for trade in page], nothing_more) == (found, is_last)
     assert venue.requests == [101] * len(pages)
 
 
@@ -186,15 +189,15 @@ class Venue:
     """An exchange that is connected, and says now and then that nothing came."""
 
     open_connections = 1
-    last_quiet_ns = 0
-    last_mute_ns = 0
+    capabilities = CAPABILITIES
+    silence_proof = SilenceProof()
 
     def __init__(self) -> None:
         self.page: list[HistoricalTrade] = []
 
     async def trades_from(self, agg_id: int) -> list[HistoricalTrade]:
         """What there is from an id on."""
-        return [row for row in self.page if row.agg_id >= agg_id]
+        return [trade for trade in self.page if trade.trade_id >= agg_id]
 
 
 class Queue:
@@ -239,7 +242,7 @@ async def test_trades_out_of_their_time_are_not_live(seconds: int) -> None:
     """Too early or too late: a clock is wrong, or the feed is behind; the next one in its time is live again."""
     capture = await caught_up(HistoricalTrade(101, Fact(AGG_TRADE, NOW, b"101")))
     capture._sequence_batch(
-        [Arrival("agg_trade", NOW, Fact(AGG_TRADE, NOW, b"102"), 102, time_ns=NOW - seconds * SECOND_NS)]
+        [Arrival("trade", NOW, Fact(AGG_TRADE, NOW, b"102"), 102, time_ns=NOW - seconds * SECOND_NS)]
     )
     assert capture.has_clock_doubts
     assert capture.assessment()[0] == "down"
@@ -278,13 +281,13 @@ async def test_junk_beyond_which_the_venue_has_nothing_was_no_trade() -> None:
 async def test_a_stream_that_brought_no_trade_is_not_live_before_one_came() -> None:
     """Whatever was fetched meanwhile; or before the venue says that there is none."""
     capture = await caught_up(HistoricalTrade(101, Fact(AGG_TRADE, NOW, b"101")))
-    capture.exchange.last_mute_ns = NOW  # type: ignore[misc]
+    capture.exchange.silence_proof = SilenceProof(mute_ns=NOW)  # type: ignore[misc]
     capture._sequence_batch([news("disconnected", "closed"), news("connected", "silent: trade stream 30 s")])
     await capture._fetch_once()
     assert assess(capture) == ("catching_up", "the last connection")
-    capture.exchange.last_quiet_ns = NOW + 1  # type: ignore[misc]
+    capture.exchange.silence_proof = SilenceProof(NOW + 1, NOW)  # type: ignore[misc]
     assert capture.state() == "live"
-    capture.exchange.last_quiet_ns = 0  # type: ignore[misc]
+    capture.exchange.silence_proof = SilenceProof(mute_ns=NOW)  # type: ignore[misc]
     assert capture.state() == "catching_up"
     capture._sequence_batch([a_trade(102)])
     assert assess(capture) == ("live", "")

@@ -48,8 +48,8 @@ def test_readable_messages_keep_their_order_and_the_venues_bytes() -> None:
     diff = b'{"e":"depthUpdate","E":1767600000000,"s":"BTCFDUSD","U":5,"u":9,"b":[["1.00","0.0"]],"a":[]}'
     envelope = b'{"stream":"btcfdusd@depth@100ms","data":' + diff + b"}"
     results = arrivals(a_trade(7), envelope, a_trade(8))
-    assert [(a.what, a.number) for a in results] == [("agg_trade", 7), ("diff", 9), ("agg_trade", 8)]
-    assert results[1].first == 5
+    assert [(a.what, a.last_id) for a in results] == [("trade", 7), ("diff", 9), ("trade", 8)]
+    assert results[1].first_id == 5
     assert results[1].fact is not None
     assert (results[1].fact.kind, results[1].fact.data) == (DIFF, diff)
     assert results[0].fact is not None
@@ -76,7 +76,7 @@ def test_bad_messages_are_quarantined_with_their_reason_and_good_ones_go_on() ->
     """Every bad message becomes a quarantine fact; the trades around it are untouched."""
     for what, message in BAD.items():
         before, bad, after = arrivals(a_trade(6), message, a_trade(8))
-        assert (before.what, before.number, after.what, after.number) == ("agg_trade", 6, "agg_trade", 8)
+        assert (before.what, before.last_id, after.what, after.last_id) == ("trade", 6, "trade", 8)
         assert bad.what == "quarantine", what
         assert bad.fact is not None
         assert bad.fact.kind == QUARANTINE
@@ -87,7 +87,7 @@ def test_a_trade_garbled_on_the_wire_closes_no_id() -> None:
     """REST may still have it; an absurd id in unreadable bytes must not open a gap up to it."""
     for agg_id in (9, 10**15):
         (bad,) = arrivals(a_trade(agg_id, price="NaN"))
-        assert bad.number == 0
+        assert bad.last_id == 0
         assert bad.fact is not None
         assert msgspec.json.decode(bad.fact.data, type=Quarantine).agg_id is None
 
@@ -95,7 +95,7 @@ def test_a_trade_garbled_on_the_wire_closes_no_id() -> None:
 def test_fields_the_venue_adds_are_no_fault() -> None:
     """A new field does not stop the recording."""
     (trade,) = arrivals(a_trade(7, nextField={"x": 1}))
-    assert (trade.what, trade.number) == ("agg_trade", 7)
+    assert (trade.what, trade.last_id) == ("trade", 7)
 
 
 def test_a_shutdown_notice_is_heard_and_not_recorded() -> None:
@@ -148,5 +148,5 @@ async def test_a_history_is_not_skipped_for_one_empty_page() -> None:
 def test_random_bytes_never_stop_the_feed(messages: list[bytes]) -> None:
     """Whatever comes is quarantine; a trade after it is still read."""
     results = arrivals(*messages, a_trade(7))
-    assert results[-1].what == "agg_trade"
+    assert results[-1].what == "trade"
     assert all(a.what == "quarantine" for a in results[:-1])
