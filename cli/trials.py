@@ -39,13 +39,13 @@ from replay.errors import NothingToReplay
 from replay.plain_json import plain
 from replay.scoring.outcomes import HORIZONS_S
 from replay.scoring.rules import rules_of
-from replay.trials.ab import whole_minutes
+from replay.trials.ab import minute_ticks
 from replay.trials.asking import SpendPolicy, get_answers
-from replay.trials.changes import AS_IT_WAS, Changed
+from replay.trials.changes import NO_CHANGE, MarketChange
 from replay.trials.counterfactual import live_ticks
 from replay.trials.experiment import ExperimentConfig, experiment, experiment_lines
 from replay.trials.minute_scores import scores_of
-from replay.trials.probe import Decisions, changes, every, probe_lines, share_lines
+from replay.trials.probe import Decisions, every_nth_tick, market_changes, probe_lines, share_lines
 from replay.trials.probe import probe as probed
 from runtime.analysis_config import analysis_config
 from runtime.analysts import MODEL
@@ -77,7 +77,7 @@ def ab(
     """Ask a model in two ways about the same recorded minutes, and compare every score pair by pair."""
     source = log_source(market, storage, redis, config)
     one, two = _sides(prompts, source.settings, config_a, config_b)
-    ticks = whole_minutes(ticks_of(source, start, to))
+    ticks = minute_ticks(ticks_of(source, start, to))
     if len(ticks) == 0:
         raise NothingToReplay("no tick of that stretch is on a whole minute, and minutes are what is paired")
     rules = rules_of(one.scoring, analysis_config(one, source.market.symbol).parameters)
@@ -116,9 +116,9 @@ def probe(
     source = log_source(market, storage, redis, config)
     settings = source.settings or Settings()
     with source.events() as log:
-        candidates = every(ticks_of(source, start, to), every_n)
-        ticks = live_ticks(log, candidates)
-        views = model_setup(source, settings, out).views(log, ticks)
+        looked_at = every_nth_tick(ticks_of(source, start, to), every_n)
+        ticks = live_ticks(log, looked_at)
+        views = way_of(source, settings, out).views(log, ticks)
         first = next((v for v in views if v.reference_e8 is not None), None)
     if first is None or first.reference_e8 is None:
         raise NothingToReplay(
@@ -126,11 +126,11 @@ def probe(
             "there is none to shift; --every 1 looks at all of the stretch"
         )
     notes = memory_notes(settings, ticks) if analyst == MODEL else []
-    _print_notes(notes)
-    shifts = changes(first.reference_e8, first.tick_size_e8, _SHIFTS)
-    policy = spend_policy(yes, concurrency, len(shifts) + 2)
-    decide = partial(_decisions, source, settings, out, ticks, analyst, policy)
-    rows = probed(decide, shifts, first.tick_size_e8, analyst == MODEL)
+    _tell(notes)
+    changed = market_changes(first.reference_e8, first.tick_size_e8, _SHIFTS)
+    asking = patience(yes, concurrency, len(changed) + 2)
+    decide = partial(_decisions, source, settings, out, ticks, analyst, asking)
+    rows = probed(decide, changed, first.tick_size_e8, analyst == MODEL)
     for line in share_lines(rows):
         typer.echo(line, err=True)
     if as_json:
@@ -151,18 +151,18 @@ def _decisions(
     out: Path,
     ticks: Ticks,
     analyst: str,
-    policy: SpendPolicy,
-    change: Changed,
+    asking: SpendPolicy,
+    changed: MarketChange,
     repeat: int,
 ) -> Decisions:
     setup = model_setup(source, settings, out, change)
     parameters = setup.sight.parameters
     if analyst == MODEL:
-        answers = get_answers(setup, ticks, repeat + 1, policy, WallClock())
-        if change == AS_IT_WAS:
-            repeats = range(repeat, repeat + 1)
-            answers.totals(repeats).share.expect_any(answers.complaint(repeats), _NOTHING_TO_FOLLOW)
-        decider = answers.make_analyst(repeat, setup.questions)(parameters)
+        found = get_answers(way, ticks, repeat + 1, asking, WallClock())
+        if changed == NO_CHANGE:
+            asked = range(repeat, repeat + 1)
+            found.totals(asked).share.expect_any(found.complaint(asked), _NOTHING_TO_FOLLOW)
+        decider = found.make_analyst(repeat, way.questions)(parameters)
     else:
         decider = RulesAnalyst(parameters)
     with source.events() as log:

@@ -17,10 +17,10 @@ from eventlog.facts.model import MODEL_CALL
 from replay.decisions import Ticks, ticks_between
 from replay.runs.run import RecordedModel, Request
 from replay.scoring.rules import rules_of
-from replay.trials.answer import complaint_of, tape_digest
-from replay.trials.asking import Collected, SpendPolicy, get_answers
-from replay.verify.verify import settings_of, sight_of_session
-from runtime.analysts import MODEL, Questions, make_recorded_analyst
+from replay.trials.answer import cassette_digest, most_common_complaint
+from replay.trials.asking import CollectedAnswers, SpendPolicy, get_answers
+from replay.verify.verify import config_of_session, settings_of
+from runtime.analysts import MODEL, Questions, recorded_analyst
 from runtime.model_config import prompts_of, questions_of
 from runtime.open_log import OpenLog
 from runtime.settings.settings import Settings
@@ -69,7 +69,7 @@ def requests_of(
     ]
 
 
-def _model_of_answers(answers: Collected, repeat: int, questions: Questions, notes: Sequence[str]) -> RecordedModel:
+def _answered(found: CollectedAnswers, repeat: int, questions: Questions, notes: Sequence[str]) -> RecordedModel:
     return RecordedModel(
         make_analyst=answers.make_analyst(repeat, questions),
         inputs=answers.inputs(repeat),
@@ -90,14 +90,14 @@ def _request_from_record(request: Request, source: LogSource, ticks: Ticks) -> R
                 rows = batch.rows[ANALYZER_SESSION]
                 session = rows.columns.table.slice(rows.stop - 1, 1).to_pylist()[0]
     if settings is None and session is not None:
-        settings, analysis = settings_of(session), sight_of_session(session, source.market.symbol, None)
-        request = replace(request, sight=analysis, rules=rules_of(Settings().scoring, analysis.parameters))
+        settings, sight = settings_of(session), config_of_session(session, source.market.symbol, None)
+        request = replace(request, sight=sight, rules=rules_of(Settings().scoring, sight.parameters))
     questions = questions_of((settings or Settings()).analyzer.deepseek)
     read_cassette = partial(_read_cassette, source.decisions)
     inputs = {
         "prompts": prompts_of(questions).digest,
-        "asking": asdict(questions.options),
-        "tape": tape_digest(read_cassette(), ticks.seq.tolist()),
+        "asking": asdict(questions.asking),
+        "tape": cassette_digest(read_tape(), ticks.seq.tolist()),
     }
     recorded_model = RecordedModel(
         partial(make_recorded_analyst, read_cassette, questions),
@@ -117,8 +117,8 @@ def _complaint(open_decisions: OpenLog, ticks: Ticks) -> str:
             rows = batch.rows.get(MODEL_CALL)
             if rows is not None:
                 calls = rows.table().to_pylist()
-                details += [c["detail"] for c in calls if c["verdict"] != "ok" and c["market_seq"] in seqs]
-    return complaint_of(details)
+                details += [c["detail"] for c in calls if c["verdict"] != "ok" and c["market_seq"] in asked]
+    return most_common_complaint(details)
 
 
 def _read_cassette(open_decisions: OpenLog) -> Cassette:

@@ -29,7 +29,7 @@ def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Two runs side by side: inputs that differ, recommendations that agree, every figure."""
-    with finished_runs.of_replay_run(a, b):
+    with finished_runs.refuse_foreign_runs(a, b):
         _compare(finished_runs.compare(finished_runs.load(a), finished_runs.load(b)), as_json)
 
 
@@ -62,9 +62,9 @@ def report(
     as_json: JsonOption = False,
 ) -> None:
     """Draw a run's report again from its tables and the log it was made from."""
-    run = finished_runs.load(folder)
-    with finished_runs.of_replay_run(folder):
-        inputs = run.manifest["inputs"]
+    found = finished_runs.load(folder)
+    with finished_runs.refuse_foreign_runs(folder):
+        inputs = found.manifest["inputs"]
         first, last = inputs["seq"]
         source = log_source(inputs["market"], storage, redis, config)
         with source.events() as log:

@@ -33,8 +33,8 @@ from replay.scoring.quiet import quiet_notes
 from replay.scoring.rules import rules_of
 from replay.signals.fitting import TrainingSet, fitted, learn
 from replay.signals.signal_record import flow_r2, gather
-from replay.signals.signal_scores import path_after, random_levels, score_signals
-from replay.signals.signal_table import against_targets, signal_lines
+from replay.signals.signal_scores import load_price_path, random_levels, score_signals
+from replay.signals.signal_table import compare_with_targets, signal_lines
 from runtime.analysis_config import analysis_config
 from runtime.open_log import open_log
 from runtime.settings.settings import Settings, load
@@ -59,19 +59,15 @@ def signals(
         if len(ticks) == 0:
             raise NothingToReplay(f"{log.name} holds no tick in that stretch")
         with console.progress("looking", len(ticks)) as advance:
-            samples = gather(log, ticks, analysis, rules.publish_delay_ms * 1_000_000, advance)
-        path = path_after(log, ticks)
-    scores, chance_rates, r2 = (
-        score_signals(path, samples, rules),
-        random_levels(path, samples, rules),
-        flow_r2(samples),
-    )
+            seen = gather(log, ticks, sight, rules.publish_delay_ms * 1_000_000, advance)
+        path = load_price_path(log, ticks)
+    scores, chance, explained = score_signals(path, seen, rules), random_levels(path, seen, rules), flow_r2(seen)
     notes = quiet_notes(path, ticks.boundary_ns[1:])  # the path begins with the first tick
     if as_json:
-        figures = [asdict(score) | {"targets": against_targets(score)} for score in scores]
-        rate_rows = [asdict(rate) for rate in chance_rates]
-        fields = {"notes": notes, "scores": figures, "random_levels": rate_rows, "book_flow": r2}
-        console.print_json(plain(fields))
+        figures = [asdict(score) | {"targets": compare_with_targets(score)} for score in scores]
+        rates = [asdict(each) for each in chance]
+        told = {"notes": notes, "scores": figures, "random_levels": rates, "book_flow": explained}
+        console.print_json(plain(told))
     else:
         for note in notes:
             console.show(f"note: {note}")

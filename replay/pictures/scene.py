@@ -23,7 +23,7 @@ _PROFILE_MINUTES = 1440
 _BY_RULES = "no decision log: what the rules advise"
 
 
-def tick_at(log: Log, at_ns: int) -> tuple[int, int]:
+def find_tick(log: Log, at_ns: int) -> tuple[int, int]:
     """
     The seq and the boundary of the last tick at or before a time.
 
@@ -36,7 +36,7 @@ def tick_at(log: Log, at_ns: int) -> tuple[int, int]:
     return int(ticks.seq[-1]), int(ticks.boundary_ns[-1])
 
 
-def scene_at(log: Log, at_ns: int, sight: AnalysisConfig, origin: Origin | None = None) -> Scene:
+def build_scene(log: Log, at_ns: int, sight: AnalysisConfig, origin: Origin | None = None) -> Scene:
     """
     The last tick at or before a time, with everything known at it and nothing after.
 
@@ -46,7 +46,7 @@ def scene_at(log: Log, at_ns: int, sight: AnalysisConfig, origin: Origin | None 
     Raises:
         NothingToReplay: the log holds no tick so early.
     """
-    seq, boundary = tick_at(log, at_ns)
+    seq, boundary = find_tick(log, at_ns)
     state = state_of(log, sight.windows)
     scenes: list[Scene] = []
 

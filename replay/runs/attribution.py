@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from replay.scoring.episodes import Published
+from replay.scoring.episodes import Publication
 from replay.scoring.placebo import PlaceboPool
 from replay.scoring.price_path import PricePath
-from replay.scoring.scoring import Rules, Scored, score
+from replay.scoring.scoring import Rules, ScoreTables, score
 
 FALLBACK = " (fallback)"
 """What the name of a figure ends with where the rules decided in a model's place."""
@@ -19,7 +19,9 @@ DECIDED_BY = "decided_by"
 """The column of a model's episodes that says whose they are: `model` or `fallback`."""
 
 
-def score_apart(published: Sequence[Published], moments: PlaceboPool, path: PricePath, rules: Rules) -> Scored:
+def score_by_decider(
+    published: Sequence[Publication], moments: PlaceboPool, path: PricePath, rules: Rules
+) -> ScoreTables:
     """
     A model's recommendations scored as `score` does, and by themselves those of the rules that stood in for it.
 
@@ -36,11 +38,11 @@ def score_apart(published: Sequence[Published], moments: PlaceboPool, path: Pric
     return _joined(parts)
 
 
-def _named(scored: Scored, by: str, suffix: str) -> Scored:
+def _named(scored: ScoreTables, by: str, suffix: str) -> ScoreTables:
     column = pa.array([by] * scored.episodes.num_rows, pa.string())
     metric = pa.array([f"{name}{suffix}" for name in scored.scores.column("metric").to_pylist()], pa.string())
     at = scored.scores.schema.get_field_index("metric")
-    return Scored(
+    return ScoreTables(
         scored.episodes.append_column(DECIDED_BY, column),
         scored.orders,
         scored.fills,
@@ -48,12 +50,12 @@ def _named(scored: Scored, by: str, suffix: str) -> Scored:
     )
 
 
-def _joined(parts: Sequence[Scored]) -> Scored:
+def _joined(parts: Sequence[ScoreTables]) -> ScoreTables:
     """Tables one after the other, their numbers counted on."""
     if len(parts) == 1:
         return parts[0]
     moved = list(_moved(parts))
-    return Scored(
+    return ScoreTables(
         pa.concat_tables([part.episodes for part in moved]).combine_chunks(),
         pa.concat_tables([part.orders for part in moved]).combine_chunks(),
         pa.concat_tables([part.fills for part in moved]).combine_chunks(),
@@ -61,10 +63,10 @@ def _joined(parts: Sequence[Scored]) -> Scored:
     )
 
 
-def _moved(parts: Sequence[Scored]) -> Iterator[Scored]:
+def _moved(parts: Sequence[ScoreTables]) -> Iterator[ScoreTables]:
     episodes = orders = 0
     for part in parts:
-        yield Scored(
+        yield ScoreTables(
             _counted_on(part.episodes, "episode", episodes),
             _counted_on(_counted_on(part.orders, "order", orders), "episode", episodes),
             _counted_on(part.fills, "order", orders),

@@ -8,10 +8,10 @@ import numpy as np
 
 from eventlog.proof.coverage import CoverageGaps, overlapping
 from market.arrays import I64
-from replay.scoring.episodes import Published
+from replay.scoring.episodes import Publication
 
 
-def unproven_notes(mask: CoverageGaps, published_ns: I64, advice: Sequence[Published]) -> list[str]:
+def coverage_gap_notes(mask: Mask, published_ns: I64, advice: Sequence[Publication]) -> list[str]:
     """
     A sentence for trades, and one for the book where the log holds any; nothing where all is proven.
 

@@ -67,7 +67,7 @@ class Run:
 
 
 @contextmanager
-def of_replay_run(*folders: Path) -> Iterator[None]:
+def refuse_foreign_runs(*folders: Path) -> Iterator[None]:
     """
     Refuse runs that lack what every run holds, or hold something else in its place, as soon as it is asked for.
 

@@ -9,15 +9,15 @@ from hashlib import blake2b
 from eventlog.facts.analysis import ANALYZER_SESSION, RECOMMENDATION
 from eventlog.store.log import Log
 
-Publications = dict[int, tuple[int, int] | None]
+PublicationTimes = dict[int, tuple[int, int] | None]
 """By a tick's seq: when its advice went out and the last market seq then; None where it was made but did not go out."""
 
 _COLUMNS = {RECOMMENDATION: ("market_seq", "published_ns", "published_seq")}
 
 
-def publications(decisions: Log) -> Publications:
+def publication_times(decisions: Log) -> PublicationTimes:
     """Every recommendation of a decision log; of two for one tick the first counts."""
-    found: Publications = {}
+    found: PublicationTimes = {}
     for batch in decisions.read(kinds=[RECOMMENDATION], columns=_COLUMNS):
         if RECOMMENDATION in batch.rows:
             rows = batch.rows[RECOMMENDATION]
@@ -27,7 +27,7 @@ def publications(decisions: Log) -> Publications:
     return found
 
 
-def made_under(decisions: Log, ticks: Container[int]) -> list[str]:
+def parameter_digests(decisions: Log, ticks: Container[int]) -> list[str]:
     """The digests of the parameters under which the advice for some ticks was made, each once."""
     columns = {ANALYZER_SESSION: ("parameters_digest",), RECOMMENDATION: ("market_seq",)}
     rows: dict[str, list[tuple[int, str | int]]] = {kind: [] for kind in columns}
@@ -39,7 +39,7 @@ def made_under(decisions: Log, ticks: Container[int]) -> list[str]:
     return sorted({str(sessions[place - 1][1]) for place in places if place})
 
 
-def digest_of(live: Publications) -> str:
+def digest_of(live: PublicationTimes) -> str:
     """What a run's id needs to know of them; "none" where nothing was live."""
     if not live:
         return "none"

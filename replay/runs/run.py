@@ -25,20 +25,20 @@ from eventlog.store.log import Log
 from market.timestamps import iso
 from replay.decisions import Decision, Ticks, decide_all, ticks_between
 from replay.errors import MissingAnswer, NothingDecided, NothingToReplay
-from replay.runs.attribution import score_apart
-from replay.runs.coverage_gaps import unproven_notes
+from replay.runs.attribution import score_by_decider
+from replay.runs.coverage_gaps import coverage_gap_notes
 from replay.runs.finalize import finalize_run
 from replay.runs.log_digest import log_digest
 from replay.runs.model_share import ModelShare
-from replay.runs.publications import Publications, made_under, publications
+from replay.runs.publications import PublicationTimes, parameter_digests, publication_times
 from replay.runs.publications import digest_of as digest_of_live
 from replay.runs.report import render
 from replay.scoring.calibration import NOTE
-from replay.scoring.episodes import Published
+from replay.scoring.episodes import Publication
 from replay.scoring.placebo import PlaceboPool
 from replay.scoring.price_path import READS, PricePath
 from replay.scoring.quiet import quiet_notes
-from replay.scoring.scoring import Rules, Scored, score
+from replay.scoring.scoring import Rules, ScoreTables, score
 from runtime.analysis_config import AnalysisConfig
 from runtime.analysts import MakeAnalyst
 from runtime.open_log import OpenLog
@@ -145,7 +145,7 @@ def run(
     took_ms = request.answered.took_ms if request.answered else None
     published, moments = _published(decisions, ticks, request.rules, live, took_ms)
     share = _share(decisions) if request.answered is not None else None
-    scored = (score if share is None else score_apart)(published, moments, path, request.rules)
+    scored = (score if share is None else score_by_decider)(published, moments, path, request.rules)
     inputs = _inputs(request, ticks, [first_seq, last_seq], content) | {"published": digest_of_live(live)}
     run_id = blake2b(json.dumps(inputs, sort_keys=True).encode(), digest_size=8).hexdigest()
     with translate_errors(runs_dir):
@@ -154,7 +154,7 @@ def run(
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir()
         said = (share.sentence, *request.answered.notes) if share and request.answered else ()
-        doubts = unproven_notes(mask, scored.episodes["published_ns"].to_numpy(), published)
+        doubts = coverage_gap_notes(mask, scored.episodes["published_ns"].to_numpy(), published)
         little = [*quiet_notes(path, ticks.boundary_ns), *_no_zone(decisions)]
         notes = [*said, *little, *_other_eyes(request, seen_with), *doubts, *_notes(published, request, ticks)]
         manifest = _write(aside, run_id, inputs, decisions, share, notes, scored, path)
@@ -199,14 +199,14 @@ def _no_ticks(log: Log, request: Request) -> str:
     return f"no tick after {iso(request.from_ns)} up to {until}; the log has ticks from {first} to {last}"
 
 
-def _live(open_decisions: OpenLog | None, ticks: Ticks) -> tuple[Publications, list[str]]:
+def _live(open_decisions: OpenLog | None, ticks: Ticks) -> tuple[PublicationTimes, list[str]]:
     """What went out live, and the digests of the parameters it was made under."""
     if open_decisions is None:
         return {}, []
     with open_decisions() as decisions:
         replayed = set(ticks.seq.tolist())
-        live = {seq: out for seq, out in publications(decisions).items() if seq in replayed}
-        return live, made_under(decisions, live)
+        live = {seq: out for seq, out in publication_times(decisions).items() if seq in replayed}
+        return live, parameter_digests(decisions, live)
 
 
 def _other_eyes(request: Request, live: Sequence[str]) -> list[str]:
@@ -220,7 +220,7 @@ def _other_eyes(request: Request, live: Sequence[str]) -> list[str]:
     ]
 
 
-def out_at(ticks: Ticks, rules: Rules, took_ms: Mapping[int, int] | None) -> dict[int, int]:
+def publish_times(ticks: Ticks, rules: Rules, took_ms: Mapping[int, int] | None) -> dict[int, int]:
     """When the advice of each tick would have been out: after the usual delay, or the time a model took if longer."""
     delay, took = rules.publish_delay_ms, took_ms or {}
     return {
@@ -233,15 +233,15 @@ def _published(
     decisions: Sequence[Decision],
     ticks: Ticks,
     rules: Rules,
-    live: Publications,
+    live: PublicationTimes,
     took_ms: Mapping[int, int] | None = None,
-) -> tuple[list[Published], PlaceboPool]:
+) -> tuple[list[Publication], PlaceboPool]:
     """Recommendations with the moment they were or would have been out, and the ticks where distance was measurable."""
-    out_ns, published = out_at(ticks, rules, took_ms), []
+    out_ns, published = publish_times(ticks, rules, took_ms), []
     for decision in decisions:
         out = live.get(decision.seq, (out_ns[decision.seq], decision.seq))
         if decision.advice is not None and out is not None:
-            published.append(Published(parse(decision.advice), *out))
+            published.append(Publication(parse(decision.advice), *out))
     usable = [d for d in decisions if d.advice is not None and d.reference_e8 is not None and d.sigma is not None]
     moments = PlaceboPool(
         published_ns=np.array([out_ns[d.seq] for d in usable], np.int64),
@@ -276,7 +276,7 @@ def _write(
     decisions: Sequence[Decision],
     share: ModelShare | None,
     notes: list[str],
-    scored: Scored,
+    scored: ScoreTables,
     path: PricePath,
 ) -> dict[str, Any]:
     tables = {
@@ -304,7 +304,7 @@ def _write(
     return manifest
 
 
-def _notes(published: Sequence[Published], request: Request, ticks: Ticks) -> list[str]:
+def _notes(published: Sequence[Publication], request: Request, ticks: Ticks) -> list[str]:
     """The warnings that every recommendation with zones carries, once, and what else a reader of scores must know."""
     advised = [each for each in published if each.advice.zones] or published
     warnings = [set(each.advice.warnings) for each in advised]

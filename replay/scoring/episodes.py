@@ -9,7 +9,7 @@ from agents.recommendation import Advice, Zone
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class Publication:
     """Advice as it reached the world: when, and which seq was the last known then."""
 
     advice: Advice
@@ -27,7 +27,7 @@ class Episode:
         last_ns: when it was advised last. minutes: in how many recommendations.
     """
 
-    first: Published
+    first: Publication
     zone: Zone
     last_ns: int
     minutes: int = 1
@@ -38,7 +38,7 @@ class Episode:
         return self.first.published_ns + self.first.advice.valid_for_ns
 
 
-def episodes_of(published: Sequence[Published]) -> list[Episode]:
+def episodes_of(published: Sequence[Publication]) -> list[Episode]:
     """The episodes of recommendations in order of publication, in order of their first."""
     found: list[Episode] = []
     running: list[tuple[Zone, Episode]] = []

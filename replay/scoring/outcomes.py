@@ -47,14 +47,14 @@ class Levels:
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class LevelOutcomes:
     """What became of n levels: one of OUTCOMES, the touching trade (index into the path, −1 for none)."""
 
     outcome: I64
     touch: I64
 
 
-def outcomes_at(path: PricePath, levels: Levels) -> Tested:
+def outcomes_at(path: PricePath, levels: Levels) -> LevelOutcomes:
     """
     Test levels against exact trades, in agg_id order.
 
@@ -65,20 +65,20 @@ def outcomes_at(path: PricePath, levels: Levels) -> Tested:
     """
     start, stop, known = path.index_at(levels.start_ns), path.index_at(levels.stop_ns), levels.after_seq
     is_buy = levels.is_buy
-    touch = path.first_reached(is_buy, start, stop, np.where(is_buy, levels.high_e8, levels.low_e8), known)
+    touch = path.find_first_beyond(is_buy, start, stop, np.where(is_buy, levels.high_e8, levels.low_e8), known)
     touched = touch >= 0
     first = np.maximum(touch, 0)
     ends = path.index_at((path.at_ns[first] if len(path) else levels.start_ns) + TEST_NS)
     last = np.where(touched, ends, 0)  # what was not touched is not searched
     far = np.where(is_buy, levels.low_e8 - levels.beyond_e8, levels.high_e8 + levels.beyond_e8)
     off = np.where(is_buy, levels.high_e8 + levels.away_e8, levels.low_e8 - levels.away_e8)
-    broken = path.first_reached(is_buy, first, last, far, known)
-    rejected = path.first_reached(~is_buy, first, last, off, known)
+    broken = path.find_first_beyond(is_buy, first, last, far, known)
+    rejected = path.find_first_beyond(~is_buy, first, last, off, known)
     never = np.int64(2**62)
     broken_at, rejected_at = np.where(broken < 0, never, broken), np.where(rejected < 0, never, rejected)
     decided = np.where(broken_at <= rejected_at, BROKEN, REJECTED)
     decided = np.where((broken_at == never) & (rejected_at == never), OPEN, decided)
-    return Tested(np.where(touched, decided, UNTOUCHED), np.where(touched, touch, -1))
+    return LevelOutcomes(np.where(touched, decided, UNTOUCHED), np.where(touched, touch, -1))
 
 
 def fills(path: PricePath, is_buy: npt.NDArray[np.bool_], price_e8: I64, start_ns: I64, stop_ns: I64,
@@ -91,7 +91,7 @@ def fills(path: PricePath, is_buy: npt.NDArray[np.bool_], price_e8: I64, start_n
     """
     start, stop = path.index_at(start_ns), path.index_at(stop_ns)
     beyond = np.where(is_buy, price_e8 - np.int64(through), price_e8 + np.int64(through))
-    return path.first_reached(is_buy, start, stop, beyond, after_seq)
+    return path.find_first_beyond(is_buy, start, stop, beyond, after_seq)
 
 
 def markouts(path: PricePath, is_buy: npt.NDArray[np.bool_], price_e8: I64, fill: I64, fee_bps: float) -> F64:

@@ -14,7 +14,7 @@ import numpy as np
 from market.arrays import F64, I64
 from replay.scoring.persistence import flatness
 from replay.scoring.statistics import MIN_BLOCKS
-from replay.scoring.student_t import critical_t, power_of_t, shift_found, two_sided_p
+from replay.scoring.student_t import critical_t, detectable_shift, power_of_t, two_sided_p
 
 _SURE = 0.05
 _POWER = 0.8
@@ -23,7 +23,7 @@ _MAX_FALL_OF_LEAST = 0.25  # and where only the fewest are left: beyond, the err
 
 
 @dataclass(frozen=True, slots=True)
-class Paired:
+class PairedDifference:
     """
     One side against the other, on the minutes that both were scored in.
 
@@ -49,7 +49,7 @@ class Paired:
     too_few: str | None = None
 
 
-def compare(a: F64, b: F64, minute: I64, horizon_min: int) -> Paired:
+def compare(a: F64, b: F64, minute: I64, horizon_min: int) -> PairedDifference:
     """
     Compare the scores of two sides, minute by minute.
 
@@ -69,20 +69,22 @@ def compare(a: F64, b: F64, minute: I64, horizon_min: int) -> Paired:
     known = ~(np.isnan(one) | np.isnan(two))
     one, two, at = one[known], two[known], minute[order][known]
     if not len(at):
-        return Paired(None, None, spread_a, spread_b, 0, None, too_few="no minute is scored on both sides")
+        return PairedDifference(None, None, spread_a, spread_b, 0, None, too_few="no minute is scored on both sides")
     means = (_rounded(one.mean()), _rounded(two.mean()), spread_a, spread_b, len(at), _rounded((one - two).mean()))
     blocks, flat, reason = _evidence(one - two, at, horizon_min)
     if reason is not None:
-        return Paired(*means, blocks, too_few=reason)
+        return PairedDifference(*means, blocks, too_few=reason)
     error = _error(one - two, blocks, flat)
     if _rounded(error) == 0:
-        return Paired(*means, blocks, too_few="the difference is the same in every minute: chance has no part in it")
+        return PairedDifference(
+            *means, blocks, too_few="the difference is the same in every minute: chance has no part in it"
+        )
     mean, reach = float((one - two).mean()), critical_t(_SURE, blocks) * error
     p = round(two_sided_p(mean / error, blocks), 6)
-    return Paired(*means, blocks, _rounded(error), _rounded(mean - reach), _rounded(mean + reach), p)
+    return PairedDifference(*means, blocks, _rounded(error), _rounded(mean - reach), _rounded(mean + reach), p)
 
 
-def power(effect: float, paired: Paired) -> float | None:
+def power(effect: float, paired: PairedDifference) -> float | None:
     """
     How often a true difference of this size would be found (p < 0.05) on as many minutes as these; None where there
     were too few.
@@ -92,9 +94,9 @@ def power(effect: float, paired: Paired) -> float | None:
     return round(power_of_t(abs(effect) / paired.error, paired.blocks, _SURE), 6)
 
 
-def detectable(paired: Paired) -> float | None:
+def detectable_difference(paired: PairedDifference) -> float | None:
     """The true difference that would be found four times in five; None where there were too few minutes."""
-    return None if paired.error is None else _rounded(paired.error * shift_found(_POWER, paired.blocks, _SURE))
+    return None if paired.error is None else _rounded(paired.error * detectable_shift(_POWER, paired.blocks, _SURE))
 
 
 def _averaged(scores: F64) -> tuple[F64, float | None]:

@@ -36,7 +36,7 @@ class PlaceboSamples:
     rung_e8: I64
 
 
-def draw(episodes: Sequence[Episode], moments: PlaceboPool, count: int, seed: int) -> PlaceboSamples:
+def draw_placebos(episodes: Sequence[Episode], moments: PlaceboPool, count: int, seed: int) -> PlaceboSamples:
     """
     For each episode up to `count` other moments of its UTC day, drawn without repetition.
 

@@ -69,7 +69,7 @@ class PricePath:
         known = (at >= 0) & (times_ns <= self.end_ns)
         return np.where(known, self.price_e8[np.maximum(at, 0)] if len(self) else -1, -1)
 
-    def first_reached(self, falling: Bools, start: I64, stop: I64, price_e8: I64, after_seq: I64) -> I64:
+    def find_first_beyond(self, falling: Bools, start: I64, stop: I64, price_e8: I64, after_seq: I64) -> I64:
         """
         For each search, the first trade in [start, stop) at a price or beyond it and logged after a seq; −1 for none.
 

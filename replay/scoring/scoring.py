@@ -12,20 +12,20 @@ import pyarrow as pa
 from market.arrays import F64, I64
 from market.timestamps import HOUR_NS
 from replay.scoring.calibration import brier, calibration_error, constant_brier
-from replay.scoring.episodes import Episode, Published, episodes_of
+from replay.scoring.episodes import Episode, Publication, episodes_of
 from replay.scoring.outcomes import (
     BROKEN,
     HORIZONS_S,
     OUTCOMES,
     REJECTED,
     UNTOUCHED,
+    LevelOutcomes,
     Levels,
-    Tested,
     fills,
     markouts,
     outcomes_at,
 )
-from replay.scoring.placebo import PlaceboPool, PlaceboSamples, draw
+from replay.scoring.placebo import PlaceboPool, PlaceboSamples, draw_placebos
 from replay.scoring.price_path import PricePath
 from replay.scoring.statistics import difference
 
@@ -49,7 +49,7 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class ScoreTables:
     """The tables of a run."""
 
     episodes: pa.Table
@@ -58,7 +58,7 @@ class Scored:
     scores: pa.Table
 
 
-def score(published: Sequence[Published], moments: PlaceboPool, path: PricePath, rules: Rules) -> Scored:
+def score(published: Sequence[Publication], moments: PlaceboPool, path: PricePath, rules: Rules) -> ScoreTables:
     """
     Score advice against the prices that followed it.
 
@@ -67,18 +67,18 @@ def score(published: Sequence[Published], moments: PlaceboPool, path: PricePath,
         moments: every tick at which distance could be measured, for placebos.
     """
     episodes = episodes_of(published)
-    tested = tested_zones(episodes, path, rules)
+    tested = zone_outcomes(episodes, path, rules)
     orders = _orders(episodes, rules)
     filled = {model: _fill(path, orders, through) for model, through in MODELS.items()}
     worth = {
         model: markouts(path, orders["is_buy"], orders["price_e8"], fill, rules.maker_fee_bps)
         for model, fill in filled.items()
     }
-    draws = draw(episodes, moments, rules.placebo_draws, rules.seed)
+    draws = draw_placebos(episodes, moments, rules.placebo_draws, rules.seed)
     scores = _scores(episodes, tested, orders, filled, worth, draws, moments, path, rules)
     scores += _calibration(episodes, tested, rules)
     scores += _every_minute(published, path, rules)
-    return Scored(
+    return ScoreTables(
         _episode_table(episodes, tested, path),
         _order_table(orders),
         _fill_table(orders, filled, worth, path),
@@ -86,7 +86,7 @@ def score(published: Sequence[Published], moments: PlaceboPool, path: PricePath,
     )
 
 
-def tested_zones(episodes: Sequence[Episode], path: PricePath, rules: Rules) -> Tested:
+def zone_outcomes(episodes: Sequence[Episode], path: PricePath, rules: Rules) -> LevelOutcomes:
     """What became of each episode's zone."""
     return outcomes_at(path, _levels(episodes, rules))
 
@@ -137,7 +137,7 @@ def _fill(path: PricePath, orders: dict[str, Any], through: bool) -> I64:
 
 
 def _scores(
-    episodes: Sequence[Episode], tested: Tested, orders: dict[str, Any], filled: dict[str, I64],
+    episodes: Sequence[Episode], tested: LevelOutcomes, orders: dict[str, Any], filled: dict[str, I64],
     worth: dict[str, F64], draws: PlaceboSamples, moments: PlaceboPool, path: PricePath, rules: Rules,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Every figure of the episodes beside its placebo's."""
@@ -188,17 +188,17 @@ def _placebo_levels(
     return levels, orders
 
 
-def _touched(tested: Tested) -> F64:
+def _touched(tested: LevelOutcomes) -> F64:
     return (tested.outcome != UNTOUCHED).astype(np.float64)
 
 
-def _held(tested: Tested) -> F64:
+def _held(tested: LevelOutcomes) -> F64:
     """1 rejected, 0 broken, NaN for the rest: open tests are counted apart."""
     decided = (tested.outcome == REJECTED) | (tested.outcome == BROKEN)
     return np.where(decided, (tested.outcome == REJECTED).astype(np.float64), np.nan)
 
 
-def _calibration(episodes: Sequence[Episode], tested: Tested, rules: Rules) -> list[dict[str, Any]]:
+def _calibration(episodes: Sequence[Episode], tested: LevelOutcomes, rules: Rules) -> list[dict[str, Any]]:
     """How well stated confidence met what was decided; its Brier score stands beside that of the constant rate."""
     stated, held = np.array([e.zone.confidence for e in episodes], np.float64), _held(tested)
     block = np.array([e.first.published_ns // _BLOCK_NS for e in episodes], np.int64)
@@ -209,7 +209,7 @@ def _calibration(episodes: Sequence[Episode], tested: Tested, rules: Rules) -> l
     ]
 
 
-def _every_minute(published: Sequence[Published], path: PricePath, rules: Rules) -> list[dict[str, Any]]:
+def _every_minute(published: Sequence[Publication], path: PricePath, rules: Rules) -> list[dict[str, Any]]:
     """Secondary figures: every zone of every recommendation as if it were new."""
     singles = [Episode(p, zone, p.published_ns) for p in published for zone in p.advice.zones]
     tested = outcomes_at(path, _levels(singles, rules))
@@ -245,7 +245,7 @@ _SCORES = pa.schema(
 )  # fmt: skip
 
 
-def _episode_table(episodes: Sequence[Episode], tested: Tested, path: PricePath) -> pa.Table:
+def _episode_table(episodes: Sequence[Episode], tested: LevelOutcomes, path: PricePath) -> pa.Table:
     touch_ns = [int(path.at_ns[i]) if i >= 0 else None for i in tested.touch.tolist()]
     return pa.table(
         {

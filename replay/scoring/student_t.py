@@ -47,7 +47,7 @@ def power_of_t(shift: float, degrees: int, p: float) -> float:
     return float((density * reached).sum() / density.sum())
 
 
-def shift_found(power: float, degrees: int, p: float) -> float:
+def detectable_shift(power: float, degrees: int, p: float) -> float:
     """The shift that is found with a given power; p < power < 1."""
     high = 1.0
     while power_of_t(high, degrees, p) < power:

@@ -24,11 +24,11 @@ from eventlog.store.log import Log
 from market.timestamps import HOUR_NS, iso
 from projections.state import KINDS, READS, MarketState, TickEntry
 from replay.decisions import ticks_between
-from replay.scoring.episodes import Published, episodes_of
+from replay.scoring.episodes import Publication, episodes_of
 from replay.scoring.outcomes import BROKEN, REJECTED
 from replay.scoring.price_path import READS as PATH_READS
 from replay.scoring.price_path import PricePath
-from replay.scoring.scoring import Rules, tested_zones
+from replay.scoring.scoring import Rules, zone_outcomes
 from runtime.analysis_config import AnalysisConfig
 from runtime.loop import drive
 from runtime.warm_up import state_of
@@ -162,7 +162,7 @@ def learn(log: Log, sight: AnalysisConfig, rules: Rules, on_progress: Callable[[
     state = state_of(log, sight.windows)
     observer, analyst = Observer(sight.symbol, state, sight.parameters), RulesAnalyst(sight.parameters)
     walls = PullSamples()
-    published: list[Published] = []
+    published: list[Publication] = []
     features: dict[int, tuple[float, ...]] = {}
     ticks = ticks_between(log, 0, _FOR_EVER_NS)
     delay_ns = rules.publish_delay_ms * 1_000_000
@@ -181,7 +181,7 @@ def learn(log: Log, sight: AnalysisConfig, rules: Rules, on_progress: Callable[[
             source = by_evidence[zone.evidence]
             away = (source.price_e8 - view.reference_e8) / (view.reference_e8 * view.sigma)
             features[id(zone)] = confidence_features(source.score, len(source.legs), away)
-        published.append(Published(advice, out_ns[tick.seq], tick.seq))
+        published.append(Publication(advice, out_ns[tick.seq], tick.seq))
 
     drive(log.read(kinds=KINDS, columns=READS), state, on_tick)
     path = PricePath.of(log.read(kinds=list(PATH_READS), columns=PATH_READS))
@@ -194,11 +194,11 @@ def learn(log: Log, sight: AnalysisConfig, rules: Rules, on_progress: Callable[[
 
 
 def _zone_outcomes(
-    published: Sequence[Published], features: dict[int, tuple[float, ...]], path: PricePath, rules: Rules
+    published: Sequence[Publication], features: dict[int, tuple[float, ...]], path: PricePath, rules: Rules
 ) -> Samples:
     episodes = episodes_of(published)
     samples = Samples()
-    for episode, outcome in zip(episodes, tested_zones(episodes, path, rules).outcome.tolist(), strict=True):
+    for episode, outcome in zip(episodes, zone_outcomes(episodes, path, rules).outcome.tolist(), strict=True):
         if outcome in (REJECTED, BROKEN):
             samples.add(features[id(episode.zone)], outcome == REJECTED)
     return samples

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from market.arrays import F64, I64
 from market.timestamps import DAY_NS
-from replay.signals.signal_record import SignalSamples, Standing
+from replay.signals.signal_record import SignalOccurrences, SignalSamples
 from replay.signals.signals import LEVEL_LASTS_NS
 
 _DRAWS = 4
@@ -34,7 +34,7 @@ class SignalSample:
     sighted_ns: I64
 
 
-def trial_of(seen: SignalSamples, chosen: Sequence[int]) -> SignalSample:
+def select_sample(seen: SignalSamples, chosen: Sequence[int]) -> SignalSample:
     """Some of the first sightings, by number."""
     tick = seen.tick[chosen] if chosen else np.empty(0, np.int64)
     return SignalSample(
@@ -45,7 +45,9 @@ def trial_of(seen: SignalSamples, chosen: Sequence[int]) -> SignalSample:
     )
 
 
-def drawn(seen: SignalSamples, signal: str, trial: SignalSample, level: bool, seed: Sequence[int]) -> SignalSample:
+def draw_controls(
+    seen: SignalSamples, signal: str, trial: SignalSample, level: bool, seed: Sequence[int]
+) -> SignalSample:
     """
     For each sighting up to four other ticks of its UTC day: the same direction, a level at the same distance in σ.
 
@@ -54,7 +56,7 @@ def drawn(seen: SignalSamples, signal: str, trial: SignalSample, level: bool, se
     """
     days = seen.at_ns // DAY_NS
     empty = np.empty(0, np.int64)
-    standing = seen.standing.get(signal, Standing(empty, empty))
+    standing = seen.standing.get(signal, SignalOccurrences(empty, empty))
     parts: list[tuple[I64, I64, I64]] = []
     for n in range(len(trial.tick)):
         here = int(trial.tick[n])
@@ -69,7 +71,7 @@ def drawn(seen: SignalSamples, signal: str, trial: SignalSample, level: bool, se
     return SignalSample(trial.up[source], prices, tick, trial.sighted_ns[source])
 
 
-def random_trial(
+def draw_random_levels(
     seen: SignalSamples, between_sigma: tuple[float, float], seed: Sequence[int]
 ) -> tuple[SignalSample, F64]:
     """
@@ -93,7 +95,9 @@ def _same_distance(seen: SignalSamples, trial: SignalSample, n: int, ticks: I64)
     return seen.reference_e8[ticks] + np.rint(away * seen.unit_e8[ticks]).astype(np.int64)
 
 
-def _is_signal(seen: SignalSamples, standing: Standing, trial: SignalSample, n: int, tick: int, price: int) -> bool:
+def _is_signal(
+    seen: SignalSamples, standing: SignalOccurrences, trial: SignalSample, n: int, tick: int, price: int
+) -> bool:
     there = standing.at(tick)
     if not price:
         return len(there) > 0

@@ -33,7 +33,7 @@ _FLOWS: dict[str, Callable[[FlowGrid], I64]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class SignalOccurrences:
     """Where one signal stood: n ticks by number, never falling, and its price at each, 0 for a direction."""
 
     tick: I64
@@ -65,7 +65,7 @@ class SignalSamples:
     reference_e8: I64
     unit_e8: F64
     near_e8: I64
-    standing: Mapping[str, Standing]
+    standing: Mapping[str, SignalOccurrences]
     flow: Sequence[dict[str, I64]]
 
 
@@ -116,7 +116,9 @@ def gather(
         reference_e8=np.array(reference, np.int64),
         unit_e8=np.array(units, np.float64),
         near_e8=np.array(nears, np.int64),
-        standing={name: Standing(*np.array(where, np.int64).reshape(-1, 2).T) for name, where in stood.items()},
+        standing={
+            name: SignalOccurrences(*np.array(where, np.int64).reshape(-1, 2).T) for name, where in stood.items()
+        },
         flow=flow,
     )
 

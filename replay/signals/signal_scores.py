@@ -14,7 +14,7 @@ from replay.scoring.outcomes import BROKEN, HORIZONS_S, OPEN, REJECTED, UNTOUCHE
 from replay.scoring.price_path import READS, PricePath
 from replay.scoring.scoring import Rules, distances
 from replay.scoring.statistics import difference, holm
-from replay.signals.signal_controls import SignalSample, drawn, random_trial, trial_of
+from replay.signals.signal_controls import SignalSample, draw_controls, draw_random_levels, select_sample
 from replay.signals.signal_record import SignalSamples
 from replay.signals.signals import EXTREME_ALONE, SAME_DISTANCE, SIGNALS
 
@@ -70,7 +70,7 @@ class RandomLevels:
     rejected: float | None
 
 
-def path_after(log: Log, ticks: Ticks) -> PricePath:
+def load_price_path(log: Log, ticks: Ticks) -> PricePath:
     """The trades that signals at some ticks are judged by."""
     return PricePath.of(log.read(log.seq_before(int(ticks.boundary_ns[0])), None, list(READS), READS))
 
@@ -80,18 +80,18 @@ def score_signals(path: PricePath, seen: SignalSamples, rules: Rules) -> list[Si
     scores: list[SignalScore] = []
     for number, (signal, control) in enumerate(SIGNALS.items()):
         mine = [i for i, s in enumerate(seen.signal) if s.signal == signal and not s.as_control]
-        trial = trial_of(seen, mine)
+        trial = select_sample(seen, mine)
         if control == EXTREME_ALONE:
-            other = trial_of(seen, [i for i, s in enumerate(seen.signal) if s.signal == signal and s.as_control])
+            other = select_sample(seen, [i for i, s in enumerate(seen.signal) if s.signal == signal and s.as_control])
         else:
-            other = drawn(seen, signal, trial, control == SAME_DISTANCE, [rules.seed, number])
+            other = draw_controls(seen, signal, trial, control == SAME_DISTANCE, [rules.seed, number])
         scores += _scores(signal, control, trial, other, seen, path, rules)
     return [replace(s, p=p) for s, p in zip(scores, holm([s.p for s in scores]), strict=True)]
 
 
 def random_levels(path: PricePath, seen: SignalSamples, rules: Rules) -> list[RandomLevels]:
     """The placebo of all levels: as many above the price as below, all distances first, then octave by octave."""
-    trial, distance = random_trial(seen, _DISTANCES[0], [rules.seed, len(SIGNALS)])
+    trial, distance = draw_random_levels(seen, _DISTANCES[0], [rules.seed, len(SIGNALS)])
     outcome = outcomes_at(path, _levels(trial, seen, rules)).outcome
     found = []
     for low, high in _DISTANCES:

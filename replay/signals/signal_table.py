@@ -53,11 +53,11 @@ def _line(row: SignalScore) -> str:
     chance = "too few blocks" if row.p is None else f"{row.p:.3f}"
     control = "–" if row.control_value is None else f"{row.control_value:.3f}"
     line = f"  {row.figure + unit:<14}{row.value:>9.3f}{control:>9}   {interval:<20}{row.samples:>6,}  {chance:<16}"
-    words = (f"{t['rate']:.0%} {_word(t)}" for t in against_targets(row))
+    words = (f"{t['rate']:.0%} {_word(t)}" for t in compare_with_targets(row))
     return (line + ", ".join(words)).rstrip()
 
 
-def against_targets(row: SignalScore) -> list[dict[str, Any]]:
+def compare_with_targets(row: SignalScore) -> list[dict[str, Any]]:
     """For each target of a hit rate whether it was reached, and surely so: it beats its control as well; else none."""
     if row.figure == "move_bp" or row.value is None:
         return []

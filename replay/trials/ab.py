@@ -14,14 +14,14 @@ from market.arrays import F64, I64
 from market.timestamps import MINUTE_NS
 from replay.decisions import Ticks, decide_all
 from replay.errors import MissingAnswer
-from replay.runs.run import out_at
-from replay.scoring.episodes import Published
-from replay.scoring.paired import Paired, compare, detectable
+from replay.runs.run import publish_times
+from replay.scoring.episodes import Publication
+from replay.scoring.paired import PairedDifference, compare, detectable_difference
 from replay.scoring.price_path import PricePath
 from replay.scoring.scoring import Rules
 from replay.trials.answer import Arm, Totals
 from replay.trials.minute_scores import Score, minute_scores
-from replay.trials.variants import Comparison, Variant, corrected
+from replay.trials.variants import Comparison, Variant, correct_p_values
 from runtime.analysis_config import AnalysisConfig
 from runtime.analysts import MakeAnalyst
 from runtime.open_log import OpenLog
@@ -36,7 +36,7 @@ class Repeat:
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class ArmScores:
     """
     One side's minutes.
 
@@ -54,16 +54,19 @@ class Row:
     """One figure of the table: side A against side B, and its p as one of all that were ever tried."""
 
     score: Score
-    paired: Paired
+    paired: PairedDifference
     corrected_p: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Ready for JSON."""
-        figures = asdict(self.paired) | {"corrected_p": self.corrected_p, "detectable": detectable(self.paired)}
+        figures = asdict(self.paired) | {
+            "corrected_p": self.corrected_p,
+            "detectable": detectable_difference(self.paired),
+        }
         return asdict(self.score) | figures
 
 
-def whole_minutes(ticks: Ticks) -> Ticks:
+def minute_ticks(ticks: Ticks) -> Ticks:
     """The ticks on whole minutes: the ones that are paired."""
     kept = ticks.boundary_ns % MINUTE_NS == 0
     return Ticks(ticks.seq[kept], ticks.boundary_ns[kept], ticks.recv_ns[kept])
@@ -74,7 +77,7 @@ def minutes_of(ticks: Ticks) -> I64:
     return ticks.boundary_ns // MINUTE_NS
 
 
-def score_side(
+def score_arm(
     open_log: OpenLog,
     ticks: Ticks,
     sight: AnalysisConfig,
@@ -83,7 +86,7 @@ def score_side(
     path: PricePath,
     workers: int,
     on_progress: Callable[[int], None],
-) -> Scored:
+) -> ArmScores:
     """
     Decide every tick once a repeat from the stored answers, and score each decision by itself. What the rules decided
     in a model's place is no score of its side.
@@ -94,7 +97,7 @@ def score_side(
     columns: list[dict[Score, F64]] = []
     advised = 0
     for repeat in repeats:
-        out_ns = out_at(ticks, rules, repeat.took_ms)
+        out_ns = publish_times(ticks, rules, repeat.took_ms)
         try:
             decisions = list(decide_all(open_log, ticks, sight, workers, on_progress, repeat.make_analyst))
         except MissingCall as error:
@@ -102,14 +105,14 @@ def score_side(
         made = [(d.seq, parse(d.advice)) for d in decisions if d.advice is not None]
         own = [(seq, advice) for seq, advice in made if advice.fallback is None]
         advised += sum(bool(advice.zones) for _, advice in own)
-        published = [Published(advice, out_ns[seq], seq) for seq, advice in own]
+        published = [Publication(advice, out_ns[seq], seq) for seq, advice in own]
         at = np.searchsorted(ticks.seq, [seq for seq, _ in own])
         columns.append({s: _placed(v, at, len(ticks)) for s, v in minute_scores(published, path, rules).items()})
     scores = {score: np.stack([column[score] for column in columns], axis=1) for score in columns[0]}
-    return Scored(scores, round(advised / max(1, len(ticks) * len(repeats)), 4))
+    return ArmScores(scores, round(advised / max(1, len(ticks) * len(repeats)), 4))
 
 
-def compare_sides(a: Scored, b: Scored, minute: I64, scores: Sequence[Score]) -> list[Row]:
+def compare_arms(a: ArmScores, b: ArmScores, minute: I64, scores: Sequence[Score]) -> list[Row]:
     """Every figure of two sides, paired by minute, repeats averaged first."""
     return [Row(score, compare(a.scores[score], b.scores[score], minute, score.horizon_min)) for score in scores]
 
@@ -120,13 +123,13 @@ def variant_of(side: Arm) -> Variant:
     return Variant(side.prompt_digest, side.asking.model, f"{side.asking.mode}, {thinking}", side.digest())
 
 
-def judged(rows: Sequence[Row], looks: Sequence[Comparison], past: Sequence[Comparison]) -> list[Row]:
+def correct_rows(rows: Sequence[Row], looks: Sequence[Comparison], past: Sequence[Comparison]) -> list[Row]:
     """The rows with p-values corrected for everything ever tried; `looks` are the rows as the ledger will keep them."""
-    fair = corrected(looks, past)
+    fair = correct_p_values(looks, past)
     return [Row(row.score, row.paired, p) for row, p in zip(rows, fair, strict=True)]
 
 
-def rates(totals: Totals) -> dict[str, Any]:
+def totals_as_json(totals: Totals) -> dict[str, Any]:
     """What a side's answers amount to, for people and programs."""
     return {
         "answers": totals.answers,

@@ -134,20 +134,20 @@ class Totals:
                 self.models.append(answer.model)
 
 
-def minute_of(answer: Answer) -> RecordedMinute:
+def to_recorded_minute(answer: Answer) -> RecordedMinute:
     """An answer as a recorded minute."""
     replies = {call.request: call.reply for call in answer.calls if call.verdict == "ok" and call.reply is not None}
     mends = FIXES.intersection(answer.anomalies)
     return RecordedMinute(replies, True, MODEL, answer.prompt_digest, answer.fallback, answer.cut, mends)
 
 
-def complaint_of(details: Iterable[str]) -> str:
+def most_common_complaint(details: Iterable[str]) -> str:
     """What most failed calls were told, as one line; blank where none failed."""
     found = Counter(detail for detail in details if detail).most_common(1)
     return printable(found[0][0], _LONGEST_COMPLAINT) if found else ""
 
 
-def tape_digest(tape: Cassette, seqs: Iterable[int]) -> str:
+def cassette_digest(tape: Cassette, seqs: Iterable[int]) -> str:
     """What tells the recorded answers about some ticks from others."""
     digest = blake2b(digest_size=8)
     for seq in seqs:

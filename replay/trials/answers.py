@@ -18,7 +18,7 @@ import msgspec
 from agents.llm.recorded import Cassette
 from eventlog.disk.files import expect_no_link, open_plain, open_private, translate_errors
 from replay.errors import BadAnswers
-from replay.trials.answer import Answer, Arm, minute_of
+from replay.trials.answer import Answer, Arm, to_recorded_minute
 
 FOLDER = "answers"
 """The folder inside that of all runs."""
@@ -62,7 +62,9 @@ class Recording:
 
     def tape(self, repeat: int) -> Cassette:
         """The answers of one repeat as the recorded analyst reads them."""
-        return {a.seq: minute_of(a) for a in self._read(place for (_, r), place in self.at.items() if r == repeat)}
+        return {
+            a.seq: to_recorded_minute(a) for a in self._read(place for (_, r), place in self.at.items() if r == repeat)
+        }
 
     def _read(self, places: Iterable[tuple[int, int]]) -> Iterator[Answer]:
         with translate_errors(self.path), open_plain(self.path) as file:

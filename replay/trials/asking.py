@@ -22,12 +22,12 @@ from eventlog.store.log import Log
 from market.timestamps import DAY_NS
 from replay.decisions import Ticks
 from replay.errors import AskingStopped, NothingToReplay
-from replay.trials.answer import Arm, Totals, complaint_of, tape_digest
+from replay.trials.answer import Arm, Totals, cassette_digest, most_common_complaint
 from replay.trials.answers import FOLDER, Answers, Recording, read, read_tape
-from replay.trials.changes import AS_IT_WAS, Changed
-from replay.trials.counterfactual import Asker, ask_all, chosen, live_ticks, outdated, views_at
-from replay.trials.course import Asked
-from replay.trials.estimate import Estimate, Rates, estimate, rehearsed
+from replay.trials.changes import NO_CHANGE, MarketChange
+from replay.trials.counterfactual import Asker, ask_all, live_ticks, select_ticks, ticks_with_stale_answers, views_at
+from replay.trials.course import AskingResult
+from replay.trials.estimate import Estimate, Rates, estimate, rehearse_requests
 from runtime.analysis_config import AnalysisConfig
 from runtime.analysts import MakeAnalyst, Questions, make_recorded_analyst
 from runtime.model_config import budget_of, endpoint_of, prices_of, prompts_of, questions_of, restore_budget
@@ -55,7 +55,7 @@ class ModelSetup:
     open_log: OpenLog
     open_decisions: OpenLog | None
     runs_dir: Path
-    changed: Changed = AS_IT_WAS
+    changed: MarketChange = NO_CHANGE
     proxy: str | None = field(default=None, repr=False)
 
     @property
@@ -78,7 +78,7 @@ class ModelSetup:
         """What its answers are comparable with."""
         questions, windows = self.questions, self.sight.windows
         changed = self.changed
-        change = "" if changed == AS_IT_WAS else f"{changed.shift_e8} {changed.symbol} {changed.mirror_e8}"
+        change = "" if changed == NO_CHANGE else f"{changed.shift_e8} {changed.symbol} {changed.mirror_e8}"
         return Arm(
             market=self.market,
             log_id=log.cold.catalogue.log_id,
@@ -94,7 +94,7 @@ class ModelSetup:
 
     def views(self, log: Log, ticks: Ticks) -> Iterator[MarketView]:
         """What is shown at some ticks."""
-        return views_at(log, ticks, self.shown, self.changed.batches if self.changed != AS_IT_WAS else iter)
+        return views_at(log, ticks, self.shown, self.changed.batches if self.changed != NO_CHANGE else iter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class SpendPolicy:
 
 
 @dataclass(frozen=True)
-class Collected:
+class CollectedAnswers:
     """The whole answers of one side about some ticks."""
 
     side: Arm
@@ -136,7 +136,7 @@ class Collected:
     def complaint(self, repeats: range) -> str:
         """What the model's server said most often where it refused, for the operator; blank where it never did."""
         answers = self.recording.answers(self.ticks.seq.tolist(), repeats)
-        return complaint_of(call.detail for answer in answers for call in answer.calls if call.verdict != "ok")
+        return most_common_complaint(call.detail for answer in answers for call in answer.calls if call.verdict != "ok")
 
     def took_ms(self, repeat: int) -> dict[int, int]:
         """How long each answer took, by the seq of its tick."""
@@ -152,10 +152,10 @@ class Collected:
         seqs = self.ticks.seq.tolist()
         took = blake2b(repr(sorted(self.took_ms(repeat).items())).encode(), digest_size=8).hexdigest()
         asked = {"side": self.side.digest(), "prompts": self.side.prompt_digest, "asking": asdict(self.side.asking)}
-        return asked | {"repeat": repeat, "tape": tape_digest(self.recording.tape(repeat), seqs), "took": took}
+        return asked | {"repeat": repeat, "tape": cassette_digest(self.recording.tape(repeat), seqs), "took": took}
 
 
-def get_answers(way: ModelSetup, ticks: Ticks, repeats: int, patience: SpendPolicy, clock: Clock) -> Collected:
+def get_answers(way: ModelSetup, ticks: Ticks, repeats: int, patience: SpendPolicy, clock: Clock) -> CollectedAnswers:
     """
     All answers about the ticks at which trades are live: those that are stored, and the missing ones by asking.
 
@@ -177,8 +177,8 @@ def get_answers(way: ModelSetup, ticks: Ticks, repeats: int, patience: SpendPoli
             for seq, again in [*old.items(), *void.items()]:
                 missing[seq] = sorted({*missing.get(seq, ()), *again})
             if missing:
-                _ask(way, log, chosen(live, missing), missing, answers, patience, clock)
-            return Collected(side, answers.recording, live, repeats)
+                _ask(way, log, select_ticks(live, missing), missing, answers, patience, clock)
+            return CollectedAnswers(side, answers.recording, live, repeats)
 
 
 def _outdated(way: ModelSetup, log: Log, live: Ticks, recording: Recording, repeats: int) -> dict[int, list[int]]:
@@ -186,11 +186,11 @@ def _outdated(way: ModelSetup, log: Log, live: Ticks, recording: Recording, repe
     found: dict[int, list[int]] = {}
     for repeat in range(repeats):
         stored = recording.answers(live.seq.tolist(), [repeat])
-        old = chosen(live, [answer.seq for answer in stored if answer.code != code_digest()])
+        old = select_ticks(live, [answer.seq for answer in stored if answer.code != code_digest()])
         if len(old):
             read_repeat = partial(recording.tape, repeat)
-            analyst = make_recorded_analyst(read_repeat, way.questions, way.sight.parameters)
-            for seq in outdated(way.views(log, old), analyst):
+            analyst = recorded_analyst(read_repeat, way.questions, way.sight.parameters)
+            for seq in ticks_with_stale_answers(way.views(log, old), analyst):
                 found.setdefault(seq, []).append(repeat)
     return found
 
@@ -231,7 +231,7 @@ def _ask(
         try:
             asked = asyncio.run(_session(way, endpoint, shown, missing, answers, patience.concurrency, clock, counted))
         except KeyboardInterrupt:
-            asked = Asked("interrupted")
+            asked = AskingResult("interrupted")
     if asked.stopped is not None:
         kept = f"{asked.stopped}; {stored} of {count} answers were stored"
         raise AskingStopped(f"{kept}, {_HOPELESS if asked.lasts else 'run the same command again for the others'}")
@@ -246,7 +246,7 @@ async def _session(
     concurrency: int,
     clock: Clock,
     on_progress: Callable[[int], None],
-) -> Asked:
+) -> AskingResult:
     budget = _budget(way, clock)
     client = ModelClient(endpoint, budget, clock, logs=False)
     asker = Asker(
@@ -260,7 +260,7 @@ async def _session(
     )
     try:
         asked = await ask_all(views, missing, answers, asker, concurrency, on_progress)
-        return Asked(client.stop_reason, lasts=True) if client.stop_reason is not None else asked
+        return AskingResult(client.stopped, lasts=True) if client.stopped is not None else asked
     finally:
         await client.close()
 
@@ -270,8 +270,8 @@ def _estimated(way: ModelSetup, view: MarketView, count: int, recording: Recordi
     for answer in recording.everything():
         if answer.whole and answer.calls:
             known.add(answer)
-    asking = way.questions.options
-    requests = rehearsed(view, prompts_of(way.questions), asking, way.sight.parameters)
+    asking = way.questions.asking
+    requests = rehearse_requests(view, prompts_of(way.questions), asking, way.sight.parameters)
     return estimate(requests, count, way.settings.attempts, _rates(way.settings, clock.now_ns()), known)
 
 

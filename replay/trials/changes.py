@@ -22,13 +22,13 @@ _OTHER: Mapping[Stance, Stance] = {
     "bid_only": "ask_only", "ask_only": "bid_only", "two_sided": "two_sided", "stand_aside": "stand_aside"
 }  # fmt: skip
 
-RELABELLED = "ZZZFDUSD"
+OTHER_SYMBOL = "ZZZFDUSD"
 YEAR_NS = 364 * DAY_NS
 """52 weeks: days of the week stay, no date does."""
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
+class MarketChange:
     """
     One way to change a market.
 
@@ -49,14 +49,14 @@ class Changed:
             tables = {k: self._table(k, r.table()) for k, r in batch.rows.items()}
             yield Batch.from_tables(batch.first_seq, batch.last_seq, tables)
 
-    def zone_back(self, zone: Zone) -> tuple[Side, int, int]:
+    def original_zone(self, zone: Zone) -> tuple[Side, int, int]:
         """The side and interval that a zone of the changed market is in the one it was made of."""
         low, high = zone.low_e8 - self.shift_e8, zone.high_e8 - self.shift_e8
         if self.mirror_e8 is None:
             return zone.side, low, high
         return "sell" if zone.side == "buy" else "buy", self.mirror_e8 - high, self.mirror_e8 - low
 
-    def stance_back(self, stance: Stance) -> Stance:
+    def original_stance(self, stance: Stance) -> Stance:
         """The stance likewise."""
         return stance if self.mirror_e8 is None else _OTHER[stance]
 
@@ -83,11 +83,11 @@ class Changed:
         return table
 
 
-AS_IT_WAS = Changed("as it was")
+NO_CHANGE = MarketChange("as it was")
 """No change."""
 
 
-def mirror_at(reference_e8: int, coarse_e8: int, tick_e8: int) -> int:
+def mirror_sum_e8(reference_e8: int, coarse_e8: int, tick_e8: int) -> int:
     """
     What prices and their images shall sum to: the mirror stands half a tick below a coarse round price near the
     reference, so that ticks map to ticks, and price levels and rows to whole levels and rows.

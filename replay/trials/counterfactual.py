@@ -30,15 +30,17 @@ from projections.state import MarketState, TickEntry
 from replay.decisions import Ticks
 from replay.trials.answer import Answer, Call
 from replay.trials.answers import Answers
-from replay.trials.course import Asked, Course
+from replay.trials.course import AskingResult, Course
 from runtime.analysis_config import AnalysisConfig
 from runtime.loop import drive
 from runtime.warm_up import read_with_warm_up, state_of
 
-Change = Callable[[Iterable[Batch]], Iterable[Batch]]
+BatchChange = Callable[[Iterable[Batch]], Iterable[Batch]]
 """Makes another market of a log's batches before anything is folded."""
 
-ENDING: frozenset[Verdict] = frozenset({"no_balance", "unauthorised", "no_budget", "unreachable", "bad_request"})
+ENDING_VERDICTS: frozenset[Verdict] = frozenset(
+    {"no_balance", "unauthorised", "no_budget", "unreachable", "bad_request"}
+)
 """Faults that say nothing about the minute that was asked about: asking ends, and the minute is asked about again."""
 
 _ABOUT_ONE_REQUEST = frozenset({400, 413, 422})
@@ -78,16 +80,16 @@ def live_ticks(log: Log, ticks: Ticks) -> Ticks:
         rows = batch.rows.get(TICK)
         if rows is not None:
             live.append(rows["seq"][rows["trades"] == "live"])
-    return chosen(ticks, np.concatenate(live).tolist())
+    return select_ticks(ticks, np.concatenate(live).tolist())
 
 
-def chosen(ticks: Ticks, seqs: Iterable[int]) -> Ticks:
+def select_ticks(ticks: Ticks, seqs: Iterable[int]) -> Ticks:
     """Those of some ticks that have one of some seqs."""
     kept = np.isin(ticks.seq, np.fromiter(seqs, np.int64))
     return Ticks(ticks.seq[kept], ticks.boundary_ns[kept], ticks.recv_ns[kept])
 
 
-def views_at(log: Log, ticks: Ticks, sight: AnalysisConfig, change: Change = iter) -> Iterator[MarketView]:
+def views_at(log: Log, ticks: Ticks, sight: AnalysisConfig, change: BatchChange = iter) -> Iterator[MarketView]:
     """
     What is seen at each of some ticks, one after the other: the log is read no further than the view that is asked for.
     """
@@ -110,7 +112,7 @@ def views_at(log: Log, ticks: Ticks, sight: AnalysisConfig, change: Change = ite
             seen.clear()
 
 
-def outdated(views: Iterable[MarketView], analyst: Analyst) -> set[int]:
+def ticks_with_stale_answers(views: Iterable[MarketView], analyst: Analyst) -> set[int]:
     """The ticks whose recorded answers do not fit what would be asked now."""
     found = set()
     for view in views:
@@ -128,7 +130,7 @@ async def ask_all(
     asker: Asker,
     concurrency: int,
     on_progress: Callable[[int], None],
-) -> Asked:
+) -> AskingResult:
     """
     Ask about every view as often as is missing, and store each answer as it comes.
 
@@ -203,12 +205,14 @@ async def _answer(
     try:
         outcome = await _converse(view, asker, until, note)
     except (NoReply, asyncio.CancelledError) as fault:
-        if isinstance(fault, asyncio.CancelledError) or (fault.verdict in ENDING and not _is_about_one_request(fault)):
+        if isinstance(fault, asyncio.CancelledError) or (
+            fault.verdict in ENDING_VERDICTS and not _is_about_one_request(fault)
+        ):
             if calls:
                 keep(made(False, Outcome(reason="broken off", cut=True), calls))
             raise
         outcome = Outcome(reason=str(fault), cut=True)
-        refusal = fault if fault.verdict in ENDING else None
+        refusal = fault if fault.verdict in ENDING_VERDICTS else None
     finally:
         ended = True
     return made(True, outcome, calls), refusal

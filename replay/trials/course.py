@@ -14,7 +14,7 @@ MAX_REFUSED = 5
 
 
 @dataclass(slots=True)
-class Asked:
+class AskingResult:
     """
     How asking ended.
 
@@ -34,7 +34,7 @@ class Course:
     """
 
     def __init__(self, answers: Answers, on_progress: Callable[[int], None]) -> None:
-        self.asked = Asked()
+        self.asked = AskingResult()
         self._answers = answers
         self._on_progress = on_progress
         self._held: list[Answer] = []  # refused, and nothing was answered since
@@ -57,7 +57,7 @@ class Course:
     def stop(self, fault: NoReply) -> None:
         """Ask no more; the first fault counts."""
         if self.asked.stopped is None:
-            self.asked = Asked(fault.full_text, fault.lasts)
+            self.asked = AskingResult(fault.in_full, fault.lasts)
 
     def end(self) -> None:
         """What is still held back: the minutes' answers, or where nothing was ever answered no more than their cost."""

@@ -19,7 +19,7 @@ from analysis.view import MarketView
 from market.timestamps import DAY_NS
 from replay.trials.answer import Totals
 
-RELEASED = {
+RELEASE_DATES = {
     "deepseek-flash": date(2026, 10, 17),
     "deepseek-v4-flash": date(2026, 10, 17),
     "deepseek-v4-pro": date(2026, 8, 13),
@@ -85,7 +85,9 @@ def estimate(
     )
 
 
-def rehearsed(view: MarketView, prompts: Prompts, asking: ModelOptions, parameters: Parameters) -> list[Request]:
+def rehearse_requests(
+    view: MarketView, prompts: Prompts, asking: ModelOptions, parameters: Parameters
+) -> list[Request]:
     """The requests of a conversation in which tools are called at once and the decision has to be mended, the last."""
     dialogue = converse(view, prompts, asking, parameters)
     turn = proceed(dialogue)
@@ -98,7 +100,7 @@ def rehearsed(view: MarketView, prompts: Prompts, asking: ModelOptions, paramete
 
 def memory_note(model: str, first_ns: int, last_ns: int) -> str | None:
     """What a reader must know of a model that is asked about the past; None where the past is later than the model."""
-    released = RELEASED.get(model)
+    released = RELEASE_DATES.get(model)
     if released is None:
         return f"the release date of {model} is unknown: these days may be remembered rather than reasoned about"
     released_ns = (released - date(1970, 1, 1)).days * DAY_NS

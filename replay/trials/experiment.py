@@ -10,20 +10,20 @@ from typing import Any
 from eventlog.clock import Clock
 from replay.decisions import Ticks
 from replay.scoring.scoring import Rules
-from replay.signals.signal_scores import path_after
+from replay.signals.signal_scores import load_price_path
 from replay.trials.ab import (
+    ArmScores,
     Repeat,
     Row,
-    Scored,
-    compare_sides,
-    judged,
+    compare_arms,
+    correct_rows,
     minutes_of,
-    rates,
-    score_side,
+    score_arm,
+    totals_as_json,
     variant_of,
 )
 from replay.trials.answer import Totals
-from replay.trials.asking import Collected, ModelSetup, SpendPolicy, get_answers
+from replay.trials.asking import CollectedAnswers, ModelSetup, SpendPolicy, get_answers
 from replay.trials.minute_scores import Score
 from replay.trials.variants import Comparison, Ledger
 
@@ -52,8 +52,8 @@ class Experiment:
         is_same: whether both sides ask the same. tried: how many comparisons the ledger holds, these included.
     """
 
-    a: Collected
-    b: Collected
+    a: CollectedAnswers
+    b: CollectedAnswers
     spent: tuple[Totals, Totals]
     with_zones: tuple[float, float]
     minutes: int
@@ -66,7 +66,7 @@ class Experiment:
         sides = zip((self.a, self.b), self.spent, self.with_zones, strict=True)
         described = [
             {"variant": s.side.variant, "digest": s.side.digest(), "prompts": s.side.prompt_digest,
-             "model": s.side.asking.model, "mode": s.side.asking.mode, **rates(spent), "with_zones": share}
+             "model": s.side.asking.model, "mode": s.side.asking.mode, **totals_as_json(spent), "with_zones": share}
             for s, spent, share in sides
         ]  # fmt: skip
         rows = [row.as_json() for row in self.rows]
@@ -98,23 +98,23 @@ def experiment(
     _expect_any(one, range(k), "A")
     with b.open_log() as log:
         is_same = b.side(log).digest() == one.side.digest()
-        path = path_after(log, ticks)
+        path = load_price_path(log, ticks)
     again = range(k, 2 * k) if is_same else range(k)
     two = get_answers(b, ticks, again.stop, patience, clock)
     _expect_any(two, again, "B")
-    sides: list[Scored] = []
+    sides: list[ArmScores] = []
     with scoring(2 * k * len(one.ticks)) as advance:
         for way, found, repeats in ((a, one, range(k)), (b, two, again)):
             asked = [Repeat(found.make_analyst(r, way.questions), found.took_ms(r)) for r in repeats]
-            scored = score_side(way.open_log, found.ticks, way.sight, asked, terms.rules, path, terms.workers, advance)
+            scored = score_arm(way.open_log, found.ticks, way.sight, asked, terms.rules, path, terms.workers, advance)
             sides.append(scored)
-    rows = compare_sides(sides[0], sides[1], minutes_of(one.ticks), terms.scores)
+    rows = compare_arms(sides[0], sides[1], minutes_of(one.ticks), terms.scores)
     spent = (one.totals(range(k)), two.totals(again))
     ledger = Ledger(a.runs_dir / LEDGER)
     if not is_same:
         cost = one.spent_since(started_ns, range(k)) + two.spent_since(started_ns, again)
         looks = [_look(row, one, two, k, cost if n == 0 else 0, clock.now_ns()) for n, row in enumerate(rows)]
-        rows = judged(rows, looks, ledger.comparisons())
+        rows = correct_rows(rows, looks, ledger.comparisons())
         for look in looks:
             ledger.record(look)
     tried = len({c.key for c in ledger.comparisons()})
@@ -122,13 +122,15 @@ def experiment(
     return Experiment(one, two, spent, zones, len(one.ticks), is_same, rows, tried)
 
 
-def _expect_any(found: Collected, repeats: range, name: str) -> None:
+def _expect_any(found: CollectedAnswers, repeats: range, name: str) -> None:
     """See `ModelShare.expect_any`."""
     what = f"Side {name} has no answer of its own to compare: mend why, or choose another stretch"
     found.totals(repeats).share.expect_any(found.complaint(repeats), what)
 
 
-def _look(row: Row, one: Collected, two: Collected, repeats: int, cost_usd_e12: int, now_ns: int) -> Comparison:
+def _look(
+    row: Row, one: CollectedAnswers, two: CollectedAnswers, repeats: int, cost_usd_e12: int, now_ns: int
+) -> Comparison:
     first, last = int(one.ticks.boundary_ns[0]), int(one.ticks.boundary_ns[-1])
     return Comparison(
         a=variant_of(one.side),
@@ -147,7 +149,7 @@ def _look(row: Row, one: Collected, two: Collected, repeats: int, cost_usd_e12: 
 def experiment_lines(found: Experiment) -> Iterator[str]:
     """The table for a terminal."""
     for name, side, spent, share in zip("AB", (found.a, found.b), found.spent, found.with_zones, strict=True):
-        told = rates(spent)
+        told = totals_as_json(spent)
         yield (
             f"{name}: prompts {side.side.variant} ({side.side.prompt_digest}), {side.side.asking.model}, "
             f"{side.side.asking.mode}: {spent.answers:,} answers, {told['cost_usd']:.4f} USD, {spent.share.sentence}, "

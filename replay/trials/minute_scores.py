@@ -11,10 +11,10 @@ import numpy as np
 from agents.recommendation import VALID_FOR_NS
 from market.arrays import F64, I64
 from market.timestamps import MINUTE_NS
-from replay.scoring.episodes import Episode, Published
+from replay.scoring.episodes import Episode, Publication
 from replay.scoring.outcomes import BROKEN, HORIZONS_S, REJECTED, TEST_NS, UNTOUCHED, fills, markouts
 from replay.scoring.price_path import PricePath
-from replay.scoring.scoring import MODELS, Rules, tested_zones
+from replay.scoring.scoring import MODELS, Rules, zone_outcomes
 
 _VALID_MIN = VALID_FOR_NS // MINUTE_NS
 
@@ -48,7 +48,7 @@ def scores_of(horizons_s: Sequence[int] = HORIZONS_S) -> list[Score]:
     return found
 
 
-def minute_scores(published: Sequence[Published], path: PricePath, rules: Rules) -> dict[Score, F64]:
+def minute_scores(published: Sequence[Publication], path: PricePath, rules: Rules) -> dict[Score, F64]:
     """
     The figures of n recommendations, each as if it were the only one.
 
@@ -60,7 +60,7 @@ def minute_scores(published: Sequence[Published], path: PricePath, rules: Rules)
     zones = [(i, Episode(p, zone, p.published_ns)) for i, p in enumerate(published) for zone in p.advice.zones]
     minute = np.array([i for i, _ in zones], np.int64)
     weight = np.array([e.zone.weight for _, e in zones], np.float64)
-    outcome = tested_zones([e for _, e in zones], path, rules).outcome
+    outcome = zone_outcomes([e for _, e in zones], path, rules).outcome
     held = np.where((outcome == REJECTED) | (outcome == BROKEN), outcome == REJECTED, np.nan)
     values = {"touched": _mean((outcome != UNTOUCHED).astype(np.float64), weight, minute, n),
               "rejected": _mean(held, weight, minute, n)}  # fmt: skip

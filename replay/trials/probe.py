@@ -11,12 +11,12 @@ from agents.recommendation import Advice, Side
 from market.fixed_point import ONE_E8
 from replay.decisions import Ticks
 from replay.runs.model_share import ModelShare
-from replay.trials.changes import AS_IT_WAS, RELABELLED, YEAR_NS, Changed, mirror_at
+from replay.trials.changes import NO_CHANGE, OTHER_SYMBOL, YEAR_NS, MarketChange, mirror_sum_e8
 
 Decisions = Mapping[int, Advice]
 """By the seq of a tick."""
 
-AGAIN = "asked again"
+NOISE = "asked again"
 """The name of the noise: the same minute, the same question, once more."""
 
 _EXACT_WEIGHT, _CLOSE_WEIGHT = 0.001, 0.01
@@ -26,7 +26,7 @@ _SURE = 1.959964
 
 
 @dataclass(frozen=True, slots=True)
-class Follows:
+class Agreement:
     """
     How one decision followed another.
 
@@ -75,16 +75,16 @@ class Row:
         return found | ({} if self.share is None else {"model": self.share.as_json()})
 
 
-def changes(reference_e8: int, tick_e8: int, steps: Sequence[int]) -> list[Changed]:
+def market_changes(reference_e8: int, tick_e8: int, steps: Sequence[int]) -> list[MarketChange]:
     """
     What is done to a market near a price: shifts by so many steps, another name and date, a mirror.
 
     A step is a round part of the price, see `step_e8`.
     """
     step = step_e8(reference_e8, tick_e8)
-    shifted = [Changed(f"{n * step / ONE_E8:+g}", shift_e8=n * step) for n in steps]
-    labels = Changed("relabelled", symbol=RELABELLED, later_ns=YEAR_NS)
-    return [*shifted, labels, Changed("mirrored", mirror_e8=mirror_at(reference_e8, step, tick_e8))]
+    shifted = [MarketChange(f"{n * step / ONE_E8:+g}", shift_e8=n * step) for n in steps]
+    labels = MarketChange("relabelled", symbol=OTHER_SYMBOL, later_ns=YEAR_NS)
+    return [*shifted, labels, MarketChange("mirrored", mirror_e8=mirror_sum_e8(reference_e8, step, tick_e8))]
 
 
 def step_e8(reference_e8: int, tick_e8: int) -> int:
@@ -96,13 +96,16 @@ def step_e8(reference_e8: int, tick_e8: int) -> int:
     return -(-step // tick_e8) * tick_e8
 
 
-def every(ticks: Ticks, n: int) -> Ticks:
+def every_nth_tick(ticks: Ticks, n: int) -> Ticks:
     """Every n-th tick, from the first on."""
     return Ticks(ticks.seq[::n], ticks.boundary_ns[::n], ticks.recv_ns[::n])
 
 
 def probe(
-    decide: Callable[[Changed, int], Decisions], changed: Sequence[Changed], tick_e8: int, by_model: bool = False
+    decide: Callable[[MarketChange, int], Decisions],
+    changed: Sequence[MarketChange],
+    tick_e8: int,
+    by_model: bool = False,
 ) -> list[Row]:
     """
     How decisions follow each change; last comes the noise that has to be told from it.
@@ -111,27 +114,27 @@ def probe(
         decide: what is decided about a changed market, asked for the first or the second time.
         by_model: whether a model decides: what the rules decided in its place follows nothing and is left out.
     """
-    before = decide(AS_IT_WAS, 0)
+    before = decide(NO_CHANGE, 0)
 
-    def row(name: str, change: Changed, again: int) -> Row:
+    def row(name: str, change: MarketChange, again: int) -> Row:
         after = decide(change, again)
         found = _row(name, _own(before), _own(after), change, tick_e8)
         return replace(found, share=ModelShare.of(a.fallback for a in after.values())) if by_model else found
 
-    return [*(row(each.name, each, 0) for each in changed), row(AGAIN, AS_IT_WAS, 1)]
+    return [*(row(each.name, each, 0) for each in changed), row(NOISE, NO_CHANGE, 1)]
 
 
 def _own(decisions: Decisions) -> Decisions:
     return {seq: advice for seq, advice in decisions.items() if advice.fallback is None}
 
 
-def follows(one: Advice, two: Advice, changed: Changed, tick_e8: int) -> Follows:
+def compare_advice(one: Advice, two: Advice, changed: MarketChange, tick_e8: int) -> Agreement:
     """How a decision about a changed market followed that about the market itself."""
-    stance = changed.stance_back(two.stance) == one.stance
+    stance = changed.original_stance(two.stance) == one.stance
     first = sorted(((z.side, z.low_e8, z.high_e8), z.weight) for z in one.zones)
-    second = sorted((changed.zone_back(z), z.weight) for z in two.zones)
+    second = sorted((changed.original_zone(z), z.weight) for z in two.zones)
     overlap = (_on(first, second) + _on(second, first)) / 2 if first or second else 1.0
-    return Follows(
+    return Agreement(
         exactly=stance and _same(first, second, tick_e8, _EXACT_WEIGHT),
         closely=stance and _same(first, second, max(tick_e8, (one.reference_e8 or 0) // _BP), _CLOSE_WEIGHT),
         overlap=round(overlap, 6),
@@ -149,9 +152,9 @@ def share(successes: float, n: int) -> Share:
     return Share(round(p, 4), round(max(0.0, low), 4), round(min(1.0, high), 4))
 
 
-def _row(name: str, before: Decisions, after: Decisions, changed: Changed, tick_e8: int) -> Row:
+def _row(name: str, before: Decisions, after: Decisions, changed: MarketChange, tick_e8: int) -> Row:
     both = sorted(before.keys() & after.keys())
-    found = [follows(before[seq], after[seq], changed, tick_e8) for seq in both]
+    found = [compare_advice(before[seq], after[seq], changed, tick_e8) for seq in both]
     n = len(found)
     return Row(
         name,

@@ -123,7 +123,7 @@ class Ledger:
                 data = self._data(file)
         return self._whole(data)[0]
 
-    def tried(self, metric: str) -> int:
+    def count_comparisons(self, metric: str) -> int:
         """How many different comparisons were made by a metric, whatever came of them."""
         return len({c.key for c in self.comparisons() if c.metric == metric})
 
@@ -168,7 +168,7 @@ class Ledger:
         return found.comparison
 
 
-def corrected(tested: Sequence[Comparison], past: Sequence[Comparison]) -> list[float | None]:
+def correct_p_values(tested: Sequence[Comparison], past: Sequence[Comparison]) -> list[float | None]:
     """
     The p-values of comparisons, each as one of all that were ever made (Holm): of every metric, on every range.
 

@@ -33,7 +33,7 @@ class Origin:
     session: dict[str, Any] | None
 
 
-def origin_at(decisions: Log, market_seq: int) -> Origin:
+def find_origin(decisions: Log, market_seq: int) -> Origin:
     """What went out about the tick with a seq of the market log; of two that did, the first counts."""
     session: dict[str, Any] | None = None
     newest: dict[str, Any] | None = None

@@ -17,7 +17,7 @@ from eventlog.store.log import Log
 from market.timestamps import iso
 from projections.state import MarketState, TickEntry
 from replay.errors import NothingToReplay
-from replay.verify.verify import first_difference, sessions_of, sight_of_session
+from replay.verify.verify import config_of_session, first_difference, sessions_of
 from runtime.analysis_config import AnalysisConfig
 from runtime.loop import drive
 from runtime.warm_up import read_with_warm_up, state_of
@@ -28,7 +28,7 @@ _COLUMNS = {MODEL_CALL: ("market_seq", "as_of_ns", "request")}
 
 
 @dataclass(slots=True)
-class Shown:
+class ShownResults:
     """
     What a model was shown at one tick.
 
@@ -73,15 +73,15 @@ def check_tools(
         NothingToReplay: the decision log holds no call of a model.
         OtherFit: see `verify_log`.
     """
-    shown = shown_in(decisions)
+    shown = read_shown_results(decisions)
     if not shown:
         raise NothingToReplay(f"{decisions.name} holds no call of a model; there is nothing to check")
     verdict, total = ToolVerdict(), len(shown)
     for session, logged in sessions_of(decisions):
         mine = {made.market_seq: shown.pop(made.market_seq) for made in logged if made.market_seq in shown}
         if mine:
-            sight = sight_of_session(session, symbol, fitted)
-            shown |= compare_shown(log, mine, sight, verdict, lambda n: on_progress(n, total))
+            sight = config_of_session(session, symbol, fitted)
+            shown |= compare_shown_results(log, mine, sight, verdict, lambda n: on_progress(n, total))
     for seq, there in shown.items():
         verdict.decisions += 1
         where = {"as_of": iso(there.as_of_ns), "seq": seq, "tools": sorted(there.results), "field": "tick"}
@@ -89,13 +89,13 @@ def check_tools(
     return verdict
 
 
-def compare_shown(
+def compare_shown_results(
     log: Log,
-    shown: Mapping[int, Shown],
+    shown: Mapping[int, ShownResults],
     sight: AnalysisConfig,
     verdict: ToolVerdict,
     on_progress: Callable[[int], None],
-) -> dict[int, Shown]:
+) -> dict[int, ShownResults]:
     """Hold what models were shown against what would be shown under a sight; returns what no tick was found for."""
     left = dict(shown)
     state = state_of(log, sight.windows)
@@ -112,20 +112,20 @@ def compare_shown(
     return left
 
 
-def shown_in(decisions: Log) -> dict[int, Shown]:
+def read_shown_results(decisions: Log) -> dict[int, ShownResults]:
     """What models were shown, by the seq of the tick."""
-    found: dict[int, Shown] = {}
+    found: dict[int, ShownResults] = {}
     for batch in decisions.read(kinds=[MODEL_CALL], columns=_COLUMNS):
         if MODEL_CALL not in batch.rows:
             continue
         rows = batch.rows[MODEL_CALL]
         for row in rows.table().to_pylist():
-            seen = found.setdefault(row["market_seq"], Shown(row["as_of_ns"]))
-            seen.results |= results_in(_decoded(row["request"]))
+            seen = found.setdefault(row["market_seq"], ShownResults(row["as_of_ns"]))
+            seen.results |= extract_results(_decoded(row["request"]))
     return found
 
 
-def results_in(request: Any) -> dict[str, str]:
+def extract_results(request: Any) -> dict[str, str]:
     """The tool results and candidates that a request carries; what has not its form carries none."""
     messages = request.get("messages") if isinstance(request, dict) else None
     names: dict[str, str] = {}
@@ -146,8 +146,8 @@ def results_in(request: Any) -> dict[str, str]:
     return found
 
 
-def _compare(tick: TickEntry, there: Shown, view: MarketView, verdict: ToolVerdict) -> None:
-    now = {name: candidates_json(view) if name == CANDIDATES else tool_result(name, view) for name in there.results}
+def _compare(tick: TickEntry, there: ShownResults, view: MarketView, verdict: ToolVerdict) -> None:
+    now = {name: candidates(view) if name == CANDIDATES else result(name, view) for name in there.results}
     changed = [name for name, text in there.results.items() if text != now[name]]
     verdict.decisions += 1
     verdict.equal += not changed

@@ -32,7 +32,7 @@ _SHOWN = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Logged:
+class LoggedAnalysis:
     """What the decision log says about one tick."""
 
     market_seq: int
@@ -86,7 +86,7 @@ def verify_log(
     if any(session["code"] != code_digest() for session, logged in sessions if logged):
         verdict.notes.append("code differs: the analyses were made by other code than the one that checks them")
     tape = cassette_of(decisions)
-    sights = [sight_of_session(session, symbol, fitted) if logged else None for session, logged in sessions]
+    sights = [config_of_session(session, symbol, fitted) if logged else None for session, logged in sessions]
     for (session, logged), sight in zip(sessions, sights, strict=True):
         if sight is None:
             continue
@@ -100,26 +100,26 @@ def verify_log(
     return verdict
 
 
-def sessions_of(decisions: Log) -> list[tuple[dict[str, Any], list[Logged]]]:
+def sessions_of(decisions: Log) -> list[tuple[dict[str, Any], list[LoggedAnalysis]]]:
     """
     Each analyzer session with what was logged in it, in order.
 
     What stands before the first session (its entry was lost with a server) counts to that session. A recommendation
     belongs to its analysis, wherever that stands.
     """
-    sessions: list[tuple[dict[str, Any], dict[int, Logged]]] = []
-    early: dict[int, Logged] = {}
+    sessions: list[tuple[dict[str, Any], dict[int, LoggedAnalysis]]] = []
+    early: dict[int, LoggedAnalysis] = {}
     for kind, row in _rows(decisions):
         seq = int(row.get("market_seq", 0))
         if kind == ANALYZER_SESSION:
             sessions.append((row, {} if sessions else early))
         elif kind == ANALYSIS:
             logged = sessions[-1][1] if sessions else early
-            logged[seq] = Logged(seq, row["as_of_ns"], row["body"])
+            logged[seq] = LoggedAnalysis(seq, row["as_of_ns"], row["body"])
         else:
             held = next((made for _, made in reversed(sessions) if seq in made), early)
             if seq in held:
-                held[seq] = Logged(seq, held[seq].as_of_ns, held[seq].analysis, row["body"])
+                held[seq] = LoggedAnalysis(seq, held[seq].as_of_ns, held[seq].analysis, row["body"])
     return [(session, list(made.values())) for session, made in sessions]
 
 
@@ -134,7 +134,7 @@ def _rows(decisions: Log) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _verify_session(
     log: Log,
-    logged: list[Logged],
+    logged: list[LoggedAnalysis],
     sight: AnalysisConfig,
     verdict: Verdict,
     analyst: Analyst,
@@ -168,7 +168,7 @@ def _verify_session(
         verdict.differences.append(where | {"live": "a tick", "replay": "no tick at this seq"})
 
 
-def _difference(there: Logged, analysis: bytes, advice: Advice | None) -> dict[str, Any] | None:
+def _difference(there: LoggedAnalysis, analysis: bytes, advice: Advice | None) -> dict[str, Any] | None:
     if there.analysis.encode() != analysis:
         return first_difference(msgspec.json.decode(there.analysis), msgspec.json.decode(analysis), "")
     body = advice.render().decode() if advice else None
@@ -205,7 +205,7 @@ def settings_of(session: dict[str, Any]) -> Settings:
     return parse_settings(known, "the log's settings")
 
 
-def sight_of_session(session: dict[str, Any], symbol: str, file: Path | None) -> AnalysisConfig:
+def config_of_session(session: dict[str, Any], symbol: str, file: Path | None) -> AnalysisConfig:
     """
     What a session saw with: its settings, and the coefficients it logged.
 
@@ -225,7 +225,7 @@ def sight_of_session(session: dict[str, Any], symbol: str, file: Path | None) ->
     if settings.analyzer.analysis.fitted_file is None:
         return analysis_config(settings, symbol)
     try:
-        sight = analysis_config(settings_with(settings, file) if file is not None else settings, symbol)
+        sight = analysis_config(replace_fitted_file(settings, file) if file is not None else settings, symbol)
     except SettingsError as error:
         if file is not None:
             raise
@@ -235,7 +235,7 @@ def sight_of_session(session: dict[str, Any], symbol: str, file: Path | None) ->
     return sight
 
 
-def settings_with(settings: Settings, file: Path) -> Settings:
+def replace_fitted_file(settings: Settings, file: Path) -> Settings:
     """The same settings with another file of fitted coefficients."""
     known = settings.model_dump(exclude={"redis"})
     known["analyzer"]["analysis"]["fitted_file"] = file

@@ -18,12 +18,12 @@ from market.timestamps import MINUTE_NS
 from projections.state import KINDS, READS
 from replay.decisions import ticks_between
 from replay.pictures.picture import draw
-from replay.pictures.scene import scene_at
+from replay.pictures.scene import build_scene
 from replay.runs.run import Request, Result, run
 from replay.scoring.rules import rules_of
 from replay.signals.fitting import fitted, learn
 from replay.signals.signal_record import gather
-from replay.signals.signal_scores import path_after, random_levels, score_signals
+from replay.signals.signal_scores import load_price_path, random_levels, score_signals
 from runtime.analysis_config import analysis_config
 from runtime.decide import Decider, TickDecision
 from runtime.loop import drive
@@ -87,11 +87,11 @@ def test_every_command_gives_sane_figures(name: str, books: bool, tmp_path: Path
     assert figures["filled", "touch"] >= figures["filled", "through"]
     ticks = ticks_between(log, 0, 2**61)
     seen = gather(log, ticks, SIGHT, 0, lambda _: None)
-    path = path_after(log, ticks)
+    path = load_price_path(log, ticks)
     sighted = {score.signal for score in score_signals(path, seen, RULES) if score.sightings}
     assert {"poc", "hvn"} & sighted
     assert random_levels(path, seen, RULES)[0].touched > 0
-    draw(scene_at(log, T0 + MINUTES * MINUTE_NS, SIGHT), tmp_path / "picture.png")
+    draw(build_scene(log, T0 + MINUTES * MINUTE_NS, SIGHT), tmp_path / "picture.png")
     assert (tmp_path / "picture.png").stat().st_size > 10_000
 
 

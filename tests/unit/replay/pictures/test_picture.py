@@ -15,7 +15,7 @@ from eventlog.store.log import Log
 from market.timestamps import MINUTE_NS
 from replay.errors import NothingToReplay
 from replay.pictures.picture import Scene, draw, short_amount
-from replay.pictures.scene import scene_at
+from replay.pictures.scene import build_scene
 from tests.conftest import ROOT
 from tests.market_builders import (
     MARKET,
@@ -49,11 +49,11 @@ def png_size(file: Path) -> tuple[int, int]:
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     """The last tick of ninety minutes by chance, with walls and advice."""
     log = write_log(tmp_path_factory.mktemp("log"), a_market(5, 90))
-    return scene_at(log, 2**61, SIGHT)
+    return build_scene(log, 2**61, SIGHT)
 
 
 def drawn(log: Log, file: Path, at_ns: int = 2**61) -> Scene:
-    scene = scene_at(log, at_ns, SIGHT)
+    scene = build_scene(log, at_ns, SIGHT)
     draw(scene, file)
     return scene
 
@@ -158,7 +158,7 @@ def test_what_cannot_be_drawn(scene: Scene, tmp_path: Path) -> None:
         draw(scene, tmp_path / "nowhere" / "a.png")
     log = write_log(tmp_path / "log", a_market(5, 3))
     with pytest.raises(NothingToReplay, match=r"holds no tick at or before 2026-03-02T00:00:59"):
-        scene_at(log, T0 + MINUTE_NS - 1, SIGHT)
+        build_scene(log, T0 + MINUTE_NS - 1, SIGHT)
     assert [p.name for p in tmp_path.iterdir()] == ["log"]
 
 

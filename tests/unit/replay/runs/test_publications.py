@@ -11,7 +11,7 @@ from eventlog.store.cold import ColdLog
 from eventlog.store.log import Log
 from market.instrument import Market
 from replay.decisions import Decision, Ticks
-from replay.runs.publications import digest_of, made_under, publications
+from replay.runs.publications import digest_of, parameter_digests, publication_times
 from replay.runs.run import Request, _other_eyes, _published
 from replay.scoring.scoring import Rules
 from tests.builders import T0, a_cold_log
@@ -49,9 +49,9 @@ def test_under_which_parameters_advice_was_made(tmp_path: Path) -> None:
         facts.append(body)
     name = LogName("decisions", Market.parse("binance:BTCUSDT"))
     log = Log(a_cold_log(tmp_path, facts, name=name), None, {})
-    assert made_under(log, {10, 30, 60, 70}) == ["first", "second"]
-    assert made_under(log, {30}) == ["first"]
-    assert made_under(log, {10, 99}) == []
+    assert parameter_digests(log, {10, 30, 60, 70}) == ["first", "second"]
+    assert parameter_digests(log, {30}) == ["first"]
+    assert parameter_digests(log, {10, 99}) == []
 
 
 def a_decision(seq: int) -> Decision:
@@ -62,7 +62,7 @@ def a_decision(seq: int) -> Decision:
 
 def test_live_moments_count_where_they_are_known(tmp_path: Path) -> None:
     """Published live: then. Made but not published: not scored. Never live: tick plus delay."""
-    live = publications(a_decision_log(tmp_path))
+    live = publication_times(a_decision_log(tmp_path))
     assert live == {10: (T0 + 5, 12), 20: None}
     ticks = Ticks(np.array([10, 20, 30]), np.full(3, T0), np.full(3, T0 + 1))
     published, moments = _published([a_decision(s) for s in (10, 20, 30)], ticks, RULES, live)

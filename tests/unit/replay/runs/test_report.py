@@ -15,7 +15,7 @@ from replay.runs import report
 from replay.runs.report import render
 from replay.scoring.placebo import PlaceboPool
 from replay.scoring.price_path import PricePath
-from replay.scoring.scoring import Rules, Scored, score
+from replay.scoring.scoring import Rules, ScoreTables, score
 from tests.market_builders import T0, a_path, a_zone, e8, published
 
 RULES = Rules(0, 0, 0.0, 5, 1, 2.0, 2.0)
@@ -34,7 +34,7 @@ def a_manifest(**inputs: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def some_scores(path: PricePath) -> Scored:
+def some_scores(path: PricePath) -> ScoreTables:
     import numpy as np
 
     moments = PlaceboPool(np.array([T0]), np.array([0]), np.array([e8(100)]), np.array([0.001]))
@@ -49,7 +49,7 @@ def a_report(path: PricePath = PATH, manifest: dict[str, Any] | None = None) -> 
     return render(manifest or a_manifest(), tables_of(some_scores(path)), path)
 
 
-def tables_of(scored: Scored) -> dict[str, pa.Table]:
+def tables_of(scored: ScoreTables) -> dict[str, pa.Table]:
     return {name: getattr(scored, name) for name in ("episodes", "orders", "fills", "scores")}
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from market.arrays import F64
-from replay.scoring.paired import Paired, compare, detectable, power
+from replay.scoring.paired import PairedDifference, compare, detectable_difference, power
 from replay.scoring.persistence import flatness
 from replay.scoring.student_t import critical_t, two_sided_p
 
@@ -27,7 +27,7 @@ def two_sides(seed: int, n: int = 800, half_life_min: float = 0.0) -> tuple[F64,
     return scores[:, 0], scores[:, 1]
 
 
-def compared(a: F64, b: F64, horizon_min: int = 1) -> Paired:
+def compared(a: F64, b: F64, horizon_min: int = 1) -> PairedDifference:
     return compare(a, b, np.arange(len(a)), horizon_min)
 
 
@@ -111,7 +111,7 @@ def test_too_few_are_refused(n: int, half_life_min: float, horizon_min: int, why
     assert found.mean is not None
     assert found.blocks < 20
     assert (found.error, found.low, found.high, found.p) == (None, None, None, None)
-    assert (power(1.0, found), detectable(found)) == (None, None)
+    assert (power(1.0, found), detectable_difference(found)) == (None, None)
 
 
 def test_sides_that_hardly_differ_are_refused() -> None:
@@ -138,7 +138,7 @@ def test_a_series_of_hours_counts_hours_that_are_there() -> None:
 def test_nothing_to_compare() -> None:
     """No minute on both sides."""
     found = compare(np.array([1.0, NAN]), np.array([NAN, 2.0]), np.array([1, 2]), 1)
-    assert found == Paired(None, None, None, None, 0, None, too_few="no minute is scored on both sides")
+    assert found == PairedDifference(None, None, None, None, 0, None, too_few="no minute is scored on both sides")
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_columns_that_do_not_fit(a: list[float], b: list[float], minute: list[in
 def test_power_and_what_can_be_found() -> None:
     """No effect is found in 5 %, the detectable one in 80 %, a larger one more often."""
     found = compared(*two_sides(6, 2000))
-    least = detectable(found)
+    least = detectable_difference(found)
     assert least is not None
     assert found.error is not None
     assert least / found.error == pytest.approx(2.847, abs=0.05)

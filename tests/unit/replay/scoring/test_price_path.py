@@ -72,8 +72,8 @@ def test_an_empty_path_finds_nothing() -> None:
     assert path.price_at(one).tolist() == [-1]
     assert path.index_at(one).tolist() == [0]
     nothing = np.array([0])
-    assert path.first_reached(np.array([True]), nothing, nothing, one, nothing).tolist() == [-1]
-    assert path.first_reached(np.array([False]), nothing, nothing, one, nothing).tolist() == [-1]
+    assert path.find_first_beyond(np.array([True]), nothing, nothing, one, nothing).tolist() == [-1]
+    assert path.find_first_beyond(np.array([False]), nothing, nothing, one, nothing).tolist() == [-1]
 
 
 @pytest.mark.parametrize(("second", "price"), [(-0.001, -1), (0, 10), (0.9, 10), (1, 11), (3, 13), (3.001, -1)])
@@ -118,7 +118,7 @@ def test_searches_equal_brute_force(n: int, seed: int, spread: int, data: st.Dat
     arrays = [np.array(column, np.int64) for column in zip(*searches, strict=True)]
     falling = data.draw(st.lists(st.booleans(), min_size=8, max_size=8))
     expected = [searched(path, *each, below) for each, below in zip(searches, falling, strict=True)]
-    assert path.first_reached(np.array(falling), *arrays).tolist() == expected
+    assert path.find_first_beyond(np.array(falling), *arrays).tolist() == expected
 
 
 def test_extremes_of_blocks_are_built() -> None:

@@ -9,7 +9,7 @@ from agents.recommendation import Rung
 from market.timestamps import HOUR_NS, MINUTE_NS, SECOND_NS
 from replay.scoring.placebo import PlaceboPool
 from replay.scoring.price_path import PricePath
-from replay.scoring.scoring import Rules, Scored, score
+from replay.scoring.scoring import Rules, ScoreTables, score
 from tests.market_builders import T0, a_path, a_zone, e8, published
 
 RULES = Rules(
@@ -29,7 +29,7 @@ MOMENTS = PlaceboPool(
 """At the second one σ is 2.02: placebos lie at 98.778–98.98 and 103.02–103.222."""
 
 
-def scored(path: PricePath = PATH, moments: PlaceboPool = MOMENTS) -> Scored:
+def scored(path: PricePath = PATH, moments: PlaceboPool = MOMENTS) -> ScoreTables:
     return score([published(BUY, SELL, sigma=0.01)], moments, path, RULES)
 
 
@@ -37,7 +37,7 @@ def second(time_ns: int | None) -> float | None:
     return None if time_ns is None else (time_ns - T0) / SECOND_NS
 
 
-def figure(found: Scored, metric: str, model: str | None = None, unit: str = "episode") -> dict[str, Any]:
+def figure(found: ScoreTables, metric: str, model: str | None = None, unit: str = "episode") -> dict[str, Any]:
     (row,) = (r for r in found.scores.to_pylist() if (r["metric"], r["model"], r["unit"]) == (metric, model, unit))
     return row
 

@@ -20,9 +20,9 @@ from projections.state import MarketState
 from replay.decisions import Ticks, ticks_between
 from replay.scoring.outcomes import HORIZONS_S
 from replay.scoring.scoring import Rules
-from replay.signals.signal_controls import drawn, trial_of
-from replay.signals.signal_record import SignalSamples, Standing, flow_r2, gather
-from replay.signals.signal_scores import RandomLevels, SignalScore, path_after, random_levels, score_signals
+from replay.signals.signal_controls import draw_controls, select_sample
+from replay.signals.signal_record import SignalOccurrences, SignalSamples, flow_r2, gather
+from replay.signals.signal_scores import RandomLevels, SignalScore, load_price_path, random_levels, score_signals
 from replay.signals.signal_table import signal_lines
 from replay.signals.signals import SIGNALS, Sighting
 from runtime.loop import drive
@@ -58,7 +58,7 @@ def a_seen(
     standing = {}
     for name in {s.signal for _, s in sighted}:
         rows = sorted((t, s.price_e8 or 0) for t, s in sighted if s.signal == name and not s.as_control)
-        standing[name] = Standing(*np.array(rows, np.int64).reshape(-1, 2).T)
+        standing[name] = SignalOccurrences(*np.array(rows, np.int64).reshape(-1, 2).T)
     return SignalSamples(
         signal=[s for _, s in sighted],
         tick=np.array([t for t, _ in sighted], np.int64),
@@ -84,7 +84,7 @@ def scores_of(
     folder: Path, seen: SignalSamples, rules: Rules = RULES, prices: dict[int, Any] = PRICES
 ) -> dict[tuple[str, str, int | None], SignalScore]:
     log, ticks = a_log(folder, prices)
-    return {(s.signal, s.figure, s.horizon_s): s for s in score_signals(path_after(log, ticks), seen, rules)}
+    return {(s.signal, s.figure, s.horizon_s): s for s in score_signals(load_price_path(log, ticks), seen, rules)}
 
 
 LEVEL = Sighting("poc", True, e8(99))
@@ -159,8 +159,8 @@ def test_draws_are_by_seed(tmp_path: Path) -> None:
     seen = a_seen([(20, Sighting("cvd", True, None))], moments)
     made = [scores_of(tmp_path / str(n), seen, replace(RULES, seed=s), prices) for n, s in enumerate((1, 1, 2))]
     assert made[0] == made[1]
-    drawn = [m["cvd", "move_bp", 60].control_value for m in made]
-    assert drawn[0] != drawn[2]
+    values = [m["cvd", "move_bp", 60].control_value for m in made]
+    assert values[0] != values[2]
     assert made[0]["cvd", "move_bp", 60].value == made[2]["cvd", "move_bp", 60].value
 
 
@@ -227,7 +227,7 @@ def test_a_direction_is_not_its_own_control() -> None:
     free = {7, 30, 31, 80}
     stood = [(m, Sighting("cvd", m % 2 == 0, None)) for m in range(90) if m not in free]
     seen = a_seen(stood, a_stretch(90))
-    controls = [drawn(seen, "cvd", trial_of(seen, [0]), False, [seed]) for seed in range(200)]
+    controls = [draw_controls(seen, "cvd", select_sample(seen, [0]), False, [seed]) for seed in range(200)]
     assert {t for c in controls for t in c.tick.tolist()} == free
     assert all(len(set(c.tick.tolist())) == len(c.tick) <= 4 for c in controls)
     assert {len(c.tick) for c in controls} > {1}  # after forty tries what was found has to do
@@ -236,11 +236,11 @@ def test_a_direction_is_not_its_own_control() -> None:
 def test_a_level_is_not_its_own_control() -> None:
     """Where price has not moved the drawn level is the level itself, for its hour, and within ε of it as well."""
     seen = a_seen([(0, LEVEL)], a_stretch(90), near=0.25)
-    controls = [drawn(seen, "poc", trial_of(seen, [0]), True, [seed]) for seed in range(50)]
+    controls = [draw_controls(seen, "poc", select_sample(seen, [0]), True, [seed]) for seed in range(50)]
     assert {t for c in controls for t in c.tick.tolist()} == set(range(60, 90))
     assert {p for c in controls for p in c.price_e8.tolist()} == {e8(99)}
     moved = a_seen([(0, LEVEL)], [(0, 100, 1.0), (60, "100.25", 1.0), (120, "100.26", 1.0)], near=0.25)
-    assert drawn(moved, "poc", trial_of(moved, [0]), True, [1]).tick.tolist() == [2]
+    assert draw_controls(moved, "poc", select_sample(moved, [0]), True, [1]).tick.tolist() == [2]
 
 
 def test_another_level_of_the_signal_is_no_control() -> None:
@@ -248,7 +248,7 @@ def test_another_level_of_the_signal_is_no_control() -> None:
     moments = [(0, 100, 1.0), (60, 110, 1.0), (120, 110, 1.0), (180, 110, 1.0)]
     others = [(1, Sighting("poc", True, e8("109.25"))), (2, Sighting("poc", True, e8("108.74")))]
     seen = a_seen([(0, LEVEL), *others, (3, Sighting("hvn", True, e8(109)))], moments, near=0.25)
-    found = drawn(seen, "poc", trial_of(seen, [0]), True, [1])
+    found = draw_controls(seen, "poc", select_sample(seen, [0]), True, [1])
     assert (found.tick.tolist(), found.price_e8.tolist()) == ([2, 3], [e8(109), e8(109)])
 
 
@@ -274,16 +274,16 @@ def test_random_levels_by_hand(tmp_path: Path) -> None:
     nothing above is touched, and of a stretch where price stands still nothing at all.
     """
     log, ticks = a_log(tmp_path, {0: 100, 10: 94, 20: 96, 8000: 96})
-    rates = random_levels(path_after(log, ticks), a_seen([], [(0, 100, 1.0)]), RULES)
+    rates = random_levels(load_price_path(log, ticks), a_seen([], [(0, 100, 1.0)]), RULES)
     assert [(r.from_sigma, r.to_sigma) for r in rates] == [(0.5, 8.0), (0.5, 1.0), (1.0, 2.0), (2.0, 4.0), (4.0, 8.0)]
     assert rates[0].levels == 20 == sum(r.levels for r in rates[1:])
     assert [sum(getattr(r, n) for r in rates[1:]) for n in ("touched", "open")] == [rates[0].touched, rates[0].open]
     assert 1 <= rates[0].touched <= 10
     assert {r.rejected for r in rates[1:4]} <= {0.0, None}
     log, ticks = a_log(tmp_path / "still", {0: 100, 8000: 100})
-    still = random_levels(path_after(log, ticks), a_seen([], [(0, 100, 1.0)]), RULES)
+    still = random_levels(load_price_path(log, ticks), a_seen([], [(0, 100, 1.0)]), RULES)
     assert [(r.touched, r.rejected) for r in still] == [(0, None)] * 5
-    assert random_levels(path_after(log, ticks), a_seen([], []), RULES)[0] == RandomLevels(0.5, 8.0, 0, 0, 0, None)
+    assert random_levels(load_price_path(log, ticks), a_seen([], []), RULES)[0] == RandomLevels(0.5, 8.0, 0, 0, 0, None)
 
 
 # Book flow
@@ -382,7 +382,7 @@ def test_scores_of_a_market_by_chance_are_the_same_again(tmp_path: Path) -> None
     for _ in range(2):
         with open_log(tmp_path, MARKET) as again:
             seen = gather(again, ticks, SIGHT, 0, lambda _: None)
-            made.append(score_signals(path_after(again, ticks), seen, RULES))
+            made.append(score_signals(load_price_path(again, ticks), seen, RULES))
     assert made[0] == made[1]
     text = json.dumps([asdict(s) for s in made[0]], allow_nan=False)
     assert len(json.loads(text)) == len(made[0]) >= len(SIGNALS) * 2 * len(HORIZONS_S)

@@ -9,7 +9,7 @@ import pytest
 from agents.llm.conversation.dialogue import ModelOptions
 from agents.llm.wire.api import Usage
 from replay.errors import BadAnswers
-from replay.trials.answer import Answer, Arm, Call, Totals, tape_digest
+from replay.trials.answer import Answer, Arm, Call, Totals, cassette_digest
 from replay.trials.answers import Answers, read, read_tape
 
 SIDE = Arm("binance:TESTUSDT", "log", ModelOptions("m"), "default", "en", "p", "q", {"slots": 20}, "http://localhost")
@@ -165,6 +165,6 @@ def test_a_tape_is_named_by_its_content(tmp_path: Path) -> None:
         answers.add(an_answer(10, 1, fallback="blank"))
         answers.add(an_answer(10, 2, calls=(a_call(reply='{"b":2}'),)))
         tapes = [answers.recording.tape(n) for n in range(3)]
-    digests = {tape_digest(tape, [10]) for tape in tapes} | {tape_digest(tapes[0], [10, 20])}
+    digests = {cassette_digest(tape, [10]) for tape in tapes} | {cassette_digest(tapes[0], [10, 20])}
     assert len(digests) == 4
-    assert tape_digest(tapes[0], [10, 99]) == tape_digest(tapes[0], [10])
+    assert cassette_digest(tapes[0], [10, 99]) == cassette_digest(tapes[0], [10])

@@ -17,8 +17,8 @@ from eventlog.store.log import Log
 from replay.decisions import Ticks, ticks_between
 from replay.trials.answer import Arm
 from replay.trials.answers import Answers
-from replay.trials.counterfactual import Asker, ask_all, chosen, live_ticks, outdated, views_at
-from replay.trials.course import MAX_REFUSED, Asked
+from replay.trials.counterfactual import Asker, ask_all, live_ticks, select_ticks, ticks_with_stale_answers, views_at
+from replay.trials.course import MAX_REFUSED, AskingResult
 from tests.fakes.model_client import SimulatedClient
 from tests.market_builders import SIGHT, SMALL, a_market, write_log
 
@@ -37,7 +37,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Log:
 def ticks(log: Log) -> Ticks:
     """The last live ticks of them."""
     live = live_ticks(log, ticks_between(log, 0, 2**62))
-    return chosen(live, live.seq.tolist()[-8:])
+    return select_ticks(live, live.seq.tolist()[-8:])
 
 
 def asker(client: SimulatedClient) -> Asker:
@@ -47,11 +47,11 @@ def asker(client: SimulatedClient) -> Asker:
 
 def ask(
     log: Log, ticks: Ticks, answers: Answers, client: SimulatedClient, repeats: int = 1, concurrency: int = 3
-) -> tuple[Asked, int]:
+) -> tuple[AskingResult, int]:
     """Ask what is missing; returns how it ended and how much progress was told."""
     missing = answers.missing(ticks.seq.tolist(), repeats)
     told: list[int] = []
-    views = views_at(log, chosen(ticks, missing), SIGHT)
+    views = views_at(log, select_ticks(ticks, missing), SIGHT)
     asked = asyncio.run(ask_all(views, missing, answers, asker(client), concurrency, told.append))
     return asked, sum(told)
 
@@ -60,7 +60,7 @@ def test_views_are_those_of_the_ticks(log: Log, ticks: Ticks) -> None:
     """One view a tick, in order, the same whether all are looked at or only some."""
     every = {v.as_of_seq: v.render() for v in views_at(log, ticks, SIGHT)}
     assert list(every) == ticks.seq.tolist()
-    some = chosen(ticks, ticks.seq.tolist()[2:6:3])
+    some = select_ticks(ticks, ticks.seq.tolist()[2:6:3])
     assert {v.as_of_seq: v.render() for v in views_at(log, some, SIGHT)} == {s: every[s] for s in some.seq.tolist()}
 
 
@@ -82,12 +82,12 @@ def test_each_missing_answer_is_asked_once(log: Log, ticks: Ticks, tmp_path: Pat
     """All repeats of all ticks; asked again, not one request is sent."""
     client = SimulatedClient()
     with Answers(tmp_path, SIDE) as answers:
-        assert ask(log, ticks, answers, client, repeats=2) == (Asked(), 16)
+        assert ask(log, ticks, answers, client, repeats=2) == (AskingResult(), 16)
         assert answers.missing(ticks.seq.tolist(), 2) == {}
         assert len(client.requests) == 16 * 2
-        assert ask(log, ticks, answers, client, repeats=2) == (Asked(), 0)
+        assert ask(log, ticks, answers, client, repeats=2) == (AskingResult(), 0)
         assert len(client.requests) == 16 * 2
-        assert ask(log, ticks, answers, client, repeats=3) == (Asked(), 8)
+        assert ask(log, ticks, answers, client, repeats=3) == (AskingResult(), 8)
 
 
 def test_few_are_under_way_at_once(log: Log, ticks: Ticks, tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_what_is_stored_decides_again(log: Log, ticks: Ticks, tmp_path: Path) ->
     assert {seq: a.fallback for seq, a in advice.items()} == {seq: a.fallback for seq, a in stored.items()}
     assert {a.model for a in advice.values() if a.fallback is None} == {"deepseek-flash"}
     assert sum(a.fallback is None for a in advice.values()) == 8
-    assert outdated(views_at(log, ticks, SIGHT), recorded) == set()
+    assert ticks_with_stale_answers(views_at(log, ticks, SIGHT), recorded) == set()
 
 
 def test_answers_to_other_questions_are_outdated(log: Log, ticks: Ticks, tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_answers_to_other_questions_are_outdated(log: Log, ticks: Ticks, tmp_pat
         ask(log, ticks, answers, SimulatedClient())
         tape = answers.recording.tape(0)
     other = RecordedAnalyst(tape, lambda: load("default", "zh"), ASKING, RulesAnalyst(SMALL), SMALL, "deepseek")
-    assert outdated(views_at(log, ticks, SIGHT), other) == set(ticks.seq.tolist())
+    assert ticks_with_stale_answers(views_at(log, ticks, SIGHT), other) == set(ticks.seq.tolist())
 
 
 @pytest.mark.parametrize("verdict", ["no_balance", "unauthorised", "no_budget", "unreachable", "bad_request"])
@@ -150,7 +150,7 @@ def test_a_fault_of_today_ends_the_asking(log: Log, ticks: Ticks, tmp_path: Path
         assert stored == 2
         broken = [a for a in answers.recording.everything() if not a.whole]
         assert [len(a.calls) for a in broken] == [1]
-        assert ask(log, ticks, answers, SimulatedClient(), concurrency=1) == (Asked(), 6)
+        assert ask(log, ticks, answers, SimulatedClient(), concurrency=1) == (AskingResult(), 6)
 
 
 def refused(*numbers: int, status: int = 400) -> dict[int, NoReply]:
@@ -166,12 +166,12 @@ def test_a_server_that_refuses_every_request_is_left_alone(
     client = SimulatedClient(faults=refused(*range(1, 99)))
     with Answers(tmp_path, SIDE) as answers:
         asked, stored = ask(log, ticks, answers, client, repeats=4, concurrency=concurrency)
-        assert (asked, stored) == (Asked("bad_request: HTTP 400: no such model", lasts=True), 0)
+        assert (asked, stored) == (AskingResult("bad_request: HTTP 400: no such model", lasts=True), 0)
         assert MAX_REFUSED <= len(client.requests) < MAX_REFUSED + concurrency
         assert len(answers.missing(ticks.seq.tolist(), 4)) == len(ticks)
     few = SimulatedClient(faults=refused(*range(1, 99)))
     with Answers(tmp_path, SIDE) as answers:
-        asked, stored = ask(log, chosen(ticks, ticks.seq.tolist()[:2]), answers, few)
+        asked, stored = ask(log, select_ticks(ticks, ticks.seq.tolist()[:2]), answers, few)
         assert (asked.stopped, asked.lasts, stored) == ("bad_request: HTTP 400: no such model", True, 0)
 
 
@@ -180,7 +180,7 @@ def test_one_request_that_is_refused_is_its_minutes_answer(log: Log, ticks: Tick
     """Where the others are answered, first, in between or last: one bad minute keeps no other from being had."""
     with Answers(tmp_path, SIDE) as answers:
         client = SimulatedClient(faults=refused(number, status=422))
-        assert ask(log, ticks, answers, client, concurrency=1) == (Asked(), 8)
+        assert ask(log, ticks, answers, client, concurrency=1) == (AskingResult(), 8)
         endings = [a.fallback for a in answers.recording.answers(ticks.seq.tolist(), [0])]
         assert sorted(endings, key=str) == [None] * 7 + ["bad_request: HTTP 422"]
         paid = sum(len(a.calls) for a in answers.recording.everything())
@@ -190,8 +190,8 @@ def test_one_request_that_is_refused_is_its_minutes_answer(log: Log, ticks: Tick
 def test_the_last_missing_minute_may_be_refused(log: Log, ticks: Ticks, tmp_path: Path) -> None:
     """What was answered before says that the server works: the minute has its answer, and the command an end."""
     with Answers(tmp_path, SIDE) as answers:
-        ask(log, chosen(ticks, ticks.seq.tolist()[:-1]), answers, SimulatedClient())
-        assert ask(log, ticks, answers, SimulatedClient(faults=refused(1))) == (Asked(), 1)
+        ask(log, select_ticks(ticks, ticks.seq.tolist()[:-1]), answers, SimulatedClient())
+        assert ask(log, ticks, answers, SimulatedClient(faults=refused(1))) == (AskingResult(), 1)
         assert answers.missing(ticks.seq.tolist(), 1) == {}
 
 
@@ -203,7 +203,7 @@ def test_a_server_that_begins_to_refuse_is_left_alone(log: Log, ticks: Ticks, tm
         assert (asked.lasts, stored) == (True, 2)
         assert len(client.requests) == 5 + MAX_REFUSED
         assert sum(len(a.calls) for a in answers.recording.everything()) == 5
-        assert ask(log, ticks, answers, SimulatedClient(), concurrency=1) == (Asked(), 6)
+        assert ask(log, ticks, answers, SimulatedClient(), concurrency=1) == (AskingResult(), 6)
 
 
 @pytest.mark.parametrize("status", [301, 308, 403, 404, 405, 410, 451])
@@ -219,7 +219,7 @@ def test_a_fault_of_the_minute_is_its_answer(log: Log, ticks: Ticks, tmp_path: P
     """A reply that did not come in time is stored as the fallback it would have been live, and not asked again."""
     faults = {2: NoReply("timeout", "no reply before the deadline")}
     with Answers(tmp_path, SIDE) as answers:
-        assert ask(log, ticks, answers, SimulatedClient(faults=faults), concurrency=1) == (Asked(), 8)
+        assert ask(log, ticks, answers, SimulatedClient(faults=faults), concurrency=1) == (AskingResult(), 8)
         first = answers.recording.answer(int(ticks.seq[0]), 0)
         assert (first.fallback, len(first.calls)) == ("timeout: no reply before the deadline", 1)
         assert answers.missing(ticks.seq.tolist(), 1) == {}
@@ -246,4 +246,4 @@ def test_cancelled_it_loses_only_what_is_under_way(log: Log, ticks: Ticks, tmp_p
         assert 0 < len(left) < 8
         paid = sum(len(a.calls) for a in answers.recording.everything())
         assert (8 - len(left)) * 2 <= paid <= len(client.requests)
-        assert ask(log, ticks, answers, SimulatedClient()) == (Asked(), len(left))
+        assert ask(log, ticks, answers, SimulatedClient()) == (AskingResult(), len(left))

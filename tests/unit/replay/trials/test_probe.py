@@ -8,8 +8,18 @@ import pytest
 from agents.recommendation import Advice, Zone
 from market.fixed_point import ONE_E8
 from replay.decisions import Ticks
-from replay.trials.changes import AS_IT_WAS, Changed
-from replay.trials.probe import AGAIN, Share, changes, every, follows, probe, probe_lines, share, step_e8
+from replay.trials.changes import NO_CHANGE, MarketChange
+from replay.trials.probe import (
+    NOISE,
+    Share,
+    compare_advice,
+    every_nth_tick,
+    market_changes,
+    probe,
+    probe_lines,
+    share,
+    step_e8,
+)
 from tests.market_builders import a_zone, an_advice, e8
 
 TICK_E8 = ONE_E8 // 100
@@ -39,7 +49,7 @@ ONE = an_advice(*zones(("buy", "99", "99.5", 0.6), ("sell", "101", "101.5", 0.4)
 )  # fmt: skip
 def test_how_one_decision_follows_another(places: Any, expected: tuple[bool, bool, float, bool]) -> None:
     """At a price of 100 a basis point is a tick: edges, weights, what meets, and the stance."""
-    found = follows(ONE, an_advice(*zones(*places)), AS_IT_WAS, TICK_E8)
+    found = compare_advice(ONE, an_advice(*zones(*places)), NO_CHANGE, TICK_E8)
     assert (found.exactly, found.closely, found.overlap, found.stance) == expected
 
 
@@ -47,24 +57,24 @@ def test_a_basis_point_is_of_the_price() -> None:
     """At 20000 it is two dollars: a zone's edge that moved so far still follows, but not to the tick."""
     one = an_advice(*zones(("buy", "19900", "19950", 1.0)), reference_e8=e8(20000))
     two = an_advice(*zones(("buy", "19902", "19949", 1.0)), reference_e8=e8(20000))
-    found = follows(one, two, AS_IT_WAS, TICK_E8)
+    found = compare_advice(one, two, NO_CHANGE, TICK_E8)
     assert (found.exactly, found.closely) == (False, True)
 
 
 def test_what_follows_is_mapped_back_first() -> None:
     """A decision that moved with a shift, or turned with a mirror, follows exactly; one that stayed does not."""
     shifted = an_advice(*zones(("buy", "109", "109.5", 0.6), ("sell", "111", "111.5", 0.4)))
-    assert follows(ONE, shifted, Changed("", shift_e8=10 * ONE_E8), TICK_E8).exactly
-    assert not follows(ONE, ONE, Changed("", shift_e8=10 * ONE_E8), TICK_E8).exactly
+    assert compare_advice(ONE, shifted, MarketChange("", shift_e8=10 * ONE_E8), TICK_E8).exactly
+    assert not compare_advice(ONE, ONE, MarketChange("", shift_e8=10 * ONE_E8), TICK_E8).exactly
     bids = an_advice(*zones(("buy", "99", "99.5", 1.0)))
     asks = an_advice(*zones(("sell", "100.49", "100.99", 1.0)))
-    assert follows(bids, asks, Changed("", mirror_e8=e8("199.99")), TICK_E8).exactly
-    assert not follows(bids, bids, Changed("", mirror_e8=e8("199.99")), TICK_E8).stance
+    assert compare_advice(bids, asks, MarketChange("", mirror_e8=e8("199.99")), TICK_E8).exactly
+    assert not compare_advice(bids, bids, MarketChange("", mirror_e8=e8("199.99")), TICK_E8).stance
 
 
 def test_to_stand_aside_is_to_follow_too() -> None:
     """Two decisions without zones agree in everything."""
-    found = follows(an_advice(), an_advice(), AS_IT_WAS, TICK_E8)
+    found = compare_advice(an_advice(), an_advice(), NO_CHANGE, TICK_E8)
     assert (found.exactly, found.closely, found.overlap, found.stance) == (True, True, 1.0, True)
 
 
@@ -85,7 +95,7 @@ def test_shares_carry_wilsons_interval() -> None:
 def test_shifts_suit_the_price(price: str, step: float) -> None:
     """A thousand dollars for bitcoin, a hundredth to a twelfth of what is cheaper or dearer."""
     assert step_e8(e8(price), TICK_E8) == round(step * ONE_E8)
-    named = [each.name for each in changes(e8(price), TICK_E8, (-1, 2))]
+    named = [each.name for each in market_changes(e8(price), TICK_E8, (-1, 2))]
     assert named == [f"{-step:+g}", f"{2 * step:+g}", "relabelled", "mirrored"]
 
 
@@ -101,15 +111,15 @@ def test_each_change_gets_its_row_and_noise_the_last() -> None:
     """The market as it was is decided twice: once to compare with, once for the noise."""
     asked: list[tuple[str, int]] = []
 
-    def decide(changed: Changed, repeat: int) -> dict[int, Advice]:
+    def decide(changed: MarketChange, repeat: int) -> dict[int, Advice]:
         asked.append((changed.name, repeat))
-        return {1: ONE, 2: ONE if changed == AS_IT_WAS and repeat == 0 else an_advice(), 3 + len(asked): ONE}
+        return {1: ONE, 2: ONE if changed == NO_CHANGE and repeat == 0 else an_advice(), 3 + len(asked): ONE}
 
-    rows = probe(decide, [Changed("+0")], TICK_E8)
+    rows = probe(decide, [MarketChange("+0")], TICK_E8)
     assert asked == [("as it was", 0), ("+0", 0), ("as it was", 1)]
     assert [(row.change, row.n, row.exactly.value, row.stance.value) for row in rows] == [
         ("+0", 2, 0.5, 0.5),
-        (AGAIN, 2, 0.5, 0.5),
+        (NOISE, 2, 0.5, 0.5),
     ]
     lines = list(probe_lines(rows))
     assert lines[0].split() == [
@@ -122,4 +132,4 @@ def test_each_change_gets_its_row_and_noise_the_last() -> None:
 def test_every_nth_tick() -> None:
     """From the first one on."""
     ticks = Ticks(*(np.arange(7) for _ in range(3)))
-    assert every(ticks, 3).seq.tolist() == [0, 3, 6]
+    assert every_nth_tick(ticks, 3).seq.tolist() == [0, 3, 6]

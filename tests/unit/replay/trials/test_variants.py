@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from replay.errors import BadLedger
-from replay.trials.variants import Comparison, Ledger, Variant, corrected
+from replay.trials.variants import Comparison, Ledger, Variant, correct_p_values
 
 RULES = Variant("", "rules", "", "5e77")
 STAGED = Variant("a1b2", "deepseek-flash", "staged", "5e77")
@@ -35,7 +35,7 @@ def test_what_is_recorded_comes_back(tmp_path: Path) -> None:
     """Every field, in order, from a new reader; an absent file holds nothing."""
     path = tmp_path / "runs" / "variants.jsonl"
     assert Ledger(path).comparisons() == []
-    assert Ledger(path).tried("markout_5m") == 0
+    assert Ledger(path).count_comparisons("markout_5m") == 0
     told = [a_comparison(), a_comparison(None, "ffff"), a_comparison(metric="rejected")]
     for each in told:
         Ledger(path).record(each)
@@ -50,9 +50,13 @@ def test_a_run_again_counts_once(tmp_path: Path) -> None:
     once = a_comparison()
     for each in (once, once, replace(once, at_ns=5, cost_usd_e12=8), replace(once, a=once.b, b=once.a)):
         ledger.record(each)
-    assert (ledger.tried("markout_5m"), ledger.cost_usd_e12()) == (1, 134)
+    assert (ledger.count_comparisons("markout_5m"), ledger.cost_usd_e12()) == (1, 134)
     ledger.record(a_comparison(metric="rejected"))
-    assert (ledger.tried("markout_5m"), ledger.tried("rejected"), ledger.tried("filled")) == (1, 1, 0)
+    assert (
+        ledger.count_comparisons("markout_5m"),
+        ledger.count_comparisons("rejected"),
+        ledger.count_comparisons("filled"),
+    ) == (1, 1, 0)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +71,7 @@ def test_another_look_counts(tmp_path: Path, other: dict[str, object]) -> None:
     ledger = Ledger(tmp_path / "variants.jsonl")
     ledger.record(a_comparison())
     ledger.record(replace(a_comparison(), **other))  # type: ignore[arg-type]
-    assert ledger.tried("markout_5m") == 2
+    assert ledger.count_comparisons("markout_5m") == 2
 
 
 def test_a_torn_last_line(tmp_path: Path) -> None:
@@ -132,19 +136,19 @@ def test_one_writer_at_a_time(tmp_path: Path) -> None:
             Ledger(path, 0.05).comparisons()
     assert path.read_bytes() == before
     Ledger(path, 0.05).record(a_comparison(prompt="0002"))
-    assert Ledger(path).tried("markout_5m") == 2
+    assert Ledger(path).count_comparisons("markout_5m") == 2
 
 
 def test_later_significance_pays_for_earlier_tries() -> None:
     """Holm by hand: of 0.01, 0.04, 0.03 and 0.005 the last is multiplied by four; one without p does not count."""
     past = [a_comparison(p, f"{n:04x}") for n, p in enumerate((0.01, 0.04, 0.03, None))]
     fresh = a_comparison(0.005, "beef", "rejected")
-    assert corrected([fresh], []) == [0.005]
-    assert corrected([fresh], past) == [0.02]
-    assert corrected([fresh, past[1], past[3]], [*past, fresh]) == [0.02, 0.06, None]
+    assert correct_p_values([fresh], []) == [0.005]
+    assert correct_p_values([fresh], past) == [0.02]
+    assert correct_p_values([fresh, past[1], past[3]], [*past, fresh]) == [0.02, 0.06, None]
 
 
 def test_the_latest_p_of_a_comparison_counts() -> None:
     """A run again is judged by what it found last, and is no further look."""
     old, new = a_comparison(0.2), a_comparison(0.04)
-    assert corrected([new], [old, a_comparison(0.5, "0001")]) == [0.08]
+    assert correct_p_values([new], [old, a_comparison(0.5, "0001")]) == [0.08]
