@@ -36,14 +36,14 @@ from cli.options import (
 from eventlog.clock import WallClock
 from replay.decisions import Ticks
 from replay.errors import NothingToReplay
-from replay.plain_json import plain
+from replay.plain_json import to_json_value
 from replay.scoring.outcomes import HORIZONS_S
 from replay.scoring.rules import rules_of
 from replay.trials.ab import minute_ticks
 from replay.trials.asking import SpendPolicy, get_answers
 from replay.trials.changes import NO_CHANGE, MarketChange
 from replay.trials.counterfactual import live_ticks
-from replay.trials.experiment import ExperimentConfig, experiment, experiment_lines
+from replay.trials.experiment import ExperimentConfig, experiment_lines, run_experiment
 from replay.trials.minute_scores import scores_of
 from replay.trials.probe import Decisions, every_nth_tick, market_changes, probe_lines, share_lines
 from replay.trials.probe import probe as probed
@@ -83,12 +83,12 @@ def ab(
     rules = rules_of(one.scoring, analysis_config(one, source.market.symbol).parameters)
     experiment_config = ExperimentConfig(rules, repeats, scores_of(_horizons(horizons)), workers)
     notes = list(dict.fromkeys([*memory_notes(one, ticks), *memory_notes(two, ticks)]))
-    _print_notes(notes)
-    policy = spend_policy(yes, concurrency, 2)
-    setups = (model_setup(source, one, out), model_setup(source, two, out))
-    result = experiment(*setups, ticks, experiment_config, policy, WallClock(), progress_bar("scoring"))
+    _tell(notes)
+    asking = patience(yes, concurrency, 2)
+    ways = (way_of(source, one, out), way_of(source, two, out))
+    found = run_experiment(*ways, ticks, terms, asking, WallClock(), bar("scoring"))
     if as_json:
-        console.print_json(plain(result.as_json() | {"notes": notes}))
+        console.print_json(to_json_value(found.as_json() | {"notes": notes}))
         return
     for line in experiment_lines(result):
         console.show(line)
@@ -134,7 +134,9 @@ def probe(
     for line in share_lines(rows):
         typer.echo(line, err=True)
     if as_json:
-        console.print_json(plain({"analyst": analyst, "changes": [row.as_json() for row in rows], "notes": notes}))
+        console.print_json(
+            to_json_value({"analyst": analyst, "changes": [row.as_json() for row in rows], "notes": notes})
+        )
         return
     for line in probe_lines(rows):
         console.show(line)
@@ -155,8 +157,8 @@ def _decisions(
     changed: MarketChange,
     repeat: int,
 ) -> Decisions:
-    setup = model_setup(source, settings, out, change)
-    parameters = setup.sight.parameters
+    way = way_of(source, settings, out, changed)
+    parameters = way.config.parameters
     if analyst == MODEL:
         found = get_answers(way, ticks, repeat + 1, asking, WallClock())
         if changed == NO_CHANGE:

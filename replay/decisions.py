@@ -64,7 +64,7 @@ def ticks_between(log: Log, from_ns: int, to_ns: int) -> Ticks:
 def decide_all(
     open_log: OpenLog,
     ticks: Ticks,
-    sight: AnalysisConfig,
+    config: AnalysisConfig,
     workers: int,
     on_progress: Callable[[int], None],
     make_analyst: MakeAnalyst = RulesAnalyst,
@@ -80,12 +80,12 @@ def decide_all(
     """
     if workers <= 1 or len(ticks) < 2 * workers:
         with open_log() as log:
-            yield from _stretch(log, ticks, sight, on_progress, make_analyst)
+            yield from _stretch(log, ticks, config, on_progress, make_analyst)
         return
     parts = np.array_split(np.arange(len(ticks)), workers)
     stretches = [Ticks(ticks.seq[p], ticks.boundary_ns[p], ticks.recv_ns[p]) for p in parts]
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        futures = [pool.submit(_in_worker, open_log, stretch, sight, make_analyst) for stretch in stretches]
+        futures = [pool.submit(_in_worker, open_log, stretch, config, make_analyst) for stretch in stretches]
         for future in futures:
             for decision in future.result():
                 on_progress(1)
@@ -107,18 +107,18 @@ def decision_of(decided: TickDecision) -> Decision:
     )
 
 
-def _in_worker(open_log: OpenLog, ticks: Ticks, sight: AnalysisConfig, make_analyst: MakeAnalyst) -> list[Decision]:
+def _in_worker(open_log: OpenLog, ticks: Ticks, config: AnalysisConfig, make_analyst: MakeAnalyst) -> list[Decision]:
     with open_log() as log:
-        return list(_stretch(log, ticks, sight, lambda _: None, make_analyst))
+        return list(_stretch(log, ticks, config, lambda _: None, make_analyst))
 
 
 def _stretch(
-    log: Log, ticks: Ticks, sight: AnalysisConfig, on_progress: Callable[[int], None], make_analyst: MakeAnalyst
+    log: Log, ticks: Ticks, config: AnalysisConfig, on_progress: Callable[[int], None], make_analyst: MakeAnalyst
 ) -> Sequence[Decision]:
     if len(ticks) == 0:
         return []
-    state = state_of(log, sight.windows)
-    decider = Decider(sight.symbol, state, make_analyst(sight.parameters), sight.parameters)
+    state = state_of(log, config.windows)
+    decider = Decider(config.symbol, state, make_analyst(config.parameters), config.parameters)
     first, last = int(ticks.seq[0]), int(ticks.seq[-1])
     made: list[Decision] = []
 
@@ -127,5 +127,5 @@ def _stretch(
             made.append(decision_of(decider.decide(tick, now)))
             on_progress(1)
 
-    drive(read_with_warm_up(log, int(ticks.boundary_ns[0]), last, sight.windows), state, on_tick)
+    drive(warmed_up(log, int(ticks.boundary_ns[0]), last, config.windows), state, on_tick)
     return made

@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def plain(value: Any) -> Any:
+def to_json_value(value: Any) -> Any:
     """
     The same value of dicts, lists, tuples, texts and numbers, fit for JSON by its standard (RFC 8259).
 
     NaN and the infinities, which it has no words for, become None; numpy's numbers become Python's.
     """
     if isinstance(value, Mapping):
-        return {str(key): plain(inside) for key, inside in value.items()}
+        return {str(key): to_json_value(inside) for key, inside in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(inside) for inside in value]
+        return [to_json_value(inside) for inside in value]
     if hasattr(value, "item") and not isinstance(value, str | bytes):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -279,9 +279,9 @@ def a_path(
     made = trade_columns(recv, [e8(p) for p in prices], **columns)
     numbers = np.arange(1, len(prices) + 1) if seq is None else np.asarray(seq, np.int64)
     if len(prices) == 0:
-        return PricePath.of([])
+        return PricePath.from_batches([])
     rows = table(AGG_TRADE, {"seq": numbers, **made})
-    return PricePath.of([Batch.from_tables(int(numbers.min()), int(numbers.max()), {AGG_TRADE: rows})])
+    return PricePath.from_batches([Batch.of(int(numbers.min()), int(numbers.max()), {AGG_TRADE: rows})])
 
 
 # A whole market by chance

@@ -64,8 +64,7 @@ def requests_of(
     notes = memory_notes(settings, ticks)
     questions = questions_of(settings.analyzer.deepseek)
     return [
-        replace(request, analyst=MODEL, answered=_model_of_answers(answers, n, questions, notes))
-        for n in range(repeats)
+        replace(request, analyst=MODEL, recorded_model=_answered(found, n, questions, notes)) for n in range(repeats)
     ]
 
 
@@ -91,7 +90,7 @@ def _request_from_record(request: Request, source: LogSource, ticks: Ticks) -> R
                 session = rows.columns.table.slice(rows.stop - 1, 1).to_pylist()[0]
     if settings is None and session is not None:
         settings, sight = settings_of(session), config_of_session(session, source.market.symbol, None)
-        request = replace(request, sight=sight, rules=rules_of(Settings().scoring, sight.parameters))
+        request = replace(request, config=sight, rules=rules_of(Settings().scoring, sight.parameters))
     questions = questions_of((settings or Settings()).analyzer.deepseek)
     read_cassette = partial(_read_cassette, source.decisions)
     inputs = {
@@ -105,7 +104,7 @@ def _request_from_record(request: Request, source: LogSource, ticks: Ticks) -> R
         True,
         complaint=_complaint(source.decisions, ticks),
     )
-    return replace(request, analyst=RECORDED, answered=recorded_model)
+    return replace(request, analyst=RECORDED, recorded_model=answered)
 
 
 def _complaint(open_decisions: OpenLog, ticks: Ticks) -> str:

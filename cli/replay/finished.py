@@ -12,7 +12,7 @@ from cli import console
 from cli.options import ConfigOption, JsonOption, RedisOption, StorageOption, log_source
 from eventlog.disk.files import write_atomic
 from replay.errors import BadRun
-from replay.plain_json import plain
+from replay.plain_json import to_json_value
 from replay.runs import finished_runs
 from replay.runs.log_digest import log_digest
 from replay.runs.report import render
@@ -35,7 +35,7 @@ def compare(
 
 def _compare(comparison: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
-        console.print_json(plain(comparison))
+        console.print_json(to_json_value(found))
         return
     for name, (one, two) in comparison["inputs"].items():
         console.show(f"{name}: {one} | {two}")
@@ -73,9 +73,9 @@ def report(
                     f"{folder} was not made of what {source.storage} holds of {log.name.market} now; name the storage "
                     "it was made of, or run the replay again"
                 )
-            path = PricePath.of(log.read(first - 1, last, list(READS), READS))
-        text = render(run.manifest, {name: run.table(name) for name in _TABLES}, path)
-    target = _write_report(text, folder, out)
+            path = PricePath.from_batches(log.read(first - 1, last, list(READS), READS))
+        text = render(found.manifest, {name: found.table(name) for name in _TABLES}, path)
+    target = _written(text, folder, out)
     if as_json:
         console.print_json({"run_id": run.manifest["run_id"], "report": str(target)})
     else:
@@ -107,9 +107,10 @@ def print_run(result: Result) -> None:
     for note in manifest["notes"]:
         console.show(f"note: {note}")
     _print_scores(result.scores)
-    if result.again is not None:
+    if result.differing_files is not None:
         console.show(
-            "this run existed: " + (f"DIFFERENT in {', '.join(result.again)}" if result.again else "identical again")
+            "this run existed: "
+            + (f"DIFFERENT in {', '.join(result.differing_files)}" if result.differing_files else "identical again")
         )
     console.show(f"report: {result.report}")
 
@@ -124,10 +125,10 @@ def run_to_json(result: Result, failure: str | None = None) -> dict[str, Any]:
     fields = result.manifest | {
         "folder": str(result.folder),
         "report": str(result.report),
-        "different": result.again,
+        "different": result.differing_files,
         "scores": result.scores,
     }
-    return plain(fields if failure is None else fields | {"nothing_decided": failure})
+    return to_json_value(found if undecided is None else found | {"nothing_decided": undecided})
 
 
 def _print_scores(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -23,7 +23,7 @@ from cli.options import (
 from market.timestamps import iso
 from replay.pictures.picture import draw
 from replay.pictures.scene import build_scene, find_tick
-from replay.plain_json import plain
+from replay.plain_json import to_json_value
 from replay.verify.origin import Origin, find_origin
 from replay.verify.verify import config_of_session
 from runtime.analysis_config import AnalysisConfig, analysis_config
@@ -57,8 +57,8 @@ def picture(
         draw(scene, out)
     if as_json:
         zones = None if scene.advice is None else json.loads(scene.advice.render())["zones"]
-        fields = {"picture": str(out), "as_of": iso(scene.as_of_ns), "as_of_seq": seq, "origin": scene.origin}
-        console.print_json(plain(fields | {"zones": zones}))
+        told = {"picture": str(out), "as_of": iso(scene.as_of_ns), "as_of_seq": seq, "origin": scene.origin}
+        console.print_json(to_json_value(told | {"zones": zones}))
     else:
         typer.echo(f"note: {scene.origin}", err=True)
         console.show(out)

@@ -28,11 +28,11 @@ from cli.options import (
 from market.instrument import Market
 from replay.decisions import ticks_between
 from replay.errors import NothingToReplay
-from replay.plain_json import plain
+from replay.plain_json import to_json_value
 from replay.scoring.quiet import quiet_notes
 from replay.scoring.rules import rules_of
-from replay.signals.fitting import TrainingSet, fitted, learn
-from replay.signals.signal_record import flow_r2, gather
+from replay.signals.fitting import TrainingSet, build_training_set, fit_models
+from replay.signals.signal_record import flow_r2, record_signals
 from replay.signals.signal_scores import load_price_path, random_levels, score_signals
 from replay.signals.signal_table import compare_with_targets, signal_lines
 from runtime.analysis_config import analysis_config
@@ -59,7 +59,7 @@ def signals(
         if len(ticks) == 0:
             raise NothingToReplay(f"{log.name} holds no tick in that stretch")
         with console.progress("looking", len(ticks)) as advance:
-            seen = gather(log, ticks, sight, rules.publish_delay_ms * 1_000_000, advance)
+            seen = record_signals(log, ticks, sight, rules.publish_delay_ms * 1_000_000, advance)
         path = load_price_path(log, ticks)
     scores, chance, explained = score_signals(path, seen, rules), random_levels(path, seen, rules), flow_r2(seen)
     notes = quiet_notes(path, ticks.boundary_ns[1:])  # the path begins with the first tick
@@ -67,7 +67,7 @@ def signals(
         figures = [asdict(score) | {"targets": compare_with_targets(score)} for score in scores]
         rates = [asdict(each) for each in chance]
         told = {"notes": notes, "scores": figures, "random_levels": rates, "book_flow": explained}
-        console.print_json(plain(told))
+        console.print_json(to_json_value(told))
     else:
         for note in notes:
             console.show(f"note: {note}")
@@ -83,11 +83,11 @@ def fit(
 ) -> None:
     """Fit the probability that a wall is pulled and that a touched zone holds, on whole logs, offline."""
     settings = load(config) if config else Settings()
-    sources = [_log_of(text) for text in logs]
-    models = fitted(_learn_from(settings, sources, None))
-    pull = models["pull"]
+    places = [_place(each) for each in logs]
+    found = fit_models(_learned(settings, places, None))
+    pull = found["pull"]
     if isinstance(pull, Logistic):  # a zone's score, which its confidence depends on, depends on it
-        models["confidence"] = fitted(_learn_from(settings, sources, pull))["confidence"]
+        found["confidence"] = fit_models(_learned(settings, places, pull))["confidence"]
     if not as_json:
         for name, model in models.items():
             console.show(f"{name}: {model if isinstance(model, str) else f'{model.samples:,} outcomes of {model.fit}'}")
@@ -96,8 +96,8 @@ def fit(
         with console.writing(out):
             out.write_bytes(msgspec.json.format(msgspec.json.encode(usable), indent=2) + b"\n")
     if as_json:
-        fields = {name: {"reason": m} if isinstance(m, str) else asdict(m) for name, m in models.items()}
-        console.print_json(plain({"fitted": fields, "file": str(out) if usable else None}))
+        told = {name: {"reason": m} if isinstance(m, str) else asdict(m) for name, m in found.items()}
+        console.print_json(to_json_value({"fitted": told, "file": str(out) if usable else None}))
     elif usable:
         console.show(out)
     if not usable:
@@ -119,5 +119,5 @@ def _learn_from(settings: Settings, sources: Sequence[tuple[Market, Path]], pull
         if pull is not None:
             analysis = replace(analysis, parameters=replace(analysis.parameters, pull=pull))
         with open_log(folder, market) as log, console.progress(f"learning from {market}", None) as advance:
-            training_sets.append(learn(log, analysis, rules_of(settings.scoring, analysis.parameters), advance))
-    return training_sets
+            learned.append(build_training_set(log, sight, rules_of(settings.scoring, sight.parameters), advance))
+    return learned

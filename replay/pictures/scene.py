@@ -36,7 +36,7 @@ def find_tick(log: Log, at_ns: int) -> tuple[int, int]:
     return int(ticks.seq[-1]), int(ticks.boundary_ns[-1])
 
 
-def build_scene(log: Log, at_ns: int, sight: AnalysisConfig, origin: Origin | None = None) -> Scene:
+def build_scene(log: Log, at_ns: int, config: AnalysisConfig, origin: Origin | None = None) -> Scene:
     """
     The last tick at or before a time, with everything known at it and nothing after.
 
@@ -47,28 +47,28 @@ def build_scene(log: Log, at_ns: int, sight: AnalysisConfig, origin: Origin | No
         NothingToReplay: the log holds no tick so early.
     """
     seq, boundary = find_tick(log, at_ns)
-    state = state_of(log, sight.windows)
+    state = state_of(log, config.windows)
     scenes: list[Scene] = []
 
     def on_tick(tick: TickEntry, now: MarketState) -> None:
         if tick.seq == seq:
-            scenes.append(_scene(tick, now, sight, origin))
+            scenes.append(_scene(tick, now, config, origin))
 
-    drive(read_with_warm_up(log, boundary, seq, sight.windows), state, on_tick)
+    drive(warmed_up(log, boundary, seq, config.windows), state, on_tick)
     return scenes[0]
 
 
-def _scene(tick: TickEntry, state: MarketState, sight: AnalysisConfig, origin: Origin | None) -> Scene:
+def _scene(tick: TickEntry, state: MarketState, config: AnalysisConfig, origin: Origin | None) -> Scene:
     if origin is None:
-        rules = Decider(sight.symbol, state, RulesAnalyst(sight.parameters), sight.parameters)
+        rules = Decider(config.symbol, state, RulesAnalyst(config.parameters), config.parameters)
         origin = Origin(rules.decide(tick, state).advice, _BY_RULES, None)
-    found = Observer(sight.symbol, state, sight.parameters).find(state)
+    found = Observer(config.symbol, state, config.parameters).find(state)
     minutes = min(_PROFILE_MINUTES, state.windows.bucket_minutes)
     profile = IncrementalProfile(state.buckets, minutes)
     profile.refresh()
     level, buy, sell, _ = profile.levels()
     return Scene(
-        symbol=sight.symbol,
+        symbol=config.symbol,
         as_of_ns=tick.boundary_ns,
         reference_e8=found.reference_e8,
         snapshots=state.snapshots.snapshots(),

@@ -30,7 +30,7 @@ class ModelShare:
     fallback: Mapping[str, int]
 
     @classmethod
-    def of(cls, fallbacks: Iterable[str | None]) -> "ModelShare":
+    def from_fallbacks(cls, fallbacks: Iterable[str | None]) -> "ModelShare":
         """
         The share at some ticks.
 

@@ -74,15 +74,15 @@ class Request:
     market: str
     from_ns: int
     to_ns: int
-    sight: AnalysisConfig
+    config: AnalysisConfig
     rules: Rules
     analyst: str = "rules"
-    answered: RecordedModel | None = None
+    recorded_model: RecordedModel | None = None
 
     @property
     def make_analyst(self) -> MakeAnalyst:
         """Who decides."""
-        return self.answered.make_analyst if self.answered else RulesAnalyst
+        return self.recorded_model.make_analyst if self.recorded_model else RulesAnalyst
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class Result:
     folder: Path
     manifest: dict[str, Any]
     scores: list[dict[str, Any]]
-    again: list[str] | None
+    differing_files: list[str] | None
 
     @property
     def report(self) -> Path:
@@ -133,18 +133,18 @@ def run(
         ticks = ticks_between(log, request.from_ns, request.to_ns)
         if len(ticks) == 0:
             raise NothingToReplay(_no_ticks(log, request))
-        first_seq = log.seq_before(int(ticks.boundary_ns[0]) - request.sight.windows.warmup_ns) + 1
+        first_seq = log.seq_before(int(ticks.boundary_ns[0]) - request.config.windows.warmup_ns) + 1
         last_seq = log.last_seq()
         content = log_digest(log, first_seq - 1, last_seq)
     decisions = _decided(open_log, request, ticks, workers, on_progress)
     with open_log() as log:
-        path = PricePath.of(log.read(first_seq - 1, last_seq, list(READS), READS))
-        mask = find_coverage_gaps(log, int(ticks.boundary_ns[0]), int(ticks.boundary_ns[-1]))
-    asked_later = request.answered is not None and not request.answered.was_live
+        path = PricePath.from_batches(log.read(first_seq - 1, last_seq, list(READS), READS))
+        mask = unproven(log, int(ticks.boundary_ns[0]), int(ticks.boundary_ns[-1]))
+    asked_later = request.recorded_model is not None and not request.recorded_model.was_live
     live, seen_with = _live(None if asked_later else open_decisions, ticks)
-    took_ms = request.answered.took_ms if request.answered else None
+    took_ms = request.recorded_model.took_ms if request.recorded_model else None
     published, moments = _published(decisions, ticks, request.rules, live, took_ms)
-    share = _share(decisions) if request.answered is not None else None
+    share = _share(decisions) if request.recorded_model is not None else None
     scored = (score if share is None else score_by_decider)(published, moments, path, request.rules)
     inputs = _inputs(request, ticks, [first_seq, last_seq], content) | {"published": digest_of_live(live)}
     run_id = blake2b(json.dumps(inputs, sort_keys=True).encode(), digest_size=8).hexdigest()
@@ -153,16 +153,16 @@ def run(
         aside = runs_dir / f".{run_id}.new"
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir()
-        said = (share.sentence, *request.answered.notes) if share and request.answered else ()
+        said = (share.sentence, *request.recorded_model.notes) if share and request.recorded_model else ()
         doubts = coverage_gap_notes(mask, scored.episodes["published_ns"].to_numpy(), published)
         little = [*quiet_notes(path, ticks.boundary_ns), *_no_zone(decisions)]
         notes = [*said, *little, *_other_eyes(request, seen_with), *doubts, *_notes(published, request, ticks)]
         manifest = _write(aside, run_id, inputs, decisions, share, notes, scored, path)
         again = finalize_run(aside, runs_dir / run_id, manifest, started, clock.now_ns())
     result = Result(runs_dir / run_id, manifest, scored.scores.to_pylist(), again)
-    if share is not None and request.answered is not None:
+    if share is not None and request.recorded_model is not None:
         try:
-            share.expect_any(request.answered.complaint, _NOTHING_OWN.format(folder=result.folder))
+            share.expect_any(request.recorded_model.complaint, _NOTHING_OWN.format(folder=result.folder))
         except NothingDecided as error:
             raise NothingDecided(str(error), result) from None
     return result
@@ -175,13 +175,13 @@ def _decided(
         on_progress(done, len(ticks))
 
     try:
-        return list(decide_all(open_log, ticks, request.sight, workers, advance, request.make_analyst))
+        return list(decide_all(open_log, ticks, request.config, workers, advance, request.make_analyst))
     except MissingCall as error:
         raise MissingAnswer(str(error)) from error
 
 
 def _share(decisions: Sequence[Decision]) -> ModelShare:
-    return ModelShare.of(parse(each.advice).fallback for each in decisions if each.advice is not None)
+    return ModelShare.from_fallbacks(parse(each.advice).fallback for each in decisions if each.advice is not None)
 
 
 def _no_zone(decisions: Sequence[Decision]) -> list[str]:
@@ -210,7 +210,7 @@ def _live(open_decisions: OpenLog | None, ticks: Ticks) -> tuple[PublicationTime
 
 
 def _other_eyes(request: Request, live: Sequence[str]) -> list[str]:
-    own = request.sight.parameters.digest()
+    own = request.config.parameters.digest()
     others = [digest for digest in live if digest != own]
     if not others:
         return []
@@ -260,9 +260,9 @@ def _inputs(request: Request, ticks: Ticks, seqs: list[int], content: str) -> di
         "seq": seqs,
         "log": content,
         "analyst": request.analyst,
-        **({"answers": dict(request.answered.inputs)} if request.answered else {}),
-        "windows": asdict(request.sight.windows),
-        "parameters": request.sight.parameters.digest(),
+        **({"answers": dict(request.recorded_model.inputs)} if request.recorded_model else {}),
+        "windows": asdict(request.config.windows),
+        "parameters": request.config.parameters.digest(),
         "scoring": asdict(request.rules),
         "code": code_digest(),
         "lock": lock_digest(),
@@ -318,7 +318,7 @@ def _notes(published: Sequence[Publication], request: Request, ticks: Ticks) -> 
 
 
 def _in_sample(request: Request, first_ns: int, last_ns: int) -> list[str]:
-    parameters = request.sight.parameters
+    parameters = request.config.parameters
     seen = {
         name: fit.seen_within(request.market, first_ns, last_ns)
         for name, fit in (("pull probability", parameters.pull), ("confidence", parameters.confidence))

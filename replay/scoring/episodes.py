@@ -38,30 +38,30 @@ class Episode:
         return self.first.published_ns + self.first.advice.valid_for_ns
 
 
-def episodes_of(published: Sequence[Publication]) -> list[Episode]:
+def episodes_of(publications: Sequence[Publication]) -> list[Episode]:
     """The episodes of recommendations in order of publication, in order of their first."""
-    found: list[Episode] = []
-    running: list[tuple[Zone, Episode]] = []
+    episodes: list[Episode] = []
+    previous: list[tuple[Zone, Episode]] = []
     previous_ns: int | None = None
-    for each in published:
-        if previous_ns is not None and each.published_ns - previous_ns > each.advice.valid_for_ns:
-            running = []
-        going: list[tuple[Zone, Episode]] = []
-        free = list(running)
-        for zone in each.advice.zones:
+    for publication in publications:
+        if previous_ns is not None and publication.published_ns - previous_ns > publication.advice.valid_for_ns:
+            previous = []
+        current: list[tuple[Zone, Episode]] = []
+        free = list(previous)
+        for zone in publication.advice.zones:
             partner = max(free, key=lambda item: _overlap(item[0], zone), default=None)
             if partner is not None and _overlap(partner[0], zone) > 0:
                 free.remove(partner)
-                partner[1].last_ns = each.published_ns
+                partner[1].last_ns = publication.published_ns
                 partner[1].minutes += 1
-                going.append((zone, partner[1]))
+                current.append((zone, partner[1]))
             else:
-                episode = Episode(each, zone, each.published_ns)
-                found.append(episode)
-                going.append((zone, episode))
-        running = going
-        previous_ns = each.published_ns
-    return found
+                episode = Episode(publication, zone, publication.published_ns)
+                episodes.append(episode)
+                current.append((zone, episode))
+        previous = current
+        previous_ns = publication.published_ns
+    return episodes
 
 
 def _overlap(one: Zone, two: Zone) -> int:

@@ -63,22 +63,25 @@ def outcomes_at(path: PricePath, levels: Levels) -> LevelOutcomes:
     past both is a break. Neither within an hour of the touch, or before the record ends: open. Trades that were in the
     log when the level was published do not count.
     """
-    start, stop, known = path.index_at(levels.start_ns), path.index_at(levels.stop_ns), levels.after_seq
+    start, stop, after_seq = path.index_at(levels.start_ns), path.index_at(levels.stop_ns), levels.after_seq
     is_buy = levels.is_buy
-    touch = path.find_first_beyond(is_buy, start, stop, np.where(is_buy, levels.high_e8, levels.low_e8), known)
-    touched = touch >= 0
+    touch = path.find_first_beyond(is_buy, start, stop, np.where(is_buy, levels.high_e8, levels.low_e8), after_seq)
+    is_touched = touch >= 0
     first = np.maximum(touch, 0)
     ends = path.index_at((path.at_ns[first] if len(path) else levels.start_ns) + TEST_NS)
-    last = np.where(touched, ends, 0)  # what was not touched is not searched
+    last = np.where(is_touched, ends, 0)  # what was not touched is not searched
     far = np.where(is_buy, levels.low_e8 - levels.beyond_e8, levels.high_e8 + levels.beyond_e8)
     off = np.where(is_buy, levels.high_e8 + levels.away_e8, levels.low_e8 - levels.away_e8)
-    broken = path.find_first_beyond(is_buy, first, last, far, known)
-    rejected = path.find_first_beyond(~is_buy, first, last, off, known)
-    never = np.int64(2**62)
-    broken_at, rejected_at = np.where(broken < 0, never, broken), np.where(rejected < 0, never, rejected)
-    decided = np.where(broken_at <= rejected_at, BROKEN, REJECTED)
-    decided = np.where((broken_at == never) & (rejected_at == never), OPEN, decided)
-    return LevelOutcomes(np.where(touched, decided, UNTOUCHED), np.where(touched, touch, -1))
+    break_index = path.find_first_beyond(is_buy, first, last, far, after_seq)
+    rejection_index = path.find_first_beyond(~is_buy, first, last, off, after_seq)
+    no_index = np.int64(2**62)
+    break_or_none, rejection_or_none = (
+        np.where(break_index < 0, no_index, break_index),
+        np.where(rejection_index < 0, no_index, rejection_index),
+    )
+    outcome = np.where(break_or_none <= rejection_or_none, BROKEN, REJECTED)
+    outcome = np.where((break_or_none == no_index) & (rejection_or_none == no_index), OPEN, outcome)
+    return LevelOutcomes(np.where(is_touched, outcome, UNTOUCHED), np.where(is_touched, touch, -1))
 
 
 def fills(path: PricePath, is_buy: npt.NDArray[np.bool_], price_e8: I64, start_ns: I64, stop_ns: I64,
@@ -102,11 +105,11 @@ def markouts(path: PricePath, is_buy: npt.NDArray[np.bool_], price_e8: I64, fill
         (n, h) for the horizons; NaN without a fill, or where the record ends before the horizon.
     """
     sign = np.where(is_buy, 1.0, -1.0)
-    at = path.at_ns[np.maximum(fill, 0)] if len(path) else np.zeros(len(fill), np.int64)
+    fill_ns = path.at_ns[np.maximum(fill, 0)] if len(path) else np.zeros(len(fill), np.int64)
     out = np.full((len(fill), len(HORIZONS_S)), np.nan)
     for column, horizon_s in enumerate(HORIZONS_S):
-        later = path.price_at(at + horizon_s * SECOND_NS)
-        known = (fill >= 0) & (later >= 0)
+        later = path.price_at(fill_ns + horizon_s * SECOND_NS)
+        is_known = (fill >= 0) & (later >= 0)
         gain = sign * (later - price_e8) / price_e8 * 1e4 - fee_bps
-        out[known, column] = gain[known]
+        out[is_known, column] = gain[is_known]
     return np.round(out, 4)

@@ -16,7 +16,7 @@ from replay.scoring.persistence import flatness
 from replay.scoring.statistics import MIN_BLOCKS
 from replay.scoring.student_t import critical_t, detectable_shift, power_of_t, two_sided_p
 
-_SURE = 0.05
+_ALPHA = 0.05
 _POWER = 0.8
 _MAX_FALL = 0.1  # of the spectrum over the cosines taken, where there are plenty
 _MAX_FALL_OF_LEAST = 0.25  # and where only the fewest are left: beyond, the error would be a guess
@@ -64,87 +64,91 @@ def compare(a: F64, b: F64, minute: I64, horizon_min: int) -> PairedDifference:
     if not len(a) == len(b) == len(minute) or len(np.unique(minute)) != len(minute) or horizon_min < 1:
         raise ValueError(f"{len(a)} and {len(b)} scores for {len(np.unique(minute))} different minutes")
     order = np.argsort(minute)
-    one, spread_a = _averaged(a[order])
-    two, spread_b = _averaged(b[order])
-    known = ~(np.isnan(one) | np.isnan(two))
-    one, two, at = one[known], two[known], minute[order][known]
-    if not len(at):
+    one, spread_a = _average_repeats(a[order])
+    two, spread_b = _average_repeats(b[order])
+    is_scored = ~(np.isnan(one) | np.isnan(two))
+    one, two, minutes = one[is_scored], two[is_scored], minute[order][is_scored]
+    if not len(minutes):
         return PairedDifference(None, None, spread_a, spread_b, 0, None, too_few="no minute is scored on both sides")
-    means = (_rounded(one.mean()), _rounded(two.mean()), spread_a, spread_b, len(at), _rounded((one - two).mean()))
-    blocks, flat, reason = _evidence(one - two, at, horizon_min)
+    means = (_round9(one.mean()), _round9(two.mean()), spread_a, spread_b, len(minutes), _round9((one - two).mean()))
+    blocks, spectrum_ratio, reason = _evidence(one - two, minutes, horizon_min)
     if reason is not None:
         return PairedDifference(*means, blocks, too_few=reason)
-    error = _error(one - two, blocks, flat)
-    if _rounded(error) == 0:
+    error = _error(one - two, blocks, spectrum_ratio)
+    if _round9(error) == 0:
         return PairedDifference(
             *means, blocks, too_few="the difference is the same in every minute: chance has no part in it"
         )
-    mean, reach = float((one - two).mean()), critical_t(_SURE, blocks) * error
+    mean, reach = float((one - two).mean()), critical_t(_ALPHA, blocks) * error
     p = round(two_sided_p(mean / error, blocks), 6)
-    return PairedDifference(*means, blocks, _rounded(error), _rounded(mean - reach), _rounded(mean + reach), p)
+    return PairedDifference(*means, blocks, _round9(error), _round9(mean - reach), _round9(mean + reach), p)
 
 
-def power(effect: float, paired: PairedDifference) -> float | None:
+def power(effect: float, difference: PairedDifference) -> float | None:
     """
     How often a true difference of this size would be found (p < 0.05) on as many minutes as these; None where there
     were too few.
     """
-    if paired.error is None:
+    if difference.error is None:
         return None
-    return round(power_of_t(abs(effect) / paired.error, paired.blocks, _SURE), 6)
+    return round(power_of_t(abs(effect) / difference.error, difference.blocks, _ALPHA), 6)
 
 
-def detectable_difference(paired: PairedDifference) -> float | None:
+def detectable_difference(difference: PairedDifference) -> float | None:
     """The true difference that would be found four times in five; None where there were too few minutes."""
-    return None if paired.error is None else _rounded(paired.error * detectable_shift(_POWER, paired.blocks, _SURE))
+    return (
+        None
+        if difference.error is None
+        else _round9(difference.error * detectable_shift(_POWER, difference.blocks, _ALPHA))
+    )
 
 
-def _averaged(scores: F64) -> tuple[F64, float | None]:
+def _average_repeats(scores: F64) -> tuple[F64, float | None]:
     if scores.ndim == 1:
         return scores, None
-    known = ~np.isnan(scores)
-    count = known.sum(axis=1)
-    mean = np.where(known, scores, 0.0).sum(axis=1) / np.where(count, count, np.nan)
-    squares = float((np.where(known, scores - mean[:, None], 0.0) ** 2).sum())
+    is_scored = ~np.isnan(scores)
+    count = is_scored.sum(axis=1)
+    mean = np.where(is_scored, scores, 0.0).sum(axis=1) / np.where(count, count, np.nan)
+    squares = float((np.where(is_scored, scores - mean[:, None], 0.0) ** 2).sum())
     freedom = int((count - 1)[count > 0].sum())
-    return mean, _rounded(math.sqrt(squares / freedom)) if freedom else None
+    return mean, _round9(math.sqrt(squares / freedom)) if freedom else None
 
 
 def _evidence(difference: F64, minute: I64, horizon_min: int) -> tuple[int, float, str | None]:
     """How many cosines may be taken, how flat the spectrum is over them, and why they are too few."""
     n = len(difference)
-    most = _most_cosines(minute, horizon_min)
+    most = _max_cosines(minute, horizon_min)
     if most < MIN_BLOCKS:
         return most, 1.0, f"{n} minutes are too few for a horizon of {horizon_min} min: record for longer"
     differing = len(np.unique(np.flatnonzero(difference) * most // n))
     if differing < MIN_BLOCKS:
         return differing, 1.0, f"the sides differ in {differing} of {most} stretches of time only: record for longer"
-    flat = flatness(difference, most)
-    blocks = min(int(np.argmax(np.append(flat, 0.0) < 1 - _MAX_FALL)), differing)
-    if blocks < MIN_BLOCKS and flat[MIN_BLOCKS - 1] < 1 - _MAX_FALL_OF_LEAST:
+    spectrum_ratio = flatness(difference, most)
+    blocks = min(int(np.argmax(np.append(spectrum_ratio, 0.0) < 1 - _MAX_FALL)), differing)
+    if blocks < MIN_BLOCKS and spectrum_ratio[MIN_BLOCKS - 1] < 1 - _MAX_FALL_OF_LEAST:
         return (
             blocks,
             1.0,
             f"decisions persist: {n} minutes are worth about {blocks} independent ones: record for longer",
         )
     blocks = max(blocks, MIN_BLOCKS)
-    return blocks, float(flat[blocks - 1]), None
+    return blocks, float(spectrum_ratio[blocks - 1]), None
 
 
-def _most_cosines(minute: I64, horizon_min: int) -> int:
+def _max_cosines(minute: I64, horizon_min: int) -> int:
     """As many as the source advises, none quicker than 2π horizons: overlapping scores bend the spectrum beyond."""
-    covered = 1 + int(np.minimum(np.diff(minute), horizon_min).sum())
-    return min(int(0.4 * len(minute) ** (2 / 3)), int(covered / (math.pi * horizon_min)))
+    covered_min = 1 + int(np.minimum(np.diff(minute), horizon_min).sum())
+    return min(int(0.4 * len(minute) ** (2 / 3)), int(covered_min / (math.pi * horizon_min)))
 
 
-def _error(difference: F64, blocks: int, flat: float) -> float:
+def _error(difference: F64, blocks: int, spectrum_ratio: float) -> float:
     """Of the mean; minutes without scores are closed up, which keeps the cosines orthogonal."""
     n = len(difference)
     j = np.arange(1, blocks + 1)
-    turned = np.exp(-0.5j * np.pi * j / n) * np.fft.rfft(difference - difference.mean(), 2 * n)[j]
-    long_run = 2 / n * float((turned.real**2).mean()) / flat
+    transform = np.exp(-0.5j * np.pi * j / n) * np.fft.rfft(difference - difference.mean(), 2 * n)[j]
+    long_run = 2 / n * float((transform.real**2).mean()) / spectrum_ratio
     return math.sqrt(long_run / n)
 
 
-def _rounded(value: float) -> float:
+def _round9(value: float) -> float:
     return round(float(value), 9)

@@ -36,7 +36,7 @@ class PlaceboSamples:
     rung_e8: I64
 
 
-def draw_placebos(episodes: Sequence[Episode], moments: PlaceboPool, count: int, seed: int) -> PlaceboSamples:
+def draw_placebos(episodes: Sequence[Episode], pool: PlaceboPool, count: int, seed: int) -> PlaceboSamples:
     """
     For each episode up to `count` other moments of its UTC day, drawn without repetition.
 
@@ -44,27 +44,27 @@ def draw_placebos(episodes: Sequence[Episode], moments: PlaceboPool, count: int,
     moment. `rung_e8` is the zone's first rung, moved in the same way. An episode alone in its day gets none, nor does
     one get those that would lie at or below 0.
     """
-    days = moments.published_ns // DAY_NS
+    days = pool.published_ns // DAY_NS
     parts: list[tuple[I64, ...]] = []
     for number, episode in enumerate(episodes):
         advice = episode.first.advice
         if advice.reference_e8 is None or advice.sigma is None:
             continue
-        here = episode.first.published_ns
-        others = np.flatnonzero((days == here // DAY_NS) & (moments.published_ns != here))
+        published_ns = episode.first.published_ns
+        others = np.flatnonzero((days == published_ns // DAY_NS) & (pool.published_ns != published_ns))
         if len(others) == 0:
             continue
         chance = np.random.Generator(np.random.PCG64([seed, number]))
-        chosen = np.sort(chance.choice(others, size=min(count, len(others)), replace=False))
+        picks = np.sort(chance.choice(others, size=min(count, len(others)), replace=False))
         unit = advice.reference_e8 * advice.sigma
-        scale = moments.reference_e8[chosen] * moments.sigma[chosen]
+        scale = pool.reference_e8[picks] * pool.sigma[picks]
         edges = (episode.zone.low_e8, episode.zone.high_e8, episode.zone.ladder[0].price_e8)
-        moved = [
-            moments.reference_e8[chosen] + np.rint((edge - advice.reference_e8) / unit * scale).astype(np.int64)
+        prices = [
+            pool.reference_e8[picks] + np.rint((edge - advice.reference_e8) / unit * scale).astype(np.int64)
             for edge in edges
         ]
-        stands = moved[0] > 0  # none can stand at a price of 0, as one of a coin that fell far would
-        parts.append((np.full(stands.sum(), number), chosen[stands], *(edge[stands] for edge in moved)))
+        is_positive = prices[0] > 0  # none can stand at a price of 0, as one of a coin that fell far would
+        parts.append((np.full(is_positive.sum(), number), picks[is_positive], *(edge[is_positive] for edge in prices)))
     if not parts:
         return PlaceboSamples(*(np.empty(0, np.int64) for _ in range(5)))
     return PlaceboSamples(*(np.concatenate(column).astype(np.int64) for column in zip(*parts, strict=True)))

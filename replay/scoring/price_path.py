@@ -36,20 +36,20 @@ class PricePath:
     block_high_e8: I64
 
     @classmethod
-    def of(cls, batches: Iterable[Batch]) -> "PricePath":
+    def from_batches(cls, batches: Iterable[Batch]) -> "PricePath":
         """Gather the trades of a log."""
         parts = [b.rows[AGG_TRADE] for b in batches if AGG_TRADE in b.rows]
         names = ("seq", "recv_ns", "trade_time_ns", "agg_id", "price_e8")
         empty = np.empty(0, np.int64)
-        seq, recv, traded, ids, price = (np.concatenate([p[n] for p in parts] or [empty]) for n in names)
+        seq, recv_ns, trade_ns, ids, price = (np.concatenate([p[n] for p in parts] or [empty]) for n in names)
         if np.any(np.diff(ids) <= 0):
             order = np.argsort(ids, kind="stable")
-            seq, recv, traded, price = seq[order], recv[order], traded[order], price[order]
-        known = np.where(recv - traded < MINUTE_NS, recv, traded)
+            seq, recv_ns, trade_ns, price = seq[order], recv_ns[order], trade_ns[order], price[order]
+        known_ns = np.where(recv_ns - trade_ns < MINUTE_NS, recv_ns, trade_ns)
         starts = np.arange(0, len(price), _BLOCK)
         low = np.minimum.reduceat(price, starts) if len(price) else empty
         high = np.maximum.reduceat(price, starts) if len(price) else empty
-        return cls(np.maximum.accumulate(known) if len(known) else empty, price, seq, low, high)
+        return cls(np.maximum.accumulate(known_ns) if len(known_ns) else empty, price, seq, low, high)
 
     def __len__(self) -> int:
         return len(self.price_e8)
@@ -65,9 +65,9 @@ class PricePath:
 
     def price_at(self, times_ns: I64) -> I64:
         """For each time, the last price at or before it; −1 before the first trade or after the last is known."""
-        at = np.searchsorted(self.at_ns, times_ns, side="right") - 1
-        known = (at >= 0) & (times_ns <= self.end_ns)
-        return np.where(known, self.price_e8[np.maximum(at, 0)] if len(self) else -1, -1)
+        index = np.searchsorted(self.at_ns, times_ns, side="right") - 1
+        is_known = (index >= 0) & (times_ns <= self.end_ns)
+        return np.where(is_known, self.price_e8[np.maximum(index, 0)] if len(self) else -1, -1)
 
     def find_first_beyond(self, falling: Bools, start: I64, stop: I64, price_e8: I64, after_seq: I64) -> I64:
         """
@@ -83,17 +83,17 @@ class PricePath:
 
 @compiled
 def _first_beyond(price, low, high, seq, sign, start, stop, limit, after_seq):  # type: ignore[no-untyped-def]
-    out = np.full(len(start), -1, np.int64)
+    first = np.full(len(start), -1, np.int64)
     for k in range(len(start)):
-        i, end, way, bound = start[k], stop[k], sign[k], sign[k] * limit[k]
-        extremes = low if way > 0 else high
-        while i < end and out[k] < 0:
+        i, end, direction, bound = start[k], stop[k], sign[k], sign[k] * limit[k]
+        extremes = low if direction > 0 else high
+        while i < end and first[k] < 0:
             block_end = min((i // _BLOCK + 1) * _BLOCK, end)
-            if way * extremes[i // _BLOCK] <= bound:
+            if direction * extremes[i // _BLOCK] <= bound:
                 while i < block_end:
-                    if way * price[i] <= bound and seq[i] > after_seq[k]:
-                        out[k] = i
+                    if direction * price[i] <= bound and seq[i] > after_seq[k]:
+                        first[k] = i
                         break
                     i += 1
             i = block_end
-    return out
+    return first

@@ -19,8 +19,8 @@ def quiet_notes(path: PricePath, boundary_ns: I64) -> list[str]:
     Args:
         boundary_ns: the ends of n minutes.
     """
-    traded = path.index_at(boundary_ns) - path.index_at(boundary_ns - MINUTE_NS)
-    total, quiet = len(boundary_ns), int(np.count_nonzero(traded == 0))
+    trades = path.index_at(boundary_ns) - path.index_at(boundary_ns - MINUTE_NS)
+    total, quiet = len(boundary_ns), int(np.count_nonzero(trades == 0))
     if total and quiet == total:
         return [f"nothing was traded in any of {total:,} minutes: no figure here says anything of advice or signals"]
     if quiet > _MAX_QUIET * total:

@@ -43,8 +43,8 @@ def power_of_t(shift: float, degrees: int, p: float) -> float:
     s = np.linspace(0.0, 1 + 12 / math.sqrt(2 * degrees), _GRID)[1:]
     log_density = (degrees - 1) * np.log(s) - degrees * s * s / 2
     density = np.exp(log_density - log_density.max())
-    reached = np.array([_above(critical * v - shift) + _above(critical * v + shift) for v in s.tolist()], np.float64)
-    return float((density * reached).sum() / density.sum())
+    tail = np.array([_above(critical * v - shift) + _above(critical * v + shift) for v in s.tolist()], np.float64)
+    return float((density * tail).sum() / density.sum())
 
 
 def detectable_shift(power: float, degrees: int, p: float) -> float:

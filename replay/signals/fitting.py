@@ -116,7 +116,7 @@ class PullSamples:
         self._told: set[tuple[Side, int, int]] = set()
         self.samples = Samples()
 
-    def see(self, at_ns: int, static: StaticBook) -> None:
+    def add_tick(self, at_ns: int, static: StaticBook) -> None:
         """What the books show at a tick; ticks come in order."""
         if static.sides is None:
             return
@@ -151,16 +151,18 @@ class TrainingSet:
 
     pull: Samples
     confidence: Samples
-    seen: str
+    source: str
     periods: tuple[Period, ...]
 
 
-def learn(log: Log, sight: AnalysisConfig, rules: Rules, on_progress: Callable[[int], None]) -> TrainingSet:
+def build_training_set(
+    log: Log, config: AnalysisConfig, rules: Rules, on_progress: Callable[[int], None]
+) -> TrainingSet:
     """
     Walk a whole log and gather outcomes of walls and of advised zones, each zone once, from its first publication.
     """
-    state = state_of(log, sight.windows)
-    observer, analyst = Observer(sight.symbol, state, sight.parameters), RulesAnalyst(sight.parameters)
+    state = state_of(log, config.windows)
+    observer, analyst = Observer(config.symbol, state, config.parameters), RulesAnalyst(config.parameters)
     walls = PullSamples()
     published: list[Publication] = []
     features: dict[int, tuple[float, ...]] = {}
@@ -172,7 +174,7 @@ def learn(log: Log, sight: AnalysisConfig, rules: Rules, on_progress: Callable[[
         on_progress(1)
         found = observer.find(now)
         view = observer.view(tick, now, found)
-        walls.see(tick.boundary_ns, found.static)
+        walls.add_tick(tick.boundary_ns, found.static)
         if tick.trades != "live" or view.reference_e8 is None or view.sigma is None:
             return
         advice = analyst.decide(view)
@@ -184,7 +186,7 @@ def learn(log: Log, sight: AnalysisConfig, rules: Rules, on_progress: Callable[[
         published.append(Publication(advice, out_ns[tick.seq], tick.seq))
 
     drive(log.read(kinds=KINDS, columns=READS), state, on_tick)
-    path = PricePath.of(log.read(kinds=list(PATH_READS), columns=PATH_READS))
+    path = PricePath.from_batches(log.read(kinds=list(PATH_READS), columns=PATH_READS))
     confidence = _zone_outcomes(published, features, path, rules)
     market = str(log.name.market)
     if len(ticks) == 0:
@@ -204,10 +206,10 @@ def _zone_outcomes(
     return samples
 
 
-def fitted(learned: Iterable[TrainingSet]) -> dict[str, Logistic | str]:
+def fit_models(learned: Iterable[TrainingSet]) -> dict[str, Logistic | str]:
     """Both probabilities from all that was learned, or why one cannot be."""
     every = list(learned)
-    seen, periods = "; ".join(each.seen for each in every), tuple(p for each in every for p in each.periods)
+    seen, periods = "; ".join(each.source for each in every), tuple(p for each in every for p in each.periods)
     out: dict[str, Logistic | str] = {}
     for name, names in (("pull", PULL_FEATURES), ("confidence", CONFIDENCE_FEATURES)):
         pooled = Samples()

@@ -56,7 +56,7 @@ def draw_controls(
     """
     days = seen.at_ns // DAY_NS
     empty = np.empty(0, np.int64)
-    standing = seen.standing.get(signal, SignalOccurrences(empty, empty))
+    standing = seen.occurrences.get(signal, SignalOccurrences(empty, empty))
     parts: list[tuple[I64, I64, I64]] = []
     for n in range(len(trial.tick)):
         here = int(trial.tick[n])
@@ -98,7 +98,7 @@ def _same_distance(seen: SignalSamples, trial: SignalSample, n: int, ticks: I64)
 def _is_signal(
     seen: SignalSamples, standing: SignalOccurrences, trial: SignalSample, n: int, tick: int, price: int
 ) -> bool:
-    there = standing.at(tick)
+    there = standing.prices_at(tick)
     if not price:
         return len(there) > 0
     lasting = abs(int(seen.at_ns[tick]) - int(trial.sighted_ns[n])) < LEVEL_LASTS_NS

@@ -17,7 +17,7 @@ from market.arrays import F64, I64
 from market.timestamps import SECOND_NS
 from projections.state import MarketState, TickEntry
 from replay.decisions import Ticks
-from replay.signals.signals import FirstSightings, Sighting, sightings
+from replay.signals.signals import FirstSightings, Sighting, find_sightings
 from runtime.analysis_config import AnalysisConfig
 from runtime.loop import drive
 from runtime.warm_up import read_with_warm_up, state_of
@@ -39,7 +39,7 @@ class SignalOccurrences:
     tick: I64
     price_e8: I64
 
-    def at(self, tick: int) -> I64:
+    def prices_at(self, tick: int) -> I64:
         """The prices at which it stood at a tick."""
         start, stop = np.searchsorted(self.tick, (tick, tick + 1))
         return self.price_e8[start:stop]
@@ -65,16 +65,16 @@ class SignalSamples:
     reference_e8: I64
     unit_e8: F64
     near_e8: I64
-    standing: Mapping[str, SignalOccurrences]
+    occurrences: Mapping[str, SignalOccurrences]
     flow: Sequence[dict[str, I64]]
 
 
-def gather(
-    log: Log, ticks: Ticks, sight: AnalysisConfig, publish_delay_ns: int, on_progress: Callable[[int], None]
+def record_signals(
+    log: Log, ticks: Ticks, config: AnalysisConfig, publish_delay_ns: int, on_progress: Callable[[int], None]
 ) -> SignalSamples:
     """Walk the log and note every signal at every tick of a stretch."""
-    state = state_of(log, sight.windows)
-    observer, first = Observer(sight.symbol, state, sight.parameters), FirstSightings()
+    state = state_of(log, config.windows)
+    observer, first = Observer(config.symbol, state, config.parameters), FirstSightings()
     out_ns = dict(zip(ticks.seq.tolist(), (ticks.recv_ns + publish_delay_ns).tolist(), strict=True))
     noted: list[Sighting] = []
     at: list[int] = []
@@ -95,17 +95,17 @@ def gather(
             return
         unit = found.reference_e8 * (found.sigma or 0.0)
         near = found.flow.reach.near_e8 if found.flow.reach is not None else 0
-        seen = list(sightings(found, now, sight.parameters.zone_reach_sigma))
+        seen = list(find_sightings(found, now, config.parameters.zone_reach_sigma))
         for each in seen:
             if not each.as_control:
                 stood.setdefault(each.signal, array("q")).extend((len(moments), each.price_e8 or 0))
-        fresh = first.fresh(tick.boundary_ns, seen, near)
+        fresh = first.select_new(tick.boundary_ns, seen, near)
         noted.extend(fresh)
         at.extend([len(moments)] * len(fresh))
         moments.append((out_ns[tick.seq], tick.seq, found.reference_e8, unit, near))
 
     last = int(ticks.seq[-1])
-    drive(read_with_warm_up(log, int(ticks.boundary_ns[0]), last, sight.windows), state, on_tick)
+    drive(warmed_up(log, int(ticks.boundary_ns[0]), last, config.windows), state, on_tick)
     columns: list[Sequence[float]] = list(zip(*moments, strict=True)) if moments else [()] * 5
     out, seq, reference, units, nears = columns
     return SignalSamples(
@@ -116,7 +116,7 @@ def gather(
         reference_e8=np.array(reference, np.int64),
         unit_e8=np.array(units, np.float64),
         near_e8=np.array(nears, np.int64),
-        standing={
+        occurrences={
             name: SignalOccurrences(*np.array(where, np.int64).reshape(-1, 2).T) for name, where in stood.items()
         },
         flow=flow,

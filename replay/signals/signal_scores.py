@@ -72,7 +72,7 @@ class RandomLevels:
 
 def load_price_path(log: Log, ticks: Ticks) -> PricePath:
     """The trades that signals at some ticks are judged by."""
-    return PricePath.of(log.read(log.seq_before(int(ticks.boundary_ns[0])), None, list(READS), READS))
+    return PricePath.from_batches(log.read(log.seq_before(int(ticks.boundary_ns[0])), None, list(READS), READS))
 
 
 def score_signals(path: PricePath, seen: SignalSamples, rules: Rules) -> list[SignalScore]:

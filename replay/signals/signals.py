@@ -102,7 +102,7 @@ class Sighting:
     as_control: bool = False
 
 
-def sightings(found: Findings, state: MarketState, reach_sigma: float) -> Iterator[Sighting]:
+def find_sightings(found: Findings, state: MarketState, reach_sigma: float) -> Iterator[Sighting]:
     """Every signal at a tick; levels only where σ is known, and within reach of the price."""
     reference = found.reference_e8
     if reference is None:
@@ -205,7 +205,7 @@ class FirstSightings:
         self._levels: dict[tuple[str, bool, bool], list[tuple[int, int]]] = {}
         self._directions: dict[tuple[str, bool], int] = {}
 
-    def fresh(self, at_ns: int, seen: Sequence[Sighting], near_e8: int) -> list[Sighting]:
+    def select_new(self, at_ns: int, seen: Sequence[Sighting], near_e8: int) -> list[Sighting]:
         """Which of a tick's sightings are new; levels nearer than a distance are the same."""
         return [s for s in seen if (self._new_direction(at_ns, s) if s.price_e8 is None else
                                     self._new_level(at_ns, s, s.price_e8, near_e8))]  # fmt: skip

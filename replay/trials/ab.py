@@ -54,14 +54,14 @@ class Row:
     """One figure of the table: side A against side B, and its p as one of all that were ever tried."""
 
     score: Score
-    paired: PairedDifference
+    difference: PairedDifference
     corrected_p: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Ready for JSON."""
-        figures = asdict(self.paired) | {
+        figures = asdict(self.difference) | {
             "corrected_p": self.corrected_p,
-            "detectable": detectable_difference(self.paired),
+            "detectable": detectable_difference(self.difference),
         }
         return asdict(self.score) | figures
 
@@ -80,7 +80,7 @@ def minutes_of(ticks: Ticks) -> I64:
 def score_arm(
     open_log: OpenLog,
     ticks: Ticks,
-    sight: AnalysisConfig,
+    config: AnalysisConfig,
     repeats: Sequence[Repeat],
     rules: Rules,
     path: PricePath,
@@ -99,7 +99,7 @@ def score_arm(
     for repeat in repeats:
         out_ns = publish_times(ticks, rules, repeat.took_ms)
         try:
-            decisions = list(decide_all(open_log, ticks, sight, workers, on_progress, repeat.make_analyst))
+            decisions = list(decide_all(open_log, ticks, config, workers, on_progress, repeat.make_analyst))
         except MissingCall as error:
             raise MissingAnswer(str(error)) from error
         made = [(d.seq, parse(d.advice)) for d in decisions if d.advice is not None]
@@ -126,7 +126,7 @@ def variant_of(side: Arm) -> Variant:
 def correct_rows(rows: Sequence[Row], looks: Sequence[Comparison], past: Sequence[Comparison]) -> list[Row]:
     """The rows with p-values corrected for everything ever tried; `looks` are the rows as the ledger will keep them."""
     fair = correct_p_values(looks, past)
-    return [Row(row.score, row.paired, p) for row, p in zip(rows, fair, strict=True)]
+    return [Row(row.score, row.difference, p) for row, p in zip(rows, fair, strict=True)]
 
 
 def totals_as_json(totals: Totals) -> dict[str, Any]:

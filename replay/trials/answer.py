@@ -114,7 +114,7 @@ class Totals:
     @property
     def share(self) -> ModelShare:
         """How many of them are the model's own, and why the others are not."""
-        return ModelShare(self.answers, self.answers - self.fallbacks, ModelShare.of(self.reasons).fallback)
+        return ModelShare(self.answers, self.answers - self.fallbacks, ModelShare.from_fallbacks(self.reasons).fallback)
 
     def add(self, answer: Answer) -> None:
         """Count one more."""

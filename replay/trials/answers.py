@@ -39,31 +39,32 @@ class Recording:
     """
 
     path: Path
-    at: dict[_Key, _Span]
-    broken: tuple[_Span, ...]
+    spans: dict[_Key, _Span]
+    incomplete: tuple[_Span, ...]
     end: int
 
-    def missing(self, ticks: Iterable[int], repeats: int) -> dict[int, list[int]]:
+    def missing_repeats(self, ticks: Iterable[int], repeats: int) -> dict[int, list[int]]:
         """For each tick that was not asked about often enough, the repeats that are missing."""
-        wanted = {seq: [r for r in range(repeats) if (seq, r) not in self.at] for seq in ticks}
+        wanted = {seq: [r for r in range(repeats) if (seq, r) not in self.spans] for seq in ticks}
         return {seq: left for seq, left in wanted.items() if left}
 
     def answer(self, seq: int, repeat: int) -> Answer:
         """One whole answer."""
-        return next(self._read([self.at[seq, repeat]]))
+        return next(self._read([self.spans[seq, repeat]]))
 
     def answers(self, ticks: Iterable[int], repeats: Sequence[int]) -> Iterator[Answer]:
         """The whole answers about some ticks, tick by tick."""
-        return self._read(self.at[seq, r] for seq in ticks for r in repeats if (seq, r) in self.at)
+        return self._read(self.spans[seq, r] for seq in ticks for r in repeats if (seq, r) in self.spans)
 
-    def everything(self) -> Iterator[Answer]:
+    def all_answers(self) -> Iterator[Answer]:
         """All that was paid for, also what was broken off."""
-        return self._read([*self.at.values(), *self.broken])
+        return self._read([*self.spans.values(), *self.incomplete])
 
-    def tape(self, repeat: int) -> Cassette:
+    def cassette(self, repeat: int) -> Cassette:
         """The answers of one repeat as the recorded analyst reads them."""
         return {
-            a.seq: to_recorded_minute(a) for a in self._read(place for (_, r), place in self.at.items() if r == repeat)
+            a.seq: to_recorded_minute(a)
+            for a in self._read(place for (_, r), place in self.spans.items() if r == repeat)
         }
 
     def _read(self, places: Iterable[tuple[int, int]]) -> Iterator[Answer]:
@@ -73,12 +74,12 @@ class Recording:
                 yield _ANSWER.decode(file.read(length))
 
 
-def read_tape(path: Path, repeat: int) -> Cassette:
+def read_cassette(path: Path, repeat: int) -> Cassette:
     """One repeat of a file, for processes that share a replay; nothing is locked."""
-    return read(path).tape(repeat)
+    return read_recording(path).cassette(repeat)
 
 
-def read(path: Path) -> Recording:
+def read_recording(path: Path) -> Recording:
     """
     Where the answers of a file lie.
 
@@ -131,7 +132,7 @@ class Answers:
     """
 
     def __init__(self, folder: Path, side: Arm) -> None:
-        self.side = side
+        self.arm = side
         self.path = folder / f"{side.digest()}.jsonl"
         with translate_errors(folder):
             expect_no_link(folder.parent, folder)
@@ -143,28 +144,28 @@ class Answers:
             self._file.close()
             raise BadAnswers(f"another process is asking for {self.path}; wait for it or stop it") from error
         try:
-            found = read(self.path)
+            found = read_recording(self.path)
             self._file.truncate(found.end)
         except BaseException:
             self._file.close()
             raise
-        self._at, self._broken, self._end = found.at, list(found.broken), found.end
+        self._spans, self._incomplete, self._end = found.spans, list(found.incomplete), found.end
         if self._end == 0:
             self._write({"side": side, "digest": side.digest()})
 
     @property
     def recording(self) -> Recording:
         """All there is by now."""
-        return Recording(self.path, self._at, tuple(self._broken), self._end)
+        return Recording(self.path, self._spans, tuple(self._incomplete), self._end)
 
-    def missing(self, ticks: Iterable[int], repeats: int) -> dict[int, list[int]]:
+    def missing_repeats(self, ticks: Iterable[int], repeats: int) -> dict[int, list[int]]:
         """See `Recording.missing`."""
-        return self.recording.missing(ticks, repeats)
+        return self.recording.missing_repeats(ticks, repeats)
 
     def add(self, answer: Answer) -> None:
         """Store one; it is on disk when this returns."""
         place = self._write(answer)
-        _put(self._at, self._broken, answer.whole, (answer.seq, answer.repeat), place)
+        _put(self._spans, self._incomplete, answer.whole, (answer.seq, answer.repeat), place)
 
     def close(self) -> None:
         """Let others write."""

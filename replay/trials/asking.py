@@ -23,7 +23,7 @@ from market.timestamps import DAY_NS
 from replay.decisions import Ticks
 from replay.errors import AskingStopped, NothingToReplay
 from replay.trials.answer import Arm, Totals, cassette_digest, most_common_complaint
-from replay.trials.answers import FOLDER, Answers, Recording, read, read_tape
+from replay.trials.answers import FOLDER, Answers, Recording, read_cassette, read_recording
 from replay.trials.changes import NO_CHANGE, MarketChange
 from replay.trials.counterfactual import Asker, ask_all, live_ticks, select_ticks, ticks_with_stale_answers, views_at
 from replay.trials.course import AskingResult
@@ -51,11 +51,11 @@ class ModelSetup:
 
     market: str
     settings: DeepSeek
-    sight: AnalysisConfig
+    config: AnalysisConfig
     open_log: OpenLog
     open_decisions: OpenLog | None
     runs_dir: Path
-    changed: MarketChange = NO_CHANGE
+    change: MarketChange = NO_CHANGE
     proxy: str | None = field(default=None, repr=False)
 
     @property
@@ -69,16 +69,16 @@ class ModelSetup:
         return questions_of(self.settings)
 
     @property
-    def shown(self) -> AnalysisConfig:
-        """The sight under the name that the market is shown under."""
-        sight, symbol = self.sight, self.changed.symbol
-        return sight if symbol is None else AnalysisConfig(symbol, sight.windows, sight.parameters)
+    def changed_config(self) -> AnalysisConfig:
+        """The windows and thresholds, under the symbol that the market is shown with."""
+        config, symbol = self.config, self.change.symbol
+        return config if symbol is None else AnalysisConfig(symbol, config.windows, config.parameters)
 
-    def side(self, log: Log) -> Arm:
+    def arm(self, log: Log) -> Arm:
         """What its answers are comparable with."""
-        questions, windows = self.questions, self.sight.windows
-        changed = self.changed
-        change = "" if changed == NO_CHANGE else f"{changed.shift_e8} {changed.symbol} {changed.mirror_e8}"
+        questions, windows = self.questions, self.config.windows
+        change = self.change
+        description = "" if change == NO_CHANGE else f"{change.shift_e8} {change.symbol} {change.mirror_e8}"
         return Arm(
             market=self.market,
             log_id=log.cold.catalogue.log_id,
@@ -86,15 +86,15 @@ class ModelSetup:
             variant=questions.variant,
             language=questions.language,
             prompt_digest=prompts_of(questions).digest,
-            parameters=self.sight.parameters.digest(),
+            parameters=self.config.parameters.digest(),
             windows={name: getattr(windows, name) for name in windows.__slots__},
             endpoint=self.settings.endpoint_url,
-            change=change,
+            change=description,
         )
 
     def views(self, log: Log, ticks: Ticks) -> Iterator[MarketView]:
         """What is shown at some ticks."""
-        return views_at(log, ticks, self.shown, self.changed.batches if self.changed != NO_CHANGE else iter)
+        return views_at(log, ticks, self.changed_config, self.change.batches if self.change != NO_CHANGE else iter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class SpendPolicy:
 class CollectedAnswers:
     """The whole answers of one side about some ticks."""
 
-    side: Arm
+    arm: Arm
     recording: Recording
     ticks: Ticks
     repeats: int
@@ -145,14 +145,14 @@ class CollectedAnswers:
 
     def make_analyst(self, repeat: int, questions: Questions) -> MakeAnalyst:
         """Who decides by one repeat's answers; picklable."""
-        return partial(make_recorded_analyst, partial(read_tape, self.recording.path, repeat), questions)
+        return partial(recorded_analyst, partial(read_cassette, self.recording.path, repeat), questions)
 
     def inputs(self, repeat: int) -> dict[str, Any]:
         """What identifies one repeat's answers."""
         seqs = self.ticks.seq.tolist()
         took = blake2b(repr(sorted(self.took_ms(repeat).items())).encode(), digest_size=8).hexdigest()
-        asked = {"side": self.side.digest(), "prompts": self.side.prompt_digest, "asking": asdict(self.side.asking)}
-        return asked | {"repeat": repeat, "tape": cassette_digest(self.recording.tape(repeat), seqs), "took": took}
+        asked = {"side": self.arm.digest(), "prompts": self.arm.prompt_digest, "asking": asdict(self.arm.asking)}
+        return asked | {"repeat": repeat, "tape": cassette_digest(self.recording.cassette(repeat), seqs), "took": took}
 
 
 def get_answers(way: ModelSetup, ticks: Ticks, repeats: int, patience: SpendPolicy, clock: Clock) -> CollectedAnswers:
@@ -166,13 +166,13 @@ def get_answers(way: ModelSetup, ticks: Ticks, repeats: int, patience: SpendPoli
         SettingsError: an answer is missing and there is no key to ask with.
     """
     with way.open_log() as log:
-        side, live = way.side(log), live_ticks(log, ticks)
+        side, live = way.arm(log), live_ticks(log, ticks)
         if len(live) == 0:
             raise NothingToReplay(
                 f"{log.name} has no tick with live trades in that stretch: there is nothing to decide"
             )
         with Answers(way.folder, side) as answers:
-            missing = answers.missing(live.seq.tolist(), repeats)
+            missing = answers.missing_repeats(live.seq.tolist(), repeats)
             old, void = _outdated(way, log, live, answers.recording, repeats), _void(live, answers.recording, repeats)
             for seq, again in [*old.items(), *void.items()]:
                 missing[seq] = sorted({*missing.get(seq, ()), *again})
@@ -188,8 +188,8 @@ def _outdated(way: ModelSetup, log: Log, live: Ticks, recording: Recording, repe
         stored = recording.answers(live.seq.tolist(), [repeat])
         old = select_ticks(live, [answer.seq for answer in stored if answer.code != code_digest()])
         if len(old):
-            read_repeat = partial(recording.tape, repeat)
-            analyst = recorded_analyst(read_repeat, way.questions, way.sight.parameters)
+            read_repeat = partial(recording.cassette, repeat)
+            analyst = recorded_analyst(read_repeat, way.questions, way.config.parameters)
             for seq in ticks_with_stale_answers(way.views(log, old), analyst):
                 found.setdefault(seq, []).append(repeat)
     return found
@@ -252,8 +252,8 @@ async def _session(
     asker = Asker(
         client=client,
         prompts=prompts_of(way.questions),
-        asking=way.questions.options,
-        parameters=way.sight.parameters,
+        options=way.questions.asking,
+        parameters=way.config.parameters,
         clock=clock,
         cost_usd_e12=lambda attempt: budget.cost_e12(attempt.charge, attempt.sent_ns),
         code=code_digest(),
@@ -267,11 +267,11 @@ async def _session(
 
 def _estimated(way: ModelSetup, view: MarketView, count: int, recording: Recording, clock: Clock) -> Estimate:
     known = Totals()
-    for answer in recording.everything():
+    for answer in recording.all_answers():
         if answer.whole and answer.calls:
             known.add(answer)
     asking = way.questions.asking
-    requests = rehearse_requests(view, prompts_of(way.questions), asking, way.sight.parameters)
+    requests = rehearse_requests(view, prompts_of(way.questions), asking, way.config.parameters)
     return estimate(requests, count, way.settings.attempts, _rates(way.settings, clock.now_ns()), known)
 
 
@@ -294,7 +294,7 @@ def _budget(way: ModelSetup, clock: Clock) -> Budget:
     today_ns = now_ns // DAY_NS * DAY_NS
     for path in sorted(way.folder.glob("*.jsonl")):
         if path.stat().st_mtime_ns >= today_ns:
-            calls = (call for answer in read(path).everything() for call in answer.calls)
+            calls = (call for answer in read_recording(path).all_answers() for call in answer.calls)
             budget.restore((call.sent_ns, call.charged) for call in calls if call.sent_ns >= today_ns)
     if way.open_decisions is not None:
         with way.open_decisions() as decisions:

@@ -64,7 +64,7 @@ class Asker:
 
     client: Client
     prompts: Prompts
-    asking: ModelOptions
+    options: ModelOptions
     parameters: Parameters
     clock: Clock
     cost_usd_e12: Callable[[Attempt], int]
@@ -89,14 +89,14 @@ def select_ticks(ticks: Ticks, seqs: Iterable[int]) -> Ticks:
     return Ticks(ticks.seq[kept], ticks.boundary_ns[kept], ticks.recv_ns[kept])
 
 
-def views_at(log: Log, ticks: Ticks, sight: AnalysisConfig, change: BatchChange = iter) -> Iterator[MarketView]:
+def views_at(log: Log, ticks: Ticks, config: AnalysisConfig, change: BatchChange = iter) -> Iterator[MarketView]:
     """
     What is seen at each of some ticks, one after the other: the log is read no further than the view that is asked for.
     """
     if len(ticks) == 0:
         return
-    state = state_of(log, sight.windows)
-    observer = Observer(sight.symbol, state, sight.parameters)
+    state = state_of(log, config.windows)
+    observer = Observer(config.symbol, state, config.parameters)
     wanted = frozenset(ticks.seq.tolist())
     seen: list[MarketView] = []
 
@@ -104,7 +104,7 @@ def views_at(log: Log, ticks: Ticks, sight: AnalysisConfig, change: BatchChange 
         if tick.seq in wanted:
             seen.append(observer.observe(tick, now))
 
-    for batch in change(read_with_warm_up(log, int(ticks.boundary_ns[0]), int(ticks.seq[-1]), sight.windows)):
+    for batch in change(warmed_up(log, int(ticks.boundary_ns[0]), int(ticks.seq[-1]), config.windows)):
         rows = batch.rows.get(TICK)
         for piece in [batch] if rows is None else batch.split_after(rows["seq"]):
             drive([piece], state, on_tick)
@@ -142,7 +142,7 @@ async def ask_all(
     async def one(view: MarketView, repeat: int) -> None:
         try:
             if course.asked.stopped is None:
-                course.take(*await _answer(view, repeat, asker, answers.add))
+                course.add(*await _answer(view, repeat, asker, answers.add))
         except NoReply as fault:
             course.stop(fault)
         finally:
@@ -226,7 +226,7 @@ async def _converse(view: MarketView, asker: Asker, until_ns: int, note: Callabl
     problem = problem_of_view(view)
     if problem is not None:
         return Outcome(reason=problem)
-    dialogue = converse(view, asker.prompts, asker.asking, asker.parameters)
+    dialogue = converse(view, asker.prompts, asker.options, asker.parameters)
     turn = proceed(dialogue)
     while isinstance(turn, Turn):
         turn = proceed(dialogue, await asker.client.complete(turn.request, until_ns, partial(note, turn.agent)))

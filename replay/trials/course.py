@@ -41,7 +41,7 @@ class Course:
         self._refusal: NoReply | None = None
         self._works = False
 
-    def take(self, answer: Answer, refusal: NoReply | None) -> None:
+    def add(self, answer: Answer, refusal: NoReply | None) -> None:
         """Store an answer, or hold it back where its request was refused, until another is answered."""
         if refusal is not None:
             self._held.append(answer)
@@ -66,7 +66,7 @@ class Course:
         self._release(whole=self.asked.stopped is None)
 
     def _others_are_answered(self) -> bool:
-        self._works = self._works or any(a.whole and not a.cut for a in self._answers.recording.everything())
+        self._works = self._works or any(a.whole and not a.cut for a in self._answers.recording.all_answers())
         return self._works
 
     def _release(self, whole: bool) -> None:

@@ -59,22 +59,22 @@ class Experiment:
     minutes: int
     is_same: bool
     rows: Sequence[Row]
-    tried: int
+    comparisons_ever: int
 
     def as_json(self) -> dict[str, Any]:
         """Ready for JSON."""
         sides = zip((self.a, self.b), self.spent, self.with_zones, strict=True)
         described = [
-            {"variant": s.side.variant, "digest": s.side.digest(), "prompts": s.side.prompt_digest,
-             "model": s.side.asking.model, "mode": s.side.asking.mode, **totals_as_json(spent), "with_zones": share}
+            {"variant": s.arm.variant, "digest": s.arm.digest(), "prompts": s.arm.prompt_digest,
+             "model": s.arm.asking.model, "mode": s.arm.asking.mode, **totals_as_json(spent), "with_zones": share}
             for s, spent, share in sides
         ]  # fmt: skip
         rows = [row.as_json() for row in self.rows]
         return {"a": described[0], "b": described[1], "minutes": self.minutes, "same": self.is_same,
-                "comparisons_ever": self.tried, "scores": rows}  # fmt: skip
+                "comparisons_ever": self.comparisons_ever, "scores": rows}  # fmt: skip
 
 
-def experiment(
+def run_experiment(
     a: ModelSetup,
     b: ModelSetup,
     ticks: Ticks,
@@ -97,7 +97,7 @@ def experiment(
     one = get_answers(a, ticks, k, patience, clock)
     _expect_any(one, range(k), "A")
     with b.open_log() as log:
-        is_same = b.side(log).digest() == one.side.digest()
+        is_same = b.arm(log).digest() == one.arm.digest()
         path = load_price_path(log, ticks)
     again = range(k, 2 * k) if is_same else range(k)
     two = get_answers(b, ticks, again.stop, patience, clock)
@@ -106,7 +106,7 @@ def experiment(
     with scoring(2 * k * len(one.ticks)) as advance:
         for way, found, repeats in ((a, one, range(k)), (b, two, again)):
             asked = [Repeat(found.make_analyst(r, way.questions), found.took_ms(r)) for r in repeats]
-            scored = score_arm(way.open_log, found.ticks, way.sight, asked, terms.rules, path, terms.workers, advance)
+            scored = score_arm(way.open_log, found.ticks, way.config, asked, terms.rules, path, terms.workers, advance)
             sides.append(scored)
     rows = compare_arms(sides[0], sides[1], minutes_of(one.ticks), terms.scores)
     spent = (one.totals(range(k)), two.totals(again))
@@ -133,15 +133,15 @@ def _look(
 ) -> Comparison:
     first, last = int(one.ticks.boundary_ns[0]), int(one.ticks.boundary_ns[-1])
     return Comparison(
-        a=variant_of(one.side),
-        b=variant_of(two.side),
+        a=variant_of(one.arm),
+        b=variant_of(two.arm),
         metric=row.score.name,
-        market=one.side.market,
+        market=one.arm.market,
         from_ns=first,
         to_ns=last,
         repeats=repeats,
         at_ns=now_ns,
-        p=row.paired.p,
+        p=row.difference.p,
         cost_usd_e12=cost_usd_e12,
     )
 
@@ -151,8 +151,8 @@ def experiment_lines(found: Experiment) -> Iterator[str]:
     for name, side, spent, share in zip("AB", (found.a, found.b), found.spent, found.with_zones, strict=True):
         told = totals_as_json(spent)
         yield (
-            f"{name}: prompts {side.side.variant} ({side.side.prompt_digest}), {side.side.asking.model}, "
-            f"{side.side.asking.mode}: {spent.answers:,} answers, {told['cost_usd']:.4f} USD, {spent.share.sentence}, "
+            f"{name}: prompts {side.arm.variant} ({side.arm.prompt_digest}), {side.arm.asking.model}, "
+            f"{side.arm.asking.mode}: {spent.answers:,} answers, {told['cost_usd']:.4f} USD, {spent.share.sentence}, "
             f"fallback {_percent(told['fallback_rate'])}, ungrounded numbers {_percent(told['ungrounded_rate'])}, "
             f"with zones {_percent(share)}"
         )
@@ -162,14 +162,14 @@ def experiment_lines(found: Experiment) -> Iterator[str]:
     yield f"{'figure':<22}{'model':<9}{heads}  p, corrected"
     for row in found.rows:
         yield _line(row)
-    for reason in dict.fromkeys(row.paired.too_few for row in found.rows if row.paired.too_few is not None):
+    for reason in dict.fromkeys(row.difference.too_few for row in found.rows if row.difference.too_few is not None):
         yield f"too few: {reason}"
     if not found.is_same:
-        yield f"p is corrected for all {found.tried:,} comparisons ever made in this folder of runs"
+        yield f"p is corrected for all {found.comparisons_ever:,} comparisons ever made in this folder of runs"
 
 
 def _line(row: Row) -> str:
-    paired = row.paired
+    paired = row.difference
     cells = "".join(f"{'–' if v is None else f'{v:.4f}':>10}" for v in (paired.a, paired.b, paired.mean))
     interval = f"{paired.low:+.4f} … {paired.high:+.4f}" if paired.low is not None else "–"
     return (
@@ -178,9 +178,9 @@ def _line(row: Row) -> str:
 
 
 def _chance(row: Row) -> str:
-    if row.paired.p is None:
+    if row.difference.p is None:
         return "too few"
-    return f"{row.paired.p:.4f}" + ("" if row.corrected_p is None else f", {row.corrected_p:.4f}")
+    return f"{row.difference.p:.4f}" + ("" if row.corrected_p is None else f", {row.corrected_p:.4f}")
 
 
 def _percent(share: float | None) -> str:

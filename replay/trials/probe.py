@@ -119,7 +119,9 @@ def probe(
     def row(name: str, change: MarketChange, again: int) -> Row:
         after = decide(change, again)
         found = _row(name, _own(before), _own(after), change, tick_e8)
-        return replace(found, share=ModelShare.of(a.fallback for a in after.values())) if by_model else found
+        return (
+            replace(found, share=ModelShare.from_fallbacks(a.fallback for a in after.values())) if by_model else found
+        )
 
     return [*(row(each.name, each, 0) for each in changed), row(NOISE, NO_CHANGE, 1)]
 

@@ -80,8 +80,8 @@ def check_tools(
     for session, logged in sessions_of(decisions):
         mine = {made.market_seq: shown.pop(made.market_seq) for made in logged if made.market_seq in shown}
         if mine:
-            sight = config_of_session(session, symbol, fitted)
-            shown |= compare_shown_results(log, mine, sight, verdict, lambda n: on_progress(n, total))
+            config = config_of_session(session, symbol, fitted)
+            shown |= compare_shown_results(log, mine, config, verdict, lambda n: on_progress(n, total))
     for seq, there in shown.items():
         verdict.decisions += 1
         where = {"as_of": iso(there.as_of_ns), "seq": seq, "tools": sorted(there.results), "field": "tick"}
@@ -92,14 +92,14 @@ def check_tools(
 def compare_shown_results(
     log: Log,
     shown: Mapping[int, ShownResults],
-    sight: AnalysisConfig,
+    config: AnalysisConfig,
     verdict: ToolVerdict,
     on_progress: Callable[[int], None],
 ) -> dict[int, ShownResults]:
     """Hold what models were shown against what would be shown under a sight; returns what no tick was found for."""
     left = dict(shown)
-    state = state_of(log, sight.windows)
-    observer = Observer(sight.symbol, state, sight.parameters)
+    state = state_of(log, config.windows)
+    observer = Observer(config.symbol, state, config.parameters)
 
     def on_tick(tick: TickEntry, now: MarketState) -> None:
         there = left.pop(tick.seq, None)
@@ -108,7 +108,7 @@ def compare_shown_results(
             on_progress(1)
 
     first, last = min(left), max(left)
-    drive(read_with_warm_up(log, left[first].as_of_ns, last, sight.windows), state, on_tick)
+    drive(warmed_up(log, left[first].as_of_ns, last, config.windows), state, on_tick)
     return left
 
 

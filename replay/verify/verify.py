@@ -86,16 +86,16 @@ def verify_log(
     if any(session["code"] != code_digest() for session, logged in sessions if logged):
         verdict.notes.append("code differs: the analyses were made by other code than the one that checks them")
     tape = cassette_of(decisions)
-    sights = [config_of_session(session, symbol, fitted) if logged else None for session, logged in sessions]
-    for (session, logged), sight in zip(sessions, sights, strict=True):
-        if sight is None:
+    configs = [config_of_session(session, symbol, fitted) if logged else None for session, logged in sessions]
+    for (session, logged), config in zip(sessions, configs, strict=True):
+        if config is None:
             continue
-        there, here = session["parameters_digest"], sight.parameters.digest()
+        there, here = session["parameters_digest"], config.parameters.digest()
         if there != here:
             verdict.notes.append(f"thresholds differ: analysed under digest {there}, checked under {here}")
         questions = questions_of(settings_of(session).analyzer.deepseek)
         _verify_session(
-            log, logged, sight, verdict, AsLogged(tape, questions, sight.parameters), lambda n: on_progress(n, total)
+            log, logged, config, verdict, AsLogged(tape, questions, config.parameters), lambda n: on_progress(n, total)
         )
     return verdict
 
@@ -135,14 +135,14 @@ def _rows(decisions: Log) -> Iterator[tuple[str, dict[str, Any]]]:
 def _verify_session(
     log: Log,
     logged: list[LoggedAnalysis],
-    sight: AnalysisConfig,
+    config: AnalysisConfig,
     verdict: Verdict,
     analyst: Analyst,
     on_progress: Callable[[int], None],
 ) -> None:
     expected = {each.market_seq: each for each in logged}
-    state = state_of(log, sight.windows)
-    decider = Decider(sight.symbol, state, analyst, sight.parameters)
+    state = state_of(log, config.windows)
+    decider = Decider(config.symbol, state, analyst, config.parameters)
 
     def on_tick(tick: TickEntry, now: MarketState) -> None:
         there = expected.pop(tick.seq, None)
@@ -161,7 +161,7 @@ def _verify_session(
         on_progress(1)
 
     first, last = min(expected), max(expected)
-    drive(read_with_warm_up(log, expected[first].as_of_ns, last, sight.windows), state, on_tick)
+    drive(warmed_up(log, expected[first].as_of_ns, last, config.windows), state, on_tick)
     for missing in expected.values():
         verdict.total += 1
         where = {"as_of": iso(missing.as_of_ns), "seq": missing.market_seq, "field": "tick"}
@@ -225,14 +225,14 @@ def config_of_session(session: dict[str, Any], symbol: str, file: Path | None) -
     if settings.analyzer.analysis.fitted_file is None:
         return analysis_config(settings, symbol)
     try:
-        sight = analysis_config(replace_fitted_file(settings, file) if file is not None else settings, symbol)
+        config = analysis_config(replace_fitted_file(settings, file) if file is not None else settings, symbol)
     except SettingsError as error:
         if file is not None:
             raise
         raise OtherFit(_other_fit(digest)) from error
-    if sight.parameters.digest() != digest:
+    if config.parameters.digest() != digest:
         raise OtherFit(_other_fit(digest))
-    return sight
+    return config
 
 
 def replace_fitted_file(settings: Settings, file: Path) -> Settings:

@@ -21,8 +21,8 @@ from replay.pictures.picture import draw
 from replay.pictures.scene import build_scene
 from replay.runs.run import Request, Result, run
 from replay.scoring.rules import rules_of
-from replay.signals.fitting import fitted, learn
-from replay.signals.signal_record import gather
+from replay.signals.fitting import build_training_set, fit_models
+from replay.signals.signal_record import record_signals
 from replay.signals.signal_scores import load_price_path, random_levels, score_signals
 from runtime.analysis_config import analysis_config
 from runtime.decide import Decider, TickDecision
@@ -86,7 +86,7 @@ def test_every_command_gives_sane_figures(name: str, books: bool, tmp_path: Path
     assert 0 < figures["touched", None] <= 1
     assert figures["filled", "touch"] >= figures["filled", "through"]
     ticks = ticks_between(log, 0, 2**61)
-    seen = gather(log, ticks, SIGHT, 0, lambda _: None)
+    seen = record_signals(log, ticks, SIGHT, 0, lambda _: None)
     path = load_price_path(log, ticks)
     sighted = {score.signal for score in score_signals(path, seen, RULES) if score.sightings}
     assert {"poc", "hvn"} & sighted
@@ -100,9 +100,9 @@ def test_every_command_gives_sane_figures(name: str, books: bool, tmp_path: Path
 def test_a_log_on_any_grid_teaches(name: str, tmp_path: Path) -> None:
     """Outcomes are found, or a reason why there is nothing to learn from."""
     log = write_log(tmp_path, a_market_on(GRIDS[name], 4, MINUTES))
-    learned = learn(log, SIGHT, RULES, lambda _: None)
+    learned = build_training_set(log, SIGHT, RULES, lambda _: None)
     assert len(learned.confidence.outcome) > 10
-    assert set(fitted([learned])) == {"pull", "confidence"}
+    assert set(fit_models([learned])) == {"pull", "confidence"}
 
 
 def counted_in_1e8(tables: Tables) -> Tables:

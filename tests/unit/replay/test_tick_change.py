@@ -89,7 +89,7 @@ def test_a_log_is_proven_over_the_change(name: str, tmp_path: Path) -> None:
     request = Request(str(MARKET), 0, 2**61, SIGHT, rules_of(SETTINGS.scoring, SIGHT.parameters))
     for expected in (None, []):
         result = run(lambda: nullcontext(log), request, tmp_path, 1, ManualClock(T0), lambda *_: None)
-        assert result.again == expected
+        assert result.differing_files == expected
 
 
 @pytest.mark.slow

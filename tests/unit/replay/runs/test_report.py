@@ -88,7 +88,7 @@ def test_the_chart_holds_prices_and_zones() -> None:
 
 def test_an_empty_market_has_a_report() -> None:
     """No trades: an empty chart, no NaN, and dashes for what is unknown."""
-    page = a_report(PricePath.of([]))
+    page = a_report(PricePath.from_batches([]))
     assert data_of(page)["time"] == data_of(page)["price"] == []
     assert "NaN" not in page.replace((ASSETS / "uPlot.iife.min.js").read_text(), "")
     assert "–" in page

@@ -89,7 +89,7 @@ def test_same_inputs_same_bytes(finished: Result, storage: Path, tmp_path: Path)
     other = a_run(storage, tmp_path, clock_ns=T0 + 10**18)
     assert other.folder.name == finished.folder.name
     assert contents(other.folder) == contents(finished.folder)
-    assert other.again is None
+    assert other.differing_files is None
 
 
 def test_segments_do_not_matter(finished: Result, tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_an_existing_run_is_recomputed_and_kept(storage: Path, tmp_path: Path) -
     first = a_run(storage, tmp_path)
     before = (first.folder / "manifest.json").read_bytes()
     second = a_run(storage, tmp_path, clock_ns=T0 + 10**15)
-    assert second.again == []
+    assert second.differing_files == []
     assert (first.folder / "manifest.json").read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == [first.folder.name]
 
@@ -113,14 +113,14 @@ def test_tampering_is_named(storage: Path, tmp_path: Path) -> None:
     """A changed, a missing and an unreadable file of an existing run are named as different."""
     folder = a_run(storage, tmp_path).folder
     (folder / "scores.parquet").write_bytes(b"nothing")
-    assert a_run(storage, tmp_path).again == ["scores.parquet"]
+    assert a_run(storage, tmp_path).differing_files == ["scores.parquet"]
     (folder / "fills.parquet").unlink()
-    assert a_run(storage, tmp_path).again == ["fills.parquet", "scores.parquet"]
+    assert a_run(storage, tmp_path).differing_files == ["fills.parquet", "scores.parquet"]
     manifest = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps(manifest | {"episodes": 0}))
-    assert a_run(storage, tmp_path).again == ["fills.parquet", "scores.parquet", "manifest.json"]
+    assert a_run(storage, tmp_path).differing_files == ["fills.parquet", "scores.parquet", "manifest.json"]
     (folder / "manifest.json").write_text("{cut sho")
-    assert a_run(storage, tmp_path).again == ["fills.parquet", "scores.parquet", "manifest.json"]
+    assert a_run(storage, tmp_path).differing_files == ["fills.parquet", "scores.parquet", "manifest.json"]
 
 
 @pytest.mark.slow
@@ -130,9 +130,10 @@ def test_tampering_is_named(storage: Path, tmp_path: Path) -> None:
         replace(EVERYTHING, rules=replace(RULES, seed=2)),
         replace(EVERYTHING, rules=replace(RULES, latency_ms=300)),
         replace(EVERYTHING, from_ns=T0 + 50 * MINUTE_NS),
-        replace(EVERYTHING, sight=AnalysisConfig(MARKET.symbol, SMALL_WINDOWS, Parameters(horizons_min=(30, 60)))),
+        replace(EVERYTHING, config=AnalysisConfig(MARKET.symbol, SMALL_WINDOWS, Parameters(horizons_min=(30, 60)))),
         replace(
-            EVERYTHING, sight=AnalysisConfig(MARKET.symbol, replace(SMALL_WINDOWS, snapshot_slots=10), SIGHT.parameters)
+            EVERYTHING,
+            config=AnalysisConfig(MARKET.symbol, replace(SMALL_WINDOWS, snapshot_slots=10), SIGHT.parameters),
         ),
     ],
 )
@@ -187,7 +188,7 @@ def test_compare_names_what_differs(finished: Result, storage: Path, tmp_path: P
 def test_compare_counts_common_ticks(finished: Result, storage: Path, tmp_path: Path) -> None:
     """A run of half the range with other thresholds shares its ticks, and few of its recommendations."""
     sight = AnalysisConfig(MARKET.symbol, SMALL_WINDOWS, replace(SIGHT.parameters, zone_half_width_bp=9.0))
-    part = a_run(storage, tmp_path, replace(EVERYTHING, from_ns=T0 + 50 * MINUTE_NS, sight=sight))
+    part = a_run(storage, tmp_path, replace(EVERYTHING, from_ns=T0 + 50 * MINUTE_NS, config=sight))
     found = finished_runs.compare(finished_runs.load(finished.folder), finished_runs.load(part.folder))
     assert set(found["inputs"]) == {"from", "parameters"}
     assert found["common_ticks"] == 50
@@ -233,7 +234,7 @@ def test_a_damaged_table_is_said(finished: Result, tmp_path: Path) -> None:
 
 
 def with_fit(confidence: Logistic) -> Request:
-    return replace(EVERYTHING, sight=replace(SIGHT, parameters=replace(SIGHT.parameters, confidence=confidence)))
+    return replace(EVERYTHING, config=replace(SIGHT, parameters=replace(SIGHT.parameters, confidence=confidence)))
 
 
 @pytest.mark.slow

@@ -111,7 +111,7 @@ def test_known_trades_behind_a_late_one_do_not_count() -> None:
 
 def test_no_trades_at_all() -> None:
     """An empty record leaves every level untouched and every order unfilled."""
-    path = PricePath.of([])
+    path = PricePath.from_batches([])
     assert outcome(path, a_level()) == ("untouched", -1)
     one = np.array([0])
     assert fills(path, one > 0, one, one, one, one, True).tolist() == [-1]

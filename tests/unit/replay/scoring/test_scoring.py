@@ -137,7 +137,7 @@ def test_blocks_are_two_hours() -> None:
     assert T0 % (2 * HOUR_NS) == 0
 
 
-@pytest.mark.parametrize("path", [PATH, PricePath.of([])])
+@pytest.mark.parametrize("path", [PATH, PricePath.from_batches([])])
 def test_nothing_advised(path: PricePath) -> None:
     """No recommendations, or none with zones, give empty tables and figures without values."""
     nobody = PlaceboPool(*(np.empty(0, np.int64) for _ in range(3)), np.empty(0, np.float64))
@@ -149,7 +149,7 @@ def test_nothing_advised(path: PricePath) -> None:
 
 def test_no_trades_after_advice() -> None:
     """Advice at the end of the record is untouched and unfilled; nothing is NaN."""
-    found = scored(PricePath.of([]))
+    found = scored(PricePath.from_batches([]))
     assert found.episodes.column("outcome").to_pylist() == ["untouched", "untouched"]
     assert found.fills.num_rows == 0
     values = [v for r in found.scores.to_pylist() for v in r.values() if isinstance(v, float)]

@@ -35,7 +35,7 @@ from replay.decisions import decide_all, ticks_between
 from replay.runs.finished_runs import load
 from replay.runs.run import Request, run
 from replay.scoring.scoring import Rules
-from replay.signals.fitting import PullSamples, Samples, TrainingSet, fit, fitted, learn
+from replay.signals.fitting import PullSamples, Samples, TrainingSet, build_training_set, fit, fit_models
 from runtime.analysis_config import AnalysisConfig, analysis_config
 from runtime.open_log import open_log
 from runtime.settings.settings import AnalysisSettings, Analyzer, Settings, SettingsError
@@ -101,7 +101,7 @@ def test_too_few_outcomes_are_said(held: int, broken: int) -> None:
     made = samples_of([confidence_features(0.5, 1, n) for n in range(held + broken)], [True] * held + [False] * broken)
     with pytest.raises(ValueError, match=f"{held} of {held + broken} outcomes are positive; ten of each kind"):
         fit(made, CONFIDENCE_FEATURES, "too few")
-    assert fitted([TrainingSet(Samples(), made, "a log", ())])["confidence"] == (
+    assert fit_models([TrainingSet(Samples(), made, "a log", ())])["confidence"] == (
         f"{held} of {held + broken} outcomes are positive; ten of each kind are needed"
     )
 
@@ -110,7 +110,7 @@ def test_logs_are_pooled() -> None:
     """Six of each kind in two logs are enough together; both are named and both periods kept."""
     half = samples_of([confidence_features(n / 12, 1, 1) for n in range(12)], [n % 2 == 0 for n in range(12)])
     learned = [TrainingSet(Samples(), half, f"log {n}", (("binance:A", f"{n}", f"{n}"),)) for n in (1, 2)]
-    found = fitted(learned)["confidence"]
+    found = fit_models(learned)["confidence"]
     assert isinstance(found, Logistic)
     assert (found.samples, found.fit) == (24, "log 1; log 2")
     assert found.periods == (("binance:A", "1", "1"), ("binance:A", "2", "2"))
@@ -139,7 +139,7 @@ def outcomes_of(*ticks: tuple[int, StaticBook]) -> list[float]:
     """The labels after some ticks, by minute."""
     walls = PullSamples()
     for minute, static in ticks:
-        walls.see(T0 + minute * MINUTE_NS, static)
+        walls.add_tick(T0 + minute * MINUTE_NS, static)
     assert set(walls.samples.features) <= {pull_features(0.02, -20.0, 0)}
     return walls.samples.outcome
 
@@ -209,7 +209,7 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def learned(storage: Path) -> TrainingSet:
-    return learn(open_market(storage), SIGHT, RULES, lambda _: None)
+    return build_training_set(open_market(storage), SIGHT, RULES, lambda _: None)
 
 
 def open_market(storage: Path) -> Log:
@@ -221,7 +221,7 @@ def open_market(storage: Path) -> Log:
 def test_learning_from_a_log(learned: TrainingSet) -> None:
     """Where and when it was is on record; features are in the ranges they can have, outcomes 0 or 1."""
     assert learned.periods == ((str(MARKET), "2026-03-02T00:01:00Z", "2026-03-02T03:00:00Z"),)
-    assert learned.seen == f"{MARKET} 2026-03-02T00:01:00Z to 2026-03-02T03:00:00Z"
+    assert learned.source == f"{MARKET} 2026-03-02T00:01:00Z to 2026-03-02T03:00:00Z"
     assert len(learned.pull.outcome) > 50
     assert {len(f) for f in learned.pull.features} == {len(PULL_FEATURES)}
     scores, legs, far = zip(*(f[1:] for f in learned.confidence.features), strict=True)
@@ -244,8 +244,8 @@ def test_zones_learn_what_scoring_says(learned: TrainingSet, storage: Path) -> N
 def test_a_log_without_ticks_teaches_nothing(tmp_path: Path) -> None:
     """It says so, and has no period."""
     bare = write_log(tmp_path, numbered({AGG_TRADE: trade_columns([T0, T0 + 1], [e8(100), e8(101)])}))
-    found = learn(bare, SIGHT, RULES, lambda _: None)
-    assert (found.seen, found.periods, found.pull.outcome) == (f"{MARKET}, no tick", (), [])
+    found = build_training_set(bare, SIGHT, RULES, lambda _: None)
+    assert (found.source, found.periods, found.pull.outcome) == (f"{MARKET}, no tick", (), [])
 
 
 # Files
@@ -259,7 +259,7 @@ MODEL = Logistic(
 
 def test_a_file_comes_back(learned: TrainingSet) -> None:
     """What is written is what is read, periods included."""
-    models: dict[str, Any] = {"confidence": MODEL} | {k: m for k, m in fitted([learned]).items() if k == "pull"}
+    models: dict[str, Any] = {"confidence": MODEL} | {k: m for k, m in fit_models([learned]).items() if k == "pull"}
     assert isinstance(models["pull"], Logistic)
     assert parse(msgspec.json.format(msgspec.json.encode(models), indent=2)) == models
 

@@ -21,7 +21,7 @@ from replay.decisions import Ticks, ticks_between
 from replay.scoring.outcomes import HORIZONS_S
 from replay.scoring.scoring import Rules
 from replay.signals.signal_controls import draw_controls, select_sample
-from replay.signals.signal_record import SignalOccurrences, SignalSamples, flow_r2, gather
+from replay.signals.signal_record import SignalOccurrences, SignalSamples, flow_r2, record_signals
 from replay.signals.signal_scores import RandomLevels, SignalScore, load_price_path, random_levels, score_signals
 from replay.signals.signal_table import signal_lines
 from replay.signals.signals import SIGNALS, Sighting
@@ -67,7 +67,7 @@ def a_seen(
         reference_e8=np.array([e8(p) for _, p, _ in moments], np.int64),
         unit_e8=np.array([u * 1e8 for _, _, u in moments]),
         near_e8=np.full(len(moments), round(near * 1e8)),
-        standing=standing,
+        occurrences=standing,
         flow=[],
     )
 
@@ -344,7 +344,7 @@ def test_ticks_join_seconds_without_counting_one_twice(book_log: Log) -> None:
     assert expected[0]["intervals"] > 1000
     for after in (0, 7):
         ticks = ticks_between(book_log, T0 + after * MINUTE_NS - 1, 2**62)
-        seen = gather(book_log, ticks, replace(SIGHT, windows=windows), 0, lambda _: None)
+        seen = record_signals(book_log, ticks, replace(SIGHT, windows=windows), 0, lambda _: None)
         assert sum(len(part["mid"]) for part in seen.flow) == 1260 + 60 * (len(ticks) - 1)
         rows = [r for r in flow_r2(seen) if r["flow"] == "ofi, best quote"]
         assert [{k: r[k] for k in expected[0]} for r in rows] == expected
@@ -358,7 +358,7 @@ def test_gathering_a_market_by_chance(tmp_path: Path) -> None:
     log = write_log(tmp_path, a_market(33, 90))
     ticks = ticks_between(log, T0 + 40 * MINUTE_NS, 2**62)
     done: list[int] = []
-    seen = gather(log, ticks, SIGHT, 2_000_000_000, done.append)
+    seen = record_signals(log, ticks, SIGHT, 2_000_000_000, done.append)
     live = [r for b in log.read(kinds=[TICK]) for r in b.rows[TICK].columns.table.to_pylist() if r["trades"] == "live"]
     after = [r["seq"] for r in live if r["boundary_ns"] > T0 + 40 * MINUTE_NS]
     assert sum(done) == len(ticks) == 50
@@ -381,7 +381,7 @@ def test_scores_of_a_market_by_chance_are_the_same_again(tmp_path: Path) -> None
     made = []
     for _ in range(2):
         with open_log(tmp_path, MARKET) as again:
-            seen = gather(again, ticks, SIGHT, 0, lambda _: None)
+            seen = record_signals(again, ticks, SIGHT, 0, lambda _: None)
             made.append(score_signals(load_price_path(again, ticks), seen, RULES))
     assert made[0] == made[1]
     text = json.dumps([asdict(s) for s in made[0]], allow_nan=False)

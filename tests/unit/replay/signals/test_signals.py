@@ -42,7 +42,7 @@ from replay.signals.signals import (
     SIGNALS,
     FirstSightings,
     Sighting,
-    sightings,
+    find_sightings,
 )
 from runtime.loop import drive
 from tests.market_builders import SMALL_WINDOWS, T0, batches, e8, numbered, tick_columns, trade_columns
@@ -149,7 +149,7 @@ CONTROLS = [Sighting("absorption", True, e8("99.9"), True), Sighting("absorption
 
 def seen(found: Findings) -> list[Sighting]:
     """All that is sighted but the price extremes."""
-    return [s for s in sightings(found, STATE, 16.0) if s not in CONTROLS]
+    return [s for s in find_sightings(found, STATE, 16.0) if s not in CONTROLS]
 
 
 BASES: dict[Basis, str] = {
@@ -217,14 +217,14 @@ def test_only_levels_within_reach_and_not_at_the_price() -> None:
 @pytest.mark.parametrize("unknown", [{"reference_e8": None}, {"sigma": None}])
 def test_without_a_price_or_a_unit_nothing_is_sighted(unknown: dict[str, Any]) -> None:
     """Distances could not be measured."""
-    assert list(sightings(findings(evidence=(a_piece("poc", 99),), **unknown), STATE, 16.0)) == []
+    assert list(find_sightings(findings(evidence=(a_piece("poc", 99),), **unknown), STATE, 16.0)) == []
 
 
 def test_absorption_and_its_control() -> None:
     """A bid that absorbed says up; the side that did not is its control at the last minute's extreme."""
-    none = list(sightings(findings(), STATE, 16.0))
+    none = list(find_sightings(findings(), STATE, 16.0))
     assert none == CONTROLS
-    both = list(sightings(findings(flow=a_flow(absorbed=(absorbed("bid", "99.95"),))), STATE, 16.0))
+    both = list(find_sightings(findings(flow=a_flow(absorbed=(absorbed("bid", "99.95"),))), STATE, 16.0))
     assert both == [Sighting("absorption", True, e8("99.95")), CONTROLS[1]]
 
 
@@ -326,7 +326,7 @@ def everything(divergence: Divergence = "bearish") -> Findings:
 
 def test_every_signal_is_sighted_and_has_a_control() -> None:
     """No name in the list that nothing yields, none yielded that is not in it; a control for each."""
-    found = [s for kind in ("bearish", "inconsistent") for s in sightings(everything(kind), STATE, 16.0)]
+    found = [s for kind in ("bearish", "inconsistent") for s in find_sightings(everything(kind), STATE, 16.0)]
     assert {s.signal for s in found if not s.as_control} == set(SIGNALS)
     assert set(SIGNALS.values()) == {SAME_DISTANCE, EXTREME_ALONE, RANDOM_MINUTE}
     by_level = {s.signal: s.price_e8 is not None for s in found}
@@ -340,7 +340,7 @@ def test_every_signal_is_sighted_and_has_a_control() -> None:
 
 def fresh_at(first: FirstSightings, minutes: Iterator[int] | range, seen: Sighting, near: int = 5) -> list[int]:
     """The minutes at which a sighting was let through."""
-    return [m for m in minutes if first.fresh(T0 + m * MINUTE_NS, [seen], near)]
+    return [m for m in minutes if first.select_new(T0 + m * MINUTE_NS, [seen], near)]
 
 
 def test_a_level_lasts_an_hour() -> None:
@@ -353,7 +353,7 @@ def test_a_direction_lasts_five_minutes() -> None:
     first = FirstSightings()
     up, down = Sighting("cvd", True, None), Sighting("cvd", False, None)
     assert fresh_at(first, range(12), up) == [0, 5, 10]
-    assert first.fresh(T0 + 11 * MINUTE_NS, [down, down], 5) == [down]
+    assert first.select_new(T0 + 11 * MINUTE_NS, [down, down], 5) == [down]
 
 
 def test_levels_nearer_than_a_distance_are_one() -> None:
@@ -361,7 +361,7 @@ def test_levels_nearer_than_a_distance_are_one() -> None:
     first = FirstSightings()
     prices = [1000, 1005, 1006, 1011, 1012, 995, 994]
     seen = [Sighting("poc", True, p) for p in prices]
-    assert [s.price_e8 for s in first.fresh(T0, seen, 5)] == [1000, 1006, 1012, 994]
+    assert [s.price_e8 for s in first.select_new(T0, seen, 5)] == [1000, 1006, 1012, 994]
 
 
 def test_what_makes_a_level_another() -> None:
@@ -371,5 +371,5 @@ def test_what_makes_a_level_another() -> None:
         Sighting("poc", True, 1000), Sighting("hvn", True, 1000), Sighting("poc", False, 1000),
         Sighting("absorption", True, 1000), Sighting("absorption", True, 1000, as_control=True),
     ]  # fmt: skip
-    assert first.fresh(T0, seen, 5) == seen
-    assert first.fresh(T0 + MINUTE_NS, seen, 5) == []
+    assert first.select_new(T0, seen, 5) == seen
+    assert first.select_new(T0 + MINUTE_NS, seen, 5) == []

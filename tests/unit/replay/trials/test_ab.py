@@ -57,8 +57,8 @@ def test_repeats_are_averaged_before_they_are_paired() -> None:
     a = ArmScores({SCORE: np.array([[1.0, 0.0], [1.0, np.nan], [np.nan, np.nan], [0.0, 0.0]])}, 1.0)
     b = ArmScores({SCORE: np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [np.nan, np.nan]])}, 1.0)
     (row,) = compare_arms(a, b, np.arange(4), [SCORE])
-    assert (row.paired.a, row.paired.b, row.paired.mean, row.paired.minutes) == (0.75, 0.25, 0.5, 2)
-    assert row.paired.p is None
+    assert (row.difference.a, row.difference.b, row.difference.mean, row.difference.minutes) == (0.75, 0.25, 0.5, 2)
+    assert row.difference.p is None
     assert row.as_json()["too_few"] is not None
 
 
@@ -67,7 +67,7 @@ def test_a_difference_is_found_and_corrected() -> None:
     chance = np.random.default_rng(5)
     a, b = (ArmScores({SCORE: chance.normal(shift, 1, (2000, 1))}, 1.0) for shift in (0.15, 0.0))
     rows = compare_arms(a, b, np.arange(2000), [SCORE])
-    p = rows[0].paired.p
+    p = rows[0].difference.p
     assert p is not None
     assert 0 < p < 0.01
     look = a_look("touched", p)
@@ -103,7 +103,7 @@ def test_a_side_is_scored_tick_by_tick(tmp_path: Path) -> None:
     """Each repeat is a column; ticks at which nobody decides stay empty; the same decisions give the same scores."""
     log = write_log(tmp_path, a_market(61, 80))
     ticks = ticks_between(log, T0 + 30 * MINUTE_NS, T0 + 50 * MINUTE_NS)
-    path = PricePath.of(log.read(0, None, list(READS), READS))
+    path = PricePath.from_batches(log.read(0, None, list(READS), READS))
     repeats = [Repeat(RulesAnalyst, {}), Repeat(RulesAnalyst, dict.fromkeys(ticks.seq.tolist(), 30000))]
     done: list[int] = []
 
@@ -121,7 +121,7 @@ def test_a_missing_answer_is_one_line(tmp_path: Path) -> None:
     """A tick nobody was asked about fails the scoring, and says which it is."""
     log = write_log(tmp_path, a_market(61, 40))
     ticks = ticks_between(log, T0 + 35 * MINUTE_NS, 2**62)
-    path = PricePath.of(log.read(0, None, list(READS), READS))
+    path = PricePath.from_batches(log.read(0, None, list(READS), READS))
     questions = Questions(ModelOptions("deepseek-flash"), "default", "en")
 
     nobody = partial(make_recorded_analyst, dict, questions)

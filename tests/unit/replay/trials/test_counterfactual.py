@@ -49,7 +49,7 @@ def ask(
     log: Log, ticks: Ticks, answers: Answers, client: SimulatedClient, repeats: int = 1, concurrency: int = 3
 ) -> tuple[AskingResult, int]:
     """Ask what is missing; returns how it ended and how much progress was told."""
-    missing = answers.missing(ticks.seq.tolist(), repeats)
+    missing = answers.missing_repeats(ticks.seq.tolist(), repeats)
     told: list[int] = []
     views = views_at(log, select_ticks(ticks, missing), SIGHT)
     asked = asyncio.run(ask_all(views, missing, answers, asker(client), concurrency, told.append))
@@ -83,7 +83,7 @@ def test_each_missing_answer_is_asked_once(log: Log, ticks: Ticks, tmp_path: Pat
     client = SimulatedClient()
     with Answers(tmp_path, SIDE) as answers:
         assert ask(log, ticks, answers, client, repeats=2) == (AskingResult(), 16)
-        assert answers.missing(ticks.seq.tolist(), 2) == {}
+        assert answers.missing_repeats(ticks.seq.tolist(), 2) == {}
         assert len(client.requests) == 16 * 2
         assert ask(log, ticks, answers, client, repeats=2) == (AskingResult(), 0)
         assert len(client.requests) == 16 * 2
@@ -110,7 +110,7 @@ def test_few_are_under_way_at_once(log: Log, ticks: Ticks, tmp_path: Path) -> No
         told += n
 
     with Answers(tmp_path, SIDE) as answers:
-        missing = answers.missing(ticks.seq.tolist(), 2)
+        missing = answers.missing_repeats(ticks.seq.tolist(), 2)
         asyncio.run(ask_all(counted(), missing, answers, asker(client), 3, progress))
     assert client.most_at_once == 3
     assert max(ahead) <= 3
@@ -121,7 +121,7 @@ def test_what_is_stored_decides_again(log: Log, ticks: Ticks, tmp_path: Path) ->
     client = SimulatedClient()
     with Answers(tmp_path, SIDE) as answers:
         ask(log, ticks, answers, client)
-        tape = answers.recording.tape(0)
+        tape = answers.recording.cassette(0)
         stored = {a.seq: a for a in answers.recording.answers(ticks.seq.tolist(), [0])}
     recorded = RecordedAnalyst(tape, lambda: PROMPTS, ASKING, RulesAnalyst(SMALL), SMALL, "deepseek")
     advice = {v.as_of_seq: recorded.decide(v) for v in views_at(log, ticks, SIGHT)}
@@ -135,7 +135,7 @@ def test_answers_to_other_questions_are_outdated(log: Log, ticks: Ticks, tmp_pat
     """Where other questions would be asked by now, the tick is named."""
     with Answers(tmp_path, SIDE) as answers:
         ask(log, ticks, answers, SimulatedClient())
-        tape = answers.recording.tape(0)
+        tape = answers.recording.cassette(0)
     other = RecordedAnalyst(tape, lambda: load("default", "zh"), ASKING, RulesAnalyst(SMALL), SMALL, "deepseek")
     assert ticks_with_stale_answers(views_at(log, ticks, SIGHT), other) == set(ticks.seq.tolist())
 
@@ -148,7 +148,7 @@ def test_a_fault_of_today_ends_the_asking(log: Log, ticks: Ticks, tmp_path: Path
         asked, stored = ask(log, ticks, answers, SimulatedClient(faults={6: fault}), concurrency=1)
         assert asked.stopped == f"{verdict}: told plainly"
         assert stored == 2
-        broken = [a for a in answers.recording.everything() if not a.whole]
+        broken = [a for a in answers.recording.all_answers() if not a.whole]
         assert [len(a.calls) for a in broken] == [1]
         assert ask(log, ticks, answers, SimulatedClient(), concurrency=1) == (AskingResult(), 6)
 
@@ -168,7 +168,7 @@ def test_a_server_that_refuses_every_request_is_left_alone(
         asked, stored = ask(log, ticks, answers, client, repeats=4, concurrency=concurrency)
         assert (asked, stored) == (AskingResult("bad_request: HTTP 400: no such model", lasts=True), 0)
         assert MAX_REFUSED <= len(client.requests) < MAX_REFUSED + concurrency
-        assert len(answers.missing(ticks.seq.tolist(), 4)) == len(ticks)
+        assert len(answers.missing_repeats(ticks.seq.tolist(), 4)) == len(ticks)
     few = SimulatedClient(faults=refused(*range(1, 99)))
     with Answers(tmp_path, SIDE) as answers:
         asked, stored = ask(log, select_ticks(ticks, ticks.seq.tolist()[:2]), answers, few)
@@ -183,7 +183,7 @@ def test_one_request_that_is_refused_is_its_minutes_answer(log: Log, ticks: Tick
         assert ask(log, ticks, answers, client, concurrency=1) == (AskingResult(), 8)
         endings = [a.fallback for a in answers.recording.answers(ticks.seq.tolist(), [0])]
         assert sorted(endings, key=str) == [None] * 7 + ["bad_request: HTTP 422"]
-        paid = sum(len(a.calls) for a in answers.recording.everything())
+        paid = sum(len(a.calls) for a in answers.recording.all_answers())
         assert paid == len(client.requests) - 1
 
 
@@ -192,7 +192,7 @@ def test_the_last_missing_minute_may_be_refused(log: Log, ticks: Ticks, tmp_path
     with Answers(tmp_path, SIDE) as answers:
         ask(log, select_ticks(ticks, ticks.seq.tolist()[:-1]), answers, SimulatedClient())
         assert ask(log, ticks, answers, SimulatedClient(faults=refused(1))) == (AskingResult(), 1)
-        assert answers.missing(ticks.seq.tolist(), 1) == {}
+        assert answers.missing_repeats(ticks.seq.tolist(), 1) == {}
 
 
 def test_a_server_that_begins_to_refuse_is_left_alone(log: Log, ticks: Ticks, tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def test_a_server_that_begins_to_refuse_is_left_alone(log: Log, ticks: Ticks, tm
         asked, stored = ask(log, ticks, answers, client, concurrency=1)
         assert (asked.lasts, stored) == (True, 2)
         assert len(client.requests) == 5 + MAX_REFUSED
-        assert sum(len(a.calls) for a in answers.recording.everything()) == 5
+        assert sum(len(a.calls) for a in answers.recording.all_answers()) == 5
         assert ask(log, ticks, answers, SimulatedClient(), concurrency=1) == (AskingResult(), 6)
 
 
@@ -222,7 +222,7 @@ def test_a_fault_of_the_minute_is_its_answer(log: Log, ticks: Ticks, tmp_path: P
         assert ask(log, ticks, answers, SimulatedClient(faults=faults), concurrency=1) == (AskingResult(), 8)
         first = answers.recording.answer(int(ticks.seq[0]), 0)
         assert (first.fallback, len(first.calls)) == ("timeout: no reply before the deadline", 1)
-        assert answers.missing(ticks.seq.tolist(), 1) == {}
+        assert answers.missing_repeats(ticks.seq.tolist(), 1) == {}
 
 
 def test_cancelled_it_loses_only_what_is_under_way(log: Log, ticks: Ticks, tmp_path: Path) -> None:
@@ -230,7 +230,7 @@ def test_cancelled_it_loses_only_what_is_under_way(log: Log, ticks: Ticks, tmp_p
     client = SimulatedClient(pause_s=0.02)
 
     async def cut_off(answers: Answers) -> None:
-        missing = answers.missing(ticks.seq.tolist(), 1)
+        missing = answers.missing_repeats(ticks.seq.tolist(), 1)
         enough = asyncio.Event()
         views = views_at(log, ticks, SIGHT)
         asking = asyncio.create_task(ask_all(views, missing, answers, asker(client), 2, lambda _: enough.set()))
@@ -242,8 +242,8 @@ def test_cancelled_it_loses_only_what_is_under_way(log: Log, ticks: Ticks, tmp_p
 
     with Answers(tmp_path, SIDE) as answers:
         asyncio.run(cut_off(answers))
-        left = answers.missing(ticks.seq.tolist(), 1)
+        left = answers.missing_repeats(ticks.seq.tolist(), 1)
         assert 0 < len(left) < 8
-        paid = sum(len(a.calls) for a in answers.recording.everything())
+        paid = sum(len(a.calls) for a in answers.recording.all_answers())
         assert (8 - len(left)) * 2 <= paid <= len(client.requests)
         assert ask(log, ticks, answers, SimulatedClient()) == (AskingResult(), len(left))
