@@ -10,7 +10,12 @@ from agents.recommendation import Advice, Zone
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """Advice as it reached the world: when, and which seq was the last known then."""
+    """
+    Advice with the moment it went out.
+
+    Attributes:
+        published_ns: when it went out. published_seq: the last seq of the market log at that moment.
+    """
 
     advice: Advice
     published_ns: int
@@ -20,11 +25,11 @@ class Publication:
 @dataclass(slots=True)
 class Episode:
     """
-    One idea.
+    Overlapping zones of one side in consecutive recommendations, scored once.
 
     Attributes:
-        first: its first publication, and `zone` what was advised then: what is scored.
-        last_ns: when it was advised last. minutes: in how many recommendations.
+        first: its first publication. zone: the zone advised then, which is the one that is scored.
+        last_ns: when it was advised last. minutes: the number of recommendations that hold it.
     """
 
     first: Publication
@@ -39,7 +44,16 @@ class Episode:
 
 
 def episodes_of(publications: Sequence[Publication]) -> list[Episode]:
-    """The episodes of recommendations in order of publication, in order of their first."""
+    """
+    Group the zones of recommendations into episodes.
+
+    Args:
+        publications: recommendations with zones or without, in order of publication. A pause longer than their
+            validity ends every episode.
+
+    Returns:
+        The episodes, in the order of their first publication.
+    """
     episodes: list[Episode] = []
     previous: list[tuple[Zone, Episode]] = []
     previous_ns: int | None = None
@@ -65,7 +79,7 @@ def episodes_of(publications: Sequence[Publication]) -> list[Episode]:
 
 
 def _overlap(one: Zone, two: Zone) -> int:
-    """How much of two zones is common, at least 1 where they touch; 0 for none or another side."""
+    """The common width of two zones, 1e-8 quote, at least 1 where they touch; 0 for none or another side."""
     if one.side != two.side:
         return 0
     return max(0, min(one.high_e8, two.high_e8) - max(one.low_e8, two.low_e8) + 1)

@@ -1,5 +1,5 @@
 """
-What became of levels and of orders: touched, rejected, broken; filled, and what a fill was worth afterwards.
+Outcomes of price levels (touched, rejected, broken) and of orders (filled, and what a fill was worth afterwards).
 """
 
 from dataclasses import dataclass
@@ -27,10 +27,11 @@ class Levels:
     n levels under test. Prices are exact; a buy level lies below the price it is measured from.
 
     Attributes:
-        is_buy: which side. low_e8, high_e8: the interval.
-        away_e8: how far price must move off to reject it. beyond_e8: how far through it breaks it.
-        start_ns, stop_ns: when a touch counts.
-        after_seq: the last seq that was known when the level was published.
+        is_buy: whether the level is below the price. low_e8, high_e8: its interval, both ends included, 1e-8 quote.
+        away_e8: the distance off its near edge at which it is rejected, 1e-8 quote.
+        beyond_e8: the distance past its far edge at which it is broken, 1e-8 quote.
+        start_ns, stop_ns: a touch counts from the first up to, without, the second.
+        after_seq: the last seq in the log when the level was published; trades up to it do not count.
     """
 
     is_buy: npt.NDArray[np.bool_]
@@ -48,7 +49,13 @@ class Levels:
 
 @dataclass(frozen=True, slots=True)
 class LevelOutcomes:
-    """What became of n levels: one of OUTCOMES, the touching trade (index into the path, −1 for none)."""
+    """
+    The outcomes of n levels.
+
+    Attributes:
+        outcome: UNTOUCHED, OPEN, REJECTED or BROKEN, an index into OUTCOMES.
+        touch: index into the path of the trade that touched the level first, −1 for none.
+    """
 
     outcome: I64
     touch: I64
@@ -75,21 +82,24 @@ def outcomes_at(path: PricePath, levels: Levels) -> LevelOutcomes:
     break_index = path.find_first_beyond(is_buy, first, last, far, after_seq)
     rejection_index = path.find_first_beyond(~is_buy, first, last, off, after_seq)
     no_index = np.int64(2**62)
-    break_or_none, rejection_or_none = (
-        np.where(break_index < 0, no_index, break_index),
-        np.where(rejection_index < 0, no_index, rejection_index),
-    )
-    outcome = np.where(break_or_none <= rejection_or_none, BROKEN, REJECTED)
-    outcome = np.where((break_or_none == no_index) & (rejection_or_none == no_index), OPEN, outcome)
+    break_index = np.where(break_index < 0, no_index, break_index)
+    rejection_index = np.where(rejection_index < 0, no_index, rejection_index)
+    outcome = np.where(break_index <= rejection_index, BROKEN, REJECTED)
+    outcome = np.where((break_index == no_index) & (rejection_index == no_index), OPEN, outcome)
     return LevelOutcomes(np.where(is_touched, outcome, UNTOUCHED), np.where(is_touched, touch, -1))
 
 
 def fills(path: PricePath, is_buy: npt.NDArray[np.bool_], price_e8: I64, start_ns: I64, stop_ns: I64,
           after_seq: I64, through: bool) -> I64:  # fmt: skip
     """
-    The trade that would have filled each of n orders; −1 for none.
+    The trade that would have filled each of n limit orders, as an index into the path; −1 for none.
 
     Args:
+        path: the trades that fill.
+        is_buy: n sides.
+        price_e8: n limit prices, 1e-8 quote.
+        start_ns, stop_ns: each order rests from the first up to, without, the second.
+        after_seq: trades up to this seq do not fill.
         through: whether a trade must go strictly beyond the price (pessimistic), or may be at it (optimistic).
     """
     start, stop = path.index_at(start_ns), path.index_at(stop_ns)
@@ -99,10 +109,17 @@ def fills(path: PricePath, is_buy: npt.NDArray[np.bool_], price_e8: I64, start_n
 
 def markouts(path: PricePath, is_buy: npt.NDArray[np.bool_], price_e8: I64, fill: I64, fee_bps: float) -> F64:
     """
-    What each of n fills was worth later, in basis points of its price after fees, against last trades.
+    The markout of each of n fills, in basis points of its price after fees, against last trades.
+
+    Args:
+        path: the trades that followed.
+        is_buy: n sides.
+        price_e8: n prices filled at, 1e-8 quote.
+        fill: index into the path of the trade that filled each, −1 for none.
+        fee_bps: the maker fee, basis points; negative for a rebate.
 
     Returns:
-        (n, h) for the horizons; NaN without a fill, or where the record ends before the horizon.
+        (n, h) for the h horizons of HORIZONS_S; NaN without a fill, or where the path ends before the horizon.
     """
     sign = np.where(is_buy, 1.0, -1.0)
     fill_ns = path.at_ns[np.maximum(fill, 0)] if len(path) else np.zeros(len(fill), np.int64)

@@ -16,21 +16,21 @@ from replay.scoring.persistence import flatness
 from replay.scoring.statistics import MIN_BLOCKS
 from replay.scoring.student_t import critical_t, detectable_shift, power_of_t, two_sided_p
 
-_ALPHA = 0.05
-_POWER = 0.8
-_MAX_FALL = 0.1  # of the spectrum over the cosines taken, where there are plenty
-_MAX_FALL_OF_LEAST = 0.25  # and where only the fewest are left: beyond, the error would be a guess
+_ALPHA = 0.05  # significance level of intervals and of power
+_POWER = 0.8  # a detectable difference is one found four times in five
+_MAX_FALL = 0.1  # of the spectrum over the cosines used, where there are more than MIN_BLOCKS of them
+_MAX_FALL_OF_LEAST = 0.25  # of the spectrum over the fewest allowed: beyond, the error would be a guess
 
 
 @dataclass(frozen=True, slots=True)
 class PairedDifference:
     """
-    One side against the other, on the minutes that both were scored in.
+    The scores of side A against those of side B, on the minutes in which both were scored.
 
     Attributes:
-        a, b: the means, None without minutes. minutes: how many. mean: of a − b.
+        a, b: the means, None without minutes. minutes: the number of common minutes. mean: of a − b.
         spread_a, spread_b: standard deviation between repeats of one minute, None where no minute has two.
-        blocks: what the minutes are worth in independent stretches: the degrees of freedom of t.
+        blocks: the number of independent stretches that the minutes are worth: the degrees of freedom of t.
         error: standard error of the mean, persistence included. low, high: its 95 % interval. p: two-sided.
         too_few: why there are no error, interval and p; None where there are.
     """
@@ -56,7 +56,7 @@ def compare(a: F64, b: F64, minute: I64, horizon_min: int) -> PairedDifference:
     Args:
         a, b: n scores, or n rows of a minute's repeats, which are averaged first; NaN where a side has none.
         minute: the n minutes they belong to, counted from anywhere, in any order, none twice.
-        horizon_min: how many minutes of the future a score looks at; scores closer than that share their prices.
+        horizon_min: minutes of the future that a score looks at, at least 1; scores closer than that share prices.
 
     Raises:
         ValueError: the columns do not fit, or a minute comes twice.
@@ -86,8 +86,14 @@ def compare(a: F64, b: F64, minute: I64, horizon_min: int) -> PairedDifference:
 
 def power(effect: float, difference: PairedDifference) -> float | None:
     """
-    How often a true difference of this size would be found (p < 0.05) on as many minutes as these; None where there
-    were too few.
+    The probability that a true difference of a given size is found (p < 0.05) on as many minutes as these.
+
+    Args:
+        effect: the true difference, in the unit of the scores; its sign does not matter.
+        difference: what the minutes gave.
+
+    Returns:
+        0 to 1; None where there were too few minutes.
     """
     if difference.error is None:
         return None
@@ -96,11 +102,9 @@ def power(effect: float, difference: PairedDifference) -> float | None:
 
 def detectable_difference(difference: PairedDifference) -> float | None:
     """The true difference that would be found four times in five; None where there were too few minutes."""
-    return (
-        None
-        if difference.error is None
-        else _round9(difference.error * detectable_shift(_POWER, difference.blocks, _ALPHA))
-    )
+    if difference.error is None:
+        return None
+    return _round9(difference.error * detectable_shift(_POWER, difference.blocks, _ALPHA))
 
 
 def _average_repeats(scores: F64) -> tuple[F64, float | None]:
@@ -115,7 +119,7 @@ def _average_repeats(scores: F64) -> tuple[F64, float | None]:
 
 
 def _evidence(difference: F64, minute: I64, horizon_min: int) -> tuple[int, float, str | None]:
-    """How many cosines may be taken, how flat the spectrum is over them, and why they are too few."""
+    """The number of cosines to use, the flatness of the spectrum over them, and why they are too few, or None."""
     n = len(difference)
     most = _max_cosines(minute, horizon_min)
     if most < MIN_BLOCKS:
@@ -136,13 +140,13 @@ def _evidence(difference: F64, minute: I64, horizon_min: int) -> tuple[int, floa
 
 
 def _max_cosines(minute: I64, horizon_min: int) -> int:
-    """As many as the source advises, none quicker than 2π horizons: overlapping scores bend the spectrum beyond."""
+    """The number that the source advises, none quicker than 2π horizons: overlap bends the spectrum beyond that."""
     covered_min = 1 + int(np.minimum(np.diff(minute), horizon_min).sum())
     return min(int(0.4 * len(minute) ** (2 / 3)), int(covered_min / (math.pi * horizon_min)))
 
 
 def _error(difference: F64, blocks: int, spectrum_ratio: float) -> float:
-    """Of the mean; minutes without scores are closed up, which keeps the cosines orthogonal."""
+    """Standard error of the mean; minutes without scores are closed up, which keeps the cosines orthogonal."""
     n = len(difference)
     j = np.arange(1, blocks + 1)
     transform = np.exp(-0.5j * np.pi * j / n) * np.fft.rfft(difference - difference.mean(), 2 * n)[j]

@@ -1,8 +1,8 @@
 """
 How far the spectrum of a series falls off from frequency zero: what its persistence does to its slowest cosines.
 
-An autoregression is fitted to means of a few minutes, its order by Akaike's criterion, the downward bias of its sum put
-right to first order (Marriott, Pope 1954; Kendall 1954).
+An autoregression is fitted to means of a few minutes, its order by Akaike's criterion, the downward bias of its sum
+corrected to first order (Marriott, Pope 1954; Kendall 1954).
 """
 
 import math
@@ -11,18 +11,22 @@ import numpy as np
 
 from market.arrays import F64
 
-_MIN_MEANS = 600  # as many are left at least, where there were as many: persistence of minutes stays in sight
-_MAX_LAGS = 10
-_MAX_WEIGHT_SUM = 0.999
-_MIN_RESIDUAL = 1e-9  # of the variance may be left: what is foretold so well has no spectrum
+_MIN_MEANS = 600  # a series of that length or more is averaged to no fewer: persistence of minutes stays visible
+_MAX_LAGS = 10  # the highest order of the autoregression
+_MAX_WEIGHT_SUM = 0.999  # at 1 the autoregression is a random walk, whose spectrum at zero is infinite
+_MIN_RESIDUAL = 1e-9  # share of the variance: a series predicted better than that has no spectrum to fit
 
 
 def flatness(series: F64, cosines: int) -> F64:
     """
-    Mean height of the spectrum over the slowest 1, 2 … `most` cosines, over its height at frequency zero.
+    Mean height of the spectrum over the slowest 1, 2 … k cosines, over its height at frequency zero.
+
+    Args:
+        series: n values, evenly spaced.
+        cosines: k, at least 1.
 
     Returns:
-        `most` ratios, at most 1: where the spectrum rises no use is made of it.
+        k ratios, at most 1: a spectrum that rises counts as flat.
     """
     step = max(1, len(series) // _MIN_MEANS)
     n = len(series) // step

@@ -14,7 +14,7 @@ from market.compiled import compiled
 from market.timestamps import MINUTE_NS
 
 READS = {AGG_TRADE: ("recv_ns", "trade_time_ns", "agg_id", "price_e8")}
-_BLOCK = 256
+_BLOCK = 256  # prices under one pair of extremes: a search skips that many at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class PricePath:
     Attributes:
         at_ns: when each could be known: its arrival, or its trade time where it was fetched more than a minute late.
             Never falling.
-        seq: its place in the log, for the law that nothing known before advice may score it.
+        price_e8: 1e-8 quote. seq: its seq in the log: trades that were there before advice may not score it.
         block_low_e8, block_high_e8: extremes of each block of 256 prices.
     """
 
@@ -37,7 +37,7 @@ class PricePath:
 
     @classmethod
     def from_batches(cls, batches: Iterable[Batch]) -> "PricePath":
-        """Gather the trades of a log."""
+        """Collect the trades of a log, read with the columns of READS."""
         parts = [b.rows[AGG_TRADE] for b in batches if AGG_TRADE in b.rows]
         names = ("seq", "recv_ns", "trade_time_ns", "agg_id", "price_e8")
         empty = np.empty(0, np.int64)
@@ -56,25 +56,28 @@ class PricePath:
 
     @property
     def end_ns(self) -> int:
-        """The last moment anything is known about; 0 for no trades."""
+        """The moment of the last trade; 0 for no trades."""
         return int(self.at_ns[-1]) if len(self.at_ns) else 0
 
     def index_at(self, times_ns: I64) -> I64:
-        """For each time, the first trade at or after it."""
+        """For each time, the index of the first trade at or after it; n where there is none."""
         return np.searchsorted(self.at_ns, times_ns, side="left")
 
     def price_at(self, times_ns: I64) -> I64:
-        """For each time, the last price at or before it; −1 before the first trade or after the last is known."""
+        """For each time, the last price at or before it, 1e-8 quote; −1 before the first trade or after the last."""
         index = np.searchsorted(self.at_ns, times_ns, side="right") - 1
         is_known = (index >= 0) & (times_ns <= self.end_ns)
         return np.where(is_known, self.price_e8[np.maximum(index, 0)] if len(self) else -1, -1)
 
     def find_first_beyond(self, falling: Bools, start: I64, stop: I64, price_e8: I64, after_seq: I64) -> I64:
         """
-        For each search, the first trade in [start, stop) at a price or beyond it and logged after a seq; −1 for none.
+        For each of m searches, the first trade at a price or beyond it, as an index; −1 for none.
 
         Args:
             falling: whether beyond means below.
+            start, stop: the trades searched, as indices: the first is included, the second is not.
+            price_e8: the price to reach, 1e-8 quote.
+            after_seq: only trades with a higher seq count.
         """
         sign = np.where(falling, 1, -1)
         blocks = self.block_low_e8, self.block_high_e8

@@ -37,7 +37,14 @@ _BLOCK_NS = 2 * HOUR_NS  # at least valid_for plus the test that may follow a to
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How a run is scored; every value is part of its id."""
+    """
+    How a run is scored; every value is part of its id.
+
+    Attributes:
+        publish_delay_ms: from a tick's arrival until its advice is out. latency_ms: from then until orders rest.
+        maker_fee_bps: per fill. placebo_draws: placebos for an episode, at most. seed: of all random draws.
+        away_sigma: distance off a zone's near edge that rejects it. beyond_sigma: past its far edge that breaks it.
+    """
 
     publish_delay_ms: int
     latency_ms: int
@@ -50,7 +57,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class ScoreTables:
-    """The tables of a run."""
+    """The tables of a run, as they are written to its folder."""
 
     episodes: pa.Table
     orders: pa.Table
@@ -63,8 +70,10 @@ def score(publications: Sequence[Publication], pool: PlaceboPool, path: PricePat
     Score advice against the prices that followed it.
 
     Args:
-        published: recommendations with zones or without, in order.
-        moments: every tick at which distance could be measured, for placebos.
+        publications: recommendations with zones or without, in order.
+        pool: every tick at which distance could be measured, for placebos.
+        path: the trades, from before the first recommendation on.
+        rules: delays, fee, distances and seed.
     """
     episodes = episodes_of(publications)
     outcomes = zone_outcomes(episodes, path, rules)
@@ -87,7 +96,14 @@ def score(publications: Sequence[Publication], pool: PlaceboPool, path: PricePat
 
 
 def zone_outcomes(episodes: Sequence[Episode], path: PricePath, rules: Rules) -> LevelOutcomes:
-    """What became of each episode's zone."""
+    """
+    The outcome of each episode's zone, tested for as long as its first advice is valid.
+
+    Args:
+        episodes: n episodes, in any order.
+        path: the trades that test them.
+        rules: latency, and the distances of rejection and break.
+    """
     return outcomes_at(path, _levels(episodes, rules))
 
 
@@ -107,7 +123,16 @@ def _levels(episodes: Sequence[Episode], rules: Rules) -> Levels:
 
 
 def distances(unit_e8: F64, sigmas: float) -> I64:
-    """So many σ as price distances: what is so far is at least so far, also where a tick is no more than one count."""
+    """
+    A number of σ as price distances, 1e-8 quote, rounded up: also right where a tick is no more than 1e-8.
+
+    Args:
+        unit_e8: n values of σ as a price distance, 1e-8 quote.
+        sigmas: the number of σ.
+
+    >>> distances(np.array([10.0, 0.3]), 1.5).tolist()
+    [15, 1]
+    """
     return np.ceil(np.round(unit_e8 * sigmas, 6)).astype(np.int64)
 
 
@@ -117,7 +142,7 @@ def _sigma_e8(episode: Episode) -> float:
 
 
 def _orders(episodes: Sequence[Episode], rules: Rules) -> dict[str, Any]:
-    """Every rung of every episode's first advice, resting until that advice runs out."""
+    """The rungs of all episodes' first advice, each an order that rests until that advice runs out."""
     rows = [(n, e, rung) for n, e in enumerate(episodes) for rung in e.zone.ladder]
     return {
         "order": np.arange(len(rows)),
@@ -140,7 +165,7 @@ def _scores(
     episodes: Sequence[Episode], outcomes: LevelOutcomes, orders: dict[str, Any], fills_by_model: dict[str, I64],
     markouts_by_model: dict[str, F64], draws: PlaceboSamples, pool: PlaceboPool, path: PricePath, rules: Rules,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """Every figure of the episodes beside its placebo's."""
+    """The figures of the episodes beside those of their placebos."""
     chance_levels, chance_orders = _placebo_levels(episodes, draws, pool, rules)
     chance = outcomes_at(path, chance_levels)
     block = np.array([e.first.published_ns // _BLOCK_NS for e in episodes], np.int64)
@@ -204,13 +229,13 @@ def _touch_flags(outcomes: LevelOutcomes) -> F64:
 
 
 def _rejection_flags(outcomes: LevelOutcomes) -> F64:
-    """1 rejected, 0 broken, NaN for the rest: open tests are counted apart."""
+    """1 rejected, 0 broken, NaN for the rest: open tests are counted separately."""
     is_decided = (outcomes.outcome == REJECTED) | (outcomes.outcome == BROKEN)
     return np.where(is_decided, (outcomes.outcome == REJECTED).astype(np.float64), np.nan)
 
 
 def _calibration(episodes: Sequence[Episode], outcomes: LevelOutcomes, rules: Rules) -> list[dict[str, Any]]:
-    """How well stated confidence met what was decided; its Brier score stands beside that of the constant rate."""
+    """Brier score and calibration error of the stated confidence, the first beside that of the constant rate."""
     confidence, rejection = np.array([e.zone.confidence for e in episodes], np.float64), _rejection_flags(outcomes)
     block = np.array([e.first.published_ns // _BLOCK_NS for e in episodes], np.int64)
     error = {"metric": "ece", "unit": "decided episode", "advice": calibration_error(confidence, rejection)}
@@ -230,7 +255,7 @@ def _calibration(episodes: Sequence[Episode], outcomes: LevelOutcomes, rules: Ru
 
 
 def _minute_rows(publications: Sequence[Publication], path: PricePath, rules: Rules) -> list[dict[str, Any]]:
-    """Secondary figures: every zone of every recommendation as if it were new."""
+    """Secondary figures: all zones of all recommendations, each as if it were new."""
     singles = [Episode(p, zone, p.published_ns) for p in publications for zone in p.advice.zones]
     outcomes = outcomes_at(path, _levels(singles, rules))
     return [

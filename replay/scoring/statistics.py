@@ -1,5 +1,5 @@
 """
-Honest statistics for samples that hang together in time: whole blocks are drawn, never single samples.
+Statistics for samples that are correlated in time: resampling draws whole blocks, never single samples.
 """
 
 from collections.abc import Sequence
@@ -10,19 +10,19 @@ import numpy.typing as npt
 
 from market.arrays import F64
 
-MIN_BLOCKS = 20
-_ROUNDS = 2000
-_MEAN_RUN = 2  # blocks drawn in one go, on average
+MIN_BLOCKS = 20  # below, a permutation p is not reported
+_ROUNDS = 2000  # bootstrap samples, and permutations: no p is below 1 / 2001
+_MEAN_RUN = 2  # consecutive blocks of a bootstrap sample, on average
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
     """
-    Advice against placebo.
+    The mean of advice against that of its placebos.
 
     Attributes:
-        advice, placebo: the means, None without samples. samples, placebo_samples: how many. blocks: how many blocks
-            hold both.
+        advice, placebo: the means, None without samples. samples, placebo_samples: their numbers.
+        blocks: the number of blocks that hold both.
         low, high: 95 % interval of the difference, stationary block bootstrap; None with fewer than two blocks.
         p: two-sided permutation p by flipping whole blocks; None with fewer than 20 blocks: too few.
     """
@@ -48,6 +48,7 @@ def difference(
             (where no block holds both, the means are those of all, and nothing is compared).
         advice_block, placebo_block: the block of time each belongs to; a placebo belongs to its episode's block.
             Blocks are at least as long as the horizon.
+        seed: of the bootstrap and of the permutations.
     """
     is_defined, is_defined_placebo = ~np.isnan(advice), ~np.isnan(placebo)
     advice, advice_block = advice[is_defined], advice_block[is_defined]
@@ -73,7 +74,12 @@ def difference(
 
 
 def holm(values: Sequence[float | None]) -> list[float | None]:
-    """Holm's correction of all p-values of a table: of many figures that were tried some look good by chance."""
+    """
+    Holm's correction of all p-values of a table: of many figures some look good by chance.
+
+    >>> holm([0.01, None, 0.04])
+    [0.02, None, 0.04]
+    """
     order = sorted((p, n) for n, p in enumerate(values) if p is not None)
     p_values: list[float | None] = [None] * len(values)
     worst = 0.0
