@@ -1,5 +1,5 @@
 """
-What a picture of a tick shows, from the log up to that tick.
+The content of a tick's picture, from the log up to that tick.
 """
 
 import numpy as np
@@ -38,9 +38,12 @@ def find_tick(log: Log, at_ns: int) -> tuple[int, int]:
 
 def build_scene(log: Log, at_ns: int, config: AnalysisConfig, origin: Origin | None = None) -> Scene:
     """
-    The last tick at or before a time, with everything known at it and nothing after.
+    Build the scene of the last tick at or before a time, from the log up to that tick and nothing after.
 
     Args:
+        log: the market log.
+        at_ns: the time.
+        config: the symbol, windows and thresholds to analyse with.
         origin: what the decision log says of that tick; None where there is no such log: the rules decide then.
 
     Raises:
@@ -62,7 +65,7 @@ def _scene(tick: TickEntry, state: MarketState, config: AnalysisConfig, origin: 
     if origin is None:
         rules = Decider(config.symbol, state, RulesAnalyst(config.parameters), config.parameters)
         origin = Origin(rules.decide(tick, state).advice, _BY_RULES, None)
-    found = Observer(config.symbol, state, config.parameters).find(state)
+    findings = Observer(config.symbol, state, config.parameters).find(state)
     minutes = min(_PROFILE_MINUTES, state.windows.bucket_minutes)
     profile = IncrementalProfile(state.buckets, minutes)
     profile.refresh()
@@ -70,12 +73,12 @@ def _scene(tick: TickEntry, state: MarketState, config: AnalysisConfig, origin: 
     return Scene(
         symbol=config.symbol,
         as_of_ns=tick.boundary_ns,
-        reference_e8=found.reference_e8,
+        reference_e8=findings.reference_e8,
         snapshots=state.snapshots.snapshots(),
         trades=state.trades.columns(),
         profile=(np.array(level), np.array(buy + sell)),
         profile_minutes=minutes,
-        static=found.static,
+        static=findings.static,
         quantity_unit=10**state.quantity_decimals,
         tick_size_e8=state.grid_e8(),
         advice=origin.advice,

@@ -30,8 +30,8 @@ def brier(probability: F64, outcome: F64) -> F64:
 
 def constant_brier(outcome: F64) -> F64:
     """The squared errors of a forecaster who always states the mean outcome; NaN where nothing was decided."""
-    rated = outcome[~np.isnan(outcome)]
-    return brier(np.full(len(outcome), rated.mean() if len(rated) else np.nan), outcome)
+    outcomes = outcome[~np.isnan(outcome)]
+    return brier(np.full(len(outcome), outcomes.mean() if len(outcomes) else np.nan), outcome)
 
 
 def calibration_error(probability: F64, outcome: F64) -> float | None:
@@ -46,10 +46,10 @@ def calibration_error(probability: F64, outcome: F64) -> float | None:
     Returns:
         0 to 1, to 6 decimals; None where nothing was decided.
     """
-    rated = ~np.isnan(outcome)
-    if not rated.any():
+    is_decided = ~np.isnan(outcome)
+    if not is_decided.any():
         return None
-    probability, outcome = probability[rated], outcome[rated]
+    probability, outcome = probability[is_decided], outcome[is_decided]
     bins = bins_of(probability)
     gaps = np.bincount(bins, probability, BINS) - np.bincount(bins, outcome, BINS)
     return round(float(np.abs(gaps).sum()) / len(outcome), 6)

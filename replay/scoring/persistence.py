@@ -54,8 +54,8 @@ def _autoregression(series: F64) -> F64:
     for order in range(1, len(covariance)):
         if variance <= _MIN_RESIDUAL * covariance[0]:
             break
-        predicted = float((weights * covariance[order - 1 : 0 : -1]).sum())
-        reflection = (covariance[order] - predicted) / variance
+        prediction = float((weights * covariance[order - 1 : 0 : -1]).sum())
+        reflection = (covariance[order] - prediction) / variance
         weights = np.append(weights - reflection * weights[::-1], reflection)
         variance *= 1 - reflection * reflection
         if variance > 0 and n * math.log(variance) + 2 * order < lowest:

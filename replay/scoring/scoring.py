@@ -265,9 +265,9 @@ def _minute_rows(publications: Sequence[Publication], path: PricePath, rules: Ru
 
 
 def _plain_row(metric: str, values: F64) -> dict[str, Any]:
-    defined = values[~np.isnan(values)]
-    mean = round(float(defined.mean()), 6) if len(defined) else None
-    return {"metric": metric, "unit": "every minute", "advice": mean, "samples": len(defined)}
+    numbers = values[~np.isnan(values)]
+    mean = round(float(numbers.mean()), 6) if len(numbers) else None
+    return {"metric": metric, "unit": "every minute", "advice": mean, "samples": len(numbers)}
 
 
 def _row(

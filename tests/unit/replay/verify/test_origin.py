@@ -62,8 +62,8 @@ def an_analysis(seq: int = SEQ) -> tuple[str, dict[str, Any]]:
          "published: fallback, the rules stood in for deepseek: timeout: no reply before the deadline", "deepseek"),
         ([an_analysis()], "nothing was published at this tick: no advice was given", None),
         ([an_analysis(SEQ - 1), a_recommendation(MODEL, 5, SEQ - 1)],
-         "nothing was published at this tick: nobody analysed it", None),
-        ([], "nothing was published at this tick: nobody analysed it", None),
+         "nothing was published at this tick: it was not analysed", None),
+        ([], "nothing was published at this tick: it was not analysed", None),
     ],
 )  # fmt: skip
 def test_what_the_decision_log_says(
