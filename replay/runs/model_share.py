@@ -40,11 +40,11 @@ class ModelShare:
         all_ticks = list(fallbacks)
         reasons = Counter(_kind(reason) for reason in all_ticks if reason is not None)
         by_frequency = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
-        listed = dict(by_frequency[:_MAX_REASONS])
+        reason_counts = dict(by_frequency[:_MAX_REASONS])
         rest = sum(n for _, n in by_frequency[_MAX_REASONS:])
         if rest:
-            listed[_OTHERS] = listed.get(_OTHERS, 0) + rest
-        return cls(len(all_ticks), len(all_ticks) - sum(reasons.values()), listed)
+            reason_counts[_OTHERS] = reason_counts.get(_OTHERS, 0) + rest
+        return cls(len(all_ticks), len(all_ticks) - sum(reasons.values()), reason_counts)
 
     def as_json(self) -> dict[str, Any]:
         """Ready for JSON."""

@@ -95,9 +95,9 @@ def check_tools(
         if results:
             config = config_of_session(session, symbol, coefficients_file)
             pending |= compare_shown_results(log, results, config, verdict, lambda n: on_progress(n, total))
-    for seq, shown in pending.items():
+    for seq, record in pending.items():
         verdict.decisions += 1
-        place = {"as_of": iso(shown.as_of_ns), "seq": seq, "tools": sorted(shown.results), "field": "tick"}
+        place = {"as_of": iso(record.as_of_ns), "seq": seq, "tools": sorted(record.results), "field": "tick"}
         verdict.touched.append(place | {"live": "a tick", "replay": "no analysis at this seq"})
     return verdict
 
@@ -145,8 +145,8 @@ def read_shown_results(decisions: Log) -> dict[int, ShownResults]:
             continue
         rows = batch.rows[MODEL_CALL]
         for row in rows.table().to_pylist():
-            shown = results_by_seq.setdefault(row["market_seq"], ShownResults(row["as_of_ns"]))
-            shown.results |= extract_results(_decode(row["request"]))
+            record = results_by_seq.setdefault(row["market_seq"], ShownResults(row["as_of_ns"]))
+            record.results |= extract_results(_decode(row["request"]))
     return results_by_seq
 
 
@@ -171,14 +171,14 @@ def extract_results(request: Any) -> dict[str, str]:
     return results
 
 
-def _compare(tick: TickEntry, shown: ShownResults, view: MarketView, verdict: ToolVerdict) -> None:
-    now = {name: candidates(view) if name == CANDIDATES else result(name, view) for name in shown.results}
-    differing = [name for name, text in shown.results.items() if text != now[name]]
+def _compare(tick: TickEntry, record: ShownResults, view: MarketView, verdict: ToolVerdict) -> None:
+    now = {name: candidates(view) if name == CANDIDATES else result(name, view) for name in record.results}
+    differing = [name for name, text in record.results.items() if text != now[name]]
     verdict.decisions += 1
     verdict.equal += not differing
     if differing:
         name = differing[0]
-        difference = first_difference(_decode(shown.results[name]), _decode(now[name]), name) or {
+        difference = first_difference(_decode(record.results[name]), _decode(now[name]), name) or {
             "field": name,
             "live": "other bytes",
             "replay": "other bytes",

@@ -192,13 +192,13 @@ def _verify_session(
         verdict.differences.append(place | {"live": "a tick", "replay": "no tick at this seq"})
 
 
-def _difference(logged: LoggedAnalysis, analysis: bytes, advice: Advice | None) -> dict[str, Any] | None:
-    if logged.analysis.encode() != analysis:
-        return first_difference(msgspec.json.decode(logged.analysis), msgspec.json.decode(analysis), "")
+def _difference(live: LoggedAnalysis, analysis: bytes, advice: Advice | None) -> dict[str, Any] | None:
+    if live.analysis.encode() != analysis:
+        return first_difference(msgspec.json.decode(live.analysis), msgspec.json.decode(analysis), "")
     body = advice.render().decode() if advice else None
-    if logged.recommendation == body:
+    if live.recommendation == body:
         return None
-    one = msgspec.json.decode(logged.recommendation) if logged.recommendation else None
+    one = msgspec.json.decode(live.recommendation) if live.recommendation else None
     return first_difference(one, msgspec.json.decode(body) if body else None, "recommendation")
 
 

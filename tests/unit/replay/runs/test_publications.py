@@ -12,7 +12,7 @@ from eventlog.store.log import Log
 from market.instrument import Market
 from replay.decisions import Decision, Ticks
 from replay.runs.publications import digest_of, parameter_digests, publication_times
-from replay.runs.run import Request, _other_eyes, _published
+from replay.runs.run import Request, _parameter_notes, _publications
 from replay.scoring.scoring import Rules
 from tests.builders import T0, a_cold_log
 from tests.market_builders import SIGHT
@@ -65,7 +65,7 @@ def test_live_moments_count_where_they_are_known(tmp_path: Path) -> None:
     live = publication_times(a_decision_log(tmp_path))
     assert live == {10: (T0 + 5, 12), 20: None}
     ticks = Ticks(np.array([10, 20, 30]), np.full(3, T0), np.full(3, T0 + 1))
-    published, moments = _published([a_decision(s) for s in (10, 20, 30)], ticks, RULES, live)
+    published, moments = _publications([a_decision(s) for s in (10, 20, 30)], ticks, RULES, live)
     assert [(p.published_ns, p.published_seq) for p in published] == [(T0 + 5, 12), (T0 + 1 + 2 * 10**9, 30)]
     assert len(moments) == 3
     assert digest_of(live) != digest_of({}) == "none"
@@ -75,8 +75,8 @@ def test_a_run_with_other_eyes_says_so() -> None:
     """Both digests and the mend; nothing where the advice was made under the run's own."""
     request = Request("binance:BTCUSDT", 0, 1, SIGHT, RULES)
     own = SIGHT.parameters.digest()
-    assert _other_eyes(request, []) == _other_eyes(request, [own]) == []
-    (note,) = _other_eyes(request, ["abc", own])
+    assert _parameter_notes(request, []) == _parameter_notes(request, [own]) == []
+    (note,) = _parameter_notes(request, ["abc", own])
     assert note == (
         f"advice went out live under other thresholds or coefficients (digest abc; this run's: {own});"
         " name its settings with --config"
