@@ -33,7 +33,7 @@ from replay.scoring.quiet import quiet_notes
 from replay.scoring.rules import rules_of
 from replay.signals.fitting import TrainingSet, build_training_set, fit_models
 from replay.signals.signal_record import flow_r2, record_signals
-from replay.signals.signal_scores import load_price_path, random_levels, score_signals
+from replay.signals.signal_scores import load_price_path, score_random_levels, score_signals
 from replay.signals.signal_table import compare_with_targets, signal_lines
 from runtime.analysis_config import analysis_config
 from runtime.open_log import open_log
@@ -61,7 +61,7 @@ def signals(
         with console.progress("looking", len(ticks)) as advance:
             seen = record_signals(log, ticks, sight, rules.publish_delay_ms * 1_000_000, advance)
         path = load_price_path(log, ticks)
-    scores, chance, explained = score_signals(path, seen, rules), random_levels(path, seen, rules), flow_r2(seen)
+    scores, chance, explained = score_signals(path, seen, rules), score_random_levels(path, seen, rules), flow_r2(seen)
     notes = quiet_notes(path, ticks.boundary_ns[1:])  # the path begins with the first tick
     if as_json:
         figures = [asdict(score) | {"targets": compare_with_targets(score)} for score in scores]

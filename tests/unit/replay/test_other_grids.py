@@ -23,7 +23,7 @@ from replay.runs.run import Request, Result, run
 from replay.scoring.rules import rules_of
 from replay.signals.fitting import build_training_set, fit_models
 from replay.signals.signal_record import record_signals
-from replay.signals.signal_scores import load_price_path, random_levels, score_signals
+from replay.signals.signal_scores import load_price_path, score_random_levels, score_signals
 from runtime.analysis_config import analysis_config
 from runtime.decide import Decider, TickDecision
 from runtime.loop import drive
@@ -90,7 +90,7 @@ def test_every_command_gives_sane_figures(name: str, books: bool, tmp_path: Path
     path = load_price_path(log, ticks)
     sighted = {score.signal for score in score_signals(path, seen, RULES) if score.sightings}
     assert {"poc", "hvn"} & sighted
-    assert random_levels(path, seen, RULES)[0].touched > 0
+    assert score_random_levels(path, seen, RULES)[0].touched > 0
     draw(build_scene(log, T0 + MINUTES * MINUTE_NS, SIGHT), tmp_path / "picture.png")
     assert (tmp_path / "picture.png").stat().st_size > 10_000
 

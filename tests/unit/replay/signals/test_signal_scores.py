@@ -22,7 +22,7 @@ from replay.scoring.outcomes import HORIZONS_S
 from replay.scoring.scoring import Rules
 from replay.signals.signal_controls import draw_controls, select_sample
 from replay.signals.signal_record import SignalOccurrences, SignalSamples, flow_r2, record_signals
-from replay.signals.signal_scores import RandomLevels, SignalScore, load_price_path, random_levels, score_signals
+from replay.signals.signal_scores import RandomLevels, SignalScore, load_price_path, score_random_levels, score_signals
 from replay.signals.signal_table import signal_lines
 from replay.signals.signals import SIGNALS, Sighting
 from runtime.loop import drive
@@ -274,16 +274,18 @@ def test_random_levels_by_hand(tmp_path: Path) -> None:
     nothing above is touched, and of a stretch where price stands still nothing at all.
     """
     log, ticks = a_log(tmp_path, {0: 100, 10: 94, 20: 96, 8000: 96})
-    rates = random_levels(load_price_path(log, ticks), a_seen([], [(0, 100, 1.0)]), RULES)
+    rates = score_random_levels(load_price_path(log, ticks), a_seen([], [(0, 100, 1.0)]), RULES)
     assert [(r.from_sigma, r.to_sigma) for r in rates] == [(0.5, 8.0), (0.5, 1.0), (1.0, 2.0), (2.0, 4.0), (4.0, 8.0)]
     assert rates[0].levels == 20 == sum(r.levels for r in rates[1:])
     assert [sum(getattr(r, n) for r in rates[1:]) for n in ("touched", "open")] == [rates[0].touched, rates[0].open]
     assert 1 <= rates[0].touched <= 10
     assert {r.rejected for r in rates[1:4]} <= {0.0, None}
     log, ticks = a_log(tmp_path / "still", {0: 100, 8000: 100})
-    still = random_levels(load_price_path(log, ticks), a_seen([], [(0, 100, 1.0)]), RULES)
+    still = score_random_levels(load_price_path(log, ticks), a_seen([], [(0, 100, 1.0)]), RULES)
     assert [(r.touched, r.rejected) for r in still] == [(0, None)] * 5
-    assert random_levels(load_price_path(log, ticks), a_seen([], []), RULES)[0] == RandomLevels(0.5, 8.0, 0, 0, 0, None)
+    assert score_random_levels(load_price_path(log, ticks), a_seen([], []), RULES)[0] == RandomLevels(
+        0.5, 8.0, 0, 0, 0, None
+    )
 
 
 # Book flow
