@@ -45,7 +45,7 @@ from replay.trials.changes import NO_CHANGE, MarketChange
 from replay.trials.counterfactual import live_ticks
 from replay.trials.experiment import ExperimentConfig, experiment_lines, run_experiment
 from replay.trials.minute_scores import scores_of
-from replay.trials.probe import Decisions, every_nth_tick, market_changes, probe_lines, share_lines
+from replay.trials.probe import Decisions, market_changes, probe_lines, select_every_nth, share_lines
 from replay.trials.probe import probe as probed
 from runtime.analysis_config import analysis_config
 from runtime.analysts import MODEL
@@ -116,7 +116,7 @@ def probe(
     source = log_source(market, storage, redis, config)
     settings = source.settings or Settings()
     with source.events() as log:
-        looked_at = every_nth_tick(ticks_of(source, start, to), every_n)
+        looked_at = select_every_nth(ticks_of(source, start, to), every_n)
         ticks = live_ticks(log, looked_at)
         views = way_of(source, settings, out).views(log, ticks)
         first = next((v for v in views if v.reference_e8 is not None), None)

@@ -110,12 +110,12 @@ def decide_all(
                 yield decision
 
 
-def decision_of(decided: Decided) -> Decision:
+def decision_of(outcome: Decided) -> Decision:
     """Turn a decision into bytes."""
-    view, advice = decided.view, decided.advice
+    view, advice = outcome.view, outcome.advice
     return Decision(
-        seq=decided.tick.seq,
-        boundary_ns=decided.tick.boundary_ns,
+        seq=outcome.tick.seq,
+        boundary_ns=outcome.tick.boundary_ns,
         reference_e8=view.reference_e8,
         sigma=view.sigma,
         analysis_digest=blake2b(view.render(), digest_size=16).hexdigest(),

@@ -147,7 +147,7 @@ def test_a_refusal_that_lasts_ends_the_run(
     line = one_line(stopped.value)
     assert said in line
     assert AGAIN not in line
-    assert line.endswith("0 of 49 answers were stored, the others would be refused as well until that is mended")
+    assert line.endswith("0 of 49 answers were stored, the others would be refused as well until that is fixed")
     assert is_clean(line)
     assert 1 <= endpoint.requests <= most
     assert folders_of(tmp_path / "runs") == []

@@ -20,7 +20,7 @@ from projections.state import Windows
 from replay.decisions import ticks_between
 from replay.trials.changes import MarketChange
 from replay.trials.counterfactual import views_at
-from replay.trials.probe import Decisions, Row, every_nth_tick, market_changes, probe
+from replay.trials.probe import Decisions, Row, market_changes, probe, select_every_nth
 from runtime.analysis_config import AnalysisConfig
 from tests.builders import NOW
 
@@ -40,7 +40,7 @@ def rows(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     importer.close()
     log = Log(ColdLog(storage, NAME), None, BinanceMapper("BTCUSDT").decoders)
     morning_ns = 1_704_081_600 * 10**9
-    ticks = every_nth_tick(ticks_between(log, morning_ns, 2**62), 30)
+    ticks = select_every_nth(ticks_between(log, morning_ns, 2**62), 30)
     rules = RulesAnalyst(PARAMETERS)
 
     def decide(changed: MarketChange, _: int) -> Decisions:

@@ -92,7 +92,7 @@ def test_a_torn_line_is_asked_again(tmp_path: Path) -> None:
         answers.add(an_answer(20))
         path = answers.path
     path.write_bytes(path.read_bytes()[:-5])
-    with pytest.warns(UserWarning, match="line 3 was torn off"):
+    with pytest.warns(UserWarning, match="line 3 is incomplete"):
         answers = Answers(tmp_path, SIDE)
     with answers:
         assert answers.missing_repeats([10, 20], 1) == {20: [0]}

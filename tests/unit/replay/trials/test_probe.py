@@ -13,11 +13,11 @@ from replay.trials.probe import (
     NOISE,
     Share,
     compare_advice,
-    every_nth_tick,
     market_changes,
     probe,
     probe_lines,
-    share,
+    select_every_nth,
+    share_with_interval,
     step_e8,
 )
 from tests.market_builders import a_zone, an_advice, e8
@@ -80,11 +80,11 @@ def test_to_stand_aside_is_to_follow_too() -> None:
 
 def test_shares_carry_wilsons_interval() -> None:
     """Newcombe 1998, table I, method 3: 81 of 263, 15 of 148, 0 of 20, 1 of 29; and nothing of nothing."""
-    assert share(81, 263) == Share(0.308, 0.2553, 0.3662)
-    assert share(15, 148) == Share(0.1014, 0.0624, 0.1605)
-    assert share(0, 20) == Share(0.0, 0.0, 0.1611)
-    assert share(1, 29) == Share(0.0345, 0.0061, 0.1718)
-    assert share(0, 0) == Share(None, None, None)
+    assert share_with_interval(81, 263) == Share(0.308, 0.2553, 0.3662)
+    assert share_with_interval(15, 148) == Share(0.1014, 0.0624, 0.1605)
+    assert share_with_interval(0, 20) == Share(0.0, 0.0, 0.1611)
+    assert share_with_interval(1, 29) == Share(0.0345, 0.0061, 0.1718)
+    assert share_with_interval(0, 0) == Share(None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -132,4 +132,4 @@ def test_each_change_gets_its_row_and_noise_the_last() -> None:
 def test_every_nth_tick() -> None:
     """From the first one on."""
     ticks = Ticks(*(np.arange(7) for _ in range(3)))
-    assert every_nth_tick(ticks, 3).seq.tolist() == [0, 3, 6]
+    assert select_every_nth(ticks, 3).seq.tolist() == [0, 3, 6]

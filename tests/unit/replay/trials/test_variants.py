@@ -84,9 +84,9 @@ def test_a_torn_last_line(tmp_path: Path) -> None:
     both = path.read_bytes()
     for cut in range(len(whole) + 1, len(both)):
         path.write_bytes(both[:cut])
-        with pytest.warns(UserWarning, match="last line was cut off"):
+        with pytest.warns(UserWarning, match="last line is incomplete"):
             assert ledger.comparisons() == [a_comparison(prompt="0001")]
-    with pytest.warns(UserWarning, match="last line was cut off"):
+    with pytest.warns(UserWarning, match="last line is incomplete"):
         ledger.record(a_comparison(prompt="0003"))
     assert ledger.comparisons() == [a_comparison(prompt="0001"), a_comparison(prompt="0003")]
 
@@ -130,9 +130,9 @@ def test_one_writer_at_a_time(tmp_path: Path) -> None:
     before = path.read_bytes()
     with open(path, "rb") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
-        with pytest.raises(BadLedger, match="in the hands of another process"):
+        with pytest.raises(BadLedger, match="is locked by another process"):
             Ledger(path, 0.05).record(a_comparison(prompt="0002"))
-        with pytest.raises(BadLedger, match="in the hands of another process"):
+        with pytest.raises(BadLedger, match="is locked by another process"):
             Ledger(path, 0.05).comparisons()
     assert path.read_bytes() == before
     Ledger(path, 0.05).record(a_comparison(prompt="0002"))
