@@ -132,16 +132,14 @@ def run(
         request: the stretch, the analysis and scoring, and who decides.
         runs_dir: the folder of all runs; made where it is missing.
         workers: number of processes that share the ticks.
-        clock: gives the times of start and end, which are no part of the run's id.
+        clock: gives the times of start and end, which are no part of the id.
         on_progress: called with ticks done since the last call, and all ticks.
-        open_decisions: opens the decision log, None where there is none: advice that went out live is scored from the
-            moment it did, and advice that did not go out is not scored.
+        open_decisions: opens the decision log, to score only advice that went out live, from then on; None without it.
 
     Raises:
         NothingToReplay: no tick in the range.
         MissingAnswer: a model decides, and what it would be asked was not recorded.
-        NothingDecided: a model was to decide, and the rules stood in for it at every tick; the folder is written, and
-            none of its figures is called the model's.
+        NothingDecided: the rules stood in for the model at every tick; the folder is written nevertheless.
     """
     started_ns = clock.now_ns()
     with open_log() as log:
@@ -155,11 +153,10 @@ def run(
     with open_log() as log:
         path = PricePath.from_batches(log.read(first_seq - 1, last_seq, list(READS), READS))
         mask = unproven(log, int(ticks.boundary_ns[0]), int(ticks.boundary_ns[-1]))
-    asked_afterwards = request.recorded_model is not None and not request.recorded_model.was_live
-    live, live_digests = _live_publications(None if asked_afterwards else open_decisions, ticks)
-    took_ms = request.recorded_model.took_ms if request.recorded_model else None
-    publications, pool = _publications(decisions, ticks, request.rules, live, took_ms)
-    share = _share_of(decisions) if request.recorded_model is not None else None
+    model = request.recorded_model
+    live, live_digests = _live_publications(open_decisions if model is None or model.was_live else None, ticks)
+    publications, pool = _publications(decisions, ticks, request.rules, live, model.took_ms if model else None)
+    share = _share_of(decisions) if model is not None else None
     tables = (score if share is None else score_by_decider)(publications, pool, path, request.rules)
     inputs = _inputs(request, ticks, [first_seq, last_seq], content) | {"published": digest_of_live(live)}
     run_id = blake2b(json.dumps(inputs, sort_keys=True).encode(), digest_size=8).hexdigest()
@@ -168,25 +165,23 @@ def run(
         new_folder = runs_dir / f".{run_id}.new"
         shutil.rmtree(new_folder, ignore_errors=True)
         new_folder.mkdir()
-        model_notes = (share.sentence, *request.recorded_model.notes) if share and request.recorded_model else ()
+        model_notes = (share.sentence, *model.notes) if share and model else ()
         gap_notes = coverage_gap_notes(mask, tables.episodes["published_ns"].to_numpy(), publications)
-        quiet = [*quiet_notes(path, ticks.boundary_ns), *_no_zone_notes(decisions)]
-        notes = [
-            *model_notes,
-            *quiet,
-            *_parameter_notes(request, live_digests),
-            *gap_notes,
-            *_notes(publications, request, ticks),
-        ]
+        notes = [*model_notes, *quiet_notes(path, ticks.boundary_ns), *_no_zone_notes(decisions)]
+        notes += [*_parameter_notes(request, live_digests), *gap_notes, *_notes(publications, request, ticks)]
         manifest = _write(new_folder, run_id, inputs, decisions, share, notes, tables, path)
         differing_files = finalize_run(new_folder, runs_dir / run_id, manifest, started_ns, clock.now_ns())
     result = Result(runs_dir / run_id, manifest, tables.scores.to_pylist(), differing_files)
-    if share is not None and request.recorded_model is not None:
-        try:
-            share.expect_any(request.recorded_model.complaint, _NOTHING_DECIDED.format(folder=result.folder))
-        except NothingDecided as error:
-            raise NothingDecided(str(error), result) from None
+    if share is not None and model is not None:
+        _expect_own_decision(share, model, result)
     return result
+
+
+def _expect_own_decision(share: ModelShare, model: RecordedModel, result: Result) -> None:
+    try:
+        share.expect_any(model.complaint, _NOTHING_DECIDED.format(folder=result.folder))
+    except NothingDecided as error:
+        raise NothingDecided(str(error), result) from None
 
 
 def _decide(
