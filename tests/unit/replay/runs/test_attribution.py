@@ -19,14 +19,14 @@ OWN = [published(a_zone(), a_zone("sell", 101, 102)), published(a_zone(), minute
 RULED = [published(a_zone(), minute=1), published(a_zone("sell", 103, 104), minute=3)]
 
 
-def in_its_place(each: Publication) -> Publication:
+def in_its_place(publication: Publication) -> Publication:
     """The same advice, given by the rules for a model that did not answer."""
-    return replace(each, advice=replace(each.advice, fallback="timeout: no reply before the deadline"))
+    return replace(publication, advice=replace(publication.advice, fallback="timeout: no reply before the deadline"))
 
 
 def apart(*advice: Publication) -> ScoreTables:
     """Advice in the order of its publication, scored."""
-    return score_by_decider(sorted(advice, key=lambda each: each.published_ns), MOMENTS, PATH, RULES)
+    return score_by_decider(sorted(advice, key=lambda publication: publication.published_ns), MOMENTS, PATH, RULES)
 
 
 def values(scores: pa.Table, suffix: str) -> list[dict[str, object]]:
@@ -68,7 +68,7 @@ def test_a_model_alone_is_scored_as_it_was() -> None:
 @pytest.mark.parametrize("advice", [RULED, []])
 def test_a_model_without_a_decision_has_no_figure(advice: list[Publication]) -> None:
     """Not even an empty one."""
-    found = apart(*map(in_its_place, advice))
-    assert found.scores.num_rows > 0
-    assert all(name.endswith(FALLBACK) for name in found.scores.column("metric").to_pylist())
-    assert "model" not in found.episodes.column(DECIDED_BY).to_pylist()
+    tables = apart(*map(in_its_place, advice))
+    assert tables.scores.num_rows > 0
+    assert all(name.endswith(FALLBACK) for name in tables.scores.column("metric").to_pylist())
+    assert "model" not in tables.episodes.column(DECIDED_BY).to_pylist()

@@ -27,10 +27,10 @@ BODY = (
 
 def a_decision_log(folder: Path) -> Log:
     """Advice of three ticks: out at once, not out, and out a second time under the same tick."""
-    said = [(10, T0 + 5, 12), (20, None, None), (10, T0 + 9, 13)]
+    session = [(10, T0 + 5, 12), (20, None, None), (10, T0 + 9, 13)]
     facts = [
         Recommendation(seq, T0, "rules", out, last, BODY).fact(RECOMMENDATION, T0 + i)
-        for i, (seq, out, last) in enumerate(said)
+        for i, (seq, out, last) in enumerate(session)
     ]
     name = LogName("decisions", Market.parse("binance:BTCUSDT"))
     cold: ColdLog = a_cold_log(folder, facts, name=name)
@@ -65,8 +65,8 @@ def test_live_moments_count_where_they_are_known(tmp_path: Path) -> None:
     live = publication_times(a_decision_log(tmp_path))
     assert live == {10: (T0 + 5, 12), 20: None}
     ticks = Ticks(np.array([10, 20, 30]), np.full(3, T0), np.full(3, T0 + 1))
-    published, moments = _publications([a_decision(s) for s in (10, 20, 30)], ticks, RULES, live)
-    assert [(p.published_ns, p.published_seq) for p in published] == [(T0 + 5, 12), (T0 + 1 + 2 * 10**9, 30)]
+    publications, moments = _publications([a_decision(s) for s in (10, 20, 30)], ticks, RULES, live)
+    assert [(p.published_ns, p.published_seq) for p in publications] == [(T0 + 5, 12), (T0 + 1 + 2 * 10**9, 30)]
     assert len(moments) == 3
     assert digest_of(live) != digest_of({}) == "none"
 

@@ -94,8 +94,8 @@ def test_variants_differ_by_what_is_asked() -> None:
 
 def test_rates() -> None:
     """Shares of answers and of numbers; none where there is nothing to share."""
-    told = totals_as_json(Totals(answers=8, fallbacks=2, numbers=40, ungrounded=1, cost_usd_e12=1_500_000_000))
-    assert (told["fallback_rate"], told["ungrounded_rate"], told["cost_usd"]) == (0.25, 0.025, 0.0015)
+    figures = totals_as_json(Totals(answers=8, fallbacks=2, numbers=40, ungrounded=1, cost_usd_e12=1_500_000_000))
+    assert (figures["fallback_rate"], figures["ungrounded_rate"], figures["cost_usd"]) == (0.25, 0.025, 0.0015)
     assert totals_as_json(Totals())["fallback_rate"] is None
 
 
@@ -107,14 +107,14 @@ def test_a_side_is_scored_tick_by_tick(tmp_path: Path) -> None:
     repeats = [Repeat(RulesAnalyst, {}), Repeat(RulesAnalyst, dict.fromkeys(ticks.seq.tolist(), 30000))]
     done: list[int] = []
 
-    found = score_arm(lambda: nullcontext(log), ticks, SIGHT, repeats, RULES, path, 1, done.append)
-    touched = found.scores[Score("touched", None, 60)]
-    assert touched.shape == (20, 2)
-    live = ~np.isnan(touched[:, 0])
+    arm_scores = score_arm(lambda: nullcontext(log), ticks, SIGHT, repeats, RULES, path, 1, done.append)
+    touches = arm_scores.scores[Score("touched", None, 60)]
+    assert touches.shape == (20, 2)
+    live = ~np.isnan(touches[:, 0])
     assert 15 <= live.sum() <= 20
-    assert np.array_equal(live, ~np.isnan(touched[:, 1]))
+    assert np.array_equal(live, ~np.isnan(touches[:, 1]))
     assert sum(done) == 40
-    assert 0.7 < found.with_zones <= 1.0
+    assert 0.7 < arm_scores.with_zones <= 1.0
 
 
 def test_a_missing_answer_is_one_line(tmp_path: Path) -> None:

@@ -80,9 +80,9 @@ def test_a_later_answer_stands_for_an_earlier(tmp_path: Path) -> None:
         answers.add(an_answer(10, took_ms=1))
         answers.add(an_answer(10, took_ms=2))
         path = answers.path
-    found = read_recording(path)
-    assert found.answer(10, 0).took_ms == 2
-    assert sorted(a.took_ms for a in found.all_answers()) == [1, 2]
+    recording = read_recording(path)
+    assert recording.answer(10, 0).took_ms == 2
+    assert sorted(a.took_ms for a in recording.all_answers()) == [1, 2]
 
 
 def test_a_torn_line_is_asked_again(tmp_path: Path) -> None:

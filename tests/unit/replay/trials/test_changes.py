@@ -24,13 +24,13 @@ TICK_E8 = ONE_E8 // 100
 MIRROR = mirror_sum_e8(e8("20123.45"), 1000 * ONE_E8, TICK_E8)
 
 
-def tables_of(changed: Iterable[Batch]) -> dict[str, pa.Table]:
+def tables_of(changed_batches: Iterable[Batch]) -> dict[str, pa.Table]:
     """All rows by kind."""
-    found: dict[str, list[pa.Table]] = {}
-    for batch in changed:
+    tables: dict[str, list[pa.Table]] = {}
+    for batch in changed_batches:
         for kind, rows in batch.rows.items():
-            found.setdefault(kind, []).append(rows.table())
-    return {kind: pa.concat_tables(parts).combine_chunks() for kind, parts in found.items()}
+            tables.setdefault(kind, []).append(rows.table())
+    return {kind: pa.concat_tables(parts).combine_chunks() for kind, parts in tables.items()}
 
 
 def a_stretch() -> list[Batch]:
@@ -43,8 +43,8 @@ def a_stretch() -> list[Batch]:
         a_diff(11, 12, [("99.5", "0")], [("100.75", "4"), ("102", "5")]),
         a_tick(),
     ]
-    whole = a_batch(facts)
-    return list(whole.split_after(np.array([whole.first_seq + 2], np.int64)))
+    original = a_batch(facts)
+    return list(original.split_after(np.array([original.first_seq + 2], np.int64)))
 
 
 def test_prices_are_shifted() -> None:
@@ -55,8 +55,8 @@ def test_prices_are_shifted() -> None:
     assert after["diff"]["ask_price_e8"].to_pylist() == [[e8("110.75"), e8("112")]]
     prices = {"price_e8", "bid_price_e8", "ask_price_e8"}
     for kind, table in before.items():
-        kept = [name for name in table.column_names if name not in prices]
-        assert after[kind].select(kept).equals(table.select(kept))
+        names = [name for name in table.column_names if name not in prices]
+        assert after[kind].select(names).equals(table.select(names))
 
 
 def test_a_mirror_swaps_the_sides() -> None:
@@ -75,14 +75,14 @@ def test_a_mirror_swaps_the_sides() -> None:
 
 def test_labels_are_changed() -> None:
     """The symbol of the grid, and every time by 52 weeks; an interval is no time, and what was null stays so."""
-    changed = MarketChange("", symbol=OTHER_SYMBOL, later_ns=YEAR_NS)
-    before, after = tables_of(a_stretch()), tables_of(changed.batches(a_stretch()))
+    relabelling = MarketChange("", symbol=OTHER_SYMBOL, later_ns=YEAR_NS)
+    before, after = tables_of(a_stretch()), tables_of(relabelling.batches(a_stretch()))
     assert after["instrument"]["symbol"].to_pylist() == [OTHER_SYMBOL]
     times = {("agg_trade", "trade_time_ns"), ("agg_trade", "recv_ns"), ("snapshot", "request_ns"),
              ("diff", "event_time_ns"), ("tick", "boundary_ns"), ("instrument", "recv_ns")}  # fmt: skip
     for kind, name in sorted(times):
-        moved = np.array(after[kind][name].to_pylist()) - np.array(before[kind][name].to_pylist())
-        assert set(moved.tolist()) == {YEAR_NS}
+        time_columns = np.array(after[kind][name].to_pylist()) - np.array(before[kind][name].to_pylist())
+        assert set(time_columns.tolist()) == {YEAR_NS}
     assert after["tick"]["interval_ns"].equals(before["tick"]["interval_ns"])
     assert YEAR_NS % (7 * 86_400 * 10**9) == 0
 
@@ -120,16 +120,16 @@ def test_zones_are_mapped_back(low: int, width: int, side: Any) -> None:
     """What was decided about the image is said about the market itself: a shift undone, a mirrored side turned."""
     zone, shifted = (a_zone(side, f"{move + low / 100:.2f}", f"{move + (low + width) / 100:.2f}") for move in (0, 5))
     assert MarketChange("", shift_e8=5 * ONE_E8).original_zone(shifted) == (side, zone.low_e8, zone.high_e8)
-    turned, image_low, image_high = MarketChange("", mirror_e8=MIRROR).original_zone(zone)
-    assert (turned, image_high - image_low) == ("sell" if side == "buy" else "buy", width * TICK_E8)
-    again = a_zone(turned, f"{image_low / ONE_E8:.2f}", f"{image_high / ONE_E8:.2f}")
+    side_back, image_low, image_high = MarketChange("", mirror_e8=MIRROR).original_zone(zone)
+    assert (side_back, image_high - image_low) == ("sell" if side == "buy" else "buy", width * TICK_E8)
+    again = a_zone(side_back, f"{image_low / ONE_E8:.2f}", f"{image_high / ONE_E8:.2f}")
     assert MarketChange("", mirror_e8=MIRROR).original_zone(again) == (side, zone.low_e8, zone.high_e8)
 
 
 def test_stances_are_mapped_back() -> None:
     """A mirror turns one-sided stances, nothing else does."""
-    mirrored, shifted = MarketChange("", mirror_e8=1), MarketChange("", shift_e8=1)
-    assert [mirrored.original_stance(s) for s in ("bid_only", "ask_only", "two_sided", "stand_aside")] == [
+    mirror_change, shifted = MarketChange("", mirror_e8=1), MarketChange("", shift_e8=1)
+    assert [mirror_change.original_stance(s) for s in ("bid_only", "ask_only", "two_sided", "stand_aside")] == [
         "ask_only", "bid_only", "two_sided", "stand_aside"
     ]  # fmt: skip
     assert shifted.original_stance("bid_only") == "bid_only"
@@ -140,11 +140,11 @@ def test_the_rules_do_not_read_labels(tmp_path_factory: pytest.TempPathFactory) 
     log: Log = write_log(tmp_path_factory.mktemp("log"), a_market(61, 50), segments=2)
     live = live_ticks(log, ticks_between(log, 0, 2**62))
     ticks = select_ticks(live, live.seq.tolist()[-10:])
-    labelled = MarketChange("", symbol=OTHER_SYMBOL, later_ns=YEAR_NS)
+    relabelling = MarketChange("", symbol=OTHER_SYMBOL, later_ns=YEAR_NS)
     sight = AnalysisConfig(OTHER_SYMBOL, SIGHT.windows, SIGHT.parameters)
     rules = RulesAnalyst(SMALL)
     plain = [rules.decide(v) for v in views_at(log, ticks, SIGHT)]
-    other = [rules.decide(v) for v in views_at(log, ticks, sight, labelled.batches)]
+    other = [rules.decide(v) for v in views_at(log, ticks, sight, relabelling.batches)]
     assert [(a.zones, a.stance, a.reference_e8, a.sigma) for a in other] == [
         (a.zones, a.stance, a.reference_e8, a.sigma) for a in plain
     ]

@@ -40,34 +40,34 @@ def test_a_conversation_is_rehearsed_whole(view: MarketView, mode: str, plain: i
 def test_expected_and_worst(view: MarketView) -> None:
     """Expected: the plain requests once, at a rule of thumb; worst: all at their most, as often as allowed."""
     requests = rehearse_requests(view, PROMPTS, ModelOptions("m", "compact"), SMALL)
-    found = estimate(requests, 10, 3, RATES, Totals())
-    prompt = sum(len(encode_request(r)) // 3 for r in requests[:2])
-    assert found.expected_tokens == 10 * (prompt + 40 + 600)
-    assert found.expected_usd_e12 == found.expected_tokens
-    assert found.worst_tokens == 10 * 3 * sum(max_usage(r).total for r in requests)
-    assert found.worst_usd_e12 == 2 * found.worst_tokens
-    assert found.worst_tokens > 3 * found.expected_tokens
+    result = estimate(requests, 10, 3, RATES, Totals())
+    prompt = sum(len(rendered(r)) // 3 for r in requests[:2])
+    assert result.expected_tokens == 10 * (prompt + 40 + 600)
+    assert result.expected_usd_e12 == result.expected_tokens
+    assert result.worst_tokens == 10 * 3 * sum(most_taken(r).total for r in requests)
+    assert result.worst_usd_e12 == 2 * result.worst_tokens
+    assert result.worst_tokens > 3 * result.expected_tokens
 
 
 def test_stored_answers_tell_better(view: MarketView) -> None:
     """With answers of the same side at hand their mean is expected, what the provider had cached included."""
-    known = Totals(answers=4, calls=8, prompt_tokens=40_000, cached_tokens=30_000, completion_tokens=2_000)
+    history = Totals(answers=4, calls=8, prompt_tokens=40_000, cached_tokens=30_000, completion_tokens=2_000)
     seen: list[Usage] = []
 
     def now(usage: Usage) -> int:
         seen.append(usage)
         return 7
 
-    found = estimate(rehearse_requests(view, PROMPTS, ModelOptions("m"), SMALL), 5, 1, Rates(now, now), known)
+    result = estimate(rehearse_requests(view, PROMPTS, ModelOptions("m"), SMALL), 5, 1, Rates(now, now), history)
     assert seen[0] == Usage(prompt=10_000, cache_hit=7_500, cache_miss=2_500, completion=500)
-    assert (found.expected_tokens, found.expected_usd_e12, found.basis) == (52_500, 35, "4 stored answers")
+    assert (result.expected_tokens, result.expected_usd_e12, result.basis) == (52_500, 35, "4 stored answers")
 
 
 def test_without_a_price_only_tokens_are_told(view: MarketView) -> None:
     """Nobody guesses what an unknown model costs."""
-    found = estimate(rehearse_requests(view, PROMPTS, ModelOptions("m"), SMALL), 1, 1, None, Totals())
-    assert (found.expected_usd_e12, found.worst_usd_e12) == (None, None)
-    assert found.expected_tokens > 0
+    result = estimate(rehearse_requests(view, PROMPTS, ModelOptions("m"), SMALL), 1, 1, None, Totals())
+    assert (result.expected_usd_e12, result.worst_usd_e12) == (None, None)
+    assert result.expected_tokens > 0
 
 
 def test_thinking_is_expected_to_cost(view: MarketView) -> None:

@@ -49,16 +49,16 @@ ONE = an_advice(*zones(("buy", "99", "99.5", 0.6), ("sell", "101", "101.5", 0.4)
 )  # fmt: skip
 def test_how_one_decision_follows_another(places: Any, expected: tuple[bool, bool, float, bool]) -> None:
     """At a price of 100 a basis point is a tick: edges, weights, what meets, and the stance."""
-    found = compare_advice(ONE, an_advice(*zones(*places)), NO_CHANGE, TICK_E8)
-    assert (found.exactly, found.closely, found.overlap, found.stance) == expected
+    result = compare_advice(ONE, an_advice(*zones(*places)), NO_CHANGE, TICK_E8)
+    assert (result.exactly, result.closely, result.overlap, result.stance) == expected
 
 
 def test_a_basis_point_is_of_the_price() -> None:
     """At 20000 it is two dollars: a zone's edge that moved so far still follows, but not to the tick."""
     one = an_advice(*zones(("buy", "19900", "19950", 1.0)), reference_e8=e8(20000))
     two = an_advice(*zones(("buy", "19902", "19949", 1.0)), reference_e8=e8(20000))
-    found = compare_advice(one, two, NO_CHANGE, TICK_E8)
-    assert (found.exactly, found.closely) == (False, True)
+    result = compare_advice(one, two, NO_CHANGE, TICK_E8)
+    assert (result.exactly, result.closely) == (False, True)
 
 
 def test_what_follows_is_mapped_back_first() -> None:
@@ -74,8 +74,8 @@ def test_what_follows_is_mapped_back_first() -> None:
 
 def test_to_stand_aside_is_to_follow_too() -> None:
     """Two decisions without zones agree in everything."""
-    found = compare_advice(an_advice(), an_advice(), NO_CHANGE, TICK_E8)
-    assert (found.exactly, found.closely, found.overlap, found.stance) == (True, True, 1.0, True)
+    result = compare_advice(an_advice(), an_advice(), NO_CHANGE, TICK_E8)
+    assert (result.exactly, result.closely, result.overlap, result.stance) == (True, True, 1.0, True)
 
 
 def test_shares_carry_wilsons_interval() -> None:
@@ -95,8 +95,8 @@ def test_shares_carry_wilsons_interval() -> None:
 def test_shifts_suit_the_price(price: str, step: float) -> None:
     """A thousand dollars for bitcoin, a hundredth to a twelfth of what is cheaper or dearer."""
     assert step_e8(e8(price), TICK_E8) == round(step * ONE_E8)
-    named = [each.name for each in market_changes(e8(price), TICK_E8, (-1, 2))]
-    assert named == [f"{-step:+g}", f"{2 * step:+g}", "relabelled", "mirrored"]
+    names = [change.name for change in market_changes(e8(price), TICK_E8, (-1, 2))]
+    assert names == [f"{-step:+g}", f"{2 * step:+g}", "relabelled", "mirrored"]
 
 
 @pytest.mark.parametrize(
@@ -109,14 +109,14 @@ def test_a_shift_stays_on_the_grid(price: int, tick: int, step: int) -> None:
 
 def test_each_change_gets_its_row_and_noise_the_last() -> None:
     """The market as it was is decided twice: once to compare with, once for the noise."""
-    asked: list[tuple[str, int]] = []
+    calls: list[tuple[str, int]] = []
 
     def decide(changed: MarketChange, repeat: int) -> dict[int, Advice]:
-        asked.append((changed.name, repeat))
-        return {1: ONE, 2: ONE if changed == NO_CHANGE and repeat == 0 else an_advice(), 3 + len(asked): ONE}
+        calls.append((changed.name, repeat))
+        return {1: ONE, 2: ONE if changed == NO_CHANGE and repeat == 0 else an_advice(), 3 + len(calls): ONE}
 
     rows = probe(decide, [MarketChange("+0")], TICK_E8)
-    assert asked == [("as it was", 0), ("+0", 0), ("as it was", 1)]
+    assert calls == [("as it was", 0), ("+0", 0), ("as it was", 1)]
     assert [(row.change, row.n, row.exactly.value, row.stance.value) for row in rows] == [
         ("+0", 2, 0.5, 0.5),
         (NOISE, 2, 0.5, 0.5),

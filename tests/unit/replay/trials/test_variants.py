@@ -36,10 +36,10 @@ def test_what_is_recorded_comes_back(tmp_path: Path) -> None:
     path = tmp_path / "runs" / "variants.jsonl"
     assert Ledger(path).comparisons() == []
     assert Ledger(path).count_comparisons("markout_5m") == 0
-    told = [a_comparison(), a_comparison(None, "ffff"), a_comparison(metric="rejected")]
-    for each in told:
-        Ledger(path).record(each)
-    assert Ledger(path).comparisons() == told
+    comparisons = [a_comparison(), a_comparison(None, "ffff"), a_comparison(metric="rejected")]
+    for item in comparisons:
+        Ledger(path).record(item)
+    assert Ledger(path).comparisons() == comparisons
     assert Ledger(path).cost_usd_e12() == 126
     assert [json.loads(line)["v"] for line in path.read_text().splitlines()] == [1, 1, 1]
 
@@ -48,8 +48,8 @@ def test_a_run_again_counts_once(tmp_path: Path) -> None:
     """At another time, at another cost, with the sides swapped: one look; but what it cost was spent."""
     ledger = Ledger(tmp_path / "variants.jsonl")
     once = a_comparison()
-    for each in (once, once, replace(once, at_ns=5, cost_usd_e12=8), replace(once, a=once.b, b=once.a)):
-        ledger.record(each)
+    for item in (once, once, replace(once, at_ns=5, cost_usd_e12=8), replace(once, a=once.b, b=once.a)):
+        ledger.record(item)
     assert (ledger.count_comparisons("markout_5m"), ledger.cost_usd_e12()) == (1, 134)
     ledger.record(a_comparison(metric="rejected"))
     assert (
@@ -79,10 +79,10 @@ def test_a_torn_last_line(tmp_path: Path) -> None:
     path = tmp_path / "variants.jsonl"
     ledger = Ledger(path)
     ledger.record(a_comparison(prompt="0001"))
-    whole = path.read_bytes()
+    complete = path.read_bytes()
     ledger.record(a_comparison(prompt="0002"))
     both = path.read_bytes()
-    for cut in range(len(whole) + 1, len(both)):
+    for cut in range(len(complete) + 1, len(both)):
         path.write_bytes(both[:cut])
         with pytest.warns(UserWarning, match="last line is incomplete"):
             assert ledger.comparisons() == [a_comparison(prompt="0001")]
@@ -105,12 +105,12 @@ def test_a_broken_ledger_is_not_guessed_at(tmp_path: Path, line: bytes | None, w
     ledger.record(a_comparison())
     first = path.read_bytes()
     path.write_bytes(first + (first.replace(b'"v":1', b'"v":2') if line is None else line + b"\n"))
-    broken = path.read_bytes()
+    bad_lines = path.read_bytes()
     with pytest.raises(BadLedger, match=why):
         ledger.comparisons()
     with pytest.raises(BadLedger, match=why):
         ledger.record(a_comparison(prompt="0002"))
-    assert path.read_bytes() == broken
+    assert path.read_bytes() == bad_lines
 
 
 def test_two_processes_lose_nothing(tmp_path: Path) -> None:

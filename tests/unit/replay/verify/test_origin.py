@@ -70,18 +70,18 @@ def test_what_the_decision_log_says(
     rows: list[tuple[str, dict[str, Any]]], sentence: str, analyst: str | None, tmp_path: Path
 ) -> None:
     """In a sentence that no terminal obeys; zones are drawn only where some went out."""
-    found = find_origin(decision_log(tmp_path, [session(), *rows]), SEQ)
-    assert found.sentence == sentence
-    assert (found.advice.analyst if found.advice else None) == analyst
+    result = find_origin(decision_log(tmp_path, [session(), *rows]), SEQ)
+    assert result.sentence == sentence
+    assert (result.advice.analyst if result.advice else None) == analyst
 
 
 def test_the_session_is_the_one_it_was_analysed_in(tmp_path: Path) -> None:
     """Later ones do not count; an empty log has none."""
     other = Settings.model_validate({"analyzer": {"analysis": {"ladder_rungs": 7}}})
     rows = [session(other), an_analysis(), session()]
-    found = find_origin(decision_log(tmp_path / "a", rows), SEQ)
-    assert found.session is not None
-    assert json.loads(found.session["settings"])["analyzer"]["analysis"]["ladder_rungs"] == 7
+    result = find_origin(decision_log(tmp_path / "a", rows), SEQ)
+    assert result.session is not None
+    assert json.loads(result.session["settings"])["analyzer"]["analysis"]["ladder_rungs"] == 7
     assert find_origin(decision_log(tmp_path / "b", [an_analysis()]), SEQ) == Origin(
         None, "nothing was published at this tick: no advice was given", None
     )
