@@ -24,11 +24,19 @@ YesOption = Annotated[bool, typer.Option("--yes", help="spend without confirmati
 WorkersOption = Annotated[int, typer.Option(min=1, max=64, help="processes that share the ticks")]
 
 
-def way_of(source: LogSource, settings: Settings, out: Path, changed: MarketChange = NO_CHANGE) -> ModelSetup:
-    """The way of asking that settings mean; answers are kept in `out`."""
-    sight = analysis_config(settings, source.market.symbol)
-    chosen = settings.analyzer.deepseek
-    proxy = settings.proxy_for(chosen.endpoint_url)
+def model_setup(source: LogSource, settings: Settings, out: Path, change: MarketChange = NO_CHANGE) -> ModelSetup:
+    """
+    The model setup that settings describe.
+
+    Args:
+        source: the market's logs.
+        settings: of the whole installation.
+        out: the folder of all runs; answers are stored in it.
+        change: how recorded ticks are changed before they are asked about.
+    """
+    analysis = analysis_config(settings, source.market.symbol)
+    model_settings = settings.analyzer.deepseek
+    proxy = settings.proxy_for(model_settings.endpoint_url)
     decisions = source.decisions if source.has_decisions else None
     return ModelSetup(str(source.market), model_settings, analysis, source.events, decisions, out, change, proxy)
 

@@ -83,12 +83,12 @@ def ab(
     rules = rules_of(one.scoring, analysis_config(one, source.market.symbol).parameters)
     experiment_config = ExperimentConfig(rules, repeats, scores_of(_horizons(horizons)), workers)
     notes = list(dict.fromkeys([*memory_notes(one, ticks), *memory_notes(two, ticks)]))
-    _tell(notes)
-    asking = patience(yes, concurrency, 2)
-    ways = (way_of(source, one, out), way_of(source, two, out))
-    found = run_experiment(*ways, ticks, terms, asking, WallClock(), bar("scoring"))
+    _print_notes(notes)
+    policy = spend_policy(yes, concurrency, 2)
+    setups = (model_setup(source, one, out), model_setup(source, two, out))
+    result = run_experiment(*setups, ticks, experiment_config, policy, WallClock(), progress_bar("scoring"))
     if as_json:
-        console.print_json(to_json_value(found.as_json() | {"notes": notes}))
+        console.print_json(to_json_value(result.as_json() | {"notes": notes}))
         return
     for line in experiment_lines(result):
         console.show(line)
@@ -116,9 +116,9 @@ def probe(
     source = log_source(market, storage, redis, config)
     settings = source.settings or Settings()
     with source.events() as log:
-        looked_at = select_every_nth(ticks_of(source, start, to), every_n)
-        ticks = live_ticks(log, looked_at)
-        views = way_of(source, settings, out).views(log, ticks)
+        candidates = select_every_nth(ticks_of(source, start, to), every_n)
+        ticks = live_ticks(log, candidates)
+        views = model_setup(source, settings, out).views(log, ticks)
         first = next((v for v in views if v.reference_e8 is not None), None)
     if first is None or first.reference_e8 is None:
         raise NothingToReplay(
@@ -126,11 +126,11 @@ def probe(
             "there is none to shift; --every 1 looks at all of the stretch"
         )
     notes = memory_notes(settings, ticks) if analyst == MODEL else []
-    _tell(notes)
-    changed = market_changes(first.reference_e8, first.tick_size_e8, _SHIFTS)
-    asking = patience(yes, concurrency, len(changed) + 2)
-    decide = partial(_decisions, source, settings, out, ticks, analyst, asking)
-    rows = probed(decide, changed, first.tick_size_e8, analyst == MODEL)
+    _print_notes(notes)
+    shifts = market_changes(first.reference_e8, first.tick_size_e8, _SHIFTS)
+    policy = spend_policy(yes, concurrency, len(shifts) + 2)
+    decide = partial(_decisions, source, settings, out, ticks, analyst, policy)
+    rows = probed(decide, shifts, first.tick_size_e8, analyst == MODEL)
     for line in share_lines(rows):
         typer.echo(line, err=True)
     if as_json:
@@ -153,18 +153,18 @@ def _decisions(
     out: Path,
     ticks: Ticks,
     analyst: str,
-    asking: SpendPolicy,
-    changed: MarketChange,
+    policy: SpendPolicy,
+    change: MarketChange,
     repeat: int,
 ) -> Decisions:
-    way = way_of(source, settings, out, changed)
-    parameters = way.config.parameters
+    setup = model_setup(source, settings, out, change)
+    parameters = setup.config.parameters
     if analyst == MODEL:
-        found = get_answers(way, ticks, repeat + 1, asking, WallClock())
-        if changed == NO_CHANGE:
-            asked = range(repeat, repeat + 1)
-            found.totals(asked).share.expect_any(found.complaint(asked), _NOTHING_TO_FOLLOW)
-        decider = found.make_analyst(repeat, way.questions)(parameters)
+        answers = get_answers(setup, ticks, repeat + 1, policy, WallClock())
+        if change == NO_CHANGE:
+            repeats = range(repeat, repeat + 1)
+            answers.totals(repeats).share.expect_any(answers.complaint(repeats), _NOTHING_TO_FOLLOW)
+        decider = answers.make_analyst(repeat, setup.questions)(parameters)
     else:
         decider = RulesAnalyst(parameters)
     with source.events() as log:

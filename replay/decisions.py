@@ -110,7 +110,7 @@ def decide_all(
                 yield decision
 
 
-def decision_of(outcome: Decided) -> Decision:
+def decision_of(outcome: TickDecision) -> Decision:
     """Turn a decision into bytes."""
     view, advice = outcome.view, outcome.advice
     return Decision(
@@ -145,5 +145,5 @@ def _decide_stretch(
             decisions.append(decision_of(decider.decide(tick, now)))
             on_progress(1)
 
-    drive(warmed_up(log, int(ticks.boundary_ns[0]), last, config.windows), state, on_tick)
+    drive(read_with_warm_up(log, int(ticks.boundary_ns[0]), last, config.windows), state, on_tick)
     return decisions

@@ -281,7 +281,7 @@ def a_path(
     if len(prices) == 0:
         return PricePath.from_batches([])
     rows = table(AGG_TRADE, {"seq": numbers, **made})
-    return PricePath.from_batches([Batch.of(int(numbers.min()), int(numbers.max()), {AGG_TRADE: rows})])
+    return PricePath.from_batches([Batch.from_tables(int(numbers.min()), int(numbers.max()), {AGG_TRADE: rows})])
 
 
 # A whole market by chance

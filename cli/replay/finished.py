@@ -35,7 +35,7 @@ def compare(
 
 def _compare(comparison: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
-        console.print_json(to_json_value(found))
+        console.print_json(to_json_value(comparison))
         return
     for name, (one, two) in comparison["inputs"].items():
         console.show(f"{name}: {one} | {two}")
@@ -62,9 +62,9 @@ def report(
     as_json: JsonOption = False,
 ) -> None:
     """Draw a run's report again from its tables and the log it was made from."""
-    found = finished_runs.load(folder)
+    run = finished_runs.load(folder)
     with finished_runs.refuse_foreign_runs(folder):
-        inputs = found.manifest["inputs"]
+        inputs = run.manifest["inputs"]
         first, last = inputs["seq"]
         source = log_source(inputs["market"], storage, redis, config)
         with source.events() as log:
@@ -74,8 +74,8 @@ def report(
                     "it was made of, or run the replay again"
                 )
             path = PricePath.from_batches(log.read(first - 1, last, list(READS), READS))
-        text = render(found.manifest, {name: found.table(name) for name in _TABLES}, path)
-    target = _written(text, folder, out)
+        text = render(run.manifest, {name: run.table(name) for name in _TABLES}, path)
+    target = _write_report(text, folder, out)
     if as_json:
         console.print_json({"run_id": run.manifest["run_id"], "report": str(target)})
     else:
@@ -128,7 +128,7 @@ def run_to_json(result: Result, failure: str | None = None) -> dict[str, Any]:
         "different": result.differing_files,
         "scores": result.scores,
     }
-    return to_json_value(found if undecided is None else found | {"nothing_decided": undecided})
+    return to_json_value(fields if failure is None else fields | {"nothing_decided": failure})
 
 
 def _print_scores(rows: Sequence[Mapping[str, Any]]) -> None:

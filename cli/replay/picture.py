@@ -52,13 +52,13 @@ def picture(
         if source.has_decisions:
             with source.decisions() as decisions:
                 origin = find_origin(decisions, seq)
-        scene = build_scene(log, until, _sight_for(source, origin), origin)
+        scene = build_scene(log, until, _analysis_config_for(source, origin), origin)
     with console.writing(out):
         draw(scene, out)
     if as_json:
         zones = None if scene.advice is None else json.loads(scene.advice.render())["zones"]
-        told = {"picture": str(out), "as_of": iso(scene.as_of_ns), "as_of_seq": seq, "origin": scene.origin}
-        console.print_json(to_json_value(told | {"zones": zones}))
+        fields = {"picture": str(out), "as_of": iso(scene.as_of_ns), "as_of_seq": seq, "origin": scene.origin}
+        console.print_json(to_json_value(fields | {"zones": zones}))
     else:
         typer.echo(f"note: {scene.origin}", err=True)
         console.show(out)

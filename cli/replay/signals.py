@@ -59,15 +59,19 @@ def signals(
         if len(ticks) == 0:
             raise NothingToReplay(f"{log.name} holds no tick in that stretch")
         with console.progress("looking", len(ticks)) as advance:
-            seen = record_signals(log, ticks, sight, rules.publish_delay_ms * 1_000_000, advance)
+            samples = record_signals(log, ticks, analysis, rules.publish_delay_ms * 1_000_000, advance)
         path = load_price_path(log, ticks)
-    scores, chance, explained = score_signals(path, seen, rules), score_random_levels(path, seen, rules), flow_r2(seen)
+    scores, chance_rates, r2 = (
+        score_signals(path, samples, rules),
+        score_random_levels(path, samples, rules),
+        flow_r2(samples),
+    )
     notes = quiet_notes(path, ticks.boundary_ns[1:])  # the path begins with the first tick
     if as_json:
         figures = [asdict(score) | {"targets": compare_with_targets(score)} for score in scores]
-        rates = [asdict(each) for each in chance]
-        told = {"notes": notes, "scores": figures, "random_levels": rates, "book_flow": explained}
-        console.print_json(to_json_value(told))
+        rate_rows = [asdict(rate) for rate in chance_rates]
+        fields = {"notes": notes, "scores": figures, "random_levels": rate_rows, "book_flow": r2}
+        console.print_json(to_json_value(fields))
     else:
         for note in notes:
             console.show(f"note: {note}")
@@ -83,11 +87,11 @@ def fit(
 ) -> None:
     """Fit the probability that a wall is pulled and that a touched zone holds, on whole logs, offline."""
     settings = load(config) if config else Settings()
-    places = [_place(each) for each in logs]
-    found = fit_models(_learned(settings, places, None))
-    pull = found["pull"]
+    sources = [_log_of(text) for text in logs]
+    models = fit_models(_learn_from(settings, sources, None))
+    pull = models["pull"]
     if isinstance(pull, Logistic):  # a zone's score, which its confidence depends on, depends on it
-        found["confidence"] = fit_models(_learned(settings, places, pull))["confidence"]
+        models["confidence"] = fit_models(_learn_from(settings, sources, pull))["confidence"]
     if not as_json:
         for name, model in models.items():
             console.show(f"{name}: {model if isinstance(model, str) else f'{model.samples:,} outcomes of {model.fit}'}")
@@ -96,8 +100,8 @@ def fit(
         with console.writing(out):
             out.write_bytes(msgspec.json.format(msgspec.json.encode(usable), indent=2) + b"\n")
     if as_json:
-        told = {name: {"reason": m} if isinstance(m, str) else asdict(m) for name, m in found.items()}
-        console.print_json(to_json_value({"fitted": told, "file": str(out) if usable else None}))
+        fields = {name: {"reason": m} if isinstance(m, str) else asdict(m) for name, m in models.items()}
+        console.print_json(to_json_value({"fitted": fields, "file": str(out) if usable else None}))
     elif usable:
         console.show(out)
     if not usable:
@@ -119,5 +123,7 @@ def _learn_from(settings: Settings, sources: Sequence[tuple[Market, Path]], pull
         if pull is not None:
             analysis = replace(analysis, parameters=replace(analysis.parameters, pull=pull))
         with open_log(folder, market) as log, console.progress(f"learning from {market}", None) as advance:
-            learned.append(build_training_set(log, sight, rules_of(settings.scoring, sight.parameters), advance))
-    return learned
+            training_sets.append(
+                build_training_set(log, analysis, rules_of(settings.scoring, analysis.parameters), advance)
+            )
+    return training_sets

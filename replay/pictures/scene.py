@@ -57,7 +57,7 @@ def build_scene(log: Log, at_ns: int, config: AnalysisConfig, origin: Origin | N
         if tick.seq == seq:
             scenes.append(_scene(tick, now, config, origin))
 
-    drive(warmed_up(log, boundary, seq, config.windows), state, on_tick)
+    drive(read_with_warm_up(log, boundary, seq, config.windows), state, on_tick)
     return scenes[0]
 
 

@@ -11,18 +11,18 @@ from market.arrays import I64
 from replay.scoring.episodes import Publication
 
 
-def coverage_gap_notes(mask: Mask, published_ns: I64, publications: Sequence[Publication]) -> list[str]:
+def coverage_gap_notes(gaps: CoverageGaps, published_ns: I64, publications: Sequence[Publication]) -> list[str]:
     """
     A sentence about trades, and one about the book where the log holds any; none where no episode is affected.
 
     Args:
-        mask: the unverified ranges of time, of trades and of the book.
+        gaps: the unverified ranges of time, of trades and of the book.
         published_ns: when each of n episodes was first out.
         publications: the recommendations; the longest validity among them is that of all episodes.
     """
     valid_ns = max((publication.advice.valid_for_ns for publication in publications), default=0)
     notes = []
-    for name, ranges in (("trades", mask.trades), ("book", mask.depth if mask.has_depth else mask.depth[:0])):
+    for name, ranges in (("trades", gaps.trades), ("book", gaps.depth if gaps.has_depth else gaps.depth[:0])):
         overlap_count = int(np.count_nonzero(overlapping(ranges, published_ns, published_ns + valid_ns)))
         if overlap_count:
             minutes = float((ranges[:, 1] - ranges[:, 0]).sum()) / 60e9

@@ -152,7 +152,7 @@ def run(
     decisions = _decide(open_log, request, ticks, workers, on_progress)
     with open_log() as log:
         path = PricePath.from_batches(log.read(first_seq - 1, last_seq, list(READS), READS))
-        mask = unproven(log, int(ticks.boundary_ns[0]), int(ticks.boundary_ns[-1]))
+        gaps = find_coverage_gaps(log, int(ticks.boundary_ns[0]), int(ticks.boundary_ns[-1]))
     model = request.recorded_model
     live, live_digests = _live_publications(open_decisions if model is None or model.was_live else None, ticks)
     publications, pool = _publications(decisions, ticks, request.rules, live, model.took_ms if model else None)
@@ -166,7 +166,7 @@ def run(
         shutil.rmtree(new_folder, ignore_errors=True)
         new_folder.mkdir()
         model_notes = (share.sentence, *model.notes) if share and model else ()
-        gap_notes = coverage_gap_notes(mask, tables.episodes["published_ns"].to_numpy(), publications)
+        gap_notes = coverage_gap_notes(gaps, tables.episodes["published_ns"].to_numpy(), publications)
         notes = [*model_notes, *quiet_notes(path, ticks.boundary_ns), *_no_zone_notes(decisions)]
         notes += [*_parameter_notes(request, live_digests), *gap_notes, *_notes(publications, request, ticks)]
         manifest = _write(new_folder, run_id, inputs, decisions, share, notes, tables, path)
@@ -325,7 +325,7 @@ def _write(
         "notes": notes,
     }
     (folder / "report.html").write_text(render(manifest, table_by_name, path), encoding="utf-8")
-    manifest["files"] = {f.name: digest_of(f) for f in sorted(folder.iterdir())}
+    manifest["files"] = {f.name: file_digest(f) for f in sorted(folder.iterdir())}
     return manifest
 
 

@@ -118,7 +118,7 @@ def record_signals(
         sighting_ticks.extend([len(moments)] * len(new))
         moments.append((publish_ns_by_seq[tick.seq], tick.seq, findings.reference_e8, unit, near_e8))
 
-    drive(warmed_up(log, int(ticks.boundary_ns[0]), int(ticks.seq[-1]), config.windows), state, on_tick)
+    drive(read_with_warm_up(log, int(ticks.boundary_ns[0]), int(ticks.seq[-1]), config.windows), state, on_tick)
     columns: list[Sequence[float]] = list(zip(*moments, strict=True)) if moments else [()] * 5
     publish_ns, seq, reference, units, nears = columns
     return SignalSamples(

@@ -148,7 +148,7 @@ class CollectedAnswers:
 
     def make_analyst(self, repeat: int, questions: Questions) -> MakeAnalyst:
         """Makes the analyst that decides from one repeat's answers; picklable."""
-        return partial(recorded_analyst, partial(read_cassette, self.recording.path, repeat), questions)
+        return partial(make_recorded_analyst, partial(read_cassette, self.recording.path, repeat), questions)
 
     def inputs(self, repeat: int) -> dict[str, Any]:
         """What identifies one repeat's answers."""
@@ -207,7 +207,7 @@ def _stale_repeats(
         old = select_ticks(live, [answer.seq for answer in answers if answer.code != code_digest()])
         if len(old):
             read_repeat = partial(recording.cassette, repeat)
-            analyst = recorded_analyst(read_repeat, setup.questions, setup.config.parameters)
+            analyst = make_recorded_analyst(read_repeat, setup.questions, setup.config.parameters)
             for seq in ticks_with_stale_answers(setup.views(log, old), analyst):
                 repeats_by_seq.setdefault(seq, []).append(repeat)
     return repeats_by_seq
@@ -274,7 +274,7 @@ async def _session(
     asker = Asker(
         client=client,
         prompts=prompts_of(setup.questions),
-        options=setup.questions.asking,
+        options=setup.questions.options,
         parameters=setup.config.parameters,
         clock=clock,
         cost_usd_e12=lambda attempt: budget.cost_e12(attempt.charge, attempt.sent_ns),
@@ -282,7 +282,7 @@ async def _session(
     )
     try:
         result = await ask_all(views, missing, answers, asker, concurrency, on_progress)
-        return AskingResult(client.stopped, lasts=True) if client.stopped is not None else result
+        return AskingResult(client.stop_reason, lasts=True) if client.stop_reason is not None else result
     finally:
         await client.close()
 
@@ -292,7 +292,7 @@ def _estimate(setup: ModelSetup, view: MarketView, count: int, recording: Record
     for answer in recording.all_answers():
         if answer.whole and answer.calls:
             history.add(answer)
-    options = setup.questions.asking
+    options = setup.questions.options
     requests = rehearse_requests(view, prompts_of(setup.questions), options, setup.config.parameters)
     return estimate(requests, count, setup.settings.attempts, _rates(setup.settings, clock.now_ns()), history)
 
@@ -320,5 +320,5 @@ def _budget(setup: ModelSetup, clock: Clock) -> Budget:
             budget.restore((call.sent_ns, call.charged) for call in calls if call.sent_ns >= today_ns)
     if setup.open_decisions is not None:
         with setup.open_decisions() as decisions:
-            remember(budget, decisions, now_ns)
+            restore_budget(budget, decisions, now_ns)
     return budget

@@ -118,7 +118,7 @@ def views_at(log: Log, ticks: Ticks, config: AnalysisConfig, change: BatchChange
         if tick.seq in seqs:
             views.append(observer.observe(tick, now))
 
-    for batch in change(warmed_up(log, int(ticks.boundary_ns[0]), int(ticks.seq[-1]), config.windows)):
+    for batch in change(read_with_warm_up(log, int(ticks.boundary_ns[0]), int(ticks.seq[-1]), config.windows)):
         rows = batch.rows.get(TICK)
         for piece in [batch] if rows is None else batch.split_after(rows["seq"]):
             drive([piece], state, on_tick)
@@ -209,7 +209,7 @@ async def _answer(
             prompt_digest=asker.prompts.digest,
             code=asker.code,
             whole=is_complete,
-            fallback=None if outcome.admitted else outcome.reason,
+            fallback=None if outcome.decision else outcome.reason,
             cut=outcome.cut,
             took_ms=(asker.clock.now_ns() - started_ns) // 1_000_000,
             calls=tuple(own_calls),

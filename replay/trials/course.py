@@ -60,7 +60,7 @@ class Course:
     def stop(self, fault: NoReply) -> None:
         """Stop asking; the first fault is the reason."""
         if self.result.stopped is None:
-            self.result = AskingResult(fault.in_full, fault.lasts)
+            self.result = AskingResult(fault.full_text, fault.lasts)
 
     def end(self) -> None:
         """Store the answers still held back; as incomplete, for their cost, where nothing was ever answered."""

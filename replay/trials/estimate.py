@@ -155,7 +155,7 @@ def _simulate_reply(request: Request, symbol: str) -> dict[str, Any]:
 
 
 def _expected_usage(request: Request) -> Usage:
-    prompt = len(rendered(request)) // _BYTES_PER_TOKEN
+    prompt = len(encode_request(request)) // _BYTES_PER_TOKEN
     has_answers = any(message["role"] == "tool" for message in request["messages"])
     reply = _DECISION if "response_format" in request else _REPORT if has_answers else _TOOL_CALL
     if request.get("reasoning_effort") is not None:

@@ -133,7 +133,7 @@ def compare_shown_results(
             on_progress(1)
 
     first, last = min(pending), max(pending)
-    drive(warmed_up(log, pending[first].as_of_ns, last, config.windows), state, on_tick)
+    drive(read_with_warm_up(log, pending[first].as_of_ns, last, config.windows), state, on_tick)
     return pending
 
 
@@ -172,7 +172,7 @@ def extract_results(request: Any) -> dict[str, str]:
 
 
 def _compare(tick: TickEntry, record: ShownResults, view: MarketView, verdict: ToolVerdict) -> None:
-    now = {name: candidates(view) if name == CANDIDATES else result(name, view) for name in record.results}
+    now = {name: candidates_json(view) if name == CANDIDATES else tool_result(name, view) for name in record.results}
     differing = [name for name, text in record.results.items() if text != now[name]]
     verdict.decisions += 1
     verdict.equal += not differing

@@ -185,7 +185,7 @@ def _verify_session(
         on_progress(1)
 
     first, last = min(pending), max(pending)
-    drive(warmed_up(log, pending[first].as_of_ns, last, config.windows), state, on_tick)
+    drive(read_with_warm_up(log, pending[first].as_of_ns, last, config.windows), state, on_tick)
     for absent in pending.values():
         verdict.total += 1
         place = {"as_of": iso(absent.as_of_ns), "seq": absent.market_seq, "field": "tick"}

@@ -230,7 +230,7 @@ def test_an_empty_account_stops_and_goes_on_later(storage: Path, tmp_path: Path)
     place = LogSource(MARKET, storage, None, None)
     with model_server() as server:
         settings = load(settings_file(tmp_path, server.base_url))
-        server.follow([{"when": {"nth": 8}, "fault": "http_402"}])
+        server.set_rules([{"when": {"nth": 8}, "fault": "http_402"}])
         with pytest.raises(AskingStopped, match="would be refused as well until that is fixed") as stopped:
             to_replay(a_request(settings), "deepseek", place, settings, tmp_path / "runs")
         assert "no balance left (HTTP 402): Insufficient Balance; top it up" in str(stopped.value)

@@ -111,7 +111,7 @@ def take_answers_along(tmp_path: Path, storage: Path, config: Path) -> None:
     (answers,) = (tmp_path / "runs" / FOLDER).glob("*.jsonl")
     place = LogSource(MARKET, storage, None, None)
     with place.events() as log:
-        digest = way_of(place, load(config), tmp_path / "runs").arm(log).digest()
+        digest = model_setup(place, load(config), tmp_path / "runs").arm(log).digest()
     head, *lines = answers.read_text().splitlines(keepends=True)
     answers.write_text(head.replace(answers.stem, digest) + "".join(lines))
     answers.rename(answers.with_name(f"{digest}.jsonl"))
@@ -260,7 +260,7 @@ def test_a_repeat_in_which_nothing_was_decided_does_not_hide_the_others(storage:
         settings = load(path)
         to_replay(a_request(settings), "deepseek", place, settings, tmp_path / "runs", 3)
     with place.events() as log:
-        side = way_of(place, settings, tmp_path / "runs").arm(log)
+        side = model_setup(place, settings, tmp_path / "runs").arm(log)
     with Answers(tmp_path / "runs" / FOLDER, side) as answers:
         recording = answers.recording
         for seq in {seq for seq, _ in recording.spans}:

@@ -44,18 +44,18 @@ def replay_run(log: Log, folder: Path) -> Result:
     return run(lambda: nullcontext(log), request, folder, 1, ManualClock(T0), lambda *_: None)
 
 
-def decide_ticks(log: Log) -> list[Decided]:
+def decide_ticks(log: Log) -> list[TickDecision]:
     """Every tick."""
     state = state_of(log, SIGHT.windows)
     decider = Decider(MARKET.symbol, state, RulesAnalyst(SIGHT.parameters), SIGHT.parameters)
-    tick_decisions: list[Decided] = []
+    tick_decisions: list[TickDecision] = []
     drive(
         log.read(kinds=KINDS, columns=READS), state, lambda tick, now: tick_decisions.append(decider.decide(tick, now))
     )
     return tick_decisions
 
 
-def without_digests(decision: Decided) -> Any:
+def without_digests(decision: TickDecision) -> Any:
     """What is seen at a tick, but for the digests of the folds, and what is cut into whole counts."""
     view_json = json.loads(decision.view.render())
     del view_json["state"]

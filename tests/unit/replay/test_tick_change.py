@@ -42,7 +42,7 @@ def live(tables: Tables, cuts: int = 1) -> list[TickDecision]:
     """What an analyzer decides that follows the log, entry by entry or in larger pieces."""
     state = MarketState(SIGHT.windows)
     decider = Decider(MARKET.symbol, state, RulesAnalyst(SIGHT.parameters), SIGHT.parameters)
-    tick_decisions: list[Decided] = []
+    tick_decisions: list[TickDecision] = []
     ends = range(cuts, 100_000, cuts)
     drive(batches(tables, list(ends)), state, lambda tick, now: tick_decisions.append(decider.decide(tick, now)))
     return tick_decisions

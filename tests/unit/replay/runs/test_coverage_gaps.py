@@ -21,18 +21,18 @@ def publications(valid_for_ns: int = 60 * MINUTE_NS) -> list[Publication]:
 
 def test_episodes_that_touch_unproven_time_are_counted() -> None:
     """Of four, one was over before, one reaches into it, one began in it, one after."""
-    notes = coverage_gap_notes(Mask(EARLY, NOTHING, True), OUT, publications())
+    notes = coverage_gap_notes(CoverageGaps(EARLY, NOTHING, True), OUT, publications())
     assert notes == ["2 of 4 episodes overlap 3.0 minutes whose trades the log cannot prove"]
 
 
 def test_a_book_is_missed_only_where_there_is_one() -> None:
     """A log of trades alone says elsewhere that it has no book."""
-    assert coverage_gap_notes(Mask(NOTHING, EARLY, False), OUT, publications()) == []
-    notes = coverage_gap_notes(Mask(NOTHING, EARLY, True), OUT, publications())
+    assert coverage_gap_notes(CoverageGaps(NOTHING, EARLY, False), OUT, publications()) == []
+    notes = coverage_gap_notes(CoverageGaps(NOTHING, EARLY, True), OUT, publications())
     assert notes == ["2 of 4 episodes overlap 3.0 minutes whose book the log cannot prove"]
 
 
 def test_nothing_is_said_where_all_is_proven_or_nothing_was_advised() -> None:
     """No ranges, no episodes, no advice."""
-    assert coverage_gap_notes(Mask(NOTHING, NOTHING, True), OUT, publications()) == []
-    assert coverage_gap_notes(Mask(EARLY, EARLY, True), OUT[:0], []) == []
+    assert coverage_gap_notes(CoverageGaps(NOTHING, NOTHING, True), OUT, publications()) == []
+    assert coverage_gap_notes(CoverageGaps(EARLY, EARLY, True), OUT[:0], []) == []

@@ -228,7 +228,7 @@ def test_a_damaged_table_is_said(first_run: Result, tmp_path: Path) -> None:
         run_copy.table("scores")
     with pytest.raises(BadRun, match=r"fills\.parquet: No such file or directory; run the replay again"):
         run_copy.table("fills")
-    run_copy.manifest["files"]["scores.parquet"] = digest_of(tmp_path / "run" / "scores.parquet")
+    run_copy.manifest["files"]["scores.parquet"] = file_digest(tmp_path / "run" / "scores.parquet")
     with pytest.raises(BadRun, match=r"scores\.parquet cannot be read"):
         run_copy.table("scores")
 

@@ -20,7 +20,7 @@ def path_of(recv_s: list[int], traded_s: list[int], ids: list[int], prices: list
         trade_time_ns=T0 + np.array(traded_s) * SECOND_NS,
     )  # fmt: skip
     rows = table(AGG_TRADE, {"seq": np.arange(1, len(ids) + 1), **columns})
-    return PricePath.from_batches([Batch.of(1, len(ids), {AGG_TRADE: rows})])
+    return PricePath.from_batches([Batch.from_tables(1, len(ids), {AGG_TRADE: rows})])
 
 
 def seconds(path: PricePath) -> list[float]:
@@ -53,7 +53,11 @@ def test_several_batches_are_one_path() -> None:
     rows = table(AGG_TRADE, {"seq": [1, 2], **trade_columns(T0 + np.array([0, SECOND_NS]), [e8(1), e8(2)])})
     more = table(AGG_TRADE, {"seq": [4, 5], **trade_columns(T0 + np.array([2, 3]) * SECOND_NS, [e8(3), e8(4)],
                                                             agg_id=[3, 4])})  # fmt: skip
-    parts = [Batch.of(1, 2, {AGG_TRADE: rows}), Batch.of(3, 3, {}), Batch.of(4, 5, {AGG_TRADE: more})]
+    parts = [
+        Batch.from_tables(1, 2, {AGG_TRADE: rows}),
+        Batch.from_tables(3, 3, {}),
+        Batch.from_tables(4, 5, {AGG_TRADE: more}),
+    ]
     path = PricePath.from_batches(parts)
     assert (path.at_ns == complete.at_ns).all()
     assert (path.price_e8 == complete.price_e8).all()

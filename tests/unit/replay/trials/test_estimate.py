@@ -41,10 +41,10 @@ def test_expected_and_worst(view: MarketView) -> None:
     """Expected: the plain requests once, at a rule of thumb; worst: all at their most, as often as allowed."""
     requests = rehearse_requests(view, PROMPTS, ModelOptions("m", "compact"), SMALL)
     result = estimate(requests, 10, 3, RATES, Totals())
-    prompt = sum(len(rendered(r)) // 3 for r in requests[:2])
+    prompt = sum(len(encode_request(r)) // 3 for r in requests[:2])
     assert result.expected_tokens == 10 * (prompt + 40 + 600)
     assert result.expected_usd_e12 == result.expected_tokens
-    assert result.worst_tokens == 10 * 3 * sum(most_taken(r).total for r in requests)
+    assert result.worst_tokens == 10 * 3 * sum(max_usage(r).total for r in requests)
     assert result.worst_usd_e12 == 2 * result.worst_tokens
     assert result.worst_tokens > 3 * result.expected_tokens
 
