@@ -13,7 +13,7 @@ import numpy.typing as npt
 import typer
 
 from market.arrays import F64
-from replay.scoring.paired import Paired, compare, power
+from replay.scoring.paired import PairedDifference, compare, power
 from replay.scoring.statistics import difference
 from replay.scoring.student_t import power_of_t
 
@@ -82,7 +82,9 @@ def scores(world: World, repetitions: int, seed: int) -> tuple[F64, F64]:
     return sides[0], sides[1]
 
 
-def trials(world: World, repetitions: int, seed: int, effect_bp: float, on_done: Callable[[int], None]) -> list[Paired]:
+def trials(
+    world: World, repetitions: int, seed: int, effect_bp: float, on_done: Callable[[int], None]
+) -> list[PairedDifference]:
     """Every repetition's comparison; side a is better by `effect_bp`."""
     found = []
     minute = np.arange(world.minutes)
@@ -94,7 +96,7 @@ def trials(world: World, repetitions: int, seed: int, effect_bp: float, on_done:
     return found
 
 
-def rejected(found: list[Paired]) -> float:
+def rejected(found: list[PairedDifference]) -> float:
     """Of the comparisons that were tested, how many call the sides different."""
     tested = [t.p for t in found if t.p is not None]
     return float(np.mean([p < _SURE for p in tested])) if tested else float("nan")
@@ -151,7 +153,7 @@ def _by_the_hour(world: World, repetitions: int, seed: int, on_done: Callable[[i
     return wrong / repetitions
 
 
-def _size_line(world: World, found: list[Paired]) -> tuple[str, bool]:
+def _size_line(world: World, found: list[PairedDifference]) -> tuple[str, bool]:
     refused = sum(t.p is None for t in found) / len(found)
     size = rejected(found)
     worth = int(np.median([t.blocks for t in found]))
@@ -161,7 +163,7 @@ def _size_line(world: World, found: list[Paired]) -> tuple[str, bool]:
     return f"{world.name:<38}{size:>9.4f}{refused:>9.3f}{overall:>9.4f}{worth:>8}   {verdict}".rstrip(), met
 
 
-def _power_lines(world: World, equal: list[Paired], better: list[Paired]) -> tuple[list[str], bool]:
+def _power_lines(world: World, equal: list[PairedDifference], better: list[PairedDifference]) -> tuple[list[str], bool]:
     measured = rejected(better)
     stated = [power(1.0, t) for t in equal]
     seen = float(np.std([t.mean for t in equal if t.mean is not None]))

@@ -95,7 +95,7 @@ def learn(seed: int, hazard: Hazard) -> Samples:
     drive(
         batches(market, START_NS, _MINUTES),
         state,
-        lambda tick, now: walls.see(tick.boundary_ns, observer.find(now).static),
+        lambda tick, now: walls.add_tick(tick.boundary_ns, observer.find(now).static),
     )
     return walls.samples
 

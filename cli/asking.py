@@ -12,7 +12,7 @@ from market.timestamps import MINUTE_NS
 from replay.decisions import Ticks, ticks_between
 from replay.errors import NothingToReplay
 from replay.trials.asking import ModelSetup
-from replay.trials.changes import AS_IT_WAS, Changed
+from replay.trials.changes import NO_CHANGE, MarketChange
 from replay.trials.estimate import memory_note
 from runtime.analysis_config import analysis_config
 from runtime.settings.settings import Settings
@@ -24,7 +24,7 @@ YesOption = Annotated[bool, typer.Option("--yes", help="spend without confirmati
 WorkersOption = Annotated[int, typer.Option(min=1, max=64, help="processes that share the ticks")]
 
 
-def model_setup(source: LogSource, settings: Settings, out: Path, change: Changed = AS_IT_WAS) -> ModelSetup:
+def model_setup(source: LogSource, settings: Settings, out: Path, change: MarketChange = NO_CHANGE) -> ModelSetup:
     """
     The model setup that settings describe.
 

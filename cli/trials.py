@@ -36,16 +36,16 @@ from cli.options import (
 from eventlog.clock import WallClock
 from replay.decisions import Ticks
 from replay.errors import NothingToReplay
-from replay.plain_json import plain
+from replay.plain_json import to_json_value
 from replay.scoring.outcomes import HORIZONS_S
 from replay.scoring.rules import rules_of
-from replay.trials.ab import whole_minutes
+from replay.trials.ab import minute_ticks
 from replay.trials.asking import SpendPolicy, get_answers
-from replay.trials.changes import AS_IT_WAS, Changed
+from replay.trials.changes import NO_CHANGE, MarketChange
 from replay.trials.counterfactual import live_ticks
-from replay.trials.experiment import ExperimentConfig, experiment, experiment_lines
+from replay.trials.experiment import ExperimentConfig, experiment_lines, run_experiment
 from replay.trials.minute_scores import scores_of
-from replay.trials.probe import Decisions, changes, every, probe_lines, share_lines
+from replay.trials.probe import Decisions, market_changes, probe_lines, select_every_nth, share_lines
 from replay.trials.probe import probe as probed
 from runtime.analysis_config import analysis_config
 from runtime.analysts import MODEL
@@ -77,7 +77,7 @@ def ab(
     """Ask a model in two ways about the same recorded minutes, and compare every score pair by pair."""
     source = log_source(market, storage, redis, config)
     one, two = _sides(prompts, source.settings, config_a, config_b)
-    ticks = whole_minutes(ticks_of(source, start, to))
+    ticks = minute_ticks(ticks_of(source, start, to))
     if len(ticks) == 0:
         raise NothingToReplay("no tick of that stretch is on a whole minute, and minutes are what is paired")
     rules = rules_of(one.scoring, analysis_config(one, source.market.symbol).parameters)
@@ -86,9 +86,9 @@ def ab(
     _print_notes(notes)
     policy = spend_policy(yes, concurrency, 2)
     setups = (model_setup(source, one, out), model_setup(source, two, out))
-    result = experiment(*setups, ticks, experiment_config, policy, WallClock(), progress_bar("scoring"))
+    result = run_experiment(*setups, ticks, experiment_config, policy, WallClock(), progress_bar("scoring"))
     if as_json:
-        console.print_json(plain(result.as_json() | {"notes": notes}))
+        console.print_json(to_json_value(result.as_json() | {"notes": notes}))
         return
     for line in experiment_lines(result):
         console.show(line)
@@ -116,7 +116,7 @@ def probe(
     source = log_source(market, storage, redis, config)
     settings = source.settings or Settings()
     with source.events() as log:
-        candidates = every(ticks_of(source, start, to), every_n)
+        candidates = select_every_nth(ticks_of(source, start, to), every_n)
         ticks = live_ticks(log, candidates)
         views = model_setup(source, settings, out).views(log, ticks)
         first = next((v for v in views if v.reference_e8 is not None), None)
@@ -127,14 +127,16 @@ def probe(
         )
     notes = memory_notes(settings, ticks) if analyst == MODEL else []
     _print_notes(notes)
-    shifts = changes(first.reference_e8, first.tick_size_e8, _SHIFTS)
+    shifts = market_changes(first.reference_e8, first.tick_size_e8, _SHIFTS)
     policy = spend_policy(yes, concurrency, len(shifts) + 2)
     decide = partial(_decisions, source, settings, out, ticks, analyst, policy)
     rows = probed(decide, shifts, first.tick_size_e8, analyst == MODEL)
     for line in share_lines(rows):
         typer.echo(line, err=True)
     if as_json:
-        console.print_json(plain({"analyst": analyst, "changes": [row.as_json() for row in rows], "notes": notes}))
+        console.print_json(
+            to_json_value({"analyst": analyst, "changes": [row.as_json() for row in rows], "notes": notes})
+        )
         return
     for line in probe_lines(rows):
         console.show(line)
@@ -152,14 +154,14 @@ def _decisions(
     ticks: Ticks,
     analyst: str,
     policy: SpendPolicy,
-    change: Changed,
+    change: MarketChange,
     repeat: int,
 ) -> Decisions:
     setup = model_setup(source, settings, out, change)
-    parameters = setup.sight.parameters
+    parameters = setup.config.parameters
     if analyst == MODEL:
         answers = get_answers(setup, ticks, repeat + 1, policy, WallClock())
-        if change == AS_IT_WAS:
+        if change == NO_CHANGE:
             repeats = range(repeat, repeat + 1)
             answers.totals(repeats).share.expect_any(answers.complaint(repeats), _NOTHING_TO_FOLLOW)
         decider = answers.make_analyst(repeat, setup.questions)(parameters)

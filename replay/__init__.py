@@ -1,1 +1,1 @@
-"""Driving a log through the analysis, and finding out what the advice was worth."""
+"""Replaying a log through the analysis, and scoring the advice."""

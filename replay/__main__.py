@@ -1,4 +1,4 @@
-"""`python -m replay`: the commands of `cli.replay.app`, under the name they have always had."""
+"""`python -m replay`: the commands of `cli.replay.app`, under their earlier name."""
 
 import runpy
 

@@ -1,5 +1,5 @@
 """
-All decisions of a stretch of log, made by one process or by several, with the same result.
+The decisions of a stretch of log, computed by one process or by several, with the same result.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +25,15 @@ from runtime.warm_up import read_with_warm_up, state_of
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One tick's decision as bytes: what two runs compare."""
+    """
+    One tick's decision as bytes, which two runs compare.
+
+    Attributes:
+        seq: of the tick in the market log. boundary_ns: the end of its minute.
+        reference_e8: the price, None without one. sigma: relative to the price, None where it cannot be measured.
+        analysis_digest: of the view that was analysed. stance, zones: of the advice; zones is their number.
+        advice: rendered; None where none was given.
+    """
 
     seq: int
     boundary_ns: int
@@ -50,13 +58,20 @@ class Ticks:
 
 
 def ticks_between(log: Log, from_ns: int, to_ns: int) -> Ticks:
-    """The ticks with a boundary after one time up to another."""
+    """
+    The ticks of a log whose boundary lies in a stretch of time.
+
+    Args:
+        log: the market log.
+        from_ns: boundaries after this count.
+        to_ns: boundaries up to this, included, count.
+    """
     columns: list[tuple[I64, I64, I64]] = []
     for batch in log.read(kinds=[TICK], columns={TICK: ("boundary_ns", "recv_ns")}):
         rows = batch.rows.get(TICK)
         if rows is not None:
-            wanted = (rows["boundary_ns"] > from_ns) & (rows["boundary_ns"] <= to_ns)
-            columns.append((rows["seq"][wanted], rows["boundary_ns"][wanted], rows["recv_ns"][wanted]))
+            in_range = (rows["boundary_ns"] > from_ns) & (rows["boundary_ns"] <= to_ns)
+            columns.append((rows["seq"][in_range], rows["boundary_ns"][in_range], rows["recv_ns"][in_range]))
     empty = np.empty(0, np.int64)
     return Ticks(*(np.concatenate(c) if c else empty for c in (zip(*columns, strict=True) if columns else [[]] * 3)))
 
@@ -64,7 +79,7 @@ def ticks_between(log: Log, from_ns: int, to_ns: int) -> Ticks:
 def decide_all(
     open_log: OpenLog,
     ticks: Ticks,
-    sight: AnalysisConfig,
+    config: AnalysisConfig,
     workers: int,
     on_progress: Callable[[int], None],
     make_analyst: MakeAnalyst = RulesAnalyst,
@@ -74,30 +89,33 @@ def decide_all(
 
     Args:
         open_log: opens the log; called once in every worker process, so it must be picklable where workers > 1.
-        workers: how many processes share the ticks. Each starts a warm-up before its first tick, which is all the
-            past a state can depend on.
-        make_analyst: makes who decides, from the parameters; picklable like `open_log`.
+        ticks: the ticks to decide at, in seq order.
+        config: the symbol, windows and thresholds to decide with.
+        workers: number of processes that share the ticks. Each starts a warm-up before its first tick, which is all
+            the past a state can depend on.
+        on_progress: called with 1 for each decision.
+        make_analyst: makes the analyst that decides, from the thresholds; picklable like `open_log`.
     """
     if workers <= 1 or len(ticks) < 2 * workers:
         with open_log() as log:
-            yield from _stretch(log, ticks, sight, on_progress, make_analyst)
+            yield from _decide_stretch(log, ticks, config, on_progress, make_analyst)
         return
     parts = np.array_split(np.arange(len(ticks)), workers)
     stretches = [Ticks(ticks.seq[p], ticks.boundary_ns[p], ticks.recv_ns[p]) for p in parts]
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        futures = [pool.submit(_in_worker, open_log, stretch, sight, make_analyst) for stretch in stretches]
+        futures = [pool.submit(_in_worker, open_log, stretch, config, make_analyst) for stretch in stretches]
         for future in futures:
             for decision in future.result():
                 on_progress(1)
                 yield decision
 
 
-def decision_of(decided: TickDecision) -> Decision:
-    """A decision as bytes."""
-    view, advice = decided.view, decided.advice
+def decision_of(outcome: TickDecision) -> Decision:
+    """Turn a decision into bytes."""
+    view, advice = outcome.view, outcome.advice
     return Decision(
-        seq=decided.tick.seq,
-        boundary_ns=decided.tick.boundary_ns,
+        seq=outcome.tick.seq,
+        boundary_ns=outcome.tick.boundary_ns,
         reference_e8=view.reference_e8,
         sigma=view.sigma,
         analysis_digest=blake2b(view.render(), digest_size=16).hexdigest(),
@@ -107,25 +125,25 @@ def decision_of(decided: TickDecision) -> Decision:
     )
 
 
-def _in_worker(open_log: OpenLog, ticks: Ticks, sight: AnalysisConfig, make_analyst: MakeAnalyst) -> list[Decision]:
+def _in_worker(open_log: OpenLog, ticks: Ticks, config: AnalysisConfig, make_analyst: MakeAnalyst) -> list[Decision]:
     with open_log() as log:
-        return list(_stretch(log, ticks, sight, lambda _: None, make_analyst))
+        return list(_decide_stretch(log, ticks, config, lambda _: None, make_analyst))
 
 
-def _stretch(
-    log: Log, ticks: Ticks, sight: AnalysisConfig, on_progress: Callable[[int], None], make_analyst: MakeAnalyst
+def _decide_stretch(
+    log: Log, ticks: Ticks, config: AnalysisConfig, on_progress: Callable[[int], None], make_analyst: MakeAnalyst
 ) -> Sequence[Decision]:
     if len(ticks) == 0:
         return []
-    state = state_of(log, sight.windows)
-    decider = Decider(sight.symbol, state, make_analyst(sight.parameters), sight.parameters)
+    state = state_of(log, config.windows)
+    decider = Decider(config.symbol, state, make_analyst(config.parameters), config.parameters)
     first, last = int(ticks.seq[0]), int(ticks.seq[-1])
-    made: list[Decision] = []
+    decisions: list[Decision] = []
 
     def on_tick(tick: TickEntry, now: MarketState) -> None:
         if first <= tick.seq <= last:
-            made.append(decision_of(decider.decide(tick, now)))
+            decisions.append(decision_of(decider.decide(tick, now)))
             on_progress(1)
 
-    drive(read_with_warm_up(log, int(ticks.boundary_ns[0]), last, sight.windows), state, on_tick)
-    return made
+    drive(read_with_warm_up(log, int(ticks.boundary_ns[0]), last, config.windows), state, on_tick)
+    return decisions

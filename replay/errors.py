@@ -1,15 +1,15 @@
 """
-What can keep a replay from running.
+The errors of a replay.
 
 ReplayError
-├── NothingToReplay   no tick in the range that was asked for
+├── NothingToReplay   no tick in the requested range
 ├── MissingAnswer     a model's answer that would be replayed is not on record
 ├── BadAnswers        a file of answers that cannot be used
-├── AskingStopped     a model cannot be asked on
+├── AskingStopped     a model cannot be asked any further
 ├── NothingDecided    a model decided at no tick, so that no figure is its own
 ├── OtherFit          analysed with fitted coefficients that are not at hand
 ├── BadRun            a folder that is no run, or two runs that cannot be compared
-└── BadLedger         a ledger of variants that cannot be read, or that another process holds
+└── BadLedger         a ledger of variants that cannot be read, or that another process has locked
 """
 
 from typing import Any
@@ -18,11 +18,11 @@ from market.errors import KnownError
 
 
 class ReplayError(KnownError):
-    """Base; the message is one line and names the mend."""
+    """Base; the message is one line and says what to do next."""
 
 
 class NothingToReplay(ReplayError):
-    """No tick in the range that was asked for."""
+    """No tick in the requested range."""
 
 
 class MissingAnswer(ReplayError):
@@ -34,15 +34,15 @@ class BadAnswers(ReplayError):
 
 
 class AskingStopped(ReplayError):
-    """A model cannot be asked on; what it answered so far is stored."""
+    """A model cannot be asked any further; what it answered so far is stored."""
 
 
 class NothingDecided(ReplayError):
     """
-    A model decided at no tick of a stretch, so that no figure is its own; a run's folder is written all the same.
+    A model decided at no tick of a stretch, so that no figure is its own; a run's folder is written nevertheless.
 
     Attributes:
-        result: of a run, what it came to (`replay.runs.run.Result`); None where nothing was run.
+        result: the `replay.runs.run.Result` of the run; None where nothing was run.
     """
 
     def __init__(self, message: str, result: Any = None) -> None:
@@ -59,4 +59,4 @@ class BadRun(ReplayError):
 
 
 class BadLedger(ReplayError):
-    """A ledger of variants that cannot be read, or that another process holds."""
+    """A ledger of variants that cannot be read, or that another process has locked."""

@@ -7,16 +7,19 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def plain(value: Any) -> Any:
+def to_json_value(value: Any) -> Any:
     """
-    The same value of dicts, lists, tuples, texts and numbers, fit for JSON by its standard (RFC 8259).
+    Convert a value of dicts, lists, tuples, texts and numbers to one that JSON can hold (RFC 8259).
 
-    NaN and the infinities, which it has no words for, become None; numpy's numbers become Python's.
+    NaN and the infinities become None, numpy's numbers become Python's, keys become text.
+
+    >>> to_json_value({1: (0.5, float("nan"))})
+    {'1': [0.5, None]}
     """
     if isinstance(value, Mapping):
-        return {str(key): plain(inside) for key, inside in value.items()}
+        return {str(key): to_json_value(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(inside) for inside in value]
+        return [to_json_value(item) for item in value]
     if hasattr(value, "item") and not isinstance(value, str | bytes):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -27,7 +27,7 @@ from market.instrument import Market
 from market.timestamps import MINUTE_NS, SECOND_NS
 from projections.book.snapshot_window import Snapshot
 from projections.state import TickEntry, Windows
-from replay.scoring.episodes import Published
+from replay.scoring.episodes import Publication
 from replay.scoring.price_path import PricePath
 from runtime.analysis_config import AnalysisConfig
 
@@ -265,9 +265,9 @@ def an_advice(*zones: Zone, **changed: Any) -> Advice:
     return Advice(**fields | changed)
 
 
-def published(*zones: Zone, minute: float = 0, seq: int = 0, **changed: Any) -> Published:
+def published(*zones: Zone, minute: float = 0, seq: int = 0, **changed: Any) -> Publication:
     """Advice that was out some minutes after T0."""
-    return Published(an_advice(*zones, **changed), T0 + round(minute * MINUTE_NS), seq)
+    return Publication(an_advice(*zones, **changed), T0 + round(minute * MINUTE_NS), seq)
 
 
 def a_path(
@@ -279,9 +279,9 @@ def a_path(
     made = trade_columns(recv, [e8(p) for p in prices], **columns)
     numbers = np.arange(1, len(prices) + 1) if seq is None else np.asarray(seq, np.int64)
     if len(prices) == 0:
-        return PricePath.of([])
+        return PricePath.from_batches([])
     rows = table(AGG_TRADE, {"seq": numbers, **made})
-    return PricePath.of([Batch.from_tables(int(numbers.min()), int(numbers.max()), {AGG_TRADE: rows})])
+    return PricePath.from_batches([Batch.from_tables(int(numbers.min()), int(numbers.max()), {AGG_TRADE: rows})])
 
 
 # A whole market by chance

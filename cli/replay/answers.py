@@ -17,9 +17,9 @@ from eventlog.facts.model import MODEL_CALL
 from replay.decisions import Ticks, ticks_between
 from replay.runs.run import RecordedModel, Request
 from replay.scoring.rules import rules_of
-from replay.trials.answer import complaint_of, tape_digest
-from replay.trials.asking import Collected, SpendPolicy, get_answers
-from replay.verify.verify import settings_of, sight_of_session
+from replay.trials.answer import cassette_digest, most_common_complaint
+from replay.trials.asking import CollectedAnswers, SpendPolicy, get_answers
+from replay.verify.verify import config_of_session, settings_of
 from runtime.analysts import MODEL, Questions, make_recorded_analyst
 from runtime.model_config import prompts_of, questions_of
 from runtime.open_log import OpenLog
@@ -64,12 +64,14 @@ def requests_of(
     notes = memory_notes(settings, ticks)
     questions = questions_of(settings.analyzer.deepseek)
     return [
-        replace(request, analyst=MODEL, answered=_model_of_answers(answers, n, questions, notes))
+        replace(request, analyst=MODEL, recorded_model=_model_of_answers(answers, n, questions, notes))
         for n in range(repeats)
     ]
 
 
-def _model_of_answers(answers: Collected, repeat: int, questions: Questions, notes: Sequence[str]) -> RecordedModel:
+def _model_of_answers(
+    answers: CollectedAnswers, repeat: int, questions: Questions, notes: Sequence[str]
+) -> RecordedModel:
     return RecordedModel(
         make_analyst=answers.make_analyst(repeat, questions),
         inputs=answers.inputs(repeat),
@@ -90,14 +92,14 @@ def _request_from_record(request: Request, source: LogSource, ticks: Ticks) -> R
                 rows = batch.rows[ANALYZER_SESSION]
                 session = rows.columns.table.slice(rows.stop - 1, 1).to_pylist()[0]
     if settings is None and session is not None:
-        settings, analysis = settings_of(session), sight_of_session(session, source.market.symbol, None)
-        request = replace(request, sight=analysis, rules=rules_of(Settings().scoring, analysis.parameters))
+        settings, analysis = settings_of(session), config_of_session(session, source.market.symbol, None)
+        request = replace(request, config=analysis, rules=rules_of(Settings().scoring, analysis.parameters))
     questions = questions_of((settings or Settings()).analyzer.deepseek)
     read_cassette = partial(_read_cassette, source.decisions)
     inputs = {
         "prompts": prompts_of(questions).digest,
         "asking": asdict(questions.options),
-        "tape": tape_digest(read_cassette(), ticks.seq.tolist()),
+        "tape": cassette_digest(read_cassette(), ticks.seq.tolist()),
     }
     recorded_model = RecordedModel(
         partial(make_recorded_analyst, read_cassette, questions),
@@ -105,7 +107,7 @@ def _request_from_record(request: Request, source: LogSource, ticks: Ticks) -> R
         True,
         complaint=_complaint(source.decisions, ticks),
     )
-    return replace(request, analyst=RECORDED, answered=recorded_model)
+    return replace(request, analyst=RECORDED, recorded_model=recorded_model)
 
 
 def _complaint(open_decisions: OpenLog, ticks: Ticks) -> str:
@@ -118,7 +120,7 @@ def _complaint(open_decisions: OpenLog, ticks: Ticks) -> str:
             if rows is not None:
                 calls = rows.table().to_pylist()
                 details += [c["detail"] for c in calls if c["verdict"] != "ok" and c["market_seq"] in seqs]
-    return complaint_of(details)
+    return most_common_complaint(details)
 
 
 def _read_cassette(open_decisions: OpenLog) -> Cassette:

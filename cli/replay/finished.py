@@ -12,7 +12,7 @@ from cli import console
 from cli.options import ConfigOption, JsonOption, RedisOption, StorageOption, log_source
 from eventlog.disk.files import write_atomic
 from replay.errors import BadRun
-from replay.plain_json import plain
+from replay.plain_json import to_json_value
 from replay.runs import finished_runs
 from replay.runs.log_digest import log_digest
 from replay.runs.report import render
@@ -29,13 +29,13 @@ def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Two runs side by side: inputs that differ, recommendations that agree, every figure."""
-    with finished_runs.of_replay_run(a, b):
+    with finished_runs.refuse_foreign_runs(a, b):
         _compare(finished_runs.compare(finished_runs.load(a), finished_runs.load(b)), as_json)
 
 
 def _compare(comparison: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
-        console.print_json(plain(comparison))
+        console.print_json(to_json_value(comparison))
         return
     for name, (one, two) in comparison["inputs"].items():
         console.show(f"{name}: {one} | {two}")
@@ -63,7 +63,7 @@ def report(
 ) -> None:
     """Draw a run's report again from its tables and the log it was made from."""
     run = finished_runs.load(folder)
-    with finished_runs.of_replay_run(folder):
+    with finished_runs.refuse_foreign_runs(folder):
         inputs = run.manifest["inputs"]
         first, last = inputs["seq"]
         source = log_source(inputs["market"], storage, redis, config)
@@ -73,7 +73,7 @@ def report(
                     f"{folder} was not made of what {source.storage} holds of {log.name.market} now; name the storage "
                     "it was made of, or run the replay again"
                 )
-            path = PricePath.of(log.read(first - 1, last, list(READS), READS))
+            path = PricePath.from_batches(log.read(first - 1, last, list(READS), READS))
         text = render(run.manifest, {name: run.table(name) for name in _TABLES}, path)
     target = _write_report(text, folder, out)
     if as_json:
@@ -107,9 +107,10 @@ def print_run(result: Result) -> None:
     for note in manifest["notes"]:
         console.show(f"note: {note}")
     _print_scores(result.scores)
-    if result.again is not None:
+    if result.differing_files is not None:
         console.show(
-            "this run existed: " + (f"DIFFERENT in {', '.join(result.again)}" if result.again else "identical again")
+            "this run existed: "
+            + (f"DIFFERENT in {', '.join(result.differing_files)}" if result.differing_files else "identical again")
         )
     console.show(f"report: {result.report}")
 
@@ -124,10 +125,10 @@ def run_to_json(result: Result, failure: str | None = None) -> dict[str, Any]:
     fields = result.manifest | {
         "folder": str(result.folder),
         "report": str(result.report),
-        "different": result.again,
+        "different": result.differing_files,
         "scores": result.scores,
     }
-    return plain(fields if failure is None else fields | {"nothing_decided": failure})
+    return to_json_value(fields if failure is None else fields | {"nothing_decided": failure})
 
 
 def _print_scores(rows: Sequence[Mapping[str, Any]]) -> None:

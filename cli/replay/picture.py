@@ -22,10 +22,10 @@ from cli.options import (
 )
 from market.timestamps import iso
 from replay.pictures.picture import draw
-from replay.pictures.scene import scene_at, tick_at
-from replay.plain_json import plain
-from replay.verify.origin import Origin, origin_at
-from replay.verify.verify import sight_of_session
+from replay.pictures.scene import build_scene, find_tick
+from replay.plain_json import to_json_value
+from replay.verify.origin import Origin, find_origin
+from replay.verify.verify import config_of_session
 from runtime.analysis_config import AnalysisConfig, analysis_config
 from runtime.settings.settings import Settings
 
@@ -47,18 +47,18 @@ def picture(
         raise console.Failure(f"{out} must end in .png or .svg")
     source, until = log_source(market, storage, redis, config), time_of(moment, ALL_NS[1])
     with source.events() as log:
-        seq, _ = tick_at(log, until)
+        seq, _ = find_tick(log, until)
         origin = None
         if source.has_decisions:
             with source.decisions() as decisions:
-                origin = origin_at(decisions, seq)
-        scene = scene_at(log, until, _analysis_config_for(source, origin), origin)
+                origin = find_origin(decisions, seq)
+        scene = build_scene(log, until, _analysis_config_for(source, origin), origin)
     with console.writing(out):
         draw(scene, out)
     if as_json:
         zones = None if scene.advice is None else json.loads(scene.advice.render())["zones"]
         fields = {"picture": str(out), "as_of": iso(scene.as_of_ns), "as_of_seq": seq, "origin": scene.origin}
-        console.print_json(plain(fields | {"zones": zones}))
+        console.print_json(to_json_value(fields | {"zones": zones}))
     else:
         typer.echo(f"note: {scene.origin}", err=True)
         console.show(out)
@@ -67,5 +67,5 @@ def picture(
 def _analysis_config_for(source: LogSource, origin: Origin | None) -> AnalysisConfig:
     """The configuration of a tick's analysis: of the settings file, else of the live session, else the defaults."""
     if source.settings is None and origin is not None and origin.session is not None:
-        return sight_of_session(origin.session, source.market.symbol, None)
+        return config_of_session(origin.session, source.market.symbol, None)
     return analysis_config(source.settings or Settings(), source.market.symbol)

@@ -85,7 +85,7 @@ def _print_results(results: Sequence[Result], failures: Sequence[NothingDecided 
                 print_run(result)
     if errors:
         raise ExceptionGroup("the model decided nothing", errors)
-    if any(result.again for result in results):
+    if any(result.differing_files for result in results):
         raise typer.Exit(1)
 
 

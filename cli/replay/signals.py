@@ -28,13 +28,13 @@ from cli.options import (
 from market.instrument import Market
 from replay.decisions import ticks_between
 from replay.errors import NothingToReplay
-from replay.plain_json import plain
+from replay.plain_json import to_json_value
 from replay.scoring.quiet import quiet_notes
 from replay.scoring.rules import rules_of
-from replay.signals.fitting import TrainingSet, fitted, learn
-from replay.signals.signal_record import flow_r2, gather
-from replay.signals.signal_scores import path_after, random_levels, score_signals
-from replay.signals.signal_table import against_targets, signal_lines
+from replay.signals.fitting import TrainingSet, build_training_set, fit_models
+from replay.signals.signal_record import flow_r2, record_signals
+from replay.signals.signal_scores import load_price_path, score_random_levels, score_signals
+from replay.signals.signal_table import compare_with_targets, signal_lines
 from runtime.analysis_config import analysis_config
 from runtime.open_log import open_log
 from runtime.settings.settings import Settings, load
@@ -59,19 +59,19 @@ def signals(
         if len(ticks) == 0:
             raise NothingToReplay(f"{log.name} holds no tick in that stretch")
         with console.progress("looking", len(ticks)) as advance:
-            samples = gather(log, ticks, analysis, rules.publish_delay_ms * 1_000_000, advance)
-        path = path_after(log, ticks)
+            samples = record_signals(log, ticks, analysis, rules.publish_delay_ms * 1_000_000, advance)
+        path = load_price_path(log, ticks)
     scores, chance_rates, r2 = (
         score_signals(path, samples, rules),
-        random_levels(path, samples, rules),
+        score_random_levels(path, samples, rules),
         flow_r2(samples),
     )
     notes = quiet_notes(path, ticks.boundary_ns[1:])  # the path begins with the first tick
     if as_json:
-        figures = [asdict(score) | {"targets": against_targets(score)} for score in scores]
+        figures = [asdict(score) | {"targets": compare_with_targets(score)} for score in scores]
         rate_rows = [asdict(rate) for rate in chance_rates]
         fields = {"notes": notes, "scores": figures, "random_levels": rate_rows, "book_flow": r2}
-        console.print_json(plain(fields))
+        console.print_json(to_json_value(fields))
     else:
         for note in notes:
             console.show(f"note: {note}")
@@ -88,10 +88,10 @@ def fit(
     """Fit the probability that a wall is pulled and that a touched zone holds, on whole logs, offline."""
     settings = load(config) if config else Settings()
     sources = [_log_of(text) for text in logs]
-    models = fitted(_learn_from(settings, sources, None))
+    models = fit_models(_learn_from(settings, sources, None))
     pull = models["pull"]
     if isinstance(pull, Logistic):  # a zone's score, which its confidence depends on, depends on it
-        models["confidence"] = fitted(_learn_from(settings, sources, pull))["confidence"]
+        models["confidence"] = fit_models(_learn_from(settings, sources, pull))["confidence"]
     if not as_json:
         for name, model in models.items():
             console.show(f"{name}: {model if isinstance(model, str) else f'{model.samples:,} outcomes of {model.fit}'}")
@@ -101,7 +101,7 @@ def fit(
             out.write_bytes(msgspec.json.format(msgspec.json.encode(usable), indent=2) + b"\n")
     if as_json:
         fields = {name: {"reason": m} if isinstance(m, str) else asdict(m) for name, m in models.items()}
-        console.print_json(plain({"fitted": fields, "file": str(out) if usable else None}))
+        console.print_json(to_json_value({"fitted": fields, "file": str(out) if usable else None}))
     elif usable:
         console.show(out)
     if not usable:
@@ -123,5 +123,7 @@ def _learn_from(settings: Settings, sources: Sequence[tuple[Market, Path]], pull
         if pull is not None:
             analysis = replace(analysis, parameters=replace(analysis.parameters, pull=pull))
         with open_log(folder, market) as log, console.progress(f"learning from {market}", None) as advance:
-            training_sets.append(learn(log, analysis, rules_of(settings.scoring, analysis.parameters), advance))
+            training_sets.append(
+                build_training_set(log, analysis, rules_of(settings.scoring, analysis.parameters), advance)
+            )
     return training_sets

@@ -9,7 +9,7 @@ import typer
 
 from cli import console
 from cli.options import ALL_NS, ConfigOption, JsonOption, MarketOption, RedisOption, StorageOption, log_source, time_of
-from replay.plain_json import plain
+from replay.plain_json import to_json_value
 from replay.verify.tool_check import ToolVerdict, check_tools
 from replay.verify.transcripts import transcript_at
 from replay.verify.verify import Verdict, verify_log
@@ -41,7 +41,7 @@ def verify(
         check = check_tools if tools else verify_log
         verdict = check(log, decisions, source.market.symbol, advance, fitted_file)
     if as_json:
-        console.print_json(plain(verdict.as_json()))
+        console.print_json(to_json_value(verdict.as_json()))
     elif isinstance(verdict, ToolVerdict):
         _print_tools(verdict)
     else:

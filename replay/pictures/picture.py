@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-_ROWS = 260
-_PROFILE_ROWS = 120
-_MIN_TICKS = 3
-_MARGIN = 0.12
-_FARTHEST_BP = 90.0
+_ROWS = 260  # of the book's heat map, at most
+_PROFILE_ROWS = 120  # of the volume profile, at most
+_MIN_TICKS = 3  # of margin above and below, at least
+_MARGIN = 0.12  # above and below, as a share of the price range
+_FARTHEST_BP = 90.0  # walls farther from the price do not widen the price range
 _LABEL_ROOM = 0.035  # of the price axis, a two-line label
 _WALL_LABEL_ROOM = 0.016
 _PRICE = "#111111"
@@ -39,12 +39,14 @@ _ENDING = {"filled": "v", "breached": "X", "moved": ">", "pulled": "x"}
 @dataclass(frozen=True, slots=True)
 class Scene:
     """
-    Everything a picture shows.
+    The content of a picture of one tick.
 
     Attributes:
-        snapshots: the window of books, oldest first. trades: of the same hour.
-        profile: k level prices, rising, and what was traded at each, over `profile_minutes`.
-        quantity_unit: how many counts make one base coin. tick_size_e8: the step of prices.
+        as_of_ns: the tick's boundary. reference_e8: the price then, 1e-8 quote; None without one.
+        snapshots: the window of books, oldest first. trades: of the same hour, at least.
+        profile: k level prices, rising, and the quantity traded at each, over `profile_minutes`.
+        static: the walls of the book, standing and ended.
+        quantity_unit: counts in one base coin. tick_size_e8: the step of prices, 1e-8 quote.
         advice: None where none was given. origin: who gave it, or why there is none; a sentence.
     """
 
@@ -72,7 +74,8 @@ def draw(scene: Scene, file: Path) -> None:
     Write the picture; the file's suffix says which format, the same scene gives the same bytes.
 
     Raises:
-        OSError: the file cannot be written. ValueError: a suffix that is no picture format known here.
+        OSError: the file cannot be written.
+        ValueError: the suffix is neither .png nor .svg.
     """
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -99,7 +102,7 @@ def draw(scene: Scene, file: Path) -> None:
 
 
 def _span(scene: Scene) -> tuple[float, float]:
-    """The prices shown: where trade and advice are, walls nearby, and a margin; 0 to 0 where no price is known."""
+    """The price range of the picture: trades, advice, walls nearby, and a margin; 0 to 0 without a price."""
     centre = scene.reference_e8 or (scene.snapshots[-1].mid_e8 if scene.snapshots else None)
     if centre is None:
         return 0.0, 0.0
@@ -115,18 +118,18 @@ def _span(scene: Scene) -> tuple[float, float]:
     return max(0.0, low - margin) / ONE_E8, (high + margin) / ONE_E8
 
 
-def _rows(scene: Scene, low: float, high: float, most: int) -> F64:
-    """Edges of rows over the prices shown, each as high as a tick at least: nothing lies between two ticks."""
+def _rows(scene: Scene, low: float, high: float, max_rows: int) -> F64:
+    """Edges of rows over the price range, each at least a tick high: nothing lies between two ticks."""
     tick = scene.tick_size_e8 / ONE_E8
-    if (high - low) / most >= tick:
-        return np.linspace(low, high, most + 1)
+    if (high - low) / max_rows >= tick:
+        return np.linspace(low, high, max_rows + 1)
     first, last = floor(low / tick), ceil(high / tick)
     return (np.arange(first, last + 2) - 0.5) * tick
 
 
 def _standing(scene: Scene) -> list[StandingWall]:
     sides = scene.static.sides or {}
-    return [wall for seen in sides.values() for wall in seen.walls]
+    return [wall for side in sides.values() for wall in side.walls]
 
 
 def _hour(scene: Scene) -> Trades:
@@ -148,11 +151,11 @@ def _heat(axes: "Axes", scene: Scene, low: float, high: float) -> None:
             prices = np.concatenate((book.bid_price_e8, book.ask_price_e8)) / ONE_E8
             sizes = np.concatenate((book.bid_quantity_e8, book.ask_quantity_e8)) / scene.quantity_unit
             grid[:, column] = np.histogram(prices, edges, weights=sizes)[0]
-    shown = np.log10(np.where(grid > 0, grid, np.nan))
-    if np.isfinite(shown).any():
-        least, most = np.nanpercentile(shown, [20, 99.7]).tolist()
-        axes.imshow(shown, origin="lower", aspect="auto", extent=(-60, 0, edges[0], edges[-1]), cmap="Blues",
-                    vmin=least, vmax=max(most, least + 0.1), interpolation="nearest")  # fmt: skip
+    log_size = np.log10(np.where(grid > 0, grid, np.nan))
+    if np.isfinite(log_size).any():
+        low_size, high_size = np.nanpercentile(log_size, [20, 99.7]).tolist()
+        axes.imshow(log_size, origin="lower", aspect="auto", extent=(-60, 0, edges[0], edges[-1]), cmap="Blues",
+                    vmin=low_size, vmax=max(high_size, low_size + 0.1), interpolation="nearest")  # fmt: skip
     else:
         axes.text(0.01, 0.01, "no book on record", ha="left", va="bottom", color="#666666", transform=axes.transAxes)
 
@@ -169,14 +172,14 @@ def _prices(axes: "Axes", scene: Scene) -> None:
 
 
 def _walls(axes: "Axes", scene: Scene, low: float, high: float) -> None:
-    labelled: set[str] = set()
+    labels: set[str] = set()
     for standing in _standing(scene):
         wall, state = standing.wall, standing.life.state
         price = wall.heavy_price_e8 / ONE_E8
         name = f"wall, {state}"
         axes.plot([-min(60, wall.age_min), 0], [price, price], color=_LIFE[state], lw=min(6.0, 1 + 30 * wall.bin.share),
-                  alpha=0.85, solid_capstyle="butt", label=None if name in labelled else name)  # fmt: skip
-        labelled.add(name)
+                  alpha=0.85, solid_capstyle="butt", label=None if name in labels else name)  # fmt: skip
+        labels.add(name)
     last = -np.inf
     for standing in sorted(_standing(scene), key=lambda w: w.wall.heavy_price_e8):
         last = max(standing.wall.heavy_price_e8 / ONE_E8, last + (high - low) * _WALL_LABEL_ROOM)
@@ -184,11 +187,11 @@ def _walls(axes: "Axes", scene: Scene, low: float, high: float) -> None:
         start = -min(58, max(4, standing.wall.age_min))
         axes.annotate(text, (start, last), fontsize=7, color=_LIFE[standing.life.state], va="center", ha="right",
                       clip_on=True)  # fmt: skip
-    for ended in scene.static.ended:
-        name = f"wall {ended.ending}"
-        axes.plot(_minutes(scene, ended.minute_ns), ended.price_e8 / ONE_E8, _ENDING[ended.ending], color="#555555",
-                  ms=5, alpha=0.7, label=None if name in labelled else name, ls="none")  # fmt: skip
-        labelled.add(name)
+    for end in scene.static.ended:
+        name = f"wall {end.ending}"
+        axes.plot(_minutes(scene, end.minute_ns), end.price_e8 / ONE_E8, _ENDING[end.ending], color="#555555",
+                  ms=5, alpha=0.7, label=None if name in labels else name, ls="none")  # fmt: skip
+        labels.add(name)
 
 
 def _profile(axes: "Axes", scene: Scene, low: float, high: float) -> None:
@@ -213,21 +216,21 @@ def _zones(axes: "Axes", scene: Scene) -> None:
 
 
 def _orders(axes: "Axes", scene: Scene) -> None:
-    """The ladders, at the right edge where now is."""
+    """The ladders, at the right edge, which is the tick's time."""
     for zone in scene.advice.zones if scene.advice else ():
         for rung in zone.ladder:
             axes.plot([-1.5, 0], [rung.price_e8 / ONE_E8] * 2, color=_COLOUR[zone.side], lw=1.2)
 
 
 def _zone_labels(axes: "Axes", scene: Scene, low: float, high: float) -> None:
-    """One label a zone, moved apart where zones lie close."""
+    """One label for each zone, moved apart where zones lie close."""
     zones = sorted(scene.advice.zones if scene.advice else (), key=lambda z: z.low_e8)
-    room, last = (high - low) * _LABEL_ROOM, -np.inf
+    min_gap, last = (high - low) * _LABEL_ROOM, -np.inf
     for zone in zones:
         middle = (zone.low_e8 + zone.high_e8) / 2 / ONE_E8
-        last = max(middle, last + room)
-        by = " (fallback)" if scene.is_fallback else ""
-        text = f"{zone.side} {zone.weight:.0%} · p {zone.confidence:.2f}{by}\n{'+'.join(zone.basis)}"
+        last = max(middle, last + min_gap)
+        suffix = " (fallback)" if scene.is_fallback else ""
+        text = f"{zone.side} {zone.weight:.0%} · p {zone.confidence:.2f}{suffix}\n{'+'.join(zone.basis)}"
         axes.annotate(text, (0.99, last), fontsize=7, xycoords=("axes fraction", "data"), ha="right", va="center",
                       color=_COLOUR[zone.side], bbox=_LABEL_BOX)  # fmt: skip
 
@@ -251,15 +254,16 @@ def _frame(book: "Axes", side: "Axes", scene: Scene, low: float, high: float) ->
 
 
 def _price(value: float, _: float) -> str:
-    """A label of the price axis: as many of 8 decimals as it needs."""
+    """A label of the price axis, with as many of 8 decimals as it needs."""
     return format_e8(round(value * ONE_E8))
 
 
 def short_amount(coins: float) -> str:
     """
-    An amount as short as labels that stand side by side must be: 0.25, 300, 40 k, 1.5 M.
+    Format an amount for labels that stand side by side; above B (10^9) come T and Q (10^15).
 
-    Behind B (10^9) come T and Q (10^15).
+    >>> [short_amount(coins) for coins in (0.25, 300, 40_000, 1.5e6)]
+    ['0.25', '300', '40 k', '1.5 M']
     """
     for unit, letter in ((1e15, "Q"), (1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
         if coins >= unit:

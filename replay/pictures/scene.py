@@ -1,5 +1,5 @@
 """
-What a picture of a tick shows, from the log up to that tick.
+The content of a tick's picture, from the log up to that tick.
 """
 
 import numpy as np
@@ -23,7 +23,7 @@ _PROFILE_MINUTES = 1440
 _BY_RULES = "no decision log: what the rules advise"
 
 
-def tick_at(log: Log, at_ns: int) -> tuple[int, int]:
+def find_tick(log: Log, at_ns: int) -> tuple[int, int]:
     """
     The seq and the boundary of the last tick at or before a time.
 
@@ -36,46 +36,49 @@ def tick_at(log: Log, at_ns: int) -> tuple[int, int]:
     return int(ticks.seq[-1]), int(ticks.boundary_ns[-1])
 
 
-def scene_at(log: Log, at_ns: int, sight: AnalysisConfig, origin: Origin | None = None) -> Scene:
+def build_scene(log: Log, at_ns: int, config: AnalysisConfig, origin: Origin | None = None) -> Scene:
     """
-    The last tick at or before a time, with everything known at it and nothing after.
+    Build the scene of the last tick at or before a time, from the log up to that tick and nothing after.
 
     Args:
+        log: the market log.
+        at_ns: the time.
+        config: the symbol, windows and thresholds to analyse with.
         origin: what the decision log says of that tick; None where there is no such log: the rules decide then.
 
     Raises:
         NothingToReplay: the log holds no tick so early.
     """
-    seq, boundary = tick_at(log, at_ns)
-    state = state_of(log, sight.windows)
+    seq, boundary = find_tick(log, at_ns)
+    state = state_of(log, config.windows)
     scenes: list[Scene] = []
 
     def on_tick(tick: TickEntry, now: MarketState) -> None:
         if tick.seq == seq:
-            scenes.append(_scene(tick, now, sight, origin))
+            scenes.append(_scene(tick, now, config, origin))
 
-    drive(read_with_warm_up(log, boundary, seq, sight.windows), state, on_tick)
+    drive(read_with_warm_up(log, boundary, seq, config.windows), state, on_tick)
     return scenes[0]
 
 
-def _scene(tick: TickEntry, state: MarketState, sight: AnalysisConfig, origin: Origin | None) -> Scene:
+def _scene(tick: TickEntry, state: MarketState, config: AnalysisConfig, origin: Origin | None) -> Scene:
     if origin is None:
-        rules = Decider(sight.symbol, state, RulesAnalyst(sight.parameters), sight.parameters)
+        rules = Decider(config.symbol, state, RulesAnalyst(config.parameters), config.parameters)
         origin = Origin(rules.decide(tick, state).advice, _BY_RULES, None)
-    found = Observer(sight.symbol, state, sight.parameters).find(state)
+    findings = Observer(config.symbol, state, config.parameters).find(state)
     minutes = min(_PROFILE_MINUTES, state.windows.bucket_minutes)
     profile = IncrementalProfile(state.buckets, minutes)
     profile.refresh()
     level, buy, sell, _ = profile.levels()
     return Scene(
-        symbol=sight.symbol,
+        symbol=config.symbol,
         as_of_ns=tick.boundary_ns,
-        reference_e8=found.reference_e8,
+        reference_e8=findings.reference_e8,
         snapshots=state.snapshots.snapshots(),
         trades=state.trades.columns(),
         profile=(np.array(level), np.array(buy + sell)),
         profile_minutes=minutes,
-        static=found.static,
+        static=findings.static,
         quantity_unit=10**state.quantity_decimals,
         tick_size_e8=state.grid_e8(),
         advice=origin.advice,

@@ -1,5 +1,5 @@
 """
-Scores of a model's run, whose ticks two decided: the model's by themselves, and those of the rules in its place.
+Scores of a model's run, separately for the ticks that the model decided and for those where the rules stood in for it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -7,73 +7,81 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from replay.scoring.episodes import Published
+from replay.scoring.episodes import Publication
 from replay.scoring.placebo import PlaceboPool
 from replay.scoring.price_path import PricePath
-from replay.scoring.scoring import Rules, Scored, score
+from replay.scoring.scoring import Rules, ScoreTables, score
 
 FALLBACK = " (fallback)"
-"""What the name of a figure ends with where the rules decided in a model's place."""
+"""The suffix of a figure's name where the rules decided in a model's place."""
 
 DECIDED_BY = "decided_by"
 """The column of a model's episodes that says whose they are: `model` or `fallback`."""
 
 
-def score_apart(published: Sequence[Published], moments: PlaceboPool, path: PricePath, rules: Rules) -> Scored:
+def score_by_decider(
+    publications: Sequence[Publication], pool: PlaceboPool, path: PricePath, rules: Rules
+) -> ScoreTables:
     """
-    A model's recommendations scored as `score` does, and by themselves those of the rules that stood in for it.
+    Score a model's recommendations as `score` does, and separately those of the rules that stood in for it.
 
-    An episode is of one of both: it goes on over ticks at which the other decided. Figures of a side without any
-    recommendation are left out.
+    An episode belongs to one of the two: it goes on over ticks at which the other decided. Figures of the model or of
+    the rules are left out where they gave no recommendation.
+
+    Args:
+        publications: recommendations with zones or without, in order of publication.
+        pool: every tick at which distance could be measured, for placebos.
+        path: the trades, from before the first recommendation on.
+        rules: delays, fee, distances and seed.
     """
-    model = [each for each in published if each.advice.fallback is None]
-    rest = [each for each in published if each.advice.fallback is not None]
+    model = [p for p in publications if p.advice.fallback is None]
+    rest = [p for p in publications if p.advice.fallback is not None]
     parts = []
     if model:
-        parts.append(_named(score(model, moments, path, rules), "model", ""))
+        parts.append(_label_tables(score(model, pool, path, rules), "model", ""))
     if rest or not model:
-        parts.append(_named(score(rest, moments, path, rules), "fallback", FALLBACK))
-    return _joined(parts)
+        parts.append(_label_tables(score(rest, pool, path, rules), "fallback", FALLBACK))
+    return _concatenate(parts)
 
 
-def _named(scored: Scored, by: str, suffix: str) -> Scored:
-    column = pa.array([by] * scored.episodes.num_rows, pa.string())
-    metric = pa.array([f"{name}{suffix}" for name in scored.scores.column("metric").to_pylist()], pa.string())
-    at = scored.scores.schema.get_field_index("metric")
-    return Scored(
-        scored.episodes.append_column(DECIDED_BY, column),
-        scored.orders,
-        scored.fills,
-        scored.scores.set_column(at, "metric", metric),
+def _label_tables(tables: ScoreTables, decider: str, suffix: str) -> ScoreTables:
+    column = pa.array([decider] * tables.episodes.num_rows, pa.string())
+    metric = pa.array([f"{name}{suffix}" for name in tables.scores.column("metric").to_pylist()], pa.string())
+    index = tables.scores.schema.get_field_index("metric")
+    return ScoreTables(
+        tables.episodes.append_column(DECIDED_BY, column),
+        tables.orders,
+        tables.fills,
+        tables.scores.set_column(index, "metric", metric),
     )
 
 
-def _joined(parts: Sequence[Scored]) -> Scored:
-    """Tables one after the other, their numbers counted on."""
+def _concatenate(parts: Sequence[ScoreTables]) -> ScoreTables:
+    """The tables one after the other, with episodes and orders numbered through."""
     if len(parts) == 1:
         return parts[0]
-    moved = list(_moved(parts))
-    return Scored(
-        pa.concat_tables([part.episodes for part in moved]).combine_chunks(),
-        pa.concat_tables([part.orders for part in moved]).combine_chunks(),
-        pa.concat_tables([part.fills for part in moved]).combine_chunks(),
-        pa.concat_tables([part.scores for part in moved]).combine_chunks(),
+    parts_renumbered = list(_renumber(parts))
+    return ScoreTables(
+        pa.concat_tables([part.episodes for part in parts_renumbered]).combine_chunks(),
+        pa.concat_tables([part.orders for part in parts_renumbered]).combine_chunks(),
+        pa.concat_tables([part.fills for part in parts_renumbered]).combine_chunks(),
+        pa.concat_tables([part.scores for part in parts_renumbered]).combine_chunks(),
     )
 
 
-def _moved(parts: Sequence[Scored]) -> Iterator[Scored]:
+def _renumber(parts: Sequence[ScoreTables]) -> Iterator[ScoreTables]:
     episodes = orders = 0
     for part in parts:
-        yield Scored(
-            _counted_on(part.episodes, "episode", episodes),
-            _counted_on(_counted_on(part.orders, "order", orders), "episode", episodes),
-            _counted_on(part.fills, "order", orders),
+        yield ScoreTables(
+            _add_offset(part.episodes, "episode", episodes),
+            _add_offset(_add_offset(part.orders, "order", orders), "episode", episodes),
+            _add_offset(part.fills, "order", orders),
             part.scores,
         )
         episodes += part.episodes.num_rows
         orders += part.orders.num_rows
 
 
-def _counted_on(table: pa.Table, name: str, by: int) -> pa.Table:
-    at = table.schema.get_field_index(name)
-    return table.set_column(at, table.schema.field(name), pc.add(table.column(name), by))
+def _add_offset(table: pa.Table, name: str, offset: int) -> pa.Table:
+    index = table.schema.get_field_index(name)
+    return table.set_column(index, table.schema.field(name), pc.add(table.column(name), offset))

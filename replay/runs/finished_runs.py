@@ -1,5 +1,5 @@
 """
-Reading finished runs as they were written, and comparing two of them.
+Reading finished runs, with their digests checked, and comparing two of them.
 """
 
 from collections.abc import Iterator
@@ -20,9 +20,9 @@ from replay.errors import BadRun
 
 CLOCK = "clock"
 """The part of a manifest that differs between equal runs."""
-_NEEDED = {"run_id", "inputs", "files"}
+_REQUIRED = {"run_id", "inputs", "files"}
 _COUNTS = {"analyses", "recommendations", "with_zones", "episodes"}
-_FIELDS = _NEEDED | _COUNTS | {"model", "notes", CLOCK}
+_FIELDS = _REQUIRED | _COUNTS | {"model", "notes", CLOCK}
 _MAX_BYTES = 4 * 1024 * 1024
 """Of a manifest: notes and inputs of the longest run are some kilobytes."""
 
@@ -52,7 +52,7 @@ class Run:
 
     def expect_intact(self, path: Path) -> None:
         """
-        Hold one of its files to the digest it was written with.
+        Compare one of its files with the digest it was written with.
 
         Raises:
             BadRun: it is missing, or is not as it was written.
@@ -67,25 +67,25 @@ class Run:
 
 
 @contextmanager
-def of_replay_run(*folders: Path) -> Iterator[None]:
+def refuse_foreign_runs(*folders: Path) -> Iterator[None]:
     """
-    Refuse runs that lack what every run holds, or hold something else in its place, as soon as it is asked for.
+    Turn the errors of reading a manifest or table that lacks what a run holds into one that names the folders.
 
     Raises:
-        BadRun: they do.
+        BadRun: a field or column was missing, or of another form.
     """
     try:
         yield
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, pa.ArrowException) as error:
-        named = " or ".join(map(str, folders))
+        names = " or ".join(map(str, folders))
         raise BadRun(
-            f"{named} is no run of `liquidity replay run` ({type(error).__name__}: {str(error)[:80]})"
+            f"{names} is no run of `liquidity replay run` ({type(error).__name__}: {str(error)[:80]})"
         ) from error
 
 
 def load(folder: Path) -> Run:
     """
-    Read a run's manifest; one without a checksum, as earlier versions wrote it, is taken at its word.
+    Read a run's manifest; one without a checksum, as earlier versions wrote it, is trusted.
 
     Raises:
         BadRun: the folder is no run, or its manifest was changed since it was written.
@@ -98,7 +98,7 @@ def load(folder: Path) -> Run:
         raise BadRun(
             f"{folder} is no run: no readable manifest.json; name a folder that `liquidity replay run` printed"
         ) from error
-    if not _is_one(manifest):
+    if not _is_manifest(manifest):
         raise BadRun(
             f"{folder} is no run: its manifest.json is not one of `liquidity replay run`; name a folder that it printed"
         )
@@ -108,10 +108,10 @@ def load(folder: Path) -> Run:
     return Run(folder, manifest)
 
 
-def _is_one(manifest: Any) -> bool:
+def _is_manifest(manifest: Any) -> bool:
     return (
         isinstance(manifest, dict)
-        and manifest.keys() >= _NEEDED
+        and manifest.keys() >= _REQUIRED
         and isinstance(manifest["inputs"], dict)
         and isinstance(manifest["files"], dict)
     )
@@ -132,7 +132,7 @@ def compare(one: Run, two: Run) -> dict[str, Any]:
     others = {_key(row): row for row in two.table("scores").to_pylist()}
     for row in one.table("scores").to_pylist():
         other = others.get(_key(row), {})
-        known = row["advice"] is not None and other.get("advice") is not None
+        is_known = row["advice"] is not None and other.get("advice") is not None
         figures.append(
             {
                 "metric": row["metric"],
@@ -140,7 +140,7 @@ def compare(one: Run, two: Run) -> dict[str, Any]:
                 "model": row["model"],
                 "a": row["advice"],
                 "b": other.get("advice"),
-                "difference": round(other["advice"] - row["advice"], 6) if known else None,
+                "difference": round(other["advice"] - row["advice"], 6) if is_known else None,
             }
         )
     same = _same_decisions(one.table("recommendations"), two.table("recommendations"))
@@ -152,7 +152,7 @@ def _key(row: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _same_decisions(one: pa.Table, two: pa.Table) -> dict[str, int]:
-    left = dict(zip(one.column("as_of_ns").to_pylist(), one.column("body").to_pylist(), strict=True))
-    right = dict(zip(two.column("as_of_ns").to_pylist(), two.column("body").to_pylist(), strict=True))
-    common = left.keys() & right.keys()
-    return {"common_ticks": len(common), "equal_recommendations": sum(left[t] == right[t] for t in common)}
+    one_bodies = dict(zip(one.column("as_of_ns").to_pylist(), one.column("body").to_pylist(), strict=True))
+    two_bodies = dict(zip(two.column("as_of_ns").to_pylist(), two.column("body").to_pylist(), strict=True))
+    common = one_bodies.keys() & two_bodies.keys()
+    return {"common_ticks": len(common), "equal_recommendations": sum(one_bodies[t] == two_bodies[t] for t in common)}

@@ -1,5 +1,5 @@
 """
-The digest of a stretch of log: the same however it was cut into segments and wherever it is stored.
+The digest of a stretch of log, which does not depend on its segments or on where it is stored.
 """
 
 from hashlib import blake2b
@@ -23,17 +23,24 @@ _COLUMNS = {
 
 
 def log_digest(log: Log, after_seq: int, until_seq: int) -> str:
-    """BLAKE2b over the columns that can decide a replay, earlier grids included; one running digest a column."""
+    """
+    BLAKE2b over the columns that can affect a replay, one running digest for each column.
+
+    Args:
+        log: the market log.
+        after_seq: the stretch begins after this seq; grids (tick sizes) before it are included.
+        until_seq: its last seq.
+    """
     running = {(kind, name): blake2b(digest_size=16) for kind, names in _COLUMNS.items() for name in ("seq", *names)}
     grids = log.read(0, after_seq, [INSTRUMENT], _COLUMNS)
     for batch in chain(grids, log.read(after_seq, until_seq, list(_COLUMNS), _COLUMNS)):
         for kind, rows in batch.rows.items():
             for name in ("seq", *_COLUMNS[kind]):
                 running[kind, name].update(_bytes_of(rows, name))
-    whole = blake2b(digest_size=16)
+    total = blake2b(digest_size=16)
     for key in sorted(running):
-        whole.update(running[key].digest())
-    return whole.hexdigest()
+        total.update(running[key].digest())
+    return total.hexdigest()
 
 
 def _bytes_of(rows: Rows, name: str) -> bytes | memoryview:
@@ -43,5 +50,5 @@ def _bytes_of(rows: Rows, name: str) -> bytes | memoryview:
         return b"".join(str(value).encode() + b"\0" for value in rows[name])
     if pa.types.is_list(column.type):
         levels = (rows.columns.levels(name, row) for row in range(rows.start, rows.stop))
-        return b"".join(np.int64(len(each)).tobytes() + each.tobytes() for each in levels)
+        return b"".join(np.int64(len(level)).tobytes() + level.tobytes() for level in levels)
     return np.ascontiguousarray(rows[name]).data

@@ -1,5 +1,5 @@
 """
-How much of what is attributed to a model was its own: at how many ticks it decided, and why not at the others.
+A model's share of a run: at how many ticks it decided, and why it did not at the others.
 """
 
 from collections import Counter
@@ -10,19 +10,19 @@ from typing import Any
 from market.printable import printable
 from replay.errors import NothingDecided
 
-_MAX_REASONS = 8
-_LONGEST_REASON = 60
+_MAX_REASONS = 8  # listed by name; the rest is one row
+_MAX_REASON = 60  # characters
 _OTHERS = "other reasons"
 
 
 @dataclass(frozen=True, slots=True)
 class ModelShare:
     """
-    A model's part of some ticks.
+    A model's share of some ticks.
 
     Attributes:
-        asked: at how many it was to decide. decided: at how many its own decision stands.
-        fallback: at how many the rules stood in, by the kind of reason, the most frequent first.
+        asked: the number of ticks at which it was to decide. decided: at which its own decision stands.
+        fallback: at which the rules stood in, by the kind of reason, the most frequent first.
     """
 
     asked: int
@@ -30,21 +30,21 @@ class ModelShare:
     fallback: Mapping[str, int]
 
     @classmethod
-    def of(cls, fallbacks: Iterable[str | None]) -> "ModelShare":
+    def from_fallbacks(cls, fallbacks: Iterable[str | None]) -> "ModelShare":
         """
         The share at some ticks.
 
         Args:
             fallbacks: for each tick why the rules' advice stands in for the model's, None where it does not.
         """
-        every = list(fallbacks)
-        reasons = Counter(_kind(reason) for reason in every if reason is not None)
-        ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
-        shown = dict(ordered[:_MAX_REASONS])
-        rest = sum(n for _, n in ordered[_MAX_REASONS:])
+        all_ticks = list(fallbacks)
+        reasons = Counter(_kind(reason) for reason in all_ticks if reason is not None)
+        by_frequency = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+        reason_counts = dict(by_frequency[:_MAX_REASONS])
+        rest = sum(n for _, n in by_frequency[_MAX_REASONS:])
         if rest:
-            shown[_OTHERS] = shown.get(_OTHERS, 0) + rest
-        return cls(len(every), len(every) - sum(reasons.values()), shown)
+            reason_counts[_OTHERS] = reason_counts.get(_OTHERS, 0) + rest
+        return cls(len(all_ticks), len(all_ticks) - sum(reasons.values()), reason_counts)
 
     def as_json(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -59,22 +59,23 @@ class ModelShare:
         reasons = ", ".join(f"{reason} {n:,}" for reason, n in self.fallback.items())
         return f"{line}; at the others the rules stood in: {reasons}"
 
-    def expect_any(self, why: str, what: str) -> None:
+    def expect_any(self, server_error: str, consequence: str) -> None:
         """
-        Refuse to call something a model's of which nothing is its own.
+        Raise an error where the model decided at no tick.
 
         Args:
-            why: what its server said, blank where nobody knows. what: what cannot be had, a sentence.
+            server_error: what its server said, blank where that is unknown.
+            consequence: what is missing for that reason, a sentence.
 
         Raises:
             NothingDecided: it decided nothing.
         """
         if self.decided:
             return
-        said = f"; its server said: {printable(why)}" if why else ""
-        raise NothingDecided(f"{self.sentence}{said}. {what}")
+        server_text = f"; its server said: {printable(server_error)}" if server_error else ""
+        raise NothingDecided(f"{self.sentence}{server_text}. {consequence}")
 
 
 def _kind(reason: str) -> str:
-    """What is the same in reasons that differ in figures: what stands before the first colon."""
-    return printable(reason.partition(": ")[0], _LONGEST_REASON)
+    """The part of a reason before its first colon, which reasons that differ only in figures share."""
+    return printable(reason.partition(": ")[0], _MAX_REASON)

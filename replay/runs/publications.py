@@ -1,5 +1,5 @@
 """
-When advice really went out: what the decision log says of each tick.
+When advice went out live, from the decision log.
 """
 
 from bisect import bisect
@@ -9,26 +9,26 @@ from hashlib import blake2b
 from eventlog.facts.analysis import ANALYZER_SESSION, RECOMMENDATION
 from eventlog.store.log import Log
 
-Publications = dict[int, tuple[int, int] | None]
-"""By a tick's seq: when its advice went out and the last market seq then; None where it was made but did not go out."""
+PublicationTimes = dict[int, tuple[int, int] | None]
+"""By a tick's seq: when its advice went out and the last market seq then; None where it was given but not published."""
 
 _COLUMNS = {RECOMMENDATION: ("market_seq", "published_ns", "published_seq")}
 
 
-def publications(decisions: Log) -> Publications:
-    """Every recommendation of a decision log; of two for one tick the first counts."""
-    found: Publications = {}
+def publication_times(decisions: Log) -> PublicationTimes:
+    """When each recommendation of a decision log was published; of two for one tick the first counts."""
+    times: PublicationTimes = {}
     for batch in decisions.read(kinds=[RECOMMENDATION], columns=_COLUMNS):
         if RECOMMENDATION in batch.rows:
             rows = batch.rows[RECOMMENDATION]
             for row in rows.table().to_pylist():
-                out = None if row["published_ns"] is None else (row["published_ns"], row["published_seq"])
-                found.setdefault(row["market_seq"], out)
-    return found
+                time = None if row["published_ns"] is None else (row["published_ns"], row["published_seq"])
+                times.setdefault(row["market_seq"], time)
+    return times
 
 
-def made_under(decisions: Log, ticks: Container[int]) -> list[str]:
-    """The digests of the parameters under which the advice for some ticks was made, each once."""
+def parameter_digests(decisions: Log, ticks: Container[int]) -> list[str]:
+    """The digests of the parameters under which the advice for some ticks was given, sorted, without repetition."""
     columns = {ANALYZER_SESSION: ("parameters_digest",), RECOMMENDATION: ("market_seq",)}
     rows: dict[str, list[tuple[int, str | int]]] = {kind: [] for kind in columns}
     for batch in decisions.read(kinds=list(columns), columns=columns):
@@ -39,8 +39,8 @@ def made_under(decisions: Log, ticks: Container[int]) -> list[str]:
     return sorted({str(sessions[place - 1][1]) for place in places if place})
 
 
-def digest_of(live: Publications) -> str:
-    """What a run's id needs to know of them; "none" where nothing was live."""
-    if not live:
+def digest_of(times: PublicationTimes) -> str:
+    """A digest of publication times, part of a run's id; "none" where there are none."""
+    if not times:
         return "none"
-    return blake2b(repr(sorted(live.items())).encode(), digest_size=8).hexdigest()
+    return blake2b(repr(sorted(times.items())).encode(), digest_size=8).hexdigest()

@@ -20,26 +20,28 @@ from replay.runs.model_share import ModelShare
 from replay.scoring.price_path import PricePath
 
 _ASSETS = Path(__file__).parent / "assets"
-_MAX_POINTS = 6_000
+_MAX_POINTS = 6_000  # of the price line: longer runs are drawn at a coarser step than a minute
 
 
 def render(manifest: Mapping[str, Any], tables: Mapping[str, pa.Table], path: PricePath) -> str:
     """
-    The report's text; equal runs give equal bytes.
+    The report as HTML; equal runs give equal bytes.
 
     Args:
-        manifest: the run's manifest, without clock fields. tables: the run's tables by name.
+        manifest: the run's manifest, without clock fields.
+        tables: the run's tables by name; "episodes" and "scores" are used.
+        path: the trades of the run, for the price line.
     """
     inputs = manifest["inputs"]
     page = Template((_ASSETS / "report.html").read_text(encoding="utf-8"))
     return page.substitute(
-        title=_shown(f"{inputs['market']} · {inputs['from'][:16]} to {inputs['to'][:16]} UTC"),
-        subtitle=_shown(f"run {manifest['run_id']} · analyst {inputs['analyst']} · seed {inputs['scoring']['seed']}"),
+        title=_escape(f"{inputs['market']} · {inputs['from'][:16]} to {inputs['to'][:16]} UTC"),
+        subtitle=_escape(f"run {manifest['run_id']} · analyst {inputs['analyst']} · seed {inputs['scoring']['seed']}"),
         model=_model(manifest.get("model")),
         cards=_cards(manifest, tables),
         scores=_score_table(tables["scores"]),
         outcomes=_outcome_table(tables["episodes"]),
-        notes="".join(f"<li>{_shown(note)}</li>" for note in manifest["notes"]),
+        notes="".join(f"<li>{_escape(note)}</li>" for note in manifest["notes"]),
         inputs=_input_table(inputs),
         data=_data(tables["episodes"], path),
         uplot_css=(_ASSETS / "uPlot.min.css").read_text(encoding="utf-8"),
@@ -48,27 +50,27 @@ def render(manifest: Mapping[str, Any], tables: Mapping[str, pa.Table], path: Pr
 
 
 def _model(share: Mapping[str, Any] | None) -> str:
-    """What a reader of a model's run must see first: how much of it is the model's own."""
+    """A paragraph about the share of a model's run that is its own; empty for a run of the rules."""
     if share is None:
         return ""
-    found = ModelShare(share["asked"], share["decided"], share["fallback"])
-    whole = found.decided == found.asked
-    doubt = "" if whole else " What the rules decided is named (fallback), is drawn as an outline, and is no model's."
-    return f'<p class="{"quiet" if whole else "alert"}">{_shown(found.sentence + "." + doubt)}</p>'
+    share_of_model = ModelShare(share["asked"], share["decided"], share["fallback"])
+    all_own = share_of_model.decided == share_of_model.asked
+    doubt = "" if all_own else " What the rules decided is named (fallback), is drawn as an outline, and is no model's."
+    return f'<p class="{"quiet" if all_own else "alert"}">{_escape(share_of_model.sentence + "." + doubt)}</p>'
 
 
 def _cards(manifest: Mapping[str, Any], tables: Mapping[str, pa.Table]) -> str:
     outcomes = Counter(tables["episodes"].column("outcome").to_pylist())
-    touched = sum(outcomes.values()) - outcomes["untouched"]
-    shown = [
+    touch_count = sum(outcomes.values()) - outcomes["untouched"]
+    cards = [
         ("analyses", manifest["analyses"]),
         ("recommendations with zones", manifest["with_zones"]),
         ("episodes", manifest["episodes"]),
-        ("episodes touched", touched),
+        ("episodes touched", touch_count),
         ("rejected", outcomes["rejected"]),
         ("broken", outcomes["broken"]),
     ]
-    return "".join(f'<div class="card"><b>{value:,}</b>{_shown(name)}</div>' for name, value in shown)
+    return "".join(f'<div class="card"><b>{value:,}</b>{_escape(name)}</div>' for name, value in cards)
 
 
 def _score_table(scores: pa.Table) -> str:
@@ -89,17 +91,17 @@ def _score_table(scores: pa.Table) -> str:
     for row in scores.to_pylist():
         both = row["advice"] is not None and row["placebo"] is not None
         interval = f"{row['low']:+.3f} … {row['high']:+.3f}" if row["low"] is not None else "–"
-        alone = row["blocks"] is None
-        p = "" if alone else f"{row['p']:.3f}" if row["p"] is not None else "too few"
+        is_single = row["blocks"] is None
+        p = "" if is_single else f"{row['p']:.3f}" if row["p"] is not None else "too few"
         rows.append(
             (
                 row["metric"],
                 row["unit"],
                 row["model"] or "",
                 _number(row["advice"]),
-                "" if alone else _number(row["placebo"]),
+                "" if is_single else _number(row["placebo"]),
                 f"{row['advice'] - row['placebo']:+.3f}" if both else "",
-                "" if alone else interval,
+                "" if is_single else interval,
                 p,
                 f"{row['samples']:,}",
                 f"{row['placebo_samples']:,}" if row["placebo_samples"] is not None else "",
@@ -110,13 +112,13 @@ def _score_table(scores: pa.Table) -> str:
 
 
 def _outcome_table(episodes: pa.Table) -> str:
-    counted: Counter[tuple[str, str]] = Counter()
+    counts: Counter[tuple[str, str]] = Counter()
     for row in episodes.to_pylist():
-        counted[row["basis"] + (FALLBACK if _is_fallback(row) else ""), row["outcome"]] += 1
+        counts[row["basis"] + (FALLBACK if _is_fallback(row) else ""), row["outcome"]] += 1
     names = ("rejected", "broken", "open", "untouched")
     rows = [
-        (basis, *(counted[basis, n] for n in names), sum(counted[basis, n] for n in names))
-        for basis in sorted({b for b, _ in counted})
+        (basis, *(counts[basis, n] for n in names), sum(counts[basis, n] for n in names))
+        for basis in sorted({b for b, _ in counts})
     ]
     return _table(("stands on", *names, "all"), rows)
 
@@ -127,12 +129,12 @@ def _input_table(inputs: Mapping[str, Any]) -> str:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    top = "".join(f"<th>{_shown(h)}</th>" for h in head)
-    body = "".join("<tr>" + "".join(f"<td>{_shown(str(c))}</td>" for c in row) + "</tr>" for row in rows)
+    top = "".join(f"<th>{_escape(h)}</th>" for h in head)
+    body = "".join("<tr>" + "".join(f"<td>{_escape(str(c))}</td>" for c in row) + "</tr>" for row in rows)
     return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _shown(text: str) -> str:
+def _escape(text: str) -> str:
     return html.escape(printable(text))
 
 

@@ -25,26 +25,26 @@ from eventlog.store.log import Log
 from market.timestamps import iso
 from replay.decisions import Decision, Ticks, decide_all, ticks_between
 from replay.errors import MissingAnswer, NothingDecided, NothingToReplay
-from replay.runs.attribution import score_apart
-from replay.runs.coverage_gaps import unproven_notes
+from replay.runs.attribution import score_by_decider
+from replay.runs.coverage_gaps import coverage_gap_notes
 from replay.runs.finalize import finalize_run
 from replay.runs.log_digest import log_digest
 from replay.runs.model_share import ModelShare
-from replay.runs.publications import Publications, made_under, publications
+from replay.runs.publications import PublicationTimes, parameter_digests, publication_times
 from replay.runs.publications import digest_of as digest_of_live
 from replay.runs.report import render
 from replay.scoring.calibration import NOTE
-from replay.scoring.episodes import Published
+from replay.scoring.episodes import Publication
 from replay.scoring.placebo import PlaceboPool
 from replay.scoring.price_path import READS, PricePath
 from replay.scoring.quiet import quiet_notes
-from replay.scoring.scoring import Rules, Scored, score
+from replay.scoring.scoring import Rules, ScoreTables, score
 from runtime.analysis_config import AnalysisConfig
 from runtime.analysts import MakeAnalyst
 from runtime.open_log import OpenLog
 
-_FOR_EVER_NS = 2**61
-_NOTHING_OWN = "No figure of {folder} is the model's: mend why it did not answer, or choose another stretch"
+_NO_END_NS = 2**61  # a later --to means the end of the log
+_NOTHING_DECIDED = "No figure of {folder} is the model's: fix why it did not answer, or choose another stretch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +53,12 @@ class RecordedModel:
     A model's part in a run.
 
     Attributes:
-        make_analyst: decides from its recorded replies. inputs: what identifies the answers; part of the run's id.
+        make_analyst: makes the analyst that decides from recorded replies.
+        inputs: what identifies the answers; part of the run's id.
         was_live: whether it answered when the minutes were new, so that the decision log says what went out when.
         took_ms: by a tick's seq, how long the answer took: until then it could not have been out.
-        complaint: what the model's server said where it refused, for the operator; blank where nobody knows.
+        notes: sentences for the run's notes.
+        complaint: what the model's server said where it refused, for the operator; blank where that is unknown.
     """
 
     make_analyst: MakeAnalyst
@@ -69,20 +71,27 @@ class RecordedModel:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to replay: boundaries after from_ns up to to_ns."""
+    """
+    What to replay.
+
+    Attributes:
+        market: as in "binance:BTCFDUSD". from_ns, to_ns: boundaries after the first up to the second, included.
+        config: the symbol, windows and thresholds to analyse with. rules: how to score.
+        analyst: the name of who decides, part of the run's id. recorded_model: None where the rules decide.
+    """
 
     market: str
     from_ns: int
     to_ns: int
-    sight: AnalysisConfig
+    config: AnalysisConfig
     rules: Rules
     analyst: str = "rules"
-    answered: RecordedModel | None = None
+    recorded_model: RecordedModel | None = None
 
     @property
     def make_analyst(self) -> MakeAnalyst:
-        """Who decides."""
-        return self.answered.make_analyst if self.answered else RulesAnalyst
+        """Makes the analyst that decides."""
+        return self.recorded_model.make_analyst if self.recorded_model else RulesAnalyst
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +100,18 @@ class Result:
     A finished run.
 
     Attributes:
-        scores: every figure, as of `scores.parquet`.
-        again: None for a new run; for one that existed already, the files that came out different (none: identical).
+        scores: the rows of `scores.parquet`.
+        differing_files: None for a new run; for one that existed already, the files that differ (none: identical).
     """
 
     folder: Path
     manifest: dict[str, Any]
     scores: list[dict[str, Any]]
-    again: list[str] | None
+    differing_files: list[str] | None
 
     @property
     def report(self) -> Path:
-        """Where its report lies."""
+        """The path of its report."""
         return self.folder / "report.html"
 
 
@@ -119,99 +128,108 @@ def run(
     Replay, score, and write the run folder.
 
     Args:
-        open_decisions: opens the decision log, where there is one: advice that went out live is scored from the moment
-            it did, and advice that did not go out is not scored.
+        open_log: opens the market log; called again in every worker process, so picklable where workers > 1.
+        request: the stretch, the analysis and scoring, and who decides.
+        runs_dir: the folder of all runs; made where it is missing.
+        workers: number of processes that share the ticks.
+        clock: gives the times of start and end, which are no part of the id.
+        on_progress: called with ticks done since the last call, and all ticks.
+        open_decisions: opens the decision log, to score only advice that went out live, from then on; None without it.
 
     Raises:
         NothingToReplay: no tick in the range.
         MissingAnswer: a model decides, and what it would be asked was not recorded.
-        NothingDecided: a model was to decide, and the rules stood in for it at every tick; the folder is written, and
-            none of its figures is called the model's.
+        NothingDecided: the rules stood in for the model at every tick; the folder is written nevertheless.
     """
-    started = clock.now_ns()
+    started_ns = clock.now_ns()
     with open_log() as log:
         ticks = ticks_between(log, request.from_ns, request.to_ns)
         if len(ticks) == 0:
             raise NothingToReplay(_no_ticks(log, request))
-        first_seq = log.seq_before(int(ticks.boundary_ns[0]) - request.sight.windows.warmup_ns) + 1
+        first_seq = log.seq_before(int(ticks.boundary_ns[0]) - request.config.windows.warmup_ns) + 1
         last_seq = log.last_seq()
         content = log_digest(log, first_seq - 1, last_seq)
-    decisions = _decided(open_log, request, ticks, workers, on_progress)
+    decisions = _decide(open_log, request, ticks, workers, on_progress)
     with open_log() as log:
-        path = PricePath.of(log.read(first_seq - 1, last_seq, list(READS), READS))
-        mask = find_coverage_gaps(log, int(ticks.boundary_ns[0]), int(ticks.boundary_ns[-1]))
-    asked_later = request.answered is not None and not request.answered.was_live
-    live, seen_with = _live(None if asked_later else open_decisions, ticks)
-    took_ms = request.answered.took_ms if request.answered else None
-    published, moments = _published(decisions, ticks, request.rules, live, took_ms)
-    share = _share(decisions) if request.answered is not None else None
-    scored = (score if share is None else score_apart)(published, moments, path, request.rules)
+        path = PricePath.from_batches(log.read(first_seq - 1, last_seq, list(READS), READS))
+        gaps = find_coverage_gaps(log, int(ticks.boundary_ns[0]), int(ticks.boundary_ns[-1]))
+    model = request.recorded_model
+    live, live_digests = _live_publications(open_decisions if model is None or model.was_live else None, ticks)
+    publications, pool = _publications(decisions, ticks, request.rules, live, model.took_ms if model else None)
+    share = _share_of(decisions) if model is not None else None
+    tables = (score if share is None else score_by_decider)(publications, pool, path, request.rules)
     inputs = _inputs(request, ticks, [first_seq, last_seq], content) | {"published": digest_of_live(live)}
     run_id = blake2b(json.dumps(inputs, sort_keys=True).encode(), digest_size=8).hexdigest()
     with translate_errors(runs_dir):
         runs_dir.mkdir(parents=True, exist_ok=True)
-        aside = runs_dir / f".{run_id}.new"
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir()
-        said = (share.sentence, *request.answered.notes) if share and request.answered else ()
-        doubts = unproven_notes(mask, scored.episodes["published_ns"].to_numpy(), published)
-        little = [*quiet_notes(path, ticks.boundary_ns), *_no_zone(decisions)]
-        notes = [*said, *little, *_other_eyes(request, seen_with), *doubts, *_notes(published, request, ticks)]
-        manifest = _write(aside, run_id, inputs, decisions, share, notes, scored, path)
-        again = finalize_run(aside, runs_dir / run_id, manifest, started, clock.now_ns())
-    result = Result(runs_dir / run_id, manifest, scored.scores.to_pylist(), again)
-    if share is not None and request.answered is not None:
-        try:
-            share.expect_any(request.answered.complaint, _NOTHING_OWN.format(folder=result.folder))
-        except NothingDecided as error:
-            raise NothingDecided(str(error), result) from None
+        new_folder = runs_dir / f".{run_id}.new"
+        shutil.rmtree(new_folder, ignore_errors=True)
+        new_folder.mkdir()
+        model_notes = (share.sentence, *model.notes) if share and model else ()
+        gap_notes = coverage_gap_notes(gaps, tables.episodes["published_ns"].to_numpy(), publications)
+        notes = [*model_notes, *quiet_notes(path, ticks.boundary_ns), *_no_zone_notes(decisions)]
+        notes += [*_parameter_notes(request, live_digests), *gap_notes, *_notes(publications, request, ticks)]
+        manifest = _write(new_folder, run_id, inputs, decisions, share, notes, tables, path)
+        differing_files = finalize_run(new_folder, runs_dir / run_id, manifest, started_ns, clock.now_ns())
+    result = Result(runs_dir / run_id, manifest, tables.scores.to_pylist(), differing_files)
+    if share is not None and model is not None:
+        _expect_own_decision(share, model, result)
     return result
 
 
-def _decided(
+def _expect_own_decision(share: ModelShare, model: RecordedModel, result: Result) -> None:
+    try:
+        share.expect_any(model.complaint, _NOTHING_DECIDED.format(folder=result.folder))
+    except NothingDecided as error:
+        raise NothingDecided(str(error), result) from None
+
+
+def _decide(
     open_log: OpenLog, request: Request, ticks: Ticks, workers: int, on_progress: Callable[[int, int], None]
 ) -> list[Decision]:
     def advance(done: int) -> None:
         on_progress(done, len(ticks))
 
     try:
-        return list(decide_all(open_log, ticks, request.sight, workers, advance, request.make_analyst))
+        return list(decide_all(open_log, ticks, request.config, workers, advance, request.make_analyst))
     except MissingCall as error:
         raise MissingAnswer(str(error)) from error
 
 
-def _share(decisions: Sequence[Decision]) -> ModelShare:
-    return ModelShare.of(parse(each.advice).fallback for each in decisions if each.advice is not None)
+def _share_of(decisions: Sequence[Decision]) -> ModelShare:
+    return ModelShare.from_fallbacks(
+        parse(decision.advice).fallback for decision in decisions if decision.advice is not None
+    )
 
 
-def _no_zone(decisions: Sequence[Decision]) -> list[str]:
+def _no_zone_notes(decisions: Sequence[Decision]) -> list[str]:
     return [] if any(d.zones for d in decisions) else ["no zone was advised at any tick, so nothing was scored"]
 
 
 def _no_ticks(log: Log, request: Request) -> str:
-    every = ticks_between(log, 0, 2**62)
-    if len(every) == 0:
+    all_ticks = ticks_between(log, 0, 2**62)
+    if len(all_ticks) == 0:
         return f"{log.name} holds no tick, so nothing can be analysed"
-    first, last = iso(int(every.boundary_ns[0])), iso(int(every.boundary_ns[-1]))
+    first, last = iso(int(all_ticks.boundary_ns[0])), iso(int(all_ticks.boundary_ns[-1]))
     if request.to_ns <= request.from_ns:
-        return f"--from {iso(request.from_ns)} is not before --to {iso(request.to_ns)}; exchange them"
-    until = "its end" if request.to_ns >= _FOR_EVER_NS else iso(request.to_ns)
+        return f"--from {iso(request.from_ns)} is not before --to {iso(request.to_ns)}; swap them"
+    until = "its end" if request.to_ns >= _NO_END_NS else iso(request.to_ns)
     return f"no tick after {iso(request.from_ns)} up to {until}; the log has ticks from {first} to {last}"
 
 
-def _live(open_decisions: OpenLog | None, ticks: Ticks) -> tuple[Publications, list[str]]:
-    """What went out live, and the digests of the parameters it was made under."""
+def _live_publications(open_decisions: OpenLog | None, ticks: Ticks) -> tuple[PublicationTimes, list[str]]:
+    """When advice went out live, and the digests of the parameters under which it was given."""
     if open_decisions is None:
         return {}, []
     with open_decisions() as decisions:
-        replayed = set(ticks.seq.tolist())
-        live = {seq: out for seq, out in publications(decisions).items() if seq in replayed}
-        return live, made_under(decisions, live)
+        tick_seqs = set(ticks.seq.tolist())
+        live = {seq: time for seq, time in publication_times(decisions).items() if seq in tick_seqs}
+        return live, parameter_digests(decisions, live)
 
 
-def _other_eyes(request: Request, live: Sequence[str]) -> list[str]:
-    own = request.sight.parameters.digest()
-    others = [digest for digest in live if digest != own]
+def _parameter_notes(request: Request, live_digests: Sequence[str]) -> list[str]:
+    own = request.config.parameters.digest()
+    others = [digest for digest in live_digests if digest != own]
     if not others:
         return []
     return [
@@ -220,36 +238,43 @@ def _other_eyes(request: Request, live: Sequence[str]) -> list[str]:
     ]
 
 
-def out_at(ticks: Ticks, rules: Rules, took_ms: Mapping[int, int] | None) -> dict[int, int]:
-    """When the advice of each tick would have been out: after the usual delay, or the time a model took if longer."""
-    delay, took = rules.publish_delay_ms, took_ms or {}
+def publish_times(ticks: Ticks, rules: Rules, took_ms: Mapping[int, int] | None) -> dict[int, int]:
+    """
+    When the advice of each tick would have been out, by the tick's seq, in nanoseconds since 1970.
+
+    Args:
+        ticks: the ticks, with the time at which each was received.
+        rules: its `publish_delay_ms` counts from then on.
+        took_ms: by seq, how long a model took, which counts where it is longer; None for rules.
+    """
+    delay, took_by_seq = rules.publish_delay_ms, took_ms or {}
     return {
-        seq: recv + max(delay, took.get(seq, 0)) * 1_000_000
+        seq: recv + max(delay, took_by_seq.get(seq, 0)) * 1_000_000
         for seq, recv in zip(ticks.seq.tolist(), ticks.recv_ns.tolist(), strict=True)
     }
 
 
-def _published(
+def _publications(
     decisions: Sequence[Decision],
     ticks: Ticks,
     rules: Rules,
-    live: Publications,
+    live: PublicationTimes,
     took_ms: Mapping[int, int] | None = None,
-) -> tuple[list[Published], PlaceboPool]:
-    """Recommendations with the moment they were or would have been out, and the ticks where distance was measurable."""
-    out_ns, published = out_at(ticks, rules, took_ms), []
+) -> tuple[list[Publication], PlaceboPool]:
+    """Recommendations with the moment they were or would have been out, and the ticks that placebos are drawn from."""
+    out_ns, publications = publish_times(ticks, rules, took_ms), []
     for decision in decisions:
-        out = live.get(decision.seq, (out_ns[decision.seq], decision.seq))
-        if decision.advice is not None and out is not None:
-            published.append(Published(parse(decision.advice), *out))
+        time = live.get(decision.seq, (out_ns[decision.seq], decision.seq))
+        if decision.advice is not None and time is not None:
+            publications.append(Publication(parse(decision.advice), *time))
     usable = [d for d in decisions if d.advice is not None and d.reference_e8 is not None and d.sigma is not None]
-    moments = PlaceboPool(
+    pool = PlaceboPool(
         published_ns=np.array([out_ns[d.seq] for d in usable], np.int64),
         published_seq=np.array([d.seq for d in usable], np.int64),
         reference_e8=np.array([d.reference_e8 for d in usable], np.int64),
         sigma=np.array([d.sigma for d in usable], np.float64),
     )
-    return published, moments
+    return publications, pool
 
 
 def _inputs(request: Request, ticks: Ticks, seqs: list[int], content: str) -> dict[str, Any]:
@@ -260,9 +285,9 @@ def _inputs(request: Request, ticks: Ticks, seqs: list[int], content: str) -> di
         "seq": seqs,
         "log": content,
         "analyst": request.analyst,
-        **({"answers": dict(request.answered.inputs)} if request.answered else {}),
-        "windows": asdict(request.sight.windows),
-        "parameters": request.sight.parameters.digest(),
+        **({"answers": dict(request.recorded_model.inputs)} if request.recorded_model else {}),
+        "windows": asdict(request.config.windows),
+        "parameters": request.config.parameters.digest(),
         "scoring": asdict(request.rules),
         "code": code_digest(),
         "lock": lock_digest(),
@@ -276,17 +301,17 @@ def _write(
     decisions: Sequence[Decision],
     share: ModelShare | None,
     notes: list[str],
-    scored: Scored,
+    score_tables: ScoreTables,
     path: PricePath,
 ) -> dict[str, Any]:
-    tables = {
+    table_by_name = {
         "recommendations": _decision_table(decisions),
-        "episodes": scored.episodes,
-        "orders": scored.orders,
-        "fills": scored.fills,
-        "scores": scored.scores,
+        "episodes": score_tables.episodes,
+        "orders": score_tables.orders,
+        "fills": score_tables.fills,
+        "scores": score_tables.scores,
     }
-    for name, table in tables.items():
+    for name, table in table_by_name.items():
         pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
     with_zones = sum(d.zones > 0 for d in decisions)
     manifest = {
@@ -295,35 +320,35 @@ def _write(
         "analyses": len(decisions),
         "recommendations": sum(d.advice is not None for d in decisions),
         "with_zones": with_zones,
-        "episodes": scored.episodes.num_rows,
+        "episodes": score_tables.episodes.num_rows,
         **({} if share is None else {"model": share.as_json()}),
         "notes": notes,
     }
-    (folder / "report.html").write_text(render(manifest, tables, path), encoding="utf-8")
+    (folder / "report.html").write_text(render(manifest, table_by_name, path), encoding="utf-8")
     manifest["files"] = {f.name: file_digest(f) for f in sorted(folder.iterdir())}
     return manifest
 
 
-def _notes(published: Sequence[Published], request: Request, ticks: Ticks) -> list[str]:
-    """The warnings that every recommendation with zones carries, once, and what else a reader of scores must know."""
-    advised = [each for each in published if each.advice.zones] or published
-    warnings = [set(each.advice.warnings) for each in advised]
-    shared = sorted(set.intersection(*warnings)) if warnings else []
+def _notes(publications: Sequence[Publication], request: Request, ticks: Ticks) -> list[str]:
+    """The warnings common to all recommendations with zones, and what else a reader of scores must know."""
+    with_zones = [publication for publication in publications if publication.advice.zones] or publications
+    warnings = [set(publication.advice.warnings) for publication in with_zones]
+    common = sorted(set.intersection(*warnings)) if warnings else []
     return [
-        *shared,
-        *_in_sample(request, int(ticks.boundary_ns[0]), int(ticks.boundary_ns[-1])),
+        *common,
+        *_in_sample_notes(request, int(ticks.boundary_ns[0]), int(ticks.boundary_ns[-1])),
         "markouts are against last trades and contain the bid-ask bounce",
         NOTE,
     ]
 
 
-def _in_sample(request: Request, first_ns: int, last_ns: int) -> list[str]:
-    parameters = request.sight.parameters
-    seen = {
+def _in_sample_notes(request: Request, first_ns: int, last_ns: int) -> list[str]:
+    parameters = request.config.parameters
+    spans_by_name = {
         name: fit.seen_within(request.market, first_ns, last_ns)
         for name, fit in (("pull probability", parameters.pull), ("confidence", parameters.confidence))
     }
-    return [f"in sample: {name} was fitted on {', '.join(spans)}" for name, spans in seen.items() if spans]
+    return [f"in sample: {name} was fitted on {', '.join(spans)}" for name, spans in spans_by_name.items() if spans]
 
 
 def _decision_table(decisions: Sequence[Decision]) -> pa.Table:

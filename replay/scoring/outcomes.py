@@ -1,5 +1,5 @@
 """
-What became of levels and of orders: touched, rejected, broken; filled, and what a fill was worth afterwards.
+Outcomes of price levels (touched, rejected, broken) and of orders (filled, and what a fill was worth afterwards).
 """
 
 from dataclasses import dataclass
@@ -27,10 +27,11 @@ class Levels:
     n levels under test. Prices are exact; a buy level lies below the price it is measured from.
 
     Attributes:
-        is_buy: which side. low_e8, high_e8: the interval.
-        away_e8: how far price must move off to reject it. beyond_e8: how far through it breaks it.
-        start_ns, stop_ns: when a touch counts.
-        after_seq: the last seq that was known when the level was published.
+        is_buy: whether the level is below the price. low_e8, high_e8: its interval, both ends included, 1e-8 quote.
+        away_e8: the distance off its near edge at which it is rejected, 1e-8 quote.
+        beyond_e8: the distance past its far edge at which it is broken, 1e-8 quote.
+        start_ns, stop_ns: a touch counts from the first up to, without, the second.
+        after_seq: the last seq in the log when the level was published; trades up to it do not count.
     """
 
     is_buy: npt.NDArray[np.bool_]
@@ -47,14 +48,20 @@ class Levels:
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
-    """What became of n levels: one of OUTCOMES, the touching trade (index into the path, −1 for none)."""
+class LevelOutcomes:
+    """
+    The outcomes of n levels.
+
+    Attributes:
+        outcome: UNTOUCHED, OPEN, REJECTED or BROKEN, an index into OUTCOMES.
+        touch: index into the path of the trade that touched the level first, −1 for none.
+    """
 
     outcome: I64
     touch: I64
 
 
-def outcomes_at(path: PricePath, levels: Levels) -> Tested:
+def outcomes_at(path: PricePath, levels: Levels) -> LevelOutcomes:
     """
     Test levels against exact trades, in agg_id order.
 
@@ -63,50 +70,63 @@ def outcomes_at(path: PricePath, levels: Levels) -> Tested:
     past both is a break. Neither within an hour of the touch, or before the record ends: open. Trades that were in the
     log when the level was published do not count.
     """
-    start, stop, known = path.index_at(levels.start_ns), path.index_at(levels.stop_ns), levels.after_seq
+    start, stop, after_seq = path.index_at(levels.start_ns), path.index_at(levels.stop_ns), levels.after_seq
     is_buy = levels.is_buy
-    touch = path.first_reached(is_buy, start, stop, np.where(is_buy, levels.high_e8, levels.low_e8), known)
-    touched = touch >= 0
+    touch = path.find_first_beyond(is_buy, start, stop, np.where(is_buy, levels.high_e8, levels.low_e8), after_seq)
+    is_touched = touch >= 0
     first = np.maximum(touch, 0)
     ends = path.index_at((path.at_ns[first] if len(path) else levels.start_ns) + TEST_NS)
-    last = np.where(touched, ends, 0)  # what was not touched is not searched
+    last = np.where(is_touched, ends, 0)  # what was not touched is not searched
     far = np.where(is_buy, levels.low_e8 - levels.beyond_e8, levels.high_e8 + levels.beyond_e8)
     off = np.where(is_buy, levels.high_e8 + levels.away_e8, levels.low_e8 - levels.away_e8)
-    broken = path.first_reached(is_buy, first, last, far, known)
-    rejected = path.first_reached(~is_buy, first, last, off, known)
-    never = np.int64(2**62)
-    broken_at, rejected_at = np.where(broken < 0, never, broken), np.where(rejected < 0, never, rejected)
-    decided = np.where(broken_at <= rejected_at, BROKEN, REJECTED)
-    decided = np.where((broken_at == never) & (rejected_at == never), OPEN, decided)
-    return Tested(np.where(touched, decided, UNTOUCHED), np.where(touched, touch, -1))
+    break_index = path.find_first_beyond(is_buy, first, last, far, after_seq)
+    rejection_index = path.find_first_beyond(~is_buy, first, last, off, after_seq)
+    no_index = np.int64(2**62)
+    break_index = np.where(break_index < 0, no_index, break_index)
+    rejection_index = np.where(rejection_index < 0, no_index, rejection_index)
+    outcome = np.where(break_index <= rejection_index, BROKEN, REJECTED)
+    outcome = np.where((break_index == no_index) & (rejection_index == no_index), OPEN, outcome)
+    return LevelOutcomes(np.where(is_touched, outcome, UNTOUCHED), np.where(is_touched, touch, -1))
 
 
 def fills(path: PricePath, is_buy: npt.NDArray[np.bool_], price_e8: I64, start_ns: I64, stop_ns: I64,
           after_seq: I64, through: bool) -> I64:  # fmt: skip
     """
-    The trade that would have filled each of n orders; −1 for none.
+    The trade that would have filled each of n limit orders, as an index into the path; −1 for none.
 
     Args:
+        path: the trades that fill.
+        is_buy: n sides.
+        price_e8: n limit prices, 1e-8 quote.
+        start_ns, stop_ns: each order rests from the first up to, without, the second.
+        after_seq: trades up to this seq do not fill.
         through: whether a trade must go strictly beyond the price (pessimistic), or may be at it (optimistic).
     """
     start, stop = path.index_at(start_ns), path.index_at(stop_ns)
     beyond = np.where(is_buy, price_e8 - np.int64(through), price_e8 + np.int64(through))
-    return path.first_reached(is_buy, start, stop, beyond, after_seq)
+    return path.find_first_beyond(is_buy, start, stop, beyond, after_seq)
 
 
 def markouts(path: PricePath, is_buy: npt.NDArray[np.bool_], price_e8: I64, fill: I64, fee_bps: float) -> F64:
     """
-    What each of n fills was worth later, in basis points of its price after fees, against last trades.
+    The markout of each of n fills, in basis points of its price after fees, against last trades.
+
+    Args:
+        path: the trades that followed.
+        is_buy: n sides.
+        price_e8: n prices filled at, 1e-8 quote.
+        fill: index into the path of the trade that filled each, −1 for none.
+        fee_bps: the maker fee, basis points; negative for a rebate.
 
     Returns:
-        (n, h) for the horizons; NaN without a fill, or where the record ends before the horizon.
+        (n, h) for the h horizons of HORIZONS_S; NaN without a fill, or where the path ends before the horizon.
     """
     sign = np.where(is_buy, 1.0, -1.0)
-    at = path.at_ns[np.maximum(fill, 0)] if len(path) else np.zeros(len(fill), np.int64)
+    fill_ns = path.at_ns[np.maximum(fill, 0)] if len(path) else np.zeros(len(fill), np.int64)
     out = np.full((len(fill), len(HORIZONS_S)), np.nan)
     for column, horizon_s in enumerate(HORIZONS_S):
-        later = path.price_at(at + horizon_s * SECOND_NS)
-        known = (fill >= 0) & (later >= 0)
+        later = path.price_at(fill_ns + horizon_s * SECOND_NS)
+        is_known = (fill >= 0) & (later >= 0)
         gain = sign * (later - price_e8) / price_e8 * 1e4 - fee_bps
-        out[known, column] = gain[known]
+        out[is_known, column] = gain[is_known]
     return np.round(out, 4)

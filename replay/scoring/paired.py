@@ -14,23 +14,23 @@ import numpy as np
 from market.arrays import F64, I64
 from replay.scoring.persistence import flatness
 from replay.scoring.statistics import MIN_BLOCKS
-from replay.scoring.student_t import critical_t, power_of_t, shift_found, two_sided_p
+from replay.scoring.student_t import critical_t, detectable_shift, power_of_t, two_sided_p
 
-_SURE = 0.05
-_POWER = 0.8
-_MAX_FALL = 0.1  # of the spectrum over the cosines taken, where there are plenty
-_MAX_FALL_OF_LEAST = 0.25  # and where only the fewest are left: beyond, the error would be a guess
+_ALPHA = 0.05  # significance level of intervals and of power
+_POWER = 0.8  # a detectable difference is one found four times in five
+_MAX_FALL = 0.1  # of the spectrum over the cosines used, where there are more than MIN_BLOCKS of them
+_MAX_FALL_OF_LEAST = 0.25  # of the spectrum over the fewest allowed: beyond, the error would be a guess
 
 
 @dataclass(frozen=True, slots=True)
-class Paired:
+class PairedDifference:
     """
-    One side against the other, on the minutes that both were scored in.
+    The scores of side A against those of side B, on the minutes in which both were scored.
 
     Attributes:
-        a, b: the means, None without minutes. minutes: how many. mean: of a − b.
+        a, b: the means, None without minutes. minutes: the number of common minutes. mean: of a − b.
         spread_a, spread_b: standard deviation between repeats of one minute, None where no minute has two.
-        blocks: what the minutes are worth in independent stretches: the degrees of freedom of t.
+        blocks: the number of independent stretches that the minutes are worth: the degrees of freedom of t.
         error: standard error of the mean, persistence included. low, high: its 95 % interval. p: two-sided.
         too_few: why there are no error, interval and p; None where there are.
     """
@@ -49,14 +49,14 @@ class Paired:
     too_few: str | None = None
 
 
-def compare(a: F64, b: F64, minute: I64, horizon_min: int) -> Paired:
+def compare(a: F64, b: F64, minute: I64, horizon_min: int) -> PairedDifference:
     """
     Compare the scores of two sides, minute by minute.
 
     Args:
         a, b: n scores, or n rows of a minute's repeats, which are averaged first; NaN where a side has none.
         minute: the n minutes they belong to, counted from anywhere, in any order, none twice.
-        horizon_min: how many minutes of the future a score looks at; scores closer than that share their prices.
+        horizon_min: minutes of the future that a score looks at, at least 1; scores closer than that share prices.
 
     Raises:
         ValueError: the columns do not fit, or a minute comes twice.
@@ -64,85 +64,95 @@ def compare(a: F64, b: F64, minute: I64, horizon_min: int) -> Paired:
     if not len(a) == len(b) == len(minute) or len(np.unique(minute)) != len(minute) or horizon_min < 1:
         raise ValueError(f"{len(a)} and {len(b)} scores for {len(np.unique(minute))} different minutes")
     order = np.argsort(minute)
-    one, spread_a = _averaged(a[order])
-    two, spread_b = _averaged(b[order])
-    known = ~(np.isnan(one) | np.isnan(two))
-    one, two, at = one[known], two[known], minute[order][known]
-    if not len(at):
-        return Paired(None, None, spread_a, spread_b, 0, None, too_few="no minute is scored on both sides")
-    means = (_rounded(one.mean()), _rounded(two.mean()), spread_a, spread_b, len(at), _rounded((one - two).mean()))
-    blocks, flat, reason = _evidence(one - two, at, horizon_min)
+    one, spread_a = _average_repeats(a[order])
+    two, spread_b = _average_repeats(b[order])
+    is_scored = ~(np.isnan(one) | np.isnan(two))
+    one, two, minutes = one[is_scored], two[is_scored], minute[order][is_scored]
+    if not len(minutes):
+        return PairedDifference(None, None, spread_a, spread_b, 0, None, too_few="no minute is scored on both sides")
+    means = (_round9(one.mean()), _round9(two.mean()), spread_a, spread_b, len(minutes), _round9((one - two).mean()))
+    blocks, spectrum_ratio, reason = _evidence(one - two, minutes, horizon_min)
     if reason is not None:
-        return Paired(*means, blocks, too_few=reason)
-    error = _error(one - two, blocks, flat)
-    if _rounded(error) == 0:
-        return Paired(*means, blocks, too_few="the difference is the same in every minute: chance has no part in it")
-    mean, reach = float((one - two).mean()), critical_t(_SURE, blocks) * error
+        return PairedDifference(*means, blocks, too_few=reason)
+    error = _error(one - two, blocks, spectrum_ratio)
+    if _round9(error) == 0:
+        return PairedDifference(
+            *means, blocks, too_few="the difference is the same in every minute: chance has no part in it"
+        )
+    mean, reach = float((one - two).mean()), critical_t(_ALPHA, blocks) * error
     p = round(two_sided_p(mean / error, blocks), 6)
-    return Paired(*means, blocks, _rounded(error), _rounded(mean - reach), _rounded(mean + reach), p)
+    return PairedDifference(*means, blocks, _round9(error), _round9(mean - reach), _round9(mean + reach), p)
 
 
-def power(effect: float, paired: Paired) -> float | None:
+def power(effect: float, difference: PairedDifference) -> float | None:
     """
-    How often a true difference of this size would be found (p < 0.05) on as many minutes as these; None where there
-    were too few.
+    The probability that a true difference of a given size is found (p < 0.05) on as many minutes as these.
+
+    Args:
+        effect: the true difference, in the unit of the scores; its sign does not matter.
+        difference: what the minutes gave.
+
+    Returns:
+        0 to 1; None where there were too few minutes.
     """
-    if paired.error is None:
+    if difference.error is None:
         return None
-    return round(power_of_t(abs(effect) / paired.error, paired.blocks, _SURE), 6)
+    return round(power_of_t(abs(effect) / difference.error, difference.blocks, _ALPHA), 6)
 
 
-def detectable(paired: Paired) -> float | None:
+def detectable_difference(difference: PairedDifference) -> float | None:
     """The true difference that would be found four times in five; None where there were too few minutes."""
-    return None if paired.error is None else _rounded(paired.error * shift_found(_POWER, paired.blocks, _SURE))
+    if difference.error is None:
+        return None
+    return _round9(difference.error * detectable_shift(_POWER, difference.blocks, _ALPHA))
 
 
-def _averaged(scores: F64) -> tuple[F64, float | None]:
+def _average_repeats(scores: F64) -> tuple[F64, float | None]:
     if scores.ndim == 1:
         return scores, None
-    known = ~np.isnan(scores)
-    count = known.sum(axis=1)
-    mean = np.where(known, scores, 0.0).sum(axis=1) / np.where(count, count, np.nan)
-    squares = float((np.where(known, scores - mean[:, None], 0.0) ** 2).sum())
+    is_scored = ~np.isnan(scores)
+    count = is_scored.sum(axis=1)
+    mean = np.where(is_scored, scores, 0.0).sum(axis=1) / np.where(count, count, np.nan)
+    squares = float((np.where(is_scored, scores - mean[:, None], 0.0) ** 2).sum())
     freedom = int((count - 1)[count > 0].sum())
-    return mean, _rounded(math.sqrt(squares / freedom)) if freedom else None
+    return mean, _round9(math.sqrt(squares / freedom)) if freedom else None
 
 
 def _evidence(difference: F64, minute: I64, horizon_min: int) -> tuple[int, float, str | None]:
-    """How many cosines may be taken, how flat the spectrum is over them, and why they are too few."""
+    """The number of cosines to use, the flatness of the spectrum over them, and why they are too few, or None."""
     n = len(difference)
-    most = _most_cosines(minute, horizon_min)
+    most = _max_cosines(minute, horizon_min)
     if most < MIN_BLOCKS:
         return most, 1.0, f"{n} minutes are too few for a horizon of {horizon_min} min: record for longer"
     differing = len(np.unique(np.flatnonzero(difference) * most // n))
     if differing < MIN_BLOCKS:
         return differing, 1.0, f"the sides differ in {differing} of {most} stretches of time only: record for longer"
-    flat = flatness(difference, most)
-    blocks = min(int(np.argmax(np.append(flat, 0.0) < 1 - _MAX_FALL)), differing)
-    if blocks < MIN_BLOCKS and flat[MIN_BLOCKS - 1] < 1 - _MAX_FALL_OF_LEAST:
+    spectrum_ratio = flatness(difference, most)
+    blocks = min(int(np.argmax(np.append(spectrum_ratio, 0.0) < 1 - _MAX_FALL)), differing)
+    if blocks < MIN_BLOCKS and spectrum_ratio[MIN_BLOCKS - 1] < 1 - _MAX_FALL_OF_LEAST:
         return (
             blocks,
             1.0,
             f"decisions persist: {n} minutes are worth about {blocks} independent ones: record for longer",
         )
     blocks = max(blocks, MIN_BLOCKS)
-    return blocks, float(flat[blocks - 1]), None
+    return blocks, float(spectrum_ratio[blocks - 1]), None
 
 
-def _most_cosines(minute: I64, horizon_min: int) -> int:
-    """As many as the source advises, none quicker than 2π horizons: overlapping scores bend the spectrum beyond."""
-    covered = 1 + int(np.minimum(np.diff(minute), horizon_min).sum())
-    return min(int(0.4 * len(minute) ** (2 / 3)), int(covered / (math.pi * horizon_min)))
+def _max_cosines(minute: I64, horizon_min: int) -> int:
+    """The number that the source advises, none quicker than 2π horizons: overlap bends the spectrum beyond that."""
+    covered_min = 1 + int(np.minimum(np.diff(minute), horizon_min).sum())
+    return min(int(0.4 * len(minute) ** (2 / 3)), int(covered_min / (math.pi * horizon_min)))
 
 
-def _error(difference: F64, blocks: int, flat: float) -> float:
-    """Of the mean; minutes without scores are closed up, which keeps the cosines orthogonal."""
+def _error(difference: F64, blocks: int, spectrum_ratio: float) -> float:
+    """Standard error of the mean; minutes without scores are closed up, which keeps the cosines orthogonal."""
     n = len(difference)
     j = np.arange(1, blocks + 1)
-    turned = np.exp(-0.5j * np.pi * j / n) * np.fft.rfft(difference - difference.mean(), 2 * n)[j]
-    long_run = 2 / n * float((turned.real**2).mean()) / flat
+    transform = np.exp(-0.5j * np.pi * j / n) * np.fft.rfft(difference - difference.mean(), 2 * n)[j]
+    long_run = 2 / n * float((transform.real**2).mean()) / spectrum_ratio
     return math.sqrt(long_run / n)
 
 
-def _rounded(value: float) -> float:
+def _round9(value: float) -> float:
     return round(float(value), 9)

@@ -1,5 +1,5 @@
 """
-Placebos: the same offsets, in σ, at other ticks of the same day. No figure about advice stands without them.
+Placebos: the same offsets, in σ, at other ticks of the same day. Every figure about advice is reported beside theirs.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,13 @@ from replay.scoring.episodes import Episode
 
 @dataclass(frozen=True, slots=True)
 class PlaceboPool:
-    """k ticks at which distance could be measured: when advice would have been out, from which price, in which σ."""
+    """
+    k ticks at which distance could be measured, that placebos are drawn from.
+
+    Attributes:
+        published_ns: when advice would have been out. published_seq: the last seq in the log at the tick.
+        reference_e8: the price at the tick, 1e-8 quote. sigma: σ, relative to the price.
+    """
 
     published_ns: I64
     published_seq: I64
@@ -27,7 +33,13 @@ class PlaceboPool:
 
 @dataclass(frozen=True, slots=True)
 class PlaceboSamples:
-    """m placebos: which episode each stands beside, at which moment, and its offsets there, exact prices."""
+    """
+    m placebos.
+
+    Attributes:
+        episode: the number of the episode that each is compared with. moment: its tick, an index into the pool.
+        low_e8, high_e8: the zone moved there, exact prices. rung_e8: its first rung, likewise.
+    """
 
     episode: I64
     moment: I64
@@ -36,35 +48,40 @@ class PlaceboSamples:
     rung_e8: I64
 
 
-def draw(episodes: Sequence[Episode], moments: PlaceboPool, count: int, seed: int) -> PlaceboSamples:
+def draw_placebos(episodes: Sequence[Episode], pool: PlaceboPool, count: int, seed: int) -> PlaceboSamples:
     """
-    For each episode up to `count` other moments of its UTC day, drawn without repetition.
+    Draw for each episode up to `count` other ticks of its UTC day, without repetition.
 
-    Offsets keep their sign and their size in σ: a zone 3σ below its price then lies 3σ below the price at the drawn
-    moment. `rung_e8` is the zone's first rung, moved in the same way. An episode alone in its day gets none, nor does
-    one get those that would lie at or below 0.
+    Offsets keep their sign and their size in σ: a zone 3σ below its price then lies 3σ below the price at the placebo's
+    tick. `rung_e8` is the zone's first rung, moved in the same way. Placebos at or below a price of 0 are left out.
+
+    Args:
+        episodes: what placebos are drawn for; one whose first advice has no σ or price gets none.
+        pool: the ticks to draw from.
+        count: placebos for one episode, at most; fewer where its day has fewer other ticks.
+        seed: of the random draws, which also depend on the episode's number.
     """
-    days = moments.published_ns // DAY_NS
+    days = pool.published_ns // DAY_NS
     parts: list[tuple[I64, ...]] = []
     for number, episode in enumerate(episodes):
         advice = episode.first.advice
         if advice.reference_e8 is None or advice.sigma is None:
             continue
-        here = episode.first.published_ns
-        others = np.flatnonzero((days == here // DAY_NS) & (moments.published_ns != here))
+        published_ns = episode.first.published_ns
+        others = np.flatnonzero((days == published_ns // DAY_NS) & (pool.published_ns != published_ns))
         if len(others) == 0:
             continue
         chance = np.random.Generator(np.random.PCG64([seed, number]))
-        chosen = np.sort(chance.choice(others, size=min(count, len(others)), replace=False))
+        picks = np.sort(chance.choice(others, size=min(count, len(others)), replace=False))
         unit = advice.reference_e8 * advice.sigma
-        scale = moments.reference_e8[chosen] * moments.sigma[chosen]
+        scale = pool.reference_e8[picks] * pool.sigma[picks]
         edges = (episode.zone.low_e8, episode.zone.high_e8, episode.zone.ladder[0].price_e8)
-        moved = [
-            moments.reference_e8[chosen] + np.rint((edge - advice.reference_e8) / unit * scale).astype(np.int64)
+        prices = [
+            pool.reference_e8[picks] + np.rint((edge - advice.reference_e8) / unit * scale).astype(np.int64)
             for edge in edges
         ]
-        stands = moved[0] > 0  # none can stand at a price of 0, as one of a coin that fell far would
-        parts.append((np.full(stands.sum(), number), chosen[stands], *(edge[stands] for edge in moved)))
+        is_positive = prices[0] > 0  # none can stand at a price of 0, as one of a coin that fell far would
+        parts.append((np.full(is_positive.sum(), number), picks[is_positive], *(edge[is_positive] for edge in prices)))
     if not parts:
         return PlaceboSamples(*(np.empty(0, np.int64) for _ in range(5)))
     return PlaceboSamples(*(np.concatenate(column).astype(np.int64) for column in zip(*parts, strict=True)))

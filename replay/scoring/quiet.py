@@ -1,5 +1,5 @@
 """
-What must be said of a stretch in which little or nothing was traded: figures over it say little or nothing.
+Notes for a stretch in which little or nothing was traded: figures over it mean little or nothing.
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ from market.timestamps import MINUTE_NS
 from replay.scoring.price_path import PricePath
 
 _MAX_QUIET = 0.5
-"""The share of minutes without a trade from which on a reader is told; below it a market is merely calm."""
+"""The share of minutes without a trade above which a note is written; below it a market is merely calm."""
 
 
 def quiet_notes(path: PricePath, boundary_ns: I64) -> list[str]:
@@ -17,10 +17,14 @@ def quiet_notes(path: PricePath, boundary_ns: I64) -> list[str]:
     A sentence about minutes without a trade, where they are most of a stretch.
 
     Args:
+        path: the trades of the stretch.
         boundary_ns: the ends of n minutes.
+
+    Returns:
+        One sentence, or nothing.
     """
-    traded = path.index_at(boundary_ns) - path.index_at(boundary_ns - MINUTE_NS)
-    total, quiet = len(boundary_ns), int(np.count_nonzero(traded == 0))
+    trades = path.index_at(boundary_ns) - path.index_at(boundary_ns - MINUTE_NS)
+    total, quiet = len(boundary_ns), int(np.count_nonzero(trades == 0))
     if total and quiet == total:
         return [f"nothing was traded in any of {total:,} minutes: no figure here says anything of advice or signals"]
     if quiet > _MAX_QUIET * total:

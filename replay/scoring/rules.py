@@ -1,5 +1,5 @@
 """
-The rules of a scoring, as settings make them.
+The scoring rules, built from settings.
 """
 
 from analysis.parameters import Parameters
@@ -8,7 +8,7 @@ from runtime.settings.settings import Scoring
 
 
 def rules_of(scoring: Scoring, parameters: Parameters) -> Rules:
-    """The scoring rules that settings and thresholds make."""
+    """The scoring rules of some settings; the distances of rejection and break come from the analysis' thresholds."""
     return Rules(
         publish_delay_ms=scoring.publish_delay_ms,
         latency_ms=scoring.latency_ms,

@@ -1,5 +1,5 @@
 """
-Honest statistics for samples that hang together in time: whole blocks are drawn, never single samples.
+Statistics for samples that are correlated in time: resampling draws whole blocks, never single samples.
 """
 
 from collections.abc import Sequence
@@ -10,19 +10,19 @@ import numpy.typing as npt
 
 from market.arrays import F64
 
-MIN_BLOCKS = 20
-_ROUNDS = 2000
-_MEAN_RUN = 2  # blocks drawn in one go, on average
+MIN_BLOCKS = 20  # below, a permutation p is not reported
+_ROUNDS = 2000  # bootstrap samples, and permutations: no p is below 1 / 2001
+_MEAN_RUN = 2  # consecutive blocks of a bootstrap sample, on average
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
     """
-    Advice against placebo.
+    The mean of advice against that of its placebos.
 
     Attributes:
-        advice, placebo: the means, None without samples. samples, placebo_samples: how many. blocks: how many blocks
-            hold both.
+        advice, placebo: the means, None without samples. samples, placebo_samples: their numbers.
+        blocks: the number of blocks that hold both.
         low, high: 95 % interval of the difference, stationary block bootstrap; None with fewer than two blocks.
         p: two-sided permutation p by flipping whole blocks; None with fewer than 20 blocks: too few.
     """
@@ -48,15 +48,16 @@ def difference(
             (where no block holds both, the means are those of all, and nothing is compared).
         advice_block, placebo_block: the block of time each belongs to; a placebo belongs to its episode's block.
             Blocks are at least as long as the horizon.
+        seed: of the bootstrap and of the permutations.
     """
-    keep, keep_placebo = ~np.isnan(advice), ~np.isnan(placebo)
-    advice, advice_block = advice[keep], advice_block[keep]
-    placebo, placebo_block = placebo[keep_placebo], placebo_block[keep_placebo]
+    is_defined, is_defined_placebo = ~np.isnan(advice), ~np.isnan(placebo)
+    advice, advice_block = advice[is_defined], advice_block[is_defined]
+    placebo, placebo_block = placebo[is_defined_placebo], placebo_block[is_defined_placebo]
     blocks = np.intersect1d(advice_block, placebo_block)
     if len(blocks):
-        shared, shared_placebo = np.isin(advice_block, blocks), np.isin(placebo_block, blocks)
-        advice, advice_block = advice[shared], advice_block[shared]
-        placebo, placebo_block = placebo[shared_placebo], placebo_block[shared_placebo]
+        is_shared, is_shared_placebo = np.isin(advice_block, blocks), np.isin(placebo_block, blocks)
+        advice, advice_block = advice[is_shared], advice_block[is_shared]
+        placebo, placebo_block = placebo[is_shared_placebo], placebo_block[is_shared_placebo]
     sums = np.array(
         [
             [advice[advice_block == b].sum(), (advice_block == b).sum(),
@@ -73,14 +74,19 @@ def difference(
 
 
 def holm(values: Sequence[float | None]) -> list[float | None]:
-    """Holm's correction of all p-values of a table: of many figures that were tried some look good by chance."""
+    """
+    Holm's correction of all p-values of a table: of many figures some look good by chance.
+
+    >>> holm([0.01, None, 0.04])
+    [0.02, None, 0.04]
+    """
     order = sorted((p, n) for n, p in enumerate(values) if p is not None)
-    corrected: list[float | None] = [None] * len(values)
+    p_values: list[float | None] = [None] * len(values)
     worst = 0.0
     for rank, (p, n) in enumerate(order):
         worst = max(worst, min(1.0, p * (len(order) - rank)))
-        corrected[n] = round(worst, 6)
-    return corrected
+        p_values[n] = round(worst, 6)
+    return p_values
 
 
 def _mean(values: F64) -> float | None:
@@ -91,14 +97,14 @@ def _interval(sums: F64, seed: int) -> tuple[float, float]:
     """Stationary bootstrap (Politis, Romano 1994) over blocks in time order."""
     chance = np.random.Generator(np.random.PCG64([seed, 1]))
     n = len(sums)
-    jumps = chance.random((_ROUNDS, n)) < 1 / _MEAN_RUN
-    fresh = chance.integers(0, n, (_ROUNDS, n))
+    restarts = chance.random((_ROUNDS, n)) < 1 / _MEAN_RUN
+    starts = chance.integers(0, n, (_ROUNDS, n))
     picks = np.empty((_ROUNDS, n), np.int64)
-    picks[:, 0] = fresh[:, 0]
+    picks[:, 0] = starts[:, 0]
     for i in range(1, n):
-        picks[:, i] = np.where(jumps[:, i], fresh[:, i], (picks[:, i - 1] + 1) % n)
-    drawn = sums[picks].sum(axis=1)
-    effects = drawn[:, 0] / drawn[:, 1] - drawn[:, 2] / drawn[:, 3]
+        picks[:, i] = np.where(restarts[:, i], starts[:, i], (picks[:, i - 1] + 1) % n)
+    totals = sums[picks].sum(axis=1)
+    effects = totals[:, 0] / totals[:, 1] - totals[:, 2] / totals[:, 3]
     low, high = np.quantile(effects, (0.025, 0.975))
     return round(float(low), 6), round(float(high), 6)
 
@@ -107,7 +113,7 @@ def _permutation_p(sums: F64, seed: int) -> float:
     """Flip which side is advice in whole blocks; each block's difference weighs as its advice samples."""
     chance = np.random.Generator(np.random.PCG64([seed, 2]))
     gaps = (sums[:, 0] / sums[:, 1] - sums[:, 2] / sums[:, 3]) * sums[:, 1]
-    seen = abs(gaps.sum())
+    observed_sum = abs(gaps.sum())
     signs = chance.integers(0, 2, (_ROUNDS, len(gaps))) * 2 - 1
-    as_extreme = int((np.abs((signs * gaps).sum(axis=1)) >= seen - 1e-12).sum())
+    as_extreme = int((np.abs((signs * gaps).sum(axis=1)) >= observed_sum - 1e-12).sum())
     return round((as_extreme + 1) / (_ROUNDS + 1), 6)

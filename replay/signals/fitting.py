@@ -1,7 +1,7 @@
 """
-What is learned offline: the probability that a wall is pulled, and that a touched zone holds.
+Offline fits of the probability that a wall is pulled, and of the probability that a touched zone is rejected.
 
-Fitted by penalised logistic regression on a stretch of log, frozen into coefficients that name what they saw.
+Fitted by penalised logistic regression on stretches of log; the coefficients name the logs they were fitted on.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -24,22 +24,22 @@ from eventlog.store.log import Log
 from market.timestamps import HOUR_NS, iso
 from projections.state import KINDS, READS, MarketState, TickEntry
 from replay.decisions import ticks_between
-from replay.scoring.episodes import Published, episodes_of
+from replay.scoring.episodes import Publication, episodes_of
 from replay.scoring.outcomes import BROKEN, REJECTED
 from replay.scoring.price_path import READS as PATH_READS
 from replay.scoring.price_path import PricePath
-from replay.scoring.scoring import Rules, tested_zones
+from replay.scoring.scoring import Rules, zone_outcomes
 from runtime.analysis_config import AnalysisConfig
 from runtime.loop import drive
 from runtime.warm_up import state_of
 
 Period = tuple[str, str, str]
 
-_PENALTY = 1.0
-_ROUNDS = 50
-_FOR_EVER_NS = 2**62
+_PENALTY = 1.0  # on the squares of standardised slopes
+_ROUNDS = 50  # of Newton's method, at most; it ends when no weight moves by 1e-9
+_NO_END_NS = 2**62  # beyond the last tick of any log
 HORIZON_NS = HOUR_NS
-"""A wall counts as pulled when it is within this time, before it was touched."""
+"""A wall counts as pulled if that happens within this time and before it is touched."""
 
 
 @dataclass(slots=True)
@@ -51,20 +51,30 @@ class Samples:
     log: list[int] = field(default_factory=list)
 
     def add(self, features: tuple[float, ...], outcome: bool, log: int = 0) -> None:
-        """One more."""
+        """
+        Add one outcome.
+
+        Args:
+            features: as many as the others have; the first is 1.
+            outcome: whether the event happened.
+            log: the number of the log it is from.
+        """
         self.features.append(features)
         self.outcome.append(float(outcome))
         self.log.append(log)
 
 
-def fit(samples: Samples, names: tuple[str, ...], seen: str, periods: tuple[Period, ...] = ()) -> Logistic:
+def fit(samples: Samples, names: tuple[str, ...], source: str, periods: tuple[Period, ...] = ()) -> Logistic:
     """
-    The logistic regression of outcomes on features, all coefficients but the first drawn towards 0.
+    The logistic regression of outcomes on features, with a penalty on all coefficients but the first.
 
-    Logs differ in how often anything holds, so each has a level of its own; what is kept is the level of the first.
+    Logs differ in how often anything holds, so each has an intercept of its own; the result has that of the first.
 
     Args:
-        seen, periods: what the samples come from, in words and as market, first and last tick.
+        samples: outcomes with k features each.
+        names: of the k features.
+        source: what the samples come from, in words.
+        periods: market, first and last tick of each log.
 
     Raises:
         ValueError: fewer than ten outcomes of either kind: nothing to learn from.
@@ -74,29 +84,31 @@ def fit(samples: Samples, names: tuple[str, ...], seen: str, periods: tuple[Peri
         raise ValueError(f"{int(outcome.sum())} of {len(outcome)} outcomes are positive; ten of each kind are needed")
     features = np.array(samples.features)
     centre, scale = features.mean(axis=0), features.std(axis=0)
-    used = scale > 1e-12
-    others = [np.array(samples.log) == number for number in sorted(set(samples.log))[1:]]
-    standard = np.column_stack([np.ones(len(features)), (features[:, used] - centre[used]) / scale[used], *others])
+    is_used = scale > 1e-12
+    log_levels = [np.array(samples.log) == number for number in sorted(set(samples.log))[1:]]
+    standard = np.column_stack(
+        [np.ones(len(features)), (features[:, is_used] - centre[is_used]) / scale[is_used], *log_levels]
+    )
     penalty = np.full(standard.shape[1], _PENALTY)
-    penalty[0], penalty[1 + int(used.sum()) :] = 0.0, 0.0
+    penalty[0], penalty[1 + int(is_used.sum()) :] = 0.0, 0.0
     weights = np.zeros(standard.shape[1])
     for _ in range(_ROUNDS):
-        chance = 1 / (1 + np.exp(-np.clip(standard @ weights, -30, 30)))
-        slope = standard.T @ (outcome - chance) - penalty * weights
-        curve = (standard * (chance * (1 - chance))[:, None]).T @ standard + np.diag(penalty + 1e-9)
-        step = np.linalg.solve(curve, slope)
+        probability = 1 / (1 + np.exp(-np.clip(standard @ weights, -30, 30)))
+        slope = standard.T @ (outcome - probability) - penalty * weights
+        curvature = (standard * (probability * (1 - probability))[:, None]).T @ standard + np.diag(penalty + 1e-9)
+        step = np.linalg.solve(curvature, slope)
         weights = weights + step
         if np.abs(step).max() < 1e-9:
             break
     coefficients = np.zeros(features.shape[1])
-    slopes = weights[1 : 1 + int(used.sum())]
-    coefficients[used] = slopes / scale[used]
-    coefficients[0] = weights[0] - float((slopes * centre[used] / scale[used]).sum())
-    return Logistic(seen, names, tuple((np.round(coefficients, 6) + 0.0).tolist()), len(outcome), periods)
+    slopes = weights[1 : 1 + int(is_used.sum())]
+    coefficients[is_used] = slopes / scale[is_used]
+    coefficients[0] = weights[0] - float((slopes * centre[is_used] / scale[is_used]).sum())
+    return Logistic(source, names, tuple((np.round(coefficients, 6) + 0.0).tolist()), len(outcome), periods)
 
 
 @dataclass(frozen=True, slots=True)
-class _SeenWall:
+class _OpenWall:
     at_ns: int
     side: Side
     price_e8: int
@@ -105,40 +117,40 @@ class _SeenWall:
 
 class PullSamples:
     """
-    Follows standing, untouched walls from tick to tick and learns what became of each within the hour.
+    Follows standing, untouched walls from tick to tick and collects whether each was pulled within the hour.
 
-    A wall that moved, was touched, filled or breached, or still stands was not pulled. What nobody saw the end of,
-    because the record or the books broke off, teaches nothing.
+    A wall that moved, was touched, filled or breached, or still stands was not pulled. A wall whose end is not on
+    record, because the log or the books ended first, gives no sample.
     """
 
     def __init__(self) -> None:
-        self._open: list[_SeenWall] = []
-        self._told: set[tuple[Side, int, int]] = set()
+        self._open: list[_OpenWall] = []
+        self._previous_endings: set[tuple[Side, int, int]] = set()
         self.samples = Samples()
 
-    def see(self, at_ns: int, static: StaticBook) -> None:
-        """What the books show at a tick; ticks come in order."""
+    def add_tick(self, at_ns: int, static: StaticBook) -> None:
+        """Add the walls of one tick; ticks come in order."""
         if static.sides is None:
             return
-        standing = [w for seen in static.sides.values() for w in seen.walls]
-        touched = {(w.side, w.wall.bin.price_e8) for w in standing if w.life.state != "held"}
-        # by what was not told before, not by its minute: a book may come after its tick
-        told = {(e.side, e.price_e8, e.minute_ns): e.ending for e in static.ended}
-        ended = {key[:2]: ending for key, ending in told.items() if key not in self._told}
-        self._told = set(told)
-        going = []
-        for seen in self._open:
-            key, age_ns = (seen.side, seen.price_e8), at_ns - seen.at_ns
+        standing = [w for side in static.sides.values() for w in side.walls]
+        touched_walls = {(w.side, w.wall.bin.price_e8) for w in standing if w.life.state != "held"}
+        # new is what the tick before did not report, whatever its minute: a book may come after its tick
+        endings = {(e.side, e.price_e8, e.minute_ns): e.ending for e in static.ended}
+        new_endings = {key[:2]: ending for key, ending in endings.items() if key not in self._previous_endings}
+        self._previous_endings = set(endings)
+        open_walls = []
+        for wall in self._open:
+            key, age_ns = (wall.side, wall.price_e8), at_ns - wall.at_ns
             if age_ns > HORIZON_NS:
                 continue
-            if key in ended:
-                self.samples.add(seen.features, ended[key] == "pulled")
-            elif key in touched or age_ns == HORIZON_NS:
-                self.samples.add(seen.features, False)
+            if key in new_endings:
+                self.samples.add(wall.features, new_endings[key] == "pulled")
+            elif key in touched_walls or age_ns == HORIZON_NS:
+                self.samples.add(wall.features, False)
             else:
-                going.append(seen)
-        self._open = going + [
-            _SeenWall(at_ns, w.side, w.wall.bin.price_e8,
+                open_walls.append(wall)
+        self._open = open_walls + [
+            _OpenWall(at_ns, w.side, w.wall.bin.price_e8,
                       pull_features(w.wall.bin.share, w.distance_bp, w.wall.age_min))
             for w in standing
             if w.life.state == "held"
@@ -147,45 +159,60 @@ class PullSamples:
 
 @dataclass(slots=True)
 class TrainingSet:
-    """What one stretch of log taught."""
+    """
+    The samples of one log.
+
+    Attributes:
+        pull: of walls. confidence: of touched zones.
+        source: the log, in words. periods: market, first and last tick; empty without a tick.
+    """
 
     pull: Samples
     confidence: Samples
-    seen: str
+    source: str
     periods: tuple[Period, ...]
 
 
-def learn(log: Log, sight: AnalysisConfig, rules: Rules, on_progress: Callable[[int], None]) -> TrainingSet:
+def build_training_set(
+    log: Log, config: AnalysisConfig, rules: Rules, on_progress: Callable[[int], None]
+) -> TrainingSet:
     """
-    Walk a whole log and gather outcomes of walls and of advised zones, each zone once, from its first publication.
+    Read a log from start to end and collect outcomes of walls and of advised zones, each zone once, from its first
+    publication.
+
+    Args:
+        log: the market log.
+        config: the symbol, windows and thresholds to analyse with.
+        rules: how zones are scored.
+        on_progress: called with 1 for each tick.
     """
-    state = state_of(log, sight.windows)
-    observer, analyst = Observer(sight.symbol, state, sight.parameters), RulesAnalyst(sight.parameters)
+    state = state_of(log, config.windows)
+    observer, analyst = Observer(config.symbol, state, config.parameters), RulesAnalyst(config.parameters)
     walls = PullSamples()
-    published: list[Published] = []
+    publications: list[Publication] = []
     features: dict[int, tuple[float, ...]] = {}
-    ticks = ticks_between(log, 0, _FOR_EVER_NS)
+    ticks = ticks_between(log, 0, _NO_END_NS)
     delay_ns = rules.publish_delay_ms * 1_000_000
     out_ns = dict(zip(ticks.seq.tolist(), (ticks.recv_ns + delay_ns).tolist(), strict=True))
 
     def on_tick(tick: TickEntry, now: MarketState) -> None:
         on_progress(1)
-        found = observer.find(now)
-        view = observer.view(tick, now, found)
-        walls.see(tick.boundary_ns, found.static)
+        findings = observer.find(now)
+        view = observer.view(tick, now, findings)
+        walls.add_tick(tick.boundary_ns, findings.static)
         if tick.trades != "live" or view.reference_e8 is None or view.sigma is None:
             return
         advice = analyst.decide(view)
         by_evidence = {tuple(e.id for e in z.evidence): z for z in view.zones}
         for zone in advice.zones:
             source = by_evidence[zone.evidence]
-            away = (source.price_e8 - view.reference_e8) / (view.reference_e8 * view.sigma)
-            features[id(zone)] = confidence_features(source.score, len(source.legs), away)
-        published.append(Published(advice, out_ns[tick.seq], tick.seq))
+            distance_sigma = (source.price_e8 - view.reference_e8) / (view.reference_e8 * view.sigma)
+            features[id(zone)] = confidence_features(source.score, len(source.legs), distance_sigma)
+        publications.append(Publication(advice, out_ns[tick.seq], tick.seq))
 
     drive(log.read(kinds=KINDS, columns=READS), state, on_tick)
-    path = PricePath.of(log.read(kinds=list(PATH_READS), columns=PATH_READS))
-    confidence = _zone_outcomes(published, features, path, rules)
+    path = PricePath.from_batches(log.read(kinds=list(PATH_READS), columns=PATH_READS))
+    confidence = _zone_outcomes(publications, features, path, rules)
     market = str(log.name.market)
     if len(ticks) == 0:
         return TrainingSet(walls.samples, confidence, f"{market}, no tick", ())
@@ -194,29 +221,30 @@ def learn(log: Log, sight: AnalysisConfig, rules: Rules, on_progress: Callable[[
 
 
 def _zone_outcomes(
-    published: Sequence[Published], features: dict[int, tuple[float, ...]], path: PricePath, rules: Rules
+    publications: Sequence[Publication], features: dict[int, tuple[float, ...]], path: PricePath, rules: Rules
 ) -> Samples:
-    episodes = episodes_of(published)
+    episodes = episodes_of(publications)
     samples = Samples()
-    for episode, outcome in zip(episodes, tested_zones(episodes, path, rules).outcome.tolist(), strict=True):
+    for episode, outcome in zip(episodes, zone_outcomes(episodes, path, rules).outcome.tolist(), strict=True):
         if outcome in (REJECTED, BROKEN):
             samples.add(features[id(episode.zone)], outcome == REJECTED)
     return samples
 
 
-def fitted(learned: Iterable[TrainingSet]) -> dict[str, Logistic | str]:
-    """Both probabilities from all that was learned, or why one cannot be."""
-    every = list(learned)
-    seen, periods = "; ".join(each.seen for each in every), tuple(p for each in every for p in each.periods)
-    out: dict[str, Logistic | str] = {}
+def fit_models(training_sets: Iterable[TrainingSet]) -> dict[str, Logistic | str]:
+    """Fit both probabilities, "pull" and "confidence", to all samples; a sentence says why one cannot be fitted."""
+    sets = list(training_sets)
+    source = "; ".join(training_set.source for training_set in sets)
+    periods = tuple(p for training_set in sets for p in training_set.periods)
+    models: dict[str, Logistic | str] = {}
     for name, names in (("pull", PULL_FEATURES), ("confidence", CONFIDENCE_FEATURES)):
-        pooled = Samples()
-        for number, each in enumerate(every):
-            part: Samples = getattr(each, name)
+        pool = Samples()
+        for number, training_set in enumerate(sets):
+            part: Samples = getattr(training_set, name)
             for features, outcome in zip(part.features, part.outcome, strict=True):
-                pooled.add(features, bool(outcome), number)
+                pool.add(features, bool(outcome), number)
         try:
-            out[name] = fit(pooled, names, seen, periods)
+            models[name] = fit(pool, names, source, periods)
         except ValueError as error:
-            out[name] = str(error)
-    return out
+            models[name] = str(error)
+    return models

@@ -1,5 +1,5 @@
 """
-What a walk over a log noted: every signal where it was first sighted, where it stood, and the flow of the book.
+The record of all signals over a log: where each was first sighted, where it stood, and the flow of the book.
 """
 
 from array import array
@@ -17,7 +17,7 @@ from market.arrays import F64, I64
 from market.timestamps import SECOND_NS
 from projections.state import MarketState, TickEntry
 from replay.decisions import Ticks
-from replay.signals.signals import FirstSightings, Sighting, sightings
+from replay.signals.signals import FirstSightings, Sighting, find_sightings
 from runtime.analysis_config import AnalysisConfig
 from runtime.loop import drive
 from runtime.warm_up import read_with_warm_up, state_of
@@ -33,13 +33,18 @@ _FLOWS: dict[str, Callable[[FlowGrid], I64]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """Where one signal stood: n ticks by number, never falling, and its price at each, 0 for a direction."""
+class SignalOccurrences:
+    """
+    Where one signal stood.
+
+    Attributes:
+        tick: n tick numbers, never falling. price_e8: its price at each, 1e-8 quote, 0 for a direction.
+    """
 
     tick: I64
     price_e8: I64
 
-    def at(self, tick: int) -> I64:
+    def prices_at(self, tick: int) -> I64:
         """The prices at which it stood at a tick."""
         start, stop = np.searchsorted(self.tick, (tick, tick + 1))
         return self.price_e8[start:stop]
@@ -48,14 +53,14 @@ class Standing:
 @dataclass(frozen=True, slots=True)
 class SignalSamples:
     """
-    What was sighted in a log, and the ticks that controls are drawn from.
+    The sightings of a log, and the ticks that controls are drawn from.
 
     Attributes:
-        signal, tick: each first sighting, and at which tick.
-        at_ns, seq: k ticks: when advice would have been out, and the last seq that was known.
-        reference_e8, unit_e8, near_e8: price, σ and ε at each, as price distances; 0 where there is no σ.
-        standing: by signal, everywhere it stood, first sightings or not.
-        flow: what each tick adds to the book's flow.
+        signal, tick: the n first sightings, and the number of the tick of each.
+        at_ns, seq: of k ticks: when advice would have been out, and the tick's seq.
+        reference_e8, unit_e8, near_e8: of k ticks: price, σ and ε as price distances, 1e-8 quote; 0 without σ.
+        occurrences: by signal, all ticks at which it stood, first sightings or not.
+        flow: for each tick, the seconds of book flow that it adds.
     """
 
     signal: Sequence[Sighting]
@@ -65,84 +70,94 @@ class SignalSamples:
     reference_e8: I64
     unit_e8: F64
     near_e8: I64
-    standing: Mapping[str, Standing]
+    occurrences: Mapping[str, SignalOccurrences]
     flow: Sequence[dict[str, I64]]
 
 
-def gather(
-    log: Log, ticks: Ticks, sight: AnalysisConfig, publish_delay_ns: int, on_progress: Callable[[int], None]
+def record_signals(
+    log: Log, ticks: Ticks, config: AnalysisConfig, publish_delay_ns: int, on_progress: Callable[[int], None]
 ) -> SignalSamples:
-    """Walk the log and note every signal at every tick of a stretch."""
-    state = state_of(log, sight.windows)
-    observer, first = Observer(sight.symbol, state, sight.parameters), FirstSightings()
-    out_ns = dict(zip(ticks.seq.tolist(), (ticks.recv_ns + publish_delay_ns).tolist(), strict=True))
-    noted: list[Sighting] = []
-    at: list[int] = []
+    """
+    Analyse every tick of a stretch and record the signals at it.
+
+    Args:
+        log: the market log.
+        ticks: the stretch; not empty.
+        config: the symbol, windows and thresholds to analyse with.
+        publish_delay_ns: from a tick's arrival until advice about it is out.
+        on_progress: called with 1 for each tick.
+    """
+    state = state_of(log, config.windows)
+    observer, first_filter = Observer(config.symbol, state, config.parameters), FirstSightings()
+    publish_ns_by_seq = dict(zip(ticks.seq.tolist(), (ticks.recv_ns + publish_delay_ns).tolist(), strict=True))
+    first_sightings: list[Sighting] = []
+    sighting_ticks: list[int] = []
     moments: list[tuple[int, int, int, float, int]] = []
-    stood: dict[str, array[int]] = {}
+    occurrences: dict[str, array[int]] = {}
     flow: list[dict[str, I64]] = []
-    joined_ns = [0]
+    boundaries_ns = [0]
 
     def on_tick(tick: TickEntry, now: MarketState) -> None:
-        if tick.seq not in out_ns:
+        if tick.seq not in publish_ns_by_seq:
             return
         on_progress(1)
-        found = observer.find(now)
+        findings = observer.find(now)
         grid = grid_of(now.book_flow.seconds())
-        flow.append(_flow_part(grid, joined_ns[-1]))
-        joined_ns.append(tick.boundary_ns)
-        if found.reference_e8 is None or tick.trades != "live":
+        flow.append(_flow_part(grid, boundaries_ns[-1]))
+        boundaries_ns.append(tick.boundary_ns)
+        if findings.reference_e8 is None or tick.trades != "live":
             return
-        unit = found.reference_e8 * (found.sigma or 0.0)
-        near = found.flow.reach.near_e8 if found.flow.reach is not None else 0
-        seen = list(sightings(found, now, sight.parameters.zone_reach_sigma))
-        for each in seen:
-            if not each.as_control:
-                stood.setdefault(each.signal, array("q")).extend((len(moments), each.price_e8 or 0))
-        fresh = first.fresh(tick.boundary_ns, seen, near)
-        noted.extend(fresh)
-        at.extend([len(moments)] * len(fresh))
-        moments.append((out_ns[tick.seq], tick.seq, found.reference_e8, unit, near))
+        unit = findings.reference_e8 * (findings.sigma or 0.0)
+        near_e8 = findings.flow.reach.near_e8 if findings.flow.reach is not None else 0
+        current = list(find_sightings(findings, now, config.parameters.zone_reach_sigma))
+        for sighting in current:
+            if not sighting.as_control:
+                occurrences.setdefault(sighting.signal, array("q")).extend((len(moments), sighting.price_e8 or 0))
+        new = first_filter.select_new(tick.boundary_ns, current, near_e8)
+        first_sightings.extend(new)
+        sighting_ticks.extend([len(moments)] * len(new))
+        moments.append((publish_ns_by_seq[tick.seq], tick.seq, findings.reference_e8, unit, near_e8))
 
-    last = int(ticks.seq[-1])
-    drive(read_with_warm_up(log, int(ticks.boundary_ns[0]), last, sight.windows), state, on_tick)
+    drive(read_with_warm_up(log, int(ticks.boundary_ns[0]), int(ticks.seq[-1]), config.windows), state, on_tick)
     columns: list[Sequence[float]] = list(zip(*moments, strict=True)) if moments else [()] * 5
-    out, seq, reference, units, nears = columns
+    publish_ns, seq, reference, units, nears = columns
     return SignalSamples(
-        signal=noted,
-        tick=np.array(at, np.int64),
-        at_ns=np.array(out, np.int64),
+        signal=first_sightings,
+        tick=np.array(sighting_ticks, np.int64),
+        at_ns=np.array(publish_ns, np.int64),
         seq=np.array(seq, np.int64),
         reference_e8=np.array(reference, np.int64),
         unit_e8=np.array(units, np.float64),
         near_e8=np.array(nears, np.int64),
-        standing={name: Standing(*np.array(where, np.int64).reshape(-1, 2).T) for name, where in stood.items()},
+        occurrences={
+            name: SignalOccurrences(*np.array(where, np.int64).reshape(-1, 2).T) for name, where in occurrences.items()
+        },
         flow=flow,
     )
 
 
-def flow_r2(seen: SignalSamples) -> list[dict[str, Any]]:
+def flow_r2(record: SignalSamples) -> list[dict[str, Any]]:
     """
-    R² of each flow on the mid over the whole stretch: in the same interval, and in the next.
+    R² of each flow on the mid over the stretch: in the same interval, and in the next.
 
-    The seconds are those of the first tick's window, then what each tick adds, every second once.
+    The seconds are those of the first tick's window, then those that each tick adds, without repetition.
 
     Returns:
-        Nothing without a whole second of book.
+        Rows of flow, interval and fits; none where no second has a book from start to end.
     """
-    if not any(part[_KNOWN].any() for part in seen.flow):
+    if not any(part[_KNOWN].any() for part in record.flow):
         return []
     rows = []
     for name in _FLOWS:
-        values, mid, known = (np.concatenate([p[n] for p in seen.flow]) for n in (name, _MID, _KNOWN))
+        values, mid, is_known = (np.concatenate([p[n] for p in record.flow]) for n in (name, _MID, _KNOWN))
         for interval in _FLOW_INTERVALS_S:
-            found = explained(values, mid, known.astype(bool), interval)
-            rows.append({"flow": name, "interval_s": interval, **asdict(found)})
+            fit = explained(values, mid, is_known.astype(bool), interval)
+            rows.append({"flow": name, "interval_s": interval, **asdict(fit)})
     return rows
 
 
 def _flow_part(grid: FlowGrid, after_ns: int) -> dict[str, I64]:
-    """The seconds of a window after a time, what `flow_r2` needs of them; a window's first second is never known."""
+    """The columns that `flow_r2` needs, of a window's seconds after a time; the window's first is never known."""
     first = max(0, (after_ns - grid.start_ns) // SECOND_NS)
     columns = {name: of(grid) for name, of in _FLOWS.items()} | {_MID: grid.mid_x2, _KNOWN: grid.known.astype(np.int64)}
     return {name: column[first:].copy() for name, column in columns.items()}

@@ -1,5 +1,5 @@
 """
-What signals were worth: each figure beside its control's, at each horizon, with an interval.
+Scores of signals: each figure beside that of its control, at each horizon, with an interval.
 """
 
 from dataclasses import dataclass, replace
@@ -14,14 +14,14 @@ from replay.scoring.outcomes import BROKEN, HORIZONS_S, OPEN, REJECTED, UNTOUCHE
 from replay.scoring.price_path import READS, PricePath
 from replay.scoring.scoring import Rules, distances
 from replay.scoring.statistics import difference, holm
-from replay.signals.signal_controls import SignalSample, drawn, random_trial, trial_of
+from replay.signals.signal_controls import SignalSample, draw_controls, draw_random_levels, select_sample
 from replay.signals.signal_record import SignalSamples
 from replay.signals.signals import EXTREME_ALONE, SAME_DISTANCE, SIGNALS
 
 TARGETS = (0.55, 0.60)
-"""The hit rates asked of a signal."""
+"""The hit rates that a signal should reach."""
 
-_SHORT_BLOCK_NS = 30 * MINUTE_NS
+_SHORT_BLOCK_NS = 30 * MINUTE_NS  # for directions whose horizon is no longer
 _LONG_BLOCK_NS = 2 * HOUR_NS  # an hour to the touch, an hour to the outcome
 _DISTANCES = ((0.5, 8.0), (0.5, 1.0), (1.0, 2.0), (2.0, 4.0), (4.0, 8.0))
 
@@ -32,8 +32,9 @@ class SignalScore:
     One figure of one signal.
 
     Attributes:
-        figure: `rejected` (touched levels that held), `hit` (price went the way it said) or `move_bp` (how far).
-        samples, control_samples: how many the values are means of.
+        figure: `rejected` (share of touched levels that held), `hit` (share of moves in the signal's direction) or
+            `move_bp` (mean move in its direction, basis points).
+        sightings: their number. samples, control_samples: the number of values behind each mean.
         horizon_s: None for `rejected`, which has an hour. p: Holm-corrected over all figures with a p.
     """
 
@@ -55,11 +56,12 @@ class SignalScore:
 @dataclass(frozen=True, slots=True)
 class RandomLevels:
     """
-    What became of levels that nobody chose, at some distances from the price (ANALYSIS §4).
+    Outcomes of levels at random prices, at some distances from the price (ANALYSIS §4).
 
     Attributes:
-        touched: how many a trade came within ε of, within an hour. open: of these, neither rejected nor broken within
-            the next hour. rejected: the part of the others, None where there is none.
+        levels: their number. touched: that a trade came within ε of, within an hour.
+        open: of the touched, neither rejected nor broken within the next hour.
+        rejected: the share of the other touched ones, None where there are none.
     """
 
     from_sigma: float
@@ -70,103 +72,129 @@ class RandomLevels:
     rejected: float | None
 
 
-def path_after(log: Log, ticks: Ticks) -> PricePath:
-    """The trades that signals at some ticks are judged by."""
-    return PricePath.of(log.read(log.seq_before(int(ticks.boundary_ns[0])), None, list(READS), READS))
+def load_price_path(log: Log, ticks: Ticks) -> PricePath:
+    """Load the trades from the first of some ticks to the end of the log, by which signals at them are scored."""
+    return PricePath.from_batches(log.read(log.seq_before(int(ticks.boundary_ns[0])), None, list(READS), READS))
 
 
-def score_signals(path: PricePath, seen: SignalSamples, rules: Rules) -> list[SignalScore]:
-    """Every signal's figures beside its control's; signals never sighted are in the list, without figures."""
+def score_signals(path: PricePath, record: SignalSamples, rules: Rules) -> list[SignalScore]:
+    """
+    The figures of all signals beside those of their controls; signals never sighted are listed without figures.
+
+    Args:
+        path: the trades from the first tick on.
+        record: sightings, and ticks to draw controls from.
+        rules: latency, distances and seed.
+
+    Returns:
+        Scores whose p-values are Holm-corrected over all of them.
+    """
     scores: list[SignalScore] = []
     for number, (signal, control) in enumerate(SIGNALS.items()):
-        mine = [i for i, s in enumerate(seen.signal) if s.signal == signal and not s.as_control]
-        trial = trial_of(seen, mine)
+        numbers = [i for i, s in enumerate(record.signal) if s.signal == signal and not s.as_control]
+        sample = select_sample(record, numbers)
         if control == EXTREME_ALONE:
-            other = trial_of(seen, [i for i, s in enumerate(seen.signal) if s.signal == signal and s.as_control])
+            control_sample = select_sample(
+                record, [i for i, s in enumerate(record.signal) if s.signal == signal and s.as_control]
+            )
         else:
-            other = drawn(seen, signal, trial, control == SAME_DISTANCE, [rules.seed, number])
-        scores += _scores(signal, control, trial, other, seen, path, rules)
+            control_sample = draw_controls(record, signal, sample, control == SAME_DISTANCE, [rules.seed, number])
+        scores += _scores(signal, control, sample, control_sample, record, path, rules)
     return [replace(s, p=p) for s, p in zip(scores, holm([s.p for s in scores]), strict=True)]
 
 
-def random_levels(path: PricePath, seen: SignalSamples, rules: Rules) -> list[RandomLevels]:
-    """The placebo of all levels: as many above the price as below, all distances first, then octave by octave."""
-    trial, distance = random_trial(seen, _DISTANCES[0], [rules.seed, len(SIGNALS)])
-    outcome = outcomes_at(path, _levels(trial, seen, rules)).outcome
-    found = []
+def score_random_levels(path: PricePath, record: SignalSamples, rules: Rules) -> list[RandomLevels]:
+    """
+    Test levels at random prices, as many above the price as below: the placebo of all levels.
+
+    Args:
+        path: the trades from the first tick on.
+        record: the ticks at which levels are drawn.
+        rules: latency, distances and seed.
+
+    Returns:
+        A row for all distances, then one for each octave of distance.
+    """
+    sample, distance = draw_random_levels(record, _DISTANCES[0], [rules.seed, len(SIGNALS)])
+    outcome = outcomes_at(path, _levels(sample, record, rules)).outcome
+    rows = []
     for low, high in _DISTANCES:
         inside = outcome[(distance >= low) & (distance < high)]
-        rejected, broken = int((inside == REJECTED).sum()), int((inside == BROKEN).sum())
-        rate = round(rejected / (rejected + broken), 4) if rejected + broken else None
-        touched = int((inside != UNTOUCHED).sum())
-        found.append(RandomLevels(low, high, len(inside), touched, int((inside == OPEN).sum()), rate))
-    return found
+        rejections, breaks = int((inside == REJECTED).sum()), int((inside == BROKEN).sum())
+        rate = round(rejections / (rejections + breaks), 4) if rejections + breaks else None
+        touches = int((inside != UNTOUCHED).sum())
+        rows.append(RandomLevels(low, high, len(inside), touches, int((inside == OPEN).sum()), rate))
+    return rows
 
 
 def _scores(
     signal: str,
     control: str,
-    trial: SignalSample,
-    other: SignalSample,
-    seen: SignalSamples,
+    sample: SignalSample,
+    control_sample: SignalSample,
+    record: SignalSamples,
     path: PricePath,
     rules: Rules,
 ) -> list[SignalScore]:
-    mine, theirs = _outcomes(trial, seen, path, rules), _outcomes(other, seen, path, rules)
-    level = bool((trial.price_e8 > 0).any())
-    rows: list[tuple[str, int | None, F64, F64]] = [("rejected", None, mine[0], theirs[0])] if level else []
+    outcomes = _outcomes(sample, record, path, rules)
+    controls = _outcomes(control_sample, record, path, rules)
+    level = bool((sample.price_e8 > 0).any())
+    rows: list[tuple[str, int | None, F64, F64]] = [("rejected", None, outcomes[0], controls[0])] if level else []
     for column, horizon_s in enumerate(HORIZONS_S):
-        hit, hit_control = (_hits(m[1][:, column]) for m in (mine, theirs))
+        hit, hit_control = (_hits(m[1][:, column]) for m in (outcomes, controls))
         rows += [("hit", horizon_s, hit, hit_control),
-                 ("move_bp", horizon_s, mine[1][:, column], theirs[1][:, column])]  # fmt: skip
+                 ("move_bp", horizon_s, outcomes[1][:, column], controls[1][:, column])]  # fmt: skip
     scores = []
     for figure, horizon, value, control_value in rows:
         short = not level and horizon is not None and horizon * SECOND_NS <= _SHORT_BLOCK_NS
         block_ns = _SHORT_BLOCK_NS if short else _LONG_BLOCK_NS
-        found = difference(value, trial.sighted_ns // block_ns, control_value, other.sighted_ns // block_ns, rules.seed)
+        block, control_block = sample.sighted_ns // block_ns, control_sample.sighted_ns // block_ns
+        result = difference(value, block, control_value, control_block, rules.seed)
         scores.append(
-            SignalScore(signal, control, figure, horizon, len(trial.tick), found.advice, found.placebo, found.samples,
-                        found.placebo_samples, found.low, found.high, found.blocks, found.p)
+            SignalScore(signal, control, figure, horizon, len(sample.tick), result.advice, result.placebo,
+                        result.samples, result.placebo_samples, result.low, result.high, result.blocks, result.p)
         )  # fmt: skip
     return scores
 
 
 def _hits(move_bp: F64) -> F64:
-    """1 where price went the way that was said, 0 where it went the other, half where it stood still."""
+    """1 where price went in the signal's direction, 0 where it went the other way, ½ where it did not move."""
     return np.where(np.isnan(move_bp), np.nan, (np.sign(move_bp) + 1) / 2)
 
 
-def _outcomes(trial: SignalSample, seen: SignalSamples, path: PricePath, rules: Rules) -> tuple[F64, F64]:
+def _outcomes(sample: SignalSample, record: SignalSamples, path: PricePath, rules: Rules) -> tuple[F64, F64]:
     """
     Whether each level held (NaN where it was not touched or is open), and the move in the signal's direction at each
     horizon, basis points: from the trade that touched a level, from the last before the sighting of a direction.
     """
-    start = seen.at_ns[trial.tick] + rules.latency_ms * 1_000_000
-    way = np.where(trial.up, 1.0, -1.0)
-    held = np.full(len(trial.tick), np.nan)
-    level = trial.price_e8 > 0
+    start = record.at_ns[sample.tick] + rules.latency_ms * 1_000_000
+    direction = np.where(sample.up, 1.0, -1.0)
+    rejection = np.full(len(sample.tick), np.nan)
+    level = sample.price_e8 > 0
     if level.any():
-        tested = outcomes_at(path, _levels(trial, seen, rules))
-        decided = (tested.outcome == REJECTED) | (tested.outcome == BROKEN)
-        held[decided] = tested.outcome[decided] == REJECTED
-        known, from_ns = tested.touch >= 0, path.at_ns[np.maximum(tested.touch, 0)] if len(path) else start
-        base = np.where(known, path.price_e8[np.maximum(tested.touch, 0)] if len(path) else -1, -1)
+        outcomes = outcomes_at(path, _levels(sample, record, rules))
+        is_decided = (outcomes.outcome == REJECTED) | (outcomes.outcome == BROKEN)
+        rejection[is_decided] = outcomes.outcome[is_decided] == REJECTED
+        is_known, from_ns = outcomes.touch >= 0, path.at_ns[np.maximum(outcomes.touch, 0)] if len(path) else start
+        base_e8 = np.where(is_known, path.price_e8[np.maximum(outcomes.touch, 0)] if len(path) else -1, -1)
     else:
         from_ns = start
-        base = path.price_at(start)
-        known = base > 0
-    moves = np.full((len(trial.tick), len(HORIZONS_S)), np.nan)
+        base_e8 = path.price_at(start)
+        is_known = base_e8 > 0
+    moves = np.full((len(sample.tick), len(HORIZONS_S)), np.nan)
     for column, horizon_s in enumerate(HORIZONS_S):
         later = path.price_at(from_ns + horizon_s * SECOND_NS)
-        usable = known & (later > 0) & (base > 0)
-        moves[usable, column] = np.round(way[usable] * (later[usable] - base[usable]) / base[usable] * 1e4, 4)
-    return held, moves
+        usable = is_known & (later > 0) & (base_e8 > 0)
+        moves[usable, column] = np.round(
+            direction[usable] * (later[usable] - base_e8[usable]) / base_e8[usable] * 1e4, 4
+        )
+    return rejection, moves
 
 
-def _levels(trial: SignalSample, seen: SignalSamples, rules: Rules) -> Levels:
+def _levels(sample: SignalSample, record: SignalSamples, rules: Rules) -> Levels:
     """Touched by a trade within ε, in the hour after the sighting; how far off or through counts from the price."""
-    start = seen.at_ns[trial.tick] + rules.latency_ms * 1_000_000
-    unit, near = seen.unit_e8[trial.tick], seen.near_e8[trial.tick]
+    start = record.at_ns[sample.tick] + rules.latency_ms * 1_000_000
+    unit, near = record.unit_e8[sample.tick], record.near_e8[sample.tick]
     away, beyond = (np.maximum(distances(unit, sigmas) - near, 1) for sigmas in (rules.away_sigma, rules.beyond_sigma))
-    low, high = trial.price_e8 - near, trial.price_e8 + near
-    return Levels(trial.up, low, high, away, beyond, start, start + HOUR_NS, seen.seq[trial.tick])
+    low, high = sample.price_e8 - near, sample.price_e8 + near
+    return Levels(sample.up, low, high, away, beyond, start, start + HOUR_NS, record.seq[sample.tick])

@@ -3,7 +3,7 @@ Every detector as a signal, with the control it is measured against.
 
 A signal that names a price is a level: it says price will turn there. One that names none is a direction: it says where
 price goes next. Both are sighted at ticks, once for as long as they last. VPIN and Kyle's λ are no signals: they say
-how one-sided and how dear trading was, not which way. MLOFI is judged as its sum, "ofi, five levels".
+how one-sided and how expensive trading was, not its direction. MLOFI is scored as its sum, "ofi, five levels".
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,10 +23,10 @@ SAME_DISTANCE: Control = "ordinary level, same distance"
 EXTREME_ALONE: Control = "price extreme alone"
 RANDOM_MINUTE: Control = "random minute"
 
-_STRONG_Z = 2.0
-_STRONG_IMBALANCE = 0.5
+_STRONG_Z = 2.0  # flows count as signals from this z-score on
+_STRONG_IMBALANCE = 0.5  # three quarters of the size at the best quotes on one side
 _STRONG_LEAN = 0.25  # of the spread: as far as the weighted mid leans at that imbalance
-_MIN_TESTS = 2
+_MIN_TESTS = 2  # of a level before its rate of rejections counts
 _ENDED_NS = 2 * MINUTE_NS  # a book may come after its tick
 _DIRECTION_LASTS_NS = 5 * MINUTE_NS
 
@@ -65,7 +65,7 @@ SIGNALS: dict[str, Control] = {
 """Every signal and its control; a detector without one is not finished."""
 
 LEVEL_LASTS_NS = 60 * MINUTE_NS
-"""For how long a level is the same sighting."""
+"""For how long a level counts as the same sighting."""
 
 _OF_BASIS: dict[Basis, str] = {
     "wall": "wall",
@@ -102,47 +102,54 @@ class Sighting:
     as_control: bool = False
 
 
-def sightings(found: Findings, state: MarketState, reach_sigma: float) -> Iterator[Sighting]:
-    """Every signal at a tick; levels only where σ is known, and within reach of the price."""
-    reference = found.reference_e8
+def find_sightings(findings: Findings, state: MarketState, reach_sigma: float) -> Iterator[Sighting]:
+    """
+    Find the signals at a tick; levels only where σ is known, and within reach of the price.
+
+    Args:
+        findings: of the analysis at the tick.
+        state: of the market at the tick.
+        reach_sigma: the largest distance of a level from the price, in σ.
+    """
+    reference = findings.reference_e8
     if reference is None:
         return
-    if found.sigma is not None:
-        reach = reference * found.sigma * reach_sigma
-        for signal, price in _levels(found):
+    if findings.sigma is not None:
+        reach = reference * findings.sigma * reach_sigma
+        for signal, price in _levels(findings):
             if price != reference and abs(price - reference) <= reach:
                 yield Sighting(signal, price < reference, price)
-        yield from _absorption(found, state)
-    yield from _directions(found)
-    yield from _walls_gone(found, state)
+        yield from _absorption(findings, state)
+    yield from _directions(findings)
+    yield from _walls_gone(findings, state)
 
 
-def _levels(found: Findings) -> Iterator[tuple[str, int]]:
-    major = {w.id for seen in (found.static.sides or {}).values() for w in seen.walls if w.wall.major}
-    for piece in found.evidence:
+def _levels(findings: Findings) -> Iterator[tuple[str, int]]:
+    major = {w.id for side in (findings.static.sides or {}).values() for w in side.walls if w.wall.major}
+    for piece in findings.evidence:
         if piece.basis in _OF_BASIS:
             yield _OF_BASIS[piece.basis], piece.price_e8
         if piece.id in major:
             yield "major wall", piece.price_e8
-        passed = found.flow.passages.get(piece.id)
-        if passed is not None and passed.confirmed:
+        crossing = findings.flow.passages.get(piece.id)
+        if crossing is not None and crossing.confirmed:
             yield "confirmed vacuum", piece.price_e8
-    for profile in (found.flow.profiles or {}).values():
+    for profile in (findings.flow.profiles or {}).values():
         if profile is not None:
             yield from (("lvn", node.price_e8) for node in profile.lvn)
-    for record in found.tests.values():
+    for record in findings.tests.values():
         if record.recent_rate is not None and record.recent_rate > 0.5 and record.tests >= _MIN_TESTS:
             yield "held before", record.level_e8
-    for zone in found.zones:
+    for zone in findings.zones:
         yield _LEGS[len(zone.legs)], zone.price_e8
 
 
-def _absorption(found: Findings, state: MarketState) -> Iterator[Sighting]:
-    sides = {a.side for a in found.flow.absorbed}
-    reference = found.reference_e8 or 0
-    for each in found.flow.absorbed:
-        if each.price_e8 != reference and (each.price_e8 < reference) == (each.side == "bid"):
-            yield Sighting("absorption", each.side == "bid", each.price_e8)
+def _absorption(findings: Findings, state: MarketState) -> Iterator[Sighting]:
+    sides = {a.side for a in findings.flow.absorbed}
+    reference = findings.reference_e8 or 0
+    for absorption in findings.flow.absorbed:
+        if absorption.price_e8 != reference and (absorption.price_e8 < reference) == (absorption.side == "bid"):
+            yield Sighting("absorption", absorption.side == "bid", absorption.price_e8)
     minute = state.trades.between(state.buckets.end_ns - MINUTE_NS, state.buckets.end_ns).price_e8
     if len(minute):
         for side, price in (("bid", int(minute.min())), ("ask", int(minute.max()))):
@@ -150,14 +157,14 @@ def _absorption(found: Findings, state: MarketState) -> Iterator[Sighting]:
                 yield Sighting("absorption", side == "bid", price, as_control=True)
 
 
-def _directions(found: Findings) -> Iterator[Sighting]:
-    if found.flow.swept:
-        yield Sighting("sweep", found.flow.swept[-1].side == "buy", None)
-    if found.flow.footprint is not None:
-        for stack in found.flow.footprint.stacks:
+def _directions(findings: Findings) -> Iterator[Sighting]:
+    if findings.flow.swept:
+        yield Sighting("sweep", findings.flow.swept[-1].side == "buy", None)
+    if findings.flow.footprint is not None:
+        for stack in findings.flow.footprint.stacks:
             yield Sighting("footprint stack", stack.side == "buy", None)
-    if found.flow.book_flow is not None:
-        yield from _book_flow(found.flow.book_flow)
+    if findings.flow.book_flow is not None:
+        yield from _book_flow(findings.flow.book_flow)
 
 
 def _book_flow(flows: BookFlowFindings) -> Iterator[Sighting]:
@@ -191,38 +198,45 @@ def _lean(quote: Quote) -> float:
     return round(twice / (2 * (quote.ask_e8 - quote.bid_e8)), 6)
 
 
-def _walls_gone(found: Findings, state: MarketState) -> Iterator[Sighting]:
-    """What stood in the way is gone and price should go there; a wall that moved still stands."""
-    for ended in found.static.ended:
-        if ended.ending != "moved" and state.buckets.end_ns - ended.minute_ns <= _ENDED_NS:
-            yield Sighting(f"wall {ended.ending}", ended.side == "ask", None)
+def _walls_gone(findings: Findings, state: MarketState) -> Iterator[Sighting]:
+    """Walls that ended: price should go where they stood in the way; a wall that moved still stands."""
+    for wall in findings.static.ended:
+        if wall.ending != "moved" and state.buckets.end_ns - wall.minute_ns <= _ENDED_NS:
+            yield Sighting(f"wall {wall.ending}", wall.side == "ask", None)
 
 
 class FirstSightings:
-    """Lets a signal through once for as long as it lasts: a level for an hour, a direction for five minutes."""
+    """Filters repeated sightings: a level counts once an hour, a direction once in five minutes."""
 
     def __init__(self) -> None:
         self._levels: dict[tuple[str, bool, bool], list[tuple[int, int]]] = {}
         self._directions: dict[tuple[str, bool], int] = {}
 
-    def fresh(self, at_ns: int, seen: Sequence[Sighting], near_e8: int) -> list[Sighting]:
-        """Which of a tick's sightings are new; levels nearer than a distance are the same."""
-        return [s for s in seen if (self._new_direction(at_ns, s) if s.price_e8 is None else
+    def select_new(self, at_ns: int, sightings: Sequence[Sighting], near_e8: int) -> list[Sighting]:
+        """
+        Select the sightings of a tick that are new.
+
+        Args:
+            at_ns: the tick's boundary.
+            sightings: of the tick.
+            near_e8: levels of one signal no farther apart than this are the same, 1e-8 quote.
+        """
+        return [s for s in sightings if (self._new_direction(at_ns, s) if s.price_e8 is None else
                                     self._new_level(at_ns, s, s.price_e8, near_e8))]  # fmt: skip
 
-    def _new_direction(self, at_ns: int, seen: Sighting) -> bool:
-        key = (seen.signal, seen.up)
+    def _new_direction(self, at_ns: int, sighting: Sighting) -> bool:
+        key = (sighting.signal, sighting.up)
         last = self._directions.get(key)
         if last is not None and at_ns - last < _DIRECTION_LASTS_NS:
             return False
         self._directions[key] = at_ns
         return True
 
-    def _new_level(self, at_ns: int, seen: Sighting, price_e8: int, near_e8: int) -> bool:
-        key = (seen.signal, seen.up, seen.as_control)
-        known = [(p, t) for p, t in self._levels.get(key, []) if at_ns - t < LEVEL_LASTS_NS]
-        self._levels[key] = known
-        if any(abs(p - price_e8) <= near_e8 for p, _ in known):
+    def _new_level(self, at_ns: int, sighting: Sighting, price_e8: int, near_e8: int) -> bool:
+        key = (sighting.signal, sighting.up, sighting.as_control)
+        recent = [(p, t) for p, t in self._levels.get(key, []) if at_ns - t < LEVEL_LASTS_NS]
+        self._levels[key] = recent
+        if any(abs(p - price_e8) <= near_e8 for p, _ in recent):
             return False
-        known.append((price_e8, at_ns))
+        recent.append((price_e8, at_ns))
         return True

@@ -1,1 +1,1 @@
-"""Models on recorded days: asked again, compared in pairs, probed for what they follow."""
+"""Experiments with models on recorded days: asking again, comparing in pairs, testing robustness."""

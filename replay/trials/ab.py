@@ -1,5 +1,5 @@
 """
-Two ways of asking a model, scored on the same recorded minutes and compared pair by pair.
+Two arms of an experiment, scored on the same recorded minutes and compared minute by minute.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,14 +14,14 @@ from market.arrays import F64, I64
 from market.timestamps import MINUTE_NS
 from replay.decisions import Ticks, decide_all
 from replay.errors import MissingAnswer
-from replay.runs.run import out_at
-from replay.scoring.episodes import Published
-from replay.scoring.paired import Paired, compare, detectable
+from replay.runs.run import publish_times
+from replay.scoring.episodes import Publication
+from replay.scoring.paired import PairedDifference, compare, detectable_difference
 from replay.scoring.price_path import PricePath
 from replay.scoring.scoring import Rules
 from replay.trials.answer import Arm, Totals
 from replay.trials.minute_scores import Score, minute_scores
-from replay.trials.variants import Comparison, Variant, corrected
+from replay.trials.variants import Comparison, Variant, correct_p_values
 from runtime.analysis_config import AnalysisConfig
 from runtime.analysts import MakeAnalyst
 from runtime.open_log import OpenLog
@@ -29,16 +29,21 @@ from runtime.open_log import OpenLog
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """One time a side was asked about every tick: who decides from the answers, and how long each took."""
+    """
+    One round of asking about all ticks.
+
+    Attributes:
+        make_analyst: makes the analyst that decides from the answers. took_ms: by seq, how long each answer took.
+    """
 
     make_analyst: MakeAnalyst
     took_ms: Mapping[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class ArmScores:
     """
-    One side's minutes.
+    The scores of one arm.
 
     Attributes:
         scores: by figure, n minutes × k repeats; NaN where the rules decided in the model's place.
@@ -51,83 +56,117 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure of the table: side A against side B, and its p as one of all that were ever tried."""
+    """
+    One figure of the table: side A against side B.
+
+    Attributes:
+        corrected_p: p as one of all comparisons ever made, None where there is no p.
+    """
 
     score: Score
-    paired: Paired
+    difference: PairedDifference
     corrected_p: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Ready for JSON."""
-        figures = asdict(self.paired) | {"corrected_p": self.corrected_p, "detectable": detectable(self.paired)}
+        figures = asdict(self.difference) | {
+            "corrected_p": self.corrected_p,
+            "detectable": detectable_difference(self.difference),
+        }
         return asdict(self.score) | figures
 
 
-def whole_minutes(ticks: Ticks) -> Ticks:
-    """The ticks on whole minutes: the ones that are paired."""
-    kept = ticks.boundary_ns % MINUTE_NS == 0
-    return Ticks(ticks.seq[kept], ticks.boundary_ns[kept], ticks.recv_ns[kept])
+def minute_ticks(ticks: Ticks) -> Ticks:
+    """The ticks on whole minutes, which are those that are compared."""
+    on_minute = ticks.boundary_ns % MINUTE_NS == 0
+    return Ticks(ticks.seq[on_minute], ticks.boundary_ns[on_minute], ticks.recv_ns[on_minute])
 
 
 def minutes_of(ticks: Ticks) -> I64:
-    """The minute each tick ends, counted from 1970."""
+    """The minute that each tick ends, counted from 1970."""
     return ticks.boundary_ns // MINUTE_NS
 
 
-def score_side(
+def score_arm(
     open_log: OpenLog,
     ticks: Ticks,
-    sight: AnalysisConfig,
+    config: AnalysisConfig,
     repeats: Sequence[Repeat],
     rules: Rules,
     path: PricePath,
     workers: int,
     on_progress: Callable[[int], None],
-) -> Scored:
+) -> ArmScores:
     """
-    Decide every tick once a repeat from the stored answers, and score each decision by itself. What the rules decided
-    in a model's place is no score of its side.
+    Decide every tick once per repeat from the stored answers, and score each decision by itself.
+
+    Args:
+        open_log: opens the market log; picklable where workers > 1.
+        ticks: the n ticks that were asked about, in seq order.
+        config: the symbol, windows and thresholds that the model was shown.
+        repeats: the k rounds of asking, at least one.
+        rules: delays, fee and distances of the scoring.
+        path: the trades from the first tick on.
+        workers: number of processes that share the ticks.
+        on_progress: called with 1 for each decision.
+
+    Returns:
+        Scores of the model's own decisions; NaN where the rules decided in its place.
 
     Raises:
         MissingAnswer: an answer that is needed is not stored.
     """
     columns: list[dict[Score, F64]] = []
-    advised = 0
+    with_zones = 0
     for repeat in repeats:
-        out_ns = out_at(ticks, rules, repeat.took_ms)
+        out_ns = publish_times(ticks, rules, repeat.took_ms)
         try:
-            decisions = list(decide_all(open_log, ticks, sight, workers, on_progress, repeat.make_analyst))
+            decisions = list(decide_all(open_log, ticks, config, workers, on_progress, repeat.make_analyst))
         except MissingCall as error:
             raise MissingAnswer(str(error)) from error
-        made = [(d.seq, parse(d.advice)) for d in decisions if d.advice is not None]
-        own = [(seq, advice) for seq, advice in made if advice.fallback is None]
-        advised += sum(bool(advice.zones) for _, advice in own)
-        published = [Published(advice, out_ns[seq], seq) for seq, advice in own]
-        at = np.searchsorted(ticks.seq, [seq for seq, _ in own])
-        columns.append({s: _placed(v, at, len(ticks)) for s, v in minute_scores(published, path, rules).items()})
+        all_advice = [(d.seq, parse(d.advice)) for d in decisions if d.advice is not None]
+        own_advice = [(seq, advice) for seq, advice in all_advice if advice.fallback is None]
+        with_zones += sum(bool(advice.zones) for _, advice in own_advice)
+        publications = [Publication(advice, out_ns[seq], seq) for seq, advice in own_advice]
+        rows = np.searchsorted(ticks.seq, [seq for seq, _ in own_advice])
+        columns.append({s: _spread(v, rows, len(ticks)) for s, v in minute_scores(publications, path, rules).items()})
     scores = {score: np.stack([column[score] for column in columns], axis=1) for score in columns[0]}
-    return Scored(scores, round(advised / max(1, len(ticks) * len(repeats)), 4))
+    return ArmScores(scores, round(with_zones / max(1, len(ticks) * len(repeats)), 4))
 
 
-def compare_sides(a: Scored, b: Scored, minute: I64, scores: Sequence[Score]) -> list[Row]:
-    """Every figure of two sides, paired by minute, repeats averaged first."""
+def compare_arms(a: ArmScores, b: ArmScores, minute: I64, scores: Sequence[Score]) -> list[Row]:
+    """
+    Compare every figure of two arms, paired by minute, repeats averaged first.
+
+    Args:
+        a, b: scores of the same n minutes.
+        minute: the n minutes, counted from anywhere.
+        scores: the figures to compare.
+    """
     return [Row(score, compare(a.scores[score], b.scores[score], minute, score.horizon_min)) for score in scores]
 
 
-def variant_of(side: Arm) -> Variant:
-    """A side as the ledger of variants knows it."""
-    thinking = {True: "thinking", False: "not thinking", None: "as it comes"}[side.asking.thinking]
-    return Variant(side.prompt_digest, side.asking.model, f"{side.asking.mode}, {thinking}", side.digest())
+def variant_of(arm: Arm) -> Variant:
+    """The entry of an arm in the ledger of variants."""
+    thinking = {True: "thinking", False: "not thinking", None: "as it comes"}[arm.asking.thinking]
+    return Variant(arm.prompt_digest, arm.asking.model, f"{arm.asking.mode}, {thinking}", arm.digest())
 
 
-def judged(rows: Sequence[Row], looks: Sequence[Comparison], past: Sequence[Comparison]) -> list[Row]:
-    """The rows with p-values corrected for everything ever tried; `looks` are the rows as the ledger will keep them."""
-    fair = corrected(looks, past)
-    return [Row(row.score, row.paired, p) for row, p in zip(rows, fair, strict=True)]
+def correct_rows(rows: Sequence[Row], comparisons: Sequence[Comparison], ledger: Sequence[Comparison]) -> list[Row]:
+    """
+    The rows with p-values corrected for all comparisons ever made.
+
+    Args:
+        rows: of one experiment.
+        comparisons: the same rows as entries of the ledger.
+        ledger: all entries before.
+    """
+    p_values = correct_p_values(comparisons, ledger)
+    return [Row(row.score, row.difference, p) for row, p in zip(rows, p_values, strict=True)]
 
 
-def rates(totals: Totals) -> dict[str, Any]:
-    """What a side's answers amount to, for people and programs."""
+def totals_as_json(totals: Totals) -> dict[str, Any]:
+    """The totals of an arm's answers as JSON: costs in USD, and rates to 4 decimals, None without answers."""
     return {
         "answers": totals.answers,
         "share": totals.share.as_json(),
@@ -141,11 +180,11 @@ def rates(totals: Totals) -> dict[str, Any]:
     }
 
 
-def _share(part: int, whole: int) -> float | None:
-    return round(part / whole, 4) if whole else None
+def _share(count: int, total: int) -> float | None:
+    return round(count / total, 4) if total else None
 
 
-def _placed(values: F64, at: I64, n: int) -> F64:
-    out = np.full(n, np.nan)
-    out[at] = values
-    return out
+def _spread(values: F64, rows: I64, n: int) -> F64:
+    column = np.full(n, np.nan)
+    column[rows] = values
+    return column

@@ -1,5 +1,5 @@
 """
-What a model answered about a recorded minute, and which way of asking it answered.
+A model's answer about a recorded minute, and the arm of the experiment it belongs to.
 """
 
 from collections import Counter
@@ -17,17 +17,18 @@ from market.printable import printable
 from replay.runs.model_share import ModelShare
 from runtime.analysts import MODEL
 
-_LONGEST_COMPLAINT = 300
+_MAX_COMPLAINT = 300  # characters
 
 
 @dataclass(frozen=True, slots=True)
 class Arm:
     """
-    One way of asking about one market: what makes answers comparable with each other.
+    One way of asking about one market: answers of the same arm are comparable with each other.
 
     Attributes:
-        log_id: of the market's log. windows: of the projections. parameters: their digest.
-        endpoint: where the model is asked. change: how the market was changed before it was looked at.
+        log_id: of the market's log. asking: the model and its options. variant: the name of its prompts.
+        windows: of the projections. parameters: digest of the thresholds.
+        endpoint: where the model is asked. change: how the market was changed before the analysis, empty for not.
     """
 
     market: str
@@ -42,7 +43,7 @@ class Arm:
     change: str = ""
 
     def digest(self) -> str:
-        """The name of the file; what the variant is called has no part in it, its text has."""
+        """The name of the file of answers; it depends on the text of the prompts, not on the variant's name."""
         fields = msgspec.to_builtins(self)
         del fields["variant"]
         return blake2b(msgspec.json.encode(fields, order="deterministic"), digest_size=8).hexdigest()
@@ -74,8 +75,9 @@ class Answer:
 
     Attributes:
         repeat: which time this tick was asked about, from 0. code: digest of the code that asked.
-        whole: whether it ended; of one that was broken off, or came too late, only what it cost counts.
+        whole: whether it is complete; of an aborted one, or one that came too late, only the cost counts.
         fallback: why the rules answer in its place, None where the model's decision stands. cut: see `Outcome`.
+        numbers, ungrounded: numbers in its text, and those of them that it was not shown.
     """
 
     seq: int
@@ -97,7 +99,13 @@ class Answer:
 
 @dataclass(slots=True)
 class Totals:
-    """What some answers amount to."""
+    """
+    Sums over some answers.
+
+    Attributes:
+        calls, cost_usd_e12, tokens: of all answers; the other fields count complete ones only.
+        models: names without repetition. reasons: of all fallbacks.
+    """
 
     answers: int = 0
     fallbacks: int = 0
@@ -113,11 +121,11 @@ class Totals:
 
     @property
     def share(self) -> ModelShare:
-        """How many of them are the model's own, and why the others are not."""
-        return ModelShare(self.answers, self.answers - self.fallbacks, ModelShare.of(self.reasons).fallback)
+        """The share of answers that are the model's own, and why the others are not."""
+        return ModelShare(self.answers, self.answers - self.fallbacks, ModelShare.from_fallbacks(self.reasons).fallback)
 
     def add(self, answer: Answer) -> None:
-        """Count one more."""
+        """Add one answer."""
         self.calls += len(answer.calls)
         for call in answer.calls:
             self.cost_usd_e12 += call.cost_usd_e12
@@ -134,26 +142,26 @@ class Totals:
                 self.models.append(answer.model)
 
 
-def minute_of(answer: Answer) -> RecordedMinute:
-    """An answer as a recorded minute."""
+def to_recorded_minute(answer: Answer) -> RecordedMinute:
+    """Turn an answer into a recorded minute."""
     replies = {call.request: call.reply for call in answer.calls if call.verdict == "ok" and call.reply is not None}
     mends = FIXES.intersection(answer.anomalies)
     return RecordedMinute(replies, True, MODEL, answer.prompt_digest, answer.fallback, answer.cut, mends)
 
 
-def complaint_of(details: Iterable[str]) -> str:
-    """What most failed calls were told, as one line; blank where none failed."""
-    found = Counter(detail for detail in details if detail).most_common(1)
-    return printable(found[0][0], _LONGEST_COMPLAINT) if found else ""
+def most_common_complaint(details: Iterable[str]) -> str:
+    """The most frequent of the details of failed calls, as one line; blank where none has any."""
+    most_common = Counter(detail for detail in details if detail).most_common(1)
+    return printable(most_common[0][0], _MAX_COMPLAINT) if most_common else ""
 
 
-def tape_digest(tape: Cassette, seqs: Iterable[int]) -> str:
-    """What tells the recorded answers about some ticks from others."""
+def cassette_digest(cassette: Cassette, seqs: Iterable[int]) -> str:
+    """A digest of the recorded answers about some ticks; ticks without an answer have no part in it."""
     digest = blake2b(digest_size=8)
     for seq in seqs:
-        if seq in tape:
-            minute = tape[seq]
-            told = (
+        if seq in cassette:
+            minute = cassette[seq]
+            content = (
                 seq,
                 minute.decided,
                 minute.prompt_digest,
@@ -161,5 +169,5 @@ def tape_digest(tape: Cassette, seqs: Iterable[int]) -> str:
                 minute.cut,
                 sorted(minute.replies.items()),
             )
-            digest.update(repr(told).encode())
+            digest.update(repr(content).encode())
     return digest.hexdigest()

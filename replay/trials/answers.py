@@ -1,7 +1,7 @@
 """
-What a model answered about recorded minutes: one file for one way of asking, a JSON line for each time it was asked.
+The file of a model's answers about recorded minutes: one file for each arm, one JSON line for each answer.
 
-A line is on disk before the next question is counted as answered, so whatever is paid for is kept. One process writes.
+An answer counts once its line is on disk, so that no paid answer is lost. One process writes.
 """
 
 import fcntl
@@ -18,12 +18,12 @@ import msgspec
 from agents.llm.recorded import Cassette
 from eventlog.disk.files import expect_no_link, open_plain, open_private, translate_errors
 from replay.errors import BadAnswers
-from replay.trials.answer import Answer, Arm, minute_of
+from replay.trials.answer import Answer, Arm, to_recorded_minute
 
 FOLDER = "answers"
 """The folder inside that of all runs."""
 
-_LONGEST_LINE = 64 * 1024 * 1024
+_MAX_LINE = 64 * 1024 * 1024  # bytes, far beyond any answer: bounds the memory for a file from elsewhere
 
 _Key = tuple[int, int]  # seq of a tick, repeat
 _Span = tuple[int, int]  # offset, length
@@ -32,105 +32,110 @@ _Span = tuple[int, int]  # offset, length
 @dataclass(frozen=True)
 class Recording:
     """
-    The answers of one side as they lie on disk; only where they lie is kept in memory.
+    The answers of one arm on disk; memory holds only their positions.
 
     Attributes:
-        at: offset and length of the newest whole answer, by tick and repeat. end: where the last whole line ends.
+        spans: offset and length of the newest complete answer, by tick and repeat.
+        incomplete: of aborted answers, and of complete ones that a newer one replaces: their cost still counts.
+        end: the offset at which the last complete line ends.
     """
 
     path: Path
-    at: dict[_Key, _Span]
-    broken: tuple[_Span, ...]
+    spans: dict[_Key, _Span]
+    incomplete: tuple[_Span, ...]
     end: int
 
-    def missing(self, ticks: Iterable[int], repeats: int) -> dict[int, list[int]]:
-        """For each tick that was not asked about often enough, the repeats that are missing."""
-        wanted = {seq: [r for r in range(repeats) if (seq, r) not in self.at] for seq in ticks}
-        return {seq: left for seq, left in wanted.items() if left}
+    def missing_repeats(self, ticks: Iterable[int], repeats: int) -> dict[int, list[int]]:
+        """The missing repeats of each tick that has fewer than a number of them, by seq."""
+        missing = {seq: [r for r in range(repeats) if (seq, r) not in self.spans] for seq in ticks}
+        return {seq: repeats_left for seq, repeats_left in missing.items() if repeats_left}
 
     def answer(self, seq: int, repeat: int) -> Answer:
-        """One whole answer."""
-        return next(self._read([self.at[seq, repeat]]))
+        """One complete answer; KeyError where there is none."""
+        return next(self._read([self.spans[seq, repeat]]))
 
     def answers(self, ticks: Iterable[int], repeats: Sequence[int]) -> Iterator[Answer]:
-        """The whole answers about some ticks, tick by tick."""
-        return self._read(self.at[seq, r] for seq in ticks for r in repeats if (seq, r) in self.at)
+        """The complete answers about some ticks, in the order of ticks, then of repeats."""
+        return self._read(self.spans[seq, r] for seq in ticks for r in repeats if (seq, r) in self.spans)
 
-    def everything(self) -> Iterator[Answer]:
-        """All that was paid for, also what was broken off."""
-        return self._read([*self.at.values(), *self.broken])
+    def all_answers(self) -> Iterator[Answer]:
+        """All answers that were paid for, aborted ones included."""
+        return self._read([*self.spans.values(), *self.incomplete])
 
-    def tape(self, repeat: int) -> Cassette:
-        """The answers of one repeat as the recorded analyst reads them."""
-        return {a.seq: minute_of(a) for a in self._read(place for (_, r), place in self.at.items() if r == repeat)}
+    def cassette(self, repeat: int) -> Cassette:
+        """The answers of one repeat, for the recorded analyst."""
+        return {
+            a.seq: to_recorded_minute(a) for a in self._read(span for (_, r), span in self.spans.items() if r == repeat)
+        }
 
-    def _read(self, places: Iterable[tuple[int, int]]) -> Iterator[Answer]:
+    def _read(self, spans: Iterable[tuple[int, int]]) -> Iterator[Answer]:
         with translate_errors(self.path), open_plain(self.path) as file:
-            for offset, length in places:
+            for offset, length in spans:
                 file.seek(offset)
                 yield _ANSWER.decode(file.read(length))
 
 
-def read_tape(path: Path, repeat: int) -> Cassette:
-    """One repeat of a file, for processes that share a replay; nothing is locked."""
-    return read(path).tape(repeat)
+def read_cassette(path: Path, repeat: int) -> Cassette:
+    """Read one repeat of a file, for processes that share a replay; nothing is locked."""
+    return read_recording(path).cassette(repeat)
 
 
-def read(path: Path) -> Recording:
+def read_recording(path: Path) -> Recording:
     """
-    Where the answers of a file lie.
+    Read the positions of a file's answers.
 
-    A last line without an end was being written when a process died: it is left out, with a warning.
+    A last line without an end was being written when a process died: it is ignored, with a warning.
 
     Raises:
         BadAnswers: there is no such file, or a line of it is no answer.
     """
-    at: dict[_Key, _Span] = {}
-    broken: list[_Span] = []
+    spans: dict[_Key, _Span] = {}
+    incomplete: list[_Span] = []
     end = 0
     try:
         with open_plain(path) as file:
-            for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), b""), start=1):
-                if len(line) == _LONGEST_LINE:
-                    raise BadAnswers(f"{path}: line {number} is longer than any answer; it was made by other hands")
+            for number, line in enumerate(iter(lambda: file.readline(_MAX_LINE), b""), start=1):
+                if len(line) == _MAX_LINE:
+                    raise BadAnswers(f"{path}: line {number} is longer than any answer; this program did not write it")
                 if not line.endswith(b"\n"):
-                    warnings.warn(f"{path}: line {number} was torn off; that answer is asked again", stacklevel=2)
+                    warnings.warn(f"{path}: line {number} is incomplete; that answer is asked again", stacklevel=2)
                     break
-                found = _placed(path, number, line)
-                if found is not None:
-                    _put(at, broken, found.whole, (found.seq, found.repeat), (end, len(line)))
+                position = _parse_position(path, number, line)
+                if position is not None:
+                    _add_span(spans, incomplete, position.whole, (position.seq, position.repeat), (end, len(line)))
                 end += len(line)
     except FileNotFoundError as error:
         raise BadAnswers(f"there are no answers {path}; ask for them with --analyst deepseek") from error
     except OSError as error:
         raise BadAnswers(f"cannot read {path}: {error.strerror}; put the file itself in its place") from error
-    return Recording(path, at, tuple(broken), end)
+    return Recording(path, spans, tuple(incomplete), end)
 
 
-def _put(at: dict[_Key, _Span], broken: list[_Span], whole: bool, key: _Key, place: _Span) -> None:
-    """A newer whole answer stands for an older one, whose cost still counts."""
-    if not whole:
-        broken.append(place)
+def _add_span(spans: dict[_Key, _Span], incomplete: list[_Span], is_complete: bool, key: _Key, span: _Span) -> None:
+    """A newer complete answer replaces an older one, whose cost still counts."""
+    if not is_complete:
+        incomplete.append(span)
         return
-    if key in at:
-        broken.append(at[key])
-    at[key] = place
+    if key in spans:
+        incomplete.append(spans[key])
+    spans[key] = span
 
 
 class Answers:
     """
-    The answers of one side, open for more; `with` closes it and lets others write.
+    The answers of one arm, open for writing; `with` closes the file, and others may write.
 
     Args:
-        folder: of all sides; made where it is missing.
+        folder: of all arms; created where it is missing.
+        arm: whose answers they are.
 
     Raises:
         BadAnswers: another process writes them, or the file is not one of answers.
     """
 
-    def __init__(self, folder: Path, side: Arm) -> None:
-        self.side = side
-        self.path = folder / f"{side.digest()}.jsonl"
+    def __init__(self, folder: Path, arm: Arm) -> None:
+        self.arm = arm
+        self.path = folder / f"{arm.digest()}.jsonl"
         with translate_errors(folder):
             expect_no_link(folder.parent, folder)
             folder.mkdir(parents=True, exist_ok=True)
@@ -141,31 +146,31 @@ class Answers:
             self._file.close()
             raise BadAnswers(f"another process is asking for {self.path}; wait for it or stop it") from error
         try:
-            found = read(self.path)
-            self._file.truncate(found.end)
+            recording = read_recording(self.path)
+            self._file.truncate(recording.end)
         except BaseException:
             self._file.close()
             raise
-        self._at, self._broken, self._end = found.at, list(found.broken), found.end
+        self._spans, self._incomplete, self._end = recording.spans, list(recording.incomplete), recording.end
         if self._end == 0:
-            self._write({"side": side, "digest": side.digest()})
+            self._write({"side": arm, "digest": arm.digest()})
 
     @property
     def recording(self) -> Recording:
-        """All there is by now."""
-        return Recording(self.path, self._at, tuple(self._broken), self._end)
+        """The answers stored so far."""
+        return Recording(self.path, self._spans, tuple(self._incomplete), self._end)
 
-    def missing(self, ticks: Iterable[int], repeats: int) -> dict[int, list[int]]:
+    def missing_repeats(self, ticks: Iterable[int], repeats: int) -> dict[int, list[int]]:
         """See `Recording.missing`."""
-        return self.recording.missing(ticks, repeats)
+        return self.recording.missing_repeats(ticks, repeats)
 
     def add(self, answer: Answer) -> None:
-        """Store one; it is on disk when this returns."""
-        place = self._write(answer)
-        _put(self._at, self._broken, answer.whole, (answer.seq, answer.repeat), place)
+        """Store one answer; it is on disk when this returns."""
+        span = self._write(answer)
+        _add_span(self._spans, self._incomplete, answer.whole, (answer.seq, answer.repeat), span)
 
     def close(self) -> None:
-        """Let others write."""
+        """Close the file; others may write it then."""
         self._file.close()
 
     def __enter__(self) -> Self:
@@ -182,9 +187,9 @@ class Answers:
             self._file.write(line)
             self._file.flush()
             os.fsync(self._file.fileno())
-        place = (self._end, len(line))
+        span = (self._end, len(line))
         self._end += len(line)
-        return place
+        return span
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,27 +198,27 @@ class _Head:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _Position:
     seq: int
     repeat: int
     whole: bool
 
 
 _HEAD = msgspec.json.Decoder(_Head)
-_PLACE = msgspec.json.Decoder(_Place)
+_POSITION = msgspec.json.Decoder(_Position)
 _ANSWER = msgspec.json.Decoder(Answer)
 
 
-def _placed(path: Path, number: int, line: bytes) -> _Place | None:
-    """Where a line belongs, None for the first, which says what the file is about."""
-    what = "is no answer" if number > 1 else "does not begin a file of answers of this name"
-    refusal = BadAnswers(f"{path}: line {number} {what}; move the file away and ask again")
+def _parse_position(path: Path, number: int, line: bytes) -> _Position | None:
+    """The tick and repeat of a line's answer; None for the first line, which is the header."""
+    problem = "is no answer" if number > 1 else "does not begin a file of answers of this name"
+    refusal = BadAnswers(f"{path}: line {number} {problem}; move the file away and ask again")
     try:
         if number > 1:
-            return _PLACE.decode(line)
-        named = _HEAD.decode(line).digest
+            return _POSITION.decode(line)
+        digest = _HEAD.decode(line).digest
     except msgspec.MsgspecError:
         raise refusal from None
-    if named != path.stem:
+    if digest != path.stem:
         raise refusal
     return None

@@ -1,7 +1,7 @@
 """
-The same market made another before anything is folded: at other prices, under another name and date, in a mirror.
+Changes to a recorded market before any projection: other prices, another symbol and date, or mirrored.
 
-Whatever decides on structure alone must decide the same about all of them, once its answer is mapped back.
+An analyst that decides on structure alone must decide the same about all of them, once its answer is mapped back.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,17 +18,17 @@ from market.timestamps import DAY_NS
 _PRICES = {AGG_TRADE: ("price_e8",)} | dict.fromkeys((SNAPSHOT, DIFF), ("bid_price_e8", "ask_price_e8"))
 _NO_TIMES = {"interval_ns"}
 _SIDES = ("price_e8", "quantity_e8")
-_OTHER: Mapping[Stance, Stance] = {
+_MIRROR_STANCE: Mapping[Stance, Stance] = {
     "bid_only": "ask_only", "ask_only": "bid_only", "two_sided": "two_sided", "stand_aside": "stand_aside"
 }  # fmt: skip
 
-RELABELLED = "ZZZFDUSD"
+OTHER_SYMBOL = "ZZZFDUSD"
 YEAR_NS = 364 * DAY_NS
-"""52 weeks: days of the week stay, no date does."""
+"""52 weeks: days of the week stay the same, dates do not."""
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
+class MarketChange:
     """
     One way to change a market.
 
@@ -44,58 +44,66 @@ class Changed:
     mirror_e8: int | None = None
 
     def batches(self, batches: Iterable[Batch]) -> Iterator[Batch]:
-        """A log's batches, changed; seqs stay."""
+        """Change a log's batches; seqs stay the same."""
         for batch in batches:
             tables = {k: self._table(k, r.table()) for k, r in batch.rows.items()}
             yield Batch.from_tables(batch.first_seq, batch.last_seq, tables)
 
-    def zone_back(self, zone: Zone) -> tuple[Side, int, int]:
-        """The side and interval that a zone of the changed market is in the one it was made of."""
+    def original_zone(self, zone: Zone) -> tuple[Side, int, int]:
+        """The side, low and high of a zone of the changed market, mapped back to the original market."""
         low, high = zone.low_e8 - self.shift_e8, zone.high_e8 - self.shift_e8
         if self.mirror_e8 is None:
             return zone.side, low, high
         return "sell" if zone.side == "buy" else "buy", self.mirror_e8 - high, self.mirror_e8 - low
 
-    def stance_back(self, stance: Stance) -> Stance:
-        """The stance likewise."""
-        return stance if self.mirror_e8 is None else _OTHER[stance]
+    def original_stance(self, stance: Stance) -> Stance:
+        """The stance of advice about the changed market, mapped back to the original market."""
+        return stance if self.mirror_e8 is None else _MIRROR_STANCE[stance]
 
     def _table(self, kind: str, table: pa.Table) -> pa.Table:
         if self.shift_e8:
-            table = _mapped(table, _PRICES.get(kind, ()), lambda prices: pc.add_checked(prices, self.shift_e8))
+            table = _map_columns(table, _PRICES.get(kind, ()), lambda prices: pc.add_checked(prices, self.shift_e8))
         if self.mirror_e8 is not None:
-            table = self._mirrored(kind, table)
+            table = self._mirror(kind, table)
         if self.later_ns:
             times = [n for n in table.column_names if n.endswith("_ns") and n not in _NO_TIMES]
-            table = _mapped(table, times, lambda values: pc.add_checked(values, self.later_ns))
+            table = _map_columns(table, times, lambda values: pc.add_checked(values, self.later_ns))
         if self.symbol is not None and kind == INSTRUMENT:
-            table = _with(table, "symbol", pa.array([self.symbol] * table.num_rows, pa.string()))
+            table = _replace_column(table, "symbol", pa.array([self.symbol] * table.num_rows, pa.string()))
         return table
 
-    def _mirrored(self, kind: str, table: pa.Table) -> pa.Table:
-        table = _mapped(table, _PRICES.get(kind, ()), lambda prices: pc.subtract_checked(self.mirror_e8, prices))
+    def _mirror(self, kind: str, table: pa.Table) -> pa.Table:
+        table = _map_columns(table, _PRICES.get(kind, ()), lambda prices: pc.subtract_checked(self.mirror_e8, prices))
         if kind == AGG_TRADE:
-            return _with(table, "buyer_is_maker", pc.invert(table.column("buyer_is_maker")))
+            return _replace_column(table, "buyer_is_maker", pc.invert(table.column("buyer_is_maker")))
         if kind in (SNAPSHOT, DIFF):
             for part in _SIDES:
                 bid, ask = table.column(f"bid_{part}"), table.column(f"ask_{part}")
-                table = _with(_with(table, f"bid_{part}", ask), f"ask_{part}", bid)
+                table = _replace_column(_replace_column(table, f"bid_{part}", ask), f"ask_{part}", bid)
         return table
 
 
-AS_IT_WAS = Changed("as it was")
+NO_CHANGE = MarketChange("as it was")
 """No change."""
 
 
-def mirror_at(reference_e8: int, coarse_e8: int, tick_e8: int) -> int:
+def mirror_sum_e8(reference_e8: int, coarse_e8: int, tick_e8: int) -> int:
     """
-    What prices and their images shall sum to: the mirror stands half a tick below a coarse round price near the
-    reference, so that ticks map to ticks, and price levels and rows to whole levels and rows.
+    The sum of a price and its mirror image: the mirror lies half a tick below a coarse round price near the
+    reference, so that ticks map to ticks, and price levels and rows to levels and rows.
+
+    Args:
+        reference_e8: a price near the middle, 1e-8 quote.
+        coarse_e8: a step that is a multiple of all levels and rows, 1e-8 quote.
+        tick_e8: the step of prices, 1e-8 quote.
+
+    >>> mirror_sum_e8(20123, 1000, 1)
+    39999
     """
     return 2 * (round(reference_e8 / coarse_e8) * coarse_e8) - tick_e8
 
 
-def _mapped(table: pa.Table, names: Iterable[str], change: Callable[[pa.Array], pa.Array]) -> pa.Table:
+def _map_columns(table: pa.Table, names: Iterable[str], change: Callable[[pa.Array], pa.Array]) -> pa.Table:
     for name in names:
         if name not in table.column_names:
             continue
@@ -104,13 +112,13 @@ def _mapped(table: pa.Table, names: Iterable[str], change: Callable[[pa.Array], 
         if pa.types.is_list(column.type):
             values = change(column.flatten())
             starts = pc.subtract(column.offsets, column.offsets[0])
-            changed = pa.ListArray.from_arrays(starts, values, type=column.type)
+            result = pa.ListArray.from_arrays(starts, values, type=column.type)
         else:
-            changed = change(column)
-        table = _with(table, name, changed)
+            result = change(column)
+        table = _replace_column(table, name, result)
     return table
 
 
-def _with(table: pa.Table, name: str, column: pa.Array | pa.ChunkedArray) -> pa.Table:
-    at = table.schema.get_field_index(name)
-    return table.set_column(at, table.schema.field(name), column)
+def _replace_column(table: pa.Table, name: str, column: pa.Array | pa.ChunkedArray) -> pa.Table:
+    index = table.schema.get_field_index(name)
+    return table.set_column(index, table.schema.field(name), column)

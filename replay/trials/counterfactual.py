@@ -1,6 +1,6 @@
 """
-Asking a model today about minutes of the past: the log is driven once, and every tick that still lacks an answer is
-asked about on what was known at it.
+Asking a model today about minutes of the past: the log is read once, and the model is asked about every tick without
+an answer, on what was known at that tick.
 """
 
 import asyncio
@@ -30,39 +30,49 @@ from projections.state import MarketState, TickEntry
 from replay.decisions import Ticks
 from replay.trials.answer import Answer, Call
 from replay.trials.answers import Answers
-from replay.trials.course import Asked, Course
+from replay.trials.course import AskingResult, Course
 from runtime.analysis_config import AnalysisConfig
 from runtime.loop import drive
 from runtime.warm_up import read_with_warm_up, state_of
 
-Change = Callable[[Iterable[Batch]], Iterable[Batch]]
-"""Makes another market of a log's batches before anything is folded."""
+BatchChange = Callable[[Iterable[Batch]], Iterable[Batch]]
+"""Changes a log's batches before any projection."""
 
-ENDING: frozenset[Verdict] = frozenset({"no_balance", "unauthorised", "no_budget", "unreachable", "bad_request"})
-"""Faults that say nothing about the minute that was asked about: asking ends, and the minute is asked about again."""
+ENDING_VERDICTS: frozenset[Verdict] = frozenset(
+    {"no_balance", "unauthorised", "no_budget", "unreachable", "bad_request"}
+)
+"""Faults that are not about the minute: asking ends, and the minute is asked about again."""
 
 _ABOUT_ONE_REQUEST = frozenset({400, 413, 422})
 
 
 class Client(Protocol):
-    """What is needed of a model's client; see `ModelClient`."""
+    """The part of `ModelClient` that is used here."""
 
     async def complete(self, request: Request, until_ns: int, on_attempt: Callable[[Attempt], None]) -> Reply:
-        """The reply to a request."""
+        """
+        The reply to a request.
+
+        Args:
+            request: what is sent.
+            until_ns: the deadline.
+            on_attempt: called with each attempt, failed ones included.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class Asker:
     """
-    Who asks, and how.
+    What is needed to ask a model about a view.
 
     Attributes:
-        cost_usd_e12: of an attempt. code: the digest that answers are marked with.
+        options: of the model. parameters: thresholds that its decision is checked with.
+        cost_usd_e12: the cost of an attempt, 1e-12 USD. code: the digest of the code, stored with each answer.
     """
 
     client: Client
     prompts: Prompts
-    asking: ModelOptions
+    options: ModelOptions
     parameters: Parameters
     clock: Clock
     cost_usd_e12: Callable[[Attempt], int]
@@ -70,7 +80,7 @@ class Asker:
 
 
 def live_ticks(log: Log, ticks: Ticks) -> Ticks:
-    """Those of some ticks that were reached with trades live: at the others nobody decides anything."""
+    """The ticks at which trades are live: at the others no analyst decides."""
     if len(ticks) == 0:
         return ticks
     live = [np.empty(0, np.int64)]
@@ -78,47 +88,53 @@ def live_ticks(log: Log, ticks: Ticks) -> Ticks:
         rows = batch.rows.get(TICK)
         if rows is not None:
             live.append(rows["seq"][rows["trades"] == "live"])
-    return chosen(ticks, np.concatenate(live).tolist())
+    return select_ticks(ticks, np.concatenate(live).tolist())
 
 
-def chosen(ticks: Ticks, seqs: Iterable[int]) -> Ticks:
-    """Those of some ticks that have one of some seqs."""
-    kept = np.isin(ticks.seq, np.fromiter(seqs, np.int64))
-    return Ticks(ticks.seq[kept], ticks.boundary_ns[kept], ticks.recv_ns[kept])
+def select_ticks(ticks: Ticks, seqs: Iterable[int]) -> Ticks:
+    """The ticks whose seq is one of some seqs."""
+    is_selected = np.isin(ticks.seq, np.fromiter(seqs, np.int64))
+    return Ticks(ticks.seq[is_selected], ticks.boundary_ns[is_selected], ticks.recv_ns[is_selected])
 
 
-def views_at(log: Log, ticks: Ticks, sight: AnalysisConfig, change: Change = iter) -> Iterator[MarketView]:
+def views_at(log: Log, ticks: Ticks, config: AnalysisConfig, change: BatchChange = iter) -> Iterator[MarketView]:
     """
-    What is seen at each of some ticks, one after the other: the log is read no further than the view that is asked for.
+    The view at each of some ticks; the log is read no further than the view that is requested next.
+
+    Args:
+        log: the market log.
+        ticks: the ticks, in seq order.
+        config: the symbol, windows and thresholds to analyse with.
+        change: changes the log's batches first; `iter` leaves them as they are.
     """
     if len(ticks) == 0:
         return
-    state = state_of(log, sight.windows)
-    observer = Observer(sight.symbol, state, sight.parameters)
-    wanted = frozenset(ticks.seq.tolist())
-    seen: list[MarketView] = []
+    state = state_of(log, config.windows)
+    observer = Observer(config.symbol, state, config.parameters)
+    seqs = frozenset(ticks.seq.tolist())
+    views: list[MarketView] = []
 
     def on_tick(tick: TickEntry, now: MarketState) -> None:
-        if tick.seq in wanted:
-            seen.append(observer.observe(tick, now))
+        if tick.seq in seqs:
+            views.append(observer.observe(tick, now))
 
-    for batch in change(read_with_warm_up(log, int(ticks.boundary_ns[0]), int(ticks.seq[-1]), sight.windows)):
+    for batch in change(read_with_warm_up(log, int(ticks.boundary_ns[0]), int(ticks.seq[-1]), config.windows)):
         rows = batch.rows.get(TICK)
         for piece in [batch] if rows is None else batch.split_after(rows["seq"]):
             drive([piece], state, on_tick)
-            yield from seen
-            seen.clear()
+            yield from views
+            views.clear()
 
 
-def outdated(views: Iterable[MarketView], analyst: Analyst) -> set[int]:
-    """The ticks whose recorded answers do not fit what would be asked now."""
-    found = set()
+def ticks_with_stale_answers(views: Iterable[MarketView], analyst: Analyst) -> set[int]:
+    """The seqs of views about which the recorded analyst would now ask something that is not on record."""
+    stale_seqs = set()
     for view in views:
         try:
             analyst.decide(view)
         except MissingCall:
-            found.add(view.as_of_seq)
-    return found
+            stale_seqs.add(view.as_of_seq)
+    return stale_seqs
 
 
 async def ask_all(
@@ -128,64 +144,75 @@ async def ask_all(
     asker: Asker,
     concurrency: int,
     on_progress: Callable[[int], None],
-) -> Asked:
+) -> AskingResult:
     """
-    Ask about every view as often as is missing, and store each answer as it comes.
+    Ask about every view as often as answers are missing, and store each answer when it comes.
 
-    A view is worked out when somebody is free to ask about it, so that few are held at once. Cancelling it loses what
-    is under way and nothing else: what is stored is not asked again.
+    A view is computed when a conversation can begin, so that few are in memory. Cancelling loses only the conversations
+    under way: what is stored is not asked again.
+
+    Args:
+        views: in seq order.
+        missing: the missing repeats, by seq.
+        answers: where answers are stored.
+        asker: the client, prompts and options.
+        concurrency: conversations at the same time, at most.
+        on_progress: called with 1 for each complete answer.
+
+    Returns:
+        Why asking stopped early, if it did.
     """
     course, free = Course(answers, on_progress), asyncio.Semaphore(concurrency)
 
-    async def one(view: MarketView, repeat: int) -> None:
+    async def ask_one(view: MarketView, repeat: int) -> None:
         try:
-            if course.asked.stopped is None:
-                course.take(*await _answer(view, repeat, asker, answers.add))
+            if course.result.stopped is None:
+                course.add(*await _answer(view, repeat, asker, answers.add))
         except NoReply as fault:
             course.stop(fault)
         finally:
             free.release()
 
     async with asyncio.TaskGroup() as group:
-        while course.asked.stopped is None:
+        while course.result.stopped is None:
             async with free:
                 view = await asyncio.to_thread(next, views, None)
             if view is None:
                 break
             for repeat in missing.get(view.as_of_seq, ()):
                 await free.acquire()
-                group.create_task(one(view, repeat))
+                group.create_task(ask_one(view, repeat))
     course.end()
-    return course.asked
+    return course.result
 
 
 async def _answer(
-    view: MarketView, repeat: int, asker: Asker, keep: Callable[[Answer], None]
+    view: MarketView, repeat: int, asker: Asker, store: Callable[[Answer], None]
 ) -> tuple[Answer, NoReply | None]:
     """
-    One conversation, and the refusal that it ended with where this may be about its request alone; what was paid for is
-    kept even where it comes to nothing.
+    One conversation, and the refusal that it ended with where this may concern its request alone; paid calls are
+    stored even where it fails.
 
     Raises:
-        NoReply: there is no use in asking on.
+        NoReply: further requests would fail as well.
     """
-    started = asker.clock.now_ns()
-    until = started + deadline_ns(view) - view.as_of_ns
+    started_ns = asker.clock.now_ns()
+    until_ns = started_ns + deadline_ns(view) - view.as_of_ns
     calls: list[Call] = []
-    ended, refusal = False, None
+    is_over, refusal = False, None
 
-    def made(whole: bool, outcome: Outcome, took: Sequence[Call]) -> Answer:
+    def build_answer(is_complete: bool, outcome: Outcome, own_calls: Sequence[Call]) -> Answer:
         return Answer(
             seq=view.as_of_seq,
             as_of_ns=view.as_of_ns,
             repeat=repeat,
             prompt_digest=asker.prompts.digest,
             code=asker.code,
-            whole=whole,
+            whole=is_complete,
             fallback=None if outcome.decision else outcome.reason,
             cut=outcome.cut,
-            took_ms=(asker.clock.now_ns() - started) // 1_000_000,
-            calls=tuple(took),
+            took_ms=(asker.clock.now_ns() - started_ns) // 1_000_000,
+            calls=tuple(own_calls),
             model=outcome.model,
             anomalies=tuple(outcome.anomalies),
             refusals=tuple(outcome.refusals),
@@ -195,23 +222,25 @@ async def _answer(
 
     def note(agent: Agent, attempt: Attempt) -> None:
         call = _call_of(agent, attempt, asker.cost_usd_e12(attempt))
-        if not ended:
+        if not is_over:
             calls.append(call)
         elif call.charged != Usage():
-            keep(made(False, Outcome(reason="came late", cut=True), [call]))
+            store(build_answer(False, Outcome(reason="came late", cut=True), [call]))
 
     try:
-        outcome = await _converse(view, asker, until, note)
+        outcome = await _converse(view, asker, until_ns, note)
     except (NoReply, asyncio.CancelledError) as fault:
-        if isinstance(fault, asyncio.CancelledError) or (fault.verdict in ENDING and not _is_about_one_request(fault)):
+        if isinstance(fault, asyncio.CancelledError) or (
+            fault.verdict in ENDING_VERDICTS and not _is_about_one_request(fault)
+        ):
             if calls:
-                keep(made(False, Outcome(reason="broken off", cut=True), calls))
+                store(build_answer(False, Outcome(reason="broken off", cut=True), calls))
             raise
         outcome = Outcome(reason=str(fault), cut=True)
-        refusal = fault if fault.verdict in ENDING else None
+        refusal = fault if fault.verdict in ENDING_VERDICTS else None
     finally:
-        ended = True
-    return made(True, outcome, calls), refusal
+        is_over = True
+    return build_answer(True, outcome, calls), refusal
 
 
 def _is_about_one_request(fault: NoReply) -> bool:
@@ -222,7 +251,7 @@ async def _converse(view: MarketView, asker: Asker, until_ns: int, note: Callabl
     problem = problem_of_view(view)
     if problem is not None:
         return Outcome(reason=problem)
-    dialogue = converse(view, asker.prompts, asker.asking, asker.parameters)
+    dialogue = converse(view, asker.prompts, asker.options, asker.parameters)
     turn = proceed(dialogue)
     while isinstance(turn, Turn):
         turn = proceed(dialogue, await asker.client.complete(turn.request, until_ns, partial(note, turn.agent)))

@@ -1,5 +1,5 @@
 """
-What asking a model about many ticks comes to: answers that are stored, refusals that are waited out, and an end.
+Storing the answers of a model that is asked about many ticks, and deciding when refusals end the asking.
 """
 
 from collections.abc import Callable
@@ -10,11 +10,11 @@ from replay.trials.answer import Answer
 from replay.trials.answers import Answers
 
 MAX_REFUSED = 5
-"""Conversations whose requests are refused one after the other: beyond, it is not about the requests."""
+"""Consecutive conversations with refused requests: from that number on, the cause is not the requests."""
 
 
 @dataclass(slots=True)
-class Asked:
+class AskingResult:
     """
     How asking ended.
 
@@ -29,50 +29,53 @@ class Asked:
 
 class Course:
     """
-    What asking comes to: a request that is refused where others are answered is that minute's answer, and a server that
-    refuses them all ends the asking.
+    Stores answers and decides when to stop: a request that is refused while others are answered is that minute's
+    answer, and a server that refuses them all ends the asking.
+
+    Attributes:
+        result: how asking ended, so far.
     """
 
     def __init__(self, answers: Answers, on_progress: Callable[[int], None]) -> None:
-        self.asked = Asked()
+        self.result = AskingResult()
         self._answers = answers
         self._on_progress = on_progress
-        self._held: list[Answer] = []  # refused, and nothing was answered since
+        self._pending: list[Answer] = []  # refused, and nothing was answered since
         self._refusal: NoReply | None = None
         self._works = False
 
-    def take(self, answer: Answer, refusal: NoReply | None) -> None:
+    def add(self, answer: Answer, refusal: NoReply | None) -> None:
         """Store an answer, or hold it back where its request was refused, until another is answered."""
         if refusal is not None:
-            self._held.append(answer)
+            self._pending.append(answer)
             self._refusal = refusal
-            if len(self._held) >= MAX_REFUSED:
+            if len(self._pending) >= MAX_REFUSED:
                 self.stop(refusal)
             return
         if not answer.cut:
             self._works = True
-            self._release(whole=True)
+            self._release(is_complete=True)
         self._store(answer)
 
     def stop(self, fault: NoReply) -> None:
-        """Ask no more; the first fault counts."""
-        if self.asked.stopped is None:
-            self.asked = Asked(fault.full_text, fault.lasts)
+        """Stop asking; the first fault is the reason."""
+        if self.result.stopped is None:
+            self.result = AskingResult(fault.full_text, fault.lasts)
 
     def end(self) -> None:
-        """What is still held back: the minutes' answers, or where nothing was ever answered no more than their cost."""
-        if self._held and self._refusal is not None and not self._others_are_answered():
+        """Store the answers still held back; as incomplete, for their cost, where nothing was ever answered."""
+        if self._pending and self._refusal is not None and not self._others_are_answered():
             self.stop(self._refusal)
-        self._release(whole=self.asked.stopped is None)
+        self._release(is_complete=self.result.stopped is None)
 
     def _others_are_answered(self) -> bool:
-        self._works = self._works or any(a.whole and not a.cut for a in self._answers.recording.everything())
+        self._works = self._works or any(a.whole and not a.cut for a in self._answers.recording.all_answers())
         return self._works
 
-    def _release(self, whole: bool) -> None:
-        for answer in self._held:
-            self._store(replace(answer, whole=whole))
-        self._held.clear()
+    def _release(self, is_complete: bool) -> None:
+        for answer in self._pending:
+            self._store(replace(answer, whole=is_complete))
+        self._pending.clear()
 
     def _store(self, answer: Answer) -> None:
         self._answers.add(answer)

@@ -1,5 +1,5 @@
 """
-An experiment with two ways of asking a model: both answered, scored, compared, and written into the ledger.
+An experiment with two arms: the answers of both are collected, scored, compared, and recorded in the ledger.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -10,20 +10,20 @@ from typing import Any
 from eventlog.clock import Clock
 from replay.decisions import Ticks
 from replay.scoring.scoring import Rules
-from replay.signals.signal_scores import path_after
+from replay.signals.signal_scores import load_price_path
 from replay.trials.ab import (
+    ArmScores,
     Repeat,
     Row,
-    Scored,
-    compare_sides,
-    judged,
+    compare_arms,
+    correct_rows,
     minutes_of,
-    rates,
-    score_side,
+    score_arm,
+    totals_as_json,
     variant_of,
 )
 from replay.trials.answer import Totals
-from replay.trials.asking import Collected, ModelSetup, SpendPolicy, get_answers
+from replay.trials.asking import CollectedAnswers, ModelSetup, SpendPolicy, get_answers
 from replay.trials.minute_scores import Score
 from replay.trials.variants import Comparison, Ledger
 
@@ -35,7 +35,13 @@ SAME = "A and B ask the same: what differs is the model's own noise, and the led
 
 @dataclass(frozen=True, slots=True)
 class ExperimentConfig:
-    """How two sides are compared: when something is out and what it pays, how often each is asked, what is scored."""
+    """
+    How two sides are compared.
+
+    Attributes:
+        rules: delays, fee and distances of the scoring. repeats: how often each side is asked about a tick.
+        scores: the figures to compare. workers: number of processes that share the ticks.
+    """
 
     rules: Rules
     repeats: int
@@ -46,139 +52,151 @@ class ExperimentConfig:
 @dataclass(frozen=True)
 class Experiment:
     """
-    A finished one.
+    A finished experiment.
 
     Attributes:
-        is_same: whether both sides ask the same. tried: how many comparisons the ledger holds, these included.
+        a, b: the answers of both sides. spent: their totals. with_zones: shares of answers that advise a zone.
+        minutes: the number of ticks. is_same: whether both sides are the same arm. rows: the figures.
+        comparisons_ever: the number of comparisons in the ledger, these included.
     """
 
-    a: Collected
-    b: Collected
+    a: CollectedAnswers
+    b: CollectedAnswers
     spent: tuple[Totals, Totals]
     with_zones: tuple[float, float]
     minutes: int
     is_same: bool
     rows: Sequence[Row]
-    tried: int
+    comparisons_ever: int
 
     def as_json(self) -> dict[str, Any]:
         """Ready for JSON."""
         sides = zip((self.a, self.b), self.spent, self.with_zones, strict=True)
-        described = [
-            {"variant": s.side.variant, "digest": s.side.digest(), "prompts": s.side.prompt_digest,
-             "model": s.side.asking.model, "mode": s.side.asking.mode, **rates(spent), "with_zones": share}
+        descriptions = [
+            {"variant": s.arm.variant, "digest": s.arm.digest(), "prompts": s.arm.prompt_digest,
+             "model": s.arm.asking.model, "mode": s.arm.asking.mode, **totals_as_json(spent), "with_zones": share}
             for s, spent, share in sides
         ]  # fmt: skip
         rows = [row.as_json() for row in self.rows]
-        return {"a": described[0], "b": described[1], "minutes": self.minutes, "same": self.is_same,
-                "comparisons_ever": self.tried, "scores": rows}  # fmt: skip
+        return {"a": descriptions[0], "b": descriptions[1], "minutes": self.minutes, "same": self.is_same,
+                "comparisons_ever": self.comparisons_ever, "scores": rows}  # fmt: skip
 
 
-def experiment(
+def run_experiment(
     a: ModelSetup,
     b: ModelSetup,
     ticks: Ticks,
-    terms: ExperimentConfig,
-    patience: SpendPolicy,
+    config: ExperimentConfig,
+    policy: SpendPolicy,
     clock: Clock,
     scoring: Callable[[int], AbstractContextManager[Callable[[int], None]]],
 ) -> Experiment:
     """
-    Ask what is missing of both sides, score every answer, compare them minute by minute.
+    Ask for the missing answers of both sides, score all answers, compare them minute by minute.
 
     Args:
-        ticks: on whole minutes. scoring: opens a progress bar over so many decisions.
+        a, b: the two sides.
+        ticks: on whole minutes.
+        config: how they are compared.
+        policy: what the user allows when a model is asked.
+        clock: see `get_answers`.
+        scoring: opens a progress bar over a number of decisions.
 
     Raises:
         NothingDecided: the model of a side decided at no tick; nothing is compared, and the ledger stays as it is.
         ReplayError: see `get_answers`.
     """
-    k, started_ns = terms.repeats, clock.now_ns()
-    one = get_answers(a, ticks, k, patience, clock)
-    _expect_any(one, range(k), "A")
+    repeat_count, started_ns = config.repeats, clock.now_ns()
+    one = get_answers(a, ticks, repeat_count, policy, clock)
+    _expect_any(one, range(repeat_count), "A")
     with b.open_log() as log:
-        is_same = b.side(log).digest() == one.side.digest()
-        path = path_after(log, ticks)
-    again = range(k, 2 * k) if is_same else range(k)
-    two = get_answers(b, ticks, again.stop, patience, clock)
-    _expect_any(two, again, "B")
-    sides: list[Scored] = []
-    with scoring(2 * k * len(one.ticks)) as advance:
-        for way, found, repeats in ((a, one, range(k)), (b, two, again)):
-            asked = [Repeat(found.make_analyst(r, way.questions), found.took_ms(r)) for r in repeats]
-            scored = score_side(way.open_log, found.ticks, way.sight, asked, terms.rules, path, terms.workers, advance)
-            sides.append(scored)
-    rows = compare_sides(sides[0], sides[1], minutes_of(one.ticks), terms.scores)
-    spent = (one.totals(range(k)), two.totals(again))
+        is_same = b.arm(log).digest() == one.arm.digest()
+        path = load_price_path(log, ticks)
+    second_repeats = range(repeat_count, 2 * repeat_count) if is_same else range(repeat_count)
+    two = get_answers(b, ticks, second_repeats.stop, policy, clock)
+    _expect_any(two, second_repeats, "B")
+    scores_by_arm: list[ArmScores] = []
+    with scoring(2 * repeat_count * len(one.ticks)) as advance:
+        for setup, answers, repeats in ((a, one, range(repeat_count)), (b, two, second_repeats)):
+            repeat_runs = [Repeat(answers.make_analyst(r, setup.questions), answers.took_ms(r)) for r in repeats]
+            arm_scores = score_arm(
+                setup.open_log, answers.ticks, setup.config, repeat_runs, config.rules, path, config.workers, advance
+            )
+            scores_by_arm.append(arm_scores)
+    rows = compare_arms(scores_by_arm[0], scores_by_arm[1], minutes_of(one.ticks), config.scores)
+    spent = (one.totals(range(repeat_count)), two.totals(second_repeats))
     ledger = Ledger(a.runs_dir / LEDGER)
     if not is_same:
-        cost = one.spent_since(started_ns, range(k)) + two.spent_since(started_ns, again)
-        looks = [_look(row, one, two, k, cost if n == 0 else 0, clock.now_ns()) for n, row in enumerate(rows)]
-        rows = judged(rows, looks, ledger.comparisons())
-        for look in looks:
-            ledger.record(look)
-    tried = len({c.key for c in ledger.comparisons()})
-    zones = (sides[0].with_zones, sides[1].with_zones)
-    return Experiment(one, two, spent, zones, len(one.ticks), is_same, rows, tried)
+        cost = one.spent_since(started_ns, range(repeat_count)) + two.spent_since(started_ns, second_repeats)
+        comparisons = [
+            _comparison(row, one, two, repeat_count, cost if n == 0 else 0, clock.now_ns())
+            for n, row in enumerate(rows)
+        ]
+        rows = correct_rows(rows, comparisons, ledger.comparisons())
+        for comparison in comparisons:
+            ledger.record(comparison)
+    comparisons_ever = len({c.key for c in ledger.comparisons()})
+    zones = (scores_by_arm[0].with_zones, scores_by_arm[1].with_zones)
+    return Experiment(one, two, spent, zones, len(one.ticks), is_same, rows, comparisons_ever)
 
 
-def _expect_any(found: Collected, repeats: range, name: str) -> None:
+def _expect_any(answers: CollectedAnswers, repeats: range, name: str) -> None:
     """See `ModelShare.expect_any`."""
-    what = f"Side {name} has no answer of its own to compare: mend why, or choose another stretch"
-    found.totals(repeats).share.expect_any(found.complaint(repeats), what)
+    consequence = f"Side {name} has no answer of its own to compare: fix the cause, or choose another stretch"
+    answers.totals(repeats).share.expect_any(answers.complaint(repeats), consequence)
 
 
-def _look(row: Row, one: Collected, two: Collected, repeats: int, cost_usd_e12: int, now_ns: int) -> Comparison:
+def _comparison(
+    row: Row, one: CollectedAnswers, two: CollectedAnswers, repeats: int, cost_usd_e12: int, now_ns: int
+) -> Comparison:
     first, last = int(one.ticks.boundary_ns[0]), int(one.ticks.boundary_ns[-1])
     return Comparison(
-        a=variant_of(one.side),
-        b=variant_of(two.side),
+        a=variant_of(one.arm),
+        b=variant_of(two.arm),
         metric=row.score.name,
-        market=one.side.market,
+        market=one.arm.market,
         from_ns=first,
         to_ns=last,
         repeats=repeats,
         at_ns=now_ns,
-        p=row.paired.p,
+        p=row.difference.p,
         cost_usd_e12=cost_usd_e12,
     )
 
 
-def experiment_lines(found: Experiment) -> Iterator[str]:
-    """The table for a terminal."""
-    for name, side, spent, share in zip("AB", (found.a, found.b), found.spent, found.with_zones, strict=True):
-        told = rates(spent)
+def experiment_lines(result: Experiment) -> Iterator[str]:
+    """Lines for a terminal: both sides, then a row for each figure."""
+    for name, answers, spent, share in zip("AB", (result.a, result.b), result.spent, result.with_zones, strict=True):
+        arm, rates = answers.arm, totals_as_json(spent)
         yield (
-            f"{name}: prompts {side.side.variant} ({side.side.prompt_digest}), {side.side.asking.model}, "
-            f"{side.side.asking.mode}: {spent.answers:,} answers, {told['cost_usd']:.4f} USD, {spent.share.sentence}, "
-            f"fallback {_percent(told['fallback_rate'])}, ungrounded numbers {_percent(told['ungrounded_rate'])}, "
+            f"{name}: prompts {arm.variant} ({arm.prompt_digest}), {arm.asking.model}, "
+            f"{arm.asking.mode}: {spent.answers:,} answers, {rates['cost_usd']:.4f} USD, {spent.share.sentence}, "
+            f"fallback {_percent(rates['fallback_rate'])}, ungrounded numbers {_percent(rates['ungrounded_rate'])}, "
             f"with zones {_percent(share)}"
         )
-    if found.is_same:
+    if result.is_same:
         yield SAME
     heads = f"{'A':>10}{'B':>10}{'A - B':>10}   {'95 % of difference':<24}{'minutes':>8}"
     yield f"{'figure':<22}{'model':<9}{heads}  p, corrected"
-    for row in found.rows:
+    for row in result.rows:
         yield _line(row)
-    for reason in dict.fromkeys(row.paired.too_few for row in found.rows if row.paired.too_few is not None):
+    for reason in dict.fromkeys(row.difference.too_few for row in result.rows if row.difference.too_few is not None):
         yield f"too few: {reason}"
-    if not found.is_same:
-        yield f"p is corrected for all {found.tried:,} comparisons ever made in this folder of runs"
+    if not result.is_same:
+        yield f"p is corrected for all {result.comparisons_ever:,} comparisons ever made in this folder of runs"
 
 
 def _line(row: Row) -> str:
-    paired = row.paired
-    cells = "".join(f"{'–' if v is None else f'{v:.4f}':>10}" for v in (paired.a, paired.b, paired.mean))
-    interval = f"{paired.low:+.4f} … {paired.high:+.4f}" if paired.low is not None else "–"
-    return (
-        f"{row.score.metric:<22}{row.score.model or '':<9}{cells}   {interval:<24}{paired.minutes:>8,}  {_chance(row)}"
-    )
+    score, difference = row.score, row.difference
+    cells = "".join(f"{'–' if v is None else f'{v:.4f}':>10}" for v in (difference.a, difference.b, difference.mean))
+    interval = f"{difference.low:+.4f} … {difference.high:+.4f}" if difference.low is not None else "–"
+    return f"{score.metric:<22}{score.model or '':<9}{cells}   {interval:<24}{difference.minutes:>8,}  {_chance(row)}"
 
 
 def _chance(row: Row) -> str:
-    if row.paired.p is None:
+    if row.difference.p is None:
         return "too few"
-    return f"{row.paired.p:.4f}" + ("" if row.corrected_p is None else f", {row.corrected_p:.4f}")
+    return f"{row.difference.p:.4f}" + ("" if row.corrected_p is None else f", {row.corrected_p:.4f}")
 
 
 def _percent(share: float | None) -> str:

@@ -1,5 +1,6 @@
 """
-How a decision follows when the same minute comes at other prices, under another name, or in a mirror.
+Robustness test: does the decision about a minute stay the same when prices are shifted, the symbol and dates are
+changed, or the sides are mirrored?
 """
 
 import math
@@ -11,24 +12,24 @@ from agents.recommendation import Advice, Side
 from market.fixed_point import ONE_E8
 from replay.decisions import Ticks
 from replay.runs.model_share import ModelShare
-from replay.trials.changes import AS_IT_WAS, RELABELLED, YEAR_NS, Changed, mirror_at
+from replay.trials.changes import NO_CHANGE, OTHER_SYMBOL, YEAR_NS, MarketChange, mirror_sum_e8
 
 Decisions = Mapping[int, Advice]
-"""By the seq of a tick."""
+"""Advice by the seq of its tick."""
 
-AGAIN = "asked again"
-"""The name of the noise: the same minute, the same question, once more."""
+NOISE = "asked again"
+"""The name of the row of noise: the same question about the same minute, once more."""
 
-_EXACT_WEIGHT, _CLOSE_WEIGHT = 0.001, 0.01
+_EXACT_WEIGHT, _CLOSE_WEIGHT = 0.001, 0.01  # differences of weight allowed in `exactly` and `closely`
 _BP = 10_000
-_STEPS = 12
-_SURE = 1.959964
+_STEPS = 12  # a price is at least that many steps
+_Z95 = 1.959964  # two-sided 95 % quantile of the normal distribution
 
 
 @dataclass(frozen=True, slots=True)
-class Follows:
+class Agreement:
     """
-    How one decision followed another.
+    How far one decision agrees with another.
 
     Attributes:
         exactly: same stance, same zones to the tick, same weights to a thousandth.
@@ -44,7 +45,7 @@ class Follows:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A share of n decisions with its 95 % interval (Wilson), None without any."""
+    """A share of n decisions with its 95 % interval (Wilson); None for n = 0."""
 
     value: float | None
     low: float | None
@@ -54,10 +55,10 @@ class Share:
 @dataclass(frozen=True, slots=True)
 class Row:
     """
-    How n decisions followed one change.
+    How far n decisions agree with those about one change of the market.
 
     Attributes:
-        share: how many of the decisions about the changed market are the decider's own; None of rules.
+        share: the share of decisions about the changed market that are the model's own; None for rules.
     """
 
     change: str
@@ -70,68 +71,91 @@ class Row:
 
     def as_json(self) -> dict[str, Any]:
         """Ready for JSON."""
-        found = asdict(self)
-        del found["share"]
-        return found | ({} if self.share is None else {"model": self.share.as_json()})
+        fields = asdict(self)
+        del fields["share"]
+        return fields | ({} if self.share is None else {"model": self.share.as_json()})
 
 
-def changes(reference_e8: int, tick_e8: int, steps: Sequence[int]) -> list[Changed]:
+def market_changes(reference_e8: int, tick_e8: int, steps: Sequence[int]) -> list[MarketChange]:
     """
-    What is done to a market near a price: shifts by so many steps, another name and date, a mirror.
+    The changes that are tested: shifts, another symbol and date, and a mirror.
 
-    A step is a round part of the price, see `step_e8`.
+    Args:
+        reference_e8: a price of the market, 1e-8 quote.
+        tick_e8: the step of prices, 1e-8 quote.
+        steps: one shift for each, in steps of `step_e8`; negative for lower prices.
     """
     step = step_e8(reference_e8, tick_e8)
-    shifted = [Changed(f"{n * step / ONE_E8:+g}", shift_e8=n * step) for n in steps]
-    labels = Changed("relabelled", symbol=RELABELLED, later_ns=YEAR_NS)
-    return [*shifted, labels, Changed("mirrored", mirror_e8=mirror_at(reference_e8, step, tick_e8))]
+    shifts = [MarketChange(f"{n * step / ONE_E8:+g}", shift_e8=n * step) for n in steps]
+    relabelling = MarketChange("relabelled", symbol=OTHER_SYMBOL, later_ns=YEAR_NS)
+    return [*shifts, relabelling, MarketChange("mirrored", mirror_e8=mirror_sum_e8(reference_e8, step, tick_e8))]
 
 
 def step_e8(reference_e8: int, tick_e8: int) -> int:
     """
-    By how much prices are shifted: a power of ten in whole ticks, about a hundredth to a twelfth of the price, which is
-    1000 from 12,000 to 120,000.
+    The step by which prices are shifted: a power of ten in whole ticks, about a hundredth to a twelfth of the price,
+    which is 1000 from 12,000 to 120,000.
+
+    >>> step_e8(60_000 * 10**8, 10**6) // 10**8
+    1000
     """
     step = 10 ** (len(str(max(1, reference_e8 // _STEPS))) - 1)
     return -(-step // tick_e8) * tick_e8
 
 
-def every(ticks: Ticks, n: int) -> Ticks:
-    """Every n-th tick, from the first on."""
+def select_every_nth(ticks: Ticks, n: int) -> Ticks:
+    """Every n-th tick, beginning with the first."""
     return Ticks(ticks.seq[::n], ticks.boundary_ns[::n], ticks.recv_ns[::n])
 
 
 def probe(
-    decide: Callable[[Changed, int], Decisions], changed: Sequence[Changed], tick_e8: int, by_model: bool = False
+    decide: Callable[[MarketChange, int], Decisions],
+    changes: Sequence[MarketChange],
+    tick_e8: int,
+    by_model: bool = False,
 ) -> list[Row]:
     """
-    How decisions follow each change; last comes the noise that has to be told from it.
+    Compare the decisions about the market with those about each of its changes.
 
     Args:
-        decide: what is decided about a changed market, asked for the first or the second time.
-        by_model: whether a model decides: what the rules decided in its place follows nothing and is left out.
+        decide: decides about a changed market; its second argument is 0, or 1 to ask a second time.
+        changes: the changes.
+        tick_e8: the step of prices, 1e-8 quote.
+        by_model: whether a model decides: decisions of the rules in its place are left out then.
+
+    Returns:
+        A row for each change; the last is the noise that they are to be compared with.
     """
-    before = decide(AS_IT_WAS, 0)
+    before = decide(NO_CHANGE, 0)
 
-    def row(name: str, change: Changed, again: int) -> Row:
-        after = decide(change, again)
-        found = _row(name, _own(before), _own(after), change, tick_e8)
-        return replace(found, share=ModelShare.of(a.fallback for a in after.values())) if by_model else found
+    def row(name: str, change: MarketChange, repeat: int) -> Row:
+        after = decide(change, repeat)
+        result = _row(name, _own_decisions(before), _own_decisions(after), change, tick_e8)
+        if not by_model:
+            return result
+        return replace(result, share=ModelShare.from_fallbacks(advice.fallback for advice in after.values()))
 
-    return [*(row(each.name, each, 0) for each in changed), row(AGAIN, AS_IT_WAS, 1)]
+    return [*(row(change.name, change, 0) for change in changes), row(NOISE, NO_CHANGE, 1)]
 
 
-def _own(decisions: Decisions) -> Decisions:
+def _own_decisions(decisions: Decisions) -> Decisions:
     return {seq: advice for seq, advice in decisions.items() if advice.fallback is None}
 
 
-def follows(one: Advice, two: Advice, changed: Changed, tick_e8: int) -> Follows:
-    """How a decision about a changed market followed that about the market itself."""
-    stance = changed.stance_back(two.stance) == one.stance
+def compare_advice(one: Advice, two: Advice, change: MarketChange, tick_e8: int) -> Agreement:
+    """
+    Compare a decision about a changed market with that about the market itself.
+
+    Args:
+        one: about the market. two: about the changed market.
+        change: the change.
+        tick_e8: the step of prices, 1e-8 quote.
+    """
+    stance = change.original_stance(two.stance) == one.stance
     first = sorted(((z.side, z.low_e8, z.high_e8), z.weight) for z in one.zones)
-    second = sorted((changed.zone_back(z), z.weight) for z in two.zones)
-    overlap = (_on(first, second) + _on(second, first)) / 2 if first or second else 1.0
-    return Follows(
+    second = sorted((change.original_zone(z), z.weight) for z in two.zones)
+    overlap = (_weight_on(first, second) + _weight_on(second, first)) / 2 if first or second else 1.0
+    return Agreement(
         exactly=stance and _same(first, second, tick_e8, _EXACT_WEIGHT),
         closely=stance and _same(first, second, max(tick_e8, (one.reference_e8 or 0) // _BP), _CLOSE_WEIGHT),
         overlap=round(overlap, 6),
@@ -139,42 +163,42 @@ def follows(one: Advice, two: Advice, changed: Changed, tick_e8: int) -> Follows
     )
 
 
-def share(successes: float, n: int) -> Share:
-    """A share with Wilson's interval; of values between 0 and 1 it is wider than need be."""
+def share_with_interval(successes: float, n: int) -> Share:
+    """A share with Wilson's 95 % interval, which is wider than necessary for fractional successes."""
     if n == 0:
         return Share(None, None, None)
-    p, z2 = successes / n, _SURE**2
-    middle, reach = p + z2 / (2 * n), _SURE * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
+    p, z2 = successes / n, _Z95**2
+    middle, reach = p + z2 / (2 * n), _Z95 * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
     low, high = ((middle + sign * reach) / (1 + z2 / n) for sign in (-1, 1))
     return Share(round(p, 4), round(max(0.0, low), 4), round(min(1.0, high), 4))
 
 
-def _row(name: str, before: Decisions, after: Decisions, changed: Changed, tick_e8: int) -> Row:
+def _row(name: str, before: Decisions, after: Decisions, change: MarketChange, tick_e8: int) -> Row:
     both = sorted(before.keys() & after.keys())
-    found = [follows(before[seq], after[seq], changed, tick_e8) for seq in both]
-    n = len(found)
+    agreements = [compare_advice(before[seq], after[seq], change, tick_e8) for seq in both]
+    n = len(agreements)
     return Row(
         name,
         n,
-        share(sum(f.exactly for f in found), n),
-        share(sum(f.closely for f in found), n),
-        share(sum(f.overlap for f in found), n),
-        share(sum(f.stance for f in found), n),
+        share_with_interval(sum(f.exactly for f in agreements), n),
+        share_with_interval(sum(f.closely for f in agreements), n),
+        share_with_interval(sum(f.overlap for f in agreements), n),
+        share_with_interval(sum(f.stance for f in agreements), n),
     )
 
 
-_Placed = tuple[tuple[Side, int, int], float]
+_WeightedZone = tuple[tuple[Side, int, int], float]
 
 
-def _same(one: Sequence[_Placed], two: Sequence[_Placed], price_e8: int, weight: float) -> bool:
-    """Whether zones are the same one by one, within so much of price and weight."""
+def _same(one: Sequence[_WeightedZone], two: Sequence[_WeightedZone], price_e8: int, weight: float) -> bool:
+    """Whether zones are the same one by one, within a tolerance of price and of weight."""
     return len(one) == len(two) and all(
         a[0] == b[0] and abs(a[1] - b[1]) <= price_e8 and abs(a[2] - b[2]) <= price_e8 and abs(v - w) <= weight + 1e-9
         for (a, v), (b, w) in zip(one, two, strict=True)
     )
 
 
-def _on(zones: Sequence[_Placed], others: Sequence[_Placed]) -> float:
+def _weight_on(zones: Sequence[_WeightedZone], others: Sequence[_WeightedZone]) -> float:
     """The share of weight of some zones that meet one of others on their side."""
     meeting = [weight for place, weight in zones if any(_meets(place, other) for other, _ in others)]
     return sum(meeting) / sum(weight for _, weight in zones) if zones else 0.0
@@ -185,22 +209,22 @@ def _meets(one: tuple[Side, int, int], two: tuple[Side, int, int]) -> bool:
 
 
 def share_lines(rows: Sequence[Row]) -> Iterator[str]:
-    """For a terminal, how many of a model's decisions were its own; nothing of rules."""
+    """Lines for a terminal: the share of a model's decisions that were its own; none for rules."""
     for row in rows:
         if row.share is not None:
             yield f"{row.change}: {row.share.sentence}"
 
 
 def probe_lines(rows: Sequence[Row]) -> Iterator[str]:
-    """The table for a terminal."""
+    """Lines for a terminal: a row for each change."""
     heads = ("to the tick", "to a basis point", "weight on the same zones", "same stance")
     yield f"{'change':<12}{'n':>6}  " + "".join(f"{head:<26}" for head in heads).rstrip()
     for row in rows:
-        cells = [_told(each) for each in (row.exactly, row.closely, row.overlap, row.stance)]
+        cells = [_format_share(share) for share in (row.exactly, row.closely, row.overlap, row.stance)]
         yield f"{row.change:<12}{row.n:>6,}  " + "".join(f"{cell:<26}" for cell in cells).rstrip()
 
 
-def _told(found: Share) -> str:
-    if found.value is None or found.low is None or found.high is None:
+def _format_share(share: Share) -> str:
+    if share.value is None or share.low is None or share.high is None:
         return "–"
-    return f"{100 * found.value:.1f} % ({100 * found.low:.0f}–{100 * found.high:.0f} %)"
+    return f"{100 * share.value:.1f} % ({100 * share.low:.0f}–{100 * share.high:.0f} %)"

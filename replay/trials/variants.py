@@ -1,7 +1,7 @@
 """
-The ledger of every variant ever compared: who searches among many finds something good by chance, so each look counts.
+The ledger of all comparisons ever made: among many variants one looks good by chance, so each comparison counts.
 
-JSON lines, one a comparison, only ever appended to, each on disk before `record` returns.
+JSON lines, one for each comparison, only ever appended, each on disk before `record` returns.
 """
 
 import fcntl
@@ -21,14 +21,14 @@ from replay.errors import BadLedger
 from replay.scoring.statistics import holm
 
 _VERSION = 1
-_PAUSE_S = 0.02
-_MAX_BYTES = 64 * 1024 * 1024
+_PAUSE_S = 0.02  # between attempts to lock the file
+_MAX_BYTES = 64 * 1024 * 1024  # of a ledger: bounds the memory for a file from elsewhere
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
     """
-    What decided.
+    The analyst of one side.
 
     Attributes:
         prompt: digest of its prompts, empty for rules. model: by name. mode: staged or compact, with thinking or
@@ -47,8 +47,8 @@ class Comparison:
     Two variants, scored once by one metric.
 
     Attributes:
-        from_ns, to_ns: the recorded range. repeats: answers a minute and side. at_ns: when it was done.
-        p: as it came, uncorrected; None where there were too few minutes. cost_usd_e12: of both sides, 1e-12 USD.
+        from_ns, to_ns: the recorded range. repeats: answers for each minute and side. at_ns: when it was made.
+        p: uncorrected; None where there were too few minutes. cost_usd_e12: of both sides, 1e-12 USD.
     """
 
     a: Variant
@@ -64,7 +64,7 @@ class Comparison:
 
     @property
     def key(self) -> str:
-        """Its name: the same for a comparison run again, or with its sides swapped."""
+        """A digest that is the same for a comparison run again, or with its sides swapped."""
         sides = sorted(msgspec.json.encode(side).decode() for side in (self.a, self.b))
         look = [*sides, self.metric, self.market, self.from_ns, self.to_ns, self.repeats]
         return blake2b(msgspec.json.encode(look), digest_size=16).hexdigest()
@@ -80,7 +80,8 @@ class Ledger:
     A file of comparisons; one process at a time writes it.
 
     Args:
-        wait_s: how long another process is waited for.
+        path: of the file, there or not.
+        wait_s: how long to wait for another process, seconds.
     """
 
     def __init__(self, path: Path, wait_s: float = 10.0) -> None:
@@ -89,10 +90,10 @@ class Ledger:
 
     def record(self, comparison: Comparison) -> None:
         """
-        Append a comparison; one that was recorded before is kept as well, and counts once.
+        Append a comparison; one that was recorded before stays as well, and both count as one.
 
         Raises:
-            BadLedger: it cannot be read, or another process holds it.
+            BadLedger: it cannot be read, or another process has locked it.
         """
         line = msgspec.json.encode(_Line(_VERSION, comparison)) + b"\n"
         with translate_errors(self.path):
@@ -100,7 +101,7 @@ class Ledger:
             with os.fdopen(open_private(self.path, os.O_RDWR | os.O_APPEND), "a+b") as file:
                 self._lock(file, fcntl.LOCK_EX)
                 file.seek(0)
-                file.truncate(self._whole(self._data(file))[1])
+                file.truncate(self._parse_lines(self._data(file))[1])
                 file.write(line)
                 file.flush()
                 os.fsync(file.fileno())
@@ -108,12 +109,12 @@ class Ledger:
 
     def comparisons(self) -> list[Comparison]:
         """
-        Everything recorded, oldest first; what was run again comes again.
+        All comparisons, oldest first; one that was run again is there again.
 
-        A last line that was cut off, as a crash may leave it, is passed over with a warning.
+        An incomplete last line, as a crash may leave it, is ignored with a warning.
 
         Raises:
-            BadLedger: a line is no comparison, or one of a later version; or another process holds it.
+            BadLedger: a line is no comparison, or one of a later version; or another process has locked the file.
         """
         with translate_errors(self.path):
             if not self.path.exists():
@@ -121,14 +122,14 @@ class Ledger:
             with open_plain(self.path) as file:
                 self._lock(file, fcntl.LOCK_SH)
                 data = self._data(file)
-        return self._whole(data)[0]
+        return self._parse_lines(data)[0]
 
-    def tried(self, metric: str) -> int:
-        """How many different comparisons were made by a metric, whatever came of them."""
+    def count_comparisons(self, metric: str) -> int:
+        """The number of different comparisons of one metric."""
         return len({c.key for c in self.comparisons() if c.metric == metric})
 
     def cost_usd_e12(self) -> int:
-        """What all of it cost, what was run again included."""
+        """The cost of all comparisons, 1e-12 USD, repeated ones included."""
         return sum(c.cost_usd_e12 for c in self.comparisons())
 
     def _data(self, file: BinaryIO) -> bytes:
@@ -144,41 +145,39 @@ class Ledger:
                 return fcntl.flock(file, how | fcntl.LOCK_NB)
             except BlockingIOError:
                 if time.monotonic() >= until:
-                    raise BadLedger(
-                        f"{self.path} is in the hands of another process; run again when it is done"
-                    ) from None
+                    raise BadLedger(f"{self.path} is locked by another process; run again when it is done") from None
             time.sleep(_PAUSE_S)
 
-    def _whole(self, data: bytes) -> tuple[list[Comparison], int]:
-        """The comparisons, and how many bytes are theirs."""
+    def _parse_lines(self, data: bytes) -> tuple[list[Comparison], int]:
+        """The comparisons, and the number of bytes that hold them."""
         end = data.rfind(b"\n") + 1
         if end < len(data):
-            warnings.warn(f"{self.path}: its last line was cut off and is passed over", stacklevel=3)
+            warnings.warn(f"{self.path}: its last line is incomplete and is ignored", stacklevel=3)
         return [self._read(n, line) for n, line in enumerate(data[:end].split(b"\n")[:-1], 1)], end
 
     def _read(self, number: int, line: bytes) -> Comparison:
         try:
-            found = msgspec.json.decode(line, type=_Line)
+            parsed_line = msgspec.json.decode(line, type=_Line)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise BadLedger(f"{self.path}, line {number} is no comparison: {error}; restore it from a copy") from error
-        if found.v != _VERSION:
+        if parsed_line.v != _VERSION:
             raise BadLedger(
-                f"{self.path}, line {number} is of version {found.v}, this code knows {_VERSION}: update it"
+                f"{self.path}, line {number} is of version {parsed_line.v}, this code knows {_VERSION}: update it"
             )
-        return found.comparison
+        return parsed_line.comparison
 
 
-def corrected(tested: Sequence[Comparison], past: Sequence[Comparison]) -> list[float | None]:
+def correct_p_values(comparisons: Sequence[Comparison], ledger: Sequence[Comparison]) -> list[float | None]:
     """
-    The p-values of comparisons, each as one of all that were ever made (Holm): of every metric, on every range.
+    The p-values of comparisons, corrected for all that were ever made (Holm), of every metric and range.
 
     Args:
-        tested: those in question. past: what the ledger holds, with them or without; of one that was run again the
-            latest p counts.
+        comparisons: n comparisons.
+        ledger: the entries of the ledger, with these or without; of one that was run again the latest p counts.
 
     Returns:
-        One a comparison tested, None where it had too few minutes.
+        n p-values, None where there were too few minutes.
     """
-    latest = {c.key: c.p for c in (*past, *tested)}
-    fair = dict(zip(latest, holm(list(latest.values())), strict=True))
-    return [fair[c.key] for c in tested]
+    latest = {c.key: c.p for c in (*ledger, *comparisons)}
+    p_by_key = dict(zip(latest, holm(list(latest.values())), strict=True))
+    return [p_by_key[c.key] for c in comparisons]

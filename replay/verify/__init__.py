@@ -1,1 +1,1 @@
-"""Live against replay, byte for byte."""
+"""Comparison of live and replay, byte for byte."""

@@ -1,5 +1,5 @@
 """
-What went out about a tick and who decided it, as the decision log says.
+The advice published at a tick and who decided it, from the decision log.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _COLUMNS = {
     ANALYSIS: ("market_seq",),
     RECOMMENDATION: ("market_seq", "published_ns", "body"),
 }
-_LONGEST_REASON = 90
+_MAX_REASON = 90  # characters of a name or reason, so that the sentence fits a line
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,9 @@ class Origin:
     What the decision log says of a tick.
 
     Attributes:
-        advice: what went out, None where nothing did. sentence: who decided it, or that nothing was published and why.
-        session: the analyzer session it was analysed in, or the newest before it; None where there is none.
+        advice: what was published, None where nothing was.
+        sentence: who decided it, or that nothing was published and why.
+        session: the analyzer session in which the tick was analysed, or the newest one; None where there is none.
     """
 
     advice: Advice | None
@@ -33,11 +34,11 @@ class Origin:
     session: dict[str, Any] | None
 
 
-def origin_at(decisions: Log, market_seq: int) -> Origin:
-    """What went out about the tick with a seq of the market log; of two that did, the first counts."""
+def find_origin(decisions: Log, market_seq: int) -> Origin:
+    """Find what was published at the tick with a seq of the market log; of two publications the first counts."""
     session: dict[str, Any] | None = None
     newest: dict[str, Any] | None = None
-    analysed, made = False, list[dict[str, Any]]()
+    is_analysed, recommendations = False, list[dict[str, Any]]()
     for batch in decisions.read(kinds=list(_COLUMNS), columns=_COLUMNS):
         rows = [(row["seq"], kind, row) for kind, part in batch.rows.items() for row in part.table().to_pylist()]
         for _, kind, row in sorted(rows, key=lambda item: item[0]):
@@ -46,19 +47,20 @@ def origin_at(decisions: Log, market_seq: int) -> Origin:
             elif row["market_seq"] <= market_seq:
                 session = newest
                 if row["market_seq"] == market_seq:
-                    analysed = True
-                    made += [row] if kind == RECOMMENDATION else []
-    out = next((row for row in made if row["published_ns"] is not None), None)
-    if out is not None:
-        advice = parse(out["body"])
-        return Origin(advice, _of(advice), session or newest)
-    why = "its advice came too late" if made else "no advice was given" if analysed else "nobody analysed it"
+                    is_analysed = True
+                    recommendations += [row] if kind == RECOMMENDATION else []
+    published_row = next((row for row in recommendations if row["published_ns"] is not None), None)
+    if published_row is not None:
+        advice = parse(published_row["body"])
+        return Origin(advice, _describe(advice), session or newest)
+    cause = "its advice came too late" if recommendations else "no advice was given"
+    why = cause if is_analysed or recommendations else "it was not analysed"
     return Origin(None, f"nothing was published at this tick: {why}", session or newest)
 
 
-def _of(advice: Advice) -> str:
-    who = printable(advice.analyst, _LONGEST_REASON)
+def _describe(advice: Advice) -> str:
+    analyst = printable(advice.analyst, _MAX_REASON)
     if advice.fallback is not None:
-        return f"published: fallback, the rules stood in for {who}: {printable(advice.fallback, _LONGEST_REASON)}"
-    model = f" ({printable(advice.model, _LONGEST_REASON)})" if advice.model else ""
-    return f"published: decided by {who}{model}"
+        return f"published: fallback, the rules stood in for {analyst}: {printable(advice.fallback, _MAX_REASON)}"
+    model = f" ({printable(advice.model, _MAX_REASON)})" if advice.model else ""
+    return f"published: decided by {analyst}{model}"

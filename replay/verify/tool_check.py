@@ -1,5 +1,5 @@
 """
-Whether models were shown what would be shown now: every tool result of the decision log, computed again.
+Check of the tool results in the decision log: each is computed again and compared with what the model was shown.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ from eventlog.store.log import Log
 from market.timestamps import iso
 from projections.state import MarketState, TickEntry
 from replay.errors import NothingToReplay
-from replay.verify.verify import first_difference, sessions_of, sight_of_session
+from replay.verify.verify import config_of_session, first_difference, sessions_of
 from runtime.analysis_config import AnalysisConfig
 from runtime.loop import drive
 from runtime.warm_up import read_with_warm_up, state_of
@@ -28,12 +28,13 @@ _COLUMNS = {MODEL_CALL: ("market_seq", "as_of_ns", "request")}
 
 
 @dataclass(slots=True)
-class Shown:
+class ShownResults:
     """
     What a model was shown at one tick.
 
     Attributes:
-        results: JSON texts by the name of the tool, and the candidates where the conversation got so far.
+        as_of_ns: the tick's boundary.
+        results: JSON texts by the name of the tool, and the candidates where the conversation reached them.
     """
 
     as_of_ns: int
@@ -43,10 +44,11 @@ class Shown:
 @dataclass(slots=True)
 class ToolVerdict:
     """
-    What a check found.
+    The result of a check.
 
     Attributes:
-        touched: for each decision that was shown something else: its boundary, seq, tool, and the first difference.
+        decisions: the number of decisions compared. equal: of those that were shown the same as now.
+        touched: for each of the others: its boundary, seq, tools, and the first difference.
     """
 
     decisions: int = 0
@@ -64,72 +66,95 @@ class ToolVerdict:
 
 
 def check_tools(
-    log: Log, decisions: Log, symbol: str, on_progress: Callable[[int, int], None], fitted: Path | None = None
+    log: Log,
+    decisions: Log,
+    symbol: str,
+    on_progress: Callable[[int, int], None],
+    coefficients_file: Path | None = None,
 ) -> ToolVerdict:
     """
-    Compute every recorded tool result again, with the settings each was made under and today's code.
+    Compute every recorded tool result again, with the settings of its session and today's code.
+
+    Args:
+        log: the market log.
+        decisions: the decision log.
+        symbol: the market's symbol.
+        on_progress: called with decisions done since the last call, and all decisions.
+        coefficients_file: see `verify_log`.
 
     Raises:
         NothingToReplay: the decision log holds no call of a model.
         OtherFit: see `verify_log`.
     """
-    shown = shown_in(decisions)
-    if not shown:
+    pending = read_shown_results(decisions)
+    if not pending:
         raise NothingToReplay(f"{decisions.name} holds no call of a model; there is nothing to check")
-    verdict, total = ToolVerdict(), len(shown)
-    for session, logged in sessions_of(decisions):
-        mine = {made.market_seq: shown.pop(made.market_seq) for made in logged if made.market_seq in shown}
-        if mine:
-            sight = sight_of_session(session, symbol, fitted)
-            shown |= compare_shown(log, mine, sight, verdict, lambda n: on_progress(n, total))
-    for seq, there in shown.items():
+    verdict, total = ToolVerdict(), len(pending)
+    for session, analyses in sessions_of(decisions):
+        results = {a.market_seq: pending.pop(a.market_seq) for a in analyses if a.market_seq in pending}
+        if results:
+            config = config_of_session(session, symbol, coefficients_file)
+            pending |= compare_shown_results(log, results, config, verdict, lambda n: on_progress(n, total))
+    for seq, record in pending.items():
         verdict.decisions += 1
-        where = {"as_of": iso(there.as_of_ns), "seq": seq, "tools": sorted(there.results), "field": "tick"}
-        verdict.touched.append(where | {"live": "a tick", "replay": "no analysis at this seq"})
+        place = {"as_of": iso(record.as_of_ns), "seq": seq, "tools": sorted(record.results), "field": "tick"}
+        verdict.touched.append(place | {"live": "a tick", "replay": "no analysis at this seq"})
     return verdict
 
 
-def compare_shown(
+def compare_shown_results(
     log: Log,
-    shown: Mapping[int, Shown],
-    sight: AnalysisConfig,
+    results: Mapping[int, ShownResults],
+    config: AnalysisConfig,
     verdict: ToolVerdict,
     on_progress: Callable[[int], None],
-) -> dict[int, Shown]:
-    """Hold what models were shown against what would be shown under a sight; returns what no tick was found for."""
-    left = dict(shown)
-    state = state_of(log, sight.windows)
-    observer = Observer(sight.symbol, state, sight.parameters)
+) -> dict[int, ShownResults]:
+    """
+    Compare what models were shown with what would be shown under a configuration, and count it in a verdict.
+
+    Args:
+        log: the market log.
+        results: what was shown, by the seq of the tick; not empty.
+        config: the symbol, windows and thresholds to analyse with.
+        verdict: counts the decisions, in place.
+        on_progress: called with 1 for each decision.
+
+    Returns:
+        The results whose seq is no tick of the log.
+    """
+    pending = dict(results)
+    state = state_of(log, config.windows)
+    observer = Observer(config.symbol, state, config.parameters)
 
     def on_tick(tick: TickEntry, now: MarketState) -> None:
-        there = left.pop(tick.seq, None)
-        if there is not None:
-            _compare(tick, there, observer.observe(tick, now), verdict)
+        live = pending.pop(tick.seq, None)
+        if live is not None:
+            _compare(tick, live, observer.observe(tick, now), verdict)
             on_progress(1)
 
-    first, last = min(left), max(left)
-    drive(read_with_warm_up(log, left[first].as_of_ns, last, sight.windows), state, on_tick)
-    return left
+    first, last = min(pending), max(pending)
+    drive(read_with_warm_up(log, pending[first].as_of_ns, last, config.windows), state, on_tick)
+    return pending
 
 
-def shown_in(decisions: Log) -> dict[int, Shown]:
-    """What models were shown, by the seq of the tick."""
-    found: dict[int, Shown] = {}
+def read_shown_results(decisions: Log) -> dict[int, ShownResults]:
+    """Read what models were shown, by the seq of the tick, from a decision log."""
+    results_by_seq: dict[int, ShownResults] = {}
     for batch in decisions.read(kinds=[MODEL_CALL], columns=_COLUMNS):
         if MODEL_CALL not in batch.rows:
             continue
         rows = batch.rows[MODEL_CALL]
         for row in rows.table().to_pylist():
-            seen = found.setdefault(row["market_seq"], Shown(row["as_of_ns"]))
-            seen.results |= results_in(_decoded(row["request"]))
-    return found
+            record = results_by_seq.setdefault(row["market_seq"], ShownResults(row["as_of_ns"]))
+            record.results |= extract_results(_decode(row["request"]))
+    return results_by_seq
 
 
-def results_in(request: Any) -> dict[str, str]:
-    """The tool results and candidates that a request carries; what has not its form carries none."""
+def extract_results(request: Any) -> dict[str, str]:
+    """The tool results and candidates in a request, by name; none where the request has another form."""
     messages = request.get("messages") if isinstance(request, dict) else None
     names: dict[str, str] = {}
-    found: dict[str, str] = {}
+    results: dict[str, str] = {}
     for message in messages if isinstance(messages, list) else ():
         if not isinstance(message, dict):
             continue
@@ -140,30 +165,30 @@ def results_in(request: Any) -> dict[str, str]:
         if message.get("role") == "tool":
             name = names.get(str(message.get("tool_call_id")), "")
             if name in TOOLS and content.startswith("{"):
-                found[name] = content
+                results[name] = content
         elif message.get("role") == "user":
-            found.update((CANDIDATES, line) for line in content.splitlines() if line.startswith(_CANDIDATES_START))
-    return found
+            results.update((CANDIDATES, line) for line in content.splitlines() if line.startswith(_CANDIDATES_START))
+    return results
 
 
-def _compare(tick: TickEntry, there: Shown, view: MarketView, verdict: ToolVerdict) -> None:
-    now = {name: candidates_json(view) if name == CANDIDATES else tool_result(name, view) for name in there.results}
-    changed = [name for name, text in there.results.items() if text != now[name]]
+def _compare(tick: TickEntry, record: ShownResults, view: MarketView, verdict: ToolVerdict) -> None:
+    now = {name: candidates_json(view) if name == CANDIDATES else tool_result(name, view) for name in record.results}
+    differing = [name for name, text in record.results.items() if text != now[name]]
     verdict.decisions += 1
-    verdict.equal += not changed
-    if changed:
-        name = changed[0]
-        difference = first_difference(_decoded(there.results[name]), _decoded(now[name]), name) or {
+    verdict.equal += not differing
+    if differing:
+        name = differing[0]
+        difference = first_difference(_decode(record.results[name]), _decode(now[name]), name) or {
             "field": name,
             "live": "other bytes",
             "replay": "other bytes",
         }
-        where = {"as_of": iso(tick.boundary_ns), "seq": tick.seq, "tools": changed}
-        verdict.touched.append(where | difference)
+        place = {"as_of": iso(tick.boundary_ns), "seq": tick.seq, "tools": differing}
+        verdict.touched.append(place | difference)
 
 
-def _decoded(text: str) -> Any:
-    """A JSON value; None where a record holds none, as of somebody else."""
+def _decode(text: str) -> Any:
+    """A JSON value; None where the text is not JSON, as in a log from elsewhere."""
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError):

@@ -173,7 +173,7 @@ def test_a_huge_ledger_and_huge_answers(tmp_path: Path) -> None:
     ledger = "from replay.trials.variants import Ledger; Ledger(Path(sys.argv[1])).comparisons()"
     expect_one_line("-c", SCRIPT.format(body=ledger), tmp_path / "variants.jsonl")
     sparse(tmp_path / "a.jsonl")
-    answers = "from replay.trials.answers import read; read(Path(sys.argv[1]))"
+    answers = "from replay.trials.answers import read_recording; read_recording(Path(sys.argv[1]))"
     expect_one_line("-c", SCRIPT.format(body=answers), tmp_path / "a.jsonl")
 
 

@@ -205,7 +205,7 @@ def test_runs_of_a_model_are_exact(
     without = load(settings_file(tmp_path, server.base_url, key=""))
     monkeypatch.setattr(socket.socket, "connect", refused)
     again = to_replay(a_request(without), "deepseek", place, without, tmp_path / "runs", 2)
-    assert [replayed(place, each, tmp_path / "runs", workers).again for each in again] == [[], []]
+    assert [replayed(place, each, tmp_path / "runs", workers).differing_files for each in again] == [[], []]
 
 
 def refused(*_: Any) -> None:
@@ -231,7 +231,7 @@ def test_an_empty_account_stops_and_goes_on_later(storage: Path, tmp_path: Path)
     with model_server() as server:
         settings = load(settings_file(tmp_path, server.base_url))
         server.set_rules([{"when": {"nth": 8}, "fault": "http_402"}])
-        with pytest.raises(AskingStopped, match="would be refused as well until that is mended") as stopped:
+        with pytest.raises(AskingStopped, match="would be refused as well until that is fixed") as stopped:
             to_replay(a_request(settings), "deepseek", place, settings, tmp_path / "runs")
         assert "no balance left (HTTP 402): Insufficient Balance; top it up" in str(stopped.value)
         (answers,) = (tmp_path / "runs" / FOLDER).glob("*.jsonl")
@@ -320,12 +320,12 @@ def test_recorded_is_exact(storage: Path, tmp_path: Path, monkeypatch: pytest.Mo
     decision_log(copy, answers, settings)
     monkeypatch.setattr(socket.socket, "connect", refused)
     (recorded,) = to_replay(a_request(Settings()), "recorded", place, None, tmp_path / "runs")
-    assert recorded.sight == request.sight
+    assert recorded.config == request.config
     after = replayed(place, recorded, tmp_path / "runs")
     bodies = [load_run(run.folder).table("recommendations").column("body").to_pylist() for run in (before, after)]
     assert bodies[0] == bodies[1]
     assert sum(body is not None for body in bodies[0]) == 19
-    assert replayed(place, recorded, tmp_path / "runs").again == []
+    assert replayed(place, recorded, tmp_path / "runs").differing_files == []
     (early,) = to_replay(a_request(Settings(), 45), "recorded", place, None, tmp_path / "runs")
     with pytest.raises(MissingAnswer, match="no model was asked about 2026-03-02T00:46:00Z"):
         replayed(place, early, tmp_path / "runs")
@@ -338,7 +338,7 @@ def test_a_missing_answer_fails_the_run(storage: Path, tmp_path: Path) -> None:
         settings = load(settings_file(tmp_path, server.base_url))
         (request,) = to_replay(a_request(settings, 66), "deepseek", place, settings, tmp_path / "runs")
     wider = Request(
-        request.market, T0 + 60 * MINUTE_NS, 2**61, request.sight, request.rules, "deepseek", request.answered
+        request.market, T0 + 60 * MINUTE_NS, 2**61, request.config, request.rules, "deepseek", request.recorded_model
     )
     with pytest.raises(MissingAnswer, match="no model was asked about 2026-03-02T01:0"):
         replayed(place, wider, tmp_path / "runs")

@@ -111,7 +111,7 @@ def take_answers_along(tmp_path: Path, storage: Path, config: Path) -> None:
     (answers,) = (tmp_path / "runs" / FOLDER).glob("*.jsonl")
     place = LogSource(MARKET, storage, None, None)
     with place.events() as log:
-        digest = model_setup(place, load(config), tmp_path / "runs").side(log).digest()
+        digest = model_setup(place, load(config), tmp_path / "runs").arm(log).digest()
     head, *lines = answers.read_text().splitlines(keepends=True)
     answers.write_text(head.replace(answers.stem, digest) + "".join(lines))
     answers.rename(answers.with_name(f"{digest}.jsonl"))
@@ -147,7 +147,7 @@ def test_a_refusal_that_lasts_ends_the_run(
     line = one_line(stopped.value)
     assert said in line
     assert AGAIN not in line
-    assert line.endswith("0 of 49 answers were stored, the others would be refused as well until that is mended")
+    assert line.endswith("0 of 49 answers were stored, the others would be refused as well until that is fixed")
     assert is_clean(line)
     assert 1 <= endpoint.requests <= most
     assert folders_of(tmp_path / "runs") == []
@@ -230,7 +230,7 @@ def test_what_the_rules_decided_is_named(storage: Path, tmp_path: Path) -> None:
     assert set(tables["fills"].column("order").to_pylist()) <= set(tables["orders"].column("order").to_pylist())
     samples = dict(zip(names, tables["scores"].column("samples").to_pylist(), strict=True))
     assert samples["touched"] > 0 < samples["touched (fallback)"]
-    assert replayed(place, request, tmp_path / "runs").again == []
+    assert replayed(place, request, tmp_path / "runs").differing_files == []
 
 
 def test_a_record_in_which_the_model_decided_nothing(storage: Path, tmp_path: Path) -> None:
@@ -260,10 +260,10 @@ def test_a_repeat_in_which_nothing_was_decided_does_not_hide_the_others(storage:
         settings = load(path)
         to_replay(a_request(settings), "deepseek", place, settings, tmp_path / "runs", 3)
     with place.events() as log:
-        side = model_setup(place, settings, tmp_path / "runs").side(log)
+        side = model_setup(place, settings, tmp_path / "runs").arm(log)
     with Answers(tmp_path / "runs" / FOLDER, side) as answers:
         recording = answers.recording
-        for seq in {seq for seq, _ in recording.at}:
+        for seq in {seq for seq, _ in recording.spans}:
             answers.add(replace(recording.answer(seq, 1), fallback="no_choice: no message in it", cut=True, calls=()))
     words = ("run", "--market", MARKET, "--storage", storage, "--out", tmp_path / "runs", *FROM, "--analyst",
              "deepseek", "--repeats", 3, "--config", path)  # fmt: skip

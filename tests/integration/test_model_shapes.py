@@ -118,7 +118,7 @@ def test_a_model_of_another_shape_decides(storage: Path, tmp_path: Path, name: s
     (answers,) = (tmp_path / "runs" / FOLDER).glob("*.jsonl")
     lines = [json.loads(line) for line in answers.read_text().splitlines()[1:]]
     assert {word for line in lines for word in line["anomalies"]} - {"decision_refused", "no_tool_call"} == mends
-    assert replayed(place, request, tmp_path / "runs").again == []
+    assert replayed(place, request, tmp_path / "runs").differing_files == []
     decision_log(copy, answers, settings)
     (recorded,) = to_replay(a_request(Settings(), 66), "recorded", place, None, tmp_path / "runs")
     second = replayed(place, recorded, tmp_path / "runs")
@@ -142,7 +142,7 @@ def test_prose_and_second_objects_are_no_shape(storage: Path, tmp_path: Path, ch
     with odd_endpoint(change) as endpoint:
         settings = load(settings_file(tmp_path, endpoint.base_url))
         (request,) = to_replay(a_request(settings, 68), "deepseek", place, settings, tmp_path / "runs")
-    assert request.answered is not None
+    assert request.recorded_model is not None
     (answers,) = (tmp_path / "runs" / FOLDER).glob("*.jsonl")
     fallbacks = [json.loads(line)["fallback"] for line in answers.read_text().splitlines()[1:]]
     assert len(fallbacks) == 2

@@ -27,7 +27,7 @@ from eventlog.transfer.importing import Importer, table
 from market.instrument import Market
 from market.timestamps import MINUTE_NS
 from projections.state import KINDS, READS, MarketState, TickEntry, Windows
-from replay.verify.tool_check import ToolVerdict, check_tools, compare_shown, shown_in
+from replay.verify.tool_check import ToolVerdict, check_tools, compare_shown_results, read_shown_results
 from runtime.analysis_config import AnalysisConfig, session_settings
 from runtime.loop import drive
 from runtime.settings.settings import Settings
@@ -95,7 +95,7 @@ def shown(view: MarketView) -> tuple[str, str, str]:
 def checked(log: Log, decisions: Log, sight: AnalysisConfig) -> ToolVerdict:
     """What models were shown, held against what would be shown under a sight."""
     verdict = ToolVerdict()
-    assert compare_shown(log, shown_in(decisions), sight, verdict, lambda _: None) == {}
+    assert compare_shown_results(log, read_shown_results(decisions), sight, verdict, lambda _: None) == {}
     return verdict
 
 

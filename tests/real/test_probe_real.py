@@ -18,9 +18,9 @@ from market.fixed_point import ONE_E8
 from market.instrument import Market
 from projections.state import Windows
 from replay.decisions import ticks_between
-from replay.trials.changes import Changed
+from replay.trials.changes import MarketChange
 from replay.trials.counterfactual import views_at
-from replay.trials.probe import Decisions, Row, changes, every, probe
+from replay.trials.probe import Decisions, Row, market_changes, probe, select_every_nth
 from runtime.analysis_config import AnalysisConfig
 from tests.builders import NOW
 
@@ -40,15 +40,15 @@ def rows(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     importer.close()
     log = Log(ColdLog(storage, NAME), None, BinanceMapper("BTCUSDT").decoders)
     morning_ns = 1_704_081_600 * 10**9
-    ticks = every(ticks_between(log, morning_ns, 2**62), 30)
+    ticks = select_every_nth(ticks_between(log, morning_ns, 2**62), 30)
     rules = RulesAnalyst(PARAMETERS)
 
-    def decide(changed: Changed, _: int) -> Decisions:
+    def decide(changed: MarketChange, _: int) -> Decisions:
         sight = AnalysisConfig(changed.symbol or "BTCUSDT", Windows(), PARAMETERS)
         return {view.as_of_seq: rules.decide(view) for view in views_at(log, ticks, sight, changed.batches)}
 
     tick_e8 = ONE_E8 // 100
-    return {row.change: row for row in probe(decide, changes(42_500 * ONE_E8, tick_e8, (-1, 1)), tick_e8)}
+    return {row.change: row for row in probe(decide, market_changes(42_500 * ONE_E8, tick_e8, (-1, 1)), tick_e8)}
 
 
 def test_labels_and_repetition_change_nothing(rows: dict[str, Row]) -> None:

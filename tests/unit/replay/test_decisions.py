@@ -25,39 +25,39 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def decided(storage: Path, from_min: float = 0, to_min: float = 1000) -> list[Decision]:
+def decide(storage: Path, from_min: float = 0, to_min: float = 1000) -> list[Decision]:
     @contextmanager
-    def opened() -> Iterator[Log]:
+    def open_market_log() -> Iterator[Log]:
         with open_log(storage, MARKET) as log:
             yield log
 
-    with opened() as log:
+    with open_market_log() as log:
         ticks = ticks_between(log, T0 + round(from_min * MINUTE_NS), T0 + round(to_min * MINUTE_NS))
     steps: list[int] = []
-    found = list(decide_all(opened, ticks, SIGHT, 1, steps.append))
-    assert sum(steps) == len(found) == len(ticks)
-    return found
+    decisions = list(decide_all(open_market_log, ticks, SIGHT, 1, steps.append))
+    assert sum(steps) == len(decisions) == len(ticks)
+    return decisions
 
 
 def test_one_decision_a_tick_in_order(storage: Path) -> None:
     """Sixty ticks, sixty decisions in seq order; no advice where trades were not live."""
-    found = decided(storage)
-    assert [(d.boundary_ns - T0) // MINUTE_NS for d in found] == list(range(1, 61))
-    assert [d.seq for d in found] == sorted(d.seq for d in found)
-    assert all((d.advice is None) == (d.stance is None) for d in found)
+    decisions = decide(storage)
+    assert [(d.boundary_ns - T0) // MINUTE_NS for d in decisions] == list(range(1, 61))
+    assert [d.seq for d in decisions] == sorted(d.seq for d in decisions)
+    assert all((d.advice is None) == (d.stance is None) for d in decisions)
 
 
 def test_a_later_start_decides_the_same(storage: Path) -> None:
     """Starting at minute 30 after a warm-up gives the decisions of the whole."""
-    assert decided(storage, from_min=30) == decided(storage)[30:]
+    assert decide(storage, from_min=30) == decide(storage)[30:]
 
 
 @pytest.mark.parametrize(("start", "stop", "expected"), [(0, 1, [1]), (0.5, 2.5, [1, 2]), (1, 1, []), (60, 99, [])])
 def test_ticks_after_a_time_up_to_another(storage: Path, start: float, stop: float, expected: list[int]) -> None:
     """The lower end is left out, the upper one is in."""
     with open_log(storage, MARKET) as log:
-        found = ticks_between(log, T0 + round(start * MINUTE_NS), T0 + round(stop * MINUTE_NS))
-    assert ((found.boundary_ns - T0) // MINUTE_NS).tolist() == expected
+        decisions = ticks_between(log, T0 + round(start * MINUTE_NS), T0 + round(stop * MINUTE_NS))
+    assert ((decisions.boundary_ns - T0) // MINUTE_NS).tolist() == expected
 
 
 def test_few_ticks_need_no_workers(storage: Path) -> None:
@@ -66,7 +66,7 @@ def test_few_ticks_need_no_workers(storage: Path) -> None:
     assert list(decide_all(partial(open_log, storage, MARKET), nobody, SIGHT, 8, lambda n: None)) == []
     with open_log(storage, MARKET) as log:
         three = ticks_between(log, T0, T0 + 3 * MINUTE_NS)
-    assert list(decide_all(partial(open_log, storage, MARKET), three, SIGHT, 2, lambda n: None)) == decided(storage)[:3]
+    assert list(decide_all(partial(open_log, storage, MARKET), three, SIGHT, 2, lambda n: None)) == decide(storage)[:3]
 
 
 def test_settings_make_a_sight() -> None:

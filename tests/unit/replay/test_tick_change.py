@@ -42,10 +42,10 @@ def live(tables: Tables, cuts: int = 1) -> list[TickDecision]:
     """What an analyzer decides that follows the log, entry by entry or in larger pieces."""
     state = MarketState(SIGHT.windows)
     decider = Decider(MARKET.symbol, state, RulesAnalyst(SIGHT.parameters), SIGHT.parameters)
-    found: list[TickDecision] = []
+    tick_decisions: list[TickDecision] = []
     ends = range(cuts, 100_000, cuts)
-    drive(batches(tables, list(ends)), state, lambda tick, now: found.append(decider.decide(tick, now)))
-    return found
+    drive(batches(tables, list(ends)), state, lambda tick, now: tick_decisions.append(decider.decide(tick, now)))
+    return tick_decisions
 
 
 @pytest.mark.parametrize(("name", "books"), MARKETS)
@@ -53,22 +53,24 @@ def test_zones_lie_on_the_grid_of_their_moment(name: str, books: bool, tmp_path:
     """Edges, ladders and invalidation; a replay, and one that begins after the change, decides the same."""
     grids = CHANGES[name]
     tables = a_market_that_changes(grids, 5, MINUTES, books)
-    decided = live(tables, 997)
-    off, counted = [], np.zeros(len(grids), int)
-    for each in decided:
-        n = min((each.tick.boundary_ns - T0) // (MINUTES * MINUTE_NS), len(grids) - 1)  # what is logged before the tick
-        assert each.view.tick_size_e8 == grids[n].tick_e8
-        for zone in each.advice.zones if each.advice else ():
-            counted[n] += 1
+    live_decisions = live(tables, 997)
+    off, counts = [], np.zeros(len(grids), int)
+    for decision in live_decisions:
+        n = min(
+            (decision.tick.boundary_ns - T0) // (MINUTES * MINUTE_NS), len(grids) - 1
+        )  # what is logged before the tick
+        assert decision.view.tick_size_e8 == grids[n].tick_e8
+        for zone in decision.advice.zones if decision.advice else ():
+            counts[n] += 1
             prices = (zone.low_e8, zone.high_e8, zone.invalidation_e8, *(r.price_e8 for r in zone.ladder))
             off += [p for p in prices if p % grids[n].tick_e8]
     assert off == []
-    assert (counted > 60).all()
+    assert (counts > 60).all()
     log = write_log(tmp_path, tables, segments=5)
     again = list(decide_all(lambda: nullcontext(log), ticks_between(log, 0, 2**61), SIGHT, 1, lambda _: None))
-    assert [d.advice for d in again] == [e.advice.render() if e.advice else None for e in decided]
-    begun = _from_middle(log, SIGHT)
-    assert begun == [d.advice for d in again][-len(begun) :]
+    assert [d.advice for d in again] == [e.advice.render() if e.advice else None for e in live_decisions]
+    from_middle = _from_middle(log, SIGHT)
+    assert from_middle == [d.advice for d in again][-len(from_middle) :]
 
 
 def _from_middle(log: Log, sight: AnalysisConfig) -> list[bytes | None]:
@@ -89,13 +91,13 @@ def test_a_log_is_proven_over_the_change(name: str, tmp_path: Path) -> None:
     request = Request(str(MARKET), 0, 2**61, SIGHT, rules_of(SETTINGS.scoring, SIGHT.parameters))
     for expected in (None, []):
         result = run(lambda: nullcontext(log), request, tmp_path, 1, ManualClock(T0), lambda *_: None)
-        assert result.again == expected
+        assert result.differing_files == expected
 
 
 @pytest.mark.slow
 def test_how_a_log_is_read_does_not_matter(tmp_path: Path) -> None:
     """The change in the middle of a batch, at its end, or in a batch of its own."""
     tables = a_market_that_changes(CHANGES["finer"], 7, 30)
-    whole = [each.view.render() for each in live(tables, 100_000)]
+    renders = [decision.view.render() for decision in live(tables, 100_000)]
     for cuts in (1, 61, 1009):
-        assert [each.view.render() for each in live(tables, cuts)] == whole
+        assert [decision.view.render() for decision in live(tables, cuts)] == renders

@@ -15,7 +15,7 @@ from eventlog.store.log import Log
 from market.timestamps import MINUTE_NS
 from replay.errors import NothingToReplay
 from replay.pictures.picture import Scene, draw, short_amount
-from replay.pictures.scene import scene_at
+from replay.pictures.scene import build_scene
 from tests.conftest import ROOT
 from tests.market_builders import (
     MARKET,
@@ -49,11 +49,11 @@ def png_size(file: Path) -> tuple[int, int]:
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     """The last tick of ninety minutes by chance, with walls and advice."""
     log = write_log(tmp_path_factory.mktemp("log"), a_market(5, 90))
-    return scene_at(log, 2**61, SIGHT)
+    return build_scene(log, 2**61, SIGHT)
 
 
-def drawn(log: Log, file: Path, at_ns: int = 2**61) -> Scene:
-    scene = scene_at(log, at_ns, SIGHT)
+def draw_picture(log: Log, file: Path, at_ns: int = 2**61) -> Scene:
+    scene = build_scene(log, at_ns, SIGHT)
     draw(scene, file)
     return scene
 
@@ -76,8 +76,8 @@ def test_both_formats_are_written(scene: Scene, tmp_path: Path) -> None:
 def test_the_same_scene_gives_the_same_bytes(scene: Scene, tmp_path: Path, suffix: str) -> None:
     """Nothing of the moment of drawing is in the file; another reference price gives another one."""
     files = [tmp_path / f"{n}{suffix}" for n in range(3)]
-    for file, each in zip(files, (scene, scene, replace(scene, as_of_ns=scene.as_of_ns + MINUTE_NS)), strict=True):
-        draw(each, file)
+    for file, version in zip(files, (scene, scene, replace(scene, as_of_ns=scene.as_of_ns + MINUTE_NS)), strict=True):
+        draw(version, file)
     one, two, other = (f.read_bytes() for f in files)
     assert one == two != other
 
@@ -99,16 +99,16 @@ def test_other_processes_draw_the_same_bytes(tmp_path: Path) -> None:
 def cut(tables: Tables, *kinds: str) -> Tables:
     """A market without some kinds, numbered anew."""
     parts = {}
-    for kind, whole in tables.items():
+    for kind, complete in tables.items():
         if kind not in kinds:
-            names = [n for n in whole.column_names if n != "seq"]
-            parts[kind] = {n: whole.column(n).to_pylist() for n in names}
+            names = [n for n in complete.column_names if n != "seq"]
+            parts[kind] = {n: complete.column(n).to_pylist() for n in names}
     return numbered(parts)
 
 
 def test_a_log_without_books(tmp_path: Path) -> None:
     """From trades alone there are a price, a profile and zones, and a word instead of the book."""
-    scene = drawn(write_log(tmp_path, cut(a_market(5, 70), SNAPSHOT, DIFF)), tmp_path / "a.svg")
+    scene = draw_picture(write_log(tmp_path, cut(a_market(5, 70), SNAPSHOT, DIFF)), tmp_path / "a.svg")
     assert scene.snapshots == []
     assert len(scene.trades) > 0
     text = (tmp_path / "a.svg").read_text(encoding="utf-8")
@@ -123,7 +123,7 @@ def test_a_log_of_a_single_tick(tmp_path: Path, prices: list[int]) -> None:
     parts = {INSTRUMENT: instrument_columns(T0), TICK: tick_columns([T0 + MINUTE_NS], lag_ns=1)}
     if prices:
         parts[AGG_TRADE] = trade_columns([T0 + 1 + n for n in range(len(prices))], [e8(p) for p in prices])
-    scene = drawn(write_log(tmp_path, numbered(parts)), tmp_path / "a.png")
+    scene = draw_picture(write_log(tmp_path, numbered(parts)), tmp_path / "a.png")
     assert png_size(tmp_path / "a.png") == SIZE
     assert scene.reference_e8 == (e8(100) if prices else None)
     assert len(scene.profile[0]) == min(1, len(prices))
@@ -134,7 +134,7 @@ def test_a_tick_without_live_trades(tmp_path: Path) -> None:
     tables = a_market(5, 40)
     at = tables[TICK].schema.get_field_index("trades")
     down = tables[TICK].set_column(at, tables[TICK].schema.field(at), [["down"] * tables[TICK].num_rows])
-    scene = drawn(write_log(tmp_path, tables | {TICK: down}), tmp_path / "a.svg")
+    scene = draw_picture(write_log(tmp_path, tables | {TICK: down}), tmp_path / "a.svg")
     assert scene.advice is None
     assert "no advice" in (tmp_path / "a.svg").read_text(encoding="utf-8")
 
@@ -143,10 +143,10 @@ def test_only_what_was_known_at_the_tick(tmp_path: Path) -> None:
     """The tick asked for is the last one up to a time, and what came after it changes no byte."""
     tables = a_market(5, 70)
     boundary, seq = (tables[TICK].column(n).to_pylist()[49] for n in ("boundary_ns", "seq"))
-    whole = drawn(write_log(tmp_path / "whole", tables), tmp_path / "whole.png", boundary + MINUTE_NS - 1)
-    assert whole.as_of_ns == boundary
+    complete = draw_picture(write_log(tmp_path / "whole", tables), tmp_path / "whole.png", boundary + MINUTE_NS - 1)
+    assert complete.as_of_ns == boundary
     assert last_seq_of(tables) > seq
-    drawn(write_log(tmp_path / "part", rows_between(tables, 0, seq)), tmp_path / "part.png")
+    draw_picture(write_log(tmp_path / "part", rows_between(tables, 0, seq)), tmp_path / "part.png")
     assert (tmp_path / "whole.png").read_bytes() == (tmp_path / "part.png").read_bytes()
 
 
@@ -158,7 +158,7 @@ def test_what_cannot_be_drawn(scene: Scene, tmp_path: Path) -> None:
         draw(scene, tmp_path / "nowhere" / "a.png")
     log = write_log(tmp_path / "log", a_market(5, 3))
     with pytest.raises(NothingToReplay, match=r"holds no tick at or before 2026-03-02T00:00:59"):
-        scene_at(log, T0 + MINUTE_NS - 1, SIGHT)
+        build_scene(log, T0 + MINUTE_NS - 1, SIGHT)
     assert [p.name for p in tmp_path.iterdir()] == ["log"]
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from replay.runs.attribution import DECIDED_BY, FALLBACK, score_apart
-from replay.scoring.episodes import Published
+from replay.runs.attribution import DECIDED_BY, FALLBACK, score_by_decider
+from replay.scoring.episodes import Publication
 from replay.scoring.placebo import PlaceboPool
-from replay.scoring.scoring import Rules, Scored, score
+from replay.scoring.scoring import Rules, ScoreTables, score
 from tests.market_builders import T0, a_path, a_zone, e8, published
 
 RULES = Rules(0, 0, 0.0, 5, 1, 2.0, 2.0)
@@ -19,14 +19,14 @@ OWN = [published(a_zone(), a_zone("sell", 101, 102)), published(a_zone(), minute
 RULED = [published(a_zone(), minute=1), published(a_zone("sell", 103, 104), minute=3)]
 
 
-def in_its_place(each: Published) -> Published:
+def in_its_place(publication: Publication) -> Publication:
     """The same advice, given by the rules for a model that did not answer."""
-    return replace(each, advice=replace(each.advice, fallback="timeout: no reply before the deadline"))
+    return replace(publication, advice=replace(publication.advice, fallback="timeout: no reply before the deadline"))
 
 
-def apart(*advice: Published) -> Scored:
+def apart(*advice: Publication) -> ScoreTables:
     """Advice in the order of its publication, scored."""
-    return score_apart(sorted(advice, key=lambda each: each.published_ns), MOMENTS, PATH, RULES)
+    return score_by_decider(sorted(advice, key=lambda publication: publication.published_ns), MOMENTS, PATH, RULES)
 
 
 def values(scores: pa.Table, suffix: str) -> list[dict[str, object]]:
@@ -66,9 +66,9 @@ def test_a_model_alone_is_scored_as_it_was() -> None:
 
 
 @pytest.mark.parametrize("advice", [RULED, []])
-def test_a_model_without_a_decision_has_no_figure(advice: list[Published]) -> None:
+def test_a_model_without_a_decision_has_no_figure(advice: list[Publication]) -> None:
     """Not even an empty one."""
-    found = apart(*map(in_its_place, advice))
-    assert found.scores.num_rows > 0
-    assert all(name.endswith(FALLBACK) for name in found.scores.column("metric").to_pylist())
-    assert "model" not in found.episodes.column(DECIDED_BY).to_pylist()
+    tables = apart(*map(in_its_place, advice))
+    assert tables.scores.num_rows > 0
+    assert all(name.endswith(FALLBACK) for name in tables.scores.column("metric").to_pylist())
+    assert "model" not in tables.episodes.column(DECIDED_BY).to_pylist()

@@ -41,7 +41,7 @@ def a_run(folder: Path) -> Path:
     return folder
 
 
-def seen(folder: Path) -> object:
+def read_all(folder: Path) -> object:
     """All that a reader gets of a run."""
     run = load(folder)
     run.expect_intact(folder / "report.html")
@@ -51,26 +51,26 @@ def seen(folder: Path) -> object:
 @pytest.mark.slow
 def test_no_flip_is_read_silently(tmp_path: Path) -> None:
     """A thousand, spread over the files of a run: the same is read, or BadRun in one line."""
-    whole = a_run(tmp_path / "whole")
-    before, dice, refused = seen(whole), random.Random(7), 0
-    files = sorted(path.name for path in whole.iterdir())
+    original = a_run(tmp_path / "whole")
+    before, dice, refusals = read_all(original), random.Random(7), 0
+    files = sorted(path.name for path in original.iterdir())
     for number in range(1_000):
         folder = tmp_path / f"{number}"
-        shutil.copytree(whole, folder)
+        shutil.copytree(original, folder)
         path = folder / dice.choice(files)
         data = bytearray(path.read_bytes())
         bit = dice.randrange(len(data) * 8)
         data[bit // 8] ^= 1 << bit % 8
         path.write_bytes(data)
         try:
-            after, said = seen(folder), ""
+            after, message = read_all(folder), ""
         except BadRun as error:
-            after, said = before, str(error)
-            refused += 1
+            after, message = before, str(error)
+            refusals += 1
         assert after == before, f"flip {number} in {path.name}"
-        assert "\n" not in said
+        assert "\n" not in message
         shutil.rmtree(folder)
-    assert refused > 950
+    assert refusals > 950
 
 
 @pytest.mark.parametrize("field", ["inputs", "notes", "analyses", "clock", "files", "run_id"])
@@ -111,11 +111,11 @@ def test_fields_of_another_kind_make_no_run(tmp_path: Path, inputs: object) -> N
 def test_nothing_keeps_a_reader_waiting_or_leads_it_elsewhere(tmp_path: Path) -> None:
     """A pipe, a link and a missing table are refused."""
     folder = a_run(tmp_path / "run")
-    kept = tmp_path / "kept.parquet"
-    shutil.move(folder / "scores.parquet", kept)
+    stored = tmp_path / "kept.parquet"
+    shutil.move(folder / "scores.parquet", stored)
     with pytest.raises(BadRun, match="No such file"):
         load(folder).table("scores")
-    (folder / "scores.parquet").symlink_to(kept)
+    (folder / "scores.parquet").symlink_to(stored)
     with pytest.raises(BadRun, match="is a link"):
         load(folder).table("scores")
     os.mkfifo(folder / "pipe")
@@ -131,6 +131,6 @@ def test_nothing_keeps_a_reader_waiting_or_leads_it_elsewhere(tmp_path: Path) ->
 
 def test_two_runs_of_one_market_are_compared(tmp_path: Path) -> None:
     """A figure that one lacks has no difference."""
-    found = compare(load(a_run(tmp_path / "a")), load(a_run(tmp_path / "b")))
-    assert [row["difference"] for row in found["figures"]] == [0.0, 0.0, None]
-    assert (found["common_ticks"], found["equal_recommendations"], found["inputs"]) == (3, 3, {})
+    comparison = compare(load(a_run(tmp_path / "a")), load(a_run(tmp_path / "b")))
+    assert [row["difference"] for row in comparison["figures"]] == [0.0, 0.0, None]
+    assert (comparison["common_ticks"], comparison["equal_recommendations"], comparison["inputs"]) == (3, 3, {})

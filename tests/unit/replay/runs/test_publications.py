@@ -11,8 +11,8 @@ from eventlog.store.cold import ColdLog
 from eventlog.store.log import Log
 from market.instrument import Market
 from replay.decisions import Decision, Ticks
-from replay.runs.publications import digest_of, made_under, publications
-from replay.runs.run import Request, _other_eyes, _published
+from replay.runs.publications import digest_of, parameter_digests, publication_times
+from replay.runs.run import Request, _parameter_notes, _publications
 from replay.scoring.scoring import Rules
 from tests.builders import T0, a_cold_log
 from tests.market_builders import SIGHT
@@ -27,10 +27,10 @@ BODY = (
 
 def a_decision_log(folder: Path) -> Log:
     """Advice of three ticks: out at once, not out, and out a second time under the same tick."""
-    said = [(10, T0 + 5, 12), (20, None, None), (10, T0 + 9, 13)]
+    session = [(10, T0 + 5, 12), (20, None, None), (10, T0 + 9, 13)]
     facts = [
         Recommendation(seq, T0, "rules", out, last, BODY).fact(RECOMMENDATION, T0 + i)
-        for i, (seq, out, last) in enumerate(said)
+        for i, (seq, out, last) in enumerate(session)
     ]
     name = LogName("decisions", Market.parse("binance:BTCUSDT"))
     cold: ColdLog = a_cold_log(folder, facts, name=name)
@@ -49,9 +49,9 @@ def test_under_which_parameters_advice_was_made(tmp_path: Path) -> None:
         facts.append(body)
     name = LogName("decisions", Market.parse("binance:BTCUSDT"))
     log = Log(a_cold_log(tmp_path, facts, name=name), None, {})
-    assert made_under(log, {10, 30, 60, 70}) == ["first", "second"]
-    assert made_under(log, {30}) == ["first"]
-    assert made_under(log, {10, 99}) == []
+    assert parameter_digests(log, {10, 30, 60, 70}) == ["first", "second"]
+    assert parameter_digests(log, {30}) == ["first"]
+    assert parameter_digests(log, {10, 99}) == []
 
 
 def a_decision(seq: int) -> Decision:
@@ -62,11 +62,11 @@ def a_decision(seq: int) -> Decision:
 
 def test_live_moments_count_where_they_are_known(tmp_path: Path) -> None:
     """Published live: then. Made but not published: not scored. Never live: tick plus delay."""
-    live = publications(a_decision_log(tmp_path))
+    live = publication_times(a_decision_log(tmp_path))
     assert live == {10: (T0 + 5, 12), 20: None}
     ticks = Ticks(np.array([10, 20, 30]), np.full(3, T0), np.full(3, T0 + 1))
-    published, moments = _published([a_decision(s) for s in (10, 20, 30)], ticks, RULES, live)
-    assert [(p.published_ns, p.published_seq) for p in published] == [(T0 + 5, 12), (T0 + 1 + 2 * 10**9, 30)]
+    publications, moments = _publications([a_decision(s) for s in (10, 20, 30)], ticks, RULES, live)
+    assert [(p.published_ns, p.published_seq) for p in publications] == [(T0 + 5, 12), (T0 + 1 + 2 * 10**9, 30)]
     assert len(moments) == 3
     assert digest_of(live) != digest_of({}) == "none"
 
@@ -75,8 +75,8 @@ def test_a_run_with_other_eyes_says_so() -> None:
     """Both digests and the mend; nothing where the advice was made under the run's own."""
     request = Request("binance:BTCUSDT", 0, 1, SIGHT, RULES)
     own = SIGHT.parameters.digest()
-    assert _other_eyes(request, []) == _other_eyes(request, [own]) == []
-    (note,) = _other_eyes(request, ["abc", own])
+    assert _parameter_notes(request, []) == _parameter_notes(request, [own]) == []
+    (note,) = _parameter_notes(request, ["abc", own])
     assert note == (
         f"advice went out live under other thresholds or coefficients (digest abc; this run's: {own});"
         " name its settings with --config"

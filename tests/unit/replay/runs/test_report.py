@@ -15,7 +15,7 @@ from replay.runs import report
 from replay.runs.report import render
 from replay.scoring.placebo import PlaceboPool
 from replay.scoring.price_path import PricePath
-from replay.scoring.scoring import Rules, Scored, score
+from replay.scoring.scoring import Rules, ScoreTables, score
 from tests.market_builders import T0, a_path, a_zone, e8, published
 
 RULES = Rules(0, 0, 0.0, 5, 1, 2.0, 2.0)
@@ -34,12 +34,12 @@ def a_manifest(**inputs: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def some_scores(path: PricePath) -> Scored:
+def some_scores(path: PricePath) -> ScoreTables:
     import numpy as np
 
     moments = PlaceboPool(np.array([T0]), np.array([0]), np.array([e8(100)]), np.array([0.001]))
-    advised = [published(a_zone(), a_zone("sell", 101, 102)), published(a_zone(), minute=3)]
-    return score(advised, moments, path, RULES)
+    publications = [published(a_zone(), a_zone("sell", 101, 102)), published(a_zone(), minute=3)]
+    return score(publications, moments, path, RULES)
 
 
 PATH = a_path([100, "99.5", 100, 101], [0, 30, 90, 200])
@@ -49,19 +49,19 @@ def a_report(path: PricePath = PATH, manifest: dict[str, Any] | None = None) -> 
     return render(manifest or a_manifest(), tables_of(some_scores(path)), path)
 
 
-def tables_of(scored: Scored) -> dict[str, pa.Table]:
-    return {name: getattr(scored, name) for name in ("episodes", "orders", "fills", "scores")}
+def tables_of(score_tables: ScoreTables) -> dict[str, pa.Table]:
+    return {name: getattr(score_tables, name) for name in ("episodes", "orders", "fills", "scores")}
 
 
 def data_of(page: str) -> dict[str, Any]:
     """The chart's data, refused if it holds NaN or Infinity."""
-    found = re.search(r"^const data = (.*);$", page, re.MULTILINE)
-    assert found
+    match = re.search(r"^const data = (.*);$", page, re.MULTILINE)
+    assert match
 
     def refuse(word: str) -> float:
         raise AssertionError(f"{word} in the chart's data")
 
-    return json.loads(found[1], parse_constant=refuse)  # type: ignore[no-any-return]
+    return json.loads(match[1], parse_constant=refuse)  # type: ignore[no-any-return]
 
 
 def test_nothing_is_loaded_from_anywhere() -> None:
@@ -88,7 +88,7 @@ def test_the_chart_holds_prices_and_zones() -> None:
 
 def test_an_empty_market_has_a_report() -> None:
     """No trades: an empty chart, no NaN, and dashes for what is unknown."""
-    page = a_report(PricePath.of([]))
+    page = a_report(PricePath.from_batches([]))
     assert data_of(page)["time"] == data_of(page)["price"] == []
     assert "NaN" not in page.replace((ASSETS / "uPlot.iife.min.js").read_text(), "")
     assert "–" in page
@@ -121,8 +121,8 @@ def test_a_models_share_stands_at_the_top() -> None:
     sentence = "model decided 7 of 60; at the others the rules stood in: no_choice 50, &lt;b&gt;timeout\\x1b[2J 3."
     assert page.index(f'<p class="alert">{sentence}') < page.index('class="cards"')
     assert "is named (fallback)" in page
-    whole = a_report(manifest=a_manifest() | {"model": {"asked": 60, "decided": 60, "fallback": {}}})
-    assert '<p class="quiet">model decided 60 of 60.</p>' in whole
+    complete = a_report(manifest=a_manifest() | {"model": {"asked": 60, "decided": 60, "fallback": {}}})
+    assert '<p class="quiet">model decided 60 of 60.</p>' in complete
     assert "model decided" not in a_report()
 
 

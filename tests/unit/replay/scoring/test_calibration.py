@@ -34,8 +34,8 @@ def test_calibration_error_by_hand() -> None:
     In 0.6–0.7 two were said 0.62 and 0.68 and one held, a gap of 0.15; in 0.9–1 one said 0.9 held, a gap of 0.1; in
     0–0.1 one said 0.05 did not. Weighed by 2, 1 and 1 of 4: 0.075 + 0.025 + 0.0125.
     """
-    stated = np.array([0.62, 0.68, 0.9, 0.05, 0.5])
-    assert calibration_error(stated, np.array([1.0, 0.0, 1.0, 0.0, NAN])) == 0.1125
+    probability = np.array([0.62, 0.68, 0.9, 0.05, 0.5])
+    assert calibration_error(probability, np.array([1.0, 0.0, 1.0, 0.0, NAN])) == 0.1125
 
 
 def test_a_tenth_belongs_to_the_bin_above_it() -> None:
@@ -51,13 +51,13 @@ def test_nothing_decided_has_no_figure() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 10_000), st.booleans()), min_size=1, max_size=60))
-def test_the_rate_itself_is_the_best_constant_and_perfectly_calibrated(drawn: list[tuple[int, bool]]) -> None:
+def test_the_rate_itself_is_the_best_constant_and_perfectly_calibrated(draws: list[tuple[int, bool]]) -> None:
     """No constant has a smaller Brier score than the rate; stated everywhere, the rate has no calibration error."""
-    held = np.array([float(h) for _, h in drawn])
-    rate = held.mean()
-    constants = [float(brier(np.full(len(held), p / 10_000), held).mean()) for p, _ in drawn]
-    assert float(constant_brier(held).mean()) <= min(constants) + 1e-6
-    assert calibration_error(np.full(len(held), rate), held) == pytest.approx(0.0, abs=1e-6)
+    outcome = np.array([float(h) for _, h in draws])
+    rate = outcome.mean()
+    constants = [float(brier(np.full(len(outcome), p / 10_000), outcome).mean()) for p, _ in draws]
+    assert float(constant_brier(outcome).mean()) <= min(constants) + 1e-6
+    assert calibration_error(np.full(len(outcome), rate), outcome) == pytest.approx(0.0, abs=1e-6)
 
 
 def figures(path: PricePath, confidences: tuple[float, float]) -> dict[str, dict[str, object]]:
@@ -70,13 +70,17 @@ def figures(path: PricePath, confidences: tuple[float, float]) -> dict[str, dict
 
 def test_a_run_has_both_figures() -> None:
     """0.7 said of the one that held, 0.4 of the one that broke: Brier (0.09 + 0.16)/2 beside a quarter, ECE 0.35."""
-    found = figures(PATH, (0.7, 0.4))
-    assert (found["brier"]["advice"], found["brier"]["placebo"], found["brier"]["samples"]) == (0.125, 0.25, 2)
-    assert (found["ece"]["advice"], found["ece"]["placebo"], found["ece"]["samples"]) == (0.35, None, 2)
-    assert (found["brier"]["blocks"], found["brier"]["p"], found["ece"]["blocks"]) == (1, None, None)
+    by_metric = figures(PATH, (0.7, 0.4))
+    assert (by_metric["brier"]["advice"], by_metric["brier"]["placebo"], by_metric["brier"]["samples"]) == (
+        0.125,
+        0.25,
+        2,
+    )
+    assert (by_metric["ece"]["advice"], by_metric["ece"]["placebo"], by_metric["ece"]["samples"]) == (0.35, None, 2)
+    assert (by_metric["brier"]["blocks"], by_metric["brier"]["p"], by_metric["ece"]["blocks"]) == (1, None, None)
 
 
 def test_a_market_that_decides_nothing_has_rows_without_figures() -> None:
     """Price never comes near: both rows are there and say nothing."""
-    found = figures(a_path([100, 100]), (0.7, 0.4))
-    assert [(r["advice"], r["samples"]) for r in found.values()] == [(None, 0), (None, 0)]
+    by_metric = figures(a_path([100, 100]), (0.7, 0.4))
+    assert [(r["advice"], r["samples"]) for r in by_metric.values()] == [(None, 0), (None, 0)]

@@ -20,10 +20,10 @@ def spans(episodes: list[Episode]) -> list[tuple[float, float, int]]:
 def test_overlapping_zones_are_one_episode() -> None:
     """A zone that drifts is the same idea; what is scored is what was advised first."""
     first, second, third = a_zone(low=98, high=99), a_zone(low="98.5", high="99.5"), a_zone(low="99.4", high="99.8")
-    found = runs([first], [second], [third])
-    assert spans(found) == [(0, 2, 3)]
-    assert found[0].zone is first
-    assert found[0].stop_ns == T0 + 60 * MINUTE_NS
+    result = runs([first], [second], [third])
+    assert spans(result) == [(0, 2, 3)]
+    assert result[0].zone is first
+    assert result[0].stop_ns == T0 + 60 * MINUTE_NS
 
 
 def test_touching_edges_are_an_overlap() -> None:
@@ -41,23 +41,23 @@ def test_a_pause_ends_an_episode() -> None:
 
 def test_sides_never_mix() -> None:
     """A sell zone at the same prices is another episode."""
-    found = runs([a_zone("buy", 99, 100)], [a_zone("sell", 99, 100)])
-    assert [e.zone.side for e in found] == ["buy", "sell"]
+    result = runs([a_zone("buy", 99, 100)], [a_zone("sell", 99, 100)])
+    assert [e.zone.side for e in result] == ["buy", "sell"]
     both = runs([a_zone("buy", 99, 100), a_zone("sell", 101, 102)], [a_zone("sell", 101, 102), a_zone("buy", 99, 100)])
     assert spans(both) == [(0, 1, 2), (0, 1, 2)]
 
 
 def test_a_merge_continues_the_larger_overlap() -> None:
     """Two zones that become one: the one with more in common goes on, the other ends."""
-    found = runs([a_zone(low=95, high=96), a_zone(low=97, high=99)], [a_zone(low="95.5", high=99)])
-    assert spans(found) == [(0, 0, 1), (0, 1, 2)]
+    result = runs([a_zone(low=95, high=96), a_zone(low=97, high=99)], [a_zone(low="95.5", high=99)])
+    assert spans(result) == [(0, 0, 1), (0, 1, 2)]
 
 
 def test_a_split_continues_once() -> None:
     """One zone that becomes two: the first named goes on, the other is new."""
-    found = runs([a_zone(low=95, high=99)], [a_zone(low=98, high=99), a_zone(low=95, high=96)])
-    assert spans(found) == [(0, 1, 2), (1, 1, 1)]
-    assert found[1].zone == a_zone(low=95, high=96)
+    result = runs([a_zone(low=95, high=99)], [a_zone(low=98, high=99), a_zone(low=95, high=96)])
+    assert spans(result) == [(0, 1, 2), (1, 1, 1)]
+    assert result[1].zone == a_zone(low=95, high=96)
 
 
 def test_silence_longer_than_validity_ends_every_episode() -> None:

@@ -32,11 +32,11 @@ def a_level(
 
 def outcome(path: PricePath, level: Levels) -> tuple[str, int]:
     """The word for what became of it, and the touching trade."""
-    tested = outcomes.outcomes_at(path, level)
-    return outcomes.OUTCOMES[int(tested.outcome[0])], int(tested.touch[0])
+    result = outcomes.outcomes_at(path, level)
+    return outcomes.OUTCOMES[int(result.outcome[0])], int(result.touch[0])
 
 
-def mirrored(prices: Sequence[Any]) -> list[float]:
+def mirror(prices: Sequence[Any]) -> list[float]:
     """The same prices on the other side of 100."""
     return [round(200 - float(p), 6) for p in prices]
 
@@ -60,7 +60,7 @@ def mirrored(prices: Sequence[Any]) -> list[float]:
 def test_what_becomes_of_a_level(prices: list[float], expected: tuple[str, int]) -> None:
     """Buy level 99–99.5 with 2 away and 2 beyond, and its mirror image, come out the same."""
     assert outcome(a_path(prices), a_level()) == expected
-    assert outcome(a_path(mirrored(prices)), a_level("sell", "100.5", 101)) == expected
+    assert outcome(a_path(mirror(prices)), a_level("sell", "100.5", 101)) == expected
 
 
 def test_a_jump_past_both_is_a_break() -> None:
@@ -111,7 +111,7 @@ def test_known_trades_behind_a_late_one_do_not_count() -> None:
 
 def test_no_trades_at_all() -> None:
     """An empty record leaves every level untouched and every order unfilled."""
-    path = PricePath.of([])
+    path = PricePath.from_batches([])
     assert outcome(path, a_level()) == ("untouched", -1)
     one = np.array([0])
     assert fills(path, one > 0, one, one, one, one, True).tolist() == [-1]
@@ -145,16 +145,16 @@ def test_many_levels_at_once_equal_the_written_rule(
     side, low, width, away, beyond = (np.array(c) for c in zip(*levels, strict=True))
     unit = e8(1)
     n = len(levels)
-    found = outcomes.outcomes_at(
+    values = outcomes.outcomes_at(
         path,
         Levels(side, low * unit, (low + width) * unit, away * unit, beyond * unit, np.full(n, T0),
                np.full(n, T0 + HOUR_S * SECOND_NS), np.zeros(n, np.int64)),
     )  # fmt: skip
     expected = [by_hand(prices, bool(b), lo, lo + w, a, y) for b, lo, w, a, y in levels]
-    assert list(zip(found.outcome.tolist(), found.touch.tolist(), strict=True)) == expected
+    assert list(zip(values.outcome.tolist(), values.touch.tolist(), strict=True)) == expected
 
 
-def filled(path: PricePath, price: Any, through: bool, side: str = "buy", start: float = 0, stop: float = HOUR_S,
+def fill_seconds(path: PricePath, price: Any, through: bool, side: str = "buy", start: float = 0, stop: float = HOUR_S,
            after_seq: int = 0) -> int:  # fmt: skip
     times = (np.array([T0 + round(s * SECOND_NS)]) for s in (start, stop))
     return int(fills(path, np.array([side == "buy"]), np.array([e8(price)]), *times, np.array([after_seq]), through)[0])
@@ -163,38 +163,38 @@ def filled(path: PricePath, price: Any, through: bool, side: str = "buy", start:
 def test_touch_fills_at_the_price_and_through_beyond_it() -> None:
     """Optimistic: a trade at the price fills. Pessimistic: only one strictly beyond, be it by a hundred-millionth."""
     path = a_path([100, 99.5, "99.49999999", 99])
-    assert filled(path, "99.5", through=False) == 1
-    assert filled(path, "99.5", through=True) == 2
-    assert filled(path, 99, through=False) == 3
-    assert filled(path, 99, through=True) == -1
+    assert fill_seconds(path, "99.5", through=False) == 1
+    assert fill_seconds(path, "99.5", through=True) == 2
+    assert fill_seconds(path, 99, through=False) == 3
+    assert fill_seconds(path, 99, through=True) == -1
     rising = a_path([100, 100.5, 100.6])
-    assert filled(rising, "100.5", False, "sell") == 1
-    assert filled(rising, "100.5", True, "sell") == 2
+    assert fill_seconds(rising, "100.5", False, "sell") == 1
+    assert fill_seconds(rising, "100.5", True, "sell") == 2
 
 
 def test_an_order_rests_from_start_to_stop() -> None:
     """Trades before it arrives, known to it, or after it ran out do not fill it."""
     path = a_path([99, 100, 99, 99], [0, 10, 20, 30])
-    assert filled(path, "99.5", False, start=1) == 2
-    assert filled(path, "99.5", False, start=1, stop=20) == -1
-    assert filled(path, "99.5", False, after_seq=3) == 3
+    assert fill_seconds(path, "99.5", False, start=1) == 2
+    assert fill_seconds(path, "99.5", False, start=1, stop=20) == -1
+    assert fill_seconds(path, "99.5", False, after_seq=3) == 3
 
 
 def test_markouts_by_hand() -> None:
     """Bought at 100: +1 % after 10 s, −1 % after 60 s, 0 after 5 min, less a fee of 2 bps; mirrored for a sale."""
     path = a_path([100, 101, 99, 100, 100], [0, 5, 50, 200, 300])
     price, fill = np.array([e8(100), e8(100)]), np.array([0, 0])
-    found = markouts(path, np.array([True, False]), price, fill, 2.0)
-    assert found[:, :3].tolist() == [[98.0, -102.0, -2.0], [-102.0, 98.0, -2.0]]
-    assert np.isnan(found[:, 3:]).all()
+    values = markouts(path, np.array([True, False]), price, fill, 2.0)
+    assert values[:, :3].tolist() == [[98.0, -102.0, -2.0], [-102.0, 98.0, -2.0]]
+    assert np.isnan(values[:, 3:]).all()
 
 
 def test_a_markout_starts_at_the_filling_trade() -> None:
     """Horizons count from the fill, not from the order, and compare with the order's own price."""
     path = a_path([100, 99, 98, 102], [0, 100, 105, 111])
-    found = markouts(path, np.array([True]), np.array([e8(100)]), np.array([1]), 0.0)
-    assert found[0, 0] == -200.0
-    assert np.isnan(found[0, 1:]).all()
+    values = markouts(path, np.array([True]), np.array([e8(100)]), np.array([1]), 0.0)
+    assert values[0, 0] == -200.0
+    assert np.isnan(values[0, 1:]).all()
 
 
 def test_no_fill_and_no_future_are_no_number() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from market.arrays import F64
-from replay.scoring.paired import Paired, compare, detectable, power
+from replay.scoring.paired import PairedDifference, compare, detectable_difference, power
 from replay.scoring.persistence import flatness
 from replay.scoring.student_t import critical_t, two_sided_p
 
@@ -27,28 +27,28 @@ def two_sides(seed: int, n: int = 800, half_life_min: float = 0.0) -> tuple[F64,
     return scores[:, 0], scores[:, 1]
 
 
-def compared(a: F64, b: F64, horizon_min: int = 1) -> Paired:
+def compare_all(a: F64, b: F64, horizon_min: int = 1) -> PairedDifference:
     return compare(a, b, np.arange(len(a)), horizon_min)
 
 
 def test_error_and_p_by_their_definition() -> None:
     """The mean square weight of the slowest cosines, summed minute by minute, is the long-run variance."""
     a, b = two_sides(1, 500)
-    found = compared(a, b)
+    comparison = compare_all(a, b)
     difference = (a - b).tolist()
     weights = [
         math.sqrt(2 / 500) * math.fsum(d * math.cos(math.pi * j * (t + 0.5) / 500) for t, d in enumerate(difference))
-        for j in range(1, found.blocks + 1)
+        for j in range(1, comparison.blocks + 1)
     ]
-    flat = float(flatness(a - b, found.blocks)[-1])
-    error = math.sqrt(math.fsum(w * w for w in weights) / found.blocks / flat / 500)
+    flat = float(flatness(a - b, comparison.blocks)[-1])
+    error = math.sqrt(math.fsum(w * w for w in weights) / comparison.blocks / flat / 500)
     mean = math.fsum(difference) / 500
-    reach = critical_t(0.05, found.blocks) * error
-    assert found.blocks == int(0.4 * 500 ** (2 / 3)) == 25
-    assert (found.error, found.mean) == pytest.approx((error, mean), abs=2e-9)
-    assert (found.low, found.high) == pytest.approx((mean - reach, mean + reach), abs=2e-9)
-    assert found.p == pytest.approx(two_sided_p(mean / error, 25), abs=2e-6)
-    assert found.too_few is None
+    reach = critical_t(0.05, comparison.blocks) * error
+    assert comparison.blocks == int(0.4 * 500 ** (2 / 3)) == 25
+    assert (comparison.error, comparison.mean) == pytest.approx((error, mean), abs=2e-9)
+    assert (comparison.low, comparison.high) == pytest.approx((mean - reach, mean + reach), abs=2e-9)
+    assert comparison.p == pytest.approx(two_sided_p(mean / error, 25), abs=2e-6)
+    assert comparison.too_few is None
 
 
 def test_without_persistence_the_error_is_the_usual_one() -> None:
@@ -56,7 +56,7 @@ def test_without_persistence_the_error_is_the_usual_one() -> None:
     ratios = []
     for seed in range(60):
         a, b = two_sides(seed, 2000)
-        error = compared(a, b).error
+        error = compare_all(a, b).error
         assert error is not None
         ratios.append(error / float(np.std(a - b) / math.sqrt(2000)))
     assert 0.97 < np.mean(ratios) < 1.06
@@ -67,7 +67,7 @@ def test_persistence_widens_the_interval() -> None:
     ratios = []
     for seed in range(60):
         a, b = two_sides(seed, 5000, 10)
-        error = compared(a, b).error
+        error = compare_all(a, b).error
         assert error is not None
         ratios.append(error / float(np.std(a - b) / math.sqrt(5000)))
     assert np.mean(ratios) == pytest.approx(5.37, rel=0.05)
@@ -77,21 +77,21 @@ def test_repeats_are_averaged_first() -> None:
     """A minute is one observation however often it was asked for; the spread is that inside minutes."""
     a, b = two_sides(2, 600)
     offsets = np.tile([-1.0, 0.0, 1.0], (600, 1))
-    found = compared(a[:, None] + offsets, b)
-    assert (found.spread_a, found.spread_b) == (1.0, None)
-    once = compared(a, b)
-    assert (found.minutes, found.blocks) == (600, once.blocks)
-    assert (found.mean, found.error) == pytest.approx((once.mean, once.error), abs=2e-9)
+    comparison = compare_all(a[:, None] + offsets, b)
+    assert (comparison.spread_a, comparison.spread_b) == (1.0, None)
+    once = compare_all(a, b)
+    assert (comparison.minutes, comparison.blocks) == (600, once.blocks)
+    assert (comparison.mean, comparison.error) == pytest.approx((once.mean, once.error), abs=2e-9)
 
 
 def test_a_repeat_that_failed_is_left_out() -> None:
     """Means and spread by hand: (1, 3), (5, –), (–, –) give 2 and 5, √2 apart."""
     a = np.array([[1.0, 3.0], [5.0, NAN], [NAN, NAN]])
     b = np.array([1.0, 1.0, 1.0])
-    found = compared(a, b)
-    assert (found.a, found.b, found.mean, found.minutes) == (3.5, 1.0, 2.5, 2)
-    assert found.spread_a == round(math.sqrt(2), 9)
-    assert compared(a[:, :1], b).spread_a is None
+    comparison = compare_all(a, b)
+    assert (comparison.a, comparison.b, comparison.mean, comparison.minutes) == (3.5, 1.0, 2.5, 2)
+    assert comparison.spread_a == round(math.sqrt(2), 9)
+    assert compare_all(a[:, :1], b).spread_a is None
 
 
 @pytest.mark.parametrize(
@@ -105,23 +105,23 @@ def test_a_repeat_that_failed_is_left_out() -> None:
 )
 def test_too_few_are_refused(n: int, half_life_min: float, horizon_min: int, why: str) -> None:
     """The means are given, an error, an interval and a p are not."""
-    found = compared(*two_sides(3, n, half_life_min), horizon_min)
-    assert found.too_few is not None
-    assert found.too_few.startswith(why)
-    assert found.mean is not None
-    assert found.blocks < 20
-    assert (found.error, found.low, found.high, found.p) == (None, None, None, None)
-    assert (power(1.0, found), detectable(found)) == (None, None)
+    comparison = compare_all(*two_sides(3, n, half_life_min), horizon_min)
+    assert comparison.too_few is not None
+    assert comparison.too_few.startswith(why)
+    assert comparison.mean is not None
+    assert comparison.blocks < 20
+    assert (comparison.error, comparison.low, comparison.high, comparison.p) == (None, None, None, None)
+    assert (power(1.0, comparison), detectable_difference(comparison)) == (None, None)
 
 
 def test_sides_that_hardly_differ_are_refused() -> None:
     """Where a few minutes alone differ, chance cannot be measured; nor where all differ by the same."""
     a, _ = two_sides(4, 3000)
     b = a.copy()
-    assert compared(a, b).too_few == "the sides differ in 0 of 83 stretches of time only: record for longer"
+    assert compare_all(a, b).too_few == "the sides differ in 0 of 83 stretches of time only: record for longer"
     b[100:2500:300] += 5
-    assert compared(a, b).too_few == "the sides differ in 8 of 83 stretches of time only: record for longer"
-    alike = compared(a, a + 0.5)
+    assert compare_all(a, b).too_few == "the sides differ in 8 of 83 stretches of time only: record for longer"
+    alike = compare_all(a, a + 0.5)
     assert (alike.mean, alike.p) == (-0.5, None)
     assert alike.too_few == "the difference is the same in every minute: chance has no part in it"
 
@@ -137,8 +137,8 @@ def test_a_series_of_hours_counts_hours_that_are_there() -> None:
 
 def test_nothing_to_compare() -> None:
     """No minute on both sides."""
-    found = compare(np.array([1.0, NAN]), np.array([NAN, 2.0]), np.array([1, 2]), 1)
-    assert found == Paired(None, None, None, None, 0, None, too_few="no minute is scored on both sides")
+    comparison = compare(np.array([1.0, NAN]), np.array([NAN, 2.0]), np.array([1, 2]), 1)
+    assert comparison == PairedDifference(None, None, None, None, 0, None, too_few="no minute is scored on both sides")
 
 
 @pytest.mark.parametrize(
@@ -153,14 +153,14 @@ def test_columns_that_do_not_fit(a: list[float], b: list[float], minute: list[in
 
 def test_power_and_what_can_be_found() -> None:
     """No effect is found in 5 %, the detectable one in 80 %, a larger one more often."""
-    found = compared(*two_sides(6, 2000))
-    least = detectable(found)
+    comparison = compare_all(*two_sides(6, 2000))
+    least = detectable_difference(comparison)
     assert least is not None
-    assert found.error is not None
-    assert least / found.error == pytest.approx(2.847, abs=0.05)
-    assert power(0.0, found) == 0.05
-    assert power(least, found) == pytest.approx(0.8, abs=1e-6)
-    assert power(-2 * least, found) == pytest.approx(0.9998, abs=1e-4)
+    assert comparison.error is not None
+    assert least / comparison.error == pytest.approx(2.847, abs=0.05)
+    assert power(0.0, comparison) == 0.05
+    assert power(least, comparison) == pytest.approx(0.8, abs=1e-6)
+    assert power(-2 * least, comparison) == pytest.approx(0.9998, abs=1e-4)
 
 
 @LAW
@@ -168,7 +168,7 @@ def test_power_and_what_can_be_found() -> None:
 def test_the_sides_may_be_swapped(seed: int, half_life_min: float) -> None:
     """The difference turns its sign, its chance stays."""
     a, b = two_sides(seed, half_life_min=half_life_min)
-    one, other = compared(a, b), compared(b, a)
+    one, other = compare_all(a, b), compare_all(b, a)
     assert (one.a, one.b, one.blocks, one.too_few) == (other.b, other.a, other.blocks, other.too_few)
     assert one.mean == -(other.mean or 0.0)
     assert (one.error, one.p) == (other.error, other.p)
@@ -180,10 +180,10 @@ def test_order_and_unscored_minutes_do_not_matter(seed: int) -> None:
     """Minutes are sorted, and one that a side has no score for is as if it were not there."""
     a, b = two_sides(seed)
     chance = np.random.default_rng(seed)
-    gone, minute = chance.random(800) < 0.1, np.arange(800)
+    absent, minute = chance.random(800) < 0.1, np.arange(800)
     order = chance.permutation(800)
-    with_gaps = compare(np.where(gone, NAN, a)[order], b[order], minute[order], 5)
-    assert with_gaps == compare(a[~gone], b[~gone], minute[~gone], 5)
+    with_gaps = compare(np.where(absent, NAN, a)[order], b[order], minute[order], 5)
+    assert with_gaps == compare(a[~absent], b[~absent], minute[~absent], 5)
 
 
 @LAW
@@ -191,6 +191,6 @@ def test_order_and_unscored_minutes_do_not_matter(seed: int) -> None:
 def test_units_do_not_matter(seed: int, unit: float) -> None:
     """In other units, and with the same added to both sides, the chance is the same."""
     a, b = two_sides(seed, half_life_min=3.0)
-    one, other = compared(a, b), compared(a * unit + 7, b * unit + 7)
+    one, other = compare_all(a, b), compare_all(a * unit + 7, b * unit + 7)
     assert (one.blocks, one.too_few is None) == (other.blocks, other.too_few is None)
     assert other.p == (None if one.p is None else pytest.approx(one.p, abs=2e-6))

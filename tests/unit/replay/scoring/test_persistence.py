@@ -22,8 +22,8 @@ def test_an_autoregression_falls_off_as_computed(half_life: float, most: int, at
     """The mean over 60 series is the mean of (1 − φ)² / |1 − φ·exp(−iω)|² over the cosines' ω = πj/n."""
     stays = 0.5 ** (1 / half_life)
     heights = [(1 - stays) ** 2 / (1 - 2 * stays * math.cos(math.pi * j / 5000) + stays**2) for j in range(1, most + 1)]
-    found = [flatness(a_series(seed, stays), most)[-1] for seed in range(60)]
-    assert np.mean(found) == pytest.approx(sum(heights) / most, abs=atol)
+    ratios = [flatness(a_series(seed, stays), most)[-1] for seed in range(60)]
+    assert np.mean(ratios) == pytest.approx(sum(heights) / most, abs=atol)
 
 
 def test_what_has_no_persistence_is_flat() -> None:

@@ -20,7 +20,7 @@ def path_of(recv_s: list[int], traded_s: list[int], ids: list[int], prices: list
         trade_time_ns=T0 + np.array(traded_s) * SECOND_NS,
     )  # fmt: skip
     rows = table(AGG_TRADE, {"seq": np.arange(1, len(ids) + 1), **columns})
-    return PricePath.of([Batch.from_tables(1, len(ids), {AGG_TRADE: rows})])
+    return PricePath.from_batches([Batch.from_tables(1, len(ids), {AGG_TRADE: rows})])
 
 
 def seconds(path: PricePath) -> list[float]:
@@ -38,8 +38,8 @@ def test_a_late_fetched_trade_uses_its_trade_time() -> None:
     """Up to a minute late it was known when it came; from a minute on it counts when it was made."""
     path = path_of([1, 60, 121, 122], [1, 2, 60, 122], [1, 2, 3, 4], [1, 2, 3, 4])
     assert seconds(path) == [1, 60, 60, 122]
-    fetched = path_of([1, 600, 601, 70], [1, 2, 3, 70], [1, 2, 3, 4], [1, 2, 3, 4])
-    assert seconds(fetched) == [1, 2, 3, 70]
+    late = path_of([1, 600, 601, 70], [1, 2, 3, 70], [1, 2, 3, 4], [1, 2, 3, 4])
+    assert seconds(late) == [1, 2, 3, 70]
 
 
 def test_times_never_fall() -> None:
@@ -49,7 +49,7 @@ def test_times_never_fall() -> None:
 
 def test_several_batches_are_one_path() -> None:
     """Batches without trades are passed over."""
-    whole = a_path([1, 2, 3, 4])
+    complete = a_path([1, 2, 3, 4])
     rows = table(AGG_TRADE, {"seq": [1, 2], **trade_columns(T0 + np.array([0, SECOND_NS]), [e8(1), e8(2)])})
     more = table(AGG_TRADE, {"seq": [4, 5], **trade_columns(T0 + np.array([2, 3]) * SECOND_NS, [e8(3), e8(4)],
                                                             agg_id=[3, 4])})  # fmt: skip
@@ -58,30 +58,30 @@ def test_several_batches_are_one_path() -> None:
         Batch.from_tables(3, 3, {}),
         Batch.from_tables(4, 5, {AGG_TRADE: more}),
     ]
-    path = PricePath.of(parts)
-    assert (path.at_ns == whole.at_ns).all()
-    assert (path.price_e8 == whole.price_e8).all()
+    path = PricePath.from_batches(parts)
+    assert (path.at_ns == complete.at_ns).all()
+    assert (path.price_e8 == complete.price_e8).all()
     assert path.seq.tolist() == [1, 2, 4, 5]
 
 
 def test_an_empty_path_finds_nothing() -> None:
     """No trades: every search says none, every price is unknown."""
-    path = PricePath.of([])
+    path = PricePath.from_batches([])
     one = np.array([T0])
     assert (len(path), path.end_ns) == (0, 0)
     assert path.price_at(one).tolist() == [-1]
     assert path.index_at(one).tolist() == [0]
     nothing = np.array([0])
-    assert path.first_reached(np.array([True]), nothing, nothing, one, nothing).tolist() == [-1]
-    assert path.first_reached(np.array([False]), nothing, nothing, one, nothing).tolist() == [-1]
+    assert path.find_first_beyond(np.array([True]), nothing, nothing, one, nothing).tolist() == [-1]
+    assert path.find_first_beyond(np.array([False]), nothing, nothing, one, nothing).tolist() == [-1]
 
 
 @pytest.mark.parametrize(("second", "price"), [(-0.001, -1), (0, 10), (0.9, 10), (1, 11), (3, 13), (3.001, -1)])
 def test_price_at_a_time(second: float, price: int) -> None:
     """The last price at or before a time; unknown before the first trade and after the last."""
     path = a_path([10, 11, 12, 13])
-    found = path.price_at(np.array([T0 + round(second * SECOND_NS)]))
-    assert found.tolist() == [price if price < 0 else e8(price)]
+    result = path.price_at(np.array([T0 + round(second * SECOND_NS)]))
+    assert result.tolist() == [price if price < 0 else e8(price)]
 
 
 def test_price_at_takes_the_last_of_equal_times() -> None:
@@ -91,7 +91,7 @@ def test_price_at_takes_the_last_of_equal_times() -> None:
     assert path.index_at(np.array([T0, T0 + 1])).tolist() == [0, 2]
 
 
-def searched(path: PricePath, start: int, stop: int, price: int, after: int, below: bool) -> int:
+def search(path: PricePath, start: int, stop: int, price: int, after: int, below: bool) -> int:
     """By looking at every trade."""
     for i in range(start, min(stop, len(path))):
         if ((path.price_e8[i] <= price) if below else (path.price_e8[i] >= price)) and path.seq[i] > after:
@@ -117,8 +117,8 @@ def test_searches_equal_brute_force(n: int, seed: int, spread: int, data: st.Dat
         searches.append((start, stop, limit, data.draw(st.sampled_from([0, 0, n // 2, n]))))
     arrays = [np.array(column, np.int64) for column in zip(*searches, strict=True)]
     falling = data.draw(st.lists(st.booleans(), min_size=8, max_size=8))
-    expected = [searched(path, *each, below) for each, below in zip(searches, falling, strict=True)]
-    assert path.first_reached(np.array(falling), *arrays).tolist() == expected
+    expected = [search(path, *index, below) for index, below in zip(searches, falling, strict=True)]
+    assert path.find_first_beyond(np.array(falling), *arrays).tolist() == expected
 
 
 def test_extremes_of_blocks_are_built() -> None:

@@ -9,7 +9,7 @@ from agents.recommendation import Rung
 from market.timestamps import HOUR_NS, MINUTE_NS, SECOND_NS
 from replay.scoring.placebo import PlaceboPool
 from replay.scoring.price_path import PricePath
-from replay.scoring.scoring import Rules, Scored, score
+from replay.scoring.scoring import Rules, ScoreTables, score
 from tests.market_builders import T0, a_path, a_zone, e8, published
 
 RULES = Rules(
@@ -29,7 +29,7 @@ MOMENTS = PlaceboPool(
 """At the second one σ is 2.02: placebos lie at 98.778–98.98 and 103.02–103.222."""
 
 
-def scored(path: PricePath = PATH, moments: PlaceboPool = MOMENTS) -> Scored:
+def score_all(path: PricePath = PATH, moments: PlaceboPool = MOMENTS) -> ScoreTables:
     return score([published(BUY, SELL, sigma=0.01)], moments, path, RULES)
 
 
@@ -37,14 +37,14 @@ def second(time_ns: int | None) -> float | None:
     return None if time_ns is None else (time_ns - T0) / SECOND_NS
 
 
-def figure(found: Scored, metric: str, model: str | None = None, unit: str = "episode") -> dict[str, Any]:
-    (row,) = (r for r in found.scores.to_pylist() if (r["metric"], r["model"], r["unit"]) == (metric, model, unit))
+def figure(tables: ScoreTables, metric: str, model: str | None = None, unit: str = "episode") -> dict[str, Any]:
+    (row,) = (r for r in tables.scores.to_pylist() if (r["metric"], r["model"], r["unit"]) == (metric, model, unit))
     return row
 
 
 def test_episodes_and_what_became_of_them() -> None:
     """One row a zone, with its basis, its first publication and the touching trade."""
-    rows = scored().episodes.to_pylist()
+    rows = score_all().episodes.to_pylist()
     assert [(r["side"], r["outcome"], second(r["touch_ns"])) for r in rows] == [
         ("buy", "rejected", 10.0),
         ("sell", "broken", 30.0),
@@ -56,7 +56,7 @@ def test_episodes_and_what_became_of_them() -> None:
 
 def test_orders_rest_from_latency_to_the_end_of_the_advice() -> None:
     """Every rung is an order from publication plus latency until the hour is over."""
-    rows = scored().orders.to_pylist()
+    rows = score_all().orders.to_pylist()
     assert [(r["order"], r["episode"], r["is_buy"], r["price_e8"] / e8(1)) for r in rows] == [
         (0, 0, True, 99.0), (1, 0, True, 98.9), (2, 1, False, 101.0), (3, 1, False, 101.1),
     ]  # fmt: skip
@@ -66,7 +66,7 @@ def test_orders_rest_from_latency_to_the_end_of_the_advice() -> None:
 
 def test_fills_under_both_models() -> None:
     """Touch fills at the price, through only beyond it; each fill carries its order's price."""
-    rows = scored().fills.to_pylist()
+    rows = score_all().fills.to_pylist()
     assert [(r["model"], r["order"], second(r["filled_ns"])) for r in rows] == [
         ("touch", 0, 10.0), ("touch", 1, 20.0), ("touch", 2, 30.0), ("touch", 3, 60.0),
         ("through", 0, 20.0), ("through", 1, 20.0), ("through", 2, 40.0), ("through", 3, 60.0),
@@ -76,7 +76,7 @@ def test_fills_under_both_models() -> None:
 
 def test_markouts_of_fills() -> None:
     """Ten seconds after the first fill the price is 98.85, sixty seconds after it 103.1; five minutes are unknown."""
-    first = scored().fills.to_pylist()[0]
+    first = score_all().fills.to_pylist()[0]
     assert first["markout_10s_bps"] == round((98.85 - 99) / 99 * 1e4 - 1, 4)
     assert first["markout_60s_bps"] == round((103.1 - 99) / 99 * 1e4 - 1, 4)
     assert first["markout_300s_bps"] is None
@@ -84,25 +84,30 @@ def test_markouts_of_fills() -> None:
 
 def test_figures_beside_their_placebo() -> None:
     """Both zones touched, one of two held; of the two placebos the upper one is touched and stays open."""
-    found = scored()
-    touched, rejected = figure(found, "touched"), figure(found, "rejected")
-    assert (touched["advice"], touched["placebo"], touched["samples"], touched["placebo_samples"]) == (1.0, 0.5, 2, 2)
-    assert (rejected["advice"], rejected["placebo"], rejected["samples"], rejected["placebo_samples"]) == (
+    tables = score_all()
+    touches, rejections = figure(tables, "touched"), figure(tables, "rejected")
+    assert (touches["advice"], touches["placebo"], touches["samples"], touches["placebo_samples"]) == (1.0, 0.5, 2, 2)
+    assert (rejections["advice"], rejections["placebo"], rejections["samples"], rejections["placebo_samples"]) == (
         0.5,
         None,
         2,
         0,
     )
-    assert (touched["blocks"], touched["low"], touched["p"]) == (1, None, None)
+    assert (touches["blocks"], touches["low"], touches["p"]) == (1, None, None)
 
 
 def test_first_rungs_beside_their_placebo() -> None:
     """Fill rates and markouts compare first rungs only: 99 and 101 against 98.98 and 103.02."""
-    found = scored()
+    tables = score_all()
     for model in ("touch", "through"):
-        filled = figure(found, "filled", model, "first rung")
-        assert (filled["advice"], filled["placebo"], filled["samples"], filled["placebo_samples"]) == (1.0, 0.5, 2, 2)
-    markout = figure(found, "markout_10s_bps", "touch", "first rung")
+        fill_rate = figure(tables, "filled", model, "first rung")
+        assert (fill_rate["advice"], fill_rate["placebo"], fill_rate["samples"], fill_rate["placebo_samples"]) == (
+            1.0,
+            0.5,
+            2,
+            2,
+        )
+    markout = figure(tables, "markout_10s_bps", "touch", "first rung")
     mine = [(98.85 - 99) / 99 * 1e4 - 1, -(101.05 - 101) / 101 * 1e4 - 1]
     assert markout["advice"] == pytest.approx(sum(mine) / 2, abs=1e-4)
     assert markout["placebo"] == pytest.approx(-(103.1 - 103.02) / 103.02 * 1e4 - 1, abs=1e-4)
@@ -111,10 +116,10 @@ def test_first_rungs_beside_their_placebo() -> None:
 
 def test_every_minute_is_secondary() -> None:
     """Each zone of each recommendation as if it were new, without a placebo."""
-    found = scored()
-    touched = figure(found, "touched", unit="every minute")
-    assert (touched["advice"], touched["samples"], touched["placebo"]) == (1.0, 2, None)
-    assert figure(found, "rejected", unit="every minute")["advice"] == 0.5
+    tables = score_all()
+    touches = figure(tables, "touched", unit="every minute")
+    assert (touches["advice"], touches["samples"], touches["placebo"]) == (1.0, 2, None)
+    assert figure(tables, "rejected", unit="every minute")["advice"] == 0.5
 
 
 def test_a_repeated_zone_is_one_episode_and_two_minutes() -> None:
@@ -137,20 +142,20 @@ def test_blocks_are_two_hours() -> None:
     assert T0 % (2 * HOUR_NS) == 0
 
 
-@pytest.mark.parametrize("path", [PATH, PricePath.of([])])
+@pytest.mark.parametrize("path", [PATH, PricePath.from_batches([])])
 def test_nothing_advised(path: PricePath) -> None:
     """No recommendations, or none with zones, give empty tables and figures without values."""
     nobody = PlaceboPool(*(np.empty(0, np.int64) for _ in range(3)), np.empty(0, np.float64))
-    for advised in ([], [published()]):
-        found = score(advised, nobody, path, RULES)
-        assert (found.episodes.num_rows, found.orders.num_rows, found.fills.num_rows) == (0, 0, 0)
-        assert all(r["advice"] is None and r["samples"] == 0 for r in found.scores.to_pylist())
+    for publications in ([], [published()]):
+        tables = score(publications, nobody, path, RULES)
+        assert (tables.episodes.num_rows, tables.orders.num_rows, tables.fills.num_rows) == (0, 0, 0)
+        assert all(r["advice"] is None and r["samples"] == 0 for r in tables.scores.to_pylist())
 
 
 def test_no_trades_after_advice() -> None:
     """Advice at the end of the record is untouched and unfilled; nothing is NaN."""
-    found = scored(PricePath.of([]))
-    assert found.episodes.column("outcome").to_pylist() == ["untouched", "untouched"]
-    assert found.fills.num_rows == 0
-    values = [v for r in found.scores.to_pylist() for v in r.values() if isinstance(v, float)]
+    tables = score_all(PricePath.from_batches([]))
+    assert tables.episodes.column("outcome").to_pylist() == ["untouched", "untouched"]
+    assert tables.fills.num_rows == 0
+    values = [v for r in tables.scores.to_pylist() for v in r.values() if isinstance(v, float)]
     assert not np.isnan(values).any()

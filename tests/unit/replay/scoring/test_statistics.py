@@ -31,17 +31,17 @@ def a_trial(seed: int, effect: float, blocks: int = 40) -> Difference:
 def test_known_means() -> None:
     """Means and counts of the common blocks by hand; NaN and blocks of one side alone are left out of all of them."""
     nan = float("nan")
-    found = compare([1, 0, 1, nan], [1, 1, 2, 2], [0, 0, 1, 1, nan], [1, 2, 2, 3, 4])
-    assert (found.advice, found.placebo) == (0.666667, 0.333333)
-    assert (found.samples, found.placebo_samples, found.blocks) == (3, 3, 2)
+    result = compare([1, 0, 1, nan], [1, 1, 2, 2], [0, 0, 1, 1, nan], [1, 2, 2, 3, 4])
+    assert (result.advice, result.placebo) == (0.666667, 0.333333)
+    assert (result.samples, result.placebo_samples, result.blocks) == (3, 3, 2)
 
 
 def test_a_constant_effect_has_a_point_interval() -> None:
     """Where every block shows the same difference, so does every resample."""
     blocks = list(range(30))
-    found = compare([0.75] * 30, blocks, [0.5] * 30, blocks)
-    assert (found.low, found.high) == (0.25, 0.25)
-    assert found.p == round(1 / 2001, 6)
+    result = compare([0.75] * 30, blocks, [0.5] * 30, blocks)
+    assert (result.low, result.high) == (0.25, 0.25)
+    assert result.p == round(1 / 2001, 6)
 
 
 def test_nothing_to_compare() -> None:
@@ -54,27 +54,27 @@ def test_nothing_to_compare() -> None:
 @pytest.mark.parametrize("blocks", [1, 2, MIN_BLOCKS - 1, MIN_BLOCKS])
 def test_few_blocks_have_no_p(blocks: int) -> None:
     """No interval from one block, no p below twenty."""
-    found = a_trial(3, 0.5, blocks)
-    assert found.blocks == blocks
-    assert (found.low is None) == (found.high is None) == (blocks < 2)
-    assert (found.p is None) == (blocks < 20)
+    result = a_trial(3, 0.5, blocks)
+    assert result.blocks == blocks
+    assert (result.low is None) == (result.high is None) == (blocks < 2)
+    assert (result.p is None) == (blocks < 20)
 
 
 def test_the_interval_covers_a_planted_effect() -> None:
     """Over 200 seeded trials the 95 % interval holds the true effect in 89–98 %."""
     effect = 0.3
     trials = [a_trial(seed, effect) for seed in range(200)]
-    covered = sum(t.low is not None and t.high is not None and t.low <= effect <= t.high for t in trials)
-    assert 0.89 <= covered / 200 <= 0.98
+    coverage = sum(t.low is not None and t.high is not None and t.low <= effect <= t.high for t in trials)
+    assert 0.89 <= coverage / 200 <= 0.98
     assert all(t.low is not None and t.high is not None and t.low < t.high for t in trials)
 
 
 def test_p_is_uniform_where_there_is_no_effect() -> None:
     """Under the null p has mean one half, and falls below 0.1 a tenth of the time."""
-    found = np.array([a_trial(1000 + seed, 0.0).p for seed in range(200)], np.float64)
-    assert 0.43 <= found.mean() <= 0.57
-    assert 0.05 <= (found < 0.1).mean() <= 0.16
-    assert 0.05 <= (found > 0.9).mean() <= 0.16
+    result = np.array([a_trial(1000 + seed, 0.0).p for seed in range(200)], np.float64)
+    assert 0.43 <= result.mean() <= 0.57
+    assert 0.05 <= (result < 0.1).mean() <= 0.16
+    assert 0.05 <= (result > 0.9).mean() <= 0.16
 
 
 def test_a_large_effect_is_found() -> None:
@@ -93,9 +93,9 @@ def test_samples_of_a_block_are_no_independent_evidence() -> None:
     chance = np.random.default_rng(1)
     advice, placebo = chance.normal(0.2, 1, 24), chance.normal(0, 1, 24)
     once = difference(advice, blocks, placebo, blocks, 1)
-    copied = difference(np.repeat(advice, 100), np.repeat(blocks, 100), placebo, blocks, 1)
-    assert (once.low, once.high) == pytest.approx((copied.low, copied.high), abs=1e-5)
-    assert once.p == copied.p
+    copies = difference(np.repeat(advice, 100), np.repeat(blocks, 100), placebo, blocks, 1)
+    assert (once.low, once.high) == pytest.approx((copies.low, copies.high), abs=1e-5)
+    assert once.p == copies.p
 
 
 def test_the_seed_alone_decides() -> None:
@@ -121,7 +121,7 @@ def test_holm_by_hand() -> None:
 @given(st.lists(st.floats(0, 1), max_size=12))
 def test_holm_never_helps(values: list[float]) -> None:
     """No corrected p is smaller than it was, none above one, and the order of any two is kept."""
-    corrected = [p for p in holm(values) if p is not None]
-    assert all(round(p, 6) <= c <= 1 for p, c in zip(values, corrected, strict=True))
+    p_values = [p for p in holm(values) if p is not None]
+    assert all(round(p, 6) <= c <= 1 for p, c in zip(values, p_values, strict=True))
     order = np.argsort(values, kind="stable")
-    assert np.all(np.diff(np.array(corrected)[order]) >= 0)
+    assert np.all(np.diff(np.array(p_values)[order]) >= 0)

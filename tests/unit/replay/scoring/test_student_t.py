@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replay.scoring.student_t import critical_t, power_of_t, shift_found, two_sided_p
+from replay.scoring.student_t import critical_t, detectable_shift, power_of_t, two_sided_p
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_power_as_other_programs_print_it(shift: float, degrees: int, printed: f
 @pytest.mark.parametrize("degrees", [20, 60, 200])
 def test_what_is_found_with_a_given_power(degrees: int) -> None:
     """One undoes the other; more degrees need less."""
-    shift = shift_found(0.8, degrees, 0.05)
+    shift = detectable_shift(0.8, degrees, 0.05)
     assert power_of_t(shift, degrees, 0.05) == pytest.approx(0.8, abs=1e-9)
     assert 2.80 < shift < 2.95
-    assert shift > shift_found(0.8, 2 * degrees, 0.05)
+    assert shift > detectable_shift(0.8, 2 * degrees, 0.05)

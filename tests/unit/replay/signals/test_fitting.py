@@ -35,7 +35,7 @@ from replay.decisions import decide_all, ticks_between
 from replay.runs.finished_runs import load
 from replay.runs.run import Request, run
 from replay.scoring.scoring import Rules
-from replay.signals.fitting import PullSamples, Samples, TrainingSet, fit, fitted, learn
+from replay.signals.fitting import PullSamples, Samples, TrainingSet, build_training_set, fit, fit_models
 from runtime.analysis_config import AnalysisConfig, analysis_config
 from runtime.open_log import open_log
 from runtime.settings.settings import AnalysisSettings, Analyzer, Settings, SettingsError
@@ -45,10 +45,10 @@ RULES = Rules(2000, 250, 0.0, 5, 1, 2.0, 2.0)
 
 
 def samples_of(features: Sequence[tuple[float, ...]], outcomes: Sequence[bool]) -> Samples:
-    made = Samples()
-    for each, outcome in zip(features, outcomes, strict=True):
-        made.add(each, outcome)
-    return made
+    samples = Samples()
+    for row, outcome in zip(features, outcomes, strict=True):
+        samples.add(row, outcome)
+    return samples
 
 
 # Logistic regression
@@ -64,18 +64,18 @@ def test_known_coefficients_come_back() -> None:
     ]
     odds = np.array(features) @ np.array(law)
     outcomes = (chance.random(20_000) < 1 / (1 + np.exp(-odds))).tolist()
-    found = fit(samples_of(features, outcomes), CONFIDENCE_FEATURES, "a law", (("binance:A", "x", "y"),))
-    assert found.coefficients == pytest.approx(law, abs=0.12)
-    assert (found.fit, found.names, found.samples) == ("a law", CONFIDENCE_FEATURES, 20_000)
-    assert found.periods == (("binance:A", "x", "y"),)
+    model = fit(samples_of(features, outcomes), CONFIDENCE_FEATURES, "a law", (("binance:A", "x", "y"),))
+    assert model.coefficients == pytest.approx(law, abs=0.12)
+    assert (model.fit, model.names, model.samples) == ("a law", CONFIDENCE_FEATURES, 20_000)
+    assert model.periods == (("binance:A", "x", "y"),)
 
 
 def test_features_that_never_change_leave_the_rate() -> None:
     """Thirty of a hundred: the closed form log(0.3/0.7), and nothing for features that say nothing."""
     same = [confidence_features(0.4, 2, 3.0)] * 100
-    found = fit(samples_of(same, [n < 30 for n in range(100)]), CONFIDENCE_FEATURES, "a rate")
-    assert found.coefficients == (round(log(0.3 / 0.7), 6), 0.0, 0.0, 0.0)
-    assert found.probability(same[0]) == 0.3
+    model = fit(samples_of(same, [n < 30 for n in range(100)]), CONFIDENCE_FEATURES, "a rate")
+    assert model.coefficients == (round(log(0.3 / 0.7), 6), 0.0, 0.0, 0.0)
+    assert model.probability(same[0]) == 0.3
 
 
 def test_the_mean_of_what_is_said_is_the_rate() -> None:
@@ -83,37 +83,41 @@ def test_the_mean_of_what_is_said_is_the_rate() -> None:
     chance = np.random.default_rng(3)
     features = [pull_features(*values) for values in chance.uniform((0.01, 2, 0), (0.2, 90, 60), (400, 3)).tolist()]
     outcomes = (chance.random(400) < 0.7).tolist()
-    found = fit(samples_of(features, outcomes), PULL_FEATURES, "a rate")
-    assert float(np.mean([found.probability(f) for f in features])) == pytest.approx(np.mean(outcomes), abs=1e-4)
+    model = fit(samples_of(features, outcomes), PULL_FEATURES, "a rate")
+    assert float(np.mean([model.probability(f) for f in features])) == pytest.approx(np.mean(outcomes), abs=1e-4)
 
 
 def test_outcomes_that_a_feature_decides_give_finite_coefficients() -> None:
     """Without the penalty they would run away."""
     features = [confidence_features(n / 100, 1, 1.0) for n in range(100)]
-    found = fit(samples_of(features, [n >= 50 for n in range(100)]), CONFIDENCE_FEATURES, "a step")
-    assert 5 < found.coefficients[1] < 100
-    assert found.probability(features[10]) < 0.1 < 0.9 < found.probability(features[90])
+    model = fit(samples_of(features, [n >= 50 for n in range(100)]), CONFIDENCE_FEATURES, "a step")
+    assert 5 < model.coefficients[1] < 100
+    assert model.probability(features[10]) < 0.1 < 0.9 < model.probability(features[90])
 
 
-@pytest.mark.parametrize(("held", "broken"), [(9, 500), (500, 9), (0, 0)])
-def test_too_few_outcomes_are_said(held: int, broken: int) -> None:
+@pytest.mark.parametrize(("rejections", "breaks"), [(9, 500), (500, 9), (0, 0)])
+def test_too_few_outcomes_are_said(rejections: int, breaks: int) -> None:
     """Ten of each kind are the least."""
-    made = samples_of([confidence_features(0.5, 1, n) for n in range(held + broken)], [True] * held + [False] * broken)
-    with pytest.raises(ValueError, match=f"{held} of {held + broken} outcomes are positive; ten of each kind"):
-        fit(made, CONFIDENCE_FEATURES, "too few")
-    assert fitted([TrainingSet(Samples(), made, "a log", ())])["confidence"] == (
-        f"{held} of {held + broken} outcomes are positive; ten of each kind are needed"
+    samples = samples_of(
+        [confidence_features(0.5, 1, n) for n in range(rejections + breaks)], [True] * rejections + [False] * breaks
+    )
+    with pytest.raises(
+        ValueError, match=f"{rejections} of {rejections + breaks} outcomes are positive; ten of each kind"
+    ):
+        fit(samples, CONFIDENCE_FEATURES, "too few")
+    assert fit_models([TrainingSet(Samples(), samples, "a log", ())])["confidence"] == (
+        f"{rejections} of {rejections + breaks} outcomes are positive; ten of each kind are needed"
     )
 
 
 def test_logs_are_pooled() -> None:
     """Six of each kind in two logs are enough together; both are named and both periods kept."""
     half = samples_of([confidence_features(n / 12, 1, 1) for n in range(12)], [n % 2 == 0 for n in range(12)])
-    learned = [TrainingSet(Samples(), half, f"log {n}", (("binance:A", f"{n}", f"{n}"),)) for n in (1, 2)]
-    found = fitted(learned)["confidence"]
-    assert isinstance(found, Logistic)
-    assert (found.samples, found.fit) == (24, "log 1; log 2")
-    assert found.periods == (("binance:A", "1", "1"), ("binance:A", "2", "2"))
+    training_sets = [TrainingSet(Samples(), half, f"log {n}", (("binance:A", f"{n}", f"{n}"),)) for n in (1, 2)]
+    model = fit_models(training_sets)["confidence"]
+    assert isinstance(model, Logistic)
+    assert (model.samples, model.fit) == (24, "log 1; log 2")
+    assert model.periods == (("binance:A", "1", "1"), ("binance:A", "2", "2"))
 
 
 # What became of walls
@@ -139,7 +143,7 @@ def outcomes_of(*ticks: tuple[int, StaticBook]) -> list[float]:
     """The labels after some ticks, by minute."""
     walls = PullSamples()
     for minute, static in ticks:
-        walls.see(T0 + minute * MINUTE_NS, static)
+        walls.add_tick(T0 + minute * MINUTE_NS, static)
     assert set(walls.samples.features) <= {pull_features(0.02, -20.0, 0)}
     return walls.samples.outcome
 
@@ -157,8 +161,8 @@ def test_a_wall_that_ends(ending: Ending, label: float) -> None:
 
 def test_a_touched_wall_was_not_pulled() -> None:
     """Touched before anything else happened, whatever comes later; a wall first seen touched is no sample."""
-    pulled = [an_ending("99", "pulled", 2)]
-    assert outcomes_of((0, HELD), (1, a_static({"99": "tested"})), (2, a_static({}, pulled))) == [0.0]
+    endings = [an_ending("99", "pulled", 2)]
+    assert outcomes_of((0, HELD), (1, a_static({"99": "tested"})), (2, a_static({}, endings))) == [0.0]
     assert outcomes_of((0, a_static({"99": "absorbing"})), (1, a_static({}, [an_ending("99", "pulled", 1)]))) == []
 
 
@@ -172,8 +176,8 @@ def test_a_wall_that_still_stands_after_an_hour() -> None:
 
 def test_each_tick_is_a_sample_of_its_own() -> None:
     """A wall seen at three ticks and then pulled was pulled within the hour of each."""
-    gone = a_static({}, [an_ending("99", "pulled", 3)])
-    assert outcomes_of((0, HELD), (1, HELD), (2, HELD), (3, gone), (4, gone)) == [1.0] * 3
+    without_wall = a_static({}, [an_ending("99", "pulled", 3)])
+    assert outcomes_of((0, HELD), (1, HELD), (2, HELD), (3, without_wall), (4, without_wall)) == [1.0] * 3
 
 
 def test_what_nobody_saw_the_end_of_is_dropped() -> None:
@@ -208,8 +212,8 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def learned(storage: Path) -> TrainingSet:
-    return learn(open_market(storage), SIGHT, RULES, lambda _: None)
+def training_set(storage: Path) -> TrainingSet:
+    return build_training_set(open_market(storage), SIGHT, RULES, lambda _: None)
 
 
 def open_market(storage: Path) -> Log:
@@ -218,34 +222,34 @@ def open_market(storage: Path) -> Log:
 
 
 @pytest.mark.slow
-def test_learning_from_a_log(learned: TrainingSet) -> None:
+def test_learning_from_a_log(training_set: TrainingSet) -> None:
     """Where and when it was is on record; features are in the ranges they can have, outcomes 0 or 1."""
-    assert learned.periods == ((str(MARKET), "2026-03-02T00:01:00Z", "2026-03-02T03:00:00Z"),)
-    assert learned.seen == f"{MARKET} 2026-03-02T00:01:00Z to 2026-03-02T03:00:00Z"
-    assert len(learned.pull.outcome) > 50
-    assert {len(f) for f in learned.pull.features} == {len(PULL_FEATURES)}
-    scores, legs, far = zip(*(f[1:] for f in learned.confidence.features), strict=True)
+    assert training_set.periods == ((str(MARKET), "2026-03-02T00:01:00Z", "2026-03-02T03:00:00Z"),)
+    assert training_set.source == f"{MARKET} 2026-03-02T00:01:00Z to 2026-03-02T03:00:00Z"
+    assert len(training_set.pull.outcome) > 50
+    assert {len(f) for f in training_set.pull.features} == {len(PULL_FEATURES)}
+    scores, legs, far = zip(*(f[1:] for f in training_set.confidence.features), strict=True)
     assert 0 < min(scores) <= max(scores) <= 1
     assert set(legs) <= {1.0, 2.0, 3.0}
     assert 0 <= min(far) <= max(far) <= log(17)
-    assert set(learned.confidence.outcome) == {0.0, 1.0}
+    assert set(training_set.confidence.outcome) == {0.0, 1.0}
 
 
 @pytest.mark.slow
-def test_zones_learn_what_scoring_says(learned: TrainingSet, storage: Path) -> None:
+def test_zones_learn_what_scoring_says(training_set: TrainingSet, storage: Path) -> None:
     """As many outcomes as the run's decided episodes, and as many of them held."""
     request = Request(str(MARKET), 0, 2**62, SIGHT, replace(RULES, placebo_draws=1))
     result = run(partial(open_log, storage, MARKET), request, storage / "runs", 1, ManualClock(T0), lambda *_: None)
     outcomes = load(result.folder).table("episodes").column("outcome").to_pylist()
-    assert len(learned.confidence.outcome) == outcomes.count("rejected") + outcomes.count("broken") > 20
-    assert sum(learned.confidence.outcome) == outcomes.count("rejected")
+    assert len(training_set.confidence.outcome) == outcomes.count("rejected") + outcomes.count("broken") > 20
+    assert sum(training_set.confidence.outcome) == outcomes.count("rejected")
 
 
 def test_a_log_without_ticks_teaches_nothing(tmp_path: Path) -> None:
     """It says so, and has no period."""
     bare = write_log(tmp_path, numbered({AGG_TRADE: trade_columns([T0, T0 + 1], [e8(100), e8(101)])}))
-    found = learn(bare, SIGHT, RULES, lambda _: None)
-    assert (found.seen, found.periods, found.pull.outcome) == (f"{MARKET}, no tick", (), [])
+    bare_set = build_training_set(bare, SIGHT, RULES, lambda _: None)
+    assert (bare_set.source, bare_set.periods, bare_set.pull.outcome) == (f"{MARKET}, no tick", (), [])
 
 
 # Files
@@ -257,9 +261,11 @@ MODEL = Logistic(
 )  # fmt: skip
 
 
-def test_a_file_comes_back(learned: TrainingSet) -> None:
+def test_a_file_comes_back(training_set: TrainingSet) -> None:
     """What is written is what is read, periods included."""
-    models: dict[str, Any] = {"confidence": MODEL} | {k: m for k, m in fitted([learned]).items() if k == "pull"}
+    models: dict[str, Any] = {"confidence": MODEL} | {
+        k: m for k, m in fit_models([training_set]).items() if k == "pull"
+    }
     assert isinstance(models["pull"], Logistic)
     assert parse(msgspec.json.format(msgspec.json.encode(models), indent=2)) == models
 
@@ -310,15 +316,15 @@ def settings_with(file: Path | None) -> Settings:
 def test_a_fitted_file_is_another_pair_of_eyes(tmp_path: Path) -> None:
     """It changes the digest of the parameters; what it does not hold stays the prior."""
     prior = analysis_config(settings_with(None), "TESTUSDT").parameters
-    made = []
+    samples = []
     for number, first in enumerate((1.0, 1.0, 1.000001)):
         file = tmp_path / f"{number}.json"
         file.write_bytes(a_file(coefficients=[first, 0.5, 0.0, 0.0]))
-        made.append(analysis_config(settings_with(file), "TESTUSDT").parameters)
-    assert made[0].confidence == MODEL
-    assert made[0].pull == prior.pull
-    assert len({p.digest() for p in (prior, *made)}) == 3
-    assert made[0].digest() == made[1].digest()
+        samples.append(analysis_config(settings_with(file), "TESTUSDT").parameters)
+    assert samples[0].confidence == MODEL
+    assert samples[0].pull == prior.pull
+    assert len({p.digest() for p in (prior, *samples)}) == 3
+    assert samples[0].digest() == samples[1].digest()
 
 
 @pytest.mark.parametrize(
@@ -346,8 +352,8 @@ def test_confidence_follows_the_fit_and_says_so(storage: Path) -> None:
         log_ = open_market(storage)
         ticks = ticks_between(log_, T0 + 170 * MINUTE_NS, 2**62)
         sight = replace(SIGHT, parameters=replace(SIGHT.parameters, confidence=fit_))
-        made = [d for d in _decisions(storage, ticks, sight) if d.zones]
-        advice = [parse_advice(d.advice) for d in made if d.advice]
+        samples = [d for d in _decisions(storage, ticks, sight) if d.zones]
+        advice = [parse_advice(d.advice) for d in samples if d.advice]
         said[name] = ({z.confidence for a in advice for z in a.zones}, {a.warnings[-1] for a in advice})
     assert said == {"prior": ({0.5}, {UNCALIBRATED}), "rate": ({0.3}, {"confidence fitted on a rate"})}
 

@@ -12,21 +12,21 @@ from agents.rules import RulesAnalyst
 from market.timestamps import MINUTE_NS, SECOND_NS
 from replay.decisions import Ticks, ticks_between
 from replay.errors import MissingAnswer
-from replay.runs.run import out_at
-from replay.scoring.paired import Paired
+from replay.runs.run import publish_times
+from replay.scoring.paired import PairedDifference
 from replay.scoring.price_path import READS, PricePath
 from replay.scoring.scoring import Rules
 from replay.trials.ab import (
+    ArmScores,
     Repeat,
     Row,
-    Scored,
-    compare_sides,
-    judged,
+    compare_arms,
+    correct_rows,
+    minute_ticks,
     minutes_of,
-    rates,
-    score_side,
+    score_arm,
+    totals_as_json,
     variant_of,
-    whole_minutes,
 )
 from replay.trials.answer import Arm, Totals
 from replay.trials.minute_scores import Score
@@ -47,40 +47,40 @@ def a_look(metric: str, p: float | None, other: str = "b") -> Comparison:
 def test_only_whole_minutes_are_paired() -> None:
     """Ticks every thirty seconds: each second one, named by the minute it ends."""
     at = T0 + np.arange(1, 7) * 30 * SECOND_NS
-    ticks = whole_minutes(Ticks(np.arange(6), at, at))
+    ticks = minute_ticks(Ticks(np.arange(6), at, at))
     assert ticks.seq.tolist() == [1, 3, 5]
     assert (minutes_of(ticks) - T0 // MINUTE_NS).tolist() == [1, 2, 3]
 
 
 def test_repeats_are_averaged_before_they_are_paired() -> None:
     """Minutes scored on one side only are left out; the means are of minutes, not of answers."""
-    a = Scored({SCORE: np.array([[1.0, 0.0], [1.0, np.nan], [np.nan, np.nan], [0.0, 0.0]])}, 1.0)
-    b = Scored({SCORE: np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [np.nan, np.nan]])}, 1.0)
-    (row,) = compare_sides(a, b, np.arange(4), [SCORE])
-    assert (row.paired.a, row.paired.b, row.paired.mean, row.paired.minutes) == (0.75, 0.25, 0.5, 2)
-    assert row.paired.p is None
+    a = ArmScores({SCORE: np.array([[1.0, 0.0], [1.0, np.nan], [np.nan, np.nan], [0.0, 0.0]])}, 1.0)
+    b = ArmScores({SCORE: np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [np.nan, np.nan]])}, 1.0)
+    (row,) = compare_arms(a, b, np.arange(4), [SCORE])
+    assert (row.difference.a, row.difference.b, row.difference.mean, row.difference.minutes) == (0.75, 0.25, 0.5, 2)
+    assert row.difference.p is None
     assert row.as_json()["too_few"] is not None
 
 
 def test_a_difference_is_found_and_corrected() -> None:
     """A difference over two thousand independent minutes; ten other looks in the ledger make it eleven times dearer."""
     chance = np.random.default_rng(5)
-    a, b = (Scored({SCORE: chance.normal(shift, 1, (2000, 1))}, 1.0) for shift in (0.15, 0.0))
-    rows = compare_sides(a, b, np.arange(2000), [SCORE])
-    p = rows[0].paired.p
+    a, b = (ArmScores({SCORE: chance.normal(shift, 1, (2000, 1))}, 1.0) for shift in (0.15, 0.0))
+    rows = compare_arms(a, b, np.arange(2000), [SCORE])
+    p = rows[0].difference.p
     assert p is not None
     assert 0 < p < 0.01
     look = a_look("touched", p)
-    alone = judged(rows, [look], [])[0].corrected_p
-    among = judged(rows, [look], [a_look("touched", 0.9, other=f"b{n}") for n in range(10)])[0].corrected_p
+    alone = correct_rows(rows, [look], [])[0].corrected_p
+    among = correct_rows(rows, [look], [a_look("touched", 0.9, other=f"b{n}") for n in range(10)])[0].corrected_p
     assert alone == pytest.approx(p)
     assert among == pytest.approx(11 * p)
 
 
 def test_too_few_has_no_corrected_p() -> None:
     """Where there is no p there is nothing to correct, whatever else was tried."""
-    row = Row(SCORE, Paired(None, None, None, None, 0, None, too_few="none"))
-    assert judged([row], [a_look("touched", None)], [a_look("filled", 0.001)])[0].corrected_p is None
+    row = Row(SCORE, PairedDifference(None, None, None, None, 0, None, too_few="none"))
+    assert correct_rows([row], [a_look("touched", None)], [a_look("filled", 0.001)])[0].corrected_p is None
 
 
 def test_variants_differ_by_what_is_asked() -> None:
@@ -94,43 +94,47 @@ def test_variants_differ_by_what_is_asked() -> None:
 
 def test_rates() -> None:
     """Shares of answers and of numbers; none where there is nothing to share."""
-    told = rates(Totals(answers=8, fallbacks=2, numbers=40, ungrounded=1, cost_usd_e12=1_500_000_000))
-    assert (told["fallback_rate"], told["ungrounded_rate"], told["cost_usd"]) == (0.25, 0.025, 0.0015)
-    assert rates(Totals())["fallback_rate"] is None
+    figures = totals_as_json(Totals(answers=8, fallbacks=2, numbers=40, ungrounded=1, cost_usd_e12=1_500_000_000))
+    assert (figures["fallback_rate"], figures["ungrounded_rate"], figures["cost_usd"]) == (0.25, 0.025, 0.0015)
+    assert totals_as_json(Totals())["fallback_rate"] is None
 
 
 def test_a_side_is_scored_tick_by_tick(tmp_path: Path) -> None:
     """Each repeat is a column; ticks at which nobody decides stay empty; the same decisions give the same scores."""
     log = write_log(tmp_path, a_market(61, 80))
     ticks = ticks_between(log, T0 + 30 * MINUTE_NS, T0 + 50 * MINUTE_NS)
-    path = PricePath.of(log.read(0, None, list(READS), READS))
+    path = PricePath.from_batches(log.read(0, None, list(READS), READS))
     repeats = [Repeat(RulesAnalyst, {}), Repeat(RulesAnalyst, dict.fromkeys(ticks.seq.tolist(), 30000))]
     done: list[int] = []
 
-    found = score_side(lambda: nullcontext(log), ticks, SIGHT, repeats, RULES, path, 1, done.append)
-    touched = found.scores[Score("touched", None, 60)]
-    assert touched.shape == (20, 2)
-    live = ~np.isnan(touched[:, 0])
+    arm_scores = score_arm(lambda: nullcontext(log), ticks, SIGHT, repeats, RULES, path, 1, done.append)
+    touches = arm_scores.scores[Score("touched", None, 60)]
+    assert touches.shape == (20, 2)
+    live = ~np.isnan(touches[:, 0])
     assert 15 <= live.sum() <= 20
-    assert np.array_equal(live, ~np.isnan(touched[:, 1]))
+    assert np.array_equal(live, ~np.isnan(touches[:, 1]))
     assert sum(done) == 40
-    assert 0.7 < found.with_zones <= 1.0
+    assert 0.7 < arm_scores.with_zones <= 1.0
 
 
 def test_a_missing_answer_is_one_line(tmp_path: Path) -> None:
     """A tick nobody was asked about fails the scoring, and says which it is."""
     log = write_log(tmp_path, a_market(61, 40))
     ticks = ticks_between(log, T0 + 35 * MINUTE_NS, 2**62)
-    path = PricePath.of(log.read(0, None, list(READS), READS))
+    path = PricePath.from_batches(log.read(0, None, list(READS), READS))
     questions = Questions(ModelOptions("deepseek-flash"), "default", "en")
 
     nobody = partial(make_recorded_analyst, dict, questions)
     with pytest.raises(MissingAnswer, match="no model was asked about 2026-03-02T00:3"):
-        score_side(lambda: nullcontext(log), ticks, SIGHT, [Repeat(nobody, {})], RULES, path, 1, lambda _: None)
+        score_arm(lambda: nullcontext(log), ticks, SIGHT, [Repeat(nobody, {})], RULES, path, 1, lambda _: None)
 
 
 def test_slow_answers_are_out_later() -> None:
     """Never before the usual delay, and never before the model had answered."""
     ticks = Ticks(np.array([1, 2, 3]), np.array([0, 0, 0]), np.array([100, 200, 300]) * SECOND_NS)
-    assert out_at(ticks, RULES, {2: 30_000, 3: 1}) == {1: 102 * SECOND_NS, 2: 230 * SECOND_NS, 3: 302 * SECOND_NS}
-    assert out_at(ticks, RULES, None) == {1: 102 * SECOND_NS, 2: 202 * SECOND_NS, 3: 302 * SECOND_NS}
+    assert publish_times(ticks, RULES, {2: 30_000, 3: 1}) == {
+        1: 102 * SECOND_NS,
+        2: 230 * SECOND_NS,
+        3: 302 * SECOND_NS,
+    }
+    assert publish_times(ticks, RULES, None) == {1: 102 * SECOND_NS, 2: 202 * SECOND_NS, 3: 302 * SECOND_NS}

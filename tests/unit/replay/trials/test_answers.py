@@ -9,8 +9,8 @@ import pytest
 from agents.llm.conversation.dialogue import ModelOptions
 from agents.llm.wire.api import Usage
 from replay.errors import BadAnswers
-from replay.trials.answer import Answer, Arm, Call, Totals, tape_digest
-from replay.trials.answers import Answers, read, read_tape
+from replay.trials.answer import Answer, Arm, Call, Totals, cassette_digest
+from replay.trials.answers import Answers, read_cassette, read_recording
 
 SIDE = Arm("binance:TESTUSDT", "log", ModelOptions("m"), "default", "en", "p", "q", {"slots": 20}, "http://localhost")
 
@@ -42,7 +42,7 @@ def test_what_is_stored_comes_back(tmp_path: Path) -> None:
         assert answers.recording.answer(10, 0) == one
         path = answers.path
     assert path.name == f"{SIDE.digest()}.jsonl"
-    assert list(read(path).answers([10, 20, 30], [0, 1])) == [one, two]
+    assert list(read_recording(path).answers([10, 20, 30], [0, 1])) == [one, two]
 
 
 def test_only_the_missing_is_named(tmp_path: Path) -> None:
@@ -51,9 +51,9 @@ def test_only_the_missing_is_named(tmp_path: Path) -> None:
         answers.add(an_answer(10, 0))
         answers.add(an_answer(10, 2))
         answers.add(an_answer(20, 0, whole=False))
-        assert answers.missing([10, 20, 30], 3) == {10: [1], 20: [0, 1, 2], 30: [0, 1, 2]}
+        assert answers.missing_repeats([10, 20, 30], 3) == {10: [1], 20: [0, 1, 2], 30: [0, 1, 2]}
         answers.add(an_answer(10, 1))
-        assert answers.missing([10], 3) == {}
+        assert answers.missing_repeats([10], 3) == {}
 
 
 def test_a_tape_holds_what_the_recorded_analyst_needs(tmp_path: Path) -> None:
@@ -63,15 +63,15 @@ def test_a_tape_holds_what_the_recorded_analyst_needs(tmp_path: Path) -> None:
         answers.add(an_answer(10, 0, calls=calls))
         answers.add(an_answer(10, 1, fallback="timeout"))
         path = answers.path
-    minute = read_tape(path, 0)[10]
+    minute = read_cassette(path, 0)[10]
     assert (minute.replies, minute.decided, minute.prompt_digest, minute.fallback) == (
         {"r2": '{"a":1}'},
         True,
         "p",
         None,
     )
-    assert read_tape(path, 1)[10].fallback == "timeout"
-    assert list(read_tape(path, 2)) == []
+    assert read_cassette(path, 1)[10].fallback == "timeout"
+    assert list(read_cassette(path, 2)) == []
 
 
 def test_a_later_answer_stands_for_an_earlier(tmp_path: Path) -> None:
@@ -80,9 +80,9 @@ def test_a_later_answer_stands_for_an_earlier(tmp_path: Path) -> None:
         answers.add(an_answer(10, took_ms=1))
         answers.add(an_answer(10, took_ms=2))
         path = answers.path
-    found = read(path)
-    assert found.answer(10, 0).took_ms == 2
-    assert sorted(a.took_ms for a in found.everything()) == [1, 2]
+    recording = read_recording(path)
+    assert recording.answer(10, 0).took_ms == 2
+    assert sorted(a.took_ms for a in recording.all_answers()) == [1, 2]
 
 
 def test_a_torn_line_is_asked_again(tmp_path: Path) -> None:
@@ -92,12 +92,12 @@ def test_a_torn_line_is_asked_again(tmp_path: Path) -> None:
         answers.add(an_answer(20))
         path = answers.path
     path.write_bytes(path.read_bytes()[:-5])
-    with pytest.warns(UserWarning, match="line 3 was torn off"):
+    with pytest.warns(UserWarning, match="line 3 is incomplete"):
         answers = Answers(tmp_path, SIDE)
     with answers:
-        assert answers.missing([10, 20], 1) == {20: [0]}
+        assert answers.missing_repeats([10, 20], 1) == {20: [0]}
         answers.add(an_answer(20, took_ms=3))
-    assert [a.took_ms for a in read(path).answers([10, 20], [0])] == [1500, 3]
+    assert [a.took_ms for a in read_recording(path).answers([10, 20], [0])] == [1500, 3]
 
 
 def test_one_process_writes(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_one_process_writes(tmp_path: Path) -> None:
         Answers(tmp_path, SIDE)
     with Answers(tmp_path, SIDE) as answers:
         answers.add(an_answer())
-        assert answers.missing([10], 1) == {}
+        assert answers.missing_repeats([10], 1) == {}
 
 
 @pytest.mark.parametrize("content", ["{}\n", '{"digest":"0"}\n', "x\n", "HEAD{}\n", "HEADx\n"])
@@ -121,7 +121,7 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path, content: str) -> No
 def test_no_file_is_said_so(tmp_path: Path) -> None:
     """Reading what was never asked names the way to ask."""
     with pytest.raises(BadAnswers, match="ask for them with --analyst deepseek"):
-        read_tape(tmp_path / "none.jsonl", 0)
+        read_cassette(tmp_path / "none.jsonl", 0)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_a_tape_is_named_by_its_content(tmp_path: Path) -> None:
         answers.add(an_answer(20))
         answers.add(an_answer(10, 1, fallback="blank"))
         answers.add(an_answer(10, 2, calls=(a_call(reply='{"b":2}'),)))
-        tapes = [answers.recording.tape(n) for n in range(3)]
-    digests = {tape_digest(tape, [10]) for tape in tapes} | {tape_digest(tapes[0], [10, 20])}
+        tapes = [answers.recording.cassette(n) for n in range(3)]
+    digests = {cassette_digest(tape, [10]) for tape in tapes} | {cassette_digest(tapes[0], [10, 20])}
     assert len(digests) == 4
-    assert tape_digest(tapes[0], [10, 99]) == tape_digest(tapes[0], [10])
+    assert cassette_digest(tapes[0], [10, 99]) == cassette_digest(tapes[0], [10])

@@ -13,7 +13,7 @@ from market.timestamps import DAY_NS
 from replay.decisions import ticks_between
 from replay.trials.answer import Totals
 from replay.trials.counterfactual import live_ticks, views_at
-from replay.trials.estimate import RELEASED, Rates, estimate, memory_note, rehearsed
+from replay.trials.estimate import RELEASE_DATES, Rates, estimate, memory_note, rehearse_requests
 from tests.market_builders import SIGHT, SMALL, a_market, write_log
 
 RATES = Rates(lambda usage: usage.total, lambda usage: 2 * usage.total)
@@ -31,7 +31,7 @@ def view(tmp_path_factory: pytest.TempPathFactory) -> MarketView:
 @pytest.mark.parametrize("thinking", [False, True])
 def test_a_conversation_is_rehearsed_whole(view: MarketView, mode: str, plain: int, thinking: bool) -> None:
     """As many requests as a real one takes, and the one that mends a refused decision."""
-    requests = rehearsed(view, PROMPTS, ModelOptions("m", mode, thinking), SMALL)  # type: ignore[arg-type]
+    requests = rehearse_requests(view, PROMPTS, ModelOptions("m", mode, thinking), SMALL)  # type: ignore[arg-type]
     assert len(requests) == plain + 1
     assert [("response_format" in request) for request in requests] == [False] * (plain - 1) + [True, True]
     assert max(len(encode_request(request)) for request in requests) > 8_000
@@ -39,41 +39,41 @@ def test_a_conversation_is_rehearsed_whole(view: MarketView, mode: str, plain: i
 
 def test_expected_and_worst(view: MarketView) -> None:
     """Expected: the plain requests once, at a rule of thumb; worst: all at their most, as often as allowed."""
-    requests = rehearsed(view, PROMPTS, ModelOptions("m", "compact"), SMALL)
-    found = estimate(requests, 10, 3, RATES, Totals())
+    requests = rehearse_requests(view, PROMPTS, ModelOptions("m", "compact"), SMALL)
+    result = estimate(requests, 10, 3, RATES, Totals())
     prompt = sum(len(encode_request(r)) // 3 for r in requests[:2])
-    assert found.expected_tokens == 10 * (prompt + 40 + 600)
-    assert found.expected_usd_e12 == found.expected_tokens
-    assert found.worst_tokens == 10 * 3 * sum(max_usage(r).total for r in requests)
-    assert found.worst_usd_e12 == 2 * found.worst_tokens
-    assert found.worst_tokens > 3 * found.expected_tokens
+    assert result.expected_tokens == 10 * (prompt + 40 + 600)
+    assert result.expected_usd_e12 == result.expected_tokens
+    assert result.worst_tokens == 10 * 3 * sum(max_usage(r).total for r in requests)
+    assert result.worst_usd_e12 == 2 * result.worst_tokens
+    assert result.worst_tokens > 3 * result.expected_tokens
 
 
 def test_stored_answers_tell_better(view: MarketView) -> None:
     """With answers of the same side at hand their mean is expected, what the provider had cached included."""
-    known = Totals(answers=4, calls=8, prompt_tokens=40_000, cached_tokens=30_000, completion_tokens=2_000)
+    history = Totals(answers=4, calls=8, prompt_tokens=40_000, cached_tokens=30_000, completion_tokens=2_000)
     seen: list[Usage] = []
 
     def now(usage: Usage) -> int:
         seen.append(usage)
         return 7
 
-    found = estimate(rehearsed(view, PROMPTS, ModelOptions("m"), SMALL), 5, 1, Rates(now, now), known)
+    result = estimate(rehearse_requests(view, PROMPTS, ModelOptions("m"), SMALL), 5, 1, Rates(now, now), history)
     assert seen[0] == Usage(prompt=10_000, cache_hit=7_500, cache_miss=2_500, completion=500)
-    assert (found.expected_tokens, found.expected_usd_e12, found.basis) == (52_500, 35, "4 stored answers")
+    assert (result.expected_tokens, result.expected_usd_e12, result.basis) == (52_500, 35, "4 stored answers")
 
 
 def test_without_a_price_only_tokens_are_told(view: MarketView) -> None:
     """Nobody guesses what an unknown model costs."""
-    found = estimate(rehearsed(view, PROMPTS, ModelOptions("m"), SMALL), 1, 1, None, Totals())
-    assert (found.expected_usd_e12, found.worst_usd_e12) == (None, None)
-    assert found.expected_tokens > 0
+    result = estimate(rehearse_requests(view, PROMPTS, ModelOptions("m"), SMALL), 1, 1, None, Totals())
+    assert (result.expected_usd_e12, result.worst_usd_e12) == (None, None)
+    assert result.expected_tokens > 0
 
 
 def test_thinking_is_expected_to_cost(view: MarketView) -> None:
     """A model that thinks writes more than it says, but no more than it may."""
     plain, thinking, short = (
-        estimate(rehearsed(view, PROMPTS, asking, SMALL), 1, 1, None, Totals()).expected_tokens
+        estimate(rehearse_requests(view, PROMPTS, asking, SMALL), 1, 1, None, Totals()).expected_tokens
         for asking in (
             ModelOptions("m", "compact", max_tokens=8000),
             ModelOptions("m", "compact", thinking=True, max_tokens=8000),
@@ -87,7 +87,7 @@ def test_thinking_is_expected_to_cost(view: MarketView) -> None:
 def test_memory() -> None:
     """Days before a release, days around it, days after it, and a model nobody knows."""
     released_ns = (date(2026, 10, 17) - date(1970, 1, 1)).days * DAY_NS
-    assert RELEASED["deepseek-flash"] == date(2026, 10, 17)
+    assert RELEASE_DATES["deepseek-flash"] == date(2026, 10, 17)
     before = memory_note("deepseek-flash", released_ns - 2 * DAY_NS, released_ns - 1)
     around = memory_note("deepseek-flash", released_ns - 2 * DAY_NS, released_ns + 1)
     assert before == (

@@ -23,24 +23,24 @@ def a_ladder(low: str, high: str, weight: float, *rungs: tuple[str, float]) -> Z
     return a_zone("buy", low, high, weight=weight, ladder=ladder)
 
 
-def value(found: dict[Score, np.ndarray], metric: str, model: str | None = None) -> list[float]:
+def value(scores: dict[Score, np.ndarray], metric: str, model: str | None = None) -> list[float]:
     """A score's minutes."""
-    (score,) = [s for s in found if (s.metric, s.model) == (metric, model)]
-    return [float(v) for v in found[score]]
+    (score,) = [s for s in scores if (s.metric, s.model) == (metric, model)]
+    return [float(v) for v in scores[score]]
 
 
 def test_zones_count_by_weight() -> None:
     """99.5–99.6 is touched at 99.6 and rejected at 99.85; 99–99.2 is never touched: half the weight is."""
     both = published(a_ladder("99.5", "99.6", 0.25, ("99.6", 0.25)), a_ladder("99", "99.2", 0.75, ("99.2", 0.75)))
-    found = minute_scores([both], PATH, RULES)
-    assert value(found, "touched") == [0.25]
-    assert value(found, "rejected") == [1.0]
+    scores = minute_scores([both], PATH, RULES)
+    assert value(scores, "touched") == [0.25]
+    assert value(scores, "rejected") == [1.0]
 
 
 def test_a_broken_zone_is_no_rejection() -> None:
     """Out after the rebound, the same zone is touched by the fall to 99.3 and broken by it: both in one trade."""
-    found = minute_scores([published(a_ladder("99.5", "99.6", 1.0, ("99.6", 1.0)), minute=0.6)], PATH, RULES)
-    assert (value(found, "touched"), value(found, "rejected")) == ([1.0], [0.0])
+    scores = minute_scores([published(a_ladder("99.5", "99.6", 1.0, ("99.6", 1.0)), minute=0.6)], PATH, RULES)
+    assert (value(scores, "touched"), value(scores, "rejected")) == ([1.0], [0.0])
 
 
 def test_fills_and_markouts_count_by_rung() -> None:
@@ -49,40 +49,40 @@ def test_fills_and_markouts_count_by_rung() -> None:
     (99.85 − 99.6) / 99.6 = 25.1004 bp less the fee after a minute, the second nothing less the fee.
     """
     advice = published(a_ladder("99.4", "99.6", 1.0, ("99.6", 0.75), ("99.4", 0.25)))
-    found = minute_scores([advice], PATH, RULES)
-    assert value(found, "filled", "touch") == [1.0]
+    scores = minute_scores([advice], PATH, RULES)
+    assert value(scores, "filled", "touch") == [1.0]
     first = (99.85 - 99.6) / 99.6 * 1e4 - 1
     second = (99.3 - 99.4) / 99.4 * 1e4 - 1
-    assert value(found, "markout_60s_bps", "touch") == pytest.approx([0.75 * first + 0.25 * second], abs=1e-4)
+    assert value(scores, "markout_60s_bps", "touch") == pytest.approx([0.75 * first + 0.25 * second], abs=1e-4)
     later = [(99.55 - 99.6) / 99.6 * 1e4 - 1, second]
-    assert value(found, "markout_10s_bps", "touch") == pytest.approx([0.75 * later[0] + 0.25 * later[1]], abs=1e-4)
+    assert value(scores, "markout_10s_bps", "touch") == pytest.approx([0.75 * later[0] + 0.25 * later[1]], abs=1e-4)
 
 
 def test_through_is_stricter_than_touch() -> None:
     """A rung at the lowest price is filled by a touch, and by no trade strictly below it."""
-    found = minute_scores([published(a_ladder("99.3", "99.3", 1.0, ("99.3", 1.0)))], PATH, RULES)
-    assert (value(found, "filled", "touch"), value(found, "filled", "through")) == ([1.0], [0.0])
-    assert math.isnan(value(found, "markout_60s_bps", "through")[0])
+    scores = minute_scores([published(a_ladder("99.3", "99.3", 1.0, ("99.3", 1.0)))], PATH, RULES)
+    assert (value(scores, "filled", "touch"), value(scores, "filled", "through")) == ([1.0], [0.0])
+    assert math.isnan(value(scores, "markout_60s_bps", "through")[0])
 
 
 def test_minutes_without_anything_to_score_are_nan() -> None:
     """No zones: no figure at all; untouched zones: nothing rejected, nothing filled, no markout."""
     nothing, far = published(), published(a_ladder("90", "90", 1.0, ("90", 1.0)))
-    found = minute_scores([nothing, far], PATH, RULES)
-    assert np.isnan([values[0] for values in found.values()]).all()
-    assert (value(found, "touched")[1], value(found, "filled", "touch")[1]) == (0.0, 0.0)
-    assert math.isnan(value(found, "rejected")[1])
+    scores = minute_scores([nothing, far], PATH, RULES)
+    assert np.isnan([values[0] for values in scores.values()]).all()
+    assert (value(scores, "touched")[1], value(scores, "filled", "touch")[1]) == (0.0, 0.0)
+    assert math.isnan(value(scores, "rejected")[1])
 
 
 def test_minutes_do_not_mix() -> None:
     """Several recommendations scored together are scored as each alone."""
-    made = [
+    publications = [
         published(a_ladder("99.5", "99.6", 1.0, ("99.6", 1.0)), minute=0),
         published(),
         published(a_ladder("99.3", "99.4", 0.5, ("99.4", 0.5)), a_ladder("90", "91", 0.5, ("91", 0.5)), minute=1),
     ]
-    together = minute_scores(made, PATH, RULES)
-    alone = [minute_scores([each], PATH, RULES) for each in made]
+    together = minute_scores(publications, PATH, RULES)
+    alone = [minute_scores([minute], PATH, RULES) for minute in publications]
     for score, values in together.items():
         assert np.array_equal(values, np.concatenate([one[score] for one in alone]), equal_nan=True)
 

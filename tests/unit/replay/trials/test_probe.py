@@ -8,8 +8,18 @@ import pytest
 from agents.recommendation import Advice, Zone
 from market.fixed_point import ONE_E8
 from replay.decisions import Ticks
-from replay.trials.changes import AS_IT_WAS, Changed
-from replay.trials.probe import AGAIN, Share, changes, every, follows, probe, probe_lines, share, step_e8
+from replay.trials.changes import NO_CHANGE, MarketChange
+from replay.trials.probe import (
+    NOISE,
+    Share,
+    compare_advice,
+    market_changes,
+    probe,
+    probe_lines,
+    select_every_nth,
+    share_with_interval,
+    step_e8,
+)
 from tests.market_builders import a_zone, an_advice, e8
 
 TICK_E8 = ONE_E8 // 100
@@ -39,42 +49,42 @@ ONE = an_advice(*zones(("buy", "99", "99.5", 0.6), ("sell", "101", "101.5", 0.4)
 )  # fmt: skip
 def test_how_one_decision_follows_another(places: Any, expected: tuple[bool, bool, float, bool]) -> None:
     """At a price of 100 a basis point is a tick: edges, weights, what meets, and the stance."""
-    found = follows(ONE, an_advice(*zones(*places)), AS_IT_WAS, TICK_E8)
-    assert (found.exactly, found.closely, found.overlap, found.stance) == expected
+    result = compare_advice(ONE, an_advice(*zones(*places)), NO_CHANGE, TICK_E8)
+    assert (result.exactly, result.closely, result.overlap, result.stance) == expected
 
 
 def test_a_basis_point_is_of_the_price() -> None:
     """At 20000 it is two dollars: a zone's edge that moved so far still follows, but not to the tick."""
     one = an_advice(*zones(("buy", "19900", "19950", 1.0)), reference_e8=e8(20000))
     two = an_advice(*zones(("buy", "19902", "19949", 1.0)), reference_e8=e8(20000))
-    found = follows(one, two, AS_IT_WAS, TICK_E8)
-    assert (found.exactly, found.closely) == (False, True)
+    result = compare_advice(one, two, NO_CHANGE, TICK_E8)
+    assert (result.exactly, result.closely) == (False, True)
 
 
 def test_what_follows_is_mapped_back_first() -> None:
     """A decision that moved with a shift, or turned with a mirror, follows exactly; one that stayed does not."""
     shifted = an_advice(*zones(("buy", "109", "109.5", 0.6), ("sell", "111", "111.5", 0.4)))
-    assert follows(ONE, shifted, Changed("", shift_e8=10 * ONE_E8), TICK_E8).exactly
-    assert not follows(ONE, ONE, Changed("", shift_e8=10 * ONE_E8), TICK_E8).exactly
+    assert compare_advice(ONE, shifted, MarketChange("", shift_e8=10 * ONE_E8), TICK_E8).exactly
+    assert not compare_advice(ONE, ONE, MarketChange("", shift_e8=10 * ONE_E8), TICK_E8).exactly
     bids = an_advice(*zones(("buy", "99", "99.5", 1.0)))
     asks = an_advice(*zones(("sell", "100.49", "100.99", 1.0)))
-    assert follows(bids, asks, Changed("", mirror_e8=e8("199.99")), TICK_E8).exactly
-    assert not follows(bids, bids, Changed("", mirror_e8=e8("199.99")), TICK_E8).stance
+    assert compare_advice(bids, asks, MarketChange("", mirror_e8=e8("199.99")), TICK_E8).exactly
+    assert not compare_advice(bids, bids, MarketChange("", mirror_e8=e8("199.99")), TICK_E8).stance
 
 
 def test_to_stand_aside_is_to_follow_too() -> None:
     """Two decisions without zones agree in everything."""
-    found = follows(an_advice(), an_advice(), AS_IT_WAS, TICK_E8)
-    assert (found.exactly, found.closely, found.overlap, found.stance) == (True, True, 1.0, True)
+    result = compare_advice(an_advice(), an_advice(), NO_CHANGE, TICK_E8)
+    assert (result.exactly, result.closely, result.overlap, result.stance) == (True, True, 1.0, True)
 
 
 def test_shares_carry_wilsons_interval() -> None:
     """Newcombe 1998, table I, method 3: 81 of 263, 15 of 148, 0 of 20, 1 of 29; and nothing of nothing."""
-    assert share(81, 263) == Share(0.308, 0.2553, 0.3662)
-    assert share(15, 148) == Share(0.1014, 0.0624, 0.1605)
-    assert share(0, 20) == Share(0.0, 0.0, 0.1611)
-    assert share(1, 29) == Share(0.0345, 0.0061, 0.1718)
-    assert share(0, 0) == Share(None, None, None)
+    assert share_with_interval(81, 263) == Share(0.308, 0.2553, 0.3662)
+    assert share_with_interval(15, 148) == Share(0.1014, 0.0624, 0.1605)
+    assert share_with_interval(0, 20) == Share(0.0, 0.0, 0.1611)
+    assert share_with_interval(1, 29) == Share(0.0345, 0.0061, 0.1718)
+    assert share_with_interval(0, 0) == Share(None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -85,8 +95,8 @@ def test_shares_carry_wilsons_interval() -> None:
 def test_shifts_suit_the_price(price: str, step: float) -> None:
     """A thousand dollars for bitcoin, a hundredth to a twelfth of what is cheaper or dearer."""
     assert step_e8(e8(price), TICK_E8) == round(step * ONE_E8)
-    named = [each.name for each in changes(e8(price), TICK_E8, (-1, 2))]
-    assert named == [f"{-step:+g}", f"{2 * step:+g}", "relabelled", "mirrored"]
+    names = [change.name for change in market_changes(e8(price), TICK_E8, (-1, 2))]
+    assert names == [f"{-step:+g}", f"{2 * step:+g}", "relabelled", "mirrored"]
 
 
 @pytest.mark.parametrize(
@@ -99,17 +109,17 @@ def test_a_shift_stays_on_the_grid(price: int, tick: int, step: int) -> None:
 
 def test_each_change_gets_its_row_and_noise_the_last() -> None:
     """The market as it was is decided twice: once to compare with, once for the noise."""
-    asked: list[tuple[str, int]] = []
+    calls: list[tuple[str, int]] = []
 
-    def decide(changed: Changed, repeat: int) -> dict[int, Advice]:
-        asked.append((changed.name, repeat))
-        return {1: ONE, 2: ONE if changed == AS_IT_WAS and repeat == 0 else an_advice(), 3 + len(asked): ONE}
+    def decide(changed: MarketChange, repeat: int) -> dict[int, Advice]:
+        calls.append((changed.name, repeat))
+        return {1: ONE, 2: ONE if changed == NO_CHANGE and repeat == 0 else an_advice(), 3 + len(calls): ONE}
 
-    rows = probe(decide, [Changed("+0")], TICK_E8)
-    assert asked == [("as it was", 0), ("+0", 0), ("as it was", 1)]
+    rows = probe(decide, [MarketChange("+0")], TICK_E8)
+    assert calls == [("as it was", 0), ("+0", 0), ("as it was", 1)]
     assert [(row.change, row.n, row.exactly.value, row.stance.value) for row in rows] == [
         ("+0", 2, 0.5, 0.5),
-        (AGAIN, 2, 0.5, 0.5),
+        (NOISE, 2, 0.5, 0.5),
     ]
     lines = list(probe_lines(rows))
     assert lines[0].split() == [
@@ -122,4 +132,4 @@ def test_each_change_gets_its_row_and_noise_the_last() -> None:
 def test_every_nth_tick() -> None:
     """From the first one on."""
     ticks = Ticks(*(np.arange(7) for _ in range(3)))
-    assert every(ticks, 3).seq.tolist() == [0, 3, 6]
+    assert select_every_nth(ticks, 3).seq.tolist() == [0, 3, 6]

@@ -13,8 +13,8 @@ from eventlog.facts.capture import TICK
 from eventlog.store.log import Log
 from replay.errors import NothingToReplay
 from replay.pictures.picture import draw
-from replay.pictures.scene import scene_at, tick_at
-from replay.verify.origin import Origin, origin_at
+from replay.pictures.scene import build_scene, find_tick
+from replay.verify.origin import Origin, find_origin
 from runtime.analysis_config import analysis_config
 from runtime.settings.settings import Settings
 from tests.market_builders import MARKET, T0, a_zone, an_advice, write_log
@@ -62,34 +62,34 @@ def an_analysis(seq: int = SEQ) -> tuple[str, dict[str, Any]]:
          "published: fallback, the rules stood in for deepseek: timeout: no reply before the deadline", "deepseek"),
         ([an_analysis()], "nothing was published at this tick: no advice was given", None),
         ([an_analysis(SEQ - 1), a_recommendation(MODEL, 5, SEQ - 1)],
-         "nothing was published at this tick: nobody analysed it", None),
-        ([], "nothing was published at this tick: nobody analysed it", None),
+         "nothing was published at this tick: it was not analysed", None),
+        ([], "nothing was published at this tick: it was not analysed", None),
     ],
 )  # fmt: skip
 def test_what_the_decision_log_says(
     rows: list[tuple[str, dict[str, Any]]], sentence: str, analyst: str | None, tmp_path: Path
 ) -> None:
     """In a sentence that no terminal obeys; zones are drawn only where some went out."""
-    found = origin_at(decision_log(tmp_path, [session(), *rows]), SEQ)
-    assert found.sentence == sentence
-    assert (found.advice.analyst if found.advice else None) == analyst
+    result = find_origin(decision_log(tmp_path, [session(), *rows]), SEQ)
+    assert result.sentence == sentence
+    assert (result.advice.analyst if result.advice else None) == analyst
 
 
 def test_the_session_is_the_one_it_was_analysed_in(tmp_path: Path) -> None:
     """Later ones do not count; an empty log has none."""
     other = Settings.model_validate({"analyzer": {"analysis": {"ladder_rungs": 7}}})
     rows = [session(other), an_analysis(), session()]
-    found = origin_at(decision_log(tmp_path / "a", rows), SEQ)
-    assert found.session is not None
-    assert json.loads(found.session["settings"])["analyzer"]["analysis"]["ladder_rungs"] == 7
-    assert origin_at(decision_log(tmp_path / "b", [an_analysis()]), SEQ) == Origin(
+    result = find_origin(decision_log(tmp_path / "a", rows), SEQ)
+    assert result.session is not None
+    assert json.loads(result.session["settings"])["analyzer"]["analysis"]["ladder_rungs"] == 7
+    assert find_origin(decision_log(tmp_path / "b", [an_analysis()]), SEQ) == Origin(
         None, "nothing was published at this tick: no advice was given", None
     )
 
 
 def svg(log: Log, origin: Origin | None, folder: Path) -> str:
     """A picture of the last tick as text."""
-    draw(scene_at(log, 2**61, SIGHT, origin), folder / "a.svg")
+    draw(build_scene(log, 2**61, SIGHT, origin), folder / "a.svg")
     return (folder / "a.svg").read_text(encoding="utf-8")
 
 
@@ -97,16 +97,16 @@ def svg(log: Log, origin: Origin | None, folder: Path) -> str:
 def test_a_picture_shows_the_zones_that_were_published(tmp_path: Path) -> None:
     """The model's one zone and not the rules' several; a fallback hatched and named; nothing where nothing went out."""
     log = write_log(tmp_path / "log", WHOLE)
-    assert tick_at(log, 2**61) == (SEQ, BOUNDARY)
+    assert find_tick(log, 2**61) == (SEQ, BOUNDARY)
     zones = {}
     for name, rows in (
         ("model", [an_analysis(), a_recommendation(MODEL, 5)]),
         ("fallback", [an_analysis(), a_recommendation(FALLBACK, 5)]),
         ("late", [an_analysis(), a_recommendation(MODEL, None)]),
     ):
-        text = svg(log, origin_at(decision_log(tmp_path / name, [session(), *rows]), SEQ), tmp_path)
+        text = svg(log, find_origin(decision_log(tmp_path / name, [session(), *rows]), SEQ), tmp_path)
         zones[name] = (text.count("<!-- buy 100%"), text.count("(fallback)"), "clip-path" in text and "pattern" in text)
-        assert f"<!-- {origin_at(decision_log(tmp_path / name / 'x', [session(), *rows]), SEQ).sentence}" in text
+        assert f"<!-- {find_origin(decision_log(tmp_path / name / 'x', [session(), *rows]), SEQ).sentence}" in text
     assert zones == {"model": (1, 0, False), "fallback": (1, 1, True), "late": (0, 0, False)}
     rules = svg(log, None, tmp_path)
     assert "<!-- no decision log: what the rules advise" in rules
@@ -118,4 +118,4 @@ def test_a_tick_before_the_first(tmp_path: Path) -> None:
     """There is nothing to draw."""
     log = write_log(tmp_path, WHOLE)
     with pytest.raises(NothingToReplay, match="holds no tick at or before"):
-        tick_at(log, T0)
+        find_tick(log, T0)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from agents.llm.conversation.tools import DEPTH, FLOW
-from replay.verify.tool_check import CANDIDATES, results_in
+from replay.verify.tool_check import CANDIDATES, extract_results
 
 
 def a_call(known: Any, name: Any) -> dict[str, Any]:
@@ -23,7 +23,7 @@ def test_results_and_candidates_are_found() -> None:
             {"role": "user", "content": 'Choose.\n{"reference":"1"}\nNow.'},
         ]
     }
-    assert results_in(request) == {DEPTH: '{"mid":"1"}', CANDIDATES: '{"reference":"1"}'}
+    assert extract_results(request) == {DEPTH: '{"mid":"1"}', CANDIDATES: '{"reference":"1"}'}
 
 
 @pytest.mark.parametrize(
@@ -43,4 +43,4 @@ def test_results_and_candidates_are_found() -> None:
 )
 def test_a_request_of_another_form_shows_nothing(request_: Any) -> None:
     """No record stops the check of the others."""
-    assert results_in(request_) == {}
+    assert extract_results(request_) == {}
