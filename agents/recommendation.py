@@ -20,16 +20,14 @@ Side = Literal["buy", "sell"]
 VALID_FOR_NS = 60 * MINUTE_NS
 
 
-@dataclass(frozen=True, slots=True)
-class Rung:
+class Rung(msgspec.Struct, frozen=True):
     """One resting order of a zone: its price and its share of the total weight."""
 
     price_e8: int
     weight: float
 
 
-@dataclass(frozen=True, slots=True)
-class Zone:
+class Zone(msgspec.Struct, frozen=True):
     """
     A price zone for resting orders on one side.
 

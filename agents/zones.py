@@ -3,8 +3,10 @@ Build a complete zone from an interval and its support: the same for every analy
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import ceil
+
+import msgspec
 
 from agents.recommendation import Rung, Side, Stance, Zone
 from analysis.confluence import Confluence
@@ -160,4 +162,6 @@ def confidence_warning(confidence: Logistic) -> str:
 
 def _with_weight(zone: Zone, part: int) -> Zone:
     share = round(part / 10_000 / len(zone.ladder), 6)
-    return replace(zone, weight=part / 10_000, ladder=tuple(Rung(r.price_e8, share) for r in zone.ladder))
+    return msgspec.structs.replace(
+        zone, weight=part / 10_000, ladder=tuple(Rung(r.price_e8, share) for r in zone.ladder)
+    )

@@ -198,11 +198,6 @@ class Draft:
         """The log's segments and the written ones, in order."""
         return [s for s in self._cold.catalogue.segments if s is not self._previous] + self._segments
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing was written."""
-        return not self._segments
-
     def provisional_tick(self) -> dict[str, Any] | None:
         """The provisional tick at the log's end as a row; None where the log does not end in one."""
         last = self._cold.catalogue.segments[-1:]

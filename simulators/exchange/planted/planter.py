@@ -28,7 +28,6 @@ class Planter:
     """
 
     def __init__(self, engine: MarketEngine, rng: np.random.Generator) -> None:
-        self._engine = engine
         self._book = engine.book
         self._rates = engine.rates
         self._rng = rng

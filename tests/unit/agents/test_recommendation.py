@@ -1,7 +1,6 @@
 """A recommendation survives being written down, and every law it could break is found."""
 
 import json
-from dataclasses import replace
 
 import msgspec
 import pytest
@@ -74,7 +73,7 @@ def test_prices_are_decimal_text() -> None:
 def test_sound_advice_breaks_nothing() -> None:
     """One zone, two sides, and standing aside for a reason are all lawful."""
     assert violations(an_advice(a_zone()), VIEW) == []
-    assert violations(an_advice(a_zone(weight=0.4), replace(SELL, weight=0.6)), VIEW) == []
+    assert violations(an_advice(a_zone(weight=0.4), msgspec.structs.replace(SELL, weight=0.6)), VIEW) == []
     assert violations(an_advice(), VIEW) == []
 
 
@@ -102,7 +101,7 @@ def test_sound_advice_breaks_nothing() -> None:
         (a_zone(ladder=(Rung(e8("99.65"), 1.0),)), "ladder leaves the zone"),
         (a_zone(invalidation_e8=e8("99.5")), "invalidated inside itself"),
         (a_zone(invalidation_e8=e8("99.55")), "invalidated inside itself"),
-        (replace(SELL, invalidation_e8=e8("100.5")), "invalidated inside itself"),
+        (msgspec.structs.replace(SELL, invalidation_e8=e8("100.5")), "invalidated inside itself"),
     ],
 )
 def test_a_bad_zone_is_named(zone: Zone, what: str) -> None:
@@ -144,7 +143,7 @@ def test_weights_sum_to_one(weights: tuple[float, float], sound: bool) -> None:
         ("stand_aside", (a_zone(),), False),
         ("ask_only", (SELL,), True),
         ("two_sided", (), False),
-        ("bid_only", (a_zone(weight=0.5), replace(SELL, weight=0.5)), False),
+        ("bid_only", (a_zone(weight=0.5), msgspec.structs.replace(SELL, weight=0.5)), False),
     ],
 )
 def test_stance_says_which_sides_there_are(stance: Stance, zones_: tuple[Zone, ...], sound: bool) -> None:
