@@ -17,6 +17,8 @@ from bench.day import bytes_a_trade, import_day, read_and_fold, whole_run
 from bench.measure import Figure
 from bench.memory import daemons_peak
 from bench.order_book import NOT_INSTALLED, levels_a_second
+from bench.replay_cpu import NOT_INSTALLED as NO_ENGINE
+from bench.replay_cpu import cpu_of_a_day
 
 REAL = Path(os.environ.get("REAL_DATA_DIR", Path(__file__).resolve().parent.parent.parent / "shared" / "data"))
 
@@ -32,6 +34,9 @@ def main(repetitions: int = typer.Option(7, min=1, help="how often each pair is 
             for measure in (import_day, bytes_a_trade, read_and_fold, whole_run):
                 figures.append(measure(archive, Path(folder), repetitions))
                 print(figures[-1].line(), flush=True)
+            beside = cpu_of_a_day(archive, Path(folder), 5)
+            figures += [beside] if beside else []
+            print(beside.line() if beside else NO_ENGINE, flush=True)
         if (REAL / "recordings").is_dir():
             figures.append(features(REAL / "recordings", Path(folder), repetitions))
             print(figures[-1].line(), flush=True)
