@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from analysis.evidence import Evidence, price
+from analysis.evidence import Evidence, format_price
 from analysis.view import MarketView
 from market.fixed_point import format_e8, parse_e8
 from market.timestamps import MINUTE_NS, iso, parse_iso
@@ -82,8 +82,8 @@ class Advice:
                 "symbol": self.symbol,
                 "as_of": iso(self.as_of_ns),
                 "as_of_seq": self.as_of_seq,
-                "mid": price(self.mid_e8),
-                "reference": price(self.reference_e8),
+                "mid": format_price(self.mid_e8),
+                "reference": format_price(self.reference_e8),
                 "sigma": self.sigma,
                 "stance": self.stance,
                 "reason": self.reason,

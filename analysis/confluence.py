@@ -14,7 +14,7 @@ from analysis.evidence import LEGS, Evidence, Leg
 from analysis.parameters import Parameters
 from analysis.trades.level_tests import LevelRecord
 
-_SHOWN_A_SIDE = 8
+_MAX_CLUSTERS_PER_SIDE = 8
 _PRIOR_TESTS = 2.0  # decided tests at even odds that every level starts with
 
 
@@ -57,41 +57,41 @@ class Confluence(msgspec.Struct, frozen=True):
         return not self.missing
 
 
-def clusters(evidence: Sequence[Evidence], reference_e8: int, reach_e8: int) -> list[Cluster]:
+def cluster_evidence(evidence: Sequence[Evidence], reference_e8: int, reach_e8: int) -> list[Cluster]:
     """
     Evidence gathered around its strongest pieces, on each side of the price and within reach of it, strongest first.
 
     A piece joins the first cluster whose heaviest price it holds; nothing crosses the reference.
     """
-    found = []
+    clusters = []
     for below in (True, False):
-        left = sorted(
+        remaining = sorted(
             (e for e in evidence if (e.price_e8 < reference_e8) == below and e.price_e8 != reference_e8
              and abs(e.price_e8 - reference_e8) <= reach_e8),
             key=lambda e: (-e.strength, e.leg != "static", abs(e.price_e8 - reference_e8), e.price_e8, e.id),
         )  # fmt: skip
-        gathered = 0
-        while left and gathered < _SHOWN_A_SIDE:
-            lead = left[0]
-            members = [e for e in left if e is lead or e.low_e8 <= lead.price_e8 <= e.high_e8]
-            found.append(Cluster(lead, tuple(members)))
-            left = [e for e in left if not any(e is m for m in members)]
-            gathered += 1
-    return found
+        count = 0
+        while remaining and count < _MAX_CLUSTERS_PER_SIDE:
+            lead = remaining[0]
+            members = [e for e in remaining if e is lead or e.low_e8 <= lead.price_e8 <= e.high_e8]
+            clusters.append(Cluster(lead, tuple(members)))
+            remaining = [e for e in remaining if not any(e is m for m in members)]
+            count += 1
+    return clusters
 
 
-def validation_of(record: LevelRecord) -> float | None:
+def validation_strength(record: LevelRecord) -> float | None:
     """
     How often the level held, the most recent tests first, pulled towards even odds; None where no test was decided.
     """
     if record.recent_rate is None:
         return None
-    held = record.recent_rate * record.recent_weight
-    return round((held + _PRIOR_TESTS / 2) / (record.recent_weight + _PRIOR_TESTS), 4)
+    rejected = record.recent_rate * record.recent_weight
+    return round((rejected + _PRIOR_TESTS / 2) / (record.recent_weight + _PRIOR_TESTS), 4)
 
 
-def confluences(
-    found: Sequence[Cluster],
+def build_confluences(
+    clusters: Sequence[Cluster],
     validations: Sequence[Evidence | None],
     horizons: int,
     reference_e8: int,
@@ -104,9 +104,9 @@ def confluences(
         validations: for each cluster its tests as evidence, None where there were none.
         horizons: how many horizons of the volume profile were looked at. reference_e8: no zone crosses it.
     """
-    made = []
-    for cluster, tested in zip(found, validations, strict=True):
-        members = cluster.members if tested is None else (*cluster.members, tested)
+    zones = []
+    for cluster, validation in zip(clusters, validations, strict=True):
+        members = cluster.members if validation is None else (*cluster.members, validation)
         legs = _legs(members, horizons)
         score = 1.0
         for value in legs.values():
@@ -115,7 +115,7 @@ def confluences(
         strength = round(score * len(legs) / len(LEGS), 6)
         below = cluster.lead.price_e8 < reference_e8
         half = int(cluster.lead.price_e8 * parameters.zone_half_width_bp / 1e4)
-        made.append(
+        zones.append(
             Confluence(
                 id="",
                 low_e8=max(cluster.lead.low_e8, cluster.lead.price_e8 - half, 0 if below else reference_e8 + 1),
@@ -128,30 +128,30 @@ def confluences(
                 evidence=tuple(sorted(members, key=lambda e: e.id)),
             )
         )
-    made.sort(key=lambda z: (-z.strength, z.price_e8))
-    return [_named(zone, f"Z{n}") for n, zone in enumerate(made)]
+    zones.sort(key=lambda z: (-z.strength, z.price_e8))
+    return [_with_id(zone, f"Z{n}") for n, zone in enumerate(zones)]
 
 
 def _legs(members: Sequence[Evidence], horizons: int) -> dict[Leg, float]:
     legs: dict[Leg, float] = {}
     static = [e.strength for e in members if e.leg == "static"]
     if static:
-        missed = 1.0
+        miss = 1.0
         for strength in static:
-            missed *= 1 - strength
-        legs["static"] = round(1 - missed, 4)
-    accepted: dict[int, float] = {}
-    for each in members:
-        if each.leg == "acceptance":
-            accepted[each.horizon_min] = max(each.strength, accepted.get(each.horizon_min, 0.0))
-    if accepted:
-        legs["acceptance"] = round(min(1.0, sum(accepted.values()) / max(1, horizons)), 4)
-    tested = [e.strength for e in members if e.leg == "validation"]
-    if tested:
-        legs["validation"] = max(tested)
+            miss *= 1 - strength
+        legs["static"] = round(1 - miss, 4)
+    by_horizon: dict[int, float] = {}
+    for piece in members:
+        if piece.leg == "acceptance":
+            by_horizon[piece.horizon_min] = max(piece.strength, by_horizon.get(piece.horizon_min, 0.0))
+    if by_horizon:
+        legs["acceptance"] = round(min(1.0, sum(by_horizon.values()) / max(1, horizons)), 4)
+    validation = [e.strength for e in members if e.leg == "validation"]
+    if validation:
+        legs["validation"] = max(validation)
     return legs
 
 
-def _named(zone: Confluence, name: str) -> Confluence:
+def _with_id(zone: Confluence, name: str) -> Confluence:
     return Confluence(name, zone.low_e8, zone.high_e8, zone.price_e8, zone.legs, zone.missing, zone.score,
                      zone.strength, zone.evidence)  # fmt: skip

@@ -34,15 +34,15 @@ class Evidence(msgspec.Struct, frozen=True):
     horizon_min: int = 0
 
 
-def price(value_e8: float | None) -> str | None:
+def format_price(value_e8: float | None) -> str | None:
     """A price as plain decimal text; a half tick is kept."""
     if value_e8 is None:
         return None
-    whole = int(value_e8)
-    return format_e8(whole) if whole == value_e8 else format_e8(int(value_e8 * 10), 9)
+    integer = int(value_e8)
+    return format_e8(integer) if integer == value_e8 else format_e8(int(value_e8 * 10), 9)
 
 
-def rendered(evidence: Evidence) -> dict[str, Any]:
+def render_evidence(evidence: Evidence) -> dict[str, Any]:
     """One piece of evidence for JSON."""
     return {
         "id": evidence.id,

@@ -40,16 +40,16 @@ class Logistic:
         total = round(sum(c * x for c, x in zip(self.coefficients, features, strict=True)), 9)
         return round(1 / (1 + exp(-max(-30.0, min(30.0, total)))), 4)
 
-    def seen_within(self, market: str, from_ns: int, to_ns: int) -> list[str]:
+    def periods_within(self, market: str, from_ns: int, to_ns: int) -> list[str]:
         """The stretches of a market it saw that share a moment with a span of time, in words."""
         return [
-            f"{seen} {first} to {last}"
-            for seen, first, last in self.periods
-            if seen == market and parse_iso(first) <= to_ns and parse_iso(last) >= from_ns
+            f"{name} {first} to {last}"
+            for name, first, last in self.periods
+            if name == market and parse_iso(first) <= to_ns and parse_iso(last) >= from_ns
         ]
 
 
-def constant(rate: float, names: tuple[str, ...], fit: str) -> Logistic:
+def constant_rate(rate: float, names: tuple[str, ...], fit: str) -> Logistic:
     """A probability that knows nothing but a rate."""
     return Logistic(fit, names, (round(log(rate / (1 - rate)), 6), *[0.0] * (len(names) - 1)))
 
@@ -67,8 +67,8 @@ def confidence_features(score: float, legs: int, distance_sigma: float) -> tuple
     return 1.0, score, float(legs), log1p(abs(distance_sigma))
 
 
-PULL_PRIOR = constant(0.66, PULL_FEATURES, "prior: NEXOUSDT, 60 minutes, whatever the wall")
-CONFIDENCE_PRIOR = constant(0.5, CONFIDENCE_FEATURES, "prior: random levels")
+PULL_PRIOR = constant_rate(0.66, PULL_FEATURES, "prior: NEXOUSDT, 60 minutes, whatever the wall")
+CONFIDENCE_PRIOR = constant_rate(0.5, CONFIDENCE_FEATURES, "prior: random levels")
 
 CONFIDENCE = Logistic(
     fit="BTCUSDT 2024-01-01 as recorded, trades alone: the rate at which its zones held",
@@ -93,13 +93,13 @@ def parse(body: bytes) -> dict[str, Logistic]:
         ValueError: it is something else.
     """
     try:
-        found = msgspec.json.decode(body, type=dict[str, Logistic])
+        models = msgspec.json.decode(body, type=dict[str, Logistic])
     except msgspec.DecodeError as error:
         raise ValueError(f"not a file of fitted coefficients: {error}") from error
     names = {"pull": PULL_FEATURES, "confidence": CONFIDENCE_FEATURES}
-    if not found:
+    if not models:
         raise ValueError(f"it holds no fitted probability; known: {', '.join(names)}")
-    for name, fit in found.items():
+    for name, fit in models.items():
         if name not in names:
             raise ValueError(f"{name} is no probability known here; known: {', '.join(names)}")
         if fit.names != names[name] or len(fit.coefficients) != len(fit.names):
@@ -107,4 +107,4 @@ def parse(body: bytes) -> dict[str, Logistic]:
         for _, *span in fit.periods:
             for moment in span:
                 parse_iso(moment)
-    return found
+    return models

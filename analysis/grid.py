@@ -23,7 +23,7 @@ def bin_width_e8(price_e8: float, per_price: float, tick_size_e8: int) -> int:
     return -(-width // tick_size_e8) * tick_size_e8
 
 
-def bins_for(price_e8: float, bp: float, width_e8: int, least: int) -> int:
+def count_bins(price_e8: float, bp: float, width_e8: int, least: int) -> int:
     """How many bins a distance in basis points spans, at least some."""
     return max(round(price_e8 * bp / 1e4 / width_e8), least)
 

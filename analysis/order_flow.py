@@ -13,12 +13,12 @@ from analysis.flow.book_flow import book_flow
 from analysis.flow.flow_findings import BookFlowFindings
 from analysis.grid import one_two_five
 from analysis.parameters import Parameters
-from analysis.trades.absorption import Absorption, absorption_at, find_absorption, with_replenishment
-from analysis.trades.absorption_windows import Frame, frame_of
-from analysis.trades.acceptance import Profile, acceptance
+from analysis.trades.absorption import Absorption, add_replenishment, find_absorption, find_absorption_at
+from analysis.trades.absorption_windows import Frame, build_frame
+from analysis.trades.acceptance import Profile, build_profiles
 from analysis.trades.crossings import Crossing, last_crossings
-from analysis.trades.footprint import Cvd, Footprint, cvd, cvd_of_levels, footprint
-from analysis.trades.level_tests import LevelRecord, Reach, against_trades, reach_of, records_of
+from analysis.trades.footprint import Cvd, Footprint, build_footprint, sum_cvd, sum_cvd_of_levels
+from analysis.trades.level_tests import LevelRecord, Reach, build_reach, build_records, find_level_tests
 from analysis.trades.naked_points import NakedPoint, NakedPoints
 from analysis.trades.sweeps import Sweep, SweepFinder
 from market.arrays import I64
@@ -39,7 +39,7 @@ class OrderFlow:
     What trades show at a tick.
 
     Attributes:
-        profiles: by minutes of the horizon; see `acceptance`. evidence: what a zone may stand on.
+        profiles: by minutes of the horizon; see `build_profiles`. evidence: what a zone may stand on.
         horizons: how many horizons of the profile show something of their own.
         reach: the distances of a test, None without σ. frame: the last minutes, cut for absorption.
         cvds: by minutes looked back.
@@ -52,12 +52,12 @@ class OrderFlow:
     horizons: int
     reach: Reach | None
     frame: Frame | None
-    naked: Sequence[NakedPoint]
+    naked_points: Sequence[NakedPoint]
     cvds: Mapping[int, Cvd]
     footprint: Footprint | None
-    absorbed: Sequence[Absorption]
-    swept: Sequence[Sweep]
-    passages: Mapping[str, Crossing | None]
+    absorptions: Sequence[Absorption]
+    sweeps: Sequence[Sweep]
+    crossings: Mapping[str, Crossing | None]
     book_flow: BookFlowFindings | None
 
 
@@ -73,46 +73,48 @@ class OrderFlowLayer:
         self._sweeps = SweepFinder(parameters.order_flow)
         self._naked = NakedPoints(state.buckets, parameters)
 
-    def look(self, state: MarketState, sigma: float | None, static: StaticBook) -> OrderFlow:
+    def analyze(self, state: MarketState, sigma: float | None, static: StaticBook) -> OrderFlow:
         """Everything trades and changes of the book show at the state's last tick."""
         parameters, flow = self._parameters, self._parameters.order_flow
         reference, tick, level = state.buckets.last_price_e8(), state.grid_e8(), state.level_e8()
         end, trades = state.buckets.end_ns, state.trades.columns()
         for profile in self._profiles:
             profile.refresh()
-        profiles, evidence = acceptance(self._profiles, reference, level, parameters)
-        reach = None if reference is None else reach_of(sigma, reference, tick, flow)
-        frame = frame_of(trades, reach, end, flow)
-        absorbed = find_absorption(frame, level, flow)
+        profiles, evidence = build_profiles(self._profiles, reference, level, parameters)
+        reach = None if reference is None else build_reach(sigma, reference, tick, flow)
+        frame = build_frame(trades, reach, end, flow)
+        absorptions = find_absorption(frame, level, flow)
         if reach is not None:
-            absorbed = [_with_books(a, state.snapshots.snapshots(), reach.near_e8) for a in absorbed]
-        naked = self._naked.points()
-        evidence += [_naked_evidence(n, point) for n, point in enumerate(naked)]
+            absorptions = [
+                _add_replenishment(absorption, state.snapshots.snapshots(), reach.near_e8) for absorption in absorptions
+            ]
+        naked_points = self._naked.find_points()
+        evidence += [_naked_evidence(n, point) for n, point in enumerate(naked_points)]
         if reach is not None:
-            evidence += [_absorption_evidence(n, a, reach) for n, a in enumerate(absorbed)]
+            evidence += [_absorption_evidence(n, absorption, reach) for n, absorption in enumerate(absorptions)]
         return OrderFlow(
             profiles=profiles,
             evidence=evidence,
             horizons=sum(profile is not None for profile in (profiles or {}).values()),
             reach=reach,
             frame=frame,
-            naked=naked,
+            naked_points=naked_points,
             cvds={m: self._cvd(m, state, trades) for m in _CVD_MINUTES},
             footprint=self._footprint(reference, level),
-            absorbed=absorbed,
-            swept=self._sweeps.find(trades, end),
-            passages=self._passages(trades, reference, level, sigma, static),
+            absorptions=absorptions,
+            sweeps=self._sweeps.find(trades, end),
+            crossings=self._find_crossings(trades, reference, level, sigma, static),
             book_flow=book_flow(
                 state.book_flow, state.order_book.status, tick, parameters.book_flow, state.quantity_decimals
             ),
         )
 
-    def test(self, state: MarketState, level_e8: I64, reach: Reach | None) -> list[LevelRecord]:
+    def record_tests(self, state: MarketState, level_e8: I64, reach: Reach | None) -> list[LevelRecord]:
         """What tests made of k levels in the trades still held."""
-        tests = against_trades(state.trades.columns(), level_e8, reach, self._parameters.order_flow)
-        return records_of(level_e8, [tests], state.buckets.end_ns, self._parameters.order_flow)
+        tests = find_level_tests(state.trades.columns(), level_e8, reach, self._parameters.order_flow)
+        return build_records(level_e8, [tests], state.buckets.end_ns, self._parameters.order_flow)
 
-    def absorbed_at(self, state: MarketState, level_e8: I64, frame: Frame | None) -> dict[int, Absorption]:
+    def find_absorption_at(self, state: MarketState, level_e8: I64, frame: Frame | None) -> dict[int, Absorption]:
         """
         What the last minute's aggressors left at some of k levels: at bids below the price, at asks above it.
 
@@ -123,40 +125,44 @@ class OrderFlowLayer:
         if reference is None or frame is None or len(frame.trades) == 0:
             return {}
         last, near = frame.trades.price_e8, frame.near_e8
-        passed = (level_e8 >= last.min() - near) & (level_e8 <= last.max() + near)
-        found = absorption_at(frame, level_e8[passed], state.level_e8(), self._parameters.order_flow)
+        in_range = (level_e8 >= last.min() - near) & (level_e8 <= last.max() + near)
+        absorptions = find_absorption_at(frame, level_e8[in_range], state.level_e8(), self._parameters.order_flow)
         books = state.snapshots.snapshots()
-        return {a.level_e8: _with_books(a, books, near) for a in found if (a.level_e8 < reference) == (a.side == "bid")}
+        return {
+            a.level_e8: _add_replenishment(a, books, near)
+            for a in absorptions
+            if (a.level_e8 < reference) == (a.side == "bid")
+        }
 
     def _cvd(self, minutes: int, state: MarketState, trades: Trades) -> Cvd:
         """Summed from the trades, or from a profile of as many minutes, whose levels are few beside them."""
         profile = next((p for p in self._profiles if p.minutes == minutes), None)
         if profile is None or minutes > state.windows.trade_minutes:
-            return cvd(trades.between(state.buckets.end_ns - minutes * MINUTE_NS, state.buckets.end_ns))
+            return sum_cvd(trades.between(state.buckets.end_ns - minutes * MINUTE_NS, state.buckets.end_ns))
         _, buy, sell, count = profile.levels()
-        return cvd_of_levels(buy, sell, count)
+        return sum_cvd_of_levels(buy, sell, count)
 
     def _footprint(self, reference: int | None, level_e8: int) -> Footprint | None:
         if reference is None or not self._profiles:
             return None
         levels, buy, sell, _ = self._profiles[0].levels()
         width = _row_width(reference, level_e8, self._parameters)
-        return footprint(levels, buy, sell, width, self._parameters.order_flow)
+        return build_footprint(levels, buy, sell, width, self._parameters.order_flow)
 
-    def _passages(
+    def _find_crossings(
         self, trades: Trades, reference: int | None, level_e8: int, sigma: float | None, static: StaticBook
     ) -> dict[str, Crossing | None]:
-        thin = {
+        void_edges = {
             f"V{side[0]}{n}": (v.low_e8, v.high_e8)
-            for side, seen in (static.sides or {}).items()
-            for n, v in enumerate(seen.vacuums or ())
+            for side, static_side in (static.sides or {}).items()
+            for n, v in enumerate(static_side.voids or ())
         }
-        if not thin or reference is None or sigma is None:
+        if not void_edges or reference is None or sigma is None:
             return {}
-        row = _row_width(reference, level_e8, self._parameters)
-        unit = round(sigma * reference)
-        passed = last_crossings(trades, list(thin.values()), unit, row, self._parameters.order_flow)
-        return dict(zip(thin, passed, strict=True))
+        row_e8 = _row_width(reference, level_e8, self._parameters)
+        sigma_e8 = round(sigma * reference)
+        crossings = last_crossings(trades, list(void_edges.values()), sigma_e8, row_e8, self._parameters.order_flow)
+        return dict(zip(void_edges, crossings, strict=True))
 
 
 def _row_width(reference_e8: int, level_e8: int, parameters: Parameters) -> int:
@@ -164,21 +170,23 @@ def _row_width(reference_e8: int, level_e8: int, parameters: Parameters) -> int:
     return -(-width // level_e8) * level_e8
 
 
-def _with_books(found: Absorption, snapshots: Sequence[Snapshot], near_e8: int) -> Absorption:
+def _add_replenishment(absorption: Absorption, snapshots: Sequence[Snapshot], near_e8: int) -> Absorption:
     """With what was displayed around the price in the books before and after, where both are there."""
-    before = [s for s in snapshots if s.request_ns <= found.start_ns]
-    after = [s for s in snapshots if s.request_ns >= found.stop_ns]
+    before = [s for s in snapshots if s.request_ns <= absorption.start_ns]
+    after = [s for s in snapshots if s.request_ns >= absorption.stop_ns]
     if not before or not after:
-        return found
-    shown = [_displayed(s, found, near_e8) for s in (before[-1], after[0])]
-    return with_replenishment(found, *shown)
+        return absorption
+    quantities = [_displayed_quantity(s, absorption, near_e8) for s in (before[-1], after[0])]
+    return add_replenishment(absorption, *quantities)
 
 
-def _displayed(book: Snapshot, found: Absorption, near_e8: int) -> int:
+def _displayed_quantity(book: Snapshot, absorption: Absorption, near_e8: int) -> int:
     prices, sizes = (
-        (book.bid_price_e8, book.bid_quantity_e8) if found.side == "bid" else (book.ask_price_e8, book.ask_quantity_e8)
+        (book.bid_price_e8, book.bid_quantity_e8)
+        if absorption.side == "bid"
+        else (book.ask_price_e8, book.ask_quantity_e8)
     )
-    return int(sizes[np.abs(prices - found.price_e8) <= near_e8].sum())
+    return int(sizes[np.abs(prices - absorption.price_e8) <= near_e8].sum())
 
 
 def _naked_evidence(number: int, point: NakedPoint) -> Evidence:
@@ -186,6 +194,6 @@ def _naked_evidence(number: int, point: NakedPoint) -> Evidence:
     return Evidence(f"N{number}", "naked_poc", "acceptance", point.low_e8, point.high_e8, middle, _NAKED_WEIGHT)
 
 
-def _absorption_evidence(number: int, found: Absorption, reach: Reach) -> Evidence:
-    low, high = found.price_e8 - reach.near_e8, found.price_e8 + reach.near_e8
-    return Evidence(f"A{number}", "absorption", "validation", low, high, found.price_e8, _ABSORPTION_WEIGHT)
+def _absorption_evidence(number: int, absorption: Absorption, reach: Reach) -> Evidence:
+    low, high = absorption.price_e8 - reach.near_e8, absorption.price_e8 + reach.near_e8
+    return Evidence(f"A{number}", "absorption", "validation", low, high, absorption.price_e8, _ABSORPTION_WEIGHT)

@@ -11,7 +11,7 @@ import msgspec
 
 from analysis.book.book_side import Side
 from analysis.confluence import Confluence
-from analysis.evidence import Evidence, price, rendered
+from analysis.evidence import Evidence, format_price, render_evidence
 from market.fixed_point import format_e8
 from market.timestamps import iso
 
@@ -23,7 +23,7 @@ class MarketView:
 
     Attributes:
         reference_e8: the price advice is measured from: the last trade's. None before the first.
-        mid_e8: middle of the newest book, None without one. sigma: see `volatility.sigma`.
+        mid_e8: middle of the newest book, None without one. sigma: see `volatility.compute_sigma`.
         evidence: what was found, piece by piece. zones: where it meets, strongest first.
         reach_bp: by side, how far from the mid the newest book reaches; nothing without one.
         depth, order_flow: the results of the two tools, ready for JSON; figures are read where they are typed.
@@ -52,7 +52,7 @@ class MarketView:
     @cached_property
     def evidence_json(self) -> bytes:
         """The evidence as canonical JSON: what `render` shows and what an evidence digest is of."""
-        return msgspec.json.encode([rendered(e) for e in self.evidence])
+        return msgspec.json.encode([render_evidence(e) for e in self.evidence])
 
     def render(self) -> bytes:
         """The analysis as canonical JSON: what the decision log keeps and `verify` compares."""
@@ -64,10 +64,10 @@ class MarketView:
                 "interval_s": self.interval_ns / 1e9,
                 "trades": self.trades,
                 "depth": self.depth_state,
-                "reference": price(self.reference_e8),
-                "mid": price(self.mid_e8),
+                "reference": format_price(self.reference_e8),
+                "mid": format_price(self.mid_e8),
                 "sigma": self.sigma,
-                "tick_size": price(self.tick_size_e8),
+                "tick_size": format_price(self.tick_size_e8),
                 "parameters": self.parameters_digest,
                 "state": self.state,
                 "depth_snapshot_analytsis": self.depth,

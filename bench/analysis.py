@@ -80,9 +80,9 @@ def minute_of_analysis(folder: Path, _: int) -> Figure:
     def look(now: MarketState) -> tuple[float, float, float]:
         eaten: dict[Side, float] = {"bid": 1e8, "ask": 1e8}
         began = time.perf_counter()
-        static = books.look(now.snapshots.snapshots(), now.trades.between, now.tick_size_e8 or 1, eaten)
+        static = books.analyze(now.snapshots.snapshots(), now.trades.between, now.tick_size_e8 or 1, eaten)
         between = time.perf_counter()
-        trades.look(now, _SIGMA, static)
+        trades.analyze(now, _SIGMA, static)
         ended = time.perf_counter()
         book_flow(now.book_flow, now.order_book.status, now.tick_size_e8 or 1, parameters.book_flow)
         return between - began, ended - between, time.perf_counter() - ended

@@ -156,12 +156,12 @@ def look(seed: int, planted: bool) -> Looked:
     def on_tick(tick: TickEntry, now: MarketState) -> None:
         found = observer.find(now)
         reports.extend(_reports(found, tick.boundary_ns))
-        endings.extend((e.side, e.price_e8, e.minute_ns, e.ending) for e in found.static.ended
+        endings.extend((e.side, e.price_e8, e.minute_ns, e.ending) for e in found.static.ended_walls
                        if e.minute_ns == tick.boundary_ns)  # fmt: skip
         counts.extend(
-            ((s.standing_out, s.null.walls), (s.dense_now, s.null.bands), (s.thin_now, s.null.vacuums or 0.0))
+            ((s.outliers, s.null.walls), (s.current_bands, s.null.bands), (s.thin_cells, s.null.voids or 0.0))
             for s in (found.static.sides or {}).values()
-            if s.thin_now is not None
+            if s.thin_cells is not None
         )
 
     drive(batches(market, START_NS, MINUTES), state, on_tick)
@@ -178,7 +178,7 @@ def _reports(found: Findings, at_ns: int) -> Iterator[Report]:
         for band in seen.bands:
             strong = band.ratio >= STRONG["band"]
             yield Report("band", side, band.low_e8, band.high_e8 - 1, band.low_e8, at_ns, at_ns, at_ns, strong)
-        for thin in seen.vacuums or ():
+        for thin in seen.voids or ():
             yield Report(
                 "vacuum",
                 side,
@@ -190,7 +190,7 @@ def _reports(found: Findings, at_ns: int) -> Iterator[Report]:
                 at_ns,
                 thin.quantity_e8 <= STRONG["vacuum"] * thin.median_e8,
             )
-    for absorbed in found.flow.absorbed:
+    for absorbed in found.flow.absorptions:
         at = absorbed.price_e8
         yield Report(
             "absorption",
@@ -203,7 +203,7 @@ def _reports(found: Findings, at_ns: int) -> Iterator[Report]:
             at_ns,
             absorbed.z >= STRONG["absorption"],
         )
-    for sweep in found.flow.swept:
+    for sweep in found.flow.sweeps:
         side = "bid" if sweep.side == "sell" else "ask"
         edges = sorted((sweep.first_e8, sweep.last_e8))
         strong = sweep.levels >= STRONG["sweep"]

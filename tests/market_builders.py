@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from agents.recommendation import Advice, Rung, Zone
-from analysis.confluence import Confluence, clusters, confluences
+from analysis.confluence import Confluence, build_confluences, cluster_evidence
 from analysis.evidence import Evidence
 from analysis.parameters import Parameters
 from analysis.view import MarketView
@@ -221,8 +221,8 @@ def meeting(
     evidence: Sequence[Evidence], reference: Any = 100, sigma: float = 0.001, horizons: int = 1
 ) -> tuple[Confluence, ...]:
     """The zones of some evidence within 16 σ of a price, none of them tested."""
-    found = clusters(evidence, e8(reference), int(e8(reference) * sigma * 16))
-    return tuple(confluences(found, [None] * len(found), horizons, e8(reference), Parameters()))
+    found = cluster_evidence(evidence, e8(reference), int(e8(reference) * sigma * 16))
+    return tuple(build_confluences(found, [None] * len(found), horizons, e8(reference), Parameters()))
 
 
 def a_zone(side: Any = "buy", low: Any = "99.5", high: Any = "99.6", **changed: Any) -> Zone:

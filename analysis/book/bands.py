@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.book.book_side import BookSide, Side
-from analysis.book.change_points import evidence, sixths
-from analysis.grid import bins_for, heaviest_run
+from analysis.book.change_points import likelihood_ratios, mark_sixths
+from analysis.grid import count_bins, heaviest_run
 from analysis.parameters import Parameters
 from market.arrays import F64, Bools
 from market.compiled import compiled
@@ -41,7 +41,7 @@ class Band:
     far_bp: float
 
 
-def densities(books: Mapping[Side, BookSide], parameters: Parameters) -> dict[Side, tuple[F64, F64]]:
+def measure_densities(books: Mapping[Side, BookSide], parameters: Parameters) -> dict[Side, tuple[F64, F64]]:
     """
     How dense each bin's neighbourhood is, over what its distance explains, and what a bin usually holds there.
 
@@ -52,24 +52,24 @@ def densities(books: Mapping[Side, BookSide], parameters: Parameters) -> dict[Si
     Returns:
         For each side n ratios to 4 decimals, and n usual quantities.
     """
-    capped = {side: _capped(book, parameters) for side, book in books.items()}
-    nothing = {side: np.zeros(len(book.quantity_e8), np.bool_) for side, book in books.items()}
-    usual = _usual(books, capped, nothing)
-    ratio = {side: _ratio(book, capped[side], usual[side], parameters) for side, book in books.items()}
+    quantities = {side: _cap_quantities(book, parameters) for side, book in books.items()}
+    none_dense = {side: np.zeros(len(book.quantity_e8), np.bool_) for side, book in books.items()}
+    usual = _usual_density(books, quantities, none_dense)
+    ratio = {side: _density_ratio(book, quantities[side], usual[side], parameters) for side, book in books.items()}
     hints = {side: _hints(book, ratio[side], parameters) for side, book in books.items()}
-    if any(found.any() for found in hints.values()):
-        usual = _usual(books, capped, hints)
-        ratio = {side: _ratio(book, capped[side], usual[side], parameters) for side, book in books.items()}
+    if any(hint.any() for hint in hints.values()):
+        usual = _usual_density(books, quantities, hints)
+        ratio = {side: _density_ratio(book, quantities[side], usual[side], parameters) for side, book in books.items()}
     return {side: (ratio[side], usual[side]) for side in books}
 
 
-def bands(books: Mapping[Side, BookSide], parameters: Parameters) -> dict[Side, list[Band]]:
+def find_bands(books: Mapping[Side, BookSide], parameters: Parameters) -> dict[Side, list[Band]]:
     """The bands of each side of one book, nearest first."""
-    dense = densities(books, parameters)
-    return {side: bands_of(book, *dense[side], parameters) for side, book in books.items()}
+    dense = measure_densities(books, parameters)
+    return {side: find_side_bands(book, *dense[side], parameters) for side, book in books.items()}
 
 
-def density_of(band: Band, book: BookSide, ratio: F64) -> float:
+def mean_density(band: Band, book: BookSide, ratio: F64) -> float:
     """The mean ratio of another book where a band is; 0 where that is not on the same side of its mid, or not seen."""
     first, last = sorted((book.index(band.low_e8), book.index(band.high_e8 - book.width_e8)))
     return round(float(ratio[first : last + 1].mean()), 2) if first >= 0 and last < len(ratio) else 0.0
@@ -77,91 +77,93 @@ def density_of(band: Band, book: BookSide, ratio: F64) -> float:
 
 def _hints(book: BookSide, ratio: F64, parameters: Parameters) -> Bools:
     """Bins of runs as wide as a band, not at the touch, that are rather dense: they may be hiding themselves."""
-    widest = bins_for(book.mid_e8, parameters.band_bp, book.width_e8, parameters.band_bins)
-    found = np.zeros(len(ratio), np.bool_)
-    for start, stop in _runs(ratio >= parameters.band_hint):
-        if stop - start >= widest and stop <= book.corridor and book.distance_bp[start] > _NEAREST_BP:
-            found[start:stop] = True
-    return found
+    min_width = count_bins(book.mid_e8, parameters.band_bp, book.width_e8, parameters.band_bins)
+    hints = np.zeros(len(ratio), np.bool_)
+    for start, stop in _find_runs(ratio >= parameters.band_hint):
+        if stop - start >= min_width and stop <= book.corridor and book.distance_bp[start] > _NEAREST_BP:
+            hints[start:stop] = True
+    return hints
 
 
-def _runs(dense: Bools) -> list[tuple[int, int]]:
+def _find_runs(dense: Bools) -> list[tuple[int, int]]:
     turns = np.flatnonzero(np.diff(np.concatenate(([False], dense, [False])).astype(np.int8)))
     return list(zip(turns[::2].tolist(), turns[1::2].tolist(), strict=True))
 
 
-def _capped(book: BookSide, parameters: Parameters) -> F64:
+def _cap_quantities(book: BookSide, parameters: Parameters) -> F64:
     cap = parameters.band_cap * book.corridor_depth_e8
     return np.minimum(book.quantity_e8.astype(np.float64), cap)
 
 
-def _usual(books: Mapping[Side, BookSide], capped: Mapping[Side, F64], dense: Mapping[Side, Bools]) -> dict[Side, F64]:
+def _usual_density(
+    books: Mapping[Side, BookSide], quantities: Mapping[Side, F64], dense: Mapping[Side, Bools]
+) -> dict[Side, F64]:
     """Mean density of both sides in octaves of distance, at the mean log distance of each octave's bins."""
-    kept = np.concatenate([~dense[side] for side in books])
+    use = np.concatenate([~dense[side] for side in books])
     logs = np.log2(np.concatenate([book.distance_bp for book in books.values()]))
     octave = np.floor(logs).astype(np.int64)  # a bin's distance is above zero
     octave -= octave.min()
-    values = np.concatenate([capped[side] for side in books])
-    count = np.bincount(octave[kept], minlength=int(octave.max()) + 1)
-    there = count > 0
-    centres = np.bincount(octave[kept], logs[kept], len(count))[there] / count[there]
-    density = np.bincount(octave[kept], values[kept], len(count))[there] / count[there]
+    values = np.concatenate([quantities[side] for side in books])
+    count = np.bincount(octave[use], minlength=int(octave.max()) + 1)
+    nonempty = count > 0
+    centres = np.bincount(octave[use], logs[use], len(count))[nonempty] / count[nonempty]
+    density = np.bincount(octave[use], values[use], len(count))[nonempty] / count[nonempty]
     return {side: np.interp(np.log2(book.distance_bp), centres, density) for side, book in books.items()}
 
 
-def _ratio(book: BookSide, capped: F64, usual: F64, parameters: Parameters) -> F64:
-    half = bins_for(book.mid_e8, parameters.band_kernel_bp, book.width_e8, parameters.band_kernel_bins)
-    spread = smoothed(capped, half)
-    return np.round(np.divide(spread, usual, out=np.zeros_like(spread), where=usual > 0), 4)
+def _density_ratio(book: BookSide, quantity: F64, usual: F64, parameters: Parameters) -> F64:
+    half = count_bins(book.mid_e8, parameters.band_kernel_bp, book.width_e8, parameters.band_kernel_bins)
+    smooth_quantity = smooth_triangle(quantity, half)
+    return np.round(np.divide(smooth_quantity, usual, out=np.zeros_like(smooth_quantity), where=usual > 0), 4)
 
 
-def bands_of(book: BookSide, ratio: F64, usual: F64, parameters: Parameters) -> list[Band]:
-    """The bands of one side, see `densities`."""
-    capped = _capped(book, parameters)
-    half = bins_for(book.mid_e8, parameters.band_kernel_bp, book.width_e8, parameters.band_kernel_bins)
+def find_side_bands(book: BookSide, ratio: F64, usual: F64, parameters: Parameters) -> list[Band]:
+    """The bands of one side, see `measure_densities`."""
+    quantity = _cap_quantities(book, parameters)
+    half = count_bins(book.mid_e8, parameters.band_kernel_bp, book.width_e8, parameters.band_kernel_bins)
     distance = book.distance_bp
-    widest = bins_for(book.mid_e8, parameters.band_bp, book.width_e8, parameters.band_bins)
-    found: list[Band] = []
-    taken = 0
-    for start, stop in _runs(ratio >= parameters.band_ratio):
-        if stop - start < widest or distance[start] <= _NEAREST_BP:
+    min_width = count_bins(book.mid_e8, parameters.band_bp, book.width_e8, parameters.band_bins)
+    bands: list[Band] = []
+    last_stop = 0
+    for start, stop in _find_runs(ratio >= parameters.band_ratio):
+        if stop - start < min_width or distance[start] <= _NEAREST_BP:
             continue
-        start, stop = _edges(capped, start, stop, 2 * half)
-        held = book.quantity_e8[start:stop].astype(np.float64)
-        squares = float((held * held).sum())
-        effective = round(float(held.sum()) ** 2 / squares, 2) if squares else 0.0
-        inside = start >= taken and distance[start] > _NEAREST_BP and stop <= min(book.corridor, len(ratio) - half)
-        if stop - start < widest or not inside or effective < parameters.band_effective:
+        start, stop = _refine_edges(quantity, start, stop, 2 * half)
+        bin_quantity = book.quantity_e8[start:stop].astype(np.float64)
+        squares = float((bin_quantity * bin_quantity).sum())
+        effective = round(float(bin_quantity.sum()) ** 2 / squares, 2) if squares else 0.0
+        inside = start >= last_stop and distance[start] > _NEAREST_BP and stop <= min(book.corridor, len(ratio) - half)
+        if stop - start < min_width or not inside or effective < parameters.band_effective:
             continue
-        taken = stop  # two runs that grow into one another are one band
+        last_stop = stop  # two runs that grow into one another are one band
         edges = sorted((book.price_e8(start), book.price_e8(stop - 1)))
-        found.append(
+        bands.append(
             Band(
-                book.side, edges[0], edges[1] + book.width_e8, book.price_e8(start + int(np.argmax(held))),
+                book.side, edges[0], edges[1] + book.width_e8, book.price_e8(start + int(np.argmax(bin_quantity))),
                 int(book.quantity_e8[start:stop].sum()), round(float(ratio[start:stop].mean()), 2), effective,
                 round(float(distance[start]), 2), round(float(distance[stop - 1]), 2),
             )
         )  # fmt: skip
-    return found
+    return bands
 
 
-def _edges(capped: F64, start: int, stop: int, room: int) -> tuple[int, int]:
+def _refine_edges(quantity: F64, start: int, stop: int, margin: int) -> tuple[int, int]:
     # smoothing moved the edges: how full the bins near the run are, one by one, tells them apart, until they stay
-    lowest, highest = start - room, stop + room
+    lowest, highest = start - margin, stop + margin
     for _ in range(_ROUNDS):
-        first, last = max(0, start - room), min(len(capped), stop + room)
+        first, last = max(0, start - margin), min(len(quantity), stop + margin)
         inside = np.zeros(last - first, np.bool_)
         inside[start - first : stop - first] = True
-        run = heaviest_run(evidence(sixths(capped[None, first:last]), 6, inside))
-        found = max(lowest, first + run[0]), min(highest, first + run[1])
-        if found[1] <= found[0] or found == (start, stop):
+        run = heaviest_run(likelihood_ratios(mark_sixths(quantity[None, first:last]), 6, inside))
+        edges = max(lowest, first + run[0]), min(highest, first + run[1])
+        if edges[1] <= edges[0] or edges == (start, stop):
             break
-        start, stop = found
+        start, stop = edges
     return start, stop
 
 
 @compiled
-def smoothed(values, half_width):  # type: ignore[no-untyped-def]
+def smooth_triangle(values, half_width):  # type: ignore[no-untyped-def]
     """Each bin's neighbours under a triangle, divided by the weights that fall inside."""
     n = len(values)
     out = np.empty(n, np.float64)

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from analysis.grid import bins_for
+from analysis.grid import count_bins
 from analysis.parameters import Parameters
 from market.arrays import F64, I64
 from market.errors import SumOverflow
@@ -49,20 +49,20 @@ class BookSide:
 
     def index(self, price_e8: int) -> int:
         """The bin that holds a price; one outside of what was seen gives an index outside."""
-        away = (price_e8 // self.width_e8 * self.width_e8 - self.low_e8) // self.width_e8
-        return away if self.side == "ask" else -away
+        offset = (price_e8 // self.width_e8 * self.width_e8 - self.low_e8) // self.width_e8
+        return offset if self.side == "ask" else -offset
 
-    def held_e8(self, index: int) -> int:
+    def quantity_at(self, index: int) -> int:
         """What a bin holds, 0 outside of what was seen."""
         return int(self.quantity_e8[index]) if 0 <= index < len(self.quantity_e8) else 0
 
-    def held_from(self, price_e8: int, count: int) -> I64:
+    def quantities_from(self, price_e8: int, count: int) -> I64:
         """What a bin and the next ones outwards hold, zeros outside of what was seen."""
         start = self.index(price_e8)
-        held = np.zeros(count, np.int64)
+        quantities = np.zeros(count, np.int64)
         inside = self.quantity_e8[max(0, start) : max(0, start + count)]
-        held[max(0, -start) : max(0, -start) + len(inside)] = inside
-        return held
+        quantities[max(0, -start) : max(0, -start) + len(inside)] = inside
+        return quantities
 
     @property
     def corridor_depth_e8(self) -> int:
@@ -70,7 +70,7 @@ class BookSide:
         return int(self.quantity_e8[: self.corridor].sum())
 
 
-def book_side(snapshot: Snapshot, side: Side, width_e8: int, parameters: Parameters) -> BookSide | None:
+def build_book_side(snapshot: Snapshot, side: Side, width_e8: int, parameters: Parameters) -> BookSide | None:
     """One side of a snapshot in bins; None where either side is empty."""
     mid = snapshot.mid_e8
     if mid is None:
@@ -78,14 +78,14 @@ def book_side(snapshot: Snapshot, side: Side, width_e8: int, parameters: Paramet
     prices = snapshot.bid_price_e8 if side == "bid" else snapshot.ask_price_e8
     quantities = snapshot.bid_quantity_e8 if side == "bid" else snapshot.ask_quantity_e8
     index = prices // width_e8
-    away = np.abs(index - index[0])
-    corridor = bins_for(mid, parameters.corridor_bp, width_e8, parameters.corridor_bins)
-    most = min(bins_for(mid, _FARTHEST_BP, width_e8, 2 * corridor), max(_MAX_BINS, 2 * corridor))
-    totals = np.zeros(min(int(away[-1]) + 1, most), np.int64)
-    kept = away < len(totals)
+    offset = np.abs(index - index[0])
+    corridor = count_bins(mid, parameters.corridor_bp, width_e8, parameters.corridor_bins)
+    max_bins = min(count_bins(mid, _FARTHEST_BP, width_e8, 2 * corridor), max(_MAX_BINS, 2 * corridor))
+    totals = np.zeros(min(int(offset[-1]) + 1, max_bins), np.int64)
+    in_range = offset < len(totals)
     if float(quantities.astype(np.float64).sum()) > LARGEST_E8:
         raise SumOverflow("a side of the book")
-    np.add.at(totals, away[kept], quantities[kept])
+    np.add.at(totals, offset[in_range], quantities[in_range])
     reach_bp = round(abs(float(prices[-1]) - mid) / mid * 1e4, 2)
     low = int(index[0]) * width_e8
     middle = low + width_e8 / 2 + np.arange(len(totals)) * float(width_e8 if side == "ask" else -width_e8)
@@ -93,15 +93,15 @@ def book_side(snapshot: Snapshot, side: Side, width_e8: int, parameters: Paramet
     return BookSide(side, low, width_e8, totals, min(corridor, len(totals)), mid, reach_bp, distance)
 
 
-def heaviest(snapshot: Snapshot, side: Side, low_e8: int, high_e8: int) -> tuple[int, float] | None:
+def find_heaviest_price(snapshot: Snapshot, side: Side, low_e8: int, high_e8: int) -> tuple[int, float] | None:
     """
     The price in [low, high) that holds most, and its part of what the interval holds; None where it holds nothing.
     """
     prices = snapshot.bid_price_e8 if side == "bid" else snapshot.ask_price_e8
     quantities = snapshot.bid_quantity_e8 if side == "bid" else snapshot.ask_quantity_e8
     inside = (prices >= low_e8) & (prices < high_e8)
-    held = quantities[inside]
-    if len(held) == 0:
+    inside_quantity = quantities[inside]
+    if len(inside_quantity) == 0:
         return None
-    top = int(np.argmax(held))
-    return int(prices[inside][top]), round(float(held[top] / held.sum()), 4)
+    top = int(np.argmax(inside_quantity))
+    return int(prices[inside][top]), round(float(inside_quantity[top] / inside_quantity.sum()), 4)

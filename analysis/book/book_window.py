@@ -7,13 +7,13 @@ A minute then costs what its own book costs, not what sixty do.
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from analysis.book.book_side import SIDES, BookSide, Side, book_side
+from analysis.book.book_side import SIDES, BookSide, Side, build_book_side
 from analysis.parameters import Parameters
 from projections.book.snapshot_window import Snapshot
 
 T = TypeVar("T")
 
-_ROOM = 64
+_SPARE_SNAPSHOTS = 64
 
 
 class BookWindow:
@@ -23,30 +23,30 @@ class BookWindow:
 
     def __init__(self, parameters: Parameters) -> None:
         self._parameters = parameters
-        self._held: dict[int, dict[tuple[str, int], Any]] = {}
+        self._results: dict[int, dict[tuple[str, int], Any]] = {}
 
-    def once(self, name: str, snapshot: Snapshot, width_e8: int, find: Callable[[], T]) -> T:
-        """What `find` gives for a snapshot and a bin width, found the first time it is asked for."""
-        found = self._held.setdefault(snapshot.seq, {})
+    def get_or_compute(self, name: str, snapshot: Snapshot, width_e8: int, compute: Callable[[], T]) -> T:
+        """What `compute` gives for a snapshot and a bin width, found the first time it is asked for."""
+        results = self._results.setdefault(snapshot.seq, {})
         key = (name, width_e8)
-        if key not in found:
-            found[key] = find()
-        kept: T = found[key]
-        return kept
+        if key not in results:
+            results[key] = compute()
+        result: T = results[key]
+        return result
 
     def sides(self, snapshot: Snapshot, width_e8: int) -> dict[Side, BookSide]:
         """Both sides in bins; nothing where either is empty or where they cross."""
 
-        def binned() -> dict[Side, BookSide]:
+        def bin_sides() -> dict[Side, BookSide]:
             if snapshot.mid_e8 is None or snapshot.bid_price_e8[0] >= snapshot.ask_price_e8[0]:
                 return {}
-            books = ((side, book_side(snapshot, side, width_e8, self._parameters)) for side in SIDES)
+            books = ((side, build_book_side(snapshot, side, width_e8, self._parameters)) for side in SIDES)
             return {side: book for side, book in books if book is not None}
 
-        return self.once("sides", snapshot, width_e8, binned)
+        return self.get_or_compute("sides", snapshot, width_e8, bin_sides)
 
-    def keep(self, snapshots: Sequence[Snapshot]) -> None:
+    def prune(self, snapshots: Sequence[Snapshot]) -> None:
         """Forget what is no longer in the window; cheap enough to be called at every tick."""
-        if len(self._held) > len(snapshots) + _ROOM:
+        if len(self._results) > len(snapshots) + _SPARE_SNAPSHOTS:
             present = {s.seq for s in snapshots}
-            self._held = {seq: found for seq, found in self._held.items() if seq in present}
+            self._results = {seq: results for seq, results in self._results.items() if seq in present}

@@ -14,42 +14,42 @@ _FAR = np.int64(2**63 - 1)
 
 
 @compiled
-def tested_by_trades(times, prices, high, low, offset, levels, near, away, beyond, span):  # type: ignore[no-untyped-def]
-    found = np.empty((5, 64), np.int64)
+def search_level_tests(times, prices, high, low, offset, levels, near_e8, away_e8, beyond_e8, span_ns):  # type: ignore[no-untyped-def]
+    tests = np.empty((5, 64), np.int64)
     count = 0
     n = len(prices)
     for k in range(len(levels)):
         level = levels[k]
         i = 0
         while i < n:
-            i = first_outside(prices, high, low, offset, i, n, level - near - 1, level + near + 1)
+            i = first_outside(prices, high, low, offset, i, n, level - near_e8 - 1, level + near_e8 + 1)
             if i == n:
                 break
             side = np.int64(1 if prices[i] > level else -1)
             if side > 0:
-                touch = first_outside(prices, high, low, offset, i, n, level + near, _FAR)
+                touch = first_outside(prices, high, low, offset, i, n, level + near_e8, _FAR)
             else:
-                touch = first_outside(prices, high, low, offset, i, n, -_FAR, level - near)
+                touch = first_outside(prices, high, low, offset, i, n, -_FAR, level - near_e8)
             if touch == n:
                 break
-            end = _first_at(times, touch, times[touch] + span)
-            below = level - (beyond if side > 0 else away)
-            above = level + (away if side > 0 else beyond)
-            decided = first_outside(prices, high, low, offset, touch, end, below, above)
+            end = _find_first_at(times, touch, times[touch] + span_ns)
+            below = level - (beyond_e8 if side > 0 else away_e8)
+            above = level + (away_e8 if side > 0 else beyond_e8)
+            decision = first_outside(prices, high, low, offset, touch, end, below, above)
             outcome = OPEN
-            if decided < end:
-                outcome = REJECTED if (prices[decided] >= above) == (side > 0) else BROKEN
-            if count == found.shape[1]:
-                found = _twice(found)
-            found[0, count], found[1, count], found[2, count] = k, side, outcome
-            found[3, count], found[4, count] = touch, decided if decided < end else -1
+            if decision < end:
+                outcome = REJECTED if (prices[decision] >= above) == (side > 0) else BROKEN
+            if count == tests.shape[1]:
+                tests = _grow(tests)
+            tests[0, count], tests[1, count], tests[2, count] = k, side, outcome
+            tests[3, count], tests[4, count] = touch, decision if decision < end else -1
             count += 1
-            i = decided
-    return found[:, :count].copy()
+            i = decision
+    return tests[:, :count].copy()
 
 
 @compiled
-def _first_at(times, start, time_ns):  # type: ignore[no-untyped-def]
+def _find_first_at(times, start, time_ns):  # type: ignore[no-untyped-def]
     """The first trade from a place on at a time or later, by halving."""
     stop = len(times)
     while start < stop:
@@ -62,7 +62,7 @@ def _first_at(times, start, time_ns):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _twice(found):  # type: ignore[no-untyped-def]
-    wider = np.empty((5, 2 * found.shape[1]), np.int64)
-    wider[:, : found.shape[1]] = found
+def _grow(tests):  # type: ignore[no-untyped-def]
+    wider = np.empty((5, 2 * tests.shape[1]), np.int64)
+    wider[:, : tests.shape[1]] = tests
     return wider

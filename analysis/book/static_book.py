@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from analysis.book.bands import Band, bands, bands_of, densities, density_of
+from analysis.book.bands import Band, find_bands, find_side_bands, mean_density, measure_densities
 from analysis.book.book_side import SIDES, BookSide, Side
 from analysis.book.book_window import BookWindow
-from analysis.book.null_book import NullCounts, null_counts
-from analysis.book.void_edges import borne_out
-from analysis.book.voids import LiquidityVoid, cell_edges, depths, usual_depths, vacuums
-from analysis.book.wall_life import Ended, Life, TradesBetween, WallLives
-from analysis.book.walls import Wall, WallBin, WallFinder, wall_bins
+from analysis.book.null_book import NullCounts, count_in_null_books
+from analysis.book.void_edges import confirm_voids
+from analysis.book.voids import LiquidityVoid, cell_edges, find_voids, measure_depths, usual_depths
+from analysis.book.wall_life import EndedWall, TradesBetween, WallLife, WallLives
+from analysis.book.walls import Wall, WallBin, WallFinder, find_wall_bins
 from analysis.evidence import Evidence
 from analysis.fitted import pull_features
 from analysis.grid import bin_width_e8, bp_between
@@ -46,11 +46,11 @@ class StandingWall:
     id: str
     side: Side
     wall: Wall
-    life: Life
+    life: WallLife
     distance_bp: float
     persistence: float
     pull_probability: float
-    minutes_to_eat: float | None
+    minutes_to_consume: float | None
 
     @property
     def strength(self) -> float:
@@ -72,11 +72,11 @@ class StaticSide:
 
     book: BookSide
     walls: list[StandingWall]
-    standing_out: int
+    outliers: int
     bands: list[Band]
-    dense_now: int
-    thin_now: int | None
-    vacuums: list[LiquidityVoid] | None
+    current_bands: int
+    thin_cells: int | None
+    voids: list[LiquidityVoid] | None
     null: NullCounts
 
     @property
@@ -92,7 +92,7 @@ class CurrentBook:
     """
 
     sides: Mapping[Side, BookSide]
-    standing_out: Mapping[Side, list[WallBin]]
+    outliers: Mapping[Side, list[WallBin]]
     bands: Mapping[Side, list[Band]]
 
 
@@ -111,7 +111,7 @@ class StaticBook:
     mid_e8: float = 0.0
     width_e8: int = 0
     sides: Mapping[Side, StaticSide] | None = None
-    ended: Sequence[Ended] = ()
+    ended_walls: Sequence[EndedWall] = ()
     current: CurrentBook | None = None
 
 
@@ -122,16 +122,16 @@ class StaticLayer:
 
     def __init__(self, parameters: Parameters) -> None:
         self._parameters = parameters
-        self._start(DECIMALS)
+        self._reset(DECIMALS)
 
-    def _start(self, decimals: int) -> None:
+    def _reset(self, decimals: int) -> None:
         """Forget everything; quantities keep so many decimals from now on."""
         self._decimals = decimals
         self._books = BookWindow(self._parameters)
         self._finder = WallFinder(self._parameters, self._books, decimals)
         self._lives = WallLives(self._books, self._finder, self._parameters)
 
-    def look(
+    def analyze(
         self,
         snapshots: Sequence[Snapshot],
         trades_between: TradesBetween,
@@ -150,7 +150,7 @@ class StaticLayer:
             decimals: that the market's quantities keep.
         """
         if decimals != self._decimals:
-            self._start(decimals)
+            self._reset(decimals)
         newest = snapshots[-1] if snapshots else None
         mid = newest.mid_e8 if newest else None
         if newest is None or mid is None:
@@ -158,82 +158,88 @@ class StaticLayer:
         if newest.bid_price_e8[0] >= newest.ask_price_e8[0]:
             return StaticBook(CROSSED)
         width = bin_width_e8(mid, self._parameters.bin_per_price, tick_size_e8)
-        self._books.keep(snapshots)
-        self._lives.keep(snapshots)
+        self._books.prune(snapshots)
+        self._lives.prune(snapshots)
         books = self._books.sides(newest, width)
         cells = {side: cell_edges(mid, width, books[side].reach_bp) for side in SIDES}
-        cut = {side: self._thin(snapshots, width, side, cells[side]) for side in SIDES}
-        usual = {side: cut[side][0] for side in SIDES}
-        last = self._last(snapshots, width)
-        null = null_counts(last, cells, usual, newest.last_update_id, self._parameters, decimals)
+        cell_voids = {side: self._find_voids(snapshots, width, side, cells[side]) for side in SIDES}
+        usual = {side: cell_voids[side][0] for side in SIDES}
+        last_books = self._newest_books(snapshots, width)
+        null = count_in_null_books(last_books, cells, usual, newest.last_update_id, self._parameters, decimals)
         sides = {}
         for side in SIDES:
-            thin = cut[side][1]
-            across = self._thin(snapshots, width, side, cell_edges(mid, width, books[side].reach_bp, shifted=True))[1]
-            lasting, dense_now = self._bands(snapshots, width, side)
+            voids = cell_voids[side][1]
+            shifted_voids = self._find_voids(
+                snapshots, width, side, cell_edges(mid, width, books[side].reach_bp, shifted=True)
+            )[1]
+            lasting, dense_now = self._find_lasting_bands(snapshots, width, side)
             sides[side] = StaticSide(
                 book=books[side],
-                walls=self._walls(snapshots, width, trades_between, side, mid, minute_volume_e8[side]),
-                standing_out=len(self._finder.bins([newest], side, width)[0]),
+                walls=self._find_standing_walls(snapshots, width, trades_between, side, mid, minute_volume_e8[side]),
+                outliers=len(self._finder.bins([newest], side, width)[0]),
                 bands=lasting,
-                dense_now=dense_now,
-                thin_now=None if thin is None else len(thin),
-                vacuums=None if thin is None else self._confirmed(snapshots, width, side, [*thin, *(across or [])]),
+                current_bands=dense_now,
+                thin_cells=None if voids is None else len(voids),
+                voids=None
+                if voids is None
+                else self._confirm_voids(snapshots, width, side, [*voids, *(shifted_voids or [])]),
                 null=null[side],
             )
-        ended = self._lives.ended(snapshots, width, trades_between)
-        now = None if current is None else self._now(current, width)
-        return StaticBook(None, len(snapshots), mid, width, sides, ended, now)
+        ended_walls = self._lives.find_ended_walls(snapshots, width, trades_between)
+        current_book = None if current is None else self._build_current_book(current, width)
+        return StaticBook(None, len(snapshots), mid, width, sides, ended_walls, current_book)
 
-    def _now(self, current: Snapshot, width: int) -> CurrentBook | None:
+    def _build_current_book(self, current: Snapshot, width: int) -> CurrentBook | None:
         sides = BookWindow(self._parameters).sides(current, width)
         if not sides:
             return None
-        out = {side: wall_bins(book, book.mid_e8, self._parameters, self._decimals) for side, book in sides.items()}
-        return CurrentBook(sides, out, bands(sides, self._parameters))
+        outliers = {
+            side: find_wall_bins(book, book.mid_e8, self._parameters, self._decimals) for side, book in sides.items()
+        }
+        return CurrentBook(sides, outliers, find_bands(sides, self._parameters))
 
-    def _densities(self, snapshot: Snapshot, width: int) -> dict[Side, tuple[F64, F64]]:
+    def _measure_densities(self, snapshot: Snapshot, width: int) -> dict[Side, tuple[F64, F64]]:
         sides = self._books.sides(snapshot, width)
-        return self._books.once(
-            "densities", snapshot, width, lambda: densities(sides, self._parameters) if sides else {}
+        return self._books.get_or_compute(
+            "densities", snapshot, width, lambda: measure_densities(sides, self._parameters) if sides else {}
         )
 
-    def _bands(self, snapshots: Sequence[Snapshot], width: int, side: Side) -> tuple[list[Band], int]:
+    def _find_lasting_bands(self, snapshots: Sequence[Snapshot], width: int, side: Side) -> tuple[list[Band], int]:
         """The newest book's bands where most of the last were dense too, with their middle ratio; and its count."""
         newest = self._books.sides(snapshots[-1], width)[side]
-        every = bands_of(newest, *self._densities(snapshots[-1], width)[side], self._parameters)
+        newest_bands = find_side_bands(newest, *self._measure_densities(snapshots[-1], width)[side], self._parameters)
         last = [
-            (b[side], self._densities(s, width)[side][0])
+            (b[side], self._measure_densities(s, width)[side][0])
             for s in snapshots[-self._parameters.wall_of_last :]
             if (b := self._books.sides(s, width))
         ]
         lasting = []
-        for band in every:
-            dense = [density_of(band, *each) for each in last]
+        for band in newest_bands:
+            dense = [mean_density(band, *book_and_ratio) for book_and_ratio in last]
             if sum(d >= self._parameters.band_hint for d in dense) >= self._parameters.wall_seen:
                 lasting.append(replace(band, ratio=round(float(np.median(dense)), 2)))
-        return lasting, len(every)
+        return lasting, len(newest_bands)
 
-    def _walls(
+    def _find_standing_walls(
         self,
         snapshots: Sequence[Snapshot],
         width: int,
         trades_between: TradesBetween,
         side: Side,
         mid: float,
-        eaten_e8: float,
+        consumption_e8: float,
     ) -> list[StandingWall]:
-        walls = self._finder.walls(snapshots, side, width)
+        walls = self._finder.find_walls(snapshots, side, width)
         bins = self._finder.bins(snapshots, side, width)
         prices = [w.bin.price_e8 for w in walls]
         standing = {p: next((i for i, b in enumerate(reversed(bins)) if p not in b), len(bins)) for p in prices}
-        lives = self._lives.lives(snapshots, width, trades_between, side, standing)
+        lives = self._lives.find_lives(snapshots, width, trades_between, side, standing)
         recent = bins[-_PERSISTENCE_BOOKS:]
-        found = []
+        standing_walls = []
         for n, wall in enumerate(walls):
             price = wall.bin.price_e8
             distance = bp_between(wall.heavy_price_e8, mid)
-            found.append(
+            standing_walls.append(
                 StandingWall(
                     id=f"W{side[0]}{n}",
                     side=side,
@@ -244,57 +250,57 @@ class StaticLayer:
                     pull_probability=self._parameters.pull.probability(
                         pull_features(wall.bin.share, distance, wall.age_min)
                     ),
-                    minutes_to_eat=round(wall.bin.quantity_e8 / eaten_e8, 2) if eaten_e8 else None,
+                    minutes_to_consume=round(wall.bin.quantity_e8 / consumption_e8, 2) if consumption_e8 else None,
                 )
             )
-        return found
+        return standing_walls
 
-    def _thin(
+    def _find_voids(
         self, snapshots: Sequence[Snapshot], width: int, side: Side, cells: F64
     ) -> tuple[F64 | None, list[LiquidityVoid] | None]:
         """What the cells of a side usually held, and those that are thin now."""
         books = [b[side] for s in snapshots if (b := self._books.sides(s, width))]
-        history = np.array([depths(b, cells) for b in books]).reshape(len(books), -1)
+        history = np.array([measure_depths(b, cells) for b in books]).reshape(len(books), -1)
         earlier = max(0, len(history) - self._parameters.vacuum_of_last)
         usual = usual_depths(history[:earlier], self._parameters)
-        return usual, vacuums(books[-1], cells, usual, history[earlier:], self._parameters)
+        return usual, find_voids(books[-1], cells, usual, history[earlier:], self._parameters)
 
-    def _last(self, snapshots: Sequence[Snapshot], width: int) -> list[dict[Side, BookSide]]:
+    def _newest_books(self, snapshots: Sequence[Snapshot], width: int) -> list[dict[Side, BookSide]]:
         """The newest books that a vacuum must be seen in."""
         return [b for s in snapshots[-self._parameters.vacuum_of_last :] if (b := self._books.sides(s, width))]
 
-    def _confirmed(
-        self, snapshots: Sequence[Snapshot], width: int, side: Side, found: list[LiquidityVoid]
+    def _confirm_voids(
+        self, snapshots: Sequence[Snapshot], width: int, side: Side, voids: list[LiquidityVoid]
     ) -> list[LiquidityVoid]:
         books = [b[side] for s in snapshots if (b := self._books.sides(s, width))]
-        return borne_out(found, books, self._parameters)
+        return confirm_voids(voids, books, self._parameters)
 
 
-def evidence_of(static: StaticBook, snapshot: Snapshot | None, parameters: Parameters) -> list[Evidence]:
+def build_book_evidence(static: StaticBook, snapshot: Snapshot | None, parameters: Parameters) -> list[Evidence]:
     """What the books give a zone to stand on: walls, bands, and the far edges of vacuums."""
-    found: list[Evidence] = []
+    evidence: list[Evidence] = []
     if static.sides is None or snapshot is None:
-        return found
+        return evidence
     margin = int(static.mid_e8 * parameters.zone_half_width_bp / 1e4)
-    for side, seen in static.sides.items():
-        for wall in seen.walls:
+    for side, static_side in static.sides.items():
+        for wall in static_side.walls:
             low = wall.wall.bin.price_e8
-            found.append(
+            evidence.append(
                 Evidence(wall.id, "wall", "static", low - margin, low + static.width_e8 + margin,
                          wall.wall.heavy_price_e8, wall.strength)
             )  # fmt: skip
-        for n, band in enumerate(seen.bands):
+        for n, band in enumerate(static_side.bands):
             strength = round(min(1.0, band.ratio / _STRONG_BAND), 4)
-            found.append(
+            evidence.append(
                 Evidence(f"B{side[0]}{n}", "band", "static", band.low_e8, band.high_e8 - 1, band.heavy_bin_e8, strength)
             )
-        for n, thin in enumerate(seen.vacuums or ()):
-            if not thin.censored:
-                part = thin.quantity_e8 / thin.median_e8
-                edge = thin.far_e8 if side == "ask" else thin.far_e8 - static.width_e8
+        for n, void in enumerate(static_side.voids or ()):
+            if not void.censored:
+                part = void.quantity_e8 / void.median_e8
+                edge = void.far_e8 if side == "ask" else void.far_e8 - static.width_e8
                 strength = round(max(0.0, min(1.0, 1 - part)), 4)
-                found.append(
+                evidence.append(
                     Evidence(f"V{side[0]}{n}", "vacuum_edge", "static", edge - margin, edge + static.width_e8 + margin,
                              edge, strength)
                 )  # fmt: skip
-    return found
+    return evidence

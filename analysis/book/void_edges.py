@@ -7,21 +7,21 @@ from dataclasses import replace
 
 import numpy as np
 
-from analysis.book.bands import smoothed
+from analysis.book.bands import smooth_triangle
 from analysis.book.book_side import BookSide
-from analysis.book.change_points import evidence, outgrown, sixths
-from analysis.book.voids import MIN_BINS, NEAREST_BP, LiquidityVoid, cost_of
-from analysis.grid import bins_for
+from analysis.book.change_points import find_stretch, likelihood_ratios, mark_sixths
+from analysis.book.voids import MIN_BINS, NEAREST_BP, LiquidityVoid, crossing_cost
+from analysis.grid import count_bins
 from analysis.parameters import Parameters
 from market.arrays import F64, I64, Bools
 
 _SHORT_PART = 0.6
 _LASTS_PART = 0.5
 _MAX_BOOKS = 15
-_ROOM = 2  # widths of what was found, on either side of it
+_SEARCH_WIDTHS = 2  # widths of what was found, on either side of it
 
 
-def usual_bins(before: Sequence[BookSide], bins: int, parameters: Parameters) -> F64:
+def usual_quantities(earlier_books: Sequence[BookSide], count: int, parameters: Parameters) -> F64:
     """
     What a bin usually holds at each of some distances, in bins from the best price.
 
@@ -29,30 +29,34 @@ def usual_bins(before: Sequence[BookSide], bins: int, parameters: Parameters) ->
         Medians over the earlier books, one bin of distance after the other, capped and smoothed as bands are; at least
         1e-8.
     """
-    held = np.zeros((bins, len(before)), np.int64)
-    for number, book in enumerate(before):
-        seen = book.quantity_e8[:bins]
-        held[: len(seen), number] = np.minimum(seen, int(parameters.band_cap * book.corridor_depth_e8))
-    half = bins_for(before[-1].mid_e8, parameters.band_kernel_bp, before[-1].width_e8, parameters.band_kernel_bins)
-    return np.maximum(np.round(smoothed(np.median(held, axis=1), half), 2), 1.0)
+    quantities = np.zeros((count, len(earlier_books)), np.int64)
+    for number, book in enumerate(earlier_books):
+        quantity = book.quantity_e8[:count]
+        quantities[: len(quantity), number] = np.minimum(quantity, int(parameters.band_cap * book.corridor_depth_e8))
+    half = count_bins(
+        earlier_books[-1].mid_e8, parameters.band_kernel_bp, earlier_books[-1].width_e8, parameters.band_kernel_bins
+    )
+    return np.maximum(np.round(smooth_triangle(np.median(quantities, axis=1), half), 2), 1.0)
 
 
-def borne_out(found: Sequence[LiquidityVoid], books: Sequence[BookSide], parameters: Parameters) -> list[LiquidityVoid]:
-    """Those that prices bear out, with their edges to the bin, each once, nearest first; see `confirmed`."""
-    if not found:
+def confirm_voids(
+    voids: Sequence[LiquidityVoid], books: Sequence[BookSide], parameters: Parameters
+) -> list[LiquidityVoid]:
+    """Those that prices bear out, with their edges to the bin, each once, nearest first; see `confirm_void`."""
+    if not voids:
         return []
-    usual = usual_bins(books[: -parameters.vacuum_of_last], len(books[-1].quantity_e8), parameters)
-    exact = [v for each in found if (v := confirmed(each, books, usual, parameters)) is not None]
-    exact.sort(key=lambda v: (v.low_e8 - v.high_e8, v.near_bp))
-    kept: list[LiquidityVoid] = []
-    for each in exact:
-        if not any(each.low_e8 < k.high_e8 and k.low_e8 < each.high_e8 for k in kept):
-            kept.append(each)
-    return sorted(kept, key=lambda v: v.near_bp)
+    usual = usual_quantities(books[: -parameters.vacuum_of_last], len(books[-1].quantity_e8), parameters)
+    exact = [v for void in voids if (v := confirm_void(void, books, usual, parameters)) is not None]
+    exact.sort(key=lambda void: (void.low_e8 - void.high_e8, void.near_bp))
+    separate_voids: list[LiquidityVoid] = []
+    for void in exact:
+        if not any(void.low_e8 < other.high_e8 and other.low_e8 < void.high_e8 for other in separate_voids):
+            separate_voids.append(void)
+    return sorted(separate_voids, key=lambda void: void.near_bp)
 
 
-def confirmed(
-    found: LiquidityVoid, books: Sequence[BookSide], usual: F64, parameters: Parameters
+def confirm_void(
+    void: LiquidityVoid, books: Sequence[BookSide], usual: F64, parameters: Parameters
 ) -> LiquidityVoid | None:
     """
     The same with edges to the bin, or None where prices do not bear it out.
@@ -66,67 +70,67 @@ def confirmed(
     own median before. Quantity and median stay those of the cells.
 
     Args:
-        books: one side of the window's books, newest last. usual: see `usual_bins`, for the newest book's bins.
+        books: one side of the window's books, newest last. usual: see `usual_quantities`, for the newest book's bins.
     """
     book, last = books[-1], parameters.vacuum_of_last
-    width = max(1, (found.high_e8 - found.low_e8) // book.width_e8)
-    near = book.index(found.low_e8 if book.side == "ask" else found.high_e8 - book.width_e8)
-    first, stop = max(0, near - _ROOM * width), min(len(usual), near + (_ROOM + 1) * width)
-    held = _held(books[: -_MAX_BOOKS - 2 : -1], book.price_e8(first), stop - first)
-    part = _part_of_usual(books[: -_MAX_BOOKS - 1 : -1], held, book.price_e8(first), usual)
+    width = max(1, (void.high_e8 - void.low_e8) // book.width_e8)
+    near_bin = book.index(void.low_e8 if book.side == "ask" else void.high_e8 - book.width_e8)
+    first, stop = max(0, near_bin - _SEARCH_WIDTHS * width), min(len(usual), near_bin + (_SEARCH_WIDTHS + 1) * width)
+    quantities = _quantities_of(books[: -_MAX_BOOKS - 2 : -1], book.price_e8(first), stop - first)
+    part = _part_of_usual(books[: -_MAX_BOOKS - 1 : -1], quantities, book.price_e8(first), usual)
     short = part <= parameters.vacuum_part
-    start, end = outgrown((2.0 * short[:last] - 1.0).sum(axis=0), near + width // 2 - first)
-    stood = _stood(short[:, start:end], last)
-    start, end = _edges(held, part[:stood], start, end, parameters)
+    start, end = find_stretch((2.0 * short[:last] - 1.0).sum(axis=0), near_bin + width // 2 - first)
+    short_books = _count_short_books(short[:, start:end], last)
+    start, end = _edges(quantities, part[:short_books], start, end, parameters)
     if book.distance_bp[first + start] <= NEAREST_BP or end - start < max(MIN_BINS, width / 2):
         return None
-    before = _held(books[:-last], book.price_e8(first + start), end - start)
-    fewer = 2 * np.median(held[:last, start:end], axis=0) < np.median(before, axis=0)
-    if min(short[:stood, start:end].mean(), fewer.mean()) < _SHORT_PART:
+    earlier = _quantities_of(books[:-last], book.price_e8(first + start), end - start)
+    fewer = 2 * np.median(quantities[:last, start:end], axis=0) < np.median(earlier, axis=0)
+    if min(short[:short_books, start:end].mean(), fewer.mean()) < _SHORT_PART:
         return None
-    return _placed(found, book, first + start, first + end)
+    return _with_edges(void, book, first + start, first + end)
 
 
-def _held(books: Sequence[BookSide], price_e8: int, count: int) -> I64:
-    return np.array([b.held_from(price_e8, count) for b in books])
+def _quantities_of(books: Sequence[BookSide], price_e8: int, count: int) -> I64:
+    return np.array([b.quantities_from(price_e8, count) for b in books])
 
 
-def _part_of_usual(books: Sequence[BookSide], held: I64, price_e8: int, usual: F64) -> F64:
+def _part_of_usual(books: Sequence[BookSide], quantities: I64, price_e8: int, usual: F64) -> F64:
     rows = []
-    for book, row in zip(books, held, strict=False):
-        away = np.clip(book.index(price_e8) + np.arange(len(row)), 0, len(usual) - 1)
-        rows.append(np.round(row / usual[away], 4))
+    for book, row in zip(books, quantities, strict=False):
+        offset = np.clip(book.index(price_e8) + np.arange(len(row)), 0, len(usual) - 1)
+        rows.append(np.round(row / usual[offset], 4))
     return np.array(rows)
 
 
-def _stood(short: Bools, least: int) -> int:
+def _count_short_books(short: Bools, min_books: int) -> int:
     """In how many of the newest books most of a stretch was short."""
     lasts = short.mean(axis=1) >= _LASTS_PART
-    lasts[:least] = True
+    lasts[:min_books] = True
     return len(lasts) if lasts.all() else int(np.argmin(lasts))
 
 
-def _edges(held: I64, part: F64, start: int, end: int, parameters: Parameters) -> tuple[int, int]:
+def _edges(quantities: I64, part: F64, start: int, end: int, parameters: Parameters) -> tuple[int, int]:
     inside = np.zeros(part.shape[1], np.bool_)
     inside[start:end] = True
-    values = evidence(sixths(part, np.nextafter(parameters.vacuum_part, 1.0)), 7, inside)
-    if len(part) < len(held):
-        after, before = held[len(part) - 1], held[len(part)]
-        fell = np.where(before + after == 0, 2, np.where(2 * after < before, 0, 1))
-        values += evidence(fell[None], 3, inside)
-    return outgrown(values, (start + end) // 2)
+    values = likelihood_ratios(mark_sixths(part, np.nextafter(parameters.vacuum_part, 1.0)), 7, inside)
+    if len(part) < len(quantities):
+        after, before = quantities[len(part) - 1], quantities[len(part)]
+        fall = np.where(before + after == 0, 2, np.where(2 * after < before, 0, 1))
+        values += likelihood_ratios(fall[None], 3, inside)
+    return find_stretch(values, (start + end) // 2)
 
 
-def _placed(found: LiquidityVoid, book: BookSide, start: int, end: int) -> LiquidityVoid:
+def _with_edges(void: LiquidityVoid, book: BookSide, start: int, end: int) -> LiquidityVoid:
     edges = sorted((book.price_e8(start), book.price_e8(end - 1)))
     low, high = edges[0], edges[1] + book.width_e8
     prices = np.array([book.price_e8(i) for i in range(start, end)]) + book.width_e8 / 2
     return replace(
-        found,
+        void,
         low_e8=low,
         high_e8=high,
         far_e8=low if book.side == "bid" else high,
-        cost=cost_of(book.quantity_e8[start:end], prices),
+        cost=crossing_cost(book.quantity_e8[start:end], prices),
         near_bp=round(float(book.distance_bp[start]), 2),
         far_bp=round(float(book.distance_bp[end - 1]), 2),
         censored=end > len(book.quantity_e8) - MIN_BINS,

@@ -52,29 +52,29 @@ def cell_edges(mid_e8: float, width_e8: int, reach_bp: float, shifted: bool = Fa
     Returns:
         k + 1 rising edges, none beyond the reach; fewer than two where nothing fits.
     """
-    least = MIN_BINS * width_e8 / mid_e8 * 1e4
+    min_width = MIN_BINS * width_e8 / mid_e8 * 1e4
     edges = [NEAREST_BP * (_GROWTH**0.5 if shifted else 1.0)]
-    while (following := max(edges[-1] * _GROWTH, edges[-1] + least)) <= reach_bp:
+    while (following := max(edges[-1] * _GROWTH, edges[-1] + min_width)) <= reach_bp:
         edges.append(following)
     return np.array(edges)
 
 
-def depths(book: BookSide, edges: F64) -> F64:
+def measure_depths(book: BookSide, edges: F64) -> F64:
     """What each cell of one side holds; NaN where the side was not seen so far."""
     return _depths(book.distance_bp, book.quantity_e8, edges, book.reach_bp)
 
 
 @compiled
 def _depths(distance_bp, quantity_e8, edges, reach_bp):  # type: ignore[no-untyped-def]
-    held = np.full(max(0, len(edges) - 1), np.nan)
-    at = np.searchsorted(distance_bp, edges)
-    for cell in range(len(held)):
+    depths = np.full(max(0, len(edges) - 1), np.nan)
+    bounds = np.searchsorted(distance_bp, edges)
+    for cell in range(len(depths)):
         if edges[cell + 1] <= reach_bp:
-            held[cell] = quantity_e8[at[cell] : at[cell + 1]].sum()
-    return held
+            depths[cell] = quantity_e8[bounds[cell] : bounds[cell + 1]].sum()
+    return depths
 
 
-def usual_depths(before: F64, parameters: Parameters) -> F64 | None:
+def usual_depths(earlier_depths: F64, parameters: Parameters) -> F64 | None:
     """
     The median each of k cells held before.
 
@@ -84,17 +84,17 @@ def usual_depths(before: F64, parameters: Parameters) -> F64 | None:
     Returns:
         0 for a cell that was seen in too few of them; None where all books together are too few.
     """
-    if len(before) < parameters.vacuum_least_books or before.shape[1] == 0:
+    if len(earlier_depths) < parameters.vacuum_least_books or earlier_depths.shape[1] == 0:
         return None
-    seen = (~np.isnan(before)).sum(axis=0)
-    ranked = np.sort(before, axis=0)  # what was not seen comes last
-    cell = np.arange(before.shape[1])
-    middle = (ranked[np.maximum(seen - 1, 0) // 2, cell] + ranked[seen // 2, cell]) / 2
-    return np.where(seen >= parameters.vacuum_least_books, middle, 0.0)
+    counts = (~np.isnan(earlier_depths)).sum(axis=0)
+    sorted_depths = np.sort(earlier_depths, axis=0)  # what was not seen comes last
+    cell = np.arange(earlier_depths.shape[1])
+    middle = (sorted_depths[np.maximum(counts - 1, 0) // 2, cell] + sorted_depths[counts // 2, cell]) / 2
+    return np.where(counts >= parameters.vacuum_least_books, middle, 0.0)
 
 
-def vacuums(
-    book: BookSide, cells: F64, usual: F64 | None, last: F64, parameters: Parameters
+def find_voids(
+    book: BookSide, cells: F64, usual: F64 | None, last_depths: F64, parameters: Parameters
 ) -> list[LiquidityVoid] | None:
     """
     The thin stretches of one side of the last book, nearest first; None with too few books to tell.
@@ -104,23 +104,23 @@ def vacuums(
     """
     if usual is None:
         return None
-    thin = ((last <= usual * parameters.vacuum_part) & (usual > 0)).sum(axis=0) >= parameters.vacuum_seen
+    thin = ((last_depths <= usual * parameters.vacuum_part) & (usual > 0)).sum(axis=0) >= parameters.vacuum_seen
     turns = np.flatnonzero(np.diff(np.concatenate(([False], thin, [False])).astype(np.int8)))
     return [
-        _vacuum(book, cells, usual, first, stop)
+        _build_void(book, cells, usual, first, stop)
         for first, stop in zip(turns[::2].tolist(), turns[1::2].tolist(), strict=True)
     ]
 
 
-def cost_of(held: I64, price_e8: F64) -> float:
+def crossing_cost(quantity_e8: I64, price_e8: F64) -> float:
     """What crossing some bins takes at their middle prices, counts of quantity times quote."""
-    cost = float((held * (price_e8 / ONE_E8)).sum())
+    cost = float((quantity_e8 * (price_e8 / ONE_E8)).sum())
     return round(cost, 2 if cost >= _LARGE_COST else DECIMALS)
 
 
-def _vacuum(book: BookSide, edges: F64, usual: F64, first: int, stop: int) -> LiquidityVoid:
+def _build_void(book: BookSide, edges: F64, usual: F64, first: int, stop: int) -> LiquidityVoid:
     start, end = np.searchsorted(book.distance_bp, [edges[first], edges[stop]]).tolist()
-    held = book.quantity_e8[start:end]
+    quantity = book.quantity_e8[start:end]
     prices = (
         book.low_e8
         + book.width_e8 / 2
@@ -133,8 +133,8 @@ def _vacuum(book: BookSide, edges: F64, usual: F64, first: int, stop: int) -> Li
         low_e8=low,
         high_e8=high,
         far_e8=low if book.side == "bid" else high,
-        quantity_e8=int(held.sum()),
-        cost=cost_of(held, prices),
+        quantity_e8=int(quantity.sum()),
+        cost=crossing_cost(quantity, prices),
         median_e8=round(float(usual[first:stop].sum()), 1),
         near_bp=round(float(edges[first]), 2),
         far_bp=round(float(edges[stop]), 2),

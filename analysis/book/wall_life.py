@@ -30,7 +30,7 @@ TradesBetween = Callable[[int, int], Trades]
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class BinChange:
     """
     One bin from a book to the next.
 
@@ -58,7 +58,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
+class WallLife:
     """
     A standing wall's life so far.
 
@@ -69,11 +69,11 @@ class Life:
 
     state: State
     absorbed_e8: int
-    refilled: float | None
+    refill_share: float | None
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class EndedWall:
     """A wall that ended inside the window."""
 
     side: Side
@@ -93,10 +93,10 @@ class WallLives:
         self._books = books
         self._finder = finder
         self._parameters = parameters
-        self._changes: dict[tuple[int, int, int], tuple[int, dict[tuple[Side, int], Change]]] = {}
+        self._changes: dict[tuple[int, int, int], tuple[int, dict[tuple[Side, int], BinChange]]] = {}
 
-    def lives(self, snapshots: Sequence[Snapshot], width_e8: int, trades_between: TradesBetween, side: Side,
-              standing: Mapping[int, int]) -> dict[int, Life]:  # fmt: skip
+    def find_lives(self, snapshots: Sequence[Snapshot], width_e8: int, trades_between: TradesBetween, side: Side,
+              standing: Mapping[int, int]) -> dict[int, WallLife]:  # fmt: skip
         """
         The lives of walls that stand in the last snapshot.
 
@@ -112,11 +112,13 @@ class WallLives:
             for price, count in standing.items()
         }
 
-    def ended(self, snapshots: Sequence[Snapshot], width_e8: int, trades_between: TradesBetween) -> list[Ended]:
+    def find_ended_walls(
+        self, snapshots: Sequence[Snapshot], width_e8: int, trades_between: TradesBetween
+    ) -> list[EndedWall]:
         """
         The walls that ended in the window, oldest first; not before its sixth book, since a wall shows itself in five.
         """
-        found = []
+        ended_walls = []
         bins = {side: self._finder.bins(snapshots, side, width_e8) for side in SIDES}
         for i in range(self._parameters.wall_of_last, len(snapshots)):
             step = self._between(snapshots[i - 1], snapshots[i], width_e8, trades_between)
@@ -130,10 +132,10 @@ class WallLives:
                     if sum(price in b for b in recent) >= self._parameters.wall_seen:
                         minute = snapshots[i].minute_ns
                         moved_to = change.moved_to_e8 if ending == "moved" else None
-                        found.append(Ended(side, price, wall.share, ending, minute, moved_to))
-        return found
+                        ended_walls.append(EndedWall(side, price, wall.share, ending, minute, moved_to))
+        return ended_walls
 
-    def keep(self, snapshots: Sequence[Snapshot]) -> None:
+    def prune(self, snapshots: Sequence[Snapshot]) -> None:
         """Forget what is no longer in the window."""
         if len(self._changes) > 2 * len(snapshots) + 16:
             present = {s.seq for s in snapshots}
@@ -141,20 +143,20 @@ class WallLives:
 
     def _between(
         self, before: Snapshot, after: Snapshot, width_e8: int, trades_between: TradesBetween
-    ) -> dict[tuple[Side, int], Change]:
-        traded = trades_between(before.request_ns, after.request_ns)
-        held = self._changes.get((before.seq, after.seq, width_e8))
-        if held is not None and held[0] == len(traded):  # a late trade makes one more
-            return held[1]
-        found: dict[tuple[Side, int], Change] = {}
+    ) -> dict[tuple[Side, int], BinChange]:
+        trades = trades_between(before.request_ns, after.request_ns)
+        cached = self._changes.get((before.seq, after.seq, width_e8))
+        if cached is not None and cached[0] == len(trades):  # a late trade makes one more
+            return cached[1]
+        changes: dict[tuple[Side, int], BinChange] = {}
         for side, later in self._books.sides(after, width_e8).items():
             walls = self._finder.bins([before], side, width_e8)[0]
             new = self._finder.bins([after], side, width_e8)[0]
             for price, wall in walls.items():
                 if later.index(price) < len(later.quantity_e8) or _complete(after, side):  # not seen is not absent
-                    found[side, price] = _change(later, price, wall, new, walls, traded)
-        self._changes[before.seq, after.seq, width_e8] = (len(traded), found)
-        return found
+                    changes[side, price] = _change(later, price, wall, new, walls, trades)
+        self._changes[before.seq, after.seq, width_e8] = (len(trades), changes)
+        return changes
 
 
 def _complete(snapshot: Snapshot, side: Side) -> bool:
@@ -163,30 +165,30 @@ def _complete(snapshot: Snapshot, side: Side) -> bool:
 
 
 def _change(later: BookSide, price: int, wall: WallBin, new: Mapping[int, WallBin], old: Mapping[int, WallBin],
-            traded: Trades) -> Change:  # fmt: skip
+            trades: Trades) -> BinChange:  # fmt: skip
     side, width = later.side, later.width_e8
-    after = later.held_e8(later.index(price))
-    low, high = (int(traded.price_e8.min()), int(traded.price_e8.max())) if len(traded) else (2**62, -1)
+    after = later.quantity_at(later.index(price))
+    low, high = (int(trades.price_e8.min()), int(trades.price_e8.max())) if len(trades) else (2**62, -1)
     if side == "bid":
         touched, through = low < price + width, low < price
     else:
         touched, through = high >= price, high >= price + width
-    inside = (traded.price_e8 >= price) & (traded.price_e8 < price + width)
-    volume = int(traded.quantity_e8[inside & (traded.sign == (-1 if side == "bid" else 1))].sum()) if touched else 0
-    moved = None
+    inside = (trades.price_e8 >= price) & (trades.price_e8 < price + width)
+    volume = int(trades.quantity_e8[inside & (trades.sign == (-1 if side == "bid" else 1))].sum()) if touched else 0
+    moved_to = None
     for step in range(1, _MOVED_BINS + 1):
         for other in (price - step * width, price + step * width):
             size = new[other].quantity_e8 if other in new and other not in old else 0
-            if moved is None and abs(size - wall.quantity_e8) <= _SAME_SIZE * wall.quantity_e8:
-                moved = other
-    return Change(wall.quantity_e8, after, volume, touched, through, moved)
+            if moved_to is None and abs(size - wall.quantity_e8) <= _SAME_SIZE * wall.quantity_e8:
+                moved_to = other
+    return BinChange(wall.quantity_e8, after, volume, touched, through, moved_to)
 
 
-def _life(changes: Sequence[Change]) -> Life:
-    absorbed = sum(c.traded_e8 for c in changes)
-    grown = sum(c.after_e8 - c.before_e8 for c in changes)
-    refilled = round((grown + absorbed) / absorbed, 4) if absorbed else None
+def _life(changes: Sequence[BinChange]) -> WallLife:
+    absorbed_e8 = sum(c.traded_e8 for c in changes)
+    growth_e8 = sum(c.after_e8 - c.before_e8 for c in changes)
+    refill_share = round((growth_e8 + absorbed_e8) / absorbed_e8, 4) if absorbed_e8 else None
     state: State = "tested" if any(c.touched for c in changes) else "held"
     if changes and changes[-1].traded_e8 >= _ABSORBING_FROM * changes[-1].before_e8 > 0:
         state = "absorbing"
-    return Life(state, absorbed, refilled)
+    return WallLife(state, absorbed_e8, refill_share)

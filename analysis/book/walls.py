@@ -8,9 +8,9 @@ from functools import partial
 
 import numpy as np
 
-from analysis.book.book_side import BookSide, Side, heaviest
+from analysis.book.book_side import BookSide, Side, find_heaviest_price
 from analysis.book.book_window import BookWindow
-from analysis.grid import bins_for
+from analysis.grid import count_bins
 from analysis.parameters import Parameters
 from market.compiled import compiled
 from market.fixed_point import DECIMALS
@@ -47,33 +47,38 @@ class Wall:
     bin: WallBin
     heavy_price_e8: int
     heavy_share: float
-    seen: int
+    appearances: int
     age_min: int
     censored: bool
     major: bool
 
 
-def least_wall(parameters: Parameters, decimals: int) -> float:
+def min_wall_quantity(parameters: Parameters, decimals: int) -> float:
     """The least quantity of a wall, in counts of a market whose quantities keep so many decimals."""
     return parameters.min_wall_e8 / 10 ** (DECIMALS - decimals)
 
 
-def wall_bins(book: BookSide, mid_e8: float, parameters: Parameters, decimals: int = DECIMALS) -> list[WallBin]:
+def find_wall_bins(book: BookSide, mid_e8: float, parameters: Parameters, decimals: int = DECIMALS) -> list[WallBin]:
     """The bins of one side that stand out in one snapshot, nearest first; `decimals` are those of quantities."""
     depth = book.corridor_depth_e8
     if depth == 0:
         return []
-    least = max(parameters.wall_share * depth, least_wall(parameters, decimals))
-    around = bins_for(mid_e8, parameters.neighbourhood_bp, book.width_e8, parameters.neighbourhood_bins)
+    min_quantity = max(parameters.wall_share * depth, min_wall_quantity(parameters, decimals))
+    half_width = count_bins(mid_e8, parameters.neighbourhood_bp, book.width_e8, parameters.neighbourhood_bins)
     indices, usual = _stand_out(
-        book.quantity_e8, book.corridor, least, around, parameters.wall_percentile / 100, parameters.wall_contrast
+        book.quantity_e8,
+        book.corridor,
+        min_quantity,
+        half_width,
+        parameters.wall_percentile / 100,
+        parameters.wall_contrast,
     )
     return [
         WallBin(
-            book.price_e8(i), held := int(book.quantity_e8[i]), round(held / depth, 4),
-            round(held / around_it, 2) if around_it > 0 else None,
+            book.price_e8(i), quantity := int(book.quantity_e8[i]), round(quantity / depth, 4),
+            round(quantity / neighbour_level, 2) if neighbour_level > 0 else None,
         )
-        for i, around_it in zip(indices.tolist(), usual.tolist(), strict=True)
+        for i, neighbour_level in zip(indices.tolist(), usual.tolist(), strict=True)
     ]  # fmt: skip
 
 
@@ -91,7 +96,7 @@ class WallFinder:
         self._decimals = decimals
         self._books = books or BookWindow(parameters)
 
-    def walls(self, snapshots: Sequence[Snapshot], side: Side, width_e8: int) -> list[Wall]:
+    def find_walls(self, snapshots: Sequence[Snapshot], side: Side, width_e8: int) -> list[Wall]:
         """
         The walls of a side at the last snapshot, heaviest share first.
 
@@ -101,28 +106,31 @@ class WallFinder:
         if not snapshots:
             return []
         bins = self.bins(snapshots, side, width_e8)
-        found = []
+        walls = []
         for price, wall_bin in bins[-1].items():
-            seen = sum(price in b for b in bins[-self._parameters.wall_of_last :])
-            if seen < self._parameters.wall_seen:
+            appearances = sum(price in b for b in bins[-self._parameters.wall_of_last :])
+            if appearances < self._parameters.wall_seen:
                 continue
             standing = next((i for i, b in enumerate(reversed(bins)) if price not in b), len(bins))
             age = (snapshots[-1].minute_ns - snapshots[-standing].minute_ns) // MINUTE_NS
-            heavy = heaviest(snapshots[-1], side, price, price + width_e8)
+            heavy = find_heaviest_price(snapshots[-1], side, price, price + width_e8)
             if heavy is not None:
                 major = wall_bin.share >= self._parameters.major_share
-                found.append(Wall(wall_bin, *heavy, seen, age, standing == len(bins), major))
-        return sorted(found, key=lambda w: (-w.bin.share, w.bin.price_e8))
+                walls.append(Wall(wall_bin, *heavy, appearances, age, standing == len(bins), major))
+        return sorted(walls, key=lambda w: (-w.bin.share, w.bin.price_e8))
 
     def bins(self, snapshots: Sequence[Snapshot], side: Side, width_e8: int) -> list[dict[int, WallBin]]:
         """What stands out on a side in each snapshot, by price."""
-        return [self._books.once("walls", s, width_e8, partial(self._of, s, width_e8))[side] for s in snapshots]
+        return [
+            self._books.get_or_compute("walls", s, width_e8, partial(self._find_bins, s, width_e8))[side]
+            for s in snapshots
+        ]
 
-    def _of(self, snapshot: Snapshot, width_e8: int) -> dict[Side, dict[int, WallBin]]:
-        found: dict[Side, dict[int, WallBin]] = {"bid": {}, "ask": {}}
+    def _find_bins(self, snapshot: Snapshot, width_e8: int) -> dict[Side, dict[int, WallBin]]:
+        bins: dict[Side, dict[int, WallBin]] = {"bid": {}, "ask": {}}
         for side, book in self._books.sides(snapshot, width_e8).items():
-            found[side] = {w.price_e8: w for w in wall_bins(book, book.mid_e8, self._parameters, self._decimals)}
-        return found
+            bins[side] = {w.price_e8: w for w in find_wall_bins(book, book.mid_e8, self._parameters, self._decimals)}
+        return bins
 
 
 @compiled
@@ -137,25 +145,25 @@ def _sort(values):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _stand_out(quantity, corridor, least, around, percentile, contrast):  # type: ignore[no-untyped-def]
+def _stand_out(quantity, corridor, min_quantity, half_width, percentile, contrast):  # type: ignore[no-untyped-def]
     """Bins of at least some quantity and some multiple of their neighbours' percentile (linear between ranks)."""
-    found = np.empty(corridor, np.int64)
+    bins = np.empty(corridor, np.int64)
     usual = np.empty(corridor, np.float64)
     count = 0
     for i in range(corridor):
-        if quantity[i] == 0 or quantity[i] < least:
+        if quantity[i] == 0 or quantity[i] < min_quantity:
             continue
-        low, high = max(0, i - around), min(len(quantity), i + around + 1)
-        beside = np.append(quantity[low:i], quantity[i + 1 : high])
-        _sort(beside)
+        low, high = max(0, i - half_width), min(len(quantity), i + half_width + 1)
+        neighbours = np.append(quantity[low:i], quantity[i + 1 : high])
+        _sort(neighbours)
         level = 0.0
-        if len(beside):
-            place = percentile * (len(beside) - 1)
-            under = int(place)
-            above = min(under + 1, len(beside) - 1)
-            level = beside[under] + (beside[above] - beside[under]) * (place - under)
+        if len(neighbours):
+            place = percentile * (len(neighbours) - 1)
+            below = int(place)
+            above = min(below + 1, len(neighbours) - 1)
+            level = neighbours[below] + (neighbours[above] - neighbours[below]) * (place - below)
         if quantity[i] >= contrast * level:
-            found[count] = i
+            bins[count] = i
             usual[count] = level
             count += 1
-    return found[:count], usual[:count]
+    return bins[:count], usual[:count]

@@ -7,7 +7,7 @@ Quantities are in base coins, rounded for people; a figure that cannot be had is
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from analysis.flow.flow_measures import Divergence, Explained, Label, Place
+from analysis.flow.flow_measures import Divergence, FlowR2, Label, Position
 from analysis.flow.flow_quote import Quote
 from projections.book.order_book import Status
 
@@ -35,7 +35,7 @@ class MovingAverage:
 
     value: float
     slope: float
-    side: Place
+    side: Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +132,12 @@ class KyleFigure:
 
 
 @dataclass(frozen=True, slots=True)
-class Explains:
+class ExplainsFigure:
     """How much of the mid's change over intervals of some seconds each flow explains; None where they are too few."""
 
     interval_s: int
     n: int
-    flows: Mapping[str, Explained] | None
+    flows: Mapping[str, FlowR2] | None
     reason: str | None = None
 
 
@@ -155,7 +155,7 @@ class BookFlowFindings:
 
     book: Status
     window_s: int
-    whole_s: int
+    complete_s: int
     updates: int
     resets: int
     quote: Quote | None
@@ -168,4 +168,4 @@ class BookFlowFindings:
     divergence: DivergenceFigure
     vpin: VpinFigure
     kyle: KyleFigure
-    explains: tuple[Explains, ...]
+    explains: tuple[ExplainsFigure, ...]

@@ -32,7 +32,7 @@ class FlowGrid:
 
     start_ns: int
     quoted: Bools
-    known: Bools
+    complete: Bools
     ofi_e8: I64
     size_change_x20: I64
     signed_e8: I64
@@ -53,7 +53,7 @@ class FlowGrid:
         return len(self.updates) - 1 - int(np.max(np.flatnonzero(self.updates), initial=-1))
 
 
-def grid_of(seconds: FlowSeconds) -> FlowGrid:
+def build_grid(seconds: FlowSeconds) -> FlowGrid:
     """
     Spread a window's seconds over its grid.
 
@@ -63,69 +63,69 @@ def grid_of(seconds: FlowSeconds) -> FlowGrid:
     Raises:
         SumOverflow: a sum over the window could pass 2^62.
     """
-    traded = seconds.buy_e8, seconds.sell_e8
+    volumes = seconds.buy_e8, seconds.sell_e8
     if not (seconds.updates.any() or seconds.unread.any()):
-        _expect_to_fit(traded)
+        _expect_to_fit(volumes)
         return _without_book(seconds)
-    _expect_to_fit((seconds.ofi_e8,), (seconds.size_change_x20,), traded)
+    _expect_to_fit((seconds.ofi_e8,), (seconds.size_change_x20,), volumes)
     n = (seconds.end_ns - seconds.start_ns) // SECOND_NS
-    at = (seconds.second_ns - seconds.start_ns) // SECOND_NS
-    unread, updates = _spread(n, at, seconds.unread), _spread(n, at, seconds.updates)
-    place = np.arange(n)
-    newest = np.maximum.accumulate(np.where(_spread(n, at, seconds.last_update_id + 1) > 0, place, -1))
-    hole = np.maximum.accumulate(np.where(unread > 0, place, -1))
-    heard = np.where((unread > 0) | (updates > 0), place, n)
-    next_heard = np.minimum.accumulate(heard[::-1])[::-1]
-    ends_in_hole = np.append(unread, 0)[next_heard] > 0
-    quoted = (newest > hole) & ~ends_in_hole
+    rows = (seconds.second_ns - seconds.start_ns) // SECOND_NS
+    unread, updates = _spread(n, rows, seconds.unread), _spread(n, rows, seconds.updates)
+    index = np.arange(n)
+    newest = np.maximum.accumulate(np.where(_spread(n, rows, seconds.last_update_id + 1) > 0, index, -1))
+    last_gap = np.maximum.accumulate(np.where(unread > 0, index, -1))
+    events = np.where((unread > 0) | (updates > 0), index, n)
+    next_event = np.minimum.accumulate(events[::-1])[::-1]
+    ends_in_gap = np.append(unread, 0)[next_event] > 0
+    quoted = (newest > last_gap) & ~ends_in_gap
     before = np.concatenate(([False], quoted[:-1]))
     columns = (seconds.bid_e8, seconds.bid_quantity_e8, seconds.ask_e8, seconds.ask_quantity_e8)
     ofi = np.zeros((n, DEPTH), np.int64)
-    ofi[at] = seconds.ofi_e8
+    ofi[rows] = seconds.ofi_e8
     return FlowGrid(
         start_ns=seconds.start_ns,
         quoted=quoted,
-        known=quoted & before,
+        complete=quoted & before,
         ofi_e8=ofi,
-        size_change_x20=_spread(n, at, seconds.size_change_x20),
-        signed_e8=_spread(n, at, seconds.buy_e8 - seconds.sell_e8),
-        volume_e8=_spread(n, at, seconds.buy_e8 + seconds.sell_e8),
-        trades=_spread(n, at, seconds.trades),
+        size_change_x20=_spread(n, rows, seconds.size_change_x20),
+        signed_e8=_spread(n, rows, seconds.buy_e8 - seconds.sell_e8),
+        volume_e8=_spread(n, rows, seconds.buy_e8 + seconds.sell_e8),
+        trades=_spread(n, rows, seconds.trades),
         updates=updates,
-        quote_e8=np.array([_spread(n, at, column)[newest] for column in columns], np.int64),
-        first=int(at[0]) if len(at) else n,
+        quote_e8=np.array([_spread(n, rows, column)[newest] for column in columns], np.int64),
+        first=int(rows[0]) if len(rows) else n,
     )
 
 
 def _without_book(seconds: FlowSeconds) -> FlowGrid:
     """The grid of a window in which no update came: trades alone."""
     n = (seconds.end_ns - seconds.start_ns) // SECOND_NS
-    at = (seconds.second_ns - seconds.start_ns) // SECOND_NS
-    nothing, never = np.zeros(n, np.int64), np.zeros(n, np.bool_)
+    rows = (seconds.second_ns - seconds.start_ns) // SECOND_NS
+    zeros, no_second = np.zeros(n, np.int64), np.zeros(n, np.bool_)
     return FlowGrid(
         start_ns=seconds.start_ns,
-        quoted=never,
-        known=never,
+        quoted=no_second,
+        complete=no_second,
         ofi_e8=np.zeros((n, DEPTH), np.int64),
-        size_change_x20=nothing,
-        signed_e8=_spread(n, at, seconds.buy_e8 - seconds.sell_e8),
-        volume_e8=_spread(n, at, seconds.buy_e8 + seconds.sell_e8),
-        trades=_spread(n, at, seconds.trades),
-        updates=nothing,
+        size_change_x20=zeros,
+        signed_e8=_spread(n, rows, seconds.buy_e8 - seconds.sell_e8),
+        volume_e8=_spread(n, rows, seconds.buy_e8 + seconds.sell_e8),
+        trades=_spread(n, rows, seconds.trades),
+        updates=zeros,
         quote_e8=np.zeros((4, n), np.int64),
-        first=int(at[0]) if len(at) else n,
+        first=int(rows[0]) if len(rows) else n,
     )
 
 
-def _expect_to_fit(*together: tuple[I64, ...]) -> None:
+def _expect_to_fit(*groups: tuple[I64, ...]) -> None:
     """In floats, which cannot wrap; summed only where the largest as often as there are values might pass the limit."""
-    for columns in together:
-        most = sum(c.size * max(int(c.max(initial=0)), -int(c.min(initial=0))) for c in columns)
-        if most > LARGEST_E8 and sum(float(np.abs(c.astype(np.float64)).sum()) for c in columns) > LARGEST_E8:
+    for columns in groups:
+        bound = sum(c.size * max(int(c.max(initial=0)), -int(c.min(initial=0))) for c in columns)
+        if bound > LARGEST_E8 and sum(float(np.abs(c.astype(np.float64)).sum()) for c in columns) > LARGEST_E8:
             raise SumOverflow("a window's flow")
 
 
-def _spread(n: int, at: I64, values: I64) -> I64:
+def _spread(n: int, rows: I64, values: I64) -> I64:
     spread = np.zeros(n, np.int64)
-    spread[at] = values
+    spread[rows] = values
     return spread

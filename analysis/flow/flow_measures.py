@@ -12,11 +12,11 @@ from market.compiled import compiled
 
 Divergence = Literal["bullish", "bearish", "inconsistent", "none"]
 Label = Literal["strong_buy", "strong_sell", "neutral"]
-Place = Literal["above", "below", "at"]
+Position = Literal["above", "below", "at"]
 
 
 @dataclass(frozen=True, slots=True)
-class Fused:
+class FusedScore:
     """
     Two z-scores as one.
 
@@ -38,7 +38,7 @@ class Fused:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class LineFit:
     """A straight line through n points: slope and R²; both None with fewer than three points or a flat side."""
 
     slope: float | None
@@ -47,7 +47,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Explained:
+class FlowR2:
     """
     How much of the change of the mid a flow explains: in the same interval, and in the one that follows.
 
@@ -60,35 +60,38 @@ class Explained:
     intervals: int
 
 
-def z_score(values: I64, at: int, least: int, clip: float) -> float | None:
+def z_score(values: I64, value: int, min_count: int, clip: float) -> float | None:
     """
     How far a value lies from the mean of others, in their standard deviations (of the whole, not of a sample).
 
     Returns:
-        To 4 decimals, within ±clip; None with fewer than `least` values or where all are equal.
+        To 4 decimals, within ±clip; None with fewer than `min_count` values or where all are equal.
     """
-    return z_of_sum(values, at, 1, least, clip)
+    return z_of_sum(values, value, 1, min_count, clip)
 
 
-def z_scores(values: I64, span: int, least: int, clip: float) -> list[float | None]:
+def z_scores(values: I64, span: int, min_count: int, clip: float) -> list[float | None]:
     """`z_score` of every value that has a span to look at, among the `span` values that end with it."""
     windows = np.lib.stride_tricks.sliding_window_view(values, span)
-    if span < max(least, 1):
+    if span < max(min_count, 1):
         return [None] * len(windows)
     numbers = np.ascontiguousarray(windows, np.float64)
     mean = numbers.mean(axis=1)
     spread = np.sqrt(np.mean((numbers - mean[:, None]) ** 2, axis=1))
-    moves = (windows.max(axis=1) > windows.min(axis=1)).tolist()
-    off = np.divide(numbers[:, -1] - mean, spread, out=np.zeros(len(mean)), where=moves).tolist()
-    return [round(min(clip, max(-clip, z)), 4) if moved else None for z, moved in zip(off, moves, strict=True)]
+    varies = (windows.max(axis=1) > windows.min(axis=1)).tolist()
+    distances = np.divide(numbers[:, -1] - mean, spread, out=np.zeros(len(mean)), where=varies).tolist()
+    return [
+        round(min(clip, max(-clip, z)), 4) if has_spread else None
+        for z, has_spread in zip(distances, varies, strict=True)
+    ]
 
 
-def z_of_sum(values: I64, total: int, count: int, least: int, clip: float) -> float | None:
+def z_of_sum(values: I64, total: int, count: int, min_count: int, clip: float) -> float | None:
     """
     As `z_score`, for the sum of `count` intervals: it is held against count times the mean of single intervals, in
     the square root of count times their standard deviation, as if intervals were independent.
     """
-    if len(values) < max(least, 1) or values.max() == values.min():
+    if len(values) < max(min_count, 1) or values.max() == values.min():
         return None
     numbers = values.astype(np.float64)
     mean = float(numbers.mean())
@@ -96,14 +99,14 @@ def z_of_sum(values: I64, total: int, count: int, least: int, clip: float) -> fl
     return round(min(clip, max(-clip, (total - count * mean) / (spread * count**0.5))), 4)
 
 
-def fused(
+def fuse_scores(
     ofi_z: float, cvd_z: float, weights: tuple[float, float], strong_value: float, strong_consistency: float
-) -> Fused:
+) -> FusedScore:
     """The weighted sum of the z-scores of OFI and CVD, to 4 decimals, and whether they agree."""
     value = round(weights[0] * ofi_z + weights[1] * cvd_z, 4)
     sizes = abs(ofi_z), abs(cvd_z)
     consistency = round(min(sizes) / max(sizes), 4) if ofi_z * cvd_z > 0 else 0.0
-    return Fused(value, consistency, abs(value) > strong_value and consistency > strong_consistency)
+    return FusedScore(value, consistency, abs(value) > strong_value and consistency > strong_consistency)
 
 
 def divergence(
@@ -155,7 +158,7 @@ def divergence_strength(
     return round((min(1.0, abs(trend_sigma) / full[0]) * flow) ** 0.5, 4)
 
 
-def in_sigma(change: int, changes: I64, intervals: int, least: int, clip: float) -> float:
+def to_sigma(change: int, changes: I64, intervals: int, min_sigma: int, clip: float) -> float:
     """
     A change over some intervals in σ of as many: the root mean square of single changes times the root of their number.
 
@@ -167,8 +170,8 @@ def in_sigma(change: int, changes: I64, intervals: int, least: int, clip: float)
     Returns:
         To 4 decimals, within ±clip.
     """
-    square = sum(each * each for each in changes.tolist())
-    sigma = max(float(least), (square / len(changes) * intervals) ** 0.5)
+    square = sum(step * step for step in changes.tolist())
+    sigma = max(float(min_sigma), (square / len(changes) * intervals) ** 0.5)
     return round(min(clip, max(-clip, change / sigma)), 4)
 
 
@@ -183,23 +186,23 @@ def moving_average(values: I64, span: int) -> F64:
     return means
 
 
-def place(value: float, other: float) -> Place:
+def compare_position(value: float, other: float) -> Position:
     """Where one quantity lies from another, in counts; `at` is within half a count, the smallest there is."""
-    away = round(value - other)
-    return "at" if not away else "above" if away > 0 else "below"
+    difference = round(value - other)
+    return "at" if not difference else "above" if difference > 0 else "below"
 
 
-def line(x: F64, y: F64) -> Line:
+def fit_line(x: F64, y: F64) -> LineFit:
     """The least-squares line through n points; slope unrounded, R² to 4 decimals."""
     n = len(x)
     if n < 3 or x.max() == x.min() or y.max() == y.min():
-        return Line(None, None, n)
+        return LineFit(None, None, n)
     dx, dy = x - x.mean(), y - y.mean()
     xx, xy, yy = float((dx * dx).sum()), float((dx * dy).sum()), float((dy * dy).sum())
-    return Line(xy / xx, round(xy * xy / (xx * yy), 4), n)
+    return LineFit(xy / xx, round(xy * xy / (xx * yy), 4), n)
 
 
-def explained(flow: I64, mid_x2: I64, known: Bools, interval: int) -> Explained:
+def measure_r2(flow: I64, mid_x2: I64, complete: Bools, interval: int) -> FlowR2:
     """
     R² of the mid's change on a flow.
 
@@ -207,16 +210,16 @@ def explained(flow: I64, mid_x2: I64, known: Bools, interval: int) -> Explained:
         flow: (n,) the flow of each second. mid_x2: (n,) twice the mid at its end.
         known: (n,) see `FlowGrid`. interval: how many seconds are taken together, counted from the first.
     """
-    if not known.any():
-        return Explained(None, None, 0)
-    sums, changes, whole = by_interval(flow, mid_x2, known, interval)
-    same = line(sums[whole], changes[whole])
-    both = whole[:-1] & whole[1:]
-    following = line(sums[:-1][both], changes[1:][both])
-    return Explained(same.r2, following.r2, same.n)
+    if not complete.any():
+        return FlowR2(None, None, 0)
+    sums, changes, complete_intervals = sum_by_interval(flow, mid_x2, complete, interval)
+    same = fit_line(sums[complete_intervals], changes[complete_intervals])
+    pairs = complete_intervals[:-1] & complete_intervals[1:]
+    following = fit_line(sums[:-1][pairs], changes[1:][pairs])
+    return FlowR2(same.r2, following.r2, same.n)
 
 
-def by_interval(flow: I64, mid_x2: I64, known: Bools, interval: int) -> tuple[F64, F64, Bools]:
+def sum_by_interval(flow: I64, mid_x2: I64, complete: Bools, interval: int) -> tuple[F64, F64, Bools]:
     """
     A flow and the change of the mid over intervals of some seconds, a last incomplete one left out.
 
@@ -227,8 +230,8 @@ def by_interval(flow: I64, mid_x2: I64, known: Bools, interval: int) -> tuple[F6
     ends = np.arange(k) * interval + interval - 1
     starts = np.maximum(ends - interval, 0)  # the first second is never known: nothing is before it
     sums = flow[: k * interval].reshape(k, interval).sum(axis=1)
-    whole = np.asarray(known[: k * interval].reshape(k, interval).all(axis=1), np.bool_)
-    return sums.astype(np.float64), (mid_x2[ends] - mid_x2[starts]).astype(np.float64) / 2, whole
+    complete_intervals = np.asarray(complete[: k * interval].reshape(k, interval).all(axis=1), np.bool_)
+    return sums.astype(np.float64), (mid_x2[ends] - mid_x2[starts]).astype(np.float64) / 2, complete_intervals
 
 
 @compiled

@@ -36,7 +36,7 @@ def last_quote(grid: FlowGrid, tick_size_e8: int, parameters: BookFlowParameters
     if not grid.quoted[-1]:
         return None
     bid, bid_quantity, ask, ask_quantity = (int(v) for v in grid.quote_e8[:, -1])
-    micro, by = _micro_price(grid, tick_size_e8, parameters)
+    micro, method = _micro_price(grid, tick_size_e8, parameters)
     return Quote(
         bid_e8=bid,
         ask_e8=ask,
@@ -44,25 +44,25 @@ def last_quote(grid: FlowGrid, tick_size_e8: int, parameters: BookFlowParameters
         imbalance=queue_imbalance(bid_quantity, ask_quantity),
         weighted_mid_e8=weighted_mid(bid, bid_quantity, ask, ask_quantity),
         micro_price_e8=micro,
-        micro_by=by,
+        micro_by=method,
         age_s=grid.silent_s,
     )
 
 
 def _micro_price(grid: FlowGrid, tick_size_e8: int, parameters: BookFlowParameters) -> tuple[float | None, str]:
-    fitted = fit_micro_price(
+    model = fit_micro_price(
         grid.quote_e8,
-        grid.known,
+        grid.complete,
         tick_size_e8,
         parameters.micro_imbalances,
         parameters.micro_spreads,
         parameters.micro_least,
         parameters.micro_least_moves,
     )
-    if isinstance(fitted, str):
-        return None, f"weighted mid: {fitted}"
+    if isinstance(model, str):
+        return None, f"weighted mid: {model}"
     bid, bid_quantity, ask, ask_quantity = (int(v) for v in grid.quote_e8[:, -1])
-    found = fitted.price_e8(bid, bid_quantity, ask, ask_quantity, parameters.micro_least_seen)
-    if found is None:
+    price = model.price_e8(bid, bid_quantity, ask, ask_quantity, parameters.micro_least_seen)
+    if price is None:
         return None, f"weighted mid: this imbalance and spread in fewer than {parameters.micro_least_seen} seconds"
-    return found, f"Markov chain of {fitted.transitions} seconds, {fitted.moves} with another mid"
+    return price, f"Markov chain of {model.transitions} seconds, {model.moves} with another mid"

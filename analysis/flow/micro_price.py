@@ -13,8 +13,8 @@ import numpy as np
 from market.arrays import F64, I64, Bools
 from market.compiled import compiled
 
-_ROUNDS = 1000
-_SMALL = 1e-6
+_MAX_TERMS = 1000
+_TOLERANCE = 1e-6
 
 
 def queue_imbalance(bid_quantity: int, ask_quantity: int) -> float:
@@ -40,28 +40,30 @@ class MicroPrice:
 
     tick_size_e8: int
     adjustment_e8: F64
-    seen: I64
+    observations: I64
     transitions: int
     moves: int
 
-    def price_e8(self, bid_e8: int, bid_quantity: int, ask_e8: int, ask_quantity: int, least: int) -> float | None:
-        """The micro-price of a quote; None where its state was met fewer than `least` times."""
+    def price_e8(
+        self, bid_e8: int, bid_quantity: int, ask_e8: int, ask_quantity: int, min_observations: int
+    ) -> float | None:
+        """The micro-price of a quote; None where its state was met fewer than `min_observations` times."""
         spreads, imbalances = self.adjustment_e8.shape
         spread = min(spreads, max(1, (ask_e8 - bid_e8) // self.tick_size_e8)) - 1
         imbalance = min(imbalances - 1, imbalances * bid_quantity // (bid_quantity + ask_quantity))
-        if self.seen[spread, imbalance] < least:
+        if self.observations[spread, imbalance] < min_observations:
             return None
         return (bid_e8 + ask_e8) / 2 + float(self.adjustment_e8[spread, imbalance])
 
 
 def fit_micro_price(
     quote_e8: I64,
-    known: Bools,
+    usable: Bools,
     tick_size_e8: int,
     imbalances: int,
     spreads: int,
-    least_transitions: int,
-    least_moves: int,
+    min_transitions: int,
+    min_moves: int,
 ) -> MicroPrice | str:
     """
     Fit the micro-price to quotes at even intervals.
@@ -78,75 +80,75 @@ def fit_micro_price(
     total = np.maximum(bid_quantity + ask_quantity, 1)
     imbalance = np.minimum(imbalances - 1, imbalances * bid_quantity // total)
     spread = np.clip((ask - bid) // tick_size_e8, 1, spreads) - 1
-    steps = np.flatnonzero(known[1:])
+    steps = np.flatnonzero(usable[1:])
     change = np.diff(bid + ask)[steps] / 2
     moves = int(np.count_nonzero(change))
-    if len(steps) < least_transitions:
-        return f"{len(steps)} of {least_transitions} steps"
-    if moves < least_moves:
-        return f"the mid moved {moves} of {least_moves} times"
-    here = spread[steps] * imbalances + imbalance[steps]
-    there = spread[steps + 1] * imbalances + imbalance[steps + 1]
+    if len(steps) < min_transitions:
+        return f"{len(steps)} of {min_transitions} steps"
+    if moves < min_moves:
+        return f"the mid moved {moves} of {min_moves} times"
+    state = spread[steps] * imbalances + imbalance[steps]
+    next_state = spread[steps + 1] * imbalances + imbalance[steps + 1]
     mirror = np.arange(spreads * imbalances).reshape(spreads, imbalances)[:, ::-1].ravel()
-    here, there = np.concatenate((here, mirror[here])), np.concatenate((there, mirror[there]))
-    adjustment = _adjustments(here, there, np.concatenate((change, -change)), spreads * imbalances)
+    state, next_state = np.concatenate((state, mirror[state])), np.concatenate((next_state, mirror[next_state]))
+    adjustment = _adjustments(state, next_state, np.concatenate((change, -change)), spreads * imbalances)
     if not len(adjustment):
         return "the expected changes have no finite sum"
-    seen = np.bincount(here, minlength=spreads * imbalances).reshape(spreads, imbalances)
-    return MicroPrice(tick_size_e8, adjustment.reshape(spreads, imbalances), seen, len(steps), moves)
+    observations = np.bincount(state, minlength=spreads * imbalances).reshape(spreads, imbalances)
+    return MicroPrice(tick_size_e8, adjustment.reshape(spreads, imbalances), observations, len(steps), moves)
 
 
-def _adjustments(here: I64, there: I64, change: F64, states: int) -> F64:
+def _adjustments(state: I64, next_state: I64, change: F64, states: int) -> F64:
     """G* = sum over k of B^k G1, G1 = (1 - Q)^-1 E[change], B = (1 - Q)^-1 T; empty where the sum does not end."""
-    still = np.zeros((states, states))
-    moved = np.zeros((states, states))
-    expected = np.zeros(states)
-    flat = change == 0
-    np.add.at(still, (here[flat], there[flat]), 1.0)
-    np.add.at(moved, (here[~flat], there[~flat]), 1.0)
-    np.add.at(expected, here, change)
-    met = np.maximum(np.bincount(here, minlength=states), 1).astype(np.float64)
-    right = np.column_stack((expected / met, moved / met[:, None]))
-    left = np.eye(states) - still / met[:, None]
-    return _sum_of_changes(left, right)
+    still_counts = np.zeros((states, states))
+    move_counts = np.zeros((states, states))
+    sums = np.zeros(states)
+    is_still = change == 0
+    np.add.at(still_counts, (state[is_still], next_state[is_still]), 1.0)
+    np.add.at(move_counts, (state[~is_still], next_state[~is_still]), 1.0)
+    np.add.at(sums, state, change)
+    visits = np.maximum(np.bincount(state, minlength=states), 1).astype(np.float64)
+    constants = np.column_stack((sums / visits, move_counts / visits[:, None]))
+    coefficients = np.eye(states) - still_counts / visits[:, None]
+    return _sum_of_changes(coefficients, constants)
 
 
 @compiled
-def _sum_of_changes(left, right):  # type: ignore[no-untyped-def]
+def _sum_of_changes(coefficients, constants):  # type: ignore[no-untyped-def]
     """Gauss with row exchange instead of LAPACK: the same bits with any linear algebra library."""
-    n = len(left)
+    n = len(coefficients)
     for column in range(n):
         pivot = column
         for row in range(column + 1, n):
-            if abs(left[row, column]) > abs(left[pivot, column]):
+            if abs(coefficients[row, column]) > abs(coefficients[pivot, column]):
                 pivot = row
-        if abs(left[pivot, column]) < _SMALL:
+        if abs(coefficients[pivot, column]) < _TOLERANCE:
             return np.empty(0)
         for i in range(n):
-            left[column, i], left[pivot, i] = left[pivot, i], left[column, i]
+            coefficients[column, i], coefficients[pivot, i] = coefficients[pivot, i], coefficients[column, i]
         for i in range(n + 1):
-            right[column, i], right[pivot, i] = right[pivot, i], right[column, i]
+            constants[column, i], constants[pivot, i] = constants[pivot, i], constants[column, i]
         for row in range(n):
-            factor = left[row, column] / left[column, column]
+            factor = coefficients[row, column] / coefficients[column, column]
             if row != column and factor != 0.0:
                 for i in range(column, n):
-                    left[row, i] -= factor * left[column, i]
+                    coefficients[row, i] -= factor * coefficients[column, i]
                 for i in range(n + 1):
-                    right[row, i] -= factor * right[column, i]
+                    constants[row, i] -= factor * constants[column, i]
     term = np.empty(n)
     for row in range(n):
         for i in range(n + 1):
-            right[row, i] /= left[row, row]
-        term[row] = right[row, 0]
+            constants[row, i] /= coefficients[row, row]
+        term[row] = constants[row, 0]
     first = np.abs(term).max()
     total = np.zeros(n)
-    for _ in range(_ROUNDS):
+    for _ in range(_MAX_TERMS):
         total += term
-        if np.abs(term).max() <= _SMALL * first:
+        if np.abs(term).max() <= _TOLERANCE * first:
             return total
         following = np.zeros(n)
         for row in range(n):
             for i in range(n):
-                following[row] += right[row, i + 1] * term[i]
+                following[row] += constants[row, i + 1] * term[i]
         term = following
     return np.empty(0)

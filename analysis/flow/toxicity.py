@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.flow.flow_measures import Line, by_interval, line
+from analysis.flow.flow_measures import LineFit, fit_line, sum_by_interval
 from market.arrays import I64, Bools
 
 
@@ -29,9 +29,9 @@ def vpin(buy_e8: I64, sell_e8: I64, bucket_e8: int) -> Vpin:
         buy_e8, sell_e8: k rows in order of time. bucket_e8: the volume of a bucket.
     """
     total = buy_e8 + sell_e8
-    traded = total > 0
-    volume = np.concatenate(([0], np.cumsum(total[traded]))).astype(np.float64)
-    bought = np.concatenate(([0], np.cumsum(buy_e8[traded]))).astype(np.float64)
+    has_volume = total > 0
+    volume = np.concatenate(([0], np.cumsum(total[has_volume]))).astype(np.float64)
+    bought = np.concatenate(([0], np.cumsum(buy_e8[has_volume]))).astype(np.float64)
     buckets = int(total.sum()) // bucket_e8 if bucket_e8 > 0 else 0
     if buckets == 0:
         return Vpin(None, 0)
@@ -40,13 +40,13 @@ def vpin(buy_e8: I64, sell_e8: I64, bucket_e8: int) -> Vpin:
     return Vpin(round(float(one_sided.sum()) / (buckets * bucket_e8), 4), buckets)
 
 
-def kyle_lambda(signed_e8: I64, mid_x2: I64, known: Bools, interval: int) -> Line:
+def kyle_lambda(signed_e8: I64, mid_x2: I64, complete: Bools, interval: int) -> LineFit:
     """
     The change of the mid for each unit of base bought more than sold, over intervals of some seconds.
 
-    Kyle 1985: the slope is quote per base; see `by_interval` for the arguments.
+    Kyle 1985: the slope is quote per base; see `sum_by_interval` for the arguments.
     """
-    if not known.any():
-        return Line(None, None, 0)
-    signed, change, whole = by_interval(signed_e8, mid_x2, known, interval)
-    return line(signed[whole], change[whole])
+    if not complete.any():
+        return LineFit(None, None, 0)
+    signed, change, complete_intervals = sum_by_interval(signed_e8, mid_x2, complete, interval)
+    return fit_line(signed[complete_intervals], change[complete_intervals])

@@ -11,7 +11,7 @@ from analysis.flow.flow_findings import (
     BookFlowFindings,
     CvdFigure,
     DivergenceFigure,
-    Explains,
+    ExplainsFigure,
     FlowFigure,
     Fusion,
     KyleFigure,
@@ -24,7 +24,7 @@ from analysis.trades.acceptance import Node, Profile
 from market.fixed_point import DECIMALS, ONE_E8, format_e8
 from market.timestamps import iso
 
-_WHOLE = len(str(10_000 * ONE_E8))
+_INTEGER_DIGITS = len(str(10_000 * ONE_E8))
 _NOTE = "OFI explains price in the same interval and predicts little; no order between trades and book below 1 s"
 
 
@@ -66,33 +66,33 @@ def _node(node: Node) -> list[Any]:
     return [node.id, format_e8(node.price_e8), node.prominence]
 
 
-def book_flow_group(found: BookFlowFindings | None) -> dict[str, Any]:
+def book_flow_group(findings: BookFlowFindings | None) -> dict[str, Any]:
     """Every measure of book flow."""
-    if found is None:
+    if findings is None:
         return {"id": "F", "found": "nothing", "reason": "no trade and no update of the book in the window"}
     return {
         "id": "F",
-        "book": found.book,
-        "window_s": found.window_s,
-        "whole_s": found.whole_s,
-        "updates": found.updates,
-        "resets": found.resets,
+        "book": findings.book,
+        "window_s": findings.window_s,
+        "whole_s": findings.complete_s,
+        "updates": findings.updates,
+        "resets": findings.resets,
         "note": _NOTE,
-        "quote": _quote(found.quote),
-        "ofi1": _flow("F.ofi1", found.ofi1),
-        "ofi5": _flow("F.ofi5", found.ofi5),
-        "mlofi": _levels(found.mlofi),
-        "ofi_v13": _flow("F.ofi_v13", found.ofi_v13),
-        "cvd": _cvd(found.cvd),
-        "fusion": _fusion(found.fusion),
-        "divergence": _divergence(found.divergence),
-        "vpin": _vpin(found.vpin),
-        "kyle": _kyle(found.kyle),
-        "explains": _explains(found.explains),
+        "quote": _quote(findings.quote),
+        "ofi1": _flow("F.ofi1", findings.ofi1),
+        "ofi5": _flow("F.ofi5", findings.ofi5),
+        "mlofi": _levels(findings.mlofi),
+        "ofi_v13": _flow("F.ofi_v13", findings.ofi_v13),
+        "cvd": _cvd(findings.cvd),
+        "fusion": _fusion(findings.fusion),
+        "divergence": _divergence(findings.divergence),
+        "vpin": _vpin(findings.vpin),
+        "kyle": _kyle(findings.kyle),
+        "explains": _explains(findings.explains),
     }
 
 
-def _because(reason: str | None, name: str = "reason") -> dict[str, str]:
+def _reason_field(reason: str | None, name: str = "reason") -> dict[str, str]:
     return {} if reason is None else {name: reason}
 
 
@@ -116,78 +116,78 @@ def _quote(quote: Quote | None) -> dict[str, Any]:
 
 
 def _flow(name: str, flow: FlowFigure) -> dict[str, Any]:
-    return {"id": name, "minute": flow.minute, "z": flow.z, **_because(flow.reason)}
+    return {"id": name, "minute": flow.minute, "z": flow.z, **_reason_field(flow.reason)}
 
 
 def _levels(flows: LevelFlows) -> dict[str, Any]:
     minute = None if flows.minute is None else list(flows.minute)
-    return {"id": "F.mlofi", "minute": minute, **_because(flows.reason)}
+    return {"id": "F.mlofi", "minute": minute, **_reason_field(flows.reason)}
 
 
-def _cvd(found: CvdFigure) -> dict[str, Any]:
+def _cvd(figure: CvdFigure) -> dict[str, Any]:
     figures: dict[str, Any] = {}
-    for span, mean in found.averages.items():
+    for span, mean in figure.averages.items():
         figures[f"ema_{span}s"] = None if mean is None else mean.value
         figures[f"ema_slope_{span}s"] = None if mean is None else mean.slope
         figures[f"ema_side_{span}s"] = None if mean is None else mean.side
     return {
         "id": "F.cvd",
-        "minute": found.minute,
-        "window": found.window,
-        "z": found.z,
-        "level_z": found.level_z,
+        "minute": figure.minute,
+        "window": figure.window,
+        "z": figure.z,
+        "level_z": figure.level_z,
         **figures,
-        "ema_cross": found.cross,
-        **_because(found.averages_reason, "ema_reason"),
-        **_because(found.reason),
+        "ema_cross": figure.cross,
+        **_reason_field(figure.averages_reason, "ema_reason"),
+        **_reason_field(figure.reason),
     }
 
 
-def _fusion(found: Fusion | NoFusion) -> dict[str, Any]:
-    head = {"id": "F.fusion", "uses": found.uses}
-    if isinstance(found, NoFusion):
-        return {**head, "value": None, "label": None, "strong_seconds": None, "reason": found.reason}
+def _fusion(figure: Fusion | NoFusion) -> dict[str, Any]:
+    head = {"id": "F.fusion", "uses": figure.uses}
+    if isinstance(figure, NoFusion):
+        return {**head, "value": None, "label": None, "strong_seconds": None, "reason": figure.reason}
     return {
         **head,
-        "value": found.value,
-        "consistency": found.consistency,
-        "strong": found.strong,
-        "label": found.label,
-        "strong_seconds": found.strong_seconds,
-        "strong_buy_seconds": found.strong_buy_seconds,
-        "strong_sell_seconds": found.strong_sell_seconds,
-        "strongest": [[iso(each.start_ns)[11:-1], each.value, each.consistency] for each in found.strongest],
+        "value": figure.value,
+        "consistency": figure.consistency,
+        "strong": figure.strong,
+        "label": figure.label,
+        "strong_seconds": figure.strong_seconds,
+        "strong_buy_seconds": figure.strong_buy_seconds,
+        "strong_sell_seconds": figure.strong_sell_seconds,
+        "strongest": [[iso(second.start_ns)[11:-1], second.value, second.consistency] for second in figure.strongest],
     }
 
 
-def _divergence(found: DivergenceFigure) -> dict[str, Any]:
-    head = {"id": "F.divergence", "kind": found.kind, "strength": found.strength}
-    if found.reason is not None:
-        return {**head, "reason": found.reason}
-    return {**head, "trend_bp": found.trend_bp, "trend_sigma": found.trend_sigma}
+def _divergence(figure: DivergenceFigure) -> dict[str, Any]:
+    head = {"id": "F.divergence", "kind": figure.kind, "strength": figure.strength}
+    if figure.reason is not None:
+        return {**head, "reason": figure.reason}
+    return {**head, "trend_bp": figure.trend_bp, "trend_sigma": figure.trend_sigma}
 
 
-def _vpin(found: VpinFigure) -> dict[str, Any]:
-    if found.reason is not None:
-        return {"id": "F.vpin", "value": None, "reason": found.reason}
-    return {"id": "F.vpin", "value": found.value, "buckets": found.buckets, "bucket": found.bucket}
+def _vpin(figure: VpinFigure) -> dict[str, Any]:
+    if figure.reason is not None:
+        return {"id": "F.vpin", "value": None, "reason": figure.reason}
+    return {"id": "F.vpin", "value": figure.value, "buckets": figure.buckets, "bucket": figure.bucket}
 
 
-def _kyle(found: KyleFigure) -> dict[str, Any]:
-    if found.reason is not None:
-        return {"id": "F.kyle", "quote_per_base": None, "reason": found.reason}
-    return {"id": "F.kyle", "quote_per_base": found.quote_per_base, "r2": found.r2, "n": found.n}
+def _kyle(figure: KyleFigure) -> dict[str, Any]:
+    if figure.reason is not None:
+        return {"id": "F.kyle", "quote_per_base": None, "reason": figure.reason}
+    return {"id": "F.kyle", "quote_per_base": figure.quote_per_base, "r2": figure.r2, "n": figure.n}
 
 
-def _explains(found: tuple[Explains, ...]) -> dict[str, Any]:
+def _explains(figures: tuple[ExplainsFigure, ...]) -> dict[str, Any]:
     result: dict[str, Any] = {"id": "F.explains", "columns": ["r2_same", "r2_next"]}
-    for each in found:
-        rows = {name: [row.r2_same, row.r2_next] for name, row in (each.flows or {}).items()}
-        result[f"{each.interval_s}s"] = {"n": each.n, **rows, **_because(each.reason)}
+    for figure in figures:
+        rows = {name: [row.r2_same, row.r2_next] for name, row in (figure.flows or {}).items()}
+        result[f"{figure.interval_s}s"] = {"n": figure.n, **rows, **_reason_field(figure.reason)}
     return result
 
 
 def _fine_price(value_e8: float) -> str:
     """To 8 decimals from a price of 10,000 on, to one more for each power of ten below: it lies between two ticks."""
-    finer = max(0, _WHOLE - len(str(int(value_e8))))
+    finer = max(0, _INTEGER_DIGITS - len(str(int(value_e8))))
     return format_e8(round(value_e8 * 10**finer), DECIMALS + finer)

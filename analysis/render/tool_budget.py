@@ -10,7 +10,7 @@ import msgspec
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ItemList:
     """
     A list of a result that may be cut short.
 
@@ -20,29 +20,29 @@ class Listed:
         also: what else is said of its items, by their ids.
     """
 
-    inside: dict[str, Any]
+    parent: dict[str, Any]
     name: str
     counter: str
-    also: dict[str, Any] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
 
     @property
     def bytes(self) -> int:
         """How much the list takes; 0 where nothing can go."""
-        items = self.inside[self.name]
+        items = self.parent[self.name]
         return len(msgspec.json.encode(items)) if items else 0
 
     def drop(self) -> None:
         """Let the last item go."""
-        gone = self.inside[self.name].pop()
-        self.inside[self.counter] += 1
-        if isinstance(gone, dict):
-            self.also.pop(gone.get("id", ""), None)
+        item = self.parent[self.name].pop()
+        self.parent[self.counter] += 1
+        if isinstance(item, dict):
+            self.details.pop(item.get("id", ""), None)
 
 
-def cut_to(result: dict[str, Any], lists: Sequence[Listed], most_bytes: int) -> dict[str, Any]:
+def trim_to(result: dict[str, Any], lists: Sequence[ItemList], max_bytes: int) -> dict[str, Any]:
     """A result whose lists were cut, in place, until its compact JSON fits or nothing is left to go."""
-    while len(msgspec.json.encode(result)) > most_bytes:
-        heaviest = max(lists, key=lambda listed: listed.bytes)
+    while len(msgspec.json.encode(result)) > max_bytes:
+        heaviest = max(lists, key=lambda item_list: item_list.bytes)
         if not heaviest.bytes:
             break
         heaviest.drop()

@@ -11,13 +11,13 @@ from typing import Any
 from analysis.book.bands import Band
 from analysis.book.static_book import StandingWall, StaticBook, StaticSide
 from analysis.book.voids import LiquidityVoid
-from analysis.book.wall_life import ENDINGS, Ended
+from analysis.book.wall_life import ENDINGS, EndedWall
 from analysis.confluence import Confluence
-from analysis.evidence import price
+from analysis.evidence import format_price
 from analysis.grid import bp_between
 from analysis.order_flow import OrderFlow
 from analysis.render.flow_groups import book_flow_group, profiles_group
-from analysis.render.tool_budget import Listed, cut_to
+from analysis.render.tool_budget import ItemList, trim_to
 from analysis.trades.absorption import NOTE, Absorption
 from analysis.trades.crossings import Crossing
 from analysis.trades.footprint import Footprint
@@ -27,21 +27,21 @@ from market.fixed_point import DECIMALS, format_e8
 from market.timestamps import iso
 
 MAX_BYTES = 10_000
-_WALLS = 9
-_BANDS = 4
-_VACUUMS = 4
-_ENDED = 6
-_NEW = 2
-_NAKED = 3
-_TESTS = 10
-_OUTCOMES = 3
-_SWEEPS = 4
-_STACKS = 4
-_IMBALANCES = 4
-_ABSORBED = 2
+_MAX_WALLS = 9
+_MAX_BANDS = 4
+_MAX_VOIDS = 4
+_MAX_ENDED_WALLS = 6
+_MAX_NEW = 2
+_MAX_NAKED_POINTS = 3
+_MAX_TESTS = 10
+_MAX_OUTCOMES = 3
+_MAX_SWEEPS = 4
+_MAX_STACKS = 4
+_MAX_IMBALANCES = 4
+_MAX_ABSORPTIONS = 2
 
 
-def static_result(static: StaticBook, sigma: float | None, pull_fit: str, decimals: int) -> dict[str, Any]:
+def render_static(static: StaticBook, sigma: float | None, pull_fit: str, decimals: int) -> dict[str, Any]:
     """
     The result of `depth_snapshot_analytsis`.
 
@@ -53,42 +53,44 @@ def static_result(static: StaticBook, sigma: float | None, pull_fit: str, decima
         return {"found": "nothing", "reason": static.reason}
     result: dict[str, Any] = {
         "id": "D",
-        "mid": price(static.mid_e8),
+        "mid": format_price(static.mid_e8),
         "bin": format_e8(static.width_e8),
         "snapshots": static.snapshots,
         "seen_a_minute": "what came and went between two snapshots is not seen",
         "pull_probability_from": pull_fit,
     }
-    for side, seen in static.sides.items():
-        result[side] = _side(seen, static, sigma, decimals)
-    result["ended"] = _ended(static.ended)
+    for side, static_side in static.sides.items():
+        result[side] = _side(static_side, static, sigma, decimals)
+    result["ended"] = _ended_walls(static.ended_walls)
     result["book_now"] = _now(static, decimals)
-    now = result["book_now"]["walls"] if result["book_now"] else {}
-    lists = [Listed(result["ended"], "last", "more")]
+    current_walls = result["book_now"]["walls"] if result["book_now"] else {}
+    lists = [ItemList(result["ended"], "last", "more")]
     for side in static.sides:
-        lists += [Listed(result[side], "walls", "more_walls", now), Listed(result[side], "bands", "more_bands"),
-                  Listed(result[side], "vacuums", "more_vacuums")]  # fmt: skip
-    return cut_to(result, lists, MAX_BYTES)
+        lists.append(ItemList(result[side], "walls", "more_walls", current_walls))
+        lists += [ItemList(result[side], name, f"more_{name}") for name in ("bands", "vacuums")]
+    return trim_to(result, lists, MAX_BYTES)
 
 
-def _side(seen: StaticSide, static: StaticBook, sigma: float | None, decimals: int) -> dict[str, Any]:
-    name = seen.book.side[0]
+def _side(static_side: StaticSide, static: StaticBook, sigma: float | None, decimals: int) -> dict[str, Any]:
+    name = static_side.book.side[0]
     return {
-        "id": f"D.{seen.book.side}",
-        "reach_bp": seen.book.reach_bp,
-        "corridor_depth": format_e8(seen.book.corridor_depth_e8, decimals),
-        "near_depth": format_e8(seen.near_depth_e8, decimals),
-        "walls": [_wall(w, sigma, decimals) for w in seen.walls[:_WALLS]],
-        "more_walls": max(0, len(seen.walls) - _WALLS),
-        "bands": [_band(b, f"B{name}{n}", decimals) for n, b in enumerate(seen.bands[:_BANDS])],
-        "more_bands": max(0, len(seen.bands) - _BANDS),
+        "id": f"D.{static_side.book.side}",
+        "reach_bp": static_side.book.reach_bp,
+        "corridor_depth": format_e8(static_side.book.corridor_depth_e8, decimals),
+        "near_depth": format_e8(static_side.near_depth_e8, decimals),
+        "walls": [_wall(w, sigma, decimals) for w in static_side.walls[:_MAX_WALLS]],
+        "more_walls": max(0, len(static_side.walls) - _MAX_WALLS),
+        "bands": [_band(b, f"B{name}{n}", decimals) for n, b in enumerate(static_side.bands[:_MAX_BANDS])],
+        "more_bands": max(0, len(static_side.bands) - _MAX_BANDS),
         "vacuums": None
-        if seen.vacuums is None
-        else [_vacuum(v, f"V{name}{n}", decimals) for n, v in enumerate(seen.vacuums[:_VACUUMS])],
-        "more_vacuums": max(0, len(seen.vacuums or ()) - _VACUUMS),
-        "this_book_alone": {"walls": seen.standing_out, "bands": seen.dense_now, "vacuums": seen.thin_now},
+        if static_side.voids is None
+        else [_void(v, f"V{name}{n}", decimals) for n, v in enumerate(static_side.voids[:_MAX_VOIDS])],
+        "more_vacuums": max(0, len(static_side.voids or ()) - _MAX_VOIDS),
+        "this_book_alone": {
+            "walls": static_side.outliers, "bands": static_side.current_bands, "vacuums": static_side.thin_cells
+        },
         "in_shuffled_books": {
-            "walls": seen.null.walls, "bands": seen.null.bands, "vacuums": seen.null.vacuums
+            "walls": static_side.null.walls, "bands": static_side.null.bands, "vacuums": static_side.null.voids
         },
     }  # fmt: skip
 
@@ -106,13 +108,13 @@ def _wall(standing: StandingWall, sigma: float | None, decimals: int) -> dict[st
         "heavy_share": wall.heavy_share,
         "distance_bp": standing.distance_bp,
         "distance_sigma": round(standing.distance_bp / 1e4 / sigma, 2) if sigma else None,
-        "seen": wall.seen,
+        "seen": wall.appearances,
         "age_min": wall.age_min,
         "at_least": wall.censored,
         "life": life.state,
         "absorbed": format_e8(life.absorbed_e8, decimals),
-        "refilled": life.refilled,
-        "minutes_to_eat": standing.minutes_to_eat,
+        "refilled": life.refill_share,
+        "minutes_to_eat": standing.minutes_to_consume,
         "pull_probability": standing.pull_probability,
         "strength": standing.strength,
     }
@@ -131,27 +133,27 @@ def _band(band: Band, name: str, decimals: int) -> dict[str, Any]:
     }
 
 
-def _vacuum(thin: LiquidityVoid, name: str, decimals: int) -> dict[str, Any]:
+def _void(void: LiquidityVoid, name: str, decimals: int) -> dict[str, Any]:
     return {
         "id": name,
-        "low": format_e8(thin.low_e8),
-        "high": format_e8(thin.high_e8),
-        "distance_bp": [thin.near_bp, thin.far_bp],
-        "quantity": format_e8(thin.quantity_e8, decimals),
-        "usual": format_e8(int(thin.median_e8), decimals),
-        "cost_to_cross": format_e8(int(thin.cost * 10 ** (DECIMALS - decimals))),
-        "far_edge_unknown": thin.censored,
+        "low": format_e8(void.low_e8),
+        "high": format_e8(void.high_e8),
+        "distance_bp": [void.near_bp, void.far_bp],
+        "quantity": format_e8(void.quantity_e8, decimals),
+        "usual": format_e8(int(void.median_e8), decimals),
+        "cost_to_cross": format_e8(int(void.cost * 10 ** (DECIMALS - decimals))),
+        "far_edge_unknown": void.censored,
     }
 
 
-def _ended(ended: Sequence[Ended]) -> dict[str, Any]:
-    counts: dict[str, Any] = {kind: sum(e.ending == kind for e in ended) for kind in ENDINGS}
+def _ended_walls(walls: Sequence[EndedWall]) -> dict[str, Any]:
+    counts: dict[str, Any] = {kind: sum(e.ending == kind for e in walls) for kind in ENDINGS}
     last = [
         {"id": f"E{n}", "side": e.side, "bin": format_e8(e.price_e8), "share": e.share, "ending": e.ending,
-         "at": iso(e.minute_ns), "moved_to": price(e.moved_to_e8)}
-        for n, e in enumerate(ended[::-1][:_ENDED])
+         "at": iso(e.minute_ns), "moved_to": format_price(e.moved_to_e8)}
+        for n, e in enumerate(walls[::-1][:_MAX_ENDED_WALLS])
     ]  # fmt: skip
-    return {"id": "D.ended", **counts, "last": last, "more": max(0, len(ended) - _ENDED)}
+    return {"id": "D.ended", **counts, "last": last, "more": max(0, len(walls) - _MAX_ENDED_WALLS)}
 
 
 def _now(static: StaticBook, decimals: int) -> dict[str, Any] | None:
@@ -161,25 +163,35 @@ def _now(static: StaticBook, decimals: int) -> dict[str, Any] | None:
         return None
     mid = next(iter(current.sides.values())).mid_e8
     walls: dict[str, Mapping[str, Any]] = {}
-    new: list[list[Any]] = []
-    for side, seen in static.sides.items():
+    outliers: list[list[Any]] = []
+    for side, static_side in static.sides.items():
         book = current.sides[side]
-        known = {w.wall.bin.price_e8 for w in seen.walls}
-        fresh = sorted((b for b in current.standing_out[side] if b.price_e8 not in known), key=lambda b: -b.quantity_e8)
-        new += [[side, format_e8(b.price_e8), format_e8(b.quantity_e8, decimals), b.share] for b in fresh[:_NEW]]
-        for standing in seen.walls[:_WALLS]:
+        wall_prices = {w.wall.bin.price_e8 for w in static_side.walls}
+        new_bins = sorted(
+            (b for b in current.outliers[side] if b.price_e8 not in wall_prices), key=lambda b: -b.quantity_e8
+        )
+        outliers += [
+            [side, format_e8(b.price_e8), format_e8(b.quantity_e8, decimals), b.share] for b in new_bins[:_MAX_NEW]
+        ]
+        for standing in static_side.walls[:_MAX_WALLS]:
             bin_e8 = standing.wall.bin.price_e8
-            held = book.held_e8(book.index(bin_e8))
-            walls[standing.id] = {"quantity": format_e8(held, decimals), "distance_bp": bp_between(bin_e8, mid)}
-    dense = {side: len(found) for side, found in current.bands.items()}
-    return {"id": "D.now", "mid": price(mid), "walls": walls, "standing_out_besides": new, "bands": dense}
+            quantity = book.quantity_at(book.index(bin_e8))
+            walls[standing.id] = {"quantity": format_e8(quantity, decimals), "distance_bp": bp_between(bin_e8, mid)}
+    band_counts = {side: len(bands) for side, bands in current.bands.items()}
+    return {
+        "id": "D.now",
+        "mid": format_price(mid),
+        "walls": walls,
+        "standing_out_besides": outliers,
+        "bands": band_counts,
+    }
 
 
-def flow_result(
+def render_flow(
     flow: OrderFlow,
     zones: Sequence[Confluence],
     tests: Mapping[str, LevelRecord],
-    absorbed: Mapping[str, Absorption],
+    absorptions: Mapping[str, Absorption],
     decimals: int,
 ) -> dict[str, Any]:
     """
@@ -189,8 +201,8 @@ def flow_result(
         tests: by evidence id; shown are those of the strongest zones. absorbed: by the same id, what such a
             level took of the last minute's aggressors: id, level, volume, z and replenishment are listed.
     """
-    tested = [e.id for z in zones for e in z.evidence if e.id in tests]
-    found = flow.footprint
+    test_ids = [e.id for z in zones for e in z.evidence if e.id in tests]
+    footprint = flow.footprint
     result: dict[str, Any] = {
         "id": "O",
         "profile_ids": "P60.poc, P60.rival, P60.val and P60.vah are the figures of profile P60",
@@ -198,33 +210,33 @@ def flow_result(
         "naked_points": [
             {"id": f"N{n}", "day": iso(p.day_ns)[:10], "low": format_e8(p.low_e8), "high": format_e8(p.high_e8),
              "share": p.share}
-            for n, p in enumerate(flow.naked[:_NAKED])
+            for n, p in enumerate(flow.naked_points[:_MAX_NAKED_POINTS])
         ],
-        "more_naked_points": max(0, len(flow.naked) - _NAKED),
-        "tests": [_record(name, tests[name]) for name in tested[:_TESTS]],
-        "more_tests": max(0, len(tested) - _TESTS),
+        "more_naked_points": max(0, len(flow.naked_points) - _MAX_NAKED_POINTS),
+        "tests": [_record(name, tests[name]) for name in test_ids[:_MAX_TESTS]],
+        "more_tests": max(0, len(test_ids) - _MAX_TESTS),
         "cvd": {"id": "O.cvd", **{f"{m}min": format_e8(c.delta_e8, decimals) for m, c in flow.cvds.items()}},
-        "footprint": None if found is None else _footprint(found, decimals),
+        "footprint": None if footprint is None else _footprint(footprint, decimals),
         "absorption": {
             "id": "O.absorption",
-            "found": [_absorption(f"A{n}", a, decimals) for n, a in enumerate(flow.absorbed)],
+            "found": [_absorption(f"A{n}", a, decimals) for n, a in enumerate(flow.absorptions)],
             "at_zones": [
                 [f"{name}.absorbed", format_e8(a.level_e8), format_e8(a.volume_e8, decimals), a.z, a.replenishment]
-                for name, a in sorted(absorbed.items(), key=lambda item: -item[1].z)[:_ABSORBED]
+                for name, a in sorted(absorptions.items(), key=lambda item: -item[1].z)[:_MAX_ABSORPTIONS]
             ],
-            "more_at_zones": max(0, len(absorbed) - _ABSORBED),
+            "more_at_zones": max(0, len(absorptions) - _MAX_ABSORPTIONS),
             "note": NOTE,
         },
-        "sweeps": [_sweep(f"S{n}", s, decimals) for n, s in enumerate(flow.swept[::-1][:_SWEEPS])],
-        "more_sweeps": max(0, len(flow.swept) - _SWEEPS),
-        "vacuums_passed": {name: _passage(p) for name, p in flow.passages.items() if int(name[2:]) < _VACUUMS},
+        "sweeps": [_sweep(f"S{n}", s, decimals) for n, s in enumerate(flow.sweeps[::-1][:_MAX_SWEEPS])],
+        "more_sweeps": max(0, len(flow.sweeps) - _MAX_SWEEPS),
+        "vacuums_passed": {name: _crossing(p) for name, p in flow.crossings.items() if int(name[2:]) < _MAX_VOIDS},
         "book_flow": book_flow_group(flow.book_flow),
     }  # fmt: skip
-    lists = [Listed(result, name, f"more_{name}") for name in ("tests", "naked_points", "sweeps")]
-    lists.append(Listed(result["absorption"], "at_zones", "more_at_zones"))
-    if found is not None:
-        lists += [Listed(result["footprint"], name, f"more_{name}") for name in ("heaviest", "stacks")]
-    return cut_to(result, lists, MAX_BYTES)
+    lists = [ItemList(result, name, f"more_{name}") for name in ("tests", "naked_points", "sweeps")]
+    lists.append(ItemList(result["absorption"], "at_zones", "more_at_zones"))
+    if footprint is not None:
+        lists += [ItemList(result["footprint"], name, f"more_{name}") for name in ("heaviest", "stacks")]
+    return trim_to(result, lists, MAX_BYTES)
 
 
 def _record(name: str, record: LevelRecord) -> dict[str, Any]:
@@ -236,56 +248,56 @@ def _record(name: str, record: LevelRecord) -> dict[str, Any]:
         "broken": record.broken,
         "open": record.open,
         "last": None if record.last_ns is None else iso(record.last_ns)[11:19],
-        "recent": list(record.outcomes[:_OUTCOMES]),
+        "recent": list(record.outcomes[:_MAX_OUTCOMES]),
         "from": record.sides[0] if record.sides else None,
         "recent_rate": record.recent_rate,
     }
 
 
-def _footprint(found: Footprint, decimals: int) -> dict[str, Any]:
-    stacks = [[s.side, format_e8(s.low_e8), format_e8(s.high_e8), s.rows] for s in found.stacks[:_STACKS]]
-    heaviest = sorted(found.imbalances, key=lambda i: (-i.volume_e8, i.low_e8))[:_IMBALANCES]
+def _footprint(footprint: Footprint, decimals: int) -> dict[str, Any]:
+    stacks = [[s.side, format_e8(s.low_e8), format_e8(s.high_e8), s.rows] for s in footprint.stacks[:_MAX_STACKS]]
+    heaviest = sorted(footprint.imbalances, key=lambda i: (-i.volume_e8, i.low_e8))[:_MAX_IMBALANCES]
     rows = [[i.side, format_e8(i.low_e8), format_e8(i.volume_e8, decimals), i.ratio] for i in heaviest]
     return {
         "id": "O.footprint",
-        "row": format_e8(found.width_e8),
+        "row": format_e8(footprint.width_e8),
         "heaviest": rows,
-        "more_heaviest": max(0, len(found.imbalances) - _IMBALANCES),
+        "more_heaviest": max(0, len(footprint.imbalances) - _MAX_IMBALANCES),
         "stacks": stacks,
-        "more_stacks": max(0, len(found.stacks) - _STACKS),
+        "more_stacks": max(0, len(footprint.stacks) - _MAX_STACKS),
     }
 
 
-def _absorption(name: str, found: Absorption, decimals: int) -> dict[str, Any]:
+def _absorption(name: str, absorption: Absorption, decimals: int) -> dict[str, Any]:
     return {
         "id": name,
-        "side": found.side,
-        "price": format_e8(found.price_e8),
-        "volume": format_e8(found.volume_e8, decimals),
-        "z": found.z,
-        "through": format_e8(found.beyond_e8),
-        "replenishment": found.replenishment,
+        "side": absorption.side,
+        "price": format_e8(absorption.price_e8),
+        "volume": format_e8(absorption.volume_e8, decimals),
+        "z": absorption.z,
+        "through": format_e8(absorption.beyond_e8),
+        "replenishment": absorption.replenishment,
     }
 
 
-def _sweep(name: str, found: Sweep, decimals: int) -> dict[str, Any]:
+def _sweep(name: str, sweep: Sweep, decimals: int) -> dict[str, Any]:
     return {
         "id": name,
-        "side": found.side,
-        "at": iso(found.start_ns)[11:19],
-        "from": format_e8(found.first_e8),
-        "to": format_e8(found.last_e8),
-        "levels": found.levels,
-        "volume": format_e8(found.volume_e8, decimals),
+        "side": sweep.side,
+        "at": iso(sweep.start_ns)[11:19],
+        "from": format_e8(sweep.first_e8),
+        "to": format_e8(sweep.last_e8),
+        "levels": sweep.levels,
+        "volume": format_e8(sweep.volume_e8, decimals),
     }
 
 
-def _passage(passed: Crossing | None) -> dict[str, Any] | None:
-    if passed is None:
+def _crossing(crossing: Crossing | None) -> dict[str, Any] | None:
+    if crossing is None:
         return None
     return {
-        "at": iso(passed.start_ns)[11:19],
-        "speed": passed.speed,
-        "walk_speed": passed.walk_speed,
-        "confirmed": passed.confirmed,
+        "at": iso(crossing.start_ns)[11:19],
+        "speed": crossing.speed,
+        "walk_speed": crossing.walk_speed,
+        "confirmed": crossing.confirmed,
     }

@@ -62,7 +62,7 @@ class Absorption(msgspec.Struct, frozen=True):
     note: str = NOTE
 
 
-def absorption_at(
+def find_absorption_at(
     frame: windows.Frame | None, level_e8: I64, bin_e8: int, parameters: OrderFlowParameters
 ) -> list[Absorption]:
     """
@@ -78,16 +78,16 @@ def absorption_at(
     if frame is None or len(level_e8) == 0:
         return []
     levels = np.ascontiguousarray(level_e8, np.int64)
-    best = windows.at_levels(frame, levels)
-    found = []
+    best = windows.find_best_windows(frame, levels)
+    absorptions = []
     for k, level in enumerate(levels.tolist()):
         for s, side in enumerate(_SIDES):
             stop = int(best[k, s])
             if stop >= 0:
-                seen = _absorption(frame, level, side, stop, bin_e8)
-                if seen is not None and seen.z >= parameters.absorption_sd:
-                    found.append(seen)
-    return found
+                absorption = _absorption(frame, level, side, stop, bin_e8)
+                if absorption is not None and absorption.z >= parameters.absorption_sd:
+                    absorptions.append(absorption)
+    return absorptions
 
 
 def find_absorption(frame: windows.Frame | None, bin_e8: int, parameters: OrderFlowParameters) -> list[Absorption]:
@@ -98,63 +98,65 @@ def find_absorption(frame: windows.Frame | None, bin_e8: int, parameters: OrderF
     excess asked for is `found_sd`, and at least `found_share` of the volume must have been traded in one bin.
 
     Args:
-        frame: as for `absorption_at`.
+        frame: as for `find_absorption_at`.
         bin_e8: the candidate is the heaviest price of the heaviest bin of this width.
     """
     if frame is None:
         return []
     near = frame.near_e8
-    most, extreme = windows.at_extremes(frame)
-    found = []
+    most, extreme = windows.measure_extremes(frame)
+    absorptions = []
     for s, side in enumerate(_SIDES):
         strongest: Absorption | None = None
-        bound = windows.excess(frame, s, most[s])
+        bound = windows.excess_deviations(frame, s, most[s])
         for stop in np.argsort(-bound, kind="stable").tolist():
             if bound[stop] < parameters.found_sd or (strongest is not None and strongest.z >= bound[stop]):
                 break
             edge = int(extreme[s, stop])
             band = (edge, edge + near) if side == "bid" else (edge - near, edge)
-            candidate = windows.taken(frame, s, stop, *band, bin_e8)
-            seen = None if candidate is None else _absorption(frame, candidate.price_e8, side, stop, bin_e8)
-            if seen is None or seen.concentration < parameters.found_share:
+            candidate = windows.measure_band(frame, s, stop, *band, bin_e8)
+            absorption = None if candidate is None else _absorption(frame, candidate.price_e8, side, stop, bin_e8)
+            if absorption is None or absorption.concentration < parameters.found_share:
                 continue  # spread over the band: nobody stood there
-            if strongest is None or seen.z > strongest.z:
-                strongest = seen
+            if strongest is None or absorption.z > strongest.z:
+                strongest = absorption
         if strongest is not None and strongest.z >= parameters.found_sd:
-            found.append(strongest)
-    return found
+            absorptions.append(strongest)
+    return absorptions
 
 
-def with_replenishment(found: Absorption, displayed_before_e8: int, displayed_after_e8: int) -> Absorption:
+def add_replenishment(absorption: Absorption, displayed_before_e8: int, displayed_after_e8: int) -> Absorption:
     """The same with what the book showed at the level before and after: 1 where all that was taken came back."""
     change = displayed_after_e8 - displayed_before_e8
-    return msgspec.structs.replace(found, replenishment=round((change + found.volume_e8) / found.volume_e8, 4))
+    return msgspec.structs.replace(
+        absorption, replenishment=round((change + absorption.volume_e8) / absorption.volume_e8, 4)
+    )
 
 
 def _absorption(frame: windows.Frame, level: int, side: Side, stop: int, bin_e8: int) -> Absorption | None:
     s = _SIDES.index(side)
     near = frame.near_e8
-    taken = windows.taken(frame, s, stop, level - near, level + near, bin_e8)
-    if taken is None or frame.sd[s] <= 0:
+    band_volume = windows.measure_band(frame, s, stop, level - near, level + near, bin_e8)
+    if band_volume is None or frame.sd[s] <= 0:
         return None
     return Absorption(
         level_e8=level,
         side=side,
-        price_e8=taken.price_e8,
-        volume_e8=taken.volume_e8,
+        price_e8=band_volume.price_e8,
+        volume_e8=band_volume.volume_e8,
         mean_e8=frame.mean[s],
         sd_e8=frame.sd[s],
-        z=round((taken.volume_e8 - frame.mean[s]) / frame.sd[s], 4),
-        baseline_windows=frame.counted,
-        beyond_e8=_farthest(frame.window(stop), level, side),
+        z=round((band_volume.volume_e8 - frame.mean[s]) / frame.sd[s], 4),
+        baseline_windows=frame.baseline_windows,
+        beyond_e8=_penetration(frame.trades_in(stop), level, side),
         start_ns=frame.stop_ns(stop) - frame.window_s * SECOND_NS,
         stop_ns=frame.stop_ns(stop),
-        held=_farthest(frame.after(stop), level, side) <= near,
-        concentration=round(taken.inside_e8 / taken.volume_e8, 4),
+        held=_penetration(frame.trades_since(stop), level, side) <= near,
+        concentration=round(band_volume.inside_e8 / band_volume.volume_e8, 4),
     )
 
 
-def _farthest(trades: Trades, level: int, side: Side) -> int:
+def _penetration(trades: Trades, level: int, side: Side) -> int:
     if len(trades) == 0:
         return 0
     return max(0, level - int(trades.price_e8.min()) if side == "bid" else int(trades.price_e8.max()) - level)

@@ -40,22 +40,22 @@ class Frame:
     near_e8: int
     mean: tuple[float, float]
     sd: tuple[float, float]
-    counted: int
+    baseline_windows: int
 
     def stop_ns(self, end: int) -> int:
         """When a window ends."""
         return self.end_ns - (ENDS - 1 - end) * SECOND_NS
 
-    def window(self, end: int) -> Trades:
+    def trades_in(self, end: int) -> Trades:
         """The trades of a window."""
         return self.trades.part(int(self.offsets[end]), int(self.offsets[end + self.window_s]))
 
-    def after(self, end: int) -> Trades:
+    def trades_since(self, end: int) -> Trades:
         """The trades from a window's end to the tick."""
         return self.trades.part(int(self.offsets[end + self.window_s]), len(self.trades))
 
 
-class Taken(msgspec.Struct, frozen=True):
+class BandVolume(msgspec.Struct, frozen=True):
     """
     What a band took.
 
@@ -69,24 +69,26 @@ class Taken(msgspec.Struct, frozen=True):
     inside_e8: int
 
 
-def frame_of(trades: Trades, reach: Reach | None, end_ns: int, parameters: OrderFlowParameters) -> Frame | None:
+def build_frame(trades: Trades, reach: Reach | None, end_ns: int, parameters: OrderFlowParameters) -> Frame | None:
     """
     The windows of a tick; None without σ, or where the hour before them is shorter than `absorption_least_min` windows.
     """
     window_ns = parameters.absorption_window_s * SECOND_NS
-    seen_from = end_ns - (ENDS - 1) * SECOND_NS - window_ns
+    first_ns = end_ns - (ENDS - 1) * SECOND_NS - window_ns
     if reach is None or len(trades) == 0:
         return None
-    count = min(parameters.absorption_baseline_min, (seen_from - int(trades.time_ns[0])) // window_ns)
+    count = min(parameters.absorption_baseline_min, (first_ns - int(trades.time_ns[0])) // window_ns)
     if count < max(2, parameters.absorption_least_min):
         return None
-    hour = trades.between(seen_from - count * window_ns, seen_from)
-    edges = seen_from - np.arange(count, -1, -1, dtype=np.int64) * window_ns
-    places = np.searchsorted(hour.time_ns, edges).astype(np.int64)
-    taken = _heaviest_bands(hour.price_e8, hour.quantity_e8, hour.sign, places, reach.near_e8).astype(np.float64)
-    mean, sd = taken.mean(axis=1).tolist(), taken.std(axis=1, ddof=1).tolist()
-    last = trades.between(seen_from, end_ns)
-    seconds = seen_from + np.arange(ENDS + parameters.absorption_window_s, dtype=np.int64) * SECOND_NS
+    hour = trades.between(first_ns - count * window_ns, first_ns)
+    edges = first_ns - np.arange(count, -1, -1, dtype=np.int64) * window_ns
+    hour_offsets = np.searchsorted(hour.time_ns, edges).astype(np.int64)
+    volumes = _measure_heaviest_bands(hour.price_e8, hour.quantity_e8, hour.sign, hour_offsets, reach.near_e8).astype(
+        np.float64
+    )
+    mean, sd = volumes.mean(axis=1).tolist(), volumes.std(axis=1, ddof=1).tolist()
+    last = trades.between(first_ns, end_ns)
+    seconds = first_ns + np.arange(ENDS + parameters.absorption_window_s, dtype=np.int64) * SECOND_NS
     offsets = np.searchsorted(last.time_ns, seconds).astype(np.int64)
     return Frame(
         trades=last,
@@ -96,11 +98,11 @@ def frame_of(trades: Trades, reach: Reach | None, end_ns: int, parameters: Order
         near_e8=reach.near_e8,
         mean=(round(mean[0], 1), round(mean[1], 1)),
         sd=(round(sd[0], 1), round(sd[1], 1)),
-        counted=count,
+        baseline_windows=count,
     )
 
 
-def excess(frame: Frame, side: int, volume: I64) -> F64:
+def excess_deviations(frame: Frame, side: int, volume: I64) -> F64:
     """How many standard deviations above the hour's mean each volume lies; −1 where the hour has no spread."""
     mean, sd = frame.mean[side], frame.sd[side]
     if sd <= 0:
@@ -109,24 +111,24 @@ def excess(frame: Frame, side: int, volume: I64) -> F64:
     return z
 
 
-def taken(frame: Frame, side: int, end: int, low_e8: int, high_e8: int, bin_e8: int) -> Taken | None:
+def measure_band(frame: Frame, side: int, end: int, low_e8: int, high_e8: int, bin_e8: int) -> BandVolume | None:
     """What sellers (side 0) or buyers (1) took in a band in a window; None for nothing."""
-    whole = frame.window(end)
-    inside = (whole.sign == 2 * side - 1) & (whole.price_e8 >= low_e8) & (whole.price_e8 <= high_e8)
-    price, quantity = whole.price_e8[inside], whole.quantity_e8[inside]
+    trades = frame.trades_in(end)
+    inside = (trades.sign == 2 * side - 1) & (trades.price_e8 >= low_e8) & (trades.price_e8 <= high_e8)
+    price, quantity = trades.price_e8[inside], trades.quantity_e8[inside]
     if len(price) == 0:
         return None
     order = np.argsort(price)
-    return Taken(*(int(v) for v in _heaviest_of(price[order], quantity[order], bin_e8)))
+    return BandVolume(*(int(v) for v in _find_heaviest(price[order], quantity[order], bin_e8)))
 
 
-def at_levels(frame: Frame, level_e8: I64) -> I64:
+def find_best_windows(frame: Frame, level_e8: I64) -> I64:
     """For each of k levels, bid and ask: the window in which it held and took most; −1 where it took nothing."""
     t = frame.trades
-    return _at_levels(t.price_e8, t.quantity_e8, t.sign, frame.offsets, frame.window_s, level_e8, frame.near_e8)
+    return _find_best_windows(t.price_e8, t.quantity_e8, t.sign, frame.offsets, frame.window_s, level_e8, frame.near_e8)
 
 
-def at_extremes(frame: Frame) -> tuple[I64, I64]:
+def measure_extremes(frame: Frame) -> tuple[I64, I64]:
     """
     For each window what sellers took within 2ε of its low and buyers within 2ε of its high, and the two extremes.
 
@@ -134,40 +136,40 @@ def at_extremes(frame: Frame) -> tuple[I64, I64]:
         Two (2, ENDS) arrays; −1 where a window has no trade.
     """
     t = frame.trades
-    return _at_extremes(t.price_e8, t.quantity_e8, t.sign, frame.offsets, frame.window_s, frame.near_e8)
+    return _measure_extremes(t.price_e8, t.quantity_e8, t.sign, frame.offsets, frame.window_s, frame.near_e8)
 
 
 @compiled
-def _heaviest_of(prices, quantities, width):  # type: ignore[no-untyped-def]
+def _find_heaviest(prices, quantities, width):  # type: ignore[no-untyped-def]
     """Of rising prices all that was traded, the heaviest price of the heaviest bin, and that bin."""
-    whole, heavy, most = np.int64(0), np.int64(0), np.int64(-1)
+    total, heavy, most = np.int64(0), np.int64(0), np.int64(-1)
     i, n = 0, len(prices)
     while i < n:
-        bin_at, in_bin, best, best_at = prices[i] // width, np.int64(0), np.int64(-1), np.int64(0)
-        while i < n and prices[i] // width == bin_at:
-            price, at_price = prices[i], np.int64(0)
+        bin_index, bin_volume, best, best_price = prices[i] // width, np.int64(0), np.int64(-1), np.int64(0)
+        while i < n and prices[i] // width == bin_index:
+            price, price_volume = prices[i], np.int64(0)
             while i < n and prices[i] == price:
-                at_price += quantities[i]
+                price_volume += quantities[i]
                 i += 1
-            in_bin += at_price
-            if at_price > best:
-                best, best_at = at_price, price
-        whole += in_bin
-        if in_bin > most:
-            most, heavy = in_bin, best_at
-    return whole, heavy, most
+            bin_volume += price_volume
+            if price_volume > best:
+                best, best_price = price_volume, price
+        total += bin_volume
+        if bin_volume > most:
+            most, heavy = bin_volume, best_price
+    return total, heavy, most
 
 
 @compiled
-def _at_levels(prices, quantities, signs, offsets, window_s, levels, near):  # type: ignore[no-untyped-def]
+def _find_best_windows(prices, quantities, signs, offsets, window_s, levels, near):  # type: ignore[no-untyped-def]
     seconds = len(offsets) - 1
     best = np.full((len(levels), 2), -1, np.int64)
-    taken = np.empty((2, seconds + 1), np.int64)
-    failed = np.empty((2, seconds + 1), np.int64)  # seconds in which price went beyond
+    volumes = np.empty((2, seconds + 1), np.int64)
+    breaks = np.empty((2, seconds + 1), np.int64)  # seconds in which price went beyond
     for k in range(len(levels)):
         low, high = levels[k] - near, levels[k] + near
-        taken[:, 0] = 0
-        failed[:, 0] = 0
+        volumes[:, 0] = 0
+        breaks[:, 0] = 0
         for second in range(seconds):
             sold, bought, under, over = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
             for i in range(offsets[second], offsets[second + 1]):
@@ -179,19 +181,19 @@ def _at_levels(prices, quantities, signs, offsets, window_s, levels, near):  # t
                     sold += quantities[i]
                 else:
                     bought += quantities[i]
-            taken[0, second + 1], taken[1, second + 1] = taken[0, second] + sold, taken[1, second] + bought
-            failed[0, second + 1], failed[1, second + 1] = failed[0, second] + under, failed[1, second] + over
+            volumes[0, second + 1], volumes[1, second + 1] = volumes[0, second] + sold, volumes[1, second] + bought
+            breaks[0, second + 1], breaks[1, second + 1] = breaks[0, second] + under, breaks[1, second] + over
         for side in range(2):
             most = np.int64(0)
             for end in range(ENDS):
-                volume = taken[side, end + window_s] - taken[side, end]
-                if volume > most and failed[side, end + window_s] == failed[side, end]:
+                volume = volumes[side, end + window_s] - volumes[side, end]
+                if volume > most and breaks[side, end + window_s] == breaks[side, end]:
                     most, best[k, side] = volume, end
     return best
 
 
 @compiled
-def _at_extremes(prices, quantities, signs, offsets, window_s, near):  # type: ignore[no-untyped-def]
+def _measure_extremes(prices, quantities, signs, offsets, window_s, near):  # type: ignore[no-untyped-def]
     most = np.full((2, ENDS), -1, np.int64)
     extreme = np.full((2, ENDS), -1, np.int64)
     for end in range(ENDS):
@@ -214,7 +216,7 @@ def _at_extremes(prices, quantities, signs, offsets, window_s, near):  # type: i
 
 
 @compiled
-def _heaviest_bands(prices, quantities, signs, offsets, near):  # type: ignore[no-untyped-def]
+def _measure_heaviest_bands(prices, quantities, signs, offsets, near_e8):  # type: ignore[no-untyped-def]
     count = len(offsets) - 1
     most = np.zeros((2, count), np.int64)
     for k in range(count):
@@ -224,14 +226,14 @@ def _heaviest_bands(prices, quantities, signs, offsets, near):  # type: ignore[n
         low, high = prices[start], prices[start]
         for i in range(start, stop):
             low, high = min(low, prices[i]), max(high, prices[i])
-        width = max(near, (high - low) // _MAX_CELLS + 1)
+        width = max(near_e8, (high - low) // _MAX_CELLS + 1)
         cells = np.zeros((2, (high - low) // width + 2), np.int64)
         inverse = np.float64(1.0) / width  # a division of whole numbers is slow: a product in floats is at most one off
         for i in range(start, stop):
-            away = prices[i] - low
-            near_cell = np.int64(away * inverse)
-            beside = away - near_cell * width
-            cell = near_cell + np.int64(beside >= width) - np.int64(beside < 0)
+            offset = prices[i] - low
+            near_cell = np.int64(offset * inverse)
+            remainder = offset - near_cell * width
+            cell = near_cell + np.int64(remainder >= width) - np.int64(remainder < 0)
             cells[np.int64(signs[i] >= 0), cell] += quantities[i]
         for side in range(2):
             for lower in range(cells.shape[1] - 1):

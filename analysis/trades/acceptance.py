@@ -9,12 +9,20 @@ import msgspec
 import numpy as np
 
 from analysis.evidence import Basis, Evidence
-from analysis.grid import bins_for, one_two_five
+from analysis.grid import count_bins, one_two_five
 from analysis.parameters import Parameters
-from analysis.trades.volume_profile import Nodes, Rows, control_point, nodes, row_width, rows_of, value_area
+from analysis.trades.volume_profile import (
+    Nodes,
+    Rows,
+    build_rows,
+    find_control_point,
+    find_nodes,
+    find_value_area,
+    row_width,
+)
 from projections.trades.volume_profile import IncrementalProfile
 
-_SHOWN_NODES = 5
+_MAX_NODES = 5
 _WEIGHT_OF_RIVAL = 0.7
 _WEIGHT_OF_EDGE = 0.4
 _WEIGHT_OF_NODE = 0.6
@@ -57,7 +65,7 @@ class Profile:
     lvn: tuple[Node, ...]
 
 
-def acceptance(
+def build_profiles(
     profiles: Sequence[IncrementalProfile], reference_e8: int | None, level_e8: int, parameters: Parameters
 ) -> tuple[Mapping[int, Profile | None] | None, list[Evidence]]:
     """
@@ -72,32 +80,32 @@ def acceptance(
     """
     if reference_e8 is None:
         return None, []
-    found: dict[int, Profile | None] = {}
+    result: dict[int, Profile | None] = {}
     evidence: list[Evidence] = []
-    shown_minutes = 0
+    previous_minutes = 0
     for profile in profiles:
-        if profile.covered_minutes <= shown_minutes:
-            found[profile.minutes] = None
+        if profile.covered_minutes <= previous_minutes:
+            result[profile.minutes] = None
             continue
-        shown_minutes = profile.minutes
-        found[profile.minutes], given = _horizon(profile, reference_e8, level_e8, parameters)
-        evidence += given
-    return found, evidence
+        previous_minutes = profile.minutes
+        result[profile.minutes], pieces = _build_profile(profile, reference_e8, level_e8, parameters)
+        evidence += pieces
+    return result, evidence
 
 
-def _horizon(
+def _build_profile(
     profile: IncrementalProfile, reference_e8: int, level_e8: int, parameters: Parameters
 ) -> tuple[Profile, list[Evidence]]:
     levels, buy, sell, count = profile.levels()
     total = buy + sell
     width = max(level_e8, one_two_five(reference_e8 * parameters.row_bp / 1e4))
-    rows = rows_of(levels, total, row_width(levels, -(-width // level_e8) * level_e8))
-    control = control_point(rows, reference_e8 * parameters.rival_bp / 1e4)
-    area = value_area(rows.total_e8, control.row, parameters.value_area_share)
+    rows = build_rows(levels, total, row_width(levels, -(-width // level_e8) * level_e8))
+    control = find_control_point(rows, reference_e8 * parameters.rival_bp / 1e4)
+    area = find_value_area(rows.total_e8, control.row, parameters.value_area_share)
     level_e8 = row_width(levels, level_e8)
-    bins = rows_of(levels, total, level_e8)
-    half_width = bins_for(reference_e8, parameters.node_bp, level_e8, parameters.node_bins)
-    high, low = nodes(bins.total_e8, half_width, parameters.node_prominence)
+    bins = build_rows(levels, total, level_e8)
+    half_width = count_bins(reference_e8, parameters.node_bp, level_e8, parameters.node_bins)
+    high, low = find_nodes(bins.total_e8, half_width, parameters.node_prominence)
     ambiguous = control.rival > parameters.ambiguous_from
     span = profile.minutes
     result = Profile(
@@ -124,11 +132,11 @@ def _horizon(
     return result, evidence
 
 
-def _strongest(bins: Rows, found: Nodes, name: str) -> tuple[Node, ...]:
+def _strongest(bins: Rows, nodes: Nodes, name: str) -> tuple[Node, ...]:
     """The most prominent, lowest price first; the ids are those of the evidence."""
-    strongest = np.sort(np.argsort(-found.prominence, kind="stable")[:_SHOWN_NODES])
+    strongest = np.sort(np.argsort(-nodes.prominence, kind="stable")[:_MAX_NODES])
     return tuple(
-        Node(f"{name}{i}", bins.price_e8(int(found.bins[i])), float(found.prominence[i])) for i in strongest.tolist()
+        Node(f"{name}{i}", bins.price_e8(int(nodes.bins[i])), float(nodes.prominence[i])) for i in strongest.tolist()
     )
 
 
@@ -141,12 +149,12 @@ def _row_evidence(minutes: int, name: str, basis: Basis, rows: Rows, row: int, b
     return Evidence(f"P{minutes}.{name}", basis, "acceptance", low, low + rows.width_e8, heavy, strength, minutes)
 
 
-def _node_evidence(minutes: int, bins: Rows, found: Nodes, half_width: int) -> list[Evidence]:
-    given = []
-    for i in np.argsort(-found.prominence, kind="stable")[:_SHOWN_NODES].tolist():
-        at = int(found.bins[i])
-        low, high = bins.price_e8(at) - half_width * bins.width_e8 // 2, bins.price_e8(at + 1 + half_width // 2)
-        strength = round(_WEIGHT_OF_NODE * float(found.prominence[i]), 4)
+def _node_evidence(minutes: int, bins: Rows, nodes: Nodes, half_width: int) -> list[Evidence]:
+    evidence = []
+    for i in np.argsort(-nodes.prominence, kind="stable")[:_MAX_NODES].tolist():
+        index = int(nodes.bins[i])
+        low, high = bins.price_e8(index) - half_width * bins.width_e8 // 2, bins.price_e8(index + 1 + half_width // 2)
+        strength = round(_WEIGHT_OF_NODE * float(nodes.prominence[i]), 4)
         name = f"P{minutes}.hvn{i}"
-        given.append(Evidence(name, "hvn", "acceptance", low, high, bins.price_e8(at), strength, minutes))
-    return given
+        evidence.append(Evidence(name, "hvn", "acceptance", low, high, bins.price_e8(index), strength, minutes))
+    return evidence

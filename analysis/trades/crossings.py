@@ -36,7 +36,7 @@ class Crossing:
 
     start_ns: int
     stop_ns: int
-    turned_since: int
+    turnbacks: int
     trades: int
     volume_e8: int
     volume_per_row_e8: float
@@ -68,37 +68,37 @@ def last_crossings(
     if len(trades) == 0 or unit_e8 <= 0 or row_e8 <= 0:
         return [None] * len(intervals_e8)
     usual = round(int(trades.quantity_e8.sum()) / int(_row_changes(trades.price_e8, np.int64(row_e8))), 4)
-    return [_passage(trades, low, high, unit_e8, row_e8, usual, parameters) for low, high in intervals_e8]
+    return [_crossing(trades, low, high, unit_e8, row_e8, usual, parameters) for low, high in intervals_e8]
 
 
-def _passage(
+def _crossing(
     trades: Trades, low: int, high: int, unit: int, row: int, usual: float, parameters: OrderFlowParameters
 ) -> Crossing | None:
     width = high - low
     if width <= 0:
         return None
-    before, after, turned = _last_crossing(
+    before, after, turnbacks = _last_crossing(
         trades.price_e8, trades.block_high_e8, trades.block_low_e8, trades.block_offset, low, high
     )
     if before < 0:
         return None
     inside = trades.part(before + 1, after)
-    moved = abs(int(trades.price_e8[after]) - int(trades.price_e8[before]))
-    spent_ns = max(_MIN_NS, int(trades.time_ns[after] - trades.time_ns[before]))
+    distance = abs(int(trades.price_e8[after]) - int(trades.price_e8[before]))
+    duration_ns = max(_MIN_NS, int(trades.time_ns[after] - trades.time_ns[before]))
     places = _places(low)
-    speed = round(moved / ONE_E8 / (spent_ns / SECOND_NS), places)
+    speed = round(distance / ONE_E8 / (duration_ns / SECOND_NS), places)
     walk_speed = round(3 * (unit / ONE_E8) ** 2 / (width / ONE_E8) / 60, places)
     volume = int(inside.quantity_e8.sum())
-    a_row = round(volume / max(1.0, width / row), 4)
-    thin = a_row <= parameters.thin_share * usual
+    volume_per_row = round(volume / max(1.0, width / row), 4)
+    thin = volume_per_row <= parameters.thin_share * usual
     fast = speed >= parameters.fast_ratio * walk_speed
     return Crossing(
         start_ns=int(trades.time_ns[before]),
-        stop_ns=int(trades.time_ns[before]) + spent_ns,
-        turned_since=int(turned),
+        stop_ns=int(trades.time_ns[before]) + duration_ns,
+        turnbacks=int(turnbacks),
         trades=len(inside),
         volume_e8=volume,
-        volume_per_row_e8=a_row,
+        volume_per_row_e8=volume_per_row,
         usual_e8=usual,
         speed=speed,
         walk_speed=walk_speed,
@@ -116,15 +116,15 @@ def _places(price_e8: int) -> int:
 @compiled
 def _last_crossing(prices, block_high, block_low, offset, low, high):  # type: ignore[no-untyped-def]
     """The last trade outside before the last crossing and the first one after it; −1 where there is none."""
-    turned = 0
+    turnbacks = 0
     i = len(prices) - 1
     while i >= 0 and low <= prices[i] < high:  # still inside: no crossing yet
         i -= 1
     after = i  # the earliest trade seen of those outside on this side
     while i > 0:
         block = (i - 1 + offset) // BLOCK
-        same = block_high[block] < low if prices[after] < low else block_low[block] >= high
-        if same:
+        on_same_side = block_high[block] < low if prices[after] < low else block_low[block] >= high
+        if on_same_side:
             i = after = max(0, block * BLOCK - offset)
             continue
         i -= 1
@@ -134,14 +134,14 @@ def _last_crossing(prices, block_high, block_low, offset, low, high):  # type: i
             if i < 0:
                 break
             if (prices[i] < low) == (prices[after] < low):
-                turned += 1
+                turnbacks += 1
                 after = i
                 continue
         elif (prices[i] < low) == (prices[after] < low):
             after = i
             continue
-        return i, after, turned
-    return -1, -1, turned
+        return i, after, turnbacks
+    return -1, -1, turnbacks
 
 
 @compiled

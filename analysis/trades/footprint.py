@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from analysis.parameters import OrderFlowParameters
-from analysis.trades.volume_profile import row_width, rows_of
+from analysis.trades.volume_profile import build_rows, row_width
 from market.arrays import I64, Bools
 from market.compiled import compiled
 from projections.trades.trade_columns import Trades
@@ -66,18 +66,18 @@ class Footprint:
     """
 
     width_e8: int
-    least_e8: int
+    min_volume_e8: int
     imbalances: tuple[Imbalance, ...]
     stacks: tuple[Stack, ...]
 
 
-def cvd(trades: Trades) -> Cvd:
+def sum_cvd(trades: Trades) -> Cvd:
     """The exact cumulative volume delta of some trades; sums of any size, zero for none."""
     buy_high, buy_low, sell_high, sell_low = _side_sums(trades.quantity_e8, trades.sign)
     return Cvd((int(buy_high) << 32) + int(buy_low), (int(sell_high) << 32) + int(sell_low), len(trades))
 
 
-def cvd_of_levels(buy_e8: I64, sell_e8: I64, count: I64) -> Cvd:
+def sum_cvd_of_levels(buy_e8: I64, sell_e8: I64, count: I64) -> Cvd:
     """
     The same from a volume profile, which holds what the trades of its span add up to.
 
@@ -87,48 +87,50 @@ def cvd_of_levels(buy_e8: I64, sell_e8: I64, count: I64) -> Cvd:
     return Cvd(_exact_sum(buy_e8), _exact_sum(sell_e8), int(count.sum()))
 
 
-def footprint(level_e8: I64, buy_e8: I64, sell_e8: I64, width_e8: int, parameters: OrderFlowParameters) -> Footprint:
+def build_footprint(
+    level_e8: I64, buy_e8: I64, sell_e8: I64, width_e8: int, parameters: OrderFlowParameters
+) -> Footprint:
     """
     The diagonal imbalances of a profile.
 
     Args:
         level_e8, buy_e8, sell_e8: k levels, rising, with what was bought and sold at each; may be none.
-        width_e8: of a row, as in `volume_profile.rows_of`; a wider one is taken where prices lie very far apart.
+        width_e8: of a row, as in `volume_profile.build_rows`; a wider one is taken where prices lie very far apart.
     """
     if len(level_e8) == 0:
         return Footprint(width_e8, 0, (), ())
     width_e8 = row_width(level_e8, width_e8)
-    bought, sold = rows_of(level_e8, buy_e8, width_e8), rows_of(level_e8, sell_e8, width_e8)
-    whole = _exact_sum(buy_e8) + _exact_sum(sell_e8)
-    least = max(1, round(parameters.imbalance_share * whole))
+    bought, sold = build_rows(level_e8, buy_e8, width_e8), build_rows(level_e8, sell_e8, width_e8)
+    total = _exact_sum(buy_e8) + _exact_sum(sell_e8)
+    min_volume = max(1, round(parameters.imbalance_share * total))
     buys = np.append(bought.total_e8, 0)  # a row nobody traded in above and below
     sells = np.append(0, sold.total_e8)
-    buys_stand = _outweighs(buys[:-1], sells[:-1], least, parameters.imbalance_ratio)
-    sells_stand = _outweighs(sells[1:], buys[1:], least, parameters.imbalance_ratio)
+    buys_outweigh = _outweighs(buys[:-1], sells[:-1], min_volume, parameters.imbalance_ratio)
+    sells_outweigh = _outweighs(sells[1:], buys[1:], min_volume, parameters.imbalance_ratio)
     imbalances, stacks = [], []
-    for row in np.flatnonzero(buys_stand | sells_stand).tolist():
+    for row in np.flatnonzero(buys_outweigh | sells_outweigh).tolist():
         low = bought.price_e8(row)
-        if buys_stand[row]:
+        if buys_outweigh[row]:
             imbalances.append(_imbalance("buy", low, int(buys[row]), int(sells[row])))
-        if sells_stand[row]:
+        if sells_outweigh[row]:
             imbalances.append(_imbalance("sell", low, int(sells[row + 1]), int(buys[row + 1])))
-    sides: tuple[tuple[Side, Bools], ...] = (("buy", buys_stand), ("sell", sells_stand))
-    for side, stand in sides:
-        edges = np.flatnonzero(np.diff(np.concatenate(([0], stand.astype(np.int8), [0]))))
+    sides: tuple[tuple[Side, Bools], ...] = (("buy", buys_outweigh), ("sell", sells_outweigh))
+    for side, is_imbalance in sides:
+        edges = np.flatnonzero(np.diff(np.concatenate(([0], is_imbalance.astype(np.int8), [0]))))
         for start, stop in edges.reshape(-1, 2).tolist():
             if stop - start >= parameters.imbalance_stack:
                 stacks.append(Stack(side, bought.price_e8(start), bought.price_e8(stop), stop - start))
-    return Footprint(width_e8, least, tuple(imbalances), tuple(stacks))
+    return Footprint(width_e8, min_volume, tuple(imbalances), tuple(stacks))
 
 
-def _outweighs(volume: I64, against: I64, least: int, ratio: float) -> Bools:
-    known = against > 0
-    times = np.round(volume / np.where(known, against, 1), 4)
-    return (volume >= least) & (~known | (times >= ratio))
+def _outweighs(volume: I64, opposite: I64, min_volume: int, ratio: float) -> Bools:
+    is_nonzero = opposite > 0
+    ratios = np.round(volume / np.where(is_nonzero, opposite, 1), 4)
+    return (volume >= min_volume) & (~is_nonzero | (ratios >= ratio))
 
 
-def _imbalance(side: Side, low_e8: int, volume: int, against: int) -> Imbalance:
-    return Imbalance(side, low_e8, volume, round(volume / against, 4) if against else None)
+def _imbalance(side: Side, low_e8: int, volume: int, opposite: int) -> Imbalance:
+    return Imbalance(side, low_e8, volume, round(volume / opposite, 4) if opposite else None)
 
 
 def _exact_sum(values: I64) -> int:

@@ -10,7 +10,7 @@ from math import ceil
 import msgspec
 import numpy as np
 
-from analysis.book.level_search import BROKEN, OPEN, REJECTED, tested_by_trades
+from analysis.book.level_search import BROKEN, OPEN, REJECTED, search_level_tests
 from analysis.parameters import OrderFlowParameters
 from market.arrays import I64
 from market.timestamps import MINUTE_NS
@@ -50,7 +50,7 @@ class LevelTests:
     outcome: I64
     touch_ns: I64
     touch: I64
-    decided: I64
+    decision: I64
 
 
 class LevelRecord(msgspec.Struct, frozen=True):
@@ -78,27 +78,29 @@ class LevelRecord(msgspec.Struct, frozen=True):
     recent_rate: float | None
 
 
-def reach_of(sigma: float | None, price_e8: int, tick_size_e8: int, parameters: OrderFlowParameters) -> Reach | None:
+def build_reach(sigma: float | None, price_e8: int, tick_size_e8: int, parameters: OrderFlowParameters) -> Reach | None:
     """The distances at a price, from σ as a fraction of it; None where there is no σ."""
     if sigma is None or sigma <= 0:
         return None
-    unit = sigma * price_e8
-    near = max(_within(parameters.near_sigma * unit, tick_size_e8), tick_size_e8)
-    away, beyond = (_past(s * unit, tick_size_e8) for s in (parameters.away_sigma, parameters.beyond_sigma))
-    return Reach(near, max(away, near + 1), max(beyond, near + 1))
+    sigma_e8 = sigma * price_e8
+    near_e8 = max(_round_within(parameters.near_sigma * sigma_e8, tick_size_e8), tick_size_e8)
+    away_e8, beyond_e8 = (
+        _round_past(s * sigma_e8, tick_size_e8) for s in (parameters.away_sigma, parameters.beyond_sigma)
+    )
+    return Reach(near_e8, max(away_e8, near_e8 + 1), max(beyond_e8, near_e8 + 1))
 
 
-def _within(distance: float, tick: int) -> int:
+def _round_within(distance: float, tick_e8: int) -> int:
     """Rounded, but no further than the last tick that lies within it: a tick may be no more than one count."""
-    return min(round(distance), int(distance) // tick * tick + tick - 1)
+    return min(round(distance), int(distance) // tick_e8 * tick_e8 + tick_e8 - 1)
 
 
-def _past(distance: float, tick: int) -> int:
+def _round_past(distance: float, tick_e8: int) -> int:
     """Rounded, but past all ticks that lie within it."""
-    return max(round(distance), -(-ceil(distance) // tick) * tick - tick + 1)
+    return max(round(distance), -(-ceil(distance) // tick_e8) * tick_e8 - tick_e8 + 1)
 
 
-def against_trades(trades: Trades, level_e8: I64, reach: Reach | None, parameters: OrderFlowParameters) -> LevelTests:
+def find_level_tests(trades: Trades, level_e8: I64, reach: Reach | None, parameters: OrderFlowParameters) -> LevelTests:
     """
     Every test of k levels against exact trades, in agg_id order.
 
@@ -109,8 +111,8 @@ def against_trades(trades: Trades, level_e8: I64, reach: Reach | None, parameter
     """
     if reach is None or len(trades) == 0 or len(level_e8) == 0:
         return _no_tests()
-    span = parameters.test_min * MINUTE_NS
-    found = tested_by_trades(
+    span_ns = parameters.test_min * MINUTE_NS
+    tests = search_level_tests(
         trades.time_ns,
         trades.price_e8,
         trades.block_high_e8,
@@ -120,12 +122,12 @@ def against_trades(trades: Trades, level_e8: I64, reach: Reach | None, parameter
         reach.near_e8,
         reach.away_e8,
         reach.beyond_e8,
-        span,
+        span_ns,
     )
-    return LevelTests(found[0], found[1], found[2], trades.time_ns[found[3]], found[3], found[4])
+    return LevelTests(tests[0], tests[1], tests[2], trades.time_ns[tests[3]], tests[3], tests[4])
 
 
-def records_of(
+def build_records(
     level_e8: I64, tests: Sequence[LevelTests], as_of_ns: int, parameters: OrderFlowParameters
 ) -> list[LevelRecord]:
     """
@@ -157,28 +159,28 @@ def _record(
     as_of_ns: int,
     parameters: OrderFlowParameters,
 ) -> LevelRecord:
-    rejected, broken = outcomes.count(REJECTED), outcomes.count(BROKEN)
+    rejections, breaks = outcomes.count(REJECTED), outcomes.count(BROKEN)
     half_life_ns = parameters.half_life_min * MINUTE_NS
-    weight = kept = 0.0
+    weight = rejected_weight = 0.0
     for outcome, touch_ns in zip(outcomes, touches, strict=True):
         if outcome != OPEN:
             share = 0.5 ** (max(0, as_of_ns - touch_ns) / half_life_ns)
             weight += share
-            kept += share * (outcome == REJECTED)
-    decided = rejected + broken
+            rejected_weight += share * (outcome == REJECTED)
+    decisions = rejections + breaks
     last = slice(None, -1 - parameters.recent_tests, -1)
     return LevelRecord(
         level_e8=level_e8,
         tests=len(outcomes),
-        rejected=rejected,
-        broken=broken,
-        open=len(outcomes) - decided,
+        rejected=rejections,
+        broken=breaks,
+        open=len(outcomes) - decisions,
         last_ns=touches[-1] if touches else None,
         outcomes=tuple(_NAMES[o] for o in outcomes[last]),
         sides=tuple("above" if s > 0 else "below" for s in sides[last]),
-        rate=round(rejected / decided, 4) if decided else None,
+        rate=round(rejections / decisions, 4) if decisions else None,
         recent_weight=round(weight, 4),
-        recent_rate=round(kept / weight, 4) if decided and weight > 0 else None,
+        recent_rate=round(rejected_weight / weight, 4) if decisions and weight > 0 else None,
     )
 
 

@@ -53,11 +53,11 @@ class Sweep:
     last_e8: int
     levels: int
     volume_e8: int
-    least_e8: int
+    min_volume_e8: int
     runs: int
 
 
-def runs_of(trades: Trades, parameters: OrderFlowParameters) -> Runs:
+def find_runs(trades: Trades, parameters: OrderFlowParameters) -> Runs:
     """Every run of the trades, single trades included."""
     gap_ms = parameters.sweep_gap_ms
     return Runs(*_runs(trades.time_ns, trades.agg_id, trades.price_e8, trades.quantity_e8, trades.sign, gap_ms))
@@ -78,7 +78,7 @@ class SweepFinder:
         self._hour = Trades.none()
         self._end_ns = 0
         self._columns = np.empty((5, 0), np.int64)  # of `Runs`, places counted on from hour to hour
-        self._used = slice(0, 0)  # which of them are the hour's
+        self._hour_columns = slice(0, 0)  # which of them are the hour's
         self._offset = 0  # the place of the hour's first trade
 
     def find(self, trades: Trades, end_ns: int) -> list[Sweep]:
@@ -90,39 +90,39 @@ class SweepFinder:
         """
         hour = trades.between(end_ns - self._parameters.sweep_hour_min * MINUTE_NS, end_ns)
         if not self._extend(hour):
-            self._columns = runs_of(hour, self._parameters).columns()
-            self._used, self._offset = slice(0, self._columns.shape[1]), 0
+            self._columns = find_runs(hour, self._parameters).columns()
+            self._hour_columns, self._offset = slice(0, self._columns.shape[1]), 0
         self._hour, self._end_ns = hour, end_ns
-        columns = self._columns[:, self._used]
-        least = _least(columns[4], self._parameters.sweep_quantile)
+        columns = self._columns[:, self._hour_columns]
+        min_volume = _quantile_volume(columns[4], self._parameters.sweep_quantile)
         if hour.ordered:  # and then the last minute's runs are the last
             first = self._offset + int(np.searchsorted(hour.time_ns, end_ns - MINUTE_NS))
             columns = columns[:, int(np.searchsorted(columns[1], first, side="right")) :]
         runs = Runs(columns[0] - self._offset, columns[1] - self._offset, *columns[2:])
-        large = (runs.levels >= self._parameters.sweep_levels) & (runs.volume_e8 >= least)
+        large = (runs.levels >= self._parameters.sweep_levels) & (runs.volume_e8 >= min_volume)
         large &= hour.time_ns[runs.stop - 1] >= end_ns - MINUTE_NS
-        count = self._used.stop - self._used.start
-        return [_sweep(hour, runs, i, least, count) for i in np.flatnonzero(large).tolist()]
+        count = self._hour_columns.stop - self._hour_columns.start
+        return [_sweep(hour, runs, i, min_volume, count) for i in np.flatnonzero(large).tolist()]
 
     def _extend(self, hour: Trades) -> bool:
         """Bring the runs of the hour before up to this one; False where a trade of it has changed since."""
-        before, used = self._hour, self._used
-        if not (hour.ordered and before.ordered and len(hour) and len(before)):
+        previous, hour_columns = self._hour, self._hour_columns
+        if not (hour.ordered and previous.ordered and len(hour) and len(previous)):
             return False
-        gone = int(np.searchsorted(before.time_ns, hour.time_ns[0]))
+        expiries = int(np.searchsorted(previous.time_ns, hour.time_ns[0]))
         common = int(np.searchsorted(hour.time_ns, self._end_ns))
-        if common == 0 or common != len(before) - gone:  # nothing in common, or a late trade
+        if common == 0 or common != len(previous) - expiries:  # nothing in common, or a late trade
             return False
-        if hour.agg_id[0] != before.agg_id[gone] or hour.agg_id[common - 1] != before.agg_id[-1]:
+        if hour.agg_id[0] != previous.agg_id[expiries] or hour.agg_id[common - 1] != previous.agg_id[-1]:
             return False
-        offset, last = self._offset + gone, used.stop - 1
-        first = used.start + int(np.searchsorted(self._columns[1, used], offset, side="right"))
+        offset, last = self._offset + expiries, hour_columns.stop - 1
+        first = hour_columns.start + int(np.searchsorted(self._columns[1, hour_columns], offset, side="right"))
         if first >= last:
             return False
         # the first may have lost its beginning, and the last may go on
-        head = runs_of(hour.part(0, int(self._columns[1, first]) - offset), self._parameters).columns()
+        head = find_runs(hour.part(0, int(self._columns[1, first]) - offset), self._parameters).columns()
         rest = int(self._columns[0, last]) - offset
-        tail = runs_of(hour.part(rest, len(hour)), self._parameters).columns()
+        tail = find_runs(hour.part(rest, len(hour)), self._parameters).columns()
         head[:2] += offset
         tail[:2] += offset + rest
         if last + tail.shape[1] > self._columns.shape[1]:
@@ -130,13 +130,13 @@ class SweepFinder:
             first, last = 0, last - first
             self._columns = np.empty((5, 2 * (last + tail.shape[1])), np.int64)
             self._columns[:, :last] = inner
-        self._used, self._offset = slice(first, last + tail.shape[1]), offset
+        self._hour_columns, self._offset = slice(first, last + tail.shape[1]), offset
         self._columns[:, first : first + 1] = head
-        self._columns[:, last : self._used.stop] = tail
+        self._columns[:, last : self._hour_columns.stop] = tail
         return True
 
 
-def _sweep(trades: Trades, runs: Runs, i: int, least: int, count: int) -> Sweep:
+def _sweep(trades: Trades, runs: Runs, i: int, min_volume: int, count: int) -> Sweep:
     first, last = int(runs.start[i]), int(runs.stop[i] - 1)
     return Sweep(
         side="buy" if runs.sign[i] > 0 else "sell",
@@ -148,12 +148,12 @@ def _sweep(trades: Trades, runs: Runs, i: int, least: int, count: int) -> Sweep:
         last_e8=int(trades.price_e8[last]),
         levels=int(runs.levels[i]),
         volume_e8=int(runs.volume_e8[i]),
-        least_e8=least,
+        min_volume_e8=min_volume,
         runs=count,
     )
 
 
-def _least(volume: I64, quantile: float) -> int:
+def _quantile_volume(volume: I64, quantile: float) -> int:
     """The smallest volume that a share of the runs does not exceed."""
     if len(volume) == 0:
         return 0

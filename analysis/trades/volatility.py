@@ -8,7 +8,9 @@ from market.arrays import I64
 from market.timestamps import MINUTE_NS
 
 
-def sigma(starts_ns: I64, close_e8: I64, end_ns: int, minutes: int, least: int, tick_size_e8: int) -> float | None:
+def compute_sigma(
+    starts_ns: I64, close_e8: I64, end_ns: int, minutes: int, least: int, tick_size_e8: int
+) -> float | None:
     """
     Root mean square of the last one-minute log returns.
 

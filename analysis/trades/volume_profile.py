@@ -52,7 +52,7 @@ class Nodes(msgspec.Struct, frozen=True):
     prominence: "np.ndarray[tuple[int], np.dtype[np.float64]]"
 
 
-def rows_of(level_e8: I64, total_e8: I64, width_e8: int) -> Rows:
+def build_rows(level_e8: I64, total_e8: I64, width_e8: int) -> Rows:
     """
     Levels gathered into neighbouring rows.
 
@@ -60,7 +60,7 @@ def rows_of(level_e8: I64, total_e8: I64, width_e8: int) -> Rows:
         level_e8: k levels, rising, k ≥ 1. total_e8: what was traded at each.
     """
     low = int(level_e8[0]) // width_e8
-    return Rows(low * width_e8, width_e8, _in_rows(level_e8, total_e8, low, width_e8))
+    return Rows(low * width_e8, width_e8, _sum_rows(level_e8, total_e8, low, width_e8))
 
 
 def row_width(level_e8: I64, width_e8: int) -> int:
@@ -74,7 +74,7 @@ def row_width(level_e8: I64, width_e8: int) -> int:
     return width_e8 * (-(-int(level_e8[-1] - level_e8[0]) // width_e8 // _MAX_ROWS) or 1)
 
 
-def control_point(rows: Rows, exclusion_e8: float) -> ControlPoint:
+def find_control_point(rows: Rows, exclusion_e8: float) -> ControlPoint:
     """
     The point of control: ties go to the row nearest the profile's centre, then to the lower.
 
@@ -82,24 +82,24 @@ def control_point(rows: Rows, exclusion_e8: float) -> ControlPoint:
         exclusion_e8: a rival lies further away than this.
     """
     totals = rows.total_e8
-    best, rival = (int(row) for row in _control(totals, rows.width_e8, float(exclusion_e8)))
+    best, rival = (int(row) for row in _find_control(totals, rows.width_e8, float(exclusion_e8)))
     if rival < 0 or totals[best] == 0:
         return ControlPoint(best, None, 0.0)
     return ControlPoint(best, rival, round(float(totals[rival] / totals[best]), 4))
 
 
-def value_area(totals: I64, start: int, share: float, step: int = 2) -> ValueArea:
+def find_value_area(totals: I64, start: int, share: float, step: int = 2) -> ValueArea:
     """
     The rows around a start that hold a share of the volume.
 
     The sum of the next `step` rows above is compared with that of the next below; the larger is added, the upper on a
     tie, until the share is reached. `step` 2 is the two-row rule, 1 the one-row rule.
     """
-    low, high, held, whole = _area(totals, start, share, step)
-    return ValueArea(int(low), int(high), round(held / whole, 4) if whole else 0.0)
+    low, high, volume, total = _find_area(totals, start, share, step)
+    return ValueArea(int(low), int(high), round(volume / total, 4) if total else 0.0)
 
 
-def nodes(totals: I64, half_width: int, prominence: float) -> tuple[Nodes, Nodes]:
+def find_nodes(totals: I64, half_width: int, prominence: float) -> tuple[Nodes, Nodes]:
     """
     High- and low-volume nodes of a profile of one-level bins.
 
@@ -110,12 +110,12 @@ def nodes(totals: I64, half_width: int, prominence: float) -> tuple[Nodes, Nodes
     Returns:
         Peaks and dips, lowest price first.
     """
-    smoothed = smooth(totals, half_width)
-    least = prominence * float(smoothed.max()) if len(smoothed) else 0.0
-    return _nodes(smoothed, least), _nodes(-smoothed, least)
+    smooth = smooth_totals(totals, half_width)
+    min_prominence = prominence * float(smooth.max()) if len(smooth) else 0.0
+    return _nodes(smooth, min_prominence), _nodes(-smooth, min_prominence)
 
 
-def smooth(totals: I64, half_width: int) -> I64:
+def smooth_totals(totals: I64, half_width: int) -> I64:
     """
     Bins under a triangular kernel of 2·half_width − 1 whole weights, as an exact integer sum (not divided by
     half_width²); quantities so large that it would not fit are scaled down first.
@@ -125,15 +125,15 @@ def smooth(totals: I64, half_width: int) -> I64:
     return _smooth(totals // scale, half_width)
 
 
-def _nodes(smoothed: I64, least: float) -> Nodes:
-    bins, heights = _peaks(smoothed)
-    kept = (heights >= least) & (heights > 0)
-    top = float(np.abs(smoothed).max(initial=1)) or 1.0
-    return Nodes(bins[kept], np.round(heights[kept] / top, 4))
+def _nodes(smooth: I64, min_prominence: float) -> Nodes:
+    bins, heights = _peaks(smooth)
+    is_prominent = (heights >= min_prominence) & (heights > 0)
+    top = float(np.abs(smooth).max(initial=1)) or 1.0
+    return Nodes(bins[is_prominent], np.round(heights[is_prominent] / top, 4))
 
 
 @compiled
-def _in_rows(levels, quantities, low, width):  # type: ignore[no-untyped-def]
+def _sum_rows(levels, quantities, low, width):  # type: ignore[no-untyped-def]
     totals = np.zeros(levels[-1] // width - low + 1, np.int64)
     for i in range(len(levels)):
         totals[levels[i] // width - low] += quantities[i]
@@ -141,7 +141,7 @@ def _in_rows(levels, quantities, low, width):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _control(totals, width, exclusion):  # type: ignore[no-untyped-def]
+def _find_control(totals, width, exclusion):  # type: ignore[no-untyped-def]
     """The heaviest row, of equal ones that nearest the centre, then the lowest; its rival, -1 for none."""
     n = len(totals)
     best = 0
@@ -157,20 +157,20 @@ def _control(totals, width, exclusion):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _area(totals, start, share, step):  # type: ignore[no-untyped-def]
-    whole = totals.sum()
+def _find_area(totals, start, share, step):  # type: ignore[no-untyped-def]
+    total = totals.sum()
     low, high = start, start
-    held = totals[start]
-    while held < share * whole:
+    volume = totals[start]
+    while volume < share * total:
         above = totals[high + 1 : high + 1 + step].sum()
         below = totals[max(0, low - step) : low].sum()
         if high + 1 >= len(totals) or (below > above and low > 0):
             low = max(0, low - step)
-            held += below
+            volume += below
         else:
             high = min(len(totals) - 1, high + step)
-            held += above
-    return low, high, held, whole
+            volume += above
+    return low, high, volume, total
 
 
 @compiled
@@ -178,20 +178,20 @@ def _smooth(totals, half_width):  # type: ignore[no-untyped-def]
     """Two running boxes make the triangle."""
     n = len(totals)
     pad = half_width - 1
-    boxed = np.empty(n + pad, np.int64)
+    box_sums = np.empty(n + pad, np.int64)
     running = np.int64(0)
     for i in range(n + pad):
         if i < n:
             running += totals[i]
         if i - half_width >= 0:
             running -= totals[i - half_width]
-        boxed[i] = running
+        box_sums[i] = running
     out = np.empty(n, np.int64)
     running = np.int64(0)
     for i in range(n + pad):
-        running += boxed[i]
+        running += box_sums[i]
         if i - half_width >= 0:
-            running -= boxed[i - half_width]
+            running -= box_sums[i - half_width]
         if i >= pad:
             out[i - pad] = running
     return out
@@ -202,7 +202,7 @@ def _peaks(values):  # type: ignore[no-untyped-def]
     """Inner maxima (the middle of a plateau) with their topographic prominence; one sweep each way for the bases."""
     n = len(values)
     bins = np.empty(n, np.int64)
-    found = 0
+    count = 0
     i = 1
     while i < n - 1:
         if values[i] > values[i - 1]:
@@ -210,13 +210,13 @@ def _peaks(values):  # type: ignore[no-untyped-def]
             while end + 1 < n and values[end + 1] == values[i]:
                 end += 1
             if end < n - 1 and values[end + 1] < values[i]:
-                bins[found] = (i + end) // 2
-                found += 1
+                bins[count] = (i + end) // 2
+                count += 1
             i = end + 1
         else:
             i += 1
-    heights = np.empty(found, np.float64)
-    for k in range(found):
+    heights = np.empty(count, np.float64)
+    for k in range(count):
         top = values[bins[k]]
         left_base, right_base = top, top
         j = bins[k]
@@ -228,4 +228,4 @@ def _peaks(values):  # type: ignore[no-untyped-def]
             right_base = min(right_base, values[j])
             j += 1
         heights[k] = float(top - max(left_base, right_base))
-    return bins[:found], heights
+    return bins[:count], heights

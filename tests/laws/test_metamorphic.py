@@ -167,9 +167,9 @@ def test_the_control_finds_what_was_planted(seed: int) -> None:
     walls = {s: sorted(abs(w.wall.bin.price_e8 // ONE_E8 - PIVOT) for w in sides[s].walls) for s in sides}
     assert walls == {"bid": [151, 301, 653], "ask": [90, 600]}
     assert [len(sides[s].bands) for s in ("bid", "ask")] == [1, 0]
-    assert [len(sides[s].vacuums or []) for s in ("bid", "ask")] == [0, 1]
-    assert [(e.side, e.ending) for e in found.static.ended] == [("ask", "pulled"), ("bid", "moved")]
-    assert [(sides[s].dense_now, sides[s].thin_now) for s in ("bid", "ask")] == [(1, 0), (0, 1)]
+    assert [len(sides[s].voids or []) for s in ("bid", "ask")] == [0, 1]
+    assert [(e.side, e.ending) for e in found.static.ended_walls] == [("ask", "pulled"), ("bid", "moved")]
+    assert [(sides[s].current_bands, sides[s].thin_cells) for s in ("bid", "ask")] == [(1, 0), (0, 1)]
     assert advice.stance == "two_sided"
     assert len(found.zones) >= 4
 
@@ -192,16 +192,16 @@ def test_prices_shifted(seed: int, thousands: int) -> None:
         for a, b in zip(seen.bands, other.bands, strict=True):
             assert (b.low_e8, b.high_e8, b.quantity_e8) == (a.low_e8 + move, a.high_e8 + move, a.quantity_e8)
             assert b.ratio == pytest.approx(a.ratio, rel=0.05)
-        assert seen.vacuums is not None
-        assert other.vacuums is not None
-        assert [(v.low_e8, v.high_e8, v.censored) for v in other.vacuums] == [
-            (v.low_e8 + move, v.high_e8 + move, v.censored) for v in seen.vacuums
+        assert seen.voids is not None
+        assert other.voids is not None
+        assert [(v.low_e8, v.high_e8, v.censored) for v in other.voids] == [
+            (v.low_e8 + move, v.high_e8 + move, v.censored) for v in seen.voids
         ]
-        for v, w in zip(seen.vacuums, other.vacuums, strict=True):
+        for v, w in zip(seen.voids, other.voids, strict=True):
             assert (w.quantity_e8, w.median_e8) == pytest.approx((v.quantity_e8, v.median_e8), rel=0.05)
             assert w.cost - v.cost == pytest.approx(thousands * 1000 * held_inside(seen, v), rel=1e-6)
-    assert [(e.side, e.price_e8 + move, e.share, e.ending, e.minute_ns) for e in one.static.ended] == [
-        (e.side, e.price_e8, e.share, e.ending, e.minute_ns) for e in two.static.ended
+    assert [(e.side, e.price_e8 + move, e.share, e.ending, e.minute_ns) for e in one.static.ended_walls] == [
+        (e.side, e.price_e8, e.share, e.ending, e.minute_ns) for e in two.static.ended_walls
     ]
     for profile, other in profiles_of(one, two):
         assert other.volume_e8 == profile.volume_e8
@@ -224,15 +224,15 @@ def profiles_of(one: Findings, two: Findings) -> Iterator[tuple[Profile, Profile
 def held_inside(seen: StaticSide, thin: LiquidityVoid) -> int:
     """What the bins between a vacuum's edges hold: that which its cost is of."""
     near = thin.low_e8 if thin.side == "ask" else thin.high_e8 - ONE_E8
-    return int(seen.book.held_from(near, (thin.high_e8 - thin.low_e8) // ONE_E8).sum())
+    return int(seen.book.quantities_from(near, (thin.high_e8 - thin.low_e8) // ONE_E8).sum())
 
 
 def _moved(standing: Any, move: int) -> tuple[Any, ...]:
     wall, life = standing.wall, standing.life
     return (
         standing.id, wall.bin.price_e8 + move, wall.bin.quantity_e8, wall.bin.share, wall.heavy_price_e8 + move,
-        wall.heavy_share, wall.seen, wall.age_min, wall.censored, wall.major, life, standing.persistence,
-        standing.pull_probability, standing.minutes_to_eat, standing.strength,
+        wall.heavy_share, wall.appearances, wall.age_min, wall.censored, wall.major, life, standing.persistence,
+        standing.pull_probability, standing.minutes_to_consume, standing.strength,
     )  # fmt: skip
 
 
@@ -299,18 +299,18 @@ def test_the_book_in_a_mirror(seed: int) -> None:
                 for b in seen.bands] == [(b.low_e8, b.high_e8, b.quantity_e8, b.ratio, b.effective, b.near_bp, b.far_bp)
                                          for b in other.bands]  # fmt: skip
         assert [(middle - v.high_e8, middle - v.low_e8, v.quantity_e8, v.median_e8, v.near_bp, v.far_bp, v.censored)
-                for v in seen.vacuums or []] == [
+                for v in seen.voids or []] == [
             (v.low_e8, v.high_e8, v.quantity_e8, v.median_e8, v.near_bp, v.far_bp, v.censored)
-            for v in other.vacuums or []
+            for v in other.voids or []
         ]  # fmt: skip
-        for v, w in zip(seen.vacuums or [], other.vacuums or [], strict=True):
+        for v, w in zip(seen.voids or [], other.voids or [], strict=True):
             assert v.cost + w.cost == pytest.approx(2 * PIVOT * held_inside(seen, v), rel=1e-9)
-        assert (seen.near_depth_e8, seen.standing_out, seen.dense_now, seen.thin_now, seen.null) == (
-            other.near_depth_e8, other.standing_out, other.dense_now, other.thin_now, other.null)  # fmt: skip
+        assert (seen.near_depth_e8, seen.outliers, seen.current_bands, seen.thin_cells, seen.null) == (
+            other.near_depth_e8, other.outliers, other.current_bands, other.thin_cells, other.null)  # fmt: skip
     swapped = {"bid": "ask", "ask": "bid"}
     assert sorted(
-        (swapped[e.side], middle - e.price_e8 - ONE_E8, e.share, e.ending) for e in one.static.ended
-    ) == sorted((e.side, e.price_e8, e.share, e.ending) for e in two.static.ended)
+        (swapped[e.side], middle - e.price_e8 - ONE_E8, e.share, e.ending) for e in one.static.ended_walls
+    ) == sorted((e.side, e.price_e8, e.share, e.ending) for e in two.static.ended_walls)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from analysis.flow.book_flow import book_flow
-from analysis.flow.flow_grid import FlowGrid, grid_of
-from analysis.flow.flow_measures import Explained, explained
+from analysis.flow.flow_grid import FlowGrid, build_grid
+from analysis.flow.flow_measures import FlowR2, measure_r2
 from analysis.parameters import BookFlowParameters
 from analysis.render.flow_groups import book_flow_group
 from eventlog.clock import ManualClock
@@ -107,22 +107,22 @@ def flows(logs: dict[str, Log]) -> tuple[dict[str, I64], FlowGrid]:
     state = MarketState(Windows())
     drive(batches(logs["2024"]), state, lambda *_: None)
     state.book_flow.close(END_NS)
-    grid = grid_of(state.book_flow.seconds())
+    grid = build_grid(state.book_flow.seconds())
     found = {"ofi1": grid.ofi_e8[:, 0], "ofi5": grid.ofi_e8.sum(axis=1)}
     return found | {"v13": grid.size_change_x20, "trades": grid.signed_e8}, grid
 
 
-def ten_seconds(flows: tuple[dict[str, I64], FlowGrid], phase: int) -> dict[str, Explained]:
+def ten_seconds(flows: tuple[dict[str, I64], FlowGrid], phase: int) -> dict[str, FlowR2]:
     """Intervals of ten seconds that begin so many seconds after a full ten of the clock."""
     columns, grid = flows
     cut = (phase - grid.start_ns // SECOND_NS) % 10
-    return {name: explained(flow[cut:], grid.mid_x2[cut:], grid.known[cut:], 10) for name, flow in columns.items()}
+    return {name: measure_r2(flow[cut:], grid.mid_x2[cut:], grid.complete[cut:], 10) for name, flow in columns.items()}
 
 
 def test_what_a_second_of_order_flow_explains(flows: tuple[dict[str, I64], FlowGrid]) -> None:
     """Found before by other means: best quote 0.40, trades 0.22, sizes by index 0.00, and 0.06 of the next second."""
     columns, grid = flows
-    found = {name: explained(flow, grid.mid_x2, grid.known, 1) for name, flow in columns.items()}
+    found = {name: measure_r2(flow, grid.mid_x2, grid.complete, 1) for name, flow in columns.items()}
     assert {name: row.intervals for name, row in found.items()} == dict.fromkeys(columns, 648)
     assert found["ofi1"].r2_same == pytest.approx(0.40, abs=0.01)
     assert found["ofi5"].r2_same == pytest.approx(0.437, abs=0.01)

@@ -13,9 +13,9 @@ import pytest
 
 from analysis.book.level_search import BROKEN, OPEN, REJECTED
 from analysis.parameters import Parameters
-from analysis.trades.level_tests import Reach, against_trades, reach_of
+from analysis.trades.level_tests import Reach, build_reach, find_level_tests
 from analysis.trades.sweeps import find_sweeps
-from analysis.trades.volatility import sigma
+from analysis.trades.volatility import compute_sigma
 from exchanges.binance.archives.archive import read_agg_trades
 from market.arrays import I64
 from market.timestamps import MINUTE_NS, SECOND_NS
@@ -43,8 +43,8 @@ class Day:
         """Price, σ in units of price and distances at the start of a minute."""
         price = int(self.bars[minute - 1, 3])
         end_ns = int(self.starts[minute - 1]) + MINUTE_NS
-        unit = sigma(self.starts[:minute], self.bars[:minute, 3], end_ns, 60, 15, TICK)
-        reach = reach_of(unit, price, TICK, FLOW)
+        unit = compute_sigma(self.starts[:minute], self.bars[:minute, 3], end_ns, 60, 15, TICK)
+        reach = build_reach(unit, price, TICK, FLOW)
         assert unit is not None
         assert reach is not None
         return price, unit * price, reach
@@ -87,7 +87,7 @@ def placebo(day: Day) -> Placebo:
         side = np.where(np.arange(LEVELS) % 2, 1, -1)
         levels = np.rint((price + side * distance * unit) / TICK).astype(np.int64) * TICK
         last = min(MINUTES, minute + 120)  # an hour to the touch, an hour to the outcome
-        tests = against_trades(day.trades.part(int(day.edges[minute]), int(day.edges[last])), levels, reach, FLOW)
+        tests = find_level_tests(day.trades.part(int(day.edges[minute]), int(day.edges[last])), levels, reach, FLOW)
         found = np.full(LEVELS, UNTOUCHED)
         touched, first = np.unique(tests.level, return_index=True)
         in_time = tests.touch_ns[first] < day.starts[minute] + 60 * MINUTE_NS

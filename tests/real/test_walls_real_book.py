@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.book.book_side import SIDES, Side, book_side
-from analysis.book.static_book import StaticBook, StaticLayer, evidence_of
-from analysis.book.walls import wall_bins
+from analysis.book.book_side import SIDES, Side, build_book_side
+from analysis.book.static_book import StaticBook, StaticLayer, build_book_evidence
+from analysis.book.walls import find_wall_bins
 from analysis.grid import bin_width_e8
 from analysis.parameters import Parameters
 from market.fixed_point import ONE_E8
@@ -81,9 +81,9 @@ def test_the_count_that_was_published(body: dict[str, list[tuple[str, str]]]) ->
     mid = Decimal(int(snapshot.mid_e8 * 2)) / 2 / ONE_E8
     found = {}
     for side in SIDES:
-        book = book_side(snapshot, side, ONE_E8, RULES)
+        book = build_book_side(snapshot, side, ONE_E8, RULES)
         assert book is not None
-        bins = wall_bins(book, snapshot.mid_e8, RULES)
+        bins = find_wall_bins(book, snapshot.mid_e8, RULES)
         expected = counted(body[f"{side}s"], mid)
         assert {b.price_e8 // ONE_E8: b.quantity_e8 for b in bins} == {
             price: int(held * ONE_E8) for price, (held, _) in expected.items()
@@ -99,7 +99,7 @@ def test_reach_is_what_the_recording_says(body: dict[str, list[tuple[str, str]]]
     snapshot = as_snapshot(body)
     reaches = []
     for side in SIDES:
-        book = book_side(snapshot, side, ONE_E8, RULES)
+        book = build_book_side(snapshot, side, ONE_E8, RULES)
         assert book is not None
         reaches.append(book.reach_bp)
     assert all(90 <= r <= 250 for r in reaches)
@@ -109,7 +109,7 @@ def test_reach_is_what_the_recording_says(body: dict[str, list[tuple[str, str]]]
 def look(books: Sequence[Snapshot]) -> StaticBook:
     """What the static layer sees, without trades between the books."""
     volume: dict[Side, float] = dict.fromkeys(SIDES, 0.0)
-    return StaticLayer(RULES).look(books, no_trades, e8("0.01"), volume)
+    return StaticLayer(RULES).analyze(books, no_trades, e8("0.01"), volume)
 
 
 def test_a_book_that_stands_for_three_minutes(body: dict[str, list[tuple[str, str]]]) -> None:
@@ -117,7 +117,7 @@ def test_a_book_that_stands_for_three_minutes(body: dict[str, list[tuple[str, st
     one = look([as_snapshot(body)])
     assert one.sides is not None
     assert [one.sides[side].walls for side in SIDES] == [[], []]
-    assert [one.sides[side].standing_out for side in SIDES] == [11, 11]
+    assert [one.sides[side].outliers for side in SIDES] == [11, 11]
     books = [as_snapshot(body, minute) for minute in range(3)]
     found = look(books)
     assert found.sides is not None
@@ -125,10 +125,10 @@ def test_a_book_that_stands_for_three_minutes(body: dict[str, list[tuple[str, st
     assert [len(found.sides[side].walls) for side in SIDES] == [11, 11]
     assert sum(w.wall.major for w in walls) == 10
     assert {(w.wall.age_min, w.wall.censored, w.life.state) for w in walls} == {(2, True, "held")}
-    evidence = evidence_of(found, books[-1], RULES)
+    evidence = build_book_evidence(found, books[-1], RULES)
     assert sum(e.basis == "wall" for e in evidence) == 22
     assert all((e.price_e8 < found.mid_e8) == (e.id[1] == "b") for e in evidence)
-    assert (found.reason, list(found.ended)) == (None, [])
+    assert (found.reason, list(found.ended_walls)) == (None, [])
     assert books[2].minute_ns == T0 + 2 * MINUTE_NS
 
 
@@ -199,7 +199,7 @@ def test_shuffled_bins_stand_out_more_often(body: dict[str, list[tuple[str, str]
     """
     found = look([as_snapshot(body)])
     assert found.sides is not None
-    assert [found.sides[side].standing_out for side in SIDES] == [11, 11]
+    assert [found.sides[side].outliers for side in SIDES] == [11, 11]
     assert [found.sides[side].null.walls for side in SIDES] == [15.4, 12.2]
     assert [found.sides[side].null.bands for side in SIDES] == [0.0, 0.0]
-    assert [found.sides[side].null.vacuums for side in SIDES] == [None, None]
+    assert [found.sides[side].null.voids for side in SIDES] == [None, None]

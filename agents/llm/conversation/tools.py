@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from agents.llm.firewall.candidates import Candidate, find_candidates
-from analysis.evidence import price, rendered
+from analysis.evidence import format_price, render_evidence
 from analysis.view import MarketView
 from market.fixed_point import format_e8
 
@@ -116,13 +116,13 @@ def candidates_json(view: MarketView) -> str:
     evidence = {e.id: e for candidate in zones for e in candidate.zone.evidence}
     return msgspec.json.encode(
         {
-            "reference": price(view.reference_e8),
-            "mid": price(view.mid_e8),
-            "tick_size": price(view.tick_size_e8),
+            "reference": format_price(view.reference_e8),
+            "mid": format_price(view.mid_e8),
+            "tick_size": format_price(view.tick_size_e8),
             "sigma": view.sigma,
             "candidates": [_candidate_to_json(candidate) for candidate in zones],
             "zones_out_of_reach": out_of_reach,
-            "evidence": [rendered(evidence[name]) for name in sorted(evidence)],
+            "evidence": [render_evidence(evidence[name]) for name in sorted(evidence)],
         }
     ).decode()
 

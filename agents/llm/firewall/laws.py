@@ -15,7 +15,7 @@ from agents.llm.firewall.reading import ONE_WEIGHT, Decision, Proposal, quote
 from agents.recommendation import Stance
 from agents.zones import shrink_to_grid
 from analysis.confluence import Confluence
-from analysis.evidence import Evidence, price
+from analysis.evidence import Evidence, format_price
 from analysis.grid import bp_between
 from analysis.view import MarketView
 from market.fixed_point import format_e8
@@ -56,7 +56,9 @@ class Citable:
 def faults(decision: Decision, view: MarketView) -> list[str]:
     """The rules that a decision breaks, a sentence each, in the order in which a model should fix them."""
     if decision.reference_e8 != view.reference_e8:
-        return [f"reference speaks of another moment; the reference price of this tick is {price(view.reference_e8)}"]
+        return [
+            f"reference speaks of another moment; the reference price of this tick is {format_price(view.reference_e8)}"
+        ]
     citable = Citable.of(view)
     errors = _stance_faults(decision)
     for n, zone in enumerate(decision.zones):
@@ -92,10 +94,11 @@ def _side_faults(zone: Proposal, view: MarketView) -> Iterator[str]:
     for name, bound in bounds.items():
         if bound is None:
             continue
+        limit = format_price(bound)
         if zone.side == "buy" and zone.high_e8 >= bound:
-            yield f"high {format_e8(zone.high_e8)} is on the wrong side; a buy lies below the {name} {price(bound)}"
+            yield f"high {format_e8(zone.high_e8)} is on the wrong side; a buy lies below the {name} {limit}"
         if zone.side == "sell" and zone.low_e8 <= bound:
-            yield f"low {format_e8(zone.low_e8)} is on the wrong side; a sell lies above the {name} {price(bound)}"
+            yield f"low {format_e8(zone.low_e8)} is on the wrong side; a sell lies above the {name} {limit}"
 
 
 def _citation_faults(zone: Proposal, view: MarketView, citable: Citable) -> Iterator[str]:

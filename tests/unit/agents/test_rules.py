@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from agents.recommendation import parse, violations
 from agents.rules import RulesAnalyst
 from agents.zones import UNCALIBRATED, ladder
-from analysis.confluence import clusters, confluences
+from analysis.confluence import build_confluences, cluster_evidence
 from analysis.evidence import Evidence
 from analysis.fitted import CONFIDENCE_FEATURES, CONFIDENCE_PRIOR, Logistic, confidence_features
 from analysis.parameters import Parameters
@@ -41,10 +41,10 @@ def views(draw: Any) -> MarketView:
         pieces.append(Evidence(f"E{number}", basis, leg, low, high, price, strength))
     sigma = draw(st.none() | st.floats(1e-7, 0.05))
     shown_e8 = draw(st.sampled_from([reference, reference, reference, None]))
-    items = clusters(pieces, reference, int(reference * (sigma or 0) * 16))
+    items = cluster_evidence(pieces, reference, int(reference * (sigma or 0) * 16))
     return a_view(
         pieces,
-        zones=tuple(confluences(items, [None] * len(items), draw(st.integers(1, 5)), reference, Parameters())),
+        zones=tuple(build_confluences(items, [None] * len(items), draw(st.integers(1, 5)), reference, Parameters())),
         reference_e8=shown_e8,
         sigma=sigma,
         tick_size_e8=tick,
@@ -240,7 +240,7 @@ def test_a_grid_too_coarse_for_the_evidence() -> None:
 def test_no_zone_that_nothing_could_prove_wrong() -> None:
     """At the lowest prices there are a buy zone has no price left beyond it, and is not advised."""
     lowest = Evidence("W", "wall", "static", 1, 1, 1, 0.5)
-    zones = tuple(confluences(clusters([lowest], 2, 2), [None], 1, 2, Parameters()))
+    zones = tuple(build_confluences(cluster_evidence([lowest], 2, 2), [None], 1, 2, Parameters()))
     assert len(zones) == 1
     view = a_view([lowest], zones=zones, reference_e8=2, sigma=0.1, tick_size_e8=1)
     assert RULES.decide(view).stance == "stand_aside"

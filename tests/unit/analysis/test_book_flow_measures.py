@@ -5,22 +5,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.flow.flow_grid import grid_of
+from analysis.flow.flow_grid import build_grid
 from analysis.flow.flow_measures import (
     Divergence,
-    Explained,
-    Fused,
+    FlowR2,
+    FusedScore,
     Label,
-    Line,
-    by_interval,
+    LineFit,
+    compare_position,
     divergence,
     divergence_strength,
-    explained,
-    fused,
-    in_sigma,
-    line,
+    fit_line,
+    fuse_scores,
+    measure_r2,
     moving_average,
-    place,
+    sum_by_interval,
+    to_sigma,
     z_of_sum,
     z_score,
     z_scores,
@@ -88,18 +88,18 @@ def test_a_sum_is_held_against_the_sum_of_as_many_independent_intervals() -> Non
 @pytest.mark.parametrize(
     ("ofi_z", "cvd_z", "expected"),
     [
-        (3.0, 2.5, Fused(2.8, 0.8333, True)),
-        (-3.0, -2.5, Fused(-2.8, 0.8333, True)),
-        (4.0, 2.0, Fused(3.2, 0.5, False)),  # far apart
-        (2.5, 2.5, Fused(2.5, 1.0, False)),  # not above
-        (10.0, -1.0, Fused(5.6, 0.0, False)),  # against each other
-        (5.0, 0.0, Fused(3.0, 0.0, False)),
-        (0.0, 0.0, Fused(0.0, 0.0, False)),
+        (3.0, 2.5, FusedScore(2.8, 0.8333, True)),
+        (-3.0, -2.5, FusedScore(-2.8, 0.8333, True)),
+        (4.0, 2.0, FusedScore(3.2, 0.5, False)),  # far apart
+        (2.5, 2.5, FusedScore(2.5, 1.0, False)),  # not above
+        (10.0, -1.0, FusedScore(5.6, 0.0, False)),  # against each other
+        (5.0, 0.0, FusedScore(3.0, 0.0, False)),
+        (0.0, 0.0, FusedScore(0.0, 0.0, False)),
     ],
 )
-def test_fusion(ofi_z: float, cvd_z: float, expected: Fused) -> None:
+def test_fusion(ofi_z: float, cvd_z: float, expected: FusedScore) -> None:
     """0.6 and 0.4, strong beyond 2.5 and 0.7."""
-    assert fused(ofi_z, cvd_z, (0.6, 0.4), 2.5, 0.7) == expected
+    assert fuse_scores(ofi_z, cvd_z, (0.6, 0.4), 2.5, 0.7) == expected
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_divergence(trend: float, ofi_z: float, cvd_z: float, expected: str) -> 
 )
 def test_a_fusion_has_one_of_three_labels(ofi_z: float, cvd_z: float, expected: Label) -> None:
     """Strong and positive, strong and negative, or neither."""
-    assert fused(ofi_z, cvd_z, (0.6, 0.4), 2.5, 0.7).label == expected
+    assert fuse_scores(ofi_z, cvd_z, (0.6, 0.4), 2.5, 0.7).label == expected
 
 
 WEIGHTS, FULL = (0.6, 0.4), (2.0, 2.5)
@@ -182,12 +182,12 @@ def test_a_strength_never_falls_as_an_input_grows(
 def test_a_change_in_the_deviation_of_as_many_small_ones() -> None:
     """Steps of ±2 and σ √4 times 2; not below the least; no mean is taken off; bounded."""
     steps = np.array([2, -2, 2, -2, 2])
-    assert in_sigma(6, steps, 4, 1, 10.0) == 1.5
-    assert in_sigma(-6, steps, 4, 8, 10.0) == -0.75
-    assert in_sigma(-8, np.full(5, -2), 4, 1, 10.0) == -2.0
-    assert in_sigma(1000, steps, 4, 1, 10.0) == 10.0
-    assert in_sigma(0, np.zeros(5, np.int64), 4, 1, 10.0) == 0.0
-    assert in_sigma(2**62, np.array([2**62, -(2**62)]), 4, 1, 10.0) == 0.5
+    assert to_sigma(6, steps, 4, 1, 10.0) == 1.5
+    assert to_sigma(-6, steps, 4, 8, 10.0) == -0.75
+    assert to_sigma(-8, np.full(5, -2), 4, 1, 10.0) == -2.0
+    assert to_sigma(1000, steps, 4, 1, 10.0) == 10.0
+    assert to_sigma(0, np.zeros(5, np.int64), 4, 1, 10.0) == 0.0
+    assert to_sigma(2**62, np.array([2**62, -(2**62)]), 4, 1, 10.0) == 0.5
 
 
 def test_a_moving_average_as_published() -> None:
@@ -210,17 +210,17 @@ def test_a_moving_average_stays_among_its_values_and_mirrors(values: list[int], 
 
 def test_where_a_quantity_lies_from_another() -> None:
     """Half a count apart is no difference."""
-    assert [place(3.0, other) for other in (2.4, 2.6, 3.0, 3.4, 3.6)] == ["above", "at", "at", "at", "below"]
+    assert [compare_position(3.0, other) for other in (2.4, 2.6, 3.0, 3.4, 3.6)] == ["above", "at", "at", "at", "below"]
 
 
 def test_a_line_through_points() -> None:
     """Slope 3/5 and R² 9/25, by hand."""
     x, y = np.array([1.0, 2.0, 3.0, 4.0]), np.array([2.0, 1.0, 4.0, 3.0])
-    assert line(x, y) == Line(0.6, 0.36, 4)
-    assert line(x, 7.0 - 2 * x) == Line(-2.0, 1.0, 4)
-    assert line(x, np.ones(4)) == Line(None, None, 4)
-    assert line(np.ones(4), y) == Line(None, None, 4)
-    assert line(x[:2], y[:2]) == Line(None, None, 2)
+    assert fit_line(x, y) == LineFit(0.6, 0.36, 4)
+    assert fit_line(x, 7.0 - 2 * x) == LineFit(-2.0, 1.0, 4)
+    assert fit_line(x, np.ones(4)) == LineFit(None, None, 4)
+    assert fit_line(np.ones(4), y) == LineFit(None, None, 4)
+    assert fit_line(x[:2], y[:2]) == LineFit(None, None, 2)
 
 
 def test_flow_and_mid_by_interval() -> None:
@@ -228,7 +228,7 @@ def test_flow_and_mid_by_interval() -> None:
     flow, mid_x2 = np.arange(10), np.array([2, 4, 6, 8, 8, 20, 20, 20, 26, 99])
     known = np.ones(10, np.bool_)
     known[[0, 7]] = False
-    sums, changes, whole = by_interval(flow, mid_x2, known, 3)
+    sums, changes, whole = sum_by_interval(flow, mid_x2, known, 3)
     assert sums.tolist() == [3.0, 12.0, 21.0]
     assert changes[1:].tolist() == [7.0, 3.0]
     assert whole.tolist() == [False, True, False]
@@ -238,22 +238,22 @@ def test_what_a_flow_explains_now_and_next() -> None:
     """A mid that follows its flow in the same second; and one that follows it a second later."""
     flow = np.array([0, 3, -1, 4, -1, -5, 9, 2, -6])
     known = np.arange(9) > 0
-    at_once = explained(flow, 2 * np.cumsum(flow), known, 1)
+    at_once = measure_r2(flow, 2 * np.cumsum(flow), known, 1)
     assert (at_once.r2_same, at_once.intervals) == (1.0, 8)
-    later = explained(flow, 2 * np.cumsum(np.concatenate(([0], flow[:-1]))), known, 1)
+    later = measure_r2(flow, 2 * np.cumsum(np.concatenate(([0], flow[:-1]))), known, 1)
     assert later.r2_next == 1.0
     assert later.r2_same is not None
     assert later.r2_same < 0.5
-    assert explained(flow, np.full(9, 7), known, 1) == Explained(None, None, 8)
-    assert explained(flow, np.full(9, 7), known, 20) == Explained(None, None, 0)
+    assert measure_r2(flow, np.full(9, 7), known, 1) == FlowR2(None, None, 8)
+    assert measure_r2(flow, np.full(9, 7), known, 20) == FlowR2(None, None, 0)
 
 
 def test_a_quote_lasts_until_the_next_one() -> None:
     """Silence keeps it; what stands in the window's first second was not seen to change."""
     quote = {"updates": 1, "bid_e8": 99, "ask_e8": 101}
-    grid = grid_of(some_seconds(6, {1: quote, 4: {**quote, "bid_e8": 100}, 5: {"buy_e8": 3, "trades": 1}}))
+    grid = build_grid(some_seconds(6, {1: quote, 4: {**quote, "bid_e8": 100}, 5: {"buy_e8": 3, "trades": 1}}))
     assert grid.quoted.tolist() == [False, True, True, True, True, True]
-    assert grid.known.tolist() == [False, False, True, True, True, True]
+    assert grid.complete.tolist() == [False, False, True, True, True, True]
     assert grid.mid_x2[1:].tolist() == [200, 200, 200, 201, 201]
     assert (grid.first, grid.signed_e8.tolist()) == (1, [0, 0, 0, 0, 0, 3])
 
@@ -262,24 +262,24 @@ def test_nothing_is_known_in_a_hole_and_in_the_silence_before_it() -> None:
     """The stream was down from the last update heard to the one that did not follow."""
     quote = {"updates": 1, "bid_e8": 99, "ask_e8": 101}
     rows = {0: quote, 1: quote, 4: {"unread": 1, "resets": 1}, 6: {"unread": 2}, 7: quote, 8: quote}
-    grid = grid_of(some_seconds(9, rows))
+    grid = build_grid(some_seconds(9, rows))
     assert grid.quoted.tolist() == [True, True, False, False, False, False, False, True, True]
-    assert grid.known.tolist() == [False, True, False, False, False, False, False, False, True]
+    assert grid.complete.tolist() == [False, True, False, False, False, False, False, False, True]
 
 
 def test_a_window_whose_sums_do_not_fit_is_an_error() -> None:
     """Each second fits, all together do not."""
     row = {"buy_e8": 2**61, "sell_e8": 2**61}
-    assert grid_of(some_seconds(9, {1: row})).volume_e8[1] == 2**62
+    assert build_grid(some_seconds(9, {1: row})).volume_e8[1] == 2**62
     with pytest.raises(SumOverflow):
-        grid_of(some_seconds(9, {1: row, 2: row}))
+        build_grid(some_seconds(9, {1: row, 2: row}))
     with pytest.raises(SumOverflow):
-        grid_of(some_seconds(9, {1: {"updates": 1, "ofi": -(2**62)}, 2: {"updates": 1, "ofi": 2**62}}))
+        build_grid(some_seconds(9, {1: {"updates": 1, "ofi": -(2**62)}, 2: {"updates": 1, "ofi": 2**62}}))
 
 
 def test_how_long_the_book_was_silent() -> None:
     """Whole seconds after the last update."""
     quote = {"updates": 1, "bid_e8": 99, "ask_e8": 101}
-    assert grid_of(some_seconds(9, {3: quote})).silent_s == 5
-    assert grid_of(some_seconds(9, {8: quote})).silent_s == 0
-    assert grid_of(some_seconds(9, {8: {"buy_e8": 1}})).silent_s == 9
+    assert build_grid(some_seconds(9, {3: quote})).silent_s == 5
+    assert build_grid(some_seconds(9, {8: quote})).silent_s == 0
+    assert build_grid(some_seconds(9, {8: {"buy_e8": 1}})).silent_s == 9

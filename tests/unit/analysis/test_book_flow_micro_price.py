@@ -38,10 +38,10 @@ def test_when_a_move_forgets_the_imbalance_the_first_move_is_all() -> None:
     model = fitted([(HIGH, 0, HIGH), (HIGH, 0, HIGH), (HIGH, 4, HIGH), (HIGH, 4, LOW)])
     assert isinstance(model, MicroPrice)
     assert model.adjustment_e8.tolist() == [[pytest.approx(-4.0), pytest.approx(4.0)]]
-    assert model.price_e8(1000, 3, 1002, 1, least=4) == pytest.approx(1005.0)
-    assert model.price_e8(1000, 1, 1002, 3, least=4) == pytest.approx(997.0)
-    assert model.price_e8(1000, 3, 1002, 1, least=5) is None
-    assert (model.transitions, model.moves, model.seen.tolist()) == (4, 2, [[4, 4]])
+    assert model.price_e8(1000, 3, 1002, 1, min_observations=4) == pytest.approx(1005.0)
+    assert model.price_e8(1000, 1, 1002, 3, min_observations=4) == pytest.approx(997.0)
+    assert model.price_e8(1000, 3, 1002, 1, min_observations=5) is None
+    assert (model.transitions, model.moves, model.observations.tolist()) == (4, 2, [[4, 4]])
 
 
 def test_when_imbalance_outlasts_a_move_more_moves_follow() -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from analysis.flow.flow_measures import Line
+from analysis.flow.flow_measures import LineFit
 from analysis.flow.toxicity import Vpin, kyle_lambda, vpin
 
 
@@ -42,5 +42,5 @@ def test_lambda_is_the_price_of_one_unit() -> None:
     per_interval = np.array([0, 6, -4, 2, 10])
     mid_x2 = np.repeat(2 * 100 + 3 * np.cumsum(per_interval), 2)
     known = np.arange(10) > 0
-    assert kyle_lambda(signed, mid_x2, known, 2) == Line(1.5, 1.0, 4)
-    assert kyle_lambda(signed, np.full(10, 200), known, 2) == Line(None, None, 4)
+    assert kyle_lambda(signed, mid_x2, known, 2) == LineFit(1.5, 1.0, 4)
+    assert kyle_lambda(signed, np.full(10, 200), known, 2) == LineFit(None, None, 4)

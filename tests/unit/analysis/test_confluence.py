@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from analysis.confluence import clusters, confluences, validation_of
+from analysis.confluence import build_confluences, cluster_evidence, validation_strength
 from analysis.evidence import LEGS, Evidence
 from analysis.parameters import Parameters
 from analysis.trades.level_tests import LevelRecord
@@ -31,8 +31,8 @@ def a_record(weight: float, rate: float | None) -> LevelRecord:
 def test_all_three_legs_meet() -> None:
     """0.9, 0.4 and 0.6 have the geometric mean 0.6 (their product is 0.216); nothing is missing: triple."""
     pieces = [a_piece("W", "98.9", "99.1", 99, 0.9), a_piece("P", "98.8", "99.05", "98.9", 0.4, "acceptance")]
-    found = clusters(pieces, e8(100), REACH)
-    (zone,) = confluences(found, [some_tests(99, 0.6)], 1, e8(100), RULES)
+    found = cluster_evidence(pieces, e8(100), REACH)
+    (zone,) = build_confluences(found, [some_tests(99, 0.6)], 1, e8(100), RULES)
     assert zone.legs == {"static": 0.9, "acceptance": 0.4, "validation": 0.6}
     assert (zone.score, zone.strength) == (0.6, 0.6)
     assert (zone.missing, zone.triple) == ((), True)
@@ -90,38 +90,40 @@ def test_no_zone_crosses_the_price() -> None:
     for at, low, high in (("99.9999", "99.94990005", "99.99999999"), ("100.0001", "100.00000001", "100.05010005")):
         (zone,) = meeting([a_piece("W", 99, 101, at, 0.9)])
         assert (zone.low_e8, zone.price_e8, zone.high_e8) == (e8(low), e8(at), e8(high))
-    (lowest,) = confluences(clusters([Evidence("W", "wall", "static", -9, 9, 1, 0.9)], 2, 2), [None], 1, 2, RULES)
+    (lowest,) = build_confluences(
+        cluster_evidence([Evidence("W", "wall", "static", -9, 9, 1, 0.9)], 2, 2), [None], 1, 2, RULES
+    )
     assert (lowest.low_e8, lowest.high_e8) == (1, 1)
 
 
 def test_the_strongest_leads_and_of_equals_the_book_then_the_nearer() -> None:
     """A cluster's price is that of its strongest piece; a wall goes before a control point of the same strength."""
     pieces = [a_piece("P", "98.5", "99.5", "99.2", 0.6, "acceptance"), a_piece("W", "98.5", "99.5", 99, 0.6)]
-    (one,) = clusters(pieces, e8(100), REACH)
+    (one,) = cluster_evidence(pieces, e8(100), REACH)
     assert (one.lead.id, [m.id for m in one.members]) == ("W", ["W", "P"])
     walls = [a_piece("F", "97.5", "99.5", 98, 0.6), a_piece("N", "97.5", "99.5", 99, 0.6)]
-    assert clusters(walls, e8(100), REACH)[0].lead.id == "N"
+    assert cluster_evidence(walls, e8(100), REACH)[0].lead.id == "N"
 
 
 def test_nothing_joins_across_the_price() -> None:
     """Pieces on both sides of the price that hold one another stay apart; one at the price belongs to no side."""
     pieces = [a_piece("B", 98, 102, "99.9", 0.5), a_piece("A", 98, 102, "100.1", 0.6), a_piece("M", 98, 102, 100, 0.9)]
-    found = clusters(pieces, e8(100), REACH)
+    found = cluster_evidence(pieces, e8(100), REACH)
     assert [[m.id for m in c.members] for c in found] == [["B"], ["A"]]
 
 
 def test_reach_ends_where_it_is_said() -> None:
     """At a reach of 2 a price of 98 counts and one a hundred-millionth lower does not."""
     at = a_piece("W", 90, 99, 98, 0.9)
-    assert len(clusters([at], e8(100), 2 * ONE_E8)) == 1
-    assert clusters([replace(at, price_e8=at.price_e8 - 1)], e8(100), 2 * ONE_E8) == []
+    assert len(cluster_evidence([at], e8(100), 2 * ONE_E8)) == 1
+    assert cluster_evidence([replace(at, price_e8=at.price_e8 - 1)], e8(100), 2 * ONE_E8) == []
 
 
 def test_eight_a_side_are_enough() -> None:
     """Of ten walls a side the eight strongest lead a zone."""
     pieces = [a_piece(f"B{i}", 99 - i / 4, 99 - i / 4, 99 - i / 4, 0.05 + i / 20) for i in range(10)]
     pieces += [a_piece(f"A{i}", 101 + i / 4, 101 + i / 4, 101 + i / 4, 0.05 + i / 20) for i in range(10)]
-    found = clusters(pieces, e8(100), REACH)
+    found = cluster_evidence(pieces, e8(100), REACH)
     assert [c.lead.id for c in found] == [f"{s}{i}" for s in "BA" for i in range(9, 1, -1)]
 
 
@@ -137,7 +139,7 @@ def test_eight_a_side_are_enough() -> None:
 )
 def test_validation_by_hand(record: LevelRecord, expected: float | None) -> None:
     """Two tests at even odds come first: (held + 1) / (tests + 2); a level that nothing decided has no such leg."""
-    assert validation_of(record) == expected
+    assert validation_strength(record) == expected
 
 
 @st.composite

@@ -15,7 +15,7 @@ from analysis.fitted import (
     PULL_PRIOR,
     Logistic,
     confidence_features,
-    constant,
+    constant_rate,
     parse,
     pull_features,
 )
@@ -63,7 +63,7 @@ def test_priors_know_a_rate_and_nothing_else(share: float, distance: float, age:
 @pytest.mark.parametrize("rate", [0.01, 0.3, 0.5, 0.66, 0.99])
 def test_a_constant_gives_its_rate(rate: float) -> None:
     """The coefficient of a rate, kept to six decimals, gives the rate back to four."""
-    assert constant(rate, ("one", "x"), "a test").probability((1.0, 5.0)) == rate
+    assert constant_rate(rate, ("one", "x"), "a test").probability((1.0, 5.0)) == rate
 
 
 def test_priors_say_that_they_are_none_of_ours() -> None:
@@ -91,8 +91,8 @@ def test_what_a_fit_has_seen(market: str, first: str, last: str, seen: bool) -> 
     period = ("binance:TESTUSDT", "2026-03-02T00:00:00Z", "2026-03-03T00:00:00Z")
     fitted = Logistic("a test", ("one",), (0.0,), 10, (period,))
     expected = ["binance:TESTUSDT 2026-03-02T00:00:00Z to 2026-03-03T00:00:00Z"] if seen else []
-    assert fitted.seen_within(market, parse_iso(first), parse_iso(last)) == expected
-    assert PULL_PRIOR.seen_within(market, parse_iso(first), parse_iso(last)) == []
+    assert fitted.periods_within(market, parse_iso(first), parse_iso(last)) == expected
+    assert PULL_PRIOR.periods_within(market, parse_iso(first), parse_iso(last)) == []
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_a_file_that_cannot_be_used_says_why(body: str, reason: str) -> None:
 
 def test_a_period_without_times_is_refused() -> None:
     """The confidence file as it is written is read back; with a time that is none it is refused."""
-    plain = constant(0.4, CONFIDENCE_FEATURES, "a test")
+    plain = constant_rate(0.4, CONFIDENCE_FEATURES, "a test")
     fit = replace(plain, periods=(("binance:X", "2026-03-02T00:00:00Z", "2026-03-03T00:00:00Z"),))
     assert parse(msgspec.json.encode({"confidence": fit})) == {"confidence": fit}
     wrong = replace(fit, periods=(("binance:X", "2026-03-02T00:00:00Z", "tomorrow"),))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.grid import bin_width_e8, bins_for, bp_between, heaviest_run, one_two_five
+from analysis.grid import bin_width_e8, bp_between, count_bins, heaviest_run, one_two_five
 from market.fixed_point import ONE_E8
 from tests.market_builders import e8
 
@@ -69,8 +69,8 @@ def test_a_coarse_tick_widens_the_bin() -> None:
 
 def test_distance_in_bins_has_a_floor() -> None:
     """6 bp of 100000 is 60 bins of $1; of 100 it would be none and is the floor."""
-    assert bins_for(e8(100_000), 6.0, ONE_E8, 10) == 60
-    assert bins_for(e8(100), 6.0, ONE_E8, 10) == 10
+    assert count_bins(e8(100_000), 6.0, ONE_E8, 10) == 60
+    assert count_bins(e8(100), 6.0, ONE_E8, 10) == 10
 
 
 def test_distance_in_basis_points_is_signed() -> None:

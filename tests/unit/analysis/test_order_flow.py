@@ -49,7 +49,7 @@ def state_of(trades: Columns, minutes: int, books: Sequence[Snapshot] = (), star
 
 def looked(state: MarketState, sigma: float | None = SIGMA, static: StaticBook = NOTHING, **own: Any) -> OrderFlow:
     parameters = Parameters(order_flow=OrderFlowParameters(**own))
-    return OrderFlowLayer(state, parameters).look(state, sigma, static)
+    return OrderFlowLayer(state, parameters).analyze(state, sigma, static)
 
 
 def a_trade_a_minute(minutes: int, price: Any = 100, quantities: Any = ONE_E8, sold: Any = False) -> Columns:
@@ -79,7 +79,7 @@ def test_the_reach_of_a_test() -> None:
 def test_a_silent_market_shows_nothing() -> None:
     """No trade at all: no footprint, sums of zero, a reason instead of profiles and of book flow."""
     flow = looked(state_of(trade_columns([], []), 2))
-    assert (flow.footprint, flow.absorbed, flow.swept, flow.naked, flow.evidence) == (None, [], [], [], [])
+    assert (flow.footprint, flow.absorptions, flow.sweeps, flow.naked_points, flow.evidence) == (None, [], [], [], [])
     assert {c.delta_e8 for c in flow.cvds.values()} == {0}
     assert flow.profiles is None
     assert flow.book_flow is None
@@ -90,8 +90,8 @@ def test_levels_are_tested_against_the_trades_held() -> None:
     prices = np.array([99.5, 99, 99.5] * 3)
     state = state_of(trade_columns(T0 + np.arange(9) * SECOND_NS, np.rint(prices * ONE_E8)), 1)
     layer = OrderFlowLayer(state, Parameters())
-    reach = layer.look(state, SIGMA, NOTHING).reach
-    tested, never = layer.test(state, np.array([e8(99), e8(98)]), reach)
+    reach = layer.analyze(state, SIGMA, NOTHING).reach
+    tested, never = layer.record_tests(state, np.array([e8(99), e8(98)]), reach)
     assert (tested.tests, tested.rejected, tested.broken, tested.open) == (3, 3, 0, 0)
     assert (never.tests, never.recent_rate) == (0, None)
 
@@ -105,17 +105,17 @@ def test_passages_are_named_as_the_vacuums_are() -> None:
     prices: list[Any] = [100, "100.2", "100.9", 101, 101]
     state = state_of(trade_columns(T0 + np.arange(5) * SECOND_NS, [e8(p) for p in prices]), 1)
     sides: Any = {
-        "bid": SimpleNamespace(vacuums=None),
-        "ask": SimpleNamespace(vacuums=[a_thin(105, 106), a_thin("100.3", "100.8")]),
+        "bid": SimpleNamespace(voids=None),
+        "ask": SimpleNamespace(voids=[a_thin(105, 106), a_thin("100.3", "100.8")]),
     }
     flow = looked(state, static=StaticBook(None, sides=sides))
-    assert list(flow.passages) == ["Va0", "Va1"]
-    assert flow.passages["Va0"] is None
-    passed = flow.passages["Va1"]
+    assert list(flow.crossings) == ["Va0", "Va1"]
+    assert flow.crossings["Va0"] is None
+    passed = flow.crossings["Va1"]
     assert passed is not None
     assert (passed.start_ns, passed.stop_ns) == (T0 + SECOND_NS, T0 + 2 * SECOND_NS)
-    assert looked(state).passages == {}
-    assert looked(state, sigma=None, static=StaticBook(None, sides=sides)).passages == {}
+    assert looked(state).crossings == {}
+    assert looked(state, sigma=None, static=StaticBook(None, sides=sides)).crossings == {}
 
 
 def test_the_footprint_is_of_the_last_hour() -> None:
@@ -139,7 +139,7 @@ def test_a_naked_point_is_evidence_of_acceptance() -> None:
     trades = trade_columns(at, [e8(90)] * 30 + [e8(100)] * 10)
     state = state_of(trades, 24 * 60 + 10, start_ns=before)
     flow = looked(state)
-    (point,) = flow.naked
+    (point,) = flow.naked_points
     (piece,) = (e for e in flow.evidence if e.basis == "naked_poc")
     assert (piece.id, piece.leg, piece.low_e8, piece.high_e8) == ("N0", "acceptance", point.low_e8, point.high_e8)
     assert point.low_e8 <= e8(90) < point.high_e8
@@ -166,18 +166,18 @@ def test_what_levels_absorbed_on_their_own_side() -> None:
     for last, held in (("100.03", levels[1:4]), ("100.01", levels[1:3]), ("99.97", levels[:0])):
         state = an_absorbing_market(last)
         layer = OrderFlowLayer(state, Parameters())
-        frame = layer.look(state, SIGMA, NOTHING).frame
-        found = layer.absorbed_at(state, levels, frame)
+        frame = layer.analyze(state, SIGMA, NOTHING).frame
+        found = layer.find_absorption_at(state, levels, frame)
         assert sorted(found) == held.tolist()
         assert {a.side for a in found.values()} <= {"bid"}
         assert all(e8(39) <= a.volume_e8 < e8("40.1") for a in found.values())
-    assert layer.absorbed_at(state, levels, None) == {}
+    assert layer.find_absorption_at(state, levels, None) == {}
 
 
 def test_absorption_is_evidence_around_its_price() -> None:
     """Within a quarter of σ of the price that took it, on the validation leg, under the id that the tool shows."""
     flow = absorbing([])
-    (found,) = flow.absorbed
+    (found,) = flow.absorptions
     (piece,) = (e for e in flow.evidence if e.basis == "absorption")
     assert (found.side, found.price_e8, found.replenishment) == ("bid", e8(100), None)
     assert e8(40) <= found.volume_e8 < e8("40.1")
@@ -190,5 +190,5 @@ def test_replenishment_is_what_came_back(after: str, refilled: float) -> None:
     """Fifty shown before and forty taken: with fifty shown afterwards all came back, with ten nothing."""
     books = [a_snapshot([(100, shown), (99, 1)], [("100.5", 1)], minute, seq=minute + 1)
              for minute, shown in ((59, "50"), (60, "50"), (61, after))]  # fmt: skip
-    (found,) = absorbing(books).absorbed
+    (found,) = absorbing(books).absorptions
     assert found.replenishment == pytest.approx(refilled, abs=0.002)  # a few hundredths were sold before the forty

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.parameters import OrderFlowParameters
-from analysis.trades.absorption import absorption_at, find_absorption
-from analysis.trades.absorption_windows import frame_of
+from analysis.trades.absorption import find_absorption, find_absorption_at
+from analysis.trades.absorption_windows import build_frame
 from analysis.trades.crossings import last_crossings
-from analysis.trades.footprint import cvd, footprint
-from analysis.trades.level_tests import against_trades, reach_of, records_of
+from analysis.trades.footprint import build_footprint, sum_cvd
+from analysis.trades.level_tests import build_reach, build_records, find_level_tests
 from analysis.trades.sweeps import find_sweeps
 from market.fixed_point import ONE_E8
 from projections.trades.trade_columns import Trades
@@ -58,21 +58,21 @@ def scraps(draw: Any) -> Trades:
 @given(scraps(), st.sampled_from([None, 1e-10, 0.0007, 0.2]), st.sampled_from([1, e8("0.01")]))
 def test_nothing_breaks_and_nothing_is_nan(trades: Trades, sigma: float | None, tick: int) -> None:
     """All measures, with and without σ."""
-    reach = reach_of(sigma, e8(100), tick, LEAST)
+    reach = build_reach(sigma, e8(100), tick, LEAST)
     unit = round((sigma or 0) * e8(100))
     intervals = [(e8(99), e8(101)), (e8(100), e8(100)), (0, e8(1000))]
     levels, place = np.unique(trades.price_e8, return_inverse=True)
     bought = np.bincount(place, np.where(trades.sign > 0, trades.quantity_e8, 0), len(levels)).astype(np.int64)
-    tests = against_trades(trades, LEVELS, reach, LEAST)
-    frame = frame_of(trades, reach, END, LEAST)
+    tests = find_level_tests(trades, LEVELS, reach, LEAST)
+    frame = build_frame(trades, reach, END, LEAST)
     found = [
         tests,
-        records_of(LEVELS, [tests], END, LEAST),
-        absorption_at(frame, LEVELS, ONE_E8, LEAST),
+        build_records(LEVELS, [tests], END, LEAST),
+        find_absorption_at(frame, LEVELS, ONE_E8, LEAST),
         find_absorption(frame, ONE_E8, LEAST),
         find_sweeps(trades, END, LEAST),
-        cvd(trades),
-        footprint(levels, bought, bought[::-1], ONE_E8, LEAST),
+        sum_cvd(trades),
+        build_footprint(levels, bought, bought[::-1], ONE_E8, LEAST),
         last_crossings(trades, intervals, unit, ONE_E8, LEAST),
     ]
     assert [f for f in figures(found) if not math.isfinite(f)] == []

@@ -8,8 +8,8 @@ from math import log, log2
 import numpy as np
 import pytest
 
-from analysis.book.bands import Band, bands
-from analysis.book.book_side import SIDES, BookSide, Side, book_side
+from analysis.book.bands import Band, find_bands
+from analysis.book.book_side import SIDES, BookSide, Side, build_book_side
 from analysis.parameters import Parameters
 from market.fixed_point import ONE_E8
 from projections.book.snapshot_window import Snapshot
@@ -23,14 +23,14 @@ def found(asks: Mapping[int, float], bins: int = 1000, usual: float = 1.0, rules
     """The asks' bands of a book of one quantity a bin around 100000, but for some bins of the asks."""
     prices = range(bins)
     book = a_snapshot([(99_999.5 - i, usual) for i in prices], [(100_000.5 + i, asks.get(i, usual)) for i in prices])
-    whole = bands(both(book, rules), rules)
+    whole = find_bands(both(book, rules), rules)
     assert whole["bid"] == []
     return whole["ask"]
 
 
 def both(book: Snapshot, rules: Parameters = RULES) -> dict[Side, BookSide]:
     """Both sides in bins of 1."""
-    sides = {side: book_side(book, side, ONE_E8, rules) for side in SIDES}
+    sides = {side: build_book_side(book, side, ONE_E8, rules) for side in SIDES}
     return {side: seen for side, seen in sides.items() if seen is not None}
 
 
@@ -238,7 +238,7 @@ def test_density_that_distance_explains_is_no_band() -> None:
     bins = range(1000)
     quantity = [8 if 320 <= i < 640 else 1 for i in bins]
     book = a_snapshot([(99_999.5 - i, quantity[i]) for i in bins], [(100_000.5 + i, quantity[i]) for i in bins])
-    assert bands(both(book), RULES) == {"bid": [], "ask": []}
+    assert find_bands(both(book), RULES) == {"bid": [], "ask": []}
     assert len(found(block(320, 440, 8))) == 1
 
 

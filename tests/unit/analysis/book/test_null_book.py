@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.book.book_side import book_side
-from analysis.book.null_book import shuffled
+from analysis.book.book_side import build_book_side
+from analysis.book.null_book import shuffle_side
 from analysis.parameters import Parameters
 from market.fixed_point import ONE_E8
 from tests.market_builders import a_snapshot
@@ -25,9 +25,9 @@ def test_depth_and_octaves_keep_their_contents(seed: int, bins: int, side: str) 
     book = a_snapshot(
         [(99_999.5 - i, q) for i, q in enumerate(sizes)], [(100_000.5 + i, q) for i, q in enumerate(sizes)]
     )
-    whole = book_side(book, side, ONE_E8, RULES)  # type: ignore[arg-type]
+    whole = build_book_side(book, side, ONE_E8, RULES)  # type: ignore[arg-type]
     assert whole is not None
-    mixed = shuffled(whole, chance(seed))
+    mixed = shuffle_side(whole, chance(seed))
     octave = np.floor(np.log2([(i + 0.5) / 10 for i in range(bins)]))
     for each in np.unique(octave):
         assert sorted(mixed.quantity_e8[octave == each]) == sorted(whole.quantity_e8[octave == each])
@@ -39,10 +39,10 @@ def test_depth_and_octaves_keep_their_contents(seed: int, bins: int, side: str) 
 def test_one_seed_one_order() -> None:
     """The same chance gives the same book, another one another, and the book itself stays as it was."""
     book = a_snapshot([(99_999.5, 1)], [(100_000.5 + i, 1 + i) for i in range(500)])
-    side = book_side(book, "ask", ONE_E8, RULES)
+    side = build_book_side(book, "ask", ONE_E8, RULES)
     assert side is not None
     before = side.quantity_e8.tolist()
-    one, same, other = (shuffled(side, chance(seed)).quantity_e8.tolist() for seed in (1, 1, 2))
+    one, same, other = (shuffle_side(side, chance(seed)).quantity_e8.tolist() for seed in (1, 1, 2))
     assert one == same
     assert one != other
     assert one != before
@@ -52,10 +52,10 @@ def test_one_seed_one_order() -> None:
 def test_every_order_is_as_likely() -> None:
     """Over 3000 draws each of three bins of one octave holds each of three sizes about a third of the time."""
     book = a_snapshot([(99_999.5, 1)], [(100_000.5 + i, 1 + i) for i in range(7)])
-    side = book_side(book, "ask", ONE_E8, RULES)
+    side = build_book_side(book, "ask", ONE_E8, RULES)
     assert side is not None
     octave = np.floor(np.log2(side.distance_bp)) == np.floor(np.log2(side.distance_bp[4]))
     assert octave.tolist() == [False, False, True, True, True, False, False]
-    draws = np.array([shuffled(side, chance(seed)).quantity_e8[octave] // ONE_E8 for seed in range(3000)])
+    draws = np.array([shuffle_side(side, chance(seed)).quantity_e8[octave] // ONE_E8 for seed in range(3000)])
     shares = [[float(np.mean(draws[:, place] == size)) for size in (3, 4, 5)] for place in range(3)]
     assert np.abs(np.array(shares) - 1 / 3).max() < 0.035

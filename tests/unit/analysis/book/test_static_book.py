@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from analysis.book.book_side import Side
-from analysis.book.static_book import CROSSED, EMPTY_SIDE, NO_BOOK, StaticBook, StaticLayer, StaticSide, evidence_of
+from analysis.book.static_book import (
+    CROSSED,
+    EMPTY_SIDE,
+    NO_BOOK,
+    StaticBook,
+    StaticLayer,
+    StaticSide,
+    build_book_evidence,
+)
 from analysis.evidence import Evidence
 from analysis.fitted import PULL_FEATURES, Logistic
 from analysis.parameters import Parameters
@@ -40,7 +48,7 @@ def a_book(minute: int, bids: Mapping[int, float] | None = None, asks: Mapping[i
 def look(books: Sequence[Snapshot], eaten: Mapping[Side, float] = NOTHING, current: Snapshot | None = None,
          rules: Parameters = RULES) -> StaticBook:  # fmt: skip
     """What a layer of its own sees, no trades between the books."""
-    return StaticLayer(rules).look(books, no_trades, e8("0.01"), eaten, current)
+    return StaticLayer(rules).analyze(books, no_trades, e8("0.01"), eaten, current)
 
 
 def side_of(found: StaticBook, side: Side) -> StaticSide:
@@ -58,7 +66,7 @@ def test_a_wall_with_its_figures() -> None:
     assert side_of(found, "ask").walls == []
     assert (wall.id, wall.side, wall.wall.bin.price_e8) == ("Wb0", "bid", e8(99_899))
     assert wall.distance_bp == round(-100.5 / 10, 2)
-    assert (wall.persistence, wall.pull_probability, wall.minutes_to_eat) == (1.0, 0.66, 5.0)
+    assert (wall.persistence, wall.pull_probability, wall.minutes_to_consume) == (1.0, 0.66, 5.0)
     assert wall.life.state == "held"
     share = round(40 / 939, 4)
     assert wall.wall.bin.share == share
@@ -87,7 +95,7 @@ def test_the_pull_probability_follows_the_wall() -> None:
 def test_no_trades_no_time_to_eat() -> None:
     """Where nothing was traded against a side, its walls have no minutes to eat."""
     (wall,) = side_of(look([a_book(m, {100: 40}) for m in range(3)]), "bid").walls
-    assert wall.minutes_to_eat is None
+    assert wall.minutes_to_consume is None
 
 
 @pytest.mark.parametrize(
@@ -104,7 +112,7 @@ def test_nothing_has_a_reason(books: list[Snapshot], reason: str) -> None:
     """No book, a side without levels, or sides that cross: the reason, no sides and no evidence."""
     found = look(books)
     assert (found.reason, found.sides) == (reason, None)
-    assert evidence_of(found, books[-1] if books else None, RULES) == []
+    assert build_book_evidence(found, books[-1] if books else None, RULES) == []
 
 
 def test_near_depth_is_ten_basis_points() -> None:
@@ -117,7 +125,7 @@ def test_standing_out_now_is_not_yet_a_wall() -> None:
     """What stands out in the newest book alone is counted for comparison with shuffled books, and is no wall."""
     books = [a_book(0), a_book(1), a_book(2, {100: 40})]
     found = side_of(look(books), "bid")
-    assert (found.walls, found.standing_out) == ([], 1)
+    assert (found.walls, found.outliers) == ([], 1)
 
 
 def test_shuffled_books_stand_beside_every_count() -> None:
@@ -127,7 +135,7 @@ def test_shuffled_books_stand_beside_every_count() -> None:
     first, again = look(books), look(books)
     assert len(side_of(first, "ask").bands) == 1
     assert side_of(first, "ask").null.bands < 1
-    assert side_of(first, "ask").null.vacuums is None
+    assert side_of(first, "ask").null.voids is None
     assert side_of(first, "ask").null == side_of(again, "ask").null
     lone = side_of(look([a_book(m, {100: 40}) for m in range(3)]), "bid")
     assert lone.null.walls == 1.0
@@ -150,7 +158,7 @@ DENSE = dict.fromkeys(range(300, 420), 8.0)
 def test_a_band_stands_in_three_of_the_last_five_books(dense_in: list[int], bands: int) -> None:
     """The newest book's bands count, where two more of the last five were dense; those of that book alone are apart."""
     found = side_of(look([a_book(m, asks=DENSE if m in dense_in else None) for m in range(6)]), "ask")
-    assert (len(found.bands), found.dense_now) == (bands, int(5 in dense_in))
+    assert (len(found.bands), found.current_bands) == (bands, int(5 in dense_in))
 
 
 def test_a_band_is_as_dense_as_in_the_middle_one_of_the_last_books() -> None:
@@ -171,7 +179,7 @@ def test_a_band_may_grow_and_shift_by_half(start: int, bands: int) -> None:
     """Of two stretches of 120 bins those half as wide or more in common are one band, those 60 bins apart none."""
     shifted = dict.fromkeys(range(start, start + 120), 8.0)
     found = side_of(look([a_book(m, asks=DENSE if m == 2 else shifted) for m in range(3)]), "ask")
-    assert (len(found.bands), found.dense_now) == (bands, 1)
+    assert (len(found.bands), found.current_bands) == (bands, 1)
     if bands:
         assert (found.bands[0].low_e8, found.bands[0].high_e8) == (e8(100_300), e8(100_420))
 
@@ -189,8 +197,8 @@ def test_vacuums_need_their_books() -> None:
     for count, expected in known.items():
         books = [a_book(m, asks=thin if m >= count - 3 else None) for m in range(count)]
         seen = side_of(look(books), "ask")
-        assert (None if seen.vacuums is None else len(seen.vacuums)) == expected
-        assert (seen.null.vacuums is None) == (expected is None)
+        assert (None if seen.voids is None else len(seen.voids)) == expected
+        assert (seen.null.voids is None) == (expected is None)
 
 
 def thinned(thin: Mapping[int, float], bins: int = 1000) -> StaticSide:
@@ -205,14 +213,14 @@ def test_a_vacuum_across_an_edge_of_the_cells(start: int, stop: int, cells: int)
     second grid; found by both grids it is given once. Shuffled books are compared with the first grid alone.
     """
     found = thinned(dict.fromkeys(range(start, stop), 0.05))
-    assert [(v.low_e8, v.high_e8) for v in found.vacuums or ()] == [(e8(100_000 + start), e8(100_000 + stop))]
-    assert found.thin_now == cells
+    assert [(v.low_e8, v.high_e8) for v in found.voids or ()] == [(e8(100_000 + start), e8(100_000 + stop))]
+    assert found.thin_cells == cells
 
 
 def test_vacuums_are_given_nearest_first() -> None:
     """Of three stretches the widest is the farthest, and the last."""
     holes = [range(500, 700), range(30, 45), range(120, 170)]
-    found = thinned({i: 0.05 for hole in holes for i in hole}).vacuums or ()
+    found = thinned({i: 0.05 for hole in holes for i in hole}).voids or ()
     assert [(v.low_e8, v.high_e8) for v in found] == [
         (e8(100_000 + hole.start), e8(100_000 + hole.stop)) for hole in sorted(holes, key=lambda h: h.start)
     ]
@@ -222,7 +230,7 @@ def test_a_cell_without_its_wall_is_thin_now_and_no_vacuum() -> None:
     """What one large order took with it makes a cell thin, of the book as of the shuffled ones; prices refute it."""
     books = [a_book(m, asks={300: 1000} if m < 10 else None) for m in range(13)]
     found = side_of(look(books), "ask")
-    assert (found.vacuums, found.thin_now, found.null.vacuums) == ([], 1, 1.0)
+    assert (found.voids, found.thin_cells, found.null.voids) == ([], 1, 1.0)
 
 
 def test_the_book_now() -> None:
@@ -230,8 +238,8 @@ def test_the_book_now() -> None:
     books = [a_book(m, {100: 40}) for m in range(3)]
     now = look(books, current=a_book(3, {100: 25})).current
     assert now is not None
-    assert now.sides["bid"].held_e8(now.sides["bid"].index(e8(99_899))) == 25 * ONE_E8
-    assert [b.price_e8 for b in now.standing_out["bid"]] == [e8(99_899)]
+    assert now.sides["bid"].quantity_at(now.sides["bid"].index(e8(99_899))) == 25 * ONE_E8
+    assert [b.price_e8 for b in now.outliers["bid"]] == [e8(99_899)]
     assert now.bands == {"bid": [], "ask": []}
     assert look(books, current=a_snapshot([(10, 1)], [(9, 1)])).current is None
     assert look(books).current is None
@@ -243,7 +251,7 @@ def test_evidence_of_a_wall_a_band_and_a_vacuum() -> None:
     thin = dict.fromkeys(range(240, 339), 0.25)
     books = [a_book(m, {100: 40} | dense, thin if m >= 10 else None) for m in range(13)]
     found = look(books)
-    pieces = {e.id: e for e in evidence_of(found, books[-1], RULES)}
+    pieces = {e.id: e for e in build_book_evidence(found, books[-1], RULES)}
     assert set(pieces) == {"Wb0", "Bb0", "Va0"}
     (wall,), (band,) = side_of(found, "bid").walls, side_of(found, "bid").bands
     assert pieces["Wb0"] == Evidence(
@@ -261,13 +269,13 @@ def test_a_vacuum_of_bids_counts_below_it() -> None:
     """The bin beyond a thin stretch of bids lies below its lower edge; where that is unknown it counts nowhere."""
     thin: dict[int, float] = dict.fromkeys(range(240, 339), 0.25)
     books = [a_book(m, thin if m >= 10 else None, bins=700) for m in range(13)]
-    (piece,) = evidence_of(look(books), books[-1], RULES)
+    (piece,) = build_book_evidence(look(books), books[-1], RULES)
     assert (piece.id, piece.price_e8) == ("Vb0", e8(99_660))
     open_ended: dict[int, float] = dict.fromkeys(range(480, 700), 0.25)
     books = [a_book(m, open_ended if m >= 10 else None, bins=700) for m in range(13)]
     seen = look(books)
-    assert [v.censored for v in side_of(seen, "bid").vacuums or []] == [True]
-    assert evidence_of(seen, books[-1], RULES) == []
+    assert [v.censored for v in side_of(seen, "bid").voids or []] == [True]
+    assert build_book_evidence(seen, books[-1], RULES) == []
 
 
 def test_what_is_remembered_changes_nothing() -> None:
@@ -282,16 +290,16 @@ def test_what_is_remembered_changes_nothing() -> None:
     shown = []
     for end in range(1, 31):
         window = books[max(0, end - 14) : end]
-        seen, fresh = kept.look(window, no_trades, e8("0.01"), NOTHING), look(window)
-        assert (figures(seen), seen.ended) == (figures(fresh), fresh.ended)
+        seen, fresh = kept.analyze(window, no_trades, e8("0.01"), NOTHING), look(window)
+        assert (figures(seen), seen.ended_walls) == (figures(fresh), fresh.ended_walls)
         shown.append(side_of(seen, "ask"))
     assert any(s.bands for s in shown)
-    assert any(s.vacuums for s in shown)
+    assert any(s.voids for s in shown)
 
 
 def figures(found: StaticBook) -> list[Any]:
     """What both sides show."""
     sides = [side_of(found, side) for side in ("bid", "ask")]
     return [
-        (s.walls, s.standing_out, s.bands, s.dense_now, s.vacuums, s.thin_now, s.null, s.near_depth_e8) for s in sides
+        (s.walls, s.outliers, s.bands, s.current_bands, s.voids, s.thin_cells, s.null, s.near_depth_e8) for s in sides
     ]

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from analysis.book.void_edges import confirmed, usual_bins
-from analysis.book.voids import LiquidityVoid, depths, usual_depths, vacuums
+from analysis.book.void_edges import confirm_void, usual_quantities
+from analysis.book.voids import LiquidityVoid, find_voids, measure_depths, usual_depths
 from market.fixed_point import ONE_E8
 from projections.book.snapshot_window import Snapshot
 from tests.market_builders import a_snapshot, e8
@@ -16,8 +16,8 @@ from tests.unit.analysis.book.test_voids import CELLS, RULES, a_book, binned, fo
 def exactly(earlier: Sequence[Snapshot], now: Snapshot, side: str = "ask") -> list[LiquidityVoid | None]:
     """What becomes of the vacuums of the cells price by price, ten earlier books and three like the last."""
     books = [binned(b, side) for b in (*earlier, now, now, now)]
-    usual = usual_bins(books[:-3], len(books[-1].quantity_e8), RULES)
-    return [confirmed(v, books, usual, RULES) for v in found([*earlier, now, now, now], side) or []]
+    usual = usual_quantities(books[:-3], len(books[-1].quantity_e8), RULES)
+    return [confirm_void(v, books, usual, RULES) for v in found([*earlier, now, now, now], side) or []]
 
 
 @pytest.mark.parametrize("side", ["ask", "bid"])
@@ -89,11 +89,11 @@ def test_medians_are_those_of_prices_not_of_distances() -> None:
     moved = a_snapshot(
         [(100_149.5 - i, 1) for i in range(1000)], [(100_150.5 + i, 0.1 if i in hole else 1) for i in range(1000)]
     )
-    history = np.array([depths(binned(b), CELLS) for b in [*before, moved, moved, moved]])
-    rough = vacuums(binned(moved), CELLS, usual_depths(history[:-3], RULES), history[-3:], RULES) or []
+    history = np.array([measure_depths(binned(b), CELLS) for b in [*before, moved, moved, moved]])
+    rough = find_voids(binned(moved), CELLS, usual_depths(history[:-3], RULES), history[-3:], RULES) or []
     assert [v.near_bp for v in rough] == [24.0]
     books = [binned(b) for b in (*before, moved, moved, moved)]
-    assert confirmed(rough[0], books, usual_bins(books[:-3], len(books[-1].quantity_e8), RULES), RULES) is None
+    assert confirm_void(rough[0], books, usual_quantities(books[:-3], len(books[-1].quantity_e8), RULES), RULES) is None
 
 
 def test_a_thin_touch_is_no_vacuum() -> None:
@@ -119,7 +119,7 @@ def test_usual_bins_are_medians_capped_and_smoothed() -> None:
     bins spreads it: at its bin a twentieth of 18.99 and nineteen of ones, 20 bins off nothing.
     """
     books = [binned(a_book()), *[binned(a_book(range(500, 501), held=1000))] * 2]
-    usual = usual_bins(books, 1000, RULES) / ONE_E8
+    usual = usual_quantities(books, 1000, RULES) / ONE_E8
     assert usual[500] == pytest.approx(18.99 / 20 + 19 / 20, abs=1e-9)
     assert usual[481] == pytest.approx(1 + 17.99 / 400, abs=1e-9)
     assert (usual[480], usual[520], usual[0]) == (1.0, 1.0, 1.0)
@@ -127,7 +127,7 @@ def test_usual_bins_are_medians_capped_and_smoothed() -> None:
 
 def test_what_earlier_books_did_not_see_is_usually_next_to_nothing() -> None:
     """Bins beyond the reach of the earlier books count as empty, which no bin is short against."""
-    usual = usual_bins([binned(a_book(bins=600))] * 3, 1000, RULES)
+    usual = usual_quantities([binned(a_book(bins=600))] * 3, 1000, RULES)
     assert usual[550] == ONE_E8
     assert usual[700] == 1.0
 
@@ -139,8 +139,8 @@ def test_edges_from_all_books_it_stood_in() -> None:
     """
     hole, partly = a_book(range(250, 370), held=0.1), a_book(range(250, 350), held=0.1)
     books = [binned(b) for b in [a_book()] * 12 + [hole] * 9 + [partly] * 3]
-    history = np.array([depths(b, CELLS) for b in books])
-    rough = vacuums(books[-1], CELLS, usual_depths(history[:12], RULES), history[-3:], RULES) or []
-    (exact,) = [confirmed(v, books, usual_bins(books[:12], 1000, RULES), RULES) for v in rough]
+    history = np.array([measure_depths(b, CELLS) for b in books])
+    rough = find_voids(books[-1], CELLS, usual_depths(history[:12], RULES), history[-3:], RULES) or []
+    (exact,) = [confirm_void(v, books, usual_quantities(books[:12], 1000, RULES), RULES) for v in rough]
     assert exact is not None
     assert (exact.low_e8, exact.high_e8) == (e8(100_250), e8(100_370))

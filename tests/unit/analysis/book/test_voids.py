@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.book.book_side import BookSide, book_side
-from analysis.book.voids import LiquidityVoid, cell_edges, depths, usual_depths, vacuums
+from analysis.book.book_side import BookSide, build_book_side
+from analysis.book.voids import LiquidityVoid, cell_edges, find_voids, measure_depths, usual_depths
 from analysis.parameters import Parameters
 from market.fixed_point import ONE_E8
 from projections.book.snapshot_window import Snapshot
@@ -31,23 +31,23 @@ def a_book(thin: range = range(0), side: str = "ask", held: float = 0.25, usual:
 
 def binned(book: Snapshot, side: str = "ask") -> BookSide:
     """A side in bins of 1."""
-    made = book_side(book, side, ONE_E8, RULES)  # type: ignore[arg-type]
+    made = build_book_side(book, side, ONE_E8, RULES)  # type: ignore[arg-type]
     assert made is not None
     return made
 
 
 def found(books: Sequence[Snapshot], side: str = "ask") -> list[LiquidityVoid] | None:
     """The vacuums of the last of some books."""
-    history = np.array([depths(binned(b, side), CELLS) for b in books])
+    history = np.array([measure_depths(binned(b, side), CELLS) for b in books])
     usual = usual_depths(history[:-3], RULES)
-    return vacuums(binned(books[-1], side), CELLS, usual, history[-3:], RULES)
+    return find_voids(binned(books[-1], side), CELLS, usual, history[-3:], RULES)
 
 
 def thin_cells(earlier: Any, last: Any) -> list[bool]:
     """Which of the first cells are thin, by what each held earlier and in the last books."""
     usual = usual_depths(np.array(earlier, np.float64), RULES)
     count = len(last[0])
-    made = vacuums(binned(a_book()), CELLS[: count + 1], usual, np.array(last, np.float64), RULES)
+    made = find_voids(binned(a_book()), CELLS[: count + 1], usual, np.array(last, np.float64), RULES)
     assert made is not None
     return [any(v.near_bp <= round(bp, 2) < v.far_bp for v in made) for bp in CELLS[:count]]
 
@@ -81,8 +81,8 @@ def test_every_cell_has_ten_bins_inside_the_reach(mid: int, width: int, reach: f
 
 def test_depth_of_cells() -> None:
     """Bins lie half a basis point's tenth off the edges: ten, twelve, eighteen … ones from 2 bp on."""
-    assert (depths(binned(a_book()), CELLS)[:5] / ONE_E8).tolist() == [10, 12, 18, 25, 35]
-    short = depths(binned(a_book(bins=100)), CELLS)
+    assert (measure_depths(binned(a_book()), CELLS)[:5] / ONE_E8).tolist() == [10, 12, 18, 25, 35]
+    short = measure_depths(binned(a_book(bins=100)), CELLS)
     assert np.isnan(short).tolist() == [False] * 4 + [True] * 7
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from analysis.book.book_side import Side
 from analysis.book.book_window import BookWindow
-from analysis.book.wall_life import Ended, Life, TradesBetween, WallLives
+from analysis.book.wall_life import EndedWall, TradesBetween, WallLife, WallLives
 from analysis.book.walls import WallFinder
 from analysis.parameters import Parameters
 from market.fixed_point import ONE_E8
@@ -58,7 +58,7 @@ def endings(
     books: Sequence[Snapshot], minutes: Mapping[int, Traded] | None = None
 ) -> list[tuple[str, int, str, int, int | None]]:
     """Side, bin, ending, minute and new place of the walls that ended."""
-    ended: list[Ended] = lives().ended(books, ONE_E8, trades_of(minutes or {}))
+    ended: list[EndedWall] = lives().find_ended_walls(books, ONE_E8, trades_of(minutes or {}))
     return [
         (e.side, e.price_e8 // ONE_E8, e.ending, (e.minute_ns - T0) // MINUTE_NS,
          None if e.moved_to_e8 is None else e.moved_to_e8 // ONE_E8)
@@ -170,18 +170,18 @@ def test_every_ending_is_listed_oldest_first() -> None:
     assert [(price, minute) for _, price, _, minute, _ in endings(books)] == [(WALL, 6), (WALL - 50, 7)]
 
 
-def life(books: Sequence[Snapshot], minutes: Mapping[int, Traded], standing: int) -> Life:
+def life(books: Sequence[Snapshot], minutes: Mapping[int, Traded], standing: int) -> WallLife:
     """The life of the wall at WALL."""
-    found = lives().lives(books, ONE_E8, trades_of(minutes), "bid", {e8(WALL): standing})
+    found = lives().find_lives(books, ONE_E8, trades_of(minutes), "bid", {e8(WALL): standing})
     return found[e8(WALL)]
 
 
 def test_held_tested_absorbing() -> None:
     """Untouched it holds; touched since it stands it is tested; a tenth of it traded in the last minute is absorbed."""
-    assert life(STANDING, {}, 5) == Life("held", 0, None)
+    assert life(STANDING, {}, 5) == WallLife("held", 0, None)
     touched = a_minute((WALL + 0.99, 0.5, "buy"))
-    assert life(STANDING, {1: touched}, 5) == Life("tested", 0, None)
-    assert life(STANDING, {3: a_minute((WALL + 0.5, 4, "sell"))}, 5) == Life("absorbing", 4 * ONE_E8, 1.0)
+    assert life(STANDING, {1: touched}, 5) == WallLife("tested", 0, None)
+    assert life(STANDING, {3: a_minute((WALL + 0.5, 4, "sell"))}, 5) == WallLife("absorbing", 4 * ONE_E8, 1.0)
     assert life(STANDING, {3: a_minute((WALL + 0.5, 3.9, "sell"))}, 5).state == "tested"
     assert life(STANDING, {2: a_minute((WALL + 0.5, 30, "sell"))}, 5).state == "tested"
 
@@ -189,7 +189,7 @@ def test_held_tested_absorbing() -> None:
 def test_refilled_by_hand() -> None:
     """From 40 to 30 while 20 were sold: (−10 + 20) / 20, half was put back."""
     books = [*STANDING[:4], a_book(4, {WALL: 30})]
-    assert life(books, {3: a_minute((WALL + 0.5, 20, "sell"))}, 5) == Life("absorbing", 20 * ONE_E8, 0.5)
+    assert life(books, {3: a_minute((WALL + 0.5, 20, "sell"))}, 5) == WallLife("absorbing", 20 * ONE_E8, 0.5)
 
 
 def test_a_life_begins_where_the_wall_does() -> None:
@@ -208,9 +208,11 @@ def test_what_is_remembered_changes_nothing() -> None:
         if end % 3 == 0:
             minutes[end - 3] = a_minute((WALL + 0.5, 35, "sell"), (WALL + 7.5, 35, "sell"))
         window = books[max(0, end - 12) : end]
-        kept.keep(window)
-        assert kept.ended(window, ONE_E8, trades_of(minutes)) == lives().ended(window, ONE_E8, trades_of(minutes))
+        kept.prune(window)
+        assert kept.find_ended_walls(window, ONE_E8, trades_of(minutes)) == lives().find_ended_walls(
+            window, ONE_E8, trades_of(minutes)
+        )
         standing = {e8(WALL): 3, e8(WALL + 7): 2}
-        assert kept.lives(window, ONE_E8, trades_of(minutes), "bid", standing) == lives().lives(
+        assert kept.find_lives(window, ONE_E8, trades_of(minutes), "bid", standing) == lives().find_lives(
             window, ONE_E8, trades_of(minutes), "bid", standing
         )

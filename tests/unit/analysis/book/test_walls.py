@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.book.book_side import book_side
-from analysis.book.walls import WallFinder, wall_bins
+from analysis.book.book_side import build_book_side
+from analysis.book.walls import WallFinder, find_wall_bins
 from analysis.parameters import Parameters
 from market.fixed_point import ONE_E8
 from projections.book.snapshot_window import Snapshot
@@ -33,10 +33,10 @@ def a_book(walls: Mapping[int, float] | None = None, minute: int = 0, usual: flo
 
 def found(book: Snapshot, parameters: Parameters = RULES) -> dict[int, tuple[float, float | None]]:
     """Share and contrast of the asks' wall bins, by distance from the best."""
-    side = book_side(book, "ask", ONE_E8, parameters)
+    side = build_book_side(book, "ask", ONE_E8, parameters)
     assert side is not None
     assert book.mid_e8 is not None
-    bins = wall_bins(side, book.mid_e8, parameters)
+    bins = find_wall_bins(side, book.mid_e8, parameters)
     return {(b.price_e8 - e8(100_001)) // ONE_E8: (b.share, b.contrast) for b in bins}
 
 
@@ -77,7 +77,7 @@ def test_a_wall_beyond_the_corridor_is_none() -> None:
 
 def test_corridor_ends_where_the_book_was_cut_off() -> None:
     """A side seen 30 bins far has a corridor of 30 bins."""
-    side = book_side(a_book(bins=30), "ask", ONE_E8, RULES)
+    side = build_book_side(a_book(bins=30), "ask", ONE_E8, RULES)
     assert side is not None
     assert (side.corridor, side.corridor_depth_e8) == (30, 30 * ONE_E8)
     assert side.reach_bp == pytest.approx(29.5 / MID * 1e4, abs=0.01)
@@ -93,7 +93,7 @@ def test_smallest_order_that_counts_is_configurable() -> None:
 def test_bins_count_outwards_on_both_sides() -> None:
     """Bin 0 holds the best price; prices of a bin are floored, so a bid bin lies at and above its lower edge."""
     book = a_snapshot([("10.9", 1), ("10.1", 2), ("8.5", 4)], [("11.2", 1), ("12", 2), ("12.9", 4)])
-    bids, asks = book_side(book, "bid", ONE_E8, RULES), book_side(book, "ask", ONE_E8, RULES)
+    bids, asks = build_book_side(book, "bid", ONE_E8, RULES), build_book_side(book, "ask", ONE_E8, RULES)
     assert bids is not None
     assert asks is not None
     assert (bids.quantity_e8 / ONE_E8).tolist() == [3, 0, 4]
@@ -104,8 +104,8 @@ def test_bins_count_outwards_on_both_sides() -> None:
 
 def walls_of(*books: Snapshot) -> list[tuple[int, int, int, bool]]:
     """Distance from the best, seen, age and censored of the asks' walls at the last of the books."""
-    walls = WallFinder(RULES).walls(books, "ask", ONE_E8)
-    return [((w.bin.price_e8 - e8(100_001)) // ONE_E8, w.seen, w.age_min, w.censored) for w in walls]
+    walls = WallFinder(RULES).find_walls(books, "ask", ONE_E8)
+    return [((w.bin.price_e8 - e8(100_001)) // ONE_E8, w.appearances, w.age_min, w.censored) for w in walls]
 
 
 def test_seen_in_three_of_the_last_five() -> None:
@@ -141,7 +141,7 @@ def test_a_missing_snapshot_makes_older_not_younger() -> None:
 def test_heaviest_first_and_major_from_two_percent() -> None:
     """Walls come by share; 19 of 917 + 1 % is major, 15 is not."""
     books = [a_book({100: 15, 300: 40}, minute) for minute in range(3)]
-    found_walls = WallFinder(RULES).walls(books, "ask", ONE_E8)
+    found_walls = WallFinder(RULES).find_walls(books, "ask", ONE_E8)
     assert [(w.bin.price_e8, w.major) for w in found_walls] == [(e8(100_301), True), (e8(100_101), False)]
     assert found_walls[0].bin.share == round(40 / (898 + 55), 4)
 
@@ -151,7 +151,7 @@ def test_the_price_that_makes_a_wall() -> None:
     asks = [(100_001 + i, 1) for i in range(100)] + [("100101.2", 5), ("100101.7", 15)]
     asks += [(100_102 + i, 1) for i in range(800)]
     books = [a_snapshot([(100_000, 1)], asks, minute, seq=minute + 1) for minute in range(3)]
-    wall = WallFinder(RULES).walls(books, "ask", ONE_E8)[0]
+    wall = WallFinder(RULES).find_walls(books, "ask", ONE_E8)[0]
     assert (wall.bin.price_e8, wall.heavy_price_e8, wall.heavy_share) == (e8(100_101), e8("100101.7"), 0.75)
 
 
@@ -164,12 +164,12 @@ def test_what_is_remembered_changes_nothing() -> None:
         window = books[max(0, end - 10) : end]
         width = ONE_E8 if end % 7 else 2 * ONE_E8
         for side in ("bid", "ask"):
-            assert seasoned.walls(window, side, width) == WallFinder(RULES).walls(window, side, width)
+            assert seasoned.find_walls(window, side, width) == WallFinder(RULES).find_walls(window, side, width)
 
 
 @pytest.mark.parametrize(("bids", "asks"), [([], []), ([(10, 1)], []), ([], [(11, 1)])])
 def test_an_empty_side_gives_nothing(bids: list[tuple[int, int]], asks: list[tuple[int, int]]) -> None:
     """Without a mid there is no distance, so no walls."""
     book = a_snapshot(bids, asks)
-    assert book_side(book, "bid", ONE_E8, RULES) is None
-    assert WallFinder(RULES).walls([book] * 5, "bid", ONE_E8) == []
+    assert build_book_side(book, "bid", ONE_E8, RULES) is None
+    assert WallFinder(RULES).find_walls([book] * 5, "bid", ONE_E8) == []

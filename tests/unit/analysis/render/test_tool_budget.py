@@ -14,14 +14,14 @@ from analysis.book.bands import Band
 from analysis.book.book_side import SIDES, BookSide, Side
 from analysis.book.static_book import CurrentBook, NullCounts, StandingWall, StaticBook, StaticSide
 from analysis.book.voids import LiquidityVoid
-from analysis.book.wall_life import Ended, Life
+from analysis.book.wall_life import EndedWall, WallLife
 from analysis.book.walls import Wall, WallBin
 from analysis.confluence import Confluence
 from analysis.flow.flow_findings import (
     BookFlowFindings,
     CvdFigure,
     DivergenceFigure,
-    Explains,
+    ExplainsFigure,
     FlowFigure,
     Fusion,
     KyleFigure,
@@ -30,13 +30,13 @@ from analysis.flow.flow_findings import (
     StrongSecond,
     VpinFigure,
 )
-from analysis.flow.flow_measures import Explained
+from analysis.flow.flow_measures import FlowR2
 from analysis.flow.flow_quote import Quote
 from analysis.observe import Observer
 from analysis.order_flow import OrderFlow
 from analysis.parameters import Parameters
-from analysis.render.tool_budget import Listed, cut_to
-from analysis.render.tool_results import MAX_BYTES, flow_result, static_result
+from analysis.render.tool_budget import ItemList, trim_to
+from analysis.render.tool_results import MAX_BYTES, render_flow, render_static
 from analysis.trades.absorption import Absorption
 from analysis.trades.acceptance import Node, Profile
 from analysis.trades.crossings import Crossing
@@ -219,16 +219,16 @@ def a_book_flow() -> BookFlowFindings:
     figure, strongest = -1234567.1234, tuple(StrongSecond(T0 + n, -10.1234, 0.1234) for n in range(5))
     flow = FlowFigure(figure, -10.1234, "3600 whole seconds of 3600")
     averages = dict.fromkeys((60, 300, 900), MovingAverage(figure, figure, "above"))
-    rows = {name: Explained(0.1234, 0.1234, 123_456) for name in ("ofi1", "ofi5", "ofi_v13", "trades")}
+    rows = {name: FlowR2(0.1234, 0.1234, 123_456) for name in ("ofi1", "ofi5", "ofi_v13", "trades")}
     return BookFlowFindings(
-        book="one_sided", window_s=3600, whole_s=3600, updates=123_456, resets=123_456,
+        book="one_sided", window_s=3600, complete_s=3600, updates=123_456, resets=123_456,
         quote=Quote(LARGE, LARGE, 1234.1234, -0.1234, LARGE / 1, LARGE / 1, "Markov chain of 3600 seconds", 3600),
         ofi1=flow, ofi5=flow, mlofi=LevelFlows((figure,) * 5), ofi_v13=flow,
         cvd=CvdFigure(figure, figure, -10.1234, -10.1234, averages, "none", None, "x" * 40),
         fusion=Fusion("ofi5", -10.1234, 0.1234, True, "strong_sell", 60, 60, 60, strongest),
         divergence=DivergenceFigure("inconsistent", 0.1234, -1234.1234, -10.1234),
         vpin=VpinFigure(0.1234, 50, figure), kyle=KyleFigure(-1.234e-05, 0.1234, 3600),
-        explains=(Explains(1, 3600, rows), Explains(10, 360, rows)),
+        explains=(ExplainsFigure(1, 3600, rows), ExplainsFigure(10, 360, rows)),
     )  # fmt: skip
 
 
@@ -238,16 +238,16 @@ def a_flow(many: int) -> OrderFlow:
     fields: dict[str, Any] = dict.fromkeys(OrderFlow.__dataclass_fields__, 0)
     fields |= {
         "profiles": {m: a_profile(m) for m in (60, 240, 1440, 2880, 4320)},
-        "naked": [NakedPoint(T0, LARGE, LARGE + 1, LARGE, 0.1234, 1440)] * many,
+        "naked_points": [NakedPoint(T0, LARGE, LARGE + 1, LARGE, 0.1234, 1440)] * many,
         "cvds": {m: Cvd(LARGE, 0, 1) for m in (5, 60, 240)},
         "footprint": Footprint(
             LARGE, 1, tuple(Imbalance("buy", LARGE - n, LARGE - n, 12345.1234) for n in range(many)),
             (Stack("sell", LARGE, LARGE, 12),) * many,
         ),
-        "absorbed": [Absorption(LARGE, side, LARGE, LARGE, 1.0, 1.0, 12.1234, 60, LARGE, T0, T0, True, 1.0, -1234.1234)
+        "absorptions": [Absorption(LARGE, side, LARGE, LARGE, 1.0, 1.0, 12.1234, 60, LARGE, T0, T0, True, 1.0, -1234.1234)
                      for side in SIDES],
-        "swept": [a_sweep(n) for n in range(many)],
-        "passages": {f"V{side[0]}{n}": passage for side in SIDES for n in range(many)},
+        "sweeps": [a_sweep(n) for n in range(many)],
+        "crossings": {f"V{side[0]}{n}": passage for side in SIDES for n in range(many)},
         "book_flow": a_book_flow(),
     }  # fmt: skip
     return OrderFlow(**fields)
@@ -276,7 +276,7 @@ def absorbed_at(many: int) -> dict[str, Absorption]:
 def test_the_largest_flow_fits(many: int) -> None:
     """What is listed and what is counted make up all there is, and the strongest and newest are kept."""
     zones, tests = zones_of(many)
-    result = flow_result(a_flow(many), zones, tests, absorbed_at(many), 8)
+    result = render_flow(a_flow(many), zones, tests, absorbed_at(many), 8)
     assert size(result) <= MAX_BYTES
     for name in ("tests", "naked_points", "sweeps"):
         assert len(result[name]) + result[f"more_{name}"] == many
@@ -292,7 +292,7 @@ def test_the_largest_flow_fits(many: int) -> None:
 
 def a_wall(side: Side, n: int) -> StandingWall:
     seen = Wall(WallBin(LARGE - n, LARGE, 0.1234, 12345.12), LARGE, 0.1234, 5, 59, True, True)
-    life = Life("absorbing", LARGE, -1234.1234)
+    life = WallLife("absorbing", LARGE, -1234.1234)
     return StandingWall(f"W{side[0]}{n}", side, seen, life, -1234.12, 1.0, 0.1234, 12345.12)
 
 
@@ -300,27 +300,28 @@ def a_side(side: Side, many: int) -> StaticSide:
     """A side with many of everything."""
     book = BookSide(side, LARGE, ONE_E8, np.array([LARGE]), 1, float(LARGE), 1234.12, np.array([1.0]))
     return StaticSide(
-        book=book, walls=[a_wall(side, n) for n in range(many)], standing_out=many,
-        bands=[Band(side, LARGE, LARGE, LARGE, LARGE, 12.12, 123.12, 123.12, 123.12)] * many, dense_now=many,
-        vacuums=[LiquidityVoid(side, *[LARGE] * 4, float(LARGE), float(LARGE), 123.12, 123.12, False)] * many,
-        thin_now=many, null=NullCounts(1.23, 1.23, 1.23),
+        book=book, walls=[a_wall(side, n) for n in range(many)], outliers=many,
+        bands=[Band(side, LARGE, LARGE, LARGE, LARGE, 12.12, 123.12, 123.12, 123.12)] * many, current_bands=many,
+        voids=[LiquidityVoid(side, *[LARGE] * 4, float(LARGE), float(LARGE), 123.12, 123.12, False)] * many,
+        thin_cells=many, null=NullCounts(1.23, 1.23, 1.23),
     )  # fmt: skip
 
 
 def test_the_largest_books_fit() -> None:
     """Walls, bands, vacuums and endings in the longest figures: the heaviest walls stay, each list adds up."""
     sides = {side: a_side(side, 40) for side in SIDES}
-    ended = [Ended("ask", LARGE, 0.1234, "pulled", T0 + n * MINUTE_NS, LARGE) for n in range(40)]
+    ended = [EndedWall("ask", LARGE, 0.1234, "pulled", T0 + n * MINUTE_NS, LARGE) for n in range(40)]
     besides = [WallBin(LARGE + i * ONE_E8, 2**60, 0.9999, 12345.67) for i in range(20)]
     books = {s: seen.book for s, seen in sides.items()}
     now = CurrentBook(books, dict.fromkeys(books, besides), {s: seen.bands for s, seen in sides.items()})
     static = StaticBook(None, 60, float(LARGE), ONE_E8, sides, ended, now)
-    result = static_result(static, 0.000123456, "a fit " + "with a long name " * 20, 8)
+    result = render_static(static, 0.000123456, "a fit " + "with a long name " * 20, 8)
     assert size(result) <= MAX_BYTES
     for side, seen in sides.items():
         shown = result[side]
         for name in ("walls", "bands", "vacuums"):
-            assert len(shown[name]) + shown[f"more_{name}"] == len(getattr(seen, name)) == 40
+            items = getattr(seen, "voids" if name == "vacuums" else name)
+            assert len(shown[name]) + shown[f"more_{name}"] == len(items) == 40
         assert [w["id"] for w in shown["walls"]] == [f"W{side[0]}{n}" for n in range(len(shown["walls"]))]
         assert shown["walls"]
     assert len(result["ended"]["last"]) + result["ended"]["more"] == result["ended"]["pulled"] == 40
@@ -335,8 +336,8 @@ def test_nothing_goes_uncounted_and_nothing_goes_for_nothing(texts: list[str], n
     """Heads of the lists remain, what went is counted, it fits or nothing is left, and one item more would not fit."""
     result: dict[str, Any] = {"a": list(texts), "more_a": 0, "b": list(numbers), "more_b": 5}
     whole = size(result)
-    lists = [Listed(result, "a", "more_a"), Listed(result, "b", "more_b")]
-    cut = cut_to(result, lists, most)
+    lists = [ItemList(result, "a", "more_a"), ItemList(result, "b", "more_b")]
+    cut = trim_to(result, lists, most)
     assert cut is result
     assert result["a"] == texts[: len(result["a"])]
     assert result["b"] == numbers[: len(result["b"])]
@@ -351,7 +352,7 @@ def test_what_is_said_elsewhere_of_a_dropped_item_goes_with_it() -> None:
     walls = [{"id": f"W{n}", "text": "x" * 100} for n in range(3)]
     now = {f"W{n}": n for n in range(3)}
     result: dict[str, Any] = {"walls": walls, "more": 0, "now": now, "few": ["y"], "more_few": 0, "none": None, "m": 0}
-    lists = [Listed(result, "few", "more_few"), Listed(result, "walls", "more", now), Listed(result, "none", "m")]
-    cut_to(result, lists, 250)
+    lists = [ItemList(result, "few", "more_few"), ItemList(result, "walls", "more", now), ItemList(result, "none", "m")]
+    trim_to(result, lists, 250)
     assert ([w["id"] for w in result["walls"]], result["more"], list(now)) == (["W0"], 2, ["W0"])
     assert (result["few"], result["none"]) == (["y"], None)

@@ -8,7 +8,7 @@ import numpy as np
 
 from analysis.book.static_book import NO_BOOK, StaticBook, StaticLayer
 from analysis.parameters import Parameters
-from analysis.render.tool_results import MAX_BYTES, static_result
+from analysis.render.tool_results import MAX_BYTES, render_static
 from market.fixed_point import ONE_E8
 from projections.book.snapshot_window import Snapshot
 from projections.trades.trade_columns import Trades
@@ -30,8 +30,8 @@ def shown(books: Sequence[Snapshot], sigma: float | None = 0.001, current: Snaps
           trades: Trades | None = None) -> dict[str, Any]:  # fmt: skip
     """The result for some books, where eight a minute are sold and none bought."""
     between = (trades or Trades.none()).between
-    found = StaticLayer(RULES).look(books, between, e8("0.01"), {"bid": 8.0 * ONE_E8, "ask": 0.0}, current)
-    return static_result(found, sigma, "a prior", 8)
+    found = StaticLayer(RULES).analyze(books, between, e8("0.01"), {"bid": 8.0 * ONE_E8, "ask": 0.0}, current)
+    return render_static(found, sigma, "a prior", 8)
 
 
 def test_a_wall_in_full() -> None:
@@ -69,7 +69,7 @@ def test_what_is_not_known_is_null() -> None:
 
 def test_no_book_is_said() -> None:
     """Nothing found, and why."""
-    assert static_result(StaticBook(NO_BOOK), 0.001, "a prior", 8) == {"found": "nothing", "reason": NO_BOOK}
+    assert render_static(StaticBook(NO_BOOK), 0.001, "a prior", 8) == {"found": "nothing", "reason": NO_BOOK}
 
 
 def test_a_vacuum_and_a_band_in_full() -> None:

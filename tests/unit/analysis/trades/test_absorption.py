@@ -5,8 +5,8 @@ import pytest
 from msgspec.structs import replace
 
 from analysis.parameters import OrderFlowParameters
-from analysis.trades.absorption import NOTE, Absorption, absorption_at, find_absorption, with_replenishment
-from analysis.trades.absorption_windows import frame_of
+from analysis.trades.absorption import NOTE, Absorption, add_replenishment, find_absorption, find_absorption_at
+from analysis.trades.absorption_windows import build_frame
 from analysis.trades.level_tests import Reach
 from market.fixed_point import ONE_E8
 from projections.trades.trade_columns import Trades
@@ -41,7 +41,9 @@ def test_a_planted_level_in_figures() -> None:
     Sixty units sold at 100 within a minute; the 57 windows that end 119 s before the tick or earlier took one unit 29
     times and three 28 times.
     """
-    found = absorption_at(frame_of(an_hour(60, before_end=0), REACH, after(END), PARAMETERS), LEVEL, ONE_E8, PARAMETERS)
+    found = find_absorption_at(
+        build_frame(an_hour(60, before_end=0), REACH, after(END), PARAMETERS), LEVEL, ONE_E8, PARAMETERS
+    )
     usual = np.array([1.0] * 29 + [3.0] * 28)
     assert found == [
         Absorption(
@@ -68,7 +70,7 @@ def test_a_planted_level_in_figures() -> None:
 def test_it_is_found_wherever_in_the_minute_it_ended(before_end: int) -> None:
     """Windows slide by the second: all of the sixty units are in one of them."""
     (found,) = find_absorption(
-        frame_of(an_hour(60, before_end=before_end), REACH, after(END), PARAMETERS), ONE_E8, PARAMETERS
+        build_frame(an_hour(60, before_end=before_end), REACH, after(END), PARAMETERS), ONE_E8, PARAMETERS
     )
     assert (found.side, found.level_e8, found.price_e8, found.volume_e8) == ("bid", e8(100), e8(100), 60 * ONE_E8)
     assert found.stop_ns <= after(END)
@@ -77,10 +79,10 @@ def test_it_is_found_wherever_in_the_minute_it_ended(before_end: int) -> None:
 
 def test_buys_are_absorbed_by_asks() -> None:
     """The mirror image, above the price."""
-    (found,) = find_absorption(frame_of(an_hour(60, 108, sign=1), REACH, after(END), PARAMETERS), ONE_E8, PARAMETERS)
+    (found,) = find_absorption(build_frame(an_hour(60, 108, sign=1), REACH, after(END), PARAMETERS), ONE_E8, PARAMETERS)
     assert (found.side, found.level_e8, found.volume_e8) == ("ask", e8(108), 60 * ONE_E8)
-    (given,) = absorption_at(
-        frame_of(an_hour(60, 108, sign=1), REACH, after(END), PARAMETERS), np.array([e8(108)]), ONE_E8, PARAMETERS
+    (given,) = find_absorption_at(
+        build_frame(an_hour(60, 108, sign=1), REACH, after(END), PARAMETERS), np.array([e8(108)]), ONE_E8, PARAMETERS
     )
     assert given == found
 
@@ -89,7 +91,7 @@ def test_a_level_that_gives_way_absorbs_nothing() -> None:
     """A trade ε beyond is held, one further is not; what the band took before or after does not matter then."""
     for dip, count in ((1.0, 1), (1.01, 0)):
         trades = an_hour(60, dip=dip)
-        found = absorption_at(frame_of(trades, REACH, after(END), PARAMETERS), LEVEL, ONE_E8, PARAMETERS)
+        found = find_absorption_at(build_frame(trades, REACH, after(END), PARAMETERS), LEVEL, ONE_E8, PARAMETERS)
         assert [f.beyond_e8 for f in found] == [e8(dip)] * count
 
 
@@ -101,7 +103,7 @@ def test_a_level_that_broke_since_is_told() -> None:
         np.append(trades.price_e8, e8(98)), np.append(trades.quantity_e8, 1), np.append(trades.sign, -1),
     )  # fmt: skip
     for shown, held in ((trades, True), (broken, False)):
-        (found,) = absorption_at(frame_of(shown, REACH, after(END), PARAMETERS), LEVEL, ONE_E8, PARAMETERS)
+        (found,) = find_absorption_at(build_frame(shown, REACH, after(END), PARAMETERS), LEVEL, ONE_E8, PARAMETERS)
         assert found.held is held
 
 
@@ -114,9 +116,9 @@ def test_the_heaviest_price_is_named() -> None:
             for n in ("time_ns", "price_e8", "quantity_e8", "sign"))  # fmt: skip
     times, prices, sizes, signs = both
     joined = Trades.of(times, np.arange(len(times)), prices, sizes, signs)
-    (found,) = find_absorption(frame_of(joined, REACH, after(END), PARAMETERS), ONE_E8, PARAMETERS)
+    (found,) = find_absorption(build_frame(joined, REACH, after(END), PARAMETERS), ONE_E8, PARAMETERS)
     assert (found.level_e8, found.price_e8, found.volume_e8) == (e8("99.8"), e8("99.8"), 60 * ONE_E8)
-    (at_100,) = absorption_at(frame_of(joined, REACH, after(END), PARAMETERS), LEVEL, ONE_E8, PARAMETERS)
+    (at_100,) = find_absorption_at(build_frame(joined, REACH, after(END), PARAMETERS), LEVEL, ONE_E8, PARAMETERS)
     assert (at_100.level_e8, at_100.price_e8) == (e8(100), e8("99.8"))
     assert found.concentration == at_100.concentration == round(40 / 60, 4)
 
@@ -124,30 +126,32 @@ def test_the_heaviest_price_is_named() -> None:
 def test_what_is_usual_is_no_absorption() -> None:
     """An ordinary hour, too short an hour, an hour without any spread, no σ, silence, a jump of 30 %."""
     usual = an_hour()
-    assert find_absorption(frame_of(usual, REACH, after(END), PARAMETERS), ONE_E8, PARAMETERS) == []
+    assert find_absorption(build_frame(usual, REACH, after(END), PARAMETERS), ONE_E8, PARAMETERS) == []
     assert (
-        absorption_at(frame_of(usual, REACH, after(END), PARAMETERS), np.array([e8(103), e8(105)]), ONE_E8, PARAMETERS)
+        find_absorption_at(
+            build_frame(usual, REACH, after(END), PARAMETERS), np.array([e8(103), e8(105)]), ONE_E8, PARAMETERS
+        )
         == []
     )
     planted = an_hour(60)
     short = planted.between(after(END - 15 * 60), after(END))
-    assert find_absorption(frame_of(short, REACH, after(END), PARAMETERS), ONE_E8, PARAMETERS) == []
+    assert find_absorption(build_frame(short, REACH, after(END), PARAMETERS), ONE_E8, PARAMETERS) == []
     even = some_trades([100] * 60, [60.0 * m for m in range(60)], signs=-1)
-    assert absorption_at(frame_of(even, REACH, after(END), PARAMETERS), LEVEL, ONE_E8, PARAMETERS) == []
-    assert find_absorption(frame_of(planted, None, after(END), PARAMETERS), ONE_E8, PARAMETERS) == []
-    assert absorption_at(frame_of(planted, None, after(END), PARAMETERS), LEVEL, ONE_E8, PARAMETERS) == []
-    assert find_absorption(frame_of(Trades.none(), REACH, after(END), PARAMETERS), ONE_E8, PARAMETERS) == []
-    assert find_absorption(frame_of(planted, REACH, after(END + 600), PARAMETERS), ONE_E8, PARAMETERS) == []
+    assert find_absorption_at(build_frame(even, REACH, after(END), PARAMETERS), LEVEL, ONE_E8, PARAMETERS) == []
+    assert find_absorption(build_frame(planted, None, after(END), PARAMETERS), ONE_E8, PARAMETERS) == []
+    assert find_absorption_at(build_frame(planted, None, after(END), PARAMETERS), LEVEL, ONE_E8, PARAMETERS) == []
+    assert find_absorption(build_frame(Trades.none(), REACH, after(END), PARAMETERS), ONE_E8, PARAMETERS) == []
+    assert find_absorption(build_frame(planted, REACH, after(END + 600), PARAMETERS), ONE_E8, PARAMETERS) == []
     jumped = replace(usual, price_e8=np.where(np.arange(len(usual)) > 100, e8(70), usual.price_e8))
-    assert find_absorption(frame_of(jumped, REACH, after(END), PARAMETERS), ONE_E8, PARAMETERS) == []
+    assert find_absorption(build_frame(jumped, REACH, after(END), PARAMETERS), ONE_E8, PARAMETERS) == []
 
 
 def test_replenishment_is_what_came_back() -> None:
     """Ten taken: 5 shown before and 5 after means all came back, 0 after means half did."""
-    (found,) = find_absorption(frame_of(an_hour(60), REACH, after(END), PARAMETERS), ONE_E8, PARAMETERS)
+    (found,) = find_absorption(build_frame(an_hour(60), REACH, after(END), PARAMETERS), ONE_E8, PARAMETERS)
     taken = replace(found, volume_e8=10 * ONE_E8)
-    assert with_replenishment(taken, 5 * ONE_E8, 5 * ONE_E8).replenishment == 1.0
-    assert with_replenishment(taken, 5 * ONE_E8, 0).replenishment == 0.5
+    assert add_replenishment(taken, 5 * ONE_E8, 5 * ONE_E8).replenishment == 1.0
+    assert add_replenishment(taken, 5 * ONE_E8, 0).replenishment == 0.5
     assert taken.replenishment is None
 
 
@@ -189,12 +193,12 @@ def test_planted_levels_are_found_in_noise() -> None:
         trades, level = a_noisy_market(seed, 64, 5)
         bids = [
             f
-            for f in find_absorption(frame_of(trades, reach, after(64 * 60), PARAMETERS), ONE_E8, PARAMETERS)
+            for f in find_absorption(build_frame(trades, reach, after(64 * 60), PARAMETERS), ONE_E8, PARAMETERS)
             if f.side == "bid"
         ]
         found += any(abs(f.level_e8 - level) <= ONE_E8 for f in bids)
         trades, _ = a_noisy_market(1000 + seed, 64, 0)
-        alarms += bool(find_absorption(frame_of(trades, reach, after(64 * 60), PARAMETERS), ONE_E8, PARAMETERS))
+        alarms += bool(find_absorption(build_frame(trades, reach, after(64 * 60), PARAMETERS), ONE_E8, PARAMETERS))
     assert found >= 36
     assert alarms <= 4
 
@@ -207,9 +211,9 @@ def test_half_of_the_volume_in_one_bin_is_enough(at_once: float, found: bool) ->
     rows += [(END - 32.0 + 9 * i, 100.0, at_once, -1) for i in range(3)]  # no window has them without the others
     seconds, prices, sizes, signs = (list(c) for c in zip(*sorted(rows), strict=True))
     trades = some_trades(prices, seconds, sizes, signs)
-    shown = find_absorption(frame_of(trades, REACH, after(END), PARAMETERS), ONE_E8 // 10, PARAMETERS)
+    shown = find_absorption(build_frame(trades, REACH, after(END), PARAMETERS), ONE_E8 // 10, PARAMETERS)
     assert [a.price_e8 for a in shown if a.side == "bid"] == ([e8(100)] if found else [])
-    (asked,) = absorption_at(frame_of(trades, REACH, after(END), PARAMETERS), LEVEL, ONE_E8 // 10, PARAMETERS)
+    (asked,) = find_absorption_at(build_frame(trades, REACH, after(END), PARAMETERS), LEVEL, ONE_E8 // 10, PARAMETERS)
     assert asked.concentration == round(3 * at_once / (3 * at_once + 6), 4)
 
 
@@ -223,7 +227,7 @@ def test_volume_spread_over_the_band_was_nobody_standing_there() -> None:
         rows += [(END - 59.0 + 9 * i, spread[i], 2.0, -1) for i in range(6)]
         seconds, prices, sizes, signs = (list(c) for c in zip(*sorted(rows), strict=True))
         found = find_absorption(
-            frame_of(some_trades(prices, seconds, sizes, signs), REACH, after(END), PARAMETERS),
+            build_frame(some_trades(prices, seconds, sizes, signs), REACH, after(END), PARAMETERS),
             ONE_E8 // 10,
             PARAMETERS,
         )

@@ -10,8 +10,8 @@ import pytest
 from analysis.evidence import Evidence
 from analysis.parameters import Parameters
 from analysis.render.flow_groups import profiles_group
-from analysis.trades.acceptance import acceptance
-from analysis.trades.volume_profile import control_point, rows_of, value_area
+from analysis.trades.acceptance import build_profiles
+from analysis.trades.volume_profile import build_rows, find_control_point, find_value_area
 from eventlog.facts.market import AGG_TRADE
 from eventlog.store.batch import Batch
 from eventlog.transfer.importing import table
@@ -42,20 +42,20 @@ def told(
     profiles = [IncrementalProfile(buckets, h) for h in horizons]
     for profile in profiles:
         profile.refresh()
-    result, evidence = acceptance(profiles, None if reference is None else e8(reference), ONE_E8, rules)
+    result, evidence = build_profiles(profiles, None if reference is None else e8(reference), ONE_E8, rules)
     return profiles_group(result, 8), {e.id: e for e in evidence}
 
 
 def of_vector() -> I64:
     """The vector's rows."""
-    return rows_of(np.array(list(VECTOR)) * ONE_E8, np.array(list(VECTOR.values())), ONE_E8).total_e8
+    return build_rows(np.array(list(VECTOR)) * ONE_E8, np.array(list(VECTOR.values())), ONE_E8).total_e8
 
 
 def test_the_value_area_of_the_published_vector() -> None:
     """Two rows a step: POC 102, [100, 104], 82 %. One row a step: [101, 104], 77 %."""
-    start = control_point(rows_of(np.array(list(VECTOR)) * ONE_E8, of_vector(), ONE_E8), ONE_E8).row
+    start = find_control_point(build_rows(np.array(list(VECTOR)) * ONE_E8, of_vector(), ONE_E8), ONE_E8).row
     assert start == 2
-    two, one = value_area(of_vector(), start, 0.7), value_area(of_vector(), start, 0.7, step=1)
+    two, one = find_value_area(of_vector(), start, 0.7), find_value_area(of_vector(), start, 0.7, step=1)
     assert (two.low, two.high, two.share) == (0, 4, 0.82)
     assert (one.low, one.high, one.share) == (1, 4, 0.77)
 

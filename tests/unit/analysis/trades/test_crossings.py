@@ -27,7 +27,7 @@ def test_a_passage_in_figures() -> None:
         Crossing(
             start_ns=after(1),
             stop_ns=after(5),
-            turned_since=0,
+            turnbacks=0,
             trades=1,
             volume_e8=ONE_E8,
             volume_per_row_e8=0.1 * ONE_E8,
@@ -65,7 +65,7 @@ def test_turning_back_is_not_crossing() -> None:
     trades = some_trades([99, 105, 110, 109, 110, 108, 107, 115, 109])
     (found,) = last_crossings(trades, [INTERVAL], UNIT, ONE_E8, PARAMETERS)
     assert found is not None
-    assert (found.start_ns, found.stop_ns, found.turned_since) == (after(0), after(2), 2)
+    assert (found.start_ns, found.stop_ns, found.turnbacks) == (after(0), after(2), 2)
 
 
 def test_nothing_to_tell() -> None:
@@ -97,4 +97,4 @@ def test_the_last_crossing_is_the_plain_one(seed: int, n: int, low: int, width: 
         assert found is not None
         assert (found.start_ns, found.stop_ns) == (trades.time_ns[before], trades.time_ns[behind])
         assert found.trades == behind - before - 1
-        assert found.turned_since == int((inside[:-1] & ~inside[1:]).sum())
+        assert found.turnbacks == int((inside[:-1] & ~inside[1:]).sum())

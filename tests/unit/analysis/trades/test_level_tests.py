@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from analysis.book.level_search import BROKEN, OPEN, REJECTED
 from analysis.parameters import OrderFlowParameters
-from analysis.trades.level_tests import LevelRecord, LevelTests, Reach, against_trades, reach_of, records_of
+from analysis.trades.level_tests import LevelRecord, LevelTests, Reach, build_reach, build_records, find_level_tests
 from market.fixed_point import ONE_E8
 from market.timestamps import MINUTE_NS
 from projections.trades.trade_columns import Trades
@@ -26,7 +26,7 @@ LEVEL = np.array([e8(100)], np.int64)
 
 def told(tests: LevelTests) -> list[tuple[int, ...]]:
     """Side, outcome, place of the touch, place of the decision."""
-    columns = (tests.side, tests.outcome, tests.touch, tests.decided)
+    columns = (tests.side, tests.outcome, tests.touch, tests.decision)
     return list(zip(*(c.tolist() for c in columns), strict=True))
 
 
@@ -52,22 +52,22 @@ def told(tests: LevelTests) -> list[tuple[int, ...]]:
 )
 def test_what_decides(prices: list[Any], expected: list[tuple[int, ...]]) -> None:
     """Hand-made prices, a trade a second."""
-    assert told(against_trades(some_trades(prices), LEVEL, REACH, PARAMETERS)) == expected
+    assert told(find_level_tests(some_trades(prices), LEVEL, REACH, PARAMETERS)) == expected
 
 
 def test_a_test_lasts_an_hour() -> None:
     """A trade just inside the hour decides; later the test stays open, and the next begins when price comes back."""
     late = some_trades([103, 101, 104], seconds=[0, 10, 3610])
-    assert told(against_trades(late, LEVEL, REACH, PARAMETERS)) == [(ABOVE, OPEN, 1, -1)]
+    assert told(find_level_tests(late, LEVEL, REACH, PARAMETERS)) == [(ABOVE, OPEN, 1, -1)]
     just = some_trades([103, 101, 104], seconds=[0, 10, 3609.999])
-    assert told(against_trades(just, LEVEL, REACH, PARAMETERS)) == [(ABOVE, REJECTED, 1, 2)]
+    assert told(find_level_tests(just, LEVEL, REACH, PARAMETERS)) == [(ABOVE, REJECTED, 1, 2)]
     again = some_trades([103, 101, 100.5, 102, 101, 96], seconds=[0, 10, 3610, 3611, 3612, 3613])
-    assert told(against_trades(again, LEVEL, REACH, PARAMETERS)) == [(ABOVE, OPEN, 1, -1), (ABOVE, BROKEN, 4, 5)]
+    assert told(find_level_tests(again, LEVEL, REACH, PARAMETERS)) == [(ABOVE, OPEN, 1, -1), (ABOVE, BROKEN, 4, 5)]
 
 
 def test_levels_are_told_one_after_the_other() -> None:
     """Two levels, each with its own test."""
-    found = against_trades(some_trades([103, 101, 90, 86]), np.array([e8(90), e8(100)]), REACH, PARAMETERS)
+    found = find_level_tests(some_trades([103, 101, 90, 86]), np.array([e8(90), e8(100)]), REACH, PARAMETERS)
     assert found.level.tolist() == [0, 1]
     assert told(found) == [(ABOVE, BROKEN, 2, 3), (ABOVE, BROKEN, 1, 2)]
     assert found.touch_ns.tolist() == [after(2), after(1)]
@@ -75,11 +75,11 @@ def test_levels_are_told_one_after_the_other() -> None:
 
 def test_distances_follow_sigma() -> None:
     """σ 0.1 % at 20000 is 20: touched 5 off, decided 40 off; never less than a tick, and none without σ."""
-    assert reach_of(0.001, e8(20_000), e8("0.01"), PARAMETERS) == Reach(e8(5), e8(40), e8(40))
-    assert reach_of(1e-6, e8(100), e8("0.01"), PARAMETERS) == Reach(e8("0.01"), e8("0.01") + 1, e8("0.01") + 1)
-    assert reach_of(None, e8(100), 1, PARAMETERS) is None
-    assert len(against_trades(some_trades([103, 96]), LEVEL, None, PARAMETERS).level) == 0
-    assert len(against_trades(some_trades([103, 96]), LEVEL[:0], REACH, PARAMETERS).level) == 0
+    assert build_reach(0.001, e8(20_000), e8("0.01"), PARAMETERS) == Reach(e8(5), e8(40), e8(40))
+    assert build_reach(1e-6, e8(100), e8("0.01"), PARAMETERS) == Reach(e8("0.01"), e8("0.01") + 1, e8("0.01") + 1)
+    assert build_reach(None, e8(100), 1, PARAMETERS) is None
+    assert len(find_level_tests(some_trades([103, 96]), LEVEL, None, PARAMETERS).level) == 0
+    assert len(find_level_tests(some_trades([103, 96]), LEVEL[:0], REACH, PARAMETERS).level) == 0
 
 
 def plain(trades: Trades, level: int, reach: Reach) -> list[tuple[int, ...]]:
@@ -111,7 +111,7 @@ def test_any_walk_is_read_by_the_words(seed: int, n: int, step: int, gap_s: int)
     walk = 100 + np.cumsum(chance.integers(-step, step + 1, n)) / 2
     trades = some_trades(np.maximum(walk, 1).tolist(), seconds=np.cumsum(chance.integers(0, gap_s, n)).tolist())
     levels = np.array([e8(p) for p in (95, 99, 100, 103, 110)])
-    found = against_trades(trades, levels, REACH, PARAMETERS)
+    found = find_level_tests(trades, levels, REACH, PARAMETERS)
     expected = [(k, *row) for k, level in enumerate(levels.tolist()) for row in plain(trades, level, REACH)]
     assert [(k, *row) for k, row in zip(found.level.tolist(), told(found), strict=True)] == expected
 
@@ -120,8 +120,8 @@ def test_records_weigh_by_age() -> None:
     """An hour halves what a test counts; one still open counts in neither rate."""
     trades = some_trades([103, 96, 99, 94, 103, 101, 104, 100], seconds=[0, 0, 1, 2, 3590, 3600, 3601, 3602])
     levels = np.array([e8(100), e8(500)])
-    tests = against_trades(trades, levels, REACH, PARAMETERS)
-    found, untested = records_of(levels, [tests], after(3600), PARAMETERS)
+    tests = find_level_tests(trades, levels, REACH, PARAMETERS)
+    found, untested = build_records(levels, [tests], after(3600), PARAMETERS)
     assert (found.tests, found.rejected, found.broken, found.open) == (4, 1, 2, 1)
     assert found.outcomes == ("open", "broken", "rejected", "broken")
     assert found.sides == ("above", "below", "below", "above")
@@ -135,9 +135,9 @@ def test_records_weigh_by_age() -> None:
 
 def test_records_join_spans() -> None:
     """Older trades and newer ones make one record; only the last outcomes are listed."""
-    old = against_trades(some_trades([103, 95], seconds=range(2)), LEVEL, REACH, PARAMETERS)
-    new = against_trades(some_trades([103, 101, 104, 100.5, 104], seconds=range(60, 65)), LEVEL, REACH, PARAMETERS)
+    old = find_level_tests(some_trades([103, 95], seconds=range(2)), LEVEL, REACH, PARAMETERS)
+    new = find_level_tests(some_trades([103, 101, 104, 100.5, 104], seconds=range(60, 65)), LEVEL, REACH, PARAMETERS)
     parameters = OrderFlowParameters(recent_tests=2)
-    (found,) = records_of(LEVEL, [old, new], after(65), parameters)
+    (found,) = build_records(LEVEL, [old, new], after(65), parameters)
     assert (found.tests, found.rejected, found.broken, found.outcomes) == (3, 2, 1, ("rejected", "rejected"))
-    assert records_of(LEVEL, [], after(65), parameters)[0].tests == 0
+    assert build_records(LEVEL, [], after(65), parameters)[0].tests == 0

@@ -35,11 +35,11 @@ def test_a_closed_day_has_a_point() -> None:
     """Rows are 2 bp of its close, here 5 of 20010; until the day has closed there is none."""
     buckets = folded(a_day("20000"), T0 + DAY_NS - MINUTE_NS)
     naked = NakedPoints(buckets, PARAMETERS)
-    assert naked.points() == []
+    assert naked.find_points() == []
     buckets.close(T0 + DAY_NS)
     expected = NakedPoint(T0, 20_000 * ONE_E8, 20_005 * ONE_E8, 3 * ONE_E8, 0.75, 2)
-    assert naked.points() == [expected]
-    assert naked.points() == [expected]
+    assert naked.find_points() == [expected]
+    assert naked.find_points() == [expected]
 
 
 def test_a_trade_in_the_row_ends_it() -> None:
@@ -48,11 +48,11 @@ def test_a_trade_in_the_row_ends_it() -> None:
     naked = NakedPoints(buckets, PARAMETERS)
     buckets.apply(a_batch([a_trade(5, "20005", at_ns=T0 + DAY_NS), a_trade(6, "19999.99", at_ns=T0 + DAY_NS)], 5))
     buckets.close(T0 + DAY_NS + MINUTE_NS)
-    assert [p.day_ns for p in naked.points()] == [T0]
+    assert [p.day_ns for p in naked.find_points()] == [T0]
     buckets.apply(a_batch([a_trade(7, "20004.99", at_ns=T0 + DAY_NS + MINUTE_NS)], 7))
-    assert [p.day_ns for p in naked.points()] == [T0]
+    assert [p.day_ns for p in naked.find_points()] == [T0]
     buckets.close(T0 + DAY_NS + 2 * MINUTE_NS)
-    assert naked.points() == []
+    assert naked.find_points() == []
 
 
 def test_days_leave_with_the_window() -> None:
@@ -60,26 +60,26 @@ def test_days_leave_with_the_window() -> None:
     facts = [*a_day("20000"), *a_day("30000", 1, 10)]
     buckets = folded(facts, T0 + 3 * DAY_NS)
     naked = NakedPoints(buckets, PARAMETERS)
-    assert [p.low_e8 // ONE_E8 for p in naked.points()] == [20_000, 30_000]
+    assert [p.low_e8 // ONE_E8 for p in naked.find_points()] == [20_000, 30_000]
     buckets.close(T0 + 3 * DAY_NS + MINUTE_NS)
-    assert [p.low_e8 // ONE_E8 for p in naked.points()] == [30_000]
+    assert [p.low_e8 // ONE_E8 for p in naked.find_points()] == [30_000]
 
 
 def test_late_trades_move_the_point_of_a_closed_day() -> None:
     """Then the day is looked at anew, with what was traded since."""
     buckets = folded([*a_day("20000"), a_trade(9, "20000", at_ns=T0 + DAY_NS)], T0 + DAY_NS + MINUTE_NS)
     naked = NakedPoints(buckets, PARAMETERS)
-    assert naked.points() == []
+    assert naked.find_points() == []
     buckets.apply(a_batch([a_trade(3, "20100", "50", T0 + 2 * HOUR_NS)], 10))
-    assert [p.low_e8 // ONE_E8 for p in naked.points()] == [20_100]
+    assert [p.low_e8 // ONE_E8 for p in naked.find_points()] == [20_100]
 
 
 def test_silence_has_no_points() -> None:
     """No trade at all, or none on a closed day."""
     empty = MinuteBuckets(DAYS)
-    assert NakedPoints(empty, PARAMETERS).points() == []
+    assert NakedPoints(empty, PARAMETERS).find_points() == []
     empty.close(T0 + 2 * DAY_NS)
-    assert NakedPoints(empty, PARAMETERS).points() == []
+    assert NakedPoints(empty, PARAMETERS).find_points() == []
 
 
 trades = st.tuples(st.integers(0, 130), st.integers(0, 20), st.sampled_from([0, 0, 0, 5, 40]))
@@ -98,9 +98,9 @@ def test_what_is_kept_changes_nothing(made: list[tuple[int, int, int]], asked: s
         buckets.apply(a_batch([a_trade(i + 1, f"{1000 + price}", at_ns=at_ns)], i + 1))
         buckets.close(T0 + hour * HOUR_NS)
         if i in asked:
-            assert kept.points() == NakedPoints(buckets, PARAMETERS).points()
-    found = kept.points()
-    assert found == NakedPoints(buckets, PARAMETERS).points()
+            assert kept.find_points() == NakedPoints(buckets, PARAMETERS).find_points()
+    found = kept.find_points()
+    assert found == NakedPoints(buckets, PARAMETERS).find_points()
     for point in found:
         since = [p for at, p in seen if point.day_ns + DAY_NS <= at < buckets.end_ns]
         assert not [p for p in since if point.low_e8 <= p * ONE_E8 < point.high_e8]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.parameters import OrderFlowParameters
-from analysis.trades.sweeps import Sweep, SweepFinder, find_sweeps, runs_of
+from analysis.trades.sweeps import Sweep, SweepFinder, find_runs, find_sweeps
 from market.fixed_point import ONE_E8
 from projections.trades.trade_columns import Trades
 from tests.market_builders import e8
@@ -28,7 +28,7 @@ PARAMETERS = OrderFlowParameters()
 def test_what_makes_a_run(change: dict[str, list[float]], expected: list[tuple[int, ...]]) -> None:
     """Sign, trades, levels and volume of each run of four trades at 100, 101, 101, 102 within a millisecond."""
     trades = some_trades(**({"prices": [100, 101, 101, 102], "seconds": [0, 0, 0, 0]} | change))
-    runs = runs_of(trades, PARAMETERS)
+    runs = find_runs(trades, PARAMETERS)
     found = zip(
         runs.sign.tolist(), (runs.stop - runs.start).tolist(), runs.levels.tolist(),
         (runs.volume_e8 // ONE_E8).tolist(), strict=True,
@@ -38,8 +38,8 @@ def test_what_makes_a_run(change: dict[str, list[float]], expected: list[tuple[i
 
 def test_sellers_run_downwards() -> None:
     """Falling prices are one run of a seller and four of a buyer."""
-    assert runs_of(some_trades([104, 103, 102, 101], [0] * 4, signs=-1), PARAMETERS).levels.tolist() == [4]
-    assert runs_of(some_trades([104, 103, 102, 101], [0] * 4), PARAMETERS).levels.tolist() == [1, 1, 1, 1]
+    assert find_runs(some_trades([104, 103, 102, 101], [0] * 4, signs=-1), PARAMETERS).levels.tolist() == [4]
+    assert find_runs(some_trades([104, 103, 102, 101], [0] * 4), PARAMETERS).levels.tolist() == [1, 1, 1, 1]
 
 
 def hour_with_runs(levels: int, quantity: float) -> Trades:
@@ -68,7 +68,7 @@ def test_ten_levels_of_little_are_no_sweep() -> None:
     """In 400 runs the 99.9th percentile is the largest: five units in all are less than one trade of six."""
     trades = some_trades([100] * 400 + list(range(100, 110)), [*range(400), *[500] * 10], [6, *[1] * 399, *[0.5] * 10])
     assert find_sweeps(trades, after(540), PARAMETERS) == []
-    assert [s.least_e8 for s in find_sweeps(trades.part(1, 410), after(540), PARAMETERS)] == [5 * ONE_E8]
+    assert [s.min_volume_e8 for s in find_sweeps(trades.part(1, 410), after(540), PARAMETERS)] == [5 * ONE_E8]
 
 
 def test_silence_sweeps_nothing() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.trades.volatility import sigma
+from analysis.trades.volatility import compute_sigma
 from market.timestamps import MINUTE_NS
 from tests.market_builders import T0, e8
 
@@ -17,7 +17,7 @@ def a_sigma(closes: dict[int, float], end: int, minutes: int = 60, least: int = 
     """σ from closes by minute after T0."""
     starts = np.array([T0 + m * MINUTE_NS for m in sorted(closes)], np.int64)
     prices = np.array([e8(closes[m]) for m in sorted(closes)], np.int64)
-    return sigma(starts, prices, T0 + end * MINUTE_NS, minutes, least, e8(tick))
+    return compute_sigma(starts, prices, T0 + end * MINUTE_NS, minutes, least, e8(tick))
 
 
 def plain(closes: dict[int, float], end: int, minutes: int, least: int, tick: float) -> float | None:

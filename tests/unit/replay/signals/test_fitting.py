@@ -15,7 +15,7 @@ import pytest
 from agents.recommendation import parse as parse_advice
 from agents.zones import UNCALIBRATED
 from analysis.book.static_book import NO_BOOK, StaticBook
-from analysis.book.wall_life import Ended, Ending
+from analysis.book.wall_life import EndedWall, Ending
 from analysis.fitted import (
     CONFIDENCE_FEATURES,
     CONFIDENCE_PRIOR,
@@ -123,7 +123,7 @@ def test_logs_are_pooled() -> None:
 # What became of walls
 
 
-def a_static(walls: dict[str, str], ended: Sequence[Ended] = ()) -> StaticBook:
+def a_static(walls: dict[str, str], ended: Sequence[EndedWall] = ()) -> StaticBook:
     """Standing bid walls by price with their state, and endings."""
     standing = [
         SimpleNamespace(
@@ -132,11 +132,11 @@ def a_static(walls: dict[str, str], ended: Sequence[Ended] = ()) -> StaticBook:
         )
         for price, state in walls.items()
     ]  # fmt: skip
-    return StaticBook(None, sides={"bid": SimpleNamespace(walls=standing)}, ended=ended)  # type: ignore[dict-item]
+    return StaticBook(None, sides={"bid": SimpleNamespace(walls=standing)}, ended_walls=ended)  # type: ignore[dict-item]
 
 
-def an_ending(price: str, ending: Ending, minute: int, side: Any = "bid") -> Ended:
-    return Ended(side, e8(price), 0.02, ending, T0 + minute * MINUTE_NS, None)
+def an_ending(price: str, ending: Ending, minute: int, side: Any = "bid") -> EndedWall:
+    return EndedWall(side, e8(price), 0.02, ending, T0 + minute * MINUTE_NS, None)
 
 
 def outcomes_of(*ticks: tuple[int, StaticBook]) -> list[float]:
@@ -302,11 +302,11 @@ def test_stretches_that_share_a_moment() -> None:
     """The market and the time must both agree; the edges count."""
     first, last = T0 + MINUTE_NS, T0 + HOUR_NS
     said = ["binance:TESTUSDT 2026-03-02T00:01:00Z to 2026-03-02T01:00:00Z"]
-    assert MODEL.seen_within("binance:TESTUSDT", last, last + HOUR_NS) == said
-    assert MODEL.seen_within("binance:TESTUSDT", T0, first) == said
-    assert MODEL.seen_within("binance:TESTUSDT", last + 1, last + HOUR_NS) == []
-    assert MODEL.seen_within("binance:TESTUSDT", T0, first - 1) == []
-    assert MODEL.seen_within("binance:OTHER", T0, last) == []
+    assert MODEL.periods_within("binance:TESTUSDT", last, last + HOUR_NS) == said
+    assert MODEL.periods_within("binance:TESTUSDT", T0, first) == said
+    assert MODEL.periods_within("binance:TESTUSDT", last + 1, last + HOUR_NS) == []
+    assert MODEL.periods_within("binance:TESTUSDT", T0, first - 1) == []
+    assert MODEL.periods_within("binance:OTHER", T0, last) == []
 
 
 def settings_with(file: Path | None) -> Settings:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from agents.rules import RulesAnalyst
-from analysis.fitted import CONFIDENCE_FEATURES, constant
+from analysis.fitted import CONFIDENCE_FEATURES, constant_rate
 from eventlog.facts.analysis import ANALYSIS, ANALYZER_SESSION, RECOMMENDATION
 from eventlog.names import LogName
 from eventlog.store.cold import ColdLog
@@ -96,7 +96,7 @@ def test_two_sessions_under_their_own_settings(tmp_path: Path) -> None:
 
 def a_fit(file: Path, rate: float) -> Settings:
     """Settings that name a file of coefficients, and the file."""
-    file.write_bytes(msgspec.json.encode({"confidence": constant(rate, CONFIDENCE_FEATURES, "a test")}))
+    file.write_bytes(msgspec.json.encode({"confidence": constant_rate(rate, CONFIDENCE_FEATURES, "a test")}))
     return Settings.model_validate({"analyzer": {"analysis": {"fitted_file": file}}})
 
 
