@@ -1,5 +1,5 @@
 """
-Resonance: price intervals where independent findings meet (ANALYSIS §6).
+Resonance: price intervals where independent findings meet (docs/measures.md §6).
 
 A zone stands on up to three legs: what the book shows (static), where trade was accepted (acceptance), and whether the
 price held when it was tested (validation). Its score is the geometric mean of the legs it has; the ones it lacks are

@@ -175,12 +175,12 @@ class Observer:
 def _book_warnings(tick: TickEntry, book: OrderBook) -> list[str]:
     """What is wrong with the book rebuilt from updates, or was within the interval."""
     warnings = []
-    hole, audit = book.hole, book.audit
+    gap, audit = book.gap, book.audit
     if book.status == "gap":
         warnings.append("updates of the book are missing: the book rebuilt from them waits for the next snapshot")
-    elif hole is not None and hole.recv_ns > tick.boundary_ns - tick.interval_ns:
+    elif gap is not None and gap.recv_ns > tick.boundary_ns - tick.interval_ns:
         warnings.append(
-            f"updates of the book were missing at {_format_second(hole.recv_ns)}: it was rebuilt from a snapshot"
+            f"updates of the book were missing at {_format_second(gap.recv_ns)}: it was rebuilt from a snapshot"
         )
     if book.status in ("live", "one_sided") and not book.in_reach:
         warnings.append("the price has left what the last snapshot reached: the book rebuilt from updates is not used")
@@ -213,7 +213,7 @@ def _consumption_per_minute(state: MarketState) -> dict[Side, float]:
     hour = list(state.buckets.minutes(_CONSUMPTION_MINUTES))
     if not hour:
         return {"bid": 0.0, "ask": 0.0}
-    first = state.buckets.held()[0]
+    first = state.buckets.minutes_with_trades()[0]
     covered_minutes = min(_CONSUMPTION_MINUTES, (state.buckets.end_ns - first) // MINUTE_NS)
     bought, sold = (sum(side) for side in zip(*(minute.sides_e8 for _, minute in hour), strict=True))
     return {"bid": sold / covered_minutes, "ask": bought / covered_minutes}

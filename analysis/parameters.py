@@ -14,7 +14,7 @@ from analysis.fitted import CONFIDENCE, PULL_PRIOR, Logistic
 @dataclass(frozen=True, slots=True)
 class OrderFlowParameters:
     """
-    Thresholds of what trades say (ANALYSIS §4); sigma counts are multiples of σ, sd of standard deviations.
+    Thresholds of what trades say (docs/measures.md §4); sigma counts are multiples of σ, sd of standard deviations.
 
     Attributes:
         near_sigma: a trade this near a level tests it. away_sigma, beyond_sigma: so far off it is rejected, so far
@@ -54,7 +54,7 @@ class OrderFlowParameters:
 @dataclass(frozen=True, slots=True)
 class BookFlowParameters:
     """
-    Thresholds of what changes of the book say (ANALYSIS §5).
+    Thresholds of what changes of the book say (docs/measures.md §5).
 
     Attributes:
         z_seconds, z_least: over how many one-second intervals a z-score is taken, and how few will do.

@@ -16,7 +16,7 @@ import typer
 
 from cli import interrupts
 from market.errors import KnownError
-from market.printable import one_line, printable, reasons
+from market.printable import flatten_errors, one_line, printable
 
 _FIELDS_WITHOUT_STATUS = {
     "running", "connected", "is_running", "websocket_connected", "redis_connected", "depth_snapshots_count",
@@ -100,7 +100,7 @@ def run(app: typer.Typer) -> NoReturn:
     except BaseExceptionGroup as group:
         if group.split(KnownError)[1] is not None:
             raise  # a bug of ours is among them
-        for line in dict.fromkeys(one_line(reason) for reason in reasons(group)):
+        for line in dict.fromkeys(one_line(reason) for reason in flatten_errors(group)):
             print(f"error: {line}", file=sys.stderr)
         raise SystemExit(1) from None
     except KnownError as error:

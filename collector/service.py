@@ -23,7 +23,7 @@ from eventlog.store.log import Log
 from exchanges.port import Exchange
 from market.errors import KnownError
 from market.instrument import Market
-from market.printable import one_line, reasons
+from market.printable import flatten_errors, one_line
 from market.timestamps import SECOND_NS
 from runtime.analysis_config import analysis_config
 from runtime.daemon import status
@@ -177,7 +177,7 @@ async def record_until_stopped(recording: MarketRecording, stop: asyncio.Event) 
     try:
         await recording.run(stop)
     except Exception as error:
-        for reason in reasons(error):
+        for reason in flatten_errors(error):
             bug = None if isinstance(reason, KnownError) else reason
             _log.error("this market is not recorded any more", reason=one_line(reason), exc_info=bug)
         raise

@@ -29,9 +29,9 @@ class Compiled:
     def dispatcher(self) -> Any:
         """Numba's own object for it."""
         if self._dispatcher is None:
-            from market.compiler import dispatcher_of
+            from market.compiler import build_dispatcher
 
-            self._dispatcher = dispatcher_of(self.py_func)
+            self._dispatcher = build_dispatcher(self.py_func)
         return self._dispatcher
 
     @property

@@ -20,21 +20,21 @@ from numba.core.caching import InTreeCacheLocator, UserProvidedCacheLocator, Use
 from market.compiled import Compiled
 
 _CONFIG: Any = config  # its names are made at run time
-_FROZEN_IN = (bool, int, float, str, bytes, tuple, np.generic)
+_CONSTANT_TYPES = (bool, int, float, str, bytes, tuple, np.generic)
 """Values of a module that compiled code holds as they were."""
 
 
-def dispatcher_of(function: Callable[..., Any]) -> Any:
+def build_dispatcher(function: Callable[..., Any]) -> Any:
     """What compiles a function at its first call with arguments of some types, or takes what is kept of it."""
-    before = _CONFIG.CACHE_LOCATOR_CLASSES
-    _CONFIG.CACHE_LOCATOR_CLASSES = ",".join(f"{__name__}.{each.__name__}" for each in _PLACES)
+    previous = _CONFIG.CACHE_LOCATOR_CLASSES
+    _CONFIG.CACHE_LOCATOR_CLASSES = ",".join(f"{__name__}.{locator.__name__}" for locator in _LOCATORS)
     try:
         return nb.njit(cache=True)(function)
     finally:
-        _CONFIG.CACHE_LOCATOR_CLASSES = before
+        _CONFIG.CACHE_LOCATOR_CLASSES = previous
 
 
-def made_from(names: dict[str, Any]) -> str:
+def digest_dependencies(names: dict[str, Any]) -> str:
     """
     A digest of what functions of a module may hold of other modules.
 
@@ -45,44 +45,44 @@ def made_from(names: dict[str, Any]) -> str:
     for name, value in sorted(names.items()):
         if name.startswith("__"):
             continue
-        if isinstance(value, _FROZEN_IN):
+        if isinstance(value, _CONSTANT_TYPES):
             digest.update(f"{name}={value!r}\n".encode())
         elif isinstance(value, Compiled) and value.py_func.__module__ != names["__name__"]:
-            digest.update(f"{name}={value.py_func.__qualname__} {_whole(value.py_func.__module__)}\n".encode())
+            digest.update(f"{name}={value.py_func.__qualname__} {_digest_module(value.py_func.__module__)}\n".encode())
         elif isinstance(value, np.ndarray):
             digest.update(f"{name}={value.dtype}{value.shape}{value.tobytes()!r}\n".encode())
     return digest.hexdigest()
 
 
 @cache
-def _whole(module: str) -> str:
+def _digest_module(module: str) -> str:
     """A digest of another module's source, and of what came into that: it is loaded, and stays as it is."""
     names = vars(sys.modules[module])
-    return f"{hashlib.sha256(Path(names['__file__']).read_bytes()).hexdigest()} {made_from(names)}"
+    return f"{hashlib.sha256(Path(names['__file__']).read_bytes()).hexdigest()} {digest_dependencies(names)}"
 
 
-class _MadeFrom:
+class _DependencyStamp:
     """Beside numba's own stamp of a function's file: what came into it from others."""
 
     def __init__(self, py_func: Any, py_file: str) -> None:
         super().__init__(py_func, py_file)  # type: ignore[call-arg]
-        self._made_from = made_from(py_func.__globals__)
+        self._dependencies = digest_dependencies(py_func.__globals__)
 
     def get_source_stamp(self) -> tuple[Any, str]:
         """Any difference has the function compiled anew."""
-        return super().get_source_stamp(), self._made_from  # type: ignore[misc]
+        return super().get_source_stamp(), self._dependencies  # type: ignore[misc]
 
 
-class _Provided(_MadeFrom, UserProvidedCacheLocator):
+class _ProvidedLocator(_DependencyStamp, UserProvidedCacheLocator):
     """In the folder of NUMBA_CACHE_DIR."""
 
 
-class _InTree(_MadeFrom, InTreeCacheLocator):
+class _InTreeLocator(_DependencyStamp, InTreeCacheLocator):
     """Beside the source."""
 
 
-class _OfTheUser(_MadeFrom, UserWideCacheLocator):
+class _UserLocator(_DependencyStamp, UserWideCacheLocator):
     """In the user's own cache, where the source's folder may not be written."""
 
 
-_PLACES = (_Provided, _InTree, _OfTheUser)
+_LOCATORS = (_ProvidedLocator, _InTreeLocator, _UserLocator)

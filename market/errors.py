@@ -26,9 +26,9 @@ class BadNumber(MarketError):
     """A price or quantity text that is no exact positive decimal."""
 
     def __init__(self, text: str, reason: str, row: int | None = None) -> None:
-        shown = text if len(text) <= 40 else text[:37] + "..."
+        excerpt = text if len(text) <= 40 else text[:37] + "..."
         where = "" if row is None else f" in row {row}"
-        super().__init__(f"{shown!r}{where} {reason}")
+        super().__init__(f"{excerpt!r}{where} {reason}")
         self.text = text
         self.reason = reason
         self.row = row

@@ -41,11 +41,11 @@ def parse_e8(text: str, *, decimals: int = DECIMALS, allow_zero: bool = False) -
     """
     if _PLAIN.fullmatch(text) is None:
         raise BadNumber(text, _REASONS[2 if text else 1])
-    whole, _, fraction = text.partition(".")
+    integer, _, fraction = text.partition(".")
     if len(fraction) > max(DECIMALS, decimals) or fraction[decimals:].strip("0"):
         raise BadNumber(text, _REASONS[3].format(decimals=decimals))
     fraction = fraction[:decimals]
-    value = int(whole + fraction) * 10 ** (decimals - len(fraction))
+    value = int(integer + fraction) * 10 ** (decimals - len(fraction))
     if value > LARGEST_E8:
         raise BadNumber(text, _REASONS[4])
     if value == 0 and not allow_zero:
@@ -70,10 +70,10 @@ def parse_column(
     """
     if isinstance(texts, pa.ChunkedArray):
         parts: list[I64] = []
-        done = 0
+        offset = 0
         for chunk in texts.chunks:
-            parts.append(_parse_array(chunk, decimals, allow_zero, done))
-            done += len(chunk)
+            parts.append(_parse_array(chunk, decimals, allow_zero, offset))
+            offset += len(chunk)
         return np.concatenate(parts) if parts else np.empty(0, np.int64)
     array = texts if isinstance(texts, pa.Array) else pa.array(texts, pa.string())
     return _parse_array(array, decimals, allow_zero, 0)
@@ -129,8 +129,8 @@ def _parse_texts(data, offsets, decimals, allow_zero, out):  # type: ignore[no-u
         value = np.int64(0)
         fraction = -1
         digits = 0
-        for at in range(start, stop):
-            byte = data[at]
+        for index in range(start, stop):
+            byte = data[index]
             if 48 <= byte <= 57:
                 if fraction >= 0:
                     fraction += 1

@@ -29,10 +29,10 @@ class Market:
         Raises:
             BadMarket: any other text.
         """
-        found = _MARKET.fullmatch(text)
-        if found is None:
+        match = _MARKET.fullmatch(text)
+        if match is None:
             raise BadMarket(f"{text!r} is no market; write venue:SYMBOL, the symbol in capitals, e.g. binance:BTCFDUSD")
-        return cls(found[1], found[2])
+        return cls(match[1], match[2])
 
     def __str__(self) -> str:
         return f"{self.venue}:{self.symbol}"

@@ -14,10 +14,11 @@ from market.arrays import I64
 from market.fixed_point import DECIMALS, LARGEST_E8, ONE_E8, decimals_of
 from market.timestamps import HOUR_NS
 
-_MANY = 50  # distinct values from which a common factor of 2 or 5 is no chance: below, one in 2^49 files would show it
+# From this number of distinct values on a common factor of 2 or 5 is no coincidence: one in 2^49 files would show it.
+_MANY_VALUES = 50
 _WINDOW_NS = 72 * HOUR_NS
 _MIN_SPAN_NS = HOUR_NS  # a shorter file says little about how much is traded in days
-_ROOM = 8  # how many times as much may be traded before a sum over the window passes 2^62
+_HEADROOM = 8  # how many times as much may be traded before a sum over the window passes 2^62
 _MAX_TURNOVER = 10**10  # quote coins in the window, on days that a quiet one says nothing about
 
 
@@ -37,20 +38,20 @@ class ObservedUnit:
         """Take n values; zeros say nothing."""
         if len(values):
             self.divisor = gcd(int(np.gcd.reduce(values)), self.divisor)
-            if len(self.distinct) < _MANY:
+            if len(self.distinct) < _MANY_VALUES:
                 self.distinct.update(np.unique(values).tolist())
                 self.distinct.discard(0)
 
     def merge(self, other: "ObservedUnit") -> None:
         """Take what another has seen."""
         self.divisor = gcd(self.divisor, other.divisor)
-        if len(self.distinct) < _MANY:
+        if len(self.distinct) < _MANY_VALUES:
             self.distinct |= other.distinct
 
     @property
     def has_many(self) -> bool:
         """Whether enough different values were seen to believe that they would have shown a finer step."""
-        return len(self.distinct) >= _MANY
+        return len(self.distinct) >= _MANY_VALUES
 
     @property
     def step(self) -> int:
@@ -65,22 +66,22 @@ class ObservedUnit:
         return power
 
 
-def next_step(known: int, seen: ObservedUnit) -> int:
+def next_step(current: int, unit: ObservedUnit) -> int:
     """
     The step after more numbers were seen: a finer one at once, a coarser one only where many numbers show it.
 
     Args:
         known: the step so far, 0 for none.
     """
-    if seen.divisor == 0:
-        return known or 1
-    if seen.divisor % (known or seen.divisor + 1):
-        return gcd(known, seen.step)
-    return seen.step if seen.has_many and seen.step > known and seen.step % known == 0 else known
+    if unit.divisor == 0:
+        return current or 1
+    if unit.divisor % (current or unit.divisor + 1):
+        return gcd(current, unit.step)
+    return unit.step if unit.has_many and unit.step > current and unit.step % current == 0 else current
 
 
-def quantity_decimals_seen(
-    traded: int, span_ns: int, seen: ObservedUnit, quoted: int = 0, cheapest_e8: int = LARGEST_E8
+def infer_quantity_decimals(
+    total: int, span_ns: int, unit: ObservedUnit, largest_side: int = 0, cheapest_e8: int = LARGEST_E8
 ) -> int:
     """
     How many decimals quantities keep, so that days of them fit 2^62: all eight, or as many as the smallest step needs.
@@ -90,16 +91,18 @@ def quantity_decimals_seen(
         quoted: the largest sum of one side of a book, 1e-8. cheapest_e8: the lowest price. Of a cheap coin much more
             may be traded another day: as many decimals are left out as that takes, where many quantities lack them.
     """
-    needed = decimals_of(seen.step)
-    in_window = traded * _WINDOW_NS // max(span_ns, _MIN_SPAN_NS)
-    if max(in_window, quoted) * _ROOM >= LARGEST_E8:
-        return needed
+    min_decimals = decimals_of(unit.step)
+    in_window = total * _WINDOW_NS // max(span_ns, _MIN_SPAN_NS)
+    if max(in_window, largest_side) * _HEADROOM >= LARGEST_E8:
+        return min_decimals
     decimals = DECIMALS
-    while seen.has_many and decimals > needed and _MAX_TURNOVER * ONE_E8 * 10**decimals // cheapest_e8 >= LARGEST_E8:
+    while (
+        unit.has_many and decimals > min_decimals and _MAX_TURNOVER * ONE_E8 * 10**decimals // cheapest_e8 >= LARGEST_E8
+    ):
         decimals -= 1
     return decimals
 
 
-def passes_sums(traded: int, span_ns: int) -> bool:
+def exceeds_sum_limit(total: int, span_ns: int) -> bool:
     """Whether what was traded, in the counts a log keeps, passes 2^62 within the longest window."""
-    return traded * _WINDOW_NS // max(span_ns, _WINDOW_NS) > LARGEST_E8
+    return total * _WINDOW_NS // max(span_ns, _WINDOW_NS) > LARGEST_E8

@@ -6,7 +6,7 @@ What counts as unseen follows the general categories of Unicode (UAX 44, table 1
 
 import unicodedata
 
-_UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+_INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 """Controls, formats (bidi, zero width), surrogates, private use, unassigned; line and paragraph separators."""
 
 _BLANKS = {
@@ -14,11 +14,11 @@ _BLANKS = {
     *map(chr, range(0xFE00, 0xFE0F)),  # variation selectors; U+FE0F only makes a sign a picture
     *map(chr, range(0xE0100, 0xE01F0)),
 }
-_NAMED = {"\t": r"\t", "\n": r"\n", "\r": r"\r"}
-_CUT = "…"
+_SHORT_ESCAPES = {"\t": r"\t", "\n": r"\n", "\r": r"\r"}
+_ELLIPSIS = "…"
 
 
-def printable(text: str, most: int | None = None) -> str:
+def printable(text: str, max_length: int | None = None) -> str:
     r"""
     A text as one line that no terminal obeys and in which nothing hides.
 
@@ -31,38 +31,38 @@ def printable(text: str, most: int | None = None) -> str:
         most: how many characters the result may have, the closing … included, 1 or more; None for no limit. A
             longer one is cut, never inside an escape.
     """
-    if most is None:
-        return text if _is_plain(text) else "".join(map(_shown, text))
-    line = printable(text[: most + 1])  # no character gets shorter
-    if len(line) <= most:
+    if max_length is None:
+        return text if _is_plain(text) else "".join(map(_escape, text))
+    line = printable(text[: max_length + 1])  # no character gets shorter
+    if len(line) <= max_length:
         return line
-    room, pieces = most - len(_CUT), []
-    for piece in map(_shown, text[:most]):
-        if len(piece) > room:
+    remaining, pieces = max_length - len(_ELLIPSIS), []
+    for piece in map(_escape, text[:max_length]):
+        if len(piece) > remaining:
             break
-        room -= len(piece)
+        remaining -= len(piece)
         pieces.append(piece)
-    return "".join(pieces) + _CUT
+    return "".join(pieces) + _ELLIPSIS
 
 
 def _is_plain(text: str) -> bool:
     return text.isascii() and text.isprintable()
 
 
-def _shown(letter: str) -> str:
-    if unicodedata.category(letter) not in _UNSEEN and letter not in _BLANKS:
+def _escape(letter: str) -> str:
+    if unicodedata.category(letter) not in _INVISIBLE and letter not in _BLANKS:
         return letter
     code = ord(letter)
     if code < 0x100:
-        return _NAMED.get(letter, rf"\x{code:02x}")
+        return _SHORT_ESCAPES.get(letter, rf"\x{code:02x}")
     return rf"\u{code:04x}" if code < 0x10000 else rf"\U{code:08x}"
 
 
-def reasons(error: BaseException) -> list[BaseException]:
+def flatten_errors(error: BaseException) -> list[BaseException]:
     """The errors inside a group, however deep; one that is no group is its own reason."""
     if not isinstance(error, BaseExceptionGroup):
         return [error]
-    return [reason for inside in error.exceptions for reason in reasons(inside)]
+    return [leaf for nested in error.exceptions for leaf in flatten_errors(nested)]
 
 
 def one_line(error: BaseException) -> str:

@@ -8,19 +8,19 @@ Range = tuple[int, int]
 """First and last."""
 
 
-def minus(whole: Range, *gone: Range) -> list[Range]:
+def remaining_ranges(minuend: Range, *removals: Range) -> list[Range]:
     """
     What is left of a range without others, which may overlap it, each other, or nothing; lowest first.
 
-    >>> minus((1, 9), (3, 4), (8, 20))
+    >>> remaining_ranges((1, 9), (3, 4), (8, 20))
     [(1, 2), (5, 7)]
     """
-    left: Iterable[Range] = [whole]
-    for low, high in gone:
-        left = [
+    remaining: Iterable[Range] = [minuend]
+    for low, high in removals:
+        remaining = [
             (first, last)
-            for a, b in left
+            for a, b in remaining
             for first, last in ((a, min(b, low - 1)), (max(a, high + 1), b))
             if first <= last
         ]
-    return list(left)
+    return list(remaining)

@@ -84,8 +84,8 @@ def parse_iso(text: str) -> int:
         moment = moment.astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise BadTime(f"{text!r} is no date or time; write 2024-01-01 or 2024-01-01T12:30:00Z") from error
-    whole = int((moment.replace(microsecond=0) - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds())
-    return whole * SECOND_NS + moment.microsecond * 1_000
+    seconds = int((moment.replace(microsecond=0) - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds())
+    return seconds * SECOND_NS + moment.microsecond * 1_000
 
 
 def day_of(time_ns: int) -> str:

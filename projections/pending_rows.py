@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from eventlog.store.batch import Rows
 
 
-class WaitingRows:
+class PendingRows:
     """
     Rows in the order they came; `len` counts rows, not pieces.
     """
@@ -27,11 +27,11 @@ class WaitingRows:
     def take(self) -> Iterator[Rows]:
         """All of them, in as few pieces as there are; none waits any longer."""
         pieces, self._pieces, self._count = self._pieces, [], 0
-        at = 0
-        while at < len(pieces):
-            first, stop = pieces[at], pieces[at].stop
-            at += 1
-            while at < len(pieces) and pieces[at].columns is first.columns and pieces[at].start == stop:
-                stop = pieces[at].stop
-                at += 1
+        index = 0
+        while index < len(pieces):
+            first, stop = pieces[index], pieces[index].stop
+            index += 1
+            while index < len(pieces) and pieces[index].columns is first.columns and pieces[index].start == stop:
+                stop = pieces[index].stop
+                index += 1
             yield first if stop == first.stop else Rows(first.columns, first.start, stop)

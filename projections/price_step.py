@@ -10,15 +10,15 @@ from market.observed_grid import ObservedUnit
 _FINEST_BP = 10_000
 
 
-def tick_seen_e8(price_e8: I64) -> int:
+def infer_tick_e8(price_e8: I64) -> int:
     """
     The step that n prices show, 1e-8 quote; 1 for none.
 
     A few round prices have more in common than their grid: while few are seen, it is at most a basis point of them.
     """
-    seen = ObservedUnit()
-    seen.add(price_e8)
-    if seen.has_many or not len(price_e8):
-        return seen.step
-    most = 10 ** (len(str(max(1, int(np.median(price_e8)) // _FINEST_BP))) - 1)
-    return min(seen.step, most)
+    unit = ObservedUnit()
+    unit.add(price_e8)
+    if unit.has_many or not len(price_e8):
+        return unit.step
+    upper_bound = 10 ** (len(str(max(1, int(np.median(price_e8)) // _FINEST_BP))) - 1)
+    return min(unit.step, upper_bound)

@@ -15,7 +15,7 @@ from projections.book import order_book
 from projections.book.order_book import OrderBook
 from projections.book.snapshot_window import SnapshotWindow
 from projections.flow.book_flow import BookFlow
-from projections.price_step import tick_seen_e8
+from projections.price_step import infer_tick_e8
 from projections.trades import minute_buckets
 from projections.trades.minute_buckets import MinuteBuckets
 from projections.trades.price_levels import level_width_e8
@@ -115,7 +115,7 @@ class MarketState:
             return self.tick_size_e8
         newest = self.snapshots.latest()
         books = (newest.bid_price_e8, newest.ask_price_e8) if newest is not None else ()
-        return tick_seen_e8(np.concatenate((self.trades.columns().price_e8, *books)))
+        return infer_tick_e8(np.concatenate((self.trades.columns().price_e8, *books)))
 
     def level_e8(self) -> int:
         """The least width that a row of prices has now: that of the minute buckets' levels, at least a tick."""
@@ -133,7 +133,7 @@ class MarketState:
         }
 
 
-def ticks_of(rows: Rows) -> list[TickEntry]:
+def read_ticks(rows: Rows) -> list[TickEntry]:
     """The ticks of a batch."""
     table = rows.table()
     names = ("seq", "boundary_ns", "interval_ns", "trades", "depth", "snapshot_seq")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from eventlog.facts.capture import TICK
 from eventlog.store.batch import Batch
-from projections.state import MarketState, TickEntry, ticks_of
+from projections.state import MarketState, TickEntry, read_ticks
 
 OnTick = Callable[[TickEntry, MarketState], None]
 
@@ -25,7 +25,7 @@ def drive(batches: Iterable[Batch], state: MarketState, on_tick: OnTick) -> None
         if rows is None:
             state.apply(batch)
             continue
-        ticks = ticks_of(rows)
+        ticks = read_ticks(rows)
         for i, piece in enumerate(batch.split_after(rows["seq"])):
             state.apply(piece)
             if i < len(ticks):

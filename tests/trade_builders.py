@@ -23,7 +23,7 @@ def some_trades(
     """n trades, one a second and one unit bought where not said."""
     n = len(prices)
     at = np.arange(n) if seconds is None else np.asarray(seconds, np.float64)
-    return Trades.of(
+    return Trades.from_columns(
         T0 + np.rint(at * SECOND_NS).astype(np.int64),
         np.arange(1, n + 1) if ids is None else np.asarray(ids, np.int64),
         np.array([e8(p) for p in prices], np.int64),

@@ -1,5 +1,5 @@
 """
-Bands: stretches of the book that hold more than their distance from the mid explains (ANALYSIS §2).
+Bands: stretches of the book that hold more than their distance from the mid explains (docs/measures.md §2).
 """
 
 from collections.abc import Mapping

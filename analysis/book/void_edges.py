@@ -1,5 +1,5 @@
 """
-Where a vacuum that thin cells show begins and ends, price by price, and whether prices bear it out (ANALYSIS §2).
+Where a vacuum that thin cells show begins and ends, price by price, and whether prices bear it out (docs/measures.md §2).
 """
 
 from collections.abc import Sequence

@@ -1,5 +1,5 @@
 """
-Vacuums: distances from the mid at which the book holds far less than it did (ANALYSIS §2).
+Vacuums: distances from the mid at which the book holds far less than it did (docs/measures.md §2).
 """
 
 from dataclasses import dataclass

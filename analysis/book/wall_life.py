@@ -1,5 +1,5 @@
 """
-What becomes of walls between two books: eaten by trades, moved, pulled, or standing (ANALYSIS §2).
+What becomes of walls between two books: eaten by trades, moved, pulled, or standing (docs/measures.md §2).
 
 Read from the window of snapshots and the trades between them alone. A wall that goes and comes back within a
 minute is not seen, and a size that goes is never more than inferred to have been pulled.

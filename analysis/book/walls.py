@@ -1,5 +1,5 @@
 """
-Walls: single bins of the book that hold far more than their neighbourhood (ANALYSIS §2).
+Walls: single bins of the book that hold far more than their neighbourhood (docs/measures.md §2).
 """
 
 from collections.abc import Sequence

@@ -1,5 +1,5 @@
 """
-Absorption: much aggressive volume at a price that does not give way (ANALYSIS §4).
+Absorption: much aggressive volume at a price that does not give way (docs/measures.md §4).
 
 "Its own last hour" is the same measure in the windows of the hour before: the most that this aggressor took in any
 band of that width, wherever price was. The same level's own hour would be nearly all zeros wherever price was not:

@@ -1,5 +1,5 @@
 """
-Acceptance: where trade went on, from volume profiles over several horizons (ANALYSIS §3).
+Acceptance: where trade went on, from volume profiles over several horizons (docs/measures.md §3).
 """
 
 from collections.abc import Mapping, Sequence

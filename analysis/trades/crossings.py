@@ -1,5 +1,5 @@
 """
-Speed: how price last went through an interval, and whether that confirms a vacuum (ANALYSIS §4).
+Speed: how price last went through an interval, and whether that confirms a vacuum (docs/measures.md §4).
 
 A random walk that enters an interval of width w and leaves on the other side needs w²/3σ² minutes on average: that is
 the speed a passage is measured against, whatever the width. Volume is measured against the mean of what is traded

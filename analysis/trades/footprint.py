@@ -1,5 +1,5 @@
 """
-Footprint: cumulative volume delta, and rows where one aggressor outweighs the other diagonally (ANALYSIS §4).
+Footprint: cumulative volume delta, and rows where one aggressor outweighs the other diagonally (docs/measures.md §4).
 """
 
 from dataclasses import dataclass

@@ -1,5 +1,5 @@
 """
-Tests of price levels: touched, then rejected or broken, from exact trades (ANALYSIS §4).
+Tests of price levels: touched, then rejected or broken, from exact trades (docs/measures.md §4).
 """
 
 from collections.abc import Sequence

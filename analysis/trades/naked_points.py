@@ -1,5 +1,5 @@
 """
-Naked points of control: where a closed day traded most, and nobody has traded since (ANALYSIS §3).
+Naked points of control: where a closed day traded most, and nobody has traded since (docs/measures.md §3).
 """
 
 from collections.abc import Iterable
@@ -56,10 +56,10 @@ class NakedPoints:
     def find_points(self) -> list[NakedPoint]:
         """The naked points of the days that lie wholly inside the window, oldest first."""
         start, end = self._buckets.start_ns, self._buckets.end_ns
-        self._mark, changed_minutes = self._buckets.changed_since(self._mark)
+        self._mark, changed_minutes = self._buckets.changes_since(self._mark)
         if changed_minutes is None:
             self._days.clear()
-            changed_minutes = self._buckets.held()
+            changed_minutes = self._buckets.minutes_with_trades()
         new_minutes = {*changed_minutes, *self._open}
         self._open = {m for m in new_minutes if m >= end}
         for day_ns in {m - m % DAY_NS for m in new_minutes} | {d for d in self._days if d < start}:

@@ -1,5 +1,5 @@
 """
-Sweeps: one side taking level after level at once (ANALYSIS §4).
+Sweeps: one side taking level after level at once (docs/measures.md §4).
 """
 
 from dataclasses import dataclass
@@ -75,7 +75,7 @@ class SweepFinder:
 
     def __init__(self, parameters: OrderFlowParameters) -> None:
         self._parameters = parameters
-        self._hour = Trades.none()
+        self._hour = Trades.empty()
         self._end_ns = 0
         self._columns = np.empty((5, 0), np.int64)  # of `Runs`, places counted on from hour to hour
         self._hour_columns = slice(0, 0)  # which of them are the hour's

@@ -1,5 +1,5 @@
 """
-Volume profile: point of control, value area, and the nodes where much or little was traded (ANALYSIS §3).
+Volume profile: point of control, value area, and the nodes where much or little was traded (docs/measures.md §3).
 """
 
 import msgspec

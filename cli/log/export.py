@@ -138,16 +138,16 @@ def _all_minutes(log: Log, level_e8: int | None, advance: Progress) -> MinuteBuc
 
 def _bucket_tables(log: Log, level_e8: int | None, advance: Progress) -> Iterator[pa.Table]:
     none = np.empty(0, np.int64)
-    yield minute_view.table(0, Minute(none, none, none, none, none))  # a log without trades gives its columns
+    yield minute_view.to_level_table(0, Minute(none, none, none, none, none))  # a log without trades gives its columns
     for minute_ns, minute in _all_minutes(log, level_e8, advance).minutes():
-        yield minute_view.table(minute_ns, minute)
+        yield minute_view.to_level_table(minute_ns, minute)
 
 
 def _minute_views(
     log: Log, level_e8: int | None, decimals: int, advance: Progress
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     for minute_ns, minute in _all_minutes(log, level_e8, advance).minutes():
-        yield minute_ns, minute_view.view(minute_ns, minute, decimals)
+        yield minute_ns, minute_view.to_json(minute_ns, minute, decimals)
 
 
 def _bar_tables(log: Log, advance: Progress) -> Iterator[pa.Table]:

@@ -44,21 +44,23 @@ class TradeFiles:
         """
         buckets = state.buckets
         start_ns = buckets.end_ns - self._window_minutes * MINUTE_NS
-        mark, changed_minutes = buckets.changed_since(self._mark)
+        mark, changed_minutes = buckets.changes_since(self._mark)
         previous_start_ns = self._start_ns
-        late_minutes = set(buckets.held() if changed_minutes is None or previous_start_ns is None else changed_minutes)
+        late_minutes = set(
+            buckets.minutes_with_trades() if changed_minutes is None or previous_start_ns is None else changed_minutes
+        )
         with translate_errors(self.folder):
             expect_no_link(self.folder.parent, self.folder)
             create_private_folder(self.folder)
         count = 0
-        for minute_ns in buckets.held():
+        for minute_ns in buckets.minutes_with_trades():
             if minute_ns < start_ns and (
                 previous_start_ns is None or minute_ns >= previous_start_ns or minute_ns in late_minutes
             ):
                 minute = buckets.minute(minute_ns)
                 if minute is not None:
                     write_minute_file(
-                        minute_ns, minute_view.view(minute_ns, minute, state.quantity_decimals), self.folder
+                        minute_ns, minute_view.to_json(minute_ns, minute, state.quantity_decimals), self.folder
                     )
                     count += 1
         self._mark, self._start_ns = mark, start_ns

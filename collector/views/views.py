@@ -156,7 +156,7 @@ class Views:
     def _write_trades(self, pipe: Any, buckets: MinuteBuckets) -> list[int]:
         """Write only what changed: new minutes at the end, old ones off the front, late trades in place."""
         name = view_key(TRADES, self._market)
-        self._mark, changed_minutes = buckets.changed_since(self._mark)
+        self._mark, changed_minutes = buckets.changes_since(self._mark)
         first = buckets.end_ns - self._window_minutes * MINUTE_NS
         minutes = [m for m, _ in buckets.minutes(self._window_minutes)]
         still_listed = [m for m in self._minutes if m >= first]
@@ -174,7 +174,9 @@ class Views:
 
     def _encode_minute(self, buckets: MinuteBuckets, minute_ns: int) -> bytes:
         minute = buckets.minute(minute_ns)
-        return msgspec.json.encode(minute_view.view(minute_ns, minute, self._decimals)) if minute is not None else b"{}"
+        return (
+            msgspec.json.encode(minute_view.to_json(minute_ns, minute, self._decimals)) if minute is not None else b"{}"
+        )
 
     def _write_books(self, pipe: Any, snapshots: list[Snapshot]) -> list[tuple[int, int]]:
         """One book per minute; a minute whose newest book changed is written again."""

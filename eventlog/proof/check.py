@@ -19,7 +19,7 @@ from eventlog.store.catalogue import FileRecord
 from eventlog.store.cold import ColdLog
 from eventlog.store.log import Log
 from market.arrays import I64
-from market.ranges import Range, minus
+from market.ranges import Range, remaining_ranges
 
 _MAX_LISTED = 20  # entries of a list in the JSON
 _MAX_NAMED = 5  # items that a reason names
@@ -260,4 +260,4 @@ def _find_unnamed(numbers: I64, gaps: list[dict[str, Any]]) -> list[Range]:
     """Missing ranges between rising numbers that no gap covers."""
     jumps = np.flatnonzero(np.diff(numbers) > 1)
     missing = [(int(numbers[i]) + 1, int(numbers[i + 1]) - 1) for i in jumps]
-    return [rest for item in missing for rest in minus(item, *((gap["first"], gap["last"]) for gap in gaps))]
+    return [rest for item in missing for rest in remaining_ranges(item, *((gap["first"], gap["last"]) for gap in gaps))]

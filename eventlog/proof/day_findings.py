@@ -15,7 +15,7 @@ from eventlog.proof.chains import find_breaks, find_gaps
 from eventlog.proof.check import describe_gap, latest_states, permanent_gaps
 from eventlog.proof.coverage import CoverageGaps
 from eventlog.proof.day_reading import DayReading, day_ids
-from market.ranges import Range, minus
+from market.ranges import Range, remaining_ranges
 from market.timestamps import MINUTE_NS, iso
 
 _MAX_LISTED = 3  # items that a line lists
@@ -152,7 +152,7 @@ def _find_missing_updates(reading: DayReading, gaps: list[dict[str, Any]]) -> li
 
 
 def _subtract_gaps(missing: Sequence[Range], gaps: list[dict[str, Any]]) -> list[Range]:
-    return [rest for item in missing for rest in minus(item, *((gap["first"], gap["last"]) for gap in gaps))]
+    return [rest for item in missing for rest in remaining_ranges(item, *((gap["first"], gap["last"]) for gap in gaps))]
 
 
 def _format_list(label: str, items: Sequence[object]) -> list[str]:

@@ -18,7 +18,7 @@ from eventlog.facts.market import AGG_TRADE
 from eventlog.facts.registry import SCHEMAS
 from eventlog.store.catalogue import FileRecord, Segment
 from market.arrays import I64
-from market.ranges import Range, minus
+from market.ranges import Range, remaining_ranges
 
 MAX_NAMED = 3
 """The largest number of ranges, or of faults, that a message names."""
@@ -87,7 +87,7 @@ def prove_segment(first: int, last: int, files: Mapping[str, Path], cuts: I64) -
 def subtract_ranges(missing: Sequence[Range], lost_ranges: Iterable[Range]) -> list[Range]:
     """The parts of missing ranges that no lost range covers."""
     exclusions = list(lost_ranges)
-    return [rest for item in missing for rest in minus(item, *exclusions)]
+    return [rest for item in missing for rest in remaining_ranges(item, *exclusions)]
 
 
 def format_ranges(ranges: Sequence[Range]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from market.arrays import I64
-from market.ranges import Range, minus
+from market.ranges import Range, remaining_ranges
 
 
 def missing_ids(present_ids: I64, first_id: int, next_id: int, exclusions: Sequence[Range]) -> list[Range]:
@@ -26,4 +26,4 @@ def missing_ids(present_ids: I64, first_id: int, next_id: int, exclusions: Seque
     edges = np.concatenate(([first_id - 1], inside, [next_id]))
     jumps = np.flatnonzero(np.diff(edges) > 1)
     gaps = [(int(edges[i]) + 1, int(edges[i + 1]) - 1) for i in jumps]
-    return [part for gap in gaps for part in minus(gap, *exclusions)]
+    return [part for gap in gaps for part in remaining_ranges(gap, *exclusions)]

@@ -13,7 +13,7 @@ from eventlog.errors import ImportRefused
 from market.arrays import I64
 from market.fixed_point import DECIMALS, LARGEST_E8
 from market.instrument import Instrument
-from market.observed_grid import ObservedUnit, next_step, passes_sums, quantity_decimals_seen
+from market.observed_grid import ObservedUnit, exceeds_sum_limit, infer_quantity_decimals, next_step
 from market.timestamps import DAY_NS
 
 _LOW_BITS = 32
@@ -105,11 +105,11 @@ class ObservedMarket:
             steps = ObservedUnit()
             for day in self._days.values():
                 steps.merge(day.quantities)
-            decimals = quantity_decimals_seen(
+            decimals = infer_quantity_decimals(
                 self._traded_sum * unit, span_ns, steps, self._max_quoted_sum * unit, self._cheapest_e8
             )
             self.decimals = min(decimals, self.decimals)
-        elif passes_sums(self._traded_sum, span_ns):
+        elif exceeds_sum_limit(self._traded_sum, span_ns):
             raise ImportRefused(
                 f"{file}: so many coins were traded that with the {self.decimals} decimals this log keeps nobody can "
                 "sum them; import it into another --storage"

@@ -15,10 +15,10 @@ from market.arrays import I64
 from market.fixed_point import format_e8
 from market.timestamps import SECOND_NS
 from projections.book.book_levels import ABSENT, SIDES, Sides
-from projections.book.diff_buffer import Touches
+from projections.book.diff_buffer import LevelChanges
 
-What = Literal["missing", "ghost", "wrong_size"]
-WHATS: tuple[What, ...] = ("missing", "ghost", "wrong_size")
+DifferenceKind = Literal["missing", "ghost", "wrong_size"]
+DIFFERENCE_KINDS: tuple[DifferenceKind, ...] = ("missing", "ghost", "wrong_size")
 """A level only the venue has, one only the rebuilt book has, and one whose quantities differ."""
 
 OCTAVES = 14
@@ -43,21 +43,21 @@ class Difference:
 
     side: Literal["bid", "ask"]
     price_e8: int
-    held_e8: int
-    shown_e8: int
+    book_e8: int
+    venue_e8: int
     distance_bp_e2: int
     age_ns: int | None
 
     @property
-    def what(self) -> What:
+    def kind(self) -> DifferenceKind:
         """Missing, ghost or wrong size."""
-        return "missing" if self.held_e8 == 0 else "ghost" if self.shown_e8 == 0 else "wrong_size"
+        return "missing" if self.book_e8 == 0 else "ghost" if self.venue_e8 == 0 else "wrong_size"
 
     def __str__(self) -> str:
         age = "age unknown" if self.age_ns is None else f"{self.age_ns / SECOND_NS:.1f} s old"
         return (
-            f"{self.side} {format_e8(self.price_e8)} {self.what}: {format_e8(self.held_e8)} rebuilt, "
-            f"{format_e8(self.shown_e8)} shown, {self.distance_bp_e2 / 100:.2f} bp away, {age}"
+            f"{self.side} {format_e8(self.price_e8)} {self.kind}: {format_e8(self.book_e8)} rebuilt, "
+            f"{format_e8(self.venue_e8)} shown, {self.distance_bp_e2 / 100:.2f} bp away, {age}"
         )
 
 
@@ -86,23 +86,23 @@ class Audit:
     examples: tuple[Difference, ...]
     healthy: bool
 
-    def count(self, what: What) -> int:
+    def count(self, kind: DifferenceKind) -> int:
         """How many levels of both sides differ in this way."""
-        return sum(side[WHATS.index(what)] for side in self.counts)
+        return sum(side[DIFFERENCE_KINDS.index(kind)] for side in self.counts)
 
     @property
     def differing(self) -> int:
         """How many levels differ."""
         return sum(map(sum, self.counts))
 
-    def as_numbers(self) -> list[int]:
+    def to_numbers(self) -> list[int]:
         """Everything in it that counts, for a digest."""
-        whole = [self.recv_ns, self.snapshot_update_id, self.update_id, self.compared, self.excluded, self.healthy]
-        return [*whole, *self.counts[0], *self.counts[1], *self.by_distance, *self.by_age]
+        head = [self.recv_ns, self.snapshot_update_id, self.update_id, self.compared, self.excluded, self.healthy]
+        return [*head, *self.counts[0], *self.counts[1], *self.by_distance, *self.by_age]
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class BookPair:
     """
     Two books at one update id.
 
@@ -112,48 +112,48 @@ class Compared:
         touches: the changes of a side in the last two minutes.
     """
 
-    held: Sides
-    shown: Sides
+    book: Sides
+    venue: Sides
     edges: tuple[int, int]
     snapshot_update_id: int
     update_id: int
     recv_ns: int
     at_ns: int
-    touches: Callable[[int], Touches]
+    level_changes: Callable[[int], LevelChanges]
 
 
 @dataclass(frozen=True, slots=True)
-class _Side:
+class _SideAudit:
     price_e8: I64
-    held_e8: I64
-    shown_e8: I64
+    book_e8: I64
+    venue_e8: I64
     compared: int
     excluded: int
     age_ns: I64  # -1 where unknown
 
 
-def audit(books: Compared, tolerated: int = 0) -> Audit:
+def audit_books(books: BookPair, max_differing: int = 0) -> Audit:
     """
     Compare two books level by level.
 
     Args:
         tolerated: how many differing levels are still healthy.
     """
-    twice_mid = _twice_mid(books.shown) or _twice_mid(books.held)
+    twice_mid = _double_mid(books.venue) or _double_mid(books.book)
     bounds = np.array([-(-twice_mid * 2**octave // 10**4) for octave in range(OCTAVES - 1)], np.int64)
     steps = np.array([SECOND_NS * 2**k for k in range(AGES - 1)], np.int64)
     counts, examples = [], list[Difference]()
     by_distance, by_age = np.zeros(OCTAVES, np.int64), np.zeros(AGES, np.int64)
-    sides = [_compared(books, side) for side in (0, 1)]
+    sides = [_compare_side(books, side) for side in (0, 1)]
     for name, side in zip(SIDES, sides, strict=True):
-        missing, ghost = side.held_e8 == 0, side.shown_e8 == 0
+        missing, ghost = side.book_e8 == 0, side.venue_e8 == 0
         counts.append((int(missing.sum()), int(ghost.sum()), int((~missing & ~ghost).sum())))
         far = np.abs(2 * (side.price_e8 - twice_mid // 2) - twice_mid % 2)
         by_distance += np.bincount(np.searchsorted(bounds, far, side="right"), minlength=OCTAVES)
         octave = np.where(side.age_ns < 0, AGES - 1, np.searchsorted(steps, side.age_ns, side="right"))
         by_age += np.bincount(octave, minlength=AGES)
         examples += _examples(name, side, twice_mid)
-    worst = sorted(examples, key=lambda e: (-abs(e.held_e8 - e.shown_e8), e.side, e.price_e8))[:_EXAMPLES]
+    worst = sorted(examples, key=lambda e: (-abs(e.book_e8 - e.venue_e8), e.side, e.price_e8))[:_EXAMPLES]
     differing = sum(map(sum, counts))
     return Audit(
         books.recv_ns,
@@ -165,47 +165,54 @@ def audit(books: Compared, tolerated: int = 0) -> Audit:
         tuple(by_distance.tolist()),
         tuple(by_age.tolist()),
         tuple(worst),
-        differing <= tolerated,
+        differing <= max_differing,
     )
 
 
-def _compared(books: Compared, side: int) -> _Side:
+def _compare_side(books: BookPair, side: int) -> _SideAudit:
     edge, sign = books.edges[side], 1 - 2 * side
-    parts = [_within(*sides.of(side), sign, edge) for sides in (books.held, books.shown)]
+    parts = [_within_edge(*sides.side_levels(side), sign, edge) for sides in (books.book, books.venue)]
     union = np.union1d(parts[0][0], parts[1][0])
-    held, shown = np.zeros(len(union), np.int64), np.zeros(len(union), np.int64)
-    for quantities, (price, quantity) in zip((held, shown), parts, strict=True):
+    book_quantities, venue_quantities = np.zeros(len(union), np.int64), np.zeros(len(union), np.int64)
+    for quantities, (price, quantity) in zip((book_quantities, venue_quantities), parts, strict=True):
         quantities[np.searchsorted(union, price)] = quantity
-    touches = books.touches(side)
-    both = touches.price_e8[touches.last_update_id > books.snapshot_update_id]
-    excluded = np.isin(union, both)
-    differs = (held != shown) & ~excluded
-    age = _ages(union[differs], touches, books.at_ns)
-    left_out = int(excluded.sum())
-    return _Side(union[differs], held[differs], shown[differs], len(union) - left_out, left_out, age)
+    touches = books.level_changes(side)
+    shared_prices = touches.price_e8[touches.last_update_id > books.snapshot_update_id]
+    is_excluded = np.isin(union, shared_prices)
+    differs = (book_quantities != venue_quantities) & ~is_excluded
+    age = _find_ages(union[differs], touches, books.at_ns)
+    excluded_count = int(is_excluded.sum())
+    return _SideAudit(
+        union[differs],
+        book_quantities[differs],
+        venue_quantities[differs],
+        len(union) - excluded_count,
+        excluded_count,
+        age,
+    )
 
 
-def _within(price_e8: I64, quantity_e8: I64, sign: int, edge: int) -> tuple[I64, I64]:
+def _within_edge(price_e8: I64, quantity_e8: I64, sign: int, edge: int) -> tuple[I64, I64]:
     if edge == ABSENT:
         return price_e8, quantity_e8
-    known = sign * price_e8 >= edge
-    return price_e8[known], quantity_e8[known]
+    inside = sign * price_e8 >= edge
+    return price_e8[inside], quantity_e8[inside]
 
 
-def _ages(price_e8: I64, touches: Touches, at_ns: int) -> I64:
+def _find_ages(price_e8: I64, touches: LevelChanges, at_ns: int) -> I64:
     ages = np.full(len(price_e8), -1, np.int64)
     if len(price_e8) and len(touches.price_e8):
         order = np.argsort(touches.price_e8, kind="stable")
         last = np.searchsorted(touches.price_e8[order], price_e8, side="right") - 1
-        found = (last >= 0) & (touches.price_e8[order[last]] == price_e8)
-        ages[found] = np.maximum(0, at_ns - touches.recv_ns[order[last[found]]])
+        has_touch = (last >= 0) & (touches.price_e8[order[last]] == price_e8)
+        ages[has_touch] = np.maximum(0, at_ns - touches.recv_ns[order[last[has_touch]]])
     return ages
 
 
-def _examples(name: str, side: _Side, twice_mid: int) -> list[Difference]:
+def _examples(name: str, side: _SideAudit, twice_mid: int) -> list[Difference]:
     """The worst of one side; more than are wanted where many differ by the same."""
-    worst = np.argsort(-np.abs(side.held_e8 - side.shown_e8), kind="stable")[:_EXAMPLES].tolist()
-    rows = zip(*(column[worst].tolist() for column in (side.price_e8, side.held_e8, side.shown_e8, side.age_ns)),
+    largest = np.argsort(-np.abs(side.book_e8 - side.venue_e8), kind="stable")[:_EXAMPLES].tolist()
+    rows = zip(*(column[largest].tolist() for column in (side.price_e8, side.book_e8, side.venue_e8, side.age_ns)),
                strict=True)  # fmt: skip
     return [
         Difference(
@@ -216,7 +223,7 @@ def _examples(name: str, side: _Side, twice_mid: int) -> list[Difference]:
     ]  # fmt: skip
 
 
-def _twice_mid(sides: Sides) -> int:
+def _double_mid(sides: Sides) -> int:
     """Best bid and best ask together, or twice the one there is; 0 without any."""
     best = [int(price[0]) for price in (sides.bid_price_e8, sides.ask_price_e8) if len(price)]
     return 2 * best[0] if len(best) == 1 else sum(best)

@@ -23,17 +23,17 @@ DEPTH = 5
 ABSENT = np.iinfo(np.int64).min
 """The key of a level that is not there, and the edge of a side that is known to its end."""
 
-NO_BOOK, IN_STEP, BROKEN = 0, 1, 2
+NO_BOOK, SYNCHRONISED, BROKEN = 0, 1, 2
 """Whether update ids have been followed without a hole since a snapshot."""
 
-OLD, WHOLE, BARE, BROKE, UNREAD = 0, 1, 2, 3, 4
+STALE, APPLIED, APPLIED_UNQUOTED, AFTER_GAP, UNUSABLE = 0, 1, 2, 3, 4
 """
 What became of a diff: known already; applied between two good quotes; applied, but a quote was missing or crossed
 before or after, or a snapshot held part of what led up to it; found a hole before it; found no book, or one that a
 snapshot had carried past it.
 """
 
-UNHEARD = -1
+NO_DIFF_YET = -1
 """The last id of the diffs where none has come lately."""
 
 Run = tuple[I64, I64, I64, I64, I64, I64, I64, I64, I64]
@@ -50,30 +50,30 @@ class Sides(NamedTuple):
     ask_price_e8: I64
     ask_quantity_e8: I64
 
-    def of(self, side: int) -> tuple[I64, I64]:
+    def side_levels(self, side: int) -> tuple[I64, I64]:
         """Prices and quantities of the bids (0) or of the asks (1)."""
         return self[2 * side], self[2 * side + 1]
 
 
-def frozen(values: npt.NDArray[_T]) -> npt.NDArray[_T]:
+def read_only(values: npt.NDArray[_T]) -> npt.NDArray[_T]:
     """The same values, contiguous and read-only: a kernel is compiled anew for every kind of array it meets."""
     view = np.ascontiguousarray(values).view()
     view.flags.writeable = False
     return view
 
 
-def run_of(rows: Rows) -> Run:
+def build_run(rows: Rows) -> Run:
     """The rows of diffs as arrays of one kind."""
-    times, first, last = (frozen(rows[name]) for name in ("recv_ns", "first_update_id", "last_update_id"))
+    times, first, last = (read_only(rows[name]) for name in ("recv_ns", "first_update_id", "last_update_id"))
     lists = []
     for side in SIDES:
         offsets, prices = rows.columns.flatten(f"{side}_price_e8")
         _, quantities = rows.columns.flatten(f"{side}_quantity_e8")
-        lists += [frozen(offsets[rows.start : rows.stop + 1]), frozen(prices), frozen(quantities)]
+        lists += [read_only(offsets[rows.start : rows.stop + 1]), read_only(prices), read_only(quantities)]
     return times, first, last, lists[0], lists[1], lists[2], lists[3], lists[4], lists[5]
 
 
-def part_of(run: Run, start: int, stop: int) -> Run:
+def slice_run(run: Run, start: int, stop: int) -> Run:
     """The diffs start to stop of a run."""
     times, first, last, bids, bid, bid_quantity, asks, ask, ask_quantity = run
     rows, ends = slice(start, stop), slice(start, stop + 1)
@@ -100,7 +100,7 @@ class Levels(NamedTuple):
 
 
 @compiled
-def follow(levels, chain, run, start, stop, oldest_ns, outcome, tops):  # type: ignore[no-untyped-def]
+def apply_diffs(levels, chain, run, start, stop, oldest_ns, outcome, tops):  # type: ignore[no-untyped-def]
     """
     Apply the diffs start to stop of a run by the venue's procedure.
 
@@ -115,34 +115,34 @@ def follow(levels, chain, run, start, stop, oldest_ns, outcome, tops):  # type: 
     Returns:
         The levels.
     """
-    received, first_id, last_id, bids, bid, bid_quantity, asks, ask, ask_quantity = run
-    traced = len(tops) > 0
-    good = quoted(levels)
-    if traced:
+    recv_ns, first_id, last_id, bids, bid, bid_quantity, asks, ask, ask_quantity = run
+    is_traced = len(tops) > 0
+    is_good = is_quoted(levels)
+    if is_traced:
         copy_top(levels, tops[0])
     for i in range(start, stop):
-        at = i - start
-        if received[i] < oldest_ns:
-            outcome[at] = OLD
-        elif chain[0] != IN_STEP:
+        index = i - start
+        if recv_ns[i] < oldest_ns:
+            outcome[index] = STALE
+        elif chain[0] != SYNCHRONISED:
             chain[2] = last_id[i]
-            outcome[at] = UNREAD
+            outcome[index] = UNUSABLE
         elif last_id[i] <= chain[1]:
-            outcome[at] = UNREAD if last_id[i] > chain[2] else OLD
+            outcome[index] = UNUSABLE if last_id[i] > chain[2] else STALE
             chain[2] = max(chain[2], last_id[i])
         elif first_id[i] > chain[1] + 1:
             chain[0], chain[2] = BROKEN, last_id[i]
-            outcome[at] = BROKE
+            outcome[index] = AFTER_GAP
         else:
-            joined = chain[2] == chain[1] or (chain[2] == UNHEARD and first_id[i] == chain[1] + 1)
-            levels = change(levels, 0, bid, bid_quantity, bids[i], bids[i + 1])
-            levels = change(levels, 1, ask, ask_quantity, asks[i], asks[i + 1])
+            is_joined = chain[2] == chain[1] or (chain[2] == NO_DIFF_YET and first_id[i] == chain[1] + 1)
+            levels = set_levels(levels, 0, bid, bid_quantity, bids[i], bids[i + 1])
+            levels = set_levels(levels, 1, ask, ask_quantity, asks[i], asks[i + 1])
             chain[1], chain[2] = last_id[i], last_id[i]
-            before = good and joined
-            good = quoted(levels)
-            outcome[at] = WHOLE if before and good else BARE
-        if traced:
-            copy_top(levels, tops[at + 1])
+            was_good = is_good and is_joined
+            is_good = is_quoted(levels)
+            outcome[index] = APPLIED if was_good and is_good else APPLIED_UNQUOTED
+        if is_traced:
+            copy_top(levels, tops[index + 1])
     return levels
 
 
@@ -155,7 +155,7 @@ def best_key(levels, side):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def quoted(levels):  # type: ignore[no-untyped-def]
+def is_quoted(levels):  # type: ignore[no-untyped-def]
     """Whether there are a best bid and a best ask, the bid below the ask."""
     bid, ask = best_key(levels, 0), best_key(levels, 1)
     return bid != ABSENT and ask != ABSENT and bid < -ask
@@ -170,10 +170,10 @@ def copy_top(levels, top):  # type: ignore[no-untyped-def]
         for level in range(DEPTH):
             while tick >= first and near[side, tick] == 0:
                 tick -= 1
-            here = grid[1 + side] + tick * grid[0] if tick >= first else ABSENT
-            there = keys[side, far] if far >= 0 else ABSENT
-            top[side, level, 0] = max(here, there)
-            if here > there:
+            near_key = grid[1 + side] + tick * grid[0] if tick >= first else ABSENT
+            far_key = keys[side, far] if far >= 0 else ABSENT
+            top[side, level, 0] = max(near_key, far_key)
+            if near_key > far_key:
                 top[side, level, 1] = near[side, tick]
                 tick -= 1
             elif far >= 0:
@@ -184,10 +184,10 @@ def copy_top(levels, top):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def change(levels, side, prices, amounts, start, stop):  # type: ignore[no-untyped-def]
-    """Set the levels start to stop of a list of prices and quantities; returns the levels, as `follow` does."""
+def set_levels(levels, side, prices, amounts, start, stop):  # type: ignore[no-untyped-def]
+    """Set the levels start to stop of a list of prices and quantities; returns the levels, as `apply_diffs` does."""
     near, ends, grid, sizes, _, _ = levels
-    keys, quantities = _room(levels.keys, levels.quantities, sizes[side] + stop - start)
+    keys, quantities = _ensure_capacity(levels.keys, levels.quantities, sizes[side] + stop - start)
     side_keys, side_quantities = keys[side], quantities[side]
     row, width, unit, base = near[side], near.shape[1], grid[0], grid[1 + side]
     per_unit = 1.0 / unit
@@ -195,10 +195,10 @@ def change(levels, side, prices, amounts, start, stop):  # type: ignore[no-untyp
     best, first = ends[side, 0], ends[side, 1]
     for i in range(start, stop):
         key, amount = sign * prices[i], amounts[i]
-        away = key - base
-        tick = np.int64(away * per_unit + 0.5)
-        if away < 0 or tick >= width or tick * unit != away:
-            sizes[side] = _put(side_keys, side_quantities, sizes[side], key, amount)
+        offset = key - base
+        tick = np.int64(offset * per_unit + 0.5)
+        if offset < 0 or tick >= width or tick * unit != offset:
+            sizes[side] = _put_level(side_keys, side_quantities, sizes[side], key, amount)
             continue
         row[tick] = amount
         first = min(first, tick)
@@ -213,18 +213,18 @@ def change(levels, side, prices, amounts, start, stop):  # type: ignore[no-untyp
 
 
 @compiled
-def _room(keys, quantities, needed):  # type: ignore[no-untyped-def]
-    held = keys.shape[1]
-    if needed <= held:
+def _ensure_capacity(keys, quantities, needed):  # type: ignore[no-untyped-def]
+    capacity = keys.shape[1]
+    if needed <= capacity:
         return keys, quantities
     wider_keys, wider = np.empty((2, 2 * needed), np.int64), np.empty((2, 2 * needed), np.int64)
-    wider_keys[:, :held] = keys
-    wider[:, :held] = quantities
+    wider_keys[:, :capacity] = keys
+    wider[:, :capacity] = quantities
     return wider_keys, wider
 
 
 @compiled
-def _put(keys, quantities, size, key, quantity):  # type: ignore[no-untyped-def]
+def _put_level(keys, quantities, size, key, quantity):  # type: ignore[no-untyped-def]
     low, high = 0, size
     while low < high:
         middle = (low + high) >> 1
@@ -232,14 +232,14 @@ def _put(keys, quantities, size, key, quantity):  # type: ignore[no-untyped-def]
             low = middle + 1
         else:
             high = middle
-    found = low < size and keys[low] == key
+    exists = low < size and keys[low] == key
     if quantity == 0:
-        if found:
+        if exists:
             size -= 1
             for i in range(low, size):
                 keys[i] = keys[i + 1]
                 quantities[i] = quantities[i + 1]
-    elif found:
+    elif exists:
         quantities[low] = quantity
     else:
         for i in range(size, low, -1):

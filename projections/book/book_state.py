@@ -12,27 +12,27 @@ from market.fixed_point import common_unit
 from projections.book.book_levels import (
     ABSENT,
     DEPTH,
-    IN_STEP,
     NO_BOOK,
+    NO_DIFF_YET,
     SIDES,
-    UNHEARD,
+    SYNCHRONISED,
     Levels,
     Run,
     Sides,
+    apply_diffs,
     best_key,
-    change,
     copy_top,
-    follow,
-    frozen,
-    quoted,
+    is_quoted,
+    read_only,
+    set_levels,
 )
 from projections.book.snapshot_window import Snapshot
 
-_NEVER = np.iinfo(np.int64).min
-_WIDEST = 1 << 20  # ticks; memory is used only where one is named
-_SPANS = 8  # so much wider than a snapshot, as many changes lie beyond it
-_FARTHEST = 1 << 61  # so that no difference of two keys wraps
-_UNTRACED = np.empty((0, 2, DEPTH, 2), np.int64)
+_ANY_TIME = np.iinfo(np.int64).min
+_MAX_WIDTH = 1 << 20  # ticks; memory is used only where one is named
+_WIDTH_FACTOR = 8  # so much wider than a snapshot, as many changes lie beyond it
+_MAX_KEY = 1 << 61  # so that no difference of two keys wraps
+_NO_TOPS = np.empty((0, 2, DEPTH, 2), np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,42 +60,42 @@ class BookState:
     between it and the edge is not, so the edge never moves.
 
     Attributes:
-        chain: see `book_levels.follow`.
+        chain: see `book_levels.apply_diffs`.
         edges: the farthest key of a side up to which every level is known, ABSENT where all are.
     """
 
     def __init__(self) -> None:
         self.anchor: Anchor | None = None
-        self.chain = np.array([NO_BOOK, 0, UNHEARD], np.int64)
+        self.chain = np.array([NO_BOOK, 0, NO_DIFF_YET], np.int64)
         self.edges = (ABSENT, ABSENT)
-        self._levels = _room_for(np.empty(0, np.int64))
+        self._levels = _empty_levels(np.empty(0, np.int64))
 
     @classmethod
-    def of_snapshot(cls, books: Rows, row: int, heard: int) -> "BookState":
+    def from_snapshot(cls, books: Rows, row: int, last_diff_id: int) -> "BookState":
         """
         The book of one snapshot.
 
         Args:
             heard: the last update id of the diffs, UNHEARD where none has come lately.
         """
-        columns, made = books.columns, cls()
+        columns, book = books.columns, cls()
         sides = [(columns.levels(f"{s}_price_e8", row), columns.levels(f"{s}_quantity_e8", row)) for s in SIDES]
-        made._levels = _room_for(np.concatenate([prices for prices, _ in sides]))
+        book._levels = _empty_levels(np.concatenate([prices for prices, _ in sides]))
         for side, (prices, quantities) in enumerate(sides):
-            made._levels = change(made._levels, side, frozen(prices), frozen(quantities), 0, len(prices))
+            book._levels = set_levels(book._levels, side, read_only(prices), read_only(quantities), 0, len(prices))
         limit = int(columns["limit"][row])
         bid, ask = (int(prices[-1]) if len(prices) >= limit > 0 else None for prices, _ in sides)
-        made.edges = (ABSENT if bid is None else bid, ABSENT if ask is None else -ask)
+        book.edges = (ABSENT if bid is None else bid, ABSENT if ask is None else -ask)
         names = ("seq", "recv_ns", "request_ns", "response_ns", "last_update_id")
         seq, recv_ns, request_ns, response_ns, update_id = (int(columns[name][row]) for name in names)
-        made.anchor = Anchor(seq, recv_ns, request_ns, response_ns, update_id, (bid, ask))
-        made.chain[:] = IN_STEP, made.anchor.last_update_id, heard
-        return made
+        book.anchor = Anchor(seq, recv_ns, request_ns, response_ns, update_id, (bid, ask))
+        book.chain[:] = SYNCHRONISED, book.anchor.last_update_id, last_diff_id
+        return book
 
     @property
-    def in_step(self) -> bool:
+    def synchronised(self) -> bool:
         """Whether no diff is missing since its snapshot."""
-        return bool(self.chain[0] == IN_STEP)
+        return bool(self.chain[0] == SYNCHRONISED)
 
     @property
     def last_update_id(self) -> int:
@@ -103,22 +103,22 @@ class BookState:
         return int(self.chain[1])
 
     @property
-    def quoted(self) -> bool:
-        """See `book_levels.quoted`."""
-        return bool(quoted(self._levels))
+    def is_quoted(self) -> bool:
+        """See `book_levels.is_quoted`."""
+        return bool(is_quoted(self._levels))
 
-    def step(self, run: Run, start: int, stop: int, tops: I64 = _UNTRACED, oldest_ns: int = _NEVER) -> I64:
+    def apply(self, run: Run, start: int, stop: int, tops: I64 = _NO_TOPS, oldest_ns: int = _ANY_TIME) -> I64:
         """
         Apply the diffs start to stop of a run.
 
         Args:
-            tops, oldest_ns: see `book_levels.follow`.
+            tops, oldest_ns: see `book_levels.apply_diffs`.
 
         Returns:
             (stop - start,): what became of each.
         """
         outcome = np.empty(stop - start, np.int64)
-        self._levels = follow(self._levels, self.chain, run, start, stop, oldest_ns, outcome, tops)
+        self._levels = apply_diffs(self._levels, self.chain, run, start, stop, oldest_ns, outcome, tops)
         return outcome
 
     @property
@@ -139,9 +139,9 @@ class BookState:
         copy_top(self._levels, best)
         columns = []
         for side in (0, 1):
-            held = best[side, : count if self.in_step else 0]
-            held = held[held[:, 0] != ABSENT]
-            columns += [held[:, 0] * (1 - 2 * side), held[:, 1].copy()]
+            rows = best[side, : count if self.synchronised else 0]
+            rows = rows[rows[:, 0] != ABSENT]
+            columns += [rows[:, 0] * (1 - 2 * side), rows[:, 1].copy()]
         return Sides(*columns)
 
     def levels(self) -> Sides:
@@ -152,19 +152,19 @@ class BookState:
     def as_snapshot(self) -> Snapshot | None:
         """Its levels up to the farthest price of its snapshot, in the form of one; None where it is not in step."""
         anchor = self.anchor
-        if anchor is None or not self.in_step:
+        if anchor is None or not self.synchronised:
             return None
         bid, bid_quantity, ask, ask_quantity = self.levels()
         low, high = anchor.farthest_e8
         bids = len(bid) if low is None else int(np.searchsorted(-bid, -low, side="right"))
         asks = len(ask) if high is None else int(np.searchsorted(ask, high, side="right"))
-        cut = [n for n, far in ((bids, low), (asks, high)) if far is not None]
+        limits = [n for n, far in ((bids, low), (asks, high)) if far is not None]
         return Snapshot(
             seq=anchor.seq,
             request_ns=anchor.request_ns,
             response_ns=anchor.response_ns,
             last_update_id=self.last_update_id,
-            limit=min(cut) if cut else max(bids, asks) + 1,
+            limit=min(limits) if limits else max(bids, asks) + 1,
             bid_price_e8=bid[:bids],
             bid_quantity_e8=bid_quantity[:bids],
             ask_price_e8=ask[:asks],
@@ -175,25 +175,25 @@ class BookState:
         near, ends, grid, sizes, keys, quantities = self._levels
         last, first = ends[side].tolist()
         size = int(sizes[side])
-        if not self.in_step:
+        if not self.synchronised:
             last, size = -1, 0
         row = near[side, min(first, last + 1) : last + 1]
         ticks = np.flatnonzero(row)
-        every = np.concatenate((grid[1 + side] + (ticks + first) * grid[0], keys[side, :size]))
-        amounts = np.concatenate((row[ticks], quantities[side, :size]))
-        order = np.argsort(every, kind="stable")[::-1] if size else slice(None, None, -1)
-        every, amounts = every[order], np.ascontiguousarray(amounts[order])
-        return every * (1 - 2 * side), amounts
+        all_keys = np.concatenate((grid[1 + side] + (ticks + first) * grid[0], keys[side, :size]))
+        all_quantities = np.concatenate((row[ticks], quantities[side, :size]))
+        order = np.argsort(all_keys, kind="stable")[::-1] if size else slice(None, None, -1)
+        all_keys, all_quantities = all_keys[order], np.ascontiguousarray(all_quantities[order])
+        return all_keys * (1 - 2 * side), all_quantities
 
 
-def _room_for(price_e8: I64) -> Levels:
+def _empty_levels(price_e8: I64) -> Levels:
     """No level yet, and ticks for several times the span of some prices, as far as that is not too wide."""
     unit, middle, width = 1, 0, 1
     if len(price_e8):
         unit = common_unit(price_e8)
         low, high = int(price_e8.min()), int(price_e8.max())
         middle = low + (high - low) // unit // 2 * unit
-        width = max(1, min(_WIDEST, max(1024, _SPANS * (high - low) // unit), _FARTHEST // unit))
+        width = max(1, min(_MAX_WIDTH, max(1024, _WIDTH_FACTOR * (high - low) // unit), _MAX_KEY // unit))
     base = middle - width // 2 * unit
     return Levels(
         near=np.zeros((2, width), np.int64),

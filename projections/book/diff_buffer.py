@@ -9,14 +9,14 @@ import numpy as np
 
 from market.arrays import I64
 from market.timestamps import MINUTE_NS
-from projections.book.book_levels import BROKE, Run
+from projections.book.book_levels import AFTER_GAP, Run
 from projections.book.book_state import BookState
 
 BUFFER_NS = 2 * MINUTE_NS
 """How far back diffs are kept."""
 
 
-class Touches(NamedTuple):
+class LevelChanges(NamedTuple):
     """n changes of levels of one side, oldest first: the price, the last update id of the diff and its receive time."""
 
     price_e8: I64
@@ -24,7 +24,7 @@ class Touches(NamedTuple):
     recv_ns: I64
 
 
-class Hole(NamedTuple):
+class UpdateGap(NamedTuple):
     """
     Update ids that nobody saw, and when that was found out.
 
@@ -55,33 +55,35 @@ class DiffBuffer:
         while self._runs and self._runs[0][0] < newest_ns - BUFFER_NS:
             self._runs.popleft()
 
-    def apply_to(self, book: BookState, newest_ns: int) -> Hole | None:
+    def apply_to(self, book: BookState, newest_ns: int) -> UpdateGap | None:
         """Bring a snapshot up to the newest diff; the hole that was found on the way, if one was."""
-        update_id, hole = book.last_update_id, None
+        update_id, gap = book.last_update_id, None
         for _, largest, run in self._runs:
             if largest > update_id:
-                outcome = book.step(run, 0, len(run[0]), oldest_ns=newest_ns - BUFFER_NS)
-                hole = hole or hole_of(outcome, run, 0, book, newest_ns, "snapshot_too_old")
-        return hole
+                outcome = book.apply(run, 0, len(run[0]), oldest_ns=newest_ns - BUFFER_NS)
+                gap = gap or find_gap(outcome, run, 0, book, newest_ns, "snapshot_too_old")
+        return gap
 
-    def touches(self, side: int, last_update_id: int, newest_ns: int) -> Touches:
+    def level_changes(self, side: int, last_update_id: int, newest_ns: int) -> LevelChanges:
         """The changes of a side in the two minutes before a time, those up to an update id."""
         prices, ids, times = [], [], []
         for _, _, run in self._runs:
-            kept = (run[2] <= last_update_id) & (run[0] >= newest_ns - BUFFER_NS)
+            selection = (run[2] <= last_update_id) & (run[0] >= newest_ns - BUFFER_NS)
             offsets, price = run[3 + 3 * side], run[4 + 3 * side]
             counts = np.diff(offsets)
-            prices.append(price[offsets[0] : offsets[-1]][np.repeat(kept, counts)])
-            ids.append(np.repeat(run[2][kept], counts[kept]))
-            times.append(np.repeat(run[0][kept], counts[kept]))
+            prices.append(price[offsets[0] : offsets[-1]][np.repeat(selection, counts)])
+            ids.append(np.repeat(run[2][selection], counts[selection]))
+            times.append(np.repeat(run[0][selection], counts[selection]))
         none = [np.empty(0, np.int64)]
-        return Touches(*(np.concatenate(parts or none) for parts in (prices, ids, times)))
+        return LevelChanges(*(np.concatenate(parts or none) for parts in (prices, ids, times)))
 
 
-def hole_of(outcome: I64, run: Run, start: int, book: BookState, at_ns: int | None, cause: str) -> Hole | None:
+def find_gap(outcome: I64, run: Run, start: int, book: BookState, at_ns: int | None, cause: str) -> UpdateGap | None:
     """The hole a book found in the diffs of a run from `start` on; when `at_ns` is None, at the diff behind it."""
-    found = np.flatnonzero(outcome == BROKE)
-    if not len(found):
+    gap_index = np.flatnonzero(outcome == AFTER_GAP)
+    if not len(gap_index):
         return None
-    at = start + int(found[0])
-    return Hole(int(run[0][at]) if at_ns is None else at_ns, book.last_update_id + 1, int(run[1][at]) - 1, cause)
+    index = start + int(gap_index[0])
+    return UpdateGap(
+        int(run[0][index]) if at_ns is None else at_ns, book.last_update_id + 1, int(run[1][index]) - 1, cause
+    )

@@ -16,10 +16,10 @@ from eventlog.facts.market import DIFF, SNAPSHOT
 from eventlog.store.batch import Columns
 from projections.book.book_audit import Audit
 from projections.book.book_levels import SIDES, Sides
-from projections.book.diff_buffer import Hole
+from projections.book.diff_buffer import UpdateGap
 from projections.book.reference_book import BookDelta, BookSnapshot, ReferenceBook
 
-_MAX_WAITING = 50  # few enough that nobody waits long for them, enough to be read cheaply
+_MAX_PENDING = 50  # few enough that nobody waits long for them, enough to be read cheaply
 
 
 class LiveBook:
@@ -36,17 +36,17 @@ class LiveBook:
         audits, unhealthy, resets: how often each was found.
     """
 
-    def __init__(self, decoders: Mapping[str, Decode], tolerated: int = 0) -> None:
-        self.book = ReferenceBook(tolerated)
+    def __init__(self, decoders: Mapping[str, Decode], max_differing: int = 0) -> None:
+        self.book = ReferenceBook(max_differing)
         self.audit: Audit | None = None
         self.audits = 0
         self.unhealthy = 0
         self.resets = 0
         self._decoders = decoders
-        self._waiting: list[Fact] = []
-        self._followed: int | None = None  # the last update id of book and waiting diffs; None where none counts
+        self._pending: list[Fact] = []
+        self._chain_id: int | None = None  # the last update id of book and waiting diffs; None where none counts
 
-    def take(self, fact: Fact, first: int = 0, last: int = 0) -> list[Fact]:
+    def take(self, fact: Fact, first_id: int = 0, last_id: int = 0) -> list[Fact]:
         """
         Take a fact that goes into the log.
 
@@ -57,47 +57,47 @@ class LiveBook:
             What the log should say after it: that the book is reset, or how an audit went. Mostly nothing.
         """
         if fact.kind == DIFF:
-            self._waiting.append(fact)
-            followed, awaited = self._followed, self.book.awaited
-            missing = followed is not None and first > followed + 1
-            if missing or (awaited is not None and last >= awaited) or len(self._waiting) >= _MAX_WAITING:
+            self._pending.append(fact)
+            chain_id, pending_id = self._chain_id, self.book.pending_update_id
+            is_missing = chain_id is not None and first_id > chain_id + 1
+            if is_missing or (pending_id is not None and last_id >= pending_id) or len(self._pending) >= _MAX_PENDING:
                 return self.read()
-            if followed is not None and last > followed:
-                self._followed = last
+            if chain_id is not None and last_id > chain_id:
+                self._chain_id = last_id
             return []
         if fact.kind == SNAPSHOT:
-            found = self.read()
-            book = shown(decode_entries([_entry(fact)], self._decoders)[SNAPSHOT])
-            found += self._told(self.book.snapshot(book), fact.recv_ns)
-            self._followed = self.book.followed
-            return found
+            facts = self.read()
+            book = read_snapshot(decode_entries([_entry(fact)], self._decoders)[SNAPSHOT])
+            facts += self._build_facts(self.book.snapshot(book), fact.recv_ns)
+            self._chain_id = self.book.chain_id
+            return facts
         return []
 
     def read(self) -> list[Fact]:
         """Bring the book up to the last diff; what the log should say for it."""
-        if not self._waiting:
+        if not self._pending:
             return []
-        table = decode_entries([_entry(fact) for fact in self._waiting], self._decoders)[DIFF]
-        self._waiting = []
-        found = [fact for diff in changes(table) for fact in self._told(self.book.diff(diff), diff.recv_ns)]
-        self._followed = self.book.followed
-        return found
+        table = decode_entries([_entry(fact) for fact in self._pending], self._decoders)[DIFF]
+        self._pending = []
+        facts = [fact for diff in read_diffs(table) for fact in self._build_facts(self.book.diff(diff), diff.recv_ns)]
+        self._chain_id = self.book.chain_id
+        return facts
 
-    def _told(self, found: tuple[Hole | None, Audit | None], recv_ns: int) -> list[Fact]:
-        hole, audit = found
+    def _build_facts(self, change: tuple[UpdateGap | None, Audit | None], recv_ns: int) -> list[Fact]:
+        gap, audit = change
         facts = []
-        if hole is not None:
+        if gap is not None:
             self.resets += 1
-            facts.append(BookReset(hole.cause, hole.first_missing, hole.last_missing).fact(BOOK_RESET, recv_ns))
+            facts.append(BookReset(gap.cause, gap.first_missing, gap.last_missing).fact(BOOK_RESET, recv_ns))
         if audit is not None:
             self.audit = audit
             self.audits += 1
             self.unhealthy += not audit.healthy
-            facts.append(body_of(audit).fact(BOOK_AUDIT, recv_ns))
+            facts.append(build_audit_body(audit).fact(BOOK_AUDIT, recv_ns))
         return facts
 
 
-def body_of(audit: Audit) -> BookAudit:
+def build_audit_body(audit: Audit) -> BookAudit:
     """An audit in the words of the log."""
     return BookAudit(
         snapshot_update_id=audit.snapshot_update_id,
@@ -119,7 +119,7 @@ def _entry(fact: Fact) -> Entry:
     return Entry(0, fact.kind, fact.recv_ns, fact.data)
 
 
-def shown(table: pa.Table) -> BookSnapshot:
+def read_snapshot(table: pa.Table) -> BookSnapshot:
     """The first row of a table of snapshots."""
     columns = Columns(table)
     sides = Sides(*(columns.levels(f"{side}_{what}_e8", 0) for side in SIDES for what in ("price", "quantity")))
@@ -127,7 +127,7 @@ def shown(table: pa.Table) -> BookSnapshot:
     return BookSnapshot(recv_ns, update_id, limit, sides)
 
 
-def changes(table: pa.Table) -> Iterator[BookDelta]:
+def read_diffs(table: pa.Table) -> Iterator[BookDelta]:
     """The rows of a table of diffs."""
     ids = (table.column(name).to_pylist() for name in ("recv_ns", "first_update_id", "last_update_id"))
     names = ("bid_price_e8", "ask_price_e8", "bid_quantity_e8", "ask_quantity_e8")

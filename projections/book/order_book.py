@@ -16,10 +16,21 @@ from eventlog.store.batch import Batch, Rows
 from market.arrays import I64
 from market.timestamps import MINUTE_NS
 from projections import digest
-from projections.book.book_audit import Audit, Compared, audit
-from projections.book.book_levels import BROKE, BROKEN, DEPTH, NO_BOOK, UNHEARD, Run, Sides, frozen, part_of, run_of
+from projections.book.book_audit import Audit, BookPair, audit_books
+from projections.book.book_levels import (
+    AFTER_GAP,
+    BROKEN,
+    DEPTH,
+    NO_BOOK,
+    NO_DIFF_YET,
+    Run,
+    Sides,
+    build_run,
+    read_only,
+    slice_run,
+)
 from projections.book.book_state import BookState
-from projections.book.diff_buffer import DiffBuffer, Hole, hole_of
+from projections.book.diff_buffer import DiffBuffer, UpdateGap, find_gap
 from projections.book.snapshot_window import Snapshot
 
 COLUMNS = (
@@ -75,17 +86,19 @@ class OrderBook:
         hole: where updates were last found missing; None where none were within `anchor_minutes`.
     """
 
-    def __init__(self, anchor_minutes: int = 60, tolerated: int = 0) -> None:
+    def __init__(self, anchor_minutes: int = 60, max_differing: int = 0) -> None:
         self.anchor_minutes = anchor_minutes
-        self.tolerated = tolerated
+        self.max_differing = max_differing
         self.audit: Audit | None = None
-        self.hole: Hole | None = None
+        self.gap: UpdateGap | None = None
         self._book = BookState()
-        self._behind: BookState | None = None  # the book of before, until the diffs reach the snapshot of this one
-        self._seen: list[tuple[int, int]] = []  # receive time and update id of the snapshots of the last minutes
+        self._previous: BookState | None = None  # the book of before, until the diffs reach the snapshot of this one
+        self._recent_snapshots: list[
+            tuple[int, int]
+        ] = []  # receive time and update id of the snapshots of the last minutes
         self._buffer = DiffBuffer()
         self._newest_ns = 0
-        self._heard_ns = 0  # when the last diff was received
+        self._last_diff_ns = 0  # when the last diff was received
 
     def apply(self, batch: Batch, *, traced: bool = True) -> list[Steps]:
         """
@@ -97,35 +110,35 @@ class OrderBook:
         diffs, books = batch.rows.get(DIFF), batch.rows.get(SNAPSHOT)
         if diffs is None and books is None:
             return []
-        run = None if diffs is None else run_of(diffs)
-        done: list[Steps] = []
-        at = 0
+        run = None if diffs is None else build_run(diffs)
+        steps: list[Steps] = []
+        start = 0
         for row in range(books.start, books.stop) if books else ():
             if diffs is not None and run is not None:
-                before = int(np.searchsorted(diffs["seq"], books.columns["seq"][row])) if books else 0
-                done += self._follow(diffs, run, at, before, traced)
-                at = before
+                stop = int(np.searchsorted(diffs["seq"], books.columns["seq"][row])) if books else 0
+                steps += self._apply_diffs(diffs, run, start, stop, traced)
+                start = stop
             if books:
-                self._take(books, row)
+                self._apply_snapshot(books, row)
         if diffs is not None and run is not None:
-            done += self._follow(diffs, run, at, len(diffs), traced)
+            steps += self._apply_diffs(diffs, run, start, len(diffs), traced)
         self._buffer.trim(self._newest_ns)
-        return done
+        return steps
 
     def close(self, boundary_ns: int) -> None:
         """A tick: what rests on a snapshot older than the window is forgotten."""
         oldest = boundary_ns - self.anchor_minutes * MINUTE_NS
         anchor = self._book.anchor
         if anchor is not None and anchor.recv_ns <= boundary_ns - MINUTE_NS:
-            self._behind = None  # the diffs have stopped, or the snapshot is not of their kind
+            self._previous = None  # the diffs have stopped, or the snapshot is not of their kind
         if anchor is not None and anchor.recv_ns <= oldest:
-            heard = self._book.chain[2]
+            last_diff_id = self._book.chain[2]
             self._book = BookState()
-            self._book.chain[2] = heard
+            self._book.chain[2] = last_diff_id
         if self.audit is not None and self.audit.recv_ns <= oldest:
             self.audit = None
-        if self.hole is not None and self.hole.recv_ns <= oldest:
-            self.hole = None
+        if self.gap is not None and self.gap.recv_ns <= oldest:
+            self.gap = None
 
     @property
     def status(self) -> Status:
@@ -137,7 +150,7 @@ class OrderBook:
             return "gap"
         if not book.two_sided:
             return "one_sided"
-        return "live" if book.quoted else "crossed"
+        return "live" if book.is_quoted else "crossed"
 
     @property
     def usable(self) -> bool:
@@ -157,10 +170,10 @@ class OrderBook:
     @property
     def last_update_id(self) -> int | None:
         """The last update in the book; None without one."""
-        return self._book.last_update_id if self._book.in_step else None
+        return self._book.last_update_id if self._book.synchronised else None
 
     @property
-    def known_e8(self) -> tuple[int | None, int | None]:
+    def edges_e8(self) -> tuple[int | None, int | None]:
         """The lowest bid and the highest ask up to which every level is known; None where all are, or none."""
         return self._book.anchor.farthest_e8 if self._book.anchor is not None else (None, None)
 
@@ -200,86 +213,91 @@ class OrderBook:
         head = [self.anchor_minutes, state, self.last_update_id or 0, anchor.seq if anchor is not None else 0]
         parts = [np.array(head, np.int64), *self.levels()]
         if self.audit is not None:
-            parts.append(np.array(self.audit.as_numbers(), np.int64))
-        if self.hole is not None:
-            parts.append(np.array(self.hole[:3], np.int64))
-        if self._behind is not None:
-            parts += [np.array([self._behind.last_update_id], np.int64), *self._behind.levels()]
+            parts.append(np.array(self.audit.to_numbers(), np.int64))
+        if self.gap is not None:
+            parts.append(np.array(self.gap[:3], np.int64))
+        if self._previous is not None:
+            parts += [np.array([self._previous.last_update_id], np.int64), *self._previous.levels()]
         return digest.of_columns(*parts).hex()
 
-    def _follow(self, diffs: Rows, run: Run, start: int, stop: int, traced: bool) -> list[Steps]:
+    def _apply_diffs(self, diffs: Rows, run: Run, start: int, stop: int, traced: bool) -> list[Steps]:
         if start == stop:
             return []
-        self._buffer.add(part_of(run, start, stop))
+        self._buffer.add(slice_run(run, start, stop))
         self._newest_ns = int(run[0][start:stop].max())  # not the largest ever: one bad stamp must not last
-        self._heard_ns = int(run[0][stop - 1])
-        done = []
+        self._last_diff_ns = int(run[0][stop - 1])
+        steps = []
         while start < stop:
-            end, outcome, tops = self._step(run, start, stop, traced)
+            end, outcome, tops = self._apply_to_leader(run, start, stop, traced)
             if traced:
-                times = frozen(diffs["event_time_ns"][start:end])
-                done.append(Steps(run[0][start:end], times, run[2][start:end], outcome, tops))
+                times = read_only(diffs["event_time_ns"][start:end])
+                steps.append(Steps(run[0][start:end], times, run[2][start:end], outcome, tops))
             start = end
-        return done
+        return steps
 
-    def _step(self, run: Run, start: int, stop: int, traced: bool) -> tuple[int, I64, I64]:
+    def _apply_to_leader(self, run: Run, start: int, stop: int, traced: bool) -> tuple[int, I64, I64]:
         """As far as one book tells what happens: the one behind, as long as there is one."""
-        book, behind = self._book, self._behind
-        if behind is not None:
-            reached = np.flatnonzero(run[2][start:stop] >= book.last_update_id)
-            stop = start + int(reached[0]) + 1 if len(reached) else stop
-        teller = book if behind is None else behind
+        book, previous = self._book, self._previous
+        if previous is not None:
+            reaching = np.flatnonzero(run[2][start:stop] >= book.last_update_id)
+            stop = start + int(reaching[0]) + 1 if len(reaching) else stop
+        leader = book if previous is None else previous
         tops = np.empty((stop - start + 1 if traced else 0, 2, DEPTH, 2), np.int64)
-        outcome = teller.step(run, start, stop, tops)
-        hole = hole_of(outcome, run, start, teller, None, "diff_missing")
-        self.hole = hole or self.hole
-        if behind is None:
+        outcome = leader.apply(run, start, stop, tops)
+        gap = find_gap(outcome, run, start, leader, None, "diff_missing")
+        self.gap = gap or self.gap
+        if previous is None:
             return stop, outcome, tops
-        if hole is not None:
-            stop = start + int(np.flatnonzero(outcome == BROKE)[0]) + 1
-            self._behind = None
-        anchored_at = book.last_update_id
-        book.step(run, start, stop)
-        if self._behind is not None and run[2][stop - 1] >= anchored_at:
-            self._behind = None
-            self._compare(behind, int(run[0][stop - 1]))
+        if gap is not None:
+            stop = start + int(np.flatnonzero(outcome == AFTER_GAP)[0]) + 1
+            self._previous = None
+        anchor_id = book.last_update_id
+        book.apply(run, start, stop)
+        if self._previous is not None and run[2][stop - 1] >= anchor_id:
+            self._previous = None
+            self._compare(previous, int(run[0][stop - 1]))
         size = stop - start
         return stop, outcome[:size], tops[: size + 1] if traced else tops
 
-    def _take(self, books: Rows, row: int) -> None:
+    def _apply_snapshot(self, books: Rows, row: int) -> None:
         columns = books.columns
         recv_ns, update_id = int(columns["recv_ns"][row]), int(columns["last_update_id"][row])
         self._newest_ns = recv_ns
         oldest = recv_ns - self.anchor_minutes * MINUTE_NS
-        self._seen = [mark for mark in self._seen if mark[0] > oldest]
-        newer_seen = any(seen_id > update_id for _, seen_id in self._seen)
-        self._seen.append((recv_ns, update_id))
-        if newer_seen:
+        self._recent_snapshots = [mark for mark in self._recent_snapshots if mark[0] > oldest]
+        has_newer = any(other_id > update_id for _, other_id in self._recent_snapshots)
+        self._recent_snapshots.append((recv_ns, update_id))
+        if has_newer:
             return
-        before = self._behind or self._book
-        heard = int(self._book.chain[2]) if self._heard_ns > oldest else UNHEARD
-        self._book = BookState.of_snapshot(books, row, heard)
-        self.hole = self._buffer.apply_to(self._book, recv_ns) or self.hole
-        self._book.chain[2] = heard
-        self._behind = None
-        if heard == UNHEARD or not before.in_step or before.anchor is None or before.anchor.recv_ns <= oldest:
+        previous = self._previous or self._book
+        last_diff_id = int(self._book.chain[2]) if self._last_diff_ns > oldest else NO_DIFF_YET
+        self._book = BookState.from_snapshot(books, row, last_diff_id)
+        self.gap = self._buffer.apply_to(self._book, recv_ns) or self.gap
+        self._book.chain[2] = last_diff_id
+        self._previous = None
+        if (
+            last_diff_id == NO_DIFF_YET
+            or not previous.synchronised
+            or previous.anchor is None
+            or previous.anchor.recv_ns <= oldest
+        ):
             return
-        if before.last_update_id < update_id:
-            self._behind = before
+        if previous.last_update_id < update_id:
+            self._previous = previous
         else:
-            self._compare(before, recv_ns)
+            self._compare(previous, recv_ns)
 
-    def _compare(self, before: BookState, at_ns: int) -> None:
+    def _compare(self, previous: BookState, at_ns: int) -> None:
         """The book of before against the one anchored anew, where both are at the same update."""
         book = self._book
-        if not book.in_step or book.anchor is None or before.last_update_id != book.last_update_id:
+        if not book.synchronised or book.anchor is None or previous.last_update_id != book.last_update_id:
             return
         anchor, update_id = book.anchor, book.last_update_id
-        edges = max(before.edges[0], book.edges[0]), max(before.edges[1], book.edges[1])
-        self.audit = audit(
-            Compared(
-                before.levels(), book.levels(), edges, anchor.last_update_id, update_id,
-                anchor.recv_ns, at_ns, lambda side: self._buffer.touches(side, update_id, at_ns),
+        edges = max(previous.edges[0], book.edges[0]), max(previous.edges[1], book.edges[1])
+        self.audit = audit_books(
+            BookPair(
+                previous.levels(), book.levels(), edges, anchor.last_update_id, update_id,
+                anchor.recv_ns, at_ns, lambda side: self._buffer.level_changes(side, update_id, at_ns),
             ),
-            self.tolerated,
+            self.max_differing,
         )  # fmt: skip

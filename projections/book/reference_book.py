@@ -12,9 +12,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from market.arrays import I64
-from projections.book.book_audit import Audit, Compared, audit
+from projections.book.book_audit import Audit, BookPair, audit_books
 from projections.book.book_levels import ABSENT, Sides
-from projections.book.diff_buffer import BUFFER_NS, Hole, Touches
+from projections.book.diff_buffer import BUFFER_NS, LevelChanges, UpdateGap
 
 State = Literal["no_book", "in_step", "gap"]
 
@@ -54,12 +54,12 @@ class _Book:
             return True
         if diff.first_update_id > self.last_update_id + 1:
             return False
-        for held, prices, quantities in zip(self.levels, diff.prices_e8, diff.quantities_e8, strict=True):
-            held.update(zip(prices, quantities, strict=True))
+        for side, prices, quantities in zip(self.levels, diff.prices_e8, diff.quantities_e8, strict=True):
+            side.update(zip(prices, quantities, strict=True))
             if 0 in quantities:
                 for price, quantity in zip(prices, quantities, strict=True):
                     if quantity == 0:
-                        held.pop(price, None)
+                        side.pop(price, None)
         self.last_update_id = diff.last_update_id
         return True
 
@@ -79,12 +79,12 @@ class ReferenceBook:
         tolerated: how many differing levels an audit lets pass.
     """
 
-    def __init__(self, tolerated: int = 0) -> None:
-        self.tolerated = tolerated
+    def __init__(self, max_differing: int = 0) -> None:
+        self.max_differing = max_differing
         self.state: State = "no_book"
         self._book: _Book | None = None
-        self._behind: _Book | None = None  # the book of before, until the diffs reach the snapshot of this one
-        self._kept: deque[BookDelta] = deque()
+        self._previous: _Book | None = None  # the book of before, until the diffs reach the snapshot of this one
+        self._recent_diffs: deque[BookDelta] = deque()
 
     @property
     def last_update_id(self) -> int | None:
@@ -92,15 +92,15 @@ class ReferenceBook:
         return self._book.last_update_id if self._book is not None and self.state == "in_step" else None
 
     @property
-    def followed(self) -> int | None:
+    def chain_id(self) -> int | None:
         """The last update id that the next diff must follow on; None where no book is in step."""
         last = self.last_update_id
-        return last if last is None or self._behind is None else self._behind.last_update_id
+        return last if last is None or self._previous is None else self._previous.last_update_id
 
     @property
-    def awaited(self) -> int | None:
+    def pending_update_id(self) -> int | None:
         """The update id that the diffs must reach for the last snapshot to be compared; None where none waits."""
-        return self._book.snapshot_update_id if self._book is not None and self._behind is not None else None
+        return self._book.snapshot_update_id if self._book is not None and self._previous is not None else None
 
     def levels(self) -> Sides:
         """Every level held; none without a book in step."""
@@ -109,90 +109,92 @@ class ReferenceBook:
             return Sides(nothing, nothing, nothing, nothing)
         return self._book.sides()
 
-    def diff(self, diff: BookDelta) -> tuple[Hole | None, Audit | None]:
+    def diff(self, diff: BookDelta) -> tuple[UpdateGap | None, Audit | None]:
         """
         Take a diff.
 
         Returns:
             The hole it was found behind; the audit it made possible.
         """
-        self._kept.append(diff)
-        while self._kept[0].recv_ns < diff.recv_ns - BUFFER_NS:
-            self._kept.popleft()
+        self._recent_diffs.append(diff)
+        while self._recent_diffs[0].recv_ns < diff.recv_ns - BUFFER_NS:
+            self._recent_diffs.popleft()
         if self._book is None or self.state != "in_step":
             return None, None
-        hole = self._hole(self._behind or self._book, diff, "diff_missing", diff.recv_ns)
-        reached = diff.last_update_id >= self._book.last_update_id
+        gap = self._find_gap(self._previous or self._book, diff, "diff_missing", diff.recv_ns)
+        is_reached = diff.last_update_id >= self._book.last_update_id
         if not self._book.apply(diff):
             self.state = "gap"
-        behind = self._behind
-        if behind is None:
-            return hole, None
-        if not behind.apply(diff):
-            self._behind = None
-        elif reached:
-            self._behind = None
-            return hole, self._compare(behind, diff.recv_ns)
-        return hole, None
+        previous = self._previous
+        if previous is None:
+            return gap, None
+        if not previous.apply(diff):
+            self._previous = None
+        elif is_reached:
+            self._previous = None
+            return gap, self._compare(previous, diff.recv_ns)
+        return gap, None
 
-    def snapshot(self, shown: BookSnapshot) -> tuple[Hole | None, Audit | None]:
+    def snapshot(self, snapshot: BookSnapshot) -> tuple[UpdateGap | None, Audit | None]:
         """
         Start anew from a snapshot, unless it is older than the one before.
 
         Returns:
             As `diff`.
         """
-        if self._book is not None and shown.last_update_id < self._book.snapshot_update_id:
+        if self._book is not None and snapshot.last_update_id < self._book.snapshot_update_id:
             return None, None
-        before = (self._behind or self._book) if self.state == "in_step" else None
-        self._book, self._behind, self.state = _start(shown), None, "in_step"
-        hole = None
-        for diff in self._kept:
-            if diff.recv_ns < shown.recv_ns - BUFFER_NS:
+        previous = (self._previous or self._book) if self.state == "in_step" else None
+        self._book, self._previous, self.state = _build_book(snapshot), None, "in_step"
+        gap = None
+        for diff in self._recent_diffs:
+            if diff.recv_ns < snapshot.recv_ns - BUFFER_NS:
                 continue
-            hole = self._hole(self._book, diff, "snapshot_too_old", shown.recv_ns)
+            gap = self._find_gap(self._book, diff, "snapshot_too_old", snapshot.recv_ns)
             if not self._book.apply(diff):
                 self.state = "gap"
-                return hole, None
-        if before is None or not self._kept:
+                return gap, None
+        if previous is None or not self._recent_diffs:
             return None, None
-        if before.last_update_id < shown.last_update_id:
-            self._behind = before
+        if previous.last_update_id < snapshot.last_update_id:
+            self._previous = previous
             return None, None
-        return None, self._compare(before, shown.recv_ns)
+        return None, self._compare(previous, snapshot.recv_ns)
 
-    def _hole(self, book: _Book, diff: BookDelta, cause: str, at_ns: int) -> Hole | None:
+    def _find_gap(self, book: _Book, diff: BookDelta, cause: str, at_ns: int) -> UpdateGap | None:
         if diff.last_update_id <= book.last_update_id or diff.first_update_id <= book.last_update_id + 1:
             return None
-        return Hole(at_ns, book.last_update_id + 1, diff.first_update_id - 1, cause)
+        return UpdateGap(at_ns, book.last_update_id + 1, diff.first_update_id - 1, cause)
 
-    def _compare(self, before: _Book, at_ns: int) -> Audit | None:
+    def _compare(self, previous: _Book, at_ns: int) -> Audit | None:
         book = self._book
-        if book is None or self.state != "in_step" or book.last_update_id != before.last_update_id:
+        if book is None or self.state != "in_step" or book.last_update_id != previous.last_update_id:
             return None
-        edges = max(before.edges[0], book.edges[0]), max(before.edges[1], book.edges[1])
-        books = Compared(
-            before.sides(), book.sides(), edges, book.snapshot_update_id, book.last_update_id, book.recv_ns, at_ns,
-            lambda side: self._touches(side, book.last_update_id, at_ns),
+        edges = max(previous.edges[0], book.edges[0]), max(previous.edges[1], book.edges[1])
+        books = BookPair(
+            previous.sides(), book.sides(), edges, book.snapshot_update_id, book.last_update_id, book.recv_ns, at_ns,
+            lambda side: self._level_changes(side, book.last_update_id, at_ns),
         )  # fmt: skip
-        return audit(books, self.tolerated)
+        return audit_books(books, self.max_differing)
 
-    def _touches(self, side: int, last_update_id: int, newest_ns: int) -> Touches:
-        kept = [d for d in self._kept if d.last_update_id <= last_update_id and d.recv_ns >= newest_ns - BUFFER_NS]
-        counts = [len(d.prices_e8[side]) for d in kept]
-        prices = np.array([price for d in kept for price in d.prices_e8[side]], np.int64)
-        ids, times = (np.array([d[place] for d in kept], np.int64) for place in (2, 0))
-        return Touches(prices, np.repeat(ids, counts), np.repeat(times, counts))
+    def _level_changes(self, side: int, last_update_id: int, newest_ns: int) -> LevelChanges:
+        diffs = [
+            d for d in self._recent_diffs if d.last_update_id <= last_update_id and d.recv_ns >= newest_ns - BUFFER_NS
+        ]
+        counts = [len(d.prices_e8[side]) for d in diffs]
+        prices = np.array([price for d in diffs for price in d.prices_e8[side]], np.int64)
+        ids, times = (np.array([d[field] for d in diffs], np.int64) for field in (2, 0))
+        return LevelChanges(prices, np.repeat(ids, counts), np.repeat(times, counts))
 
 
-def _start(shown: BookSnapshot) -> _Book:
-    sides = shown.sides
-    levels = [dict(zip(*(column.tolist() for column in sides.of(side)), strict=True)) for side in (0, 1)]
+def _build_book(snapshot: BookSnapshot) -> _Book:
+    sides = snapshot.sides
+    levels = [dict(zip(*(column.tolist() for column in sides.side_levels(side)), strict=True)) for side in (0, 1)]
     edges = [
-        (1 - 2 * side) * int(prices[-1]) if len(prices) >= shown.limit > 0 else ABSENT
+        (1 - 2 * side) * int(prices[-1]) if len(prices) >= snapshot.limit > 0 else ABSENT
         for side in (0, 1)
-        for prices in (sides.of(side)[0],)
+        for prices in (sides.side_levels(side)[0],)
     ]
     return _Book(
-        (levels[0], levels[1]), (edges[0], edges[1]), shown.last_update_id, shown.recv_ns, shown.last_update_id
+        (levels[0], levels[1]), (edges[0], edges[1]), snapshot.last_update_id, snapshot.recv_ns, snapshot.last_update_id
     )

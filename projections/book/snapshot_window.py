@@ -82,8 +82,8 @@ class SnapshotWindow:
 
     def latest(self) -> Snapshot | None:
         """The newest snapshot of the window."""
-        found = self.snapshots()
-        return found[-1] if found else None
+        snapshots = self.snapshots()
+        return snapshots[-1] if snapshots else None
 
     def digest(self) -> str:
         """The digest of every slot held."""
@@ -96,9 +96,9 @@ class SnapshotWindow:
         return digest.of_digests(parts).hex()
 
     def _take(self, snapshot: Snapshot) -> None:
-        held = self._by_minute.get(snapshot.minute_ns)
+        existing = self._by_minute.get(snapshot.minute_ns)
         rank = (snapshot.request_ns, snapshot.last_update_id)
-        if held is None or (held.request_ns, held.last_update_id) <= rank:
+        if existing is None or (existing.request_ns, existing.last_update_id) <= rank:
             self._by_minute[snapshot.minute_ns] = snapshot
 
 

@@ -19,15 +19,15 @@ from market.arrays import I64
 from market.errors import SumOverflow
 from market.timestamps import MINUTE_NS, SECOND_NS
 from projections import digest
-from projections.book.book_levels import DEPTH, frozen
+from projections.book.book_levels import DEPTH, read_only
 from projections.book.order_book import Steps
-from projections.flow.flow_rows import UPDATE_ID, WIDTH, merged, of_steps, of_trades
-from projections.pending_rows import WaitingRows
+from projections.flow.flow_rows import UPDATE_ID, WIDTH, merge_rows, sum_steps, sum_trades
+from projections.pending_rows import PendingRows
 
 COLUMNS = ("trade_time_ns", "quantity_e8", "buyer_is_maker")
 """What this fold reads of a trade."""
 
-_MAX_WAITING = 1 << 13
+_MAX_PENDING = 1 << 13
 _MAX_TRADES = 1 << 18
 
 
@@ -80,20 +80,20 @@ class BookFlow:
         self.window_seconds = window_seconds
         self.end_ns = 0
         self._rows = np.empty((0, WIDTH), np.int64)
-        self._waiting: list[I64] = []
-        self._waiting_rows = 0
-        self._trades = WaitingRows()
+        self._pending: list[I64] = []
+        self._pending_count = 0
+        self._trades = PendingRows()
         self._digests: dict[int, bytes] = {}  # oldest first
         self._hashed_ns = 0  # rows before this are in the digests
 
     def apply(self, batch: Batch, steps: Sequence[Steps]) -> None:
         """Take a batch's trades, and what its diffs did to the book."""
         for step in steps:
-            self._add(of_steps(step.recv_ns, step.event_time_ns, step.last_update_id, step.outcome, step.tops))
+            self._add(sum_steps(step.recv_ns, step.event_time_ns, step.last_update_id, step.outcome, step.tops))
         rows = batch.rows.get(AGG_TRADE)
         if rows is not None:
             self._trades.add(rows)
-        if self._waiting_rows > _MAX_WAITING or len(self._trades) > _MAX_TRADES:
+        if self._pending_count > _MAX_PENDING or len(self._trades) > _MAX_TRADES:
             self._fold()
 
     def close(self, boundary_ns: int) -> None:
@@ -119,15 +119,15 @@ class BookFlow:
         for minute_ns in list(takewhile(lambda m: m < first, self._digests)):
             del self._digests[minute_ns]
         seconds = self._rows[:, 0]
-        cut, hashed = np.searchsorted(seconds, (first, max(first, self._hashed_ns))).tolist()
-        minutes = seconds[hashed:] // MINUTE_NS
-        places = [hashed, *(np.flatnonzero(np.diff(minutes)) + hashed + 1).tolist(), len(seconds)]
-        for start, stop in pairwise(places if len(minutes) else ()):
-            minute_ns = int(minutes[start - hashed]) * MINUTE_NS
+        opening_stop, hashed_stop = np.searchsorted(seconds, (first, max(first, self._hashed_ns))).tolist()
+        minutes = seconds[hashed_stop:] // MINUTE_NS
+        starts = [hashed_stop, *(np.flatnonzero(np.diff(minutes)) + hashed_stop + 1).tolist(), len(seconds)]
+        for start, stop in pairwise(starts if len(minutes) else ()):
+            minute_ns = int(minutes[start - hashed_stop]) * MINUTE_NS
             self._digests[minute_ns] = digest.of_columns(self._rows[start:stop].ravel())
             self._hashed_ns = minute_ns + MINUTE_NS
         head = np.array([self.window_seconds, self.end_ns], "<i8").tobytes()
-        opening = digest.of_columns(self._rows[:cut].ravel())
+        opening = digest.of_columns(self._rows[:opening_stop].ravel())
         return digest.of_digests([head, opening, *self._digests.values()]).hex()
 
     def _unhash(self, from_ns: int) -> None:
@@ -140,31 +140,31 @@ class BookFlow:
         if rows is None:
             raise SumOverflow("a second's book flow")
         if len(rows):
-            self._waiting.append(rows)
-            self._waiting_rows += len(rows)
+            self._pending.append(rows)
+            self._pending_count += len(rows)
 
     def _fold(self) -> None:
         """Bring in what waits, then drop what has left the window."""
         oldest = self.start_ns if self.end_ns else 0
         for trades in self._trades.take():
-            times, quantities, sold = (frozen(trades[name]) for name in COLUMNS)
-            self._add(of_trades(times, quantities, sold, oldest))
-        if self._waiting:
-            fresh = np.concatenate(self._waiting)
-            first = int(fresh[:, 0].min())
+            times, quantities, sold = (read_only(trades[name]) for name in COLUMNS)
+            self._add(sum_trades(times, quantities, sold, oldest))
+        if self._pending:
+            new_rows = np.concatenate(self._pending)
+            first = int(new_rows[:, 0].min())
             self._unhash(first - first % MINUTE_NS)
-            kept, touched = np.split(self._rows, [int(np.searchsorted(self._rows[:, 0], first))])
-            self._waiting, self._waiting_rows = [], 0
+            unchanged, changed_rows = np.split(self._rows, [int(np.searchsorted(self._rows[:, 0], first))])
+            self._pending, self._pending_count = [], 0
             self._rows = np.empty((0, WIDTH), np.int64)
-            rows = np.concatenate((touched, fresh))
-            whole = merged(rows[np.lexsort((rows[:, UPDATE_ID], rows[:, 0]))])
-            if whole is None:
+            rows = np.concatenate((changed_rows, new_rows))
+            merged_rows = merge_rows(rows[np.lexsort((rows[:, UPDATE_ID], rows[:, 0]))])
+            if merged_rows is None:
                 raise SumOverflow("a second's book flow")
-            self._rows = np.concatenate((kept[_gone(kept, oldest) :], whole))
-        gone = _gone(self._rows, oldest)
-        if gone:
-            self._rows = self._rows[gone:].copy()
+            self._rows = np.concatenate((unchanged[_count_before(unchanged, oldest) :], merged_rows))
+        expired = _count_before(self._rows, oldest)
+        if expired:
+            self._rows = self._rows[expired:].copy()
 
 
-def _gone(rows: I64, oldest_ns: int) -> int:
+def _count_before(rows: I64, oldest_ns: int) -> int:
     return int(np.searchsorted(rows[:, 0], oldest_ns))

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from market.arrays import I64
 from market.compiled import compiled
 from market.timestamps import SECOND_NS
-from projections.book.book_levels import BROKE, DEPTH, OLD, WHOLE
+from projections.book.book_levels import AFTER_GAP, APPLIED, DEPTH, STALE
 
 WIDTH = 2 + DEPTH + 11
 """
@@ -24,23 +24,25 @@ UPDATE_ID = SIZE_CHANGE + 7
 SIZE_WEIGHTS = (8, 5, 4, 2, 1)
 """0.4, 0.25, 0.2, 0.1 and 0.05, times 20."""
 
-_MOST = np.int64(2**62)
-_MAX_SHOWN = np.int64(2**56)  # five levels of two sides, weighted and differenced, stay within 2^62; more is not read
+_MAX_SUM = np.int64(2**62)
+_MAX_QUANTITY = np.int64(
+    2**56
+)  # five levels of two sides, weighted and differenced, stay within 2^62; more is not read
 _AHEAD_NS = 60 * SECOND_NS  # as for trades: one bad stamp must not hold a row for ever
 
 
-def of_steps(recv_ns: I64, event_time_ns: I64, last_update_id: I64, outcome: I64, tops: I64) -> I64 | None:
+def sum_steps(recv_ns: I64, event_time_ns: I64, last_update_id: I64, outcome: I64, tops: I64) -> I64 | None:
     """
     Rows of n diffs, one for each run of diffs in the same second; None where a sum passes 2^62.
 
     Args:
         outcome, tops: see `order_book.Steps`.
     """
-    rows, fits = _of_steps(recv_ns, event_time_ns, last_update_id, outcome, tops)
+    rows, fits = _sum_steps(recv_ns, event_time_ns, last_update_id, outcome, tops)
     return rows if fits else None
 
 
-def of_trades(
+def sum_trades(
     trade_time_ns: I64, quantity_e8: I64, buyer_is_maker: npt.NDArray[np.bool_], oldest_ns: int
 ) -> I64 | None:
     """
@@ -49,14 +51,14 @@ def of_trades(
     Args:
         oldest_ns: trades before this are passed over.
     """
-    rows, fits = _of_trades(trade_time_ns, quantity_e8, buyer_is_maker, oldest_ns)
+    rows, fits = _sum_trades(trade_time_ns, quantity_e8, buyer_is_maker, oldest_ns)
     return rows if fits else None
 
 
-def merged(rows: I64) -> I64 | None:
+def merge_rows(rows: I64) -> I64 | None:
     """One row a second, of rows ordered by second and update id; None where a sum passes 2^62."""
-    whole, fits = _merged(rows)
-    return whole if fits else None
+    merged_rows, fits = _merge_rows(rows)
+    return merged_rows if fits else None
 
 
 def level_flow(before: I64, after: I64) -> I64:
@@ -82,40 +84,40 @@ def _add_flow(row, before, after):  # type: ignore[no-untyped-def]
         flow = np.int64(0)
         change = np.int64(0)
         for side in range(2):
-            key, held = after[side, level, 0], after[side, level, 1]
-            old_key, old = before[side, level, 0], before[side, level, 1]
+            key, new_quantity = after[side, level, 0], after[side, level, 1]
+            old_key, old_quantity = before[side, level, 0], before[side, level, 1]
             sign = 1 - 2 * side
             if key >= old_key:
-                flow += sign * held
+                flow += sign * new_quantity
             if key <= old_key:
-                flow -= sign * old
-            change += sign * (held - old)
+                flow -= sign * old_quantity
+            change += sign * (new_quantity - old_quantity)
         row[1 + level] += flow
         row[SIZE_CHANGE] += SIZE_WEIGHTS[level] * change
-        fits = fits and abs(row[1 + level]) <= _MOST
-    return fits and abs(row[SIZE_CHANGE]) <= _MOST
+        fits = fits and abs(row[1 + level]) <= _MAX_SUM
+    return fits and abs(row[SIZE_CHANGE]) <= _MAX_SUM
 
 
 @compiled
 def _readable(top):  # type: ignore[no-untyped-def]
     for side in range(2):
         for level in range(DEPTH):
-            if top[side, level, 1] > _MAX_SHOWN:
+            if top[side, level, 1] > _MAX_QUANTITY:
                 return False
     return True
 
 
 @compiled
-def _of_steps(received, times, update_ids, outcome, tops):  # type: ignore[no-untyped-def]
+def _sum_steps(recv_ns, times, update_ids, outcome, tops):  # type: ignore[no-untyped-def]
     rows = np.zeros((len(times), WIDTH), np.int64)
     used = 0
     fits = True
     for i in range(len(times)):
-        if outcome[i] == OLD or times[i] > received[i] + _AHEAD_NS:
+        if outcome[i] == STALE or times[i] > recv_ns[i] + _AHEAD_NS:
             continue
         used = _row_for(rows, used, times[i])
         row = rows[used - 1]
-        if outcome[i] == WHOLE and _readable(tops[i]) and _readable(tops[i + 1]):
+        if outcome[i] == APPLIED and _readable(tops[i]) and _readable(tops[i + 1]):
             fits = _add_flow(row, tops[i], tops[i + 1]) and fits
             row[SIZE_CHANGE + 4] += 1
             if update_ids[i] > row[UPDATE_ID]:
@@ -125,12 +127,12 @@ def _of_steps(received, times, update_ids, outcome, tops):  # type: ignore[no-un
                     row[UPDATE_ID + 2 + 2 * side] = tops[i + 1, side, 0, 1]
         else:
             row[SIZE_CHANGE + 5] += 1
-            row[SIZE_CHANGE + 6] += outcome[i] == BROKE
+            row[SIZE_CHANGE + 6] += outcome[i] == AFTER_GAP
     return rows[:used].copy(), fits
 
 
 @compiled
-def _of_trades(times, quantities, sold, oldest_ns):  # type: ignore[no-untyped-def]
+def _sum_trades(times, quantities, sold, oldest_ns):  # type: ignore[no-untyped-def]
     """A run of trades in one second is summed in registers and booked once."""
     n = len(times)
     rows = np.zeros((256, WIDTH), np.int64)
@@ -145,7 +147,7 @@ def _of_trades(times, quantities, sold, oldest_ns):  # type: ignore[no-untyped-d
         end = second + SECOND_NS
         total, sell, first = np.int64(0), np.int64(0), i
         while i < n and second <= times[i] < end:
-            if quantities[i] > _MOST - total:
+            if quantities[i] > _MAX_SUM - total:
                 return rows[:0].copy(), False
             total += quantities[i]
             sell += quantities[i] * sold[i]  # sides alternate at random: no branch to guess
@@ -173,18 +175,18 @@ def _row_for(rows, used, time):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _merged(rows):  # type: ignore[no-untyped-def]
-    whole = np.empty_like(rows)
+def _merge_rows(rows):  # type: ignore[no-untyped-def]
+    merged_rows = np.empty_like(rows)
     used = 0
     for i in range(len(rows)):
-        if used == 0 or whole[used - 1, 0] != rows[i, 0]:
-            whole[used] = rows[i]
+        if used == 0 or merged_rows[used - 1, 0] != rows[i, 0]:
+            merged_rows[used] = rows[i]
             used += 1
             continue
         for column in range(1, UPDATE_ID):
-            whole[used - 1, column] += rows[i, column]  # two sums that fit cannot wrap past 2^62 unseen
-            if abs(whole[used - 1, column]) > _MOST or whole[used - 1, column] == np.iinfo(np.int64).min:
+            merged_rows[used - 1, column] += rows[i, column]  # two sums that fit cannot wrap past 2^62 unseen
+            if abs(merged_rows[used - 1, column]) > _MAX_SUM or merged_rows[used - 1, column] == np.iinfo(np.int64).min:
                 return rows[:0].copy(), False
-        if rows[i, UPDATE_ID] > whole[used - 1, UPDATE_ID]:
-            whole[used - 1, UPDATE_ID:] = rows[i, UPDATE_ID:]
-    return whole[:used].copy(), True
+        if rows[i, UPDATE_ID] > merged_rows[used - 1, UPDATE_ID]:
+            merged_rows[used - 1, UPDATE_ID:] = rows[i, UPDATE_ID:]
+    return merged_rows[:used].copy(), True

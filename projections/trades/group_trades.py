@@ -9,7 +9,7 @@ from market.arrays import I64
 from market.compiled import compiled
 from market.errors import SumOverflow
 from market.timestamps import MINUTE_NS
-from projections.trades.price_levels import following_width, prices_of_width
+from projections.trades.price_levels import prices_of_width, width_at_price
 
 _ANY_PRICE = 2**63 - 1
 
@@ -46,10 +46,10 @@ def group_trades(
 
 
 @compiled
-def _group(times, ids, prices, quantities, buyer_is_maker, set_width):  # type: ignore[no-untyped-def]
+def _group(times, ids, prices, quantities, buyer_is_maker, fixed_width):  # type: ignore[no-untyped-def]
     """Trades come in runs of one minute and one level: a run is summed in registers and booked once."""
     n = len(times)
-    width, from_price, to_price = set_width, np.int64(0), np.int64(_ANY_PRICE if set_width else 0)
+    width, from_price, to_price = fixed_width, np.int64(0), np.int64(_ANY_PRICE if fixed_width else 0)
     table = np.full(1024, -1, np.int64)
     groups = np.empty((4, 512), np.int64)
     keys = np.empty(512, np.int64)
@@ -64,7 +64,7 @@ def _group(times, ids, prices, quantities, buyer_is_maker, set_width):  # type: 
         bar_count, bars, bar_minutes = _book_bar(bars, bar_minutes, bar_count, minute, ids, prices, i, bar_stop)
         while i < bar_stop:
             if prices[i] < from_price or prices[i] >= to_price:
-                width = following_width(prices[i])
+                width = width_at_price(prices[i])
                 from_price, to_price = prices_of_width(width)
             level = prices[i] - prices[i] % width
             level_end = level + width
@@ -75,7 +75,7 @@ def _group(times, ids, prices, quantities, buyer_is_maker, set_width):  # type: 
                 sell += sold
                 buy += quantities[i] - sold
                 if (buy | sell) < 0:
-                    buy, sell = _TOO_MUCH, _TOO_MUCH
+                    buy, sell = _OVERFLOW, _OVERFLOW
                 i += 1
             if 2 * used >= len(table):
                 table = _rehash(4 * len(table), keys, groups, used)
@@ -88,7 +88,7 @@ def _group(times, ids, prices, quantities, buyer_is_maker, set_width):  # type: 
     return groups[:, :used], keys[:used], bars[:bar_count], bar_minutes[:bar_count]
 
 
-_TOO_MUCH = np.int64(2**62 + 1)
+_OVERFLOW = np.int64(2**62 + 1)
 
 
 @compiled
@@ -109,25 +109,25 @@ def _book_bar(bars, bar_minutes, bar_count, minute, ids, prices, start, stop):  
             break
     if bar < 0:
         if bar_count == len(bar_minutes):
-            grown = np.empty((2 * bar_count, 6), np.int64)
-            grown[:bar_count] = bars
-            bars = grown
+            wider_bars = np.empty((2 * bar_count, 6), np.int64)
+            wider_bars[:bar_count] = bars
+            bars = wider_bars
             bar_minutes = np.append(bar_minutes, np.empty(bar_count, np.int64))
         bar = bar_count
         bar_count += 1
         bar_minutes[bar] = minute
         bars[bar, :4] = prices[start]
         bars[bar, 4:] = ids[start]
-    opened, high, low, closed, first, last = bars[bar]
+    open_price, high, low, close_price, first, last = bars[bar]
     for i in range(start, stop):
         price, number = prices[i], ids[i]
         high = max(high, price)
         low = min(low, price)
         if number < first:
-            opened, first = price, number
+            open_price, first = price, number
         if number >= last:
-            closed, last = price, number
-    bars[bar, 0], bars[bar, 1], bars[bar, 2], bars[bar, 3] = opened, high, low, closed
+            close_price, last = price, number
+    bars[bar, 0], bars[bar, 1], bars[bar, 2], bars[bar, 3] = open_price, high, low, close_price
     bars[bar, 4], bars[bar, 5] = first, last
     return bar_count, bars, bar_minutes
 
@@ -137,11 +137,11 @@ def _book_run(table, groups, keys, used, minute, level, buy, sell, count):  # ty
     mask = len(table) - 1
     slot = _hash(minute, level) & mask
     while table[slot] >= 0:
-        at = table[slot]
-        if keys[at] == minute and groups[0, at] == level:
-            groups[1, at] = min(groups[1, at] + buy, _TOO_MUCH) if groups[1, at] + buy >= 0 else _TOO_MUCH
-            groups[2, at] = min(groups[2, at] + sell, _TOO_MUCH) if groups[2, at] + sell >= 0 else _TOO_MUCH
-            groups[3, at] += count
+        index = table[slot]
+        if keys[index] == minute and groups[0, index] == level:
+            groups[1, index] = min(groups[1, index] + buy, _OVERFLOW) if groups[1, index] + buy >= 0 else _OVERFLOW
+            groups[2, index] = min(groups[2, index] + sell, _OVERFLOW) if groups[2, index] + sell >= 0 else _OVERFLOW
+            groups[3, index] += count
             return used
         slot = (slot + 1) & mask
     table[slot] = used
@@ -152,16 +152,16 @@ def _book_run(table, groups, keys, used, minute, level, buy, sell, count):  # ty
 
 @compiled
 def _hash(minute, level):  # type: ignore[no-untyped-def]
-    mixed = np.uint64(minute) * np.uint64(0x9E3779B97F4A7C15) ^ np.uint64(level) * np.uint64(0xC2B2AE3D27D4EB4F)
-    return np.int64(mixed >> np.uint64(20)) & np.int64(0x7FFFFFFF)
+    mix = np.uint64(minute) * np.uint64(0x9E3779B97F4A7C15) ^ np.uint64(level) * np.uint64(0xC2B2AE3D27D4EB4F)
+    return np.int64(mix >> np.uint64(20)) & np.int64(0x7FFFFFFF)
 
 
 @compiled
 def _rehash(capacity, keys, groups, used):  # type: ignore[no-untyped-def]
     table = np.full(capacity, -1, np.int64)
-    for at in range(used):
-        slot = _hash(keys[at], groups[0, at]) & (capacity - 1)
+    for slot_index in range(used):
+        slot = _hash(keys[slot_index], groups[0, slot_index]) & (capacity - 1)
         while table[slot] >= 0:
             slot = (slot + 1) & (capacity - 1)
-        table[slot] = at
+        table[slot] = slot_index
     return table

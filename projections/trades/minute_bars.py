@@ -140,12 +140,12 @@ def _bars_of(rows: Rows) -> Iterator[tuple[int, _Bar]]:
         yield minute, _Bar(*values)
 
 
-def _sums(values: I64, starts: I64, times: I64 | None = None) -> npt.NDArray[Any]:
+def _sums(values: I64, starts: I64, factors: I64 | None = None) -> npt.NDArray[Any]:
     """Exact sums of stretches of values, or of products, however large."""
-    if times is None and int(np.abs(values).max()) <= LARGEST_E8 // len(values):
+    if factors is None and int(np.abs(values).max()) <= LARGEST_E8 // len(values):
         return np.add.reduceat(values, starts)
     exact = values.astype(object)
-    return np.add.reduceat(exact if times is None else exact * times.astype(object), starts)
+    return np.add.reduceat(exact if factors is None else exact * factors.astype(object), starts)
 
 
 def _live_minutes(ticks: Rows) -> Iterator[int]:

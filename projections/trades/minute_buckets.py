@@ -19,14 +19,14 @@ from market.errors import SumOverflow
 from market.fixed_point import LARGEST_E8, ONE_E8
 from market.timestamps import MINUTE_NS
 from projections import digest
-from projections.pending_rows import WaitingRows
+from projections.pending_rows import PendingRows
 from projections.trades.group_trades import group_trades
 from projections.trades.price_levels import level_width_e8
 
 COLUMNS = ("trade_time_ns", "agg_id", "price_e8", "quantity_e8", "buyer_is_maker")
 """What this fold reads of a trade."""
 
-_MAX_WAITING = 1 << 18
+_MAX_PENDING = 1 << 18
 
 
 @dataclass(slots=True)
@@ -59,10 +59,10 @@ class Minute:
 
     def merge(self, other: "Minute") -> "Minute":
         """Both together, as if their trades had come at once."""
-        levels, at = np.unique(np.concatenate((self.level_e8, other.level_e8)), return_inverse=True)
+        levels, index = np.unique(np.concatenate((self.level_e8, other.level_e8)), return_inverse=True)
         sums = np.zeros((3, len(levels)), np.int64)
         for row, name in enumerate(("buy_e8", "sell_e8", "count")):
-            np.add.at(sums[row], at, np.concatenate((getattr(self, name), getattr(other, name))))
+            np.add.at(sums[row], index, np.concatenate((getattr(self, name), getattr(other, name))))
         if sums.max() > LARGEST_E8:
             raise SumOverflow("a minute's quantity")
         return Minute(levels, sums[0], sums[1], sums[2], _merge_bars(self.bar, other.bar))
@@ -90,7 +90,7 @@ class MinuteBuckets:
         self._minutes: dict[int, Minute] = {}  # oldest first
         self._digests: dict[int, bytes] = {}  # of minutes that have not changed since, in the same order
         self._unhashed: set[int] = set()
-        self._waiting = WaitingRows()
+        self._pending = PendingRows()
         self._last_trade: tuple[int, int, int] | None = None  # agg id, price, minute
         self._dropped_ns = 0  # every minute before this one has been dropped
         self._changes: list[int] = []
@@ -100,8 +100,8 @@ class MinuteBuckets:
         """Take a batch's trades."""
         rows = batch.rows.get(AGG_TRADE)
         if rows is not None:
-            self._waiting.add(rows)
-            if len(self._waiting) > _MAX_WAITING:
+            self._pending.add(rows)
+            if len(self._pending) > _MAX_PENDING:
                 self._fold()
 
     def close(self, boundary_ns: int) -> None:
@@ -123,15 +123,15 @@ class MinuteBuckets:
         self._fold()
         first = self.start_ns if count is None else self.end_ns - count * MINUTE_NS
         if count is not None and count < len(self._minutes):
-            wanted: Iterable[int] = range(first, self.end_ns, MINUTE_NS)
+            candidates: Iterable[int] = range(first, self.end_ns, MINUTE_NS)
         else:
-            wanted = [m for m in self._minutes if first <= m < self.end_ns]
-        for minute_ns in wanted:
+            candidates = [m for m in self._minutes if first <= m < self.end_ns]
+        for minute_ns in candidates:
             minute = self._minutes.get(minute_ns)
             if minute is not None:
                 yield minute_ns, minute
 
-    def held(self) -> list[int]:
+    def minutes_with_trades(self) -> list[int]:
         """Every minute with trades in it, closed or open, oldest first."""
         self._fold()
         return list(self._minutes)
@@ -143,11 +143,11 @@ class MinuteBuckets:
         Returns:
             k minute starts (ns) and a (k, 4) array of open, high, low, close, 1e-8 quote.
         """
-        found = list(self.minutes(count))
-        starts = np.array([m for m, _ in found], np.int64)
-        return starts, np.array([b.bar[:4] for _, b in found], np.int64).reshape(-1, 4)
+        minutes = list(self.minutes(count))
+        starts = np.array([m for m, _ in minutes], np.int64)
+        return starts, np.array([b.bar[:4] for _, b in minutes], np.int64).reshape(-1, 4)
 
-    def changed_since(self, mark: int) -> tuple[int, list[int] | None]:
+    def changes_since(self, mark: int) -> tuple[int, list[int] | None]:
         """
         Which minutes changed since an earlier call.
 
@@ -161,11 +161,11 @@ class MinuteBuckets:
         now = self._changes_before + len(self._changes)
         if mark < self._changes_before:
             return now, None
-        changed = self._changes[mark - self._changes_before :]
+        changes = self._changes[mark - self._changes_before :]
         if len(self._changes) > 2 * self.window_minutes:
             self._changes_before += self.window_minutes
             del self._changes[: self.window_minutes]
-        return now, changed
+        return now, changes
 
     def last_price_e8(self) -> int | None:
         """The price of the newest trade by agg id, the open minute's included; None where the window holds none."""
@@ -185,7 +185,7 @@ class MinuteBuckets:
 
     def _fold(self) -> None:
         """Bring in what waits, then drop what has left the window."""
-        for rows in self._waiting.take():
+        for rows in self._pending.take():
             self._fold_rows(rows)
         start = self.start_ns
         if self.end_ns and self._dropped_ns < start:
@@ -195,20 +195,20 @@ class MinuteBuckets:
                 self._unhashed.discard(minute_ns)
             self._dropped_ns = start
             if self._last_trade is not None and self._last_trade[2] < start:
-                self._last_trade = max((_last_of(m, held) for m, held in self._minutes.items()), default=None)
+                self._last_trade = max((_last_of(m, minute) for m, minute in self._minutes.items()), default=None)
 
     def _fold_rows(self, rows: Rows) -> None:
         times, ids, prices, quantities, sold = (rows[name] for name in COLUMNS)
-        grouped = group_trades(times, ids, prices, quantities, sold, self.level_e8)
+        groups = group_trades(times, ids, prices, quantities, sold, self.level_e8)
         newest, in_order = next(reversed(self._minutes), 0), True
-        for minute_ns, minute in _minutes_of(*grouped):
+        for minute_ns, minute in _minutes_of(*groups):
             if minute_ns < self._dropped_ns:
                 continue
             self._changes.append(minute_ns)
             self._unhashed.add(minute_ns)
-            known = self._minutes.get(minute_ns)
-            in_order = in_order and (known is not None or minute_ns >= newest)
-            self._minutes[minute_ns] = minute if known is None else known.merge(minute)
+            existing = self._minutes.get(minute_ns)
+            in_order = in_order and (existing is not None or minute_ns >= newest)
+            self._minutes[minute_ns] = minute if existing is None else existing.merge(minute)
             last = _last_of(minute_ns, minute)
             if self._last_trade is None or last > self._last_trade:
                 self._last_trade = last

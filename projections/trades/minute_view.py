@@ -14,40 +14,40 @@ from projections.trades.minute_buckets import Minute
 _PRICES = ("open", "high", "low", "close")
 
 
-def view(minute_ns: int, minute: Minute, decimals: int = DECIMALS) -> dict[str, Any]:
+def to_json(minute_ns: int, minute: Minute, decimals: int = DECIMALS) -> dict[str, Any]:
     """
     One minute: `{"timestamp", "open", "high", "low", "close", "price_levels": {"110000": {"buy_volume", …}}}`, decimals
     as text. `buy_vol`, `sell_vol` and `total_vol` are the same volumes under the names of older programs.
     """
-    opened, high, low, closed = (format_e8(int(price)) for price in minute.bar[:4])
+    open_price, high, low, close_price = (format_e8(int(price)) for price in minute.bar[:4])
     columns = zip(
         minute.level_e8.tolist(), minute.buy_e8.tolist(), minute.sell_e8.tolist(), minute.count.tolist(), strict=True
     )
     return {
         "timestamp": iso(minute_ns),
-        "open": opened,
+        "open": open_price,
         "high": high,
         "low": low,
-        "close": closed,
+        "close": close_price,
         "price_levels": {format_e8(level): _level(buy, sell, count, decimals) for level, buy, sell, count in columns},
     }
 
 
 def _level(buy: int, sell: int, count: int, decimals: int) -> dict[str, Any]:
-    bought, sold, total = (format_e8(quantity, decimals) for quantity in (buy, sell, buy + sell))
+    buy_volume, sell_volume, total_volume = (format_e8(quantity, decimals) for quantity in (buy, sell, buy + sell))
     return {
-        "buy_volume": bought,
-        "sell_volume": sold,
-        "total_volume": total,
+        "buy_volume": buy_volume,
+        "sell_volume": sell_volume,
+        "total_volume": total_volume,
         "delta": format_e8(buy - sell, decimals),
         "trade_count": count,
-        "buy_vol": bought,
-        "sell_vol": sold,
-        "total_vol": total,
+        "buy_vol": buy_volume,
+        "sell_vol": sell_volume,
+        "total_vol": total_volume,
     }
 
 
-def bar(minute_ns: int, minute: Minute) -> pa.Table:
+def to_bar_table(minute_ns: int, minute: Minute) -> pa.Table:
     """One minute as one row: minute (ns), open, high, low, close (1e-8 quote), buy, sell, total, delta, count."""
     buy, sell = minute.sides_e8
     prices = {f"{name}_e8": [int(price)] for name, price in zip(_PRICES, minute.bar[:4], strict=True)}
@@ -56,7 +56,7 @@ def bar(minute_ns: int, minute: Minute) -> pa.Table:
     return pa.table({"minute": pa.array([minute_ns], pa.int64()), **prices, **sums, "count": count})
 
 
-def table(minute_ns: int, minute: Minute) -> pa.Table:
+def to_level_table(minute_ns: int, minute: Minute) -> pa.Table:
     """One minute as rows: minute (ns), level, buy, sell, total, delta (1e-8), count."""
     return pa.table(
         {

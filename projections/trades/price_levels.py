@@ -16,21 +16,21 @@ _ANY_PRICE = 2**63 - 1
 _WIDEST = 10**14  # of the largest price that an int64 holds
 
 
-def level_width_e8(price_e8: int, set_e8: int | None = None) -> int:
+def level_width_e8(price_e8: int, fixed_e8: int | None = None) -> int:
     """
     The width of the level that a price lies in, 1e-8 quote: $1 from 20,000 to 200,000.
 
     Args:
         price_e8: above 0. set_e8: the width that is set, None where it follows the price.
     """
-    return int(following_width(price_e8)) if set_e8 is None else set_e8
+    return int(width_at_price(price_e8)) if fixed_e8 is None else fixed_e8
 
 
 @compiled
-def following_width(price_e8):  # type: ignore[no-untyped-def]
+def width_at_price(price_e8):  # type: ignore[no-untyped-def]
     """The largest power of ten of which a price is worth `MIN_LEVELS`; 1 where there is none."""
-    most, width = price_e8 // (10 * MIN_LEVELS), np.int64(1)
-    while width <= most:
+    bound, width = price_e8 // (10 * MIN_LEVELS), np.int64(1)
+    while width <= bound:
         width *= 10
     return width
 

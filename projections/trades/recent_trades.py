@@ -13,14 +13,14 @@ from eventlog.store.batch import Batch, Rows
 from market.arrays import I64
 from market.timestamps import MINUTE_NS
 from projections import digest
-from projections.pending_rows import WaitingRows
-from projections.trades.trade_columns import BLOCK, Trades, extend_blocks, falls_after
+from projections.pending_rows import PendingRows
+from projections.trades.trade_columns import BLOCK, Trades, extend_blocks, last_fall
 
 COLUMNS = ("trade_time_ns", "agg_id", "price_e8", "quantity_e8", "buyer_is_maker")
 """What this fold reads of a trade."""
 
-_MAX_WAITING = 1 << 18
-_MIN_ROOM = 4 * BLOCK
+_MAX_PENDING = 1 << 18
+_MIN_CAPACITY = 4 * BLOCK
 
 
 class RecentTrades:
@@ -34,13 +34,13 @@ class RecentTrades:
     def __init__(self, trade_minutes: int = 240) -> None:
         self.trade_minutes = trade_minutes
         self.end_ns = 0
-        self._held = np.empty((5, _MIN_ROOM), np.int64)  # time, agg id, price, quantity, sign
-        self._blocks = np.empty((2, _MIN_ROOM // BLOCK + 1), np.int64)  # high, low
+        self._columns = np.empty((5, _MIN_CAPACITY), np.int64)  # time, agg id, price, quantity, sign
+        self._blocks = np.empty((2, _MIN_CAPACITY // BLOCK + 1), np.int64)  # high, low
         self._start = 0
         self._size = 0
         self._rising_from = 0  # from this row on times never fall
         self._dropped_ns = 0  # every trade before this time has been dropped
-        self._waiting = WaitingRows()
+        self._pending = PendingRows()
         self._view: Trades | None = None
         self._digests: dict[int, bytes] = {}  # oldest first
         self._unhashed: set[int] = set()
@@ -49,8 +49,8 @@ class RecentTrades:
         """Take a batch's trades."""
         rows = batch.rows.get(AGG_TRADE)
         if rows is not None:
-            self._waiting.add(rows)
-            if len(self._waiting) > _MAX_WAITING:
+            self._pending.add(rows)
+            if len(self._pending) > _MAX_PENDING:
                 self._fold()
 
     def close(self, boundary_ns: int) -> None:
@@ -70,13 +70,21 @@ class RecentTrades:
         self._fold()
         if self._view is None:
             blocks = self._start // BLOCK
-            held = self._held[:, self._start : self._size]
+            window_columns = self._columns[:, self._start : self._size]
             ordered = self._rising_from <= self._start
             high, low = self._blocks[:, blocks : -(-self._size // BLOCK)]
-            everything = Trades(
-                held[0], held[1], held[2], held[3], held[4], high, low, self._start - blocks * BLOCK, ordered
+            all_trades = Trades(
+                window_columns[0],
+                window_columns[1],
+                window_columns[2],
+                window_columns[3],
+                window_columns[4],
+                high,
+                low,
+                self._start - blocks * BLOCK,
+                ordered,
             )
-            self._view = everything.between(self.start_ns, self.end_ns)
+            self._view = all_trades.between(self.start_ns, self.end_ns)
         return self._view
 
     def between(self, start_ns: int, stop_ns: int) -> Trades:
@@ -105,7 +113,7 @@ class RecentTrades:
 
     def _fold(self) -> None:
         """Bring in what waits, then drop what has left the window."""
-        for rows in self._waiting.take():
+        for rows in self._pending.take():
             self._fold_rows(rows)
         if self.end_ns and self._dropped_ns < self.start_ns:
             self._drop_before(self.start_ns)
@@ -115,50 +123,50 @@ class RecentTrades:
         if not inside.any():
             return
         first = int(np.argmax(inside))
-        kept = slice(first, None) if inside[first:].all() else inside
-        times, ids, prices, quantities, sold = (rows[name][kept] for name in COLUMNS)
-        fresh = times, ids, prices, quantities, np.where(sold, -1, 1)
+        selection = slice(first, None) if inside[first:].all() else inside
+        times, ids, prices, quantities, sold = (rows[name][selection] for name in COLUMNS)
+        new_columns = times, ids, prices, quantities, np.where(sold, -1, 1)
         self._view = None
         minutes = times // MINUTE_NS * MINUTE_NS
         self._unhashed.update((int(minutes[0]), *minutes[1:][minutes[1:] != minutes[:-1]].tolist()))
-        follows = self._size == self._start or int(ids[0]) > int(self._held[1, self._size - 1])
+        follows = self._size == self._start or int(ids[0]) > int(self._columns[1, self._size - 1])
         if follows and bool((ids[1:] > ids[:-1]).all()):
-            self._append(fresh)
+            self._append(new_columns)
         else:
-            merged = np.concatenate((self._held[:, self._start : self._size], np.stack(fresh)), axis=1)
-            self._replace(merged[:, np.argsort(merged[1], kind="stable")])
+            all_columns = np.concatenate((self._columns[:, self._start : self._size], np.stack(new_columns)), axis=1)
+            self._replace(all_columns[:, np.argsort(all_columns[1], kind="stable")])
 
-    def _append(self, fresh: tuple[I64, ...]) -> None:
-        count = len(fresh[0])
-        if self._size + count > self._held.shape[1]:
-            self._replace(self._held[:, self._start : self._size], room=count)
+    def _append(self, new_columns: tuple[I64, ...]) -> None:
+        count = len(new_columns[0])
+        if self._size + count > self._columns.shape[1]:
+            self._replace(self._columns[:, self._start : self._size], extra_rows=count)
         first = self._size
         self._size += count
-        for held, column in zip(self._held, fresh, strict=True):
-            held[first : self._size] = column
+        for buffer, column in zip(self._columns, new_columns, strict=True):
+            buffer[first : self._size] = column
         self._index_from(first)
 
-    def _replace(self, held: I64, room: int = 0) -> None:
+    def _replace(self, columns: I64, extra_rows: int = 0) -> None:
         """A buffer of its own, with as much room again."""
-        self._size = held.shape[1]
-        capacity = max(_MIN_ROOM, 2 * (self._size + room))
-        self._held = np.empty((5, capacity), np.int64)
-        self._held[:, : self._size] = held
+        self._size = columns.shape[1]
+        capacity = max(_MIN_CAPACITY, 2 * (self._size + extra_rows))
+        self._columns = np.empty((5, capacity), np.int64)
+        self._columns[:, : self._size] = columns
         self._blocks = np.empty((2, capacity // BLOCK + 1), np.int64)
         self._start = self._rising_from = 0
         self._index_from(0)
 
     def _index_from(self, first: int) -> None:
-        extend_blocks(self._held[2], self._blocks, first, self._size)
-        self._rising_from = max(self._rising_from, falls_after(self._held[0], max(first, self._start + 1), self._size))
+        extend_blocks(self._columns[2], self._blocks, first, self._size)
+        self._rising_from = max(self._rising_from, last_fall(self._columns[0], max(first, self._start + 1), self._size))
 
     def _drop_before(self, start_ns: int) -> None:
         self._dropped_ns = start_ns
-        times = self._held[0, self._start : self._size]
+        times = self._columns[0, self._start : self._size]
         if self._rising_from <= self._start:
             self._start += int(np.searchsorted(times, start_ns))
             self._view = None
         elif len(times) and int(times.min()) < start_ns:
             self._view = None
-            self._replace(self._held[:, self._start : self._size][:, times >= start_ns])
+            self._replace(self._columns[:, self._start : self._size][:, times >= start_ns])
         self._unhashed = {m for m in self._unhashed if m >= start_ns}

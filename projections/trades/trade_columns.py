@@ -35,15 +35,15 @@ class Trades(msgspec.Struct, frozen=True):
     ordered: bool
 
     @classmethod
-    def of(cls, time_ns: I64, agg_id: I64, price_e8: I64, quantity_e8: I64, sign: I64) -> "Trades":
+    def from_columns(cls, time_ns: I64, agg_id: I64, price_e8: I64, quantity_e8: I64, sign: I64) -> "Trades":
         """Columns that are in agg_id order already."""
         blocks = np.empty((2, -(-len(price_e8) // BLOCK)), np.int64)
         extend_blocks(price_e8, blocks, 0, len(price_e8))
-        ordered = falls_after(time_ns, 1, len(time_ns)) == 0
+        ordered = last_fall(time_ns, 1, len(time_ns)) == 0
         return cls(time_ns, agg_id, price_e8, quantity_e8, sign, blocks[0], blocks[1], 0, ordered)
 
     @classmethod
-    def none(cls) -> "Trades":
+    def empty(cls) -> "Trades":
         """What a silent market shows."""
         empty = np.empty(0, np.int64)
         return cls(empty, empty, empty, empty, empty, empty, empty, 0, True)
@@ -75,9 +75,9 @@ class Trades(msgspec.Struct, frozen=True):
             self.ordered,
         )
 
-    def _where(self, kept: npt.NDArray[np.bool_]) -> "Trades":
-        return Trades.of(
-            self.time_ns[kept], self.agg_id[kept], self.price_e8[kept], self.quantity_e8[kept], self.sign[kept]
+    def _where(self, mask: npt.NDArray[np.bool_]) -> "Trades":
+        return Trades.from_columns(
+            self.time_ns[mask], self.agg_id[mask], self.price_e8[mask], self.quantity_e8[mask], self.sign[mask]
         )
 
 
@@ -85,18 +85,18 @@ class Trades(msgspec.Struct, frozen=True):
 def extend_blocks(prices, blocks, first, size):  # type: ignore[no-untyped-def]
     """Write the high and low of every block that holds one of the rows from first up to size."""
     for block in range(first // BLOCK, -(-size // BLOCK)):
-        at = max(first, block * BLOCK)
-        high, low = prices[at], prices[at]
-        if at > block * BLOCK:
+        start = max(first, block * BLOCK)
+        high, low = prices[start], prices[start]
+        if start > block * BLOCK:
             high, low = blocks[0, block], blocks[1, block]
-        for i in range(at, min((block + 1) * BLOCK, size)):
+        for i in range(start, min((block + 1) * BLOCK, size)):
             high = max(high, prices[i])
             low = min(low, prices[i])
         blocks[0, block], blocks[1, block] = high, low
 
 
 @compiled
-def falls_after(times, first, stop):  # type: ignore[no-untyped-def]
+def last_fall(times, first, stop):  # type: ignore[no-untyped-def]
     """The last row in first..stop−1 whose time lies before that of the row above it; 0 for none."""
     for i in range(stop - 1, max(first, 1) - 1, -1):
         if times[i] < times[i - 1]:

@@ -22,7 +22,7 @@ class IncrementalProfile:
     def __init__(self, buckets: MinuteBuckets, minutes: int) -> None:
         self.minutes = minutes
         self._buckets = buckets
-        self._held: dict[int, Minute] = {}
+        self._minutes: dict[int, Minute] = {}
         self._sums = np.zeros((4, 256), np.int64)  # level, buy, sell, count
         self._size = 0
         self._levels: tuple[I64, I64, I64, I64] | None = None
@@ -35,39 +35,39 @@ class IncrementalProfile:
         """Bring the sums up to the fold's window."""
         end = self._buckets.end_ns
         start = end - self.minutes * MINUTE_NS
-        self._mark, changed = self._buckets.changed_since(self._mark)
-        if changed is None:
-            changed = list(self._held)
-            changed += self._buckets.held()
+        self._mark, changed_minutes = self._buckets.changes_since(self._mark)
+        if changed_minutes is None:
+            changed_minutes = list(self._minutes)
+            changed_minutes += self._buckets.minutes_with_trades()
         for minute_ns in self._leaving(start):
-            self._change(self._held.pop(minute_ns), -1)
-        for minute_ns in {*changed, *self._open}:
-            held = self._held.pop(minute_ns, None)
-            if held is not None:
-                self._change(held, -1)
+            self._change(self._minutes.pop(minute_ns), -1)
+        for minute_ns in {*changed_minutes, *self._open}:
+            previous = self._minutes.pop(minute_ns, None)
+            if previous is not None:
+                self._change(previous, -1)
             minute = self._buckets.minute(minute_ns) if start <= minute_ns < end else None
             if minute is not None:
-                self._held[minute_ns] = minute
+                self._minutes[minute_ns] = minute
                 self._first_ns = min(minute_ns, self._first_ns or minute_ns)
                 self._change(minute, +1)
-        self._open = {m for m in {*changed, *self._open} if m >= end}
+        self._open = {m for m in {*changed_minutes, *self._open} if m >= end}
         self._start_ns = start
-        if self._first_ns not in self._held:
-            self._first_ns = min(self._held, default=None)
+        if self._first_ns not in self._minutes:
+            self._first_ns = min(self._minutes, default=None)
 
     def _leaving(self, start_ns: int) -> list[int]:
         """Which minutes held are too old now; only those that can be are looked at."""
         span = (start_ns - self._start_ns) // MINUTE_NS
-        if span <= len(self._held):
-            return [m for m in range(self._start_ns, start_ns, MINUTE_NS) if m in self._held]
-        return [m for m in self._held if m < start_ns]
+        if span <= len(self._minutes):
+            return [m for m in range(self._start_ns, start_ns, MINUTE_NS) if m in self._minutes]
+        return [m for m in self._minutes if m < start_ns]
 
     def levels(self) -> tuple[I64, I64, I64, I64]:
         """k levels, lowest first, with exact buy and sell quantities and trade counts; call `refresh` first."""
         if self._levels is None:
             level, buy, sell, count = self._sums[:, : self._size]
-            traded = count > 0
-            self._levels = level[traded], buy[traded], sell[traded], count[traded]
+            has_trades = count > 0
+            self._levels = level[has_trades], buy[has_trades], sell[has_trades], count[has_trades]
         return self._levels
 
     @property
@@ -78,9 +78,9 @@ class IncrementalProfile:
 
     def _change(self, minute: Minute, sign: int) -> None:
         self._levels = None
-        room = self._size + len(minute.level_e8)
-        if room > self._sums.shape[1]:
-            wider = np.zeros((4, 2 * room), np.int64)
+        capacity = self._size + len(minute.level_e8)
+        if capacity > self._sums.shape[1]:
+            wider = np.zeros((4, 2 * capacity), np.int64)
             wider[:, : self._size] = self._sums[:, : self._size]
             self._sums = wider
         self._size = _add(
@@ -93,14 +93,14 @@ class IncrementalProfile:
 @compiled
 def _add(sums, size, level, buy, sell, count, sign):  # type: ignore[no-untyped-def]
     """Add sorted levels into sorted levels from the top down, in place; emptied levels go when half are empty."""
-    fresh = 0
-    at = 0
+    added = 0
+    index = 0
     for i in range(len(level)):
-        while at < size and sums[0, at] < level[i]:
-            at += 1
-        if at == size or sums[0, at] != level[i]:
-            fresh += 1
-    write = size + fresh - 1
+        while index < size and sums[0, index] < level[i]:
+            index += 1
+        if index == size or sums[0, index] != level[i]:
+            added += 1
+    write = size + added - 1
     read = size - 1
     for i in range(len(level) - 1, -1, -1):
         while read >= 0 and sums[0, read] > level[i]:
@@ -122,15 +122,15 @@ def _add(sums, size, level, buy, sell, count, sign):  # type: ignore[no-untyped-
             if sums[row, write] < 0 or sums[row, write] > LARGEST_E8:
                 return -1
         write -= 1
-    size += fresh
+    size += added
     empty = 0
     for i in range(size):
         empty += sums[3, i] == 0
     if 2 * empty > size:
-        kept = 0
+        next_index = 0
         for i in range(size):
             if sums[3, i] != 0:
-                sums[:, kept] = sums[:, i]
-                kept += 1
-        size = kept
+                sums[:, next_index] = sums[:, i]
+                next_index += 1
+        size = next_index
     return size

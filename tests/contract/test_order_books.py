@@ -13,7 +13,7 @@ from market.timestamps import SECOND_NS
 from projections import digest
 from projections.book.book_audit import Audit
 from projections.book.book_levels import Sides
-from projections.book.diff_buffer import BUFFER_NS, Hole
+from projections.book.diff_buffer import BUFFER_NS, UpdateGap
 from projections.book.order_book import OrderBook
 from projections.book.reference_book import BookDelta, BookSnapshot, ReferenceBook
 from tests.book_streams import streams
@@ -29,7 +29,7 @@ class Book(Protocol):
     """What both can say."""
 
     audit: Audit | None
-    hole: Hole | None
+    gap: UpdateGap | None
 
     def take(self, facts: Sequence[Fact]) -> None:
         """Facts in the order of the log."""
@@ -61,14 +61,14 @@ class InDictionaries(ReferenceBook):
     def __init__(self) -> None:
         super().__init__()
         self.audit: Audit | None = None
-        self.hole: Hole | None = None
+        self.gap: UpdateGap | None = None
 
     def take(self, facts: Sequence[Fact]) -> None:
         """One by one."""
         for fact in facts:
             row = as_tables([fact])[fact.kind].to_pylist()[0]
             found = self.diff(a_change(row)) if fact.kind == DIFF else self.snapshot(a_shown(row))
-            self.hole, self.audit = found[0] or self.hole, found[1] or self.audit
+            self.gap, self.audit = found[0] or self.gap, found[1] or self.audit
 
 
 def a_change(row: dict[str, Any]) -> BookDelta:
@@ -98,7 +98,7 @@ def book(request: pytest.FixtureRequest) -> Book:
 def bids(book: Book) -> list[tuple[float, float]]:
     """Bids as decimals, best first."""
     levels = book.levels()
-    return [(p / E8, q / E8) for p, q in zip(*(c.tolist() for c in levels.of(0)), strict=True)]
+    return [(p / E8, q / E8) for p, q in zip(*(c.tolist() for c in levels.side_levels(0)), strict=True)]
 
 
 def test_a_snapshot_and_a_diff(book: Book) -> None:
@@ -121,7 +121,7 @@ def test_a_missing_diff_is_named_and_ends_the_book(book: Book) -> None:
     """Until the next snapshot, which may be older than the diffs that came meanwhile."""
     book.take([a_snapshot(update_id=10), a_diff(11, 12), a_diff(15, 16, [("98", "1")], [], T0 + 7), a_diff(17, 17)])
     assert (book.last_update_id, bids(book)) == (None, [])
-    assert book.hole == Hole(T0 + 7, 13, 14, "diff_missing")
+    assert book.gap == UpdateGap(T0 + 7, 13, 14, "diff_missing")
     book.take([a_snapshot([("99", "1")], update_id=15)])
     assert (book.last_update_id, bids(book)) == (17, [(98, 1)])
     assert book.audit is None
@@ -132,14 +132,14 @@ def test_what_came_twice_is_taken_once(book: Book) -> None:
     book.take([a_snapshot(update_id=10), a_diff(11, 12, [("98", "1")], []), a_diff(11, 12, [("98", "2")], [])])
     book.take([a_diff(12, 13, [("98", "3")], [])])
     assert bids(book)[-1] == (98, 3)
-    assert book.hole is None
+    assert book.gap is None
 
 
 def test_only_two_minutes_of_diffs_are_kept(book: Book) -> None:
     """A snapshot that needs older ones finds a hole."""
     late = T0 + BUFFER_NS + SECOND_NS
     book.take([a_diff(11, 12), a_diff(13, 13, at_ns=late), a_snapshot(update_id=10, at_ns=late)])
-    assert (book.last_update_id, book.hole) == (None, Hole(late, 11, 12, "snapshot_too_old"))
+    assert (book.last_update_id, book.gap) == (None, UpdateGap(late, 11, 12, "snapshot_too_old"))
 
 
 def test_an_older_snapshot_is_passed_over(book: Book) -> None:
@@ -155,7 +155,7 @@ def test_a_late_snapshot_is_compared_at_once(book: Book) -> None:
     audit = book.audit
     assert audit is not None
     assert (audit.snapshot_update_id, audit.update_id, audit.compared, audit.excluded) == (12, 14, 2, 1)
-    assert [(d.price_e8, d.held_e8, d.shown_e8, d.what) for d in audit.examples] == [
+    assert [(d.price_e8, d.book_e8, d.venue_e8, d.kind) for d in audit.examples] == [
         (97 * E8, 4 * E8, 5 * E8, "wrong_size")
     ]
 
@@ -180,5 +180,5 @@ def test_both_are_the_same_at_every_entry(facts: list[Fact]) -> None:
         one.take([fact])
         other.take([fact])
         assert identity(one) == identity(other)
-        assert one.hole == other.hole
+        assert one.gap == other.gap
         assert one.audit == other.audit

@@ -68,7 +68,7 @@ def stages(raw: Path, folder: Path) -> dict[str, Any]:
     return {
         "import": {"added": imported.added, "ticks": imported.ticks, "quarantined": imported.quarantined},
         "check": report,
-        "views": [minute_view.view(m, minute) for m, minute in newest],
+        "views": [minute_view.to_json(m, minute) for m, minute in newest],
         "digests": [d.view.state for d in decided][:: max(1, len(decided) // 5)],
         "analysis": json.loads(last.view.render()),
         "recommendation": json.loads(last.advice.render()) if last.advice else None,

@@ -50,7 +50,7 @@ def test_views_equal_the_folds_after_every_tick(client: Any, seed: int) -> None:
             client.flushall()
             views = Views(lambda: another(client), MARKET, WINDOW, ManualClock(T0))
         views.publish(tick, state)
-        minutes = [minute_view.view(m, minute) for m, minute in state.buckets.minutes(WINDOW)]
+        minutes = [minute_view.to_json(m, minute) for m, minute in state.buckets.minutes(WINDOW)]
         assert shown(client, "trades_window") == minutes
         books = [(b["last_update_id"], b["timestamp"]) for b in shown(client, "depth_snapshot_5000")]
         assert books == [(s.last_update_id, iso(s.response_ns)) for s in state.snapshots.snapshots()]

@@ -14,7 +14,7 @@ from eventlog.facts.market import AGG_TRADE
 from eventlog.store.batch import Batch
 from market.timestamps import MINUTE_NS
 from projections.book.snapshot_window import SnapshotWindow
-from projections.state import MarketState, Windows, ticks_of
+from projections.state import MarketState, Windows, read_ticks
 from projections.trades.minute_buckets import MinuteBuckets
 from projections.trades.recent_trades import RecentTrades
 from projections.trades.volume_profile import IncrementalProfile
@@ -158,7 +158,7 @@ def test_the_kept_profile_is_the_recomputed_one(made: Made, minutes: int, ask: l
     for piece, asked in zip(pieces(made.batch, range(1, 100)), (ask * 3), strict=False):
         buckets.apply(piece)
         if TICK in piece.rows:
-            buckets.close(ticks_of(piece.rows[TICK])[0].boundary_ns)
+            buckets.close(read_ticks(piece.rows[TICK])[0].boundary_ns)
         if asked:
             profile.refresh()
             assert_profile(profile, buckets, minutes)

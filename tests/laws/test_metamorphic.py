@@ -33,7 +33,7 @@ from market.errors import BadNumber
 from market.fixed_point import ONE_E8
 from market.timestamps import MINUTE_NS, SECOND_NS
 from projections.book.snapshot_window import Snapshot
-from projections.state import MarketState, TickEntry, Windows, ticks_of
+from projections.state import MarketState, TickEntry, Windows, read_ticks
 from runtime.loop import drive
 from tests import builders
 from tests.market_builders import (
@@ -397,7 +397,7 @@ def test_levels_of_an_update_have_no_order(chance: Any) -> None:
         state = MarketState(WINDOWS)
         batch = builders.a_batch(facts)
         state.apply(batch)
-        (tick,) = ticks_of(batch.rows[TICK])
+        (tick,) = read_ticks(batch.rows[TICK])
         state.close(tick)
         assert state.order_book.status == "live"
         views.append(Observer("BTCFDUSD", state, RULES).observe(tick, state).render())

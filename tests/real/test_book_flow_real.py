@@ -25,7 +25,7 @@ from exchanges.binance.recordings.recording import append_recording
 from market.arrays import I64
 from market.instrument import Market
 from market.timestamps import SECOND_NS
-from projections.book.book_levels import BARE, BROKE, OLD, UNREAD, WHOLE
+from projections.book.book_levels import AFTER_GAP, APPLIED, APPLIED_UNQUOTED, STALE, UNUSABLE
 from projections.book.order_book import OrderBook
 from projections.state import KINDS, READS, MarketState, Windows
 from runtime.loop import drive
@@ -76,12 +76,12 @@ def test_no_diff_is_missing_and_no_book_is_crossed(
     book = OrderBook()
     outcome = np.concatenate([s.outcome for b in batches(logs[year]) for s in book.apply(b)])
     assert len(outcome) == diffs
-    assert {kind: int((outcome == kind).sum()) for kind in (UNREAD, WHOLE, OLD, BARE, BROKE)} == {
-        UNREAD: before,
-        WHOLE: diffs - before - cut,
-        OLD: 0,
-        BARE: cut,
-        BROKE: 0,
+    assert {kind: int((outcome == kind).sum()) for kind in (UNUSABLE, APPLIED, STALE, APPLIED_UNQUOTED, AFTER_GAP)} == {
+        UNUSABLE: before,
+        APPLIED: diffs - before - cut,
+        STALE: 0,
+        APPLIED_UNQUOTED: cut,
+        AFTER_GAP: 0,
     }
     assert book.usable
 
@@ -92,7 +92,7 @@ def test_the_best_quote_after_each_diff_is_the_venue_s(logs: dict[str, Log], rea
     book, compared, equal = OrderBook(), 0, 0
     for batch in batches(logs["2024"]):
         for steps in book.apply(batch):
-            for i in np.flatnonzero(steps.outcome == WHOLE).tolist():
+            for i in np.flatnonzero(steps.outcome == APPLIED).tolist():
                 quote = told.get(int(steps.last_update_id[i]))
                 if quote is not None:
                     (bid, bid_quantity), (ask, ask_quantity) = steps.tops[i + 1, :, 0].tolist()

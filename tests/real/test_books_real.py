@@ -24,8 +24,8 @@ from market.fixed_point import format_e8
 from market.timestamps import MINUTE_NS
 from projections import digest
 from projections.book.book_levels import Sides
-from projections.book.diff_buffer import Hole
-from projections.book.live_book import LiveBook, changes, shown
+from projections.book.diff_buffer import UpdateGap
+from projections.book.live_book import LiveBook, read_diffs, read_snapshot
 from projections.book.order_book import OrderBook
 from projections.book.reference_book import ReferenceBook
 from projections.book.snapshot_window import Snapshot
@@ -72,19 +72,19 @@ def test_both_books_are_equal_at_every_update(real_data: Path, year: str, diffs:
     """
     entries = recorded(real_data, year)
     tables = decode_entries(entries, MAPPER.decoders)
-    rows, (book,) = iter(list(changes(tables[DIFF]))), tables[SNAPSHOT].to_pylist()
+    rows, (book,) = iter(list(read_diffs(tables[DIFF]))), tables[SNAPSHOT].to_pylist()
     arrays, plain = OrderBook(), ReferenceBook()
     equal, live, out = 0, 0, 0
     for entry, batch in zip(entries, singly(Batch.from_tables(1, len(entries), tables)), strict=True):
         arrays.apply(batch, traced=False)
-        found = plain.diff(next(rows)) if entry.kind == DIFF else plain.snapshot(shown(tables[SNAPSHOT]))
+        found = plain.diff(next(rows)) if entry.kind == DIFF else plain.snapshot(read_snapshot(tables[SNAPSHOT]))
         assert found == (None, None)
         equal += identity(arrays.last_update_id, arrays.levels()) == identity(plain.last_update_id, plain.levels())
         live += arrays.status == "live"
         out += arrays.usable and not arrays.in_reach
     before = next(i for i, e in enumerate(entries) if e.kind == SNAPSHOT)
     assert (equal, live, out) == (diffs + 1, diffs + 1 - before, beyond)
-    assert (arrays.hole, arrays.usable, book["limit"]) == (None, True, 1000)
+    assert (arrays.gap, arrays.usable, book["limit"]) == (None, True, 1000)
 
 
 @dataclass(frozen=True)
@@ -168,14 +168,14 @@ def test_any_diff_deleted_is_a_reset_until_the_next_snapshot(played: Played) -> 
             after = seq + 1 if seq + 1 < middle else seq + 2
             book.apply(played.between(start, after, without=seq), traced=False)
             row = ids[seq]
-            hole = Hole(
+            hole = UpdateGap(
                 played.entries[after - 1].recv_ns,
                 max(row["first_update_id"], shown_id + 1),
                 row["last_update_id"],
                 "diff_missing",
             )
             # The last one before a snapshot is missed behind it: the snapshot has what it held.
-            assert (book.status, book.hole) == ("gap" if seq + 1 < middle else "live", hole)
+            assert (book.status, book.gap) == ("gap" if seq + 1 < middle else "live", hole)
             book.apply(played.between(after + 1, end), traced=False)
             assert book.trusted
             assert book.audit is not None
@@ -242,9 +242,9 @@ def test_a_level_that_is_wrong_is_found_at_the_next_snapshot(played: Played, wha
         assert arrays.audit is not None
         (worst,) = arrays.audit.examples
         middle = (int(prices[0][0]) + int(prices[1][0])) / 2
-        assert (worst.price_e8, worst.side, worst.what) == (price, ("bid", "ask")[side], what)
+        assert (worst.price_e8, worst.side, worst.kind) == (price, ("bid", "ask")[side], what)
         assert worst.distance_bp_e2 == pytest.approx(abs(price - middle) / middle * 1e6, abs=1)
-        assert (worst.age_ns, arrays.audit.count(worst.what), arrays.audit.healthy) == (0, 1, False)
+        assert (worst.age_ns, arrays.audit.count(worst.kind), arrays.audit.healthy) == (0, 1, False)
         assert not arrays.trusted
         found += 1
     assert found >= 30

@@ -56,7 +56,7 @@ def day(real_data: Path) -> Day:
     rows = read_agg_trades(real_data / "aggtrades" / "BTCUSDT-aggTrades-2024-01-01.zip")
     times, prices = rows.trade_time_ns, rows.price_e8
     signs = 1 - 2 * rows.buyer_is_maker.astype(np.int64)
-    trades = Trades.of(times, rows.agg_id, prices, rows.quantity_e8, signs)
+    trades = Trades.from_columns(times, rows.agg_id, prices, rows.quantity_e8, signs)
     starts = int(times[0]) // MINUTE_NS * MINUTE_NS + np.arange(MINUTES) * MINUTE_NS
     edges = np.append(np.searchsorted(times, starts), len(times))
     bars = np.array([_bar(prices[a:b]) for a, b in pairwise(edges)], np.int64)
@@ -103,7 +103,7 @@ def rate(outcome: I64) -> float:
 
 
 def test_random_levels_are_rejected_as_on_any_trending_day(placebo: Placebo) -> None:
-    """ANALYSIS §4: 42 to 47 % of them on a trending day, nearly so at every distance; few are still open."""
+    """docs/measures.md §4: 42 to 47 % of them on a trending day, nearly so at every distance; few are still open."""
     assert 0.42 <= rate(placebo.outcome) <= 0.47
     for low, high in ((0.5, 1), (1, 2), (2, 4), (4, 8)):
         inside = (placebo.distance >= low) & (placebo.distance < high)

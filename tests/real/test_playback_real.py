@@ -21,7 +21,7 @@ from exchanges.binance.recordings.recording import append_recording
 from exchanges.binance.recordings.recording_lines import read_lines
 from market.instrument import Market
 from projections import digest
-from projections.book.live_book import changes, shown
+from projections.book.live_book import read_diffs, read_snapshot
 from projections.book.order_book import OrderBook
 from projections.book.reference_book import ReferenceBook
 from runtime.daemon import status
@@ -154,8 +154,8 @@ def identities(log: Log) -> list[dict[int, bytes]]:
     seqs = np.sort(np.concatenate([table.column("seq").to_numpy() for table in tables.values()]))
     whole = Batch.from_tables(1, int(seqs[-1]), tables)
     arrays, plain = OrderBook(), ReferenceBook()
-    diffs = changes(tables[DIFF])
-    books = (shown(tables[SNAPSHOT].slice(row, 1)) for row in range(len(tables[SNAPSHOT])))
+    diffs = read_diffs(tables[DIFF])
+    books = (read_snapshot(tables[SNAPSHOT].slice(row, 1)) for row in range(len(tables[SNAPSHOT])))
     found: list[dict[int, bytes]] = [{}, {}]
     for part in whole.split_after(seqs[:-1]):
         arrays.apply(part, traced=False)

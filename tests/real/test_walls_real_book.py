@@ -26,7 +26,7 @@ from tests.market_builders import T0, a_snapshot, e8
 
 def no_trades(_: int, __: int) -> Trades:
     """Nothing traded, whenever."""
-    return Trades.none()
+    return Trades.empty()
 
 
 DATA = Path(os.environ.get("REAL_DATA_DIR") or Path(__file__).resolve().parents[2].parent / "shared" / "data")
@@ -49,7 +49,7 @@ def as_snapshot(body: dict[str, list[tuple[str, str]]], minute: int = 0) -> Snap
 
 def counted(levels: list[tuple[str, str]], mid: Decimal) -> dict[int, tuple[Decimal, Decimal]]:
     """
-    ANALYSIS §2 in a few lines of its own: $1 bins, 5 × P80 of 6 bp each way, 1 % of the depth within 90 bp.
+    docs/measures.md §2 in a few lines of its own: $1 bins, 5 × P80 of 6 bp each way, 1 % of the depth within 90 bp.
 
     Returns:
         Quantity and share of each wall bin, by its price.
@@ -134,7 +134,7 @@ def test_a_book_that_stands_for_three_minutes(body: dict[str, list[tuple[str, st
 
 def banded(body: dict[str, list[tuple[str, str]]], mid: Decimal) -> dict[str, list[tuple[int, int]]]:
     """
-    ANALYSIS §2 again in plain Python: capped at 1 %, smoothed over 2 bp, over the octaves' mean of both sides.
+    docs/measures.md §2 again in plain Python: capped at 1 %, smoothed over 2 bp, over the octaves' mean of both sides.
 
     Returns:
         For each side the first and last dollar of every run of twice the usual that is long and spread enough.

@@ -46,7 +46,7 @@ def test_nearest_of_the_whole_series(width: float) -> None:
 
 
 def test_a_bitcoin_bin_is_a_dollar() -> None:
-    """ANALYSIS §2: the 1-2-5 number nearest price × 1.2e-5 is $1 for BTC."""
+    """docs/measures.md §2: the 1-2-5 number nearest price × 1.2e-5 is $1 for BTC."""
     for price in ("65000", "84000", "110000.25"):
         assert bin_width_e8(e8(price), 1.2e-5, e8("0.01")) == ONE_E8
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from market.observed_grid import ObservedUnit, next_step, passes_sums, quantity_decimals_seen
+from market.observed_grid import ObservedUnit, exceeds_sum_limit, infer_quantity_decimals, next_step
 from market.timestamps import DAY_NS, HOUR_NS
 
 
@@ -67,10 +67,10 @@ def test_a_step_becomes_finer_at_once_and_coarser_on_evidence() -> None:
 def test_a_market_of_trillions_keeps_fewer_decimals() -> None:
     """As many as its smallest step needs; any other market keeps eight."""
     coins = 10**8
-    assert quantity_decimals_seen(30_000 * coins, DAY_NS, seen(1_000)) == 8
-    assert quantity_decimals_seen(2 * 10**11 * coins, 2 * HOUR_NS, seen(coins)) == 0
-    assert quantity_decimals_seen(2 * 10**11 * coins, 2 * HOUR_NS, seen(coins // 10)) == 1
-    all_eight = quantity_decimals_seen(10**12 * coins, 0, seen(1))
+    assert infer_quantity_decimals(30_000 * coins, DAY_NS, seen(1_000)) == 8
+    assert infer_quantity_decimals(2 * 10**11 * coins, 2 * HOUR_NS, seen(coins)) == 0
+    assert infer_quantity_decimals(2 * 10**11 * coins, 2 * HOUR_NS, seen(coins // 10)) == 1
+    all_eight = infer_quantity_decimals(10**12 * coins, 0, seen(1))
     assert all_eight == 8  # it needs them all: sums may then be refused, never wrapped
 
 
@@ -91,13 +91,13 @@ def test_a_cheap_coin_leaves_room_for_louder_days(price_e8: int, step: int, deci
     """As many decimals are left out as ten billion in three days take, and many quantities lack."""
     many = ObservedUnit()
     many.add(np.arange(1_001, 1_101, dtype=np.int64) * step)
-    assert quantity_decimals_seen(10**12, DAY_NS, many, cheapest_e8=price_e8) == decimals
-    assert quantity_decimals_seen(10**12, DAY_NS, seen(step), cheapest_e8=price_e8) == 8
+    assert infer_quantity_decimals(10**12, DAY_NS, many, cheapest_e8=price_e8) == decimals
+    assert infer_quantity_decimals(10**12, DAY_NS, seen(step), cheapest_e8=price_e8) == 8
 
 
 def test_sums_that_do_not_fit_are_known_beforehand() -> None:
     """Of a short file all of it, of a long one what three days of it hold."""
-    assert not passes_sums(2**62, DAY_NS)
-    assert passes_sums(2**62 + 1, 0)
-    assert not passes_sums(2**64, 30 * DAY_NS)
-    assert passes_sums(2**66, 30 * DAY_NS)
+    assert not exceeds_sum_limit(2**62, DAY_NS)
+    assert exceeds_sum_limit(2**62 + 1, 0)
+    assert not exceeds_sum_limit(2**64, 30 * DAY_NS)
+    assert exceeds_sum_limit(2**66, 30 * DAY_NS)

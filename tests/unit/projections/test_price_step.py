@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from market.fixed_point import ONE_E8, parse_e8
-from projections.price_step import tick_seen_e8
+from projections.price_step import infer_tick_e8
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from projections.price_step import tick_seen_e8
 )
 def test_what_prices_show(prices: list[str], tick: str) -> None:
     """A few round prices are no grid of a thousand; many that step by a half are one of a half."""
-    assert tick_seen_e8(np.array([parse_e8(p) for p in prices], np.int64)) == parse_e8(tick)
+    assert infer_tick_e8(np.array([parse_e8(p) for p in prices], np.int64)) == parse_e8(tick)
 
 
 def test_it_divides_every_price() -> None:
@@ -30,5 +30,5 @@ def test_it_divides_every_price() -> None:
     chance = np.random.default_rng(1)
     for tick in (1, 5, 100, 2 * ONE_E8):
         prices = chance.integers(10**6, 10**7, 500) * tick
-        assert np.all(prices % tick_seen_e8(prices) == 0)
-        assert tick_seen_e8(prices) % tick == 0
+        assert np.all(prices % infer_tick_e8(prices) == 0)
+        assert infer_tick_e8(prices) % tick == 0

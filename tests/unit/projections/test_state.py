@@ -5,7 +5,7 @@ import numpy as np
 from eventlog.facts.capture import TICK
 from market.timestamps import MINUTE_NS
 from projections import digest
-from projections.state import MarketState, Windows, ticks_of
+from projections.state import MarketState, Windows, read_ticks
 from projections.trades import minute_view
 from projections.trades.minute_buckets import MinuteBuckets
 from tests.builders import T0, a_batch, a_snapshot, a_tick, a_trade, an_instrument
@@ -18,7 +18,7 @@ def test_every_projection_sees_its_own_kinds() -> None:
     facts = [an_instrument("0.01"), a_snapshot(), a_trade(1), an_instrument("0.10"), a_tick(snapshot_seq=2)]
     batch = a_batch(facts)
     state.apply(batch)
-    (tick,) = ticks_of(batch.rows[TICK])
+    (tick,) = read_ticks(batch.rows[TICK])
     assert (tick.seq, tick.boundary_ns, tick.trades, tick.snapshot_seq) == (5, T0 + MINUTE_NS, "live", 2)
     empty = MarketState(Windows(bucket_minutes=10, snapshot_slots=5, trade_minutes=3)).digests()
     state.close(tick)
@@ -42,7 +42,7 @@ def test_a_minute_is_shown_in_decimals() -> None:
     buckets.apply(a_batch([a_trade(1, "110000.25", "0.5"), a_trade(2, "110000.75", "0.2", seller=True)]))
     minute = buckets.minute(T0)
     assert minute is not None
-    assert minute_view.view(T0, minute) == {
+    assert minute_view.to_json(T0, minute) == {
         "timestamp": "2024-01-01T00:00:00Z",
         "open": "110000.25",
         "high": "110000.75",
@@ -61,7 +61,7 @@ def test_a_minute_is_shown_in_decimals() -> None:
             }
         },
     }
-    assert minute_view.table(T0, minute).to_pylist() == [
+    assert minute_view.to_level_table(T0, minute).to_pylist() == [
         {
             "minute": T0,
             "level_e8": 11_000_000_000_000,

@@ -28,7 +28,7 @@ from tests.market_builders import a_snapshot, e8
 
 def no_trades(_: int, __: int) -> Trades:
     """Nothing traded, whenever."""
-    return Trades.none()
+    return Trades.empty()
 
 
 RULES = Parameters()

@@ -45,7 +45,7 @@ def trades_of(minutes: Mapping[int, Traded]) -> TradesBetween:
     rows = [(minute * 60 + i, *trade) for minute in sorted(minutes) for i, trade in enumerate(minutes[minute])]
     columns = [list(c) for c in zip(*rows, strict=True)] or [[], [], [], []]
     signs = [1 if by == "buy" else -1 for by in columns[3]]
-    return some_trades(columns[1], columns[0], columns[2], signs).between if rows else Trades.none().between
+    return some_trades(columns[1], columns[0], columns[2], signs).between if rows else Trades.empty().between
 
 
 def lives() -> WallLives:

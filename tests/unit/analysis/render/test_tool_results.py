@@ -29,7 +29,7 @@ def a_book(minute: int, bids: Mapping[int, float], asks: Mapping[int, float], bi
 def shown(books: Sequence[Snapshot], sigma: float | None = 0.001, current: Snapshot | None = None,
           trades: Trades | None = None) -> dict[str, Any]:  # fmt: skip
     """The result for some books, where eight a minute are sold and none bought."""
-    between = (trades or Trades.none()).between
+    between = (trades or Trades.empty()).between
     found = StaticLayer(RULES).analyze(books, between, e8("0.01"), {"bid": 8.0 * ONE_E8, "ask": 0.0}, current)
     return render_static(found, sigma, "a prior", 8)
 

@@ -98,7 +98,7 @@ def test_a_level_that_gives_way_absorbs_nothing() -> None:
 def test_a_level_that_broke_since_is_told() -> None:
     """It absorbed, and has gone by the tick."""
     trades = an_hour(60, before_end=30)
-    broken = Trades.of(
+    broken = Trades.from_columns(
         np.append(trades.time_ns, after(END - 1)), np.append(trades.agg_id, 9_999),
         np.append(trades.price_e8, e8(98)), np.append(trades.quantity_e8, 1), np.append(trades.sign, -1),
     )  # fmt: skip
@@ -115,7 +115,7 @@ def test_the_heaviest_price_is_named() -> None:
     both = (np.concatenate((getattr(trades, n), getattr(more, n)))[order]
             for n in ("time_ns", "price_e8", "quantity_e8", "sign"))  # fmt: skip
     times, prices, sizes, signs = both
-    joined = Trades.of(times, np.arange(len(times)), prices, sizes, signs)
+    joined = Trades.from_columns(times, np.arange(len(times)), prices, sizes, signs)
     (found,) = find_absorption(build_frame(joined, REACH, after(END), PARAMETERS), ONE_E8, PARAMETERS)
     assert (found.level_e8, found.price_e8, found.volume_e8) == (e8("99.8"), e8("99.8"), 60 * ONE_E8)
     (at_100,) = find_absorption_at(build_frame(joined, REACH, after(END), PARAMETERS), LEVEL, ONE_E8, PARAMETERS)
@@ -140,7 +140,7 @@ def test_what_is_usual_is_no_absorption() -> None:
     assert find_absorption_at(build_frame(even, REACH, after(END), PARAMETERS), LEVEL, ONE_E8, PARAMETERS) == []
     assert find_absorption(build_frame(planted, None, after(END), PARAMETERS), ONE_E8, PARAMETERS) == []
     assert find_absorption_at(build_frame(planted, None, after(END), PARAMETERS), LEVEL, ONE_E8, PARAMETERS) == []
-    assert find_absorption(build_frame(Trades.none(), REACH, after(END), PARAMETERS), ONE_E8, PARAMETERS) == []
+    assert find_absorption(build_frame(Trades.empty(), REACH, after(END), PARAMETERS), ONE_E8, PARAMETERS) == []
     assert find_absorption(build_frame(planted, REACH, after(END + 600), PARAMETERS), ONE_E8, PARAMETERS) == []
     jumped = replace(usual, price_e8=np.where(np.arange(len(usual)) > 100, e8(70), usual.price_e8))
     assert find_absorption(build_frame(jumped, REACH, after(END), PARAMETERS), ONE_E8, PARAMETERS) == []

@@ -24,7 +24,7 @@ from tests.market_builders import T0, e8, trade_columns
 
 RULES = Parameters()
 VECTOR = {100: 5, 101: 12, 102: 30, 103: 20, 104: 15, 105: 10, 106: 5, 107: 3}
-"""ANALYSIS §3: volume by row of one dollar."""
+"""docs/measures.md §3: volume by row of one dollar."""
 
 
 def told(

@@ -70,7 +70,7 @@ def test_turning_back_is_not_crossing() -> None:
 
 def test_nothing_to_tell() -> None:
     """No trades, never there, never left, an empty interval, no σ."""
-    assert last_crossings(Trades.none(), [INTERVAL], UNIT, ONE_E8, PARAMETERS) == [None]
+    assert last_crossings(Trades.empty(), [INTERVAL], UNIT, ONE_E8, PARAMETERS) == [None]
     for prices in ([99, 98], [99, 105], [105, 111], [105, 106], [99]):
         assert last_crossings(some_trades(prices), [INTERVAL], UNIT, ONE_E8, PARAMETERS) == [None]
     crossed = some_trades([99, 105, 111])

@@ -18,7 +18,7 @@ def test_delta_is_bought_less_sold() -> None:
     found = sum_cvd(some_trades([100, 101, 100], quantities=[1, 0.5, 2], signs=[1, -1, 1]))
     assert found == Cvd(3 * ONE_E8, ONE_E8 // 2, 3)
     assert found.delta_e8 == 250_000_000
-    assert sum_cvd(Trades.none()) == Cvd(0, 0, 0)
+    assert sum_cvd(Trades.empty()) == Cvd(0, 0, 0)
 
 
 @given(st.lists(st.tuples(st.integers(1, 2**62), st.sampled_from([-1, 1])), max_size=30))
@@ -27,7 +27,7 @@ def test_no_sum_wraps(trades: list[tuple[int, int]]) -> None:
     n = len(trades)
     quantities = np.array([q for q, _ in trades], np.int64)
     signs = np.array([s for _, s in trades], np.int64)
-    found = sum_cvd(Trades.of(np.arange(n), np.arange(n), np.full(n, 5), quantities, signs))
+    found = sum_cvd(Trades.from_columns(np.arange(n), np.arange(n), np.full(n, 5), quantities, signs))
     assert found.buy_e8 == sum(q for q, s in trades if s > 0)
     assert found.sell_e8 == sum(q for q, s in trades if s < 0)
     assert found.delta_e8 == sum(q * s for q, s in trades)

@@ -73,7 +73,7 @@ def test_ten_levels_of_little_are_no_sweep() -> None:
 
 def test_silence_sweeps_nothing() -> None:
     """No trades, or none in the hour."""
-    assert find_sweeps(Trades.none(), after(60), PARAMETERS) == []
+    assert find_sweeps(Trades.empty(), after(60), PARAMETERS) == []
     assert find_sweeps(some_trades([100]), after(10_000), PARAMETERS) == []
 
 

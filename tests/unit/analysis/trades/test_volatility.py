@@ -21,7 +21,7 @@ def a_sigma(closes: dict[int, float], end: int, minutes: int = 60, least: int = 
 
 
 def plain(closes: dict[int, float], end: int, minutes: int, least: int, tick: float) -> float | None:
-    """The same by the words of ANALYSIS §4, one minute at a time."""
+    """The same by the words of docs/measures.md §4, one minute at a time."""
     line: list[float] = []
     for minute in range(end - minutes - 1, end):
         known = [m for m in closes if m <= minute]

@@ -17,7 +17,7 @@ from analysis.trades.volume_profile import (
 from market.arrays import I64
 
 VECTOR = {100: 5, 101: 12, 102: 30, 103: 20, 104: 15, 105: 10, 106: 5, 107: 3}
-"""ANALYSIS §3."""
+"""docs/measures.md §3."""
 
 profiles = hnp.arrays(np.int64, st.integers(1, 60), elements=st.integers(0, 12))
 traded = profiles.filter(lambda totals: totals.sum() > 0)

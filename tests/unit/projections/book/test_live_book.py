@@ -8,7 +8,7 @@ from eventlog.codec import decode_entries
 from eventlog.facts.capture import BOOK_AUDIT, BOOK_RESET, BookAudit, BookReset
 from eventlog.facts.entry import Entry, Fact
 from eventlog.facts.market import DIFF
-from projections.book.live_book import LiveBook, body_of
+from projections.book.live_book import LiveBook, build_audit_body
 from projections.book.order_book import OrderBook
 from tests.book_streams import streams
 from tests.builders import MAPPER, T0, a_batch, a_diff, a_snapshot, a_trade, as_tables
@@ -98,13 +98,13 @@ def test_it_says_what_the_replay_will_find(facts: list[Fact]) -> None:
     """Every hole and every audit, after the fact after which the replay's book knows it."""
     live, replay = LiveBook(MAPPER.decoders), OrderBook(anchor_minutes=10**6)
     for number, fact in enumerate(facts, 1):
-        replay.hole = replay.audit = None
+        replay.gap = replay.audit = None
         replay.apply(a_batch([fact], number))
         expected: list[BookReset | BookAudit] = []
-        if replay.hole is not None:
-            expected.append(BookReset(replay.hole.cause, replay.hole.first_missing, replay.hole.last_missing))
+        if replay.gap is not None:
+            expected.append(BookReset(replay.gap.cause, replay.gap.first_missing, replay.gap.last_missing))
         if replay.audit is not None:
-            expected.append(body_of(replay.audit))
+            expected.append(build_audit_body(replay.audit))
         kinds = {BOOK_RESET: BookReset, BOOK_AUDIT: BookAudit}
         assert [msgspec.json.decode(f.data, type=kinds[f.kind]) for f in take(live, fact)] == expected
     live.read()

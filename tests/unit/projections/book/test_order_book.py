@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from eventlog.facts.entry import Fact
 from eventlog.facts.market import DIFF
 from market.timestamps import MINUTE_NS, SECOND_NS
-from projections.book.book_levels import BARE, BROKE, OLD, UNREAD, WHOLE
-from projections.book.diff_buffer import BUFFER_NS, Hole
+from projections.book.book_levels import AFTER_GAP, APPLIED, APPLIED_UNQUOTED, STALE, UNUSABLE
+from projections.book.diff_buffer import BUFFER_NS, UpdateGap
 from projections.book.order_book import OrderBook, Quote
 from tests.book_streams import streams
 from tests.builders import T0, a_batch, a_diff, a_snapshot, pieces
@@ -50,7 +50,7 @@ def test_a_snapshot_and_a_diff() -> None:
 def test_no_snapshot_no_book() -> None:
     """Diffs alone say nothing."""
     book = OrderBook()
-    assert outcomes(book, a_diff(11, 12)) == [UNREAD]
+    assert outcomes(book, a_diff(11, 12)) == [UNUSABLE]
     assert (book.status, book.quote(), book.mid_e8, book.last_update_id) == ("no_book", None, None, None)
     assert book.as_snapshot() is None
     assert book.levels().bid_price_e8.tolist() == []
@@ -60,9 +60,9 @@ def test_what_the_snapshot_holds_already_is_passed_over() -> None:
     """u up to the snapshot's id changes nothing; the first one kept may begin before it; then ids must follow."""
     book = folded(a_snapshot(update_id=10))
     assert outcomes(book, a_diff(9, 10, asks=[("101", "9")]), a_diff(10, 12), a_diff(11, 12), first_seq=2) == [
-        UNREAD,
-        WHOLE,
-        OLD,
+        UNUSABLE,
+        APPLIED,
+        STALE,
     ]
     assert book.levels().ask_quantity_e8.tolist() == [2 * E8, 4 * E8]
 
@@ -70,7 +70,7 @@ def test_what_the_snapshot_holds_already_is_passed_over() -> None:
 def test_a_missing_diff_ends_the_book_until_the_next_snapshot() -> None:
     """U beyond the next id: what follows cannot be used, in order or not."""
     book = folded(a_snapshot(update_id=10), a_diff(11, 12))
-    assert outcomes(book, a_diff(14, 15), a_diff(16, 16), first_seq=3) == [BROKE, UNREAD]
+    assert outcomes(book, a_diff(14, 15), a_diff(16, 16), first_seq=3) == [AFTER_GAP, UNUSABLE]
     assert (book.status, book.usable, book.quote(), book.last_update_id) == ("gap", False, None, None)
     assert book.levels().bid_price_e8.tolist() == []
     book.apply(a_batch([a_snapshot(update_id=15)], 5))
@@ -118,11 +118,11 @@ def test_a_crossed_or_one_sided_book_is_not_used() -> None:
     book = folded(a_snapshot([("99", "1")], [("101", "1")], update_id=10))
     crossing = a_diff(11, 11, bids=[("102", "1")], asks=[])
     repair = a_diff(12, 12, bids=[("102", "0")], asks=[])
-    assert outcomes(book, crossing, first_seq=2) == [BARE]
+    assert outcomes(book, crossing, first_seq=2) == [APPLIED_UNQUOTED]
     assert (book.status, book.quote(), book.as_snapshot()) == ("crossed", None, None)
-    assert outcomes(book, repair, first_seq=3) == [BARE]
+    assert outcomes(book, repair, first_seq=3) == [APPLIED_UNQUOTED]
     assert book.usable
-    assert outcomes(book, a_diff(13, 13, bids=[("99", "0")], asks=[]), first_seq=4) == [BARE]
+    assert outcomes(book, a_diff(13, 13, bids=[("99", "0")], asks=[]), first_seq=4) == [APPLIED_UNQUOTED]
     assert (book.status, book.mid_e8) == ("one_sided", None)
     locked = a_diff(11, 11, bids=[("100.5", "1")], asks=[])
     assert folded(a_snapshot(), locked).status == "crossed"
@@ -207,7 +207,7 @@ def test_a_level_beyond_the_snapshot_does_not_move_what_is_known() -> None:
     bids, asks = [("99", "1"), ("98", "1")], [("101", "1"), ("102", "1")]
     book = folded(a_snapshot(bids, asks, limit=2), a_diff(11, 12, bids=[("90", "7")], asks=[]))
     assert book.levels().bid_price_e8.tolist() == [99 * E8, 98 * E8, 90 * E8]
-    assert book.known_e8 == (98 * E8, 102 * E8)
+    assert book.edges_e8 == (98 * E8, 102 * E8)
     assert (book.in_reach, book.trusted) == (True, True)
     book.apply(a_batch([a_diff(13, 14, bids=[("99", "0"), ("98", "0")], asks=[])], 3))
     assert (book.status, book.in_reach, book.trusted, book.as_snapshot()) == ("live", False, False, None)
@@ -232,7 +232,7 @@ def test_the_next_snapshot_forgets_what_lay_beyond() -> None:
         a_snapshot([("99.5", "1"), ("99", "1")], [("101", "1"), ("102", "1")], limit=2, update_id=12, at_ns=T0 + 1),
     )
     assert book.levels().bid_price_e8.tolist() == [9_950_000_000, 99 * E8]
-    assert book.known_e8 == (99 * E8, 102 * E8)
+    assert book.edges_e8 == (99 * E8, 102 * E8)
 
 
 def test_a_snapshot_ahead_of_the_diffs_waits_for_them() -> None:
@@ -241,14 +241,14 @@ def test_a_snapshot_ahead_of_the_diffs_waits_for_them() -> None:
     book.apply(a_batch([a_snapshot([("99.5", "5")], [("100.5", "2")], update_id=15)], 3))
     assert (book.last_update_id, book.audit) == (15, None)
     (steps,) = book.apply(a_batch([a_diff(13, 14, bids=[("99.5", "4")], asks=[])], 4))
-    assert steps.outcome.tolist() == [WHOLE]
+    assert steps.outcome.tolist() == [APPLIED]
     assert steps.tops[:, 0, 0, 1].tolist() == [3 * E8, 4 * E8]
     assert book.quote() == Quote(9_950_000_000, 5 * E8, 10_050_000_000, 2 * E8)
     assert (book.last_update_id, book.audit) == (15, None)
     reaching, after = book.apply(a_batch([a_diff(15, 16, [("99.5", "6")], []), a_diff(17, 17, [("99.5", "7")], [])], 5))
     assert reaching.tops[:, 0, 0, 1].tolist() == [4 * E8, 6 * E8]
     assert after.tops[:, 0, 0, 1].tolist() == [6 * E8, 7 * E8]
-    assert [s.outcome.tolist() for s in (reaching, after)] == [[WHOLE], [WHOLE]]
+    assert [s.outcome.tolist() for s in (reaching, after)] == [[APPLIED], [APPLIED]]
     assert book.audit is not None
     # 99 (1) and 101 (3) of the first snapshot are ghosts; 99.5 is named by a diff that both have taken.
     assert (book.audit.counts, book.audit.compared, book.audit.excluded) == (((0, 1, 0), (0, 1, 0)), 3, 1)
@@ -264,7 +264,7 @@ def test_an_audit_at_the_update_of_the_snapshot_leaves_nothing_out() -> None:
     )
     audit = book.audit
     assert audit is not None
-    assert [(d.side, d.price_e8, d.what) for d in audit.examples] == [
+    assert [(d.side, d.price_e8, d.kind) for d in audit.examples] == [
         ("bid", 98 * E8, "ghost"),
         ("ask", 101 * E8, "wrong_size"),
         ("bid", 99 * E8, "missing"),
@@ -293,7 +293,7 @@ def test_tolerated_differences_are_healthy() -> None:
     facts = (a_snapshot(update_id=10), a_diff(11, 11, [], []), a_snapshot([("99.5", "2")], update_id=11))
     verdicts = []
     for tolerated in (0, 1):
-        book = OrderBook(tolerated=tolerated)
+        book = OrderBook(max_differing=tolerated)
         book.apply(a_batch(facts))
         verdicts.append((book.audit.differing, book.audit.healthy) if book.audit else None)
     assert verdicts == [(1, False), (1, True)]
@@ -308,18 +308,18 @@ def test_snapshots_alone_are_compared_with_nothing() -> None:
 def test_a_hole_is_remembered_as_long_as_a_book() -> None:
     """Which updates were not seen, and when that was found."""
     book = folded(a_snapshot(update_id=10), a_diff(13, 14, at_ns=T0 + 5), anchor_minutes=2)
-    assert book.hole == Hole(T0 + 5, 11, 12, "diff_missing")
+    assert book.gap == UpdateGap(T0 + 5, 11, 12, "diff_missing")
     book.close(T0 + MINUTE_NS)
-    assert book.hole is not None
+    assert book.gap is not None
     book.close(T0 + 3 * MINUTE_NS)
-    assert book.hole is None
+    assert book.gap is None
 
 
 def test_a_hole_that_a_snapshot_covers_is_still_told() -> None:
     """Diff 13-14 never came; the snapshot at 15 holds it, so the book is whole, and flow was not formed across it."""
     book = folded(a_snapshot(update_id=10), a_diff(11, 12), a_snapshot(update_id=15))
-    assert outcomes(book, a_diff(15, 16), a_diff(17, 17), first_seq=4) == [BROKE, WHOLE]
-    assert (book.status, book.hole, book.audit) == ("live", Hole(T0, 13, 14, "diff_missing"), None)
+    assert outcomes(book, a_diff(15, 16), a_diff(17, 17), first_seq=4) == [AFTER_GAP, APPLIED]
+    assert (book.status, book.gap, book.audit) == ("live", UpdateGap(T0, 13, 14, "diff_missing"), None)
 
 
 def test_a_snapshot_that_needs_more_than_is_kept_says_so() -> None:
@@ -328,7 +328,7 @@ def test_a_snapshot_that_needs_more_than_is_kept_says_so() -> None:
     book = folded(
         a_snapshot(update_id=10), a_diff(11, 12), a_diff(13, 13, at_ns=late), a_snapshot(update_id=10, at_ns=late)
     )
-    assert (book.status, book.hole) == ("gap", Hole(late, 11, 12, "snapshot_too_old"))
+    assert (book.status, book.gap) == ("gap", UpdateGap(late, 11, 12, "snapshot_too_old"))
 
 
 def test_the_trace_holds_the_best_levels_before_and_after() -> None:

@@ -16,7 +16,7 @@ from projections.book.book_levels import ABSENT
 from projections.book.order_book import OrderBook
 from projections.flow.book_flow import BookFlow
 from projections.flow.flow_rows import level_flow
-from projections.state import MarketState, Windows, ticks_of
+from projections.state import MarketState, Windows, read_ticks
 from runtime.loop import drive
 from tests.builders import T0, a_batch, a_diff, a_snapshot, a_tick, a_trade, pieces
 
@@ -317,7 +317,7 @@ def test_any_batches_give_the_same_digests(facts: list[Fact], cuts: set[int]) ->
     """One batch, one entry a batch, or any cuts between."""
     batch = a_batch(facts)
     whole = digests([batch])
-    assert list(whole) == [t.seq for t in ticks_of(batch.rows[TICK])]
+    assert list(whole) == [t.seq for t in read_ticks(batch.rows[TICK])]
     assert digests(pieces(batch, cuts)) == digests(pieces(batch, range(1, 200))) == whole
 
 

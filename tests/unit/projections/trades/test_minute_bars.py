@@ -14,7 +14,7 @@ from market.fixed_point import ONE_E8
 from market.timestamps import DAY_NS, HOUR_NS, MINUTE_NS
 from projections.trades.minute_bars import SCHEMA, MinuteBars
 from projections.trades.minute_buckets import MinuteBuckets
-from projections.trades.minute_view import bar
+from projections.trades.minute_view import to_bar_table
 from tests.builders import T0, a_batch, a_tick, a_trade, pieces
 
 
@@ -129,7 +129,7 @@ def test_any_split_gives_the_same_bars_and_they_agree_with_the_buckets(
     buckets = MinuteBuckets(10)
     buckets.apply(a_batch(facts))
     buckets.close(T0 + 10 * MINUTE_NS)
-    expected = [bar(minute_ns, minute).to_pylist()[0] for minute_ns, minute in buckets.minutes()]
+    expected = [to_bar_table(minute_ns, minute).to_pylist()[0] for minute_ns, minute in buckets.minutes()]
     for row, other in zip(rows, expected, strict=True):
         for name in ("open_e8", "high_e8", "low_e8", "close_e8"):
             assert row[name] == other[name]

@@ -51,7 +51,7 @@ def test_a_trade_counts_for_its_aggressor_at_its_floored_level() -> None:
 
 
 def test_the_published_minute() -> None:
-    """The users' own example, with the arithmetic put right (ANALYSIS §1): buy, sell, total and delta of two levels."""
+    """The users' own example, with the arithmetic put right (docs/measures.md §1): buy, sell, total and delta of two levels."""
     buckets = folded(
         a_trade(1, "110000.25", "0.001"),
         a_trade(2, "110000.01", "0.06"),
@@ -227,14 +227,14 @@ def test_a_batch_without_trades_changes_nothing() -> None:
 def test_what_changed_is_told_once() -> None:
     """A reader's mark says from where on; one that is too old is told to look at everything."""
     buckets = folded(a_trade(1), window=3)
-    mark, changed = buckets.changed_since(0)
+    mark, changed = buckets.changes_since(0)
     assert changed == [T0]
-    assert buckets.changed_since(mark) == (mark, [])
+    assert buckets.changes_since(mark) == (mark, [])
     for i in range(2, 12):
         buckets.apply(a_batch([a_trade(i)], i))
-        buckets.changed_since(0)
-    assert buckets.changed_since(0)[1] is None
-    assert buckets.changed_since(buckets.changed_since(0)[0])[1] == []
+        buckets.changes_since(0)
+    assert buckets.changes_since(0)[1] is None
+    assert buckets.changes_since(buckets.changes_since(0)[0])[1] == []
 
 
 def test_more_waits_than_is_kept_waiting() -> None:

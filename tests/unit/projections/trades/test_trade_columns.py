@@ -10,7 +10,7 @@ from tests.trade_builders import after, some_trades
 
 def test_no_trades_is_a_market_too() -> None:
     """Spans and parts of nothing are nothing."""
-    none = Trades.none()
+    none = Trades.empty()
     assert (len(none), len(none.between(0, 10)), len(none.part(0, 0)), none.ordered) == (0, 0, 0, True)
     assert len(some_trades([])) == 0
 

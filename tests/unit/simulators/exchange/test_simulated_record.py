@@ -12,7 +12,7 @@ from eventlog.store.cold import ColdLog
 from eventlog.transfer.importing import Importer
 from market.instrument import Market
 from market.timestamps import HOUR_NS, MINUTE_NS
-from projections.state import MarketState, TickEntry, Windows, ticks_of
+from projections.state import MarketState, TickEntry, Windows, read_ticks
 from simulators.exchange.market.engine import MarketEngine
 from simulators.exchange.market.parameters import MarketParameters
 from simulators.exchange.market.planting import Plant
@@ -86,4 +86,4 @@ def test_a_planted_market_feeds_the_projections_from_memory() -> None:
 
 def ticks(batch: Batch) -> list[TickEntry]:
     """The ticks of a batch."""
-    return ticks_of(batch.rows["tick"]) if "tick" in batch.rows else []
+    return read_ticks(batch.rows["tick"]) if "tick" in batch.rows else []
