@@ -8,15 +8,15 @@ from pathlib import Path
 
 import typer
 
-from bench.analysis import minute_of_analysis
-from bench.book_flow import features
-from bench.capture import socket_to_stream
+from bench.analysis import measure_minute
+from bench.book_flow import measure_features
+from bench.capture import measure_capture
 from bench.collector_cpu import NOT_INSTALLED as NO_PEER
-from bench.collector_cpu import cpu_a_message
-from bench.day import bytes_a_trade, import_day, read_and_fold, whole_run
+from bench.collector_cpu import measure_cpu_per_message
+from bench.day import measure_bytes_per_trade, measure_import, measure_read_and_fold, measure_replay
 from bench.measure import Figure
-from bench.memory import daemons_peak
-from bench.order_book import NOT_INSTALLED, levels_a_second
+from bench.memory import measure_peak_memory
+from bench.order_book import NOT_INSTALLED, measure_level_rate
 from bench.replay_cpu import NOT_INSTALLED as NO_ENGINE
 from bench.replay_cpu import cpu_of_a_day
 
@@ -31,28 +31,28 @@ def main(repetitions: int = typer.Option(7, min=1, help="how often each pair is 
         if archive is None:
             print(f"skipped the figures of the real day: no archive in {REAL / 'aggtrades'} (set REAL_DATA_DIR)")
         else:
-            for measure in (import_day, bytes_a_trade, read_and_fold, whole_run):
+            for measure in (measure_import, measure_bytes_per_trade, measure_read_and_fold, measure_replay):
                 figures.append(measure(archive, Path(folder), repetitions))
                 print(figures[-1].line(), flush=True)
-            beside = cpu_of_a_day(archive, Path(folder), 5)
-            figures += [beside] if beside else []
-            print(beside.line() if beside else NO_ENGINE, flush=True)
+            figure = cpu_of_a_day(archive, Path(folder), 5)
+            figures += [figure] if figure else []
+            print(figure.line() if figure else NO_ENGINE, flush=True)
         if (REAL / "recordings").is_dir():
-            figures.append(features(REAL / "recordings", Path(folder), repetitions))
+            figures.append(measure_features(REAL / "recordings", Path(folder), repetitions))
             print(figures[-1].line(), flush=True)
-            beside = levels_a_second(REAL / "recordings", Path(folder), repetitions)
-            figures += [beside] if beside else []
-            print(beside.line() if beside else NOT_INSTALLED, flush=True)
-            beside = cpu_a_message(REAL / "recordings", Path(folder), max(3, repetitions // 2))
-            figures += [beside] if beside else []
-            print(beside.line() if beside else NO_PEER, flush=True)
+            figure = measure_level_rate(REAL / "recordings", Path(folder), repetitions)
+            figures += [figure] if figure else []
+            print(figure.line() if figure else NOT_INSTALLED, flush=True)
+            figure = measure_cpu_per_message(REAL / "recordings", Path(folder), max(3, repetitions // 2))
+            figures += [figure] if figure else []
+            print(figure.line() if figure else NO_PEER, flush=True)
         else:
             print(f"skipped the figures of real updates: no recordings in {REAL / 'recordings'} (set REAL_DATA_DIR)")
-        figures.append(minute_of_analysis(Path(folder), repetitions))
+        figures.append(measure_minute(Path(folder), repetitions))
         print(figures[-1].line(), flush=True)
-        figures.append(socket_to_stream(Path(folder), max(3, repetitions // 2)))
+        figures.append(measure_capture(Path(folder), max(3, repetitions // 2)))
         print(figures[-1].line(), flush=True)
-        for line in daemons_peak(Path(folder)):
+        for line in measure_peak_memory(Path(folder)):
             print(line, flush=True)
     raise typer.Exit(0 if all(f.met for f in figures) else 1)
 

@@ -31,7 +31,7 @@ from runtime.loop import drive
 from runtime.open_log import open_log
 
 _MARKET = Market("binance", "BTCFDUSD")
-_MEASURED = 30
+_MINUTES_MEASURED = 30
 _SIGMA = 0.0005
 _BUDGETS_MS = {"books": 10.0, "order flow": 5.0, "of it book flow": 3.0}
 """What the user's documents allow the two layers, and the features of the book's updates."""
@@ -49,7 +49,7 @@ class _TimedState(MarketState):
         self.folding_s = seconds(lambda: super(_TimedState, self).apply(batch))
 
 
-def three_days(folder: Path) -> Path:
+def record_three_days(folder: Path) -> Path:
     """72 h of a simulated market and a little more, with a book a minute and its updates between."""
     storage = folder / "three-days"
     if not storage.exists():
@@ -58,59 +58,59 @@ def three_days(folder: Path) -> Path:
     return storage
 
 
-def minute_of_analysis(folder: Path, _: int) -> Figure:
+def measure_minute(folder: Path, _: int) -> Figure:
     """Folding, analysing and deciding one minute, against numpy binning 60 books and summing 72 h from scratch."""
     state, parameters = _TimedState(Windows()), Parameters()
     decider = Decider("BTCFDUSD", state, RulesAnalyst(parameters), parameters)
     books, trades = StaticLayer(parameters), OrderFlowLayer(state, parameters)
     last_ns = 0
-    taken: list[tuple[float, float]] = []
+    durations: list[tuple[float, float]] = []
     layers: dict[str, list[float]] = {name: [] for name in _BUDGETS_MS}
 
     def on_tick(tick: TickEntry, now: MarketState) -> None:
-        if tick.boundary_ns < last_ns - _MEASURED * MINUTE_NS:
+        if tick.boundary_ns < last_ns - _MINUTES_MEASURED * MINUTE_NS:
             if tick.boundary_ns >= last_ns - HOUR_NS:
-                decider.decide(tick, now), look(now)
+                decider.decide(tick, now), time_layers(now)
             return
-        ours = state.folding_s + seconds(lambda: decider.decide(tick, now))
-        taken.append((ours, seconds(lambda: _from_scratch(now))))
-        for name, spent in zip(_BUDGETS_MS, look(now), strict=True):
-            layers[name].append(spent)
+        our_s = state.folding_s + seconds(lambda: decider.decide(tick, now))
+        durations.append((our_s, seconds(lambda: _compute_from_scratch(now))))
+        for name, layer_s in zip(_BUDGETS_MS, time_layers(now), strict=True):
+            layers[name].append(layer_s)
 
-    def look(now: MarketState) -> tuple[float, float, float]:
-        eaten: dict[Side, float] = {"bid": 1e8, "ask": 1e8}
-        began = time.perf_counter()
-        static = books.analyze(now.snapshots.snapshots(), now.trades.between, now.tick_size_e8 or 1, eaten)
-        between = time.perf_counter()
+    def time_layers(now: MarketState) -> tuple[float, float, float]:
+        consumption: dict[Side, float] = {"bid": 1e8, "ask": 1e8}
+        start_s = time.perf_counter()
+        static = books.analyze(now.snapshots.snapshots(), now.trades.between, now.tick_size_e8 or 1, consumption)
+        middle_s = time.perf_counter()
         trades.analyze(now, _SIGMA, static)
-        ended = time.perf_counter()
+        end_s = time.perf_counter()
         book_flow(now.book_flow, now.order_book.status, now.tick_size_e8 or 1, parameters.book_flow)
-        return between - began, ended - between, time.perf_counter() - ended
+        return middle_s - start_s, end_s - middle_s, time.perf_counter() - end_s
 
-    with open_log(three_days(folder), _MARKET) as log:
+    with open_log(record_three_days(folder), _MARKET) as log:
         last_ns = max(int(b.rows[TICK]["boundary_ns"][-1]) for b in log.read(kinds=[TICK]) if TICK in b.rows)
-        drive(_batches(log, last_ns), state, on_tick)
-    ours, reference = (median(pair[i] for pair in taken) for i in (0, 1))
-    told = ", ".join(f"{n} {1e3 * median(v):.1f} of {_BUDGETS_MS[n]:.0f} ms" for n, v in layers.items())
-    detail = f"{1e3 * ours:.1f} ms / {1e3 * reference:.1f} ms; {told}"
-    return Figure("a minute's analysis / numpy from scratch", median(o / r for o, r in taken), 2.0, True, detail)
+        drive(_read_batches(log, last_ns), state, on_tick)
+    our_s, reference = (median(pair[i] for pair in durations) for i in (0, 1))
+    layer_text = ", ".join(f"{n} {1e3 * median(v):.1f} of {_BUDGETS_MS[n]:.0f} ms" for n, v in layers.items())
+    detail = f"{1e3 * our_s:.1f} ms / {1e3 * reference:.1f} ms; {layer_text}"
+    return Figure("a minute's analysis / numpy from scratch", median(o / r for o, r in durations), 2.0, True, detail)
 
 
-def _batches(log: Log, last_ns: int) -> Iterator[Batch]:
-    after = log.seq_before(last_ns - _UPDATES_NS)
-    yield from log.read(0, after, [kind for kind in KINDS if kind != DIFF], READS)
-    yield from log.read(after, None, KINDS, READS)
+def _read_batches(log: Log, last_ns: int) -> Iterator[Batch]:
+    book_seq = log.seq_before(last_ns - _UPDATES_NS)
+    yield from log.read(0, book_seq, [kind for kind in KINDS if kind != DIFF], READS)
+    yield from log.read(book_seq, None, KINDS, READS)
 
 
-def _from_scratch(state: MarketState) -> float:
+def _compute_from_scratch(state: MarketState) -> float:
     """The least anybody must do who keeps nothing: every book in $1 bins, every minute's levels summed."""
-    kept = 0.0
+    checksum = 0.0
     for book in state.snapshots.snapshots():
         for price, quantity in ((book.bid_price_e8, book.bid_quantity_e8), (book.ask_price_e8, book.ask_quantity_e8)):
             index = price // ONE_E8
-            kept += float(np.bincount(index - index.min(), quantity).max())
+            checksum += float(np.bincount(index - index.min(), quantity).max())
     minutes = [minute for _, minute in state.buckets.minutes()]
-    levels, at = np.unique(np.concatenate([m.level_e8 for m in minutes]), return_inverse=True)
+    levels, level_index = np.unique(np.concatenate([m.level_e8 for m in minutes]), return_inverse=True)
     for name in ("buy_e8", "sell_e8", "count"):
-        kept += float(np.bincount(at, np.concatenate([getattr(m, name) for m in minutes])).max())
-    return kept + len(levels)
+        checksum += float(np.bincount(level_index, np.concatenate([getattr(m, name) for m in minutes])).max())
+    return checksum + len(levels)

@@ -39,7 +39,7 @@ RUNS = (2, 3, 5, 10, 20)
 _SECOND_MS = 1_000
 
 
-def sizes_by_distance(books: Iterable[tuple[Side, Side]]) -> dict[tuple[int, int], F64]:
+def measure_sizes_by_distance(books: Iterable[tuple[Side, Side]]) -> dict[tuple[int, int], F64]:
     """
     Of each octave of distance (bp): the percentiles of a $1 bin's size over the median bin, then levels a bin.
 
@@ -59,33 +59,33 @@ def sizes_by_distance(books: Iterable[tuple[Side, Side]]) -> dict[tuple[int, int
     distance, count = np.concatenate(distances), np.concatenate(counts)
     size: F64 = np.concatenate(sizes).astype(np.float64)
     size = size / np.median(size)
-    found = {}
+    by_octave = {}
     for near, far in OCTAVES:
-        here = (distance >= near) & (distance < far)
-        found[near, far] = np.append(np.percentile(size[here], PERCENTS), count[here].mean())
-    return found
+        in_octave = (distance >= near) & (distance < far)
+        by_octave[near, far] = np.append(np.percentile(size[in_octave], PERCENTS), count[in_octave].mean())
+    return by_octave
 
 
-def clustering(time_ms: I64, quantity: F64, seller: npt.NDArray[np.bool_], seconds: int) -> dict[str, float]:
+def measure_clustering(time_ms: I64, quantity: F64, seller: npt.NDArray[np.bool_], seconds: int) -> dict[str, float]:
     """How trades cluster: rate, shared milliseconds, runs, Fano factors, autocorrelation, and their sizes."""
     per_second = np.bincount((time_ms - time_ms[0]) // _SECOND_MS, minlength=seconds)[:seconds].astype(np.float64)
     same = np.diff(time_ms) == 0
     starts = np.flatnonzero(np.append(True, ~(same & (np.diff(seller.astype(np.int8)) == 0))))
     runs = np.diff(np.append(starts, len(time_ms)))
-    found = {"trades/s": len(time_ms) / seconds, "same ms": float(same.mean())}
-    found |= {f"runs >= {k}": float((runs >= k).mean()) for k in RUNS}
+    figures = {"trades/s": len(time_ms) / seconds, "same ms": float(same.mean())}
+    figures |= {f"runs >= {k}": float((runs >= k).mean()) for k in RUNS}
     for span in SPANS_S:
         counts = per_second[: len(per_second) // span * span].reshape(-1, span).sum(axis=1)
-        found[f"Fano {span} s"] = float(counts.var() / counts.mean())
-    centred = per_second - per_second.mean()
+        figures[f"Fano {span} s"] = float(counts.var() / counts.mean())
+    deviations = per_second - per_second.mean()
     for lag in SPANS_S:
-        found[f"autocorrelation {lag} s"] = float((centred[:-lag] * centred[lag:]).mean() / centred.var())
+        figures[f"autocorrelation {lag} s"] = float((deviations[:-lag] * deviations[lag:]).mean() / deviations.var())
     median = np.median(quantity)
-    found |= {f"size P{p:g}": float(np.percentile(quantity, p) / median) for p in (*PERCENTS, 99.9)}
-    return found
+    figures |= {f"size P{p:g}": float(np.percentile(quantity, p) / median) for p in (*PERCENTS, 99.9)}
+    return figures
 
 
-def recorded_book(folder: Path) -> tuple[Side, Side]:
+def load_recorded_book(folder: Path) -> tuple[Side, Side]:
     """The recorded snapshot."""
     with gzip.open(folder / BOOK) as file:
         body = json.load(file)
@@ -94,16 +94,16 @@ def recorded_book(folder: Path) -> tuple[Side, Side]:
     return bids, asks
 
 
-def recorded_clustering(folder: Path) -> dict[str, float]:
+def measure_recorded_clustering(folder: Path) -> dict[str, float]:
     """The recorded day's."""
     with zipfile.ZipFile(folder / DAY) as file:
         text = file.read(file.namelist()[0])
     day = pcsv.read_csv(pa.BufferReader(text), read_options=pcsv.ReadOptions(autogenerate_column_names=True))
     seller = day.column(6).to_numpy().astype(bool)
-    return clustering(day.column(5).to_numpy(), day.column(2).to_numpy(), seller, 86_400)
+    return measure_clustering(day.column(5).to_numpy(), day.column(2).to_numpy(), seller, 86_400)
 
 
-def simulated(minutes: int, seeds: Sequence[int]) -> tuple[dict[tuple[int, int], F64], dict[str, float]]:
+def measure_simulated(minutes: int, seeds: Sequence[int]) -> tuple[dict[tuple[int, int], F64], dict[str, float]]:
     """The same figures of markets without natural walls at the recorded rate and price, medians over seeds."""
     parameters = MarketParameters(
         start_price_e8=RECORDED_PRICE_E8, trades_per_second=RECORDED_RATE, natural_walls=False
@@ -119,30 +119,32 @@ def simulated(minutes: int, seeds: Sequence[int]) -> tuple[dict[tuple[int, int],
                 books.append(engine.snapshot(5_000)[1:])
         trades = join_trades(parts)
         seller = trades.buyer_is_maker.astype(bool)
-        flows.append(clustering(trades.time_ns // 1_000_000, trades.quantity_e8 / ONE_E8, seller, minutes * 60))
-    return sizes_by_distance(books), {name: float(np.median([flow[name] for flow in flows])) for name in flows[0]}
+        flows.append(measure_clustering(trades.time_ns // 1_000_000, trades.quantity_e8 / ONE_E8, seller, minutes * 60))
+    return measure_sizes_by_distance(books), {
+        name: float(np.median([flow[name] for flow in flows])) for name in flows[0]
+    }
 
 
-def table(folder: Path = REAL, minutes: int = 720, seeds: Sequence[int] = (1, 2, 3)) -> list[str]:
+def build_table(folder: Path = REAL, minutes: int = 720, seeds: Sequence[int] = (1, 2, 3)) -> list[str]:
     """Recorded beside simulated, a line a figure; the difference is the logarithm of simulated over recorded."""
-    book, flow = sizes_by_distance([recorded_book(folder)]), recorded_clustering(folder)
-    found_book, found_flow = simulated(minutes, seeds)
+    book, flow = measure_sizes_by_distance([load_recorded_book(folder)]), measure_recorded_clustering(folder)
+    simulated_book, simulated_flow = measure_simulated(minutes, seeds)
     lines = [f"{'size of a $1 bin over the median bin':<40} {'recorded':>10} {'simulated':>10} {'ln':>6}"]
     names: list[Any] = [*(f"P{p}" for p in PERCENTS), "levels a bin"]
     for near, far in OCTAVES:
-        rows = zip(names, book[near, far], found_book[near, far], strict=True)
-        lines += [_line(f"{near}-{far} bp {name}", real, made) for name, real, made in rows]
-    lines += [_line(name, real, found_flow[name]) for name, real in flow.items()]
+        rows = zip(names, book[near, far], simulated_book[near, far], strict=True)
+        lines += [_format_line(f"{near}-{far} bp {name}", recorded, simulated) for name, recorded, simulated in rows]
+    lines += [_format_line(name, recorded, simulated_flow[name]) for name, recorded in flow.items()]
     return lines
 
 
-def _line(name: str, recorded: float, made: float) -> str:
-    return f"{name:<40} {recorded:>10.4g} {made:>10.4g} {np.log(made / recorded):>+6.2f}"
+def _format_line(name: str, recorded: float, simulated: float) -> str:
+    return f"{name:<40} {recorded:>10.4g} {simulated:>10.4g} {np.log(simulated / recorded):>+6.2f}"
 
 
 def main(minutes: int = 720) -> None:
     """Print the table."""
-    for line in table(minutes=minutes):
+    for line in build_table(minutes=minutes):
         print(line)
 
 

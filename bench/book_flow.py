@@ -25,36 +25,37 @@ BUDGET_MS = 3.0
 """What one update may cost, as the user asked."""
 
 
-def features(recordings: Path, folder: Path, repetitions: int) -> Figure:
+def measure_features(recordings: Path, folder: Path, repetitions: int) -> Figure:
     """Ten minutes of real diffs, over and over from their snapshot: with every feature against without."""
     storage = ColdLog(folder / "recording", NAME)
     importer = Importer(storage, WallClock())
     for path in sorted(recordings.glob("btcusdt-spot-2024-*.gz")):
         append_recording(importer, path)
     importer.close()
-    batch = _whole(Log(storage, None, {}))
+    batch = _read_batch(Log(storage, None, {}))
     updates = ROUNDS * len(batch.rows[DIFF])
 
-    def with_features() -> None:
+    def apply_with_features() -> None:
         for _ in range(ROUNDS):
             book, flow = OrderBook(), BookFlow()
             flow.apply(batch, book.apply(batch))
             flow.close(int(batch.rows[DIFF]["event_time_ns"][-1]))
             assert flow.seconds().updates.sum() > 0
 
-    def without() -> None:
+    def apply_alone() -> None:
         for _ in range(ROUNDS):
             book = OrderBook()
             book.apply(batch, traced=False)
             assert book.usable
 
-    found, mine, other = ratio(with_features, without, repetitions)
-    each, alone = 1e6 * mine / updates, 1e6 * other / updates
-    detail = f"{updates / mine:,.0f} updates/s, {each:.2f} µs each, {alone:.2f} without; budget {BUDGET_MS:g} ms"
-    return Figure("(apply + book-flow features) / apply", found, 2.0, True, detail)
+    median_ratio, ours_s, alone_s = ratio(apply_with_features, apply_alone, repetitions)
+    us_per_update, alone_us = 1e6 * ours_s / updates, 1e6 * alone_s / updates
+    rate = f"{updates / ours_s:,.0f} updates/s"
+    detail = f"{rate}, {us_per_update:.2f} µs each, {alone_us:.2f} without; budget {BUDGET_MS:g} ms"
+    return Figure("(apply + book-flow features) / apply", median_ratio, 2.0, True, detail)
 
 
-def _whole(log: Log) -> Batch:
+def _read_batch(log: Log) -> Batch:
     """The recording's book and diffs as one batch."""
     parts = list(log.read(kinds=(SNAPSHOT, DIFF), columns={DIFF: COLUMNS}))
     tables = {k: pa.concat_tables([b.rows[k].columns.table for b in parts if k in b.rows]) for k in (SNAPSHOT, DIFF)}

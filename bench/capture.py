@@ -33,7 +33,7 @@ from market.instrument import Market
 _MESSAGES = 100_000
 
 
-def message(agg_id: int, now_ms: int) -> str:
+def build_message(agg_id: int, now_ms: int) -> str:
     """One aggTrade of the combined stream."""
     return (
         f'{{"stream":"btcfdusd@aggTrade","data":{{"e":"aggTrade","E":{now_ms},"s":"BTCFDUSD","a":{agg_id},'
@@ -50,7 +50,7 @@ def _serve(port: Any) -> None:
         async def send(socket: Any) -> None:
             now_ms = time.time_ns() // 1_000_000
             for agg_id in range(1, _MESSAGES + 1):
-                await socket.send(message(agg_id, now_ms))
+                await socket.send(build_message(agg_id, now_ms))
             await socket.wait_closed()
 
         async with serve(send, "127.0.0.1", 0, compression=None) as server:
@@ -68,10 +68,10 @@ async def _record(url: str, storage: Path, client: Any) -> float:
     cold = ColdLog(storage, name)
     writer = LogWriter(cold, HotLog(client, name), clock)
 
-    async def nothing(_: Any) -> None:
+    async def ignore(_: Any) -> None:
         return None
 
-    recorder = FactQueue(writer, lambda: None, nothing)
+    recorder = FactQueue(writer, lambda: None, ignore)
     stream = BinanceStream(url, ["btcfdusd@aggTrade"], clock)
     exchange = BinanceExchange(BinanceRest("http://127.0.0.1:9", market.symbol, 1, 6000, clock), stream, mapper)
     log = Log(cold, None, mapper.decoders)
@@ -79,10 +79,10 @@ async def _record(url: str, storage: Path, client: Any) -> float:
     tasks = [asyncio.create_task(recorder.run()), asyncio.create_task(capture.feed())]
     while recorder.counts.get("agg_trade", 0) == 0:
         await asyncio.sleep(0.001)
-    counted, began = recorder.counts["agg_trade"], time.perf_counter()
+    count_before, start_s = recorder.counts["agg_trade"], time.perf_counter()
     while recorder.counts["agg_trade"] < _MESSAGES:
         await asyncio.sleep(0.005)
-    rate = (_MESSAGES - counted) / (time.perf_counter() - began)
+    rate = (_MESSAGES - count_before) / (time.perf_counter() - start_s)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -91,27 +91,27 @@ async def _record(url: str, storage: Path, client: Any) -> float:
     return rate
 
 
-def _bare(client: Any) -> float:
+def _store_bare(client: Any) -> float:
     """redis-py alone: a pipeline of XADDs with explicit ids, as many at once as the recorder stores."""
     now_ms = time.time_ns() // 1_000_000
-    rows = [message(i, now_ms)[40:-1].encode() for i in range(1, _MESSAGES + 1)]
-    began = time.perf_counter()
+    rows = [build_message(i, now_ms)[40:-1].encode() for i in range(1, _MESSAGES + 1)]
+    start_s = time.perf_counter()
     for start in range(0, _MESSAGES, MAX_BATCH):
         pipe = client.pipeline(transaction=True)
         for i, data in enumerate(rows[start : start + MAX_BATCH], start + 1):
             pipe.xadd("bare", {"kind": "agg_trade", "recv_ns": now_ms, "data": data}, id=f"{i}-0")
         pipe.execute()
-    return _MESSAGES / (time.perf_counter() - began)
+    return _MESSAGES / (time.perf_counter() - start_s)
 
 
-def socket_to_stream(folder: Path, repetitions: int) -> Figure:
+def measure_capture(folder: Path, repetitions: int) -> Figure:
     """What the collector takes from a socket into the stream."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
-    sender = context.Process(target=_serve, args=(there,), daemon=True)
+    receiver, sender_end = context.Pipe()
+    sender = context.Process(target=_serve, args=(sender_end,), daemon=True)
     sender.start()
-    url = f"ws://127.0.0.1:{here.recv()}"
+    url = f"ws://127.0.0.1:{receiver.recv()}"
     server = EmbeddedServer(folder / "capture")
     client = server.hold()
     pairs = []
@@ -120,11 +120,11 @@ def socket_to_stream(folder: Path, repetitions: int) -> Figure:
             client.flushall()
             rate = asyncio.run(_record(url, folder / "capture" / str(n), server.connect()))
             client.delete("bare")
-            pairs.append((rate, _bare(client)))
+            pairs.append((rate, _store_bare(client)))
     finally:
         sender.kill()
         server.release(client)
     pairs = pairs[1:]
-    mine, other = median(p[0] for p in pairs), median(p[1] for p in pairs)
-    detail = f"{mine:,.0f}/s / {other:,.0f}/s, batches of up to {MAX_BATCH}"
+    ours, reference = median(p[0] for p in pairs), median(p[1] for p in pairs)
+    detail = f"{ours:,.0f}/s / {reference:,.0f}/s, batches of up to {MAX_BATCH}"
     return Figure("socket → stream / bare pipeline", median(a / b for a, b in pairs), 0.6, False, detail)

@@ -44,9 +44,9 @@ NOT_INSTALLED = (
 
 _ROOT = Path(__file__).resolve().parent.parent
 _SPEED = 30
-_FIRST = 0.25  # of the recording, until both have started
-_PATIENCE_S = 90.0
-_TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+_WARMUP_SHARE = 0.25  # of the recording, until both have started
+_TIMEOUT_S = 90.0
+_CPU_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class _Feed:
         return self.trades + self.diffs
 
 
-def cpu_a_message(recordings: Path, folder: Path, repetitions: int) -> Figure | None:
+def measure_cpu_per_message(recordings: Path, folder: Path, repetitions: int) -> Figure | None:
     """
     Ten minutes of real messages, to ours and to theirs in turn; None where cryptofeed is not installed.
 
@@ -75,7 +75,7 @@ def cpu_a_message(recordings: Path, folder: Path, repetitions: int) -> Figure | 
         return None
     folder = folder / "collector_cpu"
     folder.mkdir()
-    feed = _feed(sorted(recordings.glob("btcusdt-spot-2024-*.gz")), folder / "feed")
+    feed = _build_feed(sorted(recordings.glob("btcusdt-spot-2024-*.gz")), folder / "feed")
     log = EmbeddedServer(folder / "server")
     client = log.hold()
     port = _free_port()
@@ -83,18 +83,24 @@ def cpu_a_message(recordings: Path, folder: Path, repetitions: int) -> Figure | 
     turns: list[tuple[float, float, float]] = []
     try:
         for number in range(repetitions):
-            ours, theirs = partial(_ours, folder, number, client, port), _theirs(peer, client, port)
+            build_ours, peer_consumer = (
+                partial(_build_ours, folder, number, client, port),
+                _build_peer(peer, client, port),
+            )
             turn = []
-            for consumer in (ours(views=False), theirs, ours(views=True)):
+            for consumer in (build_ours(views=False), peer_consumer, build_ours(views=True)):
                 client.flushall()
-                turn.append(_measured(consumer, feed, folder))
+                turn.append(_measure_consumer(consumer, feed, folder))
             turns.append((turn[0], turn[1], turn[2]))
     finally:
         log.release(client)
-    mine, other, viewed = (median(column) * 1e6 for column in zip(*turns, strict=True))
-    found, with_views = median(us / them for us, them, _ in turns), median(us / them for _, them, us in turns)
-    detail = f"{mine:.0f} µs / {other:.0f} µs; with views for other programs {viewed:.0f} µs ({with_views:.2f})"
-    return Figure("collector / cryptofeed, CPU a message", found, 1.0, True, detail)
+    our_us, peer_us, views_us = (median(column) * 1e6 for column in zip(*turns, strict=True))
+    ratio, views_ratio = (
+        median(ours / theirs for ours, theirs, _ in turns),
+        median(ours / theirs for _, theirs, ours in turns),
+    )
+    detail = f"{our_us:.0f} µs / {peer_us:.0f} µs; with views for other programs {views_us:.0f} µs ({views_ratio:.2f})"
+    return Figure("collector / cryptofeed, CPU a message", ratio, 1.0, True, detail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +115,11 @@ class _Consumer:
 
     name: str
     command: Callable[[str, str], list[str]]
-    stored: Callable[[], int]
-    least: Callable[[_Feed], int]
+    count_stored: Callable[[], int]
+    min_entries: Callable[[_Feed], int]
 
 
-def _ours(parent: Path, number: int, client: Any, port: int, views: bool) -> _Consumer:
+def _build_ours(parent: Path, number: int, client: Any, port: int, views: bool) -> _Consumer:
     folder = parent / f"{number}-{'views' if views else 'plain'}"
 
     def command(rest_url: str, websocket_url: str) -> list[str]:
@@ -133,26 +139,26 @@ def _ours(parent: Path, number: int, client: Any, port: int, views: bool) -> _Co
         path.write_text(json.dumps(settings))
         return [sys.executable, str(_ROOT / "agent_data_collector.py"), "--config", str(path)]
 
-    def stored() -> int:
+    def count_stored() -> int:
         return int(client.xlen("events:{binance:BTCUSDT}"))
 
-    return _Consumer("collector", command, stored, lambda feed: feed.messages)
+    return _Consumer("collector", command, count_stored, lambda feed: feed.messages)
 
 
-def _theirs(python: str, client: Any, port: int) -> _Consumer:
+def _build_peer(python: str, client: Any, port: int) -> _Consumer:
     script = Path(__file__).with_name("cryptofeed_peer.py")
 
     def command(rest_url: str, websocket_url: str) -> list[str]:
         return [python, "-I", str(script), rest_url, websocket_url, str(port), "BTC-USDT"]
 
-    def stored() -> int:
+    def count_stored() -> int:
         return int(client.xlen("trades-BINANCE-BTC-USDT") + client.xlen("book-BINANCE-BTC-USDT"))
 
     # The diffs that its snapshot held already are in no stream of theirs.
-    return _Consumer("cryptofeed", command, stored, lambda feed: feed.trades + int(0.9 * feed.diffs))
+    return _Consumer("cryptofeed", command, count_stored, lambda feed: feed.trades + int(0.9 * feed.diffs))
 
 
-def _measured(consumer: _Consumer, feed: _Feed, folder: Path) -> float:
+def _measure_consumer(consumer: _Consumer, feed: _Feed, folder: Path) -> float:
     """CPU seconds a message, from the feed's first quarter to its last entry in the server."""
     play = ["-m", "simulators.exchange", "serve", "--recording", str(feed.path), "--speed", str(_SPEED)]
     with (
@@ -162,11 +168,14 @@ def _measured(consumer: _Consumer, feed: _Feed, folder: Path) -> float:
         command = consumer.command(rest_url, websocket_url)
         process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
         try:
-            _until(lambda: _state(rest_url)["played"] >= _FIRST * feed.messages, process)
-            used, played = _cpu_s(process.pid), _state(rest_url)["played"]
-            _until(lambda: _state(rest_url)["ended"] and consumer.stored() >= consumer.least(feed), process)
-            _until_still(consumer.stored)
-            return (_cpu_s(process.pid) - used) / (feed.messages - played)
+            _wait_until(lambda: _read_state(rest_url)["played"] >= _WARMUP_SHARE * feed.messages, process)
+            cpu_before, played_before = _cpu_s(process.pid), _read_state(rest_url)["played"]
+            _wait_until(
+                lambda: _read_state(rest_url)["ended"] and consumer.count_stored() >= consumer.min_entries(feed),
+                process,
+            )
+            _wait_until_stable(consumer.count_stored)
+            return (_cpu_s(process.pid) - cpu_before) / (feed.messages - played_before)
         finally:
             process.send_signal(signal.SIGINT)
             try:
@@ -176,48 +185,48 @@ def _measured(consumer: _Consumer, feed: _Feed, folder: Path) -> float:
                 process.wait()
 
 
-def _feed(files: list[Path], path: Path) -> _Feed:
+def _build_feed(files: list[Path], path: Path) -> _Feed:
     """What of the recordings both listen to; their book is known to REST from the start."""
-    heads = {b'{"lastUpdateId"': 0, b'{"stream":"btcusdt@trade"': 1, b'{"stream":"btcusdt@depth@100ms"': 2}
-    found: list[tuple[int, int, bytes]] = []
+    prefixes = {b'{"lastUpdateId"': 0, b'{"stream":"btcusdt@trade"': 1, b'{"stream":"btcusdt@depth@100ms"': 2}
+    lines: list[tuple[int, int, bytes]] = []
     for file in files:
         for recv_ns, message in read_lines(file):
-            kinds = [kind for head, kind in heads.items() if message.startswith(head)]
-            found += [(kind, recv_ns, message) for kind in kinds]
-    first_ns = found[0][1]
-    found.sort(key=lambda line: line[0] > 0)
-    path.write_bytes(b"".join(b"%d %s\n" % (at if kind else first_ns, text) for kind, at, text in found))
-    return _Feed(path, *(sum(kind == wanted for kind, _, _ in found) for wanted in (1, 2)))
+            kinds = [kind for prefix, kind in prefixes.items() if message.startswith(prefix)]
+            lines += [(kind, recv_ns, message) for kind in kinds]
+    first_ns = lines[0][1]
+    lines.sort(key=lambda line: line[0] > 0)
+    path.write_bytes(b"".join(b"%d %s\n" % (time_ns if kind else first_ns, text) for kind, time_ns, text in lines))
+    return _Feed(path, *(sum(kind == number for kind, _, _ in lines) for number in (1, 2)))
 
 
 def _cpu_s(pid: int) -> float:
     """User and system time of a process with all its threads."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND
+    return (int(fields[11]) + int(fields[12])) / _CPU_TICKS_PER_SECOND
 
 
-def _state(rest_url: str) -> dict[str, Any]:
+def _read_state(rest_url: str) -> dict[str, Any]:
     with urllib.request.urlopen(f"{rest_url}/simulated/state", timeout=10) as reply:
-        found: dict[str, Any] = json.loads(reply.read())
-        return found
+        state: dict[str, Any] = json.loads(reply.read())
+        return state
 
 
-def _until(true: Callable[[], bool], process: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + _PATIENCE_S
-    while not true():
+def _wait_until(condition: Callable[[], bool], process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + _TIMEOUT_S
+    while not condition():
         if process.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError(f"did not follow the feed to its end: {process.args!r}, exit code {process.returncode}")
         time.sleep(0.1)
 
 
-def _until_still(count: Callable[[], int]) -> None:
-    before = -1
-    while (now := count()) != before:
-        before = now
+def _wait_until_stable(count: Callable[[], int]) -> None:
+    previous = -1
+    while (current := count()) != previous:
+        previous = current
         time.sleep(0.3)
 
 
 def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])

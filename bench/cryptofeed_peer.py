@@ -12,30 +12,30 @@ from typing import Any
 def main(rest_url: str, websocket_url: str, redis_port: int, symbol: str) -> None:
     """Follow the feed until told to stop."""
     names = ("feedhandler", "exchanges", "connection", "defines", "backends.redis")
-    handlers, exchanges, connections, words, redis = (importlib.import_module(f"cryptofeed.{name}") for name in names)
+    handlers, exchanges, connections, defines, redis = (importlib.import_module(f"cryptofeed.{name}") for name in names)
     venue = exchanges.Binance
     (routes,) = (endpoint.routes for endpoint in venue.rest_endpoints)
     venue.rest_endpoints = [connections.RestEndpoint(rest_url, routes=routes)]
     venue.websocket_endpoints = [connections.WebsocketEndpoint(websocket_url.replace("ws://", "wss://"))]
     handler = handlers.FeedHandler()
     asyncio.set_event_loop(asyncio.new_event_loop())  # it expects one; its uvloop has long ceased to make it
-    where = {"host": "127.0.0.1", "port": redis_port}
+    server = {"host": "127.0.0.1", "port": redis_port}
     feed = venue(
         symbols=[symbol],
-        channels=[words.TRADES, words.L2_BOOK],
-        callbacks={words.TRADES: redis.TradeStream(**where), words.L2_BOOK: redis.BookStream(**where)},
+        channels=[defines.TRADES, defines.L2_BOOK],
+        callbacks={defines.TRADES: redis.TradeStream(**server), defines.L2_BOOK: redis.BookStream(**server)},
     )
     connect = feed.connect
 
-    def unencrypted() -> Any:
-        found = connect()
-        for connection, *_ in found:
+    def connect_plain() -> Any:
+        connections = connect()
+        for connection, *_ in connections:
             connection.address = connection.address.replace(
                 "wss://", "ws://"
             )  # it takes no other, the feed here no TLS
-        return found
+        return connections
 
-    feed.connect = unencrypted
+    feed.connect = connect_plain
     handler.add_feed(feed)
     handler.run()
 

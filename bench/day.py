@@ -29,25 +29,25 @@ MARKET = Market.parse("binance:BTCUSDT")
 NAME = LogName("events", MARKET)
 
 
-def import_day(archive: Path, folder: Path, repetitions: int) -> Figure:
+def measure_import(archive: Path, folder: Path, repetitions: int) -> Figure:
     """Import against unzipping and parsing the same file with pyarrow alone."""
 
-    def ours() -> None:
+    def run_ours() -> None:
         shutil.rmtree(folder / "import", ignore_errors=True)
         importer = Importer(ColdLog(folder / "import", NAME), WallClock())
         import_trades(importer, archive.name, read_agg_trades(archive))
         importer.close()
 
-    def theirs() -> None:
+    def run_reference() -> None:
         with zipfile.ZipFile(archive) as file:
             text = file.read(file.namelist()[0])
         pcsv.read_csv(pa.BufferReader(text), read_options=pcsv.ReadOptions(autogenerate_column_names=True))
 
-    found, mine, other = ratio(ours, theirs, repetitions)
-    return Figure("import / (unzip + pyarrow.csv)", found, 2.0, True, f"{mine:.3f} s / {other:.3f} s")
+    median_ratio, ours_s, reference_s = ratio(run_ours, run_reference, repetitions)
+    return Figure("import / (unzip + pyarrow.csv)", median_ratio, 2.0, True, f"{ours_s:.3f} s / {reference_s:.3f} s")
 
 
-def bytes_a_trade(_: Path, folder: Path, __: int) -> Figure:
+def measure_bytes_per_trade(_: Path, folder: Path, __: int) -> Figure:
     """The size of an archive import on disk."""
     cold = ColdLog(folder / "import", NAME)
     files = [f for s in cold.catalogue.segments for f in s.files]
@@ -56,24 +56,26 @@ def bytes_a_trade(_: Path, folder: Path, __: int) -> Figure:
     return Figure("bytes a trade on disk", size / trades, 9.0, True, f"{size:,} B, {trades:,} trades, ticks included")
 
 
-def read_and_fold(_: Path, folder: Path, repetitions: int) -> Figure:
+def measure_read_and_fold(_: Path, folder: Path, repetitions: int) -> Figure:
     """Reading the day into minute buckets, 1440 ticks, against pyarrow reading the same columns into numpy."""
     cold = ColdLog(folder / "import", NAME)
     (path,) = (cold.path_of(f) for s in cold.catalogue.segments for f in s.files if f.kind == "agg_trade")
     names = ["seq", *COLUMNS]
 
-    def ours() -> None:
+    def run_ours() -> None:
         state = MarketState(Windows())
         drive(Log(cold, None, {}).read(kinds=KINDS, columns=READS), state, lambda tick, now: None)
         assert state.buckets.last_price_e8() is not None
 
-    def theirs() -> None:
+    def run_reference() -> None:
         table = pq.read_table(path, columns=names)
         for name in names:
             table.column(name).to_numpy()
 
-    found, mine, other = ratio(ours, theirs, 3 * repetitions)
-    return Figure("read + fold / pyarrow read", found, 3.0, True, f"{mine * 1e3:.1f} ms / {other * 1e3:.1f} ms")
+    median_ratio, ours_s, reference_s = ratio(run_ours, run_reference, 3 * repetitions)
+    return Figure(
+        "read + fold / pyarrow read", median_ratio, 3.0, True, f"{ours_s * 1e3:.1f} ms / {reference_s * 1e3:.1f} ms"
+    )
 
 
 _FOLD_ONLY = """
@@ -91,18 +93,18 @@ with open_log(Path(sys.argv[1]), Market.parse("binance:BTCUSDT")) as log:
 """
 
 
-def whole_run(_: Path, folder: Path, repetitions: int) -> Figure:
+def measure_replay(_: Path, folder: Path, repetitions: int) -> Figure:
     """A whole `liquidity replay run` process against one that only loads and folds."""
     storage = str(folder / "import")
 
-    def ours() -> None:
+    def run_ours() -> None:
         shutil.rmtree(folder / "runs", ignore_errors=True)
         command = ["-m", "replay", "run", "--market", str(MARKET), "--storage", storage, "--out", str(folder / "runs")]
         subprocess.run([sys.executable, *command], check=True, stdout=subprocess.DEVNULL)
 
-    def theirs() -> None:
+    def run_reference() -> None:
         subprocess.run([sys.executable, "-c", _FOLD_ONLY, storage], check=True)
 
-    found, mine, other = ratio(ours, theirs, max(3, repetitions // 2))
-    detail = f"{mine:.2f} s / {other:.2f} s: 1440 analyses, scores, report"
-    return Figure("replay run / load and fold, whole processes", found, 5.0, True, detail)
+    median_ratio, ours_s, reference_s = ratio(run_ours, run_reference, max(3, repetitions // 2))
+    detail = f"{ours_s:.2f} s / {reference_s:.2f} s: 1440 analyses, scores, report"
+    return Figure("replay run / load and fold, whole processes", median_ratio, 5.0, True, detail)

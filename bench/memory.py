@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.analysis import three_days
+from bench.analysis import record_three_days
 from cli.demo import daemon, exchange
 
 _LIVE_S = 45
@@ -32,20 +32,20 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
 """
 
 
-def daemons_peak(folder: Path) -> Iterator[str]:
+def measure_peak_memory(folder: Path) -> Iterator[str]:
     """Each daemon live with 72 h of trades, and what it folds once 60 books are in the window as well."""
     with exchange(folder) as (_, _, _, rest_url, _, websocket_url, *_):
-        more = {"DEMO_DIR": str(folder), "DEMO_REST_URL": rest_url, "DEMO_WEBSOCKET_URL": websocket_url}
+        environment = {"DEMO_DIR": str(folder), "DEMO_REST_URL": rest_url, "DEMO_WEBSOCKET_URL": websocket_url}
         with (
-            daemon("collector", "agent_data_collector.py", more, folder) as one,
-            daemon("analyzer", "agent_analyzer.py", more, folder) as two,
+            daemon("collector", "agent_data_collector.py", environment, folder) as collector,
+            daemon("analyzer", "agent_analyzer.py", environment, folder) as analyzer,
         ):
             time.sleep(_LIVE_S)
-            for name, pid in (("collector", one.process.pid), ("analyzer", two.process.pid)):
+            for name, pid in (("collector", collector.process.pid), ("analyzer", analyzer.process.pid)):
                 yield f"     peak memory of the {name}, live, 72 h of trades: {_peak_kib(pid) / 1024:.0f} MiB"
-    storage = three_days(folder)
-    done = subprocess.run([sys.executable, "-c", _FULL, str(storage)], check=True, capture_output=True, text=True)
-    peak = int(done.stdout) / 1024
+    storage = record_three_days(folder)
+    process = subprocess.run([sys.executable, "-c", _FULL, str(storage)], check=True, capture_output=True, text=True)
+    peak = int(process.stdout) / 1024
     yield f"     peak memory of fold and analysis, 72 h of trades and 60 books of 5000 levels: {peak:.0f} MiB"
 
 

@@ -49,7 +49,7 @@ def is_strong(kind: Kind, strength: float) -> bool:
 
 
 @dataclass(slots=True)
-class Planted:
+class PlantResult:
     """
     One plant and whether it was found.
 
@@ -65,11 +65,11 @@ class Planted:
     delay_min: float | None = None
     error_bins: float | None = None
     ending: str | None = None
-    seen_ending: str | None = None
+    reported_ending: str | None = None
 
 
 @dataclass(slots=True)
-class Looked:
+class MarketResult:
     """
     One market's account.
 
@@ -79,14 +79,14 @@ class Looked:
         shown, shuffled: mean count a tick in the book and in its shuffled self, walls, bands and vacuums.
     """
 
-    plants: list[Planted] = field(default_factory=list)
+    plants: list[PlantResult] = field(default_factory=list)
     right: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
     alarms: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
     strong_right: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
     strong_alarms: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
     hours: float = 0.0
-    shown: dict[str, float] = field(default_factory=dict)
-    shuffled: dict[str, float] = field(default_factory=dict)
+    book_counts: dict[str, float] = field(default_factory=dict)
+    null_counts: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,44 +109,46 @@ class Report:
     strong: bool
 
 
-def plan(seed: int) -> list[Plant]:
+def plan_plants(seed: int) -> list[Plant]:
     """What is planted: on each side two walls, on one a band, on the other a vacuum, and absorption and sweeps."""
-    chance = np.random.default_rng([seed, 77])
+    rng = np.random.default_rng([seed, 77])
 
     def strength(kind: Kind, strong: bool) -> float:
         choices = [s for s in STRENGTHS[kind] if is_strong(kind, s) or not strong]
-        return float(chance.choice(choices))
+        return float(rng.choice(choices))
 
     plants: list[Plant] = []
     sides: tuple[Side, Side] = ("bid", "ask") if seed % 2 else ("ask", "bid")
     for number, side in enumerate(sides):
         for strong in (True, False):
             fate = FATES[(seed + 2 * number + strong) % 4]
-            lasts = {"holds": 1, "early": int(chance.integers(5, 10)), "late": int(chance.integers(35, 50)),
-                     "moved": int(chance.integers(8, 20))}[fate]  # fmt: skip
-            away = float(chance.uniform(14, 22) if strong else chance.uniform(26, 34))
-            start = int(chance.integers(16, 26))
-            what: Literal["holds", "pulled", "moved"] = (
+            minutes = {"holds": 1, "early": int(rng.integers(5, 10)), "late": int(rng.integers(35, 50)),
+                     "moved": int(rng.integers(8, 20))}[fate]  # fmt: skip
+            distance_bp = float(rng.uniform(14, 22) if strong else rng.uniform(26, 34))
+            start = int(rng.integers(16, 26))
+            kind_of_fate: Literal["holds", "pulled", "moved"] = (
                 "holds" if fate == "holds" else "moved" if fate == "moved" else "pulled"
             )
-            plants.append(Plant("wall", side, start, strength("wall", strong), away, minutes=lasts, fate=what))
+            plants.append(
+                Plant("wall", side, start, strength("wall", strong), distance_bp, minutes=minutes, fate=kind_of_fate)
+            )
     strong = seed % 3 > 0
-    plants.append(Plant("band", sides[0], int(chance.integers(16, 30)), strength("band", strong),
-                        float(chance.uniform(40, 60)), float(chance.uniform(12, 16)), 40))  # fmt: skip
-    plants.append(Plant("vacuum", sides[1], int(chance.integers(30, 45)), strength("vacuum", strong),
-                        float(chance.uniform(40, 55)), float(chance.uniform(22, 30)), 25))  # fmt: skip
+    plants.append(Plant("band", sides[0], int(rng.integers(16, 30)), strength("band", strong),
+                        float(rng.uniform(40, 60)), float(rng.uniform(12, 16)), 40))  # fmt: skip
+    plants.append(Plant("vacuum", sides[1], int(rng.integers(30, 45)), strength("vacuum", strong),
+                        float(rng.uniform(40, 55)), float(rng.uniform(22, 30)), 25))  # fmt: skip
     for minute in (35, 50, 65, 80):
-        side = sides[int(chance.integers(2))]
-        plants.append(Plant("absorption", side, minute, strength("absorption", bool(chance.random() < 0.7))))
+        side = sides[int(rng.integers(2))]
+        plants.append(Plant("absorption", side, minute, strength("absorption", bool(rng.random() < 0.7))))
     for minute in (32, 40, 45, 55, 60, 70, 75):
-        side = sides[int(chance.integers(2))]
-        plants.append(Plant("sweep", side, minute, strength("sweep", bool(chance.random() < 0.7))))
+        side = sides[int(rng.integers(2))]
+        plants.append(Plant("sweep", side, minute, strength("sweep", bool(rng.random() < 0.7))))
     return plants
 
 
-def look(seed: int, planted: bool) -> Looked:
+def run_market(seed: int, with_plants: bool) -> MarketResult:
     """Run one market and hold what was reported against what was planted."""
-    market = PlantedMarket(MARKET, plan(seed) if planted else [], seed, START_NS)
+    market = PlantedMarket(MARKET, plan_plants(seed) if with_plants else [], seed, START_NS)
     state, parameters = MarketState(WINDOWS), Parameters()
     observer = Observer(MARKET.symbol, state, parameters)
     reports: list[Report] = []
@@ -154,13 +156,13 @@ def look(seed: int, planted: bool) -> Looked:
     counts: list[tuple[tuple[int, float], ...]] = []
 
     def on_tick(tick: TickEntry, now: MarketState) -> None:
-        found = observer.find(now)
-        reports.extend(_reports(found, tick.boundary_ns))
-        endings.extend((e.side, e.price_e8, e.minute_ns, e.ending) for e in found.static.ended_walls
+        findings = observer.find(now)
+        reports.extend(_reports(findings, tick.boundary_ns))
+        endings.extend((e.side, e.price_e8, e.minute_ns, e.ending) for e in findings.static.ended_walls
                        if e.minute_ns == tick.boundary_ns)  # fmt: skip
         counts.extend(
             ((s.outliers, s.null.walls), (s.current_bands, s.null.bands), (s.thin_cells, s.null.voids or 0.0))
-            for s in (found.static.sides or {}).values()
+            for s in (findings.static.sides or {}).values()
             if s.thin_cells is not None
         )
 
@@ -168,49 +170,49 @@ def look(seed: int, planted: bool) -> Looked:
     return _account(market.records, reports, endings, counts)
 
 
-def _reports(found: Findings, at_ns: int) -> Iterator[Report]:
-    for side, seen in (found.static.sides or {}).items():
-        for standing in seen.walls:
+def _reports(findings: Findings, at_ns: int) -> Iterator[Report]:
+    for side, static_side in (findings.static.sides or {}).items():
+        for standing in static_side.walls:
             low = standing.wall.bin.price_e8
             yield Report(
                 "wall", side, low, low + ONE_E8 - 1, low, at_ns, at_ns, at_ns, standing.wall.bin.share >= STRONG["wall"]
             )
-        for band in seen.bands:
+        for band in static_side.bands:
             strong = band.ratio >= STRONG["band"]
             yield Report("band", side, band.low_e8, band.high_e8 - 1, band.low_e8, at_ns, at_ns, at_ns, strong)
-        for thin in seen.voids or ():
+        for void in static_side.voids or ():
             yield Report(
                 "vacuum",
                 side,
-                thin.low_e8,
-                thin.high_e8 - 1,
-                thin.low_e8,
+                void.low_e8,
+                void.high_e8 - 1,
+                void.low_e8,
                 at_ns,
                 at_ns,
                 at_ns,
-                thin.quantity_e8 <= STRONG["vacuum"] * thin.median_e8,
+                void.quantity_e8 <= STRONG["vacuum"] * void.median_e8,
             )
-    for absorbed in found.flow.absorptions:
-        at = absorbed.price_e8
+    for absorption in findings.flow.absorptions:
+        at = absorption.price_e8
         yield Report(
             "absorption",
-            absorbed.side,
+            absorption.side,
             at,
             at,
             at,
-            absorbed.start_ns,
-            absorbed.stop_ns,
+            absorption.start_ns,
+            absorption.stop_ns,
             at_ns,
-            absorbed.z >= STRONG["absorption"],
+            absorption.z >= STRONG["absorption"],
         )
-    for sweep in found.flow.sweeps:
+    for sweep in findings.flow.sweeps:
         side = "bid" if sweep.side == "sell" else "ask"
         edges = sorted((sweep.first_e8, sweep.last_e8))
         strong = sweep.levels >= STRONG["sweep"]
         yield Report("sweep", side, edges[0], edges[1], edges[0], sweep.start_ns, sweep.stop_ns, at_ns, strong)
 
 
-def _meets(report: Report, record: PlantRecord) -> bool:
+def _is_match(report: Report, record: PlantRecord) -> bool:
     """Whether a report speaks of a plant: same kind and side, while it was there, and in the same place."""
     if report.kind != record.kind or report.side != record.side or record.start_ns is None:
         return False
@@ -227,7 +229,7 @@ def _meets(report: Report, record: PlantRecord) -> bool:
     return 2 * common >= min(report.high_e8 - report.low_e8, record.high_e8 - record.low_e8)
 
 
-def _left_behind(report: Report, record: PlantRecord) -> bool:
+def _is_left_by_plant(report: Report, record: PlantRecord) -> bool:
     """Whether a vacuum is where a band or a wall has gone: it is thinner there than it was, as reported."""
     if report.kind != "vacuum" or record.kind not in ("band", "wall") or record.side != report.side:
         return False
@@ -253,45 +255,49 @@ def _account(
     reports: Sequence[Report],
     endings: Iterable[tuple[Side, int, int, str]],
     counts: Sequence[tuple[tuple[int, float], ...]],
-) -> Looked:
-    account = Looked(hours=MINUTES / 60)
+) -> MarketResult:
+    account = MarketResult(hours=MINUTES / 60)
     alarms: list[Report] = []
     for report in reports:
-        if any(_meets(report, r) or _left_behind(report, r) for r in records):
+        if any(_is_match(report, r) or _is_left_by_plant(report, r) for r in records):
             continue
-        repeated = any(
+        is_repeat = any(
             a.kind == report.kind and a.side == report.side and report.start_ns - a.stop_ns <= _SAME_ALARM_NS
             and a.low_e8 - ONE_E8 <= report.high_e8 and report.low_e8 <= a.high_e8 + ONE_E8
             and a.strong >= report.strong
             for a in alarms
         )  # fmt: skip
         alarms.append(report)
-        account.alarms[report.kind] += not repeated
-        account.strong_alarms[report.kind] += report.strong and not repeated
-    said = list(endings)
+        account.alarms[report.kind] += not is_repeat
+        account.strong_alarms[report.kind] += report.strong and not is_repeat
+    wall_endings = list(endings)
     for record in records:
         if record.kind not in KINDS or record.start_ns is None:
             continue
-        met = [r for r in reports if _meets(r, record)]
-        account.right[record.kind] += bool(met)
-        account.strong_right[record.kind] += any(r.strong for r in met)
-        account.plants.append(_planted(record, met, said))
+        matches = [r for r in reports if _is_match(r, record)]
+        account.right[record.kind] += bool(matches)
+        account.strong_right[record.kind] += any(r.strong for r in matches)
+        account.plants.append(_score_plant(record, matches, wall_endings))
     for place, name in enumerate(("wall", "band", "vacuum")):
         pairs = np.array([c[place] for c in counts], np.float64).reshape(-1, 2)
-        account.shown[name], account.shuffled[name] = pairs.mean(axis=0).round(4).tolist() if len(pairs) else (0.0, 0.0)
+        account.book_counts[name], account.null_counts[name] = (
+            pairs.mean(axis=0).round(4).tolist() if len(pairs) else (0.0, 0.0)
+        )
     return account
 
 
-def _planted(record: PlantRecord, met: Sequence[Report], endings: Sequence[tuple[Side, int, int, str]]) -> Planted:
+def _score_plant(
+    record: PlantRecord, matches: Sequence[Report], endings: Sequence[tuple[Side, int, int, str]]
+) -> PlantResult:
     start = record.start_ns or 0
     end = record.end_ns or START_NS + MINUTES * MINUTE_NS
-    plant = Planted(record.kind, record.plant.strength, record.plant.fate, (end - start) / MINUTE_NS)
+    plant = PlantResult(record.kind, record.plant.strength, record.plant.fate, (end - start) / MINUTE_NS)
     plant.ending = record.ending
-    if met:
-        plant.delay_min = round((met[0].seen_ns - start) / MINUTE_NS, 2)
-        plant.error_bins = float(np.median([_error_bins(r, record) for r in met]))
+    if matches:
+        plant.delay_min = round((matches[0].seen_ns - start) / MINUTE_NS, 2)
+        plant.error_bins = float(np.median([_error_bins(r, record) for r in matches]))
     for side, price, at_ns, ending in endings:
         same = side == record.side and abs(price // ONE_E8 - record.low_e8 // ONE_E8) <= 1
         if record.kind == "wall" and same and abs(at_ns - end) <= 2 * MINUTE_NS:
-            plant.seen_ending = ending
+            plant.reported_ending = ending
     return plant

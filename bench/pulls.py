@@ -27,8 +27,8 @@ from simulators.exchange.planted.planted_market import PlantedMarket
 from simulators.exchange.playback.record import batches
 
 _MINUTES = 200
-_PLANTED_UNTIL = 120
-_WALLS_A_SIDE = 14
+_LAST_PLANT_MINUTE = 120
+_WALLS_PER_SIDE = 14
 _SHARES = (0.015, 0.08)
 _DISTANCES_BP = (20.0, 75.0)
 _OBSERVE_EVERY = 3
@@ -51,7 +51,7 @@ class Observation:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ForecastScore:
     """Brier scores on seeds that nothing was fitted on; `covered` is how much of the way to the best was made."""
 
     observations: int
@@ -66,28 +66,32 @@ class Verdict:
         return (self.base - self.model) / (self.base - self.best) if self.base > self.best else 0.0
 
 
-def judge(hazard: Hazard, seeds: int, workers: int) -> Verdict:
+def evaluate_hazard(hazard: Hazard, seeds: int, workers: int) -> ForecastScore:
     """Fit as `liquidity fit` does, on what the books alone show; judge by the ledger, on as many other seeds."""
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        learned = list(pool.map(partial(learn, hazard=hazard), range(1, seeds + 1)))
-        judged = [o for m in pool.map(partial(observe, hazard=hazard), range(seeds + 1, 2 * seeds + 1)) for o in m]
+        sample_sets = list(pool.map(partial(collect_samples, hazard=hazard), range(1, seeds + 1)))
+        observations = [
+            o for m in pool.map(partial(observe_walls, hazard=hazard), range(seeds + 1, 2 * seeds + 1)) for o in m
+        ]
     samples = Samples()
-    for each in learned:
-        for features, outcome in zip(each.features, each.outcome, strict=True):
+    for sample_set in sample_sets:
+        for features, outcome in zip(sample_set.features, sample_set.outcome, strict=True):
             samples.add(features, bool(outcome))
     model = fit(samples, PULL_FEATURES, "planted walls")
     base_rate = float(np.mean(samples.outcome))
-    return Verdict(
-        len(judged), round(base_rate, 4), *(
-            round(_brier(forecasts, judged), 5)
+    return ForecastScore(
+        len(observations), round(base_rate, 4), *(
+            round(_brier(forecasts, observations), 5)
             for forecasts in (
-                [base_rate] * len(judged), [model.probability(o.features) for o in judged], [o.best for o in judged],
+                [base_rate] * len(observations),
+                [model.probability(o.features) for o in observations],
+                [o.best for o in observations],
             )
         ),
     )  # fmt: skip
 
 
-def learn(seed: int, hazard: Hazard) -> Samples:
+def collect_samples(seed: int, hazard: Hazard) -> Samples:
     """What the product would learn from a market: endings inferred from its books and trades."""
     market = PlantedMarket(_CALM, _plants(seed, hazard), seed, START_NS)
     state = MarketState(WINDOWS)
@@ -100,85 +104,85 @@ def learn(seed: int, hazard: Hazard) -> Samples:
     return walls.samples
 
 
-def observe(seed: int, hazard: Hazard) -> list[Observation]:
+def observe_walls(seed: int, hazard: Hazard) -> list[Observation]:
     """Every few minutes every wall that a detector sees, untouched, in a market full of walls with a hazard."""
     market = PlantedMarket(_CALM, _plants(seed, hazard), seed, START_NS)
     state = MarketState(WINDOWS)
     observer = Observer(MARKET.symbol, state, Parameters())
-    seen: list[tuple[int, Side, int, tuple[float, ...]]] = []
+    sightings: list[tuple[int, Side, int, tuple[float, ...]]] = []
 
     def on_tick(tick: TickEntry, now: MarketState) -> None:
         minute = (tick.boundary_ns - START_NS) // MINUTE_NS
         if minute % _OBSERVE_EVERY == 0 and minute <= _MINUTES - HORIZON_NS // MINUTE_NS:
-            seen.extend(_walls(observer.find(now), tick.boundary_ns))
+            sightings.extend(_walls(observer.find(now), tick.boundary_ns))
 
     drive(batches(market, START_NS, _MINUTES), state, on_tick)
-    chance = np.random.default_rng([seed, 5])
-    found = []
-    for at_ns, side, price, features in seen:
+    rng = np.random.default_rng([seed, 5])
+    observations = []
+    for at_ns, side, price, features in sightings:
         record = _record_of(market.records, at_ns, side, price)
         minute = None if record is None else next((m for m in record.minutes if m.time_ns == at_ns), None)
         if record is None or minute is None or not minute.alive:
             continue
         if record.touched_ns is not None and record.touched_ns <= at_ns:
             continue
-        found.append(Observation(features, _pulled(record, at_ns), _best(hazard, minute, chance)))
-    return found
+        observations.append(Observation(features, _is_pulled(record, at_ns), _true_probability(hazard, minute, rng)))
+    return observations
 
 
-def lines(seeds: int, workers: int) -> Iterator[tuple[str, bool]]:
+def format_report(seeds: int, workers: int) -> Iterator[tuple[str, bool]]:
     """A line a hazard and whether its bar is met."""
-    varying, constant = judge(VARYING, seeds, workers), judge(CONSTANT, seeds, workers)
+    varying, constant = evaluate_hazard(VARYING, seeds, workers), evaluate_hazard(CONSTANT, seeds, workers)
     yield f"{'pull forecast, hazard':<24}{'n':>7}{'base rate':>11}{'Brier: base':>13}{'model':>9}{'best':>9}", True
-    for name, found in (("by size, distance, age", varying), ("constant", constant)):
-        yield f"{name:<24}{found.observations:>7,}{found.base_rate:>11.3f}{found.base:>13.4f}{found.model:>9.4f}" \
-              f"{found.best:>9.4f}", True  # fmt: skip
+    for name, score in (("by size, distance, age", varying), ("constant", constant)):
+        yield f"{name:<24}{score.observations:>7,}{score.base_rate:>11.3f}{score.base:>13.4f}{score.model:>9.4f}" \
+              f"{score.best:>9.4f}", True  # fmt: skip
     yield f"covered of the way to the best: {varying.covered:.2f} ≥ 0.60", varying.covered >= 0.6
     gain = 1 - constant.model / constant.base
     yield f"gain over the base rate at a constant hazard: {gain:+.3f} ≤ 0.02", gain <= 0.02
 
 
 def _plants(seed: int, hazard: Hazard) -> list[Plant]:
-    chance = np.random.default_rng([seed, 9])
+    rng = np.random.default_rng([seed, 9])
     sides: tuple[Side, Side] = ("bid", "ask")
     low, high = np.log(_SHARES)
     near, far = np.log(_DISTANCES_BP)
     return [
-        Plant("wall", side, int(chance.integers(2, _PLANTED_UNTIL)), float(np.exp(chance.uniform(low, high))),
-              float(np.exp(chance.uniform(near, far))), hazard=hazard)
+        Plant("wall", side, int(rng.integers(2, _LAST_PLANT_MINUTE)), float(np.exp(rng.uniform(low, high))),
+              float(np.exp(rng.uniform(near, far))), hazard=hazard)
         for side in sides
-        for _ in range(_WALLS_A_SIDE)
+        for _ in range(_WALLS_PER_SIDE)
     ]  # fmt: skip
 
 
-def _walls(found: Findings, at_ns: int) -> Iterator[tuple[int, Side, int, tuple[float, ...]]]:
-    for side, seen in (found.static.sides or {}).items():
-        for standing in seen.walls:
+def _walls(findings: Findings, at_ns: int) -> Iterator[tuple[int, Side, int, tuple[float, ...]]]:
+    for side, static_side in (findings.static.sides or {}).items():
+        for standing in static_side.walls:
             features = pull_features(standing.wall.bin.share, standing.distance_bp, standing.wall.age_min)
             yield at_ns, side, standing.wall.bin.price_e8, features
 
 
 def _record_of(records: Sequence[PlantRecord], at_ns: int, side: Side, price_e8: int) -> PlantRecord | None:
     for record in records:
-        there = record.start_ns is not None and record.start_ns <= at_ns
-        gone = record.end_ns is not None and record.end_ns <= at_ns
-        if there and not gone and record.side == side and record.low_e8 // ONE_E8 == price_e8 // ONE_E8:
+        has_started = record.start_ns is not None and record.start_ns <= at_ns
+        has_ended = record.end_ns is not None and record.end_ns <= at_ns
+        if has_started and not has_ended and record.side == side and record.low_e8 // ONE_E8 == price_e8 // ONE_E8:
             return record
     return None
 
 
-def _pulled(record: PlantRecord, at_ns: int) -> bool:
+def _is_pulled(record: PlantRecord, at_ns: int) -> bool:
     if record.ending != "pulled" or record.end_ns is None or record.end_ns > at_ns + HORIZON_NS:
         return False
     return record.touched_ns is None or record.touched_ns >= record.end_ns
 
 
-def _best(hazard: Hazard, minute: WallMinute, chance: np.random.Generator) -> float:
+def _true_probability(hazard: Hazard, minute: WallMinute, rng: np.random.Generator) -> float:
     usual = usual_volatility(_CALM)
     now = Volatility(minute.sigma_bp, usual.usual_bp, usual.spread, usual.memory_min)
     horizon = HORIZON_NS // MINUTE_NS
-    return pull_probability(hazard, minute.share, minute.distance_bp, minute.age_min, horizon, now, chance, _PATHS)
+    return pull_probability(hazard, minute.share, minute.distance_bp, minute.age_min, horizon, now, rng, _PATHS)
 
 
-def _brier(forecasts: Sequence[float], judged: Sequence[Observation]) -> float:
-    return float(np.mean([(f - o.pulled) ** 2 for f, o in zip(forecasts, judged, strict=True)]))
+def _brier(forecasts: Sequence[float], observations: Sequence[Observation]) -> float:
+    return float(np.mean([(f - o.pulled) ** 2 for f, o in zip(forecasts, observations, strict=True)]))

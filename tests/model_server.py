@@ -19,7 +19,7 @@ from agents.rules import RulesAnalyst
 from analysis.observe import Observer
 from analysis.parameters import Parameters
 from analysis.view import MarketView
-from bench.planted import MARKET, START_NS, WINDOWS, plan
+from bench.planted import MARKET, START_NS, WINDOWS, plan_plants
 from eventlog.clock import ManualClock
 from eventlog.facts.entry import Fact
 from market.timestamps import SECOND_NS
@@ -45,7 +45,7 @@ def minutes(count: int, first: int = 20) -> tuple[MarketView, ...]:
         if first <= (tick.boundary_ns - START_NS) // (60 * SECOND_NS):
             seen.append(observer.observe(tick, now))
 
-    drive(batches(PlantedMarket(MARKET, plan(5), 5, START_NS), START_NS, first + count), state, on_tick)
+    drive(batches(PlantedMarket(MARKET, plan_plants(5), 5, START_NS), START_NS, first + count), state, on_tick)
     return tuple(seen[:count])
 
 

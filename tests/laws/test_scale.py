@@ -15,7 +15,7 @@ import pytest
 
 from agents.rules import RulesAnalyst
 from bench.planted import MARKET as PLANTED
-from bench.planted import plan
+from bench.planted import plan_plants
 from eventlog.clock import ManualClock
 from eventlog.facts.market import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT
 from eventlog.store.batch import Batch
@@ -86,7 +86,7 @@ def walk() -> Iterable[Batch]:
 
 @cache
 def _planted() -> tuple[Batch, ...]:
-    market = PlantedMarket(PLANTED, plan(5), 5, T0)
+    market = PlantedMarket(PLANTED, plan_plants(5), 5, T0)
     return tuple(recorded(market, T0, 45, with_diffs=True))
 
 

@@ -5,8 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.background import OCTAVES, PERCENTS, clustering, recorded_book, recorded_clustering, sizes_by_distance
-from bench.background import simulated as simulate
+from bench.background import (
+    OCTAVES,
+    PERCENTS,
+    load_recorded_book,
+    measure_clustering,
+    measure_recorded_clustering,
+    measure_sizes_by_distance,
+)
+from bench.background import measure_simulated as simulate
 
 Figures = tuple[dict[tuple[int, int], np.ndarray], dict[str, float]]
 
@@ -21,7 +28,7 @@ def test_the_figures_by_hand() -> None:
     """Five trades in three milliseconds of two minutes: runs of 2, 2 and 1; four in one second, one in the next."""
     time_ms = np.array([0, 0, 500, 500, 1_000], np.int64)
     seller = np.array([True, True, False, False, False])
-    found = clustering(time_ms, np.array([1.0, 2.0, 3.0, 4.0, 9.0]), seller, 120)
+    found = measure_clustering(time_ms, np.array([1.0, 2.0, 3.0, 4.0, 9.0]), seller, 120)
     assert (found["trades/s"], found["same ms"]) == (5 / 120, 0.5)
     assert found["runs >= 2"] == pytest.approx(2 / 3)
     assert found["Fano 1 s"] == pytest.approx(17 / 5 - 5 / 120)
@@ -36,7 +43,7 @@ def test_sizes_by_distance_are_the_recorded_ones(real_data: Path, simulated: Fig
     Fifty to a hundred bins make a recorded near octave, so its tenth percentile is left out, as is the 4-8 bp quartile;
     the 99th is where natural walls begin, which this market is meant not to have: far out it lies below.
     """
-    recorded = sizes_by_distance([recorded_book(real_data)])
+    recorded = measure_sizes_by_distance([load_recorded_book(real_data)])
     difference = {octave: np.log(simulated[0][octave] / recorded[octave]) for octave in OCTAVES}
     middle = slice(PERCENTS.index(50), PERCENTS.index(95) + 1)
     worst = {octave: float(np.abs(d[middle]).max()) for octave, d in difference.items()}
@@ -51,7 +58,7 @@ def test_sizes_by_distance_are_the_recorded_ones(real_data: Path, simulated: Fig
 @pytest.mark.soak
 def test_trades_cluster_as_recorded(real_data: Path, simulated: Figures) -> None:
     """Shared milliseconds, runs, Fano factors and autocorrelation; loose where four hours are short."""
-    recorded, found = recorded_clustering(real_data), simulated[1]
+    recorded, found = measure_recorded_clustering(real_data), simulated[1]
     difference = {name: float(np.log(found[name] / recorded[name])) for name in recorded}
     assert recorded["Fano 60 s"] == pytest.approx(393.5, abs=0.1)
     assert abs(difference["same ms"]) < 0.2

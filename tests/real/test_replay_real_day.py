@@ -94,7 +94,7 @@ def signals(storage: Path) -> dict[str, Any]:
 
 @pytest.mark.soak
 def test_random_levels_are_rejected_as_on_any_trending_day(signals: dict[str, Any]) -> None:
-    """docs/measures.md §4: touched within ε in an hour, 42–47 % of random levels are rejected; farther ones no more often."""
+    """docs/measures.md §4: touched within ε in an hour, 42–47 % of random levels are rejected, farther ones too."""
     whole, *octaves = signals["random_levels"]
     assert whole["levels"] > 25_000
     assert 0.42 <= whole["rejected"] <= 0.47

@@ -67,7 +67,7 @@ def runs(ratio: list[float], least: float) -> list[tuple[int, int]]:
 
 def plainly(asks: Mapping[int, float], bins: int = 1000) -> tuple[list[float], list[float]]:
     """
-    docs/measures.md §2 written out: capped, smoothed inside the reach, over the mean of both sides by octaves, and once more
+    docs/measures.md §2 written out: capped, smoothed inside the reach, over the mean of both sides by octaves; again
     without the asks' runs of 1.5 times that which are 90 bins wide, away from the touch and inside the corridor.
 
     Returns:

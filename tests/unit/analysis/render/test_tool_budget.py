@@ -244,8 +244,10 @@ def a_flow(many: int) -> OrderFlow:
             LARGE, 1, tuple(Imbalance("buy", LARGE - n, LARGE - n, 12345.1234) for n in range(many)),
             (Stack("sell", LARGE, LARGE, 12),) * many,
         ),
-        "absorptions": [Absorption(LARGE, side, LARGE, LARGE, 1.0, 1.0, 12.1234, 60, LARGE, T0, T0, True, 1.0, -1234.1234)
-                     for side in SIDES],
+        "absorptions": [
+            Absorption(LARGE, side, LARGE, LARGE, 1.0, 1.0, 12.1234, 60, LARGE, T0, T0, True, 1.0, -1234.1234)
+            for side in SIDES
+        ],
         "sweeps": [a_sweep(n) for n in range(many)],
         "crossings": {f"V{side[0]}{n}": passage for side in SIDES for n in range(many)},
         "book_flow": a_book_flow(),

@@ -51,7 +51,7 @@ def test_a_trade_counts_for_its_aggressor_at_its_floored_level() -> None:
 
 
 def test_the_published_minute() -> None:
-    """The users' own example, with the arithmetic put right (docs/measures.md §1): buy, sell, total and delta of two levels."""
+    """The users' own example, its arithmetic corrected (docs/measures.md §1): buy, sell, total, delta of two levels."""
     buckets = folded(
         a_trade(1, "110000.25", "0.001"),
         a_trade(2, "110000.01", "0.06"),
