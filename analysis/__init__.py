@@ -1,1 +1,1 @@
-"""The measures: what a book and its order flow say at a tick, each with the figures behind it. Pure."""
+"""The measures: findings of a book and its order flow at a tick, each with the figures behind it. Pure."""

@@ -1,7 +1,7 @@
 """
-Resonance: price intervals where independent findings meet (docs/measures.md §6).
+Confluence: price intervals where independent findings meet (docs/measures.md §6); `resonance` in JSON and prompts.
 
-A zone stands on up to three legs: what the book shows (static), where trade was accepted (acceptance), and whether the
+A zone rests on up to three legs: what the book shows (static), where trade was accepted (acceptance), and whether the
 price held when it was tested (validation). Its score is the geometric mean of the legs it has; the ones it lacks are
 named, and its strength is the score times the part of the legs that are there.
 """
@@ -20,10 +20,10 @@ _PRIOR_TESTS = 2.0  # decided tests at even odds that every level starts with
 
 class Cluster(msgspec.Struct, frozen=True):
     """
-    Evidence around its strongest piece.
+    Pieces of evidence around the strongest of them.
 
     Attributes:
-        lead: the strongest piece. members: it and everything that overlaps its heaviest price.
+        lead: the strongest piece. members: it and every piece that overlaps its heaviest price.
     """
 
     lead: Evidence
@@ -36,9 +36,9 @@ class Confluence(msgspec.Struct, frozen=True):
 
     Attributes:
         low_e8, high_e8: the interval, both inclusive. price_e8: its heaviest price.
-        legs: each present leg's value, 0 to 1. missing: the others.
+        legs: each present leg's value, 0 to 1. missing: the other legs.
         score: geometric mean of the legs. strength: score times the part of legs present.
-        evidence: ids of what it stands on.
+        evidence: the pieces that it rests on, by id.
     """
 
     id: str
@@ -59,9 +59,17 @@ class Confluence(msgspec.Struct, frozen=True):
 
 def cluster_evidence(evidence: Sequence[Evidence], reference_e8: int, reach_e8: int) -> list[Cluster]:
     """
-    Evidence gathered around its strongest pieces, on each side of the price and within reach of it, strongest first.
+    Cluster evidence around its strongest pieces, on each side of the price and within reach of it.
 
-    A piece joins the first cluster whose heaviest price it holds; nothing crosses the reference.
+    A piece joins the first cluster whose heaviest price it contains; nothing crosses the reference.
+
+    Args:
+        evidence: all pieces of a tick.
+        reference_e8: the price that zones lie around.
+        reach_e8: farthest distance of a piece's heaviest price from it.
+
+    Returns:
+        Clusters below the price, then above it, strongest first; at most eight a side.
     """
     clusters = []
     for below in (True, False):
@@ -82,12 +90,15 @@ def cluster_evidence(evidence: Sequence[Evidence], reference_e8: int, reach_e8: 
 
 def validation_strength(record: LevelRecord) -> float | None:
     """
-    How often the level held, the most recent tests first, pulled towards even odds; None where no test was decided.
+    The share of decided tests in which the level held, the most recent ones first, pulled towards even odds.
+
+    Returns:
+        0 to 1, to 4 decimals; None where no test was decided.
     """
     if record.recent_rate is None:
         return None
-    rejected = record.recent_rate * record.recent_weight
-    return round((rejected + _PRIOR_TESTS / 2) / (record.recent_weight + _PRIOR_TESTS), 4)
+    rejections = record.recent_rate * record.recent_weight
+    return round((rejections + _PRIOR_TESTS / 2) / (record.recent_weight + _PRIOR_TESTS), 4)
 
 
 def build_confluences(
@@ -98,11 +109,14 @@ def build_confluences(
     parameters: Parameters,
 ) -> list[Confluence]:
     """
-    Zones with their scores, strongest first.
+    Build zones with their scores from clusters, strongest first.
 
     Args:
+        clusters: see `cluster_evidence`.
         validations: for each cluster its tests as evidence, None where there were none.
-        horizons: how many horizons of the volume profile were looked at. reference_e8: no zone crosses it.
+        horizons: number of horizons of the volume profile that show something of their own.
+        reference_e8: no zone crosses it.
+        parameters: `zone_half_width_bp` bounds a zone's width.
     """
     zones = []
     for cluster, validation in zip(clusters, validations, strict=True):

@@ -1,5 +1,5 @@
 """
-Evidence: price intervals that matter, each under an id that advice cites.
+Evidence: price intervals that matter, each under an id that recommendations cite.
 """
 
 from typing import Any, Literal
@@ -35,7 +35,7 @@ class Evidence(msgspec.Struct, frozen=True):
 
 
 def format_price(value_e8: float | None) -> str | None:
-    """A price as plain decimal text; a half tick is kept."""
+    """A price as plain decimal text; a half tick is kept. None for None."""
     if value_e8 is None:
         return None
     integer = int(value_e8)
@@ -43,7 +43,7 @@ def format_price(value_e8: float | None) -> str | None:
 
 
 def render_evidence(evidence: Evidence) -> dict[str, Any]:
-    """One piece of evidence for JSON."""
+    """Render one piece of evidence for JSON."""
     return {
         "id": evidence.id,
         "basis": evidence.basis,

@@ -1,5 +1,6 @@
 """
-What was learned offline over longer times than any window: frozen coefficients that name what they were fitted on.
+Models that were fitted offline over longer times than any window: frozen coefficients that name what they were fitted
+on.
 """
 
 from dataclasses import dataclass
@@ -24,9 +25,9 @@ class Logistic:
 
     Attributes:
         fit: what it was fitted on: market and period, or where a prior comes from.
-        names, coefficients: one coefficient a feature, to 6 decimals.
-        samples: how many outcomes; 0 for a prior taken from elsewhere.
-        periods: market, first and last tick of each log it saw: scores of that market in between are in sample.
+        names, coefficients: one coefficient per feature, to 6 decimals.
+        samples: number of outcomes; 0 for a prior taken from elsewhere.
+        periods: market, first and last tick of each log in the fit: scores of that market in between are in sample.
     """
 
     fit: str
@@ -41,7 +42,13 @@ class Logistic:
         return round(1 / (1 + exp(-max(-30.0, min(30.0, total)))), 4)
 
     def periods_within(self, market: str, from_ns: int, to_ns: int) -> list[str]:
-        """The stretches of a market it saw that share a moment with a span of time, in words."""
+        """
+        Describe the fitted periods of a market that overlap a span of time, as texts.
+
+        Args:
+            market: venue:SYMBOL.
+            from_ns, to_ns: the span, both inclusive.
+        """
         return [
             f"{name} {first} to {last}"
             for name, first, last in self.periods
@@ -50,12 +57,29 @@ class Logistic:
 
 
 def constant_rate(rate: float, names: tuple[str, ...], fit: str) -> Logistic:
-    """A probability that knows nothing but a rate."""
+    """
+    Build a model whose probability is a constant rate, whatever the features.
+
+    Args:
+        rate: the probability, between 0 and 1.
+        names: of the features that it ignores.
+        fit: where the rate comes from.
+    """
     return Logistic(fit, names, (round(log(rate / (1 - rate)), 6), *[0.0] * (len(names) - 1)))
 
 
 def pull_features(share: float, distance_bp: float, age_min: float) -> tuple[float, ...]:
-    """What the probability that a wall is pulled before it is touched depends on."""
+    """
+    The features of the probability that a wall is pulled before it is touched.
+
+    Args:
+        share: the wall's part of the corridor's depth, 0 to 1.
+        distance_bp: from the mid, the sign ignored.
+        age_min: minutes.
+
+    Returns:
+        In the order of `PULL_FEATURES`.
+    """
     size = log(max(share, 1e-4) / 0.02)
     away = log(max(abs(distance_bp), 0.1) / 20)
     age = log1p(max(age_min, 0.0))
@@ -63,7 +87,17 @@ def pull_features(share: float, distance_bp: float, age_min: float) -> tuple[flo
 
 
 def confidence_features(score: float, legs: int, distance_sigma: float) -> tuple[float, ...]:
-    """What the probability that a touched zone is rejected before it is broken depends on."""
+    """
+    The features of the probability that a touched zone is rejected before it is broken.
+
+    Args:
+        score: of the zone, 0 to 1.
+        legs: number of legs that it rests on.
+        distance_sigma: from the price in σ, the sign ignored.
+
+    Returns:
+        In the order of `CONFIDENCE_FEATURES`.
+    """
     return 1.0, score, float(legs), log1p(abs(distance_sigma))
 
 
@@ -87,7 +121,7 @@ against slopes has seen the simulated markets too.
 
 def parse(body: bytes) -> dict[str, Logistic]:
     """
-    What `liquidity fit` wrote: any of `pull` and `confidence`.
+    Parse the file that `liquidity fit` wrote: any of `pull` and `confidence`.
 
     Raises:
         ValueError: it is something else.

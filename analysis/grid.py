@@ -10,6 +10,9 @@ import numpy as np
 def one_two_five(width: float) -> int:
     """
     The number 1, 2 or 5 times a power of ten, at least 1, that lies nearest to a width; the smaller one on a tie.
+
+    >>> [one_two_five(width) for width in (14, 15, 36, 76)]
+    [10, 10, 50, 100]
     """
     if width <= 1:
         return 1
@@ -18,13 +21,31 @@ def one_two_five(width: float) -> int:
 
 
 def bin_width_e8(price_e8: float, per_price: float, tick_size_e8: int) -> int:
-    """The width of a book bin, 1e-8 quote: at least a tick, and a whole number of ticks."""
+    """
+    The width of a book bin, 1e-8 quote: at least a tick, and a whole number of ticks.
+
+    Args:
+        price_e8: 1e-8 quote.
+        per_price: the width is the 1-2-5 number nearest price times this.
+        tick_size_e8: 1e-8 quote.
+
+    >>> bin_width_e8(84_000 * 10**8, 1.2e-5, 10**6) == 10**8
+    True
+    """
     width = max(tick_size_e8, one_two_five(price_e8 * per_price))
     return -(-width // tick_size_e8) * tick_size_e8
 
 
 def count_bins(price_e8: float, bp: float, width_e8: int, least: int) -> int:
-    """How many bins a distance in basis points spans, at least some."""
+    """
+    The number of bins that a distance spans.
+
+    Args:
+        price_e8: the price that the distance is measured from, 1e-8 quote.
+        bp: the distance, basis points.
+        width_e8: width of a bin, 1e-8 quote.
+        least: least number, returned where the distance spans fewer.
+    """
     return max(round(price_e8 * bp / 1e4 / width_e8), least)
 
 

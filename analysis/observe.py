@@ -1,5 +1,5 @@
 """
-From the state at a tick to what an analyst is shown.
+Observes a market: from the state at a tick to the view that an analyst gets.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,12 +31,12 @@ _WIDEST_LEVEL_BP = 10.0  # wider levels hide the nodes of a profile
 @dataclass(frozen=True, slots=True)
 class Findings:
     """
-    What every detector found at a tick.
+    The findings of every detector at a tick.
 
     Attributes:
         sigma: see `volatility.compute_sigma`. zones: strongest first.
-        tests: by evidence id, what became of the level a zone is built around. absorbed: by the same id, what it took
-            of the last minute's aggressors, where that was much.
+        tests: by evidence id, the record of the level that a zone is built around.
+        absorptions: by the same id, what it absorbed of the last minute's aggressors, where that was much.
     """
 
     reference_e8: int | None
@@ -51,9 +51,9 @@ class Findings:
 
 class Observer:
     """
-    Looks at one market's state, tick after tick.
+    Observes one market's state, tick after tick.
 
-    What it keeps between ticks are sums and findings that are also in the state: a fresh observer sees the same.
+    Its caches hold sums and findings that also follow from the state: a fresh observer gives the same results.
     """
 
     def __init__(self, symbol: str, state: MarketState, parameters: Parameters) -> None:
@@ -64,11 +64,18 @@ class Observer:
         self._flow = OrderFlowLayer(state, parameters)
 
     def observe(self, tick: TickEntry, state: MarketState) -> MarketView:
-        """Everything known at a tick, ready for an analyst; a function of the state alone."""
+        """The view of a tick, ready for an analyst; a function of the state alone."""
         return self.build_view(tick, state, self.find(state))
 
     def build_view(self, tick: TickEntry, state: MarketState, findings: Findings) -> MarketView:
-        """What was found at a tick, ready for an analyst."""
+        """
+        Build the view of a tick from its findings.
+
+        Args:
+            tick: the state's last tick.
+            state: all folds, closed at that tick.
+            findings: see `find`.
+        """
         newest = state.snapshots.latest()
         return MarketView(
             symbol=self._symbol,
@@ -94,7 +101,7 @@ class Observer:
         )
 
     def find(self, state: MarketState) -> Findings:
-        """What every detector finds at the state's last tick."""
+        """Run every detector at the state's last tick."""
         parameters, tick_size = self._parameters, state.grid_e8()
         starts, bars = state.buckets.bars(parameters.sigma_minutes + 1)
         sigma = compute_sigma(
@@ -155,7 +162,9 @@ class Observer:
         return [*warnings, *self._misfits(state, findings), *_book_warnings(tick, state.order_book)]
 
     def _misfits(self, state: MarketState, findings: Findings) -> Iterator[str]:
-        """What is set in coins and does not fit this market; no figure of the tick, so that a run says it once."""
+        """
+        Settings in coins that do not fit this market; without figures of the tick, so that a run warns of each once.
+        """
         level, reference, parameters = state.windows.level_e8, findings.reference_e8, self._parameters
         if level is not None and reference is not None and level * 1e4 > _WIDEST_LEVEL_BP * reference:
             yield (

@@ -36,14 +36,14 @@ _ABSORPTION_WEIGHT = 0.5  # it has not beaten its control
 @dataclass(frozen=True, slots=True)
 class OrderFlow:
     """
-    What trades show at a tick.
+    The findings of the order-flow layer at a tick.
 
     Attributes:
-        profiles: by minutes of the horizon; see `build_profiles`. evidence: what a zone may stand on.
-        horizons: how many horizons of the profile show something of their own.
+        profiles: by minutes of the horizon; see `acceptance`. evidence: what a zone may rest on.
+        horizons: number of horizons of the profile that show something of their own.
         reach: the distances of a test, None without σ. frame: the last minutes, cut for absorption.
-        cvds: by minutes looked back.
-        footprint: of the last hour. passages: by vacuum id, how price last went through it.
+        cvds: by minutes looked back. footprint: of the last hour.
+        crossings: by void id, how price last went through it.
         book_flow: None where no trade and no change of the book is in the window.
     """
 
@@ -62,9 +62,7 @@ class OrderFlow:
 
 
 class OrderFlowLayer:
-    """
-    Looks at one market's trades; sums that can be kept from tick to tick are kept.
-    """
+    """Analyses one market's trades, tick after tick; sums that can be updated from tick to tick are cached."""
 
     def __init__(self, state: MarketState, parameters: Parameters) -> None:
         self._parameters = parameters
@@ -74,7 +72,14 @@ class OrderFlowLayer:
         self._naked = NakedPoints(state.buckets, parameters)
 
     def analyze(self, state: MarketState, sigma: float | None, static: StaticBook) -> OrderFlow:
-        """Everything trades and changes of the book show at the state's last tick."""
+        """
+        Find everything that trades and changes of the book show at the state's last tick.
+
+        Args:
+            state: all folds, closed at that tick.
+            sigma: as a fraction of price; None where there is none.
+            static: the findings of the static layer; its voids are looked for in the trades.
+        """
         parameters, flow = self._parameters, self._parameters.order_flow
         reference, tick, level = state.buckets.last_price_e8(), state.grid_e8(), state.level_e8()
         end, trades = state.buckets.end_ns, state.trades.columns()
@@ -110,16 +115,28 @@ class OrderFlowLayer:
         )
 
     def record_tests(self, state: MarketState, level_e8: I64, reach: Reach | None) -> list[LevelRecord]:
-        """What tests made of k levels in the trades still held."""
+        """
+        Record the tests of k levels in the trades of the window.
+
+        Args:
+            state: all folds, closed at a tick.
+            level_e8: (k,) prices, 1e-8 quote.
+            reach: the distances of a test; None gives records without tests.
+        """
         tests = find_level_tests(state.trades.columns(), level_e8, reach, self._parameters.order_flow)
         return build_records(level_e8, [tests], state.buckets.end_ns, self._parameters.order_flow)
 
     def find_absorption_at(self, state: MarketState, level_e8: I64, frame: Frame | None) -> dict[int, Absorption]:
         """
-        What the last minute's aggressors left at some of k levels: at bids below the price, at asks above it.
+        Find what some of k levels absorbed in the last minute: at bids below the price, at asks above it.
 
         Args:
-            frame: of the state's last tick.
+            state: all folds, closed at a tick.
+            level_e8: (k,) prices, 1e-8 quote.
+            frame: of the same tick; None gives nothing.
+
+        Returns:
+            By level, for those that absorbed.
         """
         reference = state.buckets.last_price_e8()
         if reference is None or frame is None or len(frame.trades) == 0:
@@ -135,7 +152,7 @@ class OrderFlowLayer:
         }
 
     def _cvd(self, minutes: int, state: MarketState, trades: Trades) -> Cvd:
-        """Summed from the trades, or from a profile of as many minutes, whose levels are few beside them."""
+        """CVD from the trades, or from a profile of as many minutes, which has far fewer levels than trades."""
         profile = next((p for p in self._profiles if p.minutes == minutes), None)
         if profile is None or minutes > state.windows.trade_minutes:
             return sum_cvd(trades.between(state.buckets.end_ns - minutes * MINUTE_NS, state.buckets.end_ns))
@@ -171,7 +188,7 @@ def _row_width(reference_e8: int, level_e8: int, parameters: Parameters) -> int:
 
 
 def _add_replenishment(absorption: Absorption, snapshots: Sequence[Snapshot], near_e8: int) -> Absorption:
-    """With what was displayed around the price in the books before and after, where both are there."""
+    """Add what was displayed around the price in the books before and after, where both exist."""
     before = [s for s in snapshots if s.request_ns <= absorption.start_ns]
     after = [s for s in snapshots if s.request_ns >= absorption.stop_ns]
     if not before or not after:

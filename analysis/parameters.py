@@ -1,5 +1,5 @@
 """
-Every threshold of the analysis, in one frozen place; starting values to be judged by scoring, not beliefs.
+Every threshold of the analysis in one frozen place; starting values, to be judged by scoring.
 """
 
 from dataclasses import asdict, dataclass
@@ -160,5 +160,5 @@ class Parameters:
     book_flow: BookFlowParameters = BookFlowParameters()
 
     def digest(self) -> str:
-        """The digest of all values; two runs with the same one saw with the same eyes."""
+        """The digest of all values, 16 hex digits; runs with equal digests analysed with equal thresholds."""
         return blake2b(msgspec.json.encode(asdict(self), order="sorted"), digest_size=8).hexdigest()

@@ -1,5 +1,5 @@
 """
-What an analyst is shown at a tick: the two tools' results, and the evidence that advice must stand on.
+The view of a market at a tick: the two tools' results, and the evidence that a recommendation must cite.
 """
 
 from collections.abc import Mapping
@@ -19,13 +19,13 @@ from market.timestamps import iso
 @dataclass(frozen=True)
 class MarketView:
     """
-    Everything known at a tick.
+    Everything that an analyst gets at a tick.
 
     Attributes:
-        reference_e8: the price advice is measured from: the last trade's. None before the first.
+        reference_e8: the price that advice is measured from: the last trade's. None before the first.
         mid_e8: middle of the newest book, None without one. sigma: see `volatility.compute_sigma`.
-        evidence: what was found, piece by piece. zones: where it meets, strongest first.
-        reach_bp: by side, how far from the mid the newest book reaches; nothing without one.
+        evidence: the findings, piece by piece. zones: where they meet, strongest first.
+        reach_bp: by side, how far from the mid the newest book reaches; empty without one.
         depth, order_flow: the results of the two tools, ready for JSON; figures are read where they are typed.
         state: digest of each projection.
     """

@@ -62,7 +62,7 @@ def flatten_errors(error: BaseException) -> list[BaseException]:
     """The errors inside a group, however deep; one that is no group is its own reason."""
     if not isinstance(error, BaseExceptionGroup):
         return [error]
-    return [leaf for nested in error.exceptions for leaf in flatten_errors(nested)]
+    return [leaf for inner in error.exceptions for leaf in flatten_errors(inner)]
 
 
 def one_line(error: BaseException) -> str:

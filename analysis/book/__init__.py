@@ -1,1 +1,1 @@
-"""Measures of the book: walls, bands, voids, and shuffled books beside them."""
+"""Measures of the book: walls, bands, voids, and shuffled books as their control."""

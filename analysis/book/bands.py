@@ -21,13 +21,13 @@ _ROUNDS = 8
 @dataclass(frozen=True, slots=True)
 class Band:
     """
-    A dense stretch.
+    A stretch of bins that holds more than its distance from the mid explains.
 
     Attributes:
-        low_e8, high_e8: its price edges. heavy_bin_e8: lower edge of its fullest bin.
-        quantity_e8: what it holds. ratio: its mean smoothed density over the baseline's.
-        effective: over how many bins of equal size its quantity would spread the same.
-        near_bp, far_bp: distance of its edges from the mid.
+        low_e8, high_e8: its price edges, 1e-8 quote. heavy_bin_e8: lower edge of its fullest bin.
+        quantity_e8: its total quantity. ratio: its mean smoothed density over the baseline's.
+        effective: the number of bins of equal size over which its quantity would spread the same, (Σq)²/Σq².
+        near_bp, far_bp: distance of its edges from the mid, basis points.
     """
 
     side: Side
@@ -43,11 +43,11 @@ class Band:
 
 def measure_densities(books: Mapping[Side, BookSide], parameters: Parameters) -> dict[Side, tuple[F64, F64]]:
     """
-    How dense each bin's neighbourhood is, over what its distance explains, and what a bin usually holds there.
+    Measure how dense each bin's neighbourhood is over what its distance explains, and what a bin usually holds there.
 
-    Bins are capped, so that a wall makes no band, smoothed by a triangle that is weighed inside the reach, and
-    compared with the mean of both sides at the same distance, taken by octaves and joined in the log. A wide run that
-    looks rather dense is left out of that mean: a band must not hide itself.
+    Bins are capped, so that a wall makes no band, smoothed by a triangle that is weighed inside the reach, and compared
+    with the mean of both sides at the same distance, taken by octaves and joined in the log. A wide run that looks
+    rather dense is left out of that mean: a band must not hide itself.
 
     Returns:
         For each side n ratios to 4 decimals, and n usual quantities.
@@ -64,19 +64,31 @@ def measure_densities(books: Mapping[Side, BookSide], parameters: Parameters) ->
 
 
 def find_bands(books: Mapping[Side, BookSide], parameters: Parameters) -> dict[Side, list[Band]]:
-    """The bands of each side of one book, nearest first."""
+    """Find the bands of each side of one book, nearest first."""
     dense = measure_densities(books, parameters)
     return {side: find_side_bands(book, *dense[side], parameters) for side, book in books.items()}
 
 
 def mean_density(band: Band, book: BookSide, ratio: F64) -> float:
-    """The mean ratio of another book where a band is; 0 where that is not on the same side of its mid, or not seen."""
+    """
+    The mean density ratio, in another book, of the bins that a band covers.
+
+    Args:
+        band: found in a book with bins of the same width.
+        book: the same side of another book.
+        ratio: n ratios of that book's bins, see `measure_densities`.
+
+    Returns:
+        To 2 decimals; 0 where the band lies across that book's mid or beyond its reach.
+    """
     first, last = sorted((book.index(band.low_e8), book.index(band.high_e8 - book.width_e8)))
     return round(float(ratio[first : last + 1].mean()), 2) if first >= 0 and last < len(ratio) else 0.0
 
 
 def _hints(book: BookSide, ratio: F64, parameters: Parameters) -> Bools:
-    """Bins of runs as wide as a band, not at the touch, that are rather dense: they may be hiding themselves."""
+    """
+    Bins of runs as wide as a band, not at the touch, that are rather dense: a band there would raise its own baseline.
+    """
     min_width = count_bins(book.mid_e8, parameters.band_bp, book.width_e8, parameters.band_bins)
     hints = np.zeros(len(ratio), np.bool_)
     for start, stop in _find_runs(ratio >= parameters.band_hint):
@@ -118,7 +130,14 @@ def _density_ratio(book: BookSide, quantity: F64, usual: F64, parameters: Parame
 
 
 def find_side_bands(book: BookSide, ratio: F64, usual: F64, parameters: Parameters) -> list[Band]:
-    """The bands of one side, see `measure_densities`."""
+    """
+    Find the bands of one side of a book, nearest first.
+
+    Args:
+        book: one side in bins.
+        ratio, usual: n values for its n bins, see `measure_densities`.
+        parameters: thresholds `band_*` and the corridor.
+    """
     quantity = _cap_quantities(book, parameters)
     half = count_bins(book.mid_e8, parameters.band_kernel_bp, book.width_e8, parameters.band_kernel_bins)
     distance = book.distance_bp
@@ -164,7 +183,7 @@ def _refine_edges(quantity: F64, start: int, stop: int, margin: int) -> tuple[in
 
 @compiled
 def smooth_triangle(values, half_width):  # type: ignore[no-untyped-def]
-    """Each bin's neighbours under a triangle, divided by the weights that fall inside."""
+    """Each bin's neighbours under a triangle of `half_width` bins, divided by the weights that fall inside."""
     n = len(values)
     out = np.empty(n, np.float64)
     for i in range(n):

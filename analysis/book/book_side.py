@@ -1,5 +1,5 @@
 """
-One side of a book in bins of one width, from the best price outwards.
+One side of a book in bins of equal width, from the best price outwards.
 """
 
 from dataclasses import dataclass
@@ -24,14 +24,14 @@ _MAX_BINS = 200_000
 @dataclass(frozen=True, slots=True)
 class BookSide:
     """
-    One side of a book in bins.
+    One side of a book in n bins of equal width.
 
     Attributes:
-        low_e8: lower price edge of bin 0; bin i of the bids lies i widths below it, of the asks above it.
-        quantity_e8: what each bin holds, zeros included, as far as the side was seen, at most 10 % of price.
-        corridor: how many bins count as the corridor.
-        mid_e8: the middle of the book it belongs to. reach_bp: how far from there the side was seen.
-        distance_bp: how far each bin's middle lies from the mid, basis points, at least a thousandth.
+        low_e8: lower price edge of bin 0, 1e-8 quote; bin i of the bids lies i widths below it, of the asks above it.
+        quantity_e8: (n,) quantity of each bin, zeros included, as far as the side was seen, at most 10 % of price.
+        corridor: number of bins in the corridor.
+        mid_e8: the mid of the book. reach_bp: how far from the mid the side was seen, basis points.
+        distance_bp: (n,) distance of each bin's middle from the mid, basis points, at least a thousandth.
     """
 
     side: Side
@@ -48,16 +48,18 @@ class BookSide:
         return self.low_e8 + (index if self.side == "ask" else -index) * self.width_e8
 
     def index(self, price_e8: int) -> int:
-        """The bin that holds a price; one outside of what was seen gives an index outside."""
+        """The bin that contains a price; below 0 or at least n for a price outside of what was seen."""
         offset = (price_e8 // self.width_e8 * self.width_e8 - self.low_e8) // self.width_e8
         return offset if self.side == "ask" else -offset
 
     def quantity_at(self, index: int) -> int:
-        """What a bin holds, 0 outside of what was seen."""
+        """The quantity of a bin, 0 outside of what was seen."""
         return int(self.quantity_e8[index]) if 0 <= index < len(self.quantity_e8) else 0
 
     def quantities_from(self, price_e8: int, count: int) -> I64:
-        """What a bin and the next ones outwards hold, zeros outside of what was seen."""
+        """
+        The quantities of `count` bins outwards from the one that contains a price, zeros outside of what was seen.
+        """
         start = self.index(price_e8)
         quantities = np.zeros(count, np.int64)
         inside = self.quantity_e8[max(0, start) : max(0, start + count)]
@@ -66,12 +68,26 @@ class BookSide:
 
     @property
     def corridor_depth_e8(self) -> int:
-        """What the corridor holds."""
+        """The total quantity of the corridor."""
         return int(self.quantity_e8[: self.corridor].sum())
 
 
 def build_book_side(snapshot: Snapshot, side: Side, width_e8: int, parameters: Parameters) -> BookSide | None:
-    """One side of a snapshot in bins; None where either side is empty."""
+    """
+    Sum one side of a snapshot into bins.
+
+    Args:
+        snapshot: one book.
+        side: bid or ask.
+        width_e8: width of a bin, 1e-8 quote.
+        parameters: the corridor's width.
+
+    Returns:
+        None where either side of the snapshot is empty.
+
+    Raises:
+        SumOverflow: the side's quantities add up to more than 2^62.
+    """
     mid = snapshot.mid_e8
     if mid is None:
         return None
@@ -95,7 +111,15 @@ def build_book_side(snapshot: Snapshot, side: Side, width_e8: int, parameters: P
 
 def find_heaviest_price(snapshot: Snapshot, side: Side, low_e8: int, high_e8: int) -> tuple[int, float] | None:
     """
-    The price in [low, high) that holds most, and its part of what the interval holds; None where it holds nothing.
+    Find the price of an interval with the largest quantity.
+
+    Args:
+        snapshot: one book.
+        side: bid or ask.
+        low_e8, high_e8: the interval, 1e-8 quote, the upper edge exclusive.
+
+    Returns:
+        The price, 1e-8 quote, and its part of the interval's quantity to 4 decimals; None where the interval is empty.
     """
     prices = snapshot.bid_price_e8 if side == "bid" else snapshot.ask_price_e8
     quantities = snapshot.bid_quantity_e8 if side == "bid" else snapshot.ask_quantity_e8

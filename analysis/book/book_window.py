@@ -1,7 +1,7 @@
 """
-What is worked out once per snapshot and kept while the snapshot is in the window.
+Results that are computed once per snapshot and cached while the snapshot is in the window.
 
-A minute then costs what its own book costs, not what sixty do.
+The cost of a minute is then that of its own book, not of all sixty.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,16 +17,22 @@ _SPARE_SNAPSHOTS = 64
 
 
 class BookWindow:
-    """
-    Findings per snapshot, each a function of that snapshot alone.
-    """
+    """A cache of results per snapshot, each a function of that snapshot alone."""
 
     def __init__(self, parameters: Parameters) -> None:
         self._parameters = parameters
         self._results: dict[int, dict[tuple[str, int], Any]] = {}
 
     def get_or_compute(self, name: str, snapshot: Snapshot, width_e8: int, compute: Callable[[], T]) -> T:
-        """What `compute` gives for a snapshot and a bin width, found the first time it is asked for."""
+        """
+        The cached result for a snapshot and a bin width, computed at the first call.
+
+        Args:
+            name: of the result; one name for one function.
+            snapshot: what the result depends on; its seq is the key.
+            width_e8: width of a bin, 1e-8 quote.
+            compute: called without arguments where nothing is cached.
+        """
         results = self._results.setdefault(snapshot.seq, {})
         key = (name, width_e8)
         if key not in results:
@@ -35,7 +41,7 @@ class BookWindow:
         return result
 
     def sides(self, snapshot: Snapshot, width_e8: int) -> dict[Side, BookSide]:
-        """Both sides in bins; nothing where either is empty or where they cross."""
+        """Both sides in bins; empty where either side is empty or where they cross."""
 
         def bin_sides() -> dict[Side, BookSide]:
             if snapshot.mid_e8 is None or snapshot.bid_price_e8[0] >= snapshot.ask_price_e8[0]:
@@ -46,7 +52,7 @@ class BookWindow:
         return self.get_or_compute("sides", snapshot, width_e8, bin_sides)
 
     def prune(self, snapshots: Sequence[Snapshot]) -> None:
-        """Forget what is no longer in the window; cheap enough to be called at every tick."""
+        """Drop results of snapshots that have left the window; cheap enough to be called at every tick."""
         if len(self._results) > len(snapshots) + _SPARE_SNAPSHOTS:
             present = {s.seq for s in snapshots}
             self._results = {seq: results for seq, results in self._results.items() if seq in present}

@@ -13,7 +13,9 @@ _SIXTHS = np.arange(1, 6) / 6
 
 def mark_sixths(values: F64, *extra_bounds: float) -> I64:
     """
-    Marks 0 to 5, and one more for each value named: which sixth of all values each belongs to, equal ones to the upper.
+    Mark each value with the sixth of all values it belongs to, 0 to 5, equal values with the upper one.
+
+    Each extra bound splits a mark in two, so there is one more mark per bound.
     """
     bounds = np.sort(np.append(np.quantile(values, _SIXTHS), extra_bounds))
     return np.searchsorted(bounds, values, side="right")
@@ -23,10 +25,12 @@ def likelihood_ratios(marks: I64, kinds: int, inside: Bools) -> F64:
     """
     How much each bin's marks speak for its lying inside a stretch: log likelihood ratios, summed over rows.
 
-    How often each kind of mark occurs inside and outside is taken from a first guess, one added to every count.
+    The frequency of each mark inside and outside is estimated from a first guess, with one added to every count.
 
     Args:
-        marks: (m, n) kinds of mark, 0 to kinds - 1; a row is a book. inside: the n bins of the first guess.
+        marks: (m, n) marks, 0 to kinds − 1; a row is a book.
+        kinds: number of different marks.
+        inside: (n,) the bins of the first guess.
 
     Returns:
         n sums to 6 decimals; above zero speaks for inside.
@@ -38,6 +42,6 @@ def likelihood_ratios(marks: I64, kinds: int, inside: Bools) -> F64:
 
 
 def find_stretch(values: F64, middle: int) -> tuple[int, int]:
-    """The stretch [start, stop) around one place whose values add up to most, the place itself included."""
+    """The stretch [start, stop) around one index whose values have the largest sum, the index itself included."""
     total = np.concatenate(([0.0], np.cumsum(values)))
     return int(np.argmin(total[: middle + 1])), middle + 1 + int(np.argmax(total[middle + 1 :]))

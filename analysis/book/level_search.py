@@ -15,6 +15,19 @@ _FAR = np.int64(2**63 - 1)
 
 @compiled
 def search_level_tests(times, prices, high, low, offset, levels, near_e8, away_e8, beyond_e8, span_ns):  # type: ignore[no-untyped-def]
+    """
+    Search the trades for every test of k levels; see `level_tests.find_level_tests`.
+
+    Args:
+        times, prices: n trades in agg_id order, ns and 1e-8 quote.
+        high, low, offset: extremes of the trades' blocks, see `Trades`.
+        levels: (k,) prices, 1e-8 quote.
+        near_e8, away_e8, beyond_e8: the distances of a test, see `Reach`.
+        span_ns: after this time without a decision a test stays open.
+
+    Returns:
+        (5, m) rows: level, side (+1 above, −1 below), outcome, index of the touch, index of the decision or −1.
+    """
     tests = np.empty((5, 64), np.int64)
     count = 0
     n = len(prices)
@@ -50,7 +63,7 @@ def search_level_tests(times, prices, high, low, offset, levels, near_e8, away_e
 
 @compiled
 def _find_first_at(times, start, time_ns):  # type: ignore[no-untyped-def]
-    """The first trade from a place on at a time or later, by halving."""
+    """The index of the first trade from `start` on at a time or later, by bisection."""
     stop = len(times)
     while start < stop:
         middle = (start + stop) // 2

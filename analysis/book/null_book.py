@@ -1,7 +1,7 @@
 """
 Null books: a book with its bins shuffled among those at about the same distance, the control for what is found in it.
 
-Structure that a shuffled book shows as often is none.
+Structure that a shuffled book shows as often is chance.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,10 @@ from market.fixed_point import DECIMALS
 
 @dataclass(frozen=True, slots=True)
 class NullCounts:
-    """What the same book shows when its bins are shuffled within octaves of distance; means over the draws."""
+    """
+    The number of walls, bands and voids in the same book with its bins shuffled within octaves of distance; means over
+    the draws. `voids` is None where there are too few books to tell.
+    """
 
     walls: float
     bands: float
@@ -45,12 +48,18 @@ def count_in_null_books(
     decimals: int = DECIMALS,
 ) -> dict[Side, NullCounts]:
     """
-    What each side shows with its last books shuffled.
+    Count walls, bands and voids on each side of the last books with their bins shuffled.
 
     Args:
-        last: the books a vacuum must be seen in, oldest first. cells, usual: see `find_voids.voids`.
-        seed: comes from the book; both sides are shuffled by the same chance, so a mirrored book counts mirrored.
-        decimals: that the market's quantities keep.
+        last_books: the books a void must be seen in, oldest first; walls and bands are counted in the newest.
+        cells, usual: by side, see `voids.find_voids`.
+        seed: taken from the book; both sides are shuffled by the same random numbers, so a mirrored book counts
+            mirrored.
+        parameters: thresholds, and `null_draws`, the number of shuffles.
+        decimals: decimals of the market's quantities.
+
+    Returns:
+        For each side the means over the draws, to 2 decimals.
     """
     totals = {side: np.zeros(3) for side in SIDES}
     for draw in range(parameters.null_draws):

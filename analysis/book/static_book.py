@@ -35,12 +35,13 @@ _NEAR_BP = 10.0
 @dataclass(frozen=True, slots=True)
 class StandingWall:
     """
-    A wall with its life and its prospects.
+    A wall that stands in the newest book, with its life and its prospects.
 
     Attributes:
         distance_bp: from the mid, negative below. persistence: the part of the last 15 books in which it stood.
         pull_probability: that it is pulled before it is touched, within the hour.
-        minutes_to_eat: its quantity over what the last hour traded against its side a minute; None without trades.
+        minutes_to_consume: its quantity over the mean quantity a minute that the last hour traded against its side;
+            None without trades.
     """
 
     id: str
@@ -54,7 +55,10 @@ class StandingWall:
 
     @property
     def strength(self) -> float:
-        """Its share, as far as it persists and is not likely to be pulled: 0 to 1."""
+        """
+        Its share of the corridor over 6 %, at most 1, times persistence times the probability of not being pulled: 0 to
+        1.
+        """
         share = min(1.0, self.wall.bin.share / _STRONG_SHARE)
         return round(share * self.persistence * (1 - self.pull_probability), 4)
 
@@ -65,9 +69,9 @@ class StaticSide:
     One side of the newest book.
 
     Attributes:
-        standing_out, dense_now, thin_now: how many bins, runs and cells the newest book shows whether or not they last
-            and are confirmed: what `null` compares with.
-        vacuums: None with too few books to tell.
+        outliers, current_bands, thin_cells: number of wall bins, dense runs and thin cells in the newest book alone,
+            whether or not they last and are confirmed: what `null` is compared with.
+        voids: None where there are too few books to tell.
     """
 
     book: BookSide
@@ -81,15 +85,13 @@ class StaticSide:
 
     @property
     def near_depth_e8(self) -> int:
-        """What lies within 10 bp of the mid."""
+        """The total quantity within 10 bp of the mid."""
         return int(self.book.quantity_e8[self.book.distance_bp <= _NEAR_BP].sum())
 
 
 @dataclass(frozen=True, slots=True)
 class CurrentBook:
-    """
-    The book rebuilt from updates up to the tick: what stands out in it and its bands, without any history.
-    """
+    """The book rebuilt from updates up to the tick: its wall bins and its bands, without any history."""
 
     sides: Mapping[Side, BookSide]
     outliers: Mapping[Side, list[WallBin]]
@@ -99,10 +101,11 @@ class CurrentBook:
 @dataclass(frozen=True, slots=True)
 class StaticBook:
     """
-    The newest book, looked at.
+    The findings of the static layer at a tick.
 
     Attributes:
-        reason: why there is nothing, None where there is. ended: the walls that ended in the window, oldest first.
+        reason: why there are none, None where there are. snapshots: number of snapshots in the window.
+        ended_walls: the walls that ended in the window, oldest first.
         current: the book rebuilt from updates up to the tick, where one is recorded.
     """
 
@@ -116,16 +119,14 @@ class StaticBook:
 
 
 class StaticLayer:
-    """
-    Looks at the window of books, tick after tick; what belongs to one book or to two is worked out once.
-    """
+    """Analyses the window of books, tick after tick; results that belong to one book or to two are computed once."""
 
     def __init__(self, parameters: Parameters) -> None:
         self._parameters = parameters
         self._reset(DECIMALS)
 
     def _reset(self, decimals: int) -> None:
-        """Forget everything; quantities keep so many decimals from now on."""
+        """Drop all cached results; quantities have this number of decimals from now on."""
         self._decimals = decimals
         self._books = BookWindow(self._parameters)
         self._finder = WallFinder(self._parameters, self._books, decimals)
@@ -141,13 +142,18 @@ class StaticLayer:
         decimals: int = DECIMALS,
     ) -> StaticBook:
         """
-        Everything the books show.
+        Find walls, bands and voids in the newest book, and the walls that ended in the window.
 
         Args:
-            snapshots: the window, oldest first. trades_between: the trades of a span of time.
-            minute_volume_e8: mean quantity a minute that eats each side: sells eat bids, buys eat asks.
-            current: the book rebuilt from updates, newer than the last snapshot.
-            decimals: that the market's quantities keep.
+            snapshots: the window, oldest first.
+            trades_between: gives the trades of a span of time.
+            tick_size_e8: 1e-8 quote.
+            minute_volume_e8: mean quantity a minute that consumes each side: sells consume bids, buys consume asks.
+            current: the book rebuilt from updates, newer than the last snapshot; None without one.
+            decimals: decimals of the market's quantities.
+
+        Returns:
+            A `StaticBook` with a reason where there is no book, a side is empty, or the book is crossed.
         """
         if decimals != self._decimals:
             self._reset(decimals)
@@ -176,7 +182,7 @@ class StaticLayer:
             sides[side] = StaticSide(
                 book=books[side],
                 walls=self._find_standing_walls(snapshots, width, trades_between, side, mid, minute_volume_e8[side]),
-                outliers=len(self._finder.bins([newest], side, width)[0]),
+                outliers=len(self._finder.find_bins([newest], side, width)[0]),
                 bands=lasting,
                 current_bands=dense_now,
                 thin_cells=None if voids is None else len(voids),
@@ -205,7 +211,10 @@ class StaticLayer:
         )
 
     def _find_lasting_bands(self, snapshots: Sequence[Snapshot], width: int, side: Side) -> tuple[list[Band], int]:
-        """The newest book's bands where most of the last were dense too, with their middle ratio; and its count."""
+        """
+        The newest book's bands where most of the last books were dense too, with their median ratio; and the number of
+        all its bands.
+        """
         newest = self._books.sides(snapshots[-1], width)[side]
         newest_bands = find_side_bands(newest, *self._measure_densities(snapshots[-1], width)[side], self._parameters)
         last = [
@@ -230,7 +239,7 @@ class StaticLayer:
         consumption_e8: float,
     ) -> list[StandingWall]:
         walls = self._finder.find_walls(snapshots, side, width)
-        bins = self._finder.bins(snapshots, side, width)
+        bins = self._finder.find_bins(snapshots, side, width)
         prices = [w.bin.price_e8 for w in walls]
         standing = {p: next((i for i, b in enumerate(reversed(bins)) if p not in b), len(bins)) for p in prices}
         lives = self._lives.find_lives(snapshots, width, trades_between, side, standing)
@@ -258,7 +267,7 @@ class StaticLayer:
     def _find_voids(
         self, snapshots: Sequence[Snapshot], width: int, side: Side, cells: F64
     ) -> tuple[F64 | None, list[LiquidityVoid] | None]:
-        """What the cells of a side usually held, and those that are thin now."""
+        """What the cells of a side usually held, and the stretches that are thin now."""
         books = [b[side] for s in snapshots if (b := self._books.sides(s, width))]
         history = np.array([measure_depths(b, cells) for b in books]).reshape(len(books), -1)
         earlier = max(0, len(history) - self._parameters.vacuum_of_last)
@@ -266,7 +275,7 @@ class StaticLayer:
         return usual, find_voids(books[-1], cells, usual, history[earlier:], self._parameters)
 
     def _newest_books(self, snapshots: Sequence[Snapshot], width: int) -> list[dict[Side, BookSide]]:
-        """The newest books that a vacuum must be seen in."""
+        """The newest books that a void must be seen in."""
         return [b for s in snapshots[-self._parameters.vacuum_of_last :] if (b := self._books.sides(s, width))]
 
     def _confirm_voids(
@@ -277,7 +286,14 @@ class StaticLayer:
 
 
 def build_book_evidence(static: StaticBook, snapshot: Snapshot | None, parameters: Parameters) -> list[Evidence]:
-    """What the books give a zone to stand on: walls, bands, and the far edges of vacuums."""
+    """
+    Build the evidence that the books give: walls, bands, and the far edges of voids.
+
+    Args:
+        static: the findings of a tick.
+        snapshot: the newest book; None gives no evidence.
+        parameters: `zone_half_width_bp` is the margin around a wall and an edge.
+    """
     evidence: list[Evidence] = []
     if static.sides is None or snapshot is None:
         return evidence

@@ -1,5 +1,6 @@
 """
-Where a vacuum that thin cells show begins and ends, price by price, and whether prices bear it out (docs/measures.md §2).
+Where a void that thin cells show begins and ends, price by price, and whether its bins confirm it (docs/measures.md
+§2).
 """
 
 from collections.abc import Sequence
@@ -23,11 +24,15 @@ _SEARCH_WIDTHS = 2  # widths of what was found, on either side of it
 
 def usual_quantities(earlier_books: Sequence[BookSide], count: int, parameters: Parameters) -> F64:
     """
-    What a bin usually holds at each of some distances, in bins from the best price.
+    The usual quantity of a bin at each distance, counted in bins from the best price.
+
+    Args:
+        earlier_books: one side of at least one book, oldest first.
+        count: number of distances, n.
+        parameters: cap and kernel of bands.
 
     Returns:
-        Medians over the earlier books, one bin of distance after the other, capped and smoothed as bands are; at least
-        1e-8.
+        (n,) medians over the earlier books, capped and smoothed as for bands; at least 1e-8.
     """
     quantities = np.zeros((count, len(earlier_books)), np.int64)
     for number, book in enumerate(earlier_books):
@@ -42,7 +47,17 @@ def usual_quantities(earlier_books: Sequence[BookSide], count: int, parameters: 
 def confirm_voids(
     voids: Sequence[LiquidityVoid], books: Sequence[BookSide], parameters: Parameters
 ) -> list[LiquidityVoid]:
-    """Those that prices bear out, with their edges to the bin, each once, nearest first; see `confirm_void`."""
+    """
+    Confirm voids bin by bin, with their edges to the bin; see `confirm_void`.
+
+    Args:
+        voids: found by cells, on one side.
+        books: that side of the window's books, newest last.
+        parameters: thresholds `vacuum_*`.
+
+    Returns:
+        The confirmed ones, nearest first; of two that overlap the wider one.
+    """
     if not voids:
         return []
     usual = usual_quantities(books[: -parameters.vacuum_of_last], len(books[-1].quantity_e8), parameters)
@@ -59,18 +74,21 @@ def confirm_void(
     void: LiquidityVoid, books: Sequence[BookSide], usual: F64, parameters: Parameters
 ) -> LiquidityVoid | None:
     """
-    The same with edges to the bin, or None where prices do not bear it out.
+    The same void with edges to the bin, or None where its bins do not confirm it.
 
-    Cells are distances from a mid that moves: they say roughly where a vacuum lies, and also thin out where one large
+    Cells are distances from a mid that moves: they say roughly where a void lies, and also thin out where one large
     order has gone. A bin is short that holds at most two fifths of what is usual at its distance. Around the middle of
-    what was found, short bins of the last books outline a stretch; it has stood in as many of the newest books as had
-    most of it short. Its edges are where three things change most likely, taken together: how full the bins are in all
-    of those books, and which of them fell to half in the minute in which it began. It must be ten bins wide and half
-    as wide as what was found, not at the touch, and most of its bins must be short and hold less than half of their
-    own median before. Quantity and median stay those of the cells.
+    the void, short bins of the last books outline a stretch; it has lasted for as many of the newest books as had most
+    of it short. Its edges are where three things change most likely, taken together: how full the bins are in all of
+    those books, and which of them fell to half in the minute in which it began. It must be ten bins wide and half as
+    wide as the void, not at the touch, and most of its bins must be short and hold less than half of their own median
+    before. Quantity and median stay those of the cells.
 
     Args:
-        books: one side of the window's books, newest last. usual: see `usual_quantities`, for the newest book's bins.
+        void: found by cells.
+        books: that side of the window's books, newest last.
+        usual: see `usual_quantities`, for the newest book's bins.
+        parameters: thresholds `vacuum_*`.
     """
     book, last = books[-1], parameters.vacuum_of_last
     width = max(1, (void.high_e8 - void.low_e8) // book.width_e8)
@@ -104,7 +122,7 @@ def _part_of_usual(books: Sequence[BookSide], quantities: I64, price_e8: int, us
 
 
 def _count_short_books(short: Bools, min_books: int) -> int:
-    """In how many of the newest books most of a stretch was short."""
+    """The number of newest books in a row in which most of a stretch was short."""
     lasts = short.mean(axis=1) >= _LASTS_PART
     lasts[:min_books] = True
     return len(lasts) if lasts.all() else int(np.argmin(lasts))

@@ -1,5 +1,5 @@
 """
-Vacuums: distances from the mid at which the book holds far less than it did (docs/measures.md §2).
+Liquidity voids: distances from the mid at which the book holds far less than it did (docs/measures.md §2).
 """
 
 from dataclasses import dataclass
@@ -21,12 +21,13 @@ _LARGE_COST = 1e4  # coins counted whole, at a fraction of a cent: less of it is
 @dataclass(frozen=True, slots=True)
 class LiquidityVoid:
     """
-    A thin stretch.
+    A thin stretch of one side; `vacuum` in JSON and in settings.
 
     Attributes:
-        low_e8, high_e8: its price edges, whole bins. far_e8: the edge away from the mid.
-        quantity_e8: what its cells hold now. median_e8: what they held before, in the middle of the earlier books.
-        cost: what lies between its edges times its prices, counts of quantity times quote: what crossing it takes.
+        low_e8, high_e8: its price edges, whole bins, 1e-8 quote. far_e8: the edge away from the mid.
+        quantity_e8: the quantity of its cells now. median_e8: their median quantity in the earlier books.
+        cost: Σ quantity × price between its edges, counts of quantity times quote: what crossing it takes.
+        near_bp, far_bp: distance of its edges from the mid.
         censored: it reaches as far as the side was seen, so its far edge is not known.
     """
 
@@ -44,13 +45,17 @@ class LiquidityVoid:
 
 def cell_edges(mid_e8: float, width_e8: int, reach_bp: float, shifted: bool = False) -> F64:
     """
-    Edges of k cells of distance, basis points: from 2 bp on each √2 times as far as the last, and ten bins at least.
+    Edges of k cells of distance, basis points: from 2 bp on each √2 times as far as the last, and at least ten bins
+    wide.
 
     Args:
+        mid_e8: the book's mid.
+        width_e8: width of a bin, 1e-8 quote.
+        reach_bp: how far the side was seen.
         shifted: whether the first begins half a cell further out, so that what lies across an edge is inside a cell.
 
     Returns:
-        k + 1 rising edges, none beyond the reach; fewer than two where nothing fits.
+        (k + 1,) rising edges, none beyond the reach; fewer than two where no cell fits.
     """
     min_width = MIN_BINS * width_e8 / mid_e8 * 1e4
     edges = [NEAREST_BP * (_GROWTH**0.5 if shifted else 1.0)]
@@ -60,7 +65,7 @@ def cell_edges(mid_e8: float, width_e8: int, reach_bp: float, shifted: bool = Fa
 
 
 def measure_depths(book: BookSide, edges: F64) -> F64:
-    """What each cell of one side holds; NaN where the side was not seen so far."""
+    """The quantity of each of k cells of one side; NaN for a cell beyond the reach."""
     return _depths(book.distance_bp, book.quantity_e8, edges, book.reach_bp)
 
 
@@ -76,10 +81,11 @@ def _depths(distance_bp, quantity_e8, edges, reach_bp):  # type: ignore[no-untyp
 
 def usual_depths(earlier_depths: F64, parameters: Parameters) -> F64 | None:
     """
-    The median each of k cells held before.
+    The median quantity of each of k cells in earlier books.
 
     Args:
-        before: (n, k) depths of the window's earlier books.
+        earlier_depths: (n, k) depths of the window's earlier books.
+        parameters: `vacuum_least_books`.
 
     Returns:
         0 for a cell that was seen in too few of them; None where all books together are too few.
@@ -97,10 +103,17 @@ def find_voids(
     book: BookSide, cells: F64, usual: F64 | None, last_depths: F64, parameters: Parameters
 ) -> list[LiquidityVoid] | None:
     """
-    The thin stretches of one side of the last book, nearest first; None with too few books to tell.
+    Find the thin stretches of one side of the last book.
 
     Args:
-        cells: k + 1 edges, see `cell_edges`. usual: see `usual_depths`. last: (m, k) depths of the last books.
+        book: the side in bins.
+        cells: (k + 1,) edges, see `cell_edges`.
+        usual: (k,) see `usual_depths`; None with too few books.
+        last_depths: (m, k) depths of the last books, the newest last.
+        parameters: thresholds `vacuum_*`.
+
+    Returns:
+        Nearest first; None with too few books to tell.
     """
     if usual is None:
         return None
@@ -113,7 +126,7 @@ def find_voids(
 
 
 def crossing_cost(quantity_e8: I64, price_e8: F64) -> float:
-    """What crossing some bins takes at their middle prices, counts of quantity times quote."""
+    """The cost of consuming some bins at their middle prices, counts of quantity times quote."""
     cost = float((quantity_e8 * (price_e8 / ONE_E8)).sum())
     return round(cost, 2 if cost >= _LARGE_COST else DECIMALS)
 

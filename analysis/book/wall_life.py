@@ -1,8 +1,8 @@
 """
-What becomes of walls between two books: eaten by trades, moved, pulled, or standing (docs/measures.md §2).
+What becomes of walls between two books: consumed by trades, moved, pulled, or standing (docs/measures.md §2).
 
-Read from the window of snapshots and the trades between them alone. A wall that goes and comes back within a
-minute is not seen, and a size that goes is never more than inferred to have been pulled.
+Read from the window of snapshots and the trades between them alone. A wall that goes and comes back within a minute is
+not seen, and that a wall was pulled is always inferred, never observed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -32,10 +32,10 @@ TradesBetween = Callable[[int, int], Trades]
 @dataclass(frozen=True, slots=True)
 class BinChange:
     """
-    One bin from a book to the next.
+    The change of one bin from a book to the next.
 
     Attributes:
-        before_e8, after_e8: displayed. traded_e8: by aggressors at the bin's prices in between.
+        before_e8, after_e8: displayed quantity. traded_e8: by aggressors at the bin's prices in between.
         touched: a trade was in the bin or beyond. through: a trade was beyond.
         moved_to_e8: the bin where the same size appeared, None where it did not.
     """
@@ -49,7 +49,7 @@ class BinChange:
 
     @property
     def ending(self) -> Ending | None:
-        """How a wall here ended; None where at least half of it still stands."""
+        """How a wall in this bin ended; None where at least half of it still stands."""
         if self.after_e8 >= _GONE_BELOW * self.before_e8:
             return None
         if 2 * self.traded_e8 >= self.before_e8 - self.after_e8:
@@ -63,8 +63,8 @@ class WallLife:
     A standing wall's life so far.
 
     Attributes:
-        absorbed_e8: traded at its prices since it stands.
-        refilled: the part of that which was put back, (change displayed + traded) / traded; None without trades.
+        absorbed_e8: quantity traded at its prices while it has stood.
+        refill_share: the part of that which was put back, (change displayed + traded) / traded; None without trades.
     """
 
     state: State
@@ -74,7 +74,13 @@ class WallLife:
 
 @dataclass(frozen=True, slots=True)
 class EndedWall:
-    """A wall that ended inside the window."""
+    """
+    A wall that ended inside the window.
+
+    Attributes:
+        share: of the corridor, when last seen. minute_ns: of the first book without it.
+        moved_to_e8: lower edge of the bin that it moved to, None for any other ending.
+    """
 
     side: Side
     price_e8: int
@@ -85,9 +91,7 @@ class EndedWall:
 
 
 class WallLives:
-    """
-    Follows walls through a window of snapshots; what two books show is worked out once.
-    """
+    """Follows walls through a window of snapshots; the changes between two books are computed once."""
 
     def __init__(self, books: BookWindow, finder: WallFinder, parameters: Parameters) -> None:
         self._books = books
@@ -98,10 +102,14 @@ class WallLives:
     def find_lives(self, snapshots: Sequence[Snapshot], width_e8: int, trades_between: TradesBetween, side: Side,
               standing: Mapping[int, int]) -> dict[int, WallLife]:  # fmt: skip
         """
-        The lives of walls that stand in the last snapshot.
+        The lives of the walls that stand in the last snapshot.
 
         Args:
-            standing: by price, in how many of the last snapshots the wall stands without a break.
+            snapshots: the window, oldest first.
+            width_e8: width of a bin, 1e-8 quote.
+            trades_between: gives the trades of a span of time.
+            side: bid or ask.
+            standing: by price of the bin, the number of last snapshots in which the wall stands without a break.
         """
         longest = max(standing.values(), default=0)
         first = len(snapshots) - longest
@@ -116,10 +124,15 @@ class WallLives:
         self, snapshots: Sequence[Snapshot], width_e8: int, trades_between: TradesBetween
     ) -> list[EndedWall]:
         """
-        The walls that ended in the window, oldest first; not before its sixth book, since a wall shows itself in five.
+        The walls that ended in the window, oldest first; not before its sixth book, since a wall is confirmed in five.
+
+        Args:
+            snapshots: the window, oldest first.
+            width_e8: width of a bin, 1e-8 quote.
+            trades_between: gives the trades of a span of time.
         """
         ended_walls = []
-        bins = {side: self._finder.bins(snapshots, side, width_e8) for side in SIDES}
+        bins = {side: self._finder.find_bins(snapshots, side, width_e8) for side in SIDES}
         for i in range(self._parameters.wall_of_last, len(snapshots)):
             step = self._between(snapshots[i - 1], snapshots[i], width_e8, trades_between)
             for side in SIDES:
@@ -136,7 +149,7 @@ class WallLives:
         return ended_walls
 
     def prune(self, snapshots: Sequence[Snapshot]) -> None:
-        """Forget what is no longer in the window."""
+        """Drop changes between snapshots that have left the window."""
         if len(self._changes) > 2 * len(snapshots) + 16:
             present = {s.seq for s in snapshots}
             self._changes = {k: v for k, v in self._changes.items() if k[1] in present}
@@ -145,13 +158,13 @@ class WallLives:
         self, before: Snapshot, after: Snapshot, width_e8: int, trades_between: TradesBetween
     ) -> dict[tuple[Side, int], BinChange]:
         trades = trades_between(before.request_ns, after.request_ns)
-        cached = self._changes.get((before.seq, after.seq, width_e8))
-        if cached is not None and cached[0] == len(trades):  # a late trade makes one more
-            return cached[1]
+        entry = self._changes.get((before.seq, after.seq, width_e8))
+        if entry is not None and entry[0] == len(trades):  # a late trade makes one more
+            return entry[1]
         changes: dict[tuple[Side, int], BinChange] = {}
         for side, later in self._books.sides(after, width_e8).items():
-            walls = self._finder.bins([before], side, width_e8)[0]
-            new = self._finder.bins([after], side, width_e8)[0]
+            walls = self._finder.find_bins([before], side, width_e8)[0]
+            new = self._finder.find_bins([after], side, width_e8)[0]
             for price, wall in walls.items():
                 if later.index(price) < len(later.quantity_e8) or _complete(after, side):  # not seen is not absent
                     changes[side, price] = _change(later, price, wall, new, walls, trades)

@@ -21,9 +21,10 @@ from projections.book.snapshot_window import Snapshot
 @dataclass(frozen=True, slots=True)
 class WallBin:
     """
-    A bin that stands out in one snapshot.
+    A bin that holds far more than its neighbourhood in one snapshot.
 
     Attributes:
+        share: its part of the corridor's depth, 0 to 1.
         contrast: its quantity over the 80th percentile of its neighbourhood, None where that is zero.
     """
 
@@ -36,11 +37,11 @@ class WallBin:
 @dataclass(frozen=True, slots=True)
 class Wall:
     """
-    A wall: it stands out now and did in most of the last snapshots.
+    A wall: its bin stands out now and did in most of the last snapshots.
 
     Attributes:
-        heavy_price_e8, heavy_share: the price in the bin that holds most, and how much of the bin it holds.
-        seen: in how many of the last snapshots. age_min: since how many minutes without a break.
+        heavy_price_e8, heavy_share: the price in the bin with the largest quantity, and its part of the bin.
+        appearances: number of the last snapshots in which it stands out. age_min: minutes without a break.
         censored: it already stood in the oldest snapshot, so it is at least that old.
     """
 
@@ -54,12 +55,20 @@ class Wall:
 
 
 def min_wall_quantity(parameters: Parameters, decimals: int) -> float:
-    """The least quantity of a wall, in counts of a market whose quantities keep so many decimals."""
+    """The least quantity of a wall, in counts of a market whose quantities have this number of decimals."""
     return parameters.min_wall_e8 / 10 ** (DECIMALS - decimals)
 
 
 def find_wall_bins(book: BookSide, mid_e8: float, parameters: Parameters, decimals: int = DECIMALS) -> list[WallBin]:
-    """The bins of one side that stand out in one snapshot, nearest first; `decimals` are those of quantities."""
+    """
+    Find the bins of one side that stand out in one snapshot, nearest first.
+
+    Args:
+        book: the side in bins.
+        mid_e8: the book's mid; the neighbourhood is measured in basis points of it.
+        parameters: thresholds `wall_*` and `neighbourhood_*`.
+        decimals: decimals of the market's quantities.
+    """
     depth = book.corridor_depth_e8
     if depth == 0:
         return []
@@ -87,8 +96,8 @@ class WallFinder:
     Finds walls over a window of snapshots.
 
     Args:
-        books: what was worked out once per snapshot; a finder of its own may be left to make one.
-        decimals: that the market's quantities keep.
+        books: the cache of results per snapshot; None makes one.
+        decimals: decimals of the market's quantities.
     """
 
     def __init__(self, parameters: Parameters, books: BookWindow | None = None, decimals: int = DECIMALS) -> None:
@@ -101,11 +110,13 @@ class WallFinder:
         The walls of a side at the last snapshot, heaviest share first.
 
         Args:
-            snapshots: the window, oldest first; none gives no walls.
+            snapshots: the window, oldest first; an empty one gives no walls.
+            side: bid or ask.
+            width_e8: width of a bin, 1e-8 quote.
         """
         if not snapshots:
             return []
-        bins = self.bins(snapshots, side, width_e8)
+        bins = self.find_bins(snapshots, side, width_e8)
         walls = []
         for price, wall_bin in bins[-1].items():
             appearances = sum(price in b for b in bins[-self._parameters.wall_of_last :])
@@ -119,14 +130,21 @@ class WallFinder:
                 walls.append(Wall(wall_bin, *heavy, appearances, age, standing == len(bins), major))
         return sorted(walls, key=lambda w: (-w.bin.share, w.bin.price_e8))
 
-    def bins(self, snapshots: Sequence[Snapshot], side: Side, width_e8: int) -> list[dict[int, WallBin]]:
-        """What stands out on a side in each snapshot, by price."""
+    def find_bins(self, snapshots: Sequence[Snapshot], side: Side, width_e8: int) -> list[dict[int, WallBin]]:
+        """
+        The bins of a side that stand out in each snapshot, by lower price edge.
+
+        Args:
+            snapshots: any number of them.
+            side: bid or ask.
+            width_e8: width of a bin, 1e-8 quote.
+        """
         return [
-            self._books.get_or_compute("walls", s, width_e8, partial(self._find_bins, s, width_e8))[side]
+            self._books.get_or_compute("walls", s, width_e8, partial(self._find_snapshot_bins, s, width_e8))[side]
             for s in snapshots
         ]
 
-    def _find_bins(self, snapshot: Snapshot, width_e8: int) -> dict[Side, dict[int, WallBin]]:
+    def _find_snapshot_bins(self, snapshot: Snapshot, width_e8: int) -> dict[Side, dict[int, WallBin]]:
         bins: dict[Side, dict[int, WallBin]] = {"bid": {}, "ask": {}}
         for side, book in self._books.sides(snapshot, width_e8).items():
             bins[side] = {w.price_e8: w for w in find_wall_bins(book, book.mid_e8, self._parameters, self._decimals)}
@@ -135,7 +153,7 @@ class WallFinder:
 
 @compiled
 def _sort(values):  # type: ignore[no-untyped-def]
-    """Into rising order, in place, a handful of values: numba's own sorts clash when several come from its cache."""
+    """Sort a few values in place, rising: numba's own sorts clash when several come from its cache."""
     for i in range(1, len(values)):
         value, j = values[i], i
         while j > 0 and values[j - 1] > value:

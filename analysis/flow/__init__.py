@@ -1,1 +1,1 @@
-"""Measures of changes of the book: OFI, micro-price, toxicity."""
+"""Measures of changes of the book: OFI, CVD, micro-price, toxicity."""

@@ -1,5 +1,5 @@
 """
-Book flow at a tick: what changed at the best levels, who traded, and what it explains.
+Book flow at a tick: order-flow imbalance of the best levels, CVD of trades, and what both explain of price.
 """
 
 from collections import Counter
@@ -65,7 +65,9 @@ class _Window:
 
     @cached_property
     def decimal_places(self) -> int:
-        """How many decimals of base coins are told: four, and more where less than a hundredth was traded in all."""
+        """
+        Decimals of quantities in base coins: four, and more where less than a hundredth of a coin was traded in all.
+        """
         coins = int(self.grid.volume_e8.sum()) / 10**self.decimals
         return (
             _COIN_DECIMALS
@@ -116,10 +118,17 @@ def book_flow(
     flow: BookFlow, status: Status, tick_size_e8: int, parameters: BookFlowParameters, decimals: int = DECIMALS
 ) -> BookFlowFindings | None:
     """
-    Every measure of book flow over the fold's window, as it stands at the last tick; None where nothing is in it.
+    Compute every measure of book flow over the fold's window, as it stands at the last tick.
 
     Args:
-        status: the order book's. decimals: that the market's quantities keep.
+        flow: the fold.
+        status: of the order book.
+        tick_size_e8: 1e-8 quote.
+        parameters: thresholds and spans.
+        decimals: decimals of the market's quantities.
+
+    Returns:
+        None where neither a trade nor a change of the book is in the window.
     """
     seconds = flow.seconds()
     if not len(seconds.second_ns):

@@ -1,7 +1,7 @@
 """
-What changes of the book and trades show together at a tick: one struct for each measure.
+The findings of changes of the book and trades at a tick: one struct for each measure.
 
-Quantities are in base coins, rounded for people; a figure that cannot be had is None, and `reason` says why.
+Quantities are in base coins, rounded for people; a figure that cannot be computed is None, and `reason` says why.
 """
 
 from collections.abc import Mapping
@@ -63,7 +63,7 @@ class CvdFigure:
 
 @dataclass(frozen=True, slots=True)
 class StrongSecond:
-    """A second of the last minute in which both flows were strong: when it began, and how they fuse."""
+    """A second of the last minute in which both flows were strong: its start, the fused value and the consistency."""
 
     start_ns: int
     value: float
@@ -73,11 +73,11 @@ class StrongSecond:
 @dataclass(frozen=True, slots=True)
 class Fusion:
     """
-    OFI and CVD as one.
+    OFI and CVD fused into one figure.
 
     Attributes:
         uses: which OFI. value, consistency, strong, label: of the last minute.
-        strong_seconds: how many seconds of it were strong; of these labelled strong_buy, and strong_sell.
+        strong_seconds: number of strong seconds in it; of these labelled strong_buy, and strong_sell.
         strongest: the strongest of them, oldest first.
     """
 
@@ -94,7 +94,7 @@ class Fusion:
 
 @dataclass(frozen=True, slots=True)
 class NoFusion:
-    """Why there is none, and which OFI it would have used."""
+    """Why there is no fusion, and which OFI it would have used."""
 
     uses: str
     reason: str
@@ -147,7 +147,7 @@ class BookFlowFindings:
     Every measure of the window.
 
     Attributes:
-        book: the order book's status. window_s: seconds of the window; whole_s: those in which the book was known.
+        book: the order book's status. window_s: seconds of the window; complete_s: those in which the book was known.
         updates, resets: of the book. quote: None where there is none at the end of the window.
         ofi1, ofi5: order-flow imbalance at the best level, and over five. ofi_v13: the same by changes of size.
         explains: over one second, and over the interval that Kyle's λ is fitted on.

@@ -22,12 +22,12 @@ class FlowGrid:
     Attributes:
         start_ns: where the first second begins.
         quoted: (n,) whether the quote at the end of the second is known.
-        known: (n,) whether the book was whole from the end of the second before to the end of this one.
-        ofi_e8: (n, DEPTH) a level's flow. size_change_x20: (n,) as in `FlowSeconds`. Both count where `known`.
-        signed_e8: (n,) bought minus sold. volume_e8: (n,) both. trades: (n,) how many.
-        updates: (n,) diffs that formed flow.
+        complete: (n,) whether the book was known from the end of the second before to the end of this one.
+        ofi_e8: (n, DEPTH) a level's flow. size_change_x20: (n,) as in `FlowSeconds`. Both count where `complete`.
+        signed_e8: (n,) bought minus sold. volume_e8: (n,) both. trades: (n,) number of trades.
+        updates: (n,) number of diffs that formed flow.
         quote_e8: (4, n) bid, its quantity, ask, its quantity at the end of the second, where `quoted`.
-        first: the first second in which anything happened, n where nothing did.
+        first: the first second with an event, n where there is none.
     """
 
     start_ns: int
@@ -49,16 +49,16 @@ class FlowGrid:
 
     @property
     def silent_s(self) -> int:
-        """How many seconds at the end had no update of the book; n where none had one."""
+        """The number of seconds at the end without an update of the book; n where none had one."""
         return len(self.updates) - 1 - int(np.max(np.flatnonzero(self.updates), initial=-1))
 
 
 def build_grid(seconds: FlowSeconds) -> FlowGrid:
     """
-    Spread a window's seconds over its grid.
+    Spread a window's seconds over an even grid.
 
-    A quote lasts until the next one, but not across a hole in the book: nothing is known in the second of a hole, nor
-    in the silence before it, which was the stream's and not the market's.
+    A quote lasts until the next one, but not across a gap in the book: nothing is known in the second of a gap, nor in
+    the silence before it, which was the stream's and not the market's.
 
     Raises:
         SumOverflow: a sum over the window could pass 2^62.
@@ -98,7 +98,7 @@ def build_grid(seconds: FlowSeconds) -> FlowGrid:
 
 
 def _without_book(seconds: FlowSeconds) -> FlowGrid:
-    """The grid of a window in which no update came: trades alone."""
+    """The grid of a window without any update of the book: trades alone."""
     n = (seconds.end_ns - seconds.start_ns) // SECOND_NS
     rows = (seconds.second_ns - seconds.start_ns) // SECOND_NS
     zeros, no_second = np.zeros(n, np.int64), np.zeros(n, np.bool_)
@@ -118,7 +118,10 @@ def _without_book(seconds: FlowSeconds) -> FlowGrid:
 
 
 def _expect_to_fit(*groups: tuple[I64, ...]) -> None:
-    """In floats, which cannot wrap; summed only where the largest as often as there are values might pass the limit."""
+    """
+    Check in floats, which cannot wrap; values are summed only where their number times the largest might pass the
+    limit.
+    """
     for columns in groups:
         bound = sum(c.size * max(int(c.max(initial=0)), -int(c.min(initial=0))) for c in columns)
         if bound > LARGEST_E8 and sum(float(np.abs(c.astype(np.float64)).sum()) for c in columns) > LARGEST_E8:

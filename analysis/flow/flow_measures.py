@@ -1,5 +1,5 @@
 """
-What flows say of themselves and of price: z-scores, averages, fusion, divergence, and how much of price they explain.
+Statistics of flows and of price: z-scores, averages, fusion, divergence, and how much of price a flow explains.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ Position = Literal["above", "below", "at"]
 @dataclass(frozen=True, slots=True)
 class FusedScore:
     """
-    Two z-scores as one.
+    Two z-scores fused into one.
 
     Attributes:
         value: the weighted sum. consistency: the smaller over the larger size where the signs agree, else 0.
@@ -31,7 +31,7 @@ class FusedScore:
 
     @property
     def label(self) -> Label:
-        """Strong with a positive value, strong with a negative one, or neither."""
+        """Strong with a positive value, strong with a negative one, or neutral."""
         if not self.strong:
             return "neutral"
         return "strong_buy" if self.value > 0 else "strong_sell"
@@ -52,7 +52,7 @@ class FlowR2:
     How much of the change of the mid a flow explains: in the same interval, and in the one that follows.
 
     Attributes:
-        intervals: how many were whole. r2_same, r2_next: None with fewer than three, or where nothing moved.
+        intervals: number of complete intervals. r2_same, r2_next: None with fewer than three, or where nothing moved.
     """
 
     r2_same: float | None
@@ -62,7 +62,13 @@ class FlowR2:
 
 def z_score(values: I64, value: int, min_count: int, clip: float) -> float | None:
     """
-    How far a value lies from the mean of others, in their standard deviations (of the whole, not of a sample).
+    How far a value lies from the mean of others, in their standard deviations (of the population, not of a sample).
+
+    Args:
+        values: n values of single intervals.
+        value: the one that is scored.
+        min_count: least n for an answer.
+        clip: bound of the result on either side.
 
     Returns:
         To 4 decimals, within ±clip; None with fewer than `min_count` values or where all are equal.
@@ -71,7 +77,18 @@ def z_score(values: I64, value: int, min_count: int, clip: float) -> float | Non
 
 
 def z_scores(values: I64, span: int, min_count: int, clip: float) -> list[float | None]:
-    """`z_score` of every value that has a span to look at, among the `span` values that end with it."""
+    """
+    `z_score` of every value that ends a full span, among the `span` values that end with it.
+
+    Args:
+        values: n values of single intervals.
+        span: number of values that each one is scored among.
+        min_count: least span for an answer.
+        clip: bound of the results on either side.
+
+    Returns:
+        n − span + 1 scores, oldest first; None as in `z_score`.
+    """
     windows = np.lib.stride_tricks.sliding_window_view(values, span)
     if span < max(min_count, 1):
         return [None] * len(windows)
@@ -88,8 +105,20 @@ def z_scores(values: I64, span: int, min_count: int, clip: float) -> list[float 
 
 def z_of_sum(values: I64, total: int, count: int, min_count: int, clip: float) -> float | None:
     """
-    As `z_score`, for the sum of `count` intervals: it is held against count times the mean of single intervals, in
-    the square root of count times their standard deviation, as if intervals were independent.
+    `z_score` of the sum of several intervals.
+
+    It is compared with `count` times the mean of single intervals, in the square root of `count` times their standard
+    deviation, as if intervals were independent.
+
+    Args:
+        values: n values of single intervals.
+        total: the sum that is scored.
+        count: number of intervals in it.
+        min_count: least n for an answer.
+        clip: bound of the result on either side.
+
+    Returns:
+        As `z_score`.
     """
     if len(values) < max(min_count, 1) or values.max() == values.min():
         return None
@@ -102,7 +131,18 @@ def z_of_sum(values: I64, total: int, count: int, min_count: int, clip: float) -
 def fuse_scores(
     ofi_z: float, cvd_z: float, weights: tuple[float, float], strong_value: float, strong_consistency: float
 ) -> FusedScore:
-    """The weighted sum of the z-scores of OFI and CVD, to 4 decimals, and whether they agree."""
+    """
+    Fuse the z-scores of OFI and CVD into their weighted sum, and test whether they agree.
+
+    Args:
+        ofi_z, cvd_z: the z-scores.
+        weights: of OFI and of CVD.
+        strong_value: the size of the sum that a strong score exceeds.
+        strong_consistency: the consistency that it exceeds.
+
+    >>> fuse_scores(3.0, 2.4, (0.6, 0.4), 2.5, 0.7)
+    FusedScore(value=2.76, consistency=0.8, strong=True)
+    """
     value = round(weights[0] * ofi_z + weights[1] * cvd_z, 4)
     sizes = abs(ofi_z), abs(cvd_z)
     consistency = round(min(sizes) / max(sizes), 4) if ofi_z * cvd_z > 0 else 0.0
@@ -116,9 +156,10 @@ def divergence(
     Whether flow runs against price, or against itself.
 
     Args:
-        trend: the change of price; its sign counts.
-        from_z: what the z-scores of OFI and CVD must pass against the trend.
-        opposed_z: what their sizes must pass, with opposite signs, to be inconsistent.
+        trend: the change of price; only its sign counts.
+        ofi_z, cvd_z: z-scores of the flows over the same span.
+        from_z: what the z-scores of OFI and CVD must exceed against the trend.
+        opposed_z: what their sizes must exceed, with opposite signs, to be inconsistent.
     """
     if trend < 0 and ofi_z > from_z[0] and cvd_z > from_z[1]:
         return "bullish"
@@ -147,6 +188,13 @@ def divergence_strength(
     A trend of -1.5 σ against z-scores of 1.5 and 0.75, weights 0.6 and 0.4, full at 2 σ and 2.5: price 0.75, flow 0.48,
     strength 0.6.
 
+    Args:
+        kind: see `divergence`.
+        trend_sigma: the change of price in σ.
+        ofi_z, cvd_z: z-scores of the flows.
+        weights: of OFI and of CVD.
+        full: the trend in σ, and the weighted z-score, from which on each counts fully.
+
     Returns:
         To 4 decimals; None where there is no divergence.
     """
@@ -160,12 +208,16 @@ def divergence_strength(
 
 def to_sigma(change: int, changes: I64, intervals: int, min_sigma: int, clip: float) -> float:
     """
-    A change over some intervals in σ of as many: the root mean square of single changes times the root of their number.
+    Express a change over some intervals in σ: the root mean square of single changes times the root of their number.
 
-    No mean is taken off, so the sign is that of the change. Squares are summed as whole numbers.
+    No mean is subtracted, so the sign is that of the change. Squares are summed as whole numbers.
 
     Args:
-        changes: n changes over one interval each, n at least 1. least: σ is not below this, above 0.
+        change: over `intervals` intervals.
+        changes: n changes over one interval each, n at least 1.
+        intervals: number of intervals that `change` spans.
+        min_sigma: σ is not below this, above 0.
+        clip: bound of the result on either side.
 
     Returns:
         To 4 decimals, within ±clip.
@@ -179,21 +231,26 @@ def moving_average(values: I64, span: int) -> F64:
     """
     The exponential moving average at each of n values: the newest weighs 2 / (span + 1), the first begins it.
 
-    One value after the other, in plain floats: the bits depend on the values alone, and equal values have themselves
-    as their average.
+    It is computed one value after the other in plain floats: the bits depend on the values alone, and equal values have
+    themselves as their average.
     """
     means: F64 = _moving_average(values.astype(np.float64), 2.0 / (span + 1))
     return means
 
 
 def compare_position(value: float, other: float) -> Position:
-    """Where one quantity lies from another, in counts; `at` is within half a count, the smallest there is."""
+    """
+    Where one quantity lies relative to another, in counts; `at` is within half a count, the smallest there is.
+
+    >>> compare_position(101.0, 100.0), compare_position(100.4, 100.0)
+    ('above', 'at')
+    """
     difference = round(value - other)
     return "at" if not difference else "above" if difference > 0 else "below"
 
 
 def fit_line(x: F64, y: F64) -> LineFit:
-    """The least-squares line through n points; slope unrounded, R² to 4 decimals."""
+    """Fit the least-squares line through n points; slope unrounded, R² to 4 decimals."""
     n = len(x)
     if n < 3 or x.max() == x.min() or y.max() == y.min():
         return LineFit(None, None, n)
@@ -207,8 +264,10 @@ def measure_r2(flow: I64, mid_x2: I64, complete: Bools, interval: int) -> FlowR2
     R² of the mid's change on a flow.
 
     Args:
-        flow: (n,) the flow of each second. mid_x2: (n,) twice the mid at its end.
-        known: (n,) see `FlowGrid`. interval: how many seconds are taken together, counted from the first.
+        flow: (n,) the flow of each second.
+        mid_x2: (n,) twice the mid at its end, 1e-8 quote.
+        complete: (n,) see `FlowGrid`.
+        interval: number of seconds that are taken together, counted from the first.
     """
     if not complete.any():
         return FlowR2(None, None, 0)
@@ -221,10 +280,16 @@ def measure_r2(flow: I64, mid_x2: I64, complete: Bools, interval: int) -> FlowR2
 
 def sum_by_interval(flow: I64, mid_x2: I64, complete: Bools, interval: int) -> tuple[F64, F64, Bools]:
     """
-    A flow and the change of the mid over intervals of some seconds, a last incomplete one left out.
+    Sum a flow and the change of the mid over intervals of some seconds; a last incomplete interval is left out.
+
+    Args:
+        flow: (n,) the flow of each second.
+        mid_x2: (n,) twice the mid at its end, 1e-8 quote.
+        complete: (n,) see `FlowGrid`.
+        interval: number of seconds of an interval.
 
     Returns:
-        k sums, k changes (of the mid itself, 1e-8 quote), and whether the book was whole throughout each.
+        k sums, k changes (of the mid itself, 1e-8 quote), and whether every second of each interval is complete.
     """
     k = len(flow) // interval
     ends = np.arange(k) * interval + interval - 1

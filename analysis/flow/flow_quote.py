@@ -12,12 +12,12 @@ from analysis.parameters import BookFlowParameters
 @dataclass(frozen=True, slots=True)
 class Quote:
     """
-    The best bid and ask at the end of the window, and what lies between them.
+    The best bid and ask at the end of the window, and the prices that follow from their quantities.
 
     Attributes:
         bid_e8, ask_e8: prices. spread_bp: between them. imbalance: of their quantities, −1 to 1.
         weighted_mid_e8: the mid weighted by the other side's quantity.
-        micro_price_e8: as the chain of quotes says, None where it could not be fitted. micro_by: how, or why not.
+        micro_price_e8: of the fitted Markov chain, None where it could not be fitted. micro_by: how, or why not.
         age_s: seconds without an update.
     """
 
@@ -32,7 +32,17 @@ class Quote:
 
 
 def last_quote(grid: FlowGrid, tick_size_e8: int, parameters: BookFlowParameters) -> Quote | None:
-    """The last quote of the window, None where there is none at its end."""
+    """
+    Describe the last quote of the window.
+
+    Args:
+        grid: the window's seconds.
+        tick_size_e8: 1e-8 quote.
+        parameters: states and least counts of the micro-price.
+
+    Returns:
+        None where no quote is known at the end of the window.
+    """
     if not grid.quoted[-1]:
         return None
     bid, bid_quantity, ask, ask_quantity = (int(v) for v in grid.quote_e8[:, -1])

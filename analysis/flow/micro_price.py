@@ -18,24 +18,38 @@ _TOLERANCE = 1e-6
 
 
 def queue_imbalance(bid_quantity: int, ask_quantity: int) -> float:
-    """(bid - ask) / (bid + ask), to 4 decimals."""
+    """
+    (bid − ask) / (bid + ask) of two quantities, −1 to 1, to 4 decimals.
+
+    >>> queue_imbalance(12, 4)
+    0.5
+    """
     return round((bid_quantity - ask_quantity) / (bid_quantity + ask_quantity), 4)
 
 
 def weighted_mid(bid_e8: int, bid_quantity: int, ask_e8: int, ask_quantity: int) -> float:
-    """The mid drawn to the side with less size: 99.99 with 12 and 100.01 with 4 give 100.005."""
+    """
+    The mid weighted towards the side with less quantity.
+
+    Args:
+        bid_e8, ask_e8: best prices, in one unit.
+        bid_quantity, ask_quantity: their quantities, in one unit, at least one above 0.
+
+    >>> weighted_mid(9999, 12, 10001, 4)
+    10000.5
+    """
     return (bid_e8 * ask_quantity + ask_e8 * bid_quantity) / (bid_quantity + ask_quantity)
 
 
 @dataclass(frozen=True, slots=True)
 class MicroPrice:
     """
-    A fitted model.
+    A fitted micro-price model.
 
     Attributes:
         adjustment_e8: (spreads, imbalances) what is added to the mid.
-        seen: (spreads, imbalances) in how many seconds (mirrored ones included) a state was met.
-        moves: how many of `transitions` moved the mid.
+        observations: (spreads, imbalances) number of seconds (mirrored ones included) in each state.
+        transitions: number of steps. moves: number of them that moved the mid.
     """
 
     tick_size_e8: int
@@ -47,7 +61,17 @@ class MicroPrice:
     def price_e8(
         self, bid_e8: int, bid_quantity: int, ask_e8: int, ask_quantity: int, min_observations: int
     ) -> float | None:
-        """The micro-price of a quote; None where its state was met fewer than `min_observations` times."""
+        """
+        The micro-price of a quote, 1e-8 quote.
+
+        Args:
+            bid_e8, ask_e8: best prices, 1e-8 quote.
+            bid_quantity, ask_quantity: their quantities.
+            min_observations: least number of seconds in the quote's state.
+
+        Returns:
+            None where its state was observed less often.
+        """
         spreads, imbalances = self.adjustment_e8.shape
         spread = min(spreads, max(1, (ask_e8 - bid_e8) // self.tick_size_e8)) - 1
         imbalance = min(imbalances - 1, imbalances * bid_quantity // (bid_quantity + ask_quantity))
@@ -70,8 +94,10 @@ def fit_micro_price(
 
     Args:
         quote_e8: (4, n) bid, its quantity, ask, its quantity.
-        known: (n,) whether the step from the quote before to this one can be used.
-        imbalances, spreads: how many states of each; the widest spread stands for all wider ones.
+        usable: (n,) whether the step from the quote before to this one can be used.
+        tick_size_e8: 1e-8 quote.
+        imbalances, spreads: number of states of each; the widest spread stands for all wider ones.
+        min_transitions, min_moves: least number of usable steps, and of steps that moved the mid.
 
     Returns:
         The model, or why there is none.
@@ -115,7 +141,7 @@ def _adjustments(state: I64, next_state: I64, change: F64, states: int) -> F64:
 
 @compiled
 def _sum_of_changes(coefficients, constants):  # type: ignore[no-untyped-def]
-    """Gauss with row exchange instead of LAPACK: the same bits with any linear algebra library."""
+    """Gauss elimination with row exchange instead of LAPACK: the same bits with any linear algebra library."""
     n = len(coefficients)
     for column in range(n):
         pivot = column

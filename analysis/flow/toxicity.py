@@ -1,5 +1,5 @@
 """
-Who pays for trading: VPIN with true aggressor signs, and Kyle's λ.
+Toxicity of flow: VPIN with true aggressor signs, and Kyle's λ.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from market.arrays import I64, Bools
 
 @dataclass(frozen=True, slots=True)
 class Vpin:
-    """The share of volume that was one-sided, over n full volume buckets; None without one."""
+    """The share of volume that was one-sided, over n full volume buckets; None without a full one."""
 
     value: float | None
     buckets: int
@@ -26,7 +26,8 @@ def vpin(buy_e8: I64, sell_e8: I64, bucket_e8: int) -> Vpin:
     crosses the end of a bucket is shared out in proportion; a last bucket that is not full is left out.
 
     Args:
-        buy_e8, sell_e8: k rows in order of time. bucket_e8: the volume of a bucket.
+        buy_e8, sell_e8: k rows in order of time, 1e-8 base.
+        bucket_e8: the volume of a bucket; 0 gives no bucket.
     """
     total = buy_e8 + sell_e8
     has_volume = total > 0
@@ -44,7 +45,13 @@ def kyle_lambda(signed_e8: I64, mid_x2: I64, complete: Bools, interval: int) -> 
     """
     The change of the mid for each unit of base bought more than sold, over intervals of some seconds.
 
-    Kyle 1985: the slope is quote per base; see `sum_by_interval` for the arguments.
+    Kyle 1985: the slope is quote per base.
+
+    Args:
+        signed_e8: (n,) bought minus sold in each second.
+        mid_x2: (n,) twice the mid at its end, 1e-8 quote.
+        complete: (n,) see `FlowGrid`.
+        interval: number of seconds of an interval.
     """
     if not complete.any():
         return LineFit(None, None, 0)

@@ -216,10 +216,10 @@ def _examples(name: str, side: _SideAudit, twice_mid: int) -> list[Difference]:
                strict=True)  # fmt: skip
     return [
         Difference(
-            "bid" if name == "bid" else "ask", price, held, shown,
+            "bid" if name == "bid" else "ask", price, book_e8, venue_e8,
             abs(2 * price - twice_mid) * 10**6 // twice_mid, None if age < 0 else age,
         )
-        for price, held, shown, age in rows
+        for price, book_e8, venue_e8, age in rows
     ]  # fmt: skip
 
 

@@ -213,11 +213,11 @@ def set_levels(levels, side, prices, amounts, start, stop):  # type: ignore[no-u
 
 
 @compiled
-def _ensure_capacity(keys, quantities, needed):  # type: ignore[no-untyped-def]
+def _ensure_capacity(keys, quantities, size):  # type: ignore[no-untyped-def]
     capacity = keys.shape[1]
-    if needed <= capacity:
+    if size <= capacity:
         return keys, quantities
-    wider_keys, wider = np.empty((2, 2 * needed), np.int64), np.empty((2, 2 * needed), np.int64)
+    wider_keys, wider = np.empty((2, 2 * size), np.int64), np.empty((2, 2 * size), np.int64)
     wider_keys[:, :capacity] = keys
     wider[:, :capacity] = quantities
     return wider_keys, wider

@@ -153,17 +153,17 @@ class BookFlow:
             new_rows = np.concatenate(self._pending)
             first = int(new_rows[:, 0].min())
             self._unhash(first - first % MINUTE_NS)
-            unchanged, changed_rows = np.split(self._rows, [int(np.searchsorted(self._rows[:, 0], first))])
+            old_rows, changed_rows = np.split(self._rows, [int(np.searchsorted(self._rows[:, 0], first))])
             self._pending, self._pending_count = [], 0
             self._rows = np.empty((0, WIDTH), np.int64)
             rows = np.concatenate((changed_rows, new_rows))
             merged_rows = merge_rows(rows[np.lexsort((rows[:, UPDATE_ID], rows[:, 0]))])
             if merged_rows is None:
                 raise SumOverflow("a second's book flow")
-            self._rows = np.concatenate((unchanged[_count_before(unchanged, oldest) :], merged_rows))
-        expired = _count_before(self._rows, oldest)
-        if expired:
-            self._rows = self._rows[expired:].copy()
+            self._rows = np.concatenate((old_rows[_count_before(old_rows, oldest) :], merged_rows))
+        drop_count = _count_before(self._rows, oldest)
+        if drop_count:
+            self._rows = self._rows[drop_count:].copy()
 
 
 def _count_before(rows: I64, oldest_ns: int) -> int:

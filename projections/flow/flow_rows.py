@@ -110,13 +110,13 @@ def _readable(top):  # type: ignore[no-untyped-def]
 @compiled
 def _sum_steps(recv_ns, times, update_ids, outcome, tops):  # type: ignore[no-untyped-def]
     rows = np.zeros((len(times), WIDTH), np.int64)
-    used = 0
+    row_count = 0
     fits = True
     for i in range(len(times)):
         if outcome[i] == STALE or times[i] > recv_ns[i] + _AHEAD_NS:
             continue
-        used = _row_for(rows, used, times[i])
-        row = rows[used - 1]
+        row_count = _row_for(rows, row_count, times[i])
+        row = rows[row_count - 1]
         if outcome[i] == APPLIED and _readable(tops[i]) and _readable(tops[i + 1]):
             fits = _add_flow(row, tops[i], tops[i + 1]) and fits
             row[SIZE_CHANGE + 4] += 1
@@ -128,7 +128,7 @@ def _sum_steps(recv_ns, times, update_ids, outcome, tops):  # type: ignore[no-un
         else:
             row[SIZE_CHANGE + 5] += 1
             row[SIZE_CHANGE + 6] += outcome[i] == AFTER_GAP
-    return rows[:used].copy(), fits
+    return rows[:row_count].copy(), fits
 
 
 @compiled
@@ -136,7 +136,7 @@ def _sum_trades(times, quantities, sold, oldest_ns):  # type: ignore[no-untyped-
     """A run of trades in one second is summed in registers and booked once."""
     n = len(times)
     rows = np.zeros((256, WIDTH), np.int64)
-    used = 0
+    row_count = 0
     i = 0
     while i < n:
         while i < n and times[i] < oldest_ns:
@@ -152,41 +152,44 @@ def _sum_trades(times, quantities, sold, oldest_ns):  # type: ignore[no-untyped-
             total += quantities[i]
             sell += quantities[i] * sold[i]  # sides alternate at random: no branch to guess
             i += 1
-        if used == len(rows):
-            wider = np.zeros((2 * used, WIDTH), np.int64)
-            wider[:used] = rows
+        if row_count == len(rows):
+            wider = np.zeros((2 * row_count, WIDTH), np.int64)
+            wider[:row_count] = rows
             rows = wider
-        rows[used, 0] = second
-        rows[used, UPDATE_ID] = -1
-        rows[used, SIZE_CHANGE + 1], rows[used, SIZE_CHANGE + 2] = total - sell, sell
-        rows[used, SIZE_CHANGE + 3] = i - first
-        used += 1
-    return rows[:used].copy(), True
+        rows[row_count, 0] = second
+        rows[row_count, UPDATE_ID] = -1
+        rows[row_count, SIZE_CHANGE + 1], rows[row_count, SIZE_CHANGE + 2] = total - sell, sell
+        rows[row_count, SIZE_CHANGE + 3] = i - first
+        row_count += 1
+    return rows[:row_count].copy(), True
 
 
 @compiled
-def _row_for(rows, used, time):  # type: ignore[no-untyped-def]
+def _row_for(rows, row_count, time):  # type: ignore[no-untyped-def]
     second = time - time % SECOND_NS
-    if used == 0 or rows[used - 1, 0] != second:
-        rows[used, 0] = second
-        rows[used, UPDATE_ID] = -1
-        used += 1
-    return used
+    if row_count == 0 or rows[row_count - 1, 0] != second:
+        rows[row_count, 0] = second
+        rows[row_count, UPDATE_ID] = -1
+        row_count += 1
+    return row_count
 
 
 @compiled
 def _merge_rows(rows):  # type: ignore[no-untyped-def]
     merged_rows = np.empty_like(rows)
-    used = 0
+    row_count = 0
     for i in range(len(rows)):
-        if used == 0 or merged_rows[used - 1, 0] != rows[i, 0]:
-            merged_rows[used] = rows[i]
-            used += 1
+        if row_count == 0 or merged_rows[row_count - 1, 0] != rows[i, 0]:
+            merged_rows[row_count] = rows[i]
+            row_count += 1
             continue
         for column in range(1, UPDATE_ID):
-            merged_rows[used - 1, column] += rows[i, column]  # two sums that fit cannot wrap past 2^62 unseen
-            if abs(merged_rows[used - 1, column]) > _MAX_SUM or merged_rows[used - 1, column] == np.iinfo(np.int64).min:
+            merged_rows[row_count - 1, column] += rows[i, column]  # two sums that fit cannot wrap past 2^62 unseen
+            if (
+                abs(merged_rows[row_count - 1, column]) > _MAX_SUM
+                or merged_rows[row_count - 1, column] == np.iinfo(np.int64).min
+            ):
                 return rows[:0].copy(), False
-        if rows[i, UPDATE_ID] > merged_rows[used - 1, UPDATE_ID]:
-            merged_rows[used - 1, UPDATE_ID:] = rows[i, UPDATE_ID:]
-    return merged_rows[:used].copy(), True
+        if rows[i, UPDATE_ID] > merged_rows[row_count - 1, UPDATE_ID]:
+            merged_rows[row_count - 1, UPDATE_ID:] = rows[i, UPDATE_ID:]
+    return merged_rows[:row_count].copy(), True

@@ -53,7 +53,7 @@ def _group(times, ids, prices, quantities, buyer_is_maker, fixed_width):  # type
     table = np.full(1024, -1, np.int64)
     groups = np.empty((4, 512), np.int64)
     keys = np.empty(512, np.int64)
-    used = 0
+    group_count = 0
     bars = np.empty((16, 6), np.int64)
     bar_minutes = np.empty(16, np.int64)
     bar_count = 0
@@ -77,15 +77,15 @@ def _group(times, ids, prices, quantities, buyer_is_maker, fixed_width):  # type
                 if (buy | sell) < 0:
                     buy, sell = _OVERFLOW, _OVERFLOW
                 i += 1
-            if 2 * used >= len(table):
-                table = _rehash(4 * len(table), keys, groups, used)
-            if used == len(keys):
-                wider = np.empty((4, 2 * used), np.int64)
-                wider[:, :used] = groups
+            if 2 * group_count >= len(table):
+                table = _rehash(4 * len(table), keys, groups, group_count)
+            if group_count == len(keys):
+                wider = np.empty((4, 2 * group_count), np.int64)
+                wider[:, :group_count] = groups
                 groups = wider
-                keys = np.append(keys, np.empty(used, np.int64))
-            used = _book_run(table, groups, keys, used, minute, level, buy, sell, i - run_start)
-    return groups[:, :used], keys[:used], bars[:bar_count], bar_minutes[:bar_count]
+                keys = np.append(keys, np.empty(group_count, np.int64))
+            group_count = _book_run(table, groups, keys, group_count, minute, level, buy, sell, i - run_start)
+    return groups[:, :group_count], keys[:group_count], bars[:bar_count], bar_minutes[:bar_count]
 
 
 _OVERFLOW = np.int64(2**62 + 1)
@@ -133,7 +133,7 @@ def _book_bar(bars, bar_minutes, bar_count, minute, ids, prices, start, stop):  
 
 
 @compiled
-def _book_run(table, groups, keys, used, minute, level, buy, sell, count):  # type: ignore[no-untyped-def]
+def _book_run(table, groups, keys, group_count, minute, level, buy, sell, count):  # type: ignore[no-untyped-def]
     mask = len(table) - 1
     slot = _hash(minute, level) & mask
     while table[slot] >= 0:
@@ -142,12 +142,17 @@ def _book_run(table, groups, keys, used, minute, level, buy, sell, count):  # ty
             groups[1, index] = min(groups[1, index] + buy, _OVERFLOW) if groups[1, index] + buy >= 0 else _OVERFLOW
             groups[2, index] = min(groups[2, index] + sell, _OVERFLOW) if groups[2, index] + sell >= 0 else _OVERFLOW
             groups[3, index] += count
-            return used
+            return group_count
         slot = (slot + 1) & mask
-    table[slot] = used
-    keys[used] = minute
-    groups[0, used], groups[1, used], groups[2, used], groups[3, used] = level, buy, sell, count
-    return used + 1
+    table[slot] = group_count
+    keys[group_count] = minute
+    groups[0, group_count], groups[1, group_count], groups[2, group_count], groups[3, group_count] = (
+        level,
+        buy,
+        sell,
+        count,
+    )
+    return group_count + 1
 
 
 @compiled
@@ -157,9 +162,9 @@ def _hash(minute, level):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _rehash(capacity, keys, groups, used):  # type: ignore[no-untyped-def]
+def _rehash(capacity, keys, groups, group_count):  # type: ignore[no-untyped-def]
     table = np.full(capacity, -1, np.int64)
-    for slot_index in range(used):
+    for slot_index in range(group_count):
         slot = _hash(keys[slot_index], groups[0, slot_index]) & (capacity - 1)
         while table[slot] >= 0:
             slot = (slot + 1) & (capacity - 1)

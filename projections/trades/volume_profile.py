@@ -93,14 +93,14 @@ class IncrementalProfile:
 @compiled
 def _add(sums, size, level, buy, sell, count, sign):  # type: ignore[no-untyped-def]
     """Add sorted levels into sorted levels from the top down, in place; emptied levels go when half are empty."""
-    added = 0
+    new_count = 0
     index = 0
     for i in range(len(level)):
         while index < size and sums[0, index] < level[i]:
             index += 1
         if index == size or sums[0, index] != level[i]:
-            added += 1
-    write = size + added - 1
+            new_count += 1
+    write = size + new_count - 1
     read = size - 1
     for i in range(len(level) - 1, -1, -1):
         while read >= 0 and sums[0, read] > level[i]:
@@ -122,7 +122,7 @@ def _add(sums, size, level, buy, sell, count, sign):  # type: ignore[no-untyped-
             if sums[row, write] < 0 or sums[row, write] > LARGEST_E8:
                 return -1
         write -= 1
-    size += added
+    size += new_count
     empty = 0
     for i in range(size):
         empty += sums[3, i] == 0
