@@ -39,7 +39,7 @@ class OrderFlow:
     The findings of the order-flow layer at a tick.
 
     Attributes:
-        profiles: by minutes of the horizon; see `acceptance`. evidence: what a zone may rest on.
+        profiles: by minutes of the horizon; see `acceptance.build_profiles`. evidence: what a zone may rest on.
         horizons: number of horizons of the profile that show something of their own.
         reach: the distances of a test, None without σ. frame: the last minutes, cut for absorption.
         cvds: by minutes looked back. footprint: of the last hour.

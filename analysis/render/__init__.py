@@ -1,1 +1,1 @@
-"""The two tools' JSON."""
+"""The JSON of the two tools."""

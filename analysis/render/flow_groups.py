@@ -1,7 +1,7 @@
 """
 Volume profiles and book flow as groups of figures for JSON, each under an id.
 
-A figure that cannot be had is null, and its group names the reason.
+A figure that cannot be computed is null, and its group names the reason.
 """
 
 from collections.abc import Mapping
@@ -30,10 +30,11 @@ _NOTE = "OFI explains price in the same interval and predicts little; no order b
 
 def profiles_group(profiles: Mapping[int, Profile | None] | None, decimals: int) -> dict[str, Any]:
     """
-    Volume profiles by horizon; null for one that shows no more than the one before.
+    Render volume profiles by horizon; null for one that shows no more than the one before.
 
     Args:
-        decimals: that the market's quantities keep.
+        profiles: see `acceptance.build_profiles`.
+        decimals: decimals of the market's quantities.
     """
     if profiles is None:
         return {"found": "nothing", "reason": "no trade in the window"}
@@ -67,7 +68,7 @@ def _node(node: Node) -> list[Any]:
 
 
 def book_flow_group(findings: BookFlowFindings | None) -> dict[str, Any]:
-    """Every measure of book flow."""
+    """Render every measure of book flow; None gives the reason why there is none."""
     if findings is None:
         return {"id": "F", "found": "nothing", "reason": "no trade and no update of the book in the window"}
     return {

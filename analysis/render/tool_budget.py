@@ -1,5 +1,5 @@
 """
-Keeps a tool's result within its limit: the last items of the heaviest list go first, and are counted.
+Keeps a tool's result within its limit: the last items of the heaviest list are removed first, and counted.
 """
 
 from collections.abc import Sequence
@@ -12,12 +12,12 @@ import msgspec
 @dataclass(frozen=True, slots=True)
 class ItemList:
     """
-    A list of a result that may be cut short.
+    A list of a result that may be trimmed.
 
     Attributes:
-        inside: what holds it under `name`, strongest items first, or None instead of a list.
-        counter: the key beside it that counts what is not listed.
-        also: what else is said of its items, by their ids.
+        parent: the object with the list under `name`, strongest items first, or None instead of a list.
+        counter: the key of the same object that counts the items that are not listed.
+        details: further figures of the items, by their ids.
     """
 
     parent: dict[str, Any]
@@ -27,12 +27,12 @@ class ItemList:
 
     @property
     def bytes(self) -> int:
-        """How much the list takes; 0 where nothing can go."""
+        """The size of the list as JSON; 0 where nothing can be removed."""
         items = self.parent[self.name]
         return len(msgspec.json.encode(items)) if items else 0
 
     def drop(self) -> None:
-        """Let the last item go."""
+        """Remove the last item, and count it."""
         item = self.parent[self.name].pop()
         self.parent[self.counter] += 1
         if isinstance(item, dict):
@@ -40,7 +40,14 @@ class ItemList:
 
 
 def trim_to(result: dict[str, Any], lists: Sequence[ItemList], max_bytes: int) -> dict[str, Any]:
-    """A result whose lists were cut, in place, until its compact JSON fits or nothing is left to go."""
+    """
+    Trim the lists of a result, in place, until its compact JSON fits or nothing can be removed.
+
+    Args:
+        result: an object for JSON.
+        lists: those of its lists that may be trimmed; the heaviest is trimmed first.
+        max_bytes: limit of the compact JSON.
+    """
     while len(msgspec.json.encode(result)) > max_bytes:
         heaviest = max(lists, key=lambda item_list: item_list.bytes)
         if not heaviest.bytes:

@@ -1,8 +1,8 @@
 """
 The JSON of the two tools, as a model and a person read it: at most 10,000 bytes each, every figure under an id.
 
-What does not fit is counted, never silently left out: lists hold the strongest or the newest, `more` says how many
-others there are.
+Items that do not fit are counted, never silently left out: lists hold the strongest or the newest, `more` is the number
+of others.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,11 +43,13 @@ _MAX_ABSORPTIONS = 2
 
 def render_static(static: StaticBook, sigma: float | None, pull_fit: str, decimals: int) -> dict[str, Any]:
     """
-    The result of `depth_snapshot_analytsis`.
+    Render the result of `depth_snapshot_analytsis`.
 
     Args:
-        sigma: the unit of distance, a fraction of price. pull_fit: what the pull probability was fitted on.
-        decimals: that the market's quantities keep.
+        static: the findings of a tick.
+        sigma: the unit of distance, a fraction of price; None without one.
+        pull_fit: what the pull probability was fitted on.
+        decimals: decimals of the market's quantities.
     """
     if static.sides is None:
         return {"found": "nothing", "reason": static.reason}
@@ -157,7 +159,9 @@ def _ended_walls(walls: Sequence[EndedWall]) -> dict[str, Any]:
 
 
 def _now(static: StaticBook, decimals: int) -> dict[str, Any] | None:
-    """The walls of the last snapshot in the book rebuilt from updates up to the tick, and what is new in it."""
+    """
+    The walls of the last snapshot in the book rebuilt from updates up to the tick, and the bins that are new in it.
+    """
     current = static.current
     if current is None or static.sides is None:
         return None
@@ -195,11 +199,15 @@ def render_flow(
     decimals: int,
 ) -> dict[str, Any]:
     """
-    The result of `orderflow_analysys`.
+    Render the result of `orderflow_analysys`.
 
     Args:
-        tests: by evidence id; shown are those of the strongest zones. absorbed: by the same id, what such a
-            level took of the last minute's aggressors: id, level, volume, z and replenishment are listed.
+        flow: the findings of a tick.
+        zones: strongest first.
+        tests: by evidence id; those of the strongest zones are listed.
+        absorptions: by the same id, what such a level absorbed of the last minute's aggressors: id, level, volume, z
+            and replenishment are listed.
+        decimals: decimals of the market's quantities.
     """
     test_ids = [e.id for z in zones for e in z.evidence if e.id in tests]
     footprint = flow.footprint

@@ -1,11 +1,11 @@
 """
 Absorption: much aggressive volume at a price that does not give way (docs/measures.md §4).
 
-"Its own last hour" is the same measure in the windows of the hour before: the most that this aggressor took in any
-band of that width, wherever price was. The same level's own hour would be nearly all zeros wherever price was not:
-there two ordinary trades are many deviations. Two other readings were tried. The market's whole volume of that side is
-so much more than one band takes that half of the planted levels or more were missed. The bands at each window's own low
-or high are so light that one tick in fifteen gave an alarm where nothing was planted.
+"Its own last hour" is the same measure in the windows of the hour before: the most that this aggressor took in any band
+of that width, wherever price was. The same level's own hour would be nearly all zeros wherever price was not: there two
+ordinary trades are many deviations. Two other readings were tried. The market's whole volume of that side is so much
+more than one band takes that half of the planted levels or more were missed. The bands at each window's own low or high
+are so light that one tick in fifteen gave an alarm where nothing was planted.
 """
 
 from typing import Literal
@@ -32,17 +32,17 @@ _SIDES: tuple[Side, Side] = ("bid", "ask")
 
 class Absorption(msgspec.Struct, frozen=True):
     """
-    Aggressive volume that a level took.
+    Aggressive volume that a level absorbed.
 
     Attributes:
-        level_e8: the level asked about, or the price found. side: bid took sells, ask took buys.
+        level_e8: the level that was tested, or the price found. side: bid absorbed sells, ask absorbed buys.
         price_e8: within the band, the price where most of it was traded.
-        volume_e8: what the band took. mean_e8, sd_e8: what the heaviest band of a window took, hour before.
-        z: the excess in standard deviations. baseline_windows: how many the hour held.
+        volume_e8: of the band. mean_e8, sd_e8: of the heaviest band of each window in the hour before.
+        z: the excess in standard deviations. baseline_windows: number of windows in that hour.
         beyond_e8: how far price went through the level, 0 where it did not.
         concentration: the part of the volume that was traded in the heaviest bin.
         start_ns, stop_ns: the window. held: whether price stayed within ε beyond the level until the tick.
-        replenishment: (change of displayed size + volume) / volume, None where no book says.
+        replenishment: (change of displayed size + volume) / volume, None without a book before and after.
     """
 
     level_e8: int
@@ -66,14 +66,16 @@ def find_absorption_at(
     frame: windows.Frame | None, level_e8: I64, bin_e8: int, parameters: OrderFlowParameters
 ) -> list[Absorption]:
     """
-    Which of k levels absorbed within the last minute.
+    Find which of k levels absorbed within the last minute.
 
-    Every window that ends within the minute before the tick is looked at, a second apart, and a level's strongest one
-    is given. A level may have taken sells and buys.
+    Every window that ends within the minute before the tick is tested, a second apart, and a level's strongest one is
+    returned. A level may have absorbed sells and buys.
 
     Args:
-        frame: the last minutes cut for windows; nothing is found where they cannot be.
+        frame: the last minutes cut for windows; None gives nothing.
+        level_e8: (k,) prices, 1e-8 quote.
         bin_e8: the width in which the heaviest price is looked for.
+        parameters: `absorption_sd` is the least excess.
     """
     if frame is None or len(level_e8) == 0:
         return []
@@ -92,14 +94,15 @@ def find_absorption_at(
 
 def find_absorption(frame: windows.Frame | None, bin_e8: int, parameters: OrderFlowParameters) -> list[Absorption]:
     """
-    Levels that absorbed within the last minute, found from the trades alone: at most one bid and one ask.
+    Find levels that absorbed within the last minute, from the trades alone: at most one bid and one ask.
 
-    In each window the heaviest price within ε of its low (high) is the candidate; as many windows are looked at, the
-    excess asked for is `found_sd`, and at least `found_share` of the volume must have been traded in one bin.
+    In each window the heaviest price within ε of its low (high) is the candidate; as many windows are tested, the least
+    excess is `found_sd`, and at least `found_share` of the volume must have been traded in one bin.
 
     Args:
         frame: as for `find_absorption_at`.
         bin_e8: the candidate is the heaviest price of the heaviest bin of this width.
+        parameters: `found_sd` and `found_share`.
     """
     if frame is None:
         return []
@@ -126,7 +129,13 @@ def find_absorption(frame: windows.Frame | None, bin_e8: int, parameters: OrderF
 
 
 def add_replenishment(absorption: Absorption, displayed_before_e8: int, displayed_after_e8: int) -> Absorption:
-    """The same with what the book showed at the level before and after: 1 where all that was taken came back."""
+    """
+    Add what the book displayed at the level before and after: 1 where all that was taken came back.
+
+    Args:
+        absorption: without it.
+        displayed_before_e8, displayed_after_e8: displayed quantity, in the units of its volume.
+    """
     change = displayed_after_e8 - displayed_before_e8
     return msgspec.structs.replace(
         absorption, replenishment=round((change + absorption.volume_e8) / absorption.volume_e8, 4)

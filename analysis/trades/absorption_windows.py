@@ -1,5 +1,5 @@
 """
-The sliding windows of absorption: what was taken in each, and what the hour before was like.
+The sliding windows of absorption: what each band took, and the baseline of the hour before.
 """
 
 from dataclasses import dataclass
@@ -29,8 +29,8 @@ class Frame:
         trades: of the ENDS − 1 seconds and one window before the tick.
         offsets: where each second of them begins, and the end.
         near_e8: ε.
-        mean, sd: of what sellers took, and buyers, in the heaviest band of each window of the hour before those.
-        counted: how many windows that hour held.
+        mean, sd: of the heaviest band of each window of the hour before those: of sellers, and of buyers.
+        baseline_windows: number of windows in that hour.
     """
 
     trades: Trades
@@ -43,7 +43,7 @@ class Frame:
     baseline_windows: int
 
     def stop_ns(self, end: int) -> int:
-        """When a window ends."""
+        """The time at which a window ends."""
         return self.end_ns - (ENDS - 1 - end) * SECOND_NS
 
     def trades_in(self, end: int) -> Trades:
@@ -57,11 +57,11 @@ class Frame:
 
 class BandVolume(msgspec.Struct, frozen=True):
     """
-    What a band took.
+    The volume of a band of prices.
 
     Attributes:
         volume_e8: all of it. price_e8: where in the heaviest bin most was traded; of equal ones the lowest.
-        inside_e8: what that bin took.
+        inside_e8: volume of that bin.
     """
 
     volume_e8: int
@@ -71,7 +71,16 @@ class BandVolume(msgspec.Struct, frozen=True):
 
 def build_frame(trades: Trades, reach: Reach | None, end_ns: int, parameters: OrderFlowParameters) -> Frame | None:
     """
-    The windows of a tick; None without σ, or where the hour before them is shorter than `absorption_least_min` windows.
+    Cut the trades before a tick into windows.
+
+    Args:
+        trades: of the hour before the last minutes at least.
+        reach: `near_e8` is ε; None without σ.
+        end_ns: the tick.
+        parameters: length of a window and of the baseline.
+
+    Returns:
+        None without σ, or where the hour before is shorter than `absorption_least_min` windows.
     """
     window_ns = parameters.absorption_window_s * SECOND_NS
     first_ns = end_ns - (ENDS - 1) * SECOND_NS - window_ns
@@ -103,7 +112,17 @@ def build_frame(trades: Trades, reach: Reach | None, end_ns: int, parameters: Or
 
 
 def excess_deviations(frame: Frame, side: int, volume: I64) -> F64:
-    """How many standard deviations above the hour's mean each volume lies; −1 where the hour has no spread."""
+    """
+    How many standard deviations above the hour's mean each volume lies.
+
+    Args:
+        frame: with the hour's mean and deviation.
+        side: 0 for sellers, 1 for buyers.
+        volume: (n,) volumes.
+
+    Returns:
+        (n,) to 4 decimals; −1 where the hour has no spread.
+    """
     mean, sd = frame.mean[side], frame.sd[side]
     if sd <= 0:
         return np.full(len(volume), -1.0)
@@ -112,7 +131,19 @@ def excess_deviations(frame: Frame, side: int, volume: I64) -> F64:
 
 
 def measure_band(frame: Frame, side: int, end: int, low_e8: int, high_e8: int, bin_e8: int) -> BandVolume | None:
-    """What sellers (side 0) or buyers (1) took in a band in a window; None for nothing."""
+    """
+    Measure what sellers or buyers took in a band of prices within a window.
+
+    Args:
+        frame: the last minutes.
+        side: 0 for sellers, 1 for buyers.
+        end: index of the window.
+        low_e8, high_e8: the band, both inclusive.
+        bin_e8: width of the bins among which the heaviest is found.
+
+    Returns:
+        None where nothing was traded.
+    """
     trades = frame.trades_in(end)
     inside = (trades.sign == 2 * side - 1) & (trades.price_e8 >= low_e8) & (trades.price_e8 <= high_e8)
     price, quantity = trades.price_e8[inside], trades.quantity_e8[inside]
@@ -123,17 +154,22 @@ def measure_band(frame: Frame, side: int, end: int, low_e8: int, high_e8: int, b
 
 
 def find_best_windows(frame: Frame, level_e8: I64) -> I64:
-    """For each of k levels, bid and ask: the window in which it held and took most; −1 where it took nothing."""
+    """
+    Find for each of k levels, bid and ask, the window in which it held and absorbed most.
+
+    Returns:
+        (k, 2) indices of windows; −1 where it absorbed nothing.
+    """
     t = frame.trades
     return _find_best_windows(t.price_e8, t.quantity_e8, t.sign, frame.offsets, frame.window_s, level_e8, frame.near_e8)
 
 
 def measure_extremes(frame: Frame) -> tuple[I64, I64]:
     """
-    For each window what sellers took within 2ε of its low and buyers within 2ε of its high, and the two extremes.
+    Measure for each window what sellers took within 2ε of its low and buyers within 2ε of its high.
 
     Returns:
-        Two (2, ENDS) arrays; −1 where a window has no trade.
+        (2, ENDS) volumes, and (2, ENDS) lows and highs; −1 where a window has no trade.
     """
     t = frame.trades
     return _measure_extremes(t.price_e8, t.quantity_e8, t.sign, frame.offsets, frame.window_s, frame.near_e8)
@@ -141,7 +177,7 @@ def measure_extremes(frame: Frame) -> tuple[I64, I64]:
 
 @compiled
 def _find_heaviest(prices, quantities, width):  # type: ignore[no-untyped-def]
-    """Of rising prices all that was traded, the heaviest price of the heaviest bin, and that bin."""
+    """Of rising prices the total quantity, the heaviest price of the heaviest bin, and that bin's quantity."""
     total, heavy, most = np.int64(0), np.int64(0), np.int64(-1)
     i, n = 0, len(prices)
     while i < n:

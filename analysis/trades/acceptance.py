@@ -42,11 +42,11 @@ class Profile:
     The volume profile of one horizon.
 
     Attributes:
-        minutes: of the horizon. covered_min: how many of them the log holds.
-        volume_e8, delta_e8: traded, and bought less sold, in the market's quantity units. trades: how many.
+        minutes: of the horizon. covered_min: number of them that the log contains.
+        volume_e8, delta_e8: traded, and bought less sold, in the market's quantity units. trades: number of trades.
         row_e8: height of a row. poc_e8: lower edge of the row with most volume.
         rival: the best row elsewhere over that one. rival_poc_e8: its lower edge where the control point is ambiguous.
-        value_area_e8: lower and upper edge, and the share of volume within.
+        value_area_e8: lower and upper edge. value_area_share: the share of volume within.
         hvn, lvn: the most prominent high- and low-volume nodes, lowest price first.
     """
 
@@ -69,14 +69,17 @@ def build_profiles(
     profiles: Sequence[IncrementalProfile], reference_e8: int | None, level_e8: int, parameters: Parameters
 ) -> tuple[Mapping[int, Profile | None] | None, list[Evidence]]:
     """
-    Volume profiles over the horizons, shortest first, and the evidence in them.
+    Build the volume profiles over the horizons, shortest first, and the evidence in them.
 
     Args:
-        profiles: one for each horizon, refreshed. level_e8: the width of their levels.
+        profiles: one fold for each horizon, refreshed.
+        reference_e8: the last price, 1e-8 quote; None before the first trade.
+        level_e8: the width of their levels, 1e-8 quote.
+        parameters: widths and thresholds of rows, rivals, value area and nodes.
 
     Returns:
-        By minutes of the horizon; None for one that shows no more than the one before, and in place of all of them
-        where nothing was traded.
+        Profiles by minutes of the horizon, None for one that shows no more than the one before; None in place of all of
+        them without a trade. And the evidence.
     """
     if reference_e8 is None:
         return None, []

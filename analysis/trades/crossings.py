@@ -1,8 +1,8 @@
 """
-Speed: how price last went through an interval, and whether that confirms a vacuum (docs/measures.md §4).
+Crossings: how price last went through an interval, and whether that confirms a void (docs/measures.md §4).
 
 A random walk that enters an interval of width w and leaves on the other side needs w²/3σ² minutes on average: that is
-the speed a passage is measured against, whatever the width. Volume is measured against the mean of what is traded
+the speed that a crossing is compared with, whatever the width. Volume is compared with the mean of what is traded
 between two changes of row.
 """
 
@@ -27,9 +27,9 @@ class Crossing:
 
     Attributes:
         start_ns, stop_ns: from the last trade before it to the first after it, at least a millisecond.
-        turned_since: how often price came in after that and turned back.
+        turnbacks: how often price entered after that and turned back.
         trades, volume_e8: inside the interval on the way; none where price jumped over it.
-        volume_per_row_e8, usual_e8: the passage's, and the mean traded between two changes of row.
+        volume_per_row_e8, usual_e8: the crossing's, and the mean traded between two changes of row.
         speed: quote units per second. walk_speed: a random walk's for this width.
         thin, fast: by `thin_share` and `fast_ratio`. confirmed: both.
     """
@@ -56,11 +56,14 @@ def last_crossings(
     parameters: OrderFlowParameters,
 ) -> list[Crossing | None]:
     """
-    How price last went through each of k intervals.
+    Measure how price last went through each of k intervals.
 
     Args:
-        intervals_e8: low and high, the upper edge exclusive.
-        unit_e8: σ at a price, 1e-8 quote. row_e8: the width of a row.
+        trades: of the last hours.
+        intervals_e8: k pairs of low and high, 1e-8 quote, the upper edge exclusive.
+        unit_e8: σ at a price, 1e-8 quote.
+        row_e8: the width of a row, 1e-8 quote.
+        parameters: `thin_share` and `fast_ratio`.
 
     Returns:
         None for an interval that price did not cross in these trades, and where width, σ or row is not above zero.

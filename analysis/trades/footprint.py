@@ -27,17 +27,17 @@ class Cvd:
 
     @property
     def delta_e8(self) -> int:
-        """What buyers took more than sellers."""
+        """Bought minus sold."""
         return self.buy_e8 - self.sell_e8
 
 
 class Imbalance(msgspec.Struct, frozen=True):
     """
-    A row where one side outweighs the other's diagonal neighbour: buys a row above the sells, sells a row below the
-    buys.
+    A row where one side outweighs the other's diagonal neighbour: buys against the sells a row below, sells against the
+    buys a row above.
 
     Attributes:
-        low_e8: the row's lower edge. ratio: volume over the neighbour's, None where nothing stood against it.
+        low_e8: the row's lower edge. ratio: volume over the neighbour's, None where that is zero.
     """
 
     side: Side
@@ -62,7 +62,7 @@ class Footprint:
     Imbalances, lowest row first and buys before sells, and the stacks among them.
 
     Attributes:
-        least_e8: the volume from which a row counted.
+        min_volume_e8: the least volume of an imbalance.
     """
 
     width_e8: int
@@ -72,17 +72,18 @@ class Footprint:
 
 
 def sum_cvd(trades: Trades) -> Cvd:
-    """The exact cumulative volume delta of some trades; sums of any size, zero for none."""
+    """Sum the exact cumulative volume delta of some trades; sums of any size, zero for none."""
     buy_high, buy_low, sell_high, sell_low = _side_sums(trades.quantity_e8, trades.sign)
     return Cvd((int(buy_high) << 32) + int(buy_low), (int(sell_high) << 32) + int(sell_low), len(trades))
 
 
 def sum_cvd_of_levels(buy_e8: I64, sell_e8: I64, count: I64) -> Cvd:
     """
-    The same from a volume profile, which holds what the trades of its span add up to.
+    Sum the same from a volume profile, which contains the sums of the trades of its span.
 
     Args:
-        buy_e8, sell_e8: k levels' quantities, 1e-8 base. count: how many trades each holds.
+        buy_e8, sell_e8: (k,) quantities of levels, 1e-8 base.
+        count: (k,) number of trades of each.
     """
     return Cvd(_exact_sum(buy_e8), _exact_sum(sell_e8), int(count.sum()))
 
@@ -91,11 +92,12 @@ def build_footprint(
     level_e8: I64, buy_e8: I64, sell_e8: I64, width_e8: int, parameters: OrderFlowParameters
 ) -> Footprint:
     """
-    The diagonal imbalances of a profile.
+    Find the diagonal imbalances of a profile.
 
     Args:
-        level_e8, buy_e8, sell_e8: k levels, rising, with what was bought and sold at each; may be none.
+        level_e8, buy_e8, sell_e8: (k,) rising levels, with what was bought and sold at each; may be empty.
         width_e8: of a row, as in `volume_profile.build_rows`; a wider one is taken where prices lie very far apart.
+        parameters: `imbalance_*`.
     """
     if len(level_e8) == 0:
         return Footprint(width_e8, 0, (), ())
@@ -134,7 +136,7 @@ def _imbalance(side: Side, low_e8: int, volume: int, opposite: int) -> Imbalance
 
 
 def _exact_sum(values: I64) -> int:
-    """In halves, so that no sum wraps."""
+    """Sum in halves, so that no sum wraps."""
     return (int((values >> 32).sum()) << 32) + int((values & 0xFFFFFFFF).sum())
 
 

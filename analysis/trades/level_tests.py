@@ -25,8 +25,8 @@ class Reach:
     The distances of a test, 1e-8 quote.
 
     Attributes:
-        near_e8: a trade this near touches the level. away_e8: how far off rejects it. beyond_e8: how far through
-            breaks it.
+        near_e8: a trade this near touches the level. away_e8: a trade so far off rejects it.
+        beyond_e8: a trade so far through breaks it.
     """
 
     near_e8: int
@@ -40,9 +40,9 @@ class LevelTests:
     n tests of k levels, level by level, each level's oldest first.
 
     Attributes:
-        level: which level. side: +1 where price came from above, −1 from below.
+        level: index of the level. side: +1 where price came from above, −1 from below.
         outcome: OPEN, REJECTED or BROKEN. touch_ns: the time of the touching trade.
-        touch, decided: its place among the trades, and that of the one that decided; −1 for none.
+        touch, decision: indices of the touching and of the deciding trade; −1 without a decision.
     """
 
     level: I64
@@ -55,9 +55,10 @@ class LevelTests:
 
 class LevelRecord(msgspec.Struct, frozen=True):
     """
-    What became of one level's tests.
+    The record of one level's tests.
 
     Attributes:
+        tests, rejected, broken, open: number of tests, in all and by outcome.
         last_ns: when the last test began, None without one.
         outcomes, sides: of the last tests, most recent first; a side is where price came from.
         rate: rejected over decided tests, None where none was decided.
@@ -79,7 +80,18 @@ class LevelRecord(msgspec.Struct, frozen=True):
 
 
 def build_reach(sigma: float | None, price_e8: int, tick_size_e8: int, parameters: OrderFlowParameters) -> Reach | None:
-    """The distances at a price, from σ as a fraction of it; None where there is no σ."""
+    """
+    Build the distances of a test at a price.
+
+    Args:
+        sigma: as a fraction of price; None where there is none.
+        price_e8: 1e-8 quote.
+        tick_size_e8: 1e-8 quote.
+        parameters: the distances in σ.
+
+    Returns:
+        None without σ.
+    """
     if sigma is None or sigma <= 0:
         return None
     sigma_e8 = sigma * price_e8
@@ -91,23 +103,31 @@ def build_reach(sigma: float | None, price_e8: int, tick_size_e8: int, parameter
 
 
 def _round_within(distance: float, tick_e8: int) -> int:
-    """Rounded, but no further than the last tick that lies within it: a tick may be no more than one count."""
+    """
+    Rounded, but no further than the last tick that lies within the distance: a tick may be no more than one count.
+    """
     return min(round(distance), int(distance) // tick_e8 * tick_e8 + tick_e8 - 1)
 
 
 def _round_past(distance: float, tick_e8: int) -> int:
-    """Rounded, but past all ticks that lie within it."""
+    """Rounded, but past all ticks that lie within the distance."""
     return max(round(distance), -(-ceil(distance) // tick_e8) * tick_e8 - tick_e8 + 1)
 
 
 def find_level_tests(trades: Trades, level_e8: I64, reach: Reach | None, parameters: OrderFlowParameters) -> LevelTests:
     """
-    Every test of k levels against exact trades, in agg_id order.
+    Find every test of k levels in exact trades.
 
     A test begins at the first trade in the level's band or through it that comes from outside. From that trade on, a
     trade `beyond` on the far side breaks the level, one `away` on the side it came from rejects it, whichever comes
-    first; a trade that jumps past both is a break. Neither within the hour, or before the trades end: open. The next
-    test may begin when price has left the band.
+    first; a trade that jumps past both is a break. Without either within `test_min`, or before the trades end: open.
+    The next test may begin when price has left the band.
+
+    Args:
+        trades: in agg_id order.
+        level_e8: (k,) prices, 1e-8 quote.
+        reach: the distances; None gives no test.
+        parameters: `test_min`.
     """
     if reach is None or len(trades) == 0 or len(level_e8) == 0:
         return _no_tests()
@@ -131,10 +151,13 @@ def build_records(
     level_e8: I64, tests: Sequence[LevelTests], as_of_ns: int, parameters: OrderFlowParameters
 ) -> list[LevelRecord]:
     """
-    What became of each of k levels.
+    Build the record of each of k levels.
 
     Args:
-        tests: of the same levels, older spans first; what was open where one span ends stays open.
+        level_e8: (k,) prices, 1e-8 quote.
+        tests: of the same levels, older spans first; a test that is open where one span ends stays open.
+        as_of_ns: the time that ages are counted to.
+        parameters: half-life and number of listed tests.
     """
     level = np.concatenate([t.level for t in tests]) if tests else np.empty(0, np.int64)
     order = np.argsort(level, kind="stable")

@@ -1,5 +1,5 @@
 """
-Naked points of control: where a closed day traded most, and nobody has traded since (docs/measures.md §3).
+Naked points of control: where a closed day traded most, and no trade has been since (docs/measures.md §3).
 """
 
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ class NakedPoint:
 
     Attributes:
         day_ns: when the day began. low_e8, high_e8: the row, its upper edge exclusive.
-        volume_e8, share: of the row, and its part of the day's. minutes: of the day, with trades in them.
+        volume_e8, share: of the row, and its part of the day's. minutes: number of the day's minutes with trades.
     """
 
     day_ns: int
@@ -41,9 +41,10 @@ class _Day:
 
 class NakedPoints:
     """
-    The naked points of a fold's closed days.
+    Finds the naked points of a fold's closed days.
 
-    What is kept between calls is also in the fold: a fresh one answers the same. A tick costs its own minutes only.
+    Its cache also follows from the fold: a fresh one gives the same result. The cost of a tick is that of its own
+    minutes.
     """
 
     def __init__(self, buckets: MinuteBuckets, parameters: Parameters) -> None:
@@ -54,7 +55,7 @@ class NakedPoints:
         self._mark = 0
 
     def find_points(self) -> list[NakedPoint]:
-        """The naked points of the days that lie wholly inside the window, oldest first."""
+        """The naked points of the days that lie completely inside the window, oldest first."""
         start, end = self._buckets.start_ns, self._buckets.end_ns
         self._mark, changed_minutes = self._buckets.changes_since(self._mark)
         if changed_minutes is None:

@@ -20,7 +20,7 @@ class Runs:
     n runs: trades of consecutive agg ids, one aggressor side, equal or adjacent ms, prices that never turn back.
 
     Attributes:
-        start, stop: their places among the trades, stop exclusive. sign: +1 buyers. levels: how many distinct prices.
+        start, stop: indices of trades, stop exclusive. sign: +1 buyers. levels: number of distinct prices.
     """
 
     start: I64
@@ -30,7 +30,7 @@ class Runs:
     volume_e8: I64
 
     def columns(self) -> I64:
-        """(5, n) in the order of the attributes."""
+        """The attributes as (5, n), in their order."""
         return np.stack((self.start, self.stop, self.sign, self.levels, self.volume_e8))
 
 
@@ -40,8 +40,8 @@ class Sweep:
     A run that swept the book.
 
     Attributes:
-        first_e8, last_e8: its first and last price. least_e8: the volume that made a sweep of it.
-        runs: how many runs that was measured on.
+        first_e8, last_e8: its first and last price. min_volume_e8: the least volume of a sweep.
+        runs: number of runs of the hour that this was measured on.
     """
 
     side: Literal["buy", "sell"]
@@ -58,19 +58,27 @@ class Sweep:
 
 
 def find_runs(trades: Trades, parameters: OrderFlowParameters) -> Runs:
-    """Every run of the trades, single trades included."""
+    """Find every run of the trades, single trades included."""
     gap_ms = parameters.sweep_gap_ms
     return Runs(*_runs(trades.time_ns, trades.agg_id, trades.price_e8, trades.quantity_e8, trades.sign, gap_ms))
 
 
 def find_sweeps(trades: Trades, end_ns: int, parameters: OrderFlowParameters) -> list[Sweep]:
-    """The sweeps at one tick; see `SweepFinder.find`."""
+    """
+    Find the sweeps at one tick; see `SweepFinder.find`.
+
+    Args:
+        trades: of the hour before the tick at least.
+        end_ns: the tick.
+        parameters: `sweep_*`.
+    """
     return SweepFinder(parameters).find(trades, end_ns)
 
 
 class SweepFinder:
     """
-    Finds sweeps tick after tick; the runs of an hour are kept, and only those that a new minute touches are cut anew.
+    Finds sweeps tick after tick; the runs of an hour are cached, and only those that a new minute touches are cut
+    again.
     """
 
     def __init__(self, parameters: OrderFlowParameters) -> None:
@@ -83,10 +91,11 @@ class SweepFinder:
 
     def find(self, trades: Trades, end_ns: int) -> list[Sweep]:
         """
-        The sweeps that ended within the last minute, judged by the runs of the hour that ends with the tick.
+        The sweeps that ended within the last minute, compared with the runs of the hour that ends with the tick.
 
         Args:
-            trades: of the hour at least. end_ns: the tick.
+            trades: of the hour at least.
+            end_ns: the tick.
         """
         hour = trades.between(end_ns - self._parameters.sweep_hour_min * MINUTE_NS, end_ns)
         if not self._extend(hour):
@@ -105,7 +114,7 @@ class SweepFinder:
         return [_sweep(hour, runs, i, min_volume, count) for i in np.flatnonzero(large).tolist()]
 
     def _extend(self, hour: Trades) -> bool:
-        """Bring the runs of the hour before up to this one; False where a trade of it has changed since."""
+        """Extend the runs of the hour before to this one; False where one of its trades has changed since."""
         previous, hour_columns = self._hour, self._hour_columns
         if not (hour.ordered and previous.ordered and len(hour) and len(previous)):
             return False

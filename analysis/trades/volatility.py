@@ -17,8 +17,8 @@ def compute_sigma(
     Args:
         starts_ns, close_e8: k minutes with trades, oldest first; a minute without trades keeps the close before it.
         end_ns: the end of the last closed minute.
-        minutes: how many returns at most.
-        least: how many at least.
+        minutes: largest number of returns.
+        least: least number of returns.
         tick_size_e8: one tick is the smallest σ there is.
 
     Returns:

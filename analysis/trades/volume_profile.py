@@ -54,10 +54,12 @@ class Nodes(msgspec.Struct, frozen=True):
 
 def build_rows(level_e8: I64, total_e8: I64, width_e8: int) -> Rows:
     """
-    Levels gathered into neighbouring rows.
+    Sum levels into neighbouring rows.
 
     Args:
-        level_e8: k levels, rising, k ≥ 1. total_e8: what was traded at each.
+        level_e8: (k,) rising levels, k ≥ 1.
+        total_e8: (k,) quantity traded at each.
+        width_e8: of a row; a row begins at a multiple of it.
     """
     low = int(level_e8[0]) // width_e8
     return Rows(low * width_e8, width_e8, _sum_rows(level_e8, total_e8, low, width_e8))
@@ -65,20 +67,22 @@ def build_rows(level_e8: I64, total_e8: I64, width_e8: int) -> Rows:
 
 def row_width(level_e8: I64, width_e8: int) -> int:
     """
-    A width in which so few rows hold all levels that they fit into memory: one trade at a million times the price must
-    not make a billion rows.
+    A width in which the rows of all levels fit into memory: one trade at a million times the price must not make a
+    billion rows.
 
     Args:
-        level_e8: k levels, rising, k ≥ 1. width_e8: the width wanted; a wider one is a multiple of it.
+        level_e8: (k,) rising levels, k ≥ 1.
+        width_e8: the preferred width; a wider one is a multiple of it.
     """
     return width_e8 * (-(-int(level_e8[-1] - level_e8[0]) // width_e8 // _MAX_ROWS) or 1)
 
 
 def find_control_point(rows: Rows, exclusion_e8: float) -> ControlPoint:
     """
-    The point of control: ties go to the row nearest the profile's centre, then to the lower.
+    Find the point of control: ties go to the row nearest the profile's centre, then to the lower.
 
     Args:
+        rows: of a profile.
         exclusion_e8: a rival lies further away than this.
     """
     totals = rows.total_e8
@@ -90,10 +94,19 @@ def find_control_point(rows: Rows, exclusion_e8: float) -> ControlPoint:
 
 def find_value_area(totals: I64, start: int, share: float, step: int = 2) -> ValueArea:
     """
-    The rows around a start that hold a share of the volume.
+    Find the rows around a start that hold a share of the volume.
 
     The sum of the next `step` rows above is compared with that of the next below; the larger is added, the upper on a
-    tie, until the share is reached. `step` 2 is the two-row rule, 1 the one-row rule.
+    tie, until the share is reached.
+
+    Args:
+        totals: (n,) volume of rows, lowest first.
+        start: index of the point of control.
+        share: 0 to 1.
+        step: 2 is the two-row rule, 1 the one-row rule.
+
+    >>> find_value_area(np.array([5, 12, 30, 20, 15, 10, 5, 3]), 2, 0.7)
+    ValueArea(low=0, high=4, share=0.82)
     """
     low, high, volume, total = _find_area(totals, start, share, step)
     return ValueArea(int(low), int(high), round(volume / total, 4) if total else 0.0)
@@ -101,10 +114,11 @@ def find_value_area(totals: I64, start: int, share: float, step: int = 2) -> Val
 
 def find_nodes(totals: I64, half_width: int, prominence: float) -> tuple[Nodes, Nodes]:
     """
-    High- and low-volume nodes of a profile of one-level bins.
+    Find the high- and low-volume nodes of a profile of one-level bins.
 
     Args:
-        totals: n bins, zeros included. half_width: of the triangular kernel, in bins.
+        totals: n bins, zeros included.
+        half_width: of the triangular kernel, in bins.
         prominence: the least prominence, as a part of the smoothed maximum.
 
     Returns:
@@ -117,7 +131,7 @@ def find_nodes(totals: I64, half_width: int, prominence: float) -> tuple[Nodes, 
 
 def smooth_totals(totals: I64, half_width: int) -> I64:
     """
-    Bins under a triangular kernel of 2·half_width − 1 whole weights, as an exact integer sum (not divided by
+    Smooth bins by a triangular kernel of 2·half_width − 1 whole weights, as an exact integer sum (not divided by
     half_width²); quantities so large that it would not fit are scaled down first.
     """
     peak = int(totals.max(initial=0))
@@ -175,7 +189,7 @@ def _find_area(totals, start, share, step):  # type: ignore[no-untyped-def]
 
 @compiled
 def _smooth(totals, half_width):  # type: ignore[no-untyped-def]
-    """Two running boxes make the triangle."""
+    """Two running box sums make the triangle."""
     n = len(totals)
     pad = half_width - 1
     box_sums = np.empty(n + pad, np.int64)
