@@ -1,1 +1,1 @@
-"""The words of the trade: markets, instruments, exact numbers and time. Pure; knows nobody."""
+"""Markets, instruments, exact numbers and time. Pure; imports no other package."""

@@ -1,5 +1,5 @@
 """
-The arrays that figures are kept in: one dimension, one type of number.
+Array types: one dimension, one type of number.
 """
 
 import numpy as np

@@ -1,6 +1,6 @@
 """
-The decorator of loops that are compiled. The compiler is loaded when the first of them is called: most commands call
-none, and loading it takes longer than they do.
+The decorator of compiled loops. The compiler is loaded when the first of them is called: most commands call none, and
+loading it takes longer than they do.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from typing import Any
 
 class Compiled:
     """
-    A function that is machine code from its first call on, for Python and for other such functions.
+    A function that runs as machine code from its first call on, from Python and from other such functions.
 
     Args:
         function: what numba can compile: numbers and arrays, other compiled functions, constants of its module.
@@ -22,12 +22,12 @@ class Compiled:
         self._dispatcher: Any = None
 
     def __call__(self, *arguments: Any) -> Any:
-        """Run it."""
+        """Call the compiled function."""
         return (self._dispatcher or self.dispatcher)(*arguments)
 
     @property
     def dispatcher(self) -> Any:
-        """Numba's own object for it."""
+        """Numba's dispatcher of the function, built at its first use."""
         if self._dispatcher is None:
             from market.compiler import build_dispatcher
 
@@ -36,15 +36,15 @@ class Compiled:
 
     @property
     def _numba_type_(self) -> Any:
-        """What numba takes it for inside another compiled function."""
+        """The type that numba gives it inside another compiled function."""
         return self.dispatcher._numba_type_
 
 
 def compiled(function: Callable[..., Any]) -> Any:
-    """The function as machine code, compiled at its first call with arguments of such types."""
+    """Compile a function to machine code at its first call with arguments of the same types."""
     return Compiled(function)
 
 
 def load_compiler() -> None:
-    """Load the compiler now, not at the first call: a daemon is not to wait for it when the first trade comes."""
+    """Load the compiler now, not at the first call: a daemon must not wait for it when the first trade comes."""
     import market.compiler  # noqa: F401

@@ -1,8 +1,8 @@
 """
-Loops as machine code, which is kept on disk, and used again only where nothing it was made from has changed.
+Compiles loops to machine code, which is cached on disk and used again only where nothing it was built from has changed.
 
-numba compares the file that a function stands in. A constant or a function of another file is compiled into it just
-as well: without a look at those, an update that changes one of them alone would leave figures of before.
+numba compares the file of the function itself. A constant or a function of another file is compiled into it just as
+well: without a check of those, an update that changes one of them alone would leave old figures.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ _CONSTANT_TYPES = (bool, int, float, str, bytes, tuple, np.generic)
 
 
 def build_dispatcher(function: Callable[..., Any]) -> Any:
-    """What compiles a function at its first call with arguments of some types, or takes what is kept of it."""
+    """Build what compiles a function at its first call with arguments of some types, or loads it from the cache."""
     previous = _CONFIG.CACHE_LOCATOR_CLASSES
     _CONFIG.CACHE_LOCATOR_CLASSES = ",".join(f"{__name__}.{locator.__name__}" for locator in _LOCATORS)
     try:
@@ -36,7 +36,7 @@ def build_dispatcher(function: Callable[..., Any]) -> Any:
 
 def digest_dependencies(names: dict[str, Any]) -> str:
     """
-    A digest of what functions of a module may hold of other modules.
+    A digest of what the functions of a module may contain of other modules.
 
     Args:
         names: the module's, once all of it is defined.
@@ -56,33 +56,33 @@ def digest_dependencies(names: dict[str, Any]) -> str:
 
 @cache
 def _digest_module(module: str) -> str:
-    """A digest of another module's source, and of what came into that: it is loaded, and stays as it is."""
+    """A digest of another module's source and of its dependencies: once loaded, it stays as it is."""
     names = vars(sys.modules[module])
     return f"{hashlib.sha256(Path(names['__file__']).read_bytes()).hexdigest()} {digest_dependencies(names)}"
 
 
 class _DependencyStamp:
-    """Beside numba's own stamp of a function's file: what came into it from others."""
+    """Adds the digest of dependencies to numba's own stamp of a function's file."""
 
     def __init__(self, py_func: Any, py_file: str) -> None:
         super().__init__(py_func, py_file)  # type: ignore[call-arg]
         self._dependencies = digest_dependencies(py_func.__globals__)
 
     def get_source_stamp(self) -> tuple[Any, str]:
-        """Any difference has the function compiled anew."""
+        """The stamp; any difference has the function compiled again."""
         return super().get_source_stamp(), self._dependencies  # type: ignore[misc]
 
 
 class _ProvidedLocator(_DependencyStamp, UserProvidedCacheLocator):
-    """In the folder of NUMBA_CACHE_DIR."""
+    """The cache in the folder of NUMBA_CACHE_DIR."""
 
 
 class _InTreeLocator(_DependencyStamp, InTreeCacheLocator):
-    """Beside the source."""
+    """The cache beside the source."""
 
 
 class _UserLocator(_DependencyStamp, UserWideCacheLocator):
-    """In the user's own cache, where the source's folder may not be written."""
+    """The user's own cache, where the source's folder may not be written."""
 
 
 _LOCATORS = (_ProvidedLocator, _InTreeLocator, _UserLocator)

@@ -1,10 +1,10 @@
 """
-What can be wrong with the words themselves, and the root of everything that is said to a person in one line.
+Errors of this package, and the root of all errors that a person reads in one line.
 
 KnownError      of every package: the message says what was found, what was expected, and what to do
 └── MarketError
     ├── BadNumber    a price or quantity text that is no exact positive decimal
-    ├── BadTime      a timestamp outside the years anyone can mean
+    ├── BadTime      a timestamp outside 2009 to 2099
     ├── BadMarket    a market name that is not `venue:SYMBOL`
     └── SumOverflow  an exact sum that no longer fits; never wrapped
 """
@@ -12,14 +12,14 @@ KnownError      of every package: the message says what was found, what was expe
 
 class KnownError(Exception):
     """
-    Base of what is known to go wrong: a person at a terminal reads its message, one line, and no traceback.
+    Base of expected errors: a person at a terminal reads the message, one line, and no traceback.
 
-    Whatever is raised and is no KnownError is a bug of ours.
+    Any other exception is a bug of ours.
     """
 
 
 class MarketError(KnownError, ValueError):
-    """Base of everything this package refuses."""
+    """Base of all errors of this package."""
 
 
 class BadNumber(MarketError):
@@ -35,7 +35,7 @@ class BadNumber(MarketError):
 
 
 class BadTime(MarketError):
-    """A timestamp outside the years anyone can mean; `row` is its place among several."""
+    """A timestamp outside 2009 to 2099; `row` is its index among several."""
 
     def __init__(self, message: str, row: int | None = None) -> None:
         super().__init__(message)

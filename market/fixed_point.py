@@ -29,15 +29,18 @@ _REASONS = {
 
 def parse_e8(text: str, *, decimals: int = DECIMALS, allow_zero: bool = False) -> int:
     """
-    The exact count of 10^-decimals that a venue's decimal text names.
+    Parse a venue's decimal text into the exact count of 10^-decimals.
 
     Args:
         text: digits with at most one point, e.g. "110000.25".
-        decimals: how many the count keeps; beyond them only zeros are taken, and never more than eight in all.
-        allow_zero: whether "0.00" is an answer (a deleted book level) or a fault (a price).
+        decimals: of the count; beyond them only zeros are accepted, and never more than eight in all.
+        allow_zero: whether "0.00" is accepted (a deleted book level) or an error (a price).
 
     Raises:
         BadNumber: sign, exponent, NaN, blanks, too many decimals, too large, a zero that makes no sense.
+
+    >>> parse_e8("110000.25")
+    11000025000000
     """
     if _PLAIN.fullmatch(text) is None:
         raise BadNumber(text, _REASONS[2 if text else 1])
@@ -57,16 +60,18 @@ def parse_column(
     texts: Sequence[str] | pa.Array | pa.ChunkedArray, *, decimals: int = DECIMALS, allow_zero: bool = False
 ) -> I64:
     """
-    The exact counts of 10^-decimals that n decimal texts name; see `parse_e8`.
+    Parse n decimal texts into exact counts of 10^-decimals; see `parse_e8`.
 
     Args:
         texts: n strings, or an Arrow string array without nulls.
+        decimals: of the counts.
+        allow_zero: whether "0.00" is accepted.
 
     Returns:
         int64 of shape (n,).
 
     Raises:
-        BadNumber: for the first text that is refused; `row` is its position.
+        BadNumber: for the first text that is refused; `row` is its index.
     """
     if isinstance(texts, pa.ChunkedArray):
         parts: list[I64] = []
@@ -80,7 +85,12 @@ def parse_column(
 
 
 def format_e8(value: int, decimals: int = DECIMALS) -> str:
-    """The shortest plain decimal text of a count of 10^-decimals: 11000025000000 is "110000.25"."""
+    """
+    Format a count of 10^-decimals as the shortest plain decimal text.
+
+    >>> format_e8(11000025000000)
+    '110000.25'
+    """
     if value < 0:
         return f"-{format_e8(-value, decimals)}"
     digits = str(value)
@@ -98,7 +108,7 @@ def common_unit(values: I64) -> int:
 
 
 def decimals_of(step_e8: int) -> int:
-    """How many decimals a step of 1e-8 counts needs: 1000000 (0.01) needs 2."""
+    """The number of decimals that a step of 1e-8 counts needs: 1000000 (0.01) needs 2."""
     text = str(step_e8)
     return max(0, DECIMALS - (len(text) - len(text.rstrip("0"))))
 

@@ -1,5 +1,5 @@
 """
-Which market, and on what grid it trades.
+A market, and the grid that it trades on.
 """
 
 import re
@@ -16,7 +16,7 @@ _MANY_COINS = 10**8
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """One traded symbol at one venue, written `binance:BTCFDUSD`."""
+    """One symbol at one venue, written `binance:BTCFDUSD`."""
 
     venue: str
     symbol: str
@@ -44,10 +44,10 @@ class Instrument:
     The grid and the state of a symbol.
 
     Attributes:
-        status: the venue's word: TRADING, HALT, BREAK, CANCEL_ONLY; "unknown" where only trades were imported.
+        status: as the venue gives it: TRADING, HALT, BREAK, CANCEL_ONLY; "unknown" where only trades were imported.
         tick_size_e8: step of prices, 1e-8 quote.
         step_size_e8: step of quantities, 1e-8 base.
-        quantity_decimals: decimals that quantity counts keep; 8 but for coins counted in trillions.
+        quantity_decimals: decimals of quantity counts; 8 but for coins counted in trillions.
         source: "venue" as read from exchangeInfo, "inferred" from the numbers of an import.
     """
 
@@ -61,5 +61,5 @@ class Instrument:
 
 
 def quantity_decimals_for(largest_order_coins: int, step_decimals: int) -> int:
-    """How many quantity decimals to keep where one order may hold that many coins."""
+    """The number of quantity decimals of a market where one order may hold that many coins."""
     return DECIMALS if largest_order_coins < _MANY_COINS else min(DECIMALS, step_decimals)

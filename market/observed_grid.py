@@ -1,7 +1,7 @@
 """
-The grid that prices and quantities lie on, as far as numbers that were seen tell it.
+The grid of prices and quantities, as far as observed numbers show it.
 
-Venues step by powers of ten, seldom by two or five times one: what few numbers happen to have in common is not their
+Venues step by powers of ten, seldom by two or five times one: what a few numbers happen to have in common is not their
 grid. Pure.
 """
 
@@ -25,7 +25,7 @@ _MAX_TURNOVER = 10**10  # quote coins in the window, on days that a quiet one sa
 @dataclass(slots=True)
 class ObservedUnit:
     """
-    What a set of whole numbers, none negative, has in common.
+    The common unit of a set of whole numbers, none negative.
 
     Attributes:
         divisor: the largest number that divides all, 0 before the first. distinct: all of them, until they are many.
@@ -35,7 +35,7 @@ class ObservedUnit:
     distinct: set[int] = field(default_factory=set)
 
     def add(self, values: I64) -> None:
-        """Take n values; zeros say nothing."""
+        """Add n values; zeros are ignored."""
         if len(values):
             self.divisor = gcd(int(np.gcd.reduce(values)), self.divisor)
             if len(self.distinct) < _MANY_VALUES:
@@ -43,19 +43,19 @@ class ObservedUnit:
                 self.distinct.discard(0)
 
     def merge(self, other: "ObservedUnit") -> None:
-        """Take what another has seen."""
+        """Add everything that another unit has observed."""
         self.divisor = gcd(self.divisor, other.divisor)
         if len(self.distinct) < _MANY_VALUES:
             self.distinct |= other.distinct
 
     @property
     def has_many(self) -> bool:
-        """Whether enough different values were seen to believe that they would have shown a finer step."""
+        """Whether enough different values were observed that a finer step would have shown."""
         return len(self.distinct) >= _MANY_VALUES
 
     @property
     def step(self) -> int:
-        """The largest plausible step that divides every value; 1 where none was seen."""
+        """The largest plausible step that divides every value; 1 without a value."""
         power = 1
         while self.divisor and self.divisor % (10 * power) == 0:
             power *= 10
@@ -68,10 +68,11 @@ class ObservedUnit:
 
 def next_step(current: int, unit: ObservedUnit) -> int:
     """
-    The step after more numbers were seen: a finer one at once, a coarser one only where many numbers show it.
+    The step after more numbers were observed: a finer one at once, a coarser one only where many numbers show it.
 
     Args:
-        known: the step so far, 0 for none.
+        current: the step so far, 0 for none.
+        unit: of all numbers.
     """
     if unit.divisor == 0:
         return current or 1
@@ -84,12 +85,18 @@ def infer_quantity_decimals(
     total: int, span_ns: int, unit: ObservedUnit, largest_side: int = 0, cheapest_e8: int = LARGEST_E8
 ) -> int:
     """
-    How many decimals quantities keep, so that days of them fit 2^62: all eight, or as many as the smallest step needs.
+    Infer the number of quantity decimals whose sums over days fit 2^62: all eight, or as many as the smallest step
+    needs.
+
+    Of a cheap coin much more may be traded another day: as many decimals are left out as that takes, where many
+    quantities lack them.
 
     Args:
-        traded: the sum of what was traded, 1e-8. span_ns: from the first trade to the last. seen: quantities, 1e-8.
-        quoted: the largest sum of one side of a book, 1e-8. cheapest_e8: the lowest price. Of a cheap coin much more
-            may be traded another day: as many decimals are left out as that takes, where many quantities lack them.
+        total: the sum of traded quantities, 1e-8.
+        span_ns: from the first trade to the last.
+        unit: of the quantities, 1e-8.
+        largest_side: the largest sum of one side of a book, 1e-8.
+        cheapest_e8: the lowest price.
     """
     min_decimals = decimals_of(unit.step)
     in_window = total * _WINDOW_NS // max(span_ns, _MIN_SPAN_NS)
@@ -104,5 +111,5 @@ def infer_quantity_decimals(
 
 
 def exceeds_sum_limit(total: int, span_ns: int) -> bool:
-    """Whether what was traded, in the counts a log keeps, passes 2^62 within the longest window."""
+    """Whether a sum of quantities, in the counts of a log, would pass 2^62 within the longest window."""
     return total * _WINDOW_NS // max(span_ns, _WINDOW_NS) > LARGEST_E8

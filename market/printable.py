@@ -1,7 +1,7 @@
 """
-Foreign text made fit for a terminal, a log line or a page: one line in which every character can be seen.
+Untrusted text made fit for a terminal, a log line or a page: one line in which every character is visible.
 
-What counts as unseen follows the general categories of Unicode (UAX 44, table 12) and its blank letters.
+Which characters are invisible follows the general categories of Unicode (UAX 44, table 12) and its blank letters.
 """
 
 import unicodedata
@@ -20,15 +20,15 @@ _ELLIPSIS = "…"
 
 def printable(text: str, max_length: int | None = None) -> str:
     r"""
-    A text as one line that no terminal obeys and in which nothing hides.
+    Escape a text into one line without control sequences and without hidden characters.
 
-    Controls, invisible and unassigned characters, surrogates and line separators become Python's escapes
-    (`\n`, `\x1b`, `\u202e`, `\U000e0041`); letters, digits, marks, signs and blanks of all languages stay. What
-    is printable already comes back as it is, so a second call changes nothing. HTML is not escaped.
+    Controls, invisible and unassigned characters, surrogates and line separators become Python's escapes (`\n`, `\x1b`,
+    `\u202e`, `\U000e0041`); letters, digits, marks, signs and blanks of all languages stay. A printable text is
+    returned unchanged, so a second call changes nothing. HTML is not escaped.
 
     Args:
-        text: anything that came from outside.
-        most: how many characters the result may have, the closing … included, 1 or more; None for no limit. A
+        text: untrusted input.
+        max_length: largest number of characters of the result, the closing … included, 1 or more; None for no limit. A
             longer one is cut, never inside an escape.
     """
     if max_length is None:
@@ -59,12 +59,12 @@ def _escape(letter: str) -> str:
 
 
 def flatten_errors(error: BaseException) -> list[BaseException]:
-    """The errors inside a group, however deep; one that is no group is its own reason."""
+    """The errors inside a group, however deep; an error that is no group gives itself."""
     if not isinstance(error, BaseExceptionGroup):
         return [error]
     return [leaf for inner in error.exceptions for leaf in flatten_errors(inner)]
 
 
 def one_line(error: BaseException) -> str:
-    """An error's message on one line."""
+    """Format an error's message as one printable line."""
     return printable(" ".join(str(error).split())) or type(error).__name__

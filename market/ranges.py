@@ -8,14 +8,14 @@ Range = tuple[int, int]
 """First and last."""
 
 
-def remaining_ranges(minuend: Range, *removals: Range) -> list[Range]:
+def remaining_ranges(base: Range, *removals: Range) -> list[Range]:
     """
-    What is left of a range without others, which may overlap it, each other, or nothing; lowest first.
+    Subtract ranges, which may overlap the first one, each other, or nothing; lowest first.
 
     >>> remaining_ranges((1, 9), (3, 4), (8, 20))
     [(1, 2), (5, 7)]
     """
-    remaining: Iterable[Range] = [minuend]
+    remaining: Iterable[Range] = [base]
     for low, high in removals:
         remaining = [
             (first, last)

@@ -22,10 +22,10 @@ _LATEST_NS = 4_102_444_800 * SECOND_NS  # 2100-01-01
 
 def venue_times_ns(stamps: I64) -> I64:
     """
-    A venue's n millisecond or microsecond stamps as nanoseconds UTC, each told by its own magnitude.
+    Convert a venue's n millisecond or microsecond stamps to nanoseconds UTC; the magnitude of each gives its unit.
 
     Raises:
-        BadTime: one before 2009 or after 2099; `row` is its place.
+        BadTime: one before 2009 or after 2099; `row` is its index.
     """
     micro = stamps >= _MICROSECONDS_FROM
     lowest, highest = (int(stamps.min()), int(stamps.max())) if len(stamps) else (_EARLIEST_NS // 10**6,) * 2
@@ -42,10 +42,13 @@ def venue_times_ns(stamps: I64) -> I64:
 
 def venue_time_ns(stamp: int) -> int:
     """
-    One such stamp.
+    Convert one millisecond or microsecond stamp, as `venue_times_ns`.
 
     Raises:
         BadTime: it is before 2009 or after 2099.
+
+    >>> venue_time_ns(1_704_067_200_000) == venue_time_ns(1_704_067_200_000_000)
+    True
     """
     if not _plausible(stamp):
         raise BadTime(f"{stamp} is no time in milliseconds or microseconds between 2009 and 2099", 0)
@@ -59,12 +62,22 @@ def _plausible(stamp: int) -> bool:
 
 
 def floor_to(time_ns: int, span_ns: int) -> int:
-    """The last multiple of a span at or before a time."""
+    """
+    The last multiple of a span at or before a time.
+
+    >>> floor_to(125, 60)
+    120
+    """
     return time_ns - time_ns % span_ns
 
 
 def iso(time_ns: int) -> str:
-    """A time as text, to the second where it is whole, else to the nanosecond: 2024-01-01T00:01:00Z."""
+    """
+    Format a time, to the second where it is a whole second, else to the nanosecond.
+
+    >>> iso(1_704_067_260_000_000_000)
+    '2024-01-01T00:01:00Z'
+    """
     seconds, rest = divmod(time_ns, SECOND_NS)
     text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     return f"{text}Z" if rest == 0 else f"{text}.{rest:09d}Z"
@@ -72,7 +85,7 @@ def iso(time_ns: int) -> str:
 
 def parse_iso(text: str) -> int:
     """
-    A date or a time as nanoseconds UTC; text without a zone is read as UTC.
+    Parse a date or a time into nanoseconds UTC; text without a zone is read as UTC.
 
     Raises:
         BadTime: text that is neither.
@@ -89,5 +102,5 @@ def parse_iso(text: str) -> int:
 
 
 def day_of(time_ns: int) -> str:
-    """The UTC day of a time: 2024-01-01."""
+    """The UTC date of a time: 2024-01-01."""
     return datetime.fromtimestamp(time_ns // SECOND_NS, UTC).strftime("%Y-%m-%d")

@@ -1,1 +1,4 @@
-"""Folds over the log: a state, `apply(batch)`, what it answers. Pure; the same batches give the same bits."""
+"""
+Folds over the log: a state, `apply(batch)`, and the figures that follow from it. Pure; the same batches give the same
+bits.
+"""

@@ -1,5 +1,5 @@
 """
-Rows that wait to be folded until somebody asks; then neighbours of one table are joined.
+Rows that wait to be folded until a figure is read; neighbours of one table are then joined.
 """
 
 from collections.abc import Iterator
@@ -8,9 +8,7 @@ from eventlog.store.batch import Rows
 
 
 class PendingRows:
-    """
-    Rows in the order they came; `len` counts rows, not pieces.
-    """
+    """Rows in the order of their arrival; `len` counts rows, not pieces."""
 
     def __init__(self) -> None:
         self._pieces: list[Rows] = []
@@ -20,12 +18,12 @@ class PendingRows:
         return self._count
 
     def add(self, rows: Rows) -> None:
-        """Some more."""
+        """Append rows."""
         self._pieces.append(rows)
         self._count += rows.stop - rows.start
 
     def take(self) -> Iterator[Rows]:
-        """All of them, in as few pieces as there are; none waits any longer."""
+        """Remove and return all rows, in as few pieces as possible."""
         pieces, self._pieces, self._count = self._pieces, [], 0
         index = 0
         while index < len(pieces):

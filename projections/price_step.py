@@ -1,5 +1,5 @@
 """
-The step of prices where no instrument is on record: what the prices at hand have in common.
+The step of prices where no instrument is on record: what the known prices have in common.
 """
 
 import numpy as np
@@ -12,9 +12,10 @@ _FINEST_BP = 10_000
 
 def infer_tick_e8(price_e8: I64) -> int:
     """
-    The step that n prices show, 1e-8 quote; 1 for none.
+    Infer the step of n prices, 1e-8 quote; 1 for none.
 
-    A few round prices have more in common than their grid: while few are seen, it is at most a basis point of them.
+    A few round prices have more in common than their grid: as long as they are few, the step is at most a basis point
+    of them.
     """
     unit = ObservedUnit()
     unit.add(price_e8)

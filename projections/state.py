@@ -36,7 +36,7 @@ _MORE_MINUTES = 10  # a fact may come some minutes after its time
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """How far back each projection looks, and how wide a price level is; None: it follows the price."""
+    """How far back each projection looks, and how wide a price level is; None: the width follows the price."""
 
     bucket_minutes: int = 72 * 60
     snapshot_slots: int = 60
@@ -46,18 +46,20 @@ class Windows:
 
     @property
     def warmup_ns(self) -> int:
-        """How much of the log before a tick decides the state at that tick."""
+        """The span of the log before a tick that decides the state at that tick."""
         return max((max(self.bucket_minutes, self.trade_minutes) + _MORE_MINUTES) * MINUTE_NS, self.book_warmup_ns)
 
     @property
     def book_warmup_ns(self) -> int:
-        """As `warmup_ns`, for books and their changes: a book rests on what is `snapshot_slots` minutes old."""
+        """
+        As `warmup_ns`, for books and their changes: a book rests on facts that are up to `snapshot_slots` minutes old.
+        """
         return (-(-self.flow_seconds // 60) + 2 * self.snapshot_slots + _MORE_MINUTES) * MINUTE_NS
 
 
 @dataclass(frozen=True, slots=True)
 class TickEntry:
-    """A tick as the folds see it."""
+    """A tick entry of the log."""
 
     seq: int
     boundary_ns: int
@@ -69,13 +71,13 @@ class TickEntry:
 
 class MarketState:
     """
-    What is known about a market at a tick, from its log alone.
+    The state of a market at a tick, from its log alone.
 
     Args:
-        quantity_decimals: that the log's quantities keep, where its instrument facts come later than what is folded.
+        quantity_decimals: of the log's quantities, where its instrument facts come later than what is folded.
 
     Attributes:
-        tick_size_e8: as the last instrument fact says, None before the first.
+        tick_size_e8: of the last instrument fact, None before the first.
     """
 
     def __init__(self, windows: Windows, quantity_decimals: int = DECIMALS) -> None:
@@ -90,7 +92,7 @@ class MarketState:
         self.status = "unknown"
 
     def apply(self, batch: Batch) -> None:
-        """Take a stretch of the log that holds no tick but as its last entry."""
+        """Apply a stretch of the log that has no tick but as its last entry."""
         self.buckets.apply(batch)
         self.snapshots.apply(batch)
         self.trades.apply(batch)
@@ -110,7 +112,7 @@ class MarketState:
         self.book_flow.close(tick.boundary_ns)
 
     def grid_e8(self) -> int:
-        """The tick size on record; where none is, the step that trades and the newest book show; 1 without any."""
+        """The tick size on record; without one, the step of the trades and of the newest book; 1 without any."""
         if self.tick_size_e8 is not None:
             return self.tick_size_e8
         newest = self.snapshots.latest()
@@ -134,7 +136,7 @@ class MarketState:
 
 
 def read_ticks(rows: Rows) -> list[TickEntry]:
-    """The ticks of a batch."""
+    """Read the ticks of a batch."""
     table = rows.table()
     names = ("seq", "boundary_ns", "interval_ns", "trades", "depth", "snapshot_seq")
     return [TickEntry(*values) for values in zip(*(table.column(n).to_pylist() for n in names), strict=True)]

@@ -1,1 +1,1 @@
-"""Folds over books: snapshots, the order book, and what holds it against a reference."""
+"""Folds over books: snapshots, the order book, and its audit against a reference."""

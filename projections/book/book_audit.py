@@ -1,8 +1,8 @@
 """
 The truth audit: a book rebuilt from updates against the venue's own at the same update id.
 
-Both have taken the same diffs since the snapshot's id, so a level that one of these diffs names is equal in both and
-says nothing: such levels are counted apart. What lies beyond the known edge of either book is not compared.
+Both have applied the same diffs since the snapshot's id, so a level that one of these diffs names is equal in both and
+says nothing: such levels are counted apart. Levels beyond the known edge of either book are not compared.
 """
 
 from collections.abc import Callable
@@ -36,7 +36,7 @@ class Difference:
     A level on which two books differ.
 
     Attributes:
-        held_e8, shown_e8: its quantity in the rebuilt book and in the venue's, 0 where it is not there.
+        book_e8, venue_e8: its quantity in the rebuilt book and in the venue's, 0 where it is absent.
         distance_bp_e2: from the middle of the venue's book, 1e-2 bp.
         age_ns: since a diff last named it; None where none has in two minutes.
     """
@@ -64,15 +64,16 @@ class Difference:
 @dataclass(frozen=True, slots=True)
 class Audit:
     """
-    How a rebuilt book and the venue's compare.
+    The comparison of a rebuilt book with the venue's.
 
     Attributes:
         recv_ns: when the snapshot was received. snapshot_update_id: its id; update_id: at which both were compared.
-        compared: levels that either book has, within what both know. excluded: of those, left out because a diff that
-            both have taken names them.
+        compared: number of levels that either book has, within the range that both know. excluded: of those, left out
+            because a diff that both have applied names them.
         counts: bids and asks, each missing, ghost, wrong size. by_distance: OCTAVES counts, by_age: AGES counts of
             differing levels.
         examples: the levels that differ by the most, at most ten.
+        healthy: whether no more levels differ than are allowed.
     """
 
     recv_ns: int
@@ -87,16 +88,16 @@ class Audit:
     healthy: bool
 
     def count(self, kind: DifferenceKind) -> int:
-        """How many levels of both sides differ in this way."""
+        """The number of levels of both sides that differ in this way."""
         return sum(side[DIFFERENCE_KINDS.index(kind)] for side in self.counts)
 
     @property
     def differing(self) -> int:
-        """How many levels differ."""
+        """The number of levels that differ."""
         return sum(map(sum, self.counts))
 
     def to_numbers(self) -> list[int]:
-        """Everything in it that counts, for a digest."""
+        """All its numbers, for a digest."""
         head = [self.recv_ns, self.snapshot_update_id, self.update_id, self.compared, self.excluded, self.healthy]
         return [*head, *self.counts[0], *self.counts[1], *self.by_distance, *self.by_age]
 
@@ -107,9 +108,9 @@ class BookPair:
     Two books at one update id.
 
     Attributes:
-        held, shown: the rebuilt book and the venue's. edges: the farthest key of bids and of asks that both know.
+        book, venue: the rebuilt book and the venue's. edges: the farthest key of bids and of asks that both know.
         snapshot_update_id, update_id: see `Audit`. at_ns: when the last diff of both was received.
-        touches: the changes of a side in the last two minutes.
+        level_changes: the changes of a side in the last two minutes.
     """
 
     book: Sides
@@ -137,7 +138,8 @@ def audit_books(books: BookPair, max_differing: int = 0) -> Audit:
     Compare two books level by level.
 
     Args:
-        tolerated: how many differing levels are still healthy.
+        books: both at the same update id.
+        max_differing: largest number of differing levels of a healthy book.
     """
     twice_mid = _double_mid(books.venue) or _double_mid(books.book)
     bounds = np.array([-(-twice_mid * 2**octave // 10**4) for octave in range(OCTAVES - 1)], np.int64)
@@ -210,7 +212,7 @@ def _find_ages(price_e8: I64, touches: LevelChanges, at_ns: int) -> I64:
 
 
 def _examples(name: str, side: _SideAudit, twice_mid: int) -> list[Difference]:
-    """The worst of one side; more than are wanted where many differ by the same."""
+    """The largest differences of one side."""
     largest = np.argsort(-np.abs(side.book_e8 - side.venue_e8), kind="stable")[:_EXAMPLES].tolist()
     rows = zip(*(column[largest].tolist() for column in (side.price_e8, side.book_e8, side.venue_e8, side.age_ns)),
                strict=True)  # fmt: skip
@@ -224,6 +226,6 @@ def _examples(name: str, side: _SideAudit, twice_mid: int) -> list[Difference]:
 
 
 def _double_mid(sides: Sides) -> int:
-    """Best bid and best ask together, or twice the one there is; 0 without any."""
+    """Best bid plus best ask, or twice the only one; 0 without any."""
     best = [int(price[0]) for price in (sides.bid_price_e8, sides.ask_price_e8) if len(price)]
     return 2 * best[0] if len(best) == 1 else sum(best)

@@ -1,9 +1,9 @@
 """
-The hot loop of the order book: an array of ticks around the touch, and two sorted arrays for what lies off it.
+The hot loop of the order book: an array of ticks around the touch, and two sorted arrays for levels off it.
 
 A level's key is its price for bids and minus its price for asks, so that the best level of either side has the largest
-key. A level on the grid of ticks costs one store, wherever it is; one off the grid or far away, one more row. Of ticks
-that nobody named no memory is used.
+key. A level on the grid of ticks costs one store, wherever it is; one off the grid or far away, one more row. Ticks
+without a level use no memory.
 """
 
 from typing import NamedTuple, TypeVar
@@ -56,14 +56,14 @@ class Sides(NamedTuple):
 
 
 def read_only(values: npt.NDArray[_T]) -> npt.NDArray[_T]:
-    """The same values, contiguous and read-only: a kernel is compiled anew for every kind of array it meets."""
+    """The same values, contiguous and read-only: a kernel is compiled once for each combination of array layouts."""
     view = np.ascontiguousarray(values).view()
     view.flags.writeable = False
     return view
 
 
 def build_run(rows: Rows) -> Run:
-    """The rows of diffs as arrays of one kind."""
+    """Build a run from rows of diffs."""
     times, first, last = (read_only(rows[name]) for name in ("recv_ns", "first_update_id", "last_update_id"))
     lists = []
     for side in SIDES:
@@ -74,7 +74,13 @@ def build_run(rows: Rows) -> Run:
 
 
 def slice_run(run: Run, start: int, stop: int) -> Run:
-    """The diffs start to stop of a run."""
+    """
+    The diffs start to stop of a run; prices and quantities are shared, not copied.
+
+    Args:
+        run: n diffs.
+        start, stop: indices of diffs, stop exclusive.
+    """
     times, first, last, bids, bid, bid_quantity, asks, ask, ask_quantity = run
     rows, ends = slice(start, stop), slice(start, stop + 1)
     return times[rows], first[rows], last[rows], bids[ends], bid, bid_quantity, asks[ends], ask, ask_quantity
@@ -86,9 +92,9 @@ class Levels(NamedTuple):
 
     Attributes:
         near: (2, width) quantities of bids and of asks by tick, the largest key last, 0 where there is no level.
-        ends: (2, 2) for each side the last tick that is populated, -1 where none is, and the first that was ever named.
+        ends: (2, 2) for each side the last tick that is populated, −1 for none, and the first that was ever named.
         grid: the size of a tick, the key of the first tick of the bids, and of the asks.
-        sizes: (2,) how many levels of a side are off the ticks. keys, quantities: (2, capacity) those, the best last.
+        sizes: (2,) number of levels of a side off the ticks. keys, quantities: (2, capacity) those, the best last.
     """
 
     near: I64
@@ -105,12 +111,15 @@ def apply_diffs(levels, chain, run, start, stop, oldest_ns, outcome, tops):  # t
     Apply the diffs start to stop of a run by the venue's procedure.
 
     Args:
-        levels: changed in place but for the levels off the ticks, which are replaced where they do not suffice.
+        levels: changed in place but for the levels off the ticks, which are replaced where their capacity is exceeded.
         chain: (3,) state, last update id of the book, last update id of the diffs; changed. The two ids differ where a
             snapshot is ahead of the diffs: no flow is formed from it to them.
-        oldest_ns: diffs received before this are passed over.
-        outcome: (stop - start,) is filled in. tops: (stop - start + 1, 2, DEPTH, 2), the best levels before the first
-            diff and after each; empty where nobody wants them.
+        run: n diffs.
+        start, stop: indices of diffs, stop exclusive.
+        oldest_ns: diffs received before this are skipped.
+        outcome: (stop − start,) is filled in.
+        tops: (stop − start + 1, 2, DEPTH, 2), the best levels before the first diff and after each; empty where they
+            are not traced.
 
     Returns:
         The levels.
@@ -185,7 +194,18 @@ def copy_top(levels, top):  # type: ignore[no-untyped-def]
 
 @compiled
 def set_levels(levels, side, prices, amounts, start, stop):  # type: ignore[no-untyped-def]
-    """Set the levels start to stop of a list of prices and quantities; returns the levels, as `apply_diffs` does."""
+    """
+    Set the levels of a list of prices and quantities.
+
+    Args:
+        levels: as for `apply_diffs`.
+        side: 0 for bids, 1 for asks.
+        prices, amounts: at least `stop` values, 1e-8 and counts of quantity; 0 deletes a level.
+        start, stop: indices into both, stop exclusive.
+
+    Returns:
+        The levels, as `apply_diffs`.
+    """
     near, ends, grid, sizes, _, _ = levels
     keys, quantities = _ensure_capacity(levels.keys, levels.quantities, sizes[side] + stop - start)
     side_keys, side_quantities = keys[side], quantities[side]

@@ -1,5 +1,5 @@
 """
-One book in arrays: what a snapshot said, and the diffs since.
+One book in arrays: a snapshot, and the diffs since.
 """
 
 from dataclasses import dataclass
@@ -54,10 +54,10 @@ class Anchor:
 
 class BookState:
     """
-    Levels, and where they stand in the chain of update ids.
+    Levels, and their place in the chain of update ids.
 
-    A level beyond the edge of its snapshot is known once a diff has named it, until the next snapshot; what lies
-    between it and the edge is not, so the edge never moves.
+    A level beyond the edge of its snapshot is known once a diff has named it, until the next snapshot; levels between
+    it and the edge are not, so the edge never moves.
 
     Attributes:
         chain: see `book_levels.apply_diffs`.
@@ -73,10 +73,12 @@ class BookState:
     @classmethod
     def from_snapshot(cls, books: Rows, row: int, last_diff_id: int) -> "BookState":
         """
-        The book of one snapshot.
+        Build the book of one snapshot.
 
         Args:
-            heard: the last update id of the diffs, UNHEARD where none has come lately.
+            books: rows of snapshots.
+            row: index of one in their columns.
+            last_diff_id: the last update id of the diffs, NO_DIFF_YET where none has come lately.
         """
         columns, book = books.columns, cls()
         sides = [(columns.levels(f"{s}_price_e8", row), columns.levels(f"{s}_quantity_e8", row)) for s in SIDES]
@@ -99,7 +101,7 @@ class BookState:
 
     @property
     def last_update_id(self) -> int:
-        """The last update in it; of a broken one, the last before the hole."""
+        """The last update in it; of a broken book, the last before the gap."""
         return int(self.chain[1])
 
     @property
@@ -112,10 +114,12 @@ class BookState:
         Apply the diffs start to stop of a run.
 
         Args:
+            run: n diffs.
+            start, stop: indices of diffs, stop exclusive.
             tops, oldest_ns: see `book_levels.apply_diffs`.
 
         Returns:
-            (stop - start,): what became of each.
+            (stop − start,): the outcome of each.
         """
         outcome = np.empty(stop - start, np.int64)
         self._levels = apply_diffs(self._levels, self.chain, run, start, stop, oldest_ns, outcome, tops)
@@ -132,7 +136,7 @@ class BookState:
         return all(best_key(self._levels, side) != ABSENT for side in (0, 1))
 
     def top(self, count: int) -> Sides:
-        """The best `count` levels a side, or as many as there are; none where it is not in step."""
+        """The best `count` levels a side, or as many as there are; none where it is not synchronised."""
         if count > DEPTH:
             return Sides(*(column[:count] for column in self.levels()))
         best = np.empty((2, DEPTH, 2), np.int64)
@@ -145,12 +149,12 @@ class BookState:
         return Sides(*columns)
 
     def levels(self) -> Sides:
-        """Every level held, those beyond the snapshot's reach included; none where it is not in step."""
+        """All levels, those beyond the snapshot's reach included; none where it is not synchronised."""
         bids, asks = (self._side(side) for side in (0, 1))
         return Sides(*bids, *asks)
 
     def as_snapshot(self) -> Snapshot | None:
-        """Its levels up to the farthest price of its snapshot, in the form of one; None where it is not in step."""
+        """Its levels up to the farthest price of its snapshot, as a snapshot; None where it is not synchronised."""
         anchor = self.anchor
         if anchor is None or not self.synchronised:
             return None

@@ -1,5 +1,5 @@
 """
-The diffs of the last two minutes: to be applied again on a snapshot, and to say when a level last changed.
+The diffs of the last two minutes: to apply them again on a snapshot, and to find when a level last changed.
 """
 
 from collections import deque
@@ -26,7 +26,7 @@ class LevelChanges(NamedTuple):
 
 class UpdateGap(NamedTuple):
     """
-    Update ids that nobody saw, and when that was found out.
+    A range of update ids that were not received, and when that was detected.
 
     Attributes:
         cause: diff_missing, or snapshot_too_old where a snapshot needs diffs that are no longer kept.
@@ -39,15 +39,13 @@ class UpdateGap(NamedTuple):
 
 
 class DiffBuffer:
-    """
-    Runs of diffs in the order they came.
-    """
+    """Runs of diffs in the order of their arrival."""
 
     def __init__(self) -> None:
         self._runs: deque[tuple[int, int, Run]] = deque()  # newest receive time, largest update id
 
     def add(self, run: Run) -> None:
-        """Some more."""
+        """Append a run."""
         self._runs.append((int(run[0].max()), int(run[2].max()), run))
 
     def trim(self, newest_ns: int) -> None:
@@ -56,7 +54,7 @@ class DiffBuffer:
             self._runs.popleft()
 
     def apply_to(self, book: BookState, newest_ns: int) -> UpdateGap | None:
-        """Bring a snapshot up to the newest diff; the hole that was found on the way, if one was."""
+        """Bring a snapshot's book up to the newest diff; returns the first gap on the way, if there is one."""
         update_id, gap = book.last_update_id, None
         for _, largest, run in self._runs:
             if largest > update_id:
@@ -65,7 +63,14 @@ class DiffBuffer:
         return gap
 
     def level_changes(self, side: int, last_update_id: int, newest_ns: int) -> LevelChanges:
-        """The changes of a side in the two minutes before a time, those up to an update id."""
+        """
+        The changes of a side in the two minutes before a time, those up to an update id.
+
+        Args:
+            side: 0 for bids, 1 for asks.
+            last_update_id: of the last diff that counts.
+            newest_ns: the end of the two minutes.
+        """
         prices, ids, times = [], [], []
         for _, _, run in self._runs:
             selection = (run[2] <= last_update_id) & (run[0] >= newest_ns - BUFFER_NS)
@@ -79,7 +84,20 @@ class DiffBuffer:
 
 
 def find_gap(outcome: I64, run: Run, start: int, book: BookState, at_ns: int | None, cause: str) -> UpdateGap | None:
-    """The hole a book found in the diffs of a run from `start` on; when `at_ns` is None, at the diff behind it."""
+    """
+    Find the gap that a book met in the diffs of a run.
+
+    Args:
+        outcome: of the diffs of the run from `start` on.
+        run: n diffs.
+        start: index of the first of them.
+        book: after them; its last update is the last before the gap.
+        at_ns: when the gap was detected; None: when the diff behind it was received.
+        cause: see `UpdateGap`.
+
+    Returns:
+        None where there is none.
+    """
     gap_index = np.flatnonzero(outcome == AFTER_GAP)
     if not len(gap_index):
         return None

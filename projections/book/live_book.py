@@ -1,5 +1,5 @@
 """
-The recorder's own book: it says what the log must say about itself, as the facts go into it.
+The recorder's own book: it gives the facts that the log must contain about the book, as facts go into the log.
 
 A diff costs a comparison of ids when it comes; its levels are read with those of many others, when a snapshot is to be
 compared.
@@ -27,13 +27,13 @@ class LiveBook:
     Follows the diffs and snapshots of one market, in the order in which they are logged.
 
     Args:
-        decoders: who reads the venue's facts; only facts that they can read may come here.
-        tolerated: how many differing levels an audit lets pass.
+        decoders: of the venue's facts; only facts that they can read may come here.
+        max_differing: largest number of differing levels of a healthy audit.
 
     Attributes:
         book: as of the last diff that was read; `read` reads the rest.
-        audit: how the book and the venue's last compared, None before the first time.
-        audits, unhealthy, resets: how often each was found.
+        audit: the last comparison of the book with the venue's, None before the first.
+        audits, unhealthy, resets: number of each.
     """
 
     def __init__(self, decoders: Mapping[str, Decode], max_differing: int = 0) -> None:
@@ -51,10 +51,12 @@ class LiveBook:
         Take a fact that goes into the log.
 
         Args:
-            first, last: update ids of a diff.
+            fact: a diff or a snapshot; others are ignored.
+            first_id, last_id: update ids of a diff.
 
         Returns:
-            What the log should say after it: that the book is reset, or how an audit went. Mostly nothing.
+            The facts that the log must contain after it: that the book was reset, or the result of an audit. Mostly
+            none.
         """
         if fact.kind == DIFF:
             self._pending.append(fact)
@@ -68,18 +70,18 @@ class LiveBook:
         if fact.kind == SNAPSHOT:
             facts = self.read()
             book = read_snapshot(decode_entries([_entry(fact)], self._decoders)[SNAPSHOT])
-            facts += self._build_facts(self.book.snapshot(book), fact.recv_ns)
+            facts += self._build_facts(self.book.apply_snapshot(book), fact.recv_ns)
             self._chain_id = self.book.chain_id
             return facts
         return []
 
     def read(self) -> list[Fact]:
-        """Bring the book up to the last diff; what the log should say for it."""
+        """Bring the book up to the last diff; returns the facts that the log must contain for it."""
         if not self._pending:
             return []
         table = decode_entries([_entry(fact) for fact in self._pending], self._decoders)[DIFF]
         self._pending = []
-        facts = [fact for diff in read_diffs(table) for fact in self._build_facts(self.book.diff(diff), diff.recv_ns)]
+        facts = [fact for diff in read_diffs(table) for fact in self._build_facts(self.book.apply_diff(diff), diff.recv_ns)]
         self._chain_id = self.book.chain_id
         return facts
 
@@ -98,7 +100,7 @@ class LiveBook:
 
 
 def build_audit_body(audit: Audit) -> BookAudit:
-    """An audit in the words of the log."""
+    """Build the body of an audit fact."""
     return BookAudit(
         snapshot_update_id=audit.snapshot_update_id,
         update_id=audit.update_id,
@@ -120,7 +122,7 @@ def _entry(fact: Fact) -> Entry:
 
 
 def read_snapshot(table: pa.Table) -> BookSnapshot:
-    """The first row of a table of snapshots."""
+    """Read the first row of a table of snapshots."""
     columns = Columns(table)
     sides = Sides(*(columns.levels(f"{side}_{what}_e8", 0) for side in SIDES for what in ("price", "quantity")))
     recv_ns, update_id, limit = (int(columns[name][0]) for name in ("recv_ns", "last_update_id", "limit"))
@@ -128,7 +130,7 @@ def read_snapshot(table: pa.Table) -> BookSnapshot:
 
 
 def read_diffs(table: pa.Table) -> Iterator[BookDelta]:
-    """The rows of a table of diffs."""
+    """Read the rows of a table of diffs."""
     ids = (table.column(name).to_pylist() for name in ("recv_ns", "first_update_id", "last_update_id"))
     names = ("bid_price_e8", "ask_price_e8", "bid_quantity_e8", "ask_quantity_e8")
     levels = (table.column(name).to_pylist() for name in names)

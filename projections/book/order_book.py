@@ -1,10 +1,11 @@
 """
 The order book, rebuilt from snapshots and diffs by the venue's own procedure.
 
-Source: Binance, "How to manage a local order book correctly" (spot, corrected 2025-11-12). The book is anchored anew at
-every snapshot, with the diffs of the last two minutes applied again, so that it is a function of the newest snapshot
-and what followed. A missing diff makes it unusable until the next snapshot. The book of before is compared with the new
-one at the same update id; where the snapshot is ahead of the diffs it is kept until they reach it, and flow is its.
+Source: Binance, "How to manage a local order book correctly" (spot, corrected 2025-11-12). The book is anchored again
+at every snapshot, with the diffs of the last two minutes applied again, so that it is a function of the newest snapshot
+and the diffs after it. A missing diff makes it unusable until the next snapshot. The previous book is compared with the
+new one at the same update id; where the snapshot is ahead of the diffs the previous book is kept until they reach it,
+and flow is formed from it.
 """
 
 from typing import Literal, NamedTuple
@@ -59,10 +60,10 @@ class Quote(NamedTuple):
 
 class Steps(NamedTuple):
     """
-    What n diffs did to the book, one after the other.
+    The effect of n diffs on the book, one after the other.
 
     Attributes:
-        outcome: (n,) OLD, WHOLE, BARE, BROKE or UNREAD of `book_levels`.
+        outcome: (n,) one of STALE, APPLIED, APPLIED_UNQUOTED, AFTER_GAP and UNUSABLE of `book_levels`.
         tops: (n + 1, 2, DEPTH, 2) bids and asks, best first, key and quantity: before the first diff, after each.
     """
 
@@ -75,15 +76,15 @@ class Steps(NamedTuple):
 
 class OrderBook:
     """
-    The fold.
+    The fold of the order book.
 
     Args:
-        anchor_minutes: for how long a snapshot is good; of older ones nothing is remembered.
-        tolerated: how many differing levels an audit lets pass.
+        anchor_minutes: how long a snapshot is valid; nothing is kept of older ones.
+        max_differing: largest number of differing levels of a healthy audit.
 
     Attributes:
-        audit: how the book and the venue's last compared; None where none did within `anchor_minutes`.
-        hole: where updates were last found missing; None where none were within `anchor_minutes`.
+        audit: the last comparison of the book with the venue's; None where there was none within `anchor_minutes`.
+        gap: where updates were last missing; None where none were within `anchor_minutes`.
     """
 
     def __init__(self, anchor_minutes: int = 60, max_differing: int = 0) -> None:
@@ -102,10 +103,10 @@ class OrderBook:
 
     def apply(self, batch: Batch, *, traced: bool = True) -> list[Steps]:
         """
-        Take a batch's snapshots and diffs, in seq order.
+        Apply a batch's snapshots and diffs, in seq order.
 
         Returns:
-            What each run of diffs did; nothing where it is not to be traced.
+            The effect of each run of diffs; empty where it is not traced.
         """
         diffs, books = batch.rows.get(DIFF), batch.rows.get(SNAPSHOT)
         if diffs is None and books is None:
@@ -126,7 +127,7 @@ class OrderBook:
         return steps
 
     def close(self, boundary_ns: int) -> None:
-        """A tick: what rests on a snapshot older than the window is forgotten."""
+        """Close the window at a tick: state that rests on a snapshot older than the window is dropped."""
         oldest = boundary_ns - self.anchor_minutes * MINUTE_NS
         anchor = self._book.anchor
         if anchor is not None and anchor.recv_ns <= boundary_ns - MINUTE_NS:
@@ -154,17 +155,19 @@ class OrderBook:
 
     @property
     def usable(self) -> bool:
-        """Whether the book is whole: anchored, no diff missing, two sides, not crossed."""
+        """Whether the book is complete: anchored, no diff missing, two sides, not crossed."""
         return self.status == "live"
 
     @property
     def in_reach(self) -> bool:
-        """Whether price is where the last snapshot reached: beyond, a better level than the best may be unknown."""
+        """
+        Whether price is within the reach of the last snapshot: beyond it a better level than the best may be unknown.
+        """
         return self._book.in_reach
 
     @property
     def trusted(self) -> bool:
-        """Whether it is usable, within reach, and did not differ from the venue's own when last they were compared."""
+        """Whether it is usable, within reach, and did not differ from the venue's own when they were last compared."""
         return self.usable and self.in_reach and (self.audit is None or self.audit.healthy)
 
     @property
@@ -191,23 +194,23 @@ class OrderBook:
         return None if best is None else (best.bid_e8 + best.ask_e8) / 2
 
     def top(self, count: int) -> Sides:
-        """The best `count` levels a side, or as many as there are; none without a book in step."""
+        """The best `count` levels a side, or as many as there are; none without a synchronised book."""
         return self._book.top(count)
 
     def levels(self) -> Sides:
-        """Every level held, those beyond the snapshot's reach included."""
+        """All levels, those beyond the snapshot's reach included."""
         return self._book.levels()
 
     def as_snapshot(self) -> Snapshot | None:
         """
-        The book in the form of a snapshot; None where it is not usable or price has left its reach.
+        The book as a snapshot; None where it is not usable or price has left its reach.
 
         Levels beyond the farthest price of the snapshot below it are left out: between them others are unknown.
         """
         return self._book.as_snapshot() if self.usable and self.in_reach else None
 
     def digest(self) -> str:
-        """The digest of everything this fold answers with."""
+        """The digest of the state."""
         anchor = self._book.anchor
         state = int(self._book.chain[0])
         head = [self.anchor_minutes, state, self.last_update_id or 0, anchor.seq if anchor is not None else 0]
@@ -236,7 +239,7 @@ class OrderBook:
         return steps
 
     def _apply_to_leader(self, run: Run, start: int, stop: int, traced: bool) -> tuple[int, I64, I64]:
-        """As far as one book tells what happens: the one behind, as long as there is one."""
+        """Apply diffs as far as one book leads: the previous one as long as there is one."""
         book, previous = self._book, self._previous
         if previous is not None:
             reaching = np.flatnonzero(run[2][start:stop] >= book.last_update_id)
@@ -288,7 +291,7 @@ class OrderBook:
             self._compare(previous, recv_ns)
 
     def _compare(self, previous: BookState, at_ns: int) -> None:
-        """The book of before against the one anchored anew, where both are at the same update."""
+        """Compare the previous book with the newly anchored one, where both are at the same update."""
         book = self._book
         if not book.synchronised or book.anchor is None or previous.last_update_id != book.last_update_id:
             return

@@ -1,8 +1,8 @@
 """
-The order book once more, as plainly as it can be said: two dictionaries, a diff at a time.
+The order book once more, in its plainest form: two dictionaries, a diff at a time.
 
-It answers as `order_book.OrderBook` does, which shares nothing with it but the audit; each is the other's witness, and
-the recorder keeps this one.
+It gives the same results as `order_book.OrderBook`, which shares nothing with it but the audit; each checks the other,
+and the recorder uses this one.
 """
 
 from collections import deque
@@ -22,7 +22,7 @@ _Levels = tuple[dict[int, int], dict[int, int]]
 
 
 class BookDelta(NamedTuple):
-    """A diff: changed prices of bids and of asks with their new quantities, 0 where a level is gone."""
+    """A diff: changed prices of bids and of asks with their new quantities, 0 where a level is deleted."""
 
     recv_ns: int
     first_update_id: int
@@ -32,7 +32,7 @@ class BookDelta(NamedTuple):
 
 
 class BookSnapshot(NamedTuple):
-    """A snapshot: `limit` levels a side were asked for."""
+    """A snapshot; `limit` is the number of levels a side that the request asked for."""
 
     recv_ns: int
     last_update_id: int
@@ -76,7 +76,7 @@ class ReferenceBook:
     The book after each snapshot and diff it was given, in the order of the log.
 
     Args:
-        tolerated: how many differing levels an audit lets pass.
+        max_differing: largest number of differing levels of a healthy audit.
     """
 
     def __init__(self, max_differing: int = 0) -> None:
@@ -93,7 +93,7 @@ class ReferenceBook:
 
     @property
     def chain_id(self) -> int | None:
-        """The last update id that the next diff must follow on; None where no book is in step."""
+        """The last update id that the next diff must follow; None where no book is synchronised."""
         last = self.last_update_id
         return last if last is None or self._previous is None else self._previous.last_update_id
 
@@ -103,18 +103,18 @@ class ReferenceBook:
         return self._book.snapshot_update_id if self._book is not None and self._previous is not None else None
 
     def levels(self) -> Sides:
-        """Every level held; none without a book in step."""
+        """All levels; none without a synchronised book."""
         if self._book is None or self.state != "in_step":
             nothing: I64 = np.empty(0, np.int64)
             return Sides(nothing, nothing, nothing, nothing)
         return self._book.sides()
 
-    def diff(self, diff: BookDelta) -> tuple[UpdateGap | None, Audit | None]:
+    def apply_diff(self, diff: BookDelta) -> tuple[UpdateGap | None, Audit | None]:
         """
-        Take a diff.
+        Apply a diff.
 
         Returns:
-            The hole it was found behind; the audit it made possible.
+            The gap before it; the audit that it made possible.
         """
         self._recent_diffs.append(diff)
         while self._recent_diffs[0].recv_ns < diff.recv_ns - BUFFER_NS:
@@ -135,12 +135,12 @@ class ReferenceBook:
             return gap, self._compare(previous, diff.recv_ns)
         return gap, None
 
-    def snapshot(self, snapshot: BookSnapshot) -> tuple[UpdateGap | None, Audit | None]:
+    def apply_snapshot(self, snapshot: BookSnapshot) -> tuple[UpdateGap | None, Audit | None]:
         """
-        Start anew from a snapshot, unless it is older than the one before.
+        Start again from a snapshot, unless it is older than the one before.
 
         Returns:
-            As `diff`.
+            As `apply_diff`.
         """
         if self._book is not None and snapshot.last_update_id < self._book.snapshot_update_id:
             return None, None

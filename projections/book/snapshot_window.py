@@ -1,8 +1,8 @@
 """
 The last book snapshots, one slot a minute.
 
-A snapshot belongs to the minute in which it was asked for; one that arrives after its tick still fills that slot.
-Within a minute the one asked for last stays, and of two asked for at once the one with the larger update id.
+A snapshot belongs to the minute in which it was requested; one that arrives after its tick still fills that slot.
+Within a minute the one requested last stays, and of two requested at once the one with the larger update id.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Snapshot:
     One book: k bid levels, best first, and j ask levels, best first, int64 prices and quantities.
 
     Attributes:
-        limit: how many levels a side were asked for; a side that has fewer is complete, else it is cut off there.
+        limit: requested number of levels a side; a side that has fewer is complete, else it is cut off there.
     """
 
     seq: int
@@ -51,10 +51,10 @@ class Snapshot:
 
 class SnapshotWindow:
     """
-    The fold.
+    The fold of snapshots.
 
     Args:
-        slots: how many minutes are kept, ending with the boundary of the last tick.
+        slots: number of minutes that are kept, ending with the boundary of the last tick.
     """
 
     def __init__(self, slots: int = 60) -> None:
@@ -63,14 +63,14 @@ class SnapshotWindow:
         self._by_minute: dict[int, Snapshot] = {}
 
     def apply(self, batch: Batch) -> None:
-        """Take a batch's snapshots."""
+        """Apply a batch's snapshots."""
         rows = batch.rows.get(SNAPSHOT)
         if rows is not None:
             for row in range(rows.start, rows.stop):
                 self._take(_snapshot(rows, row))
 
     def close(self, boundary_ns: int) -> None:
-        """A tick: the window now ends with its boundary's slot."""
+        """Close the window at a tick: it now ends with the slot of its boundary."""
         self.end_ns = max(self.end_ns, boundary_ns - boundary_ns % MINUTE_NS)
         for minute_ns in [m for m in self._by_minute if m <= self.end_ns - self.slots * MINUTE_NS]:
             del self._by_minute[minute_ns]
@@ -86,7 +86,7 @@ class SnapshotWindow:
         return snapshots[-1] if snapshots else None
 
     def digest(self) -> str:
-        """The digest of every slot held."""
+        """The digest of every filled slot."""
         parts = [np.array([self.slots, self.end_ns], "<i8").tobytes()]
         for minute_ns in sorted(self._by_minute):
             snapshot = self._by_minute[minute_ns]

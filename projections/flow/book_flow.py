@@ -1,9 +1,9 @@
 """
 Book flow: order flow imbalance, traded volume and the last quote of every second.
 
-Diffs count in the second of their event time, trades in that of their trade time; seconds [end - window, end) are
-shown, later ones wait, and only a tick moves the end. Sums are exact integers, so the order within a second does not
-matter, and trades wait until somebody asks. No flow is formed across a hole in the book. The digest is one of digests
+Diffs count in the second of their event time, trades in that of their trade time; seconds [end − window, end) are
+returned, later ones wait, and only a tick moves the end. Sums are exact integers, so the order within a second does not
+matter, and trades wait until a figure is read. No flow is formed across a gap in the book. The digest is one of digests
 by minute: a minute is hashed again only where its rows changed. The hot loops are in `flow_rows`.
 """
 
@@ -34,19 +34,19 @@ _MAX_TRADES = 1 << 18
 @dataclass(frozen=True, slots=True)
 class FlowSeconds:
     """
-    The k seconds of a window in which anything happened, oldest first; quantities are 1e-8 base.
+    The k seconds of a window with an event in them, oldest first; quantities are 1e-8 base.
 
     Attributes:
         start_ns, end_ns: the window.
         second_ns: (k,) where each second begins.
         ofi_e8: (k, DEPTH) order flow imbalance of each populated level, best first.
         size_change_x20: (k,) sizes differenced by level index, weighted 8, 5, 4, 2, 1 and not yet divided by 20.
-        buy_e8, sell_e8: (k,) traded by aggressors. trades: (k,) how many.
-        updates: (k,) diffs applied between two good quotes; only these form flow.
-        unread: (k,) diffs that could not be used: no book, a hole, a crossed or one-sided book, a snapshot that held
-            part of them, a quantity above 2^56.
-        resets: (k,) of those, how many found a hole before them.
-        last_update_id: (k,) the newest update that left a good quote, -1 where there was none.
+        buy_e8, sell_e8: (k,) traded by aggressors. trades: (k,) number of trades.
+        updates: (k,) number of diffs applied between two good quotes; only these form flow.
+        unread: (k,) number of diffs that could not be used: no book, a gap, a crossed or one-sided book, a snapshot
+            that contains part of them, a quantity above 2^56.
+        resets: (k,) of those, the ones with a gap before them.
+        last_update_id: (k,) the newest update that left a good quote, −1 where there was none.
         bid_e8, bid_quantity_e8, ask_e8, ask_quantity_e8: (k,) that quote, 0 without one.
     """
 
@@ -70,10 +70,10 @@ class FlowSeconds:
 
 class BookFlow:
     """
-    The fold.
+    The fold of book flow.
 
     Args:
-        window_seconds: how many seconds are shown, ending with the boundary of the last tick.
+        window_seconds: number of seconds that are returned, ending with the boundary of the last tick.
     """
 
     def __init__(self, window_seconds: int = 3600) -> None:
@@ -87,7 +87,7 @@ class BookFlow:
         self._hashed_ns = 0  # rows before this are in the digests
 
     def apply(self, batch: Batch, steps: Sequence[Steps]) -> None:
-        """Take a batch's trades, and what its diffs did to the book."""
+        """Apply a batch's trades, and the effect of its diffs on the book."""
         for step in steps:
             self._add(sum_steps(step.recv_ns, step.event_time_ns, step.last_update_id, step.outcome, step.tops))
         rows = batch.rows.get(AGG_TRADE)
@@ -97,7 +97,7 @@ class BookFlow:
             self._fold()
 
     def close(self, boundary_ns: int) -> None:
-        """A tick: the window now ends at its boundary."""
+        """Close the window at a tick: it now ends at its boundary."""
         self.end_ns = max(self.end_ns, boundary_ns - boundary_ns % SECOND_NS)
 
     @property
@@ -113,7 +113,7 @@ class BookFlow:
         return FlowSeconds(self.start_ns, self.end_ns, rows[:, 0], ofi, *rest)
 
     def digest(self) -> str:
-        """The digest of everything held, seconds that wait included."""
+        """The digest of the state, pending seconds included."""
         self._fold()
         first = -(-self.start_ns // MINUTE_NS) * MINUTE_NS  # a minute that the window cuts is hashed every time
         for minute_ns in list(takewhile(lambda m: m < first, self._digests)):
@@ -131,7 +131,7 @@ class BookFlow:
         return digest.of_digests([head, opening, *self._digests.values()]).hex()
 
     def _unhash(self, from_ns: int) -> None:
-        """Rows from here on are no longer as they were hashed."""
+        """Drop the digests of rows from here on."""
         for minute_ns in list(takewhile(lambda m: m >= from_ns, reversed(self._digests))):
             del self._digests[minute_ns]
         self._hashed_ns = min(self._hashed_ns, from_ns)
@@ -144,7 +144,7 @@ class BookFlow:
             self._pending_count += len(rows)
 
     def _fold(self) -> None:
-        """Bring in what waits, then drop what has left the window."""
+        """Fold pending rows, then drop rows that have left the window."""
         oldest = self.start_ns if self.end_ns else 0
         for trades in self._trades.take():
             times, quantities, sold = (read_only(trades[name]) for name in COLUMNS)

@@ -33,10 +33,15 @@ _AHEAD_NS = 60 * SECOND_NS  # as for trades: one bad stamp must not hold a row f
 
 def sum_steps(recv_ns: I64, event_time_ns: I64, last_update_id: I64, outcome: I64, tops: I64) -> I64 | None:
     """
-    Rows of n diffs, one for each run of diffs in the same second; None where a sum passes 2^62.
+    Sum the flow of n diffs into rows, one for each run of diffs in the same second.
 
     Args:
+        recv_ns, event_time_ns: (n,) receive time and the venue's time.
+        last_update_id: (n,) of each diff.
         outcome, tops: see `order_book.Steps`.
+
+    Returns:
+        (k, WIDTH) rows; None where a sum passes 2^62.
     """
     rows, fits = _sum_steps(recv_ns, event_time_ns, last_update_id, outcome, tops)
     return rows if fits else None
@@ -46,17 +51,23 @@ def sum_trades(
     trade_time_ns: I64, quantity_e8: I64, buyer_is_maker: npt.NDArray[np.bool_], oldest_ns: int
 ) -> I64 | None:
     """
-    Rows of n trades, one for each run of trades in the same second; None where a sum passes 2^62.
+    Sum n trades into rows, one for each run of trades in the same second.
 
     Args:
-        oldest_ns: trades before this are passed over.
+        trade_time_ns: (n,) the venue's time.
+        quantity_e8: (n,) 1e-8 base, none negative.
+        buyer_is_maker: (n,) true where the seller was the aggressor.
+        oldest_ns: trades before this are skipped.
+
+    Returns:
+        (k, WIDTH) rows; None where a sum passes 2^62.
     """
     rows, fits = _sum_trades(trade_time_ns, quantity_e8, buyer_is_maker, oldest_ns)
     return rows if fits else None
 
 
 def merge_rows(rows: I64) -> I64 | None:
-    """One row a second, of rows ordered by second and update id; None where a sum passes 2^62."""
+    """Merge rows, ordered by second and update id, into one per second; None where a sum passes 2^62."""
     merged_rows, fits = _merge_rows(rows)
     return merged_rows if fits else None
 
@@ -133,7 +144,7 @@ def _sum_steps(recv_ns, times, update_ids, outcome, tops):  # type: ignore[no-un
 
 @compiled
 def _sum_trades(times, quantities, sold, oldest_ns):  # type: ignore[no-untyped-def]
-    """A run of trades in one second is summed in registers and booked once."""
+    """A run of trades in one second is summed in registers and stored once."""
     n = len(times)
     rows = np.zeros((256, WIDTH), np.int64)
     row_count = 0

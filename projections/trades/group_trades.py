@@ -26,7 +26,11 @@ def group_trades(
     Sum n trades by minute of trade time and floored price level.
 
     Args:
-        level_e8: width of a level, None where it follows the price; see `price_levels`.
+        times: (n,) trade times, ns, in any order.
+        ids: (n,) agg ids, in any order; they decide a minute's open and close.
+        prices, quantities: (n,) 1e-8 quote and counts of quantity, none negative.
+        buyer_is_maker: (n,) true where the seller was the aggressor.
+        level_e8: width of a level, 1e-8 quote; None where it follows the price; see `price_levels`.
 
     Returns:
         m minutes, rising; a (4, k) array of level, buy, sell, count, ordered by minute and level; m + 1 offsets into
@@ -47,7 +51,7 @@ def group_trades(
 
 @compiled
 def _group(times, ids, prices, quantities, buyer_is_maker, fixed_width):  # type: ignore[no-untyped-def]
-    """Trades come in runs of one minute and one level: a run is summed in registers and booked once."""
+    """Trades come in runs of one minute and one level: a run is summed in registers and stored once."""
     n = len(times)
     width, from_price, to_price = fixed_width, np.int64(0), np.int64(_ANY_PRICE if fixed_width else 0)
     table = np.full(1024, -1, np.int64)

@@ -1,9 +1,9 @@
 """
-Minute bars of a log: open, high, low, close, volumes, trades and VWAP, exact, a row for each minute that is known.
+Minute bars of a log: open, high, low, close, volumes, trades and VWAP, exact, a row for each known minute.
 
 A minute in which a tick says that trades were live and none came is known, too: its prices are the close before it and
-its volumes zero, as in a venue's own klines. A minute of which the log knows nothing has no row, and no price is
-carried over it.
+its volumes zero, as in a venue's own klines. A minute that the log does not cover has no row, and no price is carried
+over it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -75,7 +75,7 @@ class MinuteBars:
         self._live: set[int] = set()
 
     def apply(self, batch: Batch) -> None:
-        """Take a batch's trades and ticks."""
+        """Apply a batch's trades and ticks."""
         if AGG_TRADE in batch.rows:
             for minute, bar in _bars_of(batch.rows[AGG_TRADE]):
                 before = self._bars.get(minute)
@@ -149,7 +149,7 @@ def _sums(values: I64, starts: I64, factors: I64 | None = None) -> npt.NDArray[A
 
 
 def _live_minutes(ticks: Rows) -> Iterator[int]:
-    """The minutes in which an interval lies at whose end trades were live."""
+    """The minutes of intervals at whose end trades were live."""
     table = ticks.columns.table.select(["boundary_ns", "interval_ns", "trades"]).slice(ticks.start, len(ticks))
     for tick in table.to_pylist():
         if tick["trades"] == "live":

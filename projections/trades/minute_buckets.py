@@ -1,9 +1,9 @@
 """
-Minute buckets: what was bought and sold at each price level in each minute of trade time.
+Minute buckets: the quantity bought and sold at each price level in each minute of trade time.
 
 Only a tick moves the window. Trades may come in any order and in batches of any size; sums are exact integers, and a
-minute's open and close go by agg id, so the order does not matter. Folding waits until somebody asks: a tick that
-nobody looks at costs nothing.
+minute's open and close go by agg id, so the order does not matter. Rows are folded on first read: a tick without a read
+costs nothing.
 """
 
 from collections.abc import Iterable, Iterator
@@ -47,7 +47,7 @@ class Minute:
 
     @property
     def sides_e8(self) -> tuple[int, int]:
-        """What was bought and what was sold in the whole minute."""
+        """The quantity bought and the quantity sold in the minute."""
         if self._sides is None:
             self._sides = int(self.buy_e8.sum()), int(self.sell_e8.sum())
         return self._sides
@@ -58,7 +58,7 @@ class Minute:
         return self.buy_e8 + self.sell_e8
 
     def merge(self, other: "Minute") -> "Minute":
-        """Both together, as if their trades had come at once."""
+        """Merge both, as if their trades had come at once."""
         levels, index = np.unique(np.concatenate((self.level_e8, other.level_e8)), return_inverse=True)
         sums = np.zeros((3, len(levels)), np.int64)
         for row, name in enumerate(("buy_e8", "sell_e8", "count")):
@@ -76,10 +76,10 @@ def _merge_bars(one: I64, two: I64) -> I64:
 
 class MinuteBuckets:
     """
-    The fold.
+    The fold of minute buckets.
 
     Args:
-        window_minutes: how many closed minutes are kept, ending with the minute of the last tick.
+        window_minutes: number of closed minutes that are kept, ending with the minute of the last tick.
         level_e8: width of a price level, 1e-8 quote; None where it follows the price, see `price_levels`.
     """
 
@@ -97,7 +97,7 @@ class MinuteBuckets:
         self._changes_before = 0
 
     def apply(self, batch: Batch) -> None:
-        """Take a batch's trades."""
+        """Apply a batch's trades."""
         rows = batch.rows.get(AGG_TRADE)
         if rows is not None:
             self._pending.add(rows)
@@ -105,7 +105,7 @@ class MinuteBuckets:
                 self._fold()
 
     def close(self, boundary_ns: int) -> None:
-        """A tick: the window now ends at its boundary."""
+        """Close the window at a tick: it now ends at its boundary."""
         self.end_ns = max(self.end_ns, boundary_ns - boundary_ns % MINUTE_NS)
 
     @property
@@ -119,7 +119,9 @@ class MinuteBuckets:
         return self._minutes.get(minute_ns)
 
     def minutes(self, count: int | None = None) -> Iterator[tuple[int, Minute]]:
-        """The closed minutes of the window with trades in them, oldest first; only the last `count` where given."""
+        """
+        The closed minutes of the window with trades in them, oldest first; only the last `count` unless that is None.
+        """
         self._fold()
         first = self.start_ns if count is None else self.end_ns - count * MINUTE_NS
         if count is not None and count < len(self._minutes):
@@ -138,7 +140,7 @@ class MinuteBuckets:
 
     def bars(self, count: int) -> tuple[I64, I64]:
         """
-        Prices of the last minutes, empty ones left out.
+        The prices of the last `count` closed minutes, minutes without trades left out.
 
         Returns:
             k minute starts (ns) and a (k, 4) array of open, high, low, close, 1e-8 quote.
@@ -149,13 +151,13 @@ class MinuteBuckets:
 
     def changes_since(self, mark: int) -> tuple[int, list[int] | None]:
         """
-        Which minutes changed since an earlier call.
+        The minutes that changed since an earlier call.
 
         Args:
-            mark: what that call returned, 0 for the first.
+            mark: returned by that call, 0 for the first.
 
         Returns:
-            A new mark, and the minutes; None where it is too long ago to tell.
+            A new mark, and the minutes; None where the changes since then are no longer known.
         """
         self._fold()
         now = self._changes_before + len(self._changes)
@@ -168,12 +170,12 @@ class MinuteBuckets:
         return now, changes
 
     def last_price_e8(self) -> int | None:
-        """The price of the newest trade by agg id, the open minute's included; None where the window holds none."""
+        """The price of the newest trade by agg id, the open minute's included; None where the window has no trade."""
         self._fold()
         return None if self._last_trade is None else self._last_trade[1]
 
     def digest(self) -> str:
-        """The digest of everything this fold answers with, open minutes included."""
+        """The digest of the state, open minutes included."""
         self._fold()
         for minute_ns in sorted(self._unhashed):
             self._digests[minute_ns] = _digest_of(minute_ns, self._minutes[minute_ns])
@@ -184,7 +186,7 @@ class MinuteBuckets:
         return digest.of_digests([head, *self._digests.values(), last]).hex()
 
     def _fold(self) -> None:
-        """Bring in what waits, then drop what has left the window."""
+        """Fold pending rows, then drop minutes that have left the window."""
         for rows in self._pending.take():
             self._fold_rows(rows)
         start = self.start_ns
@@ -228,7 +230,7 @@ def _last_of(minute_ns: int, minute: Minute) -> tuple[int, int, int]:
 
 
 def _minutes_of(minutes: I64, buckets: I64, starts: I64, bars: I64) -> Iterator[tuple[int, Minute]]:
-    """The groups of one call as one object a minute, sharing memory."""
+    """The groups of one call, one object per minute, sharing memory."""
     for i, minute_ns in enumerate(minutes.tolist()):
         part = buckets[:, starts[i] : starts[i + 1]]
         yield minute_ns, Minute(part[0], part[1], part[2], part[3], bars[i])

@@ -1,5 +1,5 @@
 """
-A minute bucket as others read it: the published view with decimals as text, and flat rows for export.
+A minute bucket for other programs: the published view with decimals as text, and flat rows for export.
 """
 
 from typing import Any
@@ -18,6 +18,11 @@ def to_json(minute_ns: int, minute: Minute, decimals: int = DECIMALS) -> dict[st
     """
     One minute: `{"timestamp", "open", "high", "low", "close", "price_levels": {"110000": {"buy_volume", …}}}`, decimals
     as text. `buy_vol`, `sell_vol` and `total_vol` are the same volumes under the names of older programs.
+
+    Args:
+        minute_ns: start of the minute.
+        minute: its bucket.
+        decimals: decimals of the market's quantities.
     """
     open_price, high, low, close_price = (format_e8(int(price)) for price in minute.bar[:4])
     columns = zip(
@@ -57,7 +62,7 @@ def to_bar_table(minute_ns: int, minute: Minute) -> pa.Table:
 
 
 def to_level_table(minute_ns: int, minute: Minute) -> pa.Table:
-    """One minute as rows: minute (ns), level, buy, sell, total, delta (1e-8), count."""
+    """One minute as one row per level: minute (ns), level, buy, sell, total, delta (1e-8), count."""
     return pa.table(
         {
             "minute": pa.array(np.full(len(minute.level_e8), minute_ns)),

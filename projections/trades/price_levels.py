@@ -1,8 +1,9 @@
 """
-How wide a price level is where no width is set: a power of ten that follows the price.
+The width of a price level where none is configured: a power of ten that follows the price.
 
-A level's width is a function of the price in it alone. So whoever sees a trade knows its level, live and in a replay,
-and whatever came before; and where price passes a power of ten, levels get ten times as wide or as narrow there.
+A level's width is a function of the price in it alone. So the level of a trade follows from the trade, live and in a
+replay, and whatever came before; and where price passes a power of ten, levels get ten times as wide or as narrow
+there.
 """
 
 import numpy as np
@@ -21,7 +22,8 @@ def level_width_e8(price_e8: int, fixed_e8: int | None = None) -> int:
     The width of the level that a price lies in, 1e-8 quote: $1 from 20,000 to 200,000.
 
     Args:
-        price_e8: above 0. set_e8: the width that is set, None where it follows the price.
+        price_e8: above 0.
+        fixed_e8: the configured width, None where it follows the price.
     """
     return int(width_at_price(price_e8)) if fixed_e8 is None else fixed_e8
 

@@ -1,9 +1,9 @@
 """
 Recent trades: every trade of the last minutes as columns in agg_id order.
 
-Only a tick moves the window; trades of the open minute wait. Late trades land by agg_id, and batches of any size give
-the same state. Folding waits until somebody asks. One buffer grows at its end while a pointer moves its start, and is
-never written below its end: what was handed out stays as it was.
+Only a tick moves the window; trades of the open minute wait. Late trades are inserted by agg_id, and batches of any
+size give the same state. Rows are folded on first read. One buffer grows at its end while a pointer moves its start,
+and is never written below its end: views that were returned stay as they were.
 """
 
 import numpy as np
@@ -25,10 +25,10 @@ _MIN_CAPACITY = 4 * BLOCK
 
 class RecentTrades:
     """
-    The fold.
+    The fold of recent trades.
 
     Args:
-        trade_minutes: how many closed minutes are kept, ending with the minute of the last tick.
+        trade_minutes: number of closed minutes that are kept, ending with the minute of the last tick.
     """
 
     def __init__(self, trade_minutes: int = 240) -> None:
@@ -46,7 +46,7 @@ class RecentTrades:
         self._unhashed: set[int] = set()
 
     def apply(self, batch: Batch) -> None:
-        """Take a batch's trades."""
+        """Apply a batch's trades."""
         rows = batch.rows.get(AGG_TRADE)
         if rows is not None:
             self._pending.add(rows)
@@ -54,7 +54,7 @@ class RecentTrades:
                 self._fold()
 
     def close(self, boundary_ns: int) -> None:
-        """A tick: the window now ends at its boundary."""
+        """Close the window at a tick: it now ends at its boundary."""
         end_ns = max(self.end_ns, boundary_ns - boundary_ns % MINUTE_NS)
         if end_ns != self.end_ns:
             self.end_ns = end_ns
@@ -92,7 +92,7 @@ class RecentTrades:
         return self.columns().between(start_ns, stop_ns)
 
     def digest(self) -> str:
-        """The digest of everything this fold answers with."""
+        """The digest of the state."""
         trades = self.columns()
         start = self.start_ns
         while self._digests and (oldest := next(iter(self._digests))) < start:
@@ -112,7 +112,7 @@ class RecentTrades:
         return digest.of_digests([head, *self._digests.values()]).hex()
 
     def _fold(self) -> None:
-        """Bring in what waits, then drop what has left the window."""
+        """Fold pending rows, then drop trades that have left the window."""
         for rows in self._pending.take():
             self._fold_rows(rows)
         if self.end_ns and self._dropped_ns < self.start_ns:
@@ -147,7 +147,7 @@ class RecentTrades:
         self._index_from(first)
 
     def _replace(self, columns: I64, extra_rows: int = 0) -> None:
-        """A buffer of its own, with as much room again."""
+        """Copy columns into a new buffer of twice the size that is needed now."""
         self._size = columns.shape[1]
         capacity = max(_MIN_CAPACITY, 2 * (self._size + extra_rows))
         self._columns = np.empty((5, capacity), np.int64)

@@ -36,7 +36,14 @@ class Trades(msgspec.Struct, frozen=True):
 
     @classmethod
     def from_columns(cls, time_ns: I64, agg_id: I64, price_e8: I64, quantity_e8: I64, sign: I64) -> "Trades":
-        """Columns that are in agg_id order already."""
+        """
+        Build from columns that are in agg_id order already.
+
+        Args:
+            time_ns, agg_id: (n,) the venue's time, and rising ids.
+            price_e8, quantity_e8: (n,) 1e-8 quote and counts of quantity.
+            sign: (n,) +1 where the buyer was the aggressor, −1 where the seller was.
+        """
         blocks = np.empty((2, -(-len(price_e8) // BLOCK)), np.int64)
         extend_blocks(price_e8, blocks, 0, len(price_e8))
         ordered = last_fall(time_ns, 1, len(time_ns)) == 0
@@ -44,7 +51,7 @@ class Trades(msgspec.Struct, frozen=True):
 
     @classmethod
     def empty(cls) -> "Trades":
-        """What a silent market shows."""
+        """No trades."""
         empty = np.empty(0, np.int64)
         return cls(empty, empty, empty, empty, empty, empty, empty, 0, True)
 
@@ -60,7 +67,7 @@ class Trades(msgspec.Struct, frozen=True):
         return self.part(start, max(start, stop))
 
     def part(self, start: int, stop: int) -> "Trades":
-        """The trades from one place up to another."""
+        """The trades from one index up to another."""
         first = (self.block_offset + start) // BLOCK
         last = -(-(self.block_offset + stop) // BLOCK)
         return Trades(
@@ -83,7 +90,15 @@ class Trades(msgspec.Struct, frozen=True):
 
 @compiled
 def extend_blocks(prices, blocks, first, size):  # type: ignore[no-untyped-def]
-    """Write the high and low of every block that holds one of the rows from first up to size."""
+    """
+    Write the high and low of every block that contains one of the rows from `first` up to `size`.
+
+    Args:
+        prices: at least `size` prices.
+        blocks: (2, b) highs and lows of blocks; changed.
+        first: the first row that is new.
+        size: number of rows.
+    """
     for block in range(first // BLOCK, -(-size // BLOCK)):
         start = max(first, block * BLOCK)
         high, low = prices[start], prices[start]
@@ -97,7 +112,13 @@ def extend_blocks(prices, blocks, first, size):  # type: ignore[no-untyped-def]
 
 @compiled
 def last_fall(times, first, stop):  # type: ignore[no-untyped-def]
-    """The last row in first..stop−1 whose time lies before that of the row above it; 0 for none."""
+    """
+    The last row in first..stop−1 whose time lies before that of the row above it; 0 for none.
+
+    Args:
+        times: at least `stop` times, ns.
+        first, stop: the rows that are compared with the ones above them, stop exclusive.
+    """
     for i in range(stop - 1, max(first, 1) - 1, -1):
         if times[i] < times[i - 1]:
             return i
@@ -106,7 +127,16 @@ def last_fall(times, first, stop):  # type: ignore[no-untyped-def]
 
 @compiled
 def first_outside(prices, block_high, block_low, offset, start, stop, below, above):  # type: ignore[no-untyped-def]
-    """The first trade in start..stop−1 at or below one price or at or above another; stop where there is none."""
+    """
+    The first trade in start..stop−1 at or below one price or at or above another; stop where there is none.
+
+    Args:
+        prices: n prices, 1e-8 quote.
+        block_high, block_low: extremes of blocks, see `Trades`.
+        offset: place of the first trade in its block.
+        start, stop: indices of trades, stop exclusive.
+        below, above: the prices, 1e-8 quote.
+    """
     i = start
     while i < stop:
         block = (i + offset) // BLOCK

@@ -1,5 +1,5 @@
 """
-The volume profile of the last minutes, kept as minutes come and go instead of summed anew.
+The volume profile of the last minutes, updated as minutes come and go instead of summed again.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ class IncrementalProfile:
     """
     Buy, sell and count by level over the last `minutes` closed minutes of a fold.
 
-    A minute that a late trade changed is taken out as it was and put in as it is.
+    A minute that a late trade changed is subtracted as it was and added as it is.
     """
 
     def __init__(self, buckets: MinuteBuckets, minutes: int) -> None:
@@ -56,7 +56,7 @@ class IncrementalProfile:
             self._first_ns = min(self._minutes, default=None)
 
     def _leaving(self, start_ns: int) -> list[int]:
-        """Which minutes held are too old now; only those that can be are looked at."""
+        """The minutes that are too old now; only those that can be are tested."""
         span = (start_ns - self._start_ns) // MINUTE_NS
         if span <= len(self._minutes):
             return [m for m in range(self._start_ns, start_ns, MINUTE_NS) if m in self._minutes]
@@ -72,7 +72,7 @@ class IncrementalProfile:
 
     @property
     def covered_minutes(self) -> int:
-        """How many minutes from the first trade held to the window's end."""
+        """The number of minutes from the first trade to the window's end."""
         end = self._buckets.end_ns
         return (end - (end if self._first_ns is None else self._first_ns)) // MINUTE_NS
 

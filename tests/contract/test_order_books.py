@@ -67,7 +67,7 @@ class InDictionaries(ReferenceBook):
         """One by one."""
         for fact in facts:
             row = as_tables([fact])[fact.kind].to_pylist()[0]
-            found = self.diff(a_change(row)) if fact.kind == DIFF else self.snapshot(a_shown(row))
+            found = self.apply_diff(a_change(row)) if fact.kind == DIFF else self.apply_snapshot(a_shown(row))
             self.gap, self.audit = found[0] or self.gap, found[1] or self.audit
 
 

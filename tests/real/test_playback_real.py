@@ -160,9 +160,9 @@ def identities(log: Log) -> list[dict[int, bytes]]:
     for part in whole.split_after(seqs[:-1]):
         arrays.apply(part, traced=False)
         if DIFF in part.rows:
-            plain.diff(next(diffs))
+            plain.apply_diff(next(diffs))
         else:
-            plain.snapshot(next(books))
+            plain.apply_snapshot(next(books))
         for each, update_id, sides in zip(
             found, (arrays.last_update_id, plain.last_update_id), (arrays.levels(), plain.levels()), strict=True
         ):
