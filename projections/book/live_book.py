@@ -81,7 +81,9 @@ class LiveBook:
             return []
         table = decode_entries([_entry(fact) for fact in self._pending], self._decoders)[DIFF]
         self._pending = []
-        facts = [fact for diff in read_diffs(table) for fact in self._build_facts(self.book.apply_diff(diff), diff.recv_ns)]
+        facts = [
+            fact for diff in read_diffs(table) for fact in self._build_facts(self.book.apply_diff(diff), diff.recv_ns)
+        ]
         self._chain_id = self.book.chain_id
         return facts
 

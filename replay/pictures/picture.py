@@ -187,7 +187,7 @@ def _walls(axes: "Axes", scene: Scene, low: float, high: float) -> None:
         start = -min(58, max(4, standing.wall.age_min))
         axes.annotate(text, (start, last), fontsize=7, color=_LIFE[standing.life.state], va="center", ha="right",
                       clip_on=True)  # fmt: skip
-    for end in scene.static.ended:
+    for end in scene.static.ended_walls:
         name = f"wall {end.ending}"
         axes.plot(_minutes(scene, end.minute_ns), end.price_e8 / ONE_E8, _ENDING[end.ending], color="#555555",
                   ms=5, alpha=0.7, label=None if name in labels else name, ls="none")  # fmt: skip

@@ -345,7 +345,7 @@ def _notes(publications: Sequence[Publication], request: Request, ticks: Ticks) 
 def _in_sample_notes(request: Request, first_ns: int, last_ns: int) -> list[str]:
     parameters = request.config.parameters
     spans_by_name = {
-        name: fit.seen_within(request.market, first_ns, last_ns)
+        name: fit.periods_within(request.market, first_ns, last_ns)
         for name, fit in (("pull probability", parameters.pull), ("confidence", parameters.confidence))
     }
     return [f"in sample: {name} was fitted on {', '.join(spans)}" for name, spans in spans_by_name.items() if spans]

@@ -135,7 +135,7 @@ class PullSamples:
         standing = [w for side in static.sides.values() for w in side.walls]
         touched_walls = {(w.side, w.wall.bin.price_e8) for w in standing if w.life.state != "held"}
         # new is what the tick before did not report, whatever its minute: a book may come after its tick
-        endings = {(e.side, e.price_e8, e.minute_ns): e.ending for e in static.ended}
+        endings = {(e.side, e.price_e8, e.minute_ns): e.ending for e in static.ended_walls}
         new_endings = {key[:2]: ending for key, ending in endings.items() if key not in self._previous_endings}
         self._previous_endings = set(endings)
         open_walls = []
@@ -198,7 +198,7 @@ def build_training_set(
     def on_tick(tick: TickEntry, now: MarketState) -> None:
         on_progress(1)
         findings = observer.find(now)
-        view = observer.view(tick, now, findings)
+        view = observer.build_view(tick, now, findings)
         walls.add_tick(tick.boundary_ns, findings.static)
         if tick.trades != "live" or view.reference_e8 is None or view.sigma is None:
             return

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from analysis.flow.flow_grid import FlowGrid, grid_of
-from analysis.flow.flow_measures import explained
+from analysis.flow.flow_grid import FlowGrid, build_grid
+from analysis.flow.flow_measures import measure_r2
 from analysis.observe import Observer
 from eventlog.store.log import Log
 from market.arrays import F64, I64
@@ -102,7 +102,7 @@ def record_signals(
             return
         on_progress(1)
         findings = observer.find(now)
-        grid = grid_of(now.book_flow.seconds())
+        grid = build_grid(now.book_flow.seconds())
         flow.append(_flow_part(grid, boundaries_ns[-1]))
         boundaries_ns.append(tick.boundary_ns)
         if findings.reference_e8 is None or tick.trades != "live":
@@ -151,7 +151,7 @@ def flow_r2(record: SignalSamples) -> list[dict[str, Any]]:
     for name in _FLOWS:
         values, mid, is_known = (np.concatenate([p[n] for p in record.flow]) for n in (name, _MID, _KNOWN))
         for interval in _FLOW_INTERVALS_S:
-            fit = explained(values, mid, is_known.astype(bool), interval)
+            fit = measure_r2(values, mid, is_known.astype(bool), interval)
             rows.append({"flow": name, "interval_s": interval, **asdict(fit)})
     return rows
 
@@ -159,5 +159,8 @@ def flow_r2(record: SignalSamples) -> list[dict[str, Any]]:
 def _flow_part(grid: FlowGrid, after_ns: int) -> dict[str, I64]:
     """The columns that `flow_r2` needs, of a window's seconds after a time; the window's first is never known."""
     first = max(0, (after_ns - grid.start_ns) // SECOND_NS)
-    columns = {name: of(grid) for name, of in _FLOWS.items()} | {_MID: grid.mid_x2, _KNOWN: grid.known.astype(np.int64)}
+    columns = {name: of(grid) for name, of in _FLOWS.items()} | {
+        _MID: grid.mid_x2,
+        _KNOWN: grid.complete.astype(np.int64),
+    }
     return {name: column[first:].copy() for name, column in columns.items()}

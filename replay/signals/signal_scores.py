@@ -56,7 +56,7 @@ class SignalScore:
 @dataclass(frozen=True, slots=True)
 class RandomLevels:
     """
-    Outcomes of levels at random prices, at some distances from the price (ANALYSIS §4).
+    Outcomes of levels at random prices, at some distances from the price (docs/measures.md §4).
 
     Attributes:
         levels: their number. touched: that a trade came within ε of, within an hour.

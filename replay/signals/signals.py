@@ -131,7 +131,7 @@ def _levels(findings: Findings) -> Iterator[tuple[str, int]]:
             yield _OF_BASIS[piece.basis], piece.price_e8
         if piece.id in major:
             yield "major wall", piece.price_e8
-        crossing = findings.flow.passages.get(piece.id)
+        crossing = findings.flow.crossings.get(piece.id)
         if crossing is not None and crossing.confirmed:
             yield "confirmed vacuum", piece.price_e8
     for profile in (findings.flow.profiles or {}).values():
@@ -145,9 +145,9 @@ def _levels(findings: Findings) -> Iterator[tuple[str, int]]:
 
 
 def _absorption(findings: Findings, state: MarketState) -> Iterator[Sighting]:
-    sides = {a.side for a in findings.flow.absorbed}
+    sides = {a.side for a in findings.flow.absorptions}
     reference = findings.reference_e8 or 0
-    for absorption in findings.flow.absorbed:
+    for absorption in findings.flow.absorptions:
         if absorption.price_e8 != reference and (absorption.price_e8 < reference) == (absorption.side == "bid"):
             yield Sighting("absorption", absorption.side == "bid", absorption.price_e8)
     minute = state.trades.between(state.buckets.end_ns - MINUTE_NS, state.buckets.end_ns).price_e8
@@ -158,8 +158,8 @@ def _absorption(findings: Findings, state: MarketState) -> Iterator[Sighting]:
 
 
 def _directions(findings: Findings) -> Iterator[Sighting]:
-    if findings.flow.swept:
-        yield Sighting("sweep", findings.flow.swept[-1].side == "buy", None)
+    if findings.flow.sweeps:
+        yield Sighting("sweep", findings.flow.sweeps[-1].side == "buy", None)
     if findings.flow.footprint is not None:
         for stack in findings.flow.footprint.stacks:
             yield Sighting("footprint stack", stack.side == "buy", None)
@@ -200,7 +200,7 @@ def _lean(quote: Quote) -> float:
 
 def _walls_gone(findings: Findings, state: MarketState) -> Iterator[Sighting]:
     """Walls that ended: price should go where they stood in the way; a wall that moved still stands."""
-    for wall in findings.static.ended:
+    for wall in findings.static.ended_walls:
         if wall.ending != "moved" and state.buckets.end_ns - wall.minute_ns <= _ENDED_NS:
             yield Sighting(f"wall {wall.ending}", wall.side == "ask", None)
 

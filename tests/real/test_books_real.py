@@ -77,7 +77,11 @@ def test_both_books_are_equal_at_every_update(real_data: Path, year: str, diffs:
     equal, live, out = 0, 0, 0
     for entry, batch in zip(entries, singly(Batch.from_tables(1, len(entries), tables)), strict=True):
         arrays.apply(batch, traced=False)
-        found = plain.apply_diff(next(rows)) if entry.kind == DIFF else plain.apply_snapshot(read_snapshot(tables[SNAPSHOT]))
+        found = (
+            plain.apply_diff(next(rows))
+            if entry.kind == DIFF
+            else plain.apply_snapshot(read_snapshot(tables[SNAPSHOT]))
+        )
         assert found == (None, None)
         equal += identity(arrays.last_update_id, arrays.levels()) == identity(plain.last_update_id, plain.levels())
         live += arrays.status == "live"

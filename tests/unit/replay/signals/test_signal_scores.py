@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analysis.flow.flow_grid import FlowGrid, grid_of
-from analysis.flow.flow_measures import explained
+from analysis.flow.flow_grid import FlowGrid, build_grid
+from analysis.flow.flow_measures import measure_r2
 from eventlog.facts.capture import TICK
 from eventlog.facts.market import AGG_TRADE
 from eventlog.store.log import Log
@@ -340,9 +340,9 @@ def test_ticks_join_seconds_without_counting_one_twice(book_log: Log) -> None:
     """Gathered tick by tick, from the first or from the seventh on, R² is that of the last tick's whole window."""
     grids: list[FlowGrid] = []
     windows = replace(SMALL_WINDOWS, flow_seconds=1260)
-    drive(book_log.read(), MarketState(windows), lambda _, now: grids.append(grid_of(now.book_flow.seconds())))
+    drive(book_log.read(), MarketState(windows), lambda _, now: grids.append(build_grid(now.book_flow.seconds())))
     complete = grids[-1]
-    expected = [asdict(explained(complete.ofi_e8[:, 0], complete.mid_x2, complete.known, i)) for i in (1, 10)]
+    expected = [asdict(measure_r2(complete.ofi_e8[:, 0], complete.mid_x2, complete.complete, i)) for i in (1, 10)]
     assert expected[0]["intervals"] > 1000
     for after in (0, 7):
         ticks = ticks_between(book_log, T0 + after * MINUTE_NS - 1, 2**62)

@@ -7,7 +7,7 @@ from typing import Any, get_args
 import pytest
 
 from analysis.book.static_book import StaticBook
-from analysis.book.wall_life import Ended, Ending
+from analysis.book.wall_life import EndedWall, Ending
 from analysis.confluence import Confluence
 from analysis.evidence import Basis, Evidence
 from analysis.flow.flow_findings import (
@@ -286,15 +286,15 @@ def test_a_micro_price_that_leans(micro: str | None, expected: list[bool]) -> No
     assert signals == [Sighting("micro-price", up, None) for up in expected]
 
 
-def an_ending(ending: Ending, side: Any = "bid", minutes_ago: int = 1) -> Ended:
-    return Ended(side, e8(99), 0.02, ending, STATE.buckets.end_ns - minutes_ago * MINUTE_NS, None)
+def an_ending(ending: Ending, side: Any = "bid", minutes_ago: int = 1) -> EndedWall:
+    return EndedWall(side, e8(99), 0.02, ending, STATE.buckets.end_ns - minutes_ago * MINUTE_NS, None)
 
 
 def test_a_wall_that_is_gone_opens_the_way() -> None:
     """A bid that was pulled, filled or breached says down, an ask up; a move, or an end three minutes ago, is none."""
     endings = [an_ending("pulled"), an_ending("filled", "ask"), an_ending("breached", minutes_ago=2)]
     others = [an_ending("moved"), an_ending("pulled", minutes_ago=3)]
-    assert list_sightings(findings(static=StaticBook("no book", ended=[*others, *endings]))) == [
+    assert list_sightings(findings(static=StaticBook("no book", ended_walls=[*others, *endings]))) == [
         Sighting("wall pulled", False, None), Sighting("wall filled", True, None),
         Sighting("wall breached", False, None),
     ]  # fmt: skip
@@ -312,7 +312,7 @@ def everything(divergence: Divergence = "bearish") -> Findings:
     )
     ended = [an_ending(e) for e in ("pulled", "filled", "breached")]
     return findings(
-        static=StaticBook(None, sides={"bid": SimpleNamespace(walls=walls)}, ended=ended),  # type: ignore[dict-item]
+        static=StaticBook(None, sides={"bid": SimpleNamespace(walls=walls)}, ended_walls=ended),  # type: ignore[dict-item]
         evidence=[a_piece(b, 99, "Wb0" if b == "wall" else b) for b in BASES],
         zones=[a_resonance(101, legs) for legs in (1, 2, 3)],
         tests={"T0": a_record(99)},
