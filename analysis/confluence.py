@@ -14,7 +14,7 @@ from analysis.evidence import LEGS, Evidence, Leg
 from analysis.parameters import Parameters
 from analysis.trades.level_tests import LevelRecord
 
-_MAX_CLUSTERS_PER_SIDE = 8
+_MAX_CLUSTERS_PER_SIDE = 8  # bounds the zones of a tick, and the searches for their tests
 _PRIOR_TESTS = 2.0  # decided tests at even odds that every level starts with
 
 

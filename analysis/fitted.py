@@ -15,7 +15,7 @@ PULL_FEATURES = ("one", "share", "distance", "age", "share²", "distance²", "ag
 """Log share over 2 %, log distance over 20 bp, log of age in minutes plus one, their squares and products."""
 
 CONFIDENCE_FEATURES = ("one", "score", "legs", "distance_sigma")
-"""A zone's score, how many legs it stands on, and the log of its distance from the price in σ plus one."""
+"""A zone's score, the number of legs that it rests on, and the log of its distance from the price in σ plus one."""
 
 
 @dataclass(frozen=True, slots=True)

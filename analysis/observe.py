@@ -218,7 +218,7 @@ def _validation_evidence(name: str, record: LevelRecord, near_e8: int) -> Eviden
 
 
 def _consumption_per_minute(state: MarketState) -> dict[Side, float]:
-    """Mean quantity a minute over the last hour: sells eat bids, buys eat asks."""
+    """Mean quantity a minute over the last hour: sells consume bids, buys consume asks."""
     hour = list(state.buckets.minutes(_CONSUMPTION_MINUTES))
     if not hour:
         return {"bid": 0.0, "ask": 0.0}

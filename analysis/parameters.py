@@ -14,17 +14,17 @@ from analysis.fitted import CONFIDENCE, PULL_PRIOR, Logistic
 @dataclass(frozen=True, slots=True)
 class OrderFlowParameters:
     """
-    Thresholds of what trades say (docs/measures.md §4); sigma counts are multiples of σ, sd of standard deviations.
+    Thresholds of measures of trades (docs/measures.md §4); sigma counts are multiples of σ, sd of standard deviations.
 
     Attributes:
         near_sigma: a trade this near a level tests it. away_sigma, beyond_sigma: so far off it is rejected, so far
             through it is broken, within test_min.
-        half_life_min: a test of this age counts half. recent_tests: how many outcomes are listed.
-        absorption_sd: excess of aggressive volume at a given level; found_sd: where the level itself is searched,
-            among many windows, and `found_share` of it in one bin.
-        sweep_levels, sweep_quantile: least distinct prices and least place among the last hour's runs.
+        half_life_min: a test of this age counts half. recent_tests: number of outcomes that are listed.
+        absorption_sd: excess of aggressive volume at a given level; found_sd: where the level itself is searched, among
+            many windows, and `found_share` of it in one bin.
+        sweep_levels, sweep_quantile: least number of distinct prices, and least rank among the last hour's runs.
         imbalance_ratio, imbalance_share: diagonal volume against volume, and its least part of the profile.
-        thin_share: a passage is thin below this part of the usual volume a row. fast_ratio: and fast above this
+        thin_share: a crossing is thin below this part of the usual volume a row. fast_ratio: and fast above this
             multiple of a random walk's speed.
     """
 
@@ -54,24 +54,24 @@ class OrderFlowParameters:
 @dataclass(frozen=True, slots=True)
 class BookFlowParameters:
     """
-    Thresholds of what changes of the book say (docs/measures.md §5).
+    Thresholds of measures of changes of the book (docs/measures.md §5).
 
     Attributes:
-        z_seconds, z_least: over how many one-second intervals a z-score is taken, and how few will do.
-        ofi_weight, cvd_weight: what the z-scores count in the fusion; strong beyond strong_fusion and
+        z_seconds, z_least: number of one-second intervals of a z-score, and their least number.
+        ofi_weight, cvd_weight: weights of the z-scores in the fusion; strong beyond strong_fusion and
             strong_consistency.
         against_ofi_z, against_cvd_z: how far flow must run against price to be a divergence. opposed_ofi_z,
             opposed_cvd_z: how far OFI and CVD must run against each other to be inconsistent.
-        full_trend_sigma: a minute's trend of so many σ counts fully in a divergence's strength; flow counts fully from
+        full_trend_sigma: the minute's trend in σ that counts fully in a divergence's strength; flow counts fully from
             strong_fusion on.
         ema_seconds: spans of the moving averages of CVD, shortest first: the minute that a tick reports, and the memory
-            of a z-score. Both are short beside the window: where it began weighs less than 1e-10 in them after an hour.
-        stale_seconds: after so long without an update the book may be the stream's silence, not the market's.
+            of a z-score. Both are short beside the window: its start weighs less than 1e-10 in them after an hour.
+        stale_seconds: after so long without an update the silence may be the stream's, not the market's.
         sum_from_bp: where tick or spread pass this, the five-level sum is used instead of the best quote's flow.
-        impact_seconds: the interval of Kyle's λ and of the longer R². least_intervals: how few of them will do.
-        vpin_buckets: into how many buckets the window's volume is cut. vpin_least: how few trades will do.
-        micro_imbalances, micro_spreads: the states of the micro-price. micro_least: how few seconds will do to fit it,
-            micro_least_moves: how few of them with another mid, micro_least_seen: how few in the state of the quote.
+        impact_seconds: the interval of Kyle's λ and of the longer R². least_intervals: their least number.
+        vpin_buckets: number of buckets of the window's volume. vpin_least: least number of trades.
+        micro_imbalances, micro_spreads: number of states of the micro-price. micro_least: least number of seconds of a
+            fit, micro_least_moves: of those with another mid, micro_least_seen: of those in the state of the quote.
     """
 
     z_seconds: int = 300

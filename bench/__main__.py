@@ -1,5 +1,5 @@
 """
-`make bench`: every performance claim, measured now, on this machine.
+`make bench`: measures every performance claim on this machine.
 """
 
 import os

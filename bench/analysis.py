@@ -40,17 +40,17 @@ _UPDATES_NS = 3 * HOUR_NS  # flow looks back an hour, on a book that rests on wh
 
 
 class _TimedState(MarketState):
-    """Folds that know how long the last stretch of log took them."""
+    """Folds that record how long the last stretch of log took them."""
 
     folding_s = 0.0
 
     def apply(self, batch: Batch) -> None:
-        """Take a stretch of the log."""
+        """Apply a stretch of the log, and record the time."""
         self.folding_s = seconds(lambda: super(_TimedState, self).apply(batch))
 
 
 def record_three_days(folder: Path) -> Path:
-    """72 h of a simulated market and a little more, with a book a minute and its updates between."""
+    """Record 72 h of a simulated market and a little more, with one book a minute and its updates between."""
     storage = folder / "three-days"
     if not storage.exists():
         record = ["-m", "simulators.exchange", "record", "--market", str(_MARKET), "--storage", str(storage)]
@@ -59,7 +59,9 @@ def record_three_days(folder: Path) -> Path:
 
 
 def measure_minute(folder: Path, _: int) -> Figure:
-    """Folding, analysing and deciding one minute, against numpy binning 60 books and summing 72 h from scratch."""
+    """
+    Measure folding, analysing and deciding one minute against numpy binning 60 books and summing 72 h from scratch.
+    """
     state, parameters = _TimedState(Windows()), Parameters()
     decider = Decider("BTCFDUSD", state, RulesAnalyst(parameters), parameters)
     books, trades = StaticLayer(parameters), OrderFlowLayer(state, parameters)
@@ -103,7 +105,7 @@ def _read_batches(log: Log, last_ns: int) -> Iterator[Batch]:
 
 
 def _compute_from_scratch(state: MarketState) -> float:
-    """The least anybody must do who keeps nothing: every book in $1 bins, every minute's levels summed."""
+    """The least work without any cache: every book in $1 bins, every minute's levels summed."""
     checksum = 0.0
     for book in state.snapshots.snapshots():
         for price, quantity in ((book.bid_price_e8, book.bid_quantity_e8), (book.ask_price_e8, book.ask_quantity_e8)):

@@ -1,7 +1,7 @@
 """
-The simulated market without structures beside the recorded one: `python -m bench.background`.
+The simulated market without structures compared with the recorded one: `python -m bench.background`.
 
-Sizes are over the median bin, so that scale drops out. Recorded are one snapshot and one day.
+Sizes are over the median bin, so that scale drops out. The recordings are one snapshot and one day.
 """
 
 import gzip
@@ -41,7 +41,7 @@ _SECOND_MS = 1_000
 
 def measure_sizes_by_distance(books: Iterable[tuple[Side, Side]]) -> dict[tuple[int, int], F64]:
     """
-    Of each octave of distance (bp): the percentiles of a $1 bin's size over the median bin, then levels a bin.
+    Measure in each octave of distance (bp) the percentiles of a $1 bin's size over the median bin, then levels per bin.
 
     Args:
         books: bids, best first, and asks, best first: prices and quantities, 1e-8.
@@ -67,7 +67,15 @@ def measure_sizes_by_distance(books: Iterable[tuple[Side, Side]]) -> dict[tuple[
 
 
 def measure_clustering(time_ms: I64, quantity: F64, seller: npt.NDArray[np.bool_], seconds: int) -> dict[str, float]:
-    """How trades cluster: rate, shared milliseconds, runs, Fano factors, autocorrelation, and their sizes."""
+    """
+    Measure how trades cluster: rate, shared milliseconds, runs, Fano factors, autocorrelation, and their sizes.
+
+    Args:
+        time_ms: (n,) trade times, ms, rising.
+        quantity: (n,) in base coins.
+        seller: (n,) whether the seller was the aggressor.
+        seconds: length of the record.
+    """
     per_second = np.bincount((time_ms - time_ms[0]) // _SECOND_MS, minlength=seconds)[:seconds].astype(np.float64)
     same = np.diff(time_ms) == 0
     starts = np.flatnonzero(np.append(True, ~(same & (np.diff(seller.astype(np.int8)) == 0))))
@@ -86,7 +94,7 @@ def measure_clustering(time_ms: I64, quantity: F64, seller: npt.NDArray[np.bool_
 
 
 def load_recorded_book(folder: Path) -> tuple[Side, Side]:
-    """The recorded snapshot."""
+    """Load the recorded snapshot."""
     with gzip.open(folder / BOOK) as file:
         body = json.load(file)
     sides = [np.array(body[name], np.float64).T for name in ("bids", "asks")]
@@ -95,7 +103,7 @@ def load_recorded_book(folder: Path) -> tuple[Side, Side]:
 
 
 def measure_recorded_clustering(folder: Path) -> dict[str, float]:
-    """The recorded day's."""
+    """Measure the clustering of the recorded day."""
     with zipfile.ZipFile(folder / DAY) as file:
         text = file.read(file.namelist()[0])
     day = pcsv.read_csv(pa.BufferReader(text), read_options=pcsv.ReadOptions(autogenerate_column_names=True))
@@ -104,7 +112,7 @@ def measure_recorded_clustering(folder: Path) -> dict[str, float]:
 
 
 def measure_simulated(minutes: int, seeds: Sequence[int]) -> tuple[dict[tuple[int, int], F64], dict[str, float]]:
-    """The same figures of markets without natural walls at the recorded rate and price, medians over seeds."""
+    """Measure the same figures in markets without natural walls at the recorded rate and price; medians over seeds."""
     parameters = MarketParameters(
         start_price_e8=RECORDED_PRICE_E8, trades_per_second=RECORDED_RATE, natural_walls=False
     )
@@ -126,7 +134,14 @@ def measure_simulated(minutes: int, seeds: Sequence[int]) -> tuple[dict[tuple[in
 
 
 def build_table(folder: Path = REAL, minutes: int = 720, seeds: Sequence[int] = (1, 2, 3)) -> list[str]:
-    """Recorded beside simulated, a line a figure; the difference is the logarithm of simulated over recorded."""
+    """
+    Compare recorded with simulated figures, one per line; the difference is the logarithm of simulated over recorded.
+
+    Args:
+        folder: of the recordings.
+        minutes: of each simulated market.
+        seeds: one market each.
+    """
     book, flow = measure_sizes_by_distance([load_recorded_book(folder)]), measure_recorded_clustering(folder)
     simulated_book, simulated_flow = measure_simulated(minutes, seeds)
     lines = [f"{'size of a $1 bin over the median bin':<40} {'recorded':>10} {'simulated':>10} {'ln':>6}"]

@@ -1,5 +1,5 @@
 """
-Book flow: what its features cost beside applying the updates they are made from.
+Book flow: the cost of its features beside that of applying the updates.
 """
 
 from pathlib import Path
@@ -26,7 +26,14 @@ BUDGET_MS = 3.0
 
 
 def measure_features(recordings: Path, folder: Path, repetitions: int) -> Figure:
-    """Ten minutes of real diffs, over and over from their snapshot: with every feature against without."""
+    """
+    Measure ten minutes of real diffs, repeated from their snapshot, with every feature against without.
+
+    Args:
+        recordings: folder of recorded updates.
+        folder: for the imported log.
+        repetitions: number of pairs.
+    """
     storage = ColdLog(folder / "recording", NAME)
     importer = Importer(storage, WallClock())
     for path in sorted(recordings.glob("btcusdt-spot-2024-*.gz")):
@@ -56,7 +63,7 @@ def measure_features(recordings: Path, folder: Path, repetitions: int) -> Figure
 
 
 def _read_batch(log: Log) -> Batch:
-    """The recording's book and diffs as one batch."""
+    """Read the recording's book and diffs as one batch."""
     parts = list(log.read(kinds=(SNAPSHOT, DIFF), columns={DIFF: COLUMNS}))
     tables = {k: pa.concat_tables([b.rows[k].columns.table for b in parts if k in b.rows]) for k in (SNAPSHOT, DIFF)}
     return Batch.from_tables(1, parts[-1].last_seq, tables)

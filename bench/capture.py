@@ -34,7 +34,7 @@ _MESSAGES = 100_000
 
 
 def build_message(agg_id: int, now_ms: int) -> str:
-    """One aggTrade of the combined stream."""
+    """Build one aggTrade message of the combined stream."""
     return (
         f'{{"stream":"btcfdusd@aggTrade","data":{{"e":"aggTrade","E":{now_ms},"s":"BTCFDUSD","a":{agg_id},'
         f'"p":"100000.{agg_id % 100:02d}000000","q":"0.00123000","f":{agg_id},"l":{agg_id},"T":{now_ms},'
@@ -43,7 +43,7 @@ def build_message(agg_id: int, now_ms: int) -> str:
 
 
 def _serve(port: Any) -> None:
-    """Another process: send everything as fast as it is taken."""
+    """Another process: sends everything as fast as it is received."""
     from websockets.asyncio.server import serve
 
     async def main() -> None:
@@ -61,7 +61,7 @@ def _serve(port: Any) -> None:
 
 
 async def _record(url: str, storage: Path, client: Any) -> float:
-    """The collector's own path: stream, mapper, sequencer, recorder, server. Returns messages a second."""
+    """Run the collector's own path: stream, mapper, sequencer, queue, server. Returns messages per second."""
     clock, market = WallClock(), Market.parse("binance:BTCFDUSD")
     name = LogName("events", market)
     mapper = BinanceMapper(market.symbol)
@@ -92,7 +92,7 @@ async def _record(url: str, storage: Path, client: Any) -> float:
 
 
 def _store_bare(client: Any) -> float:
-    """redis-py alone: a pipeline of XADDs with explicit ids, as many at once as the recorder stores."""
+    """Store with redis-py alone: a pipeline of XADDs with explicit ids, in batches of the recorder's size."""
     now_ms = time.time_ns() // 1_000_000
     rows = [build_message(i, now_ms)[40:-1].encode() for i in range(1, _MESSAGES + 1)]
     start_s = time.perf_counter()
@@ -105,7 +105,7 @@ def _store_bare(client: Any) -> float:
 
 
 def measure_capture(folder: Path, repetitions: int) -> Figure:
-    """What the collector takes from a socket into the stream."""
+    """Measure the collector's rate from a socket into the stream against a bare pipeline."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     context = multiprocessing.get_context("spawn")
     receiver, sender_end = context.Pipe()

@@ -1,19 +1,19 @@
 """
-What a message costs the collector, beside cryptofeed on the same feed: CPU time of the process, user and system.
+The collector's CPU cost per message compared with cryptofeed on the same feed: user and system time of the process.
 
 A recorded market is played over loopback to one and then to the other, thirty times as fast as it was; both append to
-the same server over TCP, whose own time counts for neither, and both have started before the measuring does. Each as
-its users run it: ours is `agent_data_collector.py` on asyncio's own loop; theirs a FeedHandler with `TradeStream` and
-`BookStream` on uvloop, which it brings along.
+the same server over TCP, whose own time counts for neither, and both have started before the measurement does. Each is
+run as by its users: ours is `agent_data_collector.py` on asyncio's own loop; theirs a FeedHandler with `TradeStream`
+and `BookStream` on uvloop, which it installs.
 
-Both read JSON, follow update ids, keep the book, ask for a snapshot, and append everything. Ours besides that refuses
-what cannot be read to the last digit, proves trade ids contiguous and fetches what is missing, appends in transactions
-without a hole, and keeps count for status and metrics. Theirs besides that turns each message into an object of
-decimals, and appends a whole book after every thousand diffs. What ours does by the minute (ticks, snapshots, archive)
-is put off: it does not grow with the messages.
+Both read JSON, follow update ids, maintain the book, request a snapshot, and append everything. Ours also refuses
+numbers that cannot be read exactly, proves trade ids contiguous and requests missing ones, appends in transactions
+without a gap, and counts for status and metrics. Theirs also turns each message into an object of decimals, and appends
+a whole book after every thousand diffs. What ours does by the minute (ticks, snapshots, archive) is put off: it does
+not grow with the messages.
 
 By default ours also folds its own log, to publish lists of minutes and books for other programs (`views`). Theirs has
-nothing like it, so the ratio is without; what they cost stands beside it.
+nothing like it, so the ratio is without; their cost stands beside it.
 """
 
 import json
@@ -59,16 +59,21 @@ class _Feed:
 
     @property
     def messages(self) -> int:
-        """How many a consumer receives."""
+        """The number of messages that a consumer receives."""
         return self.trades + self.diffs
 
 
 def measure_cpu_per_message(recordings: Path, folder: Path, repetitions: int) -> Figure | None:
     """
-    Ten minutes of real messages, to ours and to theirs in turn; None where cryptofeed is not installed.
+    Measure ten minutes of real messages, to ours and to theirs in turn.
 
     Args:
-        folder: where everything is written.
+        recordings: folder of recorded updates.
+        folder: for everything that is written.
+        repetitions: number of pairs.
+
+    Returns:
+        None where cryptofeed is not installed.
     """
     peer = os.environ.get(PYTHON_VARIABLE, sys.executable)
     if subprocess.run([peer, "-c", "import cryptofeed"], capture_output=True, check=False).returncode:
@@ -106,11 +111,12 @@ def measure_cpu_per_message(recordings: Path, folder: Path, repetitions: int) ->
 @dataclass(frozen=True, slots=True)
 class _Consumer:
     """
-    Who is measured.
+    A program that is measured.
 
     Attributes:
-        command: as it is run, given where REST and streams are. stored: how many entries it has appended.
-        least: of the entries of a feed, how many it must have appended.
+        command: its command line, given where REST and streams are. count_stored: the number of its entries in the
+            server.
+        min_entries: the least number of entries that it must append of a feed.
     """
 
     name: str
@@ -186,7 +192,7 @@ def _measure_consumer(consumer: _Consumer, feed: _Feed, folder: Path) -> float:
 
 
 def _build_feed(files: list[Path], path: Path) -> _Feed:
-    """What of the recordings both listen to; their book is known to REST from the start."""
+    """Build a feed of the recorded messages that both read; their book is known to REST from the start."""
     prefixes = {b'{"lastUpdateId"': 0, b'{"stream":"btcusdt@trade"': 1, b'{"stream":"btcusdt@depth@100ms"': 2}
     lines: list[tuple[int, int, bytes]] = []
     for file in files:

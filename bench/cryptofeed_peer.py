@@ -10,7 +10,14 @@ from typing import Any
 
 
 def main(rest_url: str, websocket_url: str, redis_port: int, symbol: str) -> None:
-    """Follow the feed until told to stop."""
+    """
+    Follow the feed until interrupted.
+
+    Args:
+        rest_url, websocket_url: of the exchange.
+        redis_port: of the server on this machine.
+        symbol: base and quote, as cryptofeed writes them: BTC-USDT.
+    """
     names = ("feedhandler", "exchanges", "connection", "defines", "backends.redis")
     handlers, exchanges, connections, defines, redis = (importlib.import_module(f"cryptofeed.{name}") for name in names)
     venue = exchanges.Binance

@@ -1,5 +1,5 @@
 """
-The real day: import, size, read and fold, a whole replay.
+The real day: import, size, read and fold, and a full replay.
 """
 
 import shutil
@@ -30,7 +30,14 @@ NAME = LogName("events", MARKET)
 
 
 def measure_import(archive: Path, folder: Path, repetitions: int) -> Figure:
-    """Import against unzipping and parsing the same file with pyarrow alone."""
+    """
+    Measure the import against unzipping and parsing the same file with pyarrow alone.
+
+    Args:
+        archive: zip of a day's trades.
+        folder: for the imported log.
+        repetitions: number of pairs.
+    """
 
     def run_ours() -> None:
         shutil.rmtree(folder / "import", ignore_errors=True)
@@ -48,7 +55,7 @@ def measure_import(archive: Path, folder: Path, repetitions: int) -> Figure:
 
 
 def measure_bytes_per_trade(_: Path, folder: Path, __: int) -> Figure:
-    """The size of an archive import on disk."""
+    """Measure the size of an archive import on disk; the arguments are those of `measure_import`."""
     cold = ColdLog(folder / "import", NAME)
     files = [f for s in cold.catalogue.segments for f in s.files]
     trades = sum(f.rows for f in files if f.kind == "agg_trade")
@@ -57,7 +64,10 @@ def measure_bytes_per_trade(_: Path, folder: Path, __: int) -> Figure:
 
 
 def measure_read_and_fold(_: Path, folder: Path, repetitions: int) -> Figure:
-    """Reading the day into minute buckets, 1440 ticks, against pyarrow reading the same columns into numpy."""
+    """
+    Measure reading the day into minute buckets, 1440 ticks, against pyarrow reading the same columns into numpy; the
+    arguments are those of `measure_import`.
+    """
     cold = ColdLog(folder / "import", NAME)
     (path,) = (cold.path_of(f) for s in cold.catalogue.segments for f in s.files if f.kind == "agg_trade")
     names = ["seq", *COLUMNS]
@@ -94,7 +104,10 @@ with open_log(Path(sys.argv[1]), Market.parse("binance:BTCUSDT")) as log:
 
 
 def measure_replay(_: Path, folder: Path, repetitions: int) -> Figure:
-    """A whole `liquidity replay run` process against one that only loads and folds."""
+    """
+    Measure a `liquidity replay run` process against one that only loads and folds; the arguments are those of
+    `measure_import`.
+    """
     storage = str(folder / "import")
 
     def run_ours() -> None:

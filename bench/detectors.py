@@ -1,5 +1,5 @@
 """
-`python -m bench.detectors`: what the detectors find of what was planted, over many seeds, and what they make up.
+`python -m bench.detectors`: recall and precision of the detectors on planted structures, over many seeds.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +20,15 @@ _RECALL, _PRECISION, _MAX_ERROR_BINS = 0.95, 0.9, 1.0
 def run_markets(
     seeds: Sequence[int], with_plants: bool, workers: int, on_done: Callable[[], None]
 ) -> list[MarketResult]:
-    """Every seed's market, in order."""
+    """
+    Run every seed's market; results in order of the seeds.
+
+    Args:
+        seeds: one market each.
+        with_plants: whether structures are planted.
+        workers: number of processes.
+        on_done: called after each market.
+    """
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         results = []
         for result in pool.map(partial(run_market, with_plants=with_plants), seeds):
@@ -30,7 +38,7 @@ def run_markets(
 
 
 def format_report(planted: Sequence[MarketResult], empty: Sequence[MarketResult]) -> Iterator[str]:
-    """The report: a line a kind, then the sweep of strengths, then what became of walls."""
+    """Format the report: one line per kind, then the sweep of strengths, then the endings of walls."""
     yield f"{'planted, strong':<14}{'recall':>9}{'n':>6}{'precision':>11}{'error, bins':>13}{'delay, min':>12}"
     for kind in KINDS:
         yield _strong_line(kind, planted)
@@ -93,7 +101,7 @@ def _recall(kind: Kind, results: Sequence[MarketResult]) -> float | None:
 
 
 def _precision(kind: Kind, results: Sequence[MarketResult]) -> float | None:
-    """Of reports that claim a strong structure, the part that met one."""
+    """The part of reports of strong structures that met one."""
     right, wrong = sum(m.strong_right[kind] for m in results), sum(m.strong_alarms[kind] for m in results)
     return right / (right + wrong) if right + wrong else None
 

@@ -1,5 +1,5 @@
 """
-How a figure is measured: repetitions taken in turn with their reference, medians, one ratio.
+How a figure is measured: repetitions in turn with their reference, medians, one ratio.
 """
 
 import time
@@ -10,7 +10,13 @@ from statistics import median
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured ratio, its bar, and what was measured."""
+    """
+    One measured ratio and its bar.
+
+    Attributes:
+        bar: the limit of the ratio. at_most: whether it is an upper limit, else a lower one.
+        detail: the measured values, as text.
+    """
 
     name: str
     ratio: float
@@ -24,13 +30,13 @@ class Figure:
         return self.ratio <= self.bar if self.at_most else self.ratio >= self.bar
 
     def line(self) -> str:
-        """For people."""
+        """Format the figure as a line."""
         sign = "≤" if self.at_most else "≥"
         return f"{'ok  ' if self.met else 'MISS'} {self.name:<44} {self.ratio:>7.2f} {sign} {self.bar:<6} {self.detail}"
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """How long one call takes."""
+    """Measure the seconds of one call."""
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
@@ -38,7 +44,11 @@ def seconds(work: Callable[[], object]) -> float:
 
 def ratio(work: Callable[[], object], reference: Callable[[], object], repetitions: int) -> tuple[float, float, float]:
     """
-    Work against its reference, in turn, after one warm-up each.
+    Measure work against its reference, in turn, after one warm-up each.
+
+    Args:
+        work, reference: called without arguments.
+        repetitions: number of pairs.
 
     Returns:
         The median of the pairwise ratios, and both medians in seconds.

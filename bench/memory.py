@@ -1,5 +1,5 @@
 """
-What the daemons hold at most, with full windows.
+The peak memory of the daemons, with full windows.
 """
 
 import subprocess
@@ -33,7 +33,9 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
 
 
 def measure_peak_memory(folder: Path) -> Iterator[str]:
-    """Each daemon live with 72 h of trades, and what it folds once 60 books are in the window as well."""
+    """
+    Measure each daemon live with 72 h of trades, and a fold with 60 books in the window as well; yields lines of text.
+    """
     with exchange(folder) as (_, _, _, rest_url, _, websocket_url, *_):
         environment = {"DEMO_DIR": str(folder), "DEMO_REST_URL": rest_url, "DEMO_WEBSOCKET_URL": websocket_url}
         with (

@@ -1,7 +1,7 @@
 """
-The rebuilt book: level changes a second, beside hftbacktest's ROIVectorMarketDepth on the same recorded changes.
+The rebuilt book: level changes a second, compared with hftbacktest's ROIVectorMarketDepth on the same recorded changes.
 
-Theirs simulates more (two clocks, orders, latency), so the ratio is a floor that ours must clear, no contest.
+Theirs simulates more (two clocks, orders, latency), so the ratio is a lower limit for ours, not a contest.
 """
 
 import importlib
@@ -35,9 +35,17 @@ NOT_INSTALLED = "skipped the book beside hftbacktest: not installed (pip install
 
 def measure_level_rate(recordings: Path, folder: Path, repetitions: int) -> Figure | None:
     """
-    Ten minutes of real changes, over and over from their snapshot; None where hftbacktest is not installed.
+    Measure ten minutes of real changes, repeated from their snapshot.
 
-    Both are handed columns in memory, and only following them is timed; both must end at the same best quote.
+    Both get columns in memory, and only applying them is timed; both must end at the same best quote.
+
+    Args:
+        recordings: folder of recorded updates.
+        folder: for the imported log.
+        repetitions: number of pairs.
+
+    Returns:
+        None where hftbacktest is not installed.
     """
     try:
         peer = importlib.import_module("hftbacktest")
@@ -75,7 +83,7 @@ def measure_level_rate(recordings: Path, folder: Path, repetitions: int) -> Figu
 
 
 def _read_batch(recordings: Path, folder: Path) -> Batch:
-    """The recording's snapshot and the diffs that it does not hold, as one batch."""
+    """The recording's snapshot and the diffs after it, as one batch."""
     storage = ColdLog(folder / "order_book", NAME)
     importer = Importer(storage, WallClock())
     for path in sorted(recordings.glob("btcusdt-spot-2024-*.gz")):

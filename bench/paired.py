@@ -1,7 +1,8 @@
 """
-`python -m bench.paired`: how often the comparison of two analysts is wrong, where the answer is known.
+`python -m bench.paired`: how often the comparison of two analysts is wrong, where the truth is known.
 
-Two sides decide by the same rule, each with its own chance; what they decide lasts. Then one is made better by 1 bp.
+Two sides decide by the same rule, each with its own random numbers; decisions persist over time. Then one side is made
+better by 1 bp.
 """
 
 import math
@@ -34,13 +35,13 @@ _SEEDS_PER_LINE = 100_000  # seeds between two lines: no two share their chance
 @dataclass(frozen=True, slots=True)
 class World:
     """
-    How the scores of two equal sides come about.
+    How the scores of two equal sides are generated.
 
     Attributes:
         half_life_min: of a decision. exposed: whether the market's return counts as far as a side is exposed to it;
-            otherwise it is the same for both. held: a decision stays whole until it is drawn anew, now and then a
-            wild one; otherwise it drifts. gaps: minutes are missing, one by one and in stretches. horizon_min: a
-            score is the mean of so many minutes.
+            otherwise it is the same for both. held: a decision stays unchanged until it is drawn again, now and then an
+            extreme one; otherwise it drifts. gaps: minutes are missing, one by one and in stretches. horizon_min: a
+            score is the mean of this number of minutes.
     """
 
     name: str
@@ -66,7 +67,17 @@ BARS = [WORLDS[2], WORLDS[6]]
 
 
 def simulate_scores(world: World, repetitions: int, seed: int) -> tuple[F64, F64]:
-    """Scores of both sides in bps, minutes × repetitions, NaN in gaps."""
+    """
+    Simulate the scores of both sides.
+
+    Args:
+        world: how they are generated.
+        repetitions: number of experiments.
+        seed: of all random numbers.
+
+    Returns:
+        Two (minutes, repetitions) arrays, bps, NaN in gaps.
+    """
     rng = np.random.default_rng([seed, 11])
     shape = (world.minutes + world.horizon_min - 1, repetitions)
     volatility = np.exp(_WILDNESS * _simulate_decisions(rng, shape, _CALM_HALF_LIFE_MIN, False))
@@ -85,7 +96,16 @@ def simulate_scores(world: World, repetitions: int, seed: int) -> tuple[F64, F64
 def run_trials(
     world: World, repetitions: int, seed: int, effect_bp: float, on_done: Callable[[int], None]
 ) -> list[PairedDifference]:
-    """Every repetition's comparison; side a is better by `effect_bp`."""
+    """
+    Compare the sides in every repetition.
+
+    Args:
+        world: how scores are generated.
+        repetitions: number of experiments.
+        seed: of all random numbers.
+        effect_bp: by which side a is better.
+        on_done: called with the number of experiments of each batch.
+    """
     trials = []
     minute = np.arange(world.minutes)
     for first in range(0, repetitions, _BATCH_SIZE):
@@ -97,13 +117,13 @@ def run_trials(
 
 
 def rejection_rate(trials: list[PairedDifference]) -> float:
-    """Of the comparisons that were tested, how many call the sides different."""
+    """The part of the tested comparisons that call the sides different."""
     p_values = [trial.p for trial in trials if trial.p is not None]
     return float(np.mean([p < _SIGNIFICANCE for p in p_values])) if p_values else float("nan")
 
 
 def true_error(world: World) -> float:
-    """Standard error of the mean difference, from how a world without gaps and with a horizon of 1 min is made."""
+    """Standard error of the mean difference, by the design of a world without gaps and with a horizon of 1 min."""
     n, persistence = world.minutes, _persistence(world.half_life_min)
     variance_factor = (1 + persistence) / (1 - persistence) - 2 * persistence * (1 - persistence**n) / (
         n * (1 - persistence) ** 2
@@ -142,7 +162,7 @@ def _draw_gaps(rng: np.random.Generator, shape: tuple[int, int]) -> npt.NDArray[
 
 
 def _flip_hours(world: World, repetitions: int, seed: int, on_done: Callable[[int], None]) -> float:
-    """What flipping whole hours says of the same scores."""
+    """The rejection rate of a test that flips whole hours, on the same scores."""
     block = np.arange(world.minutes) // _HOUR_MIN
     rejections = 0
     for first in range(0, repetitions, _BATCH_SIZE):

@@ -1,5 +1,5 @@
 """
-One planted market, looked at every minute: what was planted, what the detectors reported, and which is which.
+One planted market, analysed every minute: the plants, the detectors' reports, and which report meets which plant.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -54,8 +54,8 @@ class PlantResult:
     One plant and whether it was found.
 
     Attributes:
-        delay_min: from its start to the first report, None where there was none. error_bins: how far off it was then.
-        ending, seen_ending: what became of a wall, and what was said of it.
+        delay_min: from its start to the first report, None without one. error_bins: how far off it was then.
+        ending, reported_ending: how a wall ended, and how it was reported to end.
     """
 
     kind: Kind
@@ -71,12 +71,12 @@ class PlantResult:
 @dataclass(slots=True)
 class MarketResult:
     """
-    One market's account.
+    The result of one market.
 
     Attributes:
         right, alarms: plants that reports met, and reports that met none, each once for as long as it lasts.
         strong_right, strong_alarms: the same for reports that claim a strong structure.
-        shown, shuffled: mean count a tick in the book and in its shuffled self, walls, bands and vacuums.
+        book_counts, null_counts: mean count per tick in the book and in the shuffled book, walls, bands and voids.
     """
 
     plants: list[PlantResult] = field(default_factory=list)
@@ -92,7 +92,7 @@ class MarketResult:
 @dataclass(frozen=True, slots=True)
 class Report:
     """
-    A detector's report: an interval, a point in it, and the span of time it speaks of.
+    A detector's report: an interval, a point in it, and the span of time it describes.
 
     Attributes:
         seen_ns: the tick. strong: whether it claims a structure as large as those that must be found.
@@ -110,7 +110,7 @@ class Report:
 
 
 def plan_plants(seed: int) -> list[Plant]:
-    """What is planted: on each side two walls, on one a band, on the other a vacuum, and absorption and sweeps."""
+    """Plan the plants: on each side two walls, on one a band, on the other a void, and absorption and sweeps."""
     rng = np.random.default_rng([seed, 77])
 
     def strength(kind: Kind, strong: bool) -> float:
@@ -147,7 +147,7 @@ def plan_plants(seed: int) -> list[Plant]:
 
 
 def run_market(seed: int, with_plants: bool) -> MarketResult:
-    """Run one market and hold what was reported against what was planted."""
+    """Run one market and compare the reports with the plants."""
     market = PlantedMarket(MARKET, plan_plants(seed) if with_plants else [], seed, START_NS)
     state, parameters = MarketState(WINDOWS), Parameters()
     observer = Observer(MARKET.symbol, state, parameters)
@@ -213,7 +213,7 @@ def _reports(findings: Findings, at_ns: int) -> Iterator[Report]:
 
 
 def _is_match(report: Report, record: PlantRecord) -> bool:
-    """Whether a report speaks of a plant: same kind and side, while it was there, and in the same place."""
+    """Whether a report describes a plant: same kind and side, while it was there, and in the same place."""
     if report.kind != record.kind or report.side != record.side or record.start_ns is None:
         return False
     end_ns = record.end_ns if record.end_ns is not None else 2**62
@@ -230,7 +230,7 @@ def _is_match(report: Report, record: PlantRecord) -> bool:
 
 
 def _is_left_by_plant(report: Report, record: PlantRecord) -> bool:
-    """Whether a vacuum is where a band or a wall has gone: it is thinner there than it was, as reported."""
+    """Whether a void is where a band or a wall has gone: it is thinner there than it was, as reported."""
     if report.kind != "vacuum" or record.kind not in ("band", "wall") or record.side != report.side:
         return False
     if record.end_ns is None or report.start_ns < record.end_ns:
@@ -239,7 +239,7 @@ def _is_left_by_plant(report: Report, record: PlantRecord) -> bool:
 
 
 def _error_bins(report: Report, record: PlantRecord) -> float:
-    """How far off, by the bins edges lie in: a wall's or absorption's price, a vacuum's far edge, the mean of both."""
+    """The error in bins: of a wall's or absorption's price, of a void's far edge, the mean of both edges otherwise."""
     if report.kind in ("wall", "absorption"):
         at = record.heavy_price_e8 if record.heavy_price_e8 is not None else record.low_e8
         return float(abs(report.price_e8 // ONE_E8 - at // ONE_E8))

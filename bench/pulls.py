@@ -1,6 +1,6 @@
 """
-Whether a wall will be pulled: a forecast fitted on some seeds, judged on others, between the base rate and the best
-that anybody could do who knew the true hazard.
+Whether a wall will be pulled: a forecast fitted on some seeds and scored on others, between the base rate and the best
+possible forecast, which knows the true hazard.
 """
 
 from collections.abc import Iterator, Sequence
@@ -43,7 +43,9 @@ CONSTANT = Hazard(0.012)
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A wall as a detector saw it, whether it was pulled within the hour before a touch, and the true probability."""
+    """
+    A wall in a detector's findings, whether it was pulled within the hour before a touch, and the true probability.
+    """
 
     features: tuple[float, ...]
     pulled: bool
@@ -52,7 +54,7 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class ForecastScore:
-    """Brier scores on seeds that nothing was fitted on; `covered` is how much of the way to the best was made."""
+    """Brier scores on seeds that nothing was fitted on."""
 
     observations: int
     base_rate: float
@@ -62,12 +64,22 @@ class ForecastScore:
 
     @property
     def covered(self) -> float:
-        """1 for as good as knowing the hazard, 0 for no better than the base rate."""
+        """
+        The part of the way from the base rate's score to the best one: 1 for as good as knowing the hazard, 0 for no
+        better than the base rate.
+        """
         return (self.base - self.model) / (self.base - self.best) if self.base > self.best else 0.0
 
 
 def evaluate_hazard(hazard: Hazard, seeds: int, workers: int) -> ForecastScore:
-    """Fit as `liquidity fit` does, on what the books alone show; judge by the ledger, on as many other seeds."""
+    """
+    Fit as `liquidity fit` does, on the books alone, and score by the ledger on as many other seeds.
+
+    Args:
+        hazard: of the planted walls.
+        seeds: number of seeds to fit on, and of others to score on.
+        workers: number of processes.
+    """
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         sample_sets = list(pool.map(partial(collect_samples, hazard=hazard), range(1, seeds + 1)))
         observations = [
@@ -92,7 +104,7 @@ def evaluate_hazard(hazard: Hazard, seeds: int, workers: int) -> ForecastScore:
 
 
 def collect_samples(seed: int, hazard: Hazard) -> Samples:
-    """What the product would learn from a market: endings inferred from its books and trades."""
+    """The samples that the product would collect from a market: endings inferred from its books and trades."""
     market = PlantedMarket(_CALM, _plants(seed, hazard), seed, START_NS)
     state = MarketState(WINDOWS)
     observer, walls = Observer(MARKET.symbol, state, Parameters()), PullSamples()
@@ -105,7 +117,9 @@ def collect_samples(seed: int, hazard: Hazard) -> Samples:
 
 
 def observe_walls(seed: int, hazard: Hazard) -> list[Observation]:
-    """Every few minutes every wall that a detector sees, untouched, in a market full of walls with a hazard."""
+    """
+    Observe, every few minutes, the detected walls that are still untouched, in a market full of walls with a hazard.
+    """
     market = PlantedMarket(_CALM, _plants(seed, hazard), seed, START_NS)
     state = MarketState(WINDOWS)
     observer = Observer(MARKET.symbol, state, Parameters())
@@ -131,7 +145,7 @@ def observe_walls(seed: int, hazard: Hazard) -> list[Observation]:
 
 
 def format_report(seeds: int, workers: int) -> Iterator[tuple[str, bool]]:
-    """A line a hazard and whether its bar is met."""
+    """Format a line for each hazard, each with whether its bar is met."""
     varying, constant = evaluate_hazard(VARYING, seeds, workers), evaluate_hazard(CONSTANT, seeds, workers)
     yield f"{'pull forecast, hazard':<24}{'n':>7}{'base rate':>11}{'Brier: base':>13}{'model':>9}{'best':>9}", True
     for name, score in (("by size, distance, age", varying), ("constant", constant)):

@@ -8,6 +8,6 @@ import numpy.typing as npt
 I64 = npt.NDArray[np.int64]
 """Whole numbers: ids, times in ns, prices and quantities in counts of 1e-8."""
 F64 = npt.NDArray[np.float64]
-"""What analysis computes."""
+"""Computed figures."""
 Bools = npt.NDArray[np.bool_]
-"""One yes or no for each row."""
+"""One truth value for each row."""

@@ -21,7 +21,7 @@ from market.compiled import Compiled
 
 _CONFIG: Any = config  # its names are made at run time
 _CONSTANT_TYPES = (bool, int, float, str, bytes, tuple, np.generic)
-"""Values of a module that compiled code holds as they were."""
+"""Values of a module that are compiled into its functions as constants."""
 
 
 def build_dispatcher(function: Callable[..., Any]) -> Any:

@@ -57,5 +57,5 @@ class SumOverflow(MarketError):
     def __init__(self, what: str) -> None:
         super().__init__(
             f"{what} passes 2^62: fewer quantity decimals are needed; "
-            "begin a log in an empty storage with the loudest day"
+            "import the day with the largest volume first, into an empty storage"
         )

@@ -17,9 +17,9 @@ from market.timestamps import HOUR_NS
 # From this number of distinct values on a common factor of 2 or 5 is no coincidence: one in 2^49 files would show it.
 _MANY_VALUES = 50
 _WINDOW_NS = 72 * HOUR_NS
-_MIN_SPAN_NS = HOUR_NS  # a shorter file says little about how much is traded in days
-_HEADROOM = 8  # how many times as much may be traded before a sum over the window passes 2^62
-_MAX_TURNOVER = 10**10  # quote coins in the window, on days that a quiet one says nothing about
+_MIN_SPAN_NS = HOUR_NS  # a shorter file says little about the volume of days
+_HEADROOM = 8  # the factor by which volume may grow before a sum over the window passes 2^62
+_MAX_TURNOVER = 10**10  # quote coins in the window, of days far busier than the observed one
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ import numpy as np
 from market.arrays import I64
 from market.observed_grid import ObservedUnit
 
-_FINEST_BP = 10_000
+_FINEST_BP = 10_000  # one basis point, as the divisor of a price
 
 
 def infer_tick_e8(price_e8: I64) -> int:

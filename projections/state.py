@@ -22,13 +22,13 @@ from projections.trades.price_levels import level_width_e8
 from projections.trades.recent_trades import RecentTrades
 
 KINDS = (AGG_TRADE, SNAPSHOT, DIFF, TICK, INSTRUMENT)
-"""What the projections read."""
+"""The kinds of entries that the projections read."""
 
 BOOK_KINDS = (SNAPSHOT, DIFF)
-"""Of these those that say nothing of a tick once they are older than `Windows.book_warmup_ns`."""
+"""Of these the ones that no longer affect a tick once they are older than `Windows.book_warmup_ns`."""
 
 READS = {AGG_TRADE: minute_buckets.COLUMNS, DIFF: order_book.COLUMNS}
-"""Of which kinds only some columns are read."""
+"""The columns that are read of kinds that are not read in full."""
 
 
 _MORE_MINUTES = 10  # a fact may come some minutes after its time

@@ -14,8 +14,8 @@ from analysis.parameters import Parameters
 from market.arrays import F64, Bools
 from market.compiled import compiled
 
-_NEAREST_BP = 2.0
-_ROUNDS = 8
+_NEAREST_BP = 2.0  # a dense run that begins nearer is the plateau at the touch, no band
+_ROUNDS = 8  # bounds the refinement of a band's edges
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +167,7 @@ def find_side_bands(book: BookSide, ratio: F64, usual: F64, parameters: Paramete
 
 
 def _refine_edges(quantity: F64, start: int, stop: int, margin: int) -> tuple[int, int]:
-    # smoothing moved the edges: how full the bins near the run are, one by one, tells them apart, until they stay
+    # smoothing moved the edges: they are searched again among the marks of single bins, until they no longer change
     lowest, highest = start - margin, stop + margin
     for _ in range(_ROUNDS):
         first, last = max(0, start - margin), min(len(quantity), stop + margin)

@@ -18,7 +18,7 @@ Side = Literal["bid", "ask"]
 SIDES: tuple[Side, Side] = ("bid", "ask")
 
 _FARTHEST_BP = 1000.0  # one order at a thousand times the price must not make a billion bins
-_MAX_BINS = 200_000
+_MAX_BINS = 200_000  # bounds memory where the tick is small beside the price
 
 
 @dataclass(frozen=True, slots=True)

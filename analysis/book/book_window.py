@@ -13,7 +13,7 @@ from projections.book.snapshot_window import Snapshot
 
 T = TypeVar("T")
 
-_SPARE_SNAPSHOTS = 64
+_SPARE_SNAPSHOTS = 64  # pruned only when this many have left the window, so that most ticks cost one comparison
 
 
 class BookWindow:

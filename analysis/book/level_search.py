@@ -8,7 +8,7 @@ from market.compiled import compiled
 from projections.trades.trade_columns import first_outside
 
 OPEN, REJECTED, BROKEN = 1, 2, 3
-"""What became of a test."""
+"""Outcomes of a test."""
 
 _FAR = np.int64(2**63 - 1)
 

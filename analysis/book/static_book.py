@@ -26,10 +26,10 @@ from projections.book.snapshot_window import Snapshot
 NO_BOOK = "no book was recorded: advice from trades alone"
 EMPTY_SIDE = "a side of the newest book is empty: advice from trades alone"
 CROSSED = "the newest book is crossed: advice from trades alone"
-_STRONG_SHARE = 0.06
-_STRONG_BAND = 4.0
+_STRONG_SHARE = 0.06  # a wall's part of the corridor from which size counts fully in its strength
+_STRONG_BAND = 4.0  # a band's density ratio from which its strength is 1
 _PERSISTENCE_BOOKS = 15
-_NEAR_BP = 10.0
+_NEAR_BP = 10.0  # the plateau at the touch, given as `near_depth`: it is no band
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +267,7 @@ class StaticLayer:
     def _find_voids(
         self, snapshots: Sequence[Snapshot], width: int, side: Side, cells: F64
     ) -> tuple[F64 | None, list[LiquidityVoid] | None]:
-        """What the cells of a side usually held, and the stretches that are thin now."""
+        """The usual depth of a side's cells, and the stretches that are thin now."""
         books = [b[side] for s in snapshots if (b := self._books.sides(s, width))]
         history = np.array([measure_depths(b, cells) for b in books]).reshape(len(books), -1)
         earlier = max(0, len(history) - self._parameters.vacuum_of_last)

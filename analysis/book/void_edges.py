@@ -16,10 +16,10 @@ from analysis.grid import count_bins
 from analysis.parameters import Parameters
 from market.arrays import F64, I64, Bools
 
-_SHORT_PART = 0.6
-_LASTS_PART = 0.5
-_MAX_BOOKS = 15
-_SEARCH_WIDTHS = 2  # widths of what was found, on either side of it
+_SHORT_PART = 0.6  # of a confirmed void's bins are short
+_LASTS_PART = 0.5  # of its bins are short in a book that it has lasted in
+_MAX_BOOKS = 15  # bounds how far back that is counted
+_SEARCH_WIDTHS = 2  # its edges are searched this many of its widths to either side
 
 
 def usual_quantities(earlier_books: Sequence[BookSide], count: int, parameters: Parameters) -> F64:

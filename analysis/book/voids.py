@@ -12,10 +12,10 @@ from market.arrays import F64, I64
 from market.compiled import compiled
 from market.fixed_point import DECIMALS, ONE_E8
 
-NEAREST_BP = 2.0
-_GROWTH = 2**0.5
-MIN_BINS = 10
-_LARGE_COST = 1e4  # coins counted whole, at a fraction of a cent: less of it is told with more decimals
+NEAREST_BP = 2.0  # cells begin here, and a void begins further out: never at the touch
+_GROWTH = 2**0.5  # of the cells' distance from the mid
+MIN_BINS = 10  # the least width of a cell and of a void
+_LARGE_COST = 1e4  # from here on two decimals; smaller costs (coins at a fraction of a cent) keep eight
 
 
 @dataclass(frozen=True, slots=True)

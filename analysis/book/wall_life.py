@@ -21,8 +21,8 @@ Ending = Literal["filled", "breached", "moved", "pulled"]
 ENDINGS: tuple[Ending, ...] = ("filled", "breached", "moved", "pulled")
 
 _GONE_BELOW = 0.5  # a wall has ended when less than half of it is displayed
-_SAME_SIZE = 0.2
-_MOVED_BINS = 3
+_SAME_SIZE = 0.2  # relative difference of two sizes that count as the same
+_MOVED_BINS = 3  # bins within which a wall of the same size counts as moved
 _ABSORBING_FROM = 0.1  # of its size traded in the last minute
 
 TradesBetween = Callable[[int, int], Trades]

@@ -47,9 +47,9 @@ from projections.book.order_book import Status
 from projections.flow.book_flow import BookFlow
 
 MINUTE_S = 60
-_MAX_STRONG_SECONDS = 5
-_COIN_DECIMALS, _SMALL_VOLUME = 4, 0.01
-_SIZE_WEIGHTS = 20  # what the weights of `ofi_v13` are scaled by
+_MAX_STRONG_SECONDS = 5  # bounds the list of strong seconds in the tool's result
+_COIN_DECIMALS, _SMALL_VOLUME = 4, 0.01  # below that volume, in coins, four decimals would round it away
+_SIZE_WEIGHTS = 20  # the scale of the weights of `ofi_v13`, see `flow_rows.SIZE_WEIGHTS`
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import numpy as np
 from market.arrays import F64, I64, Bools
 from market.compiled import compiled
 
-_MAX_TERMS = 1000
-_TOLERANCE = 1e-6
+_MAX_TERMS = 1000  # bounds the sum over future moves: no model where it has not converged by then
+_TOLERANCE = 1e-6  # of a pivot, and of the last term beside the first
 
 
 def queue_imbalance(bid_quantity: int, ask_quantity: int) -> float:

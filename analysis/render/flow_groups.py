@@ -24,7 +24,7 @@ from analysis.trades.acceptance import Node, Profile
 from market.fixed_point import DECIMALS, ONE_E8, format_e8
 from market.timestamps import iso
 
-_INTEGER_DIGITS = len(str(10_000 * ONE_E8))
+_INTEGER_DIGITS = len(str(10_000 * ONE_E8))  # of a price of 10,000, from which on 8 decimals are enough
 _NOTE = "OFI explains price in the same interval and predicts little; no order between trades and book below 1 s"
 
 

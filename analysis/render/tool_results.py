@@ -27,6 +27,7 @@ from market.fixed_point import DECIMALS, format_e8
 from market.timestamps import iso
 
 MAX_BYTES = 10_000
+# Bounds of the lists, so that usual results stay below MAX_BYTES; `trim_to` shortens the rest.
 _MAX_WALLS = 9
 _MAX_BANDS = 4
 _MAX_VOIDS = 4

@@ -25,7 +25,7 @@ NOTE = (
     "not shown to predict: on the real day levels that absorbed were rejected 0.42 of the time (n 19), price extremes"
     " alone 0.46 (n 553)"
 )
-"""Said wherever absorption is reported."""
+"""Goes with every report of absorption."""
 
 _SIDES: tuple[Side, Side] = ("bid", "ask")
 
@@ -120,7 +120,7 @@ def find_absorption(frame: windows.Frame | None, bin_e8: int, parameters: OrderF
             candidate = windows.measure_band(frame, s, stop, *band, bin_e8)
             absorption = None if candidate is None else _absorption(frame, candidate.price_e8, side, stop, bin_e8)
             if absorption is None or absorption.concentration < parameters.found_share:
-                continue  # spread over the band: nobody stood there
+                continue  # spread over the band: no order absorbed it
             if strongest is None or absorption.z > strongest.z:
                 strongest = absorption
         if strongest is not None and strongest.z >= parameters.found_sd:

@@ -15,9 +15,9 @@ from market.timestamps import SECOND_NS
 from projections.trades.trade_columns import Trades
 
 ENDS = 60
-"""How many windows a tick looks at: one a second of the last minute."""
+"""Number of windows that end in the last minute: one a second."""
 
-_MAX_CELLS = 4096  # a wild window beside a tiny ε is looked at in wider bands
+_MAX_CELLS = 4096  # bounds memory: a very wide window beside a very small ε is measured in wider bands
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,8 @@ from analysis.trades.volume_profile import (
 )
 from projections.trades.volume_profile import IncrementalProfile
 
-_MAX_NODES = 5
+_MAX_NODES = 5  # bounds the nodes of a horizon in the tool's result and in the evidence
+# Strengths as evidence, where an unambiguous control point has 1.
 _WEIGHT_OF_RIVAL = 0.7
 _WEIGHT_OF_EDGE = 0.4
 _WEIGHT_OF_NODE = 0.6

@@ -17,7 +17,7 @@ from market.fixed_point import DECIMALS, ONE_E8
 from market.timestamps import SECOND_NS
 from projections.trades.trade_columns import BLOCK, Trades
 
-_MIN_NS = 1_000_000
+_MIN_NS = 1_000_000  # the least duration of a crossing: bounds its speed
 
 
 @dataclass(frozen=True, slots=True)

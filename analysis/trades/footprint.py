@@ -105,7 +105,7 @@ def build_footprint(
     bought, sold = build_rows(level_e8, buy_e8, width_e8), build_rows(level_e8, sell_e8, width_e8)
     total = _exact_sum(buy_e8) + _exact_sum(sell_e8)
     min_volume = max(1, round(parameters.imbalance_share * total))
-    buys = np.append(bought.total_e8, 0)  # a row nobody traded in above and below
+    buys = np.append(bought.total_e8, 0)  # an empty row above and one below
     sells = np.append(0, sold.total_e8)
     buys_outweigh = _outweighs(buys[:-1], sells[:-1], min_volume, parameters.imbalance_ratio)
     sells_outweigh = _outweighs(sells[1:], buys[1:], min_volume, parameters.imbalance_ratio)

@@ -8,7 +8,7 @@ import numpy as np
 from market.arrays import I64
 from market.compiled import compiled
 
-_MAX_ROWS = 500_000
+_MAX_ROWS = 500_000  # bounds memory, see `row_width`
 
 
 class Rows(msgspec.Struct, frozen=True):

@@ -25,9 +25,9 @@ OCTAVES = 14
 """Distances from the mid are counted below 1 bp, below 2, 4, … 4,096 bp, and from there on."""
 
 AGES = 8
-"""Ages are counted below 1 s, below 2, 4, … 64 s, and older, or older than anybody remembers."""
+"""Ages are counted below 1 s, below 2, 4, … 64 s, and older, or unknown."""
 
-_EXAMPLES = 10
+_EXAMPLES = 10  # bounds the size of an audit fact
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,19 +18,19 @@ from market.compiled import compiled
 _T = TypeVar("_T", bound=np.generic)
 
 DEPTH = 5
-"""How many populated levels a side a trace holds."""
+"""Number of populated levels a side in a trace."""
 
 ABSENT = np.iinfo(np.int64).min
-"""The key of a level that is not there, and the edge of a side that is known to its end."""
+"""The key of an absent level, and the edge of a side that is known to its end."""
 
 NO_BOOK, SYNCHRONISED, BROKEN = 0, 1, 2
-"""Whether update ids have been followed without a hole since a snapshot."""
+"""States of a chain: whether update ids have been followed without a gap since a snapshot."""
 
 STALE, APPLIED, APPLIED_UNQUOTED, AFTER_GAP, UNUSABLE = 0, 1, 2, 3, 4
 """
-What became of a diff: known already; applied between two good quotes; applied, but a quote was missing or crossed
-before or after, or a snapshot held part of what led up to it; found a hole before it; found no book, or one that a
-snapshot had carried past it.
+Outcomes of a diff: known already; applied between two good quotes; applied, but a quote was missing or crossed before
+or after, or a snapshot contained part of the diffs before it; not applied, for a gap lies before it; not applied, for
+there is no book, or a snapshot is ahead of it.
 """
 
 NO_DIFF_YET = -1

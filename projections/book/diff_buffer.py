@@ -13,7 +13,7 @@ from projections.book.book_levels import AFTER_GAP, Run
 from projections.book.book_state import BookState
 
 BUFFER_NS = 2 * MINUTE_NS
-"""How far back diffs are kept."""
+"""The span of diffs that is kept."""
 
 
 class LevelChanges(NamedTuple):

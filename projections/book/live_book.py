@@ -19,7 +19,7 @@ from projections.book.book_levels import SIDES, Sides
 from projections.book.diff_buffer import UpdateGap
 from projections.book.reference_book import BookDelta, BookSnapshot, ReferenceBook
 
-_MAX_PENDING = 50  # few enough that nobody waits long for them, enough to be read cheaply
+_MAX_PENDING = 50  # few, so that facts about the book come soon; enough that reading them together is cheap
 
 
 class LiveBook:

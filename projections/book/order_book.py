@@ -44,7 +44,7 @@ COLUMNS = (
     "ask_price_e8",
     "ask_quantity_e8",
 )
-"""What is read of a diff."""
+"""The columns of a diff that are read."""
 
 Status = Literal["no_book", "live", "gap", "one_sided", "crossed"]
 
@@ -143,7 +143,7 @@ class OrderBook:
 
     @property
     def status(self) -> Status:
-        """Live, or why not."""
+        """Live, or the reason why the book is not usable."""
         book = self._book
         if book.chain[0] == NO_BOOK:
             return "no_book"

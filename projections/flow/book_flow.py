@@ -25,9 +25,9 @@ from projections.flow.flow_rows import UPDATE_ID, WIDTH, merge_rows, sum_steps, 
 from projections.pending_rows import PendingRows
 
 COLUMNS = ("trade_time_ns", "quantity_e8", "buyer_is_maker")
-"""What this fold reads of a trade."""
+"""The columns of a trade that this fold reads."""
 
-_MAX_PENDING = 1 << 13
+_MAX_PENDING = 1 << 13  # bounds the memory of pending rows, and of pending trades
 _MAX_TRADES = 1 << 18
 
 

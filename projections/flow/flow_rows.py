@@ -28,7 +28,9 @@ _MAX_SUM = np.int64(2**62)
 _MAX_QUANTITY = np.int64(
     2**56
 )  # five levels of two sides, weighted and differenced, stay within 2^62; more is not read
-_AHEAD_NS = 60 * SECOND_NS  # as for trades: one bad stamp must not hold a row for ever
+_AHEAD_NS = (
+    60 * SECOND_NS
+)  # a row further ahead of its receive time is dropped: one bad stamp must not keep a row in memory
 
 
 def sum_steps(recv_ns: I64, event_time_ns: I64, last_update_id: I64, outcome: I64, tops: I64) -> I64 | None:

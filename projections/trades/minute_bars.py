@@ -28,7 +28,7 @@ COLUMNS = {
     ),
     TICK: ("boundary_ns", "interval_ns", "trades"),
 }  # fmt: skip
-"""What is read of each kind."""
+"""The columns of each kind that are read."""
 
 SCHEMA = pa.schema(
     [
@@ -41,7 +41,7 @@ SCHEMA = pa.schema(
 )  # fmt: skip
 """Minute in ns; prices in 1e-8 quote; volumes in the log's quantity unit; vwap null where nothing was traded."""
 
-_ROWS = 10_000
+_ROWS = 10_000  # bounds the memory of one table
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class MinuteBars:
             elif minute == expected:
                 yield minute, close, close, close, close, 0, 0, 0, 0, None
             else:
-                continue  # live, but after minutes nobody knows of: what the price was cannot be told
+                continue  # live, but after minutes that the log does not cover: the price is not known
             expected = minute + MINUTE_NS
 
 

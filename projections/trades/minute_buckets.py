@@ -24,9 +24,9 @@ from projections.trades.group_trades import group_trades
 from projections.trades.price_levels import level_width_e8
 
 COLUMNS = ("trade_time_ns", "agg_id", "price_e8", "quantity_e8", "buyer_is_maker")
-"""What this fold reads of a trade."""
+"""The columns of a trade that this fold reads."""
 
-_MAX_PENDING = 1 << 18
+_MAX_PENDING = 1 << 18  # bounds the memory of pending trades
 
 
 @dataclass(slots=True)
@@ -217,7 +217,7 @@ class MinuteBuckets:
         if not in_order:
             self._minutes = dict(sorted(self._minutes.items()))
             self._unhashed.update(self._minutes)
-            self._digests.clear()  # rare: a late trade in a minute that held none
+            self._digests.clear()  # rare: a late trade in a minute without trades
 
 
 def _digest_of(minute_ns: int, minute: Minute) -> bytes:

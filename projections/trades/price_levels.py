@@ -11,7 +11,7 @@ import numpy as np
 from market.compiled import compiled
 
 MIN_LEVELS = 20_000
-"""How many levels a price is worth at least, and less than ten times as many: a level is 0.05 to 0.5 basis points."""
+"""The least number of levels that a price is worth, and less than ten times as many: a level is 0.05 to 0.5 bp."""
 
 _ANY_PRICE = 2**63 - 1
 _WIDEST = 10**14  # of the largest price that an int64 holds

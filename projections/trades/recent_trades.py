@@ -17,9 +17,9 @@ from projections.pending_rows import PendingRows
 from projections.trades.trade_columns import BLOCK, Trades, extend_blocks, last_fall
 
 COLUMNS = ("trade_time_ns", "agg_id", "price_e8", "quantity_e8", "buyer_is_maker")
-"""What this fold reads of a trade."""
+"""The columns of a trade that this fold reads."""
 
-_MAX_PENDING = 1 << 18
+_MAX_PENDING = 1 << 18  # bounds the memory of pending trades
 _MIN_CAPACITY = 4 * BLOCK
 
 

@@ -10,7 +10,7 @@ from market.arrays import I64
 from market.compiled import compiled
 
 BLOCK = 256
-"""How many trades share one pair of extremes."""
+"""Number of trades that share one pair of extremes."""
 
 
 class Trades(msgspec.Struct, frozen=True):

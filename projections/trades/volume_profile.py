@@ -26,7 +26,7 @@ class IncrementalProfile:
         self._sums = np.zeros((4, 256), np.int64)  # level, buy, sell, count
         self._size = 0
         self._levels: tuple[I64, I64, I64, I64] | None = None
-        self._first_ns: int | None = None  # the oldest minute held
+        self._first_ns: int | None = None  # the oldest minute in the sums
         self._mark = 0
         self._start_ns = 0
         self._open: set[int] = set()  # minutes with trades that have not closed yet
