@@ -34,7 +34,7 @@ def some_seconds(n: int, rows: dict[int, dict[str, int]]) -> FlowSeconds:
     """A window of n seconds from 0 on, with rows at some of them; a row with updates has a quote."""
     at = sorted(rows)
     columns = ("updates", "unread", "resets", "buy_e8", "sell_e8", "trades", "size_change_x20")
-    given = {c: np.array([rows[i].get(c, 0) for i in at], np.int64) for c in columns}
+    arrays = {c: np.array([rows[i].get(c, 0) for i in at], np.int64) for c in columns}
     quotes = {c: np.array([rows[i].get(c, 0) for i in at], np.int64) for c in ("bid_e8", "ask_e8")}
     sizes = {c: np.array([rows[i].get(c, 1) for i in at], np.int64) for c in ("bid_quantity_e8", "ask_quantity_e8")}
     ofi = np.zeros((len(at), 5), np.int64)
@@ -45,7 +45,7 @@ def some_seconds(n: int, rows: dict[int, dict[str, int]]) -> FlowSeconds:
         second_ns=np.array(at, np.int64) * SECOND_NS,
         ofi_e8=ofi,
         last_update_id=np.array([i if rows[i].get("updates") else -1 for i in at], np.int64),
-        **given,
+        **arrays,
         **quotes,
         **sizes,
     )
@@ -74,7 +74,7 @@ def test_scores_of_many_are_the_scores_of_each(values: list[int], data: st.DataO
     column = np.array(values, np.int64)
     span, least = data.draw(st.integers(1, len(values))), data.draw(st.integers(0, 12))
     spans = [column[end - span : end] for end in range(span, len(values) + 1)]
-    assert z_scores(column, span, least, 10.0) == [z_score(each, int(each[-1]), least, 10.0) for each in spans]
+    assert z_scores(column, span, least, 10.0) == [z_score(item, int(item[-1]), least, 10.0) for item in spans]
 
 
 def test_a_sum_is_held_against_the_sum_of_as_many_independent_intervals() -> None:
@@ -203,8 +203,8 @@ def test_a_moving_average_stays_among_its_values_and_mirrors(values: list[int], 
     column = np.array(values, np.int64)
     means = moving_average(column, span).tolist()
     slack = 1e-9 * max(map(abs, values))
-    assert all(min(values) - slack <= each <= max(values) + slack for each in means)
-    assert moving_average(-column, span).tolist() == [-each for each in means]
+    assert all(min(values) - slack <= item <= max(values) + slack for item in means)
+    assert moving_average(-column, span).tolist() == [-item for item in means]
     assert moving_average(np.full(9, values[0]), span).tolist() == [float(values[0])] * 9
 
 
@@ -226,26 +226,26 @@ def test_a_line_through_points() -> None:
 def test_flow_and_mid_by_interval() -> None:
     """Sums of three seconds; the mid from the end of one interval to the end of the next; holes are marked."""
     flow, mid_x2 = np.arange(10), np.array([2, 4, 6, 8, 8, 20, 20, 20, 26, 99])
-    known = np.ones(10, np.bool_)
-    known[[0, 7]] = False
-    sums, changes, whole = sum_by_interval(flow, mid_x2, known, 3)
+    complete = np.ones(10, np.bool_)
+    complete[[0, 7]] = False
+    sums, changes, is_complete = sum_by_interval(flow, mid_x2, complete, 3)
     assert sums.tolist() == [3.0, 12.0, 21.0]
     assert changes[1:].tolist() == [7.0, 3.0]
-    assert whole.tolist() == [False, True, False]
+    assert is_complete.tolist() == [False, True, False]
 
 
 def test_what_a_flow_explains_now_and_next() -> None:
     """A mid that follows its flow in the same second; and one that follows it a second later."""
     flow = np.array([0, 3, -1, 4, -1, -5, 9, 2, -6])
-    known = np.arange(9) > 0
-    at_once = measure_r2(flow, 2 * np.cumsum(flow), known, 1)
+    complete = np.arange(9) > 0
+    at_once = measure_r2(flow, 2 * np.cumsum(flow), complete, 1)
     assert (at_once.r2_same, at_once.intervals) == (1.0, 8)
-    later = measure_r2(flow, 2 * np.cumsum(np.concatenate(([0], flow[:-1]))), known, 1)
+    later = measure_r2(flow, 2 * np.cumsum(np.concatenate(([0], flow[:-1]))), complete, 1)
     assert later.r2_next == 1.0
     assert later.r2_same is not None
     assert later.r2_same < 0.5
-    assert measure_r2(flow, np.full(9, 7), known, 1) == FlowR2(None, None, 8)
-    assert measure_r2(flow, np.full(9, 7), known, 20) == FlowR2(None, None, 0)
+    assert measure_r2(flow, np.full(9, 7), complete, 1) == FlowR2(None, None, 8)
+    assert measure_r2(flow, np.full(9, 7), complete, 20) == FlowR2(None, None, 0)
 
 
 def test_a_quote_lasts_until_the_next_one() -> None:

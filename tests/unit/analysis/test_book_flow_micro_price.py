@@ -12,13 +12,13 @@ HIGH, LOW = (3, 1), (1, 3)
 Step = tuple[tuple[int, int], int, tuple[int, int]]
 
 
-def fitted(steps: list[Step], least: int = 1, moves: int = 1) -> MicroPrice | str:
+def fit_steps(steps: list[Step], least: int = 1, moves: int = 1) -> MicroPrice | str:
     """A model of two imbalances from single steps: quantities before, change of the mid, quantities after."""
-    quotes, known = [], []
+    quotes, usable = [], []
     for (bid, ask), change, (next_bid, next_ask) in steps:
         quotes += [(1000, bid, 1002, ask), (1000 + change, next_bid, 1002 + change, next_ask)]
-        known += [False, True]
-    return fit_micro_price(np.array(quotes, np.int64).T, np.array(known), 2, 2, 1, least, moves)
+        usable += [False, True]
+    return fit_micro_price(np.array(quotes, np.int64).T, np.array(usable), 2, 2, 1, least, moves)
 
 
 def test_queue_imbalance() -> None:
@@ -35,7 +35,7 @@ def test_weighted_mid() -> None:
 
 def test_when_a_move_forgets_the_imbalance_the_first_move_is_all() -> None:
     """Half the seconds nothing, else one tick up: G1 = 4; either imbalance follows: B G1 = 0."""
-    model = fitted([(HIGH, 0, HIGH), (HIGH, 0, HIGH), (HIGH, 4, HIGH), (HIGH, 4, LOW)])
+    model = fit_steps([(HIGH, 0, HIGH), (HIGH, 0, HIGH), (HIGH, 4, HIGH), (HIGH, 4, LOW)])
     assert isinstance(model, MicroPrice)
     assert model.adjustment_e8.tolist() == [[pytest.approx(-4.0), pytest.approx(4.0)]]
     assert model.price_e8(1000, 3, 1002, 1, min_observations=4) == pytest.approx(1005.0)
@@ -46,14 +46,14 @@ def test_when_a_move_forgets_the_imbalance_the_first_move_is_all() -> None:
 
 def test_when_imbalance_outlasts_a_move_more_moves_follow() -> None:
     """Three of four moves keep the imbalance: 4 (1 + 1/2 + 1/4 + …) = 8."""
-    model = fitted([(HIGH, 4, HIGH), (HIGH, 4, HIGH), (HIGH, 4, HIGH), (HIGH, 4, LOW)])
+    model = fit_steps([(HIGH, 4, HIGH), (HIGH, 4, HIGH), (HIGH, 4, HIGH), (HIGH, 4, LOW)])
     assert isinstance(model, MicroPrice)
     assert model.adjustment_e8.tolist() == [[pytest.approx(-8.0, abs=1e-4), pytest.approx(8.0, abs=1e-4)]]
 
 
 def test_a_change_of_imbalance_alone_is_no_move() -> None:
     """From high, a second without a move leads to low half the time: less is to be expected."""
-    model = fitted([(HIGH, 0, LOW), (HIGH, 4, HIGH), (HIGH, 4, LOW), (HIGH, 4, HIGH), (HIGH, 4, LOW)])
+    model = fit_steps([(HIGH, 0, LOW), (HIGH, 4, HIGH), (HIGH, 4, LOW), (HIGH, 4, HIGH), (HIGH, 4, LOW)])
     assert isinstance(model, MicroPrice)
     # g = 4·4/5 − g/5 by the mirror: g = 8/3; after a move both are as likely.
     assert model.adjustment_e8.tolist() == [[pytest.approx(-8 / 3), pytest.approx(8 / 3)]]
@@ -61,9 +61,9 @@ def test_a_change_of_imbalance_alone_is_no_move() -> None:
 
 def test_where_it_cannot_be_fitted_it_says_why() -> None:
     """Too few steps, too few moves, a chain that never ends."""
-    assert fitted([(HIGH, 4, HIGH)], least=2) == "1 of 2 steps"
-    assert fitted([(HIGH, 0, HIGH)], moves=1) == "the mid moved 0 of 1 times"
-    assert fitted([(HIGH, 4, LOW)]) == "the expected changes have no finite sum"
+    assert fit_steps([(HIGH, 4, HIGH)], least=2) == "1 of 2 steps"
+    assert fit_steps([(HIGH, 0, HIGH)], moves=1) == "the mid moved 0 of 1 times"
+    assert fit_steps([(HIGH, 4, LOW)]) == "the expected changes have no finite sum"
 
 
 def test_a_state_that_never_leaves_has_no_answer() -> None:
@@ -91,6 +91,6 @@ def test_a_mirrored_market_has_the_mirrored_micro_price(
     if isinstance(model, str):
         assert model
     else:
-        found = model.adjustment_e8
-        assert np.isfinite(found).all()
-        assert np.allclose(found, -found[:, ::-1], atol=1e-3)
+        adjustment = model.adjustment_e8
+        assert np.isfinite(adjustment).all()
+        assert np.allclose(adjustment, -adjustment[:, ::-1], atol=1e-3)

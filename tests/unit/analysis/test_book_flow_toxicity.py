@@ -41,6 +41,6 @@ def test_lambda_is_the_price_of_one_unit() -> None:
     signed = np.array([0, 0, 4, 2, -1, -3, 2, 0, 5, 5])
     per_interval = np.array([0, 6, -4, 2, 10])
     mid_x2 = np.repeat(2 * 100 + 3 * np.cumsum(per_interval), 2)
-    known = np.arange(10) > 0
-    assert kyle_lambda(signed, mid_x2, known, 2) == LineFit(1.5, 1.0, 4)
-    assert kyle_lambda(signed, np.full(10, 200), known, 2) == LineFit(None, None, 4)
+    complete = np.arange(10) > 0
+    assert kyle_lambda(signed, mid_x2, complete, 2) == LineFit(1.5, 1.0, 4)
+    assert kyle_lambda(signed, np.full(10, 200), complete, 2) == LineFit(None, None, 4)

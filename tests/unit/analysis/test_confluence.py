@@ -31,8 +31,8 @@ def a_record(weight: float, rate: float | None) -> LevelRecord:
 def test_all_three_legs_meet() -> None:
     """0.9, 0.4 and 0.6 have the geometric mean 0.6 (their product is 0.216); nothing is missing: triple."""
     pieces = [a_piece("W", "98.9", "99.1", 99, 0.9), a_piece("P", "98.8", "99.05", "98.9", 0.4, "acceptance")]
-    found = cluster_evidence(pieces, e8(100), REACH)
-    (zone,) = build_confluences(found, [some_tests(99, 0.6)], 1, e8(100), RULES)
+    clusters = cluster_evidence(pieces, e8(100), REACH)
+    (zone,) = build_confluences(clusters, [some_tests(99, 0.6)], 1, e8(100), RULES)
     assert zone.legs == {"static": 0.9, "acceptance": 0.4, "validation": 0.6}
     assert (zone.score, zone.strength) == (0.6, 0.6)
     assert (zone.missing, zone.triple) == ((), True)
@@ -108,8 +108,8 @@ def test_the_strongest_leads_and_of_equals_the_book_then_the_nearer() -> None:
 def test_nothing_joins_across_the_price() -> None:
     """Pieces on both sides of the price that hold one another stay apart; one at the price belongs to no side."""
     pieces = [a_piece("B", 98, 102, "99.9", 0.5), a_piece("A", 98, 102, "100.1", 0.6), a_piece("M", 98, 102, 100, 0.9)]
-    found = cluster_evidence(pieces, e8(100), REACH)
-    assert [[m.id for m in c.members] for c in found] == [["B"], ["A"]]
+    clusters = cluster_evidence(pieces, e8(100), REACH)
+    assert [[m.id for m in c.members] for c in clusters] == [["B"], ["A"]]
 
 
 def test_reach_ends_where_it_is_said() -> None:
@@ -123,8 +123,8 @@ def test_eight_a_side_are_enough() -> None:
     """Of ten walls a side the eight strongest lead a zone."""
     pieces = [a_piece(f"B{i}", 99 - i / 4, 99 - i / 4, 99 - i / 4, 0.05 + i / 20) for i in range(10)]
     pieces += [a_piece(f"A{i}", 101 + i / 4, 101 + i / 4, 101 + i / 4, 0.05 + i / 20) for i in range(10)]
-    found = cluster_evidence(pieces, e8(100), REACH)
-    assert [c.lead.id for c in found] == [f"{s}{i}" for s in "BA" for i in range(9, 1, -1)]
+    clusters = cluster_evidence(pieces, e8(100), REACH)
+    assert [c.lead.id for c in clusters] == [f"{s}{i}" for s in "BA" for i in range(9, 1, -1)]
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_validation_by_hand(record: LevelRecord, expected: float | None) -> None
 @st.composite
 def evidence(draw: Any) -> list[Evidence]:
     """Up to twelve pieces of any leg around 100."""
-    found = []
+    clusters = []
     for n in range(draw(st.integers(0, 12))):
         at = draw(st.integers(9_800, 10_200))
         low, high = at - draw(st.integers(0, 100)), at + draw(st.integers(0, 100))
@@ -153,8 +153,8 @@ def evidence(draw: Any) -> list[Evidence]:
         horizon = draw(st.sampled_from([60, 240])) if leg == "acceptance" else 0
         strength = draw(st.integers(0, 10)) / 10
         basis: Any = "wall" if leg == "static" else "poc"
-        found.append(Evidence(f"E{n}", basis, leg, low * 10**6, high * 10**6, at * 10**6, strength, horizon))
-    return found
+        clusters.append(Evidence(f"E{n}", basis, leg, low * 10**6, high * 10**6, at * 10**6, strength, horizon))
+    return clusters
 
 
 @given(evidence())
@@ -163,8 +163,8 @@ def test_laws_of_zones(pieces: list[Evidence]) -> None:
     zones = meeting(pieces, horizons=2)
     assert [z.id for z in zones] == [f"Z{n}" for n in range(len(zones))]
     assert [z.strength for z in zones] == sorted((z.strength for z in zones), reverse=True)
-    cited = [e.id for z in zones for e in z.evidence]
-    assert len(cited) == len(set(cited))
+    ids = [e.id for z in zones for e in z.evidence]
+    assert len(ids) == len(set(ids))
     for zone in zones:
         assert 0 <= zone.strength <= zone.score <= 1
         assert set(zone.legs) | set(zone.missing) == set(LEGS)

@@ -41,10 +41,10 @@ def test_features_of_nothing_are_numbers() -> None:
 
 def test_a_logistic_by_hand() -> None:
     """σ(0.2 + 0.5·2 − 1·0.3) = σ(0.9) = 0.7109; far out it stays inside 0 to 1."""
-    fitted = Logistic("a test", ("one", "a", "b"), (0.2, 0.5, -1.0), 100)
-    assert fitted.probability((1.0, 2.0, 0.3)) == 0.7109 == round(1 / (1 + exp(-0.9)), 4)
-    assert fitted.probability((1.0, 1e6, 0.0)) == 1.0
-    assert fitted.probability((1.0, -1e6, 0.0)) == 0.0
+    model = Logistic("a test", ("one", "a", "b"), (0.2, 0.5, -1.0), 100)
+    assert model.probability((1.0, 2.0, 0.3)) == 0.7109 == round(1 / (1 + exp(-0.9)), 4)
+    assert model.probability((1.0, 1e6, 0.0)) == 1.0
+    assert model.probability((1.0, -1e6, 0.0)) == 0.0
 
 
 def test_features_and_coefficients_must_agree() -> None:
@@ -89,9 +89,9 @@ def test_priors_say_that_they_are_none_of_ours() -> None:
 def test_what_a_fit_has_seen(market: str, first: str, last: str, seen: bool) -> None:
     """A span that shares a moment with what a fit saw of the same market is in sample, and the stretch is named."""
     period = ("binance:TESTUSDT", "2026-03-02T00:00:00Z", "2026-03-03T00:00:00Z")
-    fitted = Logistic("a test", ("one",), (0.0,), 10, (period,))
+    model = Logistic("a test", ("one",), (0.0,), 10, (period,))
     expected = ["binance:TESTUSDT 2026-03-02T00:00:00Z to 2026-03-03T00:00:00Z"] if seen else []
-    assert fitted.periods_within(market, parse_iso(first), parse_iso(last)) == expected
+    assert model.periods_within(market, parse_iso(first), parse_iso(last)) == expected
     assert PULL_PRIOR.periods_within(market, parse_iso(first), parse_iso(last)) == []
 
 

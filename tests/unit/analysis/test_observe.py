@@ -44,10 +44,10 @@ def views_of(
     """What is seen at ticks at the end of some minutes; books arrive when they were asked for."""
     state = MarketState(windows)
     observer = Observer("TESTUSDT", state, parameters)
-    seen: list[MarketView] = []
+    views: list[MarketView] = []
 
     def on_tick(tick: TickEntry, now: MarketState) -> None:
-        seen.append(observer.observe(tick, now))
+        views.append(observer.observe(tick, now))
 
     parts = {
         INSTRUMENT: instrument_columns(T0) if instrument is None else instrument,
@@ -56,7 +56,7 @@ def views_of(
         TICK: tick_columns([T0 + m * MINUTE_NS for m in ticks], depth=depth, lag_ns=SECOND_NS),
     }
     drive(batches(numbered({k: c for k, c in parts.items() if len(c["recv_ns"])})), state, on_tick)
-    return seen
+    return views
 
 
 def steady(minutes: int, price: float = 100.0, per_minute: int = 2) -> Columns:
@@ -77,11 +77,11 @@ def as_json(view: MarketView) -> dict[str, object]:
 def test_nothing_on_record() -> None:
     """A tick of an empty market is a view of nothing with three warnings."""
     (view,) = views_of(instrument={"recv_ns": []})
-    found = as_json(view)
-    assert found["evidence"] == []
-    assert found["orderflow_analysys"]["profiles"] == {"found": "nothing", "reason": "no trade in the window"}  # type: ignore[index]
-    assert found["depth_snapshot_analytsis"] == {"found": "nothing", "reason": NO_BOOK}
-    assert (found["reference"], found["mid"], found["sigma"]) == (None, None, None)
+    output = as_json(view)
+    assert output["evidence"] == []
+    assert output["orderflow_analysys"]["profiles"] == {"found": "nothing", "reason": "no trade in the window"}  # type: ignore[index]
+    assert output["depth_snapshot_analytsis"] == {"found": "nothing", "reason": NO_BOOK}
+    assert (output["reference"], output["mid"], output["sigma"]) == (None, None, None)
     assert view.warnings == (NO_BOOK, "no trade in the window", "no instrument on record: tick size unknown")
 
 
@@ -111,8 +111,8 @@ def test_one_trade_in_a_closed_minute() -> None:
 def test_a_longer_horizon_is_shown_when_it_covers_more() -> None:
     """After 61 minutes the 4 h profile says more than the 1 h one, and the 24 h one still nothing new."""
     view = views_of(steady(90), ticks=(60, 61, 90))
-    shown = [[n for n, p in as_json(v)["orderflow_analysys"]["profiles"].items() if p] for v in view]  # type: ignore[index]
-    assert shown == [["60min"], ["60min", "240min"], ["60min", "240min"]]
+    names = [[n for n, p in as_json(v)["orderflow_analysys"]["profiles"].items() if p] for v in view]  # type: ignore[index]
+    assert names == [["60min"], ["60min", "240min"], ["60min", "240min"]]
 
 
 def test_sells_eat_bids() -> None:
@@ -123,8 +123,8 @@ def test_sells_eat_bids() -> None:
     books = [a_snapshot([(round(p - 0.01, 2), q) for p, q in book], [(round(p, 2), q) for p, q in asks], m, m + 1)
              for m in range(3)]  # fmt: skip
     (view,) = views_of(sells, books, ticks=(2,))
-    eaten = {s: [w["minutes_to_eat"] for w in view.depth[s]["walls"]] for s in ("bid", "ask")}
-    assert eaten == {"bid": [1.33], "ask": [0.33]}
+    minutes_by_side = {s: [w["minutes_to_eat"] for w in view.depth[s]["walls"]] for s in ("bid", "ask")}
+    assert minutes_by_side == {"bid": [1.33], "ask": [0.33]}
 
 
 def test_one_snapshot_shows_depth_and_no_wall() -> None:
@@ -171,13 +171,13 @@ def test_acceptance_counts_horizons_that_say_something_of_their_own() -> None:
     After 20 minutes the 1 h profile is the only one shown, and what it finds is the whole leg; after 61 minutes the 4 h
     one says more and the leg is the mean of both.
     """
-    for minutes, shown in ((20, {60}), (61, {60, 240})):
+    for minutes, names in ((20, {60}), (61, {60, 240})):
         (view,) = views_of(steady(minutes, per_minute=5), ticks=(minutes,))
         legs = {}
         for zone in (z for z in view.zones if "acceptance" in z.legs):
-            best = {h: max((e.strength for e in zone.evidence if e.horizon_min == h), default=0.0) for h in shown}
-            legs[zone.id] = (zone.legs["acceptance"], round(sum(best.values()) / len(shown), 4))
-        assert {e.horizon_min for e in view.evidence if e.leg == "acceptance"} == shown
+            best = {h: max((e.strength for e in zone.evidence if e.horizon_min == h), default=0.0) for h in names}
+            legs[zone.id] = (zone.legs["acceptance"], round(sum(best.values()) / len(names), 4))
+        assert {e.horizon_min for e in view.evidence if e.leg == "acceptance"} == names
         assert legs
         assert all(leg == mean for leg, mean in legs.values())
 
@@ -204,14 +204,14 @@ def test_a_wall_that_was_tested_is_a_zone_with_its_tests() -> None:
     (view,) = views_of(trades, [a_walled_book(m) for m in range(31)], ticks=(30,))
     (wall,) = view.depth["bid"]["walls"]
     zone = next(z for z in view.zones if wall["id"] in [e.id for e in z.evidence])
-    named = {e.id: e for e in zone.evidence}
-    (tested,) = (e for e in named.values() if e.basis == "rejection")
-    record = next(t for t in view.order_flow["tests"] if t["id"] == tested.id)
-    assert tested in view.evidence
-    assert zone.legs["validation"] == tested.strength
+    pieces = {e.id: e for e in zone.evidence}
+    (rejection,) = (e for e in pieces.values() if e.basis == "rejection")
+    record = next(t for t in view.order_flow["tests"] if t["id"] == rejection.id)
+    assert rejection in view.evidence
+    assert zone.legs["validation"] == rejection.strength
     assert (record["tests"], record["rejected"], record["level"]) == (30, 30, "99.6")
     assert (record["from"], record["recent"]) == ("above", ["rejected"] * 3)
-    assert tested.low_e8 < zone.price_e8 == tested.price_e8 < tested.high_e8
+    assert rejection.low_e8 < zone.price_e8 == rejection.price_e8 < rejection.high_e8
     assert (wall["life"], wall["absorbed"]) == ("tested", "30")
     assert set(zone.legs) | set(zone.missing) == {"static", "acceptance", "validation"}
 

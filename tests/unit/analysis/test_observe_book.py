@@ -21,13 +21,13 @@ def views(*facts: Fact) -> list[MarketView]:
     """What is seen at each tick."""
     state = MarketState(Windows())
     observer = Observer("BTCFDUSD", state, Parameters())
-    seen: list[MarketView] = []
+    results: list[MarketView] = []
 
     def look(tick: TickEntry, now: MarketState) -> None:
-        seen.append(observer.observe(tick, now))
+        results.append(observer.observe(tick, now))
 
     drive([a_batch([an_instrument(), *facts])], state, look)
-    return seen
+    return results
 
 
 def of_the_book(view: MarketView) -> list[str]:
@@ -37,7 +37,7 @@ def of_the_book(view: MarketView) -> list[str]:
 
 def test_missing_updates_are_told_until_they_do_not_matter() -> None:
     """In the gap; in the minute in which a snapshot ended it; no longer a minute later."""
-    seen = views(
+    results = views(
         a_snapshot(update_id=10, at_ns=minute(0, 1)),
         a_diff(13, 14, [], [], minute(0, 30)),
         a_tick(minute(1)),
@@ -50,38 +50,38 @@ def test_missing_updates_are_told_until_they_do_not_matter() -> None:
         a_diff(27, 27, [("99.3", "2")], [], minute(2, 55)),
         a_tick(minute(3)),
     )
-    assert [of_the_book(view) for view in seen] == [
+    assert [of_the_book(view) for view in results] == [
         [MISSING],
         ["updates of the book were missing at 2024-01-01T00:01:40Z: it was rebuilt from a snapshot"],
         [],
     ]
-    assert [view.depth["book_now"] is None for view in seen] == [True, False, False]
+    assert [view.depth["book_now"] is None for view in results] == [True, False, False]
 
 
 def test_a_book_that_was_wrong_is_told_and_not_shown_until_it_is_right() -> None:
     """Two levels differ at the snapshot of minute 1; that of minute 2 agrees."""
-    shown = [("99.5", "7"), ("99", "1")], [("100.5", "2"), ("101", "3"), ("102", "1")]
-    seen = views(
+    levels = [("99.5", "7"), ("99", "1")], [("100.5", "2"), ("101", "3"), ("102", "1")]
+    results = views(
         a_snapshot(update_id=10, at_ns=minute(0, 1)),
         a_diff(11, 12, [("99", "1")], [], minute(0, 30)),
-        a_snapshot(*shown, update_id=12, at_ns=minute(0, 59.5)),
+        a_snapshot(*levels, update_id=12, at_ns=minute(0, 59.5)),
         a_diff(13, 13, [("99", "2")], [], minute(0, 59.8)),
         a_tick(minute(1)),
-        a_snapshot([("99.5", "7"), ("99", "2")], shown[1], update_id=13, at_ns=minute(1, 59.5)),
+        a_snapshot([("99.5", "7"), ("99", "2")], levels[1], update_id=13, at_ns=minute(1, 59.5)),
         a_diff(14, 14, [("99", "3")], [], minute(1, 59.8)),
         a_tick(minute(2)),
     )
-    assert [of_the_book(view) for view in seen] == [
+    assert [of_the_book(view) for view in results] == [
         ["the book rebuilt from updates differed from the exchange's own at 2024-01-01T00:00:59Z: 2 levels"],
         [],
     ]
-    assert [view.depth["book_now"] is None for view in seen] == [True, False]
+    assert [view.depth["book_now"] is None for view in results] == [True, False]
 
 
 def test_a_price_out_of_reach_is_told() -> None:
     """The only bid that was shown is gone, and more were there than were asked for."""
-    gone = a_diff(11, 11, [("99.5", "0"), ("99", "0")], [], minute(0, 2))
-    (view,) = views(a_snapshot(update_id=10, limit=2, at_ns=minute(0, 1)), gone, a_tick(minute(1)))
+    deletion = a_diff(11, 11, [("99.5", "0"), ("99", "0")], [], minute(0, 2))
+    (view,) = views(a_snapshot(update_id=10, limit=2, at_ns=minute(0, 1)), deletion, a_tick(minute(1)))
     assert of_the_book(view) == [
         "the price has left what the last snapshot reached: the book rebuilt from updates is not used"
     ]

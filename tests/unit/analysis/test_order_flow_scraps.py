@@ -65,7 +65,7 @@ def test_nothing_breaks_and_nothing_is_nan(trades: Trades, sigma: float | None, 
     bought = np.bincount(place, np.where(trades.sign > 0, trades.quantity_e8, 0), len(levels)).astype(np.int64)
     tests = find_level_tests(trades, LEVELS, reach, LEAST)
     frame = build_frame(trades, reach, END, LEAST)
-    found = [
+    sizes = [
         tests,
         build_records(LEVELS, [tests], END, LEAST),
         find_absorption_at(frame, LEVELS, ONE_E8, LEAST),
@@ -75,9 +75,9 @@ def test_nothing_breaks_and_nothing_is_nan(trades: Trades, sigma: float | None, 
         build_footprint(levels, bought, bought[::-1], ONE_E8, LEAST),
         last_crossings(trades, intervals, unit, ONE_E8, LEAST),
     ]
-    assert [f for f in figures(found) if not math.isfinite(f)] == []
+    assert [f for f in figures(sizes) if not math.isfinite(f)] == []
     if reach is None:
         assert len(tests.level) == 0
-        assert found[2] == found[3] == []
+        assert sizes[2] == sizes[3] == []
     if len(trades) == 0:
-        assert [len(tests.level), found[2], found[3], found[4], found[7]] == [0, [], [], [], [None] * 3]
+        assert [len(tests.level), sizes[2], sizes[3], sizes[4], sizes[7]] == [0, [], [], [], [None] * 3]

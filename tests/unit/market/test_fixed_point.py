@@ -86,9 +86,9 @@ def test_a_column_names_the_row_it_refuses() -> None:
     with pytest.raises(BadNumber, match="row 2") as caught:
         parse_column(["1", "2", "x", "y"])
     assert (caught.value.row, caught.value.text) == (2, "x")
-    chunked = pa.chunked_array([["1", "2"], ["3", "-4"]])
+    chunks = pa.chunked_array([["1", "2"], ["3", "-4"]])
     with pytest.raises(BadNumber) as caught:
-        parse_column(chunked)
+        parse_column(chunks)
     assert caught.value.row == 3
     with pytest.raises(BadNumber, match="missing") as caught:
         parse_column(pa.array(["1", None]))
@@ -105,9 +105,9 @@ def test_a_long_bad_text_is_cut_in_the_message() -> None:
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string()])
 def test_slices_of_a_column_are_read_from_where_they_start(kind: pa.DataType) -> None:
     """An Arrow slice shares memory with its whole."""
-    whole = pa.array(["1", "22", "333", "4444"], kind)
-    assert parse_column(whole[1:3]).tolist() == [2_200_000_000, 33_300_000_000]
-    assert parse_column(pa.chunked_array([whole[3:], whole[:1]])).tolist() == [444_400_000_000, 100_000_000]
+    texts = pa.array(["1", "22", "333", "4444"], kind)
+    assert parse_column(texts[1:3]).tolist() == [2_200_000_000, 33_300_000_000]
+    assert parse_column(pa.chunked_array([texts[3:], texts[:1]])).tolist() == [444_400_000_000, 100_000_000]
 
 
 def test_no_texts_are_no_numbers() -> None:

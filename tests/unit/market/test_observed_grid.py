@@ -7,7 +7,7 @@ from market.observed_grid import ObservedUnit, exceeds_sum_limit, infer_quantity
 from market.timestamps import DAY_NS, HOUR_NS
 
 
-def seen(*values: int) -> ObservedUnit:
+def unit_of(*values: int) -> ObservedUnit:
     """Numbers, taken one after the other."""
     unit = ObservedUnit()
     for value in values:
@@ -30,7 +30,7 @@ def seen(*values: int) -> ObservedUnit:
 )
 def test_few_numbers_show_a_power_of_ten(values: list[int], step: int) -> None:
     """What they happen to have in common is not their grid."""
-    assert seen(*values).step == step
+    assert unit_of(*values).step == step
 
 
 @pytest.mark.parametrize(("unit", "step"), [(50, 50), (20, 20), (25, 5), (70, 10), (100, 100), (1, 1)])
@@ -44,18 +44,18 @@ def test_many_numbers_show_two_and_five(unit: int, step: int) -> None:
 def test_batches_change_nothing() -> None:
     """Taken at once or in parts."""
     numbers = np.arange(1, 400, dtype=np.int64) * 250
-    whole, parts = ObservedUnit(), ObservedUnit()
-    whole.add(numbers)
+    full, parts = ObservedUnit(), ObservedUnit()
+    full.add(numbers)
     for part in np.array_split(numbers, 37):
         parts.add(part)
-    assert (whole.divisor, whole.step, whole.has_many) == (parts.divisor, parts.step, parts.has_many)
+    assert (full.divisor, full.step, full.has_many) == (parts.divisor, parts.step, parts.has_many)
 
 
 def test_a_step_becomes_finer_at_once_and_coarser_on_evidence() -> None:
     """Three prices on tens say nothing; hundreds do."""
-    assert next_step(0, seen(100, 200, 300)) == 100
-    assert next_step(100, seen(1_230, 1_250)) == 10
-    assert next_step(10, seen(100, 200, 300)) == 10
+    assert next_step(0, unit_of(100, 200, 300)) == 100
+    assert next_step(100, unit_of(1_230, 1_250)) == 10
+    assert next_step(10, unit_of(100, 200, 300)) == 10
     many = ObservedUnit()
     many.add(np.arange(1, 500, dtype=np.int64) * 100)
     assert next_step(10, many) == 100
@@ -67,10 +67,10 @@ def test_a_step_becomes_finer_at_once_and_coarser_on_evidence() -> None:
 def test_a_market_of_trillions_keeps_fewer_decimals() -> None:
     """As many as its smallest step needs; any other market keeps eight."""
     coins = 10**8
-    assert infer_quantity_decimals(30_000 * coins, DAY_NS, seen(1_000)) == 8
-    assert infer_quantity_decimals(2 * 10**11 * coins, 2 * HOUR_NS, seen(coins)) == 0
-    assert infer_quantity_decimals(2 * 10**11 * coins, 2 * HOUR_NS, seen(coins // 10)) == 1
-    all_eight = infer_quantity_decimals(10**12 * coins, 0, seen(1))
+    assert infer_quantity_decimals(30_000 * coins, DAY_NS, unit_of(1_000)) == 8
+    assert infer_quantity_decimals(2 * 10**11 * coins, 2 * HOUR_NS, unit_of(coins)) == 0
+    assert infer_quantity_decimals(2 * 10**11 * coins, 2 * HOUR_NS, unit_of(coins // 10)) == 1
+    all_eight = infer_quantity_decimals(10**12 * coins, 0, unit_of(1))
     assert all_eight == 8  # it needs them all: sums may then be refused, never wrapped
 
 
@@ -92,7 +92,7 @@ def test_a_cheap_coin_leaves_room_for_louder_days(price_e8: int, step: int, deci
     many = ObservedUnit()
     many.add(np.arange(1_001, 1_101, dtype=np.int64) * step)
     assert infer_quantity_decimals(10**12, DAY_NS, many, cheapest_e8=price_e8) == decimals
-    assert infer_quantity_decimals(10**12, DAY_NS, seen(step), cheapest_e8=price_e8) == 8
+    assert infer_quantity_decimals(10**12, DAY_NS, unit_of(step), cheapest_e8=price_e8) == 8
 
 
 def test_sums_that_do_not_fit_are_known_beforehand() -> None:

@@ -73,12 +73,12 @@ def test_any_text_is_one_visible_line(text: str) -> None:
 @given(ANY_TEXT, st.integers(1, 40))
 def test_any_text_is_cut_to_the_bound(text: str, most: int) -> None:
     """A cut text begins as the whole one does."""
-    whole, cut = printable(text), printable(text, most)
+    full, cut = printable(text), printable(text, most)
     assert len(cut) <= most
-    assert cut == whole if len(whole) <= most else cut.endswith("…") and whole.startswith(cut[:-1])
+    assert cut == full if len(full) <= most else cut.endswith("…") and full.startswith(cut[:-1])
 
 
 def test_every_character_that_python_calls_printable_stays() -> None:
     """But for the blank ones, what `str.isprintable` lets through is what a reader may see."""
-    changed = {c for c in map(chr, range(sys.maxunicode + 1)) if c.isprintable() and printable(c) != c}
-    assert len(changed) == 8 + 15 + 240
+    escapes = {c for c in map(chr, range(sys.maxunicode + 1)) if c.isprintable() and printable(c) != c}
+    assert len(escapes) == 8 + 15 + 240

@@ -10,17 +10,17 @@ from tests.builders import T0
 
 def one(stamp: int) -> int:
     """A single stamp."""
-    found = int(venue_times_ns(np.array([stamp], np.int64))[0])
-    assert venue_time_ns(stamp) == found
-    return found
+    result = int(venue_times_ns(np.array([stamp], np.int64))[0])
+    assert venue_time_ns(stamp) == result
+    return result
 
 
 def test_milliseconds_and_microseconds_are_told_by_their_size() -> None:
     """Archives changed from ms to µs in 2025; one file may hold only one, a log both."""
     assert one(1_704_067_200_000) == T0
     assert one(1_704_067_200_000_123) == T0 + 123_000
-    mixed = np.array([1_704_067_200_001, 1_704_067_200_001_000])
-    assert venue_times_ns(mixed).tolist() == [T0 + 10**6, T0 + 10**6]
+    stamps = np.array([1_704_067_200_001, 1_704_067_200_001_000])
+    assert venue_times_ns(stamps).tolist() == [T0 + 10**6, T0 + 10**6]
     assert venue_times_ns(np.array([], np.int64)).dtype == np.int64
 
 

@@ -19,13 +19,13 @@ RULES = Parameters()
 """At 100000 in bins of 1: 10 bins are 1 bp, the kernel's half-width is 20 bins, a band at least 90 wide."""
 
 
-def found(asks: Mapping[int, float], bins: int = 1000, usual: float = 1.0, rules: Parameters = RULES) -> list[Band]:
+def find_in(asks: Mapping[int, float], bins: int = 1000, usual: float = 1.0, rules: Parameters = RULES) -> list[Band]:
     """The asks' bands of a book of one quantity a bin around 100000, but for some bins of the asks."""
     prices = range(bins)
     book = a_snapshot([(99_999.5 - i, usual) for i in prices], [(100_000.5 + i, asks.get(i, usual)) for i in prices])
-    whole = find_bands(both(book, rules), rules)
-    assert whole["bid"] == []
-    return whole["ask"]
+    full_bands = find_bands(both(book, rules), rules)
+    assert full_bands["bid"] == []
+    return full_bands["ask"]
 
 
 def both(book: Snapshot, rules: Parameters = RULES) -> dict[Side, BookSide]:
@@ -47,7 +47,7 @@ def test_a_band_by_its_figures() -> None:
     inside, a fifth up to d = 7, so the run has seven ones more at each end. Inside, the part of the kernel that hangs
     out adds up to 1330/400 at each edge: the mean ratio is 6 − 5·2·3.325/100 = 5.6675.
     """
-    (band,) = found(block(300, 400, 6))
+    (band,) = find_in(block(300, 400, 6))
     low, high = (band.low_e8 - e8(100_000)) // ONE_E8, (band.high_e8 - e8(100_000)) // ONE_E8
     assert (low, high) == (300, 400)
     assert band.quantity_e8 == 600 * ONE_E8
@@ -60,8 +60,8 @@ def test_a_band_by_its_figures() -> None:
 
 def runs(ratio: list[float], least: float) -> list[tuple[int, int]]:
     """Where a ratio is at least so much: stretches [start, stop)."""
-    marked = [i for i, r in enumerate(ratio) if r >= least]
-    starts = [i for i in marked if i == 0 or ratio[i - 1] < least]
+    dense_bins = [i for i, r in enumerate(ratio) if r >= least]
+    starts = [i for i in dense_bins if i == 0 or ratio[i - 1] < least]
     return [(i, next((j for j in range(i, len(ratio)) if ratio[j] < least), len(ratio))) for i in starts]
 
 
@@ -75,25 +75,25 @@ def plainly(asks: Mapping[int, float], bins: int = 1000) -> tuple[list[float], l
     """
     line = [asks.get(i, 1.0) for i in range(bins)]
     cap = 0.01 * sum(line[:900])
-    capped = [min(q, cap) for q in line]
+    cap_sizes = [min(q, cap) for q in line]
     away = [(i + 0.5) / 10 for i in range(bins)]
-    smoothed = []
+    smooth = []
     for i in range(bins):
-        near = [(20 - abs(i - j), capped[j]) for j in range(max(0, i - 19), min(bins, i + 20))]
-        smoothed.append(sum(w * q for w, q in near) / sum(w for w, _ in near))
+        near = [(20 - abs(i - j), cap_sizes[j]) for j in range(max(0, i - 19), min(bins, i + 20))]
+        smooth.append(sum(w * q for w, q in near) / sum(w for w, _ in near))
     left_out: set[int] = set()
     for _ in range(2):
         octaves: dict[int, list[tuple[float, float]]] = {}
-        kept = [(bp, capped[i]) for i, bp in enumerate(away) if i not in left_out]
-        for bp, q in [*kept, *((bp, 1.0) for bp in away)]:
+        points = [(bp, cap_sizes[i]) for i, bp in enumerate(away) if i not in left_out]
+        for bp, q in [*points, *((bp, 1.0) for bp in away)]:
             octaves.setdefault(int(np.floor(log2(bp))), []).append((log2(bp), q))
         centres = [sum(x for x, _ in octaves[o]) / len(octaves[o]) for o in sorted(octaves)]
         density = [sum(q for _, q in octaves[o]) / len(octaves[o]) for o in sorted(octaves)]
         usual = [float(np.interp(log2(bp), centres, density)) for bp in away]
-        ratio = [s / u for s, u in zip(smoothed, usual, strict=True)]
+        ratio = [s / u for s, u in zip(smooth, usual, strict=True)]
         wide = [(i, j) for i, j in runs(ratio, 1.5) if j - i >= 90 and away[i] > 2 and j <= 900]
         left_out = {k for i, j in wide for k in range(i, j)}
-    return ratio, capped
+    return ratio, cap_sizes
 
 
 def likeliest(sizes: list[float], start: int, stop: int) -> tuple[int, int]:
@@ -111,8 +111,8 @@ def likeliest(sizes: list[float], start: int, stop: int) -> tuple[int, int]:
         speaks = {k: log((inside[k] + 1) / (stop - start + 6) * (80 + 6) / (outside[k] + 1)) for k in range(6)}
         total = np.concatenate(([0.0], np.cumsum([round(speaks[sixth[i]], 6) for i in range(first, last)])))
         sums = {(i, j): total[j - first] - total[i - first] for i in range(first, last) for j in range(i + 1, last + 1)}
-        found = max(sums, key=lambda run: sums[run])
-        start, stop = max(found[0], lowest), min(found[1], highest)
+        find_in = max(sums, key=lambda run: sums[run])
+        start, stop = max(find_in[0], lowest), min(find_in[1], highest)
     return start, stop
 
 
@@ -126,10 +126,10 @@ def likeliest(sizes: list[float], start: int, stop: int) -> tuple[int, int]:
 )
 def test_a_band_as_plain_python_finds_it(asks: dict[int, float]) -> None:
     """Where the smoothed ratio is two, then the likeliest stretch within two kernels of that."""
-    ratio, capped = plainly(asks)
+    ratio, cap_sizes = plainly(asks)
     ((first, last),) = runs(ratio, 2)
-    start, stop = likeliest(capped, first, last)
-    (band,) = found(asks)
+    start, stop = likeliest(cap_sizes, first, last)
+    (band,) = find_in(asks)
     assert (band.low_e8, band.high_e8) == (e8(100_000 + start), e8(100_000 + stop))
     assert band.ratio == pytest.approx(np.mean(ratio[start:stop]), abs=0.0051)
 
@@ -140,12 +140,12 @@ def test_a_band_does_not_hide_itself() -> None:
     above 8 / 4.5, and only its ends are found, by the octaves beside it. Left out, the whole of it is one band.
     """
     dense = block(320, 640, 8)
-    (whole,) = found(dense)
-    assert (whole.low_e8, whole.high_e8) == (e8(100_320), e8(100_640))
-    ends = found(dense, rules=replace(RULES, band_hint=1e9))
+    (full_bands,) = find_in(dense)
+    assert (full_bands.low_e8, full_bands.high_e8) == (e8(100_320), e8(100_640))
+    ends = find_in(dense, rules=replace(RULES, band_hint=1e9))
     assert (len(ends), ends[0].low_e8, ends[1].high_e8) == (2, e8(100_320), e8(100_640))
     assert ends[0].high_e8 < ends[1].low_e8
-    assert all(b.ratio < 8 / 3 < whole.ratio for b in ends)
+    assert all(b.ratio < 8 / 3 < full_bands.ratio for b in ends)
 
 
 def test_only_what_is_as_wide_as_a_band_is_left_out_of_the_mean() -> None:
@@ -153,15 +153,15 @@ def test_only_what_is_as_wide_as_a_band_is_left_out_of_the_mean() -> None:
     A heap of 60 bins in the same octave stays in the mean that a band is compared with, and takes a fifth of its
     figure or more.
     """
-    alone, beside = found(block(330, 450, 6))[0], found(block(330, 450, 6) | block(520, 580, 6))[0]
+    alone, beside = find_in(block(330, 450, 6))[0], find_in(block(330, 450, 6) | block(520, 580, 6))[0]
     assert (alone.low_e8, alone.high_e8) == (beside.low_e8, beside.high_e8)
     assert beside.ratio < 0.8 * alone.ratio
 
 
 def test_a_wall_is_no_band() -> None:
     """A single bin is capped at 1 % of the corridor and spread over the kernel: nothing twice the usual for 9 bp."""
-    assert found({300: 500}) == []
-    assert found(block(300, 304, 500)) == []
+    assert find_in({300: 500}) == []
+    assert find_in(block(300, 304, 500)) == []
 
 
 def test_a_band_is_nine_basis_points_wide() -> None:
@@ -169,10 +169,10 @@ def test_a_band_is_nine_basis_points_wide() -> None:
     What stands there must be 90 bins wide at 9 bp, though smoothing shows seven more at each end; at 8 bp, 80 are
     enough.
     """
-    assert found(block(300, 389, 6)) == []
-    assert len(found(block(300, 390, 6))) == 1
-    assert found(block(300, 379, 6), rules=replace(RULES, band_bp=8.0)) == []
-    assert len(found(block(300, 380, 6), rules=replace(RULES, band_bp=8.0))) == 1
+    assert find_in(block(300, 389, 6)) == []
+    assert len(find_in(block(300, 390, 6))) == 1
+    assert find_in(block(300, 379, 6), rules=replace(RULES, band_bp=8.0)) == []
+    assert len(find_in(block(300, 380, 6), rules=replace(RULES, band_bp=8.0))) == 1
 
 
 def test_few_heavy_bins_spread_wide_are_no_band() -> None:
@@ -180,18 +180,18 @@ def test_few_heavy_bins_spread_wide_are_no_band() -> None:
     few = {300 + 30 * i: 1000.0 for i in range(4)}
     many = {300 + 12 * i: 1000.0 for i in range(9)}
     loose = replace(RULES, band_cap=0.05)
-    assert found(few, rules=loose) == []
-    (wide,) = found(few, rules=replace(loose, band_effective=1.0))
+    assert find_in(few, rules=loose) == []
+    (wide,) = find_in(few, rules=replace(loose, band_effective=1.0))
     assert wide.effective < 5
-    (band,) = found(many, rules=loose)
+    (band,) = find_in(many, rules=loose)
     assert band.effective > 5
 
 
 def test_the_plateau_at_the_touch_is_no_band() -> None:
     """At 1.3 times the usual a stretch that is dense from the touch on is near depth, one from 4.5 bp on is a band."""
     low = replace(RULES, band_ratio=1.3)
-    assert found(block(0, 110, 12), rules=low) == []
-    (band,) = found(block(45, 155, 12), rules=low)
+    assert find_in(block(0, 110, 12), rules=low) == []
+    (band,) = find_in(block(45, 155, 12), rules=low)
     assert band.near_bp > 2
 
 
@@ -201,36 +201,36 @@ def test_next_to_the_touch_nothing_is_left_out_of_the_mean() -> None:
     smoothing spreads it to the touch, so it stays in that mean and is near depth alone, however dense; from 4.5 bp on
     it is left out, and is a band that was none with it in the mean.
     """
-    assert found(block(20, 160, 1000)) == []
-    (band,) = found(block(45, 175, 12))
+    assert find_in(block(20, 160, 1000)) == []
+    (band,) = find_in(block(45, 175, 12))
     assert (band.low_e8, band.high_e8) == (e8(100_045), e8(100_175))
-    assert found(block(45, 175, 12), rules=replace(RULES, band_hint=1e9)) == []
+    assert find_in(block(45, 175, 12), rules=replace(RULES, band_hint=1e9)) == []
 
 
 def test_a_band_ends_a_half_width_inside_the_reach() -> None:
     """A stretch that runs to the last bin seen is none; with 60 usual bins behind it, it is one."""
-    assert found(block(500, 600, 8), bins=600) == []
-    assert len(found(block(500, 600, 8), bins=660)) == 1
+    assert find_in(block(500, 600, 8), bins=600) == []
+    assert len(find_in(block(500, 600, 8), bins=660)) == 1
 
 
 def test_a_band_lies_inside_the_corridor() -> None:
     """The corridor ends at bin 900, 90 bp: what ends 10 bins before it is a band, what goes on beyond it is none."""
-    (band,) = found(block(790, 890, 8))
+    (band,) = find_in(block(790, 890, 8))
     assert (band.low_e8, band.high_e8) == (e8(100_790), e8(100_890))
-    assert found(block(790, 920, 8)) == []
-    assert found(block(910, 1010, 8), bins=1200) == []
-    assert len(found(block(910, 1010, 8), bins=1200, rules=replace(RULES, corridor_bp=110.0))) == 1
+    assert find_in(block(790, 920, 8)) == []
+    assert find_in(block(910, 1010, 8), bins=1200) == []
+    assert len(find_in(block(910, 1010, 8), bins=1200, rules=replace(RULES, corridor_bp=110.0))) == 1
 
 
 def test_what_is_dense_beyond_the_corridor_stays_in_the_mean() -> None:
     """A stretch across the corridor's end takes from the figure of a band before it, one inside it does not."""
     both_of = block(680, 790, 6) | block(850, 990, 6)
-    (taken,) = found(both_of, bins=1200)
-    first, second = found(both_of, bins=1200, rules=replace(RULES, corridor_bp=110.0))
-    assert [(b.low_e8, b.high_e8) for b in (taken, first, second)] == [
+    (band,) = find_in(both_of, bins=1200)
+    first, second = find_in(both_of, bins=1200, rules=replace(RULES, corridor_bp=110.0))
+    assert [(b.low_e8, b.high_e8) for b in (band, first, second)] == [
         (e8(100_000 + low), e8(100_000 + high)) for low, high in ((680, 790), (680, 790), (850, 990))
     ]
-    assert taken.ratio < 0.8 * first.ratio
+    assert band.ratio < 0.8 * first.ratio
 
 
 def test_density_that_distance_explains_is_no_band() -> None:
@@ -239,10 +239,10 @@ def test_density_that_distance_explains_is_no_band() -> None:
     quantity = [8 if 320 <= i < 640 else 1 for i in bins]
     book = a_snapshot([(99_999.5 - i, quantity[i]) for i in bins], [(100_000.5 + i, quantity[i]) for i in bins])
     assert find_bands(both(book), RULES) == {"bid": [], "ask": []}
-    assert len(found(block(320, 440, 8))) == 1
+    assert len(find_in(block(320, 440, 8))) == 1
 
 
 def test_both_kinds_of_nothing() -> None:
     """An even book has no band, and neither has one of a single level a side."""
-    assert found({}) == []
-    assert found({}, bins=1) == []
+    assert find_in({}) == []
+    assert find_in({}, bins=1) == []

@@ -25,15 +25,15 @@ def test_depth_and_octaves_keep_their_contents(seed: int, bins: int, side: str) 
     book = a_snapshot(
         [(99_999.5 - i, q) for i, q in enumerate(sizes)], [(100_000.5 + i, q) for i, q in enumerate(sizes)]
     )
-    whole = build_book_side(book, side, ONE_E8, RULES)  # type: ignore[arg-type]
-    assert whole is not None
-    mixed = shuffle_side(whole, chance(seed))
+    full = build_book_side(book, side, ONE_E8, RULES)  # type: ignore[arg-type]
+    assert full is not None
+    mix = shuffle_side(full, chance(seed))
     octave = np.floor(np.log2([(i + 0.5) / 10 for i in range(bins)]))
-    for each in np.unique(octave):
-        assert sorted(mixed.quantity_e8[octave == each]) == sorted(whole.quantity_e8[octave == each])
-    assert mixed.quantity_e8.sum() == whole.quantity_e8.sum()
-    assert (mixed.low_e8, mixed.corridor, mixed.reach_bp) == (whole.low_e8, whole.corridor, whole.reach_bp)
-    assert mixed.distance_bp.tolist() == whole.distance_bp.tolist()
+    for octave_value in np.unique(octave):
+        assert sorted(mix.quantity_e8[octave == octave_value]) == sorted(full.quantity_e8[octave == octave_value])
+    assert mix.quantity_e8.sum() == full.quantity_e8.sum()
+    assert (mix.low_e8, mix.corridor, mix.reach_bp) == (full.low_e8, full.corridor, full.reach_bp)
+    assert mix.distance_bp.tolist() == full.distance_bp.tolist()
 
 
 def test_one_seed_one_order() -> None:

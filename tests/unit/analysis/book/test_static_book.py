@@ -45,25 +45,25 @@ def a_book(minute: int, bids: Mapping[int, float] | None = None, asks: Mapping[i
     )  # fmt: skip
 
 
-def look(books: Sequence[Snapshot], eaten: Mapping[Side, float] = NOTHING, current: Snapshot | None = None,
+def look(books: Sequence[Snapshot], consumption: Mapping[Side, float] = NOTHING, current: Snapshot | None = None,
          rules: Parameters = RULES) -> StaticBook:  # fmt: skip
     """What a layer of its own sees, no trades between the books."""
-    return StaticLayer(rules).analyze(books, no_trades, e8("0.01"), eaten, current)
+    return StaticLayer(rules).analyze(books, no_trades, e8("0.01"), consumption, current)
 
 
-def side_of(found: StaticBook, side: Side) -> StaticSide:
+def side_of(static: StaticBook, side: Side) -> StaticSide:
     """One side of what was found."""
-    assert found.sides is not None
-    return found.sides[side]
+    assert static.sides is not None
+    return static.sides[side]
 
 
 def test_a_wall_with_its_figures() -> None:
     """Distance, persistence, prospects and minutes to eat, as arithmetic gives them."""
     books = [a_book(m, {100: 40}) for m in range(3)]
-    found = look(books, {"bid": 8.0 * ONE_E8, "ask": 1.0})
-    assert (found.reason, found.snapshots, found.mid_e8, found.width_e8) == (None, 3, 1e5 * ONE_E8, ONE_E8)
-    (wall,) = side_of(found, "bid").walls
-    assert side_of(found, "ask").walls == []
+    static = look(books, {"bid": 8.0 * ONE_E8, "ask": 1.0})
+    assert (static.reason, static.snapshots, static.mid_e8, static.width_e8) == (None, 3, 1e5 * ONE_E8, ONE_E8)
+    (wall,) = side_of(static, "bid").walls
+    assert side_of(static, "ask").walls == []
     assert (wall.id, wall.side, wall.wall.bin.price_e8) == ("Wb0", "bid", e8(99_899))
     assert wall.distance_bp == round(-100.5 / 10, 2)
     assert (wall.persistence, wall.pull_probability, wall.minutes_to_consume) == (1.0, 0.66, 5.0)
@@ -110,22 +110,22 @@ def test_no_trades_no_time_to_eat() -> None:
 )
 def test_nothing_has_a_reason(books: list[Snapshot], reason: str) -> None:
     """No book, a side without levels, or sides that cross: the reason, no sides and no evidence."""
-    found = look(books)
-    assert (found.reason, found.sides) == (reason, None)
-    assert build_book_evidence(found, books[-1] if books else None, RULES) == []
+    static = look(books)
+    assert (static.reason, static.sides) == (reason, None)
+    assert build_book_evidence(static, books[-1] if books else None, RULES) == []
 
 
 def test_near_depth_is_ten_basis_points() -> None:
     """A hundred bins of $1 lie within 10 bp of 100000."""
-    found = side_of(look([a_book(0, {0: 3, 99: 2, 100: 50})]), "bid")
-    assert found.near_depth_e8 == (100 + 2 + 1) * ONE_E8
+    static = side_of(look([a_book(0, {0: 3, 99: 2, 100: 50})]), "bid")
+    assert static.near_depth_e8 == (100 + 2 + 1) * ONE_E8
 
 
 def test_standing_out_now_is_not_yet_a_wall() -> None:
     """What stands out in the newest book alone is counted for comparison with shuffled books, and is no wall."""
     books = [a_book(0), a_book(1), a_book(2, {100: 40})]
-    found = side_of(look(books), "bid")
-    assert (found.walls, found.outliers) == ([], 1)
+    static = side_of(look(books), "bid")
+    assert (static.walls, static.outliers) == ([], 1)
 
 
 def test_shuffled_books_stand_beside_every_count() -> None:
@@ -157,8 +157,8 @@ DENSE = dict.fromkeys(range(300, 420), 8.0)
 )
 def test_a_band_stands_in_three_of_the_last_five_books(dense_in: list[int], bands: int) -> None:
     """The newest book's bands count, where two more of the last five were dense; those of that book alone are apart."""
-    found = side_of(look([a_book(m, asks=DENSE if m in dense_in else None) for m in range(6)]), "ask")
-    assert (len(found.bands), found.current_bands) == (bands, int(5 in dense_in))
+    static = side_of(look([a_book(m, asks=DENSE if m in dense_in else None) for m in range(6)]), "ask")
+    assert (len(static.bands), static.current_bands) == (bands, int(5 in dense_in))
 
 
 def test_a_band_is_as_dense_as_in_the_middle_one_of_the_last_books() -> None:
@@ -178,30 +178,30 @@ def test_a_band_is_as_dense_as_in_the_middle_one_of_the_last_books() -> None:
 def test_a_band_may_grow_and_shift_by_half(start: int, bands: int) -> None:
     """Of two stretches of 120 bins those half as wide or more in common are one band, those 60 bins apart none."""
     shifted = dict.fromkeys(range(start, start + 120), 8.0)
-    found = side_of(look([a_book(m, asks=DENSE if m == 2 else shifted) for m in range(3)]), "ask")
-    assert (len(found.bands), found.current_bands) == (bands, 1)
+    static = side_of(look([a_book(m, asks=DENSE if m == 2 else shifted) for m in range(3)]), "ask")
+    assert (len(static.bands), static.current_bands) == (bands, 1)
     if bands:
-        assert (found.bands[0].low_e8, found.bands[0].high_e8) == (e8(100_300), e8(100_420))
+        assert (static.bands[0].low_e8, static.bands[0].high_e8) == (e8(100_300), e8(100_420))
 
 
 def test_a_band_of_the_other_side_does_not_count() -> None:
     """Bids and asks are asked apart: a band that changed sides has stood in one book."""
-    found = look([a_book(m, DENSE if m < 2 else None, DENSE if m == 2 else None) for m in range(3)])
-    assert [side_of(found, side).bands for side in ("bid", "ask")] == [[], []]
+    static = look([a_book(m, DENSE if m < 2 else None, DENSE if m == 2 else None) for m in range(3)])
+    assert [side_of(static, side).bands for side in ("bid", "ask")] == [[], []]
 
 
 def test_vacuums_need_their_books() -> None:
     """With twelve books vacuums are not known, of the book or of the shuffled one; with thirteen they are."""
     thin = dict.fromkeys(range(240, 339), 0.1)
-    known = {12: None, 13: 1}
-    for count, expected in known.items():
+    expected_voids = {12: None, 13: 1}
+    for count, expected in expected_voids.items():
         books = [a_book(m, asks=thin if m >= count - 3 else None) for m in range(count)]
-        seen = side_of(look(books), "ask")
-        assert (None if seen.voids is None else len(seen.voids)) == expected
-        assert (seen.null.voids is None) == (expected is None)
+        side_result = side_of(look(books), "ask")
+        assert (None if side_result.voids is None else len(side_result.voids)) == expected
+        assert (side_result.null.voids is None) == (expected is None)
 
 
-def thinned(thin: Mapping[int, float], bins: int = 1000) -> StaticSide:
+def thin_side(thin: Mapping[int, float], bins: int = 1000) -> StaticSide:
     """The asks of thirteen books, the last three thin in some bins."""
     return side_of(look([a_book(m, asks=thin if m >= 10 else None, bins=bins) for m in range(13)]), "ask")
 
@@ -212,16 +212,16 @@ def test_a_vacuum_across_an_edge_of_the_cells(start: int, stop: int, cells: int)
     Edges lie at bins 240, 339 and 480: a stretch across one, which leaves both cells half full, is inside a cell of the
     second grid; found by both grids it is given once. Shuffled books are compared with the first grid alone.
     """
-    found = thinned(dict.fromkeys(range(start, stop), 0.05))
-    assert [(v.low_e8, v.high_e8) for v in found.voids or ()] == [(e8(100_000 + start), e8(100_000 + stop))]
-    assert found.thin_cells == cells
+    static = thin_side(dict.fromkeys(range(start, stop), 0.05))
+    assert [(v.low_e8, v.high_e8) for v in static.voids or ()] == [(e8(100_000 + start), e8(100_000 + stop))]
+    assert static.thin_cells == cells
 
 
 def test_vacuums_are_given_nearest_first() -> None:
     """Of three stretches the widest is the farthest, and the last."""
     holes = [range(500, 700), range(30, 45), range(120, 170)]
-    found = thinned({i: 0.05 for hole in holes for i in hole}).voids or ()
-    assert [(v.low_e8, v.high_e8) for v in found] == [
+    static = thin_side({i: 0.05 for hole in holes for i in hole}).voids or ()
+    assert [(v.low_e8, v.high_e8) for v in static] == [
         (e8(100_000 + hole.start), e8(100_000 + hole.stop)) for hole in sorted(holes, key=lambda h: h.start)
     ]
 
@@ -229,8 +229,8 @@ def test_vacuums_are_given_nearest_first() -> None:
 def test_a_cell_without_its_wall_is_thin_now_and_no_vacuum() -> None:
     """What one large order took with it makes a cell thin, of the book as of the shuffled ones; prices refute it."""
     books = [a_book(m, asks={300: 1000} if m < 10 else None) for m in range(13)]
-    found = side_of(look(books), "ask")
-    assert (found.voids, found.thin_cells, found.null.voids) == ([], 1, 1.0)
+    static = side_of(look(books), "ask")
+    assert (static.voids, static.thin_cells, static.null.voids) == ([], 1, 1.0)
 
 
 def test_the_book_now() -> None:
@@ -250,10 +250,10 @@ def test_evidence_of_a_wall_a_band_and_a_vacuum() -> None:
     dense = dict.fromkeys(range(430, 570), 6.0)
     thin = dict.fromkeys(range(240, 339), 0.25)
     books = [a_book(m, {100: 40} | dense, thin if m >= 10 else None) for m in range(13)]
-    found = look(books)
-    pieces = {e.id: e for e in build_book_evidence(found, books[-1], RULES)}
+    static = look(books)
+    pieces = {e.id: e for e in build_book_evidence(static, books[-1], RULES)}
     assert set(pieces) == {"Wb0", "Bb0", "Va0"}
-    (wall,), (band,) = side_of(found, "bid").walls, side_of(found, "bid").bands
+    (wall,), (band,) = side_of(static, "bid").walls, side_of(static, "bid").bands
     assert pieces["Wb0"] == Evidence(
         "Wb0", "wall", "static", e8(99_899 - 50), e8(99_900 + 50), e8("99899.5"), wall.strength
     )
@@ -273,9 +273,9 @@ def test_a_vacuum_of_bids_counts_below_it() -> None:
     assert (piece.id, piece.price_e8) == ("Vb0", e8(99_660))
     open_ended: dict[int, float] = dict.fromkeys(range(480, 700), 0.25)
     books = [a_book(m, open_ended if m >= 10 else None, bins=700) for m in range(13)]
-    seen = look(books)
-    assert [v.censored for v in side_of(seen, "bid").voids or []] == [True]
-    assert build_book_evidence(seen, books[-1], RULES) == []
+    side_result = look(books)
+    assert [v.censored for v in side_of(side_result, "bid").voids or []] == [True]
+    assert build_book_evidence(side_result, books[-1], RULES) == []
 
 
 def test_what_is_remembered_changes_nothing() -> None:
@@ -286,20 +286,20 @@ def test_what_is_remembered_changes_nothing() -> None:
         a_book(m, {int(k): 40 for k in chance.choice(8, 5, False) * 30}, kinds[m // 4 % 3 if m > 12 else 0], bins=600)
         for m in range(30)
     ]
-    kept = StaticLayer(RULES)
-    shown = []
+    layer = StaticLayer(RULES)
+    results = []
     for end in range(1, 31):
         window = books[max(0, end - 14) : end]
-        seen, fresh = kept.analyze(window, no_trades, e8("0.01"), NOTHING), look(window)
-        assert (figures(seen), seen.ended_walls) == (figures(fresh), fresh.ended_walls)
-        shown.append(side_of(seen, "ask"))
-    assert any(s.bands for s in shown)
-    assert any(s.voids for s in shown)
+        side_result, fresh = layer.analyze(window, no_trades, e8("0.01"), NOTHING), look(window)
+        assert (figures(side_result), side_result.ended_walls) == (figures(fresh), fresh.ended_walls)
+        results.append(side_of(side_result, "ask"))
+    assert any(s.bands for s in results)
+    assert any(s.voids for s in results)
 
 
-def figures(found: StaticBook) -> list[Any]:
+def figures(static: StaticBook) -> list[Any]:
     """What both sides show."""
-    sides = [side_of(found, side) for side in ("bid", "ask")]
+    sides = [side_of(static, side) for side in ("bid", "ask")]
     return [
         (s.walls, s.outliers, s.bands, s.current_bands, s.voids, s.thin_cells, s.null, s.near_depth_e8) for s in sides
     ]

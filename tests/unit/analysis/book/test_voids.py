@@ -21,35 +21,35 @@ CELLS = cell_edges(MID, ONE_E8, 99.95)
 """2, 3, 4.24, 6, 8.49, 12, … 96 bp: with bins of 1 the first cell holds ten bins, the one from 24 bp on a hundred."""
 
 
-def a_book(thin: range = range(0), side: str = "ask", held: float = 0.25, usual: float = 1.0,
+def a_book(thin: range = range(0), side: str = "ask", quantity: float = 0.25, usual: float = 1.0,
            bins: int = 1000) -> Snapshot:  # fmt: skip
     """A book of one quantity a bin around 100000, less of it in some bins of one side."""
-    sides = {s: [held if s == side and i in thin else usual for i in range(bins)] for s in ("bid", "ask")}
+    sides = {s: [quantity if s == side and i in thin else usual for i in range(bins)] for s in ("bid", "ask")}
     bids = [(99_999.5 - i, q) for i, q in enumerate(sides["bid"])]
     return a_snapshot(bids, [(100_000.5 + i, q) for i, q in enumerate(sides["ask"])])
 
 
-def binned(book: Snapshot, side: str = "ask") -> BookSide:
+def make_side(book: Snapshot, side: str = "ask") -> BookSide:
     """A side in bins of 1."""
-    made = build_book_side(book, side, ONE_E8, RULES)  # type: ignore[arg-type]
-    assert made is not None
-    return made
+    result = build_book_side(book, side, ONE_E8, RULES)  # type: ignore[arg-type]
+    assert result is not None
+    return result
 
 
-def found(books: Sequence[Snapshot], side: str = "ask") -> list[LiquidityVoid] | None:
+def find_in(books: Sequence[Snapshot], side: str = "ask") -> list[LiquidityVoid] | None:
     """The vacuums of the last of some books."""
-    history = np.array([measure_depths(binned(b, side), CELLS) for b in books])
+    history = np.array([measure_depths(make_side(b, side), CELLS) for b in books])
     usual = usual_depths(history[:-3], RULES)
-    return find_voids(binned(books[-1], side), CELLS, usual, history[-3:], RULES)
+    return find_voids(make_side(books[-1], side), CELLS, usual, history[-3:], RULES)
 
 
 def thin_cells(earlier: Any, last: Any) -> list[bool]:
     """Which of the first cells are thin, by what each held earlier and in the last books."""
     usual = usual_depths(np.array(earlier, np.float64), RULES)
     count = len(last[0])
-    made = find_voids(binned(a_book()), CELLS[: count + 1], usual, np.array(last, np.float64), RULES)
-    assert made is not None
-    return [any(v.near_bp <= round(bp, 2) < v.far_bp for v in made) for bp in CELLS[:count]]
+    result = find_voids(make_side(a_book()), CELLS[: count + 1], usual, np.array(last, np.float64), RULES)
+    assert result is not None
+    return [any(v.near_bp <= round(bp, 2) < v.far_bp for v in result) for bp in CELLS[:count]]
 
 
 def test_cells_grow_by_the_square_root_of_two() -> None:
@@ -81,8 +81,8 @@ def test_every_cell_has_ten_bins_inside_the_reach(mid: int, width: int, reach: f
 
 def test_depth_of_cells() -> None:
     """Bins lie half a basis point's tenth off the edges: ten, twelve, eighteen … ones from 2 bp on."""
-    assert (measure_depths(binned(a_book()), CELLS)[:5] / ONE_E8).tolist() == [10, 12, 18, 25, 35]
-    short = measure_depths(binned(a_book(bins=100)), CELLS)
+    assert (measure_depths(make_side(a_book()), CELLS)[:5] / ONE_E8).tolist() == [10, 12, 18, 25, 35]
+    short = measure_depths(make_side(a_book(bins=100)), CELLS)
     assert np.isnan(short).tolist() == [False] * 4 + [True] * 7
 
 
@@ -102,8 +102,8 @@ def test_too_few_books_is_not_none_found() -> None:
     full = usual_depths(np.full((10, 2), 9.0), RULES)
     assert full is not None
     assert full.tolist() == [9.0, 9.0]
-    assert found([a_book()] * 12) is None
-    assert found([a_book()] * 13) == []
+    assert find_in([a_book()] * 12) is None
+    assert find_in([a_book()] * 13) == []
 
 
 def test_a_cell_seldom_seen_is_not_judged() -> None:
@@ -127,7 +127,7 @@ def test_what_was_always_empty_is_no_vacuum() -> None:
 def test_a_vacuum_by_its_figures(side: str) -> None:
     """The cell from 24 to 33.94 bp, bins 240 to 338, down to a quarter: edges, contents, cost to cross."""
     hole = range(240, 339)
-    (thin,) = found([a_book()] * 10 + [a_book(hole, side)] * 3, side) or []
+    (thin,) = find_in([a_book()] * 10 + [a_book(hole, side)] * 3, side) or []
     edges = [thin.low_e8 / ONE_E8, thin.high_e8 / ONE_E8, thin.far_e8 / ONE_E8]
     assert edges == ([100_240, 100_339, 100_339] if side == "ask" else [99_661, 99_760, 99_661])
     assert (thin.quantity_e8, thin.median_e8) == (99 * ONE_E8 // 4, 99.0 * ONE_E8)
@@ -139,26 +139,26 @@ def test_a_vacuum_by_its_figures(side: str) -> None:
 def test_adjacent_thin_cells_join() -> None:
     """Bins 240 to 479 are two cells and one vacuum; with the cell between usual again they are two."""
     before = [a_book()] * 10
-    (one,) = found(before + [a_book(range(240, 480))] * 3) or []
+    (one,) = find_in(before + [a_book(range(240, 480))] * 3) or []
     assert (one.near_bp, one.far_bp, one.median_e8) == (24.0, 48.0, 240.0 * ONE_E8)
     holes = [*range(240, 339), *range(480, 679)]
     split = a_snapshot(
         [(99_999.5 - i, 1) for i in range(1000)],
         [(100_000.5 + i, 0.25 if i in holes else 1) for i in range(1000)],
     )
-    apart = found(before + [split] * 3) or []
+    apart = find_in(before + [split] * 3) or []
     assert [(v.near_bp, v.far_bp) for v in apart] == [(24.0, 33.94), (48.0, 67.88)]
 
 
 def test_a_run_to_the_reach_is_censored() -> None:
     """A vacuum in the last cell may go on beyond what was seen, and says so."""
-    (thin,) = found([a_book()] * 10 + [a_book(range(679, 1000))] * 3) or []
+    (thin,) = find_in([a_book()] * 10 + [a_book(range(679, 1000))] * 3) or []
     assert (thin.near_bp, thin.far_bp, thin.censored) == (67.88, 96.0, True)
 
 
 def test_the_other_side_has_none() -> None:
     """A hole in the asks is no hole in the bids."""
-    assert found([a_book()] * 10 + [a_book(range(240, 480))] * 3, "bid") == []
+    assert find_in([a_book()] * 10 + [a_book(range(240, 480))] * 3, "bid") == []
 
 
 @settings(max_examples=60, deadline=None)
@@ -181,6 +181,6 @@ def test_the_rule_in_plain_python(earlier: list[list[int | None]], last: list[li
 def test_prices_of_a_vacuum_hold_no_other_bins() -> None:
     """The bins between its edges are exactly those that are counted."""
     book = a_book(range(240, 480))
-    (thin,) = found([a_book()] * 10 + [book] * 3) or []
+    (thin,) = find_in([a_book()] * 10 + [book] * 3) or []
     inside = (book.ask_price_e8 >= thin.low_e8) & (book.ask_price_e8 < thin.high_e8)
     assert int(book.ask_quantity_e8[inside].sum()) == thin.quantity_e8 == e8(60)

@@ -26,9 +26,9 @@ WALL = 99_960
 def a_book(minute: int, wall: Mapping[int, float] | None, side: Side = "bid", bins: int = 900,
            limit: int = 5000) -> Snapshot:  # fmt: skip
     """Ones from 99999.5 down and from 100000.5 up; on one side other quantities at some prices, by lower bin edge."""
-    held = dict(wall or {})
-    bids = [(99_999.5 - i, held.get(99_999 - i, 1) if side == "bid" else 1) for i in range(bins)]
-    asks = [(100_000.5 + i, held.get(100_000 + i, 1) if side == "ask" else 1) for i in range(bins)]
+    levels = dict(wall or {})
+    bids = [(99_999.5 - i, levels.get(99_999 - i, 1) if side == "bid" else 1) for i in range(bins)]
+    asks = [(100_000.5 + i, levels.get(100_000 + i, 1) if side == "ask" else 1) for i in range(bins)]
     return a_snapshot(bids, asks, minute, seq=minute + 1, limit=limit)
 
 
@@ -58,11 +58,11 @@ def endings(
     books: Sequence[Snapshot], minutes: Mapping[int, Traded] | None = None
 ) -> list[tuple[str, int, str, int, int | None]]:
     """Side, bin, ending, minute and new place of the walls that ended."""
-    ended: list[EndedWall] = lives().find_ended_walls(books, ONE_E8, trades_of(minutes or {}))
+    ended_walls: list[EndedWall] = lives().find_ended_walls(books, ONE_E8, trades_of(minutes or {}))
     return [
         (e.side, e.price_e8 // ONE_E8, e.ending, (e.minute_ns - T0) // MINUTE_NS,
          None if e.moved_to_e8 is None else e.moved_to_e8 // ONE_E8)
-        for e in ended
+        for e in ended_walls
     ]  # fmt: skip
 
 
@@ -93,8 +93,8 @@ def test_how_a_wall_ends(after: Any, traded: Any, ending: str, moved_to: int | N
     went below it too; else moved where 32 to 48 reappear within three bins; else pulled.
     """
     minutes = {4: a_minute(*traded)} if traded else {}
-    found = endings([*STANDING, a_book(5, after)], minutes)
-    assert found == [("bid", WALL, ending, 5, moved_to)]
+    result = endings([*STANDING, a_book(5, after)], minutes)
+    assert result == [("bid", WALL, ending, 5, moved_to)]
 
 
 @pytest.mark.parametrize("left", [40, 41, 20])
@@ -120,9 +120,9 @@ def test_a_size_that_stood_there_before_has_not_moved_there() -> None:
 
 def test_a_wall_shows_itself_first() -> None:
     """What stood out in fewer than three of the five books before it went was forming, no wall, and did not end."""
-    for shown, ended in ({2: 0, 3: 1}).items():
+    for shown, ended_walls in ({2: 0, 3: 1}).items():
         books = [a_book(m, {WALL: 40} if m >= 5 - shown else None) for m in range(5)] + [a_book(5, None)]
-        assert len(endings(books)) == ended
+        assert len(endings(books)) == ended_walls
 
 
 def test_the_first_five_books_end_nothing() -> None:
@@ -153,15 +153,15 @@ def test_a_missing_book_joins_its_minutes() -> None:
 def test_not_seen_is_not_absent() -> None:
     """A wall past the last level of a book that was cut off is not pulled; past that of a complete book it is."""
     cut = [*STANDING, a_book(5, None, bins=30, limit=30)]
-    whole = [*STANDING, a_book(5, None, bins=30, limit=31)]
+    books = [*STANDING, a_book(5, None, bins=30, limit=31)]
     assert endings(cut) == []
-    assert endings(whole) == [("bid", WALL, "pulled", 5, None)]
+    assert endings(books) == [("bid", WALL, "pulled", 5, None)]
 
 
 def test_a_book_without_a_side_ends_nothing() -> None:
     """Where a side of the next book is empty nothing is known of either."""
-    lost = a_snapshot([(99_999.5, 1)], [], 5, seq=6)
-    assert endings([*STANDING, lost]) == []
+    one_sided = a_snapshot([(99_999.5, 1)], [], 5, seq=6)
+    assert endings([*STANDING, one_sided]) == []
 
 
 def test_every_ending_is_listed_oldest_first() -> None:
@@ -172,15 +172,15 @@ def test_every_ending_is_listed_oldest_first() -> None:
 
 def life(books: Sequence[Snapshot], minutes: Mapping[int, Traded], standing: int) -> WallLife:
     """The life of the wall at WALL."""
-    found = lives().find_lives(books, ONE_E8, trades_of(minutes), "bid", {e8(WALL): standing})
-    return found[e8(WALL)]
+    result = lives().find_lives(books, ONE_E8, trades_of(minutes), "bid", {e8(WALL): standing})
+    return result[e8(WALL)]
 
 
 def test_held_tested_absorbing() -> None:
     """Untouched it holds; touched since it stands it is tested; a tenth of it traded in the last minute is absorbed."""
     assert life(STANDING, {}, 5) == WallLife("held", 0, None)
-    touched = a_minute((WALL + 0.99, 0.5, "buy"))
-    assert life(STANDING, {1: touched}, 5) == WallLife("tested", 0, None)
+    touch = a_minute((WALL + 0.99, 0.5, "buy"))
+    assert life(STANDING, {1: touch}, 5) == WallLife("tested", 0, None)
     assert life(STANDING, {3: a_minute((WALL + 0.5, 4, "sell"))}, 5) == WallLife("absorbing", 4 * ONE_E8, 1.0)
     assert life(STANDING, {3: a_minute((WALL + 0.5, 3.9, "sell"))}, 5).state == "tested"
     assert life(STANDING, {2: a_minute((WALL + 0.5, 30, "sell"))}, 5).state == "tested"
@@ -203,16 +203,16 @@ def test_what_is_remembered_changes_nothing() -> None:
     chance = np.random.default_rng(11)
     books = [a_book(m, {WALL + 7 * int(k): 40 for k in chance.choice(5, 3, False)}) for m in range(40)]
     minutes = {m: a_minute((WALL + 7 * int(chance.integers(0, 5)) + 0.5, 25, "sell")) for m in range(40)}
-    kept = lives()
+    reused = lives()
     for end in range(6, 41):
         if end % 3 == 0:
             minutes[end - 3] = a_minute((WALL + 0.5, 35, "sell"), (WALL + 7.5, 35, "sell"))
         window = books[max(0, end - 12) : end]
-        kept.prune(window)
-        assert kept.find_ended_walls(window, ONE_E8, trades_of(minutes)) == lives().find_ended_walls(
+        reused.prune(window)
+        assert reused.find_ended_walls(window, ONE_E8, trades_of(minutes)) == lives().find_ended_walls(
             window, ONE_E8, trades_of(minutes)
         )
         standing = {e8(WALL): 3, e8(WALL + 7): 2}
-        assert kept.find_lives(window, ONE_E8, trades_of(minutes), "bid", standing) == lives().find_lives(
+        assert reused.find_lives(window, ONE_E8, trades_of(minutes), "bid", standing) == lives().find_lives(
             window, ONE_E8, trades_of(minutes), "bid", standing
         )

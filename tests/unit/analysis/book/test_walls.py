@@ -19,19 +19,19 @@ MID = 100_000.5
 
 
 def a_book(walls: Mapping[int, float] | None = None, minute: int = 0, usual: float = 1.0, bins: int = 1000,
-           every: int = 1) -> Snapshot:  # fmt: skip
+           step: int = 1) -> Snapshot:  # fmt: skip
     """
     Levels a dollar apart from 100000 down and from 100001 up, of one quantity.
 
     Args:
         walls: asks' quantities by distance from the best, instead of the usual one. every: only each n-th level.
     """
-    asks = dict.fromkeys(range(0, bins, every), usual) | dict(walls or {})
-    bids = [(100_000 - i, usual) for i in range(0, bins, every)]
+    asks = dict.fromkeys(range(0, bins, step), usual) | dict(walls or {})
+    bids = [(100_000 - i, usual) for i in range(0, bins, step)]
     return a_snapshot(bids, [(100_001 + i, asks[i]) for i in sorted(asks)], minute, seq=minute + 1)
 
 
-def found(book: Snapshot, parameters: Parameters = RULES) -> dict[int, tuple[float, float | None]]:
+def find_bins_by_index(book: Snapshot, parameters: Parameters = RULES) -> dict[int, tuple[float, float | None]]:
     """Share and contrast of the asks' wall bins, by distance from the best."""
     side = build_book_side(book, "ask", ONE_E8, parameters)
     assert side is not None
@@ -42,37 +42,37 @@ def found(book: Snapshot, parameters: Parameters = RULES) -> dict[int, tuple[flo
 
 def test_share_and_contrast_together() -> None:
     """10 among 899 ones is 1.1 % of the corridor and ten times its neighbours; 9 is less than 1 %."""
-    assert found(a_book({100: 10})) == {100: (round(10 / 909, 4), 10.0)}
-    assert found(a_book({100: 9})) == {}
+    assert find_bins_by_index(a_book({100: 10})) == {100: (round(10 / 909, 4), 10.0)}
+    assert find_bins_by_index(a_book({100: 9})) == {}
 
 
 def test_contrast_against_the_neighbourhood() -> None:
     """14 is no wall among threes (4.7 times) and one among twos (7 times), where it is more than 1 % too."""
     among_threes = a_book(dict.fromkeys(range(40, 161), 3) | {100: 14.9})
     among_twos = a_book(dict.fromkeys(range(40, 161), 2) | {100: 14.9})
-    assert 100 not in found(among_threes)
-    assert found(among_twos)[100] == (round(14.9 / (120 * 2 + 14.9 + 779), 4), 7.45)
+    assert 100 not in find_bins_by_index(among_threes)
+    assert find_bins_by_index(among_twos)[100] == (round(14.9 / (120 * 2 + 14.9 + 779), 4), 7.45)
 
 
 def test_neighbourhood_ends_after_six_basis_points() -> None:
     """Heavy bins 61 bins away do not hide a wall; 60 bins away, where they fill a fifth of it, they do."""
     far = {100 + s * d: 9.0 for d in range(61, 76) for s in (-1, 1)}
     near = {100 + s * d: 9.0 for d in range(46, 61) for s in (-1, 1)}
-    assert 100 in found(a_book(far | {100: 20}))
-    assert 100 not in found(a_book(near | {100: 20}))
+    assert 100 in find_bins_by_index(a_book(far | {100: 20}))
+    assert 100 not in find_bins_by_index(a_book(near | {100: 20}))
 
 
 def test_empty_neighbours_leave_it_to_the_share() -> None:
     """Where only each seventh bin holds anything P80 is zero: contrast is null and every bin of 1 % is a wall."""
-    book = a_book({100 * 7: 2.0}, every=7)
+    book = a_book({100 * 7: 2.0}, step=7)
     depth = 128 + 2.0
-    assert found(book) == {700: (round(2.0 / depth, 4), None)}
+    assert find_bins_by_index(book) == {700: (round(2.0 / depth, 4), None)}
 
 
 def test_a_wall_beyond_the_corridor_is_none() -> None:
     """90 bp of 100000 are 900 bins: bin 899 counts, bin 900 does not."""
-    assert 899 in found(a_book({899: 50}))
-    assert 900 not in found(a_book({900: 50}))
+    assert 899 in find_bins_by_index(a_book({899: 50}))
+    assert 900 not in find_bins_by_index(a_book({900: 50}))
 
 
 def test_corridor_ends_where_the_book_was_cut_off() -> None:
@@ -86,8 +86,8 @@ def test_corridor_ends_where_the_book_was_cut_off() -> None:
 def test_smallest_order_that_counts_is_configurable() -> None:
     """A wall holds at least `min_wall_e8`, whatever its share."""
     book = a_book({100: 30})
-    assert 100 in found(book, replace(RULES, min_wall_e8=e8(30)))
-    assert found(book, replace(RULES, min_wall_e8=e8("30.1"))) == {}
+    assert 100 in find_bins_by_index(book, replace(RULES, min_wall_e8=e8(30)))
+    assert find_bins_by_index(book, replace(RULES, min_wall_e8=e8("30.1"))) == {}
 
 
 def test_bins_count_outwards_on_both_sides() -> None:
@@ -110,12 +110,12 @@ def walls_of(*books: Snapshot) -> list[tuple[int, int, int, bool]]:
 
 def test_seen_in_three_of_the_last_five() -> None:
     """It must stand out now and in two of the four books before."""
-    there, gone = {100: 40.0}, None
+    there, absent = {100: 40.0}, None
     history = {(True, False, True, False, True): 3, (False, False, False, True, True): 0, (True,) * 5: 5}
     for shown, seen in history.items():
-        books = [a_book(there if s else gone, minute) for minute, s in enumerate(shown)]
+        books = [a_book(there if s else absent, minute) for minute, s in enumerate(shown)]
         assert [w[1] for w in walls_of(*books)] == ([seen] if seen else [])
-    gone_now = [a_book(there, m) for m in range(4)] + [a_book(gone, 4)]
+    gone_now = [a_book(there, m) for m in range(4)] + [a_book(absent, 4)]
     assert walls_of(*gone_now) == []
 
 
@@ -159,12 +159,12 @@ def test_what_is_remembered_changes_nothing() -> None:
     """A finder that saw a hundred windows finds what a fresh one finds, on both sides and with another bin."""
     chance = np.random.default_rng(5)
     books = [a_book({int(k): 40 for k in chance.choice(40, 30, False) * 20}, m, bins=900) for m in range(100)]
-    seasoned = WallFinder(RULES)
+    reused = WallFinder(RULES)
     for end in range(1, 101):
         window = books[max(0, end - 10) : end]
         width = ONE_E8 if end % 7 else 2 * ONE_E8
         for side in ("bid", "ask"):
-            assert seasoned.find_walls(window, side, width) == WallFinder(RULES).find_walls(window, side, width)
+            assert reused.find_walls(window, side, width) == WallFinder(RULES).find_walls(window, side, width)
 
 
 @pytest.mark.parametrize(("bids", "asks"), [([], []), ([(10, 1)], []), ([], [(11, 1)])])

@@ -28,13 +28,13 @@ GROUPS = ["quote", "ofi1", "ofi5", "mlofi", "ofi_v13", "cvd", "fusion", "diverge
 BIDS, ASKS = [("100.00", "10"), ("99.99", "5")], [("100.01", "10"), ("100.02", "5")]
 
 
-def found(facts: list[Fact], seconds: int, window: int = 600, **more: Any) -> dict[str, Any]:
+def compute_flow(facts: list[Fact], seconds: int, window: int = 600, **more: Any) -> dict[str, Any]:
     """Book flow at the end of some seconds, from its JSON."""
     return result_of(a_batch(facts), seconds, window, **more)
 
 
 def result_of(batch: Batch, seconds: int, window: int = 600, **more: Any) -> dict[str, Any]:
-    """As `found`, from facts that are a batch already."""
+    """As `compute_flow`, from facts that are a batch already."""
     book, flow = OrderBook(), BookFlow(window)
     flow.apply(batch, book.apply(batch))
     flow.close(T0 + seconds * SECOND_NS)
@@ -61,8 +61,8 @@ def numbers_in(value: Any) -> Iterator[float]:
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list):
-        for each in value:
-            yield from numbers_in(each)
+        for item in value:
+            yield from numbers_in(item)
     elif isinstance(value, int | float):
         yield value
 
@@ -70,13 +70,13 @@ def numbers_in(value: Any) -> Iterator[float]:
 def test_nothing_recorded_nothing_said() -> None:
     """A window in which nothing happened."""
     reason = "no trade and no update of the book in the window"
-    assert found([a_snapshot()], 60) == {"id": "F", "found": "nothing", "reason": reason}
+    assert compute_flow([a_snapshot()], 60) == {"id": "F", "found": "nothing", "reason": reason}
 
 
 def test_trades_without_a_book_are_half_the_story() -> None:
     """CVD and VPIN stand; everything of the book is null, and says so."""
     trades = [a_trade(i + 1, "100", "2", at(i / 2), seller=i % 4 == 3) for i in range(600)]
-    result = found(trades, 300)
+    result = compute_flow(trades, 300)
     reason = "no whole book in the window"
     assert result["book"] == "no_book"
     assert result["ofi1"] == {"id": "F.ofi1", "minute": None, "z": None, "reason": reason}
@@ -90,7 +90,7 @@ def test_trades_without_a_book_are_half_the_story() -> None:
 
 def test_the_figures_of_a_made_market() -> None:
     """Sixty seconds of +1 and -1 cancel out; one bid of 16 in the last minute makes its second strong."""
-    result = found(breathing(400, {389: "16"}), 400)
+    result = compute_flow(breathing(400, {389: "16"}), 400)
     assert list(result) == ["id", "book", "window_s", "whole_s", "updates", "resets", "note", *GROUPS]
     assert (result["book"], result["window_s"], result["whole_s"]) == ("live", 600, 399)
     assert (result["updates"], result["resets"]) == (400, 0)
@@ -118,10 +118,10 @@ def test_the_figures_of_a_made_market() -> None:
 def test_a_second_is_strong_when_book_and_trades_agree() -> None:
     """A large bid and a large buy in one second of the minute, named by its time."""
     facts = [*breathing(400, {389: "16", 390: "10"}), a_trade(401, "100.01", "4", at(389.7))]
-    result = found(facts, 400)
+    result = compute_flow(facts, 400)
     flow = [1 if second % 2 else -1 for second in range(90, 389)] + [6]
-    traded = [0.5 if second % 2 else -0.5 for second in range(90, 389)] + [4.5]
-    scores = [round((x[-1] - fmean(x)) / pstdev(x), 4) for x in (flow, traded)]
+    signed = [0.5 if second % 2 else -0.5 for second in range(90, 389)] + [4.5]
+    scores = [round((x[-1] - fmean(x)) / pstdev(x), 4) for x in (flow, signed)]
     value = round(0.6 * scores[0] + 0.4 * scores[1], 4)
     assert result["fusion"]["strong_seconds"] == 1
     assert (result["fusion"]["strong_buy_seconds"], result["fusion"]["strong_sell_seconds"]) == (1, 0)
@@ -136,7 +136,7 @@ def test_the_quote_at_the_end() -> None:
         a_snapshot([("99.99", "1")], [("100.01", "4")], update_id=10),
         a_diff(11, 11, [("99.99", "12")], [], at(57)),
     ]
-    assert found(facts, 60)["quote"] == {
+    assert compute_flow(facts, 60)["quote"] == {
         "id": "F.quote",
         "bid": "99.99",
         "ask": "100.01",
@@ -148,7 +148,7 @@ def test_the_quote_at_the_end() -> None:
         "micro_by": "weighted mid: 2 of 300 steps",
         "age_s": 2,
     }
-    quote = found(breathing(400), 400)["quote"]
+    quote = compute_flow(breathing(400), 400)["quote"]
     assert quote["micro_by"] == "weighted mid: the mid moved 0 of 30 times"
 
 
@@ -163,7 +163,7 @@ def test_a_mid_that_moves_has_a_micro_price() -> None:
         bids = [(f"{old / 100:.2f}", "0"), (f"{level / 100:.2f}", "30" if large else "10")]
         asks = [(f"{old / 100 + 0.01:.2f}", "0"), (f"{level / 100 + 0.01:.2f}", "10" if large else "30")]
         facts.append(a_diff(11 + second, 11 + second, bids, asks, at(second + 0.5)))
-    quote = found(facts, 500)["quote"]
+    quote = compute_flow(facts, 500)["quote"]
     assert quote["micro_by"].startswith("Markov chain of 499 seconds, 3")
     expected = level / 100 + 0.005 + (0.01 if large else -0.01)
     assert abs(float(quote["micro_price"]) - expected) < 0.005  # the weighted mid is 0.0075 away
@@ -173,13 +173,13 @@ def test_a_wide_spread_takes_five_levels() -> None:
     """Above one basis point the sum stands for the flow."""
     wide = [a_snapshot([("100.00", "10")], [("100.10", "10")], update_id=10)]
     wide += [a_diff(11 + i, 11 + i, [("100.00", str(10 + i % 2))], [], at(i + 0.5)) for i in range(90)]
-    assert found(wide, 90)["fusion"]["uses"] == "ofi5"
+    assert compute_flow(wide, 90)["fusion"]["uses"] == "ofi5"
 
 
 def test_a_hole_in_the_last_minute_is_named() -> None:
     """Nothing is said of a minute in which the book was not whole."""
     facts = [*breathing(300), a_diff(900, 901, [("100.00", "3")], [], at(301))]
-    result = found(facts, 310)
+    result = compute_flow(facts, 310)
     assert (result["book"], result["resets"]) == ("gap", 1)
     reason = "the book was not whole throughout the last minute"
     assert result["ofi5"] == {"id": "F.ofi5", "minute": None, "z": None, "reason": reason}
@@ -188,12 +188,12 @@ def test_a_hole_in_the_last_minute_is_named() -> None:
 
 def test_silence_and_steadiness_have_no_score() -> None:
     """Half a minute without an update may be the stream's silence; and flows that are all alike have no spread."""
-    assert found(breathing(100), 200)["ofi1"]["reason"] == "no update of the book for 100 s"
-    assert found(breathing(371), 400)["ofi1"]["z"] is not None
-    assert found(breathing(370), 400)["ofi1"]["reason"] == "no update of the book for 30 s"
+    assert compute_flow(breathing(100), 200)["ofi1"]["reason"] == "no update of the book for 100 s"
+    assert compute_flow(breathing(371), 400)["ofi1"]["z"] is not None
+    assert compute_flow(breathing(370), 400)["ofi1"]["reason"] == "no update of the book for 30 s"
     growing = [a_snapshot(BIDS, ASKS, update_id=10)]
     growing += [a_diff(11 + i, 11 + i, [("100.00", str(11 + i))], [], at(i)) for i in range(400)]
-    result = found(growing, 400)
+    result = compute_flow(growing, 400)
     assert result["ofi1"] == {"id": "F.ofi1", "minute": 60.0, "z": None, "reason": "no spread: all intervals are equal"}
     assert result["fusion"]["reason"] == "no z of ofi1"
     assert result["divergence"] == {
@@ -203,7 +203,7 @@ def test_silence_and_steadiness_have_no_score() -> None:
         "reason": "no z of both flows",
     }
     assert result["fusion"]["label"] is None
-    assert found(breathing(61), 61)["ofi1"] == {
+    assert compute_flow(breathing(61), 61)["ofi1"] == {
         "id": "F.ofi1",
         "minute": 0.0,
         "z": 0.0,
@@ -212,9 +212,9 @@ def test_silence_and_steadiness_have_no_score() -> None:
 
 def test_quantities_keep_the_market_s_decimals() -> None:
     """Counts of another scale are the same coins."""
-    result = found(breathing(400), 400, decimals=6)
+    result = compute_flow(breathing(400), 400, decimals=6)
     assert result["cvd"]["window"] == 0.0
-    assert found([a_trade(1, "100", "2", T0)], 60, decimals=6)["cvd"]["window"] == 200.0
+    assert compute_flow([a_trade(1, "100", "2", T0)], 60, decimals=6)["cvd"]["window"] == 200.0
 
 
 @st.composite
@@ -240,7 +240,7 @@ def markets(draw: Any) -> list[Fact]:
 @given(facts=markets(), end=st.sampled_from([1, 30, 61, 120, 400]), window=st.sampled_from([1, 59, 60, 61, 600]))
 def test_any_market_gives_numbers_or_reasons(facts: list[Fact], end: int, window: int) -> None:
     """No NaN, no exception, within the budget; a group without its figure says why."""
-    result = found(facts, end, window)
+    result = compute_flow(facts, end, window)
     assert all(math.isfinite(number) for number in numbers_in(result))
     assert len(msgspec.json.encode(result)) <= 2_500
     if "found" not in result:

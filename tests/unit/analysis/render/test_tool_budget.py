@@ -81,7 +81,7 @@ def days_of_trades() -> Tables:
     return numbered({AGG_TRADE: trades, TICK: tick_columns([T0], depth="down")})
 
 
-def moved_on(batch: Batch, rows: int) -> Batch:
+def shift_seqs(batch: Batch, rows: int) -> Batch:
     """A batch whose seqs and trade ids begin some rows later."""
     tables = {}
     for kind, part in batch.rows.items():
@@ -101,21 +101,21 @@ def a_rich_market() -> Iterator[Batch]:
     rows = sum(t.num_rows for t in old.values())
     market = MarketEngine(MarketParameters(), np.random.Generator(np.random.PCG64(12)), T0)
     for batch in recorded(market, T0, 64, with_diffs=True):
-        yield moved_on(batch, rows)
+        yield shift_seqs(batch, rows)
 
 
 def views_of(minutes: Sequence[int]) -> list[MarketView]:
     """What is seen at the ends of some minutes."""
     state = MarketState(Windows())
     observer = Observer("BTCFDUSD", state, Parameters())
-    seen: list[MarketView] = []
+    side_result: list[MarketView] = []
 
     def on_tick(tick: TickEntry, now: MarketState) -> None:
         if (tick.boundary_ns - T0) // MINUTE_NS in minutes:
-            seen.append(observer.observe(tick, now))
+            side_result.append(observer.observe(tick, now))
 
     drive(a_rich_market(), state, on_tick)
-    return seen
+    return side_result
 
 
 @pytest.fixture(scope="module")
@@ -132,15 +132,15 @@ def ids_of(result: Any) -> list[str]:
 
 def groups_without_id(result: Mapping[str, Any], path: str = "") -> list[str]:
     """Where a group of figures has no id of its own nor is named by one."""
-    found = []
+    groups = []
     for key, value in result.items():
         items = value if isinstance(value, list) else [value]
         for item in items:
             if isinstance(item, dict):
-                named = "id" in item or key in NAMED_BY_KEY or path.split(".")[-1] in KEYS_ARE_IDS
-                found += [] if named else [f"{path}.{key}"]
-                found += groups_without_id(item, f"{path}.{key}")
-    return found
+                has_id = "id" in item or key in NAMED_BY_KEY or path.split(".")[-1] in KEYS_ARE_IDS
+                groups += [] if has_id else [f"{path}.{key}"]
+                groups += groups_without_id(item, f"{path}.{key}")
+    return groups
 
 
 KEYS_ARE_IDS = {"walls", "vacuums_passed", "explains"}
@@ -177,10 +177,10 @@ def test_every_group_has_an_id_and_no_two_the_same(views: list[MarketView]) -> N
         ids = ids_of(view.depth) + ids_of(view.order_flow)
         assert len(ids) == len(set(ids)) > 20
         evidence = {e.id: e for e in view.evidence}
-        listed = {w["id"]: w["heavy_price"] for s in ("bid", "ask") for w in view.depth[s]["walls"]}
-        listed |= {t["id"]: t["level"] for t in view.order_flow["tests"]}
-        assert {n: e8(p) for n, p in listed.items() if n in evidence} == {
-            n: evidence[n].price_e8 for n in listed if n in evidence
+        prices = {w["id"]: w["heavy_price"] for s in ("bid", "ask") for w in view.depth[s]["walls"]}
+        prices |= {t["id"]: t["level"] for t in view.order_flow["tests"]}
+        assert {n: e8(p) for n, p in prices.items() if n in evidence} == {
+            n: evidence[n].price_e8 for n in prices if n in evidence
         }
         assert set(ids) & {z.id for z in view.zones} == set()
 
@@ -266,7 +266,7 @@ def zones_of(many: int) -> tuple[list[Confluence], dict[str, LevelRecord]]:
     return zones, tests
 
 
-def absorbed_at(many: int) -> dict[str, Absorption]:
+def make_absorptions(many: int) -> dict[str, Absorption]:
     """Zones that absorbed, the last the most."""
     return {
         f"T{n}": Absorption(LARGE, "bid", LARGE, LARGE, 1.0, 1.0, n + 1.0, 60, LARGE, T0, T0, True, 1.0, -1234.1234)
@@ -278,7 +278,7 @@ def absorbed_at(many: int) -> dict[str, Absorption]:
 def test_the_largest_flow_fits(many: int) -> None:
     """What is listed and what is counted make up all there is, and the strongest and newest are kept."""
     zones, tests = zones_of(many)
-    result = render_flow(a_flow(many), zones, tests, absorbed_at(many), 8)
+    result = render_flow(a_flow(many), zones, tests, make_absorptions(many), 8)
     assert size(result) <= MAX_BYTES
     for name in ("tests", "naked_points", "sweeps"):
         assert len(result[name]) + result[f"more_{name}"] == many
@@ -293,9 +293,9 @@ def test_the_largest_flow_fits(many: int) -> None:
 
 
 def a_wall(side: Side, n: int) -> StandingWall:
-    seen = Wall(WallBin(LARGE - n, LARGE, 0.1234, 12345.12), LARGE, 0.1234, 5, 59, True, True)
+    wall = Wall(WallBin(LARGE - n, LARGE, 0.1234, 12345.12), LARGE, 0.1234, 5, 59, True, True)
     life = WallLife("absorbing", LARGE, -1234.1234)
-    return StandingWall(f"W{side[0]}{n}", side, seen, life, -1234.12, 1.0, 0.1234, 12345.12)
+    return StandingWall(f"W{side[0]}{n}", side, wall, life, -1234.12, 1.0, 0.1234, 12345.12)
 
 
 def a_side(side: Side, many: int) -> StaticSide:
@@ -312,20 +312,20 @@ def a_side(side: Side, many: int) -> StaticSide:
 def test_the_largest_books_fit() -> None:
     """Walls, bands, vacuums and endings in the longest figures: the heaviest walls stay, each list adds up."""
     sides = {side: a_side(side, 40) for side in SIDES}
-    ended = [EndedWall("ask", LARGE, 0.1234, "pulled", T0 + n * MINUTE_NS, LARGE) for n in range(40)]
+    ended_walls = [EndedWall("ask", LARGE, 0.1234, "pulled", T0 + n * MINUTE_NS, LARGE) for n in range(40)]
     besides = [WallBin(LARGE + i * ONE_E8, 2**60, 0.9999, 12345.67) for i in range(20)]
-    books = {s: seen.book for s, seen in sides.items()}
-    now = CurrentBook(books, dict.fromkeys(books, besides), {s: seen.bands for s, seen in sides.items()})
-    static = StaticBook(None, 60, float(LARGE), ONE_E8, sides, ended, now)
+    books = {s: side_result.book for s, side_result in sides.items()}
+    now = CurrentBook(books, dict.fromkeys(books, besides), {s: side_result.bands for s, side_result in sides.items()})
+    static = StaticBook(None, 60, float(LARGE), ONE_E8, sides, ended_walls, now)
     result = render_static(static, 0.000123456, "a fit " + "with a long name " * 20, 8)
     assert size(result) <= MAX_BYTES
-    for side, seen in sides.items():
-        shown = result[side]
+    for side, side_result in sides.items():
+        output = result[side]
         for name in ("walls", "bands", "vacuums"):
-            items = getattr(seen, "voids" if name == "vacuums" else name)
-            assert len(shown[name]) + shown[f"more_{name}"] == len(items) == 40
-        assert [w["id"] for w in shown["walls"]] == [f"W{side[0]}{n}" for n in range(len(shown["walls"]))]
-        assert shown["walls"]
+            items = getattr(side_result, "voids" if name == "vacuums" else name)
+            assert len(output[name]) + output[f"more_{name}"] == len(items) == 40
+        assert [w["id"] for w in output["walls"]] == [f"W{side[0]}{n}" for n in range(len(output["walls"]))]
+        assert output["walls"]
     assert len(result["ended"]["last"]) + result["ended"]["more"] == result["ended"]["pulled"] == 40
     assert set(result["book_now"]["walls"]) == {w["id"] for s in ("bid", "ask") for w in result[s]["walls"]}
 
@@ -337,7 +337,7 @@ def test_the_largest_books_fit() -> None:
 def test_nothing_goes_uncounted_and_nothing_goes_for_nothing(texts: list[str], numbers: list[int], most: int) -> None:
     """Heads of the lists remain, what went is counted, it fits or nothing is left, and one item more would not fit."""
     result: dict[str, Any] = {"a": list(texts), "more_a": 0, "b": list(numbers), "more_b": 5}
-    whole = size(result)
+    full_size = size(result)
     lists = [ItemList(result, "a", "more_a"), ItemList(result, "b", "more_b")]
     cut = trim_to(result, lists, most)
     assert cut is result
@@ -345,7 +345,7 @@ def test_nothing_goes_uncounted_and_nothing_goes_for_nothing(texts: list[str], n
     assert result["b"] == numbers[: len(result["b"])]
     assert (len(result["a"]) + result["more_a"], len(result["b"]) + result["more_b"]) == (len(texts), len(numbers) + 5)
     assert size(result) <= most or (result["a"], result["b"]) == ([], [])
-    if whole <= most:
+    if full_size <= most:
         assert (result["more_a"], result["more_b"]) == (0, 5)
 
 

@@ -19,7 +19,7 @@ END = 3600
 LEVEL = np.array([e8(100)], np.int64)
 
 
-def an_hour(taken: float = 0.0, at: float = 100.0, before_end: int = 30, sign: int = -1, dip: float = 0.0) -> Trades:
+def an_hour(quantity: float = 0.0, at: float = 100.0, before_end: int = 30, sign: int = -1, dip: float = 0.0) -> Trades:
     """
     Each minute of an hour one buy at 105 and one sell at 103, at its seconds 10 and 20: a unit in odd minutes and three
     in even ones; on top, in six trades in the minute that ends some seconds before the tick, what is absorbed.
@@ -28,9 +28,9 @@ def an_hour(taken: float = 0.0, at: float = 100.0, before_end: int = 30, sign: i
     for minute in range(60):
         size = 1 + 2 * (minute % 2 == 0)
         rows += [(minute * 60 + 10, 105.0, size, 1), (minute * 60 + 20, 103.0, size, -1)]
-    if taken:
+    if quantity:
         start = END - before_end - 60
-        rows += [(start + 5 + 10 * i, at, taken / 6, sign) for i in range(6)]
+        rows += [(start + 5 + 10 * i, at, quantity / 6, sign) for i in range(6)]
         rows += [(start + 30, at + sign * dip, 0.01, sign)] if dip else []
     seconds, prices, sizes, signs = (list(c) for c in zip(*sorted(rows), strict=True))
     return some_trades(prices, seconds, sizes, signs)
@@ -41,11 +41,11 @@ def test_a_planted_level_in_figures() -> None:
     Sixty units sold at 100 within a minute; the 57 windows that end 119 s before the tick or earlier took one unit 29
     times and three 28 times.
     """
-    found = find_absorption_at(
+    absorptions = find_absorption_at(
         build_frame(an_hour(60, before_end=0), REACH, after(END), PARAMETERS), LEVEL, ONE_E8, PARAMETERS
     )
     usual = np.array([1.0] * 29 + [3.0] * 28)
-    assert found == [
+    assert absorptions == [
         Absorption(
             level_e8=e8(100),
             side="bid",
@@ -69,42 +69,51 @@ def test_a_planted_level_in_figures() -> None:
 @pytest.mark.parametrize("before_end", [0, 1, 17, 30, 59])
 def test_it_is_found_wherever_in_the_minute_it_ended(before_end: int) -> None:
     """Windows slide by the second: all of the sixty units are in one of them."""
-    (found,) = find_absorption(
+    (absorption,) = find_absorption(
         build_frame(an_hour(60, before_end=before_end), REACH, after(END), PARAMETERS), ONE_E8, PARAMETERS
     )
-    assert (found.side, found.level_e8, found.price_e8, found.volume_e8) == ("bid", e8(100), e8(100), 60 * ONE_E8)
-    assert found.stop_ns <= after(END)
-    assert found.z >= 4
+    assert (absorption.side, absorption.level_e8, absorption.price_e8, absorption.volume_e8) == (
+        "bid",
+        e8(100),
+        e8(100),
+        60 * ONE_E8,
+    )
+    assert absorption.stop_ns <= after(END)
+    assert absorption.z >= 4
 
 
 def test_buys_are_absorbed_by_asks() -> None:
     """The mirror image, above the price."""
-    (found,) = find_absorption(build_frame(an_hour(60, 108, sign=1), REACH, after(END), PARAMETERS), ONE_E8, PARAMETERS)
-    assert (found.side, found.level_e8, found.volume_e8) == ("ask", e8(108), 60 * ONE_E8)
-    (given,) = find_absorption_at(
+    (absorption,) = find_absorption(
+        build_frame(an_hour(60, 108, sign=1), REACH, after(END), PARAMETERS), ONE_E8, PARAMETERS
+    )
+    assert (absorption.side, absorption.level_e8, absorption.volume_e8) == ("ask", e8(108), 60 * ONE_E8)
+    (at_level,) = find_absorption_at(
         build_frame(an_hour(60, 108, sign=1), REACH, after(END), PARAMETERS), np.array([e8(108)]), ONE_E8, PARAMETERS
     )
-    assert given == found
+    assert at_level == absorption
 
 
 def test_a_level_that_gives_way_absorbs_nothing() -> None:
     """A trade ε beyond is held, one further is not; what the band took before or after does not matter then."""
     for dip, count in ((1.0, 1), (1.01, 0)):
         trades = an_hour(60, dip=dip)
-        found = find_absorption_at(build_frame(trades, REACH, after(END), PARAMETERS), LEVEL, ONE_E8, PARAMETERS)
-        assert [f.beyond_e8 for f in found] == [e8(dip)] * count
+        absorptions = find_absorption_at(build_frame(trades, REACH, after(END), PARAMETERS), LEVEL, ONE_E8, PARAMETERS)
+        assert [f.beyond_e8 for f in absorptions] == [e8(dip)] * count
 
 
 def test_a_level_that_broke_since_is_told() -> None:
     """It absorbed, and has gone by the tick."""
     trades = an_hour(60, before_end=30)
-    broken = Trades.from_columns(
+    breaking = Trades.from_columns(
         np.append(trades.time_ns, after(END - 1)), np.append(trades.agg_id, 9_999),
         np.append(trades.price_e8, e8(98)), np.append(trades.quantity_e8, 1), np.append(trades.sign, -1),
     )  # fmt: skip
-    for shown, held in ((trades, True), (broken, False)):
-        (found,) = find_absorption_at(build_frame(shown, REACH, after(END), PARAMETERS), LEVEL, ONE_E8, PARAMETERS)
-        assert found.held is held
+    for case_trades, holds in ((trades, True), (breaking, False)):
+        (absorption,) = find_absorption_at(
+            build_frame(case_trades, REACH, after(END), PARAMETERS), LEVEL, ONE_E8, PARAMETERS
+        )
+        assert absorption.held is holds
 
 
 def test_the_heaviest_price_is_named() -> None:
@@ -115,12 +124,12 @@ def test_the_heaviest_price_is_named() -> None:
     both = (np.concatenate((getattr(trades, n), getattr(more, n)))[order]
             for n in ("time_ns", "price_e8", "quantity_e8", "sign"))  # fmt: skip
     times, prices, sizes, signs = both
-    joined = Trades.from_columns(times, np.arange(len(times)), prices, sizes, signs)
-    (found,) = find_absorption(build_frame(joined, REACH, after(END), PARAMETERS), ONE_E8, PARAMETERS)
-    assert (found.level_e8, found.price_e8, found.volume_e8) == (e8("99.8"), e8("99.8"), 60 * ONE_E8)
-    (at_100,) = find_absorption_at(build_frame(joined, REACH, after(END), PARAMETERS), LEVEL, ONE_E8, PARAMETERS)
+    joined_trades = Trades.from_columns(times, np.arange(len(times)), prices, sizes, signs)
+    (absorption,) = find_absorption(build_frame(joined_trades, REACH, after(END), PARAMETERS), ONE_E8, PARAMETERS)
+    assert (absorption.level_e8, absorption.price_e8, absorption.volume_e8) == (e8("99.8"), e8("99.8"), 60 * ONE_E8)
+    (at_100,) = find_absorption_at(build_frame(joined_trades, REACH, after(END), PARAMETERS), LEVEL, ONE_E8, PARAMETERS)
     assert (at_100.level_e8, at_100.price_e8) == (e8(100), e8("99.8"))
-    assert found.concentration == at_100.concentration == round(40 / 60, 4)
+    assert absorption.concentration == at_100.concentration == round(40 / 60, 4)
 
 
 def test_what_is_usual_is_no_absorption() -> None:
@@ -133,26 +142,26 @@ def test_what_is_usual_is_no_absorption() -> None:
         )
         == []
     )
-    planted = an_hour(60)
-    short = planted.between(after(END - 15 * 60), after(END))
+    trades = an_hour(60)
+    short = trades.between(after(END - 15 * 60), after(END))
     assert find_absorption(build_frame(short, REACH, after(END), PARAMETERS), ONE_E8, PARAMETERS) == []
     even = some_trades([100] * 60, [60.0 * m for m in range(60)], signs=-1)
     assert find_absorption_at(build_frame(even, REACH, after(END), PARAMETERS), LEVEL, ONE_E8, PARAMETERS) == []
-    assert find_absorption(build_frame(planted, None, after(END), PARAMETERS), ONE_E8, PARAMETERS) == []
-    assert find_absorption_at(build_frame(planted, None, after(END), PARAMETERS), LEVEL, ONE_E8, PARAMETERS) == []
+    assert find_absorption(build_frame(trades, None, after(END), PARAMETERS), ONE_E8, PARAMETERS) == []
+    assert find_absorption_at(build_frame(trades, None, after(END), PARAMETERS), LEVEL, ONE_E8, PARAMETERS) == []
     assert find_absorption(build_frame(Trades.empty(), REACH, after(END), PARAMETERS), ONE_E8, PARAMETERS) == []
-    assert find_absorption(build_frame(planted, REACH, after(END + 600), PARAMETERS), ONE_E8, PARAMETERS) == []
-    jumped = replace(usual, price_e8=np.where(np.arange(len(usual)) > 100, e8(70), usual.price_e8))
-    assert find_absorption(build_frame(jumped, REACH, after(END), PARAMETERS), ONE_E8, PARAMETERS) == []
+    assert find_absorption(build_frame(trades, REACH, after(END + 600), PARAMETERS), ONE_E8, PARAMETERS) == []
+    outlier = replace(usual, price_e8=np.where(np.arange(len(usual)) > 100, e8(70), usual.price_e8))
+    assert find_absorption(build_frame(outlier, REACH, after(END), PARAMETERS), ONE_E8, PARAMETERS) == []
 
 
 def test_replenishment_is_what_came_back() -> None:
     """Ten taken: 5 shown before and 5 after means all came back, 0 after means half did."""
-    (found,) = find_absorption(build_frame(an_hour(60), REACH, after(END), PARAMETERS), ONE_E8, PARAMETERS)
-    taken = replace(found, volume_e8=10 * ONE_E8)
-    assert add_replenishment(taken, 5 * ONE_E8, 5 * ONE_E8).replenishment == 1.0
-    assert add_replenishment(taken, 5 * ONE_E8, 0).replenishment == 0.5
-    assert taken.replenishment is None
+    (absorption,) = find_absorption(build_frame(an_hour(60), REACH, after(END), PARAMETERS), ONE_E8, PARAMETERS)
+    doubled = replace(absorption, volume_e8=10 * ONE_E8)
+    assert add_replenishment(doubled, 5 * ONE_E8, 5 * ONE_E8).replenishment == 1.0
+    assert add_replenishment(doubled, 5 * ONE_E8, 0).replenishment == 0.5
+    assert doubled.replenishment is None
 
 
 def a_noisy_market(seed: int, minutes: int, planted_sd: float) -> tuple[Trades, int]:
@@ -188,7 +197,7 @@ def test_planted_levels_are_found_in_noise() -> None:
     markets without one, at most one in ten gives an alarm.
     """
     reach = Reach(e8(7), e8(56), e8(56))
-    found, alarms = 0, 0
+    hits, alarms = 0, 0
     for seed in range(40):
         trades, level = a_noisy_market(seed, 64, 5)
         bids = [
@@ -196,10 +205,10 @@ def test_planted_levels_are_found_in_noise() -> None:
             for f in find_absorption(build_frame(trades, reach, after(64 * 60), PARAMETERS), ONE_E8, PARAMETERS)
             if f.side == "bid"
         ]
-        found += any(abs(f.level_e8 - level) <= ONE_E8 for f in bids)
+        hits += any(abs(f.level_e8 - level) <= ONE_E8 for f in bids)
         trades, _ = a_noisy_market(1000 + seed, 64, 0)
         alarms += bool(find_absorption(build_frame(trades, reach, after(64 * 60), PARAMETERS), ONE_E8, PARAMETERS))
-    assert found >= 36
+    assert hits >= 36
     assert alarms <= 4
 
 
@@ -211,10 +220,12 @@ def test_half_of_the_volume_in_one_bin_is_enough(at_once: float, found: bool) ->
     rows += [(END - 32.0 + 9 * i, 100.0, at_once, -1) for i in range(3)]  # no window has them without the others
     seconds, prices, sizes, signs = (list(c) for c in zip(*sorted(rows), strict=True))
     trades = some_trades(prices, seconds, sizes, signs)
-    shown = find_absorption(build_frame(trades, REACH, after(END), PARAMETERS), ONE_E8 // 10, PARAMETERS)
-    assert [a.price_e8 for a in shown if a.side == "bid"] == ([e8(100)] if found else [])
-    (asked,) = find_absorption_at(build_frame(trades, REACH, after(END), PARAMETERS), LEVEL, ONE_E8 // 10, PARAMETERS)
-    assert asked.concentration == round(3 * at_once / (3 * at_once + 6), 4)
+    result = find_absorption(build_frame(trades, REACH, after(END), PARAMETERS), ONE_E8 // 10, PARAMETERS)
+    assert [a.price_e8 for a in result if a.side == "bid"] == ([e8(100)] if found else [])
+    (at_level,) = find_absorption_at(
+        build_frame(trades, REACH, after(END), PARAMETERS), LEVEL, ONE_E8 // 10, PARAMETERS
+    )
+    assert at_level.concentration == round(3 * at_once / (3 * at_once + 6), 4)
 
 
 def test_volume_spread_over_the_band_was_nobody_standing_there() -> None:
@@ -226,9 +237,9 @@ def test_volume_spread_over_the_band_was_nobody_standing_there() -> None:
         rows = [(60 * m + 10.0, 103.0, 1.0 + 2 * (m % 2 == 0), -1) for m in range(60)]
         rows += [(END - 59.0 + 9 * i, spread[i], 2.0, -1) for i in range(6)]
         seconds, prices, sizes, signs = (list(c) for c in zip(*sorted(rows), strict=True))
-        found = find_absorption(
+        absorptions = find_absorption(
             build_frame(some_trades(prices, seconds, sizes, signs), REACH, after(END), PARAMETERS),
             ONE_E8 // 10,
             PARAMETERS,
         )
-        assert [a.price_e8 for a in found if a.side == "bid"] == expected
+        assert [a.price_e8 for a in absorptions if a.side == "bid"] == expected

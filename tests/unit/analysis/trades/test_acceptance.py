@@ -27,12 +27,12 @@ VECTOR = {100: 5, 101: 12, 102: 30, 103: 20, 104: 15, 105: 10, 106: 5, 107: 3}
 """docs/measures.md §3: volume by row of one dollar."""
 
 
-def told(
-    traded: Mapping[int, Mapping[Any, float]], reference: Any, end_minute: int = 1, horizons: tuple[int, ...] = (60,),
+def render(
+    volumes: Mapping[int, Mapping[Any, float]], reference: Any, end_minute: int = 1, horizons: tuple[int, ...] = (60,),
     rules: Parameters = RULES,
 ) -> tuple[dict[str, Any], dict[str, Evidence]]:  # fmt: skip
     """Profiles and evidence by id of volumes bought at some prices in some minutes, in levels of a dollar."""
-    rows = [(T0 + m * MINUTE_NS, e8(p), e8(q)) for m, by_price in traded.items() for p, q in by_price.items()]
+    rows = [(T0 + m * MINUTE_NS, e8(p), e8(q)) for m, by_price in volumes.items() for p, q in by_price.items()]
     buckets = MinuteBuckets(max(horizons))
     if rows:
         times, prices, quantities = (np.array(c, np.int64) for c in zip(*rows, strict=True))
@@ -62,7 +62,7 @@ def test_the_value_area_of_the_published_vector() -> None:
 
 def test_the_vector_as_it_is_told() -> None:
     """At a reference of 5000 rows are a dollar wide: the same figures, the area's upper edge included."""
-    result, evidence = told({0: {4_900 + p: q for p, q in VECTOR.items()}}, 5_000)
+    result, evidence = render({0: {4_900 + p: q for p, q in VECTOR.items()}}, 5_000)
     told_of = result["60min"]
     assert (told_of["row"], told_of["poc"], told_of["volume"], told_of["delta"]) == ("1", "5002", "100", "100")
     assert (told_of["value_area"], told_of["value_area_share"]) == (["5000", "5005"], 0.82)
@@ -75,17 +75,17 @@ def test_the_vector_as_it_is_told() -> None:
 def test_rows_are_two_basis_points_of_price() -> None:
     """$20 at 100000 (of 10, 20 and 50 the nearest to 20) and $10 at 60000; the heavy dollar in the row is its price."""
     at = {100_013: 1.0, 100_017: 3.0, 100_025: 2.0}
-    result, evidence = told({0: at}, 100_000)
+    result, evidence = render({0: at}, 100_000)
     assert (result["60min"]["row"], result["60min"]["poc"]) == ("20", "100000")
     assert evidence["P60.poc"].price_e8 == e8(100_017)
-    assert told({0: {60_003: 1.0}}, 60_000)[0]["60min"]["row"] == "10"
+    assert render({0: {60_003: 1.0}}, 60_000)[0]["60min"]["row"] == "10"
 
 
 def test_an_equal_control_point_is_the_one_nearer_the_middle_then_the_lower() -> None:
     """Of equal rows the one nearest the profile's centre; of two as near the lower."""
-    assert told({0: {5_000: 9, 5_003: 9, 5_004: 9, 5_007: 1}}, 5_000)[0]["60min"]["poc"] == "5003"
-    assert told({0: {5_000: 1, 5_001: 9, 5_004: 9, 5_005: 1}}, 5_000)[0]["60min"]["poc"] == "5001"
-    assert told({0: {5_000: 9, 5_004: 9, 5_007: 1}}, 5_000)[0]["60min"]["poc"] == "5004"
+    assert render({0: {5_000: 9, 5_003: 9, 5_004: 9, 5_007: 1}}, 5_000)[0]["60min"]["poc"] == "5003"
+    assert render({0: {5_000: 1, 5_001: 9, 5_004: 9, 5_005: 1}}, 5_000)[0]["60min"]["poc"] == "5001"
+    assert render({0: {5_000: 9, 5_004: 9, 5_007: 1}}, 5_000)[0]["60min"]["poc"] == "5004"
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_an_equal_control_point_is_the_one_nearer_the_middle_then_the_lower() ->
 )
 def test_a_rival_above_nine_tenths_makes_it_ambiguous(far: float, rival: float, ambiguous: bool) -> None:
     """Both prices are then given, each at 0.7 of the weight; at nine tenths or less there is one point of control."""
-    result, evidence = told({0: {5_003: 10.0, 5_004: 0.5, 5_011: far}}, 5_000)
+    result, evidence = render({0: {5_003: 10.0, 5_004: 0.5, 5_011: far}}, 5_000)
     assert result["60min"]["rival"] == rival
     assert result["60min"]["rival_poc"] == ("5011" if ambiguous else None)
     assert ("P60.rival" in evidence) == ambiguous
@@ -102,15 +102,15 @@ def test_a_rival_above_nine_tenths_makes_it_ambiguous(far: float, rival: float, 
 
 def test_a_row_within_ten_basis_points_is_no_rival() -> None:
     """At 5000 ten basis points are five dollars: a row five away belongs to the same place, one six away does not."""
-    assert told({0: {5_000: 10.0, 5_005: 9.9}}, 5_000)[0]["60min"]["rival"] == 0.0
-    assert told({0: {5_000: 10.0, 5_006: 9.9}}, 5_000)[0]["60min"]["rival"] == 0.99
+    assert render({0: {5_000: 10.0, 5_005: 9.9}}, 5_000)[0]["60min"]["rival"] == 0.0
+    assert render({0: {5_000: 10.0, 5_006: 9.9}}, 5_000)[0]["60min"]["rival"] == 0.99
 
 
 def test_horizons_that_show_no_more_are_null() -> None:
     """After 90 minutes the hour and the four hours say something, the day nothing that the four hours did not."""
     minutes: dict[int, dict[Any, float]] = {m: {5_000 + m % 3: 1.0} for m in range(90)}
-    result, evidence = told(minutes, 5_000, 90, (60, 240, 1440))
-    assert [name for name, shown in result.items() if shown] == ["60min", "240min"]
+    result, evidence = render(minutes, 5_000, 90, (60, 240, 1440))
+    assert [name for name, profile in result.items() if profile] == ["60min", "240min"]
     assert [result[n]["covered_min"] for n in ("60min", "240min")] == [60, 90]
     assert [result[n]["volume"] for n in ("60min", "240min")] == ["60", "90"]
     assert {e.horizon_min for e in evidence.values()} == {60, 240}
@@ -118,16 +118,16 @@ def test_horizons_that_show_no_more_are_null() -> None:
 
 def test_nothing_traded() -> None:
     """Without a price there is nothing, with the reason; with one and no closed minute each horizon is null."""
-    assert told({}, None) == ({"found": "nothing", "reason": "no trade in the window"}, {})
-    assert told({}, 5_000) == ({"60min": None}, {})
+    assert render({}, None) == ({"found": "nothing", "reason": "no trade in the window"}, {})
+    assert render({}, 5_000) == ({"60min": None}, {})
 
 
 def test_nodes_are_peaks_and_dips() -> None:
     """Two heaps of volume thirty dollars apart: a node at each, a dip half-way, weighted by prominence."""
     heap = {0: 9, 1: 6, 2: 3}
-    traded: dict[Any, float] = {4_980 + s * d: 10.0 * q for d, q in heap.items() for s in (1, -1)}
-    traded |= {5_010 + s * d: 5.0 * q for d, q in heap.items() for s in (1, -1)} | {4_970: 1.0, 5_020: 1.0}
-    result, evidence = told({0: traded}, 5_000, rules=replace(RULES, node_prominence=0.1))
+    volumes: dict[Any, float] = {4_980 + s * d: 10.0 * q for d, q in heap.items() for s in (1, -1)}
+    volumes |= {5_010 + s * d: 5.0 * q for d, q in heap.items() for s in (1, -1)} | {4_970: 1.0, 5_020: 1.0}
+    result, evidence = render({0: volumes}, 5_000, rules=replace(RULES, node_prominence=0.1))
     assert [row[1] for row in result["60min"]["hvn"]] == ["4980", "5010"]
     assert [row[2] for row in result["60min"]["hvn"]] == [1.0, 0.5]
     assert [row[1] for row in result["60min"]["lvn"]] == ["4995"]
@@ -139,6 +139,6 @@ def test_nodes_are_peaks_and_dips() -> None:
 
 def test_a_trade_far_out_of_this_world() -> None:
     """One trade at a billion times the price gets wide rows, not a billion of them."""
-    result, _ = told({0: {1: 5.0, 2: 1.0, 10**9: 1.0}}, 1)
+    result, _ = render({0: {1: 5.0, 2: 1.0, 10**9: 1.0}}, 1)
     assert result["60min"]["row"] == "2000"
     assert (result["60min"]["poc"], result["60min"]["trades"]) == ("0", 3)

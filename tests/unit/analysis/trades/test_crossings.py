@@ -47,25 +47,25 @@ def test_slow_or_heavy_is_no_vacuum() -> None:
     assert slow is not None
     assert (slow.speed, slow.fast, slow.thin, slow.confirmed) == (0.1333333333, False, True, False)
     heavy = some_trades([*[98, 99] * 10, 105, 111], quantities=[*[1] * 20, 50, 1])
-    (found,) = last_crossings(heavy, [INTERVAL], UNIT, ONE_E8, PARAMETERS)
-    assert found is not None
-    assert (found.fast, found.thin, found.confirmed) == (True, False, False)
+    (crossing,) = last_crossings(heavy, [INTERVAL], UNIT, ONE_E8, PARAMETERS)
+    assert crossing is not None
+    assert (crossing.fast, crossing.thin, crossing.confirmed) == (True, False, False)
 
 
 def test_a_jump_is_a_passage_without_trades() -> None:
     """Two trades of one millisecond on both sides; no faster than the clock can tell."""
-    (found,) = last_crossings(some_trades([99, 111], [0, 0]), [INTERVAL], UNIT, ONE_E8, PARAMETERS)
-    assert found is not None
-    assert (found.trades, found.volume_e8, found.speed) == (0, 0, 12_000.0)
-    assert found.stop_ns - found.start_ns == 1_000_000
+    (crossing,) = last_crossings(some_trades([99, 111], [0, 0]), [INTERVAL], UNIT, ONE_E8, PARAMETERS)
+    assert crossing is not None
+    assert (crossing.trades, crossing.volume_e8, crossing.speed) == (0, 0, 12_000.0)
+    assert crossing.stop_ns - crossing.start_ns == 1_000_000
 
 
 def test_turning_back_is_not_crossing() -> None:
     """Price crossed upwards, then looked in from above twice; the upper edge is outside."""
     trades = some_trades([99, 105, 110, 109, 110, 108, 107, 115, 109])
-    (found,) = last_crossings(trades, [INTERVAL], UNIT, ONE_E8, PARAMETERS)
-    assert found is not None
-    assert (found.start_ns, found.stop_ns, found.turnbacks) == (after(0), after(2), 2)
+    (crossing,) = last_crossings(trades, [INTERVAL], UNIT, ONE_E8, PARAMETERS)
+    assert crossing is not None
+    assert (crossing.start_ns, crossing.stop_ns, crossing.turnbacks) == (after(0), after(2), 2)
 
 
 def test_nothing_to_tell() -> None:
@@ -73,9 +73,9 @@ def test_nothing_to_tell() -> None:
     assert last_crossings(Trades.empty(), [INTERVAL], UNIT, ONE_E8, PARAMETERS) == [None]
     for prices in ([99, 98], [99, 105], [105, 111], [105, 106], [99]):
         assert last_crossings(some_trades(prices), [INTERVAL], UNIT, ONE_E8, PARAMETERS) == [None]
-    crossed = some_trades([99, 105, 111])
-    assert last_crossings(crossed, [(e8(100), e8(100))], UNIT, ONE_E8, PARAMETERS) == [None]
-    assert last_crossings(crossed, [INTERVAL], 0, ONE_E8, PARAMETERS) == [None]
+    trades = some_trades([99, 105, 111])
+    assert last_crossings(trades, [(e8(100), e8(100))], UNIT, ONE_E8, PARAMETERS) == [None]
+    assert last_crossings(trades, [INTERVAL], 0, ONE_E8, PARAMETERS) == [None]
 
 
 @settings(max_examples=150, deadline=None)
@@ -85,16 +85,16 @@ def test_the_last_crossing_is_the_plain_one(seed: int, n: int, low: int, width: 
     walk = 100 + np.cumsum(np.random.default_rng(seed).integers(-step, step + 1, n)) / 4
     trades = some_trades(np.maximum(walk, 1).tolist())
     low_e8, high_e8 = e8(100 + low), e8(100 + low + width)
-    (found,) = last_crossings(trades, [(low_e8, high_e8)], UNIT, ONE_E8, PARAMETERS)
+    (crossing,) = last_crossings(trades, [(low_e8, high_e8)], UNIT, ONE_E8, PARAMETERS)
     side = np.where(trades.price_e8 < low_e8, -1, np.where(trades.price_e8 >= high_e8, 1, 0))
     outside = np.flatnonzero(side)
     crossings = np.flatnonzero(side[outside][1:] != side[outside][:-1])
     if len(crossings) == 0:
-        assert found is None
+        assert crossing is None
     else:
         before, behind = outside[crossings[-1] : crossings[-1] + 2].tolist()
         inside = side[behind:] == 0
-        assert found is not None
-        assert (found.start_ns, found.stop_ns) == (trades.time_ns[before], trades.time_ns[behind])
-        assert found.trades == behind - before - 1
-        assert found.turnbacks == int((inside[:-1] & ~inside[1:]).sum())
+        assert crossing is not None
+        assert (crossing.start_ns, crossing.stop_ns) == (trades.time_ns[before], trades.time_ns[behind])
+        assert crossing.trades == behind - before - 1
+        assert crossing.turnbacks == int((inside[:-1] & ~inside[1:]).sum())

@@ -15,9 +15,9 @@ PARAMETERS = OrderFlowParameters(imbalance_share=0.05)
 
 def test_delta_is_bought_less_sold() -> None:
     """Three bought, half sold."""
-    found = sum_cvd(some_trades([100, 101, 100], quantities=[1, 0.5, 2], signs=[1, -1, 1]))
-    assert found == Cvd(3 * ONE_E8, ONE_E8 // 2, 3)
-    assert found.delta_e8 == 250_000_000
+    result = sum_cvd(some_trades([100, 101, 100], quantities=[1, 0.5, 2], signs=[1, -1, 1]))
+    assert result == Cvd(3 * ONE_E8, ONE_E8 // 2, 3)
+    assert result.delta_e8 == 250_000_000
     assert sum_cvd(Trades.empty()) == Cvd(0, 0, 0)
 
 
@@ -27,10 +27,10 @@ def test_no_sum_wraps(trades: list[tuple[int, int]]) -> None:
     n = len(trades)
     quantities = np.array([q for q, _ in trades], np.int64)
     signs = np.array([s for _, s in trades], np.int64)
-    found = sum_cvd(Trades.from_columns(np.arange(n), np.arange(n), np.full(n, 5), quantities, signs))
-    assert found.buy_e8 == sum(q for q, s in trades if s > 0)
-    assert found.sell_e8 == sum(q for q, s in trades if s < 0)
-    assert found.delta_e8 == sum(q * s for q, s in trades)
+    result = sum_cvd(Trades.from_columns(np.arange(n), np.arange(n), np.full(n, 5), quantities, signs))
+    assert result.buy_e8 == sum(q for q, s in trades if s > 0)
+    assert result.sell_e8 == sum(q for q, s in trades if s < 0)
+    assert result.delta_e8 == sum(q * s for q, s in trades)
 
 
 def test_buys_are_weighed_against_the_sells_one_row_below() -> None:
@@ -56,29 +56,29 @@ def test_three_in_a_row_are_stacked() -> None:
     """Buys at 20, 30 and 40 outweigh, from 20 to 50; two sells in a row are no stack."""
     levels = np.array([10, 20, 25, 30, 40])
     buys, sells = np.array([0, 30, 10, 40, 90]), np.array([10, 4, 6, 20, 0])
-    found = build_footprint(levels, buys, sells, 10, PARAMETERS)
-    assert [(i.side, i.low_e8, i.volume_e8, i.ratio) for i in found.imbalances] == [
+    result = build_footprint(levels, buys, sells, 10, PARAMETERS)
+    assert [(i.side, i.low_e8, i.volume_e8, i.ratio) for i in result.imbalances] == [
         ("buy", 20, 40, 4.0),
         ("buy", 30, 40, 4.0),
         ("buy", 40, 90, 4.5),
     ]
-    assert found.stacks == (Stack("buy", 20, 50, 3),)
-    mirrored = build_footprint(np.array([10, 20, 30]), np.array([0, 1, 1]), np.array([9, 9, 1]), 10, PARAMETERS)
-    assert [i.side for i in mirrored.imbalances] == ["sell", "sell", "sell"]
-    assert mirrored.stacks == (Stack("sell", 10, 40, 3),)
+    assert result.stacks == (Stack("buy", 20, 50, 3),)
+    mirror = build_footprint(np.array([10, 20, 30]), np.array([0, 1, 1]), np.array([9, 9, 1]), 10, PARAMETERS)
+    assert [i.side for i in mirror.imbalances] == ["sell", "sell", "sell"]
+    assert mirror.stacks == (Stack("sell", 10, 40, 3),)
 
 
 def test_little_volume_is_no_imbalance() -> None:
     """Below its share of the profile a row says nothing; a profile of nothing says nothing."""
     levels, nothing = np.array([10, 11]), np.array([0, 0])
-    found = build_footprint(levels, np.array([100, 4]), nothing, 1, PARAMETERS)
-    assert [(i.low_e8, i.ratio) for i in found.imbalances] == [(10, None)]
+    result = build_footprint(levels, np.array([100, 4]), nothing, 1, PARAMETERS)
+    assert [(i.low_e8, i.ratio) for i in result.imbalances] == [(10, None)]
     assert build_footprint(levels, nothing, nothing, 1, PARAMETERS).imbalances == ()
     assert build_footprint(levels[:0], nothing[:0], nothing[:0], 1, PARAMETERS) == Footprint(1, 0, (), ())
 
 
 def test_a_row_nobody_traded_in_parts_a_stack() -> None:
     """The empty row is there: what is above it stands against nothing, itself it is nothing."""
-    found = build_footprint(np.array([10, 20, 40]), np.array([5, 5, 5]), np.zeros(3, np.int64), 10, PARAMETERS)
-    assert [i.low_e8 for i in found.imbalances] == [10, 20, 40]
-    assert found.stacks == ()
+    result = build_footprint(np.array([10, 20, 40]), np.array([5, 5, 5]), np.zeros(3, np.int64), 10, PARAMETERS)
+    assert [i.low_e8 for i in result.imbalances] == [10, 20, 40]
+    assert result.stacks == ()

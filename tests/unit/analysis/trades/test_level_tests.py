@@ -24,7 +24,7 @@ ABOVE, BELOW = 1, -1
 LEVEL = np.array([e8(100)], np.int64)
 
 
-def told(tests: LevelTests) -> list[tuple[int, ...]]:
+def to_tuples(tests: LevelTests) -> list[tuple[int, ...]]:
     """Side, outcome, place of the touch, place of the decision."""
     columns = (tests.side, tests.outcome, tests.touch, tests.decision)
     return list(zip(*(c.tolist() for c in columns), strict=True))
@@ -52,25 +52,25 @@ def told(tests: LevelTests) -> list[tuple[int, ...]]:
 )
 def test_what_decides(prices: list[Any], expected: list[tuple[int, ...]]) -> None:
     """Hand-made prices, a trade a second."""
-    assert told(find_level_tests(some_trades(prices), LEVEL, REACH, PARAMETERS)) == expected
+    assert to_tuples(find_level_tests(some_trades(prices), LEVEL, REACH, PARAMETERS)) == expected
 
 
 def test_a_test_lasts_an_hour() -> None:
     """A trade just inside the hour decides; later the test stays open, and the next begins when price comes back."""
     late = some_trades([103, 101, 104], seconds=[0, 10, 3610])
-    assert told(find_level_tests(late, LEVEL, REACH, PARAMETERS)) == [(ABOVE, OPEN, 1, -1)]
+    assert to_tuples(find_level_tests(late, LEVEL, REACH, PARAMETERS)) == [(ABOVE, OPEN, 1, -1)]
     just = some_trades([103, 101, 104], seconds=[0, 10, 3609.999])
-    assert told(find_level_tests(just, LEVEL, REACH, PARAMETERS)) == [(ABOVE, REJECTED, 1, 2)]
+    assert to_tuples(find_level_tests(just, LEVEL, REACH, PARAMETERS)) == [(ABOVE, REJECTED, 1, 2)]
     again = some_trades([103, 101, 100.5, 102, 101, 96], seconds=[0, 10, 3610, 3611, 3612, 3613])
-    assert told(find_level_tests(again, LEVEL, REACH, PARAMETERS)) == [(ABOVE, OPEN, 1, -1), (ABOVE, BROKEN, 4, 5)]
+    assert to_tuples(find_level_tests(again, LEVEL, REACH, PARAMETERS)) == [(ABOVE, OPEN, 1, -1), (ABOVE, BROKEN, 4, 5)]
 
 
 def test_levels_are_told_one_after_the_other() -> None:
     """Two levels, each with its own test."""
-    found = find_level_tests(some_trades([103, 101, 90, 86]), np.array([e8(90), e8(100)]), REACH, PARAMETERS)
-    assert found.level.tolist() == [0, 1]
-    assert told(found) == [(ABOVE, BROKEN, 2, 3), (ABOVE, BROKEN, 1, 2)]
-    assert found.touch_ns.tolist() == [after(2), after(1)]
+    result = find_level_tests(some_trades([103, 101, 90, 86]), np.array([e8(90), e8(100)]), REACH, PARAMETERS)
+    assert result.level.tolist() == [0, 1]
+    assert to_tuples(result) == [(ABOVE, BROKEN, 2, 3), (ABOVE, BROKEN, 1, 2)]
+    assert result.touch_ns.tolist() == [after(2), after(1)]
 
 
 def test_distances_follow_sigma() -> None:
@@ -84,23 +84,23 @@ def test_distances_follow_sigma() -> None:
 
 def plain(trades: Trades, level: int, reach: Reach) -> list[tuple[int, ...]]:
     """The same by the words, one trade at a time."""
-    found: list[tuple[int, ...]] = []
+    result: list[tuple[int, ...]] = []
     side = touch = 0
     testing = False
     for i, (price, now) in enumerate(zip(trades.price_e8.tolist(), trades.time_ns.tolist(), strict=True)):
         if testing and now - trades.time_ns[touch] >= PARAMETERS.test_min * MINUTE_NS:
-            found.append((side, OPEN, touch, -1))
+            result.append((side, OPEN, touch, -1))
             testing, side = False, 0
         if not testing and side and (price - level) * side <= reach.near_e8:
             testing, touch = True, i
         if testing:
             off = (price - level) * side
             if off <= -reach.beyond_e8 or off >= reach.away_e8:
-                found.append((side, BROKEN if off <= -reach.beyond_e8 else REJECTED, touch, i))
+                result.append((side, BROKEN if off <= -reach.beyond_e8 else REJECTED, touch, i))
                 testing, side = False, 0
         if not testing and abs(price - level) > reach.near_e8:
             side = 1 if price > level else -1
-    return [*found, (side, OPEN, touch, -1)] if testing else found
+    return [*result, (side, OPEN, touch, -1)] if testing else result
 
 
 @settings(max_examples=150, deadline=None)
@@ -111,9 +111,9 @@ def test_any_walk_is_read_by_the_words(seed: int, n: int, step: int, gap_s: int)
     walk = 100 + np.cumsum(chance.integers(-step, step + 1, n)) / 2
     trades = some_trades(np.maximum(walk, 1).tolist(), seconds=np.cumsum(chance.integers(0, gap_s, n)).tolist())
     levels = np.array([e8(p) for p in (95, 99, 100, 103, 110)])
-    found = find_level_tests(trades, levels, REACH, PARAMETERS)
+    result = find_level_tests(trades, levels, REACH, PARAMETERS)
     expected = [(k, *row) for k, level in enumerate(levels.tolist()) for row in plain(trades, level, REACH)]
-    assert [(k, *row) for k, row in zip(found.level.tolist(), told(found), strict=True)] == expected
+    assert [(k, *row) for k, row in zip(result.level.tolist(), to_tuples(result), strict=True)] == expected
 
 
 def test_records_weigh_by_age() -> None:
@@ -121,16 +121,16 @@ def test_records_weigh_by_age() -> None:
     trades = some_trades([103, 96, 99, 94, 103, 101, 104, 100], seconds=[0, 0, 1, 2, 3590, 3600, 3601, 3602])
     levels = np.array([e8(100), e8(500)])
     tests = find_level_tests(trades, levels, REACH, PARAMETERS)
-    found, untested = build_records(levels, [tests], after(3600), PARAMETERS)
-    assert (found.tests, found.rejected, found.broken, found.open) == (4, 1, 2, 1)
-    assert found.outcomes == ("open", "broken", "rejected", "broken")
-    assert found.sides == ("above", "below", "below", "above")
-    assert found.last_ns == after(3602)
-    assert found.rate == 0.3333
+    result, without_test = build_records(levels, [tests], after(3600), PARAMETERS)
+    assert (result.tests, result.rejected, result.broken, result.open) == (4, 1, 2, 1)
+    assert result.outcomes == ("open", "broken", "rejected", "broken")
+    assert result.sides == ("above", "below", "below", "above")
+    assert result.last_ns == after(3602)
+    assert result.rate == 0.3333
     weights = [0.5, 0.5 ** (3599 / 3600), 0.5 ** (10 / 3600)]  # touched an hour ago, a second later, ten seconds ago
-    assert found.recent_weight == round(sum(weights), 4)
-    assert found.recent_rate == round(weights[1] / sum(weights), 4)
-    assert untested == LevelRecord(e8(500), 0, 0, 0, 0, None, (), (), None, 0.0, None)
+    assert result.recent_weight == round(sum(weights), 4)
+    assert result.recent_rate == round(weights[1] / sum(weights), 4)
+    assert without_test == LevelRecord(e8(500), 0, 0, 0, 0, None, (), (), None, 0.0, None)
 
 
 def test_records_join_spans() -> None:
@@ -138,6 +138,6 @@ def test_records_join_spans() -> None:
     old = find_level_tests(some_trades([103, 95], seconds=range(2)), LEVEL, REACH, PARAMETERS)
     new = find_level_tests(some_trades([103, 101, 104, 100.5, 104], seconds=range(60, 65)), LEVEL, REACH, PARAMETERS)
     parameters = OrderFlowParameters(recent_tests=2)
-    (found,) = build_records(LEVEL, [old, new], after(65), parameters)
-    assert (found.tests, found.rejected, found.broken, found.outcomes) == (3, 2, 1, ("rejected", "rejected"))
+    (result,) = build_records(LEVEL, [old, new], after(65), parameters)
+    assert (result.tests, result.rejected, result.broken, result.outcomes) == (3, 2, 1, ("rejected", "rejected"))
     assert build_records(LEVEL, [], after(65), parameters)[0].tests == 0

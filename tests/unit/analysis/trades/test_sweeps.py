@@ -29,11 +29,11 @@ def test_what_makes_a_run(change: dict[str, list[float]], expected: list[tuple[i
     """Sign, trades, levels and volume of each run of four trades at 100, 101, 101, 102 within a millisecond."""
     trades = some_trades(**({"prices": [100, 101, 101, 102], "seconds": [0, 0, 0, 0]} | change))
     runs = find_runs(trades, PARAMETERS)
-    found = zip(
+    count = zip(
         runs.sign.tolist(), (runs.stop - runs.start).tolist(), runs.levels.tolist(),
         (runs.volume_e8 // ONE_E8).tolist(), strict=True,
     )  # fmt: skip
-    assert list(found) == expected
+    assert list(count) == expected
 
 
 def test_sellers_run_downwards() -> None:
@@ -91,10 +91,10 @@ def test_kept_runs_are_those_of_the_hour() -> None:
     parameters = OrderFlowParameters(sweep_hour_min=3, sweep_levels=2, sweep_quantile=0.5)
     late = np.ones(n, np.bool_)
     late[n // 2] = False
-    finder, found = SweepFinder(parameters), 0
+    finder, count = SweepFinder(parameters), 0
     for minute in range(1, int(seconds[-1]) // 60 + 6):
-        shown = trades if minute % 7 else trades._where(late)
-        sweeps = finder.find(shown, after(60 * minute))
-        assert sweeps == find_sweeps(shown, after(60 * minute), parameters)
-        found += len(sweeps)
-    assert found > 20
+        part = trades if minute % 7 else trades._where(late)
+        sweeps = finder.find(part, after(60 * minute))
+        assert sweeps == find_sweeps(part, after(60 * minute), parameters)
+        count += len(sweeps)
+    assert count > 20

@@ -24,9 +24,9 @@ def plain(closes: dict[int, float], end: int, minutes: int, least: int, tick: fl
     """The same by the words of docs/measures.md §4, one minute at a time."""
     line: list[float] = []
     for minute in range(end - minutes - 1, end):
-        known = [m for m in closes if m <= minute]
-        if known:
-            line.append(closes[max(known)])
+        earlier = [m for m in closes if m <= minute]
+        if earlier:
+            line.append(closes[max(earlier)])
     returns = [math.log(b / a) for a, b in pairwise(line)]
     if len(returns) < least:
         return None
@@ -74,8 +74,8 @@ def test_never_below_a_tick() -> None:
 def test_equals_the_plain_formula(closes: dict[int, float], end: int, minutes: int, least: int) -> None:
     """For random minutes, with and without trades, σ is what the words say."""
     expected = plain(closes, end, minutes, least, 0.01)
-    found = a_sigma(closes, end, minutes, least)
+    result = a_sigma(closes, end, minutes, least)
     if expected is None:
-        assert found is None
+        assert result is None
     else:
-        assert found == pytest.approx(expected, abs=1.1e-9)
+        assert result == pytest.approx(expected, abs=1.1e-9)

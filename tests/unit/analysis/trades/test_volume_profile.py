@@ -29,11 +29,11 @@ def rows(totals: list[int] | I64, low: int = 0, width: int = 1) -> Rows:
 
 def test_the_published_vector_by_two_rows() -> None:
     """POC 102, value area [100, 104], 82 % of volume."""
-    found = build_rows(np.array(list(VECTOR)), np.array(list(VECTOR.values())), 1)
-    control = find_control_point(found, 10)
-    area = find_value_area(found.total_e8, control.row, 0.70)
-    assert found.price_e8(control.row) == 102
-    assert (found.price_e8(area.low), found.price_e8(area.high), area.share) == (100, 104, 0.82)
+    result = build_rows(np.array(list(VECTOR)), np.array(list(VECTOR.values())), 1)
+    control = find_control_point(result, 10)
+    area = find_value_area(result.total_e8, control.row, 0.70)
+    assert result.price_e8(control.row) == 102
+    assert (result.price_e8(area.low), result.price_e8(area.high), area.share) == (100, 104, 0.82)
 
 
 def test_the_published_vector_by_one_row() -> None:
@@ -44,9 +44,9 @@ def test_the_published_vector_by_one_row() -> None:
 
 def test_levels_gather_into_rows_with_the_gaps() -> None:
     """A row holds its levels' sum; a row nobody traded in is there and holds nothing."""
-    found = build_rows(np.array([17, 19, 21, 48]), np.array([1, 2, 4, 8]), 10)
-    assert (found.low_e8, found.total_e8.tolist()) == (10, [3, 4, 0, 8])
-    assert [found.price_e8(i) for i in range(4)] == [10, 20, 30, 40]
+    result = build_rows(np.array([17, 19, 21, 48]), np.array([1, 2, 4, 8]), 10)
+    assert (result.low_e8, result.total_e8.tolist()) == (10, [3, 4, 0, 8])
+    assert [result.price_e8(i) for i in range(4)] == [10, 20, 30, 40]
 
 
 @pytest.mark.parametrize(
@@ -67,8 +67,8 @@ def test_ties_go_to_the_centre_then_down(totals: list[int], expected: int) -> No
 
 def test_a_rival_lies_beyond_the_exclusion() -> None:
     """Rows as near as the exclusion are no rivals; the best further one is, with its part of the POC's volume."""
-    found = find_control_point(rows([1, 19, 2, 20, 18, 3, 17], width=5), 10)
-    assert (found.row, found.rival_row, found.rival) == (3, 6, 0.85)
+    result = find_control_point(rows([1, 19, 2, 20, 18, 3, 17], width=5), 10)
+    assert (result.row, result.rival_row, result.rival) == (3, 6, 0.85)
     assert find_control_point(rows([19, 20, 18], width=5), 10).rival_row is None
     assert find_control_point(rows([19, 20, 18], width=5), 10).rival == 0.0
 
@@ -93,10 +93,10 @@ def test_a_value_area_holds_its_share(totals: I64, step: int, share: float) -> N
     """It contains its start, holds at least its share, and says how much."""
     start = find_control_point(rows(totals), 3).row
     area = find_value_area(totals, start, share, step)
-    held = int(totals[area.low : area.high + 1].sum())
+    volume = int(totals[area.low : area.high + 1].sum())
     assert 0 <= area.low <= start <= area.high < len(totals)
-    assert held >= share * int(totals.sum())
-    assert area.share == round(held / int(totals.sum()), 4)
+    assert volume >= share * int(totals.sum())
+    assert area.share == round(volume / int(totals.sum()), 4)
 
 
 def triangle(half_width: int) -> I64:
@@ -107,50 +107,50 @@ def triangle(half_width: int) -> I64:
 @given(profiles, st.integers(1, 12))
 def test_smooth_is_a_convolution_with_the_triangle(totals: I64, half_width: int) -> None:
     """Two running boxes give exactly numpy's convolution, cut to the profile."""
-    whole = np.convolve(totals, triangle(half_width))
-    assert smooth_totals(totals, half_width).tolist() == whole[half_width - 1 : half_width - 1 + len(totals)].tolist()
+    full = np.convolve(totals, triangle(half_width))
+    assert smooth_totals(totals, half_width).tolist() == full[half_width - 1 : half_width - 1 + len(totals)].tolist()
 
 
 def test_smooth_scales_down_what_would_not_fit() -> None:
     """Quantities near 2^62 keep their shape instead of wrapping."""
-    found = smooth_totals(np.array([0, 2**61, 2**62 - 1, 2**61, 0], np.int64), 50)
-    assert (found > 0).all()
-    assert found[2] == found.max()
-    assert found.tolist() == found[::-1].tolist()
+    result = smooth_totals(np.array([0, 2**61, 2**62 - 1, 2**61, 0], np.int64), 50)
+    assert (result > 0).all()
+    assert result[2] == result.max()
+    assert result.tolist() == result[::-1].tolist()
 
 
 def naive_peaks(values: list[int]) -> dict[int, int]:
     """Topographic prominence by its definition: the drop to the higher of the two lowest saddles."""
-    found = {}
-    for left in range(1, len(values) - 1):
-        right = left
-        while right + 1 < len(values) and values[right + 1] == values[left]:
+    result = {}
+    for start in range(1, len(values) - 1):
+        right = start
+        while right + 1 < len(values) and values[right + 1] == values[start]:
             right += 1
-        if values[left - 1] >= values[left] or right == len(values) - 1 or values[right + 1] >= values[left]:
+        if values[start - 1] >= values[start] or right == len(values) - 1 or values[right + 1] >= values[start]:
             continue
         lows = []
-        for side in (values[:left][::-1], values[right + 1 :]):
-            basin = [values[left]]
+        for side in (values[:start][::-1], values[right + 1 :]):
+            basin = [values[start]]
             for value in side:
-                if value > values[left]:
+                if value > values[start]:
                     break
                 basin.append(value)
             lows.append(min(basin))
-        found[(left + right) // 2] = values[left] - max(lows)
-    return found
+        result[(start + right) // 2] = values[start] - max(lows)
+    return result
 
 
 @settings(max_examples=300, deadline=None)
 @given(profiles, st.integers(1, 6), st.sampled_from([0.0, 0.1, 0.4]))
 def test_nodes_are_the_prominent_extrema(totals: I64, half_width: int, least: float) -> None:
     """HVNs and LVNs are the peaks and dips that a plain search finds, with the same prominence."""
-    smoothed = np.convolve(totals, triangle(half_width))[half_width - 1 : half_width - 1 + len(totals)]
-    top = int(smoothed.max())
+    smooth = np.convolve(totals, triangle(half_width))[half_width - 1 : half_width - 1 + len(totals)]
+    top = int(smooth.max())
     high, low = find_nodes(totals, half_width, least)
-    for found, values in ((high, smoothed), (low, -smoothed)):
+    for result, values in ((high, smooth), (low, -smooth)):
         expected = {b: p for b, p in naive_peaks(values.tolist()).items() if p >= least * top and p > 0}
-        assert found.bins.tolist() == sorted(expected)
-        assert found.prominence.tolist() == [float(np.round(expected[b] / top, 4)) for b in sorted(expected)]
+        assert result.bins.tolist() == sorted(expected)
+        assert result.prominence.tolist() == [float(np.round(expected[b] / top, 4)) for b in sorted(expected)]
 
 
 def test_an_empty_profile_has_no_nodes() -> None:

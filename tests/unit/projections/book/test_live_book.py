@@ -18,14 +18,14 @@ LAW = settings(deadline=None, max_examples=100)
 
 def take(book: LiveBook, *facts: Fact) -> list[Fact]:
     """What the log is to say for these facts, one after the other."""
-    found = []
+    new_facts = []
     for fact in facts:
         ids = (0, 0)
         if fact.kind == DIFF:
             (row,) = as_tables([fact])[DIFF].select(["first_update_id", "last_update_id"]).to_pylist()
             ids = (row["first_update_id"], row["last_update_id"])
-        found += book.take(fact, *ids)
-    return found
+        new_facts += book.take(fact, *ids)
+    return new_facts
 
 
 def test_a_reset_is_said_at_once() -> None:
@@ -44,9 +44,9 @@ def test_an_audit_is_said_when_the_diffs_reach_the_snapshot() -> None:
     """With every figure and the worst levels in words."""
     book = LiveBook(MAPPER.decoders)
     assert take(book, a_snapshot(update_id=10), a_diff(11, 12, [], []), a_snapshot([("99.5", "2")], update_id=14)) == []
-    (said,) = take(book, a_diff(13, 14, [], [], T0 + 7), a_diff(15, 15, [], []))
-    assert (said.kind, said.recv_ns) == (BOOK_AUDIT, T0 + 7)
-    assert msgspec.json.decode(said.data, type=BookAudit) == BookAudit(
+    (facts,) = take(book, a_diff(13, 14, [], [], T0 + 7), a_diff(15, 15, [], []))
+    assert (facts.kind, facts.recv_ns) == (BOOK_AUDIT, T0 + 7)
+    assert msgspec.json.decode(facts.data, type=BookAudit) == BookAudit(
         snapshot_update_id=14,
         update_id=14,
         compared=4,
@@ -61,15 +61,15 @@ def test_an_audit_is_said_when_the_diffs_reach_the_snapshot() -> None:
         healthy=False,
     )
     assert (book.audits, book.unhealthy) == (1, 1)
-    assert decode_entries([Entry(1, said.kind, 0, said.data)], {})[BOOK_AUDIT].column("ghost").to_pylist() == [1]
+    assert decode_entries([Entry(1, facts.kind, 0, facts.data)], {})[BOOK_AUDIT].column("ghost").to_pylist() == [1]
 
 
 def test_a_late_snapshot_is_compared_at_once() -> None:
     """The diffs that wait are read first."""
     book = LiveBook(MAPPER.decoders)
     take(book, a_snapshot(update_id=10), a_diff(11, 12, [("98", "3")], []))
-    (said,) = take(book, a_snapshot([("99.5", "2"), ("99", "1"), ("98", "3")], update_id=12))
-    assert msgspec.json.decode(said.data, type=BookAudit).healthy
+    (facts,) = take(book, a_snapshot([("99.5", "2"), ("99", "1"), ("98", "3")], update_id=12))
+    assert msgspec.json.decode(facts.data, type=BookAudit).healthy
     assert (book.audits, book.unhealthy) == (1, 0)
 
 

@@ -7,7 +7,7 @@ from projections.book.snapshot_window import SnapshotWindow
 from tests.builders import T0, a_batch, a_snapshot, a_trade
 
 
-def folded(*facts: Fact, slots: int = 3, end_ns: int = T0) -> SnapshotWindow:
+def fold_facts(*facts: Fact, slots: int = 3, end_ns: int = T0) -> SnapshotWindow:
     """A fold of facts, closed at a tick."""
     window = SnapshotWindow(slots)
     if facts:
@@ -23,7 +23,7 @@ def update_ids(window: SnapshotWindow) -> list[int]:
 
 def test_a_snapshot_is_read_whole() -> None:
     """Levels, times, limit and the mid between the best two."""
-    window = folded(a_trade(1), a_snapshot([("99.5", "2"), ("99", "1")], [("100.5", "3")], update_id=7, limit=1000))
+    window = fold_facts(a_trade(1), a_snapshot([("99.5", "2"), ("99", "1")], [("100.5", "3")], update_id=7, limit=1000))
     snapshot = window.latest()
     assert snapshot is not None
     assert (snapshot.seq, snapshot.last_update_id, snapshot.limit) == (2, 7, 1000)
@@ -36,7 +36,7 @@ def test_a_snapshot_is_read_whole() -> None:
 def test_a_book_without_a_side_has_no_mid() -> None:
     """Nothing is half-way to nowhere."""
     for book in (a_snapshot([], [("1", "1")]), a_snapshot([("1", "1")], [])):
-        snapshot = folded(book).latest()
+        snapshot = fold_facts(book).latest()
         assert snapshot is not None
         assert snapshot.mid_e8 is None
 
@@ -44,7 +44,7 @@ def test_a_book_without_a_side_has_no_mid() -> None:
 def test_the_window_ends_with_its_tick() -> None:
     """Three slots: the boundary's own and two before; what comes after it waits."""
     books = [a_snapshot(at_ns=T0 + i * MINUTE_NS, update_id=i) for i in range(6)]
-    window = folded(*books, end_ns=T0 + 3 * MINUTE_NS)
+    window = fold_facts(*books, end_ns=T0 + 3 * MINUTE_NS)
     assert update_ids(window) == [1, 2, 3]
     window.close(T0 + 4 * MINUTE_NS)
     assert update_ids(window) == [2, 3, 4]
@@ -57,13 +57,13 @@ def test_the_window_ends_with_its_tick() -> None:
 def test_a_minute_without_a_snapshot_is_left_out() -> None:
     """A window is a span of time, not a count."""
     end = T0 + 2 * MINUTE_NS
-    window = folded(a_snapshot(update_id=1), a_snapshot(at_ns=end, update_id=2), end_ns=end)
+    window = fold_facts(a_snapshot(update_id=1), a_snapshot(at_ns=end, update_id=2), end_ns=end)
     assert update_ids(window) == [1, 2]
 
 
 def test_a_snapshot_that_arrives_after_its_tick_fills_its_own_slot() -> None:
     """It belongs to the minute in which it was asked for."""
-    window = folded(a_snapshot(at_ns=T0 + MINUTE_NS, update_id=2), end_ns=T0 + MINUTE_NS)
+    window = fold_facts(a_snapshot(at_ns=T0 + MINUTE_NS, update_id=2), end_ns=T0 + MINUTE_NS)
     window.apply(a_batch([a_snapshot(at_ns=T0 + 59 * SECOND_NS, recv_ns=T0 + 2 * MINUTE_NS, update_id=1)], 2))
     assert update_ids(window) == [1, 2]
 
@@ -72,22 +72,22 @@ def test_within_a_minute_the_one_asked_for_last_stays() -> None:
     """Whatever order they arrive in; of two asked for at once the larger update id."""
     early, late = a_snapshot(at_ns=T0 + 1, update_id=9), a_snapshot(at_ns=T0 + 2, update_id=8)
     for facts in ((early, late), (late, early)):
-        assert update_ids(folded(*facts)) == [8]
+        assert update_ids(fold_facts(*facts)) == [8]
     newer, older = a_snapshot(update_id=9), a_snapshot(update_id=8)
     for facts in ((newer, older), (older, newer)):
-        assert update_ids(folded(*facts)) == [9]
+        assert update_ids(fold_facts(*facts)) == [9]
 
 
 def test_the_digest_tells_books_apart() -> None:
     """A quantity, a limit, a time and the boundary all count."""
-    base = folded(a_snapshot())
+    base = fold_facts(a_snapshot())
     others = [
-        folded(a_snapshot(asks=[("100.5", "2"), ("101", "3.1")])),
-        folded(a_snapshot(limit=1000)),
-        folded(a_snapshot(at_ns=T0 + 1)),
-        folded(a_snapshot(), end_ns=T0 + MINUTE_NS),
-        folded(a_snapshot(), slots=4),
-        folded(),
+        fold_facts(a_snapshot(asks=[("100.5", "2"), ("101", "3.1")])),
+        fold_facts(a_snapshot(limit=1000)),
+        fold_facts(a_snapshot(at_ns=T0 + 1)),
+        fold_facts(a_snapshot(), end_ns=T0 + MINUTE_NS),
+        fold_facts(a_snapshot(), slots=4),
+        fold_facts(),
     ]
     assert len({base.digest(), *(o.digest() for o in others)}) == len(others) + 1
-    assert base.digest() == folded(a_snapshot()).digest()
+    assert base.digest() == fold_facts(a_snapshot()).digest()

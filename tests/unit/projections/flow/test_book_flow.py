@@ -35,7 +35,7 @@ def top(bids: list[tuple[int, int]], asks: list[tuple[int, int]]) -> Any:
     return rows
 
 
-def folded(*facts: Fact, seconds: int = 3600, end_ns: int = END) -> BookFlow:
+def fold_facts(*facts: Fact, seconds: int = 3600, end_ns: int = END) -> BookFlow:
     """The flow of these facts at a tick."""
     book, flow = OrderBook(), BookFlow(seconds)
     batch = a_batch(facts)
@@ -87,7 +87,7 @@ def test_the_sides_mirror_each_other() -> None:
 
 def test_a_second_sums_its_diffs_and_trades_and_keeps_its_last_quote() -> None:
     """Two diffs, three trades; m = true is a seller who took."""
-    flow = folded(
+    flow = fold_facts(
         a_snapshot([("99", "2")], [("101", "3")], update_id=10),
         a_diff(11, 12, [("99", "5")], [], T0 + 100 * 10**6),
         a_trade(1, "101", "0.5", T0 + 300 * 10**6),
@@ -95,22 +95,22 @@ def test_a_second_sums_its_diffs_and_trades_and_keeps_its_last_quote() -> None:
         a_trade(2, "101", "0.25", T0 + 950 * 10**6),
         a_trade(3, "100", "2", T0 + 999 * 10**6, seller=True),
     )
-    found = flow.seconds()
-    assert (found.start_ns, found.end_ns) == (END - 3600 * SECOND_NS, END)
-    assert found.second_ns.tolist() == [T0]
+    result = flow.seconds()
+    assert (result.start_ns, result.end_ns) == (END - 3600 * SECOND_NS, END)
+    assert result.second_ns.tolist() == [T0]
     # +3 joins the bid; +1 a better bid, +0.5 leaves the ask; below the new best bid the old 5 is now level two
-    assert found.ofi_e8.tolist() == [[450_000_000, 5 * E8, 0, 0, 0]]
+    assert result.ofi_e8.tolist() == [[450_000_000, 5 * E8, 0, 0, 0]]
     sizes = 8 * 3 * E8 + 8 * (-4 * E8 + E8 // 2) + 5 * 5 * E8
-    assert found.size_change_x20.tolist() == [sizes]
-    assert (found.buy_e8.tolist(), found.sell_e8.tolist(), found.trades.tolist()) == ([75_000_000], [2 * E8], [3])
-    assert (found.updates.tolist(), found.unread.tolist(), found.resets.tolist()) == ([2], [0], [0])
-    quote = (found.bid_e8, found.bid_quantity_e8, found.ask_e8, found.ask_quantity_e8, found.last_update_id)
+    assert result.size_change_x20.tolist() == [sizes]
+    assert (result.buy_e8.tolist(), result.sell_e8.tolist(), result.trades.tolist()) == ([75_000_000], [2 * E8], [3])
+    assert (result.updates.tolist(), result.unread.tolist(), result.resets.tolist()) == ([2], [0], [0])
+    quote = (result.bid_e8, result.bid_quantity_e8, result.ask_e8, result.ask_quantity_e8, result.last_update_id)
     assert [int(column[0]) for column in quote] == [100 * E8, E8, 101 * E8, 250_000_000, 14]
 
 
 def test_no_flow_is_formed_across_a_hole() -> None:
     """The jump from the last book to the next one is nobody's order."""
-    flow = folded(
+    flow = fold_facts(
         a_snapshot([("99", "2")], [("101", "3")], update_id=10),
         a_diff(11, 12, [("99", "3")], [], T0),
         a_diff(15, 16, [("99", "70")], [], T0 + SECOND_NS),
@@ -118,18 +118,18 @@ def test_no_flow_is_formed_across_a_hole() -> None:
         a_snapshot([("99", "90")], [("101", "3")], update_id=17),
         a_diff(18, 18, [("99", "91")], [], T0 + 3 * SECOND_NS),
     )
-    found = flow.seconds()
-    assert found.ofi_e8[:, 0].tolist() == [E8, 0, 0, E8]
-    assert found.updates.tolist() == [1, 0, 0, 1]
-    assert found.unread.tolist() == [0, 1, 1, 0]
-    assert found.resets.tolist() == [0, 1, 0, 0]
-    assert found.last_update_id.tolist() == [12, -1, -1, 18]
+    result = flow.seconds()
+    assert result.ofi_e8[:, 0].tolist() == [E8, 0, 0, E8]
+    assert result.updates.tolist() == [1, 0, 0, 1]
+    assert result.unread.tolist() == [0, 1, 1, 0]
+    assert result.resets.tolist() == [0, 1, 0, 0]
+    assert result.last_update_id.tolist() == [12, -1, -1, 18]
 
 
 def test_only_a_tick_moves_the_window() -> None:
     """Seconds from the end on wait; those before the start are gone; the end does not go back."""
     trades = [a_trade(i, "100", str(i), T0 + i * SECOND_NS) for i in range(1, 8)]
-    flow = folded(*trades, seconds=3, end_ns=T0 + 4 * SECOND_NS)
+    flow = fold_facts(*trades, seconds=3, end_ns=T0 + 4 * SECOND_NS)
     assert flow.seconds().buy_e8.tolist() == [E8, 2 * E8, 3 * E8]
     flow.close(T0 + 6 * SECOND_NS + 1)
     assert flow.seconds().buy_e8.tolist() == [3 * E8, 4 * E8, 5 * E8]
@@ -155,20 +155,20 @@ def test_sums_that_do_not_fit_are_an_error() -> None:
     half = "23058430092.13693953"  # 2^61 + 1
     trades = [a_trade(i, "1", half) for i in (1, 2)]
     with pytest.raises(SumOverflow):
-        folded(*trades).seconds()
-    flow = folded(trades[0])
+        fold_facts(*trades).seconds()
+    flow = fold_facts(trades[0])
     flow.apply(a_batch([trades[1]], 2), [])
     with pytest.raises(SumOverflow):
         flow.seconds()
     large = "720575940.37927936"  # 2^56
     better = [a_diff(11 + i, 11 + i, [(f"99.{501 + i}", large)], []) for i in range(65)]
     with pytest.raises(SumOverflow):
-        folded(a_snapshot(update_id=10), *better)
+        fold_facts(a_snapshot(update_id=10), *better)
 
 
 def test_a_quantity_too_large_to_sum_is_not_read() -> None:
     """Above 2^56 at one of the best levels: the updates to it and from it are counted as unread, and nothing stops."""
-    flow = folded(
+    flow = fold_facts(
         a_snapshot([("99", "2")], [("101", "3")], update_id=10),
         a_diff(11, 11, [("99", "5")], [], T0),
         a_diff(12, 12, [("99", "720575940.37927937")], [], T0 + SECOND_NS),
@@ -176,16 +176,16 @@ def test_a_quantity_too_large_to_sum_is_not_read() -> None:
         a_diff(14, 14, [("99", "720575940.37927936")], [], T0 + 3 * SECOND_NS),
         a_diff(15, 15, [("99", "6")], [], T0 + 4 * SECOND_NS),
     )
-    found = flow.seconds()
-    assert found.unread.tolist() == [0, 1, 1, 0, 0]
-    assert found.updates.tolist() == [1, 0, 0, 1, 1]
-    assert found.ofi_e8[:, 0].tolist() == [3 * E8, 0, 0, 2**56 - 4 * E8, 6 * E8 - 2**56]
-    assert found.last_update_id.tolist() == [11, -1, -1, 14, 15]
+    result = flow.seconds()
+    assert result.unread.tolist() == [0, 1, 1, 0, 0]
+    assert result.updates.tolist() == [1, 0, 0, 1, 1]
+    assert result.ofi_e8[:, 0].tolist() == [3 * E8, 0, 0, 2**56 - 4 * E8, 6 * E8 - 2**56]
+    assert result.last_update_id.tolist() == [11, -1, -1, 14, 15]
 
 
 def test_a_snapshot_ahead_of_the_diffs_hides_no_flow() -> None:
     """The book of before is kept until the diffs reach it; flow is lost only where a diff is, and that is counted."""
-    flow = folded(
+    flow = fold_facts(
         a_snapshot([("99", "2")], [("101", "3")], update_id=10),
         a_diff(11, 12, [("99", "3")], [], T0),
         a_snapshot([("99", "5")], [("101", "3")], update_id=15),
@@ -196,11 +196,11 @@ def test_a_snapshot_ahead_of_the_diffs_hides_no_flow() -> None:
         a_diff(20, 20, [("99", "10")], [], T0 + 4 * SECOND_NS),
         a_diff(21, 21, [("99", "12")], [], T0 + 5 * SECOND_NS),
     )
-    found = flow.seconds()
-    assert found.unread.tolist() == [0, 0, 0, 0, 1, 0]
-    assert found.resets.tolist() == [0, 0, 0, 0, 1, 0]
-    assert found.updates.tolist() == [1, 1, 1, 1, 0, 1]
-    assert found.ofi_e8[:, 0].tolist() == [E8, E8, 2 * E8, E8, 0, 2 * E8]
+    result = flow.seconds()
+    assert result.unread.tolist() == [0, 0, 0, 0, 1, 0]
+    assert result.resets.tolist() == [0, 0, 0, 0, 1, 0]
+    assert result.updates.tolist() == [1, 1, 1, 1, 0, 1]
+    assert result.ofi_e8[:, 0].tolist() == [E8, E8, 2 * E8, E8, 0, 2 * E8]
 
 
 @pytest.mark.parametrize("seconds", [120, 90])
@@ -208,30 +208,30 @@ def test_a_digest_by_minute_is_that_of_a_fold_that_saw_all_at_once(seconds: int)
     """A minute hashed already is hashed again where a late trade lands in it, and where the window has cut it."""
     trades = [a_trade(i, at_ns=T0 + s * SECOND_NS) for i, s in enumerate((5, 40, 70, 130, 31, 200), 1)]
     flow = BookFlow(seconds)
-    seen: list[tuple[int, str]] = []
+    digests: list[tuple[int, str]] = []
     for n, end_s in ((1, 60), (2, 60), (3, 120), (4, 120), (5, 120), (5, 150), (6, 180), (6, 240), (6, 600)):
-        if not seen or seen[-1][0] < n:
+        if not digests or digests[-1][0] < n:
             flow.apply(a_batch([trades[n - 1]], n), [])
         flow.close(T0 + end_s * SECOND_NS)
-        seen.append((n, flow.digest()))
-        assert seen[-1][1] == folded(*trades[:n], seconds=seconds, end_ns=flow.end_ns).digest()
-    assert len({found for _, found in seen}) == len(seen)
+        digests.append((n, flow.digest()))
+        assert digests[-1][1] == fold_facts(*trades[:n], seconds=seconds, end_ns=flow.end_ns).digest()
+    assert len({result for _, result in digests}) == len(digests)
 
 
 def test_the_digest_tells_flows_apart() -> None:
     """What was traded, what changed in the book, the window, and what waits."""
-    base = folded(a_trade(1))
+    base = fold_facts(a_trade(1))
     others = [
-        folded(a_trade(1, quantity="2")),
-        folded(a_trade(1, seller=True)),
-        folded(a_trade(1), a_snapshot(), a_diff()),
-        folded(a_trade(1), seconds=60),
-        folded(a_trade(1), end_ns=END + MINUTE_NS),
-        folded(a_trade(1), a_trade(2, at_ns=END)),
-        folded(),
+        fold_facts(a_trade(1, quantity="2")),
+        fold_facts(a_trade(1, seller=True)),
+        fold_facts(a_trade(1), a_snapshot(), a_diff()),
+        fold_facts(a_trade(1), seconds=60),
+        fold_facts(a_trade(1), end_ns=END + MINUTE_NS),
+        fold_facts(a_trade(1), a_trade(2, at_ns=END)),
+        fold_facts(),
     ]
     assert len({base.digest(), *(o.digest() for o in others)}) == len(others) + 1
-    assert base.digest() == folded(a_trade(1)).digest()
+    assert base.digest() == fold_facts(a_trade(1)).digest()
 
 
 @st.composite
@@ -268,41 +268,43 @@ NEEDED_NS = 90 * SECOND_NS + (2 * 2 + 2) * MINUTE_NS
 
 def digests(batches: list[Batch]) -> dict[int, tuple[str, str]]:
     """The digests of book and flow at each tick, by seq."""
-    seen: dict[int, tuple[str, str]] = {}
+    digests: dict[int, tuple[str, str]] = {}
     state = MarketState(WINDOWS)
-    drive(batches, state, lambda tick, now: seen.update({tick.seq: (now.order_book.digest(), now.book_flow.digest())}))
-    return seen
+    drive(
+        batches, state, lambda tick, now: digests.update({tick.seq: (now.order_book.digest(), now.book_flow.digest())})
+    )
+    return digests
 
 
 @LAW
 @given(data=st.data())
 def test_snapshots_change_the_flow_of_no_second_that_is_known(data: st.DataObject) -> None:
     """Wherever they come among the diffs, ahead of them or behind, what they do not leave unread is as without them."""
-    held: dict[tuple[str, int], int] = {("bids", 98): 1, ("bids", 99): 2, ("asks", 102): 3, ("asks", 103): 1}
-    books = {10: dict(held)}
+    row: dict[tuple[str, int], int] = {("bids", 98): 1, ("bids", 99): 2, ("asks", 102): 3, ("asks", 103): 1}
+    books = {10: dict(row)}
     diffs = []
     last = 10
     for number in range(data.draw(st.integers(1, 12))):
-        changed: dict[tuple[str, int], int] = {}
+        change: dict[tuple[str, int], int] = {}
         first = last + 1
         for last in range(first, first + data.draw(st.integers(1, 3))):
             level = data.draw(
                 st.sampled_from([("bids", 98), ("bids", 99), ("bids", 100), ("asks", 101), ("asks", 102)])
             )
-            changed[level] = held[level] = data.draw(st.integers(0, 4))
-            books[last] = dict(held)
-        diffs.append(a_diff(first, last, _side(changed, "bids"), _side(changed, "asks"), T0 + number * SECOND_NS))
-    mixed = list(diffs)
+            change[level] = row[level] = data.draw(st.integers(0, 4))
+            books[last] = dict(row)
+        diffs.append(a_diff(first, last, _side(change, "bids"), _side(change, "asks"), T0 + number * SECOND_NS))
+    mix = list(diffs)
     for update_id in data.draw(st.lists(st.integers(10, last), max_size=3)):
-        shown = {level: quantity for level, quantity in books[update_id].items() if quantity}
-        book = a_snapshot(_side(shown, "bids")[::-1], _side(shown, "asks"), update_id=update_id)
-        mixed.insert(data.draw(st.integers(0, len(mixed))), book)
+        output = {level: quantity for level, quantity in books[update_id].items() if quantity}
+        book = a_snapshot(_side(output, "bids")[::-1], _side(output, "asks"), update_id=update_id)
+        mix.insert(data.draw(st.integers(0, len(mix))), book)
     first_book = a_snapshot(_side(books[10], "bids")[::-1], _side(books[10], "asks"), update_id=10)
-    without, found = folded(first_book, *diffs).seconds(), folded(first_book, *mixed).seconds()
-    known = found.unread == 0
-    assert found.second_ns.tolist() == without.second_ns.tolist()
-    assert found.ofi_e8[known].tolist() == without.ofi_e8[known].tolist()
-    assert found.size_change_x20[known].tolist() == without.size_change_x20[known].tolist()
+    without, result = fold_facts(first_book, *diffs).seconds(), fold_facts(first_book, *mix).seconds()
+    expected = result.unread == 0
+    assert result.second_ns.tolist() == without.second_ns.tolist()
+    assert result.ofi_e8[expected].tolist() == without.ofi_e8[expected].tolist()
+    assert result.size_change_x20[expected].tolist() == without.size_change_x20[expected].tolist()
 
 
 def _side(levels: dict[tuple[str, int], int], side: str) -> list[tuple[str, str]]:
@@ -316,9 +318,9 @@ def _side(levels: dict[tuple[str, int], int], side: str) -> list[tuple[str, str]
 def test_any_batches_give_the_same_digests(facts: list[Fact], cuts: set[int]) -> None:
     """One batch, one entry a batch, or any cuts between."""
     batch = a_batch(facts)
-    whole = digests([batch])
-    assert list(whole) == [t.seq for t in read_ticks(batch.rows[TICK])]
-    assert digests(pieces(batch, cuts)) == digests(pieces(batch, range(1, 200))) == whole
+    full = digests([batch])
+    assert list(full) == [t.seq for t in read_ticks(batch.rows[TICK])]
+    assert digests(pieces(batch, cuts)) == digests(pieces(batch, range(1, 200))) == full
 
 
 @pytest.mark.slow
@@ -326,11 +328,11 @@ def test_any_batches_give_the_same_digests(facts: list[Fact], cuts: set[int]) ->
 @given(facts=logs(), data=st.data())
 def test_there_is_no_memory_beyond_the_windows(facts: list[Fact], data: st.DataObject) -> None:
     """A state that began late holds what one from the beginning holds, once its windows are full."""
-    whole = digests([a_batch(facts)])
+    full = digests([a_batch(facts)])
     start = data.draw(st.integers(0, len(facts) - 1))
-    for seq, found in digests([a_batch(facts[start:], start + 1)]).items():
+    for seq, result in digests([a_batch(facts[start:], start + 1)]).items():
         if facts[seq - 1].recv_ns - NEEDED_NS > facts[start].recv_ns:
-            assert found == whole[seq]
+            assert result == full[seq]
 
 
 @pytest.mark.slow

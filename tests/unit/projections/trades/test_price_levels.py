@@ -50,16 +50,16 @@ def test_a_width_is_a_power_of_ten_of_half_a_basis_point_at_most(price: int) -> 
 def test_buckets_do_not_depend_on_what_came_before(prices: list[int], cut: int) -> None:
     """A process that saw all trades and one that saw the last of them sort those into the same levels."""
     facts = [a_trade(n + 1, _text(p), "0.5", T0 + n * MINUTE_NS) for n, p in enumerate(prices)]
-    whole, late = MinuteBuckets(60), MinuteBuckets(60)
-    whole.apply(a_batch(facts))
+    full, late = MinuteBuckets(60), MinuteBuckets(60)
+    full.apply(a_batch(facts))
     rest = facts[min(cut, len(facts) - 1) :]
     late.apply(a_batch(rest))
     for minute_ns, minute in late.minutes():
-        other = whole.minute(minute_ns)
+        other = full.minute(minute_ns)
         assert other is not None
         assert np.array_equal(minute.level_e8, other.level_e8)
     for n, price in enumerate(prices):
-        minute = whole.minute(T0 + n * MINUTE_NS)
+        minute = full.minute(T0 + n * MINUTE_NS)
         assert minute is not None
         width = level_width_e8(price)
         assert minute.level_e8.tolist() == [price // width * width]

@@ -13,7 +13,7 @@ from projections.trades.trade_columns import BLOCK
 from tests.builders import T0, a_batch, a_tick, a_trade, pieces
 
 
-def folded(*facts: Fact, window: int = 10, end_ns: int = T0 + MINUTE_NS) -> RecentTrades:
+def fold_facts(*facts: Fact, window: int = 10, end_ns: int = T0 + MINUTE_NS) -> RecentTrades:
     """A fold of facts, closed at a tick."""
     fold = RecentTrades(window)
     if facts:
@@ -24,17 +24,17 @@ def folded(*facts: Fact, window: int = 10, end_ns: int = T0 + MINUTE_NS) -> Rece
 
 def test_a_trade_is_its_columns() -> None:
     """m = true means that the seller was the aggressor: sign −1."""
-    found = folded(a_trade(7, "100.25", "0.5", T0 + SECOND_NS), a_trade(8, "100", "2", T0, seller=True)).columns()
-    assert found.time_ns.tolist() == [T0 + SECOND_NS, T0]
-    assert found.agg_id.tolist() == [7, 8]
-    assert found.price_e8.tolist() == [10_025_000_000, 100 * ONE_E8]
-    assert found.quantity_e8.tolist() == [ONE_E8 // 2, 2 * ONE_E8]
-    assert found.sign.tolist() == [1, -1]
+    result = fold_facts(a_trade(7, "100.25", "0.5", T0 + SECOND_NS), a_trade(8, "100", "2", T0, seller=True)).columns()
+    assert result.time_ns.tolist() == [T0 + SECOND_NS, T0]
+    assert result.agg_id.tolist() == [7, 8]
+    assert result.price_e8.tolist() == [10_025_000_000, 100 * ONE_E8]
+    assert result.quantity_e8.tolist() == [ONE_E8 // 2, 2 * ONE_E8]
+    assert result.sign.tolist() == [1, -1]
 
 
 def test_only_a_tick_moves_the_window() -> None:
     """Trades of the open minute wait; a trade leaves with its minute."""
-    fold = folded(a_trade(1), a_trade(2, at_ns=T0 + MINUTE_NS), window=1)
+    fold = fold_facts(a_trade(1), a_trade(2, at_ns=T0 + MINUTE_NS), window=1)
     assert fold.columns().agg_id.tolist() == [1]
     fold.close(T0 + 2 * MINUTE_NS)
     assert fold.columns().agg_id.tolist() == [2]
@@ -46,7 +46,7 @@ def test_only_a_tick_moves_the_window() -> None:
 
 def test_late_trades_land_by_agg_id() -> None:
     """One that comes after its tick takes its place; one older than the window is not held."""
-    fold = folded(a_trade(5, "105"), a_trade(9, "109", at_ns=T0 + 2), window=2, end_ns=T0 + 2 * MINUTE_NS)
+    fold = fold_facts(a_trade(5, "105"), a_trade(9, "109", at_ns=T0 + 2), window=2, end_ns=T0 + 2 * MINUTE_NS)
     assert fold.columns().agg_id.tolist() == [5, 9]
     fold.apply(a_batch([a_trade(7, "107", at_ns=T0 + MINUTE_NS), a_trade(3, "103", at_ns=T0 - MINUTE_NS)], 3))
     assert (fold.columns().price_e8 // ONE_E8).tolist() == [105, 107, 109]
@@ -59,18 +59,18 @@ def test_late_trades_land_by_agg_id() -> None:
 
 def test_what_was_handed_out_stays_as_it_was() -> None:
     """Neither later nor late trades nor a growing buffer change it."""
-    fold = folded(*(a_trade(i, f"{i}") for i in range(2, 1000)))
+    fold = fold_facts(*(a_trade(i, f"{i}") for i in range(2, 1000)))
     before = fold.columns()
-    kept = before.price_e8.copy()
+    expected = before.price_e8.copy()
     fold.apply(a_batch([a_trade(1, "7"), *(a_trade(i, "8", at_ns=T0 + MINUTE_NS) for i in range(1000, 4000))], 2000))
     fold.close(T0 + 2 * MINUTE_NS)
     assert len(fold.columns()) == 3999
-    assert before.price_e8.tolist() == kept.tolist()
+    assert before.price_e8.tolist() == expected.tolist()
 
 
 def test_a_span_of_the_window() -> None:
     """Its start is in it, its stop is not; an empty or reversed one has nothing."""
-    fold = folded(*(a_trade(1 + s, at_ns=T0 + s * SECOND_NS) for s in range(60)))
+    fold = fold_facts(*(a_trade(1 + s, at_ns=T0 + s * SECOND_NS) for s in range(60)))
     assert fold.between(T0 + 10 * SECOND_NS, T0 + 13 * SECOND_NS).agg_id.tolist() == [11, 12, 13]
     assert len(fold.between(T0 + 13 * SECOND_NS, T0 + 10 * SECOND_NS)) == 0
     assert len(fold.between(T0 - MINUTE_NS, T0)) == 0
@@ -78,21 +78,21 @@ def test_a_span_of_the_window() -> None:
 
 def test_the_digest_tells_states_apart() -> None:
     """Id, price, quantity, side, time, window and boundary all count; what waits does not."""
-    base = folded(a_trade(1))
+    base = fold_facts(a_trade(1))
     others = [
-        folded(a_trade(2)),
-        folded(a_trade(1, "101")),
-        folded(a_trade(1, "100", "2")),
-        folded(a_trade(1, seller=True)),
-        folded(a_trade(1, at_ns=T0 + 10**6)),
-        folded(a_trade(1), window=11),
-        folded(a_trade(1), end_ns=T0 + 2 * MINUTE_NS),
-        folded(),
+        fold_facts(a_trade(2)),
+        fold_facts(a_trade(1, "101")),
+        fold_facts(a_trade(1, "100", "2")),
+        fold_facts(a_trade(1, seller=True)),
+        fold_facts(a_trade(1, at_ns=T0 + 10**6)),
+        fold_facts(a_trade(1), window=11),
+        fold_facts(a_trade(1), end_ns=T0 + 2 * MINUTE_NS),
+        fold_facts(),
     ]
     assert len({base.digest(), *(o.digest() for o in others)}) == len(others) + 1
-    assert folded(a_trade(1), a_trade(2, at_ns=T0 + MINUTE_NS)).digest() == base.digest()
+    assert fold_facts(a_trade(1), a_trade(2, at_ns=T0 + MINUTE_NS)).digest() == base.digest()
     base.apply(a_batch([a_tick()], 2))
-    assert base.digest() == folded(a_trade(1)).digest()
+    assert base.digest() == fold_facts(a_trade(1)).digest()
 
 
 @st.composite
@@ -115,25 +115,25 @@ def test_the_window_is_what_a_plain_search_finds(facts: list[Fact], cuts: set[in
     batch = a_batch(facts)
     fold, silent = RecentTrades(4), RecentTrades(4)
     for i, piece in enumerate(pieces(batch, cuts)):
-        for each in (fold, silent):
-            each.apply(piece)
-            each.close(T0 + i % 7 * MINUTE_NS)
+        for item in (fold, silent):
+            item.apply(piece)
+            item.close(T0 + i % 7 * MINUTE_NS)
         if ask[i]:
             fold.digest()
             fold.columns()
-    for each in (fold, silent):
-        each.close(T0 + 7 * MINUTE_NS)
+    for item in (fold, silent):
+        item.close(T0 + 7 * MINUTE_NS)
     rows = batch.rows["agg_trade"].columns.table.to_pylist()
     inside = [r for r in rows if T0 + 3 * MINUTE_NS <= r["trade_time_ns"] < T0 + 7 * MINUTE_NS]
     expected = [
         (r["agg_id"], r["trade_time_ns"], r["price_e8"], -1 if r["buyer_is_maker"] else 1)
         for r in sorted(inside, key=lambda r: r["agg_id"])
     ]
-    found = fold.columns()
-    columns = (found.agg_id, found.time_ns, found.price_e8, found.sign)
+    result = fold.columns()
+    columns = (result.agg_id, result.time_ns, result.price_e8, result.sign)
     assert list(zip(*(c.tolist() for c in columns), strict=True)) == expected
     assert fold.digest() == silent.digest()
-    assert len(found.block_high_e8) == -(-(len(found) + found.block_offset) // BLOCK)
+    assert len(result.block_high_e8) == -(-(len(result) + result.block_offset) // BLOCK)
 
 
 def test_nobody_asks_for_long() -> None:
@@ -144,7 +144,7 @@ def test_nobody_asks_for_long() -> None:
     column = table.schema.get_field_index("agg_id")
     for i in range(300):
         ids = table.column("agg_id").to_numpy() + 1000 * i
-        moved = table.set_column(column, table.schema.field(column), [ids])
-        fold.apply(type(batch).from_tables(1, 1000, {"agg_trade": moved}))
+        later = table.set_column(column, table.schema.field(column), [ids])
+        fold.apply(type(batch).from_tables(1, 1000, {"agg_trade": later}))
     fold.close(T0 + MINUTE_NS)
     assert fold.columns().agg_id.tolist() == list(range(1, 300_001))

@@ -32,9 +32,9 @@ def test_a_search_finds_what_a_plain_one_finds(seed: int, n: int, data: st.DataO
     stop = data.draw(st.integers(start, n))
     part = some_trades(prices.tolist()).part(start // 2, n).part(start - start // 2, n - start // 2)
     below, above = data.draw(st.integers(960, 1000)), data.draw(st.integers(1000, 1040))
-    found = first_outside(
+    result = first_outside(
         part.price_e8, part.block_high_e8, part.block_low_e8, part.block_offset, 0, stop - start, below * 10**8,
         above * 10**8,
     )  # fmt: skip
     outside = np.flatnonzero((prices[start:stop] <= below) | (prices[start:stop] >= above))
-    assert found == (outside[0] if len(outside) else stop - start)
+    assert result == (outside[0] if len(outside) else stop - start)
