@@ -136,7 +136,7 @@ def test_what_came_twice_is_taken_once(book: Book) -> None:
 
 
 def test_only_two_minutes_of_diffs_are_kept(book: Book) -> None:
-    """A snapshot that needs older ones finds a hole."""
+    """A snapshot that needs older ones finds a gap."""
     late = T0 + BUFFER_NS + SECOND_NS
     book.take([a_diff(11, 12), a_diff(13, 13, at_ns=late), a_snapshot(update_id=10, at_ns=late)])
     assert (book.last_update_id, book.gap) == (None, UpdateGap(late, 11, 12, "snapshot_too_old"))

@@ -169,7 +169,7 @@ def test_one_bad_book_among_good_ones() -> None:
 
 
 def test_one_level_a_side() -> None:
-    """The thinnest book has a mid and depth; its only bins are walls by their share, and no cell fits a vacuum."""
+    """The thinnest book has a mid and depth; its only bins are walls by their share, and no cell fits a void."""
     found = seen(walk(step=2.0), books(lambda m: a_snapshot([(99_990.5, 1)], [(100_009.5, 2)], m, seq=m + 1)))
     assert faults(found) == []
     depth = found[-1][2]["depth_snapshot_analytsis"]
@@ -301,7 +301,7 @@ def test_a_tick_wider_than_the_market() -> None:
 
 
 def test_trades_of_one_side_only() -> None:
-    """Only sells: asks are never eaten, so there is no time to eat them, and the delta is the volume."""
+    """Only sells: asks are never consumed, so there is no time to consume them, and the delta is the volume."""
     trades = dict(walk()) | {"buyer_is_maker": np.ones(MINUTES * 6, bool)}
     found = seen(trades, books(a_book))
     assert faults(found) == []

@@ -1,7 +1,7 @@
 """
 Laws over the whole analysis of a whole market: move it, scale it, mirror it, reorder what has no order.
 
-The market is made by chance around planted walls, bands and vacuums that stand well clear of their thresholds. Prices
+The market is made by chance around planted walls, bands and voids that stand well clear of their thresholds. Prices
 lie in the middle of their dollar and the book ends inside the corridor, so that a shift by whole thousands and a mirror
 at a whole thousand map bins to bins and rows to rows, and no width in basis points moves a structure over an edge.
 """
@@ -111,7 +111,7 @@ def made(seed: int) -> Made:
 
 
 def _planted(sides: I64) -> None:
-    """Walls that stand, go, move and are eaten; a band; a vacuum in the last three books."""
+    """Walls that stand, go, move and are consumed; a band; a void in the last three books."""
     bids, asks = sides
     bids[:, 150] = 6_000_000_017
     bids[20:, 300] = 4_000_000_013
@@ -178,9 +178,9 @@ def test_the_control_finds_what_was_planted(seed: int) -> None:
 @pytest.mark.parametrize("thousands", [-3, -1, 1, 3])
 def test_prices_shifted(seed: int, thousands: int) -> None:
     """
-    Every price $1000·k higher: the same walls, endings, bands, vacuums, control points and value areas with the same
+    Every price $1000·k higher: the same walls, endings, bands, voids, control points and value areas with the same
     figures, each $1000·k higher. Only what is measured in cells of distance changes, by what k % of the distance makes:
-    ratios to the usual, and a vacuum's quantity and median.
+    ratios to the usual, and a void's quantity and median.
     """
     move = thousands * 1000 * ONE_E8
     (one, _, first), (two, _, second) = looked(made(seed)), looked(made(seed).shifted(thousands * 1000))
@@ -222,7 +222,7 @@ def profiles_of(one: Findings, two: Findings) -> Iterator[tuple[Profile, Profile
 
 
 def held_inside(seen: StaticSide, thin: LiquidityVoid) -> int:
-    """What the bins between a vacuum's edges hold: that which its cost is of."""
+    """What the bins between a void's edges hold: that which its cost is of."""
     near = thin.low_e8 if thin.side == "ask" else thin.high_e8 - ONE_E8
     return int(seen.book.quantities_from(near, (thin.high_e8 - thin.low_e8) // ONE_E8).sum())
 

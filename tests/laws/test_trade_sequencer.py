@@ -96,7 +96,7 @@ def test_trades_in_order_go_straight_through() -> None:
 
 
 def test_a_hole_holds_live_trades_back_until_it_is_filled() -> None:
-    """Trades behind a hole wait, and follow it in order."""
+    """Trades behind a gap wait, and follow it in order."""
     sequencer = TradeSequencer(1)
     assert ids_of(sequencer.add_live(items([1, 4, 5]), 0, "disconnect")) == [1]
     assert sequencer.missing_range() == (2, 3)
@@ -106,7 +106,7 @@ def test_a_hole_holds_live_trades_back_until_it_is_filled() -> None:
 
 
 def test_after_two_minutes_the_hole_goes_on_record_and_recording_goes_on() -> None:
-    """The gap is open, what waited is logged, the hole is filled late and the gap closed."""
+    """The gap is open, what waited is logged, the gap is filled late and the gap closed."""
     sequencer = TradeSequencer(1)
     sequencer.add_live(items([3]), 0, "disconnect")
     out = sequencer.add_live(items([4]), MAX_WAIT_NS + 1, "disconnect")

@@ -172,14 +172,14 @@ def test_any_diff_deleted_is_a_reset_until_the_next_snapshot(played: Played) -> 
             after = seq + 1 if seq + 1 < middle else seq + 2
             book.apply(played.between(start, after, without=seq), traced=False)
             row = ids[seq]
-            hole = UpdateGap(
+            gap = UpdateGap(
                 played.entries[after - 1].recv_ns,
                 max(row["first_update_id"], shown_id + 1),
                 row["last_update_id"],
                 "diff_missing",
             )
             # The last one before a snapshot is missed behind it: the snapshot has what it held.
-            assert (book.status, book.gap) == ("gap" if seq + 1 < middle else "live", hole)
+            assert (book.status, book.gap) == ("gap" if seq + 1 < middle else "live", gap)
             book.apply(played.between(after + 1, end), traced=False)
             assert book.trusted
             assert book.audit is not None

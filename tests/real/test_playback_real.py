@@ -69,7 +69,7 @@ def test_a_recording_arrives_whole(real_data: Path, days: list[str], streams: tu
 
 
 def test_single_trades_are_heard_as_agg_trades(real_data: Path) -> None:
-    """A collector of aggTrades gets all 19,904 trades of 2024, rising by one, and all 6,495 diffs without a hole."""
+    """A collector of aggTrades gets all 19,904 trades of 2024, rising by one, and all 6,495 diffs without a gap."""
     files = [real_data / "recordings" / f"btcusdt-spot-2024-08-{day}.gz" for day in ("08", "09")]
 
     async def check() -> None:

@@ -53,7 +53,7 @@ def test_what_a_leaning_minute_is_called(trend: int, bought: bool, joined: bool,
 
 
 def test_a_hole_is_no_move_of_the_price() -> None:
-    """The quote is elsewhere after a hole in the book: the σ of a trend counts only changes that were seen."""
+    """The quote is elsewhere after a gap in the book: the σ of a trend counts only changes that were seen."""
     full = leaning(-1, bought=True, joined=True)
     early = [a_diff(11 + s, 11 + s, [("50.00", str(10 + s % 2))], [("50.01", "10")], at(s + 0.5)) for s in range(150)]
     again = a_snapshot([("100.00", "10")], [("100.01", "10")], at(200), update_id=210)

@@ -224,7 +224,7 @@ def test_a_line_through_points() -> None:
 
 
 def test_flow_and_mid_by_interval() -> None:
-    """Sums of three seconds; the mid from the end of one interval to the end of the next; holes are marked."""
+    """Sums of three seconds; the mid from the end of one interval to the end of the next; gaps are marked."""
     flow, mid_x2 = np.arange(10), np.array([2, 4, 6, 8, 8, 20, 20, 20, 26, 99])
     complete = np.ones(10, np.bool_)
     complete[[0, 7]] = False

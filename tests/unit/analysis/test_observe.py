@@ -116,7 +116,7 @@ def test_a_longer_horizon_is_shown_when_it_covers_more() -> None:
 
 
 def test_sells_eat_bids() -> None:
-    """Minutes to eat a bid wall come from the sells of the hour on record, an ask wall's from the buys."""
+    """Minutes to consume a bid wall come from the sells of the hour on record, an ask wall's from the buys."""
     sells = trade_columns([T0 + 1, T0 + 2], [e8(100), e8(100)], [e8(60), e8(240)], [True, False])
     book = [(100 - i / 100, 40 if i == 12 else "0.1") for i in range(80)]
     asks = [(200 - float(p), q) for p, q in book]

@@ -1,4 +1,4 @@
-"""The order-flow layer at a tick: exact sums over its spans, evidence with its tests' distances, passages by name."""
+"""The order-flow layer at a tick: exact sums over its spans, evidence with its tests' distances, crossings by name."""
 
 from collections.abc import Sequence
 from types import SimpleNamespace
@@ -103,7 +103,7 @@ def a_thin(low: Any, high: Any) -> Any:
 
 
 def test_passages_are_named_as_the_vacuums_are() -> None:
-    """Price went through the ask's second vacuum a minute ago; where it was never, nothing; without books, no entry."""
+    """Price went through the ask's second void a minute ago; where it was never, nothing; without books, no entry."""
     prices: list[Any] = [100, "100.2", "100.9", 101, 101]
     state = state_of(trade_columns(T0 + np.arange(5) * SECOND_NS, [e8(p) for p in prices]), 1)
     sides: Any = {

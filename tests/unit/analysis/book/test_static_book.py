@@ -1,4 +1,4 @@
-"""The static layer: walls with their lives, bands, vacuums, their shuffled controls, and what is missing."""
+"""The static layer: walls with their lives, bands, voids, their shuffled controls, and what is missing."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -58,7 +58,7 @@ def side_of(static: StaticBook, side: Side) -> StaticSide:
 
 
 def test_a_wall_with_its_figures() -> None:
-    """Distance, persistence, prospects and minutes to eat, as arithmetic gives them."""
+    """Distance, persistence, prospects and minutes to consume, as arithmetic gives them."""
     books = [a_book(m, {100: 40}) for m in range(3)]
     static = look(books, {"bid": 8.0 * ONE_E8, "ask": 1.0})
     assert (static.reason, static.snapshots, static.mid_e8, static.width_e8) == (None, 3, 1e5 * ONE_E8, ONE_E8)
@@ -93,7 +93,7 @@ def test_the_pull_probability_follows_the_wall() -> None:
 
 
 def test_no_trades_no_time_to_eat() -> None:
-    """Where nothing was traded against a side, its walls have no minutes to eat."""
+    """Where nothing was traded against a side, its walls have no minutes to consume."""
     (wall,) = side_of(look([a_book(m, {100: 40}) for m in range(3)]), "bid").walls
     assert wall.minutes_to_consume is None
 
@@ -191,7 +191,7 @@ def test_a_band_of_the_other_side_does_not_count() -> None:
 
 
 def test_vacuums_need_their_books() -> None:
-    """With twelve books vacuums are not known, of the book or of the shuffled one; with thirteen they are."""
+    """With twelve books voids are not known, of the book or of the shuffled one; with thirteen they are."""
     thin = dict.fromkeys(range(240, 339), 0.1)
     expected_voids = {12: None, 13: 1}
     for count, expected in expected_voids.items():
@@ -219,10 +219,10 @@ def test_a_vacuum_across_an_edge_of_the_cells(start: int, stop: int, cells: int)
 
 def test_vacuums_are_given_nearest_first() -> None:
     """Of three stretches the widest is the farthest, and the last."""
-    holes = [range(500, 700), range(30, 45), range(120, 170)]
-    static = thin_side({i: 0.05 for hole in holes for i in hole}).voids or ()
+    ranges = [range(500, 700), range(30, 45), range(120, 170)]
+    static = thin_side({i: 0.05 for stretch in ranges for i in stretch}).voids or ()
     assert [(v.low_e8, v.high_e8) for v in static] == [
-        (e8(100_000 + hole.start), e8(100_000 + hole.stop)) for hole in sorted(holes, key=lambda h: h.start)
+        (e8(100_000 + stretch.start), e8(100_000 + stretch.stop)) for stretch in sorted(ranges, key=lambda h: h.start)
     ]
 
 
@@ -246,7 +246,7 @@ def test_the_book_now() -> None:
 
 
 def test_evidence_of_a_wall_a_band_and_a_vacuum() -> None:
-    """Walls reach 5 bp around their bin; a band is its interval; a vacuum counts at the bin beyond its far edge."""
+    """Walls reach 5 bp around their bin; a band is its interval; a void counts at the bin beyond its far edge."""
     dense = dict.fromkeys(range(430, 570), 6.0)
     thin = dict.fromkeys(range(240, 339), 0.25)
     books = [a_book(m, {100: 40} | dense, thin if m >= 10 else None) for m in range(13)]

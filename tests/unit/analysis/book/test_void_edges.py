@@ -1,4 +1,4 @@
-"""The edges of a vacuum, price by price: what is short, since when, and where that begins and ends."""
+"""The edges of a void, price by price: what is short, since when, and where that begins and ends."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from tests.unit.analysis.book.test_voids import CELLS, RULES, a_book, find_in, m
 
 
 def exactly(earlier: Sequence[Snapshot], now: Snapshot, side: str = "ask") -> list[LiquidityVoid | None]:
-    """What becomes of the vacuums of the cells price by price, ten earlier books and three like the last."""
+    """What becomes of the voids of the cells price by price, ten earlier books and three like the last."""
     books = [make_side(b, side) for b in (*earlier, now, now, now)]
     usual = usual_quantities(books[:-3], len(books[-1].quantity_e8), RULES)
     return [confirm_void(v, books, usual, RULES) for v in find_in([*earlier, now, now, now], side) or []]
@@ -82,7 +82,7 @@ def test_half_as_wide_as_what_was_found(wide: int, bears_out: bool) -> None:
 def test_medians_are_those_of_prices_not_of_distances() -> None:
     """
     A void that stood at its prices in every earlier book is what those prices usually hold: when the mid comes nearer,
-    its distances thin out, and it is no vacuum.
+    its distances thin out, and it is no void.
     """
     void = range(240, 339)
     before = [make_void_book([i + 150 for i in void], 0.1, 1200)] * 10

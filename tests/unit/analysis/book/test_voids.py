@@ -1,4 +1,4 @@
-"""A vacuum is a stretch of distances that holds two fifths of what it did in each of the last three books."""
+"""A void is a stretch of distances that holds two fifths of what it did in each of the last three books."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -37,7 +37,7 @@ def make_side(book: Snapshot, side: str = "ask") -> BookSide:
 
 
 def find_in(books: Sequence[Snapshot], side: str = "ask") -> list[LiquidityVoid] | None:
-    """The vacuums of the last of some books."""
+    """The voids of the last of some books."""
     history = np.array([measure_depths(make_side(b, side), CELLS) for b in books])
     usual = usual_depths(history[:-3], RULES)
     return find_voids(make_side(books[-1], side), CELLS, usual, history[-3:], RULES)
@@ -126,38 +126,38 @@ def test_what_was_always_empty_is_no_vacuum() -> None:
 @pytest.mark.parametrize("side", ["ask", "bid"])
 def test_a_vacuum_by_its_figures(side: str) -> None:
     """The cell from 24 to 33.94 bp, bins 240 to 338, down to a quarter: edges, contents, cost to cross."""
-    hole = range(240, 339)
-    (thin,) = find_in([a_book()] * 10 + [a_book(hole, side)] * 3, side) or []
+    void = range(240, 339)
+    (thin,) = find_in([a_book()] * 10 + [a_book(void, side)] * 3, side) or []
     edges = [thin.low_e8 / ONE_E8, thin.high_e8 / ONE_E8, thin.far_e8 / ONE_E8]
     assert edges == ([100_240, 100_339, 100_339] if side == "ask" else [99_661, 99_760, 99_661])
     assert (thin.quantity_e8, thin.median_e8) == (99 * ONE_E8 // 4, 99.0 * ONE_E8)
     away = 1 if side == "ask" else -1
-    assert thin.cost == round(sum(0.25 * (100_000 + away * (i + 0.5)) for i in hole) * ONE_E8, 2)
+    assert thin.cost == round(sum(0.25 * (100_000 + away * (i + 0.5)) for i in void) * ONE_E8, 2)
     assert (thin.near_bp, thin.far_bp, thin.censored) == (24.0, 33.94, False)
 
 
 def test_adjacent_thin_cells_join() -> None:
-    """Bins 240 to 479 are two cells and one vacuum; with the cell between usual again they are two."""
+    """Bins 240 to 479 are two cells and one void; with the cell between usual again they are two."""
     before = [a_book()] * 10
     (one,) = find_in(before + [a_book(range(240, 480))] * 3) or []
     assert (one.near_bp, one.far_bp, one.median_e8) == (24.0, 48.0, 240.0 * ONE_E8)
-    holes = [*range(240, 339), *range(480, 679)]
+    voids = [*range(240, 339), *range(480, 679)]
     split = a_snapshot(
         [(99_999.5 - i, 1) for i in range(1000)],
-        [(100_000.5 + i, 0.25 if i in holes else 1) for i in range(1000)],
+        [(100_000.5 + i, 0.25 if i in voids else 1) for i in range(1000)],
     )
     apart = find_in(before + [split] * 3) or []
     assert [(v.near_bp, v.far_bp) for v in apart] == [(24.0, 33.94), (48.0, 67.88)]
 
 
 def test_a_run_to_the_reach_is_censored() -> None:
-    """A vacuum in the last cell may go on beyond what was seen, and says so."""
+    """A void in the last cell may go on beyond what was seen, and says so."""
     (thin,) = find_in([a_book()] * 10 + [a_book(range(679, 1000))] * 3) or []
     assert (thin.near_bp, thin.far_bp, thin.censored) == (67.88, 96.0, True)
 
 
 def test_the_other_side_has_none() -> None:
-    """A hole in the asks is no hole in the bids."""
+    """A void in the asks is no void in the bids."""
     assert find_in([a_book()] * 10 + [a_book(range(240, 480))] * 3, "bid") == []
 
 

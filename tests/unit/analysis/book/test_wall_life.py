@@ -1,4 +1,4 @@
-"""What becomes of a wall between two books: eaten, moved, pulled, breached, or still standing and tested."""
+"""What becomes of a wall between two books: consumed, moved, pulled, breached, or still standing and tested."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

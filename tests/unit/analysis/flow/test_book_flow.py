@@ -219,7 +219,7 @@ def test_quantities_keep_the_market_s_decimals() -> None:
 
 @st.composite
 def markets(draw: Any) -> list[Fact]:
-    """Books, holes, one-sided and crossed books, trades and silence."""
+    """Books, gaps, one-sided and crossed books, trades and silence."""
     facts, last, time = [a_snapshot(BIDS, ASKS, update_id=10, at_ns=T0)], 10, 0.0
     prices = st.sampled_from(["99.98", "99.99", "100.00", "100.01", "100.02", "150"])
     change = st.lists(st.tuples(prices, st.sampled_from(["0", "1", "7.5", "40000"])), max_size=3)

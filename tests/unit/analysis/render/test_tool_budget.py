@@ -234,7 +234,7 @@ def a_book_flow() -> BookFlowFindings:
 
 def a_flow(many: int) -> OrderFlow:
     """Order flow with many of everything, in the longest figures there are."""
-    passage = Crossing(T0, T0, 1, 1, LARGE, 1.0, 1.0, 123456.1234, 123456.1234, True, True, True)
+    crossing = Crossing(T0, T0, 1, 1, LARGE, 1.0, 1.0, 123456.1234, 123456.1234, True, True, True)
     fields: dict[str, Any] = dict.fromkeys(OrderFlow.__dataclass_fields__, 0)
     fields |= {
         "profiles": {m: a_profile(m) for m in (60, 240, 1440, 2880, 4320)},
@@ -249,7 +249,7 @@ def a_flow(many: int) -> OrderFlow:
             for side in SIDES
         ],
         "sweeps": [a_sweep(n) for n in range(many)],
-        "crossings": {f"V{side[0]}{n}": passage for side in SIDES for n in range(many)},
+        "crossings": {f"V{side[0]}{n}": crossing for side in SIDES for n in range(many)},
         "book_flow": a_book_flow(),
     }  # fmt: skip
     return OrderFlow(**fields)
@@ -310,7 +310,7 @@ def a_side(side: Side, many: int) -> StaticSide:
 
 
 def test_the_largest_books_fit() -> None:
-    """Walls, bands, vacuums and endings in the longest figures: the heaviest walls stay, each list adds up."""
+    """Walls, bands, voids and endings in the longest figures: the heaviest walls stay, each list adds up."""
     sides = {side: a_side(side, 40) for side in SIDES}
     ended_walls = [EndedWall("ask", LARGE, 0.1234, "pulled", T0 + n * MINUTE_NS, LARGE) for n in range(40)]
     besides = [WallBin(LARGE + i * ONE_E8, 2**60, 0.9999, 12345.67) for i in range(20)]

@@ -103,9 +103,9 @@ def test_what_this_book_alone_shows_is_no_finding_yet() -> None:
 
 
 def test_four_vacuums_a_side_are_listed() -> None:
-    """Of five vacuums of the asks four are shown, nearest first, and one is counted."""
-    holes = [range(30, 45), range(70, 95), range(135, 185), range(260, 360), range(500, 700)]
-    thin = dict.fromkeys((i for hole in holes for i in hole), 0.05)
+    """Of five voids of the asks four are shown, nearest first, and one is counted."""
+    voids = [range(30, 45), range(70, 95), range(135, 185), range(260, 360), range(500, 700)]
+    thin = dict.fromkeys((i for void in voids for i in void), 0.05)
     result = render([a_book(m, {}, thin if m >= 10 else {}) for m in range(13)])["ask"]
     assert [v["low"] for v in result["vacuums"]] == ["100030", "100070", "100135", "100260"]
     assert (result["more_vacuums"], result["more_bands"]) == (1, 0)

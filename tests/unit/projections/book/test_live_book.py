@@ -29,7 +29,7 @@ def take(book: LiveBook, *facts: Fact) -> list[Fact]:
 
 
 def test_a_reset_is_said_at_once() -> None:
-    """By the diff behind the hole; then nothing until a snapshot; and no audit of a broken book."""
+    """By the diff behind the gap; then nothing until a snapshot; and no audit of a broken book."""
     book = LiveBook(MAPPER.decoders)
     assert take(book, a_snapshot(update_id=10), a_diff(11, 12)) == []
     (reset,) = take(book, a_diff(15, 16, at_ns=T0 + 7))
@@ -95,7 +95,7 @@ def test_diffs_do_not_wait_without_end() -> None:
 @LAW
 @given(facts=streams())
 def test_it_says_what_the_replay_will_find(facts: list[Fact]) -> None:
-    """Every hole and every audit, after the fact after which the replay's book knows it."""
+    """Every gap and every audit, after the fact after which the replay's book knows it."""
     live, replay = LiveBook(MAPPER.decoders), OrderBook(anchor_minutes=10**6)
     for number, fact in enumerate(facts, 1):
         replay.gap = replay.audit = None

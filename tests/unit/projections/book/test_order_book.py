@@ -91,7 +91,7 @@ def test_a_snapshot_that_comes_late_gets_the_diffs_it_has_not_seen() -> None:
 
 
 def test_only_two_minutes_of_diffs_are_applied_again() -> None:
-    """A snapshot that is older than the buffer reaches finds a hole."""
+    """A snapshot that is older than the buffer reaches finds a gap."""
     diffs = [a_diff(11, 12, at_ns=T0), a_diff(13, 13, at_ns=T0 + BUFFER_NS + SECOND_NS)]
     late = T0 + BUFFER_NS + SECOND_NS
     assert fold_facts(*diffs, a_snapshot(update_id=10, at_ns=late)).status == "gap"
