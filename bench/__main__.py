@@ -18,7 +18,7 @@ from bench.measure import Figure
 from bench.memory import measure_peak_memory
 from bench.order_book import NOT_INSTALLED, measure_level_rate
 from bench.replay_cpu import NOT_INSTALLED as NO_ENGINE
-from bench.replay_cpu import cpu_of_a_day
+from bench.replay_cpu import measure_cpu_of_replay
 
 REAL = Path(os.environ.get("REAL_DATA_DIR", Path(__file__).resolve().parent.parent.parent / "shared" / "data"))
 
@@ -34,7 +34,7 @@ def main(repetitions: int = typer.Option(7, min=1, help="how often each pair is 
             for measure in (measure_import, measure_bytes_per_trade, measure_read_and_fold, measure_replay):
                 figures.append(measure(archive, Path(folder), repetitions))
                 print(figures[-1].line(), flush=True)
-            figure = cpu_of_a_day(archive, Path(folder), 5)
+            figure = measure_cpu_of_replay(archive, Path(folder), 5)
             figures += [figure] if figure else []
             print(figure.line() if figure else NO_ENGINE, flush=True)
         if (REAL / "recordings").is_dir():

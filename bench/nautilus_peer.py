@@ -12,7 +12,7 @@ _COLUMNS = ("trade_id", "price", "quantity", "first", "last", "timestamp", "buye
 
 
 def main(path: str) -> None:
-    """Read the archive, hand its trades to the engine, run it with a strategy that takes each and does nothing."""
+    """Run the engine on the trades of an archive, with a strategy that receives each trade and does no work."""
     names = (
         "backtest.engine",
         "config",

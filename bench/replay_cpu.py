@@ -1,6 +1,6 @@
 """
-What a replayed day costs, beside nautilus_trader that loops over the same trades and does nothing: CPU time of whole
-processes, user and system, start-up included.
+The CPU cost of a replayed day compared with nautilus_trader looping over the same trades without any work: user and
+system time of the processes, start-up included.
 
 Ours reads the imported log, and analyses, decides and scores 1,440 minutes; theirs reads the archive itself, since that
 is where its users begin.
@@ -23,12 +23,17 @@ NOT_INSTALLED = (
 _MARKET = "binance:BTCUSDT"
 
 
-def cpu_of_a_day(archive: Path, folder: Path, repetitions: int) -> Figure | None:
+def measure_cpu_of_replay(archive: Path, folder: Path, repetitions: int) -> Figure | None:
     """
-    The same day, by ours and by theirs in turn; None where nautilus_trader is not installed.
+    Measure the same day, by ours and by theirs in turn.
 
     Args:
-        archive: aggTrades of a day. folder: holds the day, imported, in `import`. repetitions: pairs measured.
+        archive: aggTrades of a day.
+        folder: contains the imported day in `import`.
+        repetitions: number of pairs.
+
+    Returns:
+        None where nautilus_trader is not installed.
     """
     python = os.environ.get(PYTHON_VARIABLE, sys.executable)
     if subprocess.run([python, "-c", "import nautilus_trader"], stderr=subprocess.DEVNULL, check=False).returncode:
@@ -40,9 +45,9 @@ def cpu_of_a_day(archive: Path, folder: Path, repetitions: int) -> Figure | None
     for _ in range(repetitions + 1):  # the first pair compiles and fills the file cache
         shutil.rmtree(runs, ignore_errors=True)
         pairs.append((_cpu_seconds([sys.executable, *ours]), _cpu_seconds([python, *theirs])))
-    mine, other = (median(side) for side in zip(*pairs[1:], strict=True))
+    our_s, peer_s = (median(side) for side in zip(*pairs[1:], strict=True))
     ratio = median(a / b for a, b in pairs[1:])
-    detail = f"{mine:.2f} s / {other:.2f} s of CPU: 1440 analyses and scores / an empty loop"
+    detail = f"{our_s:.2f} s / {peer_s:.2f} s of CPU: 1440 analyses and scores / an empty loop"
     return Figure("replay run / nautilus_trader doing nothing", ratio, 1.0, True, detail)
 
 
