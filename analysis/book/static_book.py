@@ -175,9 +175,8 @@ class StaticLayer:
         sides = {}
         for side in SIDES:
             voids = cell_voids[side][1]
-            shifted_voids = self._find_voids(
-                snapshots, width, side, cell_edges(mid, width, books[side].reach_bp, shifted=True)
-            )[1]
+            shifted_cells = cell_edges(mid, width, books[side].reach_bp, shifted=True)
+            shifted_voids = self._find_voids(snapshots, width, side, shifted_cells)[1] or []
             lasting, dense_now = self._find_lasting_bands(snapshots, width, side)
             sides[side] = StaticSide(
                 book=books[side],
@@ -186,9 +185,7 @@ class StaticLayer:
                 bands=lasting,
                 current_bands=dense_now,
                 thin_cells=None if voids is None else len(voids),
-                voids=None
-                if voids is None
-                else self._confirm_voids(snapshots, width, side, [*voids, *(shifted_voids or [])]),
+                voids=None if voids is None else self._confirm_voids(snapshots, width, side, voids + shifted_voids),
                 null=null[side],
             )
         ended_walls = self._lives.find_ended_walls(snapshots, width, trades_between)
