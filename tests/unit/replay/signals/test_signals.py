@@ -67,8 +67,8 @@ STATE = a_state()
 def a_flow(**changed: Any) -> OrderFlow:
     """Order flow in which nothing was found."""
     fields: dict[str, Any] = {
-        "profiles": None, "evidence": (), "reach": None, "naked": (), "cvds": {}, "footprint": None, "absorbed": (),
-        "swept": (), "passages": {}, "book_flow": None,
+        "profiles": None, "evidence": (), "reach": None, "naked_points": (), "cvds": {}, "footprint": None, "absorptions": (),
+        "sweeps": (), "crossings": {}, "book_flow": None,
     }  # fmt: skip
     names = OrderFlow.__dataclass_fields__
     return OrderFlow(**{n: (fields | changed).get(n, 0) for n in names})
@@ -78,7 +78,7 @@ def a_book_flow(z: Mapping[str, float | None] | None = None, level_z: float | No
     """Book flow in which nothing is strong; the z-scores of some flows, by name, as given."""
     scores = z or {}
     fields: dict[str, Any] = {
-        "book": "live", "window_s": 600, "whole_s": 600, "updates": 1, "resets": 0, "quote": None,
+        "book": "live", "window_s": 600, "complete_s": 600, "updates": 1, "resets": 0, "quote": None,
         **{name: FlowFigure(0.0, scores.get(name)) for name in ("ofi1", "ofi5", "ofi_v13")},
         "mlofi": LevelFlows(None), "cvd": CvdFigure(0.0, 0.0, scores.get("cvd"), level_z, {}, None, None),
         "fusion": NoFusion("ofi1", "no z"), "divergence": DivergenceFigure(None, None, reason="no z"),
@@ -107,7 +107,7 @@ def findings(**changed: Any) -> Findings:
     """Findings at a price of 100 in which nothing was found."""
     fields: dict[str, Any] = {
         "reference_e8": e8(100), "sigma": SIGMA, "static": StaticBook("no book"), "flow": a_flow(), "evidence": (),
-        "zones": (), "tests": {}, "absorbed": {},
+        "zones": (), "tests": {}, "absorptions": {},
     }  # fmt: skip
     return Findings(**fields | changed)
 
@@ -187,7 +187,7 @@ def test_a_vacuum_that_price_crossed_fast_is_confirmed() -> None:
     """Of three edges the one whose vacuum was passed thin and fast is sighted twice."""
     edges = tuple(a_piece("vacuum_edge", p, n) for p, n in ((99, "Vb0"), ("98.9", "Vb1"), (101, "Va0")))
     passages: dict[str, Any] = {"Vb0": SimpleNamespace(confirmed=False), "Vb1": SimpleNamespace(confirmed=True)}
-    signals = list_sightings(findings(evidence=edges, flow=a_flow(passages=passages | {"Va0": None})))
+    signals = list_sightings(findings(evidence=edges, flow=a_flow(crossings=passages | {"Va0": None})))
     assert [s for s in signals if s.signal != "vacuum edge"] == [level("confirmed vacuum", "98.9")]
 
 
@@ -227,7 +227,7 @@ def test_absorption_and_its_control() -> None:
     """A bid that absorbed says up; the side that did not is its control at the last minute's extreme."""
     none = list(find_sightings(findings(), STATE, 16.0))
     assert none == CONTROLS
-    both = list(find_sightings(findings(flow=a_flow(absorbed=(an_absorption("bid", "99.95"),))), STATE, 16.0))
+    both = list(find_sightings(findings(flow=a_flow(absorptions=(an_absorption("bid", "99.95"),))), STATE, 16.0))
     assert both == [Sighting("absorption", True, e8("99.95")), CONTROLS[1]]
 
 
@@ -235,7 +235,9 @@ def test_absorption_and_its_control() -> None:
 def test_the_last_sweep_gives_the_direction(side: str, up: bool) -> None:
     """The newest of several counts."""
     other = "sell" if up else "buy"
-    assert list_sightings(findings(flow=a_flow(swept=(a_sweep(other), a_sweep(side))))) == [Sighting("sweep", up, None)]
+    assert list_sightings(findings(flow=a_flow(sweeps=(a_sweep(other), a_sweep(side))))) == [
+        Sighting("sweep", up, None)
+    ]
 
 
 def test_footprint_stacks() -> None:
@@ -317,11 +319,11 @@ def everything(divergence: Divergence = "bearish") -> Findings:
         zones=[a_resonance(101, legs) for legs in (1, 2, 3)],
         tests={"T0": a_record(99)},
         flow=a_flow(
-            absorbed=(an_absorption("ask", 101),),
-            swept=(a_sweep("buy"),),
+            absorptions=(an_absorption("ask", 101),),
+            sweeps=(a_sweep("buy"),),
             footprint=a_footprint("buy"),
             book_flow=flow,
-            passages={"vacuum_edge": SimpleNamespace(confirmed=True)},
+            crossings={"vacuum_edge": SimpleNamespace(confirmed=True)},
             profiles={60: a_profile(60, 99)},
         ),
     )
