@@ -81,9 +81,20 @@ def pull_features(share: float, distance_bp: float, age_min: float) -> tuple[flo
         In the order of `PULL_FEATURES`.
     """
     size = log(max(share, 1e-4) / 0.02)
-    away = log(max(abs(distance_bp), 0.1) / 20)
+    distance = log(max(abs(distance_bp), 0.1) / 20)
     age = log1p(max(age_min, 0.0))
-    return 1.0, size, away, age, size * size, away * away, age * age, size * away, away * age, size * age
+    return (
+        1.0,
+        size,
+        distance,
+        age,
+        size * size,
+        distance * distance,
+        age * age,
+        size * distance,
+        distance * age,
+        size * age,
+    )
 
 
 def confidence_features(score: float, legs: int, distance_sigma: float) -> tuple[float, ...]:

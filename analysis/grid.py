@@ -36,7 +36,7 @@ def bin_width_e8(price_e8: float, per_price: float, tick_size_e8: int) -> int:
     return -(-width // tick_size_e8) * tick_size_e8
 
 
-def count_bins(price_e8: float, bp: float, width_e8: int, least: int) -> int:
+def count_bins(price_e8: float, bp: float, width_e8: int, min_bins: int) -> int:
     """
     The number of bins that a distance spans.
 
@@ -44,9 +44,9 @@ def count_bins(price_e8: float, bp: float, width_e8: int, least: int) -> int:
         price_e8: the price that the distance is measured from, 1e-8 quote.
         bp: the distance, basis points.
         width_e8: width of a bin, 1e-8 quote.
-        least: least number, returned where the distance spans fewer.
+        min_bins: least number, returned where the distance spans fewer.
     """
-    return max(round(price_e8 * bp / 1e4 / width_e8), least)
+    return max(round(price_e8 * bp / 1e4 / width_e8), min_bins)
 
 
 def bp_between(price_e8: float, reference_e8: float) -> float:

@@ -143,8 +143,8 @@ class Observer:
         clusters = cluster_evidence(evidence, reference, int(reference * sigma * parameters.zone_reach_sigma))
         records = self._flow.record_tests(state, np.array([c.lead.price_e8 for c in clusters], np.int64), flow.reach)
         tests = {f"T{n}": record for n, record in enumerate(records)}
-        near = flow.reach.near_e8
-        validations = [_validation_evidence(name, record, near) for name, record in tests.items()]
+        near_e8 = flow.reach.near_e8
+        validations = [_validation_evidence(name, record, near_e8) for name, record in tests.items()]
         return build_confluences(clusters, validations, flow.horizons, reference, parameters), tests
 
     def _warnings(self, tick: TickEntry, state: MarketState, findings: Findings) -> list[str]:
@@ -171,9 +171,9 @@ class Observer:
                 f"price levels of {format_e8(level)} are wider than {_WIDEST_LEVEL_BP:g} bp of the price and hide what"
                 " is in them; set data_collector.order_flow.price_precision to null"
             )
-        least = min_wall_quantity(parameters, state.quantity_decimals)
+        min_quantity = min_wall_quantity(parameters, state.quantity_decimals)
         depths = [side.book.corridor_depth_e8 for side in (findings.static.sides or {}).values()]
-        if depths and least > parameters.major_share * max(depths):
+        if depths and min_quantity > parameters.major_share * max(depths):
             yield (
                 f"walls of less than {format_e8(parameters.min_wall_e8)} coins are passed over, which is more than"
                 f" {parameters.major_share:.0%} of the book within {parameters.corridor_bp:g} bp;"

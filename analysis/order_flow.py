@@ -141,12 +141,12 @@ class OrderFlowLayer:
         reference = state.buckets.last_price_e8()
         if reference is None or frame is None or len(frame.trades) == 0:
             return {}
-        last, near = frame.trades.price_e8, frame.near_e8
-        in_range = (level_e8 >= last.min() - near) & (level_e8 <= last.max() + near)
+        last, near_e8 = frame.trades.price_e8, frame.near_e8
+        in_range = (level_e8 >= last.min() - near_e8) & (level_e8 <= last.max() + near_e8)
         absorptions = find_absorption_at(frame, level_e8[in_range], state.level_e8(), self._parameters.order_flow)
         books = state.snapshots.snapshots()
         return {
-            a.level_e8: _add_replenishment(a, books, near)
+            a.level_e8: _add_replenishment(a, books, near_e8)
             for a in absorptions
             if (a.level_e8 < reference) == (a.side == "bid")
         }

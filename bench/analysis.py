@@ -69,14 +69,14 @@ def measure_minute(folder: Path, _: int) -> Figure:
     durations: list[tuple[float, float]] = []
     layers: dict[str, list[float]] = {name: [] for name in _BUDGETS_MS}
 
-    def on_tick(tick: TickEntry, now: MarketState) -> None:
+    def on_tick(tick: TickEntry, state_at_tick: MarketState) -> None:
         if tick.boundary_ns < last_ns - _MINUTES_MEASURED * MINUTE_NS:
             if tick.boundary_ns >= last_ns - HOUR_NS:
-                decider.decide(tick, now), time_layers(now)
+                decider.decide(tick, state_at_tick), time_layers(state_at_tick)
             return
-        our_s = state.folding_s + seconds(lambda: decider.decide(tick, now))
-        durations.append((our_s, seconds(lambda: _compute_from_scratch(now))))
-        for name, layer_s in zip(_BUDGETS_MS, time_layers(now), strict=True):
+        our_s = state.folding_s + seconds(lambda: decider.decide(tick, state_at_tick))
+        durations.append((our_s, seconds(lambda: _compute_from_scratch(state_at_tick))))
+        for name, layer_s in zip(_BUDGETS_MS, time_layers(state_at_tick), strict=True):
             layers[name].append(layer_s)
 
     def time_layers(now: MarketState) -> tuple[float, float, float]:

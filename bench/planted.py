@@ -155,8 +155,8 @@ def run_market(seed: int, with_plants: bool) -> MarketResult:
     endings: list[tuple[Side, int, int, str]] = []
     counts: list[tuple[tuple[int, float], ...]] = []
 
-    def on_tick(tick: TickEntry, now: MarketState) -> None:
-        findings = observer.find(now)
+    def on_tick(tick: TickEntry, state_at_tick: MarketState) -> None:
+        findings = observer.find(state_at_tick)
         reports.extend(_reports(findings, tick.boundary_ns))
         endings.extend((e.side, e.price_e8, e.minute_ns, e.ending) for e in findings.static.ended_walls
                        if e.minute_ns == tick.boundary_ns)  # fmt: skip
@@ -193,13 +193,13 @@ def _reports(findings: Findings, at_ns: int) -> Iterator[Report]:
                 void.quantity_e8 <= STRONG["vacuum"] * void.median_e8,
             )
     for absorption in findings.flow.absorptions:
-        at = absorption.price_e8
+        level_e8 = absorption.price_e8
         yield Report(
             "absorption",
             absorption.side,
-            at,
-            at,
-            at,
+            level_e8,
+            level_e8,
+            level_e8,
             absorption.start_ns,
             absorption.stop_ns,
             at_ns,
@@ -241,8 +241,8 @@ def _is_left_by_plant(report: Report, record: PlantRecord) -> bool:
 def _error_bins(report: Report, record: PlantRecord) -> float:
     """The error in bins: of a wall's or absorption's price, of a void's far edge, the mean of both edges otherwise."""
     if report.kind in ("wall", "absorption"):
-        at = record.heavy_price_e8 if record.heavy_price_e8 is not None else record.low_e8
-        return float(abs(report.price_e8 // ONE_E8 - at // ONE_E8))
+        price_e8 = record.heavy_price_e8 if record.heavy_price_e8 is not None else record.low_e8
+        return float(abs(report.price_e8 // ONE_E8 - price_e8 // ONE_E8))
     low = abs(report.low_e8 // ONE_E8 - record.low_e8 // ONE_E8)
     high = abs(report.high_e8 // ONE_E8 - record.high_e8 // ONE_E8)
     if report.kind == "vacuum":
@@ -297,7 +297,7 @@ def _score_plant(
         plant.delay_min = round((matches[0].seen_ns - start) / MINUTE_NS, 2)
         plant.error_bins = float(np.median([_error_bins(r, record) for r in matches]))
     for side, price, at_ns, ending in endings:
-        same = side == record.side and abs(price // ONE_E8 - record.low_e8 // ONE_E8) <= 1
-        if record.kind == "wall" and same and abs(at_ns - end) <= 2 * MINUTE_NS:
+        is_same_wall = side == record.side and abs(price // ONE_E8 - record.low_e8 // ONE_E8) <= 1
+        if record.kind == "wall" and is_same_wall and abs(at_ns - end) <= 2 * MINUTE_NS:
             plant.reported_ending = ending
     return plant

@@ -125,10 +125,10 @@ def observe_walls(seed: int, hazard: Hazard) -> list[Observation]:
     observer = Observer(MARKET.symbol, state, Parameters())
     sightings: list[tuple[int, Side, int, tuple[float, ...]]] = []
 
-    def on_tick(tick: TickEntry, now: MarketState) -> None:
+    def on_tick(tick: TickEntry, state_at_tick: MarketState) -> None:
         minute = (tick.boundary_ns - START_NS) // MINUTE_NS
         if minute % _OBSERVE_EVERY == 0 and minute <= _MINUTES - HORIZON_NS // MINUTE_NS:
-            sightings.extend(_walls(observer.find(now), tick.boundary_ns))
+            sightings.extend(_walls(observer.find(state_at_tick), tick.boundary_ns))
 
     drive(batches(market, START_NS, _MINUTES), state, on_tick)
     rng = np.random.default_rng([seed, 5])
@@ -193,9 +193,9 @@ def _is_pulled(record: PlantRecord, at_ns: int) -> bool:
 
 def _true_probability(hazard: Hazard, minute: WallMinute, rng: np.random.Generator) -> float:
     usual = usual_volatility(_CALM)
-    now = Volatility(minute.sigma_bp, usual.usual_bp, usual.spread, usual.memory_min)
+    volatility = Volatility(minute.sigma_bp, usual.usual_bp, usual.spread, usual.memory_min)
     horizon = HORIZON_NS // MINUTE_NS
-    return pull_probability(hazard, minute.share, minute.distance_bp, minute.age_min, horizon, now, rng, _PATHS)
+    return pull_probability(hazard, minute.share, minute.distance_bp, minute.age_min, horizon, volatility, rng, _PATHS)
 
 
 def _brier(forecasts: Sequence[float], observations: Sequence[Observation]) -> float:

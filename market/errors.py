@@ -51,11 +51,11 @@ class SumOverflow(MarketError):
     An exact sum passed 2^62: a log keeps the quantity decimals that its first file or its instrument gave it.
 
     Args:
-        what: whose sum, e.g. "a minute's quantity".
+        subject: whose sum, e.g. "a minute's quantity".
     """
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, subject: str) -> None:
         super().__init__(
-            f"{what} passes 2^62: fewer quantity decimals are needed; "
+            f"{subject} passes 2^62: fewer quantity decimals are needed; "
             "import the day with the largest volume first, into an empty storage"
         )

@@ -333,10 +333,10 @@ def _explains_figures(five_level_ofi: I64, window: _Window) -> tuple[ExplainsFig
     for interval in (1, window.parameters.impact_seconds):
         rows = {name: measure_r2(flow, grid.mid_x2, grid.complete, interval) for name, flow in flows.items()}
         n = rows["ofi1"].intervals
-        few = n < min_intervals
+        is_short = n < min_intervals
         result.append(
             ExplainsFigure(
-                interval, n, None if few else rows, f"{n} of {min_intervals} whole intervals" if few else None
+                interval, n, None if is_short else rows, f"{n} of {min_intervals} whole intervals" if is_short else None
             )
         )
     return tuple(result)

@@ -238,14 +238,14 @@ def moving_average(values: I64, span: int) -> F64:
     return means
 
 
-def compare_position(value: float, other: float) -> Position:
+def compare_position(value: float, reference: float) -> Position:
     """
     Where one quantity lies relative to another, in counts; `at` is within half a count, the smallest there is.
 
     >>> compare_position(101.0, 100.0), compare_position(100.4, 100.0)
     ('above', 'at')
     """
-    difference = round(value - other)
+    difference = round(value - reference)
     return "at" if not difference else "above" if difference > 0 else "below"
 
 
@@ -272,10 +272,10 @@ def measure_r2(flow: I64, mid_x2: I64, complete: Bools, interval: int) -> FlowR2
     if not complete.any():
         return FlowR2(None, None, 0)
     sums, changes, complete_intervals = sum_by_interval(flow, mid_x2, complete, interval)
-    same = fit_line(sums[complete_intervals], changes[complete_intervals])
+    concurrent = fit_line(sums[complete_intervals], changes[complete_intervals])
     pairs = complete_intervals[:-1] & complete_intervals[1:]
     following = fit_line(sums[:-1][pairs], changes[1:][pairs])
-    return FlowR2(same.r2, following.r2, same.n)
+    return FlowR2(concurrent.r2, following.r2, concurrent.n)
 
 
 def sum_by_interval(flow: I64, mid_x2: I64, complete: Bools, interval: int) -> tuple[F64, F64, Bools]:

@@ -65,7 +65,7 @@ def render_static(static: StaticBook, sigma: float | None, pull_fit: str, decima
     for side, static_side in static.sides.items():
         result[side] = _side(static_side, static, sigma, decimals)
     result["ended"] = _ended_walls(static.ended_walls)
-    result["book_now"] = _now(static, decimals)
+    result["book_now"] = _render_current_book(static, decimals)
     current_walls = result["book_now"]["walls"] if result["book_now"] else {}
     lists = [ItemList(result["ended"], "last", "more")]
     for side in static.sides:
@@ -159,7 +159,7 @@ def _ended_walls(walls: Sequence[EndedWall]) -> dict[str, Any]:
     return {"id": "D.ended", **counts, "last": last, "more": max(0, len(walls) - _MAX_ENDED_WALLS)}
 
 
-def _now(static: StaticBook, decimals: int) -> dict[str, Any] | None:
+def _render_current_book(static: StaticBook, decimals: int) -> dict[str, Any] | None:
     """
     The walls of the last snapshot in the book rebuilt from updates up to the tick, and the bins that are new in it.
     """

@@ -106,17 +106,17 @@ def find_absorption(frame: windows.Frame | None, bin_e8: int, parameters: OrderF
     """
     if frame is None:
         return []
-    near = frame.near_e8
-    most, extreme = windows.measure_extremes(frame)
+    near_e8 = frame.near_e8
+    volumes, extreme = windows.measure_extremes(frame)
     absorptions = []
     for s, side in enumerate(_SIDES):
         strongest: Absorption | None = None
-        bound = windows.excess_deviations(frame, s, most[s])
+        bound = windows.excess_deviations(frame, s, volumes[s])
         for stop in np.argsort(-bound, kind="stable").tolist():
             if bound[stop] < parameters.found_sd or (strongest is not None and strongest.z >= bound[stop]):
                 break
             edge = int(extreme[s, stop])
-            band = (edge, edge + near) if side == "bid" else (edge - near, edge)
+            band = (edge, edge + near_e8) if side == "bid" else (edge - near_e8, edge)
             candidate = windows.measure_band(frame, s, stop, *band, bin_e8)
             absorption = None if candidate is None else _absorption(frame, candidate.price_e8, side, stop, bin_e8)
             if absorption is None or absorption.concentration < parameters.found_share:
@@ -144,8 +144,8 @@ def add_replenishment(absorption: Absorption, displayed_before_e8: int, displaye
 
 def _absorption(frame: windows.Frame, level: int, side: Side, stop: int, bin_e8: int) -> Absorption | None:
     s = _SIDES.index(side)
-    near = frame.near_e8
-    band_volume = windows.measure_band(frame, s, stop, level - near, level + near, bin_e8)
+    near_e8 = frame.near_e8
+    band_volume = windows.measure_band(frame, s, stop, level - near_e8, level + near_e8, bin_e8)
     if band_volume is None or frame.sd[s] <= 0:
         return None
     return Absorption(
@@ -160,7 +160,7 @@ def _absorption(frame: windows.Frame, level: int, side: Side, stop: int, bin_e8:
         beyond_e8=_penetration(frame.trades_in(stop), level, side),
         start_ns=frame.stop_ns(stop) - frame.window_s * SECOND_NS,
         stop_ns=frame.stop_ns(stop),
-        held=_penetration(frame.trades_since(stop), level, side) <= near,
+        held=_penetration(frame.trades_since(stop), level, side) <= near_e8,
         concentration=round(band_volume.inside_e8 / band_volume.volume_e8, 4),
     )
 

@@ -178,7 +178,7 @@ def measure_extremes(frame: Frame) -> tuple[I64, I64]:
 @compiled
 def _find_heaviest(prices, quantities, width):  # type: ignore[no-untyped-def]
     """Of rising prices the total quantity, the heaviest price of the heaviest bin, and that bin's quantity."""
-    total, heavy, most = np.int64(0), np.int64(0), np.int64(-1)
+    total, heavy, max_volume = np.int64(0), np.int64(0), np.int64(-1)
     i, n = 0, len(prices)
     while i < n:
         bin_index, bin_volume, best, best_price = prices[i] // width, np.int64(0), np.int64(-1), np.int64(0)
@@ -191,46 +191,46 @@ def _find_heaviest(prices, quantities, width):  # type: ignore[no-untyped-def]
             if price_volume > best:
                 best, best_price = price_volume, price
         total += bin_volume
-        if bin_volume > most:
-            most, heavy = bin_volume, best_price
-    return total, heavy, most
+        if bin_volume > max_volume:
+            max_volume, heavy = bin_volume, best_price
+    return total, heavy, max_volume
 
 
 @compiled
-def _find_best_windows(prices, quantities, signs, offsets, window_s, levels, near):  # type: ignore[no-untyped-def]
+def _find_best_windows(prices, quantities, signs, offsets, window_s, levels, near_e8):  # type: ignore[no-untyped-def]
     seconds = len(offsets) - 1
     best = np.full((len(levels), 2), -1, np.int64)
     volumes = np.empty((2, seconds + 1), np.int64)
     breaks = np.empty((2, seconds + 1), np.int64)  # seconds in which price went beyond
     for k in range(len(levels)):
-        low, high = levels[k] - near, levels[k] + near
+        low, high = levels[k] - near_e8, levels[k] + near_e8
         volumes[:, 0] = 0
         breaks[:, 0] = 0
         for second in range(seconds):
-            sold, bought, under, over = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
+            sold, bought, is_below, is_above = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
             for i in range(offsets[second], offsets[second + 1]):
                 if prices[i] < low:
-                    under = np.int64(1)
+                    is_below = np.int64(1)
                 elif prices[i] > high:
-                    over = np.int64(1)
+                    is_above = np.int64(1)
                 elif signs[i] < 0:
                     sold += quantities[i]
                 else:
                     bought += quantities[i]
             volumes[0, second + 1], volumes[1, second + 1] = volumes[0, second] + sold, volumes[1, second] + bought
-            breaks[0, second + 1], breaks[1, second + 1] = breaks[0, second] + under, breaks[1, second] + over
+            breaks[0, second + 1], breaks[1, second + 1] = breaks[0, second] + is_below, breaks[1, second] + is_above
         for side in range(2):
-            most = np.int64(0)
+            max_volume = np.int64(0)
             for end in range(ENDS):
                 volume = volumes[side, end + window_s] - volumes[side, end]
-                if volume > most and breaks[side, end + window_s] == breaks[side, end]:
-                    most, best[k, side] = volume, end
+                if volume > max_volume and breaks[side, end + window_s] == breaks[side, end]:
+                    max_volume, best[k, side] = volume, end
     return best
 
 
 @compiled
-def _measure_extremes(prices, quantities, signs, offsets, window_s, near):  # type: ignore[no-untyped-def]
-    most = np.full((2, ENDS), -1, np.int64)
+def _measure_extremes(prices, quantities, signs, offsets, window_s, near_e8):  # type: ignore[no-untyped-def]
+    volumes = np.full((2, ENDS), -1, np.int64)
     extreme = np.full((2, ENDS), -1, np.int64)
     for end in range(ENDS):
         start, stop = offsets[end], offsets[end + window_s]
@@ -242,19 +242,19 @@ def _measure_extremes(prices, quantities, signs, offsets, window_s, near):  # ty
         sold, bought = np.int64(0), np.int64(0)
         for i in range(start, stop):
             if signs[i] < 0:
-                if prices[i] <= low + 2 * near:
+                if prices[i] <= low + 2 * near_e8:
                     sold += quantities[i]
-            elif prices[i] >= high - 2 * near:
+            elif prices[i] >= high - 2 * near_e8:
                 bought += quantities[i]
-        most[0, end], most[1, end] = sold, bought
+        volumes[0, end], volumes[1, end] = sold, bought
         extreme[0, end], extreme[1, end] = low, high
-    return most, extreme
+    return volumes, extreme
 
 
 @compiled
 def _measure_heaviest_bands(prices, quantities, signs, offsets, near_e8):  # type: ignore[no-untyped-def]
     count = len(offsets) - 1
-    most = np.zeros((2, count), np.int64)
+    max_volumes = np.zeros((2, count), np.int64)
     for k in range(count):
         start, stop = offsets[k], offsets[k + 1]
         if start >= stop:
@@ -273,5 +273,5 @@ def _measure_heaviest_bands(prices, quantities, signs, offsets, near_e8):  # typ
             cells[np.int64(signs[i] >= 0), cell] += quantities[i]
         for side in range(2):
             for lower in range(cells.shape[1] - 1):
-                most[side, k] = max(most[side, k], cells[side, lower] + cells[side, lower + 1])
-    return most
+                max_volumes[side, k] = max(max_volumes[side, k], cells[side, lower] + cells[side, lower + 1])
+    return max_volumes

@@ -150,8 +150,8 @@ def audit_books(books: BookPair, max_differing: int = 0) -> Audit:
     for name, side in zip(SIDES, sides, strict=True):
         missing, ghost = side.book_e8 == 0, side.venue_e8 == 0
         counts.append((int(missing.sum()), int(ghost.sum()), int((~missing & ~ghost).sum())))
-        far = np.abs(2 * (side.price_e8 - twice_mid // 2) - twice_mid % 2)
-        by_distance += np.bincount(np.searchsorted(bounds, far, side="right"), minlength=OCTAVES)
+        distance = np.abs(2 * (side.price_e8 - twice_mid // 2) - twice_mid % 2)
+        by_distance += np.bincount(np.searchsorted(bounds, distance, side="right"), minlength=OCTAVES)
         octave = np.where(side.age_ns < 0, AGES - 1, np.searchsorted(steps, side.age_ns, side="right"))
         by_age += np.bincount(octave, minlength=AGES)
         examples += _examples(name, side, twice_mid)

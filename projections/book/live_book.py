@@ -126,7 +126,7 @@ def _entry(fact: Fact) -> Entry:
 def read_snapshot(table: pa.Table) -> BookSnapshot:
     """Read the first row of a table of snapshots."""
     columns = Columns(table)
-    sides = Sides(*(columns.levels(f"{side}_{what}_e8", 0) for side in SIDES for what in ("price", "quantity")))
+    sides = Sides(*(columns.levels(f"{side}_{field}_e8", 0) for side in SIDES for field in ("price", "quantity")))
     recv_ns, update_id, limit = (int(columns[name][0]) for name in ("recv_ns", "last_update_id", "limit"))
     return BookSnapshot(recv_ns, update_id, limit, sides)
 

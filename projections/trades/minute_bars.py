@@ -78,8 +78,8 @@ class MinuteBars:
         """Apply a batch's trades and ticks."""
         if AGG_TRADE in batch.rows:
             for minute, bar in _bars_of(batch.rows[AGG_TRADE]):
-                before = self._bars.get(minute)
-                self._bars[minute] = bar if before is None else before.merge(bar)
+                previous = self._bars.get(minute)
+                self._bars[minute] = bar if previous is None else previous.merge(bar)
         if TICK in batch.rows:
             self._live.update(_live_minutes(batch.rows[TICK]))
 

@@ -68,10 +68,10 @@ class Minute:
         return Minute(levels, sums[0], sums[1], sums[2], _merge_bars(self.bar, other.bar))
 
 
-def _merge_bars(one: I64, two: I64) -> I64:
-    first = one if one[4] <= two[4] else two
-    last = one if one[5] >= two[5] else two
-    return np.array([first[0], max(one[1], two[1]), min(one[2], two[2]), last[3], first[4], last[5]], np.int64)
+def _merge_bars(bar: I64, other: I64) -> I64:
+    first = bar if bar[4] <= other[4] else other
+    last = bar if bar[5] >= other[5] else other
+    return np.array([first[0], max(bar[1], other[1]), min(bar[2], other[2]), last[3], first[4], last[5]], np.int64)
 
 
 class MinuteBuckets:
@@ -160,14 +160,14 @@ class MinuteBuckets:
             A new mark, and the minutes; None where the changes since then are no longer known.
         """
         self._fold()
-        now = self._changes_before + len(self._changes)
+        new_mark = self._changes_before + len(self._changes)
         if mark < self._changes_before:
-            return now, None
+            return new_mark, None
         changes = self._changes[mark - self._changes_before :]
         if len(self._changes) > 2 * self.window_minutes:
             self._changes_before += self.window_minutes
             del self._changes[: self.window_minutes]
-        return now, changes
+        return new_mark, changes
 
     def last_price_e8(self) -> int | None:
         """The price of the newest trade by agg id, the open minute's included; None where the window has no trade."""

@@ -67,8 +67,8 @@ STATE = a_state()
 def a_flow(**changed: Any) -> OrderFlow:
     """Order flow in which nothing was found."""
     fields: dict[str, Any] = {
-        "profiles": None, "evidence": (), "reach": None, "naked_points": (), "cvds": {}, "footprint": None, "absorptions": (),
-        "sweeps": (), "crossings": {}, "book_flow": None,
+        "profiles": None, "evidence": (), "reach": None, "naked_points": (), "cvds": {}, "footprint": None,
+        "absorptions": (), "sweeps": (), "crossings": {}, "book_flow": None,
     }  # fmt: skip
     names = OrderFlow.__dataclass_fields__
     return OrderFlow(**{n: (fields | changed).get(n, 0) for n in names})
