@@ -380,7 +380,7 @@ def test_probe_of_a_model(storage: Path, tmp_path: Path) -> None:
     [
         ((), "nothing to compare"),
         (("--config-a", "a.yaml"), "belong together"),
-        (("--prompts", "default", "default", "--horizons", "7"), "the scorer knows 10, 60, 300, 900, 3600 seconds"),
+        (("--prompts", "default", "default", "--horizons", "7"), "known are 10, 60, 300, 900, 3600 seconds"),
         (("--prompts", "default", "default", "--from", "2030-01-01"), "holds no tick in that time range"),
         (("--prompts", "default", "nowhere"), "analyzer.deepseek.prompts: "),
     ],
