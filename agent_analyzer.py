@@ -39,11 +39,11 @@ _log = structlog.get_logger()
 def main(
     config: Annotated[Path, typer.Option("--config", help="settings file")] = Path("config/development.yaml"),
     show_status: Annotated[
-        bool, typer.Option("--status", help="say what the running analyzer does, and end; exit code 1 where none runs")
+        bool, typer.Option("--status", help="show the running analyzer's status and exit; exit code 1 if none runs")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Analyse every tick of a recorded market as it comes, and publish recommendations. Ctrl+C ends it."""
+    """Analyse a market live, tick by tick, and publish recommendations. Ctrl+C stops it."""
     settings = load(config)
     market = Market.parse(settings.market)
     if show_status:

@@ -47,7 +47,7 @@ def main(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Record markets: every trade, the book every minute, every book update. Ctrl+C ends it; nothing is lost."""
+    """Record markets: every trade, the book every minute, every book update. Ctrl+C stops it; nothing is lost."""
     settings = load(config)
     markets = [Market("binance", symbol) for symbol in settings.binance.recorded_symbols]
     if show_status:

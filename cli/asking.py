@@ -17,11 +17,11 @@ from replay.trials.estimate import memory_note
 from runtime.analysis_config import analysis_config
 from runtime.settings.settings import Settings
 
-OutOption = Annotated[Path, typer.Option("--out", help="the folder of all runs; answers are kept in it")]
-RepeatsOption = Annotated[int, typer.Option(min=1, max=100, help="number of times a model is asked about each tick")]
-ConcurrencyOption = Annotated[int, typer.Option(min=1, max=256, help="conversations under way at once")]
-YesOption = Annotated[bool, typer.Option("--yes", help="spend without confirmation")]
-WorkersOption = Annotated[int, typer.Option(min=1, max=64, help="processes that share the ticks")]
+OutOption = Annotated[Path, typer.Option("--out", help="the folder of all runs; answers are stored in it too")]
+RepeatsOption = Annotated[int, typer.Option(min=1, max=100, help="how often a model is asked about each tick")]
+ConcurrencyOption = Annotated[int, typer.Option(min=1, max=256, help="simultaneous conversations")]
+YesOption = Annotated[bool, typer.Option("--yes", help="spend money without asking for confirmation")]
+WorkersOption = Annotated[int, typer.Option(min=1, max=64, help="number of worker processes")]
 
 
 def model_setup(source: LogSource, settings: Settings, out: Path, change: MarketChange = NO_CHANGE) -> ModelSetup:
@@ -56,7 +56,7 @@ def ticks_of(source: LogSource, start: str | None, to: str | None) -> Ticks:
     with source.events() as log:
         ticks = ticks_between(log, time_of(start, ALL_NS[0]), end_of(to))
         if len(ticks) == 0:
-            raise NothingToReplay(f"{log.name} holds no tick in that stretch; look at it with `liquidity log check`")
+            raise NothingToReplay(f"{log.name} holds no tick in that time range; look at it with `liquidity log check`")
         return ticks
 
 

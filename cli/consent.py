@@ -34,11 +34,11 @@ class Consent:
             return
         if not self.yes and not sys.stdin.isatty():
             cost = _usd(estimate.expected_usd_e12, self.parts)
-            raise console.Failure(f"asking a model costs money ({cost}) and needs consent; repeat with --yes")
+            raise console.Failure(f"asking a model costs money ({cost}) and needs consent; run it again with --yes")
         for line in estimate_lines(estimate, self.parts):
             typer.echo(line, err=True)
-        if not self.yes and not typer.confirm("ask now?", err=True):
-            raise console.Failure("nothing was asked; choose a shorter stretch, or fewer repeats")
+        if not self.yes and not typer.confirm("ask the model now?", err=True):
+            raise console.Failure("nothing was sent to the model; choose a shorter time range, or fewer repeats")
         self.is_given = True
 
 

@@ -50,7 +50,7 @@ def expect_no_log(path: Path) -> None:
     """
     for folder in (path.resolve(), *path.resolve().parents):
         if any((folder / name).exists() for name in _LOG_FILES):
-            raise Failure(f"{path} lies in {folder}, where a log is kept; name a file elsewhere")
+            raise Failure(f"{path} is inside {folder}, the folder of a log; name a file elsewhere")
 
 
 @contextmanager
@@ -129,7 +129,7 @@ def print_status(fields: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(fields)
     elif fields.keys() <= _FIELDS_WITHOUT_STATUS:
-        print("starting" if fields["running"] else "not running, and never ran with this storage")
+        print("starting" if fields["running"] else "not running; it has never run with this storage")
     else:
         for name, value in fields.items():
             show(f"{name:<22}{_format_value(value)}")

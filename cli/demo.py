@@ -77,16 +77,16 @@ class Daemon:
 
 
 def main(
-    analyses: int = typer.Option(6, min=1, help="how many ticks are analysed live before going on"),
-    patience: int = typer.Option(900, min=60, help="seconds after which a step that does not get on is given up"),
-    folder: Path = typer.Option(Path("storage/demo"), help="where everything is written; emptied first"),
+    analyses: int = typer.Option(6, min=1, help="number of ticks to analyse live"),
+    patience: int = typer.Option(900, min=60, help="seconds without progress after which a step fails"),
+    folder: Path = typer.Option(Path("storage/demo"), help="output folder; emptied first"),
 ) -> None:
-    """The whole way in a few minutes: record, analyse, prove, replay, score; nothing outside this machine is asked."""
+    """Demonstrate all steps in a few minutes: record, analyse, verify, replay, score; everything on this machine."""
     start_s = time.monotonic()
     if not Path(CONFIG).exists():
-        fail(f"there is no {CONFIG} here; run it in the project's folder")
+        fail(f"there is no {CONFIG} here; run it in the project folder")
     if folder.exists() and any(folder.iterdir()) and not (folder / _OWN).exists():
-        fail(f"{folder} holds what no demonstration wrote; name another --folder, this one would be emptied")
+        fail(f"{folder} has files that are not from a demonstration and would be deleted; name another --folder")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, mode=0o700)
     (folder / _OWN).touch()
@@ -94,10 +94,10 @@ def main(
     day = (*LIQUIDITY, "simulate", "exchange", "record", "--market", MARKET, "--storage", day_storage, "--days", "1")
     with run_in_background(folder / "day.log", *day) as show_day:
         live_steps(analyses, folder, patience)
-        say("4/5", "a whole simulated day straight into a log, written since the first step")
+        say("4/5", "a whole simulated day, recorded directly into a log in the background since step 1")
         show_day()
     run(*LIQUIDITY, "log", "check", "--market", MARKET, "--storage", day_storage)
-    say("5/5", "that day replayed: recommendations scored beside their placebo")
+    say("5/5", "that day replayed: recommendations scored beside placebo zones")
     run(*LIQUIDITY, "replay", "run", "--market", MARKET, "--storage", day_storage, "--out", str(folder / "runs"))
     print(f"\ndone in {time.monotonic() - start_s:.0f} s. Open the report above in a browser.")
 
@@ -112,7 +112,10 @@ def live_steps(analyses: int, folder: Path, patience: float) -> None:
         patience: seconds after which a step without progress fails.
     """
     live = folder / "live"
-    say("1/5", "a local exchange with 72 h of history, a local model; collector and analyzer on them, ticks every 10 s")
+    say(
+        "1/5",
+        "a local exchange with 72 h of history and a local model; collector and analyzer use them, ticks every 10 s",
+    )
     with (
         exchange(folder, patience) as (_, _, _, rest_url, _, websocket_url, *_),
         model(folder, patience) as model_words,
@@ -131,9 +134,9 @@ def live_steps(analyses: int, folder: Path, patience: float) -> None:
             wait_for_analyses(analyses, live, (collector, analyzer), patience)
             run("agent_data_collector.py", "--config", CONFIG, "--status", variables=environment)
             run("agent_analyzer.py", "--config", CONFIG, "--status", variables=environment)
-    say("2/5", "what was captured, proven by ids")
+    say("2/5", "is the recording complete? ids and numbers checked")
     run(*LIQUIDITY, "log", "check", "--market", MARKET, "--storage", str(live))
-    say("3/5", "every live analysis and decision computed again from the log; what was said to the model")
+    say("3/5", "every live analysis and decision repeated from the log; the conversations with the model")
     run(*LIQUIDITY, "verify", "--market", MARKET, "--storage", str(live))
     transcript = str(folder / "transcript.md")
     run(*LIQUIDITY, "transcript", "--market", MARKET, "--storage", str(live), "-o", transcript)
@@ -172,7 +175,7 @@ def wait_for_analyses(count: int, storage: Path, daemons: tuple[Daemon, ...], pa
         now, previous = time.monotonic(), progress
         progress = f"trades {collector.get('trades', 'not yet')}, {min(analyses, count)} of {count} ticks analysed"
         if analyses >= count:
-            progress += ", none published yet: each was reached more than an interval late"
+            progress += ", none published yet: each was analysed more than an interval late"
         if progress != previous:
             progress_s = now
         if progress != previous or now - printed_s > _SAY_EVERY_S:
@@ -180,7 +183,7 @@ def wait_for_analyses(count: int, storage: Path, daemons: tuple[Daemon, ...], pa
             printed_s = now
         if now - progress_s > patience:
             tails = "\n".join(f"{process.name}, end of {process.log}:\n{process.last_lines()}" for process in daemons)
-            fail(f"nothing got on for {patience:.0f} s ({progress})\n{tails}")
+            fail(f"no progress for {patience:.0f} s ({progress})\n{tails}")
         time.sleep(_POLL_S)
 
 

@@ -30,21 +30,21 @@ class Entry:
 
 
 ENTRIES = {
-    "log": Entry("cli.log.app:app", "Verify a log, import and export data, watch it."),
-    "replay": Entry("cli.replay.run:app", "Run recorded days through the analysis, score them, compare runs."),
+    "log": Entry("cli.log.app:app", "Verify a log, import and export data, show new entries."),
+    "replay": Entry("cli.replay.run:app", "Replay recorded days, score the advice, compare runs."),
     "verify": Entry("cli.replay.verify:verify", "Verify that live decisions replay byte for byte."),
     "transcript": Entry("cli.replay.verify:transcript", "Print the conversation with a model about one tick."),
-    "picture": Entry("cli.replay.picture:picture", "Draw what was known at a tick."),
-    "signals": Entry("cli.replay.signals:signals", "Every signal beside its control, and how sure."),
+    "picture": Entry("cli.replay.picture:picture", "Draw the analysis of one tick."),
+    "signals": Entry("cli.replay.signals:signals", "Score every signal and its control, with confidence intervals."),
     "fit": Entry("cli.replay.signals:fit", "Fit probabilities on whole logs, offline."),
-    "trials": Entry("cli.trials:app", "Ask models about recorded days: compare prompts, probe decisions."),
+    "trials": Entry("cli.trials:app", "Ask models about recorded days: compare prompts, test robustness."),
     "sql": Entry(
         "cli.sql:sql",
-        "SQL over a market's archive, its decisions and finished runs.",
+        "Query a market's archive, its decisions and finished runs.",
         {"ignore_unknown_options": True},  # a query may begin with a comment
     ),
-    "simulate": Entry("cli.simulate:app", "A simulated exchange, or a simulated model, on this machine."),
-    "demo": Entry("cli.demo:main", "A demonstration of all steps in a few minutes, on one machine."),
+    "simulate": Entry("cli.simulate:app", "Run a simulated exchange or a simulated model on this machine."),
+    "demo": Entry("cli.demo:main", "Demonstrate all steps in a few minutes on this machine."),
 }
 """The commands in the order in which they are listed."""
 
@@ -87,7 +87,7 @@ def load_command(name: str) -> Any:
 
 app = typer.Typer(
     cls=LazyGroup,
-    help="Records markets, finds where liquidity matters, recommends prices, and scores the recommendations.",
+    help="Records markets, finds price levels where liquidity matters, recommends zones for orders, and scores them.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -24,22 +24,24 @@ DEFAULT_CONFIG = Path("config/development.yaml")
 """The daemons' default."""
 
 MarketOption = Annotated[
-    str | None, typer.Option("--market", help="venue:SYMBOL, e.g. binance:BTCFDUSD; by default the settings file's")
+    str | None, typer.Option("--market", help="venue:SYMBOL, e.g. binance:BTCFDUSD; default: from the settings file")
 ]
 StorageOption = Annotated[
-    Path | None, typer.Option("--storage", help="the folder that holds all logs; by default the settings file's")
+    Path | None, typer.Option("--storage", help="the folder of all logs; default: from the settings file")
 ]
 RedisOption = Annotated[
     str | None,
-    typer.Option("--redis", help="redis://host:port/db; by default the settings file's, else the one in --storage"),
+    typer.Option(
+        "--redis", help="redis://host:port/db; default: from the settings file, else the server embedded in --storage"
+    ),
 ]
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", help=f"settings file; {DEFAULT_CONFIG} where --market or --storage is not named"),
+    typer.Option("--config", help=f"settings file; default {DEFAULT_CONFIG}, if --market or --storage is not given"),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
-FromOption = Annotated[str | None, typer.Option("--from", help="first moment, e.g. 2024-01-01 (UTC)")]
-ToOption = Annotated[str | None, typer.Option("--to", help="last moment; a date means its end")]
+FromOption = Annotated[str | None, typer.Option("--from", help="start of the time range, e.g. 2024-01-01 (UTC)")]
+ToOption = Annotated[str | None, typer.Option("--to", help="end of the time range; a date means the end of that day")]
 
 ALL_NS = (0, 2**62)
 """A range from before the first tick of any log to after the last, UTC ns."""
@@ -95,7 +97,7 @@ def log_source(
     """
     if config is None and (market is None or storage is None):
         if not DEFAULT_CONFIG.exists():
-            raise Failure(f"which log? Name --market and --storage, or a --config; there is no {DEFAULT_CONFIG} here")
+            raise Failure(f"no log named; give --market and --storage, or --config; there is no {DEFAULT_CONFIG} here")
         config = DEFAULT_CONFIG
     if config is None:
         return LogSource(Market.parse(market or ""), storage or Path(), redis, None)

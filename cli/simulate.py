@@ -1,5 +1,5 @@
 """
-`liquidity simulate`: a simulated exchange and a simulated model server, each a process of its own.
+`liquidity simulate`: a simulated exchange and a simulated model server, each in its own process.
 """
 
 import os
@@ -17,13 +17,13 @@ _PASS_THROUGH = {"ignore_unknown_options": True, "allow_extra_args": True, "help
 
 @app.command(context_settings=_PASS_THROUGH)
 def exchange(context: typer.Context) -> None:
-    """An exchange that speaks Binance's own REST and WebSocket: serve it, play a recording, or record days at once."""
+    """A simulated exchange with Binance's REST and WebSocket API: serve it, play a recording, or record whole days."""
     _replace_process("simulators.exchange", context.args)
 
 
 @app.command(context_settings=_PASS_THROUGH)
 def model(context: typer.Context) -> None:
-    """A model server that speaks DeepSeek's own API."""
+    """A simulated model server with DeepSeek's API."""
     _replace_process("simulators.model", context.args)
 
 

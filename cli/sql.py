@@ -34,7 +34,7 @@ _MAX_CELL = 40
 _MAX_ROWS = 10**9
 _QUIET = "SET python_enable_replacements = false; SET enable_progress_bar_print = false"
 """Variables of this program are not tables, and only the answer is printed."""
-_NOTHING_TO_SHOW = "done; the statement gives no rows"
+_NOTHING_TO_SHOW = "done; the statement returns no rows"
 _NOT_ARCHIVED = (
     "note: nothing of this market's recording is archived yet, so its views are empty; `liquidity log export` "
     "reads what is still in the log's server"
@@ -48,16 +48,16 @@ def sql(
     ],
     market: MarketOption = None,
     storage: StorageOption = None,
-    runs: Annotated[Path | None, typer.Option("--runs", help="the folder of all runs; gives the views run_…")] = None,
+    runs: Annotated[Path | None, typer.Option("--runs", help="the folder of all runs; adds the views run_…")] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
-    limit: Annotated[int, typer.Option(min=1, max=_MAX_ROWS, help="most rows to print")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=_MAX_ROWS, help="maximum number of rows to print")] = 50,
 ) -> None:
     """
     Run a query over a market's archive, its decisions and finished runs.
 
-    Files are checked against their digests before they are read. A table cuts long cells with an …; JSON cuts nothing:
-    times are ISO text, decimals are text, NaN and infinities are "NaN", "Infinity" and "-Infinity".
+    Files are checked against their digests before they are read. Tables truncate long cells with …; JSON truncates
+    nothing: times are ISO text, decimals are text, NaN and infinities are "NaN", "Infinity" and "-Infinity".
     """
     statements, source = statements_of(query), log_source(market, storage, None, config)
     with _views(source.storage, source.market, runs) as connection:

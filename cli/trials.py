@@ -52,20 +52,24 @@ from runtime.analysts import MODEL
 from runtime.model_config import prompts_of, questions_of
 from runtime.settings.settings import Settings, load
 
-_NOTHING_TO_FOLLOW = "There is no decision that could be followed: fix why, or choose another stretch"
+_NOTHING_TO_FOLLOW = "There is no decision to compare with: fix the cause, or choose another time range"
 _SHIFTS = (-1, 1)
 
 
 def ab(
     market: MarketOption = None,
     storage: StorageOption = None,
-    prompts: Annotated[tuple[str, str] | None, typer.Option("--prompts", help="two variants of prompts")] = None,
-    config_a: Annotated[Path | None, typer.Option("--config-a", help="settings of side A, to vary more")] = None,
-    config_b: Annotated[Path | None, typer.Option("--config-b", help="settings of side B")] = None,
+    prompts: Annotated[
+        tuple[str, str] | None, typer.Option("--prompts", help="two prompt variants, or folders of prompts")
+    ] = None,
+    config_a: Annotated[
+        Path | None, typer.Option("--config-a", help="settings file of side A, to vary more than prompts")
+    ] = None,
+    config_b: Annotated[Path | None, typer.Option("--config-b", help="settings file of side B")] = None,
     start: FromOption = None,
     to: ToOption = None,
     repeats: RepeatsOption = 1,
-    horizons: Annotated[str, typer.Option(help="markouts to compare, in seconds")] = "10,60,300,900,3600",
+    horizons: Annotated[str, typer.Option(help="markouts to compare: seconds after a fill")] = "10,60,300,900,3600",
     concurrency: ConcurrencyOption = 8,
     yes: YesOption = False,
     workers: WorkersOption = 1,
@@ -74,12 +78,12 @@ def ab(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask a model in two ways about the same recorded minutes, and compare every score pair by pair."""
+    """Ask a model in two ways about the same recorded minutes, and compare the scores minute by minute."""
     source = log_source(market, storage, redis, config)
     one, two = _sides(prompts, source.settings, config_a, config_b)
     ticks = minute_ticks(ticks_of(source, start, to))
     if len(ticks) == 0:
-        raise NothingToReplay("no tick of that stretch is on a whole minute, and minutes are what is paired")
+        raise NothingToReplay("no tick of that time range is on a whole minute, and only whole minutes are paired")
     rules = rules_of(one.scoring, analysis_config(one, source.market.symbol).parameters)
     experiment_config = ExperimentConfig(rules, repeats, scores_of(_horizons(horizons)), workers)
     notes = list(dict.fromkeys([*memory_notes(one, ticks), *memory_notes(two, ticks)]))
@@ -99,7 +103,7 @@ def probe(
     storage: StorageOption = None,
     start: FromOption = None,
     to: ToOption = None,
-    every_n: Annotated[int, typer.Option("--every", min=1, help="look at each n-th tick")] = 10,
+    every_n: Annotated[int, typer.Option("--every", min=1, help="use every n-th tick")] = 10,
     analyst: Annotated[str, typer.Option(help=f"who decides: rules or {MODEL}")] = "rules",
     concurrency: ConcurrencyOption = 8,
     yes: YesOption = False,
@@ -109,7 +113,7 @@ def probe(
     as_json: JsonOption = False,
 ) -> None:
     """
-    Robustness test: does the decision stay the same when prices are shifted, symbols renamed, sides mirrored?
+    Robustness test: does the decision follow when prices are shifted, symbol and dates changed, bids and asks swapped?
     """
     if analyst not in ("rules", MODEL):
         raise console.Failure(f"unknown analyst {analyst!r}; known here: rules, {MODEL}")
@@ -122,8 +126,8 @@ def probe(
         first = next((v for v in views if v.reference_e8 is not None), None)
     if first is None or first.reference_e8 is None:
         raise NothingToReplay(
-            f"at none of the {len(candidates)} ticks looked at (--every {every_n}) are trades live with a price: "
-            "there is none to shift; --every 1 looks at all of the stretch"
+            f"trades are live with a price at none of the {len(candidates)} ticks used (--every {every_n}), so there "
+            "is none to shift; --every 1 uses all ticks of the time range"
         )
     notes = memory_notes(settings, ticks) if analyst == MODEL else []
     _print_notes(notes)
@@ -175,9 +179,9 @@ def _sides(
     prompts: tuple[str, str] | None, base: Settings | None, config_a: Path | None, config_b: Path | None
 ) -> tuple[Settings, Settings]:
     if (config_a is None) != (config_b is None):
-        raise console.Failure("--config-a and --config-b belong together; name both, or --config and --prompts")
+        raise console.Failure("--config-a and --config-b belong together; give both, or --config and --prompts")
     if prompts is None and config_a is None:
-        raise console.Failure("what are A and B? Name two variants with --prompts A B, or --config-a and --config-b")
+        raise console.Failure("nothing to compare; give two variants with --prompts A B, or --config-a and --config-b")
     settings_pair = [load(path) if path else base or Settings() for path in (config_a, config_b)]
     if prompts is not None:
         settings_pair = [_with_prompts(settings, name) for settings, name in zip(settings_pair, prompts, strict=True)]
@@ -196,7 +200,9 @@ def _horizons(text: str) -> list[int]:
     names = text.replace(" ", "").split(",")
     if not set(names) <= {str(h) for h in HORIZONS_S}:
         choices = ", ".join(str(h) for h in HORIZONS_S)
-        raise console.Failure(f"--horizons {text!r}: the scorer knows {choices} seconds; name some of them with commas")
+        raise console.Failure(
+            f"--horizons {text!r}: known are {choices} seconds; give some of them, separated by commas"
+        )
     return [int(h) for h in names]
 
 

@@ -1,5 +1,5 @@
 """
-`liquidity log`: verify a log, import and export data, watch it, merge its files, rebuild its catalogue.
+`liquidity log`: verify a log, import and export data, show new entries, merge files, rebuild the catalogue.
 """
 
 from cli import interrupts
@@ -40,10 +40,12 @@ def check(
     storage: StorageOption = None,
     redis: RedisOption = None,
     config: ConfigOption = None,
-    day: Annotated[str | None, typer.Option(help="certify this UTC day of the archive: 2026-01-05")] = None,
-    against: Annotated[Path | None, typer.Option(help="a certificate: has anything of its day changed?")] = None,
+    day: Annotated[str | None, typer.Option(help="certify this UTC day of the archive, e.g. 2026-01-05")] = None,
+    against: Annotated[
+        Path | None, typer.Option(help="a certificate; report whether its day has changed since")
+    ] = None,
     allow_gaps: Annotated[
-        bool, typer.Option("--allow-gaps", help="exit 0 even if recorded gaps are still open or final")
+        bool, typer.Option("--allow-gaps", help="exit 0 even if data is missing, as long as gaps are recorded")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -74,7 +76,7 @@ def compact(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Merge the segments of each closed UTC day into one."""
+    """Merge the archive's files of each closed UTC day."""
     source = log_source(market, storage, None, config)
     name = LogName("events", source.market)
     cold = ColdLog(source.storage, name)
@@ -109,7 +111,7 @@ def _print_report(report: Report) -> None:
     if report.quarantined:
         console.show(f"  quarantined: {report.quarantined}")
     if report.unlisted:
-        console.show(f"  {len(report.unlisted):,} files no catalogue names; the next write moves them to aside/")
+        console.show(f"  {len(report.unlisted):,} files are not in the catalogue; the next write moves them to aside/")
     if report.waiting_bytes:
         console.show(f"  waiting  {report.waiting_bytes:,} bytes on disk, not counted here; the collector stores them")
 

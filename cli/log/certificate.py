@@ -31,7 +31,8 @@ def certify_day(log: Log, day: str, as_json: bool, allow_gaps: bool) -> bool:
     """
     if waiting := log.cold.pending_bytes:
         raise console.Failure(
-            f"{waiting:,} bytes wait beside {log.name} and may be of {day}; certify when the collector has stored them"
+            f"{waiting:,} bytes wait on disk for {log.name} and may belong to {day}; "
+            "certify after the collector has stored them"
         )
     with console.progress("certifying", None) as advance:
         certificate = certify(log, _midnight(day), advance)
@@ -59,7 +60,7 @@ def compare(log: Log, path: Path, day: str | None, as_json: bool) -> bool:
     """
     certificate = load(path.resolve())  # a link stands for its target
     if day is not None and certificate.day != day:
-        raise console.Failure(f"{path} is of {certificate.day}, not of {day}; leave --day out, or name the other file")
+        raise console.Failure(f"{path} is of {certificate.day}, not of {day}; omit --day, or name the other file")
     with console.progress("comparing", None) as advance:
         text = find_difference(log, certificate, advance)
     if as_json:
@@ -72,7 +73,7 @@ def compare(log: Log, path: Path, day: str | None, as_json: bool) -> bool:
 def _midnight(day: str) -> int:
     time_ns = parse_iso(day)
     if time_ns % DAY_NS:
-        raise console.Failure(f"{day!r} is no day; write 2026-01-05")
+        raise console.Failure(f"{day!r} is not a date; write 2026-01-05")
     return time_ns
 
 

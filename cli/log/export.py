@@ -49,37 +49,37 @@ class Form(StrEnum):
 
 
 def export(
-    output: Annotated[Path, typer.Option("-o", "--output", help="the file, or for trade_files the folder, to write")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="the file to write; for trade_files a folder")],
     market: MarketOption = None,
     storage: StorageOption = None,
     kind: Annotated[
         str,
         typer.Option(
             help=f"{', '.join(_FACTS)}; {MINUTE_BARS} (OHLC, volumes, trades and VWAP: a row for every minute "
-            "that had a trade or was live without one, none for a minute of which nothing is known), "
-            f"{MINUTE_BUCKETS} (a row a price level), {TRADE_FILES} (a JSON a minute), or {RAW_NDJSON} "
+            "that had a trade or was live without one, none for a minute about which nothing is known), "
+            f"{MINUTE_BUCKETS} (one row per price level), {TRADE_FILES} (one JSON file per minute), or {RAW_NDJSON} "
             "(the venue's messages)"
         ),
     ] = AGG_TRADE,
     form: Annotated[
-        Form, typer.Option("--format", help="csv, json (a line a row) or parquet (raw integers)")
+        Form, typer.Option("--format", help="csv, json (one line per row) or parquet (raw integers)")
     ] = Form.csv,
     level: Annotated[
         str | None,
         typer.Option(
-            help=f"width of a price level of {MINUTE_BUCKETS} and {TRADE_FILES}, in quote coins; as the views have it "
-            "where none is set"
+            help=f"width of a price level of {MINUTE_BUCKETS} and {TRADE_FILES}, in quote coins; default: as in the "
+            "views, if no width is set"
         ),
     ] = None,
     redis: RedisOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write all facts of one kind to a file."""
+    """Write all facts of one kind, or data computed from them, to a file."""
     if kind not in _KINDS:
         raise console.Failure(f"unknown kind {kind!r}; kinds: {', '.join(_KINDS)}")
     if level is not None and kind not in _LEVELLED:
-        raise console.Failure(f"--level is for {' and '.join(_LEVELLED)}; leave it out, or choose another --kind")
+        raise console.Failure(f"--level is for {' and '.join(_LEVELLED)}; omit it, or choose another --kind")
     level_e8 = None if level is None else _level_of(level)
     console.expect_no_log(output)
     with (

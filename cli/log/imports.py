@@ -23,7 +23,7 @@ from runtime.open_log import mapper_for
 
 Bring = Callable[[Importer, Path, Callable[[int], None]], ImportSummary]
 
-app = typer.Typer(help="Bring recorded files into a log, each fact once.", no_args_is_help=True)
+app = typer.Typer(help="Import files into a log, each fact once.", no_args_is_help=True)
 
 
 @app.command("binance-aggtrades")
@@ -47,7 +47,7 @@ def import_agg_trades(
 
 @app.command("recording")
 def import_recording(
-    files: Annotated[list[Path], typer.Argument(help="`<receive time> <message>` a line; plain, gzip or zip")],
+    files: Annotated[list[Path], typer.Argument(help="lines `<receive time> <message>`; plain, gzip or zip")],
     market: MarketOption = None,
     storage: StorageOption = None,
     config: ConfigOption = None,
@@ -90,14 +90,14 @@ def _print_result(path: Path, result: ImportSummary) -> None:
     added = f"{_format_count(result.added, 'entry', 'entries')} added, {_format_count(result.ticks, 'tick', 'ticks')}"
     counts = {
         "were there already": result.known,
-        "contradict what their ids stand for, on record as quarantined": result.conflicts,
-        "cannot be read, quarantined": result.quarantined,
+        "contradict facts with the same ids, recorded as quarantined": result.conflicts,
+        "cannot be parsed, quarantined": result.quarantined,
     }
     parts = [added if result.added else "nothing added"]
     parts += [f"{count:,} {label}" for label, count in counts.items() if count]
     for label, count in {"of other streams": result.skipped, "of other symbols": result.others}.items():
-        parts += [f"{_format_count(count, 'message', 'messages')} {label} passed over"] if count else []
-    parts += [f"{_format_count(result.holes, 'gap', 'gaps')} on record"] if result.holes else []
+        parts += [f"{_format_count(count, 'message', 'messages')} {label} skipped"] if count else []
+    parts += [f"{_format_count(result.holes, 'gap', 'gaps')} recorded"] if result.holes else []
     console.show(f"{path.name}: {', '.join(parts)}")
     for note in result.notes:
         console.show(f"  {note}")

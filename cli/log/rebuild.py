@@ -34,15 +34,15 @@ def rebuild(
     ] = False,
     incomplete_end: Annotated[
         bool,
-        typer.Option("--incomplete-end", help="move files after the last complete ones aside: a crash left them"),
+        typer.Option("--incomplete-end", help="accept the loss of entries after the last complete files"),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """
-    Rebuild the lost or damaged catalogue of a market's log, and of its decisions, from the files.
+    Rebuild the lost or damaged catalogues of a market's log and decision log from their files.
 
-    All files are read. A sound catalogue stays as it is; files that are not needed are moved aside, never removed;
-    where entries are missing, nothing is changed.
+    All files are read. An intact catalogue stays unchanged; files that are not needed are moved to aside/, never
+    deleted; if entries are missing, nothing is changed.
     """
     source = log_source(market, storage, redis, config)
     market_name, folder = source.market, source.storage
@@ -109,16 +109,16 @@ def _report(cold: ColdLog, result: RebuiltCatalogue | None) -> dict[str, Any]:
 
 def _print(cold: ColdLog, result: RebuiltCatalogue | None) -> None:
     if result is None:
-        console.show(f"{cold.name}: its catalogue is sound; nothing was done")
+        console.show(f"{cold.name}: its catalogue is intact; nothing was done")
         return
     segments = result.catalogue.segments
     span = f", seq {segments[0].first_seq} to {segments[-1].last_seq}" if segments else ""
     console.show(f"{cold.name}: catalogue rebuilt: {len(segments):,} segments, {result.entries:,} entries{span}")
     if result.moved_files:
         files = result.moved_files
-        console.show(f"  moved aside, to {files[0].parent}: {len(files):,} files: {_names(files)}")
+        console.show(f"  moved to {files[0].parent}: {len(files):,} files: {_names(files)}")
     for first, last in result.conflicting_ranges:
-        console.show(f"  seq {first} to {last} among them held other entries than the files that were chosen")
+        console.show(f"  seq {first} to {last} in them differed from the files that were kept")
 
 
 def _names(paths: tuple[Path, ...]) -> str:

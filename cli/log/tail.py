@@ -28,12 +28,12 @@ def tail(
     redis: RedisOption = None,
     config: ConfigOption = None,
     count: Annotated[int, typer.Option("-n", help="number of entries", min=1)] = 10,
-    follow: Annotated[bool, typer.Option("-f", "--follow", help="go on as entries come")] = False,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="keep printing new entries")] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="one JSON object per line; nothing is cut, times are ISO text and ns")
+        bool, typer.Option("--json", help="one JSON object per line; nothing is truncated, times are ISO text and ns")
     ] = False,
 ) -> None:
-    """Print the last entries of a log, a line each."""
+    """Print the last entries of a log, one per line."""
     form: Formatter = _as_json if as_json else _as_text
     with log_source(market, storage, redis, config).events() as log, suppress(BrokenPipeError):
         last, decimals = log.last_seq(), quantity_decimals(log.cold, log.hot)
@@ -41,7 +41,7 @@ def tail(
             _print(form(batch, decimals))
         if follow:
             if log.hot is None:
-                raise console.Failure("nothing writes to this log; --follow needs a recorder's server")
+                raise console.Failure("this log has no server with new entries; --follow needs a running collector")
             for batch in log.follow(last, lambda: False):
                 _print(form(batch, decimals))
 

@@ -84,7 +84,9 @@ def _model_of_answers(
 
 def _request_from_record(request: Request, source: LogSource, ticks: Ticks) -> Request:
     if not source.has_decisions:
-        raise console.Failure(f"there is no decision log of {source.market} in {source.storage}; nothing was recorded")
+        raise console.Failure(
+            f"there is no decision log of {source.market} in {source.storage}; no decisions were recorded"
+        )
     settings, session = source.settings, None
     with source.decisions() as decisions:
         for batch in decisions.read(kinds=[ANALYZER_SESSION]):

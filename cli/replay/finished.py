@@ -25,10 +25,10 @@ _MIN_NAME = 22
 
 def compare(
     a: Annotated[Path, typer.Argument(help="a run folder")],
-    b: Annotated[Path, typer.Argument(help="another")],
+    b: Annotated[Path, typer.Argument(help="another run folder")],
     as_json: JsonOption = False,
 ) -> None:
-    """Two runs side by side: inputs that differ, recommendations that agree, every figure."""
+    """Compare two runs: inputs that differ, recommendations that agree, every figure."""
     with finished_runs.refuse_foreign_runs(a, b):
         _compare(finished_runs.compare(finished_runs.load(a), finished_runs.load(b)), as_json)
 
@@ -57,11 +57,11 @@ def report(
     redis: RedisOption = None,
     config: ConfigOption = None,
     out: Annotated[
-        Path | None, typer.Option("-o", "--output", help="the file to write; by default report.html there")
+        Path | None, typer.Option("-o", "--output", help="the file to write; default: report.html in the run folder")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Draw a run's report again from its tables and the log it was made from."""
+    """Write a run's report again from its tables and the log it was made from."""
     run = finished_runs.load(folder)
     with finished_runs.refuse_foreign_runs(folder):
         inputs = run.manifest["inputs"]
@@ -70,8 +70,8 @@ def report(
         with source.events() as log:
             if log_digest(log, first - 1, last) != inputs["log"]:
                 raise BadRun(
-                    f"{folder} was not made of what {source.storage} holds of {log.name.market} now; name the storage "
-                    "it was made of, or run the replay again"
+                    f"{folder} was made from other data than {source.storage} has for {log.name.market} now; name the "
+                    "storage it was made from, or run the replay again"
                 )
             path = PricePath.from_batches(log.read(first - 1, last, list(READS), READS))
         text = render(run.manifest, {name: run.table(name) for name in _TABLES}, path)
@@ -87,7 +87,7 @@ def _write_report(text: str, folder: Path, out: Path | None) -> Path:
     if out is None:
         if folder.is_symlink():  # runs are passed on: a link in one may lead anywhere
             raise console.Failure(
-                f"{folder} is a link, and a report is not written through one; say where with -o FILE"
+                f"{folder} is a link, and reports are not written through links; name a file with -o FILE"
             )
         write_atomic(folder / "report.html", text.encode())
         return folder / "report.html"

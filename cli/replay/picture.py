@@ -31,7 +31,9 @@ from runtime.settings.settings import Settings
 
 
 def picture(
-    moment: Annotated[str, typer.Option("--at", help="a moment, e.g. 2024-01-01T12:00 (UTC); the last tick up to it")],
+    moment: Annotated[
+        str, typer.Option("--at", help="a time, e.g. 2024-01-01T12:00 (UTC); draws the last tick up to it")
+    ],
     out: Annotated[Path, typer.Option("-o", "--output", help="the file to write: .png or .svg")],
     market: MarketOption = None,
     storage: StorageOption = None,
@@ -40,8 +42,8 @@ def picture(
     as_json: JsonOption = False,
 ) -> None:
     """
-    Draw what was known at a tick: the books of the last hour, price, profile, walls with their lives, and the zones
-    that were published; where the market has no decision log, those of the rules.
+    Draw the analysis of one tick: the books of the last hour, price, profile, walls with their lives, and the zones
+    that were published; if the market has no decision log, the zones of the rules.
     """
     if out.suffix.lower() not in (".png", ".svg"):
         raise console.Failure(f"{out} must end in .png or .svg")

@@ -40,7 +40,9 @@ def run(
     storage: StorageOption = None,
     start: FromOption = None,
     to: ToOption = None,
-    analyst: Annotated[str, typer.Option(help="who decides: rules, recorded or deepseek")] = "rules",
+    analyst: Annotated[
+        str, typer.Option(help="who decides: rules, recorded (a model's live answers) or deepseek")
+    ] = "rules",
     repeats: RepeatsOption = 1,
     concurrency: ConcurrencyOption = 8,
     yes: YesOption = False,
@@ -50,7 +52,7 @@ def run(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Replay a time range of a log, score every recommendation, write the run folder and its report."""
+    """Replay a time range of a log, score every recommendation, write a run folder with a report."""
     source = log_source(market, storage, redis, config)
     settings = source.settings or Settings()
     analysis = analysis_config(settings, source.market.symbol)
@@ -89,6 +91,6 @@ def _print_results(results: Sequence[Result], failures: Sequence[NothingDecided 
         raise typer.Exit(1)
 
 
-app = console.application("Run recorded days through the analysis, score every recommendation, compare runs.")
+app = console.application("Replay recorded days through the analysis, score every recommendation, compare runs.")
 for _command in (run, compare, report):
     app.command()(_command)

@@ -49,7 +49,7 @@ def signals(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Every signal beside its control, and how sure. VPIN and Kyle's λ name no direction; MLOFI is judged as a sum."""
+    """Score every signal and its control. VPIN and Kyle's λ have no direction; MLOFI is scored as a sum."""
     source = log_source(market, storage, redis, config)
     settings = source.settings or Settings()
     analysis = analysis_config(settings, source.market.symbol)
@@ -57,7 +57,7 @@ def signals(
     with source.events() as log:
         ticks = ticks_between(log, time_of(start, ALL_NS[0]), end_of(to))
         if len(ticks) == 0:
-            raise NothingToReplay(f"{log.name} holds no tick in that stretch")
+            raise NothingToReplay(f"{log.name} holds no tick in that time range")
         with console.progress("looking", len(ticks)) as advance:
             samples = record_signals(log, ticks, analysis, rules.publish_delay_ms * 1_000_000, advance)
         path = load_price_path(log, ticks)
@@ -80,7 +80,7 @@ def signals(
 
 
 def fit(
-    logs: Annotated[list[str], typer.Argument(help="logs to learn from, each MARKET@DIR, e.g. binance:BTCUSDT@data")],
+    logs: Annotated[list[str], typer.Argument(help="logs to fit on, each MARKET@DIR, e.g. binance:BTCUSDT@data")],
     out: Annotated[Path, typer.Option("-o", "--output", help="the file to write, for analyzer.analysis.fitted_file")],
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -105,7 +105,7 @@ def fit(
     elif usable:
         console.show(out)
     if not usable:
-        raise console.Failure("nothing could be fitted; learn from longer logs")
+        raise console.Failure("nothing could be fitted; use longer logs")
 
 
 def _log_of(text: str) -> tuple[Market, Path]:

@@ -21,12 +21,14 @@ def verify(
     market: MarketOption = None,
     storage: StorageOption = None,
     tools: Annotated[
-        bool, typer.Option("--verify-tools", help="only what models were shown: names each decision a change touches")
+        bool,
+        typer.Option("--verify-tools", help="only compare the data shown to models; list each decision that differs"),
     ] = False,
     redis: RedisOption = None,
     config: ConfigOption = None,
     fitted_file: Annotated[
-        Path | None, typer.Option("--fitted", help="fitted coefficients, where an older log holds only their file name")
+        Path | None,
+        typer.Option("--fitted", help="file of fitted coefficients, for older logs that hold only its name"),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -54,9 +56,9 @@ def transcript(
     market: MarketOption = None,
     storage: StorageOption = None,
     moment: Annotated[
-        str | None, typer.Option("--at", help="a moment, e.g. 2024-01-01T12:00 (UTC); the last conversation up to it")
+        str | None, typer.Option("--at", help="a time, e.g. 2024-01-01T12:00 (UTC); the last conversation up to it")
     ] = None,
-    full: Annotated[bool, typer.Option("--whole", help="do not truncate")] = False,
+    full: Annotated[bool, typer.Option("--whole", help="do not truncate long messages")] = False,
     out: Annotated[Path | None, typer.Option("-o", "--output", help="the file to write instead, Markdown")] = None,
     redis: RedisOption = None,
     config: ConfigOption = None,
@@ -83,7 +85,7 @@ def _print_verdict(verdict: Verdict) -> None:
 
 
 def _print_tools(verdict: ToolVerdict) -> None:
-    console.show(f"{verdict.equal} of {verdict.decisions} decisions were shown what would be shown now")
+    console.show(f"{verdict.equal} of {verdict.decisions} decisions were shown the same data as would be shown now")
     for change in verdict.touched:
         console.show(f"{change['as_of']} (seq {change['seq']}): {', '.join(change['tools'])}: {change['field']}: "
               f"shown {change['live']}, now {change['replay']}")  # fmt: skip

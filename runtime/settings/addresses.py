@@ -25,7 +25,7 @@ _TLS_QUERY = _REDIS_QUERY | {"ssl_cert_reqs", "ssl_ca_certs", "ssl_ca_path", "ss
 
 _NO_REDIS = "must be an address like redis://host:6379/0, rediss://host:6379/0 or unix:///run/redis.sock"
 _NO_PROXY = "must be an address like http://host:3128 or http://user:password@host:3128"
-_ESCAPES = "in a password, write @ : / ? # % and blanks as %40 %3A %2F %3F %23 %25 %20"
+_ESCAPES = "in a password, write @ : / ? # % and spaces as %40 %3A %2F %3F %23 %25 %20"
 
 
 def check_web_address(text: str, schemes: Sequence[str], example: str) -> SplitResult:
@@ -39,7 +39,9 @@ def check_web_address(text: str, schemes: Sequence[str], example: str) -> SplitR
     """
     text = text.strip()
     if not _VISIBLE.fullmatch(text):
-        raise ValueError("holds a blank, a hidden or a foreign letter; type it again, such a name in its xn-- form")
+        raise ValueError(
+            "contains a space, or a hidden or non-ASCII character; retype it, such a name in its xn-- form"
+        )
     url = _parts(text)
     if url is None or url.scheme not in schemes or not _is_host_and_port(url):
         raise ValueError(f"must be an address like {example}")
@@ -52,12 +54,12 @@ def check_redis_address(text: str) -> str:
     """Check the address of a Redis server (redis://, rediss:// or unix://); returns it without blanks around it."""
     text = text.strip()
     if any(letter.isspace() or not letter.isprintable() for letter in text):
-        raise ValueError(f"holds a blank or a hidden letter; {_ESCAPES}")
+        raise ValueError(f"contains a space or a hidden character; {_ESCAPES}")
     url = _parts(text)
     if url is None or url.scheme not in ("redis", "rediss", "unix") or not text.startswith(f"{url.scheme}://"):
         raise ValueError(f"{_NO_REDIS}; {_ESCAPES}")
     if "#" in text:
-        raise ValueError(f"holds a #; {_ESCAPES}")
+        raise ValueError(f"contains a #; {_ESCAPES}")
     if url.scheme == "unix":
         _expect_socket(url)
     else:
@@ -70,7 +72,7 @@ def check_proxy_address(text: str) -> str:
     """Check the address of an HTTP proxy (http:// or https://), with or without user and password; returns it."""
     text = text.strip()
     if not _VISIBLE.fullmatch(text):
-        raise ValueError(f"holds a blank, a hidden or a foreign letter; {_ESCAPES}")
+        raise ValueError(f"contains a space, or a hidden or non-ASCII character; {_ESCAPES}")
     url = _parts(text)
     if url is not None and url.scheme.startswith("socks"):
         raise ValueError("SOCKS proxies are not supported; name an HTTP proxy, like http://host:3128")
@@ -159,7 +161,7 @@ def _expect_database(url: SplitResult) -> None:
         raise ValueError(f"{_NO_REDIS}; {_ESCAPES}")
     number = url.path.removeprefix("/")
     if number and not _is_database(number):
-        raise ValueError("names no database behind the host; write a number there, like redis://host:6379/0")
+        raise ValueError("has no database number after the host; write one there, like redis://host:6379/0")
 
 
 def _is_database(text: str) -> bool:
@@ -169,9 +171,9 @@ def _is_database(text: str) -> bool:
 def _expect_query(url: SplitResult, names: set[str]) -> None:
     pairs = parse_qsl(url.query, keep_blank_values=True)
     if any(name not in names or not value for name, value in pairs) or len(dict(pairs)) < len(pairs):
-        raise ValueError(f"holds a query other than {', '.join(sorted(names))}, each given once; {_ESCAPES}")
+        raise ValueError(f"has query parameters other than {', '.join(sorted(names))}, or one given twice; {_ESCAPES}")
     query = dict(pairs)
     if not _is_database(query.get("db", "0")) or query.get("protocol", "3") not in ("2", "3"):
-        raise ValueError("holds a query whose db is no number of a database or whose protocol is neither 2 nor 3")
+        raise ValueError("has a query in which db is not a database number or protocol is neither 2 nor 3")
     if query.get("ssl_cert_reqs", "required") not in ("none", "optional", "required"):
-        raise ValueError("holds a query whose ssl_cert_reqs is none of none, optional and required")
+        raise ValueError("has a query in which ssl_cert_reqs is not none, optional or required")

@@ -15,21 +15,25 @@ _Null = BeforeValidator(lambda value: () if value is None else value)
 class Binance(Section):
     """The venue: `symbol` is analysed, `symbols` are recorded; by default `symbol` alone."""
 
-    symbol: Symbol = Field(default="BTCFDUSD", description="The market that is analysed: 2 to 30 of A-Z and 0-9.")
-    symbols: Annotated[tuple[Symbol, ...], _Null] = Field(
-        default=(), max_length=500, description="The markets that are recorded, `symbol` among them; none: it alone."
+    symbol: Symbol = Field(
+        default="BTCFDUSD", description="The symbol that is analysed: 2 to 30 characters A-Z and 0-9."
     )
-    timeout: float = Field(default=10.0, ge=0.1, le=120, description="Seconds that a REST request may take.")
+    symbols: Annotated[tuple[Symbol, ...], _Null] = Field(
+        default=(),
+        max_length=500,
+        description="The symbols that are recorded, including `symbol`; if empty, only `symbol`.",
+    )
+    timeout: float = Field(default=10.0, ge=0.1, le=120, description="Timeout of a REST request, in seconds.")
     rest_url: str = Field(
         default="https://data-api.binance.vision",
-        description="REST address; http only to this machine or a private IP address.",
+        description="REST address; plain http only to this machine or a private IP address.",
     )
     websocket_url: str = Field(
         default="wss://data-stream.binance.vision",
-        description="WebSocket address; ws only to this machine or a private IP address.",
+        description="WebSocket address; plain ws only to this machine or a private IP address.",
     )
     weight_per_minute: int = Field(
-        default=3000, ge=300, le=6000, description="The most request weight taken in a minute; Binance allows 6000."
+        default=3000, ge=300, le=6000, description="Maximum request weight per minute; Binance allows 6000."
     )
 
     @field_validator("rest_url")
@@ -47,7 +51,7 @@ class Binance(Section):
         if len(set(self.symbols)) < len(self.symbols):
             raise ValueError("symbols names a market twice")
         if self.symbols and self.symbol not in self.symbols:
-            raise ValueError(f"symbols does not hold symbol, {self.symbol}: only what is recorded can be looked at")
+            raise ValueError(f"symbols does not include symbol, {self.symbol}: only recorded markets can be analysed")
         return self
 
     @property

@@ -20,10 +20,10 @@ _UsdPerMillion = Annotated[float, Field(ge=0, le=1000)]
 class ModelPrice(Section):
     """What a model's tokens cost."""
 
-    cache_hit: _UsdPerMillion = Field(description="USD per million prompt tokens that the provider had cached.")
-    cache_miss: _UsdPerMillion = Field(description="USD per million prompt tokens that it had not.")
+    cache_hit: _UsdPerMillion = Field(description="USD per million prompt tokens in the provider's cache.")
+    cache_miss: _UsdPerMillion = Field(description="USD per million prompt tokens not in its cache.")
     output: _UsdPerMillion = Field(description="USD per million generated tokens.")
-    peak_multiplier: float = Field(default=1.0, ge=1, le=100, description="Factor of the price in peak hours.")
+    peak_multiplier: float = Field(default=1.0, ge=1, le=100, description="Price factor in peak hours.")
 
 
 _FLASH = ModelPrice(cache_hit=0.003, cache_miss=0.15, output=0.60, peak_multiplier=2)
@@ -44,50 +44,52 @@ class DeepSeek(Section):
 
     api_key: SecretStr | None = Field(default=None, description="The provider's key; without one the rules decide.")
     base_url: str = Field(
-        default="https://api.deepseek.com", description="Address of the API; http only to this machine."
+        default="https://api.deepseek.com", description="Address of the API; plain http only to this machine."
     )
     model: Annotated[Line, Field(min_length=1)] = Field(default="deepseek-flash", description="The model's name.")
-    temperature: float = Field(default=0.1, ge=0, le=2, description="How freely the model chooses its words.")
+    temperature: float = Field(default=0.1, ge=0, le=2, description="Sampling temperature of the model.")
     mode: Literal["staged", "compact"] = Field(
-        default="staged", description="Ask in three steps with tools, or in one with everything."
+        default="staged",
+        description="Ask in three steps with one tool each (staged), or in one conversation (compact).",
     )
     thinking: bool | None = Field(
         default=False,
-        description="Whether the model thinks first; null leaves out the one field that is DeepSeek's own.",
+        description="Whether the model thinks first; null omits this DeepSeek-specific field.",
     )
     reasoning_effort: Literal["low", "high", "max"] = Field(
-        default="high", description="How hard it thinks, where it does."
+        default="high", description="Reasoning effort, if it thinks."
     )
-    strict: bool = Field(default=False, description="Whether tools' arguments must follow their schema to the letter.")
+    strict: bool = Field(default=False, description="Whether tool arguments must match their schema strictly.")
     language: Literal["zh", "en"] = Field(default="zh", description="The language of prompts and answers.")
     prompts: Annotated[Line, Field(min_length=1)] = Field(
-        default="default", description="The folder of prompts in agents/llm/prompts."
+        default="default",
+        description="Prompts: a shipped variant (default, cautious), or the path of a folder of your own.",
     )
-    max_tokens: int = Field(default=8192, ge=1, le=393_216, description="Tokens that one answer may have.")
-    attempts: int = Field(default=3, ge=1, le=10, description="Most times that one request is sent.")
+    max_tokens: int = Field(default=8192, ge=1, le=393_216, description="Maximum tokens of one answer.")
+    attempts: int = Field(default=3, ge=1, le=10, description="How often one request is sent at most.")
     tokens_per_minute: int | None = Field(
-        default=200_000, ge=1, le=10**9, description="Tokens that a minute may take; null for no limit."
+        default=200_000, ge=1, le=10**9, description="Maximum tokens per minute; null: no limit."
     )
     tokens_per_day: int | None = Field(
-        default=120_000_000, ge=1, le=10**12, description="Tokens that a UTC day may take; null for no limit."
+        default=120_000_000, ge=1, le=10**12, description="Maximum tokens per UTC day; null: no limit."
     )
     usd_per_minute: Usd | None = Field(
-        default=0.20, description="US dollars that a minute may take, 0 or at least 0.000001; null for no limit."
+        default=0.20, description="Maximum US dollars per minute, 0 or at least 0.000001; null: no limit."
     )
     usd_per_day: Usd | None = Field(
-        default=25.0, description="US dollars that a UTC day may take, 0 or at least 0.000001; null for no limit."
+        default=25.0, description="Maximum US dollars per UTC day, 0 or at least 0.000001; null: no limit."
     )
     prices: dict[Line, ModelPrice] = Field(
         default=_PRICES,
         max_length=1_000,
-        description="Prices by the model's name; a file adds to those that are known, or replaces one.",
+        description="Prices by model name; entries in a file add to the built-in ones or replace them.",
     )
     peak_hours: tuple[Window, ...] = Field(
         default=("01:00-04:00", "06:00-10:00"), max_length=48,
-        description="Windows of the UTC day in which tokens cost more, Monday to Friday.",
+        description="Hours (UTC) in which tokens cost more, Monday to Friday.",
     )  # fmt: skip
     holidays: tuple[Day, ...] = Field(
-        default=(), max_length=1_000, description="Days without peak hours, like 2026-10-01."
+        default=(), max_length=1_000, description="Dates without peak hours, like 2026-10-01."
     )
 
     @property
@@ -119,7 +121,7 @@ class DeepSeek(Section):
     def _blank_is_none(cls, value: SecretStr | None) -> SecretStr | None:
         key = value.get_secret_value().strip() if value is not None else ""
         if not all("!" <= letter <= "~" for letter in key):
-            raise ValueError("holds a blank or a letter that no key has; copy it again")
+            raise ValueError("contains a space or a character that no key has; copy it again")
         return SecretStr(key) if key else None
 
     @field_validator("base_url")
@@ -128,7 +130,7 @@ class DeepSeek(Section):
         try:
             url = check_web_address(value, ("https", "http"), "https://api.deepseek.com")
         except ValueError as error:
-            more = "; the key belongs into api_key" if "password" in str(error) else ""
+            more = "; put the key into api_key" if "password" in str(error) else ""
             raise ValueError(f"{error}{more}") from None
         if url.scheme == "http" and not is_loopback(url.hostname or ""):
             raise ValueError("a key must not travel unencrypted; use https (http only to this machine)")

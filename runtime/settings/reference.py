@@ -32,7 +32,7 @@ _OUT_OF_RANGE = ("int_", "float_", "finite_number", "greater_than", "less_than")
 _REASONS = {
     "missing": "must be given",
     "bool_": "must be true or false",
-    "string_type": "must be text; put quotes around what looks like a number, a date, a truth value or null",
+    "string_type": "must be text; put quotes around what looks like a number, a date, true, false or null",
     "string_too_short": "must not be empty",
     "date_": "must be a date like 2026-10-01",
     "path_": "must be a path; put quotes around ~ and numbers",
@@ -48,11 +48,11 @@ NAME = "<name>"
 _INTRODUCTION = """\
 # Settings
 
-Every key of a settings file (`--config FILE`, see `config/`). All may be left out: the default stands then.
+Every key of a settings file (`--config FILE`, see `config/`). A key that is left out has its default.
 `${VAR}` and `${VAR:-default}` in a value are replaced from the environment and from `.env` beside the file.
 A key that is not listed here, or that is given twice, is an error.
 
-This page is written from the code: `GOLDEN=rewrite pytest tests/unit/runtime/settings/test_reference.py`.
+This page is generated from the code: `GOLDEN=rewrite pytest tests/unit/runtime/settings/test_reference.py`.
 """
 
 
@@ -151,7 +151,7 @@ def reference(model: type[BaseModel]) -> str:
         parts.append(f"## `{'.'.join(entry.path)}`\n\n{entry.info.description}\n")
         if inside:
             rows = "\n".join(_row(e) for e in inside)
-            parts.append(f"| key | kind | default | allowed | meaning |\n|---|---|---|---|---|\n{rows}\n")
+            parts.append(f"| key | type | default | allowed | meaning |\n|---|---|---|---|---|\n{rows}\n")
     return "\n".join(parts)
 
 
@@ -247,7 +247,7 @@ def _text(value: Any) -> str:
     return format_number(value).replace(",", "") if isinstance(value, int | float) else str(value)
 
 
-def _limits(metadata: Sequence[Any], things: str = "letters") -> str:
+def _limits(metadata: Sequence[Any], things: str = "characters") -> str:
     limits: dict[str, Any] = {}
     for item in metadata:
         for limit in item.metadata if isinstance(item, FieldInfo) else (item,):

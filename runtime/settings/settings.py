@@ -43,13 +43,15 @@ _Null = BeforeValidator(lambda value: () if value is None else value)
 class App(Section):
     """The installation's name, folders and logging."""
 
-    name: Line = Field(default="liquidity-agent", description="What this installation is called in its logs.")
-    environment: Line = Field(default="development", description="What it is for, in your words, for its logs.")
+    name: Line = Field(default="liquidity-agent", description="Name of this installation in its logs.")
+    environment: Line = Field(default="development", description="Purpose of this installation in its logs, any text.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        default="INFO", description="The least severe messages that are written; small letters will do."
+        default="INFO", description="Lowest severity that is logged; small letters are accepted."
     )
     logs_dir: Folder = Field(default=Path("logs"), description="Folder of the daemons' log files.")
-    runs_dir: Folder = Field(default=Path("runs"), description="Folder of replay runs.")
+    runs_dir: Folder = Field(
+        default=Path("runs"), description="Not used yet: commands take the folder of replay runs from `--out`."
+    )
     logs_keep_days: int = Field(default=14, ge=7, le=3650, description="How many days log files are kept.")
 
     @field_validator("log_level", mode="before")
@@ -63,8 +65,8 @@ class Network(Section):
 
     proxy: SecretStr | None = Field(
         default=None,
-        description="HTTP proxy for all hosts but this machine, http://[user:password@]host:port; `none` for no proxy; "
-        "null for what HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say.",
+        description="HTTP proxy for all hosts except this machine, http://[user:password@]host:port; `none`: no proxy; "
+        "null: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY apply.",
     )
 
     @field_validator("proxy")
@@ -84,20 +86,20 @@ class Redis(Section):
 
     url: SecretStr | None = Field(
         default=None,
-        description="The server's address: redis://, rediss:// (encrypted) or unix://, with user and password where it "
-        "asks for them; it counts more than host, port and db.",
+        description="The server's address: redis://, rediss:// (encrypted) or unix://, with user and password if "
+        "required; it takes precedence over host, port and db.",
     )
-    host: Host | None = Field(default=None, description="The server's host name or IP address, instead of url.")
-    port: int = Field(default=6379, ge=1, le=65_535, description="The server's port, beside host.")
-    db: int = Field(default=0, ge=0, le=65_535, description="The number of the server's database, beside host.")
+    host: Host | None = Field(default=None, description="The server's host name or IP address; an alternative to url.")
+    port: int = Field(default=6379, ge=1, le=65_535, description="The server's port, if host is set.")
+    db: int = Field(default=0, ge=0, le=65_535, description="Number of the server's database, if host is set.")
     embedded: bool = Field(
         default=False,
-        description="Whether to run a server of its own beside the storage; true where the file has no redis section.",
+        description="Whether to run an embedded server in the storage; true if the file has no redis section.",
     )
     storage_dir: Folder = Field(default=Path("storage"), description="Folder of all logs.")
     trade_files: bool = Field(
         default=False,
-        description="Whether to write a trades_YYYYMMDD_HHMM.json when minutes leave the window of minute buckets.",
+        description="Whether minutes that leave the window of views are written to trades_YYYYMMDD_HHMM.json.",
     )
 
     @property
@@ -134,18 +136,18 @@ class AnalysisSettings(Section):
     """The interval and thresholds of the analysis."""
 
     interval_seconds: int = Field(
-        default=60, ge=1, le=3600, description="Seconds from analysis to analysis; must divide an hour."
+        default=60, ge=1, le=3600, description="Seconds between analyses; must divide an hour."
     )
     min_order_volume_threshold: Exact = Field(
-        default=0.01, ge=0, le=10**10, description="The least quantity of a wall, in base coins, at most 8 decimals."
+        default=0.01, ge=0, le=10**10, description="Minimum quantity of a wall, in base coins, at most 8 decimals."
     )
     ladder_policy: Literal["front", "behind"] = Field(
         default="front", description="Whether a zone's orders rest in front of its heaviest price or behind it."
     )
-    ladder_rungs: int = Field(default=3, ge=1, le=20, description="Most prices of a zone's ladder.")
+    ladder_rungs: int = Field(default=3, ge=1, le=20, description="Maximum number of prices in a zone's ladder.")
     ladder_spread_percent: float = Field(
         default=0.05, ge=0.001, le=5,
-        description="How far a zone and its ladder reach to each side of the heaviest price, in percent of it.",
+        description="How far a zone and its ladder extend to each side of the heaviest price, in percent of it.",
     )  # fmt: skip
     fitted_file: Folder | None = Field(
         default=None, description="File of fitted probabilities (`liquidity fit`); null for the shipped ones."
@@ -173,15 +175,17 @@ class Scoring(Section):
 
     publish_delay_ms: int = Field(
         default=2000, ge=0, le=3_600_000,
-        description="Milliseconds from tick to publication, where a run was not live.",
+        description="Assumed milliseconds from tick to publication, for runs that were not live.",
     )  # fmt: skip
     latency_ms: int = Field(
         default=250, ge=0, le=3_600_000, description="Milliseconds from publication until an order can be filled."
     )
     maker_fee_bps: float = Field(
-        default=0.0, ge=-1000, le=1000, description="What a fill costs, in basis points; below 0 it pays."
+        default=0.0, ge=-1000, le=1000, description="Fee of a fill, in basis points; a negative fee is a rebate."
     )
-    placebo_draws: int = Field(default=20, ge=1, le=1000, description="Random zones for each recommended zone.")
+    placebo_draws: int = Field(
+        default=20, ge=1, le=1000, description="Number of random control zones (placebos) per recommended zone."
+    )
     seed: int = Field(default=1, ge=0, le=2**63 - 1, description="Seed of the random numbers.")
 
 
@@ -192,10 +196,10 @@ class Settings(Section):
     network: Network = Field(default=Network(), description="How requests leave this machine.")
     redis: Redis = Field(
         default=Redis(embedded=True),
-        description="Where the hot log lives: a server that is named by url, or by host and port, or `embedded`.",
+        description="The server of the newest log entries: given by url, or by host and port, or `embedded`.",
     )
     binance: Binance = Field(default=Binance(), description="The venue and its markets.")
-    data_collector: DataCollector = Field(default=DataCollector(), description="What is recorded of every market.")
+    data_collector: DataCollector = Field(default=DataCollector(), description="What is recorded for every market.")
     analyzer: Analyzer = Field(default=Analyzer(), description="The model and the analysis.")
     scoring: Scoring = Field(default=Scoring(), description="How advice is scored.")
     metrics: Metrics = Field(default=Metrics(), description="The Prometheus endpoint; none without a port.")

@@ -42,7 +42,7 @@ def minutes_of(window: str) -> tuple[int, int]:
 
 def _check_printable(text: str) -> str:
     if not text.isprintable():
-        raise ValueError("holds a line end or a hidden letter; type it again")
+        raise ValueError("contains a line break or a hidden character; retype it")
     return text
 
 
@@ -70,7 +70,7 @@ def _check_symbol(text: str) -> str:
     capitals = text.upper()
     if text.isascii() and _SYMBOL.fullmatch(capitals):
         raise ValueError(f"must be written in capitals: {capitals}")
-    raise ValueError("must be 2 to 30 of A-Z and 0-9, like BTCUSDT; symbols with other letters are not supported here")
+    raise ValueError("must be 2 to 30 of A-Z and 0-9, like BTCUSDT; symbols with other characters are not supported")
 
 
 def _expand_home(value: Any) -> Any:
@@ -78,7 +78,7 @@ def _expand_home(value: Any) -> Any:
         return value
     text = str(value)
     if not text.strip() or not text.isprintable() or len(text) > _MAX_PATH:
-        raise ValueError("must be a path: not empty, no NUL, no line end and no hidden letter")
+        raise ValueError("must be a path: not empty, no NUL, no line break and no hidden character")
     try:
         return str(Path(text).expanduser())
     except RuntimeError:
@@ -92,7 +92,7 @@ def _check_day(value: Any) -> Any:
 
 
 Line = Annotated[str, Field(max_length=200), AfterValidator(_check_printable)]
-"""Text without line ends and hidden letters."""
+"""Text without line breaks and hidden characters."""
 
 Symbol = Annotated[str, AfterValidator(_check_symbol)]
 """A symbol as Binance lists it, as far as it is supported."""

@@ -45,9 +45,9 @@ _COMPOSING = {
     "undefined alias": "an alias (*) that no anchor (&) before it names; text that begins with * belongs in quotes",
     "second occurrence": "an anchor (&) given twice; text that begins with & belongs in quotes",
 }
-_TOO_BIG = "holds more values than settings need (aliases count as what they stand for); make it smaller"
+_TOO_BIG = "contains more values than settings need (aliases are expanded); make it smaller"
 _TOO_DEEP = "nests deeper than settings do"
-_TOO_LONG = f"a value or key of more than {MAX_LETTERS:,} letters; make it shorter"
+_TOO_LONG = f"a value or key of more than {MAX_LETTERS:,} characters; make it shorter"
 
 KeyPath = tuple[str, ...]
 """The keys that lead to a value, from the top; a place in a list counts as a key."""
@@ -240,7 +240,7 @@ class _Reader(yaml.SafeLoader):
     def _key(self, node: yaml.Node, path: KeyPath) -> str:
         if isinstance(node, yaml.ScalarNode) and node.tag in (_TEXT, _MERGE):
             if not _is_text(node.value):
-                raise _Fault(f"{_line(node, path)}: a key with a letter that is none; type it again")
+                raise _Fault(f"{_line(node, path)}: a key with an invalid character; retype it")
             return str(node.value)
         raise _Fault(
             f"{_line(node, path)}: a key must be text; put a number, a date, true, false or null in quotes if it is "
@@ -258,7 +258,7 @@ class _Reader(yaml.SafeLoader):
             return self.construct_object(node)
         except (ValueError, ArithmeticError, LookupError, AttributeError, TypeError):
             raise _Fault(
-                f"{_line(node, path)}: not the number, date or truth value that it looks like; fix it, or put it in "
+                f"{_line(node, path)}: not the number, date or true/false that it looks like; fix it, or put it in "
                 "quotes if it is text"
             ) from None
 
@@ -272,7 +272,7 @@ def _reason(error: yaml.YAMLError, text: str) -> str:
     """Where a YAML fault is and what was expected, without quoting the text."""
     if isinstance(error, ReaderError):
         line = text.count("\n", 0, error.position) + 1
-        return f"line {line}: a hidden letter (number {error.character:#x}) that no text has; remove it"
+        return f"line {line}: a hidden character (number {error.character:#x}) not allowed in text; remove it"
     problem = str(getattr(error, "problem", None) or "it cannot be read")
     if isinstance(error, ComposerError):
         problem = next((words for phrase, words in _COMPOSING.items() if phrase in problem), "it cannot be read")
@@ -308,12 +308,12 @@ def _replace_variables(text: str, variables: Mapping[str, str], path: KeyPath) -
     end = text.rfind("}") + 1  # behind it nothing can match, and looking for it takes long
     if "${" in _VARIABLE.sub("", text[:end]) + text[end:]:
         raise _Fault(
-            f"{join_key_path(path)}: a ${{ that names no variable, or is not closed; write ${{NAME}}, and a value "
-            "that holds such letters into .env"
+            f"{join_key_path(path)}: a ${{ that names no variable, or is not closed; write ${{NAME}}, and put a "
+            "value with such characters into .env"
         )
     result = _VARIABLE.sub(value_of, text[:end]) + text[end:]
     if not _is_text(result):
-        raise _Fault(f"{join_key_path(path)}: a letter that is none, or bytes that are no UTF-8; type it again")
+        raise _Fault(f"{join_key_path(path)}: an invalid character, or bytes that are not UTF-8; retype it")
     return result
 
 
@@ -336,7 +336,7 @@ def _resolve_dotenv(values: Mapping[str, str | None], environment: Mapping[str, 
 
 
 def _is_text(text: str) -> bool:
-    """Whether it is Unicode text: YAML's escapes and the environment can make halves of letters."""
+    """Whether it is Unicode text: YAML's escapes and the environment can make halves of characters."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:

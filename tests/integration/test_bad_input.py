@@ -163,7 +163,7 @@ def test_unreadable_lines_of_a_recording_are_quarantined_and_counted(tmp_path: P
     done = command("-m", "eventlog", "import", "recording", str(path), "--market", MARKET, "--storage", storage)
     assert done.returncode == 0, done.stderr
     assert "1 entry added" in done.stdout
-    assert "4 cannot be read, quarantined" in done.stdout
+    assert "4 cannot be parsed, quarantined" in done.stdout
 
 
 def test_a_full_disk_leaves_the_log_as_it_was(tmp_path: Path) -> None:

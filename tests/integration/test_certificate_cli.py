@@ -67,7 +67,7 @@ def test_what_cannot_be_meant_is_one_line(storage: Path) -> None:
     told.append(ran(storage, "--against", str(path)))
     assert [each.returncode for each in told] == [1, 1, 1]
     assert [each.stderr.count("\n") for each in told] == [1, 1, 1]
-    assert "is no day; write 2026-01-05" in told[0].stderr
+    assert "is not a date; write 2026-01-05" in told[0].stderr
     assert "is of 2024-01-01, not of 2024-01-02" in told[1].stderr
     assert "its seal does not fit" in told[2].stderr
 
@@ -94,7 +94,10 @@ def test_what_waits_for_the_server_is_told_and_no_day_is_certified_without_it(st
     assert json.loads(ran(storage, "--json").stdout)["waiting_bytes"] == 8
     refused = ran(storage, "--day", DAY)
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert "8 bytes wait beside events:{binance:BTCFDUSD} and may be of 2024-01-01; certify when" in refused.stderr
+    assert (
+        "8 bytes wait on disk for events:{binance:BTCFDUSD} and may belong to 2024-01-01; certify after"
+        in refused.stderr
+    )
     position = folder / "spill.position.json"
     position.write_text('{"offset":5,"after_seq":4}')
     assert json.loads(ran(storage, "--json").stdout)["waiting_bytes"] == 3

@@ -174,7 +174,7 @@ def test_nothing_is_spent_unasked(storage: Path, tmp_path: Path) -> None:
         assert asked(server) == 0
     assert isinstance(done.exception, console.Failure)
     assert re.fullmatch(
-        r"asking a model costs money \(about 0\.0\d\d\d USD\) and needs consent; repeat with --yes",
+        r"asking a model costs money \(about 0\.0\d\d\d USD\) and needs consent; run it again with --yes",
         str(done.exception),
     )
 
@@ -378,10 +378,10 @@ def test_probe_of_a_model(storage: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ((), "what are A and B"),
+        ((), "nothing to compare"),
         (("--config-a", "a.yaml"), "belong together"),
-        (("--prompts", "default", "default", "--horizons", "7"), "the scorer knows 10, 60, 300, 900, 3600 seconds"),
-        (("--prompts", "default", "default", "--from", "2030-01-01"), "holds no tick in that stretch"),
+        (("--prompts", "default", "default", "--horizons", "7"), "known are 10, 60, 300, 900, 3600 seconds"),
+        (("--prompts", "default", "default", "--from", "2030-01-01"), "holds no tick in that time range"),
         (("--prompts", "default", "nowhere"), "analyzer.deepseek.prompts: "),
     ],
 )
@@ -397,5 +397,5 @@ def test_consent_is_given_once() -> None:
     consent = Consent(True, 3)
     consent(Estimate(5, 100, 900, 1_000_000, None, "a rule"))
     assert consent.is_given
-    with pytest.raises(console.Failure, match="repeat with --yes"):
+    with pytest.raises(console.Failure, match="run it again with --yes"):
         Consent(False)(Estimate(5, 100, 900, None, None, "a rule"))

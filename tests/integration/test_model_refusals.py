@@ -341,5 +341,5 @@ def test_probe_says_how_many_ticks_it_looked_at(tmp_path: Path) -> None:
     words = ("probe", "--market", MARKET, "--storage", tmp_path)
     few = replay(*words)
     assert (few.returncode, few.stdout) == (1, "")
-    assert "error: at none of the 2 ticks looked at (--every 10)" in few.stderr
+    assert "error: trades are live with a price at none of the 2 ticks used (--every 10)" in few.stderr
     assert replay(*words, "--every", 1).returncode == 0

@@ -140,7 +140,7 @@ def test_what_an_error_tells_to_type_works(storage: Path) -> None:
     assert words[:3] == ["liquidity", "log", "rebuild-catalogue"]
     done = run("-m", "cli", *words[1:])
     assert (done.returncode, done.stderr) == (0, ""), done
-    assert f"moved aside, to {EVENTS.folder(odd)}/aside: 1 files: catalogue.json" in done.stdout
+    assert f"moved to {EVENTS.folder(odd)}/aside: 1 files: catalogue.json" in done.stdout
     assert everything(odd) == before
 
 
@@ -151,8 +151,8 @@ def test_sound_catalogues_are_left_alone(storage: Path) -> None:
     lock.release()
     assert done.returncode == 0
     assert done.stdout.splitlines() == [
-        "events:{binance:BTCFDUSD}: its catalogue is sound; nothing was done",
-        "decisions:{binance:BTCFDUSD}: its catalogue is sound; nothing was done",
+        "events:{binance:BTCFDUSD}: its catalogue is intact; nothing was done",
+        "decisions:{binance:BTCFDUSD}: its catalogue is intact; nothing was done",
     ]
 
 

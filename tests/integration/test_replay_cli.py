@@ -180,7 +180,7 @@ def test_a_report_is_drawn_over_the_runs_own_log_alone(finished: Path, tmp_path:
     write_log(tmp_path, a_market(7, 91))
     done = replay("report", finished, "--storage", tmp_path, "-o", tmp_path / "again.html")
     assert done.returncode == 1
-    assert done.stderr.startswith(f"error: {finished} was not made of what {tmp_path} holds of {MARKET} now; name the")
+    assert done.stderr.startswith(f"error: {finished} was made from other data than {tmp_path} has for {MARKET} now; ")
     assert not (tmp_path / "again.html").exists()
 
 
@@ -191,7 +191,9 @@ def test_a_report_is_not_written_through_a_link(finished: Path, storage: Path, t
     before = (finished / "report.html").stat().st_mtime_ns
     done = replay("report", link, "--storage", storage)
     assert done.returncode == 1
-    assert done.stderr == f"error: {link} is a link, and a report is not written through one; say where with -o FILE\n"
+    assert (
+        done.stderr == f"error: {link} is a link, and reports are not written through links; name a file with -o FILE\n"
+    )
     assert (finished / "report.html").stat().st_mtime_ns == before
     assert replay("report", link, "--storage", storage, "-o", tmp_path / "again.html").returncode == 0
 
@@ -330,8 +332,8 @@ OF = ("--market", str(MARKET), "--storage")
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("signals", *OF, EMPTY), ("holds no tick in that stretch",)),
-        (("signals", *OF, HERE, "--from", "2026-03-03"), ("holds no tick in that stretch",)),
+        (("signals", *OF, EMPTY), ("holds no tick in that time range",)),
+        (("signals", *OF, HERE, "--from", "2026-03-03"), ("holds no tick in that time range",)),
         (("signals", *OF, HERE, "--from", "soon"), ("'soon' is no date",)),
         (("signals", "--market", "binance:NOSUCH", "--storage", HERE), ("no log events:{binance:NOSUCH}",)),
         (("fit", "binance:TESTUSDT", "-o", "f.json"), ("'binance:TESTUSDT' is not MARKET@DIR", "BTCUSDT@data")),
@@ -366,7 +368,7 @@ def test_a_log_that_teaches_nothing(empty: Path, tmp_path: Path) -> None:
     assert done.returncode == 1
     why = "0 of 0 outcomes are positive; ten of each kind are needed"
     assert done.stdout.splitlines() == [f"pull: {why}", f"confidence: {why}"]
-    assert done.stderr.strip() == "error: nothing could be fitted; learn from longer logs"
+    assert done.stderr.strip() == "error: nothing could be fitted; use longer logs"
     assert list(tmp_path.iterdir()) == []
 
 

@@ -124,6 +124,6 @@ def test_no_output_takes_the_place_of_what_a_log_keeps(tmp_path: Path, name: str
     (folder / name).touch()
     (tmp_path / "link").symlink_to(folder)
     for way in (folder, tmp_path / "link"):
-        with pytest.raises(console.Failure, match="where a log is kept; name a file elsewhere"):
+        with pytest.raises(console.Failure, match="the folder of a log; name a file elsewhere"):
             console.expect_no_log(way / inside)
     console.expect_no_log(tmp_path / inside)

@@ -32,7 +32,7 @@ def test_a_folder_of_somebody_else_is_not_emptied(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "cli.demo", "--folder", str(tmp_path)]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "holds what no demonstration wrote" in done.stderr
+    assert "has files that are not from a demonstration" in done.stderr
     assert (tmp_path / "catalogue.json").read_text() == "{}"
 
 

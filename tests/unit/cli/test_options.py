@@ -48,7 +48,7 @@ def test_a_settings_file_names_what_is_left_out(tmp_path: Path) -> None:
 def test_the_daemons_file_is_taken_where_a_name_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As they take it; where there is none, one line says what to name."""
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(Failure, match="Name --market and --storage, or a --config"):
+    with pytest.raises(Failure, match="give --market and --storage, or --config"):
         log_source(None, tmp_path)
     a_config(tmp_path, "config/development.yaml")
     source = log_source(None, tmp_path)

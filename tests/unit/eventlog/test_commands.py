@@ -81,7 +81,7 @@ def test_a_recording_is_brought_in(tmp_path: Path) -> None:
     path = a_recording(tmp_path / "r.gz", lines)
     result = run("import", "recording", path, storage=tmp_path / "s")
     assert result.exit_code == 0, result.output
-    assert "1 cannot be read, quarantined, 1 message of other streams passed over" in " ".join(result.output.split())
+    assert "1 cannot be parsed, quarantined, 1 message of other streams skipped" in " ".join(result.output.split())
 
 
 @pytest.mark.parametrize("kind", ["agg_trade", "tick", "minute_buckets"])
@@ -102,7 +102,7 @@ def test_export_overwrites_no_log(log_storage: Path) -> None:
     files = {path: path.read_bytes() for path in log_storage.rglob("*.parquet")}
     result = run("export", "--format", "parquet", "-o", next(iter(files)), storage=log_storage)
     assert result.exit_code == 1
-    assert "where a log is kept" in str(result.exception)
+    assert "the folder of a log" in str(result.exception)
     assert {path: path.read_bytes() for path in log_storage.rglob("*.parquet")} == files
 
 
@@ -140,7 +140,7 @@ def test_tail_prints_the_last_entries_in_order(log_storage: Path) -> None:
 
 def test_follow_needs_a_server(log_storage: Path) -> None:
     """Nothing will ever come otherwise."""
-    assert "needs a recorder's server" in str(run("tail", "-f", storage=log_storage).exception)
+    assert "needs a running collector" in str(run("tail", "-f", storage=log_storage).exception)
 
 
 def test_compact_merges_closed_days(tmp_path: Path) -> None:

@@ -283,7 +283,7 @@ def test_more_rows_than_anybody_reads_are_refused(storage: Path) -> None:
 
 def test_statements_without_rows_say_so(storage: Path) -> None:
     """And are an empty list."""
-    assert sql(storage, "create view x as select 1").output == "done; the statement gives no rows\n"
+    assert sql(storage, "create view x as select 1").output == "done; the statement returns no rows\n"
     assert json.loads(sql(storage, "create view x as select 1", "--json").stdout) == []
     assert sql(storage, "from tick limit 0").output.startswith("seq  recv_ns")
 

@@ -153,8 +153,8 @@ def test_hosts_that_need_no_proxy(exempt: str, url: str, direct: bool) -> None:
         ("http://user:%FFsk-secret@h:1", "must be an address like http://host:3128"),
         ("http://h:1/path", "must be an address like http://host:3128"),
         ("http://h:1?sk-secret", "must be an address like http://host:3128"),
-        ("http://user:sk-secret x@h:1", "holds a blank, a hidden or a foreign letter"),
-        ("http://user:sk-sécret@h:1", "holds a blank, a hidden or a foreign letter"),
+        ("http://user:sk-secret x@h:1", "contains a space, or a hidden or non-ASCII character"),
+        ("http://user:sk-sécret@h:1", "contains a space, or a hidden or non-ASCII character"),
         ("http://[::1:1", "must be an address like http://host:3128"),
     ],
 )

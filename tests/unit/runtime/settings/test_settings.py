@@ -352,8 +352,8 @@ def test_a_host_is_a_name_or_an_address(tmp_path: Path, base_url: str) -> None:
 def test_an_address_hides_nothing(tmp_path: Path, base_url: str) -> None:
     """What is copied along with it unseen is told in one line."""
     assert deepseek_refusal(tmp_path, base_url=base_url) == (
-        "analyzer.deepseek.base_url: holds a blank, a hidden or a foreign letter; type it again, such a name in its "
-        "xn-- form"
+        "analyzer.deepseek.base_url: contains a space, or a hidden or non-ASCII character; retype it, such a name in "
+        "its xn-- form"
     )
 
 
@@ -401,7 +401,10 @@ def test_a_limit_on_money_needs_the_models_price(tmp_path: Path) -> None:
         ({"peak_hours": ["22:00-02:00"]}, "analyzer.deepseek.peak_hours.0: 22:00-02:00 must begin before it ends, "
          "within one day; split a window at 24:00"),
         ({"holidays": ["October"]}, "analyzer.deepseek.holidays.0: must be a date like 2026-10-01"),
-        ({"api_key": "sk one"}, "analyzer.deepseek.api_key: holds a blank or a letter that no key has; copy it again"),
+        (
+            {"api_key": "sk one"},
+            "analyzer.deepseek.api_key: contains a space or a character that no key has; copy it again",
+        ),
         ({"prices": []}, "analyzer.deepseek.prices: must hold keys and values"),
         ({"prices": {"m": {"cache_hit": 1, "input": 2}}}, "analyzer.deepseek.prices.m.cache_miss: must be given"),
         ({"prices": {"m": {"cache_hit": 1, "cache_miss": 1, "output": 1, "in": 2}}}, "analyzer.deepseek.prices.m.in: "
@@ -469,7 +472,7 @@ def test_one_symbol_is_recorded_unless_several_are_named(tmp_path: Path) -> None
         assert loaded(tmp_path, f"binance:\n  symbol: BTCUSDT\n  symbols: {none}").binance.recorded_symbols == (
             "BTCUSDT",
         )
-    with pytest.raises(SettingsError, match="binance: symbols does not hold symbol, BTCFDUSD"):
+    with pytest.raises(SettingsError, match="binance: symbols does not include symbol, BTCFDUSD"):
         loaded(tmp_path, "binance: {symbols: [BTCUSDT]}")
     with pytest.raises(SettingsError, match="binance: symbols names a market twice"):
         loaded(tmp_path, "binance: {symbols: [BTCFDUSD, BTCFDUSD]}")

@@ -18,7 +18,7 @@ LAUGHS = "app: {name: &a0 [x, x], " + ", ".join(f"k{n}: &a{n} [*a{n - 1}, *a{n -
 MERGES = "app: &a0 {x: 1}\n" + "".join(f"k{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}]}}\n" for n in range(1, 60))
 TAG = "a tag (!name) that settings do not know; remove it"
 BASE = "a number that YAML reads in base 8; write it without the leading zero"
-LOOKS = "not the number, date or truth value that it looks like"
+LOOKS = "not the number, date or true/false that it looks like"
 KEY = "a key must be text"
 SECTIONS = "must hold sections like app: and redis:, not a"
 
@@ -45,7 +45,7 @@ def _clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("app: {<<: {name: a}, <<: {name: b}}", "app.<<: given twice"),
         ("app: {name: a, <<: {name: b, name: c}}", "app.<<.name: given twice"),
         # aliases, nesting, size
-        (LAUGHS, "holds more values than settings need"),
+        (LAUGHS, "contains more values than settings need"),
         (MERGES, "nests deeper than settings do"),
         ("app: &a [*a]", "nests deeper than settings do"),
         ("app: &a {name: *a}", "nests deeper than settings do"),
@@ -59,11 +59,11 @@ def _clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("- " * 100_000, "line 1: nests deeper than settings do"),
         ("".join(f"{' ' * n}a:\n" for n in range(600)), "line 21: nests deeper than settings do"),
         ("? " * 50_000, "line 1: nests deeper than settings do"),
-        ("- a\n" * 60_000, "line 20000: holds more values than settings need"),
-        ("a: " + "x" * 200_000, "line 1: a value or key of more than 10,000 letters"),
-        ('a: "' + "x" * 200_000 + '"', "line 1: a value or key of more than 10,000 letters"),
-        ("a: |\n" + "  x\n" * 60_000, "line 1: a value or key of more than 10,000 letters"),
-        ("? " + "x" * 200_000 + "\n: b", "line 1: a value or key of more than 10,000 letters"),
+        ("- a\n" * 60_000, "line 20000: contains more values than settings need"),
+        ("a: " + "x" * 200_000, "line 1: a value or key of more than 10,000 characters"),
+        ('a: "' + "x" * 200_000 + '"', "line 1: a value or key of more than 10,000 characters"),
+        ("a: |\n" + "  x\n" * 60_000, "line 1: a value or key of more than 10,000 characters"),
+        ("? " + "x" * 200_000 + "\n: b", "line 1: a value or key of more than 10,000 characters"),
         ("x" * 10_000_000, "is larger than 256 KiB; it is no settings file"),
         ("#" * (MAX_BYTES + 1), "is larger than 256 KiB; it is no settings file"),
         # tags, and values that are not what they look like
@@ -101,7 +101,7 @@ def _clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("? {a: b}\n: x", f"line 1: {KEY}"),
         ('"": x', "(a key not shown): unknown key"),
         ('"a\\nb": x', "(a key not shown): unknown key"),
-        ('"\\ud800": x', "line 1: a key with a letter that is none"),
+        ('"\\ud800": x', "line 1: a key with an invalid character"),
         # what is no mapping
         ("- a\n- b", f" {SECTIONS} list"),
         ("[]", f" {SECTIONS} list"),
@@ -119,20 +119,20 @@ def _clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("app: @sk-secret", " is not YAML: line 1: found character '@' that cannot start any token"),
         ('app: "sk-secret\\q"', " is not YAML: line 1: found unknown escape character 'q'"),
         ("app: {name: x}}", " is not YAML: line 1: expected <block end>, but found '}'"),
-        (b"a: b\n\x00\x01", " is not YAML: line 2: a hidden letter (number 0x0) that no text has"),
-        (b"\x7fELF\x02\x01", " is not YAML: line 1: a hidden letter (number 0x7f)"),
+        (b"a: b\n\x00\x01", " is not YAML: line 2: a hidden character (number 0x0) not allowed in text"),
+        (b"\x7fELF\x02\x01", " is not YAML: line 1: a hidden character (number 0x7f)"),
         (b"\x89PNG\r\n\x1a\n", " is not UTF-8 text: invalid start byte; save it as UTF-8"),
         (b"app: \xff", " is not UTF-8 text: invalid start byte; save it as UTF-8"),
         (b"\xff\xfea", " is not UTF-8 text: truncated data; save it as UTF-8"),
-        ("app: {name: x}".encode("utf-16-le"), " is not YAML: line 1: a hidden letter (number 0x0)"),
-        ("app: {name: x}".encode("utf-32"), " is not YAML: line 1: a hidden letter (number 0x0)"),
-        ('app: {name: "\\ud800"}', "app.name: a letter that is none"),
-        ('app: {name: "a\\nb"}', "app.name: holds a line end or a hidden letter"),
-        ('analyzer: {deepseek: {model: "\\e[31mx"}}', "analyzer.deepseek.model: holds a line end or a hidden letter"),
-        (f"app: {{name: {'x' * 201}}}", "app.name: must have at most 200 letters"),
+        ("app: {name: x}".encode("utf-16-le"), " is not YAML: line 1: a hidden character (number 0x0)"),
+        ("app: {name: x}".encode("utf-32"), " is not YAML: line 1: a hidden character (number 0x0)"),
+        ('app: {name: "\\ud800"}', "app.name: an invalid character"),
+        ('app: {name: "a\\nb"}', "app.name: contains a line break or a hidden character"),
+        ('analyzer: {deepseek: {model: "\\e[31mx"}}', "deepseek.model: contains a line break or a hidden character"),
+        (f"app: {{name: {'x' * 201}}}", "app.name: must have at most 200 characters"),
         # variables
-        ("app: {name: '" + "${HUGE}" * 1_000 + "'}", "app.name: a value or key of more than 10,000 letters"),
-        ("app: {name: '${BYTES}'}", "app.name: a letter that is none, or bytes that are no UTF-8"),
+        ("app: {name: '" + "${HUGE}" * 1_000 + "'}", "app.name: a value or key of more than 10,000 characters"),
+        ("app: {name: '${BYTES}'}", "app.name: an invalid character, or bytes that are not UTF-8"),
         ("binance: {symbols: ['${NOWHERE}']}", "binance.symbols.0: ${NOWHERE} is not set; export NOWHERE or write"),
     ],
 )  # fmt: skip
@@ -267,7 +267,7 @@ def test_a_dotenv_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"\.env cannot be read as a small UTF-8 text file"):
         loaded(tmp_path, "")
     file.write_text("A0=sk-secret\n" + "".join(f"A{n}=${{A{n - 1}}}${{A{n - 1}}}\n" for n in range(1, 60)))
-    with pytest.raises(SettingsError, match=r"\.env: A11: a value or key of more than 10,000 letters") as caught:
+    with pytest.raises(SettingsError, match=r"\.env: A11: a value or key of more than 10,000 characters") as caught:
         loaded(tmp_path, "")
     assert "secret" not in str(caught.value)
     file.unlink()
