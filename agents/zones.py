@@ -3,7 +3,6 @@ Build a complete zone from an interval and its support: the same for every analy
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import ceil
 
 import msgspec
@@ -19,8 +18,7 @@ NOTHING_NEAR = "no evidence within reach of the price"
 UNCALIBRATED = "confidence is the rate of random levels: nothing is calibrated yet"
 
 
-@dataclass(frozen=True, slots=True)
-class Scale:
+class Scale(msgspec.Struct, frozen=True):
     """
     What a zone is measured with.
 
@@ -34,8 +32,7 @@ class Scale:
     tick_e8: int
 
 
-@dataclass(frozen=True, slots=True)
-class ZoneSupport:
+class ZoneSupport(msgspec.Struct, frozen=True):
     """
     The evidence that supports a zone.
 

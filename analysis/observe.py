@@ -3,8 +3,8 @@ Observes a market: from the state at a tick to the view that an analyst gets.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from analysis.book.book_side import Side
@@ -28,8 +28,7 @@ _CONSUMPTION_MINUTES = 60
 _WIDEST_LEVEL_BP = 10.0  # wider levels hide the nodes of a profile
 
 
-@dataclass(frozen=True, slots=True)
-class Findings:
+class Findings(msgspec.Struct, frozen=True):
     """
     The findings of every detector at a tick.
 

@@ -3,8 +3,8 @@ The order-flow layer: where trade was accepted, what tested it, and how aggressi
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from analysis.book.static_book import StaticBook
@@ -33,8 +33,7 @@ _NAKED_WEIGHT = 0.6  # strength as evidence, where an unambiguous control point 
 _ABSORPTION_WEIGHT = 0.5  # strength as evidence; absorption has not beaten its control
 
 
-@dataclass(frozen=True, slots=True)
-class OrderFlow:
+class OrderFlow(msgspec.Struct, frozen=True):
     """
     The findings of the order-flow layer at a tick.
 

@@ -3,8 +3,8 @@ Bands: stretches of the book that hold more than their distance from the mid exp
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from analysis.book.book_side import BookSide, Side
@@ -18,8 +18,7 @@ _NEAREST_BP = 2.0  # a dense run that begins nearer is the plateau at the touch,
 _ROUNDS = 8  # bounds the refinement of a band's edges
 
 
-@dataclass(frozen=True, slots=True)
-class Band:
+class Band(msgspec.Struct, frozen=True):
     """
     A stretch of bins that holds more than its distance from the mid explains.
 

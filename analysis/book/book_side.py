@@ -2,9 +2,9 @@
 One side of a book in bins of equal width, from the best price outwards.
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
 import numpy as np
 
 from analysis.grid import count_bins
@@ -21,8 +21,7 @@ _FARTHEST_BP = 1000.0  # one order at a thousand times the price must not make a
 _MAX_BINS = 200_000  # bounds memory where the tick is small beside the price
 
 
-@dataclass(frozen=True, slots=True)
-class BookSide:
+class BookSide(msgspec.Struct, frozen=True):
     """
     One side of a book in n bins of equal width.
 

@@ -5,8 +5,8 @@ Structure that a shuffled book shows as often is chance.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 
+import msgspec
 import numpy as np
 
 from analysis.book.bands import find_bands
@@ -18,8 +18,7 @@ from market.arrays import F64
 from market.fixed_point import DECIMALS
 
 
-@dataclass(frozen=True, slots=True)
-class NullCounts:
+class NullCounts(msgspec.Struct, frozen=True):
     """
     The number of walls, bands and voids in the same book with its bins shuffled within octaves of distance; means over
     the draws. `voids` is None where there are too few books to tell.
@@ -36,7 +35,7 @@ def shuffle_side(book: BookSide, rng: np.random.Generator) -> BookSide:
     order = np.argsort(octave + rng.random(len(octave)))
     quantity = np.empty_like(book.quantity_e8)
     quantity[np.argsort(octave, kind="stable")] = book.quantity_e8[order]
-    return replace(book, quantity_e8=quantity)
+    return msgspec.structs.replace(book, quantity_e8=quantity)
 
 
 def count_in_null_books(

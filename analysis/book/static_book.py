@@ -3,8 +3,8 @@ The static layer: what the newest books show, as the result of the tool `depth_s
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 
+import msgspec
 import numpy as np
 
 from analysis.book.bands import Band, find_bands, find_side_bands, mean_density, measure_densities
@@ -32,8 +32,7 @@ _PERSISTENCE_BOOKS = 15
 _NEAR_BP = 10.0  # the plateau at the touch, given as `near_depth`: it is no band
 
 
-@dataclass(frozen=True, slots=True)
-class StandingWall:
+class StandingWall(msgspec.Struct, frozen=True):
     """
     A wall that stands in the newest book, with its life and its prospects.
 
@@ -63,8 +62,7 @@ class StandingWall:
         return round(share * self.persistence * (1 - self.pull_probability), 4)
 
 
-@dataclass(frozen=True, slots=True)
-class StaticSide:
+class StaticSide(msgspec.Struct, frozen=True):
     """
     One side of the newest book.
 
@@ -89,8 +87,7 @@ class StaticSide:
         return int(self.book.quantity_e8[self.book.distance_bp <= _NEAR_BP].sum())
 
 
-@dataclass(frozen=True, slots=True)
-class CurrentBook:
+class CurrentBook(msgspec.Struct, frozen=True):
     """The book rebuilt from updates up to the tick: its wall bins and its bands, without any history."""
 
     sides: Mapping[Side, BookSide]
@@ -98,8 +95,7 @@ class CurrentBook:
     bands: Mapping[Side, list[Band]]
 
 
-@dataclass(frozen=True, slots=True)
-class StaticBook:
+class StaticBook(msgspec.Struct, frozen=True):
     """
     The findings of the static layer at a tick.
 
@@ -223,7 +219,7 @@ class StaticLayer:
         for band in newest_bands:
             dense = [mean_density(band, *book_and_ratio) for book_and_ratio in last]
             if sum(d >= self._parameters.band_hint for d in dense) >= self._parameters.wall_seen:
-                lasting.append(replace(band, ratio=round(float(np.median(dense)), 2)))
+                lasting.append(msgspec.structs.replace(band, ratio=round(float(np.median(dense)), 2)))
         return lasting, len(newest_bands)
 
     def _find_standing_walls(

@@ -4,8 +4,8 @@ Where a void that thin cells show begins and ends, price by price, and whether i
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
+import msgspec
 import numpy as np
 
 from analysis.book.bands import smooth_triangle
@@ -143,7 +143,7 @@ def _with_edges(void: LiquidityVoid, book: BookSide, start: int, end: int) -> Li
     edges = sorted((book.price_e8(start), book.price_e8(end - 1)))
     low, high = edges[0], edges[1] + book.width_e8
     prices = np.array([book.price_e8(i) for i in range(start, end)]) + book.width_e8 / 2
-    return replace(
+    return msgspec.structs.replace(
         void,
         low_e8=low,
         high_e8=high,

@@ -2,8 +2,7 @@
 Liquidity voids: distances from the mid at which the book holds far less than it did (docs/measures.md §2).
 """
 
-from dataclasses import dataclass
-
+import msgspec
 import numpy as np
 
 from analysis.book.book_side import BookSide, Side
@@ -18,8 +17,7 @@ MIN_BINS = 10  # the least width of a cell and of a void
 _LARGE_COST = 1e4  # from here on two decimals; smaller costs (coins at a fraction of a cent) keep eight
 
 
-@dataclass(frozen=True, slots=True)
-class LiquidityVoid:
+class LiquidityVoid(msgspec.Struct, frozen=True):
     """
     A thin stretch of one side; `vacuum` in JSON and in settings.
 

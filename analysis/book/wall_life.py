@@ -6,8 +6,9 @@ not seen, and that a wall was pulled is always inferred, never observed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from analysis.book.book_side import SIDES, BookSide, Side
 from analysis.book.book_window import BookWindow
@@ -29,8 +30,7 @@ TradesBetween = Callable[[int, int], Trades]
 """The trades from one time up to another, ns."""
 
 
-@dataclass(frozen=True, slots=True)
-class BinChange:
+class BinChange(msgspec.Struct, frozen=True):
     """
     The change of one bin from a book to the next.
 
@@ -57,8 +57,7 @@ class BinChange:
         return "pulled" if self.moved_to_e8 is None else "moved"
 
 
-@dataclass(frozen=True, slots=True)
-class WallLife:
+class WallLife(msgspec.Struct, frozen=True):
     """
     A standing wall's life so far.
 
@@ -72,8 +71,7 @@ class WallLife:
     refill_share: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class EndedWall:
+class EndedWall(msgspec.Struct, frozen=True):
     """
     A wall that ended inside the window.
 

@@ -3,9 +3,9 @@ Walls: single bins of the book that hold far more than their neighbourhood (docs
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 
+import msgspec
 import numpy as np
 
 from analysis.book.book_side import BookSide, Side, find_heaviest_price
@@ -18,8 +18,7 @@ from market.timestamps import MINUTE_NS
 from projections.book.snapshot_window import Snapshot
 
 
-@dataclass(frozen=True, slots=True)
-class WallBin:
+class WallBin(msgspec.Struct, frozen=True):
     """
     A bin that holds far more than its neighbourhood in one snapshot.
 
@@ -34,8 +33,7 @@ class WallBin:
     contrast: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Wall:
+class Wall(msgspec.Struct, frozen=True):
     """
     A wall: its bin stands out now and did in most of the last snapshots.
 

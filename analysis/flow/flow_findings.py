@@ -5,15 +5,15 @@ Quantities are in base coins, rounded for people; a figure that cannot be comput
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from analysis.flow.flow_measures import Divergence, FlowR2, Label, Position
 from analysis.flow.flow_quote import Quote
 from projections.book.order_book import Status
 
 
-@dataclass(frozen=True, slots=True)
-class FlowFigure:
+class FlowFigure(msgspec.Struct, frozen=True):
     """A flow's sum over the last minute, and its z-score against the seconds before."""
 
     minute: float | None
@@ -21,16 +21,14 @@ class FlowFigure:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LevelFlows:
+class LevelFlows(msgspec.Struct, frozen=True):
     """The sum over the last minute at each of the best levels (MLOFI), best first."""
 
     minute: tuple[float, ...] | None
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MovingAverage:
+class MovingAverage(msgspec.Struct, frozen=True):
     """An exponential average of CVD's level: its value, its change in a minute, and where the level lies from it."""
 
     value: float
@@ -38,8 +36,7 @@ class MovingAverage:
     side: Position
 
 
-@dataclass(frozen=True, slots=True)
-class CvdFigure:
+class CvdFigure(msgspec.Struct, frozen=True):
     """
     Cumulative volume delta over the window.
 
@@ -61,8 +58,7 @@ class CvdFigure:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StrongSecond:
+class StrongSecond(msgspec.Struct, frozen=True):
     """A second of the last minute in which both flows were strong: its start, the fused value and the consistency."""
 
     start_ns: int
@@ -70,8 +66,7 @@ class StrongSecond:
     consistency: float
 
 
-@dataclass(frozen=True, slots=True)
-class Fusion:
+class Fusion(msgspec.Struct, frozen=True):
     """
     OFI and CVD fused into one figure.
 
@@ -92,16 +87,14 @@ class Fusion:
     strongest: tuple[StrongSecond, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class NoFusion:
+class NoFusion(msgspec.Struct, frozen=True):
     """Why there is no fusion, and which OFI it would have used."""
 
     uses: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class DivergenceFigure:
+class DivergenceFigure(msgspec.Struct, frozen=True):
     """Whether the flows of the last minute run against its trend, in bp and in σ, and how strongly."""
 
     kind: Divergence | None
@@ -111,8 +104,7 @@ class DivergenceFigure:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class VpinFigure:
+class VpinFigure(msgspec.Struct, frozen=True):
     """The share of volume that was one-sided, over buckets of equal volume."""
 
     value: float | None
@@ -121,8 +113,7 @@ class VpinFigure:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class KyleFigure:
+class KyleFigure(msgspec.Struct, frozen=True):
     """Kyle's λ: how far the mid moves for each coin bought, from n intervals."""
 
     quote_per_base: float | None
@@ -131,8 +122,7 @@ class KyleFigure:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ExplainsFigure:
+class ExplainsFigure(msgspec.Struct, frozen=True):
     """How much of the mid's change over intervals of some seconds each flow explains; None where they are too few."""
 
     interval_s: int
@@ -141,8 +131,7 @@ class ExplainsFigure:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BookFlowFindings:
+class BookFlowFindings(msgspec.Struct, frozen=True):
     """
     Every measure of the window.
 

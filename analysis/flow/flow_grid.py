@@ -2,8 +2,7 @@
 Book flow on an even grid of seconds, and which of them can be trusted.
 """
 
-from dataclasses import dataclass
-
+import msgspec
 import numpy as np
 
 from market.arrays import I64, Bools
@@ -14,8 +13,7 @@ from projections.book.book_levels import DEPTH
 from projections.flow.book_flow import FlowSeconds
 
 
-@dataclass(frozen=True, slots=True)
-class FlowGrid:
+class FlowGrid(msgspec.Struct, frozen=True):
     """
     The n seconds of a window, silent ones included.
 

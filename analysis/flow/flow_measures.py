@@ -2,9 +2,9 @@
 Statistics of flows and of price: z-scores, averages, fusion, divergence, and how much of price a flow explains.
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
 import numpy as np
 
 from market.arrays import F64, I64, Bools
@@ -15,8 +15,7 @@ Label = Literal["strong_buy", "strong_sell", "neutral"]
 Position = Literal["above", "below", "at"]
 
 
-@dataclass(frozen=True, slots=True)
-class FusedScore:
+class FusedScore(msgspec.Struct, frozen=True):
     """
     Two z-scores fused into one.
 
@@ -37,8 +36,7 @@ class FusedScore:
         return "strong_buy" if self.value > 0 else "strong_sell"
 
 
-@dataclass(frozen=True, slots=True)
-class LineFit:
+class LineFit(msgspec.Struct, frozen=True):
     """A straight line through n points: slope and R²; both None with fewer than three points or a flat side."""
 
     slope: float | None
@@ -46,8 +44,7 @@ class LineFit:
     n: int
 
 
-@dataclass(frozen=True, slots=True)
-class FlowR2:
+class FlowR2(msgspec.Struct, frozen=True):
     """
     How much of the change of the mid a flow explains: in the same interval, and in the one that follows.
 

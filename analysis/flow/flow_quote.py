@@ -2,15 +2,14 @@
 The quote at the end of a window: its imbalance, and where it says the mid is going.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 from analysis.flow.flow_grid import FlowGrid
 from analysis.flow.micro_price import fit_micro_price, queue_imbalance, weighted_mid
 from analysis.parameters import BookFlowParameters
 
 
-@dataclass(frozen=True, slots=True)
-class Quote:
+class Quote(msgspec.Struct, frozen=True):
     """
     The best bid and ask at the end of the window, and the prices that follow from their quantities.
 

@@ -6,8 +6,7 @@ imbalance and spread; the expected sum of all coming changes of the mid is added
 mirrored market is as likely), which makes that sum finite.
 """
 
-from dataclasses import dataclass
-
+import msgspec
 import numpy as np
 
 from market.arrays import F64, I64, Bools
@@ -41,8 +40,7 @@ def weighted_mid(bid_e8: int, bid_quantity: int, ask_e8: int, ask_quantity: int)
     return (bid_e8 * ask_quantity + ask_e8 * bid_quantity) / (bid_quantity + ask_quantity)
 
 
-@dataclass(frozen=True, slots=True)
-class MicroPrice:
+class MicroPrice(msgspec.Struct, frozen=True):
     """
     A fitted micro-price model.
 

@@ -2,16 +2,14 @@
 Toxicity of flow: VPIN with true aggressor signs, and Kyle's λ.
 """
 
-from dataclasses import dataclass
-
+import msgspec
 import numpy as np
 
 from analysis.flow.flow_measures import LineFit, fit_line, sum_by_interval
 from market.arrays import I64, Bools
 
 
-@dataclass(frozen=True, slots=True)
-class Vpin:
+class Vpin(msgspec.Struct, frozen=True):
     """The share of volume that was one-sided, over n full volume buckets; None without a full one."""
 
     value: float | None

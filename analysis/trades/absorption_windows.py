@@ -2,8 +2,6 @@
 The sliding windows of absorption: what each band took, and the baseline of the hour before.
 """
 
-from dataclasses import dataclass
-
 import msgspec
 import numpy as np
 
@@ -20,8 +18,7 @@ ENDS = 60
 _MAX_CELLS = 4096  # bounds memory: a very wide window beside a very small ε is measured in wider bands
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(msgspec.Struct, frozen=True):
     """
     The last minutes of trades, cut for windows; window i ends ENDS − 1 − i seconds before the tick.
 

@@ -3,7 +3,6 @@ Acceptance: where trade went on, from volume profiles over several horizons (doc
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import msgspec
 import numpy as np
@@ -37,8 +36,7 @@ class Node(msgspec.Struct, frozen=True):
     prominence: float
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(msgspec.Struct, frozen=True):
     """
     The volume profile of one horizon.
 

@@ -7,8 +7,8 @@ between two changes of row.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from analysis.parameters import OrderFlowParameters
@@ -20,8 +20,7 @@ from projections.trades.trade_columns import BLOCK, Trades
 _MIN_NS = 1_000_000  # the least duration of a crossing: bounds its speed
 
 
-@dataclass(frozen=True, slots=True)
-class Crossing:
+class Crossing(msgspec.Struct, frozen=True):
     """
     The last time price went through an interval, from one side to the other.
 

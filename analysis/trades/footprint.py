@@ -2,7 +2,6 @@
 Footprint: cumulative volume delta, and rows where one aggressor outweighs the other diagonally (docs/measures.md §4).
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -17,8 +16,7 @@ from projections.trades.trade_columns import Trades
 Side = Literal["buy", "sell"]
 
 
-@dataclass(frozen=True, slots=True)
-class Cvd:
+class Cvd(msgspec.Struct, frozen=True):
     """Exact quantities of a span: bought and sold by aggressors, and the cumulative volume delta bought − sold."""
 
     buy_e8: int
@@ -46,8 +44,7 @@ class Imbalance(msgspec.Struct, frozen=True):
     ratio: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Stack:
+class Stack(msgspec.Struct, frozen=True):
     """Neighbouring imbalances of one side: from the lowest row's lower edge to the highest row's upper edge."""
 
     side: Side
@@ -56,8 +53,7 @@ class Stack:
     rows: int
 
 
-@dataclass(frozen=True, slots=True)
-class Footprint:
+class Footprint(msgspec.Struct, frozen=True):
     """
     Imbalances, lowest row first and buys before sells, and the stacks among them.
 

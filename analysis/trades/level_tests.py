@@ -3,7 +3,6 @@ Tests of price levels: touched, then rejected or broken, from exact trades (docs
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil
 
@@ -19,8 +18,7 @@ from projections.trades.trade_columns import Trades
 _NAMES = {OPEN: "open", REJECTED: "rejected", BROKEN: "broken"}
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
+class Reach(msgspec.Struct, frozen=True):
     """
     The distances of a test, 1e-8 quote.
 
@@ -34,8 +32,7 @@ class Reach:
     beyond_e8: int
 
 
-@dataclass(frozen=True, slots=True)
-class LevelTests:
+class LevelTests(msgspec.Struct, frozen=True):
     """
     n tests of k levels, level by level, each level's oldest first.
 

@@ -5,6 +5,7 @@ Naked points of control: where a closed day traded most, and no trade has been s
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from analysis.grid import one_two_five
@@ -15,8 +16,7 @@ from projections.trades.minute_buckets import Minute, MinuteBuckets
 from projections.trades.price_levels import level_width_e8
 
 
-@dataclass(frozen=True, slots=True)
-class NakedPoint:
+class NakedPoint(msgspec.Struct, frozen=True):
     """
     The control row of a UTC day, not traded since the day ended.
 

@@ -2,9 +2,9 @@
 Sweeps: one side taking level after level at once (docs/measures.md §4).
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
 import numpy as np
 
 from analysis.parameters import OrderFlowParameters
@@ -14,8 +14,7 @@ from market.timestamps import MINUTE_NS
 from projections.trades.trade_columns import Trades
 
 
-@dataclass(frozen=True, slots=True)
-class Runs:
+class Runs(msgspec.Struct, frozen=True):
     """
     n runs: trades of consecutive agg ids, one aggressor side, equal or adjacent ms, prices that never turn back.
 
@@ -34,8 +33,7 @@ class Runs:
         return np.stack((self.start, self.stop, self.sign, self.levels, self.volume_e8))
 
 
-@dataclass(frozen=True, slots=True)
-class Sweep:
+class Sweep(msgspec.Struct, frozen=True):
     """
     A run that swept the book.
 

@@ -8,9 +8,9 @@ by minute: a minute is hashed again only where its rows changed. The hot loops a
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise, takewhile
 
+import msgspec
 import numpy as np
 
 from eventlog.facts.market import AGG_TRADE
@@ -31,8 +31,7 @@ _MAX_PENDING = 1 << 13  # bounds the memory of pending rows, and of pending trad
 _MAX_TRADES = 1 << 18
 
 
-@dataclass(frozen=True, slots=True)
-class FlowSeconds:
+class FlowSeconds(msgspec.Struct, frozen=True):
     """
     The k seconds of a window with an event in them, oldest first; quantities are 1e-8 base.
 

@@ -4,9 +4,10 @@ The record of all signals over a log: where each was first sighted, where it sto
 
 from array import array
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from analysis.flow.flow_grid import FlowGrid, build_grid
@@ -152,7 +153,7 @@ def flow_r2(record: SignalSamples) -> list[dict[str, Any]]:
         values, mid, is_known = (np.concatenate([p[n] for p in record.flow]) for n in (name, _MID, _KNOWN))
         for interval in _FLOW_INTERVALS_S:
             fit = measure_r2(values, mid, is_known.astype(bool), interval)
-            rows.append({"flow": name, "interval_s": interval, **asdict(fit)})
+            rows.append({"flow": name, "interval_s": interval, **msgspec.structs.asdict(fit)})
     return rows
 
 

@@ -202,7 +202,7 @@ LARGE = LARGEST_E8 // 3 - 7
 
 
 def a_sweep(n: int) -> Sweep:
-    fields: dict[str, Any] = dict.fromkeys(Sweep.__dataclass_fields__, LARGE)
+    fields: dict[str, Any] = dict.fromkeys(Sweep.__struct_fields__, LARGE)
     return Sweep(**fields | {"side": "buy", "start_ns": T0 + n, "levels": n})
 
 
@@ -235,7 +235,7 @@ def a_book_flow() -> BookFlowFindings:
 def a_flow(many: int) -> OrderFlow:
     """Order flow with many of everything, in the longest figures there are."""
     crossing = Crossing(T0, T0, 1, 1, LARGE, 1.0, 1.0, 123456.1234, 123456.1234, True, True, True)
-    fields: dict[str, Any] = dict.fromkeys(OrderFlow.__dataclass_fields__, 0)
+    fields: dict[str, Any] = dict.fromkeys(OrderFlow.__struct_fields__, 0)
     fields |= {
         "profiles": {m: a_profile(m) for m in (60, 240, 1440, 2880, 4320)},
         "naked_points": [NakedPoint(T0, LARGE, LARGE + 1, LARGE, 0.1234, 1440)] * many,

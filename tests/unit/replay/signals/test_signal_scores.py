@@ -7,6 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -342,7 +343,10 @@ def test_ticks_join_seconds_without_counting_one_twice(book_log: Log) -> None:
     windows = replace(SMALL_WINDOWS, flow_seconds=1260)
     drive(book_log.read(), MarketState(windows), lambda _, now: grids.append(build_grid(now.book_flow.seconds())))
     complete = grids[-1]
-    expected = [asdict(measure_r2(complete.ofi_e8[:, 0], complete.mid_x2, complete.complete, i)) for i in (1, 10)]
+    expected = [
+        msgspec.structs.asdict(measure_r2(complete.ofi_e8[:, 0], complete.mid_x2, complete.complete, i))
+        for i in (1, 10)
+    ]
     assert expected[0]["intervals"] > 1000
     for after in (0, 7):
         ticks = ticks_between(book_log, T0 + after * MINUTE_NS - 1, 2**62)

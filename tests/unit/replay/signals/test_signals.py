@@ -70,7 +70,7 @@ def a_flow(**changed: Any) -> OrderFlow:
         "profiles": None, "evidence": (), "reach": None, "naked_points": (), "cvds": {}, "footprint": None,
         "absorptions": (), "sweeps": (), "crossings": {}, "book_flow": None,
     }  # fmt: skip
-    names = OrderFlow.__dataclass_fields__
+    names = OrderFlow.__struct_fields__
     return OrderFlow(**{n: (fields | changed).get(n, 0) for n in names})
 
 
@@ -131,7 +131,7 @@ def an_absorption(side: Any, price: Any) -> Absorption:
 
 
 def a_sweep(side: Any) -> Sweep:
-    fields: dict[str, Any] = dict.fromkeys(Sweep.__dataclass_fields__, 1)
+    fields: dict[str, Any] = dict.fromkeys(Sweep.__struct_fields__, 1)
     return Sweep(**fields | {"side": side})
 
 
