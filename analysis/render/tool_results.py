@@ -113,11 +113,11 @@ def _wall(standing: StandingWall, sigma: float | None, decimals: int) -> dict[st
         "distance_sigma": round(standing.distance_bp / 1e4 / sigma, 2) if sigma else None,
         "seen": wall.appearances,
         "age_min": wall.age_min,
-        "at_least": wall.censored,
+        "age_censored": wall.censored,
         "life": life.state,
         "absorbed": format_e8(life.absorbed_e8, decimals),
         "refilled": life.refill_share,
-        "minutes_to_eat": standing.minutes_to_consume,
+        "minutes_to_consume": standing.minutes_to_consume,
         "pull_probability": standing.pull_probability,
         "strength": standing.strength,
     }
@@ -130,7 +130,7 @@ def _band(band: Band, name: str, decimals: int) -> dict[str, Any]:
         "high": format_e8(band.high_e8),
         "distance_bp": [band.near_bp, band.far_bp],
         "quantity": format_e8(band.quantity_e8, decimals),
-        "times_usual": band.ratio,
+        "ratio_to_usual": band.ratio,
         "effective_bins": band.effective,
         "heavy_bin": format_e8(band.heavy_bin_e8),
     }
@@ -187,7 +187,7 @@ def _render_current_book(static: StaticBook, decimals: int) -> dict[str, Any] | 
         "id": "D.now",
         "mid": format_price(mid),
         "walls": walls,
-        "standing_out_besides": outliers,
+        "new_outliers": outliers,
         "bands": band_counts,
     }
 

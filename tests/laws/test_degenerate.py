@@ -212,7 +212,7 @@ def test_sixty_equal_books() -> None:
     depth = found[-1][2]["depth_snapshot_analytsis"]
     assert faults(found) == []
     assert depth["snapshots"] == 60
-    assert [(w["age_min"], w["at_least"]) for s in ("bid", "ask") for w in depth[s]["walls"]] == [(59, True)] * 2
+    assert [(w["age_min"], w["age_censored"]) for s in ("bid", "ask") for w in depth[s]["walls"]] == [(59, True)] * 2
     assert [depth[s]["vacuums"] for s in ("bid", "ask")] == [[], []]
     assert [depth[s]["this_book_alone"] for s in ("bid", "ask")] == [{"walls": 1, "bands": 0, "vacuums": 0}] * 2
     assert depth["ended"]["last"] == []
@@ -306,7 +306,7 @@ def test_trades_of_one_side_only() -> None:
     found = seen(trades, books(a_book))
     assert faults(found) == []
     shown = found[-1][2]
-    assert [w["minutes_to_eat"] for w in shown["depth_snapshot_analytsis"]["ask"]["walls"]] == [None]
-    assert shown["depth_snapshot_analytsis"]["bid"]["walls"][0]["minutes_to_eat"] is not None
+    assert [w["minutes_to_consume"] for w in shown["depth_snapshot_analytsis"]["ask"]["walls"]] == [None]
+    assert shown["depth_snapshot_analytsis"]["bid"]["walls"][0]["minutes_to_consume"] is not None
     profile = shown["orderflow_analysys"]["profiles"]["60min"]
     assert profile["delta"] == f"-{profile['volume']}"

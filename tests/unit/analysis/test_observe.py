@@ -123,7 +123,7 @@ def test_sells_eat_bids() -> None:
     books = [a_snapshot([(round(p - 0.01, 2), q) for p, q in book], [(round(p, 2), q) for p, q in asks], m, m + 1)
              for m in range(3)]  # fmt: skip
     (view,) = views_of(sells, books, ticks=(2,))
-    minutes_by_side = {s: [w["minutes_to_eat"] for w in view.depth[s]["walls"]] for s in ("bid", "ask")}
+    minutes_by_side = {s: [w["minutes_to_consume"] for w in view.depth[s]["walls"]] for s in ("bid", "ask")}
     assert minutes_by_side == {"bid": [1.33], "ask": [0.33]}
 
 

@@ -42,8 +42,8 @@ def test_a_wall_in_full() -> None:
         {
             "id": "Wb0", "bin": "99899", "quantity": "40", "share": round(40 / 939, 4), "major": True,
             "contrast": 40.0, "heavy_price": "99899.5", "heavy_share": 1.0, "distance_bp": -10.05,
-            "distance_sigma": round(-10.05 / 1e4 / 0.001, 2), "seen": 3, "age_min": 2, "at_least": True,
-            "life": "absorbing", "absorbed": "4", "refilled": 1.0, "minutes_to_eat": 5.0, "pull_probability": 0.66,
+            "distance_sigma": round(-10.05 / 1e4 / 0.001, 2), "seen": 3, "age_min": 2, "age_censored": True,
+            "life": "absorbing", "absorbed": "4", "refilled": 1.0, "minutes_to_consume": 5.0, "pull_probability": 0.66,
             "strength": round(round(40 / 939, 4) / 0.06 * 0.34, 4),
         }
     ]  # fmt: skip
@@ -60,7 +60,7 @@ def test_what_is_not_known_is_null() -> None:
     """No σ, no trades against a side, too few books, no book now: null, never zero or a missing key."""
     result = render([a_book(m, {}, {100: 40}) for m in range(3)], sigma=None)
     (wall,) = result["ask"]["walls"]
-    assert (wall["distance_sigma"], wall["minutes_to_eat"], wall["refilled"]) == (None, None, None)
+    assert (wall["distance_sigma"], wall["minutes_to_consume"], wall["refilled"]) == (None, None, None)
     for which in ("this_book_alone", "in_shuffled_books"):
         assert (result["ask"]["vacuums"], result["ask"][which]["vacuums"]) == (None, None)
     assert result["ask"]["more_vacuums"] == 0
@@ -87,7 +87,7 @@ def test_a_vacuum_and_a_band_in_full() -> None:
         "id": "Bb0", "low": "99430", "high": "99570", "distance_bp": [43.05, 56.95], "quantity": "840",
         "heavy_bin": "99569",
     }  # fmt: skip
-    assert band["times_usual"] > 5
+    assert band["ratio_to_usual"] > 5
     assert result["bid"]["vacuums"] == []
     assert (result["ask"]["this_book_alone"]["vacuums"], result["bid"]["this_book_alone"]["bands"]) == (1, 1)
 
@@ -128,7 +128,7 @@ def test_the_book_now_has_the_walls_of_the_last_snapshot() -> None:
     books = [a_book(m, {100: 40}, {}) for m in range(3)]
     now = render(books, current=a_book(3, {100: 25, 200: 30}, {}))["book_now"]
     assert now["walls"] == {"Wb0": {"quantity": "25", "distance_bp": -10.1}}
-    assert [row[:3] for row in now["standing_out_besides"]] == [["bid", "99799", "30"]]
+    assert [row[:3] for row in now["new_outliers"]] == [["bid", "99799", "30"]]
     assert (now["id"], now["mid"], now["bands"]) == ("D.now", "100000", {"bid": 0, "ask": 0})
 
 
