@@ -3,7 +3,7 @@ The configuration of a model from settings: what it is asked, where, and what th
 """
 
 from agents.llm.client.budget import Budget, Limits
-from agents.llm.client.client import Endpoint
+from agents.llm.client.endpoint import Endpoint
 from agents.llm.client.errors import BadProxy
 from agents.llm.client.prices import PeakHours, Price, PriceList, usd_e12
 from agents.llm.client.proxies import proxy_for_endpoint

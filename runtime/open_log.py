@@ -5,21 +5,23 @@ Opens a market's logs with the mapper of its venue.
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from eventlog.codec import Decode
 from eventlog.errors import LogNotFound
 from eventlog.facts.entry import Entry
 from eventlog.facts.market import INSTRUMENT
 from eventlog.names import LogName
-from eventlog.server.embedded_server import EmbeddedServer
-from eventlog.store import hot as hots
+from eventlog.server.data_folder import holds_data
 from eventlog.store.cold import ColdLog
-from eventlog.store.hot import HotLog
 from eventlog.store.log import Log
 from exchanges.binance.instruments import parse_instrument
 from exchanges.binance.mapper import BinanceMapper
 from market.errors import BadMarket
 from market.instrument import Market
+
+if TYPE_CHECKING:
+    from eventlog.store.hot import HotLog
 
 OpenLog = Callable[[], AbstractContextManager[Log]]
 """Opens a log for reading; picklable where several processes share the work."""
@@ -63,16 +65,16 @@ def open_log(storage: Path, market: Market, stream: str = "events", url: str | N
         raise LogNotFound(
             f"no log {name} in {storage}; {_CREATE.get(stream, 'record one')} first, or check --market and --storage"
         )
-    server = EmbeddedServer(storage)
-    if url is not None:
-        client = hots.connect(url=url)
-    elif server.holds_data():
-        client = server.hold()
-    else:
+    if url is None and not holds_data(storage):
         yield Log(cold, None, _decoders(cold, None, market))
         return
+    from eventlog.server.embedded_server import EmbeddedServer  # loaded where there is a server: it takes a tenth of
+    from eventlog.store import hot as hots  # a command's start
+
+    server = EmbeddedServer(storage)
+    client = server.hold() if url is None else hots.connect(url=url)
     try:
-        hot = HotLog(client, name)
+        hot = hots.HotLog(client, name)
         if hot.log_id() not in (None, cold.catalogue.log_id):
             hots.refuse_other_storage(name, hot.log_id() or "", cold.catalogue.log_id)
         yield Log(cold, hot, _decoders(cold, hot, market))
@@ -83,11 +85,11 @@ def open_log(storage: Path, market: Market, stream: str = "events", url: str | N
             client.close()
 
 
-def _decoders(cold: ColdLog, hot: HotLog | None, market: Market) -> Mapping[str, Decode]:
+def _decoders(cold: ColdLog, hot: "HotLog | None", market: Market) -> Mapping[str, Decode]:
     return mapper_for(market, quantity_decimals(cold, hot)).decoders
 
 
-def quantity_decimals(cold: ColdLog, hot: HotLog | None) -> int:
+def quantity_decimals(cold: ColdLog, hot: "HotLog | None") -> int:
     """The number of decimals of this log's quantities, from its first instrument fact; 8 where there is none yet."""
     for batch in cold.read(0, cold.catalogue.last_seq, [INSTRUMENT]):
         if INSTRUMENT in batch.rows:

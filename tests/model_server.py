@@ -9,7 +9,8 @@ from functools import cache
 from typing import Any
 
 from agents.llm.client.budget import Budget, Limits
-from agents.llm.client.client import Endpoint, ModelClient
+from agents.llm.client.client import ModelClient
+from agents.llm.client.endpoint import Endpoint
 from agents.llm.client.prices import PeakHours, Price, PriceList
 from agents.llm.conversation.dialogue import ModelOptions
 from agents.llm.conversation.prompts import load

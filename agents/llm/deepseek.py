@@ -18,6 +18,7 @@ from agents.llm.client.client import ModelClient
 from agents.llm.client.errors import NoReply
 from agents.llm.client.prices import USD_E12
 from agents.llm.client.record import call_of
+from agents.llm.conversation.deadline import deadline_ns
 from agents.llm.conversation.dialogue import Agent, ModelOptions, Outcome, Turn, converse, proceed
 from agents.llm.conversation.prompts import Prompts
 from agents.llm.firewall.admit import problem_of_view
@@ -36,11 +37,6 @@ _log = structlog.get_logger()
 
 NAME = "deepseek"
 _POLL_S = 0.02  # how often a waiting `decide` looks for the reply or a stop
-
-
-def deadline_ns(view: MarketView) -> int:
-    """Until when a model may answer, ns: a sixth of the interval, at most 10 s, before the next tick."""
-    return view.as_of_ns + view.interval_ns - min(10 * SECOND_NS, view.interval_ns // 6)
 
 
 class ModelAnalyst:

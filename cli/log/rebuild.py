@@ -13,6 +13,7 @@ from eventlog.clock import WallClock
 from eventlog.errors import EventLogError, LogNotFound
 from eventlog.facts.registry import STREAMS
 from eventlog.names import RESERVED_FILE, LogName
+from eventlog.server.data_folder import holds_data
 from eventlog.server.embedded_server import EmbeddedServer
 from eventlog.store import hot as hots
 from eventlog.store.cold import ColdLog
@@ -79,7 +80,7 @@ def _server_id(cold: ColdLog, url: str | None) -> str | None:
     server = EmbeddedServer(cold.storage)
     if url is not None:
         client = hots.connect(url=url)
-    elif server.holds_data():
+    elif holds_data(cold.storage):
         client = server.hold()
     else:
         return None

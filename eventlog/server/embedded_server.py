@@ -33,6 +33,7 @@ from eventlog.disk.files import (
 )
 from eventlog.errors import EventLogError, ServerFailed, first_line
 from eventlog.server.connections import CLIENT_NAME, DEFAULT_TIMEOUT_S, Connections
+from eventlog.server.data_folder import FOLDER
 from eventlog.server.socket_folder import create_socket_folder, expect_plain, expect_private, socket_path
 
 BINARY_VARIABLE = "LIQUIDITY_SERVER_BINARY"
@@ -61,15 +62,11 @@ class EmbeddedServer:
 
     def __init__(self, storage: Path) -> None:
         self.storage = storage.resolve()
-        self.folder = self.storage / "redis"
+        self.folder = self.storage / FOLDER
         self.socket = socket_path(self.folder, self._owner())
         self.started_here = False
         self._process: subprocess.Popen[bytes] | None = None
         self._connections: Connections | None = None
-
-    def holds_data(self) -> bool:
-        """Whether the folder holds data of a server."""
-        return (self.folder / "appendonlydir").exists()
 
     @property
     def connections(self) -> Connections:

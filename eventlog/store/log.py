@@ -5,6 +5,7 @@ A log as its readers see it: the Parquet segments, then the stream's tail, as on
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -15,7 +16,9 @@ from eventlog.facts.entry import Entry
 from eventlog.names import LogName
 from eventlog.store.batch import Batch
 from eventlog.store.cold import ColdLog
-from eventlog.store.hot import HotLog
+
+if TYPE_CHECKING:
+    from eventlog.store.hot import HotLog
 
 _HOT_BATCH = 5_000  # entries in one reply of the server
 
@@ -30,7 +33,7 @@ class Log:
         venue: the mapper's decoders for the venue's kinds.
     """
 
-    def __init__(self, cold: ColdLog, hot: HotLog | None, venue: Mapping[str, Decode]) -> None:
+    def __init__(self, cold: ColdLog, hot: "HotLog | None", venue: Mapping[str, Decode]) -> None:
         self.cold = cold
         self.hot = hot
         self.venue = venue

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.llm.client.budget import Budget
-from agents.llm.client.client import Endpoint, ModelClient
+from agents.llm.client.endpoint import Endpoint
 from agents.llm.wire.api import Usage
 from analysis.view import MarketView
 from eventlog.clock import Clock
@@ -269,6 +269,8 @@ async def _session(
     clock: Clock,
     on_progress: Callable[[int], None],
 ) -> AskingResult:
+    from agents.llm.client.client import ModelClient  # what it stands on takes as long to load as all the rest
+
     budget = _budget(setup, clock)
     client = ModelClient(endpoint, budget, clock, logs=False)
     asker = Asker(

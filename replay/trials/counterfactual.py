@@ -13,9 +13,9 @@ import numpy as np
 
 from agents.analyst import Analyst
 from agents.llm.client.errors import NoReply
+from agents.llm.conversation.deadline import deadline_ns
 from agents.llm.conversation.dialogue import Agent, ModelOptions, Outcome, Turn, converse, proceed
 from agents.llm.conversation.prompts import Prompts
-from agents.llm.deepseek import deadline_ns
 from agents.llm.firewall.admit import problem_of_view
 from agents.llm.recorded import MissingCall
 from agents.llm.wire.api import Attempt, Reply, Request, Usage, Verdict, digest_of

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from eventlog.server.data_folder import holds_data
 from eventlog.server.embedded_server import EmbeddedServer
 from tests.commands import run
 
@@ -208,7 +209,7 @@ class Stage:
                 process.kill()
             sys.stdout.write(f"{process.output.name}: {process.text()[-2000:]}\n")  # shown where a test fails
         for server in (*self.servers, EmbeddedServer(self.storage)):
-            if server.holds_data():
+            if holds_data(server.storage):
                 server.stop()
 
     def _get(self, path: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import pytest
 
 from eventlog.errors import EventLogError, ServerFailed
 from eventlog.names import LogName
+from eventlog.server.data_folder import holds_data
 from eventlog.server.embedded_server import BINARY_VARIABLE, EmbeddedServer
 from eventlog.store.cold import ColdLog
 from market.instrument import Market
@@ -48,10 +49,10 @@ def visitor(own_server: EmbeddedServer) -> Iterator[Any]:
 
 def test_a_server_starts_and_stops(tmp_path: Path, own_server: EmbeddedServer) -> None:
     """Its data stays in the storage, its socket is for this user only, its lock is free afterwards."""
-    assert not own_server.holds_data()
+    assert not holds_data(own_server.storage)
     client = own_server.ensure()
     assert own_server.started_here
-    assert own_server.holds_data()
+    assert holds_data(own_server.storage)
     assert stat.S_IMODE(own_server.socket.stat().st_mode) == 0o700
     expected = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction", "port": "0"}
     assert {name: client.config_get(name)[name] for name in expected} == expected
@@ -220,7 +221,7 @@ def test_a_log_stays_open_while_another_of_the_same_storage_is_opened_and_closed
     for name in ("events", "decisions"):
         ColdLog(storage, LogName(name, market)).create(T0)
     own_server.ensure().close()
-    assert own_server.holds_data()
+    assert holds_data(own_server.storage)
     with open_log(storage, market, "events") as events:
         with open_log(storage, market, "decisions") as decisions:
             assert decisions.last_seq() == 0

@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 
 from agents.llm.client.budget import Budget, Limits
-from agents.llm.client.client import Endpoint, ModelClient
+from agents.llm.client.client import ModelClient
+from agents.llm.client.endpoint import Endpoint
 from agents.llm.client.prices import PeakHours, Price, PriceList
+from agents.llm.conversation.deadline import deadline_ns
 from agents.llm.conversation.dialogue import ModelOptions
 from agents.llm.conversation.prompts import load
-from agents.llm.deepseek import ModelAnalyst, deadline_ns
+from agents.llm.deepseek import ModelAnalyst
 from agents.rules import RulesAnalyst
 from analyzer.outlet import Outlet
 from eventlog.clock import ManualClock, WallClock

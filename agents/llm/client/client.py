@@ -9,12 +9,13 @@ model would have answered, but no decision uses it.
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import structlog
 
 from agents.llm.client.budget import Budget, max_usage
+from agents.llm.client.endpoint import Endpoint
 from agents.llm.client.errors import PERMANENT, NoReply
 from agents.llm.client.secret import Secret
 from agents.llm.wire.api import (
@@ -52,24 +53,6 @@ _STOPS: dict[Verdict, tuple[str, str]] = {
         "fix analyzer.deepseek.api_key and start again: until then nothing is sent",
     ),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """
-    Where a model is reached, and how often and how long it is tried.
-
-    Attributes:
-        base_url, api_key: the API's address and key. attempts: most times one request is sent.
-        grace_s: seconds that a reply may still come after its caller has gone on.
-        proxy: the http(s) address of a proxy, with user and password where it needs them; None for a direct connection.
-    """
-
-    base_url: str
-    api_key: str = field(repr=False)
-    attempts: int = 3
-    grace_s: float = 30.0
-    proxy: str | None = field(default=None, repr=False)
 
 
 @dataclass(slots=True)

@@ -11,7 +11,8 @@ import pytest
 import structlog
 
 from agents.llm.client.budget import Budget, Limits
-from agents.llm.client.client import MAX_BYTES, MAX_LOGGED_BYTES, Endpoint, ModelClient
+from agents.llm.client.client import MAX_BYTES, MAX_LOGGED_BYTES, ModelClient
+from agents.llm.client.endpoint import Endpoint
 from agents.llm.client.errors import NoReply
 from agents.llm.client.prices import PeakHours, PriceList
 from agents.llm.wire.api import Attempt, Reply, Request, Usage, digest_of, encode_request, read_reply

@@ -6,7 +6,8 @@ import traceback
 import msgspec
 import pytest
 
-from agents.llm.client.client import Endpoint, ModelClient
+from agents.llm.client.client import ModelClient
+from agents.llm.client.endpoint import Endpoint
 from agents.llm.client.errors import NoReply
 from agents.llm.client.secret import SCRUBBED
 from agents.llm.wire.api import Attempt, Reply

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import structlog
 
-from agents.llm.client.client import Endpoint, ModelClient
+from agents.llm.client.client import ModelClient
+from agents.llm.client.endpoint import Endpoint
 from agents.llm.client.errors import BadProxy, NoReply
 from agents.llm.client.transport import tunnel_of
 from agents.llm.wire.api import Attempt, Usage

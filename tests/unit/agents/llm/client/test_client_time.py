@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from agents.llm.client.budget import Budget, Limits, max_usage
-from agents.llm.client.client import Endpoint, ModelClient
+from agents.llm.client.client import ModelClient
+from agents.llm.client.endpoint import Endpoint
 from agents.llm.client.errors import NoReply
 from agents.llm.client.prices import PeakHours, PriceList
 from agents.llm.wire.api import Attempt, Request, Usage

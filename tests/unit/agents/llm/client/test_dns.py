@@ -16,7 +16,8 @@ HANGING = """
 import asyncio, socket, time
 from agents.llm.wire.api import Usage
 from agents.llm.client.budget import Budget, Limits
-from agents.llm.client.client import Endpoint, ModelClient
+from agents.llm.client.client import ModelClient
+from agents.llm.client.endpoint import Endpoint
 from agents.llm.client.errors import NoReply
 from agents.llm.client.prices import PeakHours, PriceList
 from eventlog.clock import WallClock
