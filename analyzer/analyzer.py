@@ -32,7 +32,7 @@ from eventlog.store.log import Log
 from eventlog.store.writer import LogWriter
 from market.instrument import Market
 from market.timestamps import iso
-from projections.state import KINDS, READS, MarketState, TickEntry
+from projections.state import READS, STATE_KINDS, MarketState, TickEntry
 from runtime.analysis_config import AnalysisConfig, session_settings
 from runtime.daemon import status
 from runtime.daemon.recurring_warning import RecurringWarning
@@ -126,7 +126,7 @@ class Analyzer:
             _log.info(
                 "analysing", market=str(self._log.name.market), after_seq=self._analysed_seq, books_from=after + 1
             )
-            following = self._log.follow(after, self._is_stopping, KINDS, READS)
+            following = self._log.follow(after, self._is_stopping, STATE_KINDS, READS)
             drive(chain(takewhile(lambda _: not self._is_stopping(), past), following), self._state, self._on_tick)
         finally:
             self._end()

@@ -25,7 +25,7 @@ from eventlog.store.log import Log
 from market.fixed_point import ONE_E8
 from market.instrument import Market
 from market.timestamps import HOUR_NS, MINUTE_NS
-from projections.state import KINDS, READS, MarketState, TickEntry, Windows
+from projections.state import READS, STATE_KINDS, MarketState, TickEntry, Windows
 from runtime.decide import Decider
 from runtime.loop import drive
 from runtime.open_log import open_log
@@ -100,8 +100,8 @@ def measure_minute(folder: Path, _: int) -> Figure:
 
 def _read_batches(log: Log, last_ns: int) -> Iterator[Batch]:
     book_seq = log.seq_before(last_ns - _UPDATES_NS)
-    yield from log.read(0, book_seq, [kind for kind in KINDS if kind != DIFF], READS)
-    yield from log.read(book_seq, None, KINDS, READS)
+    yield from log.read(0, book_seq, [kind for kind in STATE_KINDS if kind != DIFF], READS)
+    yield from log.read(book_seq, None, STATE_KINDS, READS)
 
 
 def _compute_from_scratch(state: MarketState) -> float:

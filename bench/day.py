@@ -21,7 +21,7 @@ from eventlog.transfer.importing import Importer
 from eventlog.transfer.trade_import import import_trades
 from exchanges.binance.archives.archive import read_agg_trades
 from market.instrument import Market
-from projections.state import KINDS, READS, MarketState, Windows
+from projections.state import READS, STATE_KINDS, MarketState, Windows
 from projections.trades.minute_buckets import COLUMNS
 from runtime.loop import drive
 
@@ -74,7 +74,7 @@ def measure_read_and_fold(_: Path, folder: Path, repetitions: int) -> Figure:
 
     def run_ours() -> None:
         state = MarketState(Windows())
-        drive(Log(cold, None, {}).read(kinds=KINDS, columns=READS), state, lambda tick, now: None)
+        drive(Log(cold, None, {}).read(kinds=STATE_KINDS, columns=READS), state, lambda tick, now: None)
         assert state.buckets.last_price_e8() is not None
 
     def run_reference() -> None:

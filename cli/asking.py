@@ -17,7 +17,12 @@ from replay.trials.estimate import memory_note
 from runtime.analysis_config import analysis_config
 from runtime.settings.settings import Settings
 
-OutOption = Annotated[Path, typer.Option("--out", help="the folder of all runs; answers are stored in it too")]
+OutOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", help="the folder of all runs; answers are stored in it too; default: from the settings file, else runs"
+    ),
+]
 RepeatsOption = Annotated[int, typer.Option(min=1, max=100, help="how often a model is asked about each tick")]
 ConcurrencyOption = Annotated[int, typer.Option(min=1, max=256, help="simultaneous conversations")]
 YesOption = Annotated[bool, typer.Option("--yes", help="spend money without asking for confirmation")]

@@ -78,6 +78,12 @@ class LogSource:
         """A function that opens the decision log."""
         return partial(open_log, self.storage, self.market, "decisions", self.redis)
 
+    def runs_dir(self, out: Path | None) -> Path:
+        """The folder of all runs: what `--out` names, else that of the settings file, else `runs`."""
+        if out is not None:
+            return out
+        return self.settings.app.runs_dir if self.settings is not None else Path("runs")
+
 
 def log_source(
     market: str | None, storage: Path | None, redis: str | None = None, config: Path | None = None

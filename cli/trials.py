@@ -73,7 +73,7 @@ def ab(
     concurrency: ConcurrencyOption = 8,
     yes: YesOption = False,
     workers: WorkersOption = 1,
-    out: OutOption = Path("runs"),
+    out: OutOption = None,
     redis: RedisOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -89,7 +89,8 @@ def ab(
     notes = list(dict.fromkeys([*memory_notes(one, ticks), *memory_notes(two, ticks)]))
     _print_notes(notes)
     policy = spend_policy(yes, concurrency, 2)
-    setups = (model_setup(source, one, out), model_setup(source, two, out))
+    runs_dir = source.runs_dir(out)
+    setups = (model_setup(source, one, runs_dir), model_setup(source, two, runs_dir))
     result = run_experiment(*setups, ticks, experiment_config, policy, WallClock(), progress_bar("scoring"))
     if as_json:
         console.print_json(to_json_value(result.as_json() | {"notes": notes}))
@@ -107,7 +108,7 @@ def probe(
     analyst: Annotated[str, typer.Option(help=f"who decides: rules or {MODEL}")] = "rules",
     concurrency: ConcurrencyOption = 8,
     yes: YesOption = False,
-    out: OutOption = Path("runs"),
+    out: OutOption = None,
     redis: RedisOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -118,11 +119,11 @@ def probe(
     if analyst not in ("rules", MODEL):
         raise console.Failure(f"unknown analyst {analyst!r}; known here: rules, {MODEL}")
     source = log_source(market, storage, redis, config)
-    settings = source.settings or Settings()
+    settings, runs_dir = source.settings or Settings(), source.runs_dir(out)
     with source.events() as log:
         candidates = select_every_nth(ticks_of(source, start, to), every_n)
         ticks = live_ticks(log, candidates)
-        views = model_setup(source, settings, out).views(log, ticks)
+        views = model_setup(source, settings, runs_dir).views(log, ticks)
         first = next((v for v in views if v.reference_e8 is not None), None)
     if first is None or first.reference_e8 is None:
         raise NothingToReplay(
@@ -133,7 +134,7 @@ def probe(
     _print_notes(notes)
     shifts = market_changes(first.reference_e8, first.tick_size_e8, _SHIFTS)
     policy = spend_policy(yes, concurrency, len(shifts) + 2)
-    decide = partial(_decisions, source, settings, out, ticks, analyst, policy)
+    decide = partial(_decisions, source, settings, runs_dir, ticks, analyst, policy)
     rows = probed(decide, shifts, first.tick_size_e8, analyst == MODEL)
     for line in share_lines(rows):
         typer.echo(line, err=True)

@@ -21,7 +21,7 @@ from projections.trades.minute_buckets import MinuteBuckets
 from projections.trades.price_levels import level_width_e8
 from projections.trades.recent_trades import RecentTrades
 
-KINDS = (AGG_TRADE, SNAPSHOT, DIFF, TICK, INSTRUMENT)
+STATE_KINDS = (AGG_TRADE, SNAPSHOT, DIFF, TICK, INSTRUMENT)
 """The kinds of entries that the projections read."""
 
 BOOK_KINDS = (SNAPSHOT, DIFF)

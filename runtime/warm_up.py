@@ -8,9 +8,9 @@ from itertools import chain
 from eventlog.facts.market import INSTRUMENT
 from eventlog.store.batch import Batch
 from eventlog.store.log import Log
-from projections.state import BOOK_KINDS, KINDS, READS, MarketState, Windows
+from projections.state import BOOK_KINDS, READS, STATE_KINDS, MarketState, Windows
 
-_WITHOUT_BOOKS = tuple(kind for kind in KINDS if kind not in BOOK_KINDS)
+_WITHOUT_BOOKS = tuple(kind for kind in STATE_KINDS if kind not in BOOK_KINDS)
 
 
 def read_with_warm_up(log: Log, first_boundary_ns: int, last_seq: int, windows: Windows) -> Iterator[Batch]:
@@ -25,7 +25,7 @@ def read_with_warm_up(log: Log, first_boundary_ns: int, last_seq: int, windows: 
     """
     past, after = read_past(log, first_boundary_ns, windows)
     yield from past
-    yield from log.read(after, last_seq, KINDS, READS)
+    yield from log.read(after, last_seq, STATE_KINDS, READS)
 
 
 def read_past(log: Log, first_boundary_ns: int, windows: Windows) -> tuple[Iterator[Batch], int]:

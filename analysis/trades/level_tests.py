@@ -9,8 +9,8 @@ from math import ceil
 import msgspec
 import numpy as np
 
-from analysis.book.level_search import BROKEN, OPEN, REJECTED, search_level_tests
 from analysis.parameters import OrderFlowParameters
+from analysis.trades.level_search import BROKEN, OPEN, REJECTED, search_level_tests
 from market.arrays import I64
 from market.timestamps import MINUTE_NS
 from projections.trades.trade_columns import Trades

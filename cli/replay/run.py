@@ -3,13 +3,12 @@
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cli import console
-from cli.asking import ConcurrencyOption, RepeatsOption, WorkersOption, YesOption
+from cli.asking import ConcurrencyOption, OutOption, RepeatsOption, WorkersOption, YesOption
 from cli.consent import spend_policy
 from cli.options import (
     ALL_NS,
@@ -47,25 +46,25 @@ def run(
     concurrency: ConcurrencyOption = 8,
     yes: YesOption = False,
     workers: WorkersOption = 1,
-    out: Annotated[Path, typer.Option("--out", help="the folder of all runs")] = Path("runs"),
+    out: OutOption = None,
     redis: RedisOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Replay a time range of a log, score every recommendation, write a run folder with a report."""
     source = log_source(market, storage, redis, config)
-    settings = source.settings or Settings()
+    settings, runs_dir = source.settings or Settings(), source.runs_dir(out)
     analysis = analysis_config(settings, source.market.symbol)
     rules = rules_of(settings.scoring, analysis.parameters)
     request = Request(str(source.market), time_of(start, ALL_NS[0]), end_of(to), analysis, rules)
-    requests = requests_of(request, analyst, source, out, repeats, spend_policy(yes, concurrency))
+    requests = requests_of(request, analyst, source, runs_dir, repeats, spend_policy(yes, concurrency))
     decisions = source.decisions if source.has_decisions else None
     results: list[Result] = []
     failures: list[NothingDecided | None] = []
     for item in requests:
         with console.progress("replaying", None) as advance:
             try:
-                results.append(replay(source.events, item, out, workers, WallClock(), advance, decisions))
+                results.append(replay(source.events, item, runs_dir, workers, WallClock(), advance, decisions))
                 failures.append(None)
             except NothingDecided as error:
                 if error.result is None:

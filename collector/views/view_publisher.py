@@ -22,7 +22,7 @@ from eventlog.store.cold import ColdLog
 from eventlog.store.hot import HotLog
 from eventlog.store.log import Log
 from market.instrument import Market
-from projections.state import KINDS, READS, MarketState, TickEntry, Windows
+from projections.state import READS, STATE_KINDS, MarketState, TickEntry, Windows
 
 _GATHER_MS = 250  # delay of a view, which is of a minute, for a fraction of the reads
 _CHECK_EVERY_S = 5.0
@@ -156,5 +156,5 @@ class ViewPublisher:
                 checked_s = time.monotonic()
             return self._stop.is_set()
 
-        batches = log.follow(after, is_over, KINDS, READS, pause=self._stop.wait, gather_ms=_GATHER_MS)
+        batches = log.follow(after, is_over, STATE_KINDS, READS, pause=self._stop.wait, gather_ms=_GATHER_MS)
         self._drive(batches, MarketState(plan.windows), on_tick)

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from replay.scoring.episodes import Publication
 from replay.scoring.placebo import PlaceboPool
 from replay.scoring.price_path import PricePath
-from replay.scoring.scoring import Rules, ScoreTables, score
+from replay.scoring.scoring import ScoreTables, ScoringRules, score
 
 FALLBACK = " (fallback)"
 """The suffix of a figure's name where the rules decided in a model's place."""
@@ -20,7 +20,7 @@ DECIDED_BY = "decided_by"
 
 
 def score_by_decider(
-    publications: Sequence[Publication], pool: PlaceboPool, path: PricePath, rules: Rules
+    publications: Sequence[Publication], pool: PlaceboPool, path: PricePath, rules: ScoringRules
 ) -> ScoreTables:
     """
     Score a model's recommendations as `score` does, and separately those of the rules that stood in for it.

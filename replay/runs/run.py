@@ -38,7 +38,7 @@ from replay.scoring.episodes import Publication
 from replay.scoring.placebo import PlaceboPool
 from replay.scoring.price_path import READS, PricePath
 from replay.scoring.quiet import quiet_notes
-from replay.scoring.scoring import Rules, ScoreTables, score
+from replay.scoring.scoring import ScoreTables, ScoringRules, score
 from runtime.analysis_config import AnalysisConfig
 from runtime.analysts import MakeAnalyst
 from runtime.open_log import OpenLog
@@ -84,7 +84,7 @@ class Request:
     from_ns: int
     to_ns: int
     config: AnalysisConfig
-    rules: Rules
+    rules: ScoringRules
     analyst: str = "rules"
     recorded_model: RecordedModel | None = None
 
@@ -238,7 +238,7 @@ def _parameter_notes(request: Request, live_digests: Sequence[str]) -> list[str]
     ]
 
 
-def publish_times(ticks: Ticks, rules: Rules, took_ms: Mapping[int, int] | None) -> dict[int, int]:
+def publish_times(ticks: Ticks, rules: ScoringRules, took_ms: Mapping[int, int] | None) -> dict[int, int]:
     """
     When the advice of each tick would have been out, by the tick's seq, in nanoseconds since 1970.
 
@@ -257,7 +257,7 @@ def publish_times(ticks: Ticks, rules: Rules, took_ms: Mapping[int, int] | None)
 def _publications(
     decisions: Sequence[Decision],
     ticks: Ticks,
-    rules: Rules,
+    rules: ScoringRules,
     live: PublicationTimes,
     took_ms: Mapping[int, int] | None = None,
 ) -> tuple[list[Publication], PlaceboPool]:

@@ -36,7 +36,7 @@ _BLOCK_NS = 2 * HOUR_NS  # at least valid_for plus the test that may follow a to
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class ScoringRules:
     """
     How a run is scored; every value is part of its id.
 
@@ -65,7 +65,7 @@ class ScoreTables:
     scores: pa.Table
 
 
-def score(publications: Sequence[Publication], pool: PlaceboPool, path: PricePath, rules: Rules) -> ScoreTables:
+def score(publications: Sequence[Publication], pool: PlaceboPool, path: PricePath, rules: ScoringRules) -> ScoreTables:
     """
     Score advice against the prices that followed it.
 
@@ -95,7 +95,7 @@ def score(publications: Sequence[Publication], pool: PlaceboPool, path: PricePat
     )
 
 
-def zone_outcomes(episodes: Sequence[Episode], path: PricePath, rules: Rules) -> LevelOutcomes:
+def zone_outcomes(episodes: Sequence[Episode], path: PricePath, rules: ScoringRules) -> LevelOutcomes:
     """
     The outcome of each episode's zone, tested for as long as its first advice is valid.
 
@@ -107,7 +107,7 @@ def zone_outcomes(episodes: Sequence[Episode], path: PricePath, rules: Rules) ->
     return outcomes_at(path, _levels(episodes, rules))
 
 
-def _levels(episodes: Sequence[Episode], rules: Rules) -> Levels:
+def _levels(episodes: Sequence[Episode], rules: ScoringRules) -> Levels:
     unit = np.array([_sigma_e8(e) for e in episodes], np.float64)
     start = np.array([e.first.published_ns for e in episodes], np.int64) + rules.latency_ms * 1_000_000
     return Levels(
@@ -141,7 +141,7 @@ def _sigma_e8(episode: Episode) -> float:
     return (episode.first.advice.reference_e8 or 0) * (episode.first.advice.sigma or 0.0)
 
 
-def _orders(episodes: Sequence[Episode], rules: Rules) -> dict[str, Any]:
+def _orders(episodes: Sequence[Episode], rules: ScoringRules) -> dict[str, Any]:
     """The rungs of all episodes' first advice, each an order that rests until that advice runs out."""
     rows = [(n, e, rung) for n, e in enumerate(episodes) for rung in e.zone.ladder]
     return {
@@ -163,7 +163,7 @@ def _fill(path: PricePath, orders: dict[str, Any], through: bool) -> I64:
 
 def _scores(
     episodes: Sequence[Episode], outcomes: LevelOutcomes, orders: dict[str, Any], fills_by_model: dict[str, I64],
-    markouts_by_model: dict[str, F64], draws: PlaceboSamples, pool: PlaceboPool, path: PricePath, rules: Rules,
+    markouts_by_model: dict[str, F64], draws: PlaceboSamples, pool: PlaceboPool, path: PricePath, rules: ScoringRules,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """The figures of the episodes beside those of their placebos."""
     chance_levels, chance_orders = _placebo_levels(episodes, draws, pool, rules)
@@ -203,7 +203,7 @@ def _scores(
 
 
 def _placebo_levels(
-    episodes: Sequence[Episode], draws: PlaceboSamples, pool: PlaceboPool, rules: Rules
+    episodes: Sequence[Episode], draws: PlaceboSamples, pool: PlaceboPool, rules: ScoringRules
 ) -> tuple[Levels, dict[str, Any]]:
     is_buy = np.array([e.zone.side == "buy" for e in episodes], bool)[draws.episode]
     valid_ns = np.array([e.first.advice.valid_for_ns for e in episodes], np.int64)[draws.episode]
@@ -234,7 +234,7 @@ def _rejection_flags(outcomes: LevelOutcomes) -> F64:
     return np.where(is_decided, (outcomes.outcome == REJECTED).astype(np.float64), np.nan)
 
 
-def _calibration(episodes: Sequence[Episode], outcomes: LevelOutcomes, rules: Rules) -> list[dict[str, Any]]:
+def _calibration(episodes: Sequence[Episode], outcomes: LevelOutcomes, rules: ScoringRules) -> list[dict[str, Any]]:
     """Brier score and calibration error of the stated confidence, the first beside that of the constant rate."""
     confidence, rejection = np.array([e.zone.confidence for e in episodes], np.float64), _rejection_flags(outcomes)
     block = np.array([e.first.published_ns // _BLOCK_NS for e in episodes], np.int64)
@@ -254,7 +254,7 @@ def _calibration(episodes: Sequence[Episode], outcomes: LevelOutcomes, rules: Ru
     ]
 
 
-def _minute_rows(publications: Sequence[Publication], path: PricePath, rules: Rules) -> list[dict[str, Any]]:
+def _minute_rows(publications: Sequence[Publication], path: PricePath, rules: ScoringRules) -> list[dict[str, Any]]:
     """Secondary figures: all zones of all recommendations, each as if it were new."""
     singles = [Episode(p, zone, p.published_ns) for p in publications for zone in p.advice.zones]
     outcomes = outcomes_at(path, _levels(singles, rules))

@@ -22,13 +22,13 @@ from analysis.fitted import (
 from analysis.observe import Observer
 from eventlog.store.log import Log
 from market.timestamps import HOUR_NS, iso
-from projections.state import KINDS, READS, MarketState, TickEntry
+from projections.state import READS, STATE_KINDS, MarketState, TickEntry
 from replay.decisions import ticks_between
 from replay.scoring.episodes import Publication, episodes_of
 from replay.scoring.outcomes import BROKEN, REJECTED
 from replay.scoring.price_path import READS as PATH_READS
 from replay.scoring.price_path import PricePath
-from replay.scoring.scoring import Rules, zone_outcomes
+from replay.scoring.scoring import ScoringRules, zone_outcomes
 from runtime.analysis_config import AnalysisConfig
 from runtime.loop import drive
 from runtime.warm_up import state_of
@@ -174,7 +174,7 @@ class TrainingSet:
 
 
 def build_training_set(
-    log: Log, config: AnalysisConfig, rules: Rules, on_progress: Callable[[int], None]
+    log: Log, config: AnalysisConfig, rules: ScoringRules, on_progress: Callable[[int], None]
 ) -> TrainingSet:
     """
     Read a log from start to end and collect outcomes of walls and of advised zones, each zone once, from its first
@@ -210,7 +210,7 @@ def build_training_set(
             features[id(zone)] = confidence_features(source.score, len(source.legs), distance_sigma)
         publications.append(Publication(advice, out_ns[tick.seq], tick.seq))
 
-    drive(log.read(kinds=KINDS, columns=READS), state, on_tick)
+    drive(log.read(kinds=STATE_KINDS, columns=READS), state, on_tick)
     path = PricePath.from_batches(log.read(kinds=list(PATH_READS), columns=PATH_READS))
     confidence = _zone_outcomes(publications, features, path, rules)
     market = str(log.name.market)
@@ -221,7 +221,7 @@ def build_training_set(
 
 
 def _zone_outcomes(
-    publications: Sequence[Publication], features: dict[int, tuple[float, ...]], path: PricePath, rules: Rules
+    publications: Sequence[Publication], features: dict[int, tuple[float, ...]], path: PricePath, rules: ScoringRules
 ) -> Samples:
     episodes = episodes_of(publications)
     samples = Samples()

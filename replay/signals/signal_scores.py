@@ -12,7 +12,7 @@ from market.timestamps import HOUR_NS, MINUTE_NS, SECOND_NS
 from replay.decisions import Ticks
 from replay.scoring.outcomes import BROKEN, HORIZONS_S, OPEN, REJECTED, UNTOUCHED, Levels, outcomes_at
 from replay.scoring.price_path import READS, PricePath
-from replay.scoring.scoring import Rules, distances
+from replay.scoring.scoring import ScoringRules, distances
 from replay.scoring.statistics import difference, holm
 from replay.signals.signal_controls import SignalSample, draw_controls, draw_random_levels, select_sample
 from replay.signals.signal_record import SignalSamples
@@ -77,7 +77,7 @@ def load_price_path(log: Log, ticks: Ticks) -> PricePath:
     return PricePath.from_batches(log.read(log.seq_before(int(ticks.boundary_ns[0])), None, list(READS), READS))
 
 
-def score_signals(path: PricePath, record: SignalSamples, rules: Rules) -> list[SignalScore]:
+def score_signals(path: PricePath, record: SignalSamples, rules: ScoringRules) -> list[SignalScore]:
     """
     The figures of all signals beside those of their controls; signals never sighted are listed without figures.
 
@@ -103,7 +103,7 @@ def score_signals(path: PricePath, record: SignalSamples, rules: Rules) -> list[
     return [replace(s, p=p) for s, p in zip(scores, holm([s.p for s in scores]), strict=True)]
 
 
-def score_random_levels(path: PricePath, record: SignalSamples, rules: Rules) -> list[RandomLevels]:
+def score_random_levels(path: PricePath, record: SignalSamples, rules: ScoringRules) -> list[RandomLevels]:
     """
     Test levels at random prices, as many above the price as below: the placebo of all levels.
 
@@ -134,7 +134,7 @@ def _scores(
     control_sample: SignalSample,
     record: SignalSamples,
     path: PricePath,
-    rules: Rules,
+    rules: ScoringRules,
 ) -> list[SignalScore]:
     outcomes = _outcomes(sample, record, path, rules)
     controls = _outcomes(control_sample, record, path, rules)
@@ -162,7 +162,7 @@ def _hits(move_bp: F64) -> F64:
     return np.where(np.isnan(move_bp), np.nan, (np.sign(move_bp) + 1) / 2)
 
 
-def _outcomes(sample: SignalSample, record: SignalSamples, path: PricePath, rules: Rules) -> tuple[F64, F64]:
+def _outcomes(sample: SignalSample, record: SignalSamples, path: PricePath, rules: ScoringRules) -> tuple[F64, F64]:
     """
     Whether each level held (NaN where it was not touched or is open), and the move in the signal's direction at each
     horizon, basis points: from the trade that touched a level, from the last before the sighting of a direction.
@@ -191,7 +191,7 @@ def _outcomes(sample: SignalSample, record: SignalSamples, path: PricePath, rule
     return rejection, moves
 
 
-def _levels(sample: SignalSample, record: SignalSamples, rules: Rules) -> Levels:
+def _levels(sample: SignalSample, record: SignalSamples, rules: ScoringRules) -> Levels:
     """Touched by a trade within ε, in the hour after the sighting; how far off or through counts from the price."""
     start = record.at_ns[sample.tick] + rules.latency_ms * 1_000_000
     unit, near = record.unit_e8[sample.tick], record.near_e8[sample.tick]

@@ -18,7 +18,7 @@ from replay.runs.run import publish_times
 from replay.scoring.episodes import Publication
 from replay.scoring.paired import PairedDifference, compare, detectable_difference
 from replay.scoring.price_path import PricePath
-from replay.scoring.scoring import Rules
+from replay.scoring.scoring import ScoringRules
 from replay.trials.answer import Arm, Totals
 from replay.trials.minute_scores import Score, minute_scores
 from replay.trials.variants import Comparison, Variant, correct_p_values
@@ -92,7 +92,7 @@ def score_arm(
     ticks: Ticks,
     config: AnalysisConfig,
     repeats: Sequence[Repeat],
-    rules: Rules,
+    rules: ScoringRules,
     path: PricePath,
     workers: int,
     on_progress: Callable[[int], None],

@@ -9,7 +9,7 @@ from typing import Any
 
 from eventlog.clock import Clock
 from replay.decisions import Ticks
-from replay.scoring.scoring import Rules
+from replay.scoring.scoring import ScoringRules
 from replay.signals.signal_scores import load_price_path
 from replay.trials.ab import (
     ArmScores,
@@ -43,7 +43,7 @@ class ExperimentConfig:
         scores: the figures to compare. workers: number of processes that share the ticks.
     """
 
-    rules: Rules
+    rules: ScoringRules
     repeats: int
     scores: Sequence[Score]
     workers: int

@@ -14,7 +14,7 @@ from market.timestamps import MINUTE_NS
 from replay.scoring.episodes import Episode, Publication
 from replay.scoring.outcomes import BROKEN, HORIZONS_S, REJECTED, TEST_NS, UNTOUCHED, fills, markouts
 from replay.scoring.price_path import PricePath
-from replay.scoring.scoring import MODELS, Rules, zone_outcomes
+from replay.scoring.scoring import MODELS, ScoringRules, zone_outcomes
 
 _VALID_MIN = VALID_FOR_NS // MINUTE_NS
 
@@ -49,7 +49,7 @@ def scores_of(horizons_s: Sequence[int] = HORIZONS_S) -> list[Score]:
     return scores
 
 
-def minute_scores(publications: Sequence[Publication], path: PricePath, rules: Rules) -> dict[Score, F64]:
+def minute_scores(publications: Sequence[Publication], path: PricePath, rules: ScoringRules) -> dict[Score, F64]:
     """
     The figures of n recommendations, each as if it were the only one.
 

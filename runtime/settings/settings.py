@@ -50,7 +50,7 @@ class App(Section):
     )
     logs_dir: Folder = Field(default=Path("logs"), description="Folder of the daemons' log files.")
     runs_dir: Folder = Field(
-        default=Path("runs"), description="Not used yet: commands take the folder of replay runs from `--out`."
+        default=Path("runs"), description="Folder of replay runs, where a command's `--out` names no other."
     )
     logs_keep_days: int = Field(default=14, ge=7, le=3650, description="How many days log files are kept.")
 

@@ -20,11 +20,11 @@ from eventlog.store.cold import ColdLog
 from eventlog.transfer.importing import Importer
 from exchanges.binance.recordings.recording import append_recording
 from market.instrument import Market
-from projections.state import KINDS, READS, MarketState
+from projections.state import READS, STATE_KINDS, MarketState
 from projections.trades import minute_view
 from replay.runs.finished_runs import load
 from replay.runs.run import Request, run
-from replay.scoring.scoring import Rules
+from replay.scoring.scoring import ScoringRules
 from runtime.analysis_config import analysis_config
 from runtime.decide import Decider, TickDecision
 from runtime.loop import drive
@@ -58,9 +58,9 @@ def stages(raw: Path, folder: Path) -> dict[str, Any]:
     decided: list[TickDecision] = []
     with open_log(folder, MARKET) as log:
         report = check(log).as_json()
-        batches = log.read(kinds=KINDS, columns=READS)
+        batches = log.read(kinds=STATE_KINDS, columns=READS)
         drive(batches, state, lambda tick, now: decided.append(decider.decide(tick, now)))
-    rules = Rules(2000, 250, 0.0, 5, 1, sight.parameters.away_sigma, sight.parameters.beyond_sigma)
+    rules = ScoringRules(2000, 250, 0.0, 5, 1, sight.parameters.away_sigma, sight.parameters.beyond_sigma)
     request = Request(str(MARKET), 0, 2**62, sight, rules)
     result = run(partial(open_log, folder, MARKET), request, folder / "runs", 1, CLOCK, lambda *_: None)
     newest = list(state.buckets.minutes(2))

@@ -26,7 +26,7 @@ from eventlog.store.log import Log
 from eventlog.transfer.importing import Importer, table
 from market.instrument import Market
 from market.timestamps import MINUTE_NS
-from projections.state import KINDS, READS, MarketState, TickEntry, Windows
+from projections.state import READS, STATE_KINDS, MarketState, TickEntry, Windows
 from replay.verify.tool_check import ToolVerdict, check_tools, compare_shown_results, read_shown_results
 from runtime.analysis_config import AnalysisConfig, session_settings
 from runtime.loop import drive
@@ -83,7 +83,7 @@ def views(log: Log, parameters: Parameters) -> dict[int, MarketView]:
         if tick.boundary_ns > T0 + 40 * MINUTE_NS:
             found[tick.seq] = observer.observe(tick, now)
 
-    drive(log.read(kinds=KINDS, columns=READS), state, on_tick)
+    drive(log.read(kinds=STATE_KINDS, columns=READS), state, on_tick)
     return found
 
 

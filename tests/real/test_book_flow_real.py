@@ -27,7 +27,7 @@ from market.instrument import Market
 from market.timestamps import SECOND_NS
 from projections.book.book_levels import AFTER_GAP, APPLIED, APPLIED_UNQUOTED, STALE, UNUSABLE
 from projections.book.order_book import OrderBook
-from projections.state import KINDS, READS, MarketState, Windows
+from projections.state import READS, STATE_KINDS, MarketState, Windows
 from runtime.loop import drive
 from tests.builders import NOW
 
@@ -52,7 +52,7 @@ def logs(tmp_path_factory: pytest.TempPathFactory, real_data: Path) -> dict[str,
 
 def batches(log: Log) -> Iterator[Batch]:
     """What the folds read."""
-    return log.read(kinds=KINDS, columns=READS)
+    return log.read(kinds=STATE_KINDS, columns=READS)
 
 
 def book_tickers(folder: Path) -> dict[int, tuple[int, int, int, int]]:

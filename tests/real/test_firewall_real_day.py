@@ -21,7 +21,7 @@ from exchanges.binance.archives.archive import read_agg_trades
 from exchanges.binance.mapper import BinanceMapper
 from market.fixed_point import format_e8
 from market.instrument import Market
-from projections.state import KINDS, READS, MarketState, TickEntry, Windows
+from projections.state import READS, STATE_KINDS, MarketState, TickEntry, Windows
 from runtime.decide import Decider, TickDecision
 from runtime.loop import drive
 from tests.builders import NOW
@@ -51,7 +51,7 @@ def decided(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> list[T
             found.append(decider.decide(tick, now))
 
     log = Log(ColdLog(storage, NAME), None, BinanceMapper("BTCUSDT").decoders)
-    drive(log.read(kinds=KINDS, columns=READS), state, on_tick)
+    drive(log.read(kinds=STATE_KINDS, columns=READS), state, on_tick)
     return found
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.book.level_search import BROKEN, OPEN, REJECTED
 from analysis.parameters import Parameters
+from analysis.trades.level_search import BROKEN, OPEN, REJECTED
 from analysis.trades.level_tests import Reach, build_reach, find_level_tests
 from analysis.trades.sweeps import find_sweeps
 from analysis.trades.volatility import compute_sigma

@@ -45,6 +45,16 @@ def test_a_settings_file_names_what_is_left_out(tmp_path: Path) -> None:
     assert log_source(None, None, "redis://localhost:1/0", file).redis == "redis://localhost:1/0"
 
 
+def test_runs_lie_where_the_option_or_the_settings_file_says(tmp_path: Path) -> None:
+    """And in `runs` where neither says."""
+    file = a_config(tmp_path)
+    file.write_text(file.read_text() + f"app: {{runs_dir: {tmp_path}/kept-runs}}\n")
+    source = log_source(None, None, None, file)
+    assert source.runs_dir(None) == tmp_path / "kept-runs"
+    assert source.runs_dir(tmp_path / "here") == tmp_path / "here"
+    assert log_source("binance:BTCFDUSD", tmp_path).runs_dir(None) == Path("runs")
+
+
 def test_the_daemons_file_is_taken_where_a_name_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As they take it; where there is none, one line says what to name."""
     monkeypatch.chdir(tmp_path)

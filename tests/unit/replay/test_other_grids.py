@@ -15,7 +15,7 @@ from eventlog.facts.market import AGG_TRADE, INSTRUMENT, SNAPSHOT
 from eventlog.store.log import Log
 from market.fixed_point import ONE_E8
 from market.timestamps import MINUTE_NS
-from projections.state import KINDS, READS
+from projections.state import READS, STATE_KINDS
 from replay.decisions import ticks_between
 from replay.pictures.picture import draw
 from replay.pictures.scene import build_scene
@@ -50,7 +50,9 @@ def decide_ticks(log: Log) -> list[TickDecision]:
     decider = Decider(MARKET.symbol, state, RulesAnalyst(SIGHT.parameters), SIGHT.parameters)
     tick_decisions: list[TickDecision] = []
     drive(
-        log.read(kinds=KINDS, columns=READS), state, lambda tick, now: tick_decisions.append(decider.decide(tick, now))
+        log.read(kinds=STATE_KINDS, columns=READS),
+        state,
+        lambda tick, now: tick_decisions.append(decider.decide(tick, now)),
     )
     return tick_decisions
 

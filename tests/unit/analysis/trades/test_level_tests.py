@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.book.level_search import BROKEN, OPEN, REJECTED
 from analysis.parameters import OrderFlowParameters
+from analysis.trades.level_search import BROKEN, OPEN, REJECTED
 from analysis.trades.level_tests import LevelRecord, LevelTests, Reach, build_reach, build_records, find_level_tests
 from market.fixed_point import ONE_E8
 from market.timestamps import MINUTE_NS

@@ -9,10 +9,10 @@ import pytest
 from replay.runs.attribution import DECIDED_BY, FALLBACK, score_by_decider
 from replay.scoring.episodes import Publication
 from replay.scoring.placebo import PlaceboPool
-from replay.scoring.scoring import Rules, ScoreTables, score
+from replay.scoring.scoring import ScoreTables, ScoringRules, score
 from tests.market_builders import T0, a_path, a_zone, e8, published
 
-RULES = Rules(0, 0, 0.0, 5, 1, 2.0, 2.0)
+RULES = ScoringRules(0, 0, 0.0, 5, 1, 2.0, 2.0)
 PATH = a_path([100, "99.5", 100, 101, "101.5", 100], [0, 30, 90, 200, 260, 400])
 MOMENTS = PlaceboPool(np.array([T0]), np.array([0]), np.array([e8(100)]), np.array([0.001]))
 OWN = [published(a_zone(), a_zone("sell", 101, 102)), published(a_zone(), minute=2)]

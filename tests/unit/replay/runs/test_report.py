@@ -15,10 +15,10 @@ from replay.runs import report
 from replay.runs.report import render
 from replay.scoring.placebo import PlaceboPool
 from replay.scoring.price_path import PricePath
-from replay.scoring.scoring import Rules, ScoreTables, score
+from replay.scoring.scoring import ScoreTables, ScoringRules, score
 from tests.market_builders import T0, a_path, a_zone, e8, published
 
-RULES = Rules(0, 0, 0.0, 5, 1, 2.0, 2.0)
+RULES = ScoringRules(0, 0, 0.0, 5, 1, 2.0, 2.0)
 ASSETS = Path(report.__file__).parent / "assets"
 
 

@@ -21,7 +21,7 @@ from replay.runs import finished_runs
 from replay.runs.log_digest import log_digest
 from replay.runs.run import Request, Result, run
 from replay.scoring.calibration import NOTE
-from replay.scoring.scoring import Rules
+from replay.scoring.scoring import ScoringRules
 from runtime.analysis_config import AnalysisConfig
 from runtime.open_log import open_log
 from tests.market_builders import (
@@ -36,7 +36,7 @@ from tests.market_builders import (
     write_log,
 )
 
-RULES = Rules(2000, 250, 0.0, 5, 1, 2.0, 2.0)
+RULES = ScoringRules(2000, 250, 0.0, 5, 1, 2.0, 2.0)
 EVERYTHING = Request(str(MARKET), 0, 2**62, SIGHT, RULES)
 TABLES = ("episodes", "fills", "orders", "recommendations", "scores")
 

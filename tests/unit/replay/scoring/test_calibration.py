@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 
 from replay.scoring.calibration import bins_of, brier, calibration_error, constant_brier
 from replay.scoring.price_path import PricePath
-from replay.scoring.scoring import Rules, score
+from replay.scoring.scoring import ScoringRules, score
 from tests.market_builders import a_path, a_zone, published
 from tests.unit.replay.scoring.test_scoring import BUY, MOMENTS, PATH, SELL
 
 NAN = float("nan")
-RULES = Rules(0, 1000, 0.0, 5, 1, 2.0, 2.0)
+RULES = ScoringRules(0, 1000, 0.0, 5, 1, 2.0, 2.0)
 
 
 def test_brier_by_hand() -> None:

@@ -9,10 +9,10 @@ from agents.recommendation import Rung
 from market.timestamps import HOUR_NS, MINUTE_NS, SECOND_NS
 from replay.scoring.placebo import PlaceboPool
 from replay.scoring.price_path import PricePath
-from replay.scoring.scoring import Rules, ScoreTables, score
+from replay.scoring.scoring import ScoreTables, ScoringRules, score
 from tests.market_builders import T0, a_path, a_zone, e8, published
 
-RULES = Rules(
+RULES = ScoringRules(
     publish_delay_ms=0, latency_ms=1000, maker_fee_bps=1.0, placebo_draws=10, seed=1, away_sigma=2.0, beyond_sigma=2.0
 )
 BUY = a_zone("buy", "98.9", 99, weight=0.5, basis=("poc", "wall"), ladder=(Rung(e8(99), 0.25), Rung(e8("98.9"), 0.25)))

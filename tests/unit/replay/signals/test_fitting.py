@@ -34,14 +34,14 @@ from market.timestamps import HOUR_NS, MINUTE_NS
 from replay.decisions import decide_all, ticks_between
 from replay.runs.finished_runs import load
 from replay.runs.run import Request, run
-from replay.scoring.scoring import Rules
+from replay.scoring.scoring import ScoringRules
 from replay.signals.fitting import PullSamples, Samples, TrainingSet, build_training_set, fit, fit_models
 from runtime.analysis_config import AnalysisConfig, analysis_config
 from runtime.open_log import open_log
 from runtime.settings.settings import AnalysisSettings, Analyzer, Settings, SettingsError
 from tests.market_builders import MARKET, SIGHT, T0, a_market, e8, numbered, trade_columns, write_log
 
-RULES = Rules(2000, 250, 0.0, 5, 1, 2.0, 2.0)
+RULES = ScoringRules(2000, 250, 0.0, 5, 1, 2.0, 2.0)
 
 
 def samples_of(features: Sequence[tuple[float, ...]], outcomes: Sequence[bool]) -> Samples:

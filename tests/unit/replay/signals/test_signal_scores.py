@@ -20,7 +20,7 @@ from market.timestamps import DAY_NS, MINUTE_NS, SECOND_NS
 from projections.state import MarketState
 from replay.decisions import Ticks, ticks_between
 from replay.scoring.outcomes import HORIZONS_S
-from replay.scoring.scoring import Rules
+from replay.scoring.scoring import ScoringRules
 from replay.signals.signal_controls import draw_controls, select_sample
 from replay.signals.signal_record import SignalOccurrences, SignalSamples, flow_r2, record_signals
 from replay.signals.signal_scores import RandomLevels, SignalScore, load_price_path, score_random_levels, score_signals
@@ -44,7 +44,7 @@ from tests.market_builders import (
     write_log,
 )
 
-RULES = Rules(0, 0, 0.0, 5, 1, 2.0, 2.0)
+RULES = ScoringRules(0, 0, 0.0, 5, 1, 2.0, 2.0)
 PRICES = {
     0: 100, 10: 99, 20: "98.5", 70: 101, 1000: 200, 1010: 198, 1030: 194, 1100: 199, 8000: 200,
 }  # fmt: skip
@@ -82,7 +82,7 @@ def a_log(folder: Path, prices: dict[int, Any]) -> tuple[Log, Ticks]:
 
 
 def scores_of(
-    folder: Path, record: SignalSamples, rules: Rules = RULES, prices: dict[int, Any] = PRICES
+    folder: Path, record: SignalSamples, rules: ScoringRules = RULES, prices: dict[int, Any] = PRICES
 ) -> dict[tuple[str, str, int | None], SignalScore]:
     log, ticks = a_log(folder, prices)
     return {(s.signal, s.figure, s.horizon_s): s for s in score_signals(load_price_path(log, ticks), record, rules)}

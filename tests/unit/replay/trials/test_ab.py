@@ -15,7 +15,7 @@ from replay.errors import MissingAnswer
 from replay.runs.run import publish_times
 from replay.scoring.paired import PairedDifference
 from replay.scoring.price_path import READS, PricePath
-from replay.scoring.scoring import Rules
+from replay.scoring.scoring import ScoringRules
 from replay.trials.ab import (
     ArmScores,
     Repeat,
@@ -34,7 +34,7 @@ from replay.trials.variants import Comparison, Variant
 from runtime.analysts import Questions, make_recorded_analyst
 from tests.market_builders import SIGHT, T0, a_market, write_log
 
-RULES = Rules(2000, 250, 0.0, 1, 1, 2.0, 2.0)
+RULES = ScoringRules(2000, 250, 0.0, 1, 1, 2.0, 2.0)
 SCORE = Score("touched", None, 1)
 
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from agents.recommendation import Rung, Zone
-from replay.scoring.scoring import Rules
+from replay.scoring.scoring import ScoringRules
 from replay.trials.minute_scores import Score, minute_scores, scores_of
 from tests.market_builders import a_path, a_zone, e8, published
 
-RULES = Rules(
+RULES = ScoringRules(
     publish_delay_ms=0, latency_ms=0, maker_fee_bps=1.0, placebo_draws=1, seed=1, away_sigma=2.0, beyond_sigma=2.0
 )
 # σ is 0.1 % of 100: rejected 0.20 away, broken 0.20 beyond
