@@ -17,8 +17,6 @@ import numpy as np
 from numba.core import config
 from numba.core.caching import InTreeCacheLocator, UserProvidedCacheLocator, UserWideCacheLocator
 
-from market.compiled import Compiled
-
 _CONFIG: Any = config  # its names are made at run time
 _CONSTANT_TYPES = (bool, int, float, str, bytes, tuple, np.generic)
 """Values of a module that are compiled into its functions as constants."""
@@ -47,8 +45,8 @@ def digest_dependencies(names: dict[str, Any]) -> str:
             continue
         if isinstance(value, _CONSTANT_TYPES):
             digest.update(f"{name}={value!r}\n".encode())
-        elif isinstance(value, Compiled) and value.py_func.__module__ != names["__name__"]:
-            digest.update(f"{name}={value.py_func.__qualname__} {_digest_module(value.py_func.__module__)}\n".encode())
+        elif (function := getattr(value, "py_func", None)) is not None and function.__module__ != names["__name__"]:
+            digest.update(f"{name}={function.__qualname__} {_digest_module(function.__module__)}\n".encode())
         elif isinstance(value, np.ndarray):
             digest.update(f"{name}={value.dtype}{value.shape}{value.tobytes()!r}\n".encode())
     return digest.hexdigest()
