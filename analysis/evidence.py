@@ -2,7 +2,7 @@
 Evidence: price intervals that matter, each under an id that recommendations cite.
 """
 
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -40,16 +40,3 @@ def format_price(value_e8: float | None) -> str | None:
         return None
     integer = int(value_e8)
     return format_e8(integer) if integer == value_e8 else format_e8(int(value_e8 * 10), 9)
-
-
-def render_evidence(evidence: Evidence) -> dict[str, Any]:
-    """Render one piece of evidence for JSON."""
-    return {
-        "id": evidence.id,
-        "basis": evidence.basis,
-        "leg": evidence.leg,
-        "low": format_e8(evidence.low_e8),
-        "high": format_e8(evidence.high_e8),
-        "price": format_e8(evidence.price_e8),
-        "strength": evidence.strength,
-    }

@@ -11,9 +11,8 @@ import msgspec
 
 from analysis.book.book_side import Side
 from analysis.confluence import Confluence
-from analysis.evidence import Evidence, format_price, render_evidence
-from market.fixed_point import format_e8
-from market.timestamps import iso
+from analysis.evidence import Evidence
+from analysis.render.evidence_json import render_evidence
 
 
 @dataclass(frozen=True)
@@ -53,42 +52,3 @@ class MarketView:
     def evidence_json(self) -> bytes:
         """The evidence as canonical JSON: what `render` shows and what an evidence digest is of."""
         return msgspec.json.encode([render_evidence(e) for e in self.evidence])
-
-    def render(self) -> bytes:
-        """The analysis as canonical JSON: what the decision log keeps and `verify` compares."""
-        return msgspec.json.encode(
-            {
-                "symbol": self.symbol,
-                "as_of": iso(self.as_of_ns),
-                "as_of_seq": self.as_of_seq,
-                "interval_s": self.interval_ns / 1e9,
-                "trades": self.trades,
-                "depth": self.depth_state,
-                "reference": format_price(self.reference_e8),
-                "mid": format_price(self.mid_e8),
-                "sigma": self.sigma,
-                "tick_size": format_price(self.tick_size_e8),
-                "parameters": self.parameters_digest,
-                "state": self.state,
-                "depth_snapshot_analytsis": self.depth,
-                "orderflow_analysys": self.order_flow,
-                "resonance": [_zone(z) for z in self.zones],
-                "evidence": msgspec.Raw(self.evidence_json),
-                "warnings": list(self.warnings),
-            }
-        )
-
-
-def _zone(zone: Confluence) -> dict[str, Any]:
-    return {
-        "id": zone.id,
-        "low": format_e8(zone.low_e8),
-        "high": format_e8(zone.high_e8),
-        "price": format_e8(zone.price_e8),
-        "legs": dict(zone.legs),
-        "missing": list(zone.missing),
-        "triple": zone.triple,
-        "score": zone.score,
-        "strength": zone.strength,
-        "evidence": [e.id for e in zone.evidence],
-    }

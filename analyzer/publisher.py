@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from analysis.render.view_json import render_view
 from eventlog.clock import Clock
 from eventlog.disk.daily_file import DailyFile
 from eventlog.errors import EventLogError
@@ -77,7 +78,7 @@ class Publisher:
         """
         tick, advice = tick_decision.tick, tick_decision.advice
         now = self._clock.now_ns()
-        facts = [Analysis(tick.seq, tick.boundary_ns, tick_decision.view.render().decode()).fact(ANALYSIS, now)]
+        facts = [Analysis(tick.seq, tick.boundary_ns, render_view(tick_decision.view).decode()).fact(ANALYSIS, now)]
         on_time = now - tick.boundary_ns <= tick.interval_ns
         if advice is not None:
             published_ns, published_seq = (now, log.last_seq()) if on_time else (None, None)
@@ -102,7 +103,7 @@ class Publisher:
         if str(self._market) != "binance:BTCFDUSD":
             name += f":{self._market.symbol}"
         body = {
-            "analysis": msgspec.Raw(decision.tick_decision.view.render()),
+            "analysis": msgspec.Raw(render_view(decision.tick_decision.view)),
             "recommendation": msgspec.Raw(advice.render()),
             "published": published_at,
         }

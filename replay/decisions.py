@@ -11,6 +11,7 @@ from multiprocessing import get_context
 import numpy as np
 
 from agents.rules import RulesAnalyst
+from analysis.render.view_json import render_view
 from eventlog.facts.capture import TICK
 from eventlog.store.log import Log
 from market.arrays import I64
@@ -118,7 +119,7 @@ def decision_of(outcome: TickDecision) -> Decision:
         boundary_ns=outcome.tick.boundary_ns,
         reference_e8=view.reference_e8,
         sigma=view.sigma,
-        analysis_digest=blake2b(view.render(), digest_size=16).hexdigest(),
+        analysis_digest=blake2b(render_view(view), digest_size=16).hexdigest(),
         stance=advice.stance if advice else None,
         zones=len(advice.zones) if advice else 0,
         advice=advice.render() if advice else None,

@@ -13,6 +13,7 @@ from agents.analyst import Analyst
 from agents.llm.recorded import MissingCall, cassette_of
 from agents.recommendation import Advice
 from analysis.fitted import parse
+from analysis.render.view_json import render_view
 from eventlog.code_version import code_digest
 from eventlog.facts.analysis import ANALYSIS, ANALYZER_SESSION, RECOMMENDATION
 from eventlog.store.log import Log
@@ -174,7 +175,7 @@ def _verify_session(
             return
         try:
             tick_decision = decider.decide(tick, now)
-            difference = _difference(live, tick_decision.view.render(), tick_decision.advice)
+            difference = _difference(live, render_view(tick_decision.view), tick_decision.advice)
         except MissingCall as absent:
             difference = {"field": "model_call", "live": "asked", "replay": str(absent)}
         verdict.total += 1

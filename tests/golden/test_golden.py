@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from agents.rules import RulesAnalyst
+from analysis.render.view_json import render_view
 from eventlog.clock import ManualClock
 from eventlog.names import LogName
 from eventlog.proof.check import check
@@ -70,7 +71,7 @@ def stages(raw: Path, folder: Path) -> dict[str, Any]:
         "check": report,
         "views": [minute_view.to_json(m, minute) for m, minute in newest],
         "digests": [d.view.state for d in decided][:: max(1, len(decided) // 5)],
-        "analysis": json.loads(last.view.render()),
+        "analysis": json.loads(render_view(last.view)),
         "recommendation": json.loads(last.advice.render()) if last.advice else None,
         "scores": load(result.folder).table("scores").to_pylist(),
     }

@@ -15,6 +15,7 @@ from agents.llm.recorded import MissingCall, RecordedAnalyst, cassette_of
 from agents.rules import RulesAnalyst
 from analysis.observe import Observer
 from analysis.parameters import Parameters
+from analysis.render.view_json import render_view
 from analysis.view import MarketView
 from eventlog.clock import ManualClock
 from eventlog.facts.analysis import ANALYSIS, ANALYZER_SESSION, Analysis, AnalyzerSession
@@ -170,7 +171,7 @@ def test_every_decision_is_checked_under_its_own_settings(recorded: tuple[Log, L
     log, decisions = recorded
     facts = facts_of(decisions)
     analysed = [
-        Analysis(seq, view.as_of_ns, view.render().decode()).fact(ANALYSIS, T0)
+        Analysis(seq, view.as_of_ns, render_view(view).decode()).fact(ANALYSIS, T0)
         for seq, view in views(log, SIGHT.parameters).items()
     ]
     other = Settings.model_validate({"analyzer": {"analysis": {"min_order_volume_threshold": 5.0}}})

@@ -11,6 +11,7 @@ from agents.recommendation import violations
 from agents.rules import RulesAnalyst
 from analysis.observe import Observer
 from analysis.parameters import Parameters
+from analysis.render.view_json import render_view
 from analysis.view import MarketView
 from eventlog.facts.capture import TICK
 from eventlog.facts.market import AGG_TRADE, INSTRUMENT, SNAPSHOT
@@ -52,7 +53,7 @@ def seen(tables: Tables, ends: list[int] | None = None, every: int = 1) -> dict[
         nonlocal number
         number += 1
         if number % every == 0:
-            views[tick.seq] = observer.observe(tick, now).render()
+            views[tick.seq] = render_view(observer.observe(tick, now))
 
     drive(batches(tables, ends or []), state, on_tick)
     return views
@@ -102,7 +103,7 @@ def test_a_first_look_after_a_long_time() -> None:
         if now.buckets.end_ns >= T0 + 150 * MINUTE_NS:
             if not observers:
                 observers.append(Observer(MARKET.symbol, now, SHORT))
-            late[tick.seq] = observers[0].observe(tick, now).render()
+            late[tick.seq] = render_view(observers[0].observe(tick, now))
 
     drive(batches(tables), state, on_tick)
     assert len(late) == 51
@@ -170,9 +171,9 @@ def test_scraps_of_a_market_never_break_it(tables: Tables) -> None:
     def on_tick(tick: TickEntry, now: MarketState) -> None:
         view = observer.observe(tick, now)
         views.append(view)
-        json.loads(view.render(), parse_constant=refuse)
+        json.loads(render_view(view), parse_constant=refuse)
         decided = decider.decide(tick, now)
-        assert decided.view.render() == view.render()
+        assert render_view(decided.view) == render_view(view)
         assert decided.advice is not None
         assert violations(decided.advice, view) == []
         assert decided.advice.zones or decided.advice.reason

@@ -12,6 +12,7 @@ from agents.rules import RulesAnalyst
 from analysis.book.static_book import CROSSED, EMPTY_SIDE, NO_BOOK
 from analysis.observe import Observer
 from analysis.parameters import Parameters
+from analysis.render.view_json import render_view
 from analysis.view import MarketView
 from eventlog.facts.capture import TICK
 from eventlog.facts.market import AGG_TRADE, INSTRUMENT, SNAPSHOT
@@ -80,7 +81,7 @@ def seen(
         view = observer.observe(tick, now)
         advice = rules.decide(view)
         json.loads(advice.render(), parse_constant=refuse)
-        found.append((view, advice, json.loads(view.render(), parse_constant=refuse)))
+        found.append((view, advice, json.loads(render_view(view), parse_constant=refuse)))
 
     parts: Mapping[str, Columns] = {
         INSTRUMENT: instrument_columns(T0) if instrument is None else instrument,

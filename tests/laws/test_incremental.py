@@ -9,6 +9,7 @@ import pytest
 from agents.rules import RulesAnalyst
 from analysis.observe import Observer
 from analysis.parameters import Parameters
+from analysis.render.view_json import render_view
 from eventlog.facts.capture import TICK
 from eventlog.facts.market import INSTRUMENT
 from market.timestamps import MINUTE_NS
@@ -69,7 +70,7 @@ def looked(tables: Tables, case: Case, from_seq: int = 0) -> dict[int, bytes]:
 
     def on_tick(tick: TickEntry, now: MarketState) -> None:
         if tick.seq >= from_seq:
-            views[tick.seq] = observer.observe(tick, now).render()
+            views[tick.seq] = render_view(observer.observe(tick, now))
 
     drive(batches(tables), state, on_tick)
     return views
@@ -92,8 +93,8 @@ def test_a_fresh_observer_sees_what_the_old_one_sees(name: str) -> None:
         view = old.observe(tick, now)
         if number in sampled:
             other = Observer(MARKET.symbol, now, case.parameters).observe(tick, now)
-            kept.append(view.render() + rules.decide(view).render())
-            fresh.append(other.render() + rules.decide(other).render())
+            kept.append(render_view(view) + rules.decide(view).render())
+            fresh.append(render_view(other) + rules.decide(other).render())
         number += 1
 
     drive(batches(case.tables), state, on_tick)
@@ -143,8 +144,8 @@ def test_the_windows_as_shipped() -> None:
     def on_tick(tick: TickEntry, now: MarketState) -> None:
         nonlocal number
         if number in sampled:
-            fresh = Observer(MARKET.symbol, now, case.parameters).observe(tick, now).render()
-            seen[number] = tick.seq, old.observe(tick, now).render(), fresh
+            fresh = render_view(Observer(MARKET.symbol, now, case.parameters).observe(tick, now))
+            seen[number] = tick.seq, render_view(old.observe(tick, now)), fresh
         elif number % 60 == 0 or number > 4_395:
             old.observe(tick, now)
         number += 1

@@ -24,6 +24,7 @@ from analysis.book.voids import LiquidityVoid
 from analysis.evidence import Evidence
 from analysis.observe import Findings, Observer
 from analysis.parameters import Parameters
+from analysis.render.view_json import render_view
 from analysis.trades.acceptance import Profile
 from eventlog.facts.capture import TICK
 from eventlog.facts.market import AGG_TRADE, INSTRUMENT, SNAPSHOT
@@ -141,7 +142,7 @@ def at_the_end(trades: Columns, books: Sequence[Snapshot]) -> tuple[Findings, by
     def on_tick(tick: TickEntry, now: MarketState) -> None:
         if tick.boundary_ns == T0 + MINUTES * MINUTE_NS:
             view = observer.observe(tick, now)
-            found.append((observer.find(now), view.render(), rules.decide(view)))
+            found.append((observer.find(now), render_view(view), rules.decide(view)))
 
     parts = {
         INSTRUMENT: instrument_columns(T0),
@@ -400,5 +401,5 @@ def test_levels_of_an_update_have_no_order(chance: Any) -> None:
         (tick,) = read_ticks(batch.rows[TICK])
         state.close(tick)
         assert state.order_book.status == "live"
-        views.append(Observer("BTCFDUSD", state, RULES).observe(tick, state).render())
+        views.append(render_view(Observer("BTCFDUSD", state, RULES).observe(tick, state)))
     assert views[0] == views[1]

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pytest
 
 from agents.rules import RulesAnalyst
+from analysis.render.view_json import render_view
 from bench.planted import MARKET as PLANTED
 from bench.planted import plan_plants
 from eventlog.clock import ManualClock
@@ -135,7 +136,7 @@ def test_a_scaled_market_is_seen_and_advised_alike(name: str, power: int) -> Non
     assert sum(len(each.advice.zones) for each in here if each.advice) > 3 * len(here) // 2
     wrong: list[str] = []
     for one, two in zip(here, there, strict=True):
-        wrong += differences(json.loads(one.view.render()), json.loads(two.view.render()), power, "analysis")
+        wrong += differences(json.loads(render_view(one.view)), json.loads(render_view(two.view)), power, "analysis")
         zones = [[(z.low_e8, z.high_e8, z.invalidation_e8, *(r.price_e8 for r in z.ladder)) for z in e.advice.zones]
                  if e.advice else [] for e in (one, two)]  # fmt: skip
         factor = 10 ** abs(power)

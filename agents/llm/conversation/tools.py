@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from agents.llm.firewall.candidates import Candidate, find_candidates
-from analysis.evidence import format_price, render_evidence
+from analysis.evidence import format_price
+from analysis.render.evidence_json import render_evidence
 from analysis.view import MarketView
 from market.fixed_point import format_e8
 

@@ -17,6 +17,7 @@ from agents.zones import shrink_to_grid
 from analysis.confluence import Confluence
 from analysis.evidence import Evidence, format_price
 from analysis.grid import bp_between
+from analysis.render.view_json import render_view
 from analysis.view import MarketView
 from market.fixed_point import format_e8
 
@@ -170,6 +171,6 @@ def _text_faults(decision: Decision, view: MarketView) -> Iterator[str]:
 
 def _material(view: MarketView) -> str:
     """What was shown, without the digests of state and parameters, which hold digits too."""
-    view_fields = msgspec.json.decode(view.render())
+    view_fields = msgspec.json.decode(render_view(view))
     rest = {k: v for k, v in view_fields.items() if k not in ("as_of_seq", "state", "parameters")}
     return msgspec.json.encode(rest).decode()

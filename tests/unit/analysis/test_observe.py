@@ -8,6 +8,7 @@ import numpy as np
 from analysis.book.static_book import NO_BOOK
 from analysis.observe import Observer
 from analysis.parameters import Parameters
+from analysis.render.view_json import render_view
 from analysis.view import MarketView
 from eventlog.facts.capture import TICK
 from eventlog.facts.market import AGG_TRADE, INSTRUMENT, SNAPSHOT
@@ -71,7 +72,7 @@ def as_json(view: MarketView) -> dict[str, object]:
     def refuse(word: str) -> float:
         raise AssertionError(f"{word} in a view")
 
-    return json.loads(view.render(), parse_constant=refuse)
+    return json.loads(render_view(view), parse_constant=refuse)
 
 
 def test_nothing_on_record() -> None:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from agents.rules import RulesAnalyst
+from analysis.render.view_json import render_view
 from eventlog.clock import ManualClock
 from eventlog.facts.market import AGG_TRADE, INSTRUMENT, SNAPSHOT
 from eventlog.store.log import Log
@@ -59,7 +60,7 @@ def decide_ticks(log: Log) -> list[TickDecision]:
 
 def without_digests(decision: TickDecision) -> Any:
     """What is seen at a tick, but for the digests of the folds, and what is cut into whole counts."""
-    view_json = json.loads(decision.view.render())
+    view_json = json.loads(render_view(decision.view))
     del view_json["state"]
     view_json["orderflow_analysys"]["book_flow"].get("vpin", {}).pop("bucket", None)  # in whole counts
     return view_json

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from agents.rules import RulesAnalyst
+from analysis.render.view_json import render_view
 from eventlog.clock import ManualClock
 from eventlog.store.log import Log
 from market.fixed_point import ONE_E8
@@ -98,6 +99,6 @@ def test_a_log_is_proven_over_the_change(name: str, tmp_path: Path) -> None:
 def test_how_a_log_is_read_does_not_matter(tmp_path: Path) -> None:
     """The change in the middle of a batch, at its end, or in a batch of its own."""
     tables = a_market_that_changes(CHANGES["finer"], 7, 30)
-    renders = [decision.view.render() for decision in live(tables, 100_000)]
+    renders = [render_view(decision.view) for decision in live(tables, 100_000)]
     for cuts in (1, 61, 1009):
-        assert [decision.view.render() for decision in live(tables, cuts)] == renders
+        assert [render_view(decision.view) for decision in live(tables, cuts)] == renders

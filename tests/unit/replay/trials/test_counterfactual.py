@@ -11,6 +11,7 @@ from agents.llm.conversation.dialogue import ModelOptions
 from agents.llm.conversation.prompts import load
 from agents.llm.recorded import RecordedAnalyst
 from agents.rules import RulesAnalyst
+from analysis.render.view_json import render_view
 from analysis.view import MarketView
 from eventlog.clock import ManualClock
 from eventlog.store.log import Log
@@ -58,10 +59,12 @@ def ask(
 
 def test_views_are_those_of_the_ticks(log: Log, ticks: Ticks) -> None:
     """One view a tick, in order, the same whether all are looked at or only some."""
-    all_views = {v.as_of_seq: v.render() for v in views_at(log, ticks, SIGHT)}
+    all_views = {v.as_of_seq: render_view(v) for v in views_at(log, ticks, SIGHT)}
     assert list(all_views) == ticks.seq.tolist()
     some = select_ticks(ticks, ticks.seq.tolist()[2:6:3])
-    assert {v.as_of_seq: v.render() for v in views_at(log, some, SIGHT)} == {s: all_views[s] for s in some.seq.tolist()}
+    assert {v.as_of_seq: render_view(v) for v in views_at(log, some, SIGHT)} == {
+        s: all_views[s] for s in some.seq.tolist()
+    }
 
 
 def test_ticks_without_live_trades_are_left_out(log: Log) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from agents.rules import RulesAnalyst
 from analysis.fitted import CONFIDENCE_FEATURES, constant_rate
+from analysis.render.view_json import render_view
 from eventlog.facts.analysis import ANALYSIS, ANALYZER_SESSION, RECOMMENDATION
 from eventlog.names import LogName
 from eventlog.store.cold import ColdLog
@@ -42,7 +43,7 @@ def logged(settings: Settings, tables: Tables = WHOLE) -> list[tuple[str, dict[s
     def on_tick(tick: TickEntry, now: MarketState) -> None:
         decided = decider.decide(tick, now)
         at = {"market_seq": tick.seq, "as_of_ns": tick.boundary_ns}
-        rows.append((ANALYSIS, at | {"body": decided.view.render().decode()}))
+        rows.append((ANALYSIS, at | {"body": render_view(decided.view).decode()}))
         if decided.advice is not None:
             out = {"analyst": "rules", "published_ns": None, "published_seq": None}
             rows.append((RECOMMENDATION, at | out | {"body": decided.advice.render().decode()}))
