@@ -79,7 +79,7 @@ def iso(time_ns: int) -> str:
     '2024-01-01T00:01:00Z'
     """
     seconds, rest = divmod(time_ns, SECOND_NS)
-    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    text = datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
     return f"{text}Z" if rest == 0 else f"{text}.{rest:09d}Z"
 
 
