@@ -32,8 +32,26 @@ def bin_width_e8(price_e8: float, per_price: float, tick_size_e8: int) -> int:
     >>> bin_width_e8(84_000 * 10**8, 1.2e-5, 10**6) == 10**8
     True
     """
-    width = max(tick_size_e8, one_two_five(price_e8 * per_price))
-    return -(-width // tick_size_e8) * tick_size_e8
+    return _in_steps(one_two_five(price_e8 * per_price), tick_size_e8)
+
+
+def profile_row_e8(price_e8: float, row_bp: float, level_e8: int) -> int:
+    """
+    The height of a profile's row, 1e-8 quote: at least a level, and a whole number of levels.
+
+    Args:
+        price_e8: 1e-8 quote.
+        row_bp: the height is the 1-2-5 number nearest this part of price, basis points.
+        level_e8: height of a level, 1e-8 quote.
+
+    >>> profile_row_e8(42_000 * 10**8, 2.0, 10**8) == 10 * 10**8
+    True
+    """
+    return _in_steps(one_two_five(price_e8 * row_bp / 1e4), level_e8)
+
+
+def _in_steps(width: int, step: int) -> int:
+    return -(-max(width, step) // step) * step
 
 
 def count_bins(price_e8: float, bp: float, width_e8: int, min_bins: int) -> int:

@@ -11,7 +11,7 @@ from analysis.book.static_book import StaticBook
 from analysis.evidence import Evidence
 from analysis.flow.book_flow import book_flow
 from analysis.flow.flow_findings import BookFlowFindings
-from analysis.grid import one_two_five
+from analysis.grid import profile_row_e8
 from analysis.parameters import Parameters
 from analysis.trades.absorption import Absorption, add_replenishment, find_absorption, find_absorption_at
 from analysis.trades.absorption_windows import Frame, build_frame
@@ -162,7 +162,7 @@ class OrderFlowLayer:
         if reference is None or not self._profiles:
             return None
         levels, buy, sell, _ = self._profiles[0].levels()
-        width = _row_width(reference, level_e8, self._parameters)
+        width = profile_row_e8(reference, self._parameters.row_bp, level_e8)
         return build_footprint(levels, buy, sell, width, self._parameters.order_flow)
 
     def _find_crossings(
@@ -175,15 +175,10 @@ class OrderFlowLayer:
         }
         if not void_edges or reference is None or sigma is None:
             return {}
-        row_e8 = _row_width(reference, level_e8, self._parameters)
+        row_e8 = profile_row_e8(reference, self._parameters.row_bp, level_e8)
         sigma_e8 = round(sigma * reference)
         crossings = last_crossings(trades, list(void_edges.values()), sigma_e8, row_e8, self._parameters.order_flow)
         return dict(zip(void_edges, crossings, strict=True))
-
-
-def _row_width(reference_e8: int, level_e8: int, parameters: Parameters) -> int:
-    width = max(level_e8, one_two_five(reference_e8 * parameters.row_bp / 1e4))
-    return -(-width // level_e8) * level_e8
 
 
 def _add_replenishment(absorption: Absorption, snapshots: Sequence[Snapshot], near_e8: int) -> Absorption:

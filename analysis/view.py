@@ -50,5 +50,5 @@ class MarketView:
 
     @cached_property
     def evidence_json(self) -> bytes:
-        """The evidence as canonical JSON: what `render` shows and what an evidence digest is of."""
+        """The evidence as canonical JSON: what `render_view` shows and what an evidence digest is of."""
         return msgspec.json.encode([render_evidence(e) for e in self.evidence])

@@ -68,8 +68,9 @@ def open_log(storage: Path, market: Market, stream: str = "events", url: str | N
     if url is None and not holds_data(storage):
         yield Log(cold, None, _decoders(cold, None, market))
         return
-    from eventlog.server.embedded_server import EmbeddedServer  # loaded where there is a server: it takes a tenth of
-    from eventlog.store import hot as hots  # a command's start
+    # Loaded only where there is a server: the libraries take a tenth of a command's start.
+    from eventlog.server.embedded_server import EmbeddedServer
+    from eventlog.store import hot as hots
 
     server = EmbeddedServer(storage)
     client = server.hold() if url is None else hots.connect(url=url)

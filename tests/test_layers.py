@@ -166,20 +166,10 @@ def test_files_make_no_circle() -> None:
     """Imports inside functions and for types included."""
     stands_on: dict[Path, set[Path]] = {}
     for path in sources():
-        files = {file_of(module) for module in imports_of(path)}
-        stands_on[path] = {file for file in files if file is not None and file != path}
+        places = {place_of(module) for module in imports_of(path)}
+        stands_on[path] = {place for place in places if place is not None and place.suffix and place != path}
     assert ROOT / "eventlog" / "store" / "hot.py" in stands_on[ROOT / "eventlog" / "store" / "writer.py"]
     assert circle_in(stands_on) == []
-
-
-def file_of(module: str) -> Path | None:
-    """The file of a module of ours, or of the module that a name is of; None for a package and for others'."""
-    if module.split(".")[0] not in ARROWS:
-        return None
-    path = ROOT.joinpath(*module.split("."))
-    while not path.with_suffix(".py").exists() and not path.is_dir():
-        path = path.parent
-    return None if path.is_dir() else path.with_suffix(".py")
 
 
 def wings(imports: Iterable[tuple[Path, str]]) -> dict[Path, set[Path]]:
@@ -203,12 +193,18 @@ def circle_in(stands_on: dict[Path, set[Path]]) -> list[Path]:
 
 def folder_of(module: str) -> Path | None:
     """Where a module of ours lies, or the module that a name is of; None for those of others."""
+    path = place_of(module)
+    return path.parent if path is not None and path.suffix else path
+
+
+def place_of(module: str) -> Path | None:
+    """The file of a module of ours, or of the module that a name is of; the folder of a package; None for others'."""
     if module.split(".")[0] not in ARROWS:
         return None
     path = ROOT.joinpath(*module.split("."))
     while not path.with_suffix(".py").exists() and not path.is_dir():
         path = path.parent
-    return path if path.is_dir() else path.parent
+    return path if path.is_dir() else path.with_suffix(".py")
 
 
 def inside(folder: Path, other: Path) -> bool:

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from analysis.evidence import Basis, Evidence
-from analysis.grid import count_bins, one_two_five
+from analysis.grid import count_bins, profile_row_e8
 from analysis.parameters import Parameters
 from analysis.trades.volume_profile import (
     Nodes,
@@ -100,8 +100,7 @@ def _build_profile(
 ) -> tuple[Profile, list[Evidence]]:
     levels, buy, sell, count = profile.levels()
     total = buy + sell
-    width = max(level_e8, one_two_five(reference_e8 * parameters.row_bp / 1e4))
-    rows = build_rows(levels, total, row_width(levels, -(-width // level_e8) * level_e8))
+    rows = build_rows(levels, total, row_width(levels, profile_row_e8(reference_e8, parameters.row_bp, level_e8)))
     control = find_control_point(rows, reference_e8 * parameters.rival_bp / 1e4)
     area = find_value_area(rows.total_e8, control.row, parameters.value_area_share)
     level_e8 = row_width(levels, level_e8)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from analysis.grid import one_two_five
+from analysis.grid import profile_row_e8
 from analysis.parameters import Parameters
 from analysis.trades.volume_profile import build_rows, find_control_point, row_width
 from market.timestamps import DAY_NS, MINUTE_NS
@@ -84,8 +84,8 @@ class NakedPoints:
         levels, level_index = np.unique(np.concatenate([m.level_e8 for m in minutes]), return_inverse=True)
         totals = np.zeros(len(levels), np.int64)
         np.add.at(totals, level_index, np.concatenate([m.total_e8 for m in minutes]))
-        width = max(level_e8, one_two_five(close * self._parameters.row_bp / 1e4))
-        rows = build_rows(levels, totals, row_width(levels, -(-width // level_e8) * level_e8))
+        row_e8 = profile_row_e8(close, self._parameters.row_bp, level_e8)
+        rows = build_rows(levels, totals, row_width(levels, row_e8))
         row = find_control_point(rows, 0.0).row
         low, volume = rows.price_e8(row), int(rows.total_e8[row])
         share = round(volume / int(totals.sum()), 4)

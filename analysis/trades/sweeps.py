@@ -61,18 +61,6 @@ def find_runs(trades: Trades, parameters: OrderFlowParameters) -> Runs:
     return Runs(*_runs(trades.time_ns, trades.agg_id, trades.price_e8, trades.quantity_e8, trades.sign, gap_ms))
 
 
-def find_sweeps(trades: Trades, end_ns: int, parameters: OrderFlowParameters) -> list[Sweep]:
-    """
-    Find the sweeps at one tick; see `SweepFinder.find`.
-
-    Args:
-        trades: of the hour before the tick at least.
-        end_ns: the tick.
-        parameters: `sweep_*`.
-    """
-    return SweepFinder(parameters).find(trades, end_ns)
-
-
 class SweepFinder:
     """
     Finds sweeps tick after tick; the runs of an hour are cached, and only those that a new minute touches are cut

@@ -48,7 +48,7 @@ class IncrementalProfile:
             minute = self._buckets.minute(minute_ns) if start <= minute_ns < end else None
             if minute is not None:
                 self._minutes[minute_ns] = minute
-                self._first_ns = min(minute_ns, self._first_ns or minute_ns)
+                self._first_ns = minute_ns if self._first_ns is None else min(minute_ns, self._first_ns)
                 self._change(minute, +1)
         self._open = {m for m in {*changed_minutes, *self._open} if m >= end}
         self._start_ns = start

@@ -14,7 +14,7 @@ import pytest
 from analysis.parameters import Parameters
 from analysis.trades.level_search import BROKEN, OPEN, REJECTED
 from analysis.trades.level_tests import Reach, build_reach, find_level_tests
-from analysis.trades.sweeps import find_sweeps
+from analysis.trades.sweeps import SweepFinder
 from analysis.trades.volatility import compute_sigma
 from exchanges.binance.archives.archive import read_agg_trades
 from market.arrays import I64
@@ -116,7 +116,7 @@ def test_random_levels_are_rejected_as_on_any_trending_day(placebo: Placebo) -> 
 def test_sweeps_come_about_twelve_times_an_hour(day: Day) -> None:
     """Every minute of the day from the second hour on, each sweep in the minute in which it ended."""
     hours = day.starts[60:] + MINUTE_NS
-    found = [s.last_id for end_ns in hours.tolist() for s in find_sweeps(day.trades, end_ns, FLOW)]
+    found = [s.last_id for end_ns in hours.tolist() for s in SweepFinder(FLOW).find(day.trades, end_ns)]
     assert len(found) == len(set(found))
     assert 10 <= len(found) / 23 <= 14
 

@@ -16,7 +16,7 @@ from analysis.trades.absorption_windows import build_frame
 from analysis.trades.crossings import last_crossings
 from analysis.trades.footprint import build_footprint, sum_cvd
 from analysis.trades.level_tests import build_reach, build_records, find_level_tests
-from analysis.trades.sweeps import find_sweeps
+from analysis.trades.sweeps import SweepFinder
 from market.fixed_point import ONE_E8
 from projections.trades.trade_columns import Trades
 from tests.market_builders import e8
@@ -70,7 +70,7 @@ def test_nothing_breaks_and_nothing_is_nan(trades: Trades, sigma: float | None, 
         build_records(LEVELS, [tests], END, LEAST),
         find_absorption_at(frame, LEVELS, ONE_E8, LEAST),
         find_absorption(frame, ONE_E8, LEAST),
-        find_sweeps(trades, END, LEAST),
+        SweepFinder(LEAST).find(trades, END),
         sum_cvd(trades),
         build_footprint(levels, bought, bought[::-1], ONE_E8, LEAST),
         last_crossings(trades, intervals, unit, ONE_E8, LEAST),

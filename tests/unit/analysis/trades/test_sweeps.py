@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.parameters import OrderFlowParameters
-from analysis.trades.sweeps import Sweep, SweepFinder, find_runs, find_sweeps
+from analysis.trades.sweeps import Sweep, SweepFinder, find_runs
 from market.fixed_point import ONE_E8
 from projections.trades.trade_columns import Trades
 from tests.market_builders import e8
@@ -55,26 +55,26 @@ def hour_with_runs(levels: int, quantity: float) -> Trades:
 def test_a_sweep_takes_ten_levels_and_more_than_the_hour_is_used_to() -> None:
     """2001 runs: the 99.9th percentile is the 1999th smallest, one unit."""
     trades = hour_with_runs(10, 2)
-    assert find_sweeps(trades, after(3600), PARAMETERS) == [
+    assert SweepFinder(PARAMETERS).find(trades, after(3600)) == [
         Sweep("buy", after(3590), after(3590), 2001, 2010, e8(100), e8(109), 10, 20 * ONE_E8, ONE_E8, 2001)
     ]
-    assert find_sweeps(hour_with_runs(9, 2), after(3600), PARAMETERS) == []
-    assert find_sweeps(trades, after(3590), PARAMETERS) == []  # not there yet
-    assert find_sweeps(trades, after(3651), PARAMETERS) == []  # more than a minute ago
-    assert len(find_sweeps(trades, after(3650), PARAMETERS)) == 1
+    assert SweepFinder(PARAMETERS).find(hour_with_runs(9, 2), after(3600)) == []
+    assert SweepFinder(PARAMETERS).find(trades, after(3590)) == []  # not there yet
+    assert SweepFinder(PARAMETERS).find(trades, after(3651)) == []  # more than a minute ago
+    assert len(SweepFinder(PARAMETERS).find(trades, after(3650))) == 1
 
 
 def test_ten_levels_of_little_are_no_sweep() -> None:
     """In 400 runs the 99.9th percentile is the largest: five units in all are less than one trade of six."""
     trades = some_trades([100] * 400 + list(range(100, 110)), [*range(400), *[500] * 10], [6, *[1] * 399, *[0.5] * 10])
-    assert find_sweeps(trades, after(540), PARAMETERS) == []
-    assert [s.min_volume_e8 for s in find_sweeps(trades.part(1, 410), after(540), PARAMETERS)] == [5 * ONE_E8]
+    assert SweepFinder(PARAMETERS).find(trades, after(540)) == []
+    assert [s.min_volume_e8 for s in SweepFinder(PARAMETERS).find(trades.part(1, 410), after(540))] == [5 * ONE_E8]
 
 
 def test_silence_sweeps_nothing() -> None:
     """No trades, or none in the hour."""
-    assert find_sweeps(Trades.empty(), after(60), PARAMETERS) == []
-    assert find_sweeps(some_trades([100]), after(10_000), PARAMETERS) == []
+    assert SweepFinder(PARAMETERS).find(Trades.empty(), after(60)) == []
+    assert SweepFinder(PARAMETERS).find(some_trades([100]), after(10_000)) == []
 
 
 def test_kept_runs_are_those_of_the_hour() -> None:
@@ -95,6 +95,6 @@ def test_kept_runs_are_those_of_the_hour() -> None:
     for minute in range(1, int(seconds[-1]) // 60 + 6):
         part = trades if minute % 7 else trades._where(late)
         sweeps = finder.find(part, after(60 * minute))
-        assert sweeps == find_sweeps(part, after(60 * minute), parameters)
+        assert sweeps == SweepFinder(parameters).find(part, after(60 * minute))
         count += len(sweeps)
     assert count > 20
