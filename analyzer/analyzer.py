@@ -50,9 +50,9 @@ _log = structlog.get_logger()
 
 _T = TypeVar("_T")
 
-_ARCHIVE_EVERY_S = 300.0
+_ARCHIVE_EVERY_S = 300.0  # pause between two archivings of decisions
 _KEEP_ENTRIES = 2_000  # archived decisions that stay in the server for readers
-_REPORT_EVERY_S = 1.0
+_REPORT_EVERY_S = 1.0  # how old `--status` may be
 _JOIN_S = 0.3  # of the time to end in, for the status thread
 _KEEP_BACK_S = 3.0  # of the time to end in; what is not stored before that goes to a file
 

@@ -35,13 +35,13 @@ from runtime.daemon.recurring_warning import RecurringWarning
 
 _SHUTDOWN_DRAIN_S = 1.8  # to store what is queued; after 2 s the connections to the logs' server are cut
 _MIN_DRAIN_S = 0.2  # even where ending the sources took all of that
-_SHUTDOWN_ARCHIVE_S = 2.0
-_RETRY_S = 2.0
-_STATUS_S = 0.5
-_GRID_S = 600.0
-_CLOCK_S = 300.0
-_CLOCK_RETRY_S = 30.0
-_CLOCK_MIN_S = 5.0
+_SHUTDOWN_ARCHIVE_S = 2.0  # bounds how long an end waits for a segment
+_RETRY_S = 2.0  # pause after the exchange did not answer
+_STATUS_S = 0.5  # how old `--status` may be
+_GRID_S = 600.0  # pause between two looks at tick size and status
+_CLOCK_S = 300.0  # pause between two measurements of the clocks
+_CLOCK_RETRY_S = 30.0  # pause after a measurement that failed
+_CLOCK_MIN_S = 5.0  # least pause where the clock is in doubt
 _MAX_OFFSET_NS = SECOND_NS
 
 _log = structlog.get_logger()

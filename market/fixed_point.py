@@ -12,7 +12,7 @@ from market.arrays import I64
 from market.compiled import compiled
 from market.errors import BadNumber
 
-DECIMALS = 8
+DECIMALS = 8  # of every price and quantity: the exchange sends eight
 ONE_E8 = 10**DECIMALS
 LARGEST_E8 = 2**62
 

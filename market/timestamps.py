@@ -9,6 +9,7 @@ import numpy as np
 from market.arrays import I64
 from market.errors import BadTime
 
+MILLISECOND_NS = 1_000_000
 SECOND_NS = 1_000_000_000
 MINUTE_NS = 60 * SECOND_NS
 HOUR_NS = 60 * MINUTE_NS

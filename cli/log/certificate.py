@@ -13,7 +13,7 @@ from eventlog.store.log import Log
 from market.ranges import Range
 from market.timestamps import DAY_NS, MINUTE_NS, parse_iso
 
-_MAX_RANGES = 3
+_MAX_RANGES = 3  # named, the others are counted
 
 
 def certify_day(log: Log, day: str, as_json: bool, allow_gaps: bool) -> bool:

@@ -21,7 +21,7 @@ from eventlog.store.hot import HotLog
 from eventlog.transfer.rebuilding import RebuiltCatalogue, rebuild_catalogue
 from runtime.open_log import mapper_for
 
-_MAX_NAMES = 3
+_MAX_NAMES = 3  # shown, the others are counted
 
 
 def rebuild(

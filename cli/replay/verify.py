@@ -14,7 +14,7 @@ from replay.verify.tool_check import ToolVerdict, check_tools
 from replay.verify.transcripts import transcript_at
 from replay.verify.verify import Verdict, verify_log
 
-_MAX_DIFFERENCES = 5
+_MAX_DIFFERENCES = 5  # shown, the others are counted
 
 
 def verify(

@@ -16,8 +16,8 @@ from eventlog.errors import EventLogError, LogBroken, StoreFull, StoreUnavailabl
 OWNER_ONLY = 0o077
 """The umask of every process of ours: recordings, decisions and conversations are private to their owner."""
 
-_FOLDER_MODE = 0o700
-_FILE_MODE = 0o600
+_FOLDER_MODE = 0o700  # the owner alone: a log tells what its owner trades
+_FILE_MODE = 0o600  # the owner alone
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 

@@ -20,7 +20,7 @@ from market.timestamps import iso
 
 Format = Literal["csv", "json", "parquet"]
 
-_MODE = 0o600
+_MODE = 0o600  # the owner alone, as the log
 PRICES = (
     "price_e8", "level_e8", "bid_price_e8", "ask_price_e8", "tick_size_e8", "step_size_e8",
     "min_notional_e8", "open_e8", "high_e8", "low_e8", "close_e8", "vwap_e8",

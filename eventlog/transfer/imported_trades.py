@@ -15,10 +15,9 @@ from eventlog.store.catalogue import Segment
 from eventlog.store.cold import ColdLog
 from market.arrays import I64, Bools
 from market.fixed_point import DECIMALS, LARGEST_E8, format_e8
-from market.timestamps import iso
+from market.timestamps import MILLISECOND_NS, iso
 
 _BLOCK = 500_000  # trades
-_MILLISECOND_NS = 1_000_000
 
 
 class QuantityTooLarge(ImportRefused):
@@ -160,6 +159,6 @@ def equal_rows(first: ImportedTrades, second: ImportedTrades) -> Bools:
     for name in ("price_e8", "quantity_e8", "first_trade_id", "last_trade_id", "buyer_is_maker"):
         equal &= getattr(first, name) == getattr(second, name)
     first_times, second_times = first.trade_time_ns, second.trade_time_ns
-    has_ms_only = (first_times % _MILLISECOND_NS == 0) | (second_times % _MILLISECOND_NS == 0)
-    equal_in_ms = has_ms_only & (first_times // _MILLISECOND_NS == second_times // _MILLISECOND_NS)
+    has_ms_only = (first_times % MILLISECOND_NS == 0) | (second_times % MILLISECOND_NS == 0)
+    equal_in_ms = has_ms_only & (first_times // MILLISECOND_NS == second_times // MILLISECOND_NS)
     return np.asarray(equal & ((first_times == second_times) | equal_in_ms), bool)

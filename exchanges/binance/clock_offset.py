@@ -10,8 +10,7 @@ from statistics import median_low
 
 from eventlog.facts.capture import ClockOffset
 from exchanges.binance.rest import RoundTrip
-
-_MS_NS = 1_000_000
+from market.timestamps import MILLISECOND_NS
 
 
 def clock_offset(trips: Sequence[RoundTrip]) -> ClockOffset:
@@ -21,7 +20,9 @@ def clock_offset(trips: Sequence[RoundTrip]) -> ClockOffset:
     The median of the trips' midpoints, moved into the bounds that all of them share; where they share none, as when a
     clock was set meanwhile, the uncertainty covers the bounds of every trip.
     """
-    bounds = [(t.server_ms * _MS_NS - t.received_ns, (t.server_ms + 1) * _MS_NS - t.sent_ns) for t in trips]
+    bounds = [
+        (t.server_ms * MILLISECOND_NS - t.received_ns, (t.server_ms + 1) * MILLISECOND_NS - t.sent_ns) for t in trips
+    ]
     low, high = max(b[0] for b in bounds), min(b[1] for b in bounds)
     middle = median_low((a + b) // 2 for a, b in bounds)
     if low > high:

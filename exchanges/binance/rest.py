@@ -27,9 +27,9 @@ PAGE = 1000
 """Largest number of aggTrades that one request returns."""
 
 _AGG_TRADES = "/api/v3/aggTrades"
-_TRADES_WEIGHT = 4
-_INFO_WEIGHT = 20
-_TIME_WEIGHT = 1
+_TRADES_WEIGHT = 4  # of a request for aggTrades, by the exchange's page
+_INFO_WEIGHT = 20  # of exchangeInfo
+_TIME_WEIGHT = 1  # of time
 _MIN_LEVELS = 5
 _USED_WEIGHT_HEADER = "X-MBX-USED-WEIGHT-1M"
 _MAX_BODY_BYTES = 32 * 1024 * 1024  # bounds the memory of one reply

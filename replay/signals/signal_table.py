@@ -8,7 +8,7 @@ from typing import Any
 
 from replay.signals.signal_scores import TARGETS, RandomLevels, SignalScore
 
-_SURE = 0.05
+_SURE = 0.05  # a corrected p below this is marked
 _FEWEST_BLOCKS = 6  # an interval from fewer is far too narrow
 _HEAD = f"{'':<16}{'signal':>9}{'control':>9}   {'95 % of difference':<20}{'n':>6}  {'p, corrected':<16}of the targets"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-REPEAT_S = 600.0
+REPEAT_S = 600.0  # a trouble that lasts is said again this often
 _MAX_REASONS = 16  # remembered; beyond them all are logged anew
 
 _log = structlog.get_logger()

@@ -11,8 +11,8 @@ from agents.llm.conversation.tools import parse_calls
 from agents.llm.wire.api import UnreadableReply, read_reply
 from market.printable import printable
 
-_LONGEST = 1_200
-_LONGEST_ROLE = 20
+_LONGEST = 1_200  # letters of a text that is not shown in full
+_LONGEST_ROLE = 20  # letters of a role
 
 
 def transcript(calls: Sequence[Mapping[str, Any]], decision: Mapping[str, Any] | None, full: bool) -> Iterator[str]:

@@ -7,14 +7,13 @@ from bisect import bisect_right
 import numpy as np
 
 from market.arrays import I64
+from market.timestamps import MILLISECOND_NS
 from simulators.exchange.clock import Clock
 from simulators.exchange.faults.script import Script, TriggeredFault
 from simulators.exchange.market.engine import DepthDiff
 from simulators.exchange.market.trades import AGG_ID, Trades
 
 TRADING = "TRADING"
-
-_MILLISECOND_NS = 1_000_000
 
 
 class IdJumps:
@@ -86,7 +85,7 @@ class Conditions:
     def stamp_shift_ns(self) -> int:
         """What trade times add to the market's own time, ns, whole milliseconds: the clock's error, and halts."""
         shift_ns = self._clock_error_ns(self._clock.now_ns()) + self._halt_ns
-        return shift_ns - shift_ns % _MILLISECOND_NS
+        return shift_ns - shift_ns % MILLISECOND_NS
 
     def apply(self, fault: TriggeredFault, next_agg_id: int, next_update_id: int) -> None:
         """
@@ -103,7 +102,7 @@ class Conditions:
             case "update_id_jump":
                 self.update_ids.jump(next_update_id, int(fault.number("by")))
             case "clock_skew":
-                self._skew_ns = int(fault.number("ms") * _MILLISECOND_NS)
+                self._skew_ns = int(fault.number("ms") * MILLISECOND_NS)
             case "clock_drift":
                 now_ns = self._clock.now_ns()
                 self._skew_ns = self._clock_error_ns(now_ns)

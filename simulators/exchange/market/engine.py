@@ -8,6 +8,7 @@ from math import exp
 import numpy as np
 
 from market.arrays import I64
+from market.timestamps import MILLISECOND_NS
 from simulators.exchange.errors import ParameterError
 from simulators.exchange.market import kernel, layout
 from simulators.exchange.market.book_levels import nearest_levels
@@ -18,7 +19,6 @@ from simulators.exchange.market.rates import rates_of, usual_volatility
 from simulators.exchange.market.trades import FIELDS, Trades, no_trades
 
 _STEPS_OF_ROOM = 4  # of the largest size; a batch ends where the room does
-_MILLISECOND_NS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ class MarketEngine:
         columns[0] = rows[layout.AGG]
         columns[1] = rows[layout.TICK] * self.parameters.tick_size_e8
         columns[2:5] = rows[layout.QUANTITY : layout.LAST + 1]
-        columns[5] = time_ns - time_ns % _MILLISECOND_NS
+        columns[5] = time_ns - time_ns % MILLISECOND_NS
         columns[6] = rows[layout.SELLER]
         return Trades(columns)
 

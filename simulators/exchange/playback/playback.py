@@ -16,6 +16,7 @@ from exchanges.binance.recordings.recording_lines import read_lines
 from exchanges.errors import BadFile
 from market.errors import MarketError
 from market.fixed_point import parse_e8
+from market.timestamps import MILLISECOND_NS
 from simulators.exchange.errors import ApiError
 from simulators.exchange.faults.conditions import TRADING
 from simulators.exchange.faults.faults import Stream
@@ -25,7 +26,6 @@ from simulators.exchange.streams.listener import Message
 from simulators.exchange.venue import wire
 from simulators.exchange.venue.queries import AggTradesQuery
 
-_MILLISECOND_NS = 1_000_000
 _KINDS: dict[str, Stream] = {"depth@100ms": "diffs", "depth": "slow_diffs", "depth@1000ms": "slow_diffs"}
 
 
@@ -169,9 +169,9 @@ class Playback:
         if query.from_id is not None:
             start = bisect_left(self._ids, query.from_id)
         if query.end_ns is not None:
-            stop = min(count, bisect_right(self._times_ms, query.end_ns // _MILLISECOND_NS))
+            stop = min(count, bisect_right(self._times_ms, query.end_ns // MILLISECOND_NS))
         if query.start_ns is not None:
-            start = bisect_left(self._times_ms, -(-query.start_ns // _MILLISECOND_NS))
+            start = bisect_left(self._times_ms, -(-query.start_ns // MILLISECOND_NS))
         elif query.from_id is None:
             start = max(0, stop - query.limit)
         return b"[" + b",".join(self._rows[start : min(stop, start + query.limit)]) + b"]"

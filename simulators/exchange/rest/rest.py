@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from aiohttp import web
 
+from market.timestamps import MILLISECOND_NS
 from simulators.exchange.clock import Clock
 from simulators.exchange.errors import ApiError
 from simulators.exchange.faults import request_faults
@@ -16,8 +17,6 @@ from simulators.exchange.faults.script import Occasion
 from simulators.exchange.venue import queries, wire
 from simulators.exchange.venue.answers import Answers
 from simulators.exchange.venue.limits import Charge, WeightMeter
-
-_MILLISECOND_NS = 1_000_000
 
 Query = Mapping[str, str]
 
@@ -106,7 +105,7 @@ class RestApi:
         return answers.agg_trades(trades_query, int(stale.number("trades")) if stale else 0)
 
     def _now_ms(self) -> int:
-        return self._conditions.now_ns() // _MILLISECOND_NS
+        return self._conditions.now_ns() // MILLISECOND_NS
 
 
 def _response(status: int, body: bytes, charge: Charge) -> web.Response:

@@ -9,6 +9,7 @@ from math import inf
 
 from aiohttp import WSMsgType
 
+from market.timestamps import MILLISECOND_NS
 from simulators.exchange.clock import Clock
 from simulators.exchange.faults import corruption
 from simulators.exchange.faults.faults import Stream
@@ -16,8 +17,6 @@ from simulators.exchange.faults.script import TriggeredFault
 from simulators.exchange.streams.connection import SHUTDOWN_STREAM, Connection, Frame
 from simulators.exchange.streams.diff_ledger import DiffRecord
 from simulators.exchange.venue import wire
-
-_MILLISECOND_NS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +137,7 @@ class Listener:
         return any(self._silent_until.get(name, 0) > time_s for name in ("all", kind))
 
     def _now_ms(self) -> int:
-        return self._clock.now_ns() // _MILLISECOND_NS
+        return self._clock.now_ns() // MILLISECOND_NS
 
 
 def _end_clean(connection: Connection, fault: TriggeredFault) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from aiohttp import web
 
+from market.timestamps import MILLISECOND_NS
 from simulators.exchange.faults.conditions import Conditions
 from simulators.exchange.faults.faults import Stream
 from simulators.exchange.faults.script import Occasion
@@ -19,7 +20,6 @@ from simulators.exchange.streams.listener import Listener, Message
 from simulators.exchange.venue import wire
 from simulators.exchange.venue.depth_merger import DepthMerger
 
-_MILLISECOND_NS = 1_000_000
 _DISCONNECT_TIMEOUT_S = 1.0  # bounds the wait for connections that were dropped
 
 
@@ -74,7 +74,7 @@ class StreamHub:
 
     def publish(self, step: Step) -> None:
         """Send the messages of a step to the clients that are subscribed to them."""
-        event_ms = max(self._conditions.now_ns(), step.time_ns) // _MILLISECOND_NS
+        event_ms = max(self._conditions.now_ns(), step.time_ns) // MILLISECOND_NS
         if self._has_listener(self._trade_stream):
             trades = self._conditions.publish_trades(step.trades)
             payloads = wire.agg_trade_events(self._symbol, event_ms, trades)
@@ -113,7 +113,7 @@ class StreamHub:
 
     def send_shutdown_notice(self) -> int:
         """Announce to all clients that the server will shut down; returns the number of clients."""
-        notice = wire.shutdown_notice(self._conditions.now_ns() // _MILLISECOND_NS)
+        notice = wire.shutdown_notice(self._conditions.now_ns() // MILLISECOND_NS)
         for listener in list(self._listeners.values()):
             listener.connection.send(SHUTDOWN_STREAM, notice)
         return len(self._listeners)

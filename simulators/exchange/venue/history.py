@@ -7,12 +7,11 @@ from math import sqrt
 import numpy as np
 
 from market.arrays import I64, Bools
-from market.timestamps import DAY_NS, HOUR_NS
+from market.timestamps import DAY_NS, HOUR_NS, MILLISECOND_NS
 from simulators.exchange.errors import ParameterError
 from simulators.exchange.market.parameters import MarketParameters
 from simulators.exchange.market.trades import FIELDS, Trades, no_trades
 
-_MILLISECOND_NS = 1_000_000
 _LEVELS_PER_ORDER = 1.5
 _MOVE_CHANCE = 0.4
 _ACTIVITY_SPAN_ORDERS = 400
@@ -53,8 +52,8 @@ def _order_times(rng: np.random.Generator, orders: int, start_ns: int, span_ns: 
     offsets = np.cumsum(rng.standard_exponential(orders) * pace)
     ends = offsets[-1] + 1e-9 + pace[-1]
     time_ns = start_ns - span_ns + (offsets / ends * span_ns).astype(np.int64)
-    time_ns = np.minimum(time_ns, start_ns - _MILLISECOND_NS)
-    milliseconds_ns: I64 = time_ns - time_ns % _MILLISECOND_NS
+    time_ns = np.minimum(time_ns, start_ns - MILLISECOND_NS)
+    milliseconds_ns: I64 = time_ns - time_ns % MILLISECOND_NS
     return milliseconds_ns
 
 

@@ -9,11 +9,10 @@ from typing import Any, Protocol
 
 from market.arrays import I64
 from market.fixed_point import ONE_E8
+from market.timestamps import MILLISECOND_NS
 from simulators.exchange.market.engine import DepthDiff
 from simulators.exchange.market.parameters import split_symbol
 from simulators.exchange.market.trades import Trades
-
-_MILLISECOND_NS = 1_000_000
 
 
 class SymbolInfo(Protocol):
@@ -169,7 +168,7 @@ def _trade_fields(trades: Trades) -> Iterator[str]:
     for agg_id, price, quantity, first, last, time_ns, maker in trades.columns.T.tolist():
         yield (
             f'"a":{agg_id},"p":"{format_decimal(price)}","q":"{format_decimal(quantity)}","f":{first},"l":{last},'
-            f'"T":{time_ns // _MILLISECOND_NS},"m":{"true" if maker else "false"},"M":true'
+            f'"T":{time_ns // MILLISECOND_NS},"m":{"true" if maker else "false"},"M":true'
         )
 
 
