@@ -4,6 +4,7 @@ Exact numbers: prices and quantities as int64 counts of 1e-8, parsed from the ve
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +16,7 @@ from market.errors import BadNumber
 DECIMALS = 8  # of every price and quantity: the exchange sends eight
 ONE_E8 = 10**DECIMALS
 LARGEST_E8 = 2**62
+_CACHED_NUMBERS = 1 << 14  # prices repeat from one analysis to the next; bounds the memory of the cache, a few MB
 
 _PLAIN = re.compile(r"[0-9]{1,40}(?:\.[0-9]{1,40})?")
 
@@ -27,6 +29,7 @@ _REASONS = {
 }
 
 
+@lru_cache(_CACHED_NUMBERS)
 def parse_e8(text: str, *, decimals: int = DECIMALS, allow_zero: bool = False) -> int:
     """
     Parse a venue's decimal text into the exact count of 10^-decimals.
@@ -84,6 +87,7 @@ def parse_column(
     return _parse_array(array, decimals, allow_zero, 0)
 
 
+@lru_cache(_CACHED_NUMBERS)
 def format_e8(value: int, decimals: int = DECIMALS) -> str:
     """
     Format a count of 10^-decimals as the shortest plain decimal text.

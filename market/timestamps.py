@@ -3,6 +3,7 @@ Time: int64 nanoseconds UTC everywhere, milliseconds and microseconds only in wh
 """
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import numpy as np
 
@@ -19,6 +20,7 @@ DAY_NS = 24 * HOUR_NS
 _MICROSECONDS_FROM = 10**15
 _EARLIEST_NS = 1_230_768_000 * SECOND_NS  # 2009-01-01: no coin market is older
 _LATEST_NS = 4_102_444_800 * SECOND_NS  # 2100-01-01
+_CACHED_TIMES = 1 << 12  # an event stays in the analyses of hours; bounds the memory of the cache
 
 
 def venue_times_ns(stamps: I64) -> I64:
@@ -72,6 +74,7 @@ def floor_to(time_ns: int, span_ns: int) -> int:
     return time_ns - time_ns % span_ns
 
 
+@lru_cache(_CACHED_TIMES)
 def iso(time_ns: int) -> str:
     """
     Format a time, to the second where it is a whole second, else to the nanosecond.

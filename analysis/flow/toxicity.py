@@ -7,6 +7,7 @@ import numpy as np
 
 from analysis.flow.flow_measures import LineFit, fit_line, sum_by_interval
 from market.arrays import I64, Bools
+from market.compiled import compiled
 
 
 class Vpin(msgspec.Struct, frozen=True):
@@ -27,15 +28,11 @@ def vpin(buy_e8: I64, sell_e8: I64, bucket_e8: int) -> Vpin:
         buy_e8, sell_e8: k rows in order of time, 1e-8 base.
         bucket_e8: the volume of a bucket; 0 gives no bucket.
     """
-    total = buy_e8 + sell_e8
-    has_volume = total > 0
-    volume = np.concatenate(([0], np.cumsum(total[has_volume]))).astype(np.float64)
-    bought = np.concatenate(([0], np.cumsum(buy_e8[has_volume]))).astype(np.float64)
-    buckets = int(total.sum()) // bucket_e8 if bucket_e8 > 0 else 0
+    bought = _bought_at_edges(buy_e8, sell_e8, bucket_e8)
+    buckets = len(bought) - 1
     if buckets == 0:
         return Vpin(None, 0)
-    edges = np.arange(buckets + 1) * float(bucket_e8)
-    one_sided = np.abs(2 * np.diff(np.interp(edges, volume, bought)) - bucket_e8)
+    one_sided = np.abs(2 * np.diff(bought) - bucket_e8)
     return Vpin(round(float(one_sided.sum()) / (buckets * bucket_e8), 4), buckets)
 
 
@@ -55,3 +52,19 @@ def kyle_lambda(signed_e8: I64, mid_x2: I64, complete: Bools, interval: int) -> 
         return LineFit(None, None, 0)
     signed, change, complete_intervals = sum_by_interval(signed_e8, mid_x2, complete, interval)
     return fit_line(signed[complete_intervals], change[complete_intervals])
+
+
+@compiled
+def _bought_at_edges(buy, sell, bucket):  # type: ignore[no-untyped-def]
+    """What had been bought when each full bucket began, and at the end of the last."""
+    volume = (buy + sell).sum()
+    edges = np.zeros((volume // bucket if bucket > 0 else 0) + 1, np.float64)
+    edge, volume_before, bought_before = 1, np.int64(0), np.int64(0)
+    for i in range(len(buy)):
+        volume_after, bought_after = volume_before + buy[i] + sell[i], bought_before + buy[i]
+        while edge < len(edges) and edge * bucket <= volume_after:
+            share = float(bought_after - bought_before) / float(volume_after - volume_before)
+            edges[edge] = share * float(edge * bucket - volume_before) + float(bought_before)
+            edge += 1
+        volume_before, bought_before = volume_after, bought_after
+    return edges

@@ -15,6 +15,7 @@ from projections.trades.trade_columns import Trades
 ENDS = 60
 """Number of windows that end in the last minute: one a second."""
 
+_ABOVE_PRICES = 2**62  # `LARGEST_E8`: no price passes it
 _MAX_CELLS = 4096  # bounds memory: a very wide window beside a very small ε is measured in wider bands
 
 
@@ -227,25 +228,42 @@ def _find_best_windows(prices, quantities, signs, offsets, window_s, levels, nea
 
 @compiled
 def _measure_extremes(prices, quantities, signs, offsets, window_s, near_e8):  # type: ignore[no-untyped-def]
+    """A trade lies in many windows: only seconds that an edge of a window's band cuts are read trade by trade."""
+    seconds = _sum_seconds(prices, quantities, signs, offsets)
     volumes = np.full((2, ENDS), -1, np.int64)
     extreme = np.full((2, ENDS), -1, np.int64)
     for end in range(ENDS):
-        start, stop = offsets[end], offsets[end + window_s]
-        if start >= stop:
+        if offsets[end] >= offsets[end + window_s]:
             continue
-        low, high = prices[start], prices[start]
-        for i in range(start, stop):
-            low, high = min(low, prices[i]), max(high, prices[i])
+        low, high = seconds[end : end + window_s, 0].min(), seconds[end : end + window_s, 1].max()
+        sold_to, bought_from = low + 2 * near_e8, high - 2 * near_e8
         sold, bought = np.int64(0), np.int64(0)
-        for i in range(start, stop):
-            if signs[i] < 0:
-                if prices[i] <= low + 2 * near_e8:
-                    sold += quantities[i]
-            elif prices[i] >= high - 2 * near_e8:
-                bought += quantities[i]
+        for s in range(end, end + window_s):
+            if seconds[s, 1] <= sold_to:
+                sold += seconds[s, 2]
+            elif seconds[s, 0] <= sold_to:
+                for i in range(offsets[s], offsets[s + 1]):
+                    sold += quantities[i] * np.int64(signs[i] < 0 and prices[i] <= sold_to)
+            if seconds[s, 0] >= bought_from:
+                bought += seconds[s, 3]
+            elif seconds[s, 1] >= bought_from:
+                for i in range(offsets[s], offsets[s + 1]):
+                    bought += quantities[i] * np.int64(signs[i] >= 0 and prices[i] >= bought_from)
         volumes[0, end], volumes[1, end] = sold, bought
         extreme[0, end], extreme[1, end] = low, high
     return volumes, extreme
+
+
+@compiled
+def _sum_seconds(prices, quantities, signs, offsets):  # type: ignore[no-untyped-def]
+    """Low, high, sold and bought of each second; of a silent one a low above every price and a high below."""
+    seconds = np.zeros((len(offsets) - 1, 4), np.int64)
+    for s in range(len(seconds)):
+        seconds[s, 0], seconds[s, 1] = _ABOVE_PRICES, -1
+        for i in range(offsets[s], offsets[s + 1]):
+            seconds[s, 0], seconds[s, 1] = min(seconds[s, 0], prices[i]), max(seconds[s, 1], prices[i])
+            seconds[s, 3 if signs[i] >= 0 else 2] += quantities[i]
+    return seconds
 
 
 @compiled

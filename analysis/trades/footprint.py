@@ -11,6 +11,7 @@ from analysis.parameters import OrderFlowParameters
 from analysis.trades.volume_profile import build_rows, row_width
 from market.arrays import I64, Bools
 from market.compiled import compiled
+from market.fixed_point import LARGEST_E8
 from projections.trades.trade_columns import Trades
 
 Side = Literal["buy", "sell"]
@@ -132,7 +133,9 @@ def _imbalance(side: Side, low_e8: int, volume: int, opposite: int) -> Imbalance
 
 
 def _exact_sum(values: I64) -> int:
-    """Sum in halves, so that no sum wraps."""
+    """Sum in halves where the sum might wrap; quantities are not negative."""
+    if int(values.max(initial=0)) * len(values) <= LARGEST_E8:
+        return int(values.sum())
     return (int((values >> 32).sum()) << 32) + int((values & 0xFFFFFFFF).sum())
 
 

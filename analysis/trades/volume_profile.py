@@ -125,8 +125,11 @@ def find_nodes(totals: I64, half_width: int, prominence: float) -> tuple[Nodes, 
         Peaks and dips, lowest price first.
     """
     smooth = smooth_totals(totals, half_width)
-    min_prominence = prominence * float(smooth.max()) if len(smooth) else 0.0
-    return _nodes(smooth, min_prominence), _nodes(-smooth, min_prominence)
+    top = int(smooth.max(initial=0))
+    min_prominence = prominence * float(top)
+    (peaks, heights), (dips, depths) = _peaks(smooth, 1, min_prominence), _peaks(smooth, -1, min_prominence)
+    unit = float(max(top, 1))
+    return Nodes(peaks, np.round(heights / unit, 4)), Nodes(dips, np.round(depths / unit, 4))
 
 
 def smooth_totals(totals: I64, half_width: int) -> I64:
@@ -137,13 +140,6 @@ def smooth_totals(totals: I64, half_width: int) -> I64:
     peak = int(totals.max(initial=0))
     scale = max(1, -(-peak * half_width**2 * 4 // 2**62))
     return _smooth(totals // scale, half_width)
-
-
-def _nodes(smooth: I64, min_prominence: float) -> Nodes:
-    bins, heights = _peaks(smooth)
-    is_prominent = (heights >= min_prominence) & (heights > 0)
-    top = float(np.abs(smooth).max(initial=1)) or 1.0
-    return Nodes(bins[is_prominent], np.round(heights[is_prominent] / top, 4))
 
 
 @compiled
@@ -212,8 +208,12 @@ def _smooth(totals, half_width):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _peaks(values):  # type: ignore[no-untyped-def]
-    """Inner maxima (the middle of a plateau) with their topographic prominence; one sweep each way for the bases."""
+def _peaks(profile, sign, min_prominence):  # type: ignore[no-untyped-def]
+    """
+    Inner maxima (the middle of a plateau) of a profile, minima for a sign of −1, with their topographic prominence;
+    one sweep each way for the bases.
+    """
+    values = sign * profile
     n = len(values)
     bins = np.empty(n, np.int64)
     count = 0
@@ -230,6 +230,7 @@ def _peaks(values):  # type: ignore[no-untyped-def]
         else:
             i += 1
     heights = np.empty(count, np.float64)
+    prominent = 0
     for k in range(count):
         top = values[bins[k]]
         left_base, right_base = top, top
@@ -241,5 +242,8 @@ def _peaks(values):  # type: ignore[no-untyped-def]
         while j < n and values[j] <= top:
             right_base = min(right_base, values[j])
             j += 1
-        heights[k] = float(top - max(left_base, right_base))
-    return bins[:count], heights
+        height = float(top - max(left_base, right_base))
+        if height >= min_prominence and height > 0:
+            bins[prominent], heights[prominent] = bins[k], height
+            prominent += 1
+    return bins[:prominent], heights[:prominent]

@@ -90,6 +90,8 @@ class MinuteBuckets:
         self._minutes: dict[int, Minute] = {}  # oldest first
         self._digests: dict[int, bytes] = {}  # of minutes that have not changed since, in the same order
         self._unhashed: set[int] = set()
+        self._bars = np.empty((0, 5), np.int64)  # minute, open, high, low, close; the minutes of `_stale_bars` aside
+        self._stale_bars: set[int] = set()
         self._pending = PendingRows()
         self._last_trade: tuple[int, int, int] | None = None  # agg id, price, minute
         self._dropped_ns = 0  # every minute before this one has been dropped
@@ -145,9 +147,16 @@ class MinuteBuckets:
         Returns:
             k minute starts (ns) and a (k, 4) array of open, high, low, close, 1e-8 quote.
         """
-        minutes = list(self.minutes(count))
-        starts = np.array([m for m, _ in minutes], np.int64)
-        return starts, np.array([b.bar[:4] for _, b in minutes], np.int64).reshape(-1, 4)
+        self._fold()
+        if self._stale_bars:
+            first = min(self._stale_bars)
+            rows = [(m, *self._minutes[m].bar[:4]) for m in takewhile(lambda m: m >= first, reversed(self._minutes))]
+            newer = np.array(rows[::-1], np.int64).reshape(-1, 5)
+            self._bars = np.concatenate((self._bars[: int(np.searchsorted(self._bars[:, 0], first))], newer))
+            self._stale_bars.clear()
+        window = max(self.start_ns, self.end_ns - count * MINUTE_NS), self.end_ns
+        start, stop = np.searchsorted(self._bars[:, 0], window).tolist()
+        return self._bars[start:stop, 0], self._bars[start:stop, 1:]
 
     def changes_since(self, mark: int) -> tuple[int, list[int] | None]:
         """
@@ -195,6 +204,8 @@ class MinuteBuckets:
                 del self._minutes[minute_ns]
                 self._digests.pop(minute_ns, None)
                 self._unhashed.discard(minute_ns)
+                self._stale_bars.discard(minute_ns)
+            self._bars = self._bars[int(np.searchsorted(self._bars[:, 0], start)) :]
             self._dropped_ns = start
             if self._last_trade is not None and self._last_trade[2] < start:
                 self._last_trade = max((_last_of(m, minute) for m, minute in self._minutes.items()), default=None)
@@ -208,6 +219,7 @@ class MinuteBuckets:
                 continue
             self._changes.append(minute_ns)
             self._unhashed.add(minute_ns)
+            self._stale_bars.add(minute_ns)
             existing = self._minutes.get(minute_ns)
             in_order = in_order and (existing is not None or minute_ns >= newest)
             self._minutes[minute_ns] = minute if existing is None else existing.merge(minute)
