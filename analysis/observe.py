@@ -219,9 +219,9 @@ def _validation_evidence(name: str, record: LevelRecord, near_e8: int) -> Eviden
 def _consumption_per_minute(state: MarketState) -> dict[Side, float]:
     """Mean quantity a minute over the last hour: sells consume bids, buys consume asks."""
     hour = list(state.buckets.minutes(_CONSUMPTION_MINUTES))
-    if not hour:
+    first = state.buckets.first_minute()
+    if not hour or first is None:
         return {"bid": 0.0, "ask": 0.0}
-    first = state.buckets.minutes_with_trades()[0]
     covered_minutes = min(_CONSUMPTION_MINUTES, (state.buckets.end_ns - first) // MINUTE_NS)
     bought, sold = (sum(side) for side in zip(*(minute.sides_e8 for _, minute in hour), strict=True))
     return {"bid": sold / covered_minutes, "ask": bought / covered_minutes}

@@ -81,7 +81,7 @@ class _Window:
         if len(minute) < MINUTE_S:
             return None
         limits = self.parameters.z_least, self.parameters.z_clip
-        return z_of_sum(flow[span][use[span]], int(minute.sum()), MINUTE_S, *limits)
+        return z_of_sum(_where(flow[span], use[span]), int(minute.sum()), MINUTE_S, *limits)
 
     def second_z(self, flow: I64, use: Bools, index: int) -> float | None:
         span = slice(max(0, index + 1 - self.parameters.z_seconds), index + 1)
@@ -159,6 +159,10 @@ def book_flow(
     )
 
 
+def _where(values: I64, use: Bools) -> I64:
+    return values if use.all() else values[use]
+
+
 def _missing_book_reason(grid: FlowGrid, stale_seconds: int) -> str | None:
     if not grid.updates.any():
         return "no whole book in the window"
@@ -196,7 +200,7 @@ def _cvd_figure(window: _Window, z: float | None) -> CvdFigure:
     """The z is taken on increments, and on the level as well, which is not stationary."""
     signed, parameters = window.grid.signed_e8, window.parameters
     level = signed.cumsum()
-    recent = level[-parameters.z_seconds :][window.active[-parameters.z_seconds :]]
+    recent = _where(level[-parameters.z_seconds :], window.active[-parameters.z_seconds :])
     averages, cross, averages_reason = _moving_averages(level, window)
     return CvdFigure(
         minute=window.to_coins(int(signed[-MINUTE_S:].sum())),
@@ -217,7 +221,7 @@ def _moving_averages(level: I64, window: _Window) -> tuple[dict[int, MovingAvera
 
     They begin with the window, not with the process, and are None until there is a span and a minute of it.
     """
-    spans, levels = window.parameters.ema_seconds, level[window.active]
+    spans, levels = window.parameters.ema_seconds, _where(level, window.active)
     any_trade, minute_ago = bool(window.grid.trades.any()), -1 - MINUTE_S
     means = {s: moving_average(levels, s) for s in spans if any_trade and len(levels) >= s + MINUTE_S}
     averages = {
@@ -326,12 +330,12 @@ def _kyle_figure(window: _Window) -> KyleFigure:
 
 def _explains_figures(five_level_ofi: I64, window: _Window) -> tuple[ExplainsFigure, ...]:
     """R² of each flow on the mid's change, over one second and over the longer interval."""
-    grid, min_intervals = window.grid, window.parameters.least_intervals
+    grid, mid_x2, min_intervals = window.grid, window.grid.mid_x2, window.parameters.least_intervals
     flows = {"ofi1": grid.ofi_e8[:, 0], "ofi5": five_level_ofi}
     flows |= {"ofi_v13": grid.size_change_x20, "trades": grid.signed_e8}
     result = []
     for interval in (1, window.parameters.impact_seconds):
-        rows = {name: measure_r2(flow, grid.mid_x2, grid.complete, interval) for name, flow in flows.items()}
+        rows = {name: measure_r2(flow, mid_x2, grid.complete, interval) for name, flow in flows.items()}
         n = rows["ofi1"].intervals
         is_short = n < min_intervals
         result.append(

@@ -99,18 +99,19 @@ def _without_book(seconds: FlowSeconds) -> FlowGrid:
     """The grid of a window without any update of the book: trades alone."""
     n = (seconds.end_ns - seconds.start_ns) // SECOND_NS
     rows = (seconds.second_ns - seconds.start_ns) // SECOND_NS
+    zero = np.int64(0)
     zeros, no_second = np.zeros(n, np.int64), np.zeros(n, np.bool_)
     return FlowGrid(
         start_ns=seconds.start_ns,
         quoted=no_second,
         complete=no_second,
-        ofi_e8=np.zeros((n, DEPTH), np.int64),
+        ofi_e8=np.broadcast_to(zero, (n, DEPTH)),
         size_change_x20=zeros,
         signed_e8=_spread(n, rows, seconds.buy_e8 - seconds.sell_e8),
         volume_e8=_spread(n, rows, seconds.buy_e8 + seconds.sell_e8),
         trades=_spread(n, rows, seconds.trades),
         updates=zeros,
-        quote_e8=np.zeros((4, n), np.int64),
+        quote_e8=np.broadcast_to(zero, (4, n)),
         first=int(rows[0]) if len(rows) else n,
     )
 

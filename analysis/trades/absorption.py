@@ -86,8 +86,8 @@ def find_absorption_at(
         for s, side in enumerate(_SIDES):
             stop = int(best[k, s])
             if stop >= 0:
-                absorption = _absorption(frame, level, side, stop, bin_e8)
-                if absorption is not None and absorption.z >= parameters.absorption_sd:
+                absorption = _absorption(frame, level, side, stop, bin_e8, parameters.absorption_sd)
+                if absorption is not None:
                     absorptions.append(absorption)
     return absorptions
 
@@ -118,12 +118,14 @@ def find_absorption(frame: windows.Frame | None, bin_e8: int, parameters: OrderF
             edge = int(extreme[s, stop])
             band = (edge, edge + near_e8) if side == "bid" else (edge - near_e8, edge)
             candidate = windows.measure_band(frame, s, stop, *band, bin_e8)
-            absorption = None if candidate is None else _absorption(frame, candidate.price_e8, side, stop, bin_e8)
+            if candidate is None:
+                continue
+            absorption = _absorption(frame, candidate.price_e8, side, stop, bin_e8, parameters.found_sd)
             if absorption is None or absorption.concentration < parameters.found_share:
                 continue  # spread over the band: no order absorbed it
             if strongest is None or absorption.z > strongest.z:
                 strongest = absorption
-        if strongest is not None and strongest.z >= parameters.found_sd:
+        if strongest is not None:
             absorptions.append(strongest)
     return absorptions
 
@@ -142,11 +144,16 @@ def add_replenishment(absorption: Absorption, displayed_before_e8: int, displaye
     )
 
 
-def _absorption(frame: windows.Frame, level: int, side: Side, stop: int, bin_e8: int) -> Absorption | None:
+def _absorption(
+    frame: windows.Frame, level: int, side: Side, stop: int, bin_e8: int, min_z: float
+) -> Absorption | None:
     s = _SIDES.index(side)
     near_e8 = frame.near_e8
     band_volume = windows.measure_band(frame, s, stop, level - near_e8, level + near_e8, bin_e8)
     if band_volume is None or frame.sd[s] <= 0:
+        return None
+    z = round((band_volume.volume_e8 - frame.mean[s]) / frame.sd[s], 4)
+    if z < min_z:
         return None
     return Absorption(
         level_e8=level,
@@ -155,7 +162,7 @@ def _absorption(frame: windows.Frame, level: int, side: Side, stop: int, bin_e8:
         volume_e8=band_volume.volume_e8,
         mean_e8=frame.mean[s],
         sd_e8=frame.sd[s],
-        z=round((band_volume.volume_e8 - frame.mean[s]) / frame.sd[s], 4),
+        z=z,
         baseline_windows=frame.baseline_windows,
         beyond_e8=_penetration(frame.trades_in(stop), level, side),
         start_ns=frame.stop_ns(stop) - frame.window_s * SECOND_NS,

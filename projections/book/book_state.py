@@ -176,11 +176,11 @@ class BookState:
         )
 
     def _side(self, side: int) -> tuple[I64, I64]:
+        if not self.synchronised:
+            return np.empty(0, np.int64), np.empty(0, np.int64)
         near, ends, grid, sizes, keys, quantities = self._levels
         last, first = ends[side].tolist()
         size = int(sizes[side])
-        if not self.synchronised:
-            last, size = -1, 0
         row = near[side, min(first, last + 1) : last + 1]
         ticks = np.flatnonzero(row)
         all_keys = np.concatenate((grid[1 + side] + (ticks + first) * grid[0], keys[side, :size]))

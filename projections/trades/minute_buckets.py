@@ -140,6 +140,11 @@ class MinuteBuckets:
         self._fold()
         return list(self._minutes)
 
+    def first_minute(self) -> int | None:
+        """The oldest minute with trades in it, closed or open; None where there is none."""
+        self._fold()
+        return next(iter(self._minutes), None)
+
     def bars(self, count: int) -> tuple[I64, I64]:
         """
         The prices of the last `count` closed minutes, minutes without trades left out.
