@@ -279,13 +279,17 @@ def _measure_heaviest_bands(prices, quantities, signs, offsets, near_e8):  # typ
             low, high = min(low, prices[i]), max(high, prices[i])
         width = max(near_e8, (high - low) // _MAX_CELLS + 1)
         cells = np.zeros((2, (high - low) // width + 2), np.int64)
-        inverse = np.float64(1.0) / width  # a division of whole numbers is slow: a product in floats is at most one off
-        for i in range(start, stop):
-            offset = prices[i] - low
-            near_cell = np.int64(offset * inverse)
-            remainder = offset - near_cell * width
-            cell = near_cell + np.int64(remainder >= width) - np.int64(remainder < 0)
-            cells[np.int64(signs[i] >= 0), cell] += quantities[i]
+        i = start
+        while i < stop:  # trades come in runs of one cell: a division a run, and its sums in registers
+            cell = (prices[i] - low) // width
+            from_price = low + cell * width
+            volume, bought = np.int64(0), np.int64(0)
+            while i < stop and from_price <= prices[i] < from_price + width:
+                volume += quantities[i]
+                bought += quantities[i] * np.int64(signs[i] >= 0)
+                i += 1
+            cells[0, cell] += volume - bought
+            cells[1, cell] += bought
         for side in range(2):
             for lower in range(cells.shape[1] - 1):
                 max_volumes[side, k] = max(max_volumes[side, k], cells[side, lower] + cells[side, lower + 1])

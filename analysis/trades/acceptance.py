@@ -136,8 +136,9 @@ def _build_profile(
 def _strongest(bins: Rows, nodes: Nodes, name: str) -> tuple[Node, ...]:
     """The most prominent, lowest price first; the ids are those of the evidence."""
     strongest = np.sort(np.argsort(-nodes.prominence, kind="stable")[:_MAX_NODES])
+    columns = strongest.tolist(), nodes.bins[strongest].tolist(), nodes.prominence[strongest].tolist()
     return tuple(
-        Node(f"{name}{i}", bins.price_e8(int(nodes.bins[i])), float(nodes.prominence[i])) for i in strongest.tolist()
+        Node(f"{name}{i}", bins.price_e8(row), prominence) for i, row, prominence in zip(*columns, strict=True)
     )
 
 

@@ -139,7 +139,7 @@ def smooth_totals(totals: I64, half_width: int) -> I64:
     """
     peak = int(totals.max(initial=0))
     scale = max(1, -(-peak * half_width**2 * 4 // 2**62))
-    return _smooth(totals // scale, half_width)
+    return _smooth(totals if scale == 1 else totals // scale, half_width)
 
 
 @compiled
