@@ -78,7 +78,7 @@ class BookFlow:
     def __init__(self, window_seconds: int = 3600) -> None:
         self.window_seconds = window_seconds
         self.end_ns = 0
-        self._rows = np.empty((0, WIDTH), np.int64)
+        self._columns = np.empty((WIDTH, 0), np.int64)  # the rows of `flow_rows`, column by column
         self._pending: list[I64] = []
         self._pending_count = 0
         self._trades = PendingRows()
@@ -107,9 +107,9 @@ class BookFlow:
     def seconds(self) -> FlowSeconds:
         """The closed seconds of the window."""
         self._fold()
-        rows = self._rows[: int(np.searchsorted(self._rows[:, 0], self.end_ns))]
-        ofi, rest = rows[:, 1 : 1 + DEPTH], rows[:, 1 + DEPTH :].T
-        return FlowSeconds(self.start_ns, self.end_ns, rows[:, 0], ofi, *rest)
+        columns = self._columns[:, : int(np.searchsorted(self._columns[0], self.end_ns))]
+        ofi, rest = columns[1 : 1 + DEPTH].T, columns[1 + DEPTH :]
+        return FlowSeconds(self.start_ns, self.end_ns, columns[0], ofi, *rest)
 
     def digest(self) -> str:
         """The digest of the state, pending seconds included."""
@@ -117,17 +117,20 @@ class BookFlow:
         first = -(-self.start_ns // MINUTE_NS) * MINUTE_NS  # a minute that the window cuts is hashed every time
         for minute_ns in list(takewhile(lambda m: m < first, self._digests)):
             del self._digests[minute_ns]
-        seconds = self._rows[:, 0]
+        seconds = self._columns[0]
         opening_stop, hashed_stop = np.searchsorted(seconds, (first, max(first, self._hashed_ns))).tolist()
         minutes = seconds[hashed_stop:] // MINUTE_NS
         starts = [hashed_stop, *(np.flatnonzero(np.diff(minutes)) + hashed_stop + 1).tolist(), len(seconds)]
         for start, stop in pairwise(starts if len(minutes) else ()):
             minute_ns = int(minutes[start - hashed_stop]) * MINUTE_NS
-            self._digests[minute_ns] = digest.of_columns(self._rows[start:stop].ravel())
+            self._digests[minute_ns] = self._digest_of(start, stop)
             self._hashed_ns = minute_ns + MINUTE_NS
         head = np.array([self.window_seconds, self.end_ns], "<i8").tobytes()
-        opening = digest.of_columns(self._rows[:opening_stop].ravel())
+        opening = self._digest_of(0, opening_stop)
         return digest.of_digests([head, opening, *self._digests.values()]).hex()
+
+    def _digest_of(self, start: int, stop: int) -> bytes:
+        return digest.of_columns(self._columns[:, start:stop].T.ravel())
 
     def _unhash(self, from_ns: int) -> None:
         """Drop the digests of rows from here on."""
@@ -152,18 +155,18 @@ class BookFlow:
             new_rows = np.concatenate(self._pending)
             first = int(new_rows[:, 0].min())
             self._unhash(first - first % MINUTE_NS)
-            old_rows, changed_rows = np.split(self._rows, [int(np.searchsorted(self._rows[:, 0], first))])
+            old, changed = np.split(self._columns, [int(np.searchsorted(self._columns[0], first))], axis=1)
             self._pending, self._pending_count = [], 0
-            self._rows = np.empty((0, WIDTH), np.int64)
-            rows = np.concatenate((changed_rows, new_rows))
+            self._columns = np.empty((WIDTH, 0), np.int64)
+            rows = np.concatenate((changed.T, new_rows))
             merged_rows = merge_rows(rows[np.lexsort((rows[:, UPDATE_ID], rows[:, 0]))])
             if merged_rows is None:
                 raise SumOverflow("a second's book flow")
-            self._rows = np.concatenate((old_rows[_count_before(old_rows, oldest) :], merged_rows))
-        drop_count = _count_before(self._rows, oldest)
+            self._columns = np.concatenate((old[:, _count_before(old, oldest) :], merged_rows.T), axis=1)
+        drop_count = _count_before(self._columns, oldest)
         if drop_count:
-            self._rows = self._rows[drop_count:].copy()
+            self._columns = self._columns[:, drop_count:].copy()
 
 
-def _count_before(rows: I64, oldest_ns: int) -> int:
-    return int(np.searchsorted(rows[:, 0], oldest_ns))
+def _count_before(columns: I64, oldest_ns: int) -> int:
+    return int(np.searchsorted(columns[0], oldest_ns))
