@@ -17,7 +17,7 @@ from market.timestamps import MINUTE_NS, iso, parse_iso
 Stance = Literal["two_sided", "bid_only", "ask_only", "stand_aside"]
 Side = Literal["buy", "sell"]
 
-VALID_FOR_NS = 60 * MINUTE_NS
+VALID_FOR_NS = 60 * MINUTE_NS  # advice holds for an hour unless it says otherwise; scored over the same span
 
 
 class Rung(msgspec.Struct, frozen=True):

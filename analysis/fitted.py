@@ -112,6 +112,7 @@ def confidence_features(score: float, legs: int, distance_sigma: float) -> tuple
     return 1.0, score, float(legs), log1p(abs(distance_sigma))
 
 
+# What holds where nothing was fitted: rates that were measured, the same for every wall or zone.
 PULL_PRIOR = constant_rate(0.66, PULL_FEATURES, "prior: NEXOUSDT, 60 minutes, whatever the wall")
 CONFIDENCE_PRIOR = constant_rate(0.5, CONFIDENCE_FEATURES, "prior: random levels")
 

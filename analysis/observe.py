@@ -24,7 +24,7 @@ from market.timestamps import MINUTE_NS, SECOND_NS, iso
 from projections.book.order_book import OrderBook
 from projections.state import MarketState, TickEntry
 
-_CONSUMPTION_MINUTES = 60
+_CONSUMPTION_MINUTES = 60  # the hour over which the mean quantity a minute is taken
 _WIDEST_LEVEL_BP = 10.0  # wider levels hide the nodes of a profile
 
 

@@ -28,7 +28,7 @@ from projections.state import MarketState
 from projections.trades.trade_columns import Trades
 from projections.trades.volume_profile import IncrementalProfile
 
-_CVD_MINUTES = (5, 60, 240)
+_CVD_MINUTES = (5, 60, 240)  # the spans over which CVD is given
 _NAKED_WEIGHT = 0.6  # strength as evidence, where an unambiguous control point has 1
 _ABSORPTION_WEIGHT = 0.5  # strength as evidence; absorption has not beaten its control
 

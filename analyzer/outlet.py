@@ -15,7 +15,7 @@ from eventlog.facts.entry import Fact
 from eventlog.spill.spill import Spill
 from eventlog.store.writer import LogWriter, LostRange
 
-_RETRY_S = 0.2
+_RETRY_S = 0.2  # how often a server that was lost is tried again
 _POLL_S = 0.05  # how often `wait` calls `should_stop`
 
 _log = structlog.get_logger()

@@ -25,7 +25,7 @@ from market.printable import printable
 from market.timestamps import HOUR_NS, SECOND_NS, iso
 from runtime.decide import TickDecision
 
-_LONGEST_REASON = 200
+_LONGEST_REASON = 200  # bounds a line of the log
 
 _log = structlog.get_logger()
 

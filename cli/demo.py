@@ -29,10 +29,10 @@ CONFIG = "config/demo.yaml"
 LIQUIDITY = ("-m", "cli")
 """Python's arguments that run `liquidity`."""
 
-_POLL_S = 0.5
-_SAY_EVERY_S = 15.0
+_POLL_S = 0.5  # how often the demo looks for progress
+_SAY_EVERY_S = 15.0  # and says so, even where there is none
 _END_S = 60.0  # a busy machine may take long to write everything out; a daemon that takes longer hangs
-_LAST_LINES = 5
+_LAST_LINES = 5  # of a process that failed, which are shown
 _OWN = "exchange.log"
 """The file that every demonstration writes first: it marks a folder that may be emptied."""
 

@@ -30,8 +30,8 @@ from research.views import open_views
 
 app = console.application(__doc__ or "")
 
-_MAX_CELL = 40
-_MAX_ROWS = 10**9
+_MAX_CELL = 40  # characters of a cell, so that a table fits on a screen
+_MAX_ROWS = 10**9  # what DuckDB takes as a limit; more would be refused there
 _QUIET = "SET python_enable_replacements = false; SET enable_progress_bar_print = false"
 """Variables of this program are not tables, and only the answer is printed."""
 _NOTHING_TO_SHOW = "done; the statement returns no rows"

@@ -53,7 +53,7 @@ from runtime.model_config import prompts_of, questions_of
 from runtime.settings.settings import Settings, load
 
 _NOTHING_TO_FOLLOW = "There is no decision to compare with: fix the cause, or choose another time range"
-_SHIFTS = (-1, 1)
+_SHIFTS = (-1, 1)  # ticks by which prices are moved: a decision must not hang on one
 
 
 def ab(

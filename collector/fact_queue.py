@@ -24,8 +24,9 @@ from exchanges.port import Arrival
 from runtime.daemon.recurring_warning import RecurringWarning
 
 MAX_BATCH = 2_000  # facts written at once
+# Pauses before writing again, the last one repeated.
 _RETRY_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
-_FULL_DISK_RETRY_S = 1.0
+_FULL_DISK_RETRY_S = 1.0  # a full disk is emptied by a person: no hurry
 _GATHER_S = 0.005  # facts that come meanwhile join the batch: a batch costs more than the facts in it
 _MIN_BATCH = 200  # from which on a batch is written without waiting for more
 

@@ -33,7 +33,7 @@ from exchanges.port import Exchange
 from market.instrument import Market
 from runtime.daemon import status
 
-_RETRY_S = 0.5
+_RETRY_S = 0.5  # before what failed is tried again
 
 _log = structlog.get_logger()
 

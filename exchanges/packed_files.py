@@ -36,8 +36,8 @@ _OTHER_FORMATS = {
 OnRead = Callable[[int], None]
 
 _NESTED_FORMATS = {b"PK\x03\x04": "zip", b"\x1f\x8b": "gzip"}
-_TAR_MARK, _TAR_MARK_OFFSET = b"ustar", 257
-_HEAD_BYTES = 512
+_TAR_MARK, _TAR_MARK_OFFSET = b"ustar", 257  # what a tar archive has at that place
+_HEAD_BYTES = 512  # a tar archive's first block: enough to tell every kind apart
 
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _DAMAGE_ERRORS = (zipfile.BadZipFile, zlib.error, gzip.BadGzipFile, NotImplementedError, RuntimeError, ValueError)

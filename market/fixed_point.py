@@ -14,12 +14,13 @@ from market.compiled import compiled
 from market.errors import BadNumber
 
 DECIMALS = 8  # of every price and quantity: the exchange sends eight
-ONE_E8 = 10**DECIMALS
-LARGEST_E8 = 2**62
+ONE_E8 = 10**DECIMALS  # one coin, or one unit of quote
+LARGEST_E8 = 2**62  # two of them still fit into 64 bits: a sum can be tested after it was taken
 _CACHED_NUMBERS = 1 << 14  # prices repeat from one analysis to the next; bounds the memory of the cache, a few MB
 
 _PLAIN = re.compile(r"[0-9]{1,40}(?:\.[0-9]{1,40})?")
 
+# By the codes of `_parse_texts`.
 _REASONS = {
     1: "is empty",
     2: "is not a plain decimal number (digits, at most one point, no sign, no exponent)",

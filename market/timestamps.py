@@ -10,6 +10,7 @@ import numpy as np
 from market.arrays import I64
 from market.errors import BadTime
 
+# Units, so that no other file spells them.
 MILLISECOND_NS = 1_000_000
 SECOND_NS = 1_000_000_000
 MINUTE_NS = 60 * SECOND_NS

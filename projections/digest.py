@@ -9,7 +9,7 @@ import numpy as np
 
 from market.arrays import I64
 
-SIZE = 16
+SIZE = 16  # bytes: 2^64 tries for a chance of two alike
 
 
 def of_columns(*columns: I64) -> bytes:

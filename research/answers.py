@@ -21,7 +21,7 @@ from duckdb.sqltypes import DuckDBPyType
 from market.printable import printable
 from research.errors import BadQuery
 
-_LONGEST_REASON = 600
+_LONGEST_REASON = 600  # bounds DuckDB's message, which repeats the query
 _INTERRUPTED = "Query interrupted"
 _ANSWER = "_answer"
 _NATIVE_TYPES = {
@@ -31,7 +31,7 @@ _NATIVE_TYPES = {
 """Types that come to Python as they are; others are cast to text by DuckDB."""
 _WITH_ROWS = {"SELECT", "EXPLAIN", "EXECUTE", "CALL", "RELATION"}
 _TIME = re.compile(r"(\S+)( \(BC\))? (\d\d:\d\d:\d\d(?:\.\d+)?)([+-]\d\d(?::\d\d)*)?")
-_INT64 = range(-(2**63), 2**63)
+_INT64 = range(-(2**63), 2**63)  # JSON numbers beyond are given as text: readers would round them
 
 
 @dataclass(frozen=True, slots=True)

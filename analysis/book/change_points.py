@@ -8,7 +8,7 @@ import numpy as np
 
 from market.arrays import F64, I64, Bools
 
-_SIXTHS = np.arange(1, 6) / 6
+_SIXTHS = np.arange(1, 6) / 6  # inner quantiles: six classes of equal size
 
 
 def mark_sixths(values: F64, *extra_bounds: float) -> I64:

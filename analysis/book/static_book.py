@@ -28,7 +28,7 @@ EMPTY_SIDE = "a side of the newest book is empty: advice from trades alone"
 CROSSED = "the newest book is crossed: advice from trades alone"
 _STRONG_SHARE = 0.06  # a wall's part of the corridor from which size counts fully in its strength
 _STRONG_BAND = 4.0  # a band's density ratio from which its strength is 1
-_PERSISTENCE_BOOKS = 15
+_PERSISTENCE_BOOKS = 15  # the newest books, one a minute, that a wall's persistence is counted in
 _NEAR_BP = 10.0  # the plateau at the touch, given as `near_depth`: it is no band
 
 

@@ -46,7 +46,7 @@ from market.timestamps import SECOND_NS
 from projections.book.order_book import Status
 from projections.flow.book_flow import BookFlow
 
-MINUTE_S = 60
+MINUTE_S = 60  # the span of what is called "the minute" here
 _MAX_STRONG_SECONDS = 5  # bounds the list of strong seconds in the tool's result
 _COIN_DECIMALS, _SMALL_VOLUME = 4, 0.01  # below that volume, in coins, four decimals would round it away
 _SIZE_WEIGHTS = 20  # the scale of the weights of `ofi_v13`, see `flow_rows.SIZE_WEIGHTS`

@@ -26,7 +26,7 @@ from analysis.trades.sweeps import Sweep
 from market.fixed_point import DECIMALS, format_e8
 from market.timestamps import iso
 
-MAX_BYTES = 10_000
+MAX_BYTES = 10_000  # of a tool's result: some 2,500 tokens, of which a conversation reads two
 # Bounds of the lists, so that usual results stay below MAX_BYTES; `trim_to` shortens the rest.
 _MAX_WALLS = 9
 _MAX_BANDS = 4

@@ -10,7 +10,7 @@ from projections.trades.trade_columns import first_outside
 OPEN, REJECTED, BROKEN = 1, 2, 3
 """Outcomes of a test."""
 
-_FAR = np.int64(2**63 - 1)
+_FAR = np.int64(2**63 - 1)  # beyond every price: one side of a search that has none
 
 
 @compiled

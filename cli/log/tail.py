@@ -16,7 +16,7 @@ from eventlog.transfer import export as exports
 from market.printable import printable
 from runtime.open_log import quantity_decimals
 
-_MAX_VALUE = 60
+_MAX_VALUE = 60  # characters of a value, so that a row stays on a line
 
 Formatter = Callable[[Batch, int], Iterator[tuple[int, str]]]
 """Formats the entries of a batch, whose quantities have a number of decimals, as (seq, line)."""

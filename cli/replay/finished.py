@@ -20,7 +20,7 @@ from replay.runs.run import Result
 from replay.scoring.price_path import READS, PricePath
 
 _TABLES = ("recommendations", "episodes", "orders", "fills", "scores")
-_MIN_NAME = 22
+_MIN_NAME = 22  # width of the names' column: that of the longest usual one
 
 
 def compare(

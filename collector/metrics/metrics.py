@@ -31,11 +31,11 @@ from market.timestamps import SECOND_NS, iso
 from runtime.daemon import status
 from runtime.daemon.recurring_warning import RecurringWarning
 
-EVERY_S = 10.0
+EVERY_S = 10.0  # how often the figures are worked out anew
 FILE = "metrics.json"
 STREAMS = (AGG_TRADE, DIFF)
 
-_MAX_IN_FLIGHT = 4_000
+_MAX_IN_FLIGHT = 4_000  # bounds memory where nothing is ever written
 _SUMMARY_FIELDS = ("queue_depth", "queue_max_depth", "spill_facts", "quarantined", "reconnects", "resyncs", "dropped")
 
 _log = structlog.get_logger()

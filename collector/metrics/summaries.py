@@ -10,7 +10,7 @@ import structlog
 
 from collector.metrics.metrics import summary_line
 
-EVERY_S = 60.0
+EVERY_S = 60.0  # one line a minute
 
 _log = structlog.get_logger()
 

@@ -14,7 +14,7 @@ from market.timestamps import SECOND_NS
 from projections.book.live_book import LiveBook
 
 _FIRST_PAUSE_NS = 5 * SECOND_NS  # after an early snapshot; doubles with each, up to the longest
-_LONGEST_PAUSE_NS = 80 * SECOND_NS
+_LONGEST_PAUSE_NS = 80 * SECOND_NS  # bounds the doubling, and so how long a book can stay unproven
 
 
 class BookAuditor:

@@ -39,7 +39,9 @@ Longest time that trades count as live without a trade or an answer of the excha
 is probed after 900 s at the latest (see `exchanges.binance.feed.stall_detector`).
 """
 
+# Ids that fell while time rose by less: an old message, not a venue that began anew.
 _MIN_RESET_NS = 10 * SECOND_NS
+# Pauses before a question about a gap is asked again, the last one repeated.
 _BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 _log = structlog.get_logger()

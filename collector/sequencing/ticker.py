@@ -19,7 +19,7 @@ from exchanges.errors import ExchangeError
 from exchanges.port import Exchange
 from market.timestamps import iso
 
-_POLL_S = 0.02
+_POLL_S = 0.02  # how often the clock is read for the minute's end: bounds a tick's delay
 
 _log = structlog.get_logger()
 

@@ -25,7 +25,7 @@ from market.instrument import Market
 from projections.state import READS, STATE_KINDS, MarketState, TickEntry, Windows
 
 _GATHER_MS = 250  # delay of a view, which is of a minute, for a fraction of the reads
-_CHECK_EVERY_S = 5.0
+_CHECK_EVERY_S = 5.0  # how often it is checked that the server still has what was published
 _PAUSES_S = (2.0, 5.0, 15.0, 60.0)  # before starting again after an error: it then folds days
 
 _log = structlog.get_logger()

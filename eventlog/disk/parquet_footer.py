@@ -15,12 +15,12 @@ MAX_BYTES = 4 * 1024 * 1024
 _MAGIC = b"PAR1"
 _TAIL = 8  # the footer's length and the magic
 _MAX_DEPTH = 16  # of nested structs and lists; bounds the recursion
-_BYTE_ARRAY = 6
+_BYTE_ARRAY = 6  # physical type in the Parquet format
 
-_STOP, _TRUE, _FALSE = 0, 1, 2
+_STOP, _TRUE, _FALSE = 0, 1, 2  # types of fields in Thrift's compact protocol
 _ONE_BYTE = (1, 2, 3)  # types of one byte: booleans as elements, and bytes
 _INTEGERS = (4, 5, 6)  # of 16, 32 and 64 bits
-_DOUBLE, _BINARY, _MAP, _STRUCT = 7, 8, 11, 12
+_DOUBLE, _BINARY, _MAP, _STRUCT = 7, 8, 11, 12  # the same
 _SEQUENCES = (9, 10)  # lists and sets
 
 

@@ -25,7 +25,7 @@ from market.arrays import I64
 from market.ranges import Range
 from market.timestamps import DAY_NS, day_of, iso, parse_iso
 
-LAYOUT = 1
+LAYOUT = 1  # raised when a certificate's fields change; another one is not read
 _MAX_LISTED = 5  # agg ids that a message lists
 CERTIFICATES = "certificate-*.json"
 _MAX_BYTES = 32 * 1024 * 1024

@@ -25,6 +25,7 @@ from market.ranges import Range
 from market.timestamps import DAY_NS, HOUR_NS
 
 Progress = Callable[[int, int], None]
+# Bounds memory by kind: a snapshot has thousands of levels, a trade none.
 _BATCH_ROWS = {AGG_TRADE: 1 << 16, DIFF: 1 << 12, SNAPSHOT: 16}
 _DEFAULT_BATCH_ROWS = 1 << 12
 """Rows in memory at once, by kind: a row of a snapshot or a diff is large."""

@@ -20,7 +20,7 @@ from eventlog.facts.registry import SCHEMAS
 from market.arrays import I64
 from market.timestamps import MINUTE_NS
 
-DIGEST_BYTES = 16
+DIGEST_BYTES = 16  # as of `projections.digest`: 2^64 tries for a chance of two alike
 _NULL_LENGTH = -1  # tells null from empty
 Bytes = npt.NDArray[np.uint8]
 

@@ -39,8 +39,8 @@ from eventlog.server.socket_folder import create_socket_folder, expect_plain, ex
 BINARY_VARIABLE = "LIQUIDITY_SERVER_BINARY"
 PASSWORD_FILE = "server.password"
 
-_START_TIMEOUT_S = 30.0
-_LEAVE_TIMEOUT_S = 4.0
+_START_TIMEOUT_S = 30.0  # the server reads its append-only file first
+_LEAVE_TIMEOUT_S = 4.0  # for a clean end; then the process is killed
 _MAX_PASSWORD_BYTES = 66  # 64 hex digits and a line end
 _LOG_TAIL_BYTES = 4_096  # of the server's log, for messages
 _DISABLED_COMMANDS = ("MODULE", "DEBUG", "REPLICAOF", "SLAVEOF", "MIGRATE", "ACL")

@@ -16,7 +16,7 @@ from market.instrument import Instrument
 from market.observed_grid import ObservedUnit, exceeds_sum_limit, infer_quantity_decimals, next_step
 from market.timestamps import DAY_NS
 
-_LOW_BITS = 32
+_LOW_BITS = 32  # sums are taken in halves, so that none wraps
 _FIELDS = ("symbol", "status", "tick_size_e8", "step_size_e8", "min_notional_e8", "quantity_decimals", "source")
 
 

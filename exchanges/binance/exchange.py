@@ -24,13 +24,14 @@ from exchanges.errors import BadReply
 from exchanges.port import Arrival, Capabilities, HistoricalTrade, SilenceProof
 
 EVENT_KINDS = {"aggTrade": AGG_TRADE, "depthUpdate": DIFF}
+# Bounds of a stream's usual pause, which is learnt: quiet markets trade minutes apart.
 TRADE_SILENCE = SilenceRules(min_s=15.0, max_s=300.0)
-DIFF_SILENCE = SilenceRules(min_s=5.0, max_s=60.0)
+DIFF_SILENCE = SilenceRules(min_s=5.0, max_s=60.0)  # the book changes more often than it trades
 CAPABILITIES = Capabilities(contiguous_trade_ids=True, trades_by_id=True, trades_page=PAGE, chained_diffs=True)
 
 _OTHER = "other"
 _ROUND_TRIPS = 7  # for one measurement of the clock offset
-_ROUND_TRIP_PAUSE_S = 0.2
+_ROUND_TRIP_PAUSE_S = 0.2  # between measurements, so that they are not of one burst
 
 _log = structlog.get_logger()
 

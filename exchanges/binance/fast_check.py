@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterable
 from itertools import chain
 
-_ID = range(2**62)
-_TIME_MS = range(1_500_000_000_000, 4_000_000_000_000)
+_ID = range(2**62)  # an id beyond is no id, and would not fit
+_TIME_MS = range(1_500_000_000_000, 4_000_000_000_000)  # 2017 to 2096: a stamp beyond is in another unit
 _NUMBER = r"[0-9]{1,9}\.[0-9]{8}"
 _NOT_ZERO = rf"(?=[0-9.]*[1-9]){_NUMBER}"
 _LEVELS = re.compile(rf"(?:{_NOT_ZERO},{_NUMBER},)*")

@@ -11,7 +11,7 @@ from market.timestamps import MINUTE_NS, SECOND_NS
 
 _MAX_CONNECTIONS = 250  # of 300 in five minutes: other clients may share the address
 _RESERVED_CONNECTIONS = 30  # beyond these, for a connection that takes over from one that still brings everything
-_CONNECTIONS_WINDOW_NS = 300 * SECOND_NS
+_CONNECTIONS_WINDOW_NS = 300 * SECOND_NS  # attempts are counted over five minutes by the exchange
 
 
 class AddressLimits:

@@ -16,11 +16,11 @@ from eventlog.facts.market import AGG_TRADE, DIFF
 from eventlog.store.batch import Rows
 from eventlog.store.log import Log
 
-_BATCH_SIZE = 5_000
+_BATCH_SIZE = 5_000  # entries read at once: bounds memory
 _KINDS = (AGG_TRADE, DIFF)
 
 
-_MIN_MICROSECONDS = 10**15
+_MIN_MICROSECONDS = 10**15  # as in `market.timestamps`: smaller stamps are milliseconds
 
 
 class _Stamps(msgspec.Struct):

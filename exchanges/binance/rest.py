@@ -30,7 +30,7 @@ _AGG_TRADES = "/api/v3/aggTrades"
 _TRADES_WEIGHT = 4  # of a request for aggTrades, by the exchange's page
 _INFO_WEIGHT = 20  # of exchangeInfo
 _TIME_WEIGHT = 1  # of time
-_MIN_LEVELS = 5
+_MIN_LEVELS = 5  # the least the exchange answers with: the cheapest question about a book
 _USED_WEIGHT_HEADER = "X-MBX-USED-WEIGHT-1M"
 _MAX_BODY_BYTES = 32 * 1024 * 1024  # bounds the memory of one reply
 

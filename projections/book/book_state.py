@@ -32,7 +32,7 @@ _ANY_TIME = np.iinfo(np.int64).min
 _MAX_WIDTH = 1 << 20  # ticks; memory is used only where a level is set
 _WIDTH_FACTOR = 8  # so much wider than a snapshot, as many changes lie beyond it
 _MAX_KEY = 1 << 61  # so that no difference of two keys wraps
-_NO_TOPS = np.empty((0, 2, DEPTH, 2), np.int64)
+_NO_TOPS = np.empty((0, 2, DEPTH, 2), np.int64)  # stands for "not asked for"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,12 +19,12 @@ Columns of a row: second, OFI of each level, weighted size change, buy, sell, tr
 the second's last good quote: update id, bid, its quantity, ask, its quantity.
 """
 
-SIZE_CHANGE = 1 + DEPTH
-UPDATE_ID = SIZE_CHANGE + 7
+SIZE_CHANGE = 1 + DEPTH  # places of columns: second, flows of the levels, then these
+UPDATE_ID = SIZE_CHANGE + 7  # after the sums; what follows is the newest quote's, not summed
 SIZE_WEIGHTS = (8, 5, 4, 2, 1)
 """0.4, 0.25, 0.2, 0.1 and 0.05, times 20."""
 
-_MAX_SUM = np.int64(2**62)
+_MAX_SUM = np.int64(2**62)  # `LARGEST_E8`, as a number that compiled code keeps as 64 bits
 _MAX_QUANTITY = np.int64(
     2**56
 )  # five levels of two sides, weighted and differenced, stay within 2^62; more is not read

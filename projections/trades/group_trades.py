@@ -11,7 +11,7 @@ from market.errors import SumOverflow
 from market.timestamps import MINUTE_NS
 from projections.trades.price_levels import prices_of_width, width_at_price
 
-_ANY_PRICE = 2**63 - 1
+_ANY_PRICE = 2**63 - 1  # above every price
 
 
 def group_trades(
@@ -92,7 +92,7 @@ def _group(times, ids, prices, quantities, buyer_is_maker, fixed_width):  # type
     return groups[:, :group_count], keys[:group_count], bars[:bar_count], bar_minutes[:bar_count]
 
 
-_OVERFLOW = np.int64(2**62 + 1)
+_OVERFLOW = np.int64(2**62 + 1)  # stands for every sum beyond 2^62, so that none wraps before it is noticed
 
 
 @compiled

@@ -13,7 +13,7 @@ from market.compiled import compiled
 MIN_LEVELS = 20_000
 """The least number of levels that a price is worth, and less than ten times as many: a level is 0.05 to 0.5 bp."""
 
-_ANY_PRICE = 2**63 - 1
+_ANY_PRICE = 2**63 - 1  # above every price: the widest level has no end
 _WIDEST = 10**14  # of the largest price that an int64 holds
 
 

@@ -20,7 +20,7 @@ COLUMNS = ("trade_time_ns", "agg_id", "price_e8", "quantity_e8", "buyer_is_maker
 """The columns of a trade that this fold reads."""
 
 _MAX_PENDING = 1 << 18  # bounds the memory of pending trades
-_MIN_CAPACITY = 4 * BLOCK
+_MIN_CAPACITY = 4 * BLOCK  # of the buffer before the first trade
 
 
 class RecentTrades:

@@ -28,9 +28,10 @@ _MIN_TICKS = 3  # of margin above and below, at least
 _MARGIN = 0.12  # above and below, as a share of the price range
 _FARTHEST_BP = 90.0  # walls farther from the price do not widen the price range
 _LABEL_ROOM = 0.035  # of the price axis, a two-line label
-_WALL_LABEL_ROOM = 0.016
+_WALL_LABEL_ROOM = 0.016  # of the picture's height: below it labels would cover each other
 _PRICE = "#111111"
 _COLOUR = {"buy": "#0a8f5b", "sell": "#c8322b"}
+# Makes text readable over lines.
 _LABEL_BOX = {"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.75}
 _LIFE = {"held": "#2b6cb0", "tested": "#d97706", "absorbing": "#7c3aed"}
 _ENDING = {"filled": "v", "breached": "X", "moved": ">", "pulled": "x"}

@@ -19,7 +19,7 @@ from runtime.decide import Decider
 from runtime.loop import drive
 from runtime.warm_up import read_with_warm_up, state_of
 
-_PROFILE_MINUTES = 1440
+_PROFILE_MINUTES = 1440  # the profile beside the prices is that of a day
 _BY_RULES = "no decision log: what the rules advise"
 
 

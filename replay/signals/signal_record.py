@@ -23,8 +23,9 @@ from runtime.analysis_config import AnalysisConfig
 from runtime.loop import drive
 from runtime.warm_up import read_with_warm_up, state_of
 
-_FLOW_INTERVALS_S = (1, 10)
+_FLOW_INTERVALS_S = (1, 10)  # R² of each flow is measured over these
 _MID, _KNOWN = "mid", "known"
+# Flows by name, as columns of the record.
 _FLOWS: dict[str, Callable[[FlowGrid], I64]] = {
     "ofi, best quote": lambda grid: grid.ofi_e8[:, 0],
     "ofi, five levels": lambda grid: grid.ofi_e8.sum(axis=1),

@@ -23,6 +23,7 @@ TARGETS = (0.55, 0.60)
 
 _SHORT_BLOCK_NS = 30 * MINUTE_NS  # for directions whose horizon is no longer
 _LONG_BLOCK_NS = 2 * HOUR_NS  # an hour to the touch, an hour to the outcome
+# From price, in σ: all of them, then classes of twice the distance each.
 _DISTANCES = ((0.5, 8.0), (0.5, 1.0), (1.0, 2.0), (2.0, 4.0), (4.0, 8.0))
 
 

@@ -28,7 +28,7 @@ _STRONG_IMBALANCE = 0.5  # three quarters of the size at the best quotes on one 
 _STRONG_LEAN = 0.25  # of the spread: as far as the weighted mid leans at that imbalance
 _MIN_TESTS = 2  # of a level before its rate of rejections counts
 _ENDED_NS = 2 * MINUTE_NS  # a book may come after its tick
-_DIRECTION_LASTS_NS = 5 * MINUTE_NS
+_DIRECTION_LASTS_NS = 5 * MINUTE_NS  # a direction that holds on is one signal for so long
 
 SIGNALS: dict[str, Control] = {
     "wall": SAME_DISTANCE,
@@ -76,7 +76,7 @@ _OF_BASIS: dict[Basis, str] = {
     "hvn": "hvn",
     "naked_poc": "naked poc",
 }
-_LEGS = {1: "zone, one leg", 2: "zone, two legs", 3: "zone, triple"}
+_LEGS = {1: "zone, one leg", 2: "zone, two legs", 3: "zone, triple"}  # zones by their number of legs
 _FLOWS: dict[str, Callable[[BookFlowFindings], float | None]] = {
     "cvd": lambda flows: flows.cvd.z,
     "cvd level": lambda flows: flows.cvd.level_z,

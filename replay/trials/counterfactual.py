@@ -43,7 +43,7 @@ ENDING_VERDICTS: frozenset[Verdict] = frozenset(
 )
 """Faults that are not about the minute: asking ends, and the minute is asked about again."""
 
-_ABOUT_ONE_REQUEST = frozenset({400, 413, 422})
+_ABOUT_ONE_REQUEST = frozenset({400, 413, 422})  # statuses that speak of one request, not of the key or the server
 
 
 class Client(Protocol):

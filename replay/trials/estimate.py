@@ -28,7 +28,7 @@ RELEASE_DATES = {
 
 _BYTES_PER_TOKEN = 3  # of a prompt, for a first estimate
 _TOOL_CALL, _REPORT, _DECISION, _REASONING = 40, 350, 600, 3_000  # tokens of a reply, as a rule
-_FILLER = "words " * 200
+_FILLER = "words " * 200  # as long as a usual answer, so that its tokens can be counted before any was paid for
 
 
 @dataclass(frozen=True, slots=True)

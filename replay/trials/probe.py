@@ -21,7 +21,7 @@ NOISE = "asked again"
 """The name of the row of noise: the same question about the same minute, once more."""
 
 _EXACT_WEIGHT, _CLOSE_WEIGHT = 0.001, 0.01  # differences of weight allowed in `exactly` and `closely`
-_BP = 10_000
+_BP = 10_000  # basis points in one: prices closer than one are the same zone
 _STEPS = 12  # a price is at least that many steps
 _Z95 = 1.959964  # two-sided 95 % quantile of the normal distribution
 

@@ -20,7 +20,7 @@ from eventlog.disk.files import open_plain, open_private, sync_folder, translate
 from replay.errors import BadLedger
 from replay.scoring.statistics import holm
 
-_VERSION = 1
+_VERSION = 1  # raised when a line's fields change; others are not read
 _PAUSE_S = 0.02  # between attempts to lock the file
 _MAX_BYTES = 64 * 1024 * 1024  # of a ledger: bounds the memory for a file from elsewhere
 

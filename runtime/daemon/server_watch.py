@@ -12,7 +12,7 @@ import structlog
 from eventlog.errors import EventLogError, StoreUnavailable
 from eventlog.store.server_facts import ServerFacts, read_facts
 
-EVERY_S = 5.0
+EVERY_S = 5.0  # how often the server is looked at: bounds how long a loss goes unsaid
 
 _log = structlog.get_logger()
 

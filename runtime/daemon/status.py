@@ -20,7 +20,7 @@ _LOCK = "writer.lock"
 
 _MAX_AGE_S = 30
 """Seconds; a status is written every second, and a busy machine is not late by this much."""
-_MAX_BYTES = 16 * 1024 * 1024
+_MAX_BYTES = 16 * 1024 * 1024  # bounds memory where another program wrote the file
 
 
 def write_status(folder: Path, fields: dict[str, Any]) -> None:

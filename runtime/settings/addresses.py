@@ -17,8 +17,8 @@ _PRIVATE = tuple(
     for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10")
 )
 
-_MAX_LETTERS = 2_000
-_MAX_DATABASE = 65_535
+_MAX_LETTERS = 2_000  # no address in use is longer
+_MAX_DATABASE = 65_535  # servers accept far fewer: this bounds the digits
 _REDIS_QUERY = {"db", "protocol"}
 _SOCKET_QUERY = _REDIS_QUERY | {"username", "password"}
 _TLS_QUERY = _REDIS_QUERY | {"ssl_cert_reqs", "ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile"}

@@ -26,6 +26,7 @@ class ModelPrice(Section):
     peak_multiplier: float = Field(default=1.0, ge=1, le=100, description="Price factor in peak hours.")
 
 
+# See `DeepSeek`: the prices of November 2026.
 _FLASH = ModelPrice(cache_hit=0.003, cache_miss=0.15, output=0.60, peak_multiplier=2)
 _PRICES = {
     "deepseek-flash": _FLASH,

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from runtime.settings.addresses import check_proxy_address, ip_of, is_loopback
 
 _SCHEMES = {"http": "http", "ws": "http", "https": "https", "wss": "https"}
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+_DEFAULT_PORTS = {"http": 80, "https": 443}  # where an address names none
 _WITHOUT_SCHEME = re.compile(r"[^/]+:[0-9]+/?")
 
 

@@ -26,7 +26,7 @@ from runtime.settings.reference import entry_of
 _SYMBOL = re.compile(r"[A-Z0-9]{2,30}")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ].*)?")
 _WINDOW = re.compile(r"([0-9]{2}):([0-5][0-9])-([0-9]{2}):([0-5][0-9])")
-_MAX_PATH = 4_000
+_MAX_PATH = 4_000  # file systems take at most 4,096 bytes
 
 
 def minutes_of(window: str) -> tuple[int, int]:

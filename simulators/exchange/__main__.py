@@ -32,6 +32,7 @@ from simulators.exchange.playback.record import record
 from simulators.exchange.playback.recorded import RecordedExchange
 from simulators.exchange.server import SimulatedExchange
 
+# Times real time; the market alone cannot be made faster than _FASTEST_MARKET, files can.
 _SLOWEST, _FASTEST, _FASTEST_MARKET = 0.01, 10_000, 100
 _EPILOG = "\b\nFaults for a script: name, place, effect, [parameter=default]\n" + describe_faults()
 

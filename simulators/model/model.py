@@ -24,9 +24,10 @@ from simulators.model.ledger import Ledger, LedgerEntry
 from simulators.model.script import Script, TriggeredFault
 from simulators.model.situation import Situation, is_thinking, situation_of
 
-CONTEXT_TOKENS = 1_048_576
+CONTEXT_TOKENS = 1_048_576  # as documented for the model
 
-_SEED_OF_WORDS = 2
+_SEED_OF_WORDS = 2  # see `styles._SEED_OF_STYLES`
+# Status, message and type of each fault, as the server words them.
 _STATUSES: Mapping[str, tuple[int, str, str]] = {
     "http_400": (400, "Invalid request body format", "invalid_request_error"),
     "http_401": (401, "Authentication Fails, your api key is invalid", "authentication_error"),

@@ -20,9 +20,9 @@ from simulators.model.model import IncomingRequest, SimulatedModel
 from simulators.model.script import Script, parse
 from simulators.model.wire import send
 
-MAX_REQUEST_BYTES = 8_000_000
+MAX_REQUEST_BYTES = 8_000_000  # about twice the longest context
 
-_SHUTDOWN_TIMEOUT_S = 0.1
+_SHUTDOWN_TIMEOUT_S = 0.1  # tests end at once; nobody waits for an answer
 
 
 class ModelServer:

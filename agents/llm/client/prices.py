@@ -16,8 +16,8 @@ from market.timestamps import DAY_NS, MINUTE_NS
 USD_E12 = 10**12
 """Counts of 1e-12 USD in one dollar."""
 
-_E6 = 10**6
-_EPOCH = date(1970, 1, 1).toordinal()
+_E6 = 10**6  # prices are held in whole millionths, so that sums are exact
+_EPOCH = date(1970, 1, 1).toordinal()  # days are counted from here
 _THURSDAY = 3  # the weekday of day 0
 
 

@@ -30,7 +30,7 @@ _SENT_HEADERS = frozenset({"host", "connection", "content-length", "content-type
 _CONNECT_S = 10.0  # bounds the connection alone; the caller bounds the rest
 _CONNECTED = "connection.connect_tcp.complete"
 _SENDING = "http11.send_request_headers.started"
-_MAX_ADDRESS = 2_000
+_MAX_ADDRESS = 2_000  # bounds what of a redirect's address reaches a message
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from agents.llm.firewall.reading import MAX_BYTES, Malformed, read
 from market.fixed_point import ONE_E8
 
 _MAX_ZONES = 64  # bound the work on an answer, whatever it holds
-_MAX_TEXTS = 100
+_MAX_TEXTS = 100  # bounds the work that one answer can cause
 
 
 def check_grounding(content: str, material: str) -> Grounding:

@@ -26,10 +26,10 @@ from agents.llm.firewall.grounding import (
 from agents.llm.firewall.plain_text import fold_text
 from agents.llm.firewall.spelled_numbers import find_spelled_numbers
 
-_MAX_LENGTH = 4_096
-_MAX_SPAN_MIN = 3 * 24 * 60
+_MAX_LENGTH = 4_096  # bounds the work on one reason; `plain_text.MAX_LENGTH` refuses longer ones anyway
+_MAX_SPAN_MIN = 3 * 24 * 60  # no window reaches further back, so a longer span is no time of the analysis
 _VALID_FOR_MIN = 60  # how long any decision holds: no price, whatever the market
-_MAX_RANGE_RATIO = 5
+_MAX_RANGE_RATIO = 5  # "3 to 5" is a range; two numbers further apart are two figures
 
 _ID = re.compile(r"(?<![A-Za-z0-9_.])([A-Za-z]\w*)((?:\.[A-Za-z]\w*)?)(?![A-Za-z0-9_]|[.,·'’]\d)", re.ASCII)
 _CLOCK = re.compile(r"(?<![\d.,:])(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d)?(?:Z(?![A-Za-z]))?(?![\d:]|\.\d)")
@@ -39,6 +39,7 @@ _ZERO, _ONE = re.compile(r"(?<=\d)[OoОо](?![A-Za-z])"), re.compile(r"(?<=\d)[l
 _JOINED = re.compile(r" ?['’‘´`_·•・∙⋅|*^\"] ?| +\. *|")
 _RANGE = re.compile(r" ?[-\u2010-\u2015\u2212~] ?")
 _BETWEEN_DIGITS = re.compile(r"[^\w]{1,3}")
+# How a unit begins, and its length in minutes.
 _MINUTES = (("s", "秒"), Decimal(1) / 60), (("h", "小", "个", "個"), Decimal(60)), (("d", "天", "日"), Decimal(1440))
 _REFERENCE = re.compile(r'"reference":\s*"([0-9]+(?:\.[0-9]+)?)"')
 _INTERVAL = re.compile(r'"low":\s*"([0-9]+(?:\.[0-9]+)?)",\s*"high":\s*"([0-9]+(?:\.[0-9]+)?)"')

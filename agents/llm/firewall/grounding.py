@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 
-MAX_TEXT = 16_384
+MAX_TEXT = 16_384  # bounds the work on one text
 
-_LARGEST_SMALL = 12
-_MAX_NUMBER = 40
+_LARGEST_SMALL = 12  # counts of legs, tests, hours: true of so much that they prove nothing
+_MAX_NUMBER = 40  # bounds a number in a message
 
 _NUMBER = r"""(?P<digits>\d{1,3}(?:,\d{3})+(?!\d)|\d++|(?=\.\d))(?P<fraction>(?:\.\d++)?)
       (?P<power>(?:[eE][+-]?\d{1,2}(?!\d))?)

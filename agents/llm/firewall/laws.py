@@ -24,7 +24,7 @@ from market.fixed_point import format_e8
 Citation = Confluence | Evidence
 
 _WEIGHT_SLACK = ONE_WEIGHT // 100  # how far the sum of weights may be off 1; they are normalised
-_MAX_NAMED = 3
+_MAX_NAMED = 3  # bounds a complaint: the model is shown the first citations only
 _STANCES: dict[frozenset[str], Stance] = {
     frozenset(): "stand_aside",
     frozenset({"buy"}): "bid_only",

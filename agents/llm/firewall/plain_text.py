@@ -10,7 +10,7 @@ import unicodedata
 
 from agents.llm.firewall.spelled_numbers import find_spelled_numbers
 
-MAX_LENGTH = 400
+MAX_LENGTH = 400  # of a text of the model, in characters; longer ones are refused
 
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _BLANK = re.compile("[\u115f\u1160\u2800\u3164\u034f\u17b4\u17b5\ufe00-\ufe0e\uffa0\U000e0100-\U000e01ef]")

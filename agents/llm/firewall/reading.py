@@ -13,9 +13,9 @@ from agents.recommendation import Side, Stance
 from market.errors import BadNumber
 from market.fixed_point import DECIMALS, parse_e8
 
-MAX_BYTES = 64 * 1024
-WEIGHT_DECIMALS = 18
-ONE_WEIGHT = 10**WEIGHT_DECIMALS
+MAX_BYTES = 64 * 1024  # of an answer: far above the largest valid one, and what is parsed at all
+WEIGHT_DECIMALS = 18  # weights are compared as whole numbers: more decimals are refused
+ONE_WEIGHT = 10**WEIGHT_DECIMALS  # a weight of 1
 
 _MAX_DEPTH = 8  # of nested objects and lists: a decision needs 4
 _MAX_QUOTE = 16  # characters of a figure or id in a reason

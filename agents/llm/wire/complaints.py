@@ -20,7 +20,7 @@ LONGEST = 200
 
 _READ_BYTES = 64 * 1024  # of a body that is not JSON
 _DEEPEST = 5  # levels of a nested reason
-_MAX_OF_A_LIST = 3
+_MAX_OF_A_LIST = 3  # bounds a message: the first complaints of a list say enough
 _KEYS = (
     "error", "errors", "message", "detail", "details", "msg", "error_message", "error_msg", "error_description",
     "status_msg", "reason", "title", "description", "base_resp", "code",

@@ -24,6 +24,7 @@ RETRYABLE: frozenset[Verdict] = frozenset(
 STOPPING: frozenset[Verdict] = frozenset({"no_balance", "unauthorised"})
 """Faults that need manual action; no request is sent until then."""
 
+# What a status means for the next attempt.
 _OF_STATUS: dict[int, Verdict] = {
     401: "unauthorised",
     402: "no_balance",
@@ -37,7 +38,7 @@ _OF_FINISH: dict[str, Verdict] = {
     "content_filter": "filtered",
 }
 _FIRST_PAUSE_S = 0.5  # doubled at each further attempt
-_LONGEST_PAUSE_S = 8.0
+_LONGEST_PAUSE_S = 8.0  # a tick lasts a minute: a longer pause would leave no time for an answer
 _SPREAD = 0.25  # share of a pause by which requests are spread
 
 

@@ -22,13 +22,14 @@ from exchanges.binance.limits import AddressLimits
 from exchanges.binance.messages import stream_name
 from market.printable import printable
 
-_MAX_PENDING = 20_000
-_MAX_PENDING_BYTES = 64 * 1024 * 1024
+_MAX_PENDING = 20_000  # messages that wait to be read: some minutes of a wild market
+_MAX_PENDING_BYTES = 64 * 1024 * 1024  # the same in bytes
 _MAX_MESSAGE_BYTES = 4 * 1024 * 1024  # a change of every level of a 5000-level book is a tenth of it
 _MAX_UNREAD = 64  # messages; with the longest, a connection buffers no more than 256 MiB before they are read
+# Pauses before connecting again, the last one repeated: an address has 300 attempts in five minutes.
 _BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 _STEADY_S = 10.0  # a connection that lived so long was a good one
-_WEIGHT_PER_MINUTE = 6000
+_WEIGHT_PER_MINUTE = 6000  # of an address, as the exchange documents it
 _NAME_OFFSET = len(b'{"stream":"')
 _AGE_REASON = "planned: too old"
 

@@ -30,7 +30,7 @@ from exchanges.errors import BadFile
 from market.fixed_point import DECIMALS
 from market.instrument import Instrument
 
-_SCALES = (DECIMALS, 4, 0)
+_SCALES = (DECIMALS, 4, 0)  # decimals that are tried where no instrument says them, finest first
 
 
 class Recording:

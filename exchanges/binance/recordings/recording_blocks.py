@@ -18,7 +18,7 @@ from exchanges.binance.recordings.recording_contents import Contents
 from exchanges.binance.recordings.recording_lines import RecordedLines
 from market.errors import BadNumber
 
-_MAX_FACTS = 20_000
+_MAX_FACTS = 20_000  # with _MAX_BYTES: bounds what is held before it is written
 _MAX_BYTES = 8 * 1024**2  # as objects, numbers in text take ten times that
 
 KINDS = (AGG_TRADE, DIFF, SNAPSHOT)

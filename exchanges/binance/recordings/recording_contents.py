@@ -19,7 +19,7 @@ from market.timestamps import iso
 _FAST_DEPTH, _SLOW_DEPTH = "depth@100ms", "depth"
 _FUTURES_EVENTS = ("markPriceUpdate", "forceOrder", "bookTicker", "continuous_kline", "contractInfo")
 """Spot has a bookTicker too, but without an event name."""
-_MAX_NAMES = 3
+_MAX_NAMES = 3  # of streams in a message; the rest are counted
 
 
 class IdsRestarted(Exception):

@@ -30,7 +30,7 @@ from market.ranges import Range
 from market.timestamps import DAY_NS, HOUR_NS, SECOND_NS
 
 _SEGMENT_ROWS = 500_000  # with _SEGMENT_BYTES: bounds of what is held in memory before a segment is written
-_SEGMENT_BYTES = 128 * 1024**2
+_SEGMENT_BYTES = 128 * 1024**2  # see _SEGMENT_ROWS
 _OVERLAP_NS = HOUR_NS  # how far clocks of recorders of the same market may differ
 _JOIN_STEP_BACK_NS = SECOND_NS  # a recorder's clock steps back by milliseconds, also between two files
 _IDS = {AGG_TRADE: "agg_id", DIFF: "last_update_id", SNAPSHOT: "last_update_id"}

@@ -25,6 +25,7 @@ _CONNECTION = re.compile(rb"([a-z]{2,5}://\S{1,65536}) (<->|<-|->) (.*)", re.S)
 _SETTINGS = b"configuration: "  # of the recorder, in the first line
 _MARK = b"\xef\xbb\xbf"  # of byte order; in the middle where files were joined
 _MAX_TIME_NS = 2**62  # in 2116: sums with a time still fit 64 bits
+# Least number of a stamp in ns, µs, ms and s, and its nanoseconds.
 _UNITS = ((10**18, 1), (10**15, 10**3), (10**12, 10**6), (10**9, 10**9))
 
 

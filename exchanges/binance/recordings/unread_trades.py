@@ -12,7 +12,7 @@ from exchanges.binance.messages import UNREADABLE, BadMessage
 from exchanges.binance.recordings.recorded_messages import recognise
 from exchanges.errors import BadFile
 
-_MAX_ID = 2**63 - 1
+_MAX_ID = 2**63 - 1  # what the log's columns can hold
 _IDS = {"aggTrade": "a", "trade": "t"}
 _EVENT = re.compile(rb'(?:"e"\s*:\s*"|@)([A-Za-z0-9]+)')
 _SYMBOL = re.compile(rb'"s"\s*:\s*"([^"]*)"')

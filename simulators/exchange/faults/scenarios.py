@@ -18,6 +18,7 @@ _STATUSES = ("HALT", "BREAK", "CANCEL_ONLY")
 
 _WAITS = ("seconds", "retry_after_s")
 
+# Parameters of a fault in the short scenario of tests.
 _BRIEF: dict[str, dict[str, Value]] = {
     "refused_connection": {"status": 503, "retry_after_s": 1},
     "age_limit": {"seconds": 0.5},

@@ -40,11 +40,11 @@ FAR_BP, FAR_DENSITY = 64.0, 1.3
 TOUCH_SIZE = 50.0
 """The best quotes held 2.1 and 2.4 BTC, a hundred of the percentile above; half of that leaves room for trades."""
 
-TRADE_RANKS = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
+TRADE_RANKS = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0)  # quantiles at which TRADE_SIZES was measured
 TRADE_SIZES = (0.05, 0.187, 0.463, 1.0, 4.84, 35.0, 100.0, 402.0, 3000.0)
 """Trade size over the median trade at those ranks."""
 
-RUN_LENGTHS = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 10.0, 20.0, 50.0, 100.0)
+RUN_LENGTHS = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 10.0, 20.0, 50.0, 100.0)  # lengths at which RUN_SURVIVAL was measured
 RUN_SURVIVAL = (1.0, 0.1288, 0.0658, 0.0443, 0.0341, 0.0279, 0.01446, 0.00414, 0.00077, 0.0001)
 """The share of orders that take at least that many levels: consecutive prints of one side in one millisecond."""
 

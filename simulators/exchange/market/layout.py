@@ -10,7 +10,7 @@ import numpy as np
 
 from market.arrays import F64, I64
 
-MIN_LEVELS, MAX_LEVELS = 5_500, 7_500
+MIN_LEVELS, MAX_LEVELS = 5_500, 7_500  # of a side: more than the 5,000 a client can ask for, so that the limit is felt
 LEVEL_ROOM, TRADE_ROOM = 32_768, 2_048  # most levels and trades of one step
 LARGEST_BATCH = 4_096  # steps of one call of the loop
 EDIT_ROOM = 16_384  # edits of one step

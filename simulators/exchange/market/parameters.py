@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from market.fixed_point import ONE_E8, format_e8
 from simulators.exchange.errors import ParameterError
 
-STEP_NS = 100_000_000
-STEPS_PER_DAY = 864_000
-LEVELS_PER_SIDE = 5_000
+BASIS_POINT = 1e-4  # of a price; distances are given in them
+STEP_NS = 100_000_000  # a step is what the exchange publishes the book's changes in: 100 ms
+STEPS_PER_DAY = 864_000  # of 100 ms
+LEVELS_PER_SIDE = 5_000  # what the exchange answers with at most
 
 _SYMBOL = re.compile(r"[A-Z0-9]{2,20}")
 _QUOTES = ("FDUSD", "USDT", "USDC", "TUSD", "USD1", "BUSD", "EUR", "TRY", "BTC", "ETH", "BNB")

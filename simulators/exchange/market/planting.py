@@ -14,9 +14,9 @@ Side = Literal["bid", "ask"]
 Fate = Literal["holds", "pulled", "moved"]
 Ending = Literal["waiting", "standing", "pulled", "moved", "filled", "breached", "done", "absent"]
 
-CORRIDOR_BP = 90.0
-MIN_BP = 0.5
-MIN_BAND_BP = 9.0
+CORRIDOR_BP = 90.0  # how far from the mid a side's depth counts for the size of a plant
+MIN_BP = 0.5  # nearer ones would be traded through before they are seen
+MIN_BAND_BP = 9.0  # a narrower band is a wall
 
 
 @dataclass(frozen=True, slots=True)

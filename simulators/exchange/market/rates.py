@@ -9,14 +9,14 @@ import numpy as np
 from market.fixed_point import ONE_E8
 from simulators.exchange.market import background
 from simulators.exchange.market.layout import Rates
-from simulators.exchange.market.parameters import STEP_NS, STEPS_PER_DAY, MarketParameters
+from simulators.exchange.market.parameters import BASIS_POINT, STEP_NS, STEPS_PER_DAY, MarketParameters
 from simulators.exchange.market.pulls import Volatility
 
-_MOVE_CHANCE = 0.35
-_VOLATILITY_SPREAD = 0.35
+_MOVE_CHANCE = 0.35  # of a step: the best price moves in a third of them
+_VOLATILITY_SPREAD = 0.35  # of log volatility over hours
 _VOLATILITY_MEMORY_STEPS = 18_000  # half an hour
-_SWEEP_SHARE = 0.1
-_LEVELS_PER_SWEEP = 2.2
+_SWEEP_SHARE = 0.1  # of trades that belong to a sweep
+_LEVELS_PER_SWEEP = 2.2  # that a sweep takes, in the mean
 
 # Fitted to the counts per second of 2024-01-01: Fano factors at 1, 10, 60 s, autocorrelation at 1, 10, 60 s.
 _ACTIVITY_MEMORY_STEPS = 18_000
@@ -34,10 +34,9 @@ _RENEWED_BP = 64.0
 _NEAR_VISITS = 100
 _EVEN_BP = 0.3  # nearer than this all ticks are visited equally often
 
-_BASIS_POINT = 1e-4
-_PRESS_ROOM_BP = 2.0
-_MINUTES_PER_DAY = 1_440
-_VOLATILITY_BIAS = -(_VOLATILITY_SPREAD**2)
+_PRESS_ROOM_BP = 2.0  # how far beyond a barrier the log price may lie that wants through it
+_MINUTES_PER_DAY = 1_440  # volatility is given by the day and used by the minute
+_VOLATILITY_BIAS = -(_VOLATILITY_SPREAD**2)  # so that the mean of its square is the one asked for
 _MEAN_TRADE = 23.5  # median trades, as recorded
 
 
@@ -49,7 +48,7 @@ def usual_minute_e8(parameters: MarketParameters) -> float:
 
 def usual_volatility(parameters: MarketParameters) -> Volatility:
     """The volatility per minute that the market returns to, as the current one."""
-    usual_bp = parameters.daily_volatility / sqrt(_MINUTES_PER_DAY) / _BASIS_POINT * exp(_VOLATILITY_BIAS)
+    usual_bp = parameters.daily_volatility / sqrt(_MINUTES_PER_DAY) / BASIS_POINT * exp(_VOLATILITY_BIAS)
     memory_min = _VOLATILITY_MEMORY_STEPS / 600
     return Volatility(usual_bp, usual_bp, _VOLATILITY_SPREAD, memory_min)
 
@@ -67,7 +66,7 @@ def rates_of(parameters: MarketParameters) -> Rates:
     calm = exp(-1.0 / _VOLATILITY_MEMORY_STEPS)
     activity_calm = exp(-1.0 / _ACTIVITY_MEMORY_STEPS)
     trade_unit = parameters.typical_quantity_e8 / background.TRADES_PER_TYPICAL
-    ticks_per_bp = parameters.start_tick * _BASIS_POINT
+    ticks_per_bp = parameters.start_tick * BASIS_POINT
     return Rates(
         start_tick=float(parameters.start_tick),
         lowest_tick=2 * reach,
@@ -110,5 +109,5 @@ def rates_of(parameters: MarketParameters) -> Rates:
         burst_boost=_BURST_BOOST,
         burst_kick=_BURST_BRANCHING * (1.0 - decay),
         press_e8=trade_unit * _MEAN_TRADE * trades_per_step,
-        press_room=_PRESS_ROOM_BP * _BASIS_POINT,
+        press_room=_PRESS_ROOM_BP * BASIS_POINT,
     )

@@ -11,8 +11,8 @@ import numpy as np
 
 from market.arrays import I64
 
-AGG_ID, PRICE, QUANTITY, FIRST_ID, LAST_ID, TIME, BUYER_IS_MAKER = range(7)
-FIELDS = 7
+AGG_ID, PRICE, QUANTITY, FIRST_ID, LAST_ID, TIME, BUYER_IS_MAKER = range(7)  # rows of the array
+FIELDS = 7  # number of those rows
 
 
 @dataclass(frozen=True, slots=True)

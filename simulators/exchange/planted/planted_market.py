@@ -18,7 +18,7 @@ from simulators.exchange.planted.standing import Iceberg, Wall
 from simulators.exchange.planted.structures import STEPS_PER_MINUTE, STRUCTURES, Scene, Structure
 from simulators.exchange.planted.volumes import Volumes
 
-_END, _BEGIN = 0, 1
+_END, _BEGIN = 0, 1  # order within a step: what ends makes room for what begins
 _STEPS_PER_CHECK = 10  # between checks whether a structure has ended
 
 

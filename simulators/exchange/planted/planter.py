@@ -12,9 +12,9 @@ from simulators.exchange.market import layout
 from simulators.exchange.market.book_levels import nearest_levels
 from simulators.exchange.market.draws import mean_level
 from simulators.exchange.market.engine import MarketEngine
+from simulators.exchange.market.parameters import BASIS_POINT
 from simulators.exchange.market.planting import CORRIDOR_BP, Side
 
-_BASIS_POINT = 1e-4
 _MAX_MOVE_BINS = 3  # how far a wall moves
 
 
@@ -50,7 +50,7 @@ class Planter:
 
     def tick_at(self, side: Side, distance_bp: float) -> int:
         """The tick at a distance from the mid on a side."""
-        offset = round(self.mid * distance_bp * _BASIS_POINT)
+        offset = round(self.mid * distance_bp * BASIS_POINT)
         tick = self.mid + (offset if side == "ask" else -offset)
         return max(int(tick), self.fair + 1) if side == "ask" else min(int(tick), self.fair)
 
@@ -61,7 +61,7 @@ class Planter:
 
     def corridor_e8(self, side: Side) -> int:
         """The quantity of a side within 90 bp of the mid."""
-        reach = int(self.mid * CORRIDOR_BP * _BASIS_POINT)
+        reach = int(self.mid * CORRIDOR_BP * BASIS_POINT)
         if side == "bid":
             return int(self.quantity(int(self.mid) - reach, self.fair).sum())
         return int(self.quantity(self.fair + 1, int(self.mid) + reach).sum())
@@ -222,7 +222,7 @@ class Planter:
 
     def cell_width_bp(self, distance_bp: float) -> float:
         """The width of the cell of distances that begins at one: up to √2 of it, at least ten bins."""
-        return max((sqrt(2.0) - 1.0) * distance_bp, 10 * self.bin_ticks / (self.mid * _BASIS_POINT))
+        return max((sqrt(2.0) - 1.0) * distance_bp, 10 * self.bin_ticks / (self.mid * BASIS_POINT))
 
     def _add(self, rows: I64, count_index: int, values: list[int]) -> int:
         free = np.flatnonzero(~rows.any(axis=1))

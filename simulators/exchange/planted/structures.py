@@ -10,20 +10,19 @@ import numpy as np
 from simulators.exchange.market import layout
 from simulators.exchange.market.background import TRADES_PER_TYPICAL
 from simulators.exchange.market.engine import MarketEngine
-from simulators.exchange.market.parameters import STEP_NS
+from simulators.exchange.market.parameters import BASIS_POINT, STEP_NS
 from simulators.exchange.market.planting import Ending, Kind, PlantRecord
 from simulators.exchange.market.quotes import is_anchor
 from simulators.exchange.planted.planter import Planter
 from simulators.exchange.planted.volumes import Volumes
 
-STEPS_PER_MINUTE = 600
-_BASIS_POINT = 1e-4
-_BAND_BP = 12.0
-_BAND_NOISE = 0.3
-_ROW_BINS = 10
+STEPS_PER_MINUTE = 600  # of 100 ms
+_BAND_BP = 12.0  # width of a band where none is asked for
+_BAND_NOISE = 0.3  # spread of the log quantities within a band: real ones are uneven
+_ROW_BINS = 10  # height of a planted point of control, in bins
 _ENDLESS = 1 << 60  # hidden quantity that no trades use up
 _AT_TOUCH = 0.25  # about the fraction of steps in which a pinned price is where the push acts
-_PIN_PULL = 0.05
+_PIN_PULL = 0.05  # how strongly price is drawn back, a step
 _SWEEP_TRADES_PER_LEVEL = 400.0  # median trades: ten levels take 5.4 BTC, more than 99.9 % of recorded runs
 
 
@@ -252,8 +251,8 @@ class Poc(Structure):
 
 def _range(planter: Planter, side: str, distance_bp: float, width_bp: float) -> tuple[int, int]:
     # Whole bins, with the near edge at the distance.
-    near = planter.mid * distance_bp * _BASIS_POINT
-    bins = max(10, round(planter.mid * width_bp * _BASIS_POINT / planter.bin_ticks))
+    near = planter.mid * distance_bp * BASIS_POINT
+    bins = max(10, round(planter.mid * width_bp * BASIS_POINT / planter.bin_ticks))
     if side == "ask":
         low = -(-int(planter.mid + near) // planter.bin_ticks) * planter.bin_ticks
         return low, low + bins * planter.bin_ticks - 1

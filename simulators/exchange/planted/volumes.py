@@ -6,7 +6,7 @@ import numpy as np
 
 from simulators.exchange.market.engine import Step
 
-_MINUTES = 60
+_MINUTES = 60  # the hour that plants are measured against
 _MIN_MINUTES = 10  # from here on the measured volumes are used
 
 

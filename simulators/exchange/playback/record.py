@@ -30,8 +30,8 @@ from simulators.exchange.venue.wire import exchange_info
 
 _ANSWER_NS = 20_000_000  # delay of the answer with a book
 _STEPS_PER_MINUTE = MINUTE_NS // STEP_NS
-_MINUTES_PER_SEGMENT = 60
-_LIMIT = 5000
+_MINUTES_PER_SEGMENT = 60  # an hour: bounds memory
+_LIMIT = 5000  # levels of a recorded book, the most the exchange gives
 
 
 class Recordable(Protocol):

@@ -20,7 +20,7 @@ from simulators.exchange.venue.limits import MessageMeter
 SHUTDOWN_STREAM = "!serverShutdown"
 
 _CLOSED = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
-_POLL_S = 0.01
+_POLL_S = 0.01  # how often a connection looks for what is due: a tenth of a step
 _FLUSH_TIMEOUT_S = 1.0  # bounds the wait for the buffer before a reset
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-MAX_STREAMS = 1_024
+MAX_STREAMS = 1_024  # of a connection, as the exchange documents it
 
 _METHODS = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS")
 _TEXT_ID = re.compile(r"[A-Za-z0-9]{1,36}")

@@ -12,10 +12,10 @@ from simulators.exchange.errors import ParameterError
 from simulators.exchange.market.parameters import MarketParameters
 from simulators.exchange.market.trades import FIELDS, Trades, no_trades
 
-_LEVELS_PER_ORDER = 1.5
-_MOVE_CHANCE = 0.4
-_ACTIVITY_SPAN_ORDERS = 400
-_ACTIVITY_SPREAD = 0.6
+_LEVELS_PER_ORDER = 1.5  # that an order takes, in the mean: each is an aggregate trade
+_MOVE_CHANCE = 0.4  # of an order moving the price
+_ACTIVITY_SPAN_ORDERS = 400  # orders between two paces, which change smoothly
+_ACTIVITY_SPREAD = 0.6  # of the log pace: busy and quiet hours
 
 
 def make_history(parameters: MarketParameters, rng: np.random.Generator, start_ns: int, hours: float) -> Trades:

@@ -14,7 +14,7 @@ EXCHANGE_INFO_NAMES = ("symbol",)
 
 _SYMBOL = r"^[A-Z0-9-_.]{1,20}$"
 _NUMBER = r"^[0-9]{1,20}$"
-_MAX_DEPTH, _MAX_TRADES = 5_000, 1_000
+_MAX_DEPTH, _MAX_TRADES = 5_000, 1_000  # as the exchange documents them
 _LARGEST = 2**63 - 1  # what 64 bits hold
 # Times below this are milliseconds, from it on microseconds.
 _MICROSECONDS_FROM = 10**15

@@ -72,6 +72,7 @@ def _stale_reference(decision: Decision) -> Decision:
     return {**decision, "reference": _price(_number(decision.get("reference")) * 1.01)}
 
 
+# What each fault does to a decision.
 _FAULTS: Mapping[str, Callable[[Decision], Decision]] = {
     "off_grid_price": _on_first_zone(lambda zone: {"low": f"{zone['low']}{'' if '.' in zone['low'] else '.00'}005"}),
     "invented_level": _on_first_zone(

@@ -9,7 +9,7 @@ import numpy as np
 
 Place = Literal["front", "back", "whole"]
 
-_SEED_OF_STYLES = 1
+_SEED_OF_STYLES = 1  # keeps this stream of random numbers apart from those of words
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Style:
 
 
 _PLACES: tuple[Place, ...] = ("front", "back", "whole")
-STYLES = tuple(Style(place, zones) for zones in (2, 1) for place in _PLACES)
+STYLES = tuple(Style(place, zones) for zones in (2, 1) for place in _PLACES)  # every place, with two zones or one
 
 
 class StyleSequence:

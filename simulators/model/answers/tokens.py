@@ -12,8 +12,8 @@ import msgspec
 
 from agents.llm.wire.api import Request
 
-BYTES_PER_TOKEN = 4
-UNIT_TOKENS = 64
+BYTES_PER_TOKEN = 4  # a rule of thumb for English and JSON: nothing here depends on the exact count
+UNIT_TOKENS = 64  # the server caches prompts in blocks of so many
 _UNIT_BYTES = UNIT_TOKENS * BYTES_PER_TOKEN
 
 

@@ -14,13 +14,14 @@ from simulators.model.situation import is_thinking, text_of, tool_choice, tool_n
 
 MODELS = ("deepseek-flash", "deepseek-v4-pro", "deepseek-v4-flash")
 DISCONTINUED = ("deepseek-chat", "deepseek-reasoner")
-MAX_OUTPUT = 393_216
+MAX_OUTPUT = 393_216  # as documented for the model
 
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 _ROLES = ("system", "user", "assistant", "tool")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_MAX_TOOLS = 128
+_MAX_TOOLS = 128  # as documented for the interface
 _SHAPES: Mapping[str, type] = {"thinking": dict, "response_format": dict, "tools": list, "stream_options": dict}
+# Of sampling parameters, as documented.
 _RANGES: Mapping[str, tuple[float, float]] = {
     "temperature": (0, 2),
     "top_p": (0, 1),
