@@ -14,9 +14,9 @@ import numpy.typing as npt
 import typer
 
 from market.arrays import F64
-from replay.scoring.paired import PairedDifference, compare, power
-from replay.scoring.statistics import difference
-from replay.scoring.student_t import power_of_t
+from replay.inference.blocks import difference
+from replay.inference.paired import PairedDifference, compare, power
+from replay.inference.student_t import power_of_t
 
 MINUTES = 5000
 _BAND = (0.04, 0.06)

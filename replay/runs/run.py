@@ -25,6 +25,7 @@ from eventlog.store.log import Log
 from market.timestamps import iso
 from replay.decisions import Decision, Ticks, decide_all, ticks_between
 from replay.errors import MissingAnswer, NothingDecided, NothingToReplay
+from replay.inference.calibration import NOTE
 from replay.runs.attribution import score_by_decider
 from replay.runs.coverage_gaps import coverage_gap_notes
 from replay.runs.finalize import finalize_run
@@ -33,7 +34,6 @@ from replay.runs.model_share import ModelShare
 from replay.runs.publications import PublicationTimes, parameter_digests, publication_times
 from replay.runs.publications import digest_of as digest_of_live
 from replay.runs.report import render
-from replay.scoring.calibration import NOTE
 from replay.scoring.episodes import Publication
 from replay.scoring.placebo import PlaceboPool
 from replay.scoring.price_path import READS, PricePath

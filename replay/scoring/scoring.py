@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from market.arrays import F64, I64
 from market.timestamps import HOUR_NS
-from replay.scoring.calibration import brier, calibration_error, constant_brier
+from replay.inference.blocks import difference
+from replay.inference.calibration import brier, calibration_error, constant_brier
 from replay.scoring.episodes import Episode, Publication, episodes_of
 from replay.scoring.outcomes import (
     BROKEN,
@@ -27,7 +28,6 @@ from replay.scoring.outcomes import (
 )
 from replay.scoring.placebo import PlaceboPool, PlaceboSamples, draw_placebos
 from replay.scoring.price_path import PricePath
-from replay.scoring.statistics import difference
 
 MODELS = {"touch": False, "through": True}
 """Fill models that bracket the truth, and whether a trade must go strictly beyond the price."""

@@ -10,10 +10,10 @@ from eventlog.store.log import Log
 from market.arrays import F64
 from market.timestamps import HOUR_NS, MINUTE_NS, SECOND_NS
 from replay.decisions import Ticks
+from replay.inference.blocks import difference, holm
 from replay.scoring.outcomes import BROKEN, HORIZONS_S, OPEN, REJECTED, UNTOUCHED, Levels, outcomes_at
 from replay.scoring.price_path import READS, PricePath
 from replay.scoring.scoring import ScoringRules, distances
-from replay.scoring.statistics import difference, holm
 from replay.signals.signal_controls import SignalSample, draw_controls, draw_random_levels, select_sample
 from replay.signals.signal_record import SignalSamples
 from replay.signals.signals import EXTREME_ALONE, SAME_DISTANCE, SIGNALS

@@ -18,7 +18,7 @@ import msgspec
 
 from eventlog.disk.files import open_plain, open_private, sync_folder, translate_errors
 from replay.errors import BadLedger
-from replay.scoring.statistics import holm
+from replay.inference.blocks import holm
 
 _VERSION = 1  # raised when a line's fields change; others are not read
 _PAUSE_S = 0.02  # between attempts to lock the file

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from bench.paired import BARS, WORLDS, World, rejection_rate, run_trials, true_error
-from replay.scoring.paired import power
-from replay.scoring.student_t import power_of_t
+from replay.inference.paired import power
+from replay.inference.student_t import power_of_t
 
 pytestmark = pytest.mark.slow
 

@@ -17,10 +17,10 @@ from eventlog.disk.sealed_json import seal_fields
 from eventlog.facts.market import AGG_TRADE
 from market.timestamps import MINUTE_NS
 from replay.errors import BadRun, NothingToReplay
+from replay.inference.calibration import NOTE
 from replay.runs import finished_runs
 from replay.runs.log_digest import log_digest
 from replay.runs.run import Request, Result, run
-from replay.scoring.calibration import NOTE
 from replay.scoring.scoring import ScoringRules
 from runtime.analysis_config import AnalysisConfig
 from runtime.open_log import open_log

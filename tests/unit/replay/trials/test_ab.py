@@ -12,8 +12,8 @@ from agents.rules import RulesAnalyst
 from market.timestamps import MINUTE_NS, SECOND_NS
 from replay.decisions import Ticks, ticks_between
 from replay.errors import MissingAnswer
+from replay.inference.paired import PairedDifference
 from replay.runs.run import publish_times
-from replay.scoring.paired import PairedDifference
 from replay.scoring.price_path import READS, PricePath
 from replay.scoring.scoring import ScoringRules
 from replay.trials.ab import (

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replay.scoring.student_t import critical_t, detectable_shift, power_of_t, two_sided_p
+from replay.inference.student_t import critical_t, detectable_shift, power_of_t, two_sided_p
 
 
 @pytest.mark.parametrize(

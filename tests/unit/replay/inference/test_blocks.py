@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replay.scoring.statistics import MIN_BLOCKS, Difference, difference, holm
+from replay.inference.blocks import MIN_BLOCKS, Difference, difference, holm
 
 
 def compare(advice: list[float], blocks: list[int], placebo: list[float], placebo_blocks: list[int]) -> Difference:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replay.scoring.calibration import bins_of, brier, calibration_error, constant_brier
+from replay.inference.calibration import bins_of, brier, calibration_error, constant_brier
 from replay.scoring.price_path import PricePath
 from replay.scoring.scoring import ScoringRules, score
 from tests.market_builders import a_path, a_zone, published

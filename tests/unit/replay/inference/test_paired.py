@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from market.arrays import F64
-from replay.scoring.paired import PairedDifference, compare, detectable_difference, power
-from replay.scoring.persistence import flatness
-from replay.scoring.student_t import critical_t, two_sided_p
+from replay.inference.paired import PairedDifference, compare, detectable_difference, power
+from replay.inference.persistence import flatness
+from replay.inference.student_t import critical_t, two_sided_p
 
 NAN = float("nan")
 LAW = settings(deadline=None, max_examples=40)

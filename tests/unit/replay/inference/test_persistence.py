@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from market.arrays import F64
-from replay.scoring.persistence import flatness
+from replay.inference.persistence import flatness
 
 
 def a_series(seed: int, stays: float, n: int = 5000) -> F64:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from market.arrays import F64, I64
-from replay.scoring.persistence import flatness
-from replay.scoring.statistics import MIN_BLOCKS
-from replay.scoring.student_t import critical_t, detectable_shift, power_of_t, two_sided_p
+from replay.inference.blocks import MIN_BLOCKS
+from replay.inference.persistence import flatness
+from replay.inference.student_t import critical_t, detectable_shift, power_of_t, two_sided_p
 
 _ALPHA = 0.05  # significance level of intervals and of power
 _POWER = 0.8  # a detectable difference is one found four times in five

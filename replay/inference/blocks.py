@@ -1,0 +1,163 @@
+"""
+The difference of two means whose samples are correlated in time, with its error: the delete-one-block jackknife.
+
+Samples of one block of time share its prices; whole blocks are left out in turn, so the error is that of independent
+blocks, whatever happens inside them. With Student's t it covers as it says from eight blocks on; a bootstrap of so few
+blocks does not (docs/decisions/0020-inference.md has the figures).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from market.arrays import F64, I64
+from replay.inference.student_t import critical_t, detectable_shift, two_sided_p
+
+MIN_BLOCKS = 8  # with fewer the error of the error is too large for an interval that anyone should believe
+ALPHA = 0.05  # significance level: intervals cover 95 %
+POWER = 0.8  # a detectable difference is found four times in five
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """
+    The mean of advice against that of its controls.
+
+    Attributes:
+        advice, control: the means, None without samples. samples, control_samples: their numbers.
+        effective: the number of independent samples that those of advice are worth; None where that is unknown.
+        blocks: the number of blocks that hold both. mean: advice less control, None where no block holds both.
+        error: standard error of `mean`. low, high: its 95 % interval. p: two-sided; None with fewer than MIN_BLOCKS.
+        detectable: the true difference that would be significant four times in five on as many blocks.
+    """
+
+    advice: float | None
+    control: float | None
+    samples: int
+    control_samples: int
+    effective: int | None = None
+    blocks: int = 0
+    mean: float | None = None
+    error: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    detectable: float | None = None
+
+    @property
+    def blocks_for_half(self) -> int | None:
+        """The number of blocks on which half of `detectable` would be; None where that is None."""
+        if self.detectable is None:
+            return None
+        shift = detectable_shift(POWER, self.blocks - 1, ALPHA)
+        return math.ceil(self.blocks * (2 * detectable_shift(POWER, 4 * self.blocks, ALPHA) / shift) ** 2)
+
+
+def difference(advice: F64, advice_block: I64, control: F64, control_block: I64) -> Difference:
+    """
+    Compare samples of advice with those of its controls.
+
+    Args:
+        advice, control: values; NaN is left out, and so is a block that holds only one of both
+            (where no block holds both, the means are those of all, and nothing is compared).
+        advice_block, control_block: the block of time each belongs to; a control belongs to its idea's block.
+            Blocks are at least as long as the horizon.
+    """
+    advice, advice_block = _defined(advice, advice_block)
+    control, control_block = _defined(control, control_block)
+    blocks = np.intersect1d(advice_block, control_block)
+    if len(blocks) == 0:
+        return Difference(_mean(advice), _mean(control), len(advice), len(control))
+    advice, advice_block = _within(advice, advice_block, blocks)
+    control, control_block = _within(control, control_block, blocks)
+    sums = np.column_stack((*_sums(advice, advice_block, blocks), *_sums(control, control_block, blocks)))
+    mean, error, degrees = jackknife(sums)
+    means = _mean(advice), _mean(control), len(advice), len(control)
+    effective = _effective(advice, sums[:, :2])
+    if degrees < MIN_BLOCKS - 1 or error == 0:
+        return Difference(*means, effective, len(blocks), _round6(mean))
+    reach = critical_t(ALPHA, degrees) * error
+    return Difference(
+        *means, effective, len(blocks), _round6(mean), _round6(error), _round6(mean - reach), _round6(mean + reach),
+        _round6(two_sided_p(mean / error, degrees)), _round6(error * detectable_shift(POWER, degrees, ALPHA)),
+    )  # fmt: skip
+
+
+def jackknife(sums: F64) -> tuple[float, float, int]:
+    """
+    The difference of two ratios of sums, its standard error, and the degrees of freedom of its t.
+
+    Args:
+        sums: (b, 4) for each block: sum and number of one side, sum and number of the other; (b, 2) for one side alone.
+
+    >>> sums = np.array([[3, 6, 10, 20], [4, 6, 11, 20], [2, 6, 9, 20], [5, 6, 10, 20]], float)
+    >>> mean, error, degrees = jackknife(sums)
+    >>> round(mean, 5), round(error, 5), degrees
+    (0.08333, 0.09598, 3)
+    """
+    blocks = len(sums)
+    total = sums.sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rest = _ratio(total - sums)
+    mean = float(_ratio(total[None, :])[0])
+    is_defined = np.isfinite(rest)  # a block that holds all samples of a side leaves nothing to compare without it
+    if is_defined.sum() < 2:
+        return mean, 0.0, 0
+    rest = rest[is_defined]
+    error = math.sqrt((blocks - 1) / blocks * float(((rest - rest.mean()) ** 2).sum()))
+    return mean, error, len(rest) - 1
+
+
+def holm(values: Sequence[float | None]) -> list[float | None]:
+    """
+    Holm's correction of all p-values of a table: of many figures some look good by chance.
+
+    >>> holm([0.01, None, 0.04])
+    [0.02, None, 0.04]
+    """
+    order = sorted((p, n) for n, p in enumerate(values) if p is not None)
+    p_values: list[float | None] = [None] * len(values)
+    worst = 0.0
+    for rank, (p, n) in enumerate(order):
+        worst = max(worst, min(1.0, p * (len(order) - rank)))
+        p_values[n] = round(worst, 6)
+    return p_values
+
+
+def _ratio(sums: F64) -> F64:
+    ratios = sums[:, 0] / sums[:, 1]
+    return ratios if sums.shape[1] == 2 else ratios - sums[:, 2] / sums[:, 3]
+
+
+def _effective(values: F64, sums: F64) -> int | None:
+    """Variance of one sample over that of their mean: no more than there are samples."""
+    if len(sums) < MIN_BLOCKS:
+        return None
+    _, error, _ = jackknife(sums)
+    variance = float(values.var())
+    return None if error == 0 or variance == 0 else max(1, min(len(values), round(variance / error**2)))
+
+
+def _defined(values: F64, block: I64) -> tuple[F64, I64]:
+    is_defined = ~np.isnan(values)
+    return values[is_defined], block[is_defined]
+
+
+def _within(values: F64, block: I64, blocks: I64) -> tuple[F64, I64]:
+    is_within = np.isin(block, blocks)
+    return values[is_within], block[is_within]
+
+
+def _sums(values: F64, block: I64, blocks: I64) -> tuple[F64, F64]:
+    place = np.searchsorted(blocks, block)
+    return np.bincount(place, values, len(blocks)), np.bincount(place, minlength=len(blocks)).astype(np.float64)
+
+
+def _mean(values: F64) -> float | None:
+    return _round6(float(values.mean())) if len(values) else None
+
+
+def _round6(value: float) -> float:
+    return round(value, 6) + 0.0
