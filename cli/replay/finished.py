@@ -12,6 +12,7 @@ from cli import console
 from cli.options import ConfigOption, JsonOption, RedisOption, StorageOption, log_source
 from eventlog.disk.files import write_atomic
 from replay.errors import BadRun
+from replay.inference.blocks import MIN_BLOCKS
 from replay.plain_json import to_json_value
 from replay.runs import finished_runs
 from replay.runs.log_digest import log_digest
@@ -135,15 +136,37 @@ def _print_scores(rows: Sequence[Mapping[str, Any]]) -> None:
     """Print the score table without the figures of every minute, which are in JSON and the report."""
     visible = [row for row in rows if row["unit"] != "every minute"]
     width = _width_of(visible)
-    console.show(f"{'figure':<{width}}{'model':<9}{'advice':>9}{'placebo':>9}   {'95 % of difference':<22}{'n':>7}  p")
+    console.show(
+        f"{'figure':<{width}}{'fills':<9}{'advice':>9}{'control':>9}   {'95 % of difference':<20}"
+        f"{'n (independent)':>16}  {'p, corrected':<15}detectable (half in)"
+    )
     for row in visible:
-        interval = f"{row['low']:+.3f} … {row['high']:+.3f}" if row["low"] is not None else "–"
-        p_text = "" if row["blocks"] is None else "too few blocks" if row["p"] is None else f"{row['p']:.3f}"
         cells = [("–" if row[k] is None else f"{row[k]:.3f}") for k in ("advice", "placebo")]
         console.show(
-            f"{row['metric']:<{width}}{row['model'] or '':<9}{cells[0]:>9}{cells[1]:>9}   {interval:<22}"
-            f"{row['samples']:>7,}  {p_text}".rstrip()
+            f"{row['metric']:<{width}}{row['model'] or '':<9}{cells[0]:>9}{cells[1]:>9}   {_interval(row):<20}"
+            f"{_count(row):>16}  {_chance(row):<15}{_power(row)}".rstrip()
         )
+
+
+def _interval(row: Mapping[str, Any]) -> str:
+    if row["blocks"] is None:
+        return ""
+    if row["low"] is not None:
+        return f"{row['low']:+.3f} … {row['high']:+.3f}"
+    return "too few blocks" if row["blocks"] < MIN_BLOCKS else "–"
+
+
+def _count(row: Mapping[str, Any]) -> str:
+    return f"{row['samples']:,}" + ("" if row["effective"] is None else f" ({row['effective']:,})")
+
+
+def _chance(row: Mapping[str, Any]) -> str:
+    return "" if row["p"] is None else f"{row['p']:.3f}, {row['p_corrected']:.3f}"
+
+
+def _power(row: Mapping[str, Any]) -> str:
+    """The smallest difference that this run could have shown, and how long a run shows half of it."""
+    return "" if row["detectable"] is None else f"{row['detectable']:.3f} ({row['days_for_half']:g} d)"
 
 
 def _width_of(rows: Sequence[Mapping[str, Any]]) -> int:

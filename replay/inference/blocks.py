@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from market.arrays import F64, I64
+from market.arrays import F64, I64, Bools
 from replay.inference.student_t import critical_t, detectable_shift, two_sided_p
 
 MIN_BLOCKS = 8  # with fewer the error of the error is too large for an interval that anyone should believe
@@ -48,34 +48,56 @@ class Difference:
 
     @property
     def blocks_for_half(self) -> int | None:
-        """The number of blocks on which half of `detectable` would be; None where that is None."""
-        if self.detectable is None:
-            return None
-        shift = detectable_shift(POWER, self.blocks - 1, ALPHA)
-        return math.ceil(self.blocks * (2 * detectable_shift(POWER, 4 * self.blocks, ALPHA) / shift) ** 2)
+        """The number of blocks on which half of `detectable` would be: errors fall with the root of their number."""
+        return None if self.detectable is None else 4 * self.blocks
 
 
-def difference(advice: F64, advice_block: I64, control: F64, control_block: I64) -> Difference:
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """
+    n values of one side.
+
+    Attributes:
+        values: (n,) NaN where there is none. block: (n,) the block of time each belongs to, at least as long as what a
+            value looks at; a control belongs to its idea's block. weights: (n,) of each, above 0; None for equal ones.
+    """
+
+    values: F64
+    block: I64
+    weights: F64 | None = None
+
+    def where(self, mask: Bools) -> "Samples":
+        """The values of a mask."""
+        return Samples(self.values[mask], self.block[mask], None if self.weights is None else self.weights[mask])
+
+    def mean(self) -> float | None:
+        """Their weighted mean, to 6 decimals; None without values."""
+        return _round6(float(np.average(self.values, weights=self.weights))) if len(self.values) else None
+
+    def sums(self, blocks: I64) -> tuple[F64, F64]:
+        """The weighted sum of the values of each block, and that of the weights."""
+        place = np.searchsorted(blocks, self.block)
+        weights = np.ones(len(self.values)) if self.weights is None else self.weights
+        total = np.bincount(place, self.values * weights, len(blocks)).astype(np.float64)
+        return total, np.bincount(place, weights, len(blocks)).astype(np.float64)
+
+
+def difference(advice: Samples, control: Samples) -> Difference:
     """
     Compare samples of advice with those of its controls.
 
-    Args:
-        advice, control: values; NaN is left out, and so is a block that holds only one of both
-            (where no block holds both, the means are those of all, and nothing is compared).
-        advice_block, control_block: the block of time each belongs to; a control belongs to its idea's block.
-            Blocks are at least as long as the horizon.
+    A value that is NaN is left out, and so is a block that holds only one side; where no block holds both, the means
+    are those of all, and nothing is compared.
     """
-    advice, advice_block = _defined(advice, advice_block)
-    control, control_block = _defined(control, control_block)
-    blocks = np.intersect1d(advice_block, control_block)
+    advice, control = (side.where(~np.isnan(side.values)) for side in (advice, control))
+    blocks = np.intersect1d(advice.block, control.block)
     if len(blocks) == 0:
-        return Difference(_mean(advice), _mean(control), len(advice), len(control))
-    advice, advice_block = _within(advice, advice_block, blocks)
-    control, control_block = _within(control, control_block, blocks)
-    sums = np.column_stack((*_sums(advice, advice_block, blocks), *_sums(control, control_block, blocks)))
+        return Difference(advice.mean(), control.mean(), len(advice.values), len(control.values))
+    advice, control = (side.where(np.isin(side.block, blocks)) for side in (advice, control))
+    sums = np.column_stack((*advice.sums(blocks), *control.sums(blocks)))
     mean, error, degrees = jackknife(sums)
-    means = _mean(advice), _mean(control), len(advice), len(control)
-    effective = _effective(advice, sums[:, :2])
+    means = advice.mean(), control.mean(), len(advice.values), len(control.values)
+    effective = _effective(advice.values, sums[:, :2])
     if degrees < MIN_BLOCKS - 1 or error == 0:
         return Difference(*means, effective, len(blocks), _round6(mean))
     reach = critical_t(ALPHA, degrees) * error
@@ -138,25 +160,6 @@ def _effective(values: F64, sums: F64) -> int | None:
     _, error, _ = jackknife(sums)
     variance = float(values.var())
     return None if error == 0 or variance == 0 else max(1, min(len(values), round(variance / error**2)))
-
-
-def _defined(values: F64, block: I64) -> tuple[F64, I64]:
-    is_defined = ~np.isnan(values)
-    return values[is_defined], block[is_defined]
-
-
-def _within(values: F64, block: I64, blocks: I64) -> tuple[F64, I64]:
-    is_within = np.isin(block, blocks)
-    return values[is_within], block[is_within]
-
-
-def _sums(values: F64, block: I64, blocks: I64) -> tuple[F64, F64]:
-    place = np.searchsorted(blocks, block)
-    return np.bincount(place, values, len(blocks)), np.bincount(place, minlength=len(blocks)).astype(np.float64)
-
-
-def _mean(values: F64) -> float | None:
-    return _round6(float(values.mean())) if len(values) else None
 
 
 def _round6(value: float) -> float:

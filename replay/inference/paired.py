@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from market.arrays import F64, I64
-from replay.inference.blocks import MIN_BLOCKS
 from replay.inference.persistence import flatness
 from replay.inference.student_t import critical_t, detectable_shift, power_of_t, two_sided_p
 
 _ALPHA = 0.05  # significance level of intervals and of power
+_MIN_COSINES = 20  # fewer leave too little to test whether the spectrum is flat over them
 _POWER = 0.8  # a detectable difference is one found four times in five
-_MAX_FALL = 0.1  # of the spectrum over the cosines used, where there are more than MIN_BLOCKS of them
+_MAX_FALL = 0.1  # of the spectrum over the cosines used, where there are more than _MIN_COSINES of them
 _MAX_FALL_OF_LEAST = 0.25  # of the spectrum over the fewest allowed: beyond, the error would be a guess
 
 
@@ -122,20 +122,20 @@ def _evidence(difference: F64, minute: I64, horizon_min: int) -> tuple[int, floa
     """The number of cosines to use, the flatness of the spectrum over them, and why they are too few, or None."""
     n = len(difference)
     most = _max_cosines(minute, horizon_min)
-    if most < MIN_BLOCKS:
+    if most < _MIN_COSINES:
         return most, 1.0, f"{n} minutes are too few for a horizon of {horizon_min} min: record for longer"
     differing = len(np.unique(np.flatnonzero(difference) * most // n))
-    if differing < MIN_BLOCKS:
+    if differing < _MIN_COSINES:
         return differing, 1.0, f"the sides differ in {differing} of {most} stretches of time only: record for longer"
     spectrum_ratio = flatness(difference, most)
     blocks = min(int(np.argmax(np.append(spectrum_ratio, 0.0) < 1 - _MAX_FALL)), differing)
-    if blocks < MIN_BLOCKS and spectrum_ratio[MIN_BLOCKS - 1] < 1 - _MAX_FALL_OF_LEAST:
+    if blocks < _MIN_COSINES and spectrum_ratio[_MIN_COSINES - 1] < 1 - _MAX_FALL_OF_LEAST:
         return (
             blocks,
             1.0,
             f"decisions persist: {n} minutes are worth about {blocks} independent ones: record for longer",
         )
-    blocks = max(blocks, MIN_BLOCKS)
+    blocks = max(blocks, _MIN_COSINES)
     return blocks, float(spectrum_ratio[blocks - 1]), None
 
 

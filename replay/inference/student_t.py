@@ -6,12 +6,14 @@ The incomplete beta function by its continued fraction (Abramowitz, Stegun 26.5.
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 
 _NEGLIGIBLE = 1e-15  # relative change of the continued fraction at which it has converged
 _MAX_STEPS = 10_000  # of the continued fraction
 _HALVINGS = 200  # enough for neighbouring floats: the search ends there
+_CACHED = 256  # a table asks for the same degrees of freedom again and again
 _GRID = 2001  # points of the integral over the estimated error
 
 
@@ -28,6 +30,7 @@ def two_sided_p(t: float, degrees: int) -> float:
     return _incomplete_beta(degrees / (degrees + t * t), degrees / 2, 0.5)
 
 
+@lru_cache(_CACHED)
 def critical_t(p: float, degrees: int) -> float:
     """The t > 0 that |T| reaches with probability p, e.g. 2.228 for p = 0.05 and 10 degrees; 0 < p < 1."""
     low, high = 0.0, 1.0
@@ -54,6 +57,7 @@ def power_of_t(shift: float, degrees: int, p: float) -> float:
     return float((density * tail).sum() / density.sum())
 
 
+@lru_cache(_CACHED)
 def detectable_shift(power: float, degrees: int, p: float) -> float:
     """
     The shift that is detected with a given power, see `power_of_t`.

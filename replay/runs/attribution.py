@@ -8,9 +8,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from replay.scoring.episodes import Publication
-from replay.scoring.placebo import PlaceboPool
 from replay.scoring.price_path import PricePath
-from replay.scoring.scoring import ScoreTables, ScoringRules, score
+from replay.scoring.rules import ScoringRules
+from replay.scoring.score_tables import ScoreTables
+from replay.scoring.scoring import score
 
 FALLBACK = " (fallback)"
 """The suffix of a figure's name where the rules decided in a model's place."""
@@ -19,9 +20,7 @@ DECIDED_BY = "decided_by"
 """The column of a model's episodes that says whose they are: `model` or `fallback`."""
 
 
-def score_by_decider(
-    publications: Sequence[Publication], pool: PlaceboPool, path: PricePath, rules: ScoringRules
-) -> ScoreTables:
+def score_by_decider(publications: Sequence[Publication], path: PricePath, rules: ScoringRules) -> ScoreTables:
     """
     Score a model's recommendations as `score` does, and separately those of the rules that stood in for it.
 
@@ -30,7 +29,6 @@ def score_by_decider(
 
     Args:
         publications: recommendations with zones or without, in order of publication.
-        pool: every tick at which distance could be measured, for placebos.
         path: the trades, from before the first recommendation on.
         rules: delays, fee, distances and seed.
     """
@@ -38,9 +36,9 @@ def score_by_decider(
     rest = [p for p in publications if p.advice.fallback is not None]
     parts = []
     if model:
-        parts.append(_label_tables(score(model, pool, path, rules), "model", ""))
+        parts.append(_label_tables(score(model, path, rules), "model", ""))
     if rest or not model:
-        parts.append(_label_tables(score(rest, pool, path, rules), "fallback", FALLBACK))
+        parts.append(_label_tables(score(rest, path, rules), "fallback", FALLBACK))
     return _concatenate(parts)
 
 

@@ -74,38 +74,26 @@ def _cards(manifest: Mapping[str, Any], tables: Mapping[str, pa.Table]) -> str:
 
 
 def _score_table(scores: pa.Table) -> str:
-    head = (
-        "figure",
-        "per",
-        "fills",
-        "advice",
-        "placebo",
-        "difference",
-        "95 % interval",
-        "p",
-        "n",
-        "n placebo",
-        "blocks",
-    )
+    head = ("figure", "per", "fills", "advice", "control", "difference", "95 % interval", "p", "p, corrected", "n",
+            "independent", "n control", "blocks", "detectable", "days for half of it")  # fmt: skip
     rows = []
     for row in scores.to_pylist():
-        both = row["advice"] is not None and row["placebo"] is not None
         interval = f"{row['low']:+.3f} … {row['high']:+.3f}" if row["low"] is not None else "–"
-        is_single = row["blocks"] is None
-        p = "" if is_single else f"{row['p']:.3f}" if row["p"] is not None else "too few"
+        is_compared = row["blocks"] is not None
         rows.append(
             (
                 row["metric"],
                 row["unit"],
                 row["model"] or "",
                 _number(row["advice"]),
-                "" if is_single else _number(row["placebo"]),
-                f"{row['advice'] - row['placebo']:+.3f}" if both else "",
-                "" if is_single else interval,
-                p,
+                _number(row["placebo"]) if is_compared else "",
+                f"{row['difference']:+.3f}" if row["difference"] is not None else "",
+                interval if is_compared else "",
+                _number(row["p"]) if is_compared else "",
+                _number(row["p_corrected"]) if is_compared else "",
                 f"{row['samples']:,}",
-                f"{row['placebo_samples']:,}" if row["placebo_samples"] is not None else "",
-                row["blocks"] if row["blocks"] is not None else "",
+                *(f"{row[k]:,}" if row[k] is not None else "" for k in ("effective", "placebo_samples", "blocks")),
+                *(f"{row[k]:g}" if row[k] is not None else "" for k in ("detectable", "days_for_half")),
             )
         )
     return _table(head, rows)

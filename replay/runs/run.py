@@ -10,7 +10,6 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -25,7 +24,6 @@ from eventlog.store.log import Log
 from market.timestamps import iso
 from replay.decisions import Decision, Ticks, decide_all, ticks_between
 from replay.errors import MissingAnswer, NothingDecided, NothingToReplay
-from replay.inference.calibration import NOTE
 from replay.runs.attribution import score_by_decider
 from replay.runs.coverage_gaps import coverage_gap_notes
 from replay.runs.finalize import finalize_run
@@ -35,15 +33,21 @@ from replay.runs.publications import PublicationTimes, parameter_digests, public
 from replay.runs.publications import digest_of as digest_of_live
 from replay.runs.report import render
 from replay.scoring.episodes import Publication
-from replay.scoring.placebo import PlaceboPool
 from replay.scoring.price_path import READS, PricePath
 from replay.scoring.quiet import quiet_notes
-from replay.scoring.scoring import ScoreTables, ScoringRules, score
+from replay.scoring.rules import ScoringRules
+from replay.scoring.score_tables import ScoreTables
+from replay.scoring.scoring import score
 from runtime.analysis_config import AnalysisConfig
 from runtime.analysts import MakeAnalyst
 from runtime.open_log import OpenLog
 
 _NO_END_NS = 2**61  # a later --to means the end of the log
+UNITS = (
+    "an episode is an idea: it ends when no zone of its side has overlapped it for as long as advice is valid; orders"
+    " count by weight, and one that would trade on arrival is refused; brier stands beside that of the rate of the days"
+    " before"
+)
 _NOTHING_DECIDED = "No figure of {folder} is the model's: fix why it did not answer, or choose another stretch"
 
 
@@ -155,9 +159,9 @@ def run(
         gaps = find_coverage_gaps(log, int(ticks.boundary_ns[0]), int(ticks.boundary_ns[-1]))
     model = request.recorded_model
     live, live_digests = _live_publications(open_decisions if model is None or model.was_live else None, ticks)
-    publications, pool = _publications(decisions, ticks, request.rules, live, model.took_ms if model else None)
+    publications = _publications(decisions, ticks, request.rules, live, model.took_ms if model else None)
     share = _share_of(decisions) if model is not None else None
-    tables = (score if share is None else score_by_decider)(publications, pool, path, request.rules)
+    tables = (score if share is None else score_by_decider)(publications, path, request.rules)
     inputs = _inputs(request, ticks, [first_seq, last_seq], content) | {"published": digest_of_live(live)}
     run_id = blake2b(json.dumps(inputs, sort_keys=True).encode(), digest_size=8).hexdigest()
     with translate_errors(runs_dir):
@@ -260,21 +264,14 @@ def _publications(
     rules: ScoringRules,
     live: PublicationTimes,
     took_ms: Mapping[int, int] | None = None,
-) -> tuple[list[Publication], PlaceboPool]:
-    """Recommendations with the moment they were or would have been out, and the ticks that placebos are drawn from."""
+) -> list[Publication]:
+    """Recommendations with the moment they were or would have been out."""
     out_ns, publications = publish_times(ticks, rules, took_ms), []
     for decision in decisions:
         time = live.get(decision.seq, (out_ns[decision.seq], decision.seq))
         if decision.advice is not None and time is not None:
             publications.append(Publication(parse(decision.advice), *time))
-    usable = [d for d in decisions if d.advice is not None and d.reference_e8 is not None and d.sigma is not None]
-    pool = PlaceboPool(
-        published_ns=np.array([out_ns[d.seq] for d in usable], np.int64),
-        published_seq=np.array([d.seq for d in usable], np.int64),
-        reference_e8=np.array([d.reference_e8 for d in usable], np.int64),
-        sigma=np.array([d.sigma for d in usable], np.float64),
-    )
-    return publications, pool
+    return publications
 
 
 def _inputs(request: Request, ticks: Ticks, seqs: list[int], content: str) -> dict[str, Any]:
@@ -338,7 +335,7 @@ def _notes(publications: Sequence[Publication], request: Request, ticks: Ticks) 
         *common,
         *_in_sample_notes(request, int(ticks.boundary_ns[0]), int(ticks.boundary_ns[-1])),
         "markouts are against last trades and contain the bid-ask bounce",
-        NOTE,
+        UNITS,
     ]
 
 

@@ -1,5 +1,5 @@
 """
-Episodes: a run of overlapping zones of one side in consecutive recommendations, scored once from its first.
+Episodes: zones of one side that keep coming back at the same prices are one idea, scored once, from its first.
 """
 
 from collections.abc import Sequence
@@ -25,11 +25,11 @@ class Publication:
 @dataclass(slots=True)
 class Episode:
     """
-    Overlapping zones of one side in consecutive recommendations, scored once.
+    One idea.
 
     Attributes:
         first: its first publication. zone: the zone advised then, which is the one that is scored.
-        last_ns: when it was advised last. minutes: the number of recommendations that hold it.
+        last_ns: when a zone of its side last overlapped it. minutes: the number of recommendations with such a zone.
     """
 
     first: Publication
@@ -47,39 +47,32 @@ def episodes_of(publications: Sequence[Publication]) -> list[Episode]:
     """
     Group the zones of recommendations into episodes.
 
+    An episode ends when no zone of its side overlapped its own for as long as its advice is valid. A zone that overlaps
+    an episode which goes on is no new idea; so the episodes of a side that go on at one time never overlap.
+
     Args:
-        publications: recommendations with zones or without, in order of publication. A pause longer than their
-            validity ends every episode.
+        publications: recommendations with zones or without, in order of publication.
 
     Returns:
         The episodes, in the order of their first publication.
     """
     episodes: list[Episode] = []
-    previous: list[tuple[Zone, Episode]] = []
-    previous_ns: int | None = None
+    live: list[Episode] = []
     for publication in publications:
-        if previous_ns is not None and publication.published_ns - previous_ns > publication.advice.valid_for_ns:
-            previous = []
-        current: list[tuple[Zone, Episode]] = []
-        free = list(previous)
+        now_ns = publication.published_ns
+        live = [e for e in live if now_ns - e.last_ns <= e.first.advice.valid_for_ns]
         for zone in publication.advice.zones:
-            partner = max(free, key=lambda item: _overlap(item[0], zone), default=None)
-            if partner is not None and _overlap(partner[0], zone) > 0:
-                free.remove(partner)
-                partner[1].last_ns = publication.published_ns
-                partner[1].minutes += 1
-                current.append((zone, partner[1]))
-            else:
-                episode = Episode(publication, zone, publication.published_ns)
+            same = [e for e in live if overlaps(e.zone, zone)]
+            for episode in same:
+                episode.minutes += episode.last_ns != now_ns
+                episode.last_ns = now_ns
+            if not same:
+                episode = Episode(publication, zone, now_ns)
                 episodes.append(episode)
-                current.append((zone, episode))
-        previous = current
-        previous_ns = publication.published_ns
+                live.append(episode)
     return episodes
 
 
-def _overlap(one: Zone, two: Zone) -> int:
-    """The common width of two zones, 1e-8 quote, at least 1 where they touch; 0 for none or another side."""
-    if one.side != two.side:
-        return 0
-    return max(0, min(one.high_e8, two.high_e8) - max(one.low_e8, two.low_e8) + 1)
+def overlaps(one: Zone, two: Zone) -> bool:
+    """Whether two zones are of one side and have a price in common."""
+    return one.side == two.side and one.low_e8 <= two.high_e8 and two.low_e8 <= one.high_e8

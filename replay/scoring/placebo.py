@@ -1,87 +1,92 @@
 """
-Placebos: the same offsets, in σ, at other ticks of the same day. Every figure about advice is reported beside theirs.
+Placebos: the same zone at the same tick, at another distance from the price. What is known about advice is its
+difference from theirs: they share its price path, its hour and its grid, and none of its prices.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
-from market.arrays import I64
-from market.timestamps import DAY_NS
+from agents.recommendation import Zone
+from market.arrays import F64, I64
 from replay.scoring.episodes import Episode
 
-
-@dataclass(frozen=True, slots=True)
-class PlaceboPool:
-    """
-    k ticks at which distance could be measured, that placebos are drawn from.
-
-    Attributes:
-        published_ns: when advice would have been out. published_seq: the last seq in the log at the tick.
-        reference_e8: the price at the tick, 1e-8 quote. sigma: σ, relative to the price.
-    """
-
-    published_ns: I64
-    published_seq: I64
-    reference_e8: I64
-    sigma: "np.ndarray[tuple[int], np.dtype[np.float64]]"
-
-    def __len__(self) -> int:
-        return len(self.published_ns)
+MAX_SHIFT_SIGMA = 1.5  # further away, price is known to behave otherwise: docs/decisions/0020-inference.md
 
 
 @dataclass(frozen=True, slots=True)
-class PlaceboSamples:
+class Placebos:
     """
     m placebos.
 
     Attributes:
-        episode: the number of the episode that each is compared with. moment: its tick, an index into the pool.
-        low_e8, high_e8: the zone moved there, exact prices. rung_e8: its first rung, likewise.
+        episode: the number of the episode that each is compared with.
+        shift_e8: what is added to each price of its zone, 1e-8 quote: a multiple of the tick size, never 0.
     """
 
     episode: I64
-    moment: I64
-    low_e8: I64
-    high_e8: I64
-    rung_e8: I64
+    shift_e8: I64
 
 
-def draw_placebos(episodes: Sequence[Episode], pool: PlaceboPool, count: int, seed: int) -> PlaceboSamples:
+def draw_placebos(episodes: Sequence[Episode], tick_size_e8: int, count: int, seed: int) -> Placebos:
     """
-    Draw for each episode up to `count` other ticks of its UTC day, without repetition.
+    Draw for each episode up to `count` other distances of its zone.
 
-    Offsets keep their sign and their size in σ: a zone 3σ below its price then lies 3σ below the price at the placebo's
-    tick. `rung_e8` is the zone's first rung, moved in the same way. Placebos at or below a price of 0 are left out.
+    A distance, in σ, is that of another episode of the same side, no further than `MAX_SHIFT_SIGMA` from its own. The
+    moved zone lies on the same side of the price and has no price in common with any zone of that recommendation.
 
     Args:
         episodes: what placebos are drawn for; one whose first advice has no σ or price gets none.
-        pool: the ticks to draw from.
-        count: placebos for one episode, at most; fewer where its day has fewer other ticks.
+        tick_size_e8: zones are moved by a multiple of it, 1e-8 quote.
+        count: placebos for one episode, at most; fewer where other episodes offer fewer distances.
         seed: of the random draws, which also depend on the episode's number.
     """
-    days = pool.published_ns // DAY_NS
-    parts: list[tuple[I64, ...]] = []
+    distance = np.array([_distance(e) for e in episodes], np.float64)
+    is_buy = np.array([e.zone.side == "buy" for e in episodes], bool)
+    numbers: list[int] = []
+    shifts: list[int] = []
     for number, episode in enumerate(episodes):
-        advice = episode.first.advice
-        if advice.reference_e8 is None or advice.sigma is None:
-            continue
-        published_ns = episode.first.published_ns
-        others = np.flatnonzero((days == published_ns // DAY_NS) & (pool.published_ns != published_ns))
-        if len(others) == 0:
-            continue
+        is_near = np.abs(distance - distance[number]) <= MAX_SHIFT_SIGMA  # never where either is NaN
+        others = distance[is_near & (is_buy == is_buy[number])] - distance[number]
         chance = np.random.Generator(np.random.PCG64([seed, number]))
-        picks = np.sort(chance.choice(others, size=min(count, len(others)), replace=False))
-        unit = advice.reference_e8 * advice.sigma
-        scale = pool.reference_e8[picks] * pool.sigma[picks]
-        edges = (episode.zone.low_e8, episode.zone.high_e8, episode.zone.ladder[0].price_e8)
-        prices = [
-            pool.reference_e8[picks] + np.rint((edge - advice.reference_e8) / unit * scale).astype(np.int64)
-            for edge in edges
-        ]
-        is_positive = prices[0] > 0  # none can stand at a price of 0, as one of a coin that fell far would
-        parts.append((np.full(is_positive.sum(), number), picks[is_positive], *(edge[is_positive] for edge in prices)))
-    if not parts:
-        return PlaceboSamples(*(np.empty(0, np.int64) for _ in range(5)))
-    return PlaceboSamples(*(np.concatenate(column).astype(np.int64) for column in zip(*parts, strict=True)))
+        free = (shift for shift in _shifts(episode, others, tick_size_e8, chance) if _is_free(episode, shift))
+        own = list(islice(free, count))
+        numbers += [number] * len(own)
+        shifts += own
+    return Placebos(np.array(numbers, np.int64), np.array(shifts, np.int64))
+
+
+def _distance(episode: Episode) -> float:
+    """From the price to the zone's near edge, σ; below 0 where price is beyond it, NaN where that is unknown."""
+    reference, unit = episode.first.advice.reference_e8, sigma_e8(episode)
+    if reference is None or unit == 0:
+        return float("nan")
+    zone = episode.zone
+    return (reference - zone.high_e8 if zone.side == "buy" else zone.low_e8 - reference) / unit
+
+
+def sigma_e8(episode: Episode) -> float:
+    """σ as a price distance at an episode's first advice, 1e-8 quote; 0 where it is unknown."""
+    return (episode.first.advice.reference_e8 or 0) * (episode.first.advice.sigma or 0.0)
+
+
+def _shifts(episode: Episode, steps: F64, tick_size_e8: int, chance: np.random.Generator) -> list[int]:
+    """Different shifts in random order."""
+    away = -1 if episode.zone.side == "buy" else 1
+    ticks = np.rint(steps * sigma_e8(episode) / tick_size_e8).astype(np.int64)
+    shifts = list(dict.fromkeys((chance.permutation(ticks) * tick_size_e8 * away).tolist()))
+    return [shift for shift in shifts if shift]
+
+
+def _is_free(episode: Episode, shift_e8: int) -> bool:
+    zone, advice = episode.zone, episode.first.advice
+    low, high, reference = zone.low_e8 + shift_e8, zone.high_e8 + shift_e8, advice.reference_e8 or 0
+    is_own_side = high < reference if zone.side == "buy" else low > reference
+    lowest = min([low, *(rung.price_e8 + shift_e8 for rung in zone.ladder)])
+    return is_own_side and lowest > 0 and not any(_meets(low, high, other) for other in advice.zones)
+
+
+def _meets(low_e8: int, high_e8: int, zone: Zone) -> bool:
+    return low_e8 <= zone.high_e8 and zone.low_e8 <= high_e8

@@ -1,10 +1,31 @@
 """
-The scoring rules, built from settings.
+How a run is scored.
 """
 
+from dataclasses import dataclass
+
 from analysis.parameters import Parameters
-from replay.scoring.scoring import ScoringRules
 from runtime.settings.settings import Scoring
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringRules:
+    """
+    How a run is scored; every value is part of its id.
+
+    Attributes:
+        publish_delay_ms: from a tick's arrival until its advice is out. latency_ms: from then until orders rest.
+        maker_fee_bps: per fill. placebo_draws: placebos for an episode, at most. seed: of all random draws.
+        away_sigma: distance off a zone's near edge that rejects it. beyond_sigma: past its far edge that breaks it.
+    """
+
+    publish_delay_ms: int
+    latency_ms: int
+    maker_fee_bps: float
+    placebo_draws: int
+    seed: int
+    away_sigma: float
+    beyond_sigma: float
 
 
 def rules_of(scoring: Scoring, parameters: Parameters) -> ScoringRules:

@@ -28,7 +28,8 @@ from replay.scoring.episodes import Publication, episodes_of
 from replay.scoring.outcomes import BROKEN, REJECTED
 from replay.scoring.price_path import READS as PATH_READS
 from replay.scoring.price_path import PricePath
-from replay.scoring.scoring import ScoringRules, zone_outcomes
+from replay.scoring.rules import ScoringRules
+from replay.scoring.scoring import zone_outcomes
 from runtime.analysis_config import AnalysisConfig
 from runtime.loop import drive
 from runtime.warm_up import state_of

@@ -10,10 +10,11 @@ from eventlog.store.log import Log
 from market.arrays import F64
 from market.timestamps import HOUR_NS, MINUTE_NS, SECOND_NS
 from replay.decisions import Ticks
-from replay.inference.blocks import difference, holm
+from replay.inference.blocks import Samples, difference, holm
 from replay.scoring.outcomes import BROKEN, HORIZONS_S, OPEN, REJECTED, UNTOUCHED, Levels, outcomes_at
 from replay.scoring.price_path import READS, PricePath
-from replay.scoring.scoring import ScoringRules, distances
+from replay.scoring.rules import ScoringRules
+from replay.scoring.scoring import distances
 from replay.signals.signal_controls import SignalSample, draw_controls, draw_random_levels, select_sample
 from replay.signals.signal_record import SignalSamples
 from replay.signals.signals import EXTREME_ALONE, SAME_DISTANCE, SIGNALS
@@ -150,10 +151,10 @@ def _scores(
         short = not level and horizon is not None and horizon * SECOND_NS <= _SHORT_BLOCK_NS
         block_ns = _SHORT_BLOCK_NS if short else _LONG_BLOCK_NS
         block, control_block = sample.sighted_ns // block_ns, control_sample.sighted_ns // block_ns
-        result = difference(value, block, control_value, control_block, rules.seed)
+        result = difference(Samples(value, block), Samples(control_value, control_block))
         scores.append(
-            SignalScore(signal, control, figure, horizon, len(sample.tick), result.advice, result.placebo,
-                        result.samples, result.placebo_samples, result.low, result.high, result.blocks, result.p)
+            SignalScore(signal, control, figure, horizon, len(sample.tick), result.advice, result.control,
+                        result.samples, result.control_samples, result.low, result.high, result.blocks, result.p)
         )  # fmt: skip
     return scores
 

@@ -18,7 +18,7 @@ from replay.inference.paired import PairedDifference, compare, detectable_differ
 from replay.runs.run import publish_times
 from replay.scoring.episodes import Publication
 from replay.scoring.price_path import PricePath
-from replay.scoring.scoring import ScoringRules
+from replay.scoring.rules import ScoringRules
 from replay.trials.answer import Arm, Totals
 from replay.trials.minute_scores import Score, minute_scores
 from replay.trials.variants import Comparison, Variant, correct_p_values

@@ -9,7 +9,7 @@ from typing import Any
 
 from eventlog.clock import Clock
 from replay.decisions import Ticks
-from replay.scoring.scoring import ScoringRules
+from replay.scoring.rules import ScoringRules
 from replay.signals.signal_scores import load_price_path
 from replay.trials.ab import (
     ArmScores,

@@ -12,9 +12,12 @@ from agents.recommendation import VALID_FOR_NS
 from market.arrays import F64, I64
 from market.timestamps import MINUTE_NS
 from replay.scoring.episodes import Episode, Publication
-from replay.scoring.outcomes import BROKEN, HORIZONS_S, REJECTED, TEST_NS, UNTOUCHED, fills, markouts
+from replay.scoring.orders import MODELS, fill, orders_of, worth_of
+from replay.scoring.outcomes import BROKEN, HORIZONS_S, REJECTED, TEST_NS, UNTOUCHED
+from replay.scoring.placebo import Placebos
 from replay.scoring.price_path import PricePath
-from replay.scoring.scoring import MODELS, ScoringRules, zone_outcomes
+from replay.scoring.rules import ScoringRules
+from replay.scoring.scoring import zone_outcomes
 
 _VALID_MIN = VALID_FOR_NS // MINUTE_NS
 
@@ -45,7 +48,7 @@ def scores_of(horizons_s: Sequence[int] = HORIZONS_S) -> list[Score]:
     for model in MODELS:
         scores.append(Score("filled", model, _VALID_MIN))
         for horizon_s in horizons_s:
-            scores.append(Score(f"markout_{horizon_s}s_bps", model, _VALID_MIN + math.ceil(horizon_s / 60)))
+            scores.append(Score(f"value_{horizon_s}s_bps", model, _VALID_MIN + math.ceil(horizon_s / 60)))
     return scores
 
 
@@ -60,7 +63,7 @@ def minute_scores(publications: Sequence[Publication], path: PricePath, rules: S
 
     Returns:
         n values for each score: means over zones, or over rungs, by weight; NaN where there is nothing to score.
-        `rejected` is over zones whose test was decided, markouts are over filled rungs.
+        `rejected` is over zones whose test was decided; an order that never fills has a value of 0.
     """
     n = len(publications)
     zones = [(i, Episode(p, zone, p.published_ns)) for i, p in enumerate(publications) for zone in p.advice.zones]
@@ -71,22 +74,17 @@ def minute_scores(publications: Sequence[Publication], path: PricePath, rules: S
     values = {"touched": _mean((outcome != UNTOUCHED).astype(np.float64), weight, minute, n),
               "rejected": _mean(rejection, weight, minute, n)}  # fmt: skip
     figures = {score: values[score.metric] for score in scores_of(()) if score.metric in values}
-    rungs = [(i, p, zone, rung) for i, p in enumerate(publications) for zone in p.advice.zones for rung in zone.ladder]
-    minute = np.array([i for i, _, _, _ in rungs], np.int64)
-    weight = np.array([rung.weight for _, _, _, rung in rungs], np.float64)
-    is_buy = np.array([zone.side == "buy" for _, _, zone, _ in rungs], bool)
-    price = np.array([rung.price_e8 for _, _, _, rung in rungs], np.int64)
-    published_ns = np.array([p.published_ns for _, p, _, _ in rungs], np.int64)
-    start, stop = published_ns + rules.latency_ms * 1_000_000, published_ns + VALID_FOR_NS
-    after_seq = np.array([p.published_seq for _, p, _, _ in rungs], np.int64)
+    episodes = [e for _, e in zones]
+    orders = orders_of(episodes, Placebos(np.arange(len(zones)), np.zeros(len(zones), np.int64)), path, rules)
+    minute = np.array([i for i, _ in zones], np.int64)[orders.zone]
     score_by_name = {(score.metric, score.model): score for score in scores_of()}
-    for model, through in MODELS.items():
-        fill = fills(path, is_buy, price, start, stop, after_seq, through)
-        markout = markouts(path, is_buy, price, fill, rules.maker_fee_bps)
-        figures[score_by_name["filled", model]] = _mean((fill >= 0).astype(np.float64), weight, minute, n)
+    for model in MODELS:
+        index = fill(path, orders, model)
+        markout = worth_of(path, orders, index, rules)
+        figures[score_by_name["filled", model]] = _mean((index >= 0).astype(np.float64), orders.weight, minute, n)
         for column, horizon_s in enumerate(HORIZONS_S):
-            score = score_by_name[f"markout_{horizon_s}s_bps", model]
-            figures[score] = _mean(markout[:, column], weight, minute, n)
+            score = score_by_name[f"value_{horizon_s}s_bps", model]
+            figures[score] = _mean(np.where(index < 0, 0.0, markout[:, column]), orders.weight, minute, n)
     return figures
 
 

@@ -25,7 +25,7 @@ from projections.state import READS, STATE_KINDS, MarketState
 from projections.trades import minute_view
 from replay.runs.finished_runs import load
 from replay.runs.run import Request, run
-from replay.scoring.scoring import ScoringRules
+from replay.scoring.rules import ScoringRules
 from runtime.analysis_config import analysis_config
 from runtime.decide import Decider, TickDecision
 from runtime.loop import drive

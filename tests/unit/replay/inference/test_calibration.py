@@ -1,15 +1,16 @@
-"""Calibration by hand: squared errors, the best constant beside them, and the gap of ten bins."""
+"""Calibration by hand: squared errors, their parts, the rate known before, and the gap of ten bins."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replay.inference.calibration import bins_of, brier, calibration_error, constant_brier
+from replay.inference.calibration import bins_of, brier, brier_parts, calibration_error, rate_before
 from replay.scoring.price_path import PricePath
-from replay.scoring.scoring import ScoringRules, score
+from replay.scoring.rules import ScoringRules
+from replay.scoring.scoring import score
 from tests.market_builders import a_path, a_zone, published
-from tests.unit.replay.scoring.test_scoring import BUY, MOMENTS, PATH, SELL
+from tests.unit.replay.scoring.test_scoring import BUY, PATH, SELL
 
 NAN = float("nan")
 RULES = ScoringRules(0, 1000, 0.0, 5, 1, 2.0, 2.0)
@@ -22,11 +23,26 @@ def test_brier_by_hand() -> None:
     assert np.isnan(errors[3])
 
 
-def test_the_constant_is_the_rate_of_what_was_decided() -> None:
-    """Two of three held: 1/9, 1/9 and 4/9, whose mean is 2/3 times 1/3."""
-    errors = constant_brier(np.array([1.0, 1.0, 0.0, NAN]))
-    assert errors[:3] == pytest.approx([1 / 9, 1 / 9, 4 / 9], abs=1e-8)
-    assert np.isnan(errors[3])
+def test_the_parts_by_hand() -> None:
+    """
+    0.2 stated twice and held once, 0.6 three times and held twice, 0.8 once and held: 0.23333 = 0.03889 − 0.02778 +
+    0.22222.
+    """
+    parts = brier_parts(np.array([0.2, 0.2, 0.6, 0.6, 0.6, 0.8, 0.9]), np.array([0.0, 1.0, 1.0, 0.0, 1.0, 1.0, NAN]))
+    assert parts is not None
+    assert (parts.brier, parts.reliability, parts.resolution, parts.uncertainty) == (
+        0.233333,
+        0.038889,
+        0.027778,
+        0.222222,
+    )
+    assert brier_parts(np.array([0.5]), np.array([NAN])) is None
+
+
+def test_the_rate_known_before_the_day() -> None:
+    """Half before anything is known; then what the days before gave, the day's own outcomes aside."""
+    outcome, day = np.array([1.0, 1.0, 0.0, NAN, 1.0, 0.0]), np.array([5, 5, 6, 6, 8, 8])
+    assert rate_before(outcome, day, 0.5) == pytest.approx([0.5, 0.5, 1.0, 1.0, 2 / 3, 2 / 3])
 
 
 def test_calibration_error_by_hand() -> None:
@@ -47,29 +63,39 @@ def test_nothing_decided_has_no_figure() -> None:
     """No episode, or only open ones."""
     assert calibration_error(np.empty(0), np.empty(0)) is None
     assert calibration_error(np.array([0.5]), np.array([NAN])) is None
-    assert np.isnan(constant_brier(np.array([NAN]))).all()
+    assert rate_before(np.array([NAN, NAN]), np.array([1, 2]), 0.5).tolist() == [0.5, 0.5]
 
 
-@given(st.lists(st.tuples(st.integers(0, 10_000), st.booleans()), min_size=1, max_size=60))
-def test_the_rate_itself_is_the_best_constant_and_perfectly_calibrated(draws: list[tuple[int, bool]]) -> None:
-    """No constant has a smaller Brier score than the rate; stated everywhere, the rate has no calibration error."""
-    outcome = np.array([float(h) for _, h in draws])
-    rate = outcome.mean()
-    constants = [float(brier(np.full(len(outcome), p / 10_000), outcome).mean()) for p, _ in draws]
-    assert float(constant_brier(outcome).mean()) <= min(constants) + 1e-6
-    assert calibration_error(np.full(len(outcome), rate), outcome) == pytest.approx(0.0, abs=1e-6)
+@given(st.lists(st.tuples(st.integers(0, 20), st.booleans()), min_size=1, max_size=60))
+def test_the_parts_are_the_whole(draws: list[tuple[int, bool]]) -> None:
+    """Reliability less resolution plus uncertainty is the Brier score; none of them is below 0."""
+    probability, outcome = np.array([p / 20 for p, _ in draws]), np.array([float(h) for _, h in draws])
+    parts = brier_parts(probability, outcome)
+    assert parts is not None
+    assert min(parts.reliability, parts.resolution, parts.uncertainty) >= 0
+    assert parts.reliability - parts.resolution + parts.uncertainty == pytest.approx(parts.brier, abs=3e-6)
+    assert parts.brier == pytest.approx(float(brier(probability, outcome).mean()), abs=1e-6)
+
+
+def test_a_constant_resolves_nothing() -> None:
+    """Who always states the same has a resolution of 0; stated everywhere, the rate has no calibration error."""
+    outcome = np.array([1.0, 0.0, 0.0, 1.0, 1.0])
+    parts = brier_parts(np.full(5, 0.6), outcome)
+    assert parts is not None
+    assert (parts.resolution, parts.reliability) == (0.0, 0.0)
+    assert calibration_error(np.full(5, outcome.mean()), outcome) == pytest.approx(0.0, abs=1e-6)
 
 
 def figures(path: PricePath, confidences: tuple[float, float]) -> dict[str, dict[str, object]]:
     """The rows about calibration of one piece of advice: a buy zone that holds, a sell zone that breaks."""
     zones = [a_zone(z.side, z.low_e8 / 1e8, z.high_e8 / 1e8, confidence=c)
              for z, c in zip((BUY, SELL), confidences, strict=True)]  # fmt: skip
-    rows = score([published(*zones, sigma=0.01)], MOMENTS, path, RULES).scores.to_pylist()
+    rows = score([published(*zones, sigma=0.01)], path, RULES).scores.to_pylist()
     return {r["metric"]: r for r in rows if r["unit"] == "decided episode"}
 
 
 def test_a_run_has_both_figures() -> None:
-    """0.7 said of the one that held, 0.4 of the one that broke: Brier (0.09 + 0.16)/2 beside a quarter, ECE 0.35."""
+    """0.7 said of the one that held, 0.4 of the one that broke: Brier (0.09 + 0.16)/2 beside a half's, ECE 0.35."""
     by_metric = figures(PATH, (0.7, 0.4))
     assert (by_metric["brier"]["advice"], by_metric["brier"]["placebo"], by_metric["brier"]["samples"]) == (
         0.125,
@@ -81,6 +107,6 @@ def test_a_run_has_both_figures() -> None:
 
 
 def test_a_market_that_decides_nothing_has_rows_without_figures() -> None:
-    """Price never comes near: both rows are there and say nothing."""
+    """Price never comes near: all rows are there and say nothing."""
     by_metric = figures(a_path([100, 100]), (0.7, 0.4))
-    assert [(r["advice"], r["samples"]) for r in by_metric.values()] == [(None, 0), (None, 0)]
+    assert [(r["advice"], r["samples"]) for r in by_metric.values()] == [(None, 0)] * 5

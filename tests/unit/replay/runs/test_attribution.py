@@ -2,19 +2,18 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pyarrow as pa
 import pytest
 
 from replay.runs.attribution import DECIDED_BY, FALLBACK, score_by_decider
 from replay.scoring.episodes import Publication
-from replay.scoring.placebo import PlaceboPool
-from replay.scoring.scoring import ScoreTables, ScoringRules, score
-from tests.market_builders import T0, a_path, a_zone, e8, published
+from replay.scoring.rules import ScoringRules
+from replay.scoring.score_tables import ScoreTables
+from replay.scoring.scoring import score
+from tests.market_builders import a_path, a_zone, published
 
 RULES = ScoringRules(0, 0, 0.0, 5, 1, 2.0, 2.0)
 PATH = a_path([100, "99.5", 100, 101, "101.5", 100], [0, 30, 90, 200, 260, 400])
-MOMENTS = PlaceboPool(np.array([T0]), np.array([0]), np.array([e8(100)]), np.array([0.001]))
 OWN = [published(a_zone(), a_zone("sell", 101, 102)), published(a_zone(), minute=2)]
 RULED = [published(a_zone(), minute=1), published(a_zone("sell", 103, 104), minute=3)]
 
@@ -26,7 +25,7 @@ def in_its_place(publication: Publication) -> Publication:
 
 def apart(*advice: Publication) -> ScoreTables:
     """Advice in the order of its publication, scored."""
-    return score_by_decider(sorted(advice, key=lambda publication: publication.published_ns), MOMENTS, PATH, RULES)
+    return score_by_decider(sorted(advice, key=lambda publication: publication.published_ns), PATH, RULES)
 
 
 def values(scores: pa.Table, suffix: str) -> list[dict[str, object]]:
@@ -38,8 +37,8 @@ def values(scores: pa.Table, suffix: str) -> list[dict[str, object]]:
 def test_each_side_is_scored_as_if_alone() -> None:
     """Its figures are those that it has without the other; an idea goes on over a tick that the other decided."""
     both = apart(*OWN, *map(in_its_place, RULED))
-    assert values(both.scores, "") == score(OWN, MOMENTS, PATH, RULES).scores.to_pylist()
-    assert values(both.scores, FALLBACK) == score(RULED, MOMENTS, PATH, RULES).scores.to_pylist()
+    assert values(both.scores, "") == score(OWN, PATH, RULES).scores.to_pylist()
+    assert values(both.scores, FALLBACK) == score(RULED, PATH, RULES).scores.to_pylist()
     episodes = both.episodes.to_pylist()
     assert [(row[DECIDED_BY], row["minutes"]) for row in episodes] == [
         ("model", 2), ("model", 1), ("fallback", 1), ("fallback", 1)
@@ -61,7 +60,7 @@ def test_the_numbers_of_rows_are_counted_on() -> None:
 def test_a_model_alone_is_scored_as_it_was() -> None:
     """Nothing is called a fallback where there was none."""
     alone = apart(*OWN)
-    assert alone.scores.equals(score(OWN, MOMENTS, PATH, RULES).scores)
+    assert alone.scores.equals(score(OWN, PATH, RULES).scores)
     assert set(alone.episodes.column(DECIDED_BY).to_pylist()) == {"model"}
 
 

@@ -13,10 +13,11 @@ import pytest
 from market.timestamps import MINUTE_NS, SECOND_NS
 from replay.runs import report
 from replay.runs.report import render
-from replay.scoring.placebo import PlaceboPool
 from replay.scoring.price_path import PricePath
-from replay.scoring.scoring import ScoreTables, ScoringRules, score
-from tests.market_builders import T0, a_path, a_zone, e8, published
+from replay.scoring.rules import ScoringRules
+from replay.scoring.score_tables import ScoreTables
+from replay.scoring.scoring import score
+from tests.market_builders import T0, a_path, a_zone, published
 
 RULES = ScoringRules(0, 0, 0.0, 5, 1, 2.0, 2.0)
 ASSETS = Path(report.__file__).parent / "assets"
@@ -35,11 +36,9 @@ def a_manifest(**inputs: Any) -> dict[str, Any]:
 
 
 def some_scores(path: PricePath) -> ScoreTables:
-    import numpy as np
 
-    moments = PlaceboPool(np.array([T0]), np.array([0]), np.array([e8(100)]), np.array([0.001]))
     publications = [published(a_zone(), a_zone("sell", 101, 102)), published(a_zone(), minute=3)]
-    return score(publications, moments, path, RULES)
+    return score(publications, path, RULES)
 
 
 PATH = a_path([100, "99.5", 100, 101], [0, 30, 90, 200])

@@ -17,11 +17,10 @@ from eventlog.disk.sealed_json import seal_fields
 from eventlog.facts.market import AGG_TRADE
 from market.timestamps import MINUTE_NS
 from replay.errors import BadRun, NothingToReplay
-from replay.inference.calibration import NOTE
 from replay.runs import finished_runs
 from replay.runs.log_digest import log_digest
-from replay.runs.run import Request, Result, run
-from replay.scoring.scoring import ScoringRules
+from replay.runs.run import UNITS, Request, Result, run
+from replay.scoring.rules import ScoringRules
 from runtime.analysis_config import AnalysisConfig
 from runtime.open_log import open_log
 from tests.market_builders import (
@@ -263,5 +262,5 @@ def test_scores_inside_a_fit_are_in_sample(
 def test_what_is_known_of_every_run_is_in_its_notes(first_run: Result) -> None:
     """No fit, no word on samples; what markouts and calibration are measured against is always said."""
     notes = first_run.manifest["notes"]
-    assert notes[-2:] == ["markouts are against last trades and contain the bid-ask bounce", NOTE]
+    assert notes[-2:] == ["markouts are against last trades and contain the bid-ask bounce", UNITS]
     assert not any(note.startswith("in sample") for note in notes)

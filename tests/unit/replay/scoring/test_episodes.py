@@ -1,8 +1,10 @@
 """An episode is one idea: overlapping zones of one side, advised again and again, scored once."""
 
+import numpy as np
+
 from agents.recommendation import Zone
 from market.timestamps import MINUTE_NS
-from replay.scoring.episodes import Episode, episodes_of
+from replay.scoring.episodes import Episode, episodes_of, overlaps
 from tests.market_builders import T0, a_zone, published
 
 
@@ -18,10 +20,10 @@ def spans(episodes: list[Episode]) -> list[tuple[float, float, int]]:
 
 
 def test_overlapping_zones_are_one_episode() -> None:
-    """A zone that drifts is the same idea; what is scored is what was advised first."""
+    """What overlaps the zone advised first is the same idea; what has drifted off it is another."""
     first, second, third = a_zone(low=98, high=99), a_zone(low="98.5", high="99.5"), a_zone(low="99.4", high="99.8")
     result = runs([first], [second], [third])
-    assert spans(result) == [(0, 2, 3)]
+    assert spans(result) == [(0, 1, 2), (2, 2, 1)]
     assert result[0].zone is first
     assert result[0].stop_ns == T0 + 60 * MINUTE_NS
 
@@ -32,11 +34,16 @@ def test_touching_edges_are_an_overlap() -> None:
     assert len(runs([a_zone(low=98, high=99)], [a_zone(low="99.00000001", high="99.5")])) == 2
 
 
-def test_a_pause_ends_an_episode() -> None:
-    """A recommendation without the zone ends it; the same zone later is a new episode."""
+def test_a_zone_that_flickers_is_one_idea() -> None:
+    """A recommendation without the zone, or with another one, does not make it new; an hour without it does."""
     zone = a_zone()
-    assert spans(runs([zone], [], [zone])) == [(0, 0, 1), (2, 2, 1)]
-    assert spans(runs([zone], [a_zone(low=90, high=91)], [zone])) == [(0, 0, 1), (1, 1, 1), (2, 2, 1)]
+    assert spans(runs([zone], [], [zone])) == [(0, 2, 2)]
+    assert spans(runs([zone], [a_zone(low=90, high=91)], [zone])) == [(0, 2, 2), (1, 1, 1)]
+    assert spans(runs([zone], [a_zone(low=90, high=91)], [zone], minutes=[0, 30, 61])) == [
+        (0, 0, 1),
+        (30, 30, 1),
+        (61, 61, 1),
+    ]
 
 
 def test_sides_never_mix() -> None:
@@ -47,17 +54,30 @@ def test_sides_never_mix() -> None:
     assert spans(both) == [(0, 1, 2), (0, 1, 2)]
 
 
-def test_a_merge_continues_the_larger_overlap() -> None:
-    """Two zones that become one: the one with more in common goes on, the other ends."""
+def test_a_merge_continues_both() -> None:
+    """Two zones that become one: it overlaps both, so both go on, and it is no third idea."""
     result = runs([a_zone(low=95, high=96), a_zone(low=97, high=99)], [a_zone(low="95.5", high=99)])
-    assert spans(result) == [(0, 0, 1), (0, 1, 2)]
+    assert spans(result) == [(0, 1, 2), (0, 1, 2)]
 
 
-def test_a_split_continues_once() -> None:
-    """One zone that becomes two: the first named goes on, the other is new."""
+def test_a_split_is_no_new_idea() -> None:
+    """One zone that becomes two within it: the same prices, counted once a recommendation."""
     result = runs([a_zone(low=95, high=99)], [a_zone(low=98, high=99), a_zone(low=95, high=96)])
-    assert spans(result) == [(0, 1, 2), (1, 1, 1)]
-    assert result[1].zone == a_zone(low=95, high=96)
+    assert spans(result) == [(0, 1, 2)]
+
+
+def test_episodes_that_go_on_never_overlap() -> None:
+    """Over random advice no two episodes of a side that go on at one time share a price."""
+    chance = np.random.default_rng(3)
+    advice = [
+        [a_zone("buy", low := int(chance.integers(80, 98)), low + int(chance.integers(0, 4))) for _ in range(3)]
+        for _ in range(300)
+    ]
+    episodes = runs(*advice)
+    for n, one in enumerate(episodes):
+        for other in episodes[n + 1 :]:
+            if other.first.published_ns - one.last_ns <= 60 * MINUTE_NS:
+                assert not overlaps(one.zone, other.zone)
 
 
 def test_silence_longer_than_validity_ends_every_episode() -> None:

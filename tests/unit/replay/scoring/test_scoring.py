@@ -7,9 +7,10 @@ import pytest
 
 from agents.recommendation import Rung
 from market.timestamps import HOUR_NS, MINUTE_NS, SECOND_NS
-from replay.scoring.placebo import PlaceboPool
 from replay.scoring.price_path import PricePath
-from replay.scoring.scoring import ScoreTables, ScoringRules, score
+from replay.scoring.rules import ScoringRules
+from replay.scoring.score_tables import ScoreTables
+from replay.scoring.scoring import expected_rejection, score
 from tests.market_builders import T0, a_path, a_zone, e8, published
 
 RULES = ScoringRules(
@@ -18,19 +19,14 @@ RULES = ScoringRules(
 BUY = a_zone("buy", "98.9", 99, weight=0.5, basis=("poc", "wall"), ladder=(Rung(e8(99), 0.25), Rung(e8("98.9"), 0.25)))
 SELL = a_zone("sell", 101, "101.1", weight=0.5, ladder=(Rung(e8(101), 0.25), Rung(e8("101.1"), 0.25)))
 PATH = a_path(
-    [100, 98, 99, "98.85", 101, "101.05", "103.1", 102],
-    [0, 0.5, 10, 20, 30, 40, 60, 100],
+    [100, 98, "99.5", 99, "98.85", 101, "101.05", "103.1", 102],
+    [0, 0.5, 0.8, 10, 20, 30, 40, 60, 100],
 )
 """σ is 1: after 1 s of latency the buy zone is touched at 10 s and rejected at 30 s, the sell zone broken at 60 s."""
 
-MOMENTS = PlaceboPool(
-    np.array([T0, T0 + 35 * SECOND_NS]), np.array([0, 5]), np.array([e8(100), e8(101)]), np.array([0.01, 0.02])
-)
-"""At the second one σ is 2.02: placebos lie at 98.778–98.98 and 103.02–103.222."""
 
-
-def score_all(path: PricePath = PATH, moments: PlaceboPool = MOMENTS) -> ScoreTables:
-    return score([published(BUY, SELL, sigma=0.01)], moments, path, RULES)
+def score_all(path: PricePath = PATH) -> ScoreTables:
+    return score([published(BUY, SELL, sigma=0.01)], path, RULES)
 
 
 def second(time_ns: int | None) -> float | None:
@@ -82,36 +78,71 @@ def test_markouts_of_fills() -> None:
     assert first["markout_300s_bps"] is None
 
 
-def test_figures_beside_their_placebo() -> None:
-    """Both zones touched, one of two held; of the two placebos the upper one is touched and stays open."""
+def test_figures_of_zones() -> None:
+    """Both zones touched, one of two held; a single zone a side has no other distance, so there is no placebo."""
     tables = score_all()
     touches, rejections = figure(tables, "touched"), figure(tables, "rejected")
-    assert (touches["advice"], touches["placebo"], touches["samples"], touches["placebo_samples"]) == (1.0, 0.5, 2, 2)
-    assert (rejections["advice"], rejections["placebo"], rejections["samples"], rejections["placebo_samples"]) == (
+    assert (touches["advice"], touches["samples"], touches["placebo"]) == (1.0, 2, None)
+    assert (rejections["advice"], rejections["samples"], rejections["placebo"], rejections["placebo_samples"]) == (
         0.5,
-        None,
         2,
+        None,
         0,
     )
-    assert (touches["blocks"], touches["low"], touches["p"]) == (1, None, None)
+    assert figure(tables, "open", unit="touched episode")["advice"] == 0.0
 
 
-def test_first_rungs_beside_their_placebo() -> None:
-    """Fill rates and markouts compare first rungs only: 99 and 101 against 98.98 and 103.02."""
-    tables = score_all()
-    for model in ("touch", "through"):
-        fill_rate = figure(tables, "filled", model, "first rung")
-        assert (fill_rate["advice"], fill_rate["placebo"], fill_rate["samples"], fill_rate["placebo_samples"]) == (
-            1.0,
-            0.5,
-            2,
-            2,
-        )
-    markout = figure(tables, "markout_10s_bps", "touch", "first rung")
-    mine = [(98.85 - 99) / 99 * 1e4 - 1, -(101.05 - 101) / 101 * 1e4 - 1]
-    assert markout["advice"] == pytest.approx(sum(mine) / 2, abs=1e-4)
-    assert markout["placebo"] == pytest.approx(-(103.1 - 103.02) / 103.02 * 1e4 - 1, abs=1e-4)
-    assert (markout["samples"], markout["placebo_samples"]) == (2, 1)
+def test_rejection_beside_a_price_without_memory() -> None:
+    """Width 0.1, 2 either way: touched at the edge both times, so 2.1 of 4.1; the trades went 0 past it."""
+    row = figure(score_all(), "rejected_martingale")
+    assert row["placebo"] == pytest.approx(2.1 / 4.1, abs=1e-6)
+    assert (row["advice"], row["blocks"], row["low"]) == (0.5, 1, None)
+
+
+def test_the_expectation_by_hand() -> None:
+    """The vectors of docs/decisions/0020, and sides of different length: what lies towards the break counts."""
+    assert expected_rejection(np.array([0.4]), np.array([2.0]), np.array([2.0]), np.array([0.15]))[0] == pytest.approx(
+        0.5114, abs=5e-5
+    )
+    assert expected_rejection(np.array([0.0]), np.array([1.0]), np.array([3.0]), np.array([0.0]))[0] == 0.75
+    assert expected_rejection(np.array([0.1]), np.array([1.0]), np.array([1.0]), np.array([5.0]))[0] == 0.0
+
+
+def test_placebos_are_tested_like_zones() -> None:
+    """
+    Two buy zones of two recommendations, 1 and 3 below the price at σ 2: each is the other's placebo. Price falls to
+    98.9 and is back at 104: the near one is touched and held, as zone and as placebo; the far one is not touched.
+    """
+    zones = [a_zone("buy", "98.8", 99), a_zone("buy", "96.8", 97)]
+    advice = [published(zone, minute=n, sigma=0.02) for n, zone in enumerate(zones)]
+    path = a_path([100, 100, "98.9", 104], [0, 90, 100, 120])
+    tables = score(advice, path, RULES)
+    rejections = figure(tables, "rejected")
+    assert (rejections["advice"], rejections["samples"]) == (1.0, 1)
+    assert (rejections["placebo"], rejections["placebo_samples"]) == (1.0, 1)
+    value = figure(tables, "value_10s_bps", "touch", "order")
+    own = (98.9 - 99) / 99 * 1e4 - 1
+    assert (value["advice"], value["samples"]) == (pytest.approx(own / 2, abs=1e-4), 2)
+    assert (value["placebo"], value["placebo_samples"]) == (pytest.approx(own / 2, abs=1e-4), 2)
+
+
+def test_an_order_that_never_fills_is_worth_nothing() -> None:
+    """Weights count: 0.75 of a rung that fills, 0.25 of one that does not, against the markout of the fill alone."""
+    zone = a_zone("buy", 90, 99, ladder=(Rung(e8(99), 0.75), Rung(e8(90), 0.25)))
+    tables = score([published(zone, sigma=0.01)], a_path([100, 99, 98], [0, 10, 20]), RULES)
+    gain = (98 - 99) / 99 * 1e4 - 1
+    assert figure(tables, "filled", "touch", "order")["advice"] == 0.75
+    assert figure(tables, "markout_10s_bps", "touch", "filled order")["advice"] == pytest.approx(gain, abs=1e-4)
+    assert figure(tables, "value_10s_bps", "touch", "order")["advice"] == pytest.approx(0.75 * gain, abs=1e-4)
+
+
+def test_what_would_trade_on_arrival_is_refused() -> None:
+    """A buy order at 99 when the last price is 98.5 is marketable: it never fills, and is counted."""
+    tables = score([published(BUY, sigma=0.01)], a_path([100, "98.5", "98.4"], [0, 0.5, 10]), RULES)
+    assert figure(tables, "marketable", unit="order")["advice"] == 1.0
+    assert tables.orders.column("marketable").to_pylist() == [True, True]
+    assert tables.fills.num_rows == 0
+    assert figure(tables, "value_10s_bps", "touch", "order")["advice"] == 0.0
 
 
 def test_every_minute_is_secondary() -> None:
@@ -124,7 +155,7 @@ def test_every_minute_is_secondary() -> None:
 
 def test_a_repeated_zone_is_one_episode_and_two_minutes() -> None:
     """Advised again a minute later the zone is still one episode, scored from its first publication."""
-    again = score([published(BUY, sigma=0.01), published(BUY, minute=1, sigma=0.01)], MOMENTS, PATH, RULES)
+    again = score([published(BUY, sigma=0.01), published(BUY, minute=1, sigma=0.01)], PATH, RULES)
     assert [(r["minutes"], second(r["touch_ns"])) for r in again.episodes.to_pylist()] == [(2, 10.0)]
     assert figure(again, "touched")["samples"] == 1
     both = figure(again, "touched", unit="every minute")
@@ -133,21 +164,36 @@ def test_a_repeated_zone_is_one_episode_and_two_minutes() -> None:
 
 def test_blocks_are_two_hours() -> None:
     """Samples of one two-hour block count as one block, whatever their number."""
-    days = [published(BUY, minute=m, sigma=0.01) for m in (0, 100, 240)]
-    moments = PlaceboPool(
-        T0 + np.array([5, 6, 245]) * MINUTE_NS, np.array([0, 0, 0]), np.full(3, e8(100)), np.full(3, 0.01)
-    )
-    path = a_path([100, 100], [0, 300 * 60])
-    assert figure(score(days, moments, path, RULES), "touched")["blocks"] == 2
+    advice = [published(a_zone("buy", 90 + n, 90 + n), minute=m, sigma=0.01) for n, m in enumerate((0, 100, 240))]
+    path = a_path([100, "100.01", 100], [0, 1, 360 * 60])
+    assert figure(score(advice, path, RULES), "value_10s_bps", "touch", "order")["blocks"] == 2
     assert T0 % (2 * HOUR_NS) == 0
+
+
+def test_every_p_is_corrected_for_all() -> None:
+    """A figure's corrected p is not below its own, and there is one wherever there is a p."""
+    chance = np.random.default_rng(1)
+    price = 100 + np.cumsum(chance.normal(0, 0.02, 24 * 3600)).round(2)
+    advice = [
+        published(a_zone("buy", f"{p - 0.5 - d:.2f}", f"{p - 0.4 - d:.2f}"), minute=m, reference_e8=e8(f"{p:.2f}"),
+                  sigma=0.004)
+        for m, p, d in ((m, price[m * 60], chance.uniform(0, 0.5)) for m in range(0, 1300, 10))
+    ]  # fmt: skip
+    rows = score(advice, a_path([f"{p:.2f}" for p in price]), RULES).scores.to_pylist()
+    p_values = [(r["p"], r["p_corrected"]) for r in rows if r["p"] is not None]
+    assert len(p_values) >= 10
+    assert all(corrected >= p for p, corrected in p_values)
+    assert all((r["p"] is None) == (r["p_corrected"] is None) for r in rows)
+    figures = [r for r in rows if r["p"] is not None]
+    assert all(r["effective"] is None or 1 <= r["effective"] <= r["samples"] for r in figures)
+    assert all(r["days_for_half"] == pytest.approx(4 * r["blocks"] / 12, abs=0.1) for r in figures)
 
 
 @pytest.mark.parametrize("path", [PATH, PricePath.from_batches([])])
 def test_nothing_advised(path: PricePath) -> None:
     """No recommendations, or none with zones, give empty tables and figures without values."""
-    nobody = PlaceboPool(*(np.empty(0, np.int64) for _ in range(3)), np.empty(0, np.float64))
     for publications in ([], [published()]):
-        tables = score(publications, nobody, path, RULES)
+        tables = score(publications, path, RULES)
         assert (tables.episodes.num_rows, tables.orders.num_rows, tables.fills.num_rows) == (0, 0, 0)
         assert all(r["advice"] is None and r["samples"] == 0 for r in tables.scores.to_pylist())
 

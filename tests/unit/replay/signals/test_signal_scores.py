@@ -20,7 +20,7 @@ from market.timestamps import DAY_NS, MINUTE_NS, SECOND_NS
 from projections.state import MarketState
 from replay.decisions import Ticks, ticks_between
 from replay.scoring.outcomes import HORIZONS_S
-from replay.scoring.scoring import ScoringRules
+from replay.scoring.rules import ScoringRules
 from replay.signals.signal_controls import draw_controls, select_sample
 from replay.signals.signal_record import SignalOccurrences, SignalSamples, flow_r2, record_signals
 from replay.signals.signal_scores import RandomLevels, SignalScore, load_price_path, score_random_levels, score_signals

@@ -15,7 +15,7 @@ from replay.errors import MissingAnswer
 from replay.inference.paired import PairedDifference
 from replay.runs.run import publish_times
 from replay.scoring.price_path import READS, PricePath
-from replay.scoring.scoring import ScoringRules
+from replay.scoring.rules import ScoringRules
 from replay.trials.ab import (
     ArmScores,
     Repeat,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from agents.recommendation import Rung, Zone
-from replay.scoring.scoring import ScoringRules
+from replay.scoring.rules import ScoringRules
 from replay.trials.minute_scores import Score, minute_scores, scores_of
 from tests.market_builders import a_path, a_zone, e8, published
 
@@ -43,7 +43,7 @@ def test_a_broken_zone_is_no_rejection() -> None:
     assert (value(scores, "touched"), value(scores, "rejected")) == ([1.0], [0.0])
 
 
-def test_fills_and_markouts_count_by_rung() -> None:
+def test_fills_and_values_count_by_rung() -> None:
     """
     Rungs at 99.6 and 99.4, three to one: touch fills the first at second 10, both by second 100. The first is worth
     (99.85 − 99.6) / 99.6 = 25.1004 bp less the fee after a minute, the second nothing less the fee.
@@ -53,20 +53,20 @@ def test_fills_and_markouts_count_by_rung() -> None:
     assert value(scores, "filled", "touch") == [1.0]
     first = (99.85 - 99.6) / 99.6 * 1e4 - 1
     second = (99.3 - 99.4) / 99.4 * 1e4 - 1
-    assert value(scores, "markout_60s_bps", "touch") == pytest.approx([0.75 * first + 0.25 * second], abs=1e-4)
+    assert value(scores, "value_60s_bps", "touch") == pytest.approx([0.75 * first + 0.25 * second], abs=1e-4)
     later = [(99.55 - 99.6) / 99.6 * 1e4 - 1, second]
-    assert value(scores, "markout_10s_bps", "touch") == pytest.approx([0.75 * later[0] + 0.25 * later[1]], abs=1e-4)
+    assert value(scores, "value_10s_bps", "touch") == pytest.approx([0.75 * later[0] + 0.25 * later[1]], abs=1e-4)
 
 
 def test_through_is_stricter_than_touch() -> None:
-    """A rung at the lowest price is filled by a touch, and by no trade strictly below it."""
+    """A rung at the lowest price is filled by a touch, and by no trade strictly below it: worth nothing."""
     scores = minute_scores([published(a_ladder("99.3", "99.3", 1.0, ("99.3", 1.0)))], PATH, RULES)
     assert (value(scores, "filled", "touch"), value(scores, "filled", "through")) == ([1.0], [0.0])
-    assert math.isnan(value(scores, "markout_60s_bps", "through")[0])
+    assert value(scores, "value_60s_bps", "through") == [0.0]
 
 
 def test_minutes_without_anything_to_score_are_nan() -> None:
-    """No zones: no figure at all; untouched zones: nothing rejected, nothing filled, no markout."""
+    """No zones: no figure at all; untouched zones: nothing rejected, nothing filled, worth nothing."""
     nothing, far = published(), published(a_ladder("90", "90", 1.0, ("90", 1.0)))
     scores = minute_scores([nothing, far], PATH, RULES)
     assert np.isnan([values[0] for values in scores.values()]).all()
@@ -88,11 +88,11 @@ def test_minutes_do_not_mix() -> None:
 
 
 def test_every_score_has_its_horizon() -> None:
-    """An hour to be touched or filled, another to be decided, the markout's own time after the fill."""
+    """An hour to be touched or filled, another to be decided, the value's own time after the fill."""
     horizons = {score.name: score.horizon_min for score in scores_of([10, 900])}
     assert horizons == {
         "touched": 60, "rejected": 120, "filled (touch)": 60, "filled (through)": 60,
-        "markout_10s_bps (touch)": 61, "markout_10s_bps (through)": 61,
-        "markout_900s_bps (touch)": 75, "markout_900s_bps (through)": 75,
+        "value_10s_bps (touch)": 61, "value_10s_bps (through)": 61,
+        "value_900s_bps (touch)": 75, "value_900s_bps (through)": 75,
     }  # fmt: skip
     assert set(minute_scores([published()], PATH, RULES)) == set(scores_of())
