@@ -102,10 +102,7 @@ class Observer:
     def find(self, state: MarketState) -> Findings:
         """Run every detector at the state's last tick."""
         parameters, tick_size = self._parameters, state.grid_e8()
-        starts, bars = state.buckets.bars(parameters.sigma_minutes + 1)
-        sigma = compute_sigma(
-            starts, bars[:, 3], state.buckets.end_ns, parameters.sigma_minutes, parameters.sigma_least, tick_size
-        )
+        sigma = sigma_at(state, parameters)
         snapshots = state.snapshots.snapshots()
         current = state.order_book.as_snapshot() if state.order_book.trusted else None
         if current is not None and snapshots and current.last_update_id <= snapshots[-1].last_update_id:
@@ -202,6 +199,14 @@ def _describe_tick_size(state: MarketState) -> str:
     if not len(state.trades.columns()) and state.snapshots.latest() is None:
         return "tick size unknown"
     return f"prices step by {format_e8(state.grid_e8())} as far as was seen"
+
+
+def sigma_at(state: MarketState, parameters: Parameters) -> float | None:
+    """σ at the state's last tick, see `compute_sigma`."""
+    starts, bars = state.buckets.bars(parameters.sigma_minutes + 1)
+    return compute_sigma(
+        starts, bars[:, 3], state.buckets.end_ns, parameters.sigma_minutes, parameters.sigma_least, state.grid_e8()
+    )
 
 
 def _format_second(time_ns: int) -> str:

@@ -60,3 +60,7 @@ class BadRun(ReplayError):
 
 class BadLedger(ReplayError):
     """A ledger of variants that cannot be read, or that another process has locked."""
+
+
+class BadZones(ReplayError):
+    """A file of own zones that cannot be used."""

@@ -4,6 +4,8 @@
 
 import gc
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -28,6 +30,8 @@ from cli.replay.answers import requests_of
 from cli.replay.finished import compare, print_run, report, run_to_json
 from eventlog.clock import WallClock
 from replay.errors import NothingDecided
+from replay.runs.own_zones import NAME as OWN_ZONES
+from replay.runs.own_zones import read_own_zones
 from replay.runs.run import Request, Result
 from replay.runs.run import run as replay
 from replay.scoring.rules import rules_of
@@ -45,6 +49,12 @@ def run(
     analyst: Annotated[
         str, typer.Option(help="who decides: rules, recorded (a model's live answers) or deepseek")
     ] = "rules",
+    zones: Annotated[
+        Path | None,
+        typer.Option(
+            help="a file of your own zones in place of an analyst: CSV or Parquet, as_of_seq, side, low, high, weight"
+        ),
+    ] = None,
     repeats: RepeatsOption = 1,
     concurrency: ConcurrencyOption = 8,
     yes: YesOption = False,
@@ -60,7 +70,12 @@ def run(
     analysis = analysis_config(settings, source.market.symbol)
     rules = rules_of(settings.scoring, analysis.parameters)
     request = Request(str(source.market), time_of(start, ALL_NS[0]), end_of(to), analysis, rules)
-    requests = requests_of(request, analyst, source, runs_dir, repeats, spend_policy(yes, concurrency))
+    if zones is None:
+        requests = requests_of(request, analyst, source, runs_dir, repeats, spend_policy(yes, concurrency))
+    elif analyst != "rules" or repeats != 1:
+        raise console.Failure("--zones takes the place of an analyst; leave out --analyst and --repeats")
+    else:
+        requests = [replace(request, analyst=OWN_ZONES, own_zones=read_own_zones(zones))]
     gc.freeze()  # what is loaded stays: looking through it again and again takes a thirtieth of a replayed day
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     decisions = source.decisions if source.has_decisions else None

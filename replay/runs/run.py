@@ -29,6 +29,7 @@ from replay.runs.coverage_gaps import coverage_gap_notes
 from replay.runs.finalize import finalize_run
 from replay.runs.log_digest import log_digest
 from replay.runs.model_share import ModelShare
+from replay.runs.own_zones import OwnZones, decide_own_zones, describe
 from replay.runs.publications import PublicationTimes, parameter_digests, publication_times
 from replay.runs.publications import digest_of as digest_of_live
 from replay.runs.report import render
@@ -81,7 +82,8 @@ class Request:
     Attributes:
         market: as in "binance:BTCFDUSD". from_ns, to_ns: boundaries after the first up to the second, included.
         config: the symbol, windows and thresholds to analyse with. rules: how to score.
-        analyst: the name of who decides, part of the run's id. recorded_model: None where the rules decide.
+        analyst: the name of who decides, part of the run's id. recorded_model: None where no model decides.
+        own_zones: of a file, in place of an analyst; None without one.
     """
 
     market: str
@@ -91,6 +93,7 @@ class Request:
     rules: ScoringRules
     analyst: str = "rules"
     recorded_model: RecordedModel | None = None
+    own_zones: OwnZones | None = None
 
     @property
     def make_analyst(self) -> MakeAnalyst:
@@ -158,7 +161,8 @@ def run(
         path = PricePath.from_batches(log.read(first_seq - 1, last_seq, list(READS), READS))
         gaps = find_coverage_gaps(log, int(ticks.boundary_ns[0]), int(ticks.boundary_ns[-1]))
     model = request.recorded_model
-    live, live_digests = _live_publications(open_decisions if model is None or model.was_live else None, ticks)
+    was_live = request.own_zones is None and (model is None or model.was_live)
+    live, live_digests = _live_publications(open_decisions if was_live else None, ticks)
     publications = _publications(decisions, ticks, request.rules, live, model.took_ms if model else None)
     share = _share_of(decisions) if model is not None else None
     tables = (score if share is None else score_by_decider)(publications, path, request.rules)
@@ -194,6 +198,9 @@ def _decide(
     def advance(done: int) -> None:
         on_progress(done, len(ticks))
 
+    if request.own_zones is not None:
+        with open_log() as log:
+            return list(decide_own_zones(log, ticks, request.own_zones, request.config, advance))
     try:
         return list(decide_all(open_log, ticks, request.config, workers, advance, request.make_analyst))
     except MissingCall as error:
@@ -283,6 +290,7 @@ def _inputs(request: Request, ticks: Ticks, seqs: list[int], content: str) -> di
         "log": content,
         "analyst": request.analyst,
         **({"answers": dict(request.recorded_model.inputs)} if request.recorded_model else {}),
+        **({"zones": describe(request.own_zones)} if request.own_zones else {}),
         "windows": asdict(request.config.windows),
         "parameters": request.config.parameters.digest(),
         "scoring": asdict(request.rules),

@@ -104,8 +104,14 @@ def _values(trial: Trial, model: str, column: int) -> F64:
 
 
 def _calibration(episodes: Sequence[Episode], rejection: F64, block: I64) -> list[dict[str, Any]]:
-    """The Brier score beside that of the rate known before the day, its parts, and the calibration error."""
+    """
+    The Brier score beside that of the rate known before the day, its parts, and the calibration error.
+
+    One number for all zones is a base rate and no forecast: it cannot tell them apart, so nothing is compared.
+    """
     confidence = np.array([e.zone.confidence for e in episodes], np.float64)
+    if len(np.unique(confidence)) < 2:
+        return [_plain_row("base_rate", "decided episode", np.where(np.isnan(rejection), np.nan, confidence))]
     day = np.array([e.first.published_ns // DAY_NS for e in episodes], np.int64)
     rate = rate_before(rejection, day, _NO_RATE)
     own, known = (Samples(brier(stated, rejection), block) for stated in (confidence, rate))
