@@ -146,12 +146,12 @@ def test_nothing_in_a_report_hides() -> None:
 
 
 def test_every_figure_is_in_the_table() -> None:
-    """Each score stands with its value, its placebo's and why there is no p."""
+    """Each score stands with its value and its control's; a dash where there is no interval."""
     scores = some_scores(PATH).scores.to_pylist()
     page = a_report()
     for row in scores:
         assert f"<td>{row['metric']}</td><td>{row['unit']}</td><td>{row['model'] or ''}</td>" in page
-    assert "<td>too few</td>" in page
+    assert "<td>–</td>" in page
     assert page.count("<td>every minute</td>") == 2
 
 
