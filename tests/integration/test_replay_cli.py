@@ -280,15 +280,16 @@ def test_signals_as_json_and_as_lines(storage: Path) -> None:
     assert lines[-1] == "no whole book between ticks: nothing to say about book flow"
 
 
+@pytest.mark.slow
 def test_a_fit_is_written_used_and_named(tmp_path: Path) -> None:
-    """Fitted on a log of twelve hours, named in the settings, it changes the run, which says that it is in sample."""
+    """Fitted on a log of ten hours, named in the settings, it changes the run, which says that it is in sample."""
     file, storage = tmp_path / "fit.json", tmp_path / "storage"
-    write_log(storage, a_market(61, 720))
+    write_log(storage, a_market(64, 600))
     done = replay("fit", f"{MARKET}@{storage}", "-o", file)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert [line.split(":")[0] for line in lines[:2]] == ["pull", "confidence"]
-    assert f"outcomes of {MARKET} 2026-03-02T00:01:00Z to 2026-03-02T12:00:00Z" in lines[1]
+    assert f"outcomes of {MARKET} 2026-03-02T00:01:00Z to 2026-03-02T10:00:00Z" in lines[1]
     assert lines[2] == str(file)
     before = file.read_bytes()
     assert replay("fit", f"{MARKET}@{storage}", "-o", file).returncode == 0
@@ -298,7 +299,7 @@ def test_a_fit_is_written_used_and_named(tmp_path: Path) -> None:
     where = ("run", "--market", MARKET, "--storage", storage, "--out", tmp_path / "runs")
     ran = replay(*where, "--config", config)
     assert ran.returncode == 0, ran.stderr
-    period = f"{MARKET} 2026-03-02T00:01:00Z to 2026-03-02T12:00:00Z"
+    period = f"{MARKET} 2026-03-02T00:01:00Z to 2026-03-02T10:00:00Z"
     assert f"note: in sample: confidence was fitted on {period}" in ran.stdout.splitlines()
     assert any(line.startswith("brier") for line in ran.stdout.splitlines())
     fitted = json.loads(next((tmp_path / "runs").glob("*/manifest.json")).read_bytes())
