@@ -1,28 +1,20 @@
 """
 The ledger of all comparisons ever made: among many variants one looks good by chance, so each comparison counts.
 
-JSON lines, one for each comparison, only ever appended, each on disk before `record` returns.
+One line for each comparison, see `ledger_file`.
 """
 
-import fcntl
-import os
-import time
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import BinaryIO
 
 import msgspec
 
-from eventlog.disk.files import open_plain, open_private, sync_folder, translate_errors
-from replay.errors import BadLedger
 from replay.inference.blocks import holm
+from replay.ledger_file import LedgerFile, Versioned
 
 _VERSION = 1  # raised when a line's fields change; others are not read
-_PAUSE_S = 0.02  # between attempts to lock the file
-_MAX_BYTES = 64 * 1024 * 1024  # of a ledger: bounds the memory for a file from elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +62,7 @@ class Comparison:
         return blake2b(msgspec.json.encode(look), digest_size=16).hexdigest()
 
 
-class _Line(msgspec.Struct, forbid_unknown_fields=True):
-    v: int
+class _Line(Versioned):
     comparison: Comparison
 
 
@@ -85,8 +76,7 @@ class Ledger:
     """
 
     def __init__(self, path: Path, wait_s: float = 10.0) -> None:
-        self.path = path
-        self._wait_s = wait_s
+        self._file = LedgerFile(path, _Line, _VERSION, "comparison", wait_s)
 
     def record(self, comparison: Comparison) -> None:
         """
@@ -95,17 +85,7 @@ class Ledger:
         Raises:
             BadLedger: it cannot be read, or another process has locked it.
         """
-        line = msgspec.json.encode(_Line(_VERSION, comparison)) + b"\n"
-        with translate_errors(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with os.fdopen(open_private(self.path, os.O_RDWR | os.O_APPEND), "a+b") as file:
-                self._lock(file, fcntl.LOCK_EX)
-                file.seek(0)
-                file.truncate(self._parse_lines(self._data(file))[1])
-                file.write(line)
-                file.flush()
-                os.fsync(file.fileno())
-            sync_folder(self.path.parent)
+        self._file.append(_Line(_VERSION, comparison))
 
     def comparisons(self) -> list[Comparison]:
         """
@@ -116,13 +96,7 @@ class Ledger:
         Raises:
             BadLedger: a line is no comparison, or one of a later version; or another process has locked the file.
         """
-        with translate_errors(self.path):
-            if not self.path.exists():
-                return []
-            with open_plain(self.path) as file:
-                self._lock(file, fcntl.LOCK_SH)
-                data = self._data(file)
-        return self._parse_lines(data)[0]
+        return [line.comparison for line in self._file.lines()]
 
     def count_comparisons(self, metric: str) -> int:
         """The number of different comparisons of one metric."""
@@ -131,40 +105,6 @@ class Ledger:
     def cost_usd_e12(self) -> int:
         """The cost of all comparisons, 1e-12 USD, repeated ones included."""
         return sum(c.cost_usd_e12 for c in self.comparisons())
-
-    def _data(self, file: BinaryIO) -> bytes:
-        data = file.read(_MAX_BYTES + 1)
-        if len(data) > _MAX_BYTES:
-            raise BadLedger(f"{self.path} is longer than {_MAX_BYTES:,} bytes, which no ledger is; restore it")
-        return data
-
-    def _lock(self, file: BinaryIO, how: int) -> None:
-        until = time.monotonic() + self._wait_s
-        while True:
-            try:
-                return fcntl.flock(file, how | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() >= until:
-                    raise BadLedger(f"{self.path} is locked by another process; run again when it is done") from None
-            time.sleep(_PAUSE_S)
-
-    def _parse_lines(self, data: bytes) -> tuple[list[Comparison], int]:
-        """The comparisons, and the number of bytes that hold them."""
-        end = data.rfind(b"\n") + 1
-        if end < len(data):
-            warnings.warn(f"{self.path}: its last line is incomplete and is ignored", stacklevel=3)
-        return [self._read(n, line) for n, line in enumerate(data[:end].split(b"\n")[:-1], 1)], end
-
-    def _read(self, number: int, line: bytes) -> Comparison:
-        try:
-            parsed_line = msgspec.json.decode(line, type=_Line)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise BadLedger(f"{self.path}, line {number} is no comparison: {error}; restore it from a copy") from error
-        if parsed_line.v != _VERSION:
-            raise BadLedger(
-                f"{self.path}, line {number} is of version {parsed_line.v}, this code knows {_VERSION}: update it"
-            )
-        return parsed_line.comparison
 
 
 def correct_p_values(comparisons: Sequence[Comparison], ledger: Sequence[Comparison]) -> list[float | None]:
