@@ -3,6 +3,7 @@ Commands on finished runs: compare them, draw their report again; and the output
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +19,7 @@ from replay.runs import finished_runs
 from replay.runs.log_digest import log_digest
 from replay.runs.report import render
 from replay.runs.run import Result
+from replay.runs.tried import sentence
 from replay.scoring.price_path import READS, PricePath
 
 _TABLES = ("recommendations", "episodes", "orders", "fills", "scores")
@@ -108,6 +110,8 @@ def print_run(result: Result) -> None:
     for note in manifest["notes"]:
         console.show(f"note: {note}")
     _print_scores(result.scores)
+    if result.judgement is not None:
+        console.show(sentence(result.judgement))
     if result.differing_files is not None:
         console.show(
             "this run existed: "
@@ -128,6 +132,7 @@ def run_to_json(result: Result, failure: str | None = None) -> dict[str, Any]:
         "report": str(result.report),
         "different": result.differing_files,
         "scores": result.scores,
+        "tried": None if result.judgement is None else asdict(result.judgement),
     }
     return to_json_value(fields if failure is None else fields | {"nothing_decided": failure})
 

@@ -107,6 +107,23 @@ def difference(advice: Samples, control: Samples) -> Difference:
     )  # fmt: skip
 
 
+def block_gains(advice: Samples, control: Samples) -> dict[int, float]:
+    """
+    What each block that holds both sides adds to their difference: the jackknife's pseudo-values, by block, to 6
+    decimals. Their mean is the difference, their deviation over the root of their number its error.
+    """
+    advice, control = (side.where(~np.isnan(side.values)) for side in (advice, control))
+    blocks = np.intersect1d(advice.block, control.block)
+    if len(blocks) < 2:
+        return {}
+    advice, control = (side.where(np.isin(side.block, blocks)) for side in (advice, control))
+    sums = np.column_stack((*advice.sums(blocks), *control.sums(blocks)))
+    total = sums.sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        values = len(blocks) * _ratio(total[None, :])[0] - (len(blocks) - 1) * _ratio(total - sums)
+    return {block: round(v, 6) for block, v in zip(blocks.tolist(), values.tolist(), strict=True) if math.isfinite(v)}
+
+
 def jackknife(sums: F64) -> tuple[float, float, int]:
     """
     The difference of two ratios of sums, its standard error, and the degrees of freedom of its t.

@@ -51,6 +51,7 @@ def _label_tables(tables: ScoreTables, decider: str, suffix: str) -> ScoreTables
         tables.orders,
         tables.fills,
         tables.scores.set_column(index, "metric", metric),
+        tables.gains,
     )
 
 
@@ -64,6 +65,7 @@ def _concatenate(parts: Sequence[ScoreTables]) -> ScoreTables:
         pa.concat_tables([part.orders for part in parts_renumbered]).combine_chunks(),
         pa.concat_tables([part.fills for part in parts_renumbered]).combine_chunks(),
         pa.concat_tables([part.scores for part in parts_renumbered]).combine_chunks(),
+        parts[0].gains,
     )
 
 

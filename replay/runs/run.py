@@ -33,6 +33,7 @@ from replay.runs.own_zones import OwnZones, decide_own_zones, describe
 from replay.runs.publications import PublicationTimes, parameter_digests, publication_times
 from replay.runs.publications import digest_of as digest_of_live
 from replay.runs.report import render
+from replay.runs.tried import Judgement, judge, record_run, tried_runs
 from replay.scoring.episodes import Publication
 from replay.scoring.price_path import READS, PricePath
 from replay.scoring.quiet import quiet_notes
@@ -109,12 +110,14 @@ class Result:
     Attributes:
         scores: the rows of `scores.parquet`.
         differing_files: None for a new run; for one that existed already, the files that differ (none: identical).
+        judgement: of the run among all that were tried on the same prices; None where the ledger does not have it.
     """
 
     folder: Path
     manifest: dict[str, Any]
     scores: list[dict[str, Any]]
     differing_files: list[str] | None
+    judgement: Judgement | None = None
 
     @property
     def report(self) -> Path:
@@ -168,21 +171,31 @@ def run(
     tables = (score if share is None else score_by_decider)(publications, path, request.rules)
     inputs = _inputs(request, ticks, [first_seq, last_seq], content) | {"published": digest_of_live(live)}
     run_id = blake2b(json.dumps(inputs, sort_keys=True).encode(), digest_size=8).hexdigest()
+    model_notes = (share.sentence, *model.notes) if share and model else ()
+    gap_notes = coverage_gap_notes(gaps, tables.episodes["published_ns"].to_numpy(), publications)
+    notes = [*model_notes, *quiet_notes(path, ticks.boundary_ns), *_no_zone_notes(decisions)]
+    notes += [*_parameter_notes(request, live_digests), *gap_notes, *_notes(publications, request, ticks)]
     with translate_errors(runs_dir):
-        runs_dir.mkdir(parents=True, exist_ok=True)
         new_folder = runs_dir / f".{run_id}.new"
         shutil.rmtree(new_folder, ignore_errors=True)
-        new_folder.mkdir()
-        model_notes = (share.sentence, *model.notes) if share and model else ()
-        gap_notes = coverage_gap_notes(gaps, tables.episodes["published_ns"].to_numpy(), publications)
-        notes = [*model_notes, *quiet_notes(path, ticks.boundary_ns), *_no_zone_notes(decisions)]
-        notes += [*_parameter_notes(request, live_digests), *gap_notes, *_notes(publications, request, ticks)]
+        new_folder.mkdir(parents=True)
         manifest = _write(new_folder, run_id, inputs, decisions, share, notes, tables, path)
         differing_files = finalize_run(new_folder, runs_dir / run_id, manifest, started_ns, clock.now_ns())
-    result = Result(runs_dir / run_id, manifest, tables.scores.to_pylist(), differing_files)
+    result = _judged(runs_dir, manifest, tables, differing_files, clock.now_ns())
     if share is not None and model is not None:
         _expect_own_decision(share, model, result)
     return result
+
+
+def _judged(
+    runs_dir: Path, manifest: dict[str, Any], tables: ScoreTables, differing_files: list[str] | None, now_ns: int
+) -> Result:
+    """The result of a run, which is entered into the ledger where it is new."""
+    run_id = manifest["run_id"]
+    if differing_files is None:
+        record_run(runs_dir, manifest, tables.gains, now_ns)
+    judgement = judge(tried_runs(runs_dir), run_id)
+    return Result(runs_dir / run_id, manifest, tables.scores.to_pylist(), differing_files, judgement)
 
 
 def _expect_own_decision(share: ModelShare, model: RecordedModel, result: Result) -> None:

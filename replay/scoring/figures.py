@@ -10,13 +10,17 @@ import numpy as np
 
 from market.arrays import F64, I64
 from market.timestamps import DAY_NS, HOUR_NS
-from replay.inference.blocks import Difference, Samples, difference, holm
+from replay.inference.blocks import Difference, Samples, block_gains, difference, holm
 from replay.inference.calibration import brier, brier_parts, calibration_error, rate_before
 from replay.scoring.episodes import Episode
 from replay.scoring.orders import Orders
 from replay.scoring.outcomes import BROKEN, HORIZONS_S, OPEN, REJECTED, UNTOUCHED, LevelOutcomes
 
 BLOCK_NS = 2 * HOUR_NS  # an hour that advice is valid, and an hour of the test or of the markout that follows
+HEADLINE = "value_60s_bps"
+"""The metric that runs are ranked by, orders filled at a touch: what an order is worth after a minute."""
+
+_HEADLINE_S = 60  # its horizon
 _NO_RATE = 0.5  # what is stated before the first day has ended
 
 
@@ -66,6 +70,21 @@ def figures_of(
     ]  # fmt: skip
     corrected = holm([row.get("p") for row in rows])
     return [row | {"p_corrected": p} for row, p in zip(rows, corrected, strict=True)]
+
+
+def gains_of(episodes: Sequence[Episode], advice: Trial, placebo: Trial) -> dict[int, float]:
+    """
+    By block of time, the headline figure of advice less that of its placebos.
+
+    Args:
+        episodes: what both belong to.
+        advice, placebo: what became of the advised zones, and of their placebos.
+    """
+    block = np.array([e.first.published_ns // BLOCK_NS for e in episodes], np.int64)
+    column = HORIZONS_S.index(_HEADLINE_S)
+    return block_gains(
+        *(_samples(_values(t, "touch", column), block, t.orders.episode, t.orders.weight) for t in (advice, placebo))
+    )
 
 
 def _samples(values: F64, block: I64, episode: I64, weights: F64 | None = None) -> Samples:

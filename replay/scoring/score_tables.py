@@ -3,7 +3,7 @@ The tables of a run, as they are written to its folder.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -28,12 +28,18 @@ _SCORES = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class ScoreTables:
-    """The tables of a run, as they are written to its folder."""
+    """
+    The tables of a run, as they are written to its folder.
+
+    Attributes:
+        gains: by block of time, see `figures.gains_of`; not written.
+    """
 
     episodes: pa.Table
     orders: pa.Table
     fills: pa.Table
     scores: pa.Table
+    gains: Mapping[int, float] = field(default_factory=dict)
 
 
 def score_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:

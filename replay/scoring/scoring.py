@@ -9,7 +9,7 @@ import numpy as np
 from market.arrays import F64, I64
 from market.fixed_point import common_unit
 from replay.scoring.episodes import Episode, Publication, episodes_of
-from replay.scoring.figures import Trial, figures_of
+from replay.scoring.figures import Trial, figures_of, gains_of
 from replay.scoring.orders import MODELS, fill, orders_of, worth_of
 from replay.scoring.outcomes import LevelOutcomes, Levels, outcomes_at
 from replay.scoring.placebo import Placebos, draw_placebos, sigma_e8
@@ -37,6 +37,7 @@ def score(publications: Sequence[Publication], path: PricePath, rules: ScoringRu
         order_table(advice.orders),
         fill_table(advice.orders, advice.fills, advice.worth, path),
         score_table(rows),
+        gains_of(episodes, advice, chance),
     )
 
 

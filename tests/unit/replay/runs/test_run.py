@@ -80,7 +80,7 @@ def test_what_a_run_leaves(first_run: Result) -> None:
     assert manifest["recommendations"] == 100 - decisions.column("body").null_count < 100
     assert manifest["with_zones"] == sum(z > 0 for z in decisions.column("zones").to_pylist())
     assert manifest["episodes"] == pq.read_table(first_run.folder / "episodes.parquet").num_rows > 0
-    assert [p.name for p in first_run.folder.parent.iterdir()] == [first_run.folder.name]
+    assert sorted(p.name for p in first_run.folder.parent.iterdir()) == sorted([first_run.folder.name, "runs.jsonl"])
 
 
 def test_same_inputs_same_bytes(first_run: Result, storage: Path, tmp_path: Path) -> None:
@@ -104,7 +104,8 @@ def test_an_existing_run_is_recomputed_and_kept(storage: Path, tmp_path: Path) -
     second = a_run(storage, tmp_path, clock_ns=T0 + 10**15)
     assert second.differing_files == []
     assert (first.folder / "manifest.json").read_bytes() == before
-    assert [p.name for p in tmp_path.iterdir()] == [first.folder.name]
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([first.folder.name, "runs.jsonl"])
+    assert len((tmp_path / "runs.jsonl").read_text().splitlines()) == 1
 
 
 @pytest.mark.slow
