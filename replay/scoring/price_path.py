@@ -46,10 +46,22 @@ class PricePath:
             order = np.argsort(ids, kind="stable")
             seq, recv_ns, trade_ns, price = seq[order], recv_ns[order], trade_ns[order], price[order]
         known_ns = np.where(recv_ns - trade_ns < MINUTE_NS, recv_ns, trade_ns)
-        starts = np.arange(0, len(price), _BLOCK)
-        low = np.minimum.reduceat(price, starts) if len(price) else empty
-        high = np.maximum.reduceat(price, starts) if len(price) else empty
-        return cls(np.maximum.accumulate(known_ns) if len(known_ns) else empty, price, seq, low, high)
+        return cls.from_columns(np.maximum.accumulate(known_ns) if len(known_ns) else empty, price, seq)
+
+    @classmethod
+    def from_columns(cls, at_ns: I64, price_e8: I64, seq: I64) -> "PricePath":
+        """
+        Build from columns in agg_id order.
+
+        Args:
+            at_ns: (n,) when each trade could be known, never falling.
+            price_e8: (n,) 1e-8 quote.
+            seq: (n,) in the log.
+        """
+        if len(price_e8) == 0:
+            return cls(at_ns, price_e8, seq, price_e8, price_e8)
+        starts = np.arange(0, len(price_e8), _BLOCK)
+        return cls(at_ns, price_e8, seq, np.minimum.reduceat(price_e8, starts), np.maximum.reduceat(price_e8, starts))
 
     def __len__(self) -> int:
         return len(self.price_e8)
