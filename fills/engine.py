@@ -38,6 +38,8 @@ def fill_orders(
     book: DisplayedBook,
     models: Sequence[QueueModel] = MODELS,
     rules: FillRules = FillRules(),
+    *,
+    with_events: bool = False,
 ) -> Outcome:
     """
     Evaluate orders under models of the queue.
@@ -53,6 +55,7 @@ def fill_orders(
             an order's price is unknown, the models of the family wait for a trade beyond it, as `through` does.
         models: m models.
         rules: lot, unit and what a trade beyond the price fills.
+        with_events: whether every single fill is listed, which costs several times as much.
     """
     arrival, end = orders.arrival_ns, orders.end_ns
     since = book.known_since(orders.price_e8, arrival)
@@ -60,8 +63,7 @@ def fill_orders(
     level = np.where(is_known, book.levels_of(orders.is_buy, orders.price_e8), -1)
     kinds = np.array([model.kind for model in models], np.int64)
     powers = np.array([model.power for model in models], np.float64)
-    shape = (len(models), len(orders))
-    figures = np.zeros((6, *shape), np.int64)
+    figures = np.zeros((6, len(orders), len(models)), np.int64)
     figures[2:] = -1
     ahead = np.zeros(len(orders), np.int64)
     sign = np.where(orders.is_buy, 1, -1)
@@ -72,11 +74,11 @@ def fill_orders(
         (book.offsets, book.at_ns, book.size_e8),
         (book.quote_ns, book.quote_bid_e8, book.quote_ask_e8),
         (kinds, powers),
-        (rules.lot_e8, rules.unit_e8, rules.fill_whole_beyond),
+        (rules.lot_e8, rules.unit_e8, rules.fill_whole_beyond, with_events),
         (figures, ahead),
     )  # fmt: skip
     used = np.where(is_known, BOOK_SNAPSHOTS if book.sampled else BOOK_CHANGES, NO_BOOK)
-    status, quantity, first_trade, last_trade, first_ns, last_ns = figures
+    status, quantity, first_trade, last_trade, first_ns, last_ns = (figure.T for figure in figures)
     return Outcome(
         tuple(model.name for model in models), orders.price_e8, status, quantity, first_ns, last_ns, first_trade,
         last_trade, ahead, used, FillEvents(*events),

@@ -1,15 +1,22 @@
 """
 The hot loop of the engine: each order along the trades that reach its price and the changes of its level.
+
+Under one model an order first waits in the queue, then stands at its front and takes whatever trades; under `through`
+it waits for trades beyond its price. Models in the same position are advanced together: a trade costs one addition a
+position, and only one that fills an order to the end, or brings it to the front, looks at the models one by one.
 """
 
 import numpy as np
 
 from fills.outcome import CANCELLED, FILLED, PARTIAL, REFUSED, UNFILLED
-from fills.queue_models import RISK_ADVERSE, THROUGH, TOUCH, front_after_change
-from fills.trade_tape import BLOCK, GROUP
+from fills.queue_models import THROUGH, TOUCH, front_after_change
+from fills.trade_search import NEVER, is_marketable, level_at, next_crossing, next_reach
 from market.compiled import compiled
 
-_NEVER = np.int64(2**63 - 1)  # later than every time
+_QUEUE, _FRONT, _BEYOND, _DONE = range(4)  # positions: in the queue, at its front, waiting for trades beyond, filled
+_COUNT, _VOLUME, _GOAL, _LAST = range(4)  # of a position: its models, what traded since, when to look again, last trade
+_POSITION, _LEFT, _FIRST_TRADE, _LAST_TRADE = range(4)  # of a model: where it stands, what is left to fill, its fills
+_BY_BOOK = -2  # stands for a trade where the book crossed the order
 
 
 @compiled
@@ -22,178 +29,195 @@ def follow_orders(orders, tape, blocks, levels, quotes, models, rules, out):  # 
         tape, blocks: columns of trades, and their extremes; see `TradeTape`.
         levels, quotes: offsets, times and sizes of levels, and best prices; see `DisplayedBook`.
         models: kinds and powers.
-        rules: lot, unit, whether a trade beyond the price fills the whole order.
-        out: (6, m, n) status, quantity, first and last trade, first and last time; (n,) quantity ahead. Changed.
+        rules: lot, unit, whether a trade beyond the price fills the whole order, whether single fills are noted.
+        out: (6, n, m) status, quantity, first and last trade, first and last time; (n,) quantity ahead. Changed.
 
     Returns:
-        Columns of fills: order, model, time, quantity, trade.
+        Columns of fills: order, model, time, quantity, trade; empty where they are not noted.
     """
     sign, limit, quantity, arrival, end, first_trade, level, since = orders
     figures, ahead = out
-    kinds = models[0]
-    front, left = np.empty(len(kinds), np.float64), np.empty(len(kinds), np.int64)
-    events, count = np.empty((5, 64), np.int64), np.int64(0)
+    front, state = np.empty(len(models[0]), np.float64), np.empty((4, len(models[0])), np.int64)
+    groups = np.empty((3, 4), np.int64)
+    notes, count = np.empty((5, 64), np.int64), np.int64(0)
     for k in range(len(limit)):
         start = max(np.searchsorted(tape[0], arrival[k]), first_trade[k])
         stop = max(np.searchsorted(tape[0], end[k]), start)
-        row, size = _level_at(levels, level[k], arrival[k], since[k])
+        row, size = level_at(levels, level[k], arrival[k], since[k])
         ahead[k] = size
-        if _is_marketable(tape, quotes, sign[k], limit[k], arrival[k], start):
-            figures[0, :, k] = REFUSED
+        if is_marketable(tape, quotes, sign[k], limit[k], arrival[k], start):
+            figures[0, k, :] = REFUSED
             continue
-        left[:] = quantity[k]
-        for m in range(len(kinds)):
-            is_last = kinds[m] == THROUGH or (size < 0 and kinds[m] != TOUCH)
-            front[m] = np.inf if is_last else 0.0 if kinds[m] == TOUCH else np.float64(size)
-        order = (k, sign[k], limit[k], arrival[k], end[k], start, stop, level[k])
-        events, count = _follow(order, row, size, tape, blocks, levels, quotes, models, rules, front, left, figures,
-                                events, count)  # fmt: skip
+        cross_ns = next_crossing(quotes, sign[k], limit[k], arrival[k], end[k]) if rules[2] else NEVER
+        _begin(models[0], size, quantity[k], front, state, groups)
+        last_row = levels[0][level[k] + 1] if level[k] >= 0 else row
+        order = (k, sign[k], limit[k], start, stop, cross_ns, row, last_row, size)
+        notes, count = _follow(order, tape, blocks, levels, models, rules, front, state, groups, notes, count)
+        if cross_ns < end[k]:
+            notes, count = _take_rest(k, _BY_BOOK, cross_ns, state, groups, rules[3], notes, count)
         is_over = len(tape[0]) > 0 and end[k] <= tape[0][-1]
-        for m in range(len(kinds)):
-            filled = quantity[k] - left[m]
-            figures[1, m, k] = filled
-            rest = CANCELLED if is_over else UNFILLED
-            figures[0, m, k] = FILLED if left[m] == 0 else PARTIAL if filled > 0 else rest
-    return events[0, :count], events[1, :count], events[2, :count], events[3, :count], events[4, :count]
+        _write(figures, k, quantity[k], state, tape[0], cross_ns, is_over)
+    return notes[0, :count], notes[1, :count], notes[2, :count], notes[3, :count], notes[4, :count]
 
 
 @compiled
-def _follow(order, row, size, tape, blocks, levels, quotes, models, rules, front, left, figures, events, count):  # type: ignore[no-untyped-def]
-    k, sign, limit, arrival, end, i, stop, level = order
-    times, prices, quantities, signs = tape
-    kinds, powers = models
-    offsets, change_ns, sizes = levels
-    last_row = offsets[level + 1] if level >= 0 else row
-    lot, unit, is_whole = rules
-    cross_ns = _crossing(quotes, sign, limit, arrival, end) if is_whole else _NEVER
-    traded = np.int64(0)
-    waiting = len(kinds)
-    while waiting > 0:
-        i = _next_reach(prices, blocks, sign, limit, i, stop)
-        now = times[i] if i < stop else min(end, cross_ns)
-        while row < last_row and change_ns[row] < now:
-            if size >= 0:
-                _change_fronts(kinds, powers, front, np.float64(traded), np.float64(size), np.float64(sizes[row]), unit)
-            size, traded, row = sizes[row], np.int64(0), row + 1
-        if cross_ns < now or i >= stop:
-            if cross_ns < end:
-                for m in range(len(kinds)):
-                    if left[m] > 0:
-                        events, count = _fill(events, count, figures, k, m, left[m], cross_ns, -1)
-                        left[m] = 0
-            break
-        distance, opposes = sign * (limit - prices[i]), signs[i] != sign
-        for m in range(len(kinds)):
-            if left[m] == 0:
-                continue
-            amount = _take(kinds[m], front, m, quantities[i], distance, opposes, lot, is_whole, left[m])
-            if amount > 0:
-                events, count = _fill(events, count, figures, k, m, amount, times[i], i)
-                left[m] -= amount
-                waiting -= left[m] == 0
-        if distance == 0 and opposes:
-            traded = min(traded, _NEVER - quantities[i]) + quantities[i]
-        i += 1
-    return events, count
-
-
-@compiled
-def _take(kind, front, m, quantity, distance, opposes, lot, is_whole, left):  # type: ignore[no-untyped-def]
-    """What a trade at the price or beyond fills of an order under one model; its front is changed."""
-    if is_whole and not opposes:
-        return np.int64(0)
-    if distance > 0 or (not opposes and kind != THROUGH):  # an aggressor of one's own side: the other side came here
-        front[m] = 0.0 if kind != THROUGH else np.inf
-        return left if is_whole else min(quantity, left)
-    if kind == THROUGH:
-        return np.int64(0)
-    if kind == TOUCH:
-        return min(quantity, left)
-    front[m] -= quantity
-    if front[m] >= 0.0:
-        return np.int64(0)
-    beyond = min(-front[m], np.float64(quantity))
-    front[m] = 0.0
-    if beyond >= np.float64(quantity):
-        return min(quantity, left)
-    return min(np.int64(np.floor(beyond / lot + 0.5)) * lot, quantity, left)
-
-
-@compiled
-def _change_fronts(kinds, powers, front, traded, size, new_size, unit):  # type: ignore[no-untyped-def]
+def _begin(kinds, size, quantity, front, state, groups):  # type: ignore[no-untyped-def]
+    """Each model's position on arrival; the goal of 0 makes the first trade of a position be looked at."""
+    groups[:, :] = 0
     for m in range(len(kinds)):
-        if front[m] > 0.0 and kinds[m] >= RISK_ADVERSE and front[m] != np.inf:
-            front[m] = front_after_change(kinds[m], powers[m], front[m], traded, size, new_size, np.float64(unit))
+        position = _FRONT if kinds[m] == TOUCH else _BEYOND if kinds[m] == THROUGH or size < 0 else _QUEUE
+        front[m] = size
+        state[_POSITION, m], state[_LEFT, m] = position, quantity
+        state[_FIRST_TRADE, m], state[_LAST_TRADE, m] = -1, -1
+        groups[position, _COUNT] += 1
 
 
 @compiled
-def _next_reach(prices, blocks, sign, limit, start, stop):  # type: ignore[no-untyped-def]
-    """The first trade in start..stop−1 at the limit or beyond; stop where there is none."""
-    high, low, group_high, group_low = blocks
-    i = start
-    while i < stop:
-        group, block = i // GROUP, i // BLOCK
-        if (sign > 0 and group_low[group] > limit) or (sign < 0 and group_high[group] < limit):
-            i = (group + 1) * GROUP
-        elif (sign > 0 and low[block] > limit) or (sign < 0 and high[block] < limit):
-            i = (block + 1) * BLOCK
+def _follow(order, tape, blocks, levels, models, rules, front, state, groups, notes, count):  # type: ignore[no-untyped-def]
+    k, sign, limit, i, stop, cross_ns, row, last_row, size = order
+    times, prices, quantities, signs = tape
+    _, change_ns, sizes = levels
+    lot, unit, is_whole, is_noted = rules
+    nearest = np.float64(size)  # the least that is ahead under a model that waits in the queue
+    i = next_reach(prices, blocks, sign, limit, i, stop)
+    while (
+        i < stop and times[i] <= cross_ns and groups[_QUEUE, _COUNT] + groups[_FRONT, _COUNT] + groups[_BEYOND, _COUNT]
+    ):
+        now, quantity = times[i], quantities[i]
+        while groups[_QUEUE, _COUNT] > 0 and row < last_row and change_ns[row] < now:
+            nearest = _change_fronts(models, state, front, groups, np.float64(size), np.float64(sizes[row]), unit)
+            size, row = sizes[row], row + 1
+        is_beyond, opposes = sign * (limit - prices[i]) > 0, signs[i] != sign
+        if is_whole and is_beyond and opposes:
+            notes, count = _take_rest(k, i, now, state, groups, is_noted, notes, count)
+        elif opposes or not is_whole:
+            if groups[_FRONT, _COUNT] > 0:
+                notes, count = _add(k, _FRONT, quantity, i, now, state, groups, is_noted, notes, count)
+            if is_beyond and groups[_BEYOND, _COUNT] > 0:
+                notes, count = _add(k, _BEYOND, quantity, i, now, state, groups, is_noted, notes, count)
+            if groups[_QUEUE, _COUNT] > 0:
+                groups[_QUEUE, _VOLUME] = min(groups[_QUEUE, _VOLUME], NEVER - quantity) + quantity
+                is_open = is_beyond or not opposes  # an aggressor of one's own side: the other side came to the price
+                if is_open or groups[_QUEUE, _VOLUME] > nearest:
+                    notes, count = _settle(k, _FRONT, now, state, groups, is_noted, notes, count)
+                    trade = (k, i, now, quantity, is_open)
+                    nearest, notes, count = _leave_queue(trade, lot, front, state, groups, is_noted, notes, count)
+        i = next_reach(prices, blocks, sign, limit, i + 1, stop)
+    for position in (_FRONT, _BEYOND):
+        notes, count = _settle(k, position, np.int64(0), state, groups, is_noted, notes, count)
+    return notes, count
+
+
+@compiled
+def _add(k, position, quantity, trade, now, state, groups, is_noted, notes, count):  # type: ignore[no-untyped-def]
+    """A trade for all models in a position: looked at one by one where it may end one."""
+    groups[position, _VOLUME] += quantity  # below 2^63: what is unsettled lies below the least that is left
+    groups[position, _LAST] = trade
+    if is_noted or groups[position, _VOLUME] >= groups[position, _GOAL]:
+        return _settle(k, position, now, state, groups, is_noted, notes, count)
+    return notes, count
+
+
+@compiled
+def _settle(k, position, now, state, groups, is_noted, notes, count):  # type: ignore[no-untyped-def]
+    """Give the models of a position what traded since the last time."""
+    volume, trade = groups[position, _VOLUME], groups[position, _LAST]
+    groups[position, _VOLUME], groups[position, _GOAL] = 0, NEVER
+    for m in range(state.shape[1]):
+        if state[_POSITION, m] != position:
+            continue
+        if volume > 0:
+            notes, count = _fill(k, m, min(volume, state[_LEFT, m]), trade, now, state, is_noted, notes, count)
+        if state[_LEFT, m] == 0:
+            state[_POSITION, m] = _DONE
+            groups[position, _COUNT] -= 1
         else:
-            block_end = min((block + 1) * BLOCK, stop)
-            while i < block_end:
-                if sign * (limit - prices[i]) >= 0:
-                    return i
-                i += 1
-    return stop
+            goal = state[_LEFT, m] if state[_FIRST_TRADE, m] >= 0 else 0
+            groups[position, _GOAL] = min(groups[position, _GOAL], goal)
+    return notes, count
 
 
 @compiled
-def _level_at(levels, level, arrival, since):  # type: ignore[no-untyped-def]
-    """The first row of a level at or after a time, and the size shown before it; −1 where it is not known."""
-    offsets, change_ns, sizes = levels
-    if level < 0:
-        return np.int64(0), np.int64(-1) if since == _NEVER else np.int64(0)
-    first, last = offsets[level], offsets[level + 1]
-    row = first + np.searchsorted(change_ns[first:last], arrival)
-    if row == first or change_ns[row - 1] < since:
-        return np.int64(row), np.int64(0)
-    return np.int64(row), sizes[row - 1]
+def _leave_queue(trade, lot, front, state, groups, is_noted, notes, count):  # type: ignore[no-untyped-def]
+    """Move the models whose queue a trade used up to its front; the least that is ahead under the others comes back."""
+    k, i, now, quantity, is_open = trade
+    volume, nearest = groups[_QUEUE, _VOLUME], np.inf
+    for m in range(state.shape[1]):
+        if state[_POSITION, m] != _QUEUE:
+            continue
+        beyond = np.float64(volume) - front[m]
+        if not is_open and beyond <= 0.0:
+            nearest = min(nearest, front[m])
+            continue
+        amount = quantity
+        if not is_open and beyond < quantity:
+            amount = min(np.int64(np.floor(beyond / lot + 0.5)) * lot, quantity)
+        groups[_QUEUE, _COUNT] -= 1
+        if amount > 0:
+            amount = min(amount, state[_LEFT, m])
+            notes, count = _fill(k, m, amount, i, now, state, is_noted, notes, count)
+        state[_POSITION, m] = _FRONT if state[_LEFT, m] > 0 else _DONE
+        if state[_LEFT, m] > 0:
+            groups[_FRONT, _COUNT] += 1
+            goal = state[_LEFT, m] if amount > 0 else 0
+            groups[_FRONT, _GOAL] = min(groups[_FRONT, _GOAL], goal)
+    return nearest, notes, count
 
 
 @compiled
-def _is_marketable(tape, quotes, sign, limit, arrival, start):  # type: ignore[no-untyped-def]
-    """Whether an order would trade on arrival: by the other side's best price or, without it, by the last trade."""
-    quote_ns, bid, ask = quotes
-    quote = np.searchsorted(quote_ns, arrival) - 1
-    if quote >= 0:
-        return limit >= ask[quote] if sign > 0 else limit <= bid[quote]
-    if start == 0 or start > len(tape[0]):
-        return False
-    distance = sign * (limit - tape[1][start - 1])
-    return distance > 0 or (distance == 0 and tape[3][start - 1] == sign)
+def _take_rest(k, trade, now, state, groups, is_noted, notes, count):  # type: ignore[no-untyped-def]
+    """Fill all that is left of an order under every model."""
+    for position in (_FRONT, _BEYOND):
+        notes, count = _settle(k, position, now, state, groups, is_noted, notes, count)
+    for m in range(state.shape[1]):
+        if state[_LEFT, m] > 0:
+            notes, count = _fill(k, m, state[_LEFT, m], trade, now, state, is_noted, notes, count)
+            state[_POSITION, m] = _DONE
+    groups[:, _COUNT] = 0
+    return notes, count
 
 
 @compiled
-def _crossing(quotes, sign, limit, arrival, end):  # type: ignore[no-untyped-def]
-    """When the other side's best price first reached the limit between arrival and end; _NEVER where it did not."""
-    quote_ns, bid, ask = quotes
-    for quote in range(np.searchsorted(quote_ns, arrival), len(quote_ns)):
-        if quote_ns[quote] >= end:
-            break
-        if (sign > 0 and ask[quote] <= limit) or (sign < 0 and bid[quote] > 0 and bid[quote] >= limit):
-            return quote_ns[quote]
-    return _NEVER
+def _change_fronts(models, state, front, groups, size, new_size, unit):  # type: ignore[no-untyped-def]
+    """Apply a change of the level to the models in the queue; the least that is then ahead comes back."""
+    kinds, powers = models
+    traded, nearest = np.float64(groups[_QUEUE, _VOLUME]), np.inf
+    groups[_QUEUE, _VOLUME] = 0
+    for m in range(len(kinds)):
+        if state[_POSITION, m] == _QUEUE:
+            ahead = front[m] - traded
+            front[m] = front_after_change(kinds[m], powers[m], ahead, traded, size, new_size, np.float64(unit))
+            nearest = min(nearest, front[m])
+    return nearest
 
 
 @compiled
-def _fill(events, count, figures, order, model, quantity, at_ns, trade):  # type: ignore[no-untyped-def]
-    """Note a fill; the events are replaced where their capacity is exceeded."""
-    if count == events.shape[1]:
+def _fill(k, m, amount, trade, now, state, is_noted, notes, count):  # type: ignore[no-untyped-def]
+    """Fill some of an order under one model; the notes are replaced where their capacity is exceeded."""
+    state[_LEFT, m] -= amount
+    if state[_FIRST_TRADE, m] == -1:
+        state[_FIRST_TRADE, m] = trade
+    state[_LAST_TRADE, m] = trade
+    if not is_noted:
+        return notes, count
+    if count == notes.shape[1]:
         wider = np.empty((5, 2 * count), np.int64)
-        wider[:, :count] = events
-        events = wider
-    events[0, count], events[1, count], events[2, count] = order, model, at_ns
-    events[3, count], events[4, count] = quantity, trade
-    if figures[4, model, order] < 0:
-        figures[2, model, order], figures[4, model, order] = trade, at_ns
-    figures[3, model, order], figures[5, model, order] = trade, at_ns
-    return events, count + 1
+        wider[:, :count] = notes
+        notes = wider
+    notes[0, count], notes[1, count], notes[2, count], notes[3, count] = k, m, now, amount
+    notes[4, count] = max(trade, -1)
+    return notes, count + 1
+
+
+@compiled
+def _write(figures, k, quantity, state, times, cross_ns, is_over):  # type: ignore[no-untyped-def]
+    rest = CANCELLED if is_over else UNFILLED
+    for m in range(state.shape[1]):
+        left = state[_LEFT, m]
+        figures[0, k, m] = FILLED if left == 0 else PARTIAL if left < quantity else rest
+        figures[1, k, m] = quantity - left
+        for place in range(2):
+            trade = state[_FIRST_TRADE + place, m]
+            if trade != -1:
+                figures[2 + place, k, m] = max(trade, -1)
+                figures[4 + place, k, m] = cross_ns if trade == _BY_BOOK else times[trade]

@@ -49,7 +49,7 @@ class Outcome(msgspec.Struct, frozen=True):
         first_trade, last_trade: (m, n) indices of the trades of the first and the last fill, −1 for none.
         ahead_e8: (n,) displayed quantity at the order's price when it arrived, counts; −1 where it is not known.
         queue_source: (n,) places in QUEUE_SOURCES.
-        events: every single fill.
+        events: every single fill, where they were asked for.
     """
 
     models: tuple[str, ...]

@@ -90,10 +90,21 @@ def share_behind(kind, power, front, back):  # type: ignore[no-untyped-def]
         return behind / (behind + np.log1p(front))
     if kind == LOG_2:
         return np.log1p(back) / np.log1p(back + front)
+    ahead = raise_to(front / (front + back), power)  # of a share of the whole: no power of a huge quantity overflows
     if kind == POWER_3:
-        return 1.0 - (front / (front + back)) ** power
-    behind = (back / (front + back)) ** power  # as a share of the whole: no power of a huge quantity overflows
-    return behind / (behind + (front / (front + back)) ** power) if kind == POWER else behind
+        return 1.0 - ahead
+    behind = raise_to(back / (front + back), power)
+    return behind / (behind + ahead) if kind == POWER else behind
+
+
+@compiled
+def raise_to(base, power):  # type: ignore[no-untyped-def]
+    """A power of a number, multiplied out where it is 1, 2 or 3: several times as fast as the general one."""
+    if power == 1.0:
+        return base
+    if power == 2.0:
+        return base * base
+    return base * base * base if power == 3.0 else base**power
 
 
 def front_of(model: QueueModel, front: float, traded: float, sizes: tuple[float, float]) -> float:
