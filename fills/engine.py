@@ -15,6 +15,8 @@ from fills.queue_models import MODELS, QueueModel
 from fills.trade_tape import TradeTape
 from market.fixed_point import ONE_E8
 
+_ROOM = 1 << 16  # single fills listed without a second run: a few MB
+
 
 class FillRules(msgspec.Struct, frozen=True):
     """
@@ -66,20 +68,26 @@ def fill_orders(
     figures = np.zeros((6, len(orders), len(models)), np.int64)
     figures[2:] = -1
     ahead = np.zeros(len(orders), np.int64)
-    sign = np.where(orders.is_buy, 1, -1)
-    events = follow_orders(
-        (sign, orders.price_e8, orders.quantity_e8, arrival, end, orders.first_trade, level, since),
+    columns = (
+        (
+            np.where(orders.is_buy, 1, -1), orders.price_e8, orders.quantity_e8, arrival, end, orders.first_trade,
+            level, since,
+        ),
         (tape.time_ns, tape.price_e8, tape.quantity_e8, tape.sign),
         (tape.block_high_e8, tape.block_low_e8, tape.group_high_e8, tape.group_low_e8),
         (book.offsets, book.at_ns, book.size_e8),
         (book.quote_ns, book.quote_bid_e8, book.quote_ask_e8),
         (kinds, powers),
-        (rules.lot_e8, rules.unit_e8, rules.fill_whole_beyond, with_events),
+        (rules.lot_e8, rules.unit_e8, rules.fill_whole_beyond),
         (figures, ahead),
     )  # fmt: skip
+    room = _ROOM if with_events else 0
+    while (count := follow_orders(*columns, notes := np.empty((5, room), np.int64))) > room:
+        room = count  # now it is known how many there are
+        figures[:2], figures[2:] = 0, -1
     used = np.where(is_known, BOOK_SNAPSHOTS if book.sampled else BOOK_CHANGES, NO_BOOK)
     status, quantity, first_trade, last_trade, first_ns, last_ns = (figure.T for figure in figures)
     return Outcome(
         tuple(model.name for model in models), orders.price_e8, status, quantity, first_ns, last_ns, first_trade,
-        last_trade, ahead, used, FillEvents(*events),
+        last_trade, ahead, used, FillEvents(*notes[:, :count]),
     )  # fmt: skip

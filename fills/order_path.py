@@ -20,7 +20,7 @@ _BY_BOOK = -2  # stands for a trade where the book crossed the order
 
 
 @compiled
-def follow_orders(orders, tape, blocks, levels, quotes, models, rules, out):  # type: ignore[no-untyped-def]
+def follow_orders(orders, tape, blocks, levels, quotes, models, rules, out, notes):  # type: ignore[no-untyped-def]
     """
     Fill the results of n orders under m models.
 
@@ -29,17 +29,17 @@ def follow_orders(orders, tape, blocks, levels, quotes, models, rules, out):  # 
         tape, blocks: columns of trades, and their extremes; see `TradeTape`.
         levels, quotes: offsets, times and sizes of levels, and best prices; see `DisplayedBook`.
         models: kinds and powers.
-        rules: lot, unit, whether a trade beyond the price fills the whole order, whether single fills are noted.
+        rules: lot, unit, whether a trade beyond the price fills the whole order.
         out: (6, n, m) status, quantity, first and last trade, first and last time; (n,) quantity ahead. Changed.
+        notes: (5, c) is filled in with order, model, time, quantity and trade of single fills, as far as there is room.
 
     Returns:
-        Columns of fills: order, model, time, quantity, trade; empty where they are not noted.
+        How many single fills there were; 0 where there is no room for any.
     """
     sign, limit, quantity, arrival, end, first_trade, level, since = orders
     figures, ahead = out
     front, state = np.empty(len(models[0]), np.float64), np.empty((4, len(models[0])), np.int64)
-    groups = np.empty((3, 4), np.int64)
-    notes, count = np.empty((5, 64), np.int64), np.int64(0)
+    groups = np.zeros((4, 4), np.int64)
     for k in range(len(limit)):
         start = max(np.searchsorted(tape[0], arrival[k]), first_trade[k])
         stop = max(np.searchsorted(tape[0], end[k]), start)
@@ -49,21 +49,23 @@ def follow_orders(orders, tape, blocks, levels, quotes, models, rules, out):  # 
             figures[0, k, :] = REFUSED
             continue
         cross_ns = next_crossing(quotes, sign[k], limit[k], arrival[k], end[k]) if rules[2] else NEVER
+        if cross_ns < end[k]:
+            stop = max(np.searchsorted(tape[0], cross_ns, side="right"), start)
         _begin(models[0], size, quantity[k], front, state, groups)
         last_row = levels[0][level[k] + 1] if level[k] >= 0 else row
-        order = (k, sign[k], limit[k], start, stop, cross_ns, row, last_row, size)
-        notes, count = _follow(order, tape, blocks, levels, models, rules, front, state, groups, notes, count)
+        order = (k, sign[k], limit[k], start, stop, row, last_row, size)
+        _follow(order, tape, blocks, levels, models, rules, front, state, groups, notes)
         if cross_ns < end[k]:
-            notes, count = _take_rest(k, _BY_BOOK, cross_ns, state, groups, rules[3], notes, count)
+            _take_rest(k, _BY_BOOK, cross_ns, state, groups, notes)
         is_over = len(tape[0]) > 0 and end[k] <= tape[0][-1]
         _write(figures, k, quantity[k], state, tape[0], cross_ns, is_over)
-    return notes[0, :count], notes[1, :count], notes[2, :count], notes[3, :count], notes[4, :count]
+    return groups[_DONE, _COUNT]
 
 
 @compiled
 def _begin(kinds, size, quantity, front, state, groups):  # type: ignore[no-untyped-def]
     """Each model's position on arrival; the goal of 0 makes the first trade of a position be looked at."""
-    groups[:, :] = 0
+    groups[:_DONE, :] = 0
     for m in range(len(kinds)):
         position = _FRONT if kinds[m] == TOUCH else _BEYOND if kinds[m] == THROUGH or size < 0 else _QUEUE
         front[m] = size
@@ -73,53 +75,50 @@ def _begin(kinds, size, quantity, front, state, groups):  # type: ignore[no-unty
 
 
 @compiled
-def _follow(order, tape, blocks, levels, models, rules, front, state, groups, notes, count):  # type: ignore[no-untyped-def]
-    k, sign, limit, i, stop, cross_ns, row, last_row, size = order
+def _follow(order, tape, blocks, levels, models, rules, front, state, groups, notes):  # type: ignore[no-untyped-def]
+    k, sign, limit, i, stop, row, last_row, size = order
     times, prices, quantities, signs = tape
     _, change_ns, sizes = levels
-    lot, unit, is_whole, is_noted = rules
+    lot, unit, is_whole = rules
+    waiting, ready, beyond = groups[_QUEUE], groups[_FRONT], groups[_BEYOND]
     nearest = np.float64(size)  # the least that is ahead under a model that waits in the queue
-    i = next_reach(prices, blocks, sign, limit, i, stop)
-    while (
-        i < stop and times[i] <= cross_ns and groups[_QUEUE, _COUNT] + groups[_FRONT, _COUNT] + groups[_BEYOND, _COUNT]
-    ):
-        now, quantity = times[i], quantities[i]
-        while groups[_QUEUE, _COUNT] > 0 and row < last_row and change_ns[row] < now:
+    while waiting[_COUNT] + ready[_COUNT] + beyond[_COUNT] > 0:
+        near = limit if waiting[_COUNT] + ready[_COUNT] > 0 else limit - sign  # trades at the price matter no more
+        if i >= stop or sign * (near - prices[i]) < 0:
+            i = next_reach(prices, blocks, sign, near, i, stop)
+            if i >= stop:
+                break
+        quantity = quantities[i]
+        while waiting[_COUNT] > 0 and row < last_row and change_ns[row] < times[i]:
             nearest = _change_fronts(models, state, front, groups, np.float64(size), np.float64(sizes[row]), unit)
             size, row = sizes[row], row + 1
         is_beyond, opposes = sign * (limit - prices[i]) > 0, signs[i] != sign
         if is_whole and is_beyond and opposes:
-            notes, count = _take_rest(k, i, now, state, groups, is_noted, notes, count)
+            _take_rest(k, i, times[i], state, groups, notes)
         elif opposes or not is_whole:
-            if groups[_FRONT, _COUNT] > 0:
-                notes, count = _add(k, _FRONT, quantity, i, now, state, groups, is_noted, notes, count)
-            if is_beyond and groups[_BEYOND, _COUNT] > 0:
-                notes, count = _add(k, _BEYOND, quantity, i, now, state, groups, is_noted, notes, count)
-            if groups[_QUEUE, _COUNT] > 0:
-                groups[_QUEUE, _VOLUME] = min(groups[_QUEUE, _VOLUME], NEVER - quantity) + quantity
+            if ready[_COUNT] > 0:
+                ready[_VOLUME] += quantity  # below 2^63: what is unsettled lies below the least that is left
+                ready[_LAST] = i
+                if ready[_VOLUME] >= ready[_GOAL]:
+                    _settle(k, _FRONT, times[i], state, groups, notes)
+            if is_beyond and beyond[_COUNT] > 0:
+                beyond[_VOLUME] += quantity
+                beyond[_LAST] = i
+                if beyond[_VOLUME] >= beyond[_GOAL]:
+                    _settle(k, _BEYOND, times[i], state, groups, notes)
+            if waiting[_COUNT] > 0:
+                waiting[_VOLUME] = min(waiting[_VOLUME], NEVER - quantity) + quantity
                 is_open = is_beyond or not opposes  # an aggressor of one's own side: the other side came to the price
-                if is_open or groups[_QUEUE, _VOLUME] > nearest:
-                    notes, count = _settle(k, _FRONT, now, state, groups, is_noted, notes, count)
-                    trade = (k, i, now, quantity, is_open)
-                    nearest, notes, count = _leave_queue(trade, lot, front, state, groups, is_noted, notes, count)
-        i = next_reach(prices, blocks, sign, limit, i + 1, stop)
+                if is_open or waiting[_VOLUME] > nearest:
+                    _settle(k, _FRONT, times[i], state, groups, notes)
+                    nearest = _leave_queue((k, i, times[i], quantity, is_open), lot, front, state, groups, notes)
+        i += 1
     for position in (_FRONT, _BEYOND):
-        notes, count = _settle(k, position, np.int64(0), state, groups, is_noted, notes, count)
-    return notes, count
+        _settle(k, position, np.int64(0), state, groups, notes)
 
 
 @compiled
-def _add(k, position, quantity, trade, now, state, groups, is_noted, notes, count):  # type: ignore[no-untyped-def]
-    """A trade for all models in a position: looked at one by one where it may end one."""
-    groups[position, _VOLUME] += quantity  # below 2^63: what is unsettled lies below the least that is left
-    groups[position, _LAST] = trade
-    if is_noted or groups[position, _VOLUME] >= groups[position, _GOAL]:
-        return _settle(k, position, now, state, groups, is_noted, notes, count)
-    return notes, count
-
-
-@compiled
-def _settle(k, position, now, state, groups, is_noted, notes, count):  # type: ignore[no-untyped-def]
+def _settle(k, position, now, state, groups, notes):  # type: ignore[no-untyped-def]
     """Give the models of a position what traded since the last time."""
     volume, trade = groups[position, _VOLUME], groups[position, _LAST]
     groups[position, _VOLUME], groups[position, _GOAL] = 0, NEVER
@@ -127,18 +126,17 @@ def _settle(k, position, now, state, groups, is_noted, notes, count):  # type: i
         if state[_POSITION, m] != position:
             continue
         if volume > 0:
-            notes, count = _fill(k, m, min(volume, state[_LEFT, m]), trade, now, state, is_noted, notes, count)
+            _fill(k, m, min(volume, state[_LEFT, m]), trade, now, state, groups, notes)
         if state[_LEFT, m] == 0:
             state[_POSITION, m] = _DONE
             groups[position, _COUNT] -= 1
         else:
-            goal = state[_LEFT, m] if state[_FIRST_TRADE, m] >= 0 else 0
+            goal = 0 if notes.shape[1] > 0 or state[_FIRST_TRADE, m] == -1 else state[_LEFT, m]
             groups[position, _GOAL] = min(groups[position, _GOAL], goal)
-    return notes, count
 
 
 @compiled
-def _leave_queue(trade, lot, front, state, groups, is_noted, notes, count):  # type: ignore[no-untyped-def]
+def _leave_queue(trade, lot, front, state, groups, notes):  # type: ignore[no-untyped-def]
     """Move the models whose queue a trade used up to its front; the least that is ahead under the others comes back."""
     k, i, now, quantity, is_open = trade
     volume, nearest = groups[_QUEUE, _VOLUME], np.inf
@@ -155,26 +153,25 @@ def _leave_queue(trade, lot, front, state, groups, is_noted, notes, count):  # t
         groups[_QUEUE, _COUNT] -= 1
         if amount > 0:
             amount = min(amount, state[_LEFT, m])
-            notes, count = _fill(k, m, amount, i, now, state, is_noted, notes, count)
+            _fill(k, m, amount, i, now, state, groups, notes)
         state[_POSITION, m] = _FRONT if state[_LEFT, m] > 0 else _DONE
         if state[_LEFT, m] > 0:
             groups[_FRONT, _COUNT] += 1
-            goal = state[_LEFT, m] if amount > 0 else 0
+            goal = state[_LEFT, m] if amount > 0 and notes.shape[1] == 0 else 0
             groups[_FRONT, _GOAL] = min(groups[_FRONT, _GOAL], goal)
-    return nearest, notes, count
+    return nearest
 
 
 @compiled
-def _take_rest(k, trade, now, state, groups, is_noted, notes, count):  # type: ignore[no-untyped-def]
+def _take_rest(k, trade, now, state, groups, notes):  # type: ignore[no-untyped-def]
     """Fill all that is left of an order under every model."""
     for position in (_FRONT, _BEYOND):
-        notes, count = _settle(k, position, now, state, groups, is_noted, notes, count)
+        _settle(k, position, now, state, groups, notes)
     for m in range(state.shape[1]):
         if state[_LEFT, m] > 0:
-            notes, count = _fill(k, m, state[_LEFT, m], trade, now, state, is_noted, notes, count)
+            _fill(k, m, state[_LEFT, m], trade, now, state, groups, notes)
             state[_POSITION, m] = _DONE
-    groups[:, _COUNT] = 0
-    return notes, count
+    groups[:_DONE, _COUNT] = 0
 
 
 @compiled
@@ -192,21 +189,18 @@ def _change_fronts(models, state, front, groups, size, new_size, unit):  # type:
 
 
 @compiled
-def _fill(k, m, amount, trade, now, state, is_noted, notes, count):  # type: ignore[no-untyped-def]
-    """Fill some of an order under one model; the notes are replaced where their capacity is exceeded."""
+def _fill(k, m, amount, trade, now, state, groups, notes):  # type: ignore[no-untyped-def]
+    """Fill some of an order under one model."""
     state[_LEFT, m] -= amount
     if state[_FIRST_TRADE, m] == -1:
         state[_FIRST_TRADE, m] = trade
     state[_LAST_TRADE, m] = trade
-    if not is_noted:
-        return notes, count
-    if count == notes.shape[1]:
-        wider = np.empty((5, 2 * count), np.int64)
-        wider[:, :count] = notes
-        notes = wider
-    notes[0, count], notes[1, count], notes[2, count], notes[3, count] = k, m, now, amount
-    notes[4, count] = max(trade, -1)
-    return notes, count + 1
+    if notes.shape[1] > 0:
+        count = groups[_DONE, _COUNT]
+        groups[_DONE, _COUNT] += 1
+        if count < notes.shape[1]:
+            notes[0, count], notes[1, count], notes[2, count], notes[3, count] = k, m, now, amount
+            notes[4, count] = max(trade, -1)
 
 
 @compiled
