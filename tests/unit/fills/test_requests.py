@@ -8,7 +8,7 @@ import pytest
 from fills.interval import interval_over_models
 from fills.latency import Latency
 from fills.quoting import Quotes, orders_of_quotes
-from tests.fill_builders import NO_DELAY, 
+from tests.fill_builders import NO_DELAY
 
 
 def chance(seed: int) -> np.random.Generator:
