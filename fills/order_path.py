@@ -51,13 +51,17 @@ def follow_orders(orders, tape, blocks, levels, quotes, models, rules, out, note
         cross_ns = next_crossing(quotes, sign[k], limit[k], arrival[k], end[k]) if rules[2] else NEVER
         if cross_ns < end[k]:
             stop = max(np.searchsorted(tape[0], cross_ns, side="right"), start)
+        is_over = len(tape[0]) > 0 and end[k] <= tape[0][-1]
+        start = next_reach(tape[1], blocks, sign[k], limit[k], start, stop)
+        if start >= stop and cross_ns >= end[k]:
+            figures[0, k, :] = CANCELLED if is_over else UNFILLED  # nothing reached its price
+            continue
         _begin(models[0], size, quantity[k], front, state, groups)
         last_row = levels[0][level[k] + 1] if level[k] >= 0 else row
         order = (k, sign[k], limit[k], start, stop, row, last_row, size)
         _follow(order, tape, blocks, levels, models, rules, front, state, groups, notes)
         if cross_ns < end[k]:
             _take_rest(k, _BY_BOOK, cross_ns, state, groups, notes)
-        is_over = len(tape[0]) > 0 and end[k] <= tape[0][-1]
         _write(figures, k, quantity[k], state, tape[0], cross_ns, is_over)
     return groups[_DONE, _COUNT]
 
@@ -114,7 +118,8 @@ def _follow(order, tape, blocks, levels, models, rules, front, state, groups, no
                     nearest = _leave_queue((k, i, times[i], quantity, is_open), lot, front, state, groups, notes)
         i += 1
     for position in (_FRONT, _BEYOND):
-        _settle(k, position, np.int64(0), state, groups, notes)
+        if groups[position, _VOLUME] > 0:
+            _settle(k, position, np.int64(0), state, groups, notes)
 
 
 @compiled
