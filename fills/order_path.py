@@ -94,7 +94,8 @@ def _follow(order, tape, blocks, levels, models, rules, front, state, groups, no
                 break
         quantity = quantities[i]
         while waiting[_COUNT] > 0 and row < last_row and change_ns[row] < times[i]:
-            nearest = _change_fronts(models, state, front, groups, np.float64(size), np.float64(sizes[row]), unit)
+            if sizes[row] < size or waiting[_VOLUME] > 0:  # what is added without a trade comes behind
+                nearest = _change_fronts(models, state, front, groups, np.float64(size), np.float64(sizes[row]), unit)
             size, row = sizes[row], row + 1
         is_beyond, opposes = sign * (limit - prices[i]) > 0, signs[i] != sign
         if is_whole and is_beyond and opposes:
