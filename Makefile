@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 WORKERS := $(or $(WORKERS),$(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ "$$n" -gt 8 ] && n=8; echo "$$n"))
 PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 # Compiled to bytecode once, as pip does for what it installs: else every start reads the sources where nothing may write.
-PACKAGES := agents analysis analyzer cli collector eventlog exchanges market projections replay research runtime
+PACKAGES := agents analysis analyzer cli collector eventlog exchanges fills market projections replay research runtime
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 # What `make test-all` runs, where from, and how it counts coverage. CI runs it in parts.
 ALL ?= not soak

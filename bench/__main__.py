@@ -14,6 +14,7 @@ from bench.capture import measure_capture
 from bench.collector_cpu import NOT_INSTALLED as NO_PEER
 from bench.collector_cpu import measure_cpu_per_message
 from bench.day import measure_bytes_per_trade, measure_import, measure_read_and_fold, measure_replay
+from bench.fills import measure_fills
 from bench.measure import Figure
 from bench.memory import measure_peak_memory
 from bench.order_book import NOT_INSTALLED, measure_level_rate
@@ -31,7 +32,13 @@ def main(repetitions: int = typer.Option(7, min=1, help="how often each pair is 
         if archive is None:
             print(f"skipped the figures of the real day: no archive in {REAL / 'aggtrades'} (set REAL_DATA_DIR)")
         else:
-            for measure in (measure_import, measure_bytes_per_trade, measure_read_and_fold, measure_replay):
+            for measure in (
+                measure_import,
+                measure_bytes_per_trade,
+                measure_read_and_fold,
+                measure_replay,
+                measure_fills,
+            ):
                 figures.append(measure(archive, Path(folder), repetitions))
                 print(figures[-1].line(), flush=True)
             figure = measure_cpu_of_replay(archive, Path(folder), 5)

@@ -7,7 +7,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-_DECIDING = ("market", "eventlog", "exchanges", "projections", "analysis", "agents", "runtime", "replay")
+_DECIDING = ("market", "eventlog", "exchanges", "projections", "fills", "analysis", "agents", "runtime", "replay")
 
 
 @cache

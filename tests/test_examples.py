@@ -1,4 +1,4 @@
-"""The examples in docstrings and in docs/measures.md: what they show is what happens."""
+"""The examples in docstrings and in docs/measures.md and docs/fills.md: what they show is what happens."""
 
 import doctest
 import importlib
@@ -29,12 +29,19 @@ def test_examples(path: Path) -> None:
 
 
 MEASURES = ROOT / "docs" / "measures.md"
+FILLS = ROOT / "docs" / "fills.md"
 
 
 def test_vectors_of_the_measures() -> None:
     """Every vector of the page, in its order."""
     failed, tried = doctest.testfile(str(MEASURES), module_relative=False)
     assert (failed, tried > 50) == (0, True)
+
+
+def test_vectors_of_the_fills() -> None:
+    """Every vector of the page, in its order."""
+    failed, tried = doctest.testfile(str(FILLS), module_relative=False)
+    assert (failed, tried > 10) == (0, True)
 
 
 def test_thresholds_of_the_measures() -> None:

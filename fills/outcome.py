@@ -1,0 +1,81 @@
+"""
+What became of orders under each model, as columns.
+"""
+
+import msgspec
+import numpy as np
+
+from market.arrays import I64
+
+UNFILLED, CANCELLED, PARTIAL, FILLED, REFUSED = range(5)  # places in STATUSES; they may be stored in files
+STATUSES = ("unfilled", "cancelled", "partial", "filled", "refused post-only")
+"""
+Unfilled: it still rests where the record ends, and nothing was filled. Cancelled: its cancel came before any fill.
+Partial: something was filled, and not all. Refused: it would have traded at once, so a post-only order never rests.
+"""
+
+NO_BOOK, BOOK_CHANGES, BOOK_SNAPSHOTS = range(3)  # places in QUEUE_SOURCES; they may be stored in files
+QUEUE_SOURCES = ("unknown", "book changes", "book snapshots")
+"""Where the queue ahead of an order was read."""
+
+
+class FillEvents(msgspec.Struct, frozen=True):
+    """
+    Every single fill, by order, then time.
+
+    Attributes:
+        order, model: which, as indices. at_ns: when. quantity_e8: counts. trade: index of the trade, −1 where the book
+            crossed the order.
+    """
+
+    order: I64
+    model: I64
+    at_ns: I64
+    quantity_e8: I64
+    trade: I64
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """
+    n orders under m models.
+
+    Attributes:
+        models: their names. limit_e8: (n,) prices of the orders.
+        status: (m, n) places in STATUSES. filled_e8: (m, n) counts of quantity.
+        first_fill_ns, last_fill_ns: (m, n) ns, −1 for none.
+        first_trade, last_trade: (m, n) indices of the trades of the first and the last fill, −1 for none.
+        ahead_e8: (n,) displayed quantity at the order's price when it arrived, counts; −1 where it is not known.
+        queue_source: (n,) places in QUEUE_SOURCES.
+        events: every single fill, where they were asked for.
+    """
+
+    models: tuple[str, ...]
+    limit_e8: I64
+    status: I64
+    filled_e8: I64
+    first_fill_ns: I64
+    last_fill_ns: I64
+    first_trade: I64
+    last_trade: I64
+    ahead_e8: I64
+    queue_source: I64
+    events: FillEvents
+
+    @property
+    def price_e8(self) -> I64:
+        """(m, n) quantity-weighted mean price of the fills, 1e-8 quote: the limit, for all are passive; −1 for none."""
+        return np.where(self.filled_e8 > 0, self.limit_e8, np.int64(-1))
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Orders by model and status, for a table."""
+        return {
+            name: {status: int((row == place).sum()) for place, status in enumerate(STATUSES)}
+            for name, row in zip(self.models, self.status, strict=True)
+        }
+
+    def sources(self) -> dict[str, int]:
+        """Orders by where the queue ahead of them was read: to be printed beside what rests on it."""
+        return {name: int((self.queue_source == place).sum()) for place, name in enumerate(QUEUE_SOURCES)}
