@@ -1,0 +1,1 @@
+"""Advice that anyone could give without looking: what an analyst must beat."""
