@@ -12,6 +12,7 @@ import typer
 from cli import console
 from cli.options import ConfigOption, JsonOption, RedisOption, StorageOption, log_source
 from eventlog.disk.files import write_atomic
+from replay.baselines.derived import BASELINES
 from replay.errors import BadRun
 from replay.inference.blocks import MIN_BLOCKS
 from replay.plain_json import to_json_value
@@ -145,7 +146,11 @@ def _print_scores(rows: Sequence[Mapping[str, Any]]) -> None:
         f"{'figure':<{width}}{'fills':<9}{'advice':>9}{'control':>9}   {'95 % of difference':<20}"
         f"{'n (independent)':>16}  {'p, corrected':<15}detectable (half in)"
     )
+    baseline = None
     for row in visible:
+        if row["unit"] in BASELINES and row["unit"] != baseline:
+            baseline = row["unit"]
+            console.show(f"beside {baseline}:")
         cells = [("–" if row[k] is None else f"{row[k]:.3f}") for k in ("advice", "placebo")]
         console.show(
             f"{row['metric']:<{width}}{row['model'] or '':<9}{cells[0]:>9}{cells[1]:>9}   {_interval(row):<20}"

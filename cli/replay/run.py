@@ -55,6 +55,10 @@ def run(
             help="a file of your own zones in place of an analyst: CSV or Parquet, as_of_seq, side, low, high, weight"
         ),
     ] = None,
+    baselines: Annotated[
+        bool,
+        typer.Option("--baselines", help="score what anyone could advise as well: mirrored, symmetric, an hour old"),
+    ] = False,
     repeats: RepeatsOption = 1,
     concurrency: ConcurrencyOption = 8,
     yes: YesOption = False,
@@ -69,7 +73,7 @@ def run(
     settings, runs_dir = source.settings or Settings(), source.runs_dir(out)
     analysis = analysis_config(settings, source.market.symbol)
     rules = rules_of(settings.scoring, analysis.parameters)
-    request = Request(str(source.market), time_of(start, ALL_NS[0]), end_of(to), analysis, rules)
+    request = Request(str(source.market), time_of(start, ALL_NS[0]), end_of(to), analysis, rules, baselines=baselines)
     if zones is None:
         requests = requests_of(request, analyst, source, runs_dir, repeats, spend_policy(yes, concurrency))
     elif analyst != "rules" or repeats != 1:

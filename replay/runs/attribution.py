@@ -2,7 +2,7 @@
 Scores of a model's run, separately for the ticks that the model decided and for those where the rules stood in for it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,7 +11,7 @@ from replay.scoring.episodes import Publication
 from replay.scoring.price_path import PricePath
 from replay.scoring.rules import ScoringRules
 from replay.scoring.score_tables import ScoreTables
-from replay.scoring.scoring import score
+from replay.scoring.scoring import NONE, Baseline, score
 
 FALLBACK = " (fallback)"
 """The suffix of a figure's name where the rules decided in a model's place."""
@@ -20,7 +20,9 @@ DECIDED_BY = "decided_by"
 """The column of a model's episodes that says whose they are: `model` or `fallback`."""
 
 
-def score_by_decider(publications: Sequence[Publication], path: PricePath, rules: ScoringRules) -> ScoreTables:
+def score_by_decider(
+    publications: Sequence[Publication], path: PricePath, rules: ScoringRules, baselines: Mapping[str, Baseline] = NONE
+) -> ScoreTables:
     """
     Score a model's recommendations as `score` does, and separately those of the rules that stood in for it.
 
@@ -31,14 +33,15 @@ def score_by_decider(publications: Sequence[Publication], path: PricePath, rules
         publications: recommendations with zones or without, in order of publication.
         path: the trades, from before the first recommendation on.
         rules: delays, fee, distances and seed.
+        baselines: see `score`.
     """
     model = [p for p in publications if p.advice.fallback is None]
     rest = [p for p in publications if p.advice.fallback is not None]
     parts = []
     if model:
-        parts.append(_label_tables(score(model, path, rules), "model", ""))
+        parts.append(_label_tables(score(model, path, rules, baselines), "model", ""))
     if rest or not model:
-        parts.append(_label_tables(score(rest, path, rules), "fallback", FALLBACK))
+        parts.append(_label_tables(score(rest, path, rules, baselines), "fallback", FALLBACK))
     return _concatenate(parts)
 
 

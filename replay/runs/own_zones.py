@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 
-from agents.recommendation import Advice, Rung, Side, Stance, Zone
+from agents.recommendation import Advice, Rung, Side, Zone
+from agents.zones import stance_of
 from analysis.observe import sigma_at
 from analysis.parameters import Parameters
 from eventlog.store.log import Log
@@ -35,12 +36,6 @@ COLUMNS = ("as_of_seq", "side", "low", "high", "weight")
 _MAX_BYTES = 1 << 30  # bounds memory: some ten million zones
 _KINDS = tuple(kind for kind in STATE_KINDS if kind not in BOOK_KINDS)  # σ and the price follow from trades
 _NO_CONFIDENCE = 0.5  # none is stated; a schema wants a number, and calibration is left out
-_STANCES: Mapping[frozenset[str], Stance] = {
-    frozenset(): "stand_aside",
-    frozenset({"buy"}): "bid_only",
-    frozenset({"sell"}): "ask_only",
-    frozenset({"buy", "sell"}): "two_sided",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +163,7 @@ def _decision(tick: TickEntry, state: MarketState, zones: OwnZones, config: Anal
     unit = (reference or 0) * (sigma or 0.0)
     total = sum(weight for _, _, _, weight in own)
     advised = tuple(_zone(n, zone, total, unit, config.parameters, state) for n, zone in enumerate(own))
-    stance = _STANCES[frozenset(zone.side for zone in advised)]
+    stance = stance_of(advised)
     advice = Advice(
         symbol=config.symbol, as_of_ns=tick.boundary_ns, as_of_seq=tick.seq, mid_e8=None, reference_e8=reference,
         sigma=sigma, stance=stance, reason="" if advised else "no zone in the file", zones=advised, analyst=NAME,

@@ -22,6 +22,7 @@ from eventlog.disk.files import file_digest, translate_errors
 from eventlog.proof.coverage import find_coverage_gaps
 from eventlog.store.log import Log
 from market.timestamps import iso
+from replay.baselines.derived import BASELINES
 from replay.decisions import Decision, Ticks, decide_all, ticks_between
 from replay.errors import MissingAnswer, NothingDecided, NothingToReplay
 from replay.runs.attribution import score_by_decider
@@ -84,7 +85,7 @@ class Request:
         market: as in "binance:BTCFDUSD". from_ns, to_ns: boundaries after the first up to the second, included.
         config: the symbol, windows and thresholds to analyse with. rules: how to score.
         analyst: the name of who decides, part of the run's id. recorded_model: None where no model decides.
-        own_zones: of a file, in place of an analyst; None without one.
+        own_zones: of a file, in place of an analyst; None without one. baselines: whether they are scored as well.
     """
 
     market: str
@@ -95,6 +96,7 @@ class Request:
     analyst: str = "rules"
     recorded_model: RecordedModel | None = None
     own_zones: OwnZones | None = None
+    baselines: bool = False
 
     @property
     def make_analyst(self) -> MakeAnalyst:
@@ -168,7 +170,8 @@ def run(
     live, live_digests = _live_publications(open_decisions if was_live else None, ticks)
     publications = _publications(decisions, ticks, request.rules, live, model.took_ms if model else None)
     share = _share_of(decisions) if model is not None else None
-    tables = (score if share is None else score_by_decider)(publications, path, request.rules)
+    baselines = BASELINES if request.baselines else {}
+    tables = (score if share is None else score_by_decider)(publications, path, request.rules, baselines)
     inputs = _inputs(request, ticks, [first_seq, last_seq], content) | {"published": digest_of_live(live)}
     run_id = blake2b(json.dumps(inputs, sort_keys=True).encode(), digest_size=8).hexdigest()
     model_notes = (share.sentence, *model.notes) if share and model else ()
@@ -303,6 +306,7 @@ def _inputs(request: Request, ticks: Ticks, seqs: list[int], content: str) -> di
         "log": content,
         "analyst": request.analyst,
         **({"answers": dict(request.recorded_model.inputs)} if request.recorded_model else {}),
+        **({"baselines": sorted(BASELINES)} if request.baselines else {}),
         **({"zones": describe(request.own_zones)} if request.own_zones else {}),
         "windows": asdict(request.config.windows),
         "parameters": request.config.parameters.digest(),

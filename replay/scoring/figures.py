@@ -44,8 +44,9 @@ class Trial:
 
 
 def figures_of(
-    episodes: Sequence[Episode], advice: Trial, placebo: Trial, every_minute: LevelOutcomes
-) -> list[dict[str, Any]]:
+    episodes: Sequence[Episode], advice: Trial, placebo: Trial, every_minute: LevelOutcomes,
+    others: Sequence[dict[str, Any]] = (),
+) -> list[dict[str, Any]]:  # fmt: skip
     """
     All figures, p-values corrected over all of them.
 
@@ -53,23 +54,47 @@ def figures_of(
         episodes: what both belong to.
         advice, placebo: what became of the advised zones, and of their placebos.
         every_minute: outcomes of the zones of all recommendations, each as if it were new.
+        others: further rows, see `rows_against`.
     """
     block = np.array([e.first.published_ns // BLOCK_NS for e in episodes], np.int64)
     rejection, chance = _rejections(advice.outcomes), _rejections(placebo.outcomes)
-    own, others = _samples(rejection, block, advice.episode), _samples(chance, block, placebo.episode)
+    own, chances = _samples(rejection, block, advice.episode), _samples(chance, block, placebo.episode)
     decided_expectation = np.where(np.isnan(rejection), np.nan, advice.expected)
     rows = [
         *_shares(advice.outcomes),
-        _row("rejected", "episode", None, difference(own, others)),
+        _row("rejected", "episode", None, difference(own, chances)),
         _row("rejected_martingale", "episode", None,
              difference(own, _samples(decided_expectation, block, advice.episode))),
         *_order_rows(advice, placebo, block),
         *_calibration(episodes, rejection, block),
+        *others,
         _plain_row("touched", "every minute", _touches(every_minute)),
         _plain_row("rejected", "every minute", _rejections(every_minute)),
     ]  # fmt: skip
     corrected = holm([row.get("p") for row in rows])
     return [row | {"p_corrected": p} for row, p in zip(rows, corrected, strict=True)]
+
+
+def rows_against(
+    name: str, own: tuple[Sequence[Episode], Trial], other: tuple[Sequence[Episode], Trial]
+) -> list[dict[str, Any]]:
+    """
+    The values of advice beside those of a baseline, and its rejections likewise.
+
+    Args:
+        name: of the baseline, the rows' unit.
+        own, other: episodes of either, and what became of them.
+    """
+    sides = [
+        (trial, np.array([e.first.published_ns // BLOCK_NS for e in episodes], np.int64))
+        for episodes, trial in (own, other)
+    ]
+    rejections = (_samples(_rejections(t.outcomes), block, t.episode) for t, block in sides)
+    rows = [_row("rejected", name, None, difference(*rejections))]
+    for column, horizon_s in enumerate(HORIZONS_S):
+        values = (_samples(_values(t, "touch", column), block, t.orders.episode, t.orders.weight) for t, block in sides)
+        rows.append(_row(f"value_{horizon_s}s_bps", name, "touch", difference(*values)))
+    return rows
 
 
 def gains_of(episodes: Sequence[Episode], advice: Trial, placebo: Trial) -> dict[int, float]:

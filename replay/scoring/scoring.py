@@ -2,14 +2,16 @@
 From recommendations to figures: episodes, their zones' outcomes, their orders' fills and markouts, beside placebos.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from market.arrays import F64, I64
 from market.fixed_point import common_unit
 from replay.scoring.episodes import Episode, Publication, episodes_of
-from replay.scoring.figures import Trial, figures_of, gains_of
+from replay.scoring.figures import Trial, figures_of, gains_of, rows_against
 from replay.scoring.orders import MODELS, fill, orders_of, worth_of
 from replay.scoring.outcomes import LevelOutcomes, Levels, outcomes_at
 from replay.scoring.placebo import Placebos, draw_placebos, sigma_e8
@@ -17,8 +19,16 @@ from replay.scoring.price_path import PricePath
 from replay.scoring.rules import ScoringRules
 from replay.scoring.score_tables import ScoreTables, episode_table, fill_table, order_table, score_table
 
+Baseline = Callable[[Sequence[Publication]], Sequence[Publication]]
+"""From recommendations to others."""
 
-def score(publications: Sequence[Publication], path: PricePath, rules: ScoringRules) -> ScoreTables:
+NONE: Mapping[str, Baseline] = MappingProxyType({})
+"""No baseline."""
+
+
+def score(
+    publications: Sequence[Publication], path: PricePath, rules: ScoringRules, baselines: Mapping[str, Baseline] = NONE
+) -> ScoreTables:
     """
     Score advice against the prices that followed it.
 
@@ -26,12 +36,23 @@ def score(publications: Sequence[Publication], path: PricePath, rules: ScoringRu
         publications: recommendations with zones or without, in order.
         path: the trades, from before the first recommendation on.
         rules: delays, fee, distances and seed.
+        baselines: by name, what turns the recommendations into those that they are compared with besides.
     """
     episodes = episodes_of(publications)
     placebos = draw_placebos(episodes, common_unit(path.price_e8), rules.placebo_draws, rules.seed)
     advice = _trial(episodes, _of_own(episodes), path, rules)
     chance = _trial(episodes, placebos, path, rules)
-    rows = figures_of(episodes, advice, chance, _every_minute(publications, path, rules))
+    rows = figures_of(
+        episodes,
+        advice,
+        chance,
+        _every_minute(publications, path, rules),
+        [
+            row
+            for name, of in baselines.items()
+            for row in _against(name, of(publications), episodes, advice, path, rules)
+        ],
+    )
     return ScoreTables(
         episode_table(episodes, advice.outcomes, path),
         order_table(advice.orders),
@@ -39,6 +60,18 @@ def score(publications: Sequence[Publication], path: PricePath, rules: ScoringRu
         score_table(rows),
         gains_of(episodes, advice, chance),
     )
+
+
+def _against(
+    name: str,
+    publications: Sequence[Publication],
+    episodes: Sequence[Episode],
+    advice: Trial,
+    path: PricePath,
+    rules: ScoringRules,
+) -> list[dict[str, Any]]:
+    others = episodes_of(publications)
+    return rows_against(name, (episodes, advice), (others, _trial(others, _of_own(others), path, rules)))
 
 
 def zone_outcomes(episodes: Sequence[Episode], path: PricePath, rules: ScoringRules) -> LevelOutcomes:

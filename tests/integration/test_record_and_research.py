@@ -101,4 +101,4 @@ def test_the_research_command_prints_rows_and_json(storage: Path, tmp_path: Path
     found = json.loads(
         subprocess.run([*command, "--json"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     )
-    assert [row["metric"] for row in found] == ["rejected", "touched"]
+    assert [row["metric"] for row in found] == ["rejected", "rejected_martingale", "touched"]

@@ -121,7 +121,8 @@ def test_a_run_as_json_holds_what_the_screen_shows(finished: Path, storage: Path
     counts = [f"{found[name]:,}" for name in ("analyses", "recommendations", "with_zones", "episodes")]
     assert re.findall(r"([0-9][0-9,]*) ", lines[0].partition(": ")[2]) == counts
     told = [row for row in found["scores"] if row["unit"] != "every minute"]
-    table = lines[next(n for n, line in enumerate(lines) if line.startswith("figure")) + 1 : -2]
+    table = lines[next(n for n, line in enumerate(lines) if line.startswith("figure")) + 1 : -3]
+    assert lines[-3].startswith("tried on these prices: 1")
     assert len(table) == len(told)
     for line, row in zip(table, told, strict=True):
         assert line.startswith(row["metric"])

@@ -1,0 +1,91 @@
+"""
+Advice that follows from other advice without looking at the market: the same orders where no reason puts them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import msgspec
+
+from agents.recommendation import Rung, Side, Zone
+from agents.zones import stance_of
+from market.timestamps import HOUR_NS
+from replay.scoring.episodes import Publication
+
+
+def mirror(publications: Sequence[Publication]) -> list[Publication]:
+    """Each zone at its distance on the other side of the price, rungs and weights with it."""
+    return [_with(p, [_reflect(z, p.advice.reference_e8) for z in p.advice.zones]) for p in publications]
+
+
+def alternate(publications: Sequence[Publication]) -> list[Publication]:
+    """The zones by distance from the price, the nearest to buy, the next to sell, and so on: a symmetric ladder."""
+    result = []
+    for publication in publications:
+        reference = publication.advice.reference_e8
+        zones = sorted(publication.advice.zones, key=lambda z: _distance(z, reference))
+        sides: list[Side] = ["buy", "sell"]
+        result.append(
+            _with(
+                publication,
+                [z if z.side == sides[n % 2] else _reflect(z, reference) for n, z in enumerate(zones)],
+            )
+        )
+    return result
+
+
+def delay(publications: Sequence[Publication]) -> list[Publication]:
+    """The zones of an hour ago, those that price has passed since left out; none in the first hour."""
+    result = []
+    oldest = 0
+    for publication in publications:
+        while publications[oldest].published_ns <= publication.published_ns - HOUR_NS:
+            oldest += 1
+        before = publications[oldest - 1].advice.zones if oldest else ()
+        reference = publication.advice.reference_e8
+        zones = [z for z in before if reference is not None and _distance(z, reference) > 0]
+        total = sum(z.weight for z in zones)
+        result.append(_with(publication, [_scale(z, 1 / total) for z in zones]))
+    return result
+
+
+BASELINES: Mapping[str, Callable[[Sequence[Publication]], list[Publication]]] = {
+    "mirrored": mirror,
+    "symmetric ladder": alternate,
+    "an hour before": delay,
+}
+"""Baselines by name."""
+
+
+def _with(publication: Publication, zones: Sequence[Zone | None]) -> Publication:
+    usable = tuple(zone for zone in zones if zone is not None)
+    return replace(publication, advice=replace(publication.advice, zones=usable, stance=stance_of(usable)))
+
+
+def _distance(zone: Zone, reference_e8: int | None) -> int:
+    """From the price to the near edge, 1e-8 quote; below 0 where price is beyond it."""
+    reference = reference_e8 or 0
+    return reference - zone.high_e8 if zone.side == "buy" else zone.low_e8 - reference
+
+
+def _reflect(zone: Zone, reference_e8: int | None) -> Zone | None:
+    """
+    The zone on the other side of the price; None where there is no price, where it is in the zone already (a new idea
+    would be born inside it), or where no price above 0 is left to stand at.
+    """
+    if reference_e8 is None or 2 * reference_e8 <= zone.high_e8 or _distance(zone, reference_e8) <= 0:
+        return None
+    rungs = tuple(Rung(2 * reference_e8 - rung.price_e8, rung.weight) for rung in zone.ladder)
+    return msgspec.structs.replace(
+        zone,
+        side="sell" if zone.side == "buy" else "buy",
+        low_e8=2 * reference_e8 - zone.high_e8,
+        high_e8=2 * reference_e8 - zone.low_e8,
+        invalidation_e8=2 * reference_e8 - zone.invalidation_e8,
+        ladder=rungs,
+    )
+
+
+def _scale(zone: Zone, factor: float) -> Zone:
+    rungs = tuple(Rung(rung.price_e8, rung.weight * factor) for rung in zone.ladder)
+    return msgspec.structs.replace(zone, weight=zone.weight * factor, ladder=rungs)
