@@ -170,8 +170,8 @@ def run(
     live, live_digests = _live_publications(open_decisions if was_live else None, ticks)
     publications = _publications(decisions, ticks, request.rules, live, model.took_ms if model else None)
     share = _share_of(decisions) if model is not None else None
-    baselines = BASELINES if request.baselines else {}
-    tables = (score if share is None else score_by_decider)(publications, path, request.rules, baselines)
+    score_all = score if share is None else score_by_decider
+    tables = score_all(publications, path, request.rules, BASELINES if request.baselines else {})
     inputs = _inputs(request, ticks, [first_seq, last_seq], content) | {"published": digest_of_live(live)}
     run_id = blake2b(json.dumps(inputs, sort_keys=True).encode(), digest_size=8).hexdigest()
     model_notes = (share.sentence, *model.notes) if share and model else ()
@@ -179,15 +179,19 @@ def run(
     notes = [*model_notes, *quiet_notes(path, ticks.boundary_ns), *_no_zone_notes(decisions)]
     notes += [*_parameter_notes(request, live_digests), *gap_notes, *_notes(publications, request, ticks)]
     with translate_errors(runs_dir):
-        new_folder = runs_dir / f".{run_id}.new"
-        shutil.rmtree(new_folder, ignore_errors=True)
-        new_folder.mkdir(parents=True)
+        new_folder = _empty_folder(runs_dir / f".{run_id}.new")
         manifest = _write(new_folder, run_id, inputs, decisions, share, notes, tables, path)
         differing_files = finalize_run(new_folder, runs_dir / run_id, manifest, started_ns, clock.now_ns())
     result = _judged(runs_dir, manifest, tables, differing_files, clock.now_ns())
     if share is not None and model is not None:
         _expect_own_decision(share, model, result)
     return result
+
+
+def _empty_folder(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
 
 
 def _judged(
