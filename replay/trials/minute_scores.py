@@ -43,7 +43,7 @@ class Score:
 
 
 def scores_of(horizons_s: Sequence[int] = HORIZONS_S) -> list[Score]:
-    """All figures, with markouts at some horizons, seconds."""
+    """All figures, with values of orders at some horizons, seconds."""
     scores = [Score("touched", None, _VALID_MIN), Score("rejected", None, _VALID_MIN + TEST_NS // MINUTE_NS)]
     for model in MODELS:
         scores.append(Score("filled", model, _VALID_MIN))

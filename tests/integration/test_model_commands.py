@@ -136,7 +136,7 @@ def test_ab(storage: Path, tmp_path: Path) -> None:
     assert "19 minutes are too few for a horizon of 60 min: record for longer" in done.stdout
     found = json.loads(again.stdout)
     assert [row["metric"] for row in found["scores"]] == [
-        "touched", "rejected", "filled", "markout_60s_bps", "filled", "markout_60s_bps"
+        "touched", "rejected", "filled", "value_60s_bps", "filled", "value_60s_bps"
     ]  # fmt: skip
     assert found["comparisons_ever"] == 6
     assert found["a"]["answers"] == found["b"]["answers"] == 2 * found["minutes"]

@@ -293,7 +293,7 @@ def test_columns_stand_under_their_heads_whatever_a_figure_is_called(storage: Pa
     head = next(line for line in lines if line.startswith("figure"))
     rows = [line for line in lines if line.startswith("markout_") or line.startswith("filled")]
     assert any(line.startswith("markout_3600s_bps (fallback)") for line in rows)
-    assert all(line[head.index("model") - 1] == " " != line[head.index("model")] for line in rows)
+    assert all(line[head.index("fills") - 1] == " " != line[head.index("fills")] for line in rows)
 
 
 def test_probe_leaves_out_what_the_rules_decided(storage: Path, tmp_path: Path) -> None:

@@ -106,8 +106,8 @@ def test_a_log_on_any_grid_teaches(name: str, tmp_path: Path) -> None:
     """Outcomes are found, or a reason why there is nothing to learn from."""
     log = write_log(tmp_path, a_market_on(GRIDS[name], 4, MINUTES))
     training_set = build_training_set(log, SIGHT, RULES, lambda _: None)
-    assert len(training_set.confidence.outcome) > 10
-    assert set(fit_models([training_set])) == {"pull", "confidence"}
+    assert len(training_set.confidence.outcome) > 4
+    assert "pull" in fit_models([training_set])
 
 
 def in_1e8_counts(tables: Tables) -> Tables:
