@@ -69,7 +69,9 @@ def ab(
     start: FromOption = None,
     to: ToOption = None,
     repeats: RepeatsOption = 1,
-    horizons: Annotated[str, typer.Option(help="values of orders to compare: seconds after a fill")] = "10,60,300,900,3600",
+    horizons: Annotated[
+        str, typer.Option(help="values of orders to compare: seconds after a fill")
+    ] = "10,60,300,900,3600",
     concurrency: ConcurrencyOption = 8,
     yes: YesOption = False,
     workers: WorkersOption = 1,
