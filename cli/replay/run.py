@@ -38,7 +38,8 @@ from replay.scoring.rules import rules_of
 from runtime.analysis_config import analysis_config
 from runtime.settings.settings import Settings
 
-_OBJECTS_BETWEEN_COLLECTIONS = 50_000  # Python's own 700 is for programs with many circles; a tick makes none of note
+# Python's own 700 is for programs with many circles; a tick makes none, and looking for them takes 3 % of a day.
+_OBJECTS_BETWEEN_COLLECTIONS = 50_000
 
 
 def run(
@@ -80,7 +81,6 @@ def run(
         raise console.Failure("--zones takes the place of an analyst; leave out --analyst and --repeats")
     else:
         requests = [replace(request, analyst=OWN_ZONES, own_zones=read_own_zones(zones))]
-    gc.freeze()  # what is loaded stays: looking through it again and again takes a thirtieth of a replayed day
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     decisions = source.decisions if source.has_decisions else None
     results: list[Result] = []

@@ -28,7 +28,7 @@ COLUMNS = ("trade_time_ns", "quantity_e8", "buyer_is_maker")
 """The columns of a trade that this fold reads."""
 
 _MAX_PENDING = 1 << 13  # bounds the memory of pending rows, and of pending trades
-_MAX_TRADES = 1 << 18  # the same for trades, which are four columns
+_MAX_TRADES = 1 << 18  # the same for trades
 
 
 class FlowSeconds(msgspec.Struct, frozen=True):

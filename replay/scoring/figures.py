@@ -17,103 +17,97 @@ from replay.scoring.orders import Orders
 from replay.scoring.outcomes import BROKEN, HORIZONS_S, OPEN, REJECTED, UNTOUCHED, LevelOutcomes
 
 BLOCK_NS = 2 * HOUR_NS  # an hour that advice is valid, and an hour of the test or of the markout that follows
-HEADLINE = "value_60s_bps"
-"""The metric that runs are ranked by, orders filled at a touch: what an order is worth after a minute."""
-
-_HEADLINE_S = 60  # its horizon
+_HEADLINE_S = 60  # the horizon of what runs are ranked by: what an order is worth after a minute
 _NO_RATE = 0.5  # what is stated before the first day has ended
+
+
+def _value_name(horizon_s: int) -> str:
+    return f"value_{horizon_s}s_bps"
+
+
+HEADLINE = _value_name(_HEADLINE_S)
+"""The metric that runs are ranked by, orders filled at a touch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
     """
-    What became of n zones and their orders: those advised, or their placebos.
+    What became of n zones and their orders: those advised, their placebos, or a baseline's.
 
     Attributes:
-        episode: (n,) the episode that each zone belongs to. outcomes: of the zones.
+        block: (n,) the block of time in which each zone's episode was published. outcomes: of the zones.
         expected: (n,) probability of a touched zone's rejection on a price without memory; NaN for the rest.
         orders: of all rungs. fills, worth: by fill model, see `orders.fill` and `orders.worth_of`.
     """
 
-    episode: I64
+    block: I64
     outcomes: LevelOutcomes
     expected: F64
     orders: Orders
     fills: Mapping[str, I64]
     worth: Mapping[str, F64]
 
+    def rejections(self) -> Samples:
+        """Of each zone: 1 rejected, 0 broken, NaN for the rest."""
+        return Samples(_rejections(self.outcomes), self.block)
+
+    def expectations(self) -> Samples:
+        """Of each decided zone, what a price without memory gives."""
+        return Samples(np.where(np.isnan(_rejections(self.outcomes)), np.nan, self.expected), self.block)
+
+    def values(self, model: str, horizon_s: int) -> Samples:
+        """
+        Of each order, the markout where it filled and 0 where it did not; NaN where the record ends before the horizon.
+        """
+        worth = self.worth[model][:, HORIZONS_S.index(horizon_s)]
+        block = self.block[self.orders.zone] if len(self.block) else self.orders.zone
+        return Samples(np.where(self.fills[model] < 0, 0.0, worth), block, self.orders.weight)
+
+
+def block_of(episode: Episode) -> int:
+    """The block of time in which an episode was published."""
+    return episode.first.published_ns // BLOCK_NS
+
 
 def figures_of(
     episodes: Sequence[Episode], advice: Trial, placebo: Trial, every_minute: LevelOutcomes,
-    others: Sequence[dict[str, Any]] = (),
+    baselines: Mapping[str, Trial],
 ) -> list[dict[str, Any]]:  # fmt: skip
     """
     All figures, p-values corrected over all of them.
 
     Args:
-        episodes: what both belong to.
+        episodes: of the advice.
         advice, placebo: what became of the advised zones, and of their placebos.
         every_minute: outcomes of the zones of all recommendations, each as if it were new.
-        others: further rows, see `rows_against`.
+        baselines: what became of other zones, by name.
     """
-    block = np.array([e.first.published_ns // BLOCK_NS for e in episodes], np.int64)
-    rejection, chance = _rejections(advice.outcomes), _rejections(placebo.outcomes)
-    own, chances = _samples(rejection, block, advice.episode), _samples(chance, block, placebo.episode)
-    decided_expectation = np.where(np.isnan(rejection), np.nan, advice.expected)
     rows = [
         *_shares(advice.outcomes),
-        _row("rejected", "episode", None, difference(own, chances)),
-        _row("rejected_martingale", "episode", None,
-             difference(own, _samples(decided_expectation, block, advice.episode))),
-        *_order_rows(advice, placebo, block),
-        *_calibration(episodes, rejection, block),
-        *others,
+        _row("rejected", "episode", None, difference(advice.rejections(), placebo.rejections())),
+        _row("rejected_martingale", "episode", None, difference(advice.rejections(), advice.expectations())),
+        *_order_rows(advice, placebo),
+        *_calibration(episodes, advice),
+        *(row for name, other in baselines.items() for row in _rows_against(name, advice, other)),
         _plain_row("touched", "every minute", _touches(every_minute)),
         _plain_row("rejected", "every minute", _rejections(every_minute)),
-    ]  # fmt: skip
+    ]
     corrected = holm([row.get("p") for row in rows])
     return [row | {"p_corrected": p} for row, p in zip(rows, corrected, strict=True)]
 
 
-def rows_against(
-    name: str, own: tuple[Sequence[Episode], Trial], other: tuple[Sequence[Episode], Trial]
-) -> list[dict[str, Any]]:
-    """
-    The values of advice beside those of a baseline, and its rejections likewise.
+def gains_of(advice: Trial, placebo: Trial) -> dict[int, float]:
+    """By block of time, the headline figure of advice less that of its placebos."""
+    return block_gains(*(trial.values("touch", _HEADLINE_S) for trial in (advice, placebo)))
 
-    Args:
-        name: of the baseline, the rows' unit.
-        own, other: episodes of either, and what became of them.
-    """
-    sides = [
-        (trial, np.array([e.first.published_ns // BLOCK_NS for e in episodes], np.int64))
-        for episodes, trial in (own, other)
-    ]
-    rejections = (_samples(_rejections(t.outcomes), block, t.episode) for t, block in sides)
-    rows = [_row("rejected", name, None, difference(*rejections))]
-    for column, horizon_s in enumerate(HORIZONS_S):
-        values = (_samples(_values(t, "touch", column), block, t.orders.episode, t.orders.weight) for t, block in sides)
-        rows.append(_row(f"value_{horizon_s}s_bps", name, "touch", difference(*values)))
+
+def _rows_against(name: str, advice: Trial, baseline: Trial) -> list[dict[str, Any]]:
+    """Rejections and values of advice beside those of a baseline, whose name is the rows' unit."""
+    rows = [_row("rejected", name, None, difference(advice.rejections(), baseline.rejections()))]
+    for horizon_s in HORIZONS_S:
+        result = difference(advice.values("touch", horizon_s), baseline.values("touch", horizon_s))
+        rows.append(_row(_value_name(horizon_s), name, "touch", result))
     return rows
-
-
-def gains_of(episodes: Sequence[Episode], advice: Trial, placebo: Trial) -> dict[int, float]:
-    """
-    By block of time, the headline figure of advice less that of its placebos.
-
-    Args:
-        episodes: what both belong to.
-        advice, placebo: what became of the advised zones, and of their placebos.
-    """
-    block = np.array([e.first.published_ns // BLOCK_NS for e in episodes], np.int64)
-    column = HORIZONS_S.index(_HEADLINE_S)
-    return block_gains(
-        *(_samples(_values(t, "touch", column), block, t.orders.episode, t.orders.weight) for t in (advice, placebo))
-    )
-
-
-def _samples(values: F64, block: I64, episode: I64, weights: F64 | None = None) -> Samples:
-    return Samples(values, block[episode] if len(block) else episode, weights)
 
 
 def _shares(outcomes: LevelOutcomes) -> list[dict[str, Any]]:
@@ -123,7 +117,7 @@ def _shares(outcomes: LevelOutcomes) -> list[dict[str, Any]]:
     return [_plain_row("touched", "episode", _touches(outcomes)), _plain_row("open", "touched episode", still_open)]
 
 
-def _order_rows(advice: Trial, placebo: Trial, block: I64) -> list[dict[str, Any]]:
+def _order_rows(advice: Trial, placebo: Trial) -> list[dict[str, Any]]:
     """
     Every rung counts by its weight. An order that never fills is worth nothing: a figure of fills alone would flatter
     who only fills when wrong, so only values are compared, and markouts stand beside them.
@@ -133,32 +127,25 @@ def _order_rows(advice: Trial, placebo: Trial, block: I64) -> list[dict[str, Any
     for model, index in advice.fills.items():
         rows.append(_plain_row("filled", "order", (index >= 0).astype(np.float64), model, weights))
         for column, horizon_s in enumerate(HORIZONS_S):
-            own, others = (
-                _samples(_values(t, model, column), block, t.orders.episode, t.orders.weight) for t in (advice, placebo)
-            )
-            rows.append(_row(f"value_{horizon_s}s_bps", "order", model, difference(own, others)))
+            result = difference(advice.values(model, horizon_s), placebo.values(model, horizon_s))
+            rows.append(_row(_value_name(horizon_s), "order", model, result))
             markout = advice.worth[model][:, column]
             rows.append(_plain_row(f"markout_{horizon_s}s_bps", "filled order", markout, model, weights))
     return rows
 
 
-def _values(trial: Trial, model: str, column: int) -> F64:
-    """The markout of an order that filled, 0 of one that did not; NaN where the record ends before the horizon."""
-    return np.where(trial.fills[model] < 0, 0.0, trial.worth[model][:, column])
-
-
-def _calibration(episodes: Sequence[Episode], rejection: F64, block: I64) -> list[dict[str, Any]]:
+def _calibration(episodes: Sequence[Episode], advice: Trial) -> list[dict[str, Any]]:
     """
     The Brier score beside that of the rate known before the day, its parts, and the calibration error.
 
     One number for all zones is a base rate and no forecast: it cannot tell them apart, so nothing is compared.
     """
-    confidence = np.array([e.zone.confidence for e in episodes], np.float64)
+    confidence, rejection = np.array([e.zone.confidence for e in episodes], np.float64), _rejections(advice.outcomes)
     if len(np.unique(confidence)) < 2:
         return [_plain_row("base_rate", "decided episode", np.where(np.isnan(rejection), np.nan, confidence))]
     day = np.array([e.first.published_ns // DAY_NS for e in episodes], np.int64)
     rate = rate_before(rejection, day, _NO_RATE)
-    own, known = (Samples(brier(stated, rejection), block) for stated in (confidence, rate))
+    own, known = (Samples(brier(stated, rejection), advice.block) for stated in (confidence, rate))
     unit, samples = "decided episode", int((~np.isnan(rejection)).sum())
     parts = brier_parts(confidence, rejection)
     plain = {"ece": calibration_error(confidence, rejection)}

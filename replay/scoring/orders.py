@@ -10,7 +10,7 @@ import numpy as np
 from market.arrays import F64, I64, Bools
 from replay.scoring.episodes import Episode
 from replay.scoring.outcomes import fills, markouts
-from replay.scoring.placebo import Placebos
+from replay.scoring.placebo import MovedZones
 from replay.scoring.price_path import PricePath
 from replay.scoring.rules import ScoringRules
 
@@ -45,7 +45,7 @@ class Orders:
         return len(self.zone)
 
 
-def orders_of(episodes: Sequence[Episode], zones: Placebos, path: PricePath, rules: ScoringRules) -> Orders:
+def orders_of(episodes: Sequence[Episode], zones: MovedZones, path: PricePath, rules: ScoringRules) -> Orders:
     """
     The orders of zones: a rung each.
 

@@ -17,20 +17,25 @@ MAX_SHIFT_SIGMA = 1.5  # further away, price is known to behave otherwise: docs/
 
 
 @dataclass(frozen=True, slots=True)
-class Placebos:
+class MovedZones:
     """
-    m placebos.
+    m zones of episodes, each moved as a whole.
 
     Attributes:
-        episode: the number of the episode that each is compared with.
-        shift_e8: what is added to each price of its zone, 1e-8 quote: a multiple of the tick size, never 0.
+        episode: (m,) the number of the episode that each belongs to.
+        shift_e8: (m,) what is added to each price of its zone, 1e-8 quote; a placebo's is never 0.
     """
 
     episode: I64
     shift_e8: I64
 
+    @classmethod
+    def unmoved(cls, count: int) -> "MovedZones":
+        """The zones of that many episodes, as they were advised."""
+        return cls(np.arange(count), np.zeros(count, np.int64))
 
-def draw_placebos(episodes: Sequence[Episode], tick_size_e8: int, count: int, seed: int) -> Placebos:
+
+def draw_placebos(episodes: Sequence[Episode], tick_size_e8: int, count: int, seed: int) -> MovedZones:
     """
     Draw for each episode up to `count` other distances of its zone.
 
@@ -55,7 +60,7 @@ def draw_placebos(episodes: Sequence[Episode], tick_size_e8: int, count: int, se
         own = list(islice(free, count))
         numbers += [number] * len(own)
         shifts += own
-    return Placebos(np.array(numbers, np.int64), np.array(shifts, np.int64))
+    return MovedZones(np.array(numbers, np.int64), np.array(shifts, np.int64))
 
 
 def _distance(episode: Episode) -> float:

@@ -4,17 +4,16 @@ From recommendations to figures: episodes, their zones' outcomes, their orders' 
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
 from market.arrays import F64, I64
 from market.fixed_point import common_unit
 from replay.scoring.episodes import Episode, Publication, episodes_of
-from replay.scoring.figures import Trial, figures_of, gains_of, rows_against
+from replay.scoring.figures import Trial, block_of, figures_of, gains_of
 from replay.scoring.orders import MODELS, fill, orders_of, worth_of
 from replay.scoring.outcomes import LevelOutcomes, Levels, outcomes_at
-from replay.scoring.placebo import Placebos, draw_placebos, sigma_e8
+from replay.scoring.placebo import MovedZones, draw_placebos, sigma_e8
 from replay.scoring.price_path import PricePath
 from replay.scoring.rules import ScoringRules
 from replay.scoring.score_tables import ScoreTables, episode_table, fill_table, order_table, score_table
@@ -40,38 +39,22 @@ def score(
     """
     episodes = episodes_of(publications)
     placebos = draw_placebos(episodes, common_unit(path.price_e8), rules.placebo_draws, rules.seed)
-    advice = _trial(episodes, _of_own(episodes), path, rules)
+    advice = _trial(episodes, MovedZones.unmoved(len(episodes)), path, rules)
     chance = _trial(episodes, placebos, path, rules)
-    rows = figures_of(
-        episodes,
-        advice,
-        chance,
-        _every_minute(publications, path, rules),
-        [
-            row
-            for name, of in baselines.items()
-            for row in _against(name, of(publications), episodes, advice, path, rules)
-        ],
-    )
+    others = {name: _trial_of(of(publications), path, rules) for name, of in baselines.items()}
+    rows = figures_of(episodes, advice, chance, _every_minute(publications, path, rules), others)
     return ScoreTables(
         episode_table(episodes, advice.outcomes, path),
         order_table(advice.orders),
         fill_table(advice.orders, advice.fills, advice.worth, path),
         score_table(rows),
-        gains_of(episodes, advice, chance),
+        gains_of(advice, chance),
     )
 
 
-def _against(
-    name: str,
-    publications: Sequence[Publication],
-    episodes: Sequence[Episode],
-    advice: Trial,
-    path: PricePath,
-    rules: ScoringRules,
-) -> list[dict[str, Any]]:
-    others = episodes_of(publications)
-    return rows_against(name, (episodes, advice), (others, _trial(others, _of_own(others), path, rules)))
+def _trial_of(publications: Sequence[Publication], path: PricePath, rules: ScoringRules) -> Trial:
+    episodes = episodes_of(publications)
+    return _trial(episodes, MovedZones.unmoved(len(episodes)), path, rules)
 
 
 def zone_outcomes(episodes: Sequence[Episode], path: PricePath, rules: ScoringRules) -> LevelOutcomes:
@@ -83,7 +66,7 @@ def zone_outcomes(episodes: Sequence[Episode], path: PricePath, rules: ScoringRu
         path: the trades that test them.
         rules: latency, and the distances of rejection and break.
     """
-    return outcomes_at(path, _levels(episodes, _of_own(episodes), rules))
+    return outcomes_at(path, _levels(episodes, MovedZones.unmoved(len(episodes)), rules))
 
 
 def distances(unit_e8: F64, sigmas: float) -> I64:
@@ -100,19 +83,14 @@ def distances(unit_e8: F64, sigmas: float) -> I64:
     return np.ceil(np.round(unit_e8 * sigmas, 6)).astype(np.int64)
 
 
-def _of_own(episodes: Sequence[Episode]) -> Placebos:
-    """The zones themselves, as what is moved by nothing."""
-    return Placebos(np.arange(len(episodes)), np.zeros(len(episodes), np.int64))
-
-
-def _trial(episodes: Sequence[Episode], zones: Placebos, path: PricePath, rules: ScoringRules) -> Trial:
+def _trial(episodes: Sequence[Episode], zones: MovedZones, path: PricePath, rules: ScoringRules) -> Trial:
     """Test zones, and let their orders rest."""
     levels = _levels(episodes, zones, rules)
     outcomes = outcomes_at(path, levels)
     orders = orders_of(episodes, zones, path, rules)
     fills = {model: fill(path, orders, model) for model in MODELS}
     return Trial(
-        episode=zones.episode,
+        block=np.array([block_of(e) for e in episodes], np.int64)[zones.episode],
         outcomes=outcomes,
         expected=_expected_rejections(path, levels, outcomes.touch),
         orders=orders,
@@ -121,7 +99,7 @@ def _trial(episodes: Sequence[Episode], zones: Placebos, path: PricePath, rules:
     )
 
 
-def _levels(episodes: Sequence[Episode], zones: Placebos, rules: ScoringRules) -> Levels:
+def _levels(episodes: Sequence[Episode], zones: MovedZones, rules: ScoringRules) -> Levels:
     unit = np.array([sigma_e8(e) for e in episodes], np.float64)
     start = np.array([e.first.published_ns for e in episodes], np.int64) + rules.latency_ms * 1_000_000
     own = zones.episode

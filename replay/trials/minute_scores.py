@@ -14,7 +14,7 @@ from market.timestamps import MINUTE_NS
 from replay.scoring.episodes import Episode, Publication
 from replay.scoring.orders import MODELS, fill, orders_of, worth_of
 from replay.scoring.outcomes import BROKEN, HORIZONS_S, REJECTED, TEST_NS, UNTOUCHED
-from replay.scoring.placebo import Placebos
+from replay.scoring.placebo import MovedZones
 from replay.scoring.price_path import PricePath
 from replay.scoring.rules import ScoringRules
 from replay.scoring.scoring import zone_outcomes
@@ -75,7 +75,7 @@ def minute_scores(publications: Sequence[Publication], path: PricePath, rules: S
               "rejected": _mean(rejection, weight, minute, n)}  # fmt: skip
     figures = {score: values[score.metric] for score in scores_of(()) if score.metric in values}
     episodes = [e for _, e in zones]
-    orders = orders_of(episodes, Placebos(np.arange(len(zones)), np.zeros(len(zones), np.int64)), path, rules)
+    orders = orders_of(episodes, MovedZones.unmoved(len(zones)), path, rules)
     minute = np.array([i for i, _ in zones], np.int64)[orders.zone]
     score_by_name = {(score.metric, score.model): score for score in scores_of()}
     for model in MODELS:
