@@ -5,6 +5,7 @@ A recommendation: price zones for resting orders, and the rules that each must m
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
+from math import nan
 from typing import Any, Literal
 
 import msgspec
@@ -33,7 +34,7 @@ class Zone(msgspec.Struct, frozen=True):
 
     Attributes:
         weight: share of the total; all zones' weights sum to 1.
-        confidence: P(rejected before broken | touched while valid).
+        confidence: P(rejected before broken | touched while valid); NaN where none is stated (null as JSON).
         basis: what kinds of evidence it stands on; `evidence` are their ids.
         invalidation_e8: a trade beyond this price proves it wrong.
     """
@@ -193,7 +194,7 @@ def _zone_from_json(fields: dict[str, Any]) -> Zone:
         low_e8=parse_e8(fields["low"]),
         high_e8=parse_e8(fields["high"]),
         weight=fields["weight"],
-        confidence=fields["confidence"],
+        confidence=nan if fields["confidence"] is None else fields["confidence"],
         basis=tuple(fields["basis"]),
         evidence=tuple(fields["evidence"]),
         invalidation_e8=parse_e8(fields["invalidation"]),

@@ -5,6 +5,7 @@ Zones of a file in place of an analyst's: an adviser that is not part of this pr
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
+from math import nan
 from pathlib import Path
 from typing import Any, cast
 
@@ -35,7 +36,6 @@ COLUMNS = ("as_of_seq", "side", "low", "high", "weight")
 
 _MAX_BYTES = 1 << 30  # bounds memory: some ten million zones
 _KINDS = tuple(kind for kind in STATE_KINDS if kind not in BOOK_KINDS)  # σ and the price follow from trades
-_NO_CONFIDENCE = 0.5  # none is stated; a schema wants a number, and calibration is left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +184,7 @@ def _zone(
     beyond = max(1, round(parameters.beyond_sigma * unit))
     near, invalidation = (high_e8, max(1, low_e8 - beyond)) if side == "buy" else (low_e8, high_e8 + beyond)
     share = weight / total
-    return Zone(side, low_e8, high_e8, share, _NO_CONFIDENCE, ("own",), (f"Z{number}",), invalidation,
+    return Zone(side, low_e8, high_e8, share, nan, ("own",), (f"Z{number}",), invalidation,
                 (Rung(near, share),))  # fmt: skip
 
 

@@ -141,6 +141,8 @@ def _calibration(episodes: Sequence[Episode], advice: Trial) -> list[dict[str, A
     One number for all zones is a base rate and no forecast: it cannot tell them apart, so nothing is compared.
     """
     confidence, rejection = np.array([e.zone.confidence for e in episodes], np.float64), _rejections(advice.outcomes)
+    if np.isnan(confidence).any():
+        return []  # an adviser from elsewhere states none
     if len(np.unique(confidence)) < 2:
         return [_plain_row("base_rate", "decided episode", np.where(np.isnan(rejection), np.nan, confidence))]
     day = np.array([e.first.published_ns // DAY_NS for e in episodes], np.int64)

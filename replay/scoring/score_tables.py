@@ -64,7 +64,7 @@ def episode_table(episodes: Sequence[Episode], outcomes: LevelOutcomes, path: Pr
             "low_e8": pa.array([e.zone.low_e8 for e in episodes], pa.int64()),
             "high_e8": pa.array([e.zone.high_e8 for e in episodes], pa.int64()),
             "weight": pa.array([e.zone.weight for e in episodes], pa.float64()),
-            "confidence": pa.array([e.zone.confidence for e in episodes], pa.float64()),
+            "confidence": pa.array([e.zone.confidence for e in episodes], pa.float64(), from_pandas=True),
             "basis": pa.array(["+".join(e.zone.basis) for e in episodes], pa.string()),
             "published_ns": pa.array([e.first.published_ns for e in episodes], pa.int64()),
             "last_published_ns": pa.array([e.last_ns for e in episodes], pa.int64()),

@@ -77,6 +77,8 @@ def test_the_rules_zones_from_a_file_are_the_same_ideas(storage: Path, tmp_path:
     ]
     assert figures[0] == figures[1]
     assert result.manifest["inputs"]["zones"] == {"digest": own.digest, "zones": len(rows)}
+    assert pq.read_table(result.folder / "episodes.parquet").column("confidence").null_count == len(one)
+    assert not {"base_rate", "brier", "ece"} & {row["metric"] for row in result.scores}
     orders = pq.read_table(result.folder / "orders.parquet")
     assert orders.num_rows == pq.read_table(result.folder / "episodes.parquet").num_rows
 
