@@ -48,8 +48,8 @@ from runtime.open_log import OpenLog
 _NO_END_NS = 2**61  # a later --to means the end of the log
 UNITS = (
     "an episode is an idea: it ends when no zone of its side has overlapped it for as long as advice is valid; orders"
-    " count by weight, and one that would trade on arrival is refused; brier stands beside that of the rate of the days"
-    " before"
+    " count by weight, and one that would trade on arrival is refused; where zones state different confidence, brier"
+    " stands beside that of the rate of the days before"
 )
 _NOTHING_DECIDED = "No figure of {folder} is the model's: fix why it did not answer, or choose another stretch"
 
