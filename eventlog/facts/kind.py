@@ -1,7 +1,8 @@
 """
 The declaration of a kind of fact: from it come its table's schema, who decodes it, and what proofs read of it.
 
-Adding a kind takes a struct and a `Kind` in one of the modules of this folder; table, SQL view, export, checks follow.
+Adding a kind takes a struct, a `Kind` and its place in the `…_KINDS` of one of the modules of this folder; table, SQL
+view, export, checks follow.
 Beside that: whoever writes the fact; for `Columns` a decoder in the exchange's mapper (`Exchange.decoders`); where a
 fold reads it, `STATE_KINDS` and `READS` in `projections/state.py`; an example in `tests/builders.py`, which a test asks
 for; a line in `docs/capture.md` and `docs/research.md`.
