@@ -121,6 +121,7 @@ class Life(msgspec.Struct):
 
     Attributes:
         binary: the program to run as the log's server, the usual one where empty.
+        until_reached: a point is waited for until its very write comes; otherwise only for a few seconds.
     """
 
     config: str
@@ -128,6 +129,7 @@ class Life(msgspec.Struct):
     journal: str
     points: list[Point]
     binary: str = ""
+    until_reached: bool = False
 
 
 class Told(msgspec.Struct, frozen=True):

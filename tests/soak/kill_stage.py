@@ -38,6 +38,7 @@ from tests.soak.killed_collector import live
 _FORKS = multiprocessing.get_context("forkserver")  # what a collector imports is imported once
 _FORKS.set_forkserver_preload(["tests.soak.killed_collector"])
 _LIFE_S = 20.0
+_PATIENT_LIFE_S = 60.0
 _WRONG = ("open_gaps", "unnamed_seqs", "unnamed_agg_ids", "broken_chain", "damaged", "duplicates")
 _TRADE_COLUMNS = {
     "agg_id": "agg_id", "price_e8": "price_e8", "quantity_e8": "quantity_e8", "first_trade_id": "first_id",
@@ -70,10 +71,12 @@ class KillStage:
     An exchange that trades fast, and the lives of one collector.
 
     Attributes:
+        until_reached: every point is waited for until its very write comes, however busy the machine.
         told: what every life was told, in order. refused: lives that ended with a word because the server was gone.
     """
 
     folder: Path
+    until_reached: bool = False
     told: list[Told] = field(default_factory=list)
     started: int = 0
     refused: int = 0
@@ -174,7 +177,7 @@ class KillStage:
         self.started += 1
         path = self.folder / f"life-{self.started}.json"
         journal, output = path.with_suffix(".told"), path.with_suffix(".out")
-        life = Life(str(self.stage.config), str(self.stage.storage), str(journal), points, binary)
+        life = Life(str(self.stage.config), str(self.stage.storage), str(journal), points, binary, self.until_reached)
         path.write_bytes(msgspec.json.encode(life))
         process = _FORKS.Process(target=live, args=(path, output))
         process.start()
@@ -185,7 +188,7 @@ class KillStage:
         """One life; how many points it took."""
         of_server = points[0].who == "server"
         life = self._begin(points)
-        deadline = time.monotonic() + _LIFE_S * len(points)
+        deadline = time.monotonic() + (_PATIENT_LIFE_S if self.until_reached else _LIFE_S) * len(points)
         while life.process.is_alive() and not (of_server and done_file(life.journal).exists()):
             assert time.monotonic() < deadline, f"{points[0]} never came\n{life.text()}"
             life.process.join(0.05)

@@ -32,6 +32,7 @@ class Killer:
         self._storage = Path(life.storage)
         self._journal = Journal(Path(life.journal))
         self._points = list(life.points)
+        self._until_reached = life.until_reached
         self._seen: set[str] = set()
         self._lock = threading.RLock()
         self._armed: Point | None = None
@@ -138,6 +139,8 @@ class Killer:
                 self._kill(point, reached=False)
 
     def _is_late(self) -> bool:
+        if self._until_reached:
+            return False
         waited, worked = time.monotonic() - self._since, time.process_time() - self._since_work
         return waited > _AT_MOST_S or (waited > _WITHIN_S and worked > _WORK_S)
 

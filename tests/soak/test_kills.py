@@ -45,6 +45,7 @@ def test_killed_at_nine_points_nothing_is_lost_or_twice(stage: KillStage) -> Non
 
 def test_a_server_killed_while_an_earlier_spill_is_stored_ends_nothing(stage: KillStage) -> None:
     """The collector dies with facts in its file; the server dies when the next one stores them, which goes on."""
+    stage.until_reached = True
     stage.kill_at([
         Point("collector", "spill.log fsync", 3, "after", 0.5, slow=True),
         Point("server", "append send", 1, "after", 0.5),
