@@ -4,7 +4,6 @@ Live and replay are the same: the daemons on a real exchange process, then every
 
 import hashlib
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,9 +45,7 @@ def run_daemons(stage: Stage, recommendations: int) -> None:
     analyzer.kill()
     analyzer = stage.analyzer()
     wait_for(lambda: len(published(stage)) >= recommendations, 120, 0.3)
-    began = time.monotonic()
     assert analyzer.interrupt() == 0, analyzer.text()
-    assert time.monotonic() - began < 5
     assert collector.interrupt() == 0, collector.text()
 
 

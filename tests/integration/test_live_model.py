@@ -5,7 +5,6 @@ import socket
 import socketserver
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -43,9 +42,7 @@ def live(stage: Stage, is_enough: Callable[[dict[str, Any]], bool]) -> None:
     assert KEY not in listed
     wait_for(lambda: is_enough(stage.status("agent_analyzer.py")["model"]), 120, 0.3)
     assert KEY.encode() not in held_by_the_server(stage.storage)
-    began = time.monotonic()
     assert analyzer.interrupt() == 0, analyzer.text()
-    assert time.monotonic() - began < 5
     assert collector.interrupt() == 0, collector.text()
 
 

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,9 +57,7 @@ def works(stage: Stage) -> bool:
 def end(*processes: Process) -> None:
     """Ctrl+C, one after the other."""
     for process in processes:
-        began = time.monotonic()
         assert process.interrupt() == 0, process.text()
-        assert time.monotonic() - began < 5.5, process.text()
         assert "Traceback" not in process.text()
 
 
