@@ -7,15 +7,13 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
+from fills.level_rows import LevelRows
 from market.arrays import I64, Bools
 from market.compiled import compiled
 from projections.book.book_levels import Sides
 
 NO_BID, NO_ASK = 0, 2**63 - 1
 """The best prices of a side without a level: no order is marketable against it."""
-
-UNKNOWN_NS = 2**63 - 1
-"""Stands for the time since which a size is known, where it is not: later than every row."""
 
 
 class DisplayedBook(msgspec.Struct, frozen=True):
@@ -29,9 +27,8 @@ class DisplayedBook(msgspec.Struct, frozen=True):
         from_ns, until_ns: m spans, rising and apart, in which the book is known: each from its start up to, without,
             its end.
         low_e8, high_e8: the prices known in each span: a level between them that is not named is empty.
-        quote_ns, quote_bid_e8, quote_ask_e8: best prices after each change; empty where the book is of snapshots.
-        sampled: whether the book is of snapshots: each names every level that is not empty, and changes between two
-            of them are seen late.
+        quote_ns, quote_bid_e8, quote_ask_e8: best prices after each change; empty where they are not known.
+        sampled: whether the book is of snapshots: changes between two of them are seen late.
     """
 
     bid_price_e8: I64
@@ -83,18 +80,29 @@ class DisplayedBook(msgspec.Struct, frozen=True):
             books: a snapshot each; what lies outside its own levels is unknown.
             stale_ns: how long a snapshot stands for the book where none follows.
         """
-        rows = [_differences(books[n - 1] if n else None, book) for n, book in enumerate(books)]
-        times = np.repeat(at_ns, [len(row[0]) for row in rows]) if rows else np.empty(0, np.int64)
-        columns = [np.concatenate([row[column] for row in rows] or [np.empty(0, np.int64)]) for column in range(3)]
+        named = [np.concatenate((book.bid_price_e8, book.ask_price_e8)) for book in books]
+        rows = LevelRows(np.unique(np.concatenate(named or [np.empty(0, np.int64)])))
+        low = np.array([p.min() if len(p) else NO_ASK for p in named], np.int64)
+        high = np.array([p.max() if len(p) else NO_BID for p in named], np.int64)
+        for n, book in enumerate(books):
+            rows.add_snapshot(int(at_ns[n]), (book[:2], book[2:]), (int(low[n]), int(high[n])))
         until = np.minimum(at_ns + stale_ns, np.append(at_ns[1:], 2**62)) if len(at_ns) else at_ns
-        prices = [np.concatenate((book.bid_price_e8, book.ask_price_e8)) for book in books]
-        low = np.array([p.min() if len(p) else NO_ASK for p in prices], np.int64)
-        high = np.array([p.max() if len(p) else NO_BID for p in prices], np.int64)
+        return cls.from_level_rows(rows, (at_ns, until, low, high), sampled=True)
+
+    @classmethod
+    def from_level_rows(cls, rows: LevelRows, spans: tuple[I64, I64, I64, I64], *, sampled: bool) -> "DisplayedBook":
+        """
+        Build from the rows of some levels; best prices are not known then.
+
+        Args:
+            rows: of the levels that matter; within the spans they say every size.
+            spans: start, end, lowest and highest price of each span in which the book is known.
+            sampled: whether they are of snapshots alone.
+        """
+        at_ns, is_bid, price_e8, size_e8 = rows.rows()
         none = np.empty(0, np.int64)
-        return cls(
-            *_levels(times, columns[0].astype(np.bool_), columns[1], columns[2]), at_ns, until, low, high,
-            none, none, none, True,
-        )  # fmt: skip
+        levels = _levels(at_ns, is_bid.astype(np.bool_), price_e8, size_e8)
+        return cls(*levels, *spans, none, none, none, sampled)
 
     def levels_of(self, is_buy: Bools, price_e8: I64) -> I64:
         """The level each order would join, as an index into `offsets`; −1 where it is never named."""
@@ -108,21 +116,14 @@ class DisplayedBook(msgspec.Struct, frozen=True):
                 level = np.where(side & (prices[place] == price_e8), base + place, level)
         return level
 
-    def known_since(self, price_e8: I64, times_ns: I64) -> I64:
-        """
-        From when on rows tell the size at each of n prices at each of n moments.
-
-        Returns:
-            n times, ns: −1 where every row does; the snapshot's where the book is of snapshots; UNKNOWN_NS where the
-            size is not known.
-        """
+    def knows(self, price_e8: I64, times_ns: I64) -> Bools:
+        """Whether the size at each of n prices is known at each of n moments; rows before then tell it."""
         if not len(self.from_ns):
-            return np.full(len(price_e8), UNKNOWN_NS, np.int64)
+            return np.zeros(len(price_e8), np.bool_)
         span = np.searchsorted(self.from_ns, times_ns, side="right") - 1
         place = np.maximum(span, 0)
         is_known = (span >= 0) & (times_ns < self.until_ns[place])
-        is_known &= (self.low_e8[place] <= price_e8) & (price_e8 <= self.high_e8[place])
-        return np.where(is_known, self.from_ns[place] if self.sampled else np.int64(-1), UNKNOWN_NS)
+        return is_known & (self.low_e8[place] <= price_e8) & (price_e8 <= self.high_e8[place])
 
 
 def _levels(times: I64, is_bid: Bools, prices: I64, sizes: I64) -> tuple[I64, I64, I64, I64, I64]:
@@ -132,22 +133,6 @@ def _levels(times: I64, is_bid: Bools, prices: I64, sizes: I64) -> tuple[I64, I6
     starts = np.flatnonzero(np.append(True, (np.diff(price) != 0) | (side[1:] != side[:-1]))) if len(order) else order
     offsets = np.append(starts, len(order)).astype(np.int64)
     return bids, asks, offsets, times[order], sizes[order]
-
-
-def _differences(before: Sides | None, book: Sides) -> tuple[I64, I64, I64]:
-    """Rows of is bid, price and size: every level of a snapshot, and those of the one before that it shows empty."""
-    prices = np.concatenate((book.bid_price_e8, book.ask_price_e8))
-    is_bid, price, size = [], [], []
-    for side in (0, 1):
-        named, sizes = book.side_levels(side)
-        if before is not None and len(prices):
-            gone = np.setdiff1d(before.side_levels(side)[0], named)
-            gone = gone[(gone >= prices.min()) & (gone <= prices.max())]
-            named, sizes = np.append(named, gone), np.append(sizes, np.zeros(len(gone), np.int64))
-        is_bid.append(np.full(len(named), 1 - side, np.int64))
-        price.append(named)
-        size.append(sizes)
-    return np.concatenate(is_bid), np.concatenate(price), np.concatenate(size)
 
 
 @compiled

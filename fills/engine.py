@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
-from fills.displayed_book import UNKNOWN_NS, DisplayedBook
+from fills.displayed_book import DisplayedBook
 from fills.order_path import follow_orders
 from fills.orders import Orders
 from fills.outcome import BOOK_CHANGES, BOOK_SNAPSHOTS, NO_BOOK, FillEvents, Outcome
@@ -60,8 +60,7 @@ def fill_orders(
         with_events: whether every single fill is listed, which costs several times as much.
     """
     arrival, end = orders.arrival_ns, orders.end_ns
-    since = book.known_since(orders.price_e8, arrival)
-    is_known = since != UNKNOWN_NS
+    is_known = book.knows(orders.price_e8, arrival)
     level = np.where(is_known, book.levels_of(orders.is_buy, orders.price_e8), -1)
     kinds = np.array([model.kind for model in models], np.int64)
     powers = np.array([model.power for model in models], np.float64)
@@ -71,7 +70,7 @@ def fill_orders(
     columns = (
         (
             np.where(orders.is_buy, 1, -1), orders.price_e8, orders.quantity_e8, arrival, end, orders.first_trade,
-            level, since,
+            level, is_known,
         ),
         (tape.time_ns, tape.price_e8, tape.quantity_e8, tape.sign),
         (tape.block_high_e8, tape.block_low_e8, tape.group_high_e8, tape.group_low_e8),

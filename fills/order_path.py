@@ -25,7 +25,7 @@ def follow_orders(orders, tape, blocks, levels, quotes, models, rules, out, note
     Fill the results of n orders under m models.
 
     Args:
-        orders: sign (+1 buy), limit, quantity, arrival, end, first trade, level, since when the level is known.
+        orders: sign (+1 buy), limit, quantity, arrival, end, first trade, level, whether its size is known.
         tape, blocks: columns of trades, and their extremes; see `TradeTape`.
         levels, quotes: offsets, times and sizes of levels, and best prices; see `DisplayedBook`.
         models: kinds and powers.
@@ -36,14 +36,14 @@ def follow_orders(orders, tape, blocks, levels, quotes, models, rules, out, note
     Returns:
         How many single fills there were; 0 where there is no room for any.
     """
-    sign, limit, quantity, arrival, end, first_trade, level, since = orders
+    sign, limit, quantity, arrival, end, first_trade, level, is_known = orders
     figures, ahead = out
     front, state = np.empty(len(models[0]), np.float64), np.empty((4, len(models[0])), np.int64)
     groups = np.zeros((4, 4), np.int64)
     for k in range(len(limit)):
         start = max(np.searchsorted(tape[0], arrival[k]), first_trade[k])
         stop = max(np.searchsorted(tape[0], end[k]), start)
-        row, size = level_at(levels, level[k], arrival[k], since[k])
+        row, size = level_at(levels, level[k], arrival[k], is_known[k])
         ahead[k] = size
         if is_marketable(tape, quotes, sign[k], limit[k], arrival[k], start):
             figures[0, k, :] = REFUSED

@@ -37,6 +37,10 @@ class Orders(msgspec.Struct, frozen=True):
     def __len__(self) -> int:
         return len(self.price_e8)
 
+    def pick(self, index: I64) -> "Orders":
+        """Some of them, by index."""
+        return Orders(*(getattr(self, name)[index] for name in self.__struct_fields__))
+
     @property
     def arrival_ns(self) -> I64:
         """When each order is at the exchange."""

@@ -2,9 +2,12 @@
 What became of orders under each model, as columns.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 import numpy as np
 
+from fills.queue_models import QueueModel
 from market.arrays import I64
 
 UNFILLED, CANCELLED, PARTIAL, FILLED, REFUSED = range(5)  # places in STATUSES; they may be stored in files
@@ -63,6 +66,36 @@ class Outcome(msgspec.Struct, frozen=True):
     ahead_e8: I64
     queue_source: I64
     events: FillEvents
+
+    @classmethod
+    def none(cls, limit_e8: I64, models: Sequence[QueueModel]) -> "Outcome":
+        """
+        Nothing filled yet; to be filled in with `put`.
+
+        Args:
+            limit_e8: (n,) prices of the orders.
+            models: m models.
+        """
+        count, shape = len(limit_e8), (len(models), len(limit_e8))
+        status, filled = np.full(shape, UNFILLED, np.int64), np.zeros(shape, np.int64)
+        first_ns, last_ns, first_trade, last_trade = (np.full(shape, -1, np.int64) for _ in range(4))
+        ahead, source = np.full(count, -1, np.int64), np.full(count, NO_BOOK, np.int64)
+        nothing = FillEvents(*np.empty((5, 0), np.int64))
+        names = tuple(model.name for model in models)
+        times = first_ns, last_ns, first_trade, last_trade
+        return cls(names, limit_e8, status, filled, *times, ahead, source, nothing)
+
+    def put(self, index: I64, part: "Outcome") -> None:
+        """
+        Take over what became of some of the orders; single fills are not.
+
+        Args:
+            index: of k orders.
+            part: what became of those, under the same models.
+        """
+        for name in ("status", "filled_e8", "first_fill_ns", "last_fill_ns", "first_trade", "last_trade"):
+            getattr(self, name)[:, index] = getattr(part, name)
+        self.ahead_e8[index], self.queue_source[index] = part.ahead_e8, part.queue_source
 
     @property
     def price_e8(self) -> I64:

@@ -42,16 +42,14 @@ def next_reach(prices, blocks, sign, limit, start, stop):  # type: ignore[no-unt
 
 
 @compiled
-def level_at(levels, level, arrival, since):  # type: ignore[no-untyped-def]
+def level_at(levels, level, arrival, is_known):  # type: ignore[no-untyped-def]
     """The first row of a level at or after a time, and the size shown before it; −1 where it is not known."""
     offsets, change_ns, sizes = levels
     if level < 0:
-        return np.int64(0), np.int64(-1) if since == NEVER else np.int64(0)
+        return np.int64(0), np.int64(0) if is_known else np.int64(-1)
     first, last = offsets[level], offsets[level + 1]
     row = first + np.searchsorted(change_ns[first:last], arrival)
-    if row == first or change_ns[row - 1] < since:
-        return np.int64(row), np.int64(0)
-    return np.int64(row), sizes[row - 1]
+    return np.int64(row), sizes[row - 1] if row > first else np.int64(0)
 
 
 @compiled

@@ -8,6 +8,7 @@ from itertools import chain
 from eventlog.facts.market import INSTRUMENT
 from eventlog.store.batch import Batch
 from eventlog.store.log import Log
+from market.fixed_point import DECIMALS
 from projections.state import BOOK_KINDS, READS, STATE_KINDS, MarketState, Windows
 
 _WITHOUT_BOOKS = tuple(kind for kind in STATE_KINDS if kind not in BOOK_KINDS)
@@ -53,11 +54,16 @@ def read_instruments(log: Log, until_seq: int) -> Iterator[Batch]:
 
 
 def state_of(log: Log, windows: Windows) -> MarketState:
+    """The empty folds of a log."""
+    return MarketState(windows, quantity_decimals_of(log))
+
+
+def quantity_decimals_of(log: Log) -> int:
     """
-    The empty folds of a log. Its first instrument fact says how quantities are scaled, also where that comes after the
-    facts that are folded: it describes how the log is written, not what the market did.
+    How many decimals the quantities of a log keep. Its first instrument fact says so, also where that comes after the
+    facts that are read: it describes how the log is written, not what the market did.
     """
     for batch in log.read(kinds=[INSTRUMENT], columns={INSTRUMENT: ("quantity_decimals",)}):
         if INSTRUMENT in batch.rows:
-            return MarketState(windows, int(batch.rows[INSTRUMENT]["quantity_decimals"][0]))
-    return MarketState(windows)
+            return int(batch.rows[INSTRUMENT]["quantity_decimals"][0])
+    return DECIMALS

@@ -9,7 +9,9 @@ from collections.abc import Callable
 import numpy as np
 
 from agents.recommendation import Rung, Zone
+from fills.trade_tape import TradeTape
 from market.arrays import F64, I64
+from market.fixed_point import ONE_E8
 from market.timestamps import MINUTE_NS, SECOND_NS
 from replay.scoring.episodes import Publication
 from replay.scoring.price_path import PricePath
@@ -34,7 +36,8 @@ def a_martingale(seed: int, days: int = 1) -> PricePath:
     steps = sigma * chance.standard_normal(60 * minutes) - sigma**2 / 2
     price = np.rint(40_000e8 * np.exp(np.cumsum(steps)) / TICK_E8).astype(np.int64) * TICK_E8
     at = T0 + np.arange(60 * minutes) * SECOND_NS + chance.integers(0, SECOND_NS * 9 // 10, 60 * minutes)
-    return PricePath.from_columns(at, price, 2 * np.arange(60 * minutes) + 1)
+    quantity, sign = np.full(60 * minutes, ONE_E8), np.where(chance.random(60 * minutes) < 0.5, -1, 1)
+    return PricePath.from_tape(TradeTape.from_columns(at, price, quantity, sign), 2 * np.arange(60 * minutes) + 1)
 
 
 def even(chance: np.random.Generator, minute: int) -> tuple[str, ...]:

@@ -1,7 +1,9 @@
 """
-The scores of advice from the words of docs/decisions/0020 and docs/measures.md §7, one trade after the other.
+The scores of advice from the words of docs/decisions/0020, docs/fills.md and docs/measures.md §7, one trade after the
+other.
 
-Nothing of `replay/scoring` or `replay/inference` is used: what both say is true of the words, not of one program.
+Nothing of `replay/scoring`, `replay/inference` or `fills` is used: what they say is true of the words, not of one
+program. Orders walk by `tests/naive_fills.py`, which is of the words too.
 """
 
 import bisect
@@ -12,8 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from tests import naive_fills
+
 MS, SECOND, MINUTE, HOUR = 10**6, 10**9, 60 * 10**9, 3600 * 10**9
 HORIZONS_S = (10, 60, 300, 900, 3600)
+QUEUES = (
+    "touch", "through", "risk adverse", "log", "log 2", "power 1", "power 2", "power 3", "power2 2", "power3 2",
+    "power3 3",
+)  # fmt: skip
 
 
 @dataclass
@@ -39,11 +47,24 @@ class Tested:
 
 @dataclass
 class Trade:
-    """A trade: when it was known, its seq in the log, its price."""
+    """A trade: when it was made, its seq in the log, price and quantity, +1 where the buyer was the aggressor."""
 
     at_ns: int
     seq: int
     price: int
+    quantity: int
+    sign: int
+
+
+Shown = Callable[[int, bool, int], "list[tuple[int, int]] | None"]
+"""
+From a price, whether it is a bid, and a time to the sizes that the level shows, each with the time from which on, the
+last one before that time included; None where the size is not known then.
+"""
+
+
+def nothing_shown(price: int, is_bid: bool, at_ns: int) -> None:
+    """No book was recorded."""
 
 
 def ideas_of(publications: Sequence[Any]) -> list[Idea]:
@@ -100,19 +121,20 @@ def shifts_of(ideas: Sequence[Idea], tick: int, count: int, seed: int) -> list[t
     return drawn
 
 
-def try_zone(number: int, idea: Idea, shift: int, trades: Sequence[Trade], rules: Any) -> Tested:
+def try_zone(
+    number: int, idea: Idea, shift: int, trades: Sequence[Trade], rules: Any, shown: Shown = nothing_shown
+) -> Tested:
     """A zone, moved by so much, tested from its advice on, and its rungs as orders."""
     advice, zone = idea.publication.advice, idea.zone
     unit = (advice.reference_e8 or 0) * (advice.sigma or 0.0)
-    start = idea.publication.published_ns + rules.latency_ms * MS
-    stop = idea.publication.published_ns + advice.valid_for_ns
-    after = idea.publication.published_seq
+    out, stop = idea.publication.published_ns, idea.publication.published_ns + advice.valid_for_ns
+    news = _first_news(trades, idea.publication.published_seq)
     buy, low, high = zone.side == "buy", zone.low_e8 + shift, zone.high_e8 + shift
     away, beyond = (math.ceil(round(unit * sigmas, 6)) for sigmas in (rules.away_sigma, rules.beyond_sigma))
     outcome, touch_ns, expected, touch = "untouched", None, None, None
-    for n in range(_first_at(trades, start), _first_at(trades, stop)):
+    for n in range(max(news, _first_at(trades, out + rules.latency_ms * MS)), _first_at(trades, stop)):
         trade = trades[n]
-        if trade.seq > after and (trade.price <= high if buy else trade.price >= low):
+        if trade.price <= high if buy else trade.price >= low:
             touch, touch_ns, outcome = n, trade.at_ns, "open"
             overshoot = high - trade.price if buy else trade.price - low
             expected = min(1.0, max(0.0, (high - low + beyond - overshoot) / max(high - low + away + beyond, 1e-12)))
@@ -120,38 +142,69 @@ def try_zone(number: int, idea: Idea, shift: int, trades: Sequence[Trade], rules
     if touch is not None and touch_ns is not None:
         for n in range(touch, _first_at(trades, touch_ns + HOUR)):
             trade = trades[n]
-            if trade.seq <= after:
-                continue
             if trade.price <= low - beyond if buy else trade.price >= high + beyond:
                 outcome = "broken"
                 break
             if trade.price >= high + away if buy else trade.price <= low - away:
                 outcome = "rejected"
                 break
-    orders = [_order(rung, rung.price_e8 + shift, buy, (start, stop, after), trades, rules) for rung in zone.ladder]
+    orders = [_order(rung, rung.price_e8 + shift, buy, (out, stop, news), trades, rules, shown) for rung in zone.ladder]
     return Tested(number, outcome, touch_ns, expected, orders)
 
 
-def _order(rung: Any, price: int, buy: bool, when: tuple[int, int, int], trades: Sequence[Trade], rules: Any) -> Any:
-    start, stop, after = when
-    last = _price_at(trades, start)
-    order: dict[str, Any] = {"price": price, "weight": rung.weight, "buy": buy}
-    order["marketable"] = last is not None and (price >= last if buy else price <= last)
-    for model, margin in (("touch", 0), ("through", 1)):
-        order[model] = None
-        for n in range(_first_at(trades, start), _first_at(trades, stop)):
-            trade = trades[n]
-            reaches = trade.price <= price - margin if buy else trade.price >= price + margin
-            if trade.seq > after and reaches and not order["marketable"]:
-                order[model] = trade.at_ns
-                break
-        order[f"{model} markouts"] = []
+def _first_news(trades: Sequence[Trade], seq: int) -> int:
+    """The place of the first trade made after every one that was in the log."""
+    known = [n for n, trade in enumerate(trades) if trade.seq <= seq]
+    return known[-1] + 1 if known else 0
+
+
+def _order(
+    rung: Any, price: int, buy: bool, when: tuple[int, int, int], trades: Sequence[Trade], rules: Any, shown: Shown
+) -> dict[str, Any]:
+    out, stop, news = when
+    arrival, end = out + rules.latency_ms * MS, stop + rules.latency_ms * MS
+    quantity = max(1, math.floor(rung.weight * rules.order_value / (price / 1e8) * 1e8))
+    start, side = max(news, _first_at(trades, arrival)), 1 if buy else -1
+    last = trades[start - 1] if start else None
+    order: dict[str, Any] = {"price": price, "weight": rung.weight, "buy": buy, "quantity": quantity}
+    order["marketable"] = last is not None and (
+        side * (price - last.price) > 0 or (price == last.price and last.sign == side)
+    )
+    rows = shown(price, buy, arrival)
+    ahead = None if rows is None else next((size for at, size in reversed(rows) if at < arrival), 0)
+    order["ahead"] = ahead
+    passing = [t for t in trades[start : max(start, _first_at(trades, end))] if side * (price - t.price) >= 0]
+    changes = [row for row in rows or [] if arrival <= row[0] < end]
+    for name in QUEUES:
+        fills = [] if order["marketable"] else _walk(name, order, (arrival, end), ahead, passing, changes)
+        filled = sum(amount for _, amount in fills)
+        order[name] = (filled, fills[0][0], fills[-1][0]) if fills else None
+        order[f"{name} share"] = filled / quantity
+        order[f"{name} markouts"] = []
         for horizon in HORIZONS_S:
-            later = None if order[model] is None else _price_at(trades, order[model] + horizon * SECOND)
-            sign = 1 if buy else -1
-            gain = None if later is None else sign * (later - price) / price * 1e4 - rules.maker_fee_bps
-            order[f"{model} markouts"].append(None if gain is None else round(gain, 4))
+            later = _price_at(trades, fills[-1][0] + horizon * SECOND) if fills else None
+            gain = None if later is None else side * (later - price) / price * 1e4 - rules.maker_fee_bps
+            order[f"{name} markouts"].append(None if gain is None else round(gain, 4))
     return order
+
+
+def _walk(
+    name: str, order: dict[str, Any], when: tuple[int, int], ahead: int | None, passing: Sequence[Trade],
+    changes: Sequence[tuple[int, int]],
+) -> list[tuple[int, int]]:  # fmt: skip
+    """The fills of an order: what trades at its price or beyond, and what its level shows, in order of time."""
+    own = naive_fills.Order(order["buy"], order["price"], order["quantity"], *when)
+    sizes = {} if ahead is None else {(order["buy"], order["price"]): ahead}
+    walk = naive_fills.Walk(own, name, 10**8, naive_fills.Variant(), ahead, sizes, ahead is not None)
+    events = [(t.at_ns, 0, t) for t in passing] + [(at, 1, (at, size)) for at, size in changes]
+    for _, kind, said in sorted(events, key=lambda event: event[:2]):
+        if kind:
+            walk.change(naive_fills.Change(said[0], order["buy"], order["price"], said[1]))
+        else:
+            walk.trade(naive_fills.Trade(said.at_ns, said.price, said.quantity, said.sign))
+        if not walk.left:
+            break
+    return walk.fills
 
 
 def _price_at(trades: Sequence[Trade], at_ns: int) -> int | None:
@@ -209,9 +262,11 @@ def figures_of(ideas: Sequence[Idea], own: Sequence[Tested], others: Sequence[Te
         for t in tested:
             block = ideas[t.idea].publication.published_ns // (2 * HOUR)
             for order in t.orders:
-                value = 0.0 if order[model] is None else order[f"{model} markouts"][horizon]
-                if value is not None:
-                    rows.append((block, value, order["weight"]))
+                markout = order[f"{model} markouts"][horizon]
+                if order[model] is None:
+                    rows.append((block, 0.0, order["weight"]))
+                elif markout is not None:
+                    rows.append((block, order[f"{model} share"] * markout, order["weight"]))
         return rows
 
     figures = {
@@ -220,7 +275,7 @@ def figures_of(ideas: Sequence[Idea], own: Sequence[Tested], others: Sequence[Te
             samples(own, rejection), samples(own, lambda t: t.expected if rejection(t) is not None else None)
         ),
     }
-    for model in ("touch", "through"):
+    for model in QUEUES:
         for n, horizon in enumerate(HORIZONS_S):
             figures[f"value_{horizon}s_bps", model] = compare(worths(own, model, n), worths(others, model, n))
     return figures

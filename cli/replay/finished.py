@@ -21,7 +21,8 @@ from replay.runs.log_digest import log_digest
 from replay.runs.report import render
 from replay.runs.run import Result
 from replay.runs.tried import sentence
-from replay.scoring.price_path import READS, PricePath
+from replay.scoring.figures import SHOWN_MODELS
+from replay.scoring.price_path import PricePath
 
 _TABLES = ("recommendations", "episodes", "orders", "fills", "scores")
 _MIN_NAME = 22  # width of the names' column: that of the longest usual one
@@ -48,7 +49,7 @@ def _compare(comparison: Mapping[str, Any], as_json: bool) -> None:
     )
     width = _width_of(comparison["figures"]) + 2
     console.show(f"{'figure':<{width}}{'per':<17}{'model':<9}{'a':>10}{'b':>10}{'b - a':>10}")
-    for row in comparison["figures"]:
+    for row in (figure for figure in comparison["figures"] if figure["model"] in SHOWN_MODELS):
         cells = [("–" if row[k] is None else f"{row[k]:.3f}") for k in ("a", "b", "difference")]
         console.show(
             f"{row['metric']:<{width}}{row['unit']:<17}{row['model'] or '':<9}" + "".join(f"{c:>10}" for c in cells)
@@ -77,7 +78,7 @@ def report(
                     f"{folder} was made from other data than {source.storage} has for {log.name.market} now; name the "
                     "storage it was made from, or run the replay again"
                 )
-            path = PricePath.from_batches(log.read(first - 1, last, list(READS), READS))
+            path = PricePath.from_log(log, first - 1, last)
         text = render(run.manifest, {name: run.table(name) for name in _TABLES}, path)
     target = _write_report(text, folder, out)
     if as_json:
@@ -139,8 +140,8 @@ def run_to_json(result: Result, failure: str | None = None) -> dict[str, Any]:
 
 
 def _print_scores(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print the score table without the figures of every minute, which are in JSON and the report."""
-    visible = [row for row in rows if row["unit"] != "every minute"]
+    """Print the score table without the figures of every minute and of each model of the queue: JSON has them."""
+    visible = [row for row in rows if row["unit"] != "every minute" and row["model"] in SHOWN_MODELS]
     width = _width_of(visible)
     console.show(
         f"{'figure':<{width}}{'fills':<9}{'advice':>9}{'control':>9}   {'95 % of difference':<20}"

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from replay.scoring.episodes import Publication
+from replay.scoring.orders import Books
 from replay.scoring.price_path import PricePath
 from replay.scoring.rules import ScoringRules
 from replay.scoring.score_tables import ScoreTables
@@ -21,7 +22,11 @@ DECIDED_BY = "decided_by"
 
 
 def score_by_decider(
-    publications: Sequence[Publication], path: PricePath, rules: ScoringRules, baselines: Mapping[str, Baseline] = NONE
+    publications: Sequence[Publication],
+    path: PricePath,
+    rules: ScoringRules,
+    baselines: Mapping[str, Baseline] = NONE,
+    books: Books | None = None,
 ) -> ScoreTables:
     """
     Score a model's recommendations as `score` does, and separately those of the rules that stood in for it.
@@ -33,15 +38,15 @@ def score_by_decider(
         publications: recommendations with zones or without, in order of publication.
         path: the trades, from before the first recommendation on.
         rules: delays, fee, distances and seed.
-        baselines: see `score`.
+        baselines, books: see `score`.
     """
     model = [p for p in publications if p.advice.fallback is None]
     rest = [p for p in publications if p.advice.fallback is not None]
     parts = []
     if model:
-        parts.append(_label_tables(score(model, path, rules, baselines), "model", ""))
+        parts.append(_label_tables(score(model, path, rules, baselines, books), "model", ""))
     if rest or not model:
-        parts.append(_label_tables(score(rest, path, rules, baselines), "fallback", FALLBACK))
+        parts.append(_label_tables(score(rest, path, rules, baselines, books), "fallback", FALLBACK))
     return _concatenate(parts)
 
 

@@ -17,6 +17,7 @@ from market.printable import printable
 from market.timestamps import MINUTE_NS
 from replay.runs.attribution import DECIDED_BY, FALLBACK
 from replay.runs.model_share import ModelShare
+from replay.scoring.figures import SHOWN_MODELS
 from replay.scoring.price_path import PricePath
 
 _ASSETS = Path(__file__).parent / "assets"
@@ -77,7 +78,7 @@ def _score_table(scores: pa.Table) -> str:
     head = ("figure", "per", "fills", "advice", "control", "difference", "95 % interval", "p", "p, corrected", "n",
             "independent", "n control", "blocks", "detectable", "days for half of it")  # fmt: skip
     rows = []
-    for row in scores.to_pylist():
+    for row in (score for score in scores.to_pylist() if score["model"] in SHOWN_MODELS):
         interval = f"{row['low']:+.3f} … {row['high']:+.3f}" if row["low"] is not None else "–"
         is_compared = row["blocks"] is not None
         rows.append(

@@ -36,10 +36,11 @@ from replay.runs.publications import digest_of as digest_of_live
 from replay.runs.report import render
 from replay.runs.tried import Judgement, judge, record_run, tried_runs
 from replay.scoring.episodes import Publication
-from replay.scoring.price_path import READS, PricePath
+from replay.scoring.price_path import PricePath
 from replay.scoring.quiet import quiet_notes
+from replay.scoring.recorded_books import RecordedBooks
 from replay.scoring.rules import ScoringRules
-from replay.scoring.score_tables import ScoreTables
+from replay.scoring.score_tables import ScoreTables, queue_notes
 from replay.scoring.scoring import score
 from runtime.analysis_config import AnalysisConfig
 from runtime.analysts import MakeAnalyst
@@ -48,7 +49,8 @@ from runtime.open_log import OpenLog
 _NO_END_NS = 2**61  # a later --to means the end of the log
 UNITS = (
     "an episode is an idea: it ends when no zone of its side has overlapped it for as long as advice is valid; orders"
-    " count by weight, and one that would trade on arrival is refused; where zones state different confidence, brier"
+    " count by weight, and one that would trade on arrival is refused; fills `all`: what holds under every model of the"
+    " queue, with p 1 where their signs differ; where zones state different confidence, brier"
     " stands beside that of the rate of the days before"
 )
 _NOTHING_DECIDED = "No figure of {folder} is the model's: fix why it did not answer, or choose another stretch"
@@ -162,21 +164,24 @@ def run(
         last_seq = log.last_seq()
         content = log_digest(log, first_seq - 1, last_seq)
     decisions = _decide(open_log, request, ticks, workers, on_progress)
-    with open_log() as log:
-        path = PricePath.from_batches(log.read(first_seq - 1, last_seq, list(READS), READS))
-        gaps = find_coverage_gaps(log, int(ticks.boundary_ns[0]), int(ticks.boundary_ns[-1]))
     model = request.recorded_model
     was_live = request.own_zones is None and (model is None or model.was_live)
     live, live_digests = _live_publications(open_decisions if was_live else None, ticks)
     publications = _publications(decisions, ticks, request.rules, live, model.took_ms if model else None)
     share = _share_of(decisions) if model is not None else None
     score_all = score if share is None else score_by_decider
-    tables = score_all(publications, path, request.rules, BASELINES if request.baselines else {})
+    with open_log() as log:
+        path = PricePath.from_log(log, first_seq - 1, last_seq)
+        gaps = find_coverage_gaps(log, int(ticks.boundary_ns[0]), int(ticks.boundary_ns[-1]))
+        books = RecordedBooks(log, ticks.recv_ns, ticks.seq, last_seq)
+        baselines = BASELINES if request.baselines else {}
+        tables = score_all(publications, path, request.rules, baselines, books if books.exist() else None)
     inputs = _inputs(request, ticks, [first_seq, last_seq], content) | {"published": digest_of_live(live)}
     run_id = blake2b(json.dumps(inputs, sort_keys=True).encode(), digest_size=8).hexdigest()
     model_notes = (share.sentence, *model.notes) if share and model else ()
     gap_notes = coverage_gap_notes(gaps, tables.episodes["published_ns"].to_numpy(), publications)
     notes = [*model_notes, *quiet_notes(path, ticks.boundary_ns), *_no_zone_notes(decisions)]
+    notes += queue_notes(tables)
     notes += [*_parameter_notes(request, live_digests), *gap_notes, *_notes(publications, request, ticks)]
     with translate_errors(runs_dir):
         new_folder = _empty_folder(runs_dir / f".{run_id}.new")

@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from fills.interval import interval_over_models
+from fills.outcome import NO_BOOK
 from market.arrays import F64, I64
 from market.timestamps import DAY_NS, HOUR_NS
 from replay.inference.blocks import Difference, Samples, block_gains, difference, holm
 from replay.inference.calibration import brier, brier_parts, calibration_error, rate_before
 from replay.scoring.episodes import Episode
-from replay.scoring.orders import Orders
+from replay.scoring.orders import OrderResults, ZoneOrders
 from replay.scoring.outcomes import BROKEN, HORIZONS_S, OPEN, REJECTED, UNTOUCHED, LevelOutcomes
 
 BLOCK_NS = 2 * HOUR_NS  # an hour that advice is valid, and an hour of the test or of the markout that follows
@@ -26,7 +28,13 @@ def _value_name(horizon_s: int) -> str:
 
 
 HEADLINE = _value_name(_HEADLINE_S)
-"""The metric that runs are ranked by, orders filled at a touch."""
+"""The metric that runs are ranked by, under the model of the queue that leaves them the least."""
+
+ALL_MODELS = "all"
+"""The model of a row that says what holds under every model of the queue."""
+
+SHOWN_MODELS = (None, ALL_MODELS, "touch", "through")
+"""The models whose rows people are shown: what holds under all, and the two that bound them; files have the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +45,19 @@ class Trial:
     Attributes:
         block: (n,) the block of time in which each zone's episode was published. outcomes: of the zones.
         expected: (n,) probability of a touched zone's rejection on a price without memory; NaN for the rest.
-        orders: of all rungs. fills, worth: by fill model, see `orders.fill` and `orders.worth_of`.
+        orders: of all rungs. results: what became of them.
     """
 
     block: I64
     outcomes: LevelOutcomes
     expected: F64
-    orders: Orders
-    fills: Mapping[str, I64]
-    worth: Mapping[str, F64]
+    orders: ZoneOrders
+    results: OrderResults
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models of the queue, by name."""
+        return self.results.outcome.models
 
     def rejections(self) -> Samples:
         """Of each zone: 1 rejected, 0 broken, NaN for the rest."""
@@ -57,11 +69,19 @@ class Trial:
 
     def values(self, model: str, horizon_s: int) -> Samples:
         """
-        Of each order, the markout where it filled and 0 where it did not; NaN where the record ends before the horizon.
+        What each order was worth under a model of the queue.
+
+        Args:
+            model: its name.
+            horizon_s: one of `outcomes.HORIZONS_S`.
+
+        Returns:
+            The markout times the share that was filled, by the order's weight; 0 where it never filled, NaN where the
+            record ends before the horizon.
         """
-        worth = self.worth[model][:, HORIZONS_S.index(horizon_s)]
         block = self.block[self.orders.zone] if len(self.block) else self.orders.zone
-        return Samples(np.where(self.fills[model] < 0, 0.0, worth), block, self.orders.weight)
+        values = self.results.values(self.models.index(model), horizon_s)
+        return Samples(values, block, self.orders.weight)
 
 
 def block_of(episode: Episode) -> int:
@@ -97,17 +117,47 @@ def figures_of(
 
 
 def gains_of(advice: Trial, placebo: Trial) -> dict[int, float]:
-    """By block of time, the headline figure of advice less that of its placebos."""
-    return block_gains(*(trial.values("touch", _HEADLINE_S) for trial in (advice, placebo)))
+    """
+    By block of time, the headline figure of advice less that of its placebos, under the model of the queue that leaves
+    the least: what holds then holds under the others.
+    """
+    by_model = [
+        block_gains(*(trial.values(model, _HEADLINE_S) for trial in (advice, placebo))) for model in advice.models
+    ]
+    return min(by_model, key=lambda gains: sum(gains.values()))
 
 
 def _rows_against(name: str, advice: Trial, baseline: Trial) -> list[dict[str, Any]]:
     """Rejections and values of advice beside those of a baseline, whose name is the rows' unit."""
     rows = [_row("rejected", name, None, difference(advice.rejections(), baseline.rejections()))]
     for horizon_s in HORIZONS_S:
-        result = difference(advice.values("touch", horizon_s), baseline.values("touch", horizon_s))
-        rows.append(_row(_value_name(horizon_s), name, "touch", result))
+        rows.append(_row_of_all(name, horizon_s, _differences(advice, baseline, horizon_s)))
     return rows
+
+
+def _differences(advice: Trial, other: Trial, horizon_s: int) -> dict[str, Difference]:
+    """The difference of values at a horizon under each model of the queue."""
+    return {
+        model: difference(advice.values(model, horizon_s), other.values(model, horizon_s)) for model in advice.models
+    }
+
+
+def _row_of_all(unit: str, horizon_s: int, by_model: Mapping[str, Difference]) -> dict[str, Any]:
+    """
+    What holds under every model of the queue.
+
+    The means are those of the model in the middle. The interval reaches from the lowest end under any model to the
+    highest. Something is concluded only where the sign is the same under all: a claim about all of them is as doubtful
+    as the most doubtful, so p is the largest, and 1 where signs differ.
+    """
+    results = list(by_model.values())
+    defined = sorted((r for r in results if r.mean is not None), key=lambda r: r.mean or 0.0)
+    row = _row(_value_name(horizon_s), unit, ALL_MODELS, defined[(len(defined) - 1) // 2] if defined else results[0])
+    lows, highs, ps = ([getattr(r, name) for r in results] for name in ("low", "high", "p"))
+    if None in ps:
+        return row | {"low": None, "high": None, "p": None}
+    survives = interval_over_models({model: r.mean for model, r in by_model.items()}).survives
+    return row | {"low": min(lows), "high": max(highs), "p": max(ps) if survives else 1.0}
 
 
 def _shares(outcomes: LevelOutcomes) -> list[dict[str, Any]]:
@@ -122,15 +172,23 @@ def _order_rows(advice: Trial, placebo: Trial) -> list[dict[str, Any]]:
     Every rung counts by its weight. An order that never fills is worth nothing: a figure of fills alone would flatter
     who only fills when wrong, so only values are compared, and markouts stand beside them.
     """
-    orders, weights = advice.orders, advice.orders.weight
-    rows = [_plain_row("marketable", "order", orders.marketable.astype(np.float64), weights=weights)]
-    for model, index in advice.fills.items():
-        rows.append(_plain_row("filled", "order", (index >= 0).astype(np.float64), model, weights))
+    results, weights = advice.results, advice.orders.weight
+    is_known = results.outcome.queue_source != NO_BOOK
+    rows = [
+        _plain_row("marketable", "order", results.is_refused.astype(np.float64), weights=weights),
+        _plain_row("queue_known", "order", is_known.astype(np.float64), weights=weights),
+    ]
+    differences = {horizon_s: _differences(advice, placebo, horizon_s) for horizon_s in HORIZONS_S}
+    rows += [_row_of_all("order", horizon_s, by_model) for horizon_s, by_model in differences.items()]
+    for place, model in enumerate(advice.models):
+        share = results.share[place]
+        rows.append(_plain_row("filled", "order", share, model, weights))
         for column, horizon_s in enumerate(HORIZONS_S):
-            result = difference(advice.values(model, horizon_s), placebo.values(model, horizon_s))
-            rows.append(_row(_value_name(horizon_s), "order", model, result))
-            markout = advice.worth[model][:, column]
-            rows.append(_plain_row(f"markout_{horizon_s}s_bps", "filled order", markout, model, weights))
+            # What is concluded is the row of all models: the rows of each are no claims of their own.
+            row = _row(_value_name(horizon_s), "order", model, differences[horizon_s][model])
+            rows.append(row | {"p": None})
+            markout = np.where(share > 0, results.markout[place, :, column], np.nan)
+            rows.append(_plain_row(f"markout_{horizon_s}s_bps", "filled order", markout, model, weights * share))
     return rows
 
 

@@ -1,109 +1,173 @@
 """
-The orders of advised zones: every rung rests from its advice on, and what each fill was worth afterwards.
+The orders of advised zones: every rung rests from its advice on, and what its fills were worth afterwards.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
+from fills.displayed_book import DisplayedBook
+from fills.engine import FillRules, fill_orders
+from fills.latency import Latency
+from fills.orders import Orders, orders_of
+from fills.outcome import REFUSED, Outcome
+from fills.queue_models import MODELS, QueueModel
 from market.arrays import F64, I64, Bools
+from market.fixed_point import LARGEST_E8, ONE_E8
+from market.timestamps import HOUR_NS
 from replay.scoring.episodes import Episode
-from replay.scoring.outcomes import fills, markouts
+from replay.scoring.outcomes import HORIZONS_S, markouts
 from replay.scoring.placebo import MovedZones
 from replay.scoring.price_path import PricePath
 from replay.scoring.rules import ScoringRules
 
-MODELS = {"touch": False, "through": True}
-"""Fill models that bracket the truth, and whether a trade must go strictly beyond the price."""
+_STRETCH_NS = 2 * HOUR_NS  # a busy market changes its book some million times in it
+
+
+class Books(Protocol):
+    """Where displayed books come from."""
+
+    def between(self, from_ns: int, to_ns: int, price_e8: I64) -> DisplayedBook:
+        """The sizes shown at some prices, rising, over a stretch of time."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
-class Orders:
+class ZoneOrders:
     """
-    n resting orders.
+    n resting orders and the zones that they belong to.
 
     Attributes:
-        zone: (n,) the number of the zone that each belongs to, an index into what they were made from.
+        zone: (n,) the number of each order's zone, an index into what they were made from.
         episode: (n,) that zone's episode. weight: (n,) share of the advice's total.
-        is_buy, price_e8: (n,) side, and limit price, 1e-8 quote. start_ns, stop_ns: (n,) when it rests.
-        after_seq: (n,) trades up to this seq do not count.
-        marketable: (n,) whether it would have traded on arrival: a post-only order is refused, and never fills.
+        sent: what is asked of the exchange.
     """
 
     zone: I64
     episode: I64
     weight: F64
-    is_buy: Bools
-    price_e8: I64
-    start_ns: I64
-    stop_ns: I64
-    after_seq: I64
-    marketable: Bools
+    sent: Orders
 
     def __len__(self) -> int:
         return len(self.zone)
 
 
-def orders_of(episodes: Sequence[Episode], zones: MovedZones, path: PricePath, rules: ScoringRules) -> Orders:
+@dataclass(frozen=True, slots=True)
+class OrderResults:
     """
-    The orders of zones: a rung each.
+    What became of n orders under m models of the queue.
+
+    Attributes:
+        outcome: of the engine.
+        share: (m, n) of each order's quantity that was filled.
+        markout: (m, n, h) of what was filled, basis points after fees, for the h horizons of `outcomes.HORIZONS_S`
+            after its last fill; NaN without one, or where the record ends before the horizon.
+    """
+
+    outcome: Outcome
+    share: F64
+    markout: F64
+
+    @property
+    def is_refused(self) -> Bools:
+        """(n,) whether it would have traded on arrival: a post-only order is refused, under every model."""
+        return self.outcome.status[0] == REFUSED
+
+    def values(self, model: int, horizon_s: int) -> F64:
+        """
+        What each order was worth at a horizon: its markout times the share that was filled, 0 where nothing was.
+
+        Args:
+            model: its place among the models.
+            horizon_s: one of `outcomes.HORIZONS_S`.
+        """
+        share, markout = self.share[model], self.markout[model, :, HORIZONS_S.index(horizon_s)]
+        return np.where(share > 0, share * markout, 0.0)
+
+
+def orders_of_zones(episodes: Sequence[Episode], zones: MovedZones, path: PricePath, rules: ScoringRules) -> ZoneOrders:
+    """
+    The orders of zones, one a rung: sent when the advice is out, cancelled when it runs out.
+
+    An order's quantity is its weight's part of `order_value` at its own price.
 
     Args:
         episodes: what the zones belong to.
         zones: the episodes' zones, moved by so much.
-        path: says what the price was when they arrived.
-        rules: the latency.
+        path: gives the unit of quantities, and which trades came later.
+        rules: the latency of requests and of cancels, and the value of a recommendation's orders.
     """
     rungs = [e.zone.ladder for e in episodes]
     own = zones.episode.tolist()
     counts = np.array([len(rungs[n]) for n in own], np.int64)
     zone = np.repeat(np.arange(len(own)), counts)
     episode = zones.episode[zone] if len(own) else zone
+    weight = np.array([rung.weight for n in own for rung in rungs[n]], np.float64)
     price = np.array([rung.price_e8 for n in own for rung in rungs[n]], np.int64) + zones.shift_e8[zone]
-    published_ns = np.array([e.first.published_ns for e in episodes], np.int64)[episode]
-    is_buy = np.array([e.zone.side == "buy" for e in episodes], bool)[episode]
-    start_ns = published_ns + rules.latency_ms * 1_000_000
-    last = path.price_at(start_ns)
-    return Orders(
-        zone=zone,
-        episode=episode,
-        weight=np.array([rung.weight for n in own for rung in rungs[n]], np.float64),
-        is_buy=is_buy,
-        price_e8=price,
-        start_ns=start_ns,
-        stop_ns=np.array([e.stop_ns for e in episodes], np.int64)[episode],
-        after_seq=np.array([e.first.published_seq for e in episodes], np.int64)[episode],
-        marketable=(last > 0) & np.where(is_buy, price >= last, price <= last),
+    quantity = np.floor(weight * rules.order_value / (price / ONE_E8) * path.quantity_unit)
+    published_ns, stop_ns = (
+        np.array([value(e) for e in episodes], np.int64)[episode]
+        for value in (lambda e: e.first.published_ns, lambda e: e.stop_ns)
     )
+    after_seq = np.array([e.first.published_seq for e in episodes], np.int64)[episode]
+    sent = orders_of(
+        np.array([e.zone.side == "buy" for e in episodes], np.bool_)[episode], price,
+        np.clip(quantity, 1, LARGEST_E8).astype(np.int64), published_ns, stop_ns,
+        entry=Latency.constant(rules.latency_ms * 1_000_000), first_trade=path.first_after(after_seq),
+    )  # fmt: skip
+    return ZoneOrders(zone, episode, weight, sent)
 
 
-def fill(path: PricePath, orders: Orders, model: str) -> I64:
+def fill(
+    sets: Sequence[ZoneOrders],
+    path: PricePath,
+    books: Books | None,
+    rules: ScoringRules,
+    models: Sequence[QueueModel] = MODELS,
+) -> list[OrderResults]:
     """
-    The trade that would have filled each order, as an index into the path; −1 for none.
+    Let orders rest, and value what was filled.
+
+    Books are read for a stretch of time after the other, and only at the prices of the orders of all sets.
 
     Args:
-        path: the trades that fill.
-        orders: n orders.
-        model: a name of `MODELS`.
-    """
-    index = fills(
-        path, orders.is_buy, orders.price_e8, orders.start_ns, orders.stop_ns, orders.after_seq, MODELS[model]
-    )
-    return np.where(orders.marketable, -1, index)
-
-
-def worth_of(path: PricePath, orders: Orders, index: I64, rules: ScoringRules) -> F64:
-    """
-    The markout of each order's fill, basis points after fees, NaN without one.
-
-    Args:
-        path: the trades that followed.
-        orders: n orders.
-        index: the trade that filled each, −1 for none.
+        sets: sets of orders; each order is alone.
+        path: the trades that fill, and that follow.
+        books: what was displayed; None where no book was recorded.
         rules: the maker fee.
+        models: m models of the queue.
 
     Returns:
-        (n, h) for the h horizons of `outcomes.HORIZONS_S`.
+        What became of each set.
     """
-    return markouts(path, orders.is_buy, orders.price_e8, index, rules.maker_fee_bps)
+    fill_rules = FillRules(unit_e8=path.quantity_unit)
+    if books is None:
+        outcomes = [fill_orders(s.sent, path.tape, DisplayedBook.empty(), models, fill_rules) for s in sets]
+        return [_valued(s, path, outcome, rules) for s, outcome in zip(sets, outcomes, strict=True)]
+    parts = [s.sent.arrival_ns // _STRETCH_NS for s in sets]
+    outcomes = [Outcome.none(s.sent.price_e8, models) for s in sets]
+    for part in np.unique(np.concatenate(parts)).tolist():
+        picked = [np.flatnonzero(own == part) for own in parts]
+        sent = [s.sent.pick(index) for s, index in zip(sets, picked, strict=True)]
+        prices = np.unique(np.concatenate([orders.price_e8 for orders in sent]))
+        end_ns = max(int(orders.end_ns.max()) for orders in sent if len(orders))
+        book = books.between(part * _STRETCH_NS, end_ns, prices)
+        for outcome, orders, index in zip(outcomes, sent, picked, strict=True):
+            outcome.put(index, fill_orders(orders, path.tape, book, models, fill_rules))
+    return [_valued(s, path, outcome, rules) for s, outcome in zip(sets, outcomes, strict=True)]
+
+
+def _valued(orders: ZoneOrders, path: PricePath, outcome: Outcome, rules: ScoringRules) -> OrderResults:
+    sent = orders.sent
+    share = outcome.filled_e8 / np.maximum(sent.quantity_e8, 1)
+    markout = np.full((*share.shape, len(HORIZONS_S)), np.nan)
+    model, order = np.nonzero(outcome.last_trade >= 0)
+    if len(order):
+        # Models often end an order with the same trade: each such pair is valued once.
+        pairs, place = np.unique(order * len(path) + outcome.last_trade[model, order], return_inverse=True)
+        of_order, trade = pairs // len(path), pairs % len(path)
+        worth = markouts(path, sent.is_buy[of_order], sent.price_e8[of_order], trade, rules.maker_fee_bps)
+        markout[model, order] = worth[place]
+    return OrderResults(outcome, share, markout)

@@ -31,7 +31,7 @@ class Levels:
         away_e8: the distance off its near edge at which it is rejected, 1e-8 quote.
         beyond_e8: the distance past its far edge at which it is broken, 1e-8 quote.
         start_ns, stop_ns: a touch counts from the first up to, without, the second.
-        after_seq: the last seq in the log when the level was published; trades up to it do not count.
+        after_seq: the last seq in the log when the level was published: only trades made after all up to it count.
     """
 
     is_buy: npt.NDArray[np.bool_]
@@ -68,43 +68,25 @@ def outcomes_at(path: PricePath, levels: Levels) -> LevelOutcomes:
     A level is touched by the first trade at its near edge or beyond. From that trade on it is broken by a trade
     `beyond` past its far edge, rejected by one `away` off its near edge, whichever comes first; a price that jumps
     past both is a break. Neither within an hour of the touch, or before the record ends: open. Trades that were in the
-    log when the level was published do not count.
+    log when the level was published do not count, nor those made before one of them.
     """
-    start, stop, after_seq = path.index_at(levels.start_ns), path.index_at(levels.stop_ns), levels.after_seq
-    is_buy = levels.is_buy
-    touch = path.find_first_beyond(is_buy, start, stop, np.where(is_buy, levels.high_e8, levels.low_e8), after_seq)
+    start = np.maximum(path.index_at(levels.start_ns), path.first_after(levels.after_seq))
+    stop, is_buy = path.index_at(levels.stop_ns), levels.is_buy
+    touch = path.find_first_beyond(is_buy, start, stop, np.where(is_buy, levels.high_e8, levels.low_e8))
     is_touched = touch >= 0
     first = np.maximum(touch, 0)
     ends = path.index_at((path.at_ns[first] if len(path) else levels.start_ns) + TEST_NS)
     last = np.where(is_touched, ends, 0)  # what was not touched is not searched
     far = np.where(is_buy, levels.low_e8 - levels.beyond_e8, levels.high_e8 + levels.beyond_e8)
     off = np.where(is_buy, levels.high_e8 + levels.away_e8, levels.low_e8 - levels.away_e8)
-    break_index = path.find_first_beyond(is_buy, first, last, far, after_seq)
-    rejection_index = path.find_first_beyond(~is_buy, first, last, off, after_seq)
+    break_index = path.find_first_beyond(is_buy, first, last, far)
+    rejection_index = path.find_first_beyond(~is_buy, first, last, off)
     no_index = np.int64(2**62)
     break_index = np.where(break_index < 0, no_index, break_index)
     rejection_index = np.where(rejection_index < 0, no_index, rejection_index)
     outcome = np.where(break_index <= rejection_index, BROKEN, REJECTED)
     outcome = np.where((break_index == no_index) & (rejection_index == no_index), OPEN, outcome)
     return LevelOutcomes(np.where(is_touched, outcome, UNTOUCHED), np.where(is_touched, touch, -1))
-
-
-def fills(path: PricePath, is_buy: npt.NDArray[np.bool_], price_e8: I64, start_ns: I64, stop_ns: I64,
-          after_seq: I64, through: bool) -> I64:  # fmt: skip
-    """
-    The trade that would have filled each of n limit orders, as an index into the path; −1 for none.
-
-    Args:
-        path: the trades that fill.
-        is_buy: n sides.
-        price_e8: n limit prices, 1e-8 quote.
-        start_ns, stop_ns: each order rests from the first up to, without, the second.
-        after_seq: trades up to this seq do not fill.
-        through: whether a trade must go strictly beyond the price (pessimistic), or may be at it (optimistic).
-    """
-    start, stop = path.index_at(start_ns), path.index_at(stop_ns)
-    beyond = np.where(is_buy, price_e8 - np.int64(through), price_e8 + np.int64(through))
-    return path.find_first_beyond(is_buy, start, stop, beyond, after_seq)
 
 
 def markouts(path: PricePath, is_buy: npt.NDArray[np.bool_], price_e8: I64, fill: I64, fee_bps: float) -> F64:

@@ -2,6 +2,7 @@
 The tables of a run, as they are written to its folder.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,9 +10,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from market.arrays import F64, I64
+from fills.outcome import NO_BOOK, QUEUE_SOURCES
 from replay.scoring.episodes import Episode
-from replay.scoring.orders import Orders
+from replay.scoring.orders import OrderResults, ZoneOrders
 from replay.scoring.outcomes import HORIZONS_S, OUTCOMES, LevelOutcomes
 from replay.scoring.price_path import PricePath
 
@@ -75,34 +76,51 @@ def episode_table(episodes: Sequence[Episode], outcomes: LevelOutcomes, path: Pr
     )
 
 
-def order_table(orders: Orders) -> pa.Table:
-    """The orders of all rungs, a row each."""
-    names = ("episode", "is_buy", "price_e8", "weight", "start_ns", "stop_ns", "marketable")
-    columns = {"order": pa.array(range(len(orders)), pa.int64())}
-    return pa.table(columns | {name: pa.array(getattr(orders, name)) for name in names})
-
-
-def fill_table(orders: Orders, fills: Mapping[str, I64], worth: Mapping[str, F64], path: PricePath) -> pa.Table:
-    """
-    The fills, a row for each order and model.
-
-    Args:
-        orders: n orders.
-        fills: by fill model, (n,) index into the path, −1 for none.
-        worth: by fill model, (n, h) markouts.
-        path: gives the time of a fill.
-    """
-    parts = []
-    for model, index in fills.items():
-        order = np.flatnonzero(index >= 0)
-        columns: dict[str, Any] = {
-            "order": pa.array(order),
-            "model": pa.array([model] * len(order), pa.string()),
-            "filled_ns": pa.array(path.at_ns[index[order]] if len(order) else order),
-            "price_e8": pa.array(orders.price_e8[order]),
+def order_table(orders: ZoneOrders, results: OrderResults) -> pa.Table:
+    """The orders of all rungs, a row each: from when to when it rests, and what was ahead of it when it came."""
+    sent, outcome = orders.sent, results.outcome
+    ahead = outcome.ahead_e8
+    return pa.table(
+        {
+            "order": pa.array(range(len(orders)), pa.int64()),
+            "episode": pa.array(orders.episode),
+            "is_buy": pa.array(sent.is_buy),
+            "price_e8": pa.array(sent.price_e8),
+            "quantity_e8": pa.array(sent.quantity_e8),
+            "weight": pa.array(orders.weight),
+            "start_ns": pa.array(sent.arrival_ns),
+            "stop_ns": pa.array(sent.end_ns),
+            "marketable": pa.array(results.is_refused),
+            "queue_source": pa.array([QUEUE_SOURCES[place] for place in outcome.queue_source.tolist()], pa.string()),
+            "ahead_e8": pa.array(ahead, pa.int64(), mask=ahead < 0),
         }
-        for column, horizon_s in enumerate(HORIZONS_S):
-            values = worth[model][order, column]
-            columns[f"markout_{horizon_s}s_bps"] = pa.array(values, pa.float64(), mask=np.isnan(values))
-        parts.append(pa.table(columns))
-    return pa.concat_tables(parts).combine_chunks()
+    )
+
+
+def fill_table(results: OrderResults) -> pa.Table:
+    """The orders that were filled, in part or to the end, a row for each order and model."""
+    outcome = results.outcome
+    place, order = np.nonzero(outcome.filled_e8 > 0)
+    columns: dict[str, Any] = {
+        "order": pa.array(order),
+        "model": pa.array([outcome.models[n] for n in place.tolist()], pa.string()),
+        "first_ns": pa.array(outcome.first_fill_ns[place, order]),
+        "filled_ns": pa.array(outcome.last_fill_ns[place, order]),
+        "price_e8": pa.array(outcome.limit_e8[order]),
+        "quantity_e8": pa.array(outcome.filled_e8[place, order]),
+    }
+    for column, horizon_s in enumerate(HORIZONS_S):
+        values = results.markout[place, order, column]
+        columns[f"markout_{horizon_s}s_bps"] = pa.array(values, pa.float64(), mask=np.isnan(values))
+    return pa.table(columns)
+
+
+def queue_notes(tables: ScoreTables) -> list[str]:
+    """A sentence about where the queue ahead of the orders was read; nothing without orders."""
+    sources = Counter(tables.orders.column("queue_source").to_pylist())
+    if not sources:
+        return []
+    unknown = sources.pop(QUEUE_SOURCES[NO_BOOK], 0)
+    parts = [f"{count:,} from {name}" for name, count in sorted(sources.items())]
+    parts += [f"{unknown:,} unknown, where its models wait for a trade beyond the price"] if unknown else []
+    return [f"the queue ahead of {unknown + sources.total():,} orders: {', '.join(parts)}"]

@@ -11,7 +11,7 @@ from market.arrays import F64, I64
 from market.fixed_point import common_unit
 from replay.scoring.episodes import Episode, Publication, episodes_of
 from replay.scoring.figures import Trial, block_of, figures_of, gains_of
-from replay.scoring.orders import MODELS, fill, orders_of, worth_of
+from replay.scoring.orders import Books, fill, orders_of_zones
 from replay.scoring.outcomes import LevelOutcomes, Levels, outcomes_at
 from replay.scoring.placebo import MovedZones, draw_placebos, sigma_e8
 from replay.scoring.price_path import PricePath
@@ -26,7 +26,11 @@ NONE: Mapping[str, Baseline] = MappingProxyType({})
 
 
 def score(
-    publications: Sequence[Publication], path: PricePath, rules: ScoringRules, baselines: Mapping[str, Baseline] = NONE
+    publications: Sequence[Publication],
+    path: PricePath,
+    rules: ScoringRules,
+    baselines: Mapping[str, Baseline] = NONE,
+    books: Books | None = None,
 ) -> ScoreTables:
     """
     Score advice against the prices that followed it.
@@ -36,25 +40,23 @@ def score(
         path: the trades, from before the first recommendation on.
         rules: delays, fee, distances and seed.
         baselines: by name, what turns the recommendations into those that they are compared with besides.
+        books: what was displayed where orders rest; None where no book was recorded.
     """
     episodes = episodes_of(publications)
     placebos = draw_placebos(episodes, common_unit(path.price_e8), rules.placebo_draws, rules.seed)
-    advice = _trial(episodes, MovedZones.unmoved(len(episodes)), path, rules)
-    chance = _trial(episodes, placebos, path, rules)
-    others = {name: _trial_of(of(publications), path, rules) for name, of in baselines.items()}
-    rows = figures_of(episodes, advice, chance, _every_minute(publications, path, rules), others)
+    others = {name: episodes_of(of(publications)) for name, of in baselines.items()}
+    zones = [(episodes, MovedZones.unmoved(len(episodes))), (episodes, placebos)]
+    zones += [(own, MovedZones.unmoved(len(own))) for own in others.values()]
+    advice, chance, *rest = _trials(zones, path, rules, books)
+    by_name = dict(zip(others, rest, strict=True))
+    rows = figures_of(episodes, advice, chance, _every_minute(publications, path, rules), by_name)
     return ScoreTables(
         episode_table(episodes, advice.outcomes, path),
-        order_table(advice.orders),
-        fill_table(advice.orders, advice.fills, advice.worth, path),
+        order_table(advice.orders, advice.results),
+        fill_table(advice.results),
         score_table(rows),
         gains_of(advice, chance),
     )
-
-
-def _trial_of(publications: Sequence[Publication], path: PricePath, rules: ScoringRules) -> Trial:
-    episodes = episodes_of(publications)
-    return _trial(episodes, MovedZones.unmoved(len(episodes)), path, rules)
 
 
 def zone_outcomes(episodes: Sequence[Episode], path: PricePath, rules: ScoringRules) -> LevelOutcomes:
@@ -83,20 +85,18 @@ def distances(unit_e8: F64, sigmas: float) -> I64:
     return np.ceil(np.round(unit_e8 * sigmas, 6)).astype(np.int64)
 
 
-def _trial(episodes: Sequence[Episode], zones: MovedZones, path: PricePath, rules: ScoringRules) -> Trial:
-    """Test zones, and let their orders rest."""
-    levels = _levels(episodes, zones, rules)
-    outcomes = outcomes_at(path, levels)
-    orders = orders_of(episodes, zones, path, rules)
-    fills = {model: fill(path, orders, model) for model in MODELS}
-    return Trial(
-        block=np.array([block_of(e) for e in episodes], np.int64)[zones.episode],
-        outcomes=outcomes,
-        expected=_expected_rejections(path, levels, outcomes.touch),
-        orders=orders,
-        fills=fills,
-        worth={model: worth_of(path, orders, index, rules) for model, index in fills.items()},
-    )
+def _trials(
+    zones: Sequence[tuple[Sequence[Episode], MovedZones]], path: PricePath, rules: ScoringRules, books: Books | None
+) -> list[Trial]:
+    """Test sets of zones, and let their orders rest."""
+    orders = [orders_of_zones(episodes, moved, path, rules) for episodes, moved in zones]
+    trials = []
+    for (episodes, moved), own, results in zip(zones, orders, fill(orders, path, books, rules), strict=True):
+        levels = _levels(episodes, moved, rules)
+        outcomes = outcomes_at(path, levels)
+        block = np.array([block_of(e) for e in episodes], np.int64)[moved.episode]
+        trials.append(Trial(block, outcomes, _expected_rejections(path, levels, outcomes.touch), own, results))
+    return trials
 
 
 def _levels(episodes: Sequence[Episode], zones: MovedZones, rules: ScoringRules) -> Levels:

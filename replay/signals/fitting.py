@@ -26,7 +26,6 @@ from projections.state import READS, STATE_KINDS, MarketState, TickEntry
 from replay.decisions import ticks_between
 from replay.scoring.episodes import Publication, episodes_of
 from replay.scoring.outcomes import BROKEN, REJECTED
-from replay.scoring.price_path import READS as PATH_READS
 from replay.scoring.price_path import PricePath
 from replay.scoring.rules import ScoringRules
 from replay.scoring.scoring import zone_outcomes
@@ -212,7 +211,7 @@ def build_training_set(
         publications.append(Publication(advice, out_ns[tick.seq], tick.seq))
 
     drive(log.read(kinds=STATE_KINDS, columns=READS), state, on_tick)
-    path = PricePath.from_batches(log.read(kinds=list(PATH_READS), columns=PATH_READS))
+    path = PricePath.from_log(log, 0)
     confidence = _zone_outcomes(publications, features, path, rules)
     market = str(log.name.market)
     if len(ticks) == 0:

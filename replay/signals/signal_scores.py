@@ -12,7 +12,7 @@ from market.timestamps import HOUR_NS, MINUTE_NS, SECOND_NS
 from replay.decisions import Ticks
 from replay.inference.blocks import Samples, difference, holm
 from replay.scoring.outcomes import BROKEN, HORIZONS_S, OPEN, REJECTED, UNTOUCHED, Levels, outcomes_at
-from replay.scoring.price_path import READS, PricePath
+from replay.scoring.price_path import PricePath
 from replay.scoring.rules import ScoringRules
 from replay.scoring.scoring import distances
 from replay.signals.signal_controls import SignalSample, draw_controls, draw_random_levels, select_sample
@@ -76,7 +76,7 @@ class RandomLevels:
 
 def load_price_path(log: Log, ticks: Ticks) -> PricePath:
     """Load the trades from the first of some ticks to the end of the log, by which signals at them are scored."""
-    return PricePath.from_batches(log.read(log.seq_before(int(ticks.boundary_ns[0])), None, list(READS), READS))
+    return PricePath.from_log(log, log.seq_before(int(ticks.boundary_ns[0])))
 
 
 def score_signals(path: PricePath, record: SignalSamples, rules: ScoringRules) -> list[SignalScore]:

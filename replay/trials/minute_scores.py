@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from agents.recommendation import VALID_FOR_NS
+from fills.queue_models import BOUNDS
 from market.arrays import F64, I64
 from market.timestamps import MINUTE_NS
 from replay.scoring.episodes import Episode, Publication
-from replay.scoring.orders import MODELS, fill, orders_of, worth_of
+from replay.scoring.orders import fill, orders_of_zones
 from replay.scoring.outcomes import BROKEN, HORIZONS_S, REJECTED, TEST_NS, UNTOUCHED
 from replay.scoring.placebo import MovedZones
 from replay.scoring.price_path import PricePath
@@ -45,10 +46,10 @@ class Score:
 def scores_of(horizons_s: Sequence[int] = HORIZONS_S) -> list[Score]:
     """All figures, with values of orders at some horizons, seconds."""
     scores = [Score("touched", None, _VALID_MIN), Score("rejected", None, _VALID_MIN + TEST_NS // MINUTE_NS)]
-    for model in MODELS:
-        scores.append(Score("filled", model, _VALID_MIN))
+    for model in BOUNDS:
+        scores.append(Score("filled", model.name, _VALID_MIN))
         for horizon_s in horizons_s:
-            scores.append(Score(f"value_{horizon_s}s_bps", model, _VALID_MIN + math.ceil(horizon_s / 60)))
+            scores.append(Score(f"value_{horizon_s}s_bps", model.name, _VALID_MIN + math.ceil(horizon_s / 60)))
     return scores
 
 
@@ -75,16 +76,15 @@ def minute_scores(publications: Sequence[Publication], path: PricePath, rules: S
               "rejected": _mean(rejection, weight, minute, n)}  # fmt: skip
     figures = {score: values[score.metric] for score in scores_of(()) if score.metric in values}
     episodes = [e for _, e in zones]
-    orders = orders_of(episodes, MovedZones.unmoved(len(zones)), path, rules)
+    orders = orders_of_zones(episodes, MovedZones.unmoved(len(zones)), path, rules)
     minute = np.array([i for i, _ in zones], np.int64)[orders.zone]
     score_by_name = {(score.metric, score.model): score for score in scores_of()}
-    for model in MODELS:
-        index = fill(path, orders, model)
-        markout = worth_of(path, orders, index, rules)
-        figures[score_by_name["filled", model]] = _mean((index >= 0).astype(np.float64), orders.weight, minute, n)
-        for column, horizon_s in enumerate(HORIZONS_S):
-            score = score_by_name[f"value_{horizon_s}s_bps", model]
-            figures[score] = _mean(np.where(index < 0, 0.0, markout[:, column]), orders.weight, minute, n)
+    results = fill([orders], path, None, rules, BOUNDS)[0]  # neither of the two bounds looks at the queue
+    for place, model in enumerate(BOUNDS):
+        figures[score_by_name["filled", model.name]] = _mean(results.share[place], orders.weight, minute, n)
+        for horizon_s in HORIZONS_S:
+            score = score_by_name[f"value_{horizon_s}s_bps", model.name]
+            figures[score] = _mean(results.values(place, horizon_s), orders.weight, minute, n)
     return figures
 
 

@@ -180,6 +180,10 @@ class Scoring(Section):
     latency_ms: int = Field(
         default=250, ge=0, le=3_600_000, description="Milliseconds from publication until an order can be filled."
     )
+    order_value: float = Field(
+        default=10_000.0, gt=0, le=1e12,
+        description="Value of all orders of one recommendation, in quote currency, split over its rungs by weight.",
+    )  # fmt: skip
     maker_fee_bps: float = Field(
         default=0.0, ge=-1000, le=1000, description="Fee of a fill, in basis points; a negative fee is a rebate."
     )

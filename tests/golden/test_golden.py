@@ -61,7 +61,7 @@ def stages(raw: Path, folder: Path) -> dict[str, Any]:
         report = check(log).as_json()
         batches = log.read(kinds=STATE_KINDS, columns=READS)
         drive(batches, state, lambda tick, now: decided.append(decider.decide(tick, now)))
-    rules = ScoringRules(2000, 250, 0.0, 5, 1, sight.parameters.away_sigma, sight.parameters.beyond_sigma)
+    rules = ScoringRules(2000, 250, 1.0, 0.0, 5, 1, sight.parameters.away_sigma, sight.parameters.beyond_sigma)
     request = Request(str(MARKET), 0, 2**62, sight, rules)
     result = run(partial(open_log, folder, MARKET), request, folder / "runs", 1, CLOCK, lambda *_: None)
     newest = list(state.buckets.minutes(2))

@@ -9,7 +9,7 @@ from replay.scoring.rules import ScoringRules
 from replay.scoring.scoring import score
 from tests.null_markets import Adviser, a_martingale, advise, clustered, even, one_sided
 
-RULES = ScoringRules(2000, 250, 0.0, 20, 1, 2.0, 2.0)
+RULES = ScoringRules(2000, 250, 1.0, 0.0, 20, 1, 2.0, 2.0)
 SEEDS = range(60)
 
 

@@ -7,7 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fills.displayed_book import DisplayedBook
+from fills.level_rows import LevelRows
+from market.arrays import I64
 from market.fixed_point import common_unit
+from market.timestamps import MINUTE_NS
 from replay.scoring.episodes import Publication
 from replay.scoring.price_path import PricePath
 from replay.scoring.rules import ScoringRules
@@ -17,34 +21,47 @@ from tests import slow_scorer
 from tests.market_builders import a_path, a_zone, e8, published
 
 RULES = ScoringRules(
-    publish_delay_ms=0, latency_ms=250, maker_fee_bps=0.5, placebo_draws=6, seed=3, away_sigma=2.0, beyond_sigma=1.5
+    publish_delay_ms=0,
+    latency_ms=250,
+    order_value=300.0,
+    maker_fee_bps=0.5,
+    placebo_draws=6,
+    seed=3,
+    away_sigma=2.0,
+    beyond_sigma=1.5,
 )
 
 
 def expect_same_scores(
-    publications: list[Publication], path: PricePath, tables: ScoreTables, rules: ScoringRules
+    publications: list[Publication],
+    path: PricePath,
+    tables: ScoreTables,
+    rules: ScoringRules,
+    shown: slow_scorer.Shown = slow_scorer.nothing_shown,
 ) -> int:
     """Compare the tables of a run with the slow scorer's; returns the number of ideas."""
-    columns = path.at_ns.tolist(), path.seq.tolist(), path.price_e8.tolist()
-    trades = [slow_scorer.Trade(*row) for row in zip(*columns, strict=True)]
+    tape = path.tape
+    columns = tape.time_ns, path.seq, tape.price_e8, tape.quantity_e8, tape.sign
+    trades = [slow_scorer.Trade(*row) for row in zip(*(c.tolist() for c in columns), strict=True)]
     ideas = slow_scorer.ideas_of(publications)
-    own = [slow_scorer.try_zone(n, idea, 0, trades, rules) for n, idea in enumerate(ideas)]
+    own = [slow_scorer.try_zone(n, idea, 0, trades, rules, shown) for n, idea in enumerate(ideas)]
     drawn = slow_scorer.shifts_of(ideas, common_unit(path.price_e8), rules.placebo_draws, rules.seed)
-    others = [slow_scorer.try_zone(n, ideas[n], shift, trades, rules) for n, shift in drawn]
+    others = [slow_scorer.try_zone(n, ideas[n], shift, trades, rules, shown) for n, shift in drawn]
     names = ("side", "low_e8", "high_e8", "outcome", "touch_ns", "minutes", "last_published_ns")
     assert [tuple(row[n] for n in names) for row in tables.episodes.to_pylist()] == [
         (i.zone.side, i.zone.low_e8, i.zone.high_e8, t.outcome, t.touch_ns, i.minutes, i.last_ns)
         for i, t in zip(ideas, own, strict=True)
     ]
     orders = [order | {"idea": t.idea} for t in own for order in t.orders]
-    assert [(r["episode"], r["price_e8"], r["weight"], r["marketable"]) for r in tables.orders.to_pylist()] == [
-        (o["idea"], o["price"], o["weight"], o["marketable"]) for o in orders
+    order_names = ("episode", "price_e8", "quantity_e8", "weight", "marketable", "ahead_e8")
+    assert [tuple(row[name] for name in order_names) for row in tables.orders.to_pylist()] == [
+        tuple(o[name] for name in ("idea", "price", "quantity", "weight", "marketable", "ahead")) for o in orders
     ]
     fills = {(row["model"], row["order"]): row for row in tables.fills.to_pylist()}
     for n, order in enumerate(orders):
-        for model in ("touch", "through"):
+        for model in slow_scorer.QUEUES:
             row = fills.pop((model, n), None)
-            assert (row and row["filled_ns"]) == order[model]
+            assert (row and (row["quantity_e8"], row["first_ns"], row["filled_ns"])) == order[model], (model, n)
             if row is not None:
                 assert [row[f"markout_{h}s_bps"] for h in slow_scorer.HORIZONS_S] == order[f"{model} markouts"]
     assert not fills
@@ -54,7 +71,14 @@ def expect_same_scores(
 
 def expect_same_figures(rows: list[dict[str, Any]], figures: dict[tuple[str, str], Any]) -> None:
     compared = {(r["metric"], r["model"] or ""): r for r in rows if r["blocks"] is not None and r["metric"] != "brier"}
+    ranges = {
+        metric: row
+        for (metric, model), row in list(compared.items())
+        if model == "all" and compared.pop((metric, model))
+    }
     assert set(compared) == set(figures)
+    for metric, row in ranges.items():
+        expect_range(row, [compared[metric, model] for model in slow_scorer.QUEUES])
     for name, (advice, control, error, blocks) in figures.items():
         row = compared[name]
         assert row["blocks"] == blocks
@@ -64,6 +88,17 @@ def expect_same_figures(rows: list[dict[str, Any]], figures: dict[tuple[str, str
         if row["low"] is not None:
             half = (row["high"] - row["low"]) / 2
             assert half / error == pytest.approx(half_width_in_errors(blocks), rel=1e-3), name
+
+
+def expect_range(row: dict[str, Any], of_models: list[dict[str, Any]]) -> None:
+    """What is said of all models: the widest interval, and the mean of the one in the middle."""
+    for end, widest in (("low", min), ("high", max)):
+        ends = [r[end] for r in of_models]
+        assert row[end] == (None if None in ends else widest(ends))
+    middle = sorted(r["difference"] for r in of_models if r["difference"] is not None)
+    assert row["difference"] == (middle[(len(middle) - 1) // 2] if middle else None)
+    if row["p"] is not None and min(middle) <= 0 <= max(middle):
+        assert row["p"] == 1.0
 
 
 def half_width_in_errors(blocks: int) -> float:
@@ -77,7 +112,11 @@ def a_market(seed: int, hours: int, zones: int) -> tuple[list[Publication], Pric
     n = hours * 180
     price = np.round(100 + np.cumsum(chance.normal(0, 0.03, n)), 2)
     seconds = np.arange(n) * 20.0 + chance.uniform(0, 5, n)
-    path = a_path([f"{p:.2f}" for p in price], np.round(seconds, 3).tolist())
+    sizes = np.exp(chance.uniform(np.log(1e6), np.log(2e8), n)).astype(np.int64)
+    path = a_path(
+        [f"{p:.2f}" for p in price], np.round(seconds, 3).tolist(), quantity_e8=sizes,
+        buyer_is_maker=chance.random(n) < 0.5,
+    )  # fmt: skip
     advice = []
     standing: list[tuple[str, str, str]] = []
     for minute in range(1, hours * 60 - 1):
@@ -95,12 +134,52 @@ def a_market(seed: int, hours: int, zones: int) -> tuple[list[Publication], Pric
     return advice, path
 
 
+class DrawnBook:
+    """Sizes of levels that change by chance, known from a minute on; as the scorer reads them, and as they are."""
+
+    def __init__(self, seed: int, path: PricePath) -> None:
+        chance = np.random.default_rng([seed, 9])
+        n = 40 * len(path)
+        times = np.sort(chance.integers(path.at_ns[0], path.at_ns[-1], n))
+        near = path.price_at(times) + chance.integers(-60, 61, n) * e8("0.01")
+        self.rows = times, chance.integers(0, 2, n), near, chance.integers(0, 4, n) * e8(1)
+        self.from_ns = int(path.at_ns[0]) + MINUTE_NS
+        self.until_ns = int(path.at_ns[-1]) - 10 * MINUTE_NS
+
+    def between(self, from_ns: int, to_ns: int, price_e8: I64) -> DisplayedBook:
+        """All of it, whatever the stretch."""
+        rows = LevelRows(price_e8)
+        times, sides, prices, sizes = self.rows
+        for side in (0, 1):
+            own = sides == side
+            rows.add_changes(times[own], side, prices[own], sizes[own])
+        span = [np.array([value], np.int64) for value in (self.from_ns, self.until_ns, 0, 2**62)]
+        return DisplayedBook.from_level_rows(rows, (span[0], span[1], span[2], span[3]), sampled=False)
+
+    def shown(self, price: int, is_bid: bool, at_ns: int) -> list[tuple[int, int]] | None:
+        """A level's sizes, where they are known."""
+        if not self.from_ns <= at_ns < self.until_ns:
+            return None
+        times, sides, prices, sizes = self.rows
+        own = (prices == price) & (sides == (0 if is_bid else 1))
+        return list(zip(times[own].tolist(), sizes[own].tolist(), strict=True))
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 4), st.integers(1, 40))
 def test_short_markets(seed: int, hours: int, zones: int) -> None:
     """A few hours of any advice, ticks without σ and zones at the price included."""
     advice, path = a_market(seed, hours, zones)
     expect_same_scores(advice, path, score(advice, path, RULES), RULES)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 3), st.integers(1, 30))
+def test_short_markets_with_books(seed: int, hours: int, zones: int) -> None:
+    """The same, with queues that are known for most of the time."""
+    advice, path = a_market(seed, hours, zones)
+    book = DrawnBook(seed, path)
+    expect_same_scores(advice, path, score(advice, path, RULES, books=book), RULES, book.shown)
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from analysis.trades.absorption import NOTE
 from market.instrument import Market
 from replay.decisions import ticks_between
 from replay.scoring.episodes import Publication
-from replay.scoring.price_path import READS, PricePath
+from replay.scoring.price_path import PricePath
 from replay.scoring.rules import ScoringRules
 from replay.scoring.score_tables import ScoreTables
 from runtime.open_log import open_log
@@ -161,7 +161,7 @@ def test_every_figure_of_the_day_is_recomputed(storage: Path, first: Path) -> No
     scoring = json.loads((first / "manifest.json").read_text())["inputs"]["scoring"]
     rules = ScoringRules(**scoring)
     with open_log(storage, Market.parse("binance:BTCUSDT")) as log:
-        path = PricePath.from_batches(log.read(0, None, list(READS), READS))
+        path = PricePath.from_log(log, 0)
         ticks = ticks_between(log, 0, 2**62)
     out_ns = dict(zip(ticks.seq.tolist(), (ticks.recv_ns + rules.publish_delay_ms * 10**6).tolist(), strict=True))
     advice = [Publication(parse(r["body"]), out_ns[r["as_of_seq"]], r["as_of_seq"]) for r in rows if r["body"]]

@@ -67,7 +67,7 @@ def test_the_hour_before() -> None:
 @pytest.mark.slow
 def test_no_baseline_differs_on_a_market_without_edge() -> None:
     """Thirty days without memory: each comparison leaves out 0 in a fifth of them at most (one in twenty is due)."""
-    rules = ScoringRules(2000, 250, 0.0, 5, 1, 2.0, 2.0)
+    rules = ScoringRules(2000, 250, 1.0, 0.0, 5, 1, 2.0, 2.0)
     covered: dict[tuple[str, str], list[bool]] = {}
     for seed in range(30):
         path = a_martingale(seed)

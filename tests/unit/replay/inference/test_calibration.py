@@ -13,7 +13,7 @@ from tests.market_builders import a_path, a_zone, published
 from tests.unit.replay.scoring.test_scoring import BUY, PATH, SELL
 
 NAN = float("nan")
-RULES = ScoringRules(0, 1000, 0.0, 5, 1, 2.0, 2.0)
+RULES = ScoringRules(0, 1000, 1.0, 0.0, 5, 1, 2.0, 2.0)
 
 
 def test_brier_by_hand() -> None:

@@ -12,7 +12,7 @@ from replay.scoring.score_tables import ScoreTables
 from replay.scoring.scoring import score
 from tests.market_builders import a_path, a_zone, published
 
-RULES = ScoringRules(0, 0, 0.0, 5, 1, 2.0, 2.0)
+RULES = ScoringRules(0, 0, 1.0, 0.0, 5, 1, 2.0, 2.0)
 PATH = a_path([100, "99.5", 100, 101, "101.5", 100], [0, 30, 90, 200, 260, 400])
 OWN = [published(a_zone(), a_zone("sell", 101, 102)), published(a_zone(), minute=2)]
 RULED = [published(a_zone(), minute=1), published(a_zone("sell", 103, 104), minute=3)]

@@ -21,7 +21,7 @@ from replay.scoring.rules import ScoringRules
 from runtime.open_log import open_log
 from tests.market_builders import MARKET, SIGHT, T0, a_market, write_log
 
-RULES = ScoringRules(2000, 250, 0.0, 5, 1, 2.0, 2.0)
+RULES = ScoringRules(2000, 250, 1.0, 0.0, 5, 1, 2.0, 2.0)
 RULED = Request(str(MARKET), 0, 2**62, SIGHT, RULES)
 
 

@@ -17,7 +17,7 @@ from replay.scoring.rules import ScoringRules
 from tests.builders import T0, a_cold_log
 from tests.market_builders import SIGHT
 
-RULES = ScoringRules(2000, 250, 0.0, 5, 1, 2.0, 2.0)
+RULES = ScoringRules(2000, 250, 1.0, 0.0, 5, 1, 2.0, 2.0)
 BODY = (
     '{"symbol":"BTCUSDT","as_of":"2024-01-01T00:00:00Z","as_of_seq":1,"mid":null,"reference":"100","sigma":0.001,'
     '"stance":"stand_aside","reason":"a test","zones":[],"valid_for_s":3600,"analyst":"rules","model":null,'

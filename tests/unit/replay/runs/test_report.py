@@ -19,7 +19,7 @@ from replay.scoring.score_tables import ScoreTables
 from replay.scoring.scoring import score
 from tests.market_builders import T0, a_path, a_zone, published
 
-RULES = ScoringRules(0, 0, 0.0, 5, 1, 2.0, 2.0)
+RULES = ScoringRules(0, 0, 1.0, 0.0, 5, 1, 2.0, 2.0)
 ASSETS = Path(report.__file__).parent / "assets"
 
 

@@ -35,7 +35,7 @@ from tests.market_builders import (
     write_log,
 )
 
-RULES = ScoringRules(2000, 250, 0.0, 5, 1, 2.0, 2.0)
+RULES = ScoringRules(2000, 250, 1.0, 0.0, 5, 1, 2.0, 2.0)
 EVERYTHING = Request(str(MARKET), 0, 2**62, SIGHT, RULES)
 TABLES = ("episodes", "fills", "orders", "recommendations", "scores")
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from market.timestamps import MINUTE_NS, SECOND_NS
 from replay.scoring import outcomes
-from replay.scoring.outcomes import BROKEN, HORIZONS_S, OPEN, REJECTED, UNTOUCHED, Levels, fills, markouts
+from replay.scoring.outcomes import BROKEN, HORIZONS_S, OPEN, REJECTED, UNTOUCHED, Levels, markouts
 from replay.scoring.price_path import PricePath
 from tests.market_builders import T0, a_path, e8
 
@@ -104,17 +104,13 @@ def test_known_trades_behind_a_late_one_do_not_count() -> None:
     """A trade filled in late stands before trades that were known long ago; those stay known."""
     path = a_path([100, 100, 99.5, 97, 99.5, 101.5], [0, 30, 30, 30, 40, 50], seq=[1, 9, 2, 3, 10, 11])
     assert outcome(path, a_level(start=20, after_seq=5)) == ("rejected", 4)
-    order = (np.array([True]), np.array([e8("99.5")]), np.array([T0 + 20 * SECOND_NS]))
-    rest = (np.array([T0 + HOUR_S * SECOND_NS]), np.array([5]))
-    assert fills(path, *order, *rest, through=False).tolist() == [4]
 
 
 def test_no_trades_at_all() -> None:
-    """An empty record leaves every level untouched and every order unfilled."""
+    """An empty record leaves every level untouched, and no fill is worth anything."""
     path = PricePath.from_batches([])
     assert outcome(path, a_level()) == ("untouched", -1)
     one = np.array([0])
-    assert fills(path, one > 0, one, one, one, one, True).tolist() == [-1]
     assert np.isnan(markouts(path, one > 0, one + 1, one - 1, 0.0)).all()
 
 
@@ -152,32 +148,6 @@ def test_many_levels_at_once_equal_the_written_rule(
     )  # fmt: skip
     expected = [by_hand(prices, bool(b), lo, lo + w, a, y) for b, lo, w, a, y in levels]
     assert list(zip(values.outcome.tolist(), values.touch.tolist(), strict=True)) == expected
-
-
-def fill_seconds(path: PricePath, price: Any, through: bool, side: str = "buy", start: float = 0, stop: float = HOUR_S,
-           after_seq: int = 0) -> int:  # fmt: skip
-    times = (np.array([T0 + round(s * SECOND_NS)]) for s in (start, stop))
-    return int(fills(path, np.array([side == "buy"]), np.array([e8(price)]), *times, np.array([after_seq]), through)[0])
-
-
-def test_touch_fills_at_the_price_and_through_beyond_it() -> None:
-    """Optimistic: a trade at the price fills. Pessimistic: only one strictly beyond, be it by a hundred-millionth."""
-    path = a_path([100, 99.5, "99.49999999", 99])
-    assert fill_seconds(path, "99.5", through=False) == 1
-    assert fill_seconds(path, "99.5", through=True) == 2
-    assert fill_seconds(path, 99, through=False) == 3
-    assert fill_seconds(path, 99, through=True) == -1
-    rising = a_path([100, 100.5, 100.6])
-    assert fill_seconds(rising, "100.5", False, "sell") == 1
-    assert fill_seconds(rising, "100.5", True, "sell") == 2
-
-
-def test_an_order_rests_from_start_to_stop() -> None:
-    """Trades before it arrives, known to it, or after it ran out do not fill it."""
-    path = a_path([99, 100, 99, 99], [0, 10, 20, 30])
-    assert fill_seconds(path, "99.5", False, start=1) == 2
-    assert fill_seconds(path, "99.5", False, start=1, stop=20) == -1
-    assert fill_seconds(path, "99.5", False, after_seq=3) == 3
 
 
 def test_markouts_by_hand() -> None:

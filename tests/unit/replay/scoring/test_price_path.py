@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from eventlog.facts.market import AGG_TRADE
 from eventlog.store.batch import Batch
 from eventlog.transfer.importing import table
+from fills.trade_tape import BLOCK, GROUP, TradeTape
 from market.timestamps import MINUTE_NS, SECOND_NS
 from replay.scoring.price_path import PricePath
 from tests.market_builders import T0, a_path, e8, trade_columns
@@ -34,12 +35,17 @@ def test_trades_stand_in_the_order_of_their_ids() -> None:
     assert path.seq.tolist() == [1, 2, 4, 3]
 
 
-def test_a_late_fetched_trade_uses_its_trade_time() -> None:
-    """Up to a minute late it was known when it came; from a minute on it counts when it was made."""
-    path = path_of([1, 60, 121, 122], [1, 2, 60, 122], [1, 2, 3, 4], [1, 2, 3, 4])
-    assert seconds(path) == [1, 60, 60, 122]
-    late = path_of([1, 600, 601, 70], [1, 2, 3, 70], [1, 2, 3, 4], [1, 2, 3, 4])
-    assert seconds(late) == [1, 2, 3, 70]
+def test_a_trade_counts_when_it_was_made() -> None:
+    """However late it came: an order sent meanwhile was not there yet."""
+    path = path_of([1, 30, 600, 70], [1, 2, 3, 70], [1, 2, 3, 4], [1, 2, 3, 4])
+    assert seconds(path) == [1, 2, 3, 70]
+
+
+def test_what_was_made_before_a_known_trade_is_no_news() -> None:
+    """Two trades are logged late, behind one that was made after them: from that one on trades are news."""
+    path = path_of([1, 2, 3, 4, 5], [1, 4, 2, 3, 5], [10, 13, 11, 12, 14], [1, 1, 1, 1, 1])
+    assert path.seq.tolist() == [1, 3, 4, 2, 5]
+    assert path.first_after(np.array([0, 1, 2, 3, 4, 5])).tolist() == [0, 1, 4, 4, 4, 5]
 
 
 def test_times_never_fall() -> None:
@@ -72,8 +78,8 @@ def test_an_empty_path_finds_nothing() -> None:
     assert path.price_at(one).tolist() == [-1]
     assert path.index_at(one).tolist() == [0]
     nothing = np.array([0])
-    assert path.find_first_beyond(np.array([True]), nothing, nothing, one, nothing).tolist() == [-1]
-    assert path.find_first_beyond(np.array([False]), nothing, nothing, one, nothing).tolist() == [-1]
+    assert path.find_first_beyond(np.array([True]), nothing, nothing, one).tolist() == [-1]
+    assert path.find_first_beyond(np.array([False]), nothing, nothing, one).tolist() == [-1]
 
 
 @pytest.mark.parametrize(("second", "price"), [(-0.001, -1), (0, 10), (0.9, 10), (1, 11), (3, 13), (3.001, -1)])
@@ -91,39 +97,29 @@ def test_price_at_takes_the_last_of_equal_times() -> None:
     assert path.index_at(np.array([T0, T0 + 1])).tolist() == [0, 2]
 
 
-def search(path: PricePath, start: int, stop: int, price: int, after: int, below: bool) -> int:
+def search(path: PricePath, start: int, stop: int, price: int, below: bool) -> int:
     """By looking at every trade."""
     for i in range(start, min(stop, len(path))):
-        if ((path.price_e8[i] <= price) if below else (path.price_e8[i] >= price)) and path.seq[i] > after:
+        if (path.price_e8[i] <= price) if below else (path.price_e8[i] >= price):
             return i
     return -1
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.integers(1, 1200), st.integers(0, 2**31), st.integers(1, 60), st.data())
+@given(st.integers(1, 6000), st.integers(0, 2**31), st.integers(1, 60), st.data())
 def test_searches_equal_brute_force(n: int, seed: int, spread: int, data: st.DataObject) -> None:
-    """Random walks over several blocks of 256, with starts, stops and limits anywhere, block borders among them."""
+    """Random walks over several blocks, with starts, stops and limits anywhere, block borders among them."""
     chance = np.random.default_rng(seed)
     walk = 1000 + np.cumsum(chance.integers(-spread, spread + 1, n))
-    low = np.minimum.reduceat(walk, np.arange(0, n, 256))
-    high = np.maximum.reduceat(walk, np.arange(0, n, 256))
-    seq = 1 + (chance.permutation(n) if seed % 2 else np.arange(n))
-    path = PricePath(T0 + np.arange(n) * MINUTE_NS, walk, seq, low, high)
-    place = st.sampled_from([0, 255, 256, 257, 511, 512, 513, n - 1, n]) | st.integers(0, n)
+    ones = np.ones(n, np.int64)
+    path = PricePath.from_tape(TradeTape.from_columns(T0 + np.arange(n) * MINUTE_NS, walk, ones, ones), ones)
+    place = st.sampled_from([0, BLOCK - 1, BLOCK, BLOCK + 1, GROUP - 1, GROUP, GROUP + 1, n - 1, n]) | st.integers(0, n)
     searches = []
     for _ in range(8):
         start, stop = min(data.draw(place), n), min(data.draw(place), n)
         limit = data.draw(st.integers(int(walk.min()) - 2, int(walk.max()) + 2))
-        searches.append((start, stop, limit, data.draw(st.sampled_from([0, 0, n // 2, n]))))
+        searches.append((start, stop, limit))
     arrays = [np.array(column, np.int64) for column in zip(*searches, strict=True)]
     falling = data.draw(st.lists(st.booleans(), min_size=8, max_size=8))
     expected = [search(path, *index, below) for index, below in zip(searches, falling, strict=True)]
     assert path.find_first_beyond(np.array(falling), *arrays).tolist() == expected
-
-
-def test_extremes_of_blocks_are_built() -> None:
-    """A path of 600 trades has three blocks with their own lowest and highest price."""
-    prices = [1000 + (i * 37) % 101 for i in range(600)]
-    path = a_path(prices)
-    assert (path.block_low_e8 / e8(1)).tolist() == [min(prices[i : i + 256]) for i in (0, 256, 512)]
-    assert (path.block_high_e8 / e8(1)).tolist() == [max(prices[i : i + 256]) for i in (0, 256, 512)]

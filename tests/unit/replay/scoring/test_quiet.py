@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from fills.trade_tape import TradeTape
 from market.timestamps import MINUTE_NS
 from replay.scoring.price_path import PricePath
 from replay.scoring.quiet import quiet_notes
@@ -15,7 +16,7 @@ def path_of(*minutes: int) -> PricePath:
     """One trade in the middle of each minute."""
     times = np.array([T0 + m * MINUTE_NS + MINUTE_NS // 2 for m in minutes], np.int64)
     same = np.ones_like(times)
-    return PricePath(times, same, same, same[:1], same[:1])
+    return PricePath.from_tape(TradeTape.from_columns(times, same, same, same), same)
 
 
 @pytest.mark.parametrize(

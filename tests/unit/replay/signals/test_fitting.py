@@ -41,7 +41,7 @@ from runtime.open_log import open_log
 from runtime.settings.settings import AnalysisSettings, Analyzer, Settings, SettingsError
 from tests.market_builders import MARKET, SIGHT, T0, a_market, e8, numbered, trade_columns, write_log
 
-RULES = ScoringRules(2000, 250, 0.0, 5, 1, 2.0, 2.0)
+RULES = ScoringRules(2000, 250, 1.0, 0.0, 5, 1, 2.0, 2.0)
 
 
 def samples_of(features: Sequence[tuple[float, ...]], outcomes: Sequence[bool]) -> Samples:

@@ -44,7 +44,7 @@ from tests.market_builders import (
     write_log,
 )
 
-RULES = ScoringRules(0, 0, 0.0, 5, 1, 2.0, 2.0)
+RULES = ScoringRules(0, 0, 1.0, 0.0, 5, 1, 2.0, 2.0)
 PRICES = {
     0: 100, 10: 99, 20: "98.5", 70: 101, 1000: 200, 1010: 198, 1030: 194, 1100: 199, 8000: 200,
 }  # fmt: skip

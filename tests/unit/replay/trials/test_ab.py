@@ -14,7 +14,7 @@ from replay.decisions import Ticks, ticks_between
 from replay.errors import MissingAnswer
 from replay.inference.paired import PairedDifference
 from replay.runs.run import publish_times
-from replay.scoring.price_path import READS, PricePath
+from replay.scoring.price_path import PricePath
 from replay.scoring.rules import ScoringRules
 from replay.trials.ab import (
     ArmScores,
@@ -34,7 +34,7 @@ from replay.trials.variants import Comparison, Variant
 from runtime.analysts import Questions, make_recorded_analyst
 from tests.market_builders import SIGHT, T0, a_market, write_log
 
-RULES = ScoringRules(2000, 250, 0.0, 1, 1, 2.0, 2.0)
+RULES = ScoringRules(2000, 250, 1.0, 0.0, 1, 1, 2.0, 2.0)
 SCORE = Score("touched", None, 1)
 
 
@@ -103,7 +103,7 @@ def test_a_side_is_scored_tick_by_tick(tmp_path: Path) -> None:
     """Each repeat is a column; ticks at which nobody decides stay empty; the same decisions give the same scores."""
     log = write_log(tmp_path, a_market(61, 80))
     ticks = ticks_between(log, T0 + 30 * MINUTE_NS, T0 + 50 * MINUTE_NS)
-    path = PricePath.from_batches(log.read(0, None, list(READS), READS))
+    path = PricePath.from_log(log, 0)
     repeats = [Repeat(RulesAnalyst, {}), Repeat(RulesAnalyst, dict.fromkeys(ticks.seq.tolist(), 30000))]
     done: list[int] = []
 
@@ -121,7 +121,7 @@ def test_a_missing_answer_is_one_line(tmp_path: Path) -> None:
     """A tick nobody was asked about fails the scoring, and says which it is."""
     log = write_log(tmp_path, a_market(61, 40))
     ticks = ticks_between(log, T0 + 35 * MINUTE_NS, 2**62)
-    path = PricePath.from_batches(log.read(0, None, list(READS), READS))
+    path = PricePath.from_log(log, 0)
     questions = Questions(ModelOptions("deepseek-flash"), "default", "en")
 
     nobody = partial(make_recorded_analyst, dict, questions)

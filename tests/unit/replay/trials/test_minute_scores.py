@@ -11,7 +11,14 @@ from replay.trials.minute_scores import Score, minute_scores, scores_of
 from tests.market_builders import a_path, a_zone, e8, published
 
 RULES = ScoringRules(
-    publish_delay_ms=0, latency_ms=0, maker_fee_bps=1.0, placebo_draws=1, seed=1, away_sigma=2.0, beyond_sigma=2.0
+    publish_delay_ms=0,
+    latency_ms=0,
+    order_value=1.0,
+    maker_fee_bps=1.0,
+    placebo_draws=1,
+    seed=1,
+    away_sigma=2.0,
+    beyond_sigma=2.0,
 )
 # σ is 0.1 % of 100: rejected 0.20 away, broken 0.20 beyond
 PATH = a_path(["100", "99.6", "99.55", "99.85", "99.3", "100.5"], [0, 10, 20, 30, 100, 4000])
