@@ -23,6 +23,8 @@ from runtime.loop import drive
 from runtime.open_log import OpenLog
 from runtime.warm_up import read_with_warm_up, state_of
 
+_LEVELS = ("poc", "wall")  # what a baseline stands at
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -34,6 +36,7 @@ class Decision:
         reference_e8: the price, None without one. sigma: relative to the price, None where it cannot be measured.
         analysis_digest: of the view that was analysed. stance, zones: of the advice; zones is their number.
         advice: rendered; None where none was given.
+        levels: kind and price, 1e-8 quote, of points of control and walls.
     """
 
     seq: int
@@ -44,6 +47,7 @@ class Decision:
     stance: str | None
     zones: int
     advice: bytes | None
+    levels: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +127,7 @@ def decision_of(outcome: TickDecision) -> Decision:
         stance=advice.stance if advice else None,
         zones=len(advice.zones) if advice else 0,
         advice=advice.render() if advice else None,
+        levels=tuple((e.basis, e.price_e8) for e in view.evidence if e.basis in _LEVELS),
     )
 
 

@@ -12,7 +12,7 @@ import typer
 from cli import console
 from cli.options import ConfigOption, JsonOption, RedisOption, StorageOption, log_source
 from eventlog.disk.files import write_atomic
-from replay.baselines.derived import BASELINES
+from replay.baselines.baselines import NAMES
 from replay.errors import BadRun
 from replay.inference.blocks import MIN_BLOCKS
 from replay.plain_json import to_json_value
@@ -149,7 +149,7 @@ def _print_scores(rows: Sequence[Mapping[str, Any]]) -> None:
     )
     baseline = None
     for row in visible:
-        if row["unit"] in BASELINES and row["unit"] != baseline:
+        if row["unit"] in NAMES and row["unit"] != baseline:
             baseline = row["unit"]
             console.show(f"beside {baseline}:")
         cells = [("–" if row[k] is None else f"{row[k]:.3f}") for k in ("advice", "placebo")]

@@ -58,7 +58,10 @@ def run(
     ] = None,
     baselines: Annotated[
         bool,
-        typer.Option("--baselines", help="score what anyone could advise as well: mirrored, symmetric, an hour old"),
+        typer.Option(
+            "--baselines",
+            help="score what anyone could advise as well: mirrored, an hour old, POCs, walls, market makers' quotes",
+        ),
     ] = False,
     repeats: RepeatsOption = 1,
     concurrency: ConcurrencyOption = 8,

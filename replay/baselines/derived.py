@@ -2,20 +2,19 @@
 Advice that follows from other advice without looking at the market: the same orders where no reason puts them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 
 import msgspec
 
 from agents.recommendation import Rung, Side, Zone
-from agents.zones import stance_of
 from market.timestamps import HOUR_NS
+from replay.baselines.moving import distance, scale, with_zones
 from replay.scoring.episodes import Publication
 
 
 def mirror(publications: Sequence[Publication]) -> list[Publication]:
     """Each zone at its distance on the other side of the price, rungs and weights with it."""
-    return [_with(p, [_reflect(z, p.advice.reference_e8) for z in p.advice.zones]) for p in publications]
+    return [with_zones(p, [_reflect(z, p.advice.reference_e8) for z in p.advice.zones]) for p in publications]
 
 
 def alternate(publications: Sequence[Publication]) -> list[Publication]:
@@ -23,10 +22,10 @@ def alternate(publications: Sequence[Publication]) -> list[Publication]:
     result = []
     for publication in publications:
         reference = publication.advice.reference_e8
-        zones = sorted(publication.advice.zones, key=lambda z: _distance(z, reference))
+        zones = sorted(publication.advice.zones, key=lambda z: distance(z, reference))
         sides: list[Side] = ["buy", "sell"]
         result.append(
-            _with(
+            with_zones(
                 publication,
                 [z if z.side == sides[n % 2] else _reflect(z, reference) for n, z in enumerate(zones)],
             )
@@ -43,29 +42,10 @@ def delay(publications: Sequence[Publication]) -> list[Publication]:
             oldest += 1
         before = publications[oldest - 1].advice.zones if oldest else ()
         reference = publication.advice.reference_e8
-        zones = [z for z in before if reference is not None and _distance(z, reference) > 0]
+        zones = [z for z in before if reference is not None and distance(z, reference) > 0]
         total = sum(z.weight for z in zones)
-        result.append(_with(publication, [_scale(z, 1 / total) for z in zones]))
+        result.append(with_zones(publication, [scale(z, 1 / total) for z in zones]))
     return result
-
-
-BASELINES: Mapping[str, Callable[[Sequence[Publication]], list[Publication]]] = {
-    "mirrored": mirror,
-    "symmetric ladder": alternate,
-    "an hour before": delay,
-}
-"""Baselines by name."""
-
-
-def _with(publication: Publication, zones: Sequence[Zone | None]) -> Publication:
-    usable = tuple(zone for zone in zones if zone is not None)
-    return replace(publication, advice=replace(publication.advice, zones=usable, stance=stance_of(usable)))
-
-
-def _distance(zone: Zone, reference_e8: int | None) -> int:
-    """From the price to the near edge, 1e-8 quote; below 0 where price is beyond it."""
-    reference = reference_e8 or 0
-    return reference - zone.high_e8 if zone.side == "buy" else zone.low_e8 - reference
 
 
 def _reflect(zone: Zone, reference_e8: int | None) -> Zone | None:
@@ -73,7 +53,7 @@ def _reflect(zone: Zone, reference_e8: int | None) -> Zone | None:
     The zone on the other side of the price; None where there is no price, where it is in the zone already (a new idea
     would be born inside it), or where no price above 0 is left to stand at.
     """
-    if reference_e8 is None or 2 * reference_e8 <= zone.high_e8 or _distance(zone, reference_e8) <= 0:
+    if reference_e8 is None or 2 * reference_e8 <= zone.high_e8 or distance(zone, reference_e8) <= 0:
         return None
     rungs = tuple(Rung(2 * reference_e8 - rung.price_e8, rung.weight) for rung in zone.ladder)
     return msgspec.structs.replace(
@@ -84,8 +64,3 @@ def _reflect(zone: Zone, reference_e8: int | None) -> Zone | None:
         invalidation_e8=2 * reference_e8 - zone.invalidation_e8,
         ladder=rungs,
     )
-
-
-def _scale(zone: Zone, factor: float) -> Zone:
-    rungs = tuple(Rung(rung.price_e8, rung.weight * factor) for rung in zone.ladder)
-    return msgspec.structs.replace(zone, weight=zone.weight * factor, ladder=rungs)

@@ -1,13 +1,17 @@
 """
-When advice went out live, from the decision log.
+When advice went out: live, from the decision log, and where it never did, when it would have.
 """
 
 from bisect import bisect
-from collections.abc import Container
+from collections.abc import Container, Mapping, Sequence
 from hashlib import blake2b
 
+from agents.recommendation import parse
 from eventlog.facts.analysis import ANALYZER_SESSION, RECOMMENDATION
 from eventlog.store.log import Log
+from replay.decisions import Decision, Ticks
+from replay.scoring.episodes import Publication
+from replay.scoring.rules import ScoringRules
 
 PublicationTimes = dict[int, tuple[int, int] | None]
 """By a tick's seq: when its advice went out and the last market seq then; None where it was given but not published."""
@@ -44,3 +48,35 @@ def digest_of(times: PublicationTimes) -> str:
     if not times:
         return "none"
     return blake2b(repr(sorted(times.items())).encode(), digest_size=8).hexdigest()
+
+
+def publish_times(ticks: Ticks, rules: ScoringRules, took_ms: Mapping[int, int] | None) -> dict[int, int]:
+    """
+    When the advice of each tick would have been out, by the tick's seq, in nanoseconds since 1970.
+
+    Args:
+        ticks: the ticks, with the time at which each was received.
+        rules: its `publish_delay_ms` counts from then on.
+        took_ms: by seq, how long a model took, which counts where it is longer; None for rules.
+    """
+    delay, took_by_seq = rules.publish_delay_ms, took_ms or {}
+    return {
+        seq: recv + max(delay, took_by_seq.get(seq, 0)) * 1_000_000
+        for seq, recv in zip(ticks.seq.tolist(), ticks.recv_ns.tolist(), strict=True)
+    }
+
+
+def publications_of(
+    decisions: Sequence[Decision],
+    ticks: Ticks,
+    rules: ScoringRules,
+    live: PublicationTimes,
+    took_ms: Mapping[int, int] | None = None,
+) -> list[Publication]:
+    """Recommendations with the moment they were or would have been out."""
+    out_ns, publications = publish_times(ticks, rules, took_ms), []
+    for decision in decisions:
+        time = live.get(decision.seq, (out_ns[decision.seq], decision.seq))
+        if decision.advice is not None and time is not None:
+            publications.append(Publication(parse(decision.advice), *time, decision.levels))
+    return publications

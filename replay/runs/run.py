@@ -22,7 +22,7 @@ from eventlog.disk.files import file_digest, translate_errors
 from eventlog.proof.coverage import find_coverage_gaps
 from eventlog.store.log import Log
 from market.timestamps import iso
-from replay.baselines.derived import BASELINES
+from replay.baselines import baselines
 from replay.decisions import Decision, Ticks, decide_all, ticks_between
 from replay.errors import MissingAnswer, NothingDecided, NothingToReplay
 from replay.runs.attribution import score_by_decider
@@ -31,7 +31,7 @@ from replay.runs.finalize import finalize_run
 from replay.runs.log_digest import log_digest
 from replay.runs.model_share import ModelShare
 from replay.runs.own_zones import OwnZones, decide_own_zones, describe
-from replay.runs.publications import PublicationTimes, parameter_digests, publication_times
+from replay.runs.publications import PublicationTimes, parameter_digests, publication_times, publications_of
 from replay.runs.publications import digest_of as digest_of_live
 from replay.runs.report import render
 from replay.runs.tried import Judgement, judge, record_run, tried_runs
@@ -167,22 +167,20 @@ def run(
     model = request.recorded_model
     was_live = request.own_zones is None and (model is None or model.was_live)
     live, live_digests = _live_publications(open_decisions if was_live else None, ticks)
-    publications = _publications(decisions, ticks, request.rules, live, model.took_ms if model else None)
+    publications = publications_of(decisions, ticks, request.rules, live, model.took_ms if model else None)
     share = _share_of(decisions) if model is not None else None
     score_all = score if share is None else score_by_decider
     with open_log() as log:
         path = PricePath.from_log(log, first_seq - 1, last_seq)
         gaps = find_coverage_gaps(log, int(ticks.boundary_ns[0]), int(ticks.boundary_ns[-1]))
-        books = RecordedBooks(log, ticks.recv_ns, ticks.seq, last_seq)
-        baselines = BASELINES if request.baselines else {}
-        tables = score_all(publications, path, request.rules, baselines, books if books.exist() else None)
+        books, others = RecordedBooks(log, ticks, last_seq), baselines.baselines_on(path) if request.baselines else {}
+        tables = score_all(publications, path, request.rules, others, books if books.exist() else None)
     inputs = _inputs(request, ticks, [first_seq, last_seq], content) | {"published": digest_of_live(live)}
     run_id = blake2b(json.dumps(inputs, sort_keys=True).encode(), digest_size=8).hexdigest()
     model_notes = (share.sentence, *model.notes) if share and model else ()
     gap_notes = coverage_gap_notes(gaps, tables.episodes["published_ns"].to_numpy(), publications)
     notes = [*model_notes, *quiet_notes(path, ticks.boundary_ns), *_no_zone_notes(decisions)]
-    notes += queue_notes(tables)
-    notes += [*_parameter_notes(request, live_digests), *gap_notes, *_notes(publications, request, ticks)]
+    notes += [*_parameter_notes(request, live_digests), *gap_notes, *_notes(publications, request, ticks, tables)]
     with translate_errors(runs_dir):
         new_folder = _empty_folder(runs_dir / f".{run_id}.new")
         manifest = _write(new_folder, run_id, inputs, decisions, share, notes, tables, path)
@@ -242,6 +240,12 @@ def _no_zone_notes(decisions: Sequence[Decision]) -> list[str]:
     return [] if any(d.zones for d in decisions) else ["no zone was advised at any tick, so nothing was scored"]
 
 
+def _baseline_notes(request: Request, tables: ScoreTables) -> list[str]:
+    scored = set(tables.scores.column("unit").to_pylist())
+    missing = [name for name in baselines.NAMES if request.baselines and name not in scored]
+    return [f"nothing to stand at for the baseline{'s' * (len(missing) > 1)} {', '.join(missing)}"] if missing else []
+
+
 def _no_ticks(log: Log, request: Request) -> str:
     all_ticks = ticks_between(log, 0, 2**62)
     if len(all_ticks) == 0:
@@ -274,38 +278,6 @@ def _parameter_notes(request: Request, live_digests: Sequence[str]) -> list[str]
     ]
 
 
-def publish_times(ticks: Ticks, rules: ScoringRules, took_ms: Mapping[int, int] | None) -> dict[int, int]:
-    """
-    When the advice of each tick would have been out, by the tick's seq, in nanoseconds since 1970.
-
-    Args:
-        ticks: the ticks, with the time at which each was received.
-        rules: its `publish_delay_ms` counts from then on.
-        took_ms: by seq, how long a model took, which counts where it is longer; None for rules.
-    """
-    delay, took_by_seq = rules.publish_delay_ms, took_ms or {}
-    return {
-        seq: recv + max(delay, took_by_seq.get(seq, 0)) * 1_000_000
-        for seq, recv in zip(ticks.seq.tolist(), ticks.recv_ns.tolist(), strict=True)
-    }
-
-
-def _publications(
-    decisions: Sequence[Decision],
-    ticks: Ticks,
-    rules: ScoringRules,
-    live: PublicationTimes,
-    took_ms: Mapping[int, int] | None = None,
-) -> list[Publication]:
-    """Recommendations with the moment they were or would have been out."""
-    out_ns, publications = publish_times(ticks, rules, took_ms), []
-    for decision in decisions:
-        time = live.get(decision.seq, (out_ns[decision.seq], decision.seq))
-        if decision.advice is not None and time is not None:
-            publications.append(Publication(parse(decision.advice), *time))
-    return publications
-
-
 def _inputs(request: Request, ticks: Ticks, seqs: list[int], content: str) -> dict[str, Any]:
     return {
         "market": request.market,
@@ -315,7 +287,7 @@ def _inputs(request: Request, ticks: Ticks, seqs: list[int], content: str) -> di
         "log": content,
         "analyst": request.analyst,
         **({"answers": dict(request.recorded_model.inputs)} if request.recorded_model else {}),
-        **({"baselines": sorted(BASELINES)} if request.baselines else {}),
+        **({"baselines": sorted(baselines.NAMES)} if request.baselines else {}),
         **({"zones": describe(request.own_zones)} if request.own_zones else {}),
         "windows": asdict(request.config.windows),
         "parameters": request.config.parameters.digest(),
@@ -360,7 +332,7 @@ def _write(
     return manifest
 
 
-def _notes(publications: Sequence[Publication], request: Request, ticks: Ticks) -> list[str]:
+def _notes(publications: Sequence[Publication], request: Request, ticks: Ticks, tables: ScoreTables) -> list[str]:
     """The warnings common to all recommendations with zones, and what else a reader of scores must know."""
     with_zones = [publication for publication in publications if publication.advice.zones] or publications
     warnings = [set(publication.advice.warnings) for publication in with_zones]
@@ -368,6 +340,8 @@ def _notes(publications: Sequence[Publication], request: Request, ticks: Ticks) 
     return [
         *common,
         *_in_sample_notes(request, int(ticks.boundary_ns[0]), int(ticks.boundary_ns[-1])),
+        *queue_notes(tables),
+        *_baseline_notes(request, tables),
         "markouts are against last trades and contain the bid-ask bounce",
         UNITS,
     ]

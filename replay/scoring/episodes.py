@@ -15,11 +15,13 @@ class Publication:
 
     Attributes:
         published_ns: when it went out. published_seq: the last seq of the market log at that moment.
+        levels: kind and price, 1e-8 quote, of the levels found at its tick, for baselines that stand at them.
     """
 
     advice: Advice
     published_ns: int
     published_seq: int
+    levels: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(slots=True)

@@ -100,7 +100,7 @@ def figures_of(
         episodes: of the advice.
         advice, placebo: what became of the advised zones, and of their placebos.
         every_minute: outcomes of the zones of all recommendations, each as if it were new.
-        baselines: what became of other zones, by name.
+        baselines: what became of other zones, by name; one without zones has no rows.
     """
     rows = [
         *_shares(advice.outcomes),
@@ -108,7 +108,7 @@ def figures_of(
         _row("rejected_martingale", "episode", None, difference(advice.rejections(), advice.expectations())),
         *_order_rows(advice, placebo),
         *_calibration(episodes, advice),
-        *(row for name, other in baselines.items() for row in _rows_against(name, advice, other)),
+        *(row for name, other in baselines.items() if len(other.block) for row in _rows_against(name, advice, other)),
         _plain_row("touched", "every minute", _touches(every_minute)),
         _plain_row("rejected", "every minute", _rejections(every_minute)),
     ]

@@ -14,6 +14,7 @@ from fills.level_rows import LevelRows
 from market.arrays import I64
 from market.timestamps import MINUTE_NS
 from projections.book.book_levels import SIDES
+from replay.decisions import Ticks
 
 _BEFORE_NS = 3 * MINUTE_NS  # a snapshot comes every minute; two may be lost
 _STALE_NS = 2 * MINUTE_NS  # how long a snapshot stands for the book where no other follows
@@ -30,14 +31,14 @@ class RecordedBooks:
 
     Args:
         log: snapshots and diffs of a market.
-        tick_ns, tick_seq: when ticks of the stretch arrived, rising, and their seqs: where to read a time.
+        ticks: of the stretch: they say where in the log to read a time.
         until_seq: the last seq of the stretch.
     """
 
-    def __init__(self, log: Log, tick_ns: I64, tick_seq: I64, until_seq: int) -> None:
+    def __init__(self, log: Log, ticks: Ticks, until_seq: int) -> None:
         self._log = log
-        self._tick_ns = tick_ns
-        self._tick_seq = tick_seq
+        self._tick_ns = ticks.recv_ns
+        self._tick_seq = ticks.seq
         self._until_seq = until_seq
 
     def exist(self) -> bool:

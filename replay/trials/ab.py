@@ -15,7 +15,7 @@ from market.timestamps import MINUTE_NS
 from replay.decisions import Ticks, decide_all
 from replay.errors import MissingAnswer
 from replay.inference.paired import PairedDifference, compare, detectable_difference
-from replay.runs.run import publish_times
+from replay.runs.publications import publish_times
 from replay.scoring.episodes import Publication
 from replay.scoring.price_path import PricePath
 from replay.scoring.rules import ScoringRules

@@ -181,7 +181,7 @@ class Scoring(Section):
         default=250, ge=0, le=3_600_000, description="Milliseconds from publication until an order can be filled."
     )
     order_value: float = Field(
-        default=10_000.0, gt=0, le=1e12,
+        default=10_000.0, ge=0.01, le=1_000_000_000,
         description="Value of all orders of one recommendation, in quote currency, split over its rungs by weight.",
     )  # fmt: skip
     maker_fee_bps: float = Field(

@@ -13,7 +13,7 @@ from market.timestamps import MINUTE_NS, SECOND_NS
 from replay.decisions import Ticks, ticks_between
 from replay.errors import MissingAnswer
 from replay.inference.paired import PairedDifference
-from replay.runs.run import publish_times
+from replay.runs.publications import publish_times
 from replay.scoring.price_path import PricePath
 from replay.scoring.rules import ScoringRules
 from replay.trials.ab import (

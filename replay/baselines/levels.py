@@ -1,0 +1,40 @@
+"""
+The zones of advice at levels of one kind alone: at points of control, or at walls, the nearest to the price first.
+"""
+
+from collections.abc import Sequence
+
+from agents.recommendation import Zone
+from analysis.evidence import Basis
+from replay.baselines.moving import distance, shift, with_zones
+from replay.scoring.episodes import Publication, overlaps
+
+
+def stand_at(publications: Sequence[Publication], basis: Basis, tick_size_e8: int) -> list[Publication]:
+    """
+    Move each zone, with its rungs, to the nearest level of a kind on its side that no zone of that side has taken.
+
+    Args:
+        publications: with the levels of their ticks.
+        basis: the kind of level.
+        tick_size_e8: zones are moved by a multiple of it, 1e-8 quote.
+
+    Returns:
+        The publications; a zone for which no level is left is left out.
+    """
+    return [_at_levels(p, [price for kind, price in p.levels if kind == basis], tick_size_e8) for p in publications]
+
+
+def _at_levels(publication: Publication, levels: Sequence[int], tick_size_e8: int) -> Publication:
+    reference = publication.advice.reference_e8
+    if reference is None:
+        return with_zones(publication, [])
+    nearest = sorted(set(levels), key=lambda price: (abs(price - reference), price))
+    placed: list[Zone] = []
+    for zone in sorted(publication.advice.zones, key=lambda z: distance(z, reference)):
+        middle = (zone.low_e8 + zone.high_e8) // 2
+        moved = (shift(zone, round((price - middle) / tick_size_e8) * tick_size_e8, reference) for price in nearest)
+        free = (z for z in moved if z is not None and not any(overlaps(z, other) for other in placed))
+        if (own := next(free, None)) is not None:
+            placed.append(own)
+    return with_zones(publication, placed)
