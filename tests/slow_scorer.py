@@ -275,7 +275,17 @@ def figures_of(ideas: Sequence[Idea], own: Sequence[Tested], others: Sequence[Te
             samples(own, rejection), samples(own, lambda t: t.expected if rejection(t) is not None else None)
         ),
     }
+
+    def fills(tested: Sequence[Tested], model: str) -> list[Sample]:
+        """A minute after their last fill, by what was filled of their weight."""
+        return [
+            (ideas[t.idea].publication.published_ns // (2 * HOUR), order[f"{model} markouts"][1],
+             order["weight"] * order[f"{model} share"])
+            for t in tested for order in t.orders if order[f"{model} markouts"][1] is not None
+        ]  # fmt: skip
+
     for model in QUEUES:
+        figures["adverse_selection_60s_bps", model] = compare(fills(own, model), fills(others, model))
         for n, horizon in enumerate(HORIZONS_S):
             figures[f"value_{horizon}s_bps", model] = compare(worths(own, model, n), worths(others, model, n))
     return figures

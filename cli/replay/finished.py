@@ -16,11 +16,11 @@ from replay.baselines.baselines import NAMES
 from replay.errors import BadRun
 from replay.inference.blocks import MIN_BLOCKS
 from replay.plain_json import to_json_value
-from replay.runs import finished_runs
+from replay.runs import finished_runs, tried
 from replay.runs.log_digest import log_digest
 from replay.runs.report import render
 from replay.runs.run import Result
-from replay.runs.tried import sentence
+from replay.scoring.conclusions import conclusions
 from replay.scoring.figures import SHOWN_MODELS
 from replay.scoring.price_path import PricePath
 
@@ -112,8 +112,10 @@ def print_run(result: Result) -> None:
     for note in manifest["notes"]:
         console.show(f"note: {note}")
     _print_scores(result.scores)
+    for sentence in conclusions(result.scores):
+        console.show(f"→ {sentence}")
     if result.judgement is not None:
-        console.show(sentence(result.judgement))
+        console.show(tried.sentence(result.judgement))
     if result.differing_files is not None:
         console.show(
             "this run existed: "
@@ -134,6 +136,7 @@ def run_to_json(result: Result, failure: str | None = None) -> dict[str, Any]:
         "report": str(result.report),
         "different": result.differing_files,
         "scores": result.scores,
+        "conclusions": conclusions(result.scores),
         "tried": None if result.judgement is None else asdict(result.judgement),
     }
     return to_json_value(fields if failure is None else fields | {"nothing_decided": failure})

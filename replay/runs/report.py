@@ -17,6 +17,7 @@ from market.printable import printable
 from market.timestamps import MINUTE_NS
 from replay.runs.attribution import DECIDED_BY, FALLBACK
 from replay.runs.model_share import ModelShare
+from replay.scoring.conclusions import conclusions
 from replay.scoring.figures import SHOWN_MODELS
 from replay.scoring.price_path import PricePath
 
@@ -40,7 +41,7 @@ def render(manifest: Mapping[str, Any], tables: Mapping[str, pa.Table], path: Pr
         subtitle=_escape(f"run {manifest['run_id']} · analyst {inputs['analyst']} · seed {inputs['scoring']['seed']}"),
         model=_model(manifest.get("model")),
         cards=_cards(manifest, tables),
-        scores=_score_table(tables["scores"]),
+        scores=_conclusions(tables["scores"]) + _score_table(tables["scores"]),
         outcomes=_outcome_table(tables["episodes"]),
         notes="".join(f"<li>{_escape(note)}</li>" for note in manifest["notes"]),
         inputs=_input_table(inputs),
@@ -72,6 +73,10 @@ def _cards(manifest: Mapping[str, Any], tables: Mapping[str, pa.Table]) -> str:
         ("broken", outcomes["broken"]),
     ]
     return "".join(f'<div class="card"><b>{value:,}</b>{_escape(name)}</div>' for name, value in cards)
+
+
+def _conclusions(scores: pa.Table) -> str:
+    return f"<ul>{''.join(f'<li>{_escape(sentence)}</li>' for sentence in conclusions(scores.to_pylist()))}</ul>"
 
 
 def _score_table(scores: pa.Table) -> str:

@@ -30,6 +30,12 @@ def _value_name(horizon_s: int) -> str:
 HEADLINE = _value_name(_HEADLINE_S)
 """The metric that runs are ranked by, under the model of the queue that leaves them the least."""
 
+ADVERSE_SELECTION = f"adverse_selection_{_HEADLINE_S}s_bps"
+"""What fills alone were worth a minute later, beside those of placebos: below 0 for who fills only when wrong."""
+
+MARTINGALE = "rejected_martingale"
+"""Rejections beside what a price without memory gives: the size of an edge, where there is one."""
+
 ALL_MODELS = "all"
 """The model of a row that says what holds under every model of the queue."""
 
@@ -83,6 +89,23 @@ class Trial:
         values = self.results.values(self.models.index(model), horizon_s)
         return Samples(values, block, self.orders.weight)
 
+    def fills(self, model: str, horizon_s: int) -> Samples:
+        """
+        What was filled was worth, under a model of the queue.
+
+        Args:
+            model: its name.
+            horizon_s: one of `outcomes.HORIZONS_S`.
+
+        Returns:
+            The markout of each order, by what was filled of its weight; NaN where it never filled.
+        """
+        place = self.models.index(model)
+        share = self.results.share[place]
+        markout = self.results.markout[place, :, HORIZONS_S.index(horizon_s)]
+        block = self.block[self.orders.zone] if len(self.block) else self.orders.zone
+        return Samples(np.where(share > 0, markout, np.nan), block, self.orders.weight * share)
+
 
 def block_of(episode: Episode) -> int:
     """The block of time in which an episode was published."""
@@ -105,7 +128,7 @@ def figures_of(
     rows = [
         *_shares(advice.outcomes),
         _row("rejected", "episode", None, difference(advice.rejections(), placebo.rejections())),
-        _row("rejected_martingale", "episode", None, difference(advice.rejections(), advice.expectations())),
+        _row(MARTINGALE, "episode", None, difference(advice.rejections(), advice.expectations())),
         *_order_rows(advice, placebo),
         *_calibration(episodes, advice),
         *(row for name, other in baselines.items() if len(other.block) for row in _rows_against(name, advice, other)),
@@ -131,7 +154,7 @@ def _rows_against(name: str, advice: Trial, baseline: Trial) -> list[dict[str, A
     """Rejections and values of advice beside those of a baseline, whose name is the rows' unit."""
     rows = [_row("rejected", name, None, difference(advice.rejections(), baseline.rejections()))]
     for horizon_s in HORIZONS_S:
-        rows.append(_row_of_all(name, horizon_s, _differences(advice, baseline, horizon_s)))
+        rows.append(_row_of_all(_value_name(horizon_s), name, _differences(advice, baseline, horizon_s)))
     return rows
 
 
@@ -142,7 +165,7 @@ def _differences(advice: Trial, other: Trial, horizon_s: int) -> dict[str, Diffe
     }
 
 
-def _row_of_all(unit: str, horizon_s: int, by_model: Mapping[str, Difference]) -> dict[str, Any]:
+def _row_of_all(metric: str, unit: str, by_model: Mapping[str, Difference]) -> dict[str, Any]:
     """
     What holds under every model of the queue.
 
@@ -152,7 +175,7 @@ def _row_of_all(unit: str, horizon_s: int, by_model: Mapping[str, Difference]) -
     """
     results = list(by_model.values())
     defined = sorted((r for r in results if r.mean is not None), key=lambda r: r.mean or 0.0)
-    row = _row(_value_name(horizon_s), unit, ALL_MODELS, defined[(len(defined) - 1) // 2] if defined else results[0])
+    row = _row(metric, unit, ALL_MODELS, defined[(len(defined) - 1) // 2] if defined else results[0])
     lows, highs, ps = ([getattr(r, name) for r in results] for name in ("low", "high", "p"))
     if None in ps:
         return row | {"low": None, "high": None, "p": None}
@@ -170,7 +193,8 @@ def _shares(outcomes: LevelOutcomes) -> list[dict[str, Any]]:
 def _order_rows(advice: Trial, placebo: Trial) -> list[dict[str, Any]]:
     """
     Every rung counts by its weight. An order that never fills is worth nothing: a figure of fills alone would flatter
-    who only fills when wrong, so only values are compared, and markouts stand beside them.
+    who seldom fills, so values are compared, and markouts stand beside them. One comparison is of fills alone, for it
+    names who fills only when wrong.
     """
     results, weights = advice.results, advice.orders.weight
     is_known = results.outcome.queue_source != NO_BOOK
@@ -179,7 +203,12 @@ def _order_rows(advice: Trial, placebo: Trial) -> list[dict[str, Any]]:
         _plain_row("queue_known", "order", is_known.astype(np.float64), weights=weights),
     ]
     differences = {horizon_s: _differences(advice, placebo, horizon_s) for horizon_s in HORIZONS_S}
-    rows += [_row_of_all("order", horizon_s, by_model) for horizon_s, by_model in differences.items()]
+    rows += [_row_of_all(_value_name(horizon_s), "order", by_model) for horizon_s, by_model in differences.items()]
+    of_fills = {
+        model: difference(advice.fills(model, _HEADLINE_S), placebo.fills(model, _HEADLINE_S))
+        for model in advice.models
+    }
+    rows.append(_row_of_all(ADVERSE_SELECTION, "filled order", of_fills))
     for place, model in enumerate(advice.models):
         share = results.share[place]
         rows.append(_plain_row("filled", "order", share, model, weights))

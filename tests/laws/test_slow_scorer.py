@@ -13,6 +13,7 @@ from market.arrays import I64
 from market.fixed_point import common_unit
 from market.timestamps import MINUTE_NS
 from replay.scoring.episodes import Publication
+from replay.scoring.figures import ADVERSE_SELECTION
 from replay.scoring.price_path import PricePath
 from replay.scoring.rules import ScoringRules
 from replay.scoring.score_tables import ScoreTables
@@ -76,6 +77,10 @@ def expect_same_figures(rows: list[dict[str, Any]], figures: dict[tuple[str, str
         for (metric, model), row in list(compared.items())
         if model == "all" and compared.pop((metric, model))
     }
+    of_fills = [figures.pop((ADVERSE_SELECTION, model)) for model in slow_scorer.QUEUES]
+    middle = sorted(own - other for own, other, _, blocks in of_fills if blocks)
+    adverse = ranges.pop(ADVERSE_SELECTION)["difference"]
+    assert adverse == (pytest.approx(middle[(len(middle) - 1) // 2], abs=2e-6) if middle else None)
     assert set(compared) == set(figures)
     for metric, row in ranges.items():
         expect_range(row, [compared[metric, model] for model in slow_scorer.QUEUES])

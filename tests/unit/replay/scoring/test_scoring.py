@@ -188,7 +188,7 @@ def test_every_p_is_corrected_for_all() -> None:
     ]  # fmt: skip
     rows = score(advice, a_path([f"{p:.2f}" for p in price]), RULES).scores.to_pylist()
     p_values = [(r["p"], r["p_corrected"]) for r in rows if r["p"] is not None]
-    assert len(p_values) == 7
+    assert len(p_values) == 8
     assert all(corrected >= p for p, corrected in p_values)
     assert all((r["p"] is None) == (r["p_corrected"] is None) for r in rows)
     figures = [r for r in rows if r["p"] is not None]
