@@ -30,6 +30,7 @@ from projections.book.order_book import OrderBook
 from projections.book.reference_book import ReferenceBook
 from projections.book.snapshot_window import Snapshot
 from projections.state import MarketState, Windows
+from replay.scoring.recorded_books import book_of
 from runtime.loop import drive
 from tests.builders import a_tick
 
@@ -252,3 +253,38 @@ def test_a_level_that_is_wrong_is_found_at_the_next_snapshot(played: Played, wha
         assert not arrays.trusted
         found += 1
     assert found >= 30
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("year", YEARS)
+def test_sizes_for_orders_are_those_of_the_book(real_data: Path, year: str) -> None:
+    """After each hundredth diff, where it is known: the size that scores read is that of the plain book."""
+    entries = recorded(real_data, year)
+    batch = whole(entries)
+    reference = ReferenceBook()
+    sides_at: list[tuple[int, Sides]] = []
+    tables = decode_entries(entries, MAPPER.decoders)
+    diffs = iter(zip(tables[DIFF].column("event_time_ns").to_pylist(), read_diffs(tables[DIFF]), strict=True))
+    for entry in entries:
+        if entry.kind == SNAPSHOT:
+            reference.apply_snapshot(read_snapshot(tables[SNAPSHOT]))
+            continue
+        made_ns, diff = next(diffs)
+        reference.apply_diff(diff)
+        if entry.seq % EVERY == 50 and reference.last_update_id is not None:
+            sides_at.append((made_ns, reference.levels()))
+    chance, known_count = np.random.default_rng(3), 0
+    for at_ns, sides in sides_at[:: max(1, len(sides_at) // 20)]:
+        prices = np.unique(np.concatenate((sides.bid_price_e8[:50], sides.ask_price_e8[:50])))
+        prices = np.unique(np.append(prices, chance.choice(prices, 10) + 1_000_000))  # levels in between, empty or not
+        book = book_of([batch], prices)
+        known = book.knows(prices, np.full(len(prices), at_ns + 1))
+        known_count += int(known.sum())  # in the last minutes of 2024 price has left what the only snapshot showed
+        for side, is_buy in ((0, True), (1, False)):
+            shown = dict(zip(*(column.tolist() for column in sides.side_levels(side)), strict=True))
+            levels = book.levels_of(np.full(len(prices), is_buy), prices)
+            for price, level, is_known in zip(prices.tolist(), levels.tolist(), known.tolist(), strict=True):
+                first, last = (book.offsets[level], book.offsets[level + 1]) if level >= 0 else (0, 0)
+                row = int(np.searchsorted(book.at_ns[first:last], at_ns + 1))
+                assert not is_known or (int(book.size_e8[first + row - 1]) if row else 0) == shown.get(price, 0)
+    assert known_count > 800
