@@ -1,9 +1,9 @@
 """
 Two decision makers scored on the same minutes: how far apart their means are, and whether chance explains it.
 
-Decisions last for tens of minutes, so the differences of neighbouring minutes are no independent evidence. The error of
-their mean is taken from the slowest cosines of the series (the equally weighted cosine estimator: Müller 2007, Lazarus,
-Lewis, Stock, Watson 2018); docs/decisions/0009-comparing-analysts.md says why, and how often it is wrong.
+The estimator is that of runs (`replay.inference.blocks`). Its blocks are longer: decisions last for tens of minutes and
+scores look an hour or two ahead, so neighbouring blocks of two hours still lean the same way. How often that is wrong:
+docs/decisions/0009-comparing-analysts.md.
 """
 
 import math
@@ -12,14 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from market.arrays import F64, I64
-from replay.inference.persistence import flatness
-from replay.inference.student_t import critical_t, detectable_shift, power_of_t, two_sided_p
+from replay.inference.blocks import MIN_BLOCKS, Samples, difference
 
-_ALPHA = 0.05  # significance level of intervals and of power
-_MIN_COSINES = 20  # fewer leave too little to test whether the spectrum is flat over them
-_POWER = 0.8  # a detectable difference is one found four times in five
-_MAX_FALL = 0.1  # of the spectrum over the cosines used, where there are more than _MIN_COSINES of them
-_MAX_FALL_OF_LEAST = 0.25  # of the spectrum over the fewest allowed: beyond, the error would be a guess
+_LONG_BLOCK_MIN = 12 * 60  # decisions with a half-life of an hour are forgotten in it; shorter trials have MIN_BLOCKS
+_SHORT_BLOCK_MIN = 2 * 60  # the blocks of a run: decisions with a half-life of ten minutes are forgotten in it
+_HORIZONS = 4  # that a block lasts at least: scores of two blocks share prices at their common edge, and nowhere else
+_FOR_HALF = 4  # times as long: errors fall with the root of the time
+_HOUR_MIN = 60
+_DAY_MIN = 24 * 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,11 @@ class PairedDifference:
     Attributes:
         a, b: the means, None without minutes. minutes: the number of common minutes. mean: of a − b.
         spread_a, spread_b: standard deviation between repeats of one minute, None where no minute has two.
-        blocks: the number of independent stretches that the minutes are worth: the degrees of freedom of t.
-        error: standard error of the mean, persistence included. low, high: its 95 % interval. p: two-sided.
+        effective: the number of independent minutes that the common ones are worth; None where there are too few.
+        blocks: the number of blocks that are left out in turn. block_min: how long each lasts, minutes.
+        error: standard error of the mean. low, high: its 95 % interval. p: two-sided.
+        detectable: the true difference that would be significant four times in five.
+        days_for_half: the recorded days on which half of that would be.
         too_few: why there are no error, interval and p; None where there are.
     """
 
@@ -41,11 +44,15 @@ class PairedDifference:
     spread_b: float | None
     minutes: int
     mean: float | None
+    effective: int | None = None
     blocks: int = 0
+    block_min: int = 0
     error: float | None = None
     low: float | None = None
     high: float | None = None
     p: float | None = None
+    detectable: float | None = None
+    days_for_half: float | None = None
     too_few: str | None = None
 
 
@@ -70,41 +77,50 @@ def compare(a: F64, b: F64, minute: I64, horizon_min: int) -> PairedDifference:
     one, two, minutes = one[is_scored], two[is_scored], minute[order][is_scored]
     if not len(minutes):
         return PairedDifference(None, None, spread_a, spread_b, 0, None, too_few="no minute is scored on both sides")
-    means = (_round9(one.mean()), _round9(two.mean()), spread_a, spread_b, len(minutes), _round9((one - two).mean()))
-    blocks, spectrum_ratio, reason = _evidence(one - two, minutes, horizon_min)
-    if reason is not None:
-        return PairedDifference(*means, blocks, too_few=reason)
-    error = _error(one - two, blocks, spectrum_ratio)
-    if _round9(error) == 0:
+    means = (_round9(one.mean()), _round9(two.mean()), spread_a, spread_b, len(minutes))
+    elapsed_min = _elapsed(minutes, horizon_min)
+    covered_min, least_min = int(elapsed_min[-1]) + 1, max(_SHORT_BLOCK_MIN, _HORIZONS * horizon_min)
+    if covered_min < MIN_BLOCKS * least_min:
+        reason = _too_short(covered_min, least_min)
         return PairedDifference(
-            *means, blocks, too_few="the difference is the same in every minute: chance has no part in it"
+            *means, _round9((one - two).mean()), None, covered_min // least_min, least_min, too_few=reason
         )
-    mean, reach = float((one - two).mean()), critical_t(_ALPHA, blocks) * error
-    p = round(two_sided_p(mean / error, blocks), 6)
-    return PairedDifference(*means, blocks, _round9(error), _round9(mean - reach), _round9(mean + reach), p)
+    count = max(MIN_BLOCKS, covered_min // max(_LONG_BLOCK_MIN, least_min))
+    block = elapsed_min * count // covered_min
+    result = difference(Samples(one - two, block), Samples(np.zeros(len(block)), block))
+    block_min = covered_min // count
+    differing = len(np.unique(block[one != two]))
+    if differing < MIN_BLOCKS or not result.error:
+        reason = _too_equal(differing, count, block_min)
+        return PairedDifference(*means, result.mean, None, count, block_min, too_few=reason)
+    return PairedDifference(
+        *means, result.mean, result.effective, count, block_min, result.error, result.low, result.high, result.p,
+        result.detectable, round(_FOR_HALF * covered_min / _DAY_MIN, 1),
+    )  # fmt: skip
 
 
-def power(effect: float, difference: PairedDifference) -> float | None:
+def _elapsed(minutes: I64, horizon_min: int) -> I64:
     """
-    The probability that a true difference of a given size is found (p < 0.05) on as many minutes as these.
-
-    Args:
-        effect: the true difference, in the unit of the scores; its sign does not matter.
-        difference: what the minutes gave.
-
-    Returns:
-        0 to 1; None where there were too few minutes.
+    Of n rising minutes, the time scored before each: a gap counts as one horizon, beyond which no prices are shared.
     """
-    if difference.error is None:
-        return None
-    return round(power_of_t(abs(effect) / difference.error, difference.blocks, _ALPHA), 6)
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(np.minimum(np.diff(minutes), horizon_min))])
 
 
-def detectable_difference(difference: PairedDifference) -> float | None:
-    """The true difference that would be found four times in five; None where there were too few minutes."""
-    if difference.error is None:
-        return None
-    return _round9(difference.error * detectable_shift(_POWER, difference.blocks, _ALPHA))
+def _too_short(covered_min: int, least_min: int) -> str:
+    missing_h = math.ceil((MIN_BLOCKS * least_min - covered_min) / _HOUR_MIN)
+    return (
+        f"{covered_min:,} minutes are {covered_min // least_min} blocks of {least_min / _HOUR_MIN:.1f} h, and "
+        f"{MIN_BLOCKS} are needed: compare at least {missing_h:,} h more"
+    )
+
+
+def _too_equal(differing: int, blocks: int, block_min: int) -> str:
+    if differing == blocks:
+        return "the difference is the same in every block: chance has no part in it"
+    return (
+        f"the sides differ in {differing} of {blocks} blocks of {block_min / _HOUR_MIN:.1f} h, and must in "
+        f"{MIN_BLOCKS}: compare more days"
+    )
 
 
 def _average_repeats(scores: F64) -> tuple[F64, float | None]:
@@ -116,42 +132,6 @@ def _average_repeats(scores: F64) -> tuple[F64, float | None]:
     squares = float((np.where(is_scored, scores - mean[:, None], 0.0) ** 2).sum())
     freedom = int((count - 1)[count > 0].sum())
     return mean, _round9(math.sqrt(squares / freedom)) if freedom else None
-
-
-def _evidence(difference: F64, minute: I64, horizon_min: int) -> tuple[int, float, str | None]:
-    """The number of cosines to use, the flatness of the spectrum over them, and why they are too few, or None."""
-    n = len(difference)
-    most = _max_cosines(minute, horizon_min)
-    if most < _MIN_COSINES:
-        return most, 1.0, f"{n} minutes are too few for a horizon of {horizon_min} min: record for longer"
-    differing = len(np.unique(np.flatnonzero(difference) * most // n))
-    if differing < _MIN_COSINES:
-        return differing, 1.0, f"the sides differ in {differing} of {most} stretches of time only: record for longer"
-    spectrum_ratio = flatness(difference, most)
-    blocks = min(int(np.argmax(np.append(spectrum_ratio, 0.0) < 1 - _MAX_FALL)), differing)
-    if blocks < _MIN_COSINES and spectrum_ratio[_MIN_COSINES - 1] < 1 - _MAX_FALL_OF_LEAST:
-        return (
-            blocks,
-            1.0,
-            f"decisions persist: {n} minutes are worth about {blocks} independent ones: record for longer",
-        )
-    blocks = max(blocks, _MIN_COSINES)
-    return blocks, float(spectrum_ratio[blocks - 1]), None
-
-
-def _max_cosines(minute: I64, horizon_min: int) -> int:
-    """The number that the source advises, none quicker than 2π horizons: overlap bends the spectrum beyond that."""
-    covered_min = 1 + int(np.minimum(np.diff(minute), horizon_min).sum())
-    return min(int(0.4 * len(minute) ** (2 / 3)), int(covered_min / (math.pi * horizon_min)))
-
-
-def _error(difference: F64, blocks: int, spectrum_ratio: float) -> float:
-    """Standard error of the mean; minutes without scores are closed up, which keeps the cosines orthogonal."""
-    n = len(difference)
-    j = np.arange(1, blocks + 1)
-    transform = np.exp(-0.5j * np.pi * j / n) * np.fft.rfft(difference - difference.mean(), 2 * n)[j]
-    long_run = 2 / n * float((transform.real**2).mean()) / spectrum_ratio
-    return math.sqrt(long_run / n)
 
 
 def _round9(value: float) -> float:

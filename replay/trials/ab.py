@@ -14,7 +14,8 @@ from market.arrays import F64, I64
 from market.timestamps import MINUTE_NS
 from replay.decisions import Ticks, decide_all
 from replay.errors import MissingAnswer
-from replay.inference.paired import PairedDifference, compare, detectable_difference
+from replay.inference.blocks import holm
+from replay.inference.paired import PairedDifference, compare
 from replay.runs.publications import publish_times
 from replay.scoring.episodes import Publication
 from replay.scoring.price_path import PricePath
@@ -60,7 +61,7 @@ class Row:
     One figure of the table: side A against side B.
 
     Attributes:
-        corrected_p: p as one of all comparisons ever made, None where there is no p.
+        corrected_p: p as one of all comparisons ever made, or of its table alone, None where there is no p.
     """
 
     score: Score
@@ -69,11 +70,7 @@ class Row:
 
     def as_json(self) -> dict[str, Any]:
         """Ready for JSON."""
-        figures = asdict(self.difference) | {
-            "corrected_p": self.corrected_p,
-            "detectable": detectable_difference(self.difference),
-        }
-        return asdict(self.score) | figures
+        return asdict(self.score) | asdict(self.difference) | {"corrected_p": self.corrected_p}
 
 
 def minute_ticks(ticks: Ticks) -> Ticks:
@@ -136,14 +133,16 @@ def score_arm(
 
 def compare_arms(a: ArmScores, b: ArmScores, minute: I64, scores: Sequence[Score]) -> list[Row]:
     """
-    Compare every figure of two arms, paired by minute, repeats averaged first.
+    Compare every figure of two arms, paired by minute, repeats averaged first; p is corrected for these figures.
 
     Args:
         a, b: scores of the same n minutes.
         minute: the n minutes, counted from anywhere.
         scores: the figures to compare.
     """
-    return [Row(score, compare(a.scores[score], b.scores[score], minute, score.horizon_min)) for score in scores]
+    differences = [compare(a.scores[score], b.scores[score], minute, score.horizon_min) for score in scores]
+    corrected = holm([difference.p for difference in differences])
+    return [Row(*row) for row in zip(scores, differences, corrected, strict=True)]
 
 
 def variant_of(arm: Arm) -> Variant:

@@ -9,6 +9,7 @@ from typing import Any
 
 from eventlog.clock import Clock
 from replay.decisions import Ticks
+from replay.inference.paired import PairedDifference
 from replay.scoring.rules import ScoringRules
 from replay.signals.signal_scores import load_price_path
 from replay.trials.ab import (
@@ -31,6 +32,7 @@ LEDGER = "variants.jsonl"
 """The ledger's name in the folder of all runs."""
 
 SAME = "A and B ask the same: what differs is the model's own noise, and the ledger does not count it"
+_HOUR_MIN = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,27 +178,45 @@ def experiment_lines(result: Experiment) -> Iterator[str]:
         )
     if result.is_same:
         yield SAME
-    heads = f"{'A':>10}{'B':>10}{'A - B':>10}   {'95 % of difference':<24}{'minutes':>8}"
-    yield f"{'figure':<22}{'model':<9}{heads}  p, corrected"
+    heads = f"{'A':>10}{'B':>10}{'A - B':>10}   {'95 % of difference':<20}{'minutes (independent)':>22}"
+    yield f"{'figure':<22}{'model':<9}{heads}  {'p, corrected':<15}detectable (half in)"
     for row in result.rows:
-        yield _line(row)
-    for reason in dict.fromkeys(row.difference.too_few for row in result.rows if row.difference.too_few is not None):
-        yield f"too few: {reason}"
-    if not result.is_same:
+        yield _line(row).rstrip()
+    yield from _block_lines([row.difference for row in result.rows])
+    if result.is_same:
+        yield "p is corrected for the figures of this table"
+    else:
         yield f"p is corrected for all {result.comparisons_ever:,} comparisons ever made in this folder of runs"
+
+
+def _block_lines(differences: Sequence[PairedDifference]) -> Iterator[str]:
+    """What the errors are taken from, and why there are none."""
+    tested = [d for d in differences if d.too_few is None]
+    for blocks, block_min in dict.fromkeys((d.blocks, d.block_min) for d in tested):
+        yield f"errors: jackknife that leaves out one of {blocks} blocks of {block_min / _HOUR_MIN:.1f} h"
+    for reason in dict.fromkeys(d.too_few for d in differences if d.too_few is not None):
+        yield f"too few: {reason}"
 
 
 def _line(row: Row) -> str:
     score, difference = row.score, row.difference
     cells = "".join(f"{'–' if v is None else f'{v:.4f}':>10}" for v in (difference.a, difference.b, difference.mean))
     interval = f"{difference.low:+.4f} … {difference.high:+.4f}" if difference.low is not None else "–"
-    return f"{score.metric:<22}{score.model or '':<9}{cells}   {interval:<24}{difference.minutes:>8,}  {_chance(row)}"
+    minutes = f"{difference.minutes:,}" + ("" if difference.effective is None else f" ({difference.effective:,})")
+    figures = f"{score.metric:<22}{score.model or '':<9}{cells}   {interval:<20}{minutes:>22}"
+    return f"{figures}  {_chance(row):<15}{_power(row)}"
 
 
 def _chance(row: Row) -> str:
     if row.difference.p is None:
         return "too few"
     return f"{row.difference.p:.4f}" + ("" if row.corrected_p is None else f", {row.corrected_p:.4f}")
+
+
+def _power(row: Row) -> str:
+    """The smallest difference that these minutes could have shown, and how many recorded days show half of it."""
+    detectable, days = row.difference.detectable, row.difference.days_for_half
+    return "" if detectable is None else f"{detectable:.4f} ({days:g} d)"
 
 
 def _percent(share: float | None) -> str:

@@ -133,7 +133,7 @@ def test_ab(storage: Path, tmp_path: Path) -> None:
     assert [line[:2] for line in lines[:2]] == ["A:", "B:"]
     assert "fallback 0.0 %" in lines[0]
     assert any(line.startswith("rejected") and line.endswith("too few") for line in lines)
-    assert "19 minutes are too few for a horizon of 60 min: record for longer" in done.stdout
+    assert "20 minutes are 0 blocks of 4.0 h, and 8 are needed: compare at least 32 h more" in done.stdout
     found = json.loads(again.stdout)
     assert [row["metric"] for row in found["scores"]] == [
         "touched", "rejected", "filled", "value_60s_bps", "filled", "value_60s_bps"

@@ -12,6 +12,7 @@ from agents.rules import RulesAnalyst
 from market.timestamps import MINUTE_NS, SECOND_NS
 from replay.decisions import Ticks, ticks_between
 from replay.errors import MissingAnswer
+from replay.inference.blocks import holm
 from replay.inference.paired import PairedDifference
 from replay.runs.publications import publish_times
 from replay.scoring.price_path import PricePath
@@ -59,7 +60,7 @@ def test_repeats_are_averaged_before_they_are_paired() -> None:
     (row,) = compare_arms(a, b, np.arange(4), [SCORE])
     assert (row.difference.a, row.difference.b, row.difference.mean, row.difference.minutes) == (0.75, 0.25, 0.5, 2)
     assert row.difference.p is None
-    assert row.as_json()["too_few"] is not None
+    assert row.as_json()["too_few"] == "2 minutes are 0 blocks of 2.0 h, and 8 are needed: compare at least 16 h more"
 
 
 def test_a_difference_is_found_and_corrected() -> None:
@@ -68,6 +69,7 @@ def test_a_difference_is_found_and_corrected() -> None:
     a, b = (ArmScores({SCORE: chance.normal(shift, 1, (2000, 1))}, 1.0) for shift in (0.15, 0.0))
     rows = compare_arms(a, b, np.arange(2000), [SCORE])
     p = rows[0].difference.p
+    assert rows[0].corrected_p == p
     assert p is not None
     assert 0 < p < 0.01
     look = a_look("touched", p)
@@ -75,6 +77,17 @@ def test_a_difference_is_found_and_corrected() -> None:
     among = correct_rows(rows, [look], [a_look("touched", 0.9, other=f"b{n}") for n in range(10)])[0].corrected_p
     assert alone == pytest.approx(p)
     assert among == pytest.approx(11 * p)
+
+
+def test_the_figures_of_a_table_are_one_family() -> None:
+    """Holm over the two: the smaller p counts twice."""
+    chance = np.random.default_rng(5)
+    other = Score("filled", "touch", 1)
+    a, b = (ArmScores({s: chance.normal(0, 1, (2000, 1)) for s in (SCORE, other)}, 1.0) for _ in "ab")
+    rows = compare_arms(a, b, np.arange(2000), [SCORE, other])
+    p_values = [row.difference.p for row in rows]
+    assert [row.corrected_p for row in rows] == holm(p_values)
+    assert holm(p_values) != p_values
 
 
 def test_too_few_has_no_corrected_p() -> None:
