@@ -10,6 +10,12 @@ import msgspec
 
 from analysis.fitted import CONFIDENCE, PULL_PRIOR, Logistic
 
+CHOSEN_ON = ("2024-01-01", "2025-04-14")
+"""
+The UTC days of real recordings that were looked at while the values below were chosen: the trades of the first and the
+book of the second are what the background of planted markets was fitted to (docs/decisions/0008-analysis.md).
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class OrderFlowParameters:

@@ -37,6 +37,7 @@ from eventlog.clock import WallClock
 from replay.decisions import Ticks
 from replay.errors import NothingToReplay
 from replay.plain_json import to_json_value
+from replay.runs.in_sample import in_sample_notes
 from replay.scoring.outcomes import HORIZONS_S
 from replay.scoring.rules import rules_of
 from replay.trials.ab import minute_ticks
@@ -88,7 +89,8 @@ def ab(
         raise NothingToReplay("no tick of that time range is on a whole minute, and only whole minutes are paired")
     rules = rules_of(one.scoring, analysis_config(one, source.market.symbol).parameters)
     experiment_config = ExperimentConfig(rules, repeats, scores_of(_horizons(horizons)), workers)
-    notes = list(dict.fromkeys([*memory_notes(one, ticks), *memory_notes(two, ticks)]))
+    notes = [note for side in (one, two) for note in (*memory_notes(side, ticks), *_in_sample(source, side, ticks))]
+    notes = list(dict.fromkeys(notes))
     _print_notes(notes)
     policy = spend_policy(yes, concurrency, 2)
     runs_dir = source.runs_dir(out)
@@ -147,6 +149,11 @@ def probe(
         return
     for line in probe_lines(rows):
         console.show(line)
+
+
+def _in_sample(source: LogSource, settings: Settings, ticks: Ticks) -> list[str]:
+    config = analysis_config(settings, source.market.symbol)
+    return in_sample_notes(config, str(source.market), int(ticks.boundary_ns[0]), int(ticks.boundary_ns[-1]))
 
 
 def _print_notes(notes: Sequence[str]) -> None:

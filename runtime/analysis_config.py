@@ -21,11 +21,17 @@ _MAX_BYTES = 1024 * 1024  # of a file of fitted probabilities
 
 @dataclass(frozen=True, slots=True)
 class AnalysisConfig:
-    """What a decision depends on besides the log: the market's symbol, the windows and the thresholds."""
+    """
+    What a decision depends on besides the log: the market's symbol, the windows and the thresholds.
+
+    Attributes:
+        chosen_on: UTC days on which the settings say their thresholds were chosen, besides those of the shipped ones.
+    """
 
     symbol: str
     windows: Windows
     parameters: Parameters
+    chosen_on: tuple[str, ...] = ()
 
 
 def analysis_config(
@@ -62,7 +68,8 @@ def analysis_config(
         trade_minutes=max(Windows().trade_minutes, depth.window_size),
         level_e8=None if flow.price_precision is None else round(flow.price_precision * ONE_E8),
     )
-    return AnalysisConfig(symbol, windows, parameters)
+    chosen_on = tuple(day.isoformat() for day in analysis.thresholds_chosen_on)
+    return AnalysisConfig(symbol, windows, parameters, chosen_on)
 
 
 def session_settings(settings: Settings, parameters: Parameters) -> str:

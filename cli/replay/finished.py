@@ -111,6 +111,9 @@ def print_run(result: Result) -> None:
     )
     for note in manifest["notes"]:
         console.show(f"note: {note}")
+    hindsight = None if result.judgement is None else tried.in_sample_sentence(result.judgement)
+    if hindsight is not None:
+        console.show(f"note: {hindsight}")
     _print_scores(result.scores)
     for sentence in conclusions(result.scores):
         console.show(f"→ {sentence}")

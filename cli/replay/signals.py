@@ -29,6 +29,7 @@ from market.instrument import Market
 from replay.decisions import ticks_between
 from replay.errors import NothingToReplay
 from replay.plain_json import to_json_value
+from replay.runs.in_sample import in_sample_notes
 from replay.scoring.quiet import quiet_notes
 from replay.scoring.rules import rules_of
 from replay.signals.fitting import TrainingSet, build_training_set, fit_models
@@ -66,7 +67,9 @@ def signals(
         score_random_levels(path, samples, rules),
         flow_r2(samples),
     )
-    notes = quiet_notes(path, ticks.boundary_ns[1:])  # the path begins with the first tick
+    first_ns, last_ns = int(ticks.boundary_ns[0]), int(ticks.boundary_ns[-1])
+    notes = in_sample_notes(analysis, str(source.market), first_ns, last_ns)
+    notes += quiet_notes(path, ticks.boundary_ns[1:])  # the path begins with the first tick
     if as_json:
         figures = [asdict(score) | {"targets": compare_with_targets(score)} for score in scores]
         rate_rows = [asdict(rate) for rate in chance_rates]

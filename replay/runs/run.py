@@ -28,6 +28,7 @@ from replay.errors import MissingAnswer, NothingDecided, NothingToReplay
 from replay.runs.attribution import score_by_decider
 from replay.runs.coverage_gaps import coverage_gap_notes
 from replay.runs.finalize import finalize_run
+from replay.runs.in_sample import in_sample_notes
 from replay.runs.log_digest import log_digest
 from replay.runs.model_share import ModelShare
 from replay.runs.own_zones import OwnZones, decide_own_zones, describe
@@ -291,6 +292,7 @@ def _inputs(request: Request, ticks: Ticks, seqs: list[int], content: str) -> di
         **({"zones": describe(request.own_zones)} if request.own_zones else {}),
         "windows": asdict(request.config.windows),
         "parameters": request.config.parameters.digest(),
+        **({"chosen_on": list(request.config.chosen_on)} if request.config.chosen_on else {}),
         "scoring": asdict(request.rules),
         "code": code_digest(),
         "lock": lock_digest(),
@@ -337,23 +339,15 @@ def _notes(publications: Sequence[Publication], request: Request, ticks: Ticks, 
     with_zones = [publication for publication in publications if publication.advice.zones] or publications
     warnings = [set(publication.advice.warnings) for publication in with_zones]
     common = sorted(set.intersection(*warnings)) if warnings else []
+    span_ns = int(ticks.boundary_ns[0]), int(ticks.boundary_ns[-1])
     return [
         *common,
-        *_in_sample_notes(request, int(ticks.boundary_ns[0]), int(ticks.boundary_ns[-1])),
+        *in_sample_notes(request.config, request.market, *span_ns, request.own_zones is not None),
         *queue_notes(tables),
         *_baseline_notes(request, tables),
         "markouts are against last trades and contain the bid-ask bounce",
         UNITS,
     ]
-
-
-def _in_sample_notes(request: Request, first_ns: int, last_ns: int) -> list[str]:
-    parameters = request.config.parameters
-    spans_by_name = {
-        name: fit.periods_within(request.market, first_ns, last_ns)
-        for name, fit in (("pull probability", parameters.pull), ("confidence", parameters.confidence))
-    }
-    return [f"in sample: {name} was fitted on {', '.join(spans)}" for name, spans in spans_by_name.items() if spans]
 
 
 def _decision_table(decisions: Sequence[Decision]) -> pa.Table:

@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 
 from market.arrays import F64
+from market.timestamps import parse_iso
 from replay.inference.blocks import MIN_BLOCKS
 from replay.inference.reality_check import reality_check
 from replay.inference.sharpe import deflated_sharpe, probabilistic_sharpe
 from replay.ledger_file import LedgerFile, Versioned
+from replay.runs.in_sample import days_between
+from replay.runs.own_zones import NAME as OWN_ZONES
 from replay.scoring.figures import HEADLINE
 
 LEDGER = "runs.jsonl"
@@ -22,6 +25,7 @@ LEDGER = "runs.jsonl"
 _STRETCH = ("market", "from", "to", "log")
 _ADVISER = ("analyst", "parameters", "answers", "zones")
 _VERSION = 1  # raised when a line's fields change; others are not read
+_MAX_NAMED = 7  # days that a line names one by one
 _SEED = 1  # of the bootstrap: the same ledger gives the same figures
 
 
@@ -57,6 +61,7 @@ class Judgement:
         sharpe: mean gain of a block over its deviation; None below 8 blocks, like what follows.
         above_zero: the probability that the true ratio is above 0. above_best: that it is above the best to expect of
             as many without edge.
+        days_before: UTC days of it that were scored before under other thresholds, or with other zones of a file.
     """
 
     tried: int
@@ -66,6 +71,7 @@ class Judgement:
     sharpe: float | None = None
     above_zero: float | None = None
     above_best: float | None = None
+    days_before: tuple[str, ...] = ()
 
 
 def record_run(runs_dir: Path, manifest: Mapping[str, Any], gains: Mapping[int, float], at_ns: int) -> None:
@@ -115,10 +121,11 @@ def judge(runs: Sequence[TriedRun], run_id: str) -> Judgement | None:
         return None
     rivals = {run.decisions: run for run in runs if (run.stretch, run.metric) == (own.stretch, own.metric)}
     rivals[own.decisions] = own
+    before = tuple(_days_before(runs, run_id))
     common = sorted(set.intersection(*(set(run.gains) for run in rivals.values())), key=int)
     gains = np.array([[run.gains[block] for block in common] for run in rivals.values()], np.float64)
     if len(common) < MIN_BLOCKS:
-        return Judgement(len(rivals), len(common))
+        return Judgement(len(rivals), len(common), days_before=before)
     ratios = [_sharpe(row) for row in gains]
     place = list(rivals).index(own.decisions)
     skewness, kurtosis = _shape(gains[place])
@@ -133,6 +140,7 @@ def judge(runs: Sequence[TriedRun], run_id: str) -> Judgement | None:
         above_best=round(
             deflated_sharpe(ratios[place], len(common), skewness, kurtosis, variance, len(rivals)), 4
         ),
+        days_before=before,
     )  # fmt: skip
 
 
@@ -147,6 +155,48 @@ def sentence(judgement: Judgement) -> str:
         f" {judgement.best_p:.3f}; Sharpe ratio a block {judgement.sharpe:+.2f}, above 0 with probability"
         f" {judgement.above_zero:.3f}, above that best with {judgement.above_best:.3f}"
     )
+
+
+def in_sample_sentence(judgement: Judgement) -> str | None:
+    """What the days before mean, as a line of the output; None without such days."""
+    if not judgement.days_before:
+        return None
+    days = judgement.days_before
+    if len(days) <= _MAX_NAMED:
+        named = f"{', '.join(days)} {'was' if len(days) == 1 else 'were'}"
+    else:
+        named = f"{len(days):,} days from {days[0]} to {days[-1]} were"
+    return f"in sample: {named} scored before with other thresholds, coefficients or zones; these may be picked on that"
+
+
+def _days_before(runs: Sequence[TriedRun], run_id: str) -> list[str]:
+    """
+    The days of a run on which other thresholds, or other zones of a file, had been scored when it was first made.
+    """
+    first = next(n for n, run in enumerate(runs) if run.run_id == run_id)
+    own = runs[first]
+    days: set[str] = set()
+    for run in runs[:first]:
+        if _is_other_choice(run, own):
+            days |= _days_of(run) & _days_of(own)
+    return sorted(days)
+
+
+def _is_other_choice(one: TriedRun, two: TriedRun) -> bool:
+    """Whether two runs differ in what somebody chose: the digest of thresholds, or the file of zones."""
+    (who, *chosen), (other, *other_chosen) = one.adviser.split(" "), two.adviser.split(" ")
+    if OWN_ZONES in (who, other):
+        return who == other and chosen[1:] != other_chosen[1:]
+    return chosen[:1] != other_chosen[:1]
+
+
+def _days_of(run: TriedRun) -> set[str]:
+    """The days of a run's stretch, of any market: markets move together."""
+    try:
+        _, first, last, _ = run.stretch.split(" ")
+        return days_between(parse_iso(first), parse_iso(last))
+    except ValueError:  # a ledger from elsewhere: no days, no claim
+        return set()
 
 
 def _sharpe(gains: F64) -> float:

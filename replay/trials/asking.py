@@ -5,7 +5,7 @@ Collecting the answers of one model setup: what is stored, what is missing, what
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from hashlib import blake2b
 from itertools import chain
@@ -74,7 +74,7 @@ class ModelSetup:
     def market_config(self) -> AnalysisConfig:
         """The windows and thresholds, under the symbol that the market is shown with."""
         config, symbol = self.config, self.change.symbol
-        return config if symbol is None else AnalysisConfig(symbol, config.windows, config.parameters)
+        return config if symbol is None else replace(config, symbol=symbol)
 
     def arm(self, log: Log) -> Arm:
         """The arm that its answers belong to."""

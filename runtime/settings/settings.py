@@ -8,7 +8,7 @@ import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BeforeValidator,
@@ -26,7 +26,7 @@ from runtime.settings.collector import Archive, Backpressure, DataCollector, Dep
 from runtime.settings.deepseek import DeepSeek, ModelPrice
 from runtime.settings.proxies import Proxies
 from runtime.settings.reference import entries, reason_of
-from runtime.settings.types import Exact, Folder, Host, Line, Section
+from runtime.settings.types import Day, Exact, Folder, Host, Line, Section
 from runtime.settings.yaml_file import SettingsError, printable_path, read, read_dotenv, substitute
 
 __all__ = [
@@ -152,6 +152,12 @@ class AnalysisSettings(Section):
     fitted_file: Folder | None = Field(
         default=None, description="File of fitted probabilities (`liquidity fit`); null for the shipped ones."
     )
+
+    thresholds_chosen_on: Annotated[tuple[Day, ...], _Null] = Field(
+        default=(), max_length=1000,
+        description="UTC days, YYYY-MM-DD, on which the thresholds of this file were chosen; their scores are called "
+        "in sample.",
+    )  # fmt: skip
 
     @field_validator("interval_seconds")
     @classmethod

@@ -54,6 +54,9 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+CHOSEN = "thresholds_chosen_on: [2026-03-02]"
+
+
 def settings_file(folder: Path, url: str, key: str = KEY) -> Path:
     """Settings that ask a server of this machine."""
     path = folder / "settings.yaml"
@@ -119,7 +122,9 @@ def test_ab(storage: Path, tmp_path: Path) -> None:
     and nothing counts twice.
     """
     with model_server() as server:
-        words = ("ab", "--market", MARKET, "--storage", storage, "--config", settings_file(tmp_path, server.base_url),
+        settings = settings_file(tmp_path, server.base_url)
+        settings.write_text(settings.read_text().replace("analyzer: {", "analyzer: {analysis: {" + CHOSEN + "}, "))
+        words = ("ab", "--market", MARKET, "--storage", storage, "--config", settings,
                  "--out", tmp_path / "runs", *FROM, "--prompts", "default", other_prompts(tmp_path), "--repeats", 2,
                  "--horizons", "60")  # fmt: skip
         done = command(*words, "--yes")
@@ -130,6 +135,7 @@ def test_ab(storage: Path, tmp_path: Path) -> None:
     lines = done.stdout.splitlines()
     assert "at worst" in done.stderr
     assert "lie before the release of deepseek-flash (2026-10-17)" in done.stderr
+    assert done.stderr.count("note: in sample: thresholds were chosen on 2026-03-02") == 1
     assert [line[:2] for line in lines[:2]] == ["A:", "B:"]
     assert "fallback 0.0 %" in lines[0]
     assert any(line.startswith("rejected") and line.endswith("too few") for line in lines)

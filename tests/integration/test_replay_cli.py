@@ -281,6 +281,41 @@ def test_signals_as_json_and_as_lines(storage: Path) -> None:
     assert lines[-1] == "no whole book between ticks: nothing to say about book flow"
 
 
+def notes_of(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """The notes on samples of a run or of signals."""
+    assert done.returncode == 0, done.stderr
+    return [line for line in done.stdout.splitlines() if line.startswith("note: in sample")]
+
+
+def test_days_that_thresholds_were_chosen_on_are_in_sample(storage: Path, tmp_path: Path) -> None:
+    """Named in the settings, they are named by a run, its report and the signals, where they were scored."""
+    config, where = tmp_path / "settings.yaml", ("--market", MARKET, "--storage", storage)
+    said = "in sample: thresholds were chosen on 2026-03-02"
+    for day, lines in (("2026-03-02", [f"note: {said}"]), ("2026-03-03", [])):
+        config.write_text(f"analyzer: {{analysis: {{thresholds_chosen_on: [{day}]}}}}\n")
+        done = replay("run", *where, "--config", config, "--out", tmp_path / day)
+        assert notes_of(done) == lines
+        (page,) = (tmp_path / day).glob("*/report.html")
+        assert (said in page.read_text(encoding="utf-8")) is bool(lines)
+        assert notes_of(replay("signals", *where, "--config", config)) == lines
+    config.write_text("analyzer: {analysis: {thresholds_chosen_on: [yesterday]}}\n")
+    expect_refused(replay("run", *where, "--config", config), "thresholds_chosen_on", "must be a date like 2026-10-01")
+
+
+def test_a_day_scored_before_under_other_thresholds_is_in_sample(storage: Path, tmp_path: Path) -> None:
+    """The second set of thresholds on one day in one folder of runs; the first is none, however often it is run."""
+    config, where = tmp_path / "settings.yaml", ("run", "--market", MARKET, "--storage", storage, "--out", tmp_path)
+    config.write_text("analyzer: {analysis: {ladder_rungs: 2}}\n")
+    said = "note: in sample: 2026-03-02 was scored before with other thresholds, coefficients or zones; these may be"
+    assert notes_of(replay(*where)) == []
+    (line,) = notes_of(replay(*where, "--config", config))
+    assert line.startswith(said)
+    again = replay(*where)
+    assert "identical again" in again.stdout
+    assert notes_of(again) == []
+    assert json.loads(replay(*where, "--config", config, "--json").stdout)["tried"]["days_before"] == ["2026-03-02"]
+
+
 @pytest.mark.slow
 def test_a_fit_is_written_used_and_named(tmp_path: Path) -> None:
     """Fitted on a log of ten hours, named in the settings, it changes the run, which says that it is in sample."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from replay.errors import BadLedger
-from replay.runs.tried import LEDGER, TriedRun, judge, record_run, sentence, tried_runs
+from replay.runs.tried import LEDGER, TriedRun, in_sample_sentence, judge, record_run, sentence, tried_runs
 from replay.scoring.figures import HEADLINE
 
 
@@ -88,6 +88,63 @@ def test_what_is_recorded_is_read(tmp_path: Path) -> None:
         file.write("{}\n")
     with pytest.raises(BadLedger, match="line 3 is no run"):
         tried_runs(tmp_path)
+
+
+FIRST = "2024-01-01T00:01:00Z 2024-01-02T00:00:00Z"
+LATER = "2024-01-01T12:01:00Z 2024-01-03T00:00:00Z"
+
+
+def a_choice(number: int, days: str, adviser: str, market: str = "binance:BTCUSDT") -> TriedRun:
+    """A run on some days, whose thresholds or zones are named."""
+    return TriedRun(1, f"run{number}", number, f"{market} {days} log", adviser, f"decisions{number}", HEADLINE, {})
+
+
+@pytest.mark.parametrize(
+    ("before", "days"),
+    [
+        (a_choice(1, FIRST, "rules aaaa"), ("2024-01-01",)),
+        (a_choice(1, LATER, "recorded aaaa {'model': 'x'}"), ("2024-01-01", "2024-01-02")),
+        (a_choice(1, LATER, "rules aaaa", "binance:ETHUSDT"), ("2024-01-01", "2024-01-02")),
+        (a_choice(1, LATER, "recorded bbbb {'model': 'x'}"), ()),
+        (a_choice(1, LATER, "zones aaaa {'digest': 'x'}"), ()),
+        (a_choice(1, "2024-01-03T00:01:00Z 2024-01-03T09:00:00Z", "rules aaaa"), ()),
+        (a_choice(1, "a b", "rules aaaa"), ()),
+    ],
+)
+def test_days_scored_before_under_other_thresholds(before: TriedRun, days: tuple[str, ...]) -> None:
+    """Shared days, of any market, under another digest of thresholds; a run's own later repetition changes nothing."""
+    own = a_choice(2, LATER, "rules bbbb")
+    after = a_choice(3, LATER, "rules cccc")
+    for runs in ([before, own], [before, own, after], [before, own, after, own]):
+        judgement = judge(runs, "run2")
+        assert judgement is not None
+        assert judgement.days_before == days
+
+
+def test_zones_of_a_file_are_chosen_by_file() -> None:
+    """Another file of zones on the same day; other thresholds do not matter, for nothing of theirs is scored."""
+    runs = [
+        a_choice(1, FIRST, "zones aaaa {'digest': 'x'}"),
+        a_choice(2, FIRST, "zones bbbb {'digest': 'x'}"),
+        a_choice(3, FIRST, "zones bbbb {'digest': 'y'}"),
+    ]
+    judgements = [judge(runs, f"run{n}") for n in (1, 2, 3)]
+    assert [j.days_before for j in judgements if j is not None] == [(), (), ("2024-01-01",)]
+
+
+def test_days_before_as_a_line() -> None:
+    """One by one where they are few."""
+    runs = [a_choice(1, FIRST, "rules aaaa"), a_choice(2, LATER, "rules bbbb")]
+    lines = [in_sample_sentence(j) for j in (judge(runs, "run1"), judge(runs, "run2")) if j is not None]
+    assert lines == [
+        None,
+        "in sample: 2024-01-01 was scored before with other thresholds, coefficients or zones; these may be picked on "
+        "that",
+    ]
+    month = "2024-01-01T00:01:00Z 2024-02-01T00:00:00Z"
+    judgement = judge([a_choice(1, month, "rules aaaa"), a_choice(2, month, "rules bbbb")], "run2")
+    assert judgement is not None
+    assert "31 days from 2024-01-01 to 2024-01-31 were scored before" in (in_sample_sentence(judgement) or "")
 
 
 def test_no_ledger_no_runs(tmp_path: Path) -> None:
