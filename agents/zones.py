@@ -15,6 +15,7 @@ from analysis.parameters import Parameters
 
 UNMEASURED = "too little trade on record to measure a distance"
 NOTHING_NEAR = "no evidence within reach of the price"
+_FIELD = "confidence"
 UNCALIBRATED = "confidence is the rate of random levels: nothing is calibrated yet"
 
 
@@ -153,8 +154,19 @@ def stance_of(zones: Sequence[Zone]) -> Stance:
 
 
 def confidence_warning(confidence: Logistic) -> str:
-    """The warning under advice with zones: what their confidence was fitted on."""
-    return f"confidence fitted on {confidence.fit}" if confidence.samples else UNCALIBRATED
+    """The warning under advice with zones: what their `confidence` was fitted on. It is on record with the advice."""
+    return f"{_FIELD} fitted on {confidence.fit}" if confidence.samples else UNCALIBRATED
+
+
+def shown_warning(warning: str, confidence: Logistic) -> str:
+    """
+    A warning as people are shown it: the field `confidence` by the name that its fit has earned.
+
+    Args:
+        warning: of advice.
+        confidence: the fit that the advice was given under.
+    """
+    return confidence.word + warning.removeprefix(_FIELD) if warning.startswith(f"{_FIELD} ") else warning
 
 
 def _with_weight(zone: Zone, part: int) -> Zone:

@@ -19,6 +19,27 @@ CONFIDENCE_FEATURES = ("one", "score", "legs", "distance_sigma")
 
 
 @dataclass(frozen=True, slots=True)
+class Resolution:
+    """
+    How well stated probabilities told outcomes apart on days that the fit had not seen.
+
+    Attributes:
+        mean: covariance of what was stated with what happened, 1 or 0; of honest probabilities it is Murphy's
+            resolution, of one number for all it is 0. low, high: its 95 % interval; None with fewer than eight blocks.
+        outcomes, blocks: number of those judged, and of the blocks of time they lie in.
+        fitted_on, judged_on: the days of either, as text.
+    """
+
+    mean: float
+    low: float | None
+    high: float | None
+    outcomes: int
+    blocks: int
+    fitted_on: str
+    judged_on: str
+
+
+@dataclass(frozen=True, slots=True)
 class Logistic:
     """
     A fitted probability.
@@ -28,6 +49,7 @@ class Logistic:
         names, coefficients: one coefficient per feature, to 6 decimals.
         samples: number of outcomes; 0 for a prior taken from elsewhere.
         periods: market, first and last tick of each log in the fit: scores of that market in between are in sample.
+        resolution: of the same fit on the earlier days, judged on the later ones; None where it was not judged.
     """
 
     fit: str
@@ -35,6 +57,16 @@ class Logistic:
     coefficients: tuple[float, ...]
     samples: int = 0
     periods: tuple[tuple[str, str, str], ...] = ()
+    resolution: Resolution | None = None
+
+    @property
+    def word(self) -> str:
+        """
+        What the probability that a zone is rejected is called: confidence only where it tells zones apart on days that
+        the fit had not seen.
+        """
+        low = None if self.resolution is None else self.resolution.low
+        return "confidence" if low is not None and low > 0 else "base rate"
 
     def probability(self, features: tuple[float, ...]) -> float:
         """The probability at k features, to 4 decimals."""

@@ -97,7 +97,7 @@ def fit(
         models["confidence"] = fit_models(_learn_from(settings, sources, pull))["confidence"]
     if not as_json:
         for name, model in models.items():
-            console.show(f"{name}: {model if isinstance(model, str) else f'{model.samples:,} outcomes of {model.fit}'}")
+            console.show(f"{name}: {model if isinstance(model, str) else _describe(model, name)}")
     usable = {name: model for name, model in models.items() if isinstance(model, Logistic)}
     if usable:
         with console.writing(out):
@@ -109,6 +109,21 @@ def fit(
         console.show(out)
     if not usable:
         raise console.Failure("nothing could be fitted; use longer logs")
+
+
+def _describe(model: Logistic, name: str) -> str:
+    """A fit as a line: its outcomes, and for zones' probabilities whether they told zones apart on later days."""
+    text = f"{model.samples:,} outcomes of {model.fit}"
+    if name != "confidence":
+        return text
+    judged = model.resolution
+    if judged is None:
+        return f"{text}; not judged on later days, which needs two days and ten outcomes of each kind: a {model.word}"
+    interval = "no interval" if judged.low is None else f"{judged.low:+.4f} … {judged.high:+.4f}"
+    return (
+        f"{text}; resolution {judged.mean:+.4f} ({interval}) of {judged.outcomes:,} outcomes of {judged.judged_on},"
+        f" fitted on {judged.fitted_on}: a {model.word}"
+    )
 
 
 def _log_of(text: str) -> tuple[Market, Path]:

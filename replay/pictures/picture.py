@@ -49,6 +49,7 @@ class Scene:
         static: the walls of the book, standing and ended.
         quantity_unit: counts in one base coin. tick_size_e8: the step of prices, 1e-8 quote.
         advice: None where none was given. origin: who gave it, or why there is none; a sentence.
+        probability_name: what the probability that a zone is rejected is called, see `Logistic.word`.
     """
 
     symbol: str
@@ -63,6 +64,7 @@ class Scene:
     tick_size_e8: int
     advice: Advice | None
     origin: str
+    probability_name: str
 
     @property
     def is_fallback(self) -> bool:
@@ -231,7 +233,8 @@ def _zone_labels(axes: "Axes", scene: Scene, low: float, high: float) -> None:
         middle = (zone.low_e8 + zone.high_e8) / 2 / ONE_E8
         last = max(middle, last + min_gap)
         suffix = " (fallback)" if scene.is_fallback else ""
-        text = f"{zone.side} {zone.weight:.0%} · p {zone.confidence:.2f}{suffix}\n{'+'.join(zone.basis)}"
+        probability = f"{scene.probability_name} {zone.confidence:.2f}"
+        text = f"{zone.side} {zone.weight:.0%} · {probability}{suffix}\n{'+'.join(zone.basis)}"
         axes.annotate(text, (0.99, last), fontsize=7, xycoords=("axes fraction", "data"), ha="right", va="center",
                       color=_COLOUR[zone.side], bbox=_LABEL_BOX)  # fmt: skip
 

@@ -83,4 +83,5 @@ def _scene(tick: TickEntry, state: MarketState, config: AnalysisConfig, origin: 
         tick_size_e8=state.grid_e8(),
         advice=origin.advice,
         origin=origin.sentence,
+        probability_name=config.parameters.confidence.word,
     )

@@ -27,7 +27,8 @@ def in_sample_notes(
     notes = [f"in sample: thresholds were chosen on {', '.join(common)}"] if common else []
     if own_zones:
         return notes
-    for name, fit in (("pull probability", config.parameters.pull), ("confidence", config.parameters.confidence)):
+    confidence = config.parameters.confidence
+    for name, fit in (("pull probability", config.parameters.pull), (confidence.word, confidence)):
         periods = fit.periods_within(market, first_ns, last_ns)
         notes += [f"in sample: {name} was fitted on {', '.join(periods)}"] if periods else []
     return notes

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from agents.llm.recorded import MissingCall
 from agents.recommendation import parse
 from agents.rules import RulesAnalyst
+from agents.zones import shown_warning
 from eventlog.clock import Clock
 from eventlog.code_version import code_digest, lock_digest
 from eventlog.disk.files import file_digest, translate_errors
@@ -51,7 +52,7 @@ _NO_END_NS = 2**61  # a later --to means the end of the log
 UNITS = (
     "an episode is an idea: it ends when no zone of its side has overlapped it for as long as advice is valid; orders"
     " count by weight, and one that would trade on arrival is refused; fills `all`: what holds under every model of the"
-    " queue, with p 1 where their signs differ; where zones state different confidence, brier"
+    " queue, with p 1 where their signs differ; where the stated probabilities differ, brier"
     " stands beside that of the rate of the days before"
 )
 _NOTHING_DECIDED = "No figure of {folder} is the model's: fix why it did not answer, or choose another stretch"
@@ -338,7 +339,8 @@ def _notes(publications: Sequence[Publication], request: Request, ticks: Ticks, 
     """The warnings common to all recommendations with zones, and what else a reader of scores must know."""
     with_zones = [publication for publication in publications if publication.advice.zones] or publications
     warnings = [set(publication.advice.warnings) for publication in with_zones]
-    common = sorted(set.intersection(*warnings)) if warnings else []
+    confidence = request.config.parameters.confidence
+    common = [shown_warning(w, confidence) for w in sorted(set.intersection(*warnings))] if warnings else []
     span_ns = int(ticks.boundary_ns[0]), int(ticks.boundary_ns[-1])
     return [
         *common,

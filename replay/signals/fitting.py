@@ -5,7 +5,7 @@ Fitted by penalised logistic regression on stretches of log; the coefficients na
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -16,15 +16,18 @@ from analysis.fitted import (
     CONFIDENCE_FEATURES,
     PULL_FEATURES,
     Logistic,
+    Resolution,
     confidence_features,
     pull_features,
 )
 from analysis.observe import Observer
 from eventlog.store.log import Log
-from market.timestamps import HOUR_NS, iso
+from market.timestamps import DAY_NS, HOUR_NS, day_of, iso
 from projections.state import READS, STATE_KINDS, MarketState, TickEntry
 from replay.decisions import ticks_between
+from replay.inference import blocks as inference
 from replay.scoring.episodes import Publication, episodes_of
+from replay.scoring.figures import BLOCK_NS
 from replay.scoring.outcomes import BROKEN, REJECTED
 from replay.scoring.price_path import PricePath
 from replay.scoring.rules import ScoringRules
@@ -38,30 +41,41 @@ Period = tuple[str, str, str]
 _PENALTY = 1.0  # on the squares of standardised slopes
 _ROUNDS = 50  # of Newton's method, at most; it ends when no weight moves by 1e-9
 _NO_END_NS = 2**62  # beyond the last tick of any log
+_JUDGED = "confidence"  # shown beside each zone: it must have told zones apart to be called that
 HORIZON_NS = HOUR_NS
 """A wall counts as pulled if that happens within this time and before it is touched."""
 
 
 @dataclass(slots=True)
 class Samples:
-    """n outcomes with their features, and which log each is from."""
+    """n outcomes with their features, which log each is from, and when it was stated."""
 
     features: list[tuple[float, ...]] = field(default_factory=list)
     outcome: list[float] = field(default_factory=list)
     log: list[int] = field(default_factory=list)
+    at_ns: list[int] = field(default_factory=list)
 
-    def add(self, features: tuple[float, ...], outcome: bool, log: int = 0) -> None:
+    def add(self, features: tuple[float, ...], outcome: bool, log: int = 0, at_ns: int = 0) -> None:
         """
         Add one outcome.
 
         Args:
             features: as many as the others have; the first is 1.
             outcome: whether the event happened.
-            log: the number of the log it is from.
+            log: the number of the log it is from. at_ns: when its probability was stated.
         """
         self.features.append(features)
         self.outcome.append(float(outcome))
         self.log.append(log)
+        self.at_ns.append(at_ns)
+
+    def between(self, from_ns: int, to_ns: int) -> "Samples":
+        """Those stated from one moment to before another."""
+        part = Samples()
+        for sample in zip(self.features, self.outcome, self.log, self.at_ns, strict=True):
+            if from_ns <= sample[3] < to_ns:
+                part.add(sample[0], bool(sample[1]), *sample[2:])
+        return part
 
 
 def fit(samples: Samples, names: tuple[str, ...], source: str, periods: tuple[Period, ...] = ()) -> Logistic:
@@ -227,8 +241,41 @@ def _zone_outcomes(
     samples = Samples()
     for episode, outcome in zip(episodes, zone_outcomes(episodes, path, rules).outcome.tolist(), strict=True):
         if outcome in (REJECTED, BROKEN):
-            samples.add(features[id(episode.zone)], outcome == REJECTED)
+            samples.add(features[id(episode.zone)], outcome == REJECTED, at_ns=episode.first.published_ns)
     return samples
+
+
+def held_out_resolution(samples: Samples, names: tuple[str, ...]) -> Resolution | None:
+    """
+    Fit on the earlier half of the days, and judge on the later one whether what is stated tells outcomes apart.
+
+    Args:
+        samples: outcomes with k features each. names: of the k features.
+
+    Returns:
+        None with a single day, or too few outcomes on the earlier days.
+    """
+    days = sorted({at_ns // DAY_NS for at_ns in samples.at_ns})
+    if len(days) < 2:
+        return None
+    cut_ns = days[(len(days) + 1) // 2] * DAY_NS
+    earlier = samples.between(0, cut_ns - BLOCK_NS)  # what is stated later may be decided by prices of the other half
+    later = samples.between(cut_ns, _NO_END_NS)
+    try:
+        model = fit(earlier, names, "")
+    except ValueError:
+        return None
+    stated = np.array([model.probability(features) for features in later.features])
+    outcome, block = np.array(later.outcome), np.array(later.at_ns) // BLOCK_NS
+    products = (stated - stated.mean()) * (outcome - outcome.mean())
+    result = inference.difference(inference.Samples(products, block), inference.Samples(np.zeros(len(products)), block))
+    return Resolution(
+        result.mean or 0.0, result.low, result.high, len(outcome), result.blocks, _days(earlier), _days(later)
+    )
+
+
+def _days(samples: Samples) -> str:
+    return f"{day_of(min(samples.at_ns))} to {day_of(max(samples.at_ns))}"
 
 
 def fit_models(training_sets: Iterable[TrainingSet]) -> dict[str, Logistic | str]:
@@ -241,10 +288,11 @@ def fit_models(training_sets: Iterable[TrainingSet]) -> dict[str, Logistic | str
         pool = Samples()
         for number, training_set in enumerate(sets):
             part: Samples = getattr(training_set, name)
-            for features, outcome in zip(part.features, part.outcome, strict=True):
-                pool.add(features, bool(outcome), number)
+            for features, outcome, at_ns in zip(part.features, part.outcome, part.at_ns, strict=True):
+                pool.add(features, bool(outcome), number, at_ns)
         try:
-            models[name] = fit(pool, names, source, periods)
+            model = fit(pool, names, source, periods)
+            models[name] = replace(model, resolution=held_out_resolution(pool, names)) if name == _JUDGED else model
         except ValueError as error:
             models[name] = str(error)
     return models

@@ -326,6 +326,9 @@ def test_a_fit_is_written_used_and_named(tmp_path: Path) -> None:
     lines = done.stdout.splitlines()
     assert [line.split(":")[0] for line in lines[:2]] == ["pull", "confidence"]
     assert f"outcomes of {MARKET} 2026-03-02T00:01:00Z to 2026-03-02T10:00:00Z" in lines[1]
+    assert lines[1].endswith(
+        "not judged on later days, which needs two days and ten outcomes of each kind: a base rate"
+    )
     assert lines[2] == str(file)
     before = file.read_bytes()
     assert replay("fit", f"{MARKET}@{storage}", "-o", file).returncode == 0
@@ -336,11 +339,27 @@ def test_a_fit_is_written_used_and_named(tmp_path: Path) -> None:
     ran = replay(*where, "--config", config)
     assert ran.returncode == 0, ran.stderr
     period = f"{MARKET} 2026-03-02T00:01:00Z to 2026-03-02T10:00:00Z"
-    assert f"note: in sample: confidence was fitted on {period}" in ran.stdout.splitlines()
+    assert f"note: in sample: base rate was fitted on {period}" in ran.stdout.splitlines()
     assert any(line.startswith("brier") for line in ran.stdout.splitlines())
     fitted = json.loads(next((tmp_path / "runs").glob("*/manifest.json")).read_bytes())
     plain = json.loads(replay(*where, "--json").stdout)
     assert plain["inputs"]["parameters"] != fitted["inputs"]["parameters"]
+
+
+@pytest.mark.slow
+def test_a_fit_on_two_days_is_judged_on_the_second(tmp_path: Path) -> None:
+    """Forty-two hours by chance: eighteen are judged in nine blocks, nothing tells zones apart: a base rate."""
+    file, storage = tmp_path / "fit.json", tmp_path / "storage"
+    write_log(storage, a_market(64, 42 * 60, per_minute=20, books=False))
+    done = replay("fit", f"{MARKET}@{storage}", "-o", file)
+    assert done.returncode == 0, done.stderr
+    line = next(line for line in done.stdout.splitlines() if line.startswith("confidence: "))
+    interval = r"[+-]0\.\d{4} \(-0\.\d{4} … \+0\.\d{4}\)"
+    days = "2026-03-03 to 2026-03-03, fitted on 2026-03-02 to 2026-03-02"
+    assert re.search(rf"; resolution {interval} of \d+ outcomes of {days}: a base rate$", line), line
+    judged = json.loads(file.read_bytes())["confidence"]["resolution"]
+    assert judged["low"] < judged["mean"] < judged["high"]
+    assert (judged["blocks"], judged["judged_on"]) == (9, "2026-03-03 to 2026-03-03")
 
 
 def test_a_picture_is_drawn(storage: Path, tmp_path: Path) -> None:

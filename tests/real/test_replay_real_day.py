@@ -181,4 +181,4 @@ def test_one_confidence_for_all_is_called_a_base_rate(first: Path) -> None:
     )
     assert not {"brier", "ece", "resolution"} & set(rows)
     period = "binance:BTCUSDT 2024-01-01T00:01:00Z to 2024-01-02T00:00:00Z"
-    assert f"in sample: confidence was fitted on {period}" in contents(first)["manifest.json"]["notes"]
+    assert f"in sample: base rate was fitted on {period}" in contents(first)["manifest.json"]["notes"]

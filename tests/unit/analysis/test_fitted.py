@@ -9,16 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.fitted import (
+    CONFIDENCE,
     CONFIDENCE_FEATURES,
     CONFIDENCE_PRIOR,
     PULL_FEATURES,
     PULL_PRIOR,
     Logistic,
+    Resolution,
     confidence_features,
     constant_rate,
     parse,
     pull_features,
 )
+from analysis.parameters import Parameters
 from market.timestamps import parse_iso
 
 
@@ -108,6 +111,25 @@ def test_a_file_that_cannot_be_used_says_why(body: str, reason: str) -> None:
     """Nothing in it, no JSON, a probability or features that are not ours: refused with the reason."""
     with pytest.raises(ValueError, match=reason):
         parse(body.encode())
+
+
+@pytest.mark.parametrize(
+    ("low", "word"), [(0.001, "confidence"), (0.0, "base rate"), (-0.01, "base rate"), (None, "base rate")]
+)
+def test_the_word_for_a_fitted_probability(low: float | None, word: str) -> None:
+    """Confidence only where its resolution is above 0 on days it had not seen; what was never judged is a base rate."""
+    resolution = Resolution(0.01, low, 0.02, 100, 12, "2026-03-02", "2026-03-03")
+    fit = replace(CONFIDENCE, resolution=resolution)
+    assert (fit.word, CONFIDENCE.word, CONFIDENCE_PRIOR.word) == (word, "base rate", "base rate")
+    assert parse(msgspec.json.encode({"confidence": fit})) == {"confidence": fit}
+
+
+def test_a_fit_that_was_not_judged_has_the_digest_it_had() -> None:
+    """Advice on record names it; a resolution changes what a probability is called, and so the digest."""
+    assert Parameters().digest() == "f511faa850fea668"
+    resolution = Resolution(0.01, 0.0, 0.02, 100, 12, "2026-03-02", "2026-03-03")
+    judged = replace(Parameters(), confidence=replace(CONFIDENCE, resolution=resolution))
+    assert judged.digest() != Parameters().digest()
 
 
 def test_a_period_without_times_is_refused() -> None:

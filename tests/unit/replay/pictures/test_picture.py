@@ -8,13 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from eventlog.facts.capture import TICK
 from eventlog.facts.market import AGG_TRADE, DIFF, INSTRUMENT, SNAPSHOT
 from eventlog.store.log import Log
 from market.timestamps import MINUTE_NS
 from replay.errors import NothingToReplay
-from replay.pictures.picture import Scene, draw, short_amount
+from replay.pictures.picture import Scene, _zone_labels, draw, short_amount
 from replay.pictures.scene import build_scene
 from tests.conftest import ROOT
 from tests.market_builders import (
@@ -50,6 +51,18 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     """The last tick of ninety minutes by chance, with walls and advice."""
     log = write_log(tmp_path_factory.mktemp("log"), a_market(5, 90))
     return build_scene(log, 2**61, SIGHT)
+
+
+@pytest.mark.parametrize("name", ["base rate", "confidence"])
+def test_a_probability_is_called_what_its_fit_has_earned(scene: Scene, name: str) -> None:
+    """Beside each zone; as shipped it is a base rate."""
+    figure = Figure()
+    _zone_labels(figure.add_subplot(), replace(scene, probability_name=name), 19_000.0, 21_000.0)
+    assert scene.advice is not None
+    zone = min(scene.advice.zones, key=lambda z: z.low_e8)
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert texts[0].startswith(f"{zone.side} {zone.weight:.0%} · {name} {zone.confidence:.2f}")
+    assert scene.probability_name == "base rate"
 
 
 def draw_picture(log: Log, file: Path, at_ns: int = 2**61) -> Scene:

@@ -35,13 +35,13 @@ def test_days_of_the_shipped_thresholds() -> None:
 
 
 def test_a_fit_is_named_beside_them() -> None:
-    """Both notes; the fit's only where a zone's confidence is its."""
+    """Both notes; the fit's only where a zone's probability is its."""
     period = (str(MARKET), f"{DAY}T00:00:00Z", f"{DAY}T09:00:00Z")
     fit = Logistic("a test", CONFIDENCE_FEATURES, (0.1, 0.0, 0.0, 0.0), 50, (period,))
     config = replace(NAMED, parameters=replace(NAMED.parameters, confidence=fit))
     assert in_sample_notes(config, str(MARKET), FIRST_NS, LAST_NS) == [
         *SAID,
-        f"in sample: confidence was fitted on {MARKET} {DAY}T00:00:00Z to {DAY}T09:00:00Z",
+        f"in sample: base rate was fitted on {MARKET} {DAY}T00:00:00Z to {DAY}T09:00:00Z",
     ]
     assert in_sample_notes(config, str(MARKET), FIRST_NS, LAST_NS, own_zones=True) == SAID
 

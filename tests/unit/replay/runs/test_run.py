@@ -254,10 +254,10 @@ def test_scores_inside_a_fit_are_in_sample(
     """A run from 00:01 to 01:40 that shares market and a moment with the fit says so, in its notes and its report."""
     fit = Logistic("a test", CONFIDENCE_FEATURES, (0.1, 0.0, 0.0, 0.0), 50, ((market, first, last),))
     done = a_run(storage, tmp_path, with_fit(fit))
-    message = f"in sample: confidence was fitted on {market} {first} to {last}"
+    message = f"in sample: base rate was fitted on {market} {first} to {last}"
     assert (message in done.manifest["notes"]) is inside
     assert (message in (done.folder / "report.html").read_text(encoding="utf-8")) is inside
-    assert "confidence fitted on a test" in done.manifest["notes"]
+    assert "base rate fitted on a test" in done.manifest["notes"]
 
 
 def test_what_is_known_of_every_run_is_in_its_notes(first_run: Result) -> None:

@@ -111,7 +111,7 @@ def test_a_picture_shows_the_zones_that_were_published(tmp_path: Path) -> None:
     rules = svg(log, None, tmp_path)
     assert "<!-- no decision log: what the rules advise" in rules
     live = [parse(row["body"]) for kind, row in LIVE if kind == RECOMMENDATION][-1]
-    assert rules.count("· p 0.") == len(live.zones) > 1
+    assert rules.count("· base rate 0.") == len(live.zones) > 1
 
 
 def test_a_tick_before_the_first(tmp_path: Path) -> None:
