@@ -74,7 +74,7 @@ WORLDS = [
     *(World(f"horizon 120 min, half-life {h:g} min", h, horizon_min=120) for h in (10, 30)),
     *(World(f"horizon 60 min, 32 h, half-life {h:g} min", h, horizon_min=60, minutes=1920) for h in (0, 10)),
     *(World(f"horizon 120 min, 64 h, half-life {h:g} min", h, horizon_min=120, minutes=3840) for h in (10, 30)),
-    World("horizon 60 min, 7 days, half-life 60 min", 60, horizon_min=60, minutes=10080),
+    World("horizon 60 min, 10 days, half-life 60 min", 60, horizon_min=60, minutes=14400),
     World("decisions of long memory 0.4, no worth", 0, memory=0.4, worth_bp=0.0),
     World("decisions of long memory 0.4, no worth, 32 h", 0, memory=0.4, worth_bp=0.0, horizon_min=60, minutes=1920),
     *(

@@ -14,7 +14,7 @@ import numpy as np
 from market.arrays import F64, I64
 from replay.inference.blocks import MIN_BLOCKS, Samples, difference
 
-_LONG_BLOCK_MIN = 12 * 60  # decisions with a half-life of an hour are forgotten in it; shorter trials have MIN_BLOCKS
+_LONG_BLOCK_MIN = 24 * 60  # every block has all hours of a day; trials of less than eight days have MIN_BLOCKS
 _SHORT_BLOCK_MIN = 2 * 60  # the blocks of a run: decisions with a half-life of ten minutes are forgotten in it
 _HORIZONS = 4  # that a block lasts at least: scores of two blocks share prices at their common edge, and nowhere else
 _FOR_HALF = 4  # times as long: errors fall with the root of the time

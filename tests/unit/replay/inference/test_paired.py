@@ -55,10 +55,10 @@ def test_power_stands_beside_it() -> None:
 
 @pytest.mark.parametrize(
     ("hours", "horizon_min", "blocks", "block_min"),
-    [(16, 1, 8, 120), (20, 1, 8, 150), (32, 60, 8, 240), (64, 120, 8, 480), (96, 60, 8, 720), (168, 60, 14, 720)],
+    [(16, 1, 8, 120), (20, 1, 8, 150), (32, 60, 8, 240), (64, 120, 8, 480), (96, 60, 8, 720), (240, 60, 10, 1440)],
 )
 def test_blocks(hours: int, horizon_min: int, blocks: int, block_min: int) -> None:
-    """Eight as long as the trial gives, from two hours or four horizons on; of half a day where there are more."""
+    """Eight as long as the trial gives, from two hours or four horizons on; of a day where there are more."""
     comparison = compare_all(*two_sides(2, hours * 60), horizon_min)
     assert (comparison.blocks, comparison.block_min, comparison.too_few) == (blocks, block_min, None)
 
