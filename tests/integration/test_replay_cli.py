@@ -12,6 +12,7 @@ import pytest
 
 from eventlog.names import LogName
 from eventlog.store.cold import ColdLog
+from replay.scoring.figures import SHOWN_MODELS
 from replay.signals.signals import SIGNALS
 from tests.commands import run_here
 from tests.market_builders import MARKET, a_market, write_log
@@ -120,8 +121,11 @@ def test_a_run_as_json_holds_what_the_screen_shows(finished: Path, storage: Path
     assert found["notes"] == [line.removeprefix("note: ") for line in lines if line.startswith("note: ")]
     counts = [f"{found[name]:,}" for name in ("analyses", "recommendations", "with_zones", "episodes")]
     assert re.findall(r"([0-9][0-9,]*) ", lines[0].partition(": ")[2]) == counts
-    told = [row for row in found["scores"] if row["unit"] != "every minute"]
-    table = lines[next(n for n, line in enumerate(lines) if line.startswith("figure")) + 1 : -3]
+    told = [row for row in found["scores"] if row["unit"] != "every minute" and row["model"] in SHOWN_MODELS]
+    first = next(n for n, line in enumerate(lines) if line.startswith("figure")) + 1
+    stop = next(n for n, line in enumerate(lines) if line.startswith("→"))
+    table, said = lines[first:stop], [line.removeprefix("→ ") for line in lines[stop:-3]]
+    assert said == found["conclusions"]
     assert lines[-3].startswith("tried on these prices: 1")
     assert len(table) == len(told)
     for line, row in zip(table, told, strict=True):

@@ -11,8 +11,8 @@ from eventlog.store.cold import ColdLog
 from eventlog.store.log import Log
 from market.instrument import Market
 from replay.decisions import Decision, Ticks
-from replay.runs.publications import digest_of, parameter_digests, publication_times
-from replay.runs.run import Request, _parameter_notes, _publications
+from replay.runs.publications import digest_of, parameter_digests, publication_times, publications_of
+from replay.runs.run import Request, _parameter_notes
 from replay.scoring.rules import ScoringRules
 from tests.builders import T0, a_cold_log
 from tests.market_builders import SIGHT
@@ -65,7 +65,7 @@ def test_live_moments_count_where_they_are_known(tmp_path: Path) -> None:
     live = publication_times(a_decision_log(tmp_path))
     assert live == {10: (T0 + 5, 12), 20: None}
     ticks = Ticks(np.array([10, 20, 30]), np.full(3, T0), np.full(3, T0 + 1))
-    publications = _publications([a_decision(s) for s in (10, 20, 30)], ticks, RULES, live)
+    publications = publications_of([a_decision(s) for s in (10, 20, 30)], ticks, RULES, live)
     assert [(p.published_ns, p.published_seq) for p in publications] == [(T0 + 5, 12), (T0 + 1 + 2 * 10**9, 30)]
     assert digest_of(live) != digest_of({}) == "none"
 
