@@ -7,8 +7,9 @@ program. Orders walk by `tests/naive_fills.py`, which is of the words too.
 """
 
 import bisect
+import heapq
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,13 +123,14 @@ def shifts_of(ideas: Sequence[Idea], tick: int, count: int, seed: int) -> list[t
 
 
 def try_zone(
-    number: int, idea: Idea, shift: int, trades: Sequence[Trade], rules: Any, shown: Shown = nothing_shown
-) -> Tested:
+    number: int, idea: Idea, shift: int, trades: Sequence[Trade], newest: Sequence[int], rules: Any,
+    shown: Shown = nothing_shown,
+) -> Tested:  # fmt: skip
     """A zone, moved by so much, tested from its advice on, and its rungs as orders."""
     advice, zone = idea.publication.advice, idea.zone
     unit = (advice.reference_e8 or 0) * (advice.sigma or 0.0)
     out, stop = idea.publication.published_ns, idea.publication.published_ns + advice.valid_for_ns
-    news = _first_news(trades, idea.publication.published_seq)
+    news = bisect.bisect_right(newest, idea.publication.published_seq)  # made after every trade in the log by then
     buy, low, high = zone.side == "buy", zone.low_e8 + shift, zone.high_e8 + shift
     away, beyond = (math.ceil(round(unit * sigmas, 6)) for sigmas in (rules.away_sigma, rules.beyond_sigma))
     outcome, touch_ns, expected, touch = "untouched", None, None, None
@@ -152,10 +154,12 @@ def try_zone(
     return Tested(number, outcome, touch_ns, expected, orders)
 
 
-def _first_news(trades: Sequence[Trade], seq: int) -> int:
-    """The place of the first trade made after every one that was in the log."""
-    known = [n for n, trade in enumerate(trades) if trade.seq <= seq]
-    return known[-1] + 1 if known else 0
+def newest_of(trades: Sequence[Trade]) -> list[int]:
+    """For each trade the lowest seq of it and of all that were made after it: by then it or one of those was known."""
+    newest = [trade.seq for trade in trades]
+    for n in range(len(newest) - 2, -1, -1):
+        newest[n] = min(newest[n], newest[n + 1])
+    return newest
 
 
 def _order(
@@ -173,10 +177,19 @@ def _order(
     rows = shown(price, buy, arrival)
     ahead = None if rows is None else next((size for at, size in reversed(rows) if at < arrival), 0)
     order["ahead"] = ahead
-    passing = [t for t in trades[start : max(start, _first_at(trades, end))] if side * (price - t.price) >= 0]
+    stop_at = max(start, _first_at(trades, end))
     changes = [row for row in rows or [] if arrival <= row[0] < end]
     for name in QUEUES:
-        fills = [] if order["marketable"] else _walk(name, order, (arrival, end), ahead, passing, changes)
+        if ahead is None and name not in (
+            "touch",
+            "through",
+        ):  # each waits as `through` does
+            for what in ("", " share", " markouts"):
+                order[f"{name}{what}"] = order[f"through{what}"]
+            continue
+        passing = (n for n in range(start, stop_at) if side * (price - trades[n].price) >= 0)
+        reaching = (trades[n] for n in passing)
+        fills = [] if order["marketable"] else _walk(name, order, (arrival, end), ahead, reaching, changes)
         filled = sum(amount for _, amount in fills)
         order[name] = (filled, fills[0][0], fills[-1][0]) if fills else None
         order[f"{name} share"] = filled / quantity
@@ -189,15 +202,15 @@ def _order(
 
 
 def _walk(
-    name: str, order: dict[str, Any], when: tuple[int, int], ahead: int | None, passing: Sequence[Trade],
+    name: str, order: dict[str, Any], when: tuple[int, int], ahead: int | None, passing: Iterable[Trade],
     changes: Sequence[tuple[int, int]],
 ) -> list[tuple[int, int]]:  # fmt: skip
     """The fills of an order: what trades at its price or beyond, and what its level shows, in order of time."""
     own = naive_fills.Order(order["buy"], order["price"], order["quantity"], *when)
     sizes = {} if ahead is None else {(order["buy"], order["price"]): ahead}
     walk = naive_fills.Walk(own, name, 10**8, naive_fills.Variant(), ahead, sizes, ahead is not None)
-    events = [(t.at_ns, 0, t) for t in passing] + [(at, 1, (at, size)) for at, size in changes]
-    for _, kind, said in sorted(events, key=lambda event: event[:2]):
+    traded, shown = ((t.at_ns, 0, t) for t in passing), ((at, 1, (at, size)) for at, size in changes)
+    for _, kind, said in heapq.merge(traded, shown, key=lambda event: event[:2]):
         if kind:
             walk.change(naive_fills.Change(said[0], order["buy"], order["price"], said[1]))
         else:

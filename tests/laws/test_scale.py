@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from functools import cache
 from pathlib import Path
@@ -157,7 +158,9 @@ def test_a_scaled_market_has_the_same_scores(power: int, tmp_path: Path) -> None
         log = write_log(tmp_path / str(factor), tables)
         settings = Settings()
         sight = analysis_config(settings, MARKET.symbol)
-        request = Request(str(MARKET), 0, 2**61, sight, rules_of(settings.scoring, sight.parameters))
+        value = settings.scoring.order_value * 10.0**factor  # the same quantities at other prices
+        rules = replace(rules_of(settings.scoring, sight.parameters), order_value=value)
+        request = Request(str(MARKET), 0, 2**61, sight, rules)
         result = run(lambda log=log: nullcontext(log), request, tmp_path, 1, ManualClock(T0), lambda *_: None)
         assert result.manifest["episodes"] > 8
         found.append(result.scores)

@@ -45,9 +45,10 @@ def expect_same_scores(
     columns = tape.time_ns, path.seq, tape.price_e8, tape.quantity_e8, tape.sign
     trades = [slow_scorer.Trade(*row) for row in zip(*(c.tolist() for c in columns), strict=True)]
     ideas = slow_scorer.ideas_of(publications)
-    own = [slow_scorer.try_zone(n, idea, 0, trades, rules, shown) for n, idea in enumerate(ideas)]
+    newest = slow_scorer.newest_of(trades)
+    own = [slow_scorer.try_zone(n, idea, 0, trades, newest, rules, shown) for n, idea in enumerate(ideas)]
     drawn = slow_scorer.shifts_of(ideas, common_unit(path.price_e8), rules.placebo_draws, rules.seed)
-    others = [slow_scorer.try_zone(n, ideas[n], shift, trades, rules, shown) for n, shift in drawn]
+    others = [slow_scorer.try_zone(n, ideas[n], shift, trades, newest, rules, shown) for n, shift in drawn]
     names = ("side", "low_e8", "high_e8", "outcome", "touch_ns", "minutes", "last_published_ns")
     assert [tuple(row[n] for n in names) for row in tables.episodes.to_pylist()] == [
         (i.zone.side, i.zone.low_e8, i.zone.high_e8, t.outcome, t.touch_ns, i.minutes, i.last_ns)
