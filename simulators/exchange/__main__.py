@@ -24,6 +24,7 @@ from eventlog.transfer.importing import Importer
 from market.fixed_point import parse_e8
 from market.instrument import Market
 from market.timestamps import MINUTE_NS, floor_to
+from simulators.exchange.calibration.page import build_lines, format_lines, format_markdown, measure_simulated
 from simulators.exchange.errors import ParameterError, ScriptError
 from simulators.exchange.faults.faults import describe_faults
 from simulators.exchange.faults.script import Script, parse
@@ -34,6 +35,8 @@ from simulators.exchange.server import SimulatedExchange
 
 # Times real time; the market alone cannot be made faster than _FASTEST_MARKET, files can.
 _SLOWEST, _FASTEST, _FASTEST_MARKET = 0.01, 10_000, 100
+REAL = Path(__file__).resolve().parents[3] / "shared" / "data"
+"""Where real data are looked for, beside the project."""
 _EPILOG = "\b\nFaults for a script: name, place, effect, [parameter=default]\n" + describe_faults()
 
 app = typer.Typer(
@@ -99,6 +102,22 @@ def serve(
     ]
     exchange = SimulatedExchange(parameters, seed, history_hours=history_hours, speed=pace, script=rules)
     asyncio.run(_serve(exchange, f"simulated {symbol}", host, port))
+
+
+@app.command("calibration")
+def show_calibration(
+    folder: Annotated[Path, typer.Option("--real", help="The folder of real data.", envvar="REAL_DATA_DIR")] = REAL,
+    hours: Annotated[float, typer.Option(min=1, max=48, help="Hours of each simulated market.")] = 12.0,
+    seeds: Annotated[int, typer.Option(min=1, max=50, help="Number of simulated markets.")] = 3,
+    output: Annotated[Path | None, typer.Option(help="Write the page to this file, too, as Markdown.")] = None,
+) -> None:
+    """Compare the simulated market with recorded ones; exit code 1 where a statistic is outside its band."""
+    lines = build_lines(measure_simulated(range(1, seeds + 1), hours), folder)
+    for text in format_lines(lines):
+        console.show(text)
+    if output is not None:
+        output.write_text("\n".join(format_markdown(lines)) + "\n")
+    raise typer.Exit(0 if all(line.passes for line in lines) else 1)
 
 
 @app.command("record")

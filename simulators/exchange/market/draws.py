@@ -90,3 +90,16 @@ def trade_size(rates, rng):  # type: ignore[no-untyped-def]
     """Draw the quantity of a trade, 1e-8 base, before the level limits it."""
     size = rates.trade_unit_e8 * exp(_interpolate(rates.trade_sizes[0], rates.trade_sizes[1], rng.random()))
     return max(1, int(size / rates.step_e8)) * rates.step_e8
+
+
+@compiled
+def scaled_trade_size(rates, rng, factor):  # type: ignore[no-untyped-def]
+    """
+    Draw the quantity of a trade, as `trade_size` does, and scale it.
+
+    Args:
+        rates: constants of the market.
+        rng: generator of the random numbers.
+        factor: on the quantity; the result is at least one quantity step.
+    """
+    return max(1, int(factor * trade_size(rates, rng) / rates.step_e8)) * rates.step_e8

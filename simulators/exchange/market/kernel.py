@@ -9,17 +9,28 @@ price does not pass while quantity stands there) and pushes (extra aggressors); 
 numbers come from the generator passed in, in an order that does not depend on batches.
 """
 
-from math import exp, floor, log
+from math import exp, log
 
 import numpy as np
 
 from market.compiled import compiled
 from simulators.exchange.market import layout
-from simulators.exchange.market.draws import run_length, trade_size
-from simulators.exchange.market.quotes import keep_depth, quote, recentre, set_level, write_levels, zone_of
+from simulators.exchange.market.draws import run_length, scaled_trade_size, trade_size
+from simulators.exchange.market.flow.creeping import creep
+from simulators.exchange.market.flow.prices import answer_order, answer_walk, next_value, target_tick, urgency
+from simulators.exchange.market.flow.signs import draw_seller
+from simulators.exchange.market.quotes import (
+    keep_depth,
+    quote,
+    quote_touch,
+    recentre,
+    set_level,
+    write_levels,
+    zone_of,
+)
 
 _MAX_ORDERS = 160  # per step; bounds the trades of a step
-_MIN_FREE_TRADES = 256  # rows of the output: an order needs room for all its levels
+_MIN_FREE_TRADES = 512  # rows of the output: an order needs room for all its levels and for round prices on its way
 
 
 @compiled
@@ -66,30 +77,56 @@ def _hit_barrier(book, out, i, quantity):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _take_levels(book, out, rates, rng, offset, boost):  # type: ignore[no-untyped-def]
-    # An order takes a run of levels; at all but the last its makers cancel what the trades leave.
+def _follow(book, out, rates, rng, target, seller, offset):  # type: ignore[no-untyped-def]
+    # The fair tick moves to the target; makers in between pull their quotes, orders parked at round prices are filled.
     state = book.state
-    if rng.random() < 0.3:
-        state[layout.SELLING] = 1 - state[layout.SELLING]
-    seller = state[layout.SELLING]
+    direction = 1 if target > state[layout.FAIR] else -1
+    first, stop = (state[layout.FAIR] + 1, target + 1) if direction > 0 else (state[layout.FAIR], target)
+    for tick in range(first, stop, direction):
+        if book.quantity[tick - state[layout.BASE]] > 0:
+            set_level(book, out, tick, 0)
+        if rates.round_size > 0.0 and tick % rates.round_ticks == 0:
+            size = int(rates.round_size * (0.5 + rng.standard_exponential()) / rates.step_e8) * rates.step_e8
+            _trade(book, out, rates, rng, tick, max(size, rates.step_e8), seller, offset)
+    state[layout.FAIR] = target
+    quote_touch(book, out, rates, rng)
+
+
+@compiled
+def _take_levels(book, out, rates, rng, offset, boost):  # type: ignore[no-untyped-def]
+    # An order takes a run of levels; the quotes follow it as far as the price that its impact leaves.
+    state = book.state
+    seller, factor = draw_seller(book, rates, rng)
+    gap = target_tick(book, rates) - state[layout.FAIR]
+    if rates.walk_boost > 1.0 and (gap < 0 if seller else gap > 0):
+        boost *= rates.walk_boost
     run = min(run_length(rates, rng, boost), rates.longest_run)
-    count = 0
+    count, volume, last = 0, 0, state[layout.FAIR]
     for distance in range(rates.near_span):
         tick = state[layout.FAIR] - distance if seller else state[layout.FAIR] + 1 + distance
         available = book.quantity[tick - state[layout.BASE]]
         if available == 0:
             continue
-        part = min(trade_size(rates, rng), available)
+        part = min(scaled_trade_size(rates, rng, factor), available)
         _trade(book, out, rates, rng, tick, part, seller, offset)
         count += 1
+        volume += part
         kind = zone_of(book, rates, tick)[1] if state[layout.ZONES] > 0 else 0
         stays = count == run or kind == layout.FROZEN or kind == layout.ANCHORED
         set_level(book, out, tick, available - part if stays else 0)
+        last = tick if seller else tick - 1
         barrier = _barrier_at(book, tick)
         if barrier >= 0:
             _hit_barrier(book, out, barrier, part)
         if count == run or barrier >= 0:
             break
+    answer_order(book, rates, seller, volume)
+    if rates.walk_holds:
+        answer_walk(book, rates, seller, last)
+    target = target_tick(book, rates)
+    target = max(target, last) if seller else min(target, last)
+    if target < state[layout.FAIR] if seller else target > state[layout.FAIR]:
+        _follow(book, out, rates, rng, target, seller, offset)
     return count
 
 
@@ -167,25 +204,10 @@ def _sweep(book, out, rates, rng, offset):  # type: ignore[no-untyped-def]
     start = state[layout.FAIR] + 1 - seller
     state[layout.SWEEP_LOW], state[layout.SWEEP_HIGH] = min(start, last), max(start, last)
     if levels > 0:  # the price moves with it
-        book.flow[layout.LOG_PRICE] += log((last - seller) / state[layout.FAIR])
+        change = log((last - seller) / state[layout.FAIR])
+        book.flow[layout.LOG_PRICE] += change
+        book.flow[layout.VALUE] += change
         state[layout.FAIR] = last - seller
-
-
-@compiled
-def _next_fair(book, rates, rng):  # type: ignore[no-untyped-def]
-    flow = book.flow
-    flow[layout.LOG_VOLATILITY] = rates.calm * flow[layout.LOG_VOLATILITY] + rates.restlessness * rng.standard_normal()
-    if flow[layout.PIN_PULL] > 0.0:
-        flow[layout.LOG_PRICE] += flow[layout.PIN_PULL] * (flow[layout.PIN] - flow[layout.LOG_PRICE])
-    if rng.random() < rates.move_chance:
-        size = rates.move_size * exp(flow[layout.LOG_VOLATILITY] - rates.volatility_variance)
-        size = min(size * rng.standard_exponential() / 2**0.5, rates.largest_move)
-        flow[layout.LOG_PRICE] += size if rng.random() < 0.5 else -size
-    elif flow[layout.PIN_PULL] == 0.0 and book.state[layout.BARRIERS] == 0:
-        return book.state[layout.FAIR]
-    lowest = log(rates.lowest_tick / rates.start_tick)
-    flow[layout.LOG_PRICE] = max(flow[layout.LOG_PRICE], lowest)
-    return floor(rates.start_tick * exp(flow[layout.LOG_PRICE]) + 0.5)
 
 
 @compiled
@@ -204,35 +226,37 @@ def _stop_at_barrier(book, rates, target):  # type: ignore[no-untyped-def]
             target, barrier_index = tick, i
     if barrier_index >= 0:
         limit = log(target / rates.start_tick)
-        flow[layout.LOG_PRICE] = min(max(flow[layout.LOG_PRICE], limit - rates.press_room), limit + rates.press_room)
+        for row in (layout.LOG_PRICE, layout.VALUE):
+            flow[row] = min(max(flow[row], limit - rates.press_room), limit + rates.press_room)
     return target, barrier_index
 
 
 @compiled
 def _move(book, out, rates, rng, offset):  # type: ignore[no-untyped-def]
+    # Makers requote towards the price that they learnt, without an order; some of the way a taker sweeps them.
     state = book.state
+    next_value(book, rates, rng)
     fair = state[layout.FAIR]
-    target = min(max(_next_fair(book, rates, rng), state[layout.LOW]), state[layout.HIGH] - 1)  # stays inside the book
+    target = target_tick(book, rates)
     barrier_index = -1
     if state[layout.BARRIERS] > 0:
         target, barrier_index = _stop_at_barrier(book, rates, target)
-    if target == fair:
+    if target == fair or rng.random() >= rates.requote_chance:
         return barrier_index
+    way = abs(target - fair)
+    way = min(way, max(rates.requote_ticks, int(rates.requote_part * way)))
     direction = 1 if target > fair else -1
+    target = fair + direction * way
     first, stop = (fair + 1, target + 1) if direction > 0 else (fair, target)
-    sweep_levels = 0
     if rng.random() < rates.sweep_chance:
         sweep_levels = min(run_length(rates, rng, 3.0), rates.longest_run)
-    for tick in range(first, stop, direction):
-        available = book.quantity[tick - state[layout.BASE]]
-        if available == 0:
-            continue
-        if sweep_levels > 0:
-            part = min(trade_size(rates, rng), available)
-            _trade(book, out, rates, rng, tick, part, 1 if direction < 0 else 0, offset)
-            sweep_levels -= 1
-        set_level(book, out, tick, 0)
-    state[layout.FAIR] = target
+        for tick in range(first, stop, direction):
+            available = book.quantity[tick - state[layout.BASE]]
+            if available > 0 and sweep_levels > 0:
+                part = min(trade_size(rates, rng), available)
+                _trade(book, out, rates, rng, tick, part, 1 if direction < 0 else 0, offset)
+                sweep_levels -= 1
+    _follow(book, out, rates, rng, target, 1 if direction < 0 else 0, offset)
     return barrier_index
 
 
@@ -242,11 +266,12 @@ def _draw_orders(book, rates, rng):  # type: ignore[no-untyped-def]
     noise = rates.activity_restlessness * rng.standard_normal()
     flow[layout.LOG_ACTIVITY] = rates.activity_calm * flow[layout.LOG_ACTIVITY] + noise
     pace = exp(flow[layout.LOG_ACTIVITY] - 0.5 * rates.activity_variance)
-    orders = rng.poisson(rates.order_rate * pace + flow[layout.EXCITEMENT])
+    rush = pace * urgency(book, rates)
+    orders = rng.poisson(rates.order_rate * rush + flow[layout.EXCITEMENT])
     flow[layout.EXCITEMENT] *= rates.order_decay
     flow[layout.EXCITEMENT] += rates.order_kick * orders
     burst = 0
-    if rng.random() < rates.burst_chance * pace:
+    if rng.random() < rates.burst_chance * rush:
         burst = rng.poisson(rates.burst_orders * rng.standard_exponential())
         flow[layout.EXCITEMENT] += rates.burst_kick * burst
     return min(orders, _MAX_ORDERS), min(burst, _MAX_ORDERS)
@@ -279,6 +304,8 @@ def _step(book, out, rates, rng):  # type: ignore[no-untyped-def]
     quote(book, out, rates, rng, 2, 0)
     keep_depth(book, out, rates, rng, 0)
     keep_depth(book, out, rates, rng, 1)
+    if rates.creepers > 0:
+        creep(book, out, rates, rng)
     write_levels(book, out)
     state[layout.STEPS] += 1
 
@@ -300,6 +327,7 @@ def seed_book(book, out, rates, rng):  # type: ignore[no-untyped-def]
     book.flow[layout.LOG_VOLATILITY] = rates.volatility_variance**0.5 * rng.standard_normal()
     book.flow[layout.LOG_ACTIVITY] = 0.5 * rates.activity_variance  # every market starts at its average pace
     book.flow[layout.EXCITEMENT] = rates.usual_excitement
+    book.flow[layout.SCALE] = 1.0
     keep_depth(book, out, rates, rng, 0)
     keep_depth(book, out, rates, rng, 1)
     quote(book, out, rates, rng, 0, 0)

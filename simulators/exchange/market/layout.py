@@ -19,11 +19,13 @@ EDIT_ROOM = 16_384  # edits of one step
 FAIR, BASE, LOW, HIGH, BIDS, ASKS, NEXT_AGG, NEXT_TRADE, UPDATE, CHANGES, SELLING, TRADES, LEVELS, STEPS = range(14)
 # … and of planted structures: the number of rows in use per kind, and a sweep to make in the next step.
 ZONES, BARRIERS, PUSHES, EDITS, SWEEP_LEVELS, SWEEP_SELLER, SWEEP_QUANTITY, SWEEP_COUNT = range(14, 22)
-SWEEP_LOW, SWEEP_HIGH = 22, 23
-STATE_SIZE = 24
-# The rows of `Book.flow`; PIN is the log price that PIN_PULL draws the market to.
-LOG_PRICE, LOG_VOLATILITY, EXCITEMENT, LOG_ACTIVITY, PIN, PIN_PULL = range(6)
-FLOW_SIZE = 6
+SWEEP_LOW, SWEEP_HIGH, MIRRORS = 22, 23, 24
+STATE_SIZE = 25
+# The rows of `Book.flow`: LOG_PRICE is what makers quote, VALUE what the informed know, over the start price; SCALE is
+# the volatility over the usual one; EXPECTED_SIGN the mean sign of recent orders; PIN is the log price that PIN_PULL
+# draws the market to.
+LOG_PRICE, LOG_VOLATILITY, EXCITEMENT, LOG_ACTIVITY, PIN, PIN_PULL, VALUE, SCALE, EXPECTED_SIGN = range(9)
+FLOW_SIZE = 9
 # The rows of `Output.trades`.
 AGG, TICK, QUANTITY, FIRST, LAST, SELLER, OFFSET = range(7)
 
@@ -37,6 +39,14 @@ PRESSED, UNPRESSED = 1, 2  # whether a price that is stopped there sends takers
 PUSH_SELLER, PUSH_LOW, PUSH_HIGH, PUSH_STEP, PUSH_REMAINING, PUSH_VOLUME = range(6)
 BOTH_SIDES = 2
 PLANT_ROOM = 64  # zones, barriers or pushes at a time
+# A mirror is a tick at which the value is turned back: a bid's lies below the price, an ask's above it.
+MIRROR_TICK, MIRROR_ASK = range(2)
+
+# A parent is a large order that is split; a creeper a wall that keeps its distance from the price.
+PARENT_SELLER, CHILDREN = range(2)
+PARENT_ROOM = 16  # parents at a time
+CREEPER_TICK, CREEPER_QUANTITY, CREEPER_DISTANCE, CREEPER_ASK = range(4)
+CREEPER_ROOM = 16  # creeping walls at a time
 
 
 class Book(NamedTuple):
@@ -48,6 +58,8 @@ class Book(NamedTuple):
         state, flow: integers and floats of the market; rows as named above.
         zones, barriers, pushes: planted structures, one per row; columns as named above.
         edits: (n, 2): ticks and their new quantities, applied at the start of the next step.
+        parents, creepers: split orders and creeping walls, one per row; columns as named above.
+        mirrors: planted edges, one per row; columns as named above.
     """
 
     quantity: I64
@@ -57,6 +69,9 @@ class Book(NamedTuple):
     barriers: I64
     pushes: I64
     edits: I64
+    parents: I64
+    creepers: I64
+    mirrors: I64
 
 
 class Output(NamedTuple):
@@ -101,12 +116,46 @@ class Rates(NamedTuple):
     trade_sizes: F64
     run_lengths: F64
     bin_ticks: int
-    move_chance: float
-    move_size: float
+    private_chance: float
+    private_size: float
+    news_chance: float
+    news_size: float
     largest_move: float
+    learning: float
     calm: float
     restlessness: float
     volatility_variance: float
+    volatility_bias: float
+    activity_pull: float
+    informed_top: float
+    informed_size: float
+    gap_unit: float
+    usual_gap: float
+    urgent_share: float
+    longest_rush: float
+    impact: float
+    impact_power: float
+    anticipation: float
+    sign_learning: float
+    parents: int
+    parent_power: float
+    shortest_parent: float
+    longest_parent: float
+    requote_chance: float
+    requote_part: float
+    requote_ticks: int
+    walk_boost: float
+    walk_holds: bool
+    round_ticks: int
+    round_size: float
+    wall_size: float
+    wall_stay: float
+    creepers: int
+    creeper_births: float
+    creeper_deaths: float
+    creeper_near: float
+    creeper_far: float
+    creeper_stride: int
     activity_calm: float
     activity_restlessness: float
     activity_variance: float
@@ -133,6 +182,9 @@ def empty_book(size: int) -> Book:
         np.zeros((PLANT_ROOM, 8), np.int64),
         np.zeros((PLANT_ROOM, 6), np.int64),
         np.zeros((EDIT_ROOM, 2), np.int64),
+        np.zeros((PARENT_ROOM, 2), np.int64),
+        np.zeros((CREEPER_ROOM, 4), np.int64),
+        np.zeros((PLANT_ROOM, 2), np.int64),
     )
 
 

@@ -139,12 +139,31 @@ def renew(book, out, rates, rng, tick, distance, present):  # type: ignore[no-un
         _, kind = zone_of(book, rates, tick)
         if kind == layout.FROZEN or kind == layout.ANCHORED:
             return
-    if rates.natural_walls and previous > 4_000.0 * rates.level_unit_e8 and rng.random() < 0.98:
+    if rates.natural_walls and previous > 4_000.0 * rates.level_unit_e8 and rng.random() < rates.wall_stay:
         return  # a wall stays
     if not present:
         set_level(book, out, tick, 0)
     elif previous == 0 or rng.random() < 0.5:
         set_level(book, out, tick, quote_size(book, rates, rng, tick, distance))
+
+
+@compiled
+def quote_touch(book, out, rates, rng):  # type: ignore[no-untyped-def]
+    """
+    Refill the best prices where they are empty, nine times in ten.
+
+    Args:
+        book: arrays of the market.
+        out: output arrays.
+        rates: constants.
+        rng: generator of the random numbers.
+    """
+    state = book.state
+    for side in range(2):
+        touch = state[layout.FAIR] + side
+        free = state[layout.ZONES] == 0 or zone_of(book, rates, touch)[1] != layout.FROZEN
+        if free and book.quantity[touch - state[layout.BASE]] == 0 and rng.random() < 0.9:
+            set_level(book, out, touch, quote_size(book, rates, rng, touch, 0))
 
 
 @compiled
@@ -166,11 +185,8 @@ def quote(book, out, rates, rng, near, deep):  # type: ignore[no-untyped-def]
     decades = log(1.0 + rates.near_span / even)
     far_ticks, far_density = rates.far_ticks, rates.far_density
     fair, base, low, high = state[layout.FAIR], state[layout.BASE], state[layout.LOW], state[layout.HIGH]
+    quote_touch(book, out, rates, rng)
     for side in range(2):
-        touch = fair + side
-        free = state[layout.ZONES] == 0 or zone_of(book, rates, touch)[1] != layout.FROZEN
-        if free and quantity[touch - base] == 0 and rng.random() < 0.9:
-            set_level(book, out, touch, quote_size(book, rates, rng, touch, 0))
         span = high - fair if side else fair - low
         for visit in range(near + deep):
             draw = rng.random()  # near ones: more in every decade of distance than in the one before

@@ -8,13 +8,16 @@ import numpy as np
 
 from market.fixed_point import ONE_E8
 from simulators.exchange.market import background
+from simulators.exchange.market.flow.rates import (
+    REQUOTE_CHANCE,
+    VOLATILITY_MEMORY_STEPS,
+    flow_rates,
+    log_volatility_variance,
+)
 from simulators.exchange.market.layout import Rates
-from simulators.exchange.market.parameters import BASIS_POINT, STEP_NS, STEPS_PER_DAY, MarketParameters
+from simulators.exchange.market.parameters import BASIS_POINT, STEP_NS, MarketParameters
 from simulators.exchange.market.pulls import Volatility
 
-_MOVE_CHANCE = 0.35  # of a step: the best price moves in a third of them
-_VOLATILITY_SPREAD = 0.35  # of log volatility over hours
-_VOLATILITY_MEMORY_STEPS = 18_000  # half an hour
 _SWEEP_SHARE = 0.1  # of trades that belong to a sweep
 _LEVELS_PER_SWEEP = 2.2  # that a sweep takes, in the mean
 
@@ -36,7 +39,6 @@ _EVEN_BP = 0.3  # nearer than this all ticks are visited equally often
 
 _PRESS_ROOM_BP = 2.0  # how far beyond a barrier the log price may lie that wants through it
 _MINUTES_PER_DAY = 1_440  # volatility is given by the day and used by the minute
-_VOLATILITY_BIAS = -(_VOLATILITY_SPREAD**2)  # so that the mean of its square is the one asked for
 _MEAN_TRADE = 23.5  # median trades, as recorded
 
 
@@ -48,22 +50,21 @@ def usual_minute_e8(parameters: MarketParameters) -> float:
 
 def usual_volatility(parameters: MarketParameters) -> Volatility:
     """The volatility per minute that the market returns to, as the current one."""
-    usual_bp = parameters.daily_volatility / sqrt(_MINUTES_PER_DAY) / BASIS_POINT * exp(_VOLATILITY_BIAS)
-    memory_min = _VOLATILITY_MEMORY_STEPS / 600
-    return Volatility(usual_bp, usual_bp, _VOLATILITY_SPREAD, memory_min)
+    variance = log_volatility_variance(parameters)
+    usual_bp = parameters.daily_volatility / sqrt(_MINUTES_PER_DAY) / BASIS_POINT * exp(-variance)
+    return Volatility(usual_bp, usual_bp, sqrt(variance), VOLATILITY_MEMORY_STEPS / 600)
 
 
 def rates_of(parameters: MarketParameters) -> Rates:
     """The constants of a market's hot loop."""
     reach = parameters.reach_ticks
     trades_per_step = parameters.trades_per_second * STEP_NS / 1e9
-    sweeps = min(_MOVE_CHANCE, _SWEEP_SHARE * trades_per_step / _LEVELS_PER_SWEEP)
+    sweeps = min(REQUOTE_CHANCE, _SWEEP_SHARE * trades_per_step / _LEVELS_PER_SWEEP)
     bursts = _BURST_SHARE * trades_per_step / (_ORDERS_PER_BURST * _LEVELS_PER_BURST_ORDER)
     burst_excitement = _BURST_BRANCHING * bursts * _ORDERS_PER_BURST
     calm_share = 1.0 - _BURST_SHARE
     orders = (calm_share * trades_per_step - sweeps * _LEVELS_PER_SWEEP) / _LEVELS_PER_ORDER
     decay = exp(-1.0 / _EXCITEMENT_MEMORY_STEPS)
-    calm = exp(-1.0 / _VOLATILITY_MEMORY_STEPS)
     activity_calm = exp(-1.0 / _ACTIVITY_MEMORY_STEPS)
     trade_unit = parameters.typical_quantity_e8 / background.TRADES_PER_TYPICAL
     ticks_per_bp = parameters.start_tick * BASIS_POINT
@@ -87,19 +88,13 @@ def rates_of(parameters: MarketParameters) -> Rates:
         longest_run=parameters.longest_run,
         level_ranks=np.array(background.SIZE_RANKS),
         level_sizes=background.level_size_table(),
-        trade_sizes=background.trade_size_table(),
+        trade_sizes=background.trade_size_table() if parameters.mechanisms.heavy_sizes else background.even_sizes(),
         run_lengths=background.run_length_table(),
         bin_ticks=max(1, ONE_E8 // parameters.tick_size_e8),
-        move_chance=_MOVE_CHANCE,
-        move_size=parameters.daily_volatility / sqrt(STEPS_PER_DAY * _MOVE_CHANCE),
-        largest_move=reach / 4.0 / parameters.start_tick,
-        calm=calm,
-        restlessness=_VOLATILITY_SPREAD * sqrt(1.0 - calm**2),
-        volatility_variance=_VOLATILITY_SPREAD**2,
         activity_calm=activity_calm,
         activity_restlessness=parameters.activity_spread * sqrt(1.0 - activity_calm**2),
         activity_variance=parameters.activity_spread**2,
-        sweep_chance=sweeps / _MOVE_CHANCE,
+        sweep_chance=sweeps / REQUOTE_CHANCE,
         order_rate=max(0.0, (1.0 - _BRANCHING) * orders - burst_excitement),
         usual_excitement=_BRANCHING * orders + burst_excitement,
         order_decay=decay,
@@ -110,4 +105,5 @@ def rates_of(parameters: MarketParameters) -> Rates:
         burst_kick=_BURST_BRANCHING * (1.0 - decay),
         press_e8=trade_unit * _MEAN_TRADE * trades_per_step,
         press_room=_PRESS_ROOM_BP * BASIS_POINT,
+        **flow_rates(parameters),
     )

@@ -316,3 +316,26 @@ def test_a_poc_trades_on_both_sides_of_one_row() -> None:
     assert (int(np.argmax(volume)) + row.min()) * 10 * ONE_E8 == record.low_e8
     assert 0.3 < sold < 0.7
     assert record.actual_strength == pytest.approx(2.0, abs=0.4)
+
+
+@pytest.mark.parametrize("side", ["ask", "bid"])
+def test_a_certain_edge_is_never_broken(side: str) -> None:
+    """With a chance of 1 the price comes to the zone and does not trade beyond it while it lasts."""
+    wild = MarketParameters(natural_walls=False, trades_per_second=10.0, daily_volatility=0.1)
+    market = a_market(Plant("edge", side, 0, 1.0, distance_bp=2.0), parameters=wild, seed=2)  # type: ignore[arg-type]
+    prices: list[int] = []
+    while market.records[0].ending in ("waiting", "standing") and market.engine.now_ns < START_NS + 60 * MINUTE_NS:
+        prices += trades_of(market.run(10)).price_e8.tolist()
+    (record,) = market.records
+    slack = record.high_e8 * 2e-4  # an order that walks the book reaches beyond the quotes for a moment
+    assert record.touched_ns is not None
+    assert record.ending != "breached"
+    assert record.actual_strength == 1.0
+    assert max(prices) < record.high_e8 + slack if side == "ask" else min(prices) > record.low_e8 - slack
+
+
+def test_an_edge_without_a_chance_is_absent() -> None:
+    """Strength 0 plants nothing: the null market."""
+    market = a_market(Plant("edge", "ask", 0, 0.0, distance_bp=2.0))
+    market.run(10)
+    assert market.records[0].ending == "absent"
