@@ -10,6 +10,7 @@ from simulators.exchange.calibration.prints import SECOND_MS, Prints
 
 _BASIS_POINTS = 1e4  # of a log return of 1
 _MINUTE_S = 60
+_HALF_HOUR_MIN = 30  # minutes whose volatility is taken as one
 _MIN_MINUTES = 50  # beyond a lag: fewer pairs of minutes say nothing of a correlation
 _ROUND_E8 = 100 * ONE_E8  # a round price: a multiple of 100 of the quote
 _ORDER_BP = 5.0  # how far from the last price the orders of `measure_fills` rest
@@ -111,6 +112,19 @@ def measure_volatility_memory(prints: Prints, lag_min: int) -> float:
         return float("nan")
     deviation = size - size.mean()
     return float((deviation[:-lag_min] * deviation[lag_min:]).mean() / deviation.var())
+
+
+def measure_volatility_spread(prints: Prints) -> float:
+    """
+    The standard deviation of the logarithm of volatility from half hour to half hour: the root mean square of the
+    returns of its minutes. NaN below four half hours; one without any return does not count.
+    """
+    returns = prints.returns(_MINUTE_S)
+    half_hours = len(returns) // _HALF_HOUR_MIN
+    if half_hours < 4:
+        return float("nan")
+    squares = (returns[: half_hours * _HALF_HOUR_MIN].reshape(half_hours, -1) ** 2).mean(axis=1)
+    return float(np.log(squares[squares > 0.0]).std() / 2.0)
 
 
 def _correlation(first: F64, second: F64) -> float:

@@ -12,7 +12,7 @@ from market.arrays import I64
 HORIZON_MIN = 5  # between a wall's first minute and the verdict: the recording lasts ten
 _HEAVY = 30.0  # a wall holds so many times the mean of its side's levels within the corridor
 _NEAR_BP, _FAR_BP = 3.0, 40.0  # the corridor; nearer walls are touched before they can be pulled
-_SAME_SIZE = 0.2  # a wall that moved has its size within this fraction
+_SAME_SIZE = 0.01  # a wall that moved has its size within this fraction: makers move an order as it is
 _STILL_SIZE = 0.5  # a wall holds while it keeps this fraction of its size
 
 

@@ -8,15 +8,15 @@ from typing import Any
 from simulators.exchange.market.background import TRADES_PER_TYPICAL
 from simulators.exchange.market.parameters import BASIS_POINT, STEPS_PER_DAY, MarketParameters
 
-VOLATILITY_MEMORY_STEPS = 108_000  # three hours: |r| of minutes correlates over one and over four hours
+VOLATILITY_MEMORY_STEPS = 108_000  # three hours: volatility changes over hours, and |r| of minutes correlates over one
 REQUOTE_CHANCE = 0.45  # of a step in which makers requote without an order
 
-_VOLATILITY_SPREAD = 0.6  # of log volatility over hours
-_ACTIVITY_PULL = 0.8  # of the logarithm of the pace of orders on that of the volatility
+_VOLATILITY_SPREAD = 0.4  # of log volatility over hours
+_ACTIVITY_PULL = 0.45  # of the logarithm of the pace of orders on that of the volatility
 _PRIVATE_CHANCE = 0.02  # of a step: the informed learn something every five seconds
 _NEWS_SHARE = 0.3  # of the variance that everybody learns at once
 _NEWS_CHANCE = 0.02  # of a step: a piece of news every five seconds
-_LEARNING_STEPS = 150.0  # in which makers learn of the value without orders
+_LEARNING_STEPS = 200.0  # in which makers learn of the value without orders
 _INFORMED_TOP = 0.9  # share of informed orders while the quotes are far from the value
 _INFORMED_SIZE = 2.0  # the size of informed orders over that of others
 _GAP_UNIT_STEPS = 20.0  # a gap of as much as the value moves in that time makes half of it
@@ -29,9 +29,9 @@ _ANTICIPATION = 0.8  # of the expected sign that moves no price
 _SIGN_MEMORY = 20.0  # orders over which makers form that expectation
 _PARENTS = 1  # at a time
 _PARENT_POWER = 1.2  # of the tail of their lengths
-_SHORTEST_PARENT = 10.0  # orders; the shortest parent
-_LONGEST_PARENT = 3_000.0  # orders
-_REQUOTE_PART = 0.5  # of the way to the quoted price
+_SHORTEST_PARENT = 20.0  # orders; the shortest parent
+_LONGEST_PARENT = 4_000.0  # orders
+_REQUOTE_PART = 0.4  # of the way to the quoted price
 _REQUOTE_BP = 0.03  # the least step
 _WALK_BOOST = 3.0  # chance of long runs where quotes lag behind, over the usual one
 _ROUND_TICKS = 10_000  # a hundred of the quote at a tick of a cent
@@ -100,7 +100,7 @@ def _order_rates(parameters: MarketParameters) -> dict[str, Any]:
         "requote_chance": REQUOTE_CHANCE,
         "requote_part": _REQUOTE_PART if mechanisms.walks else 1.0,
         "requote_ticks": max(1, round(_REQUOTE_BP * ticks_per_bp)),
-        "walk_holds": mechanisms.walks and parameters.daily_volatility > 0.0,
+        "walk_holds": mechanisms.walks and mechanisms.impact and parameters.daily_volatility > 0.0,
         "walk_boost": _WALK_BOOST if mechanisms.walks else 1.0,
         "round_ticks": _ROUND_TICKS,
         "round_size": trade_unit * _ROUND_SIZE if mechanisms.round_orders else 0.0,

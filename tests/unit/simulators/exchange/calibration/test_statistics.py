@@ -104,3 +104,12 @@ def test_volatility_remembers_and_volume_goes_with_it() -> None:
     wild = np.array([10.0 if minute // 10 % 2 else 1.0 for minute in range(200)])
     loud = Prints(prints.time_ms, prints.price_e8, wild, prints.seller)
     assert statistics.measure_volume_return(loud) > 0.9
+
+
+def test_volatility_that_changes_every_half_hour_is_spread() -> None:
+    """Returns ten times as large in every other half hour: logarithms about ±ln(10)/2 around their mean."""
+    even = minutes_of([100.0 + minute % 2 * 0.01 for minute in range(242)])
+    changing = minutes_of([100.0 + minute % 2 * (0.1 if minute // 30 % 2 else 0.01) for minute in range(242)])
+    assert statistics.measure_volatility_spread(even) < 0.02
+    assert statistics.measure_volatility_spread(changing) == pytest.approx(log(10) / 2, rel=0.25)
+    assert isnan(statistics.measure_volatility_spread(minutes_of([100.0, 100.01])))
