@@ -59,14 +59,13 @@ def _flow_share(span_s: int, mechanism: str | None = None) -> Row:
     )
 
 
-def _sign_memory(lag: int, low: float, high: float, mechanism: str | None = None) -> Row:
+def _sign_memory(lag: int, low: float, high: float) -> Row:
     return Row(
         f"sign autocorrelation, lag {lag}",
         _of_prints(lambda prints: of.measure_sign_memory(prints, lag)),
         low,
         high,
         "from half the real day's up to the recording's",
-        mechanism,
     )
 
 
@@ -101,8 +100,8 @@ ROWS: tuple[Row, ...] = (
     _flow_share(60, "informed"),
     _sign_memory(1, 0.35, 0.8),
     _sign_memory(10, 0.18, 0.57),
-    _sign_memory(50, 0.1, 0.25, "parents"),
-    _sign_memory(200, 0.028, 0.12, "parents"),
+    _sign_memory(50, 0.1, 0.25),
+    _sign_memory(200, 0.028, 0.12),
     Row(
         "volume ~ |return| correlation, minutes",
         _of_prints(of.measure_volume_return),
@@ -113,10 +112,10 @@ ROWS: tuple[Row, ...] = (
     Row(
         "variance ratio, 1 s over 60 s",
         _of_prints(of.measure_variance_ratio),
-        0.4,
+        0.42,
         0.8,
         "below 1: quotes follow with a delay; around the real day's 0.56",
-        "slow_quotes",
+        "impact",
     ),
     Row(
         "mean move from trade to trade, bp",
@@ -147,7 +146,6 @@ ROWS: tuple[Row, ...] = (
         0.03,
         0.25,
         "the real day's 0.08; none at all in the recording's ten orders",
-        "walks",
     ),
     Row(
         "overshoot of fills, median, bp",
@@ -200,7 +198,6 @@ ROWS: tuple[Row, ...] = (
         0.02,
         0.4,
         "some of them: see the recording",
-        "creeping_walls",
     ),
 )
 """The page, in order."""

@@ -9,7 +9,7 @@ from simulators.exchange.calibration.rows import ROWS
 from simulators.exchange.market.flow.mechanisms import Mechanisms
 
 SEEDS, HOURS = (1, 2), 12.0
-HOURS_WITHOUT = {"slow_volatility": 12.0, "round_orders": 3.0, "creeping_walls": 3.0}
+HOURS_WITHOUT = {"slow_volatility": 12.0, "round_orders": 3.0}
 """Hours of a market that lacks a mechanism, where five would be too few or more than needed."""
 
 MADE = sorted({row.mechanism for row in ROWS if row.mechanism is not None})
@@ -35,8 +35,8 @@ def test_without_a_mechanism_its_rows_are_red(mechanism: str) -> None:
 
 
 def test_every_mechanism_has_a_row() -> None:
-    """A mechanism that no row needs would be one that nobody checks."""
-    assert [field.name for field in fields(Mechanisms) if field.name not in MADE] == []
+    """All but two: the persistence of informed orders and walls of like size hide what those two add."""
+    assert [field.name for field in fields(Mechanisms) if field.name not in MADE] == ["parents", "creeping_walls"]
 
 
 def test_the_page_prints_figures_and_verdicts() -> None:
