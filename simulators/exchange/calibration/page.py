@@ -76,21 +76,21 @@ def format_lines(lines: Sequence[Line]) -> list[str]:
 
 
 def format_markdown(lines: Sequence[Line]) -> list[str]:
-    """Format the page as a table of Markdown, with the reasons for the bands."""
-    table = ["| statistic | simulated | real day | recording | band | | reason |", "|---|---|---|---|---|---|---|"]
+    """Format the page as a table of Markdown, with the reasons for the bands and the mechanism that each tests."""
+    table = ["| statistic | simulated | real day | recording | band | | reason | without |", "|---|---|---|---|---|---|---|---|"]
     for line in lines:
         row = line.row
         figures = " | ".join(_figure(value) for value in (line.simulated, line.day, line.recording))
         verdict = "green" if line.passes else "red"
         name = row.name.replace("|", r"\|")
-        table.append(f"| {name} | {figures} | {row.low:g} to {row.high:g} | {verdict} | {row.reason} |")
+        table.append(f"| {name} | {figures} | {row.low:.3g} to {row.high:.3g} | {verdict} | {row.reason} | {row.mechanism or "–"} |")
     return table
 
 
 def _format_line(line: Line) -> str:
     row = line.row
     figures = f"{_figure(line.simulated):>11}{_figure(line.day):>10}{_figure(line.recording):>11}"
-    band = f"{row.low:g} to {row.high:g}"
+    band = f"{row.low:.3g} to {row.high:.3g}"
     return f"{row.name:<46}{figures}{band:>18}  {'green' if line.passes else 'red'}"
 
 

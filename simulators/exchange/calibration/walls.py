@@ -4,6 +4,7 @@ The life of natural walls: which of the book's heaviest levels hold, are taken a
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -71,6 +72,26 @@ def measure_wall_life(minutes: Sequence[tuple[BookSide, BookSide]]) -> WallLife:
     if walls == 0:
         return WallLife(0, float("nan"), float("nan"), float("nan"))
     return WallLife(walls, held / walls, moved / walls, pulled / walls)
+
+
+def count_creeping(minutes: Sequence[tuple[BookSide, BookSide]]) -> float:
+    """
+    The walls that change their place from one minute to the next, per hour: nothing of a wall is left where it stood,
+    and its size stands where it did not. NaN below two minutes.
+
+    Args:
+        minutes: bids and asks of the book, a minute apart.
+    """
+    if len(minutes) < 2:
+        return float("nan")
+    count = 0
+    for before, after in pairwise(minutes):
+        for side in range(2):
+            for place in _walls(before[side]):
+                price_e8, quantity_e8 = int(before[side].price_e8[place]), int(before[side].quantity_e8[place])
+                left = _quantity_at(after[side], price_e8) < _STILL_SIZE * quantity_e8
+                count += left and _same_size(before[side], after[side], quantity_e8)
+    return 60.0 * count / (len(minutes) - 1)
 
 
 def _in_corridor(side: BookSide) -> I64:

@@ -71,11 +71,10 @@ def run_length(rates, rng, boost):  # type: ignore[no-untyped-def]
     Args:
         rates: constants of the market.
         rng: generator of the random numbers.
-        boost: factor on the chance of long runs, from 1.
+        boost: factor on the chances of all runs from two levels on, from 1.
     """
-    survival = log(1.0 - rng.random())
+    survival = log(1.0 - rng.random()) - log(boost)
     logs = rates.run_lengths
-    survival -= log(boost) if survival < logs[1, 1] - log(boost) else 0.0
     i = 1
     while i < logs.shape[1] - 1 and survival < logs[1, i]:
         i += 1

@@ -15,9 +15,16 @@ import numpy as np
 
 from market.compiled import compiled
 from simulators.exchange.market import layout
-from simulators.exchange.market.draws import run_length, scaled_trade_size, trade_size
+from simulators.exchange.market.draws import run_length, scaled_trade_size
 from simulators.exchange.market.flow.creeping import creep
-from simulators.exchange.market.flow.prices import answer_order, answer_walk, next_value, target_tick, urgency
+from simulators.exchange.market.flow.prices import (
+    answer_order,
+    answer_walk,
+    next_value,
+    target_tick,
+    urgency,
+    value_tick,
+)
 from simulators.exchange.market.flow.signs import draw_seller
 from simulators.exchange.market.quotes import (
     keep_depth,
@@ -93,21 +100,24 @@ def _follow(book, out, rates, rng, target, seller, offset):  # type: ignore[no-u
 
 
 @compiled
-def _take_levels(book, out, rates, rng, offset, boost):  # type: ignore[no-untyped-def]
-    # An order takes a run of levels; the quotes follow it as far as the price that its impact leaves.
+def _take_levels(book, out, rates, rng, seller, factor, target, tolerance, offset, boost):  # type: ignore[no-untyped-def]
+    # An order takes a run of levels and the quotes follow it there. Where the quotes are off its target by more than
+    # makers tolerate, it takes long runs more often, and none beyond the target.
     state = book.state
-    seller, factor = draw_seller(book, rates, rng)
-    gap = target_tick(book, rates) - state[layout.FAIR]
-    if rates.walk_boost > 1.0 and (gap < 0 if seller else gap > 0):
-        boost *= rates.walk_boost
-    run = min(run_length(rates, rng, boost), rates.longest_run)
+    walks = (state[layout.FAIR] - target if seller else target - state[layout.FAIR]) > tolerance
+    if walks:
+        boost = max(boost, 1.0) * rates.walk_boost
+    run = min(run_length(rates, rng, boost), rates.longest_run) if boost >= 1.0 or rng.random() < boost else 1
+    first = factor * run**rates.first_power
     count, volume, last = 0, 0, state[layout.FAIR]
     for distance in range(rates.near_span):
         tick = state[layout.FAIR] - distance if seller else state[layout.FAIR] + 1 + distance
         available = book.quantity[tick - state[layout.BASE]]
         if available == 0:
             continue
-        part = min(scaled_trade_size(rates, rng, factor), available)
+        if walks and count > 0 and (tick < target if seller else tick > target):
+            break
+        part = min(scaled_trade_size(rates, rng, factor if count else first), available)
         _trade(book, out, rates, rng, tick, part, seller, offset)
         count += 1
         volume += part
@@ -127,6 +137,8 @@ def _take_levels(book, out, rates, rng, offset, boost):  # type: ignore[no-untyp
     target = max(target, last) if seller else min(target, last)
     if target < state[layout.FAIR] if seller else target > state[layout.FAIR]:
         _follow(book, out, rates, rng, target, seller, offset)
+    elif book.quantity[state[layout.FAIR] + 1 - seller - state[layout.BASE]] == 0:
+        quote_touch(book, out, rates, rng)
     return count
 
 
@@ -234,47 +246,61 @@ def _stop_at_barrier(book, rates, target):  # type: ignore[no-untyped-def]
 @compiled
 def _move(book, out, rates, rng, offset):  # type: ignore[no-untyped-def]
     # Makers requote towards the price that they learnt, without an order; some of the way a taker sweeps them.
-    state = book.state
-    next_value(book, rates, rng)
+    state, flow = book.state, book.flow
     fair = state[layout.FAIR]
     target = target_tick(book, rates)
     barrier_index = -1
     if state[layout.BARRIERS] > 0:
         target, barrier_index = _stop_at_barrier(book, rates, target)
-    if target == fair or rng.random() >= rates.requote_chance:
+    held = barrier_index >= 0 or flow[layout.PIN_PULL] > 0.0  # planted structures hold the price without tolerance
+    if held or abs(target - fair) > rates.tolerance:
+        flow[layout.MOVING] = 1.0
+    elif abs(target - fair) <= rates.settled:
+        flow[layout.MOVING] = 0.0
+    if target == fair or flow[layout.MOVING] == 0.0:
         return barrier_index
-    way = abs(target - fair)
-    way = min(way, max(rates.requote_ticks, int(rates.requote_part * way)))
-    direction = 1 if target > fair else -1
-    target = fair + direction * way
-    first, stop = (fair + 1, target + 1) if direction > 0 else (fair, target)
-    if rng.random() < rates.sweep_chance:
-        sweep_levels = min(run_length(rates, rng, 3.0), rates.longest_run)
-        for tick in range(first, stop, direction):
-            available = book.quantity[tick - state[layout.BASE]]
-            if available > 0 and sweep_levels > 0:
-                part = min(trade_size(rates, rng), available)
-                _trade(book, out, rates, rng, tick, part, 1 if direction < 0 else 0, offset)
-                sweep_levels -= 1
-    _follow(book, out, rates, rng, target, 1 if direction < 0 else 0, offset)
+    seller = 1 if target < fair else 0
+    if not held and rng.random() < rates.sweep_chance:  # a taker is faster than the makers
+        _take_levels(book, out, rates, rng, seller, rates.sniper_size, target, 0.0, offset, 1.0)
+    elif rng.random() < rates.requote_chance:
+        way = max(1, int(rates.requote_part * abs(target - fair)))
+        _follow(book, out, rates, rng, fair - way if seller else fair + way, seller, offset)
     return barrier_index
 
 
 @compiled
-def _draw_orders(book, rates, rng):  # type: ignore[no-untyped-def]
+def _draw_orders(book, rates, rng, surprise):  # type: ignore[no-untyped-def]
+    # Numbers of ordinary orders and of those that answer news; news are answered within some steps.
     flow = book.flow
     noise = rates.activity_restlessness * rng.standard_normal()
     flow[layout.LOG_ACTIVITY] = rates.activity_calm * flow[layout.LOG_ACTIVITY] + noise
     pace = exp(flow[layout.LOG_ACTIVITY] - 0.5 * rates.activity_variance)
-    rush = pace * urgency(book, rates)
-    orders = rng.poisson(rates.order_rate * rush + flow[layout.EXCITEMENT])
+    orders = rng.poisson(rates.order_rate * pace * urgency(book, rates) + flow[layout.EXCITEMENT])
+    if surprise != 0.0:
+        flow[layout.ANSWERS] += rng.poisson(rates.burst_orders * surprise)
+    answers = rng.poisson(rates.burst_pace * flow[layout.ANSWERS])
+    flow[layout.ANSWERS] = max(0.0, flow[layout.ANSWERS] - answers)
     flow[layout.EXCITEMENT] *= rates.order_decay
-    flow[layout.EXCITEMENT] += rates.order_kick * orders
-    burst = 0
-    if rng.random() < rates.burst_chance * rush:
-        burst = rng.poisson(rates.burst_orders * rng.standard_exponential())
-        flow[layout.EXCITEMENT] += rates.burst_kick * burst
-    return min(orders, _MAX_ORDERS), min(burst, _MAX_ORDERS)
+    flow[layout.EXCITEMENT] += rates.order_kick * orders + rates.burst_kick * answers
+    return min(orders, _MAX_ORDERS), min(answers, _MAX_ORDERS)
+
+
+@compiled
+def _send_order(book, out, rates, rng, offset, answers):  # type: ignore[no-untyped-def]
+    # One order: those that answer news trade towards the value while the quotes are off it.
+    fair, value = book.state[layout.FAIR], value_tick(book, rates)
+    if answers and rates.informed_top > 0.0 and abs(value - fair) > rates.informed_tolerance:
+        seller, informed = 1 if value < fair else 0, True
+        size, boost = rates.answer_size, rates.burst_boost
+    else:
+        seller, informed = draw_seller(book, rates, rng)
+        size, boost = rates.informed_size, 1.0
+    if informed:
+        _take_levels(book, out, rates, rng, seller, size, value, rates.informed_tolerance, offset, boost)
+    else:  # makers stand ready for the side that they expect, and are thin on the other
+        boost = 1.0 - rates.readiness * (-1.0 if seller else 1.0) * book.flow[layout.EXPECTED_SIGN]
+        tolerance = rates.tolerance if book.flow[layout.MOVING] == 0.0 else rates.settled
+        _take_levels(book, out, rates, rng, seller, 1.0, target_tick(book, rates), tolerance, offset, boost)
 
 
 @compiled
@@ -285,14 +311,15 @@ def _step(book, out, rates, rng):  # type: ignore[no-untyped-def]
         set_level(book, out, book.edits[i, 0], book.edits[i, 1])
     state[layout.EDITS] = 0
     full = state[layout.TRADES] + layout.TRADE_ROOM - _MIN_FREE_TRADES
-    calm, burst = _draw_orders(book, rates, rng)
-    orders = calm + burst
+    surprise = next_value(book, rates, rng)
+    calm, answers = _draw_orders(book, rates, rng, surprise)
+    orders = calm + answers
     offsets = np.sort((rng.random(orders + 1) * 1e6).astype(np.int64))
     barrier_index = _move(book, out, rates, rng, offsets[0])
-    quote(book, out, rates, rng, rates.near_visits, 6)
+    quote(book, out, rates, rng, rates.touch_visits, rates.near_visits, 6)
     for i in range(orders):
         if state[layout.TRADES] < full:
-            _take_levels(book, out, rates, rng, offsets[i + 1], 1.0 if i < calm else rates.burst_boost)
+            _send_order(book, out, rates, rng, offsets[i + 1], i < answers)
     if barrier_index >= 0 and book.barriers[barrier_index, layout.STANDS] == layout.PRESSED and rng.random() < 0.3:
         quantity = int(rates.press_e8 / 0.3 * rng.standard_exponential() / rates.step_e8) * rates.step_e8
         seller = 1 - book.barriers[barrier_index, layout.BARRIER_SIDE]
@@ -301,7 +328,7 @@ def _step(book, out, rates, rng):  # type: ignore[no-untyped-def]
         _push(book, out, rates, rng, offsets[orders])
     if state[layout.SWEEP_LEVELS] > 0:
         _sweep(book, out, rates, rng, 999_999)
-    quote(book, out, rates, rng, 2, 0)
+    quote(book, out, rates, rng, 0, 2, 0)
     keep_depth(book, out, rates, rng, 0)
     keep_depth(book, out, rates, rng, 1)
     if rates.creepers > 0:
@@ -330,7 +357,7 @@ def seed_book(book, out, rates, rng):  # type: ignore[no-untyped-def]
     book.flow[layout.SCALE] = 1.0
     keep_depth(book, out, rates, rng, 0)
     keep_depth(book, out, rates, rng, 1)
-    quote(book, out, rates, rng, 0, 0)
+    quote(book, out, rates, rng, 0, 0, 0)
     state[layout.CHANGES] = 0
 
 

@@ -24,8 +24,10 @@ STATE_SIZE = 25
 # The rows of `Book.flow`: LOG_PRICE is what makers quote, VALUE what the informed know, over the start price; SCALE is
 # the volatility over the usual one; EXPECTED_SIGN the mean sign of recent orders; PIN is the log price that PIN_PULL
 # draws the market to.
-LOG_PRICE, LOG_VOLATILITY, EXCITEMENT, LOG_ACTIVITY, PIN, PIN_PULL, VALUE, SCALE, EXPECTED_SIGN = range(9)
-FLOW_SIZE = 9
+LOG_PRICE, LOG_VOLATILITY, EXCITEMENT, LOG_ACTIVITY, PIN, PIN_PULL, VALUE, SCALE, EXPECTED_SIGN, ANSWERS, MOVING = (
+    range(11)
+)
+FLOW_SIZE = 11
 # The rows of `Output.trades`.
 AGG, TICK, QUANTITY, FIRST, LAST, SELLER, OFFSET = range(7)
 
@@ -99,8 +101,11 @@ class Rates(NamedTuple):
     reach: int
     near_span: int
     near_visits: int
+    touch_visits: int
+    first_power: float
     even_ticks: float
     density: float
+    near_density: float
     near_scale: float
     far_ticks: float
     far_density: float
@@ -118,6 +123,8 @@ class Rates(NamedTuple):
     bin_ticks: int
     private_chance: float
     private_size: float
+    quiet_chance: float
+    quiet_size: float
     news_chance: float
     news_size: float
     largest_move: float
@@ -129,6 +136,8 @@ class Rates(NamedTuple):
     activity_pull: float
     informed_top: float
     informed_size: float
+    sniper_size: float
+    answer_size: float
     gap_unit: float
     usual_gap: float
     urgent_share: float
@@ -136,6 +145,7 @@ class Rates(NamedTuple):
     impact: float
     impact_power: float
     anticipation: float
+    readiness: float
     sign_learning: float
     parents: int
     parent_power: float
@@ -143,7 +153,9 @@ class Rates(NamedTuple):
     longest_parent: float
     requote_chance: float
     requote_part: float
-    requote_ticks: int
+    tolerance: float
+    settled: float
+    informed_tolerance: float
     walk_boost: float
     walk_holds: bool
     round_ticks: int
@@ -164,7 +176,7 @@ class Rates(NamedTuple):
     usual_excitement: float
     order_decay: float
     order_kick: float
-    burst_chance: float
+    burst_pace: float
     burst_orders: float
     burst_boost: float
     burst_kick: float

@@ -9,7 +9,7 @@ import numpy as np
 from market.fixed_point import ONE_E8
 from simulators.exchange.market import background
 from simulators.exchange.market.flow.rates import (
-    REQUOTE_CHANCE,
+    NEWS_CHANCE,
     VOLATILITY_MEMORY_STEPS,
     flow_rates,
     log_volatility_variance,
@@ -18,23 +18,27 @@ from simulators.exchange.market.layout import Rates
 from simulators.exchange.market.parameters import BASIS_POINT, STEP_NS, MarketParameters
 from simulators.exchange.market.pulls import Volatility
 
-_SWEEP_SHARE = 0.1  # of trades that belong to a sweep
-_LEVELS_PER_SWEEP = 2.2  # that a sweep takes, in the mean
+_SNIPE = 1.0  # per trade in a step: how often a taker is faster than makers whose quotes are off
 
 # Fitted to the counts per second of 2024-01-01: Fano factors at 1, 10, 60 s, autocorrelation at 1, 10, 60 s.
 _ACTIVITY_MEMORY_STEPS = 18_000
 _EXCITEMENT_MEMORY_STEPS = 20
 _BRANCHING = 0.6
-_LEVELS_PER_ORDER = 1.35
+_LEVELS_PER_ORDER = 1.95
 _BURST_SHARE = 0.2  # of all trades
-_ORDERS_PER_BURST = 45.0
-_LEVELS_PER_BURST_ORDER = 2.1
-_BURST_BOOST = 3.0
+_BURST_PACE = 0.3  # of the answers to news that come in a step
+_MEAN_SURPRISE = 0.798  # the mean of the absolute value of a standard normal number
+_LEVELS_PER_BURST_ORDER = 2.6
+_BURST_BOOST = 2.0
 _BURST_BRANCHING = 0.6
 
 # Fitted to the snapshot's depth by octave: quotes are renewed fast enough that depth follows the mid out to 64 bp.
 _RENEWED_BP = 64.0
 _NEAR_VISITS = 100
+_NEAR_DENSITY = 0.3  # levels more per tick close behind the best price: 2 to 5 in ten ticks of the recordings
+_NEAR_SCALE = 4.0  # ticks in which that falls to half
+_TOUCH_VISITS = 5  # per side and step: the second level follows the best one within a second
+_FIRST_POWER = 0.7  # the first print of an order of n levels is n^0.7 times a usual one, as on the real day
 _EVEN_BP = 0.3  # nearer than this all ticks are visited equally often
 
 _PRESS_ROOM_BP = 2.0  # how far beyond a barrier the log price may lie that wants through it
@@ -59,11 +63,10 @@ def rates_of(parameters: MarketParameters) -> Rates:
     """The constants of a market's hot loop."""
     reach = parameters.reach_ticks
     trades_per_step = parameters.trades_per_second * STEP_NS / 1e9
-    sweeps = min(REQUOTE_CHANCE, _SWEEP_SHARE * trades_per_step / _LEVELS_PER_SWEEP)
-    bursts = _BURST_SHARE * trades_per_step / (_ORDERS_PER_BURST * _LEVELS_PER_BURST_ORDER)
-    burst_excitement = _BURST_BRANCHING * bursts * _ORDERS_PER_BURST
+    answers = _BURST_SHARE * trades_per_step / (NEWS_CHANCE * _LEVELS_PER_BURST_ORDER)  # to a piece of news
+    burst_excitement = _BURST_BRANCHING * NEWS_CHANCE * answers
     calm_share = 1.0 - _BURST_SHARE
-    orders = (calm_share * trades_per_step - sweeps * _LEVELS_PER_SWEEP) / _LEVELS_PER_ORDER
+    orders = calm_share * trades_per_step / _LEVELS_PER_ORDER
     decay = exp(-1.0 / _EXCITEMENT_MEMORY_STEPS)
     activity_calm = exp(-1.0 / _ACTIVITY_MEMORY_STEPS)
     trade_unit = parameters.typical_quantity_e8 / background.TRADES_PER_TYPICAL
@@ -74,9 +77,12 @@ def rates_of(parameters: MarketParameters) -> Rates:
         reach=reach,
         near_span=max(100, min(int(_RENEWED_BP * ticks_per_bp), reach // 2)),
         near_visits=_NEAR_VISITS,
+        touch_visits=_TOUCH_VISITS,
+        first_power=_FIRST_POWER,
         even_ticks=max(1.0, _EVEN_BP * ticks_per_bp),
         density=parameters.density,
-        near_scale=max(2.0, reach / 2_000),
+        near_density=_NEAR_DENSITY,
+        near_scale=_NEAR_SCALE,
         far_ticks=background.FAR_BP * ticks_per_bp,
         far_density=background.FAR_DENSITY,
         ticks_per_bp=ticks_per_bp,
@@ -94,13 +100,13 @@ def rates_of(parameters: MarketParameters) -> Rates:
         activity_calm=activity_calm,
         activity_restlessness=parameters.activity_spread * sqrt(1.0 - activity_calm**2),
         activity_variance=parameters.activity_spread**2,
-        sweep_chance=sweeps / REQUOTE_CHANCE,
+        sweep_chance=min(0.5, _SNIPE * trades_per_step),
         order_rate=max(0.0, (1.0 - _BRANCHING) * orders - burst_excitement),
         usual_excitement=_BRANCHING * orders + burst_excitement,
         order_decay=decay,
         order_kick=_BRANCHING * (1.0 - decay),
-        burst_chance=bursts,
-        burst_orders=_ORDERS_PER_BURST,
+        burst_pace=_BURST_PACE,
+        burst_orders=answers / _MEAN_SURPRISE,
         burst_boost=_BURST_BOOST,
         burst_kick=_BURST_BRANCHING * (1.0 - decay),
         press_e8=trade_unit * _MEAN_TRADE * trades_per_step,

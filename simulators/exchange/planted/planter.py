@@ -77,7 +77,7 @@ class Planter:
         """
         ticks = np.arange(low, high + 1)
         distance = np.abs(ticks - self.fair).astype(np.float64)
-        chance = self._rates.density + 0.4 / (1.0 + distance / self._rates.near_scale)
+        chance = self._rates.density + self._rates.near_density / (1.0 + distance / self._rates.near_scale)
         chance = np.where(distance > self._rates.far_ticks, self._rates.far_density, 1.0) * chance
         chance = np.minimum(np.where(ticks % 100 == 0, 8.0, 1.0) * chance, 0.95)
         places = np.linspace(distance.min(), distance.max(), 17)

@@ -29,20 +29,24 @@ def next_value(book, rates, rng):  # type: ignore[no-untyped-def]
     if flow[layout.PIN_PULL] > 0.0:
         flow[layout.VALUE] += flow[layout.PIN_PULL] * (flow[layout.PIN] - flow[layout.VALUE])
         flow[layout.LOG_PRICE] += flow[layout.PIN_PULL] * (flow[layout.PIN] - flow[layout.LOG_PRICE])
-    private = news = 0.0
+    private = quiet = news = surprise = 0.0
     if rng.random() < rates.private_chance:
         private = rates.private_size * scale * rng.standard_normal()
+    if rng.random() < rates.quiet_chance:
+        quiet = rates.quiet_size * scale * rng.standard_normal()
     if rng.random() < rates.news_chance:
-        news = rates.news_size * scale * rng.standard_normal()
+        draw = rng.standard_normal()
+        news, surprise = rates.news_size * scale * draw, abs(draw)
     largest = rates.largest_move
-    flow[layout.VALUE] += min(max(private + news, -largest), largest)
-    flow[layout.LOG_PRICE] += min(max(news, -largest), largest)
+    flow[layout.VALUE] += min(max(private + quiet + news, -largest), largest)
+    flow[layout.LOG_PRICE] += min(max(quiet, -largest), largest)
     lowest = log(rates.lowest_tick / rates.start_tick)
     flow[layout.VALUE] = max(flow[layout.VALUE], lowest)
     if book.state[layout.MIRRORS] > 0:
         _mirror(book, rates)
     learnt = rates.learning * (flow[layout.VALUE] - flow[layout.LOG_PRICE])
     flow[layout.LOG_PRICE] = max(flow[layout.LOG_PRICE] + learnt, lowest)
+    return surprise
 
 
 @compiled
@@ -65,8 +69,19 @@ def _mirror(book, rates):  # type: ignore[no-untyped-def]
 @compiled
 def target_tick(book, rates):  # type: ignore[no-untyped-def]
     """The fair tick that the quoted price asks for, inside the book."""
+    return _tick_of(book, rates, book.flow[layout.LOG_PRICE])
+
+
+@compiled
+def value_tick(book, rates):  # type: ignore[no-untyped-def]
+    """The fair tick at the value, inside the book."""
+    return _tick_of(book, rates, book.flow[layout.VALUE])
+
+
+@compiled
+def _tick_of(book, rates, log_price):  # type: ignore[no-untyped-def]
     state = book.state
-    tick = floor(rates.start_tick * exp(book.flow[layout.LOG_PRICE]) + 0.5)
+    tick = floor(rates.start_tick * exp(log_price) + 0.5)
     return min(max(tick, state[layout.LOW]), state[layout.HIGH] - 1)
 
 

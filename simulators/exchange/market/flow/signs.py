@@ -19,17 +19,17 @@ def draw_seller(book, rates, rng):  # type: ignore[no-untyped-def]
         rng: generator of the random numbers.
 
     Returns:
-        1 for a seller, 0 for a buyer; and the factor on the size of the order's trades.
+        1 for a seller, 0 for a buyer; and whether it is informed.
     """
     flow = book.flow
     gap = flow[layout.VALUE] - flow[layout.LOG_PRICE]
     size = abs(gap)
     if rng.random() * (size + rates.gap_unit * flow[layout.SCALE]) < rates.informed_top * size:
-        return 1 if gap < 0.0 else 0, rates.informed_size
+        return 1 if gap < 0.0 else 0, True
     parent = book.parents[int(rng.random() * rates.parents)]
     if parent[layout.CHILDREN] <= 0:
         parent[layout.PARENT_SELLER] = 1 if rng.random() < 0.5 else 0
         length = rates.shortest_parent * (1.0 - rng.random()) ** (-1.0 / rates.parent_power)
         parent[layout.CHILDREN] = int(min(length, rates.longest_parent))
     parent[layout.CHILDREN] -= 1
-    return parent[layout.PARENT_SELLER], 1.0
+    return parent[layout.PARENT_SELLER], False

@@ -8,19 +8,19 @@ from simulators.exchange.calibration.page import Line, format_lines, format_mark
 from simulators.exchange.calibration.rows import ROWS
 from simulators.exchange.market.flow.mechanisms import Mechanisms
 
-SEEDS, HOURS = (1, 2), 12.0
-HOURS_WITHOUT = {"slow_volatility": 12.0, "round_orders": 3.0}
-"""Hours of a market that lacks a mechanism, where five would be too few or more than needed."""
+SEEDS, HOURS = (21, 22, 23, 24), 12.0  # not among those that parameters were fitted on
+OUTSIDE = {"overshoot of fills, median, bp", "natural walls that hold 5 min"}
+"""Rows that these seeds miss, as the page says; a row that meets its band again is to be taken off this list."""
 
 MADE = sorted({row.mechanism for row in ROWS if row.mechanism is not None})
 
 
 @pytest.mark.slow
-def test_every_statistic_is_within_its_band() -> None:
-    """The mean of two markets of twelve hours, as the page prints it."""
+def test_every_statistic_but_the_named_is_within_its_band() -> None:
+    """The mean of four markets of twelve hours, as the page prints it."""
     figures = measure_simulated(SEEDS, HOURS)
-    outside = {row.name: value for row, value in zip(ROWS, figures, strict=True) if not row.passes(value)}
-    assert outside == {}
+    outside = {row.name for row, value in zip(ROWS, figures, strict=True) if not row.passes(value)}
+    assert outside == OUTSIDE
 
 
 @pytest.mark.slow
@@ -28,15 +28,14 @@ def test_every_statistic_is_within_its_band() -> None:
 def test_without_a_mechanism_its_rows_are_red(mechanism: str) -> None:
     """A market without it must fail in every row that names it."""
     rows = [row for row in ROWS if row.mechanism == mechanism]
-    hours = HOURS_WITHOUT.get(mechanism, 5.0)
-    figures = measure_simulated(SEEDS[:1], hours, replace(Mechanisms(), **{mechanism: False}), rows)
+    figures = measure_simulated((1, 2), 8.0, replace(Mechanisms(), **{mechanism: False}), rows)
     green = {row.name: value for row, value in zip(rows, figures, strict=True) if row.passes(value)}
     assert green == {}
 
 
 def test_every_mechanism_has_a_row() -> None:
-    """All but two: the persistence of informed orders and walls of like size hide what those two add."""
-    assert [field.name for field in fields(Mechanisms) if field.name not in MADE] == ["parents", "creeping_walls"]
+    """Each is named by a row, all but slow quotes, whose rows the noise of one market hides."""
+    assert [field.name for field in fields(Mechanisms) if field.name not in MADE] == ["slow_quotes"]
 
 
 def test_the_page_prints_figures_and_verdicts() -> None:
