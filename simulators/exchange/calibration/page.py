@@ -77,13 +77,17 @@ def format_lines(lines: Sequence[Line]) -> list[str]:
 
 def format_markdown(lines: Sequence[Line]) -> list[str]:
     """Format the page as a table of Markdown, with the reasons for the bands and the mechanism that each tests."""
-    table = ["| statistic | simulated | real day | recording | band | | reason | without |", "|---|---|---|---|---|---|---|---|"]
+    table = [
+        "| statistic | simulated | real day | recording | band | | reason | without |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
     for line in lines:
         row = line.row
         figures = " | ".join(_figure(value) for value in (line.simulated, line.day, line.recording))
         verdict = "green" if line.passes else "red"
         name = row.name.replace("|", r"\|")
-        table.append(f"| {name} | {figures} | {row.low:.3g} to {row.high:.3g} | {verdict} | {row.reason} | {row.mechanism or "–"} |")
+        band, mechanism = f"{row.low:.3g} to {row.high:.3g}", row.mechanism or "–"
+        table.append(f"| {name} | {figures} | {band} | {verdict} | {row.reason} | {mechanism} |")
     return table
 
 
