@@ -2,7 +2,7 @@
 Episodes: zones of one side that keep coming back at the same prices are one idea, scored once, from its first.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from agents.recommendation import Advice, Zone
@@ -45,7 +45,7 @@ class Episode:
         return self.first.published_ns + self.first.advice.valid_for_ns
 
 
-def episodes_of(publications: Sequence[Publication]) -> list[Episode]:
+def episodes_of(publications: Iterable[Publication]) -> list[Episode]:
     """
     Group the zones of recommendations into episodes.
 
@@ -58,21 +58,37 @@ def episodes_of(publications: Sequence[Publication]) -> list[Episode]:
     Returns:
         The episodes, in the order of their first publication.
     """
-    episodes: list[Episode] = []
-    live: list[Episode] = []
+    grouped = Grouping()
     for publication in publications:
+        grouped.add(publication)
+    return grouped.episodes
+
+
+class Grouping:
+    """
+    Episodes while recommendations come in; see `episodes_of`.
+
+    Attributes:
+        episodes: so far, in the order of their first publication.
+    """
+
+    def __init__(self) -> None:
+        self.episodes: list[Episode] = []
+        self._live: list[Episode] = []
+
+    def add(self, publication: Publication) -> None:
+        """Take the next recommendation, with zones or without."""
         now_ns = publication.published_ns
-        live = [e for e in live if now_ns - e.last_ns <= e.first.advice.valid_for_ns]
+        self._live = [e for e in self._live if now_ns - e.last_ns <= e.first.advice.valid_for_ns]
         for zone in publication.advice.zones:
-            same = [e for e in live if overlaps(e.zone, zone)]
+            same = [e for e in self._live if overlaps(e.zone, zone)]
             for episode in same:
                 episode.minutes += episode.last_ns != now_ns
                 episode.last_ns = now_ns
             if not same:
                 episode = Episode(publication, zone, now_ns)
-                episodes.append(episode)
-                live.append(episode)
-    return episodes
+                self.episodes.append(episode)
+                self._live.append(episode)
 
 
 def overlaps(one: Zone, two: Zone) -> bool:

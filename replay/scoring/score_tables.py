@@ -14,7 +14,6 @@ from fills.outcome import NO_BOOK, QUEUE_SOURCES
 from replay.scoring.episodes import Episode
 from replay.scoring.orders import OrderResults, ZoneOrders
 from replay.scoring.outcomes import HORIZONS_S, OUTCOMES, LevelOutcomes
-from replay.scoring.price_path import PricePath
 
 _SCORES = pa.schema(
     [
@@ -48,16 +47,14 @@ def score_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist(list(rows), schema=_SCORES)
 
 
-def episode_table(episodes: Sequence[Episode], outcomes: LevelOutcomes, path: PricePath) -> pa.Table:
+def episode_table(episodes: Sequence[Episode], outcomes: LevelOutcomes) -> pa.Table:
     """
     Episodes, a row each.
 
     Args:
         episodes: n episodes.
         outcomes: of their zones.
-        path: gives the time of a touch.
     """
-    touch_ns = [int(path.at_ns[i]) if i >= 0 else None for i in outcomes.touch.tolist()]
     return pa.table(
         {
             "episode": pa.array(range(len(episodes)), pa.int64()),
@@ -71,7 +68,7 @@ def episode_table(episodes: Sequence[Episode], outcomes: LevelOutcomes, path: Pr
             "last_published_ns": pa.array([e.last_ns for e in episodes], pa.int64()),
             "minutes": pa.array([e.minutes for e in episodes], pa.int64()),
             "outcome": pa.array([OUTCOMES[o] for o in outcomes.outcome.tolist()], pa.string()),
-            "touch_ns": pa.array(touch_ns, pa.int64()),
+            "touch_ns": pa.array(outcomes.touch_ns, pa.int64(), mask=outcomes.touch_ns < 0),
         }
     )
 

@@ -177,8 +177,7 @@ def _outcomes(sample: SignalSample, record: SignalSamples, path: PricePath, rule
         outcomes = outcomes_at(path, _levels(sample, record, rules))
         is_decided = (outcomes.outcome == REJECTED) | (outcomes.outcome == BROKEN)
         rejection[is_decided] = outcomes.outcome[is_decided] == REJECTED
-        is_known, from_ns = outcomes.touch >= 0, path.at_ns[np.maximum(outcomes.touch, 0)] if len(path) else start
-        base_e8 = np.where(is_known, path.price_e8[np.maximum(outcomes.touch, 0)] if len(path) else -1, -1)
+        is_known, from_ns, base_e8 = outcomes.touch_ns >= 0, outcomes.touch_ns, outcomes.touch_e8
     else:
         from_ns = start
         base_e8 = path.price_at(start)
