@@ -85,13 +85,12 @@ class Trial:
             The markout times the share that was filled, by the order's weight; 0 where it never filled, NaN where the
             record ends before the horizon.
         """
-        block = self.block[self.orders.zone] if len(self.block) else self.orders.zone
         values = self.results.values(self.models.index(model), horizon_s)
-        return Samples(values, block, self.orders.weight)
+        return Samples(values, self._block_of_orders, self.orders.weight)
 
     def fills(self, model: str, horizon_s: int) -> Samples:
         """
-        What was filled was worth, under a model of the queue.
+        What the fills alone were worth, under a model of the queue.
 
         Args:
             model: its name.
@@ -101,10 +100,12 @@ class Trial:
             The markout of each order, by what was filled of its weight; NaN where it never filled.
         """
         place = self.models.index(model)
-        share = self.results.share[place]
         markout = self.results.markout[place, :, HORIZONS_S.index(horizon_s)]
-        block = self.block[self.orders.zone] if len(self.block) else self.orders.zone
-        return Samples(np.where(share > 0, markout, np.nan), block, self.orders.weight * share)
+        return Samples(markout, self._block_of_orders, self.orders.weight * self.results.share[place])
+
+    @property
+    def _block_of_orders(self) -> I64:
+        return self.block[self.orders.zone] if len(self.block) else self.orders.zone
 
 
 def block_of(episode: Episode) -> int:
@@ -210,14 +211,13 @@ def _order_rows(advice: Trial, placebo: Trial) -> list[dict[str, Any]]:
     }
     rows.append(_row_of_all(ADVERSE_SELECTION, "filled order", of_fills))
     for place, model in enumerate(advice.models):
-        share = results.share[place]
-        rows.append(_plain_row("filled", "order", share, model, weights))
-        for column, horizon_s in enumerate(HORIZONS_S):
+        rows.append(_plain_row("filled", "order", results.share[place], model, weights))
+        for horizon_s in HORIZONS_S:
             # What is concluded is the row of all models: the rows of each are no claims of their own.
             row = _row(_value_name(horizon_s), "order", model, differences[horizon_s][model])
             rows.append(row | {"p": None})
-            markout = np.where(share > 0, results.markout[place, :, column], np.nan)
-            rows.append(_plain_row(f"markout_{horizon_s}s_bps", "filled order", markout, model, weights * share))
+            fills = advice.fills(model, horizon_s)
+            rows.append(_plain_row(f"markout_{horizon_s}s_bps", "filled order", fills.values, model, fills.weights))
     return rows
 
 

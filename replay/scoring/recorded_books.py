@@ -73,13 +73,13 @@ def book_of(batches: Iterable[Batch], price_e8: I64) -> DisplayedBook:
     for batch in batches:
         diffs, snapshots = batch.rows.get(DIFF), batch.rows.get(SNAPSHOT)
         start = 0
-        for row in range(snapshots.start, snapshots.stop) if snapshots else ():
-            assert snapshots is not None
-            if diffs is not None:
-                stop = int(np.searchsorted(diffs["seq"], snapshots.columns["seq"][row]))
-                book.add_diffs(_Diffs.of(diffs, start, stop))
-                start = stop
-            book.add_snapshot(snapshots, row)
+        if snapshots is not None:
+            for row in range(snapshots.start, snapshots.stop):
+                if diffs is not None:
+                    stop = int(np.searchsorted(diffs["seq"], snapshots.columns["seq"][row]))
+                    book.add_diffs(_Diffs.of(diffs, start, stop))
+                    start = stop
+                book.add_snapshot(snapshots, row)
         if diffs is not None:
             book.add_diffs(_Diffs.of(diffs, start, len(diffs)))
     return book.finish()
@@ -124,7 +124,6 @@ class _Book:
         self._reach: tuple[int, int] | None = None  # None where nothing is anchored
         self._last_id = 0
         self._now_ns = 0  # the newest time of a row
-        self._anchored_ns = 0
         self._has_moved = False  # whether a diff was applied since the last snapshot
         self._has_diffs = False
         self._waiting: list[_Diffs] = []  # of the last minutes: a snapshot may be older than they are
@@ -143,7 +142,7 @@ class _Book:
         stop = fresh + int(gaps[0]) if len(gaps) else len(diffs)
         self._apply(diffs.part(fresh, stop))
         if stop < len(diffs):
-            self._lose(self._now_ns + 1)  # what was lost may have come right after the last that was not
+            self._lose()  # what is missing may have come right after the last that is not
 
     def add_snapshot(self, rows: Rows, row: int) -> None:
         columns = rows.columns
@@ -154,13 +153,13 @@ class _Book:
             return
         reach = int(prices.min()), int(prices.max())
         if self._reach is not None and not self._has_moved and (update_id > self._last_id or not self._has_diffs):
-            self._lose(max(self._now_ns, self._anchored_ns))  # no diff leads to it: what is known is as old as the last
+            self._lose()  # no diff leads to it: what is known is as old as the last
         self._has_moved = False
         sides = (bids, bid_sizes), (asks, ask_sizes)
         if self._reach is None:
             self._now_ns = max(self._now_ns, int(columns["response_ns"][row]))
             self._rows.add_snapshot(self._now_ns, sides, reach)
-            self._last_id, self._anchored_ns = update_id, self._now_ns
+            self._last_id = update_id
             self._begin_span(reach)
             waiting, self._waiting = self._waiting, []
             for diffs in waiting:
@@ -171,7 +170,7 @@ class _Book:
 
     def finish(self) -> DisplayedBook:
         if self._reach is not None:
-            self._spans[-1][1] = (self._now_ns + 1) if self._has_diffs else (self._anchored_ns + _STALE_NS)
+            self._lose()
         spans = np.array([s for s in self._spans if s[0] < s[1]], np.int64).reshape(-1, 4).T.copy()
         return DisplayedBook.from_level_rows(self._rows, tuple(spans), sampled=not self._has_diffs)  # type: ignore[arg-type]
 
@@ -191,9 +190,7 @@ class _Book:
         self._reach = reach
         self._spans.append([self._now_ns, self._now_ns, *reach])
 
-    def _lose(self, at_ns: int) -> None:
-        if self._has_diffs:
-            self._spans[-1][1] = at_ns
-        else:
-            self._spans[-1][1] = self._anchored_ns + _STALE_NS
+    def _lose(self) -> None:
+        """Nothing is known after the newest row, or once the newest snapshot is stale where there are no diffs."""
+        self._spans[-1][1] = self._now_ns + (1 if self._has_diffs else _STALE_NS)
         self._reach = None
