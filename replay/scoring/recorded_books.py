@@ -124,6 +124,7 @@ class _Book:
         self._reach: tuple[int, int] | None = None  # None where nothing is anchored
         self._last_id = 0
         self._now_ns = 0  # the newest time of a row
+        self._wider: tuple[int, Sequence[tuple[I64, I64]], tuple[int, int]] | None = None  # a snapshot to learn from
         self._has_moved = False  # whether a diff was applied since the last snapshot
         self._has_diffs = False
         self._waiting: list[_Diffs] = []  # of the last minutes: a snapshot may be older than they are
@@ -141,6 +142,7 @@ class _Book:
         gaps = np.flatnonzero((diffs.first > before + 1)[fresh:])
         stop = fresh + int(gaps[0]) if len(gaps) else len(diffs)
         self._apply(diffs.part(fresh, stop))
+        self._widen()
         if stop < len(diffs):
             self._lose()  # what is missing may have come right after the last that is not
 
@@ -164,9 +166,9 @@ class _Book:
             waiting, self._waiting = self._waiting, []
             for diffs in waiting:
                 self.add_diffs(diffs)
-        elif reach[0] < self._reach[0] or reach[1] > self._reach[1]:
-            self._rows.add_snapshot(self._now_ns, sides, reach, only_new=True)
-            self._begin_span((min(self._reach[0], reach[0]), max(self._reach[1], reach[1])))
+        else:
+            self._wider = update_id, sides, reach
+            self._widen()
 
     def finish(self) -> DisplayedBook:
         if self._reach is not None:
@@ -184,6 +186,17 @@ class _Book:
             self._rows.add_changes(np.repeat(made_ns, np.diff(offsets)), side, prices[inside], sizes[inside])
         self._last_id, self._now_ns = int(diffs.last[-1]), int(made_ns[-1])
 
+    def _widen(self) -> None:
+        """Learn what lies beyond the known prices from a snapshot, once the diffs have come as far as it."""
+        if self._wider is None or self._reach is None or self._wider[0] > self._last_id:
+            return
+        _, sides, reach = self._wider
+        self._wider = None
+        low, high = min(self._reach[0], reach[0]), max(self._reach[1], reach[1])
+        if (low, high) != self._reach:
+            self._rows.add_snapshot(self._now_ns, sides, reach, only_new=True)
+            self._begin_span((low, high))
+
     def _begin_span(self, reach: tuple[int, int]) -> None:
         if self._spans and (self._reach is not None or self._spans[-1][1] > self._now_ns):
             self._spans[-1][1] = self._now_ns
@@ -194,3 +207,4 @@ class _Book:
         """Nothing is known after the newest row, or once the newest snapshot is stale where there are no diffs."""
         self._spans[-1][1] = self._now_ns + (1 if self._has_diffs else _STALE_NS)
         self._reach = None
+        self._wider = None

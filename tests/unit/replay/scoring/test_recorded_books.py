@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from eventlog.facts.market import DIFF, SNAPSHOT
@@ -91,6 +91,9 @@ def shown(book: DisplayedBook, at_ns: int, side: int, price: int) -> int | None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10**6), st.booleans())
+@example(282, False)  # a snapshot that is ahead of the diffs shows levels that none before it did
+@example(501, True)
+@example(639, True)
 def test_the_book_is_that_of_the_venue(seed: int, lose: bool) -> None:
     """At any time, price and side, with lost diffs or without: right, or unknown."""
     venue = Venue(seed, lose)
