@@ -184,40 +184,52 @@ def _order(
             "touch",
             "through",
         ):  # each waits as `through` does
-            for what in ("", " share", " markouts"):
+            for what in ("", " share", " markouts", " at once"):
                 order[f"{name}{what}"] = order[f"through{what}"]
             continue
         passing = (n for n in range(start, stop_at) if side * (price - trades[n].price) >= 0)
         reaching = (trades[n] for n in passing)
-        fills = [] if order["marketable"] else _walk(name, order, (arrival, end), ahead, reaching, changes)
+        fills, paid = ([], 0) if order["marketable"] else _walk(name, order, (arrival, end), ahead, reaching, changes)
         filled = sum(amount for _, amount in fills)
         order[name] = (filled, fills[0][0], fills[-1][0]) if fills else None
         order[f"{name} share"] = filled / quantity
         order[f"{name} markouts"] = []
         for horizon in HORIZONS_S:
             later = _price_at(trades, fills[-1][0] + horizon * SECOND) if fills else None
-            gain = None if later is None else side * (later - price) / price * 1e4 - rules.maker_fee_bps
-            order[f"{name} markouts"].append(None if gain is None else round(gain, 4))
+            order[f"{name} markouts"].append(None if later is None else _gain(side, price, later, rules))
+        order[f"{name} at once"] = _gain(side, price, paid, rules) if fills else None
     return order
+
+
+def _gain(side: int, price: int, later: int, rules: Any) -> float:
+    """Basis points after fees of a fill at a price, valued at another."""
+    return round(side * (later - price) / price * 1e4 - rules.maker_fee_bps, 4)
 
 
 def _walk(
     name: str, order: dict[str, Any], when: tuple[int, int], ahead: int | None, passing: Iterable[Trade],
     changes: Sequence[tuple[int, int]],
-) -> list[tuple[int, int]]:  # fmt: skip
-    """The fills of an order: what trades at its price or beyond, and what its level shows, in order of time."""
+) -> tuple[list[tuple[int, int]], int]:  # fmt: skip
+    """
+    The fills of an order, and the price of the trade that made the last: what trades at its price or beyond, and what
+    its level shows, in order of time.
+    """
     own = naive_fills.Order(order["buy"], order["price"], order["quantity"], *when)
     sizes = {} if ahead is None else {(order["buy"], order["price"]): ahead}
     walk = naive_fills.Walk(own, name, 10**8, naive_fills.Variant(), ahead, sizes, ahead is not None)
     traded, shown = ((t.at_ns, 0, t) for t in passing), ((at, 1, (at, size)) for at, size in changes)
+    paid = 0
     for _, kind, said in heapq.merge(traded, shown, key=lambda event: event[:2]):
+        before = len(walk.fills)
         if kind:
             walk.change(naive_fills.Change(said[0], order["buy"], order["price"], said[1]))
         else:
             walk.trade(naive_fills.Trade(said.at_ns, said.price, said.quantity, said.sign))
+        if len(walk.fills) > before:
+            paid = said.price
         if not walk.left:
             break
-    return walk.fills
+    return walk.fills, paid
 
 
 def _price_at(trades: Sequence[Trade], at_ns: int) -> int | None:
@@ -233,39 +245,59 @@ def _first_at(trades: Sequence[Trade], at_ns: int) -> int:
     return bisect.bisect_left(trades, at_ns, key=lambda trade: trade.at_ns)
 
 
-Sample = tuple[int, float, float]
-"""Block, value, weight."""
+Sample = tuple[int, float, float, float]
+"""Block, value, weight, and what chance gives of the value."""
 
 
-def compare(own: Sequence[Sample], others: Sequence[Sample]) -> tuple[float | None, float | None, float | None, int]:
-    """Mean of the own, mean of the others, standard error of the difference, and blocks, by leaving blocks out."""
-    blocks = sorted({b for b, _, _ in own} & {b for b, _, _ in others})
+@dataclass
+class Compared:
+    """Means of both, the difference of what they are above chance, its standard error by leaving blocks out."""
+
+    own: float | None
+    others: float | None
+    difference: float | None
+    error: float | None
+    blocks: int
+
+    @property
+    def means(self) -> tuple[float | None, float | None, float | None]:
+        return self.own, self.others, self.difference
+
+
+def compare(own: Sequence[Sample], others: Sequence[Sample]) -> Compared:
+    """The own samples beside the others, in the blocks of time that hold both."""
+    blocks = sorted({sample[0] for sample in own} & {sample[0] for sample in others})
     if not blocks:
-        return _mean(own), _mean(others), None, 0
+        return Compared(_mean(own), _mean(others), None, None, 0)
     own, others = ([s for s in side if s[0] in blocks] for side in (own, others))
     rest = []
     for block in blocks:
-        one, two = (_mean([s for s in side if s[0] != block]) for side in (own, others))
+        one, two = (_surplus([s for s in side if s[0] != block]) for side in (own, others))
         if one is not None and two is not None:
             rest.append(one - two)
     error = None
     if len(rest) >= 2:
         middle = sum(rest) / len(rest)
         error = math.sqrt((len(blocks) - 1) / len(blocks) * sum((r - middle) ** 2 for r in rest))
-    return _mean(own), _mean(others), error, len(blocks)
+    whole = (_surplus(own) or 0.0) - (_surplus(others) or 0.0)
+    return Compared(_mean(own), _mean(others), whole, error, len(blocks))
 
 
 def _mean(samples: Sequence[Sample]) -> float | None:
-    total = sum(weight for _, _, weight in samples)
-    return sum(value * weight for _, value, weight in samples) / total if total else None
+    total = sum(weight for _, _, weight, _ in samples)
+    return sum(value * weight for _, value, weight, _ in samples) / total if total else None
+
+
+def _surplus(samples: Sequence[Sample]) -> float | None:
+    return _mean([(block, value - chance, weight, 0.0) for block, value, weight, chance in samples])
 
 
 def figures_of(ideas: Sequence[Idea], own: Sequence[Tested], others: Sequence[Tested]) -> dict[tuple[str, str], Any]:
-    """The compared figures by metric and fill model: own mean, control's mean, standard error, blocks."""
+    """The compared figures by metric and fill model."""
 
-    def samples(tested: Sequence[Tested], value: Callable[[Tested], float | None]) -> list[Sample]:
-        rows = ((ideas[t.idea].publication.published_ns // (2 * HOUR), value(t)) for t in tested)
-        return [(block, v, 1.0) for block, v in rows if v is not None]
+    def rejections(tested: Sequence[Tested]) -> list[Sample]:
+        rows = ((ideas[t.idea].publication.published_ns // (2 * HOUR), rejection(t), t.expected) for t in tested)
+        return [(block, v, 1.0, chance or 0.0) for block, v, chance in rows if v is not None]
 
     def rejection(tested: Tested) -> float | None:
         return {"rejected": 1.0, "broken": 0.0}.get(tested.outcome)
@@ -277,15 +309,17 @@ def figures_of(ideas: Sequence[Idea], own: Sequence[Tested], others: Sequence[Te
             for order in t.orders:
                 markout = order[f"{model} markouts"][horizon]
                 if order[model] is None:
-                    rows.append((block, 0.0, order["weight"]))
+                    rows.append((block, 0.0, order["weight"], 0.0))
                 elif markout is not None:
-                    rows.append((block, order[f"{model} share"] * markout, order["weight"]))
+                    share, at_once = order[f"{model} share"], order[f"{model} at once"]
+                    rows.append((block, share * markout, order["weight"], share * at_once))
         return rows
 
     figures = {
-        ("rejected", ""): compare(samples(own, rejection), samples(others, rejection)),
+        ("rejected", ""): compare(rejections(own), rejections(others)),
         ("rejected_martingale", ""): compare(
-            samples(own, rejection), samples(own, lambda t: t.expected if rejection(t) is not None else None)
+            [(block, v, 1.0, 0.0) for block, v, _, _ in rejections(own)],
+            [(block, chance, 1.0, 0.0) for block, _, _, chance in rejections(own)],
         ),
     }
 
@@ -293,7 +327,7 @@ def figures_of(ideas: Sequence[Idea], own: Sequence[Tested], others: Sequence[Te
         """A minute after their last fill, by what was filled of their weight."""
         return [
             (ideas[t.idea].publication.published_ns // (2 * HOUR), order[f"{model} markouts"][1],
-             order["weight"] * order[f"{model} share"])
+             order["weight"] * order[f"{model} share"], order[f"{model} at once"])
             for t in tested for order in t.orders if order[f"{model} markouts"][1] is not None
         ]  # fmt: skip
 

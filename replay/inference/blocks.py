@@ -26,9 +26,10 @@ class Difference:
     The mean of advice against that of its controls.
 
     Attributes:
-        advice, control: the means, None without samples. samples, control_samples: their numbers.
+        advice, control: the means of values, None without samples. samples, control_samples: their numbers.
         effective: the number of independent samples that those of advice are worth; None where that is unknown.
-        blocks: the number of blocks that hold both. mean: advice less control, None where no block holds both.
+        blocks: the number of blocks that hold both. mean: advice less control, each less what was expected of it; None
+            where no block holds both.
         error: standard error of `mean`. low, high: its 95 % interval. p: two-sided; None with fewer than MIN_BLOCKS.
         detectable: the true difference that would be significant four times in five on as many blocks.
     """
@@ -60,25 +61,33 @@ class Samples:
     Attributes:
         values: (n,) NaN where there is none. block: (n,) the block of time each belongs to, at least as long as what a
             value looks at; a control belongs to its idea's block. weights: (n,) of each, above 0; None for equal ones.
+        expected: (n,) what chance alone gives each, which is taken off before sides are compared; None for the same.
     """
 
     values: F64
     block: I64
     weights: F64 | None = None
+    expected: F64 | None = None
+
+    @property
+    def surplus(self) -> F64:
+        """(n,) what each value is above what was expected of it."""
+        return self.values if self.expected is None else self.values - self.expected
 
     def where(self, mask: Bools) -> "Samples":
         """The values of a mask."""
-        return Samples(self.values[mask], self.block[mask], None if self.weights is None else self.weights[mask])
+        weights, expected = (None if column is None else column[mask] for column in (self.weights, self.expected))
+        return Samples(self.values[mask], self.block[mask], weights, expected)
 
     def mean(self) -> float | None:
         """Their weighted mean, to 6 decimals; None without values."""
         return _round6(float(np.average(self.values, weights=self.weights))) if len(self.values) else None
 
     def sums(self, blocks: I64) -> tuple[F64, F64]:
-        """The weighted sum of the values of each block, and that of the weights."""
+        """The weighted sum of each block's surplus, and that of the weights."""
         place = np.searchsorted(blocks, self.block)
         weights = np.ones(len(self.values)) if self.weights is None else self.weights
-        total = np.bincount(place, self.values * weights, len(blocks)).astype(np.float64)
+        total = np.bincount(place, self.surplus * weights, len(blocks)).astype(np.float64)
         return total, np.bincount(place, weights, len(blocks)).astype(np.float64)
 
 
@@ -97,7 +106,7 @@ def difference(advice: Samples, control: Samples) -> Difference:
     sums = np.column_stack((*advice.sums(blocks), *control.sums(blocks)))
     mean, error, degrees = jackknife(sums)
     means = advice.mean(), control.mean(), len(advice.values), len(control.values)
-    effective = _effective(advice.values, sums[:, :2])
+    effective = _effective(advice.surplus, sums[:, :2])
     if degrees < MIN_BLOCKS - 1 or error == 0:
         return Difference(*means, effective, len(blocks), _round6(mean))
     reach = critical_t(ALPHA, degrees) * error

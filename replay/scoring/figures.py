@@ -66,12 +66,8 @@ class Trial:
         return self.results.outcome.models
 
     def rejections(self) -> Samples:
-        """Of each zone: 1 rejected, 0 broken, NaN for the rest."""
-        return Samples(_rejections(self.outcomes), self.block)
-
-    def expectations(self) -> Samples:
-        """Of each decided zone, what a price without memory gives."""
-        return Samples(np.where(np.isnan(_rejections(self.outcomes)), np.nan, self.expected), self.block)
+        """Of each zone: 1 rejected, 0 broken, NaN for the rest; expected is what a price without memory gives."""
+        return Samples(_rejections(self.outcomes), self.block, expected=self.expected)
 
     def values(self, model: str, horizon_s: int) -> Samples:
         """
@@ -83,10 +79,11 @@ class Trial:
 
         Returns:
             The markout times the share that was filled, by the order's weight; 0 where it never filled, NaN where the
-            record ends before the horizon.
+            record ends before the horizon. Expected is what the trade that filled it was worth at once.
         """
-        values = self.results.values(self.models.index(model), horizon_s)
-        return Samples(values, self._block_of_orders, self.orders.weight)
+        place = self.models.index(model)
+        values, at_once = self.results.values(place, horizon_s), self.results.values_at_once(place)
+        return Samples(values, self._block_of_orders, self.orders.weight, at_once)
 
     def fills(self, model: str, horizon_s: int) -> Samples:
         """
@@ -97,11 +94,13 @@ class Trial:
             horizon_s: one of `outcomes.HORIZONS_S`.
 
         Returns:
-            The markout of each order, by what was filled of its weight; NaN where it never filled.
+            The markout of each order, by what was filled of its weight; NaN where it never filled. Expected is what
+            the trade that filled it was worth at once.
         """
         place = self.models.index(model)
         markout = self.results.markout[place, :, HORIZONS_S.index(horizon_s)]
-        return Samples(markout, self._block_of_orders, self.orders.weight * self.results.share[place])
+        weights = self.orders.weight * self.results.share[place]
+        return Samples(markout, self._block_of_orders, weights, self.results.at_once[place])
 
     @property
     def _block_of_orders(self) -> I64:
@@ -129,7 +128,7 @@ def figures_of(
     rows = [
         *_shares(advice.outcomes),
         _row("rejected", "episode", None, difference(advice.rejections(), placebo.rejections())),
-        _row(MARTINGALE, "episode", None, difference(advice.rejections(), advice.expectations())),
+        _row(MARTINGALE, "episode", None, _beside_martingale(advice)),
         *_order_rows(advice, placebo),
         *_calibration(episodes, advice),
         *(row for name, other in baselines.items() if len(other.block) for row in _rows_against(name, advice, other)),
@@ -157,6 +156,13 @@ def _rows_against(name: str, advice: Trial, baseline: Trial) -> list[dict[str, A
     for horizon_s in HORIZONS_S:
         rows.append(_row_of_all(_value_name(horizon_s), name, _differences(advice, baseline, horizon_s)))
     return rows
+
+
+def _beside_martingale(advice: Trial) -> Difference:
+    """Rejections beside what a price without memory gives the same zones."""
+    rejections = _rejections(advice.outcomes)
+    expected = np.where(np.isnan(rejections), np.nan, advice.expected)
+    return difference(Samples(rejections, advice.block), Samples(expected, advice.block))
 
 
 def _differences(advice: Trial, other: Trial, horizon_s: int) -> dict[str, Difference]:

@@ -18,7 +18,7 @@ from market.arrays import F64, I64, Bools
 from market.fixed_point import LARGEST_E8, ONE_E8
 from market.timestamps import HOUR_NS
 from replay.scoring.episodes import Episode
-from replay.scoring.outcomes import HORIZONS_S, markouts
+from replay.scoring.outcomes import HORIZONS_S, gains_bps, markouts
 from replay.scoring.placebo import MovedZones
 from replay.scoring.price_path import PricePath
 from replay.scoring.rules import ScoringRules
@@ -64,11 +64,14 @@ class OrderResults:
         share: (m, n) of each order's quantity that was filled.
         markout: (m, n, h) of what was filled, basis points after fees, for the h horizons of `outcomes.HORIZONS_S`
             after its last fill; NaN without one, or where the record ends before the horizon.
+        at_once: (m, n) the same at the price of the trade that made the last fill: what is lost by price having jumped
+            past the order, and the fee. On a price without memory every markout is this on average.
     """
 
     outcome: Outcome
     share: F64
     markout: F64
+    at_once: F64
 
     @property
     def is_refused(self) -> Bools:
@@ -85,6 +88,16 @@ class OrderResults:
         """
         share, markout = self.share[model], self.markout[model, :, HORIZONS_S.index(horizon_s)]
         return np.where(share > 0, share * markout, 0.0)
+
+    def values_at_once(self, model: int) -> F64:
+        """
+        What each order was worth at the price of the trade that filled it last; 0 where nothing was filled.
+
+        Args:
+            model: its place among the models.
+        """
+        share = self.share[model]
+        return np.where(share > 0, share * self.at_once[model], 0.0)
 
 
 def orders_of_zones(episodes: Sequence[Episode], zones: MovedZones, path: PricePath, rules: ScoringRules) -> ZoneOrders:
@@ -160,12 +173,13 @@ def fill(
 def _valued(orders: ZoneOrders, path: PricePath, outcome: Outcome, rules: ScoringRules) -> OrderResults:
     sent = orders.sent
     share = outcome.filled_e8 / np.maximum(sent.quantity_e8, 1)
-    markout = np.full((*share.shape, len(HORIZONS_S)), np.nan)
+    markout, at_once = np.full((*share.shape, len(HORIZONS_S)), np.nan), np.full(share.shape, np.nan)
     model, order = np.nonzero(outcome.last_trade >= 0)
     if len(order):
         # Models often end an order with the same trade: each such pair is valued once.
         pairs, place = np.unique(order * len(path) + outcome.last_trade[model, order], return_inverse=True)
         of_order, trade = pairs // len(path), pairs % len(path)
-        worth = markouts(path, sent.is_buy[of_order], sent.price_e8[of_order], trade, rules.maker_fee_bps)
-        markout[model, order] = worth[place]
-    return OrderResults(outcome, share, markout)
+        is_buy, price = sent.is_buy[of_order], sent.price_e8[of_order]
+        markout[model, order] = markouts(path, is_buy, price, trade, rules.maker_fee_bps)[place]
+        at_once[model, order] = gains_bps(is_buy, price, path.price_e8[trade], rules.maker_fee_bps)[place]
+    return OrderResults(outcome, share, markout, at_once)

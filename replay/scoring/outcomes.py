@@ -103,12 +103,24 @@ def markouts(path: PricePath, is_buy: npt.NDArray[np.bool_], price_e8: I64, fill
     Returns:
         (n, h) for the h horizons of HORIZONS_S; NaN without a fill, or where the path ends before the horizon.
     """
-    sign = np.where(is_buy, 1.0, -1.0)
     fill_ns = path.at_ns[np.maximum(fill, 0)] if len(path) else np.zeros(len(fill), np.int64)
     out = np.full((len(fill), len(HORIZONS_S)), np.nan)
     for column, horizon_s in enumerate(HORIZONS_S):
         later = path.price_at(fill_ns + horizon_s * SECOND_NS)
         is_known = (fill >= 0) & (later >= 0)
-        gain = sign * (later - price_e8) / price_e8 * 1e4 - fee_bps
-        out[is_known, column] = gain[is_known]
-    return np.round(out, 4)
+        out[is_known, column] = gains_bps(is_buy, price_e8, later, fee_bps)[is_known]
+    return out
+
+
+def gains_bps(is_buy: npt.NDArray[np.bool_], price_e8: I64, later_e8: I64, fee_bps: float) -> F64:
+    """
+    What each of n fills is worth at a later price, basis points after fees, to 4 decimals.
+
+    Args:
+        is_buy: n sides.
+        price_e8, later_e8: n prices filled at, and n to value them at, 1e-8 quote.
+        fee_bps: the maker fee, basis points; negative for a rebate.
+    """
+    sign = np.where(is_buy, 1.0, -1.0)
+    gain: F64 = np.round(sign * (later_e8 - price_e8) / price_e8 * 1e4 - fee_bps, 4)
+    return gain

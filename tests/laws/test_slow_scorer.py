@@ -79,21 +79,21 @@ def expect_same_figures(rows: list[dict[str, Any]], figures: dict[tuple[str, str
         if model == "all" and compared.pop((metric, model))
     }
     of_fills = [figures.pop((ADVERSE_SELECTION, model)) for model in slow_scorer.QUEUES]
-    middle = sorted(own - other for own, other, _, blocks in of_fills if blocks)
+    middle = sorted(slow.difference for slow in of_fills if slow.blocks)
     adverse = ranges.pop(ADVERSE_SELECTION)["difference"]
     assert adverse == (pytest.approx(middle[(len(middle) - 1) // 2], abs=2e-6) if middle else None)
     assert set(compared) == set(figures)
     for metric, row in ranges.items():
         expect_range(row, [compared[metric, model] for model in slow_scorer.QUEUES])
-    for name, (advice, control, error, blocks) in figures.items():
+    for name, slow in figures.items():
         row = compared[name]
-        assert row["blocks"] == blocks
-        for one, two in ((row["advice"], advice), (row["placebo"], control)):
+        assert row["blocks"] == slow.blocks
+        for one, two in zip((row[n] for n in ("advice", "placebo", "difference")), slow.means, strict=True):
             assert (one is None) == (two is None), name
             assert one is None or one == pytest.approx(two, abs=2e-6), name
         if row["low"] is not None:
             half = (row["high"] - row["low"]) / 2
-            assert half / error == pytest.approx(half_width_in_errors(blocks), rel=1e-3), name
+            assert half / slow.error == pytest.approx(half_width_in_errors(slow.blocks), rel=1e-3), name
 
 
 def expect_range(row: dict[str, Any], of_models: list[dict[str, Any]]) -> None:
