@@ -2,11 +2,14 @@
 The decisions of a stretch of log, computed by one process or by several, with the same result.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import pickle
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from hashlib import blake2b
 from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -15,11 +18,10 @@ from analysis.render.view_json import render_view
 from eventlog.facts.capture import TICK
 from eventlog.store.log import Log
 from market.arrays import I64
-from projections.state import MarketState, TickEntry
 from runtime.analysis_config import AnalysisConfig
 from runtime.analysts import MakeAnalyst
 from runtime.decide import Decider, TickDecision
-from runtime.loop import drive
+from runtime.loop import ticks_of
 from runtime.open_log import OpenLog
 from runtime.warm_up import read_with_warm_up, state_of
 
@@ -107,12 +109,19 @@ def decide_all(
         return
     parts = np.array_split(np.arange(len(ticks)), workers)
     stretches = [Ticks(ticks.seq[p], ticks.boundary_ns[p], ticks.recv_ns[p]) for p in parts]
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        futures = [pool.submit(_in_worker, open_log, stretch, config, make_analyst) for stretch in stretches]
-        for future in futures:
-            for decision in future.result():
-                on_progress(1)
-                yield decision
+    with TemporaryDirectory() as folder, ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        files = [Path(folder) / str(n) for n in range(workers)]
+        futures = [
+            pool.submit(_in_worker, open_log, stretch, config, make_analyst, file)
+            for stretch, file in zip(stretches, files, strict=True)
+        ]
+        for future, file, part in zip(futures, files, stretches, strict=True):
+            future.result()
+            with file.open("rb") as decided:
+                for _ in range(len(part)):
+                    yield pickle.load(decided)
+                    on_progress(1)
+            file.unlink()
 
 
 def decision_of(outcome: TickDecision) -> Decision:
@@ -131,25 +140,22 @@ def decision_of(outcome: TickDecision) -> Decision:
     )
 
 
-def _in_worker(open_log: OpenLog, ticks: Ticks, config: AnalysisConfig, make_analyst: MakeAnalyst) -> list[Decision]:
-    with open_log() as log:
-        return list(_decide_stretch(log, ticks, config, lambda _: None, make_analyst))
+def _in_worker(open_log: OpenLog, ticks: Ticks, config: AnalysisConfig, make_analyst: MakeAnalyst, file: Path) -> None:
+    """Decide a stretch, into a file: a month of decisions is more than two processes should remember."""
+    with open_log() as log, file.open("wb") as out:
+        for decision in _decide_stretch(log, ticks, config, lambda _: None, make_analyst):
+            pickle.dump(decision, out)
 
 
 def _decide_stretch(
     log: Log, ticks: Ticks, config: AnalysisConfig, on_progress: Callable[[int], None], make_analyst: MakeAnalyst
-) -> Sequence[Decision]:
+) -> Iterator[Decision]:
     if len(ticks) == 0:
-        return []
+        return
     state = state_of(log, config.windows)
     decider = Decider(config.symbol, state, make_analyst(config.parameters), config.parameters)
     first, last = int(ticks.seq[0]), int(ticks.seq[-1])
-    decisions: list[Decision] = []
-
-    def on_tick(tick: TickEntry, now: MarketState) -> None:
+    for tick in ticks_of(read_with_warm_up(log, int(ticks.boundary_ns[0]), last, config.windows), state):
         if first <= tick.seq <= last:
-            decisions.append(decision_of(decider.decide(tick, now)))
+            yield decision_of(decider.decide(tick, state))
             on_progress(1)
-
-    drive(read_with_warm_up(log, int(ticks.boundary_ns[0]), last, config.windows), state, on_tick)
-    return decisions

@@ -17,7 +17,7 @@ import numpy as np
 
 from tests import naive_fills
 
-MS, SECOND, MINUTE, HOUR = 10**6, 10**9, 60 * 10**9, 3600 * 10**9
+MS, SECOND, MINUTE, HOUR, DAY = 10**6, 10**9, 60 * 10**9, 3600 * 10**9, 86_400 * 10**9
 HORIZONS_S = (10, 60, 300, 900, 3600)
 QUEUES = (
     "touch", "through", "risk adverse", "log", "log 2", "power 1", "power 2", "power 3", "power2 2", "power3 2",
@@ -106,7 +106,9 @@ def shifts_of(ideas: Sequence[Idea], tick: int, count: int, seed: int) -> list[t
         ticks = [
             round((d - distances[number]) * unit / tick)
             for other, d in zip(ideas, distances, strict=True)
-            if other.zone.side == zone.side and abs(d - distances[number]) <= 1.5
+            if other.zone.side == zone.side
+            and abs(d - distances[number]) <= 1.5
+            and idea.publication.published_ns // DAY - other.publication.published_ns // DAY in (0, 1)
         ]
         order = np.random.Generator(np.random.PCG64([seed, number])).permutation(np.array(ticks, np.int64)).tolist()
         used: set[int] = set()

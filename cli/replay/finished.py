@@ -22,7 +22,7 @@ from replay.runs.report import render
 from replay.runs.run import Result
 from replay.scoring.conclusions import conclusions
 from replay.scoring.figures import SHOWN_MODELS
-from replay.scoring.price_path import PricePath
+from replay.scoring.recorded_prices import RecordedPrices
 
 _TABLES = ("recommendations", "episodes", "orders", "fills", "scores")
 _MIN_NAME = 22  # width of the names' column: that of the longest usual one
@@ -78,8 +78,8 @@ def report(
                     f"{folder} was made from other data than {source.storage} has for {log.name.market} now; name the "
                     "storage it was made from, or run the replay again"
                 )
-            path = PricePath.from_log(log, first - 1, last)
-        text = render(run.manifest, {name: run.table(name) for name in _TABLES}, path)
+            minutes = RecordedPrices(log, first - 1, last).minutes
+        text = render(run.manifest, {name: run.table(name) for name in _TABLES}, minutes)
     target = _write_report(text, folder, out)
     if as_json:
         console.print_json({"run_id": run.manifest["run_id"], "report": str(target)})

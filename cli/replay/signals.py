@@ -69,7 +69,7 @@ def signals(
     )
     first_ns, last_ns = int(ticks.boundary_ns[0]), int(ticks.boundary_ns[-1])
     notes = in_sample_notes(analysis, str(source.market), first_ns, last_ns)
-    notes += quiet_notes(path, ticks.boundary_ns[1:])  # the path begins with the first tick
+    notes += quiet_notes(path.minutes, ticks.boundary_ns[1:])  # the path begins with the first tick
     if as_json:
         figures = [asdict(score) | {"targets": compare_with_targets(score)} for score in scores]
         rate_rows = [asdict(rate) for rate in chance_rates]

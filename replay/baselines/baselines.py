@@ -5,11 +5,10 @@ What anyone could advise instead: baselines with the orders of some advice, and 
 from collections.abc import Mapping
 from functools import partial
 
-from market.fixed_point import common_unit
-from replay.baselines.derived import alternate, delay, mirror
+from replay.baselines.derived import Delay, alternate, mirror
 from replay.baselines.levels import stand_at
-from replay.baselines.makers import half_of_avellaneda_stoikov, half_of_glft, quote
-from replay.scoring.price_path import PricePath
+from replay.baselines.makers import Quoting, half_of_avellaneda_stoikov, half_of_glft
+from replay.scoring.minutes import Minutes
 from replay.scoring.scoring import Baseline
 
 NAMES = (
@@ -24,16 +23,14 @@ NAMES = (
 """All baselines, in the order in which they are printed."""
 
 
-def baselines_on(path: PricePath) -> Mapping[str, Baseline]:
+def baselines_on(minutes: Minutes) -> Mapping[str, Baseline]:
     """
-    The baselines of a stretch by name.
+    The baselines of a stretch by name, anew for each run: some remember what was.
 
     Args:
-        path: its trades, from a day before its first recommendation on where there are any.
+        minutes: of its market, from a day before its first recommendation on where there are any.
     """
-    tick = common_unit(path.price_e8) if len(path) else 1
-    quotes = (
-        partial(quote, path=path, half=half, tick_size_e8=tick) for half in (half_of_avellaneda_stoikov, half_of_glft)
-    )
+    tick = minutes.tick_size_e8
+    quotes = (Quoting(minutes, half, tick) for half in (half_of_avellaneda_stoikov, half_of_glft))
     at = (partial(stand_at, basis=basis, tick_size_e8=tick) for basis in ("poc", "wall"))
-    return dict(zip(NAMES, (mirror, alternate, delay, *at, *quotes), strict=True))
+    return dict(zip(NAMES, (mirror, alternate, Delay(), *at, *quotes), strict=True))

@@ -2,7 +2,7 @@
 Advice that follows from other advice without looking at the market: the same orders where no reason puts them.
 """
 
-from collections.abc import Sequence
+from collections import deque
 
 import msgspec
 
@@ -12,40 +12,37 @@ from replay.baselines.moving import distance, scale, with_zones
 from replay.scoring.episodes import Publication
 
 
-def mirror(publications: Sequence[Publication]) -> list[Publication]:
+def mirror(publication: Publication) -> Publication:
     """Each zone at its distance on the other side of the price, rungs and weights with it."""
-    return [with_zones(p, [_reflect(z, p.advice.reference_e8) for z in p.advice.zones]) for p in publications]
+    reference = publication.advice.reference_e8
+    return with_zones(publication, [_reflect(zone, reference) for zone in publication.advice.zones])
 
 
-def alternate(publications: Sequence[Publication]) -> list[Publication]:
+def alternate(publication: Publication) -> Publication:
     """The zones by distance from the price, the nearest to buy, the next to sell, and so on: a symmetric ladder."""
-    result = []
-    for publication in publications:
-        reference = publication.advice.reference_e8
-        zones = sorted(publication.advice.zones, key=lambda z: distance(z, reference))
-        sides: list[Side] = ["buy", "sell"]
-        result.append(
-            with_zones(
-                publication,
-                [z if z.side == sides[n % 2] else _reflect(z, reference) for n, z in enumerate(zones)],
-            )
-        )
-    return result
+    reference = publication.advice.reference_e8
+    zones = sorted(publication.advice.zones, key=lambda z: distance(z, reference))
+    sides: list[Side] = ["buy", "sell"]
+    placed = (z if z.side == sides[n % 2] else _reflect(z, reference) for n, z in enumerate(zones))
+    return with_zones(publication, list(placed))
 
 
-def delay(publications: Sequence[Publication]) -> list[Publication]:
+class Delay:
     """The zones of an hour ago, those that price has passed since left out; none in the first hour."""
-    result = []
-    oldest = 0
-    for publication in publications:
-        while publications[oldest].published_ns <= publication.published_ns - HOUR_NS:
-            oldest += 1
-        before = publications[oldest - 1].advice.zones if oldest else ()
+
+    def __init__(self) -> None:
+        self._past: deque[Publication] = deque()
+        self._old: Publication | None = None
+
+    def __call__(self, publication: Publication) -> Publication:
+        self._past.append(publication)
+        while self._past[0].published_ns <= publication.published_ns - HOUR_NS:
+            self._old = self._past.popleft()
+        before = self._old.advice.zones if self._old is not None else ()
         reference = publication.advice.reference_e8
         zones = [z for z in before if reference is not None and distance(z, reference) > 0]
         total = sum(z.weight for z in zones)
-        result.append(with_zones(publication, [scale(z, 1 / total) for z in zones]))
-    return result
+        return with_zones(publication, [scale(z, 1 / total) for z in zones])
 
 
 def _reflect(zone: Zone, reference_e8: int | None) -> Zone | None:

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from market.arrays import F64
-from market.timestamps import DAY_NS, MINUTE_NS
-from replay.scoring.price_path import PricePath
+from market.timestamps import DAY_NS
+from replay.scoring.minutes import Minutes
 
 PAST_NS = DAY_NS
 """How far back a fit looks: all hours of a day have their own pace."""
@@ -30,19 +29,21 @@ class Intensity:
     k: float
 
 
-def fit_intensity(path: PricePath, until_ns: int) -> Intensity | None:
+def fit_intensity(minutes: Minutes, until_ns: int) -> Intensity | None:
     """
     Fit how far from its first price a minute's trades reach, both sides together, over the day before a moment.
 
     Args:
-        path: the trades; only those before `until_ns` are looked at.
+        minutes: of the market; only those that ended by then are looked at.
         until_ns: the moment.
 
     Returns:
         The fit, by least squares of the logarithm of the rate on the distance; None where the past is too short, or
         reaches do not thin out.
     """
-    reach = _reaches(path, until_ns)
+    past = minutes.between(until_ns - PAST_NS, until_ns)
+    first = past.first_e8.astype(np.float64)
+    reach = np.concatenate((past.high_e8 - first, first - past.low_e8)) / np.concatenate((first, first))
     scale = float(np.sqrt(np.mean(reach**2))) if len(reach) >= 2 * _LEAST_MINUTES else 0.0
     if scale <= 0:
         return None
@@ -53,16 +54,3 @@ def fit_intensity(path: PricePath, until_ns: int) -> Intensity | None:
         return None
     slope, start = np.polyfit(distance[is_some], np.log(-np.log1p(-share[is_some])), 1)
     return Intensity(float(np.exp(start)), float(-slope)) if slope < 0 else None
-
-
-def _reaches(path: PricePath, until_ns: int) -> F64:
-    """How far each minute with trades went up and down from its first price, as fractions of it."""
-    edges = np.arange(until_ns - PAST_NS, until_ns + 1, MINUTE_NS)
-    index = path.index_at(edges)
-    starts = index[:-1][index[1:] > index[:-1]]
-    if not len(starts):
-        return np.empty(0)
-    price = path.price_e8[: index[-1]]
-    first = price[starts]
-    high, low = np.maximum.reduceat(price, starts), np.minimum.reduceat(price, starts)
-    return np.concatenate((high - first, first - low)) / np.concatenate((first, first))

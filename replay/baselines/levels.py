@@ -2,30 +2,25 @@
 The zones of advice at levels of one kind alone: at points of control, or at walls, the nearest to the price first.
 """
 
-from collections.abc import Sequence
-
 from agents.recommendation import Zone
 from analysis.evidence import Basis
 from replay.baselines.moving import distance, shift, with_zones
 from replay.scoring.episodes import Publication, overlaps
 
 
-def stand_at(publications: Sequence[Publication], basis: Basis, tick_size_e8: int) -> list[Publication]:
+def stand_at(publication: Publication, basis: Basis, tick_size_e8: int) -> Publication:
     """
     Move each zone, with its rungs, to the nearest level of a kind on its side that no zone of that side has taken.
 
     Args:
-        publications: with the levels of their ticks.
+        publication: with the levels of its tick.
         basis: the kind of level.
         tick_size_e8: zones are moved by a multiple of it, 1e-8 quote.
 
     Returns:
-        The publications; a zone for which no level is left is left out.
+        The publication; a zone for which no level is left is left out.
     """
-    return [_at_levels(p, [price for kind, price in p.levels if kind == basis], tick_size_e8) for p in publications]
-
-
-def _at_levels(publication: Publication, levels: Sequence[int], tick_size_e8: int) -> Publication:
+    levels = [price for kind, price in publication.levels if kind == basis]
     reference = publication.advice.reference_e8
     if reference is None:
         return with_zones(publication, [])

@@ -10,7 +10,7 @@ from replay.baselines.intensity import Intensity, fit_intensity
 from replay.baselines.moving import distance, shift, with_zones
 from replay.baselines.quotes import avellaneda_stoikov, glft
 from replay.scoring.episodes import Publication
-from replay.scoring.price_path import PricePath
+from replay.scoring.minutes import Minutes
 
 _AVERSION = 1 / 15  # γ in units of k, for an inventory of one order: 0.1 against 1.5 in the paper's own example
 _REMAINING_MIN = VALID_FOR_NS / MINUTE_NS  # until the inventory is marked: as long as advice is valid
@@ -31,35 +31,35 @@ def half_of_glft(reached: Intensity, sigma: float) -> float:
     return glft(reached.a, reached.k, gamma, gamma, 1.0, sigma).half
 
 
-def quote(publications: Sequence[Publication], path: PricePath, half: Half, tick_size_e8: int) -> list[Publication]:
+class Quoting:
     """
-    Move all zones of a side together, so that the nearest begins where a market maker quotes.
+    All zones of a side moved together, so that the nearest begins where a market maker quotes.
 
     Args:
-        publications: with zones or without.
-        path: the trades; A and k are fitted every hour on those of the day before.
+        minutes: of the market; A and k are fitted every hour on those of the day before.
         half: of which market maker.
         tick_size_e8: zones are moved by a multiple of it, 1e-8 quote.
-
-    Returns:
-        The publications, without zones while the past is too short for a fit.
     """
-    fits: dict[int, Intensity | None] = {}
-    result = []
-    for publication in publications:
-        advice = publication.advice
+
+    def __init__(self, minutes: Minutes, half: Half, tick_size_e8: int) -> None:
+        self._minutes = minutes
+        self._half = half
+        self._tick_size_e8 = tick_size_e8
+        self._hour_ns = -1
+        self._reached: Intensity | None = None
+
+    def __call__(self, publication: Publication) -> Publication:
+        """The publication, without zones while the past is too short for a fit."""
+        advice, tick = publication.advice, self._tick_size_e8
         hour_ns = publication.published_ns // HOUR_NS * HOUR_NS
-        if hour_ns not in fits:
-            fits[hour_ns] = fit_intensity(path, hour_ns)
-        reached = fits[hour_ns]
-        zones: list[Zone | None] = []
-        if reached is not None and advice.reference_e8 is not None and advice.sigma is not None:
-            away = half(reached, advice.sigma) * advice.reference_e8
-            ticks = max(1, round(away / tick_size_e8))
-            for side in ("buy", "sell"):
-                zones += _begin_at(advice.zones, side, ticks * tick_size_e8, advice.reference_e8, tick_size_e8)
-        result.append(with_zones(publication, zones))
-    return result
+        if hour_ns != self._hour_ns:
+            self._hour_ns, self._reached = hour_ns, fit_intensity(self._minutes, hour_ns)
+        if self._reached is None or advice.reference_e8 is None or advice.sigma is None:
+            return with_zones(publication, [])
+        away = self._half(self._reached, advice.sigma) * advice.reference_e8
+        away_e8 = max(1, round(away / tick)) * tick
+        sides = (_begin_at(advice.zones, side, away_e8, advice.reference_e8, tick) for side in ("buy", "sell"))
+        return with_zones(publication, [zone for side in sides for zone in side])
 
 
 def _begin_at(

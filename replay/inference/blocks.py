@@ -79,16 +79,69 @@ class Samples:
         weights, expected = (None if column is None else column[mask] for column in (self.weights, self.expected))
         return Samples(self.values[mask], self.block[mask], weights, expected)
 
-    def mean(self) -> float | None:
-        """Their weighted mean, to 6 decimals; None without values."""
-        return _round6(float(np.average(self.values, weights=self.weights))) if len(self.values) else None
 
-    def sums(self, blocks: I64) -> tuple[F64, F64]:
-        """The weighted sum of each block's surplus, and that of the weights."""
-        place = np.searchsorted(blocks, self.block)
-        weights = np.ones(len(self.values)) if self.weights is None else self.weights
-        total = np.bincount(place, self.surplus * weights, len(blocks)).astype(np.float64)
-        return total, np.bincount(place, weights, len(blocks)).astype(np.float64)
+_COUNT, _WEIGHT, _VALUE, _SURPLUS, _PLAIN, _SQUARES = range(6)  # columns of BlockSums.sums
+
+
+@dataclass(frozen=True, slots=True)
+class BlockSums:
+    """
+    All that comparisons need of samples: sums of each of b blocks. Those of several stretches of time add up.
+
+    Attributes:
+        block: (b,) rising.
+        sums: (b, 6) the number of values, and the sums of weights, of values times weights, of surpluses times weights,
+            of surpluses, and of their squares.
+    """
+
+    block: I64
+    sums: F64
+
+    @classmethod
+    def of(cls, samples: Samples) -> "BlockSums":
+        """Of those values that are not NaN."""
+        defined = samples.where(~np.isnan(samples.values))
+        block, place = np.unique(defined.block, return_inverse=True)
+        weights = np.ones(len(place)) if defined.weights is None else defined.weights
+        surplus = defined.surplus
+        columns = (np.ones(len(place)), weights, defined.values * weights, surplus * weights, surplus, surplus**2)
+        sums = [np.bincount(place, column, len(block)) for column in columns]
+        return cls(block, np.column_stack(sums).astype(np.float64))
+
+    @classmethod
+    def joined(cls, parts: Sequence["BlockSums"]) -> "BlockSums":
+        """The sums of all parts, which may have blocks in common."""
+        if len(parts) == 1:
+            return parts[0]
+        block, place = np.unique(np.concatenate([part.block for part in parts]), return_inverse=True)
+        sums = np.zeros((len(block), _SQUARES + 1))
+        np.add.at(sums, place, np.concatenate([part.sums for part in parts]))
+        return cls(block, sums)
+
+    def within(self, blocks: I64) -> "BlockSums":
+        """Those of some blocks alone."""
+        is_in = np.isin(self.block, blocks)
+        return BlockSums(self.block[is_in], self.sums[is_in])
+
+    @property
+    def count(self) -> int:
+        """The number of values."""
+        return round(float(self.sums[:, _COUNT].sum()))
+
+    def mean(self) -> float | None:
+        """The weighted mean of all values, to 6 decimals; None without values."""
+        total = self.sums.sum(axis=0)
+        return _round6(float(total[_VALUE] / total[_WEIGHT])) if total[_WEIGHT] else None
+
+    @property
+    def surpluses(self) -> F64:
+        """(b, 2) of each block the weighted sum of the surpluses, and that of the weights."""
+        return self.sums[:, [_SURPLUS, _WEIGHT]]
+
+    def variance(self) -> float:
+        """Of the single surpluses."""
+        count, plain, squares = self.sums[:, [_COUNT, _PLAIN, _SQUARES]].sum(axis=0).tolist()
+        return max(0.0, squares / count - (plain / count) ** 2)
 
 
 def difference(advice: Samples, control: Samples) -> Difference:
@@ -98,15 +151,18 @@ def difference(advice: Samples, control: Samples) -> Difference:
     A value that is NaN is left out, and so is a block that holds only one side; where no block holds both, the means
     are those of all, and nothing is compared.
     """
-    advice, control = (side.where(~np.isnan(side.values)) for side in (advice, control))
+    return difference_of_sums(BlockSums.of(advice), BlockSums.of(control))
+
+
+def difference_of_sums(advice: BlockSums, control: BlockSums) -> Difference:
+    """Compare samples of advice with those of its controls by their sums; see `difference`."""
     blocks = np.intersect1d(advice.block, control.block)
     if len(blocks) == 0:
-        return Difference(advice.mean(), control.mean(), len(advice.values), len(control.values))
-    advice, control = (side.where(np.isin(side.block, blocks)) for side in (advice, control))
-    sums = np.column_stack((*advice.sums(blocks), *control.sums(blocks)))
-    mean, error, degrees = jackknife(sums)
-    means = advice.mean(), control.mean(), len(advice.values), len(control.values)
-    effective = _effective(advice.surplus, sums[:, :2])
+        return Difference(advice.mean(), control.mean(), advice.count, control.count)
+    advice, control = advice.within(blocks), control.within(blocks)
+    mean, error, degrees = jackknife(np.column_stack((advice.surpluses, control.surpluses)))
+    means = advice.mean(), control.mean(), advice.count, control.count
+    effective = _effective(advice)
     if degrees < MIN_BLOCKS - 1 or error == 0:
         return Difference(*means, effective, len(blocks), _round6(mean))
     reach = critical_t(ALPHA, degrees) * error
@@ -116,17 +172,15 @@ def difference(advice: Samples, control: Samples) -> Difference:
     )  # fmt: skip
 
 
-def block_gains(advice: Samples, control: Samples) -> dict[int, float]:
+def block_gains(advice: BlockSums, control: BlockSums) -> dict[int, float]:
     """
     What each block that holds both sides adds to their difference: the jackknife's pseudo-values, by block, to 6
     decimals. Their mean is the difference, their deviation over the root of their number its error.
     """
-    advice, control = (side.where(~np.isnan(side.values)) for side in (advice, control))
     blocks = np.intersect1d(advice.block, control.block)
     if len(blocks) < 2:
         return {}
-    advice, control = (side.where(np.isin(side.block, blocks)) for side in (advice, control))
-    sums = np.column_stack((*advice.sums(blocks), *control.sums(blocks)))
+    sums = np.column_stack((advice.within(blocks).surpluses, control.within(blocks).surpluses))
     total = sums.sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         values = len(blocks) * _ratio(total[None, :])[0] - (len(blocks) - 1) * _ratio(total - sums)
@@ -179,13 +233,13 @@ def _ratio(sums: F64) -> F64:
     return ratios if sums.shape[1] == 2 else ratios - sums[:, 2] / sums[:, 3]
 
 
-def _effective(values: F64, sums: F64) -> int | None:
+def _effective(advice: BlockSums) -> int | None:
     """Variance of one sample over that of their mean: no more than there are samples."""
-    if len(sums) < MIN_BLOCKS:
+    if len(advice.block) < MIN_BLOCKS:
         return None
-    _, error, _ = jackknife(sums)
-    variance = float(values.var())
-    return None if error == 0 or variance == 0 else max(1, min(len(values), round(variance / error**2)))
+    _, error, _ = jackknife(advice.surpluses)
+    variance = advice.variance()
+    return None if error == 0 or variance == 0 else max(1, min(advice.count, round(variance / error**2)))
 
 
 def _round6(value: float) -> float:

@@ -2,17 +2,14 @@
 Scores of a model's run, separately for the ticks that the model decided and for those where the rules stood in for it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from replay.scoring.episodes import Publication
-from replay.scoring.orders import Books
-from replay.scoring.price_path import PricePath
-from replay.scoring.rules import ScoringRules
 from replay.scoring.score_tables import ScoreTables
-from replay.scoring.scoring import NONE, Baseline, score
+from replay.scoring.scoring import Scoring
 
 FALLBACK = " (fallback)"
 """The suffix of a figure's name where the rules decided in a model's place."""
@@ -20,37 +17,39 @@ FALLBACK = " (fallback)"
 DECIDED_BY = "decided_by"
 """The column of a model's episodes that says whose they are: `model` or `fallback`."""
 
+_MODEL, _RULES = "model", "fallback"
 
-def score_by_decider(
-    publications: Sequence[Publication],
-    path: PricePath,
-    rules: ScoringRules,
-    baselines: Mapping[str, Baseline] = NONE,
-    books: Books | None = None,
-) -> ScoreTables:
+
+class ScoringByDecider:
     """
-    Score a model's recommendations as `score` does, and separately those of the rules that stood in for it.
+    Scores of a model's recommendations, and separately of those of the rules that stood in for it.
 
     An episode belongs to one of the two: it goes on over ticks at which the other decided. Figures of the model or of
     the rules are left out where they gave no recommendation.
 
     Args:
-        publications: recommendations with zones or without, in order of publication.
-        path: the trades, from before the first recommendation on.
-        rules: delays, fee, distances and seed.
-        baselines, books: see `score`.
+        make: makes the scoring of one of the two.
     """
-    model = [p for p in publications if p.advice.fallback is None]
-    rest = [p for p in publications if p.advice.fallback is not None]
-    parts = []
-    if model:
-        parts.append(_label_tables(score(model, path, rules, baselines, books), "model", ""))
-    if rest or not model:
-        parts.append(_label_tables(score(rest, path, rules, baselines, books), "fallback", FALLBACK))
-    return _concatenate(parts)
+
+    def __init__(self, make: Callable[[], Scoring]) -> None:
+        self._make = make
+        self._by_decider: dict[str, Scoring] = {}
+
+    def add(self, publication: Publication) -> None:
+        """Take the next recommendation, with zones or without."""
+        decider = _MODEL if publication.advice.fallback is None else _RULES
+        if decider not in self._by_decider:
+            self._by_decider[decider] = self._make()
+        self._by_decider[decider].add(publication)
+
+    def finish(self) -> ScoreTables:
+        """The tables of both, the model's first."""
+        scored = self._by_decider or {_RULES: self._make()}
+        return _concatenate([_label_tables(scored[d].finish(), d) for d in (_MODEL, _RULES) if d in scored])
 
 
-def _label_tables(tables: ScoreTables, decider: str, suffix: str) -> ScoreTables:
+def _label_tables(tables: ScoreTables, decider: str) -> ScoreTables:
+    suffix = FALLBACK if decider == _RULES else ""
     column = pa.array([decider] * tables.episodes.num_rows, pa.string())
     metric = pa.array([f"{name}{suffix}" for name in tables.scores.column("metric").to_pylist()], pa.string())
     index = tables.scores.schema.get_field_index("metric")

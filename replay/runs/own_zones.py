@@ -25,7 +25,7 @@ from projections.state import BOOK_KINDS, READS, STATE_KINDS, MarketState, TickE
 from replay.decisions import Decision, Ticks
 from replay.errors import BadZones
 from runtime.analysis_config import AnalysisConfig
-from runtime.loop import drive
+from runtime.loop import ticks_of
 from runtime.warm_up import read_instruments, state_of
 
 NAME = "zones"
@@ -101,17 +101,12 @@ def decide_own_zones(
     state = state_of(log, config.windows)
     first, last = int(ticks.seq[0]), int(ticks.seq[-1])
     after = log.seq_before(int(ticks.boundary_ns[0]) - config.windows.warmup_ns)
-    decisions: list[Decision] = []
-
-    def on_tick(tick: TickEntry, now: MarketState) -> None:
-        if first <= tick.seq <= last:
-            decisions.append(_decision(tick, now, zones, config))
-            on_progress(1)
-
     for instruments in read_instruments(log, after):
         state.apply(instruments)
-    drive(log.read(after, last, _KINDS, READS), state, on_tick)
-    yield from decisions
+    for tick in ticks_of(log.read(after, last, _KINDS, READS), state):
+        if first <= tick.seq <= last:
+            yield _decision(tick, state, zones, config)
+            on_progress(1)
 
 
 def _parse(path: Path, content: bytes) -> pa.Table:

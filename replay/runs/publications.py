@@ -3,10 +3,10 @@ When advice went out: live, from the decision log, and where it never did, when 
 """
 
 from bisect import bisect
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Mapping
 from hashlib import blake2b
 
-from agents.recommendation import parse
+from agents.recommendation import Advice
 from eventlog.facts.analysis import ANALYZER_SESSION, RECOMMENDATION
 from eventlog.store.log import Log
 from replay.decisions import Decision, Ticks
@@ -66,17 +66,17 @@ def publish_times(ticks: Ticks, rules: ScoringRules, took_ms: Mapping[int, int] 
     }
 
 
-def publications_of(
-    decisions: Sequence[Decision],
-    ticks: Ticks,
-    rules: ScoringRules,
-    live: PublicationTimes,
-    took_ms: Mapping[int, int] | None = None,
-) -> list[Publication]:
-    """Recommendations with the moment they were or would have been out."""
-    out_ns, publications = publish_times(ticks, rules, took_ms), []
-    for decision in decisions:
-        time = live.get(decision.seq, (out_ns[decision.seq], decision.seq))
-        if decision.advice is not None and time is not None:
-            publications.append(Publication(parse(decision.advice), *time, decision.levels))
-    return publications
+def publication_of(
+    decision: Decision, advice: Advice | None, out_ns: Mapping[int, int], live: PublicationTimes
+) -> Publication | None:
+    """
+    A recommendation with the moment it was or would have been out; None where it never was.
+
+    Args:
+        decision: of a tick.
+        advice: the same, read; None where none was given.
+        out_ns: when the advice of each tick would have been out; see `publish_times`.
+        live: when advice went out live.
+    """
+    time = live.get(decision.seq, (out_ns[decision.seq], decision.seq))
+    return None if advice is None or time is None else Publication(advice, *time, decision.levels)

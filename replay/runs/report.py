@@ -19,20 +19,20 @@ from replay.runs.attribution import DECIDED_BY, FALLBACK
 from replay.runs.model_share import ModelShare
 from replay.scoring.conclusions import conclusions
 from replay.scoring.figures import SHOWN_MODELS
-from replay.scoring.price_path import PricePath
+from replay.scoring.minutes import Minutes
 
 _ASSETS = Path(__file__).parent / "assets"
 _MAX_POINTS = 6_000  # of the price line: longer runs are drawn at a coarser step than a minute
 
 
-def render(manifest: Mapping[str, Any], tables: Mapping[str, pa.Table], path: PricePath) -> str:
+def render(manifest: Mapping[str, Any], tables: Mapping[str, pa.Table], minutes: Minutes) -> str:
     """
     The report as HTML; equal runs give equal bytes.
 
     Args:
         manifest: the run's manifest, without clock fields.
         tables: the run's tables by name; "episodes" and "scores" are used.
-        path: the trades of the run, for the price line.
+        minutes: of the run, for the price line.
     """
     inputs = manifest["inputs"]
     page = Template((_ASSETS / "report.html").read_text(encoding="utf-8"))
@@ -45,7 +45,7 @@ def render(manifest: Mapping[str, Any], tables: Mapping[str, pa.Table], path: Pr
         outcomes=_outcome_table(tables["episodes"]),
         notes="".join(f"<li>{_escape(note)}</li>" for note in manifest["notes"]),
         inputs=_input_table(inputs),
-        data=_data(tables["episodes"], path),
+        data=_data(tables["episodes"], minutes),
         uplot_css=(_ASSETS / "uPlot.min.css").read_text(encoding="utf-8"),
         uplot_js=(_ASSETS / "uPlot.iife.min.js").read_text(encoding="utf-8"),
     )
@@ -140,15 +140,15 @@ def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
-def _data(episodes: pa.Table, path: PricePath) -> str:
+def _data(episodes: pa.Table, minutes: Minutes) -> str:
     """The chart's columns: last price a minute (or coarser, for long runs), and the zones."""
     time: list[int] = []
     price: list[float] = []
-    if len(path):
-        first, last = int(path.at_ns[0]), path.end_ns
+    if len(minutes):
+        first, last = int(minutes.start_ns[0]), minutes.end_ns
         step = MINUTE_NS * max(1, -(-(last - first) // MINUTE_NS // _MAX_POINTS))
         grid = np.arange(first - first % step + step, last + 1, step)
-        prices = path.price_at(grid)
+        prices = minutes.price_at(grid)
         time, price = (grid // 10**9).tolist(), np.round(prices / 1e8, 8).tolist()
     zones = [
         [

@@ -4,13 +4,13 @@ A replay run: decisions over a stretch of log, scored, as a folder whose name is
 
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from agents.llm.recorded import MissingCall
@@ -20,30 +20,37 @@ from agents.zones import shown_warning
 from eventlog.clock import Clock
 from eventlog.code_version import code_digest, lock_digest
 from eventlog.disk.files import file_digest, translate_errors
-from eventlog.proof.coverage import find_coverage_gaps
+from eventlog.proof.coverage import CoverageGaps, find_coverage_gaps
 from eventlog.store.log import Log
 from market.timestamps import iso
 from replay.baselines import baselines
 from replay.decisions import Decision, Ticks, decide_all, ticks_between
 from replay.errors import MissingAnswer, NothingDecided, NothingToReplay
-from replay.runs.attribution import score_by_decider
+from replay.runs.attribution import ScoringByDecider
 from replay.runs.coverage_gaps import coverage_gap_notes
 from replay.runs.finalize import finalize_run
 from replay.runs.in_sample import in_sample_notes
 from replay.runs.log_digest import log_digest
 from replay.runs.model_share import ModelShare
 from replay.runs.own_zones import OwnZones, decide_own_zones, describe
-from replay.runs.publications import PublicationTimes, parameter_digests, publication_times, publications_of
+from replay.runs.publications import (
+    PublicationTimes,
+    parameter_digests,
+    publication_of,
+    publication_times,
+    publish_times,
+)
 from replay.runs.publications import digest_of as digest_of_live
+from replay.runs.recommendations import Recommendations
 from replay.runs.report import render
 from replay.runs.tried import Judgement, judge, record_run, tried_runs
-from replay.scoring.episodes import Publication
-from replay.scoring.price_path import PricePath
+from replay.scoring.minutes import Minutes
 from replay.scoring.quiet import quiet_notes
 from replay.scoring.recorded_books import RecordedBooks
+from replay.scoring.recorded_prices import RecordedPrices
 from replay.scoring.rules import ScoringRules
 from replay.scoring.score_tables import ScoreTables, queue_notes
-from replay.scoring.scoring import score
+from replay.scoring.scoring import Scoring
 from runtime.analysis_config import AnalysisConfig
 from runtime.analysts import MakeAnalyst
 from runtime.open_log import OpenLog
@@ -165,38 +172,68 @@ def run(
         first_seq = log.seq_before(int(ticks.boundary_ns[0]) - request.config.windows.warmup_ns) + 1
         last_seq = log.last_seq()
         content = log_digest(log, first_seq - 1, last_seq)
-    decisions = _decide(open_log, request, ticks, workers, on_progress)
     model = request.recorded_model
     was_live = request.own_zones is None and (model is None or model.was_live)
     live, live_digests = _live_publications(open_decisions if was_live else None, ticks)
-    publications = publications_of(decisions, ticks, request.rules, live, model.took_ms if model else None)
-    share = _share_of(decisions) if model is not None else None
-    score_all = score if share is None else score_by_decider
-    with open_log() as log:
-        path = PricePath.from_log(log, first_seq - 1, last_seq)
-        gaps = find_coverage_gaps(log, int(ticks.boundary_ns[0]), int(ticks.boundary_ns[-1]))
-        books, others = RecordedBooks(log, ticks, last_seq), baselines.baselines_on(path) if request.baselines else {}
-        tables = score_all(publications, path, request.rules, others, books if books.exist() else None)
     inputs = _inputs(request, ticks, [first_seq, last_seq], content) | {"published": digest_of_live(live)}
     run_id = blake2b(json.dumps(inputs, sort_keys=True).encode(), digest_size=8).hexdigest()
-    model_notes = (share.sentence, *model.notes) if share and model else ()
-    gap_notes = coverage_gap_notes(gaps, tables.episodes["published_ns"].to_numpy(), publications)
-    notes = [*model_notes, *quiet_notes(path, ticks.boundary_ns), *_no_zone_notes(decisions)]
-    notes += [*_parameter_notes(request, live_digests), *gap_notes, *_notes(publications, request, ticks, tables)]
-    with translate_errors(runs_dir):
-        new_folder = _empty_folder(runs_dir / f".{run_id}.new")
-        manifest = _write(new_folder, run_id, inputs, decisions, share, notes, tables, path)
-        differing_files = finalize_run(new_folder, runs_dir / run_id, manifest, started_ns, clock.now_ns())
+    with _new_folder(runs_dir, run_id) as new_folder:
+        with open_log() as log:
+            prices, gaps = RecordedPrices(log, first_seq - 1, last_seq), _coverage_gaps(log, ticks)
+            scoring = _scoring(log, request, ticks, prices, last_seq)
+            advised = Recommendations(new_folder / "recommendations.parquet")
+            out_ns = publish_times(ticks, request.rules, model.took_ms if model else None)
+            for decision in _decide(open_log, request, ticks, workers, on_progress):
+                advice = None if decision.advice is None else parse(decision.advice)
+                publication = publication_of(decision, advice, out_ns, live)
+                advised.add(decision, advice, publication is not None)
+                if publication is not None:
+                    scoring.add(publication)
+            advised.close()
+            tables = scoring.finish()
+        share = ModelShare.from_fallbacks(advised.fallbacks) if model is not None else None
+        model_notes = (share.sentence, *model.notes) if share and model else ()
+        gap_notes = coverage_gap_notes(gaps, tables.episodes["published_ns"].to_numpy(), advised.longest_ns)
+        notes = [*model_notes, *quiet_notes(prices.minutes, ticks.boundary_ns), *_no_zone_notes(advised)]
+        notes += [*_parameter_notes(request, live_digests), *gap_notes, *_notes(advised, request, ticks, tables)]
+        with translate_errors(runs_dir):
+            manifest = _write(new_folder, run_id, inputs, advised, share, notes, tables, prices.minutes)
+            differing_files = finalize_run(new_folder, runs_dir / run_id, manifest, started_ns, clock.now_ns())
     result = _judged(runs_dir, manifest, tables, differing_files, clock.now_ns())
     if share is not None and model is not None:
         _expect_own_decision(share, model, result)
     return result
 
 
-def _empty_folder(folder: Path) -> Path:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    return folder
+@contextmanager
+def _new_folder(runs_dir: Path, run_id: str) -> Iterator[Path]:
+    """An empty folder beside the run's, which goes where the run cannot be finished."""
+    folder = runs_dir / f".{run_id}.new"
+    with translate_errors(runs_dir):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _coverage_gaps(log: Log, ticks: Ticks) -> CoverageGaps:
+    return find_coverage_gaps(log, int(ticks.boundary_ns[0]), int(ticks.boundary_ns[-1]))
+
+
+def _scoring(
+    log: Log, request: Request, ticks: Ticks, prices: RecordedPrices, last_seq: int
+) -> Scoring | ScoringByDecider:
+    """What scores the run: where a model decides, its own recommendations apart from those of the rules."""
+    recorded = RecordedBooks(log, ticks, last_seq)
+    books = recorded if recorded.exist() else None
+
+    def make() -> Scoring:
+        others = baselines.baselines_on(prices.minutes) if request.baselines else {}
+        return Scoring(prices, request.rules, others, books)
+
+    return make() if request.recorded_model is None else ScoringByDecider(make)
 
 
 def _judged(
@@ -219,27 +256,22 @@ def _expect_own_decision(share: ModelShare, model: RecordedModel, result: Result
 
 def _decide(
     open_log: OpenLog, request: Request, ticks: Ticks, workers: int, on_progress: Callable[[int, int], None]
-) -> list[Decision]:
+) -> Iterator[Decision]:
     def advance(done: int) -> None:
         on_progress(done, len(ticks))
 
     if request.own_zones is not None:
         with open_log() as log:
-            return list(decide_own_zones(log, ticks, request.own_zones, request.config, advance))
+            yield from decide_own_zones(log, ticks, request.own_zones, request.config, advance)
+        return
     try:
-        return list(decide_all(open_log, ticks, request.config, workers, advance, request.make_analyst))
+        yield from decide_all(open_log, ticks, request.config, workers, advance, request.make_analyst)
     except MissingCall as error:
         raise MissingAnswer(str(error)) from error
 
 
-def _share_of(decisions: Sequence[Decision]) -> ModelShare:
-    return ModelShare.from_fallbacks(
-        parse(decision.advice).fallback for decision in decisions if decision.advice is not None
-    )
-
-
-def _no_zone_notes(decisions: Sequence[Decision]) -> list[str]:
-    return [] if any(d.zones for d in decisions) else ["no zone was advised at any tick, so nothing was scored"]
+def _no_zone_notes(advised: Recommendations) -> list[str]:
+    return [] if advised.with_zones else ["no zone was advised at any tick, so nothing was scored"]
 
 
 def _baseline_notes(request: Request, tables: ScoreTables) -> list[str]:
@@ -304,14 +336,13 @@ def _write(
     folder: Path,
     run_id: str,
     inputs: dict[str, Any],
-    decisions: Sequence[Decision],
+    advised: Recommendations,
     share: ModelShare | None,
     notes: list[str],
     score_tables: ScoreTables,
-    path: PricePath,
+    minutes: Minutes,
 ) -> dict[str, Any]:
     table_by_name = {
-        "recommendations": _decision_table(decisions),
         "episodes": score_tables.episodes,
         "orders": score_tables.orders,
         "fills": score_tables.fills,
@@ -319,49 +350,30 @@ def _write(
     }
     for name, table in table_by_name.items():
         pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
-    with_zones = sum(d.zones > 0 for d in decisions)
     manifest = {
         "run_id": run_id,
         "inputs": inputs,
-        "analyses": len(decisions),
-        "recommendations": sum(d.advice is not None for d in decisions),
-        "with_zones": with_zones,
+        "analyses": advised.count,
+        "recommendations": advised.recommended,
+        "with_zones": advised.with_zones,
         "episodes": score_tables.episodes.num_rows,
         **({} if share is None else {"model": share.as_json()}),
         "notes": notes,
     }
-    (folder / "report.html").write_text(render(manifest, table_by_name, path), encoding="utf-8")
+    (folder / "report.html").write_text(render(manifest, table_by_name, minutes), encoding="utf-8")
     manifest["files"] = {f.name: file_digest(f) for f in sorted(folder.iterdir())}
     return manifest
 
 
-def _notes(publications: Sequence[Publication], request: Request, ticks: Ticks, tables: ScoreTables) -> list[str]:
+def _notes(advised: Recommendations, request: Request, ticks: Ticks, tables: ScoreTables) -> list[str]:
     """The warnings common to all recommendations with zones, and what else a reader of scores must know."""
-    with_zones = [publication for publication in publications if publication.advice.zones] or publications
-    warnings = [set(publication.advice.warnings) for publication in with_zones]
     confidence = request.config.parameters.confidence
-    common = [shown_warning(w, confidence) for w in sorted(set.intersection(*warnings))] if warnings else []
     span_ns = int(ticks.boundary_ns[0]), int(ticks.boundary_ns[-1])
     return [
-        *common,
+        *(shown_warning(warning, confidence) for warning in advised.common_warnings()),
         *in_sample_notes(request.config, request.market, *span_ns, request.own_zones is not None),
         *queue_notes(tables),
         *_baseline_notes(request, tables),
         "markouts are against last trades and contain the bid-ask bounce",
         UNITS,
     ]
-
-
-def _decision_table(decisions: Sequence[Decision]) -> pa.Table:
-    return pa.table(
-        {
-            "as_of_seq": pa.array([d.seq for d in decisions], pa.int64()),
-            "as_of_ns": pa.array([d.boundary_ns for d in decisions], pa.int64()),
-            "reference_e8": pa.array([d.reference_e8 for d in decisions], pa.int64()),
-            "sigma": pa.array([d.sigma for d in decisions], pa.float64()),
-            "analysis_digest": pa.array([d.analysis_digest for d in decisions], pa.string()),
-            "stance": pa.array([d.stance for d in decisions], pa.string()),
-            "zones": pa.array([d.zones for d in decisions], pa.int64()),
-            "body": pa.array([d.advice.decode() if d.advice else None for d in decisions], pa.string()),
-        }
-    )

@@ -2,7 +2,7 @@
 The figures of a run: each of advice, beside that of its placebos or of a price without memory, with what it proves.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,16 @@ from fills.interval import interval_over_models
 from fills.outcome import NO_BOOK
 from market.arrays import F64, I64
 from market.timestamps import DAY_NS, HOUR_NS
-from replay.inference.blocks import Difference, Samples, block_gains, difference, holm
+from replay.inference.blocks import (
+    BlockSums,
+    Difference,
+    Samples,
+    block_gains,
+    difference,
+    difference_of_sums,
+    holm,
+)
 from replay.inference.calibration import brier, brier_parts, calibration_error, rate_before
-from replay.scoring.episodes import Episode
 from replay.scoring.orders import OrderResults, ZoneOrders
 from replay.scoring.outcomes import BROKEN, HORIZONS_S, OPEN, REJECTED, UNTOUCHED, LevelOutcomes
 
@@ -43,6 +50,16 @@ SHOWN_MODELS = (None, ALL_MODELS, "touch", "through")
 """The models whose rows people are shown: what holds under all, and the two that bound them; files have the rest."""
 
 
+Key = tuple[str, str | None]
+"""A metric, and the model of the queue where one is involved."""
+
+Sums = Mapping[Key, BlockSums]
+"""Figures as sums, which those of other days are added to."""
+
+_DECIDED: Key = ("decided", None)  # whether decided zones were rejected, as it is
+_EXPECTED: Key = ("expected", None)  # what a price without memory gives the same zones
+
+
 @dataclass(frozen=True, slots=True)
 class Trial:
     """
@@ -61,115 +78,167 @@ class Trial:
     results: OrderResults
 
     @property
-    def models(self) -> tuple[str, ...]:
-        """The models of the queue, by name."""
-        return self.results.outcome.models
+    def rejections(self) -> F64:
+        """(n,) 1 rejected, 0 broken, NaN for the rest: open tests are counted separately."""
+        return rejections(self.outcomes)
 
-    def rejections(self) -> Samples:
-        """Of each zone: 1 rejected, 0 broken, NaN for the rest; expected is what a price without memory gives."""
-        return Samples(_rejections(self.outcomes), self.block, expected=self.expected)
-
-    def values(self, model: str, horizon_s: int) -> Samples:
+    def compared(self) -> dict[Key, BlockSums]:
         """
-        What each order was worth under a model of the queue.
+        What is compared with controls.
 
-        Args:
-            model: its name.
-            horizon_s: one of `outcomes.HORIZONS_S`.
-
-        Returns:
-            The markout times the share that was filled, by the order's weight; 0 where it never filled, NaN where the
-            record ends before the horizon. Expected is what the trade that filled it was worth at once.
+        Of zones whether they were rejected, beside what a price without memory gives. Of orders, by weight, what they
+        were worth: the markout times the share that was filled, 0 where nothing was, nothing where the record ends
+        before the horizon; and of those filled a minute's markout alone. What the trade that filled an order was worth
+        at once is what a price without memory gives of both.
         """
-        place = self.models.index(model)
-        values, at_once = self.results.values(place, horizon_s), self.results.values_at_once(place)
-        return Samples(values, self._block_of_orders, self.orders.weight, at_once)
+        zones = Samples(self.rejections, self.block, expected=self.expected)
+        sums: dict[Key, BlockSums] = {("rejected", None): BlockSums.of(zones)}
+        block, weight, results = self._block_of_orders, self.orders.weight, self.results
+        for place, model in enumerate(results.outcome.models):
+            at_once = results.values_at_once(place)
+            for horizon_s in HORIZONS_S:
+                values = Samples(results.values(place, horizon_s), block, weight, at_once)
+                sums[_value_name(horizon_s), model] = BlockSums.of(values)
+            markout = results.markout[place, :, HORIZONS_S.index(_HEADLINE_S)]
+            fills = Samples(markout, block, weight * results.share[place], results.at_once[place])
+            sums[ADVERSE_SELECTION, model] = BlockSums.of(fills)
+        return sums
 
-    def fills(self, model: str, horizon_s: int) -> Samples:
-        """
-        What the fills alone were worth, under a model of the queue.
-
-        Args:
-            model: its name.
-            horizon_s: one of `outcomes.HORIZONS_S`.
-
-        Returns:
-            The markout of each order, by what was filled of its weight; NaN where it never filled. Expected is what
-            the trade that filled it was worth at once.
-        """
-        place = self.models.index(model)
-        markout = self.results.markout[place, :, HORIZONS_S.index(horizon_s)]
-        weights = self.orders.weight * self.results.share[place]
-        return Samples(markout, self._block_of_orders, weights, self.results.at_once[place])
+    def alone(self) -> dict[Key, BlockSums]:
+        """What is said of advice without a control."""
+        results, weight, block = self.results, self.orders.weight, self._block_of_orders
+        outcome = self.outcomes.outcome
+        is_open = np.where(outcome != UNTOUCHED, (outcome == OPEN).astype(np.float64), np.nan)
+        expected = np.where(np.isnan(self.rejections), np.nan, self.expected)
+        zones: dict[Key, F64] = {("touched", None): _touches(self.outcomes), ("open", None): is_open}
+        zones |= {_DECIDED: self.rejections, _EXPECTED: expected}
+        sums = {key: BlockSums.of(Samples(values, self.block)) for key, values in zones.items()}
+        orders: dict[Key, F64] = {
+            ("marketable", None): results.is_refused.astype(np.float64),
+            ("queue_known", None): (results.outcome.queue_source != NO_BOOK).astype(np.float64),
+        }
+        for place, model in enumerate(results.outcome.models):
+            orders["filled", model] = results.share[place]
+            filled = weight * results.share[place]
+            for column, horizon_s in enumerate(HORIZONS_S):
+                markout = Samples(results.markout[place, :, column], block, filled)
+                sums[_markout_name(horizon_s), model] = BlockSums.of(markout)
+        return sums | {key: BlockSums.of(Samples(values, block, weight)) for key, values in orders.items()}
 
     @property
     def _block_of_orders(self) -> I64:
         return self.block[self.orders.zone] if len(self.block) else self.orders.zone
 
 
-def block_of(episode: Episode) -> int:
-    """The block of time in which an episode was published."""
-    return episode.first.published_ns // BLOCK_NS
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """
+    The probabilities that advice states of n episodes, and what happened.
+
+    Attributes:
+        confidence: (n,) NaN where an adviser states none. rejection: (n,) 1 rejected, 0 broken, NaN for the rest.
+        published_ns: (n,) when each episode was first out.
+    """
+
+    confidence: F64
+    rejection: F64
+    published_ns: I64
+
+    @classmethod
+    def joined(cls, parts: Sequence["Stated"]) -> "Stated":
+        """All parts, one after the other."""
+        columns = ([getattr(part, name) for part in parts] for name in ("confidence", "rejection", "published_ns"))
+        return cls(*(np.concatenate(column) for column in columns))
+
+
+def add_up(parts: Iterable[Sums]) -> dict[Key, BlockSums]:
+    """The figures of several stretches of time together."""
+    by_key: dict[Key, list[BlockSums]] = {}
+    for part in parts:
+        for key, sums in part.items():
+            by_key.setdefault(key, []).append(sums)
+    return {key: BlockSums.joined(all_sums) for key, all_sums in by_key.items()}
+
+
+def blocks_of(published_ns: I64) -> I64:
+    """The blocks of time in which episodes were published."""
+    return published_ns // BLOCK_NS
 
 
 def figures_of(
-    episodes: Sequence[Episode], advice: Trial, placebo: Trial, every_minute: LevelOutcomes,
-    baselines: Mapping[str, Trial],
-) -> list[dict[str, Any]]:  # fmt: skip
+    advice: Sums, placebo: Sums, stated: Stated, every_minute: Sums, baselines: Mapping[str, Sums]
+) -> list[dict[str, Any]]:
     """
     All figures, p-values corrected over all of them.
 
     Args:
-        episodes: of the advice.
-        advice, placebo: what became of the advised zones, and of their placebos.
-        every_minute: outcomes of the zones of all recommendations, each as if it were new.
-        baselines: what became of other zones, by name; one without zones has no rows.
+        advice: what was said of it alone, and what is compared. placebo: what is compared of the placebos.
+        stated: by the advice.
+        every_minute: "touched" and "rejected" of the zones of all recommendations, each as if it were new.
+        baselines: what is compared of other zones, by name; one without zones has no rows.
     """
     rows = [
-        *_shares(advice.outcomes),
-        _row("rejected", "episode", None, difference(advice.rejections(), placebo.rejections())),
-        _row(MARTINGALE, "episode", None, _beside_martingale(advice)),
+        _plain_row("touched", "episode", advice),
+        _plain_row("open", "touched episode", advice),
+        _row("rejected", "episode", None, _difference(advice, placebo, ("rejected", None))),
+        _row(MARTINGALE, "episode", None, difference_of_sums(advice[_DECIDED], advice[_EXPECTED])),
         *_order_rows(advice, placebo),
-        *_calibration(episodes, advice),
-        *(row for name, other in baselines.items() if len(other.block) for row in _rows_against(name, advice, other)),
-        _plain_row("touched", "every minute", _touches(every_minute)),
-        _plain_row("rejected", "every minute", _rejections(every_minute)),
+        *_calibration(stated),
+        *(row for name, other in baselines.items() if _has_zones(other) for row in _rows_against(name, advice, other)),
+        _plain_row("touched", "every minute", every_minute),
+        _plain_row("rejected", "every minute", every_minute),
     ]
     corrected = holm([row.get("p") for row in rows])
     return [row | {"p_corrected": p} for row, p in zip(rows, corrected, strict=True)]
 
 
-def gains_of(advice: Trial, placebo: Trial) -> dict[int, float]:
+def gains_of(advice: Sums, placebo: Sums) -> dict[int, float]:
     """
     By block of time, the headline figure of advice less that of its placebos, under the model of the queue that leaves
     the least: what holds then holds under the others.
     """
-    by_model = [
-        block_gains(*(trial.values(model, _HEADLINE_S) for trial in (advice, placebo))) for model in advice.models
-    ]
+    by_model = [block_gains(*(sums[HEADLINE, model] for sums in (advice, placebo))) for model in _models(advice)]
     return min(by_model, key=lambda gains: sum(gains.values()))
 
 
-def _rows_against(name: str, advice: Trial, baseline: Trial) -> list[dict[str, Any]]:
+def every_minute_sums(outcomes: LevelOutcomes) -> dict[Key, BlockSums]:
+    """What is said of the zones of all recommendations, each as if it were new."""
+    block = np.zeros(len(outcomes.outcome), np.int64)
+    figures: dict[Key, F64] = {("touched", None): _touches(outcomes), ("rejected", None): rejections(outcomes)}
+    return {key: BlockSums.of(Samples(values, block)) for key, values in figures.items()}
+
+
+def rejections(outcomes: LevelOutcomes) -> F64:
+    """1 rejected, 0 broken, NaN for the rest: open tests are counted separately."""
+    is_decided = (outcomes.outcome == REJECTED) | (outcomes.outcome == BROKEN)
+    return np.where(is_decided, (outcomes.outcome == REJECTED).astype(np.float64), np.nan)
+
+
+def _models(sums: Sums) -> list[str]:
+    return [model for metric, model in sums if metric == HEADLINE and model is not None]
+
+
+def _has_zones(sums: Sums) -> bool:
+    """Whether there were any: an order that never filled is worth 0, and counts."""
+    return any(len(own.block) for own in sums.values())
+
+
+def _rows_against(name: str, advice: Sums, baseline: Sums) -> list[dict[str, Any]]:
     """Rejections and values of advice beside those of a baseline, whose name is the rows' unit."""
-    rows = [_row("rejected", name, None, difference(advice.rejections(), baseline.rejections()))]
+    rows = [_row("rejected", name, None, _difference(advice, baseline, ("rejected", None)))]
     for horizon_s in HORIZONS_S:
-        rows.append(_row_of_all(_value_name(horizon_s), name, _differences(advice, baseline, horizon_s)))
+        metric = _value_name(horizon_s)
+        rows.append(_row_of_all(metric, name, _differences(advice, baseline, metric)))
     return rows
 
 
-def _beside_martingale(advice: Trial) -> Difference:
-    """Rejections beside what a price without memory gives the same zones."""
-    rejections = _rejections(advice.outcomes)
-    expected = np.where(np.isnan(rejections), np.nan, advice.expected)
-    return difference(Samples(rejections, advice.block), Samples(expected, advice.block))
+def _difference(advice: Sums, other: Sums, key: Key) -> Difference:
+    return difference_of_sums(advice[key], other[key])
 
 
-def _differences(advice: Trial, other: Trial, horizon_s: int) -> dict[str, Difference]:
-    """The difference of values at a horizon under each model of the queue."""
-    return {
-        model: difference(advice.values(model, horizon_s), other.values(model, horizon_s)) for model in advice.models
-    }
+def _differences(advice: Sums, other: Sums, metric: str) -> dict[str, Difference]:
+    """The difference of a figure of orders under each model of the queue."""
+    return {model: _difference(advice, other, (metric, model)) for model in _models(advice)}
 
 
 def _row_of_all(metric: str, unit: str, by_model: Mapping[str, Difference]) -> dict[str, Any]:
@@ -190,82 +259,61 @@ def _row_of_all(metric: str, unit: str, by_model: Mapping[str, Difference]) -> d
     return row | {"low": min(lows), "high": max(highs), "p": max(ps) if survives else 1.0}
 
 
-def _shares(outcomes: LevelOutcomes) -> list[dict[str, Any]]:
-    """How many zones were touched, and how many of those are undecided: what no other figure of zones is about."""
-    touched = outcomes.outcome != UNTOUCHED
-    still_open = np.where(touched, (outcomes.outcome == OPEN).astype(np.float64), np.nan)
-    return [_plain_row("touched", "episode", _touches(outcomes)), _plain_row("open", "touched episode", still_open)]
-
-
-def _order_rows(advice: Trial, placebo: Trial) -> list[dict[str, Any]]:
+def _order_rows(advice: Sums, placebo: Sums) -> list[dict[str, Any]]:
     """
     Every rung counts by its weight. An order that never fills is worth nothing: a figure of fills alone would flatter
     who seldom fills, so values are compared, and markouts stand beside them. One comparison is of fills alone, for it
     names who fills only when wrong.
     """
-    results, weights = advice.results, advice.orders.weight
-    is_known = results.outcome.queue_source != NO_BOOK
-    rows = [
-        _plain_row("marketable", "order", results.is_refused.astype(np.float64), weights=weights),
-        _plain_row("queue_known", "order", is_known.astype(np.float64), weights=weights),
-    ]
-    differences = {horizon_s: _differences(advice, placebo, horizon_s) for horizon_s in HORIZONS_S}
-    rows += [_row_of_all(_value_name(horizon_s), "order", by_model) for horizon_s, by_model in differences.items()]
-    of_fills = {
-        model: difference(advice.fills(model, _HEADLINE_S), placebo.fills(model, _HEADLINE_S))
-        for model in advice.models
-    }
-    rows.append(_row_of_all(ADVERSE_SELECTION, "filled order", of_fills))
-    for place, model in enumerate(advice.models):
-        rows.append(_plain_row("filled", "order", results.share[place], model, weights))
+    rows = [_plain_row("marketable", "order", advice), _plain_row("queue_known", "order", advice)]
+    values = {metric: _differences(advice, placebo, metric) for metric in map(_value_name, HORIZONS_S)}
+    rows += [_row_of_all(metric, "order", by_model) for metric, by_model in values.items()]
+    rows.append(_row_of_all(ADVERSE_SELECTION, "filled order", _differences(advice, placebo, ADVERSE_SELECTION)))
+    for model in _models(advice):
+        rows.append(_plain_row("filled", "order", advice, model))
         for horizon_s in HORIZONS_S:
             # What is concluded is the row of all models: the rows of each are no claims of their own.
-            row = _row(_value_name(horizon_s), "order", model, differences[horizon_s][model])
-            rows.append(row | {"p": None})
-            fills = advice.fills(model, horizon_s)
-            rows.append(_plain_row(f"markout_{horizon_s}s_bps", "filled order", fills.values, model, fills.weights))
+            metric = _value_name(horizon_s)
+            rows.append(_row(metric, "order", model, values[metric][model]) | {"p": None})
+            rows.append(_plain_row(_markout_name(horizon_s), "filled order", advice, model))
     return rows
 
 
-def _calibration(episodes: Sequence[Episode], advice: Trial) -> list[dict[str, Any]]:
+def _calibration(stated: Stated) -> list[dict[str, Any]]:
     """
     The Brier score beside that of the rate known before the day, its parts, and the calibration error.
 
     One number for all zones is a base rate and no forecast: it cannot tell them apart, so nothing is compared.
     """
-    confidence, rejection = np.array([e.zone.confidence for e in episodes], np.float64), _rejections(advice.outcomes)
+    confidence, rejection, unit = stated.confidence, stated.rejection, "decided episode"
     if np.isnan(confidence).any():
         return []  # an adviser from elsewhere states none
+    samples = int((~np.isnan(rejection)).sum())
     if len(np.unique(confidence)) < 2:
-        return [_plain_row("base_rate", "decided episode", np.where(np.isnan(rejection), np.nan, confidence))]
-    day = np.array([e.first.published_ns // DAY_NS for e in episodes], np.int64)
-    rate = rate_before(rejection, day, _NO_RATE)
-    own, known = (Samples(brier(stated, rejection), advice.block) for stated in (confidence, rate))
-    unit, samples = "decided episode", int((~np.isnan(rejection)).sum())
+        rate = BlockSums.of(Samples(np.where(np.isnan(rejection), np.nan, confidence), blocks_of(stated.published_ns)))
+        return [{"metric": "base_rate", "unit": unit, "model": None, "advice": rate.mean(), "samples": samples}]
+    known = rate_before(rejection, stated.published_ns // DAY_NS, _NO_RATE)
+    block = blocks_of(stated.published_ns)
+    sides = [Samples(brier(probability, rejection), block) for probability in (confidence, known)]
     parts = brier_parts(confidence, rejection)
     plain = {"ece": calibration_error(confidence, rejection)}
     for name in ("reliability", "resolution", "uncertainty"):
         plain[name] = None if parts is None else getattr(parts, name)
     rows = [{"metric": name, "unit": unit, "advice": value, "samples": samples} for name, value in plain.items()]
-    return [_row("brier", unit, None, difference(own, known)), *rows]
+    return [_row("brier", unit, None, difference(*sides)), *rows]
 
 
 def _touches(outcomes: LevelOutcomes) -> F64:
     return (outcomes.outcome != UNTOUCHED).astype(np.float64)
 
 
-def _rejections(outcomes: LevelOutcomes) -> F64:
-    """1 rejected, 0 broken, NaN for the rest: open tests are counted separately."""
-    is_decided = (outcomes.outcome == REJECTED) | (outcomes.outcome == BROKEN)
-    return np.where(is_decided, (outcomes.outcome == REJECTED).astype(np.float64), np.nan)
+def _markout_name(horizon_s: int) -> str:
+    return f"markout_{horizon_s}s_bps"
 
 
-def _plain_row(
-    metric: str, unit: str, values: F64, model: str | None = None, weights: F64 | None = None
-) -> dict[str, Any]:
-    is_defined = ~np.isnan(values)
-    samples = Samples(values, np.zeros(len(values), np.int64), weights).where(is_defined)
-    return {"metric": metric, "unit": unit, "model": model, "advice": samples.mean(), "samples": int(is_defined.sum())}
+def _plain_row(metric: str, unit: str, sums: Sums, model: str | None = None) -> dict[str, Any]:
+    own = sums[metric, model]
+    return {"metric": metric, "unit": unit, "model": model, "advice": own.mean(), "samples": own.count}
 
 
 def _row(metric: str, unit: str, model: str | None, result: Difference) -> dict[str, Any]:

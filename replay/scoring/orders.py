@@ -120,9 +120,9 @@ def orders_of_zones(episodes: Sequence[Episode], zones: MovedZones, path: PriceP
     weight = np.array([rung.weight for n in own for rung in rungs[n]], np.float64)
     price = np.array([rung.price_e8 for n in own for rung in rungs[n]], np.int64) + zones.shift_e8[zone]
     quantity = np.floor(weight * rules.order_value / (price / ONE_E8) * path.quantity_unit)
-    published_ns = np.array([e.first.published_ns for e in episodes], np.int64)[episode]
+    published_ns = np.array([e.published_ns for e in episodes], np.int64)[episode]
     stop_ns = np.array([e.stop_ns for e in episodes], np.int64)[episode]
-    after_seq = np.array([e.first.published_seq for e in episodes], np.int64)[episode]
+    after_seq = np.array([e.published_seq for e in episodes], np.int64)[episode]
     sent = orders_of(
         np.array([e.zone.side == "buy" for e in episodes], np.bool_)[episode], price,
         np.clip(quantity, 1, LARGEST_E8).astype(np.int64), published_ns, stop_ns,

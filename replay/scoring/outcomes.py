@@ -2,6 +2,7 @@
 Outcomes of price levels (touched, rejected, broken) and of orders (filled, and what a fill was worth afterwards).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,11 +55,18 @@ class LevelOutcomes:
 
     Attributes:
         outcome: UNTOUCHED, OPEN, REJECTED or BROKEN, an index into OUTCOMES.
-        touch: index into the path of the trade that touched the level first, −1 for none.
+        touch_ns, touch_e8: when the level was first touched, and the price of that trade, 1e-8 quote; −1 for none.
     """
 
     outcome: I64
-    touch: I64
+    touch_ns: I64
+    touch_e8: I64
+
+    @classmethod
+    def joined(cls, parts: Sequence["LevelOutcomes"]) -> "LevelOutcomes":
+        """All parts, one after the other."""
+        columns = ([getattr(part, name) for part in parts] for name in ("outcome", "touch_ns", "touch_e8"))
+        return cls(*(np.concatenate(column) for column in columns))
 
 
 def outcomes_at(path: PricePath, levels: Levels) -> LevelOutcomes:
@@ -86,7 +94,10 @@ def outcomes_at(path: PricePath, levels: Levels) -> LevelOutcomes:
     rejection_index = np.where(rejection_index < 0, no_index, rejection_index)
     outcome = np.where(break_index <= rejection_index, BROKEN, REJECTED)
     outcome = np.where((break_index == no_index) & (rejection_index == no_index), OPEN, outcome)
-    return LevelOutcomes(np.where(is_touched, outcome, UNTOUCHED), np.where(is_touched, touch, -1))
+    touch_ns, touch_e8 = (
+        np.where(is_touched, column[first] if len(path) else -1, -1) for column in (path.at_ns, path.price_e8)
+    )
+    return LevelOutcomes(np.where(is_touched, outcome, UNTOUCHED), touch_ns, touch_e8)
 
 
 def markouts(path: PricePath, is_buy: npt.NDArray[np.bool_], price_e8: I64, fill: I64, fee_bps: float) -> F64:

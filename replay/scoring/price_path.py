@@ -8,16 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from eventlog.facts.market import AGG_TRADE
-from eventlog.store.batch import Batch
+from eventlog.store.batch import Batch, Rows
 from eventlog.store.log import Log
 from fills.trade_search import next_reach
 from fills.trade_tape import TradeTape
 from market.arrays import I64, Bools
 from market.compiled import compiled
-from market.fixed_point import ONE_E8
+from market.fixed_point import ONE_E8, common_unit
+from replay.scoring.minutes import Minutes
 from runtime.warm_up import quantity_decimals_of
 
-_READS = {AGG_TRADE: ("trade_time_ns", "agg_id", "price_e8", "quantity_e8", "buyer_is_maker")}
+READS = {AGG_TRADE: ("trade_time_ns", "agg_id", "price_e8", "quantity_e8", "buyer_is_maker")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,30 +47,28 @@ class PricePath:
             after_seq: the seq before the first.
             until_seq: the last seq, included; the last one there is where None.
         """
-        return cls.from_batches(log.read(after_seq, until_seq, list(_READS), _READS), 10 ** quantity_decimals_of(log))
+        return cls.from_batches(log.read(after_seq, until_seq, list(READS), READS), 10 ** quantity_decimals_of(log))
 
     @classmethod
     def from_batches(cls, batches: Iterable[Batch], quantity_unit: int = ONE_E8) -> "PricePath":
         """
-        Collect the trades of a log, read with at least the columns of `_READS`.
+        Collect the trades of a log, read with at least the columns of `READS`.
 
         Args:
             batches: of the log, in order.
             quantity_unit: counts of quantity in one base unit.
         """
         parts = [b.rows[AGG_TRADE] for b in batches if AGG_TRADE in b.rows]
-        names = ("seq", "trade_time_ns", "agg_id", "price_e8", "quantity_e8")
         empty = np.empty(0, np.int64)
+        names = ("seq", "trade_time_ns", "agg_id", "price_e8", "quantity_e8")
         seq, made_ns, ids, price, quantity = (np.concatenate([p[n] for p in parts] or [empty]) for n in names)
-        sells = np.concatenate([p["buyer_is_maker"] for p in parts] or [empty.astype(np.bool_)])
-        if np.any(np.diff(ids) <= 0):
-            order = np.argsort(ids, kind="stable")
-            seq, made_ns, price, quantity, sells = (c[order] for c in (seq, made_ns, price, quantity, sells))
-        tape = TradeTape.from_columns(made_ns, price, quantity, np.where(sells, -1, 1))
-        return cls.from_tape(tape, seq, quantity_unit)
+        sign = np.concatenate([signs_of(p) for p in parts] or [empty])
+        return path_of(seq, made_ns, ids, price, quantity, sign, quantity_unit)
 
     @classmethod
-    def from_tape(cls, tape: TradeTape, seq: I64, quantity_unit: int = ONE_E8) -> "PricePath":
+    def from_tape(
+        cls, tape: TradeTape, seq: I64, quantity_unit: int = ONE_E8, later_seq: int | None = None
+    ) -> "PricePath":
         """
         Build from trades and their seqs in the log.
 
@@ -77,9 +76,10 @@ class PricePath:
             tape: n trades.
             seq: (n,) of each.
             quantity_unit: counts of quantity in one base unit.
+            later_seq: the lowest seq of the trades made after all of these; None for none.
         """
         newest = np.minimum.accumulate(seq[::-1])[::-1] if len(seq) else seq
-        return cls(tape, seq, newest, quantity_unit)
+        return cls(tape, seq, newest if later_seq is None else np.minimum(newest, later_seq), quantity_unit)
 
     def __len__(self) -> int:
         return len(self.tape)
@@ -98,6 +98,20 @@ class PricePath:
     def end_ns(self) -> int:
         """The moment of the last trade; 0 for no trades."""
         return int(self.at_ns[-1]) if len(self) else 0
+
+    @property
+    def tick_size_e8(self) -> int:
+        """The largest step on whose multiples all prices lie, 1e-8 quote; 1 for no trades."""
+        return common_unit(self.price_e8)
+
+    @property
+    def minutes(self) -> Minutes:
+        """Its minutes."""
+        return Minutes.of([(self.at_ns, self.price_e8, np.arange(len(self)))])
+
+    def between(self, from_ns: int, to_ns: int) -> "PricePath":
+        """The trades of a stretch of time and more: all of them."""
+        return self
 
     def index_at(self, times_ns: I64) -> I64:
         """For each time, the index of the first trade at or after it; n where there is none."""
@@ -129,6 +143,32 @@ class PricePath:
         tape = self.tape
         blocks = tape.block_high_e8, tape.block_low_e8, tape.group_high_e8, tape.group_low_e8
         return _first_beyond(tape.price_e8, blocks, np.where(falling, 1, -1), start, stop, price_e8)
+
+
+def path_of(
+    seq: I64, made_ns: I64, ids: I64, price: I64, quantity: I64, sign: I64, quantity_unit: int,
+    later_seq: int | None = None,
+) -> PricePath:  # fmt: skip
+    """
+    The path of n trades in any order.
+
+    Args:
+        seq, made_ns, ids: of each: its place in the log, when the venue made it, and the venue's id.
+        price, quantity: 1e-8 quote, and counts.
+        sign: +1 where the buyer was the aggressor, −1 where the seller was.
+        quantity_unit: counts of quantity in one base unit.
+        later_seq: the lowest seq of the trades made after all of these; None for none.
+    """
+    if np.any(np.diff(ids) <= 0):
+        order = np.argsort(ids, kind="stable")
+        seq, made_ns, price, quantity, sign = (c[order] for c in (seq, made_ns, price, quantity, sign))
+    tape = TradeTape.from_columns(made_ns, price, quantity, sign)
+    return PricePath.from_tape(tape, seq, quantity_unit, later_seq)
+
+
+def signs_of(trades: Rows) -> I64:
+    """+1 where the buyer was the aggressor, −1 where the seller was."""
+    return np.where(trades["buyer_is_maker"], -1, 1)
 
 
 @compiled

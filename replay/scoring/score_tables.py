@@ -14,7 +14,6 @@ from fills.outcome import NO_BOOK, QUEUE_SOURCES
 from replay.scoring.episodes import Episode
 from replay.scoring.orders import OrderResults, ZoneOrders
 from replay.scoring.outcomes import HORIZONS_S, OUTCOMES, LevelOutcomes
-from replay.scoring.price_path import PricePath
 
 _SCORES = pa.schema(
     [
@@ -48,16 +47,14 @@ def score_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist(list(rows), schema=_SCORES)
 
 
-def episode_table(episodes: Sequence[Episode], outcomes: LevelOutcomes, path: PricePath) -> pa.Table:
+def episode_table(episodes: Sequence[Episode], outcomes: LevelOutcomes) -> pa.Table:
     """
     Episodes, a row each.
 
     Args:
         episodes: n episodes.
         outcomes: of their zones.
-        path: gives the time of a touch.
     """
-    touch_ns = [int(path.at_ns[i]) if i >= 0 else None for i in outcomes.touch.tolist()]
     return pa.table(
         {
             "episode": pa.array(range(len(episodes)), pa.int64()),
@@ -67,23 +64,30 @@ def episode_table(episodes: Sequence[Episode], outcomes: LevelOutcomes, path: Pr
             "weight": pa.array([e.zone.weight for e in episodes], pa.float64()),
             "confidence": pa.array([e.zone.confidence for e in episodes], pa.float64(), from_pandas=True),
             "basis": pa.array(["+".join(e.zone.basis) for e in episodes], pa.string()),
-            "published_ns": pa.array([e.first.published_ns for e in episodes], pa.int64()),
+            "published_ns": pa.array([e.published_ns for e in episodes], pa.int64()),
             "last_published_ns": pa.array([e.last_ns for e in episodes], pa.int64()),
             "minutes": pa.array([e.minutes for e in episodes], pa.int64()),
             "outcome": pa.array([OUTCOMES[o] for o in outcomes.outcome.tolist()], pa.string()),
-            "touch_ns": pa.array(touch_ns, pa.int64()),
+            "touch_ns": pa.array(outcomes.touch_ns, pa.int64(), mask=outcomes.touch_ns < 0),
         }
     )
 
 
-def order_table(orders: ZoneOrders, results: OrderResults) -> pa.Table:
-    """The orders of all rungs, a row each: from when to when it rests, and what was ahead of it when it came."""
+def order_table(orders: ZoneOrders, results: OrderResults, first_order: int, first_episode: int) -> pa.Table:
+    """
+    The orders of all rungs, a row each: from when to when it rests, and what was ahead of it when it came.
+
+    Args:
+        orders: n orders.
+        results: what became of them.
+        first_order, first_episode: the numbers of the first order and of the first episode.
+    """
     sent, outcome = orders.sent, results.outcome
     ahead = outcome.ahead_e8
     return pa.table(
         {
-            "order": pa.array(range(len(orders)), pa.int64()),
-            "episode": pa.array(orders.episode),
+            "order": pa.array(range(first_order, first_order + len(orders)), pa.int64()),
+            "episode": pa.array(orders.episode + first_episode),
             "is_buy": pa.array(sent.is_buy),
             "price_e8": pa.array(sent.price_e8),
             "quantity_e8": pa.array(sent.quantity_e8),
@@ -97,12 +101,18 @@ def order_table(orders: ZoneOrders, results: OrderResults) -> pa.Table:
     )
 
 
-def fill_table(results: OrderResults) -> pa.Table:
-    """The orders that were filled, in part or to the end, a row for each order and model."""
+def fill_table(results: OrderResults, first_order: int) -> pa.Table:
+    """
+    The orders that were filled, in part or to the end, a row for each order and model.
+
+    Args:
+        results: what became of n orders.
+        first_order: the number of the first.
+    """
     outcome = results.outcome
     place, order = np.nonzero(outcome.filled_e8 > 0)
     columns: dict[str, Any] = {
-        "order": pa.array(order),
+        "order": pa.array(order + first_order),
         "model": pa.array([outcome.models[n] for n in place.tolist()], pa.string()),
         "first_ns": pa.array(outcome.first_fill_ns[place, order]),
         "filled_ns": pa.array(outcome.last_fill_ns[place, order]),

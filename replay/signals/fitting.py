@@ -241,7 +241,7 @@ def _zone_outcomes(
     samples = Samples()
     for episode, outcome in zip(episodes, zone_outcomes(episodes, path, rules).outcome.tolist(), strict=True):
         if outcome in (REJECTED, BROKEN):
-            samples.add(features[id(episode.zone)], outcome == REJECTED, at_ns=episode.first.published_ns)
+            samples.add(features[id(episode.zone)], outcome == REJECTED, at_ns=episode.published_ns)
     return samples
 
 

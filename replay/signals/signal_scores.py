@@ -11,10 +11,10 @@ from market.arrays import F64
 from market.timestamps import HOUR_NS, MINUTE_NS, SECOND_NS
 from replay.decisions import Ticks
 from replay.inference.blocks import Samples, difference, holm
+from replay.scoring.levels import distances
 from replay.scoring.outcomes import BROKEN, HORIZONS_S, OPEN, REJECTED, UNTOUCHED, Levels, outcomes_at
 from replay.scoring.price_path import PricePath
 from replay.scoring.rules import ScoringRules
-from replay.scoring.scoring import distances
 from replay.signals.signal_controls import SignalSample, draw_controls, draw_random_levels, select_sample
 from replay.signals.signal_record import SignalSamples
 from replay.signals.signals import EXTREME_ALONE, SAME_DISTANCE, SIGNALS
@@ -177,8 +177,7 @@ def _outcomes(sample: SignalSample, record: SignalSamples, path: PricePath, rule
         outcomes = outcomes_at(path, _levels(sample, record, rules))
         is_decided = (outcomes.outcome == REJECTED) | (outcomes.outcome == BROKEN)
         rejection[is_decided] = outcomes.outcome[is_decided] == REJECTED
-        is_known, from_ns = outcomes.touch >= 0, path.at_ns[np.maximum(outcomes.touch, 0)] if len(path) else start
-        base_e8 = np.where(is_known, path.price_e8[np.maximum(outcomes.touch, 0)] if len(path) else -1, -1)
+        is_known, from_ns, base_e8 = outcomes.touch_ns >= 0, outcomes.touch_ns, outcomes.touch_e8
     else:
         from_ns = start
         base_e8 = path.price_at(start)

@@ -67,7 +67,7 @@ def minute_scores(publications: Sequence[Publication], path: PricePath, rules: S
         `rejected` is over zones whose test was decided; an order that never fills has a value of 0.
     """
     n = len(publications)
-    zones = [(i, Episode(p, zone, p.published_ns)) for i, p in enumerate(publications) for zone in p.advice.zones]
+    zones = [(i, Episode.of(p, zone)) for i, p in enumerate(publications) for zone in p.advice.zones]
     minute = np.array([i for i, _ in zones], np.int64)
     weight = np.array([e.zone.weight for _, e in zones], np.float64)
     outcome = zone_outcomes([e for _, e in zones], path, rules).outcome

@@ -24,7 +24,7 @@ def test_each_zone_takes_the_nearest_level_of_its_side() -> None:
     asked = with_levels(
         published(FAR, SELL, BUY), ("poc", "99.5"), ("poc", "95"), ("wall", "98"), ("poc", "101"), ("poc", "103")
     )
-    (at_pocs,) = stand_at([asked], "poc", TICK)
+    at_pocs = stand_at(asked, "poc", TICK)
     zones = [(z.side, z.low_e8, z.high_e8, z.weight) for z in at_pocs.advice.zones]
     assert zones == [
         ("buy", e8("99.4"), e8("99.6"), 0.5),
@@ -32,7 +32,7 @@ def test_each_zone_takes_the_nearest_level_of_its_side() -> None:
         ("buy", e8("94.9"), e8("95.1"), 0.25),
     ]
     assert [r.price_e8 for r in at_pocs.advice.zones[0].ladder] == [e8("99.6"), e8("99.4")]
-    (at_walls,) = stand_at([asked], "wall", TICK)
+    at_walls = stand_at(asked, "wall", TICK)
     assert [(z.side, z.low_e8) for z in at_walls.advice.zones] == [("buy", e8("97.9"))]
     assert at_walls.advice.stance == "bid_only"
 
@@ -40,18 +40,18 @@ def test_each_zone_takes_the_nearest_level_of_its_side() -> None:
 def test_zones_share_no_price() -> None:
     """Two levels that are closer than a zone is wide are one place."""
     asked = with_levels(published(BUY, FAR), ("poc", "99"), ("poc", "98.9"), ("poc", "98"))
-    (at_pocs,) = stand_at([asked], "poc", TICK)
+    at_pocs = stand_at(asked, "poc", TICK)
     assert [z.low_e8 for z in at_pocs.advice.zones] == [e8("98.9"), e8("97.9")]
 
 
 @pytest.mark.parametrize("publication", [published(BUY), published(BUY, reference_e8=None)])
 def test_without_levels_or_price_nothing_is_advised(publication: Publication) -> None:
     """No POC was found, or no price says which side is which."""
-    assert stand_at([publication], "poc", TICK)[0].advice.zones == ()
-    assert stand_at([publication], "poc", TICK)[0].advice.stance == "stand_aside"
+    assert stand_at(publication, "poc", TICK).advice.zones == ()
+    assert stand_at(publication, "poc", TICK).advice.stance == "stand_aside"
 
 
 def test_a_level_at_the_price_is_no_place() -> None:
     """A zone around the price would trade at once."""
     asked = with_levels(published(BUY), ("poc", "100"))
-    assert stand_at([asked], "poc", TICK)[0].advice.zones == ()
+    assert stand_at(asked, "poc", TICK).advice.zones == ()

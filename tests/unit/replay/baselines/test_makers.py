@@ -7,7 +7,7 @@ from agents.recommendation import Rung
 from fills.trade_tape import TradeTape
 from market.timestamps import HOUR_NS, MINUTE_NS, SECOND_NS
 from replay.baselines.intensity import Intensity, fit_intensity
-from replay.baselines.makers import half_of_avellaneda_stoikov, half_of_glft, quote
+from replay.baselines.makers import Quoting, half_of_avellaneda_stoikov, half_of_glft
 from replay.scoring.price_path import PricePath
 from tests.market_builders import T0, a_zone, e8, published
 from tests.null_markets import a_martingale
@@ -34,7 +34,7 @@ def a_path_of_reaches(a: float, k: float, minutes: int, seed: int = 1) -> PriceP
 def test_a_and_k_are_found(a: float, k: float) -> None:
     """Drawn with known A and k, a day of minutes gives them back within a tenth, on any of five seeds."""
     for seed in range(5):
-        fit = fit_intensity(a_path_of_reaches(a, k, 1440, seed), T0 + 1440 * MINUTE_NS)
+        fit = fit_intensity(a_path_of_reaches(a, k, 1440, seed).minutes, T0 + 1440 * MINUTE_NS)
         assert fit is not None
         assert fit.k == pytest.approx(k, rel=0.1)
         assert fit.a == pytest.approx(a, rel=0.15)
@@ -48,13 +48,13 @@ def test_a_fit_does_not_look_ahead() -> None:
     price = path.price_e8.copy()
     price[cut:] *= 3
     other = PricePath.from_tape(TradeTape.from_columns(path.at_ns, price, price, price), path.seq)
-    assert fit_intensity(path, until) == fit_intensity(other, until) is not None
+    assert fit_intensity(path.minutes, until) == fit_intensity(other.minutes, until) is not None
 
 
 @pytest.mark.parametrize("minutes", [0, 1, 59])
 def test_a_short_past_gives_no_fit(minutes: int) -> None:
     """Under an hour of minutes with trades."""
-    assert fit_intensity(a_path_of_reaches(1.0, 2000.0, minutes), T0 + minutes * MINUTE_NS) is None
+    assert fit_intensity(a_path_of_reaches(1.0, 2000.0, minutes).minutes, T0 + minutes * MINUTE_NS) is None
 
 
 def test_a_price_that_never_moves_gives_no_fit() -> None:
@@ -62,7 +62,7 @@ def test_a_price_that_never_moves_gives_no_fit() -> None:
     at = T0 + np.arange(300) * MINUTE_NS
     ones = np.ones(300, np.int64)
     path = PricePath.from_tape(TradeTape.from_columns(at, ones, ones, ones), ones)
-    assert fit_intensity(path, T0 + 300 * MINUTE_NS) is None
+    assert fit_intensity(path.minutes, T0 + 300 * MINUTE_NS) is None
 
 
 def test_spreads_by_hand() -> None:
@@ -79,7 +79,8 @@ def test_all_zones_of_a_side_move_together() -> None:
     """The nearest begins at the quote, the others as far behind it as before; the first hour has no past to fit."""
     path = a_path_of_reaches(1.0, 2000.0, 300)
     early, late = published(BUY, SELL, minute=30, sigma=0.001), published(FAR, BUY, SELL, minute=245, sigma=0.001)
-    first, second = quote([early, late], path, lambda reached, sigma: 0.005, TICK)
+    quote = Quoting(path.minutes, lambda reached, sigma: 0.005, TICK)
+    first, second = quote(early), quote(late)
     assert first.advice.zones == ()
     assert [(z.side, z.low_e8, z.high_e8) for z in second.advice.zones] == [
         ("buy", e8("97.5"), e8("97.7")),
@@ -91,5 +92,5 @@ def test_all_zones_of_a_side_move_together() -> None:
 
 def test_without_sigma_nothing_is_quoted() -> None:
     """Risk cannot be measured."""
-    path = a_path_of_reaches(1.0, 2000.0, 300)
-    assert quote([published(BUY, minute=245, sigma=None)], path, half_of_glft, TICK)[0].advice.zones == ()
+    quote = Quoting(a_path_of_reaches(1.0, 2000.0, 300).minutes, half_of_glft, TICK)
+    assert quote(published(BUY, minute=245, sigma=None)).advice.zones == ()

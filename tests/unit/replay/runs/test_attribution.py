@@ -5,11 +5,11 @@ from dataclasses import replace
 import pyarrow as pa
 import pytest
 
-from replay.runs.attribution import DECIDED_BY, FALLBACK, score_by_decider
+from replay.runs.attribution import DECIDED_BY, FALLBACK, ScoringByDecider
 from replay.scoring.episodes import Publication
 from replay.scoring.rules import ScoringRules
 from replay.scoring.score_tables import ScoreTables
-from replay.scoring.scoring import score
+from replay.scoring.scoring import Scoring, score
 from tests.market_builders import a_path, a_zone, published
 
 RULES = ScoringRules(0, 0, 1.0, 0.0, 5, 1, 2.0, 2.0)
@@ -25,7 +25,10 @@ def in_its_place(publication: Publication) -> Publication:
 
 def apart(*advice: Publication) -> ScoreTables:
     """Advice in the order of its publication, scored."""
-    return score_by_decider(sorted(advice, key=lambda publication: publication.published_ns), PATH, RULES)
+    scoring = ScoringByDecider(lambda: Scoring(PATH, RULES))
+    for publication in sorted(advice, key=lambda publication: publication.published_ns):
+        scoring.add(publication)
+    return scoring.finish()
 
 
 def values(scores: pa.Table, suffix: str) -> list[dict[str, object]]:

@@ -5,34 +5,28 @@ import numpy as np
 from eventlog.proof.coverage import CoverageGaps
 from market.timestamps import MINUTE_NS
 from replay.runs.coverage_gaps import coverage_gap_notes
-from replay.scoring.episodes import Publication
 from tests.builders import T0
-from tests.market_builders import an_advice
 
+VALID_NS = 60 * MINUTE_NS
 NOTHING = np.empty((0, 2), np.int64)
 EARLY = np.array([[T0, T0 + 3 * MINUTE_NS]], np.int64)
 OUT = np.array([T0 - 61 * MINUTE_NS, T0 - 30 * MINUTE_NS, T0 + MINUTE_NS, T0 + 3 * MINUTE_NS], np.int64)
 
 
-def publications(valid_for_ns: int = 60 * MINUTE_NS) -> list[Publication]:
-    """One publication; how long it is valid is all that counts here."""
-    return [Publication(an_advice(valid_for_ns=valid_for_ns), T0, 1)]
-
-
 def test_episodes_that_touch_unproven_time_are_counted() -> None:
     """Of four, one was over before, one reaches into it, one began in it, one after."""
-    notes = coverage_gap_notes(CoverageGaps(EARLY, NOTHING, True), OUT, publications())
+    notes = coverage_gap_notes(CoverageGaps(EARLY, NOTHING, True), OUT, VALID_NS)
     assert notes == ["2 of 4 episodes overlap 3.0 minutes whose trades the log cannot prove"]
 
 
 def test_a_book_is_missed_only_where_there_is_one() -> None:
     """A log of trades alone says elsewhere that it has no book."""
-    assert coverage_gap_notes(CoverageGaps(NOTHING, EARLY, False), OUT, publications()) == []
-    notes = coverage_gap_notes(CoverageGaps(NOTHING, EARLY, True), OUT, publications())
+    assert coverage_gap_notes(CoverageGaps(NOTHING, EARLY, False), OUT, VALID_NS) == []
+    notes = coverage_gap_notes(CoverageGaps(NOTHING, EARLY, True), OUT, VALID_NS)
     assert notes == ["2 of 4 episodes overlap 3.0 minutes whose book the log cannot prove"]
 
 
 def test_nothing_is_said_where_all_is_proven_or_nothing_was_advised() -> None:
     """No ranges, no episodes, no advice."""
-    assert coverage_gap_notes(CoverageGaps(NOTHING, NOTHING, True), OUT, publications()) == []
-    assert coverage_gap_notes(CoverageGaps(EARLY, EARLY, True), OUT[:0], []) == []
+    assert coverage_gap_notes(CoverageGaps(NOTHING, NOTHING, True), OUT, VALID_NS) == []
+    assert coverage_gap_notes(CoverageGaps(EARLY, EARLY, True), OUT[:0], 0) == []

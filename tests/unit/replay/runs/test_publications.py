@@ -11,7 +11,7 @@ from eventlog.store.cold import ColdLog
 from eventlog.store.log import Log
 from market.instrument import Market
 from replay.decisions import Decision, Ticks
-from replay.runs.publications import digest_of, parameter_digests, publication_times, publications_of
+from replay.runs.publications import digest_of, parameter_digests, publication_of, publication_times, publish_times
 from replay.runs.run import Request, _parameter_notes
 from replay.scoring.rules import ScoringRules
 from tests.builders import T0, a_cold_log
@@ -65,8 +65,11 @@ def test_live_moments_count_where_they_are_known(tmp_path: Path) -> None:
     live = publication_times(a_decision_log(tmp_path))
     assert live == {10: (T0 + 5, 12), 20: None}
     ticks = Ticks(np.array([10, 20, 30]), np.full(3, T0), np.full(3, T0 + 1))
-    publications = publications_of([a_decision(s) for s in (10, 20, 30)], ticks, RULES, live)
-    assert [(p.published_ns, p.published_seq) for p in publications] == [(T0 + 5, 12), (T0 + 1 + 2 * 10**9, 30)]
+    out_ns = publish_times(ticks, RULES, None)
+    publications = [publication_of(a_decision(s), parse(BODY), out_ns, live) for s in (10, 20, 30)]
+    moments = [p and (p.published_ns, p.published_seq) for p in publications]
+    assert moments == [(T0 + 5, 12), None, (T0 + 1 + 2 * 10**9, 30)]
+    assert publication_of(a_decision(30), None, out_ns, live) is None
     assert digest_of(live) != digest_of({}) == "none"
 
 

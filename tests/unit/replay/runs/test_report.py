@@ -46,7 +46,7 @@ PATH = a_path([100, "99.5", 100, 101], [0, 30, 90, 200])
 
 
 def a_report(path: PricePath = PATH, manifest: dict[str, Any] | None = None) -> str:
-    return render(manifest or a_manifest(), tables_of(some_scores(path)), path)
+    return render(manifest or a_manifest(), tables_of(some_scores(path)), path.minutes)
 
 
 def tables_of(score_tables: ScoreTables) -> dict[str, pa.Table]:
@@ -131,7 +131,7 @@ def test_what_the_rules_decided_is_named_and_drawn_apart() -> None:
     tables = tables_of(some_scores(PATH))
     by = pa.array(["model", "fallback"], pa.string())
     tables["episodes"] = tables["episodes"].append_column("decided_by", by)
-    page = render(a_manifest() | {"model": SHARE}, tables, PATH)
+    page = render(a_manifest() | {"model": SHARE}, tables, PATH.minutes)
     basis = tables["episodes"].column("basis").to_pylist()
     assert f"<td>{basis[0]}</td>" in page
     assert f"<td>{basis[1]} (fallback)</td>" in page

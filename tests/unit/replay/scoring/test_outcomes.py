@@ -33,7 +33,9 @@ def a_level(
 def outcome(path: PricePath, level: Levels) -> tuple[str, int]:
     """The word for what became of it, and the touching trade."""
     result = outcomes.outcomes_at(path, level)
-    return outcomes.OUTCOMES[int(result.outcome[0])], int(result.touch[0])
+    touch_ns = int(result.touch_ns[0])
+    assert int(result.touch_e8[0]) == (-1 if touch_ns < 0 else int(path.price_e8[path.at_ns == touch_ns][0]))
+    return outcomes.OUTCOMES[int(result.outcome[0])], -1 if touch_ns < 0 else int(np.searchsorted(path.at_ns, touch_ns))
 
 
 def mirror(prices: Sequence[Any]) -> list[float]:
@@ -147,7 +149,8 @@ def test_many_levels_at_once_equal_the_written_rule(
                np.full(n, T0 + HOUR_S * SECOND_NS), np.zeros(n, np.int64)),
     )  # fmt: skip
     expected = [by_hand(prices, bool(b), lo, lo + w, a, y) for b, lo, w, a, y in levels]
-    assert list(zip(values.outcome.tolist(), values.touch.tolist(), strict=True)) == expected
+    touch = [-1 if ns < 0 else (ns - T0) // SECOND_NS for ns in values.touch_ns.tolist()]
+    assert list(zip(values.outcome.tolist(), touch, strict=True)) == expected
 
 
 def test_markouts_by_hand() -> None:

@@ -30,10 +30,10 @@ def path_of(*minutes: int) -> PricePath:
 )
 def test_minutes_without_a_trade_are_counted(minutes: tuple[int, ...], said: str) -> None:
     """Trades before and after the stretch do not count."""
-    assert quiet_notes(path_of(*minutes), ENDS) == [said]
+    assert quiet_notes(path_of(*minutes).minutes, ENDS) == [said]
 
 
 def test_a_calm_market_is_no_news() -> None:
     """Up to half of the minutes; and no minute at all."""
-    assert quiet_notes(path_of(0, 2, 4, 6, 8), ENDS) == []
-    assert quiet_notes(path_of(), ENDS[:0]) == []
+    assert quiet_notes(path_of(0, 2, 4, 6, 8).minutes, ENDS) == []
+    assert quiet_notes(path_of().minutes, ENDS[:0]) == []
