@@ -20,6 +20,7 @@ from bench.memory import measure_peak_memory
 from bench.order_book import NOT_INSTALLED, measure_level_rate
 from bench.replay_cpu import NOT_INSTALLED as NO_ENGINE
 from bench.replay_cpu import measure_cpu_of_replay
+from bench.replay_memory import measure_memory_of_replay
 
 REAL = Path(os.environ.get("REAL_DATA_DIR", Path(__file__).resolve().parent.parent.parent / "shared" / "data"))
 
@@ -58,6 +59,8 @@ def main(repetitions: int = typer.Option(7, min=1, help="how often each pair is 
         figures.append(measure_minute(Path(folder), repetitions))
         print(figures[-1].line(), flush=True)
         figures.append(measure_capture(Path(folder), max(3, repetitions // 2)))
+        print(figures[-1].line(), flush=True)
+        figures.append(measure_memory_of_replay(Path(folder)))
         print(figures[-1].line(), flush=True)
         for line in measure_peak_memory(Path(folder)):
             print(line, flush=True)

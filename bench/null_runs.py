@@ -24,7 +24,7 @@ from market.fixed_point import ONE_E8, format_e8
 from market.instrument import Market
 from market.timestamps import DAY_NS, iso
 from replay.decisions import ticks_between
-from replay.scoring.price_path import PricePath
+from replay.recorded.price_path import PricePath
 from runtime.open_log import open_log
 from tests.null_markets import Adviser, a_martingale, advise, clustered, even, one_sided
 

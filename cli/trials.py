@@ -36,8 +36,8 @@ from cli.options import (
 from eventlog.clock import WallClock
 from replay.decisions import Ticks
 from replay.errors import NothingToReplay
+from replay.notes.in_sample import in_sample_notes
 from replay.plain_json import to_json_value
-from replay.runs.in_sample import in_sample_notes
 from replay.scoring.outcomes import HORIZONS_S
 from replay.scoring.rules import rules_of
 from replay.trials.ab import minute_ticks

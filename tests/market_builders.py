@@ -27,8 +27,8 @@ from market.instrument import Market
 from market.timestamps import MINUTE_NS, SECOND_NS
 from projections.book.snapshot_window import Snapshot
 from projections.state import TickEntry, Windows
+from replay.recorded.price_path import PricePath
 from replay.scoring.episodes import Publication
-from replay.scoring.price_path import PricePath
 from runtime.analysis_config import AnalysisConfig
 
 T0 = 1_772_409_600 * SECOND_NS

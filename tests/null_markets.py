@@ -13,8 +13,8 @@ from fills.trade_tape import TradeTape
 from market.arrays import F64, I64
 from market.fixed_point import ONE_E8
 from market.timestamps import MINUTE_NS, SECOND_NS
+from replay.recorded.price_path import PricePath
 from replay.scoring.episodes import Publication
-from replay.scoring.price_path import PricePath
 from tests.market_builders import T0, an_advice
 
 TICK_E8 = 1_000_000

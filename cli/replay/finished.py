@@ -16,13 +16,13 @@ from replay.baselines.baselines import NAMES
 from replay.errors import BadRun
 from replay.inference.blocks import MIN_BLOCKS
 from replay.plain_json import to_json_value
+from replay.recorded.prices import RecordedPrices
 from replay.runs import finished_runs, tried
 from replay.runs.log_digest import log_digest
 from replay.runs.report import render
 from replay.runs.run import Result
 from replay.scoring.conclusions import conclusions
 from replay.scoring.figures import SHOWN_MODELS
-from replay.scoring.recorded_prices import RecordedPrices
 
 _TABLES = ("recommendations", "episodes", "orders", "fills", "scores")
 _MIN_NAME = 22  # width of the names' column: that of the longest usual one

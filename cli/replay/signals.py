@@ -28,9 +28,9 @@ from cli.options import (
 from market.instrument import Market
 from replay.decisions import ticks_between
 from replay.errors import NothingToReplay
+from replay.notes.in_sample import in_sample_notes
+from replay.notes.quiet import quiet_notes
 from replay.plain_json import to_json_value
-from replay.runs.in_sample import in_sample_notes
-from replay.scoring.quiet import quiet_notes
 from replay.scoring.rules import rules_of
 from replay.signals.fitting import TrainingSet, build_training_set, fit_models
 from replay.signals.signal_record import flow_r2, record_signals

@@ -8,7 +8,7 @@ from functools import partial
 from replay.baselines.derived import Delay, alternate, mirror
 from replay.baselines.levels import stand_at
 from replay.baselines.makers import Quoting, half_of_avellaneda_stoikov, half_of_glft
-from replay.scoring.minutes import Minutes
+from replay.recorded.minutes import Minutes
 from replay.scoring.scoring import Baseline
 
 NAMES = (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from market.timestamps import DAY_NS
-from replay.scoring.minutes import Minutes
+from replay.recorded.minutes import Minutes
 
 PAST_NS = DAY_NS
 """How far back a fit looks: all hours of a day have their own pace."""

@@ -9,8 +9,8 @@ from market.timestamps import HOUR_NS, MINUTE_NS
 from replay.baselines.intensity import Intensity, fit_intensity
 from replay.baselines.moving import distance, shift, with_zones
 from replay.baselines.quotes import avellaneda_stoikov, glft
+from replay.recorded.minutes import Minutes
 from replay.scoring.episodes import Publication
-from replay.scoring.minutes import Minutes
 
 _AVERSION = 1 / 15  # γ in units of k, for an inventory of one order: 0.1 against 1.5 in the paper's own example
 _REMAINING_MIN = VALID_FOR_NS / MINUTE_NS  # until the inventory is marked: as long as advice is valid

@@ -15,11 +15,11 @@ import pyarrow as pa
 
 from market.printable import printable
 from market.timestamps import MINUTE_NS
+from replay.recorded.minutes import Minutes
 from replay.runs.attribution import DECIDED_BY, FALLBACK
 from replay.runs.model_share import ModelShare
 from replay.scoring.conclusions import conclusions
 from replay.scoring.figures import SHOWN_MODELS
-from replay.scoring.minutes import Minutes
 
 _ASSETS = Path(__file__).parent / "assets"
 _MAX_POINTS = 6_000  # of the price line: longer runs are drawn at a coarser step than a minute

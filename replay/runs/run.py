@@ -4,7 +4,7 @@ A replay run: decisions over a stretch of log, scored, as a folder whose name is
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from hashlib import blake2b
@@ -26,10 +26,14 @@ from market.timestamps import iso
 from replay.baselines import baselines
 from replay.decisions import Decision, Ticks, decide_all, ticks_between
 from replay.errors import MissingAnswer, NothingDecided, NothingToReplay
+from replay.notes.coverage_gaps import coverage_gap_notes
+from replay.notes.in_sample import in_sample_notes
+from replay.notes.quiet import quiet_notes
+from replay.recorded.books import RecordedBooks
+from replay.recorded.minutes import Minutes
+from replay.recorded.prices import RecordedPrices
 from replay.runs.attribution import ScoringByDecider
-from replay.runs.coverage_gaps import coverage_gap_notes
 from replay.runs.finalize import finalize_run
-from replay.runs.in_sample import in_sample_notes
 from replay.runs.log_digest import log_digest
 from replay.runs.model_share import ModelShare
 from replay.runs.own_zones import OwnZones, decide_own_zones, describe
@@ -44,10 +48,6 @@ from replay.runs.publications import digest_of as digest_of_live
 from replay.runs.recommendations import Recommendations
 from replay.runs.report import render
 from replay.runs.tried import Judgement, judge, record_run, tried_runs
-from replay.scoring.minutes import Minutes
-from replay.scoring.quiet import quiet_notes
-from replay.scoring.recorded_books import RecordedBooks
-from replay.scoring.recorded_prices import RecordedPrices
 from replay.scoring.rules import ScoringRules
 from replay.scoring.score_tables import ScoreTables, queue_notes
 from replay.scoring.scoring import Scoring
@@ -57,7 +57,8 @@ from runtime.open_log import OpenLog
 
 _NO_END_NS = 2**61  # a later --to means the end of the log
 UNITS = (
-    "an episode is an idea: it ends when no zone of its side has overlapped it for as long as advice is valid; orders"
+    "an episode is an idea: it ends when no zone of its side has overlapped it for as long as advice is valid; a"
+    " difference is of what is left when what a price without memory gives is taken off both sides; orders"
     " count by weight, and one that would trade on arrival is refused; fills `all`: what holds under every model of the"
     " queue, with p 1 where their signs differ; where the stated probabilities differ, brier"
     " stands beside that of the rate of the days before"
@@ -180,17 +181,10 @@ def run(
     with _new_folder(runs_dir, run_id) as new_folder:
         with open_log() as log:
             prices, gaps = RecordedPrices(log, first_seq - 1, last_seq), _coverage_gaps(log, ticks)
-            scoring = _scoring(log, request, ticks, prices, last_seq)
             advised = Recommendations(new_folder / "recommendations.parquet")
             out_ns = publish_times(ticks, request.rules, model.took_ms if model else None)
-            for decision in _decide(open_log, request, ticks, workers, on_progress):
-                advice = None if decision.advice is None else parse(decision.advice)
-                publication = publication_of(decision, advice, out_ns, live)
-                advised.add(decision, advice, publication is not None)
-                if publication is not None:
-                    scoring.add(publication)
-            advised.close()
-            tables = scoring.finish()
+            decisions = _decide(open_log, request, ticks, workers, on_progress)
+            tables = _score(decisions, out_ns, live, _scoring(log, request, ticks, prices, last_seq), advised)
         share = ModelShare.from_fallbacks(advised.fallbacks) if model is not None else None
         model_notes = (share.sentence, *model.notes) if share and model else ()
         gap_notes = coverage_gap_notes(gaps, tables.episodes["published_ns"].to_numpy(), advised.longest_ns)
@@ -216,6 +210,24 @@ def _new_folder(runs_dir: Path, run_id: str) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _score(
+    decisions: Iterable[Decision],
+    out_ns: Mapping[int, int],
+    live: PublicationTimes,
+    scoring: Scoring | ScoringByDecider,
+    advised: Recommendations,
+) -> ScoreTables:
+    """Write decisions down as they come, and score those that went out."""
+    for decision in decisions:
+        advice = None if decision.advice is None else parse(decision.advice)
+        publication = publication_of(decision, advice, out_ns, live)
+        advised.add(decision, advice, publication is not None)
+        if publication is not None:
+            scoring.add(publication)
+    advised.close()
+    return scoring.finish()
 
 
 def _coverage_gaps(log: Log, ticks: Ticks) -> CoverageGaps:

@@ -15,7 +15,7 @@ from replay.inference.blocks import MIN_BLOCKS
 from replay.inference.reality_check import reality_check
 from replay.inference.sharpe import deflated_sharpe, probabilistic_sharpe
 from replay.ledger_file import LedgerFile, Versioned
-from replay.runs.in_sample import days_between
+from replay.notes.in_sample import days_between
 from replay.runs.own_zones import NAME as OWN_ZONES
 from replay.scoring.figures import HEADLINE
 

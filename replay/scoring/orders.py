@@ -17,10 +17,10 @@ from fills.queue_models import MODELS, QueueModel
 from market.arrays import F64, I64, Bools
 from market.fixed_point import LARGEST_E8, ONE_E8
 from market.timestamps import HOUR_NS
+from replay.recorded.price_path import PricePath
 from replay.scoring.episodes import Episode
 from replay.scoring.outcomes import HORIZONS_S, gains_bps, markouts
 from replay.scoring.placebo import MovedZones
-from replay.scoring.price_path import PricePath
 from replay.scoring.rules import ScoringRules
 
 _STRETCH_NS = 2 * HOUR_NS  # a busy market changes its book some million times in it

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from market.arrays import F64, I64
 from market.timestamps import MINUTE_NS, SECOND_NS
-from replay.scoring.price_path import PricePath
+from replay.recorded.price_path import PricePath
 
 UNTOUCHED, OPEN, REJECTED, BROKEN = 0, 1, 2, 3  # places in OUTCOMES; they are stored in files
 OUTCOMES = ("untouched", "open", "rejected", "broken")

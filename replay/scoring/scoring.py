@@ -14,14 +14,14 @@ import pyarrow as pa
 
 from market.arrays import F64, I64
 from market.timestamps import DAY_NS, SECOND_NS
+from replay.recorded.price_path import PricePath
+from replay.recorded.prices import Prices
 from replay.scoring.episodes import Episode, Grouping, Publication
 from replay.scoring.figures import Stated, Sums, Trial, add_up, blocks_of, every_minute_sums, figures_of, gains_of
 from replay.scoring.levels import levels_of
 from replay.scoring.orders import Books, fill, orders_of_zones
 from replay.scoring.outcomes import HORIZONS_S, TEST_NS, LevelOutcomes, Levels, outcomes_at
 from replay.scoring.placebo import MovedZones, draw_placebos
-from replay.scoring.price_path import PricePath
-from replay.scoring.recorded_prices import Prices
 from replay.scoring.rules import ScoringRules
 from replay.scoring.score_tables import ScoreTables, episode_table, fill_table, order_table, score_table
 

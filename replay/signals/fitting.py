@@ -26,10 +26,10 @@ from market.timestamps import DAY_NS, HOUR_NS, day_of, iso
 from projections.state import READS, STATE_KINDS, MarketState, TickEntry
 from replay.decisions import ticks_between
 from replay.inference import blocks as inference
+from replay.recorded.price_path import PricePath
 from replay.scoring.episodes import Publication, episodes_of
 from replay.scoring.figures import BLOCK_NS
 from replay.scoring.outcomes import BROKEN, REJECTED
-from replay.scoring.price_path import PricePath
 from replay.scoring.rules import ScoringRules
 from replay.scoring.scoring import zone_outcomes
 from runtime.analysis_config import AnalysisConfig

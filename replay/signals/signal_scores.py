@@ -11,9 +11,9 @@ from market.arrays import F64
 from market.timestamps import HOUR_NS, MINUTE_NS, SECOND_NS
 from replay.decisions import Ticks
 from replay.inference.blocks import Samples, difference, holm
+from replay.recorded.price_path import PricePath
 from replay.scoring.levels import distances
 from replay.scoring.outcomes import BROKEN, HORIZONS_S, OPEN, REJECTED, UNTOUCHED, Levels, outcomes_at
-from replay.scoring.price_path import PricePath
 from replay.scoring.rules import ScoringRules
 from replay.signals.signal_controls import SignalSample, draw_controls, draw_random_levels, select_sample
 from replay.signals.signal_record import SignalSamples

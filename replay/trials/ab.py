@@ -16,9 +16,9 @@ from replay.decisions import Ticks, decide_all
 from replay.errors import MissingAnswer
 from replay.inference.blocks import holm
 from replay.inference.paired import PairedDifference, compare
+from replay.recorded.price_path import PricePath
 from replay.runs.publications import publish_times
 from replay.scoring.episodes import Publication
-from replay.scoring.price_path import PricePath
 from replay.scoring.rules import ScoringRules
 from replay.trials.answer import Arm, Totals
 from replay.trials.minute_scores import Score, minute_scores

@@ -12,11 +12,11 @@ from agents.recommendation import VALID_FOR_NS
 from fills.queue_models import BOUNDS
 from market.arrays import F64, I64
 from market.timestamps import MINUTE_NS
+from replay.recorded.price_path import PricePath
 from replay.scoring.episodes import Episode, Publication
 from replay.scoring.orders import fill, orders_of_zones
 from replay.scoring.outcomes import BROKEN, HORIZONS_S, REJECTED, TEST_NS, UNTOUCHED
 from replay.scoring.placebo import MovedZones
-from replay.scoring.price_path import PricePath
 from replay.scoring.rules import ScoringRules
 from replay.scoring.scoring import zone_outcomes
 

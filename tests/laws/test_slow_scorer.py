@@ -12,9 +12,9 @@ from fills.level_rows import LevelRows
 from market.arrays import I64
 from market.fixed_point import common_unit
 from market.timestamps import MINUTE_NS
+from replay.recorded.price_path import PricePath
 from replay.scoring.episodes import Publication
 from replay.scoring.figures import ADVERSE_SELECTION
-from replay.scoring.price_path import PricePath
 from replay.scoring.rules import ScoringRules
 from replay.scoring.score_tables import ScoreTables
 from replay.scoring.scoring import score

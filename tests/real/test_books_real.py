@@ -30,7 +30,7 @@ from projections.book.order_book import OrderBook
 from projections.book.reference_book import ReferenceBook
 from projections.book.snapshot_window import Snapshot
 from projections.state import MarketState, Windows
-from replay.scoring.recorded_books import book_of
+from replay.recorded.books import book_of
 from runtime.loop import drive
 from tests.builders import a_tick
 

@@ -13,8 +13,8 @@ from agents.recommendation import parse
 from analysis.trades.absorption import NOTE
 from market.instrument import Market
 from replay.decisions import ticks_between
+from replay.recorded.price_path import PricePath
 from replay.scoring.episodes import Publication
-from replay.scoring.price_path import PricePath
 from replay.scoring.rules import ScoringRules
 from replay.scoring.score_tables import ScoreTables
 from runtime.open_log import open_log

@@ -8,7 +8,7 @@ from fills.trade_tape import TradeTape
 from market.timestamps import HOUR_NS, MINUTE_NS, SECOND_NS
 from replay.baselines.intensity import Intensity, fit_intensity
 from replay.baselines.makers import Quoting, half_of_avellaneda_stoikov, half_of_glft
-from replay.scoring.price_path import PricePath
+from replay.recorded.price_path import PricePath
 from tests.market_builders import T0, a_zone, e8, published
 from tests.null_markets import a_martingale
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replay.inference.calibration import bins_of, brier, brier_parts, calibration_error, rate_before
-from replay.scoring.price_path import PricePath
+from replay.recorded.price_path import PricePath
 from replay.scoring.rules import ScoringRules
 from replay.scoring.scoring import score
 from tests.market_builders import a_path, a_zone, published

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pytest
 
 from market.timestamps import MINUTE_NS, SECOND_NS
+from replay.recorded.price_path import PricePath
 from replay.runs import report
 from replay.runs.report import render
 from replay.scoring.figures import SHOWN_MODELS
-from replay.scoring.price_path import PricePath
 from replay.scoring.rules import ScoringRules
 from replay.scoring.score_tables import ScoreTables
 from replay.scoring.scoring import score

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from market.timestamps import MINUTE_NS, SECOND_NS
+from replay.recorded.price_path import PricePath
 from replay.scoring import outcomes
 from replay.scoring.outcomes import BROKEN, HORIZONS_S, OPEN, REJECTED, UNTOUCHED, Levels, markouts
-from replay.scoring.price_path import PricePath
 from tests.market_builders import T0, a_path, e8
 
 HOUR_S = 3600

@@ -7,7 +7,7 @@ import pytest
 
 from agents.recommendation import Rung
 from market.timestamps import HOUR_NS, MINUTE_NS, SECOND_NS
-from replay.scoring.price_path import PricePath
+from replay.recorded.price_path import PricePath
 from replay.scoring.rules import ScoringRules
 from replay.scoring.score_tables import ScoreTables
 from replay.scoring.scoring import expected_rejection, score

@@ -14,8 +14,8 @@ from replay.decisions import Ticks, ticks_between
 from replay.errors import MissingAnswer
 from replay.inference.blocks import holm
 from replay.inference.paired import PairedDifference
+from replay.recorded.price_path import PricePath
 from replay.runs.publications import publish_times
-from replay.scoring.price_path import PricePath
 from replay.scoring.rules import ScoringRules
 from replay.trials.ab import (
     ArmScores,

@@ -15,7 +15,7 @@ from fills.trade_tape import TradeTape
 from market.arrays import I64, Bools
 from market.compiled import compiled
 from market.fixed_point import ONE_E8, common_unit
-from replay.scoring.minutes import Minutes
+from replay.recorded.minutes import Minutes
 from runtime.warm_up import quantity_decimals_of
 
 READS = {AGG_TRADE: ("trade_time_ns", "agg_id", "price_e8", "quantity_e8", "buyer_is_maker")}

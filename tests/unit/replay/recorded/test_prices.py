@@ -3,6 +3,7 @@ The trades of a log by stretches of time: whatever is asked between two times is
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,16 @@ from hypothesis import strategies as st
 from eventlog.facts.market import AGG_TRADE
 from eventlog.store.batch import Batch
 from market.fixed_point import ONE_E8
-from market.timestamps import MINUTE_NS, SECOND_NS
-from replay.scoring import recorded_prices
-from replay.scoring.minutes import Minutes
-from replay.scoring.price_path import PricePath
-from replay.scoring.recorded_prices import RecordedPrices
+from market.timestamps import DAY_NS, MINUTE_NS, SECOND_NS
+from replay.baselines.baselines import baselines_on
+from replay.recorded import prices as recorded_prices
+from replay.recorded.minutes import Minutes
+from replay.recorded.price_path import PricePath
+from replay.recorded.prices import RecordedPrices
+from replay.scoring.rules import ScoringRules
+from replay.scoring.scoring import score
 from tests.market_builders import T0, table, trade_columns
+from tests.null_markets import a_martingale, advise, even
 
 SPAN_S = 1200
 
@@ -55,13 +60,15 @@ def logged(draw: st.DrawFn) -> list[tuple[int, int, int]]:
     return rows
 
 
-def batches_of(rows: Sequence[tuple[int, int, int]], size: int) -> list[Any]:
+def batches_of(
+    rows: Sequence[tuple[int, int, int]], size: int, unit_ns: int = SECOND_NS, unit_e8: int = ONE_E8
+) -> list[Any]:
     made, seq = [], 0
     for start in range(0, len(rows), size):
         part = rows[start : start + size]
         ids, seconds, prices = zip(*part, strict=True)
-        recv = T0 + np.array(seconds) * SECOND_NS
-        columns = trade_columns(recv, [p * ONE_E8 for p in prices], agg_id=np.array(ids))
+        recv = T0 + np.array(seconds) * unit_ns
+        columns = trade_columns(recv, [p * unit_e8 for p in prices], agg_id=np.array(ids))
         rows_of = table(AGG_TRADE, {"seq": np.arange(seq + 1, seq + 1 + len(part)), **columns})
         made.append(Batch.from_tables(seq + 1, seq + len(part), {AGG_TRADE: rows_of}))
         seq += len(part)
@@ -91,6 +98,25 @@ def test_a_stretch_says_what_the_whole_says(
 
     assert news(part) == news(whole)
     assert recorded.tick_size_e8 == whole.tick_size_e8
+
+
+def test_scores_are_the_same_by_stretches_and_from_the_whole() -> None:
+    """Two days, some trades logged late: every table is the same, baselines included."""
+    path = a_martingale(3, days=2)
+    rows = [
+        (n + 1, int(at - T0), int(price)) for n, (at, price) in enumerate(zip(path.at_ns, path.price_e8, strict=True))
+    ]
+    for late in range(1, 200):
+        rows.insert(late * 860, rows.pop(late * 860 - 700))
+    batches = batches_of(rows, 5000, unit_ns=1, unit_e8=1)
+    whole, recorded = PricePath.from_batches(batches), RecordedPrices(ALog(batches), 0, len(rows))  # type: ignore[arg-type]
+    publications = [replace(p, published_seq=p.published_seq // 2) for p in advise(path, 3, even, days=2)]
+    rules = ScoringRules(2000, 250, 1.0, 0.0, 5, 1, 2.0, 2.0)
+    one, two = (score(publications, p, rules, baselines_on(p.minutes)) for p in (whole, recorded))
+    assert one.episodes.num_rows > 100
+    assert {e // DAY_NS for e in one.episodes.column("published_ns").to_pylist()} == {T0 // DAY_NS, T0 // DAY_NS + 1}
+    for name in ("episodes", "orders", "fills", "scores"):
+        assert getattr(one, name).equals(getattr(two, name)), name
 
 
 def test_only_the_parts_that_lie_in_a_stretch_are_read() -> None:

@@ -7,7 +7,7 @@ import pytest
 from analysis.fitted import CONFIDENCE_FEATURES, Logistic
 from analysis.parameters import CHOSEN_ON
 from market.timestamps import HOUR_NS, parse_iso
-from replay.runs.in_sample import days_between, in_sample_notes
+from replay.notes.in_sample import days_between, in_sample_notes
 from tests.market_builders import MARKET, SIGHT
 
 DAY = "2026-03-02"

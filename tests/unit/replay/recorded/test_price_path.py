@@ -10,7 +10,7 @@ from eventlog.store.batch import Batch
 from eventlog.transfer.importing import table
 from fills.trade_tape import BLOCK, GROUP, TradeTape
 from market.timestamps import MINUTE_NS, SECOND_NS
-from replay.scoring.price_path import PricePath
+from replay.recorded.price_path import PricePath
 from tests.market_builders import T0, a_path, e8, trade_columns
 
 

@@ -11,8 +11,8 @@ from eventlog.facts.market import AGG_TRADE
 from eventlog.store.log import Log
 from market.arrays import I64
 from market.timestamps import MINUTE_NS
-from replay.scoring.minutes import Minutes
-from replay.scoring.price_path import READS, PricePath, path_of, signs_of
+from replay.recorded.minutes import Minutes
+from replay.recorded.price_path import READS, PricePath, path_of, signs_of
 from runtime.warm_up import quantity_decimals_of
 
 _INTEGERS = ("seq", "trade_time_ns", "agg_id", "price_e8", "quantity_e8")

@@ -4,7 +4,7 @@ import numpy as np
 
 from eventlog.proof.coverage import CoverageGaps
 from market.timestamps import MINUTE_NS
-from replay.runs.coverage_gaps import coverage_gap_notes
+from replay.notes.coverage_gaps import coverage_gap_notes
 from tests.builders import T0
 
 VALID_NS = 60 * MINUTE_NS

@@ -12,7 +12,7 @@ from eventlog.store.batch import Batch
 from eventlog.transfer.importing import table
 from fills.displayed_book import DisplayedBook
 from market.timestamps import SECOND_NS
-from replay.scoring.recorded_books import book_of
+from replay.recorded.books import book_of
 from tests.market_builders import T0
 
 PRICES = range(90, 110)

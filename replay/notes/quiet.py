@@ -6,7 +6,7 @@ import numpy as np
 
 from market.arrays import I64
 from market.timestamps import MINUTE_NS
-from replay.scoring.minutes import Minutes
+from replay.recorded.minutes import Minutes
 
 _MAX_QUIET = 0.5
 """The share of minutes without a trade above which a note is written; below it a market is merely calm."""

@@ -5,8 +5,8 @@ import pytest
 
 from fills.trade_tape import TradeTape
 from market.timestamps import MINUTE_NS
-from replay.scoring.price_path import PricePath
-from replay.scoring.quiet import quiet_notes
+from replay.notes.quiet import quiet_notes
+from replay.recorded.price_path import PricePath
 from tests.builders import T0
 
 ENDS = T0 + np.arange(1, 11, dtype=np.int64) * MINUTE_NS
