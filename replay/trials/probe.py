@@ -3,14 +3,17 @@ Robustness test: does the decision about a minute stay the same when prices are 
 changed, or the sides are mirrored?
 """
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from agents.recommendation import Advice, Side
 from market.fixed_point import ONE_E8
+from market.timestamps import HOUR_NS
 from replay.decisions import Ticks
+from replay.inference.blocks import Samples, difference
 from replay.runs.model_share import ModelShare
 from replay.trials.changes import NO_CHANGE, OTHER_SYMBOL, YEAR_NS, MarketChange, mirror_sum_e8
 
@@ -23,7 +26,7 @@ NOISE = "asked again"
 _EXACT_WEIGHT, _CLOSE_WEIGHT = 0.001, 0.01  # differences of weight allowed in `exactly` and `closely`
 _BP = 10_000  # basis points in one: prices closer than one are the same zone
 _STEPS = 12  # a price is at least that many steps
-_Z95 = 1.959964  # two-sided 95 % quantile of the normal distribution
+_BLOCK_NS = 2 * HOUR_NS  # decisions with a half-life of ten minutes are forgotten in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,10 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A share of n decisions with its 95 % interval (Wilson); None for n = 0."""
+    """
+    A share of n decisions with its 95 % interval, over blocks of two hours; None for n = 0, and no interval where there
+    are fewer than eight blocks, or all decisions are alike.
+    """
 
     value: float | None
     low: float | None
@@ -163,27 +169,32 @@ def compare_advice(one: Advice, two: Advice, change: MarketChange, tick_e8: int)
     )
 
 
-def share_with_interval(successes: float, n: int) -> Share:
-    """A share with Wilson's 95 % interval, which is wider than necessary for fractional successes."""
-    if n == 0:
-        return Share(None, None, None)
-    p, z2 = successes / n, _Z95**2
-    middle, reach = p + z2 / (2 * n), _Z95 * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
-    low, high = ((middle + sign * reach) / (1 + z2 / n) for sign in (-1, 1))
-    return Share(round(p, 4), round(max(0.0, low), 4), round(min(1.0, high), 4))
+def share_with_interval(values: Sequence[float], at_ns: Sequence[int]) -> Share:
+    """
+    The mean of n values from 0 to 1, with the interval that scores have.
+
+    Args:
+        values: n of them.
+        at_ns: when each was decided: those of one block of two hours are taken for one another's neighbours.
+    """
+    block = np.array(at_ns, np.int64) // _BLOCK_NS
+    result = difference(Samples(np.array(values, np.float64), block), Samples(np.zeros(len(block)), block))
+    if result.mean is None or result.low is None or result.high is None:
+        return Share(None if result.mean is None else round(result.mean, 4), None, None)
+    return Share(round(result.mean, 4), round(max(0.0, result.low), 4), round(min(1.0, result.high), 4))
 
 
 def _row(name: str, before: Decisions, after: Decisions, change: MarketChange, tick_e8: int) -> Row:
     both = sorted(before.keys() & after.keys())
     agreements = [compare_advice(before[seq], after[seq], change, tick_e8) for seq in both]
-    n = len(agreements)
+    at_ns = [before[seq].as_of_ns for seq in both]
     return Row(
         name,
-        n,
-        share_with_interval(sum(f.exactly for f in agreements), n),
-        share_with_interval(sum(f.closely for f in agreements), n),
-        share_with_interval(sum(f.overlap for f in agreements), n),
-        share_with_interval(sum(f.stance for f in agreements), n),
+        len(agreements),
+        share_with_interval([f.exactly for f in agreements], at_ns),
+        share_with_interval([f.closely for f in agreements], at_ns),
+        share_with_interval([f.overlap for f in agreements], at_ns),
+        share_with_interval([f.stance for f in agreements], at_ns),
     )
 
 
@@ -225,6 +236,8 @@ def probe_lines(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _format_share(share: Share) -> str:
-    if share.value is None or share.low is None or share.high is None:
+    if share.value is None:
         return "–"
+    if share.low is None or share.high is None:
+        return f"{100 * share.value:.1f} %"
     return f"{100 * share.value:.1f} % ({100 * share.low:.0f}–{100 * share.high:.0f} %)"

@@ -7,6 +7,7 @@ import pytest
 
 from agents.recommendation import Advice, Zone
 from market.fixed_point import ONE_E8
+from market.timestamps import HOUR_NS
 from replay.decisions import Ticks
 from replay.trials.changes import NO_CHANGE, MarketChange
 from replay.trials.probe import (
@@ -78,13 +79,18 @@ def test_to_stand_aside_is_to_follow_too() -> None:
     assert (result.exactly, result.closely, result.overlap, result.stance) == (True, True, 1.0, True)
 
 
-def test_shares_carry_wilsons_interval() -> None:
-    """Newcombe 1998, table I, method 3: 81 of 263, 15 of 148, 0 of 20, 1 of 29; and nothing of nothing."""
-    assert share_with_interval(81, 263) == Share(0.308, 0.2553, 0.3662)
-    assert share_with_interval(15, 148) == Share(0.1014, 0.0624, 0.1605)
-    assert share_with_interval(0, 20) == Share(0.0, 0.0, 0.1611)
-    assert share_with_interval(1, 29) == Share(0.0345, 0.0061, 0.1718)
-    assert share_with_interval(0, 0) == Share(None, None, None)
+def test_shares_carry_the_interval_of_scores() -> None:
+    """Two-hour blocks count, not decisions: copies of the same minutes prove no more; few blocks or none, nothing."""
+    values, at_ns = [1.0, 0.5, 1.0, 0.0, 1.0, 1.0, 0.5, 1.0, 0.0], [2 * n * HOUR_NS for n in range(9)]
+    share = share_with_interval(values, at_ns)
+    half = 2.3060 * np.std(values, ddof=1) / 3  # t of eight degrees of freedom
+    assert share == Share(0.6667, round(2 / 3 - half, 4), round(2 / 3 + half, 4))
+    assert share_with_interval(values * 20, at_ns * 20) == share
+    assert share_with_interval(values[:7], at_ns[:7]) == Share(0.7143, None, None)
+    assert share_with_interval([1.0] * 9, at_ns) == Share(1.0, None, None)
+    assert share_with_interval([], []) == Share(None, None, None)
+    nearly = share_with_interval([1.0] * 8 + [0.9], at_ns)
+    assert nearly.high == 1.0  # a share has no more
 
 
 @pytest.mark.parametrize(
@@ -126,7 +132,7 @@ def test_each_change_gets_its_row_and_noise_the_last() -> None:
         "change", "n", "to", "the", "tick", "to", "a", "basis", "point", "weight", "on", "the", "same", "zones", "same",
         "stance",
     ]  # fmt: skip
-    assert lines[1].split()[:5] == ["+0", "2", "50.0", "%", "(9–91"]
+    assert lines[1].split()[:5] == ["+0", "2", "50.0", "%", "50.0"]
 
 
 def test_every_nth_tick() -> None:
