@@ -23,6 +23,7 @@ from replay.runs.run import UNITS, Request, Result, run
 from replay.scoring.rules import ScoringRules
 from runtime.analysis_config import AnalysisConfig
 from runtime.open_log import open_log
+from tests.builders import a_diff, a_log
 from tests.market_builders import (
     MARKET,
     SIGHT,
@@ -151,6 +152,19 @@ def test_one_other_trade_is_another_log(tmp_path: Path) -> None:
         rows.append(write_log(tmp_path / str(number), numbered({AGG_TRADE: columns})))
     assert log_digest(rows[0], 0, 3) != log_digest(rows[1], 0, 3)
     assert log_digest(rows[0], 0, 1) == log_digest(rows[1], 0, 1)
+
+
+def test_one_other_change_of_the_book_is_another_log(tmp_path: Path) -> None:
+    """A size, and the row that a level belongs to; where one segment ends and the next begins is none of both."""
+    level, more = ("99", "1"), ("98", "2")
+    contents = [
+        [a_diff(11, 12, [level, more], [level]), a_diff(13, 14, [], [])],
+        [a_diff(11, 12, [level, more], [("99", "2")]), a_diff(13, 14, [], [])],
+        [a_diff(11, 12, [level], [level]), a_diff(13, 14, [more], [])],
+    ]
+    digests = {log_digest(a_log(tmp_path / str(n), facts), 0, 2) for n, facts in enumerate(contents)}
+    assert len(digests) == 3
+    assert log_digest(a_log(tmp_path / "pieces", contents[0][:1], contents[0][1:]), 0, 2) in digests
 
 
 @pytest.mark.slow
