@@ -8,8 +8,6 @@ rules and with three files of zones. The figures of all runs are printed as a ta
 import argparse
 import csv
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import zipfile
@@ -19,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from typer.testing import CliRunner
 
+from cli.main import app
 from market.fixed_point import ONE_E8, format_e8
 from market.instrument import Market
 from market.timestamps import DAY_NS, iso
@@ -34,11 +34,10 @@ FOUND_BELOW = 0.05
 
 
 def liquidity(*arguments: str | Path) -> str:
-    """What the command prints."""
-    command = [sys.executable, "-m", "cli", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command[2:])}: {done.stderr}")
+    """What the command prints; its libraries are loaded once for all markets."""
+    done = CliRunner().invoke(app, list(map(str, arguments)))
+    if done.exit_code:
+        raise SystemExit(f"{' '.join(map(str, arguments))}: {done.output}")
     return done.stdout
 
 
@@ -130,11 +129,15 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--markets", type=int, default=20)
     parser.add_argument("--days", type=int, default=1)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--rows", type=Path, help="a file that the score tables are added to, a line of JSON each")
     asked = parser.parse_args(arguments)
     runs: dict[str, list[list[dict[str, Any]]]] = defaultdict(list)
     for n, seed in enumerate(range(asked.first, asked.first + asked.markets), 1):
         for adviser, rows in runs_of(seed, asked.days).items():
             runs[adviser].append(rows)
+            if asked.rows is not None:
+                with asked.rows.open("a") as file:
+                    file.write(json.dumps({"seed": seed, "adviser": adviser, "rows": rows}) + "\n")
         print(f"{n} of {asked.markets} markets", file=sys.stderr, flush=True)
         if n % 10 == 0 or n == asked.markets:
             print("\n".join(table(runs)), flush=True)

@@ -260,6 +260,7 @@ class Compared:
     difference: float | None
     error: float | None
     blocks: int
+    degrees: int  # of freedom
 
     @property
     def means(self) -> tuple[float | None, float | None, float | None]:
@@ -270,19 +271,28 @@ def compare(own: Sequence[Sample], others: Sequence[Sample]) -> Compared:
     """The own samples beside the others, in the blocks of time that hold both."""
     blocks = sorted({sample[0] for sample in own} & {sample[0] for sample in others})
     if not blocks:
-        return Compared(_mean(own), _mean(others), None, None, 0)
+        return Compared(_mean(own), _mean(others), None, None, 0, 0)
     own, others = ([s for s in side if s[0] in blocks] for side in (own, others))
-    rest = []
+    rest, rest_blocks = [], []
     for block in blocks:
         one, two = (_surplus([s for s in side if s[0] != block]) for side in (own, others))
         if one is not None and two is not None:
             rest.append(one - two)
+            rest_blocks.append(block)
     error = None
     if len(rest) >= 2:
         middle = sum(rest) / len(rest)
         error = math.sqrt((len(blocks) - 1) / len(blocks) * sum((r - middle) ** 2 for r in rest))
     whole = (_surplus(own) or 0.0) - (_surplus(others) or 0.0)
-    return Compared(_mean(own), _mean(others), whole, error, len(blocks))
+    return Compared(_mean(own), _mean(others), whole, error, len(blocks), _degrees(own, rest_blocks))
+
+
+def _degrees(own: Sequence[Sample], blocks: Sequence[int]) -> int:
+    """One less than so many equal blocks as have the same sum of squared shares of the own weights."""
+    sizes = [sum(weight for b, _, weight, _ in own if b == block) for block in blocks]
+    if len(sizes) < 2:
+        return 0
+    return min(len(sizes) - 1, max(1, round(sum(sizes) ** 2 / sum(size**2 for size in sizes)) - 1))
 
 
 def _mean(samples: Sequence[Sample]) -> float | None:

@@ -160,10 +160,10 @@ def difference_of_sums(advice: BlockSums, control: BlockSums) -> Difference:
     if len(blocks) == 0:
         return Difference(advice.mean(), control.mean(), advice.count, control.count)
     advice, control = advice.within(blocks), control.within(blocks)
-    mean, error, degrees = jackknife(np.column_stack((advice.surpluses, control.surpluses)))
+    mean, error, degrees, used = jackknife(np.column_stack((advice.surpluses, control.surpluses)))
     means = advice.mean(), control.mean(), advice.count, control.count
     effective = _effective(advice)
-    if degrees < MIN_BLOCKS - 1 or error == 0:
+    if used < MIN_BLOCKS or error == 0:
         return Difference(*means, effective, len(blocks), _round6(mean))
     reach = critical_t(ALPHA, degrees) * error
     return Difference(
@@ -187,17 +187,20 @@ def block_gains(advice: BlockSums, control: BlockSums) -> dict[int, float]:
     return {block: round(v, 6) for block, v in zip(blocks.tolist(), values.tolist(), strict=True) if math.isfinite(v)}
 
 
-def jackknife(sums: F64) -> tuple[float, float, int]:
+def jackknife(sums: F64) -> tuple[float, float, int, int]:
     """
-    The difference of two ratios of sums, its standard error, and the degrees of freedom of its t.
+    The difference of two ratios of sums, its standard error, the degrees of freedom of its t, and the blocks used.
+
+    Equal blocks give one degree less than there are blocks. Where some are larger, fewer decide the error: the degrees
+    are those of as many equal blocks as have the same sum of squared shares, by the numbers of the first side.
 
     Args:
         sums: (b, 4) for each block: sum and number of one side, sum and number of the other; (b, 2) for one side alone.
 
     >>> sums = np.array([[3, 6, 10, 20], [4, 6, 11, 20], [2, 6, 9, 20], [5, 6, 10, 20]], float)
-    >>> mean, error, degrees = jackknife(sums)
-    >>> round(mean, 5), round(error, 5), degrees
-    (0.08333, 0.09598, 3)
+    >>> mean, error, degrees, blocks = jackknife(sums)
+    >>> round(mean, 5), round(error, 5), degrees, blocks
+    (0.08333, 0.09598, 3, 4)
     """
     blocks = len(sums)
     total = sums.sum(axis=0)
@@ -205,11 +208,14 @@ def jackknife(sums: F64) -> tuple[float, float, int]:
         rest = _ratio(total - sums)
     mean = float(_ratio(total[None, :])[0])
     is_defined = np.isfinite(rest)  # a block that holds all samples of a side leaves nothing to compare without it
-    if is_defined.sum() < 2:
-        return mean, 0.0, 0
+    used = int(is_defined.sum())
+    if used < 2:
+        return mean, 0.0, 0, used
     rest = rest[is_defined]
     error = math.sqrt((blocks - 1) / blocks * float(((rest - rest.mean()) ** 2).sum()))
-    return mean, error, len(rest) - 1
+    sizes = sums[is_defined, 1]
+    degrees = round(float(sizes.sum() ** 2 / (sizes**2).sum())) - 1
+    return mean, error, min(max(degrees, 1), used - 1), used
 
 
 def holm(values: Sequence[float | None]) -> list[float | None]:
@@ -237,7 +243,7 @@ def _effective(advice: BlockSums) -> int | None:
     """Variance of one sample over that of their mean: no more than there are samples."""
     if len(advice.block) < MIN_BLOCKS:
         return None
-    _, error, _ = jackknife(advice.surpluses)
+    _, error, _, _ = jackknife(advice.surpluses)
     variance = advice.variance()
     return None if error == 0 or variance == 0 else max(1, min(advice.count, round(variance / error**2)))
 

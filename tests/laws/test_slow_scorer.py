@@ -93,7 +93,7 @@ def expect_same_figures(rows: list[dict[str, Any]], figures: dict[tuple[str, str
             assert one is None or one == pytest.approx(two, abs=2e-6), name
         if row["low"] is not None:
             half = (row["high"] - row["low"]) / 2
-            assert half / slow.error == pytest.approx(half_width_in_errors(slow.blocks), rel=1e-3), name
+            assert half / slow.error == pytest.approx(half_width_in_errors(slow.degrees), rel=1e-3), name
 
 
 def expect_range(row: dict[str, Any], of_models: list[dict[str, Any]]) -> None:
@@ -107,9 +107,10 @@ def expect_range(row: dict[str, Any], of_models: list[dict[str, Any]]) -> None:
         assert row["p"] == 1.0
 
 
-def half_width_in_errors(blocks: int) -> float:
-    """Quantiles of Student's t from a table, blocks less one degrees of freedom."""
-    return {7: 2.3646, 8: 2.3060, 9: 2.2622, 10: 2.2281, 11: 2.2010, 12: 2.1788, 13: 2.1604}[blocks - 1]
+def half_width_in_errors(degrees: int) -> float:
+    """Quantiles of Student's t from a table, by degrees of freedom."""
+    table = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281, 2.2010, 2.1788, 2.1604)
+    return table[degrees - 1]
 
 
 def a_market(seed: int, hours: int, zones: int) -> tuple[list[Publication], PricePath]:

@@ -31,7 +31,7 @@ def a_trial(seed: int, effect: float, blocks: int = 12, shared: float = 0.9) -> 
 def test_the_jackknife_by_hand() -> None:
     """The blocks of docs/decisions/0020: 0.08333, its error, and an interval three times as wide as a bootstrap's."""
     hits = np.array([[3, 6, 10, 20], [4, 6, 11, 20], [2, 6, 9, 20], [5, 6, 10, 20]], np.float64)
-    mean, error, degrees = jackknife(hits)
+    mean, error, degrees, _ = jackknife(hits)
     assert (round(mean, 5), round(error, 5), degrees) == (0.08333, 0.09598, 3)
     assert [round(mean + sign * 3.182446 * error, 4) for sign in (-1, 1)] == [-0.2221, 0.3888]
 
@@ -39,9 +39,33 @@ def test_the_jackknife_by_hand() -> None:
 def test_the_jackknife_of_one_mean_is_its_standard_error() -> None:
     """With one sample a block it is the textbook's standard error of a mean."""
     values = np.array([1.0, 4.0, 2.0, 8.0, 5.0])
-    mean, error, degrees = jackknife(np.column_stack((values, np.ones(5))))
+    mean, error, degrees, _ = jackknife(np.column_stack((values, np.ones(5))))
     assert (mean, degrees) == (4.0, 4)
     assert error == pytest.approx(values.std(ddof=1) / 5**0.5)
+
+
+def test_large_blocks_leave_fewer_degrees() -> None:
+    """Nine equal blocks have eight; where one holds half of all, there are two: shares of 1/2 and eight of 1/16."""
+    sums = np.column_stack((np.arange(9.0), np.ones(9)))
+    assert jackknife(sums)[2:] == (8, 9)
+    sums[4] *= 8
+    assert jackknife(sums)[2:] == (round(1 / (1 / 4 + 8 / 256)) - 1, 9) == (3, 9)
+
+
+@pytest.mark.slow
+def test_intervals_of_unequal_blocks_cover_as_they_say() -> None:
+    """Two thousand tables of twelve blocks whose sizes differ by the factor two: with one degree less it is 0.937."""
+    chance, covered = np.random.default_rng(4), []
+    for _ in range(2000):
+        size = 1 + chance.poisson(3 * np.exp(chance.normal(0, 0.6, 12)))
+        hits = chance.binomial(size, np.clip(0.55 + chance.normal(0, 0.15, 12), 0.02, 0.98))
+        block = np.repeat(np.arange(12), size)
+        values = np.concatenate([np.arange(n) < h for n, h in zip(size, hits, strict=True)]).astype(np.float64)
+        result = difference(Samples(values, block), Samples(np.full(12, 0.55), np.arange(12)))
+        if result.low is not None and result.high is not None:
+            covered.append(result.low <= 0 <= result.high)
+    assert len(covered) > 1900
+    assert 0.94 <= np.mean(covered) <= 0.97
 
 
 def test_known_means() -> None:
