@@ -16,9 +16,10 @@ from eventlog.disk.files import file_digest
 from eventlog.disk.sealed_json import seal_fields
 from eventlog.facts.market import AGG_TRADE
 from market.timestamps import MINUTE_NS
-from replay.errors import BadRun, NothingToReplay
+from replay.errors import BadRun, BadZones, NothingToReplay
 from replay.runs import finished_runs
 from replay.runs.log_digest import log_digest
+from replay.runs.own_zones import OwnZones
 from replay.runs.run import UNITS, Request, Result, run
 from replay.scoring.rules import ScoringRules
 from runtime.analysis_config import AnalysisConfig
@@ -188,6 +189,14 @@ def test_no_tick_in_range(storage: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_run_that_cannot_be_finished_leaves_nothing(storage: Path, tmp_path: Path) -> None:
+    """It is written while it goes on; what was written goes with it."""
+    elsewhere = OwnZones("0" * 32, {10**9: (("buy", e8(99), e8(99), 1.0),)})
+    with pytest.raises(BadZones, match="is no tick of this stretch"):
+        a_run(storage, tmp_path, replace(EVERYTHING, own_zones=elsewhere))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_compare_names_what_differs(first_run: Result, storage: Path, tmp_path: Path) -> None:
     """Another seed gives the same decisions and advice figures; only the scoring inputs differ."""
     other = a_run(storage, tmp_path, replace(EVERYTHING, rules=replace(RULES, seed=2)))
