@@ -186,7 +186,7 @@ def figures_of(
         *_calibration(stated),
         *(row for name, other in baselines.items() if _has_zones(other) for row in _rows_against(name, advice, other)),
         _plain_row("touched", "every minute", every_minute),
-        _plain_row("rejected", "every minute", every_minute),
+        _plain_row("rejected", "every minute", every_minute) | {"placebo": every_minute[_EXPECTED].mean()},
     ]
     corrected = holm([row.get("p") for row in rows])
     return [row | {"p_corrected": p} for row, p in zip(rows, corrected, strict=True)]
@@ -201,10 +201,17 @@ def gains_of(advice: Sums, placebo: Sums) -> dict[int, float]:
     return min(by_model, key=lambda gains: sum(gains.values()))
 
 
-def every_minute_sums(outcomes: LevelOutcomes) -> dict[Key, BlockSums]:
-    """What is said of the zones of all recommendations, each as if it were new."""
-    block = np.zeros(len(outcomes.outcome), np.int64)
-    figures: dict[Key, F64] = {("touched", None): _touches(outcomes), ("rejected", None): rejections(outcomes)}
+def every_minute_sums(outcomes: LevelOutcomes, expected: F64) -> dict[Key, BlockSums]:
+    """
+    What is said of the zones of all recommendations, each as if it were new.
+
+    Args:
+        outcomes: of n zones.
+        expected: (n,) probability of a touched zone's rejection on a price without memory; NaN for the rest.
+    """
+    block, decided = np.zeros(len(outcomes.outcome), np.int64), rejections(outcomes)
+    figures: dict[Key, F64] = {("touched", None): _touches(outcomes), ("rejected", None): decided}
+    figures[_EXPECTED] = np.where(np.isnan(decided), np.nan, expected)
     return {key: BlockSums.of(Samples(values, block)) for key, values in figures.items()}
 
 

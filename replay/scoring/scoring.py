@@ -130,7 +130,7 @@ class Scoring:
             advice=advice.alone() | advice.compared(),
             placebo=chance.compared(),
             baselines={name: trial.compared() for name, trial in zip(day.others, others, strict=True)},
-            every_minute=every_minute_sums(zone_outcomes(day.singles, path, rules)),
+            every_minute=_every_minute(day.singles, path, rules),
             stated=Stated(np.array([e.zone.confidence for e in own], np.float64), advice.rejections, published_ns),
             outcomes=advice.outcomes,
             orders=order_table(advice.orders, advice.results, order, first),
@@ -193,6 +193,12 @@ def _trials(
         block = blocks_of(np.array([e.published_ns for e in episodes], np.int64))[moved.episode]
         trials.append(Trial(block, outcomes, _expected_rejections(levels, outcomes), own, results))
     return trials
+
+
+def _every_minute(singles: Sequence[Episode], path: PricePath, rules: ScoringRules) -> Sums:
+    levels = levels_of(singles, MovedZones.unmoved(len(singles)), rules)
+    outcomes = outcomes_at(path, levels)
+    return every_minute_sums(outcomes, _expected_rejections(levels, outcomes))
 
 
 def _expected_rejections(levels: Levels, outcomes: LevelOutcomes) -> F64:
