@@ -44,20 +44,12 @@ class Minutes:
             parts: times, ns, prices, 1e-8 quote, and ids of trades as they were logged: those of a minute may lie in
                 several parts, in any order.
         """
-        rows: dict[int, list[int]] = {}
-        tick, end_ns = 0, 0
+        tables, tick, end_ns = [np.empty((0, 8), np.int64)], 0, 0
         for time_ns, price, ids in parts:
-            if not len(time_ns):
-                continue
-            tick, end_ns = int(np.gcd(tick, common_unit(price))), max(end_ns, int(time_ns.max()))
-            for key, new in _rows_of(time_ns, price, ids):
-                row = rows.get(key)
-                rows[key] = new if row is None else _join(row, new)
-        keys = sorted(rows)
-        table = np.array([rows[key] for key in keys], np.int64).reshape(-1, 7)
-        count, first, high, low, last, lowest_id, highest_id = (table[:, n].copy() for n in range(7))
-        start_ns = np.array(keys, np.int64) * MINUTE_NS
-        return cls(start_ns, count, first, high, low, last, lowest_id, highest_id, end_ns, tick or 1)
+            if len(time_ns):
+                tick, end_ns = int(np.gcd(tick, common_unit(price))), max(end_ns, int(time_ns.max()))
+                tables.append(_rows_of(time_ns, price, ids))
+        return cls(*_joined(np.concatenate(tables)), end_ns, tick or 1)
 
     def __len__(self) -> int:
         return len(self.start_ns)
@@ -76,23 +68,36 @@ class Minutes:
         return np.where(place >= 0, self.last_e8[np.maximum(place, 0)] if len(self) else -1, -1)
 
 
-def _rows_of(time_ns: I64, price: I64, ids: I64) -> Iterable[tuple[int, list[int]]]:
-    """The number of each minute, and its columns: trades in the order of their ids, as the venue made them."""
+_MINUTE, _COUNT, _FIRST, _HIGH, _LOW, _LAST, _LOWEST_ID, _HIGHEST_ID = range(8)  # columns of rows
+
+
+def _rows_of(time_ns: I64, price: I64, ids: I64) -> I64:
+    """A row for each minute of some trades, in the order of their ids, as the venue made them."""
     order = np.lexsort((ids, time_ns // MINUTE_NS))
     minute, price, ids = time_ns[order] // MINUTE_NS, price[order], ids[order]
-    starts = np.flatnonzero(np.append(True, np.diff(minute) > 0))
+    starts = _starts(minute)
     stops = np.append(starts[1:], len(minute))
-    columns = (
-        stops - starts, price[starts], np.maximum.reduceat(price, starts), np.minimum.reduceat(price, starts),
-        price[stops - 1], ids[starts], ids[stops - 1],
+    return np.column_stack(
+        (minute[starts], stops - starts, price[starts], np.maximum.reduceat(price, starts),
+         np.minimum.reduceat(price, starts), price[stops - 1], ids[starts], ids[stops - 1])
     )  # fmt: skip
-    return zip(minute[starts].tolist(), np.column_stack(columns).tolist(), strict=True)
 
 
-def _join(one: list[int], two: list[int]) -> list[int]:
-    """The columns of one minute from two parts of it: the first price is that of the lowest id."""
-    early, late = (one, two) if one[5] < two[5] else (two, one)
-    last = one if one[6] > two[6] else two
-    return [
-        one[0] + two[0], early[1], max(one[2], two[2]), min(one[3], two[3]), last[4], early[5], max(early[6], late[6]),
-    ]  # fmt: skip
+def _joined(rows: I64) -> tuple[I64, I64, I64, I64, I64, I64, I64, I64]:
+    """The columns of `Minutes`: rows of one minute become one, whose first price is that of its lowest id."""
+    if not len(rows):
+        empty = np.empty(0, np.int64)
+        return (empty,) * 8
+    early = rows[np.lexsort((rows[:, _LOWEST_ID], rows[:, _MINUTE]))]
+    late = rows[np.lexsort((rows[:, _HIGHEST_ID], rows[:, _MINUTE]))]
+    starts = _starts(early[:, _MINUTE])
+    ends = np.append(starts[1:], len(rows)) - 1
+    return (
+        early[starts, _MINUTE] * MINUTE_NS, np.add.reduceat(early[:, _COUNT], starts), early[starts, _FIRST],
+        np.maximum.reduceat(early[:, _HIGH], starts), np.minimum.reduceat(early[:, _LOW], starts), late[ends, _LAST],
+        early[starts, _LOWEST_ID], late[ends, _HIGHEST_ID],
+    )  # fmt: skip
+
+
+def _starts(minute: I64) -> I64:
+    return np.flatnonzero(np.append(True, np.diff(minute) > 0))
